@@ -1,0 +1,1 @@
+"""From YAML and overrides to a frozen, validated Job. Hydra and OmegaConf stop here."""

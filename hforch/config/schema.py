@@ -1,0 +1,223 @@
+"""The types that validate a configuration: one class a config group, one field a key, no default anywhere.
+
+Defaults live in conf/ and nowhere else, so every field is required here. A group whose options differ in shape
+(where the weights are, how a prompt is made) is a union, told apart by one key.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+NonEmpty = Annotated[str, Field(min_length=1)]
+Positive = Annotated[int, Field(ge=1)]
+Count = Annotated[int, Field(ge=0)]
+Seconds = Annotated[float, Field(ge=0)]
+Probability = Annotated[float, Field(ge=0, le=1)]
+
+
+class Part(BaseModel):
+    """What every part of a job is: immutable, without unknown keys, and with no silent conversion ("3" is not 3)."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+
+# ---------------------------------------------------------------- model: where the weights are
+AttnImplementation = Literal["eager", "sdpa", "flash_attention_2", "flash_attention_3", "flex_attention"]
+
+
+class ModelPart(Part):
+    trust_remote_code: bool
+    attn_implementation: AttnImplementation | None
+
+
+class HubModel(ModelPart):
+    source: Literal["hub"]
+    id: NonEmpty
+    revision: NonEmpty | None
+
+
+class LocalModel(ModelPart):
+    source: Literal["local"]
+    path: NonEmpty
+
+
+class GGUFModel(ModelPart):
+    source: Literal["gguf"]
+    path: NonEmpty
+
+
+class WheelModel(ModelPart):
+    source: Literal["wheel"]
+    package: NonEmpty
+    version: NonEmpty
+    file: NonEmpty
+    sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+
+
+Model = Annotated[HubModel | LocalModel | GGUFModel | WheelModel, Field(discriminator="source")]
+
+
+# ---------------------------------------------------------------- backend: what runs them
+class PytorchBackend(Part):
+    name: Literal["pytorch"]
+
+
+class OpenVINOBackend(Part):
+    name: Literal["openvino"]
+
+
+class FakeReply(Part):
+    match: str
+    text: str
+
+
+class FakeFailure(Part):
+    match: str
+    error: NonEmpty
+    after: Count
+
+
+class FakeBackend(Part):
+    name: Literal["fake"]
+    replies: Annotated[tuple[FakeReply, ...], Field(strict=False)]
+    failures: Annotated[tuple[FakeFailure, ...], Field(strict=False)]
+    load_s: Seconds
+    prefill_s: Seconds
+    token_s: Seconds
+
+
+Backend = Annotated[PytorchBackend | OpenVINOBackend | FakeBackend, Field(discriminator="name")]
+
+
+# ---------------------------------------------------------------- device, precision, ov_config
+class Device(Part):
+    kind: Literal["cpu", "gpu", "auto", "npu", "openvino"]
+    index: Count | None
+    name: NonEmpty | None
+    device_map: Literal["auto", "balanced", "balanced_low_0", "sequential"] | None
+
+
+PrecisionName = Literal["auto", "fp32", "bf16", "fp16", "int8", "int4"]
+
+
+class Precision(Part):
+    name: PrecisionName
+    group_size: int | None
+    group_size_fallback: Literal["adjust", "ignore", "error"] | None
+
+
+OVValue = str | int | float | bool
+
+
+# ---------------------------------------------------------------- prompt, generation, stop
+class PromptPart(Part):
+    echo: bool
+
+
+class TemplatePrompt(PromptPart):
+    kind: Literal["template"]
+    template: NonEmpty
+
+
+class Message(Part):
+    role: Literal["system", "user", "assistant"]
+    content: str
+
+
+class ChatPrompt(PromptPart):
+    kind: Literal["chat"]
+    system: str | None
+    messages: Annotated[tuple[Message, ...], Field(strict=False, min_length=1)]
+    chat_template_kwargs: dict[str, Any]
+
+
+class RawPrompt(PromptPart):
+    kind: Literal["raw"]
+    column: NonEmpty | None
+
+
+Prompt = Annotated[TemplatePrompt | ChatPrompt | RawPrompt, Field(discriminator="kind")]
+
+
+class Generation(Part):
+    """How tokens are chosen; the names are those of transformers' GenerationConfig. None: not applied."""
+
+    from_checkpoint: bool
+    do_sample: bool | None
+    temperature: Annotated[float, Field(ge=0)] | None
+    top_k: Count | None
+    top_p: Annotated[float, Field(gt=0, le=1)] | None
+    min_p: Probability | None
+    typical_p: Annotated[float, Field(gt=0, le=1)] | None
+    num_beams: Positive | None
+    length_penalty: float | None
+    early_stopping: bool | Literal["never"] | None
+    repetition_penalty: Annotated[float, Field(gt=0)] | None
+    no_repeat_ngram_size: Count | None
+    max_new_tokens: Positive | None
+    min_new_tokens: Count | None
+    max_length: Positive | None
+    ignore_eos: bool
+
+
+class Stop(Part):
+    sequences: Annotated[tuple[NonEmpty, ...], Field(strict=False)]
+
+
+# ---------------------------------------------------------------- inputs
+Item = str | dict[str, Any]
+
+
+class InlineInputs(Part):
+    kind: Literal["inline"]
+    items: Annotated[tuple[Item, ...], Field(strict=False, min_length=1)]
+    limit: Positive | None
+
+
+class FileInputs(Part):
+    kind: Literal["file"]
+    path: NonEmpty
+    format: Literal["auto", "jsonl", "csv", "txt"]
+    encoding: NonEmpty
+    limit: Positive | None
+
+
+Inputs = Annotated[InlineInputs | FileInputs, Field(discriminator="kind")]
+
+
+class Nothing(Part):
+    """A group that has no option but `none` yet."""
+
+    kind: Literal["none"]
+
+
+# ---------------------------------------------------------------- runtime
+class Runtime(Part):
+    batch_size: Positive
+    seed: Annotated[int, Field(ge=0, lt=2**63)] | None
+    threads: Positive | None
+    warmup: Count
+    repeat: Positive
+    fail_fast: bool
+    isolation: Literal["process", "inline"]
+    display: Literal["auto", "rich", "plain", "json", "none"]
+
+
+class Job(Part):
+    """One composed configuration: what one run does."""
+
+    model: Model
+    backend: Backend
+    device: Device
+    precision: Precision
+    ov_config: dict[str, OVValue]
+    prompt: Prompt
+    generation: Generation
+    stop: Stop
+    inputs: Inputs
+    checks: Nothing
+    scoring: Nothing
+    tracker: Nothing
+    runtime: Runtime

@@ -1,0 +1,79 @@
+"""Everything that hforch raises on purpose.
+
+HforchError                  what went wrong, and what to do about it
+├── ConfigError              the configuration or the usage is wrong (exit code 2); holds every Mistake found
+├── ModelError               the weights cannot be had: not found, unreachable, damaged, of an unknown kind
+├── BackendError             this machine or this backend cannot run the job: no such device, a library is missing
+├── PromptError              one prompt cannot be answered: longer than the context, a variable is missing
+├── UnknownArgument          a name passed per call that generation does not know (also a TypeError)
+└── GenerationError          generation failed half way
+
+`cli.py` is the one place that turns them into messages and exit codes. A missing device, a refused precision and a
+model that is not there are mistakes of the configuration too: they are met before any work is done, and exit with 2.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+EXIT_OK, EXIT_FAILED, EXIT_USAGE, EXIT_UNMET, EXIT_INTERRUPTED = 0, 1, 2, 3, 130
+
+
+class HforchError(Exception):
+    """The root. `str(error)` is a message for people: what was wrong, where, and what to do."""
+
+    exit_code = EXIT_FAILED
+
+
+@dataclass(frozen=True)
+class Mistake:
+    """One thing wrong with a configuration.
+
+    Attributes:
+        path: the dotted config path, such as `generation.max_new_tokens`; empty for the command line as a whole.
+        problem: what is wrong, and what would be allowed.
+        where: where it was written: `file:line`, or the override as typed; None when nobody wrote it.
+        hint: what to do, such as the nearest known name; None when there is nothing to add.
+    """
+
+    path: str
+    problem: str
+    where: str | None = None
+    hint: str | None = None
+
+    def __str__(self) -> str:
+        lines = [f"{self.path}: {self.problem}" if self.path else self.problem]
+        if self.where:
+            lines.append(f"    written in {self.where}")
+        if self.hint:
+            lines.append(f"    {self.hint}")
+        return "\n".join(lines)
+
+
+class ConfigError(HforchError):
+    exit_code = EXIT_USAGE
+
+    def __init__(self, mistakes: Iterable[Mistake]) -> None:
+        self.mistakes = tuple(dict.fromkeys(mistakes))
+        super().__init__("\n".join(str(mistake) for mistake in self.mistakes))
+
+
+class ModelError(HforchError):
+    exit_code = EXIT_USAGE
+
+
+class BackendError(HforchError):
+    exit_code = EXIT_USAGE
+
+
+class PromptError(HforchError):
+    pass
+
+
+class UnknownArgument(HforchError, TypeError):
+    pass
+
+
+class GenerationError(HforchError):
+    pass
