@@ -1,0 +1,99 @@
+"""The contract of a backend: one module of this folder, named as its option in conf/backend.
+
+A backend module offers:
+
+    IGNORES: tuple[str, ...]                       config paths that change nothing here; no part of load key or job id
+    check(job) -> list[Mistake]                    what this machine cannot do for the job; before any weight is touched
+    prepare(job, progress) -> Prepared             the weights on disk: fetched, converted, exported
+    load(job, prepared) -> Loaded                  the model in memory
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from importlib import import_module
+from pathlib import Path
+from typing import Any, Protocol, cast
+
+from hforch.backends.engine import Engine
+from hforch.backends.llm import PromisingLLM
+from hforch.config.schema import Job
+from hforch.errors import Mistake
+from hforch.models.checkpoint import Checkpoint
+from hforch.progress import Progress
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """Weights on disk, ready to be loaded.
+
+    Attributes:
+        path: the folder to load from; None for a backend without weights.
+        seconds: what took time, by name (download_s, convert_s, export_s); what was there already is not in it.
+        disk_mb: the weights that are loaded, as they lie on disk.
+        record: what the record says of them.
+    """
+
+    path: Path | None
+    checkpoint: Checkpoint | None = None
+    seconds: dict[str, float] = field(default_factory=dict)
+    disk_mb: float | None = None
+    record: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """A model in memory.
+
+    Attributes:
+        engine: what generates.
+        build: makes the LLM over it from the fields of PromisingLLM.
+        effective: precision, device and settings as the library reports them after loading.
+        accelerator_mb: the peak of accelerator memory so far; None on a CPU.
+    """
+
+    engine: Engine
+    build: Callable[..., PromisingLLM]
+    effective: dict[str, Any]
+    accelerator_mb: Callable[[], float | None] = lambda: None
+
+
+class Backend(Protocol):
+    IGNORES: tuple[str, ...]
+
+    def check(self, job: Job) -> list[Mistake]: ...
+
+    def prepare(self, job: Job, progress: Progress) -> Prepared: ...
+
+    def load(self, job: Job, prepared: Prepared) -> Loaded: ...
+
+
+def backend_of(job: Job) -> Backend:
+    """The backend module that `job` names, imported now."""
+    return cast(Backend, import_module(f"hforch.backends.{job.backend.name}"))
+
+
+def prepared_from(checkpoint: Checkpoint) -> Prepared:
+    """A checkpoint that is loaded as it lies."""
+    took = {"download_s": checkpoint.download_s, "convert_s": checkpoint.convert_s}
+    return Prepared(
+        path=checkpoint.path,
+        checkpoint=checkpoint,
+        seconds={name: seconds for name, seconds in took.items() if seconds is not None},
+        disk_mb=checkpoint.disk_mb,
+        record={"kind": checkpoint.kind, "fingerprint": checkpoint.fingerprint, **checkpoint.source},
+    )
+
+
+def missing_extra(module: str, extra: str, needed_for: str, path: str) -> list[Mistake]:
+    """A mistake if `module` is not installed, with the command that installs it."""
+    from importlib.util import find_spec
+
+    if find_spec(module) is not None:
+        return []
+    return [Mistake(path, f"{needed_for} needs {module}, which is not installed", None, install(extra))]
+
+
+def install(extra: str) -> str:
+    return f"install it with: pip install 'hforch[{extra}]'"

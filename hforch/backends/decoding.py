@@ -1,0 +1,67 @@
+"""From the `generation` group to a transformers GenerationConfig, with nothing left to chance."""
+
+from __future__ import annotations
+
+import copy
+from typing import Any
+
+from hforch.config.schema import Generation
+
+PASSED = (
+    "num_beams",
+    "length_penalty",
+    "early_stopping",
+    "repetition_penalty",
+    "no_repeat_ngram_size",
+    "min_new_tokens",
+)
+SAMPLED = ("temperature", "top_k", "top_p", "min_p", "typical_p")
+NEUTRAL = {"temperature": 1.0, "top_k": 0, "top_p": 1.0}  # drawing from the model's own distribution
+
+
+def generation_config(generation: Generation, shipped: Any, eos: list[int], pad: int, limit: int) -> Any:
+    """The GenerationConfig for one call.
+
+    Args:
+        generation: the settings; None means not applied, or the checkpoint's value with `from_checkpoint`.
+        shipped: the checkpoint's own GenerationConfig.
+        eos: the ids that end an answer.
+        pad: the id that fills up a batch; any will do, for it is masked.
+        limit: the most new tokens.
+    """
+    from transformers import GenerationConfig
+
+    config = copy.deepcopy(shipped) if generation.from_checkpoint else GenerationConfig()
+    do_sample = bool(config.do_sample) if generation.do_sample is None else generation.do_sample
+    config.do_sample = do_sample and generation.temperature != 0
+    for name in SAMPLED:
+        value = getattr(generation, name)
+        if not config.do_sample:
+            setattr(config, name, None)
+        elif value is not None:
+            setattr(config, name, value)
+        elif not generation.from_checkpoint:
+            setattr(config, name, NEUTRAL.get(name))
+    for name in PASSED:
+        if (value := getattr(generation, name)) is not None:
+            setattr(config, name, value)
+    config.max_length, config.min_length = None, None
+    config.max_new_tokens = limit
+    config.eos_token_id = None if generation.ignore_eos else eos
+    config.pad_token_id = pad
+    config.num_return_sequences, config.return_dict_in_generate, config.use_cache = 1, False, True
+    config.stop_strings = None
+    return config
+
+
+def neutral_config(pad: int) -> Any:
+    """What a model's generation_config is set to while we generate, since transformers fills gaps from there."""
+    from transformers import GenerationConfig
+
+    return GenerationConfig(pad_token_id=pad)
+
+
+def effective(config: Any) -> dict[str, Any]:
+    """The settings of a GenerationConfig that say anything, for the record."""
+    noise = {"transformers_version", "pad_token_id", "bos_token_id", "return_dict_in_generate", "use_cache"}
+    return {name: value for name, value in sorted(config.to_diff_dict().items()) if name not in noise}

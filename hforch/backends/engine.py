@@ -1,0 +1,147 @@
+"""A loaded model and the one thread that works on it.
+
+One thread, because a compiled OpenVINO model has one infer request and torch's random generator is global. Requests
+wait in line, first come first served; the line is where queue_ms comes from. The thread pushes text into unbounded
+queues, so it never waits for a reader, and a reader may ask the same model something else in between.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import nullcontext
+from dataclasses import dataclass, field
+from typing import Any
+
+from hforch.backends.arguments import samples
+from hforch.backends.completion import Answer, Completion, Vocabulary
+from hforch.config.schema import Generation
+from hforch.errors import PromptError
+
+# The random generator belongs to the whole process, so sampling waits for sampling, whatever the model.
+SAMPLING = threading.Lock()
+
+
+class RenderedChat(str):
+    """A prompt that a chat template has rendered: special tokens are in it already, none may be added."""
+
+    __slots__ = ()
+
+
+@dataclass
+class Request:
+    """Prompts that go through the model together.
+
+    Attributes:
+        seed: for sampling; None takes whatever the generator holds.
+        on_text: called in the engine's thread with each piece of the (single) answer.
+        handed_over: when the prompts' text was handed over, seconds (perf_counter).
+        cancelled: set it, and the work stops at the next token.
+    """
+
+    prompts: Sequence[str]
+    generation: Generation
+    stop: Sequence[str] = ()
+    seed: int | None = None
+    on_text: Callable[[str], None] | None = None
+    handed_over: float = field(default_factory=time.perf_counter)
+    cancelled: threading.Event = field(default_factory=threading.Event)
+
+
+class Engine(ABC):
+    """What a backend loads: it knows its tokenizer and its chat template, and generates."""
+
+    context_length: int | None = None
+    """The most tokens, prompt and answer together; None when there is no limit or nobody knows."""
+
+    identity: Mapping[str, Any]
+    """All that decides what this model answers, apart from what a request says."""
+
+    def __init__(self) -> None:
+        self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="hforch-engine")
+
+    def submit(self, request: Request) -> Future[list[Answer]]:
+        """Get in line. The future holds one answer a prompt, in order, or the error as it was raised."""
+        return self._thread.submit(self._work, request)
+
+    def close(self) -> None:
+        """Let the thread end; requests in line are dropped."""
+        self._thread.shutdown(wait=False, cancel_futures=True)
+
+    @abstractmethod
+    def encode(self, prompt: str) -> list[int]:
+        """Prompt text to token ids, as the model is given them."""
+
+    @abstractmethod
+    def render(self, messages: Sequence[Mapping[str, str]], kwargs: Mapping[str, Any]) -> RenderedChat:
+        """Messages ({role, content}) to prompt text, through the model's chat template.
+
+        Raises:
+            PromptError: there is no chat template, or it refuses these messages.
+        """
+
+    @abstractmethod
+    def vocabulary(self) -> Vocabulary:
+        """How ids become text again."""
+
+    @abstractmethod
+    def generate(self, completions: Sequence[Completion], request: Request) -> None:
+        """Push tokens into each completion until all are finished or the request is cancelled."""
+
+    @abstractmethod
+    def decoding(self, generation: Generation) -> dict[str, Any]:
+        """The decoding settings that are really in force for `generation`, read back; for the record."""
+
+    def draws(self, generation: Generation) -> bool:
+        """Whether `generation` draws tokens at random."""
+        return samples(generation)
+
+    def _work(self, request: Request) -> list[Answer]:
+        with SAMPLING if self.draws(request.generation) else nullcontext():
+            started = time.perf_counter()
+            if request.cancelled.is_set():
+                return []
+            completions = [self._completion(prompt, request) for prompt in request.prompts]
+            self.generate(completions, request)
+            finished = time.perf_counter()
+        return [completion.answer(request.handed_over, started, finished) for completion in completions]
+
+    def _completion(self, prompt: str, request: Request) -> Completion:
+        ids = self.encode(prompt)
+        return Completion(
+            self.vocabulary(),
+            ids,
+            request.stop,
+            self.room(len(ids), request.generation),
+            request.generation.ignore_eos,
+            request.on_text,
+        )
+
+    def room(self, prompt_tokens: int, generation: Generation) -> int:
+        """How many tokens an answer may have: the least that max_new_tokens, max_length and the context leave.
+
+        Raises:
+            PromptError: none at all.
+        """
+        if prompt_tokens == 0:
+            raise PromptError("the prompt has no tokens; give the model something to continue")
+        limits = [generation.max_new_tokens] if generation.max_new_tokens is not None else []
+        for name, total in (("generation.max_length", generation.max_length), ("context", self.context_length)):
+            if total is None:
+                continue
+            if prompt_tokens >= total:
+                raise PromptError(
+                    f"the prompt has {prompt_tokens} tokens, and the {_say(name)} is {total}: nothing is left for an"
+                    f" answer; shorten the prompt{' or raise the limit' if name != 'context' else ''}"
+                )
+            limits.append(total - prompt_tokens)
+        if not limits:
+            raise PromptError("nothing limits the answer; set generation.max_new_tokens")
+        return min(limits)
+
+
+def _say(limit: str) -> str:
+    return "model's context" if limit == "context" else limit

@@ -1,0 +1,122 @@
+"""backend=fake: a scripted stand-in that keeps every promise but needs no model; for tests of all else, and for demos.
+
+It is deterministic: what it answers depends on the prompt (and on the seed when sampling) alone.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import time
+from collections.abc import Mapping, Sequence
+from functools import partial
+from typing import Any
+
+from hforch.backends.arguments import samples
+from hforch.backends.base import Loaded, Prepared
+from hforch.backends.completion import Completion, Vocabulary
+from hforch.backends.engine import Engine, RenderedChat, Request
+from hforch.backends.llm import PromisingLLM
+from hforch.config.schema import FakeBackend, Generation, Job
+from hforch.errors import GenerationError, Mistake
+from hforch.progress import Progress
+
+IGNORES = ("model", "device", "precision", "ov_config", "runtime.threads")
+
+EOS = 0
+WORDS = (
+    "the a signal model answer number first second water light sound wave small large open closed measures shows gives"
+    " takes and or of in over under with without step"
+).split()
+TOKEN = re.compile(r"\s*\S+|\s+")
+
+
+def check(job: Job) -> list[Mistake]:
+    return []
+
+
+def prepare(job: Job, progress: Progress) -> Prepared:
+    return Prepared(path=None, record={"kind": "fake", "fingerprint": "fake"})
+
+
+def load(job: Job, prepared: Prepared) -> Loaded:
+    assert isinstance(job.backend, FakeBackend)
+    time.sleep(job.backend.load_s)
+    engine = FakeEngine(job.backend)
+    return Loaded(engine, partial(FakeLLM, engine=engine), {"device": ["none"], "precision": {"requested": "none"}})
+
+
+class FakeLLM(PromisingLLM):
+    """The LLM of the fake backend."""
+
+    def __init__(self, engine: FakeEngine, **fields: Any) -> None:
+        super().__init__(**fields)
+        self._engine = engine
+
+    @property
+    def _llm_type(self) -> str:
+        return "hforch_fake"
+
+
+class FakeEngine(Engine):
+    """One token is one word with the white space before it."""
+
+    def __init__(self, script: FakeBackend) -> None:
+        super().__init__()
+        self.script = script
+        self.identity = {"backend": script.model_dump()}
+        self._ids: dict[str, int] = {"<eos>": EOS}
+        self._texts = ["<eos>"]
+
+    def encode(self, prompt: str) -> list[int]:
+        return [self._id(token) for token in TOKEN.findall(prompt)]
+
+    def render(self, messages: Sequence[Mapping[str, str]], kwargs: Mapping[str, Any]) -> RenderedChat:
+        return RenderedChat("\n".join(f"{message['role']}: {message['content']}" for message in messages) + "\nassistant:")
+
+    def vocabulary(self) -> Vocabulary:
+        return Vocabulary(lambda ids: "".join(self._texts[i] for i in ids), {EOS: "<eos>"}, (EOS,))
+
+    def decoding(self, generation: Generation) -> dict[str, Any]:
+        return {name: value for name, value in generation.model_dump().items() if value is not None}
+
+    def generate(self, completions: Sequence[Completion], request: Request) -> None:
+        self._sleep(self.script.prefill_s, request)
+        answers = [self._answer(str(prompt), request) for prompt in request.prompts]
+        failures = [self._failure(str(prompt)) for prompt in request.prompts]
+        for step in range(max(completion.limit for completion in completions)):
+            for failure in failures:
+                if failure is not None and step >= failure.after:
+                    raise GenerationError(failure.error)
+            if step:
+                self._sleep(self.script.token_s, request)
+            now = time.perf_counter()
+            pairs = zip(completions, answers, strict=True)
+            done = [c.push(answer[step] if step < len(answer) else EOS, now) for c, answer in pairs]
+            if all(done) or request.cancelled.is_set():
+                break
+        for completion in completions:
+            completion.finish()
+
+    def _answer(self, prompt: str, request: Request) -> list[int]:
+        for reply in self.script.replies:
+            if reply.match in prompt:
+                return self.encode(reply.text)
+        seed = f"{request.seed}:" if samples(request.generation) else ""
+        digest = hashlib.sha256((seed + prompt).encode()).digest()
+        length = 8 + digest[0] % 24
+        words = [WORDS[hashlib.sha256(digest + bytes([i])).digest()[0] % len(WORDS)] for i in range(length)]
+        return [self._id(f" {word}") for word in words]
+
+    def _failure(self, prompt: str) -> Any:
+        return next((failure for failure in self.script.failures if failure.match in prompt), None)
+
+    def _sleep(self, seconds: float, request: Request) -> None:
+        if seconds:
+            request.cancelled.wait(seconds)
+
+    def _id(self, text: str) -> int:
+        if text not in self._ids:
+            self._ids[text] = len(self._texts)
+            self._texts.append(text)
+        return self._ids[text]

@@ -1,0 +1,310 @@
+"""The promises of generation, kept once for every backend: a LangChain BaseLLM over an Engine.
+
+`invoke`, `batch`, `stream` and their async forms all come down to `_generate`, `_agenerate`, `_stream` and `_astream`
+here, and those to requests that wait in the engine's line.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import queue
+import time
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from concurrent.futures import Future
+from typing import Any
+
+from langchain_core.callbacks import AsyncCallbackManagerForLLMRun, CallbackManagerForLLMRun
+from langchain_core.language_models.llms import BaseLLM
+from langchain_core.outputs import Generation as LangChainGeneration
+from langchain_core.outputs import GenerationChunk, LLMResult
+from langchain_core.prompt_values import ChatPromptValue, PromptValue
+from pydantic import PrivateAttr
+
+from hforch import __version__
+from hforch.backends.arguments import merge, split
+from hforch.backends.chat import RenderedPromptValue, as_messages
+from hforch.backends.completion import Answer
+from hforch.backends.engine import Engine, RenderedChat, Request
+from hforch.config.schema import Generation
+
+LANGCHAIN_ARGUMENTS = ("tags", "metadata", "run_name", "run_id")
+
+
+class PromisingLLM(BaseLLM):
+    """A BaseLLM that keeps hforch's promises; `docs/architecture.md` lists them.
+
+    Attributes:
+        generation: how tokens are chosen.
+        stop: stop sequences for calls that bring none of their own.
+        seed: for sampling; None: another each time.
+        echo: whether the prompt stands before the answer.
+        batch_size: how many prompts go through the model together.
+        chat_template_kwargs: passed to the model's chat template.
+    """
+
+    generation: Generation
+    stop: tuple[str, ...] = ()
+    seed: int | None = 0
+    echo: bool = False
+    batch_size: int = 4
+    chat_template_kwargs: dict[str, Any] = {}
+
+    _engine: Engine = PrivateAttr()
+    _chat: bool = PrivateAttr(default=False)
+
+    @property
+    def engine(self) -> Engine:
+        """The loaded model."""
+        return self._engine
+
+    # ------------------------------------------------------------ LangChain's cache
+    @property
+    def _identifying_params(self) -> Mapping[str, Any]:
+        return {
+            "hforch": __version__,
+            "model": dict(self._engine.identity),
+            "generation": self.generation.model_dump(),
+            "default_stop": self.stop,
+            "seed": self.seed,
+            "echo": self.echo,
+            "batch_size": self.batch_size,
+            "chat": self._chat,
+        }
+
+    def generate(
+        self, prompts: list[str], stop: list[str] | None = None, callbacks: Any = None, **kwargs: Any
+    ) -> LLMResult:
+        llm, rest = self._for_call(prompts, kwargs)
+        return super(PromisingLLM, llm).generate(prompts, stop, callbacks, **rest)
+
+    async def agenerate(
+        self, prompts: list[str], stop: list[str] | None = None, callbacks: Any = None, **kwargs: Any
+    ) -> LLMResult:
+        llm, rest = self._for_call(prompts, kwargs)
+        return await super(PromisingLLM, llm).agenerate(prompts, stop, callbacks, **rest)
+
+    def _for_call(self, prompts: list[str], kwargs: dict[str, Any]) -> tuple[PromisingLLM, dict[str, Any]]:
+        """LangChain keys its cache by what an LLM is, not by what a call passes: so what is passed goes into a copy."""
+        rest = {name: kwargs[name] for name in LANGCHAIN_ARGUMENTS if name in kwargs}
+        llm = self.with_arguments(**{name: value for name, value in kwargs.items() if name not in rest})
+        chats = {isinstance(prompt, RenderedChat) for prompt in prompts}
+        if len(chats) > 1:  # the same text, tokenized in two ways: one key cannot stand for both
+            llm = llm.model_copy(update={"cache": False})
+        elif chats == {True}:
+            llm = llm.model_copy()
+            llm._chat = True
+        return llm, rest
+
+    def with_arguments(self, **arguments: Any) -> PromisingLLM:
+        """This LLM with other settings, on the same loaded model.
+
+        Args:
+            arguments: the names of `generation` (max_new_tokens, temperature, ...), `stop`, `skip_prompt`, `seed`,
+                `batch_size`, `chat_template_kwargs`, or LangChain's `pipeline_kwargs` holding these.
+
+        Raises:
+            UnknownArgument: a name that is none of them, or a value that does not fit.
+        """
+        if not arguments:
+            return self
+        generation, others = split(arguments)
+        changes: dict[str, Any] = {"generation": merge(self.generation, generation)}
+        if others.get("stop") is not None:
+            changes["stop"] = tuple(others["stop"])
+        if "skip_prompt" in others:
+            changes["echo"] = not others["skip_prompt"]
+        for name in ("seed", "batch_size", "chat_template_kwargs"):
+            if name in others:
+                changes[name] = others[name]
+        return self.model_copy(update=changes)
+
+    # ------------------------------------------------------------ prompts
+    def _convert_input(self, model_input: Any) -> PromptValue:
+        value = super()._convert_input(model_input)
+        return self._render(value) if isinstance(value, ChatPromptValue) else value
+
+    def generate_prompt(
+        self, prompts: list[PromptValue], stop: list[str] | None = None, callbacks: Any = None, **kwargs: Any
+    ) -> LLMResult:
+        llm = self._with_chat_kwargs(kwargs)
+        values = [llm._convert_input(prompt) for prompt in prompts]
+        return super().generate_prompt(values, stop, callbacks, **kwargs)
+
+    async def agenerate_prompt(
+        self, prompts: list[PromptValue], stop: list[str] | None = None, callbacks: Any = None, **kwargs: Any
+    ) -> LLMResult:
+        llm = self._with_chat_kwargs(kwargs)
+        values = [llm._convert_input(prompt) for prompt in prompts]
+        return await super().agenerate_prompt(values, stop, callbacks, **kwargs)
+
+    def stream(self, input: Any, config: Any = None, *, stop: list[str] | None = None, **kwargs: Any) -> Iterator[str]:
+        llm = self._with_chat_kwargs(kwargs)
+        return super(PromisingLLM, llm).stream(input, config, stop=stop, **kwargs)
+
+    def astream(
+        self, input: Any, config: Any = None, *, stop: list[str] | None = None, **kwargs: Any
+    ) -> AsyncIterator[str]:
+        llm = self._with_chat_kwargs(kwargs)
+        return super(PromisingLLM, llm).astream(input, config, stop=stop, **kwargs)
+
+    def _with_chat_kwargs(self, kwargs: dict[str, Any]) -> PromisingLLM:
+        given = kwargs.pop("chat_template_kwargs", None)
+        return self if given is None else self.with_arguments(chat_template_kwargs=given)
+
+    def _render(self, value: ChatPromptValue) -> RenderedPromptValue:
+        rendered = self._engine.render(as_messages(value.to_messages()), self.chat_template_kwargs)
+        return RenderedPromptValue(text=rendered)
+
+    # ------------------------------------------------------------ whole answers
+    def _requests(self, prompts: Sequence[str], stop: Sequence[str] | None) -> list[Request]:
+        now = time.perf_counter()
+        stops = self.stop if stop is None else tuple(stop)
+        return [
+            Request(prompts[at : at + self.batch_size], self.generation, stops, self.seed, handed_over=now)
+            for at in range(0, len(prompts), self.batch_size)
+        ]
+
+    def _generate(
+        self,
+        prompts: list[str],
+        stop: list[str] | None = None,
+        run_manager: CallbackManagerForLLMRun | None = None,
+        **kwargs: Any,
+    ) -> LLMResult:
+        llm = self.with_arguments(**kwargs)
+        requests = llm._requests(prompts, stop)
+        futures = [self._engine.submit(request) for request in requests]
+        try:
+            answers = [answer for future in futures for answer in future.result()]
+        except BaseException:
+            _cancel(requests, futures)
+            raise
+        return llm._result(prompts, answers)
+
+    async def _agenerate(
+        self,
+        prompts: list[str],
+        stop: list[str] | None = None,
+        run_manager: AsyncCallbackManagerForLLMRun | None = None,
+        **kwargs: Any,
+    ) -> LLMResult:
+        llm = self.with_arguments(**kwargs)
+        requests = llm._requests(prompts, stop)
+        futures = [self._engine.submit(request) for request in requests]
+        try:
+            answers = [answer for future in futures for answer in await asyncio.wrap_future(future)]
+        except BaseException:
+            _cancel(requests, futures)
+            raise
+        return llm._result(prompts, answers)
+
+    def _result(self, prompts: Sequence[str], answers: Sequence[Answer]) -> LLMResult:
+        generations = [
+            [LangChainGeneration(text=self._shown(prompt) + answer.text, generation_info=generation_info(answer))]
+            for prompt, answer in zip(prompts, answers, strict=True)
+        ]
+        usage = {
+            name: sum(answer.usage[name] for answer in answers)
+            for name in ("prompt_tokens", "completion_tokens", "total_tokens")
+        }
+        return LLMResult(generations=generations, llm_output={"token_usage": usage})
+
+    def _shown(self, prompt: str) -> str:
+        return str(prompt) if self.echo else ""
+
+    # ------------------------------------------------------------ streams
+    def _stream(
+        self,
+        prompt: str,
+        stop: list[str] | None = None,
+        run_manager: CallbackManagerForLLMRun | None = None,
+        **kwargs: Any,
+    ) -> Iterator[GenerationChunk]:
+        llm = self.with_arguments(**kwargs)
+        pieces: queue.SimpleQueue[str | None] = queue.SimpleQueue()
+        (request,) = llm._requests([prompt], stop)
+        request.on_text = pieces.put
+        future = self._engine.submit(request)
+        future.add_done_callback(lambda _: pieces.put(None))
+        try:
+            if llm.echo:
+                yield _told(GenerationChunk(text=str(prompt)), run_manager)
+            while (piece := pieces.get()) is not None:
+                yield _told(GenerationChunk(text=piece), run_manager)
+            (answer,) = future.result()
+            _tell_usage(run_manager, answer)
+            yield GenerationChunk(text="", generation_info=generation_info(answer))
+        finally:
+            _cancel([request], [future])
+
+    async def _astream(
+        self,
+        prompt: str,
+        stop: list[str] | None = None,
+        run_manager: AsyncCallbackManagerForLLMRun | None = None,
+        **kwargs: Any,
+    ) -> AsyncIterator[GenerationChunk]:
+        llm = self.with_arguments(**kwargs)
+        loop = asyncio.get_running_loop()
+        pieces: asyncio.Queue[str | None] = asyncio.Queue()
+
+        def hand_over(piece: str | None) -> None:
+            if not loop.is_closed():
+                loop.call_soon_threadsafe(pieces.put_nowait, piece)
+
+        (request,) = llm._requests([prompt], stop)
+        request.on_text = hand_over
+        future = self._engine.submit(request)
+        future.add_done_callback(lambda _: hand_over(None))
+        try:
+            if llm.echo:
+                yield await _atold(GenerationChunk(text=str(prompt)), run_manager)
+            while (piece := await pieces.get()) is not None:
+                yield await _atold(GenerationChunk(text=piece), run_manager)
+            (answer,) = future.result()
+            _tell_usage(run_manager, answer)
+            yield GenerationChunk(text="", generation_info=generation_info(answer))
+        finally:
+            _cancel([request], [future])
+
+
+def generation_info(answer: Answer) -> dict[str, Any]:
+    """What LangChain's callbacks and results carry of an answer, besides its text."""
+    return {
+        "finish_reason": answer.finish_reason,
+        "token_usage": answer.usage,
+        "prompt_ids": list(answer.prompt_ids),
+        "output_ids": list(answer.output_ids),
+        "timings": dict(answer.timings),
+        "absent": dict(answer.absent),
+    }
+
+
+def _tell_usage(run_manager: Any, answer: Answer) -> None:
+    """LangChain ends a stream with a result that has no llm_output; put the usage there, as invoke has it."""
+    if run_manager is None:
+        return
+    end = run_manager.on_llm_end
+
+    def on_llm_end(response: LLMResult, **kwargs: Any) -> Any:
+        return end(response.model_copy(update={"llm_output": {"token_usage": answer.usage}}), **kwargs)
+
+    run_manager.on_llm_end = on_llm_end
+
+
+def _cancel(requests: Sequence[Request], futures: Sequence[Future[list[Answer]]]) -> None:
+    for request, future in zip(requests, futures, strict=True):
+        request.cancelled.set()
+        future.cancel()
+
+
+def _told(chunk: GenerationChunk, run_manager: CallbackManagerForLLMRun | None) -> GenerationChunk:
+    if run_manager:
+        run_manager.on_llm_new_token(chunk.text, chunk=chunk)
+    return chunk
+
+
+async def _atold(chunk: GenerationChunk, run_manager: AsyncCallbackManagerForLLMRun | None) -> GenerationChunk:
+    if run_manager:
+        await run_manager.on_llm_new_token(chunk.text, chunk=chunk)
+    return chunk

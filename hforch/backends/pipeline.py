@@ -1,0 +1,197 @@
+"""HuggingFacePipeline with the promises kept: torch and OpenVINO models both come through here."""
+
+from __future__ import annotations
+
+import time
+import weakref
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, nullcontext
+from typing import Any
+
+from langchain_huggingface import HuggingFacePipeline
+
+from hforch.backends.arguments import GENERATION, merge, split
+from hforch.backends.chat import apply_chat_template
+from hforch.backends.completion import Completion, Vocabulary
+from hforch.backends.decoding import effective, generation_config, neutral_config
+from hforch.backends.engine import Engine, RenderedChat, Request
+from hforch.backends.llm import PromisingLLM
+from hforch.config.schema import Generation
+
+CONTEXT_NAMES = ("max_position_embeddings", "n_positions", "n_ctx", "max_seq_len")
+
+_engines: weakref.WeakKeyDictionary[Any, PipelineEngine] = weakref.WeakKeyDictionary()
+
+
+class PipelineEngine(Engine):
+    """A transformers `text-generation` pipeline, its model torch or OpenVINO.
+
+    Args:
+        pipeline: the pipeline; only its model and its tokenizer are used.
+        identity: all that decides what this model answers; None for a model that came in from outside.
+    """
+
+    def __init__(self, pipeline: Any, identity: Mapping[str, Any] | None = None) -> None:
+        super().__init__()
+        self.model, self.tokenizer = pipeline.model, pipeline.tokenizer
+        self.identity = identity if identity is not None else _identity_of(self.model)
+        self.shipped = self.model.generation_config
+        config = self.model.config.get_text_config()
+        self.context_length = next((n for name in CONTEXT_NAMES if (n := getattr(config, name, None))), None)
+        self.eos = _eos_ids(self.model, self.tokenizer)
+        self.pad = next((i for i in (self.tokenizer.pad_token_id, *self.eos) if i is not None), 0)
+        self._vocabulary = _vocabulary(self.tokenizer, self.eos)
+
+    def encode(self, prompt: str) -> list[int]:
+        rendered = isinstance(prompt, RenderedChat)
+        return list(self.tokenizer(str(prompt), add_special_tokens=not rendered, truncation=False)["input_ids"])
+
+    def render(self, messages: Sequence[Mapping[str, str]], kwargs: Mapping[str, Any]) -> RenderedChat:
+        return apply_chat_template(self.tokenizer, messages, kwargs)
+
+    def vocabulary(self) -> Vocabulary:
+        return self._vocabulary
+
+    def draws(self, generation: Generation) -> bool:
+        return bool(self._config(generation, limit=1).do_sample)
+
+    def decoding(self, generation: Generation) -> dict[str, Any]:
+        return effective(self._config(generation, generation.max_new_tokens or 1)) | {
+            "max_new_tokens": generation.max_new_tokens,
+            "max_length": generation.max_length,
+            "context_length": self.context_length,
+        }
+
+    def generate(self, completions: Sequence[Completion], request: Request) -> None:
+        import torch
+        from transformers import StoppingCriteriaList
+
+        limit = max(completion.limit for completion in completions)
+        config = self._config(request.generation, limit)
+        ids, mask = _left_padded([completion.prompt_ids for completion in completions], self.pad, self.model.device)
+        tap = _tap(completions, request, beams=(config.num_beams or 1) > 1)
+        with self._seeded(request.seed if config.do_sample else None), self._neutral(), torch.no_grad():
+            sequences = self.model.generate(
+                input_ids=ids,
+                attention_mask=mask,
+                generation_config=config,
+                stopping_criteria=StoppingCriteriaList([tap]),
+            )
+        if (config.num_beams or 1) > 1:
+            for completion, sequence in zip(completions, sequences[:, ids.shape[1] :].tolist(), strict=True):
+                completion.take(sequence)
+        for completion in completions:
+            completion.finish()
+
+    def _config(self, generation: Generation, limit: int) -> Any:
+        return generation_config(generation, self.shipped, self.eos, self.pad, limit)
+
+    @contextmanager
+    def _neutral(self) -> Iterator[None]:
+        """Keep what the checkpoint ships out: transformers fills every unset field from the model's own config."""
+        own, self.model.generation_config = self.model.generation_config, neutral_config(self.pad)
+        try:
+            yield
+        finally:
+            self.model.generation_config = own
+
+    @contextmanager
+    def _seeded(self, seed: int | None) -> Iterator[None]:
+        """Draw from a generator seeded for this call alone; the process's own is left as it was."""
+        import torch
+
+        device = self.model.device
+        cuda = device.type == "cuda"
+        with torch.random.fork_rng(devices=[device] if cuda else []) if seed is not None else nullcontext():
+            if seed is not None:
+                torch.manual_seed(seed)
+            yield
+
+
+def engine_of(pipeline: Any) -> PipelineEngine:
+    """The engine of a pipeline that came in from outside; one model has one engine, so one line."""
+    if (engine := _engines.get(pipeline.model)) is None:
+        engine = _engines[pipeline.model] = PipelineEngine(pipeline)
+    return engine
+
+
+class HforchPipeline(PromisingLLM, HuggingFacePipeline):
+    """LangChain's HuggingFacePipeline with hforch's promises.
+
+    `HforchPipeline(pipeline=pipe)` takes an existing transformers pipeline; what was given to that pipeline
+    (`max_new_tokens`, `temperature`, ...) and `pipeline_kwargs` decide decoding, and the rest is as in
+    conf/generation/greedy.yaml. `hforch.load_llm` makes one from a configuration.
+    """
+
+    def __init__(self, **fields: Any) -> None:
+        engine = fields.pop("engine", None)
+        if "generation" not in fields:
+            fields["generation"] = _generation_of(fields.get("pipeline"), fields.get("pipeline_kwargs"))
+        super().__init__(**fields)
+        if self.pipeline is None:
+            raise ValueError("HforchPipeline needs pipeline=, a transformers text-generation pipeline")
+        self._engine = engine or engine_of(self.pipeline)
+
+
+def _generation_of(pipeline: Any, pipeline_kwargs: Mapping[str, Any] | None) -> Generation:
+    from hforch.config.compose import option
+
+    greedy = Generation.model_validate(option("generation", "greedy"))
+    given = dict(getattr(pipeline, "_forward_params", {}) or {})
+    changes = {name: given[name] for name in GENERATION if given.get(name) is not None}
+    changes |= split({"pipeline_kwargs": dict(pipeline_kwargs or {})})[0]
+    return merge(greedy, changes)
+
+
+def _tap(completions: Sequence[Completion], request: Request, beams: bool) -> Any:
+    """A stopping criterion that hands each new token to its completion, and ends rows that are finished."""
+    import torch
+    from transformers import StoppingCriteria
+
+    class Tap(StoppingCriteria):  # type: ignore[misc]
+        def __call__(self, input_ids: Any, scores: Any, **kwargs: Any) -> Any:
+            now = time.perf_counter()
+            if request.cancelled.is_set():
+                done = [True] * input_ids.shape[0]
+            elif beams:
+                done = [False] * input_ids.shape[0]
+            else:
+                tokens = input_ids[:, -1].tolist()
+                done = [completion.push(token, now) for completion, token in zip(completions, tokens, strict=True)]
+            return torch.tensor(done, dtype=torch.bool, device=input_ids.device)
+
+    return Tap()
+
+
+def _left_padded(prompts: Sequence[Sequence[int]], pad: int, device: Any) -> tuple[Any, Any]:
+    """Input ids and attention mask, both of shape (prompts, longest prompt)."""
+    import torch
+
+    longest = max(map(len, prompts))
+    ids = torch.tensor([[pad] * (longest - len(prompt)) + list(prompt) for prompt in prompts], device=device)
+    mask = torch.tensor([[0] * (longest - len(prompt)) + [1] * len(prompt) for prompt in prompts], device=device)
+    return ids, mask
+
+
+def _eos_ids(model: Any, tokenizer: Any) -> list[int]:
+    """The ids that end an answer: the checkpoint's generation config names them, else its config, else the tokenizer."""
+    for found in (model.generation_config.eos_token_id, model.config.eos_token_id, tokenizer.eos_token_id):
+        if found is not None:
+            return sorted({int(i) for i in (found if isinstance(found, list | tuple) else [found])})
+    return []
+
+
+def _vocabulary(tokenizer: Any, eos: Sequence[int]) -> Vocabulary:
+    special = {
+        i: token.content for i, token in tokenizer.added_tokens_decoder.items() if token.special
+    } | dict(zip(tokenizer.all_special_ids, tokenizer.all_special_tokens, strict=True))
+
+    def decode(ids: list[int]) -> str:
+        return str(tokenizer.decode(ids, skip_special_tokens=False, clean_up_tokenization_spaces=False))
+
+    return Vocabulary(decode, special, tuple(eos))
+
+
+def _identity_of(model: Any) -> dict[str, Any]:
+    """A model that came in from outside is known by its name and by being this very object."""
+    return {"name": getattr(model, "name_or_path", ""), "class": type(model).__name__, "object": id(model)}

@@ -1,0 +1,144 @@
+"""backend=pytorch: transformers models, on the CPU or on whatever accelerator torch knows."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Any
+
+from hforch.backends.base import Loaded, Prepared, missing_extra, prepared_from
+from hforch.backends.pipeline import HforchPipeline, PipelineEngine
+from hforch.config.schema import Job
+from hforch.errors import BackendError, Mistake, ModelError
+from hforch.models import fetch
+from hforch.progress import Progress
+
+IGNORES = ("ov_config", "precision.group_size", "precision.group_size_fallback", "device.name")
+
+DTYPES = {"auto": "auto", "fp32": "float32", "bf16": "bfloat16", "fp16": "float16", "int8": "bfloat16", "int4": "bfloat16"}
+QUANTIZERS = {"int8": "torchao", "int4": "bitsandbytes"}
+
+
+def check(job: Job) -> list[Mistake]:
+    mistakes = []
+    if quantizer := QUANTIZERS.get(job.precision.name):
+        mistakes += missing_extra(quantizer, "quant", f"precision={job.precision.name} on pytorch", "precision.name")
+    if job.device.kind == "npu":
+        mistakes.append(Mistake("device.kind", "pytorch does not run on an NPU", None, "use backend=openvino"))
+    if job.device.kind == "gpu":
+        mistakes += _check_gpu(job)
+    return mistakes
+
+
+def prepare(job: Job, progress: Progress) -> Prepared:
+    checkpoint = fetch(job.model, progress)
+    if checkpoint.kind == "openvino":
+        raise ModelError(
+            f"model: {checkpoint.path} holds an OpenVINO IR, which pytorch cannot run; use backend=openvino,"
+            " or a folder with torch weights (*.safetensors)"
+        )
+    return prepared_from(checkpoint)
+
+
+def load(job: Job, prepared: Prepared) -> Loaded:
+    import torch
+    from transformers import AutoModelForCausalLM, AutoTokenizer, TextGenerationPipeline
+
+    if job.runtime.threads is not None:
+        torch.set_num_threads(job.runtime.threads)
+    if torch.cuda.is_available():
+        torch.cuda.reset_peak_memory_stats()
+    trust = job.model.trust_remote_code
+    tokenizer = AutoTokenizer.from_pretrained(prepared.path, local_files_only=True, trust_remote_code=trust)
+    try:
+        model = AutoModelForCausalLM.from_pretrained(
+            prepared.path,
+            dtype=DTYPES[job.precision.name],
+            device_map=device_map(job),
+            quantization_config=_quantization(job.precision.name),
+            attn_implementation=job.model.attn_implementation,
+            trust_remote_code=trust,
+            local_files_only=True,
+        )
+    except (ImportError, OSError, RuntimeError, ValueError) as error:
+        raise BackendError(f"pytorch cannot load {prepared.path}: {error}") from error
+    model.eval()
+    effective = read_back(model, job.precision.name)
+    pipeline = TextGenerationPipeline(model=model, tokenizer=tokenizer)
+    engine = PipelineEngine(pipeline, identity={"weights": prepared.record, **effective})
+    build = partial(HforchPipeline, pipeline=pipeline, engine=engine, model_id=str(prepared.path))
+    return Loaded(engine, build, effective, accelerator_mb)
+
+
+def device_map(job: Job) -> Any:
+    """What transformers' `device_map` is: a strategy of accelerate, or everything on one device."""
+    if job.device.device_map is not None:
+        return job.device.device_map
+    if job.device.kind == "gpu":
+        import torch
+
+        return {"": f"{torch.accelerator.current_accelerator().type}:{job.device.index}"}
+    return {"": "cpu"}
+
+
+def read_back(model: Any, precision: str) -> dict[str, Any]:
+    """What was really loaded."""
+    import torch
+
+    quantization = getattr(model.config, "quantization_config", None)
+    devices = sorted({str(device) for device in (getattr(model, "hf_device_map", None) or {"": model.device}).values()})
+    return {
+        "device": devices,
+        "precision": {
+            "requested": precision,
+            "compute": str(model.dtype).removeprefix("torch."),
+            "weights": getattr(quantization, "quant_method", None) or str(model.dtype).removeprefix("torch."),
+            "quantization": quantization.to_dict() if quantization is not None else None,
+        },
+        "attn_implementation": model.config._attn_implementation,
+        "threads": torch.get_num_threads(),
+    }
+
+
+def accelerator_mb() -> float | None:
+    """The peak of memory that torch has taken on all accelerators, in MB (10^6 bytes)."""
+    import torch
+
+    if not torch.cuda.is_available():
+        return None
+    return sum(torch.cuda.max_memory_allocated(i) for i in range(torch.cuda.device_count())) / 1e6
+
+
+def accelerators() -> list[str]:
+    """The devices that torch has besides the CPU, such as `cuda:0`."""
+    import torch
+
+    if not torch.accelerator.is_available():
+        return []
+    kind = torch.accelerator.current_accelerator().type
+    return [f"{kind}:{index}" for index in range(torch.accelerator.device_count())]
+
+
+def _check_gpu(job: Job) -> list[Mistake]:
+    there = accelerators()
+    if not there:
+        return [Mistake("device.kind", "there is no GPU that torch can use", None, "devices here: cpu; use device=cpu")]
+    if job.device.index is not None and job.device.index >= len(there):
+        problem = f"there is no GPU number {job.device.index}"
+        return [Mistake("device.index", problem, None, f"devices here: cpu, {', '.join(there)}")]
+    return []
+
+
+def _quantization(precision: str) -> Any:
+    if precision == "int8":
+        from torchao.quantization import Int8WeightOnlyConfig
+        from transformers import TorchAoConfig
+
+        return TorchAoConfig(Int8WeightOnlyConfig())
+    if precision == "int4":
+        import torch
+        from transformers import BitsAndBytesConfig
+
+        return BitsAndBytesConfig(
+            load_in_4bit=True, bnb_4bit_quant_type="nf4", bnb_4bit_compute_dtype=torch.bfloat16
+        )
+    return None
