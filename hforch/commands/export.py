@@ -1,0 +1,111 @@
+"""hforch export: make the OpenVINO IR that a configuration needs, and say where it is and what it holds."""
+
+from __future__ import annotations
+
+import argparse
+import shutil
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from hforch.errors import EXIT_OK, ConfigError, Mistake
+from hforch.progress import Advance
+
+DESCRIPTION = "Export a model to OpenVINO IR, once: what is in the cache is not made again."
+EXAMPLE = """example:
+  hforch export -o smollm2-int8 model=smollm2 precision=int8
+  hforch run model=local model.path=smollm2-int8 backend=openvino
+"""
+
+
+def main(argv: list[str]) -> int:
+    """Compose the job, fetch its model, export it, and print the folder, its size and its bit widths.
+
+    Raises:
+        ConfigError: the overrides are wrong, or the output folder is not empty.
+        ModelError, BackendError: see `hforch.models.exports.export`.
+    """
+    options = _parser().parse_args(argv)
+    output = _checked(options.output)
+
+    from hforch.config.compose import job_from_overrides
+    from hforch.models import fetch
+    from hforch.models.exports import describe, export
+
+    job = job_from_overrides(options.overrides)
+    progress = _Lines()
+    checkpoint = fetch(job.model, progress)
+    if checkpoint.kind == "openvino":
+        progress.note("the model is an OpenVINO IR already: nothing is exported")
+        path, found = checkpoint.path, describe(checkpoint.path)
+    else:
+        made = export(checkpoint, job.precision, job.model.trust_remote_code, progress)
+        path, found = made.path, {"weight_format": made.weight_format, "bits": made.bits}
+    if output:
+        shutil.copytree(path, output, dirs_exist_ok=True, ignore=shutil.ignore_patterns("entry.json"))
+    _show(output or path, found)
+    return EXIT_OK
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        "hforch export", description=DESCRIPTION, epilog=EXAMPLE, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("-o", "--output", metavar="DIR", type=Path, help="copy the IR into this empty or new folder")
+    parser.add_argument(
+        "overrides", metavar="OVERRIDE", nargs="*", help="as for `hforch run`: model=..., precision=..."
+    )
+    return parser
+
+
+def _checked(output: Path | None) -> Path | None:
+    if output is None:
+        return None
+    output = output.expanduser().absolute()
+    if output.exists() and (not output.is_dir() or any(output.iterdir())):
+        problem = f"{output} is not an empty folder, and nothing in it is overwritten"
+        raise ConfigError([Mistake("", problem, f"-o {output}", "Give a new folder, or empty it.")])
+    return output
+
+
+def _show(path: Path, found: dict[str, Any]) -> None:
+    size = sum(file.stat().st_size for file in path.rglob("*") if file.is_file()) / 1_000_000
+    print(f"{path}\n{size:,.1f} MB, {found['weight_format']} weights")
+    rows = [
+        (element, f"{row['layers']:,}", f"{row['parameters']:,}", _groups(row.get("group_sizes")))
+        for element, row in found["bits"].items()
+    ]
+    header = ("bits", "layers", "parameters", "weights that share a scale")
+    if sys.stdout.isatty():
+        _rich_table(header, rows)
+        return
+    for row in (header, *rows):
+        print("  ".join(cell.ljust(width) for cell, width in zip(row, (6, 8, 16, 0), strict=True)).rstrip())
+
+
+def _groups(sizes: dict[str, int] | None) -> str:
+    return ", ".join(f"{size} ({layers} layers)" for size, layers in sizes.items()) if sizes else "-"
+
+
+def _rich_table(header: tuple[str, ...], rows: list[tuple[str, ...]]) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(*header)
+    for row in rows:
+        table.add_row(*row)
+    Console().print(table)
+
+
+class _Lines:
+    """Progress as lines on stderr, so that stdout holds the answer alone."""
+
+    @contextmanager
+    def stage(self, name: str, detail: str, total: int | None = None) -> Iterator[Advance]:
+        self.note(f"{name}: {detail}" + (f" ({total / 1_000_000:,.0f} MB)" if total else ""))
+        yield lambda units: None
+
+    def note(self, text: str) -> None:
+        print(text, file=sys.stderr, flush=True)

@@ -1,0 +1,159 @@
+"""The bit widths that an OpenVINO IR really has, read from its own description (openvino_model.xml).
+
+What was asked for is not always what results: a group size that a layer cannot have turns that layer to 8 bits without
+a word. A compressed weight is a chain `Const -> Convert [-> Subtract zero point] -> Multiply scale [-> Reshape]`; the
+elements of the weight per element of its scale are the group, or the whole channel where nothing is reshaped after.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from dataclasses import dataclass
+from math import prod
+from pathlib import Path
+from typing import Any
+from xml.etree import ElementTree
+
+from hforch.errors import ModelError
+
+COMPRESSED = {"u4": 4, "i4": 4, "nf4": 4, "f4e2m1": 4, "u8": 8, "i8": 8}
+FLOATS = ("f32", "f16", "bf16", "f64")
+PER_CHANNEL = "per channel"
+
+
+@dataclass(frozen=True)
+class Layer:
+    kind: str
+    element: str
+    shape: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Graph:
+    """Layers by id, and for every layer: who reads it, and at which input; whom it reads, by input."""
+
+    layers: dict[str, Layer]
+    readers: dict[str, list[tuple[str, int]]]
+    inputs: dict[str, dict[int, str]]
+
+
+def describe(ir: Path) -> dict[str, Any]:
+    """What weights an IR folder holds.
+
+    Returns:
+        `weight_format`: fp32, fp16 (bf16 too), int8 or int4, the smallest among its weight matrices by kind;
+        `bits`: per element type `layers`, `parameters`, and for 4 and 8 bits `group_sizes`: size -> layers.
+
+    Raises:
+        ModelError: there is no IR, or it cannot be read.
+    """
+    xml = ir / "openvino_model.xml"
+    try:
+        graph = _read(xml)
+    except OSError as error:
+        raise ModelError(f"{ir} holds no OpenVINO IR: {xml.name} cannot be read ({error.strerror}).") from error
+    except (ElementTree.ParseError, KeyError, ValueError) as error:
+        raise ModelError(f"{xml} is not a whole OpenVINO IR: {error}.") from error
+    bits = _table(graph)
+    return {"weight_format": _weight_format(bits), "bits": bits}
+
+
+def _read(xml: Path) -> Graph:
+    layers: dict[str, Layer] = {}
+    readers: dict[str, list[tuple[str, int]]] = defaultdict(list)
+    inputs: dict[str, dict[int, str]] = defaultdict(dict)
+    ports: dict[tuple[str, str], int] = {}
+    depth = 0  # the bodies of loops and branches hold layers of their own, under the same ids
+    for event, node in ElementTree.iterparse(xml, events=("start", "end")):
+        if node.tag == "layers":
+            depth += 1 if event == "start" else -1
+        elif event == "end" and node.tag == "layer" and depth == 1:
+            data = node.find("data")
+            given = data.attrib if data is not None else {}
+            shape = tuple(int(size) for size in given.get("shape", "").replace(" ", "").split(",") if size.isdigit())
+            layers[node.attrib["id"]] = Layer(node.attrib["type"], given.get("element_type", ""), shape)
+            for index, port in enumerate(node.findall("input/port")):
+                ports[node.attrib["id"], port.attrib["id"]] = index
+            node.clear()
+        elif event == "end" and node.tag == "edge" and depth == 0:
+            reader = node.attrib["to-layer"]
+            index = ports.get((reader, node.attrib["to-port"]), 0)
+            readers[node.attrib["from-layer"]].append((reader, index))
+            inputs[reader][index] = node.attrib["from-layer"]
+    return Graph(layers, readers, inputs)
+
+
+def _table(graph: Graph) -> dict[str, Any]:
+    counts, parameters = Counter[str](), Counter[str]()
+    groups: dict[str, Counter[str]] = defaultdict(Counter)
+    for name, layer in graph.layers.items():
+        if layer.kind != "Const" or sum(size > 1 for size in layer.shape) < 2:
+            continue  # norms and biases stay as they are, and weigh nothing
+        if layer.element in COMPRESSED:
+            scale = _scale(graph, name)
+            if scale is None:
+                continue  # a zero point, or no weight at all
+            groups[layer.element][scale] += 1
+        elif layer.element not in FLOATS or _is_scale(graph, name):
+            continue
+        counts[layer.element] += 1
+        parameters[layer.element] += prod(layer.shape)
+    return {
+        element: {
+            "layers": count,
+            "parameters": parameters[element],
+            **({"group_sizes": dict(groups[element].most_common())} if element in groups else {}),
+        }
+        for element, count in counts.most_common()
+    }
+
+
+def _scale(graph: Graph, weight: str) -> str | None:
+    """How many weights share one scale, as a key of the table; None for what is no compressed weight."""
+    name, multiplied = weight, None
+    while multiplied is None:
+        following = [
+            reader
+            for reader, index in graph.readers[name]
+            if index == 0 and graph.layers[reader].kind in ("Convert", "Subtract", "Multiply")
+        ]
+        if not following:
+            return None
+        name = following[0]
+        multiplied = name if graph.layers[name].kind == "Multiply" else None
+    scale = _constant(graph, graph.inputs[multiplied].get(1))
+    if scale is None:
+        return None
+    after = [graph.layers[reader].kind for reader, _ in graph.readers[multiplied]]
+    return str(prod(graph.layers[weight].shape) // max(1, prod(scale.shape))) if "Reshape" in after else PER_CHANNEL
+
+
+def _constant(graph: Graph, name: str | None) -> Layer | None:
+    while name is not None and graph.layers[name].kind == "Convert":
+        name = graph.inputs[name].get(0)
+    return graph.layers[name] if name is not None and graph.layers[name].kind == "Const" else None
+
+
+def _is_scale(graph: Graph, name: str) -> bool:
+    """Whether a float constant multiplies another constant: then it is a scale, not a weight."""
+    for reader, index in graph.readers[name]:
+        kind = graph.layers[reader].kind
+        if kind == "Convert" and _is_scale(graph, reader):
+            return True
+        if kind == "Multiply" and index == 1:
+            other = graph.inputs[reader].get(0)
+            while other is not None and graph.layers[other].kind in ("Convert", "Subtract"):
+                other = graph.inputs[other].get(0)
+            if other is not None and graph.layers[other].element in COMPRESSED:
+                return True
+    return False
+
+
+def _weight_format(bits: dict[str, Any]) -> str:
+    widths = {COMPRESSED.get(element) for element in bits}
+    if 4 in widths:
+        return "int4"
+    if 8 in widths:
+        return "int8"
+    floats = {element: bits[element]["parameters"] for element in bits}
+    return "fp16" if max(floats, key=lambda element: floats[element], default="f32") in ("f16", "bf16") else "fp32"

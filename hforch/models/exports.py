@@ -1,0 +1,132 @@
+"""OpenVINO exports of torch checkpoints: each made once, in a process of its own, and kept in the cache."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.util
+import json
+import time
+from dataclasses import dataclass
+from functools import partial
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+from hforch.config.schema import Precision
+from hforch.errors import BackendError, ModelError
+from hforch.models import cache, process
+from hforch.models.bits import describe
+from hforch.models.checkpoint import Checkpoint
+from hforch.progress import Progress
+
+__all__ = ["Export", "describe", "export"]
+
+WEIGHT_FORMATS = {"auto": "fp16", "bf16": "fp16", "fp16": "fp16", "fp32": "fp32", "int8": "int8", "int4": "int4"}
+VERSIONS = ("optimum-intel", "openvino", "nncf", "transformers", "torch")
+BYTES = {"fp32": 4.0, "fp16": 2.0, "int8": 1.0, "int4": 0.7}  # a parameter, roughly
+
+
+@dataclass(frozen=True)
+class Export:
+    """An OpenVINO IR in the cache.
+
+    Attributes:
+        path: its folder, with configuration and tokenizer.
+        key: what decides it: the checkpoint's contents, the options, the versions of what made it.
+        export_s: how long it took; None when it was in the cache.
+        disk_mb: the weight file, in MB of a million bytes.
+        weight_format: fp32, fp16, int8 or int4, as read from the IR.
+        bits: the bit-width table read from the IR, see `bits.describe`.
+    """
+
+    path: Path
+    key: str
+    export_s: float | None
+    disk_mb: float
+    weight_format: str
+    bits: dict[str, Any]
+
+
+def export(checkpoint: Checkpoint, precision: Precision, trust_remote_code: bool, progress: Progress) -> Export:
+    """The IR of a torch checkpoint with the weights that a precision asks for.
+
+    Raises:
+        BackendError: what makes an IR is not installed.
+        ModelError: the checkpoint is an IR already, the exporter does not know its architecture, a group size does not
+            fit, the disk is full, or the exporting process died.
+    """
+    if checkpoint.kind == "openvino":
+        raise ModelError(f"{checkpoint.path} is an OpenVINO IR already: there is nothing to export.")
+    options = _options(precision, trust_remote_code)
+    determined = {"checkpoint": checkpoint.fingerprint, **options, "versions": _versions()}
+    key = hashlib.sha256(json.dumps(determined, sort_keys=True).encode()).hexdigest()
+    name = f"{_label(checkpoint)}-{options['weight_format']}-{key[:16]}"
+    fill = partial(_fill, checkpoint, options, {"key": key, **determined}, name, progress)
+    filled = cache.obtain("exports", name, fill, progress)
+    record = filled.record
+    result = Export(
+        path=filled.path,
+        key=key,
+        export_s=record["export_s"] if filled.made else None,
+        disk_mb=record["disk_mb"],
+        weight_format=record["weight_format"],
+        bits=record["bits"],
+    )
+    if result.weight_format != options["weight_format"]:
+        progress.note(f"{options['weight_format']} weights were asked for, but the layers allow {result.weight_format}")
+    return result
+
+
+def _fill(
+    checkpoint: Checkpoint, options: dict[str, Any], said: dict[str, Any], name: str, progress: Progress, folder: Path
+) -> dict[str, Any]:
+    weights = checkpoint.disk_mb * cache.MB
+    halved = 2 if options["weight_format"] in ("fp32", "fp16") else 1
+    cache.require_space(folder, int(weights * max(1.0, 2.0 / halved)), f"export {checkpoint.path}")
+    start = time.monotonic()
+    request = {"checkpoint": str(checkpoint.path), "output": str(folder), **options}
+    purpose = f"Exporting {checkpoint.path} to OpenVINO with {options['weight_format']} weights"
+    # All files are local; only a repository's own code may refer to another repository.
+    env = {} if options["trust_remote_code"] else {"HF_HUB_OFFLINE": "1"}
+    with progress.stage("export", f"{checkpoint.path.name} to OpenVINO, {options['weight_format']} weights, once"):
+        process.run("hforch.models.exporting", request, cache.log_path("exports", name), purpose, env)
+    return {
+        **said,
+        "source": checkpoint.source,
+        "export_s": round(time.monotonic() - start, 3),
+        "disk_mb": round((folder / "openvino_model.bin").stat().st_size / cache.MB, 3),
+        **describe(folder),
+    }
+
+
+def _options(precision: Precision, trust_remote_code: bool) -> dict[str, Any]:
+    weight_format = WEIGHT_FORMATS[precision.name]
+    grouped = weight_format == "int4"
+    return {
+        "weight_format": weight_format,
+        "group_size": precision.group_size if grouped else None,
+        "group_size_fallback": precision.group_size_fallback if grouped else None,
+        "trust_remote_code": trust_remote_code,
+    }
+
+
+def _versions() -> dict[str, str]:
+    try:
+        found = {name: metadata.version(name) for name in VERSIONS}
+    except metadata.PackageNotFoundError as error:
+        raise BackendError(
+            f"An OpenVINO export needs {error.name}, which is not installed: pip install 'hforch[openvino]'"
+        ) from error
+    if importlib.util.find_spec("openvino_tokenizers") is not None:
+        found["openvino-tokenizers"] = metadata.version("openvino-tokenizers")
+    return found
+
+
+def _label(checkpoint: Checkpoint) -> str:
+    """A short name people recognise in a listing; the key after it is what counts."""
+    source = checkpoint.source
+    name = str(source.get("id") or source.get("file") or source.get("path") or checkpoint.path.name)
+    stem = Path(name).name.removesuffix(".gguf")
+    return (
+        "".join(letter if letter.isalnum() or letter in "._-" else "-" for letter in stem)[:60].lstrip(".") or "model"
+    )

@@ -1,0 +1,63 @@
+"""Digests of file contents. A file is read once: its digest is kept by path, size, time of change and inode."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import secrets
+from collections.abc import Iterable
+from pathlib import Path
+
+from hforch.models import cache
+
+
+def of_files(files: Iterable[Path]) -> str:
+    """sha256 over names and contents; the folder that holds the files does not matter, nor does their order."""
+    return _combined({file.name: of_file(file) for file in files})
+
+
+def of_new(files: Iterable[Path]) -> str:
+    """The same, for files that are about to move: nothing is remembered about them."""
+    return _combined({file.name: _digest(file) for file in files})
+
+
+def of_file(file: Path) -> str:
+    """sha256 of the contents, from the memo in the cache where the file has not changed since."""
+    resolved = file.resolve()
+    stat = resolved.stat()
+    state = [stat.st_size, stat.st_mtime_ns, stat.st_ino]
+    memo = cache.home() / "digests" / hashlib.sha256(str(resolved).encode()).hexdigest()[:32]
+    known = _recall(memo, state)
+    if known:
+        return known
+    digest = _digest(resolved)
+    _remember(memo, state, digest)
+    return digest
+
+
+def _combined(digests: dict[str, str]) -> str:
+    lines = "".join(f"{name}\0{digest}\n" for name, digest in sorted(digests.items()))
+    return hashlib.sha256(lines.encode()).hexdigest()
+
+
+def _digest(file: Path) -> str:
+    with file.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def _recall(memo: Path, state: list[int]) -> str | None:
+    try:
+        kept = json.loads(memo.read_text(encoding="utf-8"))
+        return str(kept["sha256"]) if kept["state"] == state else None
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
+def _remember(memo: Path, state: list[int], digest: str) -> None:
+    try:
+        memo.parent.mkdir(parents=True, exist_ok=True)
+        temporary = memo.with_name(f".{memo.name}.{secrets.token_hex(4)}")
+        temporary.write_text(json.dumps({"state": state, "sha256": digest}), encoding="utf-8")
+        temporary.replace(memo)
+    except OSError:
+        return  # a cache that cannot be written only means that the file is read again

@@ -1,0 +1,154 @@
+"""What lies in a folder, or would lie there: which files matter, and what is missing. Nothing heavy is imported."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from pathlib import Path
+
+from hforch.errors import ModelError
+from hforch.models.checkpoint import Kind
+
+CONFIG = ("config.json", "generation_config.json", "quantize_config.json")
+TOKENIZER = (
+    *("tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "added_tokens.json"),
+    *("vocab.json", "merges.txt", "vocab.txt", "*.model", "*.tiktoken", "chat_template*", "*.jinja"),
+)
+VOCABULARY = ("tokenizer.json", "vocab.json", "vocab.txt", "*.model", "*.tiktoken")
+IR = ("openvino_model.xml", "openvino_model.bin")
+IR_EXTRAS = ("openvino_config.json", "openvino_tokenizer.*", "openvino_detokenizer.*")
+WEIGHTS = {  # what transformers loads, the first kind that is there: one file, or shards named by an index
+    "safetensors": ("model.safetensors", r"model-\d+-of-\d+\.safetensors", "model.safetensors.index.json"),
+    "bin": ("pytorch_model.bin", r"pytorch_model-\d+-of-\d+\.bin", "pytorch_model.bin.index.json"),
+}
+
+
+@dataclass(frozen=True)
+class Choice:
+    """The names that matter among those of a folder. `weights` is empty where nothing can be loaded."""
+
+    kind: Kind
+    weights: tuple[str, ...]
+    index: str | None
+    others: tuple[str, ...]
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        return (*self.others, *([self.index] if self.index else []), *self.weights)
+
+
+@dataclass(frozen=True)
+class Contents:
+    """A folder found complete."""
+
+    kind: Kind
+    weights: tuple[Path, ...]
+    files: tuple[Path, ...]
+
+
+def choose(names: Iterable[str], trust_remote_code: bool) -> Choice:
+    """Which of these file names make up a checkpoint; torch weights come before an IR that lies beside them."""
+    there = sorted(name for name in names if "/" not in name)
+    code = ("*.py",) if trust_remote_code else ()
+    others = _matching(there, (*CONFIG, *TOKENIZER, *code))
+    for single, shards, index in WEIGHTS.values():
+        if single in there:
+            return Choice("torch", (single,), None, others)
+        found = tuple(name for name in there if re.fullmatch(shards, name))
+        if found:
+            return Choice("torch", found, index if index in there else None, others)
+        if index in there:
+            return Choice("torch", (), index, others)
+    if IR[0] in there:
+        return Choice("openvino", _matching(there, IR), None, (*others, *_matching(there, IR_EXTRAS)))
+    return Choice("torch", (), None, others)
+
+
+def survey(folder: Path, trust_remote_code: bool, what: str) -> Contents:
+    """Look whether a folder holds a whole checkpoint.
+
+    Args:
+        folder: an existing folder.
+        trust_remote_code: whether the folder's own Python files count.
+        what: how messages call it.
+
+    Raises:
+        ModelError: something is missing or cut short; the message names it.
+    """
+    names = [path.name for path in folder.iterdir() if path.is_file()]
+    choice = choose(names, trust_remote_code)
+    missing = [name for name in _expected(folder, choice) if name not in names]
+    if missing:
+        raise ModelError(f"{what} is not complete: {_listed(missing)} missing.")
+    if not choice.weights:
+        raise ModelError(f"{what} holds no weights. {no_weights(names)}")
+    if "config.json" not in names:
+        raise ModelError(f"{what} has weights but no config.json, which says what architecture they are for.")
+    has_own_tokenizer = trust_remote_code and "tokenizer_config.json" in names
+    if not _matching(names, VOCABULARY) and not has_own_tokenizer:
+        raise ModelError(f"{what} has no tokenizer: none of {', '.join(VOCABULARY)} is there.")
+    for name in choice.weights:
+        check_weights(folder / name)
+    return Contents(
+        choice.kind, tuple(folder / name for name in choice.weights), tuple(folder / name for name in choice.names)
+    )
+
+
+def no_weights(names: Iterable[str]) -> str:
+    """Why a folder with these names cannot be loaded, and what to do, for people."""
+    names = list(names)
+    ggufs = [name for name in names if name.endswith(".gguf")]
+    if ggufs:
+        return f"It has GGUF files ({_listed(ggufs[:3])}): get one, and use model=gguf model.path=FILE.gguf."
+    if any(name.startswith("adapter_model.") for name in names):
+        return "It has only a PEFT adapter: merge it into its base model first (merge_and_unload), and save that."
+    return (
+        "Expected model.safetensors or pytorch_model.bin (one file, or shards with their index), "
+        "or an OpenVINO IR: openvino_model.xml and openvino_model.bin."
+    )
+
+
+def check_weights(file: Path) -> None:
+    """Raise ModelError if a weight file is a Git LFS pointer, empty, or shorter than its own header says."""
+    size = file.stat().st_size
+    with file.open("rb") as stream:
+        start = stream.read(64)
+        if start.startswith(b"version https://git-lfs"):
+            raise ModelError(f"{file} is a Git LFS pointer, not the weights themselves: run `git lfs pull` there.")
+        if not size:
+            raise ModelError(f"{file} is empty.")
+        if file.suffix != ".safetensors":
+            return
+        length = int.from_bytes(start[:8], "little")
+        stream.seek(8)
+        try:
+            header = json.loads(stream.read(length)) if 8 + length <= size else None
+        except ValueError as error:
+            raise ModelError(f"{file} is not a safetensors file: its header cannot be read.") from error
+    ends = [entry["data_offsets"][1] for name, entry in (header or {}).items() if name != "__metadata__"]
+    if header is None or 8 + length + max(ends, default=0) > size:
+        raise ModelError(f"{file} is damaged or cut short ({size:,} bytes): get it again.")
+
+
+def _expected(folder: Path, choice: Choice) -> list[str]:
+    """The weight files that must be there, by the shards' index or by the IR's description."""
+    if choice.kind == "openvino":
+        return list(IR)
+    if choice.index is None:
+        sharded = [name for name in choice.weights if "-of-" in name]
+        return [f"{sharded[0].split('-')[0]}{Path(sharded[0]).suffix}.index.json"] if sharded else []
+    try:
+        return sorted(set(json.loads((folder / choice.index).read_text(encoding="utf-8"))["weight_map"].values()))
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise ModelError(f"{folder / choice.index} cannot be read as an index of shards: {error}.") from error
+
+
+def _matching(names: Iterable[str], patterns: Iterable[str]) -> tuple[str, ...]:
+    return tuple(name for name in names if any(fnmatchcase(name, pattern) for pattern in patterns))
+
+
+def _listed(names: list[str]) -> str:
+    return names[0] + " is" if len(names) == 1 else ", ".join(names[:6]) + (", ..." if len(names) > 6 else "") + " are"

@@ -1,0 +1,104 @@
+"""A GGUF file: turned once into a torch checkpoint with float32 weights, in a process of its own, then cached."""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from functools import partial
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+from hforch.config.schema import GGUFModel
+from hforch.errors import ModelError
+from hforch.models import cache, fingerprint, process
+from hforch.models.checkpoint import Checkpoint
+from hforch.progress import Progress
+
+VERSION = 1  # of the conversion: another number makes every file be converted again
+
+
+def fetch(model: GGUFModel, progress: Progress) -> Checkpoint:
+    """The converted file; see `converted` for what is raised besides a path that leads nowhere."""
+    path = Path(model.path).expanduser().absolute()
+    if path.is_dir():
+        raise ModelError(f"model.path={model.path} is a folder; model=gguf takes one file. For a folder: model=local.")
+    if not path.is_file():
+        raise ModelError(f"model.path={model.path}: there is no file {path}.")
+    _check_start(path)
+    with progress.stage("hash", str(path)):
+        digest = fingerprint.of_file(path)
+    source = {"source": "gguf", "path": str(path), "sha256": digest}
+    return converted(path, digest, source, progress, None)
+
+
+def look_up(stem: str, digest: str, source: dict[str, Any]) -> Checkpoint | None:
+    """The conversion of a file with this sha256, if it is in the cache."""
+    found = cache.look_up("checkpoints", _name(stem, digest))
+    return _checkpoint(found, source, None) if found else None
+
+
+def converted(
+    file: Path, digest: str, source: dict[str, Any], progress: Progress, download_s: float | None
+) -> Checkpoint:
+    """The torch checkpoint made of a GGUF file.
+
+    Args:
+        file: the file.
+        digest: its sha256.
+        source: where it came from, for the record.
+        progress: told about the conversion.
+        download_s: how long the download took, if there was one.
+
+    Raises:
+        ModelError: not a GGUF file, cut short, of an architecture or with a tokenizer that cannot be converted; or the
+            converted model speaks nonsense.
+    """
+    name = _name(file.stem, digest)
+    filled = cache.obtain("checkpoints", name, partial(_fill, file, digest, name, progress), progress)
+    return _checkpoint(filled, source, download_s)
+
+
+def _fill(file: Path, digest: str, name: str, progress: Progress, folder: Path) -> dict[str, Any]:
+    start = time.monotonic()
+    with progress.stage("convert", f"{file.name} to a float32 checkpoint, once"):
+        said = process.run(
+            "hforch.models.conversion",
+            {"file": str(file), "output": str(folder)},
+            cache.log_path("checkpoints", name),
+            f"Converting {file}",
+            env={"HF_HUB_OFFLINE": "1"},
+        )
+    files = [path for path in folder.iterdir() if path.is_file()]
+    return {
+        "sha256": digest,
+        "conversion": VERSION,
+        **said,
+        "convert_s": round(time.monotonic() - start, 3),
+        "fingerprint": fingerprint.of_new(files),
+    }
+
+
+def _checkpoint(filled: cache.Filled, source: dict[str, Any], download_s: float | None) -> Checkpoint:
+    record = filled.record
+    return Checkpoint(
+        path=filled.path,
+        kind="torch",
+        fingerprint=record["fingerprint"],
+        source={**source, **{key: record[key] for key in ("architecture", "quantization", "weights", "likelihood")}},
+        disk_mb=record["disk_mb"],
+        download_s=download_s,
+        convert_s=record["convert_s"] if filled.made else None,
+    )
+
+
+def _name(stem: str, digest: str) -> str:
+    key = f"{digest} {VERSION} {metadata.version('transformers')}"
+    return f"{stem}-{hashlib.sha256(key.encode()).hexdigest()[:16]}"
+
+
+def _check_start(path: Path) -> None:
+    with path.open("rb") as stream:
+        start = stream.read(4)
+    if start != b"GGUF":
+        raise ModelError(f"{path} is not a GGUF file: it begins with {start!r}, not with b'GGUF'.")

@@ -1,0 +1,46 @@
+"""A folder on disk: a torch checkpoint or an OpenVINO IR, told apart by what is in it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from hforch.config.schema import LocalModel
+from hforch.errors import ModelError
+from hforch.models import fingerprint
+from hforch.models.cache import MB
+from hforch.models.checkpoint import Checkpoint
+from hforch.models.folder import survey
+from hforch.progress import Progress
+
+
+def fetch(model: LocalModel, progress: Progress) -> Checkpoint:
+    """The folder as it is; nothing is copied.
+
+    Raises:
+        ModelError: it is not there, is a file, or lacks something; the message names what.
+    """
+    path = Path(model.path).expanduser().absolute()
+    if path.is_file():
+        hint = " Use model=gguf for it." if path.suffix == ".gguf" else " Give the folder that holds it."
+        raise ModelError(f"model.path={model.path} is a file; model=local takes a folder.{hint}")
+    if not path.is_dir():
+        raise ModelError(f"model.path={model.path}: there is no folder {path}.")
+    source = {"source": "local", "path": str(path)}
+    return from_folder(path, model.trust_remote_code, f"The folder {path}", source, progress, None)
+
+
+def from_folder(
+    path: Path,
+    trust_remote_code: bool,
+    what: str,
+    source: dict[str, Any],
+    progress: Progress,
+    download_s: float | None,
+) -> Checkpoint:
+    """A Checkpoint of a folder that needs no conversion; see `survey` for what is raised."""
+    contents = survey(path, trust_remote_code, what)
+    with progress.stage("hash", what):
+        digest = fingerprint.of_files(contents.files)
+    disk_mb = round(sum(file.stat().st_size for file in contents.weights) / MB, 3)
+    return Checkpoint(path, contents.kind, digest, source, disk_mb, download_s, None)

