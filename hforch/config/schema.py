@@ -20,7 +20,7 @@ Probability = Annotated[float, Field(ge=0, le=1)]
 class Part(BaseModel):
     """What every part of a job is: immutable, without unknown keys, and with no silent conversion ("3" is not 3)."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
 
 
 # ---------------------------------------------------------------- model: where the weights are

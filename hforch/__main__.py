@@ -1,0 +1,8 @@
+"""`python -m hforch` is `hforch`."""
+
+import sys
+
+from hforch.cli import main
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,97 @@
+"""The command line: verbs are dispatched here, all else is the Hydra app. The one place that makes exit codes.
+
+Nothing heavy is imported before it is known what was asked for: `hforch --help` needs Hydra and no more.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable, Sequence
+from importlib import import_module
+from pathlib import Path
+
+from hforch.errors import EXIT_FAILED, EXIT_INTERRUPTED, EXIT_OK, EXIT_USAGE, ConfigError, HforchError, Mistake
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run a verb or the Hydra app.
+
+    Args:
+        argv: the words after the program's name; those of this process if None.
+
+    Returns:
+        the exit code, as described in `errors.py`.
+    """
+    words = list(sys.argv[1:] if argv is None else argv)
+    return reporting(lambda: dispatch(words))
+
+
+def verbs() -> list[str]:
+    """One verb a file of `commands/`."""
+    folder = Path(__file__).parent / "commands"
+    return sorted(file.stem for file in folder.glob("*.py") if not file.stem.startswith("_"))
+
+
+def dispatch(words: list[str]) -> int:
+    first = words[0] if words else ""
+    if first == "--version":
+        from hforch import __version__
+
+        print(f"hforch {__version__}")
+        return EXIT_OK
+    if first in verbs():
+        return int(import_module(f"hforch.commands.{first}").main(words[1:]))
+    if first and "=" not in first and first[0] not in "-+~":
+        from hforch.config.nearest import did_you_mean
+
+        known = verbs()
+        hint = did_you_mean(first, known, "hforch {}") or "an override is written key=value"
+        raise ConfigError([Mistake("", f"'{first}' is no verb; there are: {', '.join(known)}", hint=hint)])
+    from hforch.config.app import run_app
+
+    return run_app(words)
+
+
+def reporting(work: Callable[[], int]) -> int:
+    """Do the work and turn what it raises into a message on stderr and an exit code, once.
+
+    HYDRA_FULL_ERROR=1 lets errors through, for their tracebacks.
+    """
+    try:
+        code = work()
+        sys.stdout.flush()
+        return code
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        return EXIT_INTERRUPTED
+    except BrokenPipeError:
+        # Whoever read stdout has gone (`| head`): point it elsewhere, so that the flush at exit says nothing.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return EXIT_OK
+    except HforchError as error:
+        if full_errors():
+            raise
+        print(describe(error), file=sys.stderr)
+        return error.exit_code
+    except Exception as error:
+        if full_errors():
+            raise
+        print(
+            f"internal error: {type(error).__name__}: {error}\n    HYDRA_FULL_ERROR=1 shows where it came from",
+            file=sys.stderr,
+        )
+        return EXIT_FAILED
+
+
+def full_errors() -> bool:
+    return os.environ.get("HYDRA_FULL_ERROR") == "1"
+
+
+def describe(error: HforchError) -> str:
+    if isinstance(error, ConfigError) and len(error.mistakes) > 1:
+        return f"{len(error.mistakes)} mistakes, nothing was run:\n\n{error}"
+    return str(error)
+
+
+__all__ = ["EXIT_USAGE", "dispatch", "main", "reporting", "verbs"]

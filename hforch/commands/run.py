@@ -1,0 +1,77 @@
+"""hforch run RECIPE: run a recipe, a file that says what to run and what to sweep over."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from hforch.errors import EXIT_OK, ConfigError, Mistake
+
+HELP = """\
+hforch run RECIPE.yaml [key=value ...] [flags]
+
+Run a recipe: a YAML file with a choice of options, values, and what to sweep over. Overrides on the command line win
+over it, and the flags are those of hforch itself.
+
+  hforch run recipes/step_by_step.yaml
+  hforch run recipes/step_by_step.yaml backend=openvino generation.max_new_tokens=32
+  hforch run recipes/step_by_step.yaml -m precision=auto,int8
+  hforch run recipes/step_by_step.yaml --cfg job              show what would run
+
+A recipe is data. It looks like this:
+
+  defaults:
+    - model: smollm2
+    - precision: int8
+  generation:
+    max_new_tokens: 32
+  hydra:
+    sweeper:
+      params:
+        stop: none,newline
+"""
+
+
+def main(argv: list[str]) -> int:
+    if not argv or argv[0] in ("-h", "--help"):
+        print(HELP, end="")
+        if argv:
+            return EXIT_OK
+        raise ConfigError([Mistake("", "hforch run needs a recipe", hint="hforch run RECIPE.yaml")])
+    from hforch.config.app import run_app
+
+    recipe, rest = _take_recipe(argv)
+    return run_app(rest, recipe=recipe)
+
+
+def _take_recipe(argv: list[str]) -> tuple[Path, list[str]]:
+    """The first word that is neither a flag nor an override, and the others."""
+    takes_value = (
+        "--config-dir",
+        "-cd",
+        "--config-name",
+        "-cn",
+        "--config-path",
+        "-cp",
+        "--package",
+        "-p",
+        "--cfg",
+        "-c",
+    )
+    for number, word in enumerate(argv):
+        is_value = number > 0 and argv[number - 1] in takes_value
+        if not is_value and word[0:1] not in ("-", "+", "~") and "=" not in word:
+            return _existing(Path(word)), argv[:number] + argv[number + 1 :]
+    raise ConfigError([Mistake("", "hforch run needs a recipe", hint=f"hforch run RECIPE.yaml {' '.join(argv)}")])
+
+
+def _existing(file: Path) -> Path:
+    if file.is_file():
+        return file
+    from hforch.config.nearest import nearest
+
+    there = [str(other) for other in file.parent.glob("*.y*ml")] if file.parent.is_dir() else []
+    there = there or [str(other) for other in Path("recipes").rglob("*.y*ml")]
+    found = nearest(str(file), there)
+    known = f"there are: {', '.join(sorted(there))}" if there else None
+    problem = f"there is no recipe {file}" if not file.is_dir() else f"{file} is a folder"
+    raise ConfigError([Mistake("", problem, hint=f"did you mean {found}?" if found else known)])

@@ -1,0 +1,45 @@
+"""Hydra's flags, read so that a mistyped one is a clear message and overrides may stand before and after them."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from typing import NoReturn
+
+from hforch.errors import ConfigError, Mistake
+
+
+def read_flags(words: Sequence[str]) -> tuple[argparse.Namespace, argparse.ArgumentParser]:
+    """The flags and overrides of the Hydra app, and Hydra's parser, which its help needs.
+
+    Raises:
+        ConfigError: an unknown flag, a value that a flag does not take, or two modes at once.
+    """
+    from hydra._internal.utils import get_args_parser
+
+    parser = get_args_parser()
+    parser.allow_abbrev = False
+
+    def refuse(message: str) -> NoReturn:
+        raise ConfigError([Mistake("", message, hint="hforch --help shows the flags")])
+
+    parser.error = refuse
+    args, unknown = parser.parse_known_intermixed_args(list(words))
+    if unknown:
+        raise ConfigError([_unknown(word, parser) for word in unknown])
+    modes = [name for name in ("run", "multirun", "cfg", "info", "shell_completion") if getattr(args, name)]
+    if len(modes) > 1:
+        refuse(f"only one of --run, --multirun, --cfg, --info and --shell-completion at a time; got {len(modes)}")
+    if args.resolve and not (args.cfg or args.help):
+        refuse("--resolve goes with --cfg or --help")
+    return args, parser
+
+
+def _unknown(word: str, parser: argparse.ArgumentParser) -> Mistake:
+    from hforch.config.nearest import nearest
+
+    flags = [flag for action in parser._actions for flag in action.option_strings if flag.startswith("--")]
+    found = nearest(word.partition("=")[0], flags)
+    return Mistake(
+        "", f"there is no flag {word}", hint=f"did you mean {found}?" if found else "hforch --help shows all"
+    )

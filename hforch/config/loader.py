@@ -1,0 +1,50 @@
+"""Hydra's config loader, reading each file once: a sweep of a hundred jobs composes the same files again and again."""
+
+from __future__ import annotations
+
+import copy
+from typing import Any
+
+from hydra._internal.config_loader_impl import ConfigLoaderImpl
+from hydra._internal.config_repository import ConfigRepository
+from hydra.core.config_search_path import ConfigSearchPath
+from hydra.core.object_type import ObjectType
+
+STRUCTURED = "hydra/config"  # Hydra's own settings: large, and always copied by Hydra when it takes them in
+
+
+class RememberingRepository(ConfigRepository):
+    """Hydra makes a copy of its repository for every configuration; these copies share what was read."""
+
+    def __init__(self, config_search_path: ConfigSearchPath) -> None:
+        self._read: dict[tuple[tuple[str, ...], str], Any] = {}
+        super().__init__(config_search_path)
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> RememberingRepository:
+        other = copy.copy(self)
+        other.sources = list(self.sources)
+        return other
+
+    def load_config(self, config_path: str) -> Any:
+        key = (tuple(source.path for source in self.sources), config_path)
+        if key not in self._read:
+            self._read[key] = super().load_config(config_path)
+        read = self._read[key]
+        return copy.copy(read) if config_path == STRUCTURED else copy.deepcopy(read)
+
+
+class Loader(ConfigLoaderImpl):
+    def __init__(self, config_search_path: ConfigSearchPath) -> None:
+        super().__init__(config_search_path)
+        self.repository = RememberingRepository(config_search_path)
+
+    def get_group_options(
+        self,
+        group_name: str,
+        results_filter: ObjectType | None = ObjectType.CONFIG,
+        config_name: str | None = None,
+        overrides: list[str] | None = None,
+    ) -> list[str]:
+        if config_name is None and not overrides:
+            return list(self.repository.get_group_options(group_name, results_filter))
+        return list(super().get_group_options(group_name, results_filter, config_name, overrides))

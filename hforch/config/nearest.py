@@ -1,0 +1,31 @@
+"""The known name that a mistyped one probably stands for."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+
+def nearest(name: str, known: Iterable[str], cutoff: float = 60.0) -> str | None:
+    """The most similar of the known names, or None when none is similar enough (0 to 100)."""
+    from rapidfuzz import fuzz, process
+
+    found = process.extractOne(name, list(known), scorer=fuzz.ratio, score_cutoff=cutoff, processor=str.lower)
+    return str(found[0]) if found else None
+
+
+def did_you_mean(name: str, known: Iterable[str], form: str = "{}") -> str | None:
+    """`did you mean X?`, X put into `form`; None when nothing is near."""
+    found = nearest(name, known)
+    return f"did you mean {form.format(found)}?" if found else None
+
+
+def did_you_mean_key(path: str, known: Iterable[str]) -> str | None:
+    """The same for dotted keys: their last names count, the group in front does not make them alike."""
+    known = list(known)
+    group, _, name = path.partition(".")
+    within = {key.partition(".")[2]: key for key in known if key.startswith(f"{group}.")}
+    found = within.get(nearest(name, within) or "") if within else None
+    if found is None:
+        elsewhere = {key.partition(".")[2]: key for key in known if "." in key}
+        found = elsewhere.get(nearest(name, elsewhere, cutoff=85.0) or "") or nearest(path, known, cutoff=80.0)
+    return f"did you mean {found}?" if found else None

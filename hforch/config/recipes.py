@@ -1,0 +1,245 @@
+"""Recipes: files to share, read as data before Hydra sees them, so that running one runs no code of its author.
+
+Allowed are: `name` and `description`; `defaults`, a list of options of our groups and of `override hydra/launcher`;
+values under the groups; `hydra.sweeper.params` and numbers under `hydra.launcher`. All else is refused.
+"""
+
+from __future__ import annotations
+
+import re
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from hforch.config.keys import groups
+from hforch.config.nearest import did_you_mean
+from hforch.config.places import Places
+from hforch.errors import ConfigError, Mistake
+
+CONFIG_NAME = "hforch_recipe"
+TEXTS = ("name", "description")
+OPTION = re.compile(r"[A-Za-z0-9_][\w-]*(\.[\w-]+)*(/[A-Za-z0-9_][\w-]*(\.[\w-]+)*)*")
+SWEPT_KEY = re.compile(r"\+{0,2}(?P<group>[a-z_]+)(\.[\w-]+)*")
+LAUNCHER = "override hydra/launcher"
+Node = yaml.Node
+
+
+@contextmanager
+def opened(recipe: Path | None, places: Places) -> Iterator[Places]:
+    """The places with a recipe as the primary config, on top of the one they name; unchanged without a recipe.
+
+    Raises:
+        ConfigError: the recipe holds what no recipe may.
+    """
+    if recipe is None:
+        yield places
+        return
+    data = read_recipe(recipe, places)
+    with tempfile.TemporaryDirectory(prefix="hforch-recipe-") as folder:
+        file = Path(folder).resolve() / f"{CONFIG_NAME}.yaml"
+        file.write_text(_as_config(data, places.config_name), encoding="utf-8")
+        yield replace(
+            places,
+            extra=(*places.extra, file.parent),
+            config_name=CONFIG_NAME,
+            written_as={**places.written_as, file: recipe.resolve()},
+        )
+
+
+def _as_config(data: dict[str, Any], base: str) -> str:
+    """A primary config for Hydra that says what the recipe says and nothing more."""
+    from omegaconf import OmegaConf
+
+    options = [next(iter(entry.items())) for entry in data.get("defaults") or []]
+    overrides = [{key if key == LAUNCHER else f"override {key}": option} for key, option in options]
+    config = {key: value for key, value in data.items() if key not in (*TEXTS, "defaults") and value is not None}
+    if (config.get("hydra") or {}).get("sweeper", {}).get("params"):
+        config["hydra"] = {**config["hydra"], "mode": "MULTIRUN"}
+    return OmegaConf.to_yaml(OmegaConf.create({"defaults": [base, "_self_", *overrides], **config}))
+
+
+def read_recipe(file: Path, places: Places) -> dict[str, Any]:
+    """The data of a recipe file.
+
+    Raises:
+        ConfigError: with every mistake and its line.
+    """
+    shown = places.show(file.resolve())
+    try:
+        text = file.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError([Mistake("", f"the recipe cannot be read: {error}", shown)]) from error
+    check = _Check(shown)
+    try:
+        check.events(text)
+        if not check.mistakes:
+            check.top(yaml.compose(text, Loader=yaml.SafeLoader))
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark or error.context_mark
+        where = f"{shown}:{mark.line + 1}" if mark else shown
+        raise ConfigError([Mistake("", f"broken YAML: {error.problem or error.context}", where)]) from error
+    except yaml.YAMLError as error:
+        raise ConfigError([Mistake("", f"broken YAML: {error}", shown)]) from error
+    if check.mistakes:
+        raise ConfigError(sorted(check.mistakes, key=lambda mistake: mistake.path))
+    from omegaconf._utils import get_yaml_loader
+
+    return yaml.load(text, Loader=get_yaml_loader()) or {}
+
+
+class _Check:
+    """Collects what is wrong with one recipe while its nodes are walked."""
+
+    def __init__(self, shown: str) -> None:
+        self.shown = shown
+        self.mistakes: list[Mistake] = []
+
+    def refuse(self, node: Any, path: str, problem: str, hint: str | None = None) -> None:
+        self.mistakes.append(Mistake(path, problem, f"{self.shown}:{node.start_mark.line + 1}", hint))
+
+    def events(self, text: str) -> None:
+        """Refuse what stands outside plain data: tags, anchors and aliases, a second document."""
+        documents = 0
+        for event in yaml.parse(text, Loader=yaml.SafeLoader):
+            documents += isinstance(event, yaml.DocumentStartEvent)
+            if isinstance(event, yaml.DocumentStartEvent) and documents == 2:
+                self.refuse(event, "", "a recipe is one YAML document")
+            if isinstance(event, yaml.AliasEvent) or getattr(event, "anchor", None) is not None:
+                self.refuse(event, "", "anchors and aliases are not allowed in a recipe", "write the value out")
+            tag = getattr(event, "tag", None)
+            if tag is not None:
+                self.refuse(event, "", f"the YAML tag {tag} is not allowed in a recipe", "write plain YAML")
+
+    def top(self, node: Node | None) -> None:
+        if node is None:
+            return
+        allowed = [*groups(), "defaults", "hydra", *TEXTS]
+        for name, key, value in self.pairs(node, ""):
+            if name == "defaults":
+                self.defaults(value)
+            elif name == "hydra":
+                self.hydra(value)
+            elif name in groups():
+                self.value(value, name)
+            elif name in TEXTS:
+                if not isinstance(value, yaml.ScalarNode):
+                    self.refuse(value, name, "must be text")
+            else:
+                self.refuse(key, name, "no recipe has such a key", did_you_mean(name, allowed))
+
+    def pairs(self, node: Node, path: str) -> Iterator[tuple[str, Node, Node]]:
+        """The entries of a mapping, each checked to be a key that may stand anywhere, and to stand there once."""
+        if not isinstance(node, yaml.MappingNode):
+            self.refuse(node, path, "must be a mapping")
+            return
+        seen = set()
+        for key, value in node.value:
+            name = key.value if isinstance(key, yaml.ScalarNode) else None
+            inner = f"{path}.{name}".lstrip(".")
+            if not isinstance(name, str) or name == "<<":
+                self.refuse(key, path, "a key must be a plain name")
+            elif name.startswith("_") and name.endswith("_"):
+                self.refuse(key, inner, f"{name} is a word of Hydra that can run code: not allowed in a recipe")
+            elif name in seen:
+                self.refuse(key, inner, "stands there twice")
+            else:
+                seen.add(name)
+                yield name, key, value
+
+    def value(self, node: Node, path: str) -> None:
+        """A value under one of our groups: any plain data whose interpolations are harmless."""
+        if isinstance(node, yaml.MappingNode):
+            for name, key, inner in self.pairs(node, path):
+                self.text(key, path)
+                self.value(inner, f"{path}.{name}")
+        elif isinstance(node, yaml.SequenceNode):
+            for number, inner in enumerate(node.value):
+                self.value(inner, f"{path}.{number}")
+        else:
+            self.text(node, path)
+
+    def text(self, node: Any, path: str) -> None:
+        """A scalar: every `${` in it must begin a plain reference into our groups, or oc.select of one."""
+        names = "|".join(groups())
+        plain = rf"\$\{{\s*(\.+\w+|({names}))(\.\w+)*\s*\}}"
+        select = rf"\$\{{\s*oc\.select:\s*({names})(\.\w+)*(\s*,\s*[\w .-]*)?\}}"
+        for match in re.finditer(r"\$\{", node.value):
+            if not re.compile(f"{plain}|{select}").match(node.value, match.start()):
+                self.refuse(
+                    node,
+                    path,
+                    f"the interpolation in '{node.value}' is not allowed in a recipe",
+                    "allowed are ${group.key} and ${oc.select:group.key,default}",
+                )
+                return
+
+    def defaults(self, node: Node) -> None:
+        if not isinstance(node, yaml.SequenceNode):
+            self.refuse(node, "defaults", "must be a list, such as: - model: smollm2")
+            return
+        seen: set[str] = set()
+        for entry in node.value:
+            if not isinstance(entry, yaml.MappingNode) or len(entry.value) != 1:
+                self.refuse(entry, "defaults", "each entry must be one `group: option`")
+                continue
+            for name, key, option in self.pairs(entry, "defaults"):
+                self.choice(name, key, option, seen)
+
+    def choice(self, name: str, key: Node, option: Node, seen: set[str]) -> None:
+        path = "hydra.launcher" if name == LAUNCHER else name
+        if name not in (*groups(), LAUNCHER):
+            hint = did_you_mean(name, [*groups(), LAUNCHER])
+            self.refuse(key, f"defaults.{name}", "a recipe chooses among hforch's groups and hydra/launcher only", hint)
+        elif name in seen:
+            self.refuse(key, path, "is chosen twice")
+        elif not isinstance(option, yaml.ScalarNode) or not OPTION.fullmatch(option.value):
+            self.refuse(option, path, "must be the name of one option")
+        seen.add(name)
+
+    def hydra(self, node: Node) -> None:
+        for name, key, value in self.pairs(node, "hydra"):
+            if name == "sweeper":
+                self.sweeper(value)
+            elif name == "launcher":
+                self.numbers(value, "hydra.launcher")
+            else:
+                self.refuse(
+                    key,
+                    f"hydra.{name}",
+                    "of Hydra's own settings a recipe sets sweeper.params and numbers of the launcher only",
+                    "give it on the command line instead",
+                )
+
+    def sweeper(self, node: Node) -> None:
+        for name, key, value in self.pairs(node, "hydra.sweeper"):
+            if name != "params":
+                self.refuse(key, f"hydra.sweeper.{name}", "of the sweeper a recipe sets params only")
+                continue
+            for swept, swept_key, values in self.pairs(value, "hydra.sweeper.params"):
+                self.swept(swept, swept_key, values)
+
+    def swept(self, name: str, key: Node, values: Node) -> None:
+        path = f"hydra.sweeper.params.{name}"
+        match = SWEPT_KEY.fullmatch(name)
+        if match is None or match["group"] not in groups():
+            hint = did_you_mean(name.partition(".")[0], groups())
+            self.refuse(key, path, "only hforch's groups and their keys can be swept", hint)
+        elif not isinstance(values, yaml.ScalarNode):
+            self.refuse(values, path, "must be text as on the command line, such as: a,b")
+        elif name.lstrip("+") in groups() and (".." in values.value or values.value.startswith("/")):
+            self.refuse(values, path, "must name options of the group")
+        else:
+            self.text(values, path)
+
+    def numbers(self, node: Node, path: str) -> None:
+        for name, _, value in self.pairs(node, path):
+            inner = f"{path}.{name}"
+            if isinstance(value, yaml.MappingNode):
+                self.numbers(value, inner)
+            elif not isinstance(value, yaml.ScalarNode) or not re.fullmatch(r"-?\d+(\.\d+)?", value.value):
+                self.refuse(value, inner, "must be a number: a recipe sets only numbers of the launcher")

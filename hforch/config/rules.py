@@ -1,0 +1,232 @@
+"""What must hold between the keys of a job, beyond the type of each one. Pure functions of plain values."""
+
+from __future__ import annotations
+
+import string
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from hforch.errors import Mistake
+
+Tree = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Rule:
+    """A check and the groups it reads; it runs only when none of them has a mistake of its own."""
+
+    groups: frozenset[str]
+    check: Callable[[Tree], Iterator[Mistake]]
+
+
+RULES: list[Rule] = []
+
+
+def rule(*groups: str) -> Callable[[Callable[[Tree], Iterator[Mistake]]], Callable[[Tree], Iterator[Mistake]]]:
+    def register(check: Callable[[Tree], Iterator[Mistake]]) -> Callable[[Tree], Iterator[Mistake]]:
+        RULES.append(Rule(frozenset(groups), check))
+        return check
+
+    return register
+
+
+@rule("device")
+def one_way_to_name_a_device(tree: Tree) -> Iterator[Mistake]:
+    device = tree["device"]
+    kind, index, name, device_map = (device[key] for key in ("kind", "index", "name", "device_map"))
+    if index is not None and device_map is not None:
+        yield Mistake(
+            "device.index",
+            f"cannot be given together with device.device_map ({device_map}): one places the whole model, "
+            "the other spreads it",
+            hint=f"drop one: device.index=null to spread it, device.device_map=null for number {index}",
+        )
+    elif kind == "gpu" and index is None and device_map is None:
+        yield Mistake(
+            "device.index", "a GPU needs its number", hint="set device.index=0, or device.device_map=auto to use all"
+        )
+    elif kind in ("cpu", "npu", "openvino") and index is not None:
+        yield Mistake(
+            "device.index",
+            f"device.kind={kind} has no number",
+            hint=f"use device=gpu device.index={index}"
+            if kind != "openvino"
+            else "put it into device.name, such as GPU.1",
+        )
+    elif kind == "auto" and index is not None:
+        yield Mistake("device.index", "device=auto leaves the choice to the library", hint="use device=gpu to choose")
+    if kind == "openvino" and name is None:
+        yield Mistake("device.name", "device=openvino needs a device name", hint="add device.name=GPU.1, or another")
+    if kind != "openvino" and name is not None:
+        yield Mistake(
+            "device.name", f"is for device=openvino only, not for kind {kind}", hint="use device=openvino, or drop it"
+        )
+
+
+@rule("device", "backend")
+def device_that_the_backend_has(tree: Tree) -> Iterator[Mistake]:
+    kind, backend = tree["device"]["kind"], tree["backend"]["name"]
+    if backend == "pytorch" and kind in ("npu", "openvino"):
+        yield Mistake(
+            "device.kind",
+            f"'{kind}' does not exist on backend=pytorch; allowed: cpu, gpu, auto",
+            hint="use backend=openvino, or device=cpu",
+        )
+
+
+# ---------------------------------------------------------------- generation
+SAMPLING = {"temperature": 1.0, "top_k": None, "top_p": 1.0, "min_p": 0.0, "typical_p": 1.0}
+BEAMS = ("length_penalty", "early_stopping")
+
+
+@rule("generation")
+def sampling_is_switched_on(tree: Tree) -> Iterator[Mistake]:
+    generation = tree["generation"]
+    if generation["from_checkpoint"]:
+        return
+    if generation["do_sample"] is None:
+        yield Mistake(
+            "generation.do_sample",
+            "null means the checkpoint's own choice, and generation.from_checkpoint is false",
+            hint="set it to true or false, or use generation=checkpoint",
+        )
+    elif not generation["do_sample"]:
+        for key in SAMPLING:
+            value = generation[key]
+            if value is not None and not (key == "temperature" and value == 0):
+                yield Mistake(
+                    f"generation.{key}",
+                    f"{value} has no effect while generation.do_sample is false",
+                    hint="add generation.do_sample=true, or use generation=sample",
+                )
+
+
+@rule("generation")
+def a_length_to_end_at(tree: Tree) -> Iterator[Mistake]:
+    generation = tree["generation"]
+    least, most = generation["min_new_tokens"], generation["max_new_tokens"]
+    if most is None and generation["max_length"] is None:
+        yield Mistake(
+            "generation.max_new_tokens",
+            "it and generation.max_length are both null, so nothing bounds the answer",
+            hint="set one of them, such as generation.max_new_tokens=64",
+        )
+    if least is not None and most is not None and least > most:
+        yield Mistake("generation.min_new_tokens", f"{least} is more than generation.max_new_tokens ({most})")
+
+
+@rule("generation")
+def beams_for_what_needs_them(tree: Tree) -> Iterator[Mistake]:
+    generation = tree["generation"]
+    if generation["from_checkpoint"] or (generation["num_beams"] or 1) > 1:
+        return
+    for key in BEAMS:
+        if generation[key] is not None:
+            yield Mistake(
+                f"generation.{key}",
+                "has no effect without beam search",
+                hint="use generation=beam, or set generation.num_beams=4",
+            )
+
+
+@rule("precision")
+def group_size_of_int4(tree: Tree) -> Iterator[Mistake]:
+    precision = tree["precision"]
+    size = precision["group_size"]
+    if precision["name"] != "int4":
+        for key in ("group_size", "group_size_fallback"):
+            if precision[key] is not None:
+                yield Mistake(
+                    f"precision.{key}", f"is for int4 only, not for {precision['name']}", hint="use precision=int4"
+                )
+    elif size is not None and size != -1 and size < 1:
+        yield Mistake("precision.group_size", f"must be -1 (one scale per channel) or 1 or more; it is {size}")
+
+
+# ---------------------------------------------------------------- prompt and inputs
+def variables(template: str) -> list[str]:
+    """The names between the braces of an f-string template, in order, each once.
+
+    Raises:
+        ValueError: the braces do not match, or a name is no plain one.
+    """
+    names: dict[str, None] = {}
+    for _, name, form, conversion in string.Formatter().parse(template):
+        if name is None:
+            continue
+        if not name.isidentifier() or form or conversion:
+            raise ValueError(f"'{{{name}}}' is not a plain name between braces")
+        names[name] = None
+    return list(names)
+
+
+def _template_mistake(path: str, template: str) -> Mistake | None:
+    try:
+        variables(template)
+    except ValueError as error:
+        return Mistake(path, str(error).lower(), hint="write {name} for a column of the inputs, {{ and }} for braces")
+    return None
+
+
+def _templates(prompt: Mapping[str, Any]) -> dict[str, str]:
+    if prompt["kind"] == "template":
+        return {"prompt.template": prompt["template"]}
+    if prompt["kind"] == "chat":
+        messages = {f"prompt.messages.{i}.content": message["content"] for i, message in enumerate(prompt["messages"])}
+        return messages if prompt["system"] is None else {"prompt.system": prompt["system"], **messages}
+    return {}
+
+
+@rule("prompt")
+def templates_can_be_read(tree: Tree) -> Iterator[Mistake]:
+    templates = _templates(tree["prompt"])
+    mistakes = [found for path, text in templates.items() if (found := _template_mistake(path, text))]
+    yield from mistakes
+    if templates and not mistakes and not any(variables(text) for text in templates.values()):
+        path = "prompt.template" if "prompt.template" in templates else "prompt.messages"
+        yield Mistake(path, "names no variable, so every input would get the same prompt", hint="write {question}")
+
+
+@rule("prompt", "inputs")
+def inputs_have_what_the_prompt_names(tree: Tree) -> Iterator[Mistake]:
+    prompt, inputs = tree["prompt"], tree["inputs"]
+    if inputs["kind"] != "inline":
+        return
+    if prompt["kind"] == "raw":
+        yield from _raw_columns(prompt["column"], inputs["items"])
+        return
+    templates = _templates(prompt)
+    if any(_template_mistake(path, text) for path, text in templates.items()):
+        return
+    names = list(dict.fromkeys(name for text in templates.values() for name in variables(text)))
+    for number, item in enumerate(inputs["items"]):
+        if isinstance(item, str):
+            if len(names) > 1:
+                yield Mistake(
+                    f"inputs.items.{number}",
+                    f"is one text, but the prompt has {len(names)} variables: {', '.join(names)}",
+                    hint=f"write a mapping: {{{', '.join(f'{name}: ...' for name in names)}}}",
+                )
+            continue
+        lacking = [name for name in names if name not in item]
+        if lacking:
+            yield Mistake(
+                f"inputs.items.{number}",
+                f"lacks {', '.join(lacking)}, which the prompt names; it has: {', '.join(map(str, item)) or 'nothing'}",
+            )
+
+
+def _raw_columns(column: str | None, items: Any) -> Iterator[Mistake]:
+    for number, item in enumerate(items):
+        if isinstance(item, str):
+            continue
+        if column is not None and column not in item:
+            has = ", ".join(map(str, item)) or "nothing"
+            yield Mistake(f"inputs.items.{number}", f"lacks {column}, which prompt.column names; it has: {has}")
+        elif column is None and len(item) != 1:
+            yield Mistake(
+                f"inputs.items.{number}",
+                f"has {len(item)} columns, and prompt=raw needs to know which one is the prompt",
+                hint="set prompt.column",
+            )

@@ -1,0 +1,126 @@
+"""What pydantic found wrong, in plain sentences with config paths."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from hforch.config.keys import OPEN_MAPPINGS, keys_of
+from hforch.config.nearest import did_you_mean, did_you_mean_key
+from hforch.errors import Mistake
+
+TOLD_APART_BY = {"model": "source", "backend": "name", "prompt": "kind", "inputs": "kind"}
+KINDS = {
+    "string_type": "text",
+    "int_type": "a whole number",
+    "int_from_float": "a whole number",
+    "float_type": "a number",
+    "bool_type": "true or false",
+    "dict_type": "a mapping",
+    "model_type": "a mapping",
+    "model_attributes_type": "a mapping",
+    "tuple_type": "a list",
+    "list_type": "a list",
+}
+BOUNDS = {
+    "greater_than": ("gt", "must be more than {}"),
+    "greater_than_equal": ("ge", "must be {} or more"),
+    "less_than": ("lt", "must be less than {}"),
+    "less_than_equal": ("le", "must be {} or less"),
+}
+
+
+def kind_of(value: Any) -> str:
+    """The YAML type of a value, in plain words."""
+    if value is None:
+        return "null"
+    if isinstance(value, bool):
+        return f"{str(value).lower()} (true/false)"
+    if isinstance(value, int):
+        return f"{value} (a whole number)"
+    if isinstance(value, float):
+        return f"{value} (a number)"
+    if isinstance(value, str):
+        return f"'{value}' (text)"
+    return "a mapping" if isinstance(value, Mapping) else "a list"
+
+
+def mistakes_from(errors: Sequence[Any], tree: Mapping[str, Any]) -> list[Mistake]:
+    """One Mistake a path, from pydantic's error dictionaries and the tree they were found in."""
+    by_path: dict[str, list[Any]] = {}
+    for error in errors:
+        by_path.setdefault(config_path(error, tree), []).append(error)
+    return [_mistake(path, found) for path, found in by_path.items()]
+
+
+def config_path(error: Mapping[str, Any], tree: Mapping[str, Any]) -> str:
+    """The dotted path, without the names of union members that pydantic puts between."""
+    location = list(error["loc"])
+    if location[0] in TOLD_APART_BY and len(location) > 1:
+        del location[1]
+    if error["type"] in ("union_tag_invalid", "union_tag_not_found"):
+        return f"{location[0]}.{TOLD_APART_BY[location[0]]}"
+    path: list[str] = []
+    node: Any = tree
+    for index, step in enumerate(location):
+        if (isinstance(node, Mapping) and step in node) or (isinstance(node, list | tuple) and isinstance(step, int)):
+            node = node[step]
+        elif not (error["type"] == "missing" and index == len(location) - 1):
+            continue  # the name of a union member
+        path.append(str(step))
+    return ".".join(path)
+
+
+def _mistake(path: str, errors: list[Any]) -> Mistake:
+    kind, value = errors[0]["type"], errors[0]["input"]
+    if kind == "missing":
+        return Mistake(path, "is missing", hint="an option of the group needs every key that hforch's own have")
+    if kind == "extra_forbidden":
+        group = path.partition(".")[0]
+        return Mistake(path, "hforch has no such key", hint=did_you_mean_key(path, keys_of(group) | OPEN_MAPPINGS))
+    if kind in ("union_tag_invalid", "union_tag_not_found"):
+        return _wrong_tag(path, errors[0])
+    wanted, hint = _wanted(errors)
+    if wanted:
+        return Mistake(path, f"must be {' or '.join(wanted)}; it is {kind_of(value)}", hint=hint)
+    return Mistake(path, f"{_broken_rule(errors[0])}; it is {kind_of(value)}")
+
+
+def _wrong_tag(path: str, error: Any) -> Mistake:
+    group, _, key = path.partition(".")
+    if not isinstance(error["input"], Mapping):
+        return Mistake(group, f"must be a mapping; it is {kind_of(error['input'])}")
+    allowed = str(error["ctx"].get("expected_tags", "")).replace("'", "")
+    value = error["input"].get(key)
+    seen = f"it is {kind_of(value)}" if key in error["input"] else "it is missing"
+    wanted = f"must be one of: {allowed}" if allowed else "must be given"
+    return Mistake(path, f"{wanted}; {seen}", hint=f"choose an option of the group instead: {group}=OPTION")
+
+
+def _wanted(errors: list[Any]) -> tuple[list[str], str | None]:
+    """Every kind of value that the members of a union would take."""
+    wanted: list[str] = []
+    hint = None
+    for error in errors:
+        if error["type"] == "literal_error":
+            allowed = str(error["ctx"]["expected"]).replace("'", "").replace(" or ", ", ").split(", ")
+            wanted.append(f"one of: {', '.join(allowed)}" if len(allowed) > 1 else allowed[0])
+            if isinstance(error["input"], str):
+                hint = did_you_mean(error["input"], allowed)
+        elif error["type"] in KINDS:
+            wanted.append(KINDS[error["type"]])
+    return list(dict.fromkeys(wanted)), hint
+
+
+def _broken_rule(error: Any) -> str:
+    kind, limits = error["type"], error.get("ctx", {})
+    if kind in BOUNDS:
+        name, sentence = BOUNDS[kind]
+        return sentence.format(limits[name])
+    if kind in ("string_too_short", "too_short"):
+        return "must not be empty"
+    if kind == "finite_number":
+        return "must be a finite number"
+    if kind == "string_pattern_mismatch":
+        return "must be 64 hexadecimal digits" if "64" in limits["pattern"] else f"must match {limits['pattern']}"
+    return str(error["msg"])[:1].lower() + str(error["msg"])[1:]

@@ -1,0 +1,122 @@
+"""Where a value was written: an override as typed, a line of a YAML file, or both ends of an interpolation."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from hforch.config import yaml_nodes
+from hforch.config.places import Places, hydra_settings
+
+if TYPE_CHECKING:
+    from hforch.config.overrides import Typed
+
+Segments = tuple[str, ...]
+REFERENCE = re.compile(r"\$\{(?P<dots>\.*)(?P<path>[\w.]+)\}")
+
+
+@dataclass(frozen=True)
+class Origin:
+    """`where` for people; `text` is the scalar as written, None for what is no scalar; `depth` segments were found."""
+
+    where: str
+    text: str | None
+    depth: int
+
+
+class Sources:
+    """The overrides and the files of one composed configuration, in the order in which Hydra applies them."""
+
+    def __init__(self, places: Places, overrides: Sequence[Typed]) -> None:
+        self._places = places
+        self._overrides = tuple(overrides)
+
+    def where(self, path: str) -> str | None:
+        """Where the value at a dotted path was written; None when nobody wrote it."""
+        return self.where_at(tuple(path.split(".")))
+
+    def where_at(self, segments: Segments) -> str | None:
+        """The same for a path whose steps may hold dots."""
+        return self._where(segments, seen=(segments,)) or self._below(segments)
+
+    def _where(self, segments: Segments, seen: tuple[Segments, ...]) -> str | None:
+        origin = self._typed(segments) or self._written(segments)
+        if origin is None:
+            return None
+        target = _reference(origin.text, segments[: origin.depth])
+        if target is None or target in seen:
+            return origin.where
+        there = self._where(target + segments[origin.depth :], (*seen, target))
+        return f"{origin.where}, which takes {origin.text} from {there}" if there else origin.where
+
+    def _below(self, segments: Segments) -> str | None:
+        """An override that made a mapping exist by setting a key below it."""
+        below = (one.where for one in self._overrides if one.segments[: len(segments)] == segments and not one.is_group)
+        return next(below, None)
+
+    def _typed(self, segments: Segments) -> Origin | None:
+        for override in reversed(self._overrides):
+            key = override.segments
+            if override.is_group or segments[: len(key)] != key:
+                continue
+            value = override.parsed.value()
+            if _holds(value, segments[len(key) :]):
+                return Origin(override.where, value if isinstance(value, str) else None, len(key))
+        return None
+
+    def _written(self, segments: Segments) -> Origin | None:
+        """The last file that holds the path, or else the longest part of it."""
+        best: Origin | None = None
+        for file, package in reversed(self._files):
+            if segments[: len(package)] != package[: len(segments)]:
+                continue
+            found = yaml_nodes.find(file, segments[len(package) :])
+            depth = min(len(package) + found.depth, len(segments))
+            origin = Origin(f"{self._places.show(file)}:{found.line}", found.text, depth)
+            if depth == len(segments) or (found.text is not None and "${" in found.text):
+                return origin
+            if depth > 0 and (best is None or depth > best.depth):
+                best = origin
+        return best
+
+    @cached_property
+    def _files(self) -> list[tuple[Path, Segments]]:
+        """Every YAML file that takes part and the package it goes to, in the order of the defaults list."""
+        from hydra.types import RunMode
+
+        texts = [override.text for override in self._overrides]
+        with hydra_settings():
+            loader = self._places.loader()
+            defaults = loader.compute_defaults_list(self._places.config_name, texts, RunMode.MULTIRUN).defaults
+            folders = [Path(source.path) for source in loader.get_sources() if source.scheme() == "file"]
+        return [
+            (file, tuple(entry.package.split(".")) if entry.package else ())
+            for entry in defaults
+            if (file := config_file(folders, entry.config_path)) is not None
+        ]
+
+
+def config_file(folders: Sequence[Path], name: str) -> Path | None:
+    """The file of a config such as `model/gpt2` in the first folder that has it."""
+    files = (folder / f"{name.removesuffix('.yaml')}.yaml" for folder in folders)
+    return next((file for file in files if file.is_file()), None)
+
+
+def _holds(value: Any, rest: Segments) -> bool:
+    """Whether an override's value decides what lies at `rest` below its key."""
+    if not rest or isinstance(value, list) or not isinstance(value, dict):
+        return True  # a list or a scalar replaces all that was there
+    return rest[0] in value and _holds(value[rest[0]], rest[1:])
+
+
+def _reference(text: str | None, at: Segments) -> Segments | None:
+    """The path that a plain interpolation names, as seen from the path `at`."""
+    match = REFERENCE.search(text or "")
+    if match is None:
+        return None
+    path = tuple(match["path"].split("."))
+    return (*at[: len(at) - len(match["dots"])], *path) if match["dots"] else path

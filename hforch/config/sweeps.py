@@ -1,0 +1,116 @@
+"""All the jobs that a command line means, each composed and validated before the first one runs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from hforch.config.compose import Composed, Look, judge, look
+from hforch.config.overrides import Typed, read, without_sweeps
+from hforch.config.places import Places, hydra_settings
+from hforch.config.sources import Sources
+from hforch.errors import ConfigError, Mistake
+
+BASIC_SWEEPER = "hydra._internal.core_plugins.basic_sweeper.BasicSweeper"
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a command line means: its jobs, and whether they are a sweep (of one job, perhaps)."""
+
+    jobs: tuple[Composed, ...]
+    multirun: bool
+
+
+def look_over(overrides: Sequence[str], places: Places) -> None:
+    """Find the mistakes that keep a configuration from being composed, and no others: to show it needs no more.
+
+    Raises:
+        ConfigError: with all of them.
+    """
+    with hydra_settings():
+        loader = places.loader()
+        typed, mistakes = read(overrides, loader)
+        single, sweeps = without_sweeps(typed)
+        seen = look(single, places, loader)
+    if found := [*mistakes, *sweeps, *seen.mistakes]:
+        raise ConfigError(sorted(found, key=lambda mistake: mistake.path))
+
+
+def plan(overrides: Sequence[str], places: Places, multirun: bool) -> Plan:
+    """Compose and validate every job.
+
+    Args:
+        multirun: the -m flag; a configuration may ask for a sweep too, through hydra.mode.
+
+    Raises:
+        ConfigError: with the mistakes of all jobs, each once.
+    """
+    with hydra_settings():
+        loader = places.loader()
+        typed, mistakes = read(overrides, loader)
+        fixed = [one for one in typed if not one.parsed.is_sweep_override()]
+        base = look(fixed, places, loader)
+        if base.cfg is None:
+            raise ConfigError([*mistakes, *base.mistakes])
+        mode = getattr(base.cfg.hydra.mode, "name", None)
+        if not multirun and mode != "MULTIRUN":
+            _, sweeps = without_sweeps(typed)
+            swept = frozenset(one.key for one in typed if one.parsed.is_sweep_override() and one.is_group)
+            seen = Look(base.cfg, base.kept, base.mistakes, base.faulty | swept)
+            return Plan((judge(seen, places, [*mistakes, *sweeps]),), multirun=False)
+        jobs = _jobs(typed, base, places, loader, mistakes)
+        return Plan(_judge_all(jobs, places, loader, mistakes), multirun=True)
+
+
+def _judge_all(
+    jobs: Sequence[Sequence[Typed]], places: Places, loader: Any, mistakes: Sequence[Mistake]
+) -> tuple[Composed, ...]:
+    composed: list[Composed] = []
+    found = list(mistakes)
+    for job in jobs:
+        try:
+            composed.append(judge(look(job, places, loader), places))
+        except ConfigError as error:
+            found.extend(error.mistakes)
+    if found:
+        raise ConfigError(sorted(dict.fromkeys(found), key=lambda mistake: mistake.path))
+    return tuple(composed)
+
+
+def _jobs(
+    typed: Sequence[Typed], base: Look, places: Places, loader: Any, mistakes: list[Mistake]
+) -> list[list[Typed]]:
+    """The overrides of each job, as Hydra's own sweeper splits them; another sweeper's jobs are not known before."""
+    from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
+    from hydra.errors import HydraException
+
+    assert base.cfg is not None
+    sweeper = base.cfg.hydra.sweeper
+    if sweeper.get("_target_") != BASIC_SWEEPER:
+        return [[one for one in typed if not one.parsed.is_sweep_override()]]
+    sources = Sources(places, base.kept)
+    params = {f"{key}={value}": key for key, value in (sweeper.get("params") or {}).items()}
+    where = {text: sources.where_at(("hydra", "sweeper", "params", str(key))) or text for text, key in params.items()}
+    swept, unreadable = read(list(params), loader, where)
+    mistakes.extend(unreadable)
+    hydra = [one for one in typed if one.parsed.is_hydra_override()]
+    task = [*swept, *(one for one in typed if not one.parsed.is_hydra_override())]
+    origin = {one.parsed.get_key_element(): one.where for one in task}
+    usable = [one for one in task if one.parsed.is_discrete_sweep() or not one.parsed.is_sweep_override()]
+    for one in task:
+        if one not in usable:
+            mistakes.append(
+                Mistake(one.key, "Hydra's own sweeper cannot enumerate this", one.where, "use a,b or range()")
+            )
+    try:
+        batches = BasicSweeper.split_arguments([one.parsed for one in usable], None)
+    except HydraException as error:
+        mistakes.append(Mistake("", str(error)))
+        return []
+    jobs = []
+    for texts in batches[0]:
+        job, _ = read(texts, loader, {text: origin[text.partition("=")[0]] for text in texts})
+        jobs.append([*hydra, *job])
+    return jobs
