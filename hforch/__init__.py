@@ -1,3 +1,26 @@
-"""hforch: which model x backend x precision x prompt should run on this machine?"""
+"""hforch: which model x backend x precision x prompt should run on this machine?
+
+As a library: `load_llm` and `load_chain` load what a configuration describes, and `HforchPipeline` wraps an existing
+transformers pipeline. All three are imported when first used, so that `import hforch` stays quick.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from hforch.backends.pipeline import HforchPipeline as HforchPipeline
+    from hforch.chain import load_chain as load_chain
+    from hforch.chain import load_llm as load_llm
 
 __version__ = "0.1.0"
+__all__ = ["HforchPipeline", "load_chain", "load_llm"]
+
+_HOMES = {"load_llm": "hforch.chain", "load_chain": "hforch.chain", "HforchPipeline": "hforch.backends.pipeline"}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'hforch' has no attribute {name!r}")
+    return getattr(import_module(_HOMES[name]), name)

@@ -63,5 +63,12 @@ def neutral_config(pad: int) -> Any:
 
 def effective(config: Any) -> dict[str, Any]:
     """The settings of a GenerationConfig that say anything, for the record."""
-    noise = {"transformers_version", "pad_token_id", "bos_token_id", "return_dict_in_generate", "use_cache"}
+    noise = {
+        "transformers_version",
+        "pad_token_id",
+        "bos_token_id",
+        "return_dict_in_generate",
+        "use_cache",
+        "num_return_sequences",
+    }
     return {name: value for name, value in sorted(config.to_diff_dict().items()) if name not in noise}

@@ -10,21 +10,20 @@ import asyncio
 import queue
 import time
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
-from concurrent.futures import Future
 from typing import Any
 
 from langchain_core.callbacks import AsyncCallbackManagerForLLMRun, CallbackManagerForLLMRun
 from langchain_core.language_models.llms import BaseLLM
-from langchain_core.outputs import Generation as LangChainGeneration
 from langchain_core.outputs import GenerationChunk, LLMResult
 from langchain_core.prompt_values import ChatPromptValue, PromptValue
-from pydantic import PrivateAttr
+from pydantic import Field, PrivateAttr
 
 from hforch import __version__
 from hforch.backends.arguments import merge, split
 from hforch.backends.chat import RenderedPromptValue, as_messages
 from hforch.backends.completion import Answer
 from hforch.backends.engine import Engine, RenderedChat, Request
+from hforch.backends.results import atold, cancel, generation_info, llm_result, tell_usage, told
 from hforch.config.schema import Generation
 
 LANGCHAIN_ARGUMENTS = ("tags", "metadata", "run_name", "run_id")
@@ -47,7 +46,7 @@ class PromisingLLM(BaseLLM):
     seed: int | None = 0
     echo: bool = False
     batch_size: int = 4
-    chat_template_kwargs: dict[str, Any] = {}
+    chat_template_kwargs: dict[str, Any] = Field(default_factory=dict)
 
     _engine: Engine = PrivateAttr()
     _chat: bool = PrivateAttr(default=False)
@@ -177,7 +176,7 @@ class PromisingLLM(BaseLLM):
         try:
             answers = [answer for future in futures for answer in future.result()]
         except BaseException:
-            _cancel(requests, futures)
+            cancel(requests, futures)
             raise
         return llm._result(prompts, answers)
 
@@ -194,23 +193,12 @@ class PromisingLLM(BaseLLM):
         try:
             answers = [answer for future in futures for answer in await asyncio.wrap_future(future)]
         except BaseException:
-            _cancel(requests, futures)
+            cancel(requests, futures)
             raise
         return llm._result(prompts, answers)
 
     def _result(self, prompts: Sequence[str], answers: Sequence[Answer]) -> LLMResult:
-        generations = [
-            [LangChainGeneration(text=self._shown(prompt) + answer.text, generation_info=generation_info(answer))]
-            for prompt, answer in zip(prompts, answers, strict=True)
-        ]
-        usage = {
-            name: sum(answer.usage[name] for answer in answers)
-            for name in ("prompt_tokens", "completion_tokens", "total_tokens")
-        }
-        return LLMResult(generations=generations, llm_output={"token_usage": usage})
-
-    def _shown(self, prompt: str) -> str:
-        return str(prompt) if self.echo else ""
+        return llm_result(answers, [str(prompt) if self.echo else "" for prompt in prompts])
 
     # ------------------------------------------------------------ streams
     def _stream(
@@ -228,14 +216,14 @@ class PromisingLLM(BaseLLM):
         future.add_done_callback(lambda _: pieces.put(None))
         try:
             if llm.echo:
-                yield _told(GenerationChunk(text=str(prompt)), run_manager)
+                yield told(GenerationChunk(text=str(prompt)), run_manager)
             while (piece := pieces.get()) is not None:
-                yield _told(GenerationChunk(text=piece), run_manager)
+                yield told(GenerationChunk(text=piece), run_manager)
             (answer,) = future.result()
-            _tell_usage(run_manager, answer)
+            tell_usage(run_manager, answer)
             yield GenerationChunk(text="", generation_info=generation_info(answer))
         finally:
-            _cancel([request], [future])
+            cancel([request], [future])
 
     async def _astream(
         self,
@@ -258,53 +246,11 @@ class PromisingLLM(BaseLLM):
         future.add_done_callback(lambda _: hand_over(None))
         try:
             if llm.echo:
-                yield await _atold(GenerationChunk(text=str(prompt)), run_manager)
+                yield await atold(GenerationChunk(text=str(prompt)), run_manager)
             while (piece := await pieces.get()) is not None:
-                yield await _atold(GenerationChunk(text=piece), run_manager)
+                yield await atold(GenerationChunk(text=piece), run_manager)
             (answer,) = future.result()
-            _tell_usage(run_manager, answer)
+            tell_usage(run_manager, answer)
             yield GenerationChunk(text="", generation_info=generation_info(answer))
         finally:
-            _cancel([request], [future])
-
-
-def generation_info(answer: Answer) -> dict[str, Any]:
-    """What LangChain's callbacks and results carry of an answer, besides its text."""
-    return {
-        "finish_reason": answer.finish_reason,
-        "token_usage": answer.usage,
-        "prompt_ids": list(answer.prompt_ids),
-        "output_ids": list(answer.output_ids),
-        "timings": dict(answer.timings),
-        "absent": dict(answer.absent),
-    }
-
-
-def _tell_usage(run_manager: Any, answer: Answer) -> None:
-    """LangChain ends a stream with a result that has no llm_output; put the usage there, as invoke has it."""
-    if run_manager is None:
-        return
-    end = run_manager.on_llm_end
-
-    def on_llm_end(response: LLMResult, **kwargs: Any) -> Any:
-        return end(response.model_copy(update={"llm_output": {"token_usage": answer.usage}}), **kwargs)
-
-    run_manager.on_llm_end = on_llm_end
-
-
-def _cancel(requests: Sequence[Request], futures: Sequence[Future[list[Answer]]]) -> None:
-    for request, future in zip(requests, futures, strict=True):
-        request.cancelled.set()
-        future.cancel()
-
-
-def _told(chunk: GenerationChunk, run_manager: CallbackManagerForLLMRun | None) -> GenerationChunk:
-    if run_manager:
-        run_manager.on_llm_new_token(chunk.text, chunk=chunk)
-    return chunk
-
-
-async def _atold(chunk: GenerationChunk, run_manager: AsyncCallbackManagerForLLMRun | None) -> GenerationChunk:
-    if run_manager:
-        await run_manager.on_llm_new_token(chunk.text, chunk=chunk)
-    return chunk
+            cancel([request], [future])

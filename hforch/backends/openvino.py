@@ -143,7 +143,9 @@ def _check_device(job: Job) -> list[Mistake]:
     path = "device.name" if job.device.kind == "openvino" else "device.kind"
     if job.device.kind == "gpu" and any(name.startswith("GPU") for name in there):
         path = "device.index"
-    return [Mistake(path, f"OpenVINO has no device {', '.join(absent)} here", None, f"devices here: {', '.join(there)}")]
+    return [
+        Mistake(path, f"OpenVINO has no device {', '.join(absent)} here", None, f"devices here: {', '.join(there)}")
+    ]
 
 
 def _check_precision(job: Job) -> list[Mistake]:

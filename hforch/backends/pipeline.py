@@ -134,7 +134,7 @@ class HforchPipeline(PromisingLLM, HuggingFacePipeline):
 
 
 def _generation_of(pipeline: Any, pipeline_kwargs: Mapping[str, Any] | None) -> Generation:
-    from hforch.config.compose import option
+    from hforch.config.options import option
 
     greedy = Generation.model_validate(option("generation", "greedy"))
     given = dict(getattr(pipeline, "_forward_params", {}) or {})
@@ -148,7 +148,7 @@ def _tap(completions: Sequence[Completion], request: Request, beams: bool) -> An
     import torch
     from transformers import StoppingCriteria
 
-    class Tap(StoppingCriteria):  # type: ignore[misc]
+    class Tap(StoppingCriteria):
         def __call__(self, input_ids: Any, scores: Any, **kwargs: Any) -> Any:
             now = time.perf_counter()
             if request.cancelled.is_set():
@@ -174,7 +174,7 @@ def _left_padded(prompts: Sequence[Sequence[int]], pad: int, device: Any) -> tup
 
 
 def _eos_ids(model: Any, tokenizer: Any) -> list[int]:
-    """The ids that end an answer: the checkpoint's generation config names them, else its config, else the tokenizer."""
+    """The ids that end an answer: the generation config names them, else the model's, else the tokenizer."""
     for found in (model.generation_config.eos_token_id, model.config.eos_token_id, tokenizer.eos_token_id):
         if found is not None:
             return sorted({int(i) for i in (found if isinstance(found, list | tuple) else [found])})
@@ -182,9 +182,9 @@ def _eos_ids(model: Any, tokenizer: Any) -> list[int]:
 
 
 def _vocabulary(tokenizer: Any, eos: Sequence[int]) -> Vocabulary:
-    special = {
-        i: token.content for i, token in tokenizer.added_tokens_decoder.items() if token.special
-    } | dict(zip(tokenizer.all_special_ids, tokenizer.all_special_tokens, strict=True))
+    special = {i: token.content for i, token in tokenizer.added_tokens_decoder.items() if token.special} | dict(
+        zip(tokenizer.all_special_ids, tokenizer.all_special_tokens, strict=True)
+    )
 
     def decode(ids: list[int]) -> str:
         return str(tokenizer.decode(ids, skip_special_tokens=False, clean_up_tokenization_spaces=False))

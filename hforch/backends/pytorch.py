@@ -14,7 +14,14 @@ from hforch.progress import Progress
 
 IGNORES = ("ov_config", "precision.group_size", "precision.group_size_fallback", "device.name")
 
-DTYPES = {"auto": "auto", "fp32": "float32", "bf16": "bfloat16", "fp16": "float16", "int8": "bfloat16", "int4": "bfloat16"}
+DTYPES = {
+    "auto": "auto",
+    "fp32": "float32",
+    "bf16": "bfloat16",
+    "fp16": "float16",
+    "int8": "bfloat16",
+    "int4": "bfloat16",
+}
 QUANTIZERS = {"int8": "torchao", "int4": "bitsandbytes"}
 
 
@@ -138,7 +145,5 @@ def _quantization(precision: str) -> Any:
         import torch
         from transformers import BitsAndBytesConfig
 
-        return BitsAndBytesConfig(
-            load_in_4bit=True, bnb_4bit_quant_type="nf4", bnb_4bit_compute_dtype=torch.bfloat16
-        )
+        return BitsAndBytesConfig(load_in_4bit=True, bnb_4bit_quant_type="nf4", bnb_4bit_compute_dtype=torch.bfloat16)
     return None

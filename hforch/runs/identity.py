@@ -1,0 +1,54 @@
+"""What makes two jobs the same: the load key (the same loaded model) and the job id (the same outputs)."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from hforch.backends.base import backend_of
+from hforch.config.schema import Job
+from hforch.inputs import Input
+
+LOAD = ("model", "backend", "device", "precision", "ov_config", "runtime.threads")
+# How a run is shown, or how often it is measured, changes no output.
+SHOWN_ONLY = ("runtime.display", "runtime.isolation", "runtime.fail_fast", "runtime.warmup", "runtime.repeat")
+
+
+def load_key(job: Job) -> str:
+    """16 hex digits over all that decides the loaded model; what the backend ignores is left out."""
+    tree = _without(job.model_dump(mode="json"), backend_of(job).IGNORES)
+    return _digest({path: _get(tree, path) for path in LOAD})
+
+
+def job_id(job: Job, inputs: Sequence[Input]) -> str:
+    """16 hex digits over all of the configuration that decides the outputs, the inputs' contents included.
+
+    The inputs stand for themselves, wherever they were read from; their order and the batch size decide which share
+    a batch, so both count.
+    """
+    tree = _without(job.model_dump(mode="json"), [*backend_of(job).IGNORES, *SHOWN_ONLY, "inputs"])
+    return _digest({**tree, "inputs": [each.id for each in inputs]})
+
+
+def _digest(tree: Mapping[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(tree, sort_keys=True).encode()).hexdigest()[:16]
+
+
+def _get(tree: Mapping[str, Any], path: str) -> Any:
+    value: Any = tree
+    for name in path.split("."):
+        value = value.get(name) if isinstance(value, Mapping) else None
+    return value
+
+
+def _without(tree: Mapping[str, Any], paths: Iterable[str]) -> dict[str, Any]:
+    left = dict(tree)
+    for path in paths:
+        group, _, key = path.partition(".")
+        if not key:
+            left.pop(group, None)
+        elif isinstance(left.get(group), Mapping):
+            left[group] = {name: value for name, value in left[group].items() if name != key}
+    return left

@@ -1,0 +1,113 @@
+"""Memory high-water marks and the metrics of a job; the definitions are in docs/metrics.md."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from statistics import median
+from typing import Any, Self
+
+INTERVAL_S = 0.02
+STATUS, CLEAR = Path("/proc/self/status"), Path("/proc/self/clear_refs")
+
+
+class MemoryMeter:
+    """The peak of this process's resident memory while it is open, in MB (10^6 bytes).
+
+    The kernel keeps the peak of the whole (VmHWM), which is reset on entering. Its anonymous and file-backed parts
+    (mmapped weights are file-backed) have no such mark, so a thread looks at them every 20 ms; their peaks may fall
+    at different moments, and need not add up to the peak of the whole.
+    """
+
+    def __enter__(self) -> Self:
+        self._peaks = {"anon": 0.0, "file": 0.0}
+        self._reset = _reset_high_water_mark()
+        self._over = threading.Event()
+        self._thread = threading.Thread(target=self._watch, name="hforch-memory", daemon=True)
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._over.set()
+        self._thread.join()
+
+    def peaks(self) -> dict[str, Any]:
+        """`peak_rss_mb` and its parts so far; what the system does not tell is absent, with the reason."""
+        self._look()
+        status = _status()
+        if not self._reset or "VmHWM" not in status:
+            return {"absent": {"peak_rss_mb": "this system has no /proc/self/clear_refs to reset the high-water mark"}}
+        return {
+            "peak_rss_mb": round(status["VmHWM"], 1),
+            "peak_rss_anon_mb": round(self._peaks["anon"], 1),
+            "peak_rss_file_mb": round(self._peaks["file"], 1),
+        }
+
+    def _watch(self) -> None:
+        while not self._over.wait(INTERVAL_S):
+            self._look()
+
+    def _look(self) -> None:
+        status = _status()
+        self._peaks["anon"] = max(self._peaks["anon"], status.get("RssAnon", 0.0))
+        self._peaks["file"] = max(self._peaks["file"], status.get("RssFile", 0.0))
+
+
+def summarize(samples: Sequence[Mapping[str, Any]], wall_s: float) -> dict[str, Any]:
+    """The metrics of a job from its samples.
+
+    Args:
+        samples: sample records, failed ones included.
+        wall_s: wall time of the measured phase, in seconds.
+
+    Returns:
+        totals, `tokens_per_s`, and the median over samples of each timing (milliseconds); a timing that no sample has
+        is absent with the reason.
+    """
+    good = [sample for sample in samples if sample["error"] is None]
+    tokens = sum(sample["output_tokens"] for sample in good)
+    metrics: dict[str, Any] = {"measured_s": wall_s}
+    absent = {}
+    if tokens and wall_s > 0:
+        metrics["tokens_per_s"] = tokens / wall_s
+    else:
+        absent["tokens_per_s"] = "no output tokens"
+    for name in ("queue_ms", "ttft_ms", "tpot_ms", "latency_ms"):
+        values = [sample["timings"][name] for sample in good if name in sample["timings"]]
+        if values:
+            metrics[name] = median(values)
+        else:
+            reasons = [sample["absent"][name] for sample in good if name in sample["absent"]]
+            absent[name] = reasons[0] if reasons else "no sample succeeded"
+    return {**metrics, "absent": absent}
+
+
+def count(samples: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """How many samples there are, how they ended, and how many tokens went in and out."""
+    reasons = [sample["finish_reason"] for sample in samples]
+    return {
+        "samples": len(samples),
+        "failed": sum(sample["error"] is not None for sample in samples),
+        "prompt_tokens": sum(sample["prompt_tokens"] or 0 for sample in samples),
+        "output_tokens": sum(sample["output_tokens"] or 0 for sample in samples),
+        "finish_reasons": {reason: reasons.count(reason) for reason in sorted(set(reasons))},
+    }
+
+
+def _reset_high_water_mark() -> bool:
+    try:
+        CLEAR.write_text("5", encoding="ascii")
+    except OSError:
+        return False
+    return True
+
+
+def _status() -> dict[str, float]:
+    """The Vm* and Rss* lines of /proc/self/status, in MB."""
+    try:
+        lines = STATUS.read_text(encoding="ascii").splitlines()
+    except OSError:
+        return {}
+    found = (line.split() for line in lines if line.startswith(("VmHWM", "VmRSS", "RssAnon", "RssFile")))
+    return {name.rstrip(":"): int(kib) * 1024 / 1e6 for name, kib, _ in found}

@@ -1,0 +1,83 @@
+"""What a run leaves behind: record.json, one for the job, and samples.jsonl, one line a sample.
+
+record.json is written whole or not at all; samples.jsonl grows line by line, and its reader survives a torn last line.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import IO, Any, Literal, Self
+
+SCHEMA_VERSION = 1
+RECORD, SAMPLES = "record.json", "samples.jsonl"
+
+Status = Literal["ok", "failed", "interrupted", "partial"]
+"""ok: every sample was answered. failed: some was not, or none could be. interrupted: by Ctrl-C.
+partial: the run has not ended; it goes on now, or it was killed."""
+
+TOKEN_VARIABLES = ("HF_TOKEN", "HUGGING_FACE_HUB_TOKEN", "HUGGINGFACEHUB_API_TOKEN")
+TOKEN_SHAPE = re.compile(r"\bhf_[A-Za-z0-9]{20,}\b")
+
+
+class RecordWriter:
+    """Writes one job's record into its directory as the run goes."""
+
+    def __init__(self, directory: Path) -> None:
+        self.directory = directory
+        directory.mkdir(parents=True, exist_ok=True)
+        self._samples: IO[str] | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._samples is not None:
+            self._samples.close()
+
+    def write(self, record: Mapping[str, Any]) -> None:
+        """Replace record.json, whole or not at all."""
+        text = to_json({"schema_version": SCHEMA_VERSION, **record}, indent=2)
+        unfinished = self.directory / f".{RECORD}.{os.getpid()}"
+        with unfinished.open("w", encoding="utf-8") as file:
+            file.write(text + "\n")
+            file.flush()
+            os.fsync(file.fileno())
+        unfinished.replace(self.directory / RECORD)
+
+    def add(self, sample: Mapping[str, Any]) -> None:
+        """Append one sample, and hand it to the system at once."""
+        if self._samples is None:
+            self._samples = (self.directory / SAMPLES).open("a", encoding="utf-8")
+        self._samples.write(to_json(sample) + "\n")
+        self._samples.flush()
+
+
+def read_record(directory: Path) -> dict[str, Any]:
+    """The record of a job's directory."""
+    return dict(json.loads((directory / RECORD).read_text(encoding="utf-8")))
+
+
+def read_samples(directory: Path) -> Iterator[dict[str, Any]]:
+    """The samples of a job's directory; a last line that was cut off in writing is left out."""
+    path = directory / SAMPLES
+    if not path.exists():
+        return
+    with path.open(encoding="utf-8", errors="replace") as file:
+        for line in file:
+            if line.endswith("\n"):
+                yield json.loads(line)
+
+
+def to_json(value: Any, indent: int | None = None) -> str:
+    """JSON text with every access token struck out."""
+    text = json.dumps(value, ensure_ascii=False, indent=indent, default=str, allow_nan=False)
+    # A lone surrogate, which a model can produce, has no UTF-8 form.
+    text = text.encode("utf-8", "backslashreplace").decode("utf-8")
+    for name in TOKEN_VARIABLES:
+        if secret := os.environ.get(name):
+            text = text.replace(secret, "***")
+    return TOKEN_SHAPE.sub("***", text)

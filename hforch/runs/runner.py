@@ -1,0 +1,191 @@
+"""One Job, from inputs to a record."""
+
+from __future__ import annotations
+
+import logging
+import time
+import traceback
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from hforch.backends.base import Loaded, Prepared, backend_of
+from hforch.chain import build_llm
+from hforch.config.schema import Job
+from hforch.errors import (
+    EXIT_FAILED,
+    EXIT_INTERRUPTED,
+    EXIT_OK,
+    ConfigError,
+    HforchError,
+)
+from hforch.inputs import Input, load_inputs
+from hforch.prompts import check_inputs
+from hforch.runs.environment import describe_environment
+from hforch.runs.identity import job_id, load_key
+from hforch.runs.measure import MemoryMeter, count, summarize
+from hforch.runs.records import RecordWriter, Status
+from hforch.runs.sampling import Batch, Sampler, failed_sample, plan
+from hforch.runs.watch import Watcher
+
+log = logging.getLogger("hforch")
+
+
+@dataclass
+class Run:
+    """A run in progress: what of its record is known so far."""
+
+    job: Job
+    overrides: Sequence[str]
+    watcher: Watcher
+    writer: RecordWriter
+    recipe: str | None = None
+    record: dict[str, Any] = field(default_factory=dict)
+    samples: list[dict[str, Any]] = field(default_factory=list)
+
+    def note(self, **parts: Any) -> None:
+        """Add parts to the record and write it."""
+        self.record.update(parts)
+        self.writer.write(self.record)
+
+
+def run_job(job: Job, directory: Path, overrides: Sequence[str], watcher: Watcher, recipe: str | None = None) -> int:
+    """Run one job in this process, and leave its record in `directory`.
+
+    Returns:
+        the exit code: 0, 1 if a sample failed or nothing could be run, 2 if this machine cannot run the
+        configuration, 130 if interrupted.
+
+    Raises:
+        ConfigError: as it was found, for whoever knows where the configuration was written; the record is kept.
+    """
+    with RecordWriter(directory) as writer, MemoryMeter() as memory:
+        run = Run(job, list(overrides), watcher, writer, recipe)
+        run.note(
+            status="partial", started=_now(), job=job.model_dump(mode="json"), overrides=run.overrides, recipe=recipe
+        )
+        try:
+            _work(run, memory)
+        except KeyboardInterrupt:
+            return _end(run, memory, "interrupted", EXIT_INTERRUPTED)
+        except ConfigError as error:
+            _end(run, memory, "failed", error.exit_code, error, tell=False)
+            raise
+        except HforchError as error:
+            return _end(run, memory, "failed", error.exit_code, error)
+        except Exception as error:
+            log.error("the run failed", exc_info=True)
+            return _end(run, memory, "failed", EXIT_FAILED, error)
+        failed = any(sample["error"] is not None for sample in run.samples)
+        return _end(run, memory, "failed" if failed else "ok", EXIT_FAILED if failed else EXIT_OK)
+
+
+def _work(run: Run, memory: MemoryMeter) -> None:
+    job = run.job
+    inputs = load_inputs(job.inputs)
+    check_inputs(job.prompt, inputs)
+    backend = backend_of(job)
+    run.note(job_id=job_id(job, inputs), load_key=load_key(job))
+    if mistakes := backend.check(job):
+        raise ConfigError(mistakes)
+    run.watcher.header(_header(job))
+    prepared = backend.prepare(job, run.watcher)
+    run.note(model=prepared.record, timings=prepared.seconds, disk_mb=prepared.disk_mb)
+    loaded = _load(run, prepared)
+    run.note(environment=describe_environment())
+    _sample(run, loaded, inputs)
+    run.record["memory"] = _memory(memory, loaded)
+
+
+def _load(run: Run, prepared: Prepared) -> Loaded:
+    started = time.perf_counter()
+    with run.watcher.stage("load", str(prepared.path.name if prepared.path else run.job.backend.name)):
+        loaded = backend_of(run.job).load(run.job, prepared)
+    run.record["timings"]["load_s"] = time.perf_counter() - started
+    effective = loaded.effective | {"decoding": loaded.engine.decoding(run.job.generation)}
+    run.note(effective=effective | {"stop": list(run.job.stop.sequences), "seed": run.job.runtime.seed})
+    return loaded
+
+
+def _sample(run: Run, loaded: Loaded, inputs: Sequence[Input]) -> None:
+    job, runtime = run.job, run.job.runtime
+    sampler = Sampler(job, build_llm(job, loaded, cache=False), run.watcher)
+    answerable = _set_aside(run, sampler, inputs)
+    batches = plan(answerable, runtime.batch_size, runtime.repeat)
+    run.note(plan=[[each.id for each in batch.inputs] for batch in batches if batch.repeat == 0])
+    run.watcher.samples(len(answerable) * runtime.repeat)
+    if answerable and runtime.warmup:
+        with run.watcher.stage("warmup", f"{runtime.warmup} short generation{'s' * (runtime.warmup > 1)}"):
+            run.record["timings"]["warmup_s"] = sampler.warm_up(answerable)
+    alone = len(inputs) * runtime.repeat == 1
+    try:
+        for batch in batches:
+            if runtime.fail_fast and any(sample["error"] for sample in run.samples):
+                break
+            if alone:
+                run.watcher.question(batch.inputs[0].item)
+            _keep(run, sampler.stream(batch) if alone else sampler.answer(batch))
+    finally:
+        run.record["metrics"] = summarize(run.samples, sampler.wall_s)
+
+
+def _set_aside(run: Run, sampler: Sampler, inputs: Sequence[Input]) -> list[Input]:
+    """Record the inputs that cannot be answered, so that they take no batch down with them; return the others."""
+    answerable = []
+    for each in inputs:
+        if (error := sampler.unanswerable(each)) is None:
+            answerable.append(each)
+        else:
+            _keep(run, [failed_sample(each, Batch(0, -1, []), error)])
+    return answerable
+
+
+def _keep(run: Run, samples: Sequence[dict[str, Any]]) -> None:
+    for sample in samples:
+        run.writer.add(sample)
+        run.samples.append(sample)
+        run.watcher.sample(sample)
+
+
+def _end(
+    run: Run, memory: MemoryMeter, status: Status, code: int, error: BaseException | None = None, tell: bool = True
+) -> int:
+    run.record.setdefault("memory", memory.peaks())
+    run.record.setdefault("environment", describe_environment())
+    message = None
+    if error is not None:
+        log.debug("%s", "".join(traceback.format_exception(error)))
+        message = {"type": type(error).__name__, "message": str(error)}
+    run.note(status=status, finished=_now(), totals=count(run.samples), exit_code=code, error=message)
+    if tell:
+        run.watcher.finished(run.record, str(run.writer.directory))
+    return code
+
+
+def _memory(memory: MemoryMeter, loaded: Loaded) -> dict[str, Any]:
+    peaks = memory.peaks()
+    accelerator = loaded.accelerator_mb()
+    if accelerator is not None:
+        return peaks | {"peak_accelerator_mb": round(accelerator, 1)}
+    reason = "no accelerator whose memory the backend reports was used"
+    return peaks | {"absent": peaks.get("absent", {}) | {"peak_accelerator_mb": reason}}
+
+
+def _header(job: Job) -> dict[str, str]:
+    """The job in four words; what its backend ignores is not said."""
+    model, device = job.model, job.device
+    weights = {"hub": "id", "local": "path", "gguf": "path", "wheel": "file"}[model.source]
+    place = f"{device.kind}:{device.index}" if device.index is not None else device.kind
+    parts = {
+        "model": str(getattr(model, weights)).rpartition("/" if model.source == "wheel" else "\0")[2],
+        "backend": job.backend.name,
+        "device": device.name or place,
+        "precision": job.precision.name,
+    }
+    return {name: value for name, value in parts.items() if name not in backend_of(job).IGNORES}
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="milliseconds")

@@ -1,0 +1,171 @@
+"""The measured phase: the inputs go through the chain, one stream or batch by batch, and every answer is recorded."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from langchain_core.callbacks import BaseCallbackHandler
+from langchain_core.outputs import LLMResult
+from langchain_core.runnables import Runnable, RunnableConfig
+
+from hforch.backends.llm import PromisingLLM
+from hforch.config.schema import Job
+from hforch.errors import HforchError
+from hforch.inputs import Input
+from hforch.prompts import build_prompt, variables_of
+from hforch.runs.watch import Watcher
+
+WARMUP_TOKENS = 2
+
+
+class Collector(BaseCallbackHandler):
+    """Keeps what LangChain's callbacks say of one answer: the prompt as the LLM got it, and all about the answer."""
+
+    raise_error = True
+
+    def __init__(self) -> None:
+        self.prompt: str | None = None
+        self.text: str | None = None
+        self.info: dict[str, Any] = {}
+
+    def on_llm_start(self, serialized: Any, prompts: list[str], **kwargs: Any) -> None:
+        self.prompt = str(prompts[0])
+
+    def on_llm_end(self, response: LLMResult, **kwargs: Any) -> None:
+        generation = response.generations[0][0]
+        self.text, self.info = generation.text, generation.generation_info or {}
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Inputs that go through the model together.
+
+    Attributes:
+        repeat: which time the inputs are measured, from 0.
+        index: its place in the plan, from 0.
+    """
+
+    repeat: int
+    index: int
+    inputs: Sequence[Input]
+
+
+def plan(inputs: Sequence[Input], batch_size: int, repeats: int = 1) -> list[Batch]:
+    """The batches, from the inputs alone: in order, `batch_size` at a time; the whole as often as it is measured."""
+    chunks = [inputs[at : at + batch_size] for at in range(0, len(inputs), batch_size)]
+    return [Batch(repeat, index, chunk) for repeat in range(repeats) for index, chunk in enumerate(chunks)]
+
+
+class Sampler:
+    """Answers batches with a chain, and makes the records of its samples.
+
+    Attributes:
+        wall_s: wall time of the batches answered so far, in seconds.
+    """
+
+    def __init__(self, job: Job, llm: PromisingLLM, watcher: Watcher) -> None:
+        self.job, self.llm, self.watcher = job, llm, watcher
+        self.prompt = build_prompt(job.prompt)
+        self.chain: Runnable[Any, str] = self.prompt | llm
+        self.wall_s = 0.0
+
+    def warm_up(self, inputs: Sequence[Input]) -> float:
+        """Short generations that are not measured.
+
+        Returns:
+            the seconds they took.
+        """
+        started = time.perf_counter()
+        chain = self.prompt | self.llm.bind(max_new_tokens=WARMUP_TOKENS, min_new_tokens=None, stop=[])
+        for _ in range(self.job.runtime.warmup):
+            chain.batch([self._variables(each) for each in inputs[: self.job.runtime.batch_size]])
+        return time.perf_counter() - started
+
+    def unanswerable(self, each: Input) -> HforchError | None:
+        """Why this input cannot be answered, such as a prompt longer than the model's context."""
+        try:
+            prompt = self.llm._convert_input(self.prompt.invoke(self._variables(each))).to_string()
+            self.llm.engine.room(len(self.llm.engine.encode(prompt)), self.job.generation)
+        except HforchError as error:
+            return error
+        return None
+
+    def stream(self, batch: Batch) -> list[dict[str, Any]]:
+        """Answer a batch of one, piece by piece."""
+        (each,) = batch.inputs
+        collector = Collector()
+        started = time.perf_counter()
+        try:
+            for piece in self.chain.stream(self._variables(each), config={"callbacks": [collector]}):
+                self.watcher.text(piece)
+        except Exception as error:
+            return [failed_sample(each, batch, error, collector)]
+        finally:
+            self.wall_s += time.perf_counter() - started
+        return [good_sample(each, batch, collector)]
+
+    def answer(self, batch: Batch) -> list[dict[str, Any]]:
+        """Answer a batch at once."""
+        collectors = [Collector() for _ in batch.inputs]
+        configs = [RunnableConfig(callbacks=[collector]) for collector in collectors]
+        started = time.perf_counter()
+        try:
+            self.chain.batch([self._variables(each) for each in batch.inputs], config=configs)
+        except Exception as error:
+            return [failed_sample(*pair, error, seen) for pair, seen in self._pairs(batch, collectors)]
+        finally:
+            self.wall_s += time.perf_counter() - started
+        return [good_sample(*pair, seen) for pair, seen in self._pairs(batch, collectors)]
+
+    @staticmethod
+    def _pairs(batch: Batch, seen: Sequence[Collector]) -> Iterator[tuple[tuple[Input, Batch], Collector]]:
+        return (((each, batch), collector) for each, collector in zip(batch.inputs, seen, strict=True))
+
+    def _variables(self, each: Input) -> dict[str, Any]:
+        return variables_of(each.item, self.job.prompt, self.prompt.input_variables)
+
+
+def good_sample(each: Input, batch: Batch, seen: Collector) -> dict[str, Any]:
+    """The record of an answer."""
+    usage = seen.info["token_usage"]
+    return _sample(each, batch, seen) | {
+        "text": seen.text,
+        "prompt_ids": seen.info["prompt_ids"],
+        "output_ids": seen.info["output_ids"],
+        "prompt_tokens": usage["prompt_tokens"],
+        "output_tokens": usage["completion_tokens"],
+        "finish_reason": seen.info["finish_reason"],
+        "timings": seen.info["timings"],
+        "absent": seen.info["absent"],
+        "error": None,
+    }
+
+
+def failed_sample(each: Input, batch: Batch, error: Exception, seen: Collector | None = None) -> dict[str, Any]:
+    """The record of an input that got no answer, and why."""
+    return _sample(each, batch, seen or Collector()) | {
+        "text": None,
+        "prompt_ids": None,
+        "output_ids": None,
+        "prompt_tokens": None,
+        "output_tokens": None,
+        "finish_reason": "error",
+        "timings": {},
+        "absent": {},
+        "error": {"type": type(error).__name__, "message": str(error)},
+    }
+
+
+def _sample(each: Input, batch: Batch, seen: Collector) -> dict[str, Any]:
+    place = next((i for i, other in enumerate(batch.inputs) if other is each), None)
+    return {
+        "index": each.index,
+        "input_id": each.id,
+        "repeat": batch.repeat,
+        "batch": {"index": batch.index, "size": len(batch.inputs), "place": place},
+        "input": each.item,
+        "prompt": seen.prompt,
+    }
