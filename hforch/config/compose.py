@@ -75,7 +75,10 @@ def compose(
         typed, unreadable = read(overrides, loader)
         single, sweeps = without_sweeps(typed)
         swept = frozenset(one.key for one in typed if one.parsed.is_sweep_override() and one.is_group)
-        return judge(look(single, places, loader, swept), places, [*unreadable, *sweeps])
+        composed = judge(look(single, places, loader, swept), places, [*unreadable, *sweeps])
+        if recipe:
+            composed.sources.prepare()
+        return composed
 
 
 def job_from_overrides(

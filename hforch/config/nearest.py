@@ -22,7 +22,7 @@ def did_you_mean(name: str, known: Iterable[str], form: str = "{}") -> str | Non
 def did_you_mean_key(path: str, known: Iterable[str]) -> str | None:
     """The same for dotted keys: their last names count, the group in front does not make them alike."""
     known = list(known)
-    group, _, name = path.partition(".")
+    group, _, name = path.rpartition(".") if "." not in path else path.partition(".")
     within = {key.partition(".")[2]: key for key in known if key.startswith(f"{group}.")}
     found = within.get(nearest(name, within) or "") if within else None
     if found is None:

@@ -165,7 +165,7 @@ def unknown_key(one: Typed, choices: dict[str, str], repo: Any, path: tuple[str,
         )
     if "." not in dotted:
         known_groups = [*groups(), *(f"hydra/{name}" for name in ("launcher", "sweeper", "job_logging"))]
-        hint = did_you_mean(dotted, known_groups)
+        hint = did_you_mean(dotted, known_groups) or did_you_mean_key(dotted, known_keys())
     else:
         hint = did_you_mean_key(dotted, known_keys() | OPEN_MAPPINGS)
     return Mistake(dotted, "hforch has no such key", one.where, hint)
@@ -173,7 +173,8 @@ def unknown_key(one: Typed, choices: dict[str, str], repo: Any, path: tuple[str,
 
 def _options_with(dotted: str, group: str, repo: Any) -> list[str]:
     key = dotted.removeprefix(f"{group}.")
-    return [name for name in repo.get_group_options(group) if key in repo.load_config(f"{group}/{name}").config]
+    options = {name: repo.load_config(f"{group}/{name}").config for name in repo.get_group_options(group)}
+    return [name for name, config in options.items() if key in config.keys()]  # noqa: SIM118 (`in` leaves ??? out)
 
 
 def _leaves(path: tuple[str, ...], value: Any) -> Iterator[tuple[str, ...]]:

@@ -9,6 +9,7 @@ from typing import Any
 from hforch.config import yaml_nodes
 from hforch.config.nearest import did_you_mean, nearest
 from hforch.config.places import Places
+from hforch.config.recipes import ENTRIES_BEFORE
 from hforch.config.sources import config_file
 from hforch.errors import Mistake
 
@@ -103,5 +104,8 @@ def _line(places: Places, loader: Any, name: str, number: int) -> str | None:
     file = config_file(folders, name)
     if file is None:
         return None
-    found = yaml_nodes.find(file, ("defaults", str(number)))
+    recipe = places.written_as.get(file)
+    if recipe is not None:
+        number -= ENTRIES_BEFORE
+    found = yaml_nodes.find(recipe or file, ("defaults", str(number)))
     return f"{places.show(file)}:{found.line}"

@@ -25,6 +25,7 @@ CONFIG_NAME = "hforch_recipe"
 TEXTS = ("name", "description")
 OPTION = re.compile(r"[A-Za-z0-9_][\w-]*(\.[\w-]+)*(/[A-Za-z0-9_][\w-]*(\.[\w-]+)*)*")
 SWEPT_KEY = re.compile(r"\+{0,2}(?P<group>[a-z_]+)(\.[\w-]+)*")
+ENTRIES_BEFORE = 2  # in the defaults list made of a recipe's: the config it builds on, and _self_
 LAUNCHER = "override hydra/launcher"
 Node = yaml.Node
 

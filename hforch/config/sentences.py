@@ -49,6 +49,8 @@ def mistakes_from(errors: Sequence[Any], tree: Mapping[str, Any]) -> list[Mistak
     """One Mistake a path, from pydantic's error dictionaries and the tree they were found in."""
     by_path: dict[str, list[Any]] = {}
     for error in errors:
+        if error["type"] == "too_short" and error["input"]:
+            continue  # items that are wrong were not counted; they are told by themselves
         by_path.setdefault(config_path(error, tree), []).append(error)
     return [_mistake(path, found) for path, found in by_path.items()]
 
@@ -73,6 +75,8 @@ def config_path(error: Mapping[str, Any], tree: Mapping[str, Any]) -> str:
 
 def _mistake(path: str, errors: list[Any]) -> Mistake:
     kind, value = errors[0]["type"], errors[0]["input"]
+    if kind == "missing" and "." not in path:
+        return Mistake(path, "is missing: a job needs this group", hint=f"choose an option: {path}=OPTION")
     if kind == "missing":
         return Mistake(path, "is missing", hint="an option of the group needs every key that hforch's own have")
     if kind == "extra_forbidden":

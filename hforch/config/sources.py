@@ -53,6 +53,10 @@ class Sources:
         there = self._where(target + segments[origin.depth :], (*seen, target))
         return f"{origin.where}, which takes {origin.text} from {there}" if there else origin.where
 
+    def prepare(self) -> None:
+        """Look the files up now, before a folder among the places is gone."""
+        _ = self._files
+
     def _below(self, segments: Segments) -> str | None:
         """An override that made a mapping exist by setting a key below it."""
         below = (one.where for one in self._overrides if one.segments[: len(segments)] == segments and not one.is_group)
@@ -94,7 +98,7 @@ class Sources:
             defaults = loader.compute_defaults_list(self._places.config_name, texts, RunMode.MULTIRUN).defaults
             folders = [Path(source.path) for source in loader.get_sources() if source.scheme() == "file"]
         return [
-            (file, tuple(entry.package.split(".")) if entry.package else ())
+            (self._places.written_as.get(file, file), tuple(entry.package.split(".")) if entry.package else ())
             for entry in defaults
             if (file := config_file(folders, entry.config_path)) is not None
         ]

@@ -1,0 +1,290 @@
+"""Overrides become a Job, and every mistake in them is told at once."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from omegaconf import OmegaConf
+
+from hforch.config.compose import compose, job_from_config, job_from_overrides
+from hforch.config.keys import groups, known_keys
+from hforch.config.places import conf_dir
+from hforch.errors import ConfigError
+
+MANDATORY = {"model.id": "ORG/NAME", "model.path": "x", "inputs.path": "x.csv", "device.name": "GPU.1"}
+NEEDS = {
+    "model=hub": ["model.id=ORG/NAME"],
+    "model=local": ["model.path=x"],
+    "model=gguf": ["model.path=x"],
+    "inputs=file": ["inputs.path=x.csv"],
+    "device=openvino": ["device.name=GPU.1", "backend=openvino"],
+    "device=npu": ["backend=openvino"],
+}
+
+
+def options() -> list[str]:
+    files = [file.relative_to(conf_dir()) for file in conf_dir().rglob("*.yaml")]
+    return sorted(f"{file.parent}={file.stem}" for file in files if file.parts[0] in groups())
+
+
+def mistakes(*overrides: str, **places: str) -> dict[str, str]:
+    with pytest.raises(ConfigError) as caught:
+        compose(overrides, **places)
+    paths = [mistake.path for mistake in caught.value.mistakes]
+    assert len(paths) == len(set(paths)), f"a path is told twice: {paths}"
+    assert paths == sorted(paths)
+    return {mistake.path: str(mistake) for mistake in caught.value.mistakes}
+
+
+def test_the_options_are_found() -> None:
+    assert len(options()) > 35
+
+
+@pytest.mark.parametrize("option", options())
+def test_every_shipped_option_makes_a_valid_job(option: str) -> None:
+    job_from_overrides([option, *NEEDS.get(option, [])])
+
+
+@pytest.mark.parametrize("option", options())
+def test_every_key_of_an_option_is_known_to_the_schema(option: str) -> None:
+    group, _, name = option.partition("=")
+    keys = OmegaConf.load(conf_dir() / group / f"{name}.yaml")
+    assert group == "ov_config" or {f"{group}.{key}" for key in keys} <= known_keys()
+
+
+def test_every_key_of_the_schema_is_in_some_option() -> None:
+    written = {
+        f"{group}.{key}"
+        for group, _, name in (option.partition("=") for option in options())
+        for key in OmegaConf.load(conf_dir() / group / f"{name}.yaml")
+    }
+    assert {key for key in known_keys() if "." in key} <= written
+
+
+def test_the_defaults_are_one_option_of_each_group() -> None:
+    assert set(groups()) == {next(iter(d)) for d in OmegaConf.load(conf_dir() / "config.yaml").defaults[:13]}
+
+
+# ---------------------------------------------------------------- wrong inputs
+WRONG = [
+    ("model=gpt3", "model", ["'gpt3'", "smollm2", "did you mean model=gpt2?", "written in model=gpt3"]),
+    ("stop=newlin", "stop", ["did you mean stop=newline?"]),
+    ("precision=8", "precision", ["'8' is not one of its options", "int8"]),
+    ("model=", "model", ["is not one of its options"]),
+    ("model=null", "model", ["'null' is not one of its options"]),
+    ("model=../config", "model", ["is not one of its options"]),
+    ("modle=gpt2", "modle", ["hforch has no such key", "did you mean model?"]),
+    ("hydra/launcer=basic", "hydra/launcer", ["did you mean hydra/launcher?"]),
+    ("hydra/launcher=nope", "hydra/launcher", ["'nope' is not one of its options: basic"]),
+    ("hydra.run.dri=x", "hydra.run.dri", ["no such key"]),
+    ("+model=gpt2", "model", ["leave the + out: model=gpt2"]),
+    ("++model=gpt2", "model", ["leave the + out: model=gpt2"]),
+    ("~model", "model", ["a job needs this group"]),
+    ("model@foo=gpt2", "model", ["model@foo"]),
+    ("generation.max_tokens=3", "generation.max_tokens", ["did you mean generation.max_new_tokens?"]),
+    ("runtime.sead=3", "runtime.sead", ["did you mean runtime.seed?"]),
+    ("batch_size=3", "batch_size", ["did you mean runtime.batch_size?"]),
+    ("+generation.max_tokens=3", "generation.max_tokens", ["no such key", "written in +generation.max_tokens=3"]),
+    ("+foo.bar=1", "foo", ["no such group", "written in +foo.bar=1"]),
+    ("generation={max_new_token: 3}", "generation.max_new_token", ["did you mean generation.max_new_tokens?"]),
+    ("runtime.seed.x=1", "runtime.seed.x", ["no such key"]),
+    ("model.id=a/b", "model.id", ["model=smollm2 has no such key", "model=hub"]),
+    ("ov_config.NEW=1", "ov_config.NEW", ["write +ov_config.NEW=1"]),
+    ("prompt.system=hi", "prompt.system", ["these have it: prompt=chat"]),
+    ("+generation.max_new_tokens=3", "generation.max_new_tokens", ["leave the + out: generation.max_new_tokens=3"]),
+    ("~runtime.warmup", "runtime.warmup", ["is missing", "written in ~runtime.warmup"]),
+    ("~runtime.nope", "runtime.nope", ["no such key"]),
+    ("model=hub", "model.id", ["model=hub needs model.id", "add model.id=ORG/NAME", "conf/model/hub.yaml:3"]),
+    ("inputs=file", "inputs.path", ["inputs=file needs inputs.path", "add inputs.path=FILE"]),
+    ("runtime.seed=1,2", "runtime.seed", ["add -m"]),
+    ("runtime.seed=range(1,3)", "runtime.seed", ["add -m"]),
+    ("model=gpt2,smollm2", "model", ["add -m"]),
+    ("stop=glob(*)", "stop", ["add -m"]),
+    ("gpt2", "", ["'gpt2' is no override"]),
+    ("prompt.template=Q: {x}", "prompt.template", ["cannot be read", "quote the value for Hydra"]),
+    ("generation.max_new_tokens=lots", "generation.max_new_tokens", ["whole number", "'lots' (text)"]),
+    ("generation.max_new_tokens=1.5", "generation.max_new_tokens", ["whole number", "1.5 (a number)"]),
+    ("generation.max_new_tokens=true", "generation.max_new_tokens", ["whole number", "true (true/false)"]),
+    ("generation.max_new_tokens=[1]", "generation.max_new_tokens", ["it is a list"]),
+    ("generation.max_new_tokens={a: 1}", "generation.max_new_tokens", ["it is a mapping"]),
+    ("runtime.fail_fast=maybe", "runtime.fail_fast", ["true or false"]),
+    ("runtime.batch_size=0", "runtime.batch_size", ["1 or more; it is 0"]),
+    ("runtime.seed=-1", "runtime.seed", ["0 or more"]),
+    ("runtime.display=loud", "runtime.display", ["one of: auto, rich, plain, json, none"]),
+    ("model.sha256=abc", "model.sha256", ["64 hexadecimal digits"]),
+    ("model.package=''", "model.package", ["must not be empty"]),
+    ("model.source=floppy", "model.source", ["hub, local, gguf, wheel", "'floppy'"]),
+    ("backend.name=jax", "backend.name", ["pytorch, openvino, fake"]),
+    ("inputs.items=[]", "inputs.items", ["must not be empty"]),
+    ("inputs.items=[3]", "inputs.items.0", ["text or a mapping; it is 3"]),
+    ("generation.early_stopping=maybe", "generation.early_stopping", ["true or false or never"]),
+    ("generation.repetition_penalty=inf", "generation.repetition_penalty", ["finite"]),
+    ("generation.max_length=${nope.x}", "generation.max_length", ["${nope.x} cannot be resolved", "nope.x"]),
+    ("generation.max_length=${.max_length}", "generation.max_length", ["cannot be resolved"]),
+    ("generation.max_length=${oc.env:HFORCH_NOT_SET}", "generation.max_length", ["HFORCH_NOT_SET"]),
+    ("ov_config={A: [1]}", "ov_config.A", ["is not set yet"]),
+    ("+ov_config.A=[1]", "ov_config.A", ["text or a whole number or a number or true or false; it is a list"]),
+    ("+ov_config.A=null", "ov_config.A", ["it is null"]),
+]
+
+
+@pytest.mark.parametrize(("override", "path", "said"), WRONG, ids=[wrong[0] for wrong in WRONG])
+def test_a_wrong_override_is_told_with_its_path_and_what_to_do(override: str, path: str, said: list[str]) -> None:
+    found = mistakes(override)
+    assert list(found) == [path]
+    for part in said:
+        assert part in found[path]
+    for jargon in ("Traceback", "pydantic", "type=", "Input should", "dict[", "tuple", "ConfigAttributeError"):
+        assert jargon not in found[path]
+
+
+def test_many_mistakes_are_one_report() -> None:
+    found = mistakes(
+        "model=gpt3",
+        "model.id=x",
+        "generation.max_new_tokens=lots",
+        "generation.max_tokens=3",
+        "runtime.batch_size=0",
+        "device=gpu",
+        "device.device_map=auto",
+        "stop=newlin",
+        "ov_config.FOO=1",
+        "inputs=file",
+        "runtime.seed=1,2",
+        "prompt.template=Q: {x}",
+        "oops",
+    )
+    assert list(found) == [
+        "",
+        "device.index",
+        "generation.max_new_tokens",
+        "generation.max_tokens",
+        "inputs.path",
+        "model",
+        "ov_config.FOO",
+        "prompt.template",
+        "runtime.batch_size",
+        "runtime.seed",
+        "stop",
+    ]
+
+
+def test_right_overrides_of_every_kind_are_taken() -> None:
+    job = job_from_overrides(
+        [
+            "model=hub",
+            "model.id=org/name",
+            "+ov_config.NEW=1",
+            "ov_config.NEW=2",
+            "prompt=chat",
+            "+prompt.chat_template_kwargs.enable_thinking=false",
+            "generation={max_new_tokens: 3}",
+            "++generation.min_new_tokens=1",
+            "generation.temperature=0",
+            "inputs.items=[hello,{question: there}]",
+            "stop.sequences=['a,b']",
+        ]
+    )
+    assert job.ov_config == {"NEW": 2}
+    assert job.generation.max_new_tokens == 3
+    assert job.prompt.chat_template_kwargs == {"enable_thinking": False}  # type: ignore[union-attr]
+    assert job.stop.sequences == ("a,b",)
+
+
+def test_a_quoted_template_is_read() -> None:
+    job = job_from_overrides(["prompt.template='Q: {question}'"])
+    assert job.prompt.template == "Q: {question}"  # type: ignore[union-attr]
+
+
+def test_a_composed_config_gives_the_same_job() -> None:
+    composed = compose(["model=gpt2", "generation=sample"])
+    assert job_from_config(composed.config) == composed.job
+    assert "hydra" not in composed.config
+
+
+def test_a_config_that_is_not_finished_is_refused() -> None:
+    cfg = compose([]).config
+    cfg.model = {"source": "hub", "id": "???"}
+    with pytest.raises(ConfigError, match=r"model\.id"):
+        job_from_config(cfg)
+
+
+def test_composing_leaves_a_users_own_hydra_alone(tmp_path: Path) -> None:
+    from hydra import compose as users_compose
+    from hydra import initialize_config_dir, version
+    from hydra.core.global_hydra import GlobalHydra
+
+    (tmp_path / "theirs.yaml").write_text("x: 1\n")
+    with initialize_config_dir(str(tmp_path), version_base="1.2", job_name="theirs"):
+        job_from_overrides(["model=gpt2"])
+        assert users_compose("theirs") == {"x": 1}
+        assert str(version.getbase()) == "1.2"
+    assert not GlobalHydra.instance().is_initialized()
+    assert job_from_overrides(["model=gpt2"]) == job_from_overrides(["model=gpt2"])
+
+
+# ---------------------------------------------------------------- a user's own folder
+@pytest.fixture
+def mine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "my" / "model").mkdir(parents=True)
+    text = "source: hub\nid: me/mine\nrevision: null\ntrust_remote_code: false\nattn_implementation: null\n"
+    (tmp_path / "my" / "model" / "mine.yaml").write_text(text)
+    return tmp_path / "my"
+
+
+def test_a_users_option_is_chosen_beside_ours(mine: Path) -> None:
+    job = job_from_overrides(["model=mine"], config_dir="my")
+    assert job.model.id == "me/mine"  # type: ignore[union-attr]
+
+
+def test_a_users_primary_config_builds_on_ours(mine: Path) -> None:
+    (mine / "exp.yaml").write_text(
+        "defaults:\n  - config\n  - override model: mine\n  - _self_\ngeneration:\n  max_new_tokens: 7\n"
+    )
+    job = job_from_overrides([], config_dir="my", config_name="exp")
+    assert (job.model.id, job.generation.max_new_tokens) == ("me/mine", 7)  # type: ignore[union-attr]
+
+
+def test_a_users_group_is_added_with_a_plus(mine: Path) -> None:
+    (mine / "experiment").mkdir()
+    text = "# @package _global_\ndefaults:\n  - override /model: mine\nruntime:\n  seed: 5\n"
+    (mine / "experiment" / "a.yaml").write_text(text)
+    job = job_from_overrides(["+experiment=a"], config_dir="my")
+    assert (job.model.id, job.runtime.seed) == ("me/mine", 5)  # type: ignore[union-attr]
+    assert "add it with a +: +experiment=a" in mistakes("experiment=a", config_dir="my")["experiment"]
+
+
+def test_a_mistyped_option_is_compared_with_the_users_too(mine: Path) -> None:
+    assert "did you mean model=mine?" in mistakes("model=mimes", config_dir="my")["model"]
+
+
+def test_broken_yaml_is_told_with_file_and_line(mine: Path) -> None:
+    (mine / "model" / "broken.yaml").write_text("source: hub\nid: [1\nrevision: null\n")
+    found = mistakes("model=broken", "runtime.batch_size=0", config_dir="my")
+    assert "broken YAML" in found["model"]
+    assert "my/model/broken.yaml:3" in found["model"]
+    assert "runtime.batch_size" in found
+
+
+def test_an_unknown_group_in_a_users_defaults_is_told_with_its_line(mine: Path) -> None:
+    (mine / "exp.yaml").write_text("defaults:\n  - config\n  - override modle: mine\n  - override stop: newlin\n")
+    found = mistakes("model=gpt3", config_dir="my", config_name="exp")
+    assert "my/exp.yaml:3" in found["modle"]
+    assert "did you mean model?" in found["modle"]
+    assert "my/exp.yaml:4" in found["stop"]
+    assert "gpt3" in found["model"]
+
+
+def test_a_users_option_is_held_to_the_schema(mine: Path) -> None:
+    (mine / "model" / "odd.yaml").write_text("source: hub\nid: 3\nrevison: null\n")
+    found = mistakes("model=odd", config_dir="my")
+    assert "my/model/odd.yaml:2" in found["model.id"]
+    assert "did you mean model.revision?" in found["model.revison"]
+    assert "is missing" in found["model.trust_remote_code"]
+
+
+def test_a_folder_or_a_config_that_is_not_there_is_told(mine: Path) -> None:
+    assert "there is no folder nowhere" in mistakes(config_dir="nowhere")[""]
+    assert "did you mean --config-name config?" in mistakes(config_name="confg")[""]

@@ -1,0 +1,182 @@
+"""Recipes are data: what a recipe may say, and the ways to do more that are refused."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from hforch.config.compose import compose
+from hforch.config.places import conf_dir, find_places
+from hforch.config.recipes import opened, read_recipe
+from hforch.config.sweeps import plan
+from hforch.errors import ConfigError
+
+RECIPES = sorted((conf_dir().parent / "recipes").rglob("*.yaml"))
+
+
+@pytest.fixture
+def recipe(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    return tmp_path / "r.yaml"
+
+
+def refused(recipe: Path, text: str) -> str:
+    recipe.write_text(text)
+    with pytest.raises(ConfigError) as caught:
+        read_recipe(recipe, find_places())
+    return str(caught.value)
+
+
+def test_some_recipes_are_shipped() -> None:
+    assert len(RECIPES) >= 2
+
+
+@pytest.mark.parametrize("file", RECIPES, ids=[file.stem for file in RECIPES])
+def test_every_shipped_recipe_composes_and_explains_itself(file: Path) -> None:
+    assert file.read_text().startswith("# ")
+    with opened(file, find_places()) as places:
+        assert plan([], places, multirun=False).jobs
+
+
+def test_a_recipe_chooses_sets_and_is_overridden(recipe: Path) -> None:
+    recipe.write_text("name: x\ndefaults:\n  - model: gpt2\n  - stop: newline\ngeneration:\n  max_new_tokens: 7\n")
+    composed = compose(["stop=none"], recipe=recipe)
+    assert composed.job.model.id == "gpt2"  # type: ignore[union-attr]
+    assert composed.job.stop.sequences == ()
+    assert composed.where("generation.max_new_tokens") == "r.yaml:6"
+    assert compose(["generation.max_new_tokens=8"], recipe=recipe).job.generation.max_new_tokens == 8
+
+
+def test_mistakes_in_a_recipe_are_told_with_its_lines(recipe: Path) -> None:
+    recipe.write_text("defaults:\n  - model: gpt3\ngeneration:\n  max_new_tokens: lots\n  tokens: 3\n")
+    with pytest.raises(ConfigError) as caught:
+        compose([], recipe=recipe)
+    assert "r.yaml:2" in str(caught.value)
+    assert "did you mean model: gpt2?" in str(caught.value)
+    recipe.write_text("generation:\n  max_new_tokens: lots\n  tokens: 3\n")
+    with pytest.raises(ConfigError) as caught:
+        compose([], recipe=recipe)
+    assert [mistake.where for mistake in caught.value.mistakes] == ["r.yaml:2", "r.yaml:3"]
+
+
+def test_strings_stay_strings_on_their_way_through(recipe: Path) -> None:
+    recipe.write_text("ov_config:\n  A: '1e3'\n  B: 'null'\n  C: 1e3\n  D: 'true'\n  E: 2026-01-01\n")
+    assert compose([], recipe=recipe).job.ov_config == {
+        "A": "1e3",
+        "B": "null",
+        "C": 1000.0,
+        "D": "true",
+        "E": "2026-01-01",
+    }
+
+
+def test_a_sweep_in_a_recipe_is_a_sweep(recipe: Path) -> None:
+    recipe.write_text("hydra:\n  sweeper:\n    params:\n      model: gpt2,smollm2\n      runtime.seed: range(1,4)\n")
+    with opened(recipe, find_places()) as places:
+        found = plan([], places, multirun=False)
+        narrowed = plan(["runtime.seed=5"], places, multirun=False)
+    assert found.multirun
+    assert [(job.job.model.source, job.job.runtime.seed) for job in found.jobs] == [
+        (source, seed) for source in ("hub", "wheel") for seed in (1, 2, 3)
+    ]
+    assert len(narrowed.jobs) == 2
+
+
+def test_mistakes_in_a_sweep_are_told_once_and_where_they_are_written(recipe: Path) -> None:
+    recipe.write_text(
+        "hydra:\n  sweeper:\n    params:\n"
+        "      model: gpt2,gpt3\n      generation.num_beams: 0,1\n      stop: none,newline\n"
+    )
+    with opened(recipe, find_places()) as places, pytest.raises(ConfigError) as caught:
+        plan(["runtime.foo=1"], places, multirun=False)
+    assert [(mistake.path, mistake.where) for mistake in caught.value.mistakes] == [
+        ("generation.num_beams", "r.yaml:5"),
+        ("model", "r.yaml:4"),
+        ("runtime.foo", "runtime.foo=1"),
+    ]
+
+
+def test_plain_references_between_our_keys_are_fine(recipe: Path) -> None:
+    recipe.write_text(
+        "generation:\n  max_new_tokens: 5\n  min_new_tokens: ${.max_new_tokens}\n"
+        "runtime:\n  seed: ${generation.max_new_tokens}\n  threads: ${oc.select:runtime.nope,3}\n"
+    )
+    job = compose([], recipe=recipe).job
+    assert (job.generation.min_new_tokens, job.runtime.seed, job.runtime.threads) == (5, 5, 3)
+
+
+DANGEROUS = {
+    "a callback": "hydra:\n  callbacks:\n    x:\n      _target_: shutil.copy\n",
+    "a target among our keys": "prompt:\n  chat_template_kwargs:\n    x:\n      _target_: os.system\n",
+    "a target in a list": "inputs:\n  items:\n    - question: {_target_: os.system}\n",
+    "a launcher's target": "hydra:\n  launcher:\n    _target_: os.system\n",
+    "a launcher's text": "hydra:\n  launcher:\n    executor: evil\n",
+    "a sweeper's target": "hydra:\n  sweeper:\n    _target_: os.system\n",
+    "the output folder": "hydra:\n  run:\n    dir: /tmp/elsewhere\n",
+    "the sweep folder": "hydra:\n  sweep:\n    dir: /tmp/elsewhere\n",
+    "the output subfolder": "hydra:\n  output_subdir: ../../elsewhere\n",
+    "the working directory": "hydra:\n  job:\n    chdir: true\n",
+    "the environment": "hydra:\n  job:\n    env_set:\n      PATH: /tmp\n",
+    "logging": "hydra:\n  job_logging:\n    handlers:\n      x:\n        class: os.system\n",
+    "a logging choice": "defaults:\n  - override hydra/job_logging: default\n",
+    "a search path": "hydra:\n  searchpath:\n    - file:///tmp\n",
+    "a callbacks choice": "defaults:\n  - hydra/callbacks: x\n",
+    "another sweeper": "defaults:\n  - override hydra/sweeper: evil\n",
+    "a package": "defaults:\n  - model@hydra.callbacks: gpt2\n",
+    "a path for an option": "defaults:\n  - model: ../../../tmp/evil\n",
+    "an absolute option": "defaults:\n  - model: /tmp/evil\n",
+    "an interpolated option": "defaults:\n  - model: ${oc.env:HOME}\n",
+    "a path for a swept option": "hydra:\n  sweeper:\n    params:\n      model: gpt2,../../evil\n",
+    "a swept setting of Hydra": "hydra:\n  sweeper:\n    params:\n      hydra.run.dir: /tmp/a,/tmp/b\n",
+    "a swept package": "hydra:\n  sweeper:\n    params:\n      model@hydra: gpt2\n",
+    "an environment variable": "generation:\n  max_new_tokens: ${oc.env:SECRET}\n",
+    "an environment variable inside a reference": "model:\n  id: ${model.${oc.env:SECRET}}\n",
+    "an environment variable as a default": "model:\n  id: ${oc.select:model.x,${oc.env:SECRET}}\n",
+    "an environment variable in a key": "ov_config:\n  ${oc.env:SECRET}: 1\n",
+    "an environment variable in a sweep": "hydra:\n  sweeper:\n    params:\n      model.id: a,${oc.env:SECRET}\n",
+    "a resolver of somebody": "model:\n  id: ${anything:x}\n",
+    "Hydra's own values": "model:\n  id: ${hydra.runtime.cwd}\n",
+    "a python tag": "model: !!python/object/apply:os.system [id]\n",
+    "a tag of somebody": "model: !evil x\n",
+    "a path tag": "model:\n  id: !!python/object/apply:pathlib.Path [x]\n",
+    "an alias": "model: &a {id: x}\nstop: *a\n",
+    "a merge key": "model:\n  <<: {_target_: os.system}\n",
+    "two documents": "model: {}\n---\nhydra: {run: {dir: /tmp}}\n",
+    "a key that stands twice": "hydra:\n  sweeper: {}\n  sweeper: {}\n",
+    "an unknown group": "modle:\n  id: x\n",
+    "a defaults list that is none": "defaults: {model: gpt2}\n",
+    "a config in the defaults": "defaults:\n  - /tmp/evil\n",
+    "not a mapping": "- model: gpt2\n",
+    "broken YAML": "model: [\n",
+}
+
+
+@pytest.mark.parametrize("text", DANGEROUS.values(), ids=DANGEROUS.keys())
+def test_a_recipe_that_could_do_more_is_refused(recipe: Path, text: str) -> None:
+    message = refused(recipe, text)
+    assert "r.yaml:" in message
+    assert "Traceback" not in message
+    with pytest.raises(ConfigError):
+        compose([], recipe=recipe)
+    assert list(recipe.parent.iterdir()) == [recipe]
+
+
+def test_all_that_is_wrong_in_a_recipe_is_told_at_once(recipe: Path) -> None:
+    message = refused(
+        recipe,
+        "defaults:\n  - modle: gpt2\nhydra:\n  run:\n    dir: /tmp\n"
+        "generaton:\n  top_k: 3\nmodel:\n  id: ${oc.env:X}\n",
+    )
+    for part in ("r.yaml:2", "did you mean model?", "hydra.run", "did you mean generation?", "r.yaml:9"):
+        assert part in message
+
+
+def test_a_recipe_that_is_not_there_is_told(recipe: Path) -> None:
+    with pytest.raises(ConfigError, match="cannot be read"):
+        compose([], recipe=recipe)
+
+
+def test_a_launcher_and_its_numbers_may_be_chosen(recipe: Path) -> None:
+    recipe.write_text("defaults:\n  - override hydra/launcher: basic\nhydra:\n  launcher: {}\n")
+    compose([], recipe=recipe)

@@ -1,0 +1,93 @@
+"""What must hold between the keys of a job."""
+
+from __future__ import annotations
+
+import pytest
+
+from hforch.config.compose import compose
+from hforch.config.rules import variables
+from hforch.errors import ConfigError
+
+
+def mistakes(*overrides: str) -> dict[str, str]:
+    try:
+        compose(overrides)
+    except ConfigError as error:
+        return {mistake.path: str(mistake) for mistake in error.mistakes}
+    return {}
+
+
+REFUSED = [
+    (["device=gpu", "device.device_map=auto"], "device.index", "device.index=null"),
+    (["device=gpu", "device.index=null"], "device.index", "device.index=0"),
+    (["device.index=1"], "device.index", "device=gpu"),
+    (["device=auto", "device.index=1", "device.device_map=null"], "device.index", "leaves the choice"),
+    (["device=openvino", "device.name=null", "backend=openvino"], "device.name", "GPU.1"),
+    (["device.name=GPU.1"], "device.name", "device=openvino"),
+    (["device=npu"], "device.kind", "backend=openvino"),
+    (["device=openvino", "device.name=NPU"], "device.kind", "backend=openvino"),
+    (["generation.temperature=0.5"], "generation.temperature", "generation.do_sample=true"),
+    (["generation.top_p=0.5"], "generation.top_p", "generation=sample"),
+    (["generation.top_k=5"], "generation.top_k", "generation=sample"),
+    (["generation.do_sample=null"], "generation.do_sample", "generation=checkpoint"),
+    (["generation.max_new_tokens=null"], "generation.max_new_tokens", "nothing bounds the answer"),
+    (["generation.min_new_tokens=100"], "generation.min_new_tokens", "more than generation.max_new_tokens (64)"),
+    (["generation.length_penalty=1.5"], "generation.length_penalty", "generation=beam"),
+    (["generation.early_stopping=true"], "generation.early_stopping", "generation.num_beams=4"),
+    (["precision.group_size=64"], "precision.group_size", "int4 only"),
+    (["precision.group_size_fallback=adjust"], "precision.group_size_fallback", "int4 only"),
+    (["precision=int4", "precision.group_size=0"], "precision.group_size", "-1"),
+    (["prompt.template='no variable'"], "prompt.template", "names no variable"),
+    (["prompt.template='{question'"], "prompt.template", "{{"),
+    (["prompt.template='{question!r}'"], "prompt.template", "plain name"),
+    (["prompt.template='{question.x}'"], "prompt.template", "plain name"),
+    (["prompt.template='{0}'"], "prompt.template", "plain name"),
+    (["prompt.template='{}'"], "prompt.template", "plain name"),
+    (["prompt.template='{context} {question}'"], "inputs.items.0", "lacks context"),
+    (["prompt.template='{a} {b}'", "inputs.items=[hi]"], "inputs.items.0", "{a: ..., b: ...}"),
+    (["prompt=chat", "prompt.system='{style}'"], "inputs.items.0", "lacks style"),
+    (["prompt=chat", "prompt.messages=[{role: user, content: hi}]"], "prompt.messages", "names no variable"),
+    (["prompt=chat", "prompt.messages=[{role: user, content: '{'}]"], "prompt.messages.0.content", "{{"),
+    (["prompt=raw", "prompt.column=text"], "inputs.items.0", "lacks text"),
+    (["prompt=raw", "inputs.items=[{a: x, b: y}]"], "inputs.items.0", "prompt.column"),
+]
+
+
+@pytest.mark.parametrize(("overrides", "path", "said"), REFUSED, ids=[" ".join(case[0]) for case in REFUSED])
+def test_what_contradicts_itself_is_refused(overrides: list[str], path: str, said: str) -> None:
+    found = mistakes(*overrides)
+    assert list(found) == [path]
+    assert said in found[path]
+    assert "written in" in found[path]
+
+
+ALLOWED = [
+    ["generation.temperature=0"],
+    ["generation=sample", "generation.temperature=0"],
+    ["generation=sample", "generation.num_beams=2"],
+    ["generation=beam", "generation.length_penalty=1.5", "generation.early_stopping=never"],
+    ["generation=checkpoint", "generation.temperature=0.3"],
+    ["generation.max_new_tokens=null", "generation.max_length=100"],
+    ["device=gpu"],
+    ["device=gpu", "device.index=null", "device.device_map=balanced"],
+    ["device=auto", "backend=openvino"],
+    ["precision=int4", "precision.group_size=-1"],
+    ["inputs.items=[one,two]"],
+    ["prompt=raw", "inputs.items=[one,{anything: two}]"],
+    ["inputs=file", "inputs.path=not-there.csv", "prompt.template='{a} {b}'"],
+    ["prompt.template='{{literal}} {question}'"],
+]
+
+
+@pytest.mark.parametrize("overrides", ALLOWED, ids=[" ".join(case) for case in ALLOWED])
+def test_what_makes_sense_is_allowed(overrides: list[str]) -> None:
+    assert mistakes(*overrides) == {}
+
+
+def test_rules_wait_for_the_shape_of_what_they_read() -> None:
+    assert list(mistakes("device=npu", "backend=torch")) == ["backend"]
+    assert list(mistakes("generation.top_k=x", "generation.top_p=0.5")) == ["generation.top_k"]
+
+
+def test_the_variables_of_a_template_are_named_in_order_and_once() -> None:
+    assert variables("{b} {a} {b} {{c}}") == ["b", "a"]
