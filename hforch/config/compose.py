@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,8 +12,8 @@ from yaml import YAMLError
 
 from hforch.config.overrides import Typed, group_mistake, read, value_mistakes, without_sweeps
 from hforch.config.places import Places, find_places, hydra_settings
-from hforch.config.plain import plain, unresolved
-from hforch.config.primary import primary_mistakes, yaml_mistake
+from hforch.config.plain import as_in_the_job, asks_hydra, plain, unresolved
+from hforch.config.primary import hidden_files, primary_mistakes, yaml_mistake
 from hforch.config.schema import Job
 from hforch.config.sources import Sources
 from hforch.config.validate import mistakes_in, validate
@@ -98,7 +99,6 @@ def job_from_config(cfg: DictConfig) -> Job:
         ConfigError: it describes none.
     """
     tree, mistakes, unknown = plain(cfg, {})
-    mistakes += [Mistake(group, "holds a value that is not known") for group in sorted(unknown) if not mistakes]
     if mistakes:
         raise ConfigError(mistakes + mistakes_in(tree, leave_out=unknown))
     return validate(tree)
@@ -199,8 +199,8 @@ def _reason(error: Exception) -> str:
     return "; ".join(line.strip() for line in lines if line.strip() and "See https" not in line)
 
 
-def judge(look: Look, places: Places, mistakes: Sequence[Mistake] = ()) -> Composed:
-    """The job in what was composed.
+def judge(look: Look, places: Places, mistakes: Sequence[Mistake] = (), number: int | None = None) -> Composed:
+    """The job in what was composed; `number` is its own in a sweep.
 
     Raises:
         ConfigError: with the mistakes given, those of the look, and those of the values.
@@ -209,7 +209,9 @@ def judge(look: Look, places: Places, mistakes: Sequence[Mistake] = ()) -> Compo
     found = [*mistakes, *look.mistakes]
     if look.cfg is not None:
         choices = {str(group): str(option) for group, option in look.cfg.hydra.runtime.choices.items()}
-        tree, unfinished, unknown = plain(look.cfg, choices)
+        with as_in_the_job(look.cfg, number) if asks_hydra(look.cfg) else nullcontext():
+            tree, unfinished, unknown = plain(look.cfg, choices)
+        found += hidden_files(places, choices)
         values = [mistake for mistake in unfinished if mistake.path.partition(".")[0] not in look.faulty]
         values += mistakes_in(tree, leave_out=unknown | look.faulty)
         told = {mistake.path for mistake in found}

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -15,6 +17,7 @@ if TYPE_CHECKING:
 
 VERSION_BASE = "1.3"
 JOB_NAME = "hforch"
+_HYDRA_IS_GLOBAL = threading.RLock()  # one thread composes at a time
 
 
 def conf_dir() -> Path:
@@ -60,7 +63,7 @@ class Places:
         file = self.written_as.get(file, file)
         if file.is_relative_to(Path.cwd()):
             return str(file.relative_to(Path.cwd()))
-        if file.is_relative_to(self.main) and self.main.name == "conf":
+        if self.main == conf_dir() and file.is_relative_to(self.main):
             return str(Path("conf") / file.relative_to(self.main))
         return str(file)
 
@@ -90,18 +93,21 @@ def find_places(
 def hydra_settings() -> Iterator[None]:
     """Let Hydra compose with our settings, and give a caller who uses Hydra too their own back."""
     from hydra import version
+    from hydra.core.hydra_config import HydraConfig
     from hydra.core.singleton import Singleton
     from hydra.core.utils import JobRuntime, setup_globals
 
-    held = (version.VersionBase, JobRuntime)
-    before = {kind: Singleton._instances.pop(kind, None) for kind in held}
-    try:
-        version.setbase(VERSION_BASE)
-        JobRuntime().set("name", JOB_NAME)
-        setup_globals()
-        yield
-    finally:
-        for kind, instance in before.items():
-            Singleton._instances.pop(kind, None)
-            if instance is not None:
-                Singleton._instances[kind] = instance
+    held = (version.VersionBase, JobRuntime, HydraConfig)
+    with _HYDRA_IS_GLOBAL, warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)  # about _self_, which Hydra says again when it runs
+        before = {kind: Singleton._instances.pop(kind, None) for kind in held}
+        try:
+            version.setbase(VERSION_BASE)
+            JobRuntime().set("name", JOB_NAME)
+            setup_globals()
+            yield
+        finally:
+            for kind, instance in before.items():
+                Singleton._instances.pop(kind, None)
+                if instance is not None:
+                    Singleton._instances[kind] = instance

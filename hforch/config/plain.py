@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
-from omegaconf import DictConfig, ListConfig, OmegaConf
+from omegaconf import DictConfig, ListConfig, OmegaConf, open_dict, read_write
 from omegaconf.errors import OmegaConfBaseException
 
 from hforch.errors import Mistake
@@ -21,7 +23,7 @@ def plain(cfg: DictConfig, choices: Mapping[str, str]) -> tuple[dict[str, Any], 
         choices: the option chosen of each group, for the messages.
 
     Returns:
-        the tree, the mistakes, and the groups that hold a value nobody knows yet.
+        the tree, the mistakes, and the groups they are in, which the tree leaves out.
     """
     mistakes: list[Mistake] = []
     unknown: set[str] = set()
@@ -34,8 +36,7 @@ def plain(cfg: DictConfig, choices: Mapping[str, str]) -> tuple[dict[str, Any], 
             mistake = _leaf_mistake(path, node, choices)
             if mistake is not None:
                 unknown.add(group)
-                if mistake.problem:
-                    mistakes.append(mistake)
+                mistakes.append(mistake)
         if str(key) not in unknown:
             tree[str(key)] = _container(cfg[key])
     return tree, mistakes, unknown
@@ -78,13 +79,44 @@ def _leaf_mistake(path: tuple[Any, ...], where: tuple[Any, Any], choices: Mappin
     if not node._is_interpolation():
         return None
     text = node._value()
+    if "${hydra." in text:
+        hint = f"write {text.replace('${hydra.', '${hydra:')}"
+        return Mistake(dotted, f"{text} is gone when the job runs", hint=hint)
     try:
         value = parent[key]
         if OmegaConf.is_config(value):
             OmegaConf.to_container(value, resolve=True)
     except (OmegaConfBaseException, RecursionError) as error:
-        if "hydra" in text:
-            return Mistake(dotted, "")  # Hydra knows it only when the job starts
         reason = str(error).splitlines()[0] if not isinstance(error, RecursionError) else "it refers to itself"
         return Mistake(dotted, f"{text} cannot be resolved: {reason}")
     return None
+
+
+@contextmanager
+def as_in_the_job(cfg: DictConfig, number: int | None) -> Iterator[None]:
+    """Let `${hydra:...}` see what it will see when the job runs; `number` is the job's in a sweep."""
+    from hydra.core.hydra_config import HydraConfig
+
+    seen = cfg.copy()
+    with read_write(seen), open_dict(seen):
+        kind = "run" if number is None else "sweep"
+        if number is not None:
+            seen.hydra.job.num, seen.hydra.job.id = number, str(number)
+        seen.hydra.runtime.output_dir = str(Path.cwd() / str(seen.hydra[kind].dir))
+    before = HydraConfig.instance().cfg
+    try:
+        HydraConfig.instance().set_config(seen)
+        yield
+    finally:
+        HydraConfig.instance().cfg = before
+
+
+def asks_hydra(cfg: DictConfig) -> bool:
+    """Whether some value of the job holds a `${hydra:...}`."""
+    return any(
+        parent._get_node(name)._is_interpolation() and "${hydra:" in parent._get_node(name)._value()
+        for key in cfg
+        if key != "hydra"
+        for _, (parent, name) in _leaves(cfg, (key,))
+        if parent._get_node(name) is not None
+    )

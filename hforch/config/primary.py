@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -109,3 +109,23 @@ def _line(places: Places, loader: Any, name: str, number: int) -> str | None:
         number -= ENTRIES_BEFORE
     found = yaml_nodes.find(recipe or file, ("defaults", str(number)))
     return f"{places.show(file)}:{found.line}"
+
+
+def hidden_files(places: Places, choices: Mapping[str, str]) -> list[Mistake]:
+    """A user's files that were meant, but that another folder's file of the same name comes before."""
+    names = {"": places.config_name, **{group: f"{group}/{option}" for group, option in choices.items()}}
+    mistakes = []
+    for group, name in names.items():
+        file = config_file([places.main], name)
+        for folder in places.extra if file else ():
+            other = config_file([folder], name)
+            if file and other and file.read_bytes() != other.read_bytes():
+                mistakes.append(
+                    Mistake(
+                        group,
+                        f"{places.show(file)} and {places.show(other)} have one name, and the first would be taken",
+                        places.show(other),
+                        f"give {places.show(other)} a name of its own",
+                    )
+                )
+    return mistakes

@@ -67,16 +67,30 @@ def plan(overrides: Sequence[str], places: Places, multirun: bool) -> Plan:
 def _judge_all(
     jobs: Sequence[Sequence[Typed]], places: Places, loader: Any, mistakes: Sequence[Mistake]
 ) -> tuple[Composed, ...]:
-    composed: list[Composed] = []
+    """Judge first the few jobs that hold every value once; their mistakes need no looking for in all the others."""
+    composed: dict[int, Composed] = {}
     found = list(mistakes)
-    for job in jobs:
-        try:
-            composed.append(judge(look(job, places, loader), places))
-        except ConfigError as error:
-            found.extend(error.mistakes)
-    if found:
-        raise ConfigError(sorted(dict.fromkeys(found), key=lambda mistake: mistake.path))
-    return tuple(composed)
+    few = _each_value_once(jobs)
+    for numbers in (few, sorted(set(range(len(jobs))) - set(few))):
+        for number in numbers:
+            try:
+                composed[number] = judge(look(jobs[number], places, loader), places, number=number)
+            except ConfigError as error:
+                found.extend(error.mistakes)
+        if found:
+            raise ConfigError(sorted(dict.fromkeys(found), key=lambda mistake: mistake.path))
+    return tuple(composed[number] for number in range(len(jobs)))
+
+
+def _each_value_once(jobs: Sequence[Sequence[Typed]]) -> list[int]:
+    seen: set[str] = set()
+    numbers = []
+    for number, job in enumerate(jobs):
+        texts = {one.text for one in job}
+        if not texts <= seen or not numbers:
+            numbers.append(number)
+            seen |= texts
+    return numbers
 
 
 def _jobs(
@@ -84,7 +98,6 @@ def _jobs(
 ) -> list[list[Typed]]:
     """The overrides of each job, as Hydra's own sweeper splits them; another sweeper's jobs are not known before."""
     from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
-    from hydra.errors import HydraException
 
     assert base.cfg is not None
     sweeper = base.cfg.hydra.sweeper
@@ -98,19 +111,28 @@ def _jobs(
     hydra = [one for one in typed if one.parsed.is_hydra_override()]
     task = [*swept, *(one for one in typed if not one.parsed.is_hydra_override())]
     origin = {one.parsed.get_key_element(): one.where for one in task}
-    usable = [one for one in task if one.parsed.is_discrete_sweep() or not one.parsed.is_sweep_override()]
-    for one in task:
-        if one not in usable:
-            mistakes.append(
-                Mistake(one.key, "Hydra's own sweeper cannot enumerate this", one.where, "use a,b or range()")
-            )
-    try:
-        batches = BasicSweeper.split_arguments([one.parsed for one in usable], None)
-    except HydraException as error:
-        mistakes.append(Mistake("", str(error)))
-        return []
+    bad = [mistake for one in (*hydra, *task) if (mistake := _sweep_mistake(one))]
+    mistakes.extend(bad)
+    wrong = {mistake.where for mistake in bad}
+    hydra = [one for one in hydra if one.where not in wrong]
+    batches = BasicSweeper.split_arguments([one.parsed for one in task if one.where not in wrong], None)
     jobs = []
     for texts in batches[0]:
         job, _ = read(texts, loader, {text: origin[text.partition("=")[0]] for text in texts})
         jobs.append([*hydra, *job])
     return jobs
+
+
+def _sweep_mistake(one: Typed) -> Mistake | None:
+    from hydra.errors import HydraException
+
+    if not one.parsed.is_sweep_override():
+        return None
+    if one.parsed.is_hydra_override():
+        return Mistake(one.key, "Hydra's own settings cannot be swept", one.where, "give one value")
+    try:
+        if next(one.parsed.sweep_string_iterator(), None) is None:
+            return Mistake(one.key, "the sweep has no value, so there would be no job", one.where)
+    except (HydraException, ValueError, ArithmeticError) as error:
+        return Mistake(one.key, f"Hydra's own sweeper cannot enumerate this: {error}", one.where, "use a,b or range()")
+    return None

@@ -288,3 +288,55 @@ def test_a_users_option_is_held_to_the_schema(mine: Path) -> None:
 def test_a_folder_or_a_config_that_is_not_there_is_told(mine: Path) -> None:
     assert "there is no folder nowhere" in mistakes(config_dir="nowhere")[""]
     assert "did you mean --config-name config?" in mistakes(config_name="confg")[""]
+
+
+def test_a_users_file_that_ours_would_hide_is_told(mine: Path) -> None:
+    (mine / "generation").mkdir()
+    ours = (conf_dir() / "generation" / "greedy.yaml").read_text()
+    (mine / "generation" / "greedy.yaml").write_text(ours)
+    job_from_overrides([], config_dir="my")
+    (mine / "generation" / "greedy.yaml").write_text(ours.replace("64", "8"))
+    assert "give my/generation/greedy.yaml a name of its own" in mistakes(config_dir="my")["generation"]
+
+
+OUT_OF_RANGE = {
+    "the command line": ("", ["runtime.batch_size=0"], "written in runtime.batch_size=0"),
+    "a user's primary config": ("runtime:\n  batch_size: 0\n", [], "written in my/exp.yaml:5"),
+    "the other end of an interpolation": (
+        "runtime:\n  batch_size: ${generation.top_k}\ngeneration:\n  top_k: 0\n  do_sample: true\n",
+        [],
+        "written in my/exp.yaml:5, which takes ${generation.top_k} from my/exp.yaml:7",
+    ),
+    "a user's option": ("", ["runtime=mine"], "written in my/runtime/mine.yaml:1"),
+}
+
+
+@pytest.mark.parametrize(("text", "overrides", "where"), OUT_OF_RANGE.values(), ids=OUT_OF_RANGE.keys())
+def test_a_value_out_of_range_is_found_wherever_it_is_written(
+    mine: Path, text: str, overrides: list[str], where: str
+) -> None:
+    (mine / "exp.yaml").write_text(f"defaults:\n  - config\n  - _self_\n{text}")
+    (mine / "runtime").mkdir()
+    default = (conf_dir() / "runtime" / "default.yaml").read_text()
+    (mine / "runtime" / "mine.yaml").write_text(default.replace("batch_size: 4", "batch_size: 0"))
+    found = mistakes(*overrides, config_dir="my", config_name="exp")
+    assert list(found) == ["runtime.batch_size"]
+    assert "must be 1 or more; it is 0" in found["runtime.batch_size"]
+    assert where in found["runtime.batch_size"]
+
+
+def test_values_that_hydra_knows_only_in_the_job_are_asked_for_with_a_colon() -> None:
+    assert "write ${hydra:job.num}" in mistakes("runtime.seed=${hydra.job.num}")["runtime.seed"]
+
+
+def test_a_users_config_without_self_is_no_warning(mine: Path) -> None:
+    (mine / "exp.yaml").write_text("defaults:\n  - config\nruntime:\n  seed: 5\n")
+    assert job_from_overrides([], config_dir="my", config_name="exp").runtime.seed == 5
+
+
+def test_threads_may_compose_at_the_same_time() -> None:
+    from concurrent.futures import ThreadPoolExecutor
+
+    with ThreadPoolExecutor(4) as pool:
+        jobs = list(pool.map(lambda seed: job_from_overrides([f"runtime.seed={seed}"]), range(8)))
+    assert [job.runtime.seed for job in jobs] == list(range(8))

@@ -1,0 +1,60 @@
+"""All the jobs of a sweep are judged before the first one runs."""
+
+from __future__ import annotations
+
+import pytest
+
+from hforch.config.places import find_places
+from hforch.config.sweeps import Plan, plan
+from hforch.errors import ConfigError
+
+
+def planned(*overrides: str) -> Plan:
+    return plan(overrides, find_places(), multirun=True)
+
+
+def mistakes(*overrides: str) -> list[tuple[str, str | None]]:
+    with pytest.raises(ConfigError) as caught:
+        planned(*overrides)
+    return [(mistake.path, mistake.where) for mistake in caught.value.mistakes]
+
+
+def test_the_leftmost_sweep_varies_slowest() -> None:
+    jobs = planned("stop=none,newline", "runtime.seed=range(1,3)").jobs
+    assert [(job.job.stop.sequences, job.job.runtime.seed) for job in jobs] == [
+        ((), 1),
+        ((), 2),
+        (("\n",), 1),
+        (("\n",), 2),
+    ]
+
+
+def test_every_kind_of_sweep_is_expanded() -> None:
+    assert len(planned("stop=glob(*,exclude=none)").jobs) == 2
+    assert len(planned("runtime.seed=choice(1,2,3)").jobs) == 3
+    assert len(planned("prompt.template='{question}','Q: {question}'").jobs) == 2
+
+
+def test_mistakes_of_many_jobs_are_told_once_as_they_were_typed() -> None:
+    assert mistakes("model=gpt2,gpt3", "generation.num_beams=0,2", "stop=none,newline,newlin", "runtime.foo=1") == [
+        ("generation.num_beams", "generation.num_beams=0,2"),
+        ("model", "model=gpt2,gpt3"),
+        ("runtime.foo", "runtime.foo=1"),
+        ("stop", "stop=none,newline,newlin"),
+    ]
+
+
+def test_a_contradiction_of_two_sweeps_is_found() -> None:
+    assert mistakes("backend=openvino,pytorch", "device=cpu,npu")[0][0] == "device.kind"
+
+
+@pytest.mark.parametrize("override", ["runtime.seed=interval(0,1)", "stop=glob(zzz)", "hydra.verbose=true,false"])
+def test_a_sweep_without_jobs_is_refused(override: str) -> None:
+    assert (override.partition("=")[0], override) in mistakes(override)
+
+
+def test_a_job_may_ask_for_its_number() -> None:
+    assert [job.job.runtime.seed for job in planned("stop=none,newline", "runtime.seed=${hydra:job.num}").jobs] == [
+        0,
+        1,
+    ]
