@@ -73,7 +73,7 @@ def _checked(output: Path | None) -> Path | None:
 def _show(path: Path, found: dict[str, Any]) -> None:
     size = sum(file.stat().st_size for file in path.rglob("*") if file.is_file()) / 1_000_000
     print(f"{path}\n{size:,.1f} MB, {found['weight_format']} weights")
-    rows = [
+    rows: list[tuple[str, ...]] = [
         (element, f"{row['layers']:,}", f"{row['parameters']:,}", _groups(row.get("group_sizes")))
         for element, row in found["bits"].items()
     ]

@@ -35,7 +35,10 @@ MB = 1_000_000
 
 @dataclass(frozen=True)
 class Entry:
-    """What `hforch doctor` lists. Sizes in MB of a million bytes; an entry that is not complete counts for nothing."""
+    """What `hforch doctor` lists. Sizes in MB of a million bytes; an entry that is not complete counts for nothing.
+
+    `what` says for people what the entry is; `name` is only its key.
+    """
 
     kind: str
     name: str
@@ -43,6 +46,7 @@ class Entry:
     size_mb: float
     created: datetime
     complete: bool
+    what: str
 
 
 @dataclass(frozen=True)
@@ -194,5 +198,8 @@ def _directories(folder: Path) -> list[Path]:
 
 def _entry(kind: str, path: Path) -> Entry:
     record = None if path.name.startswith(".") else _record(path)
-    created = record["created"] if record else datetime.fromtimestamp(path.stat().st_mtime, UTC).isoformat()
-    return Entry(kind, path.name, path, size_mb(path), datetime.fromisoformat(created), record is not None)
+    if record is None:
+        changed = datetime.fromtimestamp(path.stat().st_mtime, UTC)
+        return Entry(kind, path.name, path, size_mb(path), changed, complete=False, what="left half made")
+    created = datetime.fromisoformat(record["created"])
+    return Entry(kind, path.name, path, size_mb(path), created, complete=True, what=str(record.get("what", path.name)))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -33,7 +34,7 @@ def convert(request: dict[str, Any]) -> dict[str, Any]:
         "architecture": str(fields["general.architecture"]),
         "quantization": quantization,
         "weights": f"dequantized {quantization}",
-        "likelihood": {"plain": round(found.plain, 3), "shuffled": round(found.shuffled, 3)},
+        "likelihood": {name: round(value, 3) for name, value in asdict(found).items()},
         "disk_mb": round(sum(path.stat().st_size for path in output.glob("*.safetensors")) / MB, 3),
     }
 
@@ -120,13 +121,12 @@ def _check_saved(tokenizer: Any, output: Path) -> None:
 
 def _check_likelihood(file: Path, model: Any, tokenizer: Any) -> likelihood.Likelihood:
     found = likelihood.measure(model, tokenizer)
-    if not found.makes_sense:
+    problem = found.problem()
+    if problem:
         raise ModelError(
-            f"{file} loads, but what comes out makes no sense: it finds plain sentences hardly more likely than their "
-            f"tokens shuffled, or than guessing (in nats a token: {found.plain:.2f}, against {found.shuffled:.2f} "
-            f"shuffled and {found.guessing:.2f} guessing; at least {likelihood.MARGIN} more is expected). The file is "
-            "damaged, or transformers maps its architecture wrongly. Use the original checkpoint: "
-            "model=hub model.id=ORG/NAME, or model=local model.path=DIR."
+            f"{file} loads, but what comes out makes no sense: {problem}. The file is damaged, or transformers maps "
+            "its architecture wrongly. Use the original checkpoint: model=hub model.id=ORG/NAME, "
+            "or model=local model.path=DIR."
         )
     return found
 

@@ -60,7 +60,7 @@ def export(checkpoint: Checkpoint, precision: Precision, trust_remote_code: bool
     options = _options(precision, trust_remote_code)
     determined = {"checkpoint": checkpoint.fingerprint, **options, "versions": _versions()}
     key = hashlib.sha256(json.dumps(determined, sort_keys=True).encode()).hexdigest()
-    name = f"{_label(checkpoint)}-{options['weight_format']}-{key[:16]}"
+    name = f"{options['weight_format']}-{key[:16]}"
     fill = partial(_fill, checkpoint, options, {"key": key, **determined}, name, progress)
     filled = cache.obtain("exports", name, fill, progress)
     record = filled.record
@@ -92,6 +92,7 @@ def _fill(
         process.run("hforch.models.exporting", request, cache.log_path("exports", name), purpose, env)
     return {
         **said,
+        "what": f"{_label(checkpoint)} in {options['weight_format']}",
         "source": checkpoint.source,
         "export_s": round(time.monotonic() - start, 3),
         "disk_mb": round((folder / "openvino_model.bin").stat().st_size / cache.MB, 3),
@@ -123,10 +124,6 @@ def _versions() -> dict[str, str]:
 
 
 def _label(checkpoint: Checkpoint) -> str:
-    """A short name people recognise in a listing; the key after it is what counts."""
+    """What people call the model."""
     source = checkpoint.source
-    name = str(source.get("id") or source.get("file") or source.get("path") or checkpoint.path.name)
-    stem = Path(name).name.removesuffix(".gguf")
-    return (
-        "".join(letter if letter.isalnum() or letter in "._-" else "-" for letter in stem)[:60].lstrip(".") or "model"
-    )
+    return Path(str(source.get("id") or source.get("file") or source.get("path") or checkpoint.path)).name

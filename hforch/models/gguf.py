@@ -32,9 +32,9 @@ def fetch(model: GGUFModel, progress: Progress) -> Checkpoint:
     return converted(path, digest, source, progress, None)
 
 
-def look_up(stem: str, digest: str, source: dict[str, Any]) -> Checkpoint | None:
+def look_up(digest: str, source: dict[str, Any]) -> Checkpoint | None:
     """The conversion of a file with this sha256, if it is in the cache."""
-    found = cache.look_up("checkpoints", _name(stem, digest))
+    found = cache.look_up("checkpoints", _name(digest))
     return _checkpoint(found, source, None) if found else None
 
 
@@ -54,7 +54,7 @@ def converted(
         ModelError: not a GGUF file, cut short, of an architecture or with a tokenizer that cannot be converted; or the
             converted model speaks nonsense.
     """
-    name = _name(file.stem, digest)
+    name = _name(digest)
     filled = cache.obtain("checkpoints", name, partial(_fill, file, digest, name, progress), progress)
     return _checkpoint(filled, source, download_s)
 
@@ -71,6 +71,7 @@ def _fill(file: Path, digest: str, name: str, progress: Progress, folder: Path) 
         )
     files = [path for path in folder.iterdir() if path.is_file()]
     return {
+        "what": f"{file.name} in float32",
         "sha256": digest,
         "conversion": VERSION,
         **said,
@@ -92,9 +93,9 @@ def _checkpoint(filled: cache.Filled, source: dict[str, Any], download_s: float 
     )
 
 
-def _name(stem: str, digest: str) -> str:
+def _name(digest: str) -> str:
     key = f"{digest} {VERSION} {metadata.version('transformers')}"
-    return f"{stem}-{hashlib.sha256(key.encode()).hexdigest()[:16]}"
+    return f"gguf-{hashlib.sha256(key.encode()).hexdigest()[:16]}"
 
 
 def _check_start(path: Path) -> None:

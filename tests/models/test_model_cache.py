@@ -1,0 +1,131 @@
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from hforch.errors import ModelError
+from hforch.models import cache
+
+FILL = """
+import sys, time
+from pathlib import Path
+from hforch.models import cache
+from hforch.progress import Silent
+def fill(folder):
+    with open(sys.argv[1], "a") as log:
+        log.write("filled\\n")
+    (folder / "weights.bin").write_bytes(b"x" * 1000)
+    time.sleep(float(sys.argv[2]))
+    return {"what": "test"}
+print(cache.obtain("exports", "one", fill, Silent()).made)
+"""
+
+
+def start(log: Path, seconds: float, env: dict[str, str]) -> subprocess.Popen[str]:
+    return subprocess.Popen([sys.executable, "-c", FILL, str(log), str(seconds)], env=env, stdout=-1, text=True)
+
+
+def wait_for(log: Path) -> None:
+    deadline = time.monotonic() + 30
+    while not log.exists() and time.monotonic() < deadline:
+        time.sleep(0.02)
+
+
+def test_the_environment_variable_moves_the_cache(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("HFORCH_CACHE", str(tmp_path / "elsewhere"))
+    assert cache.home() == tmp_path / "elsewhere"
+    monkeypatch.delenv("HFORCH_CACHE")
+    assert cache.home().name == "hforch"
+
+
+def test_two_processes_at_once_make_an_entry_once(tmp_path: Path, python_env: dict[str, str]) -> None:
+    log = tmp_path / "log"
+    processes = [start(log, 0.7, python_env) for _ in range(2)]
+    answers = sorted(process.communicate(timeout=60)[0].strip() for process in processes)
+    assert log.read_text() == "filled\n"
+    assert answers == ["False", "True"]
+
+
+def test_after_a_kill_half_way_the_next_one_makes_it_and_clears_up(
+    tmp_path: Path, python_env: dict[str, str], listener: Any
+) -> None:
+    log = tmp_path / "log"
+    killed = start(log, 60, python_env)
+    wait_for(log)
+    killed.send_signal(signal.SIGKILL)
+    killed.communicate()
+    (left,) = (cache.home() / "exports").iterdir()
+    assert [entry.complete for entry in cache.entries()] == [False]
+    found = cache.obtain("exports", "one", lambda folder: {"what": "second"}, listener)
+    assert found.made
+    assert not left.exists()
+    assert [path.name for path in (cache.home() / "exports").iterdir()] == ["one"]
+
+
+def test_an_entry_says_what_it_is_when_it_was_made_and_how_large_it_is(listener: Any) -> None:
+    def fill(folder: Path) -> dict[str, Any]:
+        (folder / "weights.bin").write_bytes(b"x" * 2_000_000)
+        return {"export_s": 1.5}
+
+    path = cache.obtain("exports", "one", fill, listener).path
+    record = json.loads((path / "entry.json").read_text())
+    assert record["export_s"] == 1.5
+    assert record["files"] == {"weights.bin": 2_000_000}
+    (entry,) = cache.entries()
+    assert (entry.kind, entry.name, entry.path, entry.complete) == ("exports", "one", path, True)
+    assert entry.size_mb == pytest.approx(2.0, abs=0.01)
+    assert entry.created.tzinfo is not None
+
+
+def test_an_entry_that_lost_a_file_is_made_again(listener: Any) -> None:
+    def fill(folder: Path) -> dict[str, Any]:
+        (folder / "weights.bin").write_bytes(b"xyz")
+        return {}
+
+    first = cache.obtain("exports", "one", fill, listener)
+    (first.path / "weights.bin").write_bytes(b"x")
+    assert [entry.complete for entry in cache.entries()] == [False]
+    assert cache.obtain("exports", "one", fill, listener).made
+    assert not cache.obtain("exports", "one", fill, listener).made
+
+
+def test_what_fails_half_way_leaves_nothing(listener: Any) -> None:
+    def fill(folder: Path) -> dict[str, Any]:
+        (folder / "weights.bin").write_bytes(b"xyz")
+        raise ModelError("no")
+
+    with pytest.raises(ModelError, match="no"):
+        cache.obtain("exports", "one", fill, listener)
+    assert cache.entries() == []
+
+
+def test_names_that_begin_alike_do_not_clear_each_other(listener: Any) -> None:
+    other = cache.home() / "exports" / ".one-two.12345678"
+    other.mkdir(parents=True)
+    cache.obtain("exports", "one", lambda folder: {}, listener)
+    assert other.exists()
+
+
+def test_a_cache_that_is_a_file_is_said_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, listener: Any) -> None:
+    monkeypatch.setenv("HFORCH_CACHE", str(tmp_path / "file"))
+    (tmp_path / "file").write_text("")
+    with pytest.raises(ModelError, match=r"cannot be written.*HFORCH_CACHE"):
+        cache.obtain("exports", "one", lambda folder: {}, listener)
+
+
+def test_a_full_disk_is_said_before_and_after(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, listener: Any) -> None:
+    with pytest.raises(ModelError, match="Not enough disk space to export it: about 1,000,000,000,000 MB"):
+        cache.require_space(tmp_path, 10**18, "export it")
+
+    def fill(folder: Path) -> dict[str, Any]:
+        raise OSError(28, "No space left on device")
+
+    with pytest.raises(ModelError, match="is full"):
+        cache.obtain("exports", "one", fill, listener)

