@@ -62,8 +62,9 @@ def reporting(work: Callable[[], int]) -> int:
         code = work()
         sys.stdout.flush()
         return code
-    except KeyboardInterrupt:
-        print("interrupted", file=sys.stderr)
+    except KeyboardInterrupt as stop:
+        if not stop.args:  # else the run has told it already
+            print("interrupted", file=sys.stderr)
         return EXIT_INTERRUPTED
     except BrokenPipeError:
         # Whoever read stdout has gone (`| head`): point it elsewhere, so that the flush at exit says nothing.

@@ -40,7 +40,7 @@ class Task:
             print(error, file=sys.stderr)
             return error.exit_code
         if code == EXIT_INTERRUPTED:
-            raise KeyboardInterrupt  # the rest of a sweep is not wanted any more
+            raise KeyboardInterrupt("told")  # the rest of a sweep is not wanted any more
         return code
 
     def _run(self, cfg: DictConfig) -> int:
@@ -87,6 +87,10 @@ def _do(args: argparse.Namespace, parser: argparse.ArgumentParser, places: Place
         from hforch.config.sweeps import look_over
 
         look_over(args.overrides, places)
+    if args.shell_completion:
+        from hforch.config.completion import as_typed
+
+        places = as_typed(places)
     with hydra_of(places) as hydra:
         _show(hydra, args, parser, places.config_name)
     return EXIT_OK

@@ -4,7 +4,12 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from dataclasses import replace
+from itertools import pairwise
+from pathlib import Path
 from typing import Any
+
+from hforch.config.places import Places
 
 
 def complete(hydra: Any, config_name: str, subcommand: Sequence[str]) -> None:
@@ -19,6 +24,15 @@ def complete(hydra: Any, config_name: str, subcommand: Sequence[str]) -> None:
             words = [word for word in after.split(" ") if "=" in word or word == after.split(" ")[-1]]
             os.environ["COMP_LINE"] = " ".join([program, *words])
     hydra.shell_completion(config_name=config_name, overrides=list(subcommand))
+
+
+def as_typed(places: Places) -> Places:
+    """The places, with the --config-dir of the line that is being completed."""
+    words = os.environ.get("COMP_LINE", "").split()
+    for flag, folder in pairwise(words):
+        if flag in ("--config-dir", "-cd") and Path(folder).is_dir():
+            return replace(places, extra=(*places.extra, Path(folder).resolve()))
+    return places
 
 
 def _known() -> list[str]:

@@ -1,7 +1,9 @@
 """Recipes: files to share, read as data before Hydra sees them, so that running one runs no code of its author.
 
 Allowed are: `name` and `description`; `defaults`, a list of options of our groups and of `override hydra/launcher`;
-values under the groups; `hydra.sweeper.params` and numbers under `hydra.launcher`. All else is refused.
+values under the groups; `hydra.sweeper.params` and numbers under `hydra.launcher`. All else is refused, and so are two
+things among our own keys: trusting a repository's code, and OpenVINO properties that name a file or a folder to write.
+Whoever runs the recipe can give both on the command line.
 """
 
 from __future__ import annotations
@@ -24,8 +26,11 @@ from hforch.errors import ConfigError, Mistake
 CONFIG_NAME = "hforch_recipe"
 TEXTS = ("name", "description")
 OPTION = re.compile(r"[A-Za-z0-9_][\w-]*(\.[\w-]+)*(/[A-Za-z0-9_][\w-]*(\.[\w-]+)*)*")
+OPTIONS = re.compile(r"[\w.-]+(\s*,\s*[\w.-]+)*|(glob|choice)\([\w.*?, -]+\)")
 SWEPT_KEY = re.compile(r"\+{0,2}(?P<group>[a-z_]+)(\.[\w-]+)*")
 ENTRIES_BEFORE = 2  # in the defaults list made of a recipe's: the config it builds on, and _self_
+TRUST = "trust_remote_code"
+NAMES_A_FILE = re.compile(r"DIR|PATH|FILE|LIBRARY|EXTENSION|DEVICE_PROPERTIES")
 LAUNCHER = "override hydra/launcher"
 Node = yaml.Node
 
@@ -125,6 +130,8 @@ class _Check:
                 self.defaults(value)
             elif name == "hydra":
                 self.hydra(value)
+            elif name in groups() and not isinstance(value, yaml.MappingNode):
+                self.refuse(value, name, "must be a mapping of the group's keys; options are chosen under defaults")
             elif name in groups():
                 self.value(value, name)
             elif name in TEXTS:
@@ -157,12 +164,21 @@ class _Check:
         if isinstance(node, yaml.MappingNode):
             for name, key, inner in self.pairs(node, path):
                 self.text(key, path)
+                self.trusted(name, inner, f"{path}.{name}")
                 self.value(inner, f"{path}.{name}")
         elif isinstance(node, yaml.SequenceNode):
             for number, inner in enumerate(node.value):
                 self.value(inner, f"{path}.{number}")
         else:
             self.text(node, path)
+
+    def trusted(self, name: str, node: Node, path: str) -> None:
+        """Refuse what only the person who runs a recipe may decide."""
+        value = node.value if isinstance(node, yaml.ScalarNode) else None
+        if name == TRUST and value != "false":
+            self.refuse(node, path, "a recipe cannot trust code", f"give model.{TRUST}=true on the command line")
+        if path.startswith("ov_config.") and NAMES_A_FILE.search(name.upper()) and value != "":
+            self.refuse(node, path, "a recipe cannot name files or folders", "give it on the command line")
 
     def text(self, node: Any, path: str) -> None:
         """A scalar: every `${` in it must begin a plain reference into our groups, or oc.select of one."""
@@ -232,8 +248,14 @@ class _Check:
             self.refuse(key, path, "only hforch's groups and their keys can be swept", hint)
         elif not isinstance(values, yaml.ScalarNode):
             self.refuse(values, path, "must be text as on the command line, such as: a,b")
-        elif name.lstrip("+") in groups() and (".." in values.value or values.value.startswith("/")):
-            self.refuse(values, path, "must name options of the group")
+        elif name.lstrip("+") in groups() and not OPTIONS.fullmatch(values.value):
+            self.refuse(values, path, "must name options of the group, such as: a,b or glob(*)")
+        elif TRUST in f"{name} {values.value}":
+            self.refuse(key, path, "a recipe cannot trust code", f"give model.{TRUST}=true on the command line")
+        elif match["group"] == "ov_config" and NAMES_A_FILE.search(name.upper()):
+            self.refuse(key, path, "a recipe cannot name files or folders", "give it on the command line")
+        elif re.search(r"\$(?!\{)", values.value):
+            self.refuse(values, path, "a $ is not allowed here unless it begins a reference such as ${group.key}")
         else:
             self.text(values, path)
 

@@ -84,7 +84,7 @@ def _judge_all(
 
 def _each_value_once(jobs: Sequence[Sequence[Typed]]) -> list[int]:
     seen: set[str] = set()
-    numbers = []
+    numbers: list[int] = []
     for number, job in enumerate(jobs):
         texts = {one.text for one in job}
         if not texts <= seen or not numbers:

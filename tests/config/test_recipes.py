@@ -136,6 +136,17 @@ DANGEROUS = {
     "an environment variable in a key": "ov_config:\n  ${oc.env:SECRET}: 1\n",
     "an environment variable in a sweep": "hydra:\n  sweeper:\n    params:\n      model.id: a,${oc.env:SECRET}\n",
     "a resolver of somebody": "model:\n  id: ${anything:x}\n",
+    "a hidden interpolation": "hydra:\n  sweeper:\n    params:\n      model.revision: a,$\\{oc.env\\:HOME\\}\n",
+    "trust in code": "model:\n  trust_remote_code: true\n",
+    "trust in code by reference": "model:\n  trust_remote_code: ${runtime.fail_fast}\n",
+    "trust in code through another mapping": "model: ${prompt.chat_template_kwargs}\n",
+    "trust in code, swept": "hydra:\n  sweeper:\n    params:\n      model.trust_remote_code: true\n",
+    "trust in code, swept as a mapping": "hydra:\n  sweeper:\n    params:\n      model: '{trust_remote_code: true}'\n",
+    "trust among the chat template's": "prompt:\n  chat_template_kwargs:\n    trust_remote_code: true\n",
+    "a cache folder": "ov_config:\n  CACHE_DIR: /tmp/elsewhere\n",
+    "a file of kernels": "ov_config:\n  CONFIG_FILE: evil.xml\n",
+    "a cache folder, swept": "hydra:\n  sweeper:\n    params:\n      +ov_config.CACHE_DIR: a,b\n",
+    "a cache folder, swept as a mapping": "hydra:\n  sweeper:\n    params:\n      ov_config: '{CACHE_DIR: a}'\n",
     "Hydra's own values": "model:\n  id: ${hydra.runtime.cwd}\n",
     "a python tag": "model: !!python/object/apply:os.system [id]\n",
     "a tag of somebody": "model: !evil x\n",
@@ -175,6 +186,17 @@ def test_all_that_is_wrong_in_a_recipe_is_told_at_once(recipe: Path) -> None:
 def test_a_recipe_that_is_not_there_is_told(recipe: Path) -> None:
     with pytest.raises(ConfigError, match="cannot be read"):
         compose([], recipe=recipe)
+
+
+def test_a_sweep_may_use_globs_and_lists_of_options(recipe: Path) -> None:
+    recipe.write_text("hydra:\n  sweeper:\n    params:\n      stop: glob(n*)\n      model: gpt2, smollm2\n")
+    with opened(recipe, find_places()) as places:
+        assert len(plan([], places, multirun=False).jobs) == 4
+
+
+def test_the_person_who_runs_a_recipe_may_trust_code(recipe: Path) -> None:
+    recipe.write_text("defaults:\n  - model: gpt2\nov_config:\n  CACHE_DIR: ''\n")
+    assert compose(["model.trust_remote_code=true"], recipe=recipe).job.model.trust_remote_code
 
 
 def test_a_launcher_and_its_numbers_may_be_chosen(recipe: Path) -> None:
