@@ -88,7 +88,7 @@ def _fill(
     purpose = f"Exporting {checkpoint.path} to OpenVINO with {options['weight_format']} weights"
     # All files are local; only a repository's own code may refer to another repository.
     env = {} if options["trust_remote_code"] else {"HF_HUB_OFFLINE": "1"}
-    with progress.stage("export", f"{checkpoint.path.name} to OpenVINO, {options['weight_format']} weights, once"):
+    with progress.stage("export", f"{_label(checkpoint)} to OpenVINO, {options['weight_format']} weights, once"):
         process.run("hforch.models.exporting", request, cache.log_path("exports", name), purpose, env)
     return {
         **said,

@@ -1,0 +1,35 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from hforch.commands.export import main
+from hforch.errors import ConfigError
+from hforch.models.exports import describe
+
+
+def test_help_has_an_example(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main(["--help"])
+    assert "hforch export -o smollm2-int8 model=smollm2 precision=int8" in capsys.readouterr().out
+
+
+def test_a_folder_with_something_in_it_is_not_touched(tmp_path: Path) -> None:
+    (tmp_path / "note").write_text("mine")
+    with pytest.raises(ConfigError, match="not an empty folder"):
+        main(["-o", str(tmp_path), "model=smollm2"])
+
+
+def test_the_ir_is_copied_and_its_bit_widths_are_shown(
+    tiny_gpt2: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    output = tmp_path / "ir"
+    assert main(["-o", str(output), "model=local", f"model.path={tiny_gpt2}", "precision=int8"]) == 0
+    shown = capsys.readouterr()
+    assert shown.out.startswith(f"{output}\n")
+    assert "int8 weights" in shown.out
+    assert "per channel (10 layers)" in shown.out
+    assert "export: " in shown.err
+    assert describe(output)["weight_format"] == "int8"
+    assert not (output / "entry.json").exists()
