@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING, Any
 
 from yaml import YAMLError
 
+from hforch.config.keys import groups
 from hforch.config.overrides import Typed, group_mistake, read, value_mistakes, without_sweeps
 from hforch.config.places import Places, find_places, hydra_settings
 from hforch.config.plain import as_in_the_job, asks_hydra, plain, unresolved
-from hforch.config.primary import hidden_files, primary_mistakes, yaml_mistake
+from hforch.config.primary import hidden_files, primary_file, primary_mistakes, yaml_mistake
 from hforch.config.schema import Job
 from hforch.config.sources import Sources
 from hforch.config.validate import mistakes_in, validate
@@ -116,13 +117,19 @@ def look(typed: Sequence[Typed], places: Places, loader: Any, faulty: frozenset[
 
 def _look_closely(typed: Sequence[Typed], places: Places, loader: Any, faulty: frozenset[str]) -> Look:
     """Take the overrides one by one, after Hydra refused them together."""
+    from hydra.errors import HydraException
     from hydra.types import RunMode
 
     broken = primary_mistakes(places, loader)
     if broken:
         groups_only = [found for one in typed if one.is_group and (found := _option_mistake(one, places, loader, None))]
         return Look(None, (), (*broken, *groups_only), frozenset())
-    known = loader.compute_defaults_list(places.config_name, [], RunMode.MULTIRUN).overrides.known_choices
+    try:
+        _compose([], places, loader)  # by itself: what is wrong with it is nobody's override
+        known = loader.compute_defaults_list(places.config_name, [], RunMode.MULTIRUN).overrides.known_choices
+    except (HydraException, ValueError) as error:
+        reason = _reason(error).replace(f"'{places.config_name}'", "the defaults").removeprefix("In the defaults: ")
+        return Look(None, (), (Mistake("", reason, primary_file(places, loader)),), frozenset())
     mistakes = []
     kept = []
     for one in typed:
@@ -213,6 +220,11 @@ def judge(look: Look, places: Places, mistakes: Sequence[Mistake] = (), number: 
             tree, unfinished, unknown = plain(look.cfg, choices)
         found += hidden_files(places, choices)
         values = [mistake for mistake in unfinished if mistake.path.partition(".")[0] not in look.faulty]
+        lacking = {group for group in groups() if group not in look.cfg}
+        if len(lacking) > 1:
+            hint = "begin its defaults list with `- config`, hforch's own"
+            found.append(Mistake("", f"the configuration lacks {len(lacking)} groups", places.config_name, hint))
+            unknown |= lacking
         values += mistakes_in(tree, leave_out=unknown | look.faulty)
         told = {mistake.path for mistake in found}
         found += [replace(one, where=one.where or sources.where(one.path)) for one in values if one.path not in told]

@@ -28,6 +28,10 @@ def _no_such_config(places: Places, loader: Any) -> Mistake:
     return Mistake("", f"there is no config {places.config_name}.yaml in {folders}", hint=hint)
 
 
+def primary_file(places: Places, loader: Any) -> str | None:
+    return _file(places, loader, places.config_name)
+
+
 def yaml_mistake(places: Places, loader: Any, name: str) -> Mistake | None:
     """A file that is no YAML, or no mapping, as a mistake with its line."""
     import yaml

@@ -340,3 +340,24 @@ def test_threads_may_compose_at_the_same_time() -> None:
     with ThreadPoolExecutor(4) as pool:
         jobs = list(pool.map(lambda seed: job_from_overrides([f"runtime.seed={seed}"]), range(8)))
     assert [job.runtime.seed for job in jobs] == list(range(8))
+
+
+BROKEN_PRIMARIES = {
+    "an override that is not last": (
+        "defaults:\n  - config\n  - override stop: newline\n  - inputs: eeg\n",
+        "at the end",
+    ),
+    "a group chosen twice": ("defaults:\n  - config\n  - model: gpt2\n", "override model: gpt2"),
+    "a setting of Hydra of a wrong type": ("defaults:\n  - config\n  - _self_\nhydra:\n  run: 3\n", "RunDir"),
+    "a defaults list that is none": ("defaults: 3\n", "defaults must be a list"),
+    "no defaults list at all": ("runtime:\n  seed: 3\n", "lacks 12 groups"),
+}
+
+
+@pytest.mark.parametrize(("text", "said"), BROKEN_PRIMARIES.values(), ids=BROKEN_PRIMARIES.keys())
+def test_what_hydra_refuses_in_a_users_config_is_a_mistake_of_that_file(mine: Path, text: str, said: str) -> None:
+    (mine / "exp.yaml").write_text(text)
+    found = mistakes("backend=fake", config_dir="my", config_name="exp")
+    assert said in "\n".join(found.values())
+    assert "written in" in found[""]
+    assert "backend=fake" not in found[""]
