@@ -125,7 +125,8 @@ def _look_closely(typed: Sequence[Typed], places: Places, loader: Any, faulty: f
         groups_only = [found for one in typed if one.is_group and (found := _option_mistake(one, places, loader, None))]
         return Look(None, (), (*broken, *groups_only), frozenset())
     try:
-        _compose([], places, loader)  # by itself: what is wrong with it is nobody's override
+        # By itself, `group: ???` left open: what is wrong with it is nobody's override.
+        loader.load_configuration(places.config_name, [], RunMode.MULTIRUN, from_shell=False)
         known = loader.compute_defaults_list(places.config_name, [], RunMode.MULTIRUN).overrides.known_choices
     except (HydraException, ValueError) as error:
         reason = _reason(error).replace(f"'{places.config_name}'", "the defaults").removeprefix("In the defaults: ")

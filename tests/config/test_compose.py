@@ -361,3 +361,10 @@ def test_what_hydra_refuses_in_a_users_config_is_a_mistake_of_that_file(mine: Pa
     assert said in "\n".join(found.values())
     assert "written in" in found[""]
     assert "backend=fake" not in found[""]
+
+
+def test_a_group_left_open_in_a_users_config_is_asked_for(mine: Path) -> None:
+    (mine / "exp.yaml").write_text("defaults:\n  - config\n  - _self_\n  - override model: ???\n")
+    assert "model" in "".join(mistakes(config_dir="my", config_name="exp").values())
+    assert list(mistakes("model=mine", "runtime.sead=1", config_dir="my", config_name="exp")) == ["runtime.sead"]
+    job_from_overrides(["model=mine"], config_dir="my", config_name="exp")
