@@ -115,12 +115,15 @@ class Completion:
             self._finish("length")
 
     def take(self, ids: Sequence[int]) -> None:
-        """Take a whole answer whose tokens have no times (beam search knows them only at its end)."""
+        """Take a whole answer whose tokens have no times (beam search knows them only at its end), as one piece."""
+        on_text, self._on_text = self._on_text, None
         for token in ids:
             if self.push(token, 0.0):
                 break
         self.finish()
         self._times = []
+        if on_text is not None and (text := self.text):
+            on_text(text)
 
     def answer(self, handed_over: float, started: float, finished: float) -> Answer:
         """The finished answer, with its timings (all arguments in seconds, perf_counter).
@@ -188,8 +191,9 @@ class Completion:
 
     def _finish(self, reason: FinishReason) -> None:
         if self._detokenizer is not None:
-            cut = self._grow(self._detokenizer.flush())
-            if cut is not None:
+            self._grow(self._detokenizer.flush())
+            if (cut := self._scanner.settle()) is not None:
+                self._show(cut)
                 return self._finish_at(cut)
             self._show(self._scanner.length)
         self.finish_reason = reason

@@ -118,41 +118,45 @@ class PromisingLLM(BaseLLM):
         return self.model_copy(update=changes)
 
     # ------------------------------------------------------------ prompts
-    def _convert_input(self, model_input: Any) -> PromptValue:
-        value = super()._convert_input(model_input)
-        return self._render(value) if isinstance(value, ChatPromptValue) else value
+    def prompt_value(self, model_input: Any) -> PromptValue:
+        """An input as this LLM takes it: text as it is, chat messages rendered by the model's chat template.
+
+        Raises:
+            PromptError: there is no chat template, or it refuses these messages.
+        """
+        value = self._convert_input(model_input)
+        if not isinstance(value, ChatPromptValue):
+            return value
+        rendered = self._engine.render(as_messages(value.to_messages()), self.chat_template_kwargs)
+        return RenderedPromptValue(text=rendered)
 
     def generate_prompt(
         self, prompts: list[PromptValue], stop: list[str] | None = None, callbacks: Any = None, **kwargs: Any
     ) -> LLMResult:
         llm = self._with_chat_kwargs(kwargs)
-        values = [llm._convert_input(prompt) for prompt in prompts]
+        values = [llm.prompt_value(prompt) for prompt in prompts]
         return super().generate_prompt(values, stop, callbacks, **kwargs)
 
     async def agenerate_prompt(
         self, prompts: list[PromptValue], stop: list[str] | None = None, callbacks: Any = None, **kwargs: Any
     ) -> LLMResult:
         llm = self._with_chat_kwargs(kwargs)
-        values = [llm._convert_input(prompt) for prompt in prompts]
+        values = [llm.prompt_value(prompt) for prompt in prompts]
         return await super().agenerate_prompt(values, stop, callbacks, **kwargs)
 
     def stream(self, input: Any, config: Any = None, *, stop: list[str] | None = None, **kwargs: Any) -> Iterator[str]:
-        llm = self._with_chat_kwargs(kwargs)
-        return super(PromisingLLM, llm).stream(input, config, stop=stop, **kwargs)
+        value = self._with_chat_kwargs(kwargs).prompt_value(input)
+        return super().stream(value, config, stop=stop, **kwargs)
 
     def astream(
         self, input: Any, config: Any = None, *, stop: list[str] | None = None, **kwargs: Any
     ) -> AsyncIterator[str]:
-        llm = self._with_chat_kwargs(kwargs)
-        return super(PromisingLLM, llm).astream(input, config, stop=stop, **kwargs)
+        value = self._with_chat_kwargs(kwargs).prompt_value(input)
+        return super().astream(value, config, stop=stop, **kwargs)
 
     def _with_chat_kwargs(self, kwargs: dict[str, Any]) -> PromisingLLM:
         given = kwargs.pop("chat_template_kwargs", None)
         return self if given is None else self.with_arguments(chat_template_kwargs=given)
-
-    def _render(self, value: ChatPromptValue) -> RenderedPromptValue:
-        rendered = self._engine.render(as_messages(value.to_messages()), self.chat_template_kwargs)
-        return RenderedPromptValue(text=rendered)
 
     # ------------------------------------------------------------ whole answers
     def _requests(self, prompts: Sequence[str], stop: Sequence[str] | None) -> list[Request]:

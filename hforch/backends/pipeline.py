@@ -6,6 +6,7 @@ import time
 import weakref
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
+from types import SimpleNamespace
 from typing import Any
 
 from langchain_huggingface import HuggingFacePipeline
@@ -137,10 +138,30 @@ def _generation_of(pipeline: Any, pipeline_kwargs: Mapping[str, Any] | None) -> 
     from hforch.config.options import option
 
     greedy = Generation.model_validate(option("generation", "greedy"))
-    given = dict(getattr(pipeline, "_forward_params", {}) or {})
-    changes = {name: given[name] for name in GENERATION if given.get(name) is not None}
+    changes = _given_to(pipeline)
     changes |= split({"pipeline_kwargs": dict(pipeline_kwargs or {})})[0]
     return merge(greedy, changes)
+
+
+def _given_to(pipeline: Any) -> dict[str, Any]:
+    """The decoding settings that were given to a transformers pipeline when it was made, as far as they show.
+
+    A pipeline mixes them with its task's defaults and with the checkpoint's; what equals either was not given.
+    """
+    settings = getattr(pipeline, "generation_config", None)
+    if settings is None:
+        return {}
+    by_default = [
+        getattr(pipeline, "_default_generation_config", None),
+        pipeline.model.generation_config,
+        SimpleNamespace(**pipeline.model.generation_config._get_default_generation_params()),
+    ]
+    found = {name: getattr(settings, name, None) for name in GENERATION if name not in ("do_sample", "max_length")}
+    return {
+        name: value
+        for name, value in found.items()
+        if value is not None and all(value != getattr(source, name, None) for source in by_default)
+    }
 
 
 def _tap(completions: Sequence[Completion], request: Request, beams: bool) -> Any:

@@ -40,7 +40,7 @@ class RecordWriter:
 
     def write(self, record: Mapping[str, Any]) -> None:
         """Replace record.json, whole or not at all."""
-        text = to_json({"schema_version": SCHEMA_VERSION, **record}, indent=2)
+        text = to_json(record, indent=2)
         unfinished = self.directory / f".{RECORD}.{os.getpid()}"
         with unfinished.open("w", encoding="utf-8") as file:
             file.write(text + "\n")

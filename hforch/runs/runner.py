@@ -26,7 +26,7 @@ from hforch.prompts import check_inputs
 from hforch.runs.environment import describe_environment
 from hforch.runs.identity import job_id, load_key
 from hforch.runs.measure import MemoryMeter, count, summarize
-from hforch.runs.records import RecordWriter, Status
+from hforch.runs.records import SCHEMA_VERSION, RecordWriter, Status
 from hforch.runs.sampling import Batch, Sampler, failed_sample, plan
 from hforch.runs.watch import Watcher
 
@@ -42,7 +42,7 @@ class Run:
     watcher: Watcher
     writer: RecordWriter
     recipe: str | None = None
-    record: dict[str, Any] = field(default_factory=dict)
+    record: dict[str, Any] = field(default_factory=lambda: {"schema_version": SCHEMA_VERSION})
     samples: list[dict[str, Any]] = field(default_factory=list)
 
     def note(self, **parts: Any) -> None:

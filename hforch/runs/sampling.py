@@ -87,7 +87,7 @@ class Sampler:
     def unanswerable(self, each: Input) -> HforchError | None:
         """Why this input cannot be answered, such as a prompt longer than the model's context."""
         try:
-            prompt = self.llm._convert_input(self.prompt.invoke(self._variables(each))).to_string()
+            prompt = self.llm.prompt_value(self.prompt.invoke(self._variables(each))).to_string()
             self.llm.engine.room(len(self.llm.engine.encode(prompt)), self.job.generation)
         except HforchError as error:
             return error

@@ -21,7 +21,7 @@ from typing import Any
 
 from hforch.config.schema import Job
 from hforch.errors import EXIT_FAILED, EXIT_INTERRUPTED, ConfigError
-from hforch.runs.records import read_record, to_json
+from hforch.runs.records import SCHEMA_VERSION, RecordWriter, read_record, to_json
 from hforch.runs.watch import Watcher
 
 PR_SET_PDEATHSIG = 1
@@ -90,8 +90,6 @@ def _show(watcher: Watcher, stages: dict[int, Any], kind: str, *rest: Any) -> No
 
 def _died(child: Any, directory: Path, watcher: Watcher) -> int:
     """The child is gone without a word: put the reason into the record that it had begun."""
-    from hforch.runs.records import RecordWriter
-
     code = child.exitcode
     reason = f"killed by {signal.Signals(-code).name}" if code < 0 else f"ended with exit code {code}"
     if code == -signal.SIGKILL:
@@ -101,7 +99,7 @@ def _died(child: Any, directory: Path, watcher: Watcher) -> int:
     try:
         record = read_record(directory)
     except (OSError, ValueError):
-        record = {}
+        record = {"schema_version": SCHEMA_VERSION}
     record |= {"status": "failed", "exit_code": EXIT_FAILED, "error": error}
     with RecordWriter(directory) as writer:
         writer.write(record)

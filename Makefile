@@ -1,0 +1,46 @@
+# Everything runs in .venv, which the first target that needs it makes.
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
+
+.PHONY: demo test install install-dev lint format clean help
+
+help:  ## what there is to make
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/'
+
+demo: install  ## install, fetch the default model, answer a question with it
+	$(BIN)/python -m hforch
+
+test: install-dev  ## install what tests need, and run them all
+	$(BIN)/python -m pytest
+
+install: $(VENV)/.installed  ## hforch with all its backends, in .venv
+
+install-dev: $(VENV)/.installed-dev  ## and what tests, lint and types need
+
+$(VENV)/.python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+	  || { echo "hforch needs Python 3.11 or newer; say which: make PYTHON=python3.12"; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+	@touch $@
+
+$(VENV)/.installed: pyproject.toml constraints.txt | $(VENV)/.python
+	$(PIP) --editable '.[all]'
+	@touch $@
+
+$(VENV)/.installed-dev: $(VENV)/.installed
+	$(PIP) --editable '.[all,dev]'
+	@touch $@
+
+lint: install-dev  ## formatting, lint and types
+	$(BIN)/ruff format --check hforch tests
+	$(BIN)/ruff check hforch tests
+	$(BIN)/mypy
+
+format: install-dev  ## mend formatting and what lint can mend
+	$(BIN)/ruff format hforch tests
+	$(BIN)/ruff check --fix hforch tests
+
+clean:  ## remove .venv and what tools left behind; runs in outputs/ and the model cache stay
+	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis dist

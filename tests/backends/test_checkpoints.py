@@ -1,0 +1,107 @@
+"""What a checkpoint ships, and what of it counts: its EOS, and nothing else unless generation=checkpoint."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import tiny_models
+from langchain_core.prompts import ChatPromptTemplate
+
+from hforch import load_llm
+from hforch.errors import PromptError
+
+BACKENDS = ["pytorch", "openvino"]
+TEMPLATE = "{{ bos_token }}{% for m in messages %}[{{ m['role'] }}]{{ m['content'] }}{% endfor %}[assistant]"
+
+
+@pytest.fixture(scope="module")
+def penalized(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A checkpoint that ships a repetition penalty and sampling."""
+    shipped = {"repetition_penalty": 1.9, "do_sample": True, "temperature": 0.6, "top_k": 5, "max_new_tokens": 7}
+    return tiny_models.save_gpt2(tmp_path_factory.mktemp("tiny") / "penalized", generation=shipped)
+
+
+@pytest.fixture(scope="module")
+def with_bos(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A model whose tokenizer adds a BOS to plain text, and whose chat template begins with one too."""
+    return tiny_models.save_gpt2(tmp_path_factory.mktemp("tiny") / "bos", chat_template=TEMPLATE)
+
+
+def load(folder: Path, backend: str, *more: str) -> Any:
+    exact = ("precision=fp32", "ov_config=accuracy")
+    return load_llm("model=local", f"model.path={folder}", f"backend={backend}", *exact, *more)
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_a_shipped_repetition_penalty_does_not_count(penalized: Path, tiny_gpt2: Path, backend: str) -> None:
+    plain, shipping = load(tiny_gpt2, backend), load(penalized, backend)
+    assert shipping.invoke("Once upon a time") == plain.invoke("Once upon a time")
+    assert "repetition_penalty" not in shipping.engine.decoding(shipping.generation)
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_generation_checkpoint_takes_what_is_shipped(penalized: Path, tiny_gpt2: Path, backend: str) -> None:
+    shipping = load(penalized, backend, "generation=checkpoint")
+    decoding = shipping.engine.decoding(shipping.generation)
+    assert (decoding["repetition_penalty"], decoding["do_sample"], decoding["top_k"]) == (1.9, True, 5)
+    greedy = shipping.invoke("Once upon a time", do_sample=False, max_new_tokens=20)
+    assert greedy != load(tiny_gpt2, backend).invoke("Once upon a time", max_new_tokens=20)
+    same = load(tiny_gpt2, backend).invoke("Once upon a time", repetition_penalty=1.9, max_new_tokens=20)
+    assert greedy == same
+
+
+def test_generating_leaves_the_models_own_configuration_as_it_was(penalized: Path) -> None:
+    llm = load(penalized, "pytorch")
+    llm.invoke("Once upon a time", max_new_tokens=2)
+    assert llm.engine.model.generation_config.repetition_penalty == 1.9
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_a_chat_template_that_begins_with_the_bos_gets_no_second_one(with_bos: Path, backend: str) -> None:
+    llm = load(with_bos, backend, "generation.max_new_tokens=2")
+    chain = ChatPromptTemplate([("user", "{q}")]) | llm
+    bos = llm.engine.tokenizer.bos_token_id
+
+    def ids(value: Any) -> list[int]:
+        info = llm.generate_prompt([value]).generations[0][0].generation_info
+        return list(info["prompt_ids"])
+
+    from langchain_core.prompt_values import StringPromptValue
+
+    chat = ids(ChatPromptTemplate([("user", "{q}")]).invoke({"q": "hello"}))
+    assert chat[0] == bos and chat.count(bos) == 1
+    assert ids(StringPromptValue(text="hello"))[0] == bos
+    assert chain.invoke({"q": "hello"}) == "".join(chain.stream({"q": "hello"}))
+
+
+def test_a_last_assistant_message_is_continued_and_not_closed(with_bos: Path, tmp_path: Path) -> None:
+    llm = load(with_bos, "pytorch")
+    value = llm.prompt_value([("user", "count"), ("ai", "one, two")])
+    assert value.to_string() == "<s>[user]count[assistant]one, two"
+
+
+def test_chat_template_kwargs_reach_the_template(tmp_path: Path) -> None:
+    template = "{% if shout %}LOUD {% endif %}{% for m in messages %}{{ m['content'] }}{% endfor %}"
+    folder = tiny_models.save_gpt2(tmp_path / "m", chat_template=template)
+    llm = load(folder, "pytorch", "prompt=chat", "+prompt.chat_template_kwargs.shout=true")
+    assert llm.prompt_value([("user", "hi")]).to_string() == "LOUD hi"
+    quiet = llm.bind(chat_template_kwargs={"shout": False}, max_new_tokens=1, skip_prompt=False)
+    assert quiet.invoke([("user", "hi")]).startswith("hi")
+    assert "".join(quiet.stream([("user", "hi")])).startswith("hi")
+
+
+def test_a_model_without_a_chat_template_refuses_chats_with_a_way_out(tiny_gpt2: Path) -> None:
+    llm = load(tiny_gpt2, "pytorch")
+    with pytest.raises(PromptError, match=r"no chat template.*prompt=step_by_step"):
+        llm.invoke([("user", "hello")])
+
+
+def test_a_prompt_beyond_the_context_is_refused_and_an_answer_ends_at_it(tiny_gpt2: Path) -> None:
+    llm = load(tiny_gpt2, "pytorch", "generation.ignore_eos=true", "generation.max_new_tokens=500")
+    with pytest.raises(PromptError, match="context is 128"):
+        llm.invoke("word " * 200)
+    (generation,) = llm.generate(["Once upon a time"]).generations[0]
+    assert generation.generation_info["token_usage"]["total_tokens"] == 128
+    assert generation.generation_info["finish_reason"] == "length"

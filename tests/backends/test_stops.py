@@ -1,0 +1,55 @@
+from __future__ import annotations
+
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from hforch.backends.stops import StopScanner, held_back
+
+few = st.text(alphabet="ab\n", max_size=12)
+stops = st.lists(st.text(alphabet="ab\n", min_size=1, max_size=4), min_size=1, max_size=3)
+
+
+@given(text=few, stops=stops)
+@example(text="x\n", stops=["\n", "\n\n"])
+def test_what_is_held_back_is_the_longest_end_that_may_become_a_stop(text: str, stops: list[str]) -> None:
+    size = held_back(text, stops)
+    may = [n for n in range(len(text) + 1) if any(len(s) > n and s.startswith(text[len(text) - n :]) for s in stops)]
+    assert size == max(may, default=0)
+
+
+@given(pieces=st.lists(few, max_size=6), stops=stops)
+@example(pieces=["a", ".", "\n", "\n"], stops=["\n", ".\n\n"])
+def test_the_cut_depends_on_the_text_alone_however_it_comes_in_pieces(pieces: list[str], stops: list[str]) -> None:
+    whole = "".join(pieces)
+    expected = min((at for stop in stops if (at := whole.find(stop)) >= 0), default=None)
+    scanner, text = StopScanner(stops), ""
+    for piece in pieces:
+        text += piece
+        if (cut := scanner.push(piece)) is not None:
+            assert cut == expected == scanner.safe
+            return
+        assert scanner.safe == len(text) - held_back(text, stops)
+        assert expected is None or scanner.safe <= expected
+    assert scanner.settle() == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "stops", "cut"),
+    [
+        ("a\n\nb", ["\n", "\n\n"], 1),
+        ("a\n\nb", ["\n\n", "\n"], 1),
+        ("answer: 7 END.", ["END", "7"], 8),
+        ("naïve 中文。", ["中文"], 6),
+        ("🙂🙃", ["🙃"], 1),
+    ],
+)
+def test_the_earliest_of_several_stops_wins(text: str, stops: list[str], cut: int) -> None:
+    scanner = StopScanner(stops)
+    assert scanner.push(text) == cut
+
+
+def test_without_stops_nothing_is_held_back() -> None:
+    scanner = StopScanner([])
+    assert scanner.push("any text") is None
+    assert scanner.safe == 8

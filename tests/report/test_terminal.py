@@ -1,0 +1,107 @@
+"""What a person sees: plain lines through a pipe, rich on a terminal, the record alone for programs."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pexpect
+import pytest
+
+from hforch.report.terminal import Plain, shown
+from hforch.report.wording import failure, item_line, summary_lines
+
+FAKE = ("backend=fake",)
+
+
+def hforch(*words: str, cwd: Path) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "hforch", *words]
+    return subprocess.run(command, cwd=cwd, capture_output=True, text=True, timeout=120, check=False)
+
+
+def test_plain_lines_say_what_runs_answer_and_sum_up(tmp_path: Path) -> None:
+    done = hforch(*FAKE, cwd=tmp_path)
+    lines = done.stdout.splitlines()
+    assert lines[0] == "backend fake"
+    assert "> What is electroencephalography?" in lines
+    assert "25 tokens · first token" in lines[-2] and "tokens/s · peak memory" in lines[-2]
+    record = Path(lines[-1].removeprefix("record: "))
+    assert (tmp_path / record / "record.json").is_file()
+    assert "\x1b" not in done.stdout and done.stderr == ""
+
+
+def test_many_inputs_show_each_with_its_answer(tmp_path: Path) -> None:
+    done = hforch(*FAKE, "inputs=numbers_in_french", cwd=tmp_path)
+    assert "[1/4] What is the number 0 in french?" in done.stdout
+    assert "[4/4] What is the number 3 in french?" in done.stdout
+    assert "4 of 4 answered" in done.stdout
+
+
+def test_json_prints_the_record_alone(tmp_path: Path) -> None:
+    done = hforch(*FAKE, "runtime.display=json", cwd=tmp_path)
+    record = json.loads(done.stdout)
+    assert record["status"] == "ok"
+    assert json.loads((tmp_path / record["directory"] / "record.json").read_text()) == {
+        name: value for name, value in record.items() if name != "directory"
+    }
+
+
+def test_none_prints_nothing_and_keeps_the_record(tmp_path: Path) -> None:
+    done = hforch(*FAKE, "runtime.display=none", cwd=tmp_path)
+    assert done.stdout == done.stderr == ""
+    assert list(tmp_path.rglob("record.json"))
+
+
+def test_a_failed_sample_is_told_at_once_and_in_the_summary(tmp_path: Path) -> None:
+    failing = "backend.failures=[{match: number 2, error: out of ink, after: 0}]"
+    done = hforch(*FAKE, "inputs=numbers_in_french", failing, "runtime.batch_size=1", "runtime.warmup=0", cwd=tmp_path)
+    assert done.returncode == 1
+    assert "failed: input 3: out of ink" in done.stdout
+    assert "failed · 3 of 4 answered" in done.stdout
+
+
+def test_a_terminal_gets_colours_and_the_answer_as_it_comes(tmp_path: Path) -> None:
+    words = ["-m", "hforch", *FAKE, "backend.token_s=0.05", "backend.replies=[{match: '', text: 'one two three'}]"]
+    child = pexpect.spawn(
+        sys.executable, words, cwd=str(tmp_path), encoding="utf-8", codec_errors="replace", dimensions=(40, 100)
+    )
+    child.expect("What is electroencephalography")
+    child.expect("one")
+    assert "three" not in child.before + (child.buffer or "")
+    child.expect("three")
+    child.expect("tokens/s")
+    child.expect(pexpect.EOF)
+    child.close()
+    assert child.exitstatus == 0
+
+
+def test_a_models_output_cannot_move_the_cursor() -> None:
+    assert shown("a\x1b[2Jb\r\x07c\n\td") == "a[2Jbc\n\td"
+
+
+def test_a_long_item_becomes_one_short_line() -> None:
+    assert item_line({"question": "what\nnow"}) == "what now"
+    assert item_line({"a": 1, "b": "x"}) == "a: 1, b: x"
+    assert len(item_line("x" * 500)) == 200
+
+
+def record(**more: Any) -> dict[str, Any]:
+    return {
+        "status": "ok",
+        "totals": {"samples": 1, "failed": 0, "output_tokens": 5},
+        "metrics": {},
+        "error": None,
+    } | more
+
+
+def test_what_is_not_known_is_left_out_of_the_summary() -> None:
+    assert summary_lines(record(), "outputs/x") == ["5 tokens", "record: outputs/x"]
+    assert failure(record(), "outputs/x") is None
+
+
+def test_a_failure_names_the_log(capsys: pytest.CaptureFixture[str]) -> None:
+    Plain().finished(record(status="failed", error={"type": "ModelError", "message": "no such model"}), "outputs/x")
+    assert capsys.readouterr().err == "no such model\n    log: outputs/x/hforch.log\n"

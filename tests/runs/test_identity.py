@@ -1,0 +1,49 @@
+from __future__ import annotations
+
+import pytest
+
+from hforch.config.compose import job_from_overrides
+from hforch.inputs import load_inputs
+from hforch.runs.identity import job_id, load_key
+
+
+def identities(*overrides: str) -> tuple[str, str]:
+    job = job_from_overrides(overrides)
+    return load_key(job), job_id(job, load_inputs(job.inputs))
+
+
+@pytest.mark.parametrize(
+    "override",
+    ["prompt=chat", "stop=newline", "generation=sample", "inputs=numbers_in_french", "runtime.batch_size=2"],
+)
+def test_what_decides_outputs_only_changes_the_job_id_and_not_the_load_key(override: str) -> None:
+    plain, changed = identities(), identities(override)
+    assert plain[0] == changed[0]
+    assert plain[1] != changed[1]
+
+
+@pytest.mark.parametrize(
+    "override", ["model=gpt2", "backend=openvino", "device=auto", "precision=int8", "runtime.threads=1"]
+)
+def test_what_decides_the_loaded_model_changes_both(override: str) -> None:
+    plain, changed = identities(), identities(override)
+    assert plain[0] != changed[0]
+    assert plain[1] != changed[1]
+
+
+def test_what_a_backend_ignores_changes_neither() -> None:
+    assert identities("backend=pytorch") == identities("backend=pytorch", "ov_config=kv_u8")
+    assert identities("backend=openvino") != identities("backend=openvino", "ov_config=kv_u8")
+    assert identities("backend=fake") == identities("backend=fake", "model=gpt2", "precision=int4")
+
+
+def test_how_a_run_is_shown_or_repeated_changes_neither() -> None:
+    assert identities() == identities("runtime.display=json", "runtime.repeat=3", "runtime.isolation=inline")
+
+
+def test_the_inputs_count_and_not_where_they_are_written(tmp_path: object) -> None:
+    from pathlib import Path
+
+    file = Path(str(tmp_path)) / "questions.csv"
+    file.write_text("question\nWhat is electroencephalography?\n", encoding="utf-8")
+    assert identities() == identities("inputs=file", f"inputs.path={file}")

@@ -1,0 +1,75 @@
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+import pytest
+
+from hforch.runs.measure import MemoryMeter, count, summarize
+
+MB = 1_000_000
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the high-water mark is Linux's")
+def test_the_peak_of_memory_is_the_jobs_own() -> None:
+    with MemoryMeter() as before:
+        big = bytearray(300 * MB)
+        big[::4096] = b"x" * len(big[::4096])
+        high = before.peaks()
+        del big
+    with MemoryMeter() as after:
+        low = after.peaks()
+    assert high["peak_rss_mb"] - low["peak_rss_mb"] > 250
+    assert high["peak_rss_anon_mb"] - low["peak_rss_anon_mb"] > 250
+    assert high["peak_rss_mb"] >= high["peak_rss_anon_mb"]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the high-water mark is Linux's")
+def test_a_mapped_file_counts_as_file_backed(tmp_path: Any) -> None:
+    import mmap
+
+    path = tmp_path / "weights"
+    path.write_bytes(b"x" * (200 * MB))
+    with MemoryMeter() as meter, path.open("rb") as file:
+        empty = meter.peaks()
+        with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as mapped:
+            sum(mapped[at] for at in range(0, len(mapped), 4096))
+            full = meter.peaks()
+    assert full["peak_rss_file_mb"] - empty["peak_rss_file_mb"] > 150
+    assert full["peak_rss_anon_mb"] - empty["peak_rss_anon_mb"] < 50
+
+
+def sample(**more: Any) -> dict[str, Any]:
+    plain = {
+        "error": None,
+        "finish_reason": "eos",
+        "prompt_tokens": 3,
+        "output_tokens": 10,
+        "timings": {"ttft_ms": 5.0, "queue_ms": 1.0, "latency_ms": 50.0},
+        "absent": {"tpot_ms": "fewer than two output tokens"},
+    }
+    return plain | more
+
+
+def test_tokens_per_second_are_all_output_tokens_by_the_wall_time() -> None:
+    assert summarize([sample(), sample(output_tokens=30)], wall_s=2.0)["tokens_per_s"] == 20.0
+
+
+def test_a_timing_is_the_median_over_samples_that_have_it() -> None:
+    samples = [sample(timings={"ttft_ms": value}) for value in (1.0, 2.0, 9.0)]
+    metrics = summarize([*samples, sample(timings={}, error={"type": "X", "message": ""})], 1.0)
+    assert metrics["ttft_ms"] == 2.0
+    assert metrics["absent"]["tpot_ms"] == "fewer than two output tokens"
+
+
+def test_failed_samples_are_counted_and_add_no_tokens() -> None:
+    failed = sample(error={"type": "X", "message": ""}, output_tokens=None, prompt_tokens=None, finish_reason="error")
+    totals = count([sample(), failed])
+    assert totals == {
+        "samples": 2,
+        "failed": 1,
+        "prompt_tokens": 3,
+        "output_tokens": 10,
+        "finish_reasons": {"eos": 1, "error": 1},
+    }
+    assert summarize([failed], 1.0)["absent"]["ttft_ms"] == "no sample succeeded"

@@ -1,0 +1,133 @@
+"""The process that holds the model, driven through the command line as a person would."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import psutil
+import pytest
+
+from hforch.runs.records import read_record, read_samples
+
+SLOW = ("backend=fake", "backend.token_s=0.2", "inputs=numbers_in_french", "runtime.batch_size=1", "runtime.warmup=0")
+
+
+def start(directory: Path, *overrides: str) -> subprocess.Popen[str]:
+    command = [sys.executable, "-m", "hforch", *overrides, f"hydra.run.dir={directory}"]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+
+def wait_for(condition: Callable[[], bool], what: str) -> None:
+    for _ in range(600):
+        if condition():
+            return
+        time.sleep(0.1)
+    pytest.fail(f"{what} did not happen within a minute")
+
+
+def worker_of(process: subprocess.Popen[str]) -> psutil.Process:
+    wait_for(lambda: bool(psutil.Process(process.pid).children()), "a worker")
+    return psutil.Process(process.pid).children()[0]
+
+
+def samples_in(directory: Path) -> int:
+    return len(list(read_samples(directory)))
+
+
+def test_ctrl_c_leaves_a_readable_record_and_exit_code_130(tmp_path: Path) -> None:
+    process = start(tmp_path, *SLOW)
+    wait_for(lambda: samples_in(tmp_path) >= 1, "a first sample")
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=60)
+    assert process.returncode == 130
+    record = read_record(tmp_path)
+    assert (record["status"], record["exit_code"]) == ("interrupted", 130)
+    assert record["totals"]["samples"] == samples_in(tmp_path) < 4
+    assert "interrupted" in out
+    assert "Traceback" not in out + err
+
+
+def test_ctrl_c_at_a_terminal_reaches_the_whole_group_and_counts_once(tmp_path: Path) -> None:
+    import pexpect
+
+    child = pexpect.spawn(
+        sys.executable, ["-m", "hforch", *SLOW, f"hydra.run.dir={tmp_path}"], encoding="utf-8", codec_errors="replace"
+    )
+    wait_for(lambda: samples_in(tmp_path) >= 1, "a first sample")
+    child.sendintr()
+    child.expect("interrupted", timeout=60)
+    child.expect(pexpect.EOF, timeout=60)
+    child.close()
+    assert child.exitstatus == 130
+    assert read_record(tmp_path)["status"] == "interrupted"
+
+
+def test_a_worker_that_is_killed_fails_the_job_with_the_reason(tmp_path: Path) -> None:
+    process = start(tmp_path, *SLOW)
+    wait_for(lambda: samples_in(tmp_path) >= 1, "a first sample")
+    worker_of(process).kill()
+    out, err = process.communicate(timeout=60)
+    assert process.returncode == 1
+    record = read_record(tmp_path)
+    assert record["status"] == "failed"
+    assert "killed by SIGKILL, most likely because memory ran out" in record["error"]["message"]
+    assert record["error"]["message"] in err
+    assert record["job"]["backend"]["name"] == "fake"
+    assert samples_in(tmp_path) >= 1
+    assert "Traceback" not in out + err
+
+
+def test_a_parent_that_is_killed_takes_its_worker_along(tmp_path: Path) -> None:
+    process = start(tmp_path, *SLOW)
+    worker = worker_of(process)
+    wait_for(lambda: samples_in(tmp_path) >= 1, "a first sample")
+    process.kill()
+    process.communicate()
+    wait_for(lambda: not worker.is_running() or worker.status() == psutil.STATUS_ZOMBIE, "the worker's end")
+    assert read_record(tmp_path)["status"] == "interrupted"
+
+
+def test_the_parent_loads_no_library_that_holds_a_model(tmp_path: Path) -> None:
+    process = start(tmp_path, *SLOW)
+    wait_for(lambda: samples_in(tmp_path) >= 1, "a first sample")
+    mapped = {Path(each.path).name for each in psutil.Process(process.pid).memory_maps()}
+    worker = worker_of(process)
+    process.send_signal(signal.SIGINT)
+    process.communicate(timeout=60)
+    assert worker.pid != process.pid
+    assert not [name for name in mapped if "torch" in name or "openvino" in name]
+
+
+def test_what_libraries_say_goes_to_the_log_and_not_to_the_terminal(tmp_path: Path, tiny_gpt2: Path) -> None:
+    process = start(tmp_path, "model=local", f"model.path={tiny_gpt2}", "generation.max_new_tokens=3")
+    out, err = process.communicate(timeout=300)
+    assert process.returncode == 0
+    assert err == ""
+    assert "Loading weights" not in out and "Warning" not in out
+    assert (tmp_path / "hforch.log").exists()
+
+
+@pytest.mark.parametrize("isolation", ["process", "inline"])
+def test_both_ways_of_isolation_give_the_same_texts(tmp_path: Path, isolation: str) -> None:
+    process = start(tmp_path, "backend=fake", "inputs=numbers_in_french", f"runtime.isolation={isolation}")
+    out, _ = process.communicate(timeout=120)
+    assert process.returncode == 0, out
+    texts = [sample["text"] for sample in read_samples(tmp_path)]
+    from hforch import load_chain
+
+    chain = load_chain("backend=fake")
+    assert texts == [chain.invoke(f"What is the number {number} in french?") for number in range(4)]
+
+
+def test_memory_is_the_workers_own_and_says_so(tmp_path: Path) -> None:
+    process = start(tmp_path, "backend=fake")
+    process.communicate(timeout=120)
+    memory = read_record(tmp_path)["memory"]
+    assert 0 < memory["peak_rss_anon_mb"] <= memory["peak_rss_mb"] < 1000
+    assert os.getpid() != process.pid

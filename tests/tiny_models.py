@@ -1,0 +1,98 @@
+"""Tiny models with random weights, saved as a hub would ship them; they say nothing sensible, but say it repeatably."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+TEXT = [
+    "Question: What is electroencephalography?\n\nAnswer: Let's think step by step.",
+    "The number three in French is trois. What is the number 2 in french?",
+    "A quick brown fox jumps over the lazy dog, while signals of the brain are measured.",
+    "def add(a, b):\n    return a + b\n",
+] * 4
+
+
+def byte_level_tokenizer(special: tuple[str, ...] = ("<|endoftext|>",), adds_bos: bool = False) -> Any:
+    """A byte-level BPE of 400 tokens, the first special one being BOS, the last EOS and padding."""
+    from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors, trainers
+    from transformers import PreTrainedTokenizerFast
+
+    tokenizer = Tokenizer(models.BPE())
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    tokenizer.decoder = decoders.ByteLevel()
+    alphabet = pre_tokenizers.ByteLevel.alphabet()
+    trainer = trainers.BpeTrainer(
+        vocab_size=400, special_tokens=list(special), initial_alphabet=alphabet, show_progress=False
+    )
+    tokenizer.train_from_iterator(TEXT, trainer)
+    if adds_bos:
+        tokenizer.post_processor = processors.TemplateProcessing(
+            single=f"{special[0]} $A", special_tokens=[(special[0], tokenizer.token_to_id(special[0]))]
+        )
+    return PreTrainedTokenizerFast(
+        tokenizer_object=tokenizer,
+        bos_token=special[0],
+        eos_token=special[-1],
+        pad_token=special[-1],
+        clean_up_tokenization_spaces=False,
+    )
+
+
+def save_gpt2(folder: Path, chat_template: str | None = None, generation: dict[str, Any] | None = None) -> Path:
+    """A GPT-2 of 2 layers with a context of 128 tokens.
+
+    Args:
+        chat_template: with it, the tokenizer adds a BOS to plain text.
+        generation: what its generation_config.json says besides the EOS.
+    """
+    import torch
+    from transformers import GPT2Config, GPT2LMHeadModel
+
+    special = ("<s>", "</s>") if chat_template else ("<|endoftext|>",)
+    tokenizer = byte_level_tokenizer(special, adds_bos=chat_template is not None)
+    tokenizer.chat_template = chat_template
+    config = GPT2Config(
+        vocab_size=len(tokenizer),
+        n_positions=128,
+        n_embd=32,
+        n_layer=2,
+        n_head=2,
+        bos_token_id=tokenizer.bos_token_id,
+        eos_token_id=tokenizer.eos_token_id,
+    )
+    torch.manual_seed(0)
+    return _save(GPT2LMHeadModel(config), tokenizer, folder, generation)
+
+
+def save_bloom(folder: Path) -> Path:
+    """A BLOOM of 2 layers (it has no positions, but attention biases)."""
+    import torch
+    from transformers import BloomConfig, BloomForCausalLM
+
+    tokenizer = byte_level_tokenizer()
+    config = BloomConfig(
+        vocab_size=len(tokenizer),
+        hidden_size=32,
+        n_layer=2,
+        n_head=2,
+        bos_token_id=tokenizer.bos_token_id,
+        eos_token_id=tokenizer.eos_token_id,
+        pad_token_id=tokenizer.pad_token_id,
+    )
+    torch.manual_seed(0)
+    return _save(BloomForCausalLM(config), tokenizer, folder, None)
+
+
+def _save(model: Any, tokenizer: Any, folder: Path, generation: dict[str, Any] | None) -> Path:
+    import torch
+
+    with torch.no_grad():  # livelier than the usual initialization, which repeats one token
+        for parameter in model.parameters():
+            if parameter.dim() > 1:
+                parameter.mul_(8)
+    for name, value in (generation or {}).items():
+        setattr(model.generation_config, name, value)
+    model.save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+    return folder
