@@ -48,7 +48,7 @@ def dispatch(words: list[str]) -> int:
         known = verbs()
         hint = did_you_mean(first, known, "hforch {}") or "an override is written key=value"
         raise ConfigError([Mistake("", f"'{first}' is no verb; there are: {', '.join(known)}", hint=hint)])
-    from hforch.config.app import run_app
+    from hforch.app.hydra import run_app
 
     return run_app(words)
 

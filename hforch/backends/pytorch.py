@@ -98,12 +98,18 @@ def read_back(model: Any, precision: str) -> dict[str, Any]:
         "precision": {
             "requested": precision,
             "compute": str(model.dtype).removeprefix("torch."),
-            "weights": getattr(quantization, "quant_method", None) or str(model.dtype).removeprefix("torch."),
+            "weights": _method(quantization) or str(model.dtype).removeprefix("torch."),
             "quantization": quantization.to_dict() if quantization is not None else None,
         },
         "attn_implementation": model.config._attn_implementation,
         "threads": torch.get_num_threads(),
     }
+
+
+def _method(quantization: Any) -> str | None:
+    """`torchao`, `bitsandbytes`, ... as a plain string; None without quantization."""
+    method = getattr(quantization, "quant_method", None)
+    return None if method is None else str(getattr(method, "value", method))
 
 
 def accelerator_mb() -> float | None:

@@ -37,7 +37,7 @@ def main(argv: list[str]) -> int:
         if argv:
             return EXIT_OK
         raise ConfigError([Mistake("", "hforch run needs a recipe", hint="hforch run RECIPE.yaml")])
-    from hforch.config.app import run_app
+    from hforch.app.hydra import run_app
 
     recipe, rest = _take_recipe(argv)
     return run_app(rest, recipe=recipe)

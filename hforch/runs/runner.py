@@ -101,7 +101,7 @@ def _work(run: Run, memory: MemoryMeter) -> None:
 
 def _load(run: Run, prepared: Prepared) -> Loaded:
     started = time.perf_counter()
-    with run.watcher.stage("load", str(prepared.path.name if prepared.path else run.job.backend.name)):
+    with run.watcher.stage("load", _header(run.job).get("model", run.job.backend.name)):
         loaded = backend_of(run.job).load(run.job, prepared)
     run.record["timings"]["load_s"] = time.perf_counter() - started
     effective = loaded.effective | {"decoding": loaded.engine.decoding(run.job.generation)}

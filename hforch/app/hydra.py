@@ -66,7 +66,7 @@ def run_app(words: Sequence[str], recipe: Path | None = None) -> int:
     Raises:
         ConfigError: with every mistake, before anything is run or written.
     """
-    from hforch.config.flags import read_flags
+    from hforch.app.flags import read_flags
 
     args, parser = read_flags(words)
     base = find_places(args.config_dir, args.config_name, args.config_path)
@@ -88,7 +88,7 @@ def _do(args: argparse.Namespace, parser: argparse.ArgumentParser, places: Place
 
         look_over(args.overrides, places)
     if args.shell_completion:
-        from hforch.config.completion import as_typed
+        from hforch.app.completion import as_typed
 
         places = as_typed(places)
     with hydra_of(places) as hydra:
@@ -106,7 +106,7 @@ def _show(hydra: Any, args: argparse.Namespace, parser: argparse.ArgumentParser,
     elif args.info:
         hydra.show_info(args.info, config_name=name, overrides=args.overrides)
     else:
-        from hforch.config.completion import complete
+        from hforch.app.completion import complete
 
         complete(hydra, name, args.overrides)
 

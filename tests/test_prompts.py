@@ -1,0 +1,58 @@
+from __future__ import annotations
+
+import pytest
+
+from hforch.config.schema import ChatPrompt, Message, RawPrompt, TemplatePrompt
+from hforch.errors import ConfigError, PromptError
+from hforch.inputs import Input
+from hforch.prompts import build_prompt, check_inputs, variables_of
+
+TEMPLATE = TemplatePrompt(kind="template", template="Q: {question}\nA:", echo=False)
+CHAT = ChatPrompt(
+    kind="chat",
+    system="Be {tone}.",
+    messages=(Message(role="user", content="{question}"),),
+    chat_template_kwargs={},
+    echo=False,
+)
+
+
+def rendered(prompt: TemplatePrompt | ChatPrompt | RawPrompt, item: str | dict[str, object]) -> str:
+    built = build_prompt(prompt)
+    return built.invoke(variables_of(item, prompt, built.input_variables)).to_string()
+
+
+def test_a_template_is_filled_from_a_row_or_a_plain_text() -> None:
+    assert rendered(TEMPLATE, {"question": "why?"}) == rendered(TEMPLATE, "why?") == "Q: why?\nA:"
+
+
+def test_braces_in_an_input_are_text() -> None:
+    assert rendered(TEMPLATE, "{x} and {{y}}") == "Q: {x} and {{y}}\nA:"
+
+
+def test_a_chat_has_its_system_message_first_and_variables_in_both() -> None:
+    messages = build_prompt(CHAT).invoke({"question": "why?", "tone": "brief"}).to_messages()
+    assert [(message.type, message.content) for message in messages] == [("system", "Be brief."), ("human", "why?")]
+
+
+def test_raw_takes_the_text_the_only_column_or_the_named_one() -> None:
+    assert rendered(RawPrompt(kind="raw", column=None, echo=False), "as {it} is") == "as {it} is"
+    assert rendered(RawPrompt(kind="raw", column=None, echo=False), {"text": "x"}) == "x"
+    assert rendered(RawPrompt(kind="raw", column="b", echo=False), {"a": "x", "b": "y"}) == "y"
+    with pytest.raises(PromptError, match=r"prompt\.column=a"):
+        rendered(RawPrompt(kind="raw", column=None, echo=False), {"a": "x", "b": "y"})
+    with pytest.raises(PromptError, match="'c'"):
+        rendered(RawPrompt(kind="raw", column="c", echo=False), {"a": "x"})
+
+
+def test_inputs_that_lack_a_variable_are_told_three_at_most() -> None:
+    inputs = [Input(index, str(index), {"other": "x"}) for index in range(5)]
+    with pytest.raises(ConfigError) as caught:
+        check_inputs(TEMPLATE, inputs)
+    assert str(caught.value).count("the prompt wants {question}, and the input has {other}") == 3
+    assert "and 2 more inputs like these" in str(caught.value)
+
+
+def test_a_plain_text_does_not_fit_two_variables() -> None:
+    with pytest.raises(PromptError, match=r"\{question\}, \{tone\}"):
+        variables_of("why?", CHAT, ["question", "tone"])

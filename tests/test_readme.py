@@ -1,0 +1,69 @@
+"""What the documents tell people to type is typed."""
+
+from __future__ import annotations
+
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+
+
+DOCUMENTS = [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").glob("*.md"))]
+
+
+def blocks(language: str) -> list[str]:
+    return re.findall(rf"^```{language}\n(.*?)^```", README, re.MULTILINE | re.DOTALL)
+
+
+def commands() -> list[str]:
+    lines = [line.partition("   #")[0].strip() for block in blocks("console") for line in block.splitlines()]
+    return [line for line in lines if line.startswith(("hforch", "python -m hforch"))]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("command", commands())
+def test_the_commands_of_the_readme_work(command: str, tmp_path: Path) -> None:
+    words = shlex.split(command)
+    words = words[1:] if words[0] == "hforch" else words[3:]
+    words = [str(ROOT / word) if word.startswith("recipes/") else word for word in words]
+    done = subprocess.run(
+        [sys.executable, "-m", "hforch", *words], cwd=tmp_path, capture_output=True, text=True, timeout=900, check=False
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert done.stdout.strip()
+
+
+def test_there_are_commands_and_examples_to_try() -> None:
+    assert len(commands()) >= 6
+    assert len(blocks("python")) == 2
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("number", [0, 1])
+def test_the_library_examples_of_the_readme_run(number: int, tiny_gpt2: Path, tmp_path: Path) -> None:
+    program = blocks("python")[number].replace("path/to/model", str(tiny_gpt2))
+    command = [sys.executable, "-c", program]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=600, check=False)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.strip()
+    if number == 0:
+        assert "Paris" in done.stdout
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda p: p.name)
+def test_links_between_the_documents_lead_somewhere(document: Path) -> None:
+    for target in re.findall(r"\]\(([^)#\s]+)", document.read_text(encoding="utf-8")):
+        assert target.startswith("https://") or (document.parent / target).exists(), target
+
+
+def test_the_readme_tells_every_option_there_is() -> None:
+    table = dict(re.findall(r"^\| `(\w+)` \| [^|]+ \| (.+) \|$", README, re.MULTILINE))
+    for group in ("model", "backend", "device", "precision", "ov_config", "prompt", "generation", "stop", "inputs"):
+        told = set(re.findall(r"`(\w+)`", table[group]))
+        assert told == {file.stem for file in (ROOT / "conf" / group).glob("*.yaml")}
