@@ -65,4 +65,4 @@ def load() -> Iterator[Callable[..., Any]]:
 @pytest.fixture(scope="session", params=BACKENDS)
 def smollm2(request: pytest.FixtureRequest, load: Callable[..., Any]) -> Any:
     """The default model, exact, on each backend."""
-    return load(f"backend={request.param}", *EXACT, "generation.max_new_tokens=24")
+    return load(f"backend={request.param}", *EXACT, "generation.max_new_tokens=16")

@@ -155,7 +155,7 @@ def test_a_batch_of_four_with_a_stop_sequence_on_bloom(tiny_bloom: Path) -> None
 
 @pytest.mark.slow
 def test_the_same_batch_on_the_default_model_says_something(load: Callable[..., Any]) -> None:
-    llm = load("backend=pytorch", "precision=fp32", "ov_config=accuracy", "generation.max_new_tokens=24")
+    llm = load("backend=pytorch", "precision=fp32", "ov_config=accuracy", "generation.max_new_tokens=16")
     chain = PROMPT | llm.bind(stop=["\n\n"], temperature=0, max_length=64, batch_size=2)
     batch_of_four_with_stop(chain)
 

@@ -16,7 +16,7 @@ from hforch.progress import Advance
 DESCRIPTION = "Export a model to OpenVINO IR, once: what is in the cache is not made again."
 EXAMPLE = """example:
   hforch export -o smollm2-int8 model=smollm2 precision=int8
-  hforch run model=local model.path=smollm2-int8 backend=openvino
+  hforch model=local model.path=smollm2-int8 backend=openvino
 """
 
 

@@ -30,7 +30,8 @@ def item_line(item: Any) -> str:
 def summary_lines(record: Mapping[str, Any], directory: str) -> list[str]:
     """What came out, in one line; and where the record is, in the next."""
     totals = record.get("totals") or {}
-    metrics, memory = record.get("metrics") or {}, record.get("memory") or {}
+    metrics = record.get("metrics") or {}
+    memory = (record.get("memory") or {}) if totals.get("samples") else {}
     parts = [record["status"]] if record["status"] != "ok" else []
     if totals.get("samples", 0) > 1:
         parts.append(f"{totals['samples'] - totals['failed']} of {totals['samples']} answered")

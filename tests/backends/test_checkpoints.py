@@ -105,3 +105,24 @@ def test_a_prompt_beyond_the_context_is_refused_and_an_answer_ends_at_it(tiny_gp
     (generation,) = llm.generate(["Once upon a time"]).generations[0]
     assert generation.generation_info["token_usage"]["total_tokens"] == 128
     assert generation.generation_info["finish_reason"] == "length"
+
+
+@pytest.mark.parametrize("kernels", ["eager", "sdpa"])
+def test_attention_kernels_are_a_choice_and_read_back(tiny_gpt2: Path, kernels: str) -> None:
+    llm = load(tiny_gpt2, "pytorch", f"model.attn_implementation={kernels}", "generation.max_new_tokens=8")
+    assert llm.engine.identity["attn_implementation"] == kernels
+    assert llm.engine.model.config._attn_implementation == kernels
+    assert llm.invoke("Once upon a time") == load(tiny_gpt2, "pytorch", "generation.max_new_tokens=8").invoke(
+        "Once upon a time"
+    )
+
+
+def test_attention_kernels_that_are_not_installed_are_told_as_such(tiny_gpt2: Path) -> None:
+    from importlib.util import find_spec
+
+    from hforch.errors import BackendError
+
+    if find_spec("flash_attn") is not None:
+        pytest.skip("flash_attn is installed here")
+    with pytest.raises(BackendError, match=r"(?i)flash"):
+        load(tiny_gpt2, "pytorch", "model.attn_implementation=flash_attention_2")
