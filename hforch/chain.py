@@ -7,48 +7,17 @@ from typing import Any
 
 from langchain_core.runnables import Runnable
 
-from hforch.backends.base import Loaded, backend_of
+from hforch.backends.base import build_llm, load
 from hforch.backends.llm import PromisingLLM
 from hforch.config.compose import job_from_overrides
-from hforch.config.schema import ChatPrompt, Job
-from hforch.errors import ConfigError
+from hforch.config.schema import Job
 from hforch.progress import Progress, Silent
 from hforch.prompts import build_prompt
-
-
-def build_llm(job: Job, loaded: Loaded, **fields: Any) -> PromisingLLM:
-    """The LLM that a job describes, over a loaded model.
-
-    Args:
-        fields: further fields of the LLM, such as LangChain's `cache` or `callbacks`.
-    """
-    return loaded.build(
-        generation=job.generation,
-        stop=job.stop.sequences,
-        seed=job.runtime.seed,
-        echo=job.prompt.echo,
-        batch_size=job.runtime.batch_size,
-        chat_template_kwargs=dict(job.prompt.chat_template_kwargs) if isinstance(job.prompt, ChatPrompt) else {},
-        **fields,
-    )
 
 
 def build_chain(job: Job, llm: PromisingLLM) -> Runnable[Any, str]:
     """prompt | LLM."""
     return build_prompt(job.prompt) | llm
-
-
-def load_job(job: Job, progress: Progress) -> Loaded:
-    """Check a job against this machine, get its weights and load them.
-
-    Raises:
-        ConfigError: this machine cannot run it.
-        ModelError, BackendError: the weights cannot be had, or not loaded.
-    """
-    backend = backend_of(job)
-    if mistakes := backend.check(job):
-        raise ConfigError(mistakes)
-    return backend.load(job, backend.prepare(job, progress))
 
 
 def load_llm(
@@ -76,7 +45,7 @@ def load_llm(
         print(llm.invoke("The capital of France is"))
     """
     job = job_from_overrides(overrides, recipe=recipe, config_dir=config_dir)
-    return build_llm(job, load_job(job, progress or Silent()), **fields)
+    return build_llm(job, load(job, progress or Silent()), **fields)
 
 
 def load_chain(
@@ -94,4 +63,4 @@ def load_chain(
             print(piece, end="", flush=True)
     """
     job = job_from_overrides(overrides, recipe=recipe, config_dir=config_dir)
-    return build_chain(job, build_llm(job, load_job(job, progress or Silent()), **fields))
+    return build_chain(job, build_llm(job, load(job, progress or Silent()), **fields))

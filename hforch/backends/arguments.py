@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from pydantic import ValidationError
@@ -31,7 +31,9 @@ def split(arguments: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]
     unknown = [name for name in flat if name not in GENERATION and name not in OTHERS]
     if unknown:
         raise UnknownArgument(" ".join(_unknown(name) for name in unknown))
-    return {k: v for k, v in flat.items() if k in GENERATION}, {k: v for k, v in flat.items() if k in OTHERS}
+    others = {name: value for name, value in flat.items() if name in OTHERS}
+    _check_others(others)
+    return {name: value for name, value in flat.items() if name in GENERATION}, others
 
 
 def merge(generation: Generation, changes: Mapping[str, Any]) -> Generation:
@@ -55,6 +57,27 @@ def merge(generation: Generation, changes: Mapping[str, Any]) -> Generation:
     except ValidationError as error:
         problems = [f"{'.'.join(map(str, e['loc'][:1]))}={e['input']!r}: {e['msg']}." for e in error.errors()]
         raise UnknownArgument(" ".join(problems)) from error
+
+
+def stops_of(stop: object) -> tuple[str, ...]:
+    """Stop sequences as given to a call: a list, or a single one.
+
+    Raises:
+        UnknownArgument: one of them is empty or no text.
+    """
+    stops = (stop,) if isinstance(stop, str) else tuple(stop) if isinstance(stop, Iterable) else (stop,)
+    if wrong := [each for each in stops if not isinstance(each, str) or not each]:
+        raise UnknownArgument(f"stop={wrong[0]!r}: a stop sequence is a text of one character or more.")
+    return stops
+
+
+def _check_others(others: Mapping[str, Any]) -> None:
+    """Values that pydantic does not see."""
+    size, seed = others.get("batch_size", 1), others.get("seed")
+    if not isinstance(size, int) or isinstance(size, bool) or size < 1:
+        raise UnknownArgument(f"batch_size={size!r}: a whole number of 1 or more.")
+    if seed is not None and (not isinstance(seed, int) or isinstance(seed, bool) or not 0 <= seed < 2**63):
+        raise UnknownArgument(f"seed={seed!r}: a whole number of 0 or more, or None for another one each time.")
 
 
 def samples(generation: Generation) -> bool:

@@ -18,8 +18,8 @@ from typing import Any, Protocol, cast
 
 from hforch.backends.engine import Engine
 from hforch.backends.llm import PromisingLLM
-from hforch.config.schema import Job
-from hforch.errors import Mistake
+from hforch.config.schema import ChatPrompt, Job
+from hforch.errors import ConfigError, Mistake
 from hforch.models.checkpoint import Checkpoint
 from hforch.progress import Progress
 
@@ -72,6 +72,36 @@ class Backend(Protocol):
 def backend_of(job: Job) -> Backend:
     """The backend module that `job` names, imported now."""
     return cast(Backend, import_module(f"hforch.backends.{job.backend.name}"))
+
+
+def load(job: Job, progress: Progress) -> Loaded:
+    """Check a job against this machine, get its weights and load them.
+
+    Raises:
+        ConfigError: this machine cannot run it.
+        ModelError, BackendError: the weights cannot be had, or not loaded.
+    """
+    backend = backend_of(job)
+    if mistakes := backend.check(job):
+        raise ConfigError(mistakes)
+    return backend.load(job, backend.prepare(job, progress))
+
+
+def build_llm(job: Job, loaded: Loaded, **fields: Any) -> PromisingLLM:
+    """The LLM that a job describes, over a loaded model.
+
+    Args:
+        fields: further fields of the LLM, such as LangChain's `cache` or `callbacks`; they win.
+    """
+    described = {
+        "generation": job.generation,
+        "stop": job.stop.sequences,
+        "seed": job.runtime.seed,
+        "echo": job.prompt.echo,
+        "batch_size": job.runtime.batch_size,
+        "chat_template_kwargs": job.prompt.chat_template_kwargs if isinstance(job.prompt, ChatPrompt) else {},
+    }
+    return loaded.build(**described | fields)
 
 
 def prepared_from(checkpoint: Checkpoint) -> Prepared:

@@ -36,7 +36,7 @@ class Request:
     """Prompts that go through the model together.
 
     Attributes:
-        seed: for sampling; None takes whatever the generator holds.
+        seed: for sampling.
         on_text: called in the engine's thread with each piece of the (single) answer.
         handed_over: when the prompts' text was handed over, seconds (perf_counter).
         cancelled: set it, and the work stops at the next token.
@@ -45,7 +45,7 @@ class Request:
     prompts: Sequence[str]
     generation: Generation
     stop: Sequence[str] = ()
-    seed: int | None = None
+    seed: int = 0
     on_text: Callable[[str], None] | None = None
     handed_over: float = field(default_factory=time.perf_counter)
     cancelled: threading.Event = field(default_factory=threading.Event)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import queue
+import secrets
 import time
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from typing import Any
@@ -19,7 +20,7 @@ from langchain_core.prompt_values import ChatPromptValue, PromptValue
 from pydantic import Field, PrivateAttr
 
 from hforch import __version__
-from hforch.backends.arguments import merge, split
+from hforch.backends.arguments import merge, split, stops_of
 from hforch.backends.chat import RenderedPromptValue, as_messages
 from hforch.backends.completion import Answer
 from hforch.backends.engine import Engine, RenderedChat, Request
@@ -109,7 +110,7 @@ class PromisingLLM(BaseLLM):
         generation, others = split(arguments)
         changes: dict[str, Any] = {"generation": merge(self.generation, generation)}
         if others.get("stop") is not None:
-            changes["stop"] = tuple(others["stop"])
+            changes["stop"] = stops_of(others["stop"])
         if "skip_prompt" in others:
             changes["echo"] = not others["skip_prompt"]
         for name in ("seed", "batch_size", "chat_template_kwargs"):
@@ -161,9 +162,10 @@ class PromisingLLM(BaseLLM):
     # ------------------------------------------------------------ whole answers
     def _requests(self, prompts: Sequence[str], stop: Sequence[str] | None) -> list[Request]:
         now = time.perf_counter()
-        stops = self.stop if stop is None else tuple(stop)
+        stops = self.stop if stop is None else stops_of(stop)
+        seed = secrets.randbits(63) if self.seed is None else self.seed
         return [
-            Request(prompts[at : at + self.batch_size], self.generation, stops, self.seed, handed_over=now)
+            Request(prompts[at : at + self.batch_size], self.generation, stops, seed, handed_over=now)
             for at in range(0, len(prompts), self.batch_size)
         ]
 

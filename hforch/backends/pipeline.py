@@ -7,7 +7,8 @@ import weakref
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, cast
+from uuid import uuid4
 
 from langchain_huggingface import HuggingFacePipeline
 
@@ -21,7 +22,8 @@ from hforch.config.schema import Generation
 
 CONTEXT_NAMES = ("max_position_embeddings", "n_positions", "n_ctx", "max_seq_len")
 
-_engines: weakref.WeakKeyDictionary[Any, PipelineEngine] = weakref.WeakKeyDictionary()
+# By the id of their model; an engine holds its model, so the id stays its own as long as the engine lives.
+_engines: weakref.WeakValueDictionary[int, PipelineEngine] = weakref.WeakValueDictionary()
 
 
 class PipelineEngine(Engine):
@@ -71,7 +73,8 @@ class PipelineEngine(Engine):
         config = self._config(request.generation, limit)
         ids, mask = _left_padded([completion.prompt_ids for completion in completions], self.pad, self.model.device)
         tap = _tap(completions, request, beams=(config.num_beams or 1) > 1)
-        with self._seeded(request.seed if config.do_sample else None), self._neutral(), torch.no_grad():
+        seeded = self._seeded(request.seed) if config.do_sample else nullcontext()
+        with seeded, self._neutral(), torch.no_grad():
             sequences = self.model.generate(
                 input_ids=ids,
                 attention_mask=mask,
@@ -97,22 +100,21 @@ class PipelineEngine(Engine):
             self.model.generation_config = own
 
     @contextmanager
-    def _seeded(self, seed: int | None) -> Iterator[None]:
+    def _seeded(self, seed: int) -> Iterator[None]:
         """Draw from a generator seeded for this call alone; the process's own is left as it was."""
         import torch
 
         device = self.model.device
         cuda = device.type == "cuda"
-        with torch.random.fork_rng(devices=[device] if cuda else []) if seed is not None else nullcontext():
-            if seed is not None:
-                torch.manual_seed(seed)
+        with torch.random.fork_rng(devices=[device] if cuda else []):
+            torch.manual_seed(seed)
             yield
 
 
 def engine_of(pipeline: Any) -> PipelineEngine:
     """The engine of a pipeline that came in from outside; one model has one engine, so one line."""
-    if (engine := _engines.get(pipeline.model)) is None:
-        engine = _engines[pipeline.model] = PipelineEngine(pipeline)
+    if (engine := _engines.get(id(pipeline.model))) is None:
+        engine = _engines[id(pipeline.model)] = PipelineEngine(pipeline)
     return engine
 
 
@@ -132,6 +134,28 @@ class HforchPipeline(PromisingLLM, HuggingFacePipeline):
         if self.pipeline is None:
             raise ValueError("HforchPipeline needs pipeline=, a transformers text-generation pipeline")
         self._engine = engine or engine_of(self.pipeline)
+
+    @classmethod
+    def from_model_id(cls, model_id: str, task: str = "text-generation", **kwargs: Any) -> HforchPipeline:
+        """Load a model with the arguments of LangChain's own `from_model_id`, every one of which counts.
+
+        Args:
+            model_id: a folder, or an id of the hub.
+            task: `text-generation`.
+            kwargs: backend, device, device_map, model_kwargs, pipeline_kwargs, batch_size, described in
+                `from_model_id.job_of`; others are fields of the LLM, such as `callbacks`.
+
+        Raises:
+            UnknownArgument: a name or value that is not known.
+            ConfigError, ModelError, BackendError: this machine cannot run it, or the weights cannot be had or loaded.
+        """
+        from hforch.backends.base import build_llm, load
+        from hforch.backends.from_model_id import job_of
+        from hforch.progress import Silent
+
+        named = ("backend", "device", "device_map", "model_kwargs", "pipeline_kwargs", "batch_size")
+        job = job_of(model_id, task, **{name: kwargs.pop(name) for name in named if name in kwargs})
+        return cast(HforchPipeline, build_llm(job, load(job, Silent()), **kwargs))
 
 
 def _generation_of(pipeline: Any, pipeline_kwargs: Mapping[str, Any] | None) -> Generation:
@@ -214,5 +238,5 @@ def _vocabulary(tokenizer: Any, eos: Sequence[int]) -> Vocabulary:
 
 
 def _identity_of(model: Any) -> dict[str, Any]:
-    """A model that came in from outside is known by its name and by being this very object."""
-    return {"name": getattr(model, "name_or_path", ""), "class": type(model).__name__, "object": id(model)}
+    """A model that came in from outside may have been changed by anyone: it is the same as itself alone."""
+    return {"name": getattr(model, "name_or_path", ""), "class": type(model).__name__, "object": uuid4().hex}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import secrets
 import time
 import traceback
 from collections.abc import Sequence
@@ -11,8 +12,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from hforch.backends.base import Loaded, Prepared, backend_of
-from hforch.chain import build_llm
+from hforch.backends.base import Loaded, Prepared, backend_of, build_llm
 from hforch.config.schema import Job
 from hforch.errors import (
     EXIT_FAILED,
@@ -105,13 +105,15 @@ def _load(run: Run, prepared: Prepared) -> Loaded:
         loaded = backend_of(run.job).load(run.job, prepared)
     run.record["timings"]["load_s"] = time.perf_counter() - started
     effective = loaded.effective | {"decoding": loaded.engine.decoding(run.job.generation)}
-    run.note(effective=effective | {"stop": list(run.job.stop.sequences), "seed": run.job.runtime.seed})
+    # Without a seed one is drawn here, so that even such a run can be repeated.
+    seed = secrets.randbits(32) if run.job.runtime.seed is None else run.job.runtime.seed
+    run.note(effective=effective | {"stop": list(run.job.stop.sequences), "seed": seed})
     return loaded
 
 
 def _sample(run: Run, loaded: Loaded, inputs: Sequence[Input]) -> None:
     job, runtime = run.job, run.job.runtime
-    sampler = Sampler(job, build_llm(job, loaded, cache=False), run.watcher)
+    sampler = Sampler(job, build_llm(job, loaded, cache=False, seed=run.record["effective"]["seed"]), run.watcher)
     answerable = _set_aside(run, sampler, inputs)
     batches = plan(answerable, runtime.batch_size, runtime.repeat)
     run.note(plan=[[each.id for each in batch.inputs] for batch in batches if batch.repeat == 0])

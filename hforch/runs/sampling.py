@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -19,6 +20,8 @@ from hforch.prompts import build_prompt, variables_of
 from hforch.runs.watch import Watcher
 
 WARMUP_TOKENS = 2
+
+log = logging.getLogger("hforch")
 
 
 class Collector(BaseCallbackHandler):
@@ -73,15 +76,18 @@ class Sampler:
         self.wall_s = 0.0
 
     def warm_up(self, inputs: Sequence[Input]) -> float:
-        """Short generations that are not measured.
+        """Short generations that are not measured; if they fail, so will the measured ones, and those are recorded.
 
         Returns:
             the seconds they took.
         """
         started = time.perf_counter()
         chain = self.prompt | self.llm.bind(max_new_tokens=WARMUP_TOKENS, min_new_tokens=None, stop=[])
-        for _ in range(self.job.runtime.warmup):
-            chain.batch([self._variables(each) for each in inputs[: self.job.runtime.batch_size]])
+        try:
+            for _ in range(self.job.runtime.warmup):
+                chain.batch([self._variables(each) for each in inputs[: self.job.runtime.batch_size]])
+        except Exception:
+            log.warning("warm-up failed", exc_info=True)
         return time.perf_counter() - started
 
     def unanswerable(self, each: Input) -> HforchError | None:

@@ -126,3 +126,43 @@ def test_attention_kernels_that_are_not_installed_are_told_as_such(tiny_gpt2: Pa
         pytest.skip("flash_attn is installed here")
     with pytest.raises(BackendError, match=r"(?i)flash"):
         load(tiny_gpt2, "pytorch", "model.attn_implementation=flash_attention_2")
+
+
+def test_two_wrappings_of_one_pipeline_share_one_engine_which_goes_with_them(tiny_gpt2: Path) -> None:
+    import gc
+    import weakref
+
+    from transformers import pipeline
+
+    from hforch import HforchPipeline
+
+    pipe = pipeline("text-generation", model=str(tiny_gpt2), max_new_tokens=3)
+    one, other = HforchPipeline(pipeline=pipe), HforchPipeline(pipeline=pipe)
+    assert one.engine is other.engine
+    engine = weakref.ref(one.engine)
+    assert one.invoke("Once") == other.invoke("Once")
+    del one, other, pipe
+    gc.collect()
+    assert engine() is None
+
+
+def test_without_a_seed_each_call_draws_another(tiny_gpt2: Path) -> None:
+    llm = load(tiny_gpt2, "pytorch", "generation=sample", "generation.temperature=2.0", "generation.max_new_tokens=20")
+    assert llm.invoke("Once") == llm.invoke("Once")
+    drawn = llm.bind(seed=None)
+    assert len({drawn.invoke("Once") for _ in range(4)}) > 1
+
+
+@pytest.mark.parametrize("wrong", [{"stop": [""]}, {"stop": [3]}, {"batch_size": 0}, {"seed": -1}])
+def test_values_that_make_no_sense_are_refused(tiny_gpt2: Path, wrong: dict[str, Any]) -> None:
+    from hforch.errors import UnknownArgument
+
+    llm = load(tiny_gpt2, "pytorch", "generation.max_new_tokens=2")
+    with pytest.raises(UnknownArgument, match=next(iter(wrong))):
+        llm.invoke("Once", **wrong)
+
+
+def test_a_single_stop_may_be_a_plain_text(tiny_gpt2: Path) -> None:
+    llm = load(tiny_gpt2, "pytorch")
+    text = llm.invoke("Once upon a time")
+    assert llm.invoke("Once upon a time", stop=text[3:6]) == text[: text.index(text[3:6])]

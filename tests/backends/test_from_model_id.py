@@ -1,0 +1,79 @@
+"""The page's own code, with hforch's class in place of LangChain's: every argument counts, or is refused."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from hforch import HforchPipeline
+from hforch.backends.from_model_id import job_of
+from hforch.errors import ConfigError, UnknownArgument
+
+OV_CONFIG = {"PERFORMANCE_HINT": "LATENCY", "NUM_STREAMS": "1", "CACHE_DIR": ""}
+
+
+def tokens(llm: Any, prompt: str = "Once upon a time") -> dict[str, int]:
+    return dict(llm.generate([prompt]).llm_output["token_usage"])
+
+
+def test_pipeline_kwargs_count(tiny_gpt2: Path) -> None:
+    hf = HforchPipeline.from_model_id(
+        model_id=str(tiny_gpt2), task="text-generation", pipeline_kwargs={"max_new_tokens": 10}
+    )
+    assert tokens(hf)["completion_tokens"] == 10
+
+
+def test_model_kwargs_of_generation_count_on_torch(tiny_bloom: Path) -> None:
+    llm = HforchPipeline.from_model_id(
+        model_id=str(tiny_bloom),
+        task="text-generation",
+        device=-1,
+        batch_size=2,
+        model_kwargs={"temperature": 0, "max_length": 64},
+        pipeline_kwargs={"max_new_tokens": 200},
+    )
+    assert llm.batch_size == 2
+    assert tokens(llm)["total_tokens"] == 64
+
+
+def test_the_openvino_backend_takes_its_device_and_ov_config(tiny_gpt2: Path) -> None:
+    llm = HforchPipeline.from_model_id(
+        model_id=str(tiny_gpt2),
+        task="text-generation",
+        backend="openvino",
+        model_kwargs={"device": "CPU", "ov_config": OV_CONFIG},
+        pipeline_kwargs={"max_new_tokens": 10},
+    )
+    assert tokens(llm)["completion_tokens"] == 10
+    assert llm.engine.identity["ov_config"]["PERFORMANCE_HINT"] == "LATENCY"
+
+
+def test_an_id_that_is_no_folder_is_the_hubs() -> None:
+    job = job_of("gpt2", device_map="auto", model_kwargs={"revision": "main", "torch_dtype": "bfloat16"})
+    assert job.model.model_dump() | {"source": "hub", "id": "gpt2", "revision": "main"} == job.model.model_dump()
+    assert (job.device.kind, job.device.device_map, job.precision.name) == ("auto", "auto", "bf16")
+    assert job_of("gpt2", device=1).device.index == 1
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        ({"backend": "openvno"}, "openvino"),
+        ({"task": "summarization"}, "text-generation"),
+        ({"device": 0, "device_map": "auto"}, "exclude each other"),
+        ({"model_kwargs": {"temprature": 0}}, "temperature"),
+        ({"pipeline_kwargs": {"max_new_token": 3}}, "max_new_tokens"),
+        ({"model_kwargs": {"dtype": "int3"}}, "int3"),
+        ({"backend": "openvino", "device": 0, "model_kwargs": {"device": "GPU"}}, "drop the other"),
+    ],
+)
+def test_what_langchain_ignores_is_refused(arguments: dict[str, Any], said: str) -> None:
+    with pytest.raises(UnknownArgument, match=said):
+        job_of("gpt2", **arguments)
+
+
+def test_a_batch_size_of_zero_is_a_mistake_of_the_configuration() -> None:
+    with pytest.raises(ConfigError, match=r"runtime\.batch_size"):
+        job_of("gpt2", batch_size=0)
