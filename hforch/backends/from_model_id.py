@@ -49,9 +49,8 @@ def job_of(
     if task != "text-generation":
         raise UnknownArgument(f"task={task!r}: the only one is 'text-generation'.")
     if backend not in BACKENDS:
-        raise UnknownArgument(
-            f"backend={backend!r}: {did_you_mean(backend, BACKENDS) or ''} one of {sorted(BACKENDS)}."
-        )
+        hint = did_you_mean(backend, BACKENDS)
+        raise UnknownArgument(f"backend={backend!r} is none of {', '.join(BACKENDS)}" + (f": {hint}" if hint else "."))
     given = dict(model_kwargs or {})
     tree = job_from_overrides([f"backend={BACKENDS[backend]}"]).model_dump()
     tree["model"] = _model(model_id, given)

@@ -136,7 +136,9 @@ class HforchPipeline(PromisingLLM, HuggingFacePipeline):
         self._engine = engine or engine_of(self.pipeline)
 
     @classmethod
-    def from_model_id(cls, model_id: str, task: str = "text-generation", **kwargs: Any) -> HforchPipeline:
+    def from_model_id(  # type: ignore[override]
+        cls, model_id: str, task: str = "text-generation", **kwargs: Any
+    ) -> HforchPipeline:
         """Load a model with the arguments of LangChain's own `from_model_id`, every one of which counts.
 
         Args:
