@@ -133,6 +133,7 @@ def cache() -> dict[str, Any]:
             {
                 "kind": entry.kind,
                 "name": entry.name,
+                "what": entry.what,
                 "path": str(entry.path),
                 "size_mb": entry.size_mb,
                 "created": entry.created.isoformat(),

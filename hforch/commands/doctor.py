@@ -90,7 +90,8 @@ def _cache(found: Mapping[str, Any]) -> list[tuple[str, str]]:
     rows = [("folder", f"{found['home']} ({sum(entry['size_mb'] for entry in found['entries']):,.0f} MB)")]
     for entry in found["entries"]:
         state = "" if entry["complete"] else ", not complete"
-        rows.append((entry["kind"], f"{entry['name']}, {entry['size_mb']:,.0f} MB{state}"))
+        made = entry["created"][:10]
+        rows.append((entry["kind"], f"{entry['what'] or entry['name']}, {entry['size_mb']:,.1f} MB, {made}{state}"))
     return rows
 
 
