@@ -58,6 +58,9 @@ class ConfigError(HforchError):
         self.mistakes = tuple(dict.fromkeys(mistakes))
         super().__init__("\n".join(str(mistake) for mistake in self.mistakes))
 
+    def __reduce__(self) -> tuple[type[ConfigError], tuple[tuple[Mistake, ...]]]:
+        return type(self), (self.mistakes,)  # it travels between processes
+
 
 class ModelError(HforchError):
     exit_code = EXIT_USAGE

@@ -22,7 +22,7 @@ from typing import Any
 from hforch.config.schema import Job
 from hforch.errors import EXIT_FAILED, EXIT_INTERRUPTED, ConfigError
 from hforch.runs.records import SCHEMA_VERSION, RecordWriter, read_record, to_json
-from hforch.runs.watch import Watcher
+from hforch.runs.watch import Nobody, Watcher
 
 PR_SET_PDEATHSIG = 1
 LOG = "hforch.log"
@@ -52,8 +52,8 @@ def run_apart(job: Job, directory: Path, overrides: Sequence[str], watcher: Watc
 
 
 def _follow(receiver: Connection, child: Any, watcher: Watcher) -> int | ConfigError | None:
-    """Show what the child tells, until it has told its outcome or is gone."""
-    stages: dict[int, tuple[ExitStack, Callable[[int], None]]] = {}
+    """Show what the child tells, until it has told its outcome and is gone."""
+    shows = Shows(watcher)
     interrupts = 0
     outcome: int | ConfigError | None = None
     while True:
@@ -62,30 +62,47 @@ def _follow(receiver: Connection, child: Any, watcher: Watcher) -> int | ConfigE
             if kind == "outcome":
                 outcome = rest[0]
             else:
-                _show(watcher, stages, kind, *rest)
+                shows.show(kind, *rest)
         except KeyboardInterrupt:
             interrupts += 1
             os.kill(child.pid, signal.SIGINT if interrupts == 1 else signal.SIGKILL)
-        except (EOFError, OSError):
+        except EOFError:
             break
-    for stack, _ in stages.values():
-        stack.close()
-    if outcome is None and interrupts:
-        return EXIT_INTERRUPTED
-    return outcome
+    shows.close()
+    return EXIT_INTERRUPTED if outcome is None and interrupts else outcome
 
 
-def _show(watcher: Watcher, stages: dict[int, Any], kind: str, *rest: Any) -> None:
-    if kind == "stage":
-        number, *about = rest
-        stack = ExitStack()
-        stages[number] = (stack, stack.enter_context(watcher.stage(*about)))
-    elif kind == "advance":
-        stages[rest[0]][1](rest[1])
-    elif kind == "end":
-        stages.pop(rest[0])[0].close()
-    else:
-        getattr(watcher, kind)(*rest)
+class Shows:
+    """Passes on to a Watcher what `Remote` sent; when nobody reads it any more (`| head`), to nobody."""
+
+    def __init__(self, watcher: Watcher) -> None:
+        self._watcher = watcher
+        self._stages: dict[int, tuple[ExitStack, Callable[[int], None]]] = {}
+
+    def show(self, kind: str, *rest: Any) -> None:
+        try:
+            self._show(kind, *rest)
+        except BrokenPipeError:
+            self._watcher = Nobody()  # the run goes on: its record is still wanted
+
+    def close(self) -> None:
+        """Leave the stages that the child could not leave."""
+        for number in list(self._stages):
+            self.show("end", number)
+
+    def _show(self, kind: str, *rest: Any) -> None:
+        if kind == "stage":
+            number, *about = rest
+            stack = ExitStack()
+            self._stages[number] = (stack, stack.enter_context(self._watcher.stage(*about)))
+        elif kind == "advance":
+            if rest[0] in self._stages:
+                self._stages[rest[0]][1](rest[1])
+        elif kind == "end":
+            if rest[0] in self._stages:
+                self._stages.pop(rest[0])[0].close()
+        else:
+            getattr(self._watcher, kind)(*rest)
 
 
 def _died(child: Any, directory: Path, watcher: Watcher) -> int:

@@ -131,3 +131,19 @@ def test_memory_is_the_workers_own_and_says_so(tmp_path: Path) -> None:
     memory = read_record(tmp_path)["memory"]
     assert 0 < memory["peak_rss_anon_mb"] <= memory["peak_rss_mb"] < 1000
     assert os.getpid() != process.pid
+
+
+def test_a_reader_that_leaves_early_does_not_stop_the_run(tmp_path: Path) -> None:
+    many = f"inputs.items={[f'number {i}' for i in range(300)]}"
+    words = ("backend=fake", many, "runtime.batch_size=1", f"hydra.run.dir={tmp_path}")
+    process = subprocess.Popen([sys.executable, "-m", "hforch", *words], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    assert process.stdout is not None
+    assert process.stderr is not None
+    process.stdout.readline()
+    process.stdout.close()
+    said = process.stderr.read()
+    process.stderr.close()
+    process.wait(timeout=120)
+    assert said == b""
+    assert read_record(tmp_path)["status"] == "ok"
+    assert samples_in(tmp_path) == 300
