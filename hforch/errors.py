@@ -2,7 +2,8 @@
 
 HforchError                  what went wrong, and what to do about it
 ├── ConfigError              the configuration or the usage is wrong (exit code 2); holds every Mistake found
-├── ModelError               the weights cannot be had: not found, unreachable, damaged, of an unknown kind
+├── ModelError               the weights that were asked for are not to be had: not found, damaged, of an unknown kind
+│   └── ModelUnavailable     they could not be had this time: no network, a full disk, a process that died (exit code 1)
 ├── BackendError             this machine or this backend cannot run the job: no such device, a library is missing
 ├── PromptError              one prompt cannot be answered: longer than the context, a variable is missing
 ├── UnknownArgument          a name passed per call that generation does not know (also a TypeError)
@@ -64,6 +65,10 @@ class ConfigError(HforchError):
 
 class ModelError(HforchError):
     exit_code = EXIT_USAGE
+
+
+class ModelUnavailable(ModelError):
+    exit_code = EXIT_FAILED
 
 
 class BackendError(HforchError):

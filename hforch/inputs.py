@@ -47,8 +47,13 @@ def load_inputs(inputs: InlineInputs | FileInputs) -> list[Input]:
     return list(_identified(items[: inputs.limit]))
 
 
-def digest(item: Item) -> str:
-    """The identity of an item's content: 16 hex digits, the same in any file format and key order."""
+def digest(item: Any) -> str:
+    """The identity of an item's content: 16 hex digits, the same in any file format and key order.
+
+    A row of a single column is the same as its value as a plain text.
+    """
+    if isinstance(item, dict) and len(item) == 1:
+        item = next(iter(item.values()))
     text = json.dumps(item, sort_keys=True, ensure_ascii=False, default=str)
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:16]
 

@@ -79,4 +79,5 @@ def test_a_file_that_is_not_there_or_empty_or_of_no_known_kind_is_refused(tmp_pa
 
 
 def test_identity_is_the_content_in_any_key_order() -> None:
+    assert digest({"question": "why?"}) == digest("why?")
     assert digest({"a": 1, "b": 2}) == digest({"b": 2, "a": 1}) != digest({"a": 2, "b": 1})

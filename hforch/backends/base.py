@@ -11,6 +11,7 @@ A backend module offers:
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from importlib import import_module
 from pathlib import Path
@@ -18,6 +19,7 @@ from typing import Any, Protocol, cast
 
 from hforch.backends.engine import Engine
 from hforch.backends.llm import PromisingLLM
+from hforch.backends.quiet import quiet
 from hforch.config.schema import ChatPrompt, Job
 from hforch.errors import ConfigError, Mistake
 from hforch.models.checkpoint import Checkpoint
@@ -84,7 +86,9 @@ def load(job: Job, progress: Progress) -> Loaded:
     backend = backend_of(job)
     if mistakes := backend.check(job):
         raise ConfigError(mistakes)
-    return backend.load(job, backend.prepare(job, progress))
+    prepared = backend.prepare(job, progress)
+    with quiet() if prepared.path is not None else nullcontext():
+        return backend.load(job, prepared)
 
 
 def build_llm(job: Job, loaded: Loaded, **fields: Any) -> PromisingLLM:

@@ -144,6 +144,7 @@ class Completion:
                 absent["tpot_ms"] = "fewer than two output tokens"
             else:
                 timings["tpot_ms"] = 1e3 * (self._times[kept - 1] - self._times[0]) / (kept - 1)
+        timings = {name: round(value, 3) for name, value in timings.items()}
         return Answer(self.text, self.prompt_ids, tuple(self._ids), self.finish_reason or "error", timings, absent)
 
     @property

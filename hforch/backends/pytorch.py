@@ -22,6 +22,7 @@ DTYPES = {
     "int8": "bfloat16",
     "int4": "bfloat16",
 }
+WEIGHTS = {"int8": "int8", "int4": "nf4"}
 QUANTIZERS = {"int8": "torchao", "int4": "bitsandbytes"}
 
 
@@ -98,7 +99,8 @@ def read_back(model: Any, precision: str) -> dict[str, Any]:
         "precision": {
             "requested": precision,
             "compute": str(model.dtype).removeprefix("torch."),
-            "weights": _method(quantization) or str(model.dtype).removeprefix("torch."),
+            "weights": WEIGHTS.get(precision, str(model.dtype).removeprefix("torch.")),
+            "quantizer": _method(quantization),
             "quantization": quantization.to_dict() if quantization is not None else None,
         },
         "attn_implementation": model.config._attn_implementation,

@@ -5,13 +5,10 @@ from __future__ import annotations
 import argparse
 import shutil
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from hforch.errors import EXIT_OK, ConfigError, Mistake
-from hforch.progress import Advance
 
 DESCRIPTION = "Export a model to OpenVINO IR, once: what is in the cache is not made again."
 EXAMPLE = """example:
@@ -33,9 +30,10 @@ def main(argv: list[str]) -> int:
     from hforch.config.compose import job_from_overrides
     from hforch.models import fetch
     from hforch.models.exports import describe, export
+    from hforch.report.terminal import open_watcher
 
     job = job_from_overrides(options.overrides)
-    progress = _Lines()
+    progress = open_watcher("auto", sys.stderr)  # stdout holds the answer alone
     checkpoint = fetch(job.model, progress)
     if checkpoint.kind == "openvino":
         progress.note("the model is an OpenVINO IR already: nothing is exported")
@@ -77,7 +75,7 @@ def _show(path: Path, found: dict[str, Any]) -> None:
         (element, f"{row['layers']:,}", f"{row['parameters']:,}", _groups(row.get("group_sizes")))
         for element, row in found["bits"].items()
     ]
-    header = ("bits", "layers", "parameters", "weights that share a scale")
+    header = ("type", "layers", "parameters", "weights that share a scale")
     if sys.stdout.isatty():
         _rich_table(header, rows)
         return
@@ -97,15 +95,3 @@ def _rich_table(header: tuple[str, ...], rows: list[tuple[str, ...]]) -> None:
     for row in rows:
         table.add_row(*row)
     Console().print(table)
-
-
-class _Lines:
-    """Progress as lines on stderr, so that stdout holds the answer alone."""
-
-    @contextmanager
-    def stage(self, name: str, detail: str, total: int | None = None) -> Iterator[Advance]:
-        self.note(f"{name}: {detail}" + (f" ({total / 1_000_000:,.0f} MB)" if total else ""))
-        yield lambda units: None
-
-    def note(self, text: str) -> None:
-        print(text, file=sys.stderr, flush=True)

@@ -25,7 +25,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from hforch.errors import ModelError
+from hforch.errors import ModelUnavailable
 from hforch.progress import Progress
 
 KINDS = ("wheels", "checkpoints", "exports")
@@ -117,7 +117,7 @@ def require_space(folder: Path, needed: int, purpose: str) -> None:
     """Raise ModelError unless the disk that holds `folder` has `needed` bytes free."""
     free = shutil.disk_usage(folder).free
     if free < needed:
-        raise ModelError(
+        raise ModelUnavailable(
             f"Not enough disk space to {purpose}: about {needed / MB:,.0f} MB are needed in {folder}, "
             f"{free / MB:,.0f} MB are free. Free some, or set HFORCH_CACHE to a folder on a larger disk."
         )
@@ -170,7 +170,7 @@ def _said_clearly() -> Iterator[None]:
             problem = f"The cache {home()} cannot be written: {error.strerror or error}."
         else:
             raise
-        raise ModelError(f"{problem} Set HFORCH_CACHE to a folder with room that you may write.") from error
+        raise ModelUnavailable(f"{problem} Set HFORCH_CACHE to a folder with room that you may write.") from error
 
 
 def _record(path: Path) -> dict[str, Any] | None:

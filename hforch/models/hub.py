@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from hforch.config.schema import HubModel
-from hforch.errors import ModelError
+from hforch.errors import ModelError, ModelUnavailable
 from hforch.models.checkpoint import Checkpoint
 from hforch.models.folder import choose, no_weights
 from hforch.models.hub_progress import byte_counter
@@ -40,7 +40,7 @@ def fetch(model: HubModel, progress: Progress) -> Checkpoint:
     _check_id(model)
     if constants.HF_HUB_OFFLINE:
         reason = "HF_HUB_OFFLINE (or TRANSFORMERS_OFFLINE) forbids to ask the hub"
-        return _cached(model, progress, ModelError(_not_cached(model, reason, "Unset it to download the model.")))
+        return _cached(model, progress, ModelUnavailable(_not_cached(model, reason, "Unset it to download the model.")))
     try:
         info = _ask(model)
     except ModelError as error:
@@ -57,7 +57,7 @@ def fetch(model: HubModel, progress: Progress) -> Checkpoint:
     return _checkpoint(model, folder, progress, download_s)
 
 
-class Unanswered(ModelError):
+class Unanswered(ModelUnavailable):
     """The hub did not say what the repository holds, so that a cached copy may stand in."""
 
     def __init__(self, message: str, reason: str) -> None:
@@ -102,7 +102,7 @@ def _cached(model: HubModel, progress: Progress, otherwise: ModelError) -> Check
     try:
         return _checkpoint(model, folder, progress, None)
     except ModelError as error:
-        raise ModelError(f"{error}\nIt cannot be completed now: {otherwise}") from error
+        raise ModelUnavailable(f"{error}\nIt cannot be completed now: {otherwise}") from error
 
 
 def _checkpoint(model: HubModel, folder: Path, progress: Progress, download_s: float | None) -> Checkpoint:

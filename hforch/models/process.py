@@ -17,7 +17,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from hforch.errors import BackendError, HforchError, ModelError
+from hforch.errors import BackendError, HforchError, ModelError, ModelUnavailable
 
 ERRORS: dict[str, type[HforchError]] = {"ModelError": ModelError, "BackendError": BackendError}
 
@@ -47,13 +47,13 @@ def run(module: str, request: dict[str, Any], log: Path, purpose: str, env: dict
             ).returncode
         answer = _read(answered)
     if answer is None:
-        raise ModelError(f"{purpose} failed: the process {_end(code)}. What it said is in {log}.")
+        raise ModelUnavailable(f"{purpose} failed: the process {_end(code)}. What it said is in {log}.")
     if "error" in answer:
         error = ERRORS.get(answer["kind"])
         raise (
             error(answer["error"])
             if error
-            else ModelError(f"{purpose} failed: {answer['error']} (the whole story is in {log})")
+            else ModelUnavailable(f"{purpose} failed: {answer['error']} (the whole story is in {log})")
         )
     return answer["result"]
 

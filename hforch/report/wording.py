@@ -2,20 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
+
+ENDS = {"stop": "stopped by a stop sequence", "eos": "ended by itself", "length": "cut at the limit"}
 
 
 def header_line(parts: Mapping[str, str]) -> str:
     return " · ".join(f"{name} {value}" for name, value in parts.items())
 
 
-def stage_line(name: str, detail: str, seconds: float) -> str:
-    return f"{name}: {detail} ({seconds:.1f} s)"
+def stage_line(name: str, detail: str, seconds: float, finished: bool = True) -> str:
+    return f"{name}: {detail} ({seconds:.1f} s)" if finished else f"{name}: {detail}: stopped after {seconds:.1f} s"
 
 
-def answer_head(sample: Mapping[str, Any], done: int, total: int) -> str:
-    return f"\n[{done}/{total}] {item_line(sample['input'])}"
+def answer_lines(sample: Mapping[str, Any], done: int, total: int, streamed: bool) -> Iterator[tuple[str, str]]:
+    """The lines that tell of a finished sample, each with its style; of a streamed one the text is told already."""
+    if sample["error"] is not None:
+        yield f"failed: input {sample['index'] + 1}: {sample['error']['message']}", "red"
+        return
+    if not streamed:
+        yield f"\n[{done}/{total}] {item_line(sample['input'])}", "cyan"
+        if sample["text"]:
+            yield sample["text"], ""
+    if not sample["text"].strip():
+        yield f"(an empty answer, {ENDS[sample['finish_reason']]})", "yellow"
 
 
 def item_line(item: Any) -> str:
@@ -27,29 +38,36 @@ def item_line(item: Any) -> str:
     return line if len(line) <= 200 else line[:199] + "…"
 
 
-def summary_lines(record: Mapping[str, Any], directory: str) -> list[str]:
+def summary_lines(record: Mapping[str, Any], directory: str) -> tuple[str, str]:
     """What came out, in one line; and where the record is, in the next."""
-    totals = record.get("totals") or {}
-    metrics = record.get("metrics") or {}
+    totals, metrics = record.get("totals") or {}, record.get("metrics") or {}
     memory = (record.get("memory") or {}) if totals.get("samples") else {}
+    many = (totals.get("planned") or 0) > 1
     parts = [record["status"]] if record["status"] != "ok" else []
-    if totals.get("samples", 0) > 1:
-        parts.append(f"{totals['samples'] - totals['failed']} of {totals['samples']} answered")
+    if many:
+        parts.append(f"{totals['samples'] - totals['failed']} of {totals['planned']} answered")
     if totals.get("output_tokens"):
-        parts.append(f"{totals['output_tokens']} tokens")
+        parts.append(f"{totals['output_tokens']} tokens, {_ends(totals['finish_reasons'])}")
     if "ttft_ms" in metrics:
-        median = " (median)" if totals.get("samples", 0) > 1 else ""
-        parts.append(f"first token {metrics['ttft_ms']:.0f} ms{median}")
+        parts.append(f"first token {metrics['ttft_ms']:.0f} ms{' (median)' if many else ''}")
     if "tokens_per_s" in metrics:
         parts.append(f"{metrics['tokens_per_s']:.1f} tokens/s")
     if "peak_rss_mb" in memory:
         parts.append(f"peak memory {memory['peak_rss_mb']:.0f} MB")
     if "peak_accelerator_mb" in memory:
         parts.append(f"accelerator {memory['peak_accelerator_mb']:.0f} MB")
-    return [" · ".join(parts) or "nothing was answered", f"record: {directory}"]
+    return " · ".join(parts) or "nothing was answered", f"record: {directory}"
 
 
 def failure(record: Mapping[str, Any], directory: str) -> str | None:
     """Why a run failed, and where to look; None if it did not, or if its failed samples have been told."""
     error = record.get("error")
     return f"{error['message']}\n    log: {directory}/hforch.log" if error else None
+
+
+def _ends(reasons: Mapping[str, int]) -> str:
+    """How the answers ended: in words for one, counted for several."""
+    known = {reason: number for reason, number in reasons.items() if reason in ENDS}
+    if sum(known.values()) == 1:
+        return ENDS[next(iter(known))]
+    return ", ".join(f"{number} {ENDS[reason]}" for reason, number in known.items())

@@ -67,16 +67,16 @@ def summarize(samples: Sequence[Mapping[str, Any]], wall_s: float) -> dict[str, 
     """
     good = [sample for sample in samples if sample["error"] is None]
     tokens = sum(sample["output_tokens"] for sample in good)
-    metrics: dict[str, Any] = {"measured_s": wall_s}
+    metrics: dict[str, Any] = {"measured_s": round(wall_s, 3)}
     absent = {}
     if tokens and wall_s > 0:
-        metrics["tokens_per_s"] = tokens / wall_s
+        metrics["tokens_per_s"] = round(tokens / wall_s, 3)
     else:
-        absent["tokens_per_s"] = "no output tokens"
+        absent["tokens_per_s"] = "no output tokens" if good else "no sample succeeded"
     for name in ("queue_ms", "ttft_ms", "tpot_ms", "latency_ms"):
         values = [sample["timings"][name] for sample in good if name in sample["timings"]]
         if values:
-            metrics[name] = median(values)
+            metrics[name] = round(median(values), 3)
         else:
             reasons = [sample["absent"][name] for sample in good if name in sample["absent"]]
             absent[name] = reasons[0] if reasons else "no sample succeeded"

@@ -29,14 +29,13 @@ class RecordWriter:
     def __init__(self, directory: Path) -> None:
         self.directory = directory
         directory.mkdir(parents=True, exist_ok=True)
-        self._samples: IO[str] | None = None
+        self._samples: IO[str] = (directory / SAMPLES).open("a", encoding="utf-8")
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
-        if self._samples is not None:
-            self._samples.close()
+        self._samples.close()
 
     def write(self, record: Mapping[str, Any]) -> None:
         """Replace record.json, whole or not at all."""
@@ -50,8 +49,6 @@ class RecordWriter:
 
     def add(self, sample: Mapping[str, Any]) -> None:
         """Append one sample, and hand it to the system at once."""
-        if self._samples is None:
-            self._samples = (self.directory / SAMPLES).open("a", encoding="utf-8")
         self._samples.write(to_json(sample) + "\n")
         self._samples.flush()
 

@@ -28,7 +28,7 @@ from hforch.runs.identity import job_id, load_key
 from hforch.runs.measure import MemoryMeter, count, summarize
 from hforch.runs.records import SCHEMA_VERSION, RecordWriter, Status
 from hforch.runs.sampling import Batch, Sampler, failed_sample, plan
-from hforch.runs.watch import Watcher
+from hforch.runs.watch import StageLog, Watcher
 
 log = logging.getLogger("hforch")
 
@@ -42,12 +42,16 @@ class Run:
     watcher: Watcher
     writer: RecordWriter
     recipe: str | None = None
+    log: StageLog = field(init=False)
     record: dict[str, Any] = field(default_factory=lambda: {"schema_version": SCHEMA_VERSION})
     samples: list[dict[str, Any]] = field(default_factory=list)
 
+    def __post_init__(self) -> None:
+        self.log = StageLog(self.watcher)
+
     def note(self, **parts: Any) -> None:
         """Add parts to the record and write it."""
-        self.record.update(parts)
+        self.record.update(parts, stages=self.log.stages)
         self.writer.write(self.record)
 
 
@@ -91,19 +95,21 @@ def _work(run: Run, memory: MemoryMeter) -> None:
     if mistakes := backend.check(job):
         raise ConfigError(mistakes)
     run.watcher.header(_header(job))
-    prepared = backend.prepare(job, run.watcher)
+    prepared = backend.prepare(job, run.log)
     run.note(model=prepared.record, timings=prepared.seconds, disk_mb=prepared.disk_mb)
     loaded = _load(run, prepared)
     run.note(environment=describe_environment())
-    _sample(run, loaded, inputs)
-    run.record["memory"] = _memory(memory, loaded)
+    try:
+        _sample(run, loaded, inputs)
+    finally:
+        run.record["memory"] = _memory(memory, loaded)
 
 
 def _load(run: Run, prepared: Prepared) -> Loaded:
     started = time.perf_counter()
-    with run.watcher.stage("load", _header(run.job).get("model", run.job.backend.name)):
+    with run.log.stage("load", _header(run.job).get("model", run.job.backend.name)):
         loaded = backend_of(run.job).load(run.job, prepared)
-    run.record["timings"]["load_s"] = time.perf_counter() - started
+    run.record["timings"]["load_s"] = round(time.perf_counter() - started, 3)
     effective = loaded.effective | {"decoding": loaded.engine.decoding(run.job.generation)}
     # Without a seed one is drawn here, so that even such a run can be repeated.
     seed = secrets.randbits(32) if run.job.runtime.seed is None else run.job.runtime.seed
@@ -117,10 +123,11 @@ def _sample(run: Run, loaded: Loaded, inputs: Sequence[Input]) -> None:
     answerable = _set_aside(run, sampler, inputs)
     batches = plan(answerable, runtime.batch_size, runtime.repeat)
     run.note(plan=[[each.id for each in batch.inputs] for batch in batches if batch.repeat == 0])
-    run.watcher.samples(len(answerable) * runtime.repeat)
+    run.note(planned=len(inputs) - len(answerable) + len(answerable) * runtime.repeat)
+    run.watcher.samples(run.record["planned"])
     if answerable and runtime.warmup:
-        with run.watcher.stage("warmup", f"{runtime.warmup} short generation{'s' * (runtime.warmup > 1)}"):
-            run.record["timings"]["warmup_s"] = sampler.warm_up(answerable)
+        with run.log.stage("warmup", f"{runtime.warmup} short generation{'s' * (runtime.warmup > 1)}"):
+            run.record["timings"]["warmup_s"] = round(sampler.warm_up(answerable), 3)
     alone = len(inputs) * runtime.repeat == 1
     try:
         for batch in batches:
@@ -129,6 +136,9 @@ def _sample(run: Run, loaded: Loaded, inputs: Sequence[Input]) -> None:
             if alone:
                 run.watcher.question(batch.inputs[0].item)
             _keep(run, sampler.stream(batch) if alone else sampler.answer(batch))
+    except KeyboardInterrupt:
+        _keep(run, sampler.torn)
+        raise
     finally:
         run.record["metrics"] = summarize(run.samples, sampler.wall_s)
 
@@ -154,24 +164,25 @@ def _keep(run: Run, samples: Sequence[dict[str, Any]]) -> None:
 def _end(
     run: Run, memory: MemoryMeter, status: Status, code: int, error: BaseException | None = None, tell: bool = True
 ) -> int:
-    run.record.setdefault("memory", memory.peaks())
+    run.record.setdefault("memory", _memory(memory, None))
     run.record.setdefault("environment", describe_environment())
     message = None
     if error is not None:
         log.debug("%s", "".join(traceback.format_exception(error)))
         message = {"type": type(error).__name__, "message": str(error)}
-    run.note(status=status, finished=_now(), totals=count(run.samples), exit_code=code, error=message)
+    totals = {"planned": run.record.pop("planned", None), **count(run.samples)}
+    run.note(status=status, finished=_now(), totals=totals, exit_code=code, error=message)
     if tell:
         run.watcher.finished(run.record, str(run.writer.directory))
     return code
 
 
-def _memory(memory: MemoryMeter, loaded: Loaded) -> dict[str, Any]:
+def _memory(memory: MemoryMeter, loaded: Loaded | None) -> dict[str, Any]:
     peaks = memory.peaks()
-    accelerator = loaded.accelerator_mb()
+    accelerator = loaded.accelerator_mb() if loaded else None
     if accelerator is not None:
         return peaks | {"peak_accelerator_mb": round(accelerator, 1)}
-    reason = "no accelerator whose memory the backend reports was used"
+    reason = "no accelerator whose memory the backend reports was used" if loaded else "no model was loaded"
     return peaks | {"absent": peaks.get("absent", {}) | {"peak_accelerator_mb": reason}}
 
 

@@ -66,7 +66,8 @@ class Sampler:
     """Answers batches with a chain, and makes the records of its samples.
 
     Attributes:
-        wall_s: wall time of the batches answered so far, in seconds.
+        wall_s: wall time of the batches that came to their end so far, in seconds.
+        torn: the sample whose stream was interrupted, with the text that had come; empty otherwise.
     """
 
     def __init__(self, job: Job, llm: PromisingLLM, watcher: Watcher) -> None:
@@ -74,6 +75,7 @@ class Sampler:
         self.prompt = build_prompt(job.prompt)
         self.chain: Runnable[Any, str] = self.prompt | llm
         self.wall_s = 0.0
+        self.torn: list[dict[str, Any]] = []
 
     def warm_up(self, inputs: Sequence[Input]) -> float:
         """Short generations that are not measured; if they fail, so will the measured ones, and those are recorded.
@@ -102,16 +104,20 @@ class Sampler:
     def stream(self, batch: Batch) -> list[dict[str, Any]]:
         """Answer a batch of one, piece by piece."""
         (each,) = batch.inputs
-        collector = Collector()
+        collector, pieces = Collector(), []
         started = time.perf_counter()
         try:
             for piece in self.chain.stream(self._variables(each), config={"callbacks": [collector]}):
+                pieces.append(piece)
                 self.watcher.text(piece)
+            sample = good_sample(each, batch, collector)
         except Exception as error:
-            return [failed_sample(each, batch, error, collector)]
-        finally:
-            self.wall_s += time.perf_counter() - started
-        return [good_sample(each, batch, collector)]
+            sample = failed_sample(each, batch, error, collector)
+        except KeyboardInterrupt as interrupt:
+            self.torn = [failed_sample(each, batch, interrupt, collector) | {"text": "".join(pieces) or None}]
+            raise
+        self.wall_s += time.perf_counter() - started
+        return [sample]
 
     def answer(self, batch: Batch) -> list[dict[str, Any]]:
         """Answer a batch at once."""
@@ -120,11 +126,11 @@ class Sampler:
         started = time.perf_counter()
         try:
             self.chain.batch([self._variables(each) for each in batch.inputs], config=configs)
+            samples = [good_sample(*pair, seen) for pair, seen in self._pairs(batch, collectors)]
         except Exception as error:
-            return [failed_sample(*pair, error, seen) for pair, seen in self._pairs(batch, collectors)]
-        finally:
-            self.wall_s += time.perf_counter() - started
-        return [good_sample(*pair, seen) for pair, seen in self._pairs(batch, collectors)]
+            samples = [failed_sample(*pair, error, seen) for pair, seen in self._pairs(batch, collectors)]
+        self.wall_s += time.perf_counter() - started
+        return samples
 
     @staticmethod
     def _pairs(batch: Batch, seen: Sequence[Collector]) -> Iterator[tuple[tuple[Input, Batch], Collector]]:
@@ -150,7 +156,7 @@ def good_sample(each: Input, batch: Batch, seen: Collector) -> dict[str, Any]:
     }
 
 
-def failed_sample(each: Input, batch: Batch, error: Exception, seen: Collector | None = None) -> dict[str, Any]:
+def failed_sample(each: Input, batch: Batch, error: BaseException, seen: Collector | None = None) -> dict[str, Any]:
     """The record of an input that got no answer, and why."""
     return _sample(each, batch, seen or Collector()) | {
         "text": None,
@@ -161,7 +167,7 @@ def failed_sample(each: Input, batch: Batch, error: Exception, seen: Collector |
         "finish_reason": "error",
         "timings": {},
         "absent": {},
-        "error": {"type": type(error).__name__, "message": str(error)},
+        "error": {"type": type(error).__name__, "message": str(error) or "interrupted"},
     }
 
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any, Protocol
 
-from hforch.progress import Progress, Silent
+from hforch.progress import Advance, Progress, Silent
 
 
 class Watcher(Progress, Protocol):
@@ -48,3 +50,30 @@ class Nobody(Silent):
     def sample(self, sample: Mapping[str, Any]) -> None: ...
 
     def finished(self, record: Mapping[str, Any], directory: str) -> None: ...
+
+
+class StageLog:
+    """A Progress in front of another: it remembers each stage, how long it took, and whether it came to its end.
+
+    Attributes:
+        stages: one {name, detail, seconds, finished} a stage; a stage under way has no seconds yet.
+    """
+
+    def __init__(self, progress: Progress) -> None:
+        self._progress = progress
+        self.stages: list[dict[str, Any]] = []
+
+    @contextmanager
+    def stage(self, name: str, detail: str, total: int | None = None) -> Iterator[Advance]:
+        entry: dict[str, Any] = {"name": name, "detail": detail, "seconds": None, "finished": False}
+        self.stages.append(entry)
+        started = time.perf_counter()
+        try:
+            with self._progress.stage(name, detail, total) as advance:
+                yield advance
+            entry["finished"] = True
+        finally:
+            entry["seconds"] = round(time.perf_counter() - started, 3)
+
+    def note(self, text: str) -> None:
+        self._progress.note(text)

@@ -88,7 +88,7 @@ class Shows:
     def close(self) -> None:
         """Leave the stages that the child could not leave."""
         for number in list(self._stages):
-            self.show("end", number)
+            self.show("end", number, False)
 
     def _show(self, kind: str, *rest: Any) -> None:
         if kind == "stage":
@@ -99,8 +99,11 @@ class Shows:
             if rest[0] in self._stages:
                 self._stages[rest[0]][1](rest[1])
         elif kind == "end":
-            if rest[0] in self._stages:
-                self._stages.pop(rest[0])[0].close()
+            number, finished = rest
+            if number in self._stages:
+                stack, _ = self._stages.pop(number)
+                stopped = None if finished else KeyboardInterrupt()
+                stack.__exit__(type(stopped) if stopped else None, stopped, None)
         else:
             getattr(self._watcher, kind)(*rest)
 
@@ -169,10 +172,12 @@ class Remote:
     def _stage(self, name: str, detail: str, total: int | None) -> Iterator[Callable[[int], None]]:
         number = next(self._numbers)
         _send(self._sender, "stage", number, name, detail, total)
+        finished = False
         try:
             yield lambda units: _send(self._sender, "advance", number, units)
+            finished = True
         finally:
-            _send(self._sender, "end", number)
+            _send(self._sender, "end", number, finished)
 
     def stage(self, name: str, detail: str, total: int | None = None) -> AbstractContextManager[Callable[[int], None]]:
         return self._stage(name, detail, total)

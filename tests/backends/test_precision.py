@@ -29,8 +29,8 @@ def loaded(backend: str, precision: str, *more: str) -> tuple[Any, dict[str, Any
         ("fp32", "float32", "float32"),
         ("bf16", "bfloat16", "bfloat16"),
         ("fp16", "float16", "float16"),
-        ("int8", "bfloat16", "torchao"),
-        ("int4", "bfloat16", "bitsandbytes"),
+        ("int8", "bfloat16", "int8"),
+        ("int4", "bfloat16", "nf4"),
     ],
 )
 def test_pytorch(precision: str, compute: str, weights: str) -> None:

@@ -27,7 +27,7 @@ def test_plain_lines_say_what_runs_answer_and_sum_up(tmp_path: Path) -> None:
     lines = done.stdout.splitlines()
     assert lines[0] == "backend fake"
     assert "> What is electroencephalography?" in lines
-    assert "25 tokens · first token" in lines[-2] and "tokens/s · peak memory" in lines[-2]
+    assert "25 tokens, ended by itself · first token" in lines[-2] and "tokens/s · peak memory" in lines[-2]
     record = Path(lines[-1].removeprefix("record: "))
     assert (tmp_path / record / "record.json").is_file()
     assert "\x1b" not in done.stdout and done.stderr == ""
@@ -91,17 +91,31 @@ def test_a_long_item_becomes_one_short_line() -> None:
 def record(**more: Any) -> dict[str, Any]:
     return {
         "status": "ok",
-        "totals": {"samples": 1, "failed": 0, "output_tokens": 5},
+        "totals": {"planned": 1, "samples": 1, "failed": 0, "output_tokens": 5, "finish_reasons": {"length": 1}},
         "metrics": {},
         "error": None,
     } | more
 
 
 def test_what_is_not_known_is_left_out_of_the_summary() -> None:
-    assert summary_lines(record(), "outputs/x") == ["5 tokens", "record: outputs/x"]
+    assert summary_lines(record(), "outputs/x") == ("5 tokens, cut at the limit", "record: outputs/x")
     assert failure(record(), "outputs/x") is None
 
 
 def test_a_failure_names_the_log(capsys: pytest.CaptureFixture[str]) -> None:
-    Plain().finished(record(status="failed", error={"type": "ModelError", "message": "no such model"}), "outputs/x")
+    Plain(sys.stdout).finished(
+        record(status="failed", error={"type": "ModelError", "message": "no such model"}), "outputs/x"
+    )
     assert capsys.readouterr().err == "no such model\n    log: outputs/x/hforch.log\n"
+
+
+def test_a_stage_that_does_not_come_to_its_end_says_so(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(KeyboardInterrupt), Plain(sys.stdout).stage("export", "a model"):
+        raise KeyboardInterrupt
+    assert "export: a model: stopped after 0.0 s" in capsys.readouterr().out
+
+
+def test_an_empty_answer_says_why(tmp_path: Path) -> None:
+    words = ("stop.sequences=['a']", "backend.replies=[{match: '', text: 'a b'}]")
+    done = hforch(*FAKE, *words, cwd=tmp_path)
+    assert "(an empty answer, stopped by a stop sequence)" in done.stdout

@@ -105,7 +105,7 @@ def test_known_delays_are_measured_as_what_they_are(tmp_path: Path) -> None:
     assert "warmup_s" not in record["timings"]
     metrics = record["metrics"]
     assert metrics["measured_s"] >= 0.4
-    assert metrics["tokens_per_s"] == pytest.approx(5 / metrics["measured_s"])
+    assert metrics["tokens_per_s"] == pytest.approx(5 / metrics["measured_s"], rel=1e-2)
     assert metrics["ttft_ms"] == timings["ttft_ms"]
 
 
@@ -134,7 +134,7 @@ def test_what_is_not_known_is_absent_with_a_reason_and_never_zero(tmp_path: Path
     assert "peak_accelerator_mb" in record["memory"]["absent"]
     failing = "backend.failures=[{match: '', error: none today, after: 0}]"
     record, _ = do(tmp_path / "2", "backend=fake", failing, "runtime.warmup=0", code=1)
-    assert record["metrics"]["absent"]["tokens_per_s"] == "no output tokens"
+    assert record["metrics"]["absent"]["tokens_per_s"] == "no sample succeeded"
 
 
 def test_an_input_without_the_prompts_variable_is_a_mistake_of_the_configuration(tmp_path: Path) -> None:

@@ -57,7 +57,10 @@ def test_ctrl_c_at_a_terminal_reaches_the_whole_group_and_counts_once(tmp_path: 
     import pexpect
 
     child = pexpect.spawn(
-        sys.executable, ["-m", "hforch", *SLOW, f"hydra.run.dir={tmp_path}"], encoding="utf-8", codec_errors="replace"
+        sys.executable,
+        ["-m", "hforch", *SLOW, f"hydra.run.dir={tmp_path}"],
+        encoding="utf-8",
+        codec_errors="replace",
     )
     wait_for(lambda: samples_in(tmp_path) >= 1, "a first sample")
     child.sendintr()
