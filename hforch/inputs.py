@@ -41,7 +41,13 @@ def load_inputs(inputs: InlineInputs | FileInputs) -> list[Input]:
     Raises:
         ConfigError: the file is not there, cannot be read, or holds no input; line numbers count from 1.
     """
-    items = list(inputs.items) if isinstance(inputs, InlineInputs) else list(_read(inputs))
+    if isinstance(inputs, InlineInputs):
+        items = list(inputs.items)
+        problems = [(number, unusable(item)) for number, item in enumerate(items)]
+        if mistakes := [Mistake(f"inputs.items.{number}", problem) for number, problem in problems if problem]:
+            raise ConfigError(mistakes)
+    else:
+        items = list(_read(inputs))
     if not items:
         raise ConfigError([Mistake("inputs.path", f"{getattr(inputs, 'path', '')} holds no input")])
     return list(_identified(items[: inputs.limit]))
@@ -56,6 +62,17 @@ def digest(item: Any) -> str:
         item = next(iter(item.values()))
     text = json.dumps(item, sort_keys=True, ensure_ascii=False, default=str)
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:16]
+
+
+def unusable(item: Any) -> str | None:
+    """Why an item cannot be written down as JSON in UTF-8; None if it can."""
+    try:
+        json.dumps(item, ensure_ascii=False, allow_nan=False, default=str).encode("utf-8")
+    except UnicodeEncodeError:
+        return "holds half a character (a lone surrogate), which no text has"
+    except ValueError:
+        return "holds a number that is none (NaN or infinity)"
+    return None
 
 
 def _identified(items: Iterable[Item]) -> Iterator[Input]:
@@ -81,8 +98,9 @@ def _text(path: Path, encoding: str) -> str:
         return path.read_bytes().decode(encoding).removeprefix("\ufeff")
     except LookupError as error:
         raise ConfigError([Mistake("inputs.encoding", f"{encoding!r} is no encoding that Python knows")]) from error
-    except UnicodeDecodeError as error:
-        problem = f"{path} is not in {encoding}: byte {error.start} does not fit"
+    except UnicodeError as error:
+        at = f": byte {error.start} does not fit" if isinstance(error, UnicodeDecodeError) else ""
+        problem = f"{path} is not in {encoding}{at}"
         raise ConfigError([Mistake("inputs.encoding", problem, None, "such as inputs.encoding=latin-1")]) from error
     except OSError as error:
         raise ConfigError([Mistake("inputs.path", f"{path}: {(error.strerror or str(error)).lower()}")]) from error
@@ -98,7 +116,12 @@ def _jsonl(path: Path, text: str) -> Iterator[Item]:
         except json.JSONDecodeError as error:
             mistakes.append(Mistake("inputs.path", f"no JSON: {error.msg} (column {error.colno})", f"{path}:{number}"))
             continue
-        if isinstance(item, str | dict):
+        except (ValueError, RecursionError) as error:
+            mistakes.append(Mistake("inputs.path", f"no usable JSON: {error}", f"{path}:{number}"))
+            continue
+        if problem := unusable(item):
+            mistakes.append(Mistake("inputs.path", problem, f"{path}:{number}"))
+        elif isinstance(item, str | dict):
             yield item
         else:
             problem = f"a line is a JSON object or a string, not {type(item).__name__}"
@@ -108,6 +131,7 @@ def _jsonl(path: Path, text: str) -> Iterator[Item]:
 
 
 def _csv(path: Path, text: str) -> Iterator[Item]:
+    csv.field_size_limit(max(csv.field_size_limit(), len(text) + 1))
     rows = csv.reader(io.StringIO(text, newline=""))
     header = next(rows, None)
     if not header or any(not name.strip() for name in header) or len(set(header)) < len(header):

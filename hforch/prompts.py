@@ -40,10 +40,10 @@ def variables_of(item: Item, prompt: Prompt, wanted: Sequence[str]) -> dict[str,
         if len(wanted) != 1:
             raise PromptError(f"a plain text fits a prompt of one variable, and this one has {_listed(wanted)}")
         return {wanted[0]: item}
-    missing = [name for name in wanted if name not in item]
+    missing = [name for name in wanted if item.get(name) is None]
     if missing:
         raise PromptError(f"the prompt wants {_listed(missing)}, and the input has {_listed(list(item))}")
-    return dict(item)
+    return {name: item[name] for name in wanted}
 
 
 def check_inputs(prompt: Prompt, inputs: Sequence[Input]) -> None:

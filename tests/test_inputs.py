@@ -42,6 +42,19 @@ def test_every_line_that_is_no_json_is_named(tmp_path: Path) -> None:
     assert f"{path}:2" in said and f"{path}:3" in said and f"{path}:1" not in said
 
 
+@pytest.mark.parametrize("line", ['{"a": NaN}', '{"a": 1e400}', '{"a": "\\ud800"}', "[" * 100_000, "9" * 5000])
+def test_a_line_that_no_record_could_hold_is_refused_with_its_number(tmp_path: Path, line: str) -> None:
+    path = tmp_path / "in.jsonl"
+    path.write_text(f'{{"a": 1}}\n{line}\n', encoding="utf-8")
+    assert f"{path}:2" in mistakes(path)
+
+
+def test_an_inline_item_that_no_record_could_hold_is_refused() -> None:
+    inputs = InlineInputs(kind="inline", items=["fine", {"a": float("nan")}], limit=None)  # type: ignore[arg-type]
+    with pytest.raises(ConfigError, match=r"inputs\.items\.1: holds a number that is none"):
+        load_inputs(inputs)
+
+
 def test_csv_takes_columns_from_its_header_and_quoted_newlines(tmp_path: Path) -> None:
     path = tmp_path / "in.csv"
     path.write_text('question,expected\n"two\nlines",b\n"x, y",z\n', encoding="utf-8-sig")

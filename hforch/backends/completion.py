@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from hforch.backends.detokenizer import Decode, Detokenizer, decode_all
-from hforch.backends.stops import StopScanner
+from hforch.backends.stops import StopFinder
 
 FinishReason = Literal["stop", "eos", "length", "error"]
 
@@ -83,11 +83,11 @@ class Completion:
         # Text is followed token by token only for those who need it then.
         self._follows = bool(stops) or on_text is not None
         self._detokenizer = Detokenizer(vocabulary.decode, vocabulary.special, prompt_ids) if self._follows else None
-        self._scanner = StopScanner(stops)
-        self._pieces: list[tuple[int, str]] = []  # visible text, by its position in the whole
+        self._finder = StopFinder(stops, vocabulary.special.values() if stops else ())
+        self._pieces: list[tuple[int, str]] = []  # the text, each piece by its position
         self._shown = 0  # how many of the pieces have been given to on_text ...
         self._shown_part = 0  # ... and how many characters of the next
-        self._starts: list[int] = []  # where in the whole text each token begins
+        self._starts: list[int] = []  # where in the text each token begins
 
     def push(self, token: int, now: float) -> bool:
         """Take the next token, known since `now` (seconds, perf_counter).
@@ -156,7 +156,7 @@ class Completion:
 
     def _follow(self, token: int) -> int | None:
         assert self._detokenizer is not None
-        self._starts.append(self._scanner.length)
+        self._starts.append(self._finder.length)
         visible, hidden = self._detokenizer.push(token)
         return self._grow(visible, hidden)
 
@@ -164,9 +164,9 @@ class Completion:
         if not visible and not hidden:
             return None
         if visible:
-            self._pieces.append((self._scanner.length, visible))
-        cut = self._scanner.push(visible or hidden)
-        self._show(self._scanner.safe)
+            self._pieces.append((self._finder.length, visible))
+        cut = self._finder.push(visible, hidden)
+        self._show(self._finder.safe)
         return cut
 
     def _show(self, upto: int) -> None:
@@ -193,10 +193,10 @@ class Completion:
     def _finish(self, reason: FinishReason) -> None:
         if self._detokenizer is not None:
             self._grow(self._detokenizer.flush())
-            if (cut := self._scanner.settle()) is not None:
+            if (cut := self._finder.settle()) is not None:
                 self._show(cut)
                 return self._finish_at(cut)
-            self._show(self._scanner.length)
+            self._show(self._finder.length)
         self.finish_reason = reason
         return None
 

@@ -16,6 +16,14 @@ PASSED = (
     "min_new_tokens",
 )
 SAMPLED = ("temperature", "top_k", "top_p", "min_p", "typical_p")
+# What a checkpoint may decide with generation=checkpoint: how the next token is chosen. Not how long an answer is, and
+# none of the ways to generate that hand over several tokens at once or need another model.
+SHIPPED = (
+    *("do_sample", "num_beams", "length_penalty", "early_stopping", "renormalize_logits"),
+    *("temperature", "top_k", "top_p", "min_p", "typical_p", "epsilon_cutoff", "eta_cutoff"),
+    *("repetition_penalty", "no_repeat_ngram_size", "exponential_decay_length_penalty", "min_new_tokens"),
+    *("bad_words_ids", "suppress_tokens", "begin_suppress_tokens", "sequence_bias", "guidance_scale"),
+)
 NEUTRAL = {"temperature": 1.0, "top_k": 0, "top_p": 1.0}  # drawing from the model's own distribution
 
 
@@ -31,7 +39,10 @@ def generation_config(generation: Generation, shipped: Any, eos: list[int], pad:
     """
     from transformers import GenerationConfig
 
-    config = copy.deepcopy(shipped) if generation.from_checkpoint else GenerationConfig()
+    config = GenerationConfig()
+    for name in SHIPPED if generation.from_checkpoint else ():
+        if (value := getattr(shipped, name, None)) is not None:
+            setattr(config, name, copy.deepcopy(value))
     do_sample = bool(config.do_sample) if generation.do_sample is None else generation.do_sample
     config.do_sample = do_sample and generation.temperature != 0
     for name in SAMPLED:

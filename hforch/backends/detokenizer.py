@@ -52,14 +52,20 @@ class Detokenizer:
 
     def flush(self) -> str:
         """What is left at the end, a broken character included."""
-        piece = self._decode(self._ids[self._start :])[len(self._before) :]
+        text = self._decode(self._ids[self._start :])
+        if text.startswith(self._before):
+            piece = text[len(self._before) :]
+        else:  # a broken character at the end has spoiled the good ones before it, which are out already
+            piece = self._decode(self._ids[self._read :])
         self._start = self._read = len(self._ids)
         self._before = ""
         return piece
 
 
 def decode_all(decode: Decode, special: Mapping[int, str], prompt_ids: Sequence[int], ids: Sequence[int]) -> str:
-    """The text of an answer in one go; equal to all that a Detokenizer gives out for it."""
-    context = [token for token in prompt_ids[-CONTEXT:] if token not in special]
-    before = decode(context) if context else ""
-    return decode(context + [token for token in ids if token not in special])[len(before) :]
+    """The text of a finished answer: exactly what is given out for it piece by piece.
+
+    Not simply `decode(ids)`, since some tokenizers decode good characters differently when a broken one follows.
+    """
+    detokenizer = Detokenizer(decode, special, prompt_ids)
+    return "".join([detokenizer.push(token)[0] for token in ids]) + detokenizer.flush()

@@ -47,7 +47,10 @@ class PipelineEngine(Engine):
 
     def encode(self, prompt: str) -> list[int]:
         rendered = isinstance(prompt, RenderedChat)
-        return list(self.tokenizer(str(prompt), add_special_tokens=not rendered, truncation=False)["input_ids"])
+        ids = list(self.tokenizer(str(prompt), add_special_tokens=not rendered, truncation=False)["input_ids"])
+        bos = self.tokenizer.bos_token_id
+        # A text that brings its own BOS, as one that somebody else rendered through a chat template, needs no second.
+        return ids[1:] if bos is not None and ids[:2] == [bos, bos] and not rendered else ids
 
     def render(self, messages: Sequence[Mapping[str, str]], kwargs: Mapping[str, Any]) -> RenderedChat:
         return apply_chat_template(self.tokenizer, messages, kwargs)
@@ -196,6 +199,9 @@ def _tap(completions: Sequence[Completion], request: Request, beams: bool) -> An
     from transformers import StoppingCriteria
 
     class Tap(StoppingCriteria):
+        def __init__(self) -> None:
+            self.seen = max(len(completion.prompt_ids) for completion in completions)
+
         def __call__(self, input_ids: Any, scores: Any, **kwargs: Any) -> Any:
             now = time.perf_counter()
             if request.cancelled.is_set():
@@ -203,11 +209,16 @@ def _tap(completions: Sequence[Completion], request: Request, beams: bool) -> An
             elif beams:
                 done = [False] * input_ids.shape[0]
             else:
-                tokens = input_ids[:, -1].tolist()
-                done = [completion.push(token, now) for completion, token in zip(completions, tokens, strict=True)]
+                new = input_ids[:, self.seen :].tolist()
+                self.seen = input_ids.shape[1]
+                done = [_push(completion, tokens, now) for completion, tokens in zip(completions, new, strict=True)]
             return torch.tensor(done, dtype=torch.bool, device=input_ids.device)
 
     return Tap()
+
+
+def _push(completion: Completion, tokens: Sequence[int], now: float) -> bool:
+    return [completion.push(token, now) for token in tokens][-1]
 
 
 def _left_padded(prompts: Sequence[Sequence[int]], pad: int, device: Any) -> tuple[Any, Any]:

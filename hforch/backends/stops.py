@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from bisect import bisect_left
+from collections.abc import Collection, Sequence
+
+# Special tokens print as nothing. Where a stop sequence names one, it stands for a single character of this plane,
+# which no text has: so it is matched whole, and nothing matches a part of its name.
+SYMBOLS = 0x100000
 
 
 def held_back(text: str, stops: Sequence[str]) -> int:
@@ -20,44 +25,90 @@ def held_back(text: str, stops: Sequence[str]) -> int:
 
 
 class StopScanner:
-    """Watches a text that grows piece by piece for the stop sequence that begins first.
+    """Watches a text that grows piece by piece for stop sequences.
 
-    Where one stop is complete and another, begun before it, may still become so, the next pieces decide. So the cut
-    depends on the text alone, never on how it came in pieces. Only the end of the text is kept, as long as a stop
-    sequence may still begin in it.
+    Only the end of the text is kept, as long as a stop sequence may still begin in it.
+
+    Attributes:
+        length: characters seen.
+        safe: so many characters from the start belong to no stop sequence that is still to be completed.
+        found: where the first of the stop sequences that are complete begins; None without one.
     """
 
     def __init__(self, stops: Sequence[str]) -> None:
         self.stops = tuple(stops)
-        self.length = 0  # characters seen
-        self.safe = 0  # characters that stand before every stop sequence, whatever comes
+        self.length = self.safe = 0
+        self.found: int | None = None
         self._tail = ""
         self._window = max((len(stop) for stop in self.stops), default=1) - 1
-        self._found: int | None = None
 
-    def push(self, piece: str) -> int | None:
-        """Take the next piece of text.
-
-        Returns:
-            the position in the whole text where the first stop sequence begins, once that is certain; else None.
-        """
+    def push(self, piece: str) -> None:
+        """Take the next piece of text."""
         self.length += len(piece)
+        self.safe = self.length
         if not self.stops:
-            self.safe = self.length
-            return None
+            return
         text = self._tail + piece
         base = self.length - len(text)
         starts = [base + at for stop in self.stops if (at := text.find(stop)) >= 0]
-        if self._found is not None:
-            starts.append(self._found)
-        self._found = min(starts, default=None)
-        self.safe = self.length - held_back(text, self.stops)
+        self.found = min([*starts, *([] if self.found is None else [self.found])], default=None)
+        self.safe -= held_back(text, self.stops)
         self._tail = text[-self._window :] if self._window else ""
-        if self._found is None or self.safe < self._found:
+
+
+class StopFinder:
+    """Finds where the visible text of an answer is cut: at the stop sequence that begins first in it.
+
+    Where one stop is complete and another, begun before it, may still become so, the next pieces decide. So the cut
+    depends on the text alone, never on how it came in pieces.
+
+    Args:
+        stops: stop sequences; the text of a special token stands for that token (and for itself, spelled out).
+        special: the texts of all special tokens.
+
+    Attributes:
+        length: visible characters seen.
+        safe: so many of them stand before every stop sequence, whatever comes.
+    """
+
+    def __init__(self, stops: Sequence[str], special: Collection[str] = ()) -> None:
+        self._symbols = {text: chr(SYMBOLS + number) for number, text in enumerate(sorted(special, key=len)) if text}
+        symbolic = [self._symbolic(stop) for stop in stops]
+        self._plain = StopScanner(stops)
+        self._mixed = StopScanner([each for each, stop in zip(symbolic, stops, strict=True) if each != stop])
+        self._hidden: list[int] = []  # where special tokens stand in the text that `_mixed` sees
+        self.safe = 0
+
+    @property
+    def length(self) -> int:
+        return self._plain.length
+
+    def push(self, visible: str = "", special: str = "") -> int | None:
+        """Take the next piece of visible text, or a special token by its text.
+
+        Returns:
+            where the visible text is to be cut, once that is certain; else None.
+        """
+        self._plain.push(visible)
+        if special:
+            self._hidden.append(self._mixed.length)
+        self._mixed.push(visible + self._symbols.get(special, ""))
+        self.safe = min(self._plain.safe, self._visible(self._mixed.safe))
+        found = self.settle()
+        if found is None or self.safe < found:
             return None
-        self.safe = self._found
-        return self._found
+        self.safe = found
+        return found
 
     def settle(self) -> int | None:
         """The cut if the text ends here: a stop that is complete counts now; else None."""
-        return self._found
+        mixed = None if self._mixed.found is None else self._visible(self._mixed.found)
+        return min((found for found in (self._plain.found, mixed) if found is not None), default=None)
+
+    def _visible(self, position: int) -> int:
+        return position - bisect_left(self._hidden, position)
+
+    def _symbolic(self, stop: str) -> str:
+        for text in sorted(self._symbols, key=len, reverse=True):
+            stop = stop.replace(text, self._symbols[text])
+        return stop

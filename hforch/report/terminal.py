@@ -45,7 +45,8 @@ class Json(Quiet):
 
     def finished(self, record: Mapping[str, Any], directory: str) -> None:
         super().finished(record, directory)
-        print(to_json({**record, "directory": directory}, indent=2), flush=True)
+        ascii_only = (sys.stdout.encoding or "").lower().replace("-", "") != "utf8"
+        print(to_json({**record, "directory": directory}, indent=2, ascii_only=ascii_only), flush=True)
 
 
 class Plain(Quiet):

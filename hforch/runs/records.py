@@ -6,9 +6,10 @@ record.json is written whole or not at all; samples.jsonl grows line by line, an
 from __future__ import annotations
 
 import json
+import math
 import os
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import IO, Any, Literal, Self
 
@@ -20,6 +21,7 @@ Status = Literal["ok", "failed", "interrupted", "partial"]
 partial: the run has not ended; it goes on now, or it was killed."""
 
 TOKEN_VARIABLES = ("HF_TOKEN", "HUGGING_FACE_HUB_TOKEN", "HUGGINGFACEHUB_API_TOKEN")
+SHORTEST_SECRET = 8  # a shorter one is no token, and stands in too many words
 TOKEN_SHAPE = re.compile(r"\bhf_[A-Za-z0-9]{20,}\b")
 
 
@@ -69,12 +71,38 @@ def read_samples(directory: Path) -> Iterator[dict[str, Any]]:
                 yield json.loads(line)
 
 
-def to_json(value: Any, indent: int | None = None) -> str:
-    """JSON text with every access token struck out."""
-    text = json.dumps(value, ensure_ascii=False, indent=indent, default=str, allow_nan=False)
+def to_json(value: Any, indent: int | None = None, ascii_only: bool = False) -> str:
+    """JSON text with every access token struck out, and with null for numbers that JSON does not have (NaN)."""
+    try:
+        text = _dumps(value, indent, ascii_only)
+    except ValueError:
+        text = _dumps(_each(value, _finite), indent, ascii_only)
+    secrets = [secret for name in TOKEN_VARIABLES if len(secret := os.environ.get(name, "")) >= SHORTEST_SECRET]
+    if TOKEN_SHAPE.search(text) or any(secret in text for secret in secrets):
+        text = _dumps(_each(json.loads(text), lambda leaf: _struck(leaf, secrets)), indent, ascii_only)
     # A lone surrogate, which a model can produce, has no UTF-8 form.
-    text = text.encode("utf-8", "backslashreplace").decode("utf-8")
-    for name in TOKEN_VARIABLES:
-        if secret := os.environ.get(name):
-            text = text.replace(secret, "***")
-    return TOKEN_SHAPE.sub("***", text)
+    return text.encode("utf-8", "backslashreplace").decode("utf-8")
+
+
+def _dumps(value: Any, indent: int | None, ascii_only: bool) -> str:
+    return json.dumps(value, ensure_ascii=ascii_only, indent=indent, default=str, allow_nan=False)
+
+
+def _each(value: Any, change: Callable[[Any], Any]) -> Any:
+    if isinstance(value, Mapping):
+        return {key: _each(item, change) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_each(item, change) for item in value]
+    return change(value)
+
+
+def _finite(leaf: Any) -> Any:
+    return None if isinstance(leaf, float) and not math.isfinite(leaf) else leaf
+
+
+def _struck(leaf: Any, secrets: list[str]) -> Any:
+    if not isinstance(leaf, str):
+        return leaf
+    for secret in secrets:
+        leaf = leaf.replace(secret, "***")
+    return TOKEN_SHAPE.sub("***", leaf)

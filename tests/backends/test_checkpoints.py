@@ -166,3 +166,20 @@ def test_a_single_stop_may_be_a_plain_text(tiny_gpt2: Path) -> None:
     llm = load(tiny_gpt2, "pytorch")
     text = llm.invoke("Once upon a time")
     assert llm.invoke("Once upon a time", stop=text[3:6]) == text[: text.index(text[3:6])]
+
+
+def test_a_checkpoint_decides_how_tokens_are_chosen_and_not_how_they_come(tiny_gpt2: Path, tmp_path: Path) -> None:
+    """Drafted tokens come several at once, and a time limit is no property of an answer."""
+    shipped = {"prompt_lookup_num_tokens": 3, "max_time": 0.001, "repetition_penalty": 1.1}
+    folder = tiny_models.save_gpt2(tmp_path / "m", generation=shipped)
+    prompt = "rarararararararara ra ra ra rararara"
+    llm = load(folder, "pytorch", "generation=checkpoint", "generation.do_sample=false")
+    plain = load(tiny_gpt2, "pytorch", "generation.repetition_penalty=1.1")
+    assert llm.invoke(prompt) == plain.invoke(prompt)
+
+
+def test_text_that_brings_its_own_bos_gets_no_second_one(with_bos: Path) -> None:
+    llm = load(with_bos, "pytorch")
+    bos = llm.engine.tokenizer.bos_token_id
+    assert llm.engine.encode("<s>hello").count(bos) == 1
+    assert llm.engine.encode("hello")[0] == bos

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hforch.backends.completion import Completion, Vocabulary
-from hforch.backends.detokenizer import Detokenizer, decode_all
+from hforch.backends.detokenizer import decode_all
 
 EOS, ROLE = 256, 257
 SPECIAL = {EOS: "<eos>", ROLE: "<|role|>"}
@@ -133,10 +133,32 @@ def test_a_stream_joins_to_the_text_that_is_made_at_once(ids: list[int], stops: 
 
 
 @given(ids=TOKENS, prompt=TOKENS)
-def test_pieces_join_to_what_decoding_at_once_gives(ids: list[int], prompt: list[int]) -> None:
-    detokenizer = Detokenizer(decode, SPECIAL, prompt)
-    pieces = [detokenizer.push(token)[0] for token in ids]
-    assert "".join(pieces) + detokenizer.flush() == decode_all(decode, SPECIAL, prompt, ids)
+def test_an_answer_without_broken_characters_is_what_decoding_at_once_gives(ids: list[int], prompt: list[int]) -> None:
+    at_once = decode([i for i in ids if i not in SPECIAL])
+    if "\ufffd" not in at_once and "\ufffd" not in decode([i for i in prompt if i not in SPECIAL]):
+        assert decode_all(decode, SPECIAL, prompt, ids) == at_once
+
+
+def test_a_decoder_that_breaks_good_characters_before_a_broken_one_gives_one_text_all_the_same() -> None:
+    """As the byte fallback of SentencePiece models does."""
+
+    def fallback(ids: list[int]) -> str:
+        raw = bytes(ids)
+        try:
+            return raw.decode()
+        except UnicodeDecodeError:
+            return "\ufffd" * len(raw)
+
+    ids = list("日本".encode())[:4]
+    pieces: list[str] = []
+    vocabulary = Vocabulary(fallback, {}, ())
+    streamed = Completion(vocabulary, [], [], 4, on_text=pieces.append)
+    at_once = Completion(vocabulary, [], [], 4)
+    stopping = Completion(vocabulary, [], ["never"], 4)
+    for token in ids:
+        for completion in (streamed, at_once, stopping):
+            completion.push(token, 0.0)
+    assert "".join(pieces) == streamed.text == at_once.text == stopping.text == "日\ufffd"
 
 
 def test_nothing_is_taken_after_the_end() -> None:

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from hforch.backends.stops import StopScanner, held_back
+from hforch.backends.stops import StopFinder, held_back
 
 few = st.text(alphabet="ab\n", max_size=12)
 stops = st.lists(st.text(alphabet="ab\n", min_size=1, max_size=4), min_size=1, max_size=3)
@@ -23,15 +23,15 @@ def test_what_is_held_back_is_the_longest_end_that_may_become_a_stop(text: str, 
 def test_the_cut_depends_on_the_text_alone_however_it_comes_in_pieces(pieces: list[str], stops: list[str]) -> None:
     whole = "".join(pieces)
     expected = min((at for stop in stops if (at := whole.find(stop)) >= 0), default=None)
-    scanner, text = StopScanner(stops), ""
+    finder, text = StopFinder(stops), ""
     for piece in pieces:
         text += piece
-        if (cut := scanner.push(piece)) is not None:
-            assert cut == expected == scanner.safe
+        if (cut := finder.push(piece)) is not None:
+            assert cut == expected == finder.safe
             return
-        assert scanner.safe == len(text) - held_back(text, stops)
-        assert expected is None or scanner.safe <= expected
-    assert scanner.settle() == expected
+        assert finder.safe == len(text) - held_back(text, stops)
+        assert expected is None or finder.safe <= expected
+    assert finder.settle() == expected
 
 
 @pytest.mark.parametrize(
@@ -45,11 +45,35 @@ def test_the_cut_depends_on_the_text_alone_however_it_comes_in_pieces(pieces: li
     ],
 )
 def test_the_earliest_of_several_stops_wins(text: str, stops: list[str], cut: int) -> None:
-    scanner = StopScanner(stops)
-    assert scanner.push(text) == cut
+    assert StopFinder(stops).push(text) == cut
 
 
 def test_without_stops_nothing_is_held_back() -> None:
-    scanner = StopScanner([])
-    assert scanner.push("any text") is None
-    assert scanner.safe == 8
+    finder = StopFinder([])
+    assert finder.push("any text") is None
+    assert finder.safe == 8
+
+
+END, ROLE = "<|end|>", "<|role|>"
+
+
+@pytest.mark.parametrize(
+    ("parts", "stops", "cut"),
+    [
+        (["four", END], [END], 4),  # a special token, whole
+        (["four", END], ["<"], None),  # no part of its name counts,
+        (["four", END], ["four<"], None),  # not even joined to text before it
+        (["four", END, "\n", "x"], [END + "\n"], 4),  # but it may stand in a longer stop
+        (["four", END, "x"], [END + "\n"], None),
+        (["fo", ROLE, "ur"], ["four"], 0),  # a stop is seen across what prints as nothing
+        (["a<|end", "|>b"], [END], 1),  # and spelled out it is text like other text
+    ],
+)
+def test_special_tokens_in_stops(parts: list[str], stops: list[str], cut: int | None) -> None:
+    finder = StopFinder(stops, [END, ROLE])
+    found = None
+    for part in parts:
+        found = finder.push(special=part) if part in (END, ROLE) else finder.push(part)
+        if found is not None:
+            break
+    assert (found if found is not None else finder.settle()) == cut

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from hforch.runs.records import RecordWriter, read_record, read_samples
+from hforch.runs.records import RecordWriter, read_record, read_samples, to_json
 
 
 def test_a_torn_last_line_is_left_out(tmp_path: Path) -> None:
@@ -43,6 +43,15 @@ def test_half_a_surrogate_that_a_model_made_can_be_written(tmp_path: Path) -> No
     with RecordWriter(tmp_path) as writer:
         writer.add({"text": "a\ud800b"})
     assert json.loads((tmp_path / "samples.jsonl").read_text(encoding="utf-8"))["text"] == "a\ud800b"
+
+
+def test_a_number_that_json_lacks_becomes_null_and_the_rest_stays() -> None:
+    assert json.loads(to_json({"a": [1.5, float("nan")], "b": float("inf")})) == {"a": [1.5, None], "b": None}
+
+
+def test_what_merely_looks_like_a_token_in_the_environment_spoils_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HF_TOKEN", "1")
+    assert json.loads(to_json({"schema_version": 1, "text": "1 and 1"})) == {"schema_version": 1, "text": "1 and 1"}
 
 
 def test_a_job_without_samples_has_none(tmp_path: Path) -> None:
