@@ -26,6 +26,7 @@ $(VENV)/.python:
 	@touch $@
 
 $(VENV)/.installed: pyproject.toml constraints.txt | $(VENV)/.python
+	@echo 'installing hforch and its backends (torch among them) into $(VENV): this takes a minute or several'
 	$(PIP) --editable '.[all]'
 	@touch $@
 

@@ -5,6 +5,7 @@ Nothing heavy is imported before it is known what was asked for: `hforch --help`
 
 from __future__ import annotations
 
+import io
 import os
 import sys
 from collections.abc import Callable, Sequence
@@ -24,7 +25,17 @@ def main(argv: Sequence[str] | None = None) -> int:
         the exit code, as described in `errors.py`.
     """
     words = list(sys.argv[1:] if argv is None else argv)
+    prepare_streams()
     return reporting(lambda: dispatch(words))
+
+
+def prepare_streams() -> None:
+    """Make sure that something can be printed: what a terminal cannot show must not end a run."""
+    sys.stdout = sys.stdout or Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115 (open to the end)
+    sys.stderr = sys.stderr or Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
 
 
 def verbs() -> list[str]:

@@ -4,13 +4,14 @@ HforchError                  what went wrong, and what to do about it
 ├── ConfigError              the configuration or the usage is wrong (exit code 2); holds every Mistake found
 ├── ModelError               the weights that were asked for are not to be had: not found, damaged, of an unknown kind
 │   └── ModelUnavailable     they could not be had this time: no network, a full disk, a process that died (exit code 1)
-├── BackendError             this machine or this backend cannot run the job: no such device, a library is missing
+├── BackendError             a backend could not load the model (exit code 1)
 ├── PromptError              one prompt cannot be answered: longer than the context, a variable is missing
 ├── UnknownArgument          a name passed per call that generation does not know (also a TypeError)
 └── GenerationError          generation failed half way
 
-`cli.py` is the one place that turns them into messages and exit codes. A missing device, a refused precision and a
-model that is not there are mistakes of the configuration too: they are met before any work is done, and exit with 2.
+`cli.py` is the one place that turns them into messages and exit codes. A missing device or library, a refused
+precision and a model that is not there are mistakes of the configuration too: they are met before any work is done, and
+exit with 2.
 """
 
 from __future__ import annotations
@@ -72,7 +73,7 @@ class ModelUnavailable(ModelError):
 
 
 class BackendError(HforchError):
-    exit_code = EXIT_USAGE
+    pass
 
 
 class PromptError(HforchError):

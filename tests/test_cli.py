@@ -17,7 +17,7 @@ from omegaconf import OmegaConf
 from hforch import cli
 from hforch.config.compose import compose
 from hforch.config.places import conf_dir
-from hforch.errors import BackendError, ConfigError, GenerationError, Mistake
+from hforch.errors import ConfigError, GenerationError, Mistake, ModelError
 
 ROOT = Path(__file__).parents[1]
 HEAVY = {"torch", "transformers", "langchain", "langchain_core", "openvino", "optimum", "numpy"}
@@ -172,7 +172,7 @@ def test_an_interrupt_ends_a_sweep(runs: Runs, answer: Any, capsys: pytest.Captu
     assert "Traceback" not in capsys.readouterr().err
 
 
-@pytest.mark.parametrize(("error", "code"), [(BackendError("no such device"), 2), (GenerationError("broke"), 1)])
+@pytest.mark.parametrize(("error", "code"), [(ModelError("no such model"), 2), (GenerationError("broke"), 1)])
 def test_an_error_of_ours_is_a_message_and_its_code(
     runs: Runs, error: Exception, code: int, capsys: pytest.CaptureFixture[str]
 ) -> None:

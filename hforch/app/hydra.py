@@ -118,7 +118,22 @@ def _run(args: argparse.Namespace, places: Places, task: Task) -> int:
     with hydra_of(places) as hydra:
         overrides = [*args.overrides, f"hydra.mode={'MULTIRUN' if multirun else 'RUN'}"]
         start = hydra.multirun if multirun else hydra.run
-        return worst(codes(start(places.config_name, task, overrides)))
+        try:
+            return worst(codes(start(places.config_name, task, overrides)))
+        except OSError as error:
+            if isinstance(error, BrokenPipeError) or os.environ.get("HYDRA_FULL_ERROR") == "1":
+                raise
+            raise cannot_write(error) from error
+
+
+def cannot_write(error: OSError) -> HforchError:
+    """Everything a run reads is looked after where it is read: what is left is its own folder."""
+    place = f"{error.filename}: " if error.filename else ""
+    reason = (error.strerror or str(error)).lower()
+    return HforchError(
+        f"the run's folder cannot be written: {place}{reason}\n"
+        "    hydra.run.dir=DIR puts a run elsewhere, hydra.sweep.dir=DIR a sweep"
+    )
 
 
 def _rerun(args: argparse.Namespace, task: Task) -> int:

@@ -53,10 +53,9 @@ class Detokenizer:
     def flush(self) -> str:
         """What is left at the end, a broken character included."""
         text = self._decode(self._ids[self._start :])
-        if text.startswith(self._before):
-            piece = text[len(self._before) :]
-        else:  # a broken character at the end has spoiled the good ones before it, which are out already
-            piece = self._decode(self._ids[self._read :])
+        # A broken character at the end may have spoiled the good ones before it, which are out already.
+        whole = text.startswith(self._before)
+        piece = text[len(self._before) :] if whole else self._decode(self._ids[self._read :])
         self._start = self._read = len(self._ids)
         self._before = ""
         return piece

@@ -11,13 +11,14 @@ import threading
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future
 from contextlib import nullcontext
 from dataclasses import dataclass, field
 from typing import Any
 
 from hforch.backends.arguments import samples
 from hforch.backends.completion import Answer, Completion, Vocabulary
+from hforch.backends.line import Line
 from hforch.config.schema import Generation
 from hforch.errors import PromptError
 
@@ -60,16 +61,16 @@ class Engine(ABC):
     identity: Mapping[str, Any]
     """All that decides what this model answers, apart from what a request says."""
 
-    def __init__(self) -> None:
-        self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="hforch-engine")
+    def __init__(self, line: Line | None = None) -> None:
+        self.line = line or Line()
 
     def submit(self, request: Request) -> Future[list[Answer]]:
         """Get in line. The future holds one answer a prompt, in order, or the error as it was raised."""
-        return self._thread.submit(self._work, request)
+        return self.line.submit(self._work, request, cancelled=request.cancelled)
 
     def close(self) -> None:
-        """Let the thread end; requests in line are dropped."""
-        self._thread.shutdown(wait=False, cancel_futures=True)
+        """Cancel all requests and let the thread end."""
+        self.line.close()
 
     @abstractmethod
     def encode(self, prompt: str) -> list[int]:

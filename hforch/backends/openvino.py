@@ -57,8 +57,8 @@ def load(job: Job, prepared: Prepared) -> Loaded:
     from transformers import AutoTokenizer, TextGenerationPipeline
 
     trust = job.model.trust_remote_code
-    tokenizer = AutoTokenizer.from_pretrained(prepared.path, local_files_only=True, trust_remote_code=trust)
     try:
+        tokenizer = AutoTokenizer.from_pretrained(prepared.path, local_files_only=True, trust_remote_code=trust)
         model = OVModelForCausalLM.from_pretrained(
             prepared.path,
             export=False,
@@ -67,8 +67,11 @@ def load(job: Job, prepared: Prepared) -> Loaded:
             trust_remote_code=trust,
             compile=True,
         )
-    except (OSError, RuntimeError, ValueError) as error:
-        raise BackendError(f"OpenVINO cannot load {prepared.path} on {device_name(job)}: {_last(error)}") from error
+    except Exception as error:
+        raise BackendError(
+            f"OpenVINO cannot load {prepared.path} on {device_name(job)}: {_last(error)}\n"
+            "If that folder is in hforch's cache, remove it, and it will be made again."
+        ) from error
     effective = read_back(model, job, prepared)
     pipeline = TextGenerationPipeline(model=model, tokenizer=tokenizer)
     engine = PipelineEngine(pipeline, identity={"weights": prepared.record, **effective})

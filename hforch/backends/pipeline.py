@@ -6,24 +6,25 @@ import time
 import weakref
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
-from types import SimpleNamespace
 from typing import Any, cast
 from uuid import uuid4
 
 from langchain_huggingface import HuggingFacePipeline
 
-from hforch.backends.arguments import GENERATION, merge, split
 from hforch.backends.chat import apply_chat_template
 from hforch.backends.completion import Completion, Vocabulary
 from hforch.backends.decoding import effective, generation_config, neutral_config
 from hforch.backends.engine import Engine, RenderedChat, Request
+from hforch.backends.line import Line
 from hforch.backends.llm import PromisingLLM
+from hforch.backends.wrapped import wrapped
 from hforch.config.schema import Generation
+from hforch.errors import UnknownArgument
 
 CONTEXT_NAMES = ("max_position_embeddings", "n_positions", "n_ctx", "max_seq_len")
 
-# By the id of their model; an engine holds its model, so the id stays its own as long as the engine lives.
-_engines: weakref.WeakValueDictionary[int, PipelineEngine] = weakref.WeakValueDictionary()
+# By the ids of model and tokenizer; an engine holds both, so the ids stay theirs as long as it lives.
+_engines: weakref.WeakValueDictionary[tuple[int, int], PipelineEngine] = weakref.WeakValueDictionary()
 
 
 class PipelineEngine(Engine):
@@ -32,10 +33,11 @@ class PipelineEngine(Engine):
     Args:
         pipeline: the pipeline; only its model and its tokenizer are used.
         identity: all that decides what this model answers; None for a model that came in from outside.
+        line: the line of the model, if it has one already.
     """
 
-    def __init__(self, pipeline: Any, identity: Mapping[str, Any] | None = None) -> None:
-        super().__init__()
+    def __init__(self, pipeline: Any, identity: Mapping[str, Any] | None = None, line: Line | None = None) -> None:
+        super().__init__(line)
         self.model, self.tokenizer = pipeline.model, pipeline.tokenizer
         self.identity = identity if identity is not None else _identity_of(self.model)
         self.shipped = self.model.generation_config
@@ -115,9 +117,11 @@ class PipelineEngine(Engine):
 
 
 def engine_of(pipeline: Any) -> PipelineEngine:
-    """The engine of a pipeline that came in from outside; one model has one engine, so one line."""
-    if (engine := _engines.get(id(pipeline.model))) is None:
-        engine = _engines[id(pipeline.model)] = PipelineEngine(pipeline)
+    """The engine of a pipeline that came in from outside; engines of one model share its line."""
+    key = (id(pipeline.model), id(pipeline.tokenizer))
+    if (engine := _engines.get(key)) is None:
+        line = next((other.line for (model, _), other in _engines.items() if model == key[0]), None)
+        engine = _engines[key] = PipelineEngine(pipeline, line=line)
     return engine
 
 
@@ -125,18 +129,18 @@ class HforchPipeline(PromisingLLM, HuggingFacePipeline):
     """LangChain's HuggingFacePipeline with hforch's promises.
 
     `HforchPipeline(pipeline=pipe)` takes an existing transformers pipeline; what was given to that pipeline
-    (`max_new_tokens`, `temperature`, ...) and `pipeline_kwargs` decide decoding, and the rest is as in
+    and `pipeline_kwargs` decide decoding (see `wrapped.py` for what can be told), and the rest is as in
     conf/generation/greedy.yaml. `hforch.load_llm` makes one from a configuration.
     """
 
     def __init__(self, **fields: Any) -> None:
-        engine = fields.pop("engine", None)
-        if "generation" not in fields:
-            fields["generation"] = _generation_of(fields.get("pipeline"), fields.get("pipeline_kwargs"))
+        engine, pipeline = fields.pop("engine", None), fields.get("pipeline")
+        if not hasattr(pipeline, "model") or not hasattr(pipeline, "tokenizer"):
+            raise UnknownArgument("HforchPipeline needs pipeline=, a transformers text-generation pipeline")
+        if engine is None:
+            fields = wrapped(pipeline, fields)
         super().__init__(**fields)
-        if self.pipeline is None:
-            raise ValueError("HforchPipeline needs pipeline=, a transformers text-generation pipeline")
-        self._engine = engine or engine_of(self.pipeline)
+        self._engine = engine or engine_of(pipeline)
 
     @classmethod
     def from_model_id(  # type: ignore[override]
@@ -161,36 +165,6 @@ class HforchPipeline(PromisingLLM, HuggingFacePipeline):
         named = ("backend", "device", "device_map", "model_kwargs", "pipeline_kwargs", "batch_size")
         job = job_of(model_id, task, **{name: kwargs.pop(name) for name in named if name in kwargs})
         return cast(HforchPipeline, build_llm(job, load(job, Silent()), **kwargs))
-
-
-def _generation_of(pipeline: Any, pipeline_kwargs: Mapping[str, Any] | None) -> Generation:
-    from hforch.config.options import option
-
-    greedy = Generation.model_validate(option("generation", "greedy"))
-    changes = _given_to(pipeline)
-    changes |= split({"pipeline_kwargs": dict(pipeline_kwargs or {})})[0]
-    return merge(greedy, changes)
-
-
-def _given_to(pipeline: Any) -> dict[str, Any]:
-    """The decoding settings that were given to a transformers pipeline when it was made, as far as they show.
-
-    A pipeline mixes them with its task's defaults and with the checkpoint's; what equals either was not given.
-    """
-    settings = getattr(pipeline, "generation_config", None)
-    if settings is None:
-        return {}
-    by_default = [
-        getattr(pipeline, "_default_generation_config", None),
-        pipeline.model.generation_config,
-        SimpleNamespace(**pipeline.model.generation_config._get_default_generation_params()),
-    ]
-    found = {name: getattr(settings, name, None) for name in GENERATION if name not in ("do_sample", "max_length")}
-    return {
-        name: value
-        for name, value in found.items()
-        if value is not None and all(value != getattr(source, name, None) for source in by_default)
-    }
 
 
 def _tap(completions: Sequence[Completion], request: Request, beams: bool) -> Any:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import partial
 from typing import Any
 
-from hforch.backends.base import Loaded, Prepared, missing_extra, prepared_from
+from hforch.backends.base import Loaded, Prepared, first_line, missing_extra, prepared_from
 from hforch.backends.pipeline import HforchPipeline, PipelineEngine
 from hforch.config.schema import Job
 from hforch.errors import BackendError, Mistake, ModelError
@@ -56,8 +56,8 @@ def load(job: Job, prepared: Prepared) -> Loaded:
     if torch.cuda.is_available():
         torch.cuda.reset_peak_memory_stats()
     trust = job.model.trust_remote_code
-    tokenizer = AutoTokenizer.from_pretrained(prepared.path, local_files_only=True, trust_remote_code=trust)
     try:
+        tokenizer = AutoTokenizer.from_pretrained(prepared.path, local_files_only=True, trust_remote_code=trust)
         model = AutoModelForCausalLM.from_pretrained(
             prepared.path,
             dtype=DTYPES[job.precision.name],
@@ -67,8 +67,8 @@ def load(job: Job, prepared: Prepared) -> Loaded:
             trust_remote_code=trust,
             local_files_only=True,
         )
-    except (ImportError, OSError, RuntimeError, ValueError) as error:
-        raise BackendError(f"pytorch cannot load {prepared.path}: {error}") from error
+    except Exception as error:
+        raise BackendError(f"pytorch cannot load {prepared.path}: {first_line(error)}") from error
     model.eval()
     effective = read_back(model, job.precision.name)
     pipeline = TextGenerationPipeline(model=model, tokenizer=tokenizer)

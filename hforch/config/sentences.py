@@ -78,7 +78,7 @@ def _mistake(path: str, errors: list[Any]) -> Mistake:
     if kind == "missing" and "." not in path:
         return Mistake(path, "is missing: a job needs this group", hint=f"choose an option: {path}=OPTION")
     if kind == "missing":
-        return Mistake(path, "is missing", hint="an option of the group needs every key that hforch's own have")
+        return Mistake(path, "is missing", hint=_extend(path.partition(".")[0]))
     if kind == "extra_forbidden":
         group = path.partition(".")[0]
         return Mistake(path, "hforch has no such key", hint=did_you_mean_key(path, keys_of(group) | OPEN_MAPPINGS))
@@ -98,7 +98,13 @@ def _wrong_tag(path: str, error: Any) -> Mistake:
     value = error["input"].get(key)
     seen = f"it is {kind_of(value)}" if key in error["input"] else "it is missing"
     wanted = f"must be one of: {allowed}" if allowed else "must be given"
+    if key not in error["input"]:
+        return Mistake(path, f"{wanted}; {seen}", hint=_extend(group))
     return Mistake(path, f"{wanted}; {seen}", hint=f"choose an option of the group instead: {group}=OPTION")
+
+
+def _extend(group: str) -> str:
+    return f"build on one of hforch's own options: begin {group}/NAME.yaml with `defaults: [OPTION]`"
 
 
 def _wanted(errors: list[Any]) -> tuple[list[str], str | None]:

@@ -80,12 +80,20 @@ class Sources:
                 continue
             found = yaml_nodes.find(file, segments[len(package) :])
             depth = min(len(package) + found.depth, len(segments))
-            origin = Origin(f"{self._places.show(file)}:{found.line}", found.text, depth)
+            chosen = self._chosen(package)
+            origin = Origin(f"{self._places.show(file)}:{found.line}{chosen}", found.text, depth)
             if depth == len(segments) or (found.text is not None and "${" in found.text):
                 return origin
             if depth > 0 and (best is None or depth > best.depth):
                 best = origin
         return best
+
+    def _chosen(self, package: Segments) -> str:
+        """Which override chose the option whose file it is, if one did."""
+        if len(package) != 1:
+            return ""
+        chose = [one.where for one in self._overrides if one.is_group and one.segments == package]
+        return f", chosen by {chose[-1]}" if chose else ""
 
     @cached_property
     def _files(self) -> list[tuple[Path, Segments]]:

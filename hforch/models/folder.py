@@ -18,6 +18,7 @@ TOKENIZER = (
     *("vocab.json", "merges.txt", "vocab.txt", "*.model", "*.tiktoken", "chat_template*", "*.jinja"),
 )
 VOCABULARY = ("tokenizer.json", "vocab.json", "vocab.txt", "*.model", "*.tiktoken")
+CAUSAL = ("ForCausalLM", "LMHeadModel", "ForConditionalGeneration")
 IR = ("openvino_model.xml", "openvino_model.bin")
 IR_EXTRAS = ("openvino_config.json", "openvino_tokenizer.*", "openvino_detokenizer.*")
 WEIGHTS = {  # what transformers loads, the first kind that is there: one file, or shards named by an index
@@ -90,11 +91,28 @@ def survey(folder: Path, trust_remote_code: bool, what: str) -> Contents:
     has_own_tokenizer = trust_remote_code and "tokenizer_config.json" in names
     if not _matching(names, VOCABULARY) and not has_own_tokenizer:
         raise ModelError(f"{what} has no tokenizer: none of {', '.join(VOCABULARY)} is there.")
+    if not trust_remote_code:
+        _check_kind(folder / "config.json", what)
     for name in choice.weights:
         check_weights(folder / name)
     return Contents(
         choice.kind, tuple(folder / name for name in choice.weights), tuple(folder / name for name in choice.names)
     )
+
+
+def _check_kind(config: Path, what: str) -> None:
+    """Raise ModelError unless config.json describes a model that continues text."""
+    try:
+        described = json.loads(config.read_text(encoding="utf-8"))
+        names = [str(name) for name in described.get("architectures") or []]
+    except (ValueError, AttributeError, TypeError) as error:
+        raise ModelError(f"{what}: its config.json cannot be read: {error}.") from error
+    if described.get("is_encoder_decoder"):
+        raise ModelError(f"{what} is an encoder-decoder model ({', '.join(names)}); hforch runs decoder-only ones.")
+    if names and not any(name.endswith(CAUSAL) for name in names):
+        raise ModelError(
+            f"{what} is a {', '.join(names)}, which does not generate text (it is no causal language model)."
+        )
 
 
 def no_weights(names: Iterable[str]) -> str:

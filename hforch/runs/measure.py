@@ -67,7 +67,7 @@ def summarize(samples: Sequence[Mapping[str, Any]], wall_s: float) -> dict[str, 
     """
     good = [sample for sample in samples if sample["error"] is None]
     tokens = sum(sample["output_tokens"] for sample in good)
-    metrics: dict[str, Any] = {"measured_s": round(wall_s, 3)}
+    metrics: dict[str, Any] = {"measured_s": round(wall_s, 6)}
     absent = {}
     if tokens and wall_s > 0:
         metrics["tokens_per_s"] = round(tokens / wall_s, 3)

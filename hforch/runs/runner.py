@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import secrets
+import signal
 import time
 import traceback
 from collections.abc import Sequence
@@ -71,6 +72,7 @@ def run_job(job: Job, directory: Path, overrides: Sequence[str], watcher: Watche
             status="partial", started=_now(), job=job.model_dump(mode="json"), overrides=run.overrides, recipe=recipe
         )
         try:
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})  # from here on Ctrl-C finds a record
             _work(run, memory)
         except KeyboardInterrupt:
             return _end(run, memory, "interrupted", EXIT_INTERRUPTED)

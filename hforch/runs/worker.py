@@ -40,6 +40,8 @@ def run_apart(job: Job, directory: Path, overrides: Sequence[str], watcher: Watc
     child = context.Process(target=_child, args=arguments, name="hforch-worker")
     sys.stdout.flush()
     sys.stderr.flush()
+    # From the fork on, Ctrl-C waits until the child has a record to finish and the parent can tell it so.
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     child.start()
     sender.close()
     outcome = _follow(receiver, child, watcher)
@@ -58,6 +60,7 @@ def _follow(receiver: Connection, child: Any, watcher: Watcher) -> int | ConfigE
     outcome: int | ConfigError | None = None
     while True:
         try:
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
             kind, *rest = receiver.recv()
             if kind == "outcome":
                 outcome = rest[0]
@@ -73,7 +76,7 @@ def _follow(receiver: Connection, child: Any, watcher: Watcher) -> int | ConfigE
 
 
 class Shows:
-    """Passes on to a Watcher what `Remote` sent; when nobody reads it any more (`| head`), to nobody."""
+    """Passes on to a Watcher what `Remote` sent; when it cannot be written any more (`| head`), to nobody."""
 
     def __init__(self, watcher: Watcher) -> None:
         self._watcher = watcher
@@ -82,7 +85,7 @@ class Shows:
     def show(self, kind: str, *rest: Any) -> None:
         try:
             self._show(kind, *rest)
-        except BrokenPipeError:
+        except OSError:
             self._watcher = Nobody()  # the run goes on: its record is still wanted
 
     def close(self) -> None:

@@ -183,3 +183,71 @@ def test_text_that_brings_its_own_bos_gets_no_second_one(with_bos: Path) -> None
     bos = llm.engine.tokenizer.bos_token_id
     assert llm.engine.encode("<s>hello").count(bos) == 1
     assert llm.engine.encode("hello")[0] == bos
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        ({"max_new_tokens": 10}, {"max_new_tokens": 10, "do_sample": False}),
+        ({"temperature": 0.5}, {"temperature": 0.5, "do_sample": True}),
+        ({"do_sample": False, "temperature": 0.8}, {"do_sample": False, "temperature": None}),
+        ({"repetition_penalty": 1.3, "num_beams": 2}, {"repetition_penalty": 1.3, "num_beams": 2}),
+    ],
+)
+def test_what_was_given_to_a_pipeline_decides_decoding(
+    tiny_gpt2: Path, given: dict[str, Any], expected: dict[str, Any]
+) -> None:
+    llm = wrap(tiny_gpt2, **given)
+    assert llm.generation.model_dump() | expected == llm.generation.model_dump()
+
+
+def wrap(folder: Path, **given: Any) -> Any:
+    from transformers import pipeline
+
+    from hforch import HforchPipeline
+
+    return HforchPipeline(pipeline=pipeline("text-generation", model=str(folder), **given))
+
+
+def test_a_pipelines_stop_strings_and_the_wrappers_own_settings_count(tiny_gpt2: Path) -> None:
+    from hforch import HforchPipeline
+    from hforch.errors import UnknownArgument
+
+    llm = wrap(tiny_gpt2, stop_strings=["END"])
+    assert llm.stop == ("END",)
+    own = HforchPipeline(pipeline=llm.pipeline, pipeline_kwargs={"stop": ["a"], "seed": 7, "return_full_text": True})
+    assert (own.stop, own.seed, own.echo) == (("a",), 7, True)
+    with pytest.raises(UnknownArgument, match="num_return_sequences"):
+        wrap(tiny_gpt2, num_return_sequences=2, do_sample=True)
+    for wrong in ({"batch_size": 0}, {"stop": [""]}, {"seed": -1}):
+        with pytest.raises(UnknownArgument, match=next(iter(wrong))):
+            HforchPipeline(pipeline=llm.pipeline, **wrong)
+    with pytest.raises(UnknownArgument, match="needs pipeline="):
+        HforchPipeline(pipeline="gpt2")
+
+
+def test_two_tokenizers_over_one_model_stay_apart_and_share_its_line(tiny_gpt2: Path) -> None:
+    from transformers import AutoTokenizer, TextGenerationPipeline
+
+    from hforch import HforchPipeline
+
+    first = wrap(tiny_gpt2)
+    other = AutoTokenizer.from_pretrained(tiny_gpt2)
+    other.chat_template = TEMPLATE
+    second = HforchPipeline(pipeline=TextGenerationPipeline(model=first.pipeline.model, tokenizer=other))
+    assert second.engine.tokenizer is other
+    assert second.engine.line is first.engine.line
+    assert second.invoke([("user", "hi")], max_new_tokens=2) is not None
+
+
+def test_a_stream_left_open_keeps_no_program_from_ending() -> None:
+    program = """
+from hforch import load_llm
+llm = load_llm("backend=fake", "backend.token_s=0.3", "generation.ignore_eos=true", "generation.max_new_tokens=400")
+stream = llm.stream("hello")
+next(stream)
+"""
+    import subprocess
+    import sys
+
+    assert subprocess.run([sys.executable, "-c", program], timeout=60, check=False).returncode == 0

@@ -232,7 +232,7 @@ def pushed(monkeypatch: pytest.MonkeyPatch) -> list[float]:
 
 def _idle(smollm2: Any) -> None:
     """Wait until the engine has nothing in line."""
-    smollm2.engine._thread.submit(lambda: None).result()
+    smollm2.engine.line.submit(lambda: None, cancelled=threading.Event()).result()
 
 
 def test_closing_a_stream_stops_the_work(smollm2: Any, pushed: list[float]) -> None:

@@ -41,9 +41,8 @@ def test_a_mapping_or_a_list_on_the_command_line_holds_what_is_in_it() -> None:
 
 def test_our_own_yaml(mine: Path) -> None:
     assert compose([]).where("generation.max_new_tokens") == "conf/" + line("generation/greedy.yaml", "max_new_tokens")
-    assert compose(["generation=beam"]).where("generation.num_beams") == "conf/" + line(
-        "generation/beam.yaml", "num_beams"
-    )
+    place = "conf/" + line("generation/beam.yaml", "num_beams")
+    assert compose(["generation=beam"]).where("generation.num_beams") == f"{place}, chosen by generation=beam"
     assert compose([]).where("inputs.items.0.question") == "conf/inputs/eeg.yaml:3"
 
 

@@ -10,8 +10,10 @@ from typing import Any
 
 import pytest
 
+from hforch.config.schema import LocalModel
 from hforch.errors import ModelError
 from hforch.models import fetch, fingerprint
+from hforch.progress import Silent
 
 
 def test_a_torch_folder_is_used_where_it_lies(tiny_gpt2: Path, make: Any, listener: Any) -> None:
@@ -129,3 +131,21 @@ def test_an_ir_without_its_weights_is_not_complete(gpt2_copy: Path, make: Any, l
         fetch(make.local(gpt2_copy), listener)
     (gpt2_copy / "openvino_model.bin").write_bytes(b"1")
     assert fetch(make.local(gpt2_copy), listener).kind == "openvino"
+
+
+@pytest.mark.parametrize(
+    ("config", "said"),
+    [
+        ({"architectures": ["T5ForConditionalGeneration"], "is_encoder_decoder": True}, "encoder-decoder"),
+        ({"architectures": ["BertForMaskedLM"]}, "no causal language model"),
+    ],
+)
+def test_a_model_that_does_not_continue_text_is_refused(
+    tiny_gpt2: Path, tmp_path: Path, config: dict[str, object], said: str
+) -> None:
+    folder = Path(shutil.copytree(tiny_gpt2, tmp_path / "other"))
+    described = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    (folder / "config.json").write_text(json.dumps(described | config), encoding="utf-8")
+    model = LocalModel(source="local", path=str(folder), trust_remote_code=False, attn_implementation=None)
+    with pytest.raises(ModelError, match=said):
+        fetch(model, Silent())

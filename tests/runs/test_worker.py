@@ -150,3 +150,25 @@ def test_a_reader_that_leaves_early_does_not_stop_the_run(tmp_path: Path) -> Non
     assert said == b""
     assert read_record(tmp_path)["status"] == "ok"
     assert samples_in(tmp_path) == 300
+
+
+@pytest.mark.parametrize("place", ["a file", "a folder that cannot be"])
+def test_a_folder_that_cannot_be_written_is_told_as_such(tmp_path: Path, place: str) -> None:
+    (tmp_path / "taken").touch()
+    directory = tmp_path / "taken" / "run" if place == "a file" else Path("/proc/hforch/run")
+    process = start(directory, "backend=fake")
+    _, err = process.communicate(timeout=120)
+    assert process.returncode == 1
+    assert "the run's folder cannot be written" in err
+    assert "hydra.run.dir=DIR" in err
+    assert "Traceback" not in err
+
+
+def test_ctrl_c_before_there_is_anything_to_show_leaves_a_record_too(tmp_path: Path) -> None:
+    process = start(tmp_path, "backend=fake", "backend.load_s=30")
+    worker_of(process)
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate(timeout=120)
+    assert process.returncode == 130
+    assert read_record(tmp_path)["status"] == "interrupted"
+    assert "Traceback" not in err + (tmp_path / "hforch.log").read_text(encoding="utf-8")
