@@ -39,6 +39,11 @@ class Task:
                 raise
             print(error, file=sys.stderr)
             return error.exit_code
+        except OSError as error:
+            if os.environ.get("HYDRA_FULL_ERROR") == "1":
+                raise
+            print(cannot_write(error), file=sys.stderr)
+            return EXIT_FAILED
         if code == EXIT_INTERRUPTED:
             raise KeyboardInterrupt("told")  # the rest of a sweep is not wanted any more
         return code

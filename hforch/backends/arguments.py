@@ -28,6 +28,10 @@ def split(arguments: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]
             flat.setdefault("skip_prompt", not value)
         else:
             flat.setdefault(name, value)
+    # A number of numpy's is a number.
+    flat = {
+        name: value.item() if hasattr(value, "item") and callable(value.item) else value for name, value in flat.items()
+    }
     unknown = [name for name in flat if name not in GENERATION and name not in OTHERS]
     if unknown:
         raise UnknownArgument(" ".join(_unknown(name) for name in unknown))

@@ -61,8 +61,17 @@ def _unreadable(text: str, written: str, error: Exception) -> Mistake:
     if not equals:
         return Mistake("", f"'{text}' is no override: it has no `=`", written, "write key=value, or group=option")
     reason = str(error).splitlines()[0].removeprefix("LexerNoViableAltException: ")
-    hint = f"""quote the value for Hydra, inside the shell's quotes: '{key}="{value}"'""" if value[:1] != '"' else None
+    hint = _quoted(key, value)
     return Mistake(key.lstrip("+~"), f"the value cannot be read ({reason})", written, hint)
+
+
+def _quoted(key: str, value: str) -> str | None:
+    """How to write a value that Hydra's grammar cannot read."""
+    if value[:1] in ("[", "{"):
+        inner = value[1:-1] if value[-1:] in ("]", "}") else value[1:]
+        example = f'["{inner}"]' if value[0] == "[" else f'{{name: "{inner}"}}'
+        return f"""quote each text inside for Hydra, and all for the shell, such as: '{key}={example}'"""
+    return f"""quote the value for Hydra, inside the shell's quotes: '{key}="{value}"'""" if value[:1] != '"' else None
 
 
 def without_sweeps(typed: Sequence[Typed]) -> tuple[list[Typed], list[Mistake]]:

@@ -177,7 +177,8 @@ def _record(path: Path) -> dict[str, Any] | None:
     """entry.json, if all files it lists are there with their sizes."""
     try:
         record = json.loads((path / RECORD).read_text(encoding="utf-8"))
-        whole = all((path / name).stat().st_size == size for name, size in record["files"].items())
+        sizes = [(path / name).stat().st_size == size for name, size in record["files"].items()]
+        whole = bool(sizes) and all(sizes) and "created" in record
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return None
     return record if whole else None
