@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from importlib import import_module
 from pathlib import Path
 
-from hforch.errors import EXIT_FAILED, EXIT_INTERRUPTED, EXIT_OK, EXIT_USAGE, ConfigError, HforchError, Mistake
+from hforch.errors import EXIT_FAILED, EXIT_INTERRUPTED, EXIT_OK, ConfigError, HforchError, Mistake
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -104,6 +104,3 @@ def describe(error: HforchError) -> str:
     if isinstance(error, ConfigError) and len(error.mistakes) > 1:
         return f"{len(error.mistakes)} mistakes, nothing was run:\n\n{error}"
     return str(error)
-
-
-__all__ = ["EXIT_USAGE", "dispatch", "main", "reporting", "verbs"]

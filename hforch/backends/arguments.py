@@ -40,6 +40,20 @@ def split(arguments: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]
     return {name: value for name, value in flat.items() if name in GENERATION}, others
 
 
+def fields_of(others: Mapping[str, Any]) -> dict[str, Any]:
+    """Arguments that are not of generation, as fields of PromisingLLM.
+
+    Raises:
+        UnknownArgument: a stop sequence is empty or no text.
+    """
+    fields = {name: others[name] for name in ("seed", "batch_size", "chat_template_kwargs") if name in others}
+    if others.get("stop") is not None:
+        fields["stop"] = stops_of(others["stop"])
+    if "skip_prompt" in others:
+        fields["echo"] = not others["skip_prompt"]
+    return fields
+
+
 def merge(generation: Generation, changes: Mapping[str, Any]) -> Generation:
     """`generation` with per-call changes.
 

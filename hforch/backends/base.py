@@ -130,7 +130,11 @@ def missing_extra(module: str, extra: str, needed_for: str, path: str) -> list[M
     """A mistake if `module` is not installed, with the command that installs it."""
     from importlib.util import find_spec
 
-    if find_spec(module) is not None:
+    try:
+        found = find_spec(module)
+    except ModuleNotFoundError:  # not even the package that the module is in
+        found = None
+    if found is not None:
         return []
     return [Mistake(path, f"{needed_for} needs {module}, which is not installed", None, install(extra))]
 

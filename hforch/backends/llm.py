@@ -20,7 +20,7 @@ from langchain_core.prompt_values import ChatPromptValue, PromptValue
 from pydantic import Field, PrivateAttr
 
 from hforch import __version__
-from hforch.backends.arguments import merge, split, stops_of
+from hforch.backends.arguments import fields_of, merge, split, stops_of
 from hforch.backends.chat import RenderedPromptValue, as_messages
 from hforch.backends.completion import Answer
 from hforch.backends.engine import Engine, RenderedChat, Request
@@ -108,15 +108,7 @@ class PromisingLLM(BaseLLM):
         if not arguments:
             return self
         generation, others = split(arguments)
-        changes: dict[str, Any] = {"generation": merge(self.generation, generation)}
-        if others.get("stop") is not None:
-            changes["stop"] = stops_of(others["stop"])
-        if "skip_prompt" in others:
-            changes["echo"] = not others["skip_prompt"]
-        for name in ("seed", "batch_size", "chat_template_kwargs"):
-            if name in others:
-                changes[name] = others[name]
-        return self.model_copy(update=changes)
+        return self.model_copy(update={"generation": merge(self.generation, generation), **fields_of(others)})
 
     # ------------------------------------------------------------ prompts
     def prompt_value(self, model_input: Any) -> PromptValue:

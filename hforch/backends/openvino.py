@@ -28,10 +28,9 @@ NOT_TRIED = ("ENABLE_CPU_RESERVATION",)
 
 
 def check(job: Job) -> list[Mistake]:
-    missing = missing_extra("optimum.intel", "openvino", "backend=openvino", "backend.name") if _has("optimum") else []
-    missing = missing or missing_extra("openvino", "openvino", "backend=openvino", "backend.name")
-    if missing or not _has("optimum"):
-        return missing or missing_extra("optimum", "openvino", "backend=openvino", "backend.name")
+    for module in ("optimum.intel", "openvino"):
+        if missing := missing_extra(module, "openvino", "backend=openvino", "backend.name"):
+            return missing
     if job.device.device_map not in (None, "auto") or (job.device.device_map and job.device.kind != "auto"):
         hint = "drop it, or use device=auto, which is OpenVINO's AUTO"
         return [Mistake("device.device_map", "device_map belongs to pytorch", None, hint)]
@@ -222,12 +221,6 @@ def _property(value: Any) -> Any:
 
 def _as_text(value: Any) -> str:
     return ("YES" if value else "NO") if isinstance(value, bool) else str(value)
-
-
-def _has(module: str) -> bool:
-    from importlib.util import find_spec
-
-    return find_spec(module) is not None
 
 
 def _last(error: Exception) -> str:

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from types import SimpleNamespace
 from typing import Any
 
-from hforch.backends.arguments import GENERATION, SAMPLING, merge, split, stops_of
+from hforch.backends.arguments import GENERATION, SAMPLING, fields_of, merge, split, stops_of
 from hforch.config.options import option
 from hforch.config.schema import Generation
 from hforch.errors import UnknownArgument
@@ -34,12 +34,9 @@ def wrapped(pipeline: Any, fields: Mapping[str, Any]) -> dict[str, Any]:
     _, checked = split({name: fields[name] for name in ("batch_size", "seed") if name in fields})
     greedy = Generation.model_validate(option("generation", "greedy"))
     found: dict[str, Any] = {"generation": merge(merge(greedy, _decoding(given)), changes)}
-    stops = others.get("stop") or getattr(pipeline.generation_config, "stop_strings", None)
-    if stops is not None:
+    if (stops := getattr(pipeline.generation_config, "stop_strings", None)) is not None:
         found["stop"] = stops_of(stops)
-    if "skip_prompt" in others:
-        found["echo"] = not others["skip_prompt"]
-    found |= {name: others[name] for name in ("seed", "batch_size", "chat_template_kwargs") if name in others}
+    found |= fields_of(others)
     if fields.get("stop") is not None:
         found["stop"] = stops_of(fields["stop"])
     return found | {name: value for name, value in fields.items() if name != "stop"} | checked

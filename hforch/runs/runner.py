@@ -124,8 +124,10 @@ def _sample(run: Run, loaded: Loaded, inputs: Sequence[Input]) -> None:
     sampler = Sampler(job, build_llm(job, loaded, cache=False, seed=run.record["effective"]["seed"]), run.watcher)
     answerable = _set_aside(run, sampler, inputs)
     batches = plan(answerable, runtime.batch_size, runtime.repeat)
-    run.note(plan=[[each.id for each in batch.inputs] for batch in batches if batch.repeat == 0])
-    run.note(planned=len(inputs) - len(answerable) + len(answerable) * runtime.repeat)
+    run.note(
+        plan=[[each.id for each in batch.inputs] for batch in batches if batch.repeat == 0],
+        planned=len(inputs) - len(answerable) + len(answerable) * runtime.repeat,
+    )
     run.watcher.samples(run.record["planned"])
     if answerable and runtime.warmup:
         with run.log.stage("warmup", f"{runtime.warmup} short generation{'s' * (runtime.warmup > 1)}"):
