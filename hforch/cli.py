@@ -8,11 +8,12 @@ from __future__ import annotations
 import io
 import os
 import sys
+import traceback
 from collections.abc import Callable, Sequence
 from importlib import import_module
 from pathlib import Path
 
-from hforch.errors import EXIT_FAILED, EXIT_INTERRUPTED, EXIT_OK, ConfigError, HforchError, Mistake
+from hforch.errors import EXIT_FAILED, EXIT_INTERRUPTED, EXIT_OK, ConfigError, HforchError, Mistake, full_errors
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -67,7 +68,7 @@ def dispatch(words: list[str]) -> int:
 def reporting(work: Callable[[], int]) -> int:
     """Do the work and turn what it raises into a message on stderr and an exit code, once.
 
-    HYDRA_FULL_ERROR=1 lets errors through, for their tracebacks.
+    HYDRA_FULL_ERROR=1 shows the traceback too.
     """
     try:
         code = work()
@@ -83,21 +84,17 @@ def reporting(work: Callable[[], int]) -> int:
         return EXIT_OK
     except HforchError as error:
         if full_errors():
-            raise
+            traceback.print_exc()
         print(describe(error), file=sys.stderr)
         return error.exit_code
     except Exception as error:
         if full_errors():
-            raise
+            traceback.print_exc()
         print(
             f"internal error: {type(error).__name__}: {error}\n    HYDRA_FULL_ERROR=1 shows where it came from",
             file=sys.stderr,
         )
         return EXIT_FAILED
-
-
-def full_errors() -> bool:
-    return os.environ.get("HYDRA_FULL_ERROR") == "1"
 
 
 def describe(error: HforchError) -> str:

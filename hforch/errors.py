@@ -16,10 +16,16 @@ exit with 2.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable
 from dataclasses import dataclass
 
 EXIT_OK, EXIT_FAILED, EXIT_USAGE, EXIT_UNMET, EXIT_INTERRUPTED = 0, 1, 2, 3, 130
+
+
+def full_errors() -> bool:
+    """Whether tracebacks are wanted: HYDRA_FULL_ERROR=1, as for every Hydra app."""
+    return os.environ.get("HYDRA_FULL_ERROR") == "1"
 
 
 class HforchError(Exception):
@@ -30,7 +36,7 @@ class HforchError(Exception):
 
 @dataclass(frozen=True)
 class Mistake:
-    """One thing wrong with a configuration.
+    """One thing wrong with a configuration, or worth a second look (then it is told as a warning).
 
     Attributes:
         path: the dotted config path, such as `generation.max_new_tokens`; empty for the command line as a whole.
@@ -65,7 +71,13 @@ class ConfigError(HforchError):
 
 
 class ModelError(HforchError):
+    """`path` is the key of the configuration that is to blame, such as `model.path`; None if it is no single one."""
+
     exit_code = EXIT_USAGE
+
+    def __init__(self, message: str, path: str | None = None) -> None:
+        super().__init__(message)
+        self.path = path
 
 
 class ModelUnavailable(ModelError):

@@ -64,6 +64,11 @@ def digest(item: Any) -> str:
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:16]
 
 
+def format_of(inputs: FileInputs) -> str | None:
+    """jsonl, csv or txt, as declared or by the file's ending; None for an ending that says nothing."""
+    return inputs.format if inputs.format != "auto" else FORMATS.get(Path(inputs.path).suffix.lower())
+
+
 def unusable(item: Any) -> str | None:
     """Why an item cannot be written down as JSON in UTF-8; None if it can."""
     try:
@@ -85,7 +90,7 @@ def _identified(items: Iterable[Item]) -> Iterator[Input]:
 
 def _read(inputs: FileInputs) -> Iterator[Item]:
     path = Path(inputs.path).expanduser()
-    kind = inputs.format if inputs.format != "auto" else FORMATS.get(path.suffix.lower())
+    kind = format_of(inputs)
     if kind is None:
         allowed = ", ".join(FORMATS)
         hint = "say which it is: inputs.format=jsonl, csv or txt"

@@ -7,9 +7,9 @@ from typing import Any
 
 from langchain_core.prompts import BasePromptTemplate, ChatPromptTemplate, PromptTemplate
 
-from hforch.config.schema import ChatPrompt, RawPrompt, TemplatePrompt
+from hforch.config.schema import ChatPrompt, FileInputs, InlineInputs, RawPrompt, TemplatePrompt
 from hforch.errors import ConfigError, Mistake, PromptError
-from hforch.inputs import Input, Item
+from hforch.inputs import Input, Item, format_of
 
 RAW = "prompt"
 
@@ -46,13 +46,18 @@ def variables_of(item: Item, prompt: Prompt, wanted: Sequence[str]) -> dict[str,
     return {name: item[name] for name in wanted}
 
 
-def check_inputs(prompt: Prompt, inputs: Sequence[Input]) -> None:
+def check_inputs(prompt: Prompt, inputs: Sequence[Input], declared: InlineInputs | FileInputs) -> None:
     """Make sure that every input has what the prompt wants.
 
+    Args:
+        declared: where the inputs came from, for the message.
+
     Raises:
-        ConfigError: the first inputs that do not, three at most, and how many more.
+        ConfigError: the first inputs that do not, three at most, and how many more; or the header of a csv file.
     """
     wanted = build_prompt(prompt).input_variables
+    if isinstance(declared, FileInputs) and format_of(declared) == "csv":
+        _check_header(prompt, inputs[0], wanted, declared.path)
     mistakes = []
     for each in inputs:
         try:
@@ -63,6 +68,28 @@ def check_inputs(prompt: Prompt, inputs: Sequence[Input]) -> None:
         mistakes = [*mistakes[:3], Mistake("inputs", f"and {len(mistakes) - 3} more inputs like these")]
     if mistakes:
         raise ConfigError(mistakes)
+
+
+def unused_columns(prompt: Prompt, inputs: Sequence[Input]) -> list[Mistake]:
+    """A warning if the inputs have columns that the prompt never names."""
+    named = {prompt.column} if isinstance(prompt, RawPrompt) else set(build_prompt(prompt).input_variables)
+    has = dict.fromkeys(name for each in inputs if isinstance(each.item, dict) for name in each.item)
+    unused = [str(name) for name in has if name not in named]
+    if not unused or named == {None}:
+        return []
+    what = f"{_listed(unused)}, which the prompt never uses"
+    return [Mistake("inputs", f"the inputs have {what}", hint="nothing to do if that is meant")]
+
+
+def _check_header(prompt: Prompt, first: Input, wanted: Sequence[str], path: str) -> None:
+    """The rows of a csv file all have the columns of its header, so the first one tells of all."""
+    try:
+        variables_of(first.item, prompt, wanted)
+    except PromptError as error:
+        assert isinstance(first.item, dict)
+        if all(value is not None for value in first.item.values()):
+            hint = "the first row of a csv file names its columns, such as: question,expected"
+            raise ConfigError([Mistake("inputs.path", str(error), f"{path}:1", hint)]) from error
 
 
 def _raw(item: Item, column: str | None) -> str:

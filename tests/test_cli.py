@@ -18,6 +18,7 @@ from hforch import cli
 from hforch.config.compose import compose
 from hforch.config.places import conf_dir
 from hforch.errors import ConfigError, GenerationError, Mistake, ModelError
+from hforch.runs import Given
 
 ROOT = Path(__file__).parents[1]
 HEAVY = {"torch", "transformers", "langchain", "langchain_core", "openvino", "optimum", "numpy"}
@@ -41,12 +42,14 @@ class Runs:
     """Stands for `hforch.runs.run`: remembers what it was asked, and answers with the codes it was given."""
 
     def __init__(self) -> None:
-        self.calls: list[tuple[Any, Path, list[str], str | None]] = []
+        self.calls: list[tuple[Any, Path, tuple[str, ...], str | None]] = []
         self.answers: list[int | BaseException] = []
 
-    def __call__(self, job: Any, directory: Path, overrides: list[str], watcher: Any, recipe: str | None = None) -> int:
-        self.calls.append((job, directory, overrides, recipe))
+    def __call__(self, job: Any, directory: Path, given: Given, watcher: Any) -> int:
+        self.calls.append((job, directory, given.overrides, given.recipe))
         answer = self.answers.pop(0) if self.answers else 0
+        if isinstance(answer, ConfigError):
+            raise ConfigError(given.locate(answer.mistakes))
         if isinstance(answer, BaseException):
             raise answer
         return answer
@@ -112,10 +115,12 @@ def test_wrong_usage_exits_with_2_and_says_what_to_do(
     assert list(elsewhere.iterdir()) == []
 
 
-def test_full_errors_are_let_through(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_full_errors_bring_the_traceback_and_the_same_exit_code(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     monkeypatch.setenv("HYDRA_FULL_ERROR", "1")
-    with pytest.raises(ConfigError):
-        cli.main(["model=gpt3"])
+    assert cli.main(["model=gpt3"]) == 2
+    assert "Traceback" in capsys.readouterr().err
 
 
 # ---------------------------------------------------------------- running
@@ -124,7 +129,7 @@ def test_a_run_gets_its_job_directory_and_overrides(runs: Runs, elsewhere: Path)
     [(job, directory, overrides, recipe)] = runs.calls
     assert (job.runtime.seed, job.stop.sequences) == (3, ("\n",))
     assert directory == elsewhere / "here"
-    assert overrides == ["stop=newline", "runtime.seed=3"]
+    assert overrides == ("stop=newline", "runtime.seed=3")
     assert recipe is None
     assert (directory / ".hydra" / "config.yaml").is_file()
     assert Path.cwd() == elsewhere
@@ -146,7 +151,7 @@ def test_overrides_may_stand_around_flags(runs: Runs) -> None:
 def test_a_sweep_numbers_its_jobs(runs: Runs) -> None:
     assert cli.main(["-m", "stop=none,newline", "runtime.seed=range(1,3)"]) == 0
     assert [directory.name for _, directory, _, _ in runs.calls] == ["0", "1", "2", "3"]
-    assert [overrides for _, _, overrides, _ in runs.calls][1] == ["stop=none", "runtime.seed=2"]
+    assert [overrides for _, _, overrides, _ in runs.calls][1] == ("stop=none", "runtime.seed=2")
     assert len({directory.parent for _, directory, _, _ in runs.calls}) == 1
 
 
@@ -224,7 +229,7 @@ def test_a_recipe_is_run_with_overrides_on_top(runs: Runs, elsewhere: Path) -> N
     assert cli.main(["run", "r.yaml", "runtime.seed=2"]) == 0
     [(job, _, overrides, recipe)] = runs.calls
     assert (job.stop.sequences, job.runtime.seed) == (("x",), 2)
-    assert (overrides, recipe) == (["runtime.seed=2"], "r.yaml")
+    assert (overrides, recipe) == (("runtime.seed=2",), "r.yaml")
 
 
 def test_a_recipe_with_a_sweep_is_a_sweep_without_m(runs: Runs, elsewhere: Path) -> None:

@@ -1,11 +1,13 @@
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
-from hforch.config.schema import ChatPrompt, Message, RawPrompt, TemplatePrompt
+from hforch.config.schema import ChatPrompt, FileInputs, InlineInputs, Message, RawPrompt, TemplatePrompt
 from hforch.errors import ConfigError, PromptError
 from hforch.inputs import Input
-from hforch.prompts import build_prompt, check_inputs, variables_of
+from hforch.prompts import build_prompt, check_inputs, unused_columns, variables_of
 
 TEMPLATE = TemplatePrompt(kind="template", template="Q: {question}\nA:", echo=False)
 CHAT = ChatPrompt(
@@ -15,6 +17,8 @@ CHAT = ChatPrompt(
     chat_template_kwargs={},
     echo=False,
 )
+
+INLINE = InlineInputs(kind="inline", items=("why?",), limit=None)
 
 
 def rendered(prompt: TemplatePrompt | ChatPrompt | RawPrompt, item: str | dict[str, object]) -> str:
@@ -48,9 +52,37 @@ def test_raw_takes_the_text_the_only_column_or_the_named_one() -> None:
 def test_inputs_that_lack_a_variable_are_told_three_at_most() -> None:
     inputs = [Input(index, str(index), {"other": "x"}) for index in range(5)]
     with pytest.raises(ConfigError) as caught:
-        check_inputs(TEMPLATE, inputs)
+        check_inputs(TEMPLATE, inputs, INLINE)
     assert str(caught.value).count("the prompt wants {question}, and the input has {other}") == 3
     assert "and 2 more inputs like these" in str(caught.value)
+
+
+def test_a_csv_file_whose_first_row_is_no_header_is_told_once() -> None:
+    inputs = [Input(index, str(index), {"What is a volt?": "x"}) for index in range(5)]
+    declared = FileInputs(kind="file", path="q.csv", format="auto", encoding="utf-8", limit=None)
+    with pytest.raises(ConfigError) as caught:
+        check_inputs(TEMPLATE, inputs, declared)
+    (mistake,) = caught.value.mistakes
+    assert (mistake.path, mistake.where) == ("inputs.path", "q.csv:1")
+    assert "names its columns" in str(mistake.hint)
+
+
+@pytest.mark.parametrize(
+    ("prompt", "items", "unused"),
+    [
+        (TEMPLATE, ["why?"], None),
+        (TEMPLATE, [{"question": "why?"}], None),
+        (TEMPLATE, [{"question": "why?"}, {"question": "how?", "topic": "x"}], "{topic}"),
+        (CHAT, [{"question": "why?", "tone": "brief", "id": 1}], "{id}"),
+        (RawPrompt(kind="raw", column=None, echo=False), [{"text": "x"}], None),
+        (RawPrompt(kind="raw", column="b", echo=False), [{"a": "x", "b": "y"}], "{a}"),
+    ],
+)
+def test_columns_that_the_prompt_never_uses_are_a_warning(prompt: Any, items: list[Any], unused: str | None) -> None:
+    remarks = unused_columns(prompt, [Input(index, str(index), item) for index, item in enumerate(items)])
+    assert [remark.problem for remark in remarks] == (
+        [f"the inputs have {unused}, which the prompt never uses"] if unused else []
+    )
 
 
 def test_a_plain_text_does_not_fit_two_variables() -> None:

@@ -108,12 +108,12 @@ def test_a_model_on_gpu_0(tiny_gpt2: Path) -> None:
 @pytest.mark.gpu
 def test_a_gpus_memory_is_in_the_record(tiny_gpt2: Path, tmp_path: Path) -> None:
     from hforch.config.compose import job_from_overrides
-    from hforch.runs import run
+    from hforch.runs import Given, run
     from hforch.runs.records import read_record
     from hforch.runs.watch import Nobody
 
     overrides = [*local(tiny_gpt2), "device=gpu", "runtime.isolation=inline"]
-    assert run(job_from_overrides(overrides), tmp_path, overrides, Nobody()) == 0
+    assert run(job_from_overrides(overrides), tmp_path, Given(tuple(overrides)), Nobody()) == 0
     record = read_record(tmp_path)
     assert record["memory"]["peak_accelerator_mb"] > 0
     assert record["environment"]["accelerators"]

@@ -7,7 +7,6 @@ together here. Its files, directories, numbering, flags and grammar stay as its 
 from __future__ import annotations
 
 import argparse
-import os
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -16,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hforch.config.places import JOB_NAME, VERSION_BASE, Places, find_places
-from hforch.errors import EXIT_FAILED, EXIT_INTERRUPTED, EXIT_OK, EXIT_UNMET, EXIT_USAGE, ConfigError, HforchError
+from hforch.errors import EXIT_FAILED, EXIT_INTERRUPTED, EXIT_OK, EXIT_UNMET, EXIT_USAGE, HforchError, full_errors
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
@@ -35,12 +34,12 @@ class Task:
         try:
             code = self._run(cfg)
         except HforchError as error:
-            if os.environ.get("HYDRA_FULL_ERROR") == "1":
+            if full_errors():
                 raise
             print(error, file=sys.stderr)
             return error.exit_code
         except OSError as error:
-            if os.environ.get("HYDRA_FULL_ERROR") == "1":
+            if full_errors():
                 raise
             print(cannot_write(error), file=sys.stderr)
             return EXIT_FAILED
@@ -53,16 +52,14 @@ class Task:
 
         from hforch.config.compose import job_from_config, located
         from hforch.report.terminal import open_watcher
-        from hforch.runs import run
+        from hforch.runs import Given, run
 
         settings = HydraConfig.get()
         overrides = [str(override) for override in settings.overrides.task]
         job = job_from_config(cfg)
         recipe = str(self.recipe) if self.recipe else None
-        try:
-            return run(job, Path(settings.runtime.output_dir), overrides, open_watcher(job.runtime.display), recipe)
-        except ConfigError as error:  # this machine cannot run it; they do not know where it was written
-            raise ConfigError(located(error.mistakes, overrides, self.places)) from error
+        given = Given(tuple(overrides), recipe, lambda mistakes: located(mistakes, overrides, self.places))
+        return run(job, Path(settings.runtime.output_dir), given, open_watcher(job.runtime.display))
 
 
 def run_app(words: Sequence[str], recipe: Path | None = None) -> int:
@@ -126,7 +123,7 @@ def _run(args: argparse.Namespace, places: Places, task: Task) -> int:
         try:
             return worst(codes(start(places.config_name, task, overrides)))
         except OSError as error:
-            if isinstance(error, BrokenPipeError) or os.environ.get("HYDRA_FULL_ERROR") == "1":
+            if isinstance(error, BrokenPipeError) or full_errors():
                 raise
             raise cannot_write(error) from error
 

@@ -123,6 +123,10 @@ class PromisingLLM(BaseLLM):
         rendered = self._engine.render(as_messages(value.to_messages()), self.chat_template_kwargs)
         return RenderedPromptValue(text=rendered)
 
+    def get_token_ids(self, text: str) -> list[int]:
+        """The ids of a text in the model's own tokens; LangChain would ask a hub for those of another model."""
+        return self._engine.encode(text)
+
     def generate_prompt(
         self, prompts: list[PromptValue], stop: list[str] | None = None, callbacks: Any = None, **kwargs: Any
     ) -> LLMResult:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from dataclasses import replace
 from functools import partial
@@ -127,7 +128,8 @@ def _ready_made(job: Job, checkpoint: Checkpoint) -> dict[str, Any]:
         raise ModelError(
             f"precision={job.precision.name}: the model in {checkpoint.path} is an OpenVINO IR with"
             f" {found['weight_format']} weights already, and is not converted again; use precision=auto, or start from"
-            " the torch checkpoint"
+            " the torch checkpoint",
+            "precision.name",
         )
     return found
 
@@ -162,7 +164,8 @@ def _check_precision(job: Job) -> list[Mistake]:
         return []
     has = [name for name in ("fp32", "bf16", "fp16") if CAPABILITIES.get(name, "FP32") in capabilities]
     problem = f"{device} does not compute in {job.precision.name} here"
-    return [Mistake("precision.name", problem, None, f"it computes in {', '.join(has)}")]
+    ways = ", ".join(f"precision={name}" for name in has)
+    return [Mistake("precision.name", problem, None, f"it computes in {', '.join(has)}: use {ways}")]
 
 
 def _check_ov_config(job: Job) -> list[Mistake]:
@@ -174,14 +177,16 @@ def _check_ov_config(job: Job) -> list[Mistake]:
     mistakes = _check_kv(job)
     parameter = opset13.parameter([1], numpy.float32)
     model, core = openvino.Model([opset13.relu(parameter)], [parameter]), openvino.Core()
+    told = {mistake.path for mistake in mistakes}
     for name, value in properties(job).items():
-        if name in NOT_TRIED:
+        if name in NOT_TRIED or f"ov_config.{name}" in told:
             continue
         try:
             core.compile_model(model, device_name(job), {name: value})
         except (RuntimeError, TypeError) as error:
             path = f"ov_config.{name}" if name in job.ov_config else "precision.name"
-            mistakes.append(Mistake(path, _last(error), None, _nearest_property(core, device_name(job), name)))
+            problem = f"{device_name(job)} does not take {value!r}: {_last(error)}"
+            mistakes.append(Mistake(path, problem, None, _nearest_property(core, device_name(job), name)))
     return mistakes
 
 
@@ -226,4 +231,7 @@ def _as_text(value: Any) -> str:
 def _last(error: Exception) -> str:
     """The sentence that says something, out of OpenVINO's nested messages."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip() and not line.startswith("Exception from")]
-    return lines[-1].removeprefix("NotFound: ") if lines else str(error).strip()
+    said = lines[-1].removeprefix("NotFound: ") if lines else str(error).strip()
+    # Its C++ names and a blank it forgets ("Wrong value FASTfor property key") would only puzzle.
+    said = re.sub(r"\bov::(\w+::)+", "", said).removesuffix("; stoi")
+    return re.sub(r"(?<=\S)for property key", " for property key", said)

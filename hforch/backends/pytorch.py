@@ -42,7 +42,8 @@ def prepare(job: Job, progress: Progress) -> Prepared:
     if checkpoint.kind == "openvino":
         raise ModelError(
             f"model: {checkpoint.path} holds an OpenVINO IR, which pytorch cannot run; use backend=openvino,"
-            " or a folder with torch weights (*.safetensors)"
+            " or a folder with torch weights (*.safetensors)",
+            "model.path",
         )
     return prepared_from(checkpoint)
 

@@ -138,7 +138,9 @@ def group_size_of_int4(tree: Tree) -> Iterator[Mistake]:
         for key in ("group_size", "group_size_fallback"):
             if precision[key] is not None:
                 yield Mistake(
-                    f"precision.{key}", f"is for int4 only, not for {precision['name']}", hint="use precision=int4"
+                    f"precision.{key}",
+                    f"is for int4 only, not for {precision['name']}",
+                    hint=f"choose the whole option, precision={precision['name']} or precision=int4",
                 )
     elif size is not None and size != -1 and size < 1:
         yield Mistake("precision.group_size", f"must be -1 (one scale per channel) or 1 or more; it is {size}")

@@ -122,11 +122,16 @@ def _wanted(errors: list[Any]) -> tuple[list[str], str | None]:
     return list(dict.fromkeys(wanted)), hint
 
 
+def _number(limit: float) -> str:
+    """1 rather than 1.0, and every digit of a large one."""
+    return str(int(limit)) if limit == int(limit) else str(limit)
+
+
 def _broken_rule(error: Any) -> str:
     kind, limits = error["type"], error.get("ctx", {})
     if kind in BOUNDS:
         name, sentence = BOUNDS[kind]
-        return sentence.format(limits[name])
+        return sentence.format(_number(limits[name]))
     if kind in ("string_too_short", "too_short"):
         return "must not be empty"
     if kind == "finite_number":

@@ -46,11 +46,9 @@ def _read(file: Path) -> tuple[dict[str, Any], int]:
     try:
         reader = GGUFReader(file)
         fields = {name: field.contents() for name, field in reader.fields.items()}
-    except (
-        Exception
-    ) as error:  # a cut or foreign file fails anywhere in the parser: IndexError, ValueError, KeyError...
+    except Exception as error:  # a cut or foreign file fails anywhere in the parser, in words that help nobody
         raise ModelError(
-            f"{file} is damaged or cut short: it cannot be read as GGUF ({error}). Get it again."
+            f"{file} is damaged or cut short: it begins as a GGUF file, but cannot be read to its end. Get it again."
         ) from error
     if not reader.tensors:
         raise ModelError(f"{file} holds no weights, only metadata.")

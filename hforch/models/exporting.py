@@ -92,7 +92,8 @@ def _compress(xml: Path, quantization: Any, request: dict[str, Any]) -> None:
             f"Not every layer of {request['checkpoint']} can be cut into groups of {request['group_size']} weights: "
             f"{str(error).splitlines()[0]}\n"
             "Choose precision.group_size_fallback=adjust (smaller groups there) or ignore (8 bits there), "
-            "or a precision.group_size that divides the layers' width."
+            "or a precision.group_size that divides the layers' width.",
+            "precision.group_size",
         ) from error
     save_model(model, compressed, compress_to_fp16=False)
     del model

@@ -16,6 +16,18 @@ def of_files(files: Iterable[Path]) -> str:
     return _combined({file.name: of_file(file) for file in files})
 
 
+def remembered(files: Iterable[Path]) -> str | None:
+    """`of_files` without reading one: None if some file is new or has changed."""
+    digests = {file.name: remembered_file(file) for file in files}
+    known = {name: digest for name, digest in digests.items() if digest is not None}
+    return _combined(known) if len(known) == len(digests) else None
+
+
+def remembered_file(file: Path) -> str | None:
+    """`of_file` without reading it."""
+    return _recall(*_memo(file.resolve()))
+
+
 def of_new(files: Iterable[Path]) -> str:
     """The same, for files that are about to move: nothing is remembered about them."""
     return _combined({file.name: _digest(file) for file in files})
@@ -24,15 +36,20 @@ def of_new(files: Iterable[Path]) -> str:
 def of_file(file: Path) -> str:
     """sha256 of the contents, from the memo in the cache where the file has not changed since."""
     resolved = file.resolve()
-    stat = resolved.stat()
-    state = [stat.st_size, stat.st_mtime_ns, stat.st_ino]
-    memo = cache.home() / "digests" / hashlib.sha256(str(resolved).encode()).hexdigest()[:32]
+    memo, state = _memo(resolved)
     known = _recall(memo, state)
     if known:
         return known
     digest = _digest(resolved)
     _remember(memo, state, digest)
     return digest
+
+
+def _memo(resolved: Path) -> tuple[Path, list[int]]:
+    """Where a file's digest is kept, and the state of the file that it is of."""
+    stat = resolved.stat()
+    memo = cache.home() / "digests" / hashlib.sha256(str(resolved).encode()).hexdigest()[:32]
+    return memo, [stat.st_size, stat.st_mtime_ns, stat.st_ino]
 
 
 def _combined(digests: dict[str, str]) -> str:

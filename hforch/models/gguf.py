@@ -22,12 +22,15 @@ def fetch(model: GGUFModel, progress: Progress) -> Checkpoint:
     """The converted file; see `converted` for what is raised besides a path that leads nowhere."""
     path = Path(model.path).expanduser().absolute()
     if path.is_dir():
-        raise ModelError(f"model.path={model.path} is a folder; model=gguf takes one file. For a folder: model=local.")
+        problem = f"model.path={model.path} is a folder; model=gguf takes one file. For a folder: model=local."
+        raise ModelError(problem, "model.path")
     if not path.is_file():
-        raise ModelError(f"model.path={model.path}: there is no file {path}.")
+        raise ModelError(f"model.path={model.path}: there is no file {path}.", "model.path")
     _check_start(path)
-    with progress.stage("hash", str(path)):
-        digest = fingerprint.of_file(path)
+    digest = fingerprint.remembered_file(path)
+    if digest is None:
+        with progress.stage("hash", str(path)):
+            digest = fingerprint.of_file(path)
     source = {"source": "gguf", "path": str(path), "sha256": digest}
     return converted(path, digest, source, progress, None)
 
@@ -102,4 +105,4 @@ def _check_start(path: Path) -> None:
     with path.open("rb") as stream:
         start = stream.read(4)
     if start != b"GGUF":
-        raise ModelError(f"{path} is not a GGUF file: it begins with {start!r}, not with b'GGUF'.")
+        raise ModelError(f"{path} is not a GGUF file: it begins with {start!r}, not with b'GGUF'.", "model.path")

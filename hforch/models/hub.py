@@ -122,17 +122,20 @@ def _explained(model: HubModel) -> Iterator[None]:
         yield
     except errors.RevisionNotFoundError as error:
         raise ModelError(
-            f"model.revision={model.revision}: {model.id} has no such branch, tag or commit on the hub."
+            f"model.revision={model.revision}: {model.id} has no such branch, tag or commit on the hub.",
+            "model.revision",
         ) from error
     except errors.GatedRepoError as error:
         raise ModelError(
             f"{where} is gated: accept its terms on the hub's page of the model, and set HF_TOKEN to a token of that "
-            f"account (or run `hf auth login`)."
+            f"account (or run `hf auth login`).",
+            "model.id",
         ) from error
     except errors.RepositoryNotFoundError as error:
         raise ModelError(
             f"{where}: the hub has no such model, or it is private. Check the spelling (ORG/NAME); for a private "
-            "model set HF_TOKEN to a token that may read it (or run `hf auth login`)."
+            "model set HF_TOKEN to a token that may read it (or run `hf auth login`).",
+            "model.id",
         ) from error
     except (errors.HfHubHTTPError, httpx.HTTPError, errors.LocalEntryNotFoundError, errors.FileMetadataError) as error:
         status = error.response.status_code if isinstance(error, errors.HfHubHTTPError) else None
@@ -158,13 +161,15 @@ def _check_id(model: HubModel) -> None:
     from huggingface_hub.utils import validate_repo_id
 
     if Path(model.id).expanduser().is_dir() and (model.id.count("/") != 1 or model.id.startswith((".", "~", "/"))):
-        raise ModelError(f"model.id={model.id} is a folder on this machine: use model=local model.path={model.id}.")
+        problem = f"model.id={model.id} is a folder on this machine: use model=local model.path={model.id}."
+        raise ModelError(problem, "model.id")
     try:
         validate_repo_id(model.id)
     except HFValidationError as error:
         raise ModelError(
             f"model.id={model.id!r} is not the id of a model on the hub: expected NAME or ORG/NAME, of letters, "
-            "digits, '-', '_' and '.'. For a folder on this machine: model=local model.path=DIR."
+            "digits, '-', '_' and '.'. For a folder on this machine: model=local model.path=DIR.",
+            "model.id",
         ) from error
 
 

@@ -23,9 +23,9 @@ def fetch(model: LocalModel, progress: Progress) -> Checkpoint:
     path = Path(model.path).expanduser().absolute()
     if path.is_file():
         hint = " Use model=gguf for it." if path.suffix == ".gguf" else " Give the folder that holds it."
-        raise ModelError(f"model.path={model.path} is a file; model=local takes a folder.{hint}")
+        raise ModelError(f"model.path={model.path} is a file; model=local takes a folder.{hint}", "model.path")
     if not path.is_dir():
-        raise ModelError(f"model.path={model.path}: there is no folder {path}.")
+        raise ModelError(f"model.path={model.path}: there is no folder {path}.", "model.path")
     source = {"source": "local", "path": str(path)}
     return from_folder(path, model.trust_remote_code, f"The folder {path}", source, progress, None)
 
@@ -40,7 +40,9 @@ def from_folder(
 ) -> Checkpoint:
     """A Checkpoint of a folder that needs no conversion; see `survey` for what is raised."""
     contents = survey(path, trust_remote_code, what)
-    with progress.stage("hash", what):
-        digest = fingerprint.of_files(contents.files)
+    digest = fingerprint.remembered(contents.files)
+    if digest is None:
+        with progress.stage("hash", what):
+            digest = fingerprint.of_files(contents.files)
     disk_mb = round(sum(file.stat().st_size for file in contents.weights) / MB, 3)
     return Checkpoint(path, contents.kind, digest, source, disk_mb, download_s, None)

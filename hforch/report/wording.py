@@ -19,7 +19,8 @@ def stage_line(name: str, detail: str, seconds: float, finished: bool = True) ->
 def answer_lines(sample: Mapping[str, Any], done: int, total: int, streamed: bool) -> Iterator[tuple[str, str]]:
     """The lines that tell of a finished sample, each with its style; of a streamed one the text is told already."""
     if sample["error"] is not None:
-        yield f"failed: input {sample['index'] + 1}: {sample['error']['message']}", "red"
+        error = sample["error"]
+        yield f"failed: input {sample['index'] + 1}: {error.get('traceback') or error['message']}", "red"
         return
     if not streamed:
         yield f"\n[{done}/{total}] {item_line(sample['input'])}", "cyan"
@@ -62,7 +63,9 @@ def summary_lines(record: Mapping[str, Any], directory: str) -> tuple[str, str]:
 def failure(record: Mapping[str, Any], directory: str) -> str | None:
     """Why a run failed, and where to look; None if it did not, or if its failed samples have been told."""
     error = record.get("error")
-    return f"{error['message']}\n    log: {directory}/hforch.log" if error else None
+    if not error:
+        return None
+    return f"{error.get('traceback') or error['message']}\n    log: {directory}/hforch.log"
 
 
 def _ends(reasons: Mapping[str, int]) -> str:

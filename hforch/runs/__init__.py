@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 
 from hforch.config.schema import Job
+from hforch.runs.given import Given
 from hforch.runs.watch import Watcher
 
+__all__ = ["Given", "run"]
 
-def run(job: Job, directory: Path, overrides: Sequence[str], watcher: Watcher, recipe: str | None = None) -> int:
+
+def run(job: Job, directory: Path, given: Given, watcher: Watcher) -> int:
     """Run a job in a process of its own, or in this one with `runtime.isolation=inline`.
 
     Args:
         directory: where its record goes.
-        overrides: as given, for the record.
+        given: what the job was made from.
         watcher: whom to tell what happens.
-        recipe: the recipe file it came from, for the record.
 
     Returns:
         the exit code.
@@ -27,7 +28,7 @@ def run(job: Job, directory: Path, overrides: Sequence[str], watcher: Watcher, r
     if job.runtime.isolation == "inline":
         from hforch.runs.runner import run_job
 
-        return run_job(job, directory, overrides, watcher, recipe)
+        return run_job(job, directory, given, watcher)
     from hforch.runs.worker import run_apart
 
-    return run_apart(job, directory, overrides, watcher, recipe)
+    return run_apart(job, directory, given, watcher)

@@ -6,7 +6,6 @@ import logging
 import secrets
 import signal
 import time
-import traceback
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -14,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from hforch.backends.base import Loaded, Prepared, backend_of, build_llm
+from hforch.config.advice import advice
 from hforch.config.schema import Job
 from hforch.errors import (
     EXIT_FAILED,
@@ -21,17 +21,22 @@ from hforch.errors import (
     EXIT_OK,
     ConfigError,
     HforchError,
+    Mistake,
 )
 from hforch.inputs import Input, load_inputs
-from hforch.prompts import check_inputs
+from hforch.prompts import check_inputs, unused_columns
 from hforch.runs.environment import describe_environment
+from hforch.runs.given import Given
 from hforch.runs.identity import job_id, load_key
 from hforch.runs.measure import MemoryMeter, count, summarize
 from hforch.runs.records import SCHEMA_VERSION, RecordWriter, Status
-from hforch.runs.sampling import Batch, Sampler, failed_sample, plan
+from hforch.runs.sampling import Batch, Sampler, error_of, failed_sample, plan
 from hforch.runs.watch import StageLog, Watcher
 
 log = logging.getLogger("hforch")
+
+# What the totals and metrics are made of; the rest of a sample is on disk, and need not stay in memory.
+BRIEF = ("error", "finish_reason", "prompt_tokens", "output_tokens", "timings", "absent")
 
 
 @dataclass
@@ -39,10 +44,9 @@ class Run:
     """A run in progress: what of its record is known so far."""
 
     job: Job
-    overrides: Sequence[str]
+    given: Given
     watcher: Watcher
     writer: RecordWriter
-    recipe: str | None = None
     log: StageLog = field(init=False)
     record: dict[str, Any] = field(default_factory=lambda: {"schema_version": SCHEMA_VERSION})
     samples: list[dict[str, Any]] = field(default_factory=list)
@@ -56,7 +60,7 @@ class Run:
         self.writer.write(self.record)
 
 
-def run_job(job: Job, directory: Path, overrides: Sequence[str], watcher: Watcher, recipe: str | None = None) -> int:
+def run_job(job: Job, directory: Path, given: Given, watcher: Watcher) -> int:
     """Run one job in this process, and leave its record in `directory`.
 
     Returns:
@@ -64,34 +68,43 @@ def run_job(job: Job, directory: Path, overrides: Sequence[str], watcher: Watche
         configuration, 130 if interrupted.
 
     Raises:
-        ConfigError: as it was found, for whoever knows where the configuration was written; the record is kept.
+        ConfigError: this machine cannot run it; the record is kept.
     """
     with RecordWriter(directory) as writer, MemoryMeter() as memory:
-        run = Run(job, list(overrides), watcher, writer, recipe)
-        run.note(
-            status="partial", started=_now(), job=job.model_dump(mode="json"), overrides=run.overrides, recipe=recipe
-        )
+        run = Run(job, given, watcher, writer)
+        asked = {"job": job.model_dump(mode="json"), "overrides": list(given.overrides), "recipe": given.recipe}
+        run.note(status="partial", started=_now(), **asked)
         try:
             signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})  # from here on Ctrl-C finds a record
             _work(run, memory)
         except KeyboardInterrupt:
             return _end(run, memory, "interrupted", EXIT_INTERRUPTED)
         except ConfigError as error:
-            _end(run, memory, "failed", error.exit_code, error, tell=False)
-            raise
+            located = ConfigError(given.locate(error.mistakes))
+            _end(run, memory, "failed", error.exit_code, located, tell=False)
+            raise located from error
         except HforchError as error:
-            return _end(run, memory, "failed", error.exit_code, error)
+            return _end(run, memory, "failed", error.exit_code, _located(error, given))
         except Exception as error:
-            log.error("the run failed", exc_info=True)
             return _end(run, memory, "failed", EXIT_FAILED, error)
         failed = any(sample["error"] is not None for sample in run.samples)
         return _end(run, memory, "failed" if failed else "ok", EXIT_FAILED if failed else EXIT_OK)
 
 
+def _located(error: HforchError, given: Given) -> HforchError:
+    """An error that blames one key of the configuration, with the place where that was written."""
+    path = getattr(error, "path", None)
+    (where,) = [one.where for one in given.locate([Mistake(path, "")])] if path else [None]
+    if where is not None:
+        error.args = (f"{error}\n    written in {where}",)
+    return error
+
+
 def _work(run: Run, memory: MemoryMeter) -> None:
     job = run.job
     inputs = load_inputs(job.inputs)
-    check_inputs(job.prompt, inputs)
+    check_inputs(job.prompt, inputs, job.inputs)
+    _warn(run, [*advice(job), *unused_columns(job.prompt, inputs)])
     backend = backend_of(job)
     run.note(job_id=job_id(job, inputs), load_key=load_key(job))
     if mistakes := backend.check(job):
@@ -105,6 +118,13 @@ def _work(run: Run, memory: MemoryMeter) -> None:
         _sample(run, loaded, inputs)
     finally:
         run.record["memory"] = _memory(memory, loaded)
+
+
+def _warn(run: Run, remarks: Sequence[Mistake]) -> None:
+    warnings = [str(remark) for remark in run.given.locate(remarks)]
+    run.note(warnings=warnings)
+    for warning in warnings:
+        run.watcher.note(f"warning: {warning}")
 
 
 def _load(run: Run, prepared: Prepared) -> Loaded:
@@ -161,7 +181,7 @@ def _set_aside(run: Run, sampler: Sampler, inputs: Sequence[Input]) -> list[Inpu
 def _keep(run: Run, samples: Sequence[dict[str, Any]]) -> None:
     for sample in samples:
         run.writer.add(sample)
-        run.samples.append(sample)
+        run.samples.append({name: sample[name] for name in BRIEF})
         run.watcher.sample(sample)
 
 
@@ -172,8 +192,8 @@ def _end(
     run.record.setdefault("environment", describe_environment())
     message = None
     if error is not None:
-        log.debug("%s", "".join(traceback.format_exception(error)))
-        message = {"type": type(error).__name__, "message": str(error)}
+        log.info("the run failed", exc_info=error)
+        message = error_of(error)
     totals = {"planned": run.record.pop("planned", None), **count(run.samples)}
     run.note(status=status, finished=_now(), totals=totals, exit_code=code, error=message)
     if tell:

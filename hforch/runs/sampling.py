@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
+import traceback
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -14,7 +15,7 @@ from langchain_core.runnables import Runnable, RunnableConfig
 
 from hforch.backends.llm import PromisingLLM
 from hforch.config.schema import Job
-from hforch.errors import HforchError
+from hforch.errors import HforchError, full_errors
 from hforch.inputs import Input
 from hforch.prompts import build_prompt, variables_of
 from hforch.runs.watch import Watcher
@@ -156,6 +157,12 @@ def good_sample(each: Input, batch: Batch, seen: Collector) -> dict[str, Any]:
     }
 
 
+def error_of(error: BaseException) -> dict[str, str]:
+    """An error as records hold it; with its traceback if those are wanted."""
+    told = {"type": type(error).__name__, "message": str(error) or "interrupted"}
+    return told | ({"traceback": "".join(traceback.format_exception(error))} if full_errors() else {})
+
+
 def failed_sample(each: Input, batch: Batch, error: BaseException, seen: Collector | None = None) -> dict[str, Any]:
     """The record of an input that got no answer, and why."""
     return _sample(each, batch, seen or Collector()) | {
@@ -167,7 +174,7 @@ def failed_sample(each: Input, batch: Batch, error: BaseException, seen: Collect
         "finish_reason": "error",
         "timings": {},
         "absent": {},
-        "error": {"type": type(error).__name__, "message": str(error) or "interrupted"},
+        "error": error_of(error),
     }
 
 

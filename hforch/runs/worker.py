@@ -12,7 +12,7 @@ import os
 import pickle
 import signal
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from itertools import count
 from multiprocessing.connection import Connection
@@ -21,6 +21,7 @@ from typing import Any
 
 from hforch.config.schema import Job
 from hforch.errors import EXIT_FAILED, EXIT_INTERRUPTED, ConfigError
+from hforch.runs.given import Given
 from hforch.runs.records import SCHEMA_VERSION, RecordWriter, read_record, to_json
 from hforch.runs.watch import Nobody, Watcher
 
@@ -28,7 +29,7 @@ PR_SET_PDEATHSIG = 1
 LOG = "hforch.log"
 
 
-def run_apart(job: Job, directory: Path, overrides: Sequence[str], watcher: Watcher, recipe: str | None = None) -> int:
+def run_apart(job: Job, directory: Path, given: Given, watcher: Watcher) -> int:
     """Run one job in a process of its own; arguments, exit codes and errors as for `runner.run_job`.
 
     One Ctrl-C lets the child finish its record; a second one kills it.
@@ -36,7 +37,7 @@ def run_apart(job: Job, directory: Path, overrides: Sequence[str], watcher: Watc
     directory.mkdir(parents=True, exist_ok=True)
     context = multiprocessing.get_context("fork")
     receiver, sender = context.Pipe(duplex=False)
-    arguments = (job, directory, overrides, recipe, sender, os.getpid())
+    arguments = (job, directory, given, sender, os.getpid())
     child = context.Process(target=_child, args=arguments, name="hforch-worker")
     sys.stdout.flush()
     sys.stderr.flush()
@@ -131,9 +132,7 @@ def _died(child: Any, directory: Path, watcher: Watcher) -> int:
 
 
 # ---------------------------------------------------------------- in the child
-def _child(
-    job: Job, directory: Path, overrides: Sequence[str], recipe: str | None, sender: Connection, parent: int
-) -> None:
+def _child(job: Job, directory: Path, given: Given, sender: Connection, parent: int) -> None:
     os.setpgid(0, 0)  # Ctrl-C reaches the parent alone, which passes it on once
     _die_with(parent)
     signal.signal(signal.SIGINT, _interrupt_once)
@@ -143,7 +142,7 @@ def _child(
     from hforch.runs.runner import run_job
 
     try:
-        outcome: Any = run_job(job, directory, overrides, Remote(sender), recipe)
+        outcome: Any = run_job(job, directory, given, Remote(sender))
     except ConfigError as error:
         outcome = error
     except KeyboardInterrupt:

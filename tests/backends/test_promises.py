@@ -441,3 +441,9 @@ def test_a_chain_from_a_plain_template_is_what_invoking_its_text_is(smollm2: Any
 def test_an_empty_prompt_is_refused_with_a_reason(smollm2: Any) -> None:
     with pytest.raises(PromptError, match="no tokens"):
         smollm2.invoke("")
+
+
+def test_tokens_are_counted_as_the_model_counts_them(smollm2: Any) -> None:
+    text = "What is electroencephalography?"
+    ids = smollm2.get_token_ids(text)
+    assert smollm2.get_num_tokens(text) == len(ids) == len(smollm2.engine.encode(text))

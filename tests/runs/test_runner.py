@@ -10,7 +10,7 @@ import pytest
 
 from hforch.config.compose import job_from_overrides
 from hforch.errors import ConfigError
-from hforch.runs import run
+from hforch.runs import Given, run
 from hforch.runs.records import read_record, read_samples
 from hforch.runs.watch import Nobody
 
@@ -19,7 +19,7 @@ FRENCH = ("backend=fake", "inputs=numbers_in_french")
 
 def do(directory: Path, *overrides: str, code: int = 0) -> tuple[dict[str, Any], list[dict[str, Any]]]:
     job = job_from_overrides([*overrides, "runtime.isolation=inline"])
-    assert run(job, directory, list(overrides), Nobody()) == code
+    assert run(job, directory, Given(overrides), Nobody()) == code
     return read_record(directory), list(read_samples(directory))
 
 

@@ -1,0 +1,37 @@
+"""What is allowed but probably not meant: told as a warning, and the run goes on. Pure functions of a Job."""
+
+from __future__ import annotations
+
+import re
+
+from hforch.config.schema import Job
+from hforch.errors import Mistake
+
+ESCAPES = {r"\n": "a line break", r"\t": "a tab", r"\r": "a carriage return"}
+NAMED_OPTIONS = {r"\n": "newline", r"\n\n": "blank_line"}
+ESCAPE = re.compile(r"\\[ntr]")
+
+
+def advice(job: Job) -> list[Mistake]:
+    """Everything about a job that is worth a second look, ordered by path."""
+    return [*_settings_without_effect(job), *_stops_with_a_backslash(job)]
+
+
+def _settings_without_effect(job: Job) -> list[Mistake]:
+    if job.backend.name != "pytorch" or not job.ov_config:
+        return []
+    problem = f"backend=pytorch does not use it ({', '.join(job.ov_config)})"
+    return [Mistake("ov_config", problem, hint="use backend=openvino, or leave it out")]
+
+
+def _stops_with_a_backslash(job: Job) -> list[Mistake]:
+    """YAML reads \\n in double quotes as a line break, in single quotes as two characters; Hydra never does."""
+    found = []
+    for number, stop in enumerate(job.stop.sequences):
+        if match := ESCAPE.search(stop):
+            code = match.group()
+            option = NAMED_OPTIONS.get(stop)
+            hint = f'in YAML write "{stop}" in double quotes' + (f"; or choose stop={option}" if option else "")
+            problem = f"'{stop}' holds a backslash and the letter {code[1]}, not {ESCAPES[code]}"
+            found.append(Mistake(f"stop.sequences.{number}", problem, hint=hint))
+    return found

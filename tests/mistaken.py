@@ -1,0 +1,511 @@
+"""The list of mistakes; `mistakes.py` makes them."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+from mistakes import Case, Told, Workshop
+
+FAKE = ("backend=fake", "runtime.display=plain")
+DISK = 'mkdir -p disk && mount -t tmpfs -o size={size} tmpfs disk && "$@"; code=$?; cp -r disk kept; exit $code'
+READ_ONLY = 'mkdir -p outputs && mount -t tmpfs -o ro tmpfs outputs && "$@"'
+
+
+# ---------------------------------------------------------------- what cannot be shown everywhere
+def no_namespaces() -> str | None:
+    """File systems of one's own need user namespaces (unshare -Urm), which some machines forbid."""
+    try:
+        done = subprocess.run(["unshare", "-Urm", "true"], capture_output=True, check=False)
+    except OSError as error:
+        return f"unshare cannot be run: {error}"
+    return None if done.returncode == 0 else "this machine forbids user namespaces, so no small disk can be mounted"
+
+
+def has_gpu() -> str | None:
+    import torch
+
+    return "this machine has a GPU" if torch.accelerator.is_available() else None
+
+
+def computes_in_fp16() -> str | None:
+    import openvino
+
+    capable = "FP16" in openvino.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
+    return "this CPU computes in fp16" if capable else None
+
+
+# ---------------------------------------------------------------- what happens before, and what is left
+def cut_gguf(workshop: Workshop, folder: Path, env: dict[str, str]) -> None:
+    whole = workshop.gguf.read_bytes()
+    (folder / "cut.gguf").write_bytes(whole[: len(whole) * 2 // 3])
+
+
+def unknown_architecture(workshop: Workshop, folder: Path, env: dict[str, str]) -> None:
+    shutil.copytree(workshop.gpt2, folder / "odd")
+    config = json.loads((folder / "odd/config.json").read_text())
+    (folder / "odd/config.json").write_text(json.dumps(config | {"model_type": "rwkv", "architectures": None}))
+
+
+def weights_cut_short(workshop: Workshop, folder: Path, env: dict[str, str]) -> None:
+    shutil.copytree(workshop.gpt2, folder / "cut")
+    weights = folder / "cut/model.safetensors"
+    weights.write_bytes(weights.read_bytes()[:-100])
+
+
+def kill_an_export(workshop: Workshop, folder: Path, env: dict[str, str]) -> None:
+    """Start the same run, and kill all of it as soon as files of the export are there."""
+    words = ["model=local", f"model.path={workshop.gpt2}", "backend=openvino", "runtime.display=none"]
+    run = subprocess.Popen([sys.executable, "-m", "hforch", *words], cwd=folder, env=env, stdin=subprocess.DEVNULL)
+    exports = Path(env["HFORCH_CACHE"]) / "exports"
+    deadline = time.monotonic() + 120
+    while not list(exports.glob(".*/*")) and time.monotonic() < deadline:
+        time.sleep(0.02)
+    assert list(exports.glob(".*/*")), "the export never began"
+    for child in _processes_below(run.pid):
+        os.kill(child, signal.SIGKILL)
+    run.wait()
+
+
+def _processes_below(pid: int) -> list[int]:
+    import psutil
+
+    process = psutil.Process(pid)
+    return [pid, *(child.pid for child in process.children(recursive=True))]
+
+
+def nothing_half_made(told: Told) -> None:
+    left = [path.name for path in (told.folder / "cache/exports").iterdir()]
+    assert len(left) == 1 and not left[0].startswith("."), left
+
+
+def nothing_written(told: Told) -> None:
+    assert not (told.folder / "outputs").exists(), "a folder in outputs/"
+
+
+def three_of_four_answered(told: Told) -> None:
+    samples = [json.loads(line) for file in told.folder.rglob("samples.jsonl") for line in file.open()]
+    assert [sample["error"] is None for sample in samples].count(True) == 3, samples
+
+
+def whole_samples_are_kept(told: Told) -> None:
+    record = json.loads((told.folder / "kept/run/record.json").read_text())
+    assert record["job"]["backend"]["name"] == "fake"
+    lines = (told.folder / "kept/run/samples.jsonl").read_text().splitlines()
+    assert len(lines) > 3, f"only {len(lines)} samples"
+    assert all(json.loads(line)["text"] for line in lines[:-1])
+
+
+def the_cache_is_clean(told: Told) -> None:
+    left = [path for path in (told.folder / "kept").rglob("*") if path.is_file() and "logs" not in path.parts]
+    half = [str(path) for path in left if path.suffix in (".bin", ".xml", ".safetensors")]
+    assert not half, half
+
+
+# ---------------------------------------------------------------- the list
+VALUES = [
+    Case(
+        "a value out of range, on the command line",
+        ("generation.max_new_tokens=-1",),
+        ("generation.max_new_tokens: must be 1 or more; it is -1", "written in generation.max_new_tokens=-1"),
+        check=nothing_written,
+    ),
+    Case(
+        "a value of our YAML that does not go with an override",
+        ("precision=int4", "precision.name=int8"),
+        ("precision.group_size: is for int4 only", "written in conf/precision/int4.yaml:3, chosen by precision=int4"),
+    ),
+    Case(
+        "a value out of range, in a user's YAML",
+        ("--config-dir", "mine", "generation=short"),
+        ("generation.temperature: must be 0 or more; it is -0.5", "written in mine/generation/short.yaml:3"),
+        files={"mine/generation/short.yaml": "defaults: [sample]\nmax_new_tokens: 8\ntemperature: -0.5\n"},
+    ),
+    Case(
+        "a value out of range, by interpolation",
+        ("generation.max_new_tokens=${runtime.warmup}", "runtime.warmup=0"),
+        (
+            "generation.max_new_tokens: must be 1 or more; it is 0",
+            "which takes ${runtime.warmup} from runtime.warmup=0",
+        ),
+    ),
+    Case(
+        "a value out of range, in a recipe",
+        ("run", "mine.yaml"),
+        ("runtime.batch_size: must be 1 or more; it is 0", "written in mine.yaml:4"),
+        files={"mine.yaml": "defaults:\n  - model: smollm2\nruntime:\n  batch_size: 0\n"},
+    ),
+    Case(
+        "several mistakes in several groups",
+        ("model=gpt3", "runtime.batch_size=none", "generation.max_tokens=64", "device=gpux", "stop.sequences=['']"),
+        ("5 mistakes, nothing was run", "did you mean model=gpt2?", "a whole number", "did you mean device=gpu?"),
+        check=nothing_written,
+    ),
+    Case(
+        "a key that is not there, but nearly",
+        ("generation.max_new_token=8",),
+        ("generation.max_new_token: hforch has no such key", "did you mean generation.max_new_tokens?"),
+    ),
+    Case(
+        "a value with a quotation mark and no quotes",
+        ("inputs.items=[What's a volt?]",),
+        ("inputs.items: the value cannot be read", "quote each text inside for Hydra, and all for the shell"),
+    ),
+    Case(
+        "several values without -m",
+        ("precision=bf16,int8",),
+        ("precision: several values are a sweep", "add -m to run a job for each"),
+    ),
+    Case(
+        "one wrong value in a sweep",
+        ("-m", "precision=bf16,int9", "stop=none,newline"),
+        ("'int9' is not one of its options", "written in precision=bf16,int9"),
+        check=nothing_written,
+    ),
+    Case("a verb that is none", ("compair", "outputs"), ("'compair' is no verb",)),
+    Case("a flag that is none", ("--mulitrun",), ("there is no flag --mulitrun", "did you mean --multirun?")),
+    Case("a recipe that is not there", ("run", "recipes/step.yaml"), ("there is no recipe recipes/step.yaml",)),
+    Case(
+        "a recipe that would run code",
+        ("run", "mine.yaml"),
+        ("_target_ is a word of Hydra that can run code: not allowed in a recipe", "mine.yaml:3"),
+        files={"mine.yaml": "hydra:\n  launcher:\n    _target_: shutil.copy\n"},
+    ),
+    Case(
+        "YAML that is broken",
+        ("--config-dir", "mine", "prompt=brief"),
+        ("the file of prompt/brief is broken YAML", "mine/prompt/brief.yaml:3"),
+        files={"mine/prompt/brief.yaml": "kind: template\ntemplate: 'Answer briefly: {question}\n"},
+    ),
+    Case(
+        "the traceback is wanted",
+        ("generation.max_new_tokens=-1",),
+        ("Traceback (most recent call last)", "must be 1 or more"),
+        env={"HYDRA_FULL_ERROR": "1"},
+    ),
+]
+
+DEVICES = [
+    Case(
+        "an OpenVINO property that is none",
+        ("backend=openvino", "+ov_config.PERFORMANCE_HINTS=LATENCY"),
+        ("ov_config.PERFORMANCE_HINTS: ", "did you mean PERFORMANCE_HINT?", "written in +ov_config.PERFORMANCE_HINTS"),
+        heavy=True,
+    ),
+    Case(
+        "an OpenVINO property with a bad value",
+        ("backend=openvino", "ov_config=latency", "ov_config.PERFORMANCE_HINT=FAST", "ov_config.NUM_STREAMS=x"),
+        (
+            *("ov_config.PERFORMANCE_HINT: ", "written in ov_config.PERFORMANCE_HINT=FAST"),
+            *("ov_config.NUM_STREAMS: ", "written in ov_config.NUM_STREAMS=x"),
+        ),
+        heavy=True,
+    ),
+    Case(
+        "a precision of the KV cache that is none",
+        ("backend=openvino", "+ov_config.KV_CACHE_PRECISION=int8"),
+        ("ov_config.KV_CACHE_PRECISION: 'int8' is no precision of the KV cache; allowed: u8, u4",),
+        heavy=True,
+    ),
+    Case(
+        "an OpenVINO device that is not there",
+        ("backend=openvino", "device=openvino", "device.name=GPU.7"),
+        ("device.name: OpenVINO has no device GPU.7 here", "devices here: CPU", "written in device.name=GPU.7"),
+        heavy=True,
+    ),
+    Case(
+        "a GPU, on a machine without one",
+        ("device=gpu",),
+        ("device.kind: there is no GPU that torch can use", "devices here: cpu; use device=cpu"),
+        unless=has_gpu,
+        heavy=True,
+    ),
+    Case(
+        "an index together with a device_map",
+        ("device=gpu", "device.index=1", "device.device_map=auto"),
+        ("device.index: cannot be given together with device.device_map (auto)", "drop one"),
+    ),
+    Case(
+        "a precision that the device lacks",
+        ("backend=openvino", "precision=fp16"),
+        ("precision.name: CPU does not compute in fp16 here", "it computes in fp32"),
+        unless=computes_in_fp16,
+        heavy=True,
+    ),
+    Case(
+        "an OpenVINO device for torch",
+        ("device=npu",),
+        ("device.kind: 'npu' does not exist on backend=pytorch", "use backend=openvino"),
+    ),
+]
+
+MODELS = [
+    Case(
+        "a ready-made IR with another precision",
+        ("model=local", "model.path={ir}", "backend=openvino", "precision=int8"),
+        ("is an OpenVINO IR with fp16 weights already", "use precision=auto"),
+        heavy=True,
+    ),
+    Case(
+        "an OpenVINO IR for torch",
+        ("model=local", "model.path={ir}"),
+        ("holds an OpenVINO IR, which pytorch cannot run; use backend=openvino",),
+    ),
+    Case(
+        "a revision that is not there",
+        ("model=hub", "model.id=org/tiny", "model.revision=v9"),
+        ("model.revision=v9: org/tiny has no such branch, tag or commit",),
+        env={"HF_ENDPOINT": "{hub}"},
+    ),
+    Case(
+        "a model that the hub does not have",
+        ("model=hub", "model.id=org/tinny"),
+        ("model.id=org/tinny: the hub has no such model, or it is private", "Check the spelling"),
+        env={"HF_ENDPOINT": "{hub}"},
+    ),
+    Case(
+        "offline, without a copy in the cache",
+        ("model=gpt2",),
+        ("gpt2 is not in the cache", "HF_HUB_OFFLINE", "Unset it to download the model", "model=local model.path=DIR"),
+        code=1,
+        env={"HF_HUB_OFFLINE": "1"},
+    ),
+    Case(
+        "a hub that cannot be reached",
+        ("model=gpt2",),
+        ("the hub cannot be reached", "Check the connection, HF_ENDPOINT and the proxy", "model=smollm2"),
+        code=1,
+    ),
+    Case(
+        "a GGUF file that is cut short",
+        ("model=gguf", "model.path=cut.gguf"),
+        ("cut.gguf is damaged or cut short", "Get it again"),
+        arrange=cut_gguf,
+        heavy=True,
+    ),
+    Case(
+        "a file that is no GGUF",
+        ("model=gguf", "model.path=notes.gguf"),
+        ("notes.gguf is not a GGUF file: it begins with b'Dear'",),
+        files={"notes.gguf": "Dear diary"},
+    ),
+    Case(
+        "weights that are cut short",
+        ("model=local", "model.path=cut"),
+        ("model.safetensors is damaged or cut short", "get it again"),
+        arrange=weights_cut_short,
+    ),
+    Case(
+        "a folder that is not there",
+        ("model=local", "model.path=models/mine"),
+        ("model.path=models/mine: there is no folder",),
+    ),
+    Case(
+        "an option that needs a value",
+        ("model=hub",),
+        ("model=hub needs model.id", "add model.id=ORG/NAME"),
+    ),
+    Case(
+        "a group size of int4 that does not fit",
+        (
+            *("model=local", "model.path={gpt2}", "backend=openvino", "precision=int4"),
+            *("precision.group_size=48", "precision.group_size_fallback=error"),
+        ),
+        ("can be cut into groups of 48 weights", "Choose precision.group_size_fallback=adjust"),
+        heavy=True,
+    ),
+    Case(
+        "an architecture that the exporter does not know",
+        ("model=local", "model.path=odd", "backend=openvino"),
+        ("'rwkv', which the OpenVINO exporter (optimum-intel) does not know", "Use backend=pytorch"),
+        arrange=unknown_architecture,
+        heavy=True,
+    ),
+]
+
+INPUTS = [
+    Case(
+        "a variable that the inputs lack",
+        (*FAKE, "inputs.items=[{query: why?}]"),
+        ("inputs.items.0: lacks question, which the prompt names; it has: query",),
+    ),
+    Case(
+        "a column that the prompt never uses: a warning",
+        (*FAKE, "inputs=file", "inputs.path=questions.csv"),
+        ("warning: inputs: the inputs have {topic}, which the prompt never uses", "2 of 2 answered"),
+        code=0,
+        files={"questions.csv": "question,topic\nWhat is a volt?,physics\nWhat is a mole?,chemistry\n"},
+    ),
+    Case(
+        "a jsonl line that is no JSON",
+        (*FAKE, "inputs=file", "inputs.path=questions.jsonl"),
+        ("inputs.path: no JSON: ", "written in questions.jsonl:2"),
+        files={"questions.jsonl": '{"question": "why?"}\n{"question": "how?"\n{"question": "when?"}\n'},
+    ),
+    Case(
+        "a csv file without a header",
+        (*FAKE, "inputs=file", "inputs.path=questions.csv"),
+        ("the prompt wants {question}, and the input has", "questions.csv:1", "the first row of a csv file names"),
+        files={"questions.csv": "What is a volt?,physics\nWhat is a mole?,chemistry\n"},
+    ),
+    Case(
+        "a file in another encoding",
+        (*FAKE, "inputs=file", "inputs.path=questions.txt"),
+        ("questions.txt is not in utf-8: byte 13 does not fit", "such as inputs.encoding=latin-1"),
+        files={"questions.txt": "What is a café?\n".encode("latin-1")},
+    ),
+    Case(
+        "an empty list of inputs",
+        (*FAKE, "inputs.items=[]"),
+        ("inputs.items: must not be empty", "written in inputs.items=[]"),
+    ),
+    Case(
+        "an empty file of inputs",
+        (*FAKE, "inputs=file", "inputs.path=questions.txt"),
+        ("inputs.path: questions.txt holds no input",),
+        files={"questions.txt": "\n\n"},
+    ),
+    Case(
+        "a prompt longer than the model's context",
+        ("model=local", "model.path={gpt2}", "inputs=file", "inputs.path=questions.txt", "generation.max_new_tokens=4"),
+        ("failed: input 2: the prompt has ", "the model's context is 128", "3 of 4 answered"),
+        code=1,
+        files={"questions.txt": f"why?\n{'why ' * 200}\nhow?\nwhen?\n"},
+        check=three_of_four_answered,
+        heavy=True,
+    ),
+    Case(
+        "a stop written '\\n' in single quotes: a warning",
+        ("run", "mine.yaml", *FAKE),
+        (
+            r"warning: stop.sequences.0: '\n' holds a backslash and the letter n, not a line break",
+            r'in YAML write "\n" in double quotes; or choose stop=newline',
+            "written in mine.yaml:2",
+        ),
+        code=0,
+        files={"mine.yaml": "stop:\n  sequences: ['\\n']\n"},
+    ),
+    Case(
+        "OpenVINO's settings for torch: a warning",
+        ("model=local", "model.path={gpt2}", "ov_config=latency", "generation.max_new_tokens=4"),
+        ("warning: ov_config: backend=pytorch does not use it (PERFORMANCE_HINT", "use backend=openvino"),
+        code=0,
+        heavy=True,
+    ),
+]
+
+MACHINE = [
+    Case(
+        "no room for an export",
+        ("model=local", "model.path={gpt2}", "backend=openvino"),
+        ("Not enough disk space to export", "HFORCH_CACHE"),
+        code=1,
+        env={"HFORCH_CACHE": "disk"},
+        wrapped=DISK.format(size="100k"),
+        check=the_cache_is_clean,
+        unless=no_namespaces,
+        heavy=True,
+    ),
+    Case(
+        "a disk that fills up during an export",
+        ("model=local", "model.path={gpt2}", "backend=openvino"),
+        ("is full", "HFORCH_CACHE"),
+        code=1,
+        env={"HFORCH_CACHE": "disk"},
+        wrapped=DISK.format(size="250k"),
+        check=the_cache_is_clean,
+        unless=no_namespaces,
+        heavy=True,
+    ),
+    Case(
+        "no room for a conversion",
+        ("model=gguf", "model.path={gguf}"),
+        ("Not enough disk space to convert tiny.gguf to float32", "HFORCH_CACHE"),
+        code=1,
+        env={"HFORCH_CACHE": "disk"},
+        wrapped=DISK.format(size="100k"),
+        check=the_cache_is_clean,
+        unless=no_namespaces,
+        heavy=True,
+    ),
+    Case(
+        "a disk that fills up during a conversion",
+        ("model=gguf", "model.path={gguf}"),
+        ("is full", "HFORCH_CACHE"),
+        code=1,
+        env={"HFORCH_CACHE": "disk"},
+        wrapped=DISK.format(size="400k"),
+        check=the_cache_is_clean,
+        unless=no_namespaces,
+        heavy=True,
+    ),
+    Case(
+        "a disk that fills up while the answers are recorded",
+        (*FAKE, "hydra.run.dir=disk/run", "inputs=file", "inputs.path=questions.txt"),
+        ("no space left on device", "hydra.run.dir=DIR puts a run elsewhere"),
+        code=1,
+        files={"questions.txt": "".join(f"What is the number {i}?\n" for i in range(400))},
+        wrapped=DISK.format(size="128k"),
+        check=whole_samples_are_kept,
+        unless=no_namespaces,
+    ),
+    Case(
+        "a folder for outputs that cannot be written",
+        FAKE,
+        ("the run's folder cannot be written", "read-only file system", "hydra.run.dir=DIR puts a run elsewhere"),
+        code=1,
+        wrapped=READ_ONLY,
+        unless=no_namespaces,
+    ),
+    Case(
+        "a file where the outputs should go",
+        FAKE,
+        ("the run's folder cannot be written: ", "outputs", "hydra.run.dir=DIR puts a run elsewhere"),
+        code=1,
+        files={"outputs": "a file"},
+    ),
+    Case(
+        "an export that was killed: the next run is fine",
+        ("model=local", "model.path={gpt2}", "backend=openvino", "generation.max_new_tokens=4"),
+        ("export: gpt2 to OpenVINO, fp16 weights, once", "record: "),
+        code=0,
+        env={"HFORCH_CACHE": "{here}/cache"},
+        arrange=kill_an_export,
+        check=nothing_half_made,
+        heavy=True,
+    ),
+    Case(
+        "a Python without pip",
+        (),
+        ("is downloaded with pip, which this Python environment does not have", "-m ensurepip"),
+        env={"HIDE_MODULES": "pip", "HFORCH_CACHE": "{here}/cache"},
+    ),
+    Case(
+        "OpenVINO is not installed",
+        ("backend=openvino",),
+        ("backend=openvino needs optimum.intel, which is not installed", "pip install 'hforch[openvino]'"),
+        env={"HIDE_MODULES": "optimum.intel openvino"},
+    ),
+    Case(
+        "torch's quantizers are not installed",
+        ("precision=int8",),
+        ("precision=int8 on pytorch needs torchao, which is not installed", "pip install 'hforch[quant]'"),
+        env={"HIDE_MODULES": "torchao"},
+    ),
+    Case(
+        "a cache folder that is a file",
+        ("model=local", "model.path={gpt2}", "backend=openvino"),
+        ("cannot be written", "Set HFORCH_CACHE"),
+        code=1,
+        env={"HFORCH_CACHE": "{here}/cache"},
+        files={"cache": "a file"},
+    ),
+]
+
+CASES = [*VALUES, *DEVICES, *MODELS, *INPUTS, *MACHINE]
