@@ -13,7 +13,9 @@ from collections.abc import Callable, Sequence
 from importlib import import_module
 from pathlib import Path
 
+from hforch.config.places import conf_dir
 from hforch.errors import EXIT_FAILED, EXIT_INTERRUPTED, EXIT_OK, ConfigError, HforchError, Mistake, full_errors
+from hforch.runs import early
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -27,7 +29,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     """
     words = list(sys.argv[1:] if argv is None else argv)
     prepare_streams()
-    return reporting(lambda: dispatch(words))
+    if argv is None:  # this process is ours
+        early.start(words, verbs(), conf_dir() / "config.yaml")
+    try:
+        return reporting(lambda: dispatch(words))
+    finally:
+        early.discard()
 
 
 def prepare_streams() -> None:

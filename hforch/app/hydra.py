@@ -50,15 +50,15 @@ class Task:
     def _run(self, cfg: DictConfig) -> int:
         from hydra.core.hydra_config import HydraConfig
 
-        from hforch.config.compose import job_from_config, located
+        from hforch.config.compose import Locator, job_from_config
         from hforch.report.terminal import open_watcher
         from hforch.runs import Given, run
 
         settings = HydraConfig.get()
-        overrides = [str(override) for override in settings.overrides.task]
+        overrides = tuple(str(override) for override in settings.overrides.task)
         job = job_from_config(cfg)
         recipe = str(self.recipe) if self.recipe else None
-        given = Given(tuple(overrides), recipe, lambda mistakes: located(mistakes, overrides, self.places))
+        given = Given(overrides, recipe, Locator(overrides, self.places), job_logging(settings))
         return run(job, Path(settings.runtime.output_dir), given, open_watcher(job.runtime.display))
 
 
@@ -126,6 +126,20 @@ def _run(args: argparse.Namespace, places: Places, task: Task) -> int:
             if isinstance(error, BrokenPipeError) or full_errors():
                 raise
             raise cannot_write(error) from error
+
+
+def job_logging(settings: Any) -> dict[str, Any] | None:
+    """Hydra's logging for a job, as `dictConfig` takes it, with what hydra.verbose adds; None if Hydra sets up none."""
+    from omegaconf import OmegaConf
+
+    config = OmegaConf.to_container(settings.job_logging, resolve=True) if settings.job_logging is not None else None
+    if not isinstance(config, dict) or not config.get("root"):
+        return None
+    verbose = settings.verbose
+    names = [] if isinstance(verbose, bool) else [verbose] if isinstance(verbose, str) else list(verbose)
+    if verbose is True:
+        config["root"]["level"] = "DEBUG"
+    return {**config, "loggers": {**config.get("loggers", {}), **{name: {"level": "DEBUG"} for name in names}}}
 
 
 def cannot_write(error: OSError) -> HforchError:

@@ -22,6 +22,7 @@ from hforch.errors import GenerationError, Mistake
 from hforch.progress import Progress
 
 IGNORES = ("model", "device", "precision", "ov_config", "runtime.threads")
+LIBRARIES = ()
 
 EOS = 0
 WORDS = (

@@ -9,7 +9,7 @@ from functools import partial
 from typing import Any
 
 from hforch.backends.base import Loaded, Prepared, missing_extra, prepared_from
-from hforch.backends.pipeline import HforchPipeline, PipelineEngine
+from hforch.backends.pipeline import HforchPipeline, LatePipeline, PipelineEngine
 from hforch.config.schema import Job
 from hforch.errors import BackendError, Mistake, ModelError
 from hforch.models import fetch
@@ -17,6 +17,12 @@ from hforch.models.checkpoint import Checkpoint
 from hforch.progress import Progress
 
 IGNORES = ("model.attn_implementation", "device.device_map")
+LIBRARIES = (
+    "openvino",
+    "optimum.intel.openvino.modeling_decoder",
+    "transformers.models.auto.tokenization_auto",
+    "transformers.tokenization_utils_tokenizers",
+)
 
 COMPUTE = {"fp32": "f32", "bf16": "bf16", "fp16": "f16"}  # INFERENCE_PRECISION_HINT
 CAPABILITIES = {"bf16": "BF16", "fp16": "FP16"}
@@ -54,7 +60,7 @@ def prepare(job: Job, progress: Progress) -> Prepared:
 
 def load(job: Job, prepared: Prepared) -> Loaded:
     from optimum.intel import OVModelForCausalLM
-    from transformers import AutoTokenizer, TextGenerationPipeline
+    from transformers import AutoTokenizer
 
     trust = job.model.trust_remote_code
     try:
@@ -73,7 +79,7 @@ def load(job: Job, prepared: Prepared) -> Loaded:
             "If that folder is in hforch's cache, remove it, and it will be made again."
         ) from error
     effective = read_back(model, job, prepared)
-    pipeline = TextGenerationPipeline(model=model, tokenizer=tokenizer)
+    pipeline = LatePipeline(model, tokenizer)
     engine = PipelineEngine(pipeline, identity={"weights": prepared.record, **effective})
     build = partial(HforchPipeline, pipeline=pipeline, engine=engine, model_id=str(prepared.path))
     return Loaded(engine, build, effective)

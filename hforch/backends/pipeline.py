@@ -6,6 +6,7 @@ import time
 import weakref
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
+from functools import cached_property
 from typing import Any, cast
 from uuid import uuid4
 
@@ -123,6 +124,30 @@ def engine_of(pipeline: Any) -> PipelineEngine:
         line = next((other.line for (model, _), other in _engines.items() if model == key[0]), None)
         engine = _engines[key] = PipelineEngine(pipeline, line=line)
     return engine
+
+
+class LatePipeline:
+    """A transformers `text-generation` pipeline that is made when it is first asked for more than its parts.
+
+    hforch generates with model and tokenizer alone, and importing transformers' pipelines takes near half a second.
+    """
+
+    def __init__(self, model: Any, tokenizer: Any) -> None:
+        self.model, self.tokenizer = model, tokenizer
+
+    @cached_property
+    def _made(self) -> Any:
+        from transformers import TextGenerationPipeline
+
+        return TextGenerationPipeline(model=self.model, tokenizer=self.tokenizer)
+
+    def __call__(self, *arguments: Any, **named: Any) -> Any:
+        return self._made(*arguments, **named)
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("__"):  # what copying and pickling look for is not the pipeline's
+            raise AttributeError(name)
+        return getattr(self._made, name)
 
 
 class HforchPipeline(PromisingLLM, HuggingFacePipeline):

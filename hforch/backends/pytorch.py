@@ -6,13 +6,19 @@ from functools import partial
 from typing import Any
 
 from hforch.backends.base import Loaded, Prepared, first_line, missing_extra, prepared_from
-from hforch.backends.pipeline import HforchPipeline, PipelineEngine
+from hforch.backends.pipeline import HforchPipeline, LatePipeline, PipelineEngine
 from hforch.config.schema import Job
 from hforch.errors import BackendError, Mistake, ModelError
 from hforch.models import fetch
 from hforch.progress import Progress
 
 IGNORES = ("ov_config", "precision.group_size", "precision.group_size_fallback", "device.name")
+LIBRARIES = (
+    "transformers.models.auto.modeling_auto",
+    "transformers.models.auto.tokenization_auto",
+    "transformers.modeling_utils",
+    "transformers.tokenization_utils_tokenizers",
+)
 
 DTYPES = {
     "auto": "auto",
@@ -50,7 +56,7 @@ def prepare(job: Job, progress: Progress) -> Prepared:
 
 def load(job: Job, prepared: Prepared) -> Loaded:
     import torch
-    from transformers import AutoModelForCausalLM, AutoTokenizer, TextGenerationPipeline
+    from transformers import AutoModelForCausalLM, AutoTokenizer
 
     if job.runtime.threads is not None:
         torch.set_num_threads(job.runtime.threads)
@@ -72,7 +78,7 @@ def load(job: Job, prepared: Prepared) -> Loaded:
         raise BackendError(f"pytorch cannot load {prepared.path}: {first_line(error)}") from error
     model.eval()
     effective = read_back(model, job.precision.name)
-    pipeline = TextGenerationPipeline(model=model, tokenizer=tokenizer)
+    pipeline = LatePipeline(model, tokenizer)
     engine = PipelineEngine(pipeline, identity={"weights": prepared.record, **effective})
     build = partial(HforchPipeline, pipeline=pipeline, engine=engine, model_id=str(prepared.path))
     return Loaded(engine, build, effective, accelerator_mb)

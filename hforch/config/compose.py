@@ -237,9 +237,17 @@ def judge(look: Look, places: Places, mistakes: Sequence[Mistake] = (), number: 
     return Composed(validate(tree), config, tuple(one.text for one in look.kept), sources)
 
 
-def located(mistakes: Sequence[Mistake], overrides: Sequence[str], places: Places) -> list[Mistake]:
-    """Mistakes that others found in a job's values, with the places where those were written."""
-    with hydra_settings():
-        typed, _ = read(overrides, places.loader())
-    sources = Sources(places, typed)
-    return [replace(one, where=one.where or (sources.where(one.path) if one.path else None)) for one in mistakes]
+@dataclass(frozen=True)
+class Locator:
+    """Adds to mistakes that others found in a job's values the places where those were written."""
+
+    overrides: tuple[str, ...]
+    places: Places
+
+    def __call__(self, mistakes: Sequence[Mistake]) -> list[Mistake]:
+        if not mistakes:
+            return []
+        with hydra_settings():
+            typed, _ = read(self.overrides, self.places.loader())
+        sources = Sources(self.places, typed)
+        return [replace(one, where=one.where or (sources.where(one.path) if one.path else None)) for one in mistakes]

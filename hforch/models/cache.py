@@ -118,8 +118,8 @@ def require_space(folder: Path, needed: int, purpose: str) -> None:
     free = shutil.disk_usage(folder).free
     if free < needed:
         raise ModelUnavailable(
-            f"Not enough disk space to {purpose}: about {needed / MB:,.0f} MB are needed in {folder}, "
-            f"{free / MB:,.0f} MB are free. Free some, or set HFORCH_CACHE to a folder on a larger disk."
+            f"Not enough disk space to {purpose}: about {needed / MB:,.1f} MB are needed in {home()}, and "
+            f"{free / MB:,.1f} MB are free. Free some, or set HFORCH_CACHE to a folder on a larger disk."
         )
 
 

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from hforch.config.schema import Job
 from hforch.runs.given import Given
-from hforch.runs.watch import Watcher
+
+if TYPE_CHECKING:  # so that a worker can be started before anything else is imported
+    from hforch.config.schema import Job
+    from hforch.runs.watch import Watcher
 
 __all__ = ["Given", "run"]
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from hforch.errors import Mistake
 
@@ -16,8 +17,12 @@ class Given:
         overrides: as given.
         recipe: the recipe file, if there was one.
         locate: adds to mistakes found in a job's values the places where those were written.
+        logging: for `logging.config.dictConfig`, in the process that runs the job; None: as it is there.
+
+    It travels to the worker, so all of it can be pickled.
     """
 
     overrides: tuple[str, ...] = ()
     recipe: str | None = None
     locate: Callable[[Sequence[Mistake]], list[Mistake]] = list
+    logging: Mapping[str, Any] | None = None

@@ -1,0 +1,60 @@
+"""python -m bench [NAME ...] [--rounds N]: run the benchmarks and print ratios; `--list` names them."""
+
+from __future__ import annotations
+
+import argparse
+import platform
+import sys
+from collections.abc import Callable, Iterator
+from importlib.metadata import version
+
+from rich.console import Console
+from rich.table import Table
+
+from bench import generation, startup
+from bench.ratios import Ratio
+
+BENCHES: dict[str, Callable[[int], Iterator[Ratio]]] = {
+    "generation-pytorch": generation.pytorch,
+    "generation-openvino": generation.openvino,
+    "startup-pytorch": startup.pytorch,
+    "startup-openvino": startup.openvino,
+    "help": startup.help_page,
+}
+PACKAGES = ("torch", "transformers", "optimum-intel", "openvino", "langchain-core", "hydra-core")
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser("python -m bench", description=__doc__)
+    parser.add_argument("names", metavar="NAME", nargs="*", help=f"which of them: {', '.join(BENCHES)}; all if none")
+    parser.add_argument("--rounds", type=int, default=9, help="how often each pair is measured (9)")
+    parser.add_argument("--list", action="store_true", help="name the benchmarks")
+    options = parser.parse_args()
+    if options.list:
+        print("\n".join(BENCHES))
+        return 0
+    if unknown := [name for name in options.names if name not in BENCHES]:
+        parser.error(f"there is no benchmark {', '.join(unknown)}; there are {', '.join(BENCHES)}")
+    console = Console(width=None if sys.stdout.isatty() else 110)
+    console.print(machine(), highlight=False)
+    table = Table("what", "hforch", "bare", "ratio", "quartiles", "at most", title=f"{options.rounds} rounds, medians")
+    for name in options.names or BENCHES:
+        for ratio in BENCHES[name](options.rounds):
+            console.print(f"[dim]{ratio.name}: {ratio.ratio:.3f}[/]", highlight=False)
+            table.add_row(*ratio.row(), style=None if ratio.met else "red")
+    console.print(table)
+    return 0
+
+
+def machine() -> str:
+    import os
+
+    from hforch.runs.environment import cpu_name
+
+    cores = len(os.sched_getaffinity(0))
+    versions = ", ".join(f"{name} {version(name)}" for name in PACKAGES)
+    return f"{cpu_name()}, {cores} cores; Python {platform.python_version()}, {versions}"
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,30 @@
+"""What one would write without hforch: import, load, generate, print each token as it comes."""
+
+import sys
+
+from optimum.intel import OVModelForCausalLM
+from transformers import AutoTokenizer, GenerationConfig
+from transformers.generation.streamers import BaseStreamer
+
+
+class Print(BaseStreamer):
+    """Prints tokens at once; transformers' own TextStreamer would wait for the end of the word."""
+
+    prompt = True
+
+    def put(self, value):
+        if not self.prompt:
+            print(tokenizer.decode(value), end="", flush=True)
+        self.prompt = False
+
+    def end(self):
+        print(flush=True)
+
+
+question = "What is electroencephalography?"
+tokenizer = AutoTokenizer.from_pretrained(sys.argv[1])
+model = OVModelForCausalLM.from_pretrained(sys.argv[1], export=False)
+inputs = tokenizer(f"Question: {question}\n\nAnswer: Let's think step by step.", return_tensors="pt")
+config = GenerationConfig(max_new_tokens=4, do_sample=False, pad_token_id=tokenizer.pad_token_id)
+print(f"> {question}", flush=True)
+model.generate(**inputs, generation_config=config, streamer=Print())

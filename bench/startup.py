@@ -1,0 +1,81 @@
+"""A process from its start to its first token, against a bare script that imports, loads and generates.
+
+Both are second starts: the weights, and for OpenVINO the exported model, are there. Measured is what a person sees: the
+time until the first character of the answer comes out of the process.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+from bench.ratios import Ratio, in_turns
+
+BARE = Path(__file__).parent / "bare"
+START, HELP = 1.25, 1.3
+QUESTION = "What is electroencephalography?"
+SHORT = "generation.max_new_tokens=4"
+
+
+def pytorch(rounds: int) -> Iterator[Ratio]:
+    return measure("pytorch", rounds, "backend=pytorch")
+
+
+def openvino(rounds: int) -> Iterator[Ratio]:
+    return measure("openvino int8", rounds, "backend=openvino", "precision=int8")
+
+
+def measure(name: str, rounds: int, *overrides: str) -> Iterator[Ratio]:
+    folder = prepared(*overrides)
+    words = [*overrides, SHORT, "runtime.display=plain", "hydra.run.dir=outputs/bench"]
+    ours = [sys.executable, "-m", "hforch", *words]
+    theirs = [sys.executable, str(BARE / f"generate_{name.split()[0]}.py"), str(folder)]
+    after = f"> {QUESTION}\n"
+    yield in_turns(
+        f"{name}: process start to first token",
+        lambda: until_text(ours, after),
+        lambda: until_text(theirs, after),
+        max(3, rounds // 2),
+        START,
+    )
+
+
+def prepared(*overrides: str) -> Path:
+    """The folder that the bare script loads: the same files that hforch loads."""
+    from hforch.backends.base import backend_of
+    from hforch.config.compose import job_from_overrides
+    from hforch.progress import Silent
+
+    job = job_from_overrides(overrides)
+    path = backend_of(job).prepare(job, Silent()).path
+    assert path is not None
+    return path
+
+
+def until_text(command: list[str], after: str) -> float:
+    """Seconds until a character that is no white space comes after the text `after` in what a process prints."""
+    started = time.perf_counter()
+    seen, found = "", 0.0
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, bufsize=0) as process:
+        assert process.stdout is not None
+        while piece := process.stdout.read(1024):
+            seen += piece.decode()
+            if not found and after in seen and seen.partition(after)[2].strip():
+                found = time.perf_counter() - started
+    assert process.returncode == 0 and found, f"{command} ended with {process.returncode}: {seen}"
+    return found
+
+
+def help_page(rounds: int) -> Iterator[Ratio]:
+    ours = [sys.executable, "-m", "hforch", "--help"]
+    theirs = [sys.executable, str(BARE / "hydra_app.py"), "--help"]
+    yield in_turns("--help, against a trivial Hydra app", lambda: whole(ours), lambda: whole(theirs), 2 * rounds, HELP)
+
+
+def whole(command: list[str]) -> float:
+    started = time.perf_counter()
+    subprocess.run(command, stdout=subprocess.DEVNULL, check=True)
+    return time.perf_counter() - started
