@@ -5,15 +5,16 @@ from __future__ import annotations
 import os
 import platform
 from collections.abc import Callable, Iterator
-from contextlib import redirect_stderr
+from contextlib import contextmanager
+from functools import cache
 from importlib.metadata import PackageNotFoundError, requires, version
-from io import StringIO
+from pathlib import Path
 from typing import Any
 
 from hforch import __version__
+from hforch.commands._processor import GB, memory, processor
 from hforch.runs.environment import cpu_name
 
-GB = 1_000_000_000
 EXTRAS = ("openvino", "quant")
 
 
@@ -25,28 +26,18 @@ def look() -> dict[str, Any]:
         "packages": list(packages()),
         "torch": _devices(_torch_devices),
         "openvino": _devices(_openvino_devices),
-        "cache": cache(),
+        "cache": cached(),
     }
 
 
 def machine() -> dict[str, Any]:
-    import psutil
-
-    memory = psutil.virtual_memory()
-    return {
-        "python": platform.python_version(),
-        "system": platform.platform(),
-        "cpu": cpu_name(),
-        "cores": psutil.cpu_count(logical=False) or os.cpu_count() or 0,
-        "threads": os.cpu_count() or 0,
-        "memory_gb": memory.total / GB,
-        "memory_free_gb": memory.available / GB,
-    }
+    return {"python": platform.python_version(), "system": platform.platform(), **processor(), **memory()}
 
 
 def packages() -> Iterator[dict[str, Any]]:
-    """What hforch's own metadata asks for, with and without extras, and what is installed of it."""
+    """What hforch's own metadata asks for, with and without extras, what is installed of it, and what is tested."""
     from packaging.requirements import Requirement
+    from packaging.version import Version
 
     for text in declared():
         wanted = Requirement(text)
@@ -57,15 +48,36 @@ def packages() -> Iterator[dict[str, Any]]:
             installed = version(wanted.name)
         except PackageNotFoundError:
             installed = None
+        tested = tested_versions().get(_canonical(wanted.name))
         target = f"hforch[{extra}]" if extra else f"{wanted.name}{wanted.specifier}"
         yield {
             "name": wanted.name,
             "version": installed,
             "wants": str(wanted.specifier),
             "fits": installed is not None and wanted.specifier.contains(installed, prereleases=True),
+            "tested": tested,
+            # A local suffix (2.13.0+cpu) names a build, not a version.
+            "as_tested": installed is not None and tested is not None and Version(installed).public == tested,
             "extra": extra,
             "install": f"pip install '{target}'",
         }
+
+
+@cache
+def tested_versions() -> dict[str, str]:
+    """The versions that are tested together, by package: constraints.txt, in the package or in the repository."""
+    package = Path(__file__).parents[1]
+    for file in (package / "constraints.txt", package.parent / "constraints.txt"):
+        if file.is_file():
+            lines = [line.partition("==") for line in file.read_text(encoding="utf-8").splitlines() if "==" in line]
+            return {_canonical(name): number.strip() for name, _, number in lines}
+    return {}
+
+
+def _canonical(name: str) -> str:
+    from packaging.utils import canonicalize_name
+
+    return canonicalize_name(name.strip())
 
 
 def declared() -> list[str]:
@@ -74,7 +86,6 @@ def declared() -> list[str]:
         return requires("hforch") or []
     except PackageNotFoundError:
         import tomllib
-        from pathlib import Path
 
         file = Path(__file__).parents[2] / "pyproject.toml"
         if not file.is_file():
@@ -88,7 +99,7 @@ def declared() -> list[str]:
 
 def _devices(find: Callable[[], list[dict[str, Any]]]) -> dict[str, Any]:
     try:
-        with redirect_stderr(StringIO()):
+        with _silence():
             return {"error": None, "devices": find()}
     except ModuleNotFoundError as error:
         return {"error": f"not installed ({error.name})", "devices": []}
@@ -96,18 +107,31 @@ def _devices(find: Callable[[], list[dict[str, Any]]]) -> dict[str, Any]:
         return {"error": f"does not load: {type(error).__name__}: {str(error).splitlines()[0]}", "devices": []}
 
 
+@contextmanager
+def _silence() -> Iterator[None]:
+    """Keep off the screen what libraries print, in Python or below it."""
+    kept, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, 2)
+    try:
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+        os.close(nowhere)
+
+
 def _torch_devices() -> list[dict[str, Any]]:
     import torch
 
-    found = [{"device": "cpu", "name": cpu_name(), "memory_gb": None}]
+    found = [{"device": "cpu", "name": cpu_name(), "memory_gb": memory()["memory_gb"]}]
     for kind in ("cuda", "xpu"):
         library = getattr(torch, kind, None)
         if library is None or not library.is_available():
             continue
         for number in range(library.device_count()):
             properties = library.get_device_properties(number)
-            memory = properties.total_memory / GB
-            found.append({"device": f"{kind}:{number}", "name": properties.name, "memory_gb": memory})
+            total = properties.total_memory / GB
+            found.append({"device": f"{kind}:{number}", "name": properties.name, "memory_gb": total})
     return found
 
 
@@ -119,28 +143,42 @@ def _openvino_devices() -> list[dict[str, Any]]:
         {
             "device": name,
             "name": str(core.get_property(name, "FULL_DEVICE_NAME")).strip(),
+            "memory_gb": memory()["memory_gb"] if name == "CPU" else _memory_of(core, name),
             "capabilities": [str(one) for one in core.get_property(name, "OPTIMIZATION_CAPABILITIES")],
         }
         for name in core.available_devices
     ]
 
 
-def cache() -> dict[str, Any]:
-    from hforch.models.cache import entries, home
+def _memory_of(core: Any, device: str) -> float | None:
+    """A GPU's memory in GB; other devices have none of their own, or do not tell."""
+    try:
+        return float(core.get_property(device, "GPU_DEVICE_TOTAL_MEM_SIZE")) / GB
+    except (RuntimeError, TypeError, ValueError):
+        return None
+
+
+def cached() -> dict[str, Any]:
+    """The cache's place, the room left there, and its entries, newest first."""
+    from hforch.models.cache import entries, home, room
 
     try:
-        found = [
-            {
-                "kind": entry.kind,
-                "name": entry.name,
-                "what": entry.what,
-                "path": str(entry.path),
-                "size_mb": entry.size_mb,
-                "created": entry.created.isoformat(),
-                "complete": entry.complete,
-            }
-            for entry in entries()
-        ]
-        return {"error": None, "home": str(home()), "entries": found}
+        found = [describe_entry(entry) for entry in entries()]
+        return {"error": None, "home": str(home()), "free_gb": room() / GB, "entries": found}
     except OSError as error:
-        return {"error": f"cannot be read: {error}", "home": str(home()), "entries": []}
+        return {"error": f"cannot be read: {error}", "home": str(home()), "free_gb": None, "entries": []}
+
+
+def describe_entry(entry: Any) -> dict[str, Any]:
+    from datetime import UTC, datetime
+
+    return {
+        "kind": entry.kind,
+        "name": entry.name,
+        "what": entry.what,
+        "path": str(entry.path),
+        "size_mb": entry.size_mb,
+        "created": entry.created.isoformat(),
+        "age_s": round((datetime.now(UTC) - entry.created).total_seconds()),
+        "complete": entry.complete,
+    }

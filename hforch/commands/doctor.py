@@ -1,72 +1,115 @@
-"""hforch doctor: what this machine has for hforch, on one screen."""
+"""hforch doctor: what this machine can do, on one screen; and removing what the cache need not keep."""
 
 from __future__ import annotations
 
-import argparse
 import json
 import sys
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from hforch.errors import EXIT_OK
+from hforch.commands._parser import VerbParser
+from hforch.errors import EXIT_OK, ConfigError, Mistake
 
-DESCRIPTION = "Show what this machine has: packages and their versions, devices, and the cache of models."
-EXAMPLE = """example:
+DESCRIPTION = "Show what this machine can do: versions against what is tested, devices, CPU features, cached models."
+EXAMPLE = """examples:
   hforch doctor
   hforch doctor --json > machine.json
+  hforch doctor --clean exports              all exported models
+  hforch doctor --clean int8-60881698        one entry, by the beginning of its name
+  hforch doctor --clean all --older-than 30  what was made more than 30 days ago
 """
+WHAT = """remove entries of the cache: a name, the beginning of one, a pattern such as 'int8-*', a kind (wheels,
+checkpoints, exports), incomplete, or all"""
+SHOWN = 6  # entries of the cache, so that all fits on one screen
+# Named with their versions; of the others it is enough to know that they are as tested.
+KNOWN = ("torch", "transformers", "langchain-core", "langchain-huggingface", "hydra-core", "accelerate")
 
 
 def main(argv: list[str]) -> int:
-    parser = argparse.ArgumentParser(
-        "hforch doctor", description=DESCRIPTION, epilog=EXAMPLE, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = VerbParser("doctor", DESCRIPTION, EXAMPLE)
     parser.add_argument("--json", action="store_true", help="print one JSON object")
+    parser.add_argument("--cache", action="store_true", help="show every entry of the cache, and nothing else")
+    parser.add_argument("--clean", nargs="*", metavar="WHAT", help=WHAT)
+    parser.add_argument("--older-than", type=float, metavar="DAYS", help="with --clean: only what was made before that")
+    parser.add_argument("--dry-run", action="store_true", help="with --clean: only say what would be removed")
     options = parser.parse_args(argv)
+    if options.clean is not None:
+        from hforch.commands._clean import clean
 
-    from hforch.commands._machine import look
+        return clean(options.clean, options.older_than, options.dry_run, options.json)
+    if options.dry_run or options.older_than is not None:
+        raise ConfigError([Mistake("", "--dry-run and --older-than go with --clean", hint="hforch doctor --clean all")])
 
-    found = look()
+    from hforch.commands._machine import cached, look
+
+    found = {"cache": cached()} if options.cache else look()
     if options.json:
         print(json.dumps(found, indent=2))
-    elif sys.stdout.isatty():
-        _rich(sections(found))
     else:
-        _plain(sections(found))
+        show({"cache": cache_rows(found["cache"], None)} if options.cache else sections(found))
     return EXIT_OK
 
 
 def sections(found: Mapping[str, Any]) -> dict[str, list[tuple[str, str]]]:
     """What was found as rows of two columns, by section."""
     machine = found["machine"]
-    cpu = f"{machine['cpu']}, {machine['cores']} cores, {machine['threads']} threads"
-    memory = f"{machine['memory_free_gb']:.1f} of {machine['memory_gb']:.1f} GB free"
     return {
         "machine": [
-            ("hforch", found["hforch"]),
-            ("Python", machine["python"]),
+            ("hforch", f"{found['hforch']}, Python {machine['python']}"),
             ("system", machine["system"]),
-            ("CPU", cpu),
-            ("memory", memory),
+            ("CPU", f"{machine['cpu']}, {_threads(machine)}"),
+            ("can", _features(machine)),
+            ("memory", _memory(machine)),
         ],
         "packages": _packages(found["packages"]),
         "devices": [*_devices("torch", found["torch"]), *_devices("openvino", found["openvino"])],
-        "cache": _cache(found["cache"]),
+        "cache": cache_rows(found["cache"], SHOWN),
     }
 
 
+def _threads(machine: Mapping[str, Any]) -> str:
+    said = f"{machine['cores']} cores, {machine['threads']} threads"
+    return said if machine["usable"] == machine["threads"] else f"{said}, {machine['usable']} of them for this process"
+
+
+def _features(machine: Mapping[str, Any]) -> str:
+    """The instructions that matter, such as `AVX2, AVX-512 (VNNI, BF16), no AMX; bfloat16 in hardware`."""
+    found = machine["features"]
+    if found is None:
+        return "not known here"
+    said = []
+    for kind, parts in found.items():
+        detail = ", ".join(part for part in parts if part)
+        said.append(f"no {kind}" if not parts else f"{kind} ({detail})" if detail else kind)
+    return f"{', '.join(said)}; {'bfloat16 in hardware' if machine['bf16'] else 'bfloat16 is emulated, and slow'}"
+
+
+def _memory(machine: Mapping[str, Any]) -> str:
+    said = f"{machine['memory_free_gb']:.1f} of {machine['memory_gb']:.1f} GB free"
+    whole = machine["machine_memory_gb"]
+    return said if whole <= machine["memory_gb"] else f"{said} (the machine has {whole:.1f} GB, the container less)"
+
+
 def _packages(found: Sequence[Mapping[str, Any]]) -> list[tuple[str, str]]:
-    """What is there on one row for each extra, and a row for each package that is not as hforch needs it."""
-    together: dict[str, list[str]] = {}
+    """A row for what is as tested, for each extra, and a row for each package that is not."""
+    as_tested: dict[str, list[str]] = {}
     rows = []
     for row in found:
-        if row["fits"]:
-            together.setdefault(row["extra"] or "needed", []).append(f"{row['name']} {row['version']}")
-        elif row["version"] is None:
+        if row["version"] is None:
             rows.append((row["name"], f"not installed: {row['install']}"))
-        else:
+        elif not row["fits"]:
             rows.append((row["name"], f"{row['version']}, but hforch needs {row['wants']}: {row['install']}"))
-    return [(title, ", ".join(names)) for title, names in together.items()] + rows
+        elif row["as_tested"] or row["tested"] is None:
+            as_tested.setdefault(row["extra"] or "needed", []).append(f"{row['name']} {row['version']}")
+        else:
+            rows.append((row["name"], f"{row['version']}, tested with {row['tested']}"))
+    return [(title, _listed(names, title)) for title, names in as_tested.items()] + rows
+
+
+def _listed(names: Sequence[str], title: str) -> str:
+    shown = [name for name in names if title != "needed" or name.partition(" ")[0] in KNOWN]
+    more = len(names) - len(shown)
+    return f"as tested: {', '.join(shown)}{f' and {more} more' if more else ''}"
 
 
 def _devices(library: str, found: Mapping[str, Any]) -> list[tuple[str, str]]:
@@ -84,15 +127,39 @@ def _facts(device: Mapping[str, Any]) -> list[str]:
     return facts
 
 
-def _cache(found: Mapping[str, Any]) -> list[tuple[str, str]]:
+def cache_rows(found: Mapping[str, Any], most: int | None) -> list[tuple[str, str]]:
+    """The place, and the newest entries, `most` of them; all if None."""
     if found["error"]:
         return [("folder", found["error"])]
-    rows = [("folder", f"{found['home']} ({sum(entry['size_mb'] for entry in found['entries']):,.0f} MB)")]
-    for entry in found["entries"]:
-        state = "" if entry["complete"] else ", not complete"
-        made = entry["created"][:10]
-        rows.append((entry["kind"], f"{entry['what'] or entry['name']}, {entry['size_mb']:,.1f} MB, {made}{state}"))
+    entries = found["entries"]
+    size = sum(entry["size_mb"] for entry in entries)
+    rows = [("folder", f"{found['home']}: {size:,.0f} MB, {found['free_gb']:.1f} GB free there")]
+    rows += [(entry["kind"], entry_line(entry)) for entry in entries[:most]]
+    if most is not None and len(entries) > most:
+        rows.append(("", f"and {len(entries) - most} more: hforch doctor --cache"))
     return rows
+
+
+def entry_line(entry: Mapping[str, Any]) -> str:
+    """An entry in one line: its name, what it is, its size and its age."""
+    what = entry["what"] if entry["complete"] else f"{entry['what']} (incomplete)"
+    return f"{entry['name']}: {what}, {entry['size_mb']:,.1f} MB, {age(entry['age_s'])}"
+
+
+def age(seconds: float) -> str:
+    """How long ago, in the largest unit of which there is one."""
+    for unit, length in (("day", 86_400), ("hour", 3_600), ("minute", 60)):
+        if seconds >= length:
+            number = int(seconds // length)
+            return f"{number} {unit}{'s' * (number > 1)} old"
+    return "just made"
+
+
+def show(tables: Mapping[str, Sequence[tuple[str, str]]]) -> None:
+    if sys.stdout.isatty():
+        _rich(tables)
+    else:
+        _plain(tables)
 
 
 def _plain(tables: Mapping[str, Sequence[tuple[str, str]]]) -> None:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import argparse
 import shutil
 import sys
 from pathlib import Path
 from typing import Any
 
+from hforch.commands._parser import VerbParser
 from hforch.errors import EXIT_OK, ConfigError, Mistake
 
 DESCRIPTION = "Export a model to OpenVINO IR, once: what is in the cache is not made again."
@@ -47,10 +47,8 @@ def main(argv: list[str]) -> int:
     return EXIT_OK
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        "hforch export", description=DESCRIPTION, epilog=EXAMPLE, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+def _parser() -> VerbParser:
+    parser = VerbParser("export", DESCRIPTION, EXAMPLE)
     parser.add_argument("-o", "--output", metavar="DIR", type=Path, help="copy the IR into this empty or new folder")
     parser.add_argument(
         "overrides", metavar="OVERRIDE", nargs="*", help="as for `hforch run`: model=..., precision=..."

@@ -100,6 +100,46 @@ def entries() -> list[Entry]:
     return sorted(found, key=lambda entry: entry.created, reverse=True)
 
 
+def room() -> int:
+    """The free bytes on the disk that holds the cache, or will hold it."""
+    place = next(path for path in (home(), *home().parents) if path.is_dir())
+    return shutil.disk_usage(place).free
+
+
+def remove(entry: Entry) -> bool:
+    """Take an entry out of the cache, at once and whole; a link goes, and what it leads to stays.
+
+    Returns:
+        False if another process is making it now, which leaves it as it is.
+
+    Raises:
+        OSError: it cannot be removed.
+    """
+    from filelock import FileLock, Timeout
+
+    # What is left half made is called .NAME.12345678, and NAME is what its maker has locked.
+    name = entry.name if entry.complete or not entry.name.startswith(".") else entry.name[1:-9]
+    folder = home() / "locks"
+    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        with FileLock(folder / f"{entry.kind}-{name}.lock", timeout=0):
+            if entry.path.is_symlink():
+                entry.path.unlink()
+                return True
+            gone = entry.path.with_name(f".{name}.{secrets.token_hex(4)}")
+            entry.path.rename(gone)  # from here on it counts for nothing, even if removing it is cut short
+            shutil.rmtree(gone)
+    except Timeout:
+        return False
+    return True
+
+
+def remove_rest() -> None:
+    """Take out what is no entry: logs and remembered digests."""
+    for folder in ("logs", "digests"):
+        shutil.rmtree(home() / folder, ignore_errors=True)
+
+
 def log_path(kind: str, name: str) -> Path:
     """Where a process that works for an entry leaves what it says."""
     path = home() / "logs" / f"{kind}-{name}.log"

@@ -4,14 +4,31 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from hforch.cli import main
-from hforch.commands import _machine
-from hforch.commands.doctor import sections
+from hforch.commands import _machine, _processor
+from hforch.commands.doctor import _features, _memory, _packages, age, cache_rows, sections
+from hforch.models.cache import obtain
+from hforch.progress import Silent
+
+ROOT = Path(__file__).parents[2]
+Fill = Callable[[str, str], Path]
+
+
+@pytest.fixture
+def fill() -> Fill:
+    """Make an entry in the cache, and give its folder."""
+
+    def contents(folder: Path) -> dict[str, Any]:
+        (folder / "weights.bin").write_bytes(bytes(1000))
+        return {"what": "a model"}
+
+    return lambda kind, name: obtain(kind, name, contents, Silent()).path
 
 
 @pytest.fixture(autouse=True)
@@ -30,6 +47,7 @@ def test_it_is_one_json_object(no_devices: None, tmp_path: Path, capsys: pytest.
     found = json.loads(capsys.readouterr().out)
     assert set(found) == {"hforch", "machine", "packages", "torch", "openvino", "cache"}
     assert found["machine"]["memory_gb"] > 0
+    assert found["cache"].pop("free_gb") > 0
     assert found["cache"] == {"error": None, "home": str(tmp_path / "cache"), "entries": []}
 
 
@@ -80,3 +98,67 @@ def test_a_library_that_is_not_installed_is_reported(monkeypatch: pytest.MonkeyP
 def test_the_devices_of_this_machine_are_named() -> None:
     found = _machine.look()
     assert any(device["device"] == "cpu" for device in found["torch"]["devices"])
+
+
+def test_versions_are_held_against_those_that_are_tested(monkeypatch: pytest.MonkeyPatch) -> None:
+    from importlib.metadata import version
+
+    tested = _machine.tested_versions()
+    assert tested["transformers"] in (ROOT / "constraints.txt").read_text()
+    newer = {"pyyaml": "6.0.99"}
+    monkeypatch.setattr(_machine, "version", lambda name: newer.get(name.lower()) or version(name))
+    rows = {row["name"].lower(): row for row in _machine.packages()}
+    assert rows["pyyaml"]["fits"] and not rows["pyyaml"]["as_tested"]
+    shown = dict(_packages(list(rows.values())))
+    assert shown["pyyaml"] == f"6.0.99, tested with {tested['pyyaml']}"
+
+
+@pytest.mark.parametrize(
+    ("flags", "said"),
+    [
+        (
+            "avx2 avx512f avx512_vnni avx512_bf16 amx_tile amx_int8",
+            "AVX2, AVX-512 (VNNI, BF16), AMX (INT8); bfloat16 in",
+        ),
+        ("avx2", "AVX2, no AVX-512, no AMX; bfloat16 is emulated"),
+        ("fp asimd i8mm bf16", "NEON, BF16, I8MM; bfloat16 in hardware"),
+        ("", "not known here"),
+    ],
+)
+def test_the_instructions_that_matter_are_named(
+    flags: str, said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cpuinfo = tmp_path / "cpuinfo"
+    cpuinfo.write_text(f"processor : 0\nflags : {flags}\n" if flags else "processor : 0\n")
+    monkeypatch.setattr(_processor, "CPUINFO", cpuinfo)
+    assert said in _features(_processor.processor())
+
+
+def test_a_container_has_what_it_is_left(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_processor, "CGROUP", tmp_path)
+    assert _processor.quota() is None
+    (tmp_path / "cpu.max").write_text("150000 100000\n")
+    (tmp_path / "memory.max").write_text("1000000000\n")
+    (tmp_path / "memory.current").write_text("400000000\n")
+    assert _processor.processor()["usable"] == 1
+    found = _processor.memory()
+    assert (found["memory_gb"], found["memory_free_gb"]) == (1.0, 0.6)
+    assert "the container less" in _memory(found)
+    (tmp_path / "cpu.max").write_text("max 100000\n")
+    assert _processor.quota() is None
+
+
+@pytest.mark.parametrize(
+    ("seconds", "said"),
+    [(5, "just made"), (60, "1 minute old"), (7300, "2 hours old"), (86_400, "1 day old"), (9e6, "104 days old")],
+)
+def test_an_age_is_told_in_its_largest_unit(seconds: float, said: str) -> None:
+    assert age(seconds) == said
+
+
+def test_one_screen_shows_the_newest_entries_and_how_to_see_all(fill: Fill) -> None:
+    for number in range(9):
+        fill("exports", f"int8-{number}")
+    found = _machine.cached()
+    assert len(cache_rows(found, None)) == 10
+    assert cache_rows(found, 6)[-1] == ("", "and 3 more: hforch doctor --cache")

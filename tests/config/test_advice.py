@@ -24,7 +24,13 @@ def test_what_is_probably_not_meant_is_told_by_its_path(overrides: list[str], pa
 
 @pytest.mark.parametrize(
     "overrides",
-    [[], ["stop=newline"], ["stop=blank_line"], [r"stop.sequences=['\\alpha']"], ["backend=openvino", "ov_config=kv_u8"]],
+    [
+        [],
+        ["stop=newline"],
+        ["stop=blank_line"],
+        [r"stop.sequences=['\\alpha']"],
+        ["backend=openvino", "ov_config=kv_u8"],
+    ],
 )
 def test_nothing_is_told_of_what_is_meant(overrides: list[str]) -> None:
     assert advice(job_from_overrides(overrides)) == []

@@ -1,0 +1,145 @@
+"""hforch doctor --clean: what was asked for goes, and nothing else."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from filelock import FileLock
+
+from hforch.cli import main
+from hforch.models.cache import entries, home, obtain
+from hforch.progress import Silent
+
+NAMES = {"wheels": ["w-1"], "checkpoints": ["gguf-1"], "exports": ["int8-aa", "int8-ab", "int4-cc"]}
+
+
+@pytest.fixture(autouse=True)
+def a_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A cache with an entry of each name, and one left half made."""
+    monkeypatch.setenv("HFORCH_CACHE", str(tmp_path / "cache"))
+
+    def contents(folder: Path) -> dict[str, Any]:
+        (folder / "weights.bin").write_bytes(bytes(2_000_000))
+        return {"what": "a model"}
+
+    for kind, names in NAMES.items():
+        for name in names:
+            obtain(kind, name, contents, Silent())
+    (home() / "exports/.int4-dd.01234567").mkdir()
+    (home() / "logs").mkdir()
+    return home()
+
+
+def left() -> set[str]:
+    return {entry.name for entry in entries()}
+
+
+ALL = {"w-1", "gguf-1", "int8-aa", "int8-ab", "int4-cc", ".int4-dd.01234567"}
+
+
+@pytest.mark.parametrize(
+    ("words", "gone"),
+    [
+        (["int8-aa"], {"int8-aa"}),
+        (["int4-c"], {"int4-cc"}),
+        (["int8-*"], {"int8-aa", "int8-ab"}),
+        (["wheels", "gguf-1"], {"w-1", "gguf-1"}),
+        (["incomplete"], {".int4-dd.01234567"}),
+        (["exports"], {"int8-aa", "int8-ab", "int4-cc", ".int4-dd.01234567"}),
+        (["all"], ALL),
+    ],
+)
+def test_what_was_asked_for_goes(words: list[str], gone: set[str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["doctor", "--clean", *words, "--dry-run"]) == 0
+    assert left() == ALL
+    assert capsys.readouterr().out.count("would remove") == len(gone)
+    assert main(["doctor", "--clean", *words]) == 0
+    assert left() == ALL - gone
+    said = capsys.readouterr().out
+    assert said.count("removed ") == len(gone)
+    assert f"{2 * len(gone - {'.int4-dd.01234567'}):,}" in said
+    assert (home() / "logs").exists() == (words != ["all"])
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ([], "--clean needs to know what"),
+        (["int8-aa", "exprts"], "did you mean exports?"),
+        (["int8-a"], "2 entries begin like this: "),
+        (["../exports"], "the cache has no such entry"),
+        (["nothing-*"], "the cache has no such entry"),
+        ([""], "the cache has no such entry"),
+    ],
+)
+def test_a_word_that_names_nothing_removes_nothing(
+    words: list[str], said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["doctor", "--clean", *words]) == 2
+    assert said in capsys.readouterr().err
+    assert left() == ALL
+
+
+def test_what_is_being_made_stays_and_the_rest_goes(capsys: pytest.CaptureFixture[str]) -> None:
+    with FileLock(home() / "locks/exports-int8-aa.lock"):
+        assert main(["doctor", "--clean", "int8-*"]) == 1
+    assert left() == ALL - {"int8-ab"}
+    assert "exports/int8-aa is still there: another process is making it now" in capsys.readouterr().err
+
+
+def test_a_link_goes_and_what_it_leads_to_stays(tmp_path: Path) -> None:
+    elsewhere = (home() / "exports/int8-aa").rename(tmp_path / "elsewhere")
+    (home() / "exports/int8-aa").symlink_to(elsewhere)
+    assert main(["doctor", "--clean", "int8-aa"]) == 0
+    assert "int8-aa" not in left()
+    assert (elsewhere / "weights.bin").exists()
+
+
+def test_what_cannot_be_removed_is_told_with_the_reason(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rename = Path.rename
+
+    def refusing(self: Path, target: Path) -> Path:
+        if self.name == "int8-aa":
+            raise PermissionError(13, "Permission denied")
+        return rename(self, target)
+
+    monkeypatch.setattr(Path, "rename", refusing)
+    assert main(["doctor", "--clean", "int8-*"]) == 1
+    assert "exports/int8-aa is still there: permission denied" in capsys.readouterr().err
+    assert left() == ALL - {"int8-ab"}
+
+
+def test_only_what_is_older_than_so_many_days(capsys: pytest.CaptureFixture[str]) -> None:
+    record = home() / "exports/int8-aa/entry.json"
+    old = json.loads(record.read_text()) | {"created": (datetime.now(UTC) - timedelta(days=40)).isoformat()}
+    record.write_text(json.dumps(old))
+    assert main(["doctor", "--clean", "all", "--older-than", "30", "--json"]) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert [entry["name"] for entry in told["removed"]] == ["int8-aa"]
+    assert told["freed_mb"] == pytest.approx(2.0, abs=0.01)
+    assert left() == ALL - {"int8-aa"}
+    assert main(["doctor", "--older-than", "30"]) == 2
+
+
+def test_a_clean_that_was_killed_leaves_what_counts_as_incomplete(monkeypatch: pytest.MonkeyPatch) -> None:
+    import shutil
+
+    def killed(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(shutil, "rmtree", killed)
+    assert main(["doctor", "--clean", "int8-aa"]) == 130
+    assert "int8-aa" not in left()
+    assert [entry.complete for entry in entries() if entry.name.startswith(".int8-aa.")] == [False]
+
+
+@pytest.mark.parametrize("flag", ["--jsn", "--dry-rn"])
+def test_a_flag_that_is_none_is_a_mistake_like_others(flag: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["doctor", flag]) == 2
+    assert "did you mean --" in capsys.readouterr().err
