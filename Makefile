@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
-.PHONY: demo test install install-dev lint format clean help
+.PHONY: demo test install install-dev lint schema bench format clean help
 
 help:  ## what there is to make
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/'
@@ -35,13 +35,19 @@ $(VENV)/.installed-dev: $(VENV)/.installed
 	@touch $@
 
 lint: install-dev  ## formatting, lint and types
-	$(BIN)/ruff format --check hforch tests
-	$(BIN)/ruff check hforch tests
+	$(BIN)/ruff format --check hforch tests bench
+	$(BIN)/ruff check hforch tests bench
 	$(BIN)/mypy
 
+schema: install-dev  ## write the JSON Schemas of jobs, recipes and options anew
+	$(BIN)/hforch schema --write schema
+
+bench: install  ## hforch against the bare libraries: prints ratios; takes about ten minutes
+	$(BIN)/python -m bench
+
 format: install-dev  ## mend formatting and what lint can mend
-	$(BIN)/ruff format hforch tests
-	$(BIN)/ruff check --fix hforch tests
+	$(BIN)/ruff format hforch tests bench
+	$(BIN)/ruff check --fix hforch tests bench
 
 clean:  ## remove .venv and what tools left behind; runs in outputs/ and the model cache stay
 	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis dist

@@ -1,0 +1,199 @@
+"""JSON Schemas made of the types that validate: for a whole job, and for the files that users write.
+
+A file of a user holds a part of a job: nothing in it is required, and any value may be an interpolation. What a key is
+for is taken from the comments in conf/, and what a group offers from the files there, so nothing is said twice.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from hforch.config.keys import OPEN_MAPPINGS, groups, known_keys
+from hforch.config.places import conf_dir
+from hforch.config.schema import Job
+
+Schema = dict[str, Any]
+
+DIALECT = "https://json-schema.org/draft/2020-12/schema"
+LATER: Schema = {"type": "string", "pattern": r"\$\{|^\?\?\?$", "description": "an interpolation, or ???: to be given"}
+NAME: Schema = {"type": "string", "pattern": r"^[\w./-]+$"}
+SCALAR: Schema = {"type": ["string", "number", "boolean"]}
+COMMENT = re.compile(r"^(?P<key>\w+):.*?\s#\s(?P<text>.+)$")
+LAUNCHER = "override hydra/launcher"
+
+
+def names() -> tuple[str, ...]:
+    """What there is a schema of."""
+    return ("job", "recipe", "config", *groups())
+
+
+def schema_of(name: str) -> Schema:
+    """One of `names()`: a whole job, a recipe, a primary config, or an option of a group."""
+    made = {"job": job, "recipe": recipe, "config": config}
+    return made[name]() if name in made else option(name)
+
+
+def job() -> Schema:
+    """A whole job, as record.json holds it: every key, with its value."""
+    return {"$schema": DIALECT, **Job.model_json_schema(), "title": "a job of hforch"}
+
+
+def option(group: str) -> Schema:
+    """An option of a group: DIR/GROUP/NAME.yaml."""
+    part = _part(group)
+    chosen: Schema = {"anyOf": [{"enum": [*options(group), "_self_"]}, {"type": ["string", "object"]}]}
+    defaults = {"type": "array", "items": chosen, "description": "the options that this one builds on"}
+    properties = {"defaults": defaults, **part.get("properties", {})}
+    return _file(f"an option of hforch's group {group}", {**part, "properties": properties})
+
+
+def recipe() -> Schema:
+    """A recipe: choices, values, and what to sweep over."""
+    entry = _closed({group: _choice(group) for group in groups()} | {LAUNCHER: NAME})
+    properties: dict[str, Schema] = {
+        "name": {"type": "string", "description": "what people call it"},
+        "description": {"type": "string", "description": "what it is for"},
+        "defaults": {
+            "type": "array",
+            "items": entry | {"minProperties": 1, "maxProperties": 1},
+            "description": "which option of which group, one an entry",
+        },
+        **{group: _part(group) for group in groups()},
+        "hydra": _closed({"sweeper": _closed({"params": _sweep()}), "launcher": {"$ref": "#/$defs/numbers"}}),
+    }
+    numbers = {"type": "object", "additionalProperties": {"anyOf": [{"type": "number"}, {"$ref": "#/$defs/numbers"}]}}
+    swept = SCALAR | {"description": "values as on the command line, such as a,b or range(1,4)"}
+    return _file("a recipe of hforch", _closed(properties), {"numbers": numbers, "swept": swept})
+
+
+def config() -> Schema:
+    """A primary config, which --config-name chooses."""
+    properties: dict[str, Schema] = {
+        "defaults": {"type": "array", "items": {"type": ["string", "object"]}},
+        **{group: _part(group) for group in groups()},
+        "hydra": {"type": "object", "description": "Hydra's own settings"},
+    }
+    return _file("a primary config of hforch", _closed(properties))
+
+
+def options(group: str) -> list[str]:
+    """The names of the options that hforch ships."""
+    return sorted(file.stem for file in (conf_dir() / group).glob("*.yaml"))
+
+
+def _file(title: str, schema: Schema, more: Mapping[str, Schema] | None = None) -> Schema:
+    return {"$schema": DIALECT, "title": title, **schema, "$defs": {"later": LATER, **(more or {})}}
+
+
+def _closed(properties: Mapping[str, Schema]) -> Schema:
+    return {"type": "object", "properties": dict(properties), "additionalProperties": False}
+
+
+def _choice(group: str) -> Schema:
+    return {"anyOf": [{"enum": options(group)}, NAME], "description": _first_comment(group)}
+
+
+def _sweep() -> Schema:
+    """What a sweep goes over: an option of a group, or a key's values, written as on the command line."""
+    keys = [*groups(), *sorted(key for key in known_keys() if "." in key)]
+    swept: Schema = {"$ref": "#/$defs/swept"}
+    free = "|".join(re.escape(mapping) for mapping in sorted(OPEN_MAPPINGS))
+    added = "|".join(groups())
+    patterns = {rf"^\+{{0,2}}({free})\.": swept, rf"^\+{{1,2}}({added})(\.|$)": swept}
+    return _closed(dict.fromkeys(keys, swept)) | {"patternProperties": patterns}
+
+
+# ---------------------------------------------------------------- a part of a group
+def _part(group: str) -> Schema:
+    """Any part of any option of a group; the keys of a union's members stand side by side."""
+    whole = Job.model_json_schema()
+    defs = whole.get("$defs", {})
+    node = whole["properties"][group]
+    members = [_resolved(member, defs) for member in node.get("oneOf", [node])]
+    if "properties" not in members[0]:  # ov_config, which takes any name
+        known = {key for name in options(group) for key in _keys(group, name)}
+        values = _loose(members[0]["additionalProperties"], defs)
+        properties = dict.fromkeys(sorted(known), values)
+        return {"type": "object", "properties": properties, "additionalProperties": values}
+    told = _comments(group)
+    merged: dict[str, list[Schema]] = {}
+    for member in members:
+        for key, value in member["properties"].items():
+            if value not in merged.setdefault(key, []):
+                merged[key].append(value)
+    properties = {
+        key: _any([_loose(value, defs) for value in values]) | ({"description": told[key]} if key in told else {})
+        for key, values in merged.items()
+    }
+    narrowed = [_narrowed(member) for member in members] if len(members) > 1 else []
+    return {"description": _first_comment(group), **_closed(properties), **({"allOf": narrowed} if narrowed else {})}
+
+
+def _narrowed(member: Schema) -> Schema:
+    """Where the key that tells the members of a union apart is there, only that member's keys may be."""
+    tag, value = next((key, value["const"]) for key, value in member["properties"].items() if "const" in value)
+    told: Schema = {"properties": {tag: {"const": value}}, "required": [tag]}
+    return {"if": told, "then": {"propertyNames": {"enum": [*member["properties"], "defaults"]}}}
+
+
+def _loose(node: Schema, defs: Mapping[str, Schema]) -> Schema:
+    """A value as a file may hold it: as the type says, or an interpolation."""
+    node = _resolved(node, defs)
+    if "anyOf" in node:
+        return _any([_loose(member, defs) for member in node["anyOf"]])
+    if node.get("type") == "array":
+        inner: Schema = {**node, "items": _loose(node["items"], defs)}
+    elif node.get("type") == "object" and "properties" in node:
+        inner = {**node, "properties": {key: _loose(value, defs) for key, value in node["properties"].items()}}
+    else:
+        inner = {**node, "enum": [node["const"]]} if "const" in node else dict(node)
+        inner.pop("const", None)
+    inner.pop("title", None)
+    return {"anyOf": [inner, {"$ref": "#/$defs/later"}]}
+
+
+def _any(schemas: list[Schema]) -> Schema:
+    """One of several, each told once; enumerations become one, for a list of them helps nobody in an editor."""
+    members: list[Schema] = []
+    for schema in schemas:
+        members += [member for member in schema.get("anyOf", [schema]) if member not in members]
+    enums = [member for member in members if set(member) <= {"enum", "type"} and "enum" in member]
+    if len(enums) > 1:
+        joined: Schema = {**enums[0], "enum": [value for member in enums for value in member["enum"]]}
+        members = [joined, *(member for member in members if member not in enums)]
+    later = [member for member in members if "$ref" in member]
+    return {"anyOf": [*(member for member in members if member not in later), *later]}
+
+
+def _resolved(node: Schema, defs: Mapping[str, Schema]) -> Schema:
+    return dict(defs[node["$ref"].rpartition("/")[2]]) if "$ref" in node else node
+
+
+# ---------------------------------------------------------------- what conf/ says
+def _lines(group: str, name: str) -> list[str]:
+    return (conf_dir() / group / f"{name}.yaml").read_text(encoding="utf-8").splitlines()
+
+
+def _keys(group: str, name: str) -> Iterator[str]:
+    return (line.partition(":")[0] for line in _lines(group, name) if re.match(r"\w+:", line))
+
+
+def _comments(group: str) -> dict[str, str]:
+    """What the shipped options say of their keys, behind them on the line; the first of them that says something."""
+    found: dict[str, str] = {}
+    for name in options(group):
+        for line in _lines(group, name):
+            if match := COMMENT.match(line):
+                found.setdefault(match["key"], match["text"].strip())
+    return found
+
+
+def _first_comment(group: str) -> str:
+    """The options of a group, each with the comment at its top."""
+    said = []
+    for name in options(group):
+        first = _lines(group, name)[0]
+        said.append(f"{name}: {first.removeprefix('#').strip()}" if first.startswith("#") else name)
+    return "; ".join(said)
