@@ -44,7 +44,7 @@ def measure(name: str, rounds: int, tokens: int, *overrides: str) -> Iterator[Ra
     yield pair("stream, with stops", lambda: list(stopped.stream(QUESTION)), bare.streamed, INVOKE)
     short = chain.first | chain.last.with_arguments(max_new_tokens=2)
     short_stopped = chain.first | chain.last.with_arguments(max_new_tokens=2, stop=STOPS)
-    many = 5 * rounds  # each takes a tenth of the time of a whole answer
+    many = 10 * rounds  # each takes a fraction of the time of a whole answer
     yield in_turns(f"{name}: first token", lambda: first_piece(short), bare.first_token, many, FIRST)
     yield in_turns(
         f"{name}: first token, with stops", lambda: first_piece(short_stopped), bare.first_token, many, FIRST

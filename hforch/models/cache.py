@@ -159,7 +159,8 @@ def require_space(folder: Path, needed: int, purpose: str) -> None:
     if free < needed:
         raise ModelUnavailable(
             f"Not enough disk space to {purpose}: about {needed / MB:,.1f} MB are needed in {home()}, and "
-            f"{free / MB:,.1f} MB are free. Free some, or set HFORCH_CACHE to a folder on a larger disk."
+            f"{free / MB:,.1f} MB are free. Make room (hforch doctor lists what is cached), or set HFORCH_CACHE to a "
+            "folder on a larger disk."
         )
 
 
@@ -210,7 +211,8 @@ def _said_clearly() -> Iterator[None]:
             problem = f"The cache {home()} cannot be written: {error.strerror or error}."
         else:
             raise
-        raise ModelUnavailable(f"{problem} Set HFORCH_CACHE to a folder with room that you may write.") from error
+        ways = "Make room (hforch doctor lists what is cached), or set" if "full" in problem else "Set"
+        raise ModelUnavailable(f"{problem} {ways} HFORCH_CACHE to a folder with room that you may write.") from error
 
 
 def _record(path: Path) -> dict[str, Any] | None:

@@ -3,26 +3,22 @@
 from __future__ import annotations
 
 import ctypes
-import gc
 import logging.config
 import os
 import pickle
 import signal
-import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, suppress
-from importlib import import_module
 from itertools import count
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
 from hforch.errors import EXIT_INTERRUPTED, ConfigError
+from hforch.runs.libraries import UNUSED, import_runner, preload, without_garbage_collection, without_module
 
 PR_SET_PDEATHSIG = 1
 LOG = "hforch.log"
-# transformers imports scikit-learn, which takes a second, for assisted generation alone, and hforch has none.
-UNUSED = "sklearn"
 
 
 def serve(theirs: Connection, pipe: Connection, backend: str, parent: int) -> None:
@@ -40,7 +36,9 @@ def serve(theirs: Connection, pipe: Connection, backend: str, parent: int) -> No
     signal.signal(signal.SIGINT, _interrupt_once)
     said = os.memfd_create("hforch-log")  # there is no log yet, and nothing may go to the terminal
     _redirect(said)
-    preload(backend)
+    with without_garbage_collection(), without_module(UNUSED):
+        import_runner()
+        preload(backend)
     try:
         job, directory, given, folder = pickle.loads(pipe.recv_bytes())
     except EOFError:
@@ -63,43 +61,6 @@ def serve(theirs: Connection, pipe: Connection, backend: str, parent: int) -> No
         outcome = EXIT_INTERRUPTED
     _send(pipe, "outcome", outcome)
     pipe.close()
-
-
-def preload(backend: str) -> None:
-    """Import what a job on this backend will need; what cannot be imported is told when it is needed.
-
-    Half a million objects come to stay: looking through them for garbage while they come costs a tenth of the time.
-    """
-    gc.disable()
-    with suppress(Exception), _without(UNUSED):
-        import hforch.runs.runner  # noqa: F401
-
-        for library in import_module(f"hforch.backends.{backend}").LIBRARIES:
-            import_module(library)
-    gc.freeze()
-    gc.enable()
-
-
-@contextmanager
-def _without(module: str) -> Iterator[None]:
-    """Let a module that others import where it is installed, and can do without, pass for not installed."""
-
-    class Hidden:
-        def __init__(self, finder: Any) -> None:
-            self._finder = finder
-
-        def __getattr__(self, name: str) -> Any:
-            return getattr(self._finder, name)
-
-        def find_spec(self, name: str, *rest: Any) -> Any:
-            return None if name == module else self._finder.find_spec(name, *rest)
-
-    finders = list(sys.meta_path)
-    sys.meta_path[:] = [Hidden(finder) for finder in finders]
-    try:
-        yield
-    finally:
-        sys.meta_path[:] = [getattr(finder, "_finder", finder) for finder in sys.meta_path]
 
 
 def _redirect(file: int) -> None:

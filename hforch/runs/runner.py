@@ -28,6 +28,7 @@ from hforch.prompts import check_inputs, unused_columns
 from hforch.runs.environment import describe_environment
 from hforch.runs.given import Given
 from hforch.runs.identity import job_id, load_key
+from hforch.runs.libraries import preload
 from hforch.runs.measure import MemoryMeter, count, summarize
 from hforch.runs.records import SCHEMA_VERSION, RecordWriter, Status
 from hforch.runs.sampling import Batch, Sampler, error_of, failed_sample, plan
@@ -128,6 +129,7 @@ def _warn(run: Run, remarks: Sequence[Mistake]) -> None:
 
 
 def _load(run: Run, prepared: Prepared) -> Loaded:
+    preload(run.job.backend.name)  # in a worker they are there already; elsewhere they are no part of loading either
     started = time.perf_counter()
     with run.log.stage("load", _header(run.job).get("model", run.job.backend.name)):
         loaded = backend_of(run.job).load(run.job, prepared)

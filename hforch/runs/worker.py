@@ -27,6 +27,10 @@ if TYPE_CHECKING:
     from hforch.runs.watch import Watcher
 
 
+AT_ONCE_S = 0.3  # what takes less than that need not be shown
+IMPORT = -1  # the number of a stage that is the parent's own
+
+
 class Worker:
     """A process for one job. It imports a backend's libraries at once, and then waits for the job.
 
@@ -93,6 +97,7 @@ def _follow(pipe: Connection, child: Any, watcher: Watcher) -> int | ConfigError
     while True:
         try:
             signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
+            shows.wait(pipe)
             kind, *rest = pipe.recv()
             if kind == "outcome":
                 outcome = rest[0]
@@ -112,7 +117,18 @@ class Shows:
 
     def __init__(self, watcher: Watcher) -> None:
         self._watcher = watcher
+        self._begun = False
         self._stages: dict[int, tuple[ExitStack, Callable[[int], None]]] = {}
+
+    def wait(self, pipe: Connection) -> None:
+        """Until the child says its first word, show that it imports its libraries, if that takes a while."""
+        if not self._begun and not pipe.poll(AT_ONCE_S):
+            self.show("stage", IMPORT, "import", "the libraries of the backend")
+            try:
+                pipe.poll(None)
+            finally:
+                self.show("end", IMPORT, True)
+        self._begun = True
 
     def show(self, kind: str, *rest: Any) -> None:
         try:

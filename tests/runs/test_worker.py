@@ -166,7 +166,7 @@ def test_a_folder_that_cannot_be_written_is_told_as_such(tmp_path: Path, place: 
 
 def test_ctrl_c_before_there_is_anything_to_show_leaves_a_record_too(tmp_path: Path) -> None:
     process = start(tmp_path, "backend=fake", "backend.load_s=30")
-    worker_of(process)
+    wait_for((tmp_path / ".hydra").exists, "the run")
     process.send_signal(signal.SIGINT)
     _, err = process.communicate(timeout=120)
     assert process.returncode == 130
