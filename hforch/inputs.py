@@ -14,6 +14,7 @@ from typing import Any
 
 from hforch.config.schema import FileInputs, InlineInputs
 from hforch.errors import ConfigError, Mistake
+from hforch.paths import expanded
 
 Item = str | dict[str, Any]
 
@@ -89,7 +90,7 @@ def _identified(items: Iterable[Item]) -> Iterator[Input]:
 
 
 def _read(inputs: FileInputs) -> Iterator[Item]:
-    path = Path(inputs.path).expanduser()
+    path = expanded(inputs.path)
     kind = format_of(inputs)
     if kind is None:
         allowed = ", ".join(FORMATS)

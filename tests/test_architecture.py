@@ -14,7 +14,7 @@ import hforch
 
 ROOT = Path(hforch.__file__).parent
 WALK = [
-    {"errors", "progress", ""},
+    {"errors", "paths", "progress", ""},
     {"config"},
     {"models"},
     {"inputs"},

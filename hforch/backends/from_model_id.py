@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 from hforch.backends.arguments import GENERATION, merge, split
@@ -12,6 +11,7 @@ from hforch.config.nearest import did_you_mean
 from hforch.config.schema import Job
 from hforch.config.validate import validate
 from hforch.errors import UnknownArgument
+from hforch.paths import expanded
 
 BACKENDS = {"default": "pytorch", "pytorch": "pytorch", "openvino": "openvino"}
 DTYPES = {"float32": "fp32", "bfloat16": "bf16", "float16": "fp16", "auto": "auto"}
@@ -69,7 +69,7 @@ def job_of(
 def _model(model_id: str, given: dict[str, Any]) -> dict[str, Any]:
     said = {name: given.pop(name) for name in MODEL if name in given}
     common = {"trust_remote_code": False, "attn_implementation": None}
-    if Path(model_id).expanduser().is_dir():
+    if expanded(model_id).is_dir():
         said.pop("revision", None)
         return {"source": "local", "path": model_id, **common, **said}
     return {"source": "hub", "id": model_id, "revision": None, **common, **said}

@@ -9,6 +9,7 @@ from typing import Any
 
 from hforch.commands._parser import VerbParser
 from hforch.errors import EXIT_OK, ConfigError, Mistake
+from hforch.paths import expanded
 
 DESCRIPTION = "Export a model to OpenVINO IR, once: what is in the cache is not made again."
 EXAMPLE = """example:
@@ -59,7 +60,7 @@ def _parser() -> VerbParser:
 def _checked(output: Path | None) -> Path | None:
     if output is None:
         return None
-    output = output.expanduser().absolute()
+    output = expanded(output).absolute()
     if output.exists() and (not output.is_dir() or any(output.iterdir())):
         problem = f"{output} is not an empty folder, and nothing in it is overwritten"
         raise ConfigError([Mistake("", problem, f"-o {output}", "Give a new folder, or empty it.")])

@@ -25,7 +25,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from hforch.errors import ModelUnavailable
+from hforch.errors import ConfigError, Mistake, ModelUnavailable
+from hforch.paths import expanded
 from hforch.progress import Progress
 
 KINDS = ("wheels", "checkpoints", "exports")
@@ -62,7 +63,12 @@ def home() -> Path:
     """The cache's directory, whether it exists or not."""
     chosen = os.environ.get("HFORCH_CACHE")
     if chosen:
-        return Path(chosen).expanduser().absolute()
+        found = expanded(chosen)
+        if str(found).startswith("~"):
+            name = found.parts[0].removeprefix("~")
+            problem = f"HFORCH_CACHE={chosen}: there is no user {name}, or nobody knows their home"
+            raise ConfigError([Mistake("", problem, hint="give a whole path")])
+        return found.absolute()
     from platformdirs import user_cache_dir
 
     return Path(user_cache_dir("hforch"))

@@ -13,6 +13,7 @@ from hforch.config.schema import GGUFModel
 from hforch.errors import ModelError
 from hforch.models import cache, fingerprint, process
 from hforch.models.checkpoint import Checkpoint
+from hforch.paths import expanded
 from hforch.progress import Progress
 
 VERSION = 1  # of the conversion: another number makes every file be converted again
@@ -20,7 +21,7 @@ VERSION = 1  # of the conversion: another number makes every file be converted a
 
 def fetch(model: GGUFModel, progress: Progress) -> Checkpoint:
     """The converted file; see `converted` for what is raised besides a path that leads nowhere."""
-    path = Path(model.path).expanduser().absolute()
+    path = expanded(model.path).absolute()
     if path.is_dir():
         problem = f"model.path={model.path} is a folder; model=gguf takes one file. For a folder: model=local."
         raise ModelError(problem, "model.path")

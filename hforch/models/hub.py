@@ -19,6 +19,7 @@ from hforch.models.checkpoint import Checkpoint
 from hforch.models.folder import choose, no_weights
 from hforch.models.hub_progress import byte_counter
 from hforch.models.local import from_folder
+from hforch.paths import expanded
 from hforch.progress import Progress
 
 ANSWER_S = 10.0  # how long the hub may take to answer before the cached copy is used
@@ -160,7 +161,7 @@ def _check_id(model: HubModel) -> None:
     from huggingface_hub.errors import HFValidationError
     from huggingface_hub.utils import validate_repo_id
 
-    if Path(model.id).expanduser().is_dir() and (model.id.count("/") != 1 or model.id.startswith((".", "~", "/"))):
+    if expanded(model.id).is_dir() and (model.id.count("/") != 1 or model.id.startswith((".", "~", "/"))):
         problem = f"model.id={model.id} is a folder on this machine: use model=local model.path={model.id}."
         raise ModelError(problem, "model.id")
     try:

@@ -11,6 +11,7 @@ from hforch.models import fingerprint
 from hforch.models.cache import MB
 from hforch.models.checkpoint import Checkpoint
 from hforch.models.folder import survey
+from hforch.paths import expanded
 from hforch.progress import Progress
 
 
@@ -20,7 +21,7 @@ def fetch(model: LocalModel, progress: Progress) -> Checkpoint:
     Raises:
         ModelError: it is not there, is a file, or lacks something; the message names what.
     """
-    path = Path(model.path).expanduser().absolute()
+    path = expanded(model.path).absolute()
     if path.is_file():
         hint = " Use model=gguf for it." if path.suffix == ".gguf" else " Give the folder that holds it."
         raise ModelError(f"model.path={model.path} is a file; model=local takes a folder.{hint}", "model.path")
