@@ -21,11 +21,22 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 EXIT_OK, EXIT_FAILED, EXIT_USAGE, EXIT_UNMET, EXIT_INTERRUPTED = 0, 1, 2, 3, 130
+LONGEST, LONGEST_VALUE = 600, 80  # characters of a line of a message, and of a value that it repeats
 
 
 def full_errors() -> bool:
     """Whether tracebacks are wanted: HYDRA_FULL_ERROR=1, as for every Hydra app."""
     return os.environ.get("HYDRA_FULL_ERROR") == "1"
+
+
+def shown(text: str, longest: int = LONGEST) -> str:
+    """Text that somebody wrote, fit for one line of a message.
+
+    What has no shape of its own on a terminal, or would move things about there, is written as in Python; of a text of
+    more than `longest` characters, the middle is left out.
+    """
+    visible = "".join(one if one.isprintable() else one.encode("unicode_escape").decode() for one in text)
+    return visible if len(visible) <= longest else f"{visible[: longest * 3 // 4]} [...] {visible[-longest // 4 :]}"
 
 
 class HforchError(Exception):
@@ -51,11 +62,12 @@ class Mistake:
     hint: str | None = None
 
     def __str__(self) -> str:
-        lines = [f"{self.path}: {self.problem}" if self.path else self.problem]
+        path, problem = shown(self.path), shown(self.problem)
+        lines = [f"{path}: {problem}" if path else problem]
         if self.where:
-            lines.append(f"    written in {self.where}")
+            lines.append(f"    written in {shown(self.where)}")
         if self.hint:
-            lines.append(f"    {self.hint}")
+            lines.append(f"    {shown(self.hint)}")
         return "\n".join(lines)
 
 

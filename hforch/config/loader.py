@@ -25,6 +25,18 @@ class RememberingRepository(ConfigRepository):
         other.sources = list(self.sources)
         return other
 
+    def config_exists(self, config_path: str) -> bool:
+        try:
+            return bool(super().config_exists(config_path))
+        except OSError:  # a name too long for a file
+            return False
+
+    def group_exists(self, config_path: str) -> bool:
+        try:
+            return bool(super().group_exists(config_path))
+        except OSError:
+            return False
+
     def load_config(self, config_path: str) -> Any:
         key = (tuple(source.path for source in self.sources), config_path)
         if key not in self._read:

@@ -8,7 +8,10 @@ from typing import Any
 
 from hforch.config.keys import OPEN_MAPPINGS, groups, in_open_mapping, keys_of, known_keys
 from hforch.config.nearest import did_you_mean, did_you_mean_key
-from hforch.errors import Mistake
+from hforch.config.sentences import kind_of
+from hforch.errors import LONGEST_VALUE, Mistake, shown
+
+HOW_TO_WRITE = "write key=value, or group=option"
 
 
 @dataclass(frozen=True)
@@ -39,7 +42,8 @@ class Typed:
 def read(texts: Sequence[str], loader: Any, where: dict[str, str] | None = None) -> tuple[list[Typed], list[Mistake]]:
     """Parse each override; `where` tells of overrides that were not typed as they are."""
     from hydra.core.override_parser.overrides_parser import OverridesParser
-    from hydra.errors import HydraException
+
+    from hforch.config.reasons import REFUSALS
 
     parser = OverridesParser.create(config_loader=loader)
     typed, mistakes = [], []
@@ -47,8 +51,11 @@ def read(texts: Sequence[str], loader: Any, where: dict[str, str] | None = None)
         written = (where or {}).get(text, text)
         try:
             parsed = parser.parse_overrides([text])[0]
-        except HydraException as error:
-            mistakes.append(_unreadable(text, written, error))
+        except REFUSALS as error:
+            mistakes.append(_unreadable(text, written, error, parser))
+            continue
+        if not parsed.key_or_group:
+            mistakes.append(Mistake("", f"'{text}' names nothing", written, HOW_TO_WRITE))
             continue
         is_dict = not parsed.is_sweep_override() and isinstance(parsed.value(), dict)
         is_group = not is_dict and loader.repository.group_exists(parsed.key_or_group)
@@ -56,17 +63,26 @@ def read(texts: Sequence[str], loader: Any, where: dict[str, str] | None = None)
     return typed, mistakes
 
 
-def _unreadable(text: str, written: str, error: Exception) -> Mistake:
+def _unreadable(text: str, written: str, error: BaseException, parser: Any) -> Mistake:
+    from hforch.config.reasons import REFUSALS, reason
+
     key, equals, value = text.partition("=")
     if not equals:
-        return Mistake("", f"'{text}' is no override: it has no `=`", written, "write key=value, or group=option")
-    reason = str(error).splitlines()[0].removeprefix("LexerNoViableAltException: ")
-    hint = _quoted(key, value)
-    return Mistake(key.lstrip("+~"), f"the value cannot be read ({reason})", written, hint)
+        return Mistake("", f"'{shown(text, LONGEST_VALUE)}' is no override: it has no `=`", written, HOW_TO_WRITE)
+    if not key.strip("+~"):
+        return Mistake("", f"'{shown(text, LONGEST_VALUE)}' names nothing", written, HOW_TO_WRITE)
+    try:
+        parser.parse_overrides([f"{key}=0"])
+    except REFUSALS:
+        return Mistake("", f"'{shown(key, LONGEST_VALUE)}' cannot be the name of a key", written, HOW_TO_WRITE)
+    why = shown(reason(error).removeprefix("LexerNoViableAltException: "), LONGEST_VALUE)
+    return Mistake(key.lstrip("+~"), f"the value cannot be read ({why})", written, _quoted(key, value))
 
 
 def _quoted(key: str, value: str) -> str | None:
     """How to write a value that Hydra's grammar cannot read."""
+    if len(value) > LONGEST_VALUE:
+        return None
     if value[:1] in ("[", "{"):
         inner = value[1:-1] if value[-1:] in ("]", "}") else value[1:]
         example = f'["{inner}"]' if value[0] == "[" else f'{{name: "{inner}"}}'
@@ -96,9 +112,7 @@ def group_mistake(one: Typed, repo: Any, in_defaults: set[str]) -> Mistake | Non
     group, value = one.key, None if one.parsed.value_type is None else one.parsed.value()
     bare = one.text.lstrip("+~")
     if one.parsed.is_delete():
-        if group in groups():
-            return Mistake(group, "a job needs this group", one.where, f"choose an option: {group}=OPTION")
-        return None
+        return needed(one) if group in groups() else None
     if one.parsed.is_force_add() or (one.parsed.is_add() and group in in_defaults and one.parsed.package is None):
         return Mistake(group, "the group is there already", one.where, f"leave the + out: {bare}")
     options = repo.get_group_options(group)
@@ -107,13 +121,18 @@ def group_mistake(one: Typed, repo: Any, in_defaults: set[str]) -> Mistake | Non
         if not isinstance(option, str) or ".." in name or not repo.config_exists(f"{group}/{name}"):
             return Mistake(
                 group,
-                f"'{name}' is not one of its options: {', '.join(options)}",
+                f"'{shown(name, LONGEST_VALUE)}' is not one of its options: {', '.join(options)}",
                 one.where,
                 did_you_mean(name, options, f"{group}={{}}"),
             )
     if not one.parsed.is_add() and group not in in_defaults:
         return Mistake(group, "no defaults list names this group", one.where, f"add it with a +: +{bare}")
     return None
+
+
+def needed(one: Typed) -> Mistake:
+    """The mistake of taking a group away."""
+    return Mistake(one.key, "a job needs this group", one.where, f"choose an option: {one.key}=OPTION")
 
 
 # ---------------------------------------------------------------- key=value
@@ -136,6 +155,9 @@ def value_mistakes(
         elif one.parsed.is_delete():
             if not _has(tree, one.segments):
                 mistake = unknown_key(one, choices, repo)
+            elif one.parsed.value_type is not None and one.parsed.value() != _at(tree, one.segments):
+                there = kind_of(_at(tree, one.segments))
+                mistake = Mistake(one.key, f"is {there}, which is not what is to be taken away", one.where)
         elif not any(one.segments[: len(path)] == path for path in added):
             for path in _leaves(one.segments, one.parsed.value()):
                 dotted = ".".join(path)
@@ -172,6 +194,8 @@ def unknown_key(one: Typed, choices: dict[str, str], repo: Any, path: tuple[str,
             one.where,
             f"these have it: {', '.join(f'{group}={option}' for option in options)}" if options else None,
         )
+    if dotted in known_keys():
+        return Mistake(dotted, f"no defaults list names the group {group}", one.where, f"add it with +{group}=OPTION")
     if "." not in dotted:
         known_groups = [*groups(), *(f"hydra/{name}" for name in ("launcher", "sweeper", "job_logging"))]
         hint = did_you_mean(dotted, known_groups) or did_you_mean_key(dotted, known_keys())

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,7 @@ from hforch.errors import Mistake
 EXAMPLES = {"model.id": "ORG/NAME", "model.path": "PATH", "inputs.path": "FILE", "device.name": "GPU.1"}
 
 
-def plain(cfg: DictConfig, choices: Mapping[str, str]) -> tuple[dict[str, Any], list[Mistake], set[str]]:
+def plain(cfg: DictConfig, choices: Mapping[str, str]) -> tuple[dict[str, Any], list[Mistake]]:
     """Plain containers without the `hydra` node.
 
     Args:
@@ -23,23 +23,31 @@ def plain(cfg: DictConfig, choices: Mapping[str, str]) -> tuple[dict[str, Any], 
         choices: the option chosen of each group, for the messages.
 
     Returns:
-        the tree, the mistakes, and the groups they are in, which the tree leaves out.
+        the tree, and a mistake for each value that is not known; it stands as None in the tree.
     """
     mistakes: list[Mistake] = []
-    unknown: set[str] = set()
-    tree: dict[str, Any] = {}
-    for key in cfg:
-        if key == "hydra":
-            continue
+    unknown: list[tuple[Any, ...]] = []
+    groups = [key for key in cfg if key != "hydra"]
+    for key in groups:
         for path, node in _leaves(cfg, (key,)):
-            group = str(path[0])
             mistake = _leaf_mistake(path, node, choices)
             if mistake is not None:
-                unknown.add(group)
+                unknown.append(path)
                 mistakes.append(mistake)
-        if str(key) not in unknown:
-            tree[str(key)] = _container(cfg[key])
-    return tree, mistakes, unknown
+    known = _without(cfg, unknown) if unknown else cfg
+    return {str(key): _container(known[key]) for key in groups}, mistakes
+
+
+def _without(cfg: DictConfig, paths: Sequence[tuple[Any, ...]]) -> DictConfig:
+    """A copy that holds None at these paths, so that all the others can be resolved."""
+    known = cfg.copy()
+    with read_write(known):
+        for *above, last in paths:
+            parent: Any = known
+            for step in above:
+                parent = parent._get_node(step)
+            parent[last] = None
+    return known
 
 
 def unresolved(cfg: DictConfig) -> Any:

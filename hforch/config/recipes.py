@@ -21,6 +21,7 @@ import yaml
 from hforch.config.keys import groups
 from hforch.config.nearest import did_you_mean
 from hforch.config.places import Places
+from hforch.config.sources import config_file
 from hforch.errors import ConfigError, Mistake
 
 CONFIG_NAME = "hforch_recipe"
@@ -45,10 +46,15 @@ def opened(recipe: Path | None, places: Places) -> Iterator[Places]:
     if recipe is None:
         yield places
         return
+    if config_file([places.main, *places.extra], places.config_name) is None:
+        problem = f"there is no config {places.config_name} for the recipe to build on"
+        raise ConfigError([Mistake("", problem, f"--config-name {places.config_name}", "leave the flag out")])
     data = read_recipe(recipe, places)
+    with _told(places.show(recipe.resolve())):
+        config = _as_config(data, places.config_name)
     with tempfile.TemporaryDirectory(prefix="hforch-recipe-") as folder:
         file = Path(folder).resolve() / f"{CONFIG_NAME}.yaml"
-        file.write_text(_as_config(data, places.config_name), encoding="utf-8")
+        file.write_text(config, encoding="utf-8")
         yield replace(
             places,
             extra=(*places.extra, file.parent),
@@ -76,26 +82,31 @@ def read_recipe(file: Path, places: Places) -> dict[str, Any]:
         ConfigError: with every mistake and its line.
     """
     shown = places.show(file.resolve())
-    try:
+    with _told(shown):
         text = file.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError([Mistake("", f"the recipe cannot be read: {error}", shown)]) from error
-    check = _Check(shown)
-    try:
+        check = _Check(shown)
         check.events(text)
         if not check.mistakes:
             check.top(yaml.compose(text, Loader=yaml.SafeLoader))
-    except yaml.MarkedYAMLError as error:
-        mark = error.problem_mark or error.context_mark
-        where = f"{shown}:{mark.line + 1}" if mark else shown
-        raise ConfigError([Mistake("", f"broken YAML: {error.problem or error.context}", where)]) from error
-    except yaml.YAMLError as error:
-        raise ConfigError([Mistake("", f"broken YAML: {error}", shown)]) from error
-    if check.mistakes:
-        raise ConfigError(sorted(check.mistakes, key=lambda mistake: mistake.path))
-    from omegaconf._utils import get_yaml_loader
+        if check.mistakes:
+            raise ConfigError(sorted(check.mistakes, key=lambda mistake: mistake.path))
+        from omegaconf._utils import get_yaml_loader
 
-    return yaml.load(text, Loader=get_yaml_loader()) or {}
+        return yaml.load(text, Loader=get_yaml_loader()) or {}
+
+
+@contextmanager
+def _told(shown: str) -> Iterator[None]:
+    """Turn what readers of YAML raise into mistakes of the recipe."""
+    from hforch.config.reasons import REFUSALS, reason
+
+    try:
+        yield
+    except REFUSALS as error:
+        mark = getattr(error, "problem_mark", None) or getattr(error, "context_mark", None)
+        where = f"{shown}:{mark.line + 1}" if mark else shown
+        problem = "broken YAML" if isinstance(error, yaml.YAMLError) else "the recipe cannot be read"
+        raise ConfigError([Mistake("", f"{problem}: {reason(error)}", where)]) from error
 
 
 class _Check:

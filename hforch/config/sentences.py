@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from hforch.config.keys import OPEN_MAPPINGS, keys_of
 from hforch.config.nearest import did_you_mean, did_you_mean_key
-from hforch.errors import Mistake
+from hforch.errors import LONGEST_VALUE, Mistake, shown
 
 TOLD_APART_BY = {"model": "source", "backend": "name", "prompt": "kind", "inputs": "kind"}
 KINDS = {
@@ -37,11 +37,11 @@ def kind_of(value: Any) -> str:
     if isinstance(value, bool):
         return f"{str(value).lower()} (true/false)"
     if isinstance(value, int):
-        return f"{value} (a whole number)"
+        return f"{shown(str(value), LONGEST_VALUE)} (a whole number)"
     if isinstance(value, float):
         return f"{value} (a number)"
     if isinstance(value, str):
-        return f"'{value}' (text)"
+        return f"'{shown(value, LONGEST_VALUE)}' (text)"
     return "a mapping" if isinstance(value, Mapping) else "a list"
 
 
@@ -52,7 +52,12 @@ def mistakes_from(errors: Sequence[Any], tree: Mapping[str, Any]) -> list[Mistak
         if error["type"] == "too_short" and error["input"]:
             continue  # items that are wrong were not counted; they are told by themselves
         by_path.setdefault(config_path(error, tree), []).append(error)
-    return [_mistake(path, found) for path, found in by_path.items()]
+    return [_mistake(path, found) for path, found in by_path.items() if not _told_below(path, by_path)]
+
+
+def _told_below(path: str, paths: Collection[str]) -> bool:
+    """Whether the same value fits another member of a union but for something in it."""
+    return any(other.startswith(f"{path}.") for other in paths)
 
 
 def config_path(error: Mapping[str, Any], tree: Mapping[str, Any]) -> str:
@@ -79,8 +84,13 @@ def _mistake(path: str, errors: list[Any]) -> Mistake:
         return Mistake(path, "is missing: a job needs this group", hint=f"choose an option: {path}=OPTION")
     if kind == "missing":
         return Mistake(path, "is missing", hint=_extend(path.partition(".")[0]))
+    group = path.partition(".")[0]
+    if errors[0]["loc"][-1] == "[key]":
+        return Mistake(path, f"a key must be text; it is {kind_of(value)}", hint="put it between quotes")
+    if kind == "extra_forbidden" and path in keys_of(group):
+        tag = f"{group}.{TOLD_APART_BY[group]}={errors[0]['loc'][1]}"
+        return Mistake(path, f"there is no such key with {tag}", hint=f"choose another option of {group}")
     if kind == "extra_forbidden":
-        group = path.partition(".")[0]
         return Mistake(path, "hforch has no such key", hint=did_you_mean_key(path, keys_of(group) | OPEN_MAPPINGS))
     if kind in ("union_tag_invalid", "union_tag_not_found"):
         return _wrong_tag(path, errors[0])

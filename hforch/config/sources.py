@@ -41,10 +41,10 @@ class Sources:
 
     def where_at(self, segments: Segments) -> str | None:
         """The same for a path whose steps may hold dots."""
-        return self._where(segments, seen=(segments,)) or self._below(segments)
+        return self._where(segments, seen=(segments,))
 
     def _where(self, segments: Segments, seen: tuple[Segments, ...]) -> str | None:
-        origin = self._typed(segments) or self._written(segments)
+        origin = self._typed(segments) or self._below(segments) or self._written(segments)
         if origin is None:
             return None
         target = _reference(origin.text, segments[: origin.depth])
@@ -57,15 +57,17 @@ class Sources:
         """Look the files up now, before a folder among the places is gone."""
         _ = self._files
 
-    def _below(self, segments: Segments) -> str | None:
+    def _below(self, segments: Segments) -> Origin | None:
         """An override that made a mapping exist by setting a key below it."""
-        below = (one.where for one in self._overrides if one.segments[: len(segments)] == segments and not one.is_group)
-        return next(below, None)
+        for override in self._overrides:
+            if override.segments[: len(segments)] == segments and not override.is_group:
+                return Origin(override.where, None, len(segments))
+        return None
 
     def _typed(self, segments: Segments) -> Origin | None:
         for override in reversed(self._overrides):
             key = override.segments
-            if override.is_group or segments[: len(key)] != key:
+            if segments[: len(key)] != key or (override.is_group and not override.parsed.is_delete()):
                 continue
             value = override.parsed.value()
             if _holds(value, segments[len(key) :]):

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from hforch.config.compose import Composed, Look, judge, look
+from hforch.config.compose import Composed, judge
+from hforch.config.look import Look, look
 from hforch.config.overrides import Typed, read, without_sweeps
 from hforch.config.places import Places, hydra_settings
 from hforch.config.sources import Sources
@@ -112,6 +113,7 @@ def _jobs(
     task = [*swept, *(one for one in typed if not one.parsed.is_hydra_override())]
     origin = {one.parsed.get_key_element(): one.where for one in task}
     bad = [mistake for one in (*hydra, *task) if (mistake := _sweep_mistake(one))]
+    bad += _lost_in_a_sweep(task)
     mistakes.extend(bad)
     wrong = {mistake.where for mistake in bad}
     hydra = [one for one in hydra if one.where not in wrong]
@@ -121,6 +123,17 @@ def _jobs(
         job, _ = read(texts, loader, {text: origin[text.partition("=")[0]] for text in texts})
         jobs.append([*hydra, *job])
     return jobs
+
+
+def _lost_in_a_sweep(task: Sequence[Typed]) -> list[Mistake]:
+    """Hydra's sweeper keeps one override a key: of `inputs=file inputs={path: x}` it would drop the first, unsaid."""
+    last = {one.parsed.get_key_element(): one for one in task}
+    hint = "write the mapping key by key: group.key=value"
+    return [
+        Mistake(one.key, f"would be lost in a sweep, for {other.where} comes after it", one.where, hint)
+        for one in task
+        if (other := last[one.parsed.get_key_element()]).is_group != one.is_group
+    ]
 
 
 def _sweep_mistake(one: Typed) -> Mistake | None:

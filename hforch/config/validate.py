@@ -31,14 +31,19 @@ def mistakes_in(tree: Mapping[str, Any], leave_out: Collection[str] = ()) -> lis
 
     Args:
         tree: plain containers, one key a group.
-        leave_out: groups that nobody can judge, because the choice of their option was a mistake itself.
+        leave_out: what nobody can judge, because it is a mistake already: groups whose option is none, and the dotted
+            paths of values that are not known.
     """
-    found = [mistake for mistake in _shape(tree) if mistake.path.partition(".")[0] not in leave_out]
-    unsound = {mistake.path.partition(".")[0] for mistake in found} | set(leave_out)
+    found = [mistake for mistake in _shape(tree) if not _lies_in(mistake.path, leave_out)]
+    unsound = {path.partition(".")[0] for path in (*leave_out, *(mistake.path for mistake in found))}
     for rule in RULES:
         if not rule.groups & unsound:
             found.extend(rule.check(tree))
     return sorted(found, key=lambda mistake: mistake.path)
+
+
+def _lies_in(path: str, places: Collection[str]) -> bool:
+    return any(path == place or path.startswith(f"{place}.") for place in places)
 
 
 def _shape(tree: Mapping[str, Any]) -> list[Mistake]:

@@ -30,7 +30,7 @@ class Found:
 def _root(file: Path, changed_ns: int) -> yaml.Node | None:
     try:
         return yaml.compose(file.read_text(encoding="utf-8"), Loader=yaml.SafeLoader)
-    except (yaml.YAMLError, UnicodeDecodeError):
+    except (yaml.YAMLError, UnicodeDecodeError, RecursionError):
         return None
 
 

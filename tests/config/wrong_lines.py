@@ -1,0 +1,162 @@
+"""Command lines, and the files they name, with some mistakes in them, and what must be told of each mistake."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from hypothesis import strategies as st
+from wrong_files import YamlFile
+from wrong_values import Key, as_override, as_yaml, keys, options, right_values
+
+from hforch.config.keys import groups
+from hforch.config.options import option
+
+Draw = Callable[[st.SearchStrategy[Any]], Any]
+FIRST = "hydra.verbose=false"  # a word without `=` at the beginning would be taken for a verb
+MINE, PRIMARY, RECIPE = "mine", "my/exp.yaml", "r.yaml"
+ONLY_TYPED = re.compile(r"trust_remote_code|^ov_config")  # a recipe that holds these is refused as a whole
+
+
+@dataclass(frozen=True)
+class Told:
+    """What must be told of one mistake.
+
+    Attributes:
+        kind: the name of the function that made it.
+        path: the config path; empty where there is none, and the words as typed are to be named.
+        where: the words as typed, or the file.
+        line: the config path whose line in the file belongs to `where`, if one does.
+        hides: mistakes that may stay untold because of this one: "" (none), those of its "group", or "all".
+    """
+
+    kind: str
+    path: str
+    where: str
+    line: str | None = None
+    hides: str = ""
+
+    @property
+    def group(self) -> str:
+        return self.path.partition(".")[0]
+
+
+@dataclass
+class Line:
+    """A command line in the making.
+
+    Attributes:
+        primary: the file that says what to run: empty for hforch's own config, else a user's config or a recipe.
+        chosen: the option of each group for which one was chosen, right or wrong.
+        taken: config paths about which something was decided.
+        yaml: the files that hold wrong values; `files` has those that are wrong as a whole.
+    """
+
+    multirun: bool
+    primary: str
+    overrides: list[str] = field(default_factory=list)
+    chosen: dict[str, str] = field(default_factory=dict)
+    taken: set[str] = field(default_factory=set)
+    yaml: dict[str, YamlFile] = field(default_factory=dict)
+    files: dict[str, bytes] = field(default_factory=dict)
+    flags: list[str] = field(default_factory=list)
+    told: list[Told] = field(default_factory=list)
+    kind: str = ""
+
+    def tell(self, path: str, where: str, *, line: str | None = None, hides: str = "") -> None:
+        self.told.append(Told(self.kind, path, where, line, hides))
+
+    def type(self, path: str, typed: str, *, hides: str = "") -> None:
+        """Add an override that is a mistake."""
+        self.overrides.append(typed)
+        self.tell(path, typed, hides=hides)
+
+    def is_free(self, path: str) -> bool:
+        """Whether nothing is decided yet about the path, what is below it or above."""
+        return not any(f"{path}.".startswith(f"{other}.") or f"{other}.".startswith(f"{path}.") for other in self.taken)
+
+    def free_group(self, draw: Draw) -> str:
+        """A group of which nothing is decided yet."""
+        group: str = draw(st.sampled_from([one for one in groups() if one not in self.chosen and self.is_free(one)]))
+        self.taken.add(group)
+        return group
+
+    def free_key(self, draw: Draw, wanted: Callable[[Key], bool] = lambda key: True) -> Key:
+        key: Key = draw(st.sampled_from([one for one in keys() if wanted(one) and self.is_free(one.path)]))
+        self.taken.add(key.path)
+        return key
+
+    # ------------------------------------------------------------ choosing options
+    def choose(self, group: str, name: str) -> None:
+        self.chosen[group] = name
+        self.overrides.append(f"{group}={name}")
+
+    def choose_one_with(self, draw: Draw, key: Key) -> None:
+        """Mostly an option that has the key, so that more than its name is looked at."""
+        if key.group not in self.chosen and draw(st.integers(0, 3)):
+            self.choose(key.group, draw(st.sampled_from(having(key))))
+
+    def options_file(self, draw: Draw, key: Key) -> YamlFile:
+        """The user's own option of a group, built on one of hforch's that has the key."""
+        if key.group not in self.chosen:
+            self.choose(key.group, MINE)
+            self.yaml[f"my/{key.group}/{MINE}.yaml"] = YamlFile(key.group, [(draw(st.sampled_from(having(key))), "")])
+        return self.yaml[f"my/{key.group}/{MINE}.yaml"]
+
+    def primary_file(self) -> YamlFile:
+        begins = [("config", ""), ("_self_", "")] if self.primary == PRIMARY else []
+        return self.yaml.setdefault(self.primary, YamlFile("", begins))
+
+    # ------------------------------------------------------------ writing wrong values
+    def write(self, draw: Draw, key: Key, value: Any, *, hides: str = "", recipes: bool = True) -> str:
+        """Write a wrong value, on the command line or into a file; returns which: `typed`, or the file's name."""
+        places = ["typed"]
+        if f"my/{key.group}/{MINE}.yaml" in self.yaml or key.group not in self.chosen:
+            places.append(f"my/{key.group}/{MINE}.yaml")
+        if self.primary == PRIMARY or (self.primary == RECIPE and recipes and not ONLY_TYPED.search(key.path)):
+            places.append(self.primary)
+        place: str = draw(st.sampled_from(places))
+        if place == "typed":
+            self.choose_one_with(draw, key)
+            self.type(key.path, self.as_typed(draw, key, as_override(value)), hides=hides)
+            return place
+        file = self.primary_file() if place == self.primary else self.options_file(draw, key)
+        file.values[key.path] = as_yaml(value)
+        self.tell(key.path, place, line=key.path, hides=hides)
+        return place
+
+    def as_typed(self, draw: Draw, key: Key, text: str) -> str:
+        """One of the ways to set a value."""
+        ways = ["++"] if key.free else ["", "++", "{}"]
+        swept = sum(",0" in one for one in self.overrides)
+        way = draw(st.sampled_from([*ways, "sweep"] if self.multirun and swept < 2 else ways))
+        if way == "{}":
+            return f"{key.group}={{{key.name}: {text}}}"
+        if way != "sweep":
+            return f"{way}{key.path}={text}"
+        right = [as_override(value) for value in right_values(key.path)[:1]]
+        return f"{ways[0]}{key.path}={','.join(draw(st.permutations([text, text, *right])))}"
+
+    # ------------------------------------------------------------ what comes out
+    def words(self, draw: Draw) -> list[str]:
+        if self.primary:
+            self.primary_file()
+        verb = ["run", RECIPE] if self.primary == RECIPE else []
+        folder = ["--config-dir", "my"] if any(name.startswith("my/") for name in (*self.yaml, *self.files)) else []
+        name = ["--config-name", "exp"] if self.primary == PRIMARY else []
+        multirun = ["-m"] if self.multirun else []
+        overrides = draw(st.permutations(self.overrides))
+        return [*verb, FIRST, *folder, *name, *multirun, *self.flags, *overrides]
+
+    def all_files(self) -> dict[str, bytes]:
+        return {name: file.text().encode() for name, file in self.yaml.items()} | self.files
+
+    def where(self, told: Told) -> str:
+        return f"{told.where}:{self.yaml[told.where].line_of(told.line)}" if told.line else told.where
+
+
+def having(key: Key) -> list[str]:
+    """The options that have a key."""
+    return [one for one in options(key.group) if key.name in option(key.group, one)] or list(options(key.group))
