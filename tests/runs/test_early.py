@@ -93,8 +93,8 @@ def test_a_hidden_module_is_hidden_for_a_while_only() -> None:
     from importlib.util import find_spec
 
     before = list(sys.meta_path)
-    with without_module("colorsys"):
-        assert find_spec("colorsys") is None
-        assert find_spec("wave") is not None
+    with without_module("antigravity"):
+        assert find_spec("antigravity") is None
+        assert find_spec("this") is not None
     assert sys.meta_path == before
-    assert find_spec("colorsys") is not None
+    assert find_spec("antigravity") is not None
