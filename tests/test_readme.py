@@ -35,6 +35,9 @@ def test_the_commands_of_the_readme_work(command: str, tmp_path: Path) -> None:
     done = subprocess.run(
         [sys.executable, "-m", "hforch", *words], cwd=tmp_path, capture_output=True, text=True, timeout=900, check=False
     )
+    if "precision=bf16" in command and "does not compute in bf16 here" in done.stderr:
+        assert done.returncode == 2  # on a processor that lacks it, that is the right answer
+        return
     assert done.returncode == 0, done.stdout + done.stderr
     assert done.stdout.strip()
 

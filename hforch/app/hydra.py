@@ -9,7 +9,7 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -43,9 +43,27 @@ class Task:
                 raise
             print(cannot_write(error), file=sys.stderr)
             return EXIT_FAILED
+        except KeyboardInterrupt:
+            self._interrupted()
+            raise
         if code == EXIT_INTERRUPTED:
             raise KeyboardInterrupt("told")  # the rest of a sweep is not wanted any more
         return code
+
+    def _interrupted(self) -> None:
+        """A run that was stopped before it had begun leaves a record like any other."""
+        from hydra.core.hydra_config import HydraConfig
+
+        from hforch.runs.records import begin_interrupted
+
+        settings = HydraConfig.get()
+        recipe = str(self.recipe) if self.recipe else None
+        with suppress(OSError):
+            begin_interrupted(
+                Path(settings.runtime.output_dir),
+                overrides=[str(override) for override in settings.overrides.task],
+                recipe=recipe,
+            )
 
     def _run(self, cfg: DictConfig) -> int:
         from hydra.core.hydra_config import HydraConfig

@@ -55,6 +55,16 @@ class RecordWriter:
         self._samples.flush()
 
 
+def begin_interrupted(directory: Path, **asked: Any) -> None:
+    """Write the record of a job that was interrupted before it wrote one itself."""
+    if not (directory / RECORD).exists():
+        told = {"type": "KeyboardInterrupt", "message": "interrupted before it began"}
+        with RecordWriter(directory) as writer:
+            writer.write(
+                {"schema_version": SCHEMA_VERSION, **asked, "status": "interrupted", "exit_code": 130, "error": told}
+            )
+
+
 def read_record(directory: Path) -> dict[str, Any]:
     """The record of a job's directory."""
     return dict(json.loads((directory / RECORD).read_text(encoding="utf-8")))
