@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 from langchain_core.prompts import BasePromptTemplate, ChatPromptTemplate, PromptTemplate
@@ -70,11 +70,11 @@ def check_inputs(prompt: Prompt, inputs: Sequence[Input], declared: InlineInputs
         raise ConfigError(mistakes)
 
 
-def unused_columns(prompt: Prompt, inputs: Sequence[Input]) -> list[Mistake]:
-    """A warning if the inputs have columns that the prompt never names."""
+def unused_columns(prompt: Prompt, inputs: Sequence[Input], others: Collection[str] = ()) -> list[Mistake]:
+    """A warning if the inputs have columns that the prompt never names, `others` aside: those are used elsewhere."""
     named = {prompt.column} if isinstance(prompt, RawPrompt) else set(build_prompt(prompt).input_variables)
     has = dict.fromkeys(name for each in inputs if isinstance(each.item, dict) for name in each.item)
-    unused = [str(name) for name in has if name not in named]
+    unused = [str(name) for name in has if name not in named and name not in others]
     if not unused or named == {None}:
         return []
     what = f"{_listed(unused)}, which the prompt never uses"

@@ -18,6 +18,7 @@ WALK = [
     {"config"},
     {"models"},
     {"inputs"},
+    {"checks"},
     {"backends"},
     {"prompts"},
     {"chain"},

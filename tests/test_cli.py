@@ -19,6 +19,7 @@ from hforch.config.compose import compose
 from hforch.config.places import conf_dir
 from hforch.errors import ConfigError, GenerationError, Mistake, ModelError
 from hforch.runs import Given
+from hforch.runs.worker import Workers
 
 ROOT = Path(__file__).parents[1]
 HEAVY = {"torch", "transformers", "langchain", "langchain_core", "openvino", "optimum", "numpy"}
@@ -61,6 +62,10 @@ def runs(monkeypatch: pytest.MonkeyPatch) -> Runs:
 
     fake = Runs()
     monkeypatch.setattr(hforch.runs, "run", fake)
+    monkeypatch.setattr(
+        Workers, "run", lambda _, job, directory, given, watcher, key: fake(job, directory, given, watcher)
+    )
+    monkeypatch.setattr(Workers, "check", lambda _, backend, jobs: [[] for _ in jobs])
     return fake
 
 

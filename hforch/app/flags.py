@@ -19,6 +19,7 @@ def read_flags(words: Sequence[str]) -> tuple[argparse.Namespace, argparse.Argum
 
     parser = get_args_parser()
     parser.allow_abbrev = False
+    parser.add_argument("--dry-run", action="store_true", help="List the jobs, and what they need; run nothing")
 
     def refuse(message: str) -> NoReturn:
         raise ConfigError([Mistake("", message, hint="hforch --help shows the flags")])

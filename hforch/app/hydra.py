@@ -7,81 +7,37 @@ together here. Its files, directories, numbering, flags and grammar stay as its 
 from __future__ import annotations
 
 import argparse
-import sys
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from hforch.app.task import Asked, Task, cannot_write
 from hforch.config.places import JOB_NAME, VERSION_BASE, Places, find_places
-from hforch.errors import EXIT_FAILED, EXIT_INTERRUPTED, EXIT_OK, EXIT_UNMET, EXIT_USAGE, HforchError, full_errors
+from hforch.errors import (
+    EXIT_FAILED,
+    EXIT_INTERRUPTED,
+    EXIT_OK,
+    EXIT_UNMET,
+    EXIT_USAGE,
+    ConfigError,
+    Mistake,
+    full_errors,
+)
 
 if TYPE_CHECKING:
-    from omegaconf import DictConfig
+    from hforch.config.compose import Composed
+    from hforch.config.sweeps import Plan
 
 WORST_FIRST = (EXIT_INTERRUPTED, EXIT_FAILED, EXIT_USAGE, EXIT_UNMET, EXIT_OK)
 
 
-@dataclass(frozen=True)
-class Task:
-    """What Hydra calls for each job, in this process or in a launcher's."""
-
-    places: Places
-    recipe: Path | None
-
-    def __call__(self, cfg: DictConfig) -> int:
-        try:
-            code = self._run(cfg)
-        except HforchError as error:
-            if full_errors():
-                raise
-            print(error, file=sys.stderr)
-            return error.exit_code
-        except OSError as error:
-            if full_errors():
-                raise
-            print(cannot_write(error), file=sys.stderr)
-            return EXIT_FAILED
-        except KeyboardInterrupt:
-            self._interrupted()
-            raise
-        if code == EXIT_INTERRUPTED:
-            raise KeyboardInterrupt("told")  # the rest of a sweep is not wanted any more
-        return code
-
-    def _interrupted(self) -> None:
-        """A run that was stopped before it had begun leaves a record like any other."""
-        from hydra.core.hydra_config import HydraConfig
-
-        from hforch.runs.records import begin_interrupted
-
-        settings = HydraConfig.get()
-        recipe = str(self.recipe) if self.recipe else None
-        with suppress(OSError):
-            begin_interrupted(
-                Path(settings.runtime.output_dir),
-                overrides=[str(override) for override in settings.overrides.task],
-                recipe=recipe,
-            )
-
-    def _run(self, cfg: DictConfig) -> int:
-        from hydra.core.hydra_config import HydraConfig
-
-        from hforch.config.compose import Locator, job_from_config
-        from hforch.report.terminal import open_watcher
-        from hforch.runs import Given, run
-
-        settings = HydraConfig.get()
-        overrides = tuple(str(override) for override in settings.overrides.task)
-        job = job_from_config(cfg)
-        recipe = str(self.recipe) if self.recipe else None
-        given = Given(overrides, recipe, Locator(overrides, self.places), job_logging(settings))
-        return run(job, Path(settings.runtime.output_dir), given, open_watcher(job.runtime.display))
-
-
-def run_app(words: Sequence[str], recipe: Path | None = None) -> int:
+def run_app(words: Sequence[str], recipe: Path | None = None, resume: Path | None = None) -> int:
     """Do what the words after `hforch` ask for.
+
+    Args:
+        resume: the directory of an earlier run or sweep of the same words, to go on with it.
 
     Raises:
         ConfigError: with every mistake, before anything is run or written.
@@ -91,18 +47,28 @@ def run_app(words: Sequence[str], recipe: Path | None = None) -> int:
     args, parser = read_flags(words)
     base = find_places(args.config_dir, args.config_name, args.config_path)
     if recipe is None:
-        return _do(args, parser, base, None)
+        return _do(args, parser, base, None, resume)
     from hforch.config.recipes import opened
 
     with opened(recipe, base) as places:
-        return _do(args, parser, places, recipe)
+        return _do(args, parser, places, recipe, resume)
 
 
-def _do(args: argparse.Namespace, parser: argparse.ArgumentParser, places: Places, recipe: Path | None) -> int:
+def _do(
+    args: argparse.Namespace, parser: argparse.ArgumentParser, places: Places, recipe: Path | None, resume: Path | None
+) -> int:
+    asked = Asked(
+        overrides=tuple(args.overrides),
+        recipe=str(recipe) if recipe else None,
+        config_dir=args.config_dir,
+        config_name=args.config_name,
+        resume=resume is not None,
+        dry_run=args.dry_run,
+    )
     if args.experimental_rerun is not None:
-        return _rerun(args, Task(places, recipe))
+        return _rerun(args, Task(places, asked))
     if not (args.help or args.hydra_help or args.cfg or args.info or args.shell_completion):
-        return _run(args, places, Task(places, recipe))
+        return _run(args, places, asked, resume)
     if args.overrides and not args.shell_completion:
         from hforch.config.sweeps import look_over
 
@@ -131,43 +97,114 @@ def _show(hydra: Any, args: argparse.Namespace, parser: argparse.ArgumentParser,
         complete(hydra, name, args.overrides)
 
 
-def _run(args: argparse.Namespace, places: Places, task: Task) -> int:
+def _run(args: argparse.Namespace, places: Places, asked: Asked, resume: Path | None) -> int:
     from hforch.config.sweeps import plan
 
-    multirun = plan(args.overrides, places, args.multirun).multirun
+    planned = plan(args.overrides, places, args.multirun)
+    kind = "sweep" if planned.multirun else "run"
+    overrides = [*args.overrides, f"hydra.mode={'MULTIRUN' if planned.multirun else 'RUN'}"]
+    if resume is not None:
+        overrides.append(f"hydra.{kind}.dir={quoted(str(resume))}")
     with hydra_of(places) as hydra:
-        overrides = [*args.overrides, f"hydra.mode={'MULTIRUN' if multirun else 'RUN'}"]
-        start = hydra.multirun if multirun else hydra.run
         try:
-            return worst(codes(start(places.config_name, task, overrides)))
+            if planned.multirun:
+                return _multirun(args, planned, places, asked, hydra, overrides)
+            if asked.dry_run:
+                return _dry_run(planned.jobs[0], resume)
+            if resume is not None:
+                asked = replace(asked, fingerprint=unchanged(planned.jobs[0], resume))
+            return worst(codes(hydra.run(places.config_name, Task(places, asked), overrides)))
         except OSError as error:
             if isinstance(error, BrokenPipeError) or full_errors():
                 raise
             raise cannot_write(error) from error
 
 
-def job_logging(settings: Any) -> dict[str, Any] | None:
-    """Hydra's logging for a job, as `dictConfig` takes it, with what hydra.verbose adds; None if Hydra sets up none."""
-    from omegaconf import OmegaConf
+def _dry_run(composed: Composed, resume: Path | None) -> int:
+    """Show the one job that would be run."""
+    from hforch.inputs import load_inputs
+    from hforch.report.plan import show_plan
+    from hforch.runs import Given
+    from hforch.runs.fit import look_ahead
+    from hforch.runs.identity import job_id, load_key
+    from hforch.runs.sweep import Planned
 
-    config = OmegaConf.to_container(settings.job_logging, resolve=True) if settings.job_logging is not None else None
-    if not isinstance(config, dict) or not config.get("root"):
-        return None
-    verbose = settings.verbose
-    names = [] if isinstance(verbose, bool) else [verbose] if isinstance(verbose, str) else list(verbose)
-    if verbose is True:
-        config["root"]["level"] = "DEBUG"
-    return {**config, "loggers": {**config.get("loggers", {}), **{name: {"level": "DEBUG"} for name in names}}}
-
-
-def cannot_write(error: OSError) -> HforchError:
-    """Everything a run reads is looked after where it is read: what is left is its own folder."""
-    place = f"{error.filename}: " if error.filename else ""
-    reason = (error.strerror or str(error)).lower()
-    return HforchError(
-        f"the run's folder cannot be written: {place}{reason}\n"
-        "    hydra.run.dir=DIR puts a run elsewhere, hydra.sweep.dir=DIR a sweep"
+    job, inputs = composed.job, load_inputs(composed.job.inputs)
+    directory = resume or Path(str(composed.whole.hydra.run.dir))
+    one = Planned(
+        number=0,
+        directory=directory,
+        job=job,
+        given=Given(),
+        key=load_key(job),
+        id=job_id(job, inputs),
+        label=" ".join(composed.overrides) or "the defaults",
+        samples=len(inputs) * job.runtime.repeat,
+        expected=look_ahead(job, inputs),
+        same_as=None,
+        begin=lambda work: work(),
     )
+    show_plan([one], resume=resume is not None)
+    return EXIT_OK
+
+
+def unchanged(composed: Composed, directory: Path) -> str | None:
+    """The fingerprint of the weights of a run that is resumed, if it had got so far.
+
+    Raises:
+        ConfigError: the job is not what it was.
+    """
+    from hforch.inputs import load_inputs
+    from hforch.runs.identity import job_id
+    from hforch.runs.records import RECORD, read_versioned
+    from hforch.runs.resuming import changes
+
+    before = read_versioned(directory / RECORD)
+    now = {
+        "job": composed.job.model_dump(mode="json"),
+        "job_id": job_id(composed.job, load_inputs(composed.job.inputs)),
+    }
+    if found := changes(before, now):
+        raise ConfigError([replace(one, where=one.where or composed.where(one.path)) for one in found])
+    fingerprint: str | None = (before.get("model") or {}).get("fingerprint")
+    return fingerprint
+
+
+def _multirun(
+    args: argparse.Namespace, planned: Plan, places: Places, asked: Asked, hydra: Any, overrides: list[str]
+) -> int:
+    from hydra.core.utils import setup_globals
+    from hydra.types import RunMode
+
+    from hforch.app.multirun import Multirun, runs_here
+
+    if not planned.whole and asked.dry_run:
+        problem = "the jobs of this sweeper are not known before they are run"
+        raise ConfigError([Mistake("hydra.sweeper", problem, None, "leave --dry-run out, or use Hydra's own sweeper")])
+    if not runs_here(planned) and not asked.dry_run:
+        return worst(codes(hydra.multirun(places.config_name, Task(places, asked), overrides)))
+    from hydra._internal.callbacks import Callbacks
+    from hydra.types import HydraContext
+
+    from hforch.report.sweep import open_view
+    from hforch.runs.worker import Workers
+
+    setup_globals()
+    master = hydra.compose_config(places.config_name, overrides, RunMode.MULTIRUN, with_log_configuration=True)
+    context = HydraContext(config_loader=hydra.config_loader, callbacks=Callbacks(master))
+    sweep = Multirun(planned, places, asked, master, context)
+    with Workers() as workers:
+        found = sweep.run(workers, open_view(planned.jobs[0].job.runtime.display, sweep.directory))
+    code = worst(iter(found))
+    if code == EXIT_INTERRUPTED:
+        raise KeyboardInterrupt("told")
+    return code
+
+
+def quoted(text: str) -> str:
+    """A value of an override that holds any characters."""
+    escaped = text.replace("\\", "\\\\").replace("'", "\\'")
+    return f"'{escaped}'"
 
 
 def _rerun(args: argparse.Namespace, task: Task) -> int:

@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from hforch import __version__
-from hforch.commands._processor import GB, memory, processor
 from hforch.runs.environment import cpu_name
+from hforch.runs.processor import GB, memory, processor
 
 EXTRAS = ("openvino", "quant")
 

@@ -14,7 +14,13 @@ ESCAPE = re.compile(r"\\[ntr]")
 
 def advice(job: Job) -> list[Mistake]:
     """Everything about a job that is worth a second look, ordered by path."""
-    return [*_settings_without_effect(job), *_stops_with_a_backslash(job)]
+    return [*_settings_without_effect(job), *_a_share_of_no_checks(job), *_stops_with_a_backslash(job)]
+
+
+def _a_share_of_no_checks(job: Job) -> list[Mistake]:
+    if job.runtime.min_pass is None or job.checks.items:
+        return []
+    return [Mistake("runtime.min_pass", "there are no checks to pass", hint="choose some, such as checks=expected")]
 
 
 def _settings_without_effect(job: Job) -> list[Mistake]:

@@ -25,12 +25,13 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Composed:
-    """A job, the configuration it came from, and where each value of it was written."""
+    """A job, the configuration it came from (`whole`: with the `hydra` node), and where each value was written."""
 
     job: Job
     config: DictConfig
     overrides: tuple[str, ...]
     sources: Sources
+    whole: DictConfig
 
     def where(self, path: str) -> str | None:
         return self.sources.where(path)
@@ -121,7 +122,7 @@ def judge(look: Look, places: Places, mistakes: Sequence[Mistake] = (), number: 
     config = look.cfg.copy()
     config._set_flag("struct", False)
     del config["hydra"]
-    return Composed(validate(tree), config, tuple(one.text for one in look.kept), sources)
+    return Composed(validate(tree), config, tuple(one.text for one in look.kept), sources, look.cfg)
 
 
 @dataclass(frozen=True)

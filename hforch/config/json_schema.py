@@ -61,6 +61,11 @@ def recipe() -> Schema:
             "description": "which option of which group, one an entry",
         },
         **{group: _part(group) for group in groups()},
+        "exclude": {
+            "type": "array",
+            "items": {"type": "object", "additionalProperties": SCALAR | {"type": [*SCALAR["type"], "array"]}},
+            "description": "combinations that are left out of the sweep, such as {backend: pytorch, precision: int4}",
+        },
         "hydra": _closed({"sweeper": _closed({"params": _sweep()}), "launcher": {"$ref": "#/$defs/numbers"}}),
     }
     numbers = {"type": "object", "additionalProperties": {"anyOf": [{"type": "number"}, {"$ref": "#/$defs/numbers"}]}}
@@ -143,6 +148,9 @@ def _loose(node: Schema, defs: Mapping[str, Schema]) -> Schema:
     node = _resolved(node, defs)
     if "anyOf" in node:
         return _any([_loose(member, defs) for member in node["anyOf"]])
+    if "oneOf" in node:  # told apart by its kind: a check, which may be written in two ways
+        members = [_resolved(member, defs) for member in node["oneOf"]]
+        return _any([_loose(form, defs) for member in members for form in (_long_form(member), *_short_forms(member))])
     if node.get("type") == "array":
         inner: Schema = {**node, "items": _loose(node["items"], defs)}
     elif node.get("type") == "object" and "properties" in node:
@@ -152,6 +160,18 @@ def _loose(node: Schema, defs: Mapping[str, Schema]) -> Schema:
         inner.pop("const", None)
     inner.pop("title", None)
     return {"anyOf": [inner, {"$ref": "#/$defs/later"}]}
+
+
+def _long_form(member: Schema) -> Schema:
+    return {**member, "required": ["kind", "value"]}
+
+
+def _short_forms(member: Schema) -> Iterator[Schema]:
+    """`{contains: Paris}` for `{kind: contains, value: Paris}`."""
+    kind, value, others = member["properties"]["kind"], member["properties"]["value"], dict(member["properties"])
+    del others["kind"], others["value"]
+    for name in kind.get("enum", [kind.get("const")]):
+        yield {**member, "properties": {name: value, **others}, "required": [name]}
 
 
 def _any(schemas: list[Schema]) -> Schema:

@@ -8,9 +8,13 @@ from collections.abc import Iterable
 def nearest(name: str, known: Iterable[str], cutoff: float = 60.0) -> str | None:
     """The most similar of the known names, or None when none is similar enough (0 to 100)."""
     from rapidfuzz import fuzz, process
+    from rapidfuzz.distance import Levenshtein
 
-    found = process.extractOne(name, list(known), scorer=fuzz.ratio, score_cutoff=cutoff, processor=str.lower)
-    return str(found[0]) if found else None
+    found = process.extract(
+        name, list(known), scorer=fuzz.ratio, score_cutoff=cutoff, processor=str.lower, limit=None
+    )  # of equally similar ones the one with the fewest mistakes in it
+    best = min(found, key=lambda one: (-one[1], Levenshtein.distance(name.lower(), str(one[0]).lower())), default=None)
+    return str(best[0]) if best else None
 
 
 def did_you_mean(name: str, known: Iterable[str], form: str = "{}") -> str | None:

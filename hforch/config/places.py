@@ -35,12 +35,14 @@ class Places:
         main: the folder with the groups, normally ours.
         extra: folders that come after it; an option of the same name in `main` wins.
         config_name: the primary config.
+        exclude: the combinations that a recipe leaves out of its sweep: values by group or dotted key.
         written_as: files that stand for another one (a recipe), which is the one to tell people about.
     """
 
     main: Path
     extra: tuple[Path, ...] = ()
     config_name: str = "config"
+    exclude: tuple[Mapping[str, Any], ...] = ()
     written_as: Mapping[Path, Path] = field(default_factory=dict)
 
     def search_path(self) -> ConfigSearchPath:

@@ -1,7 +1,8 @@
 """Recipes: files to share, read as data before Hydra sees them, so that running one runs no code of its author.
 
 Allowed are: `name` and `description`; `defaults`, a list of options of our groups and of `override hydra/launcher`;
-values under the groups; `hydra.sweeper.params` and numbers under `hydra.launcher`. All else is refused, and so are two
+values under the groups; `hydra.sweeper.params`, numbers under `hydra.launcher`, and `exclude`, combinations that are
+left out of the sweep. All else is refused, and so are two
 things among our own keys: trusting a repository's code, and OpenVINO properties that name a file or a folder to write.
 Whoever runs the recipe can give both on the command line.
 """
@@ -59,6 +60,7 @@ def opened(recipe: Path | None, places: Places) -> Iterator[Places]:
             places,
             extra=(*places.extra, file.parent),
             config_name=CONFIG_NAME,
+            exclude=tuple(data.get("exclude") or ()),
             written_as={**places.written_as, file: recipe.resolve()},
         )
 
@@ -69,7 +71,9 @@ def _as_config(data: dict[str, Any], base: str) -> str:
 
     options = [next(iter(entry.items())) for entry in data.get("defaults") or []]
     overrides = [{key if key == LAUNCHER else f"override {key}": option} for key, option in options]
-    config = {key: value for key, value in data.items() if key not in (*TEXTS, "defaults") and value is not None}
+    config = {
+        key: value for key, value in data.items() if key not in (*TEXTS, "defaults", "exclude") and value is not None
+    }
     if (config.get("hydra") or {}).get("sweeper", {}).get("params"):
         config["hydra"] = {**config["hydra"], "mode": "MULTIRUN"}
     return OmegaConf.to_yaml(OmegaConf.create({"defaults": [base, "_self_", *overrides], **config}))
@@ -135,12 +139,14 @@ class _Check:
     def top(self, node: Node | None) -> None:
         if node is None:
             return
-        allowed = [*groups(), "defaults", "hydra", *TEXTS]
+        allowed = [*groups(), "defaults", "hydra", "exclude", *TEXTS]
         for name, key, value in self.pairs(node, ""):
             if name == "defaults":
                 self.defaults(value)
             elif name == "hydra":
                 self.hydra(value)
+            elif name == "exclude":
+                self.exclude(value)
             elif name in groups() and not isinstance(value, yaml.MappingNode):
                 self.refuse(value, name, "must be a mapping of the group's keys; options are chosen under defaults")
             elif name in groups():
@@ -228,6 +234,23 @@ class _Check:
         elif not isinstance(option, yaml.ScalarNode) or not OPTION.fullmatch(option.value):
             self.refuse(option, path, "must be the name of one option")
         seen.add(name)
+
+    def exclude(self, node: Node) -> None:
+        """Combinations to leave out of the sweep: a list of mappings from groups or their keys to values."""
+        if not isinstance(node, yaml.SequenceNode):
+            self.refuse(
+                node, "exclude", "must be a list of combinations, such as: - {backend: pytorch, precision: int4}"
+            )
+            return
+        for number, entry in enumerate(node.value):
+            for name, key, value in self.pairs(entry, f"exclude.{number}"):
+                path = f"exclude.{number}.{name}"
+                values = value.value if isinstance(value, yaml.SequenceNode) else [value]
+                if name.partition(".")[0] not in groups():
+                    hint = did_you_mean(name.partition(".")[0], groups())
+                    self.refuse(key, path, "only hforch's groups and their keys can be told apart", hint)
+                elif not all(isinstance(one, yaml.ScalarNode) and "$" not in one.value for one in values):
+                    self.refuse(value, path, "must be one value, or a list of values")
 
     def hydra(self, node: Node) -> None:
         for name, key, value in self.pairs(node, "hydra"):

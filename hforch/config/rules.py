@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from hforch.config import checks
 from hforch.errors import Mistake
 
 Tree = Mapping[str, Any]
@@ -232,3 +233,16 @@ def _raw_columns(column: str | None, items: Any) -> Iterator[Mistake]:
                 f"has {len(item)} columns, and prompt=raw needs to know which one is the prompt",
                 hint="set prompt.column",
             )
+
+
+# ---------------------------------------------------------------- checks
+@rule("checks")
+def checks_can_be_made(tree: Tree) -> Iterator[Mistake]:
+    yield from checks.value_mistakes(tree["checks"])
+
+
+@rule("checks", "inputs")
+def inputs_have_what_the_checks_name(tree: Tree) -> Iterator[Mistake]:
+    inputs = tree["inputs"]
+    if inputs["kind"] == "inline":
+        yield from checks.column_mistakes(tree["checks"]["items"], inputs["items"][: inputs["limit"]])

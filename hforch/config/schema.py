@@ -8,7 +8,9 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+
+from hforch.config.checks import spelled_out
 
 NonEmpty = Annotated[str, Field(min_length=1)]
 Positive = Annotated[int, Field(ge=1)]
@@ -187,6 +189,71 @@ class FileInputs(Part):
 Inputs = Annotated[InlineInputs | FileInputs, Field(discriminator="kind")]
 
 
+# ---------------------------------------------------------------- checks
+class Column(Part):
+    """What a column of the input says, instead of one value for all inputs."""
+
+    column: NonEmpty
+
+
+class CheckPart(Part):
+    negate: bool
+
+
+class EqualsCheck(CheckPart):
+    kind: Literal["equals"]
+    value: str | Column
+
+
+class ContainsCheck(CheckPart):
+    kind: Literal["contains", "icontains", "starts_with"]
+    value: NonEmpty | Column
+
+
+class RegexCheck(CheckPart):
+    kind: Literal["regex"]
+    value: NonEmpty | Column
+
+
+class JsonSchemaCheck(CheckPart):
+    """`value`: a JSON Schema, or the path of a file that holds one."""
+
+    kind: Literal["json_schema"]
+    value: Annotated[Column | dict[str, Any] | NonEmpty, Field(union_mode="left_to_right")]
+
+
+class MaxTokensCheck(CheckPart):
+    kind: Literal["max_tokens"]
+    value: Count | Column
+
+
+FinishReason = Literal["stop", "eos", "length"]
+
+
+class FinishReasonCheck(CheckPart):
+    kind: Literal["finish_reason"]
+    value: FinishReason | Annotated[tuple[FinishReason, ...], Field(strict=False, min_length=1)] | Column
+
+
+class LevenshteinCheck(CheckPart):
+    kind: Literal["levenshtein"]
+    value: str | Column
+    max_distance: Count | None
+    min_similarity: Probability | None
+
+
+Check = Annotated[
+    EqualsCheck | ContainsCheck | RegexCheck | JsonSchemaCheck | MaxTokensCheck | FinishReasonCheck | LevenshteinCheck,
+    Field(discriminator="kind"),
+]
+WrittenCheck = Annotated[Check, BeforeValidator(spelled_out)]
+
+
+class Checks(Part):
+    items: Annotated[tuple[WrittenCheck, ...], Field(strict=False)]
+    strip: bool
+
+
 class Nothing(Part):
     """A group that has no option but `none` yet."""
 
@@ -201,6 +268,8 @@ class Runtime(Part):
     warmup: Count
     repeat: Positive
     fail_fast: bool
+    min_pass: Probability | None
+    memory_check: Literal["refuse", "warn", "off"]
     isolation: Literal["process", "inline"]
     display: Literal["auto", "rich", "plain", "json", "none"]
 
@@ -217,7 +286,7 @@ class Job(Part):
     generation: Generation
     stop: Stop
     inputs: Inputs
-    checks: Nothing
+    checks: Checks
     scoring: Nothing
     tracker: Nothing
     runtime: Runtime

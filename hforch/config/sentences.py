@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
+from hforch.config.checks import CHECK_ERROR, as_written
 from hforch.config.keys import OPEN_MAPPINGS, keys_of
 from hforch.config.nearest import did_you_mean, did_you_mean_key
 from hforch.errors import LONGEST_VALUE, Mistake, shown
@@ -28,6 +29,7 @@ BOUNDS = {
     "less_than": ("lt", "must be less than {}"),
     "less_than_equal": ("le", "must be {} or less"),
 }
+EMPTY = ("string_too_short", "too_short")
 
 
 def kind_of(value: Any) -> str:
@@ -62,7 +64,9 @@ def _told_below(path: str, paths: Collection[str]) -> bool:
 
 def config_path(error: Mapping[str, Any], tree: Mapping[str, Any]) -> str:
     """The dotted path, without the names of union members that pydantic puts between."""
-    location = list(error["loc"])
+    location = as_written(error["loc"], tree)
+    if error["type"] == CHECK_ERROR and error["ctx"]["key"] is not None:
+        location.append(error["ctx"]["key"])
     if location[0] in TOLD_APART_BY and len(location) > 1:
         del location[1]
     if error["type"] in ("union_tag_invalid", "union_tag_not_found"):
@@ -72,7 +76,7 @@ def config_path(error: Mapping[str, Any], tree: Mapping[str, Any]) -> str:
     for index, step in enumerate(location):
         if (isinstance(node, Mapping) and step in node) or (isinstance(node, list | tuple) and isinstance(step, int)):
             node = node[step]
-        elif not (error["type"] == "missing" and index == len(location) - 1):
+        elif not (error["type"] in ("missing", CHECK_ERROR) and index == len(location) - 1):
             continue  # the name of a union member
         path.append(str(step))
     return ".".join(path)
@@ -80,10 +84,12 @@ def config_path(error: Mapping[str, Any], tree: Mapping[str, Any]) -> str:
 
 def _mistake(path: str, errors: list[Any]) -> Mistake:
     kind, value = errors[0]["type"], errors[0]["input"]
+    if kind == CHECK_ERROR:
+        return Mistake(path, errors[0]["ctx"]["problem"], hint=errors[0]["ctx"]["hint"])
     if kind == "missing" and "." not in path:
         return Mistake(path, "is missing: a job needs this group", hint=f"choose an option: {path}=OPTION")
     if kind == "missing":
-        return Mistake(path, "is missing", hint=_extend(path.partition(".")[0]))
+        return Mistake(path, "is missing", hint=_extend(path.partition(".")[0]) if path.count(".") == 1 else None)
     group = path.partition(".")[0]
     if errors[0]["loc"][-1] == "[key]":
         return Mistake(path, f"a key must be text; it is {kind_of(value)}", hint="put it between quotes")
@@ -94,10 +100,11 @@ def _mistake(path: str, errors: list[Any]) -> Mistake:
         return Mistake(path, "hforch has no such key", hint=did_you_mean_key(path, keys_of(group) | OPEN_MAPPINGS))
     if kind in ("union_tag_invalid", "union_tag_not_found"):
         return _wrong_tag(path, errors[0])
+    bounds = [error for error in errors if error["type"] in (*BOUNDS, *EMPTY)]  # of the right kind, at least
     wanted, hint = _wanted(errors)
-    if wanted:
+    if wanted and not bounds:
         return Mistake(path, f"must be {' or '.join(wanted)}; it is {kind_of(value)}", hint=hint)
-    return Mistake(path, f"{_broken_rule(errors[0])}; it is {kind_of(value)}")
+    return Mistake(path, f"{_broken_rule((bounds or errors)[0])}; it is {kind_of(value)}")
 
 
 def _wrong_tag(path: str, error: Any) -> Mistake:
@@ -142,7 +149,7 @@ def _broken_rule(error: Any) -> str:
     if kind in BOUNDS:
         name, sentence = BOUNDS[kind]
         return sentence.format(_number(limits[name]))
-    if kind in ("string_too_short", "too_short"):
+    if kind in EMPTY:
         return "must not be empty"
     if kind == "finite_number":
         return "must be a finite number"

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from hforch.config.compose import Composed, judge
 from hforch.config.look import Look, look
@@ -13,15 +13,29 @@ from hforch.config.places import Places, hydra_settings
 from hforch.config.sources import Sources
 from hforch.errors import ConfigError, Mistake
 
+if TYPE_CHECKING:
+    from omegaconf import DictConfig
+
 BASIC_SWEEPER = "hydra._internal.core_plugins.basic_sweeper.BasicSweeper"
 
 
 @dataclass(frozen=True)
 class Plan:
-    """What a command line means: its jobs, and whether they are a sweep (of one job, perhaps)."""
+    """What a command line means.
+
+    Attributes:
+        jobs: all of them.
+        multirun: whether they are a sweep (of one job, perhaps).
+        numbers: Hydra's numbers of the jobs of a sweep.
+        whole: of a sweep whose jobs Hydra's own sweeper makes: False where a plugin decides what is run.
+        left_out: the jobs that the recipe excludes, in words.
+    """
 
     jobs: tuple[Composed, ...]
     multirun: bool
+    numbers: tuple[int, ...] = ()
+    whole: bool = True
+    left_out: tuple[str, ...] = ()
 
 
 def look_over(overrides: Sequence[str], places: Places) -> None:
@@ -62,31 +76,57 @@ def plan(overrides: Sequence[str], places: Places, multirun: bool) -> Plan:
             seen = Look(base.cfg, base.kept, base.mistakes, base.faulty | swept)
             return Plan((judge(seen, places, [*mistakes, *sweeps]),), multirun=False)
         jobs = _jobs(typed, base, places, loader, mistakes)
-        return Plan(_judge_all(jobs, places, loader, mistakes), multirun=True)
+        looked = {number: look(job, places, loader) for number, job in enumerate(jobs)}
+        left_out = tuple(number for number, seen in looked.items() if is_excluded(seen.cfg, places.exclude))
+        if len(left_out) == len(jobs):
+            raise ConfigError([Mistake("exclude", f"leaves out all {len(jobs)} jobs of the sweep")])
+        wanted = {number: seen for number, seen in looked.items() if number not in left_out}
+        composed = _judge_all(wanted, jobs, places, mistakes)
+        whole = base.cfg.hydra.sweeper.get("_target_") == BASIC_SWEEPER
+        return Plan(composed, True, tuple(wanted), whole, tuple(_label(jobs[number]) for number in left_out))
+
+
+def is_excluded(cfg: DictConfig | None, rules: Sequence[Mapping[str, Any]]) -> bool:
+    """Whether a composed configuration is one of the combinations that are left out."""
+    return cfg is not None and any(all(_is(cfg, key, value) for key, value in rule.items()) for rule in rules)
+
+
+def _is(cfg: DictConfig, key: str, wanted: Any) -> bool:
+    from omegaconf import OmegaConf
+
+    if "." not in key and key in cfg.hydra.runtime.choices:
+        found: Any = cfg.hydra.runtime.choices[key]
+    else:
+        found = OmegaConf.select(cfg, key)
+    return found in wanted if isinstance(wanted, list) else found == wanted
+
+
+def _label(job: Sequence[Typed]) -> str:
+    return " ".join(one.text for one in job if not one.parsed.is_hydra_override())
 
 
 def _judge_all(
-    jobs: Sequence[Sequence[Typed]], places: Places, loader: Any, mistakes: Sequence[Mistake]
+    looked: Mapping[int, Look], jobs: Sequence[Sequence[Typed]], places: Places, mistakes: Sequence[Mistake]
 ) -> tuple[Composed, ...]:
     """Judge first the few jobs that hold every value once; their mistakes need no looking for in all the others."""
     composed: dict[int, Composed] = {}
     found = list(mistakes)
-    few = _each_value_once(jobs)
-    for numbers in (few, sorted(set(range(len(jobs))) - set(few))):
+    few = _each_value_once({number: jobs[number] for number in looked})
+    for numbers in (few, sorted(set(looked) - set(few))):
         for number in numbers:
             try:
-                composed[number] = judge(look(jobs[number], places, loader), places, number=number)
+                composed[number] = judge(looked[number], places, number=number)
             except ConfigError as error:
                 found.extend(error.mistakes)
         if found:
             raise ConfigError(sorted(dict.fromkeys(found), key=lambda mistake: mistake.path))
-    return tuple(composed[number] for number in range(len(jobs)))
+    return tuple(composed[number] for number in sorted(composed))
 
 
-def _each_value_once(jobs: Sequence[Sequence[Typed]]) -> list[int]:
+def _each_value_once(jobs: Mapping[int, Sequence[Typed]]) -> list[int]:
     seen: set[str] = set()
     numbers: list[int] = []
-    for number, job in enumerate(jobs):
+    for number, job in jobs.items():
         texts = {one.text for one in job}
         if not texts <= seen or not numbers:
             numbers.append(number)

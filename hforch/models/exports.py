@@ -58,9 +58,7 @@ def export(checkpoint: Checkpoint, precision: Precision, trust_remote_code: bool
     if checkpoint.kind == "openvino":
         raise ModelError(f"{checkpoint.path} is an OpenVINO IR already: there is nothing to export.")
     options = _options(precision, trust_remote_code)
-    determined = {"checkpoint": checkpoint.fingerprint, **options, "versions": _versions()}
-    key = hashlib.sha256(json.dumps(determined, sort_keys=True).encode()).hexdigest()
-    name = f"{options['weight_format']}-{key[:16]}"
+    determined, key, name = _identity(checkpoint.fingerprint, options)
     fill = partial(_fill, checkpoint, options, {"key": key, **determined}, name, progress)
     filled = cache.obtain("exports", name, fill, progress)
     record = filled.record
@@ -75,6 +73,22 @@ def export(checkpoint: Checkpoint, precision: Precision, trust_remote_code: bool
     if result.weight_format != options["weight_format"]:
         progress.note(f"{options['weight_format']} weights were asked for, but the layers allow {result.weight_format}")
     return result
+
+
+def is_made(fingerprint: str, precision: Precision, trust_remote_code: bool) -> bool:
+    """Whether the IR of a checkpoint is in the cache."""
+    try:
+        _, _, name = _identity(fingerprint, _options(precision, trust_remote_code))
+    except BackendError:
+        return False
+    return cache.look_up("exports", name) is not None
+
+
+def _identity(fingerprint: str, options: dict[str, Any]) -> tuple[dict[str, Any], str, str]:
+    """What decides an IR, its key, and its name in the cache."""
+    determined = {"checkpoint": fingerprint, **options, "versions": _versions()}
+    key = hashlib.sha256(json.dumps(determined, sort_keys=True).encode()).hexdigest()
+    return determined, key, f"{options['weight_format']}-{key[:16]}"
 
 
 def _fill(

@@ -56,6 +56,11 @@ class Rich(Plain):
             live.remove_task(task)
             self._close_live()
 
+    @contextmanager
+    def bar(self, name: str, detail: str, total: int) -> Iterator[Callable[[int], None]]:
+        with self.progress(name, detail, total) as advance:
+            yield advance
+
     def samples(self, total: int) -> None:
         super().samples(total)
         if total > 1:

@@ -70,6 +70,11 @@ class Plain(Quiet):
         self.line(f"{name}: {detail} ...")
         yield lambda units: None
 
+    @contextmanager
+    def bar(self, name: str, detail: str, total: int) -> Iterator[Callable[[int], None]]:
+        """Show how much of a whole is done, where that can move."""
+        yield lambda units: None
+
     # ----------------------------------------------------------------
     def header(self, parts: Mapping[str, str]) -> None:
         self.line(header_line(parts), "bold")

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from hforch.errors import EXIT_UNMET
+
 ENDS = {"stop": "stopped by a stop sequence", "eos": "ended by itself", "length": "cut at the limit"}
 
 
@@ -28,6 +30,9 @@ def answer_lines(sample: Mapping[str, Any], done: int, total: int, streamed: boo
             yield sample["text"], ""
     if not sample["text"].strip():
         yield f"(an empty answer, {ENDS[sample['finish_reason']]})", "yellow"
+    for check in sample.get("checks") or ():
+        if not check["passed"]:
+            yield f"check not passed: {check['name']}: {check['why']}", "yellow"
 
 
 def item_line(item: Any) -> str:
@@ -57,7 +62,22 @@ def summary_lines(record: Mapping[str, Any], directory: str) -> tuple[str, str]:
         parts.append(f"peak memory {memory['peak_rss_mb']:.0f} MB")
     if "peak_accelerator_mb" in memory:
         parts.append(f"accelerator {memory['peak_accelerator_mb']:.0f} MB")
+    if checks := totals.get("checks"):
+        parts.append(_checks(checks, record.get("exit_code")))
     return " · ".join(parts) or "nothing was answered", f"record: {directory}"
+
+
+def _checks(counted: Mapping[str, Any], code: int | None) -> str:
+    """Such as: checks: 3 of 4 passed."""
+    enough = "" if code != EXIT_UNMET else ", fewer than runtime.min_pass asks for"
+    return f"checks: {counted['passed']} of {counted['total']} passed{enough}"
+
+
+def duration(seconds: float) -> str:
+    """A time that is not known to the second anyway."""
+    if seconds < 90:
+        return f"{max(1, round(seconds))} s"
+    return f"{round(seconds / 60)} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
 
 
 def failure(record: Mapping[str, Any], directory: str) -> str | None:

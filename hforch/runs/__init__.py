@@ -32,6 +32,7 @@ def run(job: Job, directory: Path, given: Given, watcher: Watcher) -> int:
         from hforch.runs.runner import run_job
 
         return run_job(job, directory, given, watcher)
-    from hforch.runs.worker import run_apart
+    from hforch.runs.worker import Workers
 
-    return run_apart(job, directory, given, watcher)
+    with Workers() as workers:
+        return workers.run(job, directory, given, watcher)

@@ -1,4 +1,4 @@
-"""A head start: a worker that imports its backend's libraries while the parent still composes the configuration.
+"""A head start: a nursery that imports its backend's libraries while the parent still composes the configuration.
 
 Importing takes seconds, composing some tenths of one, and most machines have two cores. Which backend it will be is
 guessed from the command line; a wrong guess costs nothing but the work of a core that was idle.
@@ -13,16 +13,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from hforch.runs.worker import Worker
+    from hforch.runs.worker import Nursery
 
 SHOWS_ONLY = ("-h", "--help", "-c", "--cfg", "-i", "--info", "-sc", "--shell-completion", "--version", "--hydra-help")
 CHOSEN = re.compile(r"^\s*-\s*backend:\s*(\w+)", re.MULTILINE)  # in a defaults list
 
-_waiting: Worker | None = None
+_waiting: Nursery | None = None
 
 
 def start(words: Sequence[str], verbs: Sequence[str], defaults: Path) -> None:
-    """Start a worker for what a command line will probably run, where there is a second core for it.
+    """Start a nursery for what a command line will probably run, where there is a second core for it.
 
     Args:
         words: the words after the program's name.
@@ -33,23 +33,23 @@ def start(words: Sequence[str], verbs: Sequence[str], defaults: Path) -> None:
     backend = likely_backend(words, verbs, defaults)
     if backend is None or len(os.sched_getaffinity(0)) < 2:
         return
-    from hforch.runs.worker import Worker
+    from hforch.runs.worker import Nursery
 
-    _waiting = Worker(backend)
+    _waiting = Nursery(backend)
 
 
-def take(backend: str) -> Worker | None:
-    """The worker that waits, if it suits a job on this backend."""
+def take(backend: str) -> Nursery | None:
+    """The nursery that waits, if it suits a job on this backend."""
     global _waiting
-    worker, _waiting = _waiting, None
-    if worker is None or worker.suits(backend):
-        return worker
-    worker.discard()
+    nursery, _waiting = _waiting, None
+    if nursery is None or nursery.suits(backend):
+        return nursery
+    nursery.discard()
     return None
 
 
 def discard() -> None:
-    """End the worker that nobody took."""
+    """End the nursery that nobody took."""
     take("")
 
 

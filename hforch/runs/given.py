@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from hforch.errors import Mistake
@@ -18,6 +19,10 @@ class Given:
         recipe: the recipe file, if there was one.
         locate: adds to mistakes found in a job's values the places where those were written.
         logging: for `logging.config.dictConfig`, in the process that runs the job; None: as it is there.
+        config_dir, config_name: the flags of those names.
+        parallel: whether other jobs run on this machine at the same time.
+        resume: go on with what is in the directory; without it, a run there begins anew.
+        fingerprint: of the model that the rest of a sweep was run with; another one is refused.
 
     It travels to the worker, so all of it can be pickled.
     """
@@ -26,3 +31,14 @@ class Given:
     recipe: str | None = None
     locate: Callable[[Sequence[Mistake]], list[Mistake]] = list
     logging: Mapping[str, Any] | None = None
+    config_dir: str | None = None
+    config_name: str | None = None
+    parallel: bool = False
+    resume: bool = False
+    fingerprint: str | None = None
+
+    def asked(self) -> dict[str, Any]:
+        """What a record says of it."""
+        names = ("recipe", "config_dir", "config_name", "parallel")
+        own = {name: getattr(self, name) for name in names}
+        return {"overrides": list(self.overrides), **own, "cwd": str(Path.cwd())}

@@ -12,8 +12,14 @@ from hforch.config.schema import Job
 from hforch.inputs import Input
 
 LOAD = ("model", "backend", "device", "precision", "ov_config", "runtime.threads")
-# How a run is shown, or how often it is measured, changes no output.
-SHOWN_ONLY = ("runtime.display", "runtime.isolation", "runtime.fail_fast", "runtime.warmup", "runtime.repeat")
+# How a run is shown, judged, or how often it is measured, changes no output.
+SHOWN_ONLY = (
+    "checks",
+    *(
+        f"runtime.{key}"
+        for key in ("display", "isolation", "fail_fast", "min_pass", "memory_check", "warmup", "repeat")
+    ),
+)
 
 
 def load_key(job: Job) -> str:

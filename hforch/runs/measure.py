@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from statistics import median
 from typing import Any, Self
+
+from hforch.checks import totals
 
 INTERVAL_S = 0.02
 STATUS, CLEAR = Path("/proc/self/status"), Path("/proc/self/clear_refs")
@@ -54,25 +56,30 @@ class MemoryMeter:
         self._peaks["file"] = max(self._peaks["file"], status.get("RssFile", 0.0))
 
 
-def summarize(samples: Sequence[Mapping[str, Any]], wall_s: float) -> dict[str, Any]:
+def summarize(
+    samples: Sequence[Mapping[str, Any]], measured: Sequence[Mapping[str, Any]], walls: Mapping[int, float]
+) -> dict[str, Any]:
     """The metrics of a job from its samples.
 
     Args:
         samples: sample records, failed ones included.
-        wall_s: wall time of the measured phase, in seconds.
+        measured: those of them that were measured in one piece: in a resumed job, what came after resuming.
+        walls: the wall time of that piece for each repeat, in seconds.
 
     Returns:
-        totals, `tokens_per_s`, and the median over samples of each timing (milliseconds); a timing that no sample has
-        is absent with the reason.
+        totals, `tokens_per_s` (the median over repeats, with the value of each in `tokens_per_s_each`), and the median
+        over samples of each timing (milliseconds); a timing that no sample has is absent with the reason.
     """
     good = [sample for sample in samples if sample["error"] is None]
-    tokens = sum(sample["output_tokens"] for sample in good)
-    metrics: dict[str, Any] = {"measured_s": round(wall_s, 6)}
+    metrics: dict[str, Any] = {"measured_s": round(sum(walls.values()), 6)}
     absent = {}
-    if tokens and wall_s > 0:
-        metrics["tokens_per_s"] = round(tokens / wall_s, 3)
+    each = list(_speeds(measured, walls))
+    if each:
+        metrics["tokens_per_s"] = round(median(each), 3)
+        if len(each) > 1:
+            metrics["tokens_per_s_each"] = [round(speed, 3) for speed in each]
     else:
-        absent["tokens_per_s"] = "no output tokens" if good else "no sample succeeded"
+        absent["tokens_per_s"] = _no_speed(good, walls)
     for name in ("queue_ms", "ttft_ms", "tpot_ms", "latency_ms"):
         values = [sample["timings"][name] for sample in good if name in sample["timings"]]
         if values:
@@ -81,6 +88,20 @@ def summarize(samples: Sequence[Mapping[str, Any]], wall_s: float) -> dict[str, 
             reasons = [sample["absent"][name] for sample in good if name in sample["absent"]]
             absent[name] = reasons[0] if reasons else "no sample succeeded"
     return {**metrics, "absent": absent}
+
+
+def _speeds(measured: Sequence[Mapping[str, Any]], walls: Mapping[int, float]) -> Iterator[float]:
+    for repeat, wall in sorted(walls.items()):
+        here = [sample for sample in measured if sample["repeat"] == repeat and sample["error"] is None]
+        tokens = sum(sample["output_tokens"] for sample in here)
+        if tokens and wall > 0:
+            yield tokens / wall
+
+
+def _no_speed(good: Sequence[Mapping[str, Any]], walls: Mapping[int, float]) -> str:
+    if not good:
+        return "no sample succeeded"
+    return "no output tokens" if walls else "nothing was left to measure when the job was resumed"
 
 
 def count(samples: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
@@ -92,6 +113,7 @@ def count(samples: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
         "prompt_tokens": sum(sample["prompt_tokens"] or 0 for sample in samples),
         "output_tokens": sum(sample["output_tokens"] or 0 for sample in samples),
         "finish_reasons": {reason: reasons.count(reason) for reason in sorted(set(reasons))},
+        "checks": totals(samples),
     }
 
 

@@ -5,16 +5,22 @@ record.json is written whole or not at all; samples.jsonl grows line by line, an
 
 from __future__ import annotations
 
+import fcntl
 import json
 import math
 import os
 import re
-from collections.abc import Callable, Iterator, Mapping
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any, Literal, Self
 
+from hforch.errors import ConfigError, HforchError, Mistake
+
 SCHEMA_VERSION = 1
 RECORD, SAMPLES = "record.json", "samples.jsonl"
+PATIENCE_S = 10.0
 
 Status = Literal["ok", "failed", "interrupted", "partial"]
 """ok: every sample was answered. failed: some was not, or none could be. interrupted: by Ctrl-C.
@@ -26,33 +32,101 @@ TOKEN_SHAPE = re.compile(r"\bhf_[A-Za-z0-9]{20,}\b")
 
 
 class RecordWriter:
-    """Writes one job's record into its directory as the run goes."""
+    """Writes one job's record into its directory as the run goes; no other process can meanwhile.
 
-    def __init__(self, directory: Path) -> None:
+    Args:
+        anew: forget the samples that are there.
+
+    Raises:
+        HforchError: another process writes there.
+    """
+
+    def __init__(self, directory: Path, anew: bool = False) -> None:
         self.directory = directory
         directory.mkdir(parents=True, exist_ok=True)
-        self._samples: IO[str] = (directory / SAMPLES).open("a", encoding="utf-8")
+        self._lock = os.open(directory, os.O_RDONLY)
+        try:
+            _take(self._lock, directory)
+            self._samples: IO[str] = (directory / SAMPLES).open("w" if anew else "a", encoding="utf-8")
+        except BaseException:
+            os.close(self._lock)
+            raise
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
         self._samples.close()
+        os.close(self._lock)
 
     def write(self, record: Mapping[str, Any]) -> None:
         """Replace record.json, whole or not at all."""
-        text = to_json(record, indent=2)
-        unfinished = self.directory / f".{RECORD}.{os.getpid()}"
+        write_whole(self.directory / RECORD, record)
+
+    def keep(self, wanted: Callable[[Mapping[str, Any]], bool], names: Sequence[str]) -> list[dict[str, Any]]:
+        """Drop the samples that are not wanted, and a torn last line; return so much of the others as is named."""
+        self._samples.close()
+        path = self.directory / SAMPLES
+        unfinished = self.directory / f".{SAMPLES}.{os.getpid()}"
+        kept = []
         with unfinished.open("w", encoding="utf-8") as file:
-            file.write(text + "\n")
+            for sample in read_samples(self.directory):
+                if wanted(sample):
+                    file.write(to_json(sample) + "\n")
+                    kept.append({name: sample.get(name) for name in names})
             file.flush()
             os.fsync(file.fileno())
-        unfinished.replace(self.directory / RECORD)
+        unfinished.replace(path)
+        self._samples = path.open("a", encoding="utf-8")
+        return kept
 
     def add(self, sample: Mapping[str, Any]) -> None:
         """Append one sample, and hand it to the system at once."""
         self._samples.write(to_json(sample) + "\n")
         self._samples.flush()
+
+
+def write_whole(path: Path, value: Mapping[str, Any]) -> None:
+    """Replace a JSON file, whole or not at all."""
+    text = to_json(value, indent=2)
+    unfinished = path.with_name(f".{path.name}.{os.getpid()}")
+    with unfinished.open("w", encoding="utf-8") as file:
+        file.write(text + "\n")
+        file.flush()
+        os.fsync(file.fileno())
+    unfinished.replace(path)
+
+
+@contextmanager
+def locked(directory: Path) -> Iterator[None]:
+    """Let no other process run in a directory meanwhile.
+
+    Raises:
+        HforchError: one does.
+    """
+    directory.mkdir(parents=True, exist_ok=True)
+    lock = os.open(directory, os.O_RDONLY)
+    try:
+        _take(lock, directory)
+        yield
+    finally:
+        os.close(lock)
+
+
+def _take(lock: int, directory: Path) -> None:
+    """Lock a directory; one that was killed may need a moment to let go of it."""
+    until = time.monotonic() + PATIENCE_S
+    while True:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return
+        except BlockingIOError:
+            if time.monotonic() > until:
+                hint = "wait until it has ended, or give another directory"
+                raise HforchError(f"another run is writing in {directory}\n    {hint}") from None
+            time.sleep(0.1)
+        except OSError:
+            return  # a file system without locks
 
 
 def begin_interrupted(directory: Path, **asked: Any) -> None:
@@ -68,6 +142,26 @@ def begin_interrupted(directory: Path, **asked: Any) -> None:
 def read_record(directory: Path) -> dict[str, Any]:
     """The record of a job's directory."""
     return dict(json.loads((directory / RECORD).read_text(encoding="utf-8")))
+
+
+def read_versioned(path: Path) -> dict[str, Any]:
+    """A record.json or sweep.json that may come from elsewhere.
+
+    Raises:
+        ConfigError: it is broken, or of a newer version of hforch.
+    """
+    hint = "it is written whole, so something else has changed it"
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise ConfigError([Mistake("", f"{path} cannot be read: {error}", None, hint)]) from error
+    version = found.get("schema_version") if isinstance(found, dict) else None
+    if not isinstance(version, int):
+        raise ConfigError([Mistake("", f"{path} is no record of hforch: it has no schema_version")])
+    if version > SCHEMA_VERSION:
+        problem = f"{path} has schema version {version}, and this hforch reads up to {SCHEMA_VERSION}"
+        raise ConfigError([Mistake("", problem, None, "use a newer hforch")])
+    return dict(found)
 
 
 def read_samples(directory: Path) -> Iterator[dict[str, Any]]:

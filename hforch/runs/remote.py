@@ -1,4 +1,6 @@
-"""The worker's side: it imports what its backend needs, waits for a job, runs it, and tells its parent all about it."""
+"""The processes' own side: a nursery imports what its backend needs and bears workers, forks of itself; a worker does
+what its parent asks, a job at a time, and tells all about it.
+"""
 
 from __future__ import annotations
 
@@ -7,60 +9,134 @@ import logging.config
 import os
 import pickle
 import signal
-from collections.abc import Callable, Iterator, Mapping
+import sys
+import traceback
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, suppress
 from itertools import count
 from multiprocessing.connection import Connection
+from multiprocessing.reduction import recv_handle
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from hforch.errors import EXIT_INTERRUPTED, ConfigError
+from hforch.errors import EXIT_INTERRUPTED, HforchError, Mistake
 from hforch.runs.libraries import UNUSED, import_runner, preload, without_garbage_collection, without_module
+
+if TYPE_CHECKING:
+    from hforch.config.schema import Job
+    from hforch.runs.given import Given
 
 PR_SET_PDEATHSIG = 1
 LOG = "hforch.log"
 
 
-def serve(theirs: Connection, pipe: Connection, backend: str, parent: int) -> None:
-    """What the child does, from its birth to its end; SIGINT is blocked until the job's record is begun.
+def nurse(pipe: Connection, others: Sequence[Connection], backend: str, parent: int) -> None:
+    """What a nursery does, from its birth to its end; SIGINT is blocked in it and in its children.
 
     Args:
-        theirs: the parent's end of the pipe, which it must not keep open.
-        pipe: its own end.
+        pipe: its own end of the pipe to its parent.
+        others: ends of pipes that are the parent's, which it must not keep open.
         backend: whose libraries to import.
         parent: the parent's process id.
     """
-    theirs.close()
+    for other in others:
+        other.close()
     os.setpgid(0, 0)  # Ctrl-C reaches the parent alone, which passes it on once
     _end_with(parent, signal.SIGKILL)
-    signal.signal(signal.SIGINT, _interrupt_once)
     said = os.memfd_create("hforch-log")  # there is no log yet, and nothing may go to the terminal
     _redirect(said)
     with without_garbage_collection(), without_module(UNUSED):
         import_runner()
         preload(backend)
-    try:
-        job, directory, given, folder = pickle.loads(pipe.recv_bytes())
-    except EOFError:
-        return
-    _end_with(parent, signal.SIGINT)
-    os.chdir(folder)
-    log = os.open(directory / LOG, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
-    os.write(log, Path(f"/proc/self/fd/{said}").read_bytes())
-    _redirect(log)
-    os.close(said)
-    if given.logging:
-        logging.config.dictConfig(dict(given.logging))
-    from hforch.runs.runner import run_job
+    while True:
+        try:
+            kind, *rest = pickle.loads(pipe.recv_bytes())
+        except EOFError:
+            return
+        if kind == "bear":
+            _bear(recv_handle(pipe), pipe, said)
+        else:
+            _, status = os.waitpid(rest[0], 0)
+            pipe.send_bytes(pickle.dumps(os.waitstatus_to_exitcode(status)))
 
+
+def _bear(handle: int, nursery: Connection, said: int) -> None:
+    parent = os.getpid()
+    if os.fork():
+        os.close(handle)
+        return
+    code = 1
     try:
-        outcome: Any = run_job(job, directory, given, Remote(pipe))
-    except ConfigError as error:
-        outcome = error
-    except KeyboardInterrupt:
-        outcome = EXIT_INTERRUPTED
-    _send(pipe, "outcome", outcome)
-    pipe.close()
+        nursery.close()
+        _end_with(parent, signal.SIGKILL)
+        Service(Connection(handle), said, parent).serve()
+        code = 0
+    except BaseException:
+        traceback.print_exc()
+    finally:
+        for stream in (sys.stdout, sys.stderr):
+            stream.flush()
+        os._exit(code)
+
+
+class Service:
+    """A worker: it does what its parent asks, one thing at a time, until the parent hangs up.
+
+    Args:
+        pipe: to the parent.
+        said: a file with what the libraries said while they were imported.
+        nursery: the id of the process it was forked from.
+    """
+
+    def __init__(self, pipe: Connection, said: int, nursery: int) -> None:
+        from hforch.runs.held import Held
+
+        self.pipe, self.said, self.nursery = pipe, said, nursery
+        self.held = Held()
+
+    def serve(self) -> None:
+        _send(self.pipe, "born", os.getpid())
+        while True:
+            try:
+                kind, *rest = pickle.loads(self.pipe.recv_bytes())
+            except EOFError:
+                return
+            outcome: Any = getattr(self, kind)(*rest)
+            _send(self.pipe, "outcome", outcome)
+
+    def job(self, job: Job, directory: Path, given: Given, folder: str) -> tuple[int | HforchError, bool]:
+        """Run a job; its exit code or mistakes, and whether this process holds a model that is good for more."""
+        signal.signal(signal.SIGINT, _interrupt_once)
+        _end_with(self.nursery, signal.SIGINT)
+        os.chdir(folder)
+        log = os.open(directory / LOG, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
+        if not self.held.key:
+            os.write(log, Path(f"/proc/self/fd/{self.said}").read_bytes())
+        _redirect(log)
+        os.close(log)
+        if given.logging:
+            logging.config.dictConfig(dict(given.logging))
+        from hforch.runs.runner import run_job
+
+        try:
+            outcome: int | HforchError = run_job(job, directory, given, Remote(self.pipe), self.held)
+        except HforchError as error:
+            outcome = error
+        except KeyboardInterrupt:
+            outcome = EXIT_INTERRUPTED
+        finally:
+            signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+        return outcome, bool(self.held.key)
+
+    def check(self, jobs: Sequence[Job]) -> list[list[Mistake]]:
+        """What this machine cannot do for each of the jobs."""
+        from hforch.backends.base import backend_of
+
+        return [backend_of(job).check(job) for job in jobs]
+
+    def again(self) -> tuple[float, float] | None:
+        """The seconds that the first batch took, at first and now; None if there is none to repeat."""
+        return self.held.again()
 
 
 def _redirect(file: int) -> None:

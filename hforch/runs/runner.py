@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from hforch import checks
 from hforch.backends.base import Loaded, Prepared, backend_of, build_llm
 from hforch.config.advice import advice
 from hforch.config.schema import Job
@@ -19,25 +20,32 @@ from hforch.errors import (
     EXIT_FAILED,
     EXIT_INTERRUPTED,
     EXIT_OK,
+    EXIT_UNMET,
     ConfigError,
     HforchError,
     Mistake,
 )
 from hforch.inputs import Input, load_inputs
 from hforch.prompts import check_inputs, unused_columns
+from hforch.runs import fit
 from hforch.runs.environment import describe_environment
 from hforch.runs.given import Given
+from hforch.runs.held import Held
 from hforch.runs.identity import job_id, load_key
 from hforch.runs.libraries import preload
 from hforch.runs.measure import MemoryMeter, count, summarize
 from hforch.runs.records import SCHEMA_VERSION, RecordWriter, Status
+from hforch.runs.resuming import ANEW, Before, look_back
 from hforch.runs.sampling import Batch, Sampler, error_of, failed_sample, plan
 from hforch.runs.watch import StageLog, Watcher
 
 log = logging.getLogger("hforch")
 
 # What the totals and metrics are made of; the rest of a sample is on disk, and need not stay in memory.
-BRIEF = ("error", "finish_reason", "prompt_tokens", "output_tokens", "timings", "absent")
+BRIEF = ("error", "repeat", "finish_reason", "prompt_tokens", "output_tokens", "timings", "absent", "checks")
+
+# What a job that is resumed says of itself, and not what it had said before.
+NEW_IN_A_RESUMED = ("status", "finished", "totals", "exit_code", "error", "resumed", "stages", "job", "job_id")
 
 
 @dataclass
@@ -48,6 +56,8 @@ class Run:
     given: Given
     watcher: Watcher
     writer: RecordWriter
+    held: Held = field(default_factory=Held)
+    before: Before | None = None
     log: StageLog = field(init=False)
     record: dict[str, Any] = field(default_factory=lambda: {"schema_version": SCHEMA_VERSION})
     samples: list[dict[str, Any]] = field(default_factory=list)
@@ -61,8 +71,11 @@ class Run:
         self.writer.write(self.record)
 
 
-def run_job(job: Job, directory: Path, given: Given, watcher: Watcher) -> int:
+def run_job(job: Job, directory: Path, given: Given, watcher: Watcher, held: Held | None = None) -> int:
     """Run one job in this process, and leave its record in `directory`.
+
+    Args:
+        held: what this process holds from the job before it; it is used if it is what the job needs, and replaced.
 
     Returns:
         the exit code: 0, 1 if a sample failed or nothing could be run, 2 if this machine cannot run the
@@ -71,10 +84,13 @@ def run_job(job: Job, directory: Path, given: Given, watcher: Watcher) -> int:
     Raises:
         ConfigError: this machine cannot run it; the record is kept.
     """
-    with RecordWriter(directory) as writer, MemoryMeter() as memory:
-        run = Run(job, given, watcher, writer)
-        asked = {"job": job.model_dump(mode="json"), "overrides": list(given.overrides), "recipe": given.recipe}
-        run.note(status="partial", started=_now(), **asked)
+    before = look_back(directory) if given.resume else None
+    with RecordWriter(directory, anew=before is None) as writer, MemoryMeter() as memory:
+        run = Run(job, given, watcher, writer, held or Held(), before)
+        started = before.record.get("started") if before else None
+        resumed = before.record.get("resumed", 0) + 1 if before else 0
+        asked = {"job": job.model_dump(mode="json"), **given.asked(), "resumed": resumed}
+        run.note(status="partial", started=started or _now(), **asked)
         try:
             signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})  # from here on Ctrl-C finds a record
             _work(run, memory)
@@ -82,14 +98,19 @@ def run_job(job: Job, directory: Path, given: Given, watcher: Watcher) -> int:
             return _end(run, memory, "interrupted", EXIT_INTERRUPTED)
         except ConfigError as error:
             located = ConfigError(given.locate(error.mistakes))
-            _end(run, memory, "failed", error.exit_code, located, tell=False)
+            if before:  # what was measured is still what it was
+                writer.write(before.record)
+            else:
+                _end(run, memory, "failed", error.exit_code, located, tell=False)
             raise located from error
         except HforchError as error:
             return _end(run, memory, "failed", error.exit_code, _located(error, given))
         except Exception as error:
             return _end(run, memory, "failed", EXIT_FAILED, error)
         failed = any(sample["error"] is not None for sample in run.samples)
-        return _end(run, memory, "failed" if failed else "ok", EXIT_FAILED if failed else EXIT_OK)
+        unmet = checks.missed(checks.totals(run.samples), job.runtime.min_pass)
+        code = EXIT_FAILED if failed else EXIT_UNMET if unmet else EXIT_OK
+        return _end(run, memory, "failed" if failed else "ok", code)
 
 
 def _located(error: HforchError, given: Given) -> HforchError:
@@ -105,68 +126,120 @@ def _work(run: Run, memory: MemoryMeter) -> None:
     job = run.job
     inputs = load_inputs(job.inputs)
     check_inputs(job.prompt, inputs, job.inputs)
-    _warn(run, [*advice(job), *unused_columns(job.prompt, inputs)])
+    checks.check_inputs(job.checks, inputs, job.inputs)
+    _warn(run, [*advice(job), *unused_columns(job.prompt, inputs, checks.columns(job.checks))])
     backend = backend_of(job)
-    run.note(job_id=job_id(job, inputs), load_key=load_key(job))
+    key = load_key(job)
+    run.note(job_id=job_id(job, inputs), load_key=key)
     if mistakes := backend.check(job):
         raise ConfigError(mistakes)
-    run.watcher.header(_header(job))
-    prepared = backend.prepare(job, run.log)
-    run.note(model=prepared.record, timings=prepared.seconds, disk_mb=prepared.disk_mb)
-    loaded = _load(run, prepared)
+    run.watcher.header(header(job))
+    if run.before and _is_whole(run, run.before, inputs):
+        return
+    run.note(shared_load=run.held.key == key)
+    if not run.record["shared_load"]:
+        run.held.drop()
+        run.held.prepared = backend.prepare(job, run.log)
+        _look_at_memory(run, inputs)
+    prepared = run.held.prepared
+    assert prepared is not None
+    run.note(model=prepared.record, timings=run.held.timings or prepared.seconds, disk_mb=prepared.disk_mb)
+    if run.given.fingerprint not in (None, prepared.record["fingerprint"]):
+        raise ConfigError([Mistake("model", "its weights have changed since the first jobs were run", None, ANEW)])
+    loaded = run.held.loaded if run.record["shared_load"] else _load(run, prepared, memory)
+    assert loaded is not None
+    _read_back(run, loaded)
     run.note(environment=describe_environment())
     try:
         _sample(run, loaded, inputs)
     finally:
-        run.record["memory"] = _memory(memory, loaded)
+        run.record["memory"] = _memory(memory, loaded, run.held)
+    if run.samples and all(sample["error"] is not None for sample in run.samples):
+        run.held.drop()  # it may be the model that is broken
+
+
+def _look_at_memory(run: Run, inputs: Sequence[Input]) -> None:
+    """Refuse a model that this machine's memory cannot hold, or warn of it, as runtime.memory_check says."""
+    mistake = fit.problem(run.job, inputs)
+    if mistake and run.job.runtime.memory_check == "refuse":
+        raise ConfigError([mistake])
+    if mistake:
+        _warn(run, [mistake])
+
+
+def _is_whole(run: Run, before: Before, inputs: Sequence[Input]) -> bool:
+    """Whether nothing of a resumed job is missing; then its record is all that is written anew."""
+    batches = plan(inputs, run.job.runtime.batch_size, run.job.runtime.repeat)
+    if not before.has_all(batches) or "effective" not in before.record:
+        return False
+    run.samples = run.writer.keep(lambda sample: True, BRIEF)
+    run.record.update({name: value for name, value in before.record.items() if name not in NEW_IN_A_RESUMED})
+    run.record.setdefault("metrics", summarize(run.samples, [], {}))
+    run.record["planned"] = len(run.samples)
+    return True
 
 
 def _warn(run: Run, remarks: Sequence[Mistake]) -> None:
     warnings = [str(remark) for remark in run.given.locate(remarks)]
-    run.note(warnings=warnings)
+    run.note(warnings=[*run.record.get("warnings", []), *warnings])
     for warning in warnings:
         run.watcher.note(f"warning: {warning}")
 
 
-def _load(run: Run, prepared: Prepared) -> Loaded:
+def _load(run: Run, prepared: Prepared, memory: MemoryMeter) -> Loaded:
     preload(run.job.backend.name)  # in a worker they are there already; elsewhere they are no part of loading either
     started = time.perf_counter()
-    with run.log.stage("load", _header(run.job).get("model", run.job.backend.name)):
+    with run.log.stage("load", header(run.job).get("model", run.job.backend.name)):
         loaded = backend_of(run.job).load(run.job, prepared)
-    run.record["timings"]["load_s"] = round(time.perf_counter() - started, 3)
-    effective = loaded.effective | {"decoding": loaded.engine.decoding(run.job.generation)}
-    # Without a seed one is drawn here, so that even such a run can be repeated.
-    seed = secrets.randbits(32) if run.job.runtime.seed is None else run.job.runtime.seed
-    run.note(effective=effective | {"stop": list(run.job.stop.sequences), "seed": seed})
+    run.record["timings"] = {**prepared.seconds, "load_s": round(time.perf_counter() - started, 3)}
+    run.held.key, run.held.loaded = run.record["load_key"], loaded
+    run.held.timings, run.held.memory = dict(run.record["timings"]), memory.peaks()
     return loaded
+
+
+def _read_back(run: Run, loaded: Loaded) -> None:
+    """Put into the record what is really in effect."""
+    effective = loaded.effective | {"decoding": loaded.engine.decoding(run.job.generation)}
+    seed = run.job.runtime.seed
+    if seed is None:  # one is drawn here, so that even such a run can be repeated
+        drawn = (run.before.record.get("effective") or {}).get("seed") if run.before else None
+        seed = secrets.randbits(32) if drawn is None else drawn
+    run.note(effective=effective | {"stop": list(run.job.stop.sequences), "seed": seed})
 
 
 def _sample(run: Run, loaded: Loaded, inputs: Sequence[Input]) -> None:
     job, runtime = run.job, run.job.runtime
     sampler = Sampler(job, build_llm(job, loaded, cache=False, seed=run.record["effective"]["seed"]), run.watcher)
+    if run.before:
+        run.samples = run.writer.keep(run.before.wants(runtime.repeat), BRIEF)
+    kept = len(run.samples)
     answerable = _set_aside(run, sampler, inputs)
+    aside = len(run.samples) - kept
     batches = plan(answerable, runtime.batch_size, runtime.repeat)
     run.note(
         plan=[[each.id for each in batch.inputs] for batch in batches if batch.repeat == 0],
         planned=len(inputs) - len(answerable) + len(answerable) * runtime.repeat,
     )
-    run.watcher.samples(run.record["planned"])
-    if answerable and runtime.warmup:
+    left = [batch for batch in batches if not (run.before and run.before.has(batch))]
+    run.watcher.samples(run.record["planned"] - kept)
+    if left and runtime.warmup:
         with run.log.stage("warmup", f"{runtime.warmup} short generation{'s' * (runtime.warmup > 1)}"):
             run.record["timings"]["warmup_s"] = round(sampler.warm_up(answerable), 3)
     alone = len(inputs) * runtime.repeat == 1
     try:
-        for batch in batches:
+        for batch in left:
             if runtime.fail_fast and any(sample["error"] for sample in run.samples):
                 break
             if alone:
                 run.watcher.question(batch.inputs[0].item)
             _keep(run, sampler.stream(batch) if alone else sampler.answer(batch))
+            if run.held.first is None:
+                run.held.first = sampler.repeatable(batch)
     except KeyboardInterrupt:
         _keep(run, sampler.torn)
         raise
     finally:
-        run.record["metrics"] = summarize(run.samples, sampler.wall_s)
+        run.record["metrics"] = summarize(run.samples, run.samples[kept + aside :], sampler.walls)
 
 
 def _set_aside(run: Run, sampler: Sampler, inputs: Sequence[Input]) -> list[Input]:
@@ -176,7 +249,7 @@ def _set_aside(run: Run, sampler: Sampler, inputs: Sequence[Input]) -> list[Inpu
         if (error := sampler.unanswerable(each)) is None:
             answerable.append(each)
         else:
-            _keep(run, [failed_sample(each, Batch(0, -1, []), error)])
+            _keep(run, [sampler.judged(failed_sample(each, Batch(0, -1, []), error))])
     return answerable
 
 
@@ -190,7 +263,7 @@ def _keep(run: Run, samples: Sequence[dict[str, Any]]) -> None:
 def _end(
     run: Run, memory: MemoryMeter, status: Status, code: int, error: BaseException | None = None, tell: bool = True
 ) -> int:
-    run.record.setdefault("memory", _memory(memory, None))
+    run.record.setdefault("memory", _memory(memory, None, run.held))
     run.record.setdefault("environment", describe_environment())
     message = None
     if error is not None:
@@ -203,8 +276,11 @@ def _end(
     return code
 
 
-def _memory(memory: MemoryMeter, loaded: Loaded | None) -> dict[str, Any]:
+def _memory(memory: MemoryMeter, loaded: Loaded | None, held: Held) -> dict[str, Any]:
+    """The peaks of this job; those of loading its model belong to it, whichever job of a sweep came first."""
     peaks = memory.peaks()
+    for name, value in (held.memory or {}).items():
+        peaks[name] = max(value, peaks[name]) if name != "absent" and name in peaks else value
     accelerator = loaded.accelerator_mb() if loaded else None
     if accelerator is not None:
         return peaks | {"peak_accelerator_mb": round(accelerator, 1)}
@@ -212,7 +288,7 @@ def _memory(memory: MemoryMeter, loaded: Loaded | None) -> dict[str, Any]:
     return peaks | {"absent": peaks.get("absent", {}) | {"peak_accelerator_mb": reason}}
 
 
-def _header(job: Job) -> dict[str, str]:
+def header(job: Job) -> dict[str, str]:
     """The job in four words; what its backend ignores is not said."""
     model, device = job.model, job.device
     weights = {"hub": "id", "local": "path", "gguf": "path", "wheel": "file"}[model.source]

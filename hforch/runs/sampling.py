@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import time
 import traceback
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,12 +13,13 @@ from langchain_core.callbacks import BaseCallbackHandler
 from langchain_core.outputs import LLMResult
 from langchain_core.runnables import Runnable, RunnableConfig
 
+from hforch import checks
 from hforch.backends.llm import PromisingLLM
 from hforch.config.schema import Job
 from hforch.errors import HforchError, full_errors
 from hforch.inputs import Input
 from hforch.prompts import build_prompt, variables_of
-from hforch.runs.watch import Watcher
+from hforch.runs.watch import Nobody, Watcher
 
 WARMUP_TOKENS = 2
 
@@ -67,7 +68,7 @@ class Sampler:
     """Answers batches with a chain, and makes the records of its samples.
 
     Attributes:
-        wall_s: wall time of the batches that came to their end so far, in seconds.
+        walls: for each repeat the wall time of its batches that came to their end so far, in seconds.
         torn: the sample whose stream was interrupted, with the text that had come; empty otherwise.
     """
 
@@ -75,7 +76,9 @@ class Sampler:
         self.job, self.llm, self.watcher = job, llm, watcher
         self.prompt = build_prompt(job.prompt)
         self.chain: Runnable[Any, str] = self.prompt | llm
-        self.wall_s = 0.0
+        self.walls: dict[int, float] = {}
+        self._last_s = 0.0
+        self._judge = checks.judge(job.checks, job.prompt.echo)
         self.torn: list[dict[str, Any]] = []
 
     def warm_up(self, inputs: Sequence[Input]) -> float:
@@ -92,6 +95,26 @@ class Sampler:
         except Exception:
             log.warning("warm-up failed", exc_info=True)
         return time.perf_counter() - started
+
+    def repeatable(self, batch: Batch) -> tuple[Callable[[], float], float] | None:
+        """A way to measure the batch that was just answered once more, unseen, and the seconds it took at first."""
+        seconds = self._last_s
+
+        def measure() -> float:
+            again = Sampler(self.job, self.llm, Nobody())
+            if any(sample["error"] for sample in again.answer(batch)):
+                raise RuntimeError("the batch failed this time")
+            return again.walls[batch.repeat]
+
+        return (measure, seconds) if seconds else None
+
+    def _measured(self, batch: Batch, seconds: float) -> None:
+        self._last_s = seconds
+        self.walls[batch.repeat] = self.walls.get(batch.repeat, 0.0) + seconds
+
+    def judged(self, sample: dict[str, Any]) -> dict[str, Any]:
+        """A sample with what its checks say."""
+        return sample | {"checks": self._judge(sample)}
 
     def unanswerable(self, each: Input) -> HforchError | None:
         """Why this input cannot be answered, such as a prompt longer than the model's context."""
@@ -115,10 +138,11 @@ class Sampler:
         except Exception as error:
             sample = failed_sample(each, batch, error, collector)
         except KeyboardInterrupt as interrupt:
-            self.torn = [failed_sample(each, batch, interrupt, collector) | {"text": "".join(pieces) or None}]
+            torn = self.judged(failed_sample(each, batch, interrupt, collector))
+            self.torn = [torn | {"text": "".join(pieces) or None}]
             raise
-        self.wall_s += time.perf_counter() - started
-        return [sample]
+        self._measured(batch, time.perf_counter() - started)
+        return [self.judged(sample)]
 
     def answer(self, batch: Batch) -> list[dict[str, Any]]:
         """Answer a batch at once."""
@@ -130,8 +154,8 @@ class Sampler:
             samples = [good_sample(*pair, seen) for pair, seen in self._pairs(batch, collectors)]
         except Exception as error:
             samples = [failed_sample(*pair, error, seen) for pair, seen in self._pairs(batch, collectors)]
-        self.wall_s += time.perf_counter() - started
-        return samples
+        self._measured(batch, time.perf_counter() - started)
+        return [self.judged(sample) for sample in samples]
 
     @staticmethod
     def _pairs(batch: Batch, seen: Sequence[Collector]) -> Iterator[tuple[tuple[Input, Batch], Collector]]:

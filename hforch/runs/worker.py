@@ -1,8 +1,9 @@
-"""The process that holds the model, as its parent sees it: started, given a job, followed to its end.
+"""The processes that hold models, as their parent sees them: a nursery for each backend, and the workers it bears.
 
-It is a fork of a parent that has loaded no library yet. So a run's memory is its own and really freed, a native crash
-cannot take the parent down, and whatever libraries print goes to the job's log. The child tells through a pipe what
-happens, and the parent shows it; `remote.py` is the other side.
+A nursery is a fork of a parent that has loaded no library; it imports those of one backend and nothing more, so that
+each of its own forks, the workers, has them at once. A worker holds one model and runs the jobs that share it. So a
+run's memory is its own and really freed, a native crash cannot take the parent down, and whatever libraries print goes
+to the job's log. Workers tell through a pipe what happens, and the parent shows it; `remote.py` is the other side.
 """
 
 from __future__ import annotations
@@ -12,14 +13,16 @@ import os
 import pickle
 import signal
 import sys
-from collections.abc import Callable
-from contextlib import ExitStack
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack, suppress
 from multiprocessing.connection import Connection
+from multiprocessing.reduction import send_handle
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
+from weakref import WeakSet
 
-from hforch.errors import EXIT_FAILED, EXIT_INTERRUPTED, ConfigError
-from hforch.runs.remote import LOG, serve
+from hforch.errors import EXIT_FAILED, EXIT_INTERRUPTED, HforchError, Mistake
+from hforch.runs.remote import LOG, nurse
 
 if TYPE_CHECKING:
     from hforch.config.schema import Job
@@ -30,9 +33,19 @@ if TYPE_CHECKING:
 AT_ONCE_S = 0.3  # what takes less than that need not be shown
 IMPORT = -1  # the number of a stage that is the parent's own
 
+_ours: WeakSet[Connection] = WeakSet()  # the parent's ends of all pipes, which no child may keep open
 
-class Worker:
-    """A process for one job. It imports a backend's libraries at once, and then waits for the job.
+
+class WorkerDied(Exception):
+    """A worker is gone without a word; `code` as `subprocess.Popen.returncode`, None if it cannot be known."""
+
+    def __init__(self, code: int | None) -> None:
+        super().__init__(code)
+        self.code = code
+
+
+class Nursery:
+    """A process that has the libraries of a backend imported, and bears workers.
 
     Attributes:
         backend: the name of the backend.
@@ -43,11 +56,12 @@ class Worker:
         self._environment = dict(os.environ)
         context = multiprocessing.get_context("fork")
         self._pipe, theirs = context.Pipe()
-        arguments = (self._pipe, theirs, backend, os.getpid())
-        self._process = context.Process(target=serve, args=arguments, name="hforch-worker")
+        _ours.add(self._pipe)
+        arguments = (theirs, list(_ours), backend, os.getpid())
+        self._process = context.Process(target=nurse, args=arguments, name=f"hforch-{backend}")
         for stream in (sys.stdout, sys.stderr):
             stream.flush()
-        # The child is born deaf to Ctrl-C: until it has a record to finish, its parent answers for both.
+        # The child is born deaf to Ctrl-C: until a worker has a record to finish, the parent answers for all.
         signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
         self._process.start()
         signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
@@ -57,67 +71,209 @@ class Worker:
         """Whether it has what a job needs that runs now: the libraries, and the environment they read."""
         return self.backend == backend and self._environment == dict(os.environ) and self._process.is_alive()
 
-    def run(self, job: Job, directory: Path, given: Given, watcher: Watcher) -> int:
-        """Let it run its job; arguments, exit codes and errors as for `runner.run_job`.
+    def bear(self) -> Worker:
+        ours, theirs = multiprocessing.get_context("fork").Pipe()
+        _ours.add(ours)
+        self._pipe.send_bytes(pickle.dumps(("bear",)))
+        send_handle(self._pipe, theirs.fileno(), self._process.pid)
+        theirs.close()
+        return Worker(self, ours)
 
-        One Ctrl-C lets the child finish its record; a second one kills it.
-        """
-        directory.mkdir(parents=True, exist_ok=True)
-        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-        self._pipe.send_bytes(pickle.dumps((job, directory, given, str(Path.cwd()))))
-        outcome = _follow(self._pipe, self._process, watcher)
-        self._process.join()
-        self._pipe.close()
-        if isinstance(outcome, ConfigError):
-            raise outcome
-        if isinstance(outcome, int):
-            return outcome
-        return _died(self._process.exitcode or 0, directory, watcher)
+    def reap(self, pid: int) -> int | None:
+        """How a worker of its own ended; waits for the end."""
+        with suppress(EOFError, OSError):
+            self._pipe.send_bytes(pickle.dumps(("reap", pid)))
+            code: int = pickle.loads(self._pipe.recv_bytes())
+            return code
+        return None
 
     def discard(self) -> None:
-        """End one that no job was found for."""
+        """End it, and its workers with it."""
         self._process.kill()
         self._process.join()
         self._pipe.close()
 
 
-def run_apart(job: Job, directory: Path, given: Given, watcher: Watcher) -> int:
-    """Run one job in a process of its own, in the one that waits for it if there is one; see `Worker.run`."""
-    from hforch.runs import early
+class Worker:
+    """A process that runs jobs, one at a time.
 
-    worker = early.take(job.backend.name) or Worker(job.backend.name)
-    return worker.run(job, directory, given, watcher)
+    Attributes:
+        pid: its process id, once it has told it.
+        interrupted: whether Ctrl-C was passed on to it.
+    """
 
+    def __init__(self, nursery: Nursery, pipe: Connection) -> None:
+        self._nursery, self._pipe = nursery, pipe
+        self.pid: int | None = None
+        self.interrupted = False
 
-def _follow(pipe: Connection, child: Any, watcher: Watcher) -> int | ConfigError | None:
-    """Show what the child tells, until it has told its outcome and is gone."""
-    shows = Shows(watcher)
-    interrupts = 0
-    outcome: int | ConfigError | None = None
-    while True:
+    def ask(self, *request: Any, watcher: Watcher | None = None) -> Any:
+        """Let it do something, show what it tells meanwhile, and return the outcome.
+
+        One Ctrl-C is passed on, and a worker with a job finishes its record; a second one kills it.
+
+        Raises:
+            WorkerDied: without an outcome.
+            KeyboardInterrupt: it was killed by Ctrl-C.
+        """
+        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+        shows = Shows(watcher, importing=self.pid is None)
+        interrupts = 0
         try:
+            with suppress(OSError):
+                self._pipe.send_bytes(pickle.dumps(request))
+            while True:
+                try:
+                    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
+                    shows.wait(self._pipe)
+                    kind, *rest = self._pipe.recv()
+                    if kind == "born":
+                        self.pid = rest[0]
+                        if interrupts:
+                            self._signal(signal.SIGINT)
+                    elif kind == "outcome":
+                        return rest[0]
+                    else:
+                        shows.show(kind, *rest)
+                except KeyboardInterrupt:
+                    interrupts, self.interrupted = interrupts + 1, True
+                    self._signal(signal.SIGINT if interrupts == 1 and request[0] == "job" else signal.SIGKILL)
+                except (EOFError, ConnectionResetError):
+                    break
+        finally:
             signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
-            shows.wait(pipe)
-            kind, *rest = pipe.recv()
-            if kind == "outcome":
-                outcome = rest[0]
-            else:
-                shows.show(kind, *rest)
+            shows.close()
+        code = self._end()
+        if interrupts:
+            raise KeyboardInterrupt
+        raise WorkerDied(code)
+
+    def close(self) -> None:
+        """Hang up, and wait until its memory is free again."""
+        self._end()
+
+    def _end(self) -> int | None:
+        self._pipe.close()
+        return self._nursery.reap(self.pid) if self.pid is not None else None
+
+    def _signal(self, which: signal.Signals) -> None:
+        if self.pid is not None:
+            with suppress(ProcessLookupError):
+                os.kill(self.pid, which)
+        elif which == signal.SIGKILL:
+            self._nursery.discard()
+
+
+class Workers:
+    """The processes of one command: a nursery for each backend, and the one worker that holds a model."""
+
+    def __init__(self) -> None:
+        self._nurseries: dict[str, Nursery] = {}
+        self._worker: Worker | None = None
+        self._holds: tuple[str, str] | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def start(self, backend: str) -> None:
+        """Let the libraries of a backend be imported, if they are not yet."""
+        self._nursery(backend)
+
+    def check(self, backend: str, jobs: Sequence[Job]) -> list[list[Mistake]]:
+        """What this machine cannot do for each of the jobs, all on one backend.
+
+        Raises:
+            WorkerDied: looking at it crashed.
+        """
+        worker = self._nursery(backend).bear()
+        try:
+            found: list[list[Mistake]] = worker.ask("check", list(jobs))
+            return found
+        finally:
+            worker.close()
+
+    def run(self, job: Job, directory: Path, given: Given, watcher: Watcher, key: str = "") -> int:
+        """Run a job in a process of its own, or in the one that holds its model; see `runner.run_job`.
+
+        Args:
+            key: its load key, if there may be more jobs with the same one.
+        """
+        directory.mkdir(parents=True, exist_ok=True)
+        worker = self._take(job.backend.name, key)
+        try:
+            outcome, holds = worker.ask("job", job, directory, given, str(Path.cwd()), watcher=watcher)
+        except WorkerDied as death:
+            self._forget()
+            return _died(death.code, directory, watcher)
         except KeyboardInterrupt:
-            interrupts += 1
-            os.kill(child.pid, signal.SIGINT if interrupts == 1 else signal.SIGKILL)
-        except (EOFError, ConnectionResetError):
-            break
-    shows.close()
-    return EXIT_INTERRUPTED if outcome is None and interrupts else outcome
+            self._forget()
+            return EXIT_INTERRUPTED
+        if outcome == EXIT_INTERRUPTED and not worker.interrupted:  # its nursery was killed
+            self._forget()
+            return _died(None, directory, watcher)
+        if not holds:
+            self.free()
+        if isinstance(outcome, HforchError):
+            raise outcome
+        code: int = outcome
+        return code
+
+    def again(self) -> tuple[float, float] | None:
+        """The seconds of the first batch that the model in memory answered, at first and once more now."""
+        if self._worker is None:
+            return None
+        try:
+            seconds: tuple[float, float] | None = self._worker.ask("again")
+            return seconds
+        except WorkerDied:
+            self._forget()
+            return None
+
+    def free(self) -> None:
+        """End the worker, and its model with it."""
+        if self._worker is not None:
+            self._worker.close()
+        self._forget()
+
+    def close(self) -> None:
+        self.free()
+        for nursery in self._nurseries.values():
+            nursery.discard()
+        self._nurseries.clear()
+
+    def _take(self, backend: str, key: str) -> Worker:
+        nursery = self._nursery(backend)
+        if self._worker is None or self._holds != (backend, key):
+            self.free()
+            self._worker, self._holds = nursery.bear(), (backend, key)
+        return self._worker
+
+    def _nursery(self, backend: str) -> Nursery:
+        from hforch.runs import early
+
+        nursery = self._nurseries.get(backend) or early.take(backend)
+        if nursery is not None and not nursery.suits(backend):
+            self.free()
+            nursery.discard()
+            nursery = None
+        self._nurseries[backend] = nursery or Nursery(backend)
+        return self._nurseries[backend]
+
+    def _forget(self) -> None:
+        self._worker = self._holds = None
 
 
 class Shows:
     """Passes on to a Watcher what `Remote` sent; when it cannot be written any more (`| head`), to nobody."""
 
-    def __init__(self, watcher: Watcher) -> None:
-        self._watcher = watcher
-        self._begun = False
+    def __init__(self, watcher: Watcher | None, importing: bool) -> None:
+        from hforch.runs.watch import Nobody
+
+        self._watcher = watcher or Nobody()
+        self._begun = not importing
         self._stages: dict[int, tuple[ExitStack, Callable[[int], None]]] = {}
 
     def wait(self, pipe: Connection) -> None:
@@ -161,11 +317,16 @@ class Shows:
             getattr(self._watcher, kind)(*rest)
 
 
-def _died(code: int, directory: Path, watcher: Watcher) -> int:
-    """The child is gone without a word: put the reason into the record that it had begun."""
+def _died(code: int | None, directory: Path, watcher: Watcher) -> int:
+    """The worker is gone without a word: put the reason into the record that it had begun."""
     from hforch.runs.records import SCHEMA_VERSION, RecordWriter, read_record
 
-    reason = f"killed by {signal.Signals(-code).name}" if code < 0 else f"ended with exit code {code}"
+    if code is None:
+        reason = "stopped by the end of the process it was born from"
+    elif code < 0:
+        reason = f"killed by {signal.Signals(-code).name}"
+    else:
+        reason = f"ended with exit code {code}"
     if code == -signal.SIGKILL:
         reason += ", most likely because memory ran out"
     message = f"the process that held the model was {reason}; its last words are in {directory / LOG}"

@@ -11,10 +11,11 @@ from typing import Any
 import pytest
 
 from hforch.cli import main
-from hforch.commands import _machine, _processor
+from hforch.commands import _machine
 from hforch.commands.doctor import _features, _memory, _packages, age, cache_rows, sections
 from hforch.models.cache import obtain
 from hforch.progress import Silent
+from hforch.runs import processor as _processor
 
 ROOT = Path(__file__).parents[2]
 Fill = Callable[[str, str], Path]

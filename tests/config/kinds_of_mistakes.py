@@ -64,7 +64,8 @@ def unresolvable(draw: Draw, line: Line) -> None:
     key = line.free_key(draw)
     # One that must be given, and refers to itself, is simply told as not given.
     itself = [] if key.path in EXAMPLES else [f"${{{key.path}}}"]
-    text = draw(st.sampled_from([*CANNOT_BE_RESOLVED, *itself]))
+    nothing = ["${hydra:nowhere}"] if key.takes(None) else []  # which Hydra resolves, to null
+    text = draw(st.sampled_from([text for text in (*CANNOT_BE_RESOLVED, *itself) if text not in nothing]))
     if text == "???":  # in a file it says that the value is to come from elsewhere
         line.choose_one_with(draw, key)
         line.type(key.path, f"{'++' if key.free else ''}{key.path}=???", hides="group" if key.tells_apart else "")
@@ -86,7 +87,7 @@ def cannot_be_parsed(draw: Draw, line: Line) -> None:
 def of_another_type(draw: Draw, line: Line) -> None:
     """A reference to a whole group, which no key takes for a value."""
     group = line.free_group(draw)
-    value = {"kind": "none"} if group in ("checks", "scoring", "tracker") else {"a": "b"}
+    value = {"kind": "none"} if group in ("scoring", "tracker") else {"a": "b"}
     key = line.free_key(draw, lambda key: not key.takes(value) and key.group != group)
     line.write(draw, key, f"${{{group}}}", hides="group" if key.tells_apart else "")
 

@@ -18,6 +18,9 @@ NEEDS = {
     "model=local": ["model.path=x"],
     "model=gguf": ["model.path=x"],
     "inputs=file": ["inputs.path=x.csv"],
+    "checks=expected": ["inputs.items=[{question: a, expected: b}]"],
+    "checks=contains_expected": ["inputs.items=[{question: a, expected: b}]"],
+    "checks=close_to_expected": ["inputs.items=[{question: a, expected: b}]"],
     "device=openvino": ["device.name=GPU.1", "backend=openvino"],
     "device=npu": ["backend=openvino"],
 }

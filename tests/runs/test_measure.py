@@ -56,6 +56,7 @@ with MemoryMeter() as meter, open({str(path)!r}, "rb") as file:
 def sample(**more: Any) -> dict[str, Any]:
     plain = {
         "error": None,
+        "repeat": 0,
         "finish_reason": "eos",
         "prompt_tokens": 3,
         "output_tokens": 10,
@@ -66,12 +67,26 @@ def sample(**more: Any) -> dict[str, Any]:
 
 
 def test_tokens_per_second_are_all_output_tokens_by_the_wall_time() -> None:
-    assert summarize([sample(), sample(output_tokens=30)], wall_s=2.0)["tokens_per_s"] == 20.0
+    samples = [sample(), sample(output_tokens=30)]
+    assert summarize(samples, samples, {0: 2.0})["tokens_per_s"] == 20.0
+
+
+def test_each_repeat_has_its_own_speed_and_their_median_is_the_jobs() -> None:
+    samples = [sample(repeat=repeat) for repeat in range(3)]
+    metrics = summarize(samples, samples, {0: 1.0, 1: 0.1, 2: 2.0})
+    assert (metrics["tokens_per_s"], metrics["tokens_per_s_each"]) == (10.0, [10.0, 100.0, 5.0])
+
+
+def test_what_was_measured_before_a_job_was_resumed_is_no_part_of_its_speed() -> None:
+    old, new = sample(), sample(output_tokens=30)
+    assert summarize([old, new], [new], {0: 2.0})["tokens_per_s"] == 15.0
+    assert "resumed" in summarize([old], [], {})["absent"]["tokens_per_s"]
 
 
 def test_a_timing_is_the_median_over_samples_that_have_it() -> None:
     samples = [sample(timings={"ttft_ms": value}) for value in (1.0, 2.0, 9.0)]
-    metrics = summarize([*samples, sample(timings={}, error={"type": "X", "message": ""})], 1.0)
+    samples.append(sample(timings={}, error={"type": "X", "message": ""}))
+    metrics = summarize(samples, samples, {0: 1.0})
     assert metrics["ttft_ms"] == 2.0
     assert metrics["absent"]["tpot_ms"] == "fewer than two output tokens"
 
@@ -85,5 +100,6 @@ def test_failed_samples_are_counted_and_add_no_tokens() -> None:
         "prompt_tokens": 3,
         "output_tokens": 10,
         "finish_reasons": {"eos": 1, "error": 1},
+        "checks": None,
     }
-    assert summarize([failed], 1.0)["absent"]["ttft_ms"] == "no sample succeeded"
+    assert summarize([failed], [failed], {0: 1.0})["absent"]["ttft_ms"] == "no sample succeeded"

@@ -32,8 +32,14 @@ def wait_for(condition: Callable[[], bool], what: str) -> None:
 
 
 def worker_of(process: subprocess.Popen[str]) -> psutil.Process:
-    wait_for(lambda: bool(psutil.Process(process.pid).children()), "a worker")
-    return psutil.Process(process.pid).children()[0]
+    """The child of the child: between them is the nursery."""
+
+    def workers() -> list[psutil.Process]:
+        (nursery,) = psutil.Process(process.pid).children() or [None]
+        return nursery.children() if nursery else []
+
+    wait_for(lambda: bool(workers()), "a worker")
+    return workers()[0]
 
 
 def samples_in(directory: Path) -> int:
@@ -84,6 +90,15 @@ def test_a_worker_that_is_killed_fails_the_job_with_the_reason(tmp_path: Path) -
     assert record["job"]["backend"]["name"] == "fake"
     assert samples_in(tmp_path) >= 1
     assert "Traceback" not in out + err
+
+
+def test_a_nursery_that_is_killed_fails_the_job_and_nobody_was_interrupted(tmp_path: Path) -> None:
+    process = start(tmp_path, *SLOW)
+    wait_for(lambda: samples_in(tmp_path) >= 1, "a first sample")
+    worker_of(process).parent().kill()
+    process.communicate(timeout=60)
+    assert process.returncode == 1
+    assert read_record(tmp_path)["status"] == "failed"
 
 
 def test_a_parent_that_is_killed_takes_its_worker_along(tmp_path: Path) -> None:
@@ -166,7 +181,7 @@ def test_a_folder_that_cannot_be_written_is_told_as_such(tmp_path: Path, place: 
 
 def test_ctrl_c_before_there_is_anything_to_show_leaves_a_record_too(tmp_path: Path) -> None:
     process = start(tmp_path, "backend=fake", "backend.load_s=30")
-    wait_for((tmp_path / "hforch.log").exists, "the run")
+    wait_for((tmp_path / ".hydra" / "overrides.yaml").exists, "the run")
     process.send_signal(signal.SIGINT)  # before the job has gone to its worker, or after: that is a race
     _, err = process.communicate(timeout=120)
     assert process.returncode == 130

@@ -1,0 +1,278 @@
+"""A sweep, between Hydra and the runs: jobs are planned and checked, and run with Hydra's files, numbers, callbacks.
+
+Hydra's own launchers run jobs in the order of their numbers. Under its basic one, hforch runs them itself, those that
+share a model after each other. Under another launcher each of its processes does so with the jobs it gets.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from hforch.app.task import Asked, job_logging
+from hforch.config.compose import Composed, Locator
+from hforch.config.places import Places
+from hforch.config.schema import Job
+from hforch.config.sweeps import Plan
+from hforch.errors import EXIT_OK, ConfigError, Mistake
+from hforch.inputs import Input, load_inputs
+from hforch.prompts import check_inputs
+from hforch.runs.fit import look_ahead, too_large
+from hforch.runs.given import Given
+from hforch.runs.identity import job_id, load_key
+from hforch.runs.records import locked, read_record, read_versioned
+from hforch.runs.resuming import ANEW, changes
+from hforch.runs.sweep import SWEEP, Planned, Sweep, View, equal_ones, labels
+from hforch.runs.worker import WorkerDied, Workers
+
+if TYPE_CHECKING:
+    from omegaconf import DictConfig
+
+BASIC_LAUNCHER = "hydra._internal.core_plugins.basic_launcher.BasicLauncher"
+BASIC_SWEEPER = "hydra._internal.core_plugins.basic_sweeper.BasicSweeper"
+
+
+def runs_here(plan: Plan) -> bool:
+    """Whether all jobs are known and Hydra's basic launcher would run them one after another."""
+    return plan.whole and all(one.whole.hydra.launcher.get("_target_") == BASIC_LAUNCHER for one in plan.jobs)
+
+
+@dataclass(frozen=True)
+class Multirun:
+    """A sweep as Hydra sees it.
+
+    Attributes:
+        master: the configuration of the sweep as a whole.
+        context: what Hydra's parts hand to each other.
+    """
+
+    plan: Plan
+    places: Places
+    asked: Asked
+    master: DictConfig
+    context: Any
+
+    @property
+    def directory(self) -> Path:
+        return Path(str(self.master.hydra.sweep.dir)).absolute()
+
+    def run(self, workers: Workers, view: View) -> list[int]:
+        """Check the jobs against this machine, and run them.
+
+        Returns:
+            their exit codes.
+
+        Raises:
+            ConfigError: with the mistakes of all jobs; nothing was run or written then.
+        """
+        for backend in dict.fromkeys(one.job.backend.name for one in self.plan.jobs):
+            if any(one.job.runtime.isolation == "process" for one in self.plan.jobs):
+                workers.start(backend)
+        jobs = self.planned()
+        check_machine(jobs, workers)
+        if self.asked.dry_run:
+            from hforch.report.plan import show_plan
+
+            show_plan(jobs, self.plan.left_out, self.asked.resume)
+            return [EXIT_OK]
+        for label in self.plan.left_out:
+            view.note(f"left out by the recipe: {label}")
+        for one in jobs:
+            if one.job.runtime.memory_check == "warn" and (mistake := too_large(one.job, one.expected)):
+                view.note(f"warning: {one.label}: {mistake.problem}")
+        return self.launch(jobs, workers, view)
+
+    def launch(self, jobs: Sequence[Planned], workers: Workers, view: View) -> list[int]:
+        from omegaconf import OmegaConf
+
+        with locked(self.directory):
+            self.context.callbacks.on_multirun_start(config=self.master, config_name=self.places.config_name)
+            OmegaConf.save(self.master, self.directory / "multirun.yaml")
+            about = {**self.asked.record(), "launcher": "basic"}
+            sweep = Sweep(self.directory, jobs, about)
+            codes = sweep.run(workers, view, self.asked.resume)
+            self.context.callbacks.on_multirun_end(config=self.master, config_name=self.places.config_name)
+        return list(codes.values())
+
+    def planned(self) -> list[Planned]:
+        """The jobs, each with its directory and its identity.
+
+        Raises:
+            ConfigError: some inputs cannot be used, or two jobs would share a directory.
+        """
+        mistakes: list[Mistake] = []
+        named = labels([_task(one) for one in self.plan.jobs])
+        jobs = []
+        read = _reader()
+        for number, composed, label in zip(self.plan.numbers, self.plan.jobs, named, strict=True):
+            cfg = self._numbered(composed, number)
+            given = self._given(composed, cfg)
+            try:
+                inputs = read(composed.job)
+            except ConfigError as error:
+                mistakes += given.locate(error.mistakes)
+                continue
+            jobs.append(
+                Planned(
+                    number=number,
+                    directory=Path(cfg.hydra.runtime.output_dir),
+                    job=composed.job,
+                    given=given,
+                    key=load_key(composed.job),
+                    id=job_id(composed.job, inputs),
+                    label=label or f"job {number}",
+                    samples=len(inputs) * composed.job.runtime.repeat,
+                    expected=look_ahead(composed.job, inputs),
+                    same_as=None,
+                    begin=self._begin(cfg),
+                )
+            )
+        mistakes += _shared_directories(jobs)
+        if self.asked.resume:
+            mistakes += self._changes(jobs)
+            jobs = [self._with_fingerprint(one, jobs) for one in jobs]
+        if mistakes:
+            raise ConfigError(sorted(dict.fromkeys(mistakes), key=lambda mistake: mistake.path))
+        return list(equal_ones(jobs))
+
+    def _changes(self, jobs: Sequence[Planned]) -> Iterator[Mistake]:
+        """In what the jobs are not those that were begun."""
+        before = {one["number"]: one for one in read_versioned(self.directory / SWEEP)["jobs"]}
+        if before.keys() != {one.number for one in jobs}:
+            yield Mistake(
+                "", f"the sweep had {len(before)} jobs when it was begun, and has {len(jobs)} now", None, ANEW
+            )
+            return
+        for one in jobs:
+            yield from one.given.locate(changes(before[one.number], one.record()))
+
+    def _with_fingerprint(self, planned: Planned, jobs: Sequence[Planned]) -> Planned:
+        """The job, with the fingerprint that the weights had for those that were run with the same ones."""
+        for one in jobs:
+            if one.key == planned.key:
+                with suppress(OSError, ValueError, KeyError):
+                    found = read_record(one.directory)["model"]["fingerprint"]
+                    return replace(planned, given=replace(planned.given, fingerprint=found))
+        return planned
+
+    def _numbered(self, composed: Composed, number: int) -> DictConfig:
+        """The configuration of one job as Hydra would hand it to a launcher."""
+        from omegaconf import OmegaConf, open_dict, read_write
+
+        cfg = composed.whole
+        OmegaConf.copy_cache(from_config=self.master, to_config=cfg)  # so that all jobs have the sweep's time
+        with read_write(cfg), open_dict(cfg):
+            cfg.hydra.mode = self.master.hydra.mode
+            cfg.hydra.job.num, cfg.hydra.job.id = number, str(number)
+            cfg.hydra.sweep.dir = str(self.directory)
+            subdir = str(OmegaConf.select(cfg, "hydra.sweep.subdir"))
+            cfg.hydra.runtime.output_dir = str(self.directory / subdir)
+        return cfg
+
+    def _given(self, composed: Composed, cfg: DictConfig) -> Given:
+        return Given(
+            overrides=tuple(_task(composed)),
+            recipe=self.asked.recipe,
+            locate=Locator(composed.overrides, self.places),
+            logging=job_logging(cfg.hydra),
+            config_dir=self.asked.config_dir,
+            config_name=self.asked.config_name,
+            resume=self.asked.resume,
+        )
+
+    def _begin(self, cfg: DictConfig) -> Callable[[Callable[[], int]], int]:
+        return lambda work: self._as_job(cfg, work)
+
+    def _as_job(self, cfg: DictConfig, work: Callable[[], int]) -> int:
+        """Do work where Hydra has made a job's directory, its files and its environment."""
+        from hydra.core.utils import configure_log, run_job
+
+        raised: list[Exception] = []
+
+        def task(_: DictConfig) -> int | None:
+            try:
+                return work()
+            except Exception as error:  # Hydra would print it
+                raised.append(error)
+                return None
+
+        keys = {"job_dir_key": "hydra.sweep.dir", "job_subdir_key": "hydra.sweep.subdir"}
+        try:
+            code = run_job(task_function=task, config=cfg, hydra_context=self.context, **keys).return_value
+        finally:
+            configure_log(self.master.hydra.hydra_logging, self.master.hydra.verbose)
+        if raised:
+            raise raised[0]
+        return int(code)
+
+
+def _reader() -> Callable[[Job], list[Input]]:
+    """Reads the inputs of jobs, each file once, and checks that they have what the prompts name."""
+
+    @cache
+    def inputs_of(kind: type, text: str) -> list[Input]:
+        return load_inputs(kind.model_validate_json(text))  # type: ignore[attr-defined]
+
+    def read(job: Job) -> list[Input]:
+        inputs = inputs_of(type(job.inputs), job.inputs.model_dump_json())
+        check_inputs(job.prompt, inputs, job.inputs)
+        return inputs
+
+    return read
+
+
+def check_machine(jobs: Sequence[Planned], workers: Workers) -> None:
+    """Look for what this machine cannot do, before the first weight is touched.
+
+    Raises:
+        ConfigError: with the mistakes of all jobs.
+    """
+    mistakes: list[Mistake] = []
+    for one, found in _checked(jobs, workers):
+        mistakes += one.given.locate(found)
+    for one in jobs:
+        mistake = too_large(one.job, one.expected)
+        if mistake and one.job.runtime.memory_check == "refuse":
+            mistakes += one.given.locate([replace(mistake, problem=f"{one.label}: {mistake.problem}")])
+    if mistakes:
+        raise ConfigError(sorted(dict.fromkeys(mistakes), key=lambda mistake: mistake.path))
+
+
+def _checked(jobs: Sequence[Planned], workers: Workers) -> Iterator[tuple[Planned, list[Mistake]]]:
+    by_backend: dict[str, list[Planned]] = {}
+    seen = set()
+    for one in jobs:
+        if one.key not in seen:
+            by_backend.setdefault(one.job.backend.name, []).append(one)
+        seen.add(one.key)
+    for backend, some in by_backend.items():
+        if all(one.job.runtime.isolation == "inline" for one in some):
+            from hforch.backends.base import backend_of
+
+            yield from ((one, backend_of(one.job).check(one.job)) for one in some)
+            continue
+        try:
+            yield from zip(some, workers.check(backend, [one.job for one in some]), strict=True)
+        except WorkerDied:
+            continue  # the job itself will tell
+
+
+def _shared_directories(jobs: Sequence[Planned]) -> list[Mistake]:
+    first: dict[Path, int] = {}
+    hint = "leave hydra.sweep.subdir as it is, or let it hold ${hydra.job.num}"
+    return [
+        Mistake(
+            "hydra.sweep.subdir", f"jobs {first[one.directory]} and {one.number} would share a directory", None, hint
+        )
+        for one in jobs
+        if first.setdefault(one.directory, one.number) != one.number
+    ][:1]
+
+
+def _task(composed: Composed) -> list[str]:
+    """The overrides of a job without those of Hydra itself."""
+    return [str(one) for one in composed.whole.hydra.overrides.task]

@@ -1,0 +1,131 @@
+"""What was asked for, and the function that Hydra calls for a job."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from hforch.config.places import Places
+from hforch.errors import EXIT_FAILED, EXIT_INTERRUPTED, HforchError, full_errors
+
+if TYPE_CHECKING:
+    from omegaconf import DictConfig
+
+
+@dataclass(frozen=True)
+class Asked:
+    """A command, so far as a record repeats it.
+
+    Attributes:
+        overrides: as typed.
+        resume: go on with what is in the directory.
+        fingerprint: of the weights that were used there.
+        dry_run: only show what would be run.
+    """
+
+    overrides: tuple[str, ...]
+    recipe: str | None
+    config_dir: str | None
+    config_name: str | None
+    resume: bool = False
+    fingerprint: str | None = None
+    dry_run: bool = False
+
+    def record(self) -> dict[str, Any]:
+        names = ("recipe", "config_dir", "config_name")
+        return {
+            "asked": {"overrides": list(self.overrides), **{name: getattr(self, name) for name in names}},
+            "cwd": str(Path.cwd()),
+        }
+
+
+@dataclass(frozen=True)
+class Task:
+    """What Hydra calls for each job, in this process or in a launcher's."""
+
+    places: Places
+    asked: Asked
+    parallel: bool = False
+
+    def __call__(self, cfg: DictConfig) -> int:
+        try:
+            code = self._run(cfg)
+        except HforchError as error:
+            if full_errors():
+                raise
+            print(error, file=sys.stderr)
+            return error.exit_code
+        except OSError as error:
+            if full_errors():
+                raise
+            print(cannot_write(error), file=sys.stderr)
+            return EXIT_FAILED
+        except KeyboardInterrupt:
+            self._interrupted()
+            raise
+        if code == EXIT_INTERRUPTED:
+            raise KeyboardInterrupt("told")  # the rest of a sweep is not wanted any more
+        return code
+
+    def _interrupted(self) -> None:
+        """A run that was stopped before it had begun leaves a record like any other."""
+        from hydra.core.hydra_config import HydraConfig
+
+        from hforch.runs.records import begin_interrupted
+
+        settings = HydraConfig.get()
+        overrides = [str(override) for override in settings.overrides.task]
+        with suppress(OSError, HforchError):
+            begin_interrupted(Path(settings.runtime.output_dir), overrides=overrides, recipe=self.asked.recipe)
+
+    def _run(self, cfg: DictConfig) -> int:
+        from hydra.core.hydra_config import HydraConfig
+
+        from hforch.config.compose import Locator, job_from_config
+        from hforch.report.terminal import open_watcher
+        from hforch.runs import Given, run
+
+        settings = HydraConfig.get()
+        overrides = tuple(str(override) for override in settings.overrides.task)
+        job = job_from_config(cfg)
+        given = Given(
+            overrides=overrides,
+            recipe=self.asked.recipe,
+            locate=Locator(overrides, self.places),
+            logging=job_logging(settings),
+            config_dir=self.asked.config_dir,
+            config_name=self.asked.config_name,
+            parallel=self.parallel,
+            resume=self.asked.resume,
+            fingerprint=self.asked.fingerprint,
+        )
+        return run(job, Path(settings.runtime.output_dir), given, open_watcher(job.runtime.display))
+
+
+def job_logging(settings: Any) -> dict[str, Any] | None:
+    """Hydra's logging for a job, as `dictConfig` takes it, with what hydra.verbose adds; None if Hydra sets up none."""
+    from omegaconf import OmegaConf
+
+    config = OmegaConf.to_container(settings.job_logging, resolve=True) if settings.job_logging is not None else None
+    if not isinstance(config, dict) or not config.get("root"):
+        return None
+    verbose = settings.verbose
+    names = [] if isinstance(verbose, bool) else [verbose] if isinstance(verbose, str) else list(verbose)
+    if verbose is True:
+        config["root"]["level"] = "DEBUG"
+    loggers: Mapping[str, Any] = config.get("loggers", {})
+    return {**config, "loggers": {**loggers, **{name: {"level": "DEBUG"} for name in names}}}
+
+
+def cannot_write(error: OSError) -> HforchError:
+    """Everything a run reads is looked after where it is read: what is left is its own folder."""
+    place = f"{error.filename}: " if error.filename else ""
+    reason = (error.strerror or str(error)).lower()
+    return HforchError(
+        f"the run's folder cannot be written: {place}{reason}\n"
+        "    hydra.run.dir=DIR puts a run elsewhere, hydra.sweep.dir=DIR a sweep"
+    )

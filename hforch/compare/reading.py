@@ -1,0 +1,148 @@
+"""The jobs to compare: directories of runs and of sweeps, read as records and nothing else."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from hforch.errors import ConfigError, Mistake
+from hforch.runs.records import RECORD, SAMPLES, read_versioned
+from hforch.runs.sweep import SWEEP
+
+LOAD = ("model", "backend", "device", "precision", "ov_config", "runtime.threads")
+HOW_SHOWN = tuple(f"runtime.{key}" for key in ("display", "isolation", "fail_fast", "min_pass", "memory_check"))
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One job that has run.
+
+    Attributes:
+        name: how it is called in tables: its number in its sweep, with the sweep's directory if there are several.
+        samples: the directory that holds its samples: its own, or that of the job that was run in its stead.
+        noise: how much slower (0.1: by a tenth) the machine was when its model was dropped than when it was loaded.
+    """
+
+    name: str
+    directory: Path
+    record: Mapping[str, Any]
+    samples: Path
+    noise: float | None = None
+    job: Mapping[str, Any] = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "job", self.record.get("job") or {})
+
+    @property
+    def overrides(self) -> dict[str, str]:
+        """What was chosen on the command line or swept over, by key."""
+        pairs = (text.lstrip("+~").partition("=") for text in self.record.get("overrides") or [])
+        return {key: value for key, _, value in pairs}
+
+    def get(self, path: str) -> Any:
+        """A value of the job by its dotted path; None if there is none."""
+        value: Any = self.job
+        for name in path.split("."):
+            value = value.get(name) if isinstance(value, Mapping) else None
+        return value
+
+
+def read_jobs(paths: Sequence[Path]) -> list[Entry]:
+    """All jobs in these directories: of runs, of sweeps, or directories that hold such.
+
+    Raises:
+        ConfigError: with a mistake for each directory without records, and each record that cannot be read.
+    """
+    mistakes: list[Mistake] = []
+    found: list[Entry] = []
+    seen: set[Path] = set()
+    for path in paths:
+        try:
+            entries = [one for one in _jobs(path, len(paths) > 1) if one.directory.resolve() not in seen]
+        except ConfigError as error:
+            mistakes += error.mistakes
+            continue
+        seen |= {one.directory.resolve() for one in entries}
+        found += entries
+    if mistakes:
+        raise ConfigError(mistakes)
+    return found
+
+
+def _jobs(path: Path, several: bool) -> list[Entry]:
+    if not path.is_dir():
+        raise ConfigError([Mistake("", f"there is no directory {path}")])
+    if (path / RECORD).is_file():
+        return [_entry(path, str(path) if several else path.name, {})]
+    if directories := _of_sweep(path):
+        sweep = read_versioned(path / SWEEP) if (path / SWEEP).is_file() else {}
+        noise = {one["load_key"]: one["drift"] for one in sweep.get("noise") or []}
+        prefix = f"{path}/" if several else ""
+        return list(_all_read((directory, f"{prefix}{directory.name}", noise) for directory in directories))
+    below = [one for one in sorted(path.iterdir()) if one.is_dir() and (_of_sweep(one) or (one / RECORD).is_file())]
+    if not below:
+        hint = "name the directory of a run or of a sweep, as printed at its end"
+        raise ConfigError([Mistake("", f"{path} holds no records", None, hint)])
+    return [entry for one in below for entry in _jobs(one, True)]
+
+
+def _all_read(wanted: Iterator[tuple[Path, str, Mapping[str, float]]]) -> Iterator[Entry]:
+    mistakes: list[Mistake] = []
+    for one in wanted:
+        try:
+            yield _entry(*one)
+        except ConfigError as error:
+            mistakes += error.mistakes
+    if mistakes:
+        raise ConfigError(mistakes)
+
+
+def _of_sweep(path: Path) -> list[Path]:
+    """The directories of a sweep's jobs that have begun, in order."""
+    if (path / SWEEP).is_file():
+        names = [str(one["directory"]) for one in read_versioned(path / SWEEP).get("jobs") or []]
+        return [path / name for name in names if (path / name / RECORD).is_file()]
+    if not path.is_dir():
+        return []
+    numbered = [one for one in path.iterdir() if re.fullmatch(r"\d+", one.name) and (one / RECORD).is_file()]
+    return sorted(numbered, key=lambda one: int(one.name))
+
+
+def _entry(directory: Path, name: str, noise: Mapping[str, float]) -> Entry:
+    record = read_versioned(directory / RECORD)
+    same = record.get("same_as")
+    samples = (directory / same).resolve() if same else directory
+    return Entry(name, directory, record, samples, noise.get(record.get("load_key", "")))
+
+
+def samples_of(entry: Entry) -> Iterator[dict[str, Any]]:
+    """The samples of a job, one after the other; a torn last line is left out.
+
+    Raises:
+        ConfigError: a line in the middle is broken.
+    """
+    path = entry.samples / SAMPLES
+    if not path.is_file():
+        return
+    with path.open("rb") as file:
+        for number, line in enumerate(file, 1):
+            if not line.endswith(b"\n"):
+                return
+            try:
+                yield orjson.loads(line)
+            except orjson.JSONDecodeError as error:
+                raise ConfigError([Mistake("", f"{path}:{number} is broken: {error}")]) from error
+
+
+def flat(tree: Any, path: str = "") -> Iterator[tuple[str, Any]]:
+    """Every value of a job by its dotted path; a list is one value."""
+    if isinstance(tree, Mapping) and tree:
+        for key, value in tree.items():
+            yield from flat(value, f"{path}.{key}".lstrip("."))
+    else:
+        yield path, tree

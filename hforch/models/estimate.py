@@ -1,0 +1,189 @@
+"""How much memory and disk a model will take, from the headers of what is on this machine; nothing is downloaded.
+
+The weights are counted from the checkpoint's own header (safetensors, GGUF, or the size of an OpenVINO IR's .bin) and
+the precision asked for; the KV cache from config.json at the longest prompt. Libraries and activations come on top, so
+an estimate is a lower bound: what exceeds the machine by it cannot run.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from hforch.config.schema import GGUFModel, HubModel, Job, LocalModel, WheelModel
+from hforch.errors import HforchError
+from hforch.models import cache, exports, gguf
+from hforch.models.fingerprint import remembered, remembered_file
+from hforch.models.folder import choose, survey
+from hforch.paths import expanded
+
+BITS = {"F64": 64, "F32": 32, "BF16": 16, "F16": 16, "I8": 8, "U8": 8, "F8_E4M3": 8, "F8_E5M2": 8}
+IN_MEMORY = {"fp32": 4.0, "bf16": 2.0, "fp16": 2.0, "int8": 1.0, "int4": 0.5}  # bytes a parameter
+KV_BYTES = {"u8": 1.0, "i8": 1.0, "u4": 0.5, "f16": 2.0, "bf16": 2.0, "f32": 4.0}
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """What loading and answering will take at least, in MB of a million bytes.
+
+    Attributes:
+        weights_mb, kv_mb: memory; None where it cannot be known, and `why` says why.
+        disk_mb: what will be written, roughly: a conversion, an export.
+        to_do: what happens before loading: download, convert, export.
+    """
+
+    weights_mb: float | None
+    kv_mb: float | None
+    disk_mb: float | None
+    to_do: tuple[str, ...]
+    why: str | None = None
+
+    @property
+    def memory_mb(self) -> float | None:
+        return None if self.weights_mb is None else round(self.weights_mb + (self.kv_mb or 0.0), 1)
+
+
+@dataclass(frozen=True)
+class Header:
+    """What is known of weights without loading them: their number, bytes each as stored, and the architecture."""
+
+    parameters: float
+    stored: float
+    config: dict[str, Any]
+    is_ir: bool = False
+
+
+def estimate(job: Job, longest: int, sequences: int) -> Estimate:
+    """The estimate for a job.
+
+    Args:
+        longest: the tokens of the longest sequence, prompt and answer together.
+        sequences: how many there are in a batch.
+    """
+    if job.backend.name == "fake":
+        return Estimate(0.0, 0.0, 0.0, ())
+    folder, fingerprint, to_do = at_hand(job.model)
+    try:
+        header = read_header(folder) if folder else None
+        if header is None and isinstance(job.model, GGUFModel):
+            header = read_gguf(expanded(job.model.path))
+    except (OSError, ValueError, KeyError, TypeError, HforchError) as error:
+        return Estimate(None, None, None, to_do, f"the header cannot be read: {error}")
+    if header is None:
+        return Estimate(None, None, None, to_do, "the weights are not on this machine yet")
+    written = header.parameters * 4.0 if "convert" in to_do else 0.0
+    if job.backend.name != "pytorch" and not header.is_ir:
+        made = fingerprint is not None and exports.is_made(fingerprint, job.precision, job.model.trust_remote_code)
+        to_do += () if made else ("export",)
+        written += 0.0 if made else header.parameters * exports.BYTES[exports.WEIGHT_FORMATS[job.precision.name]]
+    return Estimate(
+        weights_mb=round(header.parameters * _bytes(job, header) / cache.MB, 1),
+        kv_mb=_kv_mb(job, header.config, longest, sequences),
+        disk_mb=round(written / cache.MB, 1),
+        to_do=to_do,
+    )
+
+
+def at_hand(
+    model: HubModel | LocalModel | GGUFModel | WheelModel,
+) -> tuple[Path | None, str | None, tuple[str, ...]]:
+    """The folder of a checkpoint that is on this machine, its fingerprint if that is known without reading all of it;
+    and what has to be done until it is there."""
+    if isinstance(model, WheelModel):
+        ready = gguf.look_up(model.sha256, {})
+        return (ready.path, ready.fingerprint, ()) if ready else (None, None, ("download", "convert"))
+    if isinstance(model, GGUFModel):
+        file = expanded(model.path).absolute()
+        digest = remembered_file(file) if file.is_file() else None
+        ready = gguf.look_up(digest, {}) if digest else None
+        return (ready.path, ready.fingerprint, ()) if ready else (None, None, ("convert",))
+    folder = expanded(model.path).absolute() if isinstance(model, LocalModel) else _in_hub_cache(model)
+    if folder is None or not folder.is_dir():
+        return None, None, ("download",) if isinstance(model, HubModel) else ()
+    try:
+        return folder, remembered(survey(folder, model.trust_remote_code, str(folder)).files), ()
+    except (HforchError, OSError):
+        return folder, None, ()
+
+
+def _in_hub_cache(model: HubModel) -> Path | None:
+    from huggingface_hub import snapshot_download
+
+    try:
+        return Path(snapshot_download(model.id, revision=model.revision, local_files_only=True))
+    except Exception:
+        return None
+
+
+def read_header(folder: Path) -> Header:
+    """What a folder's own headers say.
+
+    Raises:
+        OSError, ValueError, KeyError: they cannot be read.
+    """
+    config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    choice = choose([path.name for path in folder.iterdir()], False)
+    files = [folder / name for name in choice.weights]
+    size = sum(file.stat().st_size for file in files)
+    if choice.kind == "openvino":
+        return Header(size, 1.0, config, is_ir=True)
+    if files and files[0].suffix == ".safetensors":
+        tensors = [entry for file in files for entry in _safetensors(file)]
+        number = sum(math.prod(shape) for _, shape in tensors)
+        bits = sum(math.prod(shape) * BITS.get(dtype, 16) for dtype, shape in tensors)
+        return Header(number, bits / 8 / max(number, 1), config)
+    stored = 4.0 if str(config.get("dtype") or config.get("torch_dtype")) == "float32" else 2.0
+    return Header(size / stored, stored, config)
+
+
+def _safetensors(file: Path) -> Iterable[tuple[str, list[int]]]:
+    with file.open("rb") as stream:
+        header = json.loads(stream.read(int.from_bytes(stream.read(8), "little")))
+    return [(entry["dtype"], entry["shape"]) for name, entry in header.items() if name != "__metadata__"]
+
+
+def read_gguf(file: Path) -> Header:
+    """The number of parameters in a GGUF file, and what its metadata says of the architecture."""
+    from gguf import GGUFReader
+
+    reader = GGUFReader(str(file))
+    number = sum(int(tensor.n_elements) for tensor in reader.tensors)
+
+    def value(suffix: str) -> Any:
+        found = [field for name, field in reader.fields.items() if name.endswith(suffix)]
+        return found[0].contents() if found else None
+
+    config = {
+        "num_hidden_layers": value(".block_count"),
+        "hidden_size": value(".embedding_length"),
+        "num_attention_heads": value(".attention.head_count"),
+        "num_key_value_heads": value(".attention.head_count_kv"),
+    }
+    return Header(number, 4.0, {name: found for name, found in config.items() if found is not None})
+
+
+def _bytes(job: Job, header: Header) -> float:
+    """Bytes a parameter in memory; an IR's size is counted in bytes already."""
+    if header.is_ir:
+        return 1.0
+    if job.precision.name == "auto":
+        return header.stored if job.backend.name == "pytorch" else 2.0
+    return IN_MEMORY[job.precision.name]
+
+
+def _kv_mb(job: Job, config: dict[str, Any], longest: int, sequences: int) -> float | None:
+    layers = config.get("num_hidden_layers") or config.get("n_layer")
+    heads = config.get("num_attention_heads") or config.get("n_head")
+    hidden = config.get("hidden_size") or config.get("n_embd")
+    if not (layers and heads and hidden):
+        return None
+    tokens = min(longest, config.get("max_position_embeddings") or longest) * sequences
+    groups = config.get("num_key_value_heads") or heads
+    head = config.get("head_dim") or hidden / heads
+    asked = str(job.ov_config.get("KV_CACHE_PRECISION", "")) if job.backend.name != "pytorch" else ""
+    wide = {"fp32": 4.0, "auto": 4.0 if job.backend.name == "pytorch" else 2.0}.get(job.precision.name, 2.0)
+    return round(2 * layers * groups * head * KV_BYTES.get(asked, wide) * tokens / cache.MB, 1)

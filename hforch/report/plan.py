@@ -1,0 +1,77 @@
+"""What a dry run shows: the jobs of a sweep, what each loaded model needs, and what of it is done already."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from typing import TextIO
+
+from rich import box
+from rich.console import Console
+from rich.table import Table
+
+from hforch.models.estimate import Estimate
+from hforch.runs.runner import header
+from hforch.runs.sweep import Planned
+
+WIDE = 200  # columns, where no terminal says how many there are
+
+
+def show_plan(
+    jobs: Sequence[Planned], left_out: Sequence[str] = (), resume: bool = False, stream: TextIO | None = None
+) -> None:
+    """Print the jobs in the order in which they would be run, and the models that they share.
+
+    Args:
+        left_out: the jobs that a recipe excludes, in words.
+        resume: whether jobs that are done would be left as they are.
+        stream: where to; stdout if None.
+    """
+    stream = stream or sys.stdout
+    console = Console(file=stream, width=None if stream.isatty() else WIDE, highlight=False, markup=False, emoji=False)
+    models = list(dict.fromkeys(one.key for one in jobs))
+    table = _table("job", "differs in", "samples", "model", "state")
+    for one in sorted(jobs, key=lambda job: (models.index(job.key), job.number)):
+        name = chr(ord("A") + models.index(one.key)) if len(models) <= 26 else str(models.index(one.key) + 1)
+        table.add_row(str(one.number), one.label, str(one.samples), name, _state(one, resume))
+    console.print(table)
+    loads = _table("model", "what", "load key", "needs", "weights", "KV cache", "writes")
+    for number, key in enumerate(models):
+        sharing = [one for one in jobs if one.key == key]
+        name = chr(ord("A") + number) if len(models) <= 26 else str(number + 1)
+        loads.add_row(name, " ".join(header(sharing[0].job).values()), key, *_needs([one.expected for one in sharing]))
+    console.print(loads)
+    console.print("Weights and KV cache are what memory has to hold at least; libraries and activations come on top.")
+    if left_out:
+        console.print(f"left out by the recipe: {len(left_out)}")
+        for label in left_out:
+            console.print(f"  {label}")
+
+
+def _table(*columns: str) -> Table:
+    table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False)
+    for column in columns:
+        table.add_column(column, overflow="fold", justify="right" if column in ("weights", "KV cache") else "left")
+    return table
+
+
+def _state(one: Planned, resume: bool) -> str:
+    if one.same_as is not None:
+        return f"equal to job {one.same_as}"
+    if one.is_done():
+        return "done" if resume else "done, would be run again"
+    return "to run"
+
+
+def _needs(expected: Sequence[Estimate]) -> tuple[str, str, str, str]:
+    """Of the jobs that share a model: what it needs, and the largest cache."""
+    first = expected[0]
+    if first.weights_mb is None:
+        return ", ".join(first.to_do) or "?", "?", "?", first.why or "?"
+    cache = max((one.kv_mb for one in expected if one.kv_mb is not None), default=None)
+    return (
+        ", ".join(first.to_do) or "nothing",
+        f"{first.weights_mb:.0f} MB",
+        "?" if cache is None else f"{cache:.0f} MB",
+        f"{first.disk_mb:.0f} MB" if first.disk_mb else "nothing",
+    )

@@ -1,0 +1,46 @@
+"""The model that a process holds from one job to the next, as long as their load key is the same."""
+
+from __future__ import annotations
+
+import gc
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from hforch.backends.base import Loaded, Prepared
+
+
+@dataclass
+class Held:
+    """What of a run outlives it.
+
+    Attributes:
+        key: the load key of the model in memory; empty when there is none.
+        timings: what loading it took, seconds by name.
+        memory: the peaks of the process up to the end of loading.
+        first: measures the first batch once more; and the seconds that it took at first.
+    """
+
+    key: str = ""
+    prepared: Prepared | None = None
+    loaded: Loaded | None = None
+    timings: Mapping[str, float] | None = None
+    memory: Mapping[str, Any] | None = None
+    first: tuple[Callable[[], float], float] | None = None
+
+    def drop(self) -> None:
+        """Forget the model, so that its memory is free for another."""
+        self.key = ""
+        self.prepared = self.loaded = self.timings = self.memory = self.first = None
+        gc.collect()
+
+    def again(self) -> tuple[float, float] | None:
+        """The seconds of the first batch, at first and now; None if it cannot be repeated."""
+        if self.first is None:
+            return None
+        measure, seconds = self.first
+        try:
+            return seconds, measure()
+        except Exception:
+            return None

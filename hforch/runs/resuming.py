@@ -1,0 +1,99 @@
+"""What a run that was stopped has left behind, and what of it need not be done again: batches that are whole."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from hforch.errors import Mistake
+from hforch.runs.records import read_record, read_samples
+
+if TYPE_CHECKING:
+    from hforch.runs.sampling import Batch
+
+ANEW = "run it anew, in another directory"
+
+# What may be another in a job that is resumed: it changes neither outputs nor measurements.
+NO_MATTER = tuple(f"runtime.{key}" for key in ("display", "isolation", "fail_fast", "min_pass", "memory_check"))
+
+
+@dataclass(frozen=True)
+class Before:
+    """An earlier piece of a run.
+
+    Attributes:
+        record: as it was left.
+        answered: the inputs that were answered, by repeat and batch.
+    """
+
+    record: dict[str, Any]
+    answered: Mapping[tuple[int, int], frozenset[str]]
+
+    def has(self, batch: Batch) -> bool:
+        """Whether every input of the batch was answered, and in this company."""
+        return self.answered.get((batch.repeat, batch.index), frozenset()) == {each.id for each in batch.inputs}
+
+    def has_all(self, batches: Sequence[Batch]) -> bool:
+        return all(self.has(batch) for batch in batches)
+
+    def wants(self, repeats: int) -> Callable[[Mapping[str, Any]], bool]:
+        """Which sample lines to keep: those of whole batches."""
+        planned = [frozenset(ids) for ids in self.record.get("plan") or []]
+
+        def wanted(sample: Mapping[str, Any]) -> bool:
+            repeat, index = sample["repeat"], sample["batch"]["index"]
+            whole = 0 <= index < len(planned) and self.answered.get((repeat, index)) == planned[index]
+            return whole and repeat < repeats
+
+        return wanted
+
+
+def look_back(directory: Path) -> Before | None:
+    """What is in a run's directory; None if no run has begun there."""
+    try:
+        record = read_record(directory)
+    except (OSError, ValueError):
+        return None
+    answered: dict[tuple[int, int], set[str]] = {}
+    failed: set[tuple[int, int]] = set()
+    for sample in read_samples(directory):
+        place = sample["repeat"], sample["batch"]["index"]
+        if sample["error"] is None:
+            answered.setdefault(place, set()).add(sample["input_id"])
+        else:
+            failed.add(place)
+    return Before(record, {place: frozenset(ids) for place, ids in answered.items() if place not in failed})
+
+
+def changes(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[Mistake]:
+    """What of a job is not as it was; a job that is resumed must be the same.
+
+    Args:
+        before, now: `job` and `job_id` of both; none of `before` if the job had not begun.
+    """
+    if not before.get("job"):
+        return []
+    old, new = dict(_flat(before["job"])), dict(_flat(now["job"]))
+    mistakes = [
+        Mistake(path, f"was {_told(old, path)} when this was begun, and is {_told(new, path)} now", None, ANEW)
+        for path in sorted(old.keys() | new.keys())
+        if old.get(path) != new.get(path) and path not in NO_MATTER
+    ]
+    if not mistakes and before.get("job_id") not in (None, now["job_id"]):
+        return [Mistake("inputs", "their contents are not what they were when this was begun", None, ANEW)]
+    return mistakes
+
+
+def _told(values: Mapping[str, Any], path: str) -> str:
+    return repr(values[path]) if path in values else "not there"
+
+
+def _flat(tree: Any, path: str = "") -> Iterator[tuple[str, Any]]:
+    items = enumerate(tree) if isinstance(tree, list | tuple) else tree.items() if isinstance(tree, Mapping) else None
+    if items is None:
+        yield path, tree
+        return
+    for key, value in items:
+        yield from _flat(value, f"{path}.{key}".lstrip("."))

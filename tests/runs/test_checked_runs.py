@@ -1,0 +1,169 @@
+"""Runs whose answers are held against checks, on the fake backend."""
+
+from __future__ import annotations
+
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from hforch.config.compose import compose, job_from_overrides
+from hforch.config.schema import Job
+from hforch.errors import ConfigError
+from hforch.report.wording import answer_lines, summary_lines
+from hforch.runs import Given, run
+from hforch.runs.identity import job_id, load_key
+from hforch.runs.records import read_record, read_samples
+from hforch.runs.watch import Nobody
+
+DOCUMENT = (Path(__file__).parents[2] / "docs/checks.md").read_text(encoding="utf-8")
+FRENCH = (
+    "backend=fake",
+    "inputs=numbers_in_french",
+    "backend.replies=[{match: number 0, text: 'It is zero.'},{match: number 1, text: un},{match: '', text: no idea}]",
+)
+
+
+def do(directory: Path, *overrides: str, code: int = 0) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+    job = job_from_overrides([*overrides, "runtime.isolation=inline"])
+    assert run(job, directory, Given(overrides), Nobody()) == code
+    return read_record(directory), list(read_samples(directory))
+
+
+def test_samples_have_results_and_the_record_counts_them(tmp_path: Path) -> None:
+    record, samples = do(tmp_path, *FRENCH, "checks.items=[{icontains: ZERO}, {contains: idea, negate: true}]")
+    passed = [[check["passed"] for check in sample["checks"]] for sample in samples]
+    assert passed == [[True, True], [False, True], [False, False], [False, False]]
+    assert samples[1]["checks"][0] == {
+        "name": "icontains 'ZERO'",
+        "passed": False,
+        "why": samples[1]["checks"][0]["why"],
+    }
+    assert record["totals"]["checks"] == {
+        "passed": 3,
+        "total": 8,
+        "each": [
+            {"name": "icontains 'ZERO'", "passed": 1, "total": 4},
+            {"name": "not contains 'idea'", "passed": 2, "total": 4},
+        ],
+    }
+    assert (record["status"], record["exit_code"]) == ("ok", 0)
+    assert Job.model_validate(record["job"]).checks.items[1].negate
+
+
+def test_without_checks_there_is_nothing_to_count(tmp_path: Path) -> None:
+    record, samples = do(tmp_path, *FRENCH)
+    assert record["totals"]["checks"] is None
+    assert all(sample["checks"] == [] for sample in samples)
+
+
+def test_every_repeat_is_checked(tmp_path: Path) -> None:
+    record, _ = do(tmp_path, *FRENCH, "checks.items=[{equals: un}]", "runtime.repeat=3")
+    assert record["totals"]["checks"]["each"] == [{"name": "equals 'un'", "passed": 3, "total": 12}]
+
+
+@pytest.mark.parametrize(("share", "code"), [("0.5", 3), ("0.25", 0), ("null", 0)])
+def test_the_exit_code_is_3_below_the_share_asked_for(share: str, code: int, tmp_path: Path) -> None:
+    record, _ = do(tmp_path, *FRENCH, "checks.items=[{equals: un}]", f"runtime.min_pass={share}", code=code)
+    assert (record["status"], record["exit_code"]) == ("ok", code)
+
+
+def test_a_failure_weighs_more_than_a_check(tmp_path: Path) -> None:
+    failing = "backend.failures=[{match: number 1, error: out of ink, after: 0}]"
+    words = (*FRENCH, failing, "checks.items=[{equals: un}]", "runtime.min_pass=0.9", "runtime.batch_size=1")
+    record, samples = do(tmp_path, *words, code=1)
+    assert record["status"] == "failed"
+    assert samples[1]["checks"] == [{"name": "equals 'un'", "passed": False, "why": "there is no answer"}]
+    assert record["totals"]["checks"]["total"] == 4
+
+
+def test_an_answer_that_is_streamed_is_checked_too(tmp_path: Path) -> None:
+    words = ("backend=fake", "backend.replies=[{match: '', text: Paris}]", "checks.items=[{equals: Paris}]")
+    record, (sample,) = do(tmp_path, *words, "prompt.echo=true")
+    assert sample["text"].endswith("Paris") and sample["text"] != "Paris"
+    assert record["totals"]["checks"]["passed"] == 1
+
+
+def test_columns_of_a_file_are_looked_for_before_anything_is_loaded(tmp_path: Path) -> None:
+    file = tmp_path / "q.csv"
+    file.write_text("question,expected\nnumber 1, un \nnumber 2,\n", encoding="utf-8")
+    words = ("backend=fake", "inputs=file", f"inputs.path={file}")
+    with pytest.raises(ConfigError, match=r"input 2 of .*q.csv has a column expected that is empty"):
+        do(tmp_path / "contains", *words, "checks=contains_expected")
+    record = read_record(tmp_path / "contains")
+    assert record["exit_code"] == 2 and "timings" not in record
+    record, _ = do(tmp_path / "equals", *words, "checks=expected", "backend.replies=[{match: 'r 1', text: un}]")
+    assert record["totals"]["checks"]["passed"] == 1
+    assert record["warnings"] == []  # the column is used
+
+
+def test_checks_change_neither_the_job_id_nor_the_load_key() -> None:
+    plain, checked = (job_from_overrides(words) for words in ([], ["checks=json", "runtime.min_pass=1"]))
+    assert job_id(plain, []) == job_id(checked, [])
+    assert load_key(plain) == load_key(checked)
+
+
+# ---------------------------------------------------------------- what people see
+def test_what_was_not_passed_is_told_under_its_answer(tmp_path: Path) -> None:
+    record, samples = do(tmp_path, *FRENCH, "checks.items=[{equals: un}]", "runtime.min_pass=1", code=3)
+    told = [text for text, _ in answer_lines(samples[0], 1, 4, streamed=False)]
+    assert told[-1] == "check not passed: equals 'un': it is 'It is zero.', not 'un'"
+    assert not any("check" in text for text, _ in answer_lines(samples[1], 2, 4, streamed=False))
+    assert "checks: 1 of 4 passed, fewer than runtime.min_pass asks for" in summary_lines(record, "x")[0]
+    record, _ = do(tmp_path / "more", *FRENCH, "checks.items=[{equals: un}]")
+    assert summary_lines(record, "x")[0].endswith("checks: 1 of 4 passed")
+
+
+def hforch(*words: str, cwd: Path) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "hforch", *words]
+    return subprocess.run(command, cwd=cwd, capture_output=True, text=True, timeout=120, check=False)
+
+
+def test_a_missed_share_ends_a_command_line_with_3(tmp_path: Path) -> None:
+    done = hforch(*FRENCH, "checks.items=[{equals: un}]", "runtime.min_pass=0.9", cwd=tmp_path)
+    assert done.returncode == 3, done.stderr
+    assert done.stdout.count("check not passed: equals 'un'") == 3
+    assert "checks: 1 of 4 passed" in done.stdout
+
+
+# ---------------------------------------------------------------- the document
+def blocks(language: str) -> list[str]:
+    return re.findall(rf"^```{language}\n(.*?)^```", DOCUMENT, re.MULTILINE | re.DOTALL)
+
+
+COMMANDS = [line for block in blocks("console") for line in block.splitlines()]
+
+
+def test_the_document_has_examples() -> None:
+    assert len(COMMANDS) >= 2 and len(blocks("yaml")) == 2
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_the_commands_of_the_document_work(command: str, tmp_path: Path) -> None:
+    done = hforch(*shlex.split(command)[1:], cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert re.search(r"checks: \d+ of \d+ passed", done.stdout)
+
+
+def test_the_files_of_the_document_compose(tmp_path: Path) -> None:
+    own, recipe = blocks("yaml")
+    (tmp_path / "checks").mkdir()
+    (tmp_path / "checks/mine.yaml").write_text(own, encoding="utf-8")
+    given = "inputs.items=[{question: a, expected: b}]"
+    assert len(compose(["checks=mine", given], config_dir=tmp_path).job.checks.items) == 3
+    (tmp_path / "recipe.yaml").write_text(recipe, encoding="utf-8")
+    assert len(compose([], recipe=tmp_path / "recipe.yaml").job.checks.items) == 2
+
+
+def test_the_checks_of_the_documents_table_are_right() -> None:
+    rows = re.findall(r"^\| `(\w+)` \| .* \| `([^`]*)` \|$", DOCUMENT, re.MULTILINE)
+    assert len(rows) == 9
+    for kind, written in rows:
+        item = yaml.safe_load(written) | ({"max_distance": 1} if kind == "levenshtein" else {})
+        tree = job_from_overrides([]).model_dump(mode="json") | {"checks": {"items": [item], "strip": True}}
+        assert Job.model_validate(tree).checks.items[0].kind == kind

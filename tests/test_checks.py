@@ -1,0 +1,252 @@
+"""What each kind of check says of an answer, and how results are counted."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from hforch import checks
+from hforch.config.schema import Checks, FileInputs, InlineInputs
+from hforch.errors import ConfigError
+from hforch.inputs import Input
+
+INLINE = InlineInputs(kind="inline", items=("x",), limit=None)
+
+
+def made(*items: Any, strip: bool = True) -> Checks:
+    return Checks.model_validate({"items": items, "strip": strip})
+
+
+def sample(text: str | None = "Paris", **more: Any) -> dict[str, Any]:
+    plain = {"text": text, "prompt": "Where?", "input": {}, "error": None, "output_tokens": 3, "finish_reason": "eos"}
+    return plain | more
+
+
+def passes(item: dict[str, Any], answer: dict[str, Any], strip: bool = True) -> bool:
+    """Whether the check is passed; it must say why not, and its negation must say the contrary."""
+    (result,) = checks.judge(made(item, strip=strip))(answer)
+    (contrary,) = checks.judge(made(item | {"negate": True}, strip=strip))(answer)
+    assert result["passed"] != contrary["passed"]
+    for one in (result, contrary):
+        assert bool(one["why"]) != one["passed"]
+    assert contrary["name"] == f"not {result['name']}"
+    return bool(result["passed"])
+
+
+COLUMN = {"column": "expected"}
+PERSON = {"type": "object", "required": ["name"], "properties": {"name": {"type": "string"}}}
+
+
+@pytest.mark.parametrize(
+    ("item", "good", "bad"),
+    [
+        ({"equals": "Paris"}, "Paris", "paris"),
+        ({"equals": ""}, "", "x"),
+        ({"contains": "ar"}, "Paris", "PARIS"),
+        ({"icontains": "STRASSE"}, "the straße", "the street"),
+        ({"starts_with": "The"}, "The end", "At The end"),
+        ({"regex": r"^\d+$"}, "42", "42 or so"),
+        ({"regex": "b+"}, "abbc", "ac"),
+        ({"regex": "(?i)paris"}, "PARIS", "Rome"),
+        ({"json_schema": {}}, '{"a": [1, null]}', "{a: 1}"),
+        ({"json_schema": PERSON}, '{"name": "Ada"}', '{"name": 3}'),
+        ({"json_schema": PERSON}, '{"name": ""}', "[]"),
+        ({"json_schema": {"$ref": "#/$defs/n", "$defs": {"n": {"type": "null"}}}}, "null", "0"),
+        ({"levenshtein": "kitten", "max_distance": 3}, "sitting", "sittings"),
+        ({"levenshtein": "kitten", "min_similarity": 0.5}, "sitten", "dog"),
+        ({"levenshtein": "kitten", "max_distance": 0}, "kitten", "kittens"),
+    ],
+    ids=lambda value: str(value)[:40],
+)
+def test_a_kind_tells_good_answers_from_bad_ones(item: dict[str, Any], good: str, bad: str) -> None:
+    assert passes(item, sample(good))
+    assert not passes(item, sample(bad))
+
+
+def test_tokens_and_the_end_are_those_of_the_sample() -> None:
+    assert passes({"max_tokens": 3}, sample())
+    assert not passes({"max_tokens": 2}, sample())
+    assert passes({"finish_reason": "eos"}, sample())
+    assert passes({"finish_reason": ["stop", "eos"]}, sample())
+    assert not passes({"finish_reason": ["stop", "length"]}, sample())
+
+
+@pytest.mark.parametrize(
+    ("kind", "cell", "good", "bad"),
+    [
+        ("equals", "Paris", "Paris", "Rome"),
+        ("equals", 4, "4", "five"),
+        ("equals", True, "true", "True"),
+        ("icontains", "PARIS", "in Paris", "in Rome"),
+        ("regex", "^P", "Paris", "in Paris"),
+        ("json_schema", {"type": "integer"}, "3", '"3"'),
+        ("json_schema", '{"type": "integer"}', "3", '"3"'),
+    ],
+)
+def test_a_column_holds_what_each_answer_is_compared_with(kind: str, cell: Any, good: str, bad: str) -> None:
+    assert passes({kind: COLUMN}, sample(good, input={"expected": cell}))
+    assert not passes({kind: COLUMN}, sample(bad, input={"expected": cell}))
+
+
+def test_a_csv_file_holds_numbers_as_texts() -> None:
+    assert passes({"max_tokens": COLUMN}, sample(input={"expected": "3"}))
+    assert not passes({"max_tokens": COLUMN}, sample(input={"expected": "2"}))
+    assert passes({"finish_reason": COLUMN}, sample(input={"expected": "eos"}))
+
+
+def test_white_space_at_the_ends_counts_only_if_asked() -> None:
+    for item in ({"equals": " Paris"}, {"equals": COLUMN}, {"starts_with": " Paris"}, {"regex": "^Paris$"}):
+        assert passes(item, sample("\nParis \n", input={"expected": " Paris\t"}))
+        assert not passes(item, sample("\nParis \n", input={"expected": " Paris\t"}), strip=False)
+    assert not passes({"equals": "a b"}, sample("a  b"))
+
+
+def test_what_contains_looks_for_keeps_its_white_space() -> None:
+    assert not passes({"contains": "\n\n"}, sample("one"))
+    assert passes({"contains": "\n\n"}, sample("one\n\ntwo"))
+    assert passes({"contains": COLUMN}, sample("one", input={"expected": " one "}))
+
+
+def test_the_echo_of_the_prompt_is_no_part_of_the_answer() -> None:
+    (result,) = checks.judge(made({"equals": "Paris"}), echo=True)(sample("Where? Paris"))
+    assert result["passed"]
+    (result,) = checks.judge(made({"equals": "Paris"}))(sample("Where? Paris"))
+    assert not result["passed"]
+
+
+def test_a_failed_sample_passes_nothing_not_even_a_negated_check() -> None:
+    judged = checks.judge(made({"contains": "a"}, {"contains": "a", "negate": True}))
+    results = judged(sample(None, error={"type": "X", "message": "out of ink"}))
+    assert [result["passed"] for result in results] == [False, False]
+    assert {result["why"] for result in results} == {"there is no answer"}
+
+
+def test_a_schema_comes_from_a_file_too(tmp_path: Path) -> None:
+    (tmp_path / "person.json").write_text('\ufeff{"type": "object"}', encoding="utf-8")
+    item = {"json_schema": str(tmp_path / "person.json")}
+    assert passes(item, sample("{}"))
+    assert not passes(item, sample("[]"))
+
+
+def test_a_schema_that_refers_to_itself_without_end_passes_nothing() -> None:
+    assert not passes({"json_schema": {"$ref": "#"}}, sample("3"))
+
+
+@pytest.mark.parametrize("text", ["[" * 100_000, "1" * 5_000, "", "\ud800", "NaN"])
+def test_strange_answers_are_judged(text: str) -> None:
+    for item in ({"json_schema": {"type": "object"}}, {"equals": "a"}, {"levenshtein": "a", "max_distance": 0}):
+        assert not passes(item, sample(text))
+
+
+def test_reasons_say_what_was_seen() -> None:
+    judged = checks.judge(made({"equals": "Rome"}, {"json_schema": PERSON}, {"levenshtein": "x", "max_distance": 1}))
+    assert [result["why"] for result in judged(sample('{"name": 3}'))] == [
+        "it is '{\"name\": 3}', not 'Rome'",
+        "name: 3 is not of type 'string'",
+        "it is '{\"name\": 3}', 11 edits from 'x'",
+    ]
+    assert len(checks.judge(made({"equals": "x"}))(sample("y" * 10_000))[0]["why"]) < 300
+
+
+def test_every_check_has_a_name_of_its_own() -> None:
+    named = checks.names(
+        made(
+            {"contains": "Paris"},
+            {"contains": "Paris", "negate": True},
+            {"equals": COLUMN},
+            {"levenshtein": COLUMN, "min_similarity": 0.8},
+            {"finish_reason": ["eos", "stop"]},
+            {"max_tokens": 3},
+            {"contains": "Paris"},
+            {"contains": "a" * 500},
+            {"json_schema": "person.json"},
+        )
+    )
+    assert named[:7] == [
+        "contains 'Paris'",
+        "not contains 'Paris'",
+        "equals {expected}",
+        "levenshtein {expected} (similarity 0.8 or more)",
+        "finish_reason eos or stop",
+        "max_tokens 3",
+        "contains 'Paris' (2)",
+    ]
+    assert len(named[7]) < 100
+    assert named[8] == "json_schema person.json"
+
+
+def test_results_are_counted_all_together_and_each() -> None:
+    judged = checks.judge(made({"contains": "Paris"}, {"max_tokens": 3}))
+    samples = [{"checks": judged(sample(text))} for text in ("Paris", "Rome", "in Paris")]
+    counted = checks.totals([*samples, {}])  # lines of earlier versions have none
+    assert counted == {
+        "passed": 5,
+        "total": 6,
+        "each": [
+            {"name": "contains 'Paris'", "passed": 2, "total": 3},
+            {"name": "max_tokens 3", "passed": 3, "total": 3},
+        ],
+    }
+    assert checks.totals([{"checks": []}]) is None
+
+
+@pytest.mark.parametrize(
+    ("passed", "total", "asked", "missed"),
+    [(7, 10, 0.7, False), (6, 10, 0.7, True), (0, 3, 0.0, False), (3, 3, 1.0, False), (2, 3, None, False)],
+)
+def test_a_share_is_missed_by_less(passed: int, total: int, asked: float | None, missed: bool) -> None:
+    assert checks.missed({"passed": passed, "total": total}, asked) is missed
+    assert checks.missed(None, asked) is False
+
+
+# ---------------------------------------------------------------- before anything is loaded
+def told(declared: Any, items: list[Any], *written: Any) -> list[str]:
+    inputs = [Input(number, str(number), item) for number, item in enumerate(items)]
+    with pytest.raises(ConfigError) as caught:
+        checks.check_inputs(made(*written), inputs, declared)
+    return [str(mistake) for mistake in caught.value.mistakes]
+
+
+def test_the_row_that_lacks_a_column_is_named() -> None:
+    file = FileInputs(kind="file", path="q.csv", format="auto", encoding="utf-8", limit=None)
+    items = [{"q": "a", "expected": "b"}, {"q": "c"}, "d", {"q": "e"}]
+    (said,) = told(file, items, {"equals": COLUMN})
+    assert "input 2 of q.csv has no column expected; it has: q (the first of 3 such inputs)" in said
+    (said,) = told(file, items, {"equals": {"column": "expectd"}})
+    assert "did you mean expected?" in said
+
+
+@pytest.mark.parametrize(
+    ("kind", "cell", "said"),
+    [
+        ("contains", "", "is empty"),
+        ("equals", None, "must be a text or a number; it is null"),
+        ("equals", ["a"], "it is a list"),
+        ("regex", "(", "is no regular expression: missing ), unterminated subpattern"),
+        ("max_tokens", "-1", "whole number"),
+        ("max_tokens", True, "whole number"),
+        ("finish_reason", "end", "is none of: stop, eos, length"),
+        ("json_schema", "{", "is no JSON"),
+        ("json_schema", '{"type": "objec"}', "is no JSON Schema: type"),
+    ],
+)
+def test_a_column_of_no_use_to_the_check_is_told(kind: str, cell: Any, said: str) -> None:
+    (mistake,) = told(INLINE, [{"expected": cell}], {kind: COLUMN})
+    assert mistake.startswith("checks.items.0: input 1 has a column expected that ") and said in mistake
+
+
+def test_schema_files_that_cannot_be_used_are_told_all_at_once(tmp_path: Path) -> None:
+    (tmp_path / "bad.json").write_text("{", encoding="utf-8")
+    (tmp_path / "odd.json").write_bytes(b"\xff")
+    (tmp_path / "wrong.json").write_text('{"type": 3}', encoding="utf-8")
+    files = [str(tmp_path / name) for name in ("nowhere.json", "bad.json", "odd.json", "wrong.json")]
+    said = told(INLINE, ["a"], *({"json_schema": file} for file in files))
+    for one, piece in zip(said, ("no such file", "is no JSON", "no UTF-8", "is no JSON Schema: type"), strict=True):
+        assert piece in one
+
+
+def test_all_is_well_with_columns_that_are_there() -> None:
+    checks.check_inputs(made({"equals": COLUMN}), [Input(0, "0", {"expected": "x"})], INLINE)
+    assert checks.columns(made({"equals": COLUMN}, {"contains": "x"})) == {"expected"}
