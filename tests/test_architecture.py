@@ -23,6 +23,7 @@ WALK = [
     {"prompts"},
     {"chain"},
     {"runs"},
+    {"compare"},
     {"report"},
     {"app", "commands", "cli", "__main__"},
 ]

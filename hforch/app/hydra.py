@@ -7,6 +7,7 @@ together here. Its files, directories, numbering, flags and grammar stay as its 
 from __future__ import annotations
 
 import argparse
+import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -176,12 +177,12 @@ def _multirun(
     from hydra.core.utils import setup_globals
     from hydra.types import RunMode
 
-    from hforch.app.multirun import Multirun, runs_here
+    from hforch.app.multirun import Multirun
 
     if not planned.whole and asked.dry_run:
         problem = "the jobs of this sweeper are not known before they are run"
         raise ConfigError([Mistake("hydra.sweeper", problem, None, "leave --dry-run out, or use Hydra's own sweeper")])
-    if not runs_here(planned) and not asked.dry_run:
+    if not planned.whole:
         return worst(codes(hydra.multirun(places.config_name, Task(places, asked), overrides)))
     from hydra._internal.callbacks import Callbacks
     from hydra.types import HydraContext
@@ -193,8 +194,13 @@ def _multirun(
     master = hydra.compose_config(places.config_name, overrides, RunMode.MULTIRUN, with_log_configuration=True)
     context = HydraContext(config_loader=hydra.config_loader, callbacks=Callbacks(master))
     sweep = Multirun(planned, places, asked, master, context)
+    display = planned.jobs[0].job.runtime.display
     with Workers() as workers:
-        found = sweep.run(workers, open_view(planned.jobs[0].job.runtime.display, sweep.directory))
+        found = sweep.run(workers, open_view(display, sweep.directory))
+    if not asked.dry_run:
+        from hforch.report.comparison import summarise
+
+        summarise(sweep.directory, None if display in ("json", "none") else sys.stdout)
     code = worst(iter(found))
     if code == EXIT_INTERRUPTED:
         raise KeyboardInterrupt("told")

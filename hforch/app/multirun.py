@@ -1,7 +1,8 @@
 """A sweep, between Hydra and the runs: jobs are planned and checked, and run with Hydra's files, numbers, callbacks.
 
 Hydra's own launchers run jobs in the order of their numbers. Under its basic one, hforch runs them itself, those that
-share a model after each other. Under another launcher each of its processes does so with the jobs it gets.
+share a model after each other. Under another launcher each of its processes does so with the jobs it gets; see
+`launcher.py`.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from hforch.app.launcher import InLauncher, at_once, launch, with_threads
 from hforch.app.task import Asked, job_logging
 from hforch.config.compose import Composed, Locator
 from hforch.config.places import Places
@@ -34,11 +36,6 @@ if TYPE_CHECKING:
 
 BASIC_LAUNCHER = "hydra._internal.core_plugins.basic_launcher.BasicLauncher"
 BASIC_SWEEPER = "hydra._internal.core_plugins.basic_sweeper.BasicSweeper"
-
-
-def runs_here(plan: Plan) -> bool:
-    """Whether all jobs are known and Hydra's basic launcher would run them one after another."""
-    return plan.whole and all(one.whole.hydra.launcher.get("_target_") == BASIC_LAUNCHER for one in plan.jobs)
 
 
 @dataclass(frozen=True)
@@ -89,14 +86,41 @@ class Multirun:
     def launch(self, jobs: Sequence[Planned], workers: Workers, view: View) -> list[int]:
         from omegaconf import OmegaConf
 
+        callbacks = self.context.callbacks
         with locked(self.directory):
-            self.context.callbacks.on_multirun_start(config=self.master, config_name=self.places.config_name)
+            callbacks.on_multirun_start(config=self.master, config_name=self.places.config_name)
             OmegaConf.save(self.master, self.directory / "multirun.yaml")
-            about = {**self.asked.record(), "launcher": "basic"}
-            sweep = Sweep(self.directory, jobs, about)
-            codes = sweep.run(workers, view, self.asked.resume)
-            self.context.callbacks.on_multirun_end(config=self.master, config_name=self.places.config_name)
+            sweep = Sweep(self.directory, jobs, {**self.asked.record(), "launcher": self._launcher_name})
+            if self.is_basic:
+                codes = sweep.run(workers, view, self.asked.resume)
+            else:
+                codes = sweep.run_by(lambda left: self._elsewhere(left, view), view, self.asked.resume)
+            callbacks.on_multirun_end(config=self.master, config_name=self.places.config_name)
         return list(codes.values())
+
+    @property
+    def is_basic(self) -> bool:
+        """Whether Hydra's own basic launcher was chosen, in whose stead hforch runs the jobs itself."""
+        return bool(self.master.hydra.launcher.get("_target_") == BASIC_LAUNCHER)
+
+    @property
+    def _launcher_name(self) -> str:
+        return str(self.master.hydra.runtime.choices.get("hydra/launcher") or "basic")
+
+    def _elsewhere(self, left: Sequence[Planned], view: View) -> dict[int, int]:
+        from hydra.core.plugins import Plugins
+
+        fingerprints = {one.key: one.given.fingerprint for one in left if one.given.fingerprint}
+        beside = self._at_once != 1 and len(left) > 1
+        task = InLauncher(self.directory, self.places, self.asked, beside, fingerprints)
+        made = Plugins.instance().instantiate_launcher(
+            hydra_context=self.context, task_function=task, config=self.master
+        )
+        return launch(made, left, self.directory, view)
+
+    @property
+    def _at_once(self) -> int | None:
+        return 1 if self.is_basic else at_once(self.master.hydra.launcher, len(self.plan.jobs))
 
     def planned(self) -> list[Planned]:
         """The jobs, each with its directory and its identity.
@@ -110,9 +134,10 @@ class Multirun:
         read = _reader()
         for number, composed, label in zip(self.plan.numbers, self.plan.jobs, named, strict=True):
             cfg = self._numbered(composed, number)
+            job = composed.job if self.is_basic else with_threads(composed.job, self._at_once)
             given = self._given(composed, cfg)
             try:
-                inputs = read(composed.job)
+                inputs = read(job)
             except ConfigError as error:
                 mistakes += given.locate(error.mistakes)
                 continue
@@ -120,13 +145,13 @@ class Multirun:
                 Planned(
                     number=number,
                     directory=Path(cfg.hydra.runtime.output_dir),
-                    job=composed.job,
+                    job=job,
                     given=given,
-                    key=load_key(composed.job),
-                    id=job_id(composed.job, inputs),
+                    key=load_key(job),
+                    id=job_id(job, inputs),
                     label=label or f"job {number}",
-                    samples=len(inputs) * composed.job.runtime.repeat,
-                    expected=look_ahead(composed.job, inputs),
+                    samples=len(inputs) * job.runtime.repeat,
+                    expected=look_ahead(job, inputs),
                     same_as=None,
                     begin=self._begin(cfg),
                 )

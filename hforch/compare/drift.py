@@ -13,6 +13,7 @@ from zlib import crc32
 from hforch.compare.reading import Entry, samples_of
 
 PAIRS = 1000  # texts are compared as texts for so many inputs at most, the same ones for every job
+RESIDUES = 1_000_003
 Key = tuple[str, int]
 
 
@@ -30,27 +31,24 @@ class Baseline:
     """The answers of a baseline job by input and repeat; failed samples are left out."""
 
     entry: Entry
+    chosen: Chosen
     outputs: dict[Key, Output] = field(default_factory=dict)
 
     def add(self, sample: Mapping[str, Any], by_text: bool) -> None:
         if sample["error"] is None:
             key = (sample["input_id"], sample["repeat"])
-            text = sample["text"] if by_text or is_compared(key[0]) else None
+            text = sample["text"] if by_text or key[0] in self.chosen else None
             self.outputs[key] = Output(pack(sample["output_ids"]), hash(sample["text"]), text)
 
 
-# Which texts are compared: all of few inputs, and of many a fixed share, by a hash of their ids.
-_share = 1.0
+class Chosen:
+    """The inputs whose texts are compared: all of few, and of many a fixed share, by a hash of their ids."""
 
+    def __init__(self, inputs: int) -> None:
+        self.share = min(1.0, PAIRS / max(inputs, 1))
 
-def set_share(inputs: int) -> None:
-    """Choose the inputs whose texts are compared, of so many."""
-    global _share
-    _share = min(1.0, PAIRS / max(inputs, 1))
-
-
-def is_compared(input_id: str) -> bool:
-    return _share >= 1.0 or crc32(input_id.encode()) % 1_000_003 < _share * 1_000_003
+    def __contains__(self, input_id: str) -> bool:
+        return self.share >= 1.0 or crc32(input_id.encode()) % RESIDUES < self.share * RESIDUES
 
 
 def pack(ids: Sequence[int] | None) -> bytes:
@@ -81,6 +79,7 @@ class Drift:
     baseline: str
     unit: str
     worst_wanted: int
+    chosen: Chosen
     joined: int = 0
     identical: int = 0
     missing: int = 0
@@ -93,7 +92,7 @@ class Drift:
         """Compare one sample with the baseline's."""
         self.joined += 1
         text = sample["text"]
-        if base.text is not None and is_compared(sample["input_id"]):
+        if base.text is not None and sample["input_id"] in self.chosen:
             self.pairs.append((base.text, text))
         if hash(text) == base.text_hash:
             self.identical += 1
@@ -120,7 +119,7 @@ class Drift:
             key = (sample["input_id"], sample["repeat"])
             if key in chosen and sample["error"] is None:
                 share, other, at = chosen[key]
-                pairs.append(Pair(key[0], other["input"], at, -share, sample["text"], other["text"]))
+                pairs.append(Pair(key[0], other["input"], at, abs(share), sample["text"], other["text"]))
         return sorted(pairs, key=lambda pair: (pair.share, pair.input_id))
 
     def metrics(self) -> dict[str, float | None]:

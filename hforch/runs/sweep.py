@@ -131,6 +131,23 @@ class Sweep:
         view.end()
         return codes
 
+    def run_by(
+        self, launch: Callable[[Sequence[Planned]], Mapping[int, int]], view: View, resume: bool = False
+    ) -> dict[int, int]:
+        """Let somebody else run the jobs, handed over in the order in which they share models; returns as `run`."""
+        self._note("partial", started=self.about.get("started") or _now())
+        left = self.to_run(resume)
+        codes = dict.fromkeys((one.number for one in self.jobs if one not in left and one.same_as is None), EXIT_OK)
+        view.begin(self.jobs, left)
+        try:
+            codes |= launch(left) if left else {}
+            codes |= self._equal_ones(codes)
+        except KeyboardInterrupt:
+            codes[-1] = EXIT_INTERRUPTED
+        self.end(codes)
+        view.end()
+        return codes
+
     def end(self, codes: Mapping[int, int]) -> None:
         """Write down how it ended."""
         interrupted = EXIT_INTERRUPTED in codes.values()

@@ -1,0 +1,150 @@
+"""Sweeps under another of Hydra's launchers: what each of its processes does with a job, and what the parent sees.
+
+A process keeps the worker with the loaded model from one job to the next, and jobs are handed out ordered by load key:
+so each process loads a model once. The records are the same as under the basic launcher, and say that other jobs ran
+at the same time.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from hforch.app.task import Asked, job_logging
+from hforch.config.compose import Locator
+from hforch.config.places import Places
+from hforch.config.schema import Job
+from hforch.errors import EXIT_FAILED, HforchError
+from hforch.runs.given import Given
+from hforch.runs.records import read_record, read_versioned
+from hforch.runs.sweep import SWEEP, Planned, View
+from hforch.runs.watch import Nobody
+from hforch.runs.worker import Workers
+
+if TYPE_CHECKING:
+    from omegaconf import DictConfig
+
+LOOK_S = 0.5
+
+_kept: list[Workers] = []  # of a launcher's process; hydra's own launchers import this module, so it outlives a job
+
+
+def at_once(launcher: Mapping[str, Any], jobs: int) -> int | None:
+    """How many jobs a launcher runs at the same time; None if it does not say."""
+    number = launcher.get("n_jobs")
+    if not isinstance(number, int) or number == 0:
+        return None
+    cores = len(os.sched_getaffinity(0))
+    return max(1, min(jobs, number if number > 0 else cores + 1 + number))
+
+
+def with_threads(job: Job, number: int | None) -> Job:
+    """The job with its share of the processor's threads, if it does not ask for a number of its own."""
+    if number is None or job.runtime.threads is not None:
+        return job
+    threads = max(1, len(os.sched_getaffinity(0)) // number)
+    return job.model_copy(update={"runtime": job.runtime.model_copy(update={"threads": threads})})
+
+
+@dataclass(frozen=True)
+class InLauncher:
+    """What a launcher's process calls for each job; the job itself it takes from sweep.json."""
+
+    directory: Path
+    places: Places
+    asked: Asked
+    parallel: bool
+    fingerprints: Mapping[str, str]
+
+    def __call__(self, cfg: DictConfig) -> int:
+        from hydra.core.hydra_config import HydraConfig
+
+        settings = HydraConfig.get()
+        output = Path(settings.runtime.output_dir)
+        name = str(output.relative_to(self.directory))
+        entry = next(one for one in read_versioned(self.directory / SWEEP)["jobs"] if one["directory"] == name)
+        given = Given(
+            overrides=tuple(entry["overrides"]),
+            recipe=self.asked.recipe,
+            locate=Locator(tuple(entry["overrides"]), self.places),
+            logging=job_logging(settings),
+            config_dir=self.asked.config_dir,
+            config_name=self.asked.config_name,
+            parallel=self.parallel,
+            resume=self.asked.resume,
+            fingerprint=self.fingerprints.get(entry["load_key"]),
+        )
+        job = Job.model_validate(entry["job"])
+        try:
+            if not _kept:
+                _kept.append(Workers())
+            return _kept[0].run(job, output, given, Nobody(), entry["load_key"])
+        except HforchError as error:
+            return failed_before(output, error)
+
+
+def failed_before(directory: Path, error: HforchError) -> int:
+    """Make sure that a job that could not be run has a record that says why."""
+    from hforch.runs.records import RECORD, SCHEMA_VERSION, write_whole
+
+    told = {"type": type(error).__name__, "message": str(error)}
+    with suppress(OSError):
+        record: dict[str, Any] = {"schema_version": SCHEMA_VERSION}
+        with suppress(OSError, ValueError):
+            record = read_record(directory)
+        write_whole(directory / RECORD, record | {"status": "failed", "exit_code": error.exit_code, "error": told})
+    return error.exit_code
+
+
+def launch(launcher: Any, left: Sequence[Planned], directory: Path, view: View) -> dict[int, int]:
+    """Let a launcher run jobs, in this order.
+
+    Returns:
+        exit codes by job number.
+    """
+    overrides = [[*one.given.overrides, f"hydra.sweep.subdir='{one.directory.relative_to(directory)}'"] for one in left]
+    with followed(left, view):
+        returned = launcher.launch(job_overrides=overrides, initial_job_idx=0)
+    return {one.number: _code(result) for one, result in zip(left, returned, strict=True)}
+
+
+def _code(result: Any) -> int:
+    value = getattr(result, "_return_value", None)
+    return value if isinstance(value, int) else EXIT_FAILED
+
+
+@contextmanager
+def followed(jobs: Sequence[Planned], view: View) -> Iterator[None]:
+    """Tell of each job when its record says that it has ended."""
+    over = threading.Event()
+    waiting = {one.number: one for one in jobs}
+
+    def look() -> None:
+        for one in list(waiting.values()):
+            with suppress(OSError, ValueError):
+                record = read_record(one.directory)
+                if record.get("status") != "partial" and record.get("finished", "") >= started:
+                    del waiting[one.number]
+                    view.job(one).finished(record, str(one.directory))
+                    view.ended(one, int(record.get("exit_code") or 0))
+
+    def watch() -> None:
+        while not over.wait(LOOK_S):
+            look()
+
+    from datetime import UTC, datetime
+
+    started = datetime.now(UTC).isoformat(timespec="milliseconds")
+    thread = threading.Thread(target=watch, name="hforch-follow", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        over.set()
+        thread.join()
+        look()

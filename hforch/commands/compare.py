@@ -1,0 +1,143 @@
+"""hforch compare DIR...: what differs between runs: speed, memory, outputs, checks; and which to take."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from hforch.commands._parser import VerbParser
+from hforch.errors import EXIT_OK, EXIT_UNMET, ConfigError, HforchError, Mistake
+
+if TYPE_CHECKING:
+    from hforch.compare.decide import Decision
+    from hforch.compare.table import Comparison
+
+FORMATS = ("table", "markdown", "csv", "json")
+EXAMPLE = """\
+  hforch compare outputs/2026-11-23/10-15-00-123456
+  hforch compare DIR --baseline backend=pytorch,precision=fp32 --worst 5
+  hforch compare DIR --require 'peak_rss_mb<=900' --require 'checks>=0.9' --optimize tokens_per_s
+  hforch compare DIR OTHER_DIR --format csv --output comparison.csv
+  hforch compare DIR --min-pass 0.9 --junit checks.xml
+
+Metrics: tokens_per_s, checks, identical, chrf, similarity, divergence, divergence_share (more is better);
+ttft_ms, ttft_p95_ms, tpot_ms, latency_ms, load_s, export_s, convert_s, peak_rss_mb, peak_accelerator_mb, disk_mb,
+failed (less is better). Shares are 0 to 1. Exit code 3: a bound was not met.
+"""
+
+
+def main(argv: list[str]) -> int:
+    parser = VerbParser("compare", "Compare runs and sweeps, from their records alone.", EXAMPLE)
+    parser.add_argument("directories", metavar="DIR", nargs="+", type=Path, help="directories of runs or sweeps")
+    parser.add_argument(
+        "--baseline", metavar="AXIS=VALUE,...", help="what outputs are compared with; default: the most precise"
+    )
+    parser.add_argument("--worst", metavar="K", type=int, default=3, help="show the K samples that differ most (3)")
+    parser.add_argument(
+        "--require", metavar="BOUND", action="append", default=[], help="a bound, such as 'checks>=0.9'"
+    )
+    parser.add_argument("--optimize", metavar="METRIC", help="of the jobs that meet all bounds, name the best in this")
+    parser.add_argument(
+        "--min-pass", metavar="SHARE", type=float, help="the share of checks every job must pass, 0 to 1"
+    )
+    parser.add_argument("--junit", metavar="FILE", type=Path, help="write the checks as JUnit XML")
+    parser.add_argument("--format", choices=FORMATS, default="table", help="table (default), markdown, csv or json")
+    parser.add_argument("--output", metavar="FILE", type=Path, help="write to a file instead of the terminal")
+    args = parser.parse_args(argv)
+    from hforch.compare.decide import decide, read_bounds, unknown
+    from hforch.compare.reading import read_jobs
+    from hforch.compare.table import compare
+
+    mistakes: list[Mistake] = []
+    bounds = collect(mistakes, lambda: read_bounds(args.require)) or []
+    baseline = collect(mistakes, lambda: read_baseline(args.baseline))
+    if args.optimize and (mistake := unknown(args.optimize, f"--optimize {args.optimize}")):
+        mistakes.append(mistake)
+    if args.worst < 0:
+        mistakes.append(Mistake("", "must be 0 or more", f"--worst {args.worst}"))
+    if args.min_pass is not None and not 0 <= args.min_pass <= 1:
+        mistakes.append(Mistake("", "a share is 0 to 1", f"--min-pass {args.min_pass}"))
+    entries = collect(mistakes, lambda: read_jobs(args.directories)) or []
+    if mistakes:
+        raise ConfigError(mistakes)
+    comparison = compare(entries, baseline, args.worst)
+    decision = decide(comparison, bounds, args.optimize) if bounds or args.optimize else None
+    _put(comparison, decision, args.format, args.output)
+    if args.junit:
+        from hforch.report.comparison import to_junit
+
+        write(args.junit, to_junit(comparison))
+    unmet = decision is not None and not decision.qualified
+    return EXIT_UNMET if unmet or _missed(comparison, args.min_pass) else EXIT_OK
+
+
+def collect(mistakes: list[Mistake], work):  # type: ignore[no-untyped-def]
+    """What work returns; None if it finds mistakes, which are added."""
+    try:
+        return work()
+    except ConfigError as error:
+        mistakes += error.mistakes
+        return None
+
+
+def read_baseline(text: str | None) -> Mapping[str, str] | None:
+    """`backend=pytorch,precision=fp32`.
+
+    Raises:
+        ConfigError: it is not written like that.
+    """
+    if text is None:
+        return None
+    pairs = [part.partition("=") for part in text.split(",")]
+    if any(not axis.strip() or not value.strip() for axis, _, value in pairs):
+        hint = "write AXIS=VALUE, several with commas: backend=pytorch,precision=fp32"
+        raise ConfigError([Mistake("", f"'{text}' is no baseline", f"--baseline {text}", hint)])
+    return {axis.strip(): value.strip() for axis, _, value in pairs}
+
+
+def write(file: Path, text: str) -> None:
+    """Write a file.
+
+    Raises:
+        HforchError: it cannot be written.
+    """
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise HforchError(f"{file} cannot be written: {(error.strerror or str(error)).lower()}") from error
+
+
+def _put(comparison: Comparison, decision: Decision | None, form: str, output: Path | None) -> None:
+    from hforch.report.comparison import print_comparison, to_csv, to_json_text, to_markdown
+
+    if form == "table" and output is None:
+        print_comparison(comparison, sys.stdout, decision)
+        return
+    if form == "table":
+        import io
+
+        stream = io.StringIO()
+        print_comparison(comparison, stream, decision)
+        text = stream.getvalue()
+    else:
+        made = {"markdown": to_markdown, "json": to_json_text}
+        text = to_csv(comparison) if form == "csv" else made[form](comparison, decision)
+    if output:
+        write(output, text)
+    else:
+        print(text, end="")
+
+
+def _missed(comparison: Comparison, min_pass: float | None) -> bool:
+    """Whether a job passes too few of its checks; says which."""
+    if min_pass is None:
+        return False
+    missed = [row for row in comparison.rows if row.metrics.get("checks") is None or row.metrics["checks"] < min_pass]  # type: ignore[operator]
+    for row in missed:
+        share = row.metrics.get("checks")
+        told = "has no checks" if share is None else f"passes {share:.0%} of its checks"
+        print(f"job {row.entry.name} ({row.label}) {told}; --min-pass asks for {min_pass:.0%}", file=sys.stderr)
+    return bool(missed)

@@ -1,0 +1,193 @@
+"""Which job to take: bounds that must be met, a metric to optimise, and the Pareto set over speed, memory, quality."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from hforch.compare.table import HIGHER, METRICS, SPEED, Comparison, Row
+from hforch.config.nearest import did_you_mean
+from hforch.errors import ConfigError, Mistake
+
+BOUND = re.compile(r"\s*([A-Za-z_]\w*)\s*(<=|>=|==|<|>)\s*([-+]?\d+(?:\.\d*)?(?:[eE][-+]?\d+)?)\s*(%?)\s*")
+QUALITY = ("checks", "identical")
+MEETS = {
+    "<=": lambda value, bound: value <= bound,
+    ">=": lambda value, bound: value >= bound,
+    "<": lambda value, bound: value < bound,
+    ">": lambda value, bound: value > bound,
+    "==": lambda value, bound: value == bound,
+}
+
+
+@dataclass(frozen=True)
+class Bound:
+    """`metric <= value`, as written."""
+
+    metric: str
+    relation: str
+    value: float
+
+    def __str__(self) -> str:
+        return f"{self.metric}{self.relation}{self.value:g}"
+
+    def is_met(self, row: Row) -> bool:
+        """A metric that is not known meets no bound."""
+        value = row.metrics.get(self.metric)
+        return value is not None and MEETS[self.relation](value, self.value)
+
+    def miss(self, row: Row) -> float:
+        """How far a row is from meeting it, as a share of the bound; infinite where the metric is not known."""
+        value = row.metrics.get(self.metric)
+        if value is None:
+            return float("inf")
+        return 0.0 if self.is_met(row) else abs(value - self.value) / (abs(self.value) or 1.0)
+
+    def why(self, row: Row) -> str:
+        value = row.metrics.get(self.metric)
+        return (
+            f"{self.metric} is not known"
+            if value is None
+            else f"{self.metric} is {value:g}, not {self.relation} {self.value:g}"
+        )
+
+
+@dataclass(frozen=True)
+class Decision:
+    """What follows from the bounds.
+
+    Attributes:
+        qualified: rows that meet all bounds.
+        refused: the others, each with its reasons.
+        pareto: the qualified rows that no other one beats in speed, memory and quality at once.
+        winner: the row to take; None when nothing qualifies, or nothing was to be optimised.
+        reason: one sentence.
+    """
+
+    qualified: list[Row]
+    refused: list[tuple[Row, list[str]]]
+    pareto: list[Row]
+    winner: Row | None
+    reason: str
+
+
+def read_bounds(texts: Sequence[str]) -> list[Bound]:
+    """`--require` as typed.
+
+    Raises:
+        ConfigError: with a mistake for each that is no bound, or names no metric.
+    """
+    mistakes, bounds = [], []
+    for text in texts:
+        match = BOUND.fullmatch(text)
+        if match is None:
+            hint = "write METRIC<=NUMBER, such as 'peak_rss_mb<=900', in quotes"
+            mistakes.append(Mistake("", f"'{text}' is no bound", f"--require {text}", hint))
+            continue
+        name, relation, number, percent = match.groups()
+        if mistake := unknown(name, f"--require {text}"):
+            mistakes.append(mistake)
+            continue
+        bounds.append(Bound(name, relation, float(number) / (100 if percent else 1)))
+    if mistakes:
+        raise ConfigError(mistakes)
+    return bounds
+
+
+def unknown(metric: str, where: str) -> Mistake | None:
+    """A mistake if there is no such metric."""
+    if metric in METRICS:
+        return None
+    hint = did_you_mean(metric, METRICS) or f"there are: {', '.join(METRICS)}"
+    return Mistake("", f"there is no metric {metric}", where, hint)
+
+
+def decide(comparison: Comparison, bounds: Sequence[Bound], optimize: str | None) -> Decision:
+    """Judge every job."""
+    refused = [(row, reasons) for row in comparison.rows if (reasons := _reasons(row, bounds))]
+    out = {row.entry.name for row, _ in refused}
+    qualified = [row for row in comparison.rows if row.entry.name not in out]
+    if not qualified:
+        return Decision([], refused, [], None, _nearest_miss(comparison.rows, bounds))
+    pareto = pareto_set(qualified)
+    if optimize is None:
+        return Decision(qualified, refused, pareto, None, "")
+    winner, reason = _winner(qualified, optimize)
+    return Decision(qualified, refused, pareto, winner, reason)
+
+
+def _reasons(row: Row, bounds: Sequence[Bound]) -> list[str]:
+    status = row.entry.record.get("status")
+    if status in ("partial", "interrupted"):
+        return [f"it is {'interrupted' if status == 'interrupted' else 'not finished'}"]
+    if (row.entry.record.get("error") or {}).get("message"):
+        return ["it failed"]
+    return [bound.why(row) for bound in bounds if not bound.is_met(row)]
+
+
+def _nearest_miss(rows: Sequence[Row], bounds: Sequence[Bound]) -> str:
+    if not bounds:
+        return "no job has come to its end"
+    misses = {row.entry.name: [(bound.miss(row), bound) for bound in bounds if not bound.is_met(row)] for row in rows}
+    by_row = [(max(miss for miss, _ in found), row) for row in rows if (found := misses[row.entry.name])]
+    known = [(worst, row) for worst, row in by_row if worst != float("inf")]
+    if not known:
+        return "no job qualifies, and for none of them all the metrics are known"
+    _, row = min(known, key=lambda one: one[0])
+    told = "; ".join(f"{bound.why(row)}, {miss:.1%} off" for miss, bound in misses[row.entry.name])
+    return f"no job qualifies; the nearest miss is job {row.entry.name} ({row.label}): {told}"
+
+
+def pareto_set(rows: Sequence[Row]) -> list[Row]:
+    """The rows that no other one, measured at the same site, is as good as in all of speed, memory, quality and better
+    in one; a metric that is not known is worse than any."""
+    return [row for row in rows if not any(_dominates(other, row) for other in rows if other is not row)]
+
+
+def _dominates(one: Row, other: Row) -> bool:
+    if one.site != other.site:
+        return False
+    mine, theirs = _goods(one), _goods(other)
+    return all(a >= b for a, b in zip(mine, theirs, strict=True)) and mine != theirs
+
+
+def _goods(row: Row) -> tuple[float, ...]:
+    """What is to be high: speed, freedom from memory, quality. A baseline is identical to itself."""
+    worst = float("-inf")
+    own = "baseline" in row.notes
+
+    def good(metric: str) -> float:
+        value = 1.0 if own and metric == "identical" else row.metrics.get(metric)
+        return worst if value is None else value if metric in HIGHER else -value
+
+    memory = good("peak_accelerator_mb") if row.metrics.get("peak_accelerator_mb") else good("peak_rss_mb")
+    return (good("tokens_per_s"), memory, *(good(metric) for metric in QUALITY))
+
+
+def _winner(rows: Sequence[Row], metric: str) -> tuple[Row | None, str]:
+    known = [row for row in rows if row.metrics.get(metric) is not None]
+    if not known:
+        return None, f"{len(rows)} jobs qualify, but {metric} is known of none"
+    left_out = ""
+    if metric in SPEED:
+        sites = [row.site for row in known]
+        site = max(dict.fromkeys(sites), key=sites.count)
+        others = [row for row in known if row.site != site]
+        known = [row for row in known if row.site == site]
+        if others:
+            left_out = f"; {len(others)} measured elsewhere, or beside other jobs, are not ranked with it"
+    high = metric in HIGHER
+    ordered = sorted(known, key=lambda row: row.metrics[metric] or 0.0, reverse=high)
+    best = ordered[0]
+    value = best.metrics[metric]
+    rank = "highest" if high else "lowest"
+    reason = (
+        f"take job {best.entry.name} ({best.label}): of {len(known)} that qualify it has the {rank} {metric}, {value:g}"
+    )
+    if len(ordered) > 1:
+        second = ordered[1]
+        reason += f", before job {second.entry.name} with {second.metrics[metric]:g}"
+        if best.spread and second.spread and metric == "tokens_per_s" and best.spread[0] <= second.spread[1]:
+            reason += " (their repeats overlap: the difference may be noise)"
+    return best, reason + left_out

@@ -1,0 +1,352 @@
+"""Rows of a comparison: one a job, with what differs between the jobs, its metrics, and what is to be said of them."""
+
+from __future__ import annotations
+
+import json
+from array import array
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from statistics import median
+from typing import Any
+
+from hforch.compare.drift import PAIRS, Baseline, Chosen, Drift, Pair
+from hforch.compare.reading import HOW_SHOWN, LOAD, Entry, flat, samples_of
+from hforch.config.nearest import did_you_mean
+from hforch.errors import ConfigError, Mistake
+
+NOISE = 0.10  # how much the speed of the machine may change between the first and the last measurement of a model
+MOST_PRECISE = ("fp32", "bf16", "fp16", "auto", "int8", "int4")
+HIGHER = ("tokens_per_s", "checks", "identical", "chrf", "similarity", "divergence", "divergence_share")
+LOWER = (
+    *("ttft_ms", "ttft_p95_ms", "tpot_ms", "latency_ms", "load_s", "export_s", "convert_s"),
+    *("peak_rss_mb", "peak_accelerator_mb", "disk_mb", "failed"),
+)
+SPEED = ("tokens_per_s", "ttft_ms", "ttft_p95_ms", "tpot_ms", "latency_ms", "load_s", "export_s", "convert_s")
+METRICS = (*HIGHER, *LOWER)
+
+
+@dataclass
+class Row:
+    """One job in a comparison.
+
+    Attributes:
+        axes: what differs between the jobs, by name.
+        metrics: by name, see METRICS; what is not known is None.
+        spread: the lowest and highest tokens_per_s of its repeats.
+        site: where its speed was measured: the machine, and whether other jobs ran meanwhile.
+        baseline: the name of the job that its outputs were compared with.
+    """
+
+    entry: Entry
+    axes: dict[str, str]
+    metrics: dict[str, float | None]
+    site: tuple[str, bool]
+    spread: tuple[float, float] | None = None
+    notes: list[str] = field(default_factory=list)
+    unit: str = "tokens"
+    baseline: str | None = None
+    checks: tuple[int, int] | None = None
+    worst: list[Pair] = field(default_factory=list)
+
+    @property
+    def label(self) -> str:
+        return " ".join(f"{name}={value}" for name, value in self.axes.items()) or self.entry.name
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Rows, and what has to be known to read them."""
+
+    rows: list[Row]
+    notes: list[str]
+
+    @property
+    def axes(self) -> list[str]:
+        return list(dict.fromkeys(name for row in self.rows for name in row.axes))
+
+
+def compare(entries: Sequence[Entry], baseline: Mapping[str, str] | None = None, worst: int = 3) -> Comparison:
+    """Compare jobs.
+
+    Args:
+        baseline: axes of the load key that the baseline jobs have; None: of those that differ in the load key alone,
+            the most precise one.
+        worst: how many of the samples that differ most each row keeps.
+
+    Raises:
+        ConfigError: no job is such a baseline, or jobs have no partner in it; a record is broken.
+    """
+    partners = partners_of(entries, baseline)
+    axes = axes_of(entries)
+    rows: dict[str, Row] = {}
+    by_base: dict[str | None, list[Entry]] = {}
+    for entry in entries:
+        base = partners[entry.name]
+        by_base.setdefault(base.name if base else None, []).append(entry)
+    named = {entry.name: entry for entry in entries}
+    for name, group in by_base.items():
+        kept = _keep(named[name], group) if name else None
+        for entry in group:
+            rows[entry.name] = _row(entry, axes[entry.name], kept, worst)
+    ordered = [rows[entry.name] for entry in entries]
+    return Comparison(ordered, _notes(ordered))
+
+
+# ---------------------------------------------------------------- who is compared with whom
+def partners_of(entries: Sequence[Entry], wanted: Mapping[str, str] | None) -> dict[str, Entry | None]:
+    """For each job, by name, the baseline that is equal to it in all but the load key; itself for a baseline.
+
+    Raises:
+        ConfigError: see `compare`.
+    """
+    alike: dict[str, list[Entry]] = {}
+    for entry in entries:
+        alike.setdefault(_rest(entry), []).append(entry)
+    if wanted is not None:
+        _check_axes(wanted)
+        if not any(_has(entry, wanted) for entry in entries):
+            raise ConfigError([Mistake("", f"no job has {_said(wanted)}", f"--baseline {_said(wanted)}")])
+    partners: dict[str, Entry | None] = {}
+    for group in alike.values():
+        bases = [entry for entry in group if wanted is None or _has(entry, wanted)]
+        if wanted is None:
+            bases = sorted(bases, key=_imprecision) if len(bases) > 1 else []
+        partners |= {entry.name: bases[0] if bases else None for entry in group}
+    alone = [entry for entry in entries if partners[entry.name] is None]
+    if wanted is not None and alone:
+        hint = "a baseline fixes axes of the load key only; on all others it must have what each job has"
+        raise ConfigError(
+            [
+                Mistake("", f"job {entry.name} has no partner in the baseline {_said(wanted)}", None, hint)
+                for entry in alone
+            ]
+        )
+    return partners
+
+
+def _rest(entry: Entry) -> str:
+    """A job without its load key, and without what changes no output."""
+    skip = (*LOAD, *HOW_SHOWN, "runtime.warmup")
+    kept = {path: value for path, value in flat(entry.job) if not any(f"{path}.".startswith(f"{one}.") for one in skip)}
+    return json.dumps(kept, sort_keys=True, default=str)
+
+
+def _check_axes(wanted: Mapping[str, str]) -> None:
+    mistakes = []
+    for axis in wanted:
+        if not any(f"{axis}.".startswith(f"{one}.") for one in LOAD):
+            hint = did_you_mean(axis, LOAD) or f"allowed are {', '.join(LOAD)} and their keys"
+            mistakes.append(Mistake("", f"{axis} is no axis of the load key", f"--baseline {_said(wanted)}", hint))
+    if mistakes:
+        raise ConfigError(mistakes)
+
+
+def _said(wanted: Mapping[str, str]) -> str:
+    return ",".join(f"{axis}={value}" for axis, value in wanted.items())
+
+
+def _has(entry: Entry, wanted: Mapping[str, str]) -> bool:
+    return all(value in _spellings(entry, axis) for axis, value in wanted.items())
+
+
+def _spellings(entry: Entry, axis: str) -> set[str]:
+    """How the value of an axis may be written: the option as chosen, or what makes it that option."""
+    value = entry.get(axis)
+    found = {entry.overrides[axis]} if axis in entry.overrides else set()
+    if isinstance(value, Mapping):
+        names = ("name", "kind", "id", "path", "file")
+        return found | {str(value[name]) for name in names if value.get(name) is not None}
+    return found | {str(value)}
+
+
+def _imprecision(entry: Entry) -> tuple[int, bool]:
+    name = str(entry.get("precision.name"))
+    return (
+        MOST_PRECISE.index(name) if name in MOST_PRECISE else len(MOST_PRECISE),
+        entry.get("backend.name") != "pytorch",
+    )
+
+
+# ---------------------------------------------------------------- what differs
+def axes_of(entries: Sequence[Entry]) -> dict[str, dict[str, str]]:
+    """For each job, by name, the values in which not all jobs are equal: as chosen where that tells them apart."""
+    chosen = {
+        entry.name: {axis: value for axis, value in entry.overrides.items() if _is_axis(axis)} for entry in entries
+    }
+    names = list(dict.fromkeys(axis for values in chosen.values() for axis in values))
+    varying = [name for name in names if len({_axis(entry, chosen, name) for entry in entries}) > 1]
+    axes = {entry.name: {name: _axis(entry, chosen, name) for name in varying} for entry in entries}
+    values = {entry.name: {path: repr(value) for path, value in flat(entry.job)} for entry in entries}
+    paths = list(dict.fromkeys(path for own in values.values() for path in own if path not in HOW_SHOWN))
+    told: dict[tuple[str, ...], str] = {}
+    more: set[str] = set()
+    for entry in entries:  # jobs that the choices do not tell apart: their values do
+        first = told.setdefault(tuple(axes[entry.name].values()), entry.name)
+        more |= {path for path in paths if values[first].get(path) != values[entry.name].get(path)}
+    for entry in entries:
+        axes[entry.name] |= {path: _short(entry.get(path)) for path in paths if path in more}
+    return axes
+
+
+def _is_axis(name: str) -> bool:
+    return not name.startswith("hydra.") and name not in HOW_SHOWN
+
+
+def _axis(entry: Entry, chosen: Mapping[str, Mapping[str, str]], name: str) -> str:
+    if name in chosen[entry.name]:
+        return _short(chosen[entry.name][name])
+    value = entry.get(name)
+    if isinstance(value, Mapping):
+        value = value.get("name") or value.get("kind") or value.get("id") or value.get("source") or "default"
+    return _short(value)
+
+
+def _short(value: Any) -> str:
+    text = " ".join(str("-" if value is None else value).split())
+    return text if len(text) <= 40 else f"{text[:25]}...{text[-12:]}"
+
+
+# ---------------------------------------------------------------- one job
+def _keep(base: Entry, group: Iterable[Entry]) -> Baseline:
+    by_text = any(_unit(base, entry) == "characters" for entry in group)
+    kept = Baseline(base, Chosen(len({i for batch in base.record.get("plan") or [] for i in batch})))
+    for sample in samples_of(base):
+        kept.add(sample, by_text)
+    return kept
+
+
+def _unit(one: Entry, other: Entry) -> str:
+    """Token ids of two jobs mean the same where the weights have the same source, and so the same tokenizer."""
+    prints = [(entry.record.get("model") or {}).get("fingerprint") for entry in (one, other)]
+    return "tokens" if prints[0] == prints[1] else "characters"
+
+
+def _row(entry: Entry, axes: dict[str, str], base: Baseline | None, worst: int) -> Row:
+    record = entry.record
+    times = {name: array("d") for name in ("ttft_ms", "tpot_ms", "latency_ms")}
+    failed = 0
+    drift = Drift(base.entry.name, _unit(base.entry, entry), worst, base.chosen) if base else None
+    own = base is not None and base.entry.name == entry.name
+    for sample in samples_of(entry):
+        if sample["error"] is not None:
+            failed += 1
+            continue
+        for name, values in times.items():
+            if name in sample["timings"]:
+                values.append(sample["timings"][name])
+        if drift and base and not own:
+            output = base.outputs.get((sample["input_id"], sample["repeat"]))
+            if output is None:
+                drift.missing += 1
+            else:
+                drift.add(sample, output)
+    metrics = _metrics(record, times, failed)
+    row = Row(entry, axes, metrics, _site(record), _spread(record), unit=drift.unit if drift else "tokens")
+    checks = (record.get("totals") or {}).get("checks")
+    if checks and checks["total"]:
+        row.checks = checks["passed"], checks["total"]
+        metrics["checks"] = checks["passed"] / checks["total"]
+    if drift and base and not own:
+        row.baseline = base.entry.name
+        metrics |= drift.metrics()
+        row.worst = drift.worst(base.entry)
+    row.notes = _of_row(entry, own, drift)
+    return row
+
+
+def _metrics(record: Mapping[str, Any], times: Mapping[str, array[float]], failed: int) -> dict[str, float | None]:
+    known: dict[str, float | None] = dict.fromkeys(METRICS)
+    timings, memory = record.get("timings") or {}, record.get("memory") or {}
+    known |= {name: timings.get(name) for name in ("load_s", "export_s", "convert_s")}
+    known |= {name: memory.get(name) for name in ("peak_rss_mb", "peak_accelerator_mb")}
+    known |= {"disk_mb": record.get("disk_mb"), "failed": float(failed)}
+    known["tokens_per_s"] = (record.get("metrics") or {}).get("tokens_per_s")
+    for name, values in times.items():
+        known[name] = round(median(values), 3) if values else None
+    known["ttft_p95_ms"] = round(percentile(times["ttft_ms"], 0.95), 3) if times["ttft_ms"] else None
+    return known
+
+
+def percentile(values: Sequence[float], share: float) -> float:
+    """By linear interpolation between the two nearest ranks."""
+    ordered = sorted(values)
+    place = share * (len(ordered) - 1)
+    low = int(place)
+    high = min(low + 1, len(ordered) - 1)
+    return ordered[low] + (ordered[high] - ordered[low]) * (place - low)
+
+
+def _spread(record: Mapping[str, Any]) -> tuple[float, float] | None:
+    each = (record.get("metrics") or {}).get("tokens_per_s_each") or []
+    return (min(each), max(each)) if len(each) > 1 else None
+
+
+def _site(record: Mapping[str, Any]) -> tuple[str, bool]:
+    environment = record.get("environment") or {}
+    cpu = environment.get("cpu") or {}
+    parts = [str(cpu.get("name", "an unknown machine")), f"{cpu.get('usable_cores', '?')} cores"]
+    parts += [
+        str(one.get("name", one)) if isinstance(one, Mapping) else str(one)
+        for one in environment.get("accelerators") or []
+    ]
+    return ", ".join(parts), bool(record.get("parallel"))
+
+
+# ---------------------------------------------------------------- what is to be said
+def _of_row(entry: Entry, is_base: bool, drift: Drift | None) -> list[str]:
+    record = entry.record
+    notes = ["baseline"] if is_base else []
+    if record.get("same_as"):
+        notes.append(f"the same as job {str(record['same_as']).removeprefix('../')}: run once")
+    status = str(record.get("status"))
+    if status in ("interrupted", "partial"):
+        notes.append("interrupted" if status == "interrupted" else "not finished: it runs now, or was killed")
+    if error := record.get("error"):
+        notes.append(str(error.get("message", "failed")).splitlines()[0])
+    if record.get("resumed"):
+        notes.append("resumed: tokens/s of its last piece alone")
+    if drift and drift.missing:
+        notes.append(f"{drift.missing} samples have no partner in the baseline")
+    lacking = _lacking(record)
+    if lacking and status not in ("interrupted", "partial"):
+        notes.append(f"{lacking} samples lack")
+    return notes
+
+
+def _lacking(record: Mapping[str, Any]) -> int:
+    totals = record.get("totals") or {}
+    return int(totals.get("planned") or 0) - int(totals.get("samples") or 0)
+
+
+def _notes(rows: Sequence[Row]) -> list[str]:
+    notes = []
+    sites = list(dict.fromkeys(row.site for row in rows))
+    if len({machine for machine, _ in sites}) > 1:
+        notes.append("speeds were measured on different machines, and are not to be ranked across them:")
+        for machine in dict.fromkeys(machine for machine, _ in sites):
+            notes.append(f"  {machine}: {', '.join(row.entry.name for row in rows if row.site[0] == machine)}")
+    beside = [row.entry.name for row in rows if row.site[1]]
+    if beside and len(beside) < len(rows):
+        notes.append(
+            f"measured while other jobs ran on the machine, not to be ranked with the others: {', '.join(beside)}"
+        )
+    elif beside:
+        notes.append("all jobs were measured while others ran on the machine: alone they are faster")
+    for row in rows:
+        if row.entry.noise is not None and abs(row.entry.noise) > NOISE:
+            slower = "slower" if row.entry.noise > 0 else "faster"
+            text = f"the machine was {abs(row.entry.noise):.0%} {slower} at the end of the jobs that share this load"
+            jobs = [
+                one.entry.name for one in rows if one.entry.record.get("load_key") == row.entry.record.get("load_key")
+            ]
+            line = f"{text} (bound {NOISE:.0%}): {', '.join(jobs)}"
+            if line not in notes:
+                notes.append(line)
+    if any(row.unit == "characters" and row.baseline for row in rows):
+        notes.append(
+            "divergence counts characters where a job and its baseline have different weights, tokens elsewhere"
+        )
+    most = max((len({i for batch in row.entry.record.get("plan") or [] for i in batch}) for row in rows), default=0)
+    if most > PAIRS and any(row.baseline for row in rows):
+        notes.append(f"chrF and edit similarity are of about {PAIRS} of {most} inputs, the same ones for each job")
+    return notes
