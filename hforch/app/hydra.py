@@ -34,11 +34,14 @@ if TYPE_CHECKING:
 WORST_FIRST = (EXIT_INTERRUPTED, EXIT_FAILED, EXIT_USAGE, EXIT_UNMET, EXIT_OK)
 
 
-def run_app(words: Sequence[str], recipe: Path | None = None, resume: Path | None = None) -> int:
+def run_app(
+    words: Sequence[str], recipe: Path | None = None, resume: Path | None = None, fingerprint: str | None = None
+) -> int:
     """Do what the words after `hforch` ask for.
 
     Args:
         resume: the directory of an earlier run or sweep of the same words, to go on with it.
+        fingerprint: of the weights; others are refused.
 
     Raises:
         ConfigError: with every mistake, before anything is run or written.
@@ -48,15 +51,20 @@ def run_app(words: Sequence[str], recipe: Path | None = None, resume: Path | Non
     args, parser = read_flags(words)
     base = find_places(args.config_dir, args.config_name, args.config_path)
     if recipe is None:
-        return _do(args, parser, base, None, resume)
+        return _do(args, parser, base, None, resume, fingerprint)
     from hforch.config.recipes import opened
 
     with opened(recipe, base) as places:
-        return _do(args, parser, places, recipe, resume)
+        return _do(args, parser, places, recipe, resume, fingerprint)
 
 
 def _do(
-    args: argparse.Namespace, parser: argparse.ArgumentParser, places: Places, recipe: Path | None, resume: Path | None
+    args: argparse.Namespace,
+    parser: argparse.ArgumentParser,
+    places: Places,
+    recipe: Path | None,
+    resume: Path | None,
+    fingerprint: str | None,
 ) -> int:
     asked = Asked(
         overrides=tuple(args.overrides),
@@ -64,6 +72,7 @@ def _do(
         config_dir=args.config_dir,
         config_name=args.config_name,
         resume=resume is not None,
+        fingerprint=fingerprint,
         dry_run=args.dry_run,
     )
     if args.experimental_rerun is not None:

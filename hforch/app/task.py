@@ -23,7 +23,7 @@ class Asked:
     Attributes:
         overrides: as typed.
         resume: go on with what is in the directory.
-        fingerprint: of the weights that were used there.
+        fingerprint: of the weights that were used then; others are refused.
         dry_run: only show what would be run.
     """
 

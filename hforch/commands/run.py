@@ -60,11 +60,16 @@ def _take_recipe(argv: list[str]) -> tuple[Path, list[str]]:
     for number, word in enumerate(argv):
         is_value = number > 0 and argv[number - 1] in takes_value
         if not is_value and word[0:1] not in ("-", "+", "~") and "=" not in word:
-            return _existing(Path(word)), argv[:number] + argv[number + 1 :]
+            return existing(Path(word)), argv[:number] + argv[number + 1 :]
     raise ConfigError([Mistake("", "hforch run needs a recipe", hint=f"hforch run RECIPE.yaml {' '.join(argv)}")])
 
 
-def _existing(file: Path) -> Path:
+def existing(file: Path) -> Path:
+    """The file, if there is one.
+
+    Raises:
+        ConfigError: there is none; with the nearest name.
+    """
     if file.is_file():
         return file
     from hforch.config.nearest import nearest

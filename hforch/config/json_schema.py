@@ -10,6 +10,7 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from hforch.config.frozen import Frozen
 from hforch.config.keys import OPEN_MAPPINGS, groups, known_keys
 from hforch.config.places import conf_dir
 from hforch.config.schema import Job
@@ -52,6 +53,8 @@ def option(group: str) -> Schema:
 def recipe() -> Schema:
     """A recipe: choices, values, and what to sweep over."""
     entry = _closed({group: _choice(group) for group in groups()} | {LAUNCHER: NAME})
+    frozen = Frozen.model_json_schema()
+    parts = frozen.pop("$defs")
     properties: dict[str, Schema] = {
         "name": {"type": "string", "description": "what people call it"},
         "description": {"type": "string", "description": "what it is for"},
@@ -66,11 +69,12 @@ def recipe() -> Schema:
             "items": {"type": "object", "additionalProperties": SCALAR | {"type": [*SCALAR["type"], "array"]}},
             "description": "combinations that are left out of the sweep, such as {backend: pytorch, precision: int4}",
         },
+        "frozen": {**frozen, "description": "what hforch freeze tells of a run; Hydra never sees it"},
         "hydra": _closed({"sweeper": _closed({"params": _sweep()}), "launcher": {"$ref": "#/$defs/numbers"}}),
     }
     numbers = {"type": "object", "additionalProperties": {"anyOf": [{"type": "number"}, {"$ref": "#/$defs/numbers"}]}}
     swept = SCALAR | {"description": "values as on the command line, such as a,b or range(1,4)"}
-    return _file("a recipe of hforch", _closed(properties), {"numbers": numbers, "swept": swept})
+    return _file("a recipe of hforch", _closed(properties), {"numbers": numbers, "swept": swept, **parts})
 
 
 def config() -> Schema:

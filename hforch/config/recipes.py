@@ -1,10 +1,10 @@
 """Recipes: files to share, read as data before Hydra sees them, so that running one runs no code of its author.
 
 Allowed are: `name` and `description`; `defaults`, a list of options of our groups and of `override hydra/launcher`;
-values under the groups; `hydra.sweeper.params`, numbers under `hydra.launcher`, and `exclude`, combinations that are
-left out of the sweep. All else is refused, and so are two
-things among our own keys: trusting a repository's code, and OpenVINO properties that name a file or a folder to write.
-Whoever runs the recipe can give both on the command line.
+values under the groups; `hydra.sweeper.params`, numbers under `hydra.launcher`; `exclude`, combinations that are left
+out of the sweep; and `frozen`, what `hforch freeze` tells of a run, which Hydra never sees. All else is refused, and so
+are two things among our own keys: trusting a repository's code, and OpenVINO properties that name a file or a folder to
+write. Whoever runs the recipe can give both on the command line.
 """
 
 from __future__ import annotations
@@ -72,7 +72,9 @@ def _as_config(data: dict[str, Any], base: str) -> str:
     options = [next(iter(entry.items())) for entry in data.get("defaults") or []]
     overrides = [{key if key == LAUNCHER else f"override {key}": option} for key, option in options]
     config = {
-        key: value for key, value in data.items() if key not in (*TEXTS, "defaults", "exclude") and value is not None
+        key: value
+        for key, value in data.items()
+        if key not in (*TEXTS, "defaults", "exclude", "frozen") and value is not None
     }
     if (config.get("hydra") or {}).get("sweeper", {}).get("params"):
         config["hydra"] = {**config["hydra"], "mode": "MULTIRUN"}
@@ -139,7 +141,7 @@ class _Check:
     def top(self, node: Node | None) -> None:
         if node is None:
             return
-        allowed = [*groups(), "defaults", "hydra", "exclude", *TEXTS]
+        allowed = [*groups(), "defaults", "hydra", "exclude", "frozen", *TEXTS]
         for name, key, value in self.pairs(node, ""):
             if name == "defaults":
                 self.defaults(value)
@@ -147,6 +149,8 @@ class _Check:
                 self.hydra(value)
             elif name == "exclude":
                 self.exclude(value)
+            elif name == "frozen":
+                self.frozen(value)
             elif name in groups() and not isinstance(value, yaml.MappingNode):
                 self.refuse(value, name, "must be a mapping of the group's keys; options are chosen under defaults")
             elif name in groups():
@@ -251,6 +255,17 @@ class _Check:
                     self.refuse(key, path, "only hforch's groups and their keys can be told apart", hint)
                 elif not all(isinstance(one, yaml.ScalarNode) and "$" not in one.value for one in values):
                     self.refuse(value, path, "must be one value, or a list of values")
+
+    def frozen(self, node: Node) -> None:
+        """What `hforch freeze` wrote: any text, for nothing interpolates it, but of one shape."""
+        from omegaconf._utils import get_yaml_loader
+
+        from hforch.config.frozen import problems
+
+        tree = get_yaml_loader()("").construct_object(node, deep=True)
+        for path, problem in problems(tree):
+            hint = "leave this part as hforch freeze wrote it, or take it out"
+            self.refuse(node, f"frozen.{path}".rstrip("."), problem, hint)
 
     def hydra(self, node: Node) -> None:
         for name, key, value in self.pairs(node, "hydra"):

@@ -22,7 +22,7 @@ class Given:
         config_dir, config_name: the flags of those names.
         parallel: whether other jobs run on this machine at the same time.
         resume: go on with what is in the directory; without it, a run there begins anew.
-        fingerprint: of the model that the rest of a sweep was run with; another one is refused.
+        fingerprint: of the weights that were used then; others are refused.
 
     It travels to the worker, so all of it can be pickled.
     """

@@ -145,7 +145,10 @@ def _work(run: Run, memory: MemoryMeter) -> None:
     assert prepared is not None
     run.note(model=prepared.record, timings=run.held.timings or prepared.seconds, disk_mb=prepared.disk_mb)
     if run.given.fingerprint not in (None, prepared.record["fingerprint"]):
-        raise ConfigError([Mistake("model", "its weights have changed since the first jobs were run", None, ANEW)])
+        was, now = (str(one)[:12] for one in (run.given.fingerprint, prepared.record["fingerprint"]))
+        problem = f"the model has changed: its weights had the fingerprint {was}... then, and have {now}... now"
+        hint = ANEW if run.given.resume else "freeze the recipe anew, from a run with these weights"
+        raise ConfigError([Mistake("model", problem, None, hint)])
     loaded = run.held.loaded if run.record["shared_load"] else _load(run, prepared, memory)
     assert loaded is not None
     _read_back(run, loaded)

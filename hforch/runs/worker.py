@@ -58,7 +58,8 @@ class Nursery:
         self._pipe, theirs = context.Pipe()
         _ours.add(self._pipe)
         arguments = (theirs, list(_ours), backend, os.getpid())
-        self._process = context.Process(target=nurse, args=arguments, name=f"hforch-{backend}")
+        # A daemon in multiprocessing's sense: a parent that ends without closing it, as launchers' do, ends it too.
+        self._process = context.Process(target=nurse, args=arguments, name=f"hforch-{backend}", daemon=True)
         for stream in (sys.stdout, sys.stderr):
             stream.flush()
         # The child is born deaf to Ctrl-C: until a worker has a record to finish, the parent answers for all.

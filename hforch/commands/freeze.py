@@ -1,0 +1,53 @@
+"""hforch freeze JOB_DIR: a recipe that repeats a run, with what it answered."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from hforch.commands._parser import VerbParser
+from hforch.errors import EXIT_OK, ConfigError, HforchError, Mistake
+
+EXAMPLE = """\
+The recipe holds the resolved configuration, the inputs, the model's revision or fingerprint, library versions, the
+machine, and the outputs.
+
+  hforch freeze outputs/2026-11-23/10-15-00-123456 -o recipes/winner.yaml
+  hforch run recipes/winner.yaml
+  hforch verify recipes/winner.yaml
+"""
+
+
+def main(argv: list[str]) -> int:
+    parser = VerbParser("freeze", "Write a recipe that repeats a run.", EXAMPLE)
+    parser.add_argument(
+        "directory", metavar="JOB_DIR", type=Path, help="the directory of a run, or of a job of a sweep"
+    )
+    parser.add_argument(
+        "-o", "--output", metavar="FILE", type=Path, help="the recipe to write; default: standard output"
+    )
+    parser.add_argument("--force", action="store_true", help="write over a file that is there")
+    args = parser.parse_args(argv)
+    from hforch.compare.reading import read_jobs
+    from hforch.compare.reproduce import freeze
+
+    entries = read_jobs([args.directory])
+    if len(entries) > 1:
+        jobs = ", ".join(str(one.directory) for one in entries[:3])
+        problem = f"{args.directory} holds {len(entries)} jobs, and a recipe repeats one"
+        raise ConfigError([Mistake("", problem, None, f"name one of them, such as {jobs}")])
+    if args.output and args.output.exists() and not args.force:
+        raise ConfigError(
+            [Mistake("", f"{args.output} is there already", f"-o {args.output}", "--force writes over it")]
+        )
+    text = freeze(entries[0])
+    if args.output is None:
+        print(text, end="")
+        return EXIT_OK
+    try:
+        args.output.parent.mkdir(parents=True, exist_ok=True)
+        args.output.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise HforchError(f"{args.output} cannot be written: {(error.strerror or str(error)).lower()}") from error
+    print(f"{args.output}: repeats {entries[0].directory}")
+    print(f"hforch verify {args.output} says whether it still answers the same")
+    return EXIT_OK

@@ -1,0 +1,86 @@
+"""hforch verify RECIPE: run a frozen recipe, and say whether it answers as it did."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from hforch.commands._parser import VerbParser
+from hforch.errors import EXIT_FAILED, EXIT_OK, EXIT_UNMET, EXIT_USAGE, ConfigError, Mistake, shown
+
+if TYPE_CHECKING:
+    from hforch.compare.reproduce import Verdict
+
+SHOWN = 5
+EXAMPLE = """\
+  hforch verify recipes/winner.yaml
+  hforch verify recipes/winner.yaml backend=openvino     does another backend answer the same?
+  hforch verify recipes/winner.yaml --json
+
+Exit code 0: every output is the same, token for token. 3: some are not.
+"""
+
+
+def main(argv: list[str]) -> int:
+    parser = VerbParser("verify", "Run a frozen recipe, and compare its outputs with the frozen ones.", EXAMPLE)
+    parser.add_argument("recipe", metavar="RECIPE", type=Path, help="as hforch freeze wrote it")
+    parser.add_argument("overrides", metavar="key=value", nargs="*", help="what to change")
+    parser.add_argument("--output", metavar="DIR", type=Path, help="where the run is recorded")
+    parser.add_argument("--json", action="store_true", help="print the outcome as JSON")
+    args = parser.parse_args(argv)
+    from hforch.app.hydra import quoted, run_app
+    from hforch.commands.run import existing
+    from hforch.compare.reading import read_jobs
+    from hforch.compare.reproduce import read_frozen, verdict
+
+    recipe = existing(args.recipe)
+    frozen = read_frozen(recipe)
+    given = {one.partition("=")[0].lstrip("+") for one in args.overrides}
+    if missing := [one for one in frozen.needs if one.partition("=")[0] not in given]:
+        hint = f"hforch verify {args.recipe} {' '.join(missing)}"
+        raise ConfigError(
+            [Mistake("", f"no recipe may hold {one}, and this run had it", None, hint) for one in missing]
+        )
+    directory = args.output or Path("outputs") / datetime.now().strftime("%Y-%m-%d/%H-%M-%S-%f")
+    words = [*args.overrides, f"hydra.run.dir={quoted(str(directory))}"]
+    if args.json:
+        words.append("runtime.display=none")
+    code = run_app(words, recipe=recipe, fingerprint=None if "model" in given else frozen.model.get("fingerprint"))
+    if code == EXIT_USAGE or not directory.is_dir():
+        return code
+    found = verdict(frozen, read_jobs([directory])[0])
+    if args.json:
+        from hforch.runs.records import to_json
+
+        told = {"identical": found.is_identical, **asdict(found), "directory": str(directory)}
+        told["changed"] = [dict(zip(("what", "then", "now"), one, strict=True)) for one in found.changed]
+        print(to_json(told, indent=2))
+    else:
+        show(found, directory)
+    return EXIT_UNMET if not found.is_identical else EXIT_FAILED if code == EXIT_FAILED else EXIT_OK
+
+
+def show(found: Verdict, directory: Path) -> None:
+    print()
+    if found.is_identical:
+        print(f"identical: all {found.outputs} outputs are the frozen ones, token for token")
+    else:
+        same = found.outputs - len(found.differences) - len(found.missing)
+        print(f"not identical: {same} of {found.outputs} outputs are the frozen ones")
+    for one in found.differences[:SHOWN]:
+        repeat = f", repeat {one.repeat}" if one.repeat else ""
+        place = f"first differs at token {one.at}" if one.at is not None else "differs"
+        print(f"  input {one.input_id}{repeat} {place}")
+        print(f"    frozen: {shown(one.frozen or '(kept as a digest alone)')}")
+        print(f"    now:    {shown(one.now or '')}")
+    if len(found.differences) > SHOWN:
+        print(f"  and {len(found.differences) - SHOWN} more")
+    if found.missing:
+        print(f"  no output for {len(found.missing)} frozen ones: inputs {', '.join(found.missing[:SHOWN])}")
+    for what, then, now in found.changed:
+        print(f"changed since: {what}: {shown(str(then))} -> {shown(str(now))}")
+    if not found.changed:
+        print("configuration, model, versions and machine are as they were")
+    print(f"records: {directory}")

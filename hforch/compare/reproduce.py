@@ -1,0 +1,322 @@
+"""Freezing a run into a recipe that says everything about it, and telling whether another run repeats it."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from hforch.compare.drift import divergence
+from hforch.compare.reading import HOW_SHOWN, Entry, flat, samples_of
+from hforch.config.compose import compose
+from hforch.config.frozen import Frozen
+from hforch.config.keys import groups
+from hforch.config.places import conf_dir
+from hforch.config.recipes import NAMES_A_FILE, TRUST
+from hforch.config.schema import Job
+from hforch.errors import ConfigError, HforchError, Mistake, shown
+from hforch.inputs import load_inputs
+
+IN_FULL = 1000  # so many outputs are kept as token ids and texts, the others as digests
+AROUND = 40  # characters of text shown before and after a difference
+WHOLE = "resume or repeat it, and freeze that"
+
+
+# ---------------------------------------------------------------- freezing
+def freeze(entry: Entry) -> str:
+    """The text of a recipe that repeats a run, on any machine that has its model.
+
+    Raises:
+        ConfigError: the run is not whole, or a recipe cannot say what it was.
+    """
+    refuse_halves(entry)
+    job, needs = _portable(entry)
+    with tempfile.TemporaryDirectory(prefix="hforch-freeze-") as folder:
+        file = Path(folder) / "recipe.yaml"
+        file.write_text(_dumped(_values(job)), encoding="utf-8")
+        composed = _composed(file, needs)
+    if unlike := sorted(path for path in _differing(composed.model_dump(mode="json"), job)):
+        raise ConfigError([Mistake(path, "this value cannot be written into a recipe") for path in unlike])
+    if [one.id for one in load_inputs(composed.inputs)] != [id for batch in entry.record["plan"] for id in batch]:
+        problem = "what the records say of them does not give the same inputs again"
+        raise ConfigError([Mistake("inputs", problem, str(entry.samples), "secrets are struck from records")])
+    frozen = _frozen(entry, needs, composed)
+    return f"{_head(entry, needs)}{_dumped(_values(job))}{_dumped({'frozen': frozen.model_dump(mode='json')})}"
+
+
+def refuse_halves(entry: Entry) -> None:
+    """A run with failures, or one that has not ended, cannot be repeated."""
+    record = entry.record
+    if record.get("status") != "ok":
+        error = record.get("error") or {}
+        failed = (record.get("totals") or {}).get("failed")
+        why = error.get("message") or (f"{failed} samples failed" if failed else "it has not come to its end")
+        problem = f"this run is no whole one ({record.get('status')}): {why}"
+        raise ConfigError([Mistake("", problem, str(entry.directory), WHOLE)])
+
+
+def _portable(entry: Entry) -> tuple[dict[str, Any], list[str]]:
+    """The values of a job such that they mean the same anywhere, and the overrides that no recipe may hold."""
+    job = {group: dict(part) for group, part in entry.job.items()}
+    cwd = Path(str(entry.record.get("cwd") or "."))
+    model, needs = job["model"], []
+    if model["source"] == "hub":
+        model["revision"] = (entry.record.get("model") or {}).get("commit") or model["revision"]
+    if "path" in model:
+        model["path"] = str((cwd / Path(str(model["path"])).expanduser()).resolve())
+    if model[TRUST]:
+        needs.append(f"model.{TRUST}=true")
+    for name, value in job["ov_config"].items():
+        if NAMES_A_FILE.search(name.upper()) and value != "":
+            needs.append(f"ov_config.{name}={json.dumps(value)}")
+    job["inputs"] = {"kind": "inline", "items": _items(entry), "limit": None}
+    return job, needs
+
+
+def _items(entry: Entry) -> list[Any]:
+    """The inputs, in order, as the samples tell them."""
+    found = {sample["index"]: sample["input"] for sample in samples_of(entry) if sample["repeat"] == 0}
+    return [found[index] for index in sorted(found)]
+
+
+def _values(job: Mapping[str, Any]) -> dict[str, Any]:
+    """A recipe for a job: for each group the option that is nearest, and the values in which it differs.
+
+    Of a group with one option all values are written: nobody can choose another one, which they would hide.
+    """
+    plain = {group: dict(part) for group, part in job.items()}
+    plain["model"][TRUST] = False
+    for name in plain["ov_config"]:
+        if NAMES_A_FILE.search(name.upper()):
+            plain["ov_config"][name] = ""
+    nearest = {group: _nearest_option(group, plain[group]) for group in groups()}
+    values = {
+        group: part if len(_options(group)) == 1 else _beyond(nearest[group][1], part) for group, part in plain.items()
+    }
+    defaults = [{group: name} for group, (name, _) in nearest.items()]
+    return {"defaults": defaults, **{group: _escaped(part) for group, part in values.items() if part}}
+
+
+def _options(group: str) -> list[Path]:
+    return sorted((conf_dir() / group).glob("*.yaml"))
+
+
+def _nearest_option(group: str, wanted: Mapping[str, Any]) -> tuple[str, Mapping[str, Any]]:
+    """The option of hforch's that differs least, and has no key that is not wanted; its name and its values."""
+    from omegaconf._utils import get_yaml_loader
+
+    read = {file.stem: yaml.load(file.read_text("utf-8"), Loader=get_yaml_loader()) or {} for file in _options(group)}
+    keys = dict(flat(wanted)).keys()
+    fit = {name: option for name, option in read.items() if dict(flat(option)).keys() - {""} <= keys}
+    if not fit:
+        raise ConfigError([Mistake(group, "no option of hforch's has such keys, so a recipe cannot hold them")])
+    name = min(fit, key=lambda name: (len(list(_differing(fit[name], wanted))), name))
+    return name, fit[name]
+
+
+def _beyond(option: Mapping[str, Any], wanted: Mapping[str, Any]) -> dict[str, Any]:
+    """The values in which what is wanted differs from an option."""
+    found = {}
+    for key, value in wanted.items():
+        if isinstance(value, Mapping) and isinstance(option.get(key), Mapping):
+            if inner := _beyond(option[key], value):
+                found[key] = inner
+        elif key not in option or option[key] != value:
+            found[key] = value
+    return found
+
+
+def _escaped(value: Any) -> Any:
+    """The value for a YAML file that OmegaConf reads: no `${` of it begins an interpolation."""
+    if isinstance(value, str):
+        return re.sub(r"(\\*)\$\{", lambda match: f"{match[1]}{match[1]}\\${{", value)
+    if isinstance(value, Mapping):
+        return {key: _escaped(inner) for key, inner in value.items()}
+    return [_escaped(inner) for inner in value] if isinstance(value, list) else value
+
+
+def _composed(file: Path, needs: Sequence[str]) -> Job:
+    try:
+        return compose(needs, recipe=file).job
+    except ConfigError as error:
+        told = [Mistake(one.path, f"cannot be frozen: {one.problem}", None, one.hint) for one in error.mistakes]
+        raise ConfigError(told) from error
+
+
+def _differing(one: Mapping[str, Any], other: Mapping[str, Any]) -> Iterator[str]:
+    """The dotted paths of values that are not the same in both; an empty mapping is nothing."""
+    left, right = ({path: value for path, value in flat(tree) if value != {}} for tree in (one, other))
+    yield from (
+        path for path in left.keys() | right.keys() if left.get(path, _differing) != right.get(path, _differing)
+    )
+
+
+def _frozen(entry: Entry, needs: Sequence[str], job: Job) -> Frozen:
+    record, answers = entry.record, samples_of(entry)
+    source = {key: value for key, value in record["model"].items() if isinstance(value, str)}
+    export = (record["model"].get("export") or {}).get("key")
+    return Frozen(
+        schema_version=1,
+        started=record["started"],
+        overrides=record.get("overrides") or [],
+        needs=list(needs),
+        job=job.model_dump(mode="json"),
+        model={**source, "export": export},
+        packages=record["environment"]["packages"],
+        machine=machine_of(record),  # type: ignore[arg-type]
+        plan=record["plan"],
+        outputs=[
+            *(_output(one, True) for one in islice(answers, IN_FULL)),  # type: ignore[list-item]
+            *(_output(one, False) for one in answers),  # type: ignore[list-item]
+        ],
+    )
+
+
+def machine_of(record: Mapping[str, Any]) -> dict[str, Any]:
+    environment = record.get("environment") or {}
+    cpu = environment.get("cpu") or {}
+    names = [str(one.get("name", one)) if isinstance(one, Mapping) else str(one) for one in _accelerators(environment)]
+    about = {"os": environment.get("os", ""), "python": environment.get("python", "")}
+    return {**about, "cpu": cpu.get("name"), "usable_cores": cpu.get("usable_cores"), "accelerators": names}
+
+
+def _accelerators(environment: Mapping[str, Any]) -> list[Any]:
+    return list(environment.get("accelerators") or [])
+
+
+def _output(sample: Mapping[str, Any], in_full: bool) -> dict[str, Any]:
+    ids = " ".join(map(str, sample["output_ids"] or []))
+    named = {key: sample[key] for key in ("input_id", "repeat", "finish_reason")}
+    digest = {"sha256": digest_of(sample["output_ids"])}
+    return {**named, **digest, "ids": ids if in_full else None, "text": sample["text"] if in_full else None}
+
+
+def digest_of(ids: Sequence[int] | None) -> str:
+    return hashlib.sha256(json.dumps(list(ids or []), separators=(",", ":")).encode()).hexdigest()
+
+
+def _dumped(data: Mapping[str, Any]) -> str:
+    from omegaconf._utils import get_omega_conf_dumper
+
+    return yaml.dump(data, Dumper=get_omega_conf_dumper(), sort_keys=False, allow_unicode=True, width=120)
+
+
+def _head(entry: Entry, needs: Sequence[str]) -> str:
+    asked = " ".join(entry.record.get("overrides") or []) or "the defaults"
+    lines = [f"Frozen by hforch from a run of {entry.record['started']}: {shown(asked)}"]
+    lines += ["hforch run RECIPE runs it anywhere, hforch verify RECIPE says whether it still answers the same."]
+    if entry.job["model"]["source"] in ("local", "gguf"):
+        lines += ["Its model is a file or folder of one machine: give model.path=... on another."]
+    if needs:
+        lines += [f"No recipe may hold these, give them on the command line: {shown(' '.join(needs))}"]
+    return "".join(f"# {line}\n" for line in lines)
+
+
+# ---------------------------------------------------------------- verifying
+@dataclass(frozen=True)
+class Difference:
+    """An answer that is not the frozen one; `at` is the first other token, None if it cannot be known."""
+
+    input_id: str
+    repeat: int
+    at: int | None
+    frozen: str | None
+    now: str | None
+
+
+@dataclass
+class Verdict:
+    """How a run compares with a frozen one.
+
+    Attributes:
+        outputs: how many answers were frozen.
+        missing: the input ids of frozen answers that the run has none for.
+        changed: what of configuration, versions and machine is not as it was: name, then, now.
+    """
+
+    outputs: int
+    differences: list[Difference] = field(default_factory=list)
+    missing: list[str] = field(default_factory=list)
+    changed: list[tuple[str, Any, Any]] = field(default_factory=list)
+
+    @property
+    def is_identical(self) -> bool:
+        return not self.differences and not self.missing
+
+
+def read_frozen(file: Path) -> Frozen:
+    """What a recipe says of the run that it was frozen from.
+
+    Raises:
+        ConfigError: it is no recipe, or not a frozen one.
+    """
+    from hforch.config.places import find_places
+    from hforch.config.recipes import read_recipe
+
+    data = read_recipe(file, find_places())
+    if data.get("frozen") is None:
+        problem = "this recipe was not frozen from a run, so there are no outputs to compare with"
+        raise ConfigError(
+            [Mistake("frozen", problem, str(file), "hforch freeze JOB_DIR -o RECIPE writes one that was")]
+        )
+    return Frozen.model_validate(data["frozen"])
+
+
+def verdict(frozen: Frozen, entry: Entry) -> Verdict:
+    """Compare a run with the frozen one.
+
+    Raises:
+        HforchError: the run has failed.
+    """
+    if entry.record.get("status") != "ok":
+        error = (entry.record.get("error") or {}).get("message") or "see its samples"
+        raise HforchError(f"the run did not come to its end, so there is nothing to compare: {error}")
+    found = Verdict(len(frozen.outputs), changed=list(changed(frozen, entry)))
+    wanted = {(one.input_id, one.repeat): one for one in frozen.outputs}
+    for sample in samples_of(entry):
+        one = wanted.pop((sample["input_id"], sample["repeat"]), None)
+        if one is not None and one.sha256 != digest_of(sample["output_ids"]):
+            then = [int(id) for id in one.ids.split()] if one.ids is not None else None
+            at = divergence(then, sample["output_ids"]) if then is not None else None
+            found.differences.append(Difference(one.input_id, one.repeat, at, *_around(one.text, sample["text"])))
+    found.missing = [input_id for input_id, _ in wanted]
+    return found
+
+
+def changed(frozen: Frozen, entry: Entry) -> Iterator[tuple[str, Any, Any]]:
+    """What is not as it was: in the configuration, the model's files, the batches, the versions, the machine."""
+    record = entry.record
+    then, now = dict(flat(frozen.job)), dict(flat(entry.job))
+    for path in sorted(_differing(frozen.job, entry.job)):
+        if path not in HOW_SHOWN:
+            yield path, then.get(path), now.get(path)
+    export = (record["model"].get("export") or {}).get("key")
+    if frozen.model.get("export") != export:
+        yield "the exported model", frozen.model.get("export"), export
+    if frozen.plan != record["plan"]:
+        yield "the batches", f"{len(frozen.plan)}", f"{len(record['plan'])}, or other inputs in them"
+    packages = record["environment"]["packages"]
+    for name in sorted(frozen.packages.keys() | packages.keys()):
+        if frozen.packages.get(name) != packages.get(name):
+            yield name, frozen.packages.get(name), packages.get(name)
+    machine = machine_of(record)
+    for name, value in frozen.machine.model_dump().items():
+        if value != machine[name]:
+            yield name, value, machine[name]
+
+
+def _around(frozen: str | None, now: str) -> tuple[str | None, str]:
+    """Both texts from a little before their first difference to a little after it."""
+    if frozen is None:
+        return None, now[: 2 * AROUND]
+    at = divergence(frozen, now)
+    window = slice(max(0, at - AROUND), at + AROUND)
+    return frozen[window], now[window]

@@ -1,0 +1,71 @@
+"""The `frozen` part of a recipe: what a run that is to be repeated was like, and what it answered."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, ValidationError
+
+from hforch.config.schema import Count, NonEmpty, Part
+
+Digest = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+
+
+class FrozenOutput(Part):
+    """One answer.
+
+    Attributes:
+        sha256: over the token ids as a JSON list without spaces.
+        ids: the token ids, with spaces between; none beyond the first thousand answers of a run.
+    """
+
+    input_id: NonEmpty
+    repeat: Count
+    finish_reason: str
+    sha256: Digest
+    ids: Annotated[str, Field(pattern=r"^(\d+( \d+)*)?$")] | None
+    text: str | None
+
+
+class FrozenMachine(Part):
+    os: str
+    python: str
+    cpu: str | None
+    usable_cores: int | None
+    accelerators: list[str]
+
+
+class Frozen(Part):
+    """What a run was like.
+
+    Attributes:
+        started: when it was, ISO 8601.
+        overrides: how it was asked for; the recipe's own values say the same.
+        needs: overrides without which it is another run, and which no recipe may hold.
+        job: every value of the configuration, with `needs`.
+        model: the fingerprint of its weights, and where they came from.
+        plan: the input ids of each batch.
+    """
+
+    schema_version: Literal[1]
+    started: NonEmpty
+    overrides: list[str]
+    needs: list[str]
+    job: dict[str, Any]
+    model: dict[str, str | None]
+    packages: dict[str, str | None]
+    machine: FrozenMachine
+    plan: list[list[str]]
+    outputs: list[FrozenOutput]
+
+
+def problems(tree: Any) -> list[tuple[str, str]]:
+    """What is wrong with such a part of a recipe: paths below `frozen`, and why."""
+    if not isinstance(tree, Mapping):
+        return [("", "must be a mapping, as hforch freeze writes it")]
+    try:
+        Frozen.model_validate(dict(tree))
+    except ValidationError as error:
+        return [(".".join(map(str, one["loc"])), one["msg"].lower()) for one in error.errors(include_url=False)]
+    return []
