@@ -1,0 +1,120 @@
+"""hforch init DIR: start a folder of one's own, with a configuration, inputs and a recipe that run as they are."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from hforch.commands._parser import VerbParser
+from hforch.errors import EXIT_OK, ConfigError, HforchError, Mistake
+
+EXAMPLE = """\
+  hforch init                 in the folder where it is typed
+  hforch init my-comparison   in a new one
+"""
+
+CONFIG = """\
+# What is the same in all runs of this folder; it builds on hforch's own config:
+#
+#   hforch --config-dir conf --config-name project
+defaults:
+  - config
+  - override inputs: questions
+  - override prompt: chat
+  - override checks: contains_expected
+  - _self_
+
+generation:
+  max_new_tokens: 32
+"""
+
+INPUTS = """\
+# yaml-language-server: $schema=../../schema/inputs.json
+# The questions of this folder, one JSON object a line. The path is taken from where hforch is started.
+kind: file
+path: inputs/questions.jsonl
+format: auto
+encoding: utf-8
+limit: null
+"""
+
+QUESTIONS = """\
+{"question": "What is the capital of Italy?", "expected": "Rome"}
+{"question": "How many legs does a spider have?", "expected": "eight"}
+{"question": "What is the largest ocean?", "expected": "Pacific"}
+{"question": "Which metal is attracted by a magnet: iron or gold?", "expected": "iron"}
+"""
+
+RECIPE = """\
+# yaml-language-server: $schema=../schema/recipe.json
+# Which backend answers these questions faster, and do both say the same?
+#
+#   hforch run recipes/backends.yaml --config-dir conf --config-name project
+name: backends
+description: torch and OpenVINO on the questions of this folder.
+defaults:
+  - model: smollm2
+  - precision: fp32
+hydra:
+  sweeper:
+    params:
+      backend: pytorch,openvino
+"""
+
+README = """\
+# A comparison with hforch
+
+    hforch --config-dir conf --config-name project
+    hforch run recipes/backends.yaml --config-dir conf --config-name project --dry-run
+    hforch run recipes/backends.yaml --config-dir conf --config-name project
+    hforch compare outputs/DAY/TIME --require 'checks>=0.5' --optimize tokens_per_s
+    hforch freeze outputs/DAY/TIME/1 -o recipes/winner.yaml
+    hforch verify recipes/winner.yaml
+
+- `inputs/questions.jsonl`: the questions, each with what its answer is expected to contain
+- `conf/`: options of your own, a folder a group, a file an option; `conf/project.yaml` chooses among them
+- `recipes/`: what to run and what to sweep over
+- `schema/`: for editors that complete and check YAML; `hforch schema --write schema` writes them anew
+- `outputs/`: the records of all runs
+"""
+
+FILES = {
+    "conf/project.yaml": CONFIG,
+    "conf/inputs/questions.yaml": INPUTS,
+    "inputs/questions.jsonl": QUESTIONS,
+    "recipes/backends.yaml": RECIPE,
+    "README.md": README,
+    ".gitignore": "outputs/\n",
+}
+SCHEMAS = ("recipe", "inputs")
+
+
+def main(argv: list[str]) -> int:
+    parser = VerbParser("init", "Start a folder with a configuration, inputs and a recipe of your own.", EXAMPLE)
+    parser.add_argument("folder", metavar="DIR", nargs="?", type=Path, default=Path(), help="default: this folder")
+    folder = parser.parse_args(argv).folder
+    from hforch.commands.schema import to_text
+    from hforch.config.json_schema import schema_of
+
+    files = FILES | {f"schema/{name}.json": to_text(schema_of(name)) for name in SCHEMAS}
+    if there := [name for name in files if (folder / name).exists()]:
+        hint = "name another folder, or move them away"
+        raise ConfigError([Mistake("", f"{folder / name} is there already", None, hint) for name in there])
+    try:
+        for name, text in files.items():
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            (folder / name).write_text(text, encoding="utf-8")
+    except OSError as error:
+        place = error.filename or folder
+        raise HforchError(f"{place} cannot be written: {(error.strerror or str(error)).lower()}") from error
+    for name in files:
+        print(folder / name)
+    print("\nNext:")
+    for command in (*([f"cd {folder}"] if folder != Path() else []), *next_commands()):
+        print(f"  {command}")
+    return EXIT_OK
+
+
+def next_commands() -> list[str]:
+    flags = "--config-dir conf --config-name project"
+    recipe = f"hforch run recipes/backends.yaml {flags}"
+    return [f"hforch {flags}", f"{recipe} --dry-run", recipe]
