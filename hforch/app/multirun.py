@@ -14,6 +14,7 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from hforch import checks
 from hforch.app.launcher import InLauncher, at_once, launch, with_threads
 from hforch.app.task import Asked, job_logging
 from hforch.config.compose import Composed, Locator
@@ -236,7 +237,7 @@ class Multirun:
 
 
 def _reader() -> Callable[[Job], list[Input]]:
-    """Reads the inputs of jobs, each file once, and checks that they have what the prompts name."""
+    """Reads the inputs of jobs, each file once, and makes sure that they have what prompts and checks name."""
 
     @cache
     def inputs_of(kind: type, text: str) -> list[Input]:
@@ -245,6 +246,7 @@ def _reader() -> Callable[[Job], list[Input]]:
     def read(job: Job) -> list[Input]:
         inputs = inputs_of(type(job.inputs), job.inputs.model_dump_json())
         check_inputs(job.prompt, inputs, job.inputs)
+        checks.check_inputs(job.checks, inputs, job.inputs)
         return inputs
 
     return read

@@ -38,10 +38,10 @@ limit: null
 """
 
 QUESTIONS = """\
-{"question": "What is the capital of Italy?", "expected": "Rome"}
-{"question": "How many legs does a spider have?", "expected": "eight"}
-{"question": "What is the largest ocean?", "expected": "Pacific"}
-{"question": "Which metal is attracted by a magnet: iron or gold?", "expected": "iron"}
+{"question": "What is the capital of France?", "expected": "Paris"}
+{"question": "Which gas do plants give off in daylight?", "expected": "oxygen"}
+{"question": "Who wrote Romeo and Juliet?", "expected": "Shakespeare"}
+{"question": "What is the opposite of hot?", "expected": "cold"}
 """
 
 RECIPE = """\

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
@@ -54,8 +55,8 @@ class Planned:
         """What sweep.json says of it."""
         names = ("number", "label", "samples", "same_as")
         own = {name: getattr(self, name) for name in names}
-        shown = {"directory": self.directory.name, "load_key": self.key, "job_id": self.id}
-        return own | shown | {"overrides": list(self.given.overrides), "job": self.job.model_dump(mode="json")}
+        keys = {"load_key": self.key, "job_id": self.id}
+        return own | keys | {"overrides": list(self.given.overrides), "job": self.job.model_dump(mode="json")}
 
     def is_done(self) -> bool:
         """Whether its record is there, and lacks nothing."""
@@ -201,15 +202,15 @@ class Sweep:
 
         def work() -> int:
             own = {"job": planned.job.model_dump(mode="json"), **planned.given.asked()}
-            record = read_record(source.directory) | own | {"same_as": f"../{source.directory.name}"}
-            write_whole(planned.directory / RECORD, record)
+            same = {"same_as": os.path.relpath(source.directory, planned.directory)}
+            write_whole(planned.directory / RECORD, read_record(source.directory) | own | same)
             return codes.get(source.number, EXIT_OK)
 
         return planned.begin(work)
 
     def _note(self, status: str, **more: Any) -> None:
         self.about = {**self.about, **more}
-        jobs = [one.record() for one in self.jobs]
+        jobs = [{**one.record(), "directory": str(one.directory.relative_to(self.directory))} for one in self.jobs]
         whole = {"schema_version": SCHEMA_VERSION, "status": status, **self.about, "jobs": jobs, "noise": self.noise}
         write_whole(self.directory / SWEEP, whole)
 
