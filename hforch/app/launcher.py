@@ -21,7 +21,7 @@ from hforch.config.places import Places
 from hforch.config.schema import Job
 from hforch.errors import EXIT_FAILED, HforchError
 from hforch.runs.given import Given
-from hforch.runs.records import read_record, read_versioned
+from hforch.runs.records import read_record, read_samples, read_versioned
 from hforch.runs.sweep import SWEEP, Planned, View
 from hforch.runs.watch import Nobody
 from hforch.runs.worker import Workers
@@ -130,7 +130,10 @@ def followed(jobs: Sequence[Planned], view: View) -> Iterator[None]:
                 record = read_record(one.directory)
                 if record.get("status") != "partial" and record.get("finished", "") >= started:
                     del waiting[one.number]
-                    view.job(one).finished(record, str(one.directory))
+                    watcher = view.job(one)
+                    for sample in read_samples(one.directory):
+                        watcher.sample(sample)
+                    watcher.finished(record, str(one.directory))
                     view.ended(one, int(record.get("exit_code") or 0))
 
     def watch() -> None:

@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.table import Table
 
 from hforch.models.estimate import Estimate
+from hforch.runs.resuming import look_back
 from hforch.runs.runner import header
 from hforch.runs.sweep import Planned
 
@@ -60,7 +61,9 @@ def _state(one: Planned, resume: bool) -> str:
         return f"equal to job {one.same_as}"
     if one.is_done():
         return "done" if resume else "done, would be run again"
-    return "to run"
+    before = look_back(one.directory) if resume else None
+    answered = sum(len(ids) for ids in before.answered.values()) if before else 0
+    return f"to run, {answered} of {one.samples} answered before" if answered else "to run"
 
 
 def _needs(expected: Sequence[Estimate]) -> tuple[str, str, str, str]:

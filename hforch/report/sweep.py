@@ -41,7 +41,7 @@ class Alone:
     def failed(self, planned: Planned, message: str) -> None:
         print(message, file=sys.stderr, flush=True)
 
-    def end(self) -> None: ...
+    def end(self, whole: bool) -> None: ...
 
 
 class Lines:
@@ -92,13 +92,15 @@ class Lines:
         self._failures.append(line)
         self.base.line(f"{line}\n    log: {planned.directory}/hforch.log", "red")
 
-    def end(self) -> None:
+    def end(self, whole: bool) -> None:
         self._bar.close()
         if self._failures:
             self.base.line(f"\n{len(self._failures)} failed:", "red")
             for line in self._failures:
                 self.base.line(line, "red")
         self.base.line(f"\nrecords: {self._directory}")
+        if not whole:
+            self.base.line(f"hforch resume {self._directory} runs what is missing or has failed")
 
 
 class InSweep(Nobody):

@@ -139,8 +139,10 @@ def _work(run: Run, memory: MemoryMeter) -> None:
     run.note(shared_load=run.held.key == key)
     if not run.record["shared_load"]:
         run.held.drop()
+        warned = _look_at_memory(run, inputs)  # before a large file is read to its end
         run.held.prepared = backend.prepare(job, run.log)
-        _look_at_memory(run, inputs)
+        if not warned:
+            _look_at_memory(run, inputs)  # what was downloaded or converted only now
     prepared = run.held.prepared
     assert prepared is not None
     run.note(model=prepared.record, timings=run.held.timings or prepared.seconds, disk_mb=prepared.disk_mb)
@@ -161,13 +163,18 @@ def _work(run: Run, memory: MemoryMeter) -> None:
         run.held.drop()  # it may be the model that is broken
 
 
-def _look_at_memory(run: Run, inputs: Sequence[Input]) -> None:
-    """Refuse a model that this machine's memory cannot hold, or warn of it, as runtime.memory_check says."""
+def _look_at_memory(run: Run, inputs: Sequence[Input]) -> bool:
+    """Refuse a model that this machine's memory cannot hold, or warn of it, as runtime.memory_check says.
+
+    Returns:
+        whether there was something to warn of.
+    """
     mistake = fit.problem(run.job, inputs)
     if mistake and run.job.runtime.memory_check == "refuse":
         raise ConfigError([mistake])
     if mistake:
         _warn(run, [mistake])
+    return mistake is not None
 
 
 def _is_whole(run: Run, before: Before, inputs: Sequence[Input]) -> bool:

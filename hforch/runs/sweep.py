@@ -87,7 +87,9 @@ class View(Protocol):
         """A job could not be run, and has told nobody why."""
         ...
 
-    def end(self) -> None: ...
+    def end(self, whole: bool) -> None:
+        """It is over; `whole`: nothing has failed, and nothing is missing."""
+        ...
 
 
 @dataclass
@@ -128,8 +130,7 @@ class Sweep:
                 codes |= self._equal_ones(codes)
         except KeyboardInterrupt:
             codes[-1] = EXIT_INTERRUPTED
-        self.end(codes)
-        view.end()
+        view.end(self.end(codes))
         return codes
 
     def run_by(
@@ -145,15 +146,15 @@ class Sweep:
             codes |= self._equal_ones(codes)
         except KeyboardInterrupt:
             codes[-1] = EXIT_INTERRUPTED
-        self.end(codes)
-        view.end()
+        view.end(self.end(codes))
         return codes
 
-    def end(self, codes: Mapping[int, int]) -> None:
-        """Write down how it ended."""
+    def end(self, codes: Mapping[int, int]) -> bool:
+        """Write down how it ended; whether all went well."""
         interrupted = EXIT_INTERRUPTED in codes.values()
         failed = any(codes.values()) or len(codes) < len(self.jobs)
         self._note("interrupted" if interrupted else "failed" if failed else "ok", finished=_now())
+        return not failed
 
     def to_run(self, resume: bool) -> list[Planned]:
         """The jobs that have to be run, those of one model after each other, in the order of the first of them."""

@@ -1,0 +1,456 @@
+"""Sweeps as people start them: what is run, in which order and process, what survives, what is refused before."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+
+from hforch.runs.records import read_record, read_samples
+
+FAKE = ("backend=fake", "inputs=numbers_in_french", "runtime.warmup=0", "runtime.batch_size=1")
+
+
+def command(directory: Path, *words: str) -> list[str]:
+    return [sys.executable, "-m", "hforch", "-m", *words, f"hydra.sweep.dir={directory}"]
+
+
+def sweep(directory: Path, *words: str, code: int = 0) -> subprocess.CompletedProcess[str]:
+    done = subprocess.run(command(directory, *words), capture_output=True, text=True, check=False, timeout=300)
+    assert done.returncode == code, done.stdout + done.stderr
+    assert "Traceback" not in done.stdout + done.stderr
+    return done
+
+
+def hforch(*words: str, code: int = 0) -> subprocess.CompletedProcess[str]:
+    done = subprocess.run(
+        [sys.executable, "-m", "hforch", *words], capture_output=True, text=True, check=False, timeout=300
+    )
+    assert done.returncode == code, done.stdout + done.stderr
+    assert "Traceback" not in done.stdout + done.stderr
+    return done
+
+
+def resume(directory: Path, *words: str, code: int = 0) -> subprocess.CompletedProcess[str]:
+    return hforch("resume", str(directory), *words, code=code)
+
+
+def records(directory: Path) -> dict[str, dict[str, Any]]:
+    return {one.parent.name: read_record(one.parent) for one in sorted(directory.glob("*/record.json"))}
+
+
+def keys(directory: Path) -> list[tuple[str, int]]:
+    """What samples there are; one that was written twice is there twice."""
+    return [(sample["input_id"], sample["repeat"]) for sample in read_samples(directory)]
+
+
+def wait_for(condition: Callable[[], Any], what: str) -> Any:
+    for _ in range(1200):
+        if found := condition():
+            return found
+        time.sleep(0.05)
+    return pytest.fail(f"{what} did not happen within a minute")
+
+
+def samples_in(directory: Path) -> int:
+    return sum(len(list(read_samples(one.parent))) for one in directory.glob("*/samples.jsonl"))
+
+
+# ---------------------------------------------------------------- order, numbers, processes
+def test_jobs_that_share_a_model_are_run_after_each_other_and_keep_hydras_numbers(tmp_path: Path) -> None:
+    done = sweep(tmp_path, *FAKE, "generation.max_new_tokens=2,3", "backend.load_s=0.01,0.02")
+    found = records(tmp_path)
+    assert [one["overrides"][-2:] for one in found.values()] == [
+        ["generation.max_new_tokens=2", "backend.load_s=0.01"],
+        ["generation.max_new_tokens=2", "backend.load_s=0.02"],
+        ["generation.max_new_tokens=3", "backend.load_s=0.01"],
+        ["generation.max_new_tokens=3", "backend.load_s=0.02"],
+    ]
+    assert sorted(found, key=lambda name: found[name]["started"]) == ["0", "2", "1", "3"]
+    assert [found[name]["shared_load"] for name in "0213"] == [False, True, False, True]
+    assert "4 jobs over 2 loaded models" in done.stdout
+    assert (tmp_path / "multirun.yaml").is_file()
+    assert all((tmp_path / name / ".hydra" / "config.yaml").is_file() for name in found)
+
+
+def test_labels_hold_only_what_differs(tmp_path: Path) -> None:
+    sweep(tmp_path, *FAKE, "generation.max_new_tokens=2,3", "runtime.seed=7")
+    jobs = json.loads((tmp_path / "sweep.json").read_text())["jobs"]
+    assert [one["label"] for one in jobs] == ["generation.max_new_tokens=2", "generation.max_new_tokens=3"]
+
+
+def test_a_jobs_worker_is_another_one_for_another_load_key_and_gone_at_the_end(tmp_path: Path) -> None:
+    words = [*FAKE, "backend.load_s=0.0,0.01", "runtime.seed=1,2", "backend.token_s=0.05"]
+    process = subprocess.Popen(command(tmp_path, *words), stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    workers: dict[int, set[str]] = {}
+    children: set[int] = set()
+    while process.poll() is None:
+        for nursery in psutil.Process(process.pid).children():
+            for worker in nursery.children():
+                children.add(worker.pid)
+                running = [name for name, one in records(tmp_path).items() if one["status"] == "partial"]
+                workers.setdefault(worker.pid, set()).update(running)
+        time.sleep(0.02)
+    process.communicate()
+    assert process.returncode == 0
+    holders = {frozenset(jobs) for jobs in workers.values() if jobs}
+    assert holders == {frozenset({"0", "1"}), frozenset({"2", "3"})}
+    assert not any(psutil.pid_exists(pid) for pid in children)
+
+
+def test_jobs_that_their_backend_makes_equal_are_run_once(tmp_path: Path) -> None:
+    done = sweep(tmp_path, *FAKE, "ov_config=default,kv_u8")
+    found = records(tmp_path)
+    assert (found["0"].get("same_as"), found["1"]["same_as"]) == (None, "../0")
+    assert not (tmp_path / "1" / "samples.jsonl").exists()
+    assert found["1"]["metrics"] == found["0"]["metrics"]
+    assert "job 1 (ov_config=kv_u8) is job 0 to its backend" in done.stdout
+    assert "run once" in done.stdout.partition("records:")[2]
+
+
+def test_the_texts_of_a_shared_load_are_those_of_separate_runs(tmp_path: Path, tiny_gpt2: Path) -> None:
+    common = ["model=local", f"model.path={tiny_gpt2}", "inputs=numbers_in_french", "generation.max_new_tokens=6"]
+    sweep(tmp_path / "s", *common, "backend=pytorch", "runtime.batch_size=1,4", "generation=greedy,sample")
+    for name, record in records(tmp_path / "s").items():
+        hforch(*record["overrides"], f"hydra.run.dir={tmp_path / 'alone' / name}")
+        shared, alone = (list(read_samples(tmp_path / kind / name)) for kind in ("s", "alone"))
+        assert [one["output_ids"] for one in shared] == [one["output_ids"] for one in alone]
+        assert len(shared) == 4
+
+
+@pytest.mark.parametrize("backend", ["pytorch", "openvino"])
+def test_a_shared_load_has_the_loads_own_figures(tmp_path: Path, tiny_gpt2: Path, backend: str) -> None:
+    common = ["model=local", f"model.path={tiny_gpt2}", "generation.max_new_tokens=4"]
+    sweep(tmp_path, *common, f"backend={backend}", "runtime.seed=1,2")
+    first, second = records(tmp_path).values()
+    assert (first["shared_load"], second["shared_load"]) == (False, True)
+    assert second["timings"]["load_s"] == first["timings"]["load_s"]
+    assert second["memory"]["peak_rss_mb"] >= first["memory"]["peak_rss_anon_mb"]
+    noise = json.loads((tmp_path / "sweep.json").read_text())["noise"]
+    assert [one["job"] for one in noise] == [0]
+    assert noise[0]["drift"] == pytest.approx(noise[0]["again_s"] / noise[0]["first_s"] - 1, abs=0.01)
+
+
+# ---------------------------------------------------------------- failures
+def test_a_failing_job_stops_no_other_and_is_told_at_once_and_at_the_end(tmp_path: Path) -> None:
+    failing = "backend.failures=[{match: number 2, error: it broke, after: 0}]"
+    done = sweep(tmp_path, *FAKE, failing, "runtime.seed=1,2", code=1)
+    assert [(one["status"], one["totals"]["failed"]) for one in records(tmp_path).values()] == [("failed", 1)] * 2
+    assert done.stdout.count("failed: runtime.seed=1: input 3: it broke") == 2
+    assert done.stdout.index("seed=1: input 3") < done.stdout.index("[2/2]")
+    assert f"hforch resume {tmp_path}" in done.stdout
+    assert (tmp_path / "comparison.md").is_file()
+
+
+def test_fail_fast_stops_after_the_first_failure(tmp_path: Path) -> None:
+    failing = "backend.failures=[{match: number 0, error: it broke, after: 0}]"
+    sweep(tmp_path, *FAKE, failing, "runtime.seed=1,2", "runtime.fail_fast=true", code=1)
+    assert list(records(tmp_path)) == ["0"]
+
+
+def test_a_killed_worker_fails_one_job_and_the_next_gets_a_new_one(tmp_path: Path) -> None:
+    words = [*FAKE, "backend.token_s=0.1", "runtime.seed=1,2"]
+    process = subprocess.Popen(command(tmp_path, *words), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    wait_for(lambda: samples_in(tmp_path) >= 1, "a first sample")
+    (nursery,) = psutil.Process(process.pid).children()
+    nursery.children()[0].send_signal(signal.SIGKILL)
+    out, _ = process.communicate(timeout=120)
+    assert process.returncode == 1, out
+    first, second = records(tmp_path).values()
+    assert first["status"] == "failed"
+    assert "killed by SIGKILL, most likely because memory ran out" in first["error"]["message"]
+    assert (second["status"], second["shared_load"]) == ("ok", False)
+    assert first["error"]["message"] in out
+
+
+# ---------------------------------------------------------------- resume
+def test_a_sweep_that_is_killed_is_resumed_without_loss_or_repetition(tmp_path: Path) -> None:
+    words = [*FAKE, "backend.token_s=0.03", "runtime.seed=1,2,3", "runtime.repeat=2"]
+    process = subprocess.Popen(command(tmp_path, *words), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    wait_for(lambda: samples_in(tmp_path) >= 11, "eleven samples")
+    kept = {name: keys(tmp_path / name) for name in ("0", "1")}
+    process.kill()
+    process.wait()
+    done = resume(tmp_path)
+    assert "2 jobs over 1 loaded model · 1 done before" in done.stdout
+    found = records(tmp_path)
+    assert [(one["status"], one["resumed"]) for one in found.values()] == [("ok", 0), ("ok", 1), ("ok", 0)]
+    for name in found:
+        assert len(keys(tmp_path / name)) == len(set(keys(tmp_path / name))) == 8
+    assert keys(tmp_path / "1")[: len(kept["1"])] == kept["1"]
+    assert found["1"]["totals"]["samples"] == 8
+    assert json.loads((tmp_path / "sweep.json").read_text())["status"] == "ok"
+
+
+def test_a_resumed_jobs_speed_covers_one_piece(tmp_path: Path) -> None:
+    words = [*FAKE, "backend.token_s=0.05", "runtime.seed=1,2", "generation.max_new_tokens=8"]
+    process = subprocess.Popen(command(tmp_path, *words), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    wait_for(lambda: samples_in(tmp_path) == 2, "two samples")
+    process.kill()
+    process.wait()
+    time.sleep(2)  # a pause that must not be counted
+    resume(tmp_path)
+    record = records(tmp_path)["0"]
+    lines = list(read_samples(tmp_path / "0"))
+    last = [one for one in lines if one["timings"]["latency_ms"] and one["index"] >= 2]
+    spent = sum(one["timings"]["latency_ms"] for one in last) / 1000
+    assert record["resumed"] == 1
+    assert spent <= record["metrics"]["measured_s"] < spent + 1.5
+    tokens = sum(one["output_tokens"] for one in last)
+    assert record["metrics"]["tokens_per_s"] == pytest.approx(tokens / record["metrics"]["measured_s"], rel=0.01)
+
+
+def test_ctrl_c_is_130_says_how_to_go_on_and_compares_what_there_is(tmp_path: Path) -> None:
+    words = [*FAKE, "backend.token_s=0.05", "runtime.seed=1,2"]
+    process = subprocess.Popen(command(tmp_path, *words), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    wait_for(lambda: samples_in(tmp_path) >= 5, "five samples")
+    process.send_signal(signal.SIGINT)
+    out, _ = process.communicate(timeout=60)
+    assert process.returncode == 130, out
+    assert "Traceback" not in out
+    assert json.loads((tmp_path / "sweep.json").read_text())["status"] == "interrupted"
+    assert f"hforch resume {tmp_path}" in out
+    assert (tmp_path / "comparison.json").is_file()
+    resume(tmp_path)
+    assert [len(set(keys(tmp_path / name))) for name in "01"] == [4, 4]
+
+
+def test_what_failed_is_run_again_and_nothing_else(tmp_path: Path, tiny_gpt2: Path) -> None:
+    folder = tmp_path / "model"
+    subprocess.run(["cp", "-r", str(tiny_gpt2), str(folder)], check=True)
+    common = ["backend=pytorch", "model=local", "generation.max_new_tokens=4", "inputs=numbers_in_french"]
+    bad = tmp_path / "bad"
+    words = [*common, f"model.path={tiny_gpt2},{bad}"]
+    bad.symlink_to(folder)
+    (folder / "model.safetensors").rename(tmp_path / "weights")
+    sweep(tmp_path / "s", *words, code=2)
+    (tmp_path / "weights").rename(folder / "model.safetensors")
+    before = (tmp_path / "s" / "0" / "samples.jsonl").read_bytes()
+    resume(tmp_path / "s")
+    assert (tmp_path / "s" / "0" / "samples.jsonl").read_bytes() == before
+    assert [one["status"] for one in records(tmp_path / "s").values()] == ["ok", "ok"]
+
+
+def interrupted(directory: Path, *words: str) -> None:
+    """A sweep with one of its two jobs done and the other begun."""
+    sweep(directory, *words)
+    record = json.loads((directory / "1" / "record.json").read_text())
+    (directory / "1" / "record.json").write_text(json.dumps(record | {"status": "partial"}))
+    lines = (directory / "1" / "samples.jsonl").read_text().splitlines(keepends=True)
+    (directory / "1" / "samples.jsonl").write_text("".join(lines[:2]) + lines[2][:20])
+
+
+def test_a_torn_line_is_answered_again(tmp_path: Path) -> None:
+    interrupted(tmp_path, *FAKE, "runtime.seed=1,2")
+    resume(tmp_path)
+    assert len(keys(tmp_path / "1")) == len(set(keys(tmp_path / "1"))) == 4
+
+
+def test_nothing_is_resumed_when_the_inputs_changed(tmp_path: Path) -> None:
+    questions = tmp_path / "questions.txt"
+    questions.write_text("one\ntwo\nthree\n")
+    words = ["backend=fake", "inputs=file", f"inputs.path={questions}", "runtime.warmup=0", "runtime.seed=1,2"]
+    interrupted(tmp_path / "s", *words)
+    questions.write_text("one\ntwo\nfour\n")
+    done = resume(tmp_path / "s", code=2)
+    assert "inputs: their contents are not what they were when this was begun" in done.stderr
+
+
+def test_nothing_is_resumed_when_the_configuration_changed(tmp_path: Path) -> None:
+    (tmp_path / "conf" / "generation").mkdir(parents=True)
+    option = tmp_path / "conf" / "generation" / "mine.yaml"
+    greedy = (Path(__file__).parents[2] / "conf" / "generation" / "greedy.yaml").read_text()
+    option.write_text(greedy.replace("max_new_tokens: 64", "max_new_tokens: 5"))
+    assert "max_new_tokens: 5" in option.read_text()
+    interrupted(tmp_path / "s", "--config-dir", str(tmp_path / "conf"), *FAKE, "generation=mine", "runtime.seed=1,2")
+    option.write_text(option.read_text().replace("max_new_tokens: 5", "max_new_tokens: 6"))
+    done = resume(tmp_path / "s", code=2)
+    assert "generation.max_new_tokens: was 5 when this was begun, and is 6 now" in done.stderr
+
+
+def test_nothing_is_resumed_when_the_model_changed(tmp_path: Path, tiny_gpt2: Path) -> None:
+    import torch
+    from safetensors.torch import load_file, save_file
+
+    folder = tmp_path / "model"
+    subprocess.run(["cp", "-r", str(tiny_gpt2), str(folder)], check=True)
+    common = ["backend=pytorch", "model=local", f"model.path={folder}", "generation.max_new_tokens=4"]
+    interrupted(tmp_path / "s", *common, "runtime.batch_size=1", "runtime.seed=1,2", "inputs=numbers_in_french")
+    weights = load_file(folder / "model.safetensors")
+    changed = {name: torch.zeros_like(value) for name, value in weights.items()}
+    save_file(changed, folder / "model.safetensors", metadata={"format": "pt"})
+    done = resume(tmp_path / "s", code=2)
+    assert "the model has changed" in done.stdout + done.stderr
+
+
+def test_what_cannot_be_resumed_is_told(tmp_path: Path) -> None:
+    assert "there is no directory" in resume(tmp_path / "nowhere", code=2).stderr
+    assert "nothing was begun there" in resume(tmp_path, code=2).stderr
+    sweep(tmp_path / "s", *FAKE, "runtime.seed=1,2")
+    assert "is one job of a sweep" in resume(tmp_path / "s" / "0", code=2).stderr
+    path = tmp_path / "s" / "sweep.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"schema_version": 99}))
+    assert "99" in resume(tmp_path / "s", code=2).stderr
+
+
+def test_a_sweep_that_is_done_has_nothing_to_resume(tmp_path: Path) -> None:
+    sweep(tmp_path, *FAKE, "runtime.seed=1,2")
+    before = {name: (tmp_path / name / "record.json").read_bytes() for name in "01"}
+    assert "2 done before" in resume(tmp_path).stdout
+    assert {name: (tmp_path / name / "record.json").read_bytes() for name in "01"} == before
+
+
+# ---------------------------------------------------------------- before anything is run
+def test_all_mistakes_of_all_jobs_are_told_at_once(tmp_path: Path) -> None:
+    words = ["backend=fake,pytorch", "generation.max_new_tokens=4,-1", "stop.sequences=[a],[]", "runtime.batch_size=0"]
+    done = sweep(tmp_path / "s", *words, code=2)
+    assert "generation.max_new_tokens" in done.stderr
+    assert "runtime.batch_size" in done.stderr
+    assert not (tmp_path / "s").exists()
+
+
+def test_a_dry_run_lists_jobs_and_models_and_writes_nothing(tmp_path: Path) -> None:
+    done = sweep(tmp_path / "s", "--dry-run", *FAKE, "runtime.seed=1,2", "ov_config=default,kv_u8")
+    rows = [line.split() for line in done.stdout.splitlines()]
+    assert ["0", "runtime.seed=1", "ov_config=default", "4", "A", "to", "run"] in rows
+    assert ["1", "runtime.seed=1", "ov_config=kv_u8", "4", "A", "equal", "to", "job", "0"] in rows
+    assert not (tmp_path / "s").exists()
+
+
+def test_a_dry_run_of_a_resume_says_what_is_done(tmp_path: Path) -> None:
+    interrupted(tmp_path, *FAKE, "runtime.seed=1,2")
+    lines = resume(tmp_path, "--dry-run").stdout.splitlines()
+    assert any(line.startswith("0") and "done" in line for line in lines)
+    assert any(line.startswith("1") and "2 of 4" in line for line in lines), lines
+
+
+def test_a_dry_run_estimates_from_the_checkpoints_header(tmp_path: Path) -> None:
+    import torch
+    from safetensors import safe_open
+    from tiny_models import save_gpt2
+
+    folder = save_gpt2(tmp_path / "model")
+    with safe_open(folder / "model.safetensors", "pt") as file:
+        parameters = sum(file.get_tensor(name).numel() for name in file.keys())  # noqa: SIM118
+    from hforch.config.compose import job_from_overrides
+    from hforch.models.estimate import estimate
+
+    job = job_from_overrides(["model=local", f"model.path={folder}", "precision=fp32", "backend=pytorch"])
+    found = estimate(job, 1000, 30)
+    assert found.weights_mb == pytest.approx(parameters * torch.float32.itemsize / 1e6, abs=0.05)
+    from transformers import AutoConfig
+
+    config = AutoConfig.from_pretrained(folder)
+    cache = 2 * config.n_layer * config.n_embd * 1000 * 30 * 4 / 1e6
+    assert found.kv_mb == pytest.approx(cache, abs=0.05)
+
+
+def test_what_a_recipe_excludes_is_left_out_and_named(tmp_path: Path) -> None:
+    recipe = tmp_path / "recipe.yaml"
+    recipe.write_text(
+        "defaults: [{backend: fake}, {inputs: numbers_in_french}]\n"
+        "exclude:\n  - {runtime.seed: 1, stop: [newline]}\n"
+        "hydra: {sweeper: {params: {runtime.seed: '1,2', stop: 'none,newline'}}}\n"
+    )
+    done = hforch("run", str(recipe), f"hydra.sweep.dir={tmp_path / 's'}")
+    assert "left out by the recipe: runtime.seed=1 stop=newline" in done.stdout
+    assert sorted(records(tmp_path / "s")) == ["0", "2", "3"]  # Hydra's numbers stay
+
+
+@pytest.fixture
+def huge(tmp_path: Path, tiny_gpt2: Path) -> Path:
+    """A checkpoint whose weights are a sparse file, a hundred times as large as this machine's memory."""
+    folder = tmp_path / "huge"
+    folder.mkdir()
+    for file in tiny_gpt2.glob("*.json"):
+        (folder / file.name).write_bytes(file.read_bytes())
+    numbers = psutil.virtual_memory().total * 25
+    header = json.dumps({"a": {"dtype": "F32", "shape": [numbers], "data_offsets": [0, 4 * numbers]}}).encode()
+    with (folder / "model.safetensors").open("wb") as file:
+        file.write(len(header).to_bytes(8, "little") + header)
+        file.truncate(8 + len(header) + 4 * numbers)
+    return folder
+
+
+def test_a_model_larger_than_memory_is_refused_before_it_is_loaded(tmp_path: Path, huge: Path) -> None:
+    words = ["model=local", f"model.path={huge}", "precision=fp32"]
+    done = sweep(tmp_path / "s", *words, "runtime.seed=1,2", code=2)
+    assert "model: runtime.seed=1: weights of" in done.stderr
+    assert f"do not fit into the {psutil.virtual_memory().total / 1e9:.1f} GB of this machine" in done.stderr
+    assert not (tmp_path / "s").exists()
+    assert "do not fit" in hforch(*words, f"hydra.run.dir={tmp_path / 'r'}", code=2).stderr
+    warned = sweep(tmp_path / "s", "--dry-run", *words, "runtime.memory_check=warn", "runtime.seed=1,2")
+    assert "2 " in warned.stdout
+
+
+# ---------------------------------------------------------------- beside each other
+def test_two_sweeps_of_one_moment_do_not_hurt_each_other(tmp_path: Path, tiny_gpt2: Path) -> None:
+    """Both export the same model, whose export is not there yet, and put their records where Hydra's default says."""
+    common = ["model=local", f"model.path={tiny_gpt2}", "backend=openvino", "generation.max_new_tokens=4"]
+    words = [sys.executable, "-m", "hforch", "-m", *common, "runtime.seed=1,2"]
+    environment = {**os.environ, "HFORCH_CACHE": str(tmp_path / "cache")}
+    both = [
+        subprocess.Popen(
+            words, cwd=tmp_path, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+        )
+        for _ in range(2)
+    ]
+    said = [one.communicate(timeout=300)[0] for one in both]
+    assert [one.returncode for one in both] == [0, 0], said
+    found = [read_record(path.parent) for path in tmp_path.glob("outputs/*/*/*/record.json")]
+    assert len(found) == 4
+    assert {one["status"] for one in found} == {"ok"}
+
+
+def test_a_second_sweep_in_the_same_directory_is_refused(tmp_path: Path) -> None:
+    words = [*FAKE, "backend.token_s=0.1", "runtime.seed=1,2"]
+    process = subprocess.Popen(command(tmp_path, *words), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    wait_for(lambda: samples_in(tmp_path) >= 1, "a first sample")
+    done = subprocess.run(command(tmp_path, *FAKE, "runtime.seed=1,2"), capture_output=True, text=True, check=False)
+    out, _ = process.communicate(timeout=60)
+    assert done.returncode != 0
+    assert "Traceback" not in done.stdout + done.stderr
+    assert str(tmp_path) in done.stderr
+    assert process.returncode == 0, out
+    assert [len(keys(tmp_path / name)) for name in "01"] == [4, 4]
+
+
+# ---------------------------------------------------------------- launchers
+def test_joblib_gives_the_same_records_and_says_that_speeds_were_taken_in_parallel(
+    tmp_path: Path, tiny_gpt2: Path
+) -> None:
+    pytest.importorskip("hydra_plugins.hydra_joblib_launcher")
+    common = ["model=local", f"model.path={tiny_gpt2}", "inputs=numbers_in_french", "generation.max_new_tokens=4"]
+    words = [*common, "backend=pytorch", "precision=fp32", "stop=none,newline"]
+    sweep(tmp_path / "one", *words)
+    done = sweep(tmp_path / "two", *words, "hydra/launcher=joblib", "hydra.launcher.n_jobs=2")
+    alone, beside = records(tmp_path / "one"), records(tmp_path / "two")
+    assert list(alone) == list(beside) == ["0", "1"]
+    assert alone["0"].keys() == beside["0"].keys()
+    for name in alone:
+        ids = [[one["output_ids"] for one in read_samples(tmp_path / kind / name)] for kind in ("one", "two")]
+        assert ids[0] == ids[1]
+        assert (alone[name]["parallel"], beside[name]["parallel"]) == (False, True)
+        share = max(1, len(os.sched_getaffinity(0)) // 2)
+        assert beside[name]["job"]["runtime"]["threads"] == share
+    assert "all jobs were measured while others ran" in done.stdout
+    assert (tmp_path / "two" / "comparison.json").is_file()
+
+
+def test_joblib_jobs_that_fail_leave_records_and_the_comparison(tmp_path: Path) -> None:
+    pytest.importorskip("hydra_plugins.hydra_joblib_launcher")
+    failing = "backend.failures=[{match: number 2, error: it broke, after: 0}]"
+    words = [*FAKE, failing, "runtime.seed=1,2", "hydra/launcher=joblib", "hydra.launcher.n_jobs=2"]
+    done = sweep(tmp_path, *words, code=1)
+    assert [one["status"] for one in records(tmp_path).values()] == ["failed", "failed"]
+    assert (tmp_path / "comparison.md").is_file()
+    assert "it broke" in done.stdout
