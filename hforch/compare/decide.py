@@ -12,6 +12,7 @@ from hforch.errors import ConfigError, Mistake
 
 BOUND = re.compile(r"\s*([A-Za-z_]\w*)\s*(<=|>=|==|<|>)\s*([-+]?\d+(?:\.\d*)?(?:[eE][-+]?\d+)?)\s*(%?)\s*")
 QUALITY = ("checks", "identical")
+NEVER = ("divergence", "divergence_share")
 MEETS = {
     "<=": lambda value, bound: value <= bound,
     ">=": lambda value, bound: value >= bound,
@@ -33,8 +34,10 @@ class Bound:
         return f"{self.metric}{self.relation}{self.value:g}"
 
     def is_met(self, row: Row) -> bool:
-        """A metric that is not known meets no bound."""
+        """A metric that is not known meets no bound; outputs that are identical diverge never."""
         value = row.metrics.get(self.metric)
+        if value is None and self.metric in NEVER and row.metrics.get("identical") == 1.0:
+            return self.relation in (">", ">=")
         return value is not None and MEETS[self.relation](value, self.value)
 
     def miss(self, row: Row) -> float:
@@ -153,12 +156,11 @@ def _dominates(one: Row, other: Row) -> bool:
 
 
 def _goods(row: Row) -> tuple[float, ...]:
-    """What is to be high: speed, freedom from memory, quality. A baseline is identical to itself."""
+    """What is to be high: speed, freedom from memory, quality."""
     worst = float("-inf")
-    own = "baseline" in row.notes
 
     def good(metric: str) -> float:
-        value = 1.0 if own and metric == "identical" else row.metrics.get(metric)
+        value = row.metrics.get(metric)
         return worst if value is None else value if metric in HIGHER else -value
 
     memory = good("peak_accelerator_mb") if row.metrics.get("peak_accelerator_mb") else good("peak_rss_mb")

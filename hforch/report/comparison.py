@@ -248,7 +248,7 @@ def to_junit(comparison: Comparison) -> str:
     """JUnit XML: a suite for each job, and in it a case for each check of each sample; a failed sample is an error."""
     root = ElementTree.Element("testsuites", name="hforch")
     for row in comparison.rows:
-        suite = ElementTree.SubElement(root, "testsuite", name=row.label)
+        suite = ElementTree.SubElement(root, "testsuite", name=_xml(row.label))
         counts = {"tests": 0, "failures": 0, "errors": 0}
         for sample in samples_of(row.entry):
             for case in _cases(sample):

@@ -1,0 +1,83 @@
+"""Runs written by hand, so that what a comparison must say of them is known."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+Answer = tuple[str, Sequence[int] | None]
+
+
+def sample(index: int, text: str, ids: Sequence[int] | None, **more: Any) -> dict[str, Any]:
+    """A line of samples.jsonl; without `ids` the sample has failed."""
+    failed = {"type": "GenerationError", "message": "it broke"} if ids is None else None
+    return {
+        "index": index,
+        "input_id": f"input-{index}",
+        "repeat": 0,
+        "batch": {"index": index, "size": 1, "place": 0},
+        "input": {"question": f"question {index}"},
+        "prompt": f"question {index}",
+        "text": text,
+        "output_ids": list(ids or []),
+        "output_tokens": len(ids or []),
+        "finish_reason": "length",
+        "timings": {} if failed else {"ttft_ms": 10.0 + index, "tpot_ms": 5.0, "latency_ms": 50.0},
+        "absent": {},
+        "error": failed,
+        "checks": [],
+        **more,
+    }
+
+
+def write_job(
+    directory: Path,
+    samples: Sequence[Mapping[str, Any]] = (),
+    overrides: Sequence[str] = (),
+    job: Mapping[str, Any] | None = None,
+    **record: Any,
+) -> Path:
+    """A run's directory; `job` changes groups of a usual one."""
+    usual: dict[str, Any] = {
+        "model": {"source": "hub", "id": "m", "revision": None},
+        "backend": {"name": "pytorch"},
+        "device": {"kind": "cpu"},
+        "precision": {"name": "fp32"},
+        "ov_config": {},
+        "prompt": {"kind": "raw"},
+        "runtime": {"seed": 0, "threads": None, "display": "auto", "batch_size": 1},
+    }
+    whole = {
+        "schema_version": 1,
+        "status": "ok",
+        "started": "2026-01-01T00:00:00.000+00:00",
+        "job": usual | dict(job or {}),
+        "overrides": list(overrides),
+        "job_id": directory.name,
+        "load_key": directory.name,
+        "model": {"fingerprint": "f" * 64},
+        "timings": {"load_s": 1.0},
+        "disk_mb": 10.0,
+        "environment": {"packages": {}, "cpu": {"name": "a cpu", "usable_cores": 2}, "accelerators": []},
+        "plan": [[one["input_id"]] for one in samples if one["repeat"] == 0],
+        "metrics": {"tokens_per_s": 20.0, "absent": {}},
+        "memory": {"peak_rss_mb": 500.0, "absent": {}},
+        "totals": {"planned": len(samples), "samples": len(samples), "checks": None},
+        "exit_code": 0,
+        "error": None,
+        **record,
+    }
+    directory.mkdir(parents=True)
+    (directory / "record.json").write_text(json.dumps(whole))
+    (directory / "samples.jsonl").write_text("".join(json.dumps(one) + "\n" for one in samples))
+    return directory
+
+
+def answers(*given: Answer) -> list[dict[str, Any]]:
+    return [sample(index, text, ids) for index, (text, ids) in enumerate(given)]
+
+
+def precision(name: str) -> dict[str, Any]:
+    return {"overrides": [f"precision={name}"], "job": {"precision": {"name": name}}}
