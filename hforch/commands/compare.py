@@ -45,7 +45,7 @@ def main(argv: list[str]) -> int:
     parser.add_argument("--junit", metavar="FILE", type=Path, help="write the checks as JUnit XML")
     parser.add_argument("--format", choices=FORMATS, default="table", help="table (default), markdown, csv or json")
     parser.add_argument("--output", metavar="FILE", type=Path, help="write to a file instead of the terminal")
-    args = parser.parse_args(argv)
+    args = parser.parse_intermixed_args(argv)
     from hforch.compare.decide import decide, read_bounds, unknown
     from hforch.compare.reading import read_jobs
     from hforch.compare.table import compare

@@ -29,7 +29,7 @@ def main(argv: list[str]) -> int:
     parser.add_argument("overrides", metavar="key=value", nargs="*", help="what to change")
     parser.add_argument("--output", metavar="DIR", type=Path, help="where the run is recorded")
     parser.add_argument("--json", action="store_true", help="print the outcome as JSON")
-    args = parser.parse_args(argv)
+    args = parser.parse_intermixed_args(argv)
     from hforch.app.hydra import quoted, run_app
     from hforch.commands.run import existing
     from hforch.compare.reading import read_jobs

@@ -120,6 +120,7 @@ class _Check:
 
     def __init__(self, shown: str) -> None:
         self.shown = shown
+        self.sweeps = False
         self.mistakes: list[Mistake] = []
 
     def refuse(self, node: Any, path: str, problem: str, hint: str | None = None) -> None:
@@ -142,7 +143,9 @@ class _Check:
         if node is None:
             return
         allowed = [*groups(), "defaults", "hydra", "exclude", "frozen", *TEXTS]
-        for name, key, value in self.pairs(node, ""):
+        entries = list(self.pairs(node, ""))
+        self.sweeps = any(name == "hydra" for name, _, _ in entries)
+        for name, key, value in entries:
             if name == "defaults":
                 self.defaults(value)
             elif name == "hydra":
@@ -202,12 +205,17 @@ class _Check:
             self.refuse(node, path, "a recipe cannot name files or folders", "give it on the command line")
 
     def text(self, node: Any, path: str) -> None:
-        """A scalar: every `${` in it must begin a plain reference into our groups, or oc.select of one."""
+        """A scalar: every `${` in it must begin a plain reference into our groups, or oc.select of one.
+
+        One that is escaped is text, unless the recipe sweeps: what is swept is read twice.
+        """
         names = "|".join(groups())
         plain = rf"\$\{{\s*(\.+\w+|({names}))(\.\w+)*\s*\}}"
         select = rf"\$\{{\s*oc\.select:\s*({names})(\.\w+)*(\s*,\s*[\w .-]*)?\}}"
-        for match in re.finditer(r"\$\{", node.value):
-            if not re.compile(f"{plain}|{select}").match(node.value, match.start()):
+        for match in re.finditer(r"(\\*)\$\{", node.value):
+            if len(match[1]) % 2 and not self.sweeps:
+                continue
+            if not re.compile(f"{plain}|{select}").match(node.value, match.end() - len("${")):
                 self.refuse(
                     node,
                     path,

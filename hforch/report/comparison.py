@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import difflib
 import io
+import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -181,8 +182,9 @@ def to_markdown(comparison: Comparison, decision: Decision | None = None) -> str
     lines += [f"- {note.strip()}" for note in comparison.notes]
     for row in comparison.rows:
         for pair in row.worst:
-            lines += ["", f"Job {row.entry.name} against {row.baseline} {_where(pair, row)}", "", "```diff"]
-            lines += [f"{sign} {words}" for sign, words in words_that_differ(pair)] + ["```"]
+            fence = "`" * max(3, 1 + max(map(len, re.findall("`+", pair.baseline + pair.text)), default=0))
+            lines += ["", f"Job {row.entry.name} against {row.baseline} {_where(pair, row)}", "", f"{fence}diff"]
+            lines += [f"{sign} {words}" for sign, words in words_that_differ(pair)] + [fence]
     if decision:
         lines += ["", *(f"- {line.strip()}" for line in decision_lines(decision))]
     return "\n".join(lines).rstrip() + "\n"

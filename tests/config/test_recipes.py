@@ -106,6 +106,11 @@ def test_plain_references_between_our_keys_are_fine(recipe: Path) -> None:
     assert (job.generation.min_new_tokens, job.runtime.seed, job.runtime.threads) == (5, 5, 3)
 
 
+def test_an_escaped_interpolation_is_text(recipe: Path) -> None:
+    recipe.write_text("stop:\n  sequences: ['\\${oc.env:HOME}', '\\\\\\${x}']\n")
+    assert compose([], recipe=recipe).job.stop.sequences == ("${oc.env:HOME}", "\\${x}")
+
+
 DANGEROUS = {
     "a callback": "hydra:\n  callbacks:\n    x:\n      _target_: shutil.copy\n",
     "a target among our keys": "prompt:\n  chat_template_kwargs:\n    x:\n      _target_: os.system\n",
@@ -137,6 +142,11 @@ DANGEROUS = {
     "an environment variable in a sweep": "hydra:\n  sweeper:\n    params:\n      model.id: a,${oc.env:SECRET}\n",
     "a resolver of somebody": "model:\n  id: ${anything:x}\n",
     "a hidden interpolation": "hydra:\n  sweeper:\n    params:\n      model.revision: a,$\\{oc.env\\:HOME\\}\n",
+    "an escaped interpolation that a sweep brings to life": (
+        "model:\n  revision: '\\${oc.env:HOME}'\n"
+        "hydra:\n  sweeper:\n    params:\n      model.id: 'a,${model.revision}'\n"
+    ),
+    "an escape that is none": "model:\n  id: '\\\\${oc.env:HOME}'\n",
     "trust in code": "model:\n  trust_remote_code: true\n",
     "trust in code by reference": "model:\n  trust_remote_code: ${runtime.fail_fast}\n",
     "trust in code through another mapping": "model: ${prompt.chat_template_kwargs}\n",
@@ -155,6 +165,9 @@ DANGEROUS = {
     "a merge key": "model:\n  <<: {_target_: os.system}\n",
     "two documents": "model: {}\n---\nhydra: {run: {dir: /tmp}}\n",
     "a key that stands twice": "hydra:\n  sweeper: {}\n  sweeper: {}\n",
+    "a target in what was frozen": "frozen:\n  job:\n    _target_: os.system\n",
+    "something else that is frozen": "frozen:\n  run: os.system\n",
+    "frozen text": "frozen: os.system\n",
     "an unknown group": "modle:\n  id: x\n",
     "a defaults list that is none": "defaults: {model: gpt2}\n",
     "a config in the defaults": "defaults:\n  - /tmp/evil\n",
