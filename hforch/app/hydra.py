@@ -208,8 +208,9 @@ def _multirun(
         found = sweep.run(workers, open_view(display, sweep.directory))
     if not asked.dry_run:
         from hforch.report.comparison import summarise
+        from hforch.runs.aside import aside
 
-        summarise(sweep.directory, None if display in ("json", "none") else sys.stdout)
+        aside(lambda: summarise(sweep.directory, None if display in ("json", "none") else sys.stdout))
     code = worst(iter(found))
     if code == EXIT_INTERRUPTED:
         raise KeyboardInterrupt("told")

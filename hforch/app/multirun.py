@@ -23,7 +23,9 @@ from hforch.config.schema import Job
 from hforch.config.sweeps import Plan
 from hforch.errors import EXIT_OK, ConfigError, Mistake
 from hforch.inputs import Input, load_inputs
+from hforch.models.estimate import Estimate
 from hforch.prompts import check_inputs
+from hforch.runs.aside import aside
 from hforch.runs.fit import look_ahead, too_large
 from hforch.runs.given import Given
 from hforch.runs.identity import job_id, load_key
@@ -132,15 +134,16 @@ class Multirun:
         mistakes: list[Mistake] = []
         named = labels([_task(one) for one in self.plan.jobs])
         jobs = []
-        read = _reader()
-        for number, composed, label in zip(self.plan.numbers, self.plan.jobs, named, strict=True):
+        own = [one.job if self.is_basic else with_threads(one.job, self._at_once) for one in self.plan.jobs]
+        inline = any(job.runtime.isolation == "inline" for job in own)
+        seen = look_at_inputs(own) if inline else aside(lambda: look_at_inputs(own))
+        for number, composed, job, label, inputs in zip(
+            self.plan.numbers, self.plan.jobs, own, named, seen, strict=True
+        ):
             cfg = self._numbered(composed, number)
-            job = composed.job if self.is_basic else with_threads(composed.job, self._at_once)
             given = self._given(composed, cfg)
-            try:
-                inputs = read(job)
-            except ConfigError as error:
-                mistakes += given.locate(error.mistakes)
+            if isinstance(inputs, ConfigError):
+                mistakes += given.locate(inputs.mistakes)
                 continue
             jobs.append(
                 Planned(
@@ -149,10 +152,10 @@ class Multirun:
                     job=job,
                     given=given,
                     key=load_key(job),
-                    id=job_id(job, inputs),
+                    id=inputs.job_id,
                     label=label or f"job {number}",
-                    samples=len(inputs) * job.runtime.repeat,
-                    expected=look_ahead(job, inputs),
+                    samples=inputs.number * job.runtime.repeat,
+                    expected=inputs.expected,
                     same_as=None,
                     begin=self._begin(cfg),
                 )
@@ -236,20 +239,32 @@ class Multirun:
         return int(code)
 
 
-def _reader() -> Callable[[Job], list[Input]]:
-    """Reads the inputs of jobs, each file once, and makes sure that they have what prompts and checks name."""
+@dataclass(frozen=True)
+class Seen:
+    """What has to be known of a job's inputs before it is run: how many they are, and what they make of the job."""
+
+    number: int
+    job_id: str
+    expected: Estimate
+
+
+def look_at_inputs(jobs: Sequence[Job]) -> list[Seen | ConfigError]:
+    """Read the inputs of jobs, each file once, and make sure that they have what prompts and checks name."""
 
     @cache
     def inputs_of(kind: type, text: str) -> list[Input]:
         return load_inputs(kind.model_validate_json(text))  # type: ignore[attr-defined]
 
-    def read(job: Job) -> list[Input]:
-        inputs = inputs_of(type(job.inputs), job.inputs.model_dump_json())
-        check_inputs(job.prompt, inputs, job.inputs)
-        checks.check_inputs(job.checks, inputs, job.inputs)
-        return inputs
+    def look(job: Job) -> Seen | ConfigError:
+        try:
+            inputs = inputs_of(type(job.inputs), job.inputs.model_dump_json())
+            check_inputs(job.prompt, inputs, job.inputs)
+            checks.check_inputs(job.checks, inputs, job.inputs)
+        except ConfigError as error:
+            return error
+        return Seen(len(inputs), job_id(job, inputs), look_ahead(job, inputs))
 
-    return read
+    return [look(job) for job in jobs]
 
 
 def check_machine(jobs: Sequence[Planned], workers: Workers) -> None:
