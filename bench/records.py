@@ -1,5 +1,7 @@
 """What many samples cost: memory of the parent while a sweep runs, and the time that comparing many lines takes.
 
+    python -m bench.records
+
 The fake backend answers, so that what is measured is records and nothing else.
 """
 
@@ -15,6 +17,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import psutil
+from rich.console import Console
 from rich.table import Table
 
 SIZES = (1_000, 10_000, 100_000)
@@ -104,3 +107,15 @@ def _changed(line: str) -> str:
     ids = sample["output_ids"]
     sample["output_ids"], sample["text"] = [*ids[:3], 7, *ids[4:]], sample["text"][:12] + " other words"
     return json.dumps(sample) + "\n"
+
+
+def main() -> int:
+    console = Console(width=None if sys.stdout.isatty() else 110)
+    for measure in (parent_memory, comparing):
+        for table in measure():
+            console.print(table)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

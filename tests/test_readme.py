@@ -28,14 +28,19 @@ def commands() -> list[str]:
     return [line for line in lines if line.startswith(("hforch", "python -m hforch"))]
 
 
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("readme")
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("command", commands())
-def test_the_commands_of_the_readme_work(command: str, tmp_path: Path) -> None:
+def test_the_commands_of_the_readme_work_one_after_the_other(command: str, folder: Path) -> None:
     words = shlex.split(command)
     words = words[1:] if words[0] == "hforch" else words[3:]
     words = [str(ROOT / word) if word.startswith("recipes/") else word for word in words]
     done = subprocess.run(
-        [sys.executable, "-m", "hforch", *words], cwd=tmp_path, capture_output=True, text=True, timeout=900, check=False
+        [sys.executable, "-m", "hforch", *words], cwd=folder, capture_output=True, text=True, timeout=900, check=False
     )
     if "precision=bf16" in command and "does not compute in bf16 here" in done.stderr:
         assert done.returncode == 2  # on a processor that lacks it, that is the right answer

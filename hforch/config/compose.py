@@ -136,6 +136,7 @@ class Locator:
         if not mistakes:
             return []
         with hydra_settings():
-            typed, _ = read(self.overrides, self.places.loader())
-        sources = Sources(self.places, typed)
+            loader = self.places.same_loader()
+            typed, _ = read(self.overrides, loader)
+        sources = Sources(self.places, typed, loader)
         return [replace(one, where=one.where or (sources.where(one.path) if one.path else None)) for one in mistakes]

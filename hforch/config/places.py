@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 VERSION_BASE = "1.3"
 JOB_NAME = "hforch"
+_LOADERS: dict[Any, Any] = {}
 _HYDRA_IS_GLOBAL = threading.RLock()  # one thread composes at a time
 
 
@@ -59,6 +60,14 @@ class Places:
         from hforch.config.loader import Loader
 
         return Loader(self.search_path())
+
+    def same_loader(self) -> Any:
+        """The loader that these places were given before in this process, with what it has read; else a new one."""
+        key = (self.main, self.extra, self.config_name)
+        if key not in _LOADERS:
+            _LOADERS.clear()
+            _LOADERS[key] = self.loader()
+        return _LOADERS[key]
 
     def show(self, file: Path) -> str:
         """A file as a person would name it."""

@@ -29,10 +29,14 @@ class Origin:
 
 
 class Sources:
-    """The overrides and the files of one composed configuration, in the order in which Hydra applies them."""
+    """The overrides and the files of one composed configuration, in the order in which Hydra applies them.
 
-    def __init__(self, places: Places, overrides: Sequence[Typed]) -> None:
-        self._places = places
+    Args:
+        loader: one that has read the files already; a new one if None.
+    """
+
+    def __init__(self, places: Places, overrides: Sequence[Typed], loader: Any = None) -> None:
+        self._places, self._loader = places, loader
         self._overrides = tuple(overrides)
 
     def where(self, path: str) -> str | None:
@@ -104,7 +108,7 @@ class Sources:
 
         texts = [override.text for override in self._overrides]
         with hydra_settings():
-            loader = self._places.loader()
+            loader = self._loader or self._places.loader()
             defaults = loader.compute_defaults_list(self._places.config_name, texts, RunMode.MULTIRUN).defaults
             folders = [Path(source.path) for source in loader.get_sources() if source.scheme() == "file"]
         return [

@@ -6,6 +6,7 @@ import csv
 import difflib
 import io
 import re
+import textwrap
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -26,6 +27,7 @@ from hforch.report.wording import item_line
 from hforch.runs.records import SCHEMA_VERSION, to_json
 
 WIDE = 200  # columns, where no terminal says how many there are
+NARROWEST = 8  # characters, of a header that is broken into lines
 Cell = Callable[[Row], str]
 
 
@@ -74,7 +76,7 @@ COSTS: dict[str, Cell] = {
 OUTPUTS: dict[str, Cell] = {
     "checks": _checks,
     "failed": _failed,
-    "baseline": lambda row: row.baseline or "",
+    "baseline": lambda row: row.baseline or ("itself" if "baseline" in row.notes else ""),
     "identical": _share("identical"),
     "diverges at": _divergence,
     "chrF": _number("chrf", 1),
@@ -83,11 +85,16 @@ OUTPUTS: dict[str, Cell] = {
 }
 
 
-def tables(comparison: Comparison) -> Iterator[tuple[list[str], list[list[str]]]]:
-    """Headers and cells of the two tables, costs and answers of the jobs; columns that say nothing are left out."""
+def tables(comparison: Comparison, notes: bool = True) -> Iterator[tuple[list[str], list[list[str]]]]:
+    """Headers and cells of the two tables, costs and answers of the jobs; columns that say nothing are left out.
+
+    Args:
+        notes: whether the second one has a column of notes.
+    """
     axes = {axis: _axis(axis) for axis in comparison.axes}
     for columns in (COSTS, OUTPUTS):
-        told = {name: cell for name, cell in columns.items() if any(cell(row) for row in comparison.rows)}
+        wanted = {name: cell for name, cell in columns.items() if notes or name != "notes"}
+        told = {name: cell for name, cell in wanted.items() if any(cell(row) for row in comparison.rows)}
         if told:
             cells: dict[str, Cell] = {"job": lambda row: row.entry.name, **axes, **told}
             yield list(cells), [[cell(row) for cell in cells.values()] for row in comparison.rows]
@@ -116,15 +123,16 @@ def print_comparison(
 ) -> None:
     """The tables, the notes, the samples that differ most (unless `worst` is false), and what follows from bounds."""
     console = Console(file=stream, width=None if stream.isatty() else WIDE, highlight=False, markup=False, emoji=False)
-    for headers, rows in tables(comparison):
-        table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False)
-        for header in headers:
-            number = header in COSTS or (header in OUTPUTS and header not in ("notes", "baseline"))
-            table.add_column(header, justify="right" if number else "left", overflow="fold")
-        for cells in rows:
-            table.add_row(*(shown(cell) for cell in cells))
+    for headers, rows in tables(comparison, notes=False):
+        table = _table(headers, rows, whole=True)
+        if console.measure(table).minimum > console.width:
+            table = _table(headers, rows, whole=False)
         console.print(table)
         console.print()
+    for row in comparison.rows:
+        for note in row.notes:
+            if note != "baseline":
+                console.print(f"job {row.entry.name}: {shown(note)}", soft_wrap=True)
     for note in comparison.notes:
         console.print(shown(note), style="yellow")
     for row in comparison.rows if worst else ():
@@ -137,6 +145,21 @@ def print_comparison(
         console.print()
         for line in decision_lines(decision):
             console.print(shown(line), soft_wrap=True)
+
+
+def _table(headers: Sequence[str], rows: Sequence[Sequence[str]], whole: bool) -> Table:
+    """As narrow as its cells allow; `whole`: no cell is broken."""
+    table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, collapse_padding=True)
+    for at, header in enumerate(headers):
+        number = header in COSTS or (header in OUTPUTS and header != "baseline")
+        width = max(NARROWEST, *(len(cells[at]) for cells in rows))
+        title = "\n".join(textwrap.wrap(shown(header).replace(".", ". "), width, break_long_words=False)).replace(
+            ". ", "."
+        )
+        table.add_column(title, justify="right" if number else "left", overflow="fold", no_wrap=whole)
+    for cells in rows:
+        table.add_row(*(shown(cell) for cell in cells))
+    return table
 
 
 def _where(pair: Pair, row: Row) -> str:

@@ -6,11 +6,12 @@ import re
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from pathlib import Path
 from typing import Any, TextIO
 
 from hforch.report.wording import answer_lines, failure, header_line, item_line, stage_line, summary_lines
-from hforch.runs.records import to_json
+from hforch.runs.records import read_record, to_json
 from hforch.runs.watch import Nobody, Watcher
 
 CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
@@ -45,6 +46,8 @@ class Json(Quiet):
 
     def finished(self, record: Mapping[str, Any], directory: str) -> None:
         super().finished(record, directory)
+        with suppress(OSError, ValueError):  # as it was written: what is handed over may lack what is long
+            record = read_record(Path(directory))
         ascii_only = (sys.stdout.encoding or "").lower().replace("-", "") != "utf8"
         print(to_json({**record, "directory": directory}, indent=2, ascii_only=ascii_only), flush=True)
 

@@ -6,6 +6,7 @@ import os
 import platform
 import subprocess
 import sys
+from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -43,6 +44,7 @@ def describe_environment() -> dict[str, Any]:
     }
 
 
+@cache
 def installed(package: str) -> str | None:
     """The version of an installed package."""
     if package == "hforch":

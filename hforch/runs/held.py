@@ -19,6 +19,7 @@ class Held:
         key: the load key of the model in memory; empty when there is none.
         timings: what loading it took, seconds by name.
         memory: the peaks of the process up to the end of loading.
+        is_warm: whether it has generated something, so that another warm-up would change nothing.
         first: measures the first batch once more; and the seconds that it took at first.
     """
 
@@ -27,11 +28,12 @@ class Held:
     loaded: Loaded | None = None
     timings: Mapping[str, float] | None = None
     memory: Mapping[str, Any] | None = None
+    is_warm: bool = False
     first: tuple[Callable[[], float], float] | None = None
 
     def drop(self) -> None:
         """Forget the model, so that its memory is free for another."""
-        self.key = ""
+        self.key, self.is_warm = "", False
         self.prepared = self.loaded = self.timings = self.memory = self.first = None
         gc.collect()
 

@@ -200,7 +200,8 @@ class Remote:
 
         from hforch.runs.records import to_json
 
-        _send(self._pipe, "finished", json.loads(to_json(record)), directory)
+        brief = {name: value for name, value in record.items() if name != "plan"}  # which names every input
+        _send(self._pipe, "finished", json.loads(to_json(brief)), directory)
 
 
 def _send(pipe: Connection, *message: Any) -> None:

@@ -232,9 +232,10 @@ def _sample(run: Run, loaded: Loaded, inputs: Sequence[Input]) -> None:
     )
     left = [batch for batch in batches if not (run.before and run.before.has(batch))]
     run.watcher.samples(run.record["planned"] - kept)
-    if left and runtime.warmup:
+    if left and runtime.warmup and not run.held.is_warm:
         with run.log.stage("warmup", f"{runtime.warmup} short generation{'s' * (runtime.warmup > 1)}"):
             run.record["timings"]["warmup_s"] = round(sampler.warm_up(answerable), 3)
+        run.held.is_warm = True
     alone = len(inputs) * runtime.repeat == 1
     try:
         for batch in left:

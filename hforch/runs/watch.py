@@ -32,7 +32,7 @@ class Watcher(Progress, Protocol):
         ...
 
     def finished(self, record: Mapping[str, Any], directory: str) -> None:
-        """The run is over; its record, and where it lies."""
+        """The run is over; its record, which may lack its plan, and where it lies."""
         ...
 
 
