@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TextIO
 
 from hforch.app.task import Asked, Task, cannot_write
 from hforch.config.places import JOB_NAME, VERSION_BASE, Places, find_places
@@ -23,6 +23,7 @@ from hforch.errors import (
     EXIT_UNMET,
     EXIT_USAGE,
     ConfigError,
+    HforchError,
     Mistake,
     full_errors,
 )
@@ -207,14 +208,25 @@ def _multirun(
     with Workers() as workers:
         found = sweep.run(workers, open_view(display, sweep.directory))
     if not asked.dry_run:
-        from hforch.report.comparison import summarise
-        from hforch.runs.aside import aside
-
-        aside(lambda: summarise(sweep.directory, None if display in ("json", "none") else sys.stdout))
+        _compare(sweep.directory, None if display in ("json", "none") else sys.stdout)
     code = worst(iter(found))
     if code == EXIT_INTERRUPTED:
         raise KeyboardInterrupt("told")
     return code
+
+
+def _compare(directory: Path, stream: TextIO | None) -> None:
+    """The comparison at the end of a sweep, if there is anything to compare; its failure is not the sweep's."""
+    from hforch.report.comparison import summarise
+    from hforch.runs.aside import aside
+    from hforch.runs.records import RECORD
+
+    if not any(directory.rglob(RECORD)):
+        return
+    try:
+        aside(lambda: summarise(directory, stream))
+    except (HforchError, OSError) as error:
+        print(f"the jobs could not be compared: {error}", file=sys.stderr, flush=True)
 
 
 def quoted(text: str) -> str:

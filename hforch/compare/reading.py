@@ -137,12 +137,3 @@ def samples_of(entry: Entry) -> Iterator[dict[str, Any]]:
                 yield orjson.loads(line)
             except orjson.JSONDecodeError as error:
                 raise ConfigError([Mistake("", f"{path}:{number} is broken: {error}")]) from error
-
-
-def flat(tree: Any, path: str = "") -> Iterator[tuple[str, Any]]:
-    """Every value of a job by its dotted path; a list is one value."""
-    if isinstance(tree, Mapping) and tree:
-        for key, value in tree.items():
-            yield from flat(value, f"{path}.{key}".lstrip("."))
-    else:
-        yield path, tree

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import re
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -12,14 +11,11 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from hforch.compare.drift import divergence
-from hforch.compare.reading import HOW_SHOWN, Entry, flat, samples_of
+from hforch.compare.reading import HOW_SHOWN, Entry, samples_of
+from hforch.config.as_recipe import differing, flat, recipe_of, to_yaml
 from hforch.config.compose import compose
 from hforch.config.frozen import Frozen
-from hforch.config.keys import groups
-from hforch.config.places import conf_dir
 from hforch.config.recipes import NAMES_A_FILE, TRUST
 from hforch.config.schema import Job
 from hforch.errors import ConfigError, HforchError, Mistake, shown
@@ -41,15 +37,15 @@ def freeze(entry: Entry) -> str:
     job, needs = _portable(entry)
     with tempfile.TemporaryDirectory(prefix="hforch-freeze-") as folder:
         file = Path(folder) / "recipe.yaml"
-        file.write_text(_dumped(_values(job)), encoding="utf-8")
+        file.write_text(to_yaml(recipe_of(job)), encoding="utf-8")
         composed = _composed(file, needs)
-    if unlike := sorted(path for path in _differing(composed.model_dump(mode="json"), job)):
+    if unlike := sorted(path for path in differing(composed.model_dump(mode="json"), job)):
         raise ConfigError([Mistake(path, "this value cannot be written into a recipe") for path in unlike])
     if [one.id for one in load_inputs(composed.inputs)] != [id for batch in entry.record["plan"] for id in batch]:
         problem = "what the records say of them does not give the same inputs again"
         raise ConfigError([Mistake("inputs", problem, str(entry.samples), "secrets are struck from records")])
     frozen = _frozen(entry, needs, composed)
-    return f"{_head(entry, needs)}{_dumped(_values(job))}{_dumped({'frozen': frozen.model_dump(mode='json')})}"
+    return f"{_head(entry, needs)}{to_yaml(recipe_of(job))}{to_yaml({'frozen': frozen.model_dump(mode='json')})}"
 
 
 def refuse_halves(entry: Entry) -> None:
@@ -87,76 +83,12 @@ def _items(entry: Entry) -> list[Any]:
     return [found[index] for index in sorted(found)]
 
 
-def _values(job: Mapping[str, Any]) -> dict[str, Any]:
-    """A recipe for a job: for each group the option that is nearest, and the values in which it differs.
-
-    Of a group with one option all values are written: nobody can choose another one, which they would hide.
-    """
-    plain = {group: dict(part) for group, part in job.items()}
-    plain["model"][TRUST] = False
-    for name in plain["ov_config"]:
-        if NAMES_A_FILE.search(name.upper()):
-            plain["ov_config"][name] = ""
-    nearest = {group: _nearest_option(group, plain[group]) for group in groups()}
-    values = {
-        group: part if len(_options(group)) == 1 else _beyond(nearest[group][1], part) for group, part in plain.items()
-    }
-    defaults = [{group: name} for group, (name, _) in nearest.items()]
-    return {"defaults": defaults, **{group: _escaped(part) for group, part in values.items() if part}}
-
-
-def _options(group: str) -> list[Path]:
-    return sorted((conf_dir() / group).glob("*.yaml"))
-
-
-def _nearest_option(group: str, wanted: Mapping[str, Any]) -> tuple[str, Mapping[str, Any]]:
-    """The option of hforch's that differs least, and has no key that is not wanted; its name and its values."""
-    from omegaconf._utils import get_yaml_loader
-
-    read = {file.stem: yaml.load(file.read_text("utf-8"), Loader=get_yaml_loader()) or {} for file in _options(group)}
-    keys = dict(flat(wanted)).keys()
-    fit = {name: option for name, option in read.items() if dict(flat(option)).keys() - {""} <= keys}
-    if not fit:
-        raise ConfigError([Mistake(group, "no option of hforch's has such keys, so a recipe cannot hold them")])
-    name = min(fit, key=lambda name: (len(list(_differing(fit[name], wanted))), name))
-    return name, fit[name]
-
-
-def _beyond(option: Mapping[str, Any], wanted: Mapping[str, Any]) -> dict[str, Any]:
-    """The values in which what is wanted differs from an option."""
-    found = {}
-    for key, value in wanted.items():
-        if isinstance(value, Mapping) and isinstance(option.get(key), Mapping):
-            if inner := _beyond(option[key], value):
-                found[key] = inner
-        elif key not in option or option[key] != value:
-            found[key] = value
-    return found
-
-
-def _escaped(value: Any) -> Any:
-    """The value for a YAML file that OmegaConf reads: no `${` of it begins an interpolation."""
-    if isinstance(value, str):
-        return re.sub(r"(\\*)\$\{", lambda match: f"{match[1]}{match[1]}\\${{", value)
-    if isinstance(value, Mapping):
-        return {key: _escaped(inner) for key, inner in value.items()}
-    return [_escaped(inner) for inner in value] if isinstance(value, list) else value
-
-
 def _composed(file: Path, needs: Sequence[str]) -> Job:
     try:
         return compose(needs, recipe=file).job
     except ConfigError as error:
         told = [Mistake(one.path, f"cannot be frozen: {one.problem}", None, one.hint) for one in error.mistakes]
         raise ConfigError(told) from error
-
-
-def _differing(one: Mapping[str, Any], other: Mapping[str, Any]) -> Iterator[str]:
-    """The dotted paths of values that are not the same in both; an empty mapping is nothing."""
-    left, right = ({path: value for path, value in flat(tree) if value != {}} for tree in (one, other))
-    yield from (
-        path for path in left.keys() | right.keys() if left.get(path, _differing) != right.get(path, _differing)
-    )
 
 
 def _frozen(entry: Entry, needs: Sequence[str], job: Job) -> Frozen:
@@ -201,12 +133,6 @@ def _output(sample: Mapping[str, Any], in_full: bool) -> dict[str, Any]:
 
 def digest_of(ids: Sequence[int] | None) -> str:
     return hashlib.sha256(json.dumps(list(ids or []), separators=(",", ":")).encode()).hexdigest()
-
-
-def _dumped(data: Mapping[str, Any]) -> str:
-    from omegaconf._utils import get_omega_conf_dumper
-
-    return yaml.dump(data, Dumper=get_omega_conf_dumper(), sort_keys=False, allow_unicode=True, width=120)
 
 
 def _head(entry: Entry, needs: Sequence[str]) -> str:
@@ -295,7 +221,7 @@ def changed(frozen: Frozen, entry: Entry) -> Iterator[tuple[str, Any, Any]]:
     """What is not as it was: in the configuration, the model's files, the batches, the versions, the machine."""
     record = entry.record
     then, now = dict(flat(frozen.job)), dict(flat(entry.job))
-    for path in sorted(_differing(frozen.job, entry.job)):
+    for path in sorted(differing(frozen.job, entry.job)):
         if path not in HOW_SHOWN:
             yield path, then.get(path), now.get(path)
     export = (record["model"].get("export") or {}).get("key")

@@ -10,7 +10,8 @@ from statistics import median
 from typing import Any
 
 from hforch.compare.drift import PAIRS, Baseline, Chosen, Drift, Pair
-from hforch.compare.reading import HOW_SHOWN, LOAD, Entry, flat, samples_of
+from hforch.compare.reading import HOW_SHOWN, LOAD, Entry, samples_of
+from hforch.config.as_recipe import flat
 from hforch.config.nearest import did_you_mean
 from hforch.errors import ConfigError, Mistake
 

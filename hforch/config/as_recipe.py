@@ -1,0 +1,92 @@
+"""A recipe written from a job: which options, and which values on top of them, describe it again."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from hforch.config.keys import groups
+from hforch.config.places import conf_dir
+from hforch.config.recipes import NAMES_A_FILE, TRUST
+from hforch.errors import ConfigError, Mistake
+
+
+def recipe_of(job: Mapping[str, Any]) -> dict[str, Any]:
+    """A recipe for a job: for each group the option that is nearest, and the values in which it differs.
+
+    Of a group with one option all values are written: nobody can choose another one, which they would hide.
+    """
+    plain = {group: dict(part) for group, part in job.items()}
+    plain["model"][TRUST] = False
+    for name in plain["ov_config"]:
+        if NAMES_A_FILE.search(name.upper()):
+            plain["ov_config"][name] = ""
+    nearest = {group: _nearest_option(group, plain[group]) for group in groups()}
+    values = {
+        group: part if len(_options(group)) == 1 else _beyond(nearest[group][1], part) for group, part in plain.items()
+    }
+    defaults = [{group: name} for group, (name, _) in nearest.items()]
+    return {"defaults": defaults, **{group: _escaped(part) for group, part in values.items() if part}}
+
+
+def _options(group: str) -> list[Path]:
+    return sorted((conf_dir() / group).glob("*.yaml"))
+
+
+def _nearest_option(group: str, wanted: Mapping[str, Any]) -> tuple[str, Mapping[str, Any]]:
+    """The option of hforch's that differs least, and has no key that is not wanted; its name and its values."""
+    from omegaconf._utils import get_yaml_loader
+
+    read = {file.stem: yaml.load(file.read_text("utf-8"), Loader=get_yaml_loader()) or {} for file in _options(group)}
+    keys = dict(flat(wanted)).keys()
+    fit = {name: option for name, option in read.items() if dict(flat(option)).keys() - {""} <= keys}
+    if not fit:
+        raise ConfigError([Mistake(group, "no option of hforch's has such keys, so a recipe cannot hold them")])
+    name = min(fit, key=lambda name: (len(list(differing(fit[name], wanted))), name))
+    return name, fit[name]
+
+
+def _beyond(option: Mapping[str, Any], wanted: Mapping[str, Any]) -> dict[str, Any]:
+    """The values in which what is wanted differs from an option."""
+    found = {}
+    for key, value in wanted.items():
+        if isinstance(value, Mapping) and isinstance(option.get(key), Mapping):
+            if inner := _beyond(option[key], value):
+                found[key] = inner
+        elif key not in option or option[key] != value:
+            found[key] = value
+    return found
+
+
+def _escaped(value: Any) -> Any:
+    """The value for a YAML file that OmegaConf reads: no `${` of it begins an interpolation."""
+    if isinstance(value, str):
+        return re.sub(r"(\\*)\$\{", lambda match: f"{match[1]}{match[1]}\\${{", value)
+    if isinstance(value, Mapping):
+        return {key: _escaped(inner) for key, inner in value.items()}
+    return [_escaped(inner) for inner in value] if isinstance(value, list) else value
+
+
+def differing(one: Mapping[str, Any], other: Mapping[str, Any]) -> Iterator[str]:
+    """The dotted paths of values that are not the same in both; an empty mapping is nothing."""
+    left, right = ({path: value for path, value in flat(tree) if value != {}} for tree in (one, other))
+    yield from (path for path in left.keys() | right.keys() if left.get(path, differing) != right.get(path, differing))
+
+
+def to_yaml(data: Mapping[str, Any]) -> str:
+    from omegaconf._utils import get_omega_conf_dumper
+
+    return yaml.dump(data, Dumper=get_omega_conf_dumper(), sort_keys=False, allow_unicode=True, width=120)
+
+
+def flat(tree: Any, path: str = "") -> Iterator[tuple[str, Any]]:
+    """Every value of a job by its dotted path; a list is one value."""
+    if isinstance(tree, Mapping) and tree:
+        for key, value in tree.items():
+            yield from flat(value, f"{path}.{key}".lstrip("."))
+    else:
+        yield path, tree
