@@ -85,16 +85,16 @@ class InLauncher:
                 _kept.append(Workers())
             return _kept[0].run(job, output, given, Nobody(), entry["load_key"])
         except HforchError as error:
-            return failed_before(output, error)
+            return failed_before(output, given, error)
 
 
-def failed_before(directory: Path, error: HforchError) -> int:
+def failed_before(directory: Path, given: Given, error: HforchError) -> int:
     """Make sure that a job that could not be run has a record that says why."""
     from hforch.runs.records import RECORD, SCHEMA_VERSION, write_whole
 
     told = {"type": type(error).__name__, "message": str(error)}
     with suppress(OSError):
-        record: dict[str, Any] = {"schema_version": SCHEMA_VERSION}
+        record: dict[str, Any] = {"schema_version": SCHEMA_VERSION, **given.asked()}
         with suppress(OSError, ValueError):
             record = read_record(directory)
         write_whole(directory / RECORD, record | {"status": "failed", "exit_code": error.exit_code, "error": told})

@@ -28,7 +28,7 @@ from hforch.prompts import check_inputs
 from hforch.runs.aside import aside
 from hforch.runs.fit import look_ahead, too_large
 from hforch.runs.given import Given
-from hforch.runs.identity import job_id, load_key
+from hforch.runs.identity import LOAD, job_id, load_key
 from hforch.runs.records import locked, read_record, read_versioned
 from hforch.runs.resuming import ANEW, changes
 from hforch.runs.sweep import SWEEP, Planned, Sweep, View, equal_ones, labels
@@ -37,6 +37,7 @@ from hforch.runs.worker import WorkerDied, Workers
 if TYPE_CHECKING:
     from omegaconf import DictConfig
 
+LOADED = {path.partition(".")[0] for path in LOAD}
 BASIC_LAUNCHER = "hydra._internal.core_plugins.basic_launcher.BasicLauncher"
 BASIC_SWEEPER = "hydra._internal.core_plugins.basic_sweeper.BasicSweeper"
 
@@ -275,13 +276,20 @@ def check_machine(jobs: Sequence[Planned], workers: Workers) -> None:
     """
     mistakes: list[Mistake] = []
     for one, found in _checked(jobs, workers):
-        mistakes += one.given.locate(found)
+        named = [replace(mistake, problem=f"{mistake.problem}{_with(one)}") for mistake in found]
+        mistakes += one.given.locate(named)
     for one in jobs:
         mistake = too_large(one.job, one.expected)
         if mistake and one.job.runtime.memory_check == "refuse":
             mistakes += one.given.locate([replace(mistake, problem=f"{one.label}: {mistake.problem}")])
     if mistakes:
         raise ConfigError(sorted(dict.fromkeys(mistakes), key=lambda mistake: mistake.path))
+
+
+def _with(one: Planned) -> str:
+    """Which combination of a sweep it is that this machine cannot load."""
+    axes = [part for part in one.label.split() if part.lstrip("+~").partition("=")[0].partition(".")[0] in LOADED]
+    return f" (with {' '.join(axes)})" if axes else ""
 
 
 def _checked(jobs: Sequence[Planned], workers: Workers) -> Iterator[tuple[Planned, list[Mistake]]]:

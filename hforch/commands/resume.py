@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from hforch.commands._parser import VerbParser
-from hforch.errors import EXIT_OK, ConfigError, Mistake
+from hforch.errors import ConfigError, Mistake
 
 EXAMPLE = """\
 Whole batches that were answered stay as they are; the others, and failed ones, are run. Nothing is run if the
@@ -24,8 +24,6 @@ def main(argv: list[str]) -> int:
     parser.add_argument("directory", metavar="DIR", type=Path, help="the directory of a run, or of a whole sweep")
     parser.add_argument("--dry-run", action="store_true", help="list the jobs that would be run")
     args = parser.parse_args(argv)
-    if not argv:
-        return EXIT_OK
     from hforch.app.hydra import run_app
 
     directory = args.directory.absolute()
@@ -60,4 +58,7 @@ def _asked(directory: Path, typed: Path) -> tuple[Mapping[str, Any], bool, str |
         hint = f"hforch resume {typed.parent} goes on with all that is missing there"
         raise ConfigError([Mistake("", f"{typed} is one job of a sweep", None, hint)])
     record = read_versioned(directory / RECORD)
+    if "overrides" not in record:
+        problem = f"{typed / RECORD} does not say what was asked for"
+        raise ConfigError([Mistake("", problem, None, "run it anew, in another directory")])
     return record, False, record.get("cwd")

@@ -123,7 +123,10 @@ def print_comparison(
 ) -> None:
     """The tables, the notes, the samples that differ most (unless `worst` is false), and what follows from bounds."""
     console = Console(file=stream, width=None if stream.isatty() else WIDE, highlight=False, markup=False, emoji=False)
-    for headers, rows in tables(comparison, notes=False):
+    found = list(tables(comparison, notes=False))
+    if not found:
+        console.print("nothing was measured: " + ", ".join(row.entry.name for row in comparison.rows))
+    for headers, rows in found:
         table = _table(headers, rows, whole=True)
         if console.measure(table).minimum > console.width:
             table = _table(headers, rows, whole=False)

@@ -208,13 +208,13 @@ class Workers:
             outcome, holds = worker.ask("job", job, directory, given, str(Path.cwd()), watcher=watcher)
         except WorkerDied as death:
             self._forget()
-            return _died(death.code, directory, watcher)
+            return _died(death.code, directory, given, watcher)
         except KeyboardInterrupt:
             self._forget()
             return EXIT_INTERRUPTED
         if outcome == EXIT_INTERRUPTED and not worker.interrupted:  # its nursery was killed
             self._forget()
-            return _died(None, directory, watcher)
+            return _died(None, directory, given, watcher)
         if not holds:
             self.free()
         if isinstance(outcome, HforchError):
@@ -318,7 +318,7 @@ class Shows:
             getattr(self._watcher, kind)(*rest)
 
 
-def _died(code: int | None, directory: Path, watcher: Watcher) -> int:
+def _died(code: int | None, directory: Path, given: Given, watcher: Watcher) -> int:
     """The worker is gone without a word: put the reason into the record that it had begun."""
     from hforch.runs.records import SCHEMA_VERSION, RecordWriter, read_record
 
@@ -335,7 +335,7 @@ def _died(code: int | None, directory: Path, watcher: Watcher) -> int:
     try:
         record = read_record(directory)
     except (OSError, ValueError):
-        record = {"schema_version": SCHEMA_VERSION}
+        record = {"schema_version": SCHEMA_VERSION, **given.asked()}
     record |= {"status": "failed", "exit_code": EXIT_FAILED, "error": error}
     with RecordWriter(directory) as writer:
         writer.write(record)

@@ -318,6 +318,14 @@ def test_all_mistakes_of_all_jobs_are_told_at_once(tmp_path: Path) -> None:
     assert not (tmp_path / "s").exists()
 
 
+def test_a_combination_that_this_machine_cannot_load_is_named(tmp_path: Path) -> None:
+    words = ["backend=openvino", "device=cpu,npu", "stop=none,newline"]
+    done = sweep(tmp_path / "s", *words, code=2)
+    assert "(with device=npu)" in done.stderr
+    assert done.stderr.count("device=npu)") == 1
+    assert not (tmp_path / "s").exists()
+
+
 def test_a_dry_run_lists_jobs_and_models_and_writes_nothing(tmp_path: Path) -> None:
     done = sweep(tmp_path / "s", "--dry-run", *FAKE, "runtime.seed=1,2", "ov_config=default,kv_u8")
     rows = [line.split() for line in done.stdout.splitlines()]
