@@ -295,6 +295,9 @@ def test_nothing_is_resumed_when_the_model_changed(tmp_path: Path, tiny_gpt2: Pa
 def test_what_cannot_be_resumed_is_told(tmp_path: Path) -> None:
     assert "there is no directory" in resume(tmp_path / "nowhere", code=2).stderr
     assert "nothing was begun there" in resume(tmp_path, code=2).stderr
+    (tmp_path / "died").mkdir()
+    (tmp_path / "died" / "record.json").write_text('{"schema_version": 1, "status": "failed"}')
+    assert "does not say what was asked for" in resume(tmp_path / "died", code=2).stderr
     sweep(tmp_path / "s", *FAKE, "runtime.seed=1,2")
     assert "is one job of a sweep" in resume(tmp_path / "s" / "0", code=2).stderr
     path = tmp_path / "s" / "sweep.json"
