@@ -29,7 +29,9 @@ PACKAGES = ("torch", "transformers", "optimum-intel", "openvino", "langchain-cor
 def main() -> int:
     parser = argparse.ArgumentParser("python -m bench", description=__doc__)
     parser.add_argument("names", metavar="NAME", nargs="*", help=f"which of them: {', '.join(BENCHES)}; all if none")
-    parser.add_argument("--rounds", type=int, default=9, help="how often each pair is measured (9)")
+    parser.add_argument(
+        "--rounds", type=int, default=9, help="how often each pair is measured, the long ones less often (9)"
+    )
     parser.add_argument("--list", action="store_true", help="name the benchmarks")
     options = parser.parse_args()
     if options.list:
@@ -39,7 +41,7 @@ def main() -> int:
         parser.error(f"there is no benchmark {', '.join(unknown)}; there are {', '.join(BENCHES)}")
     console = Console(width=None if sys.stdout.isatty() else 110)
     console.print(machine(), highlight=False)
-    table = Table("what", "hforch", "bare", "ratio", "quartiles", "at most", title=f"{options.rounds} rounds, medians")
+    table = Table("what", "hforch", "bare", "ratio", "quartiles", "at most", title="medians")
     for name in options.names or BENCHES:
         for ratio in BENCHES[name](options.rounds):
             console.print(f"[dim]{ratio.name}: {ratio.ratio:.3f}[/]", highlight=False)
