@@ -18,7 +18,7 @@ os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 # Tests started in the background of a script ignore Ctrl-C, and so would all that they start.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
-BACKENDS = ["pytorch", "openvino"]
+BACKENDS = ["pytorch", "openvino", "openvino_genai"]
 EXACT = ("precision=fp32", "ov_config=accuracy")
 """Settings under which a text does not depend on what else is in its batch."""
 

@@ -21,7 +21,7 @@ from typing import Any, Protocol, cast
 from hforch.backends.engine import Engine
 from hforch.backends.llm import PromisingLLM
 from hforch.backends.quiet import quiet
-from hforch.config.schema import ChatPrompt, Job
+from hforch.config.schema import ChatPrompt, Job, OpenVINOGenAIBackend
 from hforch.errors import ConfigError, Mistake
 from hforch.models.checkpoint import Checkpoint
 from hforch.progress import Progress
@@ -33,12 +33,14 @@ class Prepared:
 
     Attributes:
         path: the folder to load from; None for a backend without weights.
+        tokenizer: the folder of its tokenizer, where the backend wants to know.
         seconds: what took time, by name (download_s, convert_s, export_s); what was there already is not in it.
         disk_mb: the weights that are loaded, as they lie on disk.
         record: what the record says of them.
     """
 
     path: Path | None
+    tokenizer: Path | None = None
     checkpoint: Checkpoint | None = None
     seconds: dict[str, float] = field(default_factory=dict)
     disk_mb: float | None = None
@@ -108,6 +110,18 @@ def build_llm(job: Job, loaded: Loaded, **fields: Any) -> PromisingLLM:
         "chat_template_kwargs": job.prompt.chat_template_kwargs if isinstance(job.prompt, ChatPrompt) else {},
     }
     return loaded.build(**described | fields)
+
+
+def handed_over(job: Job) -> int:
+    """How many inputs are handed over together: a batch of the plan."""
+    backend = job.backend
+    return backend.window if isinstance(backend, OpenVINOGenAIBackend) else job.runtime.batch_size
+
+
+def together(job: Job) -> int:
+    """How many inputs go through the model at the same time, at most."""
+    backend = job.backend
+    return backend.max_num_seqs if isinstance(backend, OpenVINOGenAIBackend) else job.runtime.batch_size
 
 
 def prepared_from(checkpoint: Checkpoint) -> Prepared:

@@ -1,8 +1,7 @@
 """A loaded model and the one thread that works on it.
 
-One thread, because a compiled OpenVINO model has one infer request and torch's random generator is global. Requests
-wait in line, first come first served; the line is where queue_ms comes from. The thread pushes text into unbounded
-queues, so it never waits for a reader, and a reader may ask the same model something else in between.
+The thread pushes text into unbounded queues, so it never waits for a reader, and a reader may ask the same model
+something else in between. A `SerialEngine` answers requests one after the other; `continuous.py` has the other kind.
 """
 
 from __future__ import annotations
@@ -61,16 +60,17 @@ class Engine(ABC):
     identity: Mapping[str, Any]
     """All that decides what this model answers, apart from what a request says."""
 
-    def __init__(self, line: Line | None = None) -> None:
-        self.line = line or Line()
-
+    @abstractmethod
     def submit(self, request: Request) -> Future[list[Answer]]:
-        """Get in line. The future holds one answer a prompt, in order, or the error as it was raised."""
-        return self.line.submit(self._work, request, cancelled=request.cancelled)
+        """Ask for answers. The future holds one a prompt, in order, or the error as it was raised."""
 
+    @abstractmethod
+    def settle(self) -> None:
+        """Wait until all that was asked for before is answered or cancelled."""
+
+    @abstractmethod
     def close(self) -> None:
         """Cancel all requests and let the thread end."""
-        self.line.close()
 
     @abstractmethod
     def encode(self, prompt: str) -> list[int]:
@@ -89,10 +89,6 @@ class Engine(ABC):
         """How ids become text again."""
 
     @abstractmethod
-    def generate(self, completions: Sequence[Completion], request: Request) -> None:
-        """Push tokens into each completion until all are finished or the request is cancelled."""
-
-    @abstractmethod
     def decoding(self, generation: Generation) -> dict[str, Any]:
         """The decoding settings that are really in force for `generation`, read back; for the record."""
 
@@ -100,17 +96,7 @@ class Engine(ABC):
         """Whether `generation` draws tokens at random."""
         return samples(generation)
 
-    def _work(self, request: Request) -> list[Answer]:
-        with SAMPLING if self.draws(request.generation) else nullcontext():
-            started = time.perf_counter()
-            if request.cancelled.is_set():
-                return []
-            completions = [self._completion(prompt, request) for prompt in request.prompts]
-            self.generate(completions, request)
-            finished = time.perf_counter()
-        return [completion.answer(request.handed_over, started, finished) for completion in completions]
-
-    def _completion(self, prompt: str, request: Request) -> Completion:
+    def completion(self, prompt: str, request: Request) -> Completion:
         ids = self.encode(prompt)
         return Completion(
             self.vocabulary(),
@@ -142,6 +128,37 @@ class Engine(ABC):
         if not limits:
             raise PromptError("nothing limits the answer; set generation.max_new_tokens")
         return min(limits)
+
+
+class SerialEngine(Engine):
+    """One request after the other, because a compiled model has one infer request, and torch's random generator is
+    global. Requests wait in line, first come first served; the line is where queue_ms comes from."""
+
+    def __init__(self, line: Line | None = None) -> None:
+        self.line = line or Line()
+
+    @abstractmethod
+    def generate(self, completions: Sequence[Completion], request: Request) -> None:
+        """Push tokens into each completion until all are finished or the request is cancelled."""
+
+    def submit(self, request: Request) -> Future[list[Answer]]:
+        return self.line.submit(self._work, request, cancelled=request.cancelled)
+
+    def settle(self) -> None:
+        self.line.submit(lambda: None, cancelled=threading.Event()).result()
+
+    def close(self) -> None:
+        self.line.close()
+
+    def _work(self, request: Request) -> list[Answer]:
+        with SAMPLING if self.draws(request.generation) else nullcontext():
+            started = time.perf_counter()
+            if request.cancelled.is_set():
+                return []
+            completions = [self.completion(prompt, request) for prompt in request.prompts]
+            self.generate(completions, request)
+            finished = time.perf_counter()
+        return [completion.answer(request.handed_over, started, finished) for completion in completions]
 
 
 def _say(limit: str) -> str:

@@ -15,7 +15,7 @@ from typing import Any
 from hforch.backends.arguments import samples
 from hforch.backends.base import Loaded, Prepared
 from hforch.backends.completion import Completion, Vocabulary
-from hforch.backends.engine import Engine, RenderedChat, Request
+from hforch.backends.engine import RenderedChat, Request, SerialEngine
 from hforch.backends.llm import PromisingLLM
 from hforch.config.schema import FakeBackend, Generation, Job
 from hforch.errors import GenerationError, Mistake
@@ -59,7 +59,7 @@ class FakeLLM(PromisingLLM):
         return "hforch_fake"
 
 
-class FakeEngine(Engine):
+class FakeEngine(SerialEngine):
     """One token is one word with the white space before it."""
 
     def __init__(self, script: FakeBackend) -> None:

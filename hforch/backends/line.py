@@ -8,12 +8,25 @@ import threading
 import weakref
 from collections.abc import Callable
 from concurrent.futures import Future
-from typing import Any
+from typing import Any, Protocol
 
 GRACE_S = 10.0
-_lines: weakref.WeakSet[Line] = weakref.WeakSet()
+_closed_at_exit: weakref.WeakSet[Closable] = weakref.WeakSet()
 
 Work = tuple[Callable[..., Any], tuple[Any, ...], threading.Event, "Future[Any]"]
+
+
+class Closable(Protocol):
+    """What has a thread."""
+
+    def close(self) -> None: ...
+
+    def join(self, timeout: float) -> None: ...
+
+
+def closed_at_exit(one: Closable) -> None:
+    """Have it closed when the program ends, and its thread waited for."""
+    _closed_at_exit.add(one)
 
 
 class Line:
@@ -31,7 +44,7 @@ class Line:
         # The thread must not keep the line alive, nor the line's end depend on anyone calling close.
         self._end = weakref.finalize(self, self._waiting.put, None)
         self._end.atexit = False
-        _lines.add(self)
+        closed_at_exit(self)
 
     def submit(self, function: Callable[..., Any], *arguments: Any, cancelled: threading.Event) -> Future[Any]:
         """Get in line.
@@ -73,8 +86,8 @@ def _work(waiting: queue.SimpleQueue[Work | None]) -> None:
 
 @atexit.register
 def _close_all() -> None:
-    lines = list(_lines)
-    for line in lines:
-        line.close()
-    for line in lines:
-        line.join(GRACE_S)
+    there = list(_closed_at_exit)
+    for one in there:
+        one.close()
+    for one in there:
+        one.join(GRACE_S)

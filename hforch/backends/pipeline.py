@@ -15,7 +15,7 @@ from langchain_huggingface import HuggingFacePipeline
 from hforch.backends.chat import apply_chat_template
 from hforch.backends.completion import Completion, Vocabulary
 from hforch.backends.decoding import effective, generation_config, neutral_config
-from hforch.backends.engine import Engine, RenderedChat, Request
+from hforch.backends.engine import RenderedChat, Request, SerialEngine
 from hforch.backends.line import Line
 from hforch.backends.llm import PromisingLLM
 from hforch.backends.wrapped import wrapped
@@ -28,7 +28,7 @@ CONTEXT_NAMES = ("max_position_embeddings", "n_positions", "n_ctx", "max_seq_len
 _engines: weakref.WeakValueDictionary[tuple[int, int], PipelineEngine] = weakref.WeakValueDictionary()
 
 
-class PipelineEngine(Engine):
+class PipelineEngine(SerialEngine):
     """A transformers `text-generation` pipeline, its model torch or OpenVINO.
 
     Args:

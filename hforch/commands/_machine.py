@@ -15,7 +15,7 @@ from hforch import __version__
 from hforch.runs.environment import cpu_name
 from hforch.runs.processor import GB, memory, processor
 
-EXTRAS = ("openvino", "quant")
+EXTRAS = ("genai", "openvino", "quant")
 
 
 def look() -> dict[str, Any]:

@@ -74,6 +74,12 @@ def device_that_the_backend_has(tree: Tree) -> Iterator[Mistake]:
             f"'{kind}' does not exist on backend=pytorch; allowed: cpu, gpu, auto",
             hint="use backend=openvino, or device=cpu",
         )
+    if backend == "openvino_genai" and (kind in ("npu", "auto") or str(tree["device"]["name"]).startswith("NPU")):
+        yield Mistake(
+            "device.kind",
+            f"'{kind}' does not exist on backend=openvino_genai, whose continuous batching runs on one CPU or GPU",
+            hint="use device=cpu, device=gpu, or backend=openvino",
+        )
 
 
 # ---------------------------------------------------------------- generation

@@ -70,6 +70,18 @@ class OpenVINOBackend(Part):
     name: Literal["openvino"]
 
 
+class OpenVINOGenAIBackend(Part):
+    name: Literal["openvino_genai"]
+    max_num_seqs: Positive
+    max_num_batched_tokens: Positive
+    cache_size: Positive | None
+    enable_prefix_caching: bool
+    prompt_lookup: bool
+    num_assistant_tokens: Positive
+    max_ngram_size: Positive
+    window: Positive
+
+
 class FakeReply(Part):
     match: str
     text: str
@@ -90,7 +102,7 @@ class FakeBackend(Part):
     token_s: Seconds
 
 
-Backend = Annotated[PytorchBackend | OpenVINOBackend | FakeBackend, Field(discriminator="name")]
+Backend = Annotated[PytorchBackend | OpenVINOBackend | OpenVINOGenAIBackend | FakeBackend, Field(discriminator="name")]
 
 
 # ---------------------------------------------------------------- device, precision, ov_config

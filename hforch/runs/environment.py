@@ -19,6 +19,7 @@ PACKAGES = (
     "accelerate",
     "optimum-intel",
     "openvino",
+    "openvino-genai",
     "openvino-tokenizers",
     "nncf",
     "langchain-core",

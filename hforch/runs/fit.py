@@ -7,6 +7,7 @@ from functools import lru_cache
 from heapq import nlargest
 from typing import TYPE_CHECKING, Any
 
+from hforch.backends.base import together
 from hforch.config.schema import Job
 from hforch.errors import Mistake
 from hforch.inputs import Input
@@ -26,7 +27,7 @@ def look_ahead(job: Job, inputs: Sequence[Input]) -> Estimate:
     """What a job will take at least."""
     folder, *_ = at_hand(job.model)
     beams = job.generation.num_beams or 1
-    return estimate(job, longest(job, inputs, folder), min(job.runtime.batch_size, len(inputs)) * beams)
+    return estimate(job, longest(job, inputs, folder), min(together(job), len(inputs)) * beams)
 
 
 def longest(job: Job, inputs: Sequence[Input], folder: Path | None) -> int:

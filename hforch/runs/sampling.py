@@ -14,6 +14,7 @@ from langchain_core.outputs import LLMResult
 from langchain_core.runnables import Runnable, RunnableConfig
 
 from hforch import checks
+from hforch.backends.base import handed_over
 from hforch.backends.llm import PromisingLLM
 from hforch.config.schema import Job
 from hforch.errors import HforchError, full_errors
@@ -91,7 +92,7 @@ class Sampler:
         chain = self.prompt | self.llm.bind(max_new_tokens=WARMUP_TOKENS, min_new_tokens=None, stop=[])
         try:
             for _ in range(self.job.runtime.warmup):
-                chain.batch([self._variables(each) for each in inputs[: self.job.runtime.batch_size]])
+                chain.batch([self._variables(each) for each in inputs[: handed_over(self.job)]])
         except Exception:
             log.warning("warm-up failed", exc_info=True)
         return time.perf_counter() - started

@@ -1,0 +1,193 @@
+"""backend=openvino_genai: exported models through openvino-genai's continuous batching.
+
+The same IRs as backend=openvino, without torch and transformers: nothing here imports them once an export exists.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+from hforch.backends import ov_device, ov_weights
+from hforch.backends.base import Loaded, Prepared, missing_extra
+from hforch.backends.continuous import ContinuousEngine
+from hforch.backends.engine import Request
+from hforch.backends.genai_decoding import lacking
+from hforch.backends.llm import PromisingLLM
+from hforch.backends.ov_device import HINT, device_name, last_words, properties
+from hforch.backends.tokenizer import FileTokenizer
+from hforch.config.schema import Job, OpenVINOGenAIBackend
+from hforch.errors import BackendError, Mistake
+from hforch.models.tokenizers import tokenizer_of
+from hforch.progress import Progress
+
+IGNORES = ("model.attn_implementation", "device.device_map", "runtime.batch_size")
+LIBRARIES = ("openvino", "openvino_genai", "tokenizers", "jinja2", "numpy")
+
+CONTEXT_NAMES = ("max_position_embeddings", "n_positions", "n_ctx", "max_seq_len")
+BLOCK = {"CPU": 32}  # tokens in a block of the KV cache; 16 on other devices
+BITS = {"f32": 32, "f16": 16, "u8": 8, "u4": 4}
+GB = 1 << 30
+
+
+def check(job: Job) -> list[Mistake]:
+    assert isinstance(job.backend, OpenVINOGenAIBackend)
+    if missing := missing_extra("openvino_genai", "genai", "backend=openvino_genai", "backend.name"):
+        return missing
+    return [*ov_device.check(job), *lacking(job.generation), *_check_cache(job.backend)]
+
+
+def prepare(job: Job, progress: Progress) -> Prepared:
+    prepared = ov_weights.prepare(job, progress)
+    assert prepared.path is not None
+    return replace(prepared, tokenizer=tokenizer_of(prepared.path, job.model.trust_remote_code, progress))
+
+
+def load(job: Job, prepared: Prepared) -> Loaded:
+    import openvino_genai
+
+    backend, folder = job.backend, prepared.path
+    assert isinstance(backend, OpenVINOGenAIBackend) and folder is not None and prepared.tokenizer is not None
+    tokenizer = FileTokenizer(prepared.tokenizer)
+    config = _json(folder / "config.json")
+    given: dict[str, Any] = dict(properties(job))
+    if backend.prompt_lookup:
+        given["prompt_lookup"] = True
+    extra = {"num_assistant_tokens": backend.num_assistant_tokens, "max_ngram_size": backend.max_ngram_size}
+    extra = extra if backend.prompt_lookup else {}
+    eos = _eos_ids(folder, config, tokenizer)
+    try:
+        own = openvino_genai.Tokenizer(str(prepared.tokenizer))
+        pipe = openvino_genai.ContinuousBatchingPipeline(
+            str(folder), own, _scheduler(backend), device_name(job), **given
+        )
+        block_bytes = _try(pipe, eos, extra)
+    except Exception as error:
+        raise BackendError(_cannot_load(job, folder, config, error)) from error
+    effective = _effective(job, prepared, backend, _kv_precision(config, block_bytes, job))
+    engine = ContinuousEngine(
+        pipe,
+        tokenizer,
+        eos,
+        _json(folder / "generation_config.json"),
+        {"weights": prepared.record, "backend": backend.model_dump(), **effective},
+        next((n for name in CONTEXT_NAMES if (n := _text(config).get(name))), None),
+        backend.max_num_seqs,
+        extra,
+    )
+    return Loaded(engine, partial(GenAILLM, engine=engine), effective)
+
+
+class GenAILLM(PromisingLLM):
+    """LangChain's BaseLLM over openvino-genai, with hforch's promises.
+
+    `batch_size` says nothing here: all prompts of a call are handed to the engine, which runs as many at a time as
+    `backend.max_num_seqs` allows.
+    """
+
+    def __init__(self, engine: ContinuousEngine, **fields: Any) -> None:
+        super().__init__(**fields)
+        self._engine = engine
+
+    @property
+    def _llm_type(self) -> str:
+        return "hforch_openvino_genai"
+
+    def _requests(self, prompts: Any, stop: Any) -> list[Request]:
+        requests = super()._requests(prompts, stop)
+        if not requests:
+            return []
+        return [replace(requests[0], prompts=prompts)]
+
+
+def _check_cache(backend: OpenVINOGenAIBackend) -> list[Mistake]:
+    has = psutil.virtual_memory().available / GB
+    if backend.cache_size is None or backend.cache_size <= has:
+        return []
+    problem = f"a KV cache of {backend.cache_size} GB is more than the {has:.1f} GB of memory that are free"
+    return [Mistake("backend.cache_size", problem, None, "take less, or null, which lets the cache grow as needed")]
+
+
+def _scheduler(backend: OpenVINOGenAIBackend) -> Any:
+    import openvino_genai
+
+    scheduler = openvino_genai.SchedulerConfig()
+    scheduler.max_num_seqs = backend.max_num_seqs
+    scheduler.max_num_batched_tokens = backend.max_num_batched_tokens
+    scheduler.enable_prefix_caching = backend.enable_prefix_caching
+    scheduler.cache_size = backend.cache_size or 0
+    return scheduler
+
+
+def _try(pipe: Any, eos: list[int], extra: dict[str, Any]) -> int:
+    """Generate one token, for some models fail only then.
+
+    Returns:
+        the bytes of the KV cache afterwards: of one block, unless its size was given.
+    """
+    from hforch.backends.continuous import one_token
+
+    one_token(pipe, min(eos, default=0), extra)
+    return int(pipe.get_metrics().cache_size_in_bytes)
+
+
+def _cannot_load(job: Job, folder: Path, config: dict[str, Any], error: Exception) -> str:
+    kind = config.get("model_type", "unknown")
+    return (
+        f"openvino_genai cannot run {folder} (architecture {kind!r}) on {device_name(job)}: {last_words(error)}\n"
+        "backend=openvino runs every IR that optimum-intel exports; try that. If the folder is in hforch's cache and\n"
+        "is damaged, remove it, and it will be made again."
+    )
+
+
+def _effective(job: Job, prepared: Prepared, backend: OpenVINOGenAIBackend, kv: str | None) -> dict[str, Any]:
+    """What is in effect. The engine does not give its compiled model out, so the device is asked through a model of
+    one operation, compiled with the same properties; the KV cache's precision is read from its size."""
+    values = ov_device.of_one_operation(job)
+    return {
+        "device": [device_name(job)],
+        "precision": {
+            "requested": job.precision.name,
+            "compute": values.get(HINT),
+            "weights": prepared.record.get("export", {}).get("weight_format"),
+            "kv_cache": kv,
+        },
+        "ov_config": values,
+        "threads": values.get("INFERENCE_NUM_THREADS"),
+        "scheduler": backend.model_dump(exclude={"name"}),
+    }
+
+
+def _kv_precision(config: dict[str, Any], block_bytes: int, job: Job) -> str | None:
+    """The precision whose elements take as many bytes as one block of the cache does; scales make it a little more."""
+    assert isinstance(job.backend, OpenVINOGenAIBackend)
+    text = _text(config)
+    layers, heads = text.get("num_hidden_layers"), text.get("num_attention_heads")
+    if job.backend.cache_size is not None or not layers or not heads or not block_bytes:
+        return None
+    width = text.get("head_dim") or text.get("hidden_size", 0) // heads
+    elements = 2 * layers * (text.get("num_key_value_heads") or heads) * width * BLOCK.get(device_name(job), 16)
+    bits = 8 * block_bytes / elements if elements else 0
+    return next((name for name, size in BITS.items() if size <= bits < 2 * size), None)
+
+
+def _eos_ids(folder: Path, config: dict[str, Any], tokenizer: FileTokenizer) -> list[int]:
+    """The ids that end an answer: the generation config names them, else the model's, else the tokenizer."""
+    own = (_json(folder / "generation_config.json"), config)
+    for found in (*(one.get("eos_token_id") for one in own), tokenizer.id_of("eos_token")):
+        if found is not None:
+            return sorted({int(i) for i in (found if isinstance(found, list) else [found])})
+    return []
+
+
+def _text(config: dict[str, Any]) -> dict[str, Any]:
+    return dict(config.get("text_config") or config)
+
+
+def _json(file: Path) -> dict[str, Any]:
+    return dict(json.loads(file.read_text(encoding="utf-8"))) if file.is_file() else {}
