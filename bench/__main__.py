@@ -19,11 +19,12 @@ BENCHES: dict[str, Callable[[int], Iterator[Ratio]]] = {
     "generation-openvino": generation.openvino,
     "startup-pytorch": startup.pytorch,
     "startup-openvino": startup.openvino,
+    "startup-openvino_genai": startup.openvino_genai,
     "help": startup.help_page,
     "sweep": sweep.against_bare,
     "sweep-processes": sweep.against_processes,
 }
-PACKAGES = ("torch", "transformers", "optimum-intel", "openvino", "langchain-core", "hydra-core")
+PACKAGES = ("torch", "transformers", "optimum-intel", "openvino", "openvino-genai", "langchain-core", "hydra-core")
 
 
 def main() -> int:

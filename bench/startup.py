@@ -15,7 +15,7 @@ from pathlib import Path
 from bench.ratios import Ratio, in_turns
 
 BARE = Path(__file__).parent / "bare"
-START, HELP = 1.25, 1.3
+START, GENAI_START, HELP = 1.25, 1.6, 1.3
 QUESTION = "What is electroencephalography?"
 SHORT = "generation.max_new_tokens=4"
 
@@ -28,7 +28,11 @@ def openvino(rounds: int) -> Iterator[Ratio]:
     return measure("openvino int8", rounds, "backend=openvino", "precision=int8")
 
 
-def measure(name: str, rounds: int, *overrides: str) -> Iterator[Ratio]:
+def openvino_genai(rounds: int) -> Iterator[Ratio]:
+    return measure("openvino_genai int8", rounds, "backend=openvino_genai", "precision=int8", target=GENAI_START)
+
+
+def measure(name: str, rounds: int, *overrides: str, target: float = START) -> Iterator[Ratio]:
     folder = prepared(*overrides)
     words = [*overrides, SHORT, "runtime.display=plain", "hydra.run.dir=outputs/bench"]
     ours = [sys.executable, "-m", "hforch", *words]
@@ -39,7 +43,7 @@ def measure(name: str, rounds: int, *overrides: str) -> Iterator[Ratio]:
         lambda: until_text(ours, after),
         lambda: until_text(theirs, after),
         max(3, rounds // 2),
-        START,
+        target,
     )
 
 

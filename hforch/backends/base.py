@@ -91,7 +91,8 @@ def load(job: Job, progress: Progress) -> Loaded:
     if mistakes := backend.check(job):
         raise ConfigError(mistakes)
     prepared = backend.prepare(job, progress)
-    with quiet() if prepared.path is not None else nullcontext():
+    talks = any(library.startswith("transformers") for library in backend.LIBRARIES)
+    with quiet() if talks else nullcontext():
         return backend.load(job, prepared)
 
 

@@ -125,6 +125,7 @@ class ContinuousEngine(Engine):
         self.tokenizer, self.eos, self.shipped, self.extra = tokenizer, tuple(eos), shipped, extra
         self.identity, self.context_length = identity, context_length
         self._vocabulary = tokenizer.vocabulary(eos)
+        self.pipe = pipe
         self._pump = Pump(pipe, together)
 
     def submit(self, request: Request) -> Future[list[Answer]]:

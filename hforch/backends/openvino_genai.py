@@ -23,13 +23,13 @@ from hforch.backends.ov_device import HINT, device_name, last_words, properties
 from hforch.backends.tokenizer import FileTokenizer
 from hforch.config.schema import Job, OpenVINOGenAIBackend
 from hforch.errors import BackendError, Mistake
+from hforch.models.architecture import context_length, kv_elements
 from hforch.models.tokenizers import tokenizer_of
 from hforch.progress import Progress
 
 IGNORES = ("model.attn_implementation", "device.device_map", "runtime.batch_size")
 LIBRARIES = ("openvino", "openvino_genai", "tokenizers", "jinja2", "numpy")
 
-CONTEXT_NAMES = ("max_position_embeddings", "n_positions", "n_ctx", "max_seq_len")
 BLOCK = {"CPU": 32}  # tokens in a block of the KV cache; 16 on other devices
 BITS = {"f32": 32, "f16": 16, "u8": 8, "u4": 4}
 GB = 1 << 30
@@ -76,7 +76,7 @@ def load(job: Job, prepared: Prepared) -> Loaded:
         eos,
         _json(folder / "generation_config.json"),
         {"weights": prepared.record, "backend": backend.model_dump(), **effective},
-        next((n for name in CONTEXT_NAMES if (n := _text(config).get(name))), None),
+        context_length(config),
         backend.max_num_seqs,
         extra,
     )
@@ -166,12 +166,9 @@ def _effective(job: Job, prepared: Prepared, backend: OpenVINOGenAIBackend, kv: 
 def _kv_precision(config: dict[str, Any], block_bytes: int, job: Job) -> str | None:
     """The precision whose elements take as many bytes as one block of the cache does; scales make it a little more."""
     assert isinstance(job.backend, OpenVINOGenAIBackend)
-    text = _text(config)
-    layers, heads = text.get("num_hidden_layers"), text.get("num_attention_heads")
-    if job.backend.cache_size is not None or not layers or not heads or not block_bytes:
+    elements = (kv_elements(config) or 0) * BLOCK.get(device_name(job), 16)
+    if job.backend.cache_size is not None:  # then it is not one block that was allocated
         return None
-    width = text.get("head_dim") or text.get("hidden_size", 0) // heads
-    elements = 2 * layers * (text.get("num_key_value_heads") or heads) * width * BLOCK.get(device_name(job), 16)
     bits = 8 * block_bytes / elements if elements else 0
     return next((name for name, size in BITS.items() if size <= bits < 2 * size), None)
 
@@ -183,10 +180,6 @@ def _eos_ids(folder: Path, config: dict[str, Any], tokenizer: FileTokenizer) -> 
         if found is not None:
             return sorted({int(i) for i in (found if isinstance(found, list) else [found])})
     return []
-
-
-def _text(config: dict[str, Any]) -> dict[str, Any]:
-    return dict(config.get("text_config") or config)
 
 
 def _json(file: Path) -> dict[str, Any]:

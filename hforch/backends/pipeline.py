@@ -21,8 +21,7 @@ from hforch.backends.llm import PromisingLLM
 from hforch.backends.wrapped import wrapped
 from hforch.config.schema import Generation
 from hforch.errors import UnknownArgument
-
-CONTEXT_NAMES = ("max_position_embeddings", "n_positions", "n_ctx", "max_seq_len")
+from hforch.models.architecture import CONTEXT_NAMES
 
 # By the ids of model and tokenizer; an engine holds both, so the ids stay theirs as long as it lives.
 _engines: weakref.WeakValueDictionary[tuple[int, int], PipelineEngine] = weakref.WeakValueDictionary()

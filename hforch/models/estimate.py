@@ -17,6 +17,7 @@ from typing import Any
 from hforch.config.schema import GGUFModel, HubModel, Job, LocalModel, WheelModel
 from hforch.errors import HforchError
 from hforch.models import cache, exports, gguf
+from hforch.models.architecture import context_length, kv_elements
 from hforch.models.fingerprint import remembered, remembered_file
 from hforch.models.folder import choose, survey
 from hforch.paths import expanded
@@ -176,14 +177,10 @@ def _bytes(job: Job, header: Header) -> float:
 
 
 def _kv_mb(job: Job, config: dict[str, Any], longest: int, sequences: int) -> float | None:
-    layers = config.get("num_hidden_layers") or config.get("n_layer")
-    heads = config.get("num_attention_heads") or config.get("n_head")
-    hidden = config.get("hidden_size") or config.get("n_embd")
-    if not (layers and heads and hidden):
+    elements = kv_elements(config)
+    if elements is None:
         return None
-    tokens = min(longest, config.get("max_position_embeddings") or longest) * sequences
-    groups = config.get("num_key_value_heads") or heads
-    head = config.get("head_dim") or hidden / heads
+    tokens = min(longest, context_length(config) or longest) * sequences
     asked = str(job.ov_config.get("KV_CACHE_PRECISION", "")) if job.backend.name != "pytorch" else ""
     wide = {"fp32": 4.0, "auto": 4.0 if job.backend.name == "pytorch" else 2.0}.get(job.precision.name, 2.0)
-    return round(2 * layers * groups * head * KV_BYTES.get(asked, wide) * tokens / cache.MB, 1)
+    return round(elements * KV_BYTES.get(asked, wide) * tokens / cache.MB, 1)

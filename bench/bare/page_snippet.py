@@ -1,0 +1,13 @@
+"""The reference page's own way: HuggingFacePipeline as it comes, with its batch size of 4."""
+
+from typing import Any
+
+from langchain_huggingface.llms import HuggingFacePipeline
+
+
+def load(folder: str, backend: str, new_tokens: int) -> Any:
+    options: dict[str, Any] = {"pipeline_kwargs": {"max_new_tokens": new_tokens, "do_sample": False}}
+    if backend == "openvino":
+        ov_config = {"PERFORMANCE_HINT": "LATENCY", "NUM_STREAMS": "1", "CACHE_DIR": ""}
+        options |= {"backend": "openvino", "model_kwargs": {"device": "CPU", "ov_config": ov_config}}
+    return HuggingFacePipeline.from_model_id(model_id=folder, task="text-generation", **options).bind(skip_prompt=True)

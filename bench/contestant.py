@@ -1,0 +1,104 @@
+"""One contestant in a process of its own: it loads once, and does a workload for each line that it reads.
+
+python -m bench.contestant NAME FOLDER      then `chat` or `long` on standard input, a line of JSON for each
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from bench.workload import NEW_TOKENS, prompts
+
+Work = Callable[[list[str], int], tuple[int, list[float]]]
+"""Answers prompts with so many new tokens at most; gives the tokens back, and each first token's delay in ms."""
+
+
+def page(backend: str) -> Callable[[str], Work]:
+    def loaded(folder: str) -> Work:
+        from bench.bare import page_snippet
+        from hforch.backends.tokenizer import FileTokenizer
+
+        tokenizer, made = FileTokenizer(Path(folder)), page_snippet.load(folder, backend, 128)
+
+        def work(texts: list[str], tokens: int) -> tuple[int, list[float]]:
+            answers = made.batch(texts, pipeline_kwargs={"max_new_tokens": tokens, "do_sample": False})
+            return sum(len(tokenizer.encode(answer)) for answer in answers), []
+
+        return work
+
+    return loaded
+
+
+def bare_genai(folder: str) -> Work:
+    from bench.bare import genai
+
+    pipe = genai.load(folder)
+
+    def work(texts: list[str], tokens: int) -> tuple[int, list[float]]:
+        results = genai.generate(pipe, texts, tokens)
+        counts = [result.perf_metrics.get_num_generated_tokens() for result in results]
+        kept = sum(count - (count < tokens) for count in counts)  # the EOS of what ended by itself is counted there
+        return kept, [result.perf_metrics.get_ttft().mean for result in results]
+
+    return work
+
+
+def hforch(*overrides: str) -> Callable[[str], Work]:
+    def loaded(folder: str) -> Work:
+        from hforch import load_llm
+
+        llm = load_llm("model=local", f"model.path={folder}", *overrides)
+
+        def work(texts: list[str], tokens: int) -> tuple[int, list[float]]:
+            from hforch.backends.engine import RenderedChat
+
+            result = llm.generate([RenderedChat(text) for text in texts], max_new_tokens=tokens)
+            infos = [generations[0].generation_info for generations in result.generations]
+            waits = [info["timings"]["queue_ms"] + info["timings"]["ttft_ms"] for info in infos]
+            return sum(len(info["output_ids"]) for info in infos), waits
+
+        return work
+
+    return loaded
+
+
+CONTESTANTS: dict[str, Callable[[str], Work]] = {
+    "page-pytorch": page("pytorch"),
+    "page-openvino": page("openvino"),
+    "bare-genai": bare_genai,
+    "hforch-pytorch": hforch("backend=pytorch", "runtime.batch_size=16"),
+    "hforch-openvino": hforch("backend=openvino", "runtime.batch_size=16"),
+    "hforch-openvino_genai": hforch("backend=openvino_genai"),
+}
+
+
+def peak_mb() -> float:
+    """The most memory this process ever held, in MB of a million bytes."""
+    status = Path("/proc/self/status").read_text()
+    return next(int(line.split()[1]) for line in status.splitlines() if line.startswith("VmHWM")) * 1024 / 1e6
+
+
+def main() -> None:
+    name, folder = sys.argv[1:3]
+    work = CONTESTANTS[name](folder)
+    answers = sys.stdout
+    sys.stdout = sys.stderr
+    texts = {workload: prompts(workload, Path(folder)) for workload in NEW_TOKENS}
+    work(texts["chat"][:4], 4)
+    print("ready", file=answers, flush=True)
+    for line in sys.stdin:
+        workload = line.strip()
+        started = time.perf_counter()
+        tokens, first = work(texts[workload], NEW_TOKENS[workload])
+        seconds = time.perf_counter() - started
+        told: dict[str, Any] = {"seconds": seconds, "tokens": tokens, "first": first, "peak_mb": peak_mb()}
+        print(json.dumps(told), file=answers, flush=True)
+
+
+if __name__ == "__main__":
+    main()

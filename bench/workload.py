@@ -1,0 +1,44 @@
+"""The work that every contestant does: 64 short chat prompts, and 16 long ones of about a thousand tokens."""
+
+from __future__ import annotations
+
+import random
+from pathlib import Path
+from typing import Any
+
+from hforch.backends.tokenizer import FileTokenizer
+
+CHAT_TOKENS, LONG_TOKENS, LONG_PROMPT = 128, 32, 1000
+NEW_TOKENS = {"chat": CHAT_TOKENS, "long": LONG_TOKENS}
+SKIES = ("clear", "cloudy", "overcast", "foggy", "bright", "hazy")
+EVENTS = (
+    *("the pump was cleaned", "two filters were replaced", "the boat brought supplies", "a sensor was calibrated"),
+    *("the generator ran all night", "the roof was inspected", "nobody came ashore", "the radio failed for an hour"),
+)
+
+
+def prompts(name: str, folder: Path) -> list[str]:
+    """The prompts of a workload as text, through the model's chat template.
+
+    Args:
+        name: chat or long.
+        folder: where the tokenizer is.
+    """
+    tokenizer = FileTokenizer(folder)
+    texts = _questions() if name == "chat" else [_log(number, tokenizer) for number in range(16)]
+    return [str(tokenizer.render([{"role": "user", "content": text}], {})) for text in texts]
+
+
+def _questions() -> list[str]:
+    return (Path(__file__).parent / "workloads" / "chat.txt").read_text(encoding="utf-8").splitlines()
+
+
+def _log(number: int, tokenizer: Any) -> str:
+    """The log of a weather station, as many days as a thousand tokens hold, and a request to sum it up."""
+    draw = random.Random(number)
+    lines = [f"Log of station {number + 1}. Sum it up in one sentence."]
+    while len(tokenizer.encode("\n".join(lines))) < LONG_PROMPT - 40:
+        day, degrees, wind = len(lines), draw.randint(-9, 31), draw.randint(0, 24)
+        sky, event = draw.choice(SKIES), draw.choice(EVENTS)
+        lines.append(f"Day {day}: {sky}, {degrees} degrees, wind {wind} metres a second; {event}.")
+    return "\n".join(lines)

@@ -1,0 +1,32 @@
+"""What config.json says of a model, whatever its family calls it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+CONTEXT_NAMES = ("max_position_embeddings", "n_positions", "n_ctx", "max_seq_len")
+
+
+def text_part(config: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The part that describes the language model; models of several modes keep it apart."""
+    part = config.get("text_config")
+    return part if isinstance(part, Mapping) else config
+
+
+def context_length(config: Mapping[str, Any]) -> int | None:
+    """The most tokens, prompt and answer together; None if it is not said."""
+    return next((found for name in CONTEXT_NAMES if (found := text_part(config).get(name))), None)
+
+
+def kv_elements(config: Mapping[str, Any]) -> float | None:
+    """The numbers that the KV cache holds for one token, keys and values of all layers; None if it is not said."""
+    text = text_part(config)
+    layers = text.get("num_hidden_layers") or text.get("n_layer")
+    heads = text.get("num_attention_heads") or text.get("n_head")
+    hidden = text.get("hidden_size") or text.get("n_embd")
+    if not (layers and heads and hidden):
+        return None
+    groups = text.get("num_key_value_heads") or heads
+    head = text.get("head_dim") or hidden / heads
+    return float(2 * layers * groups * head)
