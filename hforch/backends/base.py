@@ -11,13 +11,14 @@ A backend module offers:
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, field
 from importlib import import_module
 from pathlib import Path
 from typing import Any, Protocol, cast
 
+from hforch.backends.batches import by_length
 from hforch.backends.engine import Engine
 from hforch.backends.llm import PromisingLLM
 from hforch.backends.quiet import quiet
@@ -114,9 +115,17 @@ def build_llm(job: Job, loaded: Loaded, **fields: Any) -> PromisingLLM:
 
 
 def handed_over(job: Job) -> int:
-    """How many inputs are handed over together: a batch of the plan."""
+    """How many inputs are handed over together, at most."""
     backend = job.backend
     return backend.window if isinstance(backend, OpenVINOGenAIBackend) else job.runtime.batch_size
+
+
+def batches(job: Job, lengths: Sequence[int]) -> list[list[int]]:
+    """The places of the inputs that are handed over together: of like length where they are padded to one."""
+    size, count = handed_over(job), len(lengths)
+    if isinstance(job.backend, OpenVINOGenAIBackend):
+        return [list(range(at, min(at + size, count))) for at in range(0, count, size)]
+    return by_length(lengths, size)
 
 
 def together(job: Job) -> int:

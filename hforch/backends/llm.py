@@ -21,6 +21,7 @@ from pydantic import Field, PrivateAttr
 
 from hforch import __version__
 from hforch.backends.arguments import fields_of, merge, split, stops_of
+from hforch.backends.batches import by_length, in_order
 from hforch.backends.chat import RenderedPromptValue, as_messages
 from hforch.backends.completion import Answer
 from hforch.backends.engine import Engine, RenderedChat, Request
@@ -156,13 +157,19 @@ class PromisingLLM(BaseLLM):
         return self if given is None else self.with_arguments(chat_template_kwargs=given)
 
     # ------------------------------------------------------------ whole answers
-    def _requests(self, prompts: Sequence[str], stop: Sequence[str] | None) -> list[Request]:
+    def _batches(self, prompts: Sequence[str]) -> list[list[int]]:
+        """The places of the prompts that are handed over together."""
+        return by_length([len(prompt) for prompt in prompts], self.batch_size)
+
+    def _requests(
+        self, prompts: Sequence[str], stop: Sequence[str] | None, batches: Sequence[Sequence[int]]
+    ) -> list[Request]:
         now = time.perf_counter()
         stops = self.stop if stop is None else stops_of(stop)
         seed = secrets.randbits(63) if self.seed is None else self.seed
         return [
-            Request(prompts[at : at + self.batch_size], self.generation, stops, seed, handed_over=now)
-            for at in range(0, len(prompts), self.batch_size)
+            Request([prompts[place] for place in batch], self.generation, stops, seed, handed_over=now)
+            for batch in batches
         ]
 
     def _generate(
@@ -173,14 +180,15 @@ class PromisingLLM(BaseLLM):
         **kwargs: Any,
     ) -> LLMResult:
         llm = self.with_arguments(**kwargs)
-        requests = llm._requests(prompts, stop)
+        batches = llm._batches(prompts)
+        requests = llm._requests(prompts, stop, batches)
         futures = [self._engine.submit(request) for request in requests]
         try:
-            answers = [answer for future in futures for answer in future.result()]
+            answers = [future.result() for future in futures]
         except BaseException:
             cancel(requests, futures)
             raise
-        return llm._result(prompts, answers)
+        return llm._result(prompts, in_order(batches, answers))
 
     async def _agenerate(
         self,
@@ -190,14 +198,15 @@ class PromisingLLM(BaseLLM):
         **kwargs: Any,
     ) -> LLMResult:
         llm = self.with_arguments(**kwargs)
-        requests = llm._requests(prompts, stop)
+        batches = llm._batches(prompts)
+        requests = llm._requests(prompts, stop, batches)
         futures = [self._engine.submit(request) for request in requests]
         try:
-            answers = [answer for future in futures for answer in await asyncio.wrap_future(future)]
+            answers = [await asyncio.wrap_future(future) for future in futures]
         except BaseException:
             cancel(requests, futures)
             raise
-        return llm._result(prompts, answers)
+        return llm._result(prompts, in_order(batches, answers))
 
     def _result(self, prompts: Sequence[str], answers: Sequence[Answer]) -> LLMResult:
         return llm_result(answers, [str(prompt) if self.echo else "" for prompt in prompts])
@@ -212,7 +221,7 @@ class PromisingLLM(BaseLLM):
     ) -> Iterator[GenerationChunk]:
         llm = self.with_arguments(**kwargs)
         pieces: queue.SimpleQueue[str | None] = queue.SimpleQueue()
-        (request,) = llm._requests([prompt], stop)
+        (request,) = llm._requests([prompt], stop, [[0]])
         request.on_text = pieces.put
         future = self._engine.submit(request)
         future.add_done_callback(lambda _: pieces.put(None))
@@ -242,7 +251,7 @@ class PromisingLLM(BaseLLM):
             if not loop.is_closed():
                 loop.call_soon_threadsafe(pieces.put_nowait, piece)
 
-        (request,) = llm._requests([prompt], stop)
+        (request,) = llm._requests([prompt], stop, [[0]])
         request.on_text = hand_over
         future = self._engine.submit(request)
         future.add_done_callback(lambda _: hand_over(None))

@@ -6,6 +6,7 @@ The same IRs as backend=openvino, without torch and transformers: nothing here i
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -16,7 +17,6 @@ import psutil
 from hforch.backends import ov_device, ov_weights
 from hforch.backends.base import Loaded, Prepared, missing_extra
 from hforch.backends.continuous import ContinuousEngine
-from hforch.backends.engine import Request
 from hforch.backends.genai_decoding import lacking
 from hforch.backends.llm import PromisingLLM
 from hforch.backends.ov_device import HINT, device_name, last_words, properties
@@ -98,11 +98,8 @@ class GenAILLM(PromisingLLM):
     def _llm_type(self) -> str:
         return "hforch_openvino_genai"
 
-    def _requests(self, prompts: Any, stop: Any) -> list[Request]:
-        requests = super()._requests(prompts, stop)
-        if not requests:
-            return []
-        return [replace(requests[0], prompts=prompts)]
+    def _batches(self, prompts: Sequence[str]) -> list[list[int]]:
+        return [list(range(len(prompts)))] if prompts else []
 
 
 def _check_cache(backend: OpenVINOGenAIBackend) -> list[Mistake]:

@@ -7,7 +7,7 @@ import json
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import islice
+from itertools import chain, islice
 from pathlib import Path
 from typing import Any
 
@@ -41,7 +41,7 @@ def freeze(entry: Entry) -> str:
         composed = _composed(file, needs)
     if unlike := sorted(path for path in differing(composed.model_dump(mode="json"), job)):
         raise ConfigError([Mistake(path, "this value cannot be written into a recipe") for path in unlike])
-    if [one.id for one in load_inputs(composed.inputs)] != [id for batch in entry.record["plan"] for id in batch]:
+    if sorted(one.id for one in load_inputs(composed.inputs)) != sorted(chain.from_iterable(entry.record["plan"])):
         problem = "what the records say of them does not give the same inputs again"
         raise ConfigError([Mistake("inputs", problem, str(entry.samples), "secrets are struck from records")])
     frozen = _frozen(entry, needs, composed)

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from hforch import checks
-from hforch.backends.base import Loaded, Prepared, backend_of, build_llm, handed_over
+from hforch.backends.base import Loaded, Prepared, backend_of, build_llm
 from hforch.config.advice import advice
 from hforch.config.schema import Job
 from hforch.errors import (
@@ -179,7 +179,7 @@ def _look_at_memory(run: Run, inputs: Sequence[Input]) -> bool:
 
 def _is_whole(run: Run, before: Before, inputs: Sequence[Input]) -> bool:
     """Whether nothing of a resumed job is missing; then its record is all that is written anew."""
-    batches = plan(inputs, handed_over(run.job), run.job.runtime.repeat)
+    batches = plan(run.job, inputs)
     if not before.has_all(batches) or "effective" not in before.record:
         return False
     run.samples = run.writer.keep(lambda sample: True, BRIEF)
@@ -225,7 +225,7 @@ def _sample(run: Run, loaded: Loaded, inputs: Sequence[Input]) -> None:
     kept = len(run.samples)
     answerable = _set_aside(run, sampler, inputs)
     aside = len(run.samples) - kept
-    batches = plan(answerable, handed_over(job), runtime.repeat)
+    batches = plan(job, answerable)
     run.note(
         plan=[[each.id for each in batch.inputs] for batch in batches if batch.repeat == 0],
         planned=len(inputs) - len(answerable) + len(answerable) * runtime.repeat,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import time
 import traceback
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,7 +14,7 @@ from langchain_core.outputs import LLMResult
 from langchain_core.runnables import Runnable, RunnableConfig
 
 from hforch import checks
-from hforch.backends.base import handed_over
+from hforch.backends.base import batches, handed_over
 from hforch.backends.llm import PromisingLLM
 from hforch.config.schema import Job
 from hforch.errors import HforchError, full_errors
@@ -59,10 +59,18 @@ class Batch:
     inputs: Sequence[Input]
 
 
-def plan(inputs: Sequence[Input], batch_size: int, repeats: int = 1) -> list[Batch]:
-    """The batches, from the inputs alone: in order, `batch_size` at a time; the whole as often as it is measured."""
-    chunks = [inputs[at : at + batch_size] for at in range(0, len(inputs), batch_size)]
-    return [Batch(repeat, index, chunk) for repeat in range(repeats) for index, chunk in enumerate(chunks)]
+def plan(job: Job, inputs: Sequence[Input]) -> list[Batch]:
+    """The batches, from the inputs alone; the whole as often as it is measured."""
+    names = build_prompt(job.prompt).input_variables
+    lengths = [_length(variables_of(each.item, job.prompt, names)) for each in inputs]
+    chunks = [[inputs[place] for place in batch] for batch in batches(job, lengths)]
+    repeats = range(job.runtime.repeat)
+    return [Batch(repeat, index, chunk) for repeat in repeats for index, chunk in enumerate(chunks)]
+
+
+def _length(variables: Mapping[str, Any]) -> int:
+    """The characters that an input adds to its prompt: near enough to tokens, and known before a tokenizer is."""
+    return sum(len(str(value)) for value in variables.values())
 
 
 class Sampler:
