@@ -36,14 +36,13 @@ def page(backend: str) -> Callable[[str], Work]:
 
 def bare_genai(folder: str) -> Work:
     from bench.bare import genai
+    from hforch.backends.tokenizer import FileTokenizer
 
-    pipe = genai.load(folder)
+    tokenizer, pipe = FileTokenizer(Path(folder)), genai.load(folder)
 
     def work(texts: list[str], tokens: int) -> tuple[int, list[float]]:
-        results = genai.generate(pipe, texts, tokens)
-        counts = [result.perf_metrics.get_num_generated_tokens() for result in results]
-        kept = sum(count - (count < tokens) for count in counts)  # the EOS of what ended by itself is counted there
-        return kept, [result.perf_metrics.get_ttft().mean for result in results]
+        answers = [result.m_generation_ids[0] for result in genai.generate(pipe, texts, tokens)]
+        return sum(len(tokenizer.encode(answer)) for answer in answers), []
 
     return work
 
@@ -59,8 +58,7 @@ def hforch(*overrides: str) -> Callable[[str], Work]:
 
             result = llm.generate([RenderedChat(text) for text in texts], max_new_tokens=tokens)
             infos = [generations[0].generation_info for generations in result.generations]
-            waits = [info["timings"]["queue_ms"] + info["timings"]["ttft_ms"] for info in infos]
-            return sum(len(info["output_ids"]) for info in infos), waits
+            return sum(len(info["output_ids"]) for info in infos), [info["timings"]["ttft_ms"] for info in infos]
 
         return work
 

@@ -3,12 +3,10 @@
 from typing import Any
 
 
-def load(folder: str, max_num_seqs: int = 16) -> Any:
+def load(folder: str) -> Any:
     import openvino_genai as genai
 
-    scheduler = genai.SchedulerConfig()
-    scheduler.max_num_seqs = max_num_seqs
-    return genai.ContinuousBatchingPipeline(folder, scheduler, "CPU", {})
+    return genai.ContinuousBatchingPipeline(folder, genai.SchedulerConfig(), "CPU", {})
 
 
 def generate(pipe: Any, prompts: list[str], new_tokens: int) -> list[Any]:
