@@ -11,7 +11,7 @@ from importlib.metadata import version
 from rich.console import Console
 from rich.table import Table
 
-from bench import generation, startup, sweep
+from bench import continuous, generation, startup, sweep
 from bench.ratios import Ratio
 
 BENCHES: dict[str, Callable[[int], Iterator[Ratio]]] = {
@@ -20,6 +20,9 @@ BENCHES: dict[str, Callable[[int], Iterator[Ratio]]] = {
     "startup-pytorch": startup.pytorch,
     "startup-openvino": startup.openvino,
     "startup-openvino_genai": startup.openvino_genai,
+    "genai-stream": continuous.one_stream,
+    "genai-concurrent": continuous.many_calls,
+    "genai-lookup": continuous.prompt_lookup,
     "help": startup.help_page,
     "sweep": sweep.against_bare,
     "sweep-processes": sweep.against_processes,

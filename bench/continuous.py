@@ -1,0 +1,80 @@
+"""openvino-genai through hforch: one stream against the bare engine, many calls against one batch, prompt lookup."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from bench.bare import genai
+from bench.ratios import Ratio, in_turns
+from bench.startup import prepared
+from bench.workload import CHAT_TOKENS, prompts
+
+STREAM, CONCURRENT, LOOKUP = 1 / 0.97, 1.15, 1.0
+WORDS = ("backend=openvino_genai", "precision=int8")
+STREAMED, SUMMARY = 128, 96
+
+
+def one_stream(rounds: int) -> Iterator[Ratio]:
+    """Seconds from the first piece of text to the last, of as many tokens."""
+    from hforch import load_llm
+
+    folder = prepared(*WORDS)
+    prompt, pipe, llm = prompts("chat", folder)[0], genai.load(str(folder)), load_llm(*WORDS)
+    config = pipe.get_config()
+    config.max_new_tokens, config.apply_chat_template, config.ignore_eos = STREAMED, False, True
+
+    def bare() -> float:
+        times: list[float] = []
+        pipe.generate([prompt], [config], lambda piece: times.append(time.perf_counter()))
+        return times[-1] - times[0]
+
+    def ours() -> float:
+        stream = llm.stream(prompt, max_new_tokens=STREAMED, ignore_eos=True)
+        times = [time.perf_counter() for piece in stream if piece]
+        return times[-1] - times[0]
+
+    yield in_turns("openvino_genai int8: decoding one stream", ours, bare, rounds, STREAM)
+
+
+def many_calls(rounds: int) -> Iterator[Ratio]:
+    """64 concurrent calls of ainvoke, against one batch of the same 64 prompts."""
+    from hforch import load_llm
+
+    llm = load_llm(*WORDS, f"generation.max_new_tokens={CHAT_TOKENS}")
+    texts = prompts("chat", prepared(*WORDS))
+
+    async def together() -> None:
+        await asyncio.gather(*(llm.ainvoke(text) for text in texts))
+
+    yield in_turns(
+        "openvino_genai int8: 64 x ainvoke, against a batch of 64",
+        lambda: _timed(lambda: asyncio.run(together())),
+        lambda: _timed(lambda: llm.batch(texts)),
+        max(3, rounds // 3),
+        CONCURRENT,
+    )
+
+
+def prompt_lookup(rounds: int) -> Iterator[Ratio]:
+    """A log to be repeated line by line, with prompt lookup and without."""
+    from hforch import load_llm
+
+    ask = prompts("long", prepared(*WORDS))[0].replace("Sum it up in one sentence.", "Repeat the log line by line.")
+    looking = load_llm(*WORDS, "backend.prompt_lookup=true", f"generation.max_new_tokens={SUMMARY}")
+    plain = load_llm(*WORDS, f"generation.max_new_tokens={SUMMARY}")
+    yield in_turns(
+        "openvino_genai int8: with prompt lookup, against without",
+        lambda: _timed(lambda: looking.invoke(ask)),
+        lambda: _timed(lambda: plain.invoke(ask)),
+        rounds,
+        LOOKUP,
+    )
+
+
+def _timed(work: Callable[[], Any]) -> float:
+    started = time.perf_counter()
+    work()
+    return time.perf_counter() - started
