@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any
+from typing import Any, cast
 
-from hforch.config.checks import ENDS_MATTER, column_mistakes, ready
+from hforch.config.checks import ENDS_MATTER, column_mistakes, ready, validator
 from hforch.config.schema import Check, Checks, Column, FileInputs, InlineInputs, JsonSchemaCheck, LevenshteinCheck
 from hforch.errors import ConfigError, Mistake, shown
 from hforch.inputs import Input
@@ -17,6 +17,7 @@ Sample = Mapping[str, Any]
 Seen = tuple[bool, str]
 """Whether what the check says is so, and what is seen in the answer, for people."""
 
+FITS = "fits generation.json_schema"
 LONGEST_NAME, LONGEST_SEEN = 60, 120  # characters of a value in a check's name, and in the reason why it was not passed
 
 
@@ -49,6 +50,23 @@ def check_inputs(checks: Checks, inputs: Sequence[Input], declared: InlineInputs
         raise ConfigError(mistakes)
 
 
+def schema_of(value: Mapping[str, Any] | str) -> dict[str, Any]:
+    """A JSON Schema that is given itself, or by the path of a file.
+
+    Raises:
+        ValueError: the file cannot be read, or it is no JSON Schema.
+    """
+    schema = value
+    if isinstance(schema, str):
+        text = _file(schema)
+        try:
+            schema = json.loads(text)
+        except (ValueError, RecursionError) as error:
+            raise ValueError(f"is no JSON: {error}") from error
+    validator(schema)
+    return dict(cast(Mapping[str, Any], schema))
+
+
 def _file(path: str) -> str:
     try:
         return expanded(path).read_text(encoding="utf-8-sig")
@@ -59,23 +77,31 @@ def _file(path: str) -> str:
 
 
 # ---------------------------------------------------------------- looking at answers
-def judge(checks: Checks, echo: bool = False) -> Callable[[Sample], list[dict[str, Any]]]:
+def judge(
+    checks: Checks, echo: bool = False, schema: Mapping[str, Any] | str | None = None
+) -> Callable[[Sample], list[dict[str, Any]]]:
     """A function from a sample's record to what its `checks` hold: name, passed, and why not.
 
     A sample that failed passes none of its checks, negated ones included.
 
     Args:
         echo: texts begin with their prompts, which are no part of the answers.
+        schema: what answers were held to while they were generated; whether they fit it is one check more.
     """
+    fits = None if schema is None else validator(schema_of(schema))
     literals = [None if isinstance(check.value, Column) else _literal(check, checks.strip) for check in checks.items]
     named = list(zip(checks.items, names(checks), literals, strict=True))
 
     def judged(sample: Sample) -> list[dict[str, Any]]:
         if sample["error"] is not None or sample["text"] is None:
-            return [{"name": name, "passed": False, "why": "there is no answer"} for _, name, _ in named]
-        text = sample["text"].removeprefix(sample["prompt"] or "") if echo else sample["text"]
-        text = _stripped(text, checks.strip)
-        return [{"name": name, **_result(check, wanted, sample, text, checks.strip)} for check, name, wanted in named]
+            failed = [*(name for _, name, _ in named), *([FITS] if fits else [])]
+            return [{"name": name, "passed": False, "why": "there is no answer"} for name in failed]
+        answer = sample["text"].removeprefix(sample["prompt"] or "") if echo else sample["text"]
+        text = _stripped(answer, checks.strip)
+        results = [
+            {"name": name, **_result(check, wanted, sample, text, checks.strip)} for check, name, wanted in named
+        ]
+        return [*results, {"name": FITS, **_fits(fits, sample, answer)}] if fits else results
 
     return judged
 
@@ -188,6 +214,14 @@ def _json_schema(text: str, validator: Any) -> Seen:
         return True, "it fits the schema"
     at = misfit.json_path.removeprefix("$").removeprefix(".")
     return False, shown(f"{f'{at}: ' if at else ''}{misfit.message}", LONGEST_SEEN)
+
+
+def _fits(validator: Any, sample: Sample, text: str) -> dict[str, Any]:
+    """Whether an answer fits the schema that it was held to; what was cut is told as cut."""
+    passed, seen = _json_schema(text, validator)
+    cut = {"length": "it was cut at the limit of its length", "stop": "it was cut at a stop sequence"}
+    why = cut.get(str(sample["finish_reason"]), seen)
+    return {"passed": passed} if passed else {"passed": False, "why": why}
 
 
 def _levenshtein(text: str, wanted: str, most: int | None, least: float | None) -> Seen:

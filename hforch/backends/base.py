@@ -20,6 +20,7 @@ from typing import Any, Protocol, cast
 
 from hforch.backends.batches import by_length
 from hforch.backends.engine import Engine
+from hforch.backends.grammar import resolved
 from hforch.backends.llm import PromisingLLM
 from hforch.backends.quiet import quiet
 from hforch.config.schema import ChatPrompt, Job, OpenVINOGenAIBackend
@@ -104,7 +105,7 @@ def build_llm(job: Job, loaded: Loaded, **fields: Any) -> PromisingLLM:
         fields: further fields of the LLM, such as LangChain's `cache` or `callbacks`; they win.
     """
     described = {
-        "generation": job.generation,
+        "generation": resolved(job.generation),
         "stop": job.stop.sequences,
         "seed": job.runtime.seed,
         "echo": job.prompt.echo,

@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any
 
+from hforch.backends import grammar
 from hforch.backends.arguments import samples
 from hforch.backends.base import Loaded, Prepared
 from hforch.backends.completion import Completion, Vocabulary
@@ -33,7 +34,7 @@ TOKEN = re.compile(r"\s*\S+|\s+")
 
 
 def check(job: Job) -> list[Mistake]:
-    return []
+    return grammar.check(job)
 
 
 def prepare(job: Job, progress: Progress) -> Prepared:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Collection, Mapping
 from typing import Any
 
 from hforch.backends.arguments import samples
+from hforch.backends.grammar import demanded
 from hforch.config.schema import Generation
 from hforch.errors import Mistake, UnknownArgument
 
@@ -90,6 +92,8 @@ def settings(generation: Generation, limit: int, eos: Collection[int], seed: int
         values["num_beams"] = beams
         values["stop_criteria"] = {True: "EARLY", "never": "NEVER"}.get(generation.early_stopping or False, "HEURISTIC")
     values["ignore_eos"] = generation.ignore_eos
+    if (schema := demanded(generation, "openvino_genai")) is not None:
+        values["json_schema"] = json.dumps(schema)
     if not generation.ignore_eos and eos:
         values["eos_token_id"], values["stop_token_ids"] = min(eos), sorted(eos)
     return values
@@ -104,6 +108,8 @@ def generation_config(values: Mapping[str, Any]) -> Any:
         match name:
             case "stop_criteria":
                 config.stop_criteria = getattr(openvino_genai.StopCriteria, value)
+            case "json_schema":
+                config.structured_output_config = openvino_genai.StructuredOutputConfig(json_schema=value)
             case "stop_token_ids":
                 config.stop_token_ids = set(value)
             case _:

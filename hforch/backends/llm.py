@@ -25,6 +25,7 @@ from hforch.backends.batches import by_length, in_order
 from hforch.backends.chat import RenderedPromptValue, as_messages
 from hforch.backends.completion import Answer
 from hforch.backends.engine import Engine, RenderedChat, Request
+from hforch.backends.grammar import resolved
 from hforch.backends.results import atold, cancel, generation_info, llm_result, tell_usage, told
 from hforch.config.schema import Generation
 
@@ -109,7 +110,8 @@ class PromisingLLM(BaseLLM):
         if not arguments:
             return self
         generation, others = split(arguments)
-        return self.model_copy(update={"generation": merge(self.generation, generation), **fields_of(others)})
+        merged = resolved(merge(self.generation, generation))
+        return self.model_copy(update={"generation": merged, **fields_of(others)})
 
     # ------------------------------------------------------------ prompts
     def prompt_value(self, model_input: Any) -> PromptValue:

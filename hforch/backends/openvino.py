@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import partial
 from typing import Any
 
-from hforch.backends import ov_device
+from hforch.backends import grammar, ov_device
 from hforch.backends.base import Loaded, Prepared, missing_extra
 from hforch.backends.ov_device import HINT, device_name, last_words, properties, read_properties
 from hforch.backends.ov_weights import prepare
@@ -28,7 +28,7 @@ def check(job: Job) -> list[Mistake]:
     for module in ("optimum.intel", "openvino"):
         if missing := missing_extra(module, "openvino", "backend=openvino", "backend.name"):
             return missing
-    return ov_device.check(job)
+    return [*ov_device.check(job), *grammar.check(job)]
 
 
 def load(job: Job, prepared: Prepared) -> Loaded:

@@ -14,7 +14,7 @@ from typing import Any
 
 import psutil
 
-from hforch.backends import ov_device, ov_weights
+from hforch.backends import grammar, ov_device, ov_weights
 from hforch.backends.base import Loaded, Prepared, missing_extra
 from hforch.backends.continuous import ContinuousEngine
 from hforch.backends.genai_decoding import lacking
@@ -39,7 +39,7 @@ def check(job: Job) -> list[Mistake]:
     assert isinstance(job.backend, OpenVINOGenAIBackend)
     if missing := missing_extra("openvino_genai", "genai", "backend=openvino_genai", "backend.name"):
         return missing
-    return [*ov_device.check(job), *lacking(job.generation), *_check_cache(job.backend)]
+    return [*ov_device.check(job), *lacking(job.generation), *grammar.check(job), *_check_cache(job.backend)]
 
 
 def prepare(job: Job, progress: Progress) -> Prepared:

@@ -16,6 +16,7 @@ from hforch.backends.chat import apply_chat_template
 from hforch.backends.completion import Completion, Vocabulary
 from hforch.backends.decoding import effective, generation_config, neutral_config
 from hforch.backends.engine import RenderedChat, Request, SerialEngine
+from hforch.backends.grammar import Guide, demanded
 from hforch.backends.line import Line
 from hforch.backends.llm import PromisingLLM
 from hforch.backends.wrapped import wrapped
@@ -72,7 +73,7 @@ class PipelineEngine(SerialEngine):
 
     def generate(self, completions: Sequence[Completion], request: Request) -> None:
         import torch
-        from transformers import StoppingCriteriaList
+        from transformers import LogitsProcessorList, StoppingCriteriaList
 
         limit = max(completion.limit for completion in completions)
         config = self._config(request.generation, limit)
@@ -85,12 +86,25 @@ class PipelineEngine(SerialEngine):
                 attention_mask=mask,
                 generation_config=config,
                 stopping_criteria=StoppingCriteriaList([tap]),
+                logits_processor=LogitsProcessorList(self._held_to(request.generation, ids.shape[1])),
             )
         if (config.num_beams or 1) > 1:
             for completion, sequence in zip(completions, sequences[:, ids.shape[1] :].tolist(), strict=True):
                 completion.take(sequence)
         for completion in completions:
             completion.finish()
+
+    def _held_to(self, generation: Generation, prompt_tokens: int) -> list[Any]:
+        """What holds the answers to a JSON Schema, if they are to fit one."""
+        schema = demanded(generation, "pytorch")
+        return [] if schema is None else [self._guide.processor(schema, prompt_tokens)]
+
+    @cached_property
+    def _guide(self) -> Guide:
+        fast = getattr(self.tokenizer, "backend_tokenizer", None)
+        if fast is None:
+            raise UnknownArgument("json_schema: this model's tokenizer has no fast form, which a grammar needs")
+        return Guide(fast.to_str(), self.eos)
 
     def _config(self, generation: Generation, limit: int) -> Any:
         return generation_config(generation, self.shipped, self.eos, self.pad, limit)

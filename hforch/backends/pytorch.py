@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import partial
 from typing import Any
 
+from hforch.backends import grammar
 from hforch.backends.base import Loaded, Prepared, first_line, missing_extra, prepared_from
 from hforch.backends.pipeline import HforchPipeline, LatePipeline, PipelineEngine
 from hforch.config.schema import Job
@@ -33,7 +34,7 @@ QUANTIZERS = {"int8": "torchao", "int4": "bitsandbytes"}
 
 
 def check(job: Job) -> list[Mistake]:
-    mistakes = []
+    mistakes = grammar.check(job)
     if quantizer := QUANTIZERS.get(job.precision.name):
         mistakes += missing_extra(quantizer, "quant", f"precision={job.precision.name} on pytorch", "precision.name")
     if job.device.kind == "npu":

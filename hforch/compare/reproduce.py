@@ -11,6 +11,7 @@ from itertools import chain, islice
 from pathlib import Path
 from typing import Any
 
+from hforch.checks import schema_of
 from hforch.compare.drift import divergence
 from hforch.compare.reading import HOW_SHOWN, Entry, samples_of
 from hforch.config.as_recipe import differing, flat, recipe_of, to_yaml
@@ -68,6 +69,8 @@ def _portable(entry: Entry) -> tuple[dict[str, Any], list[str]]:
         model["revision"] = (entry.record.get("model") or {}).get("commit") or model["revision"]
     if "path" in model:
         model["path"] = str((cwd / Path(str(model["path"])).expanduser()).resolve())
+    if isinstance(named := job["generation"].get("json_schema"), str):
+        job["generation"]["json_schema"] = _schema(str((cwd / Path(named).expanduser()).resolve()))
     if model[TRUST]:
         needs.append(f"model.{TRUST}=true")
     for name, value in job["ov_config"].items():
@@ -75,6 +78,13 @@ def _portable(entry: Entry) -> tuple[dict[str, Any], list[str]]:
             needs.append(f"ov_config.{name}={json.dumps(value)}")
     job["inputs"] = {"kind": "inline", "items": _items(entry), "limit": None}
     return job, needs
+
+
+def _schema(path: str) -> dict[str, Any]:
+    try:
+        return schema_of(path)
+    except ValueError as error:
+        raise ConfigError([Mistake("generation.json_schema", f"{path} {error}")]) from error
 
 
 def _items(entry: Entry) -> list[Any]:

@@ -137,6 +137,29 @@ def beams_for_what_needs_them(tree: Tree) -> Iterator[Mistake]:
             )
 
 
+@rule("generation")
+def a_schema_that_can_be_followed(tree: Tree) -> Iterator[Mistake]:
+    generation = tree["generation"]
+    schema = generation["json_schema"]
+    if schema is None:
+        return
+    if isinstance(schema, Mapping):
+        try:
+            checks.validator(schema)
+        except ValueError as error:
+            yield Mistake("generation.json_schema", str(error))
+    excluded = {
+        "num_beams": ((generation["num_beams"] or 1) > 1, "beams cannot be held to a schema", "1"),
+        "ignore_eos": (generation["ignore_eos"], "JSON that fits a schema must be able to end", "false"),
+        "min_new_tokens": (generation["min_new_tokens"], "JSON that fits a schema may end before", "null"),
+    }
+    for key, (is_set, problem, instead) in excluded.items():
+        if is_set:
+            yield Mistake(
+                f"generation.{key}", problem, hint=f"set generation.{key}={instead}, or generation.json_schema=null"
+            )
+
+
 @rule("precision")
 def group_size_of_int4(tree: Tree) -> Iterator[Mistake]:
     precision = tree["precision"]

@@ -174,6 +174,7 @@ class Generation(Part):
     min_new_tokens: Count | None
     max_length: Positive | None
     ignore_eos: bool
+    json_schema: Annotated[dict[str, Any] | NonEmpty, Field(union_mode="left_to_right")] | None
 
 
 class Stop(Part):

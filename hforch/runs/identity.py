@@ -5,9 +5,11 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from typing import Any
 
 from hforch.backends.base import backend_of
+from hforch.checks import schema_of
 from hforch.config.schema import Job
 from hforch.inputs import Input
 
@@ -35,6 +37,9 @@ def job_id(job: Job, inputs: Sequence[Input]) -> str:
     a batch, so both count.
     """
     tree = _without(job.model_dump(mode="json"), [*backend_of(job).IGNORES, *SHOWN_ONLY, "inputs"])
+    if isinstance(named := job.generation.json_schema, str):  # its contents count, wherever they were read from
+        with suppress(ValueError):  # what is wrong with it is told by the backend's check
+            tree["generation"] = tree["generation"] | {"json_schema": schema_of(named)}
     return _digest({**tree, "inputs": [each.id for each in inputs]})
 
 

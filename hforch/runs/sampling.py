@@ -87,7 +87,7 @@ class Sampler:
         self.chain: Runnable[Any, str] = self.prompt | llm
         self.walls: dict[int, float] = {}
         self._last_s = 0.0
-        self._judge = checks.judge(job.checks, job.prompt.echo)
+        self._judge = checks.judge(job.checks, job.prompt.echo, job.generation.json_schema)
         self.torn: list[dict[str, Any]] = []
 
     def warm_up(self, inputs: Sequence[Input]) -> float:
