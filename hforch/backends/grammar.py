@@ -19,8 +19,11 @@ from hforch.errors import Mistake, UnknownArgument
 PATH = "generation.json_schema"
 BLANKS = r"\n? {0,12}"
 """What may stand between the parts: enough to indent. With any number of blanks, small models write nothing else."""
-# What xgrammar reads over, although it is in the schema; found by letting openvino_genai answer under each keyword.
-XGRAMMAR_IGNORES = ("multipleOf", "minProperties", "maxProperties", "patternProperties")
+# What xgrammar reads over, found by letting openvino_genai 2026.4 answer under each, or not shown to be kept.
+XGRAMMAR_IGNORES = ("multipleOf", "minProperties", "maxProperties")
+SAYS_NOTHING = ("$defs", "definitions", "$schema", "$id", "$comment", "title", "description", "default", "examples")
+SUBSCHEMAS = ("items", "additionalProperties", "prefixItems", "anyOf", "oneOf", "allOf")
+NAMED_SUBSCHEMAS = ("properties", "patternProperties", "$defs", "definitions")
 
 
 def resolved(generation: Generation) -> Generation:
@@ -77,7 +80,7 @@ def lacking(schema: Mapping[str, Any], backend: str) -> str | None:
     if problem := _llguidance_lacks(json.dumps(schema)):
         return problem
     if backend == "openvino_genai":
-        ignored = dict.fromkeys(name for name in _keywords(schema) if name in XGRAMMAR_IGNORES)
+        ignored = dict.fromkeys(one for part in _parts(schema) for one in _read_over(part))
         if ignored:
             return f"openvino_genai's grammar engine reads over {', '.join(ignored)}; backend=openvino heeds it"
     return None
@@ -100,20 +103,35 @@ def _grammar(schema: str) -> str:
     return str(LLMatcher.grammar_from_json_schema(schema, overrides={"whitespace_pattern": BLANKS}))
 
 
-def _keywords(schema: Any) -> Iterator[str]:
-    """The keywords of a schema and of those in it; names of properties and values of enums are none."""
-    if isinstance(schema, Mapping):
-        for name, inner in schema.items():
-            if name in ("enum", "const", "default", "examples"):
-                continue
-            yield name
-            named = name in ("properties", "patternProperties", "$defs", "definitions")
-            parts = inner.values() if named and isinstance(inner, Mapping) else [inner]
-            for part in parts:
-                yield from _keywords(part)
-    elif isinstance(schema, list | tuple):
-        for inner in schema:
-            yield from _keywords(inner)
+def _parts(schema: Any) -> Iterator[Mapping[str, Any]]:
+    """A schema and all schemas in it."""
+    if isinstance(schema, list | tuple):
+        for each in schema:
+            yield from _parts(each)
+    if not isinstance(schema, Mapping):
+        return
+    yield schema
+    for name in SUBSCHEMAS:
+        yield from _parts(schema.get(name))
+    for name in NAMED_SUBSCHEMAS:
+        yield from _parts(list((schema.get(name) or {}).values()))
+
+
+def _read_over(part: Mapping[str, Any]) -> Iterator[str]:
+    """What of one schema, those in it aside, xgrammar does not enforce."""
+    yield from (name for name in XGRAMMAR_IGNORES if name in part)
+    if part.get("type") != "integer":
+        yield from (f"{name} of a number" for name in ("exclusiveMinimum", "exclusiveMaximum") if name in part)
+    if "pattern" in part:
+        yield from (f"{name} beside pattern" for name in ("minLength", "maxLength", "format") if name in part)
+    if len(part.get("allOf") or ()) > 1:
+        yield "allOf"
+    said = [name for name in part if name not in SAYS_NOTHING]
+    for name in ("$ref", "anyOf", "oneOf", "allOf"):
+        if name in part and len(said) > 1:
+            yield f"{', '.join(other for other in said if other != name)} beside {name}"
+    if unknown := [name for name in part.get("required") or () if name not in (part.get("properties") or {})]:
+        yield f"required properties that are not described ({', '.join(unknown)})"
 
 
 class Guide:
