@@ -18,12 +18,12 @@ Work = Callable[[list[str], int], tuple[int, list[float]]]
 """Answers prompts with so many new tokens at most; gives the tokens back, and each first token's delay in ms."""
 
 
-def page(backend: str) -> Callable[[str], Work]:
+def page(backend: str, batch_size: int = 4) -> Callable[[str], Work]:
     def loaded(folder: str) -> Work:
         from bench.bare import page_snippet
         from hforch.backends.tokenizer import FileTokenizer
 
-        tokenizer, made = FileTokenizer(Path(folder)), page_snippet.load(folder, backend, 128)
+        tokenizer, made = FileTokenizer(Path(folder)), page_snippet.load(folder, backend, 128, batch_size)
 
         def work(texts: list[str], tokens: int) -> tuple[int, list[float]]:
             answers = made.batch(texts, pipeline_kwargs={"max_new_tokens": tokens, "do_sample": False})
@@ -68,6 +68,8 @@ def hforch(*overrides: str) -> Callable[[str], Work]:
 CONTESTANTS: dict[str, Callable[[str], Work]] = {
     "page-pytorch": page("pytorch"),
     "page-openvino": page("openvino"),
+    "page-pytorch-16": page("pytorch", 16),
+    "page-openvino-16": page("openvino", 16),
     "bare-genai": bare_genai,
     "hforch-pytorch": hforch("backend=pytorch", "runtime.batch_size=16"),
     "hforch-openvino": hforch("backend=openvino", "runtime.batch_size=16"),
