@@ -179,6 +179,11 @@ class Multirun:
             return
         for one in jobs:
             yield from one.given.locate(changes(before[one.number], one.record()))
+            with suppress(OSError, ValueError):
+                if read_record(one.directory).get("job_id") not in (None, one.id):
+                    problem = "holds what an earlier sweep left in this directory, of another configuration"
+                    hint = "remove that folder, then resume; or run the sweep anew, in another directory"
+                    yield Mistake("", f"{one.directory} {problem}", None, hint)
 
     def _with_fingerprint(self, planned: Planned, jobs: Sequence[Planned]) -> Planned:
         """The job, with the fingerprint that the weights had for those that were run with the same ones."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
@@ -16,7 +15,7 @@ from hforch.compare.drift import divergence
 from hforch.compare.reading import HOW_SHOWN, Entry, samples_of
 from hforch.config.as_recipe import differing, flat, recipe_of, to_yaml
 from hforch.config.compose import compose
-from hforch.config.frozen import Frozen
+from hforch.config.frozen import Frozen, digest_of
 from hforch.config.recipes import NAMES_A_FILE, TRUST
 from hforch.config.schema import Job
 from hforch.errors import ConfigError, HforchError, Mistake, shown
@@ -137,12 +136,8 @@ def _accelerators(environment: Mapping[str, Any]) -> list[Any]:
 def _output(sample: Mapping[str, Any], in_full: bool) -> dict[str, Any]:
     ids = " ".join(map(str, sample["output_ids"] or []))
     named = {key: sample[key] for key in ("input_id", "repeat", "finish_reason")}
-    digest = {"sha256": digest_of(sample["output_ids"])}
+    digest = {"sha256": digest_of(sample["output_ids"] or [])}
     return {**named, **digest, "ids": ids if in_full else None, "text": sample["text"] if in_full else None}
-
-
-def digest_of(ids: Sequence[int] | None) -> str:
-    return hashlib.sha256(json.dumps(list(ids or []), separators=(",", ":")).encode()).hexdigest()
 
 
 def _head(entry: Entry, needs: Sequence[str]) -> str:
@@ -219,7 +214,7 @@ def verdict(frozen: Frozen, entry: Entry) -> Verdict:
     wanted = {(one.input_id, one.repeat): one for one in frozen.outputs}
     for sample in samples_of(entry):
         one = wanted.pop((sample["input_id"], sample["repeat"]), None)
-        if one is not None and one.sha256 != digest_of(sample["output_ids"]):
+        if one is not None and one.sha256 != digest_of(sample["output_ids"] or []):
             then = [int(id) for id in one.ids.split()] if one.ids is not None else None
             at = divergence(then, sample["output_ids"]) if then is not None else None
             found.differences.append(Difference(one.input_id, one.repeat, at, *_around(one.text, sample["text"])))

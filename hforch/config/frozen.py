@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import hashlib
+import json
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Annotated, Any, Literal
 
 from pydantic import Field, ValidationError
@@ -60,12 +62,32 @@ class Frozen(Part):
     outputs: list[FrozenOutput]
 
 
+def digest_of(ids: Sequence[int]) -> str:
+    """What stands for the token ids of an answer."""
+    return hashlib.sha256(json.dumps(list(ids), separators=(",", ":")).encode()).hexdigest()
+
+
 def problems(tree: Any) -> list[tuple[str, str]]:
     """What is wrong with such a part of a recipe: paths below `frozen`, and why."""
     if not isinstance(tree, Mapping):
         return [("", "must be a mapping, as hforch freeze writes it")]
     try:
-        Frozen.model_validate(dict(tree))
+        return list(_contradictions(Frozen.model_validate(dict(tree))))
     except ValidationError as error:
         return [(".".join(map(str, one["loc"])), one["msg"].lower()) for one in error.errors(include_url=False)]
-    return []
+
+
+def _contradictions(frozen: Frozen) -> Iterator[tuple[str, str]]:
+    """Outputs that somebody has changed, added or taken away by hand would make a wrong verdict."""
+    seen = set()
+    for number, one in enumerate(frozen.outputs):
+        if one.ids is not None and digest_of([int(id) for id in one.ids.split()]) != one.sha256:
+            yield f"outputs.{number}.ids", "are not those that sha256 was taken of"
+        if (one.input_id, one.repeat) in seen:
+            yield f"outputs.{number}", "is there twice"
+        seen.add((one.input_id, one.repeat))
+    planned = {id for batch in frozen.plan for id in batch}
+    if not seen:
+        yield "outputs", "there are none, so there is nothing to compare with"
+    elif planned != {input_id for input_id, _ in seen}:
+        yield "outputs", "are not those of the inputs in frozen.plan: some were added or taken away"

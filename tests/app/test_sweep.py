@@ -279,6 +279,16 @@ def test_nothing_is_resumed_when_the_configuration_changed(tmp_path: Path) -> No
     assert "generation.max_new_tokens: was 5 when this was begun, and is 6 now" in done.stderr
 
 
+def test_what_an_earlier_sweep_left_in_the_directory_is_not_taken_for_this_ones(tmp_path: Path) -> None:
+    sweep(tmp_path / "older", *FAKE, "runtime.seed=5,6")
+    interrupted(tmp_path / "s", *FAKE, "runtime.seed=1,2")
+    for name in ("record.json", "samples.jsonl"):  # as if the sweep had been begun there, and stopped before job 1
+        (tmp_path / "s" / "1" / name).write_bytes((tmp_path / "older" / "1" / name).read_bytes())
+    done = resume(tmp_path / "s", code=2)
+    assert f"{tmp_path / 's' / '1'} holds what an earlier sweep left" in done.stderr
+    assert read_record(tmp_path / "s" / "1")["overrides"] == [*FAKE, "runtime.seed=6"]
+
+
 def test_nothing_is_resumed_when_the_model_changed(tmp_path: Path, tiny_gpt2: Path) -> None:
     import torch
     from safetensors.torch import load_file, save_file

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from hforch import cli
 from hforch.compare.reading import read_jobs
 from hforch.compare.reproduce import freeze
 from hforch.config.compose import compose
+from hforch.config.frozen import digest_of
 from hforch.errors import ConfigError
 from hforch.runs.records import read_record
 
@@ -124,10 +126,40 @@ def changed_output(recipe: Path) -> None:
     data = yaml.safe_load(recipe.read_text())
     one = data["frozen"]["outputs"][2]
     ids = one["ids"].split()
-    one["ids"], one["sha256"], one["text"] = " ".join([*ids[:2], "77", *ids[3:]]), "0" * 64, "something else"
+    ids[2] = "77"
+    one["ids"], one["sha256"], one["text"] = " ".join(ids), digest_of([int(id) for id in ids]), "something else"
     data["frozen"]["packages"]["torch"] = "1.0"
     data["frozen"]["machine"]["cpu"] = "an abacus"
     recipe.write_text(yaml.safe_dump(data))
+
+
+def emptied(outputs: list[dict[str, Any]]) -> None:
+    outputs.clear()
+
+
+def lacking_one(outputs: list[dict[str, Any]]) -> None:
+    del outputs[1]
+
+
+def with_one_twice(outputs: list[dict[str, Any]]) -> None:
+    outputs.append(dict(outputs[0]))
+
+
+def with_other_ids(outputs: list[dict[str, Any]]) -> None:
+    outputs[0]["ids"] = "1 2 3"
+
+
+@pytest.mark.parametrize("spoil", [emptied, lacking_one, with_one_twice, with_other_ids])
+def test_outputs_that_were_tampered_with_give_no_verdict(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], spoil: Callable[[list[dict[str, Any]]], None]
+) -> None:
+    run(tmp_path / "run", *FAKE)
+    recipe = frozen(tmp_path / "run", tmp_path / "r.yaml")
+    data = yaml.safe_load(recipe.read_text())
+    spoil(data["frozen"]["outputs"])
+    recipe.write_text(yaml.safe_dump(data))
+    assert cli.main(["verify", str(recipe)]) == 2
+    assert "frozen.outputs" in capsys.readouterr().err
 
 
 def test_where_outputs_first_differ_and_what_changed_is_told(
