@@ -172,8 +172,14 @@ def _lost_in_a_sweep(task: Sequence[Typed]) -> list[Mistake]:
     return [
         Mistake(one.key, f"would be lost in a sweep, for {other.where} comes after it", one.where, hint)
         for one in task
-        if (other := last[one.parsed.get_key_element()]).is_group != one.is_group
+        if (other := last[one.parsed.get_key_element()]) is not one
+        and (other.is_group != one.is_group or _is_mapping(one))
     ]
+
+
+def _is_mapping(one: Typed) -> bool:
+    """Whether it gives a mapping, whose keys are merged into what was there before."""
+    return not one.parsed.is_sweep_override() and isinstance(one.parsed.value(), Mapping)
 
 
 def _sweep_mistake(one: Typed) -> Mistake | None:

@@ -58,3 +58,11 @@ def test_a_job_may_ask_for_its_number() -> None:
         0,
         1,
     ]
+
+
+def test_a_mapping_that_another_one_would_push_out_of_a_sweep_is_told() -> None:
+    with pytest.raises(ConfigError) as refused:
+        planned("generation={max_new_tokens: 5}", "generation={ignore_eos: true}", "runtime.seed=1,2")
+    (mistake,) = refused.value.mistakes
+    assert (mistake.path, mistake.where) == ("generation", "generation={max_new_tokens: 5}")
+    assert "key by key" in str(mistake.hint)
