@@ -129,15 +129,27 @@ def _put(comparison: Comparison, decision: Decision | None, form: str, output: P
         write(output, text)
     else:
         print(text, end="")
+    if decision is not None:  # what decides the exit code is told where a person looks
+        from hforch.report.comparison import decision_lines
+
+        print(*decision_lines(decision), sep="\n", file=sys.stderr)
 
 
 def _missed(comparison: Comparison, min_pass: float | None) -> bool:
     """Whether a job passes too few of its checks; says which."""
     if min_pass is None:
         return False
-    missed = [row for row in comparison.rows if row.metrics.get("checks") is None or row.metrics["checks"] < min_pass]  # type: ignore[operator]
-    for row in missed:
+    missed = False
+    for row in comparison.rows:
         share = row.metrics.get("checks")
-        told = "has no checks" if share is None else f"passes {share:.0%} of its checks"
+        if row.entry.record.get("status") not in ("ok", "failed"):
+            told = "has not come to its end"
+        elif share is None:
+            told = "has no checks"
+        elif share < min_pass:
+            told = f"passes {share:.0%} of its checks"
+        else:
+            continue
+        missed = True
         print(f"job {row.entry.name} ({row.label}) {told}; --min-pass asks for {min_pass:.0%}", file=sys.stderr)
-    return bool(missed)
+    return missed

@@ -128,6 +128,19 @@ def test_checks_that_too_few_pass_are_exit_code_3(tmp_path: Path, capsys: pytest
     assert cli.main(["compare", str(tmp_path), "--min-pass", "0.9"]) == 3
     assert "passes 50% of its checks; --min-pass asks for 90%" in capsys.readouterr().err
     assert cli.main(["compare", str(tmp_path), "--min-pass", "90"]) == 2
+    write_job(tmp_path / "1", answers(("a", [1])), totals=totals, status="interrupted")
+    assert cli.main(["compare", str(tmp_path / "1"), "--min-pass", "0.5"]) == 3
+    assert "has not come to its end; --min-pass asks for 50%" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("form", ["csv", "json", "markdown", "table"])
+def test_a_decision_in_a_file_is_told_on_stderr_too(
+    sweep: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], form: str
+) -> None:
+    words = ["--format", form, "--output", str(tmp_path / "written"), "--require", "tokens_per_s>=1000"]
+    assert cli.main(["compare", str(sweep), *words]) == 3
+    out, err = capsys.readouterr()
+    assert out == "" and "the nearest miss is job 2" in err
 
 
 def test_csv_and_json_hold_every_metric(sweep: Path, capsys: pytest.CaptureFixture[str]) -> None:
