@@ -225,10 +225,11 @@ def _unit(one: Entry, other: Entry) -> str:
 def _row(entry: Entry, axes: dict[str, str], base: Baseline | None, worst: int) -> Row:
     record = entry.record
     times = {name: array("d") for name in ("ttft_ms", "tpot_ms", "latency_ms")}
-    failed = 0
+    failed = seen = 0
     drift = Drift(base.entry.name, _unit(base.entry, entry), worst, base.chosen) if base else None
     own = base is not None and base.entry.name == entry.name
     for sample in samples_of(entry):
+        seen += 1
         if sample["error"] is not None:
             failed += 1
             continue
@@ -253,7 +254,7 @@ def _row(entry: Entry, axes: dict[str, str], base: Baseline | None, worst: int) 
         row.worst = drift.worst(base.entry)
     elif own and times["latency_ms"]:
         metrics |= {"identical": 1.0, "chrf": 100.0, "similarity": 1.0}
-    row.notes = _of_row(entry, own, drift)
+    row.notes = _of_row(entry, own, drift, seen)
     return row
 
 
@@ -296,7 +297,7 @@ def _site(record: Mapping[str, Any]) -> tuple[str, bool]:
 
 
 # ---------------------------------------------------------------- what is to be said
-def _of_row(entry: Entry, is_base: bool, drift: Drift | None) -> list[str]:
+def _of_row(entry: Entry, is_base: bool, drift: Drift | None, seen: int) -> list[str]:
     record = entry.record
     notes = ["baseline"] if is_base else []
     if record.get("same_as"):
@@ -313,6 +314,9 @@ def _of_row(entry: Entry, is_base: bool, drift: Drift | None) -> list[str]:
     lacking = _lacking(record)
     if lacking and status not in ("interrupted", "partial"):
         notes.append(f"{lacking} samples lack")
+    gone = int((record.get("totals") or {}).get("samples") or 0) - seen
+    if gone > 0 and status in ("ok", "failed"):
+        notes.append(f"samples.jsonl is torn or was changed: {gone} samples of the record are not in it")
     return notes
 
 

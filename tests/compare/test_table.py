@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from written import answers, precision, sample, write_job
 
+from hforch import cli
 from hforch.compare.drift import divergence, texts_alike
 from hforch.compare.reading import read_jobs
 from hforch.compare.table import Comparison, Row, compare, percentile
@@ -230,3 +231,16 @@ def test_a_job_that_stands_for_an_equal_one_has_its_samples(tmp_path: Path) -> N
     found = row(comparison(tmp_path), "1")
     assert found.metrics["identical"] == 1.0
     assert "the same as job 0: run once" in found.notes
+
+
+def test_samples_that_the_record_counts_and_the_file_lacks_are_told(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    totals = {"planned": 2, "samples": 2, "checks": None}
+    write_job(tmp_path / "0", [sample(0, "a", [1]), sample(1, "b", [2])], totals=totals)
+    file = tmp_path / "0" / "samples.jsonl"
+    assert cli.main(["compare", str(tmp_path)]) == 0
+    assert "torn" not in capsys.readouterr().out
+    file.write_bytes(file.read_bytes()[:-20])
+    assert cli.main(["compare", str(tmp_path)]) == 0
+    assert "1 samples of the record are not in it" in " ".join(capsys.readouterr().out.split())
