@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Iterator
-from typing import Any
+from collections.abc import Iterator
 
 from bench.bare import genai
+from bench.generation import timed
 from bench.ratios import Ratio, in_turns
 from bench.startup import prepared
 from bench.workload import CHAT_TOKENS, prompts
@@ -51,8 +51,8 @@ def many_calls(rounds: int) -> Iterator[Ratio]:
 
     yield in_turns(
         "openvino_genai int8: 64 x ainvoke, against a batch of 64",
-        lambda: _timed(lambda: asyncio.run(together())),
-        lambda: _timed(lambda: llm.batch(texts)),
+        lambda: timed(lambda: asyncio.run(together())),
+        lambda: timed(lambda: llm.batch(texts)),
         max(3, rounds // 3),
         CONCURRENT,
     )
@@ -67,14 +67,8 @@ def prompt_lookup(rounds: int) -> Iterator[Ratio]:
     plain = load_llm(*WORDS, f"generation.max_new_tokens={SUMMARY}")
     yield in_turns(
         "openvino_genai int8: with prompt lookup, against without",
-        lambda: _timed(lambda: looking.invoke(ask)),
-        lambda: _timed(lambda: plain.invoke(ask)),
+        lambda: timed(lambda: looking.invoke(ask)),
+        lambda: timed(lambda: plain.invoke(ask)),
         rounds,
         LOOKUP,
     )
-
-
-def _timed(work: Callable[[], Any]) -> float:
-    started = time.perf_counter()
-    work()
-    return time.perf_counter() - started

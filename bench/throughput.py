@@ -62,8 +62,7 @@ def measured(names: list[str], rounds: int, console: Console) -> Rounds:
                         continue
                     told = ask(process, workload)
                     found[name, workload].append(told)
-                    speed = told["tokens"] / told["seconds"]
-                    console.print(f"[dim]{workload} {name}: {speed:.0f} tokens/s[/]", highlight=False)
+                    console.print(f"[dim]{workload} {name}: {_speed(told):.0f} tokens/s[/]", highlight=False)
     return found
 
 
@@ -98,7 +97,7 @@ def table(rounds: Rounds, workload: str, title: str) -> Table:
         first = [wait for each in told for wait in each["first"]]
         shown = [f"{median(first):.0f} ms", f"{quantiles(first, n=20)[-1]:.0f} ms"] if first else ["-", "-"]
         seconds = median(each["seconds"] for each in told)
-        speed = median(each["tokens"] / each["seconds"] for each in told)
+        speed = median(_speed(each) for each in told)
         memory = max(each["peak_mb"] for each in told)
         made.add_row(name, f"{seconds:.1f} s", str(told[0]["tokens"]), f"{speed:.0f}", *shown, f"{memory:.0f} MB")
     return made

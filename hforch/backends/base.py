@@ -18,7 +18,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any, Protocol, cast
 
-from hforch.backends.batches import by_length
+from hforch.backends.batches import by_length, cut
 from hforch.backends.engine import Engine
 from hforch.backends.grammar import resolved
 from hforch.backends.llm import PromisingLLM
@@ -123,9 +123,9 @@ def handed_over(job: Job) -> int:
 
 def batches(job: Job, lengths: Sequence[int]) -> list[list[int]]:
     """The places of the inputs that are handed over together: of like length where they are padded to one."""
-    size, count = handed_over(job), len(lengths)
+    size = handed_over(job)
     if isinstance(job.backend, OpenVINOGenAIBackend):
-        return [list(range(at, min(at + size, count))) for at in range(0, count, size)]
+        return cut(range(len(lengths)), size)
     return by_length(lengths, size)
 
 

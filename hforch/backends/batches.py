@@ -23,8 +23,8 @@ def by_length(lengths: Sequence[int], size: int) -> list[list[int]]:
         first, so that what does not fit into memory fails at once.
     """
     places = range(len(lengths))
-    given = _cut(list(places), size)
-    planned = [sorted(batch) for batch in _cut(sorted(places, key=lambda place: -lengths[place]), size)]
+    given = cut(places, size)
+    planned = [sorted(batch) for batch in cut(sorted(places, key=lambda place: -lengths[place]), size)]
     return planned if padded(lengths, planned) < WORTH_IT * padded(lengths, given) else given
 
 
@@ -41,5 +41,6 @@ def in_order(batches: Sequence[Sequence[int]], results: Sequence[Sequence[Result
     return [at[place] for place in sorted(at)]
 
 
-def _cut(places: list[int], size: int) -> list[list[int]]:
-    return [places[at : at + size] for at in range(0, len(places), size)]
+def cut(places: Sequence[int], size: int) -> list[list[int]]:
+    """Places in their order, `size` at a time."""
+    return [list(places[at : at + size]) for at in range(0, len(places), size)]

@@ -22,6 +22,7 @@ from hforch.backends.completion import Answer, Completion, Vocabulary
 from hforch.backends.engine import Engine, RenderedChat, Request
 from hforch.backends.genai_decoding import filled, generation_config, settings
 from hforch.backends.line import closed_at_exit
+from hforch.backends.ov_device import last_words
 from hforch.backends.tokenizer import FileTokenizer
 from hforch.config.schema import Generation
 from hforch.errors import GenerationError
@@ -286,7 +287,7 @@ class State:
                 self.pipe.step()
         except Exception as error:
             for row in self.active:
-                row.ticket.fail(GenerationError(f"openvino_genai failed: {_first_line(error)}"))
+                row.ticket.fail(GenerationError(f"openvino_genai failed: {last_words(error)}"))
             self._leave(self.active)
             self._recover()
             return
@@ -327,11 +328,6 @@ def _tensor(ids: Sequence[int]) -> Any:
     import openvino
 
     return openvino.Tensor(numpy.array([ids], dtype=numpy.int64))
-
-
-def _first_line(error: Exception) -> str:
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return lines[-1][:400] if lines else type(error).__name__
 
 
 def one_token(pipe: Any, prompt: int, extra: Mapping[str, Any]) -> None:

@@ -5,7 +5,6 @@ The same IRs as backend=openvino, without torch and transformers: nothing here i
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
@@ -16,11 +15,11 @@ import psutil
 
 from hforch.backends import grammar, ov_device, ov_weights
 from hforch.backends.base import Loaded, Prepared, missing_extra
-from hforch.backends.continuous import ContinuousEngine
+from hforch.backends.continuous import ContinuousEngine, one_token
 from hforch.backends.genai_decoding import lacking
 from hforch.backends.llm import PromisingLLM
 from hforch.backends.ov_device import HINT, device_name, last_words, properties
-from hforch.backends.tokenizer import FileTokenizer
+from hforch.backends.tokenizer import FileTokenizer, read_json
 from hforch.config.schema import Job, OpenVINOGenAIBackend
 from hforch.errors import BackendError, Mistake
 from hforch.models.architecture import context_length, kv_elements
@@ -54,13 +53,13 @@ def load(job: Job, prepared: Prepared) -> Loaded:
     backend, folder = job.backend, prepared.path
     assert isinstance(backend, OpenVINOGenAIBackend) and folder is not None and prepared.tokenizer is not None
     tokenizer = FileTokenizer(prepared.tokenizer)
-    config = _json(folder / "config.json")
+    config, shipped = read_json(folder / "config.json"), read_json(folder / "generation_config.json")
     given: dict[str, Any] = dict(properties(job))
     if backend.prompt_lookup:
         given["prompt_lookup"] = True
     extra = {"num_assistant_tokens": backend.num_assistant_tokens, "max_ngram_size": backend.max_ngram_size}
     extra = extra if backend.prompt_lookup else {}
-    eos = _eos_ids(folder, config, tokenizer)
+    eos = _eos_ids(shipped, config, tokenizer)
     try:
         own = openvino_genai.Tokenizer(str(prepared.tokenizer))
         pipe = openvino_genai.ContinuousBatchingPipeline(
@@ -74,7 +73,7 @@ def load(job: Job, prepared: Prepared) -> Loaded:
         pipe,
         tokenizer,
         eos,
-        _json(folder / "generation_config.json"),
+        shipped,
         {"weights": prepared.record, "backend": backend.model_dump(), **effective},
         context_length(config),
         backend.max_num_seqs,
@@ -127,8 +126,6 @@ def _try(pipe: Any, eos: list[int], extra: dict[str, Any]) -> int:
     Returns:
         the bytes of the KV cache afterwards: of one block, unless its size was given.
     """
-    from hforch.backends.continuous import one_token
-
     one_token(pipe, min(eos, default=0), extra)
     return int(pipe.get_metrics().cache_size_in_bytes)
 
@@ -170,14 +167,9 @@ def _kv_precision(config: dict[str, Any], block_bytes: int, job: Job) -> str | N
     return next((name for name, size in BITS.items() if size <= bits < 2 * size), None)
 
 
-def _eos_ids(folder: Path, config: dict[str, Any], tokenizer: FileTokenizer) -> list[int]:
+def _eos_ids(shipped: dict[str, Any], config: dict[str, Any], tokenizer: FileTokenizer) -> list[int]:
     """The ids that end an answer: the generation config names them, else the model's, else the tokenizer."""
-    own = (_json(folder / "generation_config.json"), config)
-    for found in (*(one.get("eos_token_id") for one in own), tokenizer.id_of("eos_token")):
+    for found in (*(one.get("eos_token_id") for one in (shipped, config)), tokenizer.id_of("eos_token")):
         if found is not None:
             return sorted({int(i) for i in (found if isinstance(found, list) else [found])})
     return []
-
-
-def _json(file: Path) -> dict[str, Any]:
-    return dict(json.loads(file.read_text(encoding="utf-8"))) if file.is_file() else {}

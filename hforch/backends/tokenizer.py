@@ -36,7 +36,7 @@ class FileTokenizer:
 
         try:
             self._tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
-            self._config = _json(folder / "tokenizer_config.json")
+            self._config = read_json(folder / "tokenizer_config.json")
             self._template = _template(folder, self._config)
         except Exception as error:  # the Rust library raises nothing narrower
             raise ModelError(f"the tokenizer in {folder} cannot be read: {error}") from error
@@ -150,5 +150,6 @@ def _content(token: Any) -> str | None:
     return token.get("content") if isinstance(token, Mapping) else token
 
 
-def _json(file: Path) -> dict[str, Any]:
+def read_json(file: Path) -> dict[str, Any]:
+    """What a file of a checkpoint says; nothing where it is not there."""
     return dict(json.loads(file.read_text(encoding="utf-8"))) if file.is_file() else {}
