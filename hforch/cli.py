@@ -5,14 +5,13 @@ Nothing heavy is imported before it is known what was asked for: `hforch --help`
 
 from __future__ import annotations
 
-import io
-import os
 import sys
 import traceback
 from collections.abc import Callable, Sequence
 from importlib import import_module
 from pathlib import Path
 
+from hforch import streams
 from hforch.config.places import conf_dir
 from hforch.errors import EXIT_FAILED, EXIT_INTERRUPTED, EXIT_OK, ConfigError, HforchError, Mistake, full_errors
 from hforch.runs import early
@@ -28,22 +27,14 @@ def main(argv: Sequence[str] | None = None) -> int:
         the exit code, as described in `errors.py`.
     """
     words = list(sys.argv[1:] if argv is None else argv)
-    prepare_streams()
+    streams.prepare()
     if argv is None:  # this process is ours
+        streams.outlast_readers()
         early.start(words, verbs(), conf_dir() / "config.yaml")
     try:
         return reporting(lambda: dispatch(words))
     finally:
         early.discard()
-
-
-def prepare_streams() -> None:
-    """Make sure that something can be printed: what a terminal cannot show must not end a run."""
-    sys.stdout = sys.stdout or Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115 (open to the end)
-    sys.stderr = sys.stderr or Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="backslashreplace")
 
 
 def verbs() -> list[str]:
@@ -80,15 +71,12 @@ def reporting(work: Callable[[], int]) -> int:
     try:
         code = work()
         sys.stdout.flush()
-        return code
+        found = streams.outlet()
+        return EXIT_FAILED if code == EXIT_OK and found is not None and found.is_incomplete else code
     except KeyboardInterrupt as stop:
         if not stop.args:  # else the run has told it already
             print("interrupted", file=sys.stderr)
         return EXIT_INTERRUPTED
-    except BrokenPipeError:
-        # Whoever read stdout has gone (`| head`): point it elsewhere, so that the flush at exit says nothing.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return EXIT_OK
     except HforchError as error:
         if full_errors():
             traceback.print_exc()

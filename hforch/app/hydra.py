@@ -27,6 +27,7 @@ from hforch.errors import (
     Mistake,
     full_errors,
 )
+from hforch.streams import going_on
 
 if TYPE_CHECKING:
     from hforch.config.compose import Composed
@@ -55,7 +56,9 @@ def run_app(
         return _do(args, parser, base, None, resume, fingerprint)
     from hforch.config.recipes import opened
 
-    with opened(recipe, base) as places:
+    with opened(recipe, base, args.overrides) as places:
+        for note in places.notes:
+            print(f"note: {note}", file=sys.stderr)
         return _do(args, parser, places, recipe, resume, fingerprint)
 
 
@@ -75,6 +78,7 @@ def _do(
         resume=resume is not None,
         fingerprint=fingerprint,
         dry_run=args.dry_run,
+        force=args.force,
     )
     if args.experimental_rerun is not None:
         return _rerun(args, Task(places, asked))
@@ -110,6 +114,7 @@ def _show(hydra: Any, args: argparse.Namespace, parser: argparse.ArgumentParser,
 
 def _run(args: argparse.Namespace, places: Places, asked: Asked, resume: Path | None) -> int:
     from hforch.config.sweeps import plan
+    from hforch.runs.used import clear, used
 
     planned = plan(args.overrides, places, args.multirun)
     kind = "sweep" if planned.multirun else "run"
@@ -120,18 +125,24 @@ def _run(args: argparse.Namespace, places: Places, asked: Asked, resume: Path | 
         try:
             if planned.multirun:
                 return _multirun(args, planned, places, asked, hydra, overrides)
+            directory = resume or Path(str(planned.jobs[0].whole.hydra.run.dir))
+            if resume is None and not asked.force and (in_the_way := used(directory, "hydra.run.dir")):
+                raise ConfigError(in_the_way)
             if asked.dry_run:
-                return _dry_run(planned.jobs[0], resume)
-            if resume is not None:
+                return _dry_run(planned.jobs[0], directory, resume is not None)
+            if resume is None:
+                clear(directory)
+            else:
                 asked = replace(asked, fingerprint=unchanged(planned.jobs[0], resume))
-            return worst(codes(hydra.run(places.config_name, Task(places, asked), overrides)))
+            with going_on("nobody reads the output any more; the run goes on, and Ctrl-C stops it"):
+                return worst(codes(hydra.run(places.config_name, Task(places, asked), overrides)))
         except OSError as error:
-            if isinstance(error, BrokenPipeError) or full_errors():
+            if full_errors():
                 raise
-            raise cannot_write(error) from error
+            raise cannot_write(error, asked.resume) from error
 
 
-def _dry_run(composed: Composed, resume: Path | None) -> int:
+def _dry_run(composed: Composed, directory: Path, resume: bool) -> int:
     """Show the one job that would be run."""
     from hforch.inputs import load_inputs
     from hforch.report.plan import show_plan
@@ -141,7 +152,6 @@ def _dry_run(composed: Composed, resume: Path | None) -> int:
     from hforch.runs.sweep import Planned
 
     job, inputs = composed.job, load_inputs(composed.job.inputs)
-    directory = resume or Path(str(composed.whole.hydra.run.dir))
     one = Planned(
         number=0,
         directory=directory,
@@ -155,7 +165,7 @@ def _dry_run(composed: Composed, resume: Path | None) -> int:
         same_as=None,
         begin=lambda work: work(),
     )
-    show_plan([one], resume=resume is not None)
+    show_plan([one], resume=resume)
     return EXIT_OK
 
 
@@ -188,11 +198,17 @@ def _multirun(
     from hydra.types import RunMode
 
     from hforch.app.multirun import Multirun
+    from hforch.runs.used import clear, used
 
     if not planned.whole and asked.dry_run:
         problem = "the jobs of this sweeper are not known before they are run"
         raise ConfigError([Mistake("hydra.sweeper", problem, None, "leave --dry-run out, or use Hydra's own sweeper")])
     if not planned.whole:
+        master = hydra.compose_config(places.config_name, overrides, RunMode.MULTIRUN, with_log_configuration=False)
+        directory = Path(str(master.hydra.sweep.dir))
+        if not asked.force and (in_the_way := used(directory, "hydra.sweep.dir")):
+            raise ConfigError(in_the_way)
+        clear(directory)
         return worst(codes(hydra.multirun(places.config_name, Task(places, asked), overrides)))
     from hydra._internal.callbacks import Callbacks
     from hydra.types import HydraContext
@@ -205,7 +221,8 @@ def _multirun(
     context = HydraContext(config_loader=hydra.config_loader, callbacks=Callbacks(master))
     sweep = Multirun(planned, places, asked, master, context)
     display = planned.jobs[0].job.runtime.display
-    with Workers() as workers:
+    going = "nobody reads the output any more; the sweep goes on, and Ctrl-C stops it"
+    with Workers() as workers, going_on(going):
         found = sweep.run(workers, open_view(display, sweep.directory))
     if not asked.dry_run:
         _compare(sweep.directory, None if display in ("json", "none") else sys.stdout)

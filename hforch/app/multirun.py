@@ -29,9 +29,10 @@ from hforch.runs.aside import aside
 from hforch.runs.fit import look_ahead, too_large
 from hforch.runs.given import Given
 from hforch.runs.identity import LOAD, job_id, load_key
-from hforch.runs.records import locked, read_record, read_versioned
+from hforch.runs.records import RECORD, locked, read_record, read_versioned
 from hforch.runs.resuming import ANEW, changes
-from hforch.runs.sweep import SWEEP, Planned, Sweep, View, equal_ones, labels
+from hforch.runs.sweep import Planned, Sweep, View, equal_ones, labels, read_sweep
+from hforch.runs.used import clear, used
 from hforch.runs.worker import WorkerDied, Workers
 
 if TYPE_CHECKING:
@@ -92,6 +93,9 @@ class Multirun:
 
         callbacks = self.context.callbacks
         with locked(self.directory):
+            if not self.asked.resume:
+                for folder in (self.directory, *(one.directory for one in jobs)):
+                    clear(folder)
             callbacks.on_multirun_start(config=self.master, config_name=self.places.config_name)
             OmegaConf.save(self.master, self.directory / "multirun.yaml")
             sweep = Sweep(self.directory, jobs, {**self.asked.record(), "launcher": self._launcher_name})
@@ -162,16 +166,25 @@ class Multirun:
                 )
             )
         mistakes += _shared_directories(jobs)
-        if self.asked.resume:
+        if not self.asked.resume:
+            mistakes += self._in_the_way(jobs)
+        else:
             mistakes += self._changes(jobs)
             jobs = [self._with_fingerprint(one, jobs) for one in jobs]
         if mistakes:
             raise ConfigError(sorted(dict.fromkeys(mistakes), key=lambda mistake: mistake.path))
         return list(equal_ones(jobs))
 
+    def _in_the_way(self, jobs: Sequence[Planned]) -> list[Mistake]:
+        """What earlier runs have left where the jobs are to write."""
+        if self.asked.force:
+            return []
+        own = used(self.directory, "hydra.sweep.dir")
+        return own or [mistake for one in jobs for mistake in used(one.directory, "hydra.sweep.subdir")][:1]
+
     def _changes(self, jobs: Sequence[Planned]) -> Iterator[Mistake]:
         """In what the jobs are not those that were begun."""
-        before = {one["number"]: one for one in read_versioned(self.directory / SWEEP)["jobs"]}
+        before = {one["number"]: one for one in read_sweep(self.directory)["jobs"]}
         if before.keys() != {one.number for one in jobs}:
             yield Mistake(
                 "", f"the sweep had {len(before)} jobs when it was begun, and has {len(jobs)} now", None, ANEW
@@ -179,11 +192,15 @@ class Multirun:
             return
         for one in jobs:
             yield from one.given.locate(changes(before[one.number], one.record()))
-            with suppress(OSError, ValueError):
-                if read_record(one.directory).get("job_id") not in (None, one.id):
+            if not (one.directory / RECORD).exists():
+                continue
+            try:
+                if read_versioned(one.directory / RECORD, {"status": str}).get("job_id") not in (None, one.id):
                     problem = "holds what an earlier sweep left in this directory, of another configuration"
                     hint = "remove that folder, then resume; or run the sweep anew, in another directory"
                     yield Mistake("", f"{one.directory} {problem}", None, hint)
+            except ConfigError as error:
+                yield from error.mistakes
 
     def _with_fingerprint(self, planned: Planned, jobs: Sequence[Planned]) -> Planned:
         """The job, with the fingerprint that the weights had for those that were run with the same ones."""

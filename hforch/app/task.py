@@ -25,6 +25,7 @@ class Asked:
         resume: go on with what is in the directory.
         fingerprint: of the weights that were used then; others are refused.
         dry_run: only show what would be run.
+        force: write over what an earlier run has left in the directory.
     """
 
     overrides: tuple[str, ...]
@@ -34,6 +35,7 @@ class Asked:
     resume: bool = False
     fingerprint: str | None = None
     dry_run: bool = False
+    force: bool = False
 
     def record(self) -> dict[str, Any]:
         names = ("recipe", "config_dir", "config_name")
@@ -62,7 +64,7 @@ class Task:
         except OSError as error:
             if full_errors():
                 raise
-            print(cannot_write(error), file=sys.stderr)
+            print(cannot_write(error, self.asked.resume), file=sys.stderr)
             return EXIT_FAILED
         except KeyboardInterrupt:
             self._interrupted()
@@ -121,11 +123,12 @@ def job_logging(settings: Any) -> dict[str, Any] | None:
     return {**config, "loggers": {**loggers, **{name: {"level": "DEBUG"} for name in names}}}
 
 
-def cannot_write(error: OSError) -> HforchError:
+def cannot_write(error: OSError, is_resumed: bool) -> HforchError:
     """Everything a run reads is looked after where it is read: what is left is its own folder."""
     place = f"{error.filename}: " if error.filename else ""
     reason = (error.strerror or str(error)).lower()
-    return HforchError(
-        f"the run's folder cannot be written: {place}{reason}\n"
-        "    hydra.run.dir=DIR puts a run elsewhere, hydra.sweep.dir=DIR a sweep"
+    elsewhere = (
+        "hydra.run.dir=DIR puts a run elsewhere, hydra.sweep.dir=DIR a sweep, --output DIR what hforch verify runs"
     )
+    hint = "" if is_resumed else f"\n    {elsewhere}"
+    return HforchError(f"the run's folder cannot be written: {place}{reason}{hint}")

@@ -139,11 +139,13 @@ def _missed(comparison: Comparison, min_pass: float | None) -> bool:
     """Whether a job passes too few of its checks; says which."""
     if min_pass is None:
         return False
+    from hforch.compare.reading import NOT_RUN
+
     missed = False
     for row in comparison.rows:
         share = row.metrics.get("checks")
         if row.entry.record.get("status") not in ("ok", "failed"):
-            told = "has not come to its end"
+            told = "has not been run" if row.entry.record.get("status") == NOT_RUN else "has not come to its end"
         elif share is None:
             told = "has no checks"
         elif share < min_pass:
@@ -151,5 +153,5 @@ def _missed(comparison: Comparison, min_pass: float | None) -> bool:
         else:
             continue
         missed = True
-        print(f"job {row.entry.name} ({row.label}) {told}; --min-pass asks for {min_pass:.0%}", file=sys.stderr)
+        print(f"job {row.title} {told}; --min-pass asks for {min_pass:.0%}", file=sys.stderr)
     return missed

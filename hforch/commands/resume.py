@@ -43,10 +43,10 @@ def main(argv: list[str]) -> int:
 def _asked(directory: Path, typed: Path) -> tuple[Mapping[str, Any], bool, str | None]:
     """What was asked for there, whether it was a sweep, and in which directory the command was given."""
     from hforch.runs.records import RECORD, read_versioned
-    from hforch.runs.sweep import SWEEP
+    from hforch.runs.sweep import SWEEP, read_sweep
 
     if (directory / SWEEP).is_file():
-        sweep = read_versioned(directory / SWEEP)
+        sweep = read_sweep(directory)
         return sweep["asked"], True, sweep.get("cwd")
     if not (directory / RECORD).is_file():
         problem = f"{typed} holds neither {SWEEP} nor {RECORD}, so nothing was begun there"
@@ -58,7 +58,7 @@ def _asked(directory: Path, typed: Path) -> tuple[Mapping[str, Any], bool, str |
         hint = f"hforch resume {typed.parent} goes on with all that is missing there"
         raise ConfigError([Mistake("", f"{typed} is one job of a sweep", None, hint)])
     record = read_versioned(directory / RECORD)
-    if "overrides" not in record:
+    if not isinstance(record.get("overrides"), list):
         problem = f"{typed / RECORD} does not say what was asked for"
         raise ConfigError([Mistake("", problem, None, "run it anew, in another directory")])
     return record, False, record.get("cwd")

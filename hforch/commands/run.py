@@ -10,7 +10,7 @@ HELP = """\
 hforch run RECIPE.yaml [key=value ...] [flags]
 
 Run a recipe: a YAML file with a choice of options, values, and what to sweep over. Overrides on the command line win
-over it, and the flags are those of hforch itself.
+over it: a value over its value, an option over all that it says of that group. The flags are those of hforch itself.
 
   hforch run recipes/step_by_step.yaml
   hforch run recipes/step_by_step.yaml backend=openvino generation.max_new_tokens=32
@@ -74,9 +74,10 @@ def existing(file: Path) -> Path:
         return file
     from hforch.config.nearest import nearest
 
-    there = [str(other) for other in file.parent.glob("*.y*ml")] if file.parent.is_dir() else []
+    folder = file if file.is_dir() else file.parent
+    there = [str(other) for other in folder.glob("*.y*ml")] if folder.is_dir() else []
     there = there or [str(other) for other in Path("recipes").rglob("*.y*ml")]
-    found = nearest(str(file), there)
+    found = nearest(str(file), there) if not file.is_dir() else None
     known = f"there are: {', '.join(sorted(there))}" if there else None
-    problem = f"there is no recipe {file}" if not file.is_dir() else f"{file} is a folder"
+    problem = f"there is no recipe {file}" if not file.is_dir() else f"{file} is a folder, and a recipe is a file"
     raise ConfigError([Mistake("", problem, hint=f"did you mean {found}?" if found else known)])

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from hforch.commands._parser import VerbParser
+from hforch.config.overrides import SEVERAL
 from hforch.errors import EXIT_FAILED, EXIT_OK, EXIT_UNMET, EXIT_USAGE, ConfigError, Mistake, shown
 
 if TYPE_CHECKING:
@@ -34,6 +35,7 @@ def main(argv: list[str]) -> int:
     from hforch.commands.run import existing
     from hforch.compare.reading import read_jobs
     from hforch.compare.reproduce import read_frozen, verdict
+    from hforch.runs.used import used
 
     recipe = existing(args.recipe)
     frozen = read_frozen(recipe)
@@ -43,11 +45,17 @@ def main(argv: list[str]) -> int:
         raise ConfigError(
             [Mistake("", f"no recipe may hold {one}, and this run had it", None, hint) for one in missing]
         )
+    if args.output and used(args.output, "--output"):
+        raise ConfigError([Mistake("", f"{args.output} holds an earlier run", "--output", "name another directory")])
     directory = args.output or Path("outputs") / datetime.now().strftime("%Y-%m-%d/%H-%M-%S-%f")
     words = [*args.overrides, f"hydra.run.dir={quoted(str(directory))}"]
     if args.json:
         words.append("runtime.display=none")
-    code = run_app(words, recipe=recipe, fingerprint=None if "model" in given else frozen.model.get("fingerprint"))
+    fingerprint = None if "model" in given else frozen.model.get("fingerprint")
+    try:
+        code = run_app(words, recipe=recipe, fingerprint=fingerprint)
+    except ConfigError as error:
+        raise ConfigError(map(_of_one_run, error.mistakes)) from error
     if code == EXIT_USAGE or not directory.is_dir():
         return code
     found = verdict(frozen, read_jobs([directory])[0])
@@ -60,6 +68,13 @@ def main(argv: list[str]) -> int:
     else:
         show(found, directory)
     return EXIT_UNMET if not found.is_identical else EXIT_FAILED if code == EXIT_FAILED else EXIT_OK
+
+
+def _of_one_run(mistake: Mistake) -> Mistake:
+    """What else would be told to somebody who may sweep."""
+    if mistake.problem != SEVERAL:
+        return mistake
+    return replace(mistake, hint="a verification is one run: give one value")
 
 
 def show(found: Verdict, directory: Path) -> None:

@@ -12,6 +12,7 @@ from hforch.errors import ConfigError, Mistake
 
 BOUND = re.compile(r"\s*([A-Za-z_]\w*)\s*(<=|>=|==|<|>)\s*([-+]?\d+(?:\.\d*)?(?:[eE][-+]?\d+)?)\s*(%?)\s*")
 QUALITY = ("checks", "identical")
+SHARES = ("checks", "identical", "similarity", "divergence_share")
 NEVER = ("divergence", "divergence_share")
 MEETS = {
     "<=": lambda value, bound: value <= bound,
@@ -79,7 +80,7 @@ def read_bounds(texts: Sequence[str]) -> list[Bound]:
     """`--require` as typed.
 
     Raises:
-        ConfigError: with a mistake for each that is no bound, or names no metric.
+        ConfigError: with a mistake for each that is no bound, names no metric, or asks for a share beyond 0 to 1.
     """
     mistakes, bounds = [], []
     for text in texts:
@@ -92,7 +93,12 @@ def read_bounds(texts: Sequence[str]) -> list[Bound]:
         if mistake := unknown(name, f"--require {text}"):
             mistakes.append(mistake)
             continue
-        bounds.append(Bound(name, relation, float(number) / (100 if percent else 1)))
+        bound = Bound(name, relation, float(number) / (100 if percent else 1))
+        if name in SHARES and not 0 <= bound.value <= 1:
+            hint = f"write {name}{relation}0.9, or {name}{relation}90%"
+            mistakes.append(Mistake("", f"{name} is a share, 0 to 1", f"--require {text}", hint))
+            continue
+        bounds.append(bound)
     if mistakes:
         raise ConfigError(mistakes)
     return bounds
@@ -121,11 +127,8 @@ def decide(comparison: Comparison, bounds: Sequence[Bound], optimize: str | None
 
 
 def _reasons(row: Row, bounds: Sequence[Bound]) -> list[str]:
-    status = row.entry.record.get("status")
-    if status in ("partial", "interrupted"):
-        return [f"it is {'interrupted' if status == 'interrupted' else 'not finished'}"]
-    if (row.entry.record.get("error") or {}).get("message"):
-        return ["it failed"]
+    if row.entry.unfinished is not None:
+        return [row.entry.unfinished]
     return [bound.why(row) for bound in bounds if not bound.is_met(row)]
 
 
@@ -139,7 +142,7 @@ def _nearest_miss(rows: Sequence[Row], bounds: Sequence[Bound]) -> str:
         return "no job qualifies, and for none of them all the metrics are known"
     _, row = min(known, key=lambda one: one[0])
     told = "; ".join(f"{bound.why(row)}, {miss:.1%} off" for miss, bound in misses[row.entry.name])
-    return f"no job qualifies; the nearest miss is job {row.entry.name} ({row.label}): {told}"
+    return f"no job qualifies; the nearest miss is job {row.title}: {told}"
 
 
 def pareto_set(rows: Sequence[Row]) -> list[Row]:
@@ -184,9 +187,7 @@ def _winner(rows: Sequence[Row], metric: str) -> tuple[Row | None, str]:
     best = ordered[0]
     value = best.metrics[metric]
     rank = "highest" if high else "lowest"
-    reason = (
-        f"take job {best.entry.name} ({best.label}): of {len(known)} that qualify it has the {rank} {metric}, {value:g}"
-    )
+    reason = f"take job {best.title}: of {len(known)} that qualify it has the {rank} {metric}, {value:g}"
     if len(ordered) > 1:
         second = ordered[1]
         reason += f", before job {second.entry.name} with {second.metrics[metric]:g}"

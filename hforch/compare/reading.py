@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -12,9 +13,10 @@ import orjson
 
 from hforch.errors import ConfigError, Mistake
 from hforch.runs.records import RECORD, SAMPLES, read_versioned
-from hforch.runs.sweep import SWEEP
+from hforch.runs.sweep import SWEEP, read_sweep
 
 LOAD = ("model", "backend", "device", "precision", "ov_config", "runtime.threads")
+NOT_RUN = "not run"  # the status of a job that its sweep had not come to
 HOW_SHOWN = tuple(f"runtime.{key}" for key in ("display", "isolation", "fail_fast", "min_pass", "memory_check"))
 
 
@@ -37,6 +39,18 @@ class Entry:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "job", self.record.get("job") or {})
+
+    @property
+    def unfinished(self) -> str | None:
+        """Why it has not answered all its inputs; None if it has tried."""
+        status, error = str(self.record.get("status")), self.record.get("error") or {}
+        if status == NOT_RUN:
+            return "it has not been run"
+        if status == "interrupted":
+            return "interrupted"
+        if status == "partial":
+            return "not finished: it runs now, or was killed"
+        return str(error["message"]).splitlines()[0] if error.get("message") else None
 
     @property
     def overrides(self) -> dict[str, str]:
@@ -62,13 +76,10 @@ def read_jobs(paths: Sequence[Path]) -> list[Entry]:
     found: list[Entry] = []
     seen: set[Path] = set()
     for path in paths:
-        try:
+        with _collected(mistakes):
             entries = [one for one in _jobs(path, len(paths) > 1) if one.directory.resolve() not in seen]
-        except ConfigError as error:
-            mistakes += error.mistakes
-            continue
-        seen |= {one.directory.resolve() for one in entries}
-        found += entries
+            seen |= {one.directory.resolve() for one in entries}
+            found += entries
     if mistakes:
         raise ConfigError(mistakes)
     return found
@@ -79,36 +90,60 @@ def _jobs(path: Path, several: bool) -> list[Entry]:
         raise ConfigError([Mistake("", f"there is no directory {path}")])
     if (path / RECORD).is_file():
         return [_entry(path, str(path) if several else path.name, {})]
-    if directories := _of_sweep(path):
-        sweep = read_versioned(path / SWEEP) if (path / SWEEP).is_file() else {}
-        noise = {one["load_key"]: one["drift"] for one in sweep.get("noise") or []}
-        prefix = f"{path}/" if several else ""
-        return list(_all_read((directory, f"{prefix}{directory.name}", noise) for directory in directories))
-    below = [one for one in sorted(path.iterdir()) if one.is_dir() and (_of_sweep(one) or (one / RECORD).is_file())]
+    prefix = f"{path}/" if several else ""
+    if (path / SWEEP).is_file():
+        return _of_sweep(path, prefix)
+    if numbered := _numbered(path):
+        return [_entry(directory, f"{prefix}{directory.name}", {}) for directory in numbered]
+    below = [
+        one
+        for one in sorted(path.iterdir())
+        if one.is_dir() and (_numbered(one) or any((one / name).is_file() for name in (RECORD, SWEEP)))
+    ]
     if not below:
         hint = "name the directory of a run or of a sweep, as printed at its end"
         raise ConfigError([Mistake("", f"{path} holds no records", None, hint)])
     return [entry for one in below for entry in _jobs(one, True)]
 
 
-def _all_read(wanted: Iterator[tuple[Path, str, Mapping[str, float]]]) -> Iterator[Entry]:
+@contextmanager
+def _collected(mistakes: list[Mistake]) -> Iterator[None]:
+    """Keep what is found wrong, and go on."""
+    try:
+        yield
+    except ConfigError as error:
+        mistakes += error.mistakes
+
+
+def _of_sweep(path: Path, prefix: str) -> list[Entry]:
+    """The jobs of a sweep, those that were never run among them.
+
+    Raises:
+        ConfigError: none was run, or a record cannot be read.
+    """
+    sweep = read_sweep(path)
+    noise = {one["load_key"]: one["drift"] for one in sweep.get("noise") or []}
     mistakes: list[Mistake] = []
-    for one in wanted:
-        try:
-            yield _entry(*one)
-        except ConfigError as error:
-            mistakes += error.mistakes
+    entries = []
+    for one in sweep["jobs"]:
+        directory = path / one["directory"]
+        name = f"{prefix}{directory.name}"
+        if (directory / RECORD).is_file():
+            with _collected(mistakes):
+                entries.append(_entry(directory, name, noise))
+        else:
+            told = {key: one[key] for key in ("job", "overrides", "job_id", "load_key")}
+            entries.append(Entry(name, directory, {"status": NOT_RUN, **told}, directory))
     if mistakes:
         raise ConfigError(mistakes)
+    if all(entry.record["status"] == NOT_RUN for entry in entries):
+        problem = f"none of the {len(entries)} jobs of {path} has been run"
+        raise ConfigError([Mistake("", problem, None, f"hforch resume {path} runs them")])
+    return entries
 
 
-def _of_sweep(path: Path) -> list[Path]:
-    """The directories of a sweep's jobs that have begun, in order."""
-    if (path / SWEEP).is_file():
-        names = [str(one["directory"]) for one in read_versioned(path / SWEEP).get("jobs") or []]
-        return [path / name for name in names if (path / name / RECORD).is_file()]
-    if not path.is_dir():
-        return []
+def _numbered(path: Path) -> list[Path]:
+    """The directories of jobs of a sweep that has no sweep.json, in order."""
     numbered = [one for one in path.iterdir() if re.fullmatch(r"\d+", one.name) and (one / RECORD).is_file()]
     return sorted(numbered, key=lambda one: int(one.name))
 

@@ -227,8 +227,8 @@ def changed(frozen: Frozen, entry: Entry) -> Iterator[tuple[str, Any, Any]]:
     record = entry.record
     then, now = dict(flat(frozen.job)), dict(flat(entry.job))
     for path in sorted(differing(frozen.job, entry.job)):
-        if path not in HOW_SHOWN:
-            yield path, then.get(path), now.get(path)
+        if path not in HOW_SHOWN and (then.get(path), now.get(path)) != (None, None):
+            yield path, then.get(path, "not there"), now.get(path, "not there")
     export = (record["model"].get("export") or {}).get("key")
     if frozen.model.get("export") != export:
         yield "the exported model", frozen.model.get("export"), export

@@ -6,11 +6,12 @@ import json
 from array import array
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from statistics import median
 from typing import Any
 
 from hforch.compare.drift import PAIRS, Baseline, Chosen, Drift, Pair
-from hforch.compare.reading import HOW_SHOWN, LOAD, Entry, samples_of
+from hforch.compare.reading import HOW_SHOWN, LOAD, NOT_RUN, Entry, samples_of
 from hforch.config.as_recipe import flat
 from hforch.config.nearest import did_you_mean
 from hforch.errors import ConfigError, Mistake
@@ -52,6 +53,11 @@ class Row:
     @property
     def label(self) -> str:
         return " ".join(f"{name}={value}" for name, value in self.axes.items()) or self.entry.name
+
+    @property
+    def title(self) -> str:
+        """Its name, and what is different about it."""
+        return f"{self.entry.name} ({self.label})" if self.axes else self.entry.name
 
 
 @dataclass(frozen=True)
@@ -109,13 +115,14 @@ def partners_of(entries: Sequence[Entry], wanted: Mapping[str, str] | None) -> d
             raise ConfigError([Mistake("", f"no job has {_said(wanted)}", f"--baseline {_said(wanted)}")])
     partners: dict[str, Entry | None] = {}
     for group in alike.values():
-        bases = [entry for entry in group if wanted is None or _has(entry, wanted)]
+        run = [entry for entry in group if entry.record.get("status") != NOT_RUN]
+        bases = [entry for entry in run if wanted is None or _has(entry, wanted)]
         if wanted is None:
             bases = sorted(bases, key=_imprecision) if len(bases) > 1 else []
         partners |= {entry.name: bases[0] if bases else None for entry in group}
     alone = [entry for entry in entries if partners[entry.name] is None]
     if wanted is not None and alone:
-        hint = "a baseline fixes axes of the load key only; on all others it must have what each job has"
+        hint = "a baseline says how the model is loaded; in all else it must have what each job has"
         raise ConfigError(
             [
                 Mistake("", f"job {entry.name} has no partner in the baseline {_said(wanted)}", None, hint)
@@ -137,7 +144,9 @@ def _check_axes(wanted: Mapping[str, str]) -> None:
     for axis in wanted:
         if not any(f"{axis}.".startswith(f"{one}.") for one in LOAD):
             hint = did_you_mean(axis, LOAD) or f"allowed are {', '.join(LOAD)} and their keys"
-            mistakes.append(Mistake("", f"{axis} is no axis of the load key", f"--baseline {_said(wanted)}", hint))
+            mistakes.append(
+                Mistake("", f"{axis} does not tell loaded models apart", f"--baseline {_said(wanted)}", hint)
+            )
     if mistakes:
         raise ConfigError(mistakes)
 
@@ -285,6 +294,17 @@ def _spread(record: Mapping[str, Any]) -> tuple[float, float] | None:
     return (min(each), max(each)) if len(each) > 1 else None
 
 
+def _not_run(rows: Sequence[Row]) -> list[str]:
+    missing = [row.entry for row in rows if row.entry.record.get("status") == NOT_RUN]
+    by_sweep: dict[Path, int] = {}
+    for entry in missing:
+        by_sweep[entry.directory.parent] = by_sweep.get(entry.directory.parent, 0) + 1
+    return [
+        f"{number} of {len(rows)} jobs have not been run: hforch resume {sweep} runs them"
+        for sweep, number in by_sweep.items()
+    ]
+
+
 def _site(record: Mapping[str, Any]) -> tuple[str, bool]:
     environment = record.get("environment") or {}
     cpu = environment.get("cpu") or {}
@@ -303,10 +323,8 @@ def _of_row(entry: Entry, is_base: bool, drift: Drift | None, seen: int) -> list
     if record.get("same_as"):
         notes.append(f"the same as job {str(record['same_as']).removeprefix('../')}: run once")
     status = str(record.get("status"))
-    if status in ("interrupted", "partial"):
-        notes.append("interrupted" if status == "interrupted" else "not finished: it runs now, or was killed")
-    if error := record.get("error"):
-        notes.append(str(error.get("message", "failed")).splitlines()[0])
+    if entry.unfinished:
+        notes.append(entry.unfinished)
     if record.get("resumed"):
         notes.append("resumed: tokens/s of its last piece alone")
     if drift and drift.missing:
@@ -326,7 +344,8 @@ def _lacking(record: Mapping[str, Any]) -> int:
 
 
 def _notes(rows: Sequence[Row]) -> list[str]:
-    notes = []
+    notes = _not_run(rows)
+    rows = [row for row in rows if row.entry.record.get("environment")]
     sites = list(dict.fromkeys(row.site for row in rows))
     if len({machine for machine, _ in sites}) > 1:
         notes.append("speeds were measured on different machines, and are not to be ranked across them:")

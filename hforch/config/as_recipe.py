@@ -5,13 +5,15 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, get_type_hints
 
 import yaml
+from pydantic import TypeAdapter, ValidationError
 
 from hforch.config.keys import groups
 from hforch.config.places import conf_dir
 from hforch.config.recipes import NAMES_A_FILE, TRUST
+from hforch.config.schema import Job
 from hforch.errors import ConfigError, Mistake
 
 
@@ -41,13 +43,29 @@ def _nearest_option(group: str, wanted: Mapping[str, Any]) -> tuple[str, Mapping
     """The option of hforch's that differs least, and has no key that is not wanted; its name and its values."""
     from omegaconf._utils import get_yaml_loader
 
-    read = {file.stem: yaml.load(file.read_text("utf-8"), Loader=get_yaml_loader()) or {} for file in _options(group)}
+    texts = {file.stem: file.read_text("utf-8") for file in _options(group)}
+    read = {name: _in_full(group, yaml.load(text, Loader=get_yaml_loader()) or {}) for name, text in texts.items()}
     keys = dict(flat(wanted)).keys()
     fit = {name: option for name, option in read.items() if dict(flat(option)).keys() - {""} <= keys}
     if not fit:
         raise ConfigError([Mistake(group, "no option of hforch's has such keys, so a recipe cannot hold them")])
-    name = min(fit, key=lambda name: (len(list(differing(fit[name], wanted))), name))
+
+    def unlike(name: str) -> int:
+        option = dict(flat(fit[name]))
+        return sum(option.get(path) != "???" for path in differing(fit[name], wanted))
+
+    name = min(fit, key=lambda name: (unlike(name), name))
     return name, fit[name]
+
+
+def _in_full(group: str, option: Mapping[str, Any]) -> Mapping[str, Any]:
+    """An option as it would stand in a job, if it is one by itself."""
+    try:
+        kind: TypeAdapter[Any] = TypeAdapter(get_type_hints(Job, include_extras=True)[group])
+        found: Mapping[str, Any] = kind.dump_python(kind.validate_python(option), mode="json")
+    except ValidationError:  # something has to be added to it
+        return option
+    return found
 
 
 def _beyond(option: Mapping[str, Any], wanted: Mapping[str, Any]) -> dict[str, Any]:

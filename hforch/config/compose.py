@@ -57,7 +57,8 @@ def compose(
     """
     from hforch.config.recipes import opened
 
-    with opened(Path(recipe) if recipe else None, find_places(config_dir, config_name)) as places, hydra_settings():
+    base = find_places(config_dir, config_name)
+    with opened(Path(recipe) if recipe else None, base, overrides) as places, hydra_settings():
         loader = places.loader()
         typed, unreadable = read(overrides, loader)
         single, sweeps = without_sweeps(typed)

@@ -11,6 +11,7 @@ from hforch.config.nearest import did_you_mean, did_you_mean_key
 from hforch.config.sentences import kind_of
 from hforch.errors import LONGEST_VALUE, Mistake, shown
 
+SEVERAL = "several values are a sweep"
 HOW_TO_WRITE = "write key=value, or group=option"
 
 
@@ -96,7 +97,7 @@ def without_sweeps(typed: Sequence[Typed]) -> tuple[list[Typed], list[Mistake]]:
     mistakes = [
         Mistake(
             one.key,
-            "several values are a sweep",
+            SEVERAL,
             one.where,
             "add -m to run a job for each, or write [a,b] for a list, or quote the value for one text",
         )

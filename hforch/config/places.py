@@ -37,6 +37,7 @@ class Places:
         extra: folders that come after it; an option of the same name in `main` wins.
         config_name: the primary config.
         exclude: the combinations that a recipe leaves out of its sweep: values by group or dotted key.
+        notes: what whoever runs a recipe should know of how it was read.
         written_as: files that stand for another one (a recipe), which is the one to tell people about.
     """
 
@@ -44,6 +45,7 @@ class Places:
     extra: tuple[Path, ...] = ()
     config_name: str = "config"
     exclude: tuple[Mapping[str, Any], ...] = ()
+    notes: tuple[str, ...] = ()
     written_as: Mapping[Path, Path] = field(default_factory=dict)
 
     def search_path(self) -> ConfigSearchPath:
@@ -68,6 +70,10 @@ class Places:
             _LOADERS.clear()
             _LOADERS[key] = self.loader()
         return _LOADERS[key]
+
+    def written(self) -> Path:
+        """The recipe that stands for the primary config; its folder's file of that name without one."""
+        return next(iter(self.written_as.values()), self.main / f"{self.config_name}.yaml")
 
     def show(self, file: Path) -> str:
         """A file as a person would name it."""

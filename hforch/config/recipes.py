@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import re
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -38,8 +38,12 @@ Node = yaml.Node
 
 
 @contextmanager
-def opened(recipe: Path | None, places: Places) -> Iterator[Places]:
+def opened(recipe: Path | None, places: Places, overrides: Sequence[str] = ()) -> Iterator[Places]:
     """The places with a recipe as the primary config, on top of the one they name; unchanged without a recipe.
+
+    Args:
+        overrides: what comes on top of the recipe; where they choose an option of a group, the recipe's values under
+            that group, written for another one, do not hold.
 
     Raises:
         ConfigError: the recipe holds what no recipe may.
@@ -51,6 +55,7 @@ def opened(recipe: Path | None, places: Places) -> Iterator[Places]:
         problem = f"there is no config {places.config_name} for the recipe to build on"
         raise ConfigError([Mistake("", problem, f"--config-name {places.config_name}", "leave the flag out")])
     data = read_recipe(recipe, places)
+    notes = tuple(_replaced(data, overrides))
     with _told(places.show(recipe.resolve())):
         config = _as_config(data, places.config_name)
     with tempfile.TemporaryDirectory(prefix="hforch-recipe-") as folder:
@@ -61,8 +66,17 @@ def opened(recipe: Path | None, places: Places) -> Iterator[Places]:
             extra=(*places.extra, file.parent),
             config_name=CONFIG_NAME,
             exclude=tuple(data.get("exclude") or ()),
+            notes=notes,
             written_as={**places.written_as, file: recipe.resolve()},
         )
+
+
+def _replaced(data: dict[str, Any], overrides: Sequence[str]) -> Iterator[str]:
+    """Take away the recipe's values under groups of which an option is chosen; says which."""
+    for text in overrides:
+        group, sign, option = text.lstrip("+").partition("=")
+        if sign and group in groups() and not option.lstrip().startswith("{") and (values := data.pop(group, None)):
+            yield f"{text} takes the place of what the recipe says of {group}: {', '.join(values)}"
 
 
 def _as_config(data: dict[str, Any], base: str) -> str:
@@ -93,7 +107,10 @@ def read_recipe(file: Path, places: Places) -> dict[str, Any]:
         check = _Check(shown)
         check.events(text)
         if not check.mistakes:
-            check.top(yaml.compose(text, Loader=yaml.SafeLoader))
+            check.top(node := yaml.compose(text, Loader=yaml.SafeLoader))
+            if node is None or not node.value:
+                hint = "the smallest one says something like: defaults: [{backend: openvino}]"
+                check.mistakes.append(Mistake("", "this recipe says nothing", shown, hint))
         if check.mistakes:
             raise ConfigError(sorted(check.mistakes, key=lambda mistake: mistake.path))
         from omegaconf._utils import get_yaml_loader

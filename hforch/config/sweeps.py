@@ -79,7 +79,9 @@ def plan(overrides: Sequence[str], places: Places, multirun: bool) -> Plan:
         looked = {number: look(job, places, loader) for number, job in enumerate(jobs)}
         left_out = tuple(number for number, seen in looked.items() if is_excluded(seen.cfg, places.exclude))
         if len(left_out) == len(jobs):
-            raise ConfigError([Mistake("exclude", f"leaves out all {len(jobs)} jobs of the sweep")])
+            where = places.show(places.written())
+            problem = f"leaves out all {len(jobs)} jobs of the sweep"
+            raise ConfigError([Mistake("exclude", problem, where, "take a combination out of it")])
         wanted = {number: seen for number, seen in looked.items() if number not in left_out}
         composed = _judge_all(wanted, jobs, places, mistakes)
         whole = base.cfg.hydra.sweeper.get("_target_") == BASIC_SWEEPER

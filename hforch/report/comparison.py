@@ -9,25 +9,28 @@ import re
 import textwrap
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict
+from itertools import chain
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any, Literal, TextIO
 from xml.etree import ElementTree
 
 from rich import box
+from rich.cells import cell_len
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
 from hforch.compare.decide import Decision
 from hforch.compare.drift import Pair
-from hforch.compare.reading import read_jobs, samples_of
+from hforch.compare.reading import NOT_RUN, read_jobs, samples_of
 from hforch.compare.table import METRICS, Comparison, Row, compare
 from hforch.report.terminal import shown
 from hforch.report.wording import item_line
 from hforch.runs.records import SCHEMA_VERSION, to_json
 
 WIDE = 200  # columns, where no terminal says how many there are
-NARROWEST = 8  # characters, of a header that is broken into lines
+NARROWEST, NARROWEST_AXIS = 8, 10  # characters, of a header, or of an axis, that is broken into lines
+GAP = 2  # blanks between columns
 Cell = Callable[[Row], str]
 
 
@@ -127,14 +130,12 @@ def print_comparison(
     if not found:
         console.print("nothing was measured: " + ", ".join(row.entry.name for row in comparison.rows))
     for headers, rows in found:
-        table = _table(headers, rows, whole=True)
-        if console.measure(table).minimum > console.width:
-            table = _table(headers, rows, whole=False)
-        console.print(table)
-        console.print()
+        for table in _laid_out(headers, rows, len(comparison.axes), console):
+            console.print(table)
+            console.print()
     for row in comparison.rows:
         for note in row.notes:
-            if note != "baseline":
+            if note != "baseline" and row.entry.record.get("status") != NOT_RUN:
                 console.print(f"job {row.entry.name}: {shown(note)}", soft_wrap=True)
     for note in comparison.notes:
         console.print(shown(note), style="yellow")
@@ -150,19 +151,58 @@ def print_comparison(
             console.print(shown(line), soft_wrap=True)
 
 
+def _laid_out(headers: Sequence[str], rows: Sequence[Sequence[str]], axes: int, console: Console) -> Iterator[Table]:
+    """A table as it fits the terminal: with its axes in several lines, or in parts, but with no figure broken."""
+
+    def part(places: Sequence[int], whole: bool) -> Table:
+        return _table([headers[at] for at in places], [[cells[at] for at in places] for cells in rows], whole)
+
+    def width(at: int, whole: bool) -> int:
+        widest = max(map(cell_len, [*_title(headers[at], rows, at).splitlines(), *(shown(row[at]) for row in rows)]))
+        return widest if whole or _is_figure(headers[at]) else min(widest, NARROWEST_AXIS)
+
+    def fits(places: Sequence[int], whole: bool) -> bool:
+        return sum(width(at, whole) + GAP for at in places) - GAP <= console.width
+
+    everything = range(len(headers))
+    for whole in (True, False):
+        if fits(everything, whole):
+            yield part(everything, whole)
+            return
+    lead = [*range(1 + axes)]
+    if not all(fits([*lead, at], False) for at in everything[len(lead) :]):
+        yield part(lead, fits(lead, True))
+        lead = lead[:1]
+    some = [*lead]
+    for at in everything[1 + axes :]:
+        if len(some) > len(lead) and not fits([*some, at], False):
+            yield part(some, fits(some, True))
+            some = [*lead]
+        some.append(at)
+    yield part(some, fits(some, True))
+
+
 def _table(headers: Sequence[str], rows: Sequence[Sequence[str]], whole: bool) -> Table:
-    """As narrow as its cells allow; `whole`: no cell is broken."""
+    """As narrow as its cells allow; `whole`: no cell is broken, else none that holds a figure."""
     table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, collapse_padding=True)
     for at, header in enumerate(headers):
-        number = header in COSTS or (header in OUTPUTS and header != "baseline")
-        width = max(NARROWEST, *(len(cells[at]) for cells in rows))
-        title = "\n".join(textwrap.wrap(shown(header).replace(".", ". "), width, break_long_words=False)).replace(
-            ". ", "."
-        )
-        table.add_column(title, justify="right" if number else "left", overflow="fold", no_wrap=whole)
+        number = _is_figure(header)
+        justify: Literal["right", "left"] = "right" if number else "left"
+        table.add_column(_title(header, rows, at), justify=justify, overflow="fold", no_wrap=whole or number)
     for cells in rows:
         table.add_row(*(shown(cell) for cell in cells))
     return table
+
+
+def _is_figure(header: str) -> bool:
+    return header in COSTS or (header in OUTPUTS and header != "baseline")
+
+
+def _title(header: str, rows: Sequence[Sequence[str]], at: int) -> str:
+    """A header in lines that are not much wider than the cells below it."""
+    width = max(NARROWEST, *(len(cells[at]) for cells in rows))
+    lines = textwrap.wrap(shown(header).replace(".", ". "), width, break_long_words=False)
+    return "\n".join(lines).replace(". ", ".")
 
 
 def _where(pair: Pair, row: Row) -> str:
@@ -194,7 +234,7 @@ def _coloured(pair: Pair) -> Text:
 def decision_lines(decision: Decision) -> Iterator[str]:
     yield f"qualify: {', '.join(row.entry.name for row in decision.qualified) or 'none'}"
     for row, reasons in decision.refused:
-        yield f"  not {row.entry.name} ({row.label}): {'; '.join(reasons)}"
+        yield f"  not {row.title}: {'; '.join(reasons)}"
     if decision.pareto:
         yield f"Pareto set over speed, memory and quality: {', '.join(row.entry.name for row in decision.pareto)}"
     if decision.reason:
@@ -273,17 +313,20 @@ def to_json_text(comparison: Comparison, decision: Decision | None = None) -> st
 
 
 def to_junit(comparison: Comparison) -> str:
-    """JUnit XML: a suite for each job, and in it a case for each check of each sample; a failed sample is an error."""
+    """JUnit XML: a suite for each job, and in it a case for each check of each sample.
+
+    A sample that failed is an error, and so is a job that has not come to its end.
+    """
     root = ElementTree.Element("testsuites", name="hforch")
     for row in comparison.rows:
         suite = ElementTree.SubElement(root, "testsuite", name=_xml(row.label))
         counts = {"tests": 0, "failures": 0, "errors": 0}
-        for sample in samples_of(row.entry):
-            for case in _cases(sample):
-                suite.append(case)
-                counts["tests"] += 1
-                counts["failures"] += case.find("failure") is not None
-                counts["errors"] += case.find("error") is not None
+        cases = chain.from_iterable(map(_cases, samples_of(row.entry)))
+        for case in chain(cases, _case_of_job(row)):
+            suite.append(case)
+            counts["tests"] += 1
+            counts["failures"] += case.find("failure") is not None
+            counts["errors"] += case.find("error") is not None
         suite.attrib |= {name: str(number) for name, number in counts.items()}
     ElementTree.indent(root)
     return ElementTree.tostring(root, encoding="unicode", xml_declaration=True) + "\n"
@@ -301,6 +344,15 @@ def _cases(sample: dict[str, Any]) -> Iterator[ElementTree.Element]:
         if not check["passed"]:
             failure = ElementTree.SubElement(case, "failure", message=_xml(str(check.get("why") or "not passed")))
             failure.text = _xml(str(sample["text"]))
+        yield case
+
+
+def _case_of_job(row: Row) -> Iterator[ElementTree.Element]:
+    """A job that did not answer all its inputs, of which its samples cannot tell."""
+    why = row.entry.unfinished
+    if why is not None:
+        case = ElementTree.Element("testcase", classname="job", name=_xml(row.entry.name))
+        ElementTree.SubElement(case, "error", message=_xml(why))
         yield case
 
 

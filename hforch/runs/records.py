@@ -12,7 +12,7 @@ import os
 import re
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, Any, Literal, Self
 
@@ -140,12 +140,23 @@ def begin_interrupted(directory: Path, **asked: Any) -> None:
 
 
 def read_record(directory: Path) -> dict[str, Any]:
-    """The record of a job's directory."""
-    return dict(json.loads((directory / RECORD).read_text(encoding="utf-8")))
+    """The record of a job's directory.
+
+    Raises:
+        OSError: there is none.
+        ValueError: it is broken.
+    """
+    found = json.loads((directory / RECORD).read_text(encoding="utf-8"))
+    if not isinstance(found, dict):
+        raise ValueError(f"{directory / RECORD} holds no mapping")
+    return found
 
 
-def read_versioned(path: Path) -> dict[str, Any]:
+def read_versioned(path: Path, needs: Mapping[str, type] | None = None) -> dict[str, Any]:
     """A record.json or sweep.json that may come from elsewhere.
+
+    Args:
+        needs: keys without which it is of no use, and of which type they have to be.
 
     Raises:
         ConfigError: it is broken, or of a newer version of hforch.
@@ -161,18 +172,22 @@ def read_versioned(path: Path) -> dict[str, Any]:
     if version > SCHEMA_VERSION:
         problem = f"{path} has schema version {version}, and this hforch reads up to {SCHEMA_VERSION}"
         raise ConfigError([Mistake("", problem, None, "use a newer hforch")])
+    for name, kind in (needs or {}).items():
+        if not isinstance(found.get(name), kind):
+            raise ConfigError([Mistake("", f"{path} lacks {name}, or has it broken", None, hint)])
     return dict(found)
 
 
 def read_samples(directory: Path) -> Iterator[dict[str, Any]]:
-    """The samples of a job's directory; a last line that was cut off in writing is left out."""
+    """The samples of a job's directory; lines that were cut off in writing, or broken since, are left out."""
     path = directory / SAMPLES
     if not path.exists():
         return
     with path.open(encoding="utf-8", errors="replace") as file:
         for line in file:
-            if line.endswith("\n"):
-                yield json.loads(line)
+            with suppress(ValueError):
+                if line.endswith("\n") and isinstance(found := json.loads(line), dict):
+                    yield found
 
 
 def to_json(value: Any, indent: int | None = None, ascii_only: bool = False) -> str:

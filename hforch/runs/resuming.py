@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hforch.errors import Mistake
-from hforch.runs.records import read_record, read_samples
+from hforch.runs.records import RECORD, read_samples, read_versioned
 
 if TYPE_CHECKING:
     from hforch.runs.sampling import Batch
@@ -25,7 +25,7 @@ class Before:
 
     Attributes:
         record: as it was left.
-        answered: the inputs that were answered, by repeat and batch.
+        answered: the inputs of the batches that were answered as a whole, by repeat and batch.
     """
 
     record: dict[str, Any]
@@ -40,22 +40,24 @@ class Before:
 
     def wants(self, repeats: int) -> Callable[[Mapping[str, Any]], bool]:
         """Which sample lines to keep: those of whole batches."""
-        planned = [frozenset(ids) for ids in self.record.get("plan") or []]
 
         def wanted(sample: Mapping[str, Any]) -> bool:
-            repeat, index = sample["repeat"], sample["batch"]["index"]
-            whole = 0 <= index < len(planned) and self.answered.get((repeat, index)) == planned[index]
-            return whole and repeat < repeats
+            place = sample["repeat"], sample["batch"]["index"]
+            return place in self.answered and place[0] < repeats
 
         return wanted
 
 
 def look_back(directory: Path) -> Before | None:
-    """What is in a run's directory; None if no run has begun there."""
-    try:
-        record = read_record(directory)
-    except (OSError, ValueError):
+    """What is in a run's directory; None if no run has begun there.
+
+    Raises:
+        ConfigError: its record cannot be read.
+    """
+    if not (directory / RECORD).exists():
         return None
+    record = read_versioned(directory / RECORD, {"status": str})
+    planned = [frozenset(ids) for ids in record.get("plan") or []]
     answered: dict[tuple[int, int], set[str]] = {}
     failed: set[tuple[int, int]] = set()
     for sample in read_samples(directory):
@@ -64,7 +66,12 @@ def look_back(directory: Path) -> Before | None:
             answered.setdefault(place, set()).add(sample["input_id"])
         else:
             failed.add(place)
-    return Before(record, {place: frozenset(ids) for place, ids in answered.items() if place not in failed})
+    whole = {
+        place: frozenset(ids)
+        for place, ids in answered.items()
+        if place not in failed and 0 <= place[1] < len(planned) and ids == planned[place[1]]
+    }
+    return Before(record, whole)
 
 
 def changes(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[Mistake]:

@@ -12,15 +12,16 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from hforch.config.schema import Job
-from hforch.errors import EXIT_INTERRUPTED, EXIT_OK, HforchError
+from hforch.errors import EXIT_INTERRUPTED, EXIT_OK, ConfigError, HforchError, Mistake
 from hforch.models.estimate import Estimate
 from hforch.runs.given import Given
 from hforch.runs.held import Held
-from hforch.runs.records import RECORD, SCHEMA_VERSION, read_record, write_whole
+from hforch.runs.records import RECORD, SCHEMA_VERSION, read_record, read_samples, read_versioned, write_whole
 from hforch.runs.watch import Watcher
 from hforch.runs.worker import Workers
 
 SWEEP = "sweep.json"
+JOB = {"number": int, "directory": str, "label": str, "load_key": str, "job_id": str, "overrides": list, "job": dict}
 
 
 @dataclass(frozen=True)
@@ -60,9 +61,11 @@ class Planned:
 
     def is_done(self) -> bool:
         """Whether its record is there, and lacks nothing."""
-        with suppress(OSError, ValueError):
-            record = read_record(self.directory)
-            return record.get("status") == "ok" and record.get("job_id") == self.id
+        with suppress(OSError, ValueError, HforchError):
+            record = read_versioned(self.directory / RECORD)
+            if record.get("status") == "ok" and record.get("job_id") == self.id:
+                told = (record.get("totals") or {}).get("samples")
+                return told == sum(1 for _ in read_samples(self.directory))
         return False
 
 
@@ -214,6 +217,24 @@ class Sweep:
         jobs = [{**one.record(), "directory": str(one.directory.relative_to(self.directory))} for one in self.jobs]
         whole = {"schema_version": SCHEMA_VERSION, "status": status, **self.about, "jobs": jobs, "noise": self.noise}
         write_whole(self.directory / SWEEP, whole)
+
+
+def read_sweep(directory: Path) -> dict[str, Any]:
+    """The sweep.json of a sweep's directory.
+
+    Raises:
+        ConfigError: there is none that can be read, or it lacks what a comparison or a resume has to know.
+    """
+    path = directory / SWEEP
+    found = read_versioned(path, {"asked": dict, "jobs": list})
+    whole = isinstance(found["asked"].get("overrides"), list) and all(
+        isinstance(one, dict) and all(isinstance(one.get(name), kind) for name, kind in JOB.items())
+        for one in found["jobs"]
+    )
+    if not whole:
+        hint = "it is written whole, so something else has changed it"
+        raise ConfigError([Mistake("", f"{path} does not say which jobs it has, and how it was asked for", None, hint)])
+    return found
 
 
 def equal_ones(jobs: Sequence[Planned]) -> Iterator[Planned]:

@@ -99,6 +99,9 @@ def test_a_lead_within_the_spread_of_the_repeats_is_said_to_be_noise(tmp_path: P
         ("peak_rss<=3", "did you mean peak_rss_mb"),
         ("checks", "is no bound"),
         ("checks>=much", "is no bound"),
+        ("checks>=9", "checks is a share, 0 to 1"),
+        ("identical<=-1", "identical is a share, 0 to 1"),
+        ("similarity>=150%", "write similarity>=0.9, or similarity>=90%"),
     ],
 )
 def test_a_bound_that_is_none_is_told(text: str, told: str) -> None:

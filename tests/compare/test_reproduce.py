@@ -245,3 +245,22 @@ def test_a_frozen_recipe_to_standard_output_is_the_recipe(tmp_path: Path, capsys
     capsys.readouterr()
     assert cli.main(["freeze", str(tmp_path / "run")]) == 0
     assert yaml.safe_load(capsys.readouterr().out)["defaults"][1] == {"backend": "fake"}
+
+
+@pytest.mark.parametrize(
+    "chosen",
+    [
+        ["checks=contains_expected", "prompt=chat"],
+        ["checks=close_to_expected", "checks.items.0.min_similarity=0.7", "generation=beam"],
+        ["model=hub", "model.id=somebody/something", "ov_config=kv_u8", "backend=openvino", "precision=int8"],
+        ["model=gpt2", "stop=blank_line", "checks=finished"],
+    ],
+)
+def test_a_recipe_names_the_options_that_were_chosen(chosen: list[str]) -> None:
+    from hforch.config.as_recipe import recipe_of
+    from hforch.config.compose import compose
+
+    items = "inputs.items=[{question: a, expected: b}]"
+    job = compose([*chosen, items]).job.model_dump(mode="json")
+    named = {group: option for one in recipe_of(job)["defaults"] for group, option in one.items()}
+    assert named.items() >= {tuple(one.split("=")) for one in chosen if "." not in one.partition("=")[0]}

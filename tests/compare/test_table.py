@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import json
+import io
+import re
 from pathlib import Path
 from typing import Any
 
 import pytest
-from written import answers, precision, sample, write_job
+from written import answers, precision, sample, write_job, write_sweep
 
 from hforch import cli
 from hforch.compare.drift import divergence, texts_alike
@@ -132,7 +133,7 @@ def test_jobs_without_a_partner_in_the_baseline_are_listed(tmp_path: Path) -> No
 
 def test_a_baseline_fixes_axes_of_the_load_key_and_must_be_there(tmp_path: Path) -> None:
     write_job(tmp_path / "0", answers(("a", [1])), **precision("fp32"))
-    with pytest.raises(ConfigError, match="prompt is no axis of the load key"):
+    with pytest.raises(ConfigError, match="prompt does not tell loaded models apart"):
         comparison(tmp_path, baseline={"prompt": "raw"})
     with pytest.raises(ConfigError, match="no job has precision=int4"):
         comparison(tmp_path, baseline={"precision": "int4"})
@@ -167,12 +168,11 @@ def test_speeds_that_are_not_comparable_are_named(tmp_path: Path) -> None:
 
 def test_a_machine_that_became_slower_is_named(tmp_path: Path) -> None:
     write_job(tmp_path / "0", answers(("a", [1])), **precision("fp32"))
-    jobs = [{"number": 0, "directory": "0"}]
     noise = [{"load_key": "0", "job": 0, "first_s": 1.0, "again_s": 1.25, "drift": 0.25}]
-    (tmp_path / "sweep.json").write_text(json.dumps({"schema_version": 1, "jobs": jobs, "noise": noise}))
+    write_sweep(tmp_path, ["0"], noise=noise)
     assert any("the machine was 25% slower" in note for note in comparison(tmp_path).notes)
     noise[0]["drift"] = 0.05
-    (tmp_path / "sweep.json").write_text(json.dumps({"schema_version": 1, "jobs": jobs, "noise": noise}))
+    write_sweep(tmp_path, ["0"], noise=noise)
     assert not any("slower" in note for note in comparison(tmp_path).notes)
 
 
@@ -244,3 +244,60 @@ def test_samples_that_the_record_counts_and_the_file_lacks_are_told(
     file.write_bytes(file.read_bytes()[:-20])
     assert cli.main(["compare", str(tmp_path)]) == 0
     assert "1 samples of the record are not in it" in " ".join(capsys.readouterr().out.split())
+
+
+# ---------------------------------------------------------------- what a sweep has not come to
+def test_jobs_that_were_never_run_are_rows_and_decide_nothing(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_job(tmp_path / "0", answers(("a", [1])), overrides=["runtime.seed=0"], job={"runtime": {"seed": 0}})
+    write_sweep(tmp_path, ["0", "1", "2"])
+    assert cli.main(["compare", str(tmp_path), "--optimize", "tokens_per_s"]) == 0
+    out = capsys.readouterr().out
+    assert f"2 of 3 jobs have not been run: hforch resume {tmp_path} runs them" in out
+    assert "not 1 (runtime.seed=1): it has not been run" in out
+    assert "different machines" not in out
+    assert [one.entry.record["status"] for one in comparison(tmp_path).rows] == ["ok", "not run", "not run"]
+    assert cli.main(["compare", str(tmp_path), "--min-pass", "0.5", "--junit", str(tmp_path / "j.xml")]) == 3
+    assert (tmp_path / "j.xml").read_text().count("it has not been run") == 2
+
+
+def test_a_sweep_of_which_nothing_was_run_is_no_comparison(tmp_path: Path) -> None:
+    write_sweep(tmp_path, ["0", "1"])
+    with pytest.raises(ConfigError, match="none of the 2 jobs"):
+        read_jobs([tmp_path])
+
+
+def test_an_interrupted_job_is_an_error_in_junit(tmp_path: Path) -> None:
+    write_job(tmp_path / "0", answers(("a", [1])), status="interrupted")
+    assert cli.main(["compare", str(tmp_path), "--junit", str(tmp_path / "j.xml")]) == 0
+    assert 'errors="1"' in (tmp_path / "j.xml").read_text()
+
+
+# ---------------------------------------------------------------- narrow terminals
+@pytest.mark.parametrize("width", [120, 80, 60, 40, 30])
+def test_no_figure_is_ever_broken(tmp_path: Path, width: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    from hforch.report.comparison import print_comparison, tables
+
+    long = {"prompt.template": "a template of some length, longer than any terminal is wide"}
+    for name, kind in (("0", "fp32"), ("1", "int8")):
+        overrides = [f"precision={kind}", *(f"{key}={value} {name}" for key, value in long.items())]
+        whole = precision(kind) | {"overrides": overrides, "memory": {"peak_rss_mb": 123456.0, "absent": {}}}
+        write_job(tmp_path / name, answers(("a b", [1, 2]), ("c", [3 + int(name)])), **whole)
+    found = comparison(tmp_path)
+    monkeypatch.setenv("COLUMNS", str(width))
+    terminal = Terminal()
+    print_comparison(found, terminal, worst=False)
+    shown = re.sub(r"\x1b\[[\d;]*m", "", terminal.getvalue())
+    assert max(map(len, shown.partition("job 0:")[0].splitlines())) <= width
+    words = shown.split()
+    for headers, rows in tables(found, notes=False):
+        for cells in rows:
+            for header, cell in zip(headers, cells, strict=True):
+                if header not in found.axes:
+                    assert all(part in words for part in cell.split()), (header, cell)
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True

@@ -75,6 +75,16 @@ def write_job(
     return directory
 
 
+def write_sweep(directory: Path, names: Sequence[str], **about: Any) -> None:
+    """The sweep.json over jobs, those that were not run among them."""
+    jobs = []
+    for number, name in enumerate(names):
+        own = {"number": number, "directory": name, "label": f"job={name}", "load_key": name, "job_id": name}
+        jobs.append(own | {"overrides": [f"runtime.seed={number}"], "job": {"runtime": {"seed": number}}})
+    whole = {"schema_version": 1, "asked": {"overrides": []}, "jobs": jobs, **about}
+    (directory / "sweep.json").write_text(json.dumps(whole))
+
+
 def answers(*given: Answer) -> list[dict[str, Any]]:
     return [sample(index, text, ids) for index, (text, ids) in enumerate(given)]
 

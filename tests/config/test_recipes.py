@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from hforch.config.compose import compose
+from hforch.cli import main
+from hforch.config.compose import compose, job_from_overrides
 from hforch.config.places import conf_dir, find_places
 from hforch.config.recipes import opened, read_recipe
 from hforch.config.sweeps import plan
@@ -46,6 +47,35 @@ def test_a_recipe_chooses_sets_and_is_overridden(recipe: Path) -> None:
     assert composed.job.stop.sequences == ()
     assert composed.where("generation.max_new_tokens") == "r.yaml:6"
     assert compose(["generation.max_new_tokens=8"], recipe=recipe).job.generation.max_new_tokens == 8
+
+
+def test_an_option_on_the_command_line_takes_the_place_of_what_the_recipe_says(recipe: Path) -> None:
+    recipe.write_text(
+        "defaults:\n  - checks: contains_expected\n"
+        "inputs:\n  items: [{question: a, expected: b}]\n"
+        "prompt:\n  template: '{question}!'\n"
+        "generation:\n  max_new_tokens: 3\n"
+    )
+    kept = job_from_overrides(["generation.top_p=0.5", "generation.do_sample=true"], recipe=recipe)
+    assert (kept.generation.max_new_tokens, kept.checks.items[0].kind) == (3, "icontains")
+    other = job_from_overrides(["checks=none", "inputs=facts", "prompt=chat", "generation=sample"], recipe=recipe)
+    assert (other.checks.items, other.prompt.kind) == ((), "chat")
+    assert other.inputs == job_from_overrides(["inputs=facts"]).inputs
+    assert other.generation == job_from_overrides(["generation=sample"]).generation
+
+
+def test_what_takes_the_place_of_a_recipes_values_is_told(recipe: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    recipe.write_text("generation:\n  max_new_tokens: 3\n  min_new_tokens: 1\n")
+    assert main(["run", str(recipe), "generation=sample", "backend=fake", "--cfg", "job"]) == 0
+    note = "note: generation=sample takes the place of what the recipe says of generation: max_new_tokens, min_new"
+    assert note in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("text", ["", "# nothing but this\n", "{}\n"])
+def test_a_recipe_that_says_nothing_is_refused(recipe: Path, text: str) -> None:
+    recipe.write_text(text)
+    with pytest.raises(ConfigError, match="this recipe says nothing"):
+        job_from_overrides([], recipe=recipe)
 
 
 def test_mistakes_in_a_recipe_are_told_with_its_lines(recipe: Path) -> None:

@@ -1,0 +1,58 @@
+"""Directories that hold what an earlier run or sweep answered: nothing is put in between it unasked."""
+
+from __future__ import annotations
+
+import shutil
+from contextlib import suppress
+from pathlib import Path
+
+from hforch.config.places import JOB_NAME
+from hforch.errors import ConfigError, Mistake
+from hforch.runs.records import RECORD, SAMPLES
+from hforch.runs.sweep import SWEEP, read_sweep
+
+OF_A_JOB = (RECORD, SAMPLES, f"{JOB_NAME}.log")
+OF_A_SWEEP = (SWEEP, "comparison.json", "comparison.md", "multirun.yaml")
+
+
+def used(directory: Path, key: str) -> list[Mistake]:
+    """A mistake if a run or sweep has left answers in a directory, or if it is within that of a sweep.
+
+    Args:
+        key: the override that names the directory.
+    """
+    other = "or name another directory"
+    if any(_has_answers(one) for one in [directory, *_jobs(directory)]):
+        hint = f"hforch resume {directory} goes on with it; --force writes over it; {other}"
+        return [Mistake(key, f"{directory} holds the answers of an earlier run", None, hint)]
+    if (directory.parent / SWEEP).exists() and any(_has_answers(one) for one in _jobs(directory.parent)):
+        return [Mistake(key, f"{directory.parent} is the directory of a sweep", None, "name one outside of it")]
+    return []
+
+
+def clear(directory: Path) -> None:
+    """Take away what earlier runs have written there, and nothing else."""
+    for folder in [directory, *_jobs(directory)]:
+        if not any((folder / name).exists() for name in (RECORD, SWEEP)):
+            continue
+        for name in (*OF_A_JOB, *(OF_A_SWEEP if (folder / SWEEP).exists() else ())):
+            (folder / name).unlink(missing_ok=True)
+        shutil.rmtree(folder / ".hydra", ignore_errors=True)
+        if folder != directory:
+            with suppress(OSError):  # it holds what is somebody else's
+                folder.rmdir()
+
+
+def _has_answers(folder: Path) -> bool:
+    with suppress(OSError):
+        return (folder / SAMPLES).stat().st_size > 0
+    return False
+
+
+def _jobs(directory: Path) -> list[Path]:
+    """The folders of jobs below, whether or not sweep.json names them."""
+    found = {one for one in directory.iterdir() if one.name.isdigit()} if directory.is_dir() else set()
+    with suppress(ConfigError):
+        named = [directory / str(one["directory"]) for one in read_sweep(directory)["jobs"]]
+        found |= {one for one in named if one.resolve().is_relative_to(directory.resolve())}
+    return sorted(found)

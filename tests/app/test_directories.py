@@ -1,0 +1,168 @@
+"""Directories that hold something already: what is refused, what --force takes away, and records that are damaged."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from hforch.runs.records import read_record, read_samples
+
+FAKE = ("backend=fake", "inputs=numbers_in_french", "runtime.warmup=0", "runtime.batch_size=1")
+
+
+def hforch(*words: str, code: int = 0) -> subprocess.CompletedProcess[str]:
+    done = subprocess.run(
+        [sys.executable, "-m", "hforch", *words], capture_output=True, text=True, check=False, timeout=300
+    )
+    assert done.returncode == code, done.stdout + done.stderr
+    assert "Traceback" not in done.stdout + done.stderr
+    assert "internal error" not in done.stderr
+    return done
+
+
+def run(directory: Path, *words: str, code: int = 0) -> subprocess.CompletedProcess[str]:
+    return hforch(*FAKE, f"hydra.run.dir={directory}", *words, code=code)
+
+
+def sweep(directory: Path, *words: str, code: int = 0) -> subprocess.CompletedProcess[str]:
+    return hforch("-m", *FAKE, f"hydra.sweep.dir={directory}", *words, code=code)
+
+
+def contents(directory: Path) -> dict[str, bytes]:
+    return {str(one.relative_to(directory)): one.read_bytes() for one in directory.rglob("*") if one.is_file()}
+
+
+# ---------------------------------------------------------------- what earlier runs have left
+def test_nothing_is_put_between_the_answers_of_an_earlier_run(tmp_path: Path) -> None:
+    run(tmp_path / "r")
+    sweep(tmp_path / "s", "generation.max_new_tokens=1,2")
+    before = contents(tmp_path)
+    for refused in (
+        run(tmp_path / "r", code=2),
+        sweep(tmp_path / "r", "generation.max_new_tokens=1,2", code=2),
+        run(tmp_path / "s", code=2),
+        run(tmp_path / "s" / "1", code=2),
+        run(tmp_path / "s" / "new", code=2),
+        sweep(tmp_path / "s", "generation.max_new_tokens=3", code=2),
+        sweep(tmp_path / "s", "generation.max_new_tokens=3", "--dry-run", code=2),
+        sweep(tmp_path / "s", "generation.max_new_tokens=3,4", "hydra/launcher=joblib", code=2),
+    ):
+        assert "hydra.run.dir" in refused.stderr or "hydra.sweep.dir" in refused.stderr
+        assert "another directory" in refused.stderr or "outside of it" in refused.stderr
+    assert contents(tmp_path) == before
+
+
+def test_force_takes_away_what_is_there_and_nobody_elses_files(tmp_path: Path) -> None:
+    sweep(tmp_path, "generation.max_new_tokens=1,2,3")
+    (tmp_path / "2" / "notes.txt").write_text("mine")
+    sweep(tmp_path, "generation.max_new_tokens=4,5", "--force")
+    assert [one.parent.name for one in sorted(tmp_path.glob("*/record.json"))] == ["0", "1"]
+    assert (tmp_path / "2" / "notes.txt").read_text() == "mine"
+    run(tmp_path, "--force")
+    assert read_record(tmp_path)["status"] == "ok"
+    assert not (tmp_path / "sweep.json").exists()
+    assert not (tmp_path / "0").exists()
+
+
+def test_what_failed_before_anything_was_answered_is_in_nobodys_way(tmp_path: Path) -> None:
+    run(tmp_path, "backend.fail_on='!load'", "model=local", f"model.path={tmp_path}/none", "backend=pytorch", code=2)
+    run(tmp_path)
+    assert read_record(tmp_path)["status"] == "ok"
+
+
+def test_a_verification_does_not_write_over_a_run(tmp_path: Path) -> None:
+    run(tmp_path / "r")
+    hforch("freeze", str(tmp_path / "r"), "-o", str(tmp_path / "w.yaml"))
+    before = contents(tmp_path)
+    refused = hforch("verify", str(tmp_path / "w.yaml"), "--output", str(tmp_path / "r"), code=2)
+    assert "--output" in refused.stderr
+    assert contents(tmp_path) == before
+    refused = hforch("verify", str(tmp_path / "w.yaml"), "runtime.seed=1,2", code=2)
+    assert "give one value" in refused.stderr
+
+
+# ---------------------------------------------------------------- what damage a resume finds
+def change(file: Path, **parts: Any) -> None:
+    file.write_text(json.dumps(json.loads(file.read_text()) | parts))
+
+
+def test_a_job_whose_samples_are_torn_is_not_done(tmp_path: Path) -> None:
+    sweep(tmp_path, "generation.max_new_tokens=1,2,3")
+    torn = tmp_path / "0" / "samples.jsonl"
+    lines = torn.read_text().splitlines(keepends=True)
+    torn.write_text("".join(lines[:-1]) + lines[-1][:20])
+    (tmp_path / "1" / "samples.jsonl").unlink()
+    broken = tmp_path / "2" / "samples.jsonl"
+    middle = broken.read_text().splitlines(keepends=True)
+    broken.write_text(middle[0] + '{"index": 1, "inp\n' + "".join(middle[2:]))
+    assert "answered before" in hforch("resume", str(tmp_path), "--dry-run").stdout
+    hforch("resume", str(tmp_path))
+    for name in "012":
+        ids = [one["input_id"] for one in read_samples(tmp_path / name)]
+        assert len(ids) == len(set(ids)) == len(lines)
+        assert read_record(tmp_path / name)["resumed"] == 1
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "told"),
+    [
+        ("0/record.json", '{"schema_version": 99}', "newer"),
+        ("0/record.json", "[1]", "no record of hforch"),
+        ("0/record.json", "{}", "no record of hforch"),
+        ("0/record.json", '{"schema_version": 1}', "lacks status"),
+        ("sweep.json", '{"schema_version": 1}', "lacks asked"),
+        ("sweep.json", '{"schema_version": 1, "asked": {"overrides": []}, "jobs": [{}]}', "which jobs it has"),
+    ],
+)
+def test_a_damaged_record_is_told_and_nothing_is_lost(tmp_path: Path, name: str, text: str, told: str) -> None:
+    sweep(tmp_path, "generation.max_new_tokens=1,2")
+    (tmp_path / name).write_text(text)
+    before = contents(tmp_path)
+    assert told in hforch("resume", str(tmp_path), code=2).stderr
+    assert contents(tmp_path) == before
+
+
+def test_a_damaged_record_of_one_run_is_told(tmp_path: Path) -> None:
+    run(tmp_path)
+    change(tmp_path / "record.json", overrides="x")
+    assert "does not say what was asked for" in hforch("resume", str(tmp_path), code=2).stderr
+
+
+# ---------------------------------------------------------------- who reads
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+def test_a_sweep_whose_reader_goes_away_goes_on(tmp_path: Path, unbuffered: str) -> None:
+    words = ["-m", *FAKE, f"hydra.sweep.dir={tmp_path}", "generation.max_new_tokens=1,2,3", "backend.token_s=0.02"]
+    line = f'"{sys.executable}" -m hforch {" ".join(words)} | head -1; exit ${{PIPESTATUS[0]}}'
+    environment = {"PYTHONUNBUFFERED": unbuffered, "PATH": "/usr/bin:/bin", "HOME": str(Path.home())}
+    done = subprocess.run(
+        ["bash", "-c", line], capture_output=True, text=True, check=False, timeout=120, env=environment
+    )
+    assert done.returncode == 0, done.stderr
+    assert "the sweep goes on" in done.stderr
+    assert json.loads((tmp_path / "sweep.json").read_text())["status"] == "ok"
+    assert {read_record(tmp_path / name)["status"] for name in "012"} == {"ok"}
+    for words, code in (
+        ("compare DIR", 0),
+        ("compare DIR --require 'tokens_per_s>=1e9'", 3),
+        ("compare DIR --format json", 0),
+        ("resume DIR", 0),
+    ):
+        typed = words.replace("DIR", f'"{tmp_path}"')
+        line = f'"{sys.executable}" -m hforch {typed} | head -1; exit ${{PIPESTATUS[0]}}'
+        done = subprocess.run(["bash", "-c", line], capture_output=True, text=True, check=False, timeout=120)
+        assert done.returncode == code, done.stderr
+        assert "wrong" not in done.stderr and "error" not in done.stderr
+
+
+def test_an_output_that_cannot_be_written_is_told_and_nothing_else_is_lost(tmp_path: Path) -> None:
+    with Path("/dev/full").open("w") as full:
+        words = [sys.executable, "-m", "hforch", *FAKE, f"hydra.run.dir={tmp_path}"]
+        done = subprocess.run(words, stdout=full, stderr=subprocess.PIPE, text=True, check=False, timeout=120)
+    assert done.returncode == 1
+    assert done.stderr == "what is printed is lost: no space left on device\n"
+    assert read_record(tmp_path)["status"] == "ok"
