@@ -1,4 +1,4 @@
-"""python -m bench.throughput [--rounds N] [--only NAME ...]: one workload, many contestants, in turns.
+"""python -m bench.throughput [--rounds N] [--only NAME ...] [--write FILE]: one workload, many contestants, in turns.
 
 The reference page's own snippet on torch and on OpenVINO (its batch size of 4, and 16 as hforch has it), openvino-genai
 with nothing around it, and hforch's three backends. Each loads once, in a process of its own; then all do the workload
@@ -13,8 +13,10 @@ import json
 import subprocess
 import sys
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
 from statistics import median, quantiles
 from typing import Any
 
@@ -34,6 +36,7 @@ TARGETS = {  # of tokens/s: at least
     ("hforch-pytorch", "page-pytorch-16"): {"chat": 1.0, "long": 1.0},
 }
 
+BEGIN, END = "<!-- bench.throughput: begin -->", "<!-- bench.throughput: end -->"
 Rounds = dict[tuple[str, str], list[dict[str, Any]]]
 
 
@@ -41,14 +44,30 @@ def main() -> int:
     parser = argparse.ArgumentParser("python -m bench.throughput", description=__doc__)
     parser.add_argument("--rounds", type=int, default=3, help="how often each does each workload (3)")
     parser.add_argument("--only", nargs="+", choices=CONTESTANTS, default=list(CONTESTANTS), help="these alone")
+    parser.add_argument("--write", metavar="FILE", type=Path, help="put the tables into this page, between its marks")
     options = parser.parse_args()
+    page = _page(options.write) if options.write else None
     console = Console(width=None if sys.stdout.isatty() else 110)
     console.print(machine(), highlight=False)
     rounds = measured(options.only, options.rounds, console)
-    for workload, what in WHAT.items():
-        console.print(table(rounds, workload, f"{what}; medians of {options.rounds} rounds, torch 1"))
-    console.print(ratios(rounds))
+    found = [*(table(rounds, workload) for workload in WHAT), ratios(rounds)]
+    for one in found:
+        console.print(rich_table(one))
+    if page:
+        command = f"python -m bench.throughput --rounds {options.rounds} --write {options.write}"
+        told = f"`{command}`, on an {machine()}; medians of {options.rounds} rounds, torch did one.\n"
+        text = "\n".join([told, *(markdown(one) for one in found)])
+        options.write.write_text(f"{page[0]}{BEGIN}\n{text}{END}{page[1]}", encoding="utf-8")
     return 0
+
+
+def _page(file: Path) -> tuple[str, str]:
+    """What stands before and after the marks."""
+    before, begin, rest = file.read_text(encoding="utf-8").partition(BEGIN)
+    _, end, after = rest.partition(END)
+    if not begin or not end:
+        raise SystemExit(f"{file} lacks the marks {BEGIN} and {END}")
+    return before, after
 
 
 def measured(names: list[str], rounds: int, console: Console) -> Rounds:
@@ -89,8 +108,18 @@ def ask(process: subprocess.Popen[str], workload: str) -> dict[str, Any]:
     return told
 
 
-def table(rounds: Rounds, workload: str, title: str) -> Table:
-    made = Table("what", "total", "tokens", "tokens/s", "TTFT p50", "TTFT p95", "peak memory", title=title)
+@dataclass(frozen=True)
+class Shown:
+    """A table for people; `missed` are the rows that are below their target."""
+
+    title: str
+    columns: Sequence[str]
+    rows: Sequence[Sequence[str]]
+    missed: frozenset[int] = frozenset()
+
+
+def table(rounds: Rounds, workload: str) -> Shown:
+    rows = []
     for (name, one), told in rounds.items():
         if one != workload:
             continue
@@ -99,12 +128,16 @@ def table(rounds: Rounds, workload: str, title: str) -> Table:
         seconds = median(each["seconds"] for each in told)
         speed = median(_speed(each) for each in told)
         memory = max(each["peak_mb"] for each in told)
-        made.add_row(name, f"{seconds:.1f} s", str(told[0]["tokens"]), f"{speed:.0f}", *shown, f"{memory:.0f} MB")
-    return made
+        rows.append(
+            [name, f"{seconds:.1f} s", str(told[0]["tokens"]), f"{speed:.0f}", *shown, f"{memory:.0f} MB"],
+        )
+    columns = ("what", "total", "tokens", "tokens/s", "TTFT p50", "TTFT p95", "peak memory")
+    return Shown(WHAT[workload], columns, rows)
 
 
-def ratios(rounds: Rounds) -> Table:
-    made = Table("tokens/s of", "over those of", "workload", "ratio", "each round", "at least", title="ratios")
+def ratios(rounds: Rounds) -> Shown:
+    rows: list[list[str]] = []
+    missed = set()
     for (ours, theirs), targets in TARGETS.items():
         for workload in NEW_TOKENS:
             pairs = list(zip(rounds[ours, workload], rounds[theirs, workload], strict=False))
@@ -113,11 +146,24 @@ def ratios(rounds: Rounds) -> Table:
             each = [_speed(mine) / _speed(other) for mine, other in pairs]
             ratio = median(_speed(mine) for mine, _ in pairs) / median(_speed(other) for _, other in pairs)
             target = targets.get(workload)
-            shown = ["-" if target is None else f"{target:.2f}"]
-            style = "red" if target is not None and ratio < target else None
+            if target is not None and ratio < target:
+                missed.add(len(rows))
             told = " ".join(f"{one:.2f}" for one in each)
-            made.add_row(ours, theirs, workload, f"{ratio:.2f}", told, *shown, style=style)
+            rows.append([ours, theirs, workload, f"{ratio:.2f}", told, "-" if target is None else f"{target:.2f}"])
+    columns = ("tokens/s of", "over those of", "workload", "ratio", "each round", "at least")
+    return Shown("Ratios", columns, rows, frozenset(missed))
+
+
+def rich_table(shown: Shown) -> Table:
+    made = Table(*shown.columns, title=shown.title)
+    for number, row in enumerate(shown.rows):
+        made.add_row(*row, style="red" if number in shown.missed else None)
     return made
+
+
+def markdown(shown: Shown) -> str:
+    lines = [shown.columns, ["---"] * len(shown.columns), *shown.rows]
+    return f"{shown.title}:\n\n" + "".join(f"| {' | '.join(line)} |\n" for line in lines)
 
 
 def _speed(told: dict[str, Any]) -> float:

@@ -10,6 +10,7 @@ from typing import Any
 
 import pexpect
 import pytest
+from at_terminal import python_at_terminal
 
 from hforch.report.terminal import Plain, shown
 from hforch.report.wording import failure, item_line, summary_lines
@@ -65,17 +66,14 @@ def test_a_failed_sample_is_told_at_once_and_in_the_summary(tmp_path: Path) -> N
 
 def test_a_terminal_gets_colours_and_the_answer_as_it_comes(tmp_path: Path) -> None:
     words = ["-m", "hforch", *FAKE, "backend.token_s=0.05", "backend.replies=[{match: '', text: 'one two three'}]"]
-    child = pexpect.spawn(
-        sys.executable, words, cwd=str(tmp_path), encoding="utf-8", codec_errors="replace", dimensions=(40, 100)
-    )
-    child.expect("What is electroencephalography")
-    child.expect("one")
-    assert "three" not in child.before + (child.buffer or "")
-    child.expect("three")
-    child.expect("tokens/s")
-    child.expect(pexpect.EOF)
-    child.close()
-    assert child.exitstatus == 0
+    with python_at_terminal(words, tmp_path) as child:
+        child.screen.expect("What is electroencephalography")
+        child.screen.expect("one")
+        assert "three" not in child.screen.before + (child.screen.buffer or "")
+        child.screen.expect("three")
+        child.screen.expect("tokens/s")
+        child.screen.expect(pexpect.EOF)
+        assert child.exit_code() == 0
 
 
 def test_a_models_output_cannot_move_the_cursor() -> None:

@@ -10,8 +10,10 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+import pexpect
 import psutil
 import pytest
+from at_terminal import python_at_terminal
 
 from hforch.runs.records import read_record, read_samples
 
@@ -60,20 +62,12 @@ def test_ctrl_c_leaves_a_readable_record_and_exit_code_130(tmp_path: Path) -> No
 
 
 def test_ctrl_c_at_a_terminal_reaches_the_whole_group_and_counts_once(tmp_path: Path) -> None:
-    import pexpect
-
-    child = pexpect.spawn(
-        sys.executable,
-        ["-m", "hforch", *SLOW, f"hydra.run.dir={tmp_path}"],
-        encoding="utf-8",
-        codec_errors="replace",
-    )
-    wait_for(lambda: samples_in(tmp_path) >= 1, "a first sample")
-    child.sendintr()
-    child.expect("interrupted", timeout=60)
-    child.expect(pexpect.EOF, timeout=60)
-    child.close()
-    assert child.exitstatus == 130
+    with python_at_terminal(["-m", "hforch", *SLOW, f"hydra.run.dir={tmp_path}"], tmp_path) as child:
+        wait_for(lambda: samples_in(tmp_path) >= 1, "a first sample")
+        child.screen.send("\x03")
+        child.screen.expect("interrupted")
+        child.screen.expect(pexpect.EOF)
+        assert child.exit_code() == 130
     assert read_record(tmp_path)["status"] == "interrupted"
 
 
