@@ -5,12 +5,14 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Iterator
+from functools import partial
+from typing import Any
 
 from bench.bare import genai
 from bench.generation import timed
 from bench.ratios import Ratio, in_turns
 from bench.startup import prepared
-from bench.workload import CHAT_TOKENS, prompts
+from bench.workload import CHAT_TOKENS, SUMMARISE, prompts
 
 STREAM, CONCURRENT, LOOKUP = 1 / 0.97, 1.15, 1.0
 WORDS = ("backend=openvino_genai", "precision=int8")
@@ -59,16 +61,22 @@ def many_calls(rounds: int) -> Iterator[Ratio]:
 
 
 def prompt_lookup(rounds: int) -> Iterator[Ratio]:
-    """A log to be repeated line by line, with prompt lookup and without."""
+    """A log to be summed up, and one to be repeated line by line, with prompt lookup and without."""
     from hforch import load_llm
 
-    ask = prompts("long", prepared(*WORDS))[0].replace("Sum it up in one sentence.", "Repeat the log line by line.")
+    summarise = prompts("long", prepared(*WORDS))[0]
+    asked = {"summing up": summarise, "repeating": summarise.replace(SUMMARISE, "Repeat the log line by line.")}
     looking = load_llm(*WORDS, "backend.prompt_lookup=true", f"generation.max_new_tokens={SUMMARY}")
     plain = load_llm(*WORDS, f"generation.max_new_tokens={SUMMARY}")
-    yield in_turns(
-        "openvino_genai int8: with prompt lookup, against without",
-        lambda: timed(lambda: looking.invoke(ask)),
-        lambda: timed(lambda: plain.invoke(ask)),
-        rounds,
-        LOOKUP,
-    )
+    for what, text in asked.items():
+        yield in_turns(
+            f"openvino_genai int8: {what} with prompt lookup, against without",
+            partial(_invoked, looking, text),
+            partial(_invoked, plain, text),
+            rounds,
+            LOOKUP,
+        )
+
+
+def _invoked(llm: Any, text: str) -> float:
+    return timed(lambda: llm.invoke(text))

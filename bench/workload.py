@@ -10,6 +10,7 @@ from hforch.backends.tokenizer import FileTokenizer
 
 CHAT_TOKENS, LONG_TOKENS, LONG_PROMPT = 128, 32, 1000
 NEW_TOKENS = {"chat": CHAT_TOKENS, "long": LONG_TOKENS}
+SUMMARISE = "Sum it up in one sentence."
 SKIES = ("clear", "cloudy", "overcast", "foggy", "bright", "hazy")
 EVENTS = (
     *("the pump was cleaned", "two filters were replaced", "the boat brought supplies", "a sensor was calibrated"),
@@ -36,7 +37,7 @@ def _questions() -> list[str]:
 def _log(number: int, tokenizer: Any) -> str:
     """The log of a weather station, as many days as a thousand tokens hold, and a request to sum it up."""
     draw = random.Random(number)
-    lines = [f"Log of station {number + 1}. Sum it up in one sentence."]
+    lines = [f"Log of station {number + 1}. {SUMMARISE}"]
     while len(tokenizer.encode("\n".join(lines))) < LONG_PROMPT - 40:
         day, degrees, wind = len(lines), draw.randint(-9, 31), draw.randint(0, 24)
         sky, event = draw.choice(SKIES), draw.choice(EVENTS)

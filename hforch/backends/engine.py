@@ -62,7 +62,11 @@ class Engine(ABC):
 
     @abstractmethod
     def submit(self, request: Request) -> Future[list[Answer]]:
-        """Ask for answers. The future holds one a prompt, in order, or the error as it was raised."""
+        """Ask for answers. The future holds one a prompt, in order, or the error as it was raised.
+
+        Raises:
+            GenerationError: the engine was closed.
+        """
 
     @abstractmethod
     def settle(self) -> None:

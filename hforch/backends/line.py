@@ -8,11 +8,15 @@ import threading
 import weakref
 from collections.abc import Callable
 from concurrent.futures import Future
-from typing import Any, Protocol
+from contextlib import suppress
+from typing import Any, Generic, Protocol, TypeVar
+
+from hforch.errors import GenerationError
 
 GRACE_S = 10.0
 _closed_at_exit: weakref.WeakSet[Closable] = weakref.WeakSet()
 
+Item = TypeVar("Item")
 Work = tuple[Callable[..., Any], tuple[Any, ...], threading.Event, "Future[Any]"]
 
 
@@ -29,6 +33,48 @@ def closed_at_exit(one: Closable) -> None:
     _closed_at_exit.add(one)
 
 
+class Inbox(Generic[Item]):
+    """What a thread takes its work from. After its end nothing gets in, so nobody waits for what is never done."""
+
+    def __init__(self) -> None:
+        self._items: queue.SimpleQueue[Item | None] = queue.SimpleQueue()
+        self._is_open = True
+        self._lock = threading.RLock()  # garbage collection may come in between, in this thread
+
+    def put(self, item: Item) -> None:
+        """
+        Raises:
+            GenerationError: the thread has ended.
+        """
+        with self._lock:
+            if not self._is_open:
+                raise GenerationError("the model was closed, and answers no more")
+            self._items.put(item)
+
+    def take(self, block: bool = True) -> Item | None:
+        """The next item; None at the end.
+
+        Raises:
+            queue.Empty: there is none, and `block` is false.
+        """
+        return self._items.get(block)
+
+    def end(self) -> None:
+        """Let the thread end when it has taken what is there."""
+        self._items.put(None)
+
+    def shut(self) -> list[Item]:
+        """Let nothing in any more; what had come too late."""
+        with self._lock:
+            self._is_open = False
+            left = []
+            with suppress(queue.Empty):
+                while True:
+                    if (item := self._items.get(block=False)) is not None:
+                        left.append(item)
+            return left
+
+
 class Line:
     """Work waits here; a thread does it in order.
 
@@ -37,12 +83,12 @@ class Line:
     """
 
     def __init__(self) -> None:
-        self._waiting: queue.SimpleQueue[Work | None] = queue.SimpleQueue()
+        self._waiting: Inbox[Work] = Inbox()
         self._cancels: weakref.WeakSet[threading.Event] = weakref.WeakSet()
         self._thread = threading.Thread(target=_work, args=(self._waiting,), name="hforch-engine", daemon=True)
         self._thread.start()
         # The thread must not keep the line alive, nor the line's end depend on anyone calling close.
-        self._end = weakref.finalize(self, self._waiting.put, None)
+        self._end = weakref.finalize(self, self._waiting.end)
         self._end.atexit = False
         closed_at_exit(self)
 
@@ -54,6 +100,9 @@ class Line:
 
         Returns:
             what the function returns or raises.
+
+        Raises:
+            GenerationError: the line was closed.
         """
         future: Future[Any] = Future()
         self._cancels.add(cancelled)
@@ -70,8 +119,8 @@ class Line:
         self._thread.join(timeout)
 
 
-def _work(waiting: queue.SimpleQueue[Work | None]) -> None:
-    while (work := waiting.get()) is not None:
+def _work(waiting: Inbox[Work]) -> None:
+    while (work := waiting.take()) is not None:
         function, arguments, _, future = work
         if future.set_running_or_notify_cancel():
             try:
@@ -82,6 +131,8 @@ def _work(waiting: queue.SimpleQueue[Work | None]) -> None:
                 future.set_result(result)
                 del result
         del work, function, arguments, future
+    for _, _, _, late in waiting.shut():
+        late.cancel()
 
 
 @atexit.register

@@ -7,7 +7,7 @@ from typing import Any
 
 from hforch.backends import grammar, ov_device
 from hforch.backends.base import Loaded, Prepared, missing_extra
-from hforch.backends.ov_device import HINT, device_name, last_words, properties, read_properties
+from hforch.backends.ov_device import device_name, last_words, precision_of, properties, read_properties
 from hforch.backends.ov_weights import prepare
 from hforch.backends.pipeline import HforchPipeline, LatePipeline, PipelineEngine
 from hforch.config.schema import Job
@@ -64,12 +64,7 @@ def read_back(model: Any, job: Job, prepared: Prepared) -> dict[str, Any]:
     devices = values.get("EXECUTION_DEVICES")
     return {
         "device": devices if isinstance(devices, list) else [str(devices or device_name(job))],
-        "precision": {
-            "requested": job.precision.name,
-            "compute": values.get(HINT),
-            "weights": prepared.record.get("export", {}).get("weight_format"),
-            "kv_cache": values.get("KV_CACHE_PRECISION"),
-        },
+        "precision": precision_of(job, prepared.record, values, values.get("KV_CACHE_PRECISION")),
         "ov_config": values,
         "threads": values.get("INFERENCE_NUM_THREADS"),
     }

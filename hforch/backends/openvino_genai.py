@@ -15,10 +15,11 @@ import psutil
 
 from hforch.backends import grammar, ov_device, ov_weights
 from hforch.backends.base import Loaded, Prepared, missing_extra
-from hforch.backends.continuous import ContinuousEngine, one_token
+from hforch.backends.continuous import ContinuousEngine
 from hforch.backends.genai_decoding import lacking
 from hforch.backends.llm import PromisingLLM
-from hforch.backends.ov_device import HINT, device_name, last_words, properties
+from hforch.backends.ov_device import device_name, last_words, precision_of, properties
+from hforch.backends.pump import one_token
 from hforch.backends.tokenizer import FileTokenizer, read_json
 from hforch.config.schema import Job, OpenVINOGenAIBackend
 from hforch.errors import BackendError, Mistake
@@ -145,12 +146,7 @@ def _effective(job: Job, prepared: Prepared, backend: OpenVINOGenAIBackend, kv: 
     values = ov_device.of_one_operation(job)
     return {
         "device": [device_name(job)],
-        "precision": {
-            "requested": job.precision.name,
-            "compute": values.get(HINT),
-            "weights": prepared.record.get("export", {}).get("weight_format"),
-            "kv_cache": kv,
-        },
+        "precision": precision_of(job, prepared.record, values, kv),
         "ov_config": values,
         "threads": values.get("INFERENCE_NUM_THREADS"),
         "scheduler": backend.model_dump(exclude={"name"}),

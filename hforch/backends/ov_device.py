@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from hforch.config.schema import Job
@@ -100,6 +100,23 @@ def of_one_operation(job: Job) -> dict[str, Any]:
 
     given = {name: value for name, value in properties(job).items() if name not in NOT_TRIED}
     return read_properties(openvino.Core().compile_model(_one_operation(), device_name(job), given))
+
+
+def precision_of(
+    job: Job, weights: Mapping[str, Any], values: Mapping[str, Any], kv_cache: str | None
+) -> dict[str, Any]:
+    """What a record says of the precision.
+
+    Args:
+        weights: what the record says of the model.
+        values: the properties read back.
+    """
+    return {
+        "requested": job.precision.name,
+        "compute": values.get(HINT),
+        "weights": weights.get("export", {}).get("weight_format"),
+        "kv_cache": kv_cache,
+    }
 
 
 def read_properties(compiled: Any) -> dict[str, Any]:

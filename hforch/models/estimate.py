@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from hforch.config.schema import GGUFModel, HubModel, Job, LocalModel, WheelModel
+from hforch.config.schema import GGUFModel, HubModel, Job, LocalModel, OpenVINOGenAIBackend, WheelModel
 from hforch.errors import HforchError
 from hforch.models import cache, exports, gguf
 from hforch.models.architecture import context_length, kv_elements
@@ -177,6 +177,8 @@ def _bytes(job: Job, header: Header) -> float:
 
 
 def _kv_mb(job: Job, config: dict[str, Any], longest: int, sequences: int) -> float | None:
+    if isinstance(job.backend, OpenVINOGenAIBackend) and job.backend.cache_size is not None:
+        return round(job.backend.cache_size * (1 << 30) / cache.MB, 1)  # it is taken at once, whatever is asked
     elements = kv_elements(config)
     if elements is None:
         return None

@@ -57,7 +57,7 @@ def problem(job: Job, inputs: Sequence[Input]) -> Mistake | None:
     if job.runtime.memory_check == "off" or job.device.kind not in ON_THIS_MEMORY:
         return None
     rough = estimate(job, 0, 0)
-    if (rough.weights_mb or 0.0) * 4 < memory()["memory_gb"] * 1000:
+    if (rough.memory_mb or 0.0) * 4 < memory()["memory_gb"] * 1000:
         return None
     return too_large(job, look_ahead(job, inputs))
 

@@ -19,6 +19,7 @@ RECIPES = sorted((ROOT / "recipes").glob("*.yaml"))
 ALONE = {"step_by_step", "french_numbers"}
 SWEEPS = {
     "backends": ("backend", ["pytorch", "openvino"]),
+    "continuous_batching": ("backend", ["openvino", "openvino_genai"]),
     "precision_cost": ("precision", ["fp32", "int8", "int4"]),
     "prompt_styles": ("prompt", ["step_by_step", "chat", "question"]),
     "stop_sequences": ("stop", ["none", "blank_line", "newline"]),
@@ -84,6 +85,9 @@ def test_a_sweep(name: str, tmp_path: Path) -> None:
     }
     if name == "backends":
         assert found["openvino"]["identical"] >= 0.5
+    elif name == "continuous_batching":
+        assert found["openvino"]["disk_mb"] == found["openvino_genai"]["disk_mb"]
+        assert found["openvino_genai"]["similarity"] > 0.5
     elif name == "precision_cost":
         assert found["fp32"]["disk_mb"] > 3 * found["int8"]["disk_mb"]
         assert found["int8"]["disk_mb"] > found["int4"]["disk_mb"]

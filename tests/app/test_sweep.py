@@ -377,6 +377,9 @@ def test_a_dry_run_estimates_from_the_checkpoints_header(tmp_path: Path) -> None
     assert found.kv_mb == pytest.approx(token_mb * 100 * 3000, abs=0.05)
     # A sequence never grows beyond the model's context.
     assert estimate(job, 1000, 3000).kv_mb == pytest.approx(token_mb * config.n_positions * 3000, abs=0.05)
+    # A cache of a given size is taken whole.
+    words = ["model=local", f"model.path={folder}", "backend=openvino_genai", "backend.cache_size=3"]
+    assert estimate(job_from_overrides(words), 100, 3000).kv_mb == pytest.approx(3 * 2**30 / 1e6, abs=0.05)
 
 
 def test_what_a_recipe_excludes_is_left_out_and_named(tmp_path: Path) -> None:

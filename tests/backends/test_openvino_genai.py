@@ -16,7 +16,7 @@ from conftest import EXACT
 from langchain_core.callbacks import BaseCallbackHandler
 
 from hforch import load_llm
-from hforch.backends.continuous import Row, State
+from hforch.backends.pump import Row, State
 from hforch.config.compose import job_from_overrides
 from hforch.errors import BackendError, ConfigError, GenerationError, ModelError, UnknownArgument
 
@@ -261,9 +261,9 @@ def test_a_cache_that_is_full_fails_the_request_and_not_the_next(
 
 
 def test_an_error_in_the_engine_fails_the_request_and_not_the_next(genai: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    from hforch.backends import continuous
+    from hforch.backends import pump
 
-    real = continuous.generation_config
+    real = pump.generation_config
 
     def broken(values: Any) -> Any:
         config = real(values)
@@ -272,7 +272,7 @@ def test_an_error_in_the_engine_fails_the_request_and_not_the_next(genai: Any, m
         config.structured_output_config = openvino_genai.StructuredOutputConfig(json_schema="{no json")
         return config
 
-    monkeypatch.setattr(continuous, "generation_config", broken)
+    monkeypatch.setattr(pump, "generation_config", broken)
     with pytest.raises(GenerationError, match="openvino_genai failed"):
         genai.invoke(PROMPT)
     monkeypatch.undo()

@@ -7,7 +7,8 @@ import random
 import threading
 import time
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import CancelledError, ThreadPoolExecutor
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -16,9 +17,10 @@ from langchain_core.callbacks import BaseCallbackHandler
 from langchain_core.outputs import LLMResult
 from langchain_core.prompts import ChatPromptTemplate, PromptTemplate
 
+from hforch import load_llm
 from hforch.backends.completion import Completion
 from hforch.backends.openvino_genai import GenAILLM
-from hforch.errors import PromptError, UnknownArgument
+from hforch.errors import GenerationError, PromptError, UnknownArgument
 
 pytestmark = pytest.mark.slow
 
@@ -355,6 +357,19 @@ def test_two_streams_at_once_stay_apart(smollm2: Any, free: list[str]) -> None:
     for thread in threads:
         thread.join()
     assert [results[which] for which in range(4)] == free
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_a_model_that_was_closed_says_so(backend: str, tiny_gpt2: Any) -> None:
+    llm = load_llm("model=local", f"model.path={tiny_gpt2}", f"backend={backend}", "generation.max_new_tokens=2")
+    assert llm.batch(["one", "two"])
+    llm.engine.close()
+    with suppress(CancelledError, GenerationError):  # as long as its thread has not ended
+        for _ in range(1000):
+            llm.invoke("one")
+    time.sleep(0.5)
+    with pytest.raises(GenerationError, match="was closed"):
+        llm.invoke("one")
 
 
 def test_waiting_behind_another_request_is_queue_time_and_not_first_token_time(smollm2: Any) -> None:
