@@ -30,9 +30,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     streams.prepare()
     if argv is None:  # this process is ours
         streams.outlast_readers()
-        early.start(words, verbs(), conf_dir() / "config.yaml")
+
+    def work() -> int:
+        if argv is None:
+            early.start(words, verbs(), conf_dir() / "config.yaml")
+        return dispatch(words)
+
     try:
-        return reporting(lambda: dispatch(words))
+        return reporting(work)
     finally:
         early.discard()
 
@@ -76,6 +81,9 @@ def reporting(work: Callable[[], int]) -> int:
     except KeyboardInterrupt as stop:
         if not stop.args:  # else the run has told it already
             print("interrupted", file=sys.stderr)
+        # CPython remembers a Ctrl-C that left an exec() of text, as dataclasses have it, and would kill itself at its
+        # end with the signal instead of our exit code; another exec() makes it forget.
+        exec("")
         return EXIT_INTERRUPTED
     except HforchError as error:
         if full_errors():

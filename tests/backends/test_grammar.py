@@ -192,7 +192,10 @@ def test_a_run_says_what_fits_and_what_was_cut(backend: str, tmp_path: Path) -> 
     assert [sample["finish_reason"] == "eos" for sample in samples] == fitting
     assert "checks: " in done.stdout
     done = subprocess.run(
-        [*command, "generation.max_new_tokens=3", "runtime.min_pass=1"], capture_output=True, cwd=tmp_path, check=False
+        [*command, "generation.max_new_tokens=3", "runtime.min_pass=1", "--force"],
+        capture_output=True,
+        cwd=tmp_path,
+        check=False,
     )
     assert done.returncode == 3
     for line in (job / "samples.jsonl").read_text().splitlines():

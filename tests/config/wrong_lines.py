@@ -115,7 +115,10 @@ class Line:
         places = ["typed"]
         if f"my/{key.group}/{MINE}.yaml" in self.yaml or key.group not in self.chosen:
             places.append(f"my/{key.group}/{MINE}.yaml")
-        if self.primary == PRIMARY or (self.primary == RECIPE and recipes and not ONLY_TYPED.search(key.path)):
+        free = PRIMARY not in self.files  # it may be wrong as a whole
+        if (self.primary == PRIMARY and free) or (
+            self.primary == RECIPE and recipes and not ONLY_TYPED.search(key.path)
+        ):
             places.append(self.primary)
         place: str = draw(st.sampled_from(places))
         if place == "typed":
@@ -151,7 +154,10 @@ class Line:
         return [*verb, FIRST, *folder, *name, *multirun, *self.flags, *overrides]
 
     def all_files(self) -> dict[str, bytes]:
-        return {name: file.text().encode() for name, file in self.yaml.items()} | self.files
+        texts = {name: file.text() for name, file in self.yaml.items()}
+        if texts.get(RECIPE) == "":
+            texts[RECIPE] = "name: mine\n"  # one that says nothing is refused
+        return {name: text.encode() for name, text in texts.items()} | self.files
 
     def where(self, told: Told) -> str:
         return f"{told.where}:{self.yaml[told.where].line_of(told.line)}" if told.line else told.where

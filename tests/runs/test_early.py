@@ -61,7 +61,7 @@ def test_a_wrong_guess_changes_nothing(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
     assert read_record(tmp_path / "run")["job"]["backend"]["name"] == "fake"
     (tmp_path / "mine.yaml").write_text("defaults:\n- backend: pytorch\n")  # and one that is overridden later
-    done = run(tmp_path, "run", "mine.yaml", "backend=fake")
+    done = run(tmp_path, "run", "mine.yaml", "backend=fake", "--force")
     assert done.returncode == 0, done.stderr
 
 

@@ -156,7 +156,7 @@ def test_a_reader_that_leaves_early_does_not_stop_the_run(tmp_path: Path) -> Non
     said = process.stderr.read()
     process.stderr.close()
     process.wait(timeout=120)
-    assert said == b""
+    assert said == b"nobody reads the output any more; the run goes on, and Ctrl-C stops it\n"
     assert read_record(tmp_path)["status"] == "ok"
     assert samples_in(tmp_path) == 300
 
