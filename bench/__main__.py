@@ -43,8 +43,7 @@ def main() -> int:
         return 0
     if unknown := [name for name in options.names if name not in BENCHES]:
         parser.error(f"there is no benchmark {', '.join(unknown)}; there are {', '.join(BENCHES)}")
-    console = Console(width=None if sys.stdout.isatty() else 110)
-    console.print(machine(), highlight=False)
+    console = begun()
     table = Table("what", "hforch", "bare", "ratio", "quartiles", "at most", title="medians")
     for name in options.names or BENCHES:
         for ratio in BENCHES[name](options.rounds):
@@ -52,6 +51,13 @@ def main() -> int:
             table.add_row(*ratio.row(), style=None if ratio.met else "red")
     console.print(table)
     return 0
+
+
+def begun() -> Console:
+    """Where a benchmark prints, with the machine told."""
+    console = Console(width=None if sys.stdout.isatty() else 110)
+    console.print(machine(), highlight=False)
+    return console
 
 
 def machine() -> str:

@@ -6,7 +6,6 @@ import asyncio
 import time
 from collections.abc import Iterator
 from functools import partial
-from typing import Any
 
 from bench.bare import genai
 from bench.generation import timed
@@ -71,12 +70,8 @@ def prompt_lookup(rounds: int) -> Iterator[Ratio]:
     for what, text in asked.items():
         yield in_turns(
             f"openvino_genai int8: {what} with prompt lookup, against without",
-            partial(_invoked, looking, text),
-            partial(_invoked, plain, text),
+            partial(timed, partial(looking.invoke, text)),
+            partial(timed, partial(plain.invoke, text)),
             rounds,
             LOOKUP,
         )
-
-
-def _invoked(llm: Any, text: str) -> float:
-    return timed(lambda: llm.invoke(text))

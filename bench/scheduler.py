@@ -9,13 +9,13 @@ from __future__ import annotations
 
 import argparse
 import sys
-import time
+from functools import partial
 from statistics import median
 
-from rich.console import Console
 from rich.table import Table
 
-from bench.__main__ import machine
+from bench.__main__ import begun
+from bench.generation import timed
 from bench.startup import prepared
 from bench.workload import CHAT_TOKENS, prompts
 
@@ -36,23 +36,21 @@ def main() -> int:
     parser = argparse.ArgumentParser("python -m bench.scheduler", description=__doc__)
     parser.add_argument("--rounds", type=int, default=3, help="how often each does the workload (3)")
     rounds = parser.parse_args().rounds
-    console = Console(width=None if sys.stdout.isatty() else 110)
-    console.print(machine(), highlight=False)
+    console = begun()
     rendered = prompts("chat", prepared(*WORDS))
     engines = {name: load_llm(*WORDS, *words) for name, words in SETTINGS.items()}
     took: dict[str, list[float]] = {name: [] for name in engines}
     for number in range(rounds + 1):
         texts = [RenderedChat(text.replace(USER, f"{USER}{number}. ")) for text in rendered]
         for name, llm in engines.items():
-            started = time.perf_counter()
-            llm.batch(texts)
+            seconds = timed(partial(llm.batch, texts))
             if number:  # the first round warms up
-                took[name].append(time.perf_counter() - started)
+                took[name].append(seconds)
     table = Table("setting", "seconds", "each round", "of the defaults", title="64 chat prompts, 128 new tokens")
     usual = median(took["the defaults"])
-    for name, seconds in took.items():
-        each = " ".join(f"{one:.1f}" for one in seconds)
-        table.add_row(name, f"{median(seconds):.1f}", each, f"{median(seconds) / usual:.2f}")
+    for name, rounds_s in took.items():
+        each = " ".join(f"{one:.1f}" for one in rounds_s)
+        table.add_row(name, f"{median(rounds_s):.1f}", each, f"{median(rounds_s) / usual:.2f}")
     console.print(table)
     return 0
 

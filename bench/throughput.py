@@ -23,7 +23,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from bench.__main__ import machine
+from bench.__main__ import begun, machine
 from bench.contestant import CONTESTANTS
 from bench.startup import prepared
 from bench.workload import NEW_TOKENS
@@ -47,8 +47,7 @@ def main() -> int:
     parser.add_argument("--write", metavar="FILE", type=Path, help="put the tables into this page, between its marks")
     options = parser.parse_args()
     page = _page(options.write) if options.write else None
-    console = Console(width=None if sys.stdout.isatty() else 110)
-    console.print(machine(), highlight=False)
+    console = begun()
     rounds = measured(options.only, options.rounds, console)
     found = [*(table(rounds, workload) for workload in WHAT), ratios(rounds)]
     for one in found:

@@ -114,7 +114,6 @@ def _show(hydra: Any, args: argparse.Namespace, parser: argparse.ArgumentParser,
 
 def _run(args: argparse.Namespace, places: Places, asked: Asked, resume: Path | None) -> int:
     from hforch.config.sweeps import plan
-    from hforch.runs.used import clear, used
 
     planned = plan(args.overrides, places, args.multirun)
     kind = "sweep" if planned.multirun else "run"
@@ -126,13 +125,10 @@ def _run(args: argparse.Namespace, places: Places, asked: Asked, resume: Path | 
             if planned.multirun:
                 return _multirun(args, planned, places, asked, hydra, overrides)
             directory = resume or Path(str(planned.jobs[0].whole.hydra.run.dir))
-            if resume is None and not asked.force and (in_the_way := used(directory, "hydra.run.dir")):
-                raise ConfigError(in_the_way)
+            _make_room(directory, "hydra.run.dir", asked)
             if asked.dry_run:
-                return _dry_run(planned.jobs[0], directory, resume is not None)
-            if resume is None:
-                clear(directory)
-            else:
+                return _dry_run(planned.jobs[0], directory, asked.resume)
+            if resume is not None:
                 asked = replace(asked, fingerprint=unchanged(planned.jobs[0], resume))
             with going_on("nobody reads the output any more; the run goes on, and Ctrl-C stops it"):
                 return worst(codes(hydra.run(places.config_name, Task(places, asked), overrides)))
@@ -140,6 +136,22 @@ def _run(args: argparse.Namespace, places: Places, asked: Asked, resume: Path | 
             if full_errors():
                 raise
             raise cannot_write(error, asked.resume) from error
+
+
+def _make_room(directory: Path, key: str, asked: Asked) -> None:
+    """Take away what earlier runs have left in a directory, if nothing was answered there or --force was given.
+
+    Raises:
+        ConfigError: it holds answers; `key` is what named it.
+    """
+    from hforch.runs.used import clear, used
+
+    if asked.resume:
+        return
+    if not asked.force and (in_the_way := used(directory, key)):
+        raise ConfigError(in_the_way)
+    if not asked.dry_run:
+        clear(directory)
 
 
 def _dry_run(composed: Composed, directory: Path, resume: bool) -> int:
@@ -198,17 +210,13 @@ def _multirun(
     from hydra.types import RunMode
 
     from hforch.app.multirun import Multirun
-    from hforch.runs.used import clear, used
 
     if not planned.whole and asked.dry_run:
         problem = "the jobs of this sweeper are not known before they are run"
         raise ConfigError([Mistake("hydra.sweeper", problem, None, "leave --dry-run out, or use Hydra's own sweeper")])
     if not planned.whole:
         master = hydra.compose_config(places.config_name, overrides, RunMode.MULTIRUN, with_log_configuration=False)
-        directory = Path(str(master.hydra.sweep.dir))
-        if not asked.force and (in_the_way := used(directory, "hydra.sweep.dir")):
-            raise ConfigError(in_the_way)
-        clear(directory)
+        _make_room(Path(str(master.hydra.sweep.dir)), "hydra.sweep.dir", asked)
         return worst(codes(hydra.multirun(places.config_name, Task(places, asked), overrides)))
     from hydra._internal.callbacks import Callbacks
     from hydra.types import HydraContext

@@ -139,13 +139,11 @@ def _missed(comparison: Comparison, min_pass: float | None) -> bool:
     """Whether a job passes too few of its checks; says which."""
     if min_pass is None:
         return False
-    from hforch.compare.reading import NOT_RUN
-
     missed = False
     for row in comparison.rows:
         share = row.metrics.get("checks")
         if row.entry.record.get("status") not in ("ok", "failed"):
-            told = "has not been run" if row.entry.record.get("status") == NOT_RUN else "has not come to its end"
+            told = "has not come to its end" if row.entry.was_run else "has not been run"
         elif share is None:
             told = "has no checks"
         elif share < min_pass:

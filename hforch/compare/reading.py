@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
+from itertools import chain
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import orjson
 
@@ -16,6 +17,7 @@ from hforch.runs.records import RECORD, SAMPLES, read_versioned
 from hforch.runs.sweep import SWEEP, read_sweep
 
 LOAD = ("model", "backend", "device", "precision", "ov_config", "runtime.threads")
+Read = TypeVar("Read")
 NOT_RUN = "not run"  # the status of a job that its sweep had not come to
 HOW_SHOWN = tuple(f"runtime.{key}" for key in ("display", "isolation", "fail_fast", "min_pass", "memory_check"))
 
@@ -41,10 +43,15 @@ class Entry:
         object.__setattr__(self, "job", self.record.get("job") or {})
 
     @property
+    def was_run(self) -> bool:
+        """Whether its sweep had come to it."""
+        return self.record.get("status") != NOT_RUN
+
+    @property
     def unfinished(self) -> str | None:
         """Why it has not answered all its inputs; None if it has tried."""
         status, error = str(self.record.get("status")), self.record.get("error") or {}
-        if status == NOT_RUN:
+        if not self.was_run:
             return "it has not been run"
         if status == "interrupted":
             return "interrupted"
@@ -72,17 +79,10 @@ def read_jobs(paths: Sequence[Path]) -> list[Entry]:
     Raises:
         ConfigError: with a mistake for each directory without records, and each record that cannot be read.
     """
-    mistakes: list[Mistake] = []
-    found: list[Entry] = []
-    seen: set[Path] = set()
-    for path in paths:
-        with _collected(mistakes):
-            entries = [one for one in _jobs(path, len(paths) > 1) if one.directory.resolve() not in seen]
-            seen |= {one.directory.resolve() for one in entries}
-            found += entries
-    if mistakes:
-        raise ConfigError(mistakes)
-    return found
+    found: dict[Path, Entry] = {}
+    for entry in chain.from_iterable(_all_of(partial(_jobs, path, len(paths) > 1) for path in paths)):
+        found.setdefault(entry.directory.resolve(), entry)
+    return list(found.values())
 
 
 def _jobs(path: Path, several: bool) -> list[Entry]:
@@ -94,7 +94,7 @@ def _jobs(path: Path, several: bool) -> list[Entry]:
     if (path / SWEEP).is_file():
         return _of_sweep(path, prefix)
     if numbered := _numbered(path):
-        return [_entry(directory, f"{prefix}{directory.name}", {}) for directory in numbered]
+        return _all_of(partial(_entry, directory, f"{prefix}{directory.name}", {}) for directory in numbered)
     below = [
         one
         for one in sorted(path.iterdir())
@@ -103,16 +103,25 @@ def _jobs(path: Path, several: bool) -> list[Entry]:
     if not below:
         hint = "name the directory of a run or of a sweep, as printed at its end"
         raise ConfigError([Mistake("", f"{path} holds no records", None, hint)])
-    return [entry for one in below for entry in _jobs(one, True)]
+    return list(chain.from_iterable(_all_of(partial(_jobs, one, True) for one in below)))
 
 
-@contextmanager
-def _collected(mistakes: list[Mistake]) -> Iterator[None]:
-    """Keep what is found wrong, and go on."""
-    try:
-        yield
-    except ConfigError as error:
-        mistakes += error.mistakes
+def _all_of(reads: Iterable[Callable[[], Read]]) -> list[Read]:
+    """What each of them reads.
+
+    Raises:
+        ConfigError: with the mistakes of all.
+    """
+    mistakes: list[Mistake] = []
+    found = []
+    for read in reads:
+        try:
+            found.append(read())
+        except ConfigError as error:
+            mistakes += error.mistakes
+    if mistakes:
+        raise ConfigError(mistakes)
+    return found
 
 
 def _of_sweep(path: Path, prefix: str) -> list[Entry]:
@@ -123,23 +132,20 @@ def _of_sweep(path: Path, prefix: str) -> list[Entry]:
     """
     sweep = read_sweep(path)
     noise = {one["load_key"]: one["drift"] for one in sweep.get("noise") or []}
-    mistakes: list[Mistake] = []
-    entries = []
-    for one in sweep["jobs"]:
-        directory = path / one["directory"]
-        name = f"{prefix}{directory.name}"
-        if (directory / RECORD).is_file():
-            with _collected(mistakes):
-                entries.append(_entry(directory, name, noise))
-        else:
-            told = {key: one[key] for key in ("job", "overrides", "job_id", "load_key")}
-            entries.append(Entry(name, directory, {"status": NOT_RUN, **told}, directory))
-    if mistakes:
-        raise ConfigError(mistakes)
-    if all(entry.record["status"] == NOT_RUN for entry in entries):
+    entries = _all_of(partial(_in_sweep, path / one["directory"], one, prefix, noise) for one in sweep["jobs"])
+    if not any(entry.was_run for entry in entries):
         problem = f"none of the {len(entries)} jobs of {path} has been run"
         raise ConfigError([Mistake("", problem, None, f"hforch resume {path} runs them")])
     return entries
+
+
+def _in_sweep(directory: Path, planned: Mapping[str, Any], prefix: str, noise: Mapping[str, float]) -> Entry:
+    """A job of a sweep; all that is known of one that was not run is what sweep.json says."""
+    name = f"{prefix}{directory.name}"
+    if (directory / RECORD).is_file():
+        return _entry(directory, name, noise)
+    told = {key: planned[key] for key in ("job", "overrides", "job_id", "load_key")}
+    return Entry(name, directory, {"status": NOT_RUN, **told}, directory)
 
 
 def _numbered(path: Path) -> list[Path]:

@@ -35,9 +35,10 @@ def freeze(entry: Entry) -> str:
     """
     refuse_halves(entry)
     job, needs = _portable(entry)
+    recipe = to_yaml(recipe_of(job))
     with tempfile.TemporaryDirectory(prefix="hforch-freeze-") as folder:
         file = Path(folder) / "recipe.yaml"
-        file.write_text(to_yaml(recipe_of(job)), encoding="utf-8")
+        file.write_text(recipe, encoding="utf-8")
         composed = _composed(file, needs)
     if unlike := sorted(path for path in differing(composed.model_dump(mode="json"), job)):
         raise ConfigError([Mistake(path, "this value cannot be written into a recipe") for path in unlike])
@@ -45,7 +46,7 @@ def freeze(entry: Entry) -> str:
         problem = "what the records say of them does not give the same inputs again"
         raise ConfigError([Mistake("inputs", problem, str(entry.samples), "secrets are struck from records")])
     frozen = _frozen(entry, needs, composed)
-    return f"{_head(entry, needs)}{to_yaml(recipe_of(job))}{to_yaml({'frozen': frozen.model_dump(mode='json')})}"
+    return f"{_head(entry, needs)}{recipe}{to_yaml({'frozen': frozen.model_dump(mode='json')})}"
 
 
 def refuse_halves(entry: Entry) -> None:

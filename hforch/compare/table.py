@@ -11,7 +11,7 @@ from statistics import median
 from typing import Any
 
 from hforch.compare.drift import PAIRS, Baseline, Chosen, Drift, Pair
-from hforch.compare.reading import HOW_SHOWN, LOAD, NOT_RUN, Entry, samples_of
+from hforch.compare.reading import HOW_SHOWN, LOAD, Entry, samples_of
 from hforch.config.as_recipe import flat
 from hforch.config.nearest import did_you_mean
 from hforch.errors import ConfigError, Mistake
@@ -115,7 +115,7 @@ def partners_of(entries: Sequence[Entry], wanted: Mapping[str, str] | None) -> d
             raise ConfigError([Mistake("", f"no job has {_said(wanted)}", f"--baseline {_said(wanted)}")])
     partners: dict[str, Entry | None] = {}
     for group in alike.values():
-        run = [entry for entry in group if entry.record.get("status") != NOT_RUN]
+        run = [entry for entry in group if entry.was_run]
         bases = [entry for entry in run if wanted is None or _has(entry, wanted)]
         if wanted is None:
             bases = sorted(bases, key=_imprecision) if len(bases) > 1 else []
@@ -295,7 +295,7 @@ def _spread(record: Mapping[str, Any]) -> tuple[float, float] | None:
 
 
 def _not_run(rows: Sequence[Row]) -> list[str]:
-    missing = [row.entry for row in rows if row.entry.record.get("status") == NOT_RUN]
+    missing = [row.entry for row in rows if not row.entry.was_run]
     by_sweep: dict[Path, int] = {}
     for entry in missing:
         by_sweep[entry.directory.parent] = by_sweep.get(entry.directory.parent, 0) + 1

@@ -22,7 +22,7 @@ from rich.text import Text
 
 from hforch.compare.decide import Decision
 from hforch.compare.drift import Pair
-from hforch.compare.reading import NOT_RUN, read_jobs, samples_of
+from hforch.compare.reading import read_jobs, samples_of
 from hforch.compare.table import METRICS, Comparison, Row, compare
 from hforch.report.terminal import shown
 from hforch.report.wording import item_line
@@ -135,7 +135,7 @@ def print_comparison(
             console.print()
     for row in comparison.rows:
         for note in row.notes:
-            if note != "baseline" and row.entry.record.get("status") != NOT_RUN:
+            if note != "baseline" and row.entry.was_run:
                 console.print(f"job {row.entry.name}: {shown(note)}", soft_wrap=True)
     for note in comparison.notes:
         console.print(shown(note), style="yellow")

@@ -268,7 +268,10 @@ class Workers:
 
 
 class Shows:
-    """Passes on to a Watcher what `Remote` sent; when it cannot be written any more (`| head`), to nobody."""
+    """Passes on to a Watcher what `Remote` sent; when that cannot be written any more, to nobody.
+
+    This process's own stdout takes all (`streams.py`); that of somebody who calls hforch from Python may not.
+    """
 
     def __init__(self, watcher: Watcher | None, importing: bool) -> None:
         from hforch.runs.watch import Nobody

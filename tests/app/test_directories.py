@@ -9,20 +9,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from command_line import hforch
 
 from hforch.runs.records import read_record, read_samples
 
 FAKE = ("backend=fake", "inputs=numbers_in_french", "runtime.warmup=0", "runtime.batch_size=1")
-
-
-def hforch(*words: str, code: int = 0) -> subprocess.CompletedProcess[str]:
-    done = subprocess.run(
-        [sys.executable, "-m", "hforch", *words], capture_output=True, text=True, check=False, timeout=300
-    )
-    assert done.returncode == code, done.stdout + done.stderr
-    assert "Traceback" not in done.stdout + done.stderr
-    assert "internal error" not in done.stderr
-    return done
 
 
 def run(directory: Path, *words: str, code: int = 0) -> subprocess.CompletedProcess[str]:

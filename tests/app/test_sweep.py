@@ -15,6 +15,7 @@ from typing import Any
 
 import psutil
 import pytest
+from command_line import hforch
 
 from hforch.runs.records import read_record, read_samples
 
@@ -27,15 +28,6 @@ def command(directory: Path, *words: str) -> list[str]:
 
 def sweep(directory: Path, *words: str, code: int = 0) -> subprocess.CompletedProcess[str]:
     done = subprocess.run(command(directory, *words), capture_output=True, text=True, check=False, timeout=300)
-    assert done.returncode == code, done.stdout + done.stderr
-    assert "Traceback" not in done.stdout + done.stderr
-    return done
-
-
-def hforch(*words: str, code: int = 0) -> subprocess.CompletedProcess[str]:
-    done = subprocess.run(
-        [sys.executable, "-m", "hforch", *words], capture_output=True, text=True, check=False, timeout=300
-    )
     assert done.returncode == code, done.stdout + done.stderr
     assert "Traceback" not in done.stdout + done.stderr
     return done

@@ -262,6 +262,16 @@ def test_jobs_that_were_never_run_are_rows_and_decide_nothing(
     assert (tmp_path / "j.xml").read_text().count("it has not been run") == 2
 
 
+def test_every_record_that_cannot_be_read_is_told_without_a_sweep_json_too(tmp_path: Path) -> None:
+    for name in ("0", "1", "2"):
+        write_job(tmp_path / name, answers(("a", [1])))
+    (tmp_path / "0" / "record.json").write_text("{")
+    (tmp_path / "2" / "record.json").write_text("[]")
+    with pytest.raises(ConfigError) as caught:
+        read_jobs([tmp_path])
+    assert len(caught.value.mistakes) == 2
+
+
 def test_a_sweep_of_which_nothing_was_run_is_no_comparison(tmp_path: Path) -> None:
     write_sweep(tmp_path, ["0", "1"])
     with pytest.raises(ConfigError, match="none of the 2 jobs"):
