@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 import tiny_models
+from backends_tested import BACKENDS, EXACT
 
 # Pages of progress bars help nobody in a test's output.
 os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
@@ -17,10 +18,6 @@ os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 
 # Tests started in the background of a script ignore Ctrl-C, and so would all that they start.
 signal.signal(signal.SIGINT, signal.default_int_handler)
-
-BACKENDS = ["pytorch", "openvino", "openvino_genai"]
-EXACT = ("precision=fp32", "ov_config=accuracy")
-"""Settings under which a text does not depend on what else is in its batch."""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -159,6 +159,36 @@ VALUES = [
         ("inputs.items: the value cannot be read", "quote each text inside for Hydra, and all for the shell"),
     ),
     Case(
+        "a text to score that has nothing in it",
+        ("scoring=text", "scoring.text.path=empty.txt"),
+        ("scoring.text.path: empty.txt has no text in it", "written in scoring.text.path=empty.txt"),
+        files={"empty.txt": ""},
+    ),
+    Case(
+        "a text to score that is longer than the limit",
+        ("model=local", "model.path={gpt2}", "scoring=text", "scoring.text.max_tokens=9"),
+        ("scoring.text.max_tokens: is 9, and the text has", "take a shorter text, or raise it"),
+    ),
+    Case(
+        "more tokens to keep than the model has",
+        (
+            "-m",
+            "model=local",
+            "model.path={gpt2}",
+            "backend=pytorch,openvino",
+            "scoring=baseline",
+            "scoring.baseline.top_k=5000",
+        ),
+        ("scoring.baseline.top_k: is 5000, and the model has", "256 is enough for most"),
+        check=nothing_written,
+    ),
+    Case(
+        "a baseline for a single run",
+        ("scoring=baseline",),
+        ("scoring.baseline: a single run has no other job to be compared with", "choose scoring=text"),
+        check=nothing_written,
+    ),
+    Case(
         "several values without -m",
         ("precision=bf16,int8",),
         ("precision: several values are a sweep", "add -m to run a job for each"),

@@ -84,6 +84,33 @@ def save_bloom(folder: Path) -> Path:
     return _save(BloomForCausalLM(config), tokenizer, folder, None)
 
 
+def save_gptj(folder: Path, added: float = 0.0, token: int = 0) -> Path:
+    """A GPT-J of 2 layers, whose output layer has a bias.
+
+    Args:
+        added: what the logit of a token has more than it has without it.
+    """
+    import torch
+    from transformers import GPTJConfig, GPTJForCausalLM
+
+    tokenizer = byte_level_tokenizer()
+    config = GPTJConfig(
+        vocab_size=len(tokenizer),
+        n_positions=128,
+        n_embd=32,
+        n_layer=2,
+        n_head=2,
+        rotary_dim=8,
+        bos_token_id=tokenizer.bos_token_id,
+        eos_token_id=tokenizer.eos_token_id,
+    )
+    torch.manual_seed(0)
+    model = GPTJForCausalLM(config)
+    with torch.no_grad():
+        model.lm_head.bias[token] += added
+    return _save(model, tokenizer, folder, None)
+
+
 def _save(model: Any, tokenizer: Any, folder: Path, generation: dict[str, Any] | None) -> Path:
     import torch
 

@@ -124,6 +124,10 @@ def _run(args: argparse.Namespace, places: Places, asked: Asked, resume: Path | 
         try:
             if planned.multirun:
                 return _multirun(args, planned, places, asked, hydra, overrides)
+            if planned.jobs[0].job.scoring.baseline is not None:
+                hint = "sweep over what shall be compared, or choose scoring=text"
+                mistake = Mistake("scoring.baseline", "a single run has no other job to be compared with", None, hint)
+                raise ConfigError([replace(mistake, where=planned.jobs[0].where("scoring.baseline"))])
             directory = resume or Path(str(planned.jobs[0].whole.hydra.run.dir))
             _make_room(directory, "hydra.run.dir", asked)
             if asked.dry_run:
@@ -158,12 +162,14 @@ def _dry_run(composed: Composed, directory: Path, resume: bool) -> int:
     """Show the one job that would be run."""
     from hforch.inputs import load_inputs
     from hforch.report.plan import show_plan
-    from hforch.runs import Given
+    from hforch.runs import Given, scorable
     from hforch.runs.fit import look_ahead
     from hforch.runs.identity import job_id, load_key
     from hforch.runs.sweep import Planned
 
     job, inputs = composed.job, load_inputs(composed.job.inputs)
+    if job.scoring.text:
+        scorable.load_text(job.scoring.text)
     one = Planned(
         number=0,
         directory=directory,
@@ -175,6 +181,7 @@ def _dry_run(composed: Composed, directory: Path, resume: bool) -> int:
         samples=len(inputs) * job.runtime.repeat,
         expected=look_ahead(job, inputs),
         same_as=None,
+        baseline=None,
         begin=lambda work: work(),
     )
     show_plan([one], resume=resume)

@@ -67,7 +67,9 @@ class InLauncher:
         settings = HydraConfig.get()
         output = Path(settings.runtime.output_dir)
         name = str(output.relative_to(self.directory))
-        entry = next(one for one in read_versioned(self.directory / SWEEP)["jobs"] if one["directory"] == name)
+        jobs = read_versioned(self.directory / SWEEP)["jobs"]
+        entry = next(one for one in jobs if one["directory"] == name)
+        baseline = next((one["directory"] for one in jobs if one["number"] == entry["baseline"]), None)
         given = Given(
             overrides=tuple(entry["overrides"]),
             recipe=self.asked.recipe,
@@ -78,6 +80,7 @@ class InLauncher:
             parallel=self.parallel,
             resume=self.asked.resume,
             fingerprint=self.fingerprints.get(entry["load_key"]),
+            baseline=None if baseline is None else self.directory / baseline,
         )
         job = Job.model_validate(entry["job"])
         try:

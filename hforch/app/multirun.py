@@ -25,6 +25,7 @@ from hforch.errors import EXIT_OK, ConfigError, Mistake
 from hforch.inputs import Input, load_inputs
 from hforch.models.estimate import Estimate
 from hforch.prompts import check_inputs
+from hforch.runs import scorable
 from hforch.runs.aside import aside
 from hforch.runs.fit import look_ahead, too_large
 from hforch.runs.given import Given
@@ -124,7 +125,13 @@ class Multirun:
         made = Plugins.instance().instantiate_launcher(
             hydra_context=self.context, task_function=task, config=self.master
         )
-        return launch(made, left, self.directory, view)
+        wanted = {one.baseline for one in left}
+        first = [one for one in left if one.number in wanted]  # what others score has to be there before them
+        others = [one for one in left if one.number not in wanted]
+        codes: dict[int, int] = {}
+        for some in filter(None, (first, others)):
+            codes |= launch(made, some, self.directory, view)
+        return codes
 
     @property
     def _at_once(self) -> int | None:
@@ -162,6 +169,7 @@ class Multirun:
                     samples=inputs.number * job.runtime.repeat,
                     expected=inputs.expected,
                     same_as=None,
+                    baseline=None,
                     begin=self._begin(cfg),
                 )
             )
@@ -173,7 +181,12 @@ class Multirun:
             jobs = [self._with_fingerprint(one, jobs) for one in jobs]
         if mistakes:
             raise ConfigError(sorted(dict.fromkeys(mistakes), key=lambda mistake: mistake.path))
-        return list(equal_ones(jobs))
+        found = list(equal_ones(jobs))
+        if all(one.job.scoring.baseline is None for one in found):
+            return found
+        from hforch.app.baselines import with_baselines
+
+        return with_baselines(found)
 
     def _in_the_way(self, jobs: Sequence[Planned]) -> list[Mistake]:
         """What earlier runs have left where the jobs are to write."""
@@ -283,6 +296,8 @@ def look_at_inputs(jobs: Sequence[Job]) -> list[Seen | ConfigError]:
             inputs = inputs_of(type(job.inputs), job.inputs.model_dump_json())
             check_inputs(job.prompt, inputs, job.inputs)
             checks.check_inputs(job.checks, inputs, job.inputs)
+            if job.scoring.text:
+                scorable.load_text(job.scoring.text)
         except ConfigError as error:
             return error
         return Seen(len(inputs), job_id(job, inputs), look_ahead(job, inputs))
@@ -301,6 +316,7 @@ def check_machine(jobs: Sequence[Planned], workers: Workers) -> None:
         named = [replace(mistake, problem=f"{mistake.problem}{_with(one)}") for mistake in found]
         mistakes += one.given.locate(named)
     for one in jobs:
+        mistakes += one.given.locate(list(scorable.mistakes(one.job, one.expected.vocabulary)))
         mistake = too_large(one.job, one.expected)
         if mistake and one.job.runtime.memory_check == "refuse":
             mistakes += one.given.locate([replace(mistake, problem=f"{one.label}: {mistake.problem}")])

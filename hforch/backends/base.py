@@ -11,6 +11,8 @@ A backend module offers:
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, field
@@ -23,6 +25,7 @@ from hforch.backends.engine import Engine
 from hforch.backends.grammar import resolved
 from hforch.backends.llm import PromisingLLM
 from hforch.backends.quiet import quiet
+from hforch.backends.teacher import Teacher
 from hforch.config.schema import ChatPrompt, Job, OpenVINOGenAIBackend
 from hforch.errors import ConfigError, Mistake
 from hforch.models.checkpoint import Checkpoint
@@ -58,12 +61,14 @@ class Loaded:
         build: makes the LLM over it from the fields of PromisingLLM.
         effective: precision, device and settings as the library reports them after loading.
         accelerator_mb: the peak of accelerator memory so far; None on a CPU.
+        teacher: makes what reads given tokens with this model; None where there are no logits.
     """
 
     engine: Engine
     build: Callable[..., PromisingLLM]
     effective: dict[str, Any]
     accelerator_mb: Callable[[], float | None] = lambda: None
+    teacher: Callable[[], Teacher] | None = None
 
 
 class Backend(Protocol):
@@ -145,6 +150,21 @@ def prepared_from(checkpoint: Checkpoint) -> Prepared:
         disk_mb=checkpoint.disk_mb,
         record={"kind": checkpoint.kind, "fingerprint": checkpoint.fingerprint, **checkpoint.source},
     )
+
+
+def tokenizer_id(prepared: Prepared) -> str:
+    """What tells tokenizers apart: those whose ids mean the same have the same. 16 hex digits.
+
+    A tokenizer that is saved once more is written in another way, so its vocabulary counts and not its file.
+    """
+    folder = prepared.tokenizer or prepared.path
+    assert folder is not None
+    if not (folder / "tokenizer.json").is_file():
+        return str(prepared.record.get("fingerprint"))[:16]
+    told = json.loads((folder / "tokenizer.json").read_text(encoding="utf-8"))
+    added = [[one["id"], one["content"]] for one in told.get("added_tokens") or []]
+    meant = [(told.get("model") or {}).get("vocab"), sorted(added)]
+    return hashlib.sha256(json.dumps(meant, sort_keys=True).encode()).hexdigest()[:16]
 
 
 def first_line(error: Exception) -> str:

@@ -34,7 +34,10 @@ TOKEN = re.compile(r"\s*\S+|\s+")
 
 
 def check(job: Job) -> list[Mistake]:
-    return grammar.check(job)
+    mistakes = grammar.check(job)
+    if job.scoring.baseline is not None or job.scoring.text is not None:
+        mistakes.append(Mistake("scoring", "backend=fake has no logits to score", None, "choose scoring=none"))
+    return mistakes
 
 
 def prepare(job: Job, progress: Progress) -> Prepared:

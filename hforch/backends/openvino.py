@@ -10,6 +10,7 @@ from hforch.backends.base import Loaded, Prepared, missing_extra
 from hforch.backends.ov_device import device_name, last_words, precision_of, properties, read_properties
 from hforch.backends.ov_weights import prepare
 from hforch.backends.pipeline import HforchPipeline, LatePipeline, PipelineEngine
+from hforch.backends.teacher import IRTeacher
 from hforch.config.schema import Job
 from hforch.errors import BackendError, Mistake
 
@@ -55,7 +56,7 @@ def load(job: Job, prepared: Prepared) -> Loaded:
     pipeline = LatePipeline(model, tokenizer)
     engine = PipelineEngine(pipeline, identity={"weights": prepared.record, **effective})
     build = partial(HforchPipeline, pipeline=pipeline, engine=engine, model_id=str(prepared.path))
-    return Loaded(engine, build, effective)
+    return Loaded(engine, build, effective, teacher=lambda: IRTeacher(model.request.get_compiled_model(), engine.pad))
 
 
 def read_back(model: Any, job: Job, prepared: Prepared) -> dict[str, Any]:

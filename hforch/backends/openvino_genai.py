@@ -20,6 +20,7 @@ from hforch.backends.genai_decoding import lacking
 from hforch.backends.llm import PromisingLLM
 from hforch.backends.ov_device import device_name, last_words, precision_of, properties
 from hforch.backends.pump import one_token
+from hforch.backends.teacher import ir_teacher
 from hforch.backends.tokenizer import FileTokenizer, read_json
 from hforch.config.schema import Job, OpenVINOGenAIBackend
 from hforch.errors import BackendError, Mistake
@@ -80,7 +81,8 @@ def load(job: Job, prepared: Prepared) -> Loaded:
         backend.max_num_seqs,
         extra,
     )
-    return Loaded(engine, partial(GenAILLM, engine=engine), effective)
+    teacher = partial(ir_teacher, folder, device_name(job), dict(properties(job)), min(eos, default=0))
+    return Loaded(engine, partial(GenAILLM, engine=engine), effective, teacher=teacher)
 
 
 class GenAILLM(PromisingLLM):

@@ -8,6 +8,7 @@ from typing import Any
 from hforch.backends import grammar
 from hforch.backends.base import Loaded, Prepared, first_line, missing_extra, prepared_from
 from hforch.backends.pipeline import HforchPipeline, LatePipeline, PipelineEngine
+from hforch.backends.teacher import TorchTeacher
 from hforch.config.schema import Job
 from hforch.errors import BackendError, Mistake, ModelError
 from hforch.models import fetch
@@ -82,7 +83,7 @@ def load(job: Job, prepared: Prepared) -> Loaded:
     pipeline = LatePipeline(model, tokenizer)
     engine = PipelineEngine(pipeline, identity={"weights": prepared.record, **effective})
     build = partial(HforchPipeline, pipeline=pipeline, engine=engine, model_id=str(prepared.path))
-    return Loaded(engine, build, effective, accelerator_mb)
+    return Loaded(engine, build, effective, accelerator_mb, partial(TorchTeacher, model, engine.pad))
 
 
 def device_map(job: Job) -> Any:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -22,9 +21,10 @@ EXAMPLE = """\
   hforch compare DIR OTHER_DIR --format csv --output comparison.csv
   hforch compare DIR --min-pass 0.9 --junit checks.xml
 
-Metrics: tokens_per_s, checks, identical, chrf, similarity, divergence, divergence_share (more is better);
-ttft_ms, ttft_p95_ms, tpot_ms, latency_ms, load_s, export_s, convert_s, peak_rss_mb, peak_accelerator_mb, disk_mb,
-failed (less is better). Shares are 0 to 1. Exit code 3: a bound was not met.
+Metrics: tokens_per_s, checks, identical, chrf, similarity, divergence, divergence_share, top1_agreement (more is
+better); ttft_ms, ttft_p95_ms, tpot_ms, latency_ms, load_s, export_s, convert_s, peak_rss_mb, peak_accelerator_mb,
+disk_mb, failed, kl_mean, kl_p99, kl_max, flips_early, ppl, ppl_ratio, bits_per_byte (less is better). Shares are 0 to
+1. Exit code 3: a bound was not met.
 """
 
 
@@ -48,7 +48,7 @@ def main(argv: list[str]) -> int:
     args = parser.parse_intermixed_args(argv)
     from hforch.compare.decide import decide, read_bounds, unknown
     from hforch.compare.reading import read_jobs
-    from hforch.compare.table import compare
+    from hforch.compare.table import compare, read_baseline
 
     mistakes: list[Mistake] = []
     bounds = collect(mistakes, lambda: read_bounds(args.require)) or []
@@ -66,7 +66,7 @@ def main(argv: list[str]) -> int:
     decision = decide(comparison, bounds, args.optimize) if bounds or args.optimize else None
     _put(comparison, decision, args.format, args.output)
     if args.junit:
-        from hforch.report.comparison import to_junit
+        from hforch.report.data import to_junit
 
         write(args.junit, to_junit(comparison))
     unmet = decision is not None and not decision.qualified
@@ -80,21 +80,6 @@ def collect(mistakes: list[Mistake], work):  # type: ignore[no-untyped-def]
     except ConfigError as error:
         mistakes += error.mistakes
         return None
-
-
-def read_baseline(text: str | None) -> Mapping[str, str] | None:
-    """`backend=pytorch,precision=fp32`.
-
-    Raises:
-        ConfigError: it is not written like that.
-    """
-    if text is None:
-        return None
-    pairs = [part.partition("=") for part in text.split(",")]
-    if any(not axis.strip() or not value.strip() for axis, _, value in pairs):
-        hint = "write AXIS=VALUE, several with commas: backend=pytorch,precision=fp32"
-        raise ConfigError([Mistake("", f"'{text}' is no baseline", f"--baseline {text}", hint)])
-    return {axis.strip(): value.strip() for axis, _, value in pairs}
 
 
 def write(file: Path, text: str) -> None:
@@ -111,7 +96,8 @@ def write(file: Path, text: str) -> None:
 
 
 def _put(comparison: Comparison, decision: Decision | None, form: str, output: Path | None) -> None:
-    from hforch.report.comparison import print_comparison, to_csv, to_json_text, to_markdown
+    from hforch.report.comparison import print_comparison, to_markdown
+    from hforch.report.data import to_csv, to_json_text
 
     if form == "table" and output is None:
         print_comparison(comparison, sys.stdout, decision)

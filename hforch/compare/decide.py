@@ -11,8 +11,8 @@ from hforch.config.nearest import did_you_mean
 from hforch.errors import ConfigError, Mistake
 
 BOUND = re.compile(r"\s*([A-Za-z_]\w*)\s*(<=|>=|==|<|>)\s*([-+]?\d+(?:\.\d*)?(?:[eE][-+]?\d+)?)\s*(%?)\s*")
-QUALITY = ("checks", "identical")
-SHARES = ("checks", "identical", "similarity", "divergence_share")
+QUALITY = ("checks", "identical", "kl_mean")
+SHARES = ("checks", "identical", "similarity", "divergence_share", "top1_agreement", "flips_early")
 NEVER = ("divergence", "divergence_share")
 MEETS = {
     "<=": lambda value, bound: value <= bound,

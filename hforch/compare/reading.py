@@ -19,7 +19,10 @@ from hforch.runs.sweep import SWEEP, read_sweep
 LOAD = ("model", "backend", "device", "precision", "ov_config", "runtime.threads")
 Read = TypeVar("Read")
 NOT_RUN = "not run"  # the status of a job that its sweep had not come to
-HOW_SHOWN = tuple(f"runtime.{key}" for key in ("display", "isolation", "fail_fast", "min_pass", "memory_check"))
+HOW_SHOWN = (
+    *(f"runtime.{key}" for key in ("display", "isolation", "fail_fast", "min_pass", "memory_check")),
+    "scoring",
+)
 
 
 @dataclass(frozen=True)

@@ -16,6 +16,7 @@ from hforch.compare.reading import HOW_SHOWN, Entry, samples_of
 from hforch.config.as_recipe import differing, flat, recipe_of, to_yaml
 from hforch.config.compose import compose
 from hforch.config.frozen import Frozen, digest_of
+from hforch.config.options import option
 from hforch.config.recipes import NAMES_A_FILE, TRUST
 from hforch.config.schema import Job
 from hforch.errors import ConfigError, HforchError, Mistake, shown
@@ -77,6 +78,7 @@ def _portable(entry: Entry) -> tuple[dict[str, Any], list[str]]:
         if NAMES_A_FILE.search(name.upper()) and value != "":
             needs.append(f"ov_config.{name}={json.dumps(value)}")
     job["inputs"] = {"kind": "inline", "items": _items(entry), "limit": None}
+    job["scoring"] = option("scoring", "none")  # answers are frozen, and no scores
     return job, needs
 
 

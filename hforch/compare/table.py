@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from array import array
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -11,18 +12,26 @@ from statistics import median
 from typing import Any
 
 from hforch.compare.drift import PAIRS, Baseline, Chosen, Drift, Pair
+from hforch.compare.parting import Parting, partings
 from hforch.compare.reading import HOW_SHOWN, LOAD, Entry, samples_of
 from hforch.config.as_recipe import flat
 from hforch.config.nearest import did_you_mean
 from hforch.errors import ConfigError, Mistake
+from hforch.runs.uncertainty import ratio_of_sums
 
 NOISE = 0.10  # how much the speed of the machine may change between the first and the last measurement of a model
 MOST_PRECISE = ("fp32", "bf16", "fp16", "auto", "int8", "int4")
-HIGHER = ("tokens_per_s", "checks", "identical", "chrf", "similarity", "divergence", "divergence_share")
+HIGHER = (
+    *("tokens_per_s", "checks", "identical", "chrf", "similarity", "divergence", "divergence_share"),
+    "top1_agreement",
+)
 LOWER = (
     *("ttft_ms", "ttft_p95_ms", "tpot_ms", "latency_ms", "load_s", "export_s", "convert_s"),
     *("peak_rss_mb", "peak_accelerator_mb", "disk_mb", "failed"),
+    *("kl_mean", "kl_p99", "kl_max", "flips_early", "ppl", "ppl_ratio", "bits_per_byte"),
 )
+SCORED = ("kl_mean", "kl_p99", "kl_max", "top1_agreement", "flips_early", "ppl", "ppl_ratio", "bits_per_byte")
+ERRORS = tuple(f"{name}_se" for name in SCORED if name != "kl_max")  # standard errors; of a maximum there is none
 SPEED = ("tokens_per_s", "ttft_ms", "ttft_p95_ms", "tpot_ms", "latency_ms", "load_s", "export_s", "convert_s")
 METRICS = (*HIGHER, *LOWER)
 
@@ -37,6 +46,8 @@ class Row:
         spread: the lowest and highest tokens_per_s of its repeats.
         site: where its speed was measured: the machine, and whether other jobs ran meanwhile.
         baseline: the name of the job that its outputs were compared with.
+        worst: the samples that differ soonest from the baseline's.
+        partings: where its next-token distributions are furthest from the baseline's.
     """
 
     entry: Entry
@@ -49,6 +60,7 @@ class Row:
     baseline: str | None = None
     checks: tuple[int, int] | None = None
     worst: list[Pair] = field(default_factory=list)
+    partings: list[Parting] = field(default_factory=list)
 
     @property
     def label(self) -> str:
@@ -78,7 +90,7 @@ def compare(entries: Sequence[Entry], baseline: Mapping[str, str] | None = None,
     Args:
         baseline: axes of the load key that the baseline jobs have; None: of those that differ in the load key alone,
             the most precise one.
-        worst: how many of the samples that differ most each row keeps.
+        worst: how many of the samples that differ most each row keeps, and of the positions.
 
     Raises:
         ConfigError: no job is such a baseline, or jobs have no partner in it; a record is broken.
@@ -96,6 +108,8 @@ def compare(entries: Sequence[Entry], baseline: Mapping[str, str] | None = None,
         for entry in group:
             rows[entry.name] = _row(entry, axes[entry.name], kept, worst)
     ordered = [rows[entry.name] for entry in entries]
+    for row in ordered:
+        _add_ratio(row, rows)
     return Comparison(ordered, _notes(ordered))
 
 
@@ -130,6 +144,21 @@ def partners_of(entries: Sequence[Entry], wanted: Mapping[str, str] | None) -> d
             ]
         )
     return partners
+
+
+def read_baseline(text: str | None) -> Mapping[str, str] | None:
+    """`backend=pytorch,precision=fp32`.
+
+    Raises:
+        ConfigError: it is not written like that.
+    """
+    if text is None:
+        return None
+    pairs = [part.partition("=") for part in text.split(",")]
+    if any(not axis.strip() or not value.strip() for axis, _, value in pairs):
+        hint = "write AXIS=VALUE, several with commas: backend=pytorch,precision=fp32"
+        raise ConfigError([Mistake("", f"'{text}' is no baseline", f"--baseline {text}", hint)])
+    return {axis.strip(): value.strip() for axis, _, value in pairs}
 
 
 def _rest(entry: Entry) -> str:
@@ -263,12 +292,45 @@ def _row(entry: Entry, axes: dict[str, str], base: Baseline | None, worst: int) 
         row.worst = drift.worst(base.entry)
     elif own and times["latency_ms"]:
         metrics |= {"identical": 1.0, "chrf": 100.0, "similarity": 1.0}
+    row.partings = partings(entry, worst)
     row.notes = _of_row(entry, own, drift, seen)
+    if base and (other := _scored_against(entry)) not in (None, base.entry.samples.resolve()):
+        row.notes.append(f"KL and flips are from the distributions of {other.name}")
     return row
 
 
+def _add_ratio(row: Row, rows: Mapping[str, Row]) -> None:
+    """Perplexity over the baseline's: of the same text, with the same tokenizer."""
+    base = rows.get(row.baseline) if row.baseline else row if "baseline" in row.notes else None
+    if base is None or row.unit != "tokens":
+        return
+    own, theirs = _scores(row.entry, "on_text"), _scores(base.entry, "on_text")
+    if not own or not theirs or own["sha256"] != theirs["sha256"]:
+        return
+    if [tokens for tokens, _ in own["windows"]] != [tokens for tokens, _ in theirs["windows"]]:
+        return
+    pairs = zip(own["windows"], theirs["windows"], strict=True)
+    more = ratio_of_sums([nats - its for (_, nats), (_, its) in pairs], [tokens for tokens, _ in own["windows"]])
+    ratio = math.exp(more.value)
+    row.metrics["ppl_ratio"] = round(ratio, 6)
+    row.metrics["ppl_ratio_se"] = None if more.error is None else round(ratio * more.error, 6)
+
+
+def _scored_against(entry: Entry) -> Path | None:
+    """The directory of the job whose distributions those of this one were compared with."""
+    baseline = _scores(entry, "against_baseline").get("baseline")
+    return (entry.directory / baseline).resolve() if baseline else None
+
+
+def _scores(entry: Entry, part: str) -> Mapping[str, Any]:
+    """What the record of a job says of being scored `against_baseline` or `on_text`."""
+    return (entry.record.get("scores") or {}).get(part) or {}
+
+
 def _metrics(record: Mapping[str, Any], times: Mapping[str, array[float]], failed: int) -> dict[str, float | None]:
-    known: dict[str, float | None] = dict.fromkeys(METRICS)
+    known: dict[str, float | None] = dict.fromkeys((*METRICS, *ERRORS))
+    scores = (record.get("scores") or {}).get("metrics") or {}
+    known |= {name: scores.get(name) for name in (*SCORED, *ERRORS)}
     timings, memory = record.get("timings") or {}, record.get("memory") or {}
     known |= {name: timings.get(name) for name in ("load_s", "export_s", "convert_s")}
     known |= {name: memory.get(name) for name in ("peak_rss_mb", "peak_accelerator_mb")}
@@ -325,6 +387,8 @@ def _of_row(entry: Entry, is_base: bool, drift: Drift | None, seen: int) -> list
     status = str(record.get("status"))
     if entry.unfinished:
         notes.append(entry.unfinished)
+    for reason in dict.fromkeys(((record.get("scores") or {}).get("absent") or {}).values()):
+        notes.append(f"no divergence from the baseline's distributions: {reason}")
     if record.get("resumed"):
         notes.append("resumed: tokens/s of its last piece alone")
     if drift and drift.missing:

@@ -275,3 +275,14 @@ def inputs_have_what_the_checks_name(tree: Tree) -> Iterator[Mistake]:
     inputs = tree["inputs"]
     if inputs["kind"] == "inline":
         yield from checks.column_mistakes(tree["checks"]["items"], inputs["items"][: inputs["limit"]])
+
+
+@rule("scoring")
+def new_tokens_in_every_window(tree: Tree) -> Iterator[Mistake]:
+    text = tree["scoring"]["text"]
+    if text is not None and text["stride"] is not None and text["stride"] >= text["window"]:
+        yield Mistake(
+            "scoring.text.stride",
+            f"is {text['stride']}, which leaves no context in a window of {text['window']} tokens",
+            hint=f"take at most {text['window'] - 1}; null takes half the window",
+        )

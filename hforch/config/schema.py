@@ -267,6 +267,49 @@ class Checks(Part):
     strip: bool
 
 
+# ---------------------------------------------------------------- scoring
+class BaselineScoring(Part):
+    """Distance of the next-token distributions from the baseline's, on the baseline's own answers.
+
+    Attributes:
+        of: AXIS=VALUE,... as in `hforch compare --baseline`; null: the most precise of the jobs.
+        top_k: how many tokens' log-probabilities are kept for each position; the others count as one.
+    """
+
+    of: NonEmpty | None
+    top_k: Positive
+
+
+class TextScoring(Part):
+    """Perplexity on a text.
+
+    Attributes:
+        path: of a text file; null: a few pages of plain English that hforch ships.
+        window: tokens that are read together, at most.
+        stride: tokens that are scored in each window after the first; those before them are its context; null: half
+            the window.
+        max_tokens: a longer text is refused.
+    """
+
+    path: NonEmpty | None
+    encoding: NonEmpty
+    window: Annotated[int, Field(ge=2)]
+    stride: Positive | None
+    max_tokens: Positive
+
+
+class Scoring(Part):
+    """Attributes:
+    chunk: tokens that are read at once; between chunks they are in the KV cache.
+    batch_size: texts that are read together.
+    """
+
+    chunk: Positive
+    batch_size: Positive
+    baseline: BaselineScoring | None
+    text: TextScoring | None
+
+
 class Nothing(Part):
     """A group that has no option but `none` yet."""
 
@@ -300,6 +343,6 @@ class Job(Part):
     stop: Stop
     inputs: Inputs
     checks: Checks
-    scoring: Nothing
+    scoring: Scoring
     tracker: Nothing
     runtime: Runtime

@@ -19,6 +19,12 @@ def context_length(config: Mapping[str, Any]) -> int | None:
     return next((found for name in CONTEXT_NAMES if (found := text_part(config).get(name))), None)
 
 
+def vocabulary(config: Mapping[str, Any]) -> int | None:
+    """How many tokens there are; None if it is not said."""
+    found = text_part(config).get("vocab_size")
+    return found if isinstance(found, int) else None
+
+
 def kv_elements(config: Mapping[str, Any]) -> float | None:
     """The numbers that the KV cache holds for one token, keys and values of all layers; None if it is not said."""
     text = text_part(config)

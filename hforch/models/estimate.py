@@ -17,7 +17,7 @@ from typing import Any
 from hforch.config.schema import GGUFModel, HubModel, Job, LocalModel, OpenVINOGenAIBackend, WheelModel
 from hforch.errors import HforchError
 from hforch.models import cache, exports, gguf
-from hforch.models.architecture import context_length, kv_elements
+from hforch.models.architecture import context_length, kv_elements, vocabulary
 from hforch.models.fingerprint import remembered, remembered_file
 from hforch.models.folder import choose, survey
 from hforch.paths import expanded
@@ -35,6 +35,7 @@ class Estimate:
         weights_mb, kv_mb: memory; None where it cannot be known, and `why` says why.
         disk_mb: what will be written, roughly: a conversion, an export.
         to_do: what happens before loading: download, convert, export.
+        vocabulary: how many tokens the model has; None where that is not known yet.
     """
 
     weights_mb: float | None
@@ -42,6 +43,7 @@ class Estimate:
     disk_mb: float | None
     to_do: tuple[str, ...]
     why: str | None = None
+    vocabulary: int | None = None
 
     @property
     def memory_mb(self) -> float | None:
@@ -86,6 +88,7 @@ def estimate(job: Job, longest: int, sequences: int) -> Estimate:
         kv_mb=_kv_mb(job, header.config, longest, sequences),
         disk_mb=round(written / cache.MB, 1),
         to_do=to_do,
+        vocabulary=vocabulary(header.config),
     )
 
 

@@ -1,18 +1,14 @@
-"""A comparison for people and programs: terminal, Markdown, CSV, JSON, JUnit."""
+"""A comparison for people: on a terminal, and as Markdown."""
 
 from __future__ import annotations
 
-import csv
 import difflib
-import io
+import math
 import re
 import textwrap
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict
-from itertools import chain
 from pathlib import Path
-from typing import Any, Literal, TextIO
-from xml.etree import ElementTree
+from typing import Literal, TextIO
 
 from rich import box
 from rich.cells import cell_len
@@ -22,13 +18,14 @@ from rich.text import Text
 
 from hforch.compare.decide import Decision
 from hforch.compare.drift import Pair
-from hforch.compare.reading import read_jobs, samples_of
-from hforch.compare.table import METRICS, Comparison, Row, compare
+from hforch.compare.parting import Parting
+from hforch.compare.reading import read_jobs
+from hforch.compare.table import Comparison, Row, compare
+from hforch.report.data import to_json_text
 from hforch.report.terminal import shown
 from hforch.report.wording import item_line
-from hforch.runs.records import SCHEMA_VERSION, to_json
 
-WIDE = 200  # columns, where no terminal says how many there are
+WIDE = 280  # columns, where no terminal says how many there are
 NARROWEST, NARROWEST_AXIS = 8, 10  # characters, of a header, or of an axis, that is broken into lines
 GAP = 2  # blanks between columns
 Cell = Callable[[Row], str]
@@ -66,6 +63,24 @@ def _divergence(row: Row) -> str:
     return "" if at is None else f"{at:.0f} ({share or 0.0:.0%})"
 
 
+def _with_error(metric: str, digits: int) -> Cell:
+    def cell(row: Row) -> str:
+        value, error = row.metrics.get(metric), row.metrics.get(f"{metric}_se")
+        shown = "" if value is None else f"{value:.{digits}f}"
+        return f"{shown} ±{error:.{digits}f}" if shown and error else shown
+
+    return cell
+
+
+def _share_with_error(metric: str, digits: int) -> Cell:
+    def cell(row: Row) -> str:
+        value, error = row.metrics.get(metric), row.metrics.get(f"{metric}_se")
+        shown = "" if value is None else f"{value:.{digits}%}"
+        return f"{shown} ±{error:.{digits}%}" if shown and error else shown
+
+    return cell
+
+
 COSTS: dict[str, Cell] = {
     "load s": _number("load_s", 1),
     "export s": _number("export_s", 1),
@@ -87,15 +102,26 @@ OUTPUTS: dict[str, Cell] = {
     "notes": lambda row: "; ".join(row.notes),
 }
 
+SCORES: dict[str, Cell] = {
+    "KL mean": _with_error("kl_mean", 4),
+    "KL p99": _with_error("kl_p99", 3),
+    "KL max": _number("kl_max", 2),
+    "top-1 agreement": _share_with_error("top1_agreement", 1),
+    "early flips": _share_with_error("flips_early", 0),
+    "ppl": _with_error("ppl", 2),
+    "ppl ratio": _with_error("ppl_ratio", 3),
+    "bits/byte": _with_error("bits_per_byte", 3),
+}
+
 
 def tables(comparison: Comparison, notes: bool = True) -> Iterator[tuple[list[str], list[list[str]]]]:
-    """Headers and cells of the two tables, costs and answers of the jobs; columns that say nothing are left out.
+    """Headers and cells of the tables, costs, scores and answers of the jobs; columns that say nothing are left out.
 
     Args:
-        notes: whether the second one has a column of notes.
+        notes: whether the last one has a column of notes.
     """
     axes = {axis: _axis(axis) for axis in comparison.axes}
-    for columns in (COSTS, OUTPUTS):
+    for columns in (COSTS, SCORES, OUTPUTS):
         wanted = {name: cell for name, cell in columns.items() if notes or name != "notes"}
         told = {name: cell for name, cell in wanted.items() if any(cell(row) for row in comparison.rows)}
         if told:
@@ -129,6 +155,8 @@ def print_comparison(
     found = list(tables(comparison, notes=False))
     if not found:
         console.print("nothing was measured: " + ", ".join(row.entry.name for row in comparison.rows))
+    if (whole := _joined(found, 1 + len(comparison.axes))) and _fits(*whole, console):
+        found = [whole]
     for headers, rows in found:
         for table in _laid_out(headers, rows, len(comparison.axes), console):
             console.print(table)
@@ -145,6 +173,11 @@ def print_comparison(
                 Text.assemble((f"\njob {row.entry.name} against {row.baseline}: ", "bold"), shown(_where(pair, row)))
             )
             console.print(_coloured(pair))
+        for parting in row.partings:
+            where, *lines = parting_lines(parting)
+            console.print(Text.assemble((f"\njob {row.entry.name} against {row.baseline}: ", "bold"), shown(where)))
+            for line in lines:
+                console.print(f"  {shown(line)}")
     if decision:
         console.print()
         for line in decision_lines(decision):
@@ -158,7 +191,7 @@ def _laid_out(headers: Sequence[str], rows: Sequence[Sequence[str]], axes: int, 
         return _table([headers[at] for at in places], [[cells[at] for at in places] for cells in rows], whole)
 
     def width(at: int, whole: bool) -> int:
-        widest = max(map(cell_len, [*_title(headers[at], rows, at).splitlines(), *(shown(row[at]) for row in rows)]))
+        widest = _width(headers, rows, at)
         return widest if whole or _is_figure(headers[at]) else min(widest, NARROWEST_AXIS)
 
     def fits(places: Sequence[int], whole: bool) -> bool:
@@ -182,6 +215,24 @@ def _laid_out(headers: Sequence[str], rows: Sequence[Sequence[str]], axes: int, 
     yield part(some, fits(some, True))
 
 
+def _joined(found: Sequence[tuple[list[str], list[list[str]]]], lead: int) -> tuple[list[str], list[list[str]]] | None:
+    """Several tables as one; all of them begin with the same columns."""
+    if len(found) < 2:
+        return None
+    first, *others = found
+    headers = [*first[0], *(header for other, _ in others for header in other[lead:])]
+    by_row = zip(*(rows for _, rows in found), strict=True)
+    return headers, [[*row, *(cell for part in parts for cell in part[lead:])] for row, *parts in by_row]
+
+
+def _fits(headers: Sequence[str], rows: Sequence[Sequence[str]], console: Console) -> bool:
+    return sum(_width(headers, rows, at) + GAP for at in range(len(headers))) - GAP <= console.width
+
+
+def _width(headers: Sequence[str], rows: Sequence[Sequence[str]], at: int) -> int:
+    return max(map(cell_len, [*_title(headers[at], rows, at).splitlines(), *(shown(row[at]) for row in rows)]))
+
+
 def _table(headers: Sequence[str], rows: Sequence[Sequence[str]], whole: bool) -> Table:
     """As narrow as its cells allow; `whole`: no cell is broken, else none that holds a figure."""
     table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, collapse_padding=True)
@@ -195,7 +246,7 @@ def _table(headers: Sequence[str], rows: Sequence[Sequence[str]], whole: bool) -
 
 
 def _is_figure(header: str) -> bool:
-    return header in COSTS or (header in OUTPUTS and header != "baseline")
+    return header in COSTS or header in SCORES or (header in OUTPUTS and header != "baseline")
 
 
 def _title(header: str, rows: Sequence[Sequence[str]], at: int) -> str:
@@ -207,6 +258,15 @@ def _title(header: str, rows: Sequence[Sequence[str]], at: int) -> str:
 
 def _where(pair: Pair, row: Row) -> str:
     return f"differs from {row.unit[:-1]} {pair.at} on ({pair.share:.0%}): {item_line(pair.item)}"
+
+
+def parting_lines(parting: Parting) -> Iterator[str]:
+    """Where it is, and what both would say there."""
+    after = f"after {parting.before!r}" if parting.before else "at the very beginning"
+    yield f"the distributions are {parting.kl:.2f} nats apart at token {parting.position}, {after}"
+    for name, tokens in (("baseline", parting.baseline), ("job", parting.job)):
+        said = ", ".join(f"{one['text']!r} {math.exp(one['log_probability']):.0%}" for one in tokens)
+        yield f"{name + ':':9} {said}"
 
 
 def words_that_differ(pair: Pair) -> Iterator[tuple[str, str]]:
@@ -248,116 +308,22 @@ def to_markdown(comparison: Comparison, decision: Decision | None = None) -> str
     lines += [f"- {note.strip()}" for note in comparison.notes]
     for row in comparison.rows:
         for pair in row.worst:
-            fence = "`" * max(3, 1 + max(map(len, re.findall("`+", pair.baseline + pair.text)), default=0))
-            lines += ["", f"Job {row.entry.name} against {row.baseline} {_where(pair, row)}", "", f"{fence}diff"]
-            lines += [f"{sign} {words}" for sign, words in words_that_differ(pair)] + [fence]
+            lines += ["", f"Job {row.entry.name} against {row.baseline} {_where(pair, row)}", ""]
+            lines += _fenced([f"{sign} {words}" for sign, words in words_that_differ(pair)], "diff")
+        for parting in row.partings:
+            where, *others = parting_lines(parting)
+            lines += ["", f"Job {row.entry.name} against {row.baseline}: {where}", "", *_fenced(others, "text")]
     if decision:
         lines += ["", *(f"- {line.strip()}" for line in decision_lines(decision))]
     return "\n".join(lines).rstrip() + "\n"
 
 
+def _fenced(lines: Sequence[str], language: str) -> list[str]:
+    """A block of Markdown that no line within can end."""
+    fence = "`" * max(3, 1 + max(map(len, re.findall("`+", "".join(lines))), default=0))
+    return [f"{fence}{language}", *lines, fence]
+
+
 def _line(cells: Sequence[str]) -> str:
     escaped = (cell.replace("\\", "\\\\").replace("|", "\\|").replace("\n", " ") for cell in cells)
     return f"| {' | '.join(escaped)} |"
-
-
-# ---------------------------------------------------------------- for programs
-def to_csv(comparison: Comparison) -> str:
-    text = io.StringIO()
-    names = ["job", "directory", *comparison.axes, *METRICS, "unit", "baseline", "status", "notes"]
-    writer = csv.DictWriter(text, names, lineterminator="\n")
-    writer.writeheader()
-    for row in comparison.rows:
-        own = {"job": row.entry.name, "directory": str(row.entry.directory), "unit": row.unit, "baseline": row.baseline}
-        status = row.entry.record.get("status")
-        writer.writerow(own | row.axes | row.metrics | {"status": status, "notes": "; ".join(row.notes)})
-    return text.getvalue()
-
-
-def to_data(comparison: Comparison, decision: Decision | None = None) -> dict[str, Any]:
-    """The comparison as plain data; names as in the records."""
-    rows = [
-        {
-            "job": row.entry.name,
-            "directory": str(row.entry.directory),
-            "status": row.entry.record.get("status"),
-            "job_id": row.entry.record.get("job_id"),
-            "load_key": row.entry.record.get("load_key"),
-            "axes": row.axes,
-            "metrics": row.metrics,
-            "tokens_per_s_each": (row.entry.record.get("metrics") or {}).get("tokens_per_s_each"),
-            "checks": row.checks,
-            "baseline": row.baseline,
-            "unit": row.unit,
-            "machine": row.site[0],
-            "parallel": row.site[1],
-            "notes": row.notes,
-            "worst": [asdict(pair) for pair in row.worst],
-        }
-        for row in comparison.rows
-    ]
-    decided = None
-    if decision:
-        decided = {
-            "qualified": [row.entry.name for row in decision.qualified],
-            "refused": {row.entry.name: reasons for row, reasons in decision.refused},
-            "pareto": [row.entry.name for row in decision.pareto],
-            "winner": decision.winner.entry.name if decision.winner else None,
-            "reason": decision.reason,
-        }
-    return {"schema_version": SCHEMA_VERSION, "rows": rows, "notes": comparison.notes, "decision": decided}
-
-
-def to_json_text(comparison: Comparison, decision: Decision | None = None) -> str:
-    return to_json(to_data(comparison, decision), indent=2) + "\n"
-
-
-def to_junit(comparison: Comparison) -> str:
-    """JUnit XML: a suite for each job, and in it a case for each check of each sample.
-
-    A sample that failed is an error, and so is a job that has not come to its end.
-    """
-    root = ElementTree.Element("testsuites", name="hforch")
-    for row in comparison.rows:
-        suite = ElementTree.SubElement(root, "testsuite", name=_xml(row.label))
-        counts = {"tests": 0, "failures": 0, "errors": 0}
-        cases = chain.from_iterable(map(_cases, samples_of(row.entry)))
-        for case in chain(cases, _case_of_job(row)):
-            suite.append(case)
-            counts["tests"] += 1
-            counts["failures"] += case.find("failure") is not None
-            counts["errors"] += case.find("error") is not None
-        suite.attrib |= {name: str(number) for name, number in counts.items()}
-    ElementTree.indent(root)
-    return ElementTree.tostring(root, encoding="unicode", xml_declaration=True) + "\n"
-
-
-def _cases(sample: dict[str, Any]) -> Iterator[ElementTree.Element]:
-    where = f"input {sample['index'] + 1}" + (f", repeat {sample['repeat'] + 1}" if sample["repeat"] else "")
-    if sample["error"] is not None:
-        case = ElementTree.Element("testcase", classname="answer", name=where)
-        ElementTree.SubElement(case, "error", message=_xml(sample["error"]["message"]))
-        yield case
-        return
-    for check in sample.get("checks") or []:
-        case = ElementTree.Element("testcase", classname=_xml(check["name"]), name=where)
-        if not check["passed"]:
-            failure = ElementTree.SubElement(case, "failure", message=_xml(str(check.get("why") or "not passed")))
-            failure.text = _xml(str(sample["text"]))
-        yield case
-
-
-def _case_of_job(row: Row) -> Iterator[ElementTree.Element]:
-    """A job that did not answer all its inputs, of which its samples cannot tell."""
-    why = row.entry.unfinished
-    if why is not None:
-        case = ElementTree.Element("testcase", classname="job", name=_xml(row.entry.name))
-        ElementTree.SubElement(case, "error", message=_xml(why))
-        yield case
-
-
-def _xml(text: str) -> str:
-    """Text without the characters that XML does not have."""
-    return "".join(
-        one for one in text if one in "\t\n" or (one >= " " and not "\ud800" <= one <= "\udfff" and one < "\ufffe")
-    )

@@ -13,6 +13,7 @@ from rich.table import Table
 from hforch.models.estimate import Estimate
 from hforch.runs.resuming import look_back
 from hforch.runs.runner import header
+from hforch.runs.scorable import kept_mb
 from hforch.runs.sweep import Planned
 
 WIDE = 200  # columns, where no terminal says how many there are
@@ -43,6 +44,12 @@ def show_plan(
         loads.add_row(name, " ".join(header(sharing[0].job).values()), key, *_needs([one.expected for one in sharing]))
     console.print(loads)
     console.print("Weights and KV cache are what memory has to hold at least; libraries and activations come on top.")
+    for one in jobs:
+        mb = kept_mb(one.job, one.samples // one.job.runtime.repeat) if one.baseline == one.number else None
+        if mb is not None:
+            console.print(
+                f"Job {one.number} keeps at most {mb} MB of log-probabilities, to score the other jobs against."
+            )
     if left_out:
         console.print(f"left out by the recipe: {len(left_out)}")
         for label in left_out:

@@ -23,6 +23,7 @@ class Given:
         parallel: whether other jobs run on this machine at the same time.
         resume: go on with what is in the directory; without it, a run there begins anew.
         fingerprint: of the weights that were used then; others are refused.
+        baseline: the directory of the job whose answers this one scores; its own if it is the baseline.
 
     It travels to the worker, so all of it can be pickled.
     """
@@ -36,6 +37,7 @@ class Given:
     parallel: bool = False
     resume: bool = False
     fingerprint: str | None = None
+    baseline: Path | None = None
 
     def asked(self) -> dict[str, Any]:
         """What a record says of it."""

@@ -14,9 +14,10 @@ from hforch.config.schema import Job
 from hforch.inputs import Input
 
 LOAD = ("model", "backend", "device", "precision", "ov_config", "runtime.threads")
-# How a run is shown, judged, or how often it is measured, changes no output.
+# How a run is shown, judged, scored, or how often it is measured, changes no output.
 SHOWN_ONLY = (
     "checks",
+    "scoring",
     *(
         f"runtime.{key}"
         for key in ("display", "isolation", "fail_fast", "min_pass", "memory_check", "warmup", "repeat")

@@ -20,6 +20,8 @@ from hforch.errors import ConfigError, HforchError, Mistake
 
 SCHEMA_VERSION = 1
 RECORD, SAMPLES = "record.json", "samples.jsonl"
+SCORES = "scores.jsonl"  # by answer of the baseline, how far a job is from it
+DISTRIBUTIONS = "distributions.bin"  # of a baseline, over the next token
 PATIENCE_S = 10.0
 
 Status = Literal["ok", "failed", "interrupted", "partial"]

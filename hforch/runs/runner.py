@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import secrets
 import signal
@@ -13,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from hforch import checks
-from hforch.backends.base import Loaded, Prepared, backend_of, build_llm
+from hforch.backends.base import Loaded, Prepared, backend_of, build_llm, tokenizer_id
 from hforch.config.advice import advice
 from hforch.config.schema import Job
 from hforch.errors import (
@@ -26,15 +27,16 @@ from hforch.errors import (
     Mistake,
 )
 from hforch.inputs import Input, load_inputs
+from hforch.models.architecture import vocabulary
 from hforch.prompts import check_inputs, unused_columns
-from hforch.runs import fit
+from hforch.runs import fit, scorable
 from hforch.runs.environment import describe_environment
 from hforch.runs.given import Given
 from hforch.runs.held import Held
 from hforch.runs.identity import job_id, load_key
 from hforch.runs.libraries import preload
 from hforch.runs.measure import MemoryMeter, count, summarize
-from hforch.runs.records import SCHEMA_VERSION, RecordWriter, Status
+from hforch.runs.records import DISTRIBUTIONS, SCHEMA_VERSION, RecordWriter, Status
 from hforch.runs.resuming import ANEW, Before, look_back
 from hforch.runs.sampling import Batch, Sampler, error_of, failed_sample, plan
 from hforch.runs.watch import StageLog, Watcher
@@ -127,6 +129,8 @@ def _work(run: Run, memory: MemoryMeter) -> None:
     inputs = load_inputs(job.inputs)
     check_inputs(job.prompt, inputs, job.inputs)
     checks.check_inputs(job.checks, inputs, job.inputs)
+    if job.scoring.text:
+        scorable.load_text(job.scoring.text)
     _warn(run, [*advice(job), *unused_columns(job.prompt, inputs, checks.columns(job.checks))])
     backend = backend_of(job)
     key = load_key(job)
@@ -153,12 +157,14 @@ def _work(run: Run, memory: MemoryMeter) -> None:
         raise ConfigError([Mistake("model", problem, None, hint)])
     loaded = run.held.loaded if run.record["shared_load"] else _load(run, prepared, memory)
     assert loaded is not None
+    _look_at_scoring(run, loaded, prepared)
     _read_back(run, loaded)
     run.note(environment=describe_environment())
     try:
         _sample(run, loaded, inputs)
     finally:
         run.record["memory"] = _memory(memory, loaded, run.held)
+    _score(run, loaded, prepared)
     if run.samples and all(sample["error"] is not None for sample in run.samples):
         run.held.drop()  # it may be the model that is broken
 
@@ -181,6 +187,10 @@ def _is_whole(run: Run, before: Before, inputs: Sequence[Input]) -> bool:
     """Whether nothing of a resumed job is missing; then its record is all that is written anew."""
     batches = plan(run.job, inputs)
     if not before.has_all(batches) or "effective" not in before.record:
+        return False
+    if _what_is_scored(run.job) and "scores" not in before.record:
+        return False
+    if run.given.baseline == run.writer.directory and not (run.writer.directory / DISTRIBUTIONS).is_file():
         return False
     run.samples = run.writer.keep(lambda sample: True, BRIEF)
     run.record.update({name: value for name, value in before.record.items() if name not in NEW_IN_A_RESUMED})
@@ -250,7 +260,40 @@ def _sample(run: Run, loaded: Loaded, inputs: Sequence[Input]) -> None:
         _keep(run, sampler.torn)
         raise
     finally:
-        run.record["metrics"] = summarize(run.samples, run.samples[kept + aside :], sampler.walls)
+        again = summarize(run.samples, run.samples[kept + aside :], sampler.walls)
+        run.record["metrics"] = again if left or run.before is None else run.before.record.get("metrics", again)
+
+
+def _look_at_scoring(run: Run, loaded: Loaded, prepared: Prepared) -> None:
+    """Refuse what cannot be scored before anything is answered."""
+    text = run.job.scoring.text
+    tokens = len(loaded.engine.encode(scorable.load_text(text))) if text else None
+    config = prepared.path / "config.json" if prepared.path else None
+    known = vocabulary(json.loads(config.read_text(encoding="utf-8"))) if config and config.is_file() else None
+    if mistakes := list(scorable.mistakes(run.job, known, tokens)):
+        raise ConfigError(mistakes)
+
+
+def _score(run: Run, loaded: Loaded, prepared: Prepared) -> None:
+    """Let the model read what the job says it shall, if it was not done before."""
+    scoring = run.job.scoring
+    if scoring.baseline is None and scoring.text is None:
+        return
+    from hforch.runs.scoring import score
+
+    if run.samples and all(sample["error"] is not None for sample in run.samples):
+        raise HforchError("nothing was answered, so nothing was scored")
+    with run.log.stage("score", _what_is_scored(run.job)):
+        found = score(run.job, run.writer.directory, run.given.baseline, loaded, tokenizer_id(prepared))
+    run.note(scores=found)
+    kept = found.get("against_baseline", {}).get("size_mb")
+    if kept is not None:
+        run.watcher.note(f"kept for the jobs that are compared with this one: {kept} MB of log-probabilities")
+
+
+def _what_is_scored(job: Job) -> str:
+    parts = ["against the baseline"] if job.scoring.baseline else []
+    return " and ".join([*parts, *(["on a text"] if job.scoring.text else [])])
 
 
 def _set_aside(run: Run, sampler: Sampler, inputs: Sequence[Input]) -> list[Input]:

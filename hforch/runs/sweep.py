@@ -16,7 +16,15 @@ from hforch.errors import EXIT_INTERRUPTED, EXIT_OK, ConfigError, HforchError, M
 from hforch.models.estimate import Estimate
 from hforch.runs.given import Given
 from hforch.runs.held import Held
-from hforch.runs.records import RECORD, SCHEMA_VERSION, read_record, read_samples, read_versioned, write_whole
+from hforch.runs.records import (
+    DISTRIBUTIONS,
+    RECORD,
+    SCHEMA_VERSION,
+    read_record,
+    read_samples,
+    read_versioned,
+    write_whole,
+)
 from hforch.runs.watch import Watcher
 from hforch.runs.worker import Workers
 
@@ -37,6 +45,7 @@ class Planned:
         samples: how many it will have.
         expected: what it will take, as far as that can be told without its weights.
         same_as: the number of an earlier job with the same outputs, which is run in its stead.
+        baseline: the number of the job whose answers it scores, its own if it is one; None if nothing is scored.
         begin: does work as this job: with its directory made, and its environment set.
     """
 
@@ -50,17 +59,20 @@ class Planned:
     samples: int
     expected: Estimate
     same_as: int | None
+    baseline: int | None
     begin: Callable[[Callable[[], int]], int]
 
     def record(self) -> dict[str, Any]:
         """What sweep.json says of it."""
-        names = ("number", "label", "samples", "same_as")
+        names = ("number", "label", "samples", "same_as", "baseline")
         own = {name: getattr(self, name) for name in names}
         keys = {"load_key": self.key, "job_id": self.id}
         return own | keys | {"overrides": list(self.given.overrides), "job": self.job.model_dump(mode="json")}
 
     def is_done(self) -> bool:
-        """Whether its record is there, and lacks nothing."""
+        """Whether its record is there, and lacks nothing; nor do the distributions that others are compared with."""
+        if self.baseline == self.number and not (self.directory / DISTRIBUTIONS).is_file():
+            return False
         with suppress(OSError, ValueError, HforchError):
             record = read_versioned(self.directory / RECORD)
             if record.get("status") == "ok" and record.get("job_id") == self.id:
@@ -160,11 +172,21 @@ class Sweep:
         return not failed
 
     def to_run(self, resume: bool) -> list[Planned]:
-        """The jobs that have to be run, those of one model after each other, in the order of the first of them."""
+        """The jobs that have to be run, those of one model after each other, in the order of the first of them.
+
+        Jobs whose answers are scored come before those that score them.
+        """
         own = [one for one in self.jobs if one.same_as is None]
-        keys = list(dict.fromkeys(one.key for one in own))
-        ordered = sorted(own, key=lambda one: (keys.index(one.key), one.number))
-        return [one for one in ordered if not (resume and one.is_done())]
+        wanted = {one.baseline for one in own}
+        first = [one for one in own if one.number in wanted]
+        keys = list(dict.fromkeys(one.key for one in [*first, *own]))
+        last = max((keys.index(one.key) for one in first), default=-1)  # loaded when those that score begin
+
+        def place(one: Planned) -> tuple[bool, bool, int, int]:
+            scores, at = bool(wanted - {None}) and one.number not in wanted, keys.index(one.key)
+            return scores, scores and at != last, at, one.number
+
+        return [one for one in sorted(own, key=place) if not (resume and one.is_done())]
 
     def _run_one(self, planned: Planned, workers: Workers, held: Held, view: View) -> int:
         watcher = view.job(planned)
@@ -246,7 +268,8 @@ def equal_ones(jobs: Sequence[Planned]) -> Iterator[Planned]:
     seen: dict[tuple[Any, ...], int] = {}
     for one in jobs:
         runtime = one.job.runtime
-        key = (one.id, runtime.repeat, runtime.warmup, one.job.checks.model_dump_json())
+        judged = one.job.checks.model_dump_json(), one.job.scoring.model_dump_json()
+        key = (one.id, runtime.repeat, runtime.warmup, *judged)
         earlier = seen.setdefault(key, one.number)
         yield one if earlier == one.number else replace(one, same_as=earlier)
 

@@ -8,10 +8,10 @@ from pathlib import Path
 
 from hforch.config.places import JOB_NAME
 from hforch.errors import ConfigError, Mistake
-from hforch.runs.records import RECORD, SAMPLES
+from hforch.runs.records import DISTRIBUTIONS, RECORD, SAMPLES, SCORES
 from hforch.runs.sweep import SWEEP, read_sweep
 
-OF_A_JOB = (RECORD, SAMPLES, f"{JOB_NAME}.log")
+OF_A_JOB = (RECORD, SAMPLES, SCORES, DISTRIBUTIONS, f".{DISTRIBUTIONS}", f"{JOB_NAME}.log")
 OF_A_SWEEP = (SWEEP, "comparison.json", "comparison.md", "multirun.yaml")
 
 

@@ -20,7 +20,7 @@ ALONE = {"step_by_step", "french_numbers"}
 SWEEPS = {
     "backends": ("backend", ["pytorch", "openvino"]),
     "continuous_batching": ("backend", ["openvino", "openvino_genai"]),
-    "precision_cost": ("precision", ["fp32", "int8", "int4"]),
+    "precision_cost": ("precision", ["fp32", "bf16", "int8", "int4"]),
     "prompt_styles": ("prompt", ["step_by_step", "chat", "question"]),
     "stop_sequences": ("stop", ["none", "blank_line", "newline"]),
     "kv_cache_precision": ("ov_config.KV_CACHE_PRECISION", ["f32", "f16", "u8"]),
@@ -76,7 +76,8 @@ def test_a_sweep(name: str, tmp_path: Path) -> None:
     axis, values = SWEEPS[name]
     run(name, tmp_path)
     rows = compared(tmp_path)
-    assert [list(row["axes"].items()) for row in rows] == [[(axis, value)] for value in values]
+    assert [row["axes"][axis] for row in rows] == values
+    assert all(set(row["axes"]) <= {axis, "backend"} for row in rows)
     assert all(row["status"] == "ok" and row["metrics"]["tokens_per_s"] > 0 for row in rows)
     found = {value: row["metrics"] for value, row in zip(values, rows, strict=True)}
     texts = {
@@ -92,6 +93,10 @@ def test_a_sweep(name: str, tmp_path: Path) -> None:
         assert found["fp32"]["disk_mb"] > 3 * found["int8"]["disk_mb"]
         assert found["int8"]["disk_mb"] > found["int4"]["disk_mb"]
         assert found["fp32"]["identical"] == 1.0 > found["int8"]["identical"] >= found["int4"]["identical"]
+        divergences = [found[value]["kl_mean"] for value in values]
+        assert divergences == sorted(divergences) and divergences[0] == 0.0 < divergences[1]
+        assert found["int4"]["kl_mean"] - 3 * found["int4"]["kl_mean_se"] > found["int8"]["kl_mean"]
+        assert all(one["ppl"] > 1 and one["top1_agreement"] > 0.5 for one in found.values())
     elif name == "prompt_styles":
         assert {row["load_key"] for row in rows} == {rows[0]["load_key"]}
         assert read_record(tmp_path / "1")["shared_load"] is True

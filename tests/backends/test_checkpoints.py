@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 import tiny_models
-from conftest import BACKENDS
+from backends_tested import BACKENDS
 from langchain_core.prompts import ChatPromptTemplate
 
 from hforch import load_llm

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import BACKENDS, EXACT
+from backends_tested import BACKENDS, EXACT
 from jsonschema import Draft202012Validator
 
 from hforch import load_llm

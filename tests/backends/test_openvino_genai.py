@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import EXACT
+from backends_tested import EXACT
 from langchain_core.callbacks import BaseCallbackHandler
 
 from hforch import load_llm

@@ -49,6 +49,7 @@ REFUSED = [
     (["prompt=chat", "prompt.messages=[{role: user, content: hi}]"], "prompt.messages", "names no variable"),
     (["prompt=chat", "prompt.messages=[{role: user, content: '{'}]"], "prompt.messages.0.content", "{{"),
     (["prompt=raw", "prompt.column=text"], "inputs.items.0", "lacks text"),
+    (["scoring=text", "scoring.text.window=64", "scoring.text.stride=64"], "scoring.text.stride", "at most 63"),
     (["prompt=raw", "inputs.items=[{a: x, b: y}]"], "inputs.items.0", "prompt.column"),
 ]
 

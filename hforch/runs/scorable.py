@@ -1,0 +1,69 @@
+"""What can be told of scoring before anything is answered: its text, its k, and the size of what will be kept."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from hforch.config.schema import Job, TextScoring
+from hforch.errors import ConfigError, Mistake
+from hforch.paths import expanded
+
+SHIPPED = Path(__file__).parent / "plain_english.txt"
+BYTES_A_TOKEN = 8  # its id, and its log-probability
+
+
+def mistakes(job: Job, vocabulary: int | None, text_tokens: int | None = None) -> Iterator[Mistake]:
+    """What cannot be scored.
+
+    Args:
+        vocabulary: how many tokens the model has; None as long as that is not known.
+        text_tokens: how many the text has.
+    """
+    kept, text = job.scoring.baseline, job.scoring.text
+    if kept and vocabulary is not None and kept.top_k > vocabulary:
+        problem = f"is {kept.top_k}, and the model has {vocabulary} tokens"
+        yield Mistake("scoring.baseline.top_k", problem, None, f"take at most {vocabulary}; 256 is enough for most")
+    if text and text_tokens is not None and text_tokens > text.max_tokens:
+        problem = f"is {text.max_tokens}, and the text has {text_tokens} tokens"
+        yield Mistake("scoring.text.max_tokens", problem, None, "take a shorter text, or raise it")
+    if text and text_tokens is not None and text_tokens < 2:
+        problem = "the text has one token, and there is nothing before it to foretell it from"
+        yield Mistake("scoring.text.path", problem, None, "take a longer text")
+
+
+def kept_mb(job: Job, answers: int) -> float | None:
+    """What a baseline's distributions will take on disk at most, in MB of a million bytes; None if it keeps none, or
+    the length of its answers has no limit.
+
+    Args:
+        answers: how many inputs it answers.
+    """
+    longest = job.generation.max_new_tokens or job.generation.max_length
+    if job.scoring.baseline is None or longest is None:
+        return None
+    return round(answers * longest * job.scoring.baseline.top_k * BYTES_A_TOKEN / 1e6, 1)
+
+
+def load_text(scoring: TextScoring) -> str:
+    """The text that is to be read.
+
+    Raises:
+        ConfigError: it cannot be had, or there is nothing in it.
+    """
+    path = SHIPPED if scoring.path is None else expanded(scoring.path)
+    try:
+        text = path.read_text(encoding=scoring.encoding if scoring.path is not None else "utf-8")
+    except LookupError:
+        raise ConfigError([Mistake("scoring.text.encoding", f"there is no encoding {scoring.encoding}")]) from None
+    except UnicodeDecodeError as error:
+        problem = f"{scoring.path} is not {scoring.encoding}: byte {error.start} fits no character"
+        hint = "say which encoding it has with scoring.text.encoding"
+        raise ConfigError([Mistake("scoring.text.path", problem, None, hint)]) from None
+    except OSError as error:
+        problem = f"{scoring.path} cannot be read: {(error.strerror or str(error)).lower()}"
+        hint = "a path is taken from the folder in which hforch is started"
+        raise ConfigError([Mistake("scoring.text.path", problem, None, hint)]) from None
+    if not text.strip():
+        raise ConfigError([Mistake("scoring.text.path", f"{scoring.path} has no text in it")])
+    return text

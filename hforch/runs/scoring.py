@@ -1,0 +1,278 @@
+"""Scoring: what the loaded model makes of given tokens, once the answers are there. See docs/metrics.md."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from heapq import heappush, heappushpop
+from pathlib import Path
+from typing import Any
+
+import numpy
+
+from hforch.backends.base import Loaded
+from hforch.backends.completion import Decode
+from hforch.backends.teacher import Teacher
+from hforch.config.schema import Job
+from hforch.runs.distributions import (
+    Array,
+    Keeper,
+    Kept,
+    clustered,
+    divergence,
+    likeliest,
+    log_softmax_at,
+    normalizer,
+    quantile,
+    read_kept,
+)
+from hforch.runs.perplexity import on_text
+from hforch.runs.records import SCORES, read_record, read_samples, to_json
+from hforch.runs.scored import Scores, ScoringError, Text, cut, read_rows, rounded
+
+EARLY = 16  # positions, for flips_early
+WORST, SHOWN_TOKENS = 3, 5  # positions of a sample that are kept in full, and tokens of each
+BEFORE = 12  # tokens before such a position that are kept with it, as text
+AGAINST_BASELINE = ("kl_mean", "kl_p99", "kl_max", "top1_agreement", "flips_early")
+
+
+def score(job: Job, directory: Path, baseline: Path | None, loaded: Loaded, tokenizer: str) -> dict[str, Any]:
+    """Score a job that has answered; what the record says of it.
+
+    Args:
+        baseline: the directory of the job that this one is compared with; its own for a baseline; None if there is
+            none.
+        tokenizer: what tells its tokenizer from others.
+
+    Raises:
+        ScoringError: it cannot be scored.
+    """
+    assert loaded.teacher is not None
+    started = time.perf_counter()
+    teacher = loaded.teacher()
+    found: dict[str, Any] = {"read_by": teacher.about, "chunk": job.scoring.chunk}
+    parts = []
+    if job.scoring.baseline is not None:
+        if baseline is None:
+            against = Scores(absent=dict.fromkeys(AGAINST_BASELINE, "no other job differs in how its model is loaded"))
+        elif baseline.resolve() == directory.resolve():
+            against = keep_baseline(job, directory, teacher, tokenizer)
+        else:
+            decode = loaded.engine.vocabulary().decode
+            against = against_baseline(job, directory, baseline, teacher, tokenizer, decode)
+        against.about["baseline"] = None if baseline is None else os.path.relpath(baseline, directory)
+        parts.append(("against_baseline", against))
+    if job.scoring.text is not None:
+        parts.append(("on_text", on_text(job, teacher, loaded.engine)))
+    for name, one in parts:
+        found[name] = one.about
+    found["metrics"] = {name: value for _, one in parts for name, value in one.metrics.items()}
+    found["absent"] = {name: why for _, one in parts for name, why in one.absent.items()}
+    return found | {"seconds": round(time.perf_counter() - started, 3)}
+
+
+def keep_baseline(job: Job, directory: Path, teacher: Teacher, tokenizer: str) -> Scores:
+    """Read the job's own answers, and keep the distributions for the jobs that are compared with it.
+
+    Args:
+        tokenizer: its identity; jobs with another one cannot be compared.
+
+    Raises:
+        ScoringError: there is nothing to read, or it cannot be kept.
+    """
+    assert job.scoring.baseline is not None
+    k = job.scoring.baseline.top_k
+    if k > teacher.vocabulary:
+        raise ScoringError(f"scoring.baseline.top_k is {k}, and the model gives {teacher.vocabulary} logits")
+    texts = answers(directory)
+    about = {
+        "tokenizer": tokenizer,
+        "vocabulary": teacher.vocabulary,
+        "chunk": job.scoring.chunk,
+        "texts": [{"id": one.id, "tokens": len(one.ids)} for one in texts],
+    }
+    keeper, whole = Keeper(directory, about, k), False
+    try:
+        for batch in cut(texts, job.scoring.batch_size):
+            kept = read_rows(teacher, batch, job.scoring.chunk, lambda row, start, logits: _likeliest(logits, k))
+            for parts in kept:
+                for ids, log_probabilities in parts:
+                    keeper.add(ids, log_probabilities)
+        whole = True
+    finally:
+        keeper.close(whole)
+    found = Scores(about={"texts": len(texts), "positions": keeper.positions})
+    found.about["size_mb"] = round(keeper.path.stat().st_size / 1e6, 3)
+    found.metrics |= dict.fromkeys(AGAINST_BASELINE, 0.0) | {"top1_agreement": 1.0}
+    return found
+
+
+def against_baseline(
+    job: Job, directory: Path, baseline: Path, teacher: Teacher, tokenizer: str, decode: Decode
+) -> Scores:
+    """Read the baseline's answers, and say how far the next-token distributions are from the baseline's.
+
+    Raises:
+        ScoringError: the baseline has left nothing to compare with.
+    """
+    try:
+        kept = read_kept(baseline)
+    except (OSError, ValueError) as error:
+        raise ScoringError(f"the baseline {baseline} has no distributions to compare with: {_why(baseline)}") from error
+    if reason := _not_comparable(kept.about, teacher, tokenizer):
+        return Scores(absent=dict.fromkeys(AGAINST_BASELINE, reason))
+    texts = answers(baseline)
+    if [(one.id, len(one.ids)) for one in texts] != [(one["id"], one["tokens"]) for one in kept.about["texts"]]:
+        raise ScoringError(f"the baseline {baseline} has other answers than its distributions are of")
+    per_sample = [Compared(one, start, kept, decode) for one, start in zip(texts, _starts(texts), strict=True)]
+    place = {id(one.text): one for one in per_sample}
+    for batch in cut(texts, job.scoring.batch_size):
+        compared = [place[id(one)] for one in batch]
+
+        def compare(row: int, start: int, logits: Array, compared: list[Compared] = compared) -> None:
+            compared[row].add(start, logits)
+
+        read_rows(teacher, batch, job.scoring.chunk, compare)
+    with (directory / SCORES).open("w", encoding="utf-8") as file:
+        for one in per_sample:
+            file.write(to_json(one.record()) + "\n")
+    return _summary(per_sample)
+
+
+@dataclass
+class Compared:
+    """One text of the baseline's, as the job reads it.
+
+    Attributes:
+        start: its first position in what the baseline has kept.
+        decode: token ids to text.
+    """
+
+    text: Text
+    start: int
+    kept: Kept
+    decode: Decode
+    divergences: list[Array] = field(default_factory=list)
+    agreed: list[Array] = field(default_factory=list)
+    worst: list[tuple[float, int, dict[str, Any]]] = field(default_factory=list)
+
+    def add(self, start: int, logits: Array) -> None:
+        """Positions from `start` on; logits of shape (positions, vocabulary)."""
+        here = slice(self.start + start, self.start + start + len(logits))
+        ids, reference = numpy.asarray(self.kept.ids[here]), numpy.asarray(self.kept.log_probabilities[here])
+        log_normalizer = normalizer(logits)
+        own = (numpy.take_along_axis(logits, ids, axis=1) - log_normalizer[:, None]).astype(numpy.float32)
+        kl = divergence(reference, own, whole=ids.shape[1] == logits.shape[1])
+        first = logits.argmax(axis=1)
+        self.divergences.append(kl)
+        self.agreed.append(first == ids[:, 0])
+        for at in numpy.argsort(-kl)[:WORST]:
+            if len(self.worst) < WORST or kl[at] > self.worst[0][0]:
+                entry = (float(kl[at]), start + int(at), self._both(start + int(at), at, logits, log_normalizer, here))
+                (heappush if len(self.worst) < WORST else heappushpop)(self.worst, entry)
+
+    def _both(self, position: int, at: int, logits: Array, log_normalizer: Array, here: slice) -> dict[str, Any]:
+        own = likeliest(logits[at : at + 1], SHOWN_TOKENS)[0]
+        theirs = self.kept.ids[here][at][:SHOWN_TOKENS]
+        log_theirs = self.kept.log_probabilities[here][at][:SHOWN_TOKENS]
+        pairs = zip(own, logits[at][own] - log_normalizer[at], strict=True)
+        return {
+            "position": position,
+            "before": self.decode([*self.text.ids[max(0, position - BEFORE) : position]]),
+            "read": self._token(self.text.ids[position]),
+            "baseline": [self._token(*one) for one in zip(theirs, log_theirs, strict=True)],
+            "job": [self._token(*one) for one in pairs],
+        }
+
+    def _token(self, token: int, log_probability: float | None = None) -> dict[str, Any]:
+        told = {"id": int(token), "text": self.decode([int(token)])}
+        return told if log_probability is None else told | {"log_probability": round(float(log_probability), 4)}
+
+    @property
+    def kl(self) -> Array:
+        return numpy.concatenate(self.divergences)
+
+    @property
+    def agreement(self) -> Array:
+        return numpy.concatenate(self.agreed)
+
+    def record(self) -> dict[str, Any]:
+        flips = numpy.flatnonzero(~self.agreement)
+        return {
+            "input_id": self.text.id,
+            "positions": len(self.text.ids),
+            "kl_mean": round(float(self.kl.mean()), 6),
+            "kl_max": round(float(self.kl.max()), 6),
+            "flips": [int(one) for one in flips],
+            "worst": [{"kl": round(kl, 6), **both} for kl, _, both in sorted(self.worst, key=lambda one: -one[0])],
+        }
+
+
+def _summary(found: Sequence[Compared]) -> Scores:
+    kls, agreed = [one.kl for one in found], [one.agreement for one in found]
+    kl, agreement, p99 = clustered(kls), clustered(agreed), quantile(kls, 0.99)
+    early = [numpy.array([not one[:EARLY].all()]) for one in agreed]
+    flips = clustered(early)
+    metrics: dict[str, float | None] = {
+        "kl_mean": kl.value,
+        "kl_mean_se": kl.error,
+        "kl_p99": p99.value,
+        "kl_p99_se": p99.error,
+        "kl_max": max(float(one.max()) for one in kls),
+        "top1_agreement": agreement.value,
+        "top1_agreement_se": agreement.error,
+        "flips_early": flips.value,
+        "flips_early_se": flips.error,
+    }
+    return Scores(rounded(metrics), {}, {"texts": len(found), "positions": sum(map(len, kls))})
+
+
+def answers(directory: Path) -> list[Text]:
+    """What a job has answered, the first time each input was asked; answers of no tokens have no positions.
+
+    Raises:
+        ScoringError: it has answered nothing.
+    """
+    found = {
+        sample["index"]: Text(sample["input_id"], sample["prompt_ids"], sample["output_ids"])
+        for sample in read_samples(directory)
+        if sample["repeat"] == 0 and sample["error"] is None
+    }
+    texts = [found[index] for index in sorted(found) if found[index].ids]
+    if not texts:
+        why = "all of them are empty" if found else _why(directory)
+        raise ScoringError(f"{directory} has no answers to read: {why}")
+    return texts
+
+
+def _why(directory: Path) -> str:
+    try:
+        record = read_record(directory)
+    except (OSError, ValueError):
+        return "it has not been run"
+    error = (record.get("error") or {}).get("message")
+    totals = record.get("totals") or {}
+    failed = f"{totals['failed']} of its {totals['samples']} samples failed" if totals.get("failed") else None
+    return str(error or failed or f"its status is {record.get('status')}").splitlines()[0]
+
+
+def _not_comparable(about: Mapping[str, Any], teacher: Teacher, tokenizer: str) -> str | None:
+    if about["tokenizer"] != tokenizer:
+        return "the baseline has another tokenizer"
+    if about["vocabulary"] != teacher.vocabulary:
+        return f"the baseline's vocabulary has {about['vocabulary']} tokens, and this model's {teacher.vocabulary}"
+    return None
+
+
+def _likeliest(logits: Array, k: int) -> tuple[Array, Array]:
+    ids = likeliest(logits, k)
+    return ids, log_softmax_at(logits, ids)
+
+
+def _starts(texts: Sequence[Text]) -> Iterator[int]:
+    at = 0
+    for one in texts:
+        yield at
+        at += len(one.ids)
