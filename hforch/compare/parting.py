@@ -38,15 +38,16 @@ class Parting:
 
 def partings(entry: Entry, number: int) -> list[Parting]:
     """The positions of a job that is scored against a baseline with the largest divergence, the largest first."""
-    apart = (one for one in _all(entry) if one.kl >= APART)
+    apart = (one for one in all_partings(entry) if one.kl >= APART)
     return heapq.nlargest(number, apart, key=lambda one: one.kl)
 
 
-def _all(entry: Entry) -> Iterator[Parting]:
+def all_partings(entry: Entry, number: int | None = None) -> Iterator[Parting]:
+    """What is kept of each answer of the baseline's, the largest divergence first; `number` of each at most."""
     path = entry.samples / SCORES
     if not path.is_file():
         return
     with path.open(encoding="utf-8") as file, suppress(ValueError, KeyError, TypeError):  # one that is torn ends there
         for line in file:
             sample = json.loads(line)
-            yield from (Parting(input_id=sample["input_id"], **one) for one in sample["worst"])
+            yield from (Parting(input_id=sample["input_id"], **one) for one in sample["worst"][:number])

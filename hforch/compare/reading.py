@@ -33,6 +33,7 @@ class Entry:
         name: how it is called in tables: its number in its sweep, with the sweep's directory if there are several.
         samples: the directory that holds its samples: its own, or that of the job that was run in its stead.
         noise: how much slower (0.1: by a tenth) the machine was when its model was dropped than when it was loaded.
+        broken: the numbers of lines of its samples that are known to be none, which are passed over.
     """
 
     name: str
@@ -40,6 +41,7 @@ class Entry:
     record: Mapping[str, Any]
     samples: Path
     noise: float | None = None
+    broken: frozenset[int] = frozenset()
     job: Mapping[str, Any] = field(init=False)
 
     def __post_init__(self) -> None:
@@ -82,22 +84,33 @@ def read_jobs(paths: Sequence[Path]) -> list[Entry]:
     Raises:
         ConfigError: with a mistake for each directory without records, and each record that cannot be read.
     """
+    found, mistakes = readable_jobs(paths)
+    if mistakes:
+        raise ConfigError(mistakes)
+    return found
+
+
+def readable_jobs(paths: Sequence[Path]) -> tuple[list[Entry], list[Mistake]]:
+    """The jobs in these directories that can be read, and what is wrong with the others."""
+    mistakes: list[Mistake] = []
     found: dict[Path, Entry] = {}
-    for entry in chain.from_iterable(_all_of(partial(_jobs, path, len(paths) > 1) for path in paths)):
+    reads = (partial(_jobs, path, len(paths) > 1, mistakes) for path in paths)
+    for entry in chain.from_iterable(_all_of(reads, mistakes)):
         found.setdefault(entry.directory.resolve(), entry)
-    return list(found.values())
+    return list(found.values()), mistakes
 
 
-def _jobs(path: Path, several: bool) -> list[Entry]:
+def _jobs(path: Path, several: bool, mistakes: list[Mistake]) -> list[Entry]:
     if not path.is_dir():
         raise ConfigError([Mistake("", f"there is no directory {path}")])
     if (path / RECORD).is_file():
         return [_entry(path, str(path) if several else path.name, {})]
     prefix = f"{path}/" if several else ""
     if (path / SWEEP).is_file():
-        return _of_sweep(path, prefix)
+        return _of_sweep(path, prefix, mistakes)
     if numbered := _numbered(path):
-        return _all_of(partial(_entry, directory, f"{prefix}{directory.name}", {}) for directory in numbered)
+        reads = [partial(_entry, directory, f"{prefix}{directory.name}", {}) for directory in numbered]
+        return _all_of(reads, mistakes)
     below = [
         one
         for one in sorted(path.iterdir())
@@ -106,37 +119,31 @@ def _jobs(path: Path, several: bool) -> list[Entry]:
     if not below:
         hint = "name the directory of a run or of a sweep, as printed at its end"
         raise ConfigError([Mistake("", f"{path} holds no records", None, hint)])
-    return list(chain.from_iterable(_all_of(partial(_jobs, one, True) for one in below)))
+    return list(chain.from_iterable(_all_of((partial(_jobs, one, True, mistakes) for one in below), mistakes)))
 
 
-def _all_of(reads: Iterable[Callable[[], Read]]) -> list[Read]:
-    """What each of them reads.
-
-    Raises:
-        ConfigError: with the mistakes of all.
-    """
-    mistakes: list[Mistake] = []
+def _all_of(reads: Iterable[Callable[[], Read]], mistakes: list[Mistake]) -> list[Read]:
+    """What each of them reads; what those that fail say is added to the mistakes."""
     found = []
     for read in reads:
         try:
             found.append(read())
         except ConfigError as error:
             mistakes += error.mistakes
-    if mistakes:
-        raise ConfigError(mistakes)
     return found
 
 
-def _of_sweep(path: Path, prefix: str) -> list[Entry]:
+def _of_sweep(path: Path, prefix: str, mistakes: list[Mistake]) -> list[Entry]:
     """The jobs of a sweep, those that were never run among them.
 
     Raises:
-        ConfigError: none was run, or a record cannot be read.
+        ConfigError: none was run.
     """
     sweep = read_sweep(path)
     noise = {one["load_key"]: one["drift"] for one in sweep.get("noise") or []}
-    entries = _all_of(partial(_in_sweep, path / one["directory"], one, prefix, noise) for one in sweep["jobs"])
-    if not any(entry.was_run for entry in entries):
+    reads = [partial(_in_sweep, path / one["directory"], one, prefix, noise) for one in sweep["jobs"]]
+    entries = _all_of(reads, mistakes)
+    if len(entries) == len(reads) and not any(entry.was_run for entry in entries):
         problem = f"none of the {len(entries)} jobs of {path} has been run"
         raise ConfigError([Mistake("", problem, None, f"hforch resume {path} runs them")])
     return entries
@@ -164,20 +171,25 @@ def _entry(directory: Path, name: str, noise: Mapping[str, float]) -> Entry:
     return Entry(name, directory, record, samples, noise.get(record.get("load_key", "")))
 
 
+def lines_of(entry: Entry) -> Iterator[tuple[int, bytes]]:
+    """The lines of a job's samples with their numbers; a torn last one is left out, and those known to be broken."""
+    path = entry.samples / SAMPLES
+    if not path.is_file():
+        return
+    with path.open("rb") as file:
+        for number, line in enumerate(file, 1):
+            if line.endswith(b"\n") and number not in entry.broken:
+                yield number, line
+
+
 def samples_of(entry: Entry) -> Iterator[dict[str, Any]]:
     """The samples of a job, one after the other; a torn last line is left out.
 
     Raises:
         ConfigError: a line in the middle is broken.
     """
-    path = entry.samples / SAMPLES
-    if not path.is_file():
-        return
-    with path.open("rb") as file:
-        for number, line in enumerate(file, 1):
-            if not line.endswith(b"\n"):
-                return
-            try:
-                yield orjson.loads(line)
-            except orjson.JSONDecodeError as error:
-                raise ConfigError([Mistake("", f"{path}:{number} is broken: {error}")]) from error
+    for number, line in lines_of(entry):
+        try:
+            yield orjson.loads(line)
+        except orjson.JSONDecodeError as error:
+            raise ConfigError([Mistake("", f"{entry.samples / SAMPLES}:{number} is broken: {error}")]) from error

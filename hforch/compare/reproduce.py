@@ -78,7 +78,9 @@ def _portable(entry: Entry) -> tuple[dict[str, Any], list[str]]:
         if NAMES_A_FILE.search(name.upper()) and value != "":
             needs.append(f"ov_config.{name}={json.dumps(value)}")
     job["inputs"] = {"kind": "inline", "items": _items(entry), "limit": None}
-    job["scoring"] = option("scoring", "none")  # answers are frozen, and no scores
+    job["scoring"] = option(
+        "scoring", "none"
+    )  # a run of its own has no baseline; what was scored is told under `frozen`
     return job, needs
 
 
@@ -121,6 +123,7 @@ def _frozen(entry: Entry, needs: Sequence[str], job: Job) -> Frozen:
             *(_output(one, True) for one in islice(answers, IN_FULL)),  # type: ignore[list-item]
             *(_output(one, False) for one in answers),  # type: ignore[list-item]
         ],
+        scores=(record.get("scores") or {}).get("metrics"),
     )
 
 

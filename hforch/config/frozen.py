@@ -48,6 +48,8 @@ class Frozen(Part):
         job: every value of the configuration, with `needs`.
         model: the fingerprint of its weights, and where they came from.
         plan: the input ids of each batch.
+        scores: the metrics of scoring, if it was scored; what they were taken against is not in the recipe, so they
+            are told and not taken again.
     """
 
     schema_version: Literal[1]
@@ -60,6 +62,7 @@ class Frozen(Part):
     machine: FrozenMachine
     plan: list[list[str]]
     outputs: list[FrozenOutput]
+    scores: dict[str, float | None] | None = None
 
 
 def digest_of(ids: Sequence[int]) -> str:

@@ -30,6 +30,10 @@ def did_you_mean_key(path: str, known: Iterable[str]) -> str | None:
     within = {key.partition(".")[2]: key for key in known if key.startswith(f"{group}.")}
     found = within.get(nearest(name, within) or "") if within else None
     if found is None:
-        elsewhere = {key.partition(".")[2]: key for key in known if "." in key}
-        found = elsewhere.get(nearest(name, elsewhere, cutoff=85.0) or "") or nearest(path, known, cutoff=80.0)
+        elsewhere: dict[str, list[str]] = {}
+        for key in sorted(known):
+            if "." in key:
+                elsewhere.setdefault(key.partition(".")[2], []).append(key)
+        alike = " or ".join(elsewhere.get(nearest(name, elsewhere, cutoff=85.0) or "", ()))
+        found = alike or nearest(path, known, cutoff=80.0)
     return f"did you mean {found}?" if found else None

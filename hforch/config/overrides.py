@@ -206,9 +206,11 @@ def unknown_key(one: Typed, choices: dict[str, str], repo: Any, path: tuple[str,
 
 
 def _options_with(dotted: str, group: str, repo: Any) -> list[str]:
-    key = dotted.removeprefix(f"{group}.")
+    from omegaconf import OmegaConf
+
+    path = tuple(dotted.removeprefix(f"{group}.").split("."))
     options = {name: repo.load_config(f"{group}/{name}").config for name in repo.get_group_options(group)}
-    return [name for name, config in options.items() if key in config.keys()]  # noqa: SIM118 (`in` leaves ??? out)
+    return [name for name, config in options.items() if _has(OmegaConf.to_container(config), path)]
 
 
 def _leaves(path: tuple[str, ...], value: Any) -> Iterator[tuple[str, ...]]:

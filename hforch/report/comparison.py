@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import math
 import re
 import textwrap
@@ -21,6 +20,7 @@ from hforch.compare.drift import Pair
 from hforch.compare.parting import Parting
 from hforch.compare.reading import read_jobs
 from hforch.compare.table import Comparison, Row, compare
+from hforch.compare.words import alignment
 from hforch.report.data import to_json_text
 from hforch.report.terminal import shown
 from hforch.report.wording import item_line
@@ -272,14 +272,16 @@ def parting_lines(parting: Parting) -> Iterator[str]:
 def words_that_differ(pair: Pair) -> Iterator[tuple[str, str]]:
     """(sign, words): ' ' for what both texts have, '-' for the baseline's alone, '+' for the job's."""
     one, other = pair.baseline.split(), pair.text.split()
-    for kind, a, b, c, d in difflib.SequenceMatcher(None, one, other, autojunk=False).get_opcodes():
-        if kind == "equal":
-            yield " ", " ".join(one[a:b])
-            continue
-        if a < b:
-            yield "-", " ".join(one[a:b])
-        if c < d:
-            yield "+", " ".join(other[c:d])
+    a = b = 0
+    for same, gone, new in alignment(one, other):
+        for sign, some in (
+            (" ", one[a : a + same]),
+            ("-", one[a + same : a + same + gone]),
+            ("+", other[b + same : b + same + new]),
+        ):
+            if some:
+                yield sign, " ".join(some)
+        a, b = a + same + gone, b + same + new
 
 
 def _coloured(pair: Pair) -> Text:

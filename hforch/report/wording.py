@@ -35,13 +35,13 @@ def answer_lines(sample: Mapping[str, Any], done: int, total: int, streamed: boo
             yield f"check not passed: {check['name']}: {check['why']}", "yellow"
 
 
-def item_line(item: Any) -> str:
+def item_line(item: Any, longest: int | None = 200) -> str:
     """An input in one line: a text as it is, values by name otherwise; a single value without its name."""
     if isinstance(item, Mapping):
         values = [str(value) for value in item.values()]
         item = values[0] if len(values) == 1 else ", ".join(f"{name}: {value}" for name, value in item.items())
     line = " ".join(str(item).split())
-    return line if len(line) <= 200 else line[:199] + "…"
+    return line if longest is None or len(line) <= longest else line[: longest - 1] + "…"
 
 
 def summary_lines(record: Mapping[str, Any], directory: str) -> tuple[str, str]:

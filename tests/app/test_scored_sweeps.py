@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 import tiny_models
+import yaml
 from command_line import hforch
 
 from hforch.runs.records import read_record, read_samples
@@ -82,9 +83,11 @@ def test_another_baseline_in_compare_does_not_pass_for_that_of_the_scores(scored
     assert not any("distributions of" in note for note in rows(directory)[0]["notes"])
 
 
-def test_a_frozen_recipe_answers_and_scores_nothing(scored: tuple[Path, str], tmp_path: Path) -> None:
+def test_a_frozen_recipe_tells_its_scores_and_takes_none(scored: tuple[Path, str], tmp_path: Path) -> None:
     directory, _ = scored
     hforch("freeze", str(directory / "3"), "-o", str(tmp_path / "won.yaml"))
+    told = yaml.safe_load((tmp_path / "won.yaml").read_text())["frozen"]["scores"]
+    assert told == read_record(directory / "3")["scores"]["metrics"] and {"kl_mean", "ppl"} <= set(told)
     hforch("verify", str(tmp_path / "won.yaml"), "--output", str(tmp_path / "again"))
     assert "scores" not in read_record(tmp_path / "again")
 

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from omegaconf import OmegaConf
 
+from hforch.config.as_recipe import flat
 from hforch.config.compose import compose, job_from_config, job_from_overrides
 from hforch.config.keys import groups, known_keys
 from hforch.config.places import conf_dir
@@ -57,11 +58,11 @@ def test_every_key_of_an_option_is_known_to_the_schema(option: str) -> None:
 
 
 def test_every_key_of_the_schema_is_in_some_option() -> None:
-    written = {
-        f"{group}.{key}"
-        for group, _, name in (option.partition("=") for option in options())
-        for key in OmegaConf.load(conf_dir() / group / f"{name}.yaml")
-    }
+    written = set()
+    for group, _, name in (option.partition("=") for option in options()):
+        option = OmegaConf.to_container(OmegaConf.load(conf_dir() / group / f"{name}.yaml"))
+        names = [path.split(".") for path, _ in flat({group: option})]
+        written |= {".".join(parts[:end]) for parts in names for end in range(2, len(parts) + 1)}
     assert {key for key in known_keys() if "." in key} <= written
 
 
@@ -87,7 +88,8 @@ WRONG = [
     ("model@foo=gpt2", "model", ["model@foo"]),
     ("generation.max_tokens=3", "generation.max_tokens", ["did you mean generation.max_new_tokens?"]),
     ("runtime.sead=3", "runtime.sead", ["did you mean runtime.seed?"]),
-    ("batch_size=3", "batch_size", ["did you mean runtime.batch_size?"]),
+    ("batch_size=3", "batch_size", ["did you mean runtime.batch_size or scoring.batch_size?"]),
+    ("scoring.text.window=3", "scoring.text.window", ["scoring=none has no such key", "scoring=both, scoring=text"]),
     ("+generation.max_tokens=3", "generation.max_tokens", ["no such key", "written in +generation.max_tokens=3"]),
     ("+foo.bar=1", "foo", ["no such group", "written in +foo.bar=1"]),
     ("generation={max_new_token: 3}", "generation.max_new_token", ["did you mean generation.max_new_tokens?"]),
