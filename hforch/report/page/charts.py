@@ -1,0 +1,241 @@
+"""The page's charts, as Vega-Lite specifications: speed and memory against quality, times, drift, scores.
+
+Text, axes and lines are drawn in the colour of the page's text, so they are right on light and dark ground. What tells
+marks apart is their shape and a label beside them; colour only repeats it (Okabe and Ito's palette).
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from hforch.compare.table import HIGHER, Row
+from hforch.report.page.metrics import described
+
+MOST = 60  # jobs in a chart with a line for each
+BLUE, ORANGE, GREEN = "#0072B2", "#D55E00", "#009E73"
+QUALITIES = ("kl_mean", "identical", "checks", "chrf")
+TIMES = {"ttft_ms": "Time to first token", "tpot_ms": "Time per token"}
+DRIFT = ("identical", "similarity", "checks")
+SCORES = ("kl_mean", "top1_agreement", "flips_early", "ppl", "bits_per_byte")
+SMALL_KL = 1e-3  # nats; below it the axis is linear, so that 0 has a place on it
+
+
+def charts(rows: Sequence[Row], quantiles: Mapping[str, Mapping[str, Sequence[float]]]) -> list[dict[str, Any]]:
+    """`group`, `title`, `says` (what it shows, in words) and `spec` of each chart that there is data for.
+
+    Args:
+        quantiles: by job, of `ttft_ms` and `tpot_ms`: 5%, 25%, 50%, 75%, 95%.
+    """
+    return [
+        *_trade_offs(rows),
+        *_times(rows, quantiles),
+        *_by_job(rows, DRIFT, "Answers"),
+        *_by_job(rows, SCORES, "Scores"),
+    ]
+
+
+# ---------------------------------------------------------------- speed and memory against quality
+def _trade_offs(rows: Sequence[Row]) -> Iterator[dict[str, Any]]:
+    quality = next((name for name in QUALITIES if _tells_apart(rows, name)), None)
+    if quality is None:
+        return
+    site = Counter(row.site for row in rows).most_common(1)[0][0]
+    group = "Speed and memory against quality"
+    for metric in ("tokens_per_s", "peak_accelerator_mb", "peak_rss_mb"):
+        known = [row for row in rows if _is_known(row, metric) and _is_known(row, quality)]
+        if metric == "tokens_per_s":
+            known = [row for row in known if row.site == site]  # speeds of several machines are not to be ranked
+        if len(known) < 2:
+            continue
+        front = front_of([(_good(row, metric), _good(row, quality)) for row in known])
+        data = [
+            {**_named(row), "x": row.metrics[metric], "y": row.metrics[quality], "front": at in front}
+            for at, row in enumerate(known)
+        ]
+        best = ", ".join(known[at].entry.name for at in front)
+        x, y = described(metric), described(quality)
+        yield {
+            "group": group,
+            "title": f"{x['title'].capitalize()} and {y['title']}",
+            "says": f"Right and up is better. On the Pareto front, where no other job is better in both: job {best}.",
+            "spec": _scatter(data, x, y, quality),
+        }
+
+
+def front_of(points: Sequence[tuple[float, float]]) -> list[int]:
+    """The places of the points that no other one is as good as in both and better in one; more is better."""
+    return [
+        at for at, one in enumerate(points) if not any(a >= one[0] and b >= one[1] and (a, b) != one for a, b in points)
+    ]
+
+
+def _scatter(data: list[dict[str, Any]], x: Mapping[str, Any], y: Mapping[str, Any], quality: str) -> dict[str, Any]:
+    import altair as alt
+
+    kind = {"type": "symlog", "constant": SMALL_KL} if quality == "kl_mean" else {"zero": False, "padding": 12}
+    across = alt.X("x:Q", title=_axis_title(x), scale=alt.Scale(zero=False, padding=24, reverse=x["better"] < 0))
+    up = alt.Y("y:Q", title=_axis_title(y), scale=alt.Scale(**kind, reverse=y["better"] < 0), axis=_axis(y, quality))
+    tooltip = ["job:N", "label:N", _told("x", x), _told("y", y)]
+    base = alt.Chart(alt.Data(values=data)).encode(x=across, y=up)
+    front = base.transform_filter("datum.front").mark_line(
+        strokeDash=[5, 4], color=ORANGE, interpolate="step-after" if x["better"] > 0 else "step-before"
+    )
+    points = base.mark_point(size=110, filled=True, opacity=1).encode(
+        shape=alt.Shape("front:N", scale=alt.Scale(domain=[True, False], range=["diamond", "circle"]), legend=None),
+        color=alt.Color("front:N", scale=alt.Scale(domain=[True, False], range=[ORANGE, BLUE]), legend=None),
+        tooltip=tooltip,
+    )
+    names = base.mark_text(dy=-13, limit=170, color="currentColor").encode(text="short:N", tooltip=tooltip)
+    return _spec(alt.layer(front.encode(order="x:Q"), points, names), height=300)
+
+
+# ---------------------------------------------------------------- one line a job
+def _times(rows: Sequence[Row], quantiles: Mapping[str, Mapping[str, Sequence[float]]]) -> Iterator[dict[str, Any]]:
+    for name, title in TIMES.items():
+        known = [row for row in rows if name in (quantiles.get(row.entry.name) or {})]
+        data = [
+            {
+                **_named(row),
+                **dict(zip(("p5", "p25", "p50", "p75", "p95"), quantiles[row.entry.name][name], strict=True)),
+            }
+            for row in known[:MOST]
+        ]
+        if data:
+            yield {
+                "group": "Times",
+                "title": title,
+                "says": "Middle line: median. Box: the middle half of the samples. Thin line: 5% to 95%."
+                + _left(known),
+                "spec": _boxes(data, title),
+            }
+
+
+def _boxes(data: list[dict[str, Any]], title: str) -> dict[str, Any]:
+    import altair as alt
+
+    tooltip: list[Any] = [
+        "job:N",
+        "label:N",
+        *(alt.Tooltip(f"{one}:Q", title=f"{one} ms", format=",.1f") for one in ("p5", "p50", "p95")),
+    ]
+    base = alt.Chart(alt.Data(values=data)).encode(y=_jobs(), tooltip=tooltip)
+    across = alt.X("p5:Q", title=f"{title.lower()}, ms", scale=alt.Scale(zero=True))
+    whole = base.mark_rule(color="currentColor").encode(x=across, x2="p95:Q")
+    half = base.mark_bar(size=11, color=BLUE).encode(x="p25:Q", x2="p75:Q")
+    middle = base.mark_tick(size=17, thickness=3, color="currentColor").encode(x="p50:Q")
+    return _spec(alt.layer(whole, half, middle), jobs=len(data))
+
+
+def _by_job(rows: Sequence[Row], names: Sequence[str], group: str) -> Iterator[dict[str, Any]]:
+    for name in names:
+        known = [row for row in rows if _is_known(row, name)]
+        if not known or not _tells_apart(rows, name):
+            continue
+        data = [{**_named(row), "x": row.metrics[name], **_error(row, name)} for row in known[:MOST]]
+        about = described(name)
+        better = "More" if name in HIGHER else "Less"
+        error = (
+            " The line through a point is one standard error to each side." if any("low" in one for one in data) else ""
+        )
+        yield {
+            "group": group,
+            "title": about["title"].capitalize() if about["title"].islower() else about["title"],
+            "says": f"{better} is better.{error}{_left(known)}",
+            "spec": _points(data, about, name),
+        }
+
+
+def _error(row: Row, name: str) -> dict[str, float]:
+    value, error = row.metrics[name], row.metrics.get(f"{name}_se")
+    return {"low": value - error, "high": value + error} if value is not None and error else {}
+
+
+def _points(data: list[dict[str, Any]], about: Mapping[str, Any], name: str) -> dict[str, Any]:
+    import altair as alt
+
+    scale = (
+        alt.Scale(type="symlog", constant=SMALL_KL)
+        if name == "kl_mean"
+        else alt.Scale(zero=about["unit"] == "%", nice=True)
+    )
+    across = alt.X("x:Q", title=_axis_title(about), scale=scale, axis=_axis(about, name))
+    told = {"y": _jobs(), "tooltip": ["job:N", "label:N", _told("x", about)]}
+    layers = [alt.Chart().encode(x=across, **told).mark_point(size=90, filled=True, opacity=1, color=BLUE)]
+    if known := [one for one in data if "low" in one]:
+        errors = alt.Chart(alt.Data(values=known)).encode(x="low:Q", x2="high:Q", **told)
+        layers.append(errors.mark_rule(color="currentColor", strokeWidth=2))
+    return _spec(alt.layer(*layers, data=alt.Data(values=data)), jobs=len(data))
+
+
+# ---------------------------------------------------------------- what all share
+def _spec(chart: Any, height: int | None = None, jobs: int = 0) -> dict[str, Any]:
+    plain = {
+        "labelColor": "currentColor",
+        "titleColor": "currentColor",
+        "domainColor": "currentColor",
+        "tickColor": "currentColor",
+    }
+    whole = chart.properties(width="container", height=height or 18 * max(jobs, 2) + 12, background="transparent")
+    whole = whole.configure_axis(
+        **plain, gridColor="currentColor", gridOpacity=0.15, labelLimit=200, titleFontWeight="normal"
+    )
+    spec: dict[str, Any] = whole.configure_view(stroke=None).to_dict()
+    spec.pop("$schema", None)
+    return spec
+
+
+def _jobs() -> Any:
+    import altair as alt
+
+    return alt.Y("short:N", sort=None, title=None, axis=alt.Axis(domain=False, ticks=False, grid=False))
+
+
+def _axis(about: Mapping[str, Any], name: str) -> Any:
+    import altair as alt
+
+    if name == "kl_mean":
+        return alt.Axis(values=[0, 0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1, 3, 10], format="~r")
+    return (
+        alt.Axis(format="~%")
+        if about["unit"] == "%"
+        else alt.Axis(format="~s" if about["unit"] == "MB" else "~r", tickCount=6)
+    )
+
+
+def _axis_title(about: Mapping[str, Any]) -> str:
+    unit = f", {about['unit']}" if about["unit"] and about["unit"] != "%" else ""
+    return f"{about['title']}{unit} ({'more' if about['better'] > 0 else 'less'} is better)"
+
+
+def _told(field: str, about: Mapping[str, Any]) -> Any:
+    import altair as alt
+
+    unit = about["unit"]
+    form = f".{about['digits']}%" if unit == "%" else f",.{about['digits']}f"
+    return alt.Tooltip(f"{field}:Q", title=about["title"] + (f", {unit}" if unit not in ("", "%") else ""), format=form)
+
+
+def _named(row: Row) -> dict[str, str]:
+    values = ", ".join(row.axes.values())
+    short = f"{row.entry.name}: {values}" if values else row.entry.name
+    return {"job": row.entry.name, "label": row.label, "short": short}
+
+
+def _left(known: Sequence[Row]) -> str:
+    return f" The first {MOST} of {len(known)} jobs." if len(known) > MOST else ""
+
+
+def _is_known(row: Row, name: str) -> bool:
+    return row.metrics.get(name) is not None
+
+
+def _tells_apart(rows: Sequence[Row], name: str) -> bool:
+    return len({row.metrics[name] for row in rows if _is_known(row, name)}) > 1
+
+
+def _good(row: Row, name: str) -> float:
+    value = row.metrics[name]
+    assert value is not None
+    return value if name in HIGHER else -value

@@ -1,0 +1,271 @@
+"""What the page shows, as plain data: what was compared, the jobs, and of the inputs as many as a page can hold."""
+
+from __future__ import annotations
+
+from array import array
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+from zlib import crc32
+
+import hforch
+from hforch.compare.decide import Bound, Decision
+from hforch.compare.parting import all_partings
+from hforch.compare.reading import samples_of
+from hforch.compare.table import SPEED, Comparison, Row, percentile
+from hforch.compare.words import alignment, words
+from hforch.report.comparison import decision_lines
+from hforch.report.page.charts import charts
+from hforch.report.page.metrics import TITLES, described
+from hforch.report.page.reading import Seen
+from hforch.report.page.repeating import of_job, of_sweeps
+from hforch.report.wording import item_line
+
+MOST_CELLS = 24_000  # answers on one page
+MOST_BYTES = 150_000_000  # of samples.jsonl, on one page
+MOST_FAILED = 200  # inputs that some job failed to answer are shown besides those that are chosen, so many
+LONGEST = 2_000_000  # characters of a text
+AT_ONCE = 100  # inputs that the page unpacks together
+QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
+RESIDUES = 1 << 32
+
+
+class Shown:
+    """The inputs that are shown: all, or of many a fixed share by a hash of their ids, and those that failed.
+
+    Args:
+        most: about how many inputs; None: as many as a page can hold.
+    """
+
+    def __init__(self, seen: Seen, jobs: int, most: int | None) -> None:
+        self.of = len(seen.inputs)
+        self.most = max(1, MOST_CELLS // max(jobs, 1)) if most is None else most
+        fits = min(1.0, MOST_BYTES / max(seen.size, 1)) if most is None else 1.0
+        self.share = min(fits, self.most / max(self.of, 1))
+        self.failed = frozenset(list(seen.failed)[:MOST_FAILED]) if self.share < 1.0 else frozenset()
+
+    def __contains__(self, input_id: str) -> bool:
+        return self.share >= 1.0 or crc32(input_id.encode()) < self.share * RESIDUES or input_id in self.failed
+
+
+@dataclass
+class Input:
+    """An input that is shown, and the answers of the jobs by their place, None where there is none."""
+
+    index: int
+    text: str
+    cells: dict[int, dict[str, Any]] = field(default_factory=dict)
+
+
+@dataclass
+class Page:
+    """What the page shows.
+
+    Attributes:
+        summary: all but the answers.
+        inputs: in the order asked.
+    """
+
+    summary: dict[str, Any]
+    inputs: list[Input]
+    baselines: list[int | None]
+
+    def parts(self) -> Iterator[dict[str, Any]]:
+        """The answers, in pieces that a page unpacks together."""
+        for start in range(0, len(self.inputs), AT_ONCE):
+            yield _part(self.inputs[start : start + AT_ONCE], self.baselines)
+
+
+def collect(
+    comparison: Comparison,
+    seen: Seen,
+    missing: Sequence[str],
+    decision: Decision | None,
+    bounds: Sequence[Bound],
+    most: int | None,
+) -> Page:
+    """All that the page shows.
+
+    Args:
+        missing: what it cannot show, in words.
+        most: how many inputs it shows; None: as many as a page can hold.
+    """
+    rows = comparison.rows
+    shown = Shown(seen, len(rows), most)
+    inputs: dict[str, Input] = {}
+    for place, row in enumerate(rows):
+        apart = {one.input_id: one for one in all_partings(row.entry, 1) if one.input_id in shown}
+        for sample in samples_of(row.entry):
+            if sample["repeat"] == 0 and sample["input_id"] in shown:
+                text = item_line(sample.get("input"), None)[:LONGEST]
+                one = inputs.setdefault(sample["input_id"], Input(sample["index"], text))
+                one.cells[place] = _cell(sample)
+                if parting := apart.get(sample["input_id"]):
+                    one.cells[place]["apart"] = _parting(parting)
+    ordered = [inputs[name] for name in sorted(inputs, key=lambda name: (inputs[name].index, name))]
+    names = {row.entry.name: place for place, row in enumerate(rows)}
+    baselines = [names.get(row.baseline) if row.baseline else None for row in rows]
+    metrics = [described(name) for name in TITLES if any(row.metrics.get(name) is not None for row in rows)]
+    sites = list(dict.fromkeys(row.site for row in rows))
+    quantiles = {row.entry.name: _quantiles(seen.times.get(row.entry.name) or {}) for row in rows}
+    cells = [cell for one in ordered for cell in one.cells.values()]
+    summary = {
+        "about": _about(comparison, missing, decision, bounds),
+        "rows": {"shown": len(ordered), "of": shown.of, "failed": len(shown.failed)},
+        "metrics": [one | {"speed": one["name"] in SPEED} for one in metrics],
+        "axes": comparison.axes,
+        "jobs": [
+            _job(row, decision) | {"baseline": base, "site": sites.index(row.site)}
+            for row, base in zip(rows, baselines, strict=True)
+        ],
+        "finishes": sorted({cell["finish"] for cell in cells if cell.get("finish")}),
+        "checks": sorted({check[0] for cell in cells for check in cell.get("checks", ())}),
+        "charts": charts(rows, quantiles),
+        "parts": -(-len(ordered) // AT_ONCE),
+    }
+    return Page(summary, ordered, baselines)
+
+
+# ---------------------------------------------------------------- answers
+def _cell(sample: Mapping[str, Any]) -> dict[str, Any]:
+    text = sample["text"] or ""
+    cell: dict[str, Any] = {
+        "text": text[:LONGEST],
+        "prompt": (sample.get("prompt") or "")[:LONGEST],
+        "tokens": [sample.get("prompt_tokens"), sample.get("output_tokens")],
+        "ids": array("q", sample["output_ids"] or []),
+        "times": {name: value for name, value in sample["timings"].items() if isinstance(value, int | float)},
+    }
+    if len(text) > LONGEST:
+        cell["cut"] = len(text)
+    if sample["error"] is not None:
+        cell["error"] = str(sample["error"].get("message") or sample["error"].get("type") or "failed")[:LONGEST]
+    else:
+        cell["finish"] = str(sample.get("finish_reason") or "")
+    if sample.get("checks"):
+        cell["checks"] = [[one["name"], one["passed"], one.get("why") or ""] for one in sample["checks"]]
+    return cell
+
+
+def _parting(one: Any) -> dict[str, Any]:
+    own = {"position": one.position, "kl": one.kl, "before": one.before, "read": one.read["text"]}
+    return own | {"baseline": _tokens(one.baseline), "job": _tokens(one.job)}
+
+
+def _tokens(tokens: Sequence[Mapping[str, Any]]) -> list[list[Any]]:
+    return [[one["text"], one["log_probability"]] for one in tokens]
+
+
+def _part(inputs: Sequence[Input], baselines: Sequence[int | None]) -> dict[str, Any]:
+    """The texts of some inputs, each once, and the answers, which name them by number."""
+    strings: dict[str, int] = {}
+
+    def place(text: str) -> int:
+        return strings.setdefault(text, len(strings))
+
+    told = []
+    for one in inputs:
+        row: list[dict[str, Any] | None] = []
+        for job, base in enumerate(baselines):
+            cell = one.cells.get(job)
+            if cell is None:
+                row.append(None)
+                continue
+            other = one.cells.get(base) if base is not None else None
+            own = cell | {"text": place(cell["text"]), "prompt": place(cell["prompt"]), "ids": list(cell["ids"])}
+            if other is not None and not (cell.get("error") or other.get("error")) and other["text"] != cell["text"]:
+                own["diff"] = difference(other["text"], cell["text"])
+            row.append(own)
+        told.append([one.index, place(one.text), row])
+    return {"inputs": told, "strings": list(strings)}
+
+
+def difference(base: str, text: str) -> list[int]:
+    """How one text becomes another: so many characters stay, so many go, so many are new, and so on, in turns.
+
+    Characters are UTF-16 code units, as JavaScript counts them.
+    """
+    one, other = words(base), words(text)
+    found: list[int] = []
+    a = b = 0
+    for same, gone, new in alignment(one, other):
+        found += (_units(one[a : a + same]), _units(one[a + same : a + same + gone]))
+        found.append(_units(other[b + same : b + same + new]))
+        a, b = a + same + gone, b + same + new
+    return found
+
+
+def _units(some: Sequence[str]) -> int:
+    return sum(len(one.encode("utf-16-le", "surrogatepass")) for one in some) // 2
+
+
+# ---------------------------------------------------------------- all else
+def _about(
+    comparison: Comparison, missing: Sequence[str], decision: Decision | None, bounds: Sequence[Bound]
+) -> dict[str, Any]:
+    records = [row.entry.record for row in comparison.rows]
+    totals = [record.get("totals") or {} for record in records]
+    environments = [record["environment"] for record in records if record.get("environment")]
+    versions: dict[str, list[str]] = {}
+    for environment in environments:
+        for name, version in (environment.get("packages") or {}).items():
+            if version and str(version) not in versions.setdefault(name, []):
+                versions[name].append(str(version))
+    values: dict[str, list[str]] = {}
+    for row in comparison.rows:
+        for axis, value in row.axes.items():
+            if value not in values.setdefault(axis, []):
+                values[axis].append(value)
+    started = sorted(str(record["started"]) for record in records if record.get("started"))
+    machines = dict.fromkeys(row.site[0] for row in comparison.rows if row.entry.record.get("environment"))
+    return {
+        "hforch": hforch.__version__,
+        "written": datetime.now(UTC).isoformat(timespec="seconds"),
+        "started": list(dict.fromkeys([*started[:1], *started[-1:]])),
+        "machines": list(machines),
+        "systems": list(dict.fromkeys(str(one.get("os")) for one in environments if one.get("os"))),
+        "packages": {name: ", ".join(found) for name, found in sorted(versions.items())},
+        "axes": values,
+        "samples": sum(int(one.get("samples") or 0) for one in totals),
+        "failures": sum(int(one.get("failed") or 0) for one in totals),
+        "unfinished": sum(row.entry.unfinished is not None for row in comparison.rows),
+        "repeats": max((int(row.entry.get("runtime.repeat") or 1) for row in comparison.rows), default=1),
+        "bounds": [str(bound) for bound in bounds],
+        "decision": None if decision is None else list(decision_lines(decision)),
+        "reason": None if decision is None else _sentence(decision, bounds, len(comparison.rows)),
+        "notes": [note.strip() for note in comparison.notes],
+        "missing": list(missing),
+        "sweeps": list(of_sweeps(row.entry for row in comparison.rows)),
+    }
+
+
+def _sentence(decision: Decision, bounds: Sequence[Bound], jobs: int) -> str:
+    asked = " and ".join(map(str, bounds))
+    within = f"With {asked}: " if asked else ""
+    return within + (decision.reason or f"{len(decision.qualified)} of {jobs} jobs qualify")
+
+
+def _job(row: Row, decision: Decision | None) -> dict[str, Any]:
+    entry = row.entry
+    refused = {} if decision is None else {one.entry.name: why for one, why in decision.refused}
+    return {
+        "name": entry.name,
+        "label": row.label,
+        "axes": row.axes,
+        "status": str(entry.record.get("status")),
+        "why": entry.unfinished,
+        "is_baseline": "baseline" in row.notes,
+        "metrics": {name: value for name, value in row.metrics.items() if value is not None},
+        "checks": row.checks,
+        "spread": row.spread,
+        "notes": [note for note in row.notes if note not in ("baseline", entry.unfinished)],
+        "pareto": decision is not None and row in decision.pareto,
+        "winner": decision is not None and decision.winner is row,
+        "refused": refused.get(entry.name),
+        "again": of_job(entry),
+    }
+
+
+def _quantiles(times: Mapping[str, Sequence[float]]) -> dict[str, list[float]]:
+    return {name: [round(percentile(some, one), 3) for one in QUANTILES] for name, some in times.items() if some}

@@ -1,0 +1,62 @@
+// The top of the page: what was swept, where, when, what failed, what was decided.
+
+function drawAbout() {
+  const { about, jobs, rows } = summary;
+  const axes = Object.entries(about.axes);
+  const swept = axes.map(([name, values]) => `${name}: ${values.slice(0, 8).join(", ")}${values.length > 8 ? ", …" : ""}`);
+  $("swept").replaceChildren(visible(swept.join(" · ") || "one job"));
+  document.title = plain(`hforch report: ${axes.map(([name]) => name).join(" x ") || jobs[0]?.name || ""}`);
+  const links = { about: "Top", jobs: "Jobs", charts: "Charts", answers: "Answers", again: "Run it again" };
+  for (const [id, name] of Object.entries(links))
+    $("nav").append(el("button", { type: "button", onclick: () => go(id) }, name));
+  const section = $("about");
+  if (about.reason) section.append(el("p", { class: "decision" }, el("strong", {}, "Decision "), about.reason));
+  const failed = about.failures + about.unfinished;
+  const facts = [
+    ["Jobs", figure(jobs.length, 0)],
+    ["Samples", figure(about.samples, 0)],
+    ["Failures", failed ? failures(about) : "none", failed ? "bad" : ""],
+    ["Run", about.started.map(moment).join(" to ") || "not known"],
+    ["Machine", [...about.machines, ...about.systems].join("; ") || "not known"],
+    ["hforch", about.hforch],
+  ];
+  const list = el("dl", { class: "facts" });
+  for (const [name, value, kind] of facts) list.append(el("div", { class: kind || null }, el("dt", {}, name), el("dd", {}, value)));
+  section.append(list);
+  const versions = Object.entries(about.packages).map(([name, version]) => `${name} ${version}`);
+  if (versions.length) section.append(el("details", {}, el("summary", {}, "Versions"), el("p", {}, versions.join(", "))));
+  if (about.decision)
+    section.append(el("details", {}, el("summary", {}, "How it was decided"), el("ul", {}, about.decision.map((line) => el("li", {}, line.trim())))));
+  const notes = [...about.notes];
+  if (rows.shown < rows.of) {
+    const failedToo = rows.failed ? `, and ${figure(rows.failed, 0)} that some job failed to answer` : "";
+    notes.unshift(
+      `The answers below are to ${figure(rows.shown, 0)} of ${figure(rows.of, 0)} inputs: a fixed share, chosen by a hash of the input${failedToo}. ` +
+        "All figures are of all samples. hforch report --inputs N shows more.",
+    );
+  }
+  if (about.repeats > 1) notes.push(`Each input was asked ${about.repeats} times; the answers below are the first ones.`);
+  if (notes.length) section.append(el("ul", { class: "notes" }, notes.map((note) => el("li", {}, note))));
+  if (about.missing.length)
+    section.append(
+      el("div", { class: "missing", role: "note" }, el("h3", {}, "Not on this page"), el("ul", {}, about.missing.map((line) => el("li", {}, line)))),
+    );
+}
+
+function failures(about) {
+  const parts = [];
+  if (about.failures) parts.push(`${figure(about.failures, 0)} samples`);
+  if (about.unfinished) parts.push(`${figure(about.unfinished, 0)} jobs did not come to their end`);
+  return parts.join(", ");
+}
+
+function moment(text) {
+  return text.replace("T", " ").replace(/\.\d+/, "").replace("+00:00", " UTC");
+}
+
+function go(id) {
+  const title = $(`${id}-title`);
+  title.tabIndex = -1;
+  title.focus({ preventScroll: true });
+  $(id).scrollIntoView();
+}

@@ -1,0 +1,147 @@
+// All there is about one answer, in a drawer at the side; and the dialogs for columns and keys.
+
+function openDrawer(number, job) {
+  const input = inputs[number];
+  const cell = input?.cells[job];
+  if (!input) return;
+  const about = summary.jobs[job];
+  const base = baseOf(input, job);
+  const close = el("button", { type: "button", class: "close", "aria-label": "Close", onclick: () => $("drawer").close() }, "✕");
+  const parts = [
+    el("header", {}, el("h2", { id: "drawer-title", tabindex: "-1" }, `Input ${input.index + 1}, job ${about.name}`), close),
+    el("p", { class: "quiet" }, about.label),
+    el("p", {}, el("button", { type: "button", onclick: () => step(-1) }, "◀ Previous difference"), " ", el("button", { type: "button", onclick: () => step(1) }, "Next difference ▶")),
+    full("Input", input.text),
+  ];
+  if (!cell) parts.push(el("p", {}, "This job has no answer to this input."));
+  else parts.push(...ofAnswer(cell, input, job, base));
+  $("drawer").replaceChildren(...parts);
+  if (!$("drawer").open) $("drawer").showModal();
+  $("drawer").scrollTop = 0;
+  $("drawer-title").focus({ preventScroll: true });
+  set({ open: `${input.index}.${job}` });
+}
+
+function ofAnswer(cell, input, job, base) {
+  const parts = [];
+  if (cell.error) parts.push(full("Failed", cell.error, "bad"));
+  else if (cell.diff)
+    parts.push(
+      el("h3", {}, `Against the baseline, job ${summary.jobs[summary.jobs[job].baseline].name}`),
+      el("p", { class: "quiet" }, el("del", {}, "the baseline's alone"), " ", el("ins", {}, "this job's alone")),
+      el("div", { class: "text full", dir: "auto" }, drawn(pieces(input, job), wanted())),
+    );
+  else if (base) parts.push(el("p", { class: "quiet" }, `The same as the baseline's, job ${summary.jobs[summary.jobs[job].baseline].name}.`));
+  if (!cell.error) parts.push(full("Raw output", cell.text), copyButton("Copy the output", () => cell.text));
+  if (cell.cut) parts.push(el("p", { class: "why" }, `Only the first ${figure(cell.text.length, 0)} of ${figure(cell.cut, 0)} characters are on this page; samples.jsonl has them all.`));
+  if (cell.diff) parts.push(el("details", {}, el("summary", {}, "The baseline's output"), el("div", { class: "text full", dir: "auto" }, visible(base.text))));
+  parts.push(el("h3", {}, "Tokens and times"), facts(cell));
+  if (cell.checks)
+    parts.push(
+      el("h3", {}, "Checks"),
+      el("ul", {}, cell.checks.map(([name, passed, why]) => el("li", { class: passed ? "" : "bad" }, `${passed ? "✓ passed" : "✗ not passed"}: ${name}${why ? `: ${why}` : ""}`))),
+    );
+  if (cell.apart) parts.push(el("h3", {}, "Where the distributions part most"), parting(cell.apart));
+  parts.push(full("Rendered prompt", cell.prompt));
+  if (cell.ids.length) parts.push(el("details", {}, el("summary", {}, `Token ids of the output (${cell.ids.length})`), el("div", { class: "text full" }, cell.ids.join(" "))));
+  return parts;
+}
+
+function full(title, text, kind = "") {
+  return el("section", {}, el("h3", {}, title), el("div", { class: `text full ${kind}`, dir: "auto" }, visible(text, wanted())));
+}
+
+function facts(cell) {
+  const list = el("dl", { class: "facts" });
+  const add = (name, value) => list.append(el("div", {}, el("dt", {}, name), el("dd", {}, value)));
+  if (cell.finish) add("finish reason", `${cell.finish}: ${ENDS[cell.finish] ?? ""}`);
+  if (cell.tokens[0] != null) add("prompt tokens", figure(cell.tokens[0], 0));
+  if (cell.tokens[1] != null) add("output tokens", figure(cell.tokens[1], 0));
+  for (const [name, value] of Object.entries(cell.times)) add(name.replace(/_ms$/, ""), `${figure(value, 1)} ms`);
+  return list;
+}
+
+function parting(one) {
+  const rows = one.baseline.map((theirs, at) => [theirs, one.job[at]]);
+  const told = (token) => (token ? [el("code", {}, visible(JSON.stringify(token[0]))), ` ${figure(100 * Math.exp(token[1]), 1)}%`] : []);
+  return el(
+    "div",
+    {},
+    el("p", {}, `${figure(one.kl, 3)} nats apart at token ${one.position} of the baseline's answer, after `, el("code", {}, visible(JSON.stringify(one.before))), ", where it says ", el("code", {}, visible(JSON.stringify(one.read))), "."),
+    el("table", {}, el("thead", {}, el("tr", {}, el("th", { scope: "col" }, "baseline"), el("th", { scope: "col" }, "this job"))), el("tbody", {}, rows.map(([a, b]) => el("tr", {}, el("td", {}, told(a)), el("td", {}, told(b)))))),
+  );
+}
+
+// ---------------------------------------------------------------- columns
+function openColumns() {
+  const shown = columns();
+  const others = summary.jobs.map((job, at) => at).filter((at) => !shown.includes(at));
+  const order = [...shown, ...others];
+  const chosen = new Set(shown);
+  const list = el("ol", { class: "order" });
+  const apply = () => {
+    const now = order.filter((at) => chosen.has(at));
+    set({ cols: now.join() === usualColumns().join() ? "" : now.join() });
+  };
+  const draw = (again) => {
+    list.replaceChildren(
+      ...order.map((job, at) => {
+        const about = summary.jobs[job];
+        const box = el("input", { type: "checkbox", checked: chosen.has(job), disabled: chosen.has(job) && chosen.size === 1 });
+        box.addEventListener("change", () => {
+          if (box.checked) chosen.add(job);
+          else chosen.delete(job);
+          apply();
+          draw();
+          list.children[at].querySelector("input").focus();
+        });
+        return el("li", {}, el("label", {}, box, ` ${about.name} ${about.label === about.name ? "" : about.label}`), mover(at, -1, "up", "▲"), mover(at, 1, "down", "▼"));
+      }),
+    );
+    if (again) list.children[again[0]]?.querySelector(`[data-way="${again[1]}"]`)?.focus();
+  };
+  function mover(at, way, name, sign) {
+    const job = summary.jobs[order[at]].name;
+    const to = at + way;
+    const move = () => {
+      [order[at], order[to]] = [order[to], order[at]];
+      apply();
+      draw([to, name]);
+    };
+    return el("button", { type: "button", "data-way": name, "aria-label": `Move job ${job} ${name}`, disabled: to < 0 || to >= order.length, onclick: move }, sign);
+  }
+  draw();
+  const close = el("button", { type: "button", class: "close", "aria-label": "Close", onclick: () => $("columns").close() }, "✕");
+  const usual = el("button", { type: "button", onclick: () => { set({ cols: "" }); openColumns(); } }, "As at first");
+  const all = el("button", { type: "button", onclick: () => { for (const at of order) chosen.add(at); apply(); draw(); } }, "All");
+  $("columns").replaceChildren(el("header", {}, el("h2", { id: "columns-title" }, "Columns"), close), el("p", { class: "quiet" }, "Which jobs are shown, from left to right."), el("p", {}, all, " ", usual), list);
+  if (!$("columns").open) $("columns").showModal();
+}
+
+// ---------------------------------------------------------------- keys
+const KEYS = [
+  ["n", "next difference"],
+  ["p", "previous difference"],
+  ["/", "search"],
+  ["arrows, Page up, Page down, Home, End", "move between answers"],
+  ["Enter", "on an answer: all about it; on an input: its answers in full"],
+  ["Escape", "close"],
+  ["?", "these keys"],
+];
+
+function openKeys() {
+  const close = el("button", { type: "button", class: "close", "aria-label": "Close", onclick: () => $("keys").close() }, "✕");
+  const list = el("dl", { class: "keys" });
+  for (const [key, what] of KEYS) list.append(el("dt", {}, el("kbd", {}, key)), el("dd", {}, what));
+  $("keys").replaceChildren(el("header", {}, el("h2", { id: "keys-title" }, "Keys"), close), list);
+  if (!$("keys").open) $("keys").showModal();
+}
+
+function globalKey(event) {
+  if (event.ctrlKey || event.metaKey || event.altKey || event.target.matches?.("input, select, textarea")) return;
+  const work = { n: () => step(1), p: () => step(-1), "/": () => $("q").focus(), "?": openKeys }[event.key];
+  if (!work || ($("columns").open || $("keys").open)) return;
+  if (event.key === "/" && $("drawer").open) return;
+  event.preventDefault();
+  work();
+}

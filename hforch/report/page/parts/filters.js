@@ -1,0 +1,101 @@
+// Which inputs are shown: those whose shown answers are what was asked for.
+
+const wanted = () => state.q.trim().toLowerCase();
+
+/** What an input and an answer say, in lower case; kept, because every letter typed asks for all of it. */
+function low(holder) {
+  holder.low ??= holder.text.toLowerCase();
+  return holder.low;
+}
+
+/** Whether an answer of a job differs from its baseline's, or failed where that did not. */
+function isDifferent(input, job) {
+  const cell = input.cells[job];
+  const base = baseOf(input, job);
+  if (!base) return false;
+  if (!cell) return true;
+  return Boolean(cell.diff) || Boolean(cell.error) !== Boolean(base.error);
+}
+
+function matches(input, shown) {
+  const cells = shown.map((job) => input.cells[job]).filter(Boolean);
+  const text = wanted();
+  if (text && !low(input).includes(text) && !cells.some((cell) => low(cell).includes(text) || cell.error?.toLowerCase().includes(text))) return false;
+  if (state.differs && !shown.some((job) => isDifferent(input, job))) return false;
+  if (state.failures && !cells.some((cell) => cell.error)) return false;
+  if (state.finish && !cells.some((cell) => cell.finish === state.finish)) return false;
+  if (state.check) {
+    const passes = state.check.startsWith("+");
+    const name = state.check.slice(1);
+    if (!cells.some((cell) => cell.checks?.some((one) => one[0] === name && one[1] === passes))) return false;
+  }
+  return true;
+}
+
+/** The places of the inputs that are shown, in order. */
+function filtered() {
+  const shown = columns();
+  return inputs.map((one, at) => at).filter((at) => matches(inputs[at], shown));
+}
+
+const ENDS = { stop: "stop sequence", eos: "ended by itself", length: "cut at the limit", error: "error" };
+
+function drawFilters() {
+  const search = el("input", {
+    id: "q",
+    type: "search",
+    placeholder: "in inputs and answers",
+    "aria-keyshortcuts": "/",
+    oninput: (event) => set({ q: event.target.value }),
+  });
+  const finishes = [["", "any"], ...summary.finishes.map((one) => [one, ENDS[one] ?? one])];
+  const checks = [["", "any"], ...summary.checks.flatMap((one) => [[`-${one}`, `not passed: ${one}`], [`+${one}`, `passed: ${one}`]])];
+  const tools = el(
+    "form",
+    { class: "filters", role: "search", "aria-label": "Filter the answers", onsubmit: (event) => event.preventDefault() },
+    el("label", {}, "Search ", search),
+    toggle("differs", "only what differs"),
+    toggle("failures", "only failures"),
+    choice("finish", "Finish reason", finishes),
+    summary.checks.length ? choice("check", "Check", checks) : null,
+    el("button", { type: "button", id: "choose", onclick: openColumns }, "Columns…"),
+    el("button", { type: "button", id: "previous", "aria-keyshortcuts": "p", onclick: () => step(-1) }, "◀ Previous difference"),
+    el("button", { type: "button", id: "next", "aria-keyshortcuts": "n", onclick: () => step(1) }, "Next difference ▶"),
+    el("button", { type: "reset", onclick: clearFilters }, "Clear"),
+  );
+  $("answers").append(tools, el("p", { id: "count", class: "quiet" }));
+  showFilters();
+}
+
+function toggle(name, text) {
+  return el("label", {}, el("input", { id: name, type: "checkbox", onchange: (event) => set({ [name]: event.target.checked ? "1" : "" }) }), ` ${text}`);
+}
+
+function choice(name, text, options) {
+  const select = el("select", { id: name, onchange: (event) => set({ [name]: event.target.value }) });
+  for (const [value, title] of options) {
+    const option = el("option", {}, title);
+    option.value = value;
+    select.append(option);
+  }
+  return el("label", {}, `${text} `, select);
+}
+
+function clearFilters(event) {
+  event.preventDefault();
+  set({ q: "", differs: "", failures: "", finish: "", check: "" });
+}
+
+/** Controls as the state has them. */
+function showFilters() {
+  for (const name of ["q", "finish", "check"]) if ($(name) && $(name).value !== state[name]) $(name).value = state[name];
+  for (const name of ["differs", "failures"]) $(name).checked = state[name] === "1";
+}
+
+function drawCount(number) {
+  const cut = summary.jobs.length > columns().length ? ` · ${columns().length} of ${summary.jobs.length} jobs shown` : "";
+  const coming = isWhole ? "" : ` · reading ${figure(inputs.length, 0)} of ${figure(summary.rows.shown, 0)}`;
+  const text = `${figure(number, 0)} of ${figure(summary.rows.shown, 0)} inputs${cut}${coming}`;
+  $("count").textContent = text;
+  if (isWhole) say(text);
+}

@@ -1,0 +1,282 @@
+// Answers side by side: one row an input, one column a job. Only rows near those in view exist.
+
+const ROW = 168; // pixels of a row that is not opened
+const BEYOND = 3; // rows drawn above and below what is in view
+const PREVIEW = 420; // characters of a cell
+const OPENED = 20_000; // characters of a cell of an opened row
+
+const grid = { rows: [], tops: new Float64Array(1), opened: new Map(), drawn: new Map(), focus: [0, 0], queued: false };
+
+function drawGrid() {
+  grid.table = el(
+    "table",
+    { class: "answers", role: "grid", "aria-label": "Answers by input and job" },
+    el("thead"),
+    el("tbody"),
+  );
+  grid.above = el("div");
+  grid.below = el("div");
+  grid.scroller = el("div", { class: "scroll tall", id: "grid", tabindex: "-1" }, grid.above, grid.table, grid.below);
+  grid.scroller.addEventListener("scroll", queueRows, { passive: true });
+  grid.scroller.addEventListener("keydown", gridKey);
+  grid.scroller.addEventListener("click", gridClick);
+  grid.table.addEventListener("focusin", (event) => {
+    const cell = event.target.closest("[data-column]");
+    if (cell) focusOn(Number(cell.parentElement.dataset.row), Number(cell.dataset.column), false);
+  });
+  $("answers").append(grid.scroller, el("p", { id: "printed", class: "quiet" }));
+  new ResizeObserver(queueRows).observe(grid.scroller);
+  drawHead();
+}
+
+function drawHead() {
+  const shown = columns();
+  const head = el("tr", { "aria-rowindex": "1" }, el("th", { scope: "col", class: "input" }, "Input"));
+  for (const at of shown) {
+    const job = summary.jobs[at];
+    const base = job.baseline == null ? null : el("small", {}, ` against ${summary.jobs[job.baseline].name}`);
+    const own = job.is_baseline ? el("small", {}, " baseline") : base;
+    head.append(el("th", { scope: "col" }, el("strong", {}, job.name), own, el("span", { class: "label" }, job.label)));
+  }
+  grid.table.tHead.replaceChildren(head);
+  grid.table.setAttribute("aria-colcount", String(shown.length + 1));
+  grid.table.style.setProperty("--columns", String(shown.length));
+}
+
+/** Filter anew, and draw from there. */
+function refilter(keep = false) {
+  grid.rows = filtered();
+  grid.table.setAttribute("aria-rowcount", String(grid.rows.length + 1));
+  if (!keep) grid.focus = [0, Math.min(grid.focus[1], columns().length - 1)];
+  for (const row of grid.drawn.values()) row.remove();
+  grid.drawn.clear();
+  place();
+  drawRows();
+  drawCount(grid.rows.length);
+}
+
+function place() {
+  const tops = new Float64Array(grid.rows.length + 1);
+  grid.rows.forEach((input, at) => {
+    tops[at + 1] = tops[at] + (grid.opened.get(input) ?? ROW);
+  });
+  grid.tops = tops;
+}
+
+/** The row at so many pixels below the head. */
+function rowAt(pixels) {
+  let [low, high] = [0, grid.rows.length - 1];
+  while (low < high) {
+    const middle = (low + high + 1) >> 1;
+    if (grid.tops[middle] <= pixels) low = middle;
+    else high = middle - 1;
+  }
+  return Math.max(0, low);
+}
+
+function queueRows() {
+  if (grid.queued) return;
+  grid.queued = true;
+  requestAnimationFrame(() => {
+    grid.queued = false;
+    drawRows();
+  });
+}
+
+function drawRows() {
+  const { scroller, table, rows, tops } = grid;
+  const view = scroller.clientHeight - table.tHead.offsetHeight;
+  const first = Math.max(0, rowAt(scroller.scrollTop) - BEYOND);
+  const last = Math.min(rows.length - 1, rowAt(scroller.scrollTop + view) + BEYOND);
+  const hadFocus = table.contains(document.activeElement);
+  for (const [at, row] of grid.drawn) {
+    if (at < first || at > last) {
+      row.remove();
+      grid.drawn.delete(at);
+    }
+  }
+  const body = table.tBodies[0];
+  for (let at = first; at <= last; at++) {
+    if (grid.drawn.has(at)) continue;
+    const row = gridRow(at);
+    grid.drawn.set(at, row);
+    let next = null;
+    for (let beyond = at + 1; beyond <= last && !next; beyond++) next = grid.drawn.get(beyond);
+    body.insertBefore(row, next ?? null);
+  }
+  grid.above.style.height = `${tops[first] ?? 0}px`;
+  grid.below.style.height = `${rows.length ? tops[rows.length] - tops[last + 1] : 0}px`;
+  measure();
+  if (!rows.length && !body.rows.length) {
+    const text = isWhole ? "No input is like that." : "Reading…";
+    body.replaceChildren(el("tr", {}, el("td", { class: "none", colspan: columns().length + 1 }, text)));
+  } else if (rows.length) for (const row of [...body.rows]) if (!row.dataset.row) row.remove();
+  if (hadFocus && !table.contains(document.activeElement)) (cellAt(...grid.focus) ?? scroller).focus({ preventScroll: true });
+}
+
+/** Opened rows are as high as they are, once they are there. */
+function measure() {
+  let moved = false;
+  for (const [at, row] of grid.drawn) {
+    const input = grid.rows[at];
+    if (!grid.opened.has(input)) continue;
+    const height = row.offsetHeight;
+    if (Math.abs(height - grid.opened.get(input)) > 1) {
+      grid.opened.set(input, height);
+      moved = true;
+    }
+  }
+  if (!moved) return;
+  place();
+  const last = Math.max(...grid.drawn.keys());
+  grid.below.style.height = `${grid.tops[grid.rows.length] - grid.tops[last + 1]}px`;
+}
+
+function gridRow(at) {
+  const input = inputs[grid.rows[at]];
+  const isOpen = grid.opened.has(grid.rows[at]);
+  const row = el("tr", { "aria-rowindex": at + 2, "data-row": at, class: isOpen ? "opened" : null });
+  const open = el("button", { type: "button", class: "link", tabindex: "-1", "aria-expanded": String(isOpen), "data-open": at }, isOpen ? "close" : "in full");
+  const text = visible(isOpen ? input.text.slice(0, OPENED) : input.text.slice(0, PREVIEW), wanted());
+  const head = el("th", { scope: "row", class: "input", "data-column": 0, tabindex: tabindex(at, 0) });
+  head.append(el("div", { class: "cell" }, el("span", { class: "badges" }, `${input.index + 1} `, open), el("div", { class: "text", dir: "auto" }, text)));
+  row.append(head);
+  columns().forEach((job, column) => row.append(gridCell(input, job, at, column + 1, isOpen)));
+  return row;
+}
+
+function gridCell(input, job, at, column, isOpen) {
+  const cell = input.cells[job];
+  const box = el("div", { class: "cell" });
+  const made = el("td", { role: "gridcell", "data-column": column, "data-job": job, tabindex: tabindex(at, column) }, box);
+  if (!cell) {
+    box.append(el("span", { class: "quiet" }, "no answer to this input"));
+    return made;
+  }
+  box.append(el("span", { class: "badges" }, badges(cell, input, job)));
+  if (cell.error) {
+    box.append(el("div", { class: "text bad" }, visible(cell.error.slice(0, isOpen ? OPENED : PREVIEW), wanted())));
+    return made;
+  }
+  const all = pieces(input, job);
+  const some = preview(all, isOpen ? 0 : firstSight(cell), isOpen ? OPENED : PREVIEW);
+  const text = el("div", { class: "text", dir: "auto" }, drawn(some, wanted()));
+  if (!cell.text.trim() && !cell.diff) text.replaceChildren(el("span", { class: "quiet" }, cell.text ? "(blanks alone)" : "(an empty answer)"));
+  box.append(text);
+  return made;
+}
+
+/** Where a preview should look: at what was searched for, else at the first difference. */
+function firstSight(cell) {
+  if (wanted()) {
+    const found = low(cell).indexOf(wanted());
+    if (found >= 0 && !cell.diff) return found;
+  }
+  return cell.diff?.[0] ?? 0;
+}
+
+function badges(cell, input, job) {
+  const found = [];
+  if (cell.error) found.push(el("span", { class: "tag bad" }, "failed"));
+  else if (!baseOf(input, job)) found.push(summary.jobs[job].is_baseline ? el("span", { class: "tag" }, "baseline") : null);
+  else found.push(cell.diff ? el("span", { class: "tag differs" }, "differs") : el("span", { class: "tag" }, "same"));
+  if (cell.finish === "length") found.push(el("span", { class: "tag", title: "cut at the limit of new tokens" }, "cut"));
+  for (const [name, passed, why] of cell.checks ?? [])
+    found.push(el("span", { class: `tag check ${passed ? "good" : "bad"}`, title: passed ? "passed" : `not passed: ${why}` }, `${passed ? "✓" : "✗"} ${name}`));
+  if (cell.tokens[1] != null) found.push(el("span", { class: "quiet" }, `${cell.tokens[1]} tokens`));
+  return found;
+}
+
+// ---------------------------------------------------------------- moving about
+const tabindex = (at, column) => (at === grid.focus[0] && column === grid.focus[1] ? "0" : "-1");
+const cellAt = (at, column) => grid.drawn.get(at)?.children[column] ?? null;
+
+/** Make a cell the one that keys act on, and bring it into view. */
+function focusOn(at, column, take = true) {
+  if (!grid.rows.length) return;
+  const row = Math.max(0, Math.min(at, grid.rows.length - 1));
+  const place = Math.max(0, Math.min(column, columns().length));
+  cellAt(...grid.focus)?.setAttribute("tabindex", "-1");
+  grid.focus = [row, place];
+  if (take) {
+    bringIntoView(row);
+    drawRows();
+  }
+  const cell = cellAt(row, place);
+  cell?.setAttribute("tabindex", "0");
+  if (!take || !cell) return;
+  cell.focus({ preventScroll: true });
+  const [left, right] = [cell.offsetLeft, cell.offsetLeft + cell.offsetWidth];
+  const input = place ? grid.table.tHead.rows[0].cells[0].offsetWidth : 0;
+  if (left - input < grid.scroller.scrollLeft) grid.scroller.scrollLeft = left - input;
+  else if (right > grid.scroller.scrollLeft + grid.scroller.clientWidth) grid.scroller.scrollLeft = right - grid.scroller.clientWidth;
+}
+
+function bringIntoView(row) {
+  const view = grid.scroller.clientHeight - grid.table.tHead.offsetHeight;
+  if (grid.tops[row] < grid.scroller.scrollTop) grid.scroller.scrollTop = grid.tops[row];
+  else if (grid.tops[row + 1] > grid.scroller.scrollTop + view) grid.scroller.scrollTop = grid.tops[row + 1] - view;
+}
+
+function gridKey(event) {
+  if (event.ctrlKey || event.metaKey || event.altKey || event.target.matches("button, input, select")) return;
+  const [row, column] = grid.focus;
+  const page = Math.max(1, Math.floor(grid.scroller.clientHeight / ROW) - 1);
+  const moves = {
+    ArrowDown: [row + 1, column],
+    ArrowUp: [row - 1, column],
+    ArrowRight: [row, column + 1],
+    ArrowLeft: [row, column - 1],
+    PageDown: [row + page, column],
+    PageUp: [row - page, column],
+    Home: [row, 0],
+    End: [row, columns().length],
+  };
+  if (moves[event.key]) focusOn(...moves[event.key]);
+  else if (event.key === "Enter" || event.key === " ") act(row, column);
+  else return;
+  event.preventDefault();
+}
+
+function act(row, column) {
+  if (column === 0) toggleRow(row);
+  else openDrawer(grid.rows[row], columns()[column - 1]);
+}
+
+function gridClick(event) {
+  const open = event.target.closest("[data-open]");
+  if (open) return toggleRow(Number(open.dataset.open));
+  const cell = event.target.closest("td[data-job]");
+  if (!cell || getSelection().toString()) return;
+  focusOn(Number(cell.parentElement.dataset.row), Number(cell.dataset.column), false);
+  openDrawer(grid.rows[Number(cell.parentElement.dataset.row)], Number(cell.dataset.job));
+}
+
+/** Open a row so that its answers can be read in full beside each other, or close it. */
+function toggleRow(at) {
+  const input = grid.rows[at];
+  if (grid.opened.has(input)) grid.opened.delete(input);
+  else grid.opened.set(input, ROW);
+  grid.drawn.get(at)?.remove();
+  grid.drawn.delete(at);
+  place();
+  drawRows();
+  focusOn(at, 0);
+}
+
+/** Go to the next cell, or the one before, that differs from its baseline's; from one row to the next. */
+function step(way) {
+  const shown = columns();
+  const number = grid.rows.length * shown.length;
+  let at = grid.focus[0] * shown.length + Math.max(0, grid.focus[1] - 1);
+  if (grid.focus[1] === 0 && way > 0) at -= 1;
+  for (at += way; at >= 0 && at < number; at += way) {
+    const [row, job] = [Math.floor(at / shown.length), shown[at % shown.length]];
+    if (!isDifferent(inputs[grid.rows[row]], job)) continue;
+    focusOn(row, (at % shown.length) + 1);
+    const text = `input ${inputs[grid.rows[row]].index + 1}, job ${summary.jobs[job].name} differs`;
+    if ($("drawer").open) openDrawer(grid.rows[row], job);
+    return say(text);
+  }
+  say(way > 0 ? "no difference after this one" : "no difference before this one");
+}

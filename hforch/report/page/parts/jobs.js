@@ -1,0 +1,100 @@
+// The table of jobs: sortable, with bars behind numbers and the best of each column marked.
+
+function drawJobs() {
+  $("jobs").querySelector(".scroll")?.remove();
+  const { jobs, metrics, axes } = summary;
+  const [by, way] = state.sort.split(":");
+  const head = el("tr", {}, sortable("job", "job", by, way, 1));
+  for (const axis of axes) head.append(sortable(axis, `axis ${axis}`, by, way, 1));
+  for (const metric of metrics) {
+    const unit = metric.unit && metric.unit !== "%" ? el("small", {}, metric.unit) : null;
+    head.append(sortable(metric.title, metric.name, by, way, metric.better > 0 ? -1 : 1, unit, metric));
+  }
+  const body = el("tbody");
+  for (const job of sorted(jobs, by, way)) body.append(jobRow(job));
+  const table = el("table", { class: "jobs" }, el("caption", { class: "unseen" }, "Jobs and their metrics"), el("thead", {}, head), body);
+  $("jobs").append(el("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": "Table of jobs" }, table));
+}
+
+function sortable(title, key, by, way, first, unit, metric) {
+  const is = by === key;
+  const next = is ? -Number(way) : first;
+  const better = metric ? (metric.better > 0 ? "more is better" : "less is better") : null;
+  const button = el(
+    "button",
+    { type: "button", title: better, onclick: () => sortBy(key, next) },
+    title,
+    unit ? " " : null,
+    unit,
+    el("span", { class: "way", "aria-hidden": "true" }, is ? (Number(way) > 0 ? " ▲" : " ▼") : ""),
+  );
+  return el("th", { scope: "col", class: metric ? "number" : null, "aria-sort": is ? (Number(way) > 0 ? "ascending" : "descending") : "none" }, button);
+}
+
+function sortBy(key, way) {
+  set({ sort: `${key}:${way}` });
+  const buttons = [...$("jobs").querySelectorAll("th button")];
+  buttons.find((one) => one.closest("th").getAttribute("aria-sort") !== "none")?.focus();
+  say("sorted");
+}
+
+function sorted(jobs, by, way) {
+  if (!by) return jobs;
+  const key = (job) => {
+    if (by === "job") return jobs.indexOf(job);
+    if (by.startsWith("axis ")) return job.axes[by.slice(5)] ?? null;
+    return job.metrics[by] ?? null;
+  };
+  const compared = (a, b) => (typeof a === "number" ? a - b : String(a).localeCompare(String(b), "en", { numeric: true }));
+  return [...jobs].sort((one, other) => {
+    const [a, b] = [key(one), key(other)];
+    if (a == null || b == null) return (a == null) - (b == null); // what is not known comes last
+    return Number(way) * compared(a, b);
+  });
+}
+
+function jobRow(job) {
+  const place = summary.jobs.indexOf(job);
+  const marks = [];
+  if (job.winner) marks.push(el("span", { class: "tag good" }, "chosen"));
+  if (job.pareto) marks.push(el("span", { class: "tag", title: "no other job is better in speed, memory and quality at once" }, "Pareto"));
+  if (job.is_baseline) marks.push(el("span", { class: "tag" }, "baseline"));
+  const why = job.why ?? (job.metrics.failed ? `${figure(job.metrics.failed, 0)} samples failed` : null);
+  const said = [
+    why ? el("p", { class: "why bad" }, `${job.why ? "failed: " : ""}${why}`) : null,
+    job.refused && job.refused.join() !== job.why ? el("p", { class: "why" }, `does not qualify: ${job.refused.join("; ")}`) : null,
+    job.notes.map((note) => el("p", { class: "why" }, note)),
+  ];
+  const again = el("button", { type: "button", class: "link", onclick: () => openAgain(place), title: "how to run this job again" }, job.name);
+  const row = el("tr", { class: job.winner ? "winner" : null }, el("th", { scope: "row" }, again, " ", marks, said));
+  for (const axis of summary.axes) row.append(el("td", {}, job.axes[axis] ?? "-"));
+  for (const metric of summary.metrics) row.append(metricCell(job, metric));
+  return row;
+}
+
+function metricCell(job, metric) {
+  const value = job.metrics[metric.name];
+  if (value == null) return el("td", { class: "number none" }, el("span", { class: "unseen" }, "not known"));
+  const error = job.metrics[`${metric.name}_se`];
+  const spread = metric.name === "tokens_per_s" && job.spread ? ` (${figure(job.spread[0], 1)} to ${figure(job.spread[1], 1)})` : "";
+  const isBest = best(metric) === value;
+  const cell = el(
+    "td",
+    { class: `number${isBest ? " best" : ""}` },
+    isBest ? el("span", { class: "star", "aria-hidden": "true" }, "★") : null,
+    valueOf(metric, value),
+    spread || error ? el("small", {}, spread || ` ±${valueOf(metric, error)}`) : null,
+    isBest ? el("span", { class: "unseen" }, " best") : null,
+  );
+  const most = Math.max(...summary.jobs.map((one) => one.metrics[metric.name] ?? 0));
+  if (most > 0 && value > 0) cell.style.setProperty("--share", `${(100 * value) / most}%`);
+  return cell;
+}
+
+/** The best value of a metric; none where all are alike, or where speeds are of several machines. */
+function best(metric) {
+  const known = summary.jobs.filter((job) => job.metrics[metric.name] != null && job.status !== "not run");
+  const values = known.map((job) => job.metrics[metric.name]);
+  if (new Set(values).size < 2 || (metric.speed && new Set(known.map((job) => job.site)).size > 1)) return null;
+  return metric.better > 0 ? Math.max(...values) : Math.min(...values);
+}

@@ -1,0 +1,105 @@
+// The page, from its start on: first what is seen first, then the answers, then the charts.
+
+const MOST_PRINTED = 100;
+
+async function start() {
+  readState();
+  drawTheme();
+  summary = await unpack("summary");
+  drawAbout();
+  drawJobs();
+  drawFilters();
+  drawGrid();
+  drawAgain();
+  listen();
+  let isFirst = true;
+  let last = 0;
+  await unpackAll(() => {
+    if (!isFirst && performance.now() - last < 250) return;
+    refilter(true);
+    last = performance.now();
+    if (isFirst) ready("first");
+    isFirst = false;
+  });
+  refilter(true);
+  openAsked();
+  ready("answers");
+  await drawCharts();
+  ready("whole");
+}
+
+/** For whoever waits: how far the page has got. */
+function ready(what) {
+  document.documentElement.dataset.ready = what;
+  performance.mark(`hforch-${what}`);
+}
+
+function listen() {
+  $("theme").addEventListener("click", () => set({ theme: THEMES[(THEMES.indexOf(state.theme) + 1) % THEMES.length] }));
+  $("help").addEventListener("click", openKeys);
+  $("skip").addEventListener("click", (event) => {
+    event.preventDefault();
+    go("answers");
+  });
+  document.addEventListener("keydown", globalKey);
+  $("drawer").addEventListener("close", () => {
+    set({ open: "" });
+    cellAt(...grid.focus)?.focus({ preventScroll: true });
+  });
+  for (const dialog of document.querySelectorAll("dialog"))
+    dialog.addEventListener("click", (event) => event.target === dialog && dialog.close());
+  changed.push((names, isAnother) => {
+    if (names.has("theme")) drawTheme();
+    if (names.has("sort")) drawJobs();
+    if (names.has("cols")) drawHead();
+    if (["q", "differs", "failures", "finish", "check", "cols"].some((name) => names.has(name))) {
+      showFilters();
+      refilter();
+    }
+    if (isAnother) openAsked();
+  });
+  addEventListener("beforeprint", beforePrint);
+  addEventListener("afterprint", afterPrint);
+}
+
+/** The drawer that the fragment names, input.job. */
+function openAsked() {
+  const [index, job] = state.open.split(".").map(Number);
+  const number = state.open ? inputs.findIndex((one) => one.index === index) : -1;
+  if (number < 0 || !summary.jobs[job]) return $("drawer").close();
+  const row = grid.rows.indexOf(number);
+  const column = columns().indexOf(job);
+  if (row >= 0 && column >= 0) focusOn(row, column + 1);
+  openDrawer(number, job);
+}
+
+function beforePrint() {
+  const shown = grid.rows.slice(0, MOST_PRINTED);
+  for (const row of grid.drawn.values()) row.remove();
+  grid.drawn.clear();
+  const before = new Map(grid.opened);
+  for (const input of shown) grid.opened.set(input, ROW);
+  shown.forEach((input, at) => {
+    const row = gridRow(at);
+    grid.drawn.set(at, row);
+    grid.table.tBodies[0].append(row);
+  });
+  grid.opened = before;
+  grid.above.style.height = grid.below.style.height = "0px";
+  const left = grid.rows.length - shown.length;
+  $("printed").textContent = left > 0 ? `${figure(left, 0)} more inputs are not printed.` : "";
+}
+
+function afterPrint() {
+  for (const row of grid.drawn.values()) row.remove();
+  grid.drawn.clear();
+  $("printed").textContent = "";
+  place();
+  drawRows();
+}
+
+start().catch((error) => {
+  $("about").append(el("p", { class: "missing" }, `This page could not draw itself: ${error.message}`));
+  ready("failed");
+  throw error;
+});

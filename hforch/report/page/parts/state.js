@@ -1,0 +1,48 @@
+// What the reader has chosen. It stands in the URL's fragment, so that a view can be linked.
+
+const USUAL = { q: "", differs: "", failures: "", finish: "", check: "", cols: "", sort: "", at: "", open: "", theme: "" };
+const state = { ...USUAL };
+const changed = []; // called with the keys that have changed, and whether another fragment was given
+
+function readState() {
+  const given = new URLSearchParams(location.hash.slice(1));
+  for (const name of Object.keys(USUAL)) state[name] = given.get(name) ?? USUAL[name];
+}
+
+/** Change what is chosen, and tell those who draw it the keys that have changed. */
+function set(changes) {
+  const names = Object.keys(changes).filter((name) => state[name] !== String(changes[name]));
+  if (!names.length) return;
+  for (const name of names) state[name] = String(changes[name]);
+  const told = new URLSearchParams();
+  for (const name of Object.keys(USUAL)) if (state[name] !== USUAL[name]) told.set(name, state[name]);
+  const fragment = told.toString();
+  history.replaceState(null, "", fragment ? `#${fragment}` : location.pathname + location.search);
+  for (const work of changed) work(new Set(names));
+}
+
+addEventListener("hashchange", () => {
+  readState();
+  for (const work of changed) work(new Set(Object.keys(USUAL)), true);
+});
+
+/** The jobs whose answers are shown, by place, in the order chosen. */
+const MOST_COLUMNS = 12;
+function columns() {
+  const asked = state.cols.split(",").filter(Boolean).map(Number);
+  const there = asked.filter((job) => summary.jobs[job]);
+  return there.length ? there : usualColumns();
+}
+
+/** Those that answered anything, the first of them. */
+function usualColumns() {
+  const all = summary.jobs.map((job, at) => at);
+  const answered = all.filter((at) => summary.jobs[at].status !== "not run");
+  return (answered.length ? answered : all).slice(0, MOST_COLUMNS);
+}
+
+const THEMES = ["", "light", "dark"];
+function drawTheme() {
+  document.documentElement.dataset.theme = state.theme;
+  $("theme").textContent = { "": "Theme: as the system", light: "Theme: light", dark: "Theme: dark" }[state.theme] ?? "";
+}

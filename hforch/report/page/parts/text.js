@@ -1,0 +1,85 @@
+// Text of others, such as a model's: always as text, with nothing in it that hides or turns about what is read.
+
+// Control characters but tab and newline, marks of writing direction, blanks without width, tags, lone surrogates. What
+// joins letters (U+200C, U+200D) is part of writing.
+const HIDDEN =
+  /[\0-\x08\x0B-\x1F\x7F-\x9F\xAD\u061C\u180E\u200B\u200E\u200F\u2028-\u202E\u2060-\u206F\uFEFF\uFFF9-\uFFFB]|[\u{E0000}-\u{E007F}]|[\uD800-\uDFFF]/gu;
+
+/** How a character that has no shape is shown. */
+function shapeOf(character) {
+  const code = character.codePointAt(0);
+  if (code < 0x20) return String.fromCodePoint(0x2400 + code);
+  if (code === 0x7f) return "\u2421";
+  return `U+${code.toString(16).toUpperCase().padStart(4, "0")}`;
+}
+
+/** A fragment with the text, its hidden characters made visible, and what was searched for marked. */
+function visible(text, wanted = "") {
+  const fragment = document.createDocumentFragment();
+  let at = 0;
+  for (const match of text.matchAll(HIDDEN)) {
+    marked(fragment, text.slice(at, match.index), wanted);
+    const shape = document.createElement("span");
+    shape.className = "hidden-character";
+    shape.title = `U+${match[0].codePointAt(0).toString(16).toUpperCase().padStart(4, "0")}`;
+    shape.textContent = shapeOf(match[0]);
+    fragment.append(shape);
+    at = match.index + match[0].length;
+  }
+  marked(fragment, text.slice(at), wanted);
+  return fragment;
+}
+
+function marked(fragment, text, wanted) {
+  const low = wanted ? text.toLowerCase() : "";
+  // Where lower case has another length, places would be off: nothing is marked there.
+  if (!wanted || low.length !== text.length || !low.includes(wanted)) {
+    fragment.append(text);
+    return;
+  }
+  let at = 0;
+  for (let found = low.indexOf(wanted); found >= 0; found = low.indexOf(wanted, at)) {
+    fragment.append(text.slice(at, found));
+    const mark = document.createElement("mark");
+    mark.textContent = text.slice(found, found + wanted.length);
+    fragment.append(mark);
+    at = found + wanted.length;
+  }
+  fragment.append(text.slice(at));
+}
+
+/** The text of an attribute or of a chart: hidden characters as words. */
+function plain(text) {
+  return String(text).replace(HIDDEN, shapeOf);
+}
+
+/** An element: el("td", {class: "number", onclick: work}, "text", child). What is null or false is left out. */
+function el(name, attributes = {}, ...children) {
+  const made = document.createElement(name);
+  for (const [key, value] of Object.entries(attributes)) {
+    if (value == null || value === false) continue;
+    if (key.startsWith("on")) made.addEventListener(key.slice(2), value);
+    else made.setAttribute(key, value === true ? "" : plain(value));
+  }
+  for (const child of children.flat(Infinity)) {
+    if (child == null || child === false) continue;
+    made.append(child instanceof Node ? child : visible(String(child)));
+  }
+  return made;
+}
+
+const $ = (id) => document.getElementById(id);
+
+/** A number with so many digits behind the point, and thousands set apart. */
+function figure(value, digits) {
+  return value.toLocaleString("en", { minimumFractionDigits: digits, maximumFractionDigits: digits });
+}
+
+/** A metric's value with its unit, as in the table. */
+function valueOf(metric, value, digits = metric.digits) {
+  return metric.unit === "%" ? `${figure(100 * value, digits)}%` : figure(value, digits);
+}
+
+const say = (text) => {
+  $("said").textContent = text;
+};

@@ -1,0 +1,131 @@
+"""The page as one file: a template, a style, scripts and data, with a policy that lets nothing else run or load."""
+
+from __future__ import annotations
+
+import base64
+import gzip
+import hashlib
+from collections.abc import Iterable, Mapping, Sequence
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import hforch
+from hforch.compare.decide import Bound, decide
+from hforch.compare.reading import Entry
+from hforch.compare.table import compare
+from hforch.errors import ConfigError, HforchError, Mistake
+from hforch.report.page.collect import Page, collect
+from hforch.report.page.reading import look
+from hforch.runs.records import to_json
+
+PARTS = Path(__file__).parent / "parts"
+SCRIPTS = ("text", "state", "data", "about", "jobs", "charts", "filters", "grid", "drawer", "again", "main")
+VEGA_LITE = "6.4"
+NEEDS = {"altair": "altair", "vl_convert": "vl-convert-python"}
+
+
+def missing_libraries() -> list[Mistake]:
+    """What has to be installed before a page can be written."""
+    from importlib.util import find_spec
+
+    gone = [name for module, name in NEEDS.items() if find_spec(module) is None]
+    problem = f"the page's charts need {' and '.join(gone)}"
+    return [Mistake("", problem, None, "pip install 'hforch[report]'")] if gone else []
+
+
+def write_page(
+    target: Path,
+    entries: Sequence[Entry],
+    unread: Iterable[Mistake] = (),
+    baseline: Mapping[str, str] | None = None,
+    bounds: Sequence[Bound] = (),
+    optimize: str | None = None,
+    most: int | None = None,
+) -> tuple[Page, bool]:
+    """Write the page of some jobs.
+
+    Args:
+        unread: what is wrong with jobs that could not be read.
+        most: how many inputs it shows; None: as many as a page can hold.
+
+    Returns:
+        what it shows, and whether a job meets all bounds.
+
+    Raises:
+        ConfigError: no job is such a baseline.
+        HforchError: the file cannot be written.
+    """
+    if mistakes := missing_libraries():
+        raise ConfigError(mistakes)
+    entries, seen = look(entries)
+    comparison = compare(entries, baseline)
+    decision = decide(comparison, bounds, optimize) if bounds or optimize else None
+    missing = [*(one.problem for one in unread), *seen.missing]
+    page = collect(comparison, seen, missing, decision, bounds, most)
+    pieces = page_of(page)
+    unfinished = target.with_name(f".{target.name}.unfinished")
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with unfinished.open("w", encoding="utf-8") as file:
+            file.writelines(pieces)
+        unfinished.replace(target)
+    except OSError as error:
+        raise HforchError(f"{target} cannot be written: {(error.strerror or str(error)).lower()}") from error
+    return page, decision is None or bool(decision.qualified)
+
+
+def page_of(page: Page) -> Iterable[str]:
+    """The text of the page, in pieces."""
+    from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+    style, script = (PARTS / "page.css").read_text("utf-8"), _script()
+    environment = Environment(loader=FileSystemLoader(PARTS), autoescape=True, undefined=StrictUndefined)
+    return environment.get_template("page.html").generate(
+        title="hforch report",
+        version=hforch.__version__,
+        style=_Raw(style),
+        script=_Raw(script),
+        library=_Raw(library()),
+        style_hashes=_Raw(_hash(style)),
+        script_hashes=_Raw(f"{_hash(library())} {_hash(script)}"),
+        summary=packed(page.summary),
+        parts=map(packed, page.parts()),
+    )
+
+
+class _Raw(str):
+    """Text of our own that is markup already."""
+
+    def __html__(self) -> str:
+        return str(self)
+
+
+@cache
+def library() -> str:
+    """Vega, Vega-Lite and Vega-Embed as one script."""
+    import vl_convert
+
+    text: str = vl_convert.javascript_bundle(None, VEGA_LITE)
+    return _inline(text)
+
+
+def _script() -> str:
+    """The page's own script: its files one after the other, in a scope of their own."""
+    files = [(PARTS / f"{name}.js").read_text("utf-8") for name in SCRIPTS]
+    return _inline('(() => {\n"use strict";\n' + "\n".join(files) + "})();\n")
+
+
+def _inline(script: str) -> str:
+    """A script that may stand in a page: nothing in it ends the element it is in, or begins a comment there."""
+    return script.replace("</script", "<\\/script").replace("<!--", "< !--")
+
+
+def _hash(text: str) -> str:
+    """What a content security policy calls an inline script or style."""
+    return f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"
+
+
+def packed(value: Any) -> str:
+    """JSON, gzipped, in base64: whatever is in it, it is no markup."""
+    return base64.b64encode(gzip.compress(to_json(value).encode(), compresslevel=6, mtime=0)).decode()
