@@ -20,6 +20,7 @@ def read_flags(words: Sequence[str]) -> tuple[argparse.Namespace, argparse.Argum
     parser = get_args_parser()
     parser.allow_abbrev = False
     parser.add_argument("--dry-run", action="store_true", help="List the jobs, and what they need; run nothing")
+    parser.add_argument("--report", action="store_true", help="Write a page of the run or sweep at its end")
     parser.add_argument("--force", action="store_true", help="Write over an earlier run in the same directory")
 
     def refuse(message: str) -> NoReturn:

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from hforch.config.compose import Composed
     from hforch.config.sweeps import Plan
 
+QUIET = ("json", "none")  # displays that leave stdout to records
 WORST_FIRST = (EXIT_INTERRUPTED, EXIT_FAILED, EXIT_USAGE, EXIT_UNMET, EXIT_OK)
 
 
@@ -115,6 +116,11 @@ def _show(hydra: Any, args: argparse.Namespace, parser: argparse.ArgumentParser,
 def _run(args: argparse.Namespace, places: Places, asked: Asked, resume: Path | None) -> int:
     from hforch.config.sweeps import plan
 
+    if args.report:
+        from hforch.report.page.write import missing_libraries
+
+        if mistakes := missing_libraries():
+            raise ConfigError(mistakes)
     planned = plan(args.overrides, places, args.multirun)
     kind = "sweep" if planned.multirun else "run"
     overrides = [*args.overrides, f"hydra.mode={'MULTIRUN' if planned.multirun else 'RUN'}"]
@@ -135,7 +141,8 @@ def _run(args: argparse.Namespace, places: Places, asked: Asked, resume: Path | 
             if resume is not None:
                 asked = replace(asked, fingerprint=unchanged(planned.jobs[0], resume))
             with going_on("nobody reads the output any more; the run goes on, and Ctrl-C stops it"):
-                return worst(codes(hydra.run(places.config_name, Task(places, asked), overrides)))
+                code = worst(codes(hydra.run(places.config_name, Task(places, asked), overrides)))
+                return _report(args, directory, planned.jobs[0].job.runtime.display, code)
         except OSError as error:
             if full_errors():
                 raise
@@ -224,7 +231,8 @@ def _multirun(
     if not planned.whole:
         master = hydra.compose_config(places.config_name, overrides, RunMode.MULTIRUN, with_log_configuration=False)
         _make_room(Path(str(master.hydra.sweep.dir)), "hydra.sweep.dir", asked)
-        return worst(codes(hydra.multirun(places.config_name, Task(places, asked), overrides)))
+        code = worst(codes(hydra.multirun(places.config_name, Task(places, asked), overrides)))
+        return _report(args, Path(str(master.hydra.sweep.dir)), "auto", code)
     from hydra._internal.callbacks import Callbacks
     from hydra.types import HydraContext
 
@@ -240,8 +248,10 @@ def _multirun(
     with Workers() as workers, going_on(going):
         found = sweep.run(workers, open_view(display, sweep.directory))
     if not asked.dry_run:
-        _compare(sweep.directory, None if display in ("json", "none") else sys.stdout)
+        _compare(sweep.directory, None if display in QUIET else sys.stdout)
     code = worst(iter(found))
+    if not asked.dry_run:
+        code = _report(args, sweep.directory, display, code)
     if code == EXIT_INTERRUPTED:
         raise KeyboardInterrupt("told")
     return code
@@ -259,6 +269,32 @@ def _compare(directory: Path, stream: TextIO | None) -> None:
         aside(lambda: summarise(directory, stream))
     except (HforchError, OSError) as error:
         print(f"the jobs could not be compared: {error}", file=sys.stderr, flush=True)
+
+
+def _report(args: argparse.Namespace, directory: Path, display: str, code: int) -> int:
+    """The page of a run or sweep, if it was asked for; the exit code with what comes of that."""
+    if not args.report:
+        return code
+    from hforch.compare.reading import readable_jobs
+    from hforch.report.page.write import write_page
+    from hforch.runs.aside import aside
+    from hforch.runs.used import REPORT
+
+    target = directory / REPORT
+
+    def work() -> None:
+        entries, unread = readable_jobs([directory])
+        if not entries:
+            raise ConfigError(unread)
+        write_page(target, entries, unread)
+
+    try:
+        aside(work)
+    except (HforchError, OSError) as error:
+        print(f"the page could not be written: {error}", file=sys.stderr, flush=True)
+        return worst(iter((code, EXIT_FAILED)))
+    print(f"report: {target}", file=sys.stderr if display in QUIET else sys.stdout, flush=True)
+    return code
 
 
 def quoted(text: str) -> str:

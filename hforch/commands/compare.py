@@ -6,8 +6,9 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from hforch.commands._deciding import add_flags, collect, read_flags, write
 from hforch.commands._parser import VerbParser
-from hforch.errors import EXIT_OK, EXIT_UNMET, ConfigError, HforchError, Mistake
+from hforch.errors import EXIT_OK, EXIT_UNMET, ConfigError, Mistake
 
 if TYPE_CHECKING:
     from hforch.compare.decide import Decision
@@ -30,15 +31,8 @@ disk_mb, failed, kl_mean, kl_p99, kl_max, flips_early, ppl, ppl_ratio, bits_per_
 
 def main(argv: list[str]) -> int:
     parser = VerbParser("compare", "Compare runs and sweeps, from their records alone.", EXAMPLE)
-    parser.add_argument("directories", metavar="DIR", nargs="+", type=Path, help="directories of runs or sweeps")
-    parser.add_argument(
-        "--baseline", metavar="AXIS=VALUE,...", help="what outputs are compared with; default: the most precise"
-    )
+    add_flags(parser)
     parser.add_argument("--worst", metavar="K", type=int, default=3, help="show the K samples that differ most (3)")
-    parser.add_argument(
-        "--require", metavar="BOUND", action="append", default=[], help="a bound, such as 'checks>=0.9'"
-    )
-    parser.add_argument("--optimize", metavar="METRIC", help="of the jobs that meet all bounds, name the best in this")
     parser.add_argument(
         "--min-pass", metavar="SHARE", type=float, help="the share of checks every job must pass, 0 to 1"
     )
@@ -46,15 +40,12 @@ def main(argv: list[str]) -> int:
     parser.add_argument("--format", choices=FORMATS, default="table", help="table (default), markdown, csv or json")
     parser.add_argument("--output", metavar="FILE", type=Path, help="write to a file instead of the terminal")
     args = parser.parse_intermixed_args(argv)
-    from hforch.compare.decide import decide, read_bounds, unknown
+    from hforch.compare.decide import decide
     from hforch.compare.reading import read_jobs
-    from hforch.compare.table import compare, read_baseline
+    from hforch.compare.table import compare
 
     mistakes: list[Mistake] = []
-    bounds = collect(mistakes, lambda: read_bounds(args.require)) or []
-    baseline = collect(mistakes, lambda: read_baseline(args.baseline))
-    if args.optimize and (mistake := unknown(args.optimize, f"--optimize {args.optimize}")):
-        mistakes.append(mistake)
+    baseline, bounds = read_flags(args, mistakes)
     if args.worst < 0:
         mistakes.append(Mistake("", "must be 0 or more", f"--worst {args.worst}"))
     if args.min_pass is not None and not 0 <= args.min_pass <= 1:
@@ -71,28 +62,6 @@ def main(argv: list[str]) -> int:
         write(args.junit, to_junit(comparison))
     unmet = decision is not None and not decision.qualified
     return EXIT_UNMET if unmet or _missed(comparison, args.min_pass) else EXIT_OK
-
-
-def collect(mistakes: list[Mistake], work):  # type: ignore[no-untyped-def]
-    """What work returns; None if it finds mistakes, which are added."""
-    try:
-        return work()
-    except ConfigError as error:
-        mistakes += error.mistakes
-        return None
-
-
-def write(file: Path, text: str) -> None:
-    """Write a file.
-
-    Raises:
-        HforchError: it cannot be written.
-    """
-    try:
-        file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_text(text, encoding="utf-8")
-    except OSError as error:
-        raise HforchError(f"{file} cannot be written: {(error.strerror or str(error)).lower()}") from error
 
 
 def _put(comparison: Comparison, decision: Decision | None, form: str, output: Path | None) -> None:

@@ -23,6 +23,7 @@ def main(argv: list[str]) -> int:
     parser = VerbParser("resume", "Run what is missing or failed in an earlier run or sweep.", EXAMPLE)
     parser.add_argument("directory", metavar="DIR", type=Path, help="the directory of a run, or of a whole sweep")
     parser.add_argument("--dry-run", action="store_true", help="list the jobs that would be run")
+    parser.add_argument("--report", action="store_true", help="write a page of it at the end")
     args = parser.parse_args(argv)
     from hforch.app.hydra import run_app
 
@@ -30,6 +31,7 @@ def main(argv: list[str]) -> int:
     asked, multirun, cwd = _asked(directory, args.directory)
     words = ["-m"] if multirun else []
     words += ["--dry-run"] if args.dry_run else []
+    words += ["--report"] if args.report else []
     for flag, value in (("--config-dir", asked.get("config_dir")), ("--config-name", asked.get("config_name"))):
         words += [flag, str(value)] if value else []
     recipe = Path(asked["recipe"]) if asked.get("recipe") else None

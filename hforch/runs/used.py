@@ -11,8 +11,9 @@ from hforch.errors import ConfigError, Mistake
 from hforch.runs.records import DISTRIBUTIONS, RECORD, SAMPLES, SCORES
 from hforch.runs.sweep import SWEEP, read_sweep
 
-OF_A_JOB = (RECORD, SAMPLES, SCORES, DISTRIBUTIONS, f".{DISTRIBUTIONS}", f"{JOB_NAME}.log")
-OF_A_SWEEP = (SWEEP, "comparison.json", "comparison.md", "multirun.yaml")
+REPORT = "report.html"
+OF_A_JOB = (RECORD, SAMPLES, SCORES, DISTRIBUTIONS, f".{DISTRIBUTIONS}", f"{JOB_NAME}.log", REPORT)
+OF_A_SWEEP = (SWEEP, "comparison.json", "comparison.md", "multirun.yaml", REPORT)
 
 
 def used(directory: Path, key: str) -> list[Mistake]:

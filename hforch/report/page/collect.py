@@ -106,7 +106,8 @@ def collect(
     ordered = [inputs[name] for name in sorted(inputs, key=lambda name: (inputs[name].index, name))]
     names = {row.entry.name: place for place, row in enumerate(rows)}
     baselines = [names.get(row.baseline) if row.baseline else None for row in rows]
-    metrics = [described(name) for name in TITLES if any(row.metrics.get(name) is not None for row in rows)]
+    known = {name: {row.metrics.get(name) for row in rows} - {None} for name in TITLES}
+    metrics = [described(name) for name, values in known.items() if values and (name != "failed" or values != {0.0})]
     sites = list(dict.fromkeys(row.site for row in rows))
     quantiles = {row.entry.name: _quantiles(seen.times.get(row.entry.name) or {}) for row in rows}
     cells = [cell for one in ordered for cell in one.cells.values()]
@@ -122,6 +123,7 @@ def collect(
         "finishes": sorted({cell["finish"] for cell in cells if cell.get("finish")}),
         "checks": sorted({check[0] for cell in cells for check in cell.get("checks", ())}),
         "charts": charts(rows, quantiles),
+        "typical": round(percentile([len(cell["text"]) for cell in cells], 0.9)) if cells else 0,
         "parts": -(-len(ordered) // AT_ONCE),
     }
     return Page(summary, ordered, baselines)

@@ -13,6 +13,7 @@ from hforch.config.options import option
 from hforch.errors import ConfigError, HforchError
 from hforch.runs.sweep import SWEEP, read_sweep
 
+DIRECTORIES = ("hydra.run.dir=", "hydra.sweep.dir=")
 ALONE = "A job by itself has no baseline, so only the command of the whole sweep takes these scores again."
 
 
@@ -47,6 +48,7 @@ def of_sweeps(entries: Iterable[Entry]) -> Iterator[dict[str, str]]:
 
 
 def _command(asked: Mapping[str, Any], words: Iterable[str]) -> str:
+    """What was typed, without the directory, which holds the answers of that run."""
     recipe = ["run", str(asked["recipe"])] if asked.get("recipe") else []
     flags = [
         part
@@ -54,4 +56,5 @@ def _command(asked: Mapping[str, Any], words: Iterable[str]) -> str:
         if asked.get(name)
         for part in (f"--{name.replace('_', '-')}", str(asked[name]))
     ]
-    return shlex.join(["hforch", *recipe, *flags, *words])
+    typed = [word for word in words if not word.startswith(DIRECTORIES)]
+    return shlex.join(["hforch", *recipe, *flags, *typed])

@@ -106,7 +106,7 @@ def library() -> str:
     """Vega, Vega-Lite and Vega-Embed as one script."""
     import vl_convert
 
-    text: str = vl_convert.javascript_bundle(None, VEGA_LITE)
+    text: str = vl_convert.javascript_bundle("window.vegaEmbed = vegaEmbed;", VEGA_LITE)
     return _inline(text)
 
 

@@ -1,13 +1,17 @@
 // Answers side by side: one row an input, one column a job. Only rows near those in view exist.
 
-const ROW = 168; // pixels of a row that is not opened
+const LINE = 18; // pixels
 const BEYOND = 3; // rows drawn above and below what is in view
 const PREVIEW = 420; // characters of a cell
 const OPENED = 20_000; // characters of a cell of an opened row
 
-const grid = { rows: [], tops: new Float64Array(1), opened: new Map(), drawn: new Map(), focus: [0, 0], queued: false };
+/** Pixels of a row that is not opened: so many lines as nine of ten answers have, within reason. */
+const rowHeight = () => 44 + LINE * Math.max(2, Math.min(7, Math.ceil(summary.typical / 45)));
+
+const grid = { height: 0, rows: [], tops: new Float64Array(1), opened: new Map(), drawn: new Map(), focus: [0, 0], queued: false, printing: false };
 
 function drawGrid() {
+  grid.height = rowHeight();
   grid.table = el(
     "table",
     { class: "answers", role: "grid", "aria-label": "Answers by input and job" },
@@ -26,6 +30,7 @@ function drawGrid() {
   });
   $("answers").append(grid.scroller, el("p", { id: "printed", class: "quiet" }));
   new ResizeObserver(queueRows).observe(grid.scroller);
+  grid.scroller.style.setProperty("--row", `${grid.height}px`);
   drawHead();
 }
 
@@ -58,7 +63,7 @@ function refilter(keep = false) {
 function place() {
   const tops = new Float64Array(grid.rows.length + 1);
   grid.rows.forEach((input, at) => {
-    tops[at + 1] = tops[at] + (grid.opened.get(input) ?? ROW);
+    tops[at + 1] = tops[at] + (grid.opened.get(input) ?? grid.height);
   });
   grid.tops = tops;
 }
@@ -84,6 +89,7 @@ function queueRows() {
 }
 
 function drawRows() {
+  if (grid.printing) return;
   const { scroller, table, rows, tops } = grid;
   const view = scroller.clientHeight - table.tHead.offsetHeight;
   const first = Math.max(0, rowAt(scroller.scrollTop) - BEYOND);
@@ -221,7 +227,7 @@ function bringIntoView(row) {
 function gridKey(event) {
   if (event.ctrlKey || event.metaKey || event.altKey || event.target.matches("button, input, select")) return;
   const [row, column] = grid.focus;
-  const page = Math.max(1, Math.floor(grid.scroller.clientHeight / ROW) - 1);
+  const page = Math.max(1, Math.floor(grid.scroller.clientHeight / grid.height) - 1);
   const moves = {
     ArrowDown: [row + 1, column],
     ArrowUp: [row - 1, column],
@@ -256,7 +262,7 @@ function gridClick(event) {
 function toggleRow(at) {
   const input = grid.rows[at];
   if (grid.opened.has(input)) grid.opened.delete(input);
-  else grid.opened.set(input, ROW);
+  else grid.opened.set(input, grid.height);
   grid.drawn.get(at)?.remove();
   grid.drawn.delete(at);
   place();

@@ -77,7 +77,7 @@ function metricCell(job, metric) {
   if (value == null) return el("td", { class: "number none" }, el("span", { class: "unseen" }, "not known"));
   const error = job.metrics[`${metric.name}_se`];
   const spread = metric.name === "tokens_per_s" && job.spread ? ` (${figure(job.spread[0], 1)} to ${figure(job.spread[1], 1)})` : "";
-  const isBest = best(metric) === value;
+  const isBest = best(metric) === valueOf(metric, value);
   const cell = el(
     "td",
     { class: `number${isBest ? " best" : ""}` },
@@ -91,10 +91,10 @@ function metricCell(job, metric) {
   return cell;
 }
 
-/** The best value of a metric; none where all are alike, or where speeds are of several machines. */
+/** The best value of a metric, as it is shown; none where all look alike, or where speeds are of several machines. */
 function best(metric) {
   const known = summary.jobs.filter((job) => job.metrics[metric.name] != null && job.status !== "not run");
   const values = known.map((job) => job.metrics[metric.name]);
-  if (new Set(values).size < 2 || (metric.speed && new Set(known.map((job) => job.site)).size > 1)) return null;
-  return metric.better > 0 ? Math.max(...values) : Math.min(...values);
+  if (new Set(values.map((value) => valueOf(metric, value))).size < 2 || (metric.speed && new Set(known.map((job) => job.site)).size > 1)) return null;
+  return valueOf(metric, metric.better > 0 ? Math.max(...values) : Math.min(...values));
 }

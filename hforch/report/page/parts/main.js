@@ -74,11 +74,12 @@ function openAsked() {
 }
 
 function beforePrint() {
+  grid.printing = true;
   const shown = grid.rows.slice(0, MOST_PRINTED);
   for (const row of grid.drawn.values()) row.remove();
   grid.drawn.clear();
   const before = new Map(grid.opened);
-  for (const input of shown) grid.opened.set(input, ROW);
+  for (const input of shown) grid.opened.set(input, grid.height);
   shown.forEach((input, at) => {
     const row = gridRow(at);
     grid.drawn.set(at, row);
@@ -91,6 +92,7 @@ function beforePrint() {
 }
 
 function afterPrint() {
+  grid.printing = false;
   for (const row of grid.drawn.values()) row.remove();
   grid.drawn.clear();
   $("printed").textContent = "";

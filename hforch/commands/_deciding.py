@@ -1,0 +1,60 @@
+"""The flags by which compare and report say what outputs are compared with, and which job to take."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar
+
+from hforch.errors import ConfigError, HforchError, Mistake
+
+if TYPE_CHECKING:
+    from hforch.compare.decide import Bound
+
+Read = TypeVar("Read")
+
+
+def add_flags(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("directories", metavar="DIR", nargs="+", type=Path, help="directories of runs or sweeps")
+    parser.add_argument(
+        "--baseline", metavar="AXIS=VALUE,...", help="what outputs are compared with; default: the most precise"
+    )
+    parser.add_argument(
+        "--require", metavar="BOUND", action="append", default=[], help="a bound, such as 'checks>=0.9'"
+    )
+    parser.add_argument("--optimize", metavar="METRIC", help="of the jobs that meet all bounds, name the best in this")
+
+
+def read_flags(args: argparse.Namespace, mistakes: list[Mistake]) -> tuple[Mapping[str, str] | None, Sequence[Bound]]:
+    """The baseline and the bounds; what is wrong with them is added to the mistakes."""
+    from hforch.compare.decide import read_bounds, unknown
+    from hforch.compare.table import read_baseline
+
+    bounds = collect(mistakes, lambda: read_bounds(args.require)) or []
+    baseline = collect(mistakes, lambda: read_baseline(args.baseline))
+    if args.optimize and (mistake := unknown(args.optimize, f"--optimize {args.optimize}")):
+        mistakes.append(mistake)
+    return baseline, bounds
+
+
+def collect(mistakes: list[Mistake], work: Callable[[], Read]) -> Read | None:
+    """What work returns; None if it finds mistakes, which are added."""
+    try:
+        return work()
+    except ConfigError as error:
+        mistakes += error.mistakes
+        return None
+
+
+def write(file: Path, text: str) -> None:
+    """Write a file.
+
+    Raises:
+        HforchError: it cannot be written.
+    """
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise HforchError(f"{file} cannot be written: {(error.strerror or str(error)).lower()}") from error

@@ -1,0 +1,52 @@
+"""hforch report DIR...: a page that shows runs and sweeps to people, in one HTML file."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+from hforch.commands._deciding import add_flags, collect, read_flags
+from hforch.commands._parser import VerbParser
+from hforch.errors import EXIT_FAILED, EXIT_OK, EXIT_UNMET, ConfigError, Mistake
+
+EXAMPLE = """\
+The page has all that it shows in itself, and loads nothing: send it, open it, no network and no hforch is needed.
+
+  hforch report outputs/2026-11-23/10-15-00-123456
+  hforch report DIR --require 'kl_mean<=0.05' --optimize tokens_per_s
+  hforch report DIR OTHER_DIR -o both.html
+  hforch run recipes/precision_cost.yaml --report        writes it at the end of a run or sweep
+
+Of very many inputs a page shows a fixed share, and says so; --inputs N says how many. Exit code 1: some jobs could not
+be read, the page names them; 3: a bound was not met.
+"""
+
+
+def main(argv: list[str]) -> int:
+    parser = VerbParser("report", "Write a page that shows runs and sweeps, from their records alone.", EXAMPLE)
+    add_flags(parser)
+    parser.add_argument(
+        "--inputs", metavar="N", type=int, help="show the answers to about N inputs; default: 24,000 answers"
+    )
+    parser.add_argument("-o", "--output", metavar="FILE", type=Path, help="the page; default: report.html in DIR")
+    args = parser.parse_intermixed_args(argv)
+    from hforch.compare.reading import readable_jobs
+    from hforch.report.page.write import missing_libraries, write_page
+    from hforch.runs.used import REPORT
+
+    mistakes: list[Mistake] = missing_libraries()
+    baseline, bounds = read_flags(args, mistakes)
+    if args.inputs is not None and args.inputs < 1:
+        mistakes.append(Mistake("", "must be 1 or more", f"--inputs {args.inputs}"))
+    entries, unread = collect(mistakes, lambda: readable_jobs(args.directories)) or ([], [])
+    if not entries:
+        mistakes += unread
+    if mistakes:
+        raise ConfigError(mistakes)
+    target = args.output or (args.directories[0] / REPORT if len(args.directories) == 1 else Path(REPORT))
+    page, qualified = write_page(target, entries, unread, baseline, bounds, args.optimize, args.inputs)
+    for line in page.summary["about"]["missing"]:
+        print(f"not on the page: {line}", file=sys.stderr)
+    print(page.summary["about"]["reason"] or f"{len(entries)} jobs, {len(page.inputs)} inputs")
+    print(target)
+    return EXIT_FAILED if unread else EXIT_OK if qualified else EXIT_UNMET

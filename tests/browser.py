@@ -1,0 +1,74 @@
+"""A real browser, Debian's Chromium, driven through Playwright; what a page says and asks for is remembered."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+FLAGS = (
+    *("--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking"),
+    *("--disable-component-update", "--disable-sync"),
+)
+HINT = "no Chromium: apt-get install chromium"
+
+
+def chromium() -> str:
+    """Where it is; without one the test is skipped, but where everything has to be tested (CI=true) it fails."""
+    found = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+    if found is None and os.environ.get("CI") == "true":
+        pytest.fail(HINT)
+    if found is None:
+        pytest.skip(HINT)
+    return found
+
+
+@contextmanager
+def browser() -> Iterator[Any]:
+    from playwright.sync_api import sync_playwright
+
+    path = chromium()
+    with sync_playwright() as playwright:
+        opened = playwright.chromium.launch(executable_path=path, args=FLAGS)
+        yield opened
+        opened.close()
+
+
+@dataclass
+class Seen:
+    """A page, and what it has said and asked for."""
+
+    page: Any
+    said: list[str] = field(default_factory=list)
+    asked: list[str] = field(default_factory=list)
+
+    def is_quiet(self) -> bool:
+        """Whether nothing was said on the console, nothing was thrown, and nothing but the file was asked for."""
+        assert self.said == []
+        assert [one for one in self.asked if not one.startswith(("file:///", "blob:"))] == []
+        assert len({one.partition("#")[0] for one in self.asked}) <= 1
+        return True
+
+    def texts(self, selector: str) -> list[str]:
+        return [str(one) for one in self.page.locator(selector).all_inner_texts()]
+
+
+def open_page(browser: Any, file: Path, fragment: str = "", **context: Any) -> Seen:
+    """Open a report, and wait until it is there."""
+    context.setdefault("viewport", {"width": 1400, "height": 900})
+    page = browser.new_context(**context).new_page()
+    seen = Seen(page)
+    page.on("console", lambda message: seen.said.append(message.text))
+    page.on("pageerror", lambda error: seen.said.append(str(error)))
+    page.on("dialog", lambda dialog: (seen.said.append(f"dialog: {dialog.message}"), dialog.dismiss()))
+    page.on("request", lambda request: seen.asked.append(request.url))
+    page.goto(f"file://{file}{fragment and '#'}{fragment}")
+    page.wait_for_selector("html[data-ready=whole], html[data-ready=failed]", state="attached", timeout=60_000)
+    assert page.evaluate("document.documentElement.dataset.ready") == "whole", seen.said
+    return seen

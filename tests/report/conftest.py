@@ -1,0 +1,26 @@
+"""The page of a sweep that was written by hand, and a browser to look at it with."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import browser as real
+import pytest
+from command_line import hforch
+from reported import write_reported
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    with real.browser() as opened:
+        yield opened
+
+
+@pytest.fixture(scope="session")
+def reported(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The page of three jobs, with a decision."""
+    directory = write_reported(tmp_path_factory.mktemp("reported") / "sweep")
+    hforch("report", str(directory), "--require", "identical>=0.5", "--optimize", "tokens_per_s")
+    return directory / "report.html"
