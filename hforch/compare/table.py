@@ -248,10 +248,16 @@ def _short(value: Any) -> str:
 # ---------------------------------------------------------------- one job
 def _keep(base: Entry, group: Iterable[Entry]) -> Baseline:
     by_text = any(_unit(base, entry) == "characters" for entry in group)
-    kept = Baseline(base, Chosen(len({i for batch in base.record.get("plan") or [] for i in batch})))
+    kept = Baseline(base, Chosen(_inputs(base.record)))
     for sample in samples_of(base):
         kept.add(sample, by_text)
     return kept
+
+
+def _inputs(record: Mapping[str, Any]) -> int:
+    """How many inputs a job answers; its samples, where no plan of batches was written."""
+    planned = {one for batch in record.get("plan") or [] for one in batch}
+    return len(planned) or int((record.get("totals") or {}).get("planned") or 0)
 
 
 def _unit(one: Entry, other: Entry) -> str:
@@ -436,7 +442,7 @@ def _notes(rows: Sequence[Row]) -> list[str]:
         notes.append(
             "divergence counts characters where a job and its baseline have different weights, tokens elsewhere"
         )
-    most = max((len({i for batch in row.entry.record.get("plan") or [] for i in batch}) for row in rows), default=0)
+    most = max((_inputs(row.entry.record) for row in rows), default=0)
     if most > PAIRS and any(row.baseline for row in rows):
         notes.append(f"chrF and edit similarity are of about {PAIRS} of {most} inputs, the same ones for each job")
     return notes

@@ -5,7 +5,9 @@ from __future__ import annotations
 import base64
 import gzip
 import hashlib
+import os
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -64,13 +66,15 @@ def write_page(
     missing = [*(one.problem for one in unread), *seen.missing]
     page = collect(comparison, seen, missing, decision, bounds, most)
     pieces = page_of(page)
-    unfinished = target.with_name(f".{target.name}.unfinished")
+    unfinished = target.with_name(f".{target.name}.{os.getpid()}")
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         with unfinished.open("w", encoding="utf-8") as file:
             file.writelines(pieces)
         unfinished.replace(target)
     except OSError as error:
+        with suppress(OSError):
+            unfinished.unlink(missing_ok=True)
         raise HforchError(f"{target} cannot be written: {(error.strerror or str(error)).lower()}") from error
     return page, decision is None or bool(decision.qualified)
 
