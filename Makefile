@@ -42,9 +42,11 @@ lint: install-dev  ## formatting, lint and types
 schema: install-dev  ## write the JSON Schemas of jobs, recipes and options anew
 	$(BIN)/hforch schema --write schema
 
-bench: install  ## hforch against the bare libraries: prints ratios, writes a table into docs/; takes an hour
+bench: install-dev  ## hforch against the bare libraries: prints ratios, writes a table into docs/; takes an hour
 	$(BIN)/python -m bench
 	$(BIN)/python -m bench.throughput --write docs/benchmarks.md
+	$(BIN)/python -m bench.scoring
+	$(BIN)/python -m bench.report
 
 format: install-dev  ## mend formatting and what lint can mend
 	$(BIN)/ruff format hforch tests bench

@@ -75,7 +75,7 @@ def _scatter(data: list[dict[str, Any]], x: Mapping[str, Any], y: Mapping[str, A
     import altair as alt
 
     kind = {"type": "symlog", "constant": SMALL_KL} if quality == "kl_mean" else {"zero": False, "padding": 12}
-    across = alt.X("x:Q", title=_axis_title(x), scale=alt.Scale(zero=False, padding=24, reverse=x["better"] < 0))
+    across = alt.X("x:Q", title=_axis_title(x), scale=alt.Scale(zero=False, padding=48, reverse=x["better"] < 0))
     up = alt.Y("y:Q", title=_axis_title(y), scale=alt.Scale(**kind, reverse=y["better"] < 0), axis=_axis(y, quality))
     tooltip = ["job:N", "label:N", _told("x", x), _told("y", y)]
     base = alt.Chart(alt.Data(values=data)).encode(x=across, y=up)
@@ -189,7 +189,7 @@ def _spec(chart: Any, height: int | None = None, jobs: int = 0) -> dict[str, Any
 def _jobs() -> Any:
     import altair as alt
 
-    return alt.Y("short:N", sort=None, title=None, axis=alt.Axis(domain=False, ticks=False, grid=False))
+    return alt.Y("short:N", sort=None, title=None, axis=alt.Axis(domain=False, ticks=False, grid=False, labelPadding=10))
 
 
 def _axis(about: Mapping[str, Any], name: str) -> Any:

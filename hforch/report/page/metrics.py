@@ -9,32 +9,32 @@ from hforch.compare.table import HIGHER
 TITLES: dict[str, tuple[str, str, int]] = {
     "tokens_per_s": ("speed", "tokens/s", 1),
     "ttft_ms": ("first token", "ms", 0),
-    "ttft_p95_ms": ("first token, p95", "ms", 0),
     "tpot_ms": ("time per token", "ms", 1),
-    "latency_ms": ("latency", "ms", 0),
-    "load_s": ("load", "s", 1),
-    "export_s": ("export", "s", 1),
-    "convert_s": ("convert", "s", 1),
     "peak_rss_mb": ("peak memory", "MB", 0),
     "peak_accelerator_mb": ("peak accelerator memory", "MB", 0),
     "disk_mb": ("disk", "MB", 0),
     "failed": ("failed", "samples", 0),
     "checks": ("checks passed", "%", 0),
     "identical": ("identical", "%", 0),
-    "chrf": ("chrF", "", 1),
+    "kl_mean": ("KL mean", "nats", 4),
+    "top1_agreement": ("top-1 agreement", "%", 1),
+    "ppl": ("perplexity", "", 2),
+    "bits_per_byte": ("bits per byte", "", 3),
+    "latency_ms": ("latency", "ms", 0),
+    "ttft_p95_ms": ("first token, p95", "ms", 0),
+    "load_s": ("load", "s", 1),
+    "export_s": ("export", "s", 1),
+    "convert_s": ("convert", "s", 1),
     "similarity": ("edit similarity", "", 3),
+    "chrf": ("chrF", "", 1),
     "divergence": ("diverges at", "", 0),
     "divergence_share": ("diverges after", "%", 0),
-    "kl_mean": ("KL mean", "nats", 4),
     "kl_p99": ("KL p99", "nats", 3),
     "kl_max": ("KL max", "nats", 2),
-    "top1_agreement": ("top-1 agreement", "%", 1),
     "flips_early": ("early flips", "%", 0),
-    "ppl": ("perplexity", "", 2),
     "ppl_ratio": ("perplexity ratio", "", 3),
-    "bits_per_byte": ("bits per byte", "", 3),
 }
-"""Title, unit and digits of every metric, in the order in which they are shown; a share is shown in percent."""
+"""Title, unit and digits of every metric, what decides first; a share is shown in percent."""
 
 
 def described(name: str) -> dict[str, Any]:

@@ -17,14 +17,14 @@ function drawAbout() {
     ["Samples", figure(about.samples, 0)],
     ["Failures", failed ? failures(about) : "none", failed ? "bad" : ""],
     ["Run", about.started.map(moment).join(" to ") || "not known"],
-    ["Machine", [...about.machines, ...about.systems].join("; ") || "not known"],
+    ["Machine", about.machines.join("; ") || "not known"],
     ["hforch", about.hforch],
   ];
   const list = el("dl", { class: "facts" });
   for (const [name, value, kind] of facts) list.append(el("div", { class: kind || null }, el("dt", {}, name), el("dd", {}, value)));
   section.append(list);
-  const versions = Object.entries(about.packages).map(([name, version]) => `${name} ${version}`);
-  if (versions.length) section.append(el("details", {}, el("summary", {}, "Versions"), el("p", {}, versions.join(", "))));
+  const versions = [...about.systems, ...Object.entries(about.packages).map(([name, version]) => `${name} ${version}`)];
+  if (versions.length) section.append(el("details", {}, el("summary", {}, "System and versions"), el("p", {}, versions.join(", "))));
   if (about.decision)
     section.append(el("details", {}, el("summary", {}, "How it was decided"), el("ul", {}, about.decision.map((line) => el("li", {}, line.trim())))));
   const notes = [...about.notes];
