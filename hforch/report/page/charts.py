@@ -14,6 +14,7 @@ from hforch.compare.table import HIGHER, Row
 from hforch.report.page.metrics import described
 
 MOST = 60  # jobs in a chart with a line for each
+MOST_LABELS = 24  # points that all have their name beside them; of more, those on the front have
 BLUE, ORANGE, GREEN = "#0072B2", "#D55E00", "#009E73"
 QUALITIES = ("kl_mean", "identical", "checks", "chrf")
 TIMES = {"ttft_ms": "Time to first token", "tpot_ms": "Time per token"}
@@ -87,7 +88,8 @@ def _scatter(data: list[dict[str, Any]], x: Mapping[str, Any], y: Mapping[str, A
         color=alt.Color("front:N", scale=alt.Scale(domain=[True, False], range=[ORANGE, BLUE]), legend=None),
         tooltip=tooltip,
     )
-    names = base.mark_text(dy=-13, limit=170, color="currentColor").encode(text="short:N", tooltip=tooltip)
+    labelled = base if len(data) <= MOST_LABELS else base.transform_filter("datum.front")
+    names = labelled.mark_text(dy=-13, limit=170, color="currentColor").encode(text="short:N", tooltip=tooltip)
     return _spec(alt.layer(front.encode(order="x:Q"), points, names), height=300)
 
 
@@ -189,7 +191,9 @@ def _spec(chart: Any, height: int | None = None, jobs: int = 0) -> dict[str, Any
 def _jobs() -> Any:
     import altair as alt
 
-    return alt.Y("short:N", sort=None, title=None, axis=alt.Axis(domain=False, ticks=False, grid=False, labelPadding=10))
+    return alt.Y(
+        "short:N", sort=None, title=None, axis=alt.Axis(domain=False, ticks=False, grid=False, labelPadding=10)
+    )
 
 
 def _axis(about: Mapping[str, Any], name: str) -> Any:

@@ -26,6 +26,8 @@ SHAPE: Mapping[str, Any] = {
     "error": (dict, type(None)),
 }
 """What a line has to have to be a sample."""
+MAY = {"prompt": str, "prompt_tokens": int, "output_tokens": int, "finish_reason": str, "checks": list}
+"""What it may have besides, if not null."""
 
 
 @dataclass
@@ -80,8 +82,18 @@ def _sample(line: bytes) -> dict[str, Any] | None:
         sample = orjson.loads(line)
     except orjson.JSONDecodeError:
         return None
-    whole = isinstance(sample, dict) and all(isinstance(sample.get(name, ...), kind) for name, kind in SHAPE.items())
-    return sample if whole and (sample["error"] is not None or sample["text"] is not None) else None
+    return sample if isinstance(sample, dict) and _is_whole(sample) else None
+
+
+def _is_whole(sample: Mapping[str, Any]) -> bool:
+    if not all(isinstance(sample.get(name, ...), kind) for name, kind in SHAPE.items()):
+        return False
+    if not all(sample.get(name) is None or isinstance(sample[name], kind) for name, kind in MAY.items()):
+        return False
+    checks = sample.get("checks") or []
+    if not all(isinstance(one, dict) and isinstance(one.get("name"), str) and "passed" in one for one in checks):
+        return False
+    return sample["error"] is not None or sample["text"] is not None
 
 
 def _missing(entry: Entry, broken: Sequence[int], lines: int) -> list[str]:

@@ -63,7 +63,7 @@ def write_page(
     entries, seen = look(entries)
     comparison = compare(entries, baseline)
     decision = decide(comparison, bounds, optimize) if bounds or optimize else None
-    missing = [*(one.problem for one in unread), *seen.missing]
+    missing = [*("; ".join(filter(None, (one.problem, one.hint))) for one in unread), *seen.missing]
     page = collect(comparison, seen, missing, decision, bounds, most)
     pieces = page_of(page)
     unfinished = target.with_name(f".{target.name}.{os.getpid()}")
@@ -75,7 +75,8 @@ def write_page(
     except OSError as error:
         with suppress(OSError):
             unfinished.unlink(missing_ok=True)
-        raise HforchError(f"{target} cannot be written: {(error.strerror or str(error)).lower()}") from error
+        reason = (error.strerror or str(error)).lower()
+        raise HforchError(f"{target} cannot be written: {reason}\n    -o FILE puts the page elsewhere") from error
     return page, decision is None or bool(decision.qualified)
 
 

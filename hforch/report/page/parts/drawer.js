@@ -19,7 +19,7 @@ function openDrawer(number, job) {
   if (!$("drawer").open) $("drawer").showModal();
   $("drawer").scrollTop = 0;
   $("drawer-title").focus({ preventScroll: true });
-  set({ open: `${input.index}.${job}` });
+  set({ open: `${number}.${job}` });
 }
 
 function ofAnswer(cell, input, job, base) {

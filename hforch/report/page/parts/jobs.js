@@ -1,7 +1,9 @@
 // The table of jobs: sortable, with bars behind numbers and the best of each column marked.
 
 function drawJobs() {
-  $("jobs").querySelector(".scroll")?.remove();
+  const before = $("jobs").querySelector(".scroll");
+  const left = before?.scrollLeft ?? 0;
+  before?.remove();
   const { jobs, metrics, axes } = summary;
   const [by, way] = state.sort.split(":");
   const head = el("tr", {}, sortable("job", "job", by, way, 1));
@@ -14,6 +16,7 @@ function drawJobs() {
   for (const job of sorted(jobs, by, way)) body.append(jobRow(job));
   const table = el("table", { class: "jobs" }, el("caption", { class: "unseen" }, "Jobs and their metrics"), el("thead", {}, head), body);
   $("jobs").append(el("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": "Table of jobs" }, table));
+  $("jobs").querySelector(".scroll").scrollLeft = left;
 }
 
 function sortable(title, key, by, way, first, unit, metric) {
@@ -34,7 +37,7 @@ function sortable(title, key, by, way, first, unit, metric) {
 function sortBy(key, way) {
   set({ sort: `${key}:${way}` });
   const buttons = [...$("jobs").querySelectorAll("th button")];
-  buttons.find((one) => one.closest("th").getAttribute("aria-sort") !== "none")?.focus();
+  buttons.find((one) => one.closest("th").getAttribute("aria-sort") !== "none")?.focus({ preventScroll: true });
   say("sorted");
 }
 

@@ -62,11 +62,10 @@ function listen() {
   addEventListener("afterprint", afterPrint);
 }
 
-/** The drawer that the fragment names, input.job. */
+/** The drawer that the fragment names: the place of an input, and of a job. */
 function openAsked() {
-  const [index, job] = state.open.split(".").map(Number);
-  const number = state.open ? inputs.findIndex((one) => one.index === index) : -1;
-  if (number < 0 || !summary.jobs[job]) return $("drawer").close();
+  const [number, job] = state.open.split(".").map(Number);
+  if (!state.open || !inputs[number] || !summary.jobs[job]) return $("drawer").close();
   const row = grid.rows.indexOf(number);
   const column = columns().indexOf(job);
   if (row >= 0 && column >= 0) focusOn(row, column + 1);
@@ -101,7 +100,7 @@ function afterPrint() {
 }
 
 start().catch((error) => {
-  $("about").append(el("p", { class: "missing" }, `This page could not draw itself: ${error.message}`));
+  $("about").append(el("p", { class: "missing" }, `This page could not draw itself (${error.message}). It needs a browser of 2024 or later.`));
   ready("failed");
   throw error;
 });

@@ -17,7 +17,11 @@ function set(changes) {
   const told = new URLSearchParams();
   for (const name of Object.keys(USUAL)) if (state[name] !== USUAL[name]) told.set(name, state[name]);
   const fragment = told.toString();
-  history.replaceState(null, "", fragment ? `#${fragment}` : location.pathname + location.search);
+  try {
+    history.replaceState(null, "", fragment ? `#${fragment}` : location.pathname + location.search);
+  } catch {
+    // Inside a viewer that gives the page no address of its own there is nothing to link.
+  }
   for (const work of changed) work(new Set(names));
 }
 

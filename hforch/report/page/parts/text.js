@@ -2,6 +2,7 @@
 
 // Control characters but tab and newline, marks of writing direction, blanks without width, tags, lone surrogates. What
 // joins letters (U+200C, U+200D) is part of writing.
+const MOST_MARKS = 2000; // of one text; what lies beyond is text all the same
 const HIDDEN =
   /[\0-\x08\x0B-\x1F\x7F-\x9F\xAD\u061C\u180E\u200B\u200E\u200F\u2028-\u202E\u2060-\u206F\uFEFF\uFFF9-\uFFFB]|[\u{E0000}-\u{E007F}]|[\uD800-\uDFFF]/gu;
 
@@ -16,8 +17,9 @@ function shapeOf(character) {
 /** A fragment with the text, its hidden characters made visible, and what was searched for marked. */
 function visible(text, wanted = "") {
   const fragment = document.createDocumentFragment();
-  let at = 0;
+  let [at, number] = [0, 0];
   for (const match of text.matchAll(HIDDEN)) {
+    if (++number > MOST_MARKS) break;
     marked(fragment, text.slice(at, match.index), wanted);
     const shape = document.createElement("span");
     shape.className = "hidden-character";
@@ -26,7 +28,7 @@ function visible(text, wanted = "") {
     fragment.append(shape);
     at = match.index + match[0].length;
   }
-  marked(fragment, text.slice(at), wanted);
+  marked(fragment, number > MOST_MARKS ? plain(text.slice(at)) : text.slice(at), wanted);
   return fragment;
 }
 
@@ -37,8 +39,8 @@ function marked(fragment, text, wanted) {
     fragment.append(text);
     return;
   }
-  let at = 0;
-  for (let found = low.indexOf(wanted); found >= 0; found = low.indexOf(wanted, at)) {
+  let [at, number] = [0, 0];
+  for (let found = low.indexOf(wanted); found >= 0 && ++number <= MOST_MARKS; found = low.indexOf(wanted, at)) {
     fragment.append(text.slice(at, found));
     const mark = document.createElement("mark");
     mark.textContent = text.slice(found, found + wanted.length);
