@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
+from hforch.compare.partners import partners_of, read_baseline
 from hforch.compare.reading import Entry
-from hforch.compare.table import partners_of, read_baseline
 from hforch.errors import ConfigError, Mistake
 from hforch.runs.sweep import Planned
 

@@ -12,8 +12,9 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TextIO
+from typing import TYPE_CHECKING, Any
 
+from hforch.app.ending import QUIET, compare_all, write_report
 from hforch.app.task import Asked, Task, cannot_write
 from hforch.config.places import JOB_NAME, VERSION_BASE, Places, find_places
 from hforch.errors import (
@@ -23,7 +24,6 @@ from hforch.errors import (
     EXIT_UNMET,
     EXIT_USAGE,
     ConfigError,
-    HforchError,
     Mistake,
     full_errors,
 )
@@ -33,7 +33,6 @@ if TYPE_CHECKING:
     from hforch.config.compose import Composed
     from hforch.config.sweeps import Plan
 
-QUIET = ("json", "none")  # displays that leave stdout to records
 WORST_FIRST = (EXIT_INTERRUPTED, EXIT_FAILED, EXIT_USAGE, EXIT_UNMET, EXIT_OK)
 
 
@@ -142,7 +141,7 @@ def _run(args: argparse.Namespace, places: Places, asked: Asked, resume: Path | 
                 asked = replace(asked, fingerprint=unchanged(planned.jobs[0], resume))
             with going_on("nobody reads the output any more; the run goes on, and Ctrl-C stops it"):
                 code = worst(codes(hydra.run(places.config_name, Task(places, asked), overrides)))
-                return _report(args, directory, planned.jobs[0].job.runtime.display, code)
+                return write_report(args.report, directory, planned.jobs[0].job.runtime.display, code)
         except OSError as error:
             if full_errors():
                 raise
@@ -232,7 +231,7 @@ def _multirun(
         master = hydra.compose_config(places.config_name, overrides, RunMode.MULTIRUN, with_log_configuration=False)
         _make_room(Path(str(master.hydra.sweep.dir)), "hydra.sweep.dir", asked)
         code = worst(codes(hydra.multirun(places.config_name, Task(places, asked), overrides)))
-        return _report(args, Path(str(master.hydra.sweep.dir)), "auto", code)
+        return write_report(args.report, Path(str(master.hydra.sweep.dir)), "auto", code)
     from hydra._internal.callbacks import Callbacks
     from hydra.types import HydraContext
 
@@ -248,52 +247,12 @@ def _multirun(
     with Workers() as workers, going_on(going):
         found = sweep.run(workers, open_view(display, sweep.directory))
     if not asked.dry_run:
-        _compare(sweep.directory, None if display in QUIET else sys.stdout)
+        compare_all(sweep.directory, None if display in QUIET else sys.stdout)
     code = worst(iter(found))
     if not asked.dry_run:
-        code = _report(args, sweep.directory, display, code)
+        code = write_report(args.report, sweep.directory, display, code)
     if code == EXIT_INTERRUPTED:
         raise KeyboardInterrupt("told")
-    return code
-
-
-def _compare(directory: Path, stream: TextIO | None) -> None:
-    """The comparison at the end of a sweep, if there is anything to compare; its failure is not the sweep's."""
-    from hforch.report.comparison import summarise
-    from hforch.runs.aside import aside
-    from hforch.runs.records import RECORD
-
-    if not any(directory.rglob(RECORD)):
-        return
-    try:
-        aside(lambda: summarise(directory, stream))
-    except (HforchError, OSError) as error:
-        print(f"the jobs could not be compared: {error}", file=sys.stderr, flush=True)
-
-
-def _report(args: argparse.Namespace, directory: Path, display: str, code: int) -> int:
-    """The page of a run or sweep, if it was asked for; the exit code with what comes of that."""
-    if not args.report:
-        return code
-    from hforch.compare.reading import readable_jobs
-    from hforch.report.page.write import write_page
-    from hforch.runs.aside import aside
-    from hforch.runs.used import REPORT
-
-    target = directory / REPORT
-
-    def work() -> None:
-        entries, unread = readable_jobs([directory])
-        if not entries:
-            raise ConfigError(unread)
-        write_page(target, entries, unread)
-
-    try:
-        aside(work)
-    except (HforchError, OSError) as error:
-        print(f"the page could not be written: {error}", file=sys.stderr, flush=True)
-        return worst(iter((code, EXIT_FAILED)))
-    print(f"report: {target}", file=sys.stderr if display in QUIET else sys.stdout, flush=True)
     return code
 
 

@@ -29,7 +29,7 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
 def read_flags(args: argparse.Namespace, mistakes: list[Mistake]) -> tuple[Mapping[str, str] | None, Sequence[Bound]]:
     """The baseline and the bounds; what is wrong with them is added to the mistakes."""
     from hforch.compare.decide import read_bounds, unknown
-    from hforch.compare.table import read_baseline
+    from hforch.compare.partners import read_baseline
 
     bounds = collect(mistakes, lambda: read_bounds(args.require)) or []
     baseline = collect(mistakes, lambda: read_baseline(args.baseline))

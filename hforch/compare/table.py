@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 from array import array
 from collections.abc import Iterable, Mapping, Sequence
@@ -11,16 +10,14 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
+from hforch.compare.axes import axes_of
 from hforch.compare.drift import PAIRS, Baseline, Chosen, Drift, Pair
 from hforch.compare.parting import Parting, partings
-from hforch.compare.reading import HOW_SHOWN, LOAD, Entry, samples_of
-from hforch.config.as_recipe import flat
-from hforch.config.nearest import did_you_mean
-from hforch.errors import ConfigError, Mistake
+from hforch.compare.partners import partners_of
+from hforch.compare.reading import Entry, samples_of
 from hforch.runs.uncertainty import ratio_of_sums
 
 NOISE = 0.10  # how much the speed of the machine may change between the first and the last measurement of a model
-MOST_PRECISE = ("fp32", "bf16", "fp16", "auto", "int8", "int4")
 HIGHER = (
     *("tokens_per_s", "checks", "identical", "chrf", "similarity", "divergence", "divergence_share"),
     "top1_agreement",
@@ -111,138 +108,6 @@ def compare(entries: Sequence[Entry], baseline: Mapping[str, str] | None = None,
     for row in ordered:
         _add_ratio(row, rows)
     return Comparison(ordered, _notes(ordered))
-
-
-# ---------------------------------------------------------------- who is compared with whom
-def partners_of(entries: Sequence[Entry], wanted: Mapping[str, str] | None) -> dict[str, Entry | None]:
-    """For each job, by name, the baseline that is equal to it in all but the load key; itself for a baseline.
-
-    Raises:
-        ConfigError: see `compare`.
-    """
-    alike: dict[str, list[Entry]] = {}
-    for entry in entries:
-        alike.setdefault(_rest(entry), []).append(entry)
-    if wanted is not None:
-        _check_axes(wanted)
-        if not any(_has(entry, wanted) for entry in entries):
-            raise ConfigError([Mistake("", f"no job has {_said(wanted)}", f"--baseline {_said(wanted)}")])
-    partners: dict[str, Entry | None] = {}
-    for group in alike.values():
-        run = [entry for entry in group if entry.was_run]
-        bases = [entry for entry in run if wanted is None or _has(entry, wanted)]
-        if wanted is None:
-            bases = sorted(bases, key=_imprecision) if len(bases) > 1 else []
-        partners |= {entry.name: bases[0] if bases else None for entry in group}
-    alone = [entry for entry in entries if partners[entry.name] is None]
-    if wanted is not None and alone:
-        hint = "a baseline says how the model is loaded; in all else it must have what each job has"
-        raise ConfigError(
-            [
-                Mistake("", f"job {entry.name} has no partner in the baseline {_said(wanted)}", None, hint)
-                for entry in alone
-            ]
-        )
-    return partners
-
-
-def read_baseline(text: str | None) -> Mapping[str, str] | None:
-    """`backend=pytorch,precision=fp32`.
-
-    Raises:
-        ConfigError: it is not written like that.
-    """
-    if text is None:
-        return None
-    pairs = [part.partition("=") for part in text.split(",")]
-    if any(not axis.strip() or not value.strip() for axis, _, value in pairs):
-        hint = "write AXIS=VALUE, several with commas: backend=pytorch,precision=fp32"
-        raise ConfigError([Mistake("", f"'{text}' is no baseline", f"--baseline {text}", hint)])
-    return {axis.strip(): value.strip() for axis, _, value in pairs}
-
-
-def _rest(entry: Entry) -> str:
-    """A job without its load key, and without what changes no output."""
-    skip = (*LOAD, *HOW_SHOWN, "runtime.warmup")
-    kept = {path: value for path, value in flat(entry.job) if not any(f"{path}.".startswith(f"{one}.") for one in skip)}
-    return json.dumps(kept, sort_keys=True, default=str)
-
-
-def _check_axes(wanted: Mapping[str, str]) -> None:
-    mistakes = []
-    for axis in wanted:
-        if not any(f"{axis}.".startswith(f"{one}.") for one in LOAD):
-            hint = did_you_mean(axis, LOAD) or f"allowed are {', '.join(LOAD)} and their keys"
-            mistakes.append(
-                Mistake("", f"{axis} does not tell loaded models apart", f"--baseline {_said(wanted)}", hint)
-            )
-    if mistakes:
-        raise ConfigError(mistakes)
-
-
-def _said(wanted: Mapping[str, str]) -> str:
-    return ",".join(f"{axis}={value}" for axis, value in wanted.items())
-
-
-def _has(entry: Entry, wanted: Mapping[str, str]) -> bool:
-    return all(value in _spellings(entry, axis) for axis, value in wanted.items())
-
-
-def _spellings(entry: Entry, axis: str) -> set[str]:
-    """How the value of an axis may be written: the option as chosen, or what makes it that option."""
-    value = entry.get(axis)
-    found = {entry.overrides[axis]} if axis in entry.overrides else set()
-    if isinstance(value, Mapping):
-        names = ("name", "kind", "id", "path", "file")
-        return found | {str(value[name]) for name in names if value.get(name) is not None}
-    return found | {str(value)}
-
-
-def _imprecision(entry: Entry) -> tuple[int, bool]:
-    name = str(entry.get("precision.name"))
-    return (
-        MOST_PRECISE.index(name) if name in MOST_PRECISE else len(MOST_PRECISE),
-        entry.get("backend.name") != "pytorch",
-    )
-
-
-# ---------------------------------------------------------------- what differs
-def axes_of(entries: Sequence[Entry]) -> dict[str, dict[str, str]]:
-    """For each job, by name, the values in which not all jobs are equal: as chosen where that tells them apart."""
-    chosen = {
-        entry.name: {axis: value for axis, value in entry.overrides.items() if _is_axis(axis)} for entry in entries
-    }
-    names = list(dict.fromkeys(axis for values in chosen.values() for axis in values))
-    varying = [name for name in names if len({_axis(entry, chosen, name) for entry in entries}) > 1]
-    axes = {entry.name: {name: _axis(entry, chosen, name) for name in varying} for entry in entries}
-    values = {entry.name: {path: repr(value) for path, value in flat(entry.job)} for entry in entries}
-    paths = list(dict.fromkeys(path for own in values.values() for path in own if path not in HOW_SHOWN))
-    told: dict[tuple[str, ...], str] = {}
-    more: set[str] = set()
-    for entry in entries:  # jobs that the choices do not tell apart: their values do
-        first = told.setdefault(tuple(axes[entry.name].values()), entry.name)
-        more |= {path for path in paths if values[first].get(path) != values[entry.name].get(path)}
-    for entry in entries:
-        axes[entry.name] |= {path: _short(entry.get(path)) for path in paths if path in more}
-    return axes
-
-
-def _is_axis(name: str) -> bool:
-    return not name.startswith("hydra.") and name not in HOW_SHOWN
-
-
-def _axis(entry: Entry, chosen: Mapping[str, Mapping[str, str]], name: str) -> str:
-    if name in chosen[entry.name]:
-        return _short(chosen[entry.name][name])
-    value = entry.get(name)
-    if isinstance(value, Mapping):
-        value = value.get("name") or value.get("kind") or value.get("id") or value.get("source") or "default"
-    return _short(value)
-
-
-def _short(value: Any) -> str:
-    text = " ".join(str("-" if value is None else value).split())
-    return text if len(text) <= 40 else f"{text[:25]}...{text[-12:]}"
 
 
 # ---------------------------------------------------------------- one job

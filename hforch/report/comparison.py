@@ -63,20 +63,13 @@ def _divergence(row: Row) -> str:
     return "" if at is None else f"{at:.0f} ({share or 0.0:.0%})"
 
 
-def _with_error(metric: str, digits: int) -> Cell:
+def _with_error(metric: str, form: str) -> Cell:
+    """A value in a format such as .3f, and its standard error behind it."""
+
     def cell(row: Row) -> str:
         value, error = row.metrics.get(metric), row.metrics.get(f"{metric}_se")
-        shown = "" if value is None else f"{value:.{digits}f}"
-        return f"{shown} ±{error:.{digits}f}" if shown and error else shown
-
-    return cell
-
-
-def _share_with_error(metric: str, digits: int) -> Cell:
-    def cell(row: Row) -> str:
-        value, error = row.metrics.get(metric), row.metrics.get(f"{metric}_se")
-        shown = "" if value is None else f"{value:.{digits}%}"
-        return f"{shown} ±{error:.{digits}%}" if shown and error else shown
+        shown = "" if value is None else f"{value:{form}}"
+        return f"{shown} ±{error:{form}}" if shown and error else shown
 
     return cell
 
@@ -103,14 +96,14 @@ OUTPUTS: dict[str, Cell] = {
 }
 
 SCORES: dict[str, Cell] = {
-    "KL mean": _with_error("kl_mean", 4),
-    "KL p99": _with_error("kl_p99", 3),
+    "KL mean": _with_error("kl_mean", ".4f"),
+    "KL p99": _with_error("kl_p99", ".3f"),
     "KL max": _number("kl_max", 2),
-    "top-1 agreement": _share_with_error("top1_agreement", 1),
-    "early flips": _share_with_error("flips_early", 0),
-    "ppl": _with_error("ppl", 2),
-    "ppl ratio": _with_error("ppl_ratio", 3),
-    "bits/byte": _with_error("bits_per_byte", 3),
+    "top-1 agreement": _with_error("top1_agreement", ".1%"),
+    "early flips": _with_error("flips_early", ".0%"),
+    "ppl": _with_error("ppl", ".2f"),
+    "ppl ratio": _with_error("ppl_ratio", ".3f"),
+    "bits/byte": _with_error("bits_per_byte", ".3f"),
 }
 
 
