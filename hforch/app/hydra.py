@@ -129,10 +129,7 @@ def _run(args: argparse.Namespace, places: Places, asked: Asked, resume: Path | 
         try:
             if planned.multirun:
                 return _multirun(args, planned, places, asked, hydra, overrides)
-            if planned.jobs[0].job.scoring.baseline is not None:
-                hint = "sweep over what shall be compared, or choose scoring=text"
-                mistake = Mistake("scoring.baseline", "a single run has no other job to be compared with", None, hint)
-                raise ConfigError([replace(mistake, where=planned.jobs[0].where("scoring.baseline"))])
+            _look_at_scoring(planned.jobs[0])
             directory = resume or Path(str(planned.jobs[0].whole.hydra.run.dir))
             _make_room(directory, "hydra.run.dir", asked)
             if asked.dry_run:
@@ -140,12 +137,34 @@ def _run(args: argparse.Namespace, places: Places, asked: Asked, resume: Path | 
             if resume is not None:
                 asked = replace(asked, fingerprint=unchanged(planned.jobs[0], resume))
             with going_on("nobody reads the output any more; the run goes on, and Ctrl-C stops it"):
-                code = worst(codes(hydra.run(places.config_name, Task(places, asked), overrides)))
-                return write_report(args.report, directory, planned.jobs[0].job.runtime.display, code)
+                done = hydra.run(places.config_name, Task(places, asked), overrides)
+            # Hydra composes anew, and so with another time in its directory.
+            directory = Path(str(done.hydra_cfg.hydra.runtime.output_dir))
+            return write_report(args.report, directory, planned.jobs[0].job.runtime.display, worst(codes(done)))
         except OSError as error:
             if full_errors():
                 raise
             raise cannot_write(error, asked.resume) from error
+
+
+def _look_at_scoring(composed: Composed) -> None:
+    """Refuse what a single run cannot score, before anything is imported or written.
+
+    Raises:
+        ConfigError: it has a baseline, or its text cannot be read.
+    """
+    from hforch.runs import scorable
+
+    scoring = composed.job.scoring
+    if scoring.baseline is not None:
+        hint = "sweep over what shall be compared, or choose scoring=text"
+        mistake = Mistake("scoring.baseline", "a single run has no other job to be compared with", None, hint)
+        raise ConfigError([replace(mistake, where=composed.where(mistake.path))])
+    if scoring.text is not None:
+        try:
+            scorable.load_text(scoring.text)
+        except ConfigError as error:
+            raise ConfigError([replace(one, where=composed.where(one.path)) for one in error.mistakes]) from error
 
 
 def _make_room(directory: Path, key: str, asked: Asked) -> None:
@@ -168,14 +187,12 @@ def _dry_run(composed: Composed, directory: Path, resume: bool) -> int:
     """Show the one job that would be run."""
     from hforch.inputs import load_inputs
     from hforch.report.plan import show_plan
-    from hforch.runs import Given, scorable
+    from hforch.runs import Given
     from hforch.runs.fit import look_ahead
     from hforch.runs.identity import job_id, load_key
     from hforch.runs.sweep import Planned
 
     job, inputs = composed.job, load_inputs(composed.job.inputs)
-    if job.scoring.text:
-        scorable.load_text(job.scoring.text)
     one = Planned(
         number=0,
         directory=directory,

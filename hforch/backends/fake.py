@@ -35,7 +35,7 @@ TOKEN = re.compile(r"\s*\S+|\s+")
 
 def check(job: Job) -> list[Mistake]:
     mistakes = grammar.check(job)
-    if job.scoring.baseline is not None or job.scoring.text is not None:
+    if job.scoring.is_asked:
         mistakes.append(Mistake("scoring", "backend=fake has no logits to score", None, "choose scoring=none"))
     return mistakes
 

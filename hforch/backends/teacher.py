@@ -43,6 +43,10 @@ class Teacher(Protocol):
         """
         ...
 
+    def close(self) -> None:
+        """Give back what reading took of memory; nothing can be read any more."""
+        ...
+
 
 def pieces(prompts: Sequence[Ids], texts: Sequence[Ids], chunk: int) -> Iterator[tuple[int, int]]:
     """(start, end) of the pieces of the texts that are fed to the model: the last token of a text predicts nothing."""
@@ -83,6 +87,9 @@ class TorchTeacher:
                 )
                 yield start + 1, out.logits.float().cpu().numpy()
 
+    def close(self) -> None:
+        pass
+
     def _last_only(self) -> dict[str, Any]:
         """Most models can leave out the logits of all positions but the last."""
         from inspect import signature
@@ -99,6 +106,7 @@ class IRTeacher:
 
     def __init__(self, compiled: Any, pad: int, about: str = "openvino") -> None:
         self.request, self.pad, self.about = compiled.create_infer_request(), pad, about
+        self._compiled = compiled
         self._inputs = {name for port in compiled.inputs for name in port.get_names()}
         self.vocabulary = compiled.output("logits").get_partial_shape()[2].get_length()
 
@@ -116,6 +124,10 @@ class IRTeacher:
             mask = numpy.concatenate([mask, there], axis=1)
             yield start + 1, self._infer(piece, mask)
         self.request.reset_state()
+
+    def close(self) -> None:
+        del self.request
+        self._compiled.release_memory()
 
     def _infer(self, ids: Any, mask: Any) -> Any:
         import numpy

@@ -28,7 +28,13 @@ def main(argv: list[str]) -> int:
     parser.add_argument(
         "--inputs", metavar="N", type=int, help="show the answers to about N inputs; default: 24,000 answers"
     )
-    parser.add_argument("-o", "--output", metavar="FILE", type=Path, help="the page; default: report.html in DIR")
+    parser.add_argument(
+        "-o",
+        "--output",
+        metavar="FILE",
+        type=Path,
+        help="the page; default: report.html in DIR, or here",
+    )
     args = parser.parse_intermixed_args(argv)
     from hforch.compare.reading import readable_jobs
     from hforch.report.page.write import missing_libraries, write_page

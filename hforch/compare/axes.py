@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from hforch.compare.reading import HOW_SHOWN, Entry
+from hforch.compare.reading import Entry, is_only_shown
 from hforch.config.as_recipe import flat
 
 
@@ -15,10 +16,10 @@ def axes_of(entries: Sequence[Entry]) -> dict[str, dict[str, str]]:
         entry.name: {axis: value for axis, value in entry.overrides.items() if _is_axis(axis)} for entry in entries
     }
     names = list(dict.fromkeys(axis for values in chosen.values() for axis in values))
-    varying = [name for name in names if len({_axis(entry, chosen, name) for entry in entries}) > 1]
+    varying = [name for name in names if _varies(entries, chosen, name)]
     axes = {entry.name: {name: _axis(entry, chosen, name) for name in varying} for entry in entries}
     values = {entry.name: {path: repr(value) for path, value in flat(entry.job)} for entry in entries}
-    paths = list(dict.fromkeys(path for own in values.values() for path in own if path not in HOW_SHOWN))
+    paths = list(dict.fromkeys(path for own in values.values() for path in own if not is_only_shown(path)))
     told: dict[tuple[str, ...], str] = {}
     more: set[str] = set()
     for entry in entries:  # jobs that the choices do not tell apart: their values do
@@ -29,8 +30,16 @@ def axes_of(entries: Sequence[Entry]) -> dict[str, dict[str, str]]:
     return axes
 
 
+def _varies(entries: Sequence[Entry], chosen: Mapping[str, Mapping[str, str]], name: str) -> bool:
+    """Whether jobs differ in it; not where one that it was not typed for has the same by a recipe or a default."""
+    if len({_axis(entry, chosen, name) for entry in entries}) < 2:
+        return False
+    values = {json.dumps(entry.get(name), sort_keys=True, default=str) for entry in entries}
+    return len(values) > 1 or all(name in chosen[entry.name] for entry in entries)
+
+
 def _is_axis(name: str) -> bool:
-    return not name.startswith("hydra.") and name not in HOW_SHOWN
+    return not name.startswith("hydra.") and not is_only_shown(name)
 
 
 def _axis(entry: Entry, chosen: Mapping[str, Mapping[str, str]], name: str) -> str:

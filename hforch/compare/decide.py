@@ -193,4 +193,6 @@ def _winner(rows: Sequence[Row], metric: str) -> tuple[Row | None, str]:
         reason += f", before job {second.entry.name} with {second.metrics[metric]:g}"
         if best.spread and second.spread and metric == "tokens_per_s" and best.spread[0] <= second.spread[1]:
             reason += " (their repeats overlap: the difference may be noise)"
+    if metric in SPEED and any(row.is_noisy for row in ordered[:2]):
+        reason += "; the machine's speed changed while they ran: repeat it before relying on that"
     return best, reason + left_out

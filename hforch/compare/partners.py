@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 
 from hforch.compare.reading import HOW_SHOWN, LOAD, Entry
 from hforch.config.as_recipe import flat
+from hforch.config.keys import groups
 from hforch.config.nearest import did_you_mean
 from hforch.errors import ConfigError, Mistake
 
@@ -25,7 +26,9 @@ def partners_of(entries: Sequence[Entry], wanted: Mapping[str, str] | None) -> d
     if wanted is not None:
         _check_axes(wanted)
         if not any(_has(entry, wanted) for entry in entries):
-            raise ConfigError([Mistake("", f"no job has {_said(wanted)}", f"--baseline {_said(wanted)}")])
+            raise ConfigError(
+                [Mistake("", f"no job has {_said(wanted)}", f"--baseline {_said(wanted)}", _hint(entries, wanted))]
+            )
     partners: dict[str, Entry | None] = {}
     for group in alike.values():
         run = [entry for entry in group if entry.was_run]
@@ -60,6 +63,12 @@ def read_baseline(text: str | None) -> Mapping[str, str] | None:
     return {axis.strip(): value.strip() for axis, _, value in pairs}
 
 
+def _hint(entries: Sequence[Entry], wanted: Mapping[str, str]) -> str:
+    """What the jobs have there instead."""
+    known = {axis: sorted({one for entry in entries for one in _spellings(entry, axis)}) for axis in wanted}
+    return "; ".join(f"{axis} is {', '.join(values)}" for axis, values in known.items())
+
+
 def _rest(entry: Entry) -> str:
     """A job without its load key, and without what changes no output."""
     skip = (*LOAD, *HOW_SHOWN, "runtime.warmup")
@@ -72,9 +81,9 @@ def _check_axes(wanted: Mapping[str, str]) -> None:
     for axis in wanted:
         if not any(f"{axis}.".startswith(f"{one}.") for one in LOAD):
             hint = did_you_mean(axis, LOAD) or f"allowed are {', '.join(LOAD)} and their keys"
-            mistakes.append(
-                Mistake("", f"{axis} does not tell loaded models apart", f"--baseline {_said(wanted)}", hint)
-            )
+            known = axis.partition(".")[0] in groups()
+            problem = f"{axis} does not tell loaded models apart" if known else f"there is no axis {axis}"
+            mistakes.append(Mistake("", problem, f"--baseline {_said(wanted)}", hint))
     if mistakes:
         raise ConfigError(mistakes)
 

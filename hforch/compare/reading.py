@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -18,11 +19,17 @@ from hforch.runs.sweep import SWEEP, read_sweep
 
 LOAD = ("model", "backend", "device", "precision", "ov_config", "runtime.threads")
 Read = TypeVar("Read")
+DEPTH = 4  # directories below the one that is named in which runs are looked for
 NOT_RUN = "not run"  # the status of a job that its sweep had not come to
 HOW_SHOWN = (
     *(f"runtime.{key}" for key in ("display", "isolation", "fail_fast", "min_pass", "memory_check")),
     "scoring",
 )
+
+
+def is_only_shown(path: str) -> bool:
+    """Whether a dotted path is of how a job is shown, judged or scored, and decides no output."""
+    return any(f"{path}.".startswith(f"{one}.") for one in HOW_SHOWN)
 
 
 @dataclass(frozen=True)
@@ -94,32 +101,55 @@ def readable_jobs(paths: Sequence[Path]) -> tuple[list[Entry], list[Mistake]]:
     """The jobs in these directories that can be read, and what is wrong with the others."""
     mistakes: list[Mistake] = []
     found: dict[Path, Entry] = {}
-    reads = (partial(_jobs, path, len(paths) > 1, mistakes) for path in paths)
+    reads = (partial(_jobs, path, name, mistakes) for path, name in zip(paths, _names(paths), strict=True))
     for entry in chain.from_iterable(_all_of(reads, mistakes)):
         found.setdefault(entry.directory.resolve(), entry)
     return list(found.values()), mistakes
 
 
-def _jobs(path: Path, several: bool, mistakes: list[Mistake]) -> list[Entry]:
+def _names(paths: Sequence[Path]) -> list[str]:
+    """What tells the directories apart: nothing for a single one, else their paths from where they part."""
+    if len(paths) < 2:
+        return [""]
+    whole = [one.absolute() for one in paths]
+    shared = Path(os.path.commonpath(whole))
+    return [os.path.relpath(one, shared.parent if shared in whole else shared) for one in whole]
+
+
+def _jobs(path: Path, name: str, mistakes: list[Mistake]) -> list[Entry]:
+    """The jobs in a directory.
+
+    Args:
+        name: what tells it apart from others; empty if there are none.
+    """
     if not path.is_dir():
-        raise ConfigError([Mistake("", f"there is no directory {path}")])
+        problem = f"{path} is a file, and not a directory" if path.exists() else f"there is no directory {path}"
+        raise ConfigError([Mistake("", problem)])
     if (path / RECORD).is_file():
-        return [_entry(path, str(path) if several else path.name, {})]
-    prefix = f"{path}/" if several else ""
+        return [_entry(path, name or path.name, {})]
+    prefix = f"{name}/" if name else ""
     if (path / SWEEP).is_file():
         return _of_sweep(path, prefix, mistakes)
     if numbered := _numbered(path):
         reads = [partial(_entry, directory, f"{prefix}{directory.name}", {}) for directory in numbered]
         return _all_of(reads, mistakes)
-    below = [
-        one
-        for one in sorted(path.iterdir())
-        if one.is_dir() and (_numbered(one) or any((one / name).is_file() for name in (RECORD, SWEEP)))
-    ]
+    below = list(_below(path, DEPTH))
     if not below:
         hint = "name the directory of a run or of a sweep, as printed at its end"
         raise ConfigError([Mistake("", f"{path} holds no records", None, hint)])
-    return list(chain.from_iterable(_all_of((partial(_jobs, one, True, mistakes) for one in below), mistakes)))
+    deeper = (partial(_jobs, one, f"{prefix}{one.relative_to(path)}", mistakes) for one in below)
+    return list(chain.from_iterable(_all_of(deeper, mistakes)))
+
+
+def _below(path: Path, depth: int) -> Iterator[Path]:
+    """The directories of runs and sweeps in a directory, such as outputs/ with its days."""
+    for one in sorted(path.iterdir()):
+        if not one.is_dir() or one.name.startswith("."):
+            continue
+        if _numbered(one) or any((one / name).is_file() for name in (RECORD, SWEEP)):
+            yield one
+        elif depth > 1 and not one.is_symlink():
+            yield from _below(one, depth - 1)
 
 
 def _all_of(reads: Iterable[Callable[[], Read]], mistakes: list[Mistake]) -> list[Read]:

@@ -12,7 +12,7 @@ from typing import Any
 
 from hforch.checks import schema_of
 from hforch.compare.drift import divergence
-from hforch.compare.reading import HOW_SHOWN, Entry, samples_of
+from hforch.compare.reading import Entry, is_only_shown, samples_of
 from hforch.config.as_recipe import differing, flat, recipe_of, to_yaml
 from hforch.config.compose import compose
 from hforch.config.frozen import Frozen, digest_of
@@ -233,7 +233,7 @@ def changed(frozen: Frozen, entry: Entry) -> Iterator[tuple[str, Any, Any]]:
     record = entry.record
     then, now = dict(flat(frozen.job)), dict(flat(entry.job))
     for path in sorted(differing(frozen.job, entry.job)):
-        if path not in HOW_SHOWN and (then.get(path), now.get(path)) != (None, None):
+        if not is_only_shown(path) and (then.get(path), now.get(path)) != (None, None):
             yield path, then.get(path, "not there"), now.get(path, "not there")
     export = (record["model"].get("export") or {}).get("key")
     if frozen.model.get("export") != export:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from array import array
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import median
@@ -62,6 +62,11 @@ class Row:
     @property
     def label(self) -> str:
         return " ".join(f"{name}={value}" for name, value in self.axes.items()) or self.entry.name
+
+    @property
+    def is_noisy(self) -> bool:
+        """Whether the machine's speed has changed while its model was loaded, more than speeds can be told apart."""
+        return self.entry.noise is not None and abs(self.entry.noise) > NOISE
 
     @property
     def title(self) -> str:
@@ -293,16 +298,7 @@ def _notes(rows: Sequence[Row]) -> list[str]:
         )
     elif beside:
         notes.append("all jobs were measured while others ran on the machine: alone they are faster")
-    for row in rows:
-        if row.entry.noise is not None and abs(row.entry.noise) > NOISE:
-            slower = "slower" if row.entry.noise > 0 else "faster"
-            text = f"the machine was {abs(row.entry.noise):.0%} {slower} at the end of the jobs that share this load"
-            jobs = [
-                one.entry.name for one in rows if one.entry.record.get("load_key") == row.entry.record.get("load_key")
-            ]
-            line = f"{text} (bound {NOISE:.0%}): {', '.join(jobs)}"
-            if line not in notes:
-                notes.append(line)
+    notes += _noise_notes(rows)
     if any(row.unit == "characters" and row.baseline for row in rows):
         notes.append(
             "divergence counts characters where a job and its baseline have different weights, tokens elsewhere"
@@ -311,3 +307,16 @@ def _notes(rows: Sequence[Row]) -> list[str]:
     if most > PAIRS and any(row.baseline for row in rows):
         notes.append(f"chrF and edit similarity are of about {PAIRS} of {most} inputs, the same ones for each job")
     return notes
+
+
+def _noise_notes(rows: Sequence[Row]) -> Iterator[str]:
+    """Of each load in each sweep, if the machine has become slower or faster meanwhile."""
+    loads: dict[tuple[Path, Any], list[Row]] = {}
+    for row in rows:
+        if row.is_noisy:
+            loads.setdefault((row.entry.directory.parent, row.entry.record.get("load_key")), []).append(row)
+    for some in loads.values():
+        noise = some[0].entry.noise or 0.0
+        names = f"job{'s' * (len(some) > 1)} {', '.join(row.entry.name for row in some)}"
+        told = f"{abs(noise):.0%} {'slower' if noise > 0 else 'faster'}"
+        yield f"the machine was {told} at the end of {names} than at the beginning (bound {NOISE:.0%})"

@@ -309,6 +309,11 @@ class Scoring(Part):
     baseline: BaselineScoring | None
     text: TextScoring | None
 
+    @property
+    def is_asked(self) -> bool:
+        """Whether anything is scored."""
+        return self.baseline is not None or self.text is not None
+
 
 class Nothing(Part):
     """A group that has no option but `none` yet."""

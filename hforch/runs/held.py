@@ -20,6 +20,7 @@ class Held:
         timings: what loading it took, seconds by name.
         memory: the peaks of the process up to the end of loading.
         is_warm: whether it has generated something, so that another warm-up would change nothing.
+        has_scored: whether it has read given tokens: what its engine keeps since then is not the next job's memory.
         first: measures the first batch once more; and the seconds that it took at first.
     """
 
@@ -29,11 +30,12 @@ class Held:
     timings: Mapping[str, float] | None = None
     memory: Mapping[str, Any] | None = None
     is_warm: bool = False
+    has_scored: bool = False
     first: tuple[Callable[[], float], float] | None = None
 
     def drop(self) -> None:
         """Forget the model, so that its memory is free for another."""
-        self.key, self.is_warm = "", False
+        self.key, self.is_warm, self.has_scored = "", False, False
         self.prepared = self.loaded = self.timings = self.memory = self.first = None
         gc.collect()
 

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import ctypes
+import gc
 import threading
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from statistics import median
 from typing import Any, Self
@@ -23,12 +26,17 @@ class MemoryMeter:
     """
 
     def __enter__(self) -> Self:
-        self._peaks = {"anon": 0.0, "file": 0.0}
-        self._reset = _reset_high_water_mark()
+        self.begin()
         self._over = threading.Event()
         self._thread = threading.Thread(target=self._watch, name="hforch-memory", daemon=True)
         self._thread.start()
         return self
+
+    def begin(self) -> None:
+        """Give back what this process has freed, and forget the peaks so far."""
+        _give_back_memory()
+        self._peaks = {"anon": 0.0, "file": 0.0}
+        self._reset = _reset_high_water_mark()
 
     def __exit__(self, *_: object) -> None:
         self._over.set()
@@ -115,6 +123,12 @@ def count(samples: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
         "finish_reasons": {reason: reasons.count(reason) for reason in sorted(set(reasons))},
         "checks": totals(samples),
     }
+
+
+def _give_back_memory() -> None:
+    gc.collect()
+    with suppress(OSError, AttributeError):  # glibc has it
+        ctypes.CDLL(None).malloc_trim(0)
 
 
 def _reset_high_water_mark() -> bool:

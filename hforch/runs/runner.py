@@ -140,9 +140,10 @@ def _work(run: Run, memory: MemoryMeter) -> None:
     run.watcher.header(header(job))
     if run.before and _is_whole(run, run.before, inputs):
         return
-    run.note(shared_load=run.held.key == key)
+    run.note(shared_load=run.held.key == key and not run.held.has_scored)
     if not run.record["shared_load"]:
         run.held.drop()
+        memory.begin()  # what was held until now is not this job's
         warned = _look_at_memory(run, inputs)  # before a large file is read to its end
         run.held.prepared = backend.prepare(job, run.log)
         if not warned:
@@ -276,15 +277,17 @@ def _look_at_scoring(run: Run, loaded: Loaded, prepared: Prepared) -> None:
 
 def _score(run: Run, loaded: Loaded, prepared: Prepared) -> None:
     """Let the model read what the job says it shall, if it was not done before."""
-    scoring = run.job.scoring
-    if scoring.baseline is None and scoring.text is None:
+    if not run.job.scoring.is_asked:
         return
     from hforch.runs.scoring import score
 
     if run.samples and all(sample["error"] is not None for sample in run.samples):
         raise HforchError("nothing was answered, so nothing was scored")
-    with run.log.stage("score", _what_is_scored(run.job)):
-        found = score(run.job, run.writer.directory, run.given.baseline, loaded, tokenizer_id(prepared))
+    try:
+        with run.log.stage("score", _what_is_scored(run.job)):
+            found = score(run.job, run.writer.directory, run.given.baseline, loaded, tokenizer_id(prepared))
+    finally:
+        run.held.has_scored = True
     run.note(scores=found)
     kept = found.get("against_baseline", {}).get("size_mb")
     if kept is not None:

@@ -53,7 +53,20 @@ def score(job: Job, directory: Path, baseline: Path | None, loaded: Loaded, toke
     started = time.perf_counter()
     teacher = loaded.teacher()
     found: dict[str, Any] = {"read_by": teacher.about, "chunk": job.scoring.chunk}
-    parts = []
+    try:
+        parts = list(_parts(job, directory, baseline, loaded, teacher, tokenizer))
+    finally:
+        teacher.close()
+    for name, one in parts:
+        found[name] = one.about
+    found["metrics"] = {name: value for _, one in parts for name, value in one.metrics.items()}
+    found["absent"] = {name: why for _, one in parts for name, why in one.absent.items()}
+    return found | {"seconds": round(time.perf_counter() - started, 3)}
+
+
+def _parts(
+    job: Job, directory: Path, baseline: Path | None, loaded: Loaded, teacher: Teacher, tokenizer: str
+) -> Iterator[tuple[str, Scores]]:
     if job.scoring.baseline is not None:
         if baseline is None:
             against = Scores(absent=dict.fromkeys(AGAINST_BASELINE, "no other job differs in how its model is loaded"))
@@ -63,14 +76,9 @@ def score(job: Job, directory: Path, baseline: Path | None, loaded: Loaded, toke
             decode = loaded.engine.vocabulary().decode
             against = against_baseline(job, directory, baseline, teacher, tokenizer, decode)
         against.about["baseline"] = None if baseline is None else os.path.relpath(baseline, directory)
-        parts.append(("against_baseline", against))
+        yield "against_baseline", against
     if job.scoring.text is not None:
-        parts.append(("on_text", on_text(job, teacher, loaded.engine)))
-    for name, one in parts:
-        found[name] = one.about
-    found["metrics"] = {name: value for _, one in parts for name, value in one.metrics.items()}
-    found["absent"] = {name: why for _, one in parts for name, why in one.absent.items()}
-    return found | {"seconds": round(time.perf_counter() - started, 3)}
+        yield "on_text", on_text(job, teacher, loaded.engine)
 
 
 def keep_baseline(job: Job, directory: Path, teacher: Teacher, tokenizer: str) -> Scores:

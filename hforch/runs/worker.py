@@ -172,6 +172,7 @@ class Workers:
         self._nurseries: dict[str, Nursery] = {}
         self._worker: Worker | None = None
         self._holds: tuple[str, str] | None = None
+        self._has_scored = False
 
     def __enter__(self) -> Self:
         return self
@@ -215,6 +216,7 @@ class Workers:
         if outcome == EXIT_INTERRUPTED and not worker.interrupted:  # its nursery was killed
             self._forget()
             return _died(None, directory, given, watcher)
+        self._has_scored = job.scoring.is_asked
         if not holds:
             self.free()
         if isinstance(outcome, HforchError):
@@ -247,8 +249,8 @@ class Workers:
 
     def _take(self, backend: str, key: str) -> Worker:
         nursery = self._nursery(backend)
-        if self._worker is None or self._holds != (backend, key):
-            self.free()
+        if self._worker is None or self._holds != (backend, key) or self._has_scored:
+            self.free()  # what reading given tokens has made its engine keep is not the next job's memory
             self._worker, self._holds = nursery.bear(), (backend, key)
         return self._worker
 

@@ -181,3 +181,12 @@ def test_a_smaller_kv_cache_is_part_of_what_is_measured(tmp_path: Path) -> None:
     hforch("-m", *words, *kinds, of, f"hydra.sweep.dir={tmp_path}")
     f32, u8, u4 = (row["metrics"]["kl_mean"] for row in rows(tmp_path))
     assert f32 == 0.0 < u8 < u4
+
+
+def test_what_scoring_makes_an_engine_keep_is_not_the_memory_of_the_next_job(tiny_gpt2: Path, tmp_path: Path) -> None:
+    """It is loaded anew, in another process: pages that reading has touched would count as that job's."""
+    words = (*local(tiny_gpt2), "backend=openvino", "prompt=raw,question")
+    for scoring, shared in (("text", [False, False]), ("none", [False, True])):
+        asked = ("inputs=numbers_in_french", "generation.max_new_tokens=4", f"scoring={scoring}")
+        hforch("-m", *asked, *words, f"hydra.sweep.dir={tmp_path / scoring}")
+        assert [read_record(tmp_path / scoring / name)["shared_load"] for name in "01"] == shared

@@ -11,6 +11,7 @@ import pytest
 from written import answers, precision, sample, write_job, write_sweep
 
 from hforch import cli
+from hforch.compare.decide import decide
 from hforch.compare.drift import divergence, texts_alike
 from hforch.compare.reading import read_jobs
 from hforch.compare.table import Comparison, Row, compare, percentile
@@ -198,8 +199,40 @@ def test_runs_sweeps_and_folders_of_them_can_be_mixed(tmp_path: Path) -> None:
         write_job(tmp_path / name, answers(("x", [1])), overrides=[f"model={name}"])
     write_job(tmp_path / "single", answers(("x", [1])))
     names = [one.name for one in read_jobs([tmp_path / "a", tmp_path / "b", tmp_path / "single", tmp_path / "a" / "1"])]
-    assert names == [f"{tmp_path}/a/0", f"{tmp_path}/a/1", f"{tmp_path}/b/0", f"{tmp_path}/single"]
-    assert len(read_jobs([tmp_path])) == 4
+    assert names == ["a/0", "a/1", "b/0", "single"]  # their paths from where they part
+    assert [one.name for one in read_jobs([tmp_path])] == names
+
+
+def test_runs_are_found_below_a_folder_of_days(tmp_path: Path) -> None:
+    write_job(tmp_path / "2026-01-01" / "10-00-00", answers(("x", [1])))
+    write_job(tmp_path / "2026-01-02" / "11-00-00" / "0", answers(("x", [1])))
+    assert [one.name for one in read_jobs([tmp_path])] == ["2026-01-01/10-00-00", "2026-01-02/11-00-00/0"]
+    write_job(tmp_path / ".hidden" / "0", answers(("x", [1])))
+    assert len(read_jobs([tmp_path])) == 2
+
+
+def test_how_a_job_was_scored_is_no_axis(tmp_path: Path) -> None:
+    for name, scoring in (("a", {"text": {"path": None}}), ("b", {"text": None})):
+        write_job(tmp_path / name, answers(("x", [1])), job={"scoring": scoring})
+    assert compare(read_jobs([tmp_path])).axes == []
+
+
+def test_what_a_recipe_chose_and_somebody_typed_is_no_axis(tmp_path: Path) -> None:
+    for name, typed in (("a", ["inputs=facts", "precision=int8"]), ("b", ["precision=fp32"])):
+        precision_of = {"precision": {"name": typed[-1].partition("=")[2]}}
+        write_job(tmp_path / name, answers(("x", [1])), overrides=typed, job=precision_of)
+    assert compare(read_jobs([tmp_path])).axes == ["precision"]
+
+
+def test_a_machine_that_changed_is_told_of_the_sweep_where_it_did(tmp_path: Path) -> None:
+    for sweep, drift in (("a", 0.5), ("b", 0.01)):
+        job = write_job(tmp_path / sweep / "0", answers(("x", [1])), load_key="k", overrides=[f"model={sweep}"])
+        write_sweep(job.parent, ["0"], noise=[{"load_key": "k", "drift": drift}])
+    found = compare(read_jobs([tmp_path / "a", tmp_path / "b"]))
+    (note,) = [note for note in found.notes if "the machine was" in note]
+    assert note == "the machine was 50% slower at the end of job a/0 than at the beginning (bound 10%)"
+    assert "the machine's speed changed" in decide(found, [], "tokens_per_s").reason
+    assert "the machine's speed changed" not in decide(found, [], "disk_mb").reason
 
 
 def test_directories_without_records_and_newer_records_are_told_all_at_once(tmp_path: Path) -> None:

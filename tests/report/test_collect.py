@@ -23,7 +23,7 @@ from hforch.compare.words import alignment, words
 from hforch.report.page import collect as collecting
 from hforch.report.page.charts import front_of
 from hforch.report.page.collect import collect, difference
-from hforch.report.page.metrics import TITLES
+from hforch.report.page.metrics import TOLD
 from hforch.report.page.reading import look
 from hforch.report.page.repeating import of_job, of_sweeps
 
@@ -86,7 +86,7 @@ def test_the_size_of_answers_bounds_how_many_are_shown(tmp_path: Path, monkeypat
         write_job(tmp_path / str(number), answers(*[("word " * 200, [1])] * 100), **precision(name))
     monkeypatch.setattr(collecting, "MOST_BYTES", 40_000)
     entries, seen = look(read_jobs([tmp_path]))
-    page = collect(compare(entries), seen, [], None, [], None)
+    page = collect(compare(entries), seen, [], None, [], None, None)
     assert 0 < page.summary["rows"]["shown"] < 50 and page.summary["rows"]["of"] == 100
 
 
@@ -94,7 +94,7 @@ def test_a_text_beyond_all_measure_is_cut_and_that_is_told(tmp_path: Path, monke
     write_job(tmp_path / "0", answers(("word " * 100, [1])), **precision("fp32"))
     monkeypatch.setattr(collecting, "LONGEST", 50)
     entries, seen = look(read_jobs([tmp_path]))
-    cell = collect(compare(entries), seen, [], None, [], None).inputs[0].cells[0]
+    cell = collect(compare(entries), seen, [], None, [], None, None).inputs[0].cells[0]
     assert len(cell["text"]) == 50 and cell["cut"] == 500
 
 
@@ -103,7 +103,7 @@ def test_answers_are_joined_by_input_and_those_of_repeats_left_out(tmp_path: Pat
     write_job(tmp_path / "0", one, **precision("fp32"))
     write_job(tmp_path / "1", [sample(1, "B", [3])], **precision("int8"))
     entries, seen = look(read_jobs([tmp_path]))
-    page = collect(compare(entries), seen, [], None, [], None)
+    page = collect(compare(entries), seen, [], None, [], None, None)
     assert [sorted(one.cells) for one in page.inputs] == [[0], [0, 1]]
     (part,) = page.parts()
     texts = [[cell and part["strings"][cell["text"]] for cell in cells] for _, _, cells in part["inputs"]]
@@ -222,7 +222,7 @@ def test_the_front_is_what_no_other_point_beats() -> None:
 
 
 def test_every_metric_has_a_title() -> None:
-    assert set(TITLES) == set(METRICS)
+    assert set(TOLD) == set(METRICS)
 
 
 def test_reading_jobs_that_are_there_and_those_that_are_not(tmp_path: Path) -> None:

@@ -35,6 +35,11 @@ def count(seen: Seen) -> str:
     return str(seen.page.inner_text("#count"))
 
 
+def lacking(*jobs: str) -> set[int]:
+    """Inputs to which one of the jobs has an answer that does not pass its check."""
+    return {index for index in range(INPUTS) for job in jobs if "light" not in text_of(index, job)}
+
+
 def focused(seen: Seen) -> str:
     return str(
         seen.page.evaluate(
@@ -49,7 +54,7 @@ def test_the_top_says_what_was_compared_and_decided(seen: Seen) -> None:
     assert "With identical>=0.5: take job 1 (precision=int8)" in about
     assert "a cpu, 2 cores" in about and "2026-01-01 00:00:00 UTC" in about
     assert re.search(r"Jobs\s+3\s", about) and re.search(rf"Samples\s+{3 * INPUTS}\s", about)
-    assert re.search(r"Failures\s+1 samples", about)
+    assert re.search(r"Failures\s+1 sample\s", about)
 
 
 def test_jobs_are_sorted_by_a_click_and_by_a_key(seen: Seen) -> None:
@@ -69,7 +74,7 @@ def test_the_best_is_marked_units_are_told_and_failures_have_a_reason(seen: Seen
     assert "tokens/s" in seen.page.inner_text("table.jobs thead")
     assert "0.1000 ±0.0020" in seen.page.inner_text("table.jobs tbody tr:nth-child(2)")
     last = seen.page.inner_text("table.jobs tbody tr:nth-child(3)")
-    assert "1 samples failed" in last and "does not qualify: identical is 0, not >= 0.5" in last
+    assert "1 sample failed" in last and "does not qualify: identical is 0, not >= 0.5" in last
     bar = "getComputedStyle(document.querySelector('table.jobs tbody tr td.number')).backgroundImage"
     assert "linear-gradient" in seen.page.evaluate(bar)
 
@@ -106,19 +111,23 @@ def test_only_what_differs_fails_ends_or_passes_so(seen: Seen) -> None:
     assert count(seen).startswith(f"{INPUTS // 4} of {INPUTS}")
     seen.page.uncheck("#differs")
     seen.page.check("#failures")
-    assert count(seen).startswith("0 of")
+    assert count(seen).startswith(f"{len(lacking('fp32', 'int8'))} of")
     seen.page.click("#choose")
     seen.page.click("#columns >> text=All")
     seen.page.keyboard.press("Escape")
-    assert count(seen).startswith("1 of")
-    assert "it broke" in seen.page.inner_text(FIRST_ROW)
+    assert count(seen).startswith(f"{len({*lacking('fp32', 'int8', 'int4'), 7})} of")
+    seen.page.fill("#q", "it broke")
+    assert count(seen).startswith("1 of") and "it broke" in seen.page.inner_text(FIRST_ROW)
+    seen.page.fill("#q", "")
     seen.page.uncheck("#failures")
     seen.page.select_option("#finish", "length")
     assert count(seen).startswith(f"{INPUTS // 5} of")
     seen.page.select_option("#finish", "")
     seen.page.select_option("#check", "-mentions light")
-    lacking = sum("light" not in text_of(index, "int4") for index in range(INPUTS) if index != 7)
-    assert lacking and count(seen).startswith(f"{lacking} of")
+    assert count(seen).startswith(f"{len(lacking('fp32', 'int8', 'int4') - {7})} of")
+    seen.page.select_option("#finish", "length")  # of one and the same answer
+    both = {index for index in lacking("fp32", "int8", "int4") if index % 5 == 0}
+    assert both and count(seen).startswith(f"{len(both)} of")
     assert "✗ mentions light" in seen.page.inner_text(FIRST_ROW)
 
 
@@ -175,7 +184,7 @@ def test_the_drawer_has_all_there_is_about_an_answer(seen: Seen) -> None:
     drawer = seen.page.inner_text("#drawer")
     assert "<|user|>question 0<|assistant|>" in drawer
     assert text_of(0, "int8") in drawer
-    assert re.search(r"output tokens\s+20", drawer) and re.search(r"ttft\s+60.0 ms", drawer)
+    assert re.search(r"output tokens\s+20", drawer) and re.search(r"first token \(TTFT\)\s+60.0 ms", drawer)
     assert "✓ passed: mentions light" in drawer and "length: cut at the limit" in drawer
     assert "1.250 nats apart at token 3" in drawer and '" word4"' in drawer
     assert seen.texts("#drawer ins")[-1] == "another "
@@ -208,6 +217,8 @@ def test_commands_and_recipes_are_copied_by_a_click(browser: Any, reported: Path
         section.locator(".code button").nth(number).click()
         assert seen.page.evaluate("navigator.clipboard.readText()").strip() == text.strip()
     assert section.locator(".code button").nth(2).inner_text() == "Copied"
+    seen.page.click("button[aria-label='Copy command of job 2']")  # without opening anything
+    assert seen.page.evaluate("navigator.clipboard.readText()") == "hforch precision=int4"
     assert seen.is_quiet()
 
 
@@ -289,6 +300,8 @@ def test_a_print_has_the_answers_in_full_and_no_controls(browser: Any, reported:
     assert seen.page.locator("table.answers tbody tr[data-row]").count() == INPUTS
     assert not seen.page.is_visible("#q") and not seen.page.is_visible("#theme")
     assert seen.page.evaluate("getComputedStyle(document.getElementById('grid')).overflow") == "visible"
+    assert "as filtered" not in seen.page.inner_text("#printed")
+    seen.page.emulate_media(media="screen")
     seen.page.evaluate("dispatchEvent(new Event('afterprint'))")
     assert seen.page.locator("table.answers tbody tr[data-row]").count() < INPUTS
     assert len(seen.page.pdf()) > 10_000

@@ -76,7 +76,8 @@ def _scatter(data: list[dict[str, Any]], x: Mapping[str, Any], y: Mapping[str, A
     import altair as alt
 
     kind = {"type": "symlog", "constant": SMALL_KL} if quality == "kl_mean" else {"zero": False, "padding": 12}
-    across = alt.X("x:Q", title=_axis_title(x), scale=alt.Scale(zero=False, padding=48, reverse=x["better"] < 0))
+    room = alt.Scale(domain=_around([one["x"] for one in data]), nice=False, reverse=x["better"] < 0)
+    across = alt.X("x:Q", title=_axis_title(x), scale=room)
     up = alt.Y("y:Q", title=_axis_title(y), scale=alt.Scale(**kind, reverse=y["better"] < 0), axis=_axis(y, quality))
     tooltip = ["job:N", "label:N", _told("x", x), _told("y", y)]
     base = alt.Chart(alt.Data(values=data)).encode(x=across, y=up)
@@ -91,6 +92,13 @@ def _scatter(data: list[dict[str, Any]], x: Mapping[str, Any], y: Mapping[str, A
     labelled = base if len(data) <= MOST_LABELS else base.transform_filter("datum.front")
     names = labelled.mark_text(dy=-13, limit=170, color="currentColor").encode(text="short:N", tooltip=tooltip)
     return _spec(alt.layer(front.encode(order="x:Q"), points, names), height=300)
+
+
+def _around(values: Sequence[float]) -> list[float]:
+    """A domain with room at both ends for names, and not below 0."""
+    low, high = min(values), max(values)
+    room = 0.18 * (high - low) or 0.1 * high or 1.0
+    return [max(0.0, low - room), high + room]
 
 
 # ---------------------------------------------------------------- one line a job
@@ -200,7 +208,7 @@ def _axis(about: Mapping[str, Any], name: str) -> Any:
     import altair as alt
 
     if name == "kl_mean":
-        return alt.Axis(values=[0, 0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1, 3, 10], format="~r")
+        return alt.Axis(values=[0, 0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1, 3, 10], format="~r", labelOverlap=True)
     return (
         alt.Axis(format="~%")
         if about["unit"] == "%"

@@ -5,21 +5,19 @@ from __future__ import annotations
 from array import array
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from typing import Any
 from zlib import crc32
 
-import hforch
 from hforch.compare.decide import Bound, Decision
 from hforch.compare.parting import all_partings
 from hforch.compare.reading import samples_of
 from hforch.compare.table import SPEED, Comparison, Row, percentile
 from hforch.compare.words import alignment, words
-from hforch.report.comparison import decision_lines
+from hforch.report.page.about import about
 from hforch.report.page.charts import charts
-from hforch.report.page.metrics import TITLES, described
+from hforch.report.page.metrics import described, ordered
 from hforch.report.page.reading import Seen
-from hforch.report.page.repeating import of_job, of_sweeps
+from hforch.report.page.repeating import of_job
 from hforch.report.wording import item_line
 
 MOST_CELLS = 24_000  # answers on one page
@@ -83,6 +81,7 @@ def collect(
     missing: Sequence[str],
     decision: Decision | None,
     bounds: Sequence[Bound],
+    optimize: str | None,
     most: int | None,
 ) -> Page:
     """All that the page shows.
@@ -103,17 +102,18 @@ def collect(
                 one.cells[place] = _cell(sample)
                 if parting := apart.get(sample["input_id"]):
                     one.cells[place]["apart"] = _parting(parting)
-    ordered = [inputs[name] for name in sorted(inputs, key=lambda name: (inputs[name].index, name))]
+    in_order = [inputs[name] for name in sorted(inputs, key=lambda name: (inputs[name].index, name))]
     names = {row.entry.name: place for place, row in enumerate(rows)}
     baselines = [names.get(row.baseline) if row.baseline else None for row in rows]
-    known = {name: {row.metrics.get(name) for row in rows} - {None} for name in TITLES}
+    asked = [*(bound.metric for bound in bounds), *([optimize] if optimize else [])]
+    known = {name: {row.metrics.get(name) for row in rows} - {None} for name in ordered(asked)}
     metrics = [described(name) for name, values in known.items() if values and (name != "failed" or values != {0.0})]
     sites = list(dict.fromkeys(row.site for row in rows))
     quantiles = {row.entry.name: _quantiles(seen.times.get(row.entry.name) or {}) for row in rows}
-    cells = [cell for one in ordered for cell in one.cells.values()]
+    cells = [cell for one in in_order for cell in one.cells.values()]
     summary = {
-        "about": _about(comparison, missing, decision, bounds),
-        "rows": {"shown": len(ordered), "of": shown.of, "failed": len(shown.failed)},
+        "about": about(comparison, missing, decision, bounds),
+        "rows": {"shown": len(in_order), "of": shown.of, "failed": len(shown.failed)},
         "metrics": [one | {"speed": one["name"] in SPEED} for one in metrics],
         "axes": comparison.axes,
         "jobs": [
@@ -124,9 +124,9 @@ def collect(
         "checks": sorted({check[0] for cell in cells for check in cell.get("checks", ())}),
         "charts": charts(rows, quantiles),
         "typical": round(percentile([len(cell["text"]) for cell in cells], 0.9)) if cells else 0,
-        "parts": -(-len(ordered) // AT_ONCE),
+        "parts": -(-len(in_order) // AT_ONCE),
     }
-    return Page(summary, ordered, baselines)
+    return Page(summary, in_order, baselines)
 
 
 # ---------------------------------------------------------------- answers
@@ -202,52 +202,7 @@ def _units(some: Sequence[str]) -> int:
     return sum(len(one.encode("utf-16-le", "surrogatepass")) for one in some) // 2
 
 
-# ---------------------------------------------------------------- all else
-def _about(
-    comparison: Comparison, missing: Sequence[str], decision: Decision | None, bounds: Sequence[Bound]
-) -> dict[str, Any]:
-    records = [row.entry.record for row in comparison.rows]
-    totals = [record.get("totals") or {} for record in records]
-    environments = [record["environment"] for record in records if record.get("environment")]
-    versions: dict[str, list[str]] = {}
-    for environment in environments:
-        for name, version in (environment.get("packages") or {}).items():
-            if version and str(version) not in versions.setdefault(name, []):
-                versions[name].append(str(version))
-    values: dict[str, list[str]] = {}
-    for row in comparison.rows:
-        for axis, value in row.axes.items():
-            if value not in values.setdefault(axis, []):
-                values[axis].append(value)
-    started = sorted(str(record["started"]) for record in records if record.get("started"))
-    machines = dict.fromkeys(row.site[0] for row in comparison.rows if row.entry.record.get("environment"))
-    return {
-        "hforch": hforch.__version__,
-        "written": datetime.now(UTC).isoformat(timespec="seconds"),
-        "started": list(dict.fromkeys([*started[:1], *started[-1:]])),
-        "machines": list(machines),
-        "systems": list(dict.fromkeys(str(one.get("os")) for one in environments if one.get("os"))),
-        "packages": {name: ", ".join(found) for name, found in sorted(versions.items())},
-        "axes": values,
-        "samples": sum(int(one.get("samples") or 0) for one in totals),
-        "failures": sum(int(one.get("failed") or 0) for one in totals),
-        "unfinished": sum(row.entry.unfinished is not None for row in comparison.rows),
-        "repeats": max((int(row.entry.get("runtime.repeat") or 1) for row in comparison.rows), default=1),
-        "bounds": [str(bound) for bound in bounds],
-        "decision": None if decision is None else list(decision_lines(decision)),
-        "reason": None if decision is None else _sentence(decision, bounds, len(comparison.rows)),
-        "notes": [note.strip() for note in comparison.notes],
-        "missing": list(missing),
-        "sweeps": list(of_sweeps(row.entry for row in comparison.rows)),
-    }
-
-
-def _sentence(decision: Decision, bounds: Sequence[Bound], jobs: int) -> str:
-    asked = " and ".join(map(str, bounds))
-    within = f"With {asked}: " if asked else ""
-    return within + (decision.reason or f"{len(decision.qualified)} of {jobs} jobs qualify")
-
-
+# ---------------------------------------------------------------- jobs
 def _job(row: Row, decision: Decision | None) -> dict[str, Any]:
     entry = row.entry
     refused = {} if decision is None else {one.entry.name: why for one, why in decision.refused}

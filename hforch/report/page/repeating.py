@@ -14,7 +14,7 @@ from hforch.errors import ConfigError, HforchError
 from hforch.runs.sweep import SWEEP, read_sweep
 
 DIRECTORIES = ("hydra.run.dir=", "hydra.sweep.dir=")
-ALONE = "A job by itself has no baseline, so only the command of the whole sweep takes these scores again."
+ALONE = "A job by itself has no baseline, so only the command of the whole sweep takes divergence and agreement again."
 
 
 def of_job(entry: Entry) -> dict[str, str]:

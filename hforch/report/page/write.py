@@ -64,7 +64,7 @@ def write_page(
     comparison = compare(entries, baseline)
     decision = decide(comparison, bounds, optimize) if bounds or optimize else None
     missing = [*("; ".join(filter(None, (one.problem, one.hint))) for one in unread), *seen.missing]
-    page = collect(comparison, seen, missing, decision, bounds, most)
+    page = collect(comparison, seen, missing, decision, bounds, optimize, most)
     pieces = page_of(page)
     unfinished = target.with_name(f".{target.name}.{os.getpid()}")
     try:

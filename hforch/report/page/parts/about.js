@@ -5,12 +5,14 @@ function drawAbout() {
   const axes = Object.entries(about.axes);
   const swept = axes.map(([name, values]) => `${name}: ${values.slice(0, 8).join(", ")}${values.length > 8 ? ", …" : ""}`);
   $("swept").replaceChildren(visible(swept.join(" · ") || "one job"));
-  document.title = plain(`hforch report: ${axes.map(([name]) => name).join(" x ") || jobs[0]?.name || ""}`);
+  const name = about.recipe ? `: ${about.recipe}` : "";
+  $("title").textContent = plain(`hforch report${name}`);
+  document.title = plain(`hforch report${name || `: ${axes.map(([axis]) => axis).join(" x ") || jobs[0]?.name || ""}`}`);
   const links = { about: "Top", jobs: "Jobs", charts: "Charts", answers: "Answers", again: "Run it again" };
   for (const [id, name] of Object.entries(links))
     $("nav").append(el("button", { type: "button", onclick: () => go(id) }, name));
   const section = $("about");
-  if (about.reason) section.append(el("p", { class: "decision" }, el("strong", {}, "Decision "), about.reason));
+  if (about.reason) section.append(el("p", { class: about.qualified ? "decision" : "decision none" }, el("strong", {}, "Decision "), about.reason));
   const failed = about.failures + about.unfinished;
   const facts = [
     ["Jobs", figure(jobs.length, 0)],
@@ -23,6 +25,8 @@ function drawAbout() {
   const list = el("dl", { class: "facts" });
   for (const [name, value, kind] of facts) list.append(el("div", { class: kind || null }, el("dt", {}, name), el("dd", {}, value)));
   section.append(list);
+  const alike = Object.entries(about.alike).map(([key, value]) => el("div", {}, el("dt", {}, key), el("dd", {}, value)));
+  section.append(el("h3", {}, jobs.length > 1 ? "The same in all jobs" : "What was run"), el("dl", { class: "facts" }, alike));
   const versions = [...about.systems, ...Object.entries(about.packages).map(([name, version]) => `${name} ${version}`)];
   if (versions.length) section.append(el("details", {}, el("summary", {}, "System and versions"), el("p", {}, versions.join(", "))));
   if (about.decision)
@@ -45,8 +49,8 @@ function drawAbout() {
 
 function failures(about) {
   const parts = [];
-  if (about.failures) parts.push(`${figure(about.failures, 0)} samples`);
-  if (about.unfinished) parts.push(`${figure(about.unfinished, 0)} jobs did not come to their end`);
+  if (about.failures) parts.push(counted(about.failures, "sample"));
+  if (about.unfinished) parts.push(counted(about.unfinished, "job did not come to its end", "jobs did not come to their end"));
   return parts.join(", ");
 }
 

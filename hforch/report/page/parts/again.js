@@ -35,8 +35,10 @@ function drawAgain() {
   section.append(el("h3", {}, "A job by itself"));
   summary.jobs.forEach((job, at) => {
     const one = el("details", { id: `again-${at}` }, el("summary", {}, el("strong", {}, job.name), job.label === job.name ? "" : ` ${job.label}`));
-    one.addEventListener("toggle", () => one.open && fill(one, job), { once: false });
-    section.append(one);
+    one.addEventListener("toggle", () => one.open && fill(one, job));
+    const quick = [copyButton("Copy command", () => job.again.command), copyButton("Copy recipe", () => job.again.recipe)];
+    for (const button of quick) button.setAttribute("aria-label", `${button.textContent} of job ${plain(job.name)}`);
+    section.append(el("div", { class: "again" }, one, quick));
   });
 }
 

@@ -21,16 +21,22 @@ function matches(input, shown) {
   const cells = shown.map((job) => input.cells[job]).filter(Boolean);
   const text = wanted();
   if (text && !low(input).includes(text) && !cells.some((cell) => low(cell).includes(text) || cell.error?.toLowerCase().includes(text))) return false;
-  if (state.differs && !shown.some((job) => isDifferent(input, job))) return false;
-  if (state.failures && !cells.some((cell) => cell.error)) return false;
-  if (state.finish && !cells.some((cell) => cell.finish === state.finish)) return false;
-  if (state.check) {
-    const passes = state.check.startsWith("+");
-    const name = state.check.slice(1);
-    if (!cells.some((cell) => cell.checks?.some((one) => one[0] === name && one[1] === passes))) return false;
-  }
-  return true;
+  if (!state.differs && !state.failures && !state.finish && !state.check) return true;
+  return shown.some((job) => isAsked(input, job));
 }
+
+/** Whether one answer is all that is asked for: two answers that are half of it each are not. */
+function isAsked(input, job) {
+  const cell = input.cells[job];
+  if (state.differs && !isDifferent(input, job)) return false;
+  if (state.failures && !(cell && isFailure(cell))) return false;
+  if (state.finish && cell?.finish !== state.finish) return false;
+  if (!state.check) return true;
+  const [sign, name] = [state.check[0], state.check.slice(1)];
+  return Boolean(cell?.checks?.some((one) => one[0] === name && one[1] === (sign === "+")));
+}
+
+const isFailure = (cell) => Boolean(cell.error) || Boolean(cell.checks?.some((one) => !one[1]));
 
 /** The places of the inputs that are shown, in order. */
 function filtered() {
@@ -55,7 +61,7 @@ function drawFilters() {
     { class: "filters", role: "search", "aria-label": "Filter the answers", onsubmit: (event) => event.preventDefault() },
     el("label", {}, "Search ", search),
     toggle("differs", "only what differs"),
-    toggle("failures", "only failures"),
+    toggle("failures", "only failures", "no answer, or a check that was not passed"),
     choice("finish", "Finish reason", finishes),
     summary.checks.length ? choice("check", "Check", checks) : null,
     el("button", { type: "button", id: "choose", onclick: openColumns }, "Columns…"),
@@ -67,8 +73,8 @@ function drawFilters() {
   showFilters();
 }
 
-function toggle(name, text) {
-  return el("label", {}, el("input", { id: name, type: "checkbox", onchange: (event) => set({ [name]: event.target.checked ? "1" : "" }) }), ` ${text}`);
+function toggle(name, text, title) {
+  return el("label", { title }, el("input", { id: name, type: "checkbox", onchange: (event) => set({ [name]: event.target.checked ? "1" : "" }) }), ` ${text}`);
 }
 
 function choice(name, text, options) {
@@ -86,8 +92,10 @@ function clearFilters(event) {
   set({ q: "", differs: "", failures: "", finish: "", check: "" });
 }
 
-/** Controls as the state has them. */
+/** Controls as the state has them; what no answer can be, as another page's link may ask for, is not asked. */
 function showFilters() {
+  if (!summary.finishes.includes(state.finish)) state.finish = "";
+  if (!summary.checks.includes(state.check.slice(1))) state.check = "";
   for (const name of ["q", "finish", "check"]) if ($(name) && $(name).value !== state[name]) $(name).value = state[name];
   for (const name of ["differs", "failures"]) $(name).checked = state[name] === "1";
 }

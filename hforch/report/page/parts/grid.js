@@ -8,7 +8,7 @@ const OPENED = 20_000; // characters of a cell of an opened row
 /** Pixels of a row that is not opened: so many lines as nine of ten answers have, within reason. */
 const rowHeight = () => 44 + LINE * Math.max(2, Math.min(7, Math.ceil(summary.typical / 45)));
 
-const grid = { height: 0, rows: [], tops: new Float64Array(1), opened: new Map(), drawn: new Map(), focus: [0, 0], queued: false, printing: false };
+const grid = { height: 0, rows: [], tops: new Float64Array(1), opened: new Map(), drawn: new Map(), focus: [0, 0], queued: false, printing: false, isUsed: false };
 
 function drawGrid() {
   grid.height = rowHeight();
@@ -154,7 +154,7 @@ function gridRow(at) {
 function gridCell(input, job, at, column, isOpen) {
   const cell = input.cells[job];
   const box = el("div", { class: "cell" });
-  const made = el("td", { role: "gridcell", "data-column": column, "data-job": job, tabindex: tabindex(at, column) }, box);
+  const made = el("td", { role: "gridcell", "data-column": column, "data-job": job, tabindex: tabindex(at, column), class: current(at, column) }, box);
   if (!cell) {
     box.append(el("span", { class: "quiet" }, "no answer to this input"));
     return made;
@@ -165,11 +165,18 @@ function gridCell(input, job, at, column, isOpen) {
     return made;
   }
   const all = pieces(input, job);
-  const some = preview(all, isOpen ? 0 : firstSight(cell), isOpen ? OPENED : PREVIEW);
+  const some = isOpen ? preview(all, 0, OPENED) : withoutBlankStart(preview(all, firstSight(cell), PREVIEW));
   const text = el("div", { class: "text", dir: "auto" }, drawn(some, wanted()));
   if (!cell.text.trim() && !cell.diff) text.replaceChildren(el("span", { class: "quiet" }, cell.text ? "(blanks alone)" : "(an empty answer)"));
   box.append(text);
   return made;
+}
+
+/** A preview has few lines: blank ones at its start are told by a sign each. */
+function withoutBlankStart(some) {
+  const [[kind, text] = ["same", ""], ...others] = some;
+  const blank = text.match(/^\s*\n/)?.[0];
+  return blank ? [[kind, `${"⏎".repeat(blank.split("\n").length - 1)} ${text.slice(blank.length)}`], ...others] : some;
 }
 
 /** Where a preview should look: at what was searched for, else at the first difference. */
@@ -189,12 +196,13 @@ function badges(cell, input, job) {
   if (cell.finish === "length") found.push(el("span", { class: "tag", title: "cut at the limit of new tokens" }, "cut"));
   for (const [name, passed, why] of cell.checks ?? [])
     found.push(el("span", { class: `tag check ${passed ? "good" : "bad"}`, title: passed ? "passed" : `not passed: ${why}` }, `${passed ? "✓" : "✗"} ${name}`));
-  if (cell.tokens[1] != null) found.push(el("span", { class: "quiet" }, `${cell.tokens[1]} tokens`));
   return found;
 }
 
 // ---------------------------------------------------------------- moving about
-const tabindex = (at, column) => (at === grid.focus[0] && column === grid.focus[1] ? "0" : "-1");
+const isFocus = (at, column) => at === grid.focus[0] && column === grid.focus[1];
+const tabindex = (at, column) => (isFocus(at, column) ? "0" : "-1");
+const current = (at, column) => (grid.isUsed && isFocus(at, column) ? "current" : null);
 const cellAt = (at, column) => grid.drawn.get(at)?.children[column] ?? null;
 
 /** Make a cell the one that keys act on, and bring it into view. */
@@ -203,19 +211,28 @@ function focusOn(at, column, take = true) {
   const row = Math.max(0, Math.min(at, grid.rows.length - 1));
   const place = Math.max(0, Math.min(column, columns().length));
   cellAt(...grid.focus)?.setAttribute("tabindex", "-1");
+  cellAt(...grid.focus)?.classList.remove("current");
   grid.focus = [row, place];
+  grid.isUsed = true;
   if (take) {
     bringIntoView(row);
     drawRows();
   }
   const cell = cellAt(row, place);
   cell?.setAttribute("tabindex", "0");
+  cell?.classList.add("current");
   if (!take || !cell) return;
+  if (!isInWindow(cell)) grid.scroller.scrollIntoView({ block: "start", behavior: "instant" });
   cell.focus({ preventScroll: true });
   const [left, right] = [cell.offsetLeft, cell.offsetLeft + cell.offsetWidth];
   const input = place ? grid.table.tHead.rows[0].cells[0].offsetWidth : 0;
   if (left - input < grid.scroller.scrollLeft) grid.scroller.scrollLeft = left - input;
   else if (right > grid.scroller.scrollLeft + grid.scroller.clientWidth) grid.scroller.scrollLeft = right - grid.scroller.clientWidth;
+}
+
+function isInWindow(cell) {
+  const { top, bottom } = cell.getBoundingClientRect();
+  return top >= 0 && (bottom <= innerHeight || top < innerHeight / 2);
 }
 
 function bringIntoView(row) {

@@ -3,7 +3,6 @@
 function drawJobs() {
   const before = $("jobs").querySelector(".scroll");
   const left = before?.scrollLeft ?? 0;
-  before?.remove();
   const { jobs, metrics, axes } = summary;
   const [by, way] = state.sort.split(":");
   const head = el("tr", {}, sortable("job", "job", by, way, 1));
@@ -15,14 +14,19 @@ function drawJobs() {
   const body = el("tbody");
   for (const job of sorted(jobs, by, way)) body.append(jobRow(job));
   const table = el("table", { class: "jobs" }, el("caption", { class: "unseen" }, "Jobs and their metrics"), el("thead", {}, head), body);
-  $("jobs").append(el("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": "Table of jobs" }, table));
+  const box = el("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": "Table of jobs" }, table);
+  if (before) before.replaceWith(box);
+  else $("jobs").append(box);
   $("jobs").querySelector(".scroll").scrollLeft = left;
+  if (before) return;
+  const words = metrics.map((metric) => [el("dt", {}, metric.title, " ", el("code", {}, metric.name)), el("dd", {}, `${metric.says}; ${metric.better > 0 ? "more is better" : "less is better"}`)]);
+  $("jobs").append(el("details", {}, el("summary", {}, "What the columns mean"), el("dl", { class: "words" }, words)));
 }
 
 function sortable(title, key, by, way, first, unit, metric) {
   const is = by === key;
   const next = is ? -Number(way) : first;
-  const better = metric ? (metric.better > 0 ? "more is better" : "less is better") : null;
+  const better = metric ? `${metric.name}: ${metric.says}; ${metric.better > 0 ? "more is better" : "less is better"}` : null;
   const button = el(
     "button",
     { type: "button", title: better, onclick: () => sortBy(key, next) },
@@ -60,9 +64,9 @@ function jobRow(job) {
   const place = summary.jobs.indexOf(job);
   const marks = [];
   if (job.winner) marks.push(el("span", { class: "tag good" }, "chosen"));
-  if (job.pareto) marks.push(el("span", { class: "tag", title: "no other job is better in speed, memory and quality at once" }, "Pareto"));
+  if (job.pareto) marks.push(el("span", { class: "tag", title: "of the jobs that qualify, no other is better in speed, memory and quality at once" }, "Pareto"));
   if (job.is_baseline) marks.push(el("span", { class: "tag" }, "baseline"));
-  const why = job.why ?? (job.metrics.failed ? `${figure(job.metrics.failed, 0)} samples failed` : null);
+  const why = job.why ?? (job.metrics.failed ? `${counted(job.metrics.failed, "sample")} failed` : null);
   const said = [
     why ? el("p", { class: "why bad" }, `${job.why ? "failed: " : ""}${why}`) : null,
     job.refused && job.refused.join() !== job.why ? el("p", { class: "why" }, `does not qualify: ${job.refused.join("; ")}`) : null,
@@ -80,7 +84,7 @@ function metricCell(job, metric) {
   if (value == null) return el("td", { class: "number none" }, el("span", { class: "unseen" }, "not known"));
   const error = job.metrics[`${metric.name}_se`];
   const spread = metric.name === "tokens_per_s" && job.spread ? ` (${figure(job.spread[0], 1)} to ${figure(job.spread[1], 1)})` : "";
-  const isBest = best(metric) === valueOf(metric, value);
+  const isBest = best(metric) === valueOf(metric, value) && !(metric.against && job.is_baseline);
   const cell = el(
     "td",
     { class: `number${isBest ? " best" : ""}` },
@@ -96,7 +100,8 @@ function metricCell(job, metric) {
 
 /** The best value of a metric, as it is shown; none where all look alike, or where speeds are of several machines. */
 function best(metric) {
-  const known = summary.jobs.filter((job) => job.metrics[metric.name] != null && job.status !== "not run");
+  let known = summary.jobs.filter((job) => job.metrics[metric.name] != null && job.status !== "not run");
+  if (metric.against) known = known.filter((job) => !job.is_baseline); // it cannot be far from itself
   const values = known.map((job) => job.metrics[metric.name]);
   if (new Set(values.map((value) => valueOf(metric, value))).size < 2 || (metric.speed && new Set(known.map((job) => job.site)).size > 1)) return null;
   return valueOf(metric, metric.better > 0 ? Math.max(...values) : Math.min(...values));

@@ -87,7 +87,9 @@ function beforePrint() {
   grid.opened = before;
   grid.above.style.height = grid.below.style.height = "0px";
   const left = grid.rows.length - shown.length;
-  $("printed").textContent = left > 0 ? `${figure(left, 0)} more inputs are not printed.` : "";
+  const of = grid.rows.length < inputs.length ? `${$("count").textContent}, as filtered. ` : "";
+  $("printed").textContent = of + (left > 0 ? `${counted(left, "more input is", "more inputs are")} not printed.` : "");
+  for (const one of document.querySelectorAll("#about details, #jobs details")) one.open = true;
 }
 
 function afterPrint() {

@@ -77,6 +77,11 @@ function figure(value, digits) {
   return value.toLocaleString("en", { minimumFractionDigits: digits, maximumFractionDigits: digits });
 }
 
+/** Such as: 1 sample, 2 samples. */
+function counted(number, one, several = `${one}s`) {
+  return `${figure(number, 0)} ${number === 1 ? one : several}`;
+}
+
 /** A metric's value with its unit, as in the table. */
 function valueOf(metric, value, digits = metric.digits) {
   return metric.unit === "%" ? `${figure(100 * value, digits)}%` : figure(value, digits);
