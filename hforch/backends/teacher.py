@@ -10,6 +10,8 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
+from hforch.errors import BackendError
+
 if TYPE_CHECKING:
     import numpy
 
@@ -63,17 +65,20 @@ class TorchTeacher:
     def __init__(self, model: Any, pad: int) -> None:
         self.model, self.pad = model, pad
         self.vocabulary = int(model.get_output_embeddings().weight.shape[0])
+        self._at_once = 1 if is_recurrent(model) else None
 
     def read(self, prompts: Sequence[Ids], texts: Sequence[Ids], chunk: int) -> Iterator[tuple[int, numpy.ndarray]]:
         import torch
 
-        device = self.model.device
+        device, chunk = self.model.device, self._at_once or chunk
         ids, mask = (torch.tensor(rows, device=device) for rows in left_padded(prompts, self.pad))
         named: dict[str, Any] = {"use_cache": True}
         with torch.inference_mode():
             out = self.model(
                 input_ids=ids, attention_mask=mask, position_ids=_positions(mask), **named, **self._last_only()
             )
+            if getattr(out, "past_key_values", None) is None:
+                raise BackendError(f"{type(self.model).__name__} keeps no cache that tokens can be read behind")
             yield 0, out.logits[:, -1:].float().cpu().numpy()
             for start, end in pieces(prompts, texts, chunk):
                 piece, there = (torch.tensor(rows, device=device) for rows in right_padded(texts, start, end, self.pad))
@@ -95,6 +100,15 @@ class TorchTeacher:
         from inspect import signature
 
         return {"logits_to_keep": 1} if "logits_to_keep" in signature(self.model.forward).parameters else {}
+
+
+def is_recurrent(model: Any) -> bool:
+    """Whether layers of a transformers model keep a state and no keys and values: behind it, such models compute
+    several tokens at once in another way than one by one, or not at all."""
+    config = model.config.get_text_config() if hasattr(model.config, "get_text_config") else model.config
+    kinds = {str(kind) for kind in getattr(config, "layer_types", None) or ()}
+    odd = any(word in kind for kind in kinds for word in ("linear", "mamba", "conv", "recurrent"))
+    return bool(getattr(model, "_is_stateful", False)) or odd
 
 
 class IRTeacher:

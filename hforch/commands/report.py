@@ -7,7 +7,7 @@ from pathlib import Path
 
 from hforch.commands._deciding import add_flags, collect, read_flags
 from hforch.commands._parser import VerbParser
-from hforch.errors import EXIT_FAILED, EXIT_OK, EXIT_UNMET, ConfigError, Mistake
+from hforch.errors import EXIT_FAILED, EXIT_OK, EXIT_UNMET, ConfigError, Mistake, shown
 
 EXAMPLE = """\
 The page has all that it shows in itself, and loads nothing: send it, open it, no network and no hforch is needed.
@@ -52,7 +52,7 @@ def main(argv: list[str]) -> int:
     target = args.output or (args.directories[0] / REPORT if len(args.directories) == 1 else Path(REPORT))
     page, qualified = write_page(target, entries, unread, baseline, bounds, args.optimize, args.inputs)
     for line in page.summary["about"]["missing"]:
-        print(f"not on the page: {line}", file=sys.stderr)
-    print(page.summary["about"]["reason"] or f"{len(entries)} jobs, {len(page.inputs)} inputs")
-    print(target)
+        print(f"not on the page: {shown(line)}", file=sys.stderr)
+    print(shown(page.summary["about"]["reason"] or f"jobs: {len(entries)}, inputs: {len(page.inputs)}"))
+    print(shown(str(target)))
     return EXIT_FAILED if unread else EXIT_OK if qualified else EXIT_UNMET

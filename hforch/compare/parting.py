@@ -4,15 +4,33 @@ from __future__ import annotations
 
 import heapq
 import json
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Annotated
+
+from pydantic import Field, TypeAdapter
+from typing_extensions import TypedDict
 
 from hforch.compare.reading import Entry
 from hforch.runs.records import SCORES
 
 APART = 0.01  # nats; what is less is not worth a look
+
+
+Finite = Annotated[float, Field(allow_inf_nan=False)]
+
+
+class Read(TypedDict):
+    """A token that stands in a text."""
+
+    id: int
+    text: str
+
+
+class Token(Read):
+    """A token that may come next."""
+
+    log_probability: Finite
 
 
 @dataclass(frozen=True)
@@ -29,11 +47,11 @@ class Parting:
 
     input_id: str
     position: int
-    kl: float
+    kl: Finite
     before: str
-    read: Mapping[str, Any]
-    baseline: Sequence[Mapping[str, Any]]
-    job: Sequence[Mapping[str, Any]]
+    read: Read
+    baseline: list[Token]
+    job: list[Token]
 
 
 def partings(entry: Entry, number: int) -> list[Parting]:
@@ -42,12 +60,30 @@ def partings(entry: Entry, number: int) -> list[Parting]:
     return heapq.nlargest(number, apart, key=lambda one: one.kl)
 
 
-def all_partings(entry: Entry, number: int | None = None) -> Iterator[Parting]:
-    """What is kept of each answer of the baseline's, the largest divergence first; `number` of each at most."""
+def all_partings(entry: Entry, number: int | None = None, broken: list[int] | None = None) -> Iterator[Parting]:
+    """What is kept of each answer of the baseline's, the largest divergence first.
+
+    Args:
+        number: of each answer so many at most.
+        broken: gets the numbers of lines that hold nothing of the kind.
+    """
     path = entry.samples / SCORES
     if not path.is_file():
         return
-    with path.open(encoding="utf-8") as file, suppress(ValueError, KeyError, TypeError):  # one that is torn ends there
-        for line in file:
-            sample = json.loads(line)
-            yield from (Parting(input_id=sample["input_id"], **one) for one in sample["worst"][:number])
+    with path.open("rb") as file:
+        for at, line in enumerate(file, 1):
+            try:
+                found = _of_line(line, number)
+            except (ValueError, KeyError, TypeError, RecursionError):
+                if broken is not None:
+                    broken.append(at)
+                continue
+            yield from found
+
+
+def _of_line(line: bytes, number: int | None) -> list[Parting]:
+    sample = json.loads(line)
+    return [PARTING.validate_python({"input_id": sample["input_id"], **one}) for one in sample["worst"][:number]]
+
+
+PARTING = TypeAdapter(Parting)

@@ -11,6 +11,7 @@ from hforch.config.keys import groups
 from hforch.config.nearest import did_you_mean
 from hforch.errors import ConfigError, Mistake
 
+PRECISE_CACHE = ("f32", "None", "bf16", "f16", "u8", "u4")  # of KV caches; None: as the device has it
 MOST_PRECISE = ("fp32", "bf16", "fp16", "auto", "int8", "int4")
 
 
@@ -35,7 +36,7 @@ def partners_of(entries: Sequence[Entry], wanted: Mapping[str, str] | None) -> d
         bases = [entry for entry in run if wanted is None or _has(entry, wanted)]
         if wanted is None:
             bases = sorted(bases, key=_imprecision) if len(bases) > 1 else []
-        partners |= {entry.name: bases[0] if bases else None for entry in group}
+        partners |= {entry.name: _nearest(entry, bases, wanted is not None) for entry in group}
     alone = [entry for entry in entries if partners[entry.name] is None]
     if wanted is not None and alone:
         hint = "a baseline says how the model is loaded; in all else it must have what each job has"
@@ -46,6 +47,12 @@ def partners_of(entries: Sequence[Entry], wanted: Mapping[str, str] | None) -> d
             ]
         )
     return partners
+
+
+def _nearest(entry: Entry, bases: Sequence[Entry], by_model: bool) -> Entry | None:
+    """The first of the bases; of those that were asked for, one of the job's own model goes first."""
+    alike = [one for one in bases if one.job.get("model") == entry.job.get("model")] if by_model else []
+    return next(iter([*alike, *bases]), None)
 
 
 def read_baseline(text: str | None) -> Mapping[str, str] | None:
@@ -106,9 +113,10 @@ def _spellings(entry: Entry, axis: str) -> set[str]:
     return found | {str(value)}
 
 
-def _imprecision(entry: Entry) -> tuple[int, bool]:
-    name = str(entry.get("precision.name"))
+def _imprecision(entry: Entry) -> tuple[int, int, bool]:
+    name, kv = str(entry.get("precision.name")), str(entry.get("ov_config.KV_CACHE_PRECISION"))
     return (
         MOST_PRECISE.index(name) if name in MOST_PRECISE else len(MOST_PRECISE),
+        PRECISE_CACHE.index(kv) if kv in PRECISE_CACHE else len(PRECISE_CACHE),
         entry.get("backend.name") != "pytorch",
     )

@@ -11,8 +11,7 @@ from itertools import chain
 from pathlib import Path
 from typing import Any, TypeVar
 
-import orjson
-
+from hforch.compare.shape import flaws, sample_of
 from hforch.errors import ConfigError, Mistake
 from hforch.runs.records import RECORD, SAMPLES, read_versioned
 from hforch.runs.sweep import SWEEP, read_sweep
@@ -129,7 +128,9 @@ def _jobs(path: Path, name: str, mistakes: list[Mistake]) -> list[Entry]:
         return [_entry(path, name or path.name, {})]
     prefix = f"{name}/" if name else ""
     if (path / SWEEP).is_file():
-        return _of_sweep(path, prefix, mistakes)
+        sweep = _all_of([partial(read_sweep, path)], mistakes)
+        if sweep or not _numbered(path):
+            return _of_sweep(path, sweep[0], prefix, mistakes) if sweep else []
     if numbered := _numbered(path):
         reads = [partial(_entry, directory, f"{prefix}{directory.name}", {}) for directory in numbered]
         return _all_of(reads, mistakes)
@@ -160,17 +161,18 @@ def _all_of(reads: Iterable[Callable[[], Read]], mistakes: list[Mistake]) -> lis
             found.append(read())
         except ConfigError as error:
             mistakes += error.mistakes
+        except (OSError, ValueError, RecursionError) as error:  # no permission, or a path that is none
+            mistakes.append(Mistake("", f"a directory or record cannot be read: {error}"))
     return found
 
 
-def _of_sweep(path: Path, prefix: str, mistakes: list[Mistake]) -> list[Entry]:
+def _of_sweep(path: Path, sweep: Mapping[str, Any], prefix: str, mistakes: list[Mistake]) -> list[Entry]:
     """The jobs of a sweep, those that were never run among them.
 
     Raises:
         ConfigError: none was run.
     """
-    sweep = read_sweep(path)
-    noise = {one["load_key"]: one["drift"] for one in sweep.get("noise") or []}
+    noise = dict(_noise(sweep.get("noise")))
     reads = [partial(_in_sweep, path / one["directory"], one, prefix, noise) for one in sweep["jobs"]]
     entries = _all_of(reads, mistakes)
     if len(entries) == len(reads) and not any(entry.was_run for entry in entries):
@@ -179,9 +181,16 @@ def _of_sweep(path: Path, prefix: str, mistakes: list[Mistake]) -> list[Entry]:
     return entries
 
 
+def _noise(told: Any) -> Iterator[tuple[str, float]]:
+    """How much slower the machine had become, by load key."""
+    for one in told if isinstance(told, list) else ():
+        if isinstance(one, dict) and isinstance(one.get("load_key"), str) and isinstance(one.get("drift"), int | float):
+            yield one["load_key"], one["drift"]
+
+
 def _in_sweep(directory: Path, planned: Mapping[str, Any], prefix: str, noise: Mapping[str, float]) -> Entry:
     """A job of a sweep; all that is known of one that was not run is what sweep.json says."""
-    name = f"{prefix}{directory.name}"
+    name = f"{prefix}{planned['directory']}"
     if (directory / RECORD).is_file():
         return _entry(directory, name, noise)
     told = {key: planned[key] for key in ("job", "overrides", "job_id", "load_key")}
@@ -196,6 +205,9 @@ def _numbered(path: Path) -> list[Path]:
 
 def _entry(directory: Path, name: str, noise: Mapping[str, float]) -> Entry:
     record = read_versioned(directory / RECORD)
+    if found := flaws(record):
+        problem = f"{directory / RECORD} is not as hforch writes it: {'; '.join(found[:3])}"
+        raise ConfigError([Mistake("", problem, None, "something else has changed it")])
     same = record.get("same_as")
     samples = (directory / same).resolve() if same else directory
     return Entry(name, directory, record, samples, noise.get(record.get("load_key", "")))
@@ -219,7 +231,7 @@ def samples_of(entry: Entry) -> Iterator[dict[str, Any]]:
         ConfigError: a line in the middle is broken.
     """
     for number, line in lines_of(entry):
-        try:
-            yield orjson.loads(line)
-        except orjson.JSONDecodeError as error:
-            raise ConfigError([Mistake("", f"{entry.samples / SAMPLES}:{number} is broken: {error}")]) from error
+        sample = sample_of(line)
+        if sample is None:
+            raise ConfigError([Mistake("", f"{entry.samples / SAMPLES}:{number} is broken: it is no sample")])
+        yield sample

@@ -29,6 +29,7 @@ LOWER = (
 )
 SCORED = ("kl_mean", "kl_p99", "kl_max", "top1_agreement", "flips_early", "ppl", "ppl_ratio", "bits_per_byte")
 ERRORS = tuple(f"{name}_se" for name in SCORED if name != "kl_max")  # standard errors; of a maximum there is none
+FROM_BASELINE = ("kl_", "top1_", "flips_")
 SPEED = ("tokens_per_s", "ttft_ms", "ttft_p95_ms", "tpot_ms", "latency_ms", "load_s", "export_s", "convert_s")
 METRICS = (*HIGHER, *LOWER)
 
@@ -170,15 +171,19 @@ def _row(entry: Entry, axes: dict[str, str], base: Baseline | None, worst: int) 
         metrics |= {"identical": 1.0, "chrf": 100.0, "similarity": 1.0}
     row.partings = partings(entry, worst)
     row.notes = _of_row(entry, own, drift, seen)
-    if base and (other := _scored_against(entry)) not in (None, base.entry.samples.resolve()):
-        row.notes.append(f"KL and flips are from the distributions of {other.name}")
+    other = _scored_against(entry)
+    if base and other not in (None, base.entry.samples.resolve()):
+        metrics |= dict.fromkeys(name for name in (*SCORED, *ERRORS) if name.startswith(FROM_BASELINE))
+        row.partings = []
+        other_name = f"{other.parent.name}/{other.name}" if other else ""
+        row.notes.append(f"no KL and flips here: they were taken against {other_name}, and not against this baseline")
     return row
 
 
 def _add_ratio(row: Row, rows: Mapping[str, Row]) -> None:
     """Perplexity over the baseline's: of the same text, with the same tokenizer."""
     base = rows.get(row.baseline) if row.baseline else row if "baseline" in row.notes else None
-    if base is None or row.unit != "tokens":
+    if base is None:
         return
     own, theirs = _scores(row.entry, "on_text"), _scores(base.entry, "on_text")
     if not own or not theirs or own["sha256"] != theirs["sha256"]:
@@ -195,7 +200,7 @@ def _add_ratio(row: Row, rows: Mapping[str, Row]) -> None:
 def _scored_against(entry: Entry) -> Path | None:
     """The directory of the job whose distributions those of this one were compared with."""
     baseline = _scores(entry, "against_baseline").get("baseline")
-    return (entry.directory / baseline).resolve() if baseline else None
+    return (entry.samples / baseline).resolve() if baseline else None
 
 
 def _scores(entry: Entry, part: str) -> Mapping[str, Any]:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Sequence
+
+import regex
 
 from hforch.compare.drift import divergence
 
 LARGEST = 25_000_000  # words of one text times words of the other, where they differ; beyond, they differ as a whole
 CJK = "\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af"  # written without blanks: each character is a word
-WORD = re.compile(rf"[{CJK}]|(?:[^\W{CJK}]+|[^\w\s])\s*|\s+")
+LETTER = rf"(?:(?![{CJK}])[\p{{L}}\p{{N}}_][\p{{M}}\u200c\u200d]*)"
+WORD = regex.compile(rf"{LETTER}+\s*|(?![{CJK}]|\s)\X\s*|[{CJK}]\p{{M}}*|\s+|\X")
 
 
 def words(text: str) -> list[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
+from functools import cache
 from pathlib import Path
 from typing import Any, get_type_hints
 
@@ -41,10 +42,7 @@ def _options(group: str) -> list[Path]:
 
 def _nearest_option(group: str, wanted: Mapping[str, Any]) -> tuple[str, Mapping[str, Any]]:
     """The option of hforch's that differs least, and has no key that is not wanted; its name and its values."""
-    from omegaconf._utils import get_yaml_loader
-
-    texts = {file.stem: file.read_text("utf-8") for file in _options(group)}
-    read = {name: _in_full(group, yaml.load(text, Loader=get_yaml_loader()) or {}) for name, text in texts.items()}
+    read = _read(group)
     keys = dict(flat(wanted)).keys()
     fit = {name: option for name, option in read.items() if dict(flat(option)).keys() - {""} <= keys}
     if not fit:
@@ -56,6 +54,15 @@ def _nearest_option(group: str, wanted: Mapping[str, Any]) -> tuple[str, Mapping
 
     name = min(fit, key=lambda name: (unlike(name), name))
     return name, fit[name]
+
+
+@cache
+def _read(group: str) -> Mapping[str, Mapping[str, Any]]:
+    """All options of a group, by name."""
+    from omegaconf._utils import get_yaml_loader
+
+    texts = {file.stem: file.read_text("utf-8") for file in _options(group)}
+    return {name: _in_full(group, yaml.load(text, Loader=get_yaml_loader()) or {}) for name, text in texts.items()}
 
 
 def _in_full(group: str, option: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -16,10 +16,10 @@ from typing import Any
 import numpy
 
 from hforch.runs.records import DISTRIBUTIONS
+from hforch.runs.scorable import MAGIC, about_kept
 from hforch.runs.uncertainty import Mean, ratio_of_sums
 
 UNFINISHED = f".{DISTRIBUTIONS}"
-MAGIC = b"hforch-distributions-1\n"
 SMALLEST = 1e-12  # what all other tokens have together, at least: float32 cannot tell it from nothing
 
 Array = numpy.ndarray[Any, Any]
@@ -39,8 +39,14 @@ def log_softmax_at(logits: Array, ids: Array) -> Array:
 
 
 def normalizer(logits: Array) -> Array:
-    """The logarithm of the sum of exponentials of each row, of shape (positions,)."""
+    """The logarithm of the sum of exponentials of each row, of shape (positions,).
+
+    Raises:
+        ValueError: there is none.
+    """
     highest = logits.max(axis=1)
+    if not numpy.isfinite(highest).all():
+        raise ValueError("the model gives logits that are no numbers (NaN), or infinite")
     return highest + numpy.log(numpy.exp(logits - highest[:, None]).sum(axis=1, dtype=numpy.float32))
 
 
@@ -52,7 +58,9 @@ def likeliest(logits: Array, k: int) -> Array:
     else:
         some = numpy.broadcast_to(numpy.arange(logits.shape[1]), logits.shape)
     order = numpy.argsort(-numpy.take_along_axis(logits, some, axis=1), axis=1, kind="stable")
-    return numpy.take_along_axis(some, order, axis=1).astype(numpy.uint32)
+    found = numpy.take_along_axis(some, order, axis=1).astype(numpy.uint32)
+    found[:, 0] = logits.argmax(axis=1)  # of equal ones beyond the k-th, any may have been left out
+    return found
 
 
 def log_rest(log_probabilities: Array) -> Array:
@@ -69,7 +77,9 @@ def divergence(reference: Array, other: Array, whole: bool = False) -> Array:
         whole: the k tokens are the whole vocabulary: there are no others.
     """
     p, q = reference.astype(numpy.float64), other.astype(numpy.float64)
-    kl = (numpy.exp(p) * (p - q)).sum(axis=1)
+    with numpy.errstate(invalid="ignore"):
+        terms = numpy.exp(p) * (p - q)
+    kl = numpy.where(numpy.isneginf(p), 0.0, terms).sum(axis=1)  # what cannot be adds nothing
     if not whole:
         rest, others = log_rest(reference), log_rest(other)
         kl = kl + numpy.exp(rest) * (rest - others)
@@ -123,11 +133,8 @@ def read_kept(directory: Path) -> Kept:
         OSError, ValueError: there are none, or they are damaged.
     """
     path = directory / DISTRIBUTIONS
-    with path.open("rb") as file:
-        if file.readline() != MAGIC:
-            raise ValueError(f"{path} holds no distributions")
-        about = json.loads(file.readline())
-        start = file.tell()
+    about = about_kept(directory)
+    start = about.pop("start")
     k = int(about["k"])
     kind = numpy.dtype([("ids", "<u4", (k,)), ("log_probabilities", "<f4", (k,))])
     left = path.stat().st_size - start

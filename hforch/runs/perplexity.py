@@ -8,12 +8,16 @@ from collections.abc import Iterator, Sequence
 
 import numpy
 
+from hforch.backends.completion import Vocabulary
 from hforch.backends.engine import Engine
 from hforch.backends.teacher import Teacher
 from hforch.config.schema import Job
 from hforch.runs.distributions import Array, clustered, normalizer
 from hforch.runs.scorable import load_text
 from hforch.runs.scored import Scores, Text, cut, read_rows, rounded
+
+LARGEST = 700.0  # nats a token; beyond, perplexity is larger than a float can be
+MOST_PIECES = 8  # tokens that one character may be cut into
 
 
 def on_text(job: Job, teacher: Teacher, engine: Engine) -> Scores:
@@ -36,21 +40,37 @@ def on_text(job: Job, teacher: Teacher, engine: Engine) -> Scores:
             return normalizer(logits).astype(numpy.float64) - numpy.take_along_axis(logits, tokens, axis=1)[:, 0]
 
         per_window += [numpy.concatenate(parts) for parts in read_rows(teacher, batch, job.scoring.chunk, look)]
-    vocabulary = engine.vocabulary()
-    unread = "" if ids[0] in vocabulary.special else vocabulary.decode([ids[0]])
-    size = len(text.encode()) - len(unread.encode())
+    size = len(text.encode()) - _bytes_of_first(ids, engine.vocabulary())
     mean = clustered(per_window)
+    if not mean.value < LARGEST or size <= 0:
+        reason = (
+            "the text is one character"
+            if size <= 0
+            else "the text's tokens are too unlikely: its perplexity is no number"
+        )
+        return Scores(absent=dict.fromkeys(("ppl", "bits_per_byte"), reason))
     bits = mean.value * (len(ids) - 1) / math.log(2) / size
     metrics: dict[str, float | None] = {
         "ppl": math.exp(mean.value),
         "ppl_se": None if mean.error is None else math.exp(mean.value) * mean.error,
         "bits_per_byte": bits,
-        "bits_per_byte_se": None if mean.error is None else bits * mean.error / mean.value,
+        "bits_per_byte_se": None if mean.error is None or not mean.value else bits * mean.error / mean.value,
     }
     about = {"path": scoring.path, "sha256": hashlib.sha256(text.encode()).hexdigest(), "tokens": len(ids) - 1}
     about |= {"bytes": size, "window": window}
     each = [[len(one), round(float(one.sum()), 6)] for one in per_window]  # tokens and nats
     return Scores(rounded(metrics), {}, about | {"windows": each})
+
+
+def _bytes_of_first(ids: Sequence[int], vocabulary: Vocabulary) -> int:
+    """The bytes of a text's first token, which is not scored; of a piece of a character, its share of that."""
+    if ids[0] in vocabulary.special:
+        return 0
+    for number in range(1, 1 + min(len(ids), MOST_PIECES)):
+        text = vocabulary.decode([*ids[:number]])
+        if "\ufffd" not in text:
+            return len(text.encode()) // number
+    return 1
 
 
 def windows(ids: Sequence[int], window: int, stride: int) -> Iterator[Text]:

@@ -166,10 +166,10 @@ def read_versioned(path: Path, needs: Mapping[str, type] | None = None) -> dict[
     hint = "it is written whole, so something else has changed it"
     try:
         found = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise ConfigError([Mistake("", f"{path} cannot be read: {error}", None, hint)]) from error
     version = found.get("schema_version") if isinstance(found, dict) else None
-    if not isinstance(version, int):
+    if type(version) is not int or version < 1:
         raise ConfigError([Mistake("", f"{path} is no record of hforch: it has no schema_version")])
     if version > SCHEMA_VERSION:
         problem = f"{path} has schema version {version}, and this hforch reads up to {SCHEMA_VERSION}"
@@ -198,15 +198,24 @@ def to_json(value: Any, indent: int | None = None, ascii_only: bool = False) -> 
         text = _dumps(value, indent, ascii_only)
     except ValueError:
         text = _dumps(_each(value, _finite), indent, ascii_only)
-    secrets = [secret for name in TOKEN_VARIABLES if len(secret := os.environ.get(name, "")) >= SHORTEST_SECRET]
+    secrets = _secrets()
     if TOKEN_SHAPE.search(text) or any(secret in text for secret in secrets):
         text = _dumps(_each(json.loads(text), lambda leaf: _struck(leaf, secrets)), indent, ascii_only)
     # A lone surrogate, which a model can produce, has no UTF-8 form.
     return text.encode("utf-8", "backslashreplace").decode("utf-8")
 
 
+def _secrets() -> list[str]:
+    return [secret for name in TOKEN_VARIABLES if len(secret := os.environ.get(name, "")) >= SHORTEST_SECRET]
+
+
 def _dumps(value: Any, indent: int | None, ascii_only: bool) -> str:
     return json.dumps(value, ensure_ascii=ascii_only, indent=indent, default=str, allow_nan=False)
+
+
+def struck(text: str) -> str:
+    """A text with every access token struck out, as it stands in a record."""
+    return str(_struck(text, _secrets()))
 
 
 def _each(value: Any, change: Callable[[Any], Any]) -> Any:

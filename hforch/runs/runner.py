@@ -36,7 +36,7 @@ from hforch.runs.held import Held
 from hforch.runs.identity import job_id, load_key
 from hforch.runs.libraries import preload
 from hforch.runs.measure import MemoryMeter, count, summarize
-from hforch.runs.records import DISTRIBUTIONS, SCHEMA_VERSION, RecordWriter, Status
+from hforch.runs.records import SCHEMA_VERSION, RecordWriter, Status
 from hforch.runs.resuming import ANEW, Before, look_back
 from hforch.runs.sampling import Batch, Sampler, error_of, failed_sample, plan
 from hforch.runs.watch import StageLog, Watcher
@@ -48,6 +48,9 @@ BRIEF = ("error", "repeat", "finish_reason", "prompt_tokens", "output_tokens", "
 
 # What a job that is resumed says of itself, and not what it had said before.
 NEW_IN_A_RESUMED = ("status", "finished", "totals", "exit_code", "error", "resumed", "stages", "job", "job_id")
+
+# What was measured when a job answered, and is not measured anew when it is only scored.
+MEASURED = ("memory", "timings", "shared_load")
 
 
 @dataclass
@@ -161,10 +164,13 @@ def _work(run: Run, memory: MemoryMeter) -> None:
     _look_at_scoring(run, loaded, prepared)
     _read_back(run, loaded)
     run.note(environment=describe_environment())
+    answers = len(run.before.answered) if run.before else 0
     try:
         _sample(run, loaded, inputs)
     finally:
         run.record["memory"] = _memory(memory, loaded, run.held)
+    if run.before and answers and run.before.has_all(plan(job, inputs)):  # it was measured when it answered
+        run.record |= {name: run.before.record[name] for name in MEASURED if name in run.before.record}
     _score(run, loaded, prepared)
     if run.samples and all(sample["error"] is not None for sample in run.samples):
         run.held.drop()  # it may be the model that is broken
@@ -189,9 +195,7 @@ def _is_whole(run: Run, before: Before, inputs: Sequence[Input]) -> bool:
     batches = plan(run.job, inputs)
     if not before.has_all(batches) or "effective" not in before.record:
         return False
-    if _what_is_scored(run.job) and "scores" not in before.record:
-        return False
-    if run.given.baseline == run.writer.directory and not (run.writer.directory / DISTRIBUTIONS).is_file():
+    if not scorable.is_scored(before.record, run.job, run.writer.directory, run.given.baseline):
         return False
     run.samples = run.writer.keep(lambda sample: True, BRIEF)
     run.record.update({name: value for name, value in before.record.items() if name not in NEW_IN_A_RESUMED})
@@ -285,13 +289,15 @@ def _score(run: Run, loaded: Loaded, prepared: Prepared) -> None:
         raise HforchError("nothing was answered, so nothing was scored")
     try:
         with run.log.stage("score", _what_is_scored(run.job)):
-            found = score(run.job, run.writer.directory, run.given.baseline, loaded, tokenizer_id(prepared))
+            found, failed = score(run.job, run.writer.directory, run.given.baseline, loaded, tokenizer_id(prepared))
     finally:
         run.held.has_scored = True
-    run.note(scores=found)
+    run.note(scores=found | {"whole": not failed})
     kept = found.get("against_baseline", {}).get("size_mb")
     if kept is not None:
         run.watcher.note(f"kept for the jobs that are compared with this one: {kept} MB of log-probabilities")
+    if failed:
+        raise failed[0]
 
 
 def _what_is_scored(job: Job) -> str:

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import json
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 from hforch.config.schema import Job, TextScoring
 from hforch.errors import ConfigError, Mistake
 from hforch.paths import expanded
+from hforch.runs.records import DISTRIBUTIONS
 
+MAGIC = b"hforch-distributions-1\n"
 SHIPPED = Path(__file__).parent / "plain_english.txt"
 BYTES_A_TOKEN = 8  # its id, and its log-probability
 
@@ -45,6 +49,39 @@ def kept_mb(job: Job, answers: int) -> float | None:
     return round(answers * longest * job.scoring.baseline.top_k * BYTES_A_TOKEN / 1e6, 1)
 
 
+def is_scored(record: Mapping[str, Any], job: Job, directory: Path, baseline: Path | None) -> bool:
+    """Whether nothing of a job's scores is missing, and they are against the answers that its baseline has now.
+
+    Args:
+        directory: the job's own, `baseline` that of the job it is compared with.
+    """
+    if not job.scoring.is_asked:
+        return True
+    scores = record.get("scores")
+    if not isinstance(scores, Mapping) or not scores.get("whole"):
+        return False
+    if job.scoring.baseline is None or baseline is None:
+        return True
+    try:
+        kept = about_kept(baseline).get("of")
+    except (OSError, ValueError):
+        return False
+    return kept is not None and (scores.get("against_baseline") or {}).get("of") == kept
+
+
+def about_kept(directory: Path) -> dict[str, Any]:
+    """What the distributions in a directory are of.
+
+    Raises:
+        OSError, ValueError: there are none.
+    """
+    path = directory / DISTRIBUTIONS
+    with path.open("rb") as file:
+        if file.readline() != MAGIC:
+            raise ValueError(f"{path} holds no distributions")
+        return {**json.loads(file.readline()), "start": file.tell()}
+
+
 def load_text(scoring: TextScoring) -> str:
     """The text that is to be read.
 
@@ -60,6 +97,8 @@ def load_text(scoring: TextScoring) -> str:
         problem = f"{scoring.path} is not {scoring.encoding}: byte {error.start} fits no character"
         hint = "say which encoding it has with scoring.text.encoding"
         raise ConfigError([Mistake("scoring.text.path", problem, None, hint)]) from None
+    except UnicodeError as error:
+        raise ConfigError([Mistake("scoring.text.encoding", f"{scoring.encoding} reads no text: {error}")]) from None
     except OSError as error:
         problem = f"{scoring.path} cannot be read: {(error.strerror or str(error)).lower()}"
         hint = "a path is taken from the folder in which hforch is started"

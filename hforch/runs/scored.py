@@ -56,16 +56,37 @@ def read_rows(
 
     Returns:
         what it returned, by row.
+
+    Raises:
+        ScoringError: the model could not read, or `look` found what it gives to be no numbers (ValueError).
     """
     found: list[list[Any]] = [[] for _ in batch]
     with ThreadPoolExecutor() as pool:
-        for start, logits in teacher.read([one.prompt for one in batch], [one.ids for one in batch], chunk):
+        for start, logits in _read(teacher, batch, chunk):
             numbers = [min(logits.shape[1], len(one.ids) - start) for one in batch]
             rows = [row for row, number in enumerate(numbers) if number > 0]
             done = pool.map(look, rows, repeat(start), [logits[row, : numbers[row]] for row in rows])
-            for row, one in zip(rows, done, strict=True):
-                found[row].append(one)
+            try:
+                for row, one in zip(rows, done, strict=True):
+                    found[row].append(one)
+            except ValueError as error:
+                raise ScoringError(str(error)) from error
     return found
+
+
+def _read(teacher: Teacher, batch: Sequence[Text], chunk: int) -> Iterator[tuple[int, Array]]:
+    """What a teacher reads; an error of its library is told as one of scoring.
+
+    Raises:
+        ScoringError: it could not read.
+    """
+    try:
+        yield from teacher.read([one.prompt for one in batch], [one.ids for one in batch], chunk)
+    except HforchError as error:
+        raise ScoringError(str(error)) from error
+    except Exception as error:
+        reason = (str(error) or type(error).__name__).splitlines()[0]
+        raise ScoringError(f"the model could not read given tokens: {reason}") from error
 
 
 def cut(texts: Sequence[Text], size: int) -> Iterator[Sequence[Text]]:

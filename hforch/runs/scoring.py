@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import os
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from heapq import heappush, heappushpop
 from pathlib import Path
@@ -36,49 +38,62 @@ EARLY = 16  # positions, for flips_early
 WORST, SHOWN_TOKENS = 3, 5  # positions of a sample that are kept in full, and tokens of each
 BEFORE = 12  # tokens before such a position that are kept with it, as text
 AGAINST_BASELINE = ("kl_mean", "kl_p99", "kl_max", "top1_agreement", "flips_early")
+ON_TEXT = ("ppl", "bits_per_byte")
+EMPTY = "all answers of the baseline are empty"
 
 
-def score(job: Job, directory: Path, baseline: Path | None, loaded: Loaded, tokenizer: str) -> dict[str, Any]:
-    """Score a job that has answered; what the record says of it.
+def score(
+    job: Job, directory: Path, baseline: Path | None, loaded: Loaded, tokenizer: str
+) -> tuple[dict[str, Any], list[ScoringError]]:
+    """Score a job that has answered; what the record says of it, and why a part of that could not be scored.
 
     Args:
         baseline: the directory of the job that this one is compared with; its own for a baseline; None if there is
             none.
         tokenizer: what tells its tokenizer from others.
-
-    Raises:
-        ScoringError: it cannot be scored.
     """
     assert loaded.teacher is not None
     started = time.perf_counter()
     teacher = loaded.teacher()
     found: dict[str, Any] = {"read_by": teacher.about, "chunk": job.scoring.chunk}
+    parts, failed = [], []
     try:
-        parts = list(_parts(job, directory, baseline, loaded, teacher, tokenizer))
+        for name, metrics, work in _parts(job, directory, baseline, loaded, teacher, tokenizer):
+            try:
+                parts.append((name, work()))
+            except ScoringError as error:  # the other part is kept
+                failed.append(error)
+                parts.append((name, Scores(absent=dict.fromkeys(metrics, str(error)))))
     finally:
         teacher.close()
     for name, one in parts:
         found[name] = one.about
     found["metrics"] = {name: value for _, one in parts for name, value in one.metrics.items()}
     found["absent"] = {name: why for _, one in parts for name, why in one.absent.items()}
-    return found | {"seconds": round(time.perf_counter() - started, 3)}
+    return found | {"seconds": round(time.perf_counter() - started, 3)}, failed
 
 
 def _parts(
     job: Job, directory: Path, baseline: Path | None, loaded: Loaded, teacher: Teacher, tokenizer: str
-) -> Iterator[tuple[str, Scores]]:
-    if job.scoring.baseline is not None:
+) -> Iterator[tuple[str, Sequence[str], Callable[[], Scores]]]:
+    """What is to be scored: its name in the record, its metrics, and the work."""
+
+    def against() -> Scores:
         if baseline is None:
-            against = Scores(absent=dict.fromkeys(AGAINST_BASELINE, "no other job differs in how its model is loaded"))
-        elif baseline.resolve() == directory.resolve():
-            against = keep_baseline(job, directory, teacher, tokenizer)
+            return Scores(absent=dict.fromkeys(AGAINST_BASELINE, "no other job differs in how its model is loaded"))
+        if baseline.resolve() == directory.resolve():
+            found = keep_baseline(job, directory, teacher, tokenizer)
         else:
-            decode = loaded.engine.vocabulary().decode
-            against = against_baseline(job, directory, baseline, teacher, tokenizer, decode)
-        against.about["baseline"] = None if baseline is None else os.path.relpath(baseline, directory)
-        yield "against_baseline", against
+            engine = loaded.engine
+            decode, context = engine.vocabulary().decode, engine.context_length
+            found = against_baseline(job, directory, baseline, teacher, tokenizer, decode, context)
+        found.about["baseline"] = os.path.relpath(baseline, directory)
+        return found
+
+    if job.scoring.baseline is not None:
+        yield "against_baseline", AGAINST_BASELINE, against
     if job.scoring.text is not None:
-        yield "on_text", on_text(job, teacher, loaded.engine)
+        yield "on_text", ON_TEXT, lambda: on_text(job, teacher, loaded.engine)
 
 
 def keep_baseline(job: Job, directory: Path, teacher: Teacher, tokenizer: str) -> Scores:
@@ -99,7 +114,7 @@ def keep_baseline(job: Job, directory: Path, teacher: Teacher, tokenizer: str) -
         "tokenizer": tokenizer,
         "vocabulary": teacher.vocabulary,
         "chunk": job.scoring.chunk,
-        "texts": [{"id": one.id, "tokens": len(one.ids)} for one in texts],
+        "of": digest_of_texts(texts),
     }
     keeper, whole = Keeper(directory, about, k), False
     try:
@@ -111,16 +126,27 @@ def keep_baseline(job: Job, directory: Path, teacher: Teacher, tokenizer: str) -
         whole = True
     finally:
         keeper.close(whole)
-    found = Scores(about={"texts": len(texts), "positions": keeper.positions})
+    found = Scores(about={"texts": len(texts), "positions": keeper.positions, "of": about["of"]})
     found.about["size_mb"] = round(keeper.path.stat().st_size / 1e6, 3)
+    if not texts:
+        return Scores(absent=dict.fromkeys(AGAINST_BASELINE, EMPTY), about=found.about)
     found.metrics |= dict.fromkeys(AGAINST_BASELINE, 0.0) | {"top1_agreement": 1.0}
     return found
 
 
 def against_baseline(
-    job: Job, directory: Path, baseline: Path, teacher: Teacher, tokenizer: str, decode: Decode
+    job: Job,
+    directory: Path,
+    baseline: Path,
+    teacher: Teacher,
+    tokenizer: str,
+    decode: Decode,
+    context: int | None = None,
 ) -> Scores:
     """Read the baseline's answers, and say how far the next-token distributions are from the baseline's.
+
+    Args:
+        context: how many tokens the model can read; None if that has no bound.
 
     Raises:
         ScoringError: the baseline has left nothing to compare with.
@@ -130,10 +156,16 @@ def against_baseline(
     except (OSError, ValueError) as error:
         raise ScoringError(f"the baseline {baseline} has no distributions to compare with: {_why(baseline)}") from error
     if reason := _not_comparable(kept.about, teacher, tokenizer):
-        return Scores(absent=dict.fromkeys(AGAINST_BASELINE, reason))
+        return Scores(absent=dict.fromkeys(AGAINST_BASELINE, reason), about={"of": kept.about.get("of")})
     texts = answers(baseline)
-    if [(one.id, len(one.ids)) for one in texts] != [(one["id"], one["tokens"]) for one in kept.about["texts"]]:
+    if digest_of_texts(texts) != kept.about.get("of"):
         raise ScoringError(f"the baseline {baseline} has other answers than its distributions are of")
+    if not texts:
+        return Scores(absent=dict.fromkeys(AGAINST_BASELINE, EMPTY), about={"of": kept.about["of"]})
+    longest = max(len(one.prompt) + len(one.ids) for one in texts)
+    if context is not None and longest > context:
+        reason = f"an answer of the baseline's has {longest} tokens with its prompt, and this model reads {context}"
+        return Scores(absent=dict.fromkeys(AGAINST_BASELINE, reason), about={"of": kept.about["of"]})
     per_sample = [Compared(one, start, kept, decode) for one, start in zip(texts, _starts(texts), strict=True)]
     place = {id(one.text): one for one in per_sample}
     for batch in cut(texts, job.scoring.batch_size):
@@ -146,7 +178,9 @@ def against_baseline(
     with (directory / SCORES).open("w", encoding="utf-8") as file:
         for one in per_sample:
             file.write(to_json(one.record()) + "\n")
-    return _summary(per_sample)
+    found = _summary(per_sample)
+    found.about["of"] = kept.about["of"]
+    return found
 
 
 @dataclass
@@ -174,6 +208,8 @@ class Compared:
         own = (numpy.take_along_axis(logits, ids, axis=1) - log_normalizer[:, None]).astype(numpy.float32)
         kl = divergence(reference, own, whole=ids.shape[1] == logits.shape[1])
         first = logits.argmax(axis=1)
+        if not numpy.isfinite(kl).all():
+            raise ValueError("a token that the baseline finds possible is impossible for this model")
         self.divergences.append(kl)
         self.agreed.append(first == ids[:, 0])
         for at in numpy.argsort(-kl)[:WORST]:
@@ -249,10 +285,15 @@ def answers(directory: Path) -> list[Text]:
         if sample["repeat"] == 0 and sample["error"] is None
     }
     texts = [found[index] for index in sorted(found) if found[index].ids]
-    if not texts:
-        why = "all of them are empty" if found else _why(directory)
-        raise ScoringError(f"{directory} has no answers to read: {why}")
+    if not found:
+        raise ScoringError(f"{directory} has no answers to read: {_why(directory)}")
     return texts
+
+
+def digest_of_texts(texts: Sequence[Text]) -> str:
+    """What tells the answers that distributions are of from others."""
+    told = [[one.id, list(one.prompt), list(one.ids)] for one in texts]
+    return hashlib.sha256(json.dumps(told).encode()).hexdigest()
 
 
 def _why(directory: Path) -> str:

@@ -17,7 +17,6 @@ from hforch.models.estimate import Estimate
 from hforch.runs.given import Given
 from hforch.runs.held import Held
 from hforch.runs.records import (
-    DISTRIBUTIONS,
     RECORD,
     SCHEMA_VERSION,
     read_record,
@@ -25,6 +24,7 @@ from hforch.runs.records import (
     read_versioned,
     write_whole,
 )
+from hforch.runs.scorable import is_scored
 from hforch.runs.watch import Watcher
 from hforch.runs.worker import Workers
 
@@ -70,14 +70,13 @@ class Planned:
         return own | keys | {"overrides": list(self.given.overrides), "job": self.job.model_dump(mode="json")}
 
     def is_done(self) -> bool:
-        """Whether its record is there, and lacks nothing; nor do the distributions that others are compared with."""
-        if self.baseline == self.number and not (self.directory / DISTRIBUTIONS).is_file():
-            return False
+        """Whether its record is there, and lacks nothing; nor do its scores, nor the distributions that others need."""
         with suppress(OSError, ValueError, HforchError):
             record = read_versioned(self.directory / RECORD)
             if record.get("status") == "ok" and record.get("job_id") == self.id:
                 told = (record.get("totals") or {}).get("samples")
-                return told == sum(1 for _ in read_samples(self.directory))
+                scored = is_scored(record, self.job, self.directory, self.given.baseline)
+                return scored and told == sum(1 for _ in read_samples(self.directory))
         return False
 
 
@@ -186,7 +185,11 @@ class Sweep:
             scores, at = bool(wanted - {None}) and one.number not in wanted, keys.index(one.key)
             return scores, scores and at != last, at, one.number
 
-        return [one for one in sorted(own, key=place) if not (resume and one.is_done())]
+        ordered = sorted(own, key=place)
+        if not resume:
+            return ordered
+        again = {one.number for one in ordered if not one.is_done()}
+        return [one for one in ordered if one.number in again or one.baseline in again]  # whose answers may be others
 
     def _run_one(self, planned: Planned, workers: Workers, held: Held, view: View) -> int:
         watcher = view.job(planned)

@@ -53,7 +53,8 @@ def test_a_model_against_itself_is_exactly_itself(backend: str, tiny_gpt2: Path,
         assert (metrics["kl_mean"], metrics["kl_p99"], metrics["kl_max"]) == (0.0, 0.0, 0.0)
         assert (metrics["top1_agreement"], metrics["flips_early"]) == (1.0, 0.0)
         assert found["scores"]["absent"] == {}
-    assert again["scores"]["against_baseline"] == {"texts": 4, "positions": 96, "baseline": "../base"}
+    told = again["scores"]["against_baseline"]
+    assert told == {"texts": 4, "positions": 96, "baseline": "../base", "of": told["of"]}
     assert all(one["flips"] == [] and one["kl_max"] == 0.0 for one in scores(tmp_path / "again"))
     assert base["scores"]["read_by"].partition(",")[0] == ("transformers" if backend == "pytorch" else "openvino")
 
@@ -191,7 +192,9 @@ def test_a_baseline_that_is_missing_or_has_failed_costs_no_answer(tiny_gpt2: Pat
     words = (*local(tiny_gpt2), "scoring=baseline")
     record = do(tmp_path / "job", *words, baseline=tmp_path / "nowhere", code=1)
     assert record["status"] == "failed" and record["totals"]["samples"] == 4 and record["totals"]["failed"] == 0
-    assert record["metrics"]["tokens_per_s"] > 0 and "scores" not in record
+    assert record["metrics"]["tokens_per_s"] > 0
+    assert record["scores"]["metrics"] == {} and not record["scores"]["whole"]
+    assert "it has not been run" in record["scores"]["absent"]["kl_mean"]
     assert record["error"]["message"].endswith("nowhere has no distributions to compare with: it has not been run")
     assert len(list(read_samples(tmp_path / "job"))) == 4
     failing = tmp_path / "failing"

@@ -12,14 +12,14 @@ from hforch.compare.decide import Bound, Decision
 from hforch.compare.reading import Entry
 from hforch.compare.table import Comparison
 from hforch.report.comparison import decision_lines
+from hforch.report.page.reading import Seen
 from hforch.report.page.repeating import of_sweeps
 
 
 def about(
-    comparison: Comparison, missing: Sequence[str], decision: Decision | None, bounds: Sequence[Bound]
+    comparison: Comparison, seen: Seen, missing: Sequence[str], decision: Decision | None, bounds: Sequence[Bound]
 ) -> dict[str, Any]:
     records = [row.entry.record for row in comparison.rows]
-    totals = [record.get("totals") or {} for record in records]
     environments = [record["environment"] for record in records if record.get("environment")]
     versions: dict[str, list[str]] = {}
     for environment in environments:
@@ -32,6 +32,7 @@ def about(
             if value not in values.setdefault(axis, []):
                 values[axis].append(value)
     started = sorted(str(record["started"]) for record in records if record.get("started"))
+    repeats = [one for row in comparison.rows if isinstance(one := row.entry.get("runtime.repeat"), int)]
     recipes = {str(record.get("recipe") or "") for record in records} - {""}
     machines = dict.fromkeys(row.site[0] for row in comparison.rows if row.entry.record.get("environment"))
     return {
@@ -45,10 +46,10 @@ def about(
         "alike": _alike([row.entry for row in comparison.rows]),
         "recipe": PurePath(recipes.pop()).stem if len(recipes) == 1 else None,
         "qualified": decision is None or bool(decision.qualified),
-        "samples": sum(int(one.get("samples") or 0) for one in totals),
-        "failures": sum(int(one.get("failed") or 0) for one in totals),
+        "samples": seen.samples,
+        "failures": seen.samples - seen.answered,
         "unfinished": sum(row.entry.unfinished is not None for row in comparison.rows),
-        "repeats": max((int(row.entry.get("runtime.repeat") or 1) for row in comparison.rows), default=1),
+        "repeats": max(repeats, default=1),
         "bounds": [str(bound) for bound in bounds],
         "decision": None if decision is None else list(decision_lines(decision)),
         "reason": None if decision is None else _sentence(decision, bounds, len(comparison.rows)),

@@ -19,6 +19,7 @@ from hforch.report.page.metrics import described, ordered
 from hforch.report.page.reading import Seen
 from hforch.report.page.repeating import of_job
 from hforch.report.wording import item_line
+from hforch.runs.records import struck
 
 MOST_CELLS = 24_000  # answers on one page
 MOST_BYTES = 150_000_000  # of samples.jsonl, on one page
@@ -93,8 +94,12 @@ def collect(
     rows = comparison.rows
     shown = Shown(seen, len(rows), most)
     inputs: dict[str, Input] = {}
+    told = [*missing]
     for place, row in enumerate(rows):
-        apart = {one.input_id: one for one in all_partings(row.entry, 1) if one.input_id in shown}
+        broken: list[int] = []
+        apart = {one.input_id: one for one in all_partings(row.entry, 1, broken) if one.input_id in shown}
+        if broken:
+            told.append(f"job {row.entry.name}: lines of scores.jsonl that cannot be read: {len(broken)}")
         for sample in samples_of(row.entry):
             if sample["repeat"] == 0 and sample["input_id"] in shown:
                 text = item_line(sample.get("input"), None)[:LONGEST]
@@ -112,7 +117,7 @@ def collect(
     quantiles = {row.entry.name: _quantiles(seen.times.get(row.entry.name) or {}) for row in rows}
     cells = [cell for one in in_order for cell in one.cells.values()]
     summary = {
-        "about": about(comparison, missing, decision, bounds),
+        "about": about(comparison, seen, told, decision, bounds),
         "rows": {"shown": len(in_order), "of": shown.of, "failed": len(shown.failed)},
         "metrics": [one | {"speed": one["name"] in SPEED} for one in metrics],
         "axes": comparison.axes,
@@ -131,17 +136,17 @@ def collect(
 
 # ---------------------------------------------------------------- answers
 def _cell(sample: Mapping[str, Any]) -> dict[str, Any]:
-    text = sample["text"] or ""
+    text = struck(sample["text"] or "")
     cell: dict[str, Any] = {
         "text": text[:LONGEST],
-        "prompt": (sample.get("prompt") or "")[:LONGEST],
+        "prompt": struck(sample.get("prompt") or "")[:LONGEST],
         "tokens": [sample.get("prompt_tokens"), sample.get("output_tokens")],
-        "ids": array("q", sample["output_ids"] or []),
-        "times": {name: value for name, value in sample["timings"].items() if isinstance(value, int | float)},
+        "ids": array("q", sample.get("output_ids") or []),
+        "times": dict(sample["timings"]),
     }
     if len(text) > LONGEST:
-        cell["cut"] = len(text)
-    if sample["error"] is not None:
+        cell |= {"cut": len(text), "whole": hash(text)}
+    if sample.get("error") is not None:
         cell["error"] = str(sample["error"].get("message") or sample["error"].get("type") or "failed")[:LONGEST]
     else:
         cell["finish"] = str(sample.get("finish_reason") or "")
@@ -175,7 +180,10 @@ def _part(inputs: Sequence[Input], baselines: Sequence[int | None]) -> dict[str,
                 row.append(None)
                 continue
             other = one.cells.get(base) if base is not None else None
-            own = cell | {"text": place(cell["text"]), "prompt": place(cell["prompt"]), "ids": list(cell["ids"])}
+            own = {name: value for name, value in cell.items() if name != "whole"}
+            if other is not None and other.get("whole") != cell.get("whole"):
+                own["beyond"] = True
+            own |= {"text": place(cell["text"]), "prompt": place(cell["prompt"]), "ids": list(cell["ids"])}
             if other is not None and not (cell.get("error") or other.get("error")) and other["text"] != cell["text"]:
                 own["diff"] = difference(other["text"], cell["text"])
             row.append(own)

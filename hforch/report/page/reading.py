@@ -2,32 +2,21 @@
 
 from __future__ import annotations
 
+import os
 from array import array
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from pathlib import Path
 from zlib import crc32
 
-import orjson
-
 from hforch.compare.reading import Entry, lines_of
+from hforch.compare.shape import sample_of
 from hforch.runs.records import SAMPLES
 
 TIMES = ("ttft_ms", "tpot_ms")
 MOST_FAILED = 200  # of each job, so many inputs that it failed to answer are remembered
+NOWHERE = Path(os.devnull) / "nothing"
 NAMED = 3  # broken lines that are told by number
-SHAPE: Mapping[str, Any] = {
-    "input_id": str,
-    "index": int,
-    "repeat": int,
-    "text": (str, type(None)),
-    "output_ids": (list, type(None)),
-    "timings": dict,
-    "error": (dict, type(None)),
-}
-"""What a line has to have to be a sample."""
-MAY = {"prompt": str, "prompt_tokens": int, "output_tokens": int, "finish_reason": str, "checks": list}
-"""What it may have besides, if not null."""
 
 
 @dataclass
@@ -37,6 +26,7 @@ class Seen:
     Attributes:
         inputs: a hash of each input's identity.
         failed: inputs that a job has failed to answer.
+        samples, answered: how many could be read.
         size: bytes of all samples.
         times: by job, the times of its answers, by name.
         missing: what cannot be shown, in words.
@@ -44,6 +34,8 @@ class Seen:
 
     inputs: set[int] = field(default_factory=set)
     failed: dict[str, None] = field(default_factory=dict)
+    samples: int = 0
+    answered: int = 0
     size: int = 0
     times: dict[str, dict[str, array[float]]] = field(default_factory=dict)
     missing: list[str] = field(default_factory=list)
@@ -51,49 +43,38 @@ class Seen:
 
 def look(entries: Sequence[Entry]) -> tuple[list[Entry], Seen]:
     """The jobs, such that lines that are no samples are passed over; and what their samples are in short."""
-    seen = Seen()
-    return [_look(entry, seen) for entry in entries], seen
+    seen, found = Seen(), []
+    for entry in entries:
+        try:
+            found.append(_look(entry, seen))
+        except (OSError, ValueError) as error:
+            seen.missing.append(f"the answers of job {entry.name} cannot be read: {error}")
+            found.append(replace(entry, samples=NOWHERE))
+    return found, seen
 
 
 def _look(entry: Entry, seen: Seen) -> Entry:
     times = seen.times[entry.name] = {name: array("d") for name in TIMES}
     broken, failed, number = [], 0, 0
     for number, line in lines_of(entry):
-        sample = _sample(line)
+        sample = sample_of(line)
         if sample is None:
             broken.append(number)
             continue
         seen.size += len(line)
+        seen.samples += 1
         seen.inputs.add(crc32(sample["input_id"].encode()))
-        if sample["error"] is not None:
+        if sample.get("error") is not None:
             failed += 1
             if failed <= MOST_FAILED:
                 seen.failed[sample["input_id"]] = None
             continue
+        seen.answered += 1
         for name, values in times.items():
-            if isinstance(sample["timings"].get(name), int | float):
+            if name in sample["timings"]:
                 values.append(sample["timings"][name])
     seen.missing += _missing(entry, broken, number)
     return replace(entry, broken=frozenset(broken))
-
-
-def _sample(line: bytes) -> dict[str, Any] | None:
-    try:
-        sample = orjson.loads(line)
-    except orjson.JSONDecodeError:
-        return None
-    return sample if isinstance(sample, dict) and _is_whole(sample) else None
-
-
-def _is_whole(sample: Mapping[str, Any]) -> bool:
-    if not all(isinstance(sample.get(name, ...), kind) for name, kind in SHAPE.items()):
-        return False
-    if not all(sample.get(name) is None or isinstance(sample[name], kind) for name, kind in MAY.items()):
-        return False
-    checks = sample.get("checks") or []
-    if not all(isinstance(one, dict) and isinstance(one.get("name"), str) and "passed" in one for one in checks):
-        return False
-    return sample["error"] is not None or sample["text"] is not None
 
 
 def _missing(entry: Entry, broken: Sequence[int], lines: int) -> list[str]:

@@ -8,6 +8,7 @@ import hashlib
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
+from errno import EISDIR
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -66,16 +67,18 @@ def write_page(
     missing = [*("; ".join(filter(None, (one.problem, one.hint))) for one in unread), *seen.missing]
     page = collect(comparison, seen, missing, decision, bounds, optimize, most)
     pieces = page_of(page)
-    unfinished = target.with_name(f".{target.name}.{os.getpid()}")
+    unfinished = target.parent / f".{target.name}.{os.getpid()}"
     try:
+        if target.is_dir():
+            raise IsADirectoryError(EISDIR, "it is a directory")
         target.parent.mkdir(parents=True, exist_ok=True)
         with unfinished.open("w", encoding="utf-8") as file:
             file.writelines(pieces)
         unfinished.replace(target)
-    except OSError as error:
-        with suppress(OSError):
+    except (OSError, ValueError) as error:
+        with suppress(OSError, ValueError):
             unfinished.unlink(missing_ok=True)
-        reason = (error.strerror or str(error)).lower()
+        reason = (getattr(error, "strerror", None) or str(error)).lower()
         raise HforchError(f"{target} cannot be written: {reason}\n    -o FILE puts the page elsewhere") from error
     return page, decision is None or bool(decision.qualified)
 

@@ -37,7 +37,8 @@ async function drawCharts() {
   }
   for (const chart of summary.charts) {
     await new Promise((done) => (window.requestIdleCallback ?? setTimeout)(done));
-    await vegaEmbed(chart.place, chart.spec, {
+    const spec = JSON.parse(JSON.stringify(chart.spec), (key, value) => (typeof value === "string" ? plain(value) : value));
+    await vegaEmbed(chart.place, spec, {
       ast: true,
       renderer: "svg",
       actions: false,

@@ -79,7 +79,7 @@ function preview(some, from, size) {
       skip -= text.length;
       continue;
     }
-    const part = text.slice(skip, skip + left);
+    const part = startOf(text.slice(skip), left);
     found.push([kind, part]);
     left -= part.length;
     if (left <= 0) {

@@ -10,7 +10,7 @@ function openDrawer(number, job) {
   const parts = [
     el("header", {}, el("h2", { id: "drawer-title", tabindex: "-1" }, `Input ${input.index + 1}, job ${about.name}`), close),
     el("p", { class: "quiet" }, about.label),
-    el("p", {}, el("button", { type: "button", onclick: () => step(-1) }, "◀ Previous difference"), " ", el("button", { type: "button", onclick: () => step(1) }, "Next difference ▶")),
+    el("p", {}, el("button", { type: "button", onclick: () => step(-1) }, "◀ Previous difference"), " ", el("button", { type: "button", onclick: () => step(1) }, "Next difference ▶"), " ", el("span", { id: "drawer-said", class: "quiet", role: "status" })),
     full("Input", input.text),
   ];
   if (!cell) parts.push(el("p", {}, "This job has no answer to this input."));
@@ -31,6 +31,8 @@ function ofAnswer(cell, input, job, base) {
       el("p", { class: "quiet" }, el("del", {}, "the baseline's alone"), " ", el("ins", {}, "this job's alone")),
       el("div", { class: "text full", dir: "auto" }, drawn(pieces(input, job), wanted())),
     );
+  else if (base?.error) parts.push(el("p", { class: "quiet" }, `The baseline, job ${summary.jobs[summary.jobs[job].baseline].name}, has no answer to this input.`));
+  else if (cell.beyond) parts.push(el("p", { class: "quiet" }, "It differs from the baseline's beyond what is on this page."));
   else if (base) parts.push(el("p", { class: "quiet" }, `The same as the baseline's, job ${summary.jobs[summary.jobs[job].baseline].name}.`));
   if (!cell.error) parts.push(full("Raw output", cell.text), copyButton("Copy the output", () => cell.text));
   if (cell.cut) parts.push(el("p", { class: "why" }, `Only the first ${figure(cell.text.length, 0)} of ${figure(cell.cut, 0)} characters are on this page; samples.jsonl has them all.`));
@@ -56,10 +58,10 @@ const TIMES = { queue_ms: "waited (queue)", ttft_ms: "first token (TTFT)", tpot_
 function facts(cell) {
   const list = el("dl", { class: "facts" });
   const add = (name, value) => list.append(el("div", {}, el("dt", {}, name), el("dd", {}, value)));
-  if (cell.finish) add("finish reason", `${cell.finish}: ${ENDS[cell.finish] ?? ""}`);
+  if (cell.finish) add("finish reason", `${cell.finish}: ${Object.hasOwn(ENDS, cell.finish) ? ENDS[cell.finish] : ""}`);
   if (cell.tokens[0] != null) add("prompt tokens", figure(cell.tokens[0], 0));
   if (cell.tokens[1] != null) add("output tokens", figure(cell.tokens[1], 0));
-  for (const [name, value] of Object.entries(cell.times)) add(TIMES[name] ?? name, `${figure(value, 1)} ms`);
+  for (const [name, value] of Object.entries(cell.times)) add(Object.hasOwn(TIMES, name) ? TIMES[name] : name, `${figure(value, 1)} ms`);
   return list;
 }
 
@@ -100,7 +102,10 @@ function openColumns() {
         return el("li", {}, el("label", {}, box, ` ${about.name} ${about.label === about.name ? "" : about.label}`), mover(at, -1, "up", "▲"), mover(at, 1, "down", "▼"));
       }),
     );
-    if (again) list.children[again[0]]?.querySelector(`[data-way="${again[1]}"]`)?.focus();
+    if (!again) return;
+    const item = list.children[again[0]];
+    const asked = item.querySelector(`[data-way="${again[1]}"]`);
+    (asked.disabled ? item.querySelector("button:not(:disabled), input") : asked).focus();
   };
   function mover(at, way, name, sign) {
     const job = summary.jobs[order[at]].name;
@@ -114,7 +119,7 @@ function openColumns() {
   }
   draw();
   const close = el("button", { type: "button", class: "close", "aria-label": "Close", onclick: () => $("columns").close() }, "✕");
-  const usual = el("button", { type: "button", onclick: () => { set({ cols: "" }); openColumns(); } }, "As at first");
+  const usual = el("button", { type: "button", onclick: () => { set({ cols: "" }); openColumns(); $("columns").querySelector(".close").focus(); } }, "As at first");
   const all = el("button", { type: "button", onclick: () => { for (const at of order) chosen.add(at); apply(); draw(); } }, "All");
   $("columns").replaceChildren(el("header", {}, el("h2", { id: "columns-title" }, "Columns"), close), el("p", { class: "quiet" }, "Which jobs are shown, from left to right."), el("p", {}, all, " ", usual), list);
   if (!$("columns").open) $("columns").showModal();
@@ -140,7 +145,7 @@ function openKeys() {
 }
 
 function globalKey(event) {
-  if (event.ctrlKey || event.metaKey || event.altKey || event.target.matches?.("input, select, textarea")) return;
+  if (event.ctrlKey || event.metaKey || event.altKey || event.target.matches?.("input:not([type=checkbox]), select, textarea")) return;
   const work = { n: () => step(1), p: () => step(-1), "/": () => $("q").focus(), "?": openKeys }[event.key];
   if (!work || ($("columns").open || $("keys").open)) return;
   if (event.key === "/" && $("drawer").open) return;

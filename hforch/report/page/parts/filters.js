@@ -14,7 +14,7 @@ function isDifferent(input, job) {
   const base = baseOf(input, job);
   if (!base) return false;
   if (!cell) return true;
-  return Boolean(cell.diff) || Boolean(cell.error) !== Boolean(base.error);
+  return Boolean(cell.diff) || Boolean(cell.beyond) || Boolean(cell.error) !== Boolean(base.error);
 }
 
 function matches(input, shown) {
@@ -54,7 +54,7 @@ function drawFilters() {
     "aria-keyshortcuts": "/",
     oninput: (event) => set({ q: event.target.value }),
   });
-  const finishes = [["", "any"], ...summary.finishes.map((one) => [one, ENDS[one] ?? one])];
+  const finishes = [["", "any"], ...summary.finishes.map((one) => [one, Object.hasOwn(ENDS, one) ? ENDS[one] : one])];
   const checks = [["", "any"], ...summary.checks.flatMap((one) => [[`-${one}`, `not passed: ${one}`], [`+${one}`, `passed: ${one}`]])];
   const tools = el(
     "form",

@@ -20,7 +20,7 @@ function drawGrid() {
   );
   grid.above = el("div");
   grid.below = el("div");
-  grid.scroller = el("div", { class: "scroll tall", id: "grid", tabindex: "-1" }, grid.above, grid.table, grid.below);
+  grid.scroller = el("div", { class: "scroll tall", id: "grid", tabindex: "0", role: "region", "aria-label": "Answers" }, grid.above, grid.table, grid.below);
   grid.scroller.addEventListener("scroll", queueRows, { passive: true });
   grid.scroller.addEventListener("keydown", gridKey);
   grid.scroller.addEventListener("click", gridClick);
@@ -52,12 +52,22 @@ function drawHead() {
 function refilter(keep = false) {
   grid.rows = filtered();
   grid.table.setAttribute("aria-rowcount", String(grid.rows.length + 1));
-  if (!keep) grid.focus = [0, Math.min(grid.focus[1], columns().length - 1)];
-  for (const row of grid.drawn.values()) row.remove();
-  grid.drawn.clear();
+  if (!keep) {
+    grid.focus = [0, Math.min(grid.focus[1], columns().length)];
+    grid.scroller.scrollTop = 0;
+  }
+  const hadFocus = grid.table.contains(document.activeElement);
+  forget();
   place();
   drawRows();
+  if (hadFocus) (cellAt(...grid.focus) ?? grid.scroller).focus({ preventScroll: true });
   drawCount(grid.rows.length);
+}
+
+/** Take all rows away, to be drawn anew. */
+function forget() {
+  for (const row of grid.drawn.values()) row.remove();
+  grid.drawn.clear();
 }
 
 function place() {
@@ -134,6 +144,7 @@ function measure() {
   }
   if (!moved) return;
   place();
+  queueRows(); // what is in view may be other rows now
   const last = Math.max(...grid.drawn.keys());
   grid.below.style.height = `${grid.tops[grid.rows.length] - grid.tops[last + 1]}px`;
 }
@@ -143,7 +154,7 @@ function gridRow(at) {
   const isOpen = grid.opened.has(grid.rows[at]);
   const row = el("tr", { "aria-rowindex": at + 2, "data-row": at, class: isOpen ? "opened" : null });
   const open = el("button", { type: "button", class: "link", tabindex: "-1", "aria-expanded": String(isOpen), "data-open": at }, isOpen ? "close" : "in full");
-  const text = visible(isOpen ? input.text.slice(0, OPENED) : input.text.slice(0, PREVIEW), wanted());
+  const text = visible(isOpen ? startOf(input.text, OPENED) : startOf(input.text, PREVIEW), wanted());
   const head = el("th", { scope: "row", class: "input", "data-column": 0, tabindex: tabindex(at, 0) });
   head.append(el("div", { class: "cell" }, el("span", { class: "badges" }, `${input.index + 1} `, open), el("div", { class: "text", dir: "auto" }, text)));
   row.append(head);
@@ -161,7 +172,7 @@ function gridCell(input, job, at, column, isOpen) {
   }
   box.append(el("span", { class: "badges" }, badges(cell, input, job)));
   if (cell.error) {
-    box.append(el("div", { class: "text bad" }, visible(cell.error.slice(0, isOpen ? OPENED : PREVIEW), wanted())));
+    box.append(el("div", { class: "text bad" }, visible(startOf(cell.error, isOpen ? OPENED : PREVIEW), wanted())));
     return made;
   }
   const all = pieces(input, job);
@@ -191,8 +202,9 @@ function firstSight(cell) {
 function badges(cell, input, job) {
   const found = [];
   if (cell.error) found.push(el("span", { class: "tag bad" }, "failed"));
+  else if (baseOf(input, job)?.error) found.push(el("span", { class: "tag differs" }, "baseline failed"));
   else if (!baseOf(input, job)) found.push(summary.jobs[job].is_baseline ? el("span", { class: "tag" }, "baseline") : null);
-  else found.push(cell.diff ? el("span", { class: "tag differs" }, "differs") : el("span", { class: "tag" }, "same"));
+  else found.push(isDifferent(input, job) ? el("span", { class: "tag differs" }, "differs") : el("span", { class: "tag" }, "same"));
   if (cell.finish === "length") found.push(el("span", { class: "tag", title: "cut at the limit of new tokens" }, "cut"));
   for (const [name, passed, why] of cell.checks ?? [])
     found.push(el("span", { class: `tag check ${passed ? "good" : "bad"}`, title: passed ? "passed" : `not passed: ${why}` }, `${passed ? "✓" : "✗"} ${name}`));
@@ -301,5 +313,7 @@ function step(way) {
     if ($("drawer").open) openDrawer(grid.rows[row], job);
     return say(text);
   }
-  say(way > 0 ? "no difference after this one" : "no difference before this one");
+  const none = way > 0 ? "no difference after this one" : "no difference before this one";
+  say(none);
+  if ($("drawer-said")) $("drawer-said").textContent = none;
 }

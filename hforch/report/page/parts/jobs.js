@@ -52,7 +52,8 @@ function sorted(jobs, by, way) {
     if (by.startsWith("axis ")) return job.axes[by.slice(5)] ?? null;
     return job.metrics[by] ?? null;
   };
-  const compared = (a, b) => (typeof a === "number" ? a - b : String(a).localeCompare(String(b), "en", { numeric: true }));
+  const isNumber = (one) => String(one).trim() !== "" && Number.isFinite(Number(one));
+  const compared = (a, b) => (isNumber(a) && isNumber(b) ? Number(a) - Number(b) : String(a).localeCompare(String(b), "en", { numeric: true }));
   return [...jobs].sort((one, other) => {
     const [a, b] = [key(one), key(other)];
     if (a == null || b == null) return (a == null) - (b == null); // what is not known comes last
@@ -84,7 +85,8 @@ function metricCell(job, metric) {
   if (value == null) return el("td", { class: "number none" }, el("span", { class: "unseen" }, "not known"));
   const error = job.metrics[`${metric.name}_se`];
   const spread = metric.name === "tokens_per_s" && job.spread ? ` (${figure(job.spread[0], 1)} to ${figure(job.spread[1], 1)})` : "";
-  const isBest = best(metric) === valueOf(metric, value) && !(metric.against && job.is_baseline);
+  metric.best ??= [best(metric), Math.max(...summary.jobs.map((one) => one.metrics[metric.name] ?? 0))];
+  const isBest = metric.best[0] === valueOf(metric, value) && !(metric.against && job.is_baseline);
   const cell = el(
     "td",
     { class: `number${isBest ? " best" : ""}` },
@@ -93,7 +95,7 @@ function metricCell(job, metric) {
     spread || error ? el("small", {}, spread || ` ±${valueOf(metric, error)}`) : null,
     isBest ? el("span", { class: "unseen" }, " best") : null,
   );
-  const most = Math.max(...summary.jobs.map((one) => one.metrics[metric.name] ?? 0));
+  const most = metric.best[1];
   if (most > 0 && value > 0) cell.style.setProperty("--share", `${(100 * value) / most}%`);
   return cell;
 }

@@ -46,8 +46,15 @@ function listen() {
     set({ open: "" });
     cellAt(...grid.focus)?.focus({ preventScroll: true });
   });
-  for (const dialog of document.querySelectorAll("dialog"))
-    dialog.addEventListener("click", (event) => event.target === dialog && dialog.close());
+  for (const dialog of document.querySelectorAll("dialog")) {
+    let began = false; // a click beside it closes it, text that is selected across its edge does not
+    const isBeside = (event) => {
+      const { left, right, top, bottom } = dialog.getBoundingClientRect();
+      return event.target === dialog && (event.clientX < left || event.clientX > right || event.clientY < top || event.clientY > bottom);
+    };
+    dialog.addEventListener("pointerdown", (event) => (began = isBeside(event)));
+    dialog.addEventListener("click", (event) => began && isBeside(event) && dialog.close());
+  }
   changed.push((names, isAnother) => {
     if (names.has("theme")) drawTheme();
     if (names.has("sort")) drawJobs();
@@ -75,8 +82,7 @@ function openAsked() {
 function beforePrint() {
   grid.printing = true;
   const shown = grid.rows.slice(0, MOST_PRINTED);
-  for (const row of grid.drawn.values()) row.remove();
-  grid.drawn.clear();
+  forget();
   const before = new Map(grid.opened);
   for (const input of shown) grid.opened.set(input, grid.height);
   shown.forEach((input, at) => {
@@ -94,8 +100,7 @@ function beforePrint() {
 
 function afterPrint() {
   grid.printing = false;
-  for (const row of grid.drawn.values()) row.remove();
-  grid.drawn.clear();
+  forget();
   $("printed").textContent = "";
   place();
   drawRows();

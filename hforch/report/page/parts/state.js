@@ -7,6 +7,8 @@ const changed = []; // called with the keys that have changed, and whether anoth
 function readState() {
   const given = new URLSearchParams(location.hash.slice(1));
   for (const name of Object.keys(USUAL)) state[name] = given.get(name) ?? USUAL[name];
+  if (!THEMES.includes(state.theme)) state.theme = "";
+  if (!/^.+:-?1$/.test(state.sort)) state.sort = "";
 }
 
 /** Change what is chosen, and tell those who draw it the keys that have changed. */
@@ -34,7 +36,7 @@ addEventListener("hashchange", () => {
 const MOST_COLUMNS = 12;
 function columns() {
   const asked = state.cols.split(",").filter(Boolean).map(Number);
-  const there = asked.filter((job) => summary.jobs[job]);
+  const there = [...new Set(asked)].filter((job) => summary.jobs[job]);
   return there.length ? there : usualColumns();
 }
 

@@ -4,7 +4,7 @@
 // joins letters (U+200C, U+200D) is part of writing.
 const MOST_MARKS = 2000; // of one text; what lies beyond is text all the same
 const HIDDEN =
-  /[\0-\x08\x0B-\x1F\x7F-\x9F\xAD\u061C\u180E\u200B\u200E\u200F\u2028-\u202E\u2060-\u206F\uFEFF\uFFF9-\uFFFB]|[\u{E0000}-\u{E007F}]|[\uD800-\uDFFF]/gu;
+  /[\0-\x08\x0B-\x1F\x7F-\x9F\xAD\u061C\u180E\u200B\u200E\u200F\u2028-\u202E\u2060-\u206F\uFEFF\uFFF9-\uFFFB\u034F\u115F\u1160\u2800\u3164\uFFA0]|[\u{E0100}-\u{E01EF}]|[\u{E0000}-\u{E007F}]|[\uD800-\uDFFF]/gu;
 
 /** How a character that has no shape is shown. */
 function shapeOf(character) {
@@ -50,6 +50,12 @@ function marked(fragment, text, wanted) {
   fragment.append(text.slice(at));
 }
 
+/** So many characters of a text, and none of them half of one. */
+function startOf(text, size) {
+  const code = text.charCodeAt(size - 1);
+  return text.slice(0, code >= 0xd800 && code < 0xdc00 ? size - 1 : size);
+}
+
 /** The text of an attribute or of a chart: hidden characters as words. */
 function plain(text) {
   return String(text).replace(HIDDEN, shapeOf);
@@ -74,6 +80,7 @@ const $ = (id) => document.getElementById(id);
 
 /** A number with so many digits behind the point, and thousands set apart. */
 function figure(value, digits) {
+  if (!Number.isFinite(value)) return "-";
   return value.toLocaleString("en", { minimumFractionDigits: digits, maximumFractionDigits: digits });
 }
 
