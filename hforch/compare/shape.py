@@ -20,8 +20,8 @@ class Loose(BaseModel):
 
 
 class Checks(Loose):
-    total: int = 0
-    passed: int = 0
+    total: int
+    passed: int
 
 
 class Totals(Loose):
@@ -34,6 +34,11 @@ class Totals(Loose):
 class Metrics(Loose):
     tokens_per_s: Finite | None = None
     tokens_per_s_each: list[Finite] | None = None
+
+
+class Memory(Loose):
+    peak_rss_mb: Finite | None = None
+    peak_accelerator_mb: Finite | None = None
 
 
 class Environment(Loose):
@@ -80,7 +85,7 @@ class Record(Loose):
     totals: Totals | None = None
     metrics: Metrics | None = None
     timings: dict[str, Finite | None] | None = None
-    memory: dict[str, Finite | dict[str, Any] | None] | None = None
+    memory: Memory | None = None
     disk_mb: Finite | None = None
     environment: Environment | None = None
     scores: Scores | None = None
@@ -120,6 +125,7 @@ def _is_right(sample: Mapping[str, Any]) -> Iterator[bool]:
     yield all(isinstance(sample.get(name), kind) for name, kind in NEEDED.items())
     yield all(sample.get(name) is None or isinstance(sample[name], kind) for name, kind in MAY.items())
     yield all(isinstance(one, int | float) for one in sample["timings"].values())
+    yield "error" in sample
     if sample.get("error") is None:
         yield "input" in sample and isinstance(sample.get("text"), str) and _are_ids(sample.get("output_ids"))
     yield all(

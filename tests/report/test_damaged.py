@@ -1,0 +1,127 @@
+"""Records, samples and scores that something has damaged: whatever stands in them, the page shows what it can."""
+
+from __future__ import annotations
+
+import copy
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from reported import scored, worst
+from written import answers, precision, write_job
+
+from hforch.compare.reading import readable_jobs
+from hforch.compare.table import compare
+from hforch.report.data import to_json_text
+from hforch.report.page.collect import Page, collect
+from hforch.report.page.reading import look
+from hforch.report.page.write import packed
+
+VALUES: list[Any] = [None, [1, "a"], {"a": 1}, "text", -1, float("nan"), 1e300]
+
+
+@pytest.fixture(scope="module")
+def sweep(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    directory = tmp_path_factory.mktemp("damaged")
+    for number, name in enumerate(("fp32", "int8")):
+        samples = answers(("one two", [1, 2]), ("three", [3, number]))
+        more: dict[str, Any] = scored(number) if number else {}
+        write_job(directory / str(number), samples, **precision(name), **more)
+    (directory / "1" / "scores.jsonl").write_text(json.dumps(worst(0)) + "\n")
+    return directory
+
+
+def page_of(directory: Path) -> Page:
+    """The data of the page, made as hforch report makes it."""
+    entries, unread = readable_jobs([directory])
+    entries, seen = look(entries)
+    comparison = compare(entries)
+    to_json_text(comparison)
+    page = collect(comparison, seen, [*(one.problem for one in unread), *seen.missing], None, [], None, None)
+    assert packed(page.summary) and [packed(part) for part in page.parts()]
+    return page
+
+
+def places(tree: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
+    items = tree.items() if isinstance(tree, dict) else enumerate(tree[:1]) if isinstance(tree, list) else ()
+    for key, value in items:
+        yield (*path, key)
+        yield from places(value, (*path, key))
+
+
+def damaged(whole: Any) -> Iterator[tuple[tuple[Any, ...], Any, Any]]:
+    """The whole with one value in it replaced by another, or gone."""
+    for path in places(whole):
+        for value in [*VALUES, ...]:
+            found = copy.deepcopy(whole)
+            inner = found
+            for key in path[:-1]:
+                inner = inner[key]
+            if value is ...:
+                del inner[path[-1]]
+            else:
+                inner[path[-1]] = value
+            yield path, value, found
+
+
+def test_a_record_with_one_wrong_value_costs_one_job_at_most(sweep: Path) -> None:
+    file = sweep / "1" / "record.json"
+    text = file.read_text()
+    number = left_out = 0
+    try:
+        for path, value, record in damaged(json.loads(text)):
+            file.write_text(json.dumps(record))
+            try:
+                page = page_of(sweep)
+            except Exception as error:
+                raise AssertionError(f"{path} as {value!r}") from error
+            missing = page.summary["about"]["missing"]
+            assert len(page.summary["jobs"]) == (1 if missing else 2), (path, value, missing)
+            number, left_out = number + 1, left_out + bool(missing)
+    finally:
+        file.write_text(text)
+    assert number > 400 and 50 < left_out < number
+
+
+@pytest.mark.parametrize("name", ["samples.jsonl", "scores.jsonl"])
+def test_a_line_with_one_wrong_value_costs_that_line_at_most(sweep: Path, name: str) -> None:
+    file = sweep / "1" / name
+    text = file.read_text()
+    first, *others = text.splitlines(keepends=True)
+    told = 0
+    try:
+        for path, value, line in damaged(json.loads(first)):
+            file.write_text(json.dumps(line) + "\n" + "".join(others))
+            try:
+                page = page_of(sweep)
+            except Exception as error:
+                raise AssertionError(f"{path} as {value!r}") from error
+            told += bool(page.summary["about"]["missing"])
+            assert len(page.summary["jobs"]) == 2
+            assert "three" in [one.cells[1]["text"] for one in page.inputs if 1 in one.cells]
+    finally:
+        file.write_text(text)
+    assert told > 20
+
+
+@pytest.mark.parametrize(
+    "junk", [b"", b"\xff\xfe\x00", b"[" * 100_000, b"null\n", b"\n\n", b'{"schema_version": true}']
+)
+@pytest.mark.parametrize("name", ["record.json", "samples.jsonl", "scores.jsonl"])
+def test_junk_is_named_and_nothing_breaks(sweep: Path, name: str, junk: bytes) -> None:
+    file = sweep / "1" / name
+    text = file.read_bytes()
+    try:
+        file.write_bytes(junk)
+        page = page_of(sweep)
+    finally:
+        file.write_bytes(text)
+    assert page.inputs[0].cells[0]["text"] == "one two"
+    assert page.summary["about"]["missing"] or name == "scores.jsonl"
+
+
+def test_an_answer_that_ends_within_a_character_is_an_answer(tmp_path: Path) -> None:
+    write_job(tmp_path / "0", answers(("smile \ud83d", [1])), **precision("fp32"))
+    assert page_of(tmp_path).inputs[0].cells[0]["text"] == "smile \ud83d"
