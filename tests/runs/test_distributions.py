@@ -66,6 +66,13 @@ def test_the_likeliest_come_first() -> None:
     assert (likeliest(one, 4) == numpy.argsort(-one, axis=1)[:, :4]).all()
 
 
+def test_of_equal_ones_the_first_is_the_likeliest_as_greedy_decoding_has_it() -> None:
+    one = numpy.zeros((3, 50), numpy.float32)
+    one[1, [7, 9, 30]] = 2.0
+    for k in (1, 2, 5):
+        assert likeliest(one, k)[:, 0].tolist() == [0, 7, 0]
+
+
 def test_what_was_kept_is_read_back_bit_for_bit(tmp_path: Path) -> None:
     keeper = Keeper(tmp_path, {"chunk": 32}, 4)
     one = logits()

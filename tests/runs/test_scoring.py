@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import math
+from collections.abc import Sequence
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy
@@ -13,13 +15,16 @@ import tiny_models
 from backends_tested import BACKENDS, EXACT
 
 from hforch.backends.base import load
+from hforch.backends.completion import Vocabulary
+from hforch.backends.teacher import is_recurrent
 from hforch.config.compose import job_from_overrides
 from hforch.errors import ConfigError
 from hforch.progress import Silent
 from hforch.runs import Given, run
 from hforch.runs.distributions import read_kept
-from hforch.runs.perplexity import windows
+from hforch.runs.perplexity import _bytes_of_first, windows
 from hforch.runs.records import read_record, read_samples
+from hforch.runs.scoring import against_baseline
 from hforch.runs.watch import Nobody
 
 ASKED = ("inputs=numbers_in_french", "generation.max_new_tokens=24", "generation.ignore_eos=true", "runtime.warmup=0")
@@ -213,6 +218,83 @@ def test_a_baseline_that_was_answered_anew_is_not_compared_with_old_distribution
     (tmp_path / "base" / "samples.jsonl").write_text("".join(samples[:-1]))
     record = do(tmp_path / "job", *words, baseline=tmp_path / "base", code=1)
     assert "other answers than its distributions are of" in record["error"]["message"]
+
+
+def test_scores_against_answers_that_the_baseline_has_no_more_are_taken_again(tiny_gpt2: Path, tmp_path: Path) -> None:
+    words = (*local(tiny_gpt2), "scoring=baseline")
+    do(tmp_path / "base", *words, baseline=tmp_path / "base")
+    first = do(tmp_path / "job", *words, baseline=tmp_path / "base")["scores"]["against_baseline"]
+    samples = (tmp_path / "base" / "samples.jsonl").read_text().splitlines(keepends=True)
+    (tmp_path / "base" / "samples.jsonl").write_text("".join(samples[:-1]))
+    do(tmp_path / "base", *words, baseline=tmp_path / "base", resume=True)
+    same = do(tmp_path / "job", *words, baseline=tmp_path / "base", resume=True)["scores"]["against_baseline"]
+    assert same == first  # it answered again as it had
+    (tmp_path / "other").mkdir()
+    do(tmp_path / "other", *words, "generation.max_new_tokens=8", baseline=tmp_path / "other")
+    now = do(tmp_path / "job", *words, baseline=tmp_path / "other", resume=True)["scores"]["against_baseline"]
+    assert (now["positions"], now["baseline"]) == (32, "../other") and now["of"] != first["of"]
+
+
+def test_a_part_that_cannot_be_scored_costs_the_other_nothing(tiny_gpt2: Path, tmp_path: Path) -> None:
+    record = do(tmp_path / "job", *local(tiny_gpt2), "scoring=both", baseline=tmp_path / "nowhere", code=1)
+    assert record["scores"]["metrics"]["ppl"] > 1 and record["status"] == "failed"
+    again = do(tmp_path / "job", *local(tiny_gpt2), "scoring=both", baseline=tmp_path / "nowhere", code=1, resume=True)
+    assert again["status"] == "failed" and again["memory"] == record["memory"]  # it still lacks the other one
+
+
+def test_logits_that_are_no_numbers_are_told_and_no_figures_made_of_them(tmp_path: Path) -> None:
+    broken = tiny_models.save_gptj(tmp_path / "model", math.nan, 120)
+    record = do(tmp_path / "job", *local(broken), "scoring=text", "scoring.text.window=64", code=1)
+    assert "logits that are no numbers" in record["error"]["message"]
+    assert record["scores"]["metrics"] == {} and "no numbers" in record["scores"]["absent"]["ppl"]
+    assert len(list(read_samples(tmp_path / "job"))) == 4
+
+
+def test_a_text_too_unlikely_for_a_perplexity_leaves_it_absent(tmp_path: Path) -> None:
+    sure = tiny_models.save_gptj(tmp_path / "model", 5000.0, 120)
+    record = do(tmp_path / "job", *local(sure), "scoring=text", "scoring.text.window=64")
+    assert "no number" in record["scores"]["absent"]["ppl"] and record["status"] == "ok"
+
+
+def test_answers_longer_than_a_model_reads_are_not_compared(tiny_gpt2: Path, tmp_path: Path) -> None:
+    do(tmp_path / "base", *local(tiny_gpt2), "scoring=baseline", baseline=tmp_path / "base")
+    job = job_from_overrides([*ASKED, *local(tiny_gpt2), "scoring=baseline"])
+    loaded = load(job, Silent())
+    assert loaded.teacher is not None
+    kept = read_kept(tmp_path / "base").about
+    asked = (job, tmp_path, tmp_path / "base", loaded.teacher(), kept["tokenizer"], loaded.engine.vocabulary().decode)
+    found = against_baseline(*asked, 20)
+    assert found.metrics == {} and "this model reads 20" in found.absent["kl_mean"]
+    assert against_baseline(*asked, 128).metrics["kl_max"] == 0.0
+
+
+@pytest.mark.parametrize(
+    ("pieces", "size"),
+    [(["The", " rest"], 3), (["\u00e9t", "e"], 3), (["\ufffd", "\u20ac", "x"], 1), (["<s>", "x"], 0)],
+)
+def test_the_bytes_of_a_first_token_are_counted_also_within_a_character(pieces: list[str], size: int) -> None:
+    """A decoder gives U+FFFD for a part of a character, and the character once it is whole."""
+
+    def decode(ids: Sequence[int]) -> str:
+        text = "".join(pieces[one] for one in ids)
+        return text.replace("\ufffd\u20ac", "\u20ac")
+
+    special = {0: "<s>"} if pieces[0] == "<s>" else {}
+    assert _bytes_of_first([*range(len(pieces))], Vocabulary(decode, special, [])) == size
+
+
+@pytest.mark.parametrize(
+    ("about", "is_one"),
+    [
+        ({"layer_types": ["full_attention", "sliding_attention"]}, False),
+        ({"layer_types": ["linear_attention", "full_attention"]}, True),
+        ({"layer_types": ["conv", "full_attention"]}, True),
+        ({}, False),
+    ],
+)
+def test_models_with_a_recurrent_state_are_read_token_by_token(about: dict[str, Any], is_one: bool) -> None:
+    assert is_recurrent(SimpleNamespace(config=SimpleNamespace(**about))) is is_one
+    assert is_recurrent(SimpleNamespace(config=SimpleNamespace(**about), _is_stateful=True))
 
 
 def test_a_job_whose_scores_alone_are_missing_is_scored_and_not_answered_again(tiny_gpt2: Path, tmp_path: Path) -> None:
