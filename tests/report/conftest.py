@@ -24,3 +24,12 @@ def reported(tmp_path_factory: pytest.TempPathFactory) -> Path:
     directory = write_reported(tmp_path_factory.mktemp("reported") / "sweep")
     hforch("report", str(directory), "--require", "identical>=0.5", "--optimize", "tokens_per_s")
     return directory / "report.html"
+
+
+@pytest.fixture
+def seen(browser: Any, reported: Path) -> Iterator[real.Seen]:
+    """That page, opened; in the end nothing was said on its console, and nothing but its file was asked for."""
+    seen = real.open_page(browser, reported)
+    yield seen
+    assert seen.is_quiet()
+    seen.page.context.close()

@@ -15,14 +15,6 @@ from hforch.report.page.write import PARTS, SCRIPTS
 FIRST_ROW = "table.answers tbody tr[data-row='0']"
 
 
-@pytest.fixture
-def seen(browser: Any, reported: Path) -> Any:
-    seen = open_page(browser, reported)
-    yield seen
-    assert seen.is_quiet()
-    seen.page.context.close()
-
-
 def shown_jobs(seen: Seen) -> list[str]:
     return seen.texts("table.jobs tbody th button")
 

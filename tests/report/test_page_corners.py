@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-import pytest
 from browser import Seen, open_page
 from command_line import hforch
 from reported import INPUTS
@@ -19,14 +18,6 @@ FIRST_ROW = "table.answers tbody tr[data-row='0']"
 def written(browser: Any, directory: Path, *words: str) -> Seen:
     hforch("report", str(directory), *words)
     return open_page(browser, directory / "report.html")
-
-
-@pytest.fixture
-def seen(browser: Any, reported: Path) -> Any:
-    seen = open_page(browser, reported)
-    yield seen
-    assert seen.is_quiet()
-    seen.page.context.close()
 
 
 def top_of_focus(seen: Seen) -> float:
