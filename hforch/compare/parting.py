@@ -6,18 +6,15 @@ import heapq
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Annotated
 
-from pydantic import Field, TypeAdapter
+from pydantic import TypeAdapter
 from typing_extensions import TypedDict
 
 from hforch.compare.reading import Entry
+from hforch.compare.shape import Finite
 from hforch.runs.records import SCORES
 
 APART = 0.01  # nats; what is less is not worth a look
-
-
-Finite = Annotated[float, Field(allow_inf_nan=False)]
 
 
 class Read(TypedDict):

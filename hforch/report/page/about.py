@@ -83,6 +83,6 @@ def _told(entry: Entry) -> Iterator[tuple[str, str]]:
     for name, path in paths.items():
         value = entry.get(path)
         if value is not None:
-            yield name, {True: "yes", False: "no"}.get(value, str(value)) if isinstance(value, bool) else str(value)
+            yield name, ("yes" if value else "no") if isinstance(value, bool) else str(value)
     if planned := {one for batch in entry.record.get("plan") or [] for one in batch}:
         yield "number of inputs", str(len(planned))

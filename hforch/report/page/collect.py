@@ -16,14 +16,13 @@ from hforch.compare.words import alignment, words
 from hforch.report.page.about import about
 from hforch.report.page.charts import charts
 from hforch.report.page.metrics import described, ordered
-from hforch.report.page.reading import Seen
+from hforch.report.page.reading import MOST_FAILED, Seen
 from hforch.report.page.repeating import of_job
 from hforch.report.wording import item_line
 from hforch.runs.records import struck
 
 MOST_CELLS = 24_000  # answers on one page
 MOST_BYTES = 150_000_000  # of samples.jsonl, on one page
-MOST_FAILED = 200  # inputs that some job failed to answer are shown besides those that are chosen, so many
 LONGEST = 2_000_000  # characters of a text
 AT_ONCE = 100  # inputs that the page unpacks together
 QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)

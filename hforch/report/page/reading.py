@@ -14,7 +14,7 @@ from hforch.compare.shape import sample_of
 from hforch.runs.records import SAMPLES
 
 TIMES = ("ttft_ms", "tpot_ms")
-MOST_FAILED = 200  # of each job, so many inputs that it failed to answer are remembered
+MOST_FAILED = 200  # inputs that a job failed to answer are remembered, and shown besides those that are chosen
 NOWHERE = Path(os.devnull) / "nothing"
 NAMED = 3  # broken lines that are told by number
 

@@ -86,27 +86,21 @@ def write_page(
 def page_of(page: Page) -> Iterable[str]:
     """The text of the page, in pieces."""
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
+    from markupsafe import Markup
 
     style, script = (PARTS / "page.css").read_text("utf-8"), _script()
     environment = Environment(loader=FileSystemLoader(PARTS), autoescape=True, undefined=StrictUndefined)
     return environment.get_template("page.html").generate(
         title="hforch report",
         version=hforch.__version__,
-        style=_Raw(style),
-        script=_Raw(script),
-        library=_Raw(library()),
-        style_hashes=_Raw(_hash(style)),
-        script_hashes=_Raw(f"{_hash(library())} {_hash(script)}"),
+        style=Markup(style),
+        script=Markup(script),
+        library=Markup(library()),
+        style_hashes=Markup(_hash(style)),
+        script_hashes=Markup(f"{_hash(library())} {_hash(script)}"),
         summary=packed(page.summary),
         parts=map(packed, page.parts()),
     )
-
-
-class _Raw(str):
-    """Text of our own that is markup already."""
-
-    def __html__(self) -> str:
-        return str(self)
 
 
 @cache
