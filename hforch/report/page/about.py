@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import UTC, datetime
 from pathlib import PurePath
 from typing import Any
 
@@ -37,7 +36,6 @@ def about(
     machines = dict.fromkeys(row.site[0] for row in comparison.rows if row.entry.record.get("environment"))
     return {
         "hforch": hforch.__version__,
-        "written": datetime.now(UTC).isoformat(timespec="seconds"),
         "started": list(dict.fromkeys([*started[:1], *started[-1:]])),
         "machines": list(machines),
         "systems": list(dict.fromkeys(str(one.get("os")) for one in environments if one.get("os"))),
@@ -50,7 +48,6 @@ def about(
         "failures": seen.samples - seen.answered,
         "unfinished": sum(row.entry.unfinished is not None for row in comparison.rows),
         "repeats": max(repeats, default=1),
-        "bounds": [str(bound) for bound in bounds],
         "decision": None if decision is None else list(decision_lines(decision)),
         "reason": None if decision is None else _sentence(decision, bounds, len(comparison.rows)),
         "notes": [note.strip() for note in comparison.notes],

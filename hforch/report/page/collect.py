@@ -221,7 +221,6 @@ def _job(row: Row, decision: Decision | None) -> dict[str, Any]:
         "why": entry.unfinished,
         "is_baseline": "baseline" in row.notes,
         "metrics": {name: value for name, value in row.metrics.items() if value is not None},
-        "checks": row.checks,
         "spread": row.spread,
         "notes": [note for note in row.notes if note not in ("baseline", entry.unfinished)],
         "pareto": decision is not None and row in decision.pareto,
