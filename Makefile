@@ -1,21 +1,33 @@
 # Everything runs in .venv, which the first target that needs it makes.
 PYTHON ?= python3
 VENV ?= .venv
+WORKERS ?= 2
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
+PYTEST := $(BIN)/python -m pytest --numprocesses $(WORKERS) --dist loadfile
+PAGE := build/page.js
 
-.PHONY: demo test install install-dev lint schema bench format clean help
+.PHONY: demo test check fuzz install install-dev lint schema bench format clean help
 
-help:  ## what there is to make
-	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/'
+help:  ## what there is to make, and how long it takes on two cores
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand --tabs=13
 
-demo: install  ## install, fetch the default model, answer a question with it
+demo: install  ## install, fetch the default model, answer a question with it (3 minutes, then seconds)
 	$(BIN)/python -m hforch
 
-test: install-dev  ## install what tests need, and run them all
-	$(BIN)/python -m pytest
+test: install-dev  ## install what tests need, and run them all (20 minutes; WORKERS=4 on more cores)
+	$(PYTEST)
 
-install: $(VENV)/.installed  ## hforch with all its backends, in .venv
+check: lint  ## lint, types, and the tests that load no model (3 minutes)
+	$(PYTEST) -m "not model"
+
+fuzz: install-dev  ## 5,000 random configurations of mistakes, other ones each time (20 minutes)
+	HFORCH_FUZZ=5000 $(BIN)/python -m pytest --timeout 7200 tests/config/test_fuzz.py
+
+bench: install-dev  ## all benchmarks: prints tables, and writes them into docs/benchmarks.md (90 minutes)
+	$(BIN)/python -m bench --write docs/benchmarks.md
+
+install: $(VENV)/.installed  ## hforch with all its backends, in .venv (3 minutes)
 
 install-dev: $(VENV)/.installed-dev  ## and what tests, lint and types need
 
@@ -34,23 +46,19 @@ $(VENV)/.installed-dev: $(VENV)/.installed
 	$(PIP) --editable '.[all,dev]'
 	@touch $@
 
-lint: install-dev  ## formatting, lint and types
+lint: install-dev  ## formatting, lint and types, and the page's scripts (seconds, from a warm mypy cache)
 	$(BIN)/ruff format --check hforch tests bench
 	$(BIN)/ruff check hforch tests bench
+	@mkdir -p $(dir $(PAGE)) && cat hforch/report/page/parts/*.js > $(PAGE)
+	$(BIN)/oxlint --config .oxlintrc.json --no-ignore $(PAGE)
 	$(BIN)/mypy
 
 schema: install-dev  ## write the JSON Schemas of jobs, recipes and options anew
 	$(BIN)/hforch schema --write schema
-
-bench: install-dev  ## hforch against the bare libraries: prints ratios, writes a table into docs/; takes an hour
-	$(BIN)/python -m bench
-	$(BIN)/python -m bench.throughput --write docs/benchmarks.md
-	$(BIN)/python -m bench.scoring
-	$(BIN)/python -m bench.report
 
 format: install-dev  ## mend formatting and what lint can mend
 	$(BIN)/ruff format hforch tests bench
 	$(BIN)/ruff check --fix hforch tests bench
 
 clean:  ## remove .venv and what tools left behind; runs in outputs/ and the model cache stay
-	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis dist
+	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis build dist

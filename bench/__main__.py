@@ -1,73 +1,104 @@
-"""python -m bench [NAME ...] [--rounds N]: run the benchmarks and print ratios; `--list` names them."""
+"""python -m bench [NAME ...]: run the benchmarks and print their tables; `--list` names them.
+
+Several run one after the other, each in a process of its own.
+"""
 
 from __future__ import annotations
 
 import argparse
-import platform
+import subprocess
 import sys
-from collections.abc import Callable, Iterator
-from importlib.metadata import version
+from collections.abc import Iterator, Sequence
+from pathlib import Path
 
 from rich.console import Console
-from rich.table import Table
 
-from bench import continuous, generation, startup, sweep
+from bench import continuous, faults, generation, records, report, scheduler, scoring, startup, sweep, throughput
+from bench.machine import machine
 from bench.ratios import Ratio
+from bench.registry import Bench
+from bench.scale import Scale
+from bench.tables import Table, around_marks, ratio_table, write
 
-BENCHES: dict[str, Callable[[int], Iterator[Ratio]]] = {
-    "generation-pytorch": generation.pytorch,
-    "generation-openvino": generation.openvino,
-    "startup-pytorch": startup.pytorch,
-    "startup-openvino": startup.openvino,
-    "startup-openvino_genai": startup.openvino_genai,
-    "genai-stream": continuous.one_stream,
-    "genai-concurrent": continuous.many_calls,
-    "genai-lookup": continuous.prompt_lookup,
-    "help": startup.help_page,
-    "sweep": sweep.against_bare,
-    "sweep-processes": sweep.against_processes,
+BENCHES: dict[str, Bench] = {
+    "generation-pytorch": Bench(generation.pytorch, minutes=3),
+    "generation-openvino": Bench(generation.openvino, minutes=3),
+    "startup-pytorch": Bench(startup.pytorch, minutes=3),
+    "startup-openvino": Bench(startup.openvino, minutes=3),
+    "startup-openvino_genai": Bench(startup.openvino_genai, minutes=2),
+    "help": Bench(startup.help_page, minutes=1),
+    "throughput": Bench(throughput.run, minutes=25),
+    "genai-stream": Bench(continuous.one_stream, minutes=1),
+    "genai-concurrent": Bench(continuous.many_calls, minutes=3),
+    "genai-lookup": Bench(continuous.prompt_lookup, minutes=2),
+    "scheduler": Bench(scheduler.run, minutes=7),
+    "sweep": Bench(sweep.against_bare, minutes=14),
+    "sweep-processes": Bench(sweep.against_processes, minutes=14),
+    "scoring": Bench(scoring.run, minutes=4),
+    "records": Bench(records.run, minutes=8),
+    "faults": Bench(faults.run, minutes=8),
+    "report": Bench(report.run, minutes=3),
 }
-PACKAGES = ("torch", "transformers", "optimum-intel", "openvino", "openvino-genai", "langchain-core", "hydra-core")
 
 
-def main() -> int:
-    parser = argparse.ArgumentParser("python -m bench", description=__doc__)
-    parser.add_argument("names", metavar="NAME", nargs="*", help=f"which of them: {', '.join(BENCHES)}; all if none")
-    parser.add_argument(
-        "--rounds", type=int, default=9, help="how often each pair is measured, the long ones less often (9)"
-    )
-    parser.add_argument("--list", action="store_true", help="name the benchmarks")
-    options = parser.parse_args()
+def main(words: Sequence[str] | None = None) -> int:
+    parser = argparse.ArgumentParser("python -m bench", description=__doc__.partition("\n")[0])
+    parser.add_argument("names", metavar="NAME", nargs="*", help="which of them; all if none")
+    parser.add_argument("--rounds", type=int, help="how often each thing is measured, instead of the benchmark's own")
+    parser.add_argument("--smoke", action="store_true", help="one round of two tokens: does it run?")
+    parser.add_argument("--write", metavar="FILE", type=Path, help="put the tables into this page, between their marks")
+    parser.add_argument("--list", action="store_true", help="name the benchmarks, and about how long they take")
+    words = sys.argv[1:] if words is None else words
+    options = parser.parse_args(words)
     if options.list:
-        print("\n".join(BENCHES))
+        print("\n".join(f"{name:24}{bench.minutes:3} min" for name, bench in BENCHES.items()))
         return 0
     if unknown := [name for name in options.names if name not in BENCHES]:
         parser.error(f"there is no benchmark {', '.join(unknown)}; there are {', '.join(BENCHES)}")
-    console = begun()
-    table = Table("what", "hforch", "bare", "ratio", "quartiles", "at most", title="medians")
-    for name in options.names or BENCHES:
-        for ratio in BENCHES[name](options.rounds):
-            console.print(f"[dim]{ratio.name}: {ratio.ratio:.3f}[/]", highlight=False)
-            table.add_row(*ratio.row(), style=None if ratio.met else "red")
-    console.print(table)
+    if options.rounds is not None and options.rounds < 1:
+        parser.error("--rounds: must be 1 or more")
+    names = options.names or list(BENCHES)
+    if options.write:
+        for name in names:
+            around_marks(options.write, name)
+    if len(names) > 1:
+        return _each_alone(names, [word for word in words if word not in options.names])
+    return _one(names[0], Scale(options.rounds, options.smoke), options.write)
+
+
+def _each_alone(names: list[str], flags: list[str]) -> int:
+    command = [sys.executable, "-m", "bench"]
+    failed = [name for name in names if subprocess.run([*command, name, *flags], check=False).returncode]
+    if failed:
+        print(f"did not run to the end: {', '.join(failed)}", file=sys.stderr)
+    return int(bool(failed))
+
+
+def _one(name: str, scale: Scale, page: Path | None) -> int:
+    console = Console(width=None if sys.stdout.isatty() else 110)
+    told = machine()
+    console.print(told, highlight=False)
+    tables = list(_tables(BENCHES[name], scale, console))
+    for table in tables:
+        console.print(table.for_terminal())
+    if page is not None:
+        rounds = f" --rounds {scale.asked}" if scale.asked else ""
+        write(page, name, f"`python -m bench {name}{rounds}`, on {told}:\n", tables)
     return 0
 
 
-def begun() -> Console:
-    """Where a benchmark prints, with the machine told."""
-    console = Console(width=None if sys.stdout.isatty() else 110)
-    console.print(machine(), highlight=False)
-    return console
-
-
-def machine() -> str:
-    import os
-
-    from hforch.runs.environment import cpu_name
-
-    cores = len(os.sched_getaffinity(0))
-    versions = ", ".join(f"{name} {version(name)}" for name in PACKAGES)
-    return f"{cpu_name()}, {cores} cores; Python {platform.python_version()}, {versions}"
+def _tables(bench: Bench, scale: Scale, console: Console) -> Iterator[Table]:
+    ratios: list[Ratio] = []
+    for found in bench.run(scale):
+        if isinstance(found, Table):
+            yield found
+            continue
+        if isinstance(found, Ratio):
+            ratios.append(found)
+        line = f"{found.name}: {found.ratio:.3f}" if isinstance(found, Ratio) else found
+        console.print(f"[dim]{line}[/]", highlight=False)
+    if ratios:
+        yield ratio_table(ratios)
 
 
 if __name__ == "__main__":

@@ -1,6 +1,8 @@
 """One contestant in a process of its own: it loads once, and does a workload for each line that it reads.
 
-python -m bench.contestant NAME FOLDER      then `chat` or `long` on standard input, a line of JSON for each
+python -m bench.contestant NAME FOLDER      then {"workload": "chat", "prompts": 64, "tokens": 128} on standard input
+
+`chat` or `long`, how many of its prompts, and at most so many new tokens; a line of JSON comes back for each.
 """
 
 from __future__ import annotations
@@ -12,7 +14,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from bench.workload import NEW_TOKENS, prompts
+from bench.workload import WORKLOADS, prompts
 
 Work = Callable[[list[str], int], tuple[int, list[float]]]
 """Answers prompts with so many new tokens at most; gives the tokens back, and each first token's delay in ms."""
@@ -88,13 +90,14 @@ def main() -> None:
     work = CONTESTANTS[name](folder)
     answers = sys.stdout
     sys.stdout = sys.stderr
-    texts = {workload: prompts(workload, Path(folder)) for workload in NEW_TOKENS}
+    texts = {workload: prompts(workload, Path(folder)) for workload in WORKLOADS}
     work(texts["chat"][:4], 4)
     print("ready", file=answers, flush=True)
     for line in sys.stdin:
-        workload = line.strip()
+        asked = json.loads(line)
+        chosen = texts[asked["workload"]][: asked["prompts"]]
         started = time.perf_counter()
-        tokens, first = work(texts[workload], NEW_TOKENS[workload])
+        tokens, first = work(chosen, asked["tokens"])
         seconds = time.perf_counter() - started
         told: dict[str, Any] = {"seconds": seconds, "tokens": tokens, "first": first, "peak_mb": peak_mb()}
         print(json.dumps(told), file=answers, flush=True)

@@ -10,6 +10,7 @@ from functools import partial
 from bench.bare import genai
 from bench.generation import timed
 from bench.ratios import Ratio, in_turns
+from bench.scale import Scale
 from bench.startup import prepared
 from bench.workload import CHAT_TOKENS, SUMMARISE, prompts
 
@@ -18,14 +19,15 @@ WORDS = ("backend=openvino_genai", "precision=int8")
 STREAMED, SUMMARY = 128, 96
 
 
-def one_stream(rounds: int) -> Iterator[Ratio]:
+def one_stream(scale: Scale) -> Iterator[Ratio]:
     """Seconds from the first piece of text to the last, of as many tokens."""
     from hforch import load_llm
 
     folder = prepared(*WORDS)
     prompt, pipe, llm = prompts("chat", folder)[0], genai.load(str(folder)), load_llm(*WORDS)
     config = pipe.get_config()
-    config.max_new_tokens, config.apply_chat_template, config.ignore_eos = STREAMED, False, True
+    tokens = scale.pick(STREAMED, 8)  # the first pieces of text may hold several
+    config.max_new_tokens, config.apply_chat_template, config.ignore_eos = tokens, False, True
 
     def bare() -> float:
         times: list[float] = []
@@ -33,45 +35,46 @@ def one_stream(rounds: int) -> Iterator[Ratio]:
         return times[-1] - times[0]
 
     def ours() -> float:
-        stream = llm.stream(prompt, max_new_tokens=STREAMED, ignore_eos=True)
+        stream = llm.stream(prompt, max_new_tokens=tokens, ignore_eos=True)
         times = [time.perf_counter() for piece in stream if piece]
         return times[-1] - times[0]
 
-    yield in_turns("openvino_genai int8: decoding one stream", ours, bare, rounds, STREAM)
+    yield in_turns("openvino_genai int8: decoding one stream", ours, bare, scale.rounds(9), STREAM)
 
 
-def many_calls(rounds: int) -> Iterator[Ratio]:
+def many_calls(scale: Scale) -> Iterator[Ratio]:
     """64 concurrent calls of ainvoke, against one batch of the same 64 prompts."""
     from hforch import load_llm
 
-    llm = load_llm(*WORDS, f"generation.max_new_tokens={CHAT_TOKENS}")
-    texts = prompts("chat", prepared(*WORDS))
+    llm = load_llm(*WORDS, f"generation.max_new_tokens={scale.pick(CHAT_TOKENS, 2)}")
+    texts = prompts("chat", prepared(*WORDS))[: scale.pick(None, 4)]
 
     async def together() -> None:
         await asyncio.gather(*(llm.ainvoke(text) for text in texts))
 
     yield in_turns(
-        "openvino_genai int8: 64 x ainvoke, against a batch of 64",
+        f"openvino_genai int8: {len(texts)} x ainvoke, against a batch of {len(texts)}",
         lambda: timed(lambda: asyncio.run(together())),
         lambda: timed(lambda: llm.batch(texts)),
-        max(3, rounds // 3),
+        scale.rounds(5),
         CONCURRENT,
     )
 
 
-def prompt_lookup(rounds: int) -> Iterator[Ratio]:
+def prompt_lookup(scale: Scale) -> Iterator[Ratio]:
     """A log to be summed up, and one to be repeated line by line, with prompt lookup and without."""
     from hforch import load_llm
 
+    tokens = scale.pick(SUMMARY, 2)
     summarise = prompts("long", prepared(*WORDS))[0]
     asked = {"summing up": summarise, "repeating": summarise.replace(SUMMARISE, "Repeat the log line by line.")}
-    looking = load_llm(*WORDS, "backend.prompt_lookup=true", f"generation.max_new_tokens={SUMMARY}")
-    plain = load_llm(*WORDS, f"generation.max_new_tokens={SUMMARY}")
+    looking = load_llm(*WORDS, "backend.prompt_lookup=true", f"generation.max_new_tokens={tokens}")
+    plain = load_llm(*WORDS, f"generation.max_new_tokens={tokens}")
     for what, text in asked.items():
         yield in_turns(
             f"openvino_genai int8: {what} with prompt lookup, against without",
             partial(timed, partial(looking.invoke, text)),
             partial(timed, partial(plain.invoke, text)),
-            rounds,
+            scale.rounds(7),
             LOOKUP,
         )

@@ -1,13 +1,10 @@
 """Kill sweeps at random moments and resume them: no sample may be lost, and none may be there twice.
 
-    python -m bench.faults [--kills 30] [--seed 0] [--backend pytorch]
-
 Every third kill takes the worker that holds the model, the others the whole sweep (SIGKILL each).
 """
 
 from __future__ import annotations
 
-import argparse
 import json
 import random
 import subprocess
@@ -15,28 +12,33 @@ import sys
 import tempfile
 import time
 from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
 
 import psutil
 
+from bench.scale import Scale
+from bench.tables import Table
+
 LONGEST_S = 14.0  # from the start of a process to its end at the latest
+ASKED = ("inputs=facts", "prompt=step_by_step,chat", "runtime.seed=1,2", "runtime.repeat=2", "runtime.batch_size=2")
+TORCH = (*ASKED, "backend=pytorch", "generation.max_new_tokens=16")
+FAKE = (*ASKED, "backend=fake", "backend.token_s=0.01", "runtime.seed=1", "generation.max_new_tokens=4")
 
 
-def main() -> int:
-    parser = argparse.ArgumentParser("python -m bench.faults", description=__doc__.partition("\n")[0])
-    parser.add_argument("--kills", type=int, default=30, help="how often something is killed (30)")
-    parser.add_argument("--seed", type=int, default=0, help="of the moments (0)")
-    parser.add_argument("--backend", default="pytorch", help="what answers (pytorch)")
-    options = parser.parse_args()
-    chance = random.Random(options.seed)
+def run(scale: Scale) -> Iterator[Table]:
+    """A round is ten kills."""
+    wanted, longest = scale.pick(10 * scale.rounds(3), 1), scale.pick(LONGEST_S, 2.0)
+    chance = random.Random(0)
     kills, sweeps, counts = 0, 0, Counter[str]()
-    while kills < options.kills:
+    while kills < wanted:
         with tempfile.TemporaryDirectory() as folder:
             directory = Path(folder) / "sweep"
-            command = _begin(directory, options.backend)
+            words = [*scale.pick(TORCH, FAKE), f"hydra.sweep.dir={directory}"]
+            command = [sys.executable, "-m", "hforch", "-m", *words]
             while True:
-                last = kills == options.kills
-                code, killed = _run(command, None if last else chance.uniform(0.5, LONGEST_S), kills % 3 == 2)
+                last = kills == wanted
+                code, killed = _run(command, None if last else chance.uniform(0.5, longest), kills % 3 == 2)
                 kills += killed
                 if (directory / "sweep.json").is_file():
                     command = [sys.executable, "-m", "hforch", "resume", str(directory)]
@@ -44,16 +46,10 @@ def main() -> int:
                     break
             sweeps += 1
             counts += _count(directory)
-    print(f"kills {kills}, sweeps {sweeps}")
-    for name in ("expected", "present", "doubled", "lost"):
-        print(f"samples {name:9}{counts[name]:6}")
-    return 1 if counts["doubled"] or counts["lost"] else 0
-
-
-def _begin(directory: Path, backend: str) -> list[str]:
-    words = [f"backend={backend}", "inputs=facts", "prompt=step_by_step,chat", "runtime.seed=1,2", "runtime.repeat=2"]
-    words += ["generation.max_new_tokens=16", "runtime.batch_size=2", f"hydra.sweep.dir={directory}"]
-    return [sys.executable, "-m", "hforch", "-m", *words]
+    names = ("expected", "present", "doubled", "lost")
+    missed = frozenset([0]) if counts["doubled"] or counts["lost"] else frozenset[int]()
+    columns = ("kills", "sweeps", *(f"samples {name}" for name in names))
+    yield Table("", columns, [[str(kills), str(sweeps), *(str(counts[name]) for name in names)]], missed)
 
 
 def _run(command: list[str], after: float | None, worker: bool) -> tuple[int | None, bool]:
@@ -97,7 +93,3 @@ def _count(directory: Path) -> Counter[str]:
         counts["doubled"] += sum(number - 1 for number in seen.values())
         counts["lost"] += len(expected - seen.keys())
     return counts
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from bench.ratios import Ratio, in_turns
+from bench.scale import Scale
 
 QUESTION = {"question": "What is electroencephalography?"}
 TEMPLATE = "Question: {question}\n\nAnswer: Let's think step by step."
@@ -19,17 +20,18 @@ STOPS = ["Question:", "<|im_end|>", "Human:", "Observation:"]
 INVOKE, FIRST = 1.03, 1.05
 
 
-def pytorch(rounds: int) -> Iterator[Ratio]:
-    return measure("pytorch", rounds, 32, "backend=pytorch")
+def pytorch(scale: Scale) -> Iterator[Ratio]:
+    return measure("pytorch", scale, 32, "backend=pytorch")
 
 
-def openvino(rounds: int) -> Iterator[Ratio]:
-    return measure("openvino int8", rounds, 64, "backend=openvino", "precision=int8")
+def openvino(scale: Scale) -> Iterator[Ratio]:
+    return measure("openvino int8", scale, 64, "backend=openvino", "precision=int8")
 
 
-def measure(name: str, rounds: int, tokens: int, *overrides: str) -> Iterator[Ratio]:
+def measure(name: str, scale: Scale, tokens: int, *overrides: str) -> Iterator[Ratio]:
     from hforch import load_chain
 
+    rounds, tokens = scale.rounds(9), scale.pick(tokens, 2)
     chain = load_chain(*overrides, f"generation.max_new_tokens={tokens}")
     bare = Bare(chain.last.engine.model, chain.last.engine.tokenizer, tokens)
     stopped = chain.first | chain.last.bind(stop=STOPS)
@@ -44,7 +46,7 @@ def measure(name: str, rounds: int, tokens: int, *overrides: str) -> Iterator[Ra
     yield pair("stream, with stops", lambda: list(stopped.stream(QUESTION)), bare.streamed, INVOKE)
     short = chain.first | chain.last.with_arguments(max_new_tokens=2)
     short_stopped = chain.first | chain.last.with_arguments(max_new_tokens=2, stop=STOPS)
-    many = 10 * rounds  # each takes a fraction of the time of a whole answer
+    many = scale.pick(10 * rounds, 1)  # each takes a fraction of the time of a whole answer
     yield in_turns(f"{name}: first token", lambda: first_piece(short), bare.first_token, many, FIRST)
     yield in_turns(
         f"{name}: first token, with stops", lambda: first_piece(short_stopped), bare.first_token, many, FIRST

@@ -33,14 +33,19 @@ class Ratio:
 
     def row(self) -> tuple[str, ...]:
         """The cells of the table: name, both medians, their ratio, the quartiles of the rounds' ratios, the target."""
-        low, _, high = quantiles([mine / other for mine, other in zip(self.ours, self.theirs, strict=True)], n=4)
+        each = [mine / other for mine, other in zip(self.ours, self.theirs, strict=True)]
+        low, _, high = quantiles(each, n=4) if len(each) > 1 else each * 3
         medians = (_shown(median(self.ours)), _shown(median(self.theirs)))
         return (self.name, *medians, f"{self.ratio:.3f}", f"{low:.3f} .. {high:.3f}", f"{self.target:.2f}")
 
 
 def in_turns(name: str, ours: Measure, theirs: Measure, rounds: int, target: float) -> Ratio:
-    """Measure both `rounds` times after one unmeasured round; who begins changes with every round."""
-    ours(), theirs()
+    """Measure both `rounds` times; who begins changes with every round.
+
+    One unmeasured round comes before, unless a single one is asked for, which only shows that it runs.
+    """
+    if rounds > 1:
+        ours(), theirs()
     mine, others = [], []
     for number in range(rounds):
         if number % 2:

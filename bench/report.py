@@ -1,4 +1,4 @@
-"""python -m bench.report [--rounds N]: what the page of a large sweep costs to write, to open and to scroll.
+"""What the page of a large sweep costs to write, to open and to scroll.
 
 12 jobs answer 1,000 inputs with 128 tokens each, half of them otherwise than the baseline. The page is opened in
 headless Chromium; the peer is a plain HTML table of the same answers, as a script of ten lines writes it, in turns.
@@ -7,7 +7,6 @@ Both are scrolled through, with a long jump every ten frames. Then 100,000 sampl
 
 from __future__ import annotations
 
-import argparse
 import html
 import json
 import os
@@ -17,19 +16,20 @@ import sys
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from statistics import median
 from tempfile import TemporaryDirectory
 from typing import Any
 
 import psutil
-from rich.table import Table
 
-from bench.__main__ import begun
+from bench.scale import Scale
+from bench.tables import Table
 from hforch.runs.scorable import SHIPPED
 
 WORDS = SHIPPED.read_text(encoding="utf-8").split()
-TOKENS = 128
+JOBS, TOKENS = 12, 128
 FLAGS = ("--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking", "--disable-sync")
-FRAMES = """() => new Promise((done) => {
+FRAMES = """(most) => new Promise((done) => {
   const grid = document.getElementById("grid") ?? document.scrollingElement;
   const frames = [];
   let last = performance.now(), number = 0;
@@ -37,22 +37,17 @@ FRAMES = """() => new Promise((done) => {
     frames.push(now - last);
     last = now;
     grid.scrollTop += number % 10 ? 240 : 3000;
-    if (++number < 300) requestAnimationFrame(step); else done(frames.slice(2));
+    if (++number < most) requestAnimationFrame(step); else done(frames.slice(2));
   };
   requestAnimationFrame(step);
 })"""
 
 
-def main() -> int:
-    parser = argparse.ArgumentParser("python -m bench.report", description=__doc__)
-    parser.add_argument("--rounds", type=int, default=5, help="how often each page is opened (5)")
-    options = parser.parse_args()
-    console = begun()
+def run(scale: Scale) -> Iterator[Table]:
     with TemporaryDirectory() as folder:
-        console.print(opening(Path(folder), options.rounds))
+        yield opening(Path(folder), scale.pick(1000, 20), scale.pick(300, 20), scale.rounds(5))
     with TemporaryDirectory() as folder:
-        console.print(writing(Path(folder)))
-    return 0
+        yield writing(Path(folder), scale.pick((1_000, 10_000), (5,)))
 
 
 # ---------------------------------------------------------------- what is written about
@@ -97,29 +92,38 @@ def sample(index: int, job: int, chance: random.Random) -> dict[str, Any]:
 
 
 # ---------------------------------------------------------------- opening
-def opening(folder: Path, rounds: int) -> Table:
-    write_sweep(folder / "sweep", 12, 1000)
+def opening(folder: Path, inputs: int, frames: int, rounds: int) -> Table:
+    write_sweep(folder / "sweep", JOBS, inputs)
     page, plain = folder / "sweep" / "report.html", folder / "plain.html"
     seconds, _ = run_report(folder / "sweep")
     plain.write_text("".join(plain_table(folder / "sweep")), encoding="utf-8")
     found: dict[str, list[tuple[float, float]]] = {"hforch": [], "plain": []}
     for _ in range(rounds):
-        found["hforch"].append(opened(page, "html[data-ready=whole]"))
-        found["plain"].append(opened(plain, "table"))
-    table = Table("what", "hforch report", "a plain table", "ratio", "at most", title="1,000 inputs x 12 jobs, medians")
-    ours, theirs = ([median([one[at] for one in found[name]]) for at in (0, 1)] for name in ("hforch", "plain"))
+        found["hforch"].append(opened(page, "html[data-ready=whole]", frames))
+        found["plain"].append(opened(plain, "table", frames))
+    ours, theirs = ([median(one[at] for one in found[name]) for at in (0, 1)] for name in ("hforch", "plain"))
     size = [file.stat().st_size / 1e6 for file in (page, plain)]
-    table.add_row("interactive after", f"{ours[0]:.2f} s", f"{theirs[0]:.2f} s", f"{ours[0] / theirs[0]:.2f}", "2 s")
-    table.add_row(
-        "longest frame of 300", f"{ours[1]:.0f} ms", f"{theirs[1]:.0f} ms", f"{ours[1] / theirs[1]:.2f}", "100 ms"
+    rows = (
+        ("interactive after", f"{ours[0]:.2f} s", f"{theirs[0]:.2f} s", f"{ours[0] / theirs[0]:.2f}", "2 s"),
+        (
+            f"longest of {frames} frames",
+            f"{ours[1]:.0f} ms",
+            f"{theirs[1]:.0f} ms",
+            f"{ours[1] / theirs[1]:.2f}",
+            "100 ms",
+        ),
+        ("file", f"{size[0]:.1f} MB", f"{size[1]:.1f} MB", f"{size[0] / size[1]:.2f}", "15 MB"),
+        ("written in", f"{seconds:.1f} s", "-", "-", "-"),
     )
-    table.add_row("file", f"{size[0]:.1f} MB", f"{size[1]:.1f} MB", f"{size[0] / size[1]:.2f}", "15 MB")
-    table.add_row("written in", f"{seconds:.1f} s", "-", "-", "-")
-    return table
+    missed = [
+        at for at, (value, most) in enumerate(((ours[0], 2.0), (ours[1], 100.0), (size[0], 15.0))) if value > most
+    ]
+    columns = ("what", "hforch report", "a plain table", "ratio", "at most")
+    return Table(f"{inputs:,} inputs and {JOBS} jobs", columns, rows, frozenset(missed))
 
 
 def plain_table(directory: Path) -> Iterator[str]:
-    jobs = [(directory / str(number) / "samples.jsonl").open(encoding="utf-8") for number in range(12)]
+    jobs = [(directory / str(number) / "samples.jsonl").open(encoding="utf-8") for number in range(JOBS)]
     yield "<!doctype html><meta charset=utf-8><title>answers</title><table border>"
     for lines in zip(*jobs, strict=True):
         cells = (html.escape(json.loads(line)["text"]) for line in lines)
@@ -128,7 +132,7 @@ def plain_table(directory: Path) -> Iterator[str]:
         file.close()
 
 
-def opened(file: Path, ready: str) -> tuple[float, float]:
+def opened(file: Path, ready: str, frames: int) -> tuple[float, float]:
     """Seconds until it can be used, and milliseconds of the longest frame while it is scrolled."""
     from playwright.sync_api import sync_playwright
 
@@ -140,24 +144,22 @@ def opened(file: Path, ready: str) -> tuple[float, float]:
         page.evaluate("() => new Promise((done) => requestAnimationFrame(() => setTimeout(done)))")
         marks = "performance.getEntriesByName('hforch-answers')[0]?.startTime ?? performance.now()"
         seconds = page.evaluate(marks) / 1000
-        longest = max(page.evaluate(FRAMES))
+        longest = max(page.evaluate(FRAMES, frames))
         browser.close()
     return seconds, longest
 
 
 # ---------------------------------------------------------------- writing
-def writing(folder: Path) -> Table:
-    table = Table("samples", "written in", "peak RSS", "file", "inputs shown", title="writing, 10 jobs")
-    for inputs in (1_000, 10_000):
+def writing(folder: Path, sizes: Sequence[int]) -> Table:
+    rows = []
+    for inputs in sizes:
         directory = folder / str(inputs)
         write_sweep(directory, 10, inputs)
         seconds, peak = run_report(directory)
         size = (directory / "report.html").stat().st_size / 1e6
-        shown = min(inputs, 2_400)
-        table.add_row(
-            f"{10 * inputs:,}", f"{seconds:.1f} s", f"{peak / 1e6:.0f} MB", f"{size:.1f} MB", f"about {shown:,}"
-        )
-    return table
+        about = (f"{seconds:.1f} s", f"{peak / 1e6:.0f} MB", f"{size:.1f} MB", f"about {min(inputs, 2_400):,}")
+        rows.append((f"{10 * inputs:,}", *about))
+    return Table("Writing, 10 jobs", ("samples", "written in", "peak RSS", "file", "inputs shown"), rows)
 
 
 def run_report(directory: Path) -> tuple[float, int]:
@@ -171,13 +173,3 @@ def run_report(directory: Path) -> tuple[float, int]:
             time.sleep(0.02)
     assert process.returncode == 0
     return time.perf_counter() - started, peak
-
-
-def median(values: Sequence[float]) -> float:
-    from statistics import median
-
-    return median(values)
-
-
-if __name__ == "__main__":
-    sys.exit(main())

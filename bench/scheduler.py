@@ -1,4 +1,4 @@
-"""python -m bench.scheduler [--rounds N]: what the settings of conf/backend/openvino_genai.yaml are worth, in turns.
+"""What the settings of conf/backend/openvino_genai.yaml are worth, in turns.
 
 Each setting differs from the defaults in one key. The engines live side by side in this process, and do the chat
 workload one after the other, round by round. A number before each question makes the prompts of each round new: what
@@ -7,19 +7,17 @@ prefix caching finds is the system message alone.
 
 from __future__ import annotations
 
-import argparse
-import sys
+from collections.abc import Iterator
 from functools import partial
 from statistics import median
 
-from rich.table import Table
-
-from bench.__main__ import begun
 from bench.generation import timed
+from bench.scale import Scale
 from bench.startup import prepared
+from bench.tables import Table
 from bench.workload import CHAT_TOKENS, prompts
 
-WORDS = ("backend=openvino_genai", "precision=int8", f"generation.max_new_tokens={CHAT_TOKENS}")
+WORDS = ("backend=openvino_genai", "precision=int8")
 USER = "<|im_start|>user\n"
 SETTINGS = {
     "the defaults": (),
@@ -29,16 +27,15 @@ SETTINGS = {
 }
 
 
-def main() -> int:
+def run(scale: Scale) -> Iterator[Table]:
     from hforch import load_llm
     from hforch.backends.engine import RenderedChat
 
-    parser = argparse.ArgumentParser("python -m bench.scheduler", description=__doc__)
-    parser.add_argument("--rounds", type=int, default=3, help="how often each does the workload (3)")
-    rounds = parser.parse_args().rounds
-    console = begun()
-    rendered = prompts("chat", prepared(*WORDS))
-    engines = {name: load_llm(*WORDS, *words) for name, words in SETTINGS.items()}
+    tokens, rounds = scale.pick(CHAT_TOKENS, 2), scale.rounds(2)
+    rendered = prompts("chat", prepared(*WORDS))[: scale.pick(None, 2)]
+    most = f"generation.max_new_tokens={tokens}"
+    settings = dict([*SETTINGS.items()][: scale.pick(None, 2)])
+    engines = {name: load_llm(*WORDS, *words, most) for name, words in settings.items()}
     took: dict[str, list[float]] = {name: [] for name in engines}
     for number in range(rounds + 1):
         texts = [RenderedChat(text.replace(USER, f"{USER}{number}. ")) for text in rendered]
@@ -46,14 +43,10 @@ def main() -> int:
             seconds = timed(partial(llm.batch, texts))
             if number:  # the first round warms up
                 took[name].append(seconds)
-    table = Table("setting", "seconds", "each round", "of the defaults", title="64 chat prompts, 128 new tokens")
     usual = median(took["the defaults"])
+    rows = []
     for name, rounds_s in took.items():
         each = " ".join(f"{one:.1f}" for one in rounds_s)
-        table.add_row(name, f"{median(rounds_s):.1f}", each, f"{median(rounds_s) / usual:.2f}")
-    console.print(table)
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())
+        rows.append((name, f"{median(rounds_s):.1f}", each, f"{median(rounds_s) / usual:.2f}"))
+    title = f"{len(rendered)} chat prompts, {tokens} new tokens"
+    yield Table(title, ("setting", "seconds", "each round", "of the defaults"), rows)

@@ -1,4 +1,4 @@
-"""python -m bench.scoring [--rounds N]: what scoring costs beside a bare forward pass over the same tokens, in turns.
+"""What scoring costs beside a bare forward pass over the same tokens, in turns.
 
 64 chat prompts, each with 128 given tokens, in batches of 8 and chunks of 32, as conf/scoring has them. Scoring the
 baseline finds the 256 likeliest tokens of each position and writes them; scoring a job against it reads them, and finds
@@ -7,8 +7,6 @@ divergence, agreement and the positions that part most.
 
 from __future__ import annotations
 
-import argparse
-import sys
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
@@ -16,13 +14,13 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy
-from rich.table import Table
 
-from bench.__main__ import begun
 from bench.bare import chunked_forward
 from bench.generation import timed
 from bench.ratios import Ratio, in_turns
+from bench.scale import Scale
 from bench.startup import prepared
+from bench.tables import Table
 from bench.workload import CHAT_TOKENS, prompts
 from hforch.backends.base import Loaded, load
 from hforch.backends.teacher import left_padded
@@ -38,31 +36,21 @@ BACKENDS = {"pytorch": ("backend=pytorch", "precision=fp32"), "openvino": ("back
 AT_MOST, LARGEST_MB = 1.3, 20.0
 
 
-def main() -> int:
-    parser = argparse.ArgumentParser("python -m bench.scoring", description=__doc__)
-    parser.add_argument("--rounds", type=int, default=3, help="how often each pair is measured (3)")
-    parser.add_argument("--backend", choices=[*BACKENDS], nargs="*", default=[*BACKENDS], help="which (all)")
-    options = parser.parse_args()
-    console = begun()
-    times = Table("what", "hforch", "bare", "ratio", "quartiles", "at most", title="medians")
-    sizes = Table("what", "MB", "beside", title="memory and disk")
-    for backend in options.backend:
+def run(scale: Scale) -> Iterator[Ratio | Table]:
+    sizes: list[tuple[str, str, str]] = []
+    for backend in BACKENDS:
         with TemporaryDirectory() as folder:
-            for found in measure(backend, Path(folder), options.rounds):
-                if isinstance(found, Ratio):
-                    times.add_row(*found.row(), style=None if found.met else "red")
-                else:
-                    sizes.add_row(*found)
-    console.print(times)
-    console.print(sizes)
-    return 0
+            yield from measure(backend, Path(folder), scale, sizes)
+    yield Table("Memory and disk", ("what", "MB", "beside"), sizes)
 
 
-def measure(backend: str, folder: Path, rounds: int) -> Iterator[Ratio | tuple[str, str, str]]:
+def measure(backend: str, folder: Path, scale: Scale, sizes: list[tuple[str, str, str]]) -> Iterator[Ratio]:
+    """The ratios of times; memory and disk are added to `sizes`."""
     job = job_from_overrides([*BACKENDS[backend], "scoring=baseline"])
     loaded = load(job, Silent())
     assert loaded.teacher is not None
-    write_samples(folder, loaded, prepared(*BACKENDS[backend]))
+    texts = scale.pick(64, 2)
+    write_samples(folder, loaded, prepared(*BACKENDS[backend]), texts)
     teacher, decode = loaded.teacher(), loaded.engine.vocabulary().decode
     other = folder / "other"
     other.mkdir()
@@ -77,19 +65,20 @@ def measure(backend: str, folder: Path, rounds: int) -> Iterator[Ratio | tuple[s
         with MemoryMeter() as memory:
             work()
             more = memory.peaks()["peak_rss_mb"] - theirs
-        whole = 64 * CHAT_TOKENS * teacher.vocabulary * 4 / 1e6
-        yield f"{backend}: {name}, memory above the bare pass", f"{more:.0f}", f"all logits: {whole:.0f}"
-    yield f"{backend}: the file", f"{(folder / DISTRIBUTIONS).stat().st_size / 1e6:.1f}", f"at most: {LARGEST_MB:.0f}"
+        whole = texts * CHAT_TOKENS * teacher.vocabulary * 4 / 1e6
+        sizes.append((f"{backend}: {name}, memory above the bare pass", f"{more:.0f}", f"all logits: {whole:.0f}"))
+    size = (folder / DISTRIBUTIONS).stat().st_size / 1e6
+    sizes.append((f"{backend}: the file", f"{size:.1f}", f"at most: {LARGEST_MB:.0f}"))
     for name, work in (("the baseline", keep), ("against it", against)):
-        yield in_turns(f"{backend}: {name}", partial(timed, work), partial(timed, bare), rounds, AT_MOST)
+        yield in_turns(f"{backend}: {name}", partial(timed, work), partial(timed, bare), scale.rounds(3), AT_MOST)
 
 
-def write_samples(folder: Path, loaded: Loaded, tokenizer: Path) -> None:
+def write_samples(folder: Path, loaded: Loaded, tokenizer: Path, texts: int) -> None:
     """Answers that nobody has generated: pieces of the text that ships."""
     ids = loaded.engine.encode(SHIPPED.read_text(encoding="utf-8"))
-    starts = numpy.linspace(0, len(ids) - CHAT_TOKENS, 64).astype(int)
+    starts = numpy.linspace(0, len(ids) - CHAT_TOKENS, texts).astype(int)
     with (folder / SAMPLES).open("w", encoding="utf-8") as file:
-        for index, (prompt, start) in enumerate(zip(prompts("chat", tokenizer), starts, strict=True)):
+        for index, (prompt, start) in enumerate(zip(prompts("chat", tokenizer)[:texts], starts, strict=True)):
             sample: dict[str, Any] = {"index": index, "input_id": str(index), "repeat": 0, "error": None}
             own = {"prompt_ids": loaded.engine.encode(prompt), "output_ids": ids[start : start + CHAT_TOKENS]}
             file.write(to_json(sample | own) + "\n")
@@ -114,7 +103,3 @@ def forward(backend: str, loaded: Loaded, job: Job, folder: Path) -> Any:
             work(padded, mask, texts, job.scoring.chunk)
 
     return once
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
 from bench.ratios import Ratio, in_turns
+from bench.scale import Scale
 
 BARE = Path(__file__).parent / "bare"
 START, GENAI_START, HELP = 1.25, 1.6, 1.3
@@ -20,30 +22,30 @@ QUESTION = "What is electroencephalography?"
 SHORT = "generation.max_new_tokens=4"
 
 
-def pytorch(rounds: int) -> Iterator[Ratio]:
-    return measure("pytorch", rounds, "backend=pytorch")
+def pytorch(scale: Scale) -> Iterator[Ratio]:
+    return measure("pytorch", scale, "backend=pytorch")
 
 
-def openvino(rounds: int) -> Iterator[Ratio]:
-    return measure("openvino int8", rounds, "backend=openvino", "precision=int8")
+def openvino(scale: Scale) -> Iterator[Ratio]:
+    return measure("openvino int8", scale, "backend=openvino", "precision=int8")
 
 
-def openvino_genai(rounds: int) -> Iterator[Ratio]:
-    return measure("openvino_genai int8", rounds, "backend=openvino_genai", "precision=int8", target=GENAI_START)
+def openvino_genai(scale: Scale) -> Iterator[Ratio]:
+    return measure("openvino_genai int8", scale, "backend=openvino_genai", "precision=int8", target=GENAI_START)
 
 
-def measure(name: str, rounds: int, *overrides: str, target: float = START) -> Iterator[Ratio]:
+def measure(name: str, scale: Scale, *overrides: str, target: float = START) -> Iterator[Ratio]:
     folder = prepared(*overrides)
-    words = [*overrides, SHORT, "runtime.display=plain", "hydra.run.dir=outputs/bench"]
-    ours = [sys.executable, "-m", "hforch", *words]
+    words = [sys.executable, "-m", "hforch", *overrides, SHORT, "runtime.display=plain"]
     theirs = [sys.executable, str(BARE / f"generate_{name.split()[0]}.py"), str(folder)]
     after = f"> {QUESTION}\n"
+
+    def ours() -> float:
+        with tempfile.TemporaryDirectory() as directory:  # a run's own, as Hydra's default is
+            return until_text([*words, f"hydra.run.dir={directory}/run"], after)
+
     yield in_turns(
-        f"{name}: process start to first token",
-        lambda: until_text(ours, after),
-        lambda: until_text(theirs, after),
-        max(3, rounds // 2),
-        target,
+        f"{name}: process start to first token", ours, lambda: until_text(theirs, after), scale.rounds(5), target
     )
 
 
@@ -73,10 +75,11 @@ def until_text(command: list[str], after: str) -> float:
     return found
 
 
-def help_page(rounds: int) -> Iterator[Ratio]:
+def help_page(scale: Scale) -> Iterator[Ratio]:
     ours = [sys.executable, "-m", "hforch", "--help"]
     theirs = [sys.executable, str(BARE / "hydra_app.py"), "--help"]
-    yield in_turns("--help, against a trivial Hydra app", lambda: whole(ours), lambda: whole(theirs), 2 * rounds, HELP)
+    name = "--help, against a trivial Hydra app"
+    yield in_turns(name, lambda: whole(ours), lambda: whole(theirs), scale.rounds(15), HELP)
 
 
 def whole(command: list[str]) -> float:

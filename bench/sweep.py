@@ -12,17 +12,21 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
+from itertools import product
 from pathlib import Path
 from typing import Any
 
 import yaml
 
 from bench.ratios import Ratio, in_turns
+from bench.scale import Scale
 from bench.startup import BARE, prepared
 
 BARE_TARGET, ALONE_TARGET = 1.15, 0.25
 MODELS = (("pytorch", "fp32"), ("openvino", "fp32"), ("openvino", "int8"))
 COMMON = {"inputs": "facts"}
+EXCLUDED = {"backend": "pytorch", "precision": "int8"}
+STOPS = {"none": None, "newline": ["\n"]}
 SWEPT = {
     "backend": "pytorch,openvino",
     "precision": "fp32,int8",
@@ -30,32 +34,33 @@ SWEPT = {
     "stop": "none,newline",
     "runtime.batch_size": "4,8",
 }
+SMOKE = SWEPT | {"backend": "openvino", "precision": "int8", "stop": "newline", "runtime.batch_size": "8"}
 
 
-def against_bare(rounds: int) -> Iterator[Ratio]:
+def against_bare(scale: Scale) -> Iterator[Ratio]:
     """Wall time of the whole, process start and records included."""
-    folders = [[backend, str(prepared(f"backend={backend}", f"precision={name}"))] for backend, name in MODELS]
-    questions = [item["question"] for item in _questions()]
-    theirs = [sys.executable, str(BARE / "sweep.py"), json.dumps({"models": folders, "questions": questions})]
-    yield in_turns(
-        "24 jobs over 3 models",
-        lambda: _sweep()[0],
-        lambda: _wall(theirs),
-        max(3, rounds // 3),
-        BARE_TARGET,
-    )
+    swept, tokens = scale.pick((SWEPT, 32), (SMOKE, 2))
+    models = [(backend, name) for backend, name in MODELS if backend in swept["backend"] and name in swept["precision"]]
+    folders = [[backend, str(prepared(f"backend={backend}", f"precision={name}"))] for backend, name in models]
+    asked = {"models": folders, "questions": [item["question"] for item in _questions()], "tokens": tokens}
+    asked |= {name: swept[key].split(",") for name, key in (("styles", "prompt"), ("sizes", "runtime.batch_size"))}
+    asked["stops"] = [STOPS[name] for name in swept["stop"].split(",")]
+    theirs = [sys.executable, str(BARE / "sweep.py"), json.dumps(asked)]
+    name = f"{_jobs(swept)} jobs over {len(models)} models"
+    yield in_turns(name, lambda: _sweep(swept, tokens)[0], lambda: _wall(theirs), scale.rounds(3), BARE_TARGET)
 
 
-def against_processes(rounds: int) -> Iterator[Ratio]:
+def against_processes(scale: Scale) -> Iterator[Ratio]:
     """What is not generation: of one sweep, and of the same 24 jobs as processes of their own."""
     ours, theirs = [], []
-    for _ in range(max(2, rounds // 4)):
-        wall, records = _sweep()
+    swept, tokens = scale.pick((SWEPT, 32), (SMOKE, 2))
+    for _ in range(scale.rounds(2)):
+        wall, records = _sweep(swept, tokens)
         ours.append(wall - _generating(records))
         overhead = 0.0
         for record in records:
             with tempfile.TemporaryDirectory() as folder:
-                words = [*record["overrides"], "generation.max_new_tokens=32", f"hydra.run.dir={folder}"]
+                words = [*record["overrides"], f"generation.max_new_tokens={tokens}", f"hydra.run.dir={folder}"]
                 took = _wall([sys.executable, "-m", "hforch", *words])
                 overhead += took - _generating([json.loads((Path(folder) / "record.json").read_text())])
         theirs.append(overhead)
@@ -68,18 +73,23 @@ def _questions() -> list[dict[str, str]]:
     return items
 
 
-def _sweep() -> tuple[float, list[dict[str, Any]]]:
+def _jobs(swept: dict[str, str]) -> int:
+    """How many combinations there are without what EXCLUDED leaves out."""
+    combinations = [dict(zip(swept, one, strict=True)) for one in product(*(one.split(",") for one in swept.values()))]
+    return sum(not EXCLUDED.items() <= one.items() for one in combinations)
+
+
+def _sweep(swept: dict[str, str], tokens: int) -> tuple[float, list[dict[str, Any]]]:
     """Wall seconds, and the records."""
     with tempfile.TemporaryDirectory() as folder:
         recipe = Path(folder) / "recipe.yaml"
-        exclude = [{"backend": "pytorch", "precision": "int8"}]
         defaults = [{group: option} for group, option in COMMON.items()]
-        whole = {"defaults": defaults, "generation": {"max_new_tokens": 32}, "exclude": exclude}
-        recipe.write_text(yaml.safe_dump({**whole, "hydra": {"sweeper": {"params": SWEPT}}}))
+        whole = {"defaults": defaults, "generation": {"max_new_tokens": tokens}, "exclude": [EXCLUDED]}
+        recipe.write_text(yaml.safe_dump({**whole, "hydra": {"sweeper": {"params": swept}}}))
         sweep = Path(folder) / "sweep"
         took = _wall([sys.executable, "-m", "hforch", "run", str(recipe), f"hydra.sweep.dir={sweep}"])
         records = [json.loads(file.read_text()) for file in sweep.glob("*/record.json")]
-    assert len(records) == 24, len(records)
+    assert len(records) == _jobs(swept), len(records)
     return took, [record | {"overrides": [*record["overrides"], "inputs=facts"]} for record in records]
 
 

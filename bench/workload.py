@@ -9,7 +9,10 @@ from typing import Any
 from hforch.backends.tokenizer import FileTokenizer
 
 CHAT_TOKENS, LONG_TOKENS, LONG_PROMPT = 128, 32, 1000
-NEW_TOKENS = {"chat": CHAT_TOKENS, "long": LONG_TOKENS}
+LONG_PROMPTS = 16
+WORKLOADS = {"chat": CHAT_TOKENS, "long": LONG_TOKENS}
+"""How many new tokens each asks for at most."""
+
 SUMMARISE = "Sum it up in one sentence."
 SKIES = ("clear", "cloudy", "overcast", "foggy", "bright", "hazy")
 EVENTS = (
@@ -26,7 +29,7 @@ def prompts(name: str, folder: Path) -> list[str]:
         folder: where the tokenizer is.
     """
     tokenizer = FileTokenizer(folder)
-    texts = _questions() if name == "chat" else [_log(number, tokenizer) for number in range(16)]
+    texts = _questions() if name == "chat" else [_log(number, tokenizer) for number in range(LONG_PROMPTS)]
     return [str(tokenizer.render([{"role": "user", "content": text}], {})) for text in texts]
 
 

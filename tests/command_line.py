@@ -2,15 +2,54 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+import forking
+from backends_tested import BACKENDS
+
+ROOT = Path(__file__).resolve().parents[1]
+may_load = True
+"""Whether the test that runs is one that loads a model, marked `model`; set for each test."""
+LOADS_NO_MODEL = (
+    *("backend=fake", "--help", "-h", "--cfg", "--info", "--version"),
+    *("compare", "report", "freeze", "doctor", "export", "init", "schema"),
+)
 
 
-def hforch(*words: str, code: int = 0) -> subprocess.CompletedProcess[str]:
+def run(
+    *words: str,
+    cwd: Path | None = None,
+    env: Mapping[str, str] | None = None,
+    cold: bool = False,
+    loads: bool | None = None,
+    timeout: float = 300,
+) -> subprocess.CompletedProcess[str]:
+    """What `python -m hforch WORDS` prints, and how it ends.
+
+    Args:
+        env: its whole environment; this process's own if None.
+        cold: start a Python for it, as a person's shell does. Otherwise it is a fork of one that has imported hforch.
+        loads: whether that one has imported the libraries of all backends too; if None, when a model may be loaded.
+    """
+    environment = {**(os.environ if env is None else env), "PYTHONPATH": str(ROOT)}
+    if cold:
+        command = [sys.executable, "-m", "hforch", *words]
+        return subprocess.run(
+            command, cwd=cwd, env=environment, capture_output=True, text=True, check=False, timeout=timeout
+        )
+    if loads is None:
+        loads = may_load and not any(word in LOADS_NO_MODEL for word in words)
+    server = forking.server_for(BACKENDS if loads else (), environment)
+    return server.run(words, cwd or Path.cwd(), environment, timeout)
+
+
+def hforch(*words: str, code: int = 0, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
     """What a command printed; it ended with this code, and with no traceback."""
-    done = subprocess.run(
-        [sys.executable, "-m", "hforch", *words], capture_output=True, text=True, check=False, timeout=300
-    )
+    done = run(*words, cwd=cwd)
     assert done.returncode == code, done.stdout + done.stderr
     assert "Traceback" not in done.stdout + done.stderr
     assert "internal error" not in done.stderr

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
+import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import command_line
+import forking
 import pytest
 import tiny_models
 from backends_tested import BACKENDS, EXACT
@@ -20,8 +24,60 @@ os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
+CORES = os.sched_getaffinity(0)
+ENVIRONMENT = dict(os.environ)
+LOADING = {"tiny_gpt2", "tiny_bloom", "load", "smollm2", "default_model", "write_gguf"}
+"""Fixtures that make or load a model."""
+
+
+def pytest_configure() -> None:
+    """Give each of several pytest processes cores of its own: threads of two that share them wait for each other."""
+    worker, count = os.environ.get("PYTEST_XDIST_WORKER"), int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
+    if worker and len(CORES) >= count:
+        os.sched_setaffinity(0, sorted(CORES)[int(worker.removeprefix("gw")) :: count])
+
+
+@pytest.fixture
+def all_cores() -> Iterator[int]:
+    """How many cores there are; the test and what it starts may use them all."""
+    own = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, CORES)
+    yield len(CORES)
+    os.sched_setaffinity(0, own)
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    loads = command_line.may_load = item.get_closest_marker("model") is not None
+    if loads and not gc.get_freeze_count():
+        import_libraries()
+
+
+def import_libraries() -> None:
+    """Import what the backends load, and let Python look for no garbage among it: measured runs collect it thrice."""
+    from hforch.runs.libraries import UNUSED, import_runner, preload, without_garbage_collection, without_module
+
+    with without_garbage_collection(), without_module(UNUSED), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        import_runner()
+        for backend in BACKENDS:
+            preload(backend)
+
+
+@pytest.fixture(autouse=True)
+def heavy_work_is_forked(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Exports and conversions need not import torch each, but where a test is about their process."""
+    if request.node.get_closest_marker("model") and not request.node.get_closest_marker("own_process"):
+        from hforch.models import process
+
+        monkeypatch.setattr(process, "start", lambda *asked: forking.server_for(BACKENDS, ENVIRONMENT).start(*asked))
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     from importlib.util import find_spec
+
+    for item in items:
+        if item.get_closest_marker("slow") or LOADING & {*getattr(item, "fixturenames", ())}:
+            item.add_marker("model")
 
     def gpu() -> bool:
         if find_spec("torch") is None:
@@ -34,6 +90,15 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         for item in items:
             if item.get_closest_marker("gpu"):
                 item.add_marker(pytest.mark.skip(reason="torch has no GPU here"))
+
+
+@pytest.fixture(scope="session")
+def shared(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Path:
+    """A folder that all processes of this test session see."""
+    own = tmp_path_factory.getbasetemp()
+    folder = (own if worker_id == "master" else own.parent) / "shared"
+    folder.mkdir(exist_ok=True)
+    return folder
 
 
 @pytest.fixture(scope="session")

@@ -168,6 +168,7 @@ VALUES = [
         "a text to score that is longer than the limit",
         ("model=local", "model.path={gpt2}", "scoring=text", "scoring.text.max_tokens=9"),
         ("scoring.text.max_tokens: is 9, and the text has", "take a shorter text, or raise it"),
+        heavy=True,
     ),
     Case(
         "more tokens to keep than the model has",
@@ -181,6 +182,7 @@ VALUES = [
         ),
         ("scoring.baseline.top_k: is 5000, and the model has", "256 is enough for most"),
         check=nothing_written,
+        heavy=True,
     ),
     Case(
         "a baseline for a single run",
@@ -287,6 +289,7 @@ MODELS = [
         "an OpenVINO IR for torch",
         ("model=local", "model.path={ir}"),
         ("holds an OpenVINO IR, which pytorch cannot run; use backend=openvino",),
+        heavy=True,
     ),
     Case(
         "a revision that is not there",
@@ -331,6 +334,7 @@ MODELS = [
         ("model=local", "model.path=cut"),
         ("model.safetensors is damaged or cut short", "get it again"),
         arrange=weights_cut_short,
+        heavy=True,
     ),
     Case(
         "a folder that is not there",
@@ -516,18 +520,21 @@ MACHINE = [
         (),
         ("is downloaded with pip, which this Python environment does not have", "-m ensurepip"),
         env={"HIDE_MODULES": "pip", "HFORCH_CACHE": "{here}/cache"},
+        heavy=True,
     ),
     Case(
         "OpenVINO is not installed",
         ("backend=openvino",),
         ("backend=openvino needs optimum.intel, which is not installed", "pip install 'hforch[openvino]'"),
         env={"HIDE_MODULES": "optimum.intel openvino"},
+        heavy=True,
     ),
     Case(
         "torch's quantizers are not installed",
         ("precision=int8",),
         ("precision=int8 on pytorch needs torchao, which is not installed", "pip install 'hforch[quant]'"),
         env={"HIDE_MODULES": "torchao"},
+        heavy=True,
     ),
     Case(
         "a cache folder that is a file",
@@ -536,6 +543,7 @@ MACHINE = [
         code=1,
         env={"HFORCH_CACHE": "{here}/cache"},
         files={"cache": "a file"},
+        heavy=True,
     ),
 ]
 

@@ -14,7 +14,7 @@ import subprocess
 import sys
 import tempfile
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -23,6 +23,7 @@ from typing import Self
 
 import tiny_ggufs
 import tiny_models
+from command_line import run
 from hub_server import Hub
 
 REPOSITORY = Path(__file__).resolve().parents[1]
@@ -67,9 +68,8 @@ class Workshop:
     def ir(self) -> Path:
         """The same as an OpenVINO IR with 16-bit weights."""
         folder = self.folder / "gpt2-ir"
-        words = ["export", "-o", str(folder), "model=local", f"model.path={self.gpt2}"]
-        done = subprocess.run(
-            [sys.executable, "-m", "hforch", *words], env=self.environment, capture_output=True, text=True, check=False
+        done = run(
+            "export", "-o", str(folder), "model=local", f"model.path={self.gpt2}", env=self.environment, loads=True
         )
         assert done.returncode == 0, done.stderr
         return folder
@@ -94,7 +94,7 @@ class Workshop:
         unwanted = ("HF_", "TRANSFORMERS_", "HYDRA_")
         kept = {name: value for name, value in os.environ.items() if not name.startswith(unwanted)}
         return kept | {
-            "PYTHONPATH": f"{self.folder / 'hiding'}{os.pathsep}{REPOSITORY}",
+            "PYTHONPATH": str(REPOSITORY),
             "HFORCH_CACHE": str(self.folder / "cache"),
             "HF_HOME": str(self.folder / "hf"),
             "HF_ENDPOINT": "http://127.0.0.1:9",
@@ -135,7 +135,7 @@ class Case:
         check: looks at what is left behind.
         wrapped: a shell script that runs the command as "$@"; for file systems of its own.
         unless: tells why it cannot be shown on this machine; None if it can.
-        heavy: loads torch or OpenVINO, and so takes seconds.
+        heavy: imports torch or OpenVINO, and so takes seconds.
     """
 
     name: str
@@ -167,10 +167,27 @@ def make(case: Case, workshop: Workshop, folder: Path) -> Told:
     words = [filled(word) for word in case.command]
     if case.arrange:
         case.arrange(workshop, folder, env)
+    if _needs_its_own_python(case):
+        done = _run_alone(case, words, folder, workshop, env)
+    else:
+        done = run(*words, cwd=folder, env=env, timeout=TIMEOUT_S, loads=case.heavy)
+    return Told(done.returncode, done.stdout, done.stderr, folder)
+
+
+def _needs_its_own_python(case: Case) -> bool:
+    """Whether it cannot be shown in a fork of a process that has imported hforch."""
+    return case.wrapped is not None or "HIDE_MODULES" in case.env
+
+
+def _run_alone(
+    case: Case, words: Sequence[str], folder: Path, workshop: Workshop, env: dict[str, str]
+) -> subprocess.CompletedProcess[str]:
+    if "HIDE_MODULES" in case.env:
+        env = env | {"PYTHONPATH": f"{workshop.folder / 'hiding'}{os.pathsep}{env['PYTHONPATH']}"}
     command = [sys.executable, "-m", "hforch", *words]
     if case.wrapped:
         command = ["unshare", "-Urm", "sh", "-c", case.wrapped, "sh", *command]
-    done = subprocess.run(
+    return subprocess.run(
         command,
         cwd=folder,
         env=env,
@@ -180,7 +197,6 @@ def make(case: Case, workshop: Workshop, folder: Path) -> Told:
         stdin=subprocess.DEVNULL,
         check=False,
     )
-    return Told(done.returncode, done.stdout, done.stderr, folder)
 
 
 def shown_command(case: Case) -> str:

@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 import yaml
+from command_line import run
 from omegaconf import OmegaConf
 
 from hforch import cli
@@ -69,14 +70,8 @@ def runs(monkeypatch: pytest.MonkeyPatch) -> Runs:
     return fake
 
 
-def process(*words: str, **env: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "hforch", *words],
-        capture_output=True,
-        text=True,
-        check=False,
-        env={**os.environ, "PYTHONPATH": str(ROOT), **env},
-    )
+def process(*words: str, cold: bool = False, **env: str) -> subprocess.CompletedProcess[str]:
+    return run(*words, env={**os.environ, **env}, cold=cold, loads=False)
 
 
 # ---------------------------------------------------------------- mistakes
@@ -215,7 +210,7 @@ def test_a_verbose_run_does_not_break(runs: Runs) -> None:
 
 
 def test_libraries_log_to_the_file_of_the_job_only(elsewhere: Path) -> None:
-    done = process("backend=fake", "hydra.run.dir=here", "runtime.display=none")
+    done = process("backend=fake", "hydra.run.dir=here", "runtime.display=none", cold=True)
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
     assert (elsewhere / "here" / "hforch.log").is_file()
 
@@ -354,7 +349,7 @@ def completed(line: str) -> list[str]:
 
 
 def test_the_completion_script_is_for_the_console_script() -> None:
-    done = process("-sc", "install=bash")
+    done = process("-sc", "install=bash", cold=True)
     assert "hydra_bash_completion" in done.stdout
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from mistaken import CASES
@@ -16,7 +17,17 @@ def workshop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Workshop]:
         yield workshop
 
 
-@pytest.mark.parametrize("case", CASES, ids=lambda case: case.name.replace(" ", "-"))
+def marked(case: Case) -> Any:
+    """The case as a parameter, marked if a model or an export is made for it."""
+    loads = case.heavy or any(name in word for name in ("{gpt2}", "{ir}", "{gguf}", "{hub}") for word in told_to(case))
+    return pytest.param(case, id=case.name.replace(" ", "-"), marks=pytest.mark.model if loads else ())
+
+
+def told_to(case: Case) -> list[str]:
+    return [*case.command, *case.env.values()]
+
+
+@pytest.mark.parametrize("case", [marked(case) for case in CASES])
 def test_it_is_met_by_a_clear_message(case: Case, workshop: Workshop, tmp_path: Path) -> None:
     if reason := case.unless():
         pytest.skip(reason)

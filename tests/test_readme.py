@@ -9,6 +9,8 @@ import sys
 from pathlib import Path
 
 import pytest
+from command_line import run
+from finished import recipe
 
 from hforch.config.keys import groups
 
@@ -28,6 +30,10 @@ def commands() -> list[str]:
     return [line for line in lines if line.startswith(("hforch", "python -m hforch"))]
 
 
+COLD = commands()[:4]
+"""Those for which a Python is started, as it is for a reader; the others are forks of one."""
+
+
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("readme")
@@ -35,13 +41,15 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("command", commands())
-def test_the_commands_of_the_readme_work_one_after_the_other(command: str, folder: Path) -> None:
+def test_the_commands_of_the_readme_work_one_after_the_other(command: str, folder: Path, shared: Path) -> None:
     words = shlex.split(command)
     words = words[1:] if words[0] == "hforch" else words[3:]
+    swept = re.fullmatch(r"run recipes/(\w+)\.yaml hydra\.sweep\.dir=(\S+)", " ".join(words))
+    if swept:
+        recipe(swept[1], shared).copy_to(folder / swept[2])
+        return
     words = [str(ROOT / word) if word.startswith("recipes/") else word for word in words]
-    done = subprocess.run(
-        [sys.executable, "-m", "hforch", *words], cwd=folder, capture_output=True, text=True, timeout=900, check=False
-    )
+    done = run(*words, cwd=folder, timeout=900, cold=command in COLD)
     if "precision=bf16" in command and "does not compute in bf16 here" in done.stderr:
         assert done.returncode == 2  # on a processor that lacks it, that is the right answer
         return

@@ -1,6 +1,7 @@
 """What one would write without hforch to compare prompts, stops and batch sizes on three models, each loaded once.
 
-The first argument is JSON: {"models": [[backend, folder], ...], "questions": [...]}.
+The first argument is JSON: {"models": [[backend, folder], ...], "questions": [...], "styles": ["chat", ...],
+"stops": [null, ["..."], ...], "sizes": [...], "tokens": 32}.
 """
 
 import itertools
@@ -17,14 +18,14 @@ for backend, folder in asked["models"]:
     tokenizer.pad_token = tokenizer.pad_token or tokenizer.eos_token
     kind = AutoModelForCausalLM if backend == "pytorch" else OVModelForCausalLM
     model = kind.from_pretrained(folder, **({} if backend == "pytorch" else {"export": False}))
-    for style, stops, size in itertools.product(("step_by_step", "chat"), (None, ["\n"]), (4, 8)):
+    for style, stops, size in itertools.product(asked["styles"], asked["stops"], map(int, asked["sizes"])):
         prompts = [TEMPLATE.format(question) for question in asked["questions"]]
         if style == "chat":
             messages = [[{"role": "user", "content": question}] for question in asked["questions"]]
             prompts = [
                 tokenizer.apply_chat_template(one, tokenize=False, add_generation_prompt=True) for one in messages
             ]
-        config = GenerationConfig(max_new_tokens=32, do_sample=False, pad_token_id=tokenizer.pad_token_id)
+        config = GenerationConfig(max_new_tokens=asked["tokens"], do_sample=False, pad_token_id=tokenizer.pad_token_id)
         for first in range(0, len(prompts), size):
             batch = prompts[first : first + size]
             inputs = tokenizer(batch, return_tensors="pt", padding=True, add_special_tokens=style != "chat")

@@ -113,7 +113,8 @@ class Line:
         """Cancel what is under way and what waits, and let the thread end."""
         for cancelled in list(self._cancels):
             cancelled.set()
-        self._end()
+        self._end.detach()  # at exit it may be switched off already, by an atexit handler that runs before ours
+        self._waiting.end()
 
     def join(self, timeout: float) -> None:
         self._thread.join(timeout)

@@ -126,7 +126,8 @@ class Pump:
         future.result()
 
     def close(self) -> None:
-        self._end()
+        self._end.detach()  # see Line.close
+        self._arrivals.end()
 
     def join(self, timeout: float) -> None:
         self._thread.join(timeout)

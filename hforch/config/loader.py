@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from pathlib import Path
 from typing import Any
 
 from hydra._internal.config_loader_impl import ConfigLoaderImpl
@@ -11,6 +12,9 @@ from hydra.core.config_search_path import ConfigSearchPath
 from hydra.core.object_type import ObjectType
 
 STRUCTURED = "hydra/config"  # Hydra's own settings: large, and always copied by Hydra when it takes them in
+MOST_REMEMBERED = 1000
+
+_remembered: dict[Any, Any] = {}  # what files held, by their names, times and sizes
 
 
 class RememberingRepository(ConfigRepository):
@@ -40,9 +44,29 @@ class RememberingRepository(ConfigRepository):
     def load_config(self, config_path: str) -> Any:
         key = (tuple(source.path for source in self.sources), config_path)
         if key not in self._read:
-            self._read[key] = super().load_config(config_path)
+            self._read[key] = self._load(key)
         read = self._read[key]
         return copy.copy(read) if config_path == STRUCTURED else copy.deepcopy(read)
+
+    def _load(self, key: tuple[tuple[str, ...], str]) -> Any:
+        """Read a config, unless this process has read it before and none of the files that it may be in has changed."""
+        state = (key, *(self._state(source, key[1]) for source in self.sources))
+        if state not in _remembered:
+            if len(_remembered) >= MOST_REMEMBERED:
+                _remembered.clear()
+            _remembered[state] = super().load_config(key[1])
+        return _remembered[state]
+
+    @staticmethod
+    def _state(source: Any, config_path: str) -> tuple[int, ...] | None:
+        """What tells that a file is as it was; None if there is none."""
+        if source.scheme() != "file":
+            return None
+        try:
+            found = Path(source.path, f"{config_path.removesuffix('.yaml')}.yaml").stat()
+        except (OSError, ValueError):
+            return None
+        return found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns
 
 
 class Loader(ConfigLoaderImpl):

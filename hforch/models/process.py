@@ -15,10 +15,10 @@ import subprocess
 import sys
 import tempfile
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from hforch.errors import BackendError, HforchError, ModelError, ModelUnavailable
 
@@ -44,11 +44,8 @@ def run(module: str, request: dict[str, Any], log: Path, purpose: str, env: dict
     with tempfile.TemporaryDirectory(prefix="hforch-") as scratch:
         asked, answered = Path(scratch, "request.json"), Path(scratch, "result.json")
         asked.write_text(json.dumps({**request, "parent": os.getpid()}), encoding="utf-8")
-        command = [sys.executable, "-P", "-m", module, str(asked), str(answered)]
         with log.open("wb") as output:
-            code = subprocess.run(
-                command, stdin=subprocess.DEVNULL, stdout=output, stderr=output, env=environment, check=False
-            ).returncode
+            code = start(module, [asked, answered], output, environment)
         answer = _read(answered)
     if answer is None:
         raise ModelUnavailable(f"{purpose} failed: the process {_end(code)}. What it said is in {log}.")
@@ -57,6 +54,14 @@ def run(module: str, request: dict[str, Any], log: Path, purpose: str, env: dict
     if "error" in answer:
         raise _raised(answer) or ModelUnavailable(f"{purpose} failed: {answer['error']} (the whole story is in {log})")
     return answer["result"]
+
+
+def start(module: str, files: Sequence[Path], output: IO[bytes], environment: Mapping[str, str]) -> int:
+    """Run `python -m MODULE FILES`, wait for it, and return its exit code, negative for the signal that ended it."""
+    command = [sys.executable, "-P", "-m", module, *map(str, files)]
+    return subprocess.run(
+        command, stdin=subprocess.DEVNULL, stdout=output, stderr=output, env=environment, check=False
+    ).returncode
 
 
 def _raised(answer: dict[str, Any]) -> HforchError | None:

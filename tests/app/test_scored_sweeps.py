@@ -16,6 +16,8 @@ from command_line import hforch
 
 from hforch.runs.records import read_record, read_samples
 
+pytestmark = pytest.mark.model
+
 ASKED = (
     *("inputs=numbers_in_french", "generation.max_new_tokens=12", "generation.ignore_eos=true"),
     *("runtime.warmup=0", "scoring=both", "scoring.text.window=64", "scoring.baseline.top_k=50"),

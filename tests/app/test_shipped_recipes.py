@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import jsonschema
 import pytest
 import yaml
+from finished import ALONE, recipe
 
 from hforch.runs.records import read_record, read_samples
 
 ROOT = Path(__file__).parents[2]
 RECIPES = sorted((ROOT / "recipes").glob("*.yaml"))
-ALONE = {"step_by_step", "french_numbers"}
 SWEEPS = {
     "backends": ("backend", ["pytorch", "openvino"]),
     "continuous_batching": ("backend", ["openvino", "openvino_genai"]),
@@ -25,16 +23,6 @@ SWEEPS = {
     "stop_sequences": ("stop", ["none", "blank_line", "newline"]),
     "kv_cache_precision": ("ov_config.KV_CACHE_PRECISION", ["f32", "f16", "u8"]),
 }
-
-
-def run(name: str, directory: Path) -> str:
-    kind = "run" if name in ALONE else "sweep"
-    command = [sys.executable, "-m", "hforch", "run", str(ROOT / "recipes" / f"{name}.yaml")]
-    done = subprocess.run(
-        [*command, f"hydra.{kind}.dir={directory}"], capture_output=True, text=True, check=False, timeout=900
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
-    return done.stdout
 
 
 def compared(directory: Path) -> list[dict[str, Any]]:
@@ -56,32 +44,32 @@ def test_every_recipe_fits_the_schema_on_its_first_line_and_explains_itself(file
 
 
 @pytest.mark.slow
-def test_step_by_step(tmp_path: Path) -> None:
-    assert "64 tokens" in run("step_by_step", tmp_path)
-    (sample,) = read_samples(tmp_path)
+def test_step_by_step(shared: Path) -> None:
+    done = recipe("step_by_step", shared)
+    assert "64 tokens" in done.printed
+    (sample,) = read_samples(done.directory)
     assert sample["prompt"].endswith("Let's think step by step.")
 
 
 @pytest.mark.slow
-def test_french_numbers(tmp_path: Path) -> None:
-    run("french_numbers", tmp_path)
-    samples = list(read_samples(tmp_path))
+def test_french_numbers(shared: Path) -> None:
+    samples = list(read_samples(recipe("french_numbers", shared).directory))
     assert [one["batch"]["size"] for one in samples] == [4] * 4
     assert not any("\n\n" in one["text"] for one in samples)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", SWEEPS)
-def test_a_sweep(name: str, tmp_path: Path) -> None:
+def test_a_sweep(name: str, shared: Path) -> None:
     axis, values = SWEEPS[name]
-    run(name, tmp_path)
-    rows = compared(tmp_path)
+    directory = recipe(name, shared).directory
+    rows = compared(directory)
     assert [row["axes"][axis] for row in rows] == values
     assert all(set(row["axes"]) <= {axis, "backend"} for row in rows)
     assert all(row["status"] == "ok" and row["metrics"]["tokens_per_s"] > 0 for row in rows)
     found = {value: row["metrics"] for value, row in zip(values, rows, strict=True)}
     texts = {
-        value: [one["text"] for one in read_samples(tmp_path / row["job"])]
+        value: [one["text"] for one in read_samples(directory / row["job"])]
         for value, row in zip(values, rows, strict=True)
     }
     if name == "backends":
@@ -99,7 +87,7 @@ def test_a_sweep(name: str, tmp_path: Path) -> None:
         assert all(one["ppl"] > 1 and one["top1_agreement"] > 0.5 for one in found.values())
     elif name == "prompt_styles":
         assert {row["load_key"] for row in rows} == {rows[0]["load_key"]}
-        assert read_record(tmp_path / "1")["shared_load"] is True
+        assert read_record(directory / "1")["shared_load"] is True
         assert len({tuple(one) for one in texts.values()}) == 3
     elif name == "stop_sequences":
         for whole, blank, line in zip(*texts.values(), strict=True):
@@ -109,6 +97,6 @@ def test_a_sweep(name: str, tmp_path: Path) -> None:
             assert "\n" not in line
     else:
         effective = {
-            value: read_record(tmp_path / row["job"])["effective"] for value, row in zip(values, rows, strict=True)
+            value: read_record(directory / row["job"])["effective"] for value, row in zip(values, rows, strict=True)
         }
         assert {value: one["precision"]["kv_cache"] for value, one in effective.items()} == {v: v for v in values}

@@ -9,17 +9,19 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import psutil
 import pytest
-from command_line import hforch
+from command_line import hforch, run
 
 from hforch.runs.records import read_record, read_samples
 
 FAKE = ("backend=fake", "inputs=numbers_in_french", "runtime.warmup=0", "runtime.batch_size=1")
+SHORT = "generation.max_new_tokens=6"
 
 
 def command(directory: Path, *words: str) -> list[str]:
@@ -27,10 +29,7 @@ def command(directory: Path, *words: str) -> list[str]:
 
 
 def sweep(directory: Path, *words: str, code: int = 0) -> subprocess.CompletedProcess[str]:
-    done = subprocess.run(command(directory, *words), capture_output=True, text=True, check=False, timeout=300)
-    assert done.returncode == code, done.stdout + done.stderr
-    assert "Traceback" not in done.stdout + done.stderr
-    return done
+    return hforch("-m", *words, f"hydra.sweep.dir={directory}", code=code)
 
 
 def resume(directory: Path, *words: str, code: int = 0) -> subprocess.CompletedProcess[str]:
@@ -82,7 +81,7 @@ def test_labels_hold_only_what_differs(tmp_path: Path) -> None:
 
 
 def test_a_jobs_worker_is_another_one_for_another_load_key_and_gone_at_the_end(tmp_path: Path) -> None:
-    words = [*FAKE, "backend.load_s=0.0,0.01", "runtime.seed=1,2", "backend.token_s=0.05"]
+    words = [*FAKE, "backend.load_s=0.0,0.01", "runtime.seed=1,2", "backend.token_s=0.05", SHORT]
     process = subprocess.Popen(command(tmp_path, *words), stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
     workers: dict[int, set[str]] = {}
     children: set[int] = set()
@@ -152,7 +151,7 @@ def test_fail_fast_stops_after_the_first_failure(tmp_path: Path) -> None:
 
 
 def test_a_killed_worker_fails_one_job_and_the_next_gets_a_new_one(tmp_path: Path) -> None:
-    words = [*FAKE, "backend.token_s=0.1", "runtime.seed=1,2"]
+    words = [*FAKE, "backend.token_s=0.1", "runtime.seed=1,2", SHORT]
     process = subprocess.Popen(command(tmp_path, *words), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
     wait_for(lambda: samples_in(tmp_path) >= 1, "a first sample")
     (nursery,) = psutil.Process(process.pid).children()
@@ -168,7 +167,7 @@ def test_a_killed_worker_fails_one_job_and_the_next_gets_a_new_one(tmp_path: Pat
 
 # ---------------------------------------------------------------- resume
 def test_a_sweep_that_is_killed_is_resumed_without_loss_or_repetition(tmp_path: Path) -> None:
-    words = [*FAKE, "backend.token_s=0.03", "runtime.seed=1,2,3", "runtime.repeat=2"]
+    words = [*FAKE, "backend.token_s=0.05", "runtime.seed=1,2,3", "runtime.repeat=2", SHORT]
     process = subprocess.Popen(command(tmp_path, *words), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     wait_for(lambda: samples_in(tmp_path) >= 11, "eleven samples")
     kept = {name: keys(tmp_path / name) for name in ("0", "1")}
@@ -204,7 +203,7 @@ def test_a_resumed_jobs_speed_covers_one_piece(tmp_path: Path) -> None:
 
 
 def test_ctrl_c_is_130_says_how_to_go_on_and_compares_what_there_is(tmp_path: Path) -> None:
-    words = [*FAKE, "backend.token_s=0.05", "runtime.seed=1,2"]
+    words = [*FAKE, "backend.token_s=0.1", "runtime.seed=1,2", SHORT]
     process = subprocess.Popen(command(tmp_path, *words), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
     wait_for(lambda: samples_in(tmp_path) >= 5, "five samples")
     process.send_signal(signal.SIGINT)
@@ -325,6 +324,7 @@ def test_all_mistakes_of_all_jobs_are_told_at_once(tmp_path: Path) -> None:
     assert not (tmp_path / "s").exists()
 
 
+@pytest.mark.model
 def test_a_combination_that_this_machine_cannot_load_is_named(tmp_path: Path) -> None:
     words = ["backend=openvino", "device=cpu,npu", "stop=none,newline"]
     done = sweep(tmp_path / "s", *words, code=2)
@@ -348,6 +348,7 @@ def test_a_dry_run_of_a_resume_says_what_is_done(tmp_path: Path) -> None:
     assert any(line.startswith("1") and "2 of 4" in line for line in lines), lines
 
 
+@pytest.mark.model
 def test_a_dry_run_estimates_from_the_checkpoints_header(tmp_path: Path) -> None:
     import torch
     from safetensors import safe_open
@@ -416,23 +417,22 @@ def test_a_model_larger_than_memory_is_refused_before_it_is_loaded(tmp_path: Pat
 def test_two_sweeps_of_one_moment_do_not_hurt_each_other(tmp_path: Path, tiny_gpt2: Path) -> None:
     """Both export the same model, whose export is not there yet, and put their records where Hydra's default says."""
     common = ["model=local", f"model.path={tiny_gpt2}", "backend=openvino", "generation.max_new_tokens=4"]
-    words = [sys.executable, "-m", "hforch", "-m", *common, "runtime.seed=1,2"]
     environment = {**os.environ, "HFORCH_CACHE": str(tmp_path / "cache")}
-    both = [
-        subprocess.Popen(
-            words, cwd=tmp_path, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
-        )
-        for _ in range(2)
-    ]
-    said = [one.communicate(timeout=300)[0] for one in both]
-    assert [one.returncode for one in both] == [0, 0], said
+
+    def sweep(_: int) -> subprocess.CompletedProcess[str]:
+        return run("-m", *common, "runtime.seed=1,2", cwd=tmp_path, env=environment)
+
+    with ThreadPoolExecutor(2) as pool:
+        both = list(pool.map(sweep, range(2)))
+    assert [one.returncode for one in both] == [0, 0], both
+    assert len(list((tmp_path / "cache" / "exports").iterdir())) == 1
     found = [read_record(path.parent) for path in tmp_path.glob("outputs/*/*/*/record.json")]
     assert len(found) == 4
     assert {one["status"] for one in found} == {"ok"}
 
 
 def test_a_second_sweep_in_the_same_directory_is_refused(tmp_path: Path) -> None:
-    words = [*FAKE, "backend.token_s=0.1", "runtime.seed=1,2"]
+    words = [*FAKE, "backend.token_s=0.2", "runtime.seed=1,2", SHORT]
     process = subprocess.Popen(command(tmp_path, *words), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
     wait_for(lambda: samples_in(tmp_path) >= 1, "a first sample")
     done = subprocess.run(command(tmp_path, *FAKE, "runtime.seed=1,2"), capture_output=True, text=True, check=False)

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 import tiny_models
-from backends_tested import BACKENDS
+from backends_tested import BACKENDS, EXACT
 from langchain_core.prompts import ChatPromptTemplate
 
-from hforch import load_llm
 from hforch.errors import PromptError
+
+pytestmark = pytest.mark.model
 
 TEMPLATE = "{{ bos_token }}{% for m in messages %}[{{ m['role'] }}]{{ m['content'] }}{% endfor %}[assistant]"
 
@@ -29,38 +31,52 @@ def with_bos(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tiny_models.save_gpt2(tmp_path_factory.mktemp("tiny") / "bos", chat_template=TEMPLATE)
 
 
-def load(folder: Path, backend: str, *more: str) -> Any:
-    exact = ("precision=fp32", "ov_config=accuracy")
-    return load_llm("model=local", f"model.path={folder}", f"backend={backend}", *exact, *more)
+Load = Callable[..., Any]
+
+
+@pytest.fixture(scope="session")
+def load_folder(load: Load) -> Load:
+    """A model in a folder, exact, on a backend; what was loaded like that before is there at once."""
+
+    def load_folder(folder: Path, backend: str, *more: str) -> Any:
+        return load("model=local", f"model.path={folder}", f"backend={backend}", *EXACT, *more)
+
+    return load_folder
 
 
 @pytest.mark.parametrize("backend", BACKENDS)
-def test_a_shipped_repetition_penalty_does_not_count(penalized: Path, tiny_gpt2: Path, backend: str) -> None:
-    plain, shipping = load(tiny_gpt2, backend), load(penalized, backend)
+def test_a_shipped_repetition_penalty_does_not_count(
+    penalized: Path, tiny_gpt2: Path, backend: str, load_folder: Load
+) -> None:
+    plain, shipping = load_folder(tiny_gpt2, backend), load_folder(penalized, backend)
     assert shipping.invoke("Once upon a time") == plain.invoke("Once upon a time")
     assert "repetition_penalty" not in shipping.engine.decoding(shipping.generation)
 
 
 @pytest.mark.parametrize("backend", BACKENDS)
-def test_generation_checkpoint_takes_what_is_shipped(penalized: Path, tiny_gpt2: Path, backend: str) -> None:
-    shipping = load(penalized, backend, "generation=checkpoint")
+def test_generation_checkpoint_takes_what_is_shipped(
+    penalized: Path, tiny_gpt2: Path, backend: str, load_folder: Load
+) -> None:
+    shipping = load_folder(penalized, backend, "generation=checkpoint")
     decoding = shipping.engine.decoding(shipping.generation)
     assert (decoding["repetition_penalty"], decoding["do_sample"], decoding["top_k"]) == (1.9, True, 5)
     greedy = shipping.invoke("Once upon a time", do_sample=False, max_new_tokens=20)
-    assert greedy != load(tiny_gpt2, backend).invoke("Once upon a time", max_new_tokens=20)
-    same = load(tiny_gpt2, backend).invoke("Once upon a time", repetition_penalty=1.9, max_new_tokens=20)
+    assert greedy != load_folder(tiny_gpt2, backend).invoke("Once upon a time", max_new_tokens=20)
+    same = load_folder(tiny_gpt2, backend).invoke("Once upon a time", repetition_penalty=1.9, max_new_tokens=20)
     assert greedy == same
 
 
-def test_generating_leaves_the_models_own_configuration_as_it_was(penalized: Path) -> None:
-    llm = load(penalized, "pytorch")
+def test_generating_leaves_the_models_own_configuration_as_it_was(penalized: Path, load_folder: Load) -> None:
+    llm = load_folder(penalized, "pytorch")
     llm.invoke("Once upon a time", max_new_tokens=2)
     assert llm.engine.model.generation_config.repetition_penalty == 1.9
 
 
 @pytest.mark.parametrize("backend", BACKENDS)
-def test_a_chat_template_that_begins_with_the_bos_gets_no_second_one(with_bos: Path, backend: str) -> None:
-    llm = load(with_bos, backend, "generation.max_new_tokens=2")
+def test_a_chat_template_that_begins_with_the_bos_gets_no_second_one(
+    with_bos: Path, backend: str, load_folder: Load
+) -> None:
+    llm = load_folder(with_bos, backend, "generation.max_new_tokens=2")
     chain = ChatPromptTemplate([("user", "{q}")]) | llm
     bos = llm.engine.encode("hello")[0]
 
@@ -76,30 +92,32 @@ def test_a_chat_template_that_begins_with_the_bos_gets_no_second_one(with_bos: P
     assert chain.invoke({"q": "hello"}) == "".join(chain.stream({"q": "hello"}))
 
 
-def test_a_last_assistant_message_is_continued_and_not_closed(with_bos: Path, tmp_path: Path) -> None:
-    llm = load(with_bos, "pytorch")
+def test_a_last_assistant_message_is_continued_and_not_closed(
+    with_bos: Path, tmp_path: Path, load_folder: Load
+) -> None:
+    llm = load_folder(with_bos, "pytorch")
     value = llm.prompt_value([("user", "count"), ("ai", "one, two")])
     assert value.to_string() == "<s>[user]count[assistant]one, two"
 
 
-def test_chat_template_kwargs_reach_the_template(tmp_path: Path) -> None:
+def test_chat_template_kwargs_reach_the_template(tmp_path: Path, load_folder: Load) -> None:
     template = "{% if shout %}LOUD {% endif %}{% for m in messages %}{{ m['content'] }}{% endfor %}"
     folder = tiny_models.save_gpt2(tmp_path / "m", chat_template=template)
-    llm = load(folder, "pytorch", "prompt=chat", "+prompt.chat_template_kwargs.shout=true")
+    llm = load_folder(folder, "pytorch", "prompt=chat", "+prompt.chat_template_kwargs.shout=true")
     assert llm.prompt_value([("user", "hi")]).to_string() == "LOUD hi"
     quiet = llm.bind(chat_template_kwargs={"shout": False}, max_new_tokens=1, skip_prompt=False)
     assert quiet.invoke([("user", "hi")]).startswith("hi")
     assert "".join(quiet.stream([("user", "hi")])).startswith("hi")
 
 
-def test_a_model_without_a_chat_template_refuses_chats_with_a_way_out(tiny_gpt2: Path) -> None:
-    llm = load(tiny_gpt2, "pytorch")
+def test_a_model_without_a_chat_template_refuses_chats_with_a_way_out(tiny_gpt2: Path, load_folder: Load) -> None:
+    llm = load_folder(tiny_gpt2, "pytorch")
     with pytest.raises(PromptError, match=r"no chat template.*prompt=step_by_step"):
         llm.invoke([("user", "hello")])
 
 
-def test_a_prompt_beyond_the_context_is_refused_and_an_answer_ends_at_it(tiny_gpt2: Path) -> None:
-    llm = load(tiny_gpt2, "pytorch", "generation.ignore_eos=true", "generation.max_new_tokens=500")
+def test_a_prompt_beyond_the_context_is_refused_and_an_answer_ends_at_it(tiny_gpt2: Path, load_folder: Load) -> None:
+    llm = load_folder(tiny_gpt2, "pytorch", "generation.ignore_eos=true", "generation.max_new_tokens=500")
     with pytest.raises(PromptError, match="context is 128"):
         llm.invoke("word " * 200)
     (generation,) = llm.generate(["Once upon a time"]).generations[0]
@@ -108,16 +126,16 @@ def test_a_prompt_beyond_the_context_is_refused_and_an_answer_ends_at_it(tiny_gp
 
 
 @pytest.mark.parametrize("kernels", ["eager", "sdpa"])
-def test_attention_kernels_are_a_choice_and_read_back(tiny_gpt2: Path, kernels: str) -> None:
-    llm = load(tiny_gpt2, "pytorch", f"model.attn_implementation={kernels}", "generation.max_new_tokens=8")
+def test_attention_kernels_are_a_choice_and_read_back(tiny_gpt2: Path, kernels: str, load_folder: Load) -> None:
+    llm = load_folder(tiny_gpt2, "pytorch", f"model.attn_implementation={kernels}", "generation.max_new_tokens=8")
     assert llm.engine.identity["attn_implementation"] == kernels
     assert llm.engine.model.config._attn_implementation == kernels
-    assert llm.invoke("Once upon a time") == load(tiny_gpt2, "pytorch", "generation.max_new_tokens=8").invoke(
+    assert llm.invoke("Once upon a time") == load_folder(tiny_gpt2, "pytorch", "generation.max_new_tokens=8").invoke(
         "Once upon a time"
     )
 
 
-def test_attention_kernels_that_are_not_installed_are_told_as_such(tiny_gpt2: Path) -> None:
+def test_attention_kernels_that_are_not_installed_are_told_as_such(tiny_gpt2: Path, load_folder: Load) -> None:
     from importlib.util import find_spec
 
     from hforch.errors import BackendError
@@ -125,7 +143,7 @@ def test_attention_kernels_that_are_not_installed_are_told_as_such(tiny_gpt2: Pa
     if find_spec("flash_attn") is not None:
         pytest.skip("flash_attn is installed here")
     with pytest.raises(BackendError, match=r"(?i)flash"):
-        load(tiny_gpt2, "pytorch", "model.attn_implementation=flash_attention_2")
+        load_folder(tiny_gpt2, "pytorch", "model.attn_implementation=flash_attention_2")
 
 
 def test_two_wrappings_of_one_pipeline_share_one_engine_which_goes_with_them(tiny_gpt2: Path) -> None:
@@ -146,40 +164,44 @@ def test_two_wrappings_of_one_pipeline_share_one_engine_which_goes_with_them(tin
     assert engine() is None
 
 
-def test_without_a_seed_each_call_draws_another(tiny_gpt2: Path) -> None:
-    llm = load(tiny_gpt2, "pytorch", "generation=sample", "generation.temperature=2.0", "generation.max_new_tokens=20")
+def test_without_a_seed_each_call_draws_another(tiny_gpt2: Path, load_folder: Load) -> None:
+    llm = load_folder(
+        tiny_gpt2, "pytorch", "generation=sample", "generation.temperature=2.0", "generation.max_new_tokens=20"
+    )
     assert llm.invoke("Once") == llm.invoke("Once")
     drawn = llm.bind(seed=None)
     assert len({drawn.invoke("Once") for _ in range(4)}) > 1
 
 
 @pytest.mark.parametrize("wrong", [{"stop": [""]}, {"stop": [3]}, {"batch_size": 0}, {"seed": -1}])
-def test_values_that_make_no_sense_are_refused(tiny_gpt2: Path, wrong: dict[str, Any]) -> None:
+def test_values_that_make_no_sense_are_refused(tiny_gpt2: Path, wrong: dict[str, Any], load_folder: Load) -> None:
     from hforch.errors import UnknownArgument
 
-    llm = load(tiny_gpt2, "pytorch", "generation.max_new_tokens=2")
+    llm = load_folder(tiny_gpt2, "pytorch", "generation.max_new_tokens=2")
     with pytest.raises(UnknownArgument, match=next(iter(wrong))):
         llm.invoke("Once", **wrong)
 
 
-def test_a_single_stop_may_be_a_plain_text(tiny_gpt2: Path) -> None:
-    llm = load(tiny_gpt2, "pytorch")
+def test_a_single_stop_may_be_a_plain_text(tiny_gpt2: Path, load_folder: Load) -> None:
+    llm = load_folder(tiny_gpt2, "pytorch")
     text = llm.invoke("Once upon a time")
     assert llm.invoke("Once upon a time", stop=text[3:6]) == text[: text.index(text[3:6])]
 
 
-def test_a_checkpoint_decides_how_tokens_are_chosen_and_not_how_they_come(tiny_gpt2: Path, tmp_path: Path) -> None:
+def test_a_checkpoint_decides_how_tokens_are_chosen_and_not_how_they_come(
+    tiny_gpt2: Path, tmp_path: Path, load_folder: Load
+) -> None:
     """Drafted tokens come several at once, and a time limit is no property of an answer."""
     shipped = {"prompt_lookup_num_tokens": 3, "max_time": 0.001, "repetition_penalty": 1.1}
     folder = tiny_models.save_gpt2(tmp_path / "m", generation=shipped)
     prompt = "rarararararararara ra ra ra rararara"
-    llm = load(folder, "pytorch", "generation=checkpoint", "generation.do_sample=false")
-    plain = load(tiny_gpt2, "pytorch", "generation.repetition_penalty=1.1")
+    llm = load_folder(folder, "pytorch", "generation=checkpoint", "generation.do_sample=false")
+    plain = load_folder(tiny_gpt2, "pytorch", "generation.repetition_penalty=1.1")
     assert llm.invoke(prompt) == plain.invoke(prompt)
 
 
-def test_text_that_brings_its_own_bos_gets_no_second_one(with_bos: Path) -> None:
-    llm = load(with_bos, "pytorch")
+def test_text_that_brings_its_own_bos_gets_no_second_one(with_bos: Path, load_folder: Load) -> None:
+    llm = load_folder(with_bos, "pytorch")
     bos = llm.engine.encode("hello")[0]
     assert llm.engine.encode("<s>hello").count(bos) == 1
     assert llm.engine.encode("hello")[0] == bos
@@ -246,6 +268,8 @@ from hforch import load_llm
 llm = load_llm("backend=fake", "backend.token_s=0.3", "generation.ignore_eos=true", "generation.max_new_tokens=400")
 stream = llm.stream("hello")
 next(stream)
+import hforch.backends.line
+hforch.backends.line.GRACE_S = 100  # what is not cancelled is waited for so long
 """
     import subprocess
     import sys

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 from backends_tested import BACKENDS, EXACT
+from command_line import hforch
 from jsonschema import Draft202012Validator
 
 from hforch import load_llm
@@ -182,22 +181,12 @@ def test_a_run_says_what_fits_and_what_was_cut(backend: str, tmp_path: Path) -> 
     schema.write_text(json.dumps(closed(name={"type": "string", "pattern": "^[a-z]{1,40}$"})))
     words = [f"backend={backend}", "prompt=chat", "inputs.items=[Who is Ann?,Who is Bob?]", f"hydra.run.dir={job}"]
     words += [f"generation.json_schema={schema}"]
-    command = [sys.executable, "-m", "hforch", *words]
-    done = subprocess.run(
-        [*command, "generation.max_new_tokens=64"], capture_output=True, text=True, cwd=tmp_path, check=False
-    )
-    assert done.returncode == 0, done.stderr
+    done = hforch(*words, "generation.max_new_tokens=64", cwd=tmp_path)
     samples = [json.loads(line) for line in (job / "samples.jsonl").read_text().splitlines()]
     fitting = [sample["checks"][-1]["passed"] for sample in samples]
     assert [sample["finish_reason"] == "eos" for sample in samples] == fitting
     assert "checks: " in done.stdout
-    done = subprocess.run(
-        [*command, "generation.max_new_tokens=3", "runtime.min_pass=1", "--force"],
-        capture_output=True,
-        cwd=tmp_path,
-        check=False,
-    )
-    assert done.returncode == 3
+    hforch(*words, "generation.max_new_tokens=3", "runtime.min_pass=1", "--force", code=3, cwd=tmp_path)
     for line in (job / "samples.jsonl").read_text().splitlines():
         (check,) = json.loads(line)["checks"]
         assert not check["passed"] and check["why"] == "it was cut at the limit of its length"

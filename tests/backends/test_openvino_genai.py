@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 from backends_tested import EXACT
+from command_line import hforch
 from langchain_core.callbacks import BaseCallbackHandler
 
 from hforch import load_llm
@@ -106,15 +107,15 @@ def test_both_openvino_backends_give_the_same_text_under_exact_settings(genai: A
 
 # ---------------------------------------------------------------- joining and leaving
 async def test_a_request_joins_while_another_runs(genai: Any) -> None:
-    stream = genai.astream(PROMPT, max_new_tokens=300, ignore_eos=True)
+    stream = genai.astream(PROMPT, max_new_tokens=100, ignore_eos=True)
     pieces = [await anext(stream)]
     short = await genai.ainvoke("The capital of France is", max_new_tokens=4)
     assert short.startswith(" Paris")
     pieces += [piece async for piece in stream]
     heard = Heard()
-    alone = await genai.ainvoke(PROMPT, max_new_tokens=300, ignore_eos=True, config={"callbacks": [heard]})
+    alone = await genai.ainvoke(PROMPT, max_new_tokens=100, ignore_eos=True, config={"callbacks": [heard]})
     assert "".join(pieces) == alone
-    assert len(heard.infos[0]["output_ids"]) == 300  # it was long: the short one did not wait for its end
+    assert len(heard.infos[0]["output_ids"]) == 100  # it was long: the short one did not wait for its end
 
 
 def test_what_finds_no_place_waits_and_that_is_queue_time(one_at_a_time: Any) -> None:
@@ -211,7 +212,7 @@ def test_a_seed_gives_the_same_text_whoever_shares_the_batch(genai: Any) -> None
 def test_all_inputs_of_a_window_are_one_batch_of_the_plan_whatever_the_batch_size(tmp_path: Path) -> None:
     words = [BACKEND, "precision=int8", "prompt=question", "inputs=facts", "generation.max_new_tokens=4"]
     words += ["runtime.batch_size=2", f"hydra.run.dir={tmp_path / 'job'}", "backend.window=5"]
-    subprocess.run([sys.executable, "-m", "hforch", *words], check=True, capture_output=True)
+    hforch(*words)
     record = json.loads((tmp_path / "job" / "record.json").read_text())
     assert [len(batch) for batch in record["plan"]] == [5, 3]
     assert record["effective"]["scheduler"]["window"] == 5

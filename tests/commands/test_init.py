@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import shlex
-import subprocess
-import sys
 from pathlib import Path
 
 import jsonschema
 import pytest
 import yaml
+from command_line import run
 
 from hforch import cli
 from hforch.commands.init import FILES
 
 
+@pytest.mark.model
 def test_what_it_prints_as_next_can_be_typed(tmp_path: Path) -> None:
     """On the fake backend; the recipe sweeps over the real ones, and is only planned."""
     done = hforch(tmp_path, "init", "mine")
@@ -66,7 +66,6 @@ def test_a_place_that_cannot_be_written_is_told(tmp_path: Path, capsys: pytest.C
 
 
 def hforch(folder: Path, *words: str) -> str:
-    command = [sys.executable, "-m", "hforch", *words]
-    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False, timeout=600)
+    done = run(*words, cwd=folder, timeout=600)
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout

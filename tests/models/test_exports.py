@@ -114,6 +114,7 @@ export(fetch(model, Silent()), Precision(name="fp16", group_size=None, group_siz
 
 
 @pytest.mark.slow
+@pytest.mark.own_process
 def test_killing_the_exporter_half_way_leaves_nothing_that_counts(
     tiny_gpt2: Path, make: Any, listener: Any, python_env: dict[str, str]
 ) -> None:

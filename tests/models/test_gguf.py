@@ -152,6 +152,7 @@ def test_other_files_and_folders_are_refused_at_once(tmp_path: Path, make: Any, 
         fetch(make.gguf(tmp_path), listener)
 
 
+@pytest.mark.own_process
 def test_a_converter_that_is_killed_is_said_so_with_its_log(
     write_gguf: Write, make: Any, listener: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

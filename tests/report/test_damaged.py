@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -15,11 +15,33 @@ from written import answers, precision, write_job
 from hforch.compare.reading import readable_jobs
 from hforch.compare.table import compare
 from hforch.report.data import to_json_text
+from hforch.report.page import charts
 from hforch.report.page.collect import Page, collect
 from hforch.report.page.reading import look
 from hforch.report.page.write import packed
 
 VALUES: list[Any] = [None, [1, "a"], {"a": 1}, "text", -1, float("nan"), 1e300]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def charts_of_the_same_data_are_made_once() -> Iterator[None]:
+    """Altair takes a fifth of a second for a chart, and few of the values that are damaged here are on any."""
+
+    def once(make: Callable[..., Any]) -> Callable[..., Any]:
+        made: dict[str, Any] = {}
+
+        def remembered(*about: Any) -> Any:
+            key = repr(about)
+            if key not in made:
+                made[key] = make(*about)
+            return copy.deepcopy(made[key])
+
+        return remembered
+
+    with pytest.MonkeyPatch.context() as patch:
+        for name in ("_points", "_boxes"):
+            patch.setattr(charts, name, once(getattr(charts, name)))
+        yield
 
 
 @pytest.fixture(scope="module")

@@ -79,8 +79,12 @@ def test_charts_are_drawn_and_name_the_job_under_the_mouse(seen: Seen) -> None:
     assert "Pareto front" in seen.page.inner_text("#charts figure:first-of-type")
     seen.page.locator("#charts figure:has-text('Identical') svg path[aria-roledescription=point]").first.hover()
     assert "precision=fp32" in seen.page.inner_text("#tip")
-    errors = seen.page.locator("#charts figure:has-text('KL mean Less') svg path[aria-roledescription='rule mark']")
-    assert errors.count() or seen.page.locator("#charts figure:has-text('KL mean Less') svg line").count()
+    lines = seen.page.locator("#charts figure:has-text('KL mean Less') svg line[aria-roledescription='rule mark']")
+    told = [str(one.get_attribute("aria-label")) for one in lines.all()]
+    bounds = [
+        (float(low), float(high)) for low, high in re.findall(r"low: ([\d.]+);.* high: ([\d.]+);", "\n".join(told))
+    ]
+    assert bounds == [(0.098, 0.102), (0.998, 1.002)]  # one standard error to each side
 
 
 def test_text_search_filters_and_marks(seen: Seen) -> None:

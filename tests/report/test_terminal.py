@@ -11,6 +11,7 @@ from typing import Any
 import pexpect
 import pytest
 from at_terminal import python_at_terminal
+from command_line import run
 
 from hforch.report.terminal import Plain, shown
 from hforch.report.wording import failure, item_line, summary_lines
@@ -19,12 +20,11 @@ FAKE = ("backend=fake",)
 
 
 def hforch(*words: str, cwd: Path) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "hforch", *words]
-    return subprocess.run(command, cwd=cwd, capture_output=True, text=True, timeout=120, check=False)
+    return run(*words, cwd=cwd)
 
 
 def test_plain_lines_say_what_runs_answer_and_sum_up(tmp_path: Path) -> None:
-    done = hforch(*FAKE, cwd=tmp_path)
+    done = run(*FAKE, cwd=tmp_path, cold=True)
     lines = [line for line in done.stdout.splitlines() if not line.startswith("import: ")]  # told when it takes long
     assert lines[0] == "backend fake"
     assert "> What is electroencephalography?" in lines

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import re
 import shlex
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
+from command_line import run as run_command
 
 from hforch.config.compose import compose, job_from_overrides
 from hforch.config.schema import Job
@@ -119,13 +118,8 @@ def test_what_was_not_passed_is_told_under_its_answer(tmp_path: Path) -> None:
     assert summary_lines(record, "x")[0].endswith("checks: 1 of 4 passed")
 
 
-def hforch(*words: str, cwd: Path) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "hforch", *words]
-    return subprocess.run(command, cwd=cwd, capture_output=True, text=True, timeout=120, check=False)
-
-
 def test_a_missed_share_ends_a_command_line_with_3(tmp_path: Path) -> None:
-    done = hforch(*FRENCH, "checks.items=[{equals: un}]", "runtime.min_pass=0.9", cwd=tmp_path)
+    done = run_command(*FRENCH, "checks.items=[{equals: un}]", "runtime.min_pass=0.9", cwd=tmp_path)
     assert done.returncode == 3, done.stderr
     assert done.stdout.count("check not passed: equals 'un'") == 3
     assert "checks: 1 of 4 passed" in done.stdout
@@ -145,7 +139,7 @@ def test_the_document_has_examples() -> None:
 
 @pytest.mark.parametrize("command", COMMANDS)
 def test_the_commands_of_the_document_work(command: str, tmp_path: Path) -> None:
-    done = hforch(*shlex.split(command)[1:], cwd=tmp_path)
+    done = run_command(*shlex.split(command)[1:], cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert re.search(r"checks: \d+ of \d+ passed", done.stdout)
 

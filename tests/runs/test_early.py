@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import subprocess
 import sys
@@ -18,7 +17,12 @@ from hforch.runs.libraries import without_module
 from hforch.runs.records import read_record, read_samples
 
 VERBS = ["doctor", "export", "run", "schema"]
-needs_cores = pytest.mark.skipif(len(os.sched_getaffinity(0)) < 2, reason="nothing is started early on one core")
+
+
+@pytest.fixture
+def needs_cores(all_cores: int) -> None:
+    if all_cores < 2:
+        pytest.skip("nothing is started early on one core")
 
 
 @pytest.mark.parametrize(
@@ -65,7 +69,7 @@ def test_a_wrong_guess_changes_nothing(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
 
 
-@needs_cores
+@pytest.mark.usefixtures("needs_cores")
 def test_an_environment_that_hydra_sets_reaches_the_job(tmp_path: Path) -> None:
     failing = "backend.failures=[{match: '', error: oh, after: 0}]"
     done = run(tmp_path, "backend=fake", failing, "+hydra.job.env_set.HYDRA_FULL_ERROR='1'", "hydra.verbose=true")
@@ -74,7 +78,7 @@ def test_an_environment_that_hydra_sets_reaches_the_job(tmp_path: Path) -> None:
     assert "Traceback" in sample["error"]["traceback"]
 
 
-@needs_cores
+@pytest.mark.usefixtures("needs_cores")
 def test_ctrl_c_while_it_composes_leaves_no_process_behind(tmp_path: Path) -> None:
     process = subprocess.Popen(
         [sys.executable, "-m", "hforch", "backend=pytorch"], cwd=tmp_path, stderr=subprocess.PIPE, text=True

@@ -27,6 +27,8 @@ from hforch.runs.records import read_record, read_samples
 from hforch.runs.scoring import against_baseline
 from hforch.runs.watch import Nobody
 
+pytestmark = pytest.mark.model
+
 ASKED = ("inputs=numbers_in_french", "generation.max_new_tokens=24", "generation.ignore_eos=true", "runtime.warmup=0")
 
 

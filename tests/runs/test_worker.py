@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import os
+import re
 import signal
 import subprocess
 import sys
@@ -17,7 +17,9 @@ from at_terminal import python_at_terminal
 
 from hforch.runs.records import read_record, read_samples
 
-SLOW = ("backend=fake", "backend.token_s=0.2", "inputs=numbers_in_french", "runtime.batch_size=1", "runtime.warmup=0")
+FAKE = ("backend=fake", "inputs=numbers_in_french", "runtime.batch_size=1", "runtime.warmup=0")
+SLOW = (*FAKE, "backend.token_s=0.2", "generation.max_new_tokens=8")
+"""Four samples of more than a second each."""
 
 
 def start(directory: Path, *overrides: str) -> subprocess.Popen[str]:
@@ -105,15 +107,19 @@ def test_a_parent_that_is_killed_takes_its_worker_along(tmp_path: Path) -> None:
     assert read_record(tmp_path)["status"] == "interrupted"
 
 
-def test_the_parent_loads_no_library_that_holds_a_model(tmp_path: Path) -> None:
-    process = start(tmp_path, *SLOW)
+def test_the_worker_loads_the_libraries_that_hold_a_model_and_the_parent_none(tmp_path: Path, tiny_gpt2: Path) -> None:
+    def mapped(pid: int) -> set[str]:
+        names = {Path(each.path).name for each in psutil.Process(pid).memory_maps()}
+        return {name for name in names if "torch" in name or "openvino" in name}
+
+    words = ("inputs=facts", "generation.max_new_tokens=100", "generation.ignore_eos=true", "runtime.batch_size=1")
+    process = start(tmp_path, "model=local", f"model.path={tiny_gpt2}", *words, "runtime.repeat=50")
     wait_for(lambda: samples_in(tmp_path) >= 1, "a first sample")
-    mapped = {Path(each.path).name for each in psutil.Process(process.pid).memory_maps()}
-    worker = worker_of(process)
+    parent, worker = mapped(process.pid), mapped(worker_of(process).pid)
     process.send_signal(signal.SIGINT)
     process.communicate(timeout=60)
-    assert worker.pid != process.pid
-    assert not [name for name in mapped if "torch" in name or "openvino" in name]
+    assert parent == set()
+    assert any(name.startswith("libtorch") for name in worker)
 
 
 def test_what_libraries_say_goes_to_the_log_and_not_to_the_terminal(tmp_path: Path, tiny_gpt2: Path) -> None:
@@ -137,12 +143,18 @@ def test_both_ways_of_isolation_give_the_same_texts(tmp_path: Path, isolation: s
     assert texts == [chain.invoke(f"What is the number {number} in french?") for number in range(4)]
 
 
-def test_memory_is_the_workers_own_and_says_so(tmp_path: Path) -> None:
-    process = start(tmp_path, "backend=fake")
+def test_memory_is_the_workers_own(tmp_path: Path, tiny_gpt2: Path) -> None:
+    """The parent holds no model, so its memory is a fraction of what is recorded."""
+    process = start(tmp_path, "model=local", f"model.path={tiny_gpt2}", "generation.max_new_tokens=3")
+    parent, status, highest = psutil.Process(process.pid), Path(f"/proc/{process.pid}/status"), 0.0
+    while parent.is_running() and parent.status() != psutil.STATUS_ZOMBIE:
+        peak = re.search(r"VmHWM:\s+(\d+) kB", status.read_text())
+        highest = max(highest, int(peak[1]) * 1024 / 1e6 if peak else 0.0)
+        time.sleep(0.05)
     process.communicate(timeout=120)
     memory = read_record(tmp_path)["memory"]
     assert 0 < memory["peak_rss_anon_mb"] <= memory["peak_rss_mb"] < 1000
-    assert os.getpid() != process.pid
+    assert 0 < 2 * highest < memory["peak_rss_mb"]
 
 
 def test_a_reader_that_leaves_early_does_not_stop_the_run(tmp_path: Path) -> None:

@@ -1,0 +1,257 @@
+"""Processes that are forked from one which has imported what they need: a test waits for hforch, and not for imports.
+
+A server imports hforch's command line (and, if asked, what the backends load), then forks a child for each request. The
+child gets the arguments, folder, environment and standard streams of the request, does what `python -m MODULE` does,
+and ends as any Python does. `command_line.py` decides which commands may be run like that. Exports and conversions,
+which hforch starts as processes of their own, are forks of the same server.
+"""
+
+from __future__ import annotations
+
+import atexit
+import ctypes
+import json
+import os
+import runpy
+import selectors
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import asdict, dataclass
+from functools import cache, partial
+from importlib import import_module, reload
+from pathlib import Path
+from typing import IO, Any
+
+ROOT = Path(__file__).resolve().parents[1]
+READ_AT_IMPORT = ("PYTHON", "HF_", "HUGGINGFACE_", "TRANSFORMERS_", "OMP_", "GOMP_", "MKL_", "OPENBLAS_")
+"""Beginnings of the variables that Python and the libraries read once, when they are started or imported."""
+HUB = ("HF_HUB_OFFLINE", "HF_ENDPOINT")
+"""Those that are read again in each child."""
+
+SET_PARENT_DEATH_SIGNAL = 1
+STARTING_S = 120
+READY = b"ready\n"
+
+
+@dataclass(frozen=True)
+class Request:
+    module: str
+    words: list[str]
+    folder: str
+    environment: Mapping[str, str]
+
+
+# ---------------------------------------------------------------- who asks
+class Server:
+    """A process that runs modules in forks of itself.
+
+    Args:
+        backends: whose libraries it imports, besides the command line.
+        environment: of the server; what READ_AT_IMPORT names is that of all its children.
+    """
+
+    def __init__(self, backends: Sequence[str], environment: Mapping[str, str]) -> None:
+        self._folder = tempfile.mkdtemp(prefix="hforch-forking-")
+        self._address = str(Path(self._folder, "socket"))
+        command = [sys.executable, __file__, self._address, *backends]
+        with Path(self._folder, "log").open("wb") as log:
+            self._process = subprocess.Popen(
+                command, env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log
+            )
+        atexit.register(self.close)
+        assert self._process.stdout is not None
+        with self._process.stdout as said:
+            if not _readable(said, STARTING_S) or said.readline() != READY:
+                raise AssertionError(f"the server did not start: {Path(self._folder, 'log').read_text()}")
+
+    def close(self) -> None:
+        assert self._process.stdin is not None
+        self._process.stdin.close()
+        self._process.wait()
+        shutil.rmtree(self._folder, ignore_errors=True)
+
+    def run(
+        self, words: Sequence[str], folder: Path, environment: Mapping[str, str], timeout: float
+    ) -> subprocess.CompletedProcess[str]:
+        """`python -m hforch WORDS`, as `subprocess.run` with `capture_output=True, text=True, stdin=DEVNULL`.
+
+        Raises:
+            subprocess.TimeoutExpired: the process was killed after so many seconds.
+        """
+        request = Request("hforch", list(words), str(folder), dict(environment))
+        command = [sys.executable, "-m", "hforch", *words]
+        with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
+            code = ask(self._address, request, out, err, timeout)
+            texts = []
+            for file in (out, err):
+                file.seek(0)
+                texts.append(file.read().decode().replace("\r\n", "\n").replace("\r", "\n"))
+        if code is None:
+            raise subprocess.TimeoutExpired(command, timeout, *texts)
+        return subprocess.CompletedProcess(command, code, *texts)
+
+    def start(self, module: str, files: Sequence[Path], output: IO[bytes], environment: Mapping[str, str]) -> int:
+        """Stands for `hforch.models.process.start`."""
+        return start(self._address, module, files, output, environment)
+
+
+@cache
+def server(backends: tuple[str, ...], read_at_import: tuple[tuple[str, str], ...]) -> Server:
+    others = {name: value for name, value in os.environ.items() if not is_read_at_import(name)}
+    return Server(backends, others | dict(read_at_import))
+
+
+def is_read_at_import(variable: str) -> bool:
+    return variable.startswith(READ_AT_IMPORT) and variable not in HUB
+
+
+def server_for(backends: Sequence[str], environment: Mapping[str, str]) -> Server:
+    """The server whose children may have this environment; it is started if there is none yet."""
+    kept = {name: value for name, value in environment.items() if is_read_at_import(name)}
+    return server(tuple(backends), tuple(sorted(kept.items())))
+
+
+def ask(address: str, request: Request, out: IO[bytes], err: IO[bytes], timeout: float | None = None) -> int | None:
+    """How the process ended, as `subprocess.Popen.returncode`; None if it was killed because it took too long."""
+    with socket.socket(socket.AF_UNIX) as connection, Path(os.devnull).open("rb") as nothing:
+        connection.connect(address)
+        asked = json.dumps(asdict(request)).encode()
+        files = [nothing.fileno(), out.fileno(), err.fileno()]
+        socket.send_fds(connection, [len(asked).to_bytes(4, "little")], files)
+        connection.sendall(asked)
+        if not _readable(connection, timeout):
+            return None  # it is killed when we hang up
+        return int.from_bytes(connection.recv(4), "little", signed=True)
+
+
+def start(address: str, module: str, files: Sequence[Path], output: IO[bytes], environment: Mapping[str, str]) -> int:
+    """Let the server of this address do what `hforch.models.process.start` does, whose arguments the others are."""
+    asked = json.loads(files[0].read_text())
+    with socket.socket(socket.AF_UNIX) as connection:
+        connection.connect(address)
+        credentials = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12)
+    parent = int.from_bytes(credentials[:4], "little")
+    files[0].write_text(json.dumps(asked | {"parent": parent}))
+    code = ask(address, Request(module, [*map(str, files)], str(Path.cwd()), dict(environment)), output, output)
+    assert code is not None
+    return code
+
+
+def _readable(file: Any, timeout: float | None) -> bool:
+    with selectors.DefaultSelector() as selector:
+        selector.register(file, selectors.EVENT_READ)
+        return bool(selector.select(timeout))
+
+
+# ---------------------------------------------------------------- the server
+def main() -> None:
+    address, *backends = sys.argv[1:]
+    ctypes.CDLL(None).prctl(SET_PARENT_DEATH_SIGNAL, signal.SIGKILL)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # a Ctrl-C is for the tests, which then hang up
+    prepare(backends, address)
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(address)
+        listener.listen()
+        os.write(1, READY)
+        os.dup2(2, 1)
+        request = serve(listener)
+    if request is not None:
+        become(request)
+        runpy.run_module(request.module, run_name="__main__", alter_sys=True)
+
+
+def prepare(backends: Sequence[str], address: str) -> None:
+    from hforch.models import process
+    from hforch.runs.libraries import UNUSED, import_runner, preload, without_garbage_collection, without_module
+
+    with without_garbage_collection():
+        for name in ("hforch.cli", "hforch.app.hydra", "hforch.app.multirun", "hforch.config.compose"):
+            import_module(name)
+        for file in (ROOT / "hforch" / "commands").glob("[!_]*.py"):
+            import_module(f"hforch.commands.{file.stem}")
+        with without_module(UNUSED):
+            import_runner()
+            for backend in backends:
+                preload(backend)
+            if backends:
+                import_module("optimum.exporters.openvino")
+                process.start = partial(start, address)
+
+
+def serve(listener: socket.socket) -> Request | None:
+    """Fork a child for each request, and tell how it ended; returns its request in the child, None in the end."""
+    running: dict[int, tuple[int, socket.socket]] = {}  # by the file that tells its end
+    with selectors.DefaultSelector() as selector:
+        selector.register(0, selectors.EVENT_READ)
+        selector.register(listener, selectors.EVENT_READ)
+        while True:
+            for key, _ in selector.select():
+                if key.fileobj == 0:
+                    return None
+                if key.fileobj is listener:
+                    connection, _ = listener.accept()
+                    request = _received(connection)
+                    if request is None:
+                        connection.close()
+                        continue
+                    asked, streams = request
+                    pid = os.fork()
+                    if not pid:
+                        for number, file in enumerate(streams):
+                            os.dup2(file, number)
+                        for file in (*streams, *running, *(one.fileno() for _, one in running.values())):
+                            os.close(file)
+                        connection.close()
+                        return asked
+                    for file in streams:
+                        os.close(file)
+                    ending = os.pidfd_open(pid)
+                    running[ending] = (pid, connection)
+                    selector.register(ending, selectors.EVENT_READ)
+                    selector.register(connection, selectors.EVENT_READ, pid)
+                elif key.fd in running:
+                    pid, connection = running.pop(key.fd)
+                    code = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+                    for file in (key.fd, connection):
+                        with suppress(KeyError):
+                            selector.unregister(file)
+                    with suppress(OSError):
+                        connection.sendall(code.to_bytes(4, "little", signed=True))
+                    connection.close()
+                    os.close(key.fd)
+                else:  # nobody waits for it any more
+                    selector.unregister(key.fileobj)
+                    os.kill(key.data, signal.SIGKILL)
+
+
+def _received(connection: socket.socket) -> tuple[Request, list[int]] | None:
+    length, streams, _, _ = socket.recv_fds(connection, 4, 3)
+    if not length:
+        return None
+    found = b""
+    while len(found) < int.from_bytes(length, "little"):
+        found += connection.recv(1 << 20)
+    return Request(**json.loads(found)), streams
+
+
+def become(request: Request) -> None:
+    """Be the process that was asked for."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    os.environ.clear()
+    os.environ.update(request.environment)
+    os.chdir(request.folder)
+    sys.path[0] = request.folder  # as `python -m` has it
+    sys.argv[:] = [request.module, *request.words]
+    constants = sys.modules.get("huggingface_hub.constants")
+    if constants is not None:
+        reload(constants)
+
+
+if __name__ == "__main__":
+    main()
