@@ -49,8 +49,8 @@ def measure(backend: str, folder: Path, scale: Scale, sizes: list[tuple[str, str
     job = job_from_overrides([*BACKENDS[backend], "scoring=baseline"])
     loaded = load(job, Silent())
     assert loaded.teacher is not None
-    texts = scale.pick(64, 2)
-    write_samples(folder, loaded, prepared(*BACKENDS[backend]), texts)
+    texts, tokens = scale.pick((64, CHAT_TOKENS), (2, 16))
+    write_samples(folder, loaded, prepared(*BACKENDS[backend]), texts, tokens)
     teacher, decode = loaded.teacher(), loaded.engine.vocabulary().decode
     other = folder / "other"
     other.mkdir()
@@ -65,7 +65,7 @@ def measure(backend: str, folder: Path, scale: Scale, sizes: list[tuple[str, str
         with MemoryMeter() as memory:
             work()
             more = memory.peaks()["peak_rss_mb"] - theirs
-        whole = texts * CHAT_TOKENS * teacher.vocabulary * 4 / 1e6
+        whole = texts * tokens * teacher.vocabulary * 4 / 1e6
         sizes.append((f"{backend}: {name}, memory above the bare pass", f"{more:.0f}", f"all logits: {whole:.0f}"))
     size = (folder / DISTRIBUTIONS).stat().st_size / 1e6
     sizes.append((f"{backend}: the file", f"{size:.1f}", f"at most: {LARGEST_MB:.0f}"))
@@ -73,14 +73,14 @@ def measure(backend: str, folder: Path, scale: Scale, sizes: list[tuple[str, str
         yield in_turns(f"{backend}: {name}", partial(timed, work), partial(timed, bare), scale.rounds(3), AT_MOST)
 
 
-def write_samples(folder: Path, loaded: Loaded, tokenizer: Path, texts: int) -> None:
+def write_samples(folder: Path, loaded: Loaded, tokenizer: Path, texts: int, tokens: int) -> None:
     """Answers that nobody has generated: pieces of the text that ships."""
     ids = loaded.engine.encode(SHIPPED.read_text(encoding="utf-8"))
-    starts = numpy.linspace(0, len(ids) - CHAT_TOKENS, texts).astype(int)
+    starts = numpy.linspace(0, len(ids) - tokens, texts).astype(int)
     with (folder / SAMPLES).open("w", encoding="utf-8") as file:
         for index, (prompt, start) in enumerate(zip(prompts("chat", tokenizer)[:texts], starts, strict=True)):
             sample: dict[str, Any] = {"index": index, "input_id": str(index), "repeat": 0, "error": None}
-            own = {"prompt_ids": loaded.engine.encode(prompt), "output_ids": ids[start : start + CHAT_TOKENS]}
+            own = {"prompt_ids": loaded.engine.encode(prompt), "output_ids": ids[start : start + tokens]}
             file.write(to_json(sample | own) + "\n")
 
 

@@ -34,7 +34,7 @@ SWEPT = {
     "stop": "none,newline",
     "runtime.batch_size": "4,8",
 }
-SMOKE = SWEPT | {"backend": "openvino", "precision": "int8", "stop": "newline", "runtime.batch_size": "8"}
+SMOKE = {"backend": "openvino", "precision": "int8", "prompt": "chat", "stop": "newline", "runtime.batch_size": "8"}
 
 
 def against_bare(scale: Scale) -> Iterator[Ratio]:

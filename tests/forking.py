@@ -29,10 +29,11 @@ from pathlib import Path
 from typing import IO, Any
 
 ROOT = Path(__file__).resolve().parents[1]
-READ_AT_IMPORT = ("PYTHON", "HF_", "HUGGINGFACE_", "TRANSFORMERS_", "OMP_", "GOMP_", "MKL_", "OPENBLAS_")
-"""Beginnings of the variables that Python and the libraries read once, when they are started or imported."""
-HUB = ("HF_HUB_OFFLINE", "HF_ENDPOINT")
-"""Those that are read again in each child."""
+READ_AT_IMPORT = ("PYTHON", "TRANSFORMERS_", "OMP_", "GOMP_", "MKL_", "OPENBLAS_")
+"""Beginnings of the variables that Python and the libraries read once, when they are started or imported.
+
+Those of the hub's library (HF_...) are read again in each child.
+"""
 
 SET_PARENT_DEATH_SIGNAL = 1
 STARTING_S = 120
@@ -103,17 +104,13 @@ class Server:
 
 @cache
 def server(backends: tuple[str, ...], read_at_import: tuple[tuple[str, str], ...]) -> Server:
-    others = {name: value for name, value in os.environ.items() if not is_read_at_import(name)}
+    others = {name: value for name, value in os.environ.items() if not name.startswith(READ_AT_IMPORT)}
     return Server(backends, others | dict(read_at_import))
-
-
-def is_read_at_import(variable: str) -> bool:
-    return variable.startswith(READ_AT_IMPORT) and variable not in HUB
 
 
 def server_for(backends: Sequence[str], environment: Mapping[str, str]) -> Server:
     """The server whose children may have this environment; it is started if there is none yet."""
-    kept = {name: value for name, value in environment.items() if is_read_at_import(name)}
+    kept = {name: value for name, value in environment.items() if name.startswith(READ_AT_IMPORT)}
     return server(tuple(backends), tuple(sorted(kept.items())))
 
 
@@ -167,21 +164,21 @@ def main() -> None:
 
 
 def prepare(backends: Sequence[str], address: str) -> None:
+    from hforch.config.compose import job_from_overrides
     from hforch.models import process
-    from hforch.runs.libraries import UNUSED, import_runner, preload, without_garbage_collection, without_module
+    from hforch.runs.libraries import UNUSED, preload, without_garbage_collection, without_module
 
-    with without_garbage_collection():
-        for name in ("hforch.cli", "hforch.app.hydra", "hforch.app.multirun", "hforch.config.compose"):
-            import_module(name)
-        for file in (ROOT / "hforch" / "commands").glob("[!_]*.py"):
-            import_module(f"hforch.commands.{file.stem}")
-        with without_module(UNUSED):
-            import_runner()
-            for backend in backends:
-                preload(backend)
-            if backends:
-                import_module("optimum.exporters.openvino")
-                process.start = partial(start, address)
+    with without_garbage_collection(), without_module(UNUSED):
+        for file in sorted((ROOT / "hforch").rglob("*.py")):
+            if file.name != "__main__.py":
+                with suppress(ImportError):  # of a library that is not installed
+                    import_module(".".join(file.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__"))
+        for backend in backends:
+            preload(backend)
+        if backends:
+            import_module("optimum.exporters.openvino")
+            process.start = partial(start, address)
+        job_from_overrides(["backend=fake"])  # Hydra's parser is made, and the files are read
 
 
 def serve(listener: socket.socket) -> Request | None:

@@ -296,12 +296,14 @@ MODELS = [
         ("model=hub", "model.id=org/tiny", "model.revision=v9"),
         ("model.revision=v9: org/tiny has no such branch, tag or commit",),
         env={"HF_ENDPOINT": "{hub}"},
+        heavy=True,
     ),
     Case(
         "a model that the hub does not have",
         ("model=hub", "model.id=org/tinny"),
         ("model.id=org/tinny: the hub has no such model, or it is private", "Check the spelling"),
         env={"HF_ENDPOINT": "{hub}"},
+        heavy=True,
     ),
     Case(
         "offline, without a copy in the cache",
@@ -309,12 +311,14 @@ MODELS = [
         ("gpt2 is not in the cache", "HF_HUB_OFFLINE", "Unset it to download the model", "model=local model.path=DIR"),
         code=1,
         env={"HF_HUB_OFFLINE": "1"},
+        heavy=True,
     ),
     Case(
         "a hub that cannot be reached",
         ("model=gpt2",),
         ("the hub cannot be reached", "Check the connection, HF_ENDPOINT and the proxy", "model=smollm2"),
         code=1,
+        heavy=True,
     ),
     Case(
         "a GGUF file that is cut short",
@@ -328,6 +332,7 @@ MODELS = [
         ("model=gguf", "model.path=notes.gguf"),
         ("notes.gguf is not a GGUF file: it begins with b'Dear'",),
         files={"notes.gguf": "Dear diary"},
+        heavy=True,
     ),
     Case(
         "weights that are cut short",
@@ -340,6 +345,7 @@ MODELS = [
         "a folder that is not there",
         ("model=local", "model.path=models/mine"),
         ("model.path=models/mine: there is no folder",),
+        heavy=True,
     ),
     Case(
         "an option that needs a value",

@@ -30,7 +30,7 @@ def commands() -> list[str]:
     return [line for line in lines if line.startswith(("hforch", "python -m hforch"))]
 
 
-COLD = commands()[:4]
+COLD = commands()[:2]
 """Those for which a Python is started, as it is for a reader; the others are forks of one."""
 
 
