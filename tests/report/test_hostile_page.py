@@ -54,15 +54,24 @@ def hostile(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return directory / "report.html"
 
 
-@pytest.fixture
-def seen(browser: Any, hostile: Path, tmp_path: Path) -> Any:
-    copy = tmp_path / "page.html"  # the folder's own name has no place in an address
+@pytest.fixture(scope="module")
+def opened(browser: Any, hostile: Path, tmp_path_factory: pytest.TempPathFactory) -> Any:
+    copy = tmp_path_factory.mktemp("opened") / "page.html"  # the folder's own name has no place in an address
     copy.write_bytes(hostile.read_bytes())
     seen = open_page(browser, copy)
     yield seen
-    assert seen.page.evaluate("window.ran === undefined")
-    assert seen.is_quiet()
     seen.page.context.close()
+
+
+@pytest.fixture
+def seen(opened: Seen) -> Any:
+    """The page, opened once for all tests; each leaves it as it was."""
+    yield opened
+    assert opened.page.evaluate("window.ran === undefined")
+    assert opened.is_quiet()
+    opened.page.evaluate("location.hash = ''")
+    opened.page.wait_for_selector("#drawer", state="hidden")
+    opened.page.evaluate("document.getElementById('grid').scrollTop = 0")
 
 
 def own_elements(seen: Seen) -> set[str]:
