@@ -35,6 +35,16 @@ READ_AT_IMPORT = ("PYTHON", "TRANSFORMERS_", "OMP_", "GOMP_", "MKL_", "OPENBLAS_
 Those of the hub's library (HF_...) are read again in each child.
 """
 
+IMPORTED_LATE = (
+    "altair",
+    "vl_convert",
+    "sacrebleu",
+    "jsonschema",
+    "hydra.core.global_hydra",
+    "multiprocessing.popen_fork",
+)
+"""What hforch imports in the functions that need it."""
+
 SET_PARENT_DEATH_SIGNAL = 1
 STARTING_S = 120
 READY = b"ready\n"
@@ -173,6 +183,9 @@ def prepare(backends: Sequence[str], address: str) -> None:
             if file.name != "__main__.py":
                 with suppress(ImportError):  # of a library that is not installed
                     import_module(".".join(file.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__"))
+        for name in IMPORTED_LATE:
+            with suppress(ImportError):
+                import_module(name)
         for backend in backends:
             preload(backend)
         if backends:

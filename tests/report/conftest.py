@@ -28,8 +28,17 @@ def reported(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def seen(browser: Any, reported: Path) -> Iterator[real.Seen]:
-    """That page, opened; in the end nothing was said on its console, and nothing but its file was asked for."""
-    seen = real.open_page(browser, reported)
+    """That page, opened without its charts; in the end its console is empty, and nothing but its file was asked for."""
+    yield from quiet(real.open_page(browser, reported, charts=False))
+
+
+@pytest.fixture
+def drawn(browser: Any, reported: Path) -> Iterator[real.Seen]:
+    """The same with its charts."""
+    yield from quiet(real.open_page(browser, reported))
+
+
+def quiet(seen: real.Seen) -> Iterator[real.Seen]:
     yield seen
     assert seen.is_quiet()
     seen.page.context.close()

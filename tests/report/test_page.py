@@ -71,15 +71,15 @@ def test_the_best_is_marked_units_are_told_and_failures_have_a_reason(seen: Seen
     assert "linear-gradient" in seen.page.evaluate(bar)
 
 
-def test_charts_are_drawn_and_name_the_job_under_the_mouse(seen: Seen) -> None:
-    titles = seen.texts("#charts figcaption strong")
+def test_charts_are_drawn_and_name_the_job_under_the_mouse(drawn: Seen) -> None:
+    titles = drawn.texts("#charts figcaption strong")
     assert {"Speed and KL mean", "Peak memory and KL mean", "Time to first token", "Time per token"} <= set(titles)
     assert {"Identical", "KL mean", "Top-1 agreement"} <= set(titles)
-    assert seen.page.locator("#charts .chart svg").count() == len(titles)
-    assert "Pareto front" in seen.page.inner_text("#charts figure:first-of-type")
-    seen.page.locator("#charts figure:has-text('Identical') svg path[aria-roledescription=point]").first.hover()
-    assert "precision=fp32" in seen.page.inner_text("#tip")
-    lines = seen.page.locator("#charts figure:has-text('KL mean Less') svg line[aria-roledescription='rule mark']")
+    assert drawn.page.locator("#charts .chart svg").count() == len(titles)
+    assert "Pareto front" in drawn.page.inner_text("#charts figure:first-of-type")
+    drawn.page.locator("#charts figure:has-text('Identical') svg path[aria-roledescription=point]").first.hover()
+    assert "precision=fp32" in drawn.page.inner_text("#tip")
+    lines = drawn.page.locator("#charts figure:has-text('KL mean Less') svg line[aria-roledescription='rule mark']")
     told = [str(one.get_attribute("aria-label")) for one in lines.all()]
     bounds = [
         (float(low), float(high)) for low, high in re.findall(r"low: ([\d.]+);.* high: ([\d.]+);", "\n".join(told))
@@ -203,7 +203,7 @@ def test_columns_are_chosen_and_put_in_order(seen: Seen) -> None:
 
 
 def test_commands_and_recipes_are_copied_by_a_click(browser: Any, reported: Path) -> None:
-    seen = open_page(browser, reported, permissions=["clipboard-read", "clipboard-write"])
+    seen = open_page(browser, reported, charts=False, permissions=["clipboard-read", "clipboard-write"])
     seen.page.click("table.jobs tbody tr:nth-child(2) th button")
     section = seen.page.locator("#again-1")
     told = [section.locator(".code pre").nth(number).inner_text() for number in range(3)]
@@ -226,7 +226,7 @@ def test_a_view_can_be_linked(browser: Any, reported: Path, seen: Seen) -> None:
     seen.page.click("#theme")
     seen.page.click(f"{FIRST_ROW} td[data-job='2'] .text")
     fragment = seen.page.url.partition("#")[2]
-    other = open_page(browser, reported, fragment)
+    other = open_page(browser, reported, fragment, charts=False)
     assert other.page.inner_text("#drawer-title") == "Input 1, job 2"
     other.page.keyboard.press("Escape")
     assert other.page.input_value("#q") == "else entirely" and other.page.input_value("#finish") == "length"
@@ -242,7 +242,7 @@ def test_a_view_can_be_linked(browser: Any, reported: Path, seen: Seen) -> None:
     "fragment", ["cols=99,x&sort=nothing:7&open=9999.5&finish=what&theme=%3Cscript%3E", "%%%", "open=..;;"]
 )
 def test_a_fragment_that_means_nothing_breaks_nothing(browser: Any, reported: Path, fragment: str) -> None:
-    seen = open_page(browser, reported, fragment)
+    seen = open_page(browser, reported, fragment, charts=False)
     assert len(shown_jobs(seen)) == 3 and columns(seen)
     assert seen.is_quiet()
 

@@ -17,7 +17,7 @@ FIRST_ROW = "table.answers tbody tr[data-row='0']"
 
 def written(browser: Any, directory: Path, *words: str) -> Seen:
     hforch("report", str(directory), *words)
-    return open_page(browser, directory / "report.html")
+    return open_page(browser, directory / "report.html", charts=False)
 
 
 def top_of_focus(seen: Seen) -> float:
@@ -78,7 +78,7 @@ def test_the_last_difference_is_told_in_the_drawer(seen: Seen) -> None:
 
 
 def test_opened_rows_leave_no_gap_when_the_window_gets_wider(browser: Any, reported: Path) -> None:
-    seen = open_page(browser, reported, viewport={"width": 700, "height": 800})
+    seen = open_page(browser, reported, charts=False, viewport={"width": 700, "height": 800})
     for row in range(4):
         seen.page.click(f"tr[data-row='{row}'] button")
     seen.page.set_viewport_size({"width": 1800, "height": 800})
