@@ -248,6 +248,16 @@ def test_a_torn_line_is_answered_again(tmp_path: Path) -> None:
     assert len(keys(tmp_path / "1")) == len(set(keys(tmp_path / "1"))) == 4
 
 
+def test_half_a_batch_is_answered_again(tmp_path: Path) -> None:
+    interrupted(tmp_path, *FAKE[:-1], "runtime.batch_size=2", "runtime.seed=1,2")
+    samples = tmp_path / "1" / "samples.jsonl"
+    whole = (tmp_path / "0" / "samples.jsonl").read_text().splitlines(keepends=True)
+    samples.write_text("".join(whole[:3]))
+    resume(tmp_path)
+    assert len(keys(tmp_path / "1")) == len(set(keys(tmp_path / "1"))) == 4
+    assert samples.read_text().startswith("".join(whole[:2]))
+
+
 def test_nothing_is_resumed_when_the_inputs_changed(tmp_path: Path) -> None:
     questions = tmp_path / "questions.txt"
     questions.write_text("one\ntwo\nthree\n")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import shutil
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -56,6 +57,11 @@ def test_the_fastest_job_that_meets_the_bounds_wins_and_the_others_have_reasons(
 
 def test_the_pareto_set_holds_what_no_other_job_beats_in_everything(sweep: Path) -> None:
     assert names(decided(sweep).pareto) == ["1", "2"]
+
+
+def test_of_two_jobs_that_are_equal_neither_beats_the_other(sweep: Path) -> None:
+    shutil.copytree(sweep / "1", sweep / "4")
+    assert names(decided(sweep).pareto) == ["1", "2", "4"]
 
 
 def test_a_metric_that_is_to_be_low_is_optimised_downwards(sweep: Path) -> None:

@@ -339,6 +339,17 @@ def test_a_users_config_without_self_is_no_warning(mine: Path) -> None:
     assert job_from_overrides([], config_dir="my", config_name="exp").runtime.seed == 5
 
 
+def test_a_file_that_has_changed_is_read_again(tmp_path: Path) -> None:
+    option = tmp_path / "stop" / "mine.yaml"
+    option.parent.mkdir()
+    for text in ("a", "b", "longer"):
+        option.write_text(f"sequences: [{text}]\n")
+        assert job_from_overrides(["stop=mine"], config_dir=tmp_path).stop.sequences == (text,)
+    option.unlink()
+    with pytest.raises(ConfigError, match="'mine' is not one of"):
+        job_from_overrides(["stop=mine"], config_dir=tmp_path)
+
+
 def test_threads_may_compose_at_the_same_time() -> None:
     from concurrent.futures import ThreadPoolExecutor
 
