@@ -15,16 +15,16 @@ help:  ## what there is to make, and how long it takes on two cores
 demo: install  ## install, fetch the default model, answer a question with it (3 minutes, then seconds)
 	$(BIN)/python -m hforch
 
-test: install-dev  ## install what tests need, and run them all (20 minutes; WORKERS=4 on more cores)
+test: install-dev  ## install what tests need, and run them all (22 minutes; WORKERS=4 on more cores)
 	$(PYTEST)
 
-check: lint  ## lint, types, and the tests that load no model (3 minutes)
+check: lint  ## lint, types, and the tests that load no model (6 minutes)
 	$(PYTEST) -m "not model"
 
-fuzz: install-dev  ## 5,000 random configurations of mistakes, other ones each time (20 minutes)
+fuzz: install-dev  ## 5,000 random configurations of mistakes, other ones each time (an hour)
 	HFORCH_FUZZ=5000 $(BIN)/python -m pytest --timeout 7200 tests/config/test_fuzz.py
 
-bench: install-dev  ## all benchmarks: prints tables, and writes them into docs/benchmarks.md (90 minutes)
+bench: install-dev  ## all benchmarks: prints tables, and writes them into docs/benchmarks.md (2 hours)
 	$(BIN)/python -m bench --write docs/benchmarks.md
 
 install: $(VENV)/.installed  ## hforch with all its backends, in .venv (3 minutes)

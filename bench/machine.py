@@ -7,7 +7,7 @@ import platform
 from importlib.metadata import version
 
 PACKAGES = ("torch", "transformers", "optimum-intel", "openvino", "openvino-genai", "langchain-core", "hydra-core")
-SAID_BY_ALL = {"BIN", "EXPORT_IMPORT"}
+NO_PRECISIONS = {"BIN", "EXPORT_IMPORT", "WINOGRAD"}
 
 
 def machine() -> str:
@@ -23,4 +23,4 @@ def _precisions() -> str:
     import openvino
 
     found = openvino.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
-    return " ".join(one for one in found if one not in SAID_BY_ALL)
+    return " ".join(one for one in found if one not in NO_PRECISIONS)
