@@ -47,9 +47,11 @@ def run(
     return server.run(words, cwd or Path.cwd(), environment, timeout)
 
 
-def hforch(*words: str, code: int = 0, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
+def hforch(
+    *words: str, code: int = 0, cwd: Path | None = None, timeout: float = 300
+) -> subprocess.CompletedProcess[str]:
     """What a command printed; it ended with this code, and with no traceback."""
-    done = run(*words, cwd=cwd)
+    done = run(*words, cwd=cwd, timeout=timeout)
     assert done.returncode == code, done.stdout + done.stderr
     assert "Traceback" not in done.stdout + done.stderr
     assert "internal error" not in done.stderr

@@ -38,6 +38,6 @@ def recipe(name: str, shared: Path) -> Finished:
     with FileLock(shared / f"{name}.lock"):
         if not printed.exists():
             kind = "run" if name in ALONE else "sweep"
-            done = hforch("run", str(ROOT / "recipes" / f"{name}.yaml"), f"hydra.{kind}.dir={directory}")
+            done = hforch("run", str(ROOT / "recipes" / f"{name}.yaml"), f"hydra.{kind}.dir={directory}", timeout=900)
             printed.write_text(done.stdout, encoding="utf-8")
     return Finished(directory, printed.read_text(encoding="utf-8"))

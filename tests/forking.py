@@ -246,7 +246,12 @@ def _received(connection: socket.socket) -> tuple[Request, list[int]] | None:
         return None
     found = b""
     while len(found) < int.from_bytes(length, "little"):
-        found += connection.recv(1 << 20)
+        piece = connection.recv(1 << 20)
+        if not piece:  # who asked is gone
+            for file in streams:
+                os.close(file)
+            return None
+        found += piece
     return Request(**json.loads(found)), streams
 
 

@@ -46,7 +46,9 @@ def test_the_commands_of_the_readme_work_one_after_the_other(command: str, folde
     words = words[1:] if words[0] == "hforch" else words[3:]
     swept = re.fullmatch(r"run recipes/(\w+)\.yaml hydra\.sweep\.dir=(\S+)", " ".join(words))
     if swept:
-        recipe(swept[1], shared).copy_to(folder / swept[2])
+        done_before = recipe(swept[1], shared)
+        assert done_before.printed.strip()
+        done_before.copy_to(folder / swept[2])
         return
     words = [str(ROOT / word) if word.startswith("recipes/") else word for word in words]
     done = run(*words, cwd=folder, timeout=900, cold=command in COLD)
