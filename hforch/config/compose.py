@@ -12,7 +12,7 @@ from hforch.config.keys import groups
 from hforch.config.look import Look, look
 from hforch.config.overrides import needed, read, without_sweeps
 from hforch.config.places import Places, find_places, hydra_settings
-from hforch.config.plain import as_in_the_job, asks_hydra, plain
+from hforch.config.plain import as_in_the_job, asks_hydra, copied, plain
 from hforch.config.primary import hidden_files, primary_file
 from hforch.config.schema import Job
 from hforch.config.sources import Sources
@@ -120,7 +120,7 @@ def judge(look: Look, places: Places, mistakes: Sequence[Mistake] = (), number: 
         found += [replace(one, where=one.where or sources.where(one.path)) for one in values if one.path not in told]
     if found or look.cfg is None:
         raise ConfigError(sorted(found, key=lambda mistake: mistake.path))
-    config = look.cfg.copy()
+    config = copied(look.cfg)
     config._set_flag("struct", False)
     del config["hydra"]
     return Composed(validate(tree), config, tuple(one.text for one in look.kept), sources, look.cfg)

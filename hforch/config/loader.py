@@ -1,32 +1,76 @@
-"""Hydra's config loader, reading each file once: a sweep of a hundred jobs composes the same files again and again."""
+"""Hydra's config loader, reading and merging files once: the jobs of a sweep are composed of the same ones.
+
+What Hydra does first (the defaults list, and merging the files that it names) depends on the chosen options alone, and
+is most of the work. It is remembered, pickled: loading a pickle is the fastest way to a copy. The values among the
+overrides are applied to the copy.
+"""
 
 from __future__ import annotations
 
 import copy
+import os
+import pickle
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from hydra._internal.config_loader_impl import ConfigLoaderImpl
-from hydra._internal.config_repository import ConfigRepository
+from hydra import __version__, version
+from hydra._internal.config_loader_impl import ConfigLoaderImpl, get_overrides_dirname
+from hydra._internal.config_repository import CachingConfigRepository, ConfigRepository
+from hydra._internal.defaults_list import Overrides, create_defaults_list
+from hydra.conf import ConfigSourceInfo
 from hydra.core.config_search_path import ConfigSearchPath
 from hydra.core.object_type import ObjectType
+from hydra.core.utils import JobRuntime
+from hydra.plugins.config_source import ConfigSource
+from hydra.types import RunMode
+from omegaconf import DictConfig, OmegaConf, open_dict
 
-STRUCTURED = "hydra/config"  # Hydra's own settings: large, and always copied by Hydra when it takes them in
 MOST_REMEMBERED = 1000
+MOST_MERGED = 64
 
-_remembered: dict[Any, Any] = {}  # what files held, by their names, times and sizes
+State = tuple[int, ...] | None
+"""What tells that a file is as it was; None if there is none."""
+
+States = tuple[State, ...]
+"""One for each folder where a file could be."""
+
+
+@dataclass(frozen=True)
+class Merged:
+    """The files of some options, merged.
+
+    Attributes:
+        config: pickled.
+        states: of the files that each config may be in, when it was read.
+    """
+
+    config: bytes
+    choices: Mapping[str, Any]
+    states: Mapping[str, States]
+
+
+_remembered: dict[Any, bytes] = {}  # what files held, by their names, times and sizes
+_merged: dict[Any, Merged] = {}  # by the folders, the primary config and the options
 
 
 class RememberingRepository(ConfigRepository):
-    """Hydra makes a copy of its repository for every configuration; these copies share what was read."""
+    """Hydra makes a copy of its repository for every configuration; these copies share what was read.
+
+    Attributes:
+        used: what this copy was asked for, and the states of its files when they were read.
+    """
 
     def __init__(self, config_search_path: ConfigSearchPath) -> None:
-        self._read: dict[tuple[tuple[str, ...], str], Any] = {}
+        self.used: dict[str, States] = {}
+        self._read: dict[tuple[tuple[str, ...], str], tuple[States, bytes]] = {}
         super().__init__(config_search_path)
 
     def __deepcopy__(self, memo: dict[int, Any]) -> RememberingRepository:
         other = copy.copy(self)
         other.sources = list(self.sources)
+        other.used = {}
         return other
 
     def config_exists(self, config_path: str) -> bool:
@@ -42,31 +86,34 @@ class RememberingRepository(ConfigRepository):
             return False
 
     def load_config(self, config_path: str) -> Any:
+        self.used[config_path], read = self._once(config_path)
+        return pickle.loads(read)
+
+    def states(self, config_path: str) -> States:
+        """As the files are now."""
+        return tuple(state_of(source, config_path) for source in self.sources)
+
+    def _once(self, config_path: str) -> tuple[States, bytes]:
+        """Read a config, unless this process has read it before and none of the files that it may be in has changed."""
         key = (tuple(source.path for source in self.sources), config_path)
         if key not in self._read:
-            self._read[key] = self._load(key)
-        read = self._read[key]
-        return copy.copy(read) if config_path == STRUCTURED else copy.deepcopy(read)
+            states = self.states(config_path)
+            if (key, states) not in _remembered:
+                if len(_remembered) >= MOST_REMEMBERED:
+                    _remembered.clear()
+                _remembered[key, states] = pickle.dumps(super().load_config(config_path))
+            self._read[key] = states, _remembered[key, states]
+        return self._read[key]
 
-    def _load(self, key: tuple[tuple[str, ...], str]) -> Any:
-        """Read a config, unless this process has read it before and none of the files that it may be in has changed."""
-        state = (key, *(self._state(source, key[1]) for source in self.sources))
-        if state not in _remembered:
-            if len(_remembered) >= MOST_REMEMBERED:
-                _remembered.clear()
-            _remembered[state] = super().load_config(key[1])
-        return _remembered[state]
 
-    @staticmethod
-    def _state(source: Any, config_path: str) -> tuple[int, ...] | None:
-        """What tells that a file is as it was; None if there is none."""
-        if source.scheme() != "file":
-            return None
-        try:
-            found = Path(source.path, f"{config_path.removesuffix('.yaml')}.yaml").stat()
-        except (OSError, ValueError):
-            return None
-        return found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns
+def state_of(source: ConfigSource, config_path: str) -> State:
+    if source.scheme() != "file":
+        return None
+    try:
+        found = Path(source.path, f"{config_path.removesuffix('.yaml')}.yaml").stat()
+    except (OSError, ValueError):
+        return None
+    return found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns
 
 
 class Loader(ConfigLoaderImpl):
@@ -84,3 +131,63 @@ class Loader(ConfigLoaderImpl):
         if config_name is None and not overrides:
             return list(self.repository.get_group_options(group_name, results_filter))
         return list(super().get_group_options(group_name, results_filter, config_name, overrides))
+
+    def _load_configuration_impl(
+        self,
+        config_name: str | None,
+        overrides: list[str],
+        run_mode: RunMode,
+        from_shell: bool = True,
+        validate_sweep_overrides: bool = True,
+    ) -> DictConfig:
+        """What Hydra's own gives, from files that are merged once."""
+        self.ensure_main_config_source_available()
+        parsed, repo = self._parse_overrides_and_create_caching_repo(config_name, overrides)
+        if validate_sweep_overrides:
+            self.validate_sweep_overrides_legal(overrides=parsed, run_mode=run_mode, from_shell=from_shell)
+        values = Overrides(repo=repo, overrides_list=parsed).config_overrides
+        options = [one for one in parsed if not one.is_sweep_override() and one not in values]
+        merged = self._merge(config_name, options, repo, skip_missing=run_mode == RunMode.MULTIRUN)
+        cfg: DictConfig = pickle.loads(merged.config)
+        self._apply_overrides_to_config(values, cfg)
+        settings = cfg.hydra
+        for one in parsed:
+            said = settings.overrides.hydra if one.is_hydra_override() else settings.overrides.task
+            said.append(one.input_line)
+        with open_dict(settings):
+            settings.runtime.choices.update(merged.choices)
+            for name in settings.job.env_copy:
+                settings.job.env_set[name] = os.environ[name]
+        settings.runtime.version = __version__
+        settings.runtime.version_base = version.getbase()
+        settings.runtime.cwd = str(Path.cwd())
+        settings.runtime.config_sources = [
+            ConfigSourceInfo(path=source.path, schema=source.scheme(), provider=source.provider)
+            for source in repo.get_sources()
+        ]
+        if "name" not in settings.job:
+            settings.job.name = JobRuntime.instance().get("name")
+        settings.job.override_dirname = get_overrides_dirname(
+            [one for one in parsed if not one.is_hydra_override()], **settings.job.config.override_dirname
+        )
+        settings.job.config_name = config_name
+        return cfg
+
+    def _merge(
+        self, config_name: str | None, options: list[Any], repo: CachingConfigRepository, skip_missing: bool
+    ) -> Merged:
+        """The files of these options, as Hydra merges them; read again when one of them has changed."""
+        files: RememberingRepository = repo.delegate
+        where = tuple((source.scheme(), source.path) for source in files.sources)
+        key = (where, config_name, tuple(one.input_line for one in options), skip_missing)
+        merged = _merged.pop(key, None)
+        if merged is None or any(files.states(path) != states for path, states in merged.states.items()):
+            defaults = create_defaults_list(repo, config_name, options, prepend_hydra=True, skip_missing=skip_missing)
+            config = self._compose_config_from_defaults_list(defaults.defaults, repo)
+            OmegaConf.set_struct(config, True)
+            OmegaConf.set_readonly(config.hydra, False)
+            merged = Merged(pickle.dumps(config), dict(defaults.overrides.known_choices), dict(files.used))
+        while len(_merged) >= MOST_MERGED:
+            del _merged[next(iter(_merged))]
+        _merged[key] = merged  # the last one used is the last one to go
+        return merged

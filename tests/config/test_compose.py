@@ -5,12 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from hydra._internal.config_loader_impl import ConfigLoaderImpl
+from hydra.types import RunMode
 from omegaconf import OmegaConf
 
 from hforch.config.as_recipe import flat
 from hforch.config.compose import compose, job_from_config, job_from_overrides
 from hforch.config.keys import groups, known_keys
-from hforch.config.places import conf_dir
+from hforch.config.places import conf_dir, find_places, hydra_settings
 from hforch.errors import ConfigError
 
 MANDATORY = {"model.id": "ORG/NAME", "model.path": "x", "inputs.path": "x.csv", "device.name": "GPU.1"}
@@ -348,6 +350,31 @@ def test_a_file_that_has_changed_is_read_again(tmp_path: Path) -> None:
     option.unlink()
     with pytest.raises(ConfigError, match="'mine' is not one of"):
         job_from_overrides(["stop=mine"], config_dir=tmp_path)
+
+
+@pytest.mark.parametrize(
+    "overrides",
+    [
+        [],
+        ["backend=openvino", "model=gpt2", "generation.max_new_tokens=8"],
+        ["generation=sample", "generation.temperature=0.3", "stop=newline", "prompt=chat"],
+        ["hydra.run.dir=there", "hydra.job.env_copy=[HOME]", "hydra.job.name=mine", "hydra.mode=RUN"],
+        ["~runtime.seed", "+hydra.job.env_set.A=b", "hydra/launcher=joblib", "prompt.template='{a: b}'"],
+    ],
+)
+@pytest.mark.parametrize("again", [False, True], ids=["first", "again"])
+def test_what_is_merged_once_is_what_hydra_merges(overrides: list[str], again: bool) -> None:
+    places = find_places()
+    with hydra_settings():
+        if again:  # with other values, which must leave no trace
+            places.loader().load_configuration(places.config_name, ["runtime.seed=9", *overrides], RunMode.RUN)
+        ours = places.loader().load_configuration(places.config_name, overrides, RunMode.RUN)
+        hydras = ConfigLoaderImpl(places.search_path()).load_configuration(places.config_name, overrides, RunMode.RUN)
+    assert OmegaConf.to_container(ours, resolve=False) == OmegaConf.to_container(hydras, resolve=False)
+    assert list(ours) == list(hydras)
+    for key in hydras:
+        one, other = ours._get_node(key), hydras._get_node(key)
+        assert (one._metadata.flags, one._metadata.ref_type) == (other._metadata.flags, other._metadata.ref_type)
 
 
 def test_threads_may_compose_at_the_same_time() -> None:
