@@ -174,8 +174,10 @@ def main() -> None:
 
 
 def prepare(backends: Sequence[str], address: str) -> None:
+    from hforch.config.as_recipe import recipe_of
     from hforch.config.compose import job_from_overrides
     from hforch.models import process
+    from hforch.report.page.write import library
     from hforch.runs.libraries import UNUSED, preload, without_garbage_collection, without_module
 
     with without_garbage_collection(), without_module(UNUSED):
@@ -191,7 +193,10 @@ def prepare(backends: Sequence[str], address: str) -> None:
         if backends:
             import_module("optimum.exporters.openvino")
             process.start = partial(start, address)
-        job_from_overrides(["backend=fake"])  # Hydra's parser is made, and the files are read
+        job = job_from_overrides(["backend=fake"])  # Hydra's parser is made, and the files are read
+        recipe_of(job.model_dump(mode="json"))
+        with suppress(ImportError):
+            library()
 
 
 def serve(listener: socket.socket) -> Request | None:

@@ -4,6 +4,7 @@
     HOME/checkpoints/NAME/   a GGUF file turned into a torch checkpoint
     HOME/exports/NAME/       an OpenVINO IR
     HOME/tokenizers/NAME/    the tokenizer of an IR that came without one
+    HOME/texts/              what takes seconds to put together, such as the charting library of the report's page
     HOME/locks, digests, logs
 
 HOME is the user's cache directory for hforch, or the environment variable HFORCH_CACHE. An entry is a directory with an
@@ -15,12 +16,13 @@ temporary directory, which the next one to fill that entry removes. To free spac
 from __future__ import annotations
 
 import errno
+import hashlib
 import json
 import os
 import secrets
 import shutil
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -141,9 +143,35 @@ def remove(entry: Entry) -> bool:
     return True
 
 
+def kept_text(name: str, make: Callable[[], str]) -> str:
+    """A text that takes long to make, kept in the cache where that can be written.
+
+    Args:
+        name: decides the text, and is a file's name.
+    """
+    try:
+        digest, _, kept = (home() / "texts" / name).read_bytes().partition(b"\n")
+        if digest == hashlib.sha256(kept).hexdigest().encode():
+            return kept.decode()
+    except (OSError, ConfigError):
+        pass
+    text = make()
+    with suppress(OSError, ConfigError):
+        file = home() / "texts" / name
+        file.parent.mkdir(parents=True, exist_ok=True)
+        temporary = file.with_name(f".{name}.{secrets.token_hex(4)}")
+        data = text.encode()
+        try:
+            temporary.write_bytes(hashlib.sha256(data).hexdigest().encode() + b"\n" + data)
+            temporary.replace(file)
+        finally:
+            temporary.unlink(missing_ok=True)
+    return text
+
+
 def remove_rest() -> None:
-    """Take out what is no entry: logs and remembered digests."""
-    for folder in ("logs", "digests"):
+    """Take out what is no entry: logs, texts and remembered digests."""
+    for folder in ("logs", "digests", "texts"):
         shutil.rmtree(home() / folder, ignore_errors=True)
 
 

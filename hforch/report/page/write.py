@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from errno import EISDIR
 from functools import cache
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from hforch.compare.decide import Bound, decide
 from hforch.compare.reading import Entry
 from hforch.compare.table import compare
 from hforch.errors import ConfigError, HforchError, Mistake
+from hforch.models.cache import kept_text
 from hforch.report.page.collect import Page, collect
 from hforch.report.page.reading import look
 from hforch.runs.records import to_json
@@ -105,11 +107,16 @@ def page_of(page: Page) -> Iterable[str]:
 
 @cache
 def library() -> str:
-    """Vega, Vega-Lite and Vega-Embed as one script."""
+    """Vega, Vega-Lite and Vega-Embed as one script. Bundling takes 2 s, so the script is kept in the cache."""
+    name = f"vega-lite-{VEGA_LITE}-vl-convert-{version(NEEDS['vl_convert'])}.js"
+    return _inline(kept_text(name, _bundle))
+
+
+def _bundle() -> str:
     import vl_convert
 
     text: str = vl_convert.javascript_bundle("window.vegaEmbed = vegaEmbed;", VEGA_LITE)
-    return _inline(text)
+    return text
 
 
 def _script() -> str:
