@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import gc
 import os
 import signal
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -54,20 +53,24 @@ def all_cores() -> Iterator[int]:
     os.sched_setaffinity(0, own)
 
 
+imported: set[bool] = set()
+
+
 def pytest_runtest_setup(item: pytest.Item) -> None:
     loads = command_line.may_load = item.get_closest_marker("model") is not None
-    if loads and not gc.get_freeze_count():
-        import_libraries()
+    if loads not in imported:
+        imported.add(loads)
+        import_libraries(BACKENDS if loads else ())
 
 
-def import_libraries() -> None:
-    """Import what the backends load, and let Python look for no garbage among it: measured runs collect it thrice."""
+def import_libraries(backends: Sequence[str]) -> None:
+    """Import what runs need, and let Python look for no garbage among it: measured runs collect it thrice."""
     from hforch.runs.libraries import UNUSED, import_runner, preload, without_garbage_collection, without_module
 
     with without_garbage_collection(), without_module(UNUSED), warnings.catch_warnings():
         warnings.simplefilter("ignore")
         import_runner()
-        for backend in BACKENDS:
+        for backend in backends:
             preload(backend)
 
 
