@@ -5,8 +5,9 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import IO, Any
 
 import forking
 from backends_tested import BACKENDS
@@ -41,10 +42,24 @@ def run(
         return subprocess.run(
             command, cwd=cwd, env=environment, capture_output=True, text=True, check=False, timeout=timeout
         )
+    return _server(words, environment, loads).run(words, cwd or Path.cwd(), environment, timeout)
+
+
+def start(
+    *words: str,
+    cwd: Path | None = None,
+    stdout: int | IO[Any] = subprocess.PIPE,
+    stderr: int | IO[Any] = subprocess.PIPE,
+) -> forking.Forked:
+    """The same, not waited for."""
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    return _server(words, environment, None).begin(words, cwd or Path.cwd(), environment, stdout, stderr)
+
+
+def _server(words: Sequence[str], environment: Mapping[str, str], loads: bool | None) -> forking.Server:
     if loads is None:
         loads = may_load and not any(word in LOADS_NO_MODEL for word in words)
-    server = forking.server_for(BACKENDS if loads else (), environment)
-    return server.run(words, cwd or Path.cwd(), environment, timeout)
+    return forking.server_for(BACKENDS if loads else (), environment)
 
 
 def hforch(

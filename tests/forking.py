@@ -21,7 +21,8 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, suppress
 from dataclasses import asdict, dataclass
 from functools import cache, partial
 from importlib import import_module, reload
@@ -107,6 +108,17 @@ class Server:
             raise subprocess.TimeoutExpired(command, timeout, *texts)
         return subprocess.CompletedProcess(command, code, *texts)
 
+    def begin(
+        self,
+        words: Sequence[str],
+        folder: Path,
+        environment: Mapping[str, str],
+        stdout: int | IO[Any],
+        stderr: int | IO[Any],
+    ) -> Forked:
+        """The same, not waited for."""
+        return Forked(self._address, Request("hforch", list(words), str(folder), dict(environment)), stdout, stderr)
+
     def start(self, module: str, files: Sequence[Path], output: IO[bytes], environment: Mapping[str, str]) -> int:
         """Stands for `hforch.models.process.start`."""
         return start(self._address, module, files, output, environment)
@@ -126,15 +138,90 @@ def server_for(backends: Sequence[str], environment: Mapping[str, str]) -> Serve
 
 def ask(address: str, request: Request, out: IO[bytes], err: IO[bytes], timeout: float | None = None) -> int | None:
     """How the process ended, as `subprocess.Popen.returncode`; None if it was killed because it took too long."""
-    with socket.socket(socket.AF_UNIX) as connection, Path(os.devnull).open("rb") as nothing:
-        connection.connect(address)
-        asked = json.dumps(asdict(request)).encode()
-        files = [nothing.fileno(), out.fileno(), err.fileno()]
-        socket.send_fds(connection, [len(asked).to_bytes(4, "little")], files)
-        connection.sendall(asked)
+    connection, _ = _begin(address, request, out.fileno(), err.fileno())
+    with connection:
         if not _readable(connection, timeout):
             return None  # it is killed when we hang up
-        return int.from_bytes(connection.recv(4), "little", signed=True)
+        return _number(connection)
+
+
+class Forked:
+    """`python -m hforch WORDS` that goes on meanwhile: what tests need of `subprocess.Popen(..., text=True)`.
+
+    Args:
+        stdout, stderr: as there: PIPE, DEVNULL, STDOUT, or a file.
+    """
+
+    def __init__(self, address: str, request: Request, stdout: int | IO[Any], stderr: int | IO[Any]) -> None:
+        self.args = [sys.executable, "-m", request.module, *request.words]
+        self.returncode: int | None = None
+        with ExitStack() as handed:
+            self.stdout, out = self._stream(stdout, handed)
+            self.stderr, err = (None, out) if stderr == subprocess.STDOUT else self._stream(stderr, handed)
+            self._connection, self.pid = _begin(address, request, out, err)
+
+    @staticmethod
+    def _stream(wanted: int | IO[Any], handed: ExitStack) -> tuple[IO[str] | None, int]:
+        """The end of ours, if there is one, and the file that the process gets."""
+        if not isinstance(wanted, int):
+            return None, wanted.fileno()
+        if wanted == subprocess.DEVNULL:
+            return None, handed.enter_context(Path(os.devnull).open("wb")).fileno()
+        ours, theirs = os.pipe()
+        handed.callback(os.close, theirs)
+        return open(ours, encoding="utf-8"), theirs
+
+    def poll(self) -> int | None:
+        if self.returncode is None and _readable(self._connection, 0):
+            self.wait()
+        return self.returncode
+
+    def wait(self, timeout: float | None = None) -> int:
+        if self.returncode is None:
+            if not _readable(self._connection, timeout):
+                raise subprocess.TimeoutExpired(self.args, timeout or 0)
+            self.returncode = _number(self._connection)
+            self._connection.close()
+        return self.returncode
+
+    def communicate(self, timeout: float | None = None) -> tuple[str, str]:
+        files = [self.stdout, self.stderr]
+        with ThreadPoolExecutor(len(files)) as pool:
+            reading = [pool.submit(file.read) if file else None for file in files]
+            try:
+                texts = [one.result(timeout) if one else "" for one in reading]
+                self.wait(timeout)
+            except TimeoutError:
+                self.kill()
+                raise subprocess.TimeoutExpired(self.args, timeout or 0) from None
+        for file in files:
+            if file:
+                file.close()
+        return texts[0], texts[1]
+
+    def send_signal(self, number: int) -> None:
+        if self.poll() is None:
+            os.kill(self.pid, number)
+
+    def kill(self) -> None:
+        self.send_signal(signal.SIGKILL)
+
+
+def _begin(address: str, request: Request, out: int, err: int) -> tuple[socket.socket, int]:
+    """The connection that will tell how the process ends, and the process."""
+    connection = socket.socket(socket.AF_UNIX)
+    with Path(os.devnull).open("rb") as nothing:
+        connection.connect(address)
+        asked = json.dumps(asdict(request)).encode()
+        socket.send_fds(connection, [len(asked).to_bytes(4, "little")], [nothing.fileno(), out, err])
+        connection.sendall(asked)
+        return connection, _number(connection)
+
+
+def _number(connection: socket.socket) -> int:
+    found = connection.recv(4)
+    assert found, "the server is gone"
+    return int.from_bytes(found, "little", signed=True)
 
 
 def start(address: str, module: str, files: Sequence[Path], output: IO[bytes], environment: Mapping[str, str]) -> int:
@@ -226,6 +313,8 @@ def serve(listener: socket.socket) -> Request | None:
                         return asked
                     for file in streams:
                         os.close(file)
+                    with suppress(OSError):
+                        connection.sendall(pid.to_bytes(4, "little"))
                     ending = os.pidfd_open(pid)
                     running[ending] = (pid, connection)
                     selector.register(ending, selectors.EVENT_READ)
@@ -266,6 +355,12 @@ def become(request: Request) -> None:
     os.environ.clear()
     os.environ.update(request.environment)
     os.chdir(request.folder)
+    for name, number in (("stdout", 1), ("stderr", 2)):  # the server's own remember what kind of file they had
+        old = getattr(sys, name)
+        new = os.fdopen(number, "w", encoding=old.encoding, errors=old.errors, closefd=False)
+        new.reconfigure(line_buffering=name == "stderr" or new.isatty(), write_through=old.write_through)
+        setattr(sys, name, new)
+        setattr(sys, f"__{name}__", new)
     sys.path[0] = request.folder  # as `python -m` has it
     sys.argv[:] = [request.module, *request.words]
     constants = sys.modules.get("huggingface_hub.constants")

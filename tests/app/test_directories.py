@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from command_line import hforch
+from command_line import hforch, start
 
 from hforch.runs.records import read_record, read_samples
 
@@ -137,23 +137,26 @@ def test_a_sweep_whose_reader_goes_away_goes_on(tmp_path: Path, unbuffered: str)
     assert "the sweep goes on" in done.stderr
     assert json.loads((tmp_path / "sweep.json").read_text())["status"] == "ok"
     assert {read_record(tmp_path / name)["status"] for name in "012"} == {"ok"}
-    for words, code in (
-        ("compare DIR", 0),
-        ("compare DIR --require 'tokens_per_s>=1e9'", 3),
-        ("compare DIR --format json", 0),
-        ("resume DIR", 0),
+    for typed, code in (
+        (["compare", str(tmp_path)], 0),
+        (["compare", str(tmp_path), "--require", "tokens_per_s>=1e9"], 3),
+        (["compare", str(tmp_path), "--format", "json"], 0),
+        (["resume", str(tmp_path)], 0),
     ):
-        typed = words.replace("DIR", f'"{tmp_path}"')
-        line = f'"{sys.executable}" -m hforch {typed} | head -1; exit ${{PIPESTATUS[0]}}'
-        done = subprocess.run(["bash", "-c", line], capture_output=True, text=True, check=False, timeout=120)
-        assert done.returncode == code, done.stderr
-        assert "wrong" not in done.stderr and "error" not in done.stderr
+        process = start(*typed)
+        assert process.stdout is not None and process.stderr is not None
+        process.stdout.readline()
+        process.stdout.close()
+        with process.stderr:
+            said = process.stderr.read()
+        assert process.wait(timeout=120) == code, said
+        assert "wrong" not in said and "error" not in said
 
 
 def test_an_output_that_cannot_be_written_is_told_and_nothing_else_is_lost(tmp_path: Path) -> None:
     with Path("/dev/full").open("w") as full:
-        words = [sys.executable, "-m", "hforch", *FAKE, f"hydra.run.dir={tmp_path}"]
-        done = subprocess.run(words, stdout=full, stderr=subprocess.PIPE, text=True, check=False, timeout=120)
-    assert done.returncode == 1
-    assert done.stderr == "what is printed is lost: no space left on device\n"
+        process = start(*FAKE, f"hydra.run.dir={tmp_path}", stdout=full)
+        _, said = process.communicate(timeout=120)
+    assert process.returncode == 1
+    assert said == "what is printed is lost: no space left on device\n"
     assert read_record(tmp_path)["status"] == "ok"

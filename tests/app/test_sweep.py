@@ -6,7 +6,6 @@ import json
 import os
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -16,7 +15,8 @@ from typing import Any
 
 import psutil
 import pytest
-from command_line import hforch, run
+from command_line import hforch, run, start
+from forking import Forked
 
 from hforch.runs.records import read_record, read_samples
 
@@ -24,8 +24,8 @@ FAKE = ("backend=fake", "inputs=numbers_in_french", "runtime.warmup=0", "runtime
 SHORT = "generation.max_new_tokens=6"
 
 
-def command(directory: Path, *words: str) -> list[str]:
-    return [sys.executable, "-m", "hforch", "-m", *words, f"hydra.sweep.dir={directory}"]
+def started(directory: Path, *words: str, stdout: int = subprocess.PIPE) -> Forked:
+    return start("-m", *words, f"hydra.sweep.dir={directory}", stdout=stdout, stderr=subprocess.STDOUT)
 
 
 def sweep(directory: Path, *words: str, code: int = 0) -> subprocess.CompletedProcess[str]:
@@ -82,7 +82,7 @@ def test_labels_hold_only_what_differs(tmp_path: Path) -> None:
 
 def test_a_jobs_worker_is_another_one_for_another_load_key_and_gone_at_the_end(tmp_path: Path) -> None:
     words = [*FAKE, "backend.load_s=0.0,0.01", "runtime.seed=1,2", "backend.token_s=0.05", SHORT]
-    process = subprocess.Popen(command(tmp_path, *words), stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    process = started(tmp_path, *words)
     workers: dict[int, set[str]] = {}
     children: set[int] = set()
     while process.poll() is None:
@@ -151,8 +151,8 @@ def test_fail_fast_stops_after_the_first_failure(tmp_path: Path) -> None:
 
 
 def test_a_killed_worker_fails_one_job_and_the_next_gets_a_new_one(tmp_path: Path) -> None:
-    words = [*FAKE, "backend.token_s=0.1", "runtime.seed=1,2", SHORT]
-    process = subprocess.Popen(command(tmp_path, *words), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    words = [*FAKE, "backend.token_s=0.04", "runtime.seed=1,2", SHORT]
+    process = started(tmp_path, *words)
     wait_for(lambda: samples_in(tmp_path) >= 1, "a first sample")
     (nursery,) = psutil.Process(process.pid).children()
     nursery.children()[0].send_signal(signal.SIGKILL)
@@ -167,8 +167,8 @@ def test_a_killed_worker_fails_one_job_and_the_next_gets_a_new_one(tmp_path: Pat
 
 # ---------------------------------------------------------------- resume
 def test_a_sweep_that_is_killed_is_resumed_without_loss_or_repetition(tmp_path: Path) -> None:
-    words = [*FAKE, "backend.token_s=0.05", "runtime.seed=1,2,3", "runtime.repeat=2", SHORT]
-    process = subprocess.Popen(command(tmp_path, *words), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    words = [*FAKE, "backend.token_s=0.02", "runtime.seed=1,2,3", "runtime.repeat=2", SHORT]
+    process = started(tmp_path, *words, stdout=subprocess.DEVNULL)
     wait_for(lambda: samples_in(tmp_path) >= 11, "eleven samples")
     kept = {name: keys(tmp_path / name) for name in ("0", "1")}
     process.kill()
@@ -185,8 +185,8 @@ def test_a_sweep_that_is_killed_is_resumed_without_loss_or_repetition(tmp_path: 
 
 
 def test_a_resumed_jobs_speed_covers_one_piece(tmp_path: Path) -> None:
-    words = [*FAKE, "backend.token_s=0.05", "runtime.seed=1,2", "generation.max_new_tokens=8"]
-    process = subprocess.Popen(command(tmp_path, *words), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    words = [*FAKE, "backend.token_s=0.02", "runtime.seed=1,2", "generation.max_new_tokens=8"]
+    process = started(tmp_path, *words, stdout=subprocess.DEVNULL)
     wait_for(lambda: samples_in(tmp_path) == 2, "two samples")
     process.kill()
     process.wait()
@@ -203,8 +203,8 @@ def test_a_resumed_jobs_speed_covers_one_piece(tmp_path: Path) -> None:
 
 
 def test_ctrl_c_is_130_says_how_to_go_on_and_compares_what_there_is(tmp_path: Path) -> None:
-    words = [*FAKE, "backend.token_s=0.1", "runtime.seed=1,2", SHORT]
-    process = subprocess.Popen(command(tmp_path, *words), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    words = [*FAKE, "backend.token_s=0.04", "runtime.seed=1,2", SHORT]
+    process = started(tmp_path, *words)
     wait_for(lambda: samples_in(tmp_path) >= 5, "five samples")
     process.send_signal(signal.SIGINT)
     out, _ = process.communicate(timeout=60)
@@ -442,10 +442,10 @@ def test_two_sweeps_of_one_moment_do_not_hurt_each_other(tmp_path: Path, tiny_gp
 
 
 def test_a_second_sweep_in_the_same_directory_is_refused(tmp_path: Path) -> None:
-    words = [*FAKE, "backend.token_s=0.2", "runtime.seed=1,2", SHORT]
-    process = subprocess.Popen(command(tmp_path, *words), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    words = [*FAKE, "backend.token_s=0.05", "runtime.seed=1,2", SHORT]
+    process = started(tmp_path, *words)
     wait_for(lambda: samples_in(tmp_path) >= 1, "a first sample")
-    done = subprocess.run(command(tmp_path, *FAKE, "runtime.seed=1,2"), capture_output=True, text=True, check=False)
+    done = run("-m", *FAKE, "runtime.seed=1,2", f"hydra.sweep.dir={tmp_path}")
     out, _ = process.communicate(timeout=60)
     assert done.returncode != 0
     assert "Traceback" not in done.stdout + done.stderr

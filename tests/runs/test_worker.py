@@ -10,19 +10,26 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+import command_line
 import pexpect
 import psutil
 import pytest
 from at_terminal import python_at_terminal
+from forking import Forked
 
 from hforch.runs.records import read_record, read_samples
 
 FAKE = ("backend=fake", "inputs=numbers_in_french", "runtime.batch_size=1", "runtime.warmup=0")
-SLOW = (*FAKE, "backend.token_s=0.2", "generation.max_new_tokens=8")
-"""Four samples of more than a second each."""
+SLOW = (*FAKE, "backend.token_s=0.1", "generation.max_new_tokens=8")
+"""Four samples of nearly a second each."""
 
 
-def start(directory: Path, *overrides: str) -> subprocess.Popen[str]:
+def start(directory: Path, *overrides: str) -> Forked:
+    return command_line.start(*overrides, f"hydra.run.dir={directory}")
+
+
+def start_cold(directory: Path, *overrides: str) -> subprocess.Popen[str]:
+    """One that imports what it needs itself."""
     command = [sys.executable, "-m", "hforch", *overrides, f"hydra.run.dir={directory}"]
     return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
@@ -35,7 +42,7 @@ def wait_for(condition: Callable[[], bool], what: str) -> None:
     pytest.fail(f"{what} did not happen within a minute")
 
 
-def worker_of(process: subprocess.Popen[str]) -> psutil.Process:
+def worker_of(process: Forked | subprocess.Popen[str]) -> psutil.Process:
     """The child of the child: between them is the nursery."""
 
     def workers() -> list[psutil.Process]:
@@ -113,7 +120,7 @@ def test_the_worker_loads_the_libraries_that_hold_a_model_and_the_parent_none(tm
         return {name for name in names if "torch" in name or "openvino" in name}
 
     words = ("inputs=facts", "generation.max_new_tokens=100", "generation.ignore_eos=true", "runtime.batch_size=1")
-    process = start(tmp_path, "model=local", f"model.path={tiny_gpt2}", *words, "runtime.repeat=50")
+    process = start_cold(tmp_path, "model=local", f"model.path={tiny_gpt2}", *words, "runtime.repeat=50")
     wait_for(lambda: samples_in(tmp_path) >= 1, "a first sample")
     parent, worker = mapped(process.pid), mapped(worker_of(process).pid)
     process.send_signal(signal.SIGINT)
@@ -123,7 +130,7 @@ def test_the_worker_loads_the_libraries_that_hold_a_model_and_the_parent_none(tm
 
 
 def test_what_libraries_say_goes_to_the_log_and_not_to_the_terminal(tmp_path: Path, tiny_gpt2: Path) -> None:
-    process = start(tmp_path, "model=local", f"model.path={tiny_gpt2}", "generation.max_new_tokens=3")
+    process = start_cold(tmp_path, "model=local", f"model.path={tiny_gpt2}", "generation.max_new_tokens=3")
     out, err = process.communicate(timeout=300)
     assert process.returncode == 0
     assert err == ""
@@ -145,7 +152,7 @@ def test_both_ways_of_isolation_give_the_same_texts(tmp_path: Path, isolation: s
 
 def test_memory_is_the_workers_own(tmp_path: Path, tiny_gpt2: Path) -> None:
     """The parent holds no model, so its memory is a fraction of what is recorded."""
-    process = start(tmp_path, "model=local", f"model.path={tiny_gpt2}", "generation.max_new_tokens=3")
+    process = start_cold(tmp_path, "model=local", f"model.path={tiny_gpt2}", "generation.max_new_tokens=3")
     parent, status, highest = psutil.Process(process.pid), Path(f"/proc/{process.pid}/status"), 0.0
     while parent.is_running() and parent.status() != psutil.STATUS_ZOMBIE:
         peak = re.search(r"VmHWM:\s+(\d+) kB", status.read_text())
@@ -159,8 +166,7 @@ def test_memory_is_the_workers_own(tmp_path: Path, tiny_gpt2: Path) -> None:
 
 def test_a_reader_that_leaves_early_does_not_stop_the_run(tmp_path: Path) -> None:
     many = f"inputs.items={[f'number {i}' for i in range(300)]}"
-    words = ("backend=fake", many, "runtime.batch_size=1", f"hydra.run.dir={tmp_path}")
-    process = subprocess.Popen([sys.executable, "-m", "hforch", *words], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    process = start(tmp_path, "backend=fake", many, "runtime.batch_size=1")
     assert process.stdout is not None
     assert process.stderr is not None
     process.stdout.readline()
@@ -168,7 +174,7 @@ def test_a_reader_that_leaves_early_does_not_stop_the_run(tmp_path: Path) -> Non
     said = process.stderr.read()
     process.stderr.close()
     process.wait(timeout=120)
-    assert said == b"nobody reads the output any more; the run goes on, and Ctrl-C stops it\n"
+    assert said == "nobody reads the output any more; the run goes on, and Ctrl-C stops it\n"
     assert read_record(tmp_path)["status"] == "ok"
     assert samples_in(tmp_path) == 300
 
