@@ -46,6 +46,9 @@ IMPORTED_LATE = (
 )
 """What hforch imports in the functions that need it."""
 
+COMPOSED = (["backend=fake"], ["backend=fake", "inputs=numbers_in_french"], ["backend=fake", "inputs=facts"])
+"""Options that many tests choose."""
+
 SET_PARENT_DEATH_SIGNAL = 1
 STARTING_S = 120
 READY = b"ready\n"
@@ -169,7 +172,7 @@ class Forked:
             return None, handed.enter_context(Path(os.devnull).open("wb")).fileno()
         ours, theirs = os.pipe()
         handed.callback(os.close, theirs)
-        return open(ours, encoding="utf-8"), theirs
+        return os.fdopen(ours, encoding="utf-8"), theirs
 
     def poll(self) -> int | None:
         if self.returncode is None and _readable(self._connection, 0):
@@ -280,8 +283,8 @@ def prepare(backends: Sequence[str], address: str) -> None:
         if backends:
             import_module("optimum.exporters.openvino")
             process.start = partial(start, address)
-        job = job_from_overrides(["backend=fake"])  # Hydra's parser is made, and the files are read
-        recipe_of(job.model_dump(mode="json"))
+        for options in COMPOSED:  # Hydra's parser is made, files are read and merged
+            recipe_of(job_from_overrides(options).model_dump(mode="json"))
         with suppress(ImportError):
             library()
 

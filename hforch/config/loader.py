@@ -179,15 +179,20 @@ class Loader(ConfigLoaderImpl):
         """The files of these options, as Hydra merges them; read again when one of them has changed."""
         files: RememberingRepository = repo.delegate
         where = tuple((source.scheme(), source.path) for source in files.sources)
-        key = (where, config_name, tuple(one.input_line for one in options), skip_missing)
-        merged = _merged.pop(key, None)
-        if merged is None or any(files.states(path) != states for path, states in merged.states.items()):
-            defaults = create_defaults_list(repo, config_name, options, prepend_hydra=True, skip_missing=skip_missing)
+        key = (where, config_name, tuple(one.input_line for one in options))
+        # What could be merged without leaving a mandatory option out is the same when one may be left out.
+        for skipping in (False, True) if skip_missing else (False,):
+            merged = _merged.pop((*key, skipping), None)
+            if merged is not None and all(files.states(path) == states for path, states in merged.states.items()):
+                break
+        else:
+            skipping = skip_missing
+            defaults = create_defaults_list(repo, config_name, options, prepend_hydra=True, skip_missing=skipping)
             config = self._compose_config_from_defaults_list(defaults.defaults, repo)
             OmegaConf.set_struct(config, True)
             OmegaConf.set_readonly(config.hydra, False)
             merged = Merged(pickle.dumps(config), dict(defaults.overrides.known_choices), dict(files.used))
         while len(_merged) >= MOST_MERGED:
             del _merged[next(iter(_merged))]
-        _merged[key] = merged  # the last one used is the last one to go
+        _merged[*key, skipping] = merged  # the last one used is the last one to go
         return merged

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 from hydra._internal.config_loader_impl import ConfigLoaderImpl
+from hydra.errors import ConfigCompositionException
 from hydra.types import RunMode
 from omegaconf import OmegaConf
 
@@ -362,19 +363,31 @@ def test_a_file_that_has_changed_is_read_again(tmp_path: Path) -> None:
         ["~runtime.seed", "+hydra.job.env_set.A=b", "hydra/launcher=joblib", "prompt.template='{a: b}'"],
     ],
 )
+@pytest.mark.parametrize("mode", [RunMode.RUN, RunMode.MULTIRUN])
 @pytest.mark.parametrize("again", [False, True], ids=["first", "again"])
-def test_what_is_merged_once_is_what_hydra_merges(overrides: list[str], again: bool) -> None:
+def test_what_is_merged_once_is_what_hydra_merges(overrides: list[str], again: bool, mode: RunMode) -> None:
     places = find_places()
     with hydra_settings():
         if again:  # with other values, which must leave no trace
             places.loader().load_configuration(places.config_name, ["runtime.seed=9", *overrides], RunMode.RUN)
-        ours = places.loader().load_configuration(places.config_name, overrides, RunMode.RUN)
-        hydras = ConfigLoaderImpl(places.search_path()).load_configuration(places.config_name, overrides, RunMode.RUN)
+        ours = places.loader().load_configuration(places.config_name, overrides, mode)
+        hydras = ConfigLoaderImpl(places.search_path()).load_configuration(places.config_name, overrides, mode)
     assert OmegaConf.to_container(ours, resolve=False) == OmegaConf.to_container(hydras, resolve=False)
     assert list(ours) == list(hydras)
     for key in hydras:
         one, other = ours._get_node(key), hydras._get_node(key)
         assert (one._metadata.flags, one._metadata.ref_type) == (other._metadata.flags, other._metadata.ref_type)
+
+
+def test_a_mandatory_option_is_left_out_only_where_it_may_be(tmp_path: Path) -> None:
+    (tmp_path / "mine.yaml").write_text("defaults: [config, {override stop: '???'}]\n")
+    places = find_places(tmp_path, "mine")
+    with hydra_settings():
+        cfg = places.loader().load_configuration("mine", [], RunMode.MULTIRUN)
+        assert "stop" not in cfg
+        for _ in range(2):
+            with pytest.raises(ConfigCompositionException, match="stop"):
+                places.loader().load_configuration("mine", [], RunMode.RUN)
 
 
 def test_threads_may_compose_at_the_same_time() -> None:
