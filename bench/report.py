@@ -29,6 +29,7 @@ from hforch.runs.scorable import SHIPPED
 WORDS = SHIPPED.read_text(encoding="utf-8").split()
 JOBS, TOKENS = 12, 128
 FLAGS = ("--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking", "--disable-sync")
+BROWSER = shutil.which("chromium") or shutil.which("chromium-headless-shell")
 FRAMES = """(most) => new Promise((done) => {
   const grid = document.getElementById("grid") ?? document.scrollingElement;
   const frames = [];
@@ -137,7 +138,7 @@ def opened(file: Path, ready: str, frames: int) -> tuple[float, float]:
     from playwright.sync_api import sync_playwright
 
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=shutil.which("chromium") or shutil.which("chromium-headless-shell"), args=FLAGS)
+        browser = playwright.chromium.launch(executable_path=BROWSER, args=FLAGS)
         page = browser.new_page(viewport={"width": 1400, "height": 900})
         page.goto(f"file://{file}", wait_until="commit")
         page.wait_for_selector(ready, state="attached", timeout=120_000)

@@ -8,11 +8,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from hforch.config.copies import copied
 from hforch.config.keys import groups
 from hforch.config.look import Look, look
 from hforch.config.overrides import needed, read, without_sweeps
 from hforch.config.places import Places, find_places, hydra_settings
-from hforch.config.plain import as_in_the_job, asks_hydra, copied, plain
+from hforch.config.plain import as_in_the_job, asks_hydra, plain
 from hforch.config.primary import hidden_files, primary_file
 from hforch.config.schema import Job
 from hforch.config.sources import Sources

@@ -1,16 +1,14 @@
 """Hydra's config loader, reading and merging files once: the jobs of a sweep are composed of the same ones.
 
 What Hydra does first (the defaults list, and merging the files that it names) depends on the chosen options alone, and
-is most of the work. It is remembered, pickled: loading a pickle is the fastest way to a copy. The values among the
-overrides are applied to the copy.
+is most of the work. It is remembered, and the values among the overrides are applied to a copy.
 """
 
 from __future__ import annotations
 
 import copy
 import os
-import pickle
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -27,6 +25,8 @@ from hydra.plugins.config_source import ConfigSource
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf, open_dict
 
+from hforch.config.copies import copies
+
 MOST_REMEMBERED = 1000
 MOST_MERGED = 64
 
@@ -42,16 +42,16 @@ class Merged:
     """The files of some options, merged.
 
     Attributes:
-        config: pickled.
+        config: gives a copy.
         states: of the files that each config may be in, when it was read.
     """
 
-    config: bytes
+    config: Callable[[], DictConfig]
     choices: Mapping[str, Any]
     states: Mapping[str, States]
 
 
-_remembered: dict[Any, bytes] = {}  # what files held, by their names, times and sizes
+_remembered: dict[Any, Callable[[], Any]] = {}  # what files held, by their names, times and sizes
 _merged: dict[Any, Merged] = {}  # by the folders, the primary config and the options
 
 
@@ -64,7 +64,7 @@ class RememberingRepository(ConfigRepository):
 
     def __init__(self, config_search_path: ConfigSearchPath) -> None:
         self.used: dict[str, States] = {}
-        self._read: dict[tuple[tuple[str, ...], str], tuple[States, bytes]] = {}
+        self._read: dict[tuple[tuple[str, ...], str], tuple[States, Callable[[], Any]]] = {}
         super().__init__(config_search_path)
 
     def __deepcopy__(self, memo: dict[int, Any]) -> RememberingRepository:
@@ -87,13 +87,13 @@ class RememberingRepository(ConfigRepository):
 
     def load_config(self, config_path: str) -> Any:
         self.used[config_path], read = self._once(config_path)
-        return pickle.loads(read)
+        return read()
 
     def states(self, config_path: str) -> States:
         """As the files are now."""
         return tuple(state_of(source, config_path) for source in self.sources)
 
-    def _once(self, config_path: str) -> tuple[States, bytes]:
+    def _once(self, config_path: str) -> tuple[States, Callable[[], Any]]:
         """Read a config, unless this process has read it before and none of the files that it may be in has changed."""
         key = (tuple(source.path for source in self.sources), config_path)
         if key not in self._read:
@@ -101,7 +101,7 @@ class RememberingRepository(ConfigRepository):
             if (key, states) not in _remembered:
                 if len(_remembered) >= MOST_REMEMBERED:
                     _remembered.clear()
-                _remembered[key, states] = pickle.dumps(super().load_config(config_path))
+                _remembered[key, states] = copies(super().load_config(config_path))
             self._read[key] = states, _remembered[key, states]
         return self._read[key]
 
@@ -148,7 +148,7 @@ class Loader(ConfigLoaderImpl):
         values = Overrides(repo=repo, overrides_list=parsed).config_overrides
         options = [one for one in parsed if not one.is_sweep_override() and one not in values]
         merged = self._merge(config_name, options, repo, skip_missing=run_mode == RunMode.MULTIRUN)
-        cfg: DictConfig = pickle.loads(merged.config)
+        cfg = merged.config()
         self._apply_overrides_to_config(values, cfg)
         settings = cfg.hydra
         for one in parsed:
@@ -191,7 +191,7 @@ class Loader(ConfigLoaderImpl):
             config = self._compose_config_from_defaults_list(defaults.defaults, repo)
             OmegaConf.set_struct(config, True)
             OmegaConf.set_readonly(config.hydra, False)
-            merged = Merged(pickle.dumps(config), dict(defaults.overrides.known_choices), dict(files.used))
+            merged = Merged(copies(config), dict(defaults.overrides.known_choices), dict(files.used))
         while len(_merged) >= MOST_MERGED:
             del _merged[next(iter(_merged))]
         _merged[*key, skipping] = merged  # the last one used is the last one to go

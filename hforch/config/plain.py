@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import pickle
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import Any
 from omegaconf import DictConfig, ListConfig, OmegaConf, open_dict, read_write
 from omegaconf.errors import OmegaConfBaseException
 
+from hforch.config.copies import copied
 from hforch.errors import Mistake
 
 EXAMPLES = {"model.id": "ORG/NAME", "model.path": "PATH", "inputs.path": "FILE", "device.name": "GPU.1"}
@@ -49,12 +49,6 @@ def _without(cfg: DictConfig, paths: Sequence[tuple[Any, ...]]) -> DictConfig:
                 parent = parent._get_node(step)
             parent[last] = None
     return known
-
-
-def copied(cfg: DictConfig) -> DictConfig:
-    """As `cfg.copy()`, three times as fast."""
-    copy: DictConfig = pickle.loads(pickle.dumps(cfg))
-    return copy
 
 
 def unresolved(cfg: DictConfig) -> Any:

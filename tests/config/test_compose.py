@@ -12,6 +12,7 @@ from omegaconf import OmegaConf
 
 from hforch.config.as_recipe import flat
 from hforch.config.compose import compose, job_from_config, job_from_overrides
+from hforch.config.copies import copies
 from hforch.config.keys import groups, known_keys
 from hforch.config.places import conf_dir, find_places, hydra_settings
 from hforch.errors import ConfigError
@@ -424,3 +425,19 @@ def test_a_group_left_open_in_a_users_config_is_asked_for(mine: Path) -> None:
     assert "model" in "".join(mistakes(config_dir="my", config_name="exp").values())
     assert list(mistakes("model=mine", "runtime.sead=1", config_dir="my", config_name="exp")) == ["runtime.sead"]
     job_from_overrides(["model=mine"], config_dir="my", config_name="exp")
+
+
+def test_what_cannot_be_pickled_is_copied_all_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    import pickle
+
+    def refuse(value: object) -> bytes:
+        raise pickle.PicklingError("not the same object")
+
+    monkeypatch.setattr("hforch.config.copies.pickle.dumps", refuse)
+    cfg = OmegaConf.create({"a": {"b": [1]}})
+    make = copies(cfg)
+    cfg.a.b.append(2)
+    first = make()
+    first.a.b.append(3)
+    assert make() == {"a": {"b": [1]}}
+    assert job_from_overrides(["runtime.seed=4"]).runtime.seed == 4
