@@ -46,7 +46,7 @@ FRAMES = """(most) => new Promise((done) => {
 
 def run(scale: Scale) -> Iterator[Table]:
     with TemporaryDirectory() as folder:
-        yield opening(Path(folder), scale.pick(1000, 20), scale.pick(300, 20), scale.rounds(5))
+        yield opening(Path(folder), scale.pick(JOBS, 2), scale.pick(1000, 20), scale.pick(300, 20), scale.rounds(5))
     with TemporaryDirectory() as folder:
         yield writing(Path(folder), scale.pick((1_000, 10_000), (5,)))
 
@@ -93,11 +93,11 @@ def sample(index: int, job: int, chance: random.Random) -> dict[str, Any]:
 
 
 # ---------------------------------------------------------------- opening
-def opening(folder: Path, inputs: int, frames: int, rounds: int) -> Table:
-    write_sweep(folder / "sweep", JOBS, inputs)
+def opening(folder: Path, jobs: int, inputs: int, frames: int, rounds: int) -> Table:
+    write_sweep(folder / "sweep", jobs, inputs)
     page, plain = folder / "sweep" / "report.html", folder / "plain.html"
     seconds, _ = run_report(folder / "sweep")
-    plain.write_text("".join(plain_table(folder / "sweep")), encoding="utf-8")
+    plain.write_text("".join(plain_table(folder / "sweep", jobs)), encoding="utf-8")
     found: dict[str, list[tuple[float, float]]] = {"hforch": [], "plain": []}
     for _ in range(rounds):
         found["hforch"].append(opened(page, "html[data-ready=whole]", frames))
@@ -120,11 +120,11 @@ def opening(folder: Path, inputs: int, frames: int, rounds: int) -> Table:
         at for at, (value, most) in enumerate(((ours[0], 2.0), (ours[1], 100.0), (size[0], 15.0))) if value > most
     ]
     columns = ("what", "hforch report", "a plain table", "ratio", "at most")
-    return Table(f"{inputs:,} inputs and {JOBS} jobs", columns, rows, frozenset(missed))
+    return Table(f"{inputs:,} inputs and {jobs} jobs", columns, rows, frozenset(missed))
 
 
-def plain_table(directory: Path) -> Iterator[str]:
-    jobs = [(directory / str(number) / "samples.jsonl").open(encoding="utf-8") for number in range(JOBS)]
+def plain_table(directory: Path, number_of_jobs: int) -> Iterator[str]:
+    jobs = [(directory / str(number) / "samples.jsonl").open(encoding="utf-8") for number in range(number_of_jobs)]
     yield "<!doctype html><meta charset=utf-8><title>answers</title><table border>"
     for lines in zip(*jobs, strict=True):
         cells = (html.escape(json.loads(line)["text"]) for line in lines)

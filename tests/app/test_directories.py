@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -78,6 +79,14 @@ def test_a_verification_does_not_write_over_a_run(tmp_path: Path) -> None:
 
 
 # ---------------------------------------------------------------- what damage a resume finds
+@pytest.fixture(scope="module")
+def swept(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A sweep of two jobs that nobody changes."""
+    directory = tmp_path_factory.mktemp("swept")
+    sweep(directory, "generation.max_new_tokens=1,2")
+    return directory
+
+
 def change(file: Path, **parts: Any) -> None:
     file.write_text(json.dumps(json.loads(file.read_text()) | parts))
 
@@ -110,8 +119,10 @@ def test_a_job_whose_samples_are_torn_is_not_done(tmp_path: Path) -> None:
         ("sweep.json", '{"schema_version": 1, "asked": {"overrides": []}, "jobs": [{}]}', "which jobs it has"),
     ],
 )
-def test_a_damaged_record_is_told_and_nothing_is_lost(tmp_path: Path, name: str, text: str, told: str) -> None:
-    sweep(tmp_path, "generation.max_new_tokens=1,2")
+def test_a_damaged_record_is_told_and_nothing_is_lost(
+    tmp_path: Path, swept: Path, name: str, text: str, told: str
+) -> None:
+    shutil.copytree(swept, tmp_path, dirs_exist_ok=True)
     (tmp_path / name).write_text(text)
     before = contents(tmp_path)
     assert told in hforch("resume", str(tmp_path), code=2).stderr

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import atexit
 import json
 import os
+import shutil
 import signal
 import subprocess
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from functools import cache
 from pathlib import Path
+from tempfile import mkdtemp
 from typing import Any
 
 import psutil
@@ -233,9 +237,27 @@ def test_what_failed_is_run_again_and_nothing_else(tmp_path: Path, tiny_gpt2: Pa
     assert [one["status"] for one in records(tmp_path / "s").values()] == ["ok", "ok"]
 
 
+@cache
+def swept(*words: str) -> Path:
+    """A sweep that nobody changes."""
+    directory = Path(mkdtemp(prefix="hforch-swept-"))
+    atexit.register(shutil.rmtree, directory)
+    sweep(directory, *words)
+    return directory
+
+
+def copy_of_sweep(directory: Path, *words: str) -> None:
+    """As `sweep`, but equal ones are run once."""
+    made = swept(*words)
+    shutil.copytree(made, directory, dirs_exist_ok=True)
+    for file in directory.rglob("*"):
+        if file.suffix in (".json", ".jsonl", ".yaml"):
+            file.write_text(file.read_text("utf-8").replace(str(made), str(directory)), "utf-8")
+
+
 def interrupted(directory: Path, *words: str) -> None:
     """A sweep with one of its two jobs done and the other begun."""
-    sweep(directory, *words)
+    copy_of_sweep(directory, *words)
     record = json.loads((directory / "1" / "record.json").read_text())
     (directory / "1" / "record.json").write_text(json.dumps(record | {"status": "partial"}))
     lines = (directory / "1" / "samples.jsonl").read_text().splitlines(keepends=True)
@@ -311,7 +333,7 @@ def test_what_cannot_be_resumed_is_told(tmp_path: Path) -> None:
     (tmp_path / "died").mkdir()
     (tmp_path / "died" / "record.json").write_text('{"schema_version": 1, "status": "failed"}')
     assert "does not say what was asked for" in resume(tmp_path / "died", code=2).stderr
-    sweep(tmp_path / "s", *FAKE, "runtime.seed=1,2")
+    copy_of_sweep(tmp_path / "s", *FAKE, "runtime.seed=1,2")
     assert "is one job of a sweep" in resume(tmp_path / "s" / "0", code=2).stderr
     path = tmp_path / "s" / "sweep.json"
     path.write_text(json.dumps(json.loads(path.read_text()) | {"schema_version": 99}))
@@ -319,7 +341,7 @@ def test_what_cannot_be_resumed_is_told(tmp_path: Path) -> None:
 
 
 def test_a_sweep_that_is_done_has_nothing_to_resume(tmp_path: Path) -> None:
-    sweep(tmp_path, *FAKE, "runtime.seed=1,2")
+    copy_of_sweep(tmp_path, *FAKE, "runtime.seed=1,2")
     before = {name: (tmp_path / name / "record.json").read_bytes() for name in "01"}
     assert "2 done before" in resume(tmp_path).stdout
     assert {name: (tmp_path / name / "record.json").read_bytes() for name in "01"} == before

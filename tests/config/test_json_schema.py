@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -23,8 +24,13 @@ OPTIONS = [file for group in groups() for file in sorted((conf_dir() / group).gl
 RECIPES = sorted((ROOT / "recipes").rglob("*.yaml"))
 
 
+@cache
+def validator_of(name: str) -> Draft202012Validator:
+    return Draft202012Validator(schema_of(name))
+
+
 def accepts(name: str, data: Any) -> bool:
-    return bool(Draft202012Validator(schema_of(name)).is_valid(data))
+    return bool(validator_of(name).is_valid(data))
 
 
 @pytest.mark.parametrize("name", names())
