@@ -8,17 +8,20 @@ from __future__ import annotations
 
 import copy
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from hydra import __version__, version
+from hydra._internal import defaults_list
 from hydra._internal.config_loader_impl import ConfigLoaderImpl, get_overrides_dirname
 from hydra._internal.config_repository import CachingConfigRepository, ConfigRepository
 from hydra._internal.defaults_list import Overrides, create_defaults_list
 from hydra.conf import ConfigSourceInfo
 from hydra.core.config_search_path import ConfigSearchPath
+from hydra.core.default_element import InputDefault
 from hydra.core.object_type import ObjectType
 from hydra.core.utils import JobRuntime
 from hydra.plugins.config_source import ConfigSource
@@ -116,6 +119,22 @@ def state_of(source: ConfigSource, config_path: str) -> State:
     return found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns
 
 
+@contextmanager
+def _maps_where_needed() -> Iterator[None]:
+    """For each file Hydra makes a map of all choices, for options that name others in `${}`; a third of its time."""
+    make = defaults_list._create_interpolation_map
+
+    def where_needed(overrides: Overrides, defaults: list[InputDefault], self_added: bool) -> DictConfig:
+        needed = any(default.is_interpolation() for default in defaults)
+        return make(overrides, defaults, self_added) if needed else DictConfig({})
+
+    defaults_list._create_interpolation_map = where_needed
+    try:
+        yield
+    finally:
+        defaults_list._create_interpolation_map = make
+
+
 class Loader(ConfigLoaderImpl):
     def __init__(self, config_search_path: ConfigSearchPath) -> None:
         super().__init__(config_search_path)
@@ -187,7 +206,8 @@ class Loader(ConfigLoaderImpl):
                 break
         else:
             skipping = skip_missing
-            defaults = create_defaults_list(repo, config_name, options, prepend_hydra=True, skip_missing=skipping)
+            with _maps_where_needed():
+                defaults = create_defaults_list(repo, config_name, options, prepend_hydra=True, skip_missing=skipping)
             config = self._compose_config_from_defaults_list(defaults.defaults, repo)
             OmegaConf.set_struct(config, True)
             OmegaConf.set_readonly(config.hydra, False)

@@ -381,6 +381,27 @@ def test_what_is_merged_once_is_what_hydra_merges(overrides: list[str], mode: Ru
             assert (one._metadata.flags, one._metadata.ref_type) == (other._metadata.flags, other._metadata.ref_type)
 
 
+def test_an_option_may_be_named_by_another(tmp_path: Path) -> None:
+    (tmp_path / "mine.yaml").write_text("defaults: [config, {override prompt: '${backend}'}]\n")
+    (tmp_path / "prompt").mkdir()
+    for option in ("chat", "raw"):
+        text = (conf_dir() / "prompt" / f"{option}.yaml").read_text()
+        (tmp_path / "prompt" / f"{'fake' if option == 'raw' else 'pytorch'}.yaml").write_text(text)
+    (tmp_path / "other.yaml").write_text("defaults: [config, {prompt@other: '${backend}'}]\n")
+    with hydra_settings():
+        for name in ("mine", "other"):
+            places = find_places(tmp_path, name)
+            kinds = []
+            for backend in ("fake", "pytorch"):
+                ours, hydras = (
+                    OmegaConf.to_container(loader.load_configuration(name, [f"backend={backend}"], RunMode.RUN))
+                    for loader in (places.loader(), ConfigLoaderImpl(places.search_path()))
+                )
+                assert ours == hydras
+                kinds.append(ours["other" if name == "other" else "prompt"]["kind"])
+            assert kinds == ["raw", "chat"]
+
+
 def test_a_mandatory_option_is_left_out_only_where_it_may_be(tmp_path: Path) -> None:
     (tmp_path / "mine.yaml").write_text("defaults: [config, {override stop: '???'}]\n")
     places = find_places(tmp_path, "mine")
