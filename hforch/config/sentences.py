@@ -8,6 +8,7 @@ from typing import Any
 from hforch.config.checks import CHECK_ERROR, as_written
 from hforch.config.keys import OPEN_MAPPINGS, keys_of
 from hforch.config.nearest import did_you_mean, did_you_mean_key
+from hforch.config.schema import SHAPES
 from hforch.errors import LONGEST_VALUE, Mistake, shown
 
 TOLD_APART_BY = {"model": "source", "backend": "name", "prompt": "kind", "inputs": "kind"}
@@ -154,5 +155,5 @@ def _broken_rule(error: Any) -> str:
     if kind == "finite_number":
         return "must be a finite number"
     if kind == "string_pattern_mismatch":
-        return "must be 64 hexadecimal digits" if "64" in limits["pattern"] else f"must match {limits['pattern']}"
+        return f"must be {SHAPES[limits['pattern']]}"
     return str(error["msg"])[:1].lower() + str(error["msg"])[1:]

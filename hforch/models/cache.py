@@ -19,6 +19,7 @@ import errno
 import hashlib
 import json
 import os
+import re
 import secrets
 import shutil
 from collections.abc import Callable, Iterator
@@ -28,11 +29,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from hforch.errors import ConfigError, Mistake, ModelUnavailable
+from hforch.errors import ConfigError, Mistake, ModelError, ModelUnavailable
 from hforch.paths import expanded
 from hforch.progress import Progress
 
 KINDS = ("wheels", "checkpoints", "exports", "tokenizers")
+NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]{0,199}")
 RECORD = "entry.json"
 MB = 1_000_000
 
@@ -51,6 +53,26 @@ class Entry:
     created: datetime
     complete: bool
     what: str
+
+
+@dataclass(frozen=True)
+class Key:
+    """What an entry is found by: a kind and a name, which is one plain name of a file and decides the contents.
+
+    Raises:
+        ModelError: it is none.
+    """
+
+    kind: str
+    name: str
+
+    def __post_init__(self) -> None:
+        if self.kind not in KINDS or not NAME.fullmatch(self.name):
+            raise ModelError(f"{self.kind}/{self.name!r} is no name that an entry of the cache may have.")
+
+    @property
+    def path(self) -> Path:
+        return home() / self.kind / self.name
 
 
 @dataclass(frozen=True)
@@ -77,30 +99,28 @@ def home() -> Path:
     return Path(user_cache_dir("hforch"))
 
 
-def look_up(kind: str, name: str) -> Filled | None:
+def look_up(key: Key) -> Filled | None:
     """The entry, if it is there and whole."""
-    path = home() / kind / name
-    record = _record(path)
-    return Filled(path, record, made=False) if record is not None else None
+    record = _record(key.path)
+    return Filled(key.path, record, made=False) if record is not None else None
 
 
-def obtain(kind: str, name: str, fill: Callable[[Path], dict[str, Any]], progress: Progress) -> Filled:
+def obtain(key: Key, fill: Callable[[Path], dict[str, Any]], progress: Progress) -> Filled:
     """The entry, made if it is not there.
 
     Args:
-        kind: one of KINDS.
-        name: decides the contents: equal names are never made twice.
+        key: equal ones are never made twice.
         fill: given an empty directory, puts the files there and returns what entry.json shall say.
         progress: told when another process has to be waited for.
 
     Raises:
         ModelError: the cache cannot be written, or the disk is full; and whatever `fill` raises.
     """
-    found = look_up(kind, name)
+    found = look_up(key)
     if found:
         return found
-    with _said_clearly(), _lock(kind, name, progress):
-        return look_up(kind, name) or _make(kind, name, fill)
+    with _said_clearly(), _lock(key, progress):
+        return look_up(key) or _make(key, fill)
 
 
 def entries() -> list[Entry]:
@@ -137,7 +157,7 @@ def remove(entry: Entry) -> bool:
                 return True
             gone = entry.path.with_name(f".{name}.{secrets.token_hex(4)}")
             entry.path.rename(gone)  # from here on it counts for nothing, even if removing it is cut short
-            shutil.rmtree(gone)
+            remove_tree(gone)
     except Timeout:
         return False
     return True
@@ -172,12 +192,30 @@ def kept_text(name: str, make: Callable[[], str]) -> str:
 def remove_rest() -> None:
     """Take out what is no entry: logs, texts and remembered digests."""
     for folder in ("logs", "digests", "texts"):
-        shutil.rmtree(home() / folder, ignore_errors=True)
+        with suppress(OSError):
+            remove_tree(home() / folder)
 
 
-def log_path(kind: str, name: str) -> Path:
+def remove_tree(path: Path) -> None:
+    """Remove a directory that lies in the cache, and all that is in it; of a link only the link.
+
+    Raises:
+        OSError: it cannot be removed.
+        ModelError: it does not lie in the cache.
+    """
+    within = home().resolve()
+    place = path.parent.resolve() / path.name
+    if within not in place.parents or path.name in ("", ".", ".."):
+        raise ModelError(f"{path} does not lie in the cache {within}, and is not removed.")
+    if place.is_symlink():
+        place.unlink()
+    else:
+        shutil.rmtree(place)
+
+
+def log_path(key: Key) -> Path:
     """Where a process that works for an entry leaves what it says."""
-    path = home() / "logs" / f"{kind}-{name}.log"
+    path = home() / "logs" / f"{key.kind}-{key.name}.log"
     path.parent.mkdir(parents=True, exist_ok=True)
     return path
 
@@ -199,35 +237,37 @@ def require_space(folder: Path, needed: int, purpose: str) -> None:
         )
 
 
-def _make(kind: str, name: str, fill: Callable[[Path], dict[str, Any]]) -> Filled:
-    place = home() / kind / name
+def _make(key: Key, fill: Callable[[Path], dict[str, Any]]) -> Filled:
+    place = key.path
     for left in (place, *_half_made(place)):
-        shutil.rmtree(left, ignore_errors=True)
-    temporary = place.with_name(f".{name}.{secrets.token_hex(4)}")
+        with suppress(OSError):
+            remove_tree(left)
+    temporary = place.with_name(f".{key.name}.{secrets.token_hex(4)}")
     temporary.mkdir(parents=True)
     try:
         said = fill(temporary)
         files = {str(file.relative_to(temporary)): file.stat().st_size for file in _files(temporary)}
-        record = {"kind": kind, "name": name, "created": datetime.now(UTC).isoformat(), **said, "files": files}
+        record = {"kind": key.kind, "name": key.name, "created": datetime.now(UTC).isoformat(), **said, "files": files}
         (temporary / RECORD).write_text(json.dumps(record, indent=2, ensure_ascii=False), encoding="utf-8")
         temporary.rename(place)
     except BaseException:
-        shutil.rmtree(temporary, ignore_errors=True)
+        with suppress(OSError):
+            remove_tree(temporary)
         raise
     return Filled(place, record, made=True)
 
 
 @contextmanager
-def _lock(kind: str, name: str, progress: Progress) -> Iterator[None]:
+def _lock(key: Key, progress: Progress) -> Iterator[None]:
     from filelock import FileLock, Timeout
 
     folder = home() / "locks"
     folder.mkdir(parents=True, exist_ok=True)
-    lock = FileLock(folder / f"{kind}-{name}.lock")
+    lock = FileLock(folder / f"{key.kind}-{key.name}.lock")
     try:
         lock.acquire(timeout=0)
     except Timeout:
-        progress.note(f"another process is making {kind}/{name}: waiting for it")
+        progress.note(f"another process is making {key.kind}/{key.name}: waiting for it")
         lock.acquire()
     try:
         yield

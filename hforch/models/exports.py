@@ -60,7 +60,7 @@ def export(checkpoint: Checkpoint, precision: Precision, trust_remote_code: bool
     options = _options(precision, trust_remote_code)
     determined, key, name = _identity(checkpoint.fingerprint, options)
     fill = partial(_fill, checkpoint, options, {"key": key, **determined}, name, progress)
-    filled = cache.obtain("exports", name, fill, progress)
+    filled = cache.obtain(name, fill, progress)
     record = filled.record
     result = Export(
         path=filled.path,
@@ -81,18 +81,23 @@ def is_made(fingerprint: str, precision: Precision, trust_remote_code: bool) -> 
         _, _, name = _identity(fingerprint, _options(precision, trust_remote_code))
     except BackendError:
         return False
-    return cache.look_up("exports", name) is not None
+    return cache.look_up(name) is not None
 
 
-def _identity(fingerprint: str, options: dict[str, Any]) -> tuple[dict[str, Any], str, str]:
+def _identity(fingerprint: str, options: dict[str, Any]) -> tuple[dict[str, Any], str, cache.Key]:
     """What decides an IR, its key, and its name in the cache."""
     determined = {"checkpoint": fingerprint, **options, "versions": _versions()}
     key = hashlib.sha256(json.dumps(determined, sort_keys=True).encode()).hexdigest()
-    return determined, key, f"{options['weight_format']}-{key[:16]}"
+    return determined, key, cache.Key("exports", f"{options['weight_format']}-{key[:16]}")
 
 
 def _fill(
-    checkpoint: Checkpoint, options: dict[str, Any], said: dict[str, Any], name: str, progress: Progress, folder: Path
+    checkpoint: Checkpoint,
+    options: dict[str, Any],
+    said: dict[str, Any],
+    name: cache.Key,
+    progress: Progress,
+    folder: Path,
 ) -> dict[str, Any]:
     weights = checkpoint.disk_mb * cache.MB
     halved = 2 if options["weight_format"] in ("fp32", "fp16") else 1
@@ -103,7 +108,7 @@ def _fill(
     # All files are local; only a repository's own code may refer to another repository.
     env = {} if options["trust_remote_code"] else {"HF_HUB_OFFLINE": "1"}
     with progress.stage("export", f"{_label(checkpoint)} to OpenVINO, {options['weight_format']} weights, once"):
-        process.run("hforch.models.exporting", request, cache.log_path("exports", name), purpose, env)
+        process.run("hforch.models.exporting", request, cache.log_path(name), purpose, env)
     return {
         **said,
         "what": f"{_label(checkpoint)} in {options['weight_format']}",

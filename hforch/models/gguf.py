@@ -38,7 +38,7 @@ def fetch(model: GGUFModel, progress: Progress) -> Checkpoint:
 
 def look_up(digest: str, source: dict[str, Any]) -> Checkpoint | None:
     """The conversion of a file with this sha256, if it is in the cache."""
-    found = cache.look_up("checkpoints", _name(digest))
+    found = cache.look_up(_name(digest))
     return _checkpoint(found, source, None) if found else None
 
 
@@ -59,17 +59,17 @@ def converted(
             converted model speaks nonsense.
     """
     name = _name(digest)
-    filled = cache.obtain("checkpoints", name, partial(_fill, file, digest, name, progress), progress)
+    filled = cache.obtain(name, partial(_fill, file, digest, name, progress), progress)
     return _checkpoint(filled, source, download_s)
 
 
-def _fill(file: Path, digest: str, name: str, progress: Progress, folder: Path) -> dict[str, Any]:
+def _fill(file: Path, digest: str, name: cache.Key, progress: Progress, folder: Path) -> dict[str, Any]:
     start = time.monotonic()
     with progress.stage("convert", f"{file.name} to a float32 checkpoint, once"):
         said = process.run(
             "hforch.models.conversion",
             {"file": str(file), "output": str(folder)},
-            cache.log_path("checkpoints", name),
+            cache.log_path(name),
             f"Converting {file}",
             env={"HF_HUB_OFFLINE": "1"},
         )
@@ -97,9 +97,9 @@ def _checkpoint(filled: cache.Filled, source: dict[str, Any], download_s: float 
     )
 
 
-def _name(digest: str) -> str:
+def _name(digest: str) -> cache.Key:
     key = f"{digest} {VERSION} {metadata.version('transformers')}"
-    return f"gguf-{hashlib.sha256(key.encode()).hexdigest()[:16]}"
+    return cache.Key("checkpoints", f"gguf-{hashlib.sha256(key.encode()).hexdigest()[:16]}")
 
 
 def _check_start(path: Path) -> None:

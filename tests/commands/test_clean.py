@@ -11,7 +11,7 @@ import pytest
 from filelock import FileLock
 
 from hforch.cli import main
-from hforch.models.cache import entries, home, obtain
+from hforch.models.cache import Key, entries, home, obtain
 from hforch.progress import Silent
 
 NAMES = {"wheels": ["w-1"], "checkpoints": ["gguf-1"], "exports": ["int8-aa", "int8-ab", "int4-cc"]}
@@ -28,7 +28,7 @@ def a_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
     for kind, names in NAMES.items():
         for name in names:
-            obtain(kind, name, contents, Silent())
+            obtain(Key(kind, name), contents, Silent())
     (home() / "exports/.int4-dd.01234567").mkdir()
     (home() / "logs").mkdir()
     return home()

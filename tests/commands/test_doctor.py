@@ -13,7 +13,7 @@ import pytest
 from hforch.cli import main
 from hforch.commands import _machine
 from hforch.commands.doctor import _features, _memory, _packages, age, cache_rows, sections
-from hforch.models.cache import obtain
+from hforch.models.cache import Key, obtain
 from hforch.progress import Silent
 from hforch.runs import processor as _processor
 
@@ -29,7 +29,7 @@ def fill() -> Fill:
         (folder / "weights.bin").write_bytes(bytes(1000))
         return {"what": "a model"}
 
-    return lambda kind, name: obtain(kind, name, contents, Silent()).path
+    return lambda kind, name: obtain(Key(kind, name), contents, Silent()).path
 
 
 @pytest.fixture(autouse=True)

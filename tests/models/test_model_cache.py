@@ -24,7 +24,7 @@ def fill(folder):
     (folder / "weights.bin").write_bytes(b"x" * 1000)
     time.sleep(float(sys.argv[2]))
     return {"what": "test"}
-print(cache.obtain("exports", "one", fill, Silent()).made)
+print(cache.obtain(cache.Key("exports", "one"), fill, Silent()).made)
 """
 
 
@@ -63,7 +63,7 @@ def test_after_a_kill_half_way_the_next_one_makes_it_and_clears_up(
     killed.communicate()
     (left,) = (cache.home() / "exports").iterdir()
     assert [entry.complete for entry in cache.entries()] == [False]
-    found = cache.obtain("exports", "one", lambda folder: {"what": "second"}, listener)
+    found = cache.obtain(cache.Key("exports", "one"), lambda folder: {"what": "second"}, listener)
     assert found.made
     assert not left.exists()
     assert [path.name for path in (cache.home() / "exports").iterdir()] == ["one"]
@@ -74,7 +74,7 @@ def test_an_entry_says_what_it_is_when_it_was_made_and_how_large_it_is(listener:
         (folder / "weights.bin").write_bytes(b"x" * 2_000_000)
         return {"export_s": 1.5}
 
-    path = cache.obtain("exports", "one", fill, listener).path
+    path = cache.obtain(cache.Key("exports", "one"), fill, listener).path
     record = json.loads((path / "entry.json").read_text())
     assert record["export_s"] == 1.5
     assert record["files"] == {"weights.bin": 2_000_000}
@@ -89,11 +89,11 @@ def test_an_entry_that_lost_a_file_is_made_again(listener: Any) -> None:
         (folder / "weights.bin").write_bytes(b"xyz")
         return {}
 
-    first = cache.obtain("exports", "one", fill, listener)
+    first = cache.obtain(cache.Key("exports", "one"), fill, listener)
     (first.path / "weights.bin").write_bytes(b"x")
     assert [entry.complete for entry in cache.entries()] == [False]
-    assert cache.obtain("exports", "one", fill, listener).made
-    assert not cache.obtain("exports", "one", fill, listener).made
+    assert cache.obtain(cache.Key("exports", "one"), fill, listener).made
+    assert not cache.obtain(cache.Key("exports", "one"), fill, listener).made
 
 
 def test_what_fails_half_way_leaves_nothing(listener: Any) -> None:
@@ -102,14 +102,14 @@ def test_what_fails_half_way_leaves_nothing(listener: Any) -> None:
         raise ModelError("no")
 
     with pytest.raises(ModelError, match="no"):
-        cache.obtain("exports", "one", fill, listener)
+        cache.obtain(cache.Key("exports", "one"), fill, listener)
     assert cache.entries() == []
 
 
 def test_names_that_begin_alike_do_not_clear_each_other(listener: Any) -> None:
     other = cache.home() / "exports" / ".one-two.12345678"
     other.mkdir(parents=True)
-    cache.obtain("exports", "one", lambda folder: {}, listener)
+    cache.obtain(cache.Key("exports", "one"), lambda folder: {}, listener)
     assert other.exists()
 
 
@@ -117,7 +117,7 @@ def test_a_cache_that_is_a_file_is_said_so(tmp_path: Path, monkeypatch: pytest.M
     monkeypatch.setenv("HFORCH_CACHE", str(tmp_path / "file"))
     (tmp_path / "file").write_text("")
     with pytest.raises(ModelError, match=r"cannot be written.*HFORCH_CACHE"):
-        cache.obtain("exports", "one", lambda folder: {}, listener)
+        cache.obtain(cache.Key("exports", "one"), lambda folder: {}, listener)
 
 
 def test_a_full_disk_is_said_before_and_after(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, listener: Any) -> None:
@@ -128,7 +128,7 @@ def test_a_full_disk_is_said_before_and_after(monkeypatch: pytest.MonkeyPatch, t
         raise OSError(28, "No space left on device")
 
     with pytest.raises(ModelError, match="is full"):
-        cache.obtain("exports", "one", fill, listener)
+        cache.obtain(cache.Key("exports", "one"), fill, listener)
 
 
 def test_a_text_is_made_once_and_again_when_it_is_damaged(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
