@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+import shlex
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,27 +21,84 @@ configuration, the inputs or the model have changed meanwhile.
 """
 
 
+GRANTED = """what of the earlier command line only you may decide (code that is trusted, settings of Hydra's), once
+more: a record may come from somebody else"""
+AGAIN = "if you trust it, give it once more"
+
+
 def main(argv: list[str]) -> int:
     parser = VerbParser("resume", "Run what is missing or failed in an earlier run or sweep.", EXAMPLE)
     parser.add_argument("directory", metavar="DIR", type=Path, help="the directory of a run, or of a whole sweep")
+    parser.add_argument("granted", metavar="key=value", nargs="*", help=GRANTED)
+    parser.add_argument("--config-dir", metavar="CONF", type=Path, help="the folder of your own options, if it had one")
     parser.add_argument("--dry-run", action="store_true", help="list the jobs that would be run")
     parser.add_argument("--report", action="store_true", help="write a page of it at the end")
-    args = parser.parse_args(argv)
+    args = parser.parse_intermixed_args(argv)
     from hforch.app.hydra import run_app
 
     directory = args.directory.absolute()
     asked, multirun, cwd = _asked(directory, args.directory)
+    overrides = _overrides(asked, args.granted, args.config_dir, args.directory)
+    _refuse_links(directory)
     words = ["-m"] if multirun else []
     words += ["--dry-run"] if args.dry_run else []
     words += ["--report"] if args.report else []
-    for flag, value in (("--config-dir", asked.get("config_dir")), ("--config-name", asked.get("config_name"))):
-        words += [flag, str(value)] if value else []
+    words += ["--config-dir", str(args.config_dir.absolute())] if args.config_dir else []
+    words += ["--config-name", asked["config_name"]] if asked.get("config_name") else []
     recipe = Path(asked["recipe"]) if asked.get("recipe") else None
     if cwd and Path(cwd).is_dir():
         os.chdir(cwd)  # what the configuration names is found from where it was run
+        os.environ["PYTHONSAFEPATH"] = "1"  # and no module: processes that are started there import what we do
     if recipe is not None and not recipe.is_file():
         raise ConfigError([Mistake("", f"the recipe {recipe} of that run is not there any more")])
-    return run_app([*words, *asked["overrides"]], recipe=recipe, resume=directory)
+    return run_app([*words, *overrides], recipe=recipe, resume=directory)
+
+
+def _overrides(asked: Mapping[str, Any], granted: Sequence[str], config_dir: Path | None, typed: Path) -> list[str]:
+    """The overrides of a record, which is data: what is more than that has to be given once more.
+
+    Raises:
+        ConfigError: with all that has to be, and with what was given and is not in the record.
+    """
+    from hforch.config.untrusted import CHOSEN_ANEW, OPTION, beyond_data
+
+    found = [str(text) for text in asked["overrides"] if not str(text).startswith(CHOSEN_ANEW)]
+    lacking = [(text, what) for text, what in beyond_data(found) if text not in granted]
+    needed = [text for text, _ in lacking]
+    mistakes = [Mistake(_key(text), f"the record's {text} {what}", None, AGAIN) for text, what in lacking]
+    if asked.get("config_dir") and config_dir is None:
+        needed += ["--config-dir", str(asked["config_dir"])]
+        problem = f"the run had options in {asked['config_dir']}, which can run code"
+        mistakes.append(Mistake("--config-dir", problem, None, AGAIN))
+    name = asked.get("config_name")
+    if name and not (isinstance(name, str) and OPTION.fullmatch(name)):
+        mistakes.append(Mistake("--config-name", f"{name!r} is not the name of a config"))
+    if mistakes:
+        command = shlex.join(["hforch", "resume", str(typed), *granted, *needed])
+        last = replace(mistakes[-1], hint=f"{AGAIN}: {command}")
+        raise ConfigError([*mistakes[:-1], last])
+    if unknown := [text for text in granted if text not in found]:
+        problem = "is not among what was asked for there, and a resume changes nothing"
+        raise ConfigError([Mistake(_key(text), f"{text} {problem}", None, None) for text in unknown])
+    return found
+
+
+def _key(override: str) -> str:
+    return override.partition("=")[0].lstrip("+~-")
+
+
+def _refuse_links(directory: Path) -> None:
+    """Refuse a directory with links in it: what is written to them changes files elsewhere.
+
+    Raises:
+        ConfigError: with all of them.
+    """
+    links = sorted(one for one in directory.rglob("*") if one.is_symlink())
+    if links:
+        hint = "put the files there themselves"
+        raise ConfigError(
+            [Mistake("", f"{one} is a link, and a resume would write through it", None, hint) for one in links]
+        )
 
 
 def _asked(directory: Path, typed: Path) -> tuple[Mapping[str, Any], bool, str | None]:

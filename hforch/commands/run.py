@@ -57,11 +57,21 @@ def _take_recipe(argv: list[str]) -> tuple[Path, list[str]]:
         "--cfg",
         "-c",
     )
-    for number, word in enumerate(argv):
-        is_value = number > 0 and argv[number - 1] in takes_value
-        if not is_value and word[0:1] not in ("-", "+", "~") and "=" not in word:
-            return existing(Path(word)), argv[:number] + argv[number + 1 :]
+    words = [
+        (number, word)
+        for number, word in enumerate(argv)
+        if word[0:1] != "-" and (number == 0 or argv[number - 1] not in takes_value)
+    ]
+    plain = next((one for one in words if one[1][0:1] not in ("+", "~") and "=" not in one[1]), None)
+    number, word = plain or next(filter(_is_recipe, words), (None, ""))
+    if number is not None:
+        return existing(Path(word)), argv[:number] + argv[number + 1 :]
     raise ConfigError([Mistake("", "hforch run needs a recipe", hint=f"hforch run RECIPE.yaml {' '.join(argv)}")])
+
+
+def _is_recipe(numbered: tuple[int, str]) -> bool:
+    """Whether a word that could be an override names a YAML file that is there, such as `a=b.yaml`."""
+    return Path(numbered[1]).suffix in (".yaml", ".yml") and Path(numbered[1]).is_file()
 
 
 def existing(file: Path) -> Path:

@@ -17,8 +17,8 @@ from hforch.config.as_recipe import differing, flat, recipe_of, to_yaml
 from hforch.config.compose import compose
 from hforch.config.frozen import Frozen, digest_of
 from hforch.config.options import option
-from hforch.config.recipes import NAMES_A_FILE, TRUST
 from hforch.config.schema import Job
+from hforch.config.untrusted import NAMES_A_FILE, TRUST
 from hforch.errors import ConfigError, HforchError, Mistake, shown
 from hforch.inputs import load_inputs
 

@@ -13,9 +13,10 @@ from pydantic import TypeAdapter, ValidationError
 
 from hforch.config.keys import groups
 from hforch.config.places import conf_dir
-from hforch.config.recipes import NAMES_A_FILE, TRUST
 from hforch.config.schema import Job
+from hforch.config.untrusted import NAMES_A_FILE, TRUST
 from hforch.errors import ConfigError, Mistake
+from hforch.sinks import for_yaml, is_visible
 
 
 def recipe_of(job: Mapping[str, Any]) -> dict[str, Any]:
@@ -103,9 +104,22 @@ def differing(one: Mapping[str, Any], other: Mapping[str, Any]) -> Iterator[str]
 
 
 def to_yaml(data: Mapping[str, Any]) -> str:
+    """YAML in which characters that are not visible are escapes, which only stand in double quotes."""
     from omegaconf._utils import get_omega_conf_dumper
 
-    return yaml.dump(data, Dumper=get_omega_conf_dumper(), sort_keys=False, allow_unicode=True, width=120)
+    class Dumper(get_omega_conf_dumper()):  # type: ignore[misc]
+        pass
+
+    plain = Dumper.yaml_representers[str]
+
+    def of_text(dumper: Any, text: str) -> yaml.ScalarNode:
+        if all(one == "\n" or is_visible(one) for one in text):
+            node: yaml.ScalarNode = plain(dumper, text)
+            return node
+        return yaml.ScalarNode("tag:yaml.org,2002:str", text, style='"')
+
+    Dumper.add_representer(str, of_text)
+    return for_yaml(yaml.dump(data, Dumper=Dumper, sort_keys=False, allow_unicode=True, width=120))
 
 
 def flat(tree: Any, path: str = "") -> Iterator[tuple[str, Any]]:

@@ -23,16 +23,14 @@ from hforch.config.keys import groups
 from hforch.config.nearest import did_you_mean
 from hforch.config.places import Places
 from hforch.config.sources import config_file
+from hforch.config.untrusted import NAMES_A_FILE, OPTION, REFERENCES, TRUST, has_only_references
 from hforch.errors import ConfigError, Mistake
 
 CONFIG_NAME = "hforch_recipe"
 TEXTS = ("name", "description")
-OPTION = re.compile(r"[A-Za-z0-9_][\w-]*(\.[\w-]+)*(/[A-Za-z0-9_][\w-]*(\.[\w-]+)*)*")
 OPTIONS = re.compile(r"[\w.-]+(\s*,\s*[\w.-]+)*|(glob|choice)\([\w.*?, -]+\)")
 SWEPT_KEY = re.compile(r"\+{0,2}(?P<group>[a-z_]+)(\.[\w-]+)*")
 ENTRIES_BEFORE = 2  # in the defaults list made of a recipe's: the config it builds on, and _self_
-TRUST = "trust_remote_code"
-NAMES_A_FILE = re.compile(r"DIR|PATH|FILE|LIBRARY|EXTENSION|DEVICE_PROPERTIES")
 LAUNCHER = "override hydra/launcher"
 Node = yaml.Node
 
@@ -226,20 +224,9 @@ class _Check:
 
         One that is escaped is text, unless the recipe sweeps: what is swept is read twice.
         """
-        names = "|".join(groups())
-        plain = rf"\$\{{\s*(\.+\w+|({names}))(\.\w+)*\s*\}}"
-        select = rf"\$\{{\s*oc\.select:\s*({names})(\.\w+)*(\s*,\s*[\w .-]*)?\}}"
-        for match in re.finditer(r"(\\*)\$\{", node.value):
-            if len(match[1]) % 2 and not self.sweeps:
-                continue
-            if not re.compile(f"{plain}|{select}").match(node.value, match.end() - len("${")):
-                self.refuse(
-                    node,
-                    path,
-                    f"the interpolation in '{node.value}' is not allowed in a recipe",
-                    "allowed are ${group.key} and ${oc.select:group.key,default}",
-                )
-                return
+        if not has_only_references(node.value, read_twice=self.sweeps):
+            problem = f"the interpolation in '{node.value}' is not allowed in a recipe"
+            self.refuse(node, path, problem, REFERENCES)
 
     def defaults(self, node: Node) -> None:
         if not isinstance(node, yaml.SequenceNode):

@@ -10,10 +10,10 @@ from typing import Any
 from hforch.compare.reading import Entry
 from hforch.config.as_recipe import recipe_of, to_yaml
 from hforch.config.options import option
+from hforch.config.untrusted import CHOSEN_ANEW, beyond_data
 from hforch.errors import ConfigError, HforchError
 from hforch.runs.sweep import SWEEP, read_sweep
 
-DIRECTORIES = ("hydra.run.dir=", "hydra.sweep.dir=")
 ALONE = "A job by itself has no baseline, so only the command of the whole sweep takes divergence and agreement again."
 
 
@@ -29,6 +29,8 @@ def of_job(entry: Entry) -> dict[str, str]:
         found["recipe"] = to_yaml(recipe_of(job))
     except (HforchError, KeyError, TypeError, ValueError, AttributeError) as error:
         found["recipe"] = f"# this job cannot be written as a recipe: {(str(error) or 'no values').splitlines()[0]}\n"
+    if warning := _warning(entry.record, words):
+        found["note"] = " ".join(filter(None, (found.get("note"), warning)))
     return found | {
         "command": _command(entry.record, words),
         "cwd": str(entry.record.get("cwd") or ""),
@@ -37,14 +39,24 @@ def of_job(entry: Entry) -> dict[str, str]:
 
 
 def of_sweeps(entries: Iterable[Entry]) -> Iterator[dict[str, str]]:
-    """For each sweep that the jobs are of, `directory`, `command` and `cwd`."""
+    """For each sweep that the jobs are of, `directory`, `command`, `cwd` and `note`, which may be empty."""
     for folder in dict.fromkeys(entry.directory.parent for entry in entries):
         with suppress(ConfigError, OSError, KeyError, TypeError):
             if (folder / SWEEP).is_file():
                 sweep = read_sweep(folder)
                 asked = sweep["asked"]
-                command = _command(asked, ["-m", *map(str, asked["overrides"])])
-                yield {"directory": str(folder), "command": command, "cwd": str(sweep.get("cwd") or "")}
+                words = list(map(str, asked["overrides"]))
+                note, command = _warning(asked, words), _command(asked, ["-m", *words])
+                yield {"directory": str(folder), "command": command, "cwd": str(sweep.get("cwd") or ""), "note": note}
+
+
+def _warning(asked: Mapping[str, Any], words: Iterable[str]) -> str:
+    """What of a command is more than data, as it may have been written by somebody else; empty if nothing is."""
+    typed = [word for word in words if not word.startswith(CHOSEN_ANEW)]
+    found = [f"{text} {what}" for text, what in beyond_data(typed)]
+    if asked.get("config_dir"):
+        found.append(f"--config-dir {asked['config_dir']} holds options that can run code")
+    return f"Look at this command before you run it: {'; '.join(found)}." if found else ""
 
 
 def _command(asked: Mapping[str, Any], words: Iterable[str]) -> str:
@@ -56,5 +68,5 @@ def _command(asked: Mapping[str, Any], words: Iterable[str]) -> str:
         if asked.get(name)
         for part in (f"--{name.replace('_', '-')}", str(asked[name]))
     ]
-    typed = [word for word in words if not word.startswith(DIRECTORIES)]
+    typed = [word for word in words if not word.startswith(CHOSEN_ANEW)]
     return shlex.join(["hforch", *recipe, *flags, *typed])
