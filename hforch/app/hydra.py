@@ -114,6 +114,7 @@ def _show(hydra: Any, args: argparse.Namespace, parser: argparse.ArgumentParser,
 
 def _run(args: argparse.Namespace, places: Places, asked: Asked, resume: Path | None) -> int:
     from hforch.config.sweeps import plan
+    from hforch.runs.records import locked
 
     if args.report:
         from hforch.report.page.write import missing_libraries
@@ -121,26 +122,26 @@ def _run(args: argparse.Namespace, places: Places, asked: Asked, resume: Path | 
         if mistakes := missing_libraries():
             raise ConfigError(mistakes)
     planned = plan(args.overrides, places, args.multirun)
-    kind = "sweep" if planned.multirun else "run"
     overrides = [*args.overrides, f"hydra.mode={'MULTIRUN' if planned.multirun else 'RUN'}"]
-    if resume is not None:
-        overrides.append(f"hydra.{kind}.dir={quoted(str(resume))}")
+    if resume is not None and planned.multirun:
+        overrides.append(f"hydra.sweep.dir={quoted(str(resume))}")
     with hydra_of(places) as hydra:
         try:
             if planned.multirun:
                 return _multirun(args, planned, places, asked, hydra, overrides)
             _look_at_scoring(planned.jobs[0])
             directory = resume or Path(str(planned.jobs[0].whole.hydra.run.dir))
-            _make_room(directory, "hydra.run.dir", asked)
             if asked.dry_run:
+                _make_room(directory, "hydra.run.dir", asked)
                 return _dry_run(planned.jobs[0], directory, asked.resume)
-            if resume is not None:
-                asked = replace(asked, fingerprint=unchanged(planned.jobs[0], resume))
-            with going_on("nobody reads the output any more; the run goes on, and Ctrl-C stops it"):
-                done = hydra.run(places.config_name, Task(places, asked), overrides)
-            # Hydra composes anew, and so with another time in its directory.
-            directory = Path(str(done.hydra_cfg.hydra.runtime.output_dir))
-            return write_report(args.report, directory, planned.jobs[0].job.runtime.display, worst(codes(done)))
+            overrides.append(f"hydra.run.dir={quoted(str(directory))}")  # composed anew, it would hold another time
+            with locked(directory):
+                _make_room(directory, "hydra.run.dir", asked)
+                if resume is not None:
+                    asked = replace(asked, fingerprint=unchanged(planned.jobs[0], resume))
+                with going_on("nobody reads the output any more; the run goes on, and Ctrl-C stops it"):
+                    code = worst(codes(hydra.run(places.config_name, Task(places, asked), overrides)))
+                return write_report(args.report, directory, planned.jobs[0].job.runtime.display, code)
         except OSError as error:
             if full_errors():
                 raise

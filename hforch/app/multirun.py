@@ -95,6 +95,8 @@ class Multirun:
         callbacks = self.context.callbacks
         with locked(self.directory):
             if not self.asked.resume:
+                if mistakes := self._in_the_way(jobs):  # asked before, when another sweep may have been at it
+                    raise ConfigError(mistakes)
                 for folder in (self.directory, *(one.directory for one in jobs)):
                     clear(folder)
             callbacks.on_multirun_start(config=self.master, config_name=self.places.config_name)

@@ -90,8 +90,10 @@ class Task:
         from hforch.config.compose import Locator, job_from_config
         from hforch.report.terminal import open_watcher
         from hforch.runs import Given, run
+        from hforch.runs.records import is_locked
 
         settings = HydraConfig.get()
+        directory = Path(settings.runtime.output_dir)
         overrides = tuple(str(override) for override in settings.overrides.task)
         job = job_from_config(cfg)
         given = Given(
@@ -104,8 +106,9 @@ class Task:
             parallel=self.parallel,
             resume=self.asked.resume,
             fingerprint=self.asked.fingerprint,
+            is_locked=is_locked(directory),
         )
-        return run(job, Path(settings.runtime.output_dir), given, open_watcher(job.runtime.display))
+        return run(job, directory, given, open_watcher(job.runtime.display))
 
 
 def job_logging(settings: Any) -> dict[str, Any] | None:

@@ -10,9 +10,12 @@ import json
 import math
 import os
 import re
+import socket
+import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
+from functools import partial
 from pathlib import Path
 from typing import IO, Any, Literal, Self
 
@@ -22,7 +25,9 @@ SCHEMA_VERSION = 1
 RECORD, SAMPLES = "record.json", "samples.jsonl"
 SCORES = "scores.jsonl"  # by answer of the baseline, how far a job is from it
 DISTRIBUTIONS = "distributions.bin"  # of a baseline, over the next token
+OWNER = ".hforch.owner"  # who writes in a directory, on file systems without locks
 PATIENCE_S = 10.0
+_locked: dict[Path, int] = {}  # by this process, each with the thread
 
 Status = Literal["ok", "failed", "interrupted", "partial"]
 """ok: every sample was answered. failed: some was not, or none could be. interrupted: by Ctrl-C.
@@ -38,20 +43,25 @@ class RecordWriter:
 
     Args:
         anew: forget the samples that are there.
+        fresh: there must be none.
+        is_locked: by the process that has started this one for it.
 
     Raises:
-        HforchError: another process writes there.
+        HforchError: another process writes there, or has written samples although there were to be none.
     """
 
-    def __init__(self, directory: Path, anew: bool = False) -> None:
+    def __init__(self, directory: Path, anew: bool = False, fresh: bool = False, is_locked: bool = False) -> None:
         self.directory = directory
-        directory.mkdir(parents=True, exist_ok=True)
-        self._lock = os.open(directory, os.O_RDONLY)
+        self._stack = ExitStack()
         try:
-            _take(self._lock, directory)
+            if not is_locked:
+                self._stack.enter_context(locked(directory))
+            if fresh and has_samples(directory):
+                hint = "give another directory; nothing of it was touched"
+                raise HforchError(f"another run has written its answers in {directory} meanwhile\n    {hint}")
             self._samples: IO[str] = (directory / SAMPLES).open("w" if anew else "a", encoding="utf-8")
         except BaseException:
-            os.close(self._lock)
+            self._stack.close()
             raise
 
     def __enter__(self) -> Self:
@@ -59,7 +69,7 @@ class RecordWriter:
 
     def __exit__(self, *_: object) -> None:
         self._samples.close()
-        os.close(self._lock)
+        self._stack.close()
 
     def write(self, record: Mapping[str, Any]) -> None:
         """Replace record.json, whole or not at all."""
@@ -101,34 +111,100 @@ def write_whole(path: Path, value: Mapping[str, Any]) -> None:
 
 @contextmanager
 def locked(directory: Path) -> Iterator[None]:
-    """Let no other process run in a directory meanwhile.
+    """Let no other process or thread run in a directory meanwhile; this one may lock it again within.
 
     Raises:
         HforchError: one does.
     """
     directory.mkdir(parents=True, exist_ok=True)
+    own = directory.resolve()
+    if is_locked(directory):
+        yield
+        return
     lock = os.open(directory, os.O_RDONLY)
     try:
-        _take(lock, directory)
-        yield
+        try:
+            _insist(partial(fcntl.flock, lock, fcntl.LOCK_EX | fcntl.LOCK_NB), directory)
+            owned = None
+        except OSError:  # a file system without locks
+            owned = directory / OWNER
+            _insist(partial(_own, owned), directory)
+        _locked[own] = threading.get_ident()
+        try:
+            yield
+        finally:
+            del _locked[own]
+            if owned:
+                owned.unlink(missing_ok=True)
     finally:
         os.close(lock)
 
 
-def _take(lock: int, directory: Path) -> None:
-    """Lock a directory; one that was killed may need a moment to let go of it."""
+def is_locked(directory: Path) -> bool:
+    """Whether this thread has locked a directory."""
+    return _locked.get(directory.resolve()) == threading.get_ident()
+
+
+def has_samples(directory: Path) -> bool:
+    with suppress(OSError):
+        return (directory / SAMPLES).stat().st_size > 0
+    return False
+
+
+def _insist(take: Callable[[], None], directory: Path) -> None:
+    """Take a lock; who was killed may need a moment to let go of it."""
     until = time.monotonic() + PATIENCE_S
     while True:
         try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            return
-        except BlockingIOError:
+            return take()
+        except (BlockingIOError, FileExistsError) as error:
             if time.monotonic() > until:
+                who = f" ({error})" if isinstance(error, FileExistsError) else ""
                 hint = "wait until it has ended, or give another directory"
-                raise HforchError(f"another run is writing in {directory}\n    {hint}") from None
+                raise HforchError(f"another run is writing in {directory}{who}\n    {hint}") from None
             time.sleep(0.1)
-        except OSError:
-            return  # a file system without locks
+
+
+def _own(file: Path) -> None:
+    """Create a file that says who writes in its directory, unless one says so already whose process may still be there.
+
+    Raises:
+        FileExistsError: one does; it says who.
+    """
+    while True:
+        try:
+            with file.open("x", encoding="utf-8") as created:
+                own = {"host": socket.gethostname(), "pid": os.getpid(), "started": _started(os.getpid())}
+                created.write(json.dumps(own))
+            return
+        except FileExistsError:
+            with suppress(FileNotFoundError):
+                text = file.read_text(encoding="utf-8")
+                if not _is_gone(text):
+                    raise FileExistsError(f"{file} says: {text}") from None
+                stale = file.with_name(f"{file.name}.{os.getpid()}.{time.monotonic_ns()}")
+                file.rename(stale)  # of several that find it, one moves it away
+                stale.unlink()
+
+
+def _is_gone(text: str) -> bool:
+    """Whether a process is known to have ended: it was on this machine, and is not there, or is another one now."""
+    try:
+        who = json.loads(text)
+        here = who["host"] == socket.gethostname()
+        return here and _started(int(who["pid"])) != who["started"]
+    except (ValueError, KeyError, TypeError):
+        return False
+
+
+def _started(pid: int) -> float | None:
+    """When a process began, in seconds since the epoch; None if there is none."""
+    import psutil
+
+    try:
+        return float(psutil.Process(pid).create_time())
+    except psutil.Error:
+        return None
 
 
 def begin_interrupted(directory: Path, **asked: Any) -> None:

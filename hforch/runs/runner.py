@@ -90,7 +90,8 @@ def run_job(job: Job, directory: Path, given: Given, watcher: Watcher, held: Hel
         ConfigError: this machine cannot run it; the record is kept.
     """
     before = look_back(directory) if given.resume else None
-    with RecordWriter(directory, anew=before is None) as writer, MemoryMeter() as memory:
+    own = RecordWriter(directory, anew=before is None, fresh=not given.resume, is_locked=given.is_locked)
+    with own as writer, MemoryMeter() as memory:
         run = Run(job, given, watcher, writer, held or Held(), before)
         started = before.record.get("started") if before else None
         resumed = before.record.get("resumed", 0) + 1 if before else 0

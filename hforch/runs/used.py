@@ -8,7 +8,7 @@ from pathlib import Path
 
 from hforch.config.places import JOB_NAME
 from hforch.errors import ConfigError, Mistake
-from hforch.runs.records import DISTRIBUTIONS, RECORD, SAMPLES, SCORES
+from hforch.runs.records import DISTRIBUTIONS, RECORD, SAMPLES, SCORES, has_samples
 from hforch.runs.sweep import SWEEP, read_sweep
 
 REPORT = "report.html"
@@ -23,10 +23,10 @@ def used(directory: Path, key: str) -> list[Mistake]:
         key: the override that names the directory.
     """
     other = "or name another directory"
-    if any(_has_answers(one) for one in [directory, *_jobs(directory)]):
+    if any(has_samples(one) for one in [directory, *_jobs(directory)]):
         hint = f"hforch resume {directory} goes on with it; --force writes over it; {other}"
         return [Mistake(key, f"{directory} holds the answers of an earlier run", None, hint)]
-    if (directory.parent / SWEEP).exists() and any(_has_answers(one) for one in _jobs(directory.parent)):
+    if (directory.parent / SWEEP).exists() and any(has_samples(one) for one in _jobs(directory.parent)):
         return [Mistake(key, f"{directory.parent} is the directory of a sweep", None, "name one outside of it")]
     return []
 
@@ -44,16 +44,9 @@ def clear(directory: Path) -> None:
                 folder.rmdir()
 
 
-def _has_answers(folder: Path) -> bool:
-    with suppress(OSError):
-        return (folder / SAMPLES).stat().st_size > 0
-    return False
-
-
 def _jobs(directory: Path) -> list[Path]:
     """The folders of jobs below, whether or not sweep.json names them."""
     found = {one for one in directory.iterdir() if one.name.isdigit()} if directory.is_dir() else set()
     with suppress(ConfigError):
-        named = [directory / str(one["directory"]) for one in read_sweep(directory)["jobs"]]
-        found |= {one for one in named if one.resolve().is_relative_to(directory.resolve())}
-    return sorted(found)
+        found |= {directory / str(one["directory"]) for one in read_sweep(directory)["jobs"]}
+    return sorted(one for one in found if one.resolve().is_relative_to(directory.resolve()))

@@ -6,6 +6,7 @@ import json
 import shutil
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -59,6 +60,28 @@ def test_force_takes_away_what_is_there_and_nobody_elses_files(tmp_path: Path) -
     assert read_record(tmp_path)["status"] == "ok"
     assert not (tmp_path / "sweep.json").exists()
     assert not (tmp_path / "0").exists()
+
+
+@pytest.mark.parametrize("kind", ["run", "sweep"])
+@pytest.mark.parametrize("later_s", [0, 0.5])
+def test_of_two_in_one_directory_one_is_refused(tmp_path: Path, kind: str, later_s: float) -> None:
+    words = [*FAKE, "backend.token_s=0.02", "generation.max_new_tokens=8", f"hydra.{kind}.dir={tmp_path}"]
+    words += ["-m", "runtime.repeat=1,2"] if kind == "sweep" else []
+    first = start(*words, "runtime.seed=1")
+    time.sleep(later_s)
+    second = start(*words, "runtime.seed=2")
+    ended = [(one.communicate(timeout=120), one.returncode) for one in (first, second)]
+    codes = [code for _, code in ended]
+    assert sorted(codes)[0] == 0 and sorted(codes)[1] in (1, 2), ended
+    said = ended[codes.index(max(codes))][0][1]
+    assert str(tmp_path) in said and "Traceback" not in said
+    for record in tmp_path.rglob("record.json"):
+        found = read_record(record.parent)
+        assert found["status"] == "ok" and found["job"]["runtime"]["seed"] == codes.index(0) + 1
+        keys = [(one["input_id"], one["repeat"]) for one in read_samples(record.parent)]
+        assert len(keys) == len(set(keys)) == found["totals"]["samples"]
+        config = (record.parent / ".hydra" / "overrides.yaml").read_text()
+        assert f"runtime.seed={codes.index(0) + 1}" in config
 
 
 def test_what_failed_before_anything_was_answered_is_in_nobodys_way(tmp_path: Path) -> None:

@@ -1,11 +1,18 @@
 from __future__ import annotations
 
+import errno
 import json
+import os
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from hforch.runs.records import RecordWriter, read_record, read_samples, to_json
+from hforch.errors import HforchError
+from hforch.runs import records
+from hforch.runs.records import OWNER, SAMPLES, RecordWriter, locked, read_record, read_samples, to_json
 
 
 def test_a_torn_last_line_is_left_out(tmp_path: Path) -> None:
@@ -56,3 +63,57 @@ def test_what_merely_looks_like_a_token_in_the_environment_spoils_nothing(monkey
 
 def test_a_job_without_samples_has_none(tmp_path: Path) -> None:
     assert list(read_samples(tmp_path)) == []
+
+
+def test_answers_that_another_run_has_written_meanwhile_are_not_written_over(tmp_path: Path) -> None:
+    with RecordWriter(tmp_path, anew=True, fresh=True) as writer:
+        writer.add({"index": 0})
+    before = (tmp_path / SAMPLES).read_bytes()
+    with pytest.raises(HforchError, match="has written its answers"):
+        RecordWriter(tmp_path, anew=True, fresh=True)
+    assert (tmp_path / SAMPLES).read_bytes() == before
+    RecordWriter(tmp_path, anew=True).__exit__()  # and the lock was given back
+
+
+@pytest.fixture
+def without_locks(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object) -> None:
+        raise OSError(errno.ENOLCK, "no locks available")
+
+    monkeypatch.setattr(records.fcntl, "flock", refuse)
+    monkeypatch.setattr(records, "PATIENCE_S", 0.3)
+
+
+@pytest.mark.usefixtures("without_locks")
+def test_without_locks_a_file_says_who_writes(tmp_path: Path) -> None:
+    with locked(tmp_path):
+        who = json.loads((tmp_path / OWNER).read_text())
+        assert who["pid"] == os.getpid()
+        with locked(tmp_path), ThreadPoolExecutor(1) as pool:  # again in this thread, but not in another
+            told = rf"another run is writing.*pid.*{os.getpid()}"
+            with pytest.raises(HforchError, match=told):
+                pool.submit(locked(tmp_path).__enter__).result()
+        assert (tmp_path / OWNER).exists()
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.usefixtures("without_locks")
+@pytest.mark.parametrize(
+    ("who", "is_taken_over"),
+    [
+        ({"pid": 2**22 - 7, "started": 1.0}, True),  # there is no such process
+        ({"started": 1.0}, True),  # another process has that number now
+        ({}, False),
+        ({"host": "elsewhere", "pid": 2**22 - 7, "started": 1.0}, False),  # nobody knows
+        ("", False),  # it is being written
+    ],
+)
+def test_it_is_taken_over_from_a_process_that_is_gone_only(tmp_path: Path, who: Any, is_taken_over: bool) -> None:
+    with locked(tmp_path):
+        own = json.loads((tmp_path / OWNER).read_text())
+    (tmp_path / OWNER).write_text(json.dumps(own | who) if who != "" else "")
+    with ExitStack() as stack:
+        if not is_taken_over:
+            stack.enter_context(pytest.raises(HforchError, match="another run is writing"))
+        stack.enter_context(locked(tmp_path))
+    assert (tmp_path / OWNER).exists() != is_taken_over
