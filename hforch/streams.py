@@ -11,6 +11,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from hforch.sinks import for_terminal
+
 STDERR = 2
 
 
@@ -50,6 +52,18 @@ class Outlet(io.FileIO):
             print(self.told, file=sys.stderr, flush=True)
 
 
+def open_missing() -> None:
+    """Open what a parent has closed of the descriptors 0 to 2, before a file of ours takes its number."""
+    for number in range(3):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # the lowest number that is free
+    for number, name in ((1, "stdout"), (2, "stderr")):
+        if getattr(sys, name) is None:
+            setattr(sys, name, os.fdopen(number, "w", encoding="utf-8", closefd=False))
+
+
 def prepare() -> None:
     """Make sure that something can be printed: what a terminal cannot show must not end a run."""
     sys.stdout = sys.stdout or Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115 (open to the end)
@@ -59,8 +73,32 @@ def prepare() -> None:
             stream.reconfigure(errors="backslashreplace")
 
 
+class Safe(io.TextIOWrapper):
+    """A stream on which nothing that is printed is obeyed by a terminal, but what `styled` lets through."""
+
+    def write(self, text: str, /) -> int:
+        super().write(for_terminal(text))
+        return len(text)
+
+
+class _Styled:
+    def __init__(self, stream: Safe) -> None:
+        self._stream = stream
+
+    def write(self, text: str) -> int:
+        return io.TextIOWrapper.write(self._stream, text)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
+
+
+def styled(stream: Any) -> Any:
+    """The same stream for a writer of styles, who makes what it writes safe by itself, as `report/console.py` does."""
+    return _Styled(stream) if isinstance(stream, Safe) else stream
+
+
 def outlast_readers() -> None:
-    """From here on, stdout and stderr of this process take what nobody reads."""
+    """From here on, stdout and stderr of this process take what nobody reads, and give a terminal nothing but text."""
     sys.stdout, sys.stderr = _outlasting(sys.stdout), _outlasting(sys.stderr)
 
 
@@ -70,7 +108,7 @@ def _outlasting(stream: Any) -> Any:
     stream.flush()
     raw: Any = Outlet(stream.fileno(), "wb", closefd=False)
     is_buffered = stream.buffer is not _raw(stream)  # it is not under PYTHONUNBUFFERED
-    return io.TextIOWrapper(
+    return Safe(
         io.BufferedWriter(raw) if is_buffered else raw,
         encoding=stream.encoding,
         errors=stream.errors,

@@ -171,13 +171,14 @@ def _plain(tables: Mapping[str, Sequence[tuple[str, str]]]) -> None:
 
 
 def _rich(tables: Mapping[str, Sequence[tuple[str, str]]]) -> None:
-    from rich.console import Console
     from rich.table import Table
     from rich.text import Text
+
+    from hforch.report.console import console
 
     table = Table(box=None, show_header=False, pad_edge=False)
     for title, rows in tables.items():
         table.add_row(Text(title, style="bold"), "")
         for name, text in rows:
             table.add_row(Text(f"  {name}"), Text(text))
-    Console().print(table)
+    console(sys.stdout).print(table)

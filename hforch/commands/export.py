@@ -87,10 +87,11 @@ def _groups(sizes: dict[str, int] | None) -> str:
 
 
 def _rich_table(header: tuple[str, ...], rows: list[tuple[str, ...]]) -> None:
-    from rich.console import Console
     from rich.table import Table
+
+    from hforch.report.console import console
 
     table = Table(*header)
     for row in rows:
         table.add_row(*row)
-    Console().print(table)
+    console(sys.stdout).print(table)

@@ -61,10 +61,11 @@ def main(argv: list[str]) -> int:
     found = verdict(frozen, read_jobs([directory])[0])
     if args.json:
         from hforch.runs.records import to_json
+        from hforch.sinks import for_json
 
         told = {"identical": found.is_identical, **asdict(found), "directory": str(directory)}
         told["changed"] = [dict(zip(("what", "then", "now"), one, strict=True)) for one in found.changed]
-        print(to_json(told, indent=2))
+        print(for_json(to_json(told, indent=2)))
     else:
         show(found, directory)
     return EXIT_UNMET if not found.is_identical else EXIT_FAILED if code == EXIT_FAILED else EXIT_OK

@@ -21,9 +21,11 @@ from hforch.compare.parting import Parting
 from hforch.compare.reading import read_jobs
 from hforch.compare.table import Comparison, Row, compare
 from hforch.compare.words import alignment
+from hforch.report.console import console
 from hforch.report.data import to_json_text
 from hforch.report.terminal import shown
 from hforch.report.wording import item_line
+from hforch.sinks import for_markdown, for_terminal
 
 WIDE = 280  # columns, where no terminal says how many there are
 NARROWEST, NARROWEST_AXIS = 8, 10  # characters, of a header, or of an axis, that is broken into lines
@@ -144,40 +146,40 @@ def print_comparison(
     comparison: Comparison, stream: TextIO, decision: Decision | None = None, worst: bool = True
 ) -> None:
     """The tables, the notes, the samples that differ most (unless `worst` is false), and what follows from bounds."""
-    console = Console(file=stream, width=None if stream.isatty() else WIDE, highlight=False, markup=False, emoji=False)
+    printer = console(stream, None if stream.isatty() else WIDE)
     found = list(tables(comparison, notes=False))
     if not found:
-        console.print("nothing was measured: " + ", ".join(row.entry.name for row in comparison.rows))
-    if (whole := _joined(found, 1 + len(comparison.axes))) and _fits(*whole, console):
+        printer.print("nothing was measured: " + ", ".join(row.entry.name for row in comparison.rows))
+    if (whole := _joined(found, 1 + len(comparison.axes))) and _fits(*whole, printer):
         found = [whole]
     for headers, rows in found:
-        for table in _laid_out(headers, rows, len(comparison.axes), console):
-            console.print(table)
-            console.print()
+        for table in _laid_out(headers, rows, len(comparison.axes), printer):
+            printer.print(table)
+            printer.print()
     for row in comparison.rows:
         for note in row.notes:
             if note != "baseline" and row.entry.was_run:
-                console.print(f"job {row.entry.name}: {shown(note)}", soft_wrap=True)
+                printer.print(f"job {row.entry.name}: {shown(note)}", soft_wrap=True)
     for note in comparison.notes:
-        console.print(shown(note), style="yellow")
+        printer.print(shown(note), style="yellow")
     for row in comparison.rows if worst else ():
         for pair in row.worst:
-            console.print(
+            printer.print(
                 Text.assemble((f"\njob {row.entry.name} against {row.baseline}: ", "bold"), shown(_where(pair, row)))
             )
-            console.print(_coloured(pair))
+            printer.print(_coloured(pair))
         for parting in row.partings:
             where, *lines = parting_lines(parting)
-            console.print(Text.assemble((f"\njob {row.entry.name} against {row.baseline}: ", "bold"), shown(where)))
+            printer.print(Text.assemble((f"\njob {row.entry.name} against {row.baseline}: ", "bold"), shown(where)))
             for line in lines:
-                console.print(f"  {shown(line)}")
+                printer.print(f"  {shown(line)}")
     if decision:
-        console.print()
+        printer.print()
         for line in decision_lines(decision):
-            console.print(shown(line), soft_wrap=True)
+            printer.print(shown(line), soft_wrap=True)
 
 
-def _laid_out(headers: Sequence[str], rows: Sequence[Sequence[str]], axes: int, console: Console) -> Iterator[Table]:
+def _laid_out(headers: Sequence[str], rows: Sequence[Sequence[str]], axes: int, printer: Console) -> Iterator[Table]:
     """A table as it fits the terminal: with its axes in several lines, or in parts, but with no figure broken."""
 
     def part(places: Sequence[int], whole: bool) -> Table:
@@ -188,7 +190,7 @@ def _laid_out(headers: Sequence[str], rows: Sequence[Sequence[str]], axes: int, 
         return widest if whole or _is_figure(headers[at]) else min(widest, NARROWEST_AXIS)
 
     def fits(places: Sequence[int], whole: bool) -> bool:
-        return sum(width(at, whole) + GAP for at in places) - GAP <= console.width
+        return sum(width(at, whole) + GAP for at in places) - GAP <= printer.width
 
     everything = range(len(headers))
     for whole in (True, False):
@@ -218,8 +220,8 @@ def _joined(found: Sequence[tuple[list[str], list[list[str]]]], lead: int) -> tu
     return headers, [[*row, *(cell for part in parts for cell in part[lead:])] for row, *parts in by_row]
 
 
-def _fits(headers: Sequence[str], rows: Sequence[Sequence[str]], console: Console) -> bool:
-    return sum(_width(headers, rows, at) + GAP for at in range(len(headers))) - GAP <= console.width
+def _fits(headers: Sequence[str], rows: Sequence[Sequence[str]], printer: Console) -> bool:
+    return sum(_width(headers, rows, at) + GAP for at in range(len(headers))) - GAP <= printer.width
 
 
 def _width(headers: Sequence[str], rows: Sequence[Sequence[str]], at: int) -> int:
@@ -300,25 +302,25 @@ def to_markdown(comparison: Comparison, decision: Decision | None = None) -> str
     lines = []
     for headers, rows in tables(comparison):
         lines += [_line(headers), _line(["---"] * len(headers)), *map(_line, rows), ""]
-    lines += [f"- {note.strip()}" for note in comparison.notes]
+    lines += [f"- {for_markdown(note.strip())}" for note in comparison.notes]
     for row in comparison.rows:
         for pair in row.worst:
-            lines += ["", f"Job {row.entry.name} against {row.baseline} {_where(pair, row)}", ""]
+            lines += ["", for_markdown(f"Job {row.entry.name} against {row.baseline} {_where(pair, row)}"), ""]
             lines += _fenced([f"{sign} {words}" for sign, words in words_that_differ(pair)], "diff")
         for parting in row.partings:
             where, *others = parting_lines(parting)
-            lines += ["", f"Job {row.entry.name} against {row.baseline}: {where}", "", *_fenced(others, "text")]
+            lines += ["", for_markdown(f"Job {row.entry.name} against {row.baseline}: {where}")]
+            lines += ["", *_fenced(others, "text")]
     if decision:
-        lines += ["", *(f"- {line.strip()}" for line in decision_lines(decision))]
+        lines += ["", *(f"- {for_markdown(line.strip())}" for line in decision_lines(decision))]
     return "\n".join(lines).rstrip() + "\n"
 
 
 def _fenced(lines: Sequence[str], language: str) -> list[str]:
     """A block of Markdown that no line within can end."""
     fence = "`" * max(3, 1 + max(map(len, re.findall("`+", "".join(lines))), default=0))
-    return [f"{fence}{language}", *lines, fence]
+    return [f"{fence}{language}", *map(for_terminal, lines), fence]
 
 
 def _line(cells: Sequence[str]) -> str:
-    escaped = (cell.replace("\\", "\\\\").replace("|", "\\|").replace("\n", " ") for cell in cells)
-    return f"| {' | '.join(escaped)} |"
+    return f"| {' | '.join(map(for_markdown, cells))} |"

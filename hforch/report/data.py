@@ -14,17 +14,19 @@ from hforch.compare.decide import Decision
 from hforch.compare.reading import samples_of
 from hforch.compare.table import ERRORS, METRICS, Comparison, Row
 from hforch.runs.records import SCHEMA_VERSION, to_json
+from hforch.sinks import for_csv, for_json, for_xml
 
 
 def to_csv(comparison: Comparison) -> str:
     text = io.StringIO()
     names = ["job", "directory", *comparison.axes, *METRICS, *ERRORS, "unit", "baseline", "status", "notes"]
     writer = csv.DictWriter(text, names, lineterminator="\n")
-    writer.writeheader()
+    writer.writerow({name: for_csv(name) for name in names})
     for row in comparison.rows:
         own = {"job": row.entry.name, "directory": str(row.entry.directory), "unit": row.unit, "baseline": row.baseline}
         status = row.entry.record.get("status")
-        writer.writerow(own | row.axes | row.metrics | {"status": status, "notes": "; ".join(row.notes)})
+        cells = own | row.axes | row.metrics | {"status": status, "notes": "; ".join(row.notes)}
+        writer.writerow({name: for_csv(value) for name, value in cells.items()})
     return text.getvalue()
 
 
@@ -64,7 +66,7 @@ def to_data(comparison: Comparison, decision: Decision | None = None) -> dict[st
 
 
 def to_json_text(comparison: Comparison, decision: Decision | None = None) -> str:
-    return to_json(to_data(comparison, decision), indent=2) + "\n"
+    return for_json(to_json(to_data(comparison, decision), indent=2)) + "\n"
 
 
 def to_junit(comparison: Comparison) -> str:
@@ -74,7 +76,7 @@ def to_junit(comparison: Comparison) -> str:
     """
     root = ElementTree.Element("testsuites", name="hforch")
     for row in comparison.rows:
-        suite = ElementTree.SubElement(root, "testsuite", name=_xml(row.label))
+        suite = ElementTree.SubElement(root, "testsuite", name=for_xml(row.label))
         counts = {"tests": 0, "failures": 0, "errors": 0}
         cases = chain.from_iterable(map(_cases, samples_of(row.entry)))
         for case in chain(cases, _case_of_job(row)):
@@ -91,14 +93,14 @@ def _cases(sample: dict[str, Any]) -> Iterator[ElementTree.Element]:
     where = f"input {sample['index'] + 1}" + (f", repeat {sample['repeat'] + 1}" if sample["repeat"] else "")
     if sample["error"] is not None:
         case = ElementTree.Element("testcase", classname="answer", name=where)
-        ElementTree.SubElement(case, "error", message=_xml(sample["error"]["message"]))
+        ElementTree.SubElement(case, "error", message=for_xml(sample["error"]["message"]))
         yield case
         return
     for check in sample.get("checks") or []:
-        case = ElementTree.Element("testcase", classname=_xml(check["name"]), name=where)
+        case = ElementTree.Element("testcase", classname=for_xml(check["name"]), name=where)
         if not check["passed"]:
-            failure = ElementTree.SubElement(case, "failure", message=_xml(str(check.get("why") or "not passed")))
-            failure.text = _xml(str(sample["text"]))
+            failure = ElementTree.SubElement(case, "failure", message=for_xml(str(check.get("why") or "not passed")))
+            failure.text = for_xml(str(sample["text"]))
         yield case
 
 
@@ -106,13 +108,6 @@ def _case_of_job(row: Row) -> Iterator[ElementTree.Element]:
     """A job that did not answer all its inputs, of which its samples cannot tell."""
     why = row.entry.unfinished
     if why is not None:
-        case = ElementTree.Element("testcase", classname="job", name=_xml(row.entry.name))
-        ElementTree.SubElement(case, "error", message=_xml(why))
+        case = ElementTree.Element("testcase", classname="job", name=for_xml(row.entry.name))
+        ElementTree.SubElement(case, "error", message=for_xml(why))
         yield case
-
-
-def _xml(text: str) -> str:
-    """Text without the characters that XML does not have."""
-    return "".join(
-        one for one in text if one in "\t\n" or (one >= " " and not "\ud800" <= one <= "\udfff" and one < "\ufffe")
-    )

@@ -6,10 +6,10 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from typing import Any, TextIO
 
-from rich.console import Console
 from rich.progress import BarColumn, Progress, ProgressColumn, SpinnerColumn, Task, TextColumn, TimeElapsedColumn
 from rich.text import Text
 
+from hforch.report.console import console
 from hforch.report.terminal import Plain, shown
 
 BYTES = "download"
@@ -32,7 +32,7 @@ class Rich(Plain):
 
     def __init__(self, stream: TextIO) -> None:
         super().__init__(stream)
-        self._console = Console(file=stream, highlight=False, markup=False, emoji=False)
+        self._console = console(stream)
         self._progress: Progress | None = None
         self._open = 0
         self._answers = ExitStack()

@@ -7,10 +7,10 @@ from collections.abc import Sequence
 from typing import TextIO
 
 from rich import box
-from rich.console import Console
 from rich.table import Table
 
 from hforch.models.estimate import Estimate
+from hforch.report.console import console
 from hforch.runs.resuming import look_back
 from hforch.runs.runner import header
 from hforch.runs.scorable import kept_mb
@@ -30,30 +30,30 @@ def show_plan(
         stream: where to; stdout if None.
     """
     stream = stream or sys.stdout
-    console = Console(file=stream, width=None if stream.isatty() else WIDE, highlight=False, markup=False, emoji=False)
+    printer = console(stream, None if stream.isatty() else WIDE)
     models = list(dict.fromkeys(one.key for one in jobs))
     table = _table("job", "differs in", "samples", "model", "state")
     for one in sorted(jobs, key=lambda job: (models.index(job.key), job.number)):
         name = chr(ord("A") + models.index(one.key)) if len(models) <= 26 else str(models.index(one.key) + 1)
         table.add_row(str(one.number), one.label, str(one.samples), name, _state(one, resume))
-    console.print(table)
+    printer.print(table)
     loads = _table("model", "what", "load key", "needs", "weights", "KV cache", "writes")
     for number, key in enumerate(models):
         sharing = [one for one in jobs if one.key == key]
         name = chr(ord("A") + number) if len(models) <= 26 else str(number + 1)
         loads.add_row(name, " ".join(header(sharing[0].job).values()), key, *_needs([one.expected for one in sharing]))
-    console.print(loads)
-    console.print("Weights and KV cache are what memory has to hold at least; libraries and activations come on top.")
+    printer.print(loads)
+    printer.print("Weights and KV cache are what memory has to hold at least; libraries and activations come on top.")
     for one in jobs:
         mb = kept_mb(one.job, one.samples // one.job.runtime.repeat) if one.baseline == one.number else None
         if mb is not None:
-            console.print(
+            printer.print(
                 f"Job {one.number} keeps at most {mb} MB of log-probabilities, to score the other jobs against."
             )
     if left_out:
-        console.print(f"left out by the recipe: {len(left_out)}")
+        printer.print(f"left out by the recipe: {len(left_out)}")
         for label in left_out:
-            console.print(f"  {label}")
+            printer.print(f"  {label}")
 
 
 def _table(*columns: str) -> Table:

@@ -13,6 +13,7 @@ from typing import Any, TextIO
 from hforch.report.wording import answer_lines, failure, header_line, item_line, stage_line, summary_lines
 from hforch.runs.records import read_record, to_json
 from hforch.runs.watch import Nobody, Watcher
+from hforch.sinks import for_json
 
 CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 
@@ -49,7 +50,7 @@ class Json(Quiet):
         with suppress(OSError, ValueError):  # as it was written: what is handed over may lack what is long
             record = read_record(Path(directory))
         ascii_only = (sys.stdout.encoding or "").lower().replace("-", "") != "utf8"
-        print(to_json({**record, "directory": directory}, indent=2, ascii_only=ascii_only), flush=True)
+        print(for_json(to_json({**record, "directory": directory}, indent=2, ascii_only=ascii_only)), flush=True)
 
 
 class Plain(Quiet):

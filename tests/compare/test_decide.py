@@ -188,7 +188,7 @@ def test_junit_has_a_case_for_each_check(tmp_path: Path) -> None:
     assert (suite.attrib["tests"], suite.attrib["failures"], suite.attrib["errors"]) == ("3", "1", "1")
     failure = suite.find("testcase/failure")
     assert failure is not None
-    assert failure.attrib["message"] == "'x' is not in it"
+    assert failure.attrib["message"] == "'x' is not in it\\x00"
 
 
 def test_a_terminal_is_sent_no_escape_codes_of_a_models(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
