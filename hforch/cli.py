@@ -27,8 +27,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         the exit code, as described in `errors.py`.
     """
     words = list(sys.argv[1:] if argv is None else argv)
-    streams.prepare()
     if argv is None:  # this process is ours
+        streams.open_missing()
+    streams.prepare()
+    if argv is None:
         streams.outlast_readers()
 
     def work() -> int:

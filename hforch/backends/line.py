@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import atexit
+import os
 import queue
 import threading
 import weakref
@@ -14,6 +15,7 @@ from typing import Any, Generic, Protocol, TypeVar
 from hforch.errors import GenerationError
 
 GRACE_S = 10.0
+CLOSED = "the model was closed, and answers no more"
 _closed_at_exit: weakref.WeakSet[Closable] = weakref.WeakSet()
 
 Item = TypeVar("Item")
@@ -39,16 +41,22 @@ class Inbox(Generic[Item]):
     def __init__(self) -> None:
         self._items: queue.SimpleQueue[Item | None] = queue.SimpleQueue()
         self._is_open = True
+        self._process = os.getpid()
         self._lock = threading.RLock()  # garbage collection may come in between, in this thread
 
     def put(self, item: Item) -> None:
         """
         Raises:
-            GenerationError: the thread has ended.
+            GenerationError: the thread has ended, or is that of another process.
         """
+        if os.getpid() != self._process:  # before the lock, which a thread of theirs may have held
+            raise GenerationError(
+                f"the model was loaded by process {self._process}, and this one ({os.getpid()}), which was forked from"
+                " it, has no thread that works on it: load the model after the fork, or use threads, which share it"
+            )
         with self._lock:
             if not self._is_open:
-                raise GenerationError("the model was closed, and answers no more")
+                raise GenerationError(CLOSED)
             self._items.put(item)
 
     def take(self, block: bool = True) -> Item | None:
@@ -85,7 +93,9 @@ class Line:
     def __init__(self) -> None:
         self._waiting: Inbox[Work] = Inbox()
         self._cancels: weakref.WeakSet[threading.Event] = weakref.WeakSet()
-        self._thread = threading.Thread(target=_work, args=(self._waiting,), name="hforch-engine", daemon=True)
+        self._closing = threading.Event()
+        args = (self._waiting, self._closing)
+        self._thread = threading.Thread(target=_work, args=args, name="hforch-engine", daemon=True)
         self._thread.start()
         # The thread must not keep the line alive, nor the line's end depend on anyone calling close.
         self._end = weakref.finalize(self, self._waiting.end)
@@ -110,7 +120,8 @@ class Line:
         return future
 
     def close(self) -> None:
-        """Cancel what is under way and what waits, and let the thread end."""
+        """Cancel what is under way and what waits, which ends with a GenerationError, and let the thread end."""
+        self._closing.set()
         for cancelled in list(self._cancels):
             cancelled.set()
         self._end.detach()  # at exit it may be switched off already, by an atexit handler that runs before ours
@@ -120,20 +131,23 @@ class Line:
         self._thread.join(timeout)
 
 
-def _work(waiting: Inbox[Work]) -> None:
+def _work(waiting: Inbox[Work], closing: threading.Event) -> None:
     while (work := waiting.take()) is not None:
-        function, arguments, _, future = work
+        function, arguments, cancelled, future = work
         if future.set_running_or_notify_cancel():
             try:
                 result = function(*arguments)
+                if closing.is_set() and cancelled.is_set():  # it may be half an answer
+                    raise GenerationError(CLOSED)
             except BaseException as error:
                 future.set_exception(error)
             else:
                 future.set_result(result)
-                del result
-        del work, function, arguments, future
+            result = None
+        del work, function, arguments, cancelled, future
     for _, _, _, late in waiting.shut():
-        late.cancel()
+        if late.set_running_or_notify_cancel():
+            late.set_exception(GenerationError(CLOSED))
 
 
 @atexit.register

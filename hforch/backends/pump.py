@@ -21,7 +21,7 @@ from typing import Any
 from hforch.backends.completion import Answer, Completion
 from hforch.backends.engine import Request
 from hforch.backends.genai_decoding import generation_config
-from hforch.backends.line import Inbox, closed_at_exit
+from hforch.backends.line import CLOSED, Inbox, closed_at_exit
 from hforch.backends.ov_device import last_words
 from hforch.errors import GenerationError
 
@@ -152,7 +152,7 @@ class State:
                 self._step()
         late = [ticket for _, ticket in self.arrivals.shut()]
         for ticket in [*(row.ticket for row in [*self.active, *self.waiting]), *self.settling, *late]:
-            ticket.fail(CancelledError("the engine was closed"))
+            ticket.fail(GenerationError(CLOSED))
         self._leave(self.active)
         self._step()
 

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import random
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator
-from concurrent.futures import CancelledError, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from typing import Any
 
@@ -19,6 +21,7 @@ from langchain_core.prompts import ChatPromptTemplate, PromptTemplate
 
 from hforch import load_llm
 from hforch.backends.completion import Completion
+from hforch.backends.line import CLOSED
 from hforch.backends.openvino_genai import GenAILLM
 from hforch.errors import GenerationError, PromptError, UnknownArgument
 
@@ -366,12 +369,62 @@ def test_a_model_that_was_closed_says_so(backend: str, tiny_gpt2: Any) -> None:
     llm = load_llm("model=local", f"model.path={tiny_gpt2}", f"backend={backend}", "generation.max_new_tokens=2")
     assert llm.batch(["one", "two"])
     llm.engine.close()
-    with suppress(CancelledError, GenerationError):  # as long as its thread has not ended
+    with suppress(GenerationError):  # as long as its thread has not ended
         for _ in range(1000):
             llm.invoke("one")
     time.sleep(0.5)
     with pytest.raises(GenerationError, match="was closed"):
         llm.invoke("one")
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_open_calls_end_with_one_clear_error_when_the_model_is_closed(backend: str, tiny_gpt2: Any) -> None:
+    words = ("model=local", f"model.path={tiny_gpt2}", f"backend={backend}", "runtime.batch_size=2")
+    llm = load_llm(*words, "generation.max_new_tokens=900", "generation.ignore_eos=true")
+    running = threading.Event()
+
+    def read() -> None:
+        for _ in llm.stream("one"):
+            running.set()
+
+    def call(how: Any) -> BaseException | None:
+        try:
+            how()
+        except BaseException as error:
+            return error
+        return None
+
+    hows = (read, lambda: llm.invoke("two"), lambda: llm.batch(["three"] * 5), lambda: asyncio.run(llm.ainvoke("four")))
+    with ThreadPoolExecutor(len(hows)) as pool:
+        calls = [pool.submit(call, how) for how in hows]
+        assert running.wait(60)
+        llm.engine.close()
+        ended = [one.result(timeout=60) for one in calls]
+    assert [(type(error), str(error)) for error in ended] == [(GenerationError, CLOSED)] * len(hows)
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_a_fork_of_the_process_that_loaded_is_told_so(backend: str, tiny_gpt2: Any) -> None:
+    program = f"""
+import os, sys, warnings
+warnings.simplefilter("ignore")
+from hforch import load_llm
+llm = load_llm("model=local", {f"model.path={tiny_gpt2}"!r}, "backend={backend}", "generation.max_new_tokens=2")
+llm.invoke("one")
+if not os.fork():
+    for ask in (lambda: llm.invoke("one"), lambda: list(llm.stream("one")), lambda: llm.batch(["one", "two"])):
+        try:
+            ask()
+        except Exception as error:
+            print(type(error).__name__, error, flush=True)
+    os._exit(0)
+os.wait()
+print(len(llm.invoke("one")) > 0)
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=120, check=True)
+    *told, last = done.stdout.splitlines()
+    assert len(told) == 3 and all("GenerationError" in one and "forked from it" in one for one in told)
+    assert last == "True"
 
 
 def test_waiting_behind_another_request_is_queue_time_and_not_first_token_time(smollm2: Any) -> None:
