@@ -298,7 +298,7 @@ def test_nothing_is_resumed_when_the_configuration_changed(tmp_path: Path) -> No
     assert "max_new_tokens: 5" in option.read_text()
     interrupted(tmp_path / "s", "--config-dir", str(tmp_path / "conf"), *FAKE, "generation=mine", "runtime.seed=1,2")
     option.write_text(option.read_text().replace("max_new_tokens: 5", "max_new_tokens: 6"))
-    done = resume(tmp_path / "s", code=2)
+    done = resume(tmp_path / "s", "--config-dir", str(tmp_path / "conf"), code=2)
     assert "generation.max_new_tokens: was 5 when this was begun, and is 6 now" in done.stderr
 
 
