@@ -159,3 +159,30 @@ def test_a_text_needs_no_cache(place: str, tmp_path: Path, monkeypatch: pytest.M
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("HFORCH_CACHE", place)
     assert cache.kept_text("a.js", lambda: "text") == "text"
+
+
+@pytest.mark.parametrize(
+    "name", ["", ".", "..", "../x", "a/b", "a\\b", ".hidden", "a b", "a\n", "é", "x" * 201, "a\x00"]
+)
+def test_a_name_is_one_plain_name_of_a_file(name: str) -> None:
+    with pytest.raises(ModelError, match="is no name"):
+        cache.Key("exports", name)
+    with pytest.raises(ModelError, match="is no name"):
+        cache.Key("../exports", "one")
+
+
+def test_only_what_lies_in_the_cache_is_removed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    home, mine = tmp_path / "cache", tmp_path / "mine"
+    for folder in (home / "exports" / "one", mine):
+        folder.mkdir(parents=True)
+        (folder / "file").write_text("")
+    monkeypatch.setenv("HFORCH_CACHE", str(home))
+    (home / "link").symlink_to(mine)
+    (home / "exports" / "one" / "inside").symlink_to(mine)
+    for outside in (mine, home, home / ".." / "mine", home / "link" / "file", home / "exports" / "..", tmp_path):
+        with pytest.raises(ModelError, match="does not lie in the cache"):
+            cache.remove_tree(outside)
+    cache.remove_tree(home / "link")
+    cache.remove_tree(home / "exports" / "one")
+    assert (mine / "file").exists()
+    assert not (home / "link").is_symlink() and not (home / "exports" / "one").exists()
