@@ -1,10 +1,13 @@
-"""Shipped recipes, each run once by whichever test wants it first; others copy what it has left."""
+"""Shipped recipes and sweeps, each run once by whichever test wants it first; others copy what it has left."""
 
 from __future__ import annotations
 
+import atexit
 import shutil
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
+from tempfile import mkdtemp
 
 from command_line import hforch
 from filelock import FileLock
@@ -41,3 +44,21 @@ def recipe(name: str, shared: Path) -> Finished:
             done = hforch("run", str(ROOT / "recipes" / f"{name}.yaml"), f"hydra.{kind}.dir={directory}", timeout=900)
             printed.write_text(done.stdout, encoding="utf-8")
     return Finished(directory, printed.read_text(encoding="utf-8"))
+
+
+def copy_of_sweep(directory: Path, *words: str) -> None:
+    """What `hforch -m WORDS` leaves in a directory; equal sweeps are run once in a process."""
+    made = _swept(*words)
+    shutil.copytree(made, directory, dirs_exist_ok=True)
+    for file in directory.rglob("*"):
+        if file.suffix in (".json", ".jsonl", ".yaml"):
+            file.write_text(file.read_text("utf-8").replace(str(made), str(directory)), "utf-8")
+
+
+@cache
+def _swept(*words: str) -> Path:
+    """A sweep that nobody changes."""
+    directory = Path(mkdtemp(prefix="hforch-swept-"))
+    atexit.register(shutil.rmtree, directory)
+    hforch("-m", *words, f"hydra.sweep.dir={directory}")
+    return directory

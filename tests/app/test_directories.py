@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 import subprocess
 import sys
 import time
@@ -12,6 +11,7 @@ from typing import Any
 
 import pytest
 from command_line import hforch, start
+from finished import copy_of_sweep
 
 from hforch.runs.records import read_record, read_samples
 
@@ -102,14 +102,6 @@ def test_a_verification_does_not_write_over_a_run(tmp_path: Path) -> None:
 
 
 # ---------------------------------------------------------------- what damage a resume finds
-@pytest.fixture(scope="module")
-def swept(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A sweep of two jobs that nobody changes."""
-    directory = tmp_path_factory.mktemp("swept")
-    sweep(directory, "generation.max_new_tokens=1,2")
-    return directory
-
-
 def change(file: Path, **parts: Any) -> None:
     file.write_text(json.dumps(json.loads(file.read_text()) | parts))
 
@@ -142,10 +134,8 @@ def test_a_job_whose_samples_are_torn_is_not_done(tmp_path: Path) -> None:
         ("sweep.json", '{"schema_version": 1, "asked": {"overrides": []}, "jobs": [{}]}', "which jobs it has"),
     ],
 )
-def test_a_damaged_record_is_told_and_nothing_is_lost(
-    tmp_path: Path, swept: Path, name: str, text: str, told: str
-) -> None:
-    shutil.copytree(swept, tmp_path, dirs_exist_ok=True)
+def test_a_damaged_record_is_told_and_nothing_is_lost(tmp_path: Path, name: str, text: str, told: str) -> None:
+    copy_of_sweep(tmp_path, *FAKE, "generation.max_new_tokens=1,2")
     (tmp_path / name).write_text(text)
     before = contents(tmp_path)
     assert told in hforch("resume", str(tmp_path), code=2).stderr

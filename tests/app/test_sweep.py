@@ -2,24 +2,21 @@
 
 from __future__ import annotations
 
-import atexit
 import json
 import os
-import shutil
 import signal
 import subprocess
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from functools import cache
 from pathlib import Path
-from tempfile import mkdtemp
 from typing import Any
 
 import psutil
 import pytest
 from command_line import hforch, run, start
+from finished import copy_of_sweep
 from forking import Forked
 
 from hforch.runs.records import read_record, read_samples
@@ -235,24 +232,6 @@ def test_what_failed_is_run_again_and_nothing_else(tmp_path: Path, tiny_gpt2: Pa
     resume(tmp_path / "s")
     assert (tmp_path / "s" / "0" / "samples.jsonl").read_bytes() == before
     assert [one["status"] for one in records(tmp_path / "s").values()] == ["ok", "ok"]
-
-
-@cache
-def swept(*words: str) -> Path:
-    """A sweep that nobody changes."""
-    directory = Path(mkdtemp(prefix="hforch-swept-"))
-    atexit.register(shutil.rmtree, directory)
-    sweep(directory, *words)
-    return directory
-
-
-def copy_of_sweep(directory: Path, *words: str) -> None:
-    """As `sweep`, but equal ones are run once."""
-    made = swept(*words)
-    shutil.copytree(made, directory, dirs_exist_ok=True)
-    for file in directory.rglob("*"):
-        if file.suffix in (".json", ".jsonl", ".yaml"):
-            file.write_text(file.read_text("utf-8").replace(str(made), str(directory)), "utf-8")
 
 
 def interrupted(directory: Path, *words: str) -> None:
