@@ -139,8 +139,13 @@ def _run(args: argparse.Namespace, places: Places, asked: Asked, resume: Path | 
                 _make_room(directory, "hydra.run.dir", asked)
                 if resume is not None:
                     asked = replace(asked, fingerprint=unchanged(planned.jobs[0], resume))
-                with going_on("nobody reads the output any more; the run goes on, and Ctrl-C stops it"):
-                    code = worst(codes(hydra.run(places.config_name, Task(places, asked), overrides)))
+                task = Task(places, asked)
+                try:
+                    with going_on("nobody reads the output any more; the run goes on, and Ctrl-C stops it"):
+                        code = worst(codes(hydra.run(places.config_name, task, overrides)))
+                except KeyboardInterrupt:
+                    task.interrupted(directory, planned.jobs[0].overrides)  # while Hydra made ready
+                    raise
                 return write_report(args.report, directory, planned.jobs[0].job.runtime.display, code)
         except OSError as error:
             if full_errors():

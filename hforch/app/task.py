@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -54,6 +54,8 @@ class Task:
     parallel: bool = False
 
     def __call__(self, cfg: DictConfig) -> int:
+        from hydra.core.hydra_config import HydraConfig
+
         try:
             code = self._run(cfg)
         except HforchError as error:
@@ -67,22 +69,19 @@ class Task:
             print(cannot_write(error, self.asked.resume), file=sys.stderr)
             return EXIT_FAILED
         except KeyboardInterrupt:
-            self._interrupted()
+            settings = HydraConfig.get()
+            self.interrupted(Path(settings.runtime.output_dir), settings.overrides.task)
             raise
         if code == EXIT_INTERRUPTED:
             raise KeyboardInterrupt("told")  # the rest of a sweep is not wanted any more
         return code
 
-    def _interrupted(self) -> None:
+    def interrupted(self, directory: Path, overrides: Iterable[Any]) -> None:
         """A run that was stopped before it had begun leaves a record like any other."""
-        from hydra.core.hydra_config import HydraConfig
-
         from hforch.runs.records import begin_interrupted
 
-        settings = HydraConfig.get()
-        overrides = [str(override) for override in settings.overrides.task]
         with suppress(OSError, HforchError):
-            begin_interrupted(Path(settings.runtime.output_dir), overrides=overrides, recipe=self.asked.recipe)
+            begin_interrupted(directory, overrides=[str(one) for one in overrides], recipe=self.asked.recipe)
 
     def _run(self, cfg: DictConfig) -> int:
         from hydra.core.hydra_config import HydraConfig

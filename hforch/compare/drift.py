@@ -13,7 +13,7 @@ from zlib import crc32
 from hforch.compare.reading import Entry, samples_of
 
 PAIRS = 1000  # texts are compared as texts for so many inputs at most, the same ones for every job
-LONGEST = 100_000  # characters of a text whose edits are counted, for that takes time as the square of it
+LONGEST = 100_000  # characters of a text that are compared as text: edits take time as the square of it, chrF seconds
 RESIDUES = 1_000_003
 Key = tuple[str, int]
 
@@ -144,7 +144,7 @@ def texts_alike(pairs: Iterable[tuple[str, str]]) -> dict[str, float | None]:
     """chrF (0 to 100, of sacrebleu, over all pairs as one corpus) and edit similarity (0 to 1, of rapidfuzz, mean)."""
     from rapidfuzz.distance import Levenshtein
 
-    pairs = list(pairs)
+    pairs = [(base[:LONGEST], text[:LONGEST]) for base, text in pairs]
     if not pairs:
         return {"chrf": None, "similarity": None}
     if all(base == text for base, text in pairs):
@@ -152,5 +152,5 @@ def texts_alike(pairs: Iterable[tuple[str, str]]) -> dict[str, float | None]:
     from sacrebleu.metrics import CHRF
 
     score = CHRF().corpus_score([text for _, text in pairs], [[base for base, _ in pairs]]).score
-    similar = [Levenshtein.normalized_similarity(base[:LONGEST], text[:LONGEST]) for base, text in pairs]
+    similar = [Levenshtein.normalized_similarity(base, text) for base, text in pairs]
     return {"chrf": round(score, 2), "similarity": round(sum(similar) / len(similar), 4)}

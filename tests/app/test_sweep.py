@@ -82,7 +82,7 @@ def test_labels_hold_only_what_differs(tmp_path: Path) -> None:
 
 
 def test_a_jobs_worker_is_another_one_for_another_load_key_and_gone_at_the_end(tmp_path: Path) -> None:
-    words = [*FAKE, "backend.load_s=0.0,0.01", "runtime.seed=1,2", "backend.token_s=0.05", SHORT]
+    words = [*FAKE, "backend.load_s=0.0,0.01", "runtime.seed=1,2", "backend.token_s=0.02", SHORT]
     process = started(tmp_path, *words)
     workers: dict[int, set[str]] = {}
     children: set[int] = set()
@@ -152,7 +152,7 @@ def test_fail_fast_stops_after_the_first_failure(tmp_path: Path) -> None:
 
 
 def test_a_killed_worker_fails_one_job_and_the_next_gets_a_new_one(tmp_path: Path) -> None:
-    words = [*FAKE, "backend.token_s=0.04", "runtime.seed=1,2", SHORT]
+    words = [*FAKE, "backend.token_s=0.03", "runtime.seed=1,2", SHORT]
     process = started(tmp_path, *words)
     wait_for(lambda: samples_in(tmp_path) >= 1, "a first sample")
     (nursery,) = psutil.Process(process.pid).children()
@@ -168,7 +168,7 @@ def test_a_killed_worker_fails_one_job_and_the_next_gets_a_new_one(tmp_path: Pat
 
 # ---------------------------------------------------------------- resume
 def test_a_sweep_that_is_killed_is_resumed_without_loss_or_repetition(tmp_path: Path) -> None:
-    words = [*FAKE, "backend.token_s=0.02", "runtime.seed=1,2,3", "runtime.repeat=2", SHORT]
+    words = [*FAKE, "backend.token_s=0.01", "runtime.seed=1,2,3", "runtime.repeat=2", SHORT]
     process = started(tmp_path, *words, stdout=subprocess.DEVNULL)
     wait_for(lambda: samples_in(tmp_path) >= 11, "eleven samples")
     kept = {name: keys(tmp_path / name) for name in ("0", "1")}
@@ -204,7 +204,7 @@ def test_a_resumed_jobs_speed_covers_one_piece(tmp_path: Path) -> None:
 
 
 def test_ctrl_c_is_130_says_how_to_go_on_and_compares_what_there_is(tmp_path: Path) -> None:
-    words = [*FAKE, "backend.token_s=0.04", "runtime.seed=1,2", SHORT]
+    words = [*FAKE, "backend.token_s=0.03", "runtime.seed=1,2", SHORT]
     process = started(tmp_path, *words)
     wait_for(lambda: samples_in(tmp_path) >= 5, "five samples")
     process.send_signal(signal.SIGINT)

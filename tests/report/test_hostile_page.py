@@ -34,7 +34,9 @@ SHAPELESS = {
     "a carriage return": ("one\rtwo", "one␍two"),
 }
 EMOJI = "👩‍🚀 日本語 العربية שלום ñ́"
-TEXTS = [*HOSTILE.values(), *(text for text, _ in SHAPELESS.values()), EMOJI]
+LINES = "".join(f"line\x07 {number}\n" for number in range(2500)) + "one more\n" * 1200 + "the last"
+"""More lines than one element has, the first of them in an element that begins within a line."""
+TEXTS = [*HOSTILE.values(), *(text for text, _ in SHAPELESS.values()), EMOJI, LINES]
 NAMES = {
     "model": f"../{SCRIPT}{HANDLER}",
     "prompt": f"{SCRIPT}{{{{ 7 * 7 }}}}",
@@ -118,7 +120,7 @@ def test_what_has_no_shape_is_made_visible(seen: Seen, name: str) -> None:
 
 
 def test_writing_of_all_kinds_stays_as_it_is(seen: Seen) -> None:
-    seen.page.evaluate(f"location.hash = 'open={len(TEXTS) - 1}.1'")
+    seen.page.evaluate(f"location.hash = 'open={TEXTS.index(EMOJI)}.1'")
     seen.page.wait_for_selector("#drawer[open]")
     shown = in_drawer(seen, "Raw output")
     assert shown.evaluate("(one) => one.textContent") == EMOJI
@@ -138,6 +140,16 @@ def test_names_errors_and_commands_are_text_too(seen: Seen) -> None:
     assert seen.page.inner_text("#count").startswith(f"{len(TEXTS)} of")
     seen.page.fill("#q", "<script>")
     assert SCRIPT[:8] in seen.texts("table.answers mark")[0]
+
+
+def test_many_lines_are_copied_as_they_are(seen: Seen) -> None:
+    seen.page.evaluate(f"location.hash = 'open={TEXTS.index(LINES)}.1'")
+    seen.page.wait_for_selector("#drawer[open]")
+    shown = in_drawer(seen, "Raw output")
+    assert shown.locator(".lines").count() > 1
+    select = "(one) => { getSelection().selectAllChildren(one); return getSelection().toString(); }"
+    assert shown.evaluate(select).replace("␇", "\x07") == LINES
+    seen.page.evaluate("getSelection().removeAllRanges()")
 
 
 def test_a_megabyte_is_shown_in_full(browser: Any, tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 // Control characters but tab and newline, marks of writing direction, blanks without width, tags, lone surrogates. What
 // joins letters (U+200C, U+200D) is part of writing.
 const MOST_MARKS = 2000; // of one text; what lies beyond is text all the same
+const MOST_LINES = 500; // of one element: of many lines, only the elements in sight are laid out
 const HIDDEN =
   /[\0-\x08\x0B-\x1F\x7F-\x9F\xAD\u061C\u180E\u200B\u200E\u200F\u2028-\u202E\u2060-\u206F\uFEFF\uFFF9-\uFFFB\u034F\u115F\u1160\u2800\u3164\uFFA0]|[\u{E0100}-\u{E01EF}]|[\u{E0000}-\u{E007F}]|[\uD800-\uDFFF]/gu;
 
@@ -32,11 +33,27 @@ function visible(text, wanted = "") {
   return fragment;
 }
 
+/** Append a text. Very many lines become elements of whole lines; the first may go on where another text ended. */
+function appendLines(fragment, text) {
+  let [at, number] = [0, 0];
+  for (let end = text.indexOf("\n"); end >= 0; end = text.indexOf("\n", end + 1)) {
+    if (++number % MOST_LINES) continue;
+    const first = at ? 0 : text.indexOf("\n") + 1;
+    if (first) fragment.append(text.slice(0, first));
+    const lines = document.createElement("span");
+    lines.className = "lines";
+    lines.textContent = text.slice(at + first, end + 1);
+    fragment.append(lines);
+    at = end + 1;
+  }
+  fragment.append(text.slice(at));
+}
+
 function marked(fragment, text, wanted) {
   const low = wanted ? text.toLowerCase() : "";
   // Where lower case has another length, places would be off: nothing is marked there.
   if (!wanted || low.length !== text.length || !low.includes(wanted)) {
-    fragment.append(text);
+    appendLines(fragment, text);
     return;
   }
   let [at, number] = [0, 0];
