@@ -130,7 +130,7 @@ def _run(args: argparse.Namespace, places: Places, asked: Asked, resume: Path | 
             if planned.multirun:
                 return _multirun(args, planned, places, asked, hydra, overrides)
             _look_at_scoring(planned.jobs[0])
-            directory = resume or Path(str(planned.jobs[0].whole.hydra.run.dir))
+            directory = resume or Path(str(planned.jobs[0].whole().hydra.run.dir))
             if asked.dry_run:
                 _make_room(directory, "hydra.run.dir", asked)
                 return _dry_run(planned.jobs[0], directory, asked.resume)

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from functools import cache
+from functools import cache, cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +18,7 @@ from hforch import checks
 from hforch.app.launcher import InLauncher, at_once, launch, with_threads
 from hforch.app.task import Asked, job_logging
 from hforch.config.compose import Composed, Locator
+from hforch.config.loader import parsing_once
 from hforch.config.places import Places
 from hforch.config.schema import Job
 from hforch.config.sweeps import Plan
@@ -59,7 +60,7 @@ class Multirun:
     master: DictConfig
     context: Any
 
-    @property
+    @cached_property
     def directory(self) -> Path:
         return Path(str(self.master.hydra.sweep.dir)).absolute()
 
@@ -75,7 +76,8 @@ class Multirun:
         for backend in dict.fromkeys(one.job.backend.name for one in self.plan.jobs):
             if any(one.job.runtime.isolation == "process" for one in self.plan.jobs):
                 workers.start(backend)
-        jobs = self.planned()
+        with parsing_once():
+            jobs = self.planned()
         check_machine(jobs, workers)
         if self.asked.dry_run:
             from hforch.report.plan import show_plan
@@ -146,7 +148,7 @@ class Multirun:
             ConfigError: some inputs cannot be used, or two jobs would share a directory.
         """
         mistakes: list[Mistake] = []
-        named = labels([_task(one) for one in self.plan.jobs])
+        named = labels([list(one.task_overrides) for one in self.plan.jobs])
         jobs = []
         own = [one.job if self.is_basic else with_threads(one.job, self._at_once) for one in self.plan.jobs]
         inline = any(job.runtime.isolation == "inline" for job in own)
@@ -172,7 +174,7 @@ class Multirun:
                     expected=inputs.expected,
                     same_as=None,
                     baseline=None,
-                    begin=self._begin(cfg),
+                    begin=self._begin(composed, number),
                 )
             )
         mistakes += _shared_directories(jobs)
@@ -230,7 +232,7 @@ class Multirun:
         """The configuration of one job as Hydra would hand it to a launcher."""
         from omegaconf import OmegaConf, open_dict, read_write
 
-        cfg = composed.whole
+        cfg = composed.whole()
         OmegaConf.copy_cache(from_config=self.master, to_config=cfg)  # so that all jobs have the sweep's time
         with read_write(cfg), open_dict(cfg):
             cfg.hydra.mode = self.master.hydra.mode
@@ -242,7 +244,7 @@ class Multirun:
 
     def _given(self, composed: Composed, cfg: DictConfig) -> Given:
         return Given(
-            overrides=tuple(_task(composed)),
+            overrides=composed.task_overrides,
             recipe=self.asked.recipe,
             locate=Locator(composed.overrides, self.places),
             logging=job_logging(cfg.hydra),
@@ -251,8 +253,8 @@ class Multirun:
             resume=self.asked.resume,
         )
 
-    def _begin(self, cfg: DictConfig) -> Callable[[Callable[[], int]], int]:
-        return lambda work: self._as_job(cfg, work)
+    def _begin(self, composed: Composed, number: int) -> Callable[[Callable[[], int]], int]:
+        return lambda work: self._as_job(self._numbered(composed, number), work)
 
     def _as_job(self, cfg: DictConfig, work: Callable[[], int]) -> int:
         """Do work where Hydra has made a job's directory, its files and its environment."""
@@ -361,8 +363,3 @@ def _shared_directories(jobs: Sequence[Planned]) -> list[Mistake]:
         for one in jobs
         if first.setdefault(one.directory, one.number) != one.number
     ][:1]
-
-
-def _task(composed: Composed) -> list[str]:
-    """The overrides of a job without those of Hydra itself."""
-    return [str(one) for one in composed.whole.hydra.overrides.task]

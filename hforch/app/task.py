@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -70,18 +70,18 @@ class Task:
             return EXIT_FAILED
         except KeyboardInterrupt:
             settings = HydraConfig.get()
-            self.interrupted(Path(settings.runtime.output_dir), settings.overrides.task)
+            self.interrupted(Path(settings.runtime.output_dir), typed(settings))
             raise
         if code == EXIT_INTERRUPTED:
             raise KeyboardInterrupt("told")  # the rest of a sweep is not wanted any more
         return code
 
-    def interrupted(self, directory: Path, overrides: Iterable[Any]) -> None:
+    def interrupted(self, directory: Path, overrides: Sequence[str]) -> None:
         """A run that was stopped before it had begun leaves a record like any other."""
         from hforch.runs.records import begin_interrupted
 
         with suppress(OSError, HforchError):
-            begin_interrupted(directory, overrides=[str(one) for one in overrides], recipe=self.asked.recipe)
+            begin_interrupted(directory, overrides=list(overrides), recipe=self.asked.recipe)
 
     def _run(self, cfg: DictConfig) -> int:
         from hydra.core.hydra_config import HydraConfig
@@ -93,7 +93,7 @@ class Task:
 
         settings = HydraConfig.get()
         directory = Path(settings.runtime.output_dir)
-        overrides = tuple(str(override) for override in settings.overrides.task)
+        overrides = typed(settings)
         job = job_from_config(cfg)
         given = Given(
             overrides=overrides,
@@ -108,6 +108,13 @@ class Task:
             is_locked=is_locked(directory),
         )
         return run(job, directory, given, open_watcher(job.runtime.display))
+
+
+def typed(settings: Any) -> tuple[str, ...]:
+    """The overrides of a job as they were typed: `${...}` in them is no text of Hydra's settings."""
+    from omegaconf import OmegaConf
+
+    return tuple(str(one) for one in OmegaConf.to_container(settings.overrides.task, resolve=False))  # type: ignore[union-attr]
 
 
 def job_logging(settings: Any) -> dict[str, Any] | None:

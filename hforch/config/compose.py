@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from hforch.config.copies import copied
+from hforch.config.copies import packed
 from hforch.config.keys import groups
 from hforch.config.look import Look, look
 from hforch.config.overrides import needed, read, without_sweeps
@@ -26,13 +26,26 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Composed:
-    """A job, the configuration it came from (`whole`: with the `hydra` node), and where each value was written."""
+    """A job, the configuration it came from, and where each value was written.
+
+    Attributes:
+        whole: gives a copy of the configuration with the `hydra` node; a sweep has thousands, so it is packed.
+        task_overrides: those that are not about Hydra itself.
+    """
 
     job: Job
-    config: DictConfig
     overrides: tuple[str, ...]
+    task_overrides: tuple[str, ...]
     sources: Sources
-    whole: DictConfig
+    whole: Callable[[], DictConfig]
+
+    @property
+    def config(self) -> DictConfig:
+        """Without the `hydra` node."""
+        config = self.whole()
+        config._set_flag("struct", False)
+        del config["hydra"]
+        return config
 
     def where(self, path: str) -> str | None:
         return self.sources.where(path)
@@ -121,10 +134,9 @@ def judge(look: Look, places: Places, mistakes: Sequence[Mistake] = (), number: 
         found += [replace(one, where=one.where or sources.where(one.path)) for one in values if one.path not in told]
     if found or look.cfg is None:
         raise ConfigError(sorted(found, key=lambda mistake: mistake.path))
-    config = copied(look.cfg)
-    config._set_flag("struct", False)
-    del config["hydra"]
-    return Composed(validate(tree), config, tuple(one.text for one in look.kept), sources, look.cfg)
+    overrides = tuple(one.text for one in look.kept)
+    of_task = tuple(one.text for one in look.kept if not one.parsed.is_hydra_override())
+    return Composed(validate(tree), overrides, of_task, sources, packed(look.cfg))
 
 
 @dataclass(frozen=True)

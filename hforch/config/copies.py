@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import copy
 import pickle
+import zlib
 from collections.abc import Callable
 from functools import partial
-from typing import TypeVar
+from typing import Any, TypeVar
 
 T = TypeVar("T")
 
@@ -22,3 +23,15 @@ def copies(value: T) -> Callable[[], T]:
 
 def copied(value: T) -> T:
     return copies(value)()
+
+
+def packed(value: T) -> Callable[[], T]:
+    """The same in a tenth of the memory, where there may be thousands of them."""
+    try:
+        return partial(_unpacked, zlib.compress(pickle.dumps(value), level=1))
+    except (pickle.PicklingError, AttributeError, TypeError):
+        return copies(value)
+
+
+def _unpacked(data: bytes) -> Any:
+    return pickle.loads(zlib.decompress(data))

@@ -11,9 +11,11 @@ import os
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+import omegaconf.base
 from hydra import __version__, version
 from hydra._internal import defaults_list
 from hydra._internal.config_loader_impl import ConfigLoaderImpl, get_overrides_dirname
@@ -32,6 +34,7 @@ from hforch.config.copies import copies
 
 MOST_REMEMBERED = 1000
 MOST_MERGED = 64
+MOST_PARSED = 256
 
 State = tuple[int, ...] | None
 """What tells that a file is as it was; None if there is none."""
@@ -135,6 +138,17 @@ def _maps_where_needed() -> Iterator[None]:
         defaults_list._create_interpolation_map = make
 
 
+@contextmanager
+def parsing_once() -> Iterator[None]:
+    """Parse each text with `${}` once: jobs of a sweep share most, and to parse one takes OmegaConf milliseconds."""
+    parse = omegaconf.base.parse
+    omegaconf.base.parse = lru_cache(MOST_PARSED)(parse)
+    try:
+        yield
+    finally:
+        omegaconf.base.parse = parse
+
+
 class Loader(ConfigLoaderImpl):
     def __init__(self, config_search_path: ConfigSearchPath) -> None:
         super().__init__(config_search_path)
@@ -174,16 +188,11 @@ class Loader(ConfigLoaderImpl):
             said = settings.overrides.hydra if one.is_hydra_override() else settings.overrides.task
             said.append(one.input_line)
         with open_dict(settings):
-            settings.runtime.choices.update(merged.choices)
             for name in settings.job.env_copy:
                 settings.job.env_set[name] = os.environ[name]
-        settings.runtime.version = __version__
-        settings.runtime.version_base = version.getbase()
+        if any(one.is_hydra_override() for one in values):
+            self._tell_runtime(settings, merged.choices, repo)  # again: it is no override's to say
         settings.runtime.cwd = str(Path.cwd())
-        settings.runtime.config_sources = [
-            ConfigSourceInfo(path=source.path, schema=source.scheme(), provider=source.provider)
-            for source in repo.get_sources()
-        ]
         if "name" not in settings.job:
             settings.job.name = JobRuntime.instance().get("name")
         settings.job.override_dirname = get_overrides_dirname(
@@ -191,6 +200,18 @@ class Loader(ConfigLoaderImpl):
         )
         settings.job.config_name = config_name
         return cfg
+
+    @staticmethod
+    def _tell_runtime(settings: DictConfig, choices: Mapping[str, Any], repo: CachingConfigRepository) -> None:
+        """What Hydra tells a job of itself, so far as it follows from the options."""
+        with open_dict(settings):
+            settings.runtime.choices.update(choices)
+        settings.runtime.version = __version__
+        settings.runtime.version_base = version.getbase()
+        settings.runtime.config_sources = [
+            ConfigSourceInfo(path=source.path, schema=source.scheme(), provider=source.provider)
+            for source in repo.get_sources()
+        ]
 
     def _merge(
         self, config_name: str | None, options: list[Any], repo: CachingConfigRepository, skip_missing: bool
@@ -211,7 +232,9 @@ class Loader(ConfigLoaderImpl):
             config = self._compose_config_from_defaults_list(defaults.defaults, repo)
             OmegaConf.set_struct(config, True)
             OmegaConf.set_readonly(config.hydra, False)
-            merged = Merged(copies(config), dict(defaults.overrides.known_choices), dict(files.used))
+            choices = dict(defaults.overrides.known_choices)
+            self._tell_runtime(config.hydra, choices, repo)
+            merged = Merged(copies(config), choices, dict(files.used))
         while len(_merged) >= MOST_MERGED:
             del _merged[next(iter(_merged))]
         _merged[*key, skipping] = merged  # the last one used is the last one to go

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from hforch.config.compose import Composed, judge
+from hforch.config.loader import parsing_once
 from hforch.config.look import Look, look
 from hforch.config.overrides import Typed, read, without_sweeps
 from hforch.config.places import Places, hydra_settings
@@ -76,16 +77,11 @@ def plan(overrides: Sequence[str], places: Places, multirun: bool) -> Plan:
             seen = Look(base.cfg, base.kept, base.mistakes, base.faulty | swept)
             return Plan((judge(seen, places, [*mistakes, *sweeps]),), multirun=False)
         jobs = _jobs(typed, base, places, loader, mistakes)
-        looked = {number: look(job, places, loader) for number, job in enumerate(jobs)}
-        left_out = tuple(number for number, seen in looked.items() if is_excluded(seen.cfg, places.exclude))
-        if len(left_out) == len(jobs):
-            where = places.show(places.written())
-            problem = f"leaves out all {len(jobs)} jobs of the sweep"
-            raise ConfigError([Mistake("exclude", problem, where, "take a combination out of it")])
-        wanted = {number: seen for number, seen in looked.items() if number not in left_out}
-        composed = _judge_all(wanted, jobs, places, mistakes)
+        with parsing_once():
+            composed, left_out = _judge_all(jobs, places, loader, mistakes)
         whole = base.cfg.hydra.sweeper.get("_target_") == BASIC_SWEEPER
-        return Plan(composed, True, tuple(wanted), whole, tuple(_label(jobs[number]) for number in left_out))
+        labels = tuple(_label(jobs[number]) for number in left_out)
+        return Plan(tuple(composed.values()), True, tuple(composed), whole, labels)
 
 
 def is_excluded(cfg: DictConfig | None, rules: Sequence[Mapping[str, Any]]) -> bool:
@@ -108,27 +104,49 @@ def _label(job: Sequence[Typed]) -> str:
 
 
 def _judge_all(
-    looked: Mapping[int, Look], jobs: Sequence[Sequence[Typed]], places: Places, mistakes: Sequence[Mistake]
-) -> tuple[Composed, ...]:
-    """Judge first the few jobs that hold every value once; their mistakes need no looking for in all the others."""
+    jobs: Sequence[Sequence[Typed]], places: Places, loader: Any, mistakes: Sequence[Mistake]
+) -> tuple[dict[int, Composed], list[int]]:
+    """Compose and judge the jobs, first the few that hold every value once.
+
+    When these have mistakes, the others are not looked at, for they have the same ones.
+
+    Returns:
+        the jobs by number, and the numbers of those that the recipe leaves out.
+
+    Raises:
+        ConfigError: with the mistakes of all jobs, or because all are left out.
+    """
     composed: dict[int, Composed] = {}
+    left_out: list[int] = []
     found = list(mistakes)
-    few = _each_value_once({number: jobs[number] for number in looked})
-    for numbers in (few, sorted(set(looked) - set(few))):
-        for number in numbers:
-            try:
-                composed[number] = judge(looked[number], places, number=number)
-            except ConfigError as error:
-                found.extend(error.mistakes)
-        if found:
-            raise ConfigError(sorted(dict.fromkeys(found), key=lambda mistake: mistake.path))
-    return tuple(composed[number] for number in sorted(composed))
+    judged: set[str] = set()
+    few = _each_value_once(jobs)
+    for number in (*few, *sorted({*range(len(jobs))} - {*few})):
+        texts = {one.text for one in jobs[number]}
+        if found and texts <= judged:
+            continue
+        seen = look(jobs[number], places, loader)
+        if is_excluded(seen.cfg, places.exclude):
+            left_out.append(number)
+            continue
+        judged |= texts
+        try:
+            composed[number] = judge(seen, places, number=number)
+        except ConfigError as error:
+            found.extend(error.mistakes)
+    if found:
+        raise ConfigError(sorted(dict.fromkeys(found), key=lambda mistake: mistake.path))
+    if not composed:
+        where = places.show(places.written())
+        problem = f"leaves out all {len(jobs)} jobs of the sweep"
+        raise ConfigError([Mistake("exclude", problem, where, "take a combination out of it")])
+    return dict(sorted(composed.items())), sorted(left_out)
 
 
-def _each_value_once(jobs: Mapping[int, Sequence[Typed]]) -> list[int]:
+def _each_value_once(jobs: Sequence[Sequence[Typed]]) -> list[int]:
     seen: set[str] = set()
     numbers: list[int] = []
-    for number, job in jobs.items():
+    for number, job in enumerate(jobs):
         texts = {one.text for one in job}
         if not texts <= seen or not numbers:
             numbers.append(number)
