@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -29,6 +30,7 @@ from hforch.runs.watch import Watcher
 from hforch.runs.worker import Workers
 
 SWEEP = "sweep.json"
+WRITING_SHARE = 20  # so many times as long as writing sweep.json took are jobs run before it is written again
 JOB = {"number": int, "directory": str, "label": str, "load_key": str, "job_id": str, "overrides": list, "job": dict}
 
 
@@ -120,6 +122,7 @@ class Sweep:
     jobs: Sequence[Planned]
     about: Mapping[str, Any]
     noise: list[dict[str, Any]] = field(default_factory=list)
+    _next_note: float = 0.0
 
     def run(self, workers: Workers, view: View, resume: bool = False) -> dict[int, int]:
         """Run them, grouped by load key.
@@ -129,7 +132,7 @@ class Sweep:
         """
         self._note("partial", started=self.about.get("started") or _now())
         left = self.to_run(resume)
-        codes = dict.fromkeys((one.number for one in self.jobs if one not in left and one.same_as is None), EXIT_OK)
+        codes = self._codes_without(left)
         held = Held()
         view.begin(self.jobs, left)
         try:
@@ -153,7 +156,7 @@ class Sweep:
         """Let somebody else run the jobs, handed over in the order in which they share models; returns as `run`."""
         self._note("partial", started=self.about.get("started") or _now())
         left = self.to_run(resume)
-        codes = dict.fromkeys((one.number for one in self.jobs if one not in left and one.same_as is None), EXIT_OK)
+        codes = self._codes_without(left)
         view.begin(self.jobs, left)
         try:
             codes |= launch(left) if left else {}
@@ -162,6 +165,12 @@ class Sweep:
             codes[-1] = EXIT_INTERRUPTED
         view.end(self.end(codes))
         return codes
+
+    def _codes_without(self, left: Sequence[Planned]) -> dict[int, int]:
+        """Those of the jobs that were done before."""
+        numbers = {one.number for one in left}
+        done = (one.number for one in self.jobs if one.number not in numbers and one.same_as is None)
+        return dict.fromkeys(done, EXIT_OK)
 
     def end(self, codes: Mapping[int, int]) -> bool:
         """Write down how it ended; whether all went well."""
@@ -178,11 +187,11 @@ class Sweep:
         own = [one for one in self.jobs if one.same_as is None]
         wanted = {one.baseline for one in own}
         first = [one for one in own if one.number in wanted]
-        keys = list(dict.fromkeys(one.key for one in [*first, *own]))
-        last = max((keys.index(one.key) for one in first), default=-1)  # loaded when those that score begin
+        places = {key: at for at, key in enumerate(dict.fromkeys(one.key for one in [*first, *own]))}
+        last = max((places[one.key] for one in first), default=-1)  # loaded when those that score begin
 
         def place(one: Planned) -> tuple[bool, bool, int, int]:
-            scores, at = bool(wanted - {None}) and one.number not in wanted, keys.index(one.key)
+            scores, at = bool(wanted - {None}) and one.number not in wanted, places[one.key]
             return scores, scores and at != last, at, one.number
 
         ordered = sorted(own, key=place)
@@ -220,14 +229,15 @@ class Sweep:
         drift = round(again / first - 1, 4) if first else None
         known = {"load_key": planned.key, "job": job, "first_s": round(first, 6), "again_s": round(again, 6)}
         self.noise.append(known | {"drift": drift})
-        self._note("partial")
+        if time.monotonic() >= self._next_note:
+            self._note("partial")
 
     def _equal_ones(self, codes: Mapping[int, int]) -> dict[int, int]:
         """Give the jobs that others stand for their records."""
         return {one.number: self._copy(one, codes) for one in self.jobs if one.same_as is not None}
 
     def _copy(self, planned: Planned, codes: Mapping[int, int]) -> int:
-        source = next(one for one in self.jobs if one.number == planned.same_as)
+        source = self._by_number[planned.same_as]
 
         def work() -> int:
             own = {"job": planned.job.model_dump(mode="json"), **planned.given.asked()}
@@ -238,10 +248,18 @@ class Sweep:
         return planned.begin(work)
 
     def _note(self, status: str, **more: Any) -> None:
+        """Write sweep.json. Of many models, not after each: it says all that is planned, so it may be large."""
+        began = time.monotonic()
         self.about = {**self.about, **more}
         jobs = [{**one.record(), "directory": str(one.directory.relative_to(self.directory))} for one in self.jobs]
         whole = {"schema_version": SCHEMA_VERSION, "status": status, **self.about, "jobs": jobs, "noise": self.noise}
         write_whole(self.directory / SWEEP, whole)
+        ended = time.monotonic()
+        self._next_note = ended + WRITING_SHARE * (ended - began)
+
+    @cached_property
+    def _by_number(self) -> dict[int | None, Planned]:
+        return {one.number: one for one in self.jobs}
 
 
 def read_sweep(directory: Path) -> dict[str, Any]:
@@ -287,7 +305,7 @@ class Pace:
     """How long a sweep will still take, from what it took so far."""
 
     def __init__(self, left: Sequence[Planned]) -> None:
-        self._left = list(left)
+        self._left = {one.number: one for one in left}
         self._seconds: dict[str, float] = {}
         self._samples: dict[str, int] = {}
         self._loads: list[float] = []
@@ -302,7 +320,7 @@ class Pace:
             self._loads.append(loading)
         self._seconds[planned.key] = self._seconds.get(planned.key, 0.0) + max(took - loading, 0.0)
         self._samples[planned.key] = self._samples.get(planned.key, 0) + planned.samples
-        self._left = [one for one in self._left if one.number != planned.number]
+        self._left.pop(planned.number, None)
 
     def seconds_left(self) -> float | None:
         """None as long as nothing is known."""
@@ -310,8 +328,8 @@ class Pace:
             return None
         overall = sum(self._seconds.values()) / sum(self._samples.values())
         rates = {key: self._seconds[key] / self._samples[key] for key in self._samples}
-        answering = sum(one.samples * rates.get(one.key, overall) for one in self._left)
-        loads = len({one.key for one in self._left} - set(self._samples))
+        answering = sum(one.samples * rates.get(one.key, overall) for one in self._left.values())
+        loads = len({one.key for one in self._left.values()} - set(self._samples))
         return answering + loads * (sum(self._loads) / len(self._loads) if self._loads else 0.0)
 
 
