@@ -8,16 +8,18 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, cast
 
 from hforch.config.checks import ENDS_MATTER, column_mistakes, ready, validator
+from hforch.config.patterns import Pattern, TooSlow
 from hforch.config.schema import Check, Checks, Column, FileInputs, InlineInputs, JsonSchemaCheck, LevenshteinCheck
 from hforch.errors import ConfigError, Mistake, shown
 from hforch.inputs import Input
-from hforch.paths import expanded
+from hforch.paths import expanded, read_text
 
 Sample = Mapping[str, Any]
 Seen = tuple[bool, str]
 """Whether what the check says is so, and what is seen in the answer, for people."""
 
 FITS = "fits generation.json_schema"
+MOST_SCHEMA = 2**20  # bytes of a file with a JSON Schema
 LONGEST_NAME, LONGEST_SEEN = 60, 120  # characters of a value in a check's name, and in the reason why it was not passed
 
 
@@ -69,7 +71,7 @@ def schema_of(value: Mapping[str, Any] | str) -> dict[str, Any]:
 
 def _file(path: str) -> str:
     try:
-        return expanded(path).read_text(encoding="utf-8-sig")
+        return read_text(expanded(path), "utf-8-sig", MOST_SCHEMA)
     except OSError as error:
         raise ValueError(f"cannot be read: {(error.strerror or str(error)).lower()}") from error
     except UnicodeDecodeError as error:
@@ -155,7 +157,10 @@ def _stripped(value: Any, strip: bool) -> Any:
 def _result(check: Check, wanted: Any, sample: Sample, text: str, strip: bool) -> dict[str, Any]:
     if isinstance(check.value, Column):
         wanted = ready(check.kind, _stripped(sample["input"][check.value.column], strip))
-    holds, seen = _look(check, wanted, sample, text)
+    try:
+        holds, seen = _look(check, wanted, sample, text)
+    except TooSlow as unknown:
+        return {"passed": False, "why": shown(str(unknown), LONGEST_SEEN)}
     passed = holds != check.negate
     return {"passed": passed, "why": None if passed else seen}
 
@@ -191,11 +196,11 @@ def _starts_with(text: str, wanted: str) -> Seen:
     ), f"it starts with {_quoted(text[: len(wanted)])}, and {_quoted(wanted)} was looked for"
 
 
-def _regex(text: str, wanted: re.Pattern[str]) -> Seen:
+def _regex(text: str, wanted: Pattern) -> Seen:
     match = wanted.search(text)
     if match is None:
-        return False, f"nothing in it matches {_quoted(wanted.pattern)}"
-    return True, f"{_quoted(match.group())} matches {_quoted(wanted.pattern)}"
+        return False, f"nothing in it matches {_quoted(wanted.text)}"
+    return True, f"{_quoted(match.group())} matches {_quoted(wanted.text)}"
 
 
 def _json_schema(text: str, validator: Any) -> Seen:
@@ -218,7 +223,10 @@ def _json_schema(text: str, validator: Any) -> Seen:
 
 def _fits(validator: Any, sample: Sample, text: str) -> dict[str, Any]:
     """Whether an answer fits the schema that it was held to; what was cut is told as cut."""
-    passed, seen = _json_schema(text, validator)
+    try:
+        passed, seen = _json_schema(text, validator)
+    except TooSlow as unknown:
+        passed, seen = False, shown(str(unknown), LONGEST_SEEN)
     cut = {"length": "it was cut at the limit of its length", "stop": "it was cut at a stop sequence"}
     why = cut.get(str(sample["finish_reason"]), seen)
     return {"passed": passed} if passed else {"passed": False, "why": why}

@@ -14,7 +14,7 @@ from typing import Any
 
 from hforch.config.schema import FileInputs, InlineInputs
 from hforch.errors import ConfigError, Mistake
-from hforch.paths import expanded
+from hforch.paths import expanded, read_bytes
 
 Item = str | dict[str, Any]
 
@@ -101,7 +101,7 @@ def _read(inputs: FileInputs) -> Iterator[Item]:
 
 def _text(path: Path, encoding: str) -> str:
     try:
-        return path.read_bytes().decode(encoding).removeprefix("\ufeff")
+        return read_bytes(path).decode(encoding).removeprefix("\ufeff")
     except LookupError as error:
         raise ConfigError([Mistake("inputs.encoding", f"{encoding!r} is no encoding that Python knows")]) from error
     except UnicodeError as error:

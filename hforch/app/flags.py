@@ -21,6 +21,7 @@ def read_flags(words: Sequence[str]) -> tuple[argparse.Namespace, argparse.Argum
     parser.allow_abbrev = False
     parser.add_argument("--dry-run", action="store_true", help="List the jobs, and what they need; run nothing")
     parser.add_argument("--report", action="store_true", help="Write a page of the run or sweep at its end")
+    parser.add_argument("--max-jobs", type=int, metavar="N", help="Allow a sweep of so many jobs; 10000 otherwise")
     parser.add_argument("--force", action="store_true", help="Write over an earlier run in the same directory")
 
     def refuse(message: str) -> NoReturn:
@@ -30,6 +31,8 @@ def read_flags(words: Sequence[str]) -> tuple[argparse.Namespace, argparse.Argum
     args, unknown = parser.parse_known_intermixed_args(list(words))
     if unknown:
         raise ConfigError([_unknown(word, parser) for word in unknown])
+    if args.max_jobs is not None and args.max_jobs < 1:
+        refuse(f"--max-jobs must be 1 or more, and is {args.max_jobs}")
     modes = [name for name in ("run", "multirun", "cfg", "info", "shell_completion") if getattr(args, name)]
     if len(modes) > 1:
         refuse(f"only one of --run, --multirun, --cfg, --info and --shell-completion at a time; got {len(modes)}")

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+import traceback
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -103,7 +104,10 @@ def _show(hydra: Any, args: argparse.Namespace, parser: argparse.ArgumentParser,
     elif args.hydra_help:
         hydra.hydra_help(config_name=name, args_parser=parser, args=args)
     elif args.cfg:
-        hydra.show_cfg(name, args.overrides, args.cfg, args.package, args.resolve)
+        try:
+            hydra.show_cfg(name, args.overrides, args.cfg, args.package, args.resolve)
+        except SystemExit as stop:  # after saying that there is no such package
+            raise SystemExit(EXIT_USAGE if stop.code else EXIT_OK) from None
     elif args.info:
         hydra.show_info(args.info, config_name=name, overrides=args.overrides)
     else:
@@ -113,7 +117,7 @@ def _show(hydra: Any, args: argparse.Namespace, parser: argparse.ArgumentParser,
 
 
 def _run(args: argparse.Namespace, places: Places, asked: Asked, resume: Path | None) -> int:
-    from hforch.config.sweeps import plan
+    from hforch.config.sweeps import MOST_JOBS, plan
     from hforch.runs.records import locked
 
     if args.report:
@@ -121,7 +125,7 @@ def _run(args: argparse.Namespace, places: Places, asked: Asked, resume: Path | 
 
         if mistakes := missing_libraries():
             raise ConfigError(mistakes)
-    planned = plan(args.overrides, places, args.multirun)
+    planned = plan(args.overrides, places, args.multirun, args.max_jobs or MOST_JOBS)
     overrides = [*args.overrides, f"hydra.mode={'MULTIRUN' if planned.multirun else 'RUN'}"]
     if resume is not None and planned.multirun:
         overrides.append(f"hydra.sweep.dir={quoted(str(resume))}")
@@ -297,14 +301,34 @@ def hydra_of(places: Places) -> Iterator[Any]:
     from hydra import version
     from hydra._internal.hydra import Hydra
     from hydra.core.global_hydra import GlobalHydra
+    from hydra.errors import HydraException
+    from omegaconf.errors import OmegaConfBaseException
+
+    from hforch.config.reasons import reason
 
     version.setbase(VERSION_BASE)
     try:
         hydra = Hydra(task_name=JOB_NAME, config_loader=places.loader())
         GlobalHydra.instance().initialize(hydra)
         yield hydra
+    except (HydraException, OmegaConfBaseException, ValueError) as error:
+        if full_errors() or not _is_about_settings(error):
+            raise
+        key = str(
+            getattr(error, "full_key", None) or ("hydra.job_logging" if isinstance(error, ValueError) else "hydra")
+        )
+        raise ConfigError([Mistake(key, f"Hydra cannot use its settings: {reason(error)}")]) from error
     finally:
         GlobalHydra.instance().clear()
+
+
+def _is_about_settings(error: Exception) -> bool:
+    """Whether Hydra or OmegaConf raised it, or what sets up logging."""
+    from hydra.errors import HydraException
+    from omegaconf.errors import OmegaConfBaseException
+
+    frames = [frame.f_globals.get("__name__") for frame, _ in traceback.walk_tb(error.__traceback__)]
+    return isinstance(error, HydraException | OmegaConfBaseException) or "logging.config" in frames
 
 
 def codes(returned: Any) -> Iterator[int]:

@@ -32,6 +32,7 @@ def main(argv: list[str]) -> int:
     parser.add_argument("granted", metavar="key=value", nargs="*", help=GRANTED)
     parser.add_argument("--config-dir", metavar="CONF", type=Path, help="the folder of your own options, if it had one")
     parser.add_argument("--dry-run", action="store_true", help="list the jobs that would be run")
+    parser.add_argument("--max-jobs", type=int, metavar="N", help="allow a sweep of so many jobs; 10000 otherwise")
     parser.add_argument("--report", action="store_true", help="write a page of it at the end")
     args = parser.parse_intermixed_args(argv)
     from hforch.app.hydra import run_app
@@ -43,6 +44,7 @@ def main(argv: list[str]) -> int:
     words = ["-m"] if multirun else []
     words += ["--dry-run"] if args.dry_run else []
     words += ["--report"] if args.report else []
+    words += ["--max-jobs", str(args.max_jobs)] if args.max_jobs is not None else []
     words += ["--config-dir", str(args.config_dir.absolute())] if args.config_dir else []
     words += ["--config-name", asked["config_name"]] if asked.get("config_name") else []
     recipe = Path(asked["recipe"]) if asked.get("recipe") else None

@@ -83,11 +83,13 @@ def existing(file: Path) -> Path:
     if file.is_file():
         return file
     from hforch.config.nearest import nearest
+    from hforch.paths import kind_of_file
 
     folder = file if file.is_dir() else file.parent
     there = [str(other) for other in folder.glob("*.y*ml")] if folder.is_dir() else []
     there = there or [str(other) for other in Path("recipes").rglob("*.y*ml")]
-    found = nearest(str(file), there) if not file.is_dir() else None
+    found = nearest(str(file), there) if not file.exists() else None
     known = f"there are: {', '.join(sorted(there))}" if there else None
-    problem = f"there is no recipe {file}" if not file.is_dir() else f"{file} is a folder, and a recipe is a file"
+    kind = kind_of_file(file)
+    problem = f"{file} is {kind}, where a file is needed" if kind else f"there is no recipe {file}"
     raise ConfigError([Mistake("", problem, hint=f"did you mean {found}?" if found else known)])

@@ -6,14 +6,13 @@ Pure functions of plain values; `hforch/checks.py` looks at answers.
 from __future__ import annotations
 
 import json
-import re
-import warnings
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from pydantic_core import PydanticCustomError
 
 from hforch.config.nearest import did_you_mean
+from hforch.config.patterns import Pattern, unbounded, with_patterns
 from hforch.errors import LONGEST_VALUE, Mistake, shown
 
 Tree = Mapping[str, Any]
@@ -128,16 +127,7 @@ def ready(kind: str, value: Any) -> Any:
     text = _text(value)
     if not text and kind in NEVER_EMPTY:
         raise ValueError("is empty")
-    return pattern(text) if kind == "regex" else text
-
-
-def pattern(text: str) -> re.Pattern[str]:
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of what later Pythons may read otherwise
-        try:
-            return re.compile(text)
-        except (re.error, OverflowError, RecursionError) as error:
-            raise ValueError(f"is no regular expression: {error or 'nested too deeply'}") from error
+    return Pattern(text) if kind == "regex" else text
 
 
 def validator(schema: Any) -> Any:
@@ -158,13 +148,31 @@ def validator(schema: Any) -> Any:
         raise ValueError(f"is no JSON Schema: {f'{at}: ' if at else ''}{error.message}") from error
     except (RecursionError, OverflowError) as error:
         raise ValueError("is no JSON Schema: it is nested too deeply") from error
+    for text in _patterns(schema):
+        Pattern(text)
+    if unbounded(schema):
+        raise ValueError("has unevaluatedProperties and patternProperties; leave one of them out")
     resolver = REGISTRY.resolver_with_root(DRAFT202012.create_resource(dict(schema)))
     for reference in _references(schema):
         try:
             resolver.lookup(reference)
         except Unresolvable as error:
             raise ValueError(f"refers to {reference}, which is not in it") from error
-    return kind(dict(schema), registry=REGISTRY)
+    return with_patterns(kind)(dict(schema), registry=REGISTRY)
+
+
+def _patterns(node: Any) -> Iterator[str]:
+    """Every regular expression of a schema."""
+    if isinstance(node, Mapping):
+        if isinstance(node.get("pattern"), str):
+            yield node["pattern"]
+        if isinstance(node.get("patternProperties"), Mapping):
+            yield from map(str, node["patternProperties"])
+        for inner in node.values():
+            yield from _patterns(inner)
+    elif isinstance(node, list | tuple):
+        for inner in node:
+            yield from _patterns(inner)
 
 
 def _references(node: Any) -> Iterator[str]:

@@ -26,11 +26,13 @@ from hydra.core.config_search_path import ConfigSearchPath
 from hydra.core.default_element import InputDefault
 from hydra.core.object_type import ObjectType
 from hydra.core.utils import JobRuntime
+from hydra.errors import ConfigCompositionException
 from hydra.plugins.config_source import ConfigSource
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf, open_dict
 
 from hforch.config.copies import copies
+from hforch.config.yaml_nodes import read_yaml
 
 MOST_REMEMBERED = 1000
 MOST_MERGED = 64
@@ -107,9 +109,21 @@ class RememberingRepository(ConfigRepository):
             if (key, states) not in _remembered:
                 if len(_remembered) >= MOST_REMEMBERED:
                     _remembered.clear()
+                self._look_at_file(config_path)
                 _remembered[key, states] = copies(super().load_config(config_path))
             self._read[key] = states, _remembered[key, states]
         return self._read[key]
+
+    def _look_at_file(self, config_path: str) -> None:
+        """Refuse a file that would never end, or be more than memory holds, before OmegaConf reads it.
+
+        Raises:
+            OSError, UnicodeDecodeError, yaml.YAMLError: why.
+        """
+        for source in self.sources:
+            if source.scheme() == "file" and source.is_config(config_path):
+                read_yaml(Path(source.path, f"{config_path.removesuffix('.yaml')}.yaml"))
+                return
 
 
 def state_of(source: ConfigSource, config_path: str) -> State:
@@ -182,14 +196,15 @@ class Loader(ConfigLoaderImpl):
         options = [one for one in parsed if not one.is_sweep_override() and one not in values]
         merged = self._merge(config_name, options, repo, skip_missing=run_mode == RunMode.MULTIRUN)
         cfg = merged.config()
-        self._apply_overrides_to_config(values, cfg)
+        self._apply(values, cfg)
         settings = cfg.hydra
         for one in parsed:
             said = settings.overrides.hydra if one.is_hydra_override() else settings.overrides.task
             said.append(one.input_line)
         with open_dict(settings):
             for name in settings.job.env_copy:
-                settings.job.env_set[name] = os.environ[name]
+                if name in os.environ:  # hydra_values.py tells of the others
+                    settings.job.env_set[name] = os.environ[name]
         if any(one.is_hydra_override() for one in values):
             self._tell_runtime(settings, merged.choices, repo)  # again: it is no override's to say
         settings.runtime.cwd = str(Path.cwd())
@@ -200,6 +215,17 @@ class Loader(ConfigLoaderImpl):
         )
         settings.job.config_name = config_name
         return cfg
+
+    def _apply(self, values: list[Any], cfg: DictConfig) -> None:
+        """Apply the overrides that are values.
+
+        Raises:
+            ConfigCompositionException: OmegaConf fails over one, as over a mapping for what is null.
+        """
+        try:
+            self._apply_overrides_to_config(values, cfg)
+        except (AttributeError, TypeError, KeyError) as error:
+            raise ConfigCompositionException("this value cannot be merged into what is there") from error
 
     @staticmethod
     def _tell_runtime(settings: DictConfig, choices: Mapping[str, Any], repo: CachingConfigRepository) -> None:

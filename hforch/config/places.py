@@ -95,8 +95,8 @@ def find_places(
     """
     mistakes = []
     for flag, folder in (("--config-dir", config_dir), ("--config-path", config_path)):
-        if folder is not None and not Path(folder).is_dir():
-            mistakes.append(Mistake("", f"{flag}: there is no folder {folder}", where=f"{flag} {folder}"))
+        if folder is not None and (problem := _unusable(Path(folder))):
+            mistakes.append(Mistake("", f"{flag}: {problem}", where=f"{flag} {folder}"))
     if mistakes:
         raise ConfigError(mistakes)
     return Places(
@@ -128,3 +128,14 @@ def hydra_settings() -> Iterator[None]:
                 Singleton._instances.pop(kind, None)
                 if instance is not None:
                     Singleton._instances[kind] = instance
+
+
+def _unusable(folder: Path) -> str | None:
+    """Why a folder of options cannot be read; None if it can."""
+    try:
+        if not folder.is_dir():
+            return f"there is no folder {folder}"
+        next(folder.iterdir(), None)
+    except (OSError, ValueError) as error:
+        return f"the folder {folder} cannot be read: {(getattr(error, 'strerror', None) or str(error)).lower()}"
+    return None

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from hforch.config.files import file_mistakes
 from hforch.config.nearest import did_you_mean
 from hforch.config.places import Places
 from hforch.config.sources import config_file
+from hforch.config.yaml_nodes import MOST_YAML
 from hforch.errors import Mistake
+from hforch.paths import read_bytes
 
 
 def primary_mistakes(places: Places, loader: Any) -> list[Mistake]:
@@ -41,7 +44,7 @@ def hidden_files(places: Places, choices: Mapping[str, str]) -> list[Mistake]:
         file = config_file([places.main], name)
         for folder in places.extra if file else ():
             other = config_file([folder], name)
-            if file and other and file.read_bytes() != other.read_bytes():
+            if file and other and not _same(file, other):
                 mistakes.append(
                     Mistake(
                         group,
@@ -51,3 +54,10 @@ def hidden_files(places: Places, choices: Mapping[str, str]) -> list[Mistake]:
                     )
                 )
     return mistakes
+
+
+def _same(file: Path, other: Path) -> bool:
+    try:
+        return read_bytes(file, MOST_YAML) == read_bytes(other, MOST_YAML)
+    except OSError:
+        return False

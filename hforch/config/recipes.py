@@ -24,6 +24,7 @@ from hforch.config.nearest import did_you_mean
 from hforch.config.places import Places
 from hforch.config.sources import config_file
 from hforch.config.untrusted import NAMES_A_FILE, OPTION, REFERENCES, TRUST, has_only_references
+from hforch.config.yaml_nodes import read_yaml
 from hforch.errors import ConfigError, Mistake
 
 CONFIG_NAME = "hforch_recipe"
@@ -101,7 +102,7 @@ def read_recipe(file: Path, places: Places) -> dict[str, Any]:
     """
     shown = places.show(file.resolve())
     with _told(shown):
-        text = file.read_text(encoding="utf-8")
+        text = read_yaml(file)
         check = _Check(shown)
         check.events(text)
         if not check.mistakes:

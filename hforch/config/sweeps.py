@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+from omegaconf.errors import OmegaConfBaseException
+
 from hforch.config.compose import Composed, judge
+from hforch.config.hydra_values import hydra_mistakes
 from hforch.config.loader import parsing_once
 from hforch.config.look import Look, look
 from hforch.config.overrides import Typed, read, without_sweeps
@@ -17,6 +21,9 @@ from hforch.errors import ConfigError, Mistake
 if TYPE_CHECKING:
     from omegaconf import DictConfig
 
+MOST_JOBS = 10_000
+"""Of a sweep, unless more are allowed: each takes about 20 ms to compose, and a directory."""
+MOST_ALLOWED = 10**7
 BASIC_SWEEPER = "hydra._internal.core_plugins.basic_sweeper.BasicSweeper"
 
 
@@ -54,11 +61,12 @@ def look_over(overrides: Sequence[str], places: Places) -> None:
         raise ConfigError(sorted(found, key=lambda mistake: mistake.path))
 
 
-def plan(overrides: Sequence[str], places: Places, multirun: bool) -> Plan:
+def plan(overrides: Sequence[str], places: Places, multirun: bool, most: int = MOST_JOBS) -> Plan:
     """Compose and validate every job.
 
     Args:
         multirun: the -m flag; a configuration may ask for a sweep too, through hydra.mode.
+        most: jobs that a sweep may have.
 
     Raises:
         ConfigError: with the mistakes of all jobs, each once.
@@ -70,18 +78,39 @@ def plan(overrides: Sequence[str], places: Places, multirun: bool) -> Plan:
         base = look(fixed, places, loader)
         if base.cfg is None:
             raise ConfigError([*mistakes, *base.mistakes])
+        _refuse_hydra_mistakes(base, places, mistakes)
         mode = getattr(base.cfg.hydra.mode, "name", None)
         if not multirun and mode != "MULTIRUN":
             _, sweeps = without_sweeps(typed)
             swept = frozenset(one.key for one in typed if one.parsed.is_sweep_override() and one.is_group)
             seen = Look(base.cfg, base.kept, base.mistakes, base.faulty | swept)
             return Plan((judge(seen, places, [*mistakes, *sweeps]),), multirun=False)
-        jobs = _jobs(typed, base, places, loader, mistakes)
+        jobs = _jobs(typed, base, places, loader, mistakes, most)
         with parsing_once():
             composed, left_out = _judge_all(jobs, places, loader, mistakes)
         whole = base.cfg.hydra.sweeper.get("_target_") == BASIC_SWEEPER
         labels = tuple(_label(jobs[number]) for number in left_out)
         return Plan(tuple(composed.values()), True, tuple(composed), whole, labels)
+
+
+def _refuse_hydra_mistakes(base: Look, places: Places, mistakes: Sequence[Mistake]) -> None:
+    """Refuse settings that Hydra would fail over.
+
+    Raises:
+        ConfigError: with them, and with what else is wrong.
+    """
+    assert base.cfg is not None
+    sources = Sources(places, base.kept)
+    found = [replace(one, where=sources.where(one.path)) for one in hydra_mistakes(base.cfg.get("hydra"))]
+    if not found:
+        return
+    try:
+        judge(base, places, mistakes)
+    except ConfigError as error:
+        found += [one for one in error.mistakes if one.path not in {told.path for told in found}]
+    except (OmegaConfBaseException, AttributeError, TypeError):  # it needs the settings that are wrong
+        found += [*mistakes, *base.mistakes]
+    raise ConfigError(sorted(found, key=lambda mistake: mistake.path))
 
 
 def is_excluded(cfg: DictConfig | None, rules: Sequence[Mapping[str, Any]]) -> bool:
@@ -155,7 +184,7 @@ def _each_value_once(jobs: Sequence[Sequence[Typed]]) -> list[int]:
 
 
 def _jobs(
-    typed: Sequence[Typed], base: Look, places: Places, loader: Any, mistakes: list[Mistake]
+    typed: Sequence[Typed], base: Look, places: Places, loader: Any, mistakes: list[Mistake], most: int
 ) -> list[list[Typed]]:
     """The overrides of each job, as Hydra's own sweeper splits them; another sweeper's jobs are not known before."""
     from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
@@ -172,6 +201,7 @@ def _jobs(
     hydra = [one for one in typed if one.parsed.is_hydra_override()]
     task = [*swept, *(one for one in typed if not one.parsed.is_hydra_override())]
     origin = {one.parsed.get_key_element(): one.where for one in task}
+    _refuse_too_many(task, loader, mistakes, most)
     bad = [mistake for one in (*hydra, *task) if (mistake := _sweep_mistake(one))]
     bad += _lost_in_a_sweep(task)
     mistakes.extend(bad)
@@ -183,6 +213,38 @@ def _jobs(
         job, _ = read(texts, loader, {text: origin[text.partition("=")[0]] for text in texts})
         jobs.append([*hydra, *job])
     return jobs
+
+
+def _refuse_too_many(task: Sequence[Typed], loader: Any, mistakes: Sequence[Mistake], most: int) -> None:
+    """Count the jobs before there are any: `range(0,1e9)` is short to type.
+
+    Raises:
+        ConfigError: there are more than are allowed.
+    """
+    sizes = {one.where: size for one in task if (size := _size(one, loader)) is not None}
+    number = math.prod(sizes.values())
+    if number <= most:
+        return
+    several = [where for where, size in sizes.items() if size > 1]
+    many = f"{number:,.0f}" if math.isfinite(number) else "infinitely many"
+    hint = f"sweep over less, or allow it: --max-jobs {number:.0f}" if number < MOST_ALLOWED else "sweep over less"
+    problem = f"the sweep has {many} jobs, and {most:,} are allowed"
+    raise ConfigError([*mistakes, Mistake("", problem, " ".join(several), hint)])
+
+
+def _size(one: Typed, loader: Any) -> float | None:
+    """How many values an override stands for; None where that is for others to judge."""
+    from hydra.core.override_parser.types import ChoiceSweep, Glob, RangeSweep
+
+    value = one.parsed._value
+    if isinstance(value, ChoiceSweep):
+        return len(value.list)
+    if isinstance(value, Glob):
+        return len(value.filter(loader.get_group_options(one.parsed.key_or_group)))
+    if isinstance(value, RangeSweep) and value.step and None not in (value.start, value.stop):
+        length = (value.stop - value.start) / value.step
+        return max(0, math.ceil(length)) if math.isfinite(length) else max(0.0, length)
+    return None
 
 
 def _lost_in_a_sweep(task: Sequence[Typed]) -> list[Mistake]:

@@ -2,11 +2,21 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
 import yaml
+
+from hforch.paths import read_text
+
+MOST_YAML = 2**20
+"""Bytes of a YAML file: what is larger takes minutes to read."""
+MOST_OPEN = 500
+"""Brackets that may be open at once: PyYAML takes time as the square of them."""
+MOST_VALUES = 200_000
+"""Values in it once its aliases stand for what they name: of a few lines they can make billions."""
 
 Segments = tuple[str, ...]
 
@@ -26,10 +36,48 @@ class Found:
     text: str | None
 
 
+def read_yaml(file: Path) -> str:
+    """The text of a YAML file.
+
+    Raises:
+        OSError: it cannot be read, is no regular file, or is too large.
+        UnicodeDecodeError: it is no UTF-8 text.
+        yaml.YAMLError: it is nested too deeply, or its aliases make too many values of it.
+    """
+    text = read_text(file, most=MOST_YAML)
+    open_now = 0
+    for bracket in re.finditer(r"[\[{\]}]", text):
+        open_now = max(0, open_now + (1 if bracket.group() in "[{" else -1))
+        if open_now > MOST_OPEN:
+            line, at = text.count("\n", 0, bracket.start()), bracket.start()
+            mark = yaml.Mark(str(file), at, line, 0, None, 0)
+            problem = f"nested too deeply: more than {MOST_OPEN} brackets are open"
+            raise yaml.MarkedYAMLError(problem=problem, problem_mark=mark)
+    if "*" in text and "&" in text:
+        top = yaml.compose(text, Loader=yaml.SafeLoader)
+        if top is not None and _values(top, {}) > MOST_VALUES:
+            problem = f"its aliases make more than {MOST_VALUES:,} values of it"
+            raise yaml.MarkedYAMLError(problem=problem, problem_mark=top.start_mark)
+    return text
+
+
+def _values(node: yaml.Node, known: dict[int, int]) -> int:
+    """How many values a node is, each alias counted as what it names; one that names what it is in is endless."""
+    if id(node) not in known:
+        known[id(node)] = MOST_VALUES + 1  # should it come again below itself
+        below: list[yaml.Node] = []
+        if isinstance(node, yaml.MappingNode):
+            below = [each for pair in node.value for each in pair]
+        elif isinstance(node, yaml.SequenceNode):
+            below = node.value
+        known[id(node)] = 1 + sum(_values(each, known) for each in below)
+    return known[id(node)]
+
+
 @lru_cache(maxsize=256)
 def _root(file: Path, changed_ns: int) -> yaml.Node | None:
     try:
-        return yaml.compose(file.read_text(encoding="utf-8"), Loader=yaml.SafeLoader)
+        return yaml.compose(read_yaml(file), Loader=yaml.SafeLoader)
     except (yaml.YAMLError, UnicodeDecodeError, RecursionError):
         return None
 

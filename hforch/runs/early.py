@@ -12,6 +12,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from hforch.paths import read_text
+
 if TYPE_CHECKING:
     from hforch.runs.worker import Nursery
 
@@ -63,7 +65,7 @@ def likely_backend(words: Sequence[str], verbs: Sequence[str], defaults: Path) -
     files = [Path(word) for word in words[1:] if verb and "=" not in word and not word.startswith("-")][:1]
     for file in (*files, defaults):
         try:
-            found += CHOSEN.findall(file.read_text(encoding="utf-8"))
+            found += CHOSEN.findall(read_text(file, most=2**20))
         except (OSError, UnicodeDecodeError):
             continue
     name = found[0].partition(",")[0] if found else ""

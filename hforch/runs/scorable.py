@@ -9,7 +9,7 @@ from typing import Any
 
 from hforch.config.schema import Job, TextScoring
 from hforch.errors import ConfigError, Mistake
-from hforch.paths import expanded
+from hforch.paths import expanded, read_text
 from hforch.runs.records import DISTRIBUTIONS
 
 MAGIC = b"hforch-distributions-1\n"
@@ -90,7 +90,7 @@ def load_text(scoring: TextScoring) -> str:
     """
     path = SHIPPED if scoring.path is None else expanded(scoring.path)
     try:
-        text = path.read_text(encoding=scoring.encoding if scoring.path is not None else "utf-8")
+        text = read_text(path, scoring.encoding if scoring.path is not None else "utf-8")
     except LookupError:
         raise ConfigError([Mistake("scoring.text.encoding", f"there is no encoding {scoring.encoding}")]) from None
     except UnicodeDecodeError as error:

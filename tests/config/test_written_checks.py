@@ -82,7 +82,7 @@ REFUSED = [
     ("[{starts_with: ' '}]", "checks.items.0.starts_with", "set checks.strip=false"),
     ("[{equals: {colum: expected}}]", "checks.items.0.equals.colum", "no such key"),
     ("[{equals: {column: ''}}]", "checks.items.0.equals.column", "must not be empty"),
-    ("[{regex: '('}]", "checks.items.0.regex", "missing ), unterminated subpattern at position 0"),
+    ("[{regex: '('}]", "checks.items.0.regex", "missing )"),
     ("[{max_tokens: -1}]", "checks.items.0.max_tokens", "must be 0 or more; it is -1"),
     ("[{max_tokens: 1.5}]", "checks.items.0.max_tokens", "whole number"),
     ("[{finish_reason: eoss}]", "checks.items.0.finish_reason", "did you mean eos?"),
