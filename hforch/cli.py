@@ -16,6 +16,8 @@ from hforch.config.places import conf_dir
 from hforch.errors import EXIT_FAILED, EXIT_INTERRUPTED, EXIT_OK, ConfigError, HforchError, Mistake, full_errors
 from hforch.runs import early
 
+MOST_TOLD = 200  # mistakes; of a list of thousands of wrong values, the first ones say enough
+
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run a verb or the Hydra app.
@@ -104,5 +106,8 @@ def reporting(work: Callable[[], int]) -> int:
 
 def describe(error: HforchError) -> str:
     if isinstance(error, ConfigError) and len(error.mistakes) > 1:
-        return f"{len(error.mistakes)} mistakes, nothing was run:\n\n{error}"
+        more = len(error.mistakes) - MOST_TOLD
+        told = ConfigError(error.mistakes[:MOST_TOLD]) if more > 0 else error
+        rest = f"\n\nand {more} more" if more > 0 else ""
+        return f"{len(error.mistakes)} mistakes, nothing was run:\n\n{told}{rest}"
     return str(error)

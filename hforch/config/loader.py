@@ -196,8 +196,17 @@ class Loader(ConfigLoaderImpl):
         options = [one for one in parsed if not one.is_sweep_override() and one not in values]
         merged = self._merge(config_name, options, repo, skip_missing=run_mode == RunMode.MULTIRUN)
         cfg = merged.config()
-        self._apply(values, cfg)
-        settings = cfg.hydra
+        try:
+            self._apply_overrides_to_config(values, cfg)
+            self._fill_in(cfg.hydra, config_name, parsed, merged, repo)
+        except (AttributeError, TypeError, KeyError) as error:  # such as a mapping for what is null
+            raise ConfigCompositionException("this value does not fit what is there") from error
+        return cfg
+
+    def _fill_in(
+        self, settings: Any, config_name: str | None, parsed: list[Any], merged: Merged, repo: CachingConfigRepository
+    ) -> None:
+        """What Hydra tells a job of itself."""
         for one in parsed:
             said = settings.overrides.hydra if one.is_hydra_override() else settings.overrides.task
             said.append(one.input_line)
@@ -205,7 +214,7 @@ class Loader(ConfigLoaderImpl):
             for name in settings.job.env_copy:
                 if name in os.environ:  # hydra_values.py tells of the others
                     settings.job.env_set[name] = os.environ[name]
-        if any(one.is_hydra_override() for one in values):
+        if any(one.is_hydra_override() for one in parsed):
             self._tell_runtime(settings, merged.choices, repo)  # again: it is no override's to say
         settings.runtime.cwd = str(Path.cwd())
         if "name" not in settings.job:
@@ -214,18 +223,6 @@ class Loader(ConfigLoaderImpl):
             [one for one in parsed if not one.is_hydra_override()], **settings.job.config.override_dirname
         )
         settings.job.config_name = config_name
-        return cfg
-
-    def _apply(self, values: list[Any], cfg: DictConfig) -> None:
-        """Apply the overrides that are values.
-
-        Raises:
-            ConfigCompositionException: OmegaConf fails over one, as over a mapping for what is null.
-        """
-        try:
-            self._apply_overrides_to_config(values, cfg)
-        except (AttributeError, TypeError, KeyError) as error:
-            raise ConfigCompositionException("this value cannot be merged into what is there") from error
 
     @staticmethod
     def _tell_runtime(settings: DictConfig, choices: Mapping[str, Any], repo: CachingConfigRepository) -> None:
