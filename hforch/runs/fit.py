@@ -12,6 +12,7 @@ from hforch.config.schema import Job
 from hforch.errors import Mistake
 from hforch.inputs import Input
 from hforch.models.estimate import Estimate, at_hand, estimate
+from hforch.models.tokenizers import open_tokenizer, tokenizing
 from hforch.prompts import build_prompt, variables_of
 from hforch.runs.processor import memory
 
@@ -42,14 +43,13 @@ def longest(job: Job, inputs: Sequence[Input], folder: Path | None) -> int:
     new = job.generation.max_new_tokens or job.generation.max_length or 0
     if folder is None or not (folder / "tokenizer.json").is_file():
         return round(len(text) / CHARACTERS) + new
-    return len(_tokenizer(folder / "tokenizer.json").encode(text).ids) + new
+    with tokenizing():
+        return len(_tokenizer(folder / "tokenizer.json").encode(text).ids) + new
 
 
 @lru_cache(maxsize=4)
 def _tokenizer(file: Path) -> Any:
-    from tokenizers import Tokenizer
-
-    return Tokenizer.from_file(str(file))
+    return open_tokenizer(file)
 
 
 def problem(job: Job, inputs: Sequence[Input]) -> Mistake | None:
