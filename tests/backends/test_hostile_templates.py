@@ -66,8 +66,12 @@ NEVER_END = {
 def hurried(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Process]:
     """A process that renders, whose templates have a second, and which ends when it has nothing to do."""
     (tmp_path / "sitecustomize.py").write_text(
-        "import importlib.abc, sys\nfrom hforch.backends import rendering\nrendering.SECONDS, rendering.IDLE_S = 1.0, 0.3\n"
-        "import runpy\nif 'hforch.backends.rendering' in sys.orig_argv:\n    rendering.main()\n    sys.exit()\n"
+        "import os, sys\n"
+        "from hforch.backends import rendering\n"
+        "rendering.SECONDS, rendering.IDLE_S = 1.0, 0.3\n"
+        "if 'hforch.backends.rendering' in sys.orig_argv:\n"
+        "    rendering.main()\n"
+        "    os._exit(0)\n"
     )
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
     found = Process()
