@@ -85,6 +85,10 @@ def load(job: Job, prepared: Prepared) -> Loaded:
     except ModelError:
         raise
     except Exception as error:
+        if "ignore_mismatched_sizes" in str(error):
+            raise ModelError(
+                f"{prepared.path}: its weights have other shapes than its config.json describes; the log names them"
+            ) from error
         raise BackendError(f"pytorch cannot load {prepared.path}: {first_line(error)}") from error
     if not WEIGHTS.get(job.precision.name):  # quantizers give tensors other names
         check_whole(prepared.path, found["missing_keys"])

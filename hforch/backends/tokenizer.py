@@ -12,7 +12,8 @@ from typing import Any
 from hforch.backends.completion import Vocabulary
 from hforch.backends.engine import RenderedChat
 from hforch.backends.templates import NO_TEMPLATE, render
-from hforch.errors import ModelError, PromptError
+from hforch.errors import PromptError
+from hforch.models.described import read_template
 from hforch.models.json_files import read_object
 from hforch.models.tokenizers import open_tokenizer, tokenizing
 
@@ -75,10 +76,7 @@ class FileTokenizer:
 def _template(folder: Path, config: Mapping[str, Any]) -> str | None:
     file = folder / "chat_template.jinja"
     if file.is_file():
-        try:
-            return file.read_text(encoding="utf-8")
-        except UnicodeDecodeError as error:
-            raise ModelError(f"{file} is damaged: byte {error.start} is not UTF-8.") from error
+        return read_template(file)
     found = config.get("chat_template")
     if isinstance(found, list):  # several by name
         found = {one["name"]: one["template"] for one in found}.get("default")

@@ -12,7 +12,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from hforch.errors import BackendError, ModelError, PromptError, shown
+from hforch.errors import BackendError, HforchError, ModelError, PromptError, shown
 from hforch.models import cache, process
 from hforch.models.fingerprint import of_files
 from hforch.models.folder import CONFIG, TOKENIZER, matching
@@ -49,8 +49,22 @@ def loading_tokenizer(folder: Path) -> Iterator[None]:
         raise_unless_failed(error)
         if (folder / "tokenizer.json").is_file():
             open_tokenizer(folder / "tokenizer.json")
+        _blame_config(folder)
         said = shown(f"{type(error).__name__}: {error}")
         raise ModelError(f"The tokenizer in {folder} cannot be loaded: {said}") from error
+
+
+def _blame_config(folder: Path) -> None:
+    """Raise ModelError if it is config.json, which transformers reads before a tokenizer, that it cannot use."""
+    from transformers import AutoConfig
+
+    try:
+        AutoConfig.from_pretrained(folder, local_files_only=True)
+    except ValueError:  # an architecture of the repository's own code
+        return
+    except Exception as error:
+        said = shown(f"{type(error).__name__}: {error}")
+        raise ModelError(f"transformers cannot use {folder / 'config.json'}: {said}") from error
 
 
 @contextmanager
@@ -74,7 +88,9 @@ def check_ids(ids: Sequence[int], rows: int | None) -> None:
 
 
 def raise_unless_failed(error: BaseException) -> None:
-    """Raise an error again that is none of the library's: a Ctrl-C. A panic in its Rust code is not an Exception."""
+    """Raise an error again that is none of the library's: ours, or a Ctrl-C. A panic in its Rust code is no Exception."""
+    if isinstance(error, HforchError):
+        raise error
     if not isinstance(error, Exception) and type(error).__name__ != "PanicException":
         raise error
 

@@ -152,7 +152,7 @@ def test_a_json_file_of_gigabytes_is_not_read(tmp_path: Path) -> None:
 
 CONFIGS: list[tuple[str, Any]] = [
     *(("vocab_size", value) for value in ("seven", 1e400, 1 << 62, -7, {}, True, 1.5)),
-    *(("n_layer", value) for value in ("2", 1 << 31, 9_999, -2)),
+    *(("n_layer", value) for value in ("2", 1 << 31, 9_999, 0)),
     *(("num_attention_heads", value) for value in ("x", 1 << 40, {})),
     *(("hidden_size", value) for value in ("x", 1 << 40, float("nan"))),
     *(("max_position_embeddings", value) for value in ("x", 1 << 62, float("inf"))),
@@ -161,6 +161,10 @@ CONFIGS: list[tuple[str, Any]] = [
     ("architectures", "GPT2LMHeadModel"),
     ("architectures", [None]),
     ("text_config", {"vocab_size": "seven"}),
+    ("text_config", 5),
+    *(("num_labels", value) for value in (1 << 40, float("inf"))),
+    ("num_local_experts", 1 << 18),
+    ("vision_config", {"num_layers": 0}),
 ]
 
 
@@ -172,7 +176,7 @@ def test_a_config_with_a_value_that_no_model_has_is_refused(
     file.write_text(json.dumps(json.loads(file.read_text()) | {name: value}))
     with pytest.raises(ModelError, match=r"config\.json (is damaged|says n_layer)") as caught:
         fetch(make.local(folder), listener)
-    assert name in str(caught.value) or name == "text_config"
+    assert name in str(caught.value) or name in ("text_config", "vision_config")
 
 
 @pytest.mark.parametrize(
@@ -189,6 +193,49 @@ def test_a_generation_config_with_a_value_that_none_has_is_refused(
 ) -> None:
     (folder / "generation_config.json").write_text(json.dumps({name: value}))
     with pytest.raises(ModelError, match=rf"generation_config\.json is damaged: {name} is "):
+        fetch(make.local(folder), listener)
+
+
+TOKENIZER_CONFIGS: list[tuple[str, Any]] = [
+    *(("bos_token", value) for value in (5, [], {}, {"content": 5})),
+    *(("padding_side", value) for value in (5, "middle")),
+    *(("added_tokens_decoder", value) for value in (5, {"x": {}}, {"1": 5}, {"99999999999": {}})),
+    *(("extra_special_tokens", value) for value in (5, {"a": 5}, [5])),
+    *(("model_max_length", value) for value in ("x", {}, True)),
+    *((name, 5) for name in ("tokenizer_class", "auto_map", "model_input_names", "split_special_tokens")),
+]
+
+
+@pytest.mark.parametrize(("name", "value"), TOKENIZER_CONFIGS)
+def test_a_tokenizer_config_with_a_value_that_none_has_is_refused(
+    name: str, value: Any, folder: Path, make: Any, listener: Any
+) -> None:
+    (folder / "tokenizer_config.json").write_text(json.dumps({name: value}))
+    with pytest.raises(ModelError, match=rf"tokenizer_config\.json is damaged: {name} is "):
+        fetch(make.local(folder), listener)
+
+
+def test_what_models_really_say_is_no_damage(folder: Path, make: Any, listener: Any) -> None:
+    config = {"model_type": "x", "architectures": ["XForCausalLM"], "text_config": None, "pad_token_id": -1}
+    config |= {"num_key_value_heads": [1, 2], "head_dim": None, "time_step_limit": [0.0, float("inf")], "num_labels": 2}
+    config |= {"eos_token_id": [1, 2], "n_layer": 2, "vision_config": {"num_heads": 16}, "n_positions": 1 << 20}
+    tokens = {"bos_token": {"content": "<s>", "lstrip": False}, "eos_token": "</s>", "pad_token": None}
+    tokens |= {"model_max_length": 1000000000000000019884624838656, "added_tokens_decoder": {"0": {"content": "<s>"}}}
+    tokens |= {
+        "chat_template": [{"name": "default", "template": "x"}],
+        "padding_side": "left",
+        "auto_map": {"a": ["b"]},
+    }
+    generation = {"eos_token_id": [1, 2], "temperature": 0.6, "top_k": None, "do_sample": True, "max_length": 20}
+    for name, value in (("config", config), ("tokenizer_config", tokens), ("generation_config", generation)):
+        (folder / f"{name}.json").write_text(json.dumps(value))
+    (folder / "chat_template.jinja").write_text("{{ messages }}")
+    assert fetch(make.local(folder), listener).kind == "torch"
+
+
+def test_a_chat_template_that_is_not_utf_8_is_refused(folder: Path, make: Any, listener: Any) -> None:
+    (folder / "chat_template.jinja").write_bytes(b"{{ messages }}\xff")
+    with pytest.raises(ModelError, match=r"chat_template\.jinja is damaged: byte 14"):
         fetch(make.local(folder), listener)
 
 

@@ -68,13 +68,15 @@ def test_a_special_token_that_is_no_text_is_none(value: Any, whole: dict[str, An
     assert found.encode("a")
 
 
-def test_what_a_tokenizer_raises_at_a_text_is_a_prompt_error_and_ctrl_c_is_not() -> None:
+def test_what_a_tokenizer_raises_at_a_text_is_a_prompt_error_and_nothing_else_is() -> None:
     class PanicException(BaseException):
         pass
 
     for error in (OverflowError("out of range"), PanicException("index out of bounds"), RecursionError()):
         with pytest.raises(PromptError, match=type(error).__name__), tokenizing():
             raise error
+    with pytest.raises(ModelError, match="ours"), tokenizing():
+        raise ModelError("ours")
     with pytest.raises(KeyboardInterrupt), tokenizing():
         raise KeyboardInterrupt
 
