@@ -88,7 +88,7 @@ def check_ids(ids: Sequence[int], rows: int | None) -> None:
 
 
 def raise_unless_failed(error: BaseException) -> None:
-    """Raise an error again that is none of the library's: ours, or a Ctrl-C. A panic in its Rust code is no Exception."""
+    """Raise an error again that is none of the library's: ours, or Ctrl-C. A panic in its Rust code is no Exception."""
     if isinstance(error, HforchError):
         raise error
     if not isinstance(error, Exception) and type(error).__name__ != "PanicException":

@@ -7,11 +7,13 @@ import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from command_line import hforch
 
+from hforch.commands.verify import damaged_entries
 from hforch.models import cache, entry, fingerprint
 
 KEY = cache.Key("exports", "one")
@@ -145,3 +147,18 @@ def test_a_damaged_record_of_an_entry_is_no_entry(text: str, made: Path, listene
     assert cache.look_up(KEY) is None
     assert [one.complete for one in cache.entries()] == [False]
     assert cache.obtain(KEY, fill, listener).made
+
+
+def test_verify_reads_all_that_the_frozen_run_was_made_with(listener: Any) -> None:
+    def fill_with(key: str) -> Callable[[Path], dict[str, Any]]:
+        return lambda folder: fill(folder) | {"key": key}
+
+    one, two = (
+        cache.obtain(cache.Key("exports", name), fill_with(f"key-{name}"), listener).path for name in ("one", "two")
+    )
+    for path in (one, two):
+        change_unseen(path / "weights.bin")
+    frozen: Any = SimpleNamespace(model={"export": "key-one", "fingerprint": "0"})
+    assert damaged_entries(frozen) == ["exports/one: weights.bin is not as it was made"]
+    assert cache.look_up(KEY) is None
+    assert cache.look_up(cache.Key("exports", "two")) is None  # what else the run needs is read in full too
