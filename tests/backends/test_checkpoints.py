@@ -131,7 +131,7 @@ def test_a_prompt_beyond_the_context_is_refused_and_an_answer_ends_at_it(tiny_gp
     ("changes", "said"),
     [
         ({"n_layer": 3}, "its weights lack 12 of the tensors"),
-        ({"vocab_size": 401}, "other shapes than its config.json describes"),
+        ({"vocab_size": 500}, "other shapes than its config.json describes"),
         ({"activation_function": 5}, r"transformers cannot use .*config\.json"),
     ],
     ids=str,
@@ -158,7 +158,7 @@ def test_a_token_that_the_model_has_no_embedding_for_fails_its_prompt(
     (folder / "tokenizer.json").write_text(json.dumps(tokenizer))
     llm = load_folder(folder, backend)
     assert isinstance(llm.invoke("Once upon a time", max_new_tokens=2), str)
-    with pytest.raises(PromptError, match=r"the token 400, and the model knows 400 tokens only"):
+    with pytest.raises(PromptError, match=r"the token \d+, and the model knows \d+ tokens only"):
         llm.invoke("a <new> token")
 
 
