@@ -87,3 +87,12 @@ def test_tokens_that_the_model_does_not_know_are_refused() -> None:
     check_ids([1 << 40], None)
     with pytest.raises(PromptError, match="do not belong together"):
         check_ids([0, 7], 7)
+
+
+def test_a_regular_expression_that_never_ends_fails_its_text(whole: dict[str, Any], tmp_path: Path) -> None:
+    split = {"type": "Split", "pattern": {"Regex": "(a+)+$"}, "behavior": "Isolated", "invert": False}
+    (tmp_path / "tokenizer.json").write_text(json.dumps(whole | {"pre_tokenizer": split}))
+    found = FileTokenizer(tmp_path)
+    assert found.encode("a short text")
+    with pytest.raises(PromptError, match="the model's tokenizer fails on this text"):
+        found.encode("a" * 100 + "b")
