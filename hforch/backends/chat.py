@@ -9,6 +9,7 @@ from langchain_core.messages import BaseMessage, HumanMessage
 from langchain_core.prompt_values import PromptValue
 
 from hforch.backends.engine import RenderedChat
+from hforch.backends.templates import NO_TEMPLATE, refusal, render
 from hforch.errors import PromptError
 
 ROLES = {"human": "user", "ai": "assistant", "system": "system", "tool": "tool"}
@@ -50,13 +51,22 @@ def apply_chat_template(
         PromptError: the model has no chat template, or the template refuses these messages.
     """
     if not getattr(tokenizer, "chat_template", None):
-        raise PromptError(
-            "this model has no chat template, so it takes no chat messages; use prompt=step_by_step or prompt=raw, or"
-            " a PromptTemplate instead of a ChatPromptTemplate"
-        )
-    continues = bool(messages) and messages[-1]["role"] == "assistant"
-    from jinja2 import TemplateError
+        raise PromptError(NO_TEMPLATE)
+    from transformers import PreTrainedTokenizerBase
 
+    if type(tokenizer).apply_chat_template is not PreTrainedTokenizerBase.apply_chat_template:
+        return _own_way(tokenizer, messages, kwargs)
+    others = {name: value for name, value in kwargs.items() if name != "chat_template"}
+    try:
+        template = tokenizer.get_chat_template(kwargs.get("chat_template"), kwargs.get("tools"))
+    except (TypeError, ValueError) as error:
+        raise refusal(error) from error
+    return render(template, messages, {**tokenizer.special_tokens_map, **others})
+
+
+def _own_way(tokenizer: Any, messages: Sequence[Mapping[str, str]], kwargs: Mapping[str, Any]) -> RenderedChat:
+    """What a tokenizer makes of messages that renders them with code of its own."""
+    continues = bool(messages) and messages[-1]["role"] == "assistant"
     try:
         text = tokenizer.apply_chat_template(
             list(messages),
@@ -65,6 +75,6 @@ def apply_chat_template(
             continue_final_message=continues,
             **kwargs,
         )
-    except (TemplateError, TypeError, ValueError) as error:
-        raise PromptError(f"the model's chat template refuses these messages: {error}") from error
+    except Exception as error:
+        raise refusal(error) from error
     return RenderedChat(text)

@@ -13,6 +13,7 @@ from hforch.backends.genai_decoding import filled, settings
 from hforch.backends.pump import Pump, Row, Ticket
 from hforch.backends.tokenizer import FileTokenizer
 from hforch.config.schema import Generation
+from hforch.models.tokenizers import check_ids
 
 
 class ContinuousEngine(Engine):
@@ -25,6 +26,7 @@ class ContinuousEngine(Engine):
         shipped: the checkpoint's generation_config.json.
         together: how many sequences run at the same time.
         extra: further fields of each GenerationConfig.
+        rows: how many tokens the model has embeddings for; None if that is not known.
     """
 
     def __init__(
@@ -37,7 +39,9 @@ class ContinuousEngine(Engine):
         context_length: int | None,
         together: int,
         extra: Mapping[str, Any],
+        rows: int | None = None,
     ) -> None:
+        self.rows = rows
         self.tokenizer, self.eos, self.shipped, self.extra = tokenizer, tuple(eos), shipped, extra
         self.identity, self.context_length = identity, context_length
         self._vocabulary = tokenizer.vocabulary(eos)
@@ -54,7 +58,9 @@ class ContinuousEngine(Engine):
         self._pump.close()
 
     def encode(self, prompt: str) -> list[int]:
-        return self.tokenizer.encode(prompt)
+        ids = self.tokenizer.encode(prompt)
+        check_ids(ids, self.rows)
+        return ids
 
     def render(self, messages: Sequence[Mapping[str, str]], kwargs: Mapping[str, Any]) -> RenderedChat:
         return self.tokenizer.render(messages, kwargs)

@@ -12,7 +12,8 @@ from hforch.backends.ov_weights import prepare
 from hforch.backends.pipeline import HforchPipeline, LatePipeline, PipelineEngine
 from hforch.backends.teacher import IRTeacher
 from hforch.config.schema import Job
-from hforch.errors import BackendError, Mistake
+from hforch.errors import BackendError, Mistake, ModelError
+from hforch.models.tokenizers import loading_tokenizer
 
 __all__ = ["IGNORES", "LIBRARIES", "check", "load", "prepare"]
 
@@ -37,8 +38,10 @@ def load(job: Job, prepared: Prepared) -> Loaded:
     from transformers import AutoTokenizer
 
     trust = job.model.trust_remote_code
+    assert prepared.path is not None
     try:
-        tokenizer = AutoTokenizer.from_pretrained(prepared.path, local_files_only=True, trust_remote_code=trust)
+        with loading_tokenizer(prepared.path):
+            tokenizer = AutoTokenizer.from_pretrained(prepared.path, local_files_only=True, trust_remote_code=trust)
         model = OVModelForCausalLM.from_pretrained(
             prepared.path,
             export=False,
@@ -47,10 +50,12 @@ def load(job: Job, prepared: Prepared) -> Loaded:
             trust_remote_code=trust,
             compile=True,
         )
+    except ModelError:
+        raise
     except Exception as error:
         raise BackendError(
             f"OpenVINO cannot load {prepared.path} on {device_name(job)}: {last_words(error)}\n"
-            "If that folder is in hforch's cache, remove it, and it will be made again."
+            "If that folder is in hforch's cache, hforch doctor --check-cache says whether it is damaged."
         ) from error
     effective = read_back(model, job, prepared)
     pipeline = LatePipeline(model, tokenizer)

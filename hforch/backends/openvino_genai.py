@@ -24,7 +24,7 @@ from hforch.backends.teacher import ir_teacher
 from hforch.backends.tokenizer import FileTokenizer, read_json
 from hforch.config.schema import Job, OpenVINOGenAIBackend
 from hforch.errors import BackendError, Mistake
-from hforch.models.architecture import context_length, kv_elements
+from hforch.models.architecture import context_length, kv_elements, vocabulary
 from hforch.models.tokenizers import tokenizer_of
 from hforch.progress import Progress
 
@@ -80,6 +80,7 @@ def load(job: Job, prepared: Prepared) -> Loaded:
         context_length(config),
         backend.max_num_seqs,
         extra,
+        vocabulary(config),
     )
     teacher = partial(ir_teacher, folder, device_name(job), dict(properties(job)), min(eos, default=0))
     return Loaded(engine, partial(GenAILLM, engine=engine), effective, teacher=teacher)
@@ -137,8 +138,8 @@ def _cannot_load(job: Job, folder: Path, config: dict[str, Any], error: Exceptio
     kind = config.get("model_type", "unknown")
     return (
         f"openvino_genai cannot run {folder} (architecture {kind!r}) on {device_name(job)}: {last_words(error)}\n"
-        "backend=openvino runs every IR that optimum-intel exports; try that. If the folder is in hforch's cache and\n"
-        "is damaged, remove it, and it will be made again."
+        "backend=openvino runs every IR that optimum-intel exports; try that. If the folder is in hforch's cache,\n"
+        "hforch doctor --check-cache says whether it is damaged."
     )
 
 

@@ -23,6 +23,7 @@ from hforch.backends.wrapped import wrapped
 from hforch.config.schema import Generation
 from hforch.errors import UnknownArgument
 from hforch.models.architecture import CONTEXT_NAMES
+from hforch.models.tokenizers import check_ids, tokenizing
 
 # By the ids of model and tokenizer; an engine holds both, so the ids stay theirs as long as it lives.
 _engines: weakref.WeakValueDictionary[tuple[int, int], PipelineEngine] = weakref.WeakValueDictionary()
@@ -44,13 +45,16 @@ class PipelineEngine(SerialEngine):
         self.shipped = self.model.generation_config
         config = self.model.config.get_text_config()
         self.context_length = next((n for name in CONTEXT_NAMES if (n := getattr(config, name, None))), None)
+        self.rows = _rows(self.model)
         self.eos = _eos_ids(self.model, self.tokenizer)
         self.pad = next((i for i in (self.tokenizer.pad_token_id, *self.eos) if i is not None), 0)
         self._vocabulary = _vocabulary(self.tokenizer, self.eos)
 
     def encode(self, prompt: str) -> list[int]:
         rendered = isinstance(prompt, RenderedChat)
-        ids = list(self.tokenizer(str(prompt), add_special_tokens=not rendered, truncation=False)["input_ids"])
+        with tokenizing():
+            ids = list(self.tokenizer(str(prompt), add_special_tokens=not rendered, truncation=False)["input_ids"])
+        check_ids(ids, self.rows)
         bos = self.tokenizer.bos_token_id
         # A text that brings its own BOS, as one that somebody else rendered through a chat template, needs no second.
         return ids[1:] if bos is not None and ids[:2] == [bos, bos] and not rendered else ids
@@ -249,6 +253,17 @@ def _eos_ids(model: Any, tokenizer: Any) -> list[int]:
         if found is not None:
             return sorted({int(i) for i in (found if isinstance(found, list | tuple) else [found])})
     return []
+
+
+def _rows(model: Any) -> int | None:
+    """How many tokens the model has embeddings for; None if it does not say."""
+    try:
+        weight = model.get_input_embeddings().weight
+    except (AttributeError, NotImplementedError):
+        rows = getattr(model.config.get_text_config(), "vocab_size", None)
+    else:
+        rows = weight.shape[0] if weight.dim() == 2 else None
+    return rows if isinstance(rows, int) and rows > 0 else None
 
 
 def _vocabulary(tokenizer: Any, eos: Sequence[int]) -> Vocabulary:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 from hforch.backends import grammar
@@ -12,6 +14,7 @@ from hforch.backends.teacher import TorchTeacher
 from hforch.config.schema import Job
 from hforch.errors import BackendError, Mistake, ModelError
 from hforch.models import fetch
+from hforch.models.tokenizers import loading_tokenizer
 from hforch.progress import Progress
 
 IGNORES = ("ov_config", "precision.group_size", "precision.group_size_fallback", "device.name")
@@ -65,10 +68,13 @@ def load(job: Job, prepared: Prepared) -> Loaded:
     if torch.cuda.is_available():
         torch.cuda.reset_peak_memory_stats()
     trust = job.model.trust_remote_code
+    assert prepared.path is not None
     try:
-        tokenizer = AutoTokenizer.from_pretrained(prepared.path, local_files_only=True, trust_remote_code=trust)
-        model = AutoModelForCausalLM.from_pretrained(
+        with loading_tokenizer(prepared.path):
+            tokenizer = AutoTokenizer.from_pretrained(prepared.path, local_files_only=True, trust_remote_code=trust)
+        model, found = AutoModelForCausalLM.from_pretrained(
             prepared.path,
+            output_loading_info=True,
             dtype=DTYPES[job.precision.name],
             device_map=device_map(job),
             quantization_config=_quantization(job.precision.name),
@@ -76,14 +82,32 @@ def load(job: Job, prepared: Prepared) -> Loaded:
             trust_remote_code=trust,
             local_files_only=True,
         )
+    except ModelError:
+        raise
     except Exception as error:
+        if "ignore_mismatched_sizes" in str(error):
+            raise ModelError(
+                f"{prepared.path}: its weights have other shapes than its config.json describes; the log names them"
+            ) from error
         raise BackendError(f"pytorch cannot load {prepared.path}: {first_line(error)}") from error
+    if not WEIGHTS.get(job.precision.name):  # quantizers give tensors other names
+        check_whole(prepared.path, found["missing_keys"])
     model.eval()
     effective = read_back(model, job.precision.name)
     pipeline = LatePipeline(model, tokenizer)
     engine = PipelineEngine(pipeline, identity={"weights": prepared.record, **effective})
     build = partial(HforchPipeline, pipeline=pipeline, engine=engine, model_id=str(prepared.path))
     return Loaded(engine, build, effective, accelerator_mb, partial(TorchTeacher, model, engine.pad))
+
+
+def check_whole(folder: Path, missing: Collection[str]) -> None:
+    """Raise ModelError if transformers has made up tensors that config.json describes and the weights lack."""
+    if missing:
+        names = sorted(map(str, missing))
+        raise ModelError(
+            f"{folder}: its weights lack {len(names)} of the tensors that config.json describes: "
+            f"{', '.join(names[:3])}{' ...' if len(names) > 3 else ''}"
+        )
 
 
 def device_map(job: Job) -> Any:

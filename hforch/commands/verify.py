@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import asdict, replace
 from datetime import datetime
 from pathlib import Path
@@ -13,6 +14,7 @@ from hforch.errors import EXIT_FAILED, EXIT_OK, EXIT_UNMET, EXIT_USAGE, ConfigEr
 
 if TYPE_CHECKING:
     from hforch.compare.reproduce import Verdict
+    from hforch.config.frozen import Frozen
 
 SHOWN = 5
 EXAMPLE = """\
@@ -52,6 +54,9 @@ def main(argv: list[str]) -> int:
     if args.json:
         words.append("runtime.display=none")
     fingerprint = None if "model" in given else frozen.model.get("fingerprint")
+    damaged = damaged_entries(frozen)
+    for one in damaged:
+        print(f"damaged in the cache, and made again if it is needed: {one}", file=sys.stderr)
     try:
         code = run_app(words, recipe=recipe, fingerprint=fingerprint)
     except ConfigError as error:
@@ -64,11 +69,23 @@ def main(argv: list[str]) -> int:
         from hforch.sinks import for_json
 
         told = {"identical": found.is_identical, **asdict(found), "directory": str(directory)}
+        told["damaged"] = damaged
         told["changed"] = [dict(zip(("what", "then", "now"), one, strict=True)) for one in found.changed]
         print(for_json(to_json(told, indent=2)))
     else:
         show(found, directory)
     return EXIT_UNMET if not found.is_identical else EXIT_FAILED if code == EXIT_FAILED else EXIT_OK
+
+
+def damaged_entries(frozen: Frozen) -> list[str]:
+    """Read the entries of the cache that the frozen run was made with, and return those that have changed since, with
+    what is wrong; and let the run read all files of its model in full, whatever their times of change are."""
+    from hforch.models.cache import check, entries, forget_digests
+
+    forget_digests()
+    used = {frozen.model.get("export"), frozen.model.get("sha256")} - {None}
+    found = [(entry, check(entry)) for entry in entries() if entry.made_of & used]
+    return [f"{entry.kind}/{entry.name}: {reason}" for entry, reason in found if reason]
 
 
 def _of_one_run(mistake: Mistake) -> Mistake:

@@ -16,7 +16,8 @@ def text_part(config: Mapping[str, Any]) -> Mapping[str, Any]:
 
 def context_length(config: Mapping[str, Any]) -> int | None:
     """The most tokens, prompt and answer together; None if it is not said."""
-    return next((found for name in CONTEXT_NAMES if (found := text_part(config).get(name))), None)
+    found = (text_part(config).get(name) for name in CONTEXT_NAMES)
+    return next((length for length in found if isinstance(length, int) and length > 0), None)
 
 
 def vocabulary(config: Mapping[str, Any]) -> int | None:
@@ -31,8 +32,10 @@ def kv_elements(config: Mapping[str, Any]) -> float | None:
     layers = text.get("num_hidden_layers") or text.get("n_layer")
     heads = text.get("num_attention_heads") or text.get("n_head")
     hidden = text.get("hidden_size") or text.get("n_embd")
-    if not (layers and heads and hidden):
+    if not (isinstance(layers, int) and isinstance(heads, int) and isinstance(hidden, int)):
+        return None
+    if min(layers, heads, hidden) <= 0:
         return None
     groups = text.get("num_key_value_heads") or heads
     head = text.get("head_dim") or hidden / heads
-    return float(2 * layers * groups * head)
+    return float(2 * layers * groups * head) if isinstance(groups, int) and isinstance(head, int | float) else None

@@ -8,33 +8,16 @@ elements of the weight per element of its scale are the group, or the whole chan
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from dataclasses import dataclass
 from math import prod
 from pathlib import Path
 from typing import Any
-from xml.etree import ElementTree
 
 from hforch.errors import ModelError
+from hforch.models.ir import Graph, Layer, read_graph
 
 COMPRESSED = {"u4": 4, "i4": 4, "nf4": 4, "f4e2m1": 4, "u8": 8, "i8": 8}
 FLOATS = ("f32", "f16", "bf16", "f64")
 PER_CHANNEL = "per channel"
-
-
-@dataclass(frozen=True)
-class Layer:
-    kind: str
-    element: str
-    shape: tuple[int, ...]
-
-
-@dataclass(frozen=True)
-class Graph:
-    """Layers by id, and for every layer: who reads it, and at which input; whom it reads, by input."""
-
-    layers: dict[str, Layer]
-    readers: dict[str, list[tuple[str, int]]]
-    inputs: dict[str, dict[int, str]]
 
 
 def describe(ir: Path) -> dict[str, Any]:
@@ -47,40 +30,12 @@ def describe(ir: Path) -> dict[str, Any]:
     Raises:
         ModelError: there is no IR, or it cannot be read.
     """
-    xml = ir / "openvino_model.xml"
+    graph = read_graph(ir / "openvino_model.xml")
     try:
-        graph = _read(xml)
-    except OSError as error:
-        raise ModelError(f"{ir} holds no OpenVINO IR: {xml.name} cannot be read ({error.strerror}).") from error
-    except (ElementTree.ParseError, KeyError, ValueError) as error:
-        raise ModelError(f"{xml} is not a whole OpenVINO IR: {error}.") from error
-    bits = _table(graph)
+        bits = _table(graph)
+    except RecursionError:
+        raise ModelError(f"{ir / 'openvino_model.xml'} is damaged: too many conversions follow each other.") from None
     return {"weight_format": _weight_format(bits), "bits": bits}
-
-
-def _read(xml: Path) -> Graph:
-    layers: dict[str, Layer] = {}
-    readers: dict[str, list[tuple[str, int]]] = defaultdict(list)
-    inputs: dict[str, dict[int, str]] = defaultdict(dict)
-    ports: dict[tuple[str, str], int] = {}
-    depth = 0  # the bodies of loops and branches hold layers of their own, under the same ids
-    for event, node in ElementTree.iterparse(xml, events=("start", "end")):
-        if node.tag == "layers":
-            depth += 1 if event == "start" else -1
-        elif event == "end" and node.tag == "layer" and depth == 1:
-            data = node.find("data")
-            given = data.attrib if data is not None else {}
-            shape = tuple(int(size) for size in given.get("shape", "").replace(" ", "").split(",") if size.isdigit())
-            layers[node.attrib["id"]] = Layer(node.attrib["type"], given.get("element_type", ""), shape)
-            for index, port in enumerate(node.findall("input/port")):
-                ports[node.attrib["id"], port.attrib["id"]] = index
-            node.clear()
-        elif event == "end" and node.tag == "edge" and depth == 0:
-            reader = node.attrib["to-layer"]
-            index = ports.get((reader, node.attrib["to-port"]), 0)
-            readers[node.attrib["from-layer"]].append((reader, index))
-            inputs[reader][index] = node.attrib["from-layer"]
-    return Graph(layers, readers, inputs)
 
 
 def _table(graph: Graph) -> dict[str, Any]:

@@ -8,7 +8,8 @@
     HOME/locks, digests, logs
 
 HOME is the user's cache directory for hforch, or the environment variable HFORCH_CACHE. An entry is a directory with an
-`entry.json` that says what it is, when it was made, and how large each file is. It is filled under a temporary name
+`entry.json` that says what it is, when it was made, and the size and sha256 of each file: an entry that has changed
+since is made again. It is filled under a temporary name
 beside its place and renamed, behind a lock: two processes make it once, and whoever dies half way leaves only the
 temporary directory, which the next one to fill that entry removes. To free space, delete any of it.
 """
@@ -17,8 +18,6 @@ from __future__ import annotations
 
 import errno
 import hashlib
-import json
-import os
 import re
 import secrets
 import shutil
@@ -26,16 +25,20 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-from hforch.errors import ConfigError, Mistake, ModelError, ModelUnavailable
-from hforch.paths import expanded
+from hforch.errors import ConfigError, ModelError, ModelUnavailable
+from hforch.models import entry as entry_record
+from hforch.models import fingerprint
+from hforch.models.home import home
 from hforch.progress import Progress
+
+__all__ = ["Entry", "Filled", "Key", "check", "entries", "home", "look_up", "obtain", "remove"]
 
 KINDS = ("wheels", "checkpoints", "exports", "tokenizers")
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]{0,199}")
-RECORD = "entry.json"
 MB = 1_000_000
 
 
@@ -43,7 +46,8 @@ MB = 1_000_000
 class Entry:
     """What `hforch doctor` lists. Sizes in MB of a million bytes; an entry that is not complete counts for nothing.
 
-    `what` says for people what the entry is; `name` is only its key.
+    `what` says for people what the entry is; `name` is only its key. `made_of` are the keys and digests of what it was
+    made of, as records of runs have them.
     """
 
     kind: str
@@ -53,6 +57,7 @@ class Entry:
     created: datetime
     complete: bool
     what: str
+    made_of: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True)
@@ -84,25 +89,12 @@ class Filled:
     made: bool
 
 
-def home() -> Path:
-    """The cache's directory, whether it exists or not."""
-    chosen = os.environ.get("HFORCH_CACHE")
-    if chosen:
-        found = expanded(chosen)
-        if str(found).startswith("~"):
-            name = found.parts[0].removeprefix("~")
-            problem = f"HFORCH_CACHE={chosen}: there is no user {name}, or nobody knows their home"
-            raise ConfigError([Mistake("", problem, hint="give a whole path")])
-        return found.absolute()
-    from platformdirs import user_cache_dir
-
-    return Path(user_cache_dir("hforch"))
-
-
 def look_up(key: Key) -> Filled | None:
-    """The entry, if it is there and whole."""
-    record = _record(key.path)
-    return Filled(key.path, record, made=False) if record is not None else None
+    """The entry, if it is there, whole, and as it was made."""
+    record, wrong = _state(key.path, fingerprint.of_file)
+    if record is None or wrong:
+        return None
+    return Filled(key.path, entry_record.adopt(key.path, record), made=False)
 
 
 def obtain(key: Key, fill: Callable[[Path], dict[str, Any]], progress: Progress) -> Filled:
@@ -111,16 +103,36 @@ def obtain(key: Key, fill: Callable[[Path], dict[str, Any]], progress: Progress)
     Args:
         key: equal ones are never made twice.
         fill: given an empty directory, puts the files there and returns what entry.json shall say.
-        progress: told when another process has to be waited for.
+        progress: told when another process has to be waited for, and when the entry is made again.
 
     Raises:
         ModelError: the cache cannot be written, or the disk is full; and whatever `fill` raises.
     """
-    found = look_up(key)
-    if found:
-        return found
+    record, wrong = _state(key.path, partial(_digest, progress))
+    if record is not None and not wrong:
+        return Filled(key.path, entry_record.adopt(key.path, record), made=False)
     with _said_clearly(), _lock(key, progress):
-        return look_up(key) or _make(key, fill)
+        found = look_up(key)
+        if found is None and wrong and key.path.is_dir():
+            progress.note(f"{key.kind}/{key.name} in the cache is damaged, and made again: {wrong}")
+        return found or _make(key, fill)
+
+
+def check(entry: Entry) -> str | None:
+    """Read all files of an entry and return what is wrong with it; None if it is as it was made.
+
+    An entry that is not is made again when it is next needed.
+    """
+    record, wrong = _state(entry.path, fingerprint.read_again)
+    if record is not None and not wrong:
+        entry_record.adopt(entry.path, record)
+    return wrong
+
+
+def forget_digests() -> None:
+    """Let all files be read in full when they are next used, whatever their times of change are."""
+    with suppress(OSError):
+        remove_tree(home() / "digests")
 
 
 def entries() -> list[Entry]:
@@ -246,14 +258,15 @@ def _make(key: Key, fill: Callable[[Path], dict[str, Any]]) -> Filled:
     temporary.mkdir(parents=True)
     try:
         said = fill(temporary)
-        files = {str(file.relative_to(temporary)): file.stat().st_size for file in _files(temporary)}
-        record = {"kind": key.kind, "name": key.name, "created": datetime.now(UTC).isoformat(), **said, "files": files}
-        (temporary / RECORD).write_text(json.dumps(record, indent=2, ensure_ascii=False), encoding="utf-8")
+        names = [str(file.relative_to(temporary)) for file in sorted(temporary.rglob("*")) if file.is_file()]
+        about = {"kind": key.kind, "name": key.name, "created": datetime.now(UTC).isoformat(), **said}
+        record = entry_record.write(temporary, about, names)
         temporary.rename(place)
     except BaseException:
         with suppress(OSError):
             remove_tree(temporary)
         raise
+    entry_record.remember(place, record)
     return Filled(place, record, made=True)
 
 
@@ -290,19 +303,20 @@ def _said_clearly() -> Iterator[None]:
         raise ModelUnavailable(f"{problem} {ways} HFORCH_CACHE to a folder with room that you may write.") from error
 
 
-def _record(path: Path) -> dict[str, Any] | None:
-    """entry.json, if all files it lists are there with their sizes."""
-    try:
-        record = json.loads((path / RECORD).read_text(encoding="utf-8"))
-        sizes = [(path / name).stat().st_size == size for name, size in record["files"].items()]
-        whole = bool(sizes) and all(sizes) and "created" in record
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
-        return None
-    return record if whole else None
+def _state(path: Path, digest_of: Callable[[Path], str | None]) -> tuple[dict[str, Any] | None, str | None]:
+    """The record of an entry, and what is wrong with the entry; neither, where it is not there at all."""
+    record = entry_record.read(path)
+    if record is None:
+        return None, "a file of it is missing or has another size" if path.is_dir() else None
+    return record, entry_record.damage(path, record, digest_of)
 
 
-def _files(folder: Path) -> list[Path]:
-    return sorted(file for file in folder.rglob("*") if file.is_file())
+def _digest(progress: Progress, file: Path) -> str:
+    known = fingerprint.remembered_file(file)
+    if known is None:
+        with progress.stage("hash", str(file)):
+            known = fingerprint.of_file(file)
+    return known
 
 
 def _half_made(place: Path) -> list[Path]:
@@ -315,9 +329,16 @@ def _directories(folder: Path) -> list[Path]:
 
 
 def _entry(kind: str, path: Path) -> Entry:
-    record = None if path.name.startswith(".") else _record(path)
-    if record is None:
+    record, wrong = (None, None) if path.name.startswith(".") else _state(path, fingerprint.remembered_file)
+    if record is None or wrong:
         changed = datetime.fromtimestamp(path.stat().st_mtime, UTC)
-        return Entry(kind, path.name, path, size_mb(path), changed, complete=False, what="left half made")
-    created = datetime.fromisoformat(record["created"])
-    return Entry(kind, path.name, path, size_mb(path), created, complete=True, what=str(record.get("what", path.name)))
+        what = f"damaged: {wrong}" if record else "left half made"
+        return Entry(kind, path.name, path, size_mb(path), changed, False, what, _made_of(record or {}))
+    created, what = datetime.fromisoformat(record["created"]), str(record.get("what", path.name))
+    return Entry(kind, path.name, path, size_mb(path), created, True, what, _made_of(record))
+
+
+def _made_of(record: dict[str, Any]) -> frozenset[str]:
+    source = record.get("source")
+    found = (record.get("key"), record.get("sha256"), source.get("sha256") if isinstance(source, dict) else None)
+    return frozenset(name for name in found if isinstance(name, str))

@@ -9,6 +9,7 @@ from typing import Any
 from hforch.errors import ModelError
 from hforch.models import gguf_tokenizer, likelihood, process
 from hforch.models.cache import MB, require_space
+from hforch.models.gguf_header import check_header
 
 
 def convert(request: dict[str, Any]) -> dict[str, Any]:
@@ -20,8 +21,7 @@ def convert(request: dict[str, Any]) -> dict[str, Any]:
     file, output = Path(request["file"]), Path(request["output"])
     fields, parameters = _read(file)
     _check_architecture(file, fields)
-    tokenizer = gguf_tokenizer.build(fields)
-    gguf_tokenizer.check_round_trips(tokenizer)
+    tokenizer = _tokenizer(file, fields)
     require_space(output, parameters * 4, f"convert {file.name} to float32")
     model = _load(file, len(tokenizer))
     _set_ids(model, fields)
@@ -43,6 +43,7 @@ def _read(file: Path) -> tuple[dict[str, Any], int]:
     """All metadata, and the number of parameters."""
     from gguf import GGUFReader
 
+    check_header(file)
     try:
         reader = GGUFReader(file)
         fields = {name: field.contents() for name, field in reader.fields.items()}
@@ -53,6 +54,19 @@ def _read(file: Path) -> tuple[dict[str, Any], int]:
     if not reader.tensors:
         raise ModelError(f"{file} holds no weights, only metadata.")
     return fields, sum(int(tensor.n_elements) for tensor in reader.tensors)
+
+
+def _tokenizer(file: Path, fields: dict[str, Any]) -> Any:
+    try:
+        tokenizer = gguf_tokenizer.build(fields)
+        gguf_tokenizer.check_round_trips(tokenizer)
+    except ModelError:
+        raise
+    except Exception as error:  # values of other types than the format has them
+        raise ModelError(
+            f"{file} is damaged: its tokenizer cannot be built ({type(error).__name__}: {error})."
+        ) from error
+    return tokenizer
 
 
 def _check_architecture(file: Path, fields: dict[str, Any]) -> None:

@@ -7,9 +7,7 @@ an estimate is a lower bound: what exceeds the machine by it cannot run.
 
 from __future__ import annotations
 
-import json
 import math
-from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,9 +18,11 @@ from hforch.models import cache, exports, gguf
 from hforch.models.architecture import context_length, kv_elements, vocabulary
 from hforch.models.fingerprint import remembered, remembered_file
 from hforch.models.folder import choose, survey
+from hforch.models.gguf_header import check_header
+from hforch.models.json_files import read_object
+from hforch.models.safetensors_header import BITS, read_tensors
 from hforch.paths import expanded
 
-BITS = {"F64": 64, "F32": 32, "BF16": 16, "F16": 16, "I8": 8, "U8": 8, "F8_E4M3": 8, "F8_E5M2": 8}
 IN_MEMORY = {"fp32": 4.0, "bf16": 2.0, "fp16": 2.0, "int8": 1.0, "int4": 0.5}  # bytes a parameter
 KV_BYTES = {"u8": 1.0, "i8": 1.0, "u4": 0.5, "f16": 2.0, "bf16": 2.0, "f32": 4.0}
 
@@ -74,7 +74,7 @@ def estimate(job: Job, longest: int, sequences: int) -> Estimate:
         header = read_header(folder) if folder else None
         if header is None and isinstance(job.model, GGUFModel):
             header = read_gguf(expanded(job.model.path))
-    except (OSError, ValueError, KeyError, TypeError, HforchError) as error:
+    except Exception as error:  # whatever is wrong with a file is told when it is loaded; here it is only not known
         return Estimate(None, None, None, to_do, f"the header cannot be read: {error}")
     if header is None:
         return Estimate(None, None, None, to_do, "the weights are not on this machine yet")
@@ -127,33 +127,28 @@ def read_header(folder: Path) -> Header:
     """What a folder's own headers say.
 
     Raises:
-        OSError, ValueError, KeyError: they cannot be read.
+        OSError, ModelError: they cannot be read.
     """
-    config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    config = read_object(folder / "config.json")
     choice = choose([path.name for path in folder.iterdir()], False)
     files = [folder / name for name in choice.weights]
     size = sum(file.stat().st_size for file in files)
     if choice.kind == "openvino":
         return Header(size, 1.0, config, is_ir=True)
     if files and files[0].suffix == ".safetensors":
-        tensors = [entry for file in files for entry in _safetensors(file)]
-        number = sum(math.prod(shape) for _, shape in tensors)
-        bits = sum(math.prod(shape) * BITS.get(dtype, 16) for dtype, shape in tensors)
+        tensors = [tensor for file in files for tensor in read_tensors(file)]
+        number = sum(math.prod(tensor.shape) for tensor in tensors)
+        bits = sum(math.prod(tensor.shape) * BITS.get(tensor.dtype, 16) for tensor in tensors)
         return Header(number, bits / 8 / max(number, 1), config)
     stored = 4.0 if str(config.get("dtype") or config.get("torch_dtype")) == "float32" else 2.0
     return Header(size / stored, stored, config)
-
-
-def _safetensors(file: Path) -> Iterable[tuple[str, list[int]]]:
-    with file.open("rb") as stream:
-        header = json.loads(stream.read(int.from_bytes(stream.read(8), "little")))
-    return [(entry["dtype"], entry["shape"]) for name, entry in header.items() if name != "__metadata__"]
 
 
 def read_gguf(file: Path) -> Header:
     """The number of parameters in a GGUF file, and what its metadata says of the architecture."""
     from gguf import GGUFReader
 
+    check_header(file)
     reader = GGUFReader(str(file))
     number = sum(int(tensor.n_elements) for tensor in reader.tensors)
 

@@ -8,7 +8,7 @@ import secrets
 from collections.abc import Iterable
 from pathlib import Path
 
-from hforch.models import cache
+from hforch.models.home import home
 
 
 def of_files(files: Iterable[Path]) -> str:
@@ -30,25 +30,43 @@ def remembered_file(file: Path) -> str | None:
 
 def of_new(files: Iterable[Path]) -> str:
     """The same, for files that are about to move: nothing is remembered about them."""
-    return _combined({file.name: _digest(file) for file in files})
+    return _combined({file.name: of_content(file) for file in files})
 
 
 def of_file(file: Path) -> str:
     """sha256 of the contents, from the memo in the cache where the file has not changed since."""
-    resolved = file.resolve()
-    memo, state = _memo(resolved)
-    known = _recall(memo, state)
-    if known:
-        return known
-    digest = _digest(resolved)
-    _remember(memo, state, digest)
+    return remembered_file(file) or read_again(file)
+
+
+def read_again(file: Path) -> str:
+    """The same, always from the contents; the memo is written anew."""
+    digest = of_content(file)
+    remember(file, digest)
     return digest
+
+
+def of_content(file: Path) -> str:
+    """The same, without any memo."""
+    with file.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def remember(file: Path, digest: str) -> None:
+    """Keep a file's digest until its size or time of change is another one."""
+    memo, state = _memo(file.resolve())
+    try:
+        memo.parent.mkdir(parents=True, exist_ok=True)
+        temporary = memo.with_name(f".{memo.name}.{secrets.token_hex(4)}")
+        temporary.write_text(json.dumps({"state": state, "sha256": digest}), encoding="utf-8")
+        temporary.replace(memo)
+    except OSError:
+        return  # a cache that cannot be written only means that the file is read again
 
 
 def _memo(resolved: Path) -> tuple[Path, list[int]]:
     """Where a file's digest is kept, and the state of the file that it is of."""
     stat = resolved.stat()
-    memo = cache.home() / "digests" / hashlib.sha256(str(resolved).encode()).hexdigest()[:32]
+    memo = home() / "digests" / hashlib.sha256(str(resolved).encode()).hexdigest()[:32]
     return memo, [stat.st_size, stat.st_mtime_ns, stat.st_ino]
 
 
@@ -57,24 +75,9 @@ def _combined(digests: dict[str, str]) -> str:
     return hashlib.sha256(lines.encode()).hexdigest()
 
 
-def _digest(file: Path) -> str:
-    with file.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
-
-
 def _recall(memo: Path, state: list[int]) -> str | None:
     try:
         kept = json.loads(memo.read_text(encoding="utf-8"))
         return str(kept["sha256"]) if kept["state"] == state else None
     except (OSError, ValueError, KeyError, TypeError):
         return None
-
-
-def _remember(memo: Path, state: list[int], digest: str) -> None:
-    try:
-        memo.parent.mkdir(parents=True, exist_ok=True)
-        temporary = memo.with_name(f".{memo.name}.{secrets.token_hex(4)}")
-        temporary.write_text(json.dumps({"state": state, "sha256": digest}), encoding="utf-8")
-        temporary.replace(memo)
-    except OSError:
-        return  # a cache that cannot be written only means that the file is read again

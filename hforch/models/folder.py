@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-import json
 import re
-from collections.abc import Iterable
+import zipfile
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path
+from typing import Any
 
-from hforch.errors import ModelError
+from hforch.errors import ModelError, shown
+from hforch.models import described
 from hforch.models.checkpoint import Kind
+from hforch.models.json_files import read_object
+from hforch.models.safetensors_header import read_tensors
 
 CONFIG = ("config.json", "generation_config.json", "quantize_config.json")
 TOKENIZER = (
@@ -91,23 +95,23 @@ def survey(folder: Path, trust_remote_code: bool, what: str) -> Contents:
     has_own_tokenizer = trust_remote_code and "tokenizer_config.json" in names
     if not matching(names, VOCABULARY) and not has_own_tokenizer:
         raise ModelError(f"{what} has no tokenizer: none of {', '.join(VOCABULARY)} is there.")
+    described.check(folder)
+    config = read_object(folder / "config.json")
     if not trust_remote_code:
-        _check_kind(folder / "config.json", what)
-    for name in choice.weights:
-        check_weights(folder / name)
+        _check_kind(config, what)
+    tensors = [check_weights(folder / name) for name in choice.weights]
+    counted = [number for number in tensors if number is not None]
+    if counted and not trust_remote_code:
+        described.check_layers(folder, config, sum(counted))
     return Contents(
         choice.kind, tuple(folder / name for name in choice.weights), tuple(folder / name for name in choice.names)
     )
 
 
-def _check_kind(config: Path, what: str) -> None:
+def _check_kind(config: Mapping[str, Any], what: str) -> None:
     """Raise ModelError unless config.json describes a model that continues text."""
-    try:
-        described = json.loads(config.read_text(encoding="utf-8"))
-        names = [str(name) for name in described.get("architectures") or []]
-    except (ValueError, AttributeError, TypeError) as error:
-        raise ModelError(f"{what}: its config.json cannot be read: {error}.") from error
-    if described.get("is_encoder_decoder"):
+    names = [str(name) for name in config.get("architectures") or []]
+    if config.get("is_encoder_decoder"):
         raise ModelError(f"{what} is an encoder-decoder model ({', '.join(names)}); hforch runs decoder-only ones.")
     if names and not any(name.endswith(CAUSAL) for name in names):
         raise ModelError(
@@ -129,26 +133,37 @@ def no_weights(names: Iterable[str]) -> str:
     )
 
 
-def check_weights(file: Path) -> None:
-    """Raise ModelError if a weight file is a Git LFS pointer, empty, or shorter than its own header says."""
-    size = file.stat().st_size
+def check_weights(file: Path) -> int | None:
+    """Check a weight file without reading the weights.
+
+    Returns:
+        how many tensors a safetensors file holds; None for the other kinds.
+
+    Raises:
+        ModelError: it is a Git LFS pointer, empty, or not what its own header says.
+    """
     with file.open("rb") as stream:
         start = stream.read(64)
-        if start.startswith(b"version https://git-lfs"):
-            raise ModelError(f"{file} is a Git LFS pointer, not the weights themselves: run `git lfs pull` there.")
-        if not size:
-            raise ModelError(f"{file} is empty.")
-        if file.suffix != ".safetensors":
-            return
-        length = int.from_bytes(start[:8], "little")
-        stream.seek(8)
-        try:
-            header = json.loads(stream.read(length)) if 8 + length <= size else None
-        except ValueError as error:
-            raise ModelError(f"{file} is not a safetensors file: its header cannot be read.") from error
-    ends = [entry["data_offsets"][1] for name, entry in (header or {}).items() if name != "__metadata__"]
-    if header is None or 8 + length + max(ends, default=0) > size:
-        raise ModelError(f"{file} is damaged or cut short ({size:,} bytes): get it again.")
+    if start.startswith(b"version https://git-lfs"):
+        raise ModelError(f"{file} is a Git LFS pointer, not the weights themselves: run `git lfs pull` there.")
+    if not start:
+        raise ModelError(f"{file} is empty.")
+    if file.suffix == ".safetensors":
+        return len(read_tensors(file))
+    if file.suffix == ".bin" and start.startswith(b"PK"):
+        _check_archive(file)
+    return None
+
+
+def _check_archive(file: Path) -> None:
+    """Raise ModelError if a file that torch.save wrote is no whole zip archive, or would unpack to more than it is."""
+    try:
+        with zipfile.ZipFile(file) as archive:
+            unpacked = sum(member.file_size for member in archive.infolist())
+    except (zipfile.BadZipFile, NotImplementedError, ValueError, EOFError) as error:
+        raise ModelError(f"{file} is damaged or cut short: {shown(str(error))}. Get it again.") from error
+    if unpacked > file.stat().st_size:
+        raise ModelError(f"{file} is damaged: its parts are said to have {unpacked:,} bytes, more than the file.")
 
 
 def _expected(folder: Path, choice: Choice) -> list[str]:
@@ -158,10 +173,13 @@ def _expected(folder: Path, choice: Choice) -> list[str]:
     if choice.index is None:
         sharded = [name for name in choice.weights if "-of-" in name]
         return [f"{sharded[0].split('-')[0]}{Path(sharded[0]).suffix}.index.json"] if sharded else []
-    try:
-        return sorted(set(json.loads((folder / choice.index).read_text(encoding="utf-8"))["weight_map"].values()))
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise ModelError(f"{folder / choice.index} cannot be read as an index of shards: {error}.") from error
+    file = folder / choice.index
+    shards = read_object(file).get("weight_map")
+    if not isinstance(shards, dict) or not shards or not all(isinstance(name, str) for name in shards.values()):
+        raise ModelError(f"{file} is damaged: its weight_map does not say which file each tensor is in.")
+    if foreign := [name for name in set(shards.values()) if "/" in name or name.startswith(".")]:
+        raise ModelError(f"{file} is damaged: {shown(foreign[0], 80)!r} is no file of its folder.")
+    return sorted(set(shards.values()))
 
 
 def matching(names: Iterable[str], patterns: Iterable[str]) -> tuple[str, ...]:

@@ -13,6 +13,7 @@ from hforch.config.schema import GGUFModel
 from hforch.errors import ModelError
 from hforch.models import cache, fingerprint, process
 from hforch.models.checkpoint import Checkpoint
+from hforch.models.gguf_header import check_header
 from hforch.paths import expanded
 from hforch.progress import Progress
 
@@ -30,6 +31,7 @@ def fetch(model: GGUFModel, progress: Progress) -> Checkpoint:
     _check_start(path)
     digest = fingerprint.remembered_file(path)
     if digest is None:
+        check_header(path)  # in milliseconds, where reading all of it takes minutes
         with progress.stage("hash", str(path)):
             digest = fingerprint.of_file(path)
     source = {"source": "gguf", "path": str(path), "sha256": digest}

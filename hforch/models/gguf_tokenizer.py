@@ -83,7 +83,8 @@ def build(fields: dict[str, Any]) -> Any:
 def token_id(fields: dict[str, Any], name: str) -> int | None:
     """The id of `bos`, `eos`, `unknown`, `padding`, `eot` ..., if the file names one that exists."""
     index = fields.get(f"tokenizer.ggml.{name}_token_id")
-    return int(index) if index is not None and int(index) < len(fields.get("tokenizer.ggml.tokens", [])) else None
+    tokens = fields.get("tokenizer.ggml.tokens", [])
+    return int(index) if index is not None and 0 <= int(index) < len(tokens) else None
 
 
 def check_round_trips(tokenizer: Any) -> None:

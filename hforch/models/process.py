@@ -82,7 +82,9 @@ def answer(work: Callable[[dict[str, Any]], Any]) -> None:
     except HforchError as error:
         result = {"error": str(error), "kind": type(error).__name__, "path": getattr(error, "path", None)}
         _log(error)
-    except Exception as error:
+    except BaseException as error:
+        if isinstance(error, KeyboardInterrupt | SystemExit):
+            raise  # all else is a failure; a panic in a library of Rust is no Exception
         result = {"error": f"{type(error).__name__}: {_first_lines(str(error))}", "kind": None}
         if _disk_is_full(Path(request.get("output", "."))):
             result = {"error": "the disk is full", "kind": "OSError"}
@@ -118,7 +120,7 @@ def _end(code: int) -> str:
     return f"ended with code {code} and no answer"
 
 
-def _log(error: Exception) -> None:
+def _log(error: BaseException) -> None:
     with suppress(OSError):  # the log may lie on the disk that is full
         traceback.print_exception(error)
         sys.stderr.flush()

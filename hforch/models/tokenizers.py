@@ -1,21 +1,98 @@
-"""The tokenizer files that openvino-genai needs beside an IR, made once where they are missing."""
+"""Tokenizer files: opened with errors that name them; and those that openvino-genai needs beside an IR, made once where
+they are missing.
+"""
 
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from functools import partial
 from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from hforch.errors import BackendError
+from hforch.errors import BackendError, HforchError, ModelError, PromptError, shown
 from hforch.models import cache, process
 from hforch.models.fingerprint import of_files
 from hforch.models.folder import CONFIG, TOKENIZER, matching
+from hforch.models.ir import read_graph
 from hforch.progress import Progress
 
 NEEDED = ("openvino_tokenizer.xml", "openvino_detokenizer.xml", "tokenizer.json")
 VERSIONS = ("openvino-tokenizers", "transformers")
+
+
+def open_tokenizer(file: Path) -> Any:
+    """Return the `tokenizers.Tokenizer` in a tokenizer.json.
+
+    Raises:
+        ModelError: it is damaged.
+    """
+    from tokenizers import Tokenizer
+
+    try:
+        return Tokenizer.from_file(str(file))
+    except BaseException as error:
+        raise_unless_failed(error)
+        raise ModelError(f"{file} is damaged: {shown(str(error))}.") from error
+
+
+@contextmanager
+def loading_tokenizer(folder: Path) -> Iterator[None]:
+    """Turn what transformers raises while it loads the tokenizer in a folder into a ModelError that names the file."""
+    try:
+        yield
+    except ImportError:  # a library that is not installed
+        raise
+    except BaseException as error:
+        raise_unless_failed(error)
+        if (folder / "tokenizer.json").is_file():
+            open_tokenizer(folder / "tokenizer.json")
+        _blame_config(folder)
+        said = shown(f"{type(error).__name__}: {error}")
+        raise ModelError(f"The tokenizer in {folder} cannot be loaded: {said}") from error
+
+
+def _blame_config(folder: Path) -> None:
+    """Raise ModelError if it is config.json, which transformers reads before a tokenizer, that it cannot use."""
+    from transformers import AutoConfig
+
+    try:
+        AutoConfig.from_pretrained(folder, local_files_only=True)
+    except ValueError:  # an architecture of the repository's own code
+        return
+    except Exception as error:
+        said = shown(f"{type(error).__name__}: {error}")
+        raise ModelError(f"transformers cannot use {folder / 'config.json'}: {said}") from error
+
+
+@contextmanager
+def tokenizing() -> Iterator[None]:
+    """Turn what a tokenizer raises at a text into a PromptError."""
+    try:
+        yield
+    except BaseException as error:
+        raise_unless_failed(error)
+        said = shown(f"{type(error).__name__}: {error}")
+        raise PromptError(f"the model's tokenizer fails on this text: {said}") from error
+
+
+def check_ids(ids: Sequence[int], rows: int | None) -> None:
+    """Raise PromptError if a text has tokens that the model has no embeddings for."""
+    if rows is not None and max(ids, default=0) >= rows:
+        raise PromptError(
+            f"the tokenizer gives this text the token {max(ids)}, and the model knows {rows:,} tokens only: "
+            "tokenizer.json and the weights do not belong together"
+        )
+
+
+def raise_unless_failed(error: BaseException) -> None:
+    """Raise an error again that is none of the library's: ours, or Ctrl-C. A panic in its Rust code is no Exception."""
+    if isinstance(error, HforchError):
+        raise error
+    if not isinstance(error, Exception) and type(error).__name__ != "PanicException":
+        raise error
 
 
 def tokenizer_of(folder: Path, trust_remote_code: bool, progress: Progress) -> Path:
@@ -23,10 +100,12 @@ def tokenizer_of(folder: Path, trust_remote_code: bool, progress: Progress) -> P
     one in the cache where it lacks any of NEEDED.
 
     Raises:
-        ModelError: the tokenizer cannot be converted.
+        ModelError: the tokenizer is damaged, or cannot be converted.
         BackendError: what converts it is not installed.
     """
     if all((folder / name).is_file() for name in NEEDED):
+        for description in NEEDED[:2]:
+            read_graph(folder / description)
         return folder
     names = matching(sorted(path.name for path in folder.iterdir() if path.is_file()), (*CONFIG, *TOKENIZER))
     try:

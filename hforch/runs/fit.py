@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from functools import lru_cache
 from heapq import nlargest
 from typing import TYPE_CHECKING, Any
 
 from hforch.backends.base import together
 from hforch.config.schema import Job
-from hforch.errors import Mistake
+from hforch.errors import HforchError, Mistake
 from hforch.inputs import Input
 from hforch.models.estimate import Estimate, at_hand, estimate
+from hforch.models.tokenizers import open_tokenizer, tokenizing
 from hforch.prompts import build_prompt, variables_of
 from hforch.runs.processor import memory
 
@@ -40,16 +42,15 @@ def longest(job: Job, inputs: Sequence[Input], folder: Path | None) -> int:
     ]
     text = max(texts, key=len, default="")
     new = job.generation.max_new_tokens or job.generation.max_length or 0
-    if folder is None or not (folder / "tokenizer.json").is_file():
-        return round(len(text) / CHARACTERS) + new
-    return len(_tokenizer(folder / "tokenizer.json").encode(text).ids) + new
+    if folder is not None and (folder / "tokenizer.json").is_file():
+        with suppress(HforchError), tokenizing():  # what is damaged is told when it is loaded
+            return len(_tokenizer(folder / "tokenizer.json").encode(text).ids) + new
+    return round(len(text) / CHARACTERS) + new
 
 
 @lru_cache(maxsize=4)
 def _tokenizer(file: Path) -> Any:
-    from tokenizers import Tokenizer
-
-    return Tokenizer.from_file(str(file))
+    return open_tokenizer(file)
 
 
 def problem(job: Job, inputs: Sequence[Input]) -> Mistake | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import time
 import traceback
@@ -192,8 +193,15 @@ def good_sample(each: Input, batch: Batch, seen: Collector) -> dict[str, Any]:
 
 def error_of(error: BaseException) -> dict[str, str]:
     """An error as records hold it; with its traceback if those are wanted."""
-    told = {"type": type(error).__name__, "message": str(error) or "interrupted"}
+    told = {"type": type(error).__name__, "message": str(error) or _unsaid(error)}
     return told | ({"traceback": "".join(traceback.format_exception(error))} if full_errors() else {})
+
+
+def _unsaid(error: BaseException) -> str:
+    """What an error without words means."""
+    if isinstance(error, MemoryError):
+        return "there is not enough memory"
+    return "interrupted" if isinstance(error, KeyboardInterrupt | asyncio.CancelledError) else type(error).__name__
 
 
 def failed_sample(each: Input, batch: Batch, error: BaseException, seen: Collector | None = None) -> dict[str, Any]:

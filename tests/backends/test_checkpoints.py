@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -11,7 +13,7 @@ import tiny_models
 from backends_tested import BACKENDS, EXACT
 from langchain_core.prompts import ChatPromptTemplate
 
-from hforch.errors import PromptError
+from hforch.errors import ModelError, PromptError
 
 pytestmark = pytest.mark.model
 
@@ -123,6 +125,41 @@ def test_a_prompt_beyond_the_context_is_refused_and_an_answer_ends_at_it(tiny_gp
     (generation,) = llm.generate(["Once upon a time"]).generations[0]
     assert generation.generation_info["token_usage"]["total_tokens"] == 128
     assert generation.generation_info["finish_reason"] == "length"
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"n_layer": 3}, "its weights lack 12 of the tensors"),
+        ({"vocab_size": 500}, "other shapes than its config.json describes"),
+        ({"activation_function": 5}, r"transformers cannot use .*config\.json"),
+    ],
+    ids=str,
+)
+def test_weights_and_a_config_that_do_not_belong_together_are_refused(
+    changes: dict[str, Any], said: str, tiny_gpt2: Path, tmp_path: Path, load_folder: Load
+) -> None:
+    folder = Path(shutil.copytree(tiny_gpt2, tmp_path / "model"))
+    config = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps(config | changes))
+    with pytest.raises(ModelError, match=said):
+        load_folder(folder, "pytorch")
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_a_token_that_the_model_has_no_embedding_for_fails_its_prompt(
+    backend: str, tiny_gpt2: Path, tmp_path: Path, load_folder: Load
+) -> None:
+    folder = Path(shutil.copytree(tiny_gpt2, tmp_path / "model"))
+    tokenizer = json.loads((folder / "tokenizer.json").read_text())
+    added = {"id": 400, "content": "<new>", "special": True}
+    flags = dict.fromkeys(("single_word", "lstrip", "rstrip", "normalized"), False)
+    tokenizer["added_tokens"].append(added | flags)
+    (folder / "tokenizer.json").write_text(json.dumps(tokenizer))
+    llm = load_folder(folder, backend)
+    assert isinstance(llm.invoke("Once upon a time", max_new_tokens=2), str)
+    with pytest.raises(PromptError, match=r"the token \d+, and the model knows \d+ tokens only"):
+        llm.invoke("a <new> token")
 
 
 @pytest.mark.parametrize("kernels", ["eager", "sdpa"])

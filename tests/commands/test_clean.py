@@ -118,6 +118,7 @@ def test_what_cannot_be_removed_is_told_with_the_reason(
 def test_only_what_is_older_than_so_many_days(capsys: pytest.CaptureFixture[str]) -> None:
     record = home() / "exports/int8-aa/entry.json"
     old = json.loads(record.read_text()) | {"created": (datetime.now(UTC) - timedelta(days=40)).isoformat()}
+    del old["digests"]  # as earlier versions wrote it, or it would count as damaged
     record.write_text(json.dumps(old))
     assert main(["doctor", "--clean", "all", "--older-than", "30", "--json"]) == 0
     told = json.loads(capsys.readouterr().out)

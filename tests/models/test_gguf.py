@@ -10,6 +10,7 @@ import pytest
 
 from hforch.errors import ModelError
 from hforch.models import cache, fetch
+from hforch.models.conversion import _tokenizer
 from hforch.models.gguf_tokenizer import CUTTINGS, ROUND_TRIP, build, check_round_trips
 from hforch.models.likelihood import MARGIN, Likelihood
 
@@ -61,6 +62,27 @@ def test_bos_and_eos_are_added_where_the_file_asks_for_it(gguf_fields: Any) -> N
 def test_tokenizers_not_known_for_sure_are_refused(changes: dict[str, Any], message: str, gguf_fields: Any) -> None:
     with pytest.raises(ModelError, match=message):
         build(gguf_fields(**changes))
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        *({"tokens": value} for value in (5, None, [1, 2], [["a"]], "text")),
+        *({"merges": value} for value in (5, None, [1, 2], ["nothing"])),
+        *({"token_type": value} for value in (5, None)),
+        *({"bos_token_id": value} for value in ("x", [], float("inf"))),
+        {"model": ["gpt2"]},
+        {"pre": ["smollm"]},
+    ],
+    ids=str,
+)
+def test_a_tokenizer_of_values_of_other_types_is_refused(changes: dict[str, Any], gguf_fields: Any) -> None:
+    with pytest.raises(ModelError):
+        _tokenizer(Path("model.gguf"), gguf_fields(**changes))
+
+
+def test_a_special_token_of_an_id_below_zero_is_none(gguf_fields: Any) -> None:
+    assert build(gguf_fields(bos_token_id=-3)).bos_token is None
 
 
 @pytest.mark.parametrize("pre", ["gpt-2", "qwen2"])

@@ -39,8 +39,8 @@ def test_the_fingerprint_goes_by_contents_not_by_place(
 
 def test_a_file_is_read_once_and_again_when_it_changed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     file, read = tmp_path / "weights", []
-    digest = fingerprint._digest
-    monkeypatch.setattr(fingerprint, "_digest", lambda file: read.append(file) or digest(file))
+    digest = fingerprint.of_content
+    monkeypatch.setattr(fingerprint, "of_content", lambda file: read.append(file) or digest(file))
     file.write_bytes(b"one")
     assert fingerprint.of_file(file) == fingerprint.of_file(file)
     assert len(read) == 1

