@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from importlib import import_module
 from pathlib import Path
 
-from hforch import streams
+from hforch import streams, telemetry
 from hforch.config.places import conf_dir
 from hforch.errors import EXIT_FAILED, EXIT_INTERRUPTED, EXIT_OK, ConfigError, HforchError, Mistake, full_errors
 from hforch.runs import early
@@ -29,6 +29,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     words = list(sys.argv[1:] if argv is None else argv)
     if argv is None:  # this process is ours
         streams.open_missing()
+        telemetry.opt_out_of_ours()
     streams.prepare()
     if argv is None:
         streams.outlast_readers()

@@ -20,6 +20,7 @@ from hforch.config.compose import Locator
 from hforch.config.places import Places
 from hforch.config.schema import Job
 from hforch.errors import EXIT_FAILED, HforchError
+from hforch.lifetime import end_with_parent
 from hforch.runs.given import Given
 from hforch.runs.records import read_record, read_samples, read_versioned
 from hforch.runs.sweep import SWEEP, Planned, View
@@ -111,6 +112,8 @@ def launch(launcher: Any, left: Sequence[Planned], directory: Path, view: View) 
         exit codes by job number.
     """
     overrides = [[*one.given.overrides, f"hydra.sweep.subdir='{one.directory.relative_to(directory)}'"] for one in left]
+    if isinstance(settings := getattr(launcher, "joblib", None), dict):  # arguments of joblib.Parallel
+        settings.update(initializer=end_with_parent, initargs=(os.getpid(),))
     with followed(left, view):
         returned = launcher.launch(job_overrides=overrides, initial_job_idx=0)
     return {one.number: _code(result) for one, result in zip(left, returned, strict=True)}

