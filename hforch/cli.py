@@ -5,6 +5,7 @@ Nothing heavy is imported before it is known what was asked for: `hforch --help`
 
 from __future__ import annotations
 
+import os
 import sys
 import traceback
 from collections.abc import Callable, Sequence
@@ -15,6 +16,7 @@ from hforch import streams, telemetry
 from hforch.config.places import conf_dir
 from hforch.errors import EXIT_FAILED, EXIT_INTERRUPTED, EXIT_OK, ConfigError, HforchError, Mistake, full_errors
 from hforch.runs import early
+from hforch.shortage import shortage
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -58,6 +60,7 @@ def dispatch(words: list[str]) -> int:
 
         print(f"hforch {__version__}")
         return EXIT_OK
+    _insist_on_a_folder()
     if first in verbs():
         return int(import_module(f"hforch.commands.{first}").main(words[1:]))
     if first and "=" not in first and first[0] not in "-+~":
@@ -69,6 +72,16 @@ def dispatch(words: list[str]) -> int:
     from hforch.app.hydra import run_app
 
     return run_app(words)
+
+
+def _insist_on_a_folder() -> None:
+    """Raise ConfigError if the working directory has been removed: nearly all that follows would fail somehow."""
+    try:
+        os.getcwd()  # noqa: PTH109 (Path.cwd() is the same)
+    except OSError as error:
+        reason = (error.strerror or str(error)).lower()
+        problem = f"the working directory cannot be found: {reason}"
+        raise ConfigError([Mistake("", problem, hint="cd to a directory that exists, and try again")]) from error
 
 
 def reporting(work: Callable[[], int]) -> int:
@@ -96,6 +109,9 @@ def reporting(work: Callable[[], int]) -> int:
     except Exception as error:
         if full_errors():
             traceback.print_exc()
+        if told := shortage(error):
+            print(told, file=sys.stderr)
+            return EXIT_FAILED
         print(
             f"internal error: {type(error).__name__}: {error}\n    HYDRA_FULL_ERROR=1 shows where it came from",
             file=sys.stderr,

@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any
 from hforch.errors import EXIT_INTERRUPTED, HforchError, Mistake
 from hforch.lifetime import end_with_parent
 from hforch.runs.libraries import UNUSED, import_runner, preload, without_garbage_collection, without_module
+from hforch.shortage import shortage
 
 if TYPE_CHECKING:
     from hforch.config.schema import Job
@@ -61,7 +62,13 @@ def nurse(pipe: Connection, others: Sequence[Connection], backend: str, parent: 
 
 def _bear(handle: int, nursery: Connection, said: int) -> None:
     parent = os.getpid()
-    if os.fork():
+    try:
+        child = os.fork()
+    except OSError as error:
+        with Connection(handle) as pipe:
+            _send(pipe, "refused", shortage(error) or str(error))
+        return
+    if child:
         os.close(handle)
         return
     code = 1
@@ -123,6 +130,10 @@ class Service:
             outcome = error
         except KeyboardInterrupt:
             outcome = EXIT_INTERRUPTED
+        except (OSError, RuntimeError, MemoryError) as error:
+            if (told := shortage(error)) is None:
+                raise
+            outcome = HforchError(told)
         finally:
             signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
         return outcome, bool(self.held.key)

@@ -130,7 +130,9 @@ def test_no_verb_looks_up_a_name_or_connects(used: Sandbox) -> None:
 @pytest.mark.own_process
 def test_verbs_write_into_the_cache_and_where_they_are_told_to(used: Sandbox) -> None:
     kinds = ("exports", "locks", "digests", "logs", "texts")
-    strange = [name for name in used.written("cache") if not name.startswith(tuple(f"hforch/{kind}/" for kind in kinds))]
+    strange = [
+        name for name in used.written("cache") if not name.startswith(tuple(f"hforch/{kind}/" for kind in kinds))
+    ]
     assert used.written("cache") and strange == []
     strange = [name for name in used.written("cwd") if not name.startswith(("out/", "project/"))]
     assert strange == []
