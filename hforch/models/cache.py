@@ -38,7 +38,7 @@ NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]{0,199}")
 RECORD = "entry.json"
 MB = 1_000_000
 FULL = (errno.ENOSPC, errno.EDQUOT)
-UNWRITABLE = (*FULL, errno.EFBIG, errno.EACCES, errno.EPERM, errno.EROFS)
+UNWRITABLE = (*FULL, errno.EFBIG, errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR)
 
 
 @dataclass(frozen=True)
@@ -286,7 +286,7 @@ def _said_clearly() -> Iterator[None]:
             problem = f"The disk that holds the cache {home()} is full."
         elif error.errno == errno.EFBIG:
             problem = f"A file in the cache {home()} may not become as large as it has to be (ulimit -f, or a quota)."
-        elif error.errno in (*UNWRITABLE, errno.ENOTDIR, errno.EEXIST):
+        elif error.errno in (*UNWRITABLE, errno.EEXIST):
             problem = f"The cache {home()} cannot be written: {error.strerror or error}."
         else:
             raise

@@ -73,7 +73,7 @@ def launched(kind: str, mark: str) -> subprocess.Popen[bytes]:
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGKILL], ids=lambda one: one.name)
-@pytest.mark.parametrize("kind", LAUNCHED)
+@pytest.mark.parametrize("kind", ["run", "sweep", pytest.param("joblib", marks=pytest.mark.slow)])
 def test_no_process_outlives_the_one_that_was_started(kind: str, number: signal.Signals, mark: str) -> None:
     if kind == "joblib":
         pytest.importorskip("hydra_plugins.hydra_joblib_launcher")
@@ -83,6 +83,7 @@ def test_no_process_outlives_the_one_that_was_started(kind: str, number: signal.
     assert wait_until(lambda: not marked(mark), ENDING_S), [one.cmdline() for one in marked(mark)]
 
 
+@pytest.mark.slow
 def test_processes_of_joblib_end_with_a_parent_that_is_killed_while_they_start(mark: str) -> None:
     pytest.importorskip("hydra_plugins.hydra_joblib_launcher")
     parent = start(mark, sys.executable, "-m", "hforch", *SLOW.split(), *JOBLIB.split(), "hydra.sweep.dir=out")

@@ -17,6 +17,7 @@ from command_line import ROOT, hforch, run
 
 from hforch import files
 from hforch.commands import _deciding
+from hforch.commands.export import _copy
 from hforch.errors import HforchError
 from hforch.runs.records import SAMPLES, RecordWriter, read_record, read_samples
 from hforch.shortage import shortage
@@ -206,6 +207,26 @@ def test_a_file_that_the_user_named_may_be_a_link_or_a_device(tmp_path: Path) ->
     assert Path(os.devnull).is_char_device()
     with pytest.raises(HforchError, match="/dev/full cannot be written: no space left"):
         _deciding.write(Path("/dev/full"), "text")
+
+
+@pytest.mark.parametrize("exists", [True, False])
+def test_an_ir_is_copied_whole_or_not_at_all(tmp_path: Path, exists: bool) -> None:
+    source, target = tmp_path / "ir", tmp_path / "copy"
+    (source / "more").mkdir(parents=True)
+    sizes = {"config.json": 10, "more/a": 10, "openvino_model.bin": 3000, "openvino_model.xml": 20, "entry.json": 1}
+    for name, size in sizes.items():
+        (source / name).write_bytes(b"x" * size)
+    if exists:
+        target.mkdir()
+    with small_files(2000), pytest.raises(HforchError, match="copy cannot be written: a file may not become larger"):
+        _copy(source, target)
+    assert not any(target.iterdir()) if exists else not target.exists()
+    with pytest.raises(HforchError, match="/dev/null/ir cannot be written: not a directory"):
+        _copy(source, Path("/dev/null/ir"))
+    _copy(source, target)
+    assert {str(file.relative_to(target)) for file in target.rglob("*") if file.is_file()} == sizes.keys() - {
+        "entry.json"
+    }
 
 
 @pytest.mark.parametrize("place", ["/proc/nowhere", "/dev/null/cache"])
