@@ -9,6 +9,8 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from hforch.telemetry import opt_out
+
 if TYPE_CHECKING:
     from hforch.backends.pipeline import HforchPipeline as HforchPipeline
     from hforch.chain import load_chain as load_chain
@@ -16,6 +18,8 @@ if TYPE_CHECKING:
 
 __version__ = "0.1.0"
 __all__ = ["HforchPipeline", "load_chain", "load_llm"]
+
+opt_out()  # before anything imports OpenVINO
 
 _HOMES = {"load_llm": "hforch.chain", "load_chain": "hforch.chain", "HforchPipeline": "hforch.backends.pipeline"}
 

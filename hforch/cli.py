@@ -5,16 +5,18 @@ Nothing heavy is imported before it is known what was asked for: `hforch --help`
 
 from __future__ import annotations
 
+import os
 import sys
 import traceback
 from collections.abc import Callable, Sequence
 from importlib import import_module
 from pathlib import Path
 
-from hforch import streams
+from hforch import streams, telemetry
 from hforch.config.places import conf_dir
 from hforch.errors import EXIT_FAILED, EXIT_INTERRUPTED, EXIT_OK, ConfigError, HforchError, Mistake, full_errors
 from hforch.runs import early
+from hforch.shortage import shortage
 
 MOST_TOLD = 200  # mistakes; of a list of thousands of wrong values, the first ones say enough
 
@@ -31,6 +33,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     words = list(sys.argv[1:] if argv is None else argv)
     if argv is None:  # this process is ours
         streams.open_missing()
+        telemetry.opt_out_of_ours()
     streams.prepare()
     if argv is None:
         streams.outlast_readers()
@@ -59,6 +62,7 @@ def dispatch(words: list[str]) -> int:
 
         print(f"hforch {__version__}")
         return EXIT_OK
+    _insist_on_a_folder()
     if first in verbs():
         return int(import_module(f"hforch.commands.{first}").main(words[1:]))
     if first and "=" not in first and first[0] not in "-+~":
@@ -70,6 +74,16 @@ def dispatch(words: list[str]) -> int:
     from hforch.app.hydra import run_app
 
     return run_app(words)
+
+
+def _insist_on_a_folder() -> None:
+    """Raise ConfigError if the working directory has been removed: nearly all that follows would fail somehow."""
+    try:
+        os.getcwd()  # noqa: PTH109 (Path.cwd() is the same)
+    except OSError as error:
+        reason = (error.strerror or str(error)).lower()
+        problem = f"the working directory cannot be found: {reason}"
+        raise ConfigError([Mistake("", problem, hint="cd to a directory that exists, and try again")]) from error
 
 
 def reporting(work: Callable[[], int]) -> int:
@@ -97,6 +111,9 @@ def reporting(work: Callable[[], int]) -> int:
     except Exception as error:
         if full_errors():
             traceback.print_exc()
+        if told := shortage(error):
+            print(told, file=sys.stderr)
+            return EXIT_FAILED
         print(
             f"internal error: {type(error).__name__}: {error}\n    HYDRA_FULL_ERROR=1 shows where it came from",
             file=sys.stderr,

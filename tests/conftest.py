@@ -25,6 +25,7 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 
 LONG_S = {
     **{"test_promises": 340, "test_readme": 290, "test_grammar": 190, "test_shipped_recipes": 150, "test_bench": 150},
+    **{"test_network": 80, "test_orphans": 60, "test_shortage": 45},
     **{"test_mistakes": 150, "test_sweep": 120, "test_scored_sweeps": 100, "test_page": 100, "test_init": 90},
     **{"test_openvino_genai": 70, "test_reproduce": 60, "test_exports": 60, "test_hostile_page": 50},
     **{"test_page_corners": 45, "test_directories": 40, "test_precision": 40, "test_fuzz": 40, "test_cli": 35},

@@ -20,11 +20,13 @@ from hforch.config.compose import Locator
 from hforch.config.places import Places
 from hforch.config.schema import Job
 from hforch.errors import EXIT_FAILED, HforchError
+from hforch.lifetime import end_with_parent
 from hforch.runs.given import Given
 from hforch.runs.records import read_record, read_samples, read_versioned
 from hforch.runs.sweep import SWEEP, Planned, View
 from hforch.runs.watch import Nobody
 from hforch.runs.worker import Workers
+from hforch.shortage import shortage
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
@@ -109,10 +111,23 @@ def launch(launcher: Any, left: Sequence[Planned], directory: Path, view: View) 
 
     Returns:
         exit codes by job number.
+
+    Raises:
+        HforchError: one of its processes died, or could not be started.
     """
     overrides = [[*one.given.overrides, f"hydra.sweep.subdir='{one.directory.relative_to(directory)}'"] for one in left]
+    if isinstance(settings := getattr(launcher, "joblib", None), dict):  # arguments of joblib.Parallel
+        settings.update(initializer=end_with_parent, initargs=(os.getpid(),))
     with followed(left, view):
-        returned = launcher.launch(job_overrides=overrides, initial_job_idx=0)
+        try:
+            returned = launcher.launch(job_overrides=overrides, initial_job_idx=0)
+        except (HforchError, OSError):
+            raise
+        except Exception as error:
+            reason = (
+                shortage(error) or f"the launcher failed: {next(iter(str(error).splitlines()), type(error).__name__)}"
+            )
+            raise HforchError(f"{reason}\n    hforch resume {directory} continues the sweep") from error
     return {one.number: _code(result) for one, result in zip(left, returned, strict=True)}
 
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from hforch.config.places import Places
 from hforch.errors import EXIT_FAILED, EXIT_INTERRUPTED, HforchError, full_errors
+from hforch.shortage import shortage
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
@@ -134,6 +135,8 @@ def job_logging(settings: Any) -> dict[str, Any] | None:
 
 def cannot_write(error: OSError, is_resumed: bool) -> HforchError:
     """Everything a run reads is looked after where it is read: what is left is its own folder."""
+    if told := shortage(error):
+        return HforchError(told)
     place = f"{error.filename}: " if error.filename else ""
     reason = (error.strerror or str(error)).lower()
     elsewhere = (

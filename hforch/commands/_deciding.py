@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from hforch.errors import ConfigError, HforchError, Mistake
+from hforch.files import write_output
 
 if TYPE_CHECKING:
     from hforch.compare.decide import Bound
@@ -54,7 +55,6 @@ def write(file: Path, text: str) -> None:
         HforchError: it cannot be written.
     """
     try:
-        file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_text(text, encoding="utf-8")
+        write_output(file, text)
     except OSError as error:
         raise HforchError(f"{file} cannot be written: {(error.strerror or str(error)).lower()}") from error

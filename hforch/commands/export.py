@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import shutil
 import sys
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from hforch.commands._parser import VerbParser
-from hforch.errors import EXIT_OK, ConfigError, Mistake
+from hforch.errors import EXIT_OK, ConfigError, HforchError, Mistake
 from hforch.paths import expanded
+from hforch.shortage import shortage
 
 DESCRIPTION = "Export a model to OpenVINO IR, once: what is in the cache is not made again."
 EXAMPLE = """example:
@@ -43,7 +45,7 @@ def main(argv: list[str]) -> int:
         made = export(checkpoint, job.precision, job.model.trust_remote_code, progress)
         path, found = made.path, {"weight_format": made.weight_format, "bits": made.bits}
     if output:
-        shutil.copytree(path, output, dirs_exist_ok=True, ignore=shutil.ignore_patterns("entry.json"))
+        _copy(path, output)
     _show(output or path, found)
     return EXIT_OK
 
@@ -65,6 +67,32 @@ def _checked(output: Path | None) -> Path | None:
         problem = f"{output} is not an empty folder, and nothing in it is overwritten"
         raise ConfigError([Mistake("", problem, f"-o {output}", "Give a new folder, or empty it.")])
     return output
+
+
+def _copy(path: Path, output: Path) -> None:
+    """Copy an IR into an empty or new folder, the file that makes it a model last; an error leaves none of it.
+
+    Raises:
+        HforchError: the folder cannot be written.
+    """
+    was_there = output.exists()
+    files = [file for file in path.rglob("*") if file.is_file() and file.name != "entry.json"]
+    try:
+        for file in sorted(files, key=lambda file: file.name == "openvino_model.xml"):
+            target = output / file.relative_to(path)
+            target.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(file, target)
+    except BaseException as error:
+        for left in [*output.iterdir()] if was_there else [output]:
+            if left.is_dir():
+                shutil.rmtree(left, ignore_errors=True)
+            else:
+                with suppress(OSError):
+                    left.unlink(missing_ok=True)
+        if isinstance(error, OSError):
+            reason = shortage(error) or (error.strerror or str(error)).lower()
+            raise HforchError(f"{output} cannot be written: {reason}") from error
+        raise
 
 
 def _show(path: Path, found: dict[str, Any]) -> None:

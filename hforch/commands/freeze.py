@@ -6,6 +6,7 @@ from pathlib import Path
 
 from hforch.commands._parser import VerbParser
 from hforch.errors import EXIT_OK, ConfigError, HforchError, Mistake
+from hforch.files import write_output
 
 EXAMPLE = """\
 The recipe holds the resolved configuration, the inputs, the model's revision or fingerprint, library versions, the
@@ -44,8 +45,7 @@ def main(argv: list[str]) -> int:
         print(text, end="")
         return EXIT_OK
     try:
-        args.output.parent.mkdir(parents=True, exist_ok=True)
-        args.output.write_text(text, encoding="utf-8")
+        write_output(args.output, text)
     except OSError as error:
         raise HforchError(f"{args.output} cannot be written: {(error.strerror or str(error)).lower()}") from error
     print(f"{args.output}: repeats {entries[0].directory}")

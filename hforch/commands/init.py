@@ -6,6 +6,7 @@ from pathlib import Path
 
 from hforch.commands._parser import VerbParser
 from hforch.errors import EXIT_OK, ConfigError, HforchError, Mistake
+from hforch.files import write_whole
 
 EXAMPLE = """\
   hforch init                 in the folder where it is typed
@@ -102,7 +103,7 @@ def main(argv: list[str]) -> int:
     try:
         for name, text in files.items():
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
-            (folder / name).write_text(text, encoding="utf-8")
+            write_whole(folder / name, text)
     except OSError as error:
         place = error.filename or folder
         raise HforchError(f"{place} cannot be written: {(error.strerror or str(error)).lower()}") from error

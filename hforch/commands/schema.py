@@ -8,6 +8,7 @@ from typing import Any
 
 from hforch.commands._parser import VerbParser
 from hforch.errors import EXIT_OK, ConfigError, Mistake
+from hforch.files import write_output
 
 DESCRIPTION = "Print the JSON Schema of a job, of a recipe, of a primary config, or of an option of a group."
 EXAMPLE = """examples:
@@ -49,7 +50,7 @@ def _write(folder: Path) -> int:
     try:
         folder.mkdir(parents=True, exist_ok=True)
         for name in names():
-            (folder / f"{name}.json").write_text(to_text(schema_of(name)), encoding="utf-8")
+            write_output(folder / f"{name}.json", to_text(schema_of(name)))
     except OSError as error:
         problem = f"{error.filename or folder} cannot be written: {(error.strerror or str(error)).lower()}"
         raise ConfigError([Mistake("", problem, f"--write {folder}")]) from error

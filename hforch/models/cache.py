@@ -40,6 +40,8 @@ __all__ = ["Entry", "Filled", "Key", "check", "entries", "home", "look_up", "obt
 KINDS = ("wheels", "checkpoints", "exports", "tokenizers")
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]{0,199}")
 MB = 1_000_000
+FULL = (errno.ENOSPC, errno.EDQUOT)
+UNWRITABLE = (*FULL, errno.EFBIG, errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR)
 
 
 @dataclass(frozen=True)
@@ -293,9 +295,11 @@ def _said_clearly() -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        if error.errno in FULL:
             problem = f"The disk that holds the cache {home()} is full."
-        elif error.errno in (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EEXIST):
+        elif error.errno == errno.EFBIG:
+            problem = f"A file in the cache {home()} may not become as large as it has to be (ulimit -f, or a quota)."
+        elif error.errno in (*UNWRITABLE, errno.EEXIST):
             problem = f"The cache {home()} cannot be written: {error.strerror or error}."
         else:
             raise

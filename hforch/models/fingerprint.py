@@ -57,8 +57,11 @@ def remember(file: Path, digest: str) -> None:
     try:
         memo.parent.mkdir(parents=True, exist_ok=True)
         temporary = memo.with_name(f".{memo.name}.{secrets.token_hex(4)}")
-        temporary.write_text(json.dumps({"state": state, "sha256": digest}), encoding="utf-8")
-        temporary.replace(memo)
+        try:
+            temporary.write_text(json.dumps({"state": state, "sha256": digest}), encoding="utf-8")
+            temporary.replace(memo)
+        finally:
+            temporary.unlink(missing_ok=True)
     except OSError:
         return  # a cache that cannot be written only means that the file is read again
 

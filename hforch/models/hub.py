@@ -15,6 +15,7 @@ from typing import Any
 
 from hforch.config.schema import HubModel
 from hforch.errors import ModelError, ModelUnavailable
+from hforch.models.cache import UNWRITABLE
 from hforch.models.checkpoint import Checkpoint
 from hforch.models.folder import choose, no_weights
 from hforch.models.hub_progress import byte_counter
@@ -116,7 +117,7 @@ def _checkpoint(model: HubModel, folder: Path, progress: Progress, download_s: f
 def _explained(model: HubModel) -> Iterator[None]:
     """Turn what the hub library raises into ModelError, the cause kept."""
     import httpx
-    from huggingface_hub import errors
+    from huggingface_hub import constants, errors
 
     where = f"model.id={model.id}"
     try:
@@ -147,6 +148,13 @@ def _explained(model: HubModel) -> Iterator[None]:
         reason = f"the hub answered with HTTP {status}" if status else f"the hub cannot be reached ({_short(error)})"
         raise Unanswered(
             _not_cached(model, reason, "Check the connection, HF_ENDPOINT and the proxy."), reason
+        ) from error
+    except OSError as error:
+        if error.errno not in UNWRITABLE:
+            raise
+        raise ModelUnavailable(
+            f"{where} cannot be downloaded: the hub's cache {constants.HF_HUB_CACHE} cannot be written "
+            f"({error.strerror}). Make room there, or set HF_HOME to a folder with room that you may write."
         ) from error
 
 

@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from hforch.errors import BackendError, HforchError, ModelError, ModelUnavailable
+from hforch.lifetime import end_with_parent
 
 ERRORS: dict[str, type[HforchError]] = {error.__name__: error for error in (ModelError, ModelUnavailable, BackendError)}
 FULL = 1 << 20  # bytes: on a disk with less room than this, a failure to write is a full disk
@@ -76,7 +77,7 @@ def answer(work: Callable[[dict[str, Any]], Any]) -> None:
     """The other side of `run`: read the request, do the work, write the result or the error."""
     asked, answered = Path(sys.argv[1]), Path(sys.argv[2])
     request = json.loads(asked.read_text(encoding="utf-8"))
-    _die_with(request.pop("parent"))
+    end_with_parent(request.pop("parent"))
     try:
         result: dict[str, Any] = {"result": work(request)}
     except HforchError as error:
@@ -92,17 +93,6 @@ def answer(work: Callable[[dict[str, Any]], Any]) -> None:
     temporary = answered.with_suffix(".part")
     temporary.write_text(json.dumps(result), encoding="utf-8")
     temporary.replace(answered)
-
-
-def _die_with(parent: int) -> None:
-    """On Linux, be killed when the parent is, however it ends: nobody is left to use the result."""
-    if sys.platform == "linux":
-        import ctypes
-
-        set_parent_death_signal = 1
-        ctypes.CDLL(None).prctl(set_parent_death_signal, signal.SIGKILL)
-        if os.getppid() != parent:
-            os._exit(1)
 
 
 def _read(path: Path) -> dict[str, Any] | None:

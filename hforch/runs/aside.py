@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import multiprocessing
+import os
 import pickle
 import sys
 from collections.abc import Callable
@@ -10,6 +11,7 @@ from multiprocessing.connection import Connection
 from typing import TypeVar
 
 from hforch.errors import HforchError
+from hforch.lifetime import end_with_parent
 
 T = TypeVar("T")
 
@@ -24,7 +26,7 @@ def aside(work: Callable[[], T]) -> T:
     ours, theirs = context.Pipe(duplex=False)
     for stream in (sys.stdout, sys.stderr):
         stream.flush()
-    process = context.Process(target=_do, args=(work, ours, theirs), daemon=True)
+    process = context.Process(target=_do, args=(work, ours, theirs, os.getpid()), daemon=True)
     process.start()
     theirs.close()
     try:
@@ -40,7 +42,8 @@ def aside(work: Callable[[], T]) -> T:
     return value
 
 
-def _do(work: Callable[[], T], ours: Connection, theirs: Connection) -> None:
+def _do(work: Callable[[], T], ours: Connection, theirs: Connection, parent: int) -> None:
+    end_with_parent(parent)
     ours.close()
     try:
         told = (True, work())

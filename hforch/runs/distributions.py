@@ -119,10 +119,11 @@ class Keeper:
         self.positions += len(ids)
 
     def close(self, whole: bool) -> None:
-        self._file.close()
-        if whole:
-            self._unfinished.replace(self.path)
-        else:
+        try:
+            self._file.close()
+            if whole:
+                self._unfinished.replace(self.path)
+        finally:
             self._unfinished.unlink(missing_ok=True)
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -37,7 +38,8 @@ def start(words: Sequence[str], verbs: Sequence[str], defaults: Path) -> None:
         return
     from hforch.runs.worker import Nursery
 
-    _waiting = Nursery(backend)
+    with suppress(OSError):  # reported when it is needed
+        _waiting = Nursery(backend)
 
 
 def take(backend: str) -> Nursery | None:

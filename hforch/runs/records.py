@@ -6,6 +6,7 @@ record.json is written whole or not at all; samples.jsonl grows line by line, an
 from __future__ import annotations
 
 import fcntl
+import io
 import json
 import math
 import os
@@ -17,8 +18,9 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from functools import partial
 from pathlib import Path
-from typing import IO, Any, Literal, Self
+from typing import Any, Literal, Self
 
+from hforch import files
 from hforch.errors import ConfigError, HforchError, Mistake
 
 SCHEMA_VERSION = 1
@@ -59,7 +61,7 @@ class RecordWriter:
             if fresh and has_samples(directory):
                 hint = "give another directory; nothing of it was touched"
                 raise HforchError(f"another run has written its answers in {directory} meanwhile\n    {hint}")
-            self._samples: IO[str] = (directory / SAMPLES).open("w" if anew else "a", encoding="utf-8")
+            self._samples = self._open("wb" if anew else "ab")
         except BaseException:
             self._stack.close()
             raise
@@ -71,6 +73,9 @@ class RecordWriter:
         self._samples.close()
         self._stack.close()
 
+    def _open(self, mode: Literal["wb", "ab"]) -> io.FileIO:
+        return (self.directory / SAMPLES).open(mode, buffering=0)
+
     def write(self, record: Mapping[str, Any]) -> None:
         """Replace record.json, whole or not at all."""
         write_whole(self.directory / RECORD, record)
@@ -79,34 +84,36 @@ class RecordWriter:
         """Drop the samples that are not wanted, and a torn last line; return so much of the others as is named."""
         self._samples.close()
         path = self.directory / SAMPLES
-        unfinished = self.directory / f".{SAMPLES}.{os.getpid()}"
         kept = []
-        with unfinished.open("w", encoding="utf-8") as file:
+        with files.replacing(path) as file:
             for sample in read_samples(self.directory):
                 if wanted(sample):
                     file.write(to_json(sample) + "\n")
                     kept.append({name: sample.get(name) for name in names})
-            file.flush()
-            os.fsync(file.fileno())
-        unfinished.replace(path)
-        self._samples = path.open("a", encoding="utf-8")
+        self._samples = self._open("ab")
         return kept
 
     def add(self, sample: Mapping[str, Any]) -> None:
-        """Append one sample, and hand it to the system at once."""
-        self._samples.write(to_json(sample) + "\n")
-        self._samples.flush()
+        """Append one sample, and hand it to the system at once.
+
+        Raises:
+            OSError: it cannot be written; nothing of it stays.
+        """
+        line = (to_json(sample) + "\n").encode()
+        end = self._samples.tell()
+        try:
+            while line:
+                line = line[self._samples.write(line) :]
+        except OSError as error:
+            with suppress(OSError):
+                self._samples.truncate(end)
+            error.filename = str(self.directory / SAMPLES)
+            raise
 
 
 def write_whole(path: Path, value: Mapping[str, Any]) -> None:
     """Replace a JSON file, whole or not at all."""
-    text = to_json(value, indent=2)
-    unfinished = path.with_name(f".{path.name}.{os.getpid()}")
-    with unfinished.open("w", encoding="utf-8") as file:
-        file.write(text + "\n")
-        file.flush()
-        os.fsync(file.fileno())
-    unfinished.replace(path)
+    files.write_whole(path, to_json(value, indent=2) + "\n")
 
 
 @contextmanager

@@ -4,7 +4,6 @@ what its parent asks, a job at a time, and tells all about it.
 
 from __future__ import annotations
 
-import ctypes
 import logging.config
 import os
 import pickle
@@ -20,13 +19,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hforch.errors import EXIT_INTERRUPTED, HforchError, Mistake
+from hforch.lifetime import end_with_parent
 from hforch.runs.libraries import UNUSED, import_runner, preload, without_garbage_collection, without_module
+from hforch.shortage import shortage
 
 if TYPE_CHECKING:
     from hforch.config.schema import Job
     from hforch.runs.given import Given
 
-PR_SET_PDEATHSIG = 1
 LOG = "hforch.log"
 
 
@@ -42,7 +42,7 @@ def nurse(pipe: Connection, others: Sequence[Connection], backend: str, parent: 
     for other in others:
         other.close()
     os.setpgid(0, 0)  # Ctrl-C reaches the parent alone, which passes it on once
-    _end_with(parent, signal.SIGKILL)
+    end_with_parent(parent)
     said = os.memfd_create("hforch-log")  # there is no log yet, and nothing may go to the terminal
     _redirect(said)
     with without_garbage_collection(), without_module(UNUSED):
@@ -62,13 +62,19 @@ def nurse(pipe: Connection, others: Sequence[Connection], backend: str, parent: 
 
 def _bear(handle: int, nursery: Connection, said: int) -> None:
     parent = os.getpid()
-    if os.fork():
+    try:
+        child = os.fork()
+    except OSError as error:
+        with Connection(handle) as pipe:
+            _send(pipe, "refused", shortage(error) or str(error))
+        return
+    if child:
         os.close(handle)
         return
     code = 1
     try:
         nursery.close()
-        _end_with(parent, signal.SIGKILL)
+        end_with_parent(parent)
         Service(Connection(handle), said, parent).serve()
         code = 0
     except BaseException:
@@ -107,7 +113,7 @@ class Service:
     def job(self, job: Job, directory: Path, given: Given, folder: str) -> tuple[int | HforchError, bool]:
         """Run a job; its exit code or mistakes, and whether this process holds a model that is good for more."""
         signal.signal(signal.SIGINT, _interrupt_once)
-        _end_with(self.nursery, signal.SIGINT)
+        end_with_parent(self.nursery, signal.SIGINT)
         os.chdir(folder)
         log = os.open(directory / LOG, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
         if not self.held.key:
@@ -124,6 +130,10 @@ class Service:
             outcome = error
         except KeyboardInterrupt:
             outcome = EXIT_INTERRUPTED
+        except (OSError, RuntimeError, MemoryError) as error:
+            if (told := shortage(error)) is None:
+                raise
+            outcome = HforchError(told)
         finally:
             signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
         return outcome, bool(self.held.key)
@@ -147,13 +157,6 @@ def _redirect(file: int) -> None:
 def _interrupt_once(*_: object) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     raise KeyboardInterrupt
-
-
-def _end_with(parent: int, by: signal.Signals) -> None:
-    """Get a signal when the parent is gone, so that no model is left in memory (Linux)."""
-    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, by)
-    if os.getppid() != parent:
-        os._exit(EXIT_INTERRUPTED)
 
 
 class Remote:

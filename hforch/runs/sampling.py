@@ -22,6 +22,7 @@ from hforch.errors import HforchError, full_errors
 from hforch.inputs import Input
 from hforch.prompts import build_prompt, variables_of
 from hforch.runs.watch import Nobody, Watcher
+from hforch.shortage import shortage
 
 WARMUP_TOKENS = 2
 
@@ -193,7 +194,7 @@ def good_sample(each: Input, batch: Batch, seen: Collector) -> dict[str, Any]:
 
 def error_of(error: BaseException) -> dict[str, str]:
     """An error as records hold it; with its traceback if those are wanted."""
-    told = {"type": type(error).__name__, "message": str(error) or _unsaid(error)}
+    told = {"type": type(error).__name__, "message": shortage(error) or str(error) or _unsaid(error)}
     return told | ({"traceback": "".join(traceback.format_exception(error))} if full_errors() else {})
 
 

@@ -18,6 +18,7 @@ from hforch.backends.base import Loaded
 from hforch.backends.completion import Decode
 from hforch.backends.teacher import Teacher
 from hforch.config.schema import Job
+from hforch.files import replacing
 from hforch.runs.distributions import (
     Array,
     Keeper,
@@ -175,7 +176,7 @@ def against_baseline(
             compared[row].add(start, logits)
 
         read_rows(teacher, batch, job.scoring.chunk, compare)
-    with (directory / SCORES).open("w", encoding="utf-8") as file:
+    with replacing(directory / SCORES) as file:
         for one in per_sample:
             file.write(to_json(one.record()) + "\n")
     found = _summary(per_sample)

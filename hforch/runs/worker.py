@@ -64,9 +64,11 @@ class Nursery:
             stream.flush()
         # The child is born deaf to Ctrl-C: until a worker has a record to finish, the parent answers for all.
         signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-        self._process.start()
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
-        theirs.close()
+        try:
+            self._process.start()
+        finally:
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
+            theirs.close()
 
     def suits(self, backend: str) -> bool:
         """Whether it has what a job needs that runs now: the libraries, and the environment they read."""
@@ -115,6 +117,7 @@ class Worker:
 
         Raises:
             WorkerDied: without an outcome.
+            HforchError: it could not be started.
             KeyboardInterrupt: it was killed by Ctrl-C.
         """
         signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
@@ -134,6 +137,8 @@ class Worker:
                             self._signal(signal.SIGINT)
                     elif kind == "outcome":
                         return rest[0]
+                    elif kind == "refused":
+                        raise HforchError(rest[0])
                     else:
                         shows.show(kind, *rest)
                 except KeyboardInterrupt:
@@ -210,6 +215,9 @@ class Workers:
         except WorkerDied as death:
             self._forget()
             return _died(death.code, directory, given, watcher)
+        except HforchError:
+            self._forget()
+            raise
         except KeyboardInterrupt:
             self._forget()
             return EXIT_INTERRUPTED

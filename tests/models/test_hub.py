@@ -136,6 +136,12 @@ def test_a_hub_out_of_reach_is_said_within_seconds_with_the_ways_out(fetch_hub: 
         assert way in error
 
 
+def test_a_cache_of_the_hub_that_cannot_be_written_is_named(hub: Hub, fetch_hub: Fetch) -> None:
+    said = fetch_hub(HF_ENDPOINT=hub.url, HF_HOME="/dev/null/hf")["error"]
+    assert "the hub's cache /dev/null/hf/hub cannot be written (Not a directory)" in said
+    assert "HF_HOME" in said
+
+
 def test_a_hub_out_of_reach_with_a_copy_in_the_cache_is_a_note(cached: Path, fetch_hub: Fetch) -> None:
     found = fetch_hub()
     assert found["path"] == str(cached)

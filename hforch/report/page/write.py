@@ -5,9 +5,7 @@ from __future__ import annotations
 import base64
 import gzip
 import hashlib
-import os
 from collections.abc import Iterable, Mapping, Sequence
-from contextlib import suppress
 from errno import EISDIR
 from functools import cache
 from importlib.metadata import version
@@ -19,6 +17,7 @@ from hforch.compare.decide import Bound, decide
 from hforch.compare.reading import Entry
 from hforch.compare.table import compare
 from hforch.errors import ConfigError, HforchError, Mistake
+from hforch.files import output
 from hforch.models.cache import kept_text
 from hforch.report.page.collect import Page, collect
 from hforch.report.page.reading import look
@@ -69,17 +68,12 @@ def write_page(
     missing = [*("; ".join(filter(None, (one.problem, one.hint))) for one in unread), *seen.missing]
     page = collect(comparison, seen, missing, decision, bounds, optimize, most)
     pieces = page_of(page)
-    unfinished = target.parent / f".{target.name}.{os.getpid()}"
     try:
         if target.is_dir():
             raise IsADirectoryError(EISDIR, "it is a directory")
-        target.parent.mkdir(parents=True, exist_ok=True)
-        with unfinished.open("w", encoding="utf-8") as file:
+        with output(target) as file:
             file.writelines(pieces)
-        unfinished.replace(target)
     except (OSError, ValueError) as error:
-        with suppress(OSError, ValueError):
-            unfinished.unlink(missing_ok=True)
         reason = (getattr(error, "strerror", None) or str(error)).lower()
         raise HforchError(f"{target} cannot be written: {reason}\n    -o FILE puts the page elsewhere") from error
     return page, decision is None or bool(decision.qualified)

@@ -1,0 +1,56 @@
+"""Writing files so that a reader never takes a part for the whole."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import IO
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[IO[str]]:
+    """Open a text file that takes the place of `path` when it is complete; an error leaves `path` as it was.
+
+    Raises:
+        OSError: it cannot be written; nothing is left behind.
+    """
+    unfinished = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        with unfinished.open("w", encoding="utf-8") as file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+        unfinished.replace(path)
+    except BaseException as error:
+        with suppress(OSError, ValueError):
+            unfinished.unlink(missing_ok=True)
+        if isinstance(error, OSError) and error.errno and error.filename is None:
+            error.filename = str(path)  # a failed write names no file
+        raise
+
+
+@contextmanager
+def output(path: Path) -> Iterator[IO[str]]:
+    """Open a file that the user named: like `replacing`, but follow links, and write to devices and pipes directly."""
+    path = path.resolve()
+    if path.exists() and not path.is_file():
+        with path.open("w", encoding="utf-8") as file:
+            yield file
+        return
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with replacing(path) as file:
+        yield file
+
+
+def write_whole(path: Path, text: str) -> None:
+    """Write a text file; see `replacing`."""
+    with replacing(path) as file:
+        file.write(text)
+
+
+def write_output(path: Path, text: str) -> None:
+    """Write a text file that the user named; see `output`."""
+    with output(path) as file:
+        file.write(text)
