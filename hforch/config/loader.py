@@ -188,6 +188,19 @@ class Loader(ConfigLoaderImpl):
         validate_sweep_overrides: bool = True,
     ) -> DictConfig:
         """What Hydra's own gives, from files that are merged once."""
+        try:
+            return self._composed(config_name, overrides, run_mode, from_shell, validate_sweep_overrides)
+        except (AttributeError, TypeError, KeyError) as error:  # over a mapping for what is null, a list within a list
+            raise ConfigCompositionException("this value does not fit what is there") from error
+
+    def _composed(
+        self,
+        config_name: str | None,
+        overrides: list[str],
+        run_mode: RunMode,
+        from_shell: bool,
+        validate_sweep_overrides: bool,
+    ) -> DictConfig:
         self.ensure_main_config_source_available()
         parsed, repo = self._parse_overrides_and_create_caching_repo(config_name, overrides)
         if validate_sweep_overrides:
@@ -196,11 +209,8 @@ class Loader(ConfigLoaderImpl):
         options = [one for one in parsed if not one.is_sweep_override() and one not in values]
         merged = self._merge(config_name, options, repo, skip_missing=run_mode == RunMode.MULTIRUN)
         cfg = merged.config()
-        try:
-            self._apply_overrides_to_config(values, cfg)
-            self._fill_in(cfg.hydra, config_name, parsed, merged, repo)
-        except (AttributeError, TypeError, KeyError) as error:  # such as a mapping for what is null
-            raise ConfigCompositionException("this value does not fit what is there") from error
+        self._apply_overrides_to_config(values, cfg)
+        self._fill_in(cfg.hydra, config_name, parsed, merged, repo)
         return cfg
 
     def _fill_in(
