@@ -14,7 +14,7 @@ import hforch
 
 ROOT = Path(hforch.__file__).parent
 WALK = [
-    {"errors", "paths", "progress", "sinks", "streams", ""},
+    {"datafiles", "errors", "paths", "progress", "sinks", "streams", ""},
     {"config"},
     {"models"},
     {"inputs"},

@@ -23,7 +23,14 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--require", metavar="BOUND", action="append", default=[], help="a bound, such as 'checks>=0.9'"
     )
+    add_skip_damaged(parser)
     parser.add_argument("--optimize", metavar="METRIC", help="of the jobs that meet all bounds, name the best in this")
+
+
+def add_skip_damaged(parser: argparse.ArgumentParser) -> None:
+    """The flag of all commands that read samples."""
+    told = "leave out lines of samples.jsonl that are no samples of their run, and jobs that cannot be read; name them"
+    parser.add_argument("--skip-damaged", action="store_true", help=told)
 
 
 def read_flags(args: argparse.Namespace, mistakes: list[Mistake]) -> tuple[Mapping[str, str] | None, Sequence[Bound]]:

@@ -25,6 +25,7 @@ from hforch.report.console import console
 from hforch.report.data import to_json_text
 from hforch.report.terminal import shown
 from hforch.report.wording import item_line
+from hforch.runs.records import replace_text
 from hforch.sinks import for_markdown, for_terminal
 
 WIDE = 280  # columns, where no terminal says how many there are
@@ -135,8 +136,8 @@ def summarise(directory: Path, stream: TextIO | None) -> None:
         stream: where the tables go; None: nowhere.
     """
     comparison = compare(read_jobs([directory]))
-    (directory / "comparison.json").write_text(to_json_text(comparison), encoding="utf-8")
-    (directory / "comparison.md").write_text(to_markdown(comparison), encoding="utf-8")
+    replace_text(directory / "comparison.json", to_json_text(comparison))
+    replace_text(directory / "comparison.md", to_markdown(comparison))
     if stream is not None:
         print_comparison(comparison, stream, worst=False)
 

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import shutil
 from contextlib import suppress
+from os.path import commonpath, realpath  # pathlib's raises RuntimeError for links in a circle
 from pathlib import Path
 
 from hforch.config.places import JOB_NAME
+from hforch.datafiles import is_special
 from hforch.errors import ConfigError, Mistake
 from hforch.runs.records import DISTRIBUTIONS, RECORD, SAMPLES, SCORES, has_samples
 from hforch.runs.sweep import SWEEP, read_sweep
@@ -32,8 +34,15 @@ def used(directory: Path, key: str) -> list[Mistake]:
 
 
 def clear(directory: Path) -> None:
-    """Take away what earlier runs have written there, and nothing else."""
-    for folder in [directory, *_jobs(directory)]:
+    """Take away what earlier runs have written there, and nothing else.
+
+    Raises:
+        ConfigError: a FIFO or a device stands where a run writes.
+    """
+    folders = [directory, *_jobs(directory)]
+    if found := [one for folder in folders for one in _special(folder)]:
+        raise ConfigError([Mistake("", f"{one} is not a regular file", None, "remove it") for one in found])
+    for folder in folders:
         if not any((folder / name).exists() for name in (RECORD, SWEEP)):
             continue
         for name in (*OF_A_JOB, *(OF_A_SWEEP if (folder / SWEEP).exists() else ())):
@@ -44,9 +53,16 @@ def clear(directory: Path) -> None:
                 folder.rmdir()
 
 
+def _special(folder: Path) -> list[Path]:
+    hydra = folder / ".hydra"
+    there = [folder / name for name in (*OF_A_JOB, *OF_A_SWEEP)] + (list(hydra.iterdir()) if hydra.is_dir() else [])
+    return [one for one in there if is_special(one)]
+
+
 def _jobs(directory: Path) -> list[Path]:
     """The folders of jobs below, whether or not sweep.json names them."""
     found = {one for one in directory.iterdir() if one.name.isdigit()} if directory.is_dir() else set()
     with suppress(ConfigError):
         found |= {directory / str(one["directory"]) for one in read_sweep(directory)["jobs"]}
-    return sorted(one for one in found if one.resolve().is_relative_to(directory.resolve()))
+    own = realpath(directory)
+    return sorted(one for one in found if commonpath([own, realpath(one)]) == own)

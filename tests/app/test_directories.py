@@ -115,8 +115,13 @@ def test_a_job_whose_samples_are_torn_is_not_done(tmp_path: Path) -> None:
     broken = tmp_path / "2" / "samples.jsonl"
     middle = broken.read_text().splitlines(keepends=True)
     broken.write_text(middle[0] + '{"index": 1, "inp\n' + "".join(middle[2:]))
-    assert "answered before" in hforch("resume", str(tmp_path), "--dry-run").stdout
-    hforch("resume", str(tmp_path))
+    before = contents(tmp_path)
+    for words in ([], ["--dry-run"]):
+        refused = hforch("resume", str(tmp_path), *words, code=2).stderr
+        assert f"{broken}:2 is no sample of this run: it is not JSON" in refused and "--skip-damaged" in refused
+    assert contents(tmp_path) == before
+    assert "answered before" in hforch("resume", str(tmp_path), "--skip-damaged", "--dry-run").stdout
+    hforch("resume", str(tmp_path), "--skip-damaged")
     for name in "012":
         ids = [one["input_id"] for one in read_samples(tmp_path / name)]
         assert len(ids) == len(set(ids)) == len(lines)
@@ -145,6 +150,8 @@ def test_a_damaged_record_is_told_and_nothing_is_lost(tmp_path: Path, name: str,
 def test_a_damaged_record_of_one_run_is_told(tmp_path: Path) -> None:
     run(tmp_path)
     change(tmp_path / "record.json", overrides="x")
+    assert "record.json is not as hforch writes it: overrides" in hforch("resume", str(tmp_path), code=2).stderr
+    change(tmp_path / "record.json", overrides=None)
     assert "does not say what was asked for" in hforch("resume", str(tmp_path), code=2).stderr
 
 
