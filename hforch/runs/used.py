@@ -37,11 +37,12 @@ def clear(directory: Path) -> None:
     """Take away what earlier runs have written there, and nothing else.
 
     Raises:
-        ConfigError: a FIFO or a device stands where a run writes.
+        ConfigError: a link, a FIFO or a device stands where a run writes.
     """
     folders = [directory, *_jobs(directory)]
     if found := [one for folder in folders for one in _special(folder)]:
-        raise ConfigError([Mistake("", f"{one} is not a regular file", None, "remove it") for one in found])
+        hint = "remove it, or give another directory"
+        raise ConfigError([Mistake("", f"{one} is a link, or no regular file", None, hint) for one in found])
     for folder in folders:
         if not any((folder / name).exists() for name in (RECORD, SWEEP)):
             continue
@@ -54,9 +55,12 @@ def clear(directory: Path) -> None:
 
 
 def _special(folder: Path) -> list[Path]:
+    """What would lead whoever writes a run there elsewhere, or block them."""
     hydra = folder / ".hydra"
-    there = [folder / name for name in (*OF_A_JOB, *OF_A_SWEEP)] + (list(hydra.iterdir()) if hydra.is_dir() else [])
-    return [one for one in there if is_special(one)]
+    there = [hydra, *(folder / name for name in (*OF_A_JOB, *OF_A_SWEEP))]
+    there += list(hydra.iterdir()) if hydra.is_dir() else []
+    there += [one for one in folder.iterdir() if one.name.isdigit()] if folder.is_dir() else []
+    return [one for one in there if one.is_symlink() or is_special(one)]
 
 
 def _jobs(directory: Path) -> list[Path]:
