@@ -96,6 +96,8 @@ def _refuse_links(directory: Path) -> None:
     Raises:
         ConfigError: with all of them.
     """
+    from hforch.runs.used import in_the_way
+
     found = sorted(directory.rglob("*"))
     hint = "put the files there themselves"
     mistakes = [
@@ -108,6 +110,7 @@ def _refuse_links(directory: Path) -> None:
         for one in found
         if not one.is_symlink() and is_special(one)
     ]
+    mistakes = mistakes or in_the_way(directory)
     if mistakes:
         raise ConfigError(mistakes)
 

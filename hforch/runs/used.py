@@ -37,13 +37,11 @@ def clear(directory: Path) -> None:
     """Take away what earlier runs have written there, and nothing else.
 
     Raises:
-        ConfigError: a link, a FIFO or a device stands where a run writes.
+        ConfigError: something else than a file stands where a run writes.
     """
-    folders = [directory, *_jobs(directory)]
-    if found := [one for folder in folders for one in _special(folder)]:
-        hint = "remove it, or give another directory"
-        raise ConfigError([Mistake("", f"{one} is a link, or no regular file", None, hint) for one in found])
-    for folder in folders:
+    if mistakes := in_the_way(directory):
+        raise ConfigError(mistakes)
+    for folder in [directory, *_jobs(directory)]:
         if not any((folder / name).exists() for name in (RECORD, SWEEP)):
             continue
         for name in (*OF_A_JOB, *(OF_A_SWEEP if (folder / SWEEP).exists() else ())):
@@ -54,13 +52,35 @@ def clear(directory: Path) -> None:
                 folder.rmdir()
 
 
-def _special(folder: Path) -> list[Path]:
-    """What would lead whoever writes a run there elsewhere, or block them."""
+def in_the_way(directory: Path) -> list[Mistake]:
+    """Mistakes for what stands where a run or sweep writes, and would lead it elsewhere, or block it."""
+    hint = "remove it, or give another directory"
+    return [
+        Mistake("", f"{one} is {what}, where a run writes a file", None, hint)
+        for folder in [directory, *_jobs(directory)]
+        for one in _written(folder)
+        if (what := _what(one))
+    ]
+
+
+def _written(folder: Path) -> list[Path]:
+    """What a run or sweep writes in a folder, and the folders in which jobs write."""
     hydra = folder / ".hydra"
     there = [hydra, *(folder / name for name in (*OF_A_JOB, *OF_A_SWEEP))]
     there += list(hydra.iterdir()) if hydra.is_dir() else []
-    there += [one for one in folder.iterdir() if one.name.isdigit()] if folder.is_dir() else []
-    return [one for one in there if one.is_symlink() or is_special(one)]
+    below = [one for one in folder.iterdir() if one.name.isdigit()] if folder.is_dir() else []
+    return there + [
+        one for one in below if (folder / SWEEP).exists() or any((one / name).exists() for name in OF_A_JOB)
+    ]
+
+
+def _what(path: Path) -> str | None:
+    """What a path is, if it is no file and none of the folders that belong there."""
+    if path.is_symlink():
+        return "a link"
+    if path.is_dir() and path.name != ".hydra" and not path.name.isdigit():
+        return "a folder"
+    return "no regular file" if is_special(path) else None
 
 
 def _jobs(directory: Path) -> list[Path]:
