@@ -34,7 +34,7 @@ from hforch.runs.records import RECORD, known_record, locked, read_record
 from hforch.runs.resuming import ANEW, changes
 from hforch.runs.samples import refuse_damaged
 from hforch.runs.sweep import Planned, Sweep, View, equal_ones, labels, read_sweep
-from hforch.runs.used import clear, used
+from hforch.runs.used import clear, refuse_links, used
 from hforch.runs.worker import WorkerDied, Workers
 
 if TYPE_CHECKING:
@@ -98,6 +98,7 @@ class Multirun:
             if not self.asked.resume:
                 if mistakes := self._in_the_way(jobs):  # asked before, when another sweep may have been at it
                     raise ConfigError(mistakes)
+                refuse_links(one.directory for one in jobs)
                 for folder in (self.directory, *(one.directory for one in jobs)):
                     clear(folder)
             callbacks.on_multirun_start(config=self.master, config_name=self.places.config_name)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Iterable
 from contextlib import suppress
 from os.path import commonpath, realpath  # pathlib's raises RuntimeError for links in a circle
 from pathlib import Path
@@ -42,7 +43,7 @@ def clear(directory: Path) -> None:
     if mistakes := in_the_way(directory):
         raise ConfigError(mistakes)
     for folder in [directory, *_jobs(directory)]:
-        if not any((folder / name).exists() for name in (RECORD, SWEEP)):
+        if not any((folder / name).exists() for name in (RECORD, SAMPLES, SWEEP)):
             continue
         for name in (*OF_A_JOB, *(OF_A_SWEEP if (folder / SWEEP).exists() else ())):
             (folder / name).unlink(missing_ok=True)
@@ -63,22 +64,31 @@ def in_the_way(directory: Path) -> list[Mistake]:
     ]
 
 
+def refuse_links(directories: Iterable[Path]) -> None:
+    """Refuse links where the jobs of a sweep have their directories.
+
+    Raises:
+        ConfigError: with all of them.
+    """
+    hint = "remove it, or give another directory"
+    found = [one for one in directories if one.is_symlink()]
+    if found:
+        raise ConfigError([Mistake("", f"{one} is a link, where a job has its directory", None, hint) for one in found])
+
+
 def _written(folder: Path) -> list[Path]:
-    """What a run or sweep writes in a folder, and the folders in which jobs write."""
+    """What a run or sweep writes in a folder."""
     hydra = folder / ".hydra"
     there = [hydra, *(folder / name for name in (*OF_A_JOB, *OF_A_SWEEP))]
     there += list(hydra.iterdir()) if hydra.is_dir() else []
-    below = [one for one in folder.iterdir() if one.name.isdigit()] if folder.is_dir() else []
-    return there + [
-        one for one in below if (folder / SWEEP).exists() or any((one / name).exists() for name in OF_A_JOB)
-    ]
+    return there
 
 
 def _what(path: Path) -> str | None:
-    """What a path is, if it is no file and none of the folders that belong there."""
+    """What a path is, if it is not as a run writes it."""
     if path.is_symlink():
         return "a link"
-    if path.is_dir() and path.name != ".hydra" and not path.name.isdigit():
+    if path.is_dir() and path.name != ".hydra":
         return "a folder"
     return "no regular file" if is_special(path) else None
 

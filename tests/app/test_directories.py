@@ -58,6 +58,8 @@ def test_force_takes_away_what_is_there_and_nobody_elses_files(tmp_path: Path) -
     sweep(tmp_path, "generation.max_new_tokens=4,5", "--force")
     assert [one.parent.name for one in sorted(tmp_path.glob("*/record.json"))] == ["0", "1"]
     assert (tmp_path / "2" / "notes.txt").read_text() == "mine"
+    (tmp_path / "1" / "record.json").unlink()  # answers are left
+    sweep(tmp_path, "generation.max_new_tokens=4,5", "--force")
     run(tmp_path, "--force")
     assert read_record(tmp_path)["status"] == "ok"
     assert not (tmp_path / "sweep.json").exists()
