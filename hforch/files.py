@@ -6,19 +6,22 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 
 @contextmanager
-def replacing(path: Path) -> Iterator[IO[str]]:
-    """Open a text file that takes the place of `path` when it is complete; an error leaves `path` as it was.
+def replacing(path: Path, binary: bool = False) -> Iterator[IO[Any]]:
+    """Open a file that takes the place of `path` when it is complete; an error leaves `path` as it was.
+
+    Args:
+        binary: for bytes, not for text in UTF-8.
 
     Raises:
         OSError: it cannot be written; nothing is left behind.
     """
     unfinished = path.with_name(f".{path.name}.{os.getpid()}")
     try:
-        with unfinished.open("w", encoding="utf-8") as file:
+        with unfinished.open("wb") if binary else unfinished.open("w", encoding="utf-8") as file:
             yield file
             file.flush()
             os.fsync(file.fileno())

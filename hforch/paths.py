@@ -24,18 +24,21 @@ def expanded(path: str | Path) -> Path:
     return Path(os.path.expanduser(path))  # noqa: PTH111 (pathlib's own raises RuntimeError for an unknown name)
 
 
-def open_file(path: Path, most: int = MOST_READ) -> BinaryIO:
+def open_file(path: Path, most: int | None = None) -> BinaryIO:
     """Open a file for reading, if it is one: a pipe may never say anything, and a device never end.
 
+    Args:
+        most: bytes that it may have.
+
     Raises:
-        OSError: it cannot be read, is something else, or is larger than `most` bytes.
+        OSError: it cannot be read, is something else, or is too large.
     """
     opened = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     try:
         found = os.fstat(opened)
         if kind := _kind(found.st_mode):
             raise OSError(errno.EINVAL, f"{kind}, where a file is needed", str(path))
-        if found.st_size > most:
+        if most is not None and found.st_size > most:
             problem = f"too large: {found.st_size:,} bytes, and at most {most:,} can be read"
             raise OSError(errno.EFBIG, problem, str(path))
         return os.fdopen(opened, "rb")
@@ -61,6 +64,11 @@ def kind_of_file(path: Path) -> str | None:
         return _kind(path.stat().st_mode)
     except OSError:
         return None
+
+
+def is_special(path: Path) -> bool:
+    """Whether a path is a pipe, a socket or a device, which may block whoever opens it."""
+    return kind_of_file(path) not in (None, "a folder")
 
 
 def _kind(mode: int) -> str | None:

@@ -14,7 +14,7 @@ import hforch
 
 ROOT = Path(hforch.__file__).parent
 WALK = [
-    {"errors", "files", "lifetime", "paths", "progress", "shortage", "sinks", "streams", "telemetry", ""},
+    {"datafiles", "errors", "files", "lifetime", "paths", "progress", "shortage", "sinks", "streams", "telemetry", ""},
     {"config"},
     {"models"},
     {"inputs"},

@@ -38,13 +38,18 @@ WORST_FIRST = (EXIT_INTERRUPTED, EXIT_FAILED, EXIT_USAGE, EXIT_UNMET, EXIT_OK)
 
 
 def run_app(
-    words: Sequence[str], recipe: Path | None = None, resume: Path | None = None, fingerprint: str | None = None
+    words: Sequence[str],
+    recipe: Path | None = None,
+    resume: Path | None = None,
+    fingerprint: str | None = None,
+    skip_damaged: bool = False,
 ) -> int:
     """Do what the words after `hforch` ask for.
 
     Args:
         resume: the directory of an earlier run or sweep of the same words, to go on with it.
         fingerprint: of the weights; others are refused.
+        skip_damaged: of what is resumed, take lines that are no samples for missing.
 
     Raises:
         ConfigError: with every mistake, before anything is run or written.
@@ -54,13 +59,13 @@ def run_app(
     args, parser = read_flags(words)
     base = find_places(args.config_dir, args.config_name, args.config_path)
     if recipe is None:
-        return _do(args, parser, base, None, resume, fingerprint)
+        return _do(args, parser, base, None, resume, fingerprint, skip_damaged)
     from hforch.config.recipes import opened
 
     with opened(recipe, base, args.overrides) as places:
         for note in places.notes:
             print(f"note: {note}", file=sys.stderr)
-        return _do(args, parser, places, recipe, resume, fingerprint)
+        return _do(args, parser, places, recipe, resume, fingerprint, skip_damaged)
 
 
 def _do(
@@ -70,6 +75,7 @@ def _do(
     recipe: Path | None,
     resume: Path | None,
     fingerprint: str | None,
+    skip_damaged: bool,
 ) -> int:
     asked = Asked(
         overrides=tuple(args.overrides),
@@ -80,6 +86,7 @@ def _do(
         fingerprint=fingerprint,
         dry_run=args.dry_run,
         force=args.force,
+        skip_damaged=skip_damaged,
     )
     if args.experimental_rerun is not None:
         return _rerun(args, Task(places, asked))
@@ -137,7 +144,7 @@ def _run(args: argparse.Namespace, places: Places, asked: Asked, resume: Path | 
             directory = resume or Path(str(planned.jobs[0].whole().hydra.run.dir))
             if asked.dry_run:
                 _make_room(directory, "hydra.run.dir", asked)
-                return _dry_run(planned.jobs[0], directory, asked.resume)
+                return _dry_run(planned.jobs[0], directory, asked)
             overrides.append(f"hydra.run.dir={quoted(str(directory))}")  # composed anew, it would hold another time
             with locked(directory):
                 _make_room(directory, "hydra.run.dir", asked)
@@ -193,7 +200,7 @@ def _make_room(directory: Path, key: str, asked: Asked) -> None:
         clear(directory)
 
 
-def _dry_run(composed: Composed, directory: Path, resume: bool) -> int:
+def _dry_run(composed: Composed, directory: Path, asked: Asked) -> int:
     """Show the one job that would be run."""
     from hforch.inputs import load_inputs
     from hforch.report.plan import show_plan
@@ -207,7 +214,7 @@ def _dry_run(composed: Composed, directory: Path, resume: bool) -> int:
         number=0,
         directory=directory,
         job=job,
-        given=Given(),
+        given=Given(skip_damaged=asked.skip_damaged),
         key=load_key(job),
         id=job_id(job, inputs),
         label=" ".join(composed.overrides) or "the defaults",
@@ -217,7 +224,7 @@ def _dry_run(composed: Composed, directory: Path, resume: bool) -> int:
         baseline=None,
         begin=lambda work: work(),
     )
-    show_plan([one], resume=resume)
+    show_plan([one], resume=asked.resume)
     return EXIT_OK
 
 
@@ -229,10 +236,10 @@ def unchanged(composed: Composed, directory: Path) -> str | None:
     """
     from hforch.inputs import load_inputs
     from hforch.runs.identity import job_id
-    from hforch.runs.records import RECORD, read_versioned
+    from hforch.runs.records import known_record
     from hforch.runs.resuming import changes
 
-    before = read_versioned(directory / RECORD)
+    before = known_record(directory)
     now = {
         "job": composed.job.model_dump(mode="json"),
         "job_id": job_id(composed.job, load_inputs(composed.job.inputs)),

@@ -22,8 +22,9 @@ from hforch.config.schema import Job
 from hforch.errors import EXIT_FAILED, HforchError
 from hforch.lifetime import end_with_parent
 from hforch.runs.given import Given
-from hforch.runs.records import read_record, read_samples, read_versioned
-from hforch.runs.sweep import SWEEP, Planned, View
+from hforch.runs.records import read_record
+from hforch.runs.samples import Samples
+from hforch.runs.sweep import Planned, View, read_sweep
 from hforch.runs.watch import Nobody
 from hforch.runs.worker import Workers
 from hforch.shortage import shortage
@@ -69,7 +70,7 @@ class InLauncher:
         settings = HydraConfig.get()
         output = Path(settings.runtime.output_dir)
         name = str(output.relative_to(self.directory))
-        jobs = read_versioned(self.directory / SWEEP)["jobs"]
+        jobs = read_sweep(self.directory)["jobs"]
         entry = next(one for one in jobs if one["directory"] == name)
         baseline = next((one["directory"] for one in jobs if one["number"] == entry["baseline"]), None)
         given = Given(
@@ -81,6 +82,7 @@ class InLauncher:
             config_name=self.asked.config_name,
             parallel=self.parallel,
             resume=self.asked.resume,
+            skip_damaged=self.asked.skip_damaged,
             fingerprint=self.fingerprints.get(entry["load_key"]),
             baseline=None if baseline is None else self.directory / baseline,
         )
@@ -146,10 +148,10 @@ def followed(jobs: Sequence[Planned], view: View) -> Iterator[None]:
         for one in list(waiting.values()):
             with suppress(OSError, ValueError):
                 record = read_record(one.directory)
-                if record.get("status") != "partial" and record.get("finished", "") >= started:
+                if record.get("status") != "partial" and (record.get("finished") or "") >= started:
                     del waiting[one.number]
                     watcher = view.job(one)
-                    for sample in read_samples(one.directory):
+                    for sample in Samples(one.directory, record):
                         watcher.sample(sample)
                     watcher.finished(record, str(one.directory))
                     view.ended(one, int(record.get("exit_code") or 0))

@@ -31,10 +31,11 @@ from hforch.runs.aside import aside
 from hforch.runs.fit import look_ahead, too_large
 from hforch.runs.given import Given
 from hforch.runs.identity import LOAD, job_id, load_key
-from hforch.runs.records import RECORD, locked, read_record, read_versioned
+from hforch.runs.records import RECORD, known_record, locked, read_record
 from hforch.runs.resuming import ANEW, changes
+from hforch.runs.samples import refuse_damaged
 from hforch.runs.sweep import Planned, Sweep, View, equal_ones, labels, read_sweep
-from hforch.runs.used import clear, used
+from hforch.runs.used import clear, refuse_links, used
 from hforch.runs.worker import WorkerDied, Workers
 
 if TYPE_CHECKING:
@@ -99,6 +100,7 @@ class Multirun:
             if not self.asked.resume:
                 if mistakes := self._in_the_way(jobs):  # asked before, when another sweep may have been at it
                     raise ConfigError(mistakes)
+                refuse_links(one.directory for one in jobs)
                 for folder in (self.directory, *(one.directory for one in jobs)):
                     clear(folder)
             callbacks.on_multirun_start(config=self.master, config_name=self.places.config_name)
@@ -212,7 +214,10 @@ class Multirun:
             if not (one.directory / RECORD).exists():
                 continue
             try:
-                if read_versioned(one.directory / RECORD, {"status": str}).get("job_id") not in (None, one.id):
+                record = known_record(one.directory)
+                if not self.asked.skip_damaged:
+                    refuse_damaged(one.directory, record)
+                if record.get("job_id") not in (None, one.id):
                     problem = "holds what an earlier sweep left in this directory, of another configuration"
                     hint = "remove that folder, then resume; or run the sweep anew, in another directory"
                     yield Mistake("", f"{one.directory} {problem}", None, hint)
@@ -223,7 +228,7 @@ class Multirun:
         """The job, with the fingerprint that the weights had for those that were run with the same ones."""
         for one in jobs:
             if one.key == planned.key:
-                with suppress(OSError, ValueError, KeyError):
+                with suppress(OSError, ValueError, KeyError, TypeError):
                     found = read_record(one.directory)["model"]["fingerprint"]
                     return replace(planned, given=replace(planned.given, fingerprint=found))
         return planned
@@ -251,6 +256,7 @@ class Multirun:
             config_dir=self.asked.config_dir,
             config_name=self.asked.config_name,
             resume=self.asked.resume,
+            skip_damaged=self.asked.skip_damaged,
         )
 
     def _begin(self, composed: Composed, number: int) -> Callable[[Callable[[], int]], int]:

@@ -26,6 +26,7 @@ class Asked:
         resume: go on with what is in the directory.
         fingerprint: of the weights that were used then; others are refused.
         dry_run: only show what would be run.
+        skip_damaged: of what is resumed, take lines that are no samples for missing.
         force: write over what an earlier run has left in the directory.
     """
 
@@ -37,6 +38,7 @@ class Asked:
     fingerprint: str | None = None
     dry_run: bool = False
     force: bool = False
+    skip_damaged: bool = False
 
     def record(self) -> dict[str, Any]:
         names = ("recipe", "config_dir", "config_name")
@@ -105,6 +107,7 @@ class Task:
             config_name=self.asked.config_name,
             parallel=self.parallel,
             resume=self.asked.resume,
+            skip_damaged=self.asked.skip_damaged,
             fingerprint=self.asked.fingerprint,
             is_locked=is_locked(directory),
         )

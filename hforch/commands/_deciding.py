@@ -24,7 +24,18 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--require", metavar="BOUND", action="append", default=[], help="a bound, such as 'checks>=0.9'"
     )
+    add_skip_damaged(parser, ", and jobs whose record cannot be read")
     parser.add_argument("--optimize", metavar="METRIC", help="of the jobs that meet all bounds, name the best in this")
+
+
+def add_skip_damaged(parser: argparse.ArgumentParser, others: str = "") -> None:
+    """The flag of all commands that read samples.
+
+    Args:
+        others: what else it leaves out.
+    """
+    told = f"leave out lines of samples.jsonl that are no samples of their run{others}, and name them"
+    parser.add_argument("--skip-damaged", action="store_true", help=told)
 
 
 def read_flags(args: argparse.Namespace, mistakes: list[Mistake]) -> tuple[Mapping[str, str] | None, Sequence[Bound]]:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,6 +14,7 @@ from hforch.errors import EXIT_OK, EXIT_UNMET, ConfigError, Mistake
 
 if TYPE_CHECKING:
     from hforch.compare.decide import Decision
+    from hforch.compare.reading import Entry
     from hforch.compare.table import Comparison
 
 FORMATS = ("table", "markdown", "csv", "json")
@@ -41,7 +44,6 @@ def main(argv: list[str]) -> int:
     parser.add_argument("--output", metavar="FILE", type=Path, help="write to a file instead of the terminal")
     args = parser.parse_intermixed_args(argv)
     from hforch.compare.decide import decide
-    from hforch.compare.reading import read_jobs
     from hforch.compare.table import compare
 
     mistakes: list[Mistake] = []
@@ -50,7 +52,7 @@ def main(argv: list[str]) -> int:
         mistakes.append(Mistake("", "must be 0 or more", f"--worst {args.worst}"))
     if args.min_pass is not None and not 0 <= args.min_pass <= 1:
         mistakes.append(Mistake("", "a share is 0 to 1", f"--min-pass {args.min_pass}"))
-    entries = collect(mistakes, lambda: read_jobs(args.directories)) or []
+    entries = collect(mistakes, lambda: _read(args.directories, args.skip_damaged)) or []
     if mistakes:
         raise ConfigError(mistakes)
     comparison = compare(entries, baseline, args.worst)
@@ -62,6 +64,18 @@ def main(argv: list[str]) -> int:
         write(args.junit, to_junit(comparison))
     unmet = decision is not None and not decision.qualified
     return EXIT_UNMET if unmet or _missed(comparison, args.min_pass) else EXIT_OK
+
+
+def _read(directories: Sequence[Path], skip_damaged: bool) -> list[Entry]:
+    """The jobs, those that cannot be read left out if they may be; says which."""
+    from hforch.compare.reading import readable_jobs
+
+    entries, unread = readable_jobs(directories)
+    if unread and not (skip_damaged and entries):
+        raise ConfigError(unread)
+    for one in unread:
+        print(f"left out: {one.problem}", file=sys.stderr)
+    return [replace(one, skips_damaged=skip_damaged) for one in entries]
 
 
 def _put(comparison: Comparison, decision: Decision | None, form: str, output: Path | None) -> None:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
+from hforch.commands._deciding import add_skip_damaged
 from hforch.commands._parser import VerbParser
 from hforch.errors import EXIT_OK, ConfigError, HforchError, Mistake
 from hforch.files import write_output
@@ -27,6 +29,7 @@ def main(argv: list[str]) -> int:
         "-o", "--output", metavar="FILE", type=Path, help="the recipe to write; default: standard output"
     )
     parser.add_argument("--force", action="store_true", help="write over a file that is there")
+    add_skip_damaged(parser)
     args = parser.parse_args(argv)
     from hforch.compare.reading import read_jobs
     from hforch.compare.reproduce import freeze
@@ -40,7 +43,7 @@ def main(argv: list[str]) -> int:
         raise ConfigError(
             [Mistake("", f"{args.output} is there already", f"-o {args.output}", "--force writes over it")]
         )
-    text = freeze(entries[0])
+    text = freeze(replace(entries[0], skips_damaged=args.skip_damaged))
     if args.output is None:
         print(text, end="")
         return EXIT_OK

@@ -17,8 +17,8 @@ The page has all that it shows in itself, and loads nothing: send it, open it, n
   hforch report DIR OTHER_DIR -o both.html
   hforch run recipes/precision_cost.yaml --report        writes it at the end of a run or sweep
 
-Of very many inputs a page shows a fixed share, and says so; --inputs N says how many. Exit code 1: some jobs could not
-be read, the page names them; 3: a bound was not met.
+Of very many inputs a page shows a fixed share, and says so; --inputs N says how many. Exit code 1: some jobs, or lines
+of their samples, are damaged, and the page names them (0 with --skip-damaged); 3: a bound was not met.
 """
 
 
@@ -55,4 +55,5 @@ def main(argv: list[str]) -> int:
         print(f"not on the page: {shown(line)}", file=sys.stderr)
     print(shown(page.summary["about"]["reason"] or f"jobs: {len(entries)}, inputs: {len(page.inputs)}"))
     print(shown(str(target)))
-    return EXIT_FAILED if unread else EXIT_OK if qualified else EXIT_UNMET
+    incomplete = (unread or page.damaged) and not args.skip_damaged
+    return EXIT_FAILED if incomplete else EXIT_OK if qualified else EXIT_UNMET

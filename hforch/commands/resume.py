@@ -9,8 +9,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from hforch.commands._deciding import add_skip_damaged
 from hforch.commands._parser import VerbParser
 from hforch.errors import ConfigError, Mistake
+from hforch.paths import is_special
 
 EXAMPLE = """\
 Whole batches that were answered stay as they are; the others, and failed ones, are run. Nothing is run if the
@@ -34,6 +36,7 @@ def main(argv: list[str]) -> int:
     parser.add_argument("--dry-run", action="store_true", help="list the jobs that would be run")
     parser.add_argument("--max-jobs", type=int, metavar="N", help="allow a sweep of so many jobs; 10000 otherwise")
     parser.add_argument("--report", action="store_true", help="write a page of it at the end")
+    add_skip_damaged(parser)
     args = parser.parse_intermixed_args(argv)
     from hforch.app.hydra import run_app
 
@@ -53,7 +56,7 @@ def main(argv: list[str]) -> int:
         os.environ["PYTHONSAFEPATH"] = "1"  # and no module: processes that are started there import what we do
     if recipe is not None and not recipe.is_file():
         raise ConfigError([Mistake("", f"the recipe {recipe} of that run is not there any more")])
-    return run_app([*words, *overrides], recipe=recipe, resume=directory)
+    return run_app([*words, *overrides], recipe=recipe, resume=directory, skip_damaged=args.skip_damaged)
 
 
 def _overrides(asked: Mapping[str, Any], granted: Sequence[str], config_dir: Path | None, typed: Path) -> list[str]:
@@ -90,22 +93,33 @@ def _key(override: str) -> str:
 
 
 def _refuse_links(directory: Path) -> None:
-    """Refuse a directory with links in it: what is written to them changes files elsewhere.
+    """Refuse a directory with links in it, through which files elsewhere would be changed, or FIFOs and devices.
 
     Raises:
         ConfigError: with all of them.
     """
-    links = sorted(one for one in directory.rglob("*") if one.is_symlink())
-    if links:
-        hint = "put the files there themselves"
-        raise ConfigError(
-            [Mistake("", f"{one} is a link, and a resume would write through it", None, hint) for one in links]
-        )
+    from hforch.runs.used import in_the_way
+
+    found = sorted(directory.rglob("*"))
+    hint = "put the files there themselves"
+    mistakes = [
+        Mistake("", f"{one} is a link, and a resume would write through it", None, hint)
+        for one in found
+        if one.is_symlink()
+    ]
+    mistakes += [
+        Mistake("", f"{one} is not a regular file", None, "remove it")
+        for one in found
+        if not one.is_symlink() and is_special(one)
+    ]
+    mistakes = mistakes or in_the_way(directory)
+    if mistakes:
+        raise ConfigError(mistakes)
 
 
 def _asked(directory: Path, typed: Path) -> tuple[Mapping[str, Any], bool, str | None]:
     """What was asked for there, whether it was a sweep, and in which directory the command was given."""
-    from hforch.runs.records import RECORD, read_versioned
+    from hforch.runs.records import RECORD, known_record
     from hforch.runs.sweep import SWEEP, read_sweep
 
     if (directory / SWEEP).is_file():
@@ -120,7 +134,7 @@ def _asked(directory: Path, typed: Path) -> tuple[Mapping[str, Any], bool, str |
     if (directory.parent / SWEEP).is_file():
         hint = f"hforch resume {typed.parent} goes on with all that is missing there"
         raise ConfigError([Mistake("", f"{typed} is one job of a sweep", None, hint)])
-    record = read_versioned(directory / RECORD)
+    record = known_record(directory)
     if not isinstance(record.get("overrides"), list):
         problem = f"{typed / RECORD} does not say what was asked for"
         raise ConfigError([Mistake("", problem, None, "run it anew, in another directory")])

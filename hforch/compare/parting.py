@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import heapq
-import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -11,8 +10,10 @@ from pydantic import TypeAdapter
 from typing_extensions import TypedDict
 
 from hforch.compare.reading import Entry
-from hforch.compare.shape import Finite
+from hforch.datafiles import lines_of, parse_line
+from hforch.paths import open_file
 from hforch.runs.records import SCORES
+from hforch.runs.shape import Finite
 
 APART = 0.01  # nats; what is less is not worth a look
 
@@ -51,35 +52,43 @@ class Parting:
     job: list[Token]
 
 
-def partings(entry: Entry, number: int) -> list[Parting]:
-    """The positions of a job that is scored against a baseline with the largest divergence, the largest first."""
-    apart = (one for one in all_partings(entry) if one.kl >= APART)
+def partings(entry: Entry, number: int, broken: list[int]) -> list[Parting]:
+    """The positions of a job that is scored against a baseline with the largest divergence, the largest first.
+
+    Args:
+        broken: gets the numbers of lines that hold nothing of the kind.
+    """
+    apart = (one for one in all_partings(entry, None, broken) if one.kl >= APART)
     return heapq.nlargest(number, apart, key=lambda one: one.kl)
 
 
-def all_partings(entry: Entry, number: int | None = None, broken: list[int] | None = None) -> Iterator[Parting]:
+def all_partings(entry: Entry, number: int | None, broken: list[int]) -> Iterator[Parting]:
     """What is kept of each answer of the baseline's, the largest divergence first.
 
     Args:
         number: of each answer so many at most.
-        broken: gets the numbers of lines that hold nothing of the kind.
+        broken: as for `partings`.
     """
     path = entry.samples / SCORES
-    if not path.is_file():
+    try:
+        file = open_file(path)
+    except FileNotFoundError:
         return
-    with path.open("rb") as file:
-        for at, line in enumerate(file, 1):
+    except OSError:
+        broken.append(0)
+        return
+    with file:
+        for at, line in enumerate(lines_of(file), 1):
             try:
                 found = _of_line(line, number)
-            except (ValueError, KeyError, TypeError, RecursionError):
-                if broken is not None:
-                    broken.append(at)
+            except (ValueError, KeyError, TypeError):
+                broken.append(at)
                 continue
             yield from found
 
 
 def _of_line(line: bytes, number: int | None) -> list[Parting]:
-    sample = json.loads(line)
+    sample = parse_line(line)
     return [PARTING.validate_python({"input_id": sample["input_id"], **one}) for one in sample["worst"][:number]]
 
 

@@ -11,9 +11,9 @@ from itertools import chain
 from pathlib import Path
 from typing import Any, TypeVar
 
-from hforch.compare.shape import flaws, sample_of
 from hforch.errors import ConfigError, Mistake
-from hforch.runs.records import RECORD, SAMPLES, read_versioned
+from hforch.runs.records import RECORD, known_record
+from hforch.runs.samples import Samples
 from hforch.runs.sweep import SWEEP, read_sweep
 
 LOAD = ("model", "backend", "device", "precision", "ov_config", "runtime.threads")
@@ -39,7 +39,7 @@ class Entry:
         name: how it is called in tables: its number in its sweep, with the sweep's directory if there are several.
         samples: the directory that holds its samples: its own, or that of the job that was run in its stead.
         noise: how much slower (0.1: by a tenth) the machine was when its model was dropped than when it was loaded.
-        broken: the numbers of lines of its samples that are known to be none, which are passed over.
+        skips_damaged: whether lines that are no samples of it are left out, and not refused.
     """
 
     name: str
@@ -47,7 +47,7 @@ class Entry:
     record: Mapping[str, Any]
     samples: Path
     noise: float | None = None
-    broken: frozenset[int] = frozenset()
+    skips_damaged: bool = False
     job: Mapping[str, Any] = field(init=False)
 
     def __post_init__(self) -> None:
@@ -99,10 +99,10 @@ def read_jobs(paths: Sequence[Path]) -> list[Entry]:
 def readable_jobs(paths: Sequence[Path]) -> tuple[list[Entry], list[Mistake]]:
     """The jobs in these directories that can be read, and what is wrong with the others."""
     mistakes: list[Mistake] = []
-    found: dict[Path, Entry] = {}
+    found: dict[str, Entry] = {}
     reads = (partial(_jobs, path, name, mistakes) for path, name in zip(paths, _names(paths), strict=True))
     for entry in chain.from_iterable(_all_of(reads, mistakes)):
-        found.setdefault(entry.directory.resolve(), entry)
+        found.setdefault(os.path.realpath(entry.directory), entry)
     return list(found.values()), mistakes
 
 
@@ -204,34 +204,19 @@ def _numbered(path: Path) -> list[Path]:
 
 
 def _entry(directory: Path, name: str, noise: Mapping[str, float]) -> Entry:
-    record = read_versioned(directory / RECORD)
-    if found := flaws(record):
-        problem = f"{directory / RECORD} is not as hforch writes it: {'; '.join(found[:3])}"
-        raise ConfigError([Mistake("", problem, None, "something else has changed it")])
+    record = known_record(directory)
     same = record.get("same_as")
-    samples = (directory / same).resolve() if same else directory
+    samples = Path(os.path.realpath(directory / same)) if same else directory
     return Entry(name, directory, record, samples, noise.get(record.get("load_key", "")))
-
-
-def lines_of(entry: Entry) -> Iterator[tuple[int, bytes]]:
-    """The lines of a job's samples with their numbers; a torn last one is left out, and those known to be broken."""
-    path = entry.samples / SAMPLES
-    if not path.is_file():
-        return
-    with path.open("rb") as file:
-        for number, line in enumerate(file, 1):
-            if line.endswith(b"\n") and number not in entry.broken:
-                yield number, line
 
 
 def samples_of(entry: Entry) -> Iterator[dict[str, Any]]:
     """The samples of a job, one after the other; a torn last line is left out.
 
     Raises:
-        ConfigError: a line in the middle is broken.
+        ConfigError: at the end, if lines are no samples of it, and are not to be left out.
     """
-    for number, line in lines_of(entry):
-        sample = sample_of(line)
-        if sample is None:
-            raise ConfigError([Mistake("", f"{entry.samples / SAMPLES}:{number} is broken: it is no sample")])
-        yield sample
+    samples = Samples(entry.samples, entry.record)
+    yield from samples
+    if not entry.skips_damaged:
+        samples.refuse()

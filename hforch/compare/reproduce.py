@@ -10,6 +10,8 @@ from itertools import chain, islice
 from pathlib import Path
 from typing import Any
 
+from pydantic import ValidationError
+
 from hforch.checks import schema_of
 from hforch.compare.drift import divergence
 from hforch.compare.reading import Entry, is_only_shown, samples_of
@@ -21,6 +23,8 @@ from hforch.config.schema import Job
 from hforch.config.untrusted import NAMES_A_FILE, TRUST
 from hforch.errors import ConfigError, HforchError, Mistake, shown
 from hforch.inputs import load_inputs
+from hforch.runs.records import RECORD
+from hforch.runs.samples import SAMPLES
 
 IN_FULL = 1000  # so many outputs are kept as token ids and texts, the others as digests
 AROUND = 40  # characters of text shown before and after a difference
@@ -35,6 +39,7 @@ def freeze(entry: Entry) -> str:
         ConfigError: the run is not whole, or a recipe cannot say what it was.
     """
     refuse_halves(entry)
+    _refuse_lacking(entry)
     job, needs = _portable(entry)
     recipe = to_yaml(recipe_of(job))
     with tempfile.TemporaryDirectory(prefix="hforch-freeze-") as folder:
@@ -59,6 +64,25 @@ def refuse_halves(entry: Entry) -> None:
         why = error.get("message") or (f"{failed} samples failed" if failed else "it has not come to its end")
         problem = f"this run is no whole one ({record.get('status')}): {why}"
         raise ConfigError([Mistake("", problem, str(entry.directory), WHOLE)])
+
+
+def _refuse_lacking(entry: Entry) -> None:
+    """A record from which something was removed, or whose job is none any more."""
+    record, path = entry.record, entry.directory / RECORD
+    there = {
+        "started": record.get("started"),
+        "plan": record.get("plan"),
+        "model": record.get("model"),
+        "environment.packages": (record.get("environment") or {}).get("packages"),
+    }
+    lacking = [f"it has no {name}" for name, value in there.items() if value in (None, "")]
+    try:
+        Job.model_validate(entry.job)
+    except ValidationError as error:
+        lacking += [f"job.{'.'.join(map(str, one['loc']))}: {one['msg'].lower()}" for one in error.errors()]
+    if lacking:
+        problem = f"{path} is not as hforch writes it: {'; '.join(lacking[:3])}"
+        raise ConfigError([Mistake("", problem, None, "something else has changed it")])
 
 
 def _portable(entry: Entry) -> tuple[dict[str, Any], list[str]]:
@@ -97,6 +121,22 @@ def _items(entry: Entry) -> list[Any]:
     return [found[index] for index in sorted(found)]
 
 
+def _answers(entry: Entry) -> Iterator[dict[str, Any]]:
+    """The samples of a whole run, all that its record counts.
+
+    Raises:
+        ConfigError: at the end, if some are missing, or damaged.
+    """
+    seen = 0
+    for sample in samples_of(entry):
+        seen += 1
+        yield sample
+    told = (entry.record.get("totals") or {}).get("samples")
+    if told != seen:
+        problem = f"{entry.samples / SAMPLES} has {seen} of the {told} samples that the record counts"
+        raise ConfigError([Mistake("", problem, None, WHOLE)])
+
+
 def _composed(file: Path, needs: Sequence[str]) -> Job:
     try:
         return compose(needs, recipe=file).job
@@ -106,7 +146,7 @@ def _composed(file: Path, needs: Sequence[str]) -> Job:
 
 
 def _frozen(entry: Entry, needs: Sequence[str], job: Job) -> Frozen:
-    record, answers = entry.record, samples_of(entry)
+    record, answers = entry.record, _answers(entry)
     source = {key: value for key, value in record["model"].items() if isinstance(value, str)}
     export = (record["model"].get("export") or {}).get("key")
     return Frozen(

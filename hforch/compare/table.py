@@ -6,6 +6,7 @@ import math
 from array import array
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from os.path import realpath
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -14,7 +15,9 @@ from hforch.compare.axes import axes_of
 from hforch.compare.drift import PAIRS, Baseline, Chosen, Drift, Pair
 from hforch.compare.parting import Parting, partings
 from hforch.compare.partners import partners_of
-from hforch.compare.reading import Entry, samples_of
+from hforch.compare.reading import Entry
+from hforch.errors import ConfigError, Mistake
+from hforch.runs.samples import Samples
 from hforch.runs.uncertainty import ratio_of_sums
 
 NOISE = 0.10  # how much the speed of the machine may change between the first and the last measurement of a model
@@ -96,7 +99,7 @@ def compare(entries: Sequence[Entry], baseline: Mapping[str, str] | None = None,
         worst: how many of the samples that differ most each row keeps, and of the positions.
 
     Raises:
-        ConfigError: no job is such a baseline, or jobs have no partner in it; a record is broken.
+        ConfigError: no job is such a baseline, or jobs have no partner in it; samples are damaged.
     """
     partners = partners_of(entries, baseline)
     axes = axes_of(entries)
@@ -106,10 +109,16 @@ def compare(entries: Sequence[Entry], baseline: Mapping[str, str] | None = None,
         base = partners[entry.name]
         by_base.setdefault(base.name if base else None, []).append(entry)
     named = {entry.name: entry for entry in entries}
+    mistakes: list[Mistake] = []
     for name, group in by_base.items():
         kept = _keep(named[name], group) if name else None
         for entry in group:
-            rows[entry.name] = _row(entry, axes[entry.name], kept, worst)
+            try:
+                rows[entry.name] = _row(entry, axes[entry.name], kept, worst)
+            except ConfigError as error:
+                mistakes += error.mistakes
+    if mistakes:
+        raise ConfigError(mistakes)
     ordered = [rows[entry.name] for entry in entries]
     for row in ordered:
         _add_ratio(row, rows)
@@ -120,7 +129,7 @@ def compare(entries: Sequence[Entry], baseline: Mapping[str, str] | None = None,
 def _keep(base: Entry, group: Iterable[Entry]) -> Baseline:
     by_text = any(_unit(base, entry) == "characters" for entry in group)
     kept = Baseline(base, Chosen(_inputs(base.record)))
-    for sample in samples_of(base):
+    for sample in Samples(base.samples, base.record):  # what is damaged of it, its own row says
         kept.add(sample, by_text)
     return kept
 
@@ -143,7 +152,8 @@ def _row(entry: Entry, axes: dict[str, str], base: Baseline | None, worst: int) 
     failed = seen = 0
     drift = Drift(base.entry.name, _unit(base.entry, entry), worst, base.chosen) if base else None
     own = base is not None and base.entry.name == entry.name
-    for sample in samples_of(entry):
+    samples = Samples(entry.samples, entry.record)
+    for sample in samples:
         seen += 1
         if sample["error"] is not None:
             failed += 1
@@ -157,6 +167,8 @@ def _row(entry: Entry, axes: dict[str, str], base: Baseline | None, worst: int) 
                 drift.missing += 1
             else:
                 drift.add(sample, output)
+    if not entry.skips_damaged:
+        samples.refuse()
     metrics = _metrics(record, times, failed)
     row = Row(entry, axes, metrics, _site(record), _spread(record), unit=drift.unit if drift else "tokens")
     checks = (record.get("totals") or {}).get("checks")
@@ -169,10 +181,13 @@ def _row(entry: Entry, axes: dict[str, str], base: Baseline | None, worst: int) 
         row.worst = drift.worst(base.entry)
     elif own and times["latency_ms"]:
         metrics |= {"identical": 1.0, "chrf": 100.0, "similarity": 1.0}
-    row.partings = partings(entry, worst)
-    row.notes = _of_row(entry, own, drift, seen)
+    broken: list[int] = []
+    row.partings = partings(entry, worst, broken)
+    row.notes = [*_of_row(entry, own, drift, seen), *samples.notices()]
+    if broken:
+        row.notes.append(f"scores.jsonl is damaged: {len(broken)} lines of it cannot be read")
     other = _scored_against(entry)
-    if base and other not in (None, base.entry.samples.resolve()):
+    if base and other not in (None, Path(realpath(base.entry.samples))):
         metrics |= dict.fromkeys(name for name in (*SCORED, *ERRORS) if name.startswith(FROM_BASELINE))
         row.partings = []
         other_name = f"{other.parent.name}/{other.name}" if other else ""
@@ -200,7 +215,7 @@ def _add_ratio(row: Row, rows: Mapping[str, Row]) -> None:
 def _scored_against(entry: Entry) -> Path | None:
     """The directory of the job whose distributions those of this one were compared with."""
     baseline = _scores(entry, "against_baseline").get("baseline")
-    return (entry.samples / baseline).resolve() if baseline else None
+    return Path(realpath(entry.samples / baseline)) if baseline else None
 
 
 def _scores(entry: Entry, part: str) -> Mapping[str, Any]:

@@ -68,7 +68,7 @@ def _state(one: Planned, resume: bool) -> str:
         return f"equal to job {one.same_as}"
     if one.is_done():
         return "done" if resume else "done, would be run again"
-    before = look_back(one.directory) if resume else None
+    before = look_back(one.directory, one.given.skip_damaged) if resume else None
     answered = sum(len(ids) for ids in before.answered.values()) if before else 0
     return f"to run, {answered} of {one.samples} answered before" if answered else "to run"
 

@@ -29,7 +29,7 @@ def answer_lines(sample: Mapping[str, Any], done: int, total: int, streamed: boo
         if sample["text"]:
             yield sample["text"], ""
     if not sample["text"].strip():
-        yield f"(an empty answer, {ENDS[sample['finish_reason']]})", "yellow"
+        yield f"(an empty answer, {ENDS.get(sample['finish_reason'], sample['finish_reason'])})", "yellow"
     for check in sample.get("checks") or ():
         if not check["passed"]:
             yield f"check not passed: {check['name']}: {check['why']}", "yellow"

@@ -24,6 +24,7 @@ class Given:
         resume: go on with what is in the directory; without it, a run there begins anew.
         fingerprint: of the weights that were used then; others are refused.
         baseline: the directory of the job whose answers this one scores; its own if it is the baseline.
+        skip_damaged: of a job that is resumed, take lines that are no samples of it for missing.
         is_locked: whether the process that asks for the job has locked its directory.
 
     It travels to the worker, so all of it can be pickled.
@@ -40,6 +41,7 @@ class Given:
     fingerprint: str | None = None
     baseline: Path | None = None
     is_locked: bool = False
+    skip_damaged: bool = False
 
     def asked(self) -> dict[str, Any]:
         """What a record says of it."""

@@ -1,6 +1,6 @@
 """What a run leaves behind: record.json, one for the job, and samples.jsonl, one line a sample.
 
-record.json is written whole or not at all; samples.jsonl grows line by line, and its reader survives a torn last line.
+record.json is written whole or not at all; samples.jsonl grows line by line, and `samples.py` judges its lines.
 """
 
 from __future__ import annotations
@@ -21,13 +21,18 @@ from pathlib import Path
 from typing import Any, Literal, Self
 
 from hforch import files
+from hforch.datafiles import parse_json, read_json
 from hforch.errors import ConfigError, HforchError, Mistake
+from hforch.paths import is_special, open_file
+from hforch.runs.samples import SAMPLES, Samples
+from hforch.runs.shape import flaws
 
 SCHEMA_VERSION = 1
-RECORD, SAMPLES = "record.json", "samples.jsonl"
+RECORD = "record.json"
 SCORES = "scores.jsonl"  # by answer of the baseline, how far a job is from it
 DISTRIBUTIONS = "distributions.bin"  # of a baseline, over the next token
 OWNER = ".hforch.owner"  # who writes in a directory, on file systems without locks
+LONGEST_OWNER = 4096  # bytes of it
 PATIENCE_S = 10.0
 _locked: dict[Path, int] = {}  # by this process, each with the thread
 
@@ -61,6 +66,8 @@ class RecordWriter:
             if fresh and has_samples(directory):
                 hint = "give another directory; nothing of it was touched"
                 raise HforchError(f"another run has written its answers in {directory} meanwhile\n    {hint}")
+            if is_special(directory / SAMPLES):
+                raise HforchError(f"{directory / SAMPLES} cannot be written: it is not a regular file")
             self._samples = self._open("wb" if anew else "ab")
         except BaseException:
             self._stack.close()
@@ -80,15 +87,16 @@ class RecordWriter:
         """Replace record.json, whole or not at all."""
         write_whole(self.directory / RECORD, record)
 
-    def keep(self, wanted: Callable[[Mapping[str, Any]], bool], names: Sequence[str]) -> list[dict[str, Any]]:
-        """Drop the samples that are not wanted, and a torn last line; return so much of the others as is named."""
+    def keep(
+        self, samples: Samples, wanted: Callable[[Mapping[str, Any]], bool], names: Sequence[str]
+    ) -> list[dict[str, Any]]:
+        """Drop the samples that are not wanted, and lines that are none; return so much of the others as is named."""
         self._samples.close()
-        path = self.directory / SAMPLES
         kept = []
-        with files.replacing(path) as file:
-            for sample in read_samples(self.directory):
+        with files.replacing(samples.path, binary=True) as file:
+            for line, sample in samples.lines():
                 if wanted(sample):
-                    file.write(to_json(sample) + "\n")
+                    file.write(line)
                     kept.append({name: sample.get(name) for name in names})
         self._samples = self._open("ab")
         return kept
@@ -186,7 +194,8 @@ def _own(file: Path) -> None:
             return
         except FileExistsError:
             with suppress(FileNotFoundError):
-                text = file.read_text(encoding="utf-8")
+                with open_file(file) as opened:
+                    text = opened.read(LONGEST_OWNER).decode("utf-8", "replace")
                 if not _is_gone(text):
                     raise FileExistsError(f"{file} says: {text}") from None
                 stale = file.with_name(f"{file.name}.{os.getpid()}.{time.monotonic_ns()}")
@@ -197,10 +206,10 @@ def _own(file: Path) -> None:
 def _is_gone(text: str) -> bool:
     """Whether a process is known to have ended: it was on this machine, and is not there, or is another one now."""
     try:
-        who = json.loads(text)
+        who = parse_json(text)
         here = who["host"] == socket.gethostname()
         return here and _started(int(who["pid"])) != who["started"]
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, OverflowError):
         return False
 
 
@@ -231,10 +240,26 @@ def read_record(directory: Path) -> dict[str, Any]:
         OSError: there is none.
         ValueError: it is broken.
     """
-    found = json.loads((directory / RECORD).read_text(encoding="utf-8"))
+    found = read_json(directory / RECORD)
     if not isinstance(found, dict):
         raise ValueError(f"{directory / RECORD} holds no mapping")
+    if wrong := flaws(found):
+        raise ValueError(f"{directory / RECORD} is not as hforch writes it: {wrong[0]}")
     return found
+
+
+def known_record(directory: Path) -> dict[str, Any]:
+    """The record of a job's directory, which may come from elsewhere.
+
+    Raises:
+        ConfigError: it cannot be read, is of a newer version of hforch, or not as hforch writes it.
+    """
+    path = directory / RECORD
+    record = read_versioned(path, {"status": str})
+    if found := flaws(record):
+        problem = f"{path} is not as hforch writes it: {'; '.join(found[:3])}"
+        raise ConfigError([Mistake("", problem, None, "something else has changed it")])
+    return record
 
 
 def read_versioned(path: Path, needs: Mapping[str, type] | None = None) -> dict[str, Any]:
@@ -248,8 +273,11 @@ def read_versioned(path: Path, needs: Mapping[str, type] | None = None) -> dict[
     """
     hint = "it is written whole, so something else has changed it"
     try:
-        found = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError) as error:
+        found = read_json(path)
+    except OSError as error:
+        problem = f"{path} cannot be read: {(error.strerror or str(error)).lower()}"
+        raise ConfigError([Mistake("", problem)]) from error
+    except ValueError as error:
         raise ConfigError([Mistake("", f"{path} cannot be read: {error}", None, hint)]) from error
     version = found.get("schema_version") if isinstance(found, dict) else None
     if type(version) is not int or version < 1:
@@ -264,15 +292,8 @@ def read_versioned(path: Path, needs: Mapping[str, type] | None = None) -> dict[
 
 
 def read_samples(directory: Path) -> Iterator[dict[str, Any]]:
-    """The samples of a job's directory; lines that were cut off in writing, or broken since, are left out."""
-    path = directory / SAMPLES
-    if not path.exists():
-        return
-    with path.open(encoding="utf-8", errors="replace") as file:
-        for line in file:
-            with suppress(ValueError):
-                if line.endswith("\n") and isinstance(found := json.loads(line), dict):
-                    yield found
+    """The samples of a job's directory, whichever it planned; lines that are damaged are left out."""
+    yield from Samples(directory, {})
 
 
 def to_json(value: Any, indent: int | None = None, ascii_only: bool = False) -> str:

@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hforch.errors import Mistake
-from hforch.runs.records import RECORD, read_samples, read_versioned
+from hforch.runs.records import RECORD, known_record
+from hforch.runs.samples import Samples
 
 if TYPE_CHECKING:
     from hforch.runs.sampling import Batch
@@ -25,10 +26,12 @@ class Before:
 
     Attributes:
         record: as it was left.
+        samples: which it has left.
         answered: the inputs of the batches that were answered as a whole, by repeat and batch.
     """
 
     record: dict[str, Any]
+    samples: Samples
     answered: Mapping[tuple[int, int], frozenset[str]]
 
     def has(self, batch: Batch) -> bool:
@@ -48,30 +51,36 @@ class Before:
         return wanted
 
 
-def look_back(directory: Path) -> Before | None:
+def look_back(directory: Path, skip_damaged: bool = False) -> Before | None:
     """What is in a run's directory; None if no run has begun there.
 
+    Args:
+        skip_damaged: take lines that are no samples of this run for missing.
+
     Raises:
-        ConfigError: its record cannot be read.
+        ConfigError: its record cannot be read, or such lines are not to be skipped.
     """
     if not (directory / RECORD).exists():
         return None
-    record = read_versioned(directory / RECORD, {"status": str})
+    record = known_record(directory)
     planned = [frozenset(ids) for ids in record.get("plan") or []]
     answered: dict[tuple[int, int], set[str]] = {}
     failed: set[tuple[int, int]] = set()
-    for sample in read_samples(directory):
+    samples = Samples(directory, record)
+    for sample in samples:
         place = sample["repeat"], sample["batch"]["index"]
         if sample["error"] is None:
             answered.setdefault(place, set()).add(sample["input_id"])
         else:
             failed.add(place)
+    if not skip_damaged:
+        samples.refuse()
     whole = {
         place: frozenset(ids)
         for place, ids in answered.items()
         if place not in failed and 0 <= place[1] < len(planned) and ids == planned[place[1]]
     }
-    return Before(record, whole)
+    return Before(record, samples, whole)
 
 
 def changes(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[Mistake]:

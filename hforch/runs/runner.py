@@ -52,6 +52,9 @@ NEW_IN_A_RESUMED = ("status", "finished", "totals", "exit_code", "error", "resum
 # What was measured when a job answered, and is not measured anew when it is only scored.
 MEASURED = ("memory", "timings", "shared_load")
 
+# By which a later look knows the batches, and the samples that belong to them.
+PLANNED = ("plan", "planned")
+
 
 @dataclass
 class Run:
@@ -89,14 +92,18 @@ def run_job(job: Job, directory: Path, given: Given, watcher: Watcher, held: Hel
     Raises:
         ConfigError: this machine cannot run it; the record is kept.
     """
-    before = look_back(directory) if given.resume else None
+    before = look_back(directory, given.skip_damaged) if given.resume else None
     own = RecordWriter(directory, anew=before is None, fresh=not given.resume, is_locked=given.is_locked)
     with own as writer, MemoryMeter() as memory:
         run = Run(job, given, watcher, writer, held or Held(), before)
         started = before.record.get("started") if before else None
         resumed = before.record.get("resumed", 0) + 1 if before else 0
         asked = {"job": job.model_dump(mode="json"), **given.asked(), "resumed": resumed}
+        if before:  # or what was answered would be lost if this is stopped before it plans anew
+            asked |= {name: before.record[name] for name in PLANNED if name in before.record}
         run.note(status="partial", started=started or _now(), **asked)
+        for notice in before.samples.notices() if before else ():
+            watcher.note(notice)
         try:
             signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})  # from here on Ctrl-C finds a record
             _work(run, memory)
@@ -198,7 +205,7 @@ def _is_whole(run: Run, before: Before, inputs: Sequence[Input]) -> bool:
         return False
     if not scorable.is_scored(before.record, run.job, run.writer.directory, run.given.baseline):
         return False
-    run.samples = run.writer.keep(lambda sample: True, BRIEF)
+    run.samples = run.writer.keep(before.samples, lambda sample: True, BRIEF)
     run.record.update({name: value for name, value in before.record.items() if name not in NEW_IN_A_RESUMED})
     run.record.setdefault("metrics", summarize(run.samples, [], {}))
     run.record["planned"] = len(run.samples)
@@ -237,7 +244,7 @@ def _sample(run: Run, loaded: Loaded, inputs: Sequence[Input]) -> None:
     job, runtime = run.job, run.job.runtime
     sampler = Sampler(job, build_llm(job, loaded, cache=False, seed=run.record["effective"]["seed"]), run.watcher)
     if run.before:
-        run.samples = run.writer.keep(run.before.wants(runtime.repeat), BRIEF)
+        run.samples = run.writer.keep(run.before.samples, run.before.wants(runtime.repeat), BRIEF)
     kept = len(run.samples)
     answerable = _set_aside(run, sampler, inputs)
     aside = len(run.samples) - kept

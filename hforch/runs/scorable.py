@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from hforch.config.schema import Job, TextScoring
+from hforch.datafiles import parse_json
 from hforch.errors import ConfigError, Mistake
-from hforch.paths import expanded, read_text
+from hforch.paths import expanded, open_file, read_text
 from hforch.runs.records import DISTRIBUTIONS
 
 MAGIC = b"hforch-distributions-1\n"
 SHIPPED = Path(__file__).parent / "plain_english.txt"
 BYTES_A_TOKEN = 8  # its id, and its log-probability
+LONGEST_HEAD = 64 * 2**20  # bytes of what the distributions say of themselves
+MOST_TOKENS = 2**24  # of a vocabulary
 
 
 def mistakes(job: Job, vocabulary: int | None, text_tokens: int | None = None) -> Iterator[Mistake]:
@@ -76,10 +78,15 @@ def about_kept(directory: Path) -> dict[str, Any]:
         OSError, ValueError: there are none.
     """
     path = directory / DISTRIBUTIONS
-    with path.open("rb") as file:
-        if file.readline() != MAGIC:
+    with open_file(path) as file:
+        if file.readline(len(MAGIC)) != MAGIC:
             raise ValueError(f"{path} holds no distributions")
-        return {**json.loads(file.readline()), "start": file.tell()}
+        about = parse_json(file.readline(LONGEST_HEAD))
+        kinds = {"k": int, "vocabulary": int, "tokenizer": str, "of": str}
+        whole = isinstance(about, dict) and all(type(about.get(name)) is kind for name, kind in kinds.items())
+        if not whole or not 0 < about["k"] <= MOST_TOKENS:
+            raise ValueError(f"{path} does not say what its distributions are of")
+        return {**about, "start": file.tell()}
 
 
 def load_text(scoring: TextScoring) -> str:

@@ -304,7 +304,7 @@ def _why(directory: Path) -> str:
         return "it has not been run"
     error = (record.get("error") or {}).get("message")
     totals = record.get("totals") or {}
-    failed = f"{totals['failed']} of its {totals['samples']} samples failed" if totals.get("failed") else None
+    failed = f"{totals['failed']} of its {totals.get('samples')} samples failed" if totals.get("failed") else None
     return str(error or failed or f"its status is {record.get('status')}").splitlines()[0]
 
 

@@ -9,7 +9,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import cached_property
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any, Protocol
 
 from hforch.config.schema import Job
@@ -20,17 +20,19 @@ from hforch.runs.held import Held
 from hforch.runs.records import (
     RECORD,
     SCHEMA_VERSION,
+    known_record,
     read_record,
-    read_samples,
     read_versioned,
     write_whole,
 )
+from hforch.runs.samples import Samples
 from hforch.runs.scorable import is_scored
 from hforch.runs.watch import Watcher
 from hforch.runs.worker import Workers
 
 SWEEP = "sweep.json"
 WRITING_SHARE = 20  # so many times as long as writing sweep.json took are jobs run before it is written again
+LONGEST_NAME = 255  # bytes of the name of a file
 JOB = {"number": int, "directory": str, "label": str, "load_key": str, "job_id": str, "overrides": list, "job": dict}
 
 
@@ -74,11 +76,12 @@ class Planned:
     def is_done(self) -> bool:
         """Whether its record is there, and lacks nothing; nor do its scores, nor the distributions that others need."""
         with suppress(OSError, ValueError, HforchError):
-            record = read_versioned(self.directory / RECORD)
+            record = known_record(self.directory)
             if record.get("status") == "ok" and record.get("job_id") == self.id:
                 told = (record.get("totals") or {}).get("samples")
                 scored = is_scored(record, self.job, self.directory, self.given.baseline)
-                return scored and told == sum(1 for _ in read_samples(self.directory))
+                samples = Samples(self.directory, record)
+                return scored and told == sum(1 for _ in samples) and not (samples.left_out or samples.is_torn)
         return False
 
 
@@ -270,14 +273,32 @@ def read_sweep(directory: Path) -> dict[str, Any]:
     """
     path = directory / SWEEP
     found = read_versioned(path, {"asked": dict, "jobs": list})
-    whole = isinstance(found["asked"].get("overrides"), list) and all(
-        isinstance(one, dict) and all(isinstance(one.get(name), kind) for name, kind in JOB.items())
-        for one in found["jobs"]
-    )
-    if not whole:
+    if not _is_asked(found["asked"], found.get("cwd")) or not all(map(_is_job, found["jobs"])):
         hint = "it is written whole, so something else has changed it"
         raise ConfigError([Mistake("", f"{path} does not say which jobs it has, and how it was asked for", None, hint)])
     return found
+
+
+def _is_asked(asked: Mapping[str, Any], cwd: Any) -> bool:
+    texts = [cwd, *(asked.get(name) for name in ("recipe", "config_dir", "config_name"))]
+    overrides = asked.get("overrides")
+    texts += overrides if isinstance(overrides, list) else [0]
+    return all(one is None or isinstance(one, str) for one in texts)
+
+
+def _is_job(told: Any) -> bool:
+    """Whether something is a job as `Planned.record` has it, in a directory within that of the sweep."""
+    if not isinstance(told, dict) or not all(isinstance(told.get(name), kind) for name, kind in JOB.items()):
+        return False
+    directory = PurePath(told["directory"])
+    inside = not directory.is_absolute() and ".." not in directory.parts and directory.parts
+    short = all(len(os.fsencode(part)) <= LONGEST_NAME for part in directory.parts)
+    groups = all(isinstance(part, dict | None) for part in told["job"].values())
+    return bool(inside) and short and "\0" not in told["directory"] and groups and _are_texts(told["overrides"])
+
+
+def _are_texts(some: Any) -> bool:
+    return all(isinstance(one, str) for one in some)
 
 
 def equal_ones(jobs: Sequence[Planned]) -> Iterator[Planned]:

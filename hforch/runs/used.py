@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Iterable
 from contextlib import suppress
+from os.path import commonpath, realpath  # pathlib's raises RuntimeError for links in a circle
 from pathlib import Path
 
 from hforch.config.places import JOB_NAME
 from hforch.errors import ConfigError, Mistake
+from hforch.paths import is_special
 from hforch.runs.records import DISTRIBUTIONS, RECORD, SAMPLES, SCORES, has_samples
 from hforch.runs.sweep import SWEEP, read_sweep
 
@@ -32,9 +35,15 @@ def used(directory: Path, key: str) -> list[Mistake]:
 
 
 def clear(directory: Path) -> None:
-    """Take away what earlier runs have written there, and nothing else."""
+    """Take away what earlier runs have written there, and nothing else.
+
+    Raises:
+        ConfigError: something else than a file stands where a run writes.
+    """
+    if mistakes := in_the_way(directory):
+        raise ConfigError(mistakes)
     for folder in [directory, *_jobs(directory)]:
-        if not any((folder / name).exists() for name in (RECORD, SWEEP)):
+        if not any((folder / name).exists() for name in (RECORD, SAMPLES, SWEEP)):
             continue
         for name in (*OF_A_JOB, *(OF_A_SWEEP if (folder / SWEEP).exists() else ())):
             (folder / name).unlink(missing_ok=True)
@@ -44,9 +53,50 @@ def clear(directory: Path) -> None:
                 folder.rmdir()
 
 
+def in_the_way(directory: Path) -> list[Mistake]:
+    """Mistakes for what stands where a run or sweep writes, and would lead it elsewhere, or block it."""
+    hint = "remove it, or give another directory"
+    return [
+        Mistake("", f"{one} is {what}, where a run writes a file", None, hint)
+        for folder in [directory, *_jobs(directory)]
+        for one in _written(folder)
+        if (what := _what(one))
+    ]
+
+
+def refuse_links(directories: Iterable[Path]) -> None:
+    """Refuse links where the jobs of a sweep have their directories.
+
+    Raises:
+        ConfigError: with all of them.
+    """
+    hint = "remove it, or give another directory"
+    found = [one for one in directories if one.is_symlink()]
+    if found:
+        raise ConfigError([Mistake("", f"{one} is a link, where a job has its directory", None, hint) for one in found])
+
+
+def _written(folder: Path) -> list[Path]:
+    """What a run or sweep writes in a folder."""
+    hydra = folder / ".hydra"
+    there = [hydra, *(folder / name for name in (*OF_A_JOB, *OF_A_SWEEP))]
+    there += list(hydra.iterdir()) if hydra.is_dir() else []
+    return there
+
+
+def _what(path: Path) -> str | None:
+    """What a path is, if it is not as a run writes it."""
+    if path.is_symlink():
+        return "a link"
+    if path.is_dir() and path.name != ".hydra":
+        return "a folder"
+    return "no regular file" if is_special(path) else None
+
+
 def _jobs(directory: Path) -> list[Path]:
     """The folders of jobs below, whether or not sweep.json names them."""
     found = {one for one in directory.iterdir() if one.name.isdigit()} if directory.is_dir() else set()
     with suppress(ConfigError):
         found |= {directory / str(one["directory"]) for one in read_sweep(directory)["jobs"]}
-    return sorted(one for one in found if one.resolve().is_relative_to(directory.resolve()))
+    own = realpath(directory)
+    return sorted(one for one in found if commonpath([own, realpath(one)]) == own)

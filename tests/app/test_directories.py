@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import shutil
 import subprocess
 import sys
 import time
@@ -56,6 +58,8 @@ def test_force_takes_away_what_is_there_and_nobody_elses_files(tmp_path: Path) -
     sweep(tmp_path, "generation.max_new_tokens=4,5", "--force")
     assert [one.parent.name for one in sorted(tmp_path.glob("*/record.json"))] == ["0", "1"]
     assert (tmp_path / "2" / "notes.txt").read_text() == "mine"
+    (tmp_path / "1" / "record.json").unlink()  # answers are left
+    sweep(tmp_path, "generation.max_new_tokens=4,5", "--force")
     run(tmp_path, "--force")
     assert read_record(tmp_path)["status"] == "ok"
     assert not (tmp_path / "sweep.json").exists()
@@ -115,8 +119,13 @@ def test_a_job_whose_samples_are_torn_is_not_done(tmp_path: Path) -> None:
     broken = tmp_path / "2" / "samples.jsonl"
     middle = broken.read_text().splitlines(keepends=True)
     broken.write_text(middle[0] + '{"index": 1, "inp\n' + "".join(middle[2:]))
-    assert "answered before" in hforch("resume", str(tmp_path), "--dry-run").stdout
-    hforch("resume", str(tmp_path))
+    before = contents(tmp_path)
+    for words in ([], ["--dry-run"]):
+        refused = hforch("resume", str(tmp_path), *words, code=2).stderr
+        assert f"{broken}:2 is no sample of this run: it is not JSON" in refused and "--skip-damaged" in refused
+    assert contents(tmp_path) == before
+    assert "answered before" in hforch("resume", str(tmp_path), "--skip-damaged", "--dry-run").stdout
+    hforch("resume", str(tmp_path), "--skip-damaged")
     for name in "012":
         ids = [one["input_id"] for one in read_samples(tmp_path / name)]
         assert len(ids) == len(set(ids)) == len(lines)
@@ -145,7 +154,66 @@ def test_a_damaged_record_is_told_and_nothing_is_lost(tmp_path: Path, name: str,
 def test_a_damaged_record_of_one_run_is_told(tmp_path: Path) -> None:
     run(tmp_path)
     change(tmp_path / "record.json", overrides="x")
+    assert "record.json is not as hforch writes it: overrides" in hforch("resume", str(tmp_path), code=2).stderr
+    change(tmp_path / "record.json", overrides=None)
     assert "does not say what was asked for" in hforch("resume", str(tmp_path), code=2).stderr
+
+
+@pytest.mark.parametrize("directory", ["../outside", "/", "", ".", "a\0b", "x" * 300])
+def test_a_sweep_keeps_its_jobs_within_itself(tmp_path: Path, directory: str) -> None:
+    copy_of_sweep(tmp_path / "s", *FAKE, "generation.max_new_tokens=1,2")
+    file = tmp_path / "s" / "sweep.json"
+    whole = json.loads(file.read_text())
+    whole["jobs"][0]["directory"] = directory
+    file.write_text(json.dumps(whole))
+    for verb in ("resume", "compare"):
+        assert "does not say which jobs it has" in hforch(verb, str(tmp_path / "s"), code=2).stderr
+
+
+@pytest.mark.parametrize("name", ["samples.jsonl", "hforch.log", ".hydra/config.yaml", ".hydra", "report.html"])
+@pytest.mark.parametrize("kind", ["a link", "no regular file", "a folder"])
+def test_nothing_is_written_through_what_is_no_file(tmp_path: Path, name: str, kind: str) -> None:
+    if (name, kind) == (".hydra", "a folder"):
+        return  # it is one
+    outside, file = tmp_path / "outside", tmp_path / "r" / name
+    outside.mkdir()
+    (outside / "mine").write_text("mine")
+    file.parent.mkdir(parents=True)
+    make = {"a link": lambda: file.symlink_to(outside / "mine"), "a folder": file.mkdir}
+    make.get(kind, lambda: os.mkfifo(file))()
+    refused = run(tmp_path / "r", "--force", code=2).stderr
+    assert f"{file} is {kind}" in refused and "remove it" in refused
+    assert contents(outside) == {"mine": b"mine"}
+
+
+def test_a_link_in_the_place_of_a_job_is_refused(tmp_path: Path) -> None:
+    copy_of_sweep(tmp_path / "s", *FAKE, "generation.max_new_tokens=1,2")
+    (tmp_path / "s" / "1").rename(tmp_path / "mine")
+    (tmp_path / "s" / "1").symlink_to(tmp_path / "mine")
+    before = contents(tmp_path)
+    assert "1 is a link" in sweep(tmp_path / "s", "generation.max_new_tokens=1,2", "--force", code=2).stderr
+    assert contents(tmp_path) == before
+
+
+def test_links_in_a_circle_are_named(tmp_path: Path) -> None:
+    copy_of_sweep(tmp_path / "s", *FAKE, "generation.max_new_tokens=1,2")
+    shutil.rmtree(tmp_path / "s" / "1")
+    (tmp_path / "s" / "1").symlink_to("1")
+    assert "too many levels of symbolic links" in hforch("compare", str(tmp_path / "s"), code=2).stderr
+    assert "1 is a link" in hforch("resume", str(tmp_path / "s"), code=2).stderr
+
+
+@pytest.mark.parametrize("launcher", ["basic", "joblib"])
+def test_damaged_lines_of_a_sweep_are_left_out_and_answered_again(tmp_path: Path, launcher: str) -> None:
+    copy_of_sweep(tmp_path, *FAKE, "generation.max_new_tokens=1,2", f"hydra/launcher={launcher}")
+    file = tmp_path / "1" / "samples.jsonl"
+    lines = file.read_bytes().splitlines(keepends=True)
+    file.write_bytes(b"".join([lines[0], b'{"a": 1}\n', *lines[2:], lines[0]]))
+    refused = hforch("resume", str(tmp_path), code=2).stderr
+    assert f"{file} has 2 lines" in refused and "2 (it has no input_id), 5 (line 1 has" in refused
+    hforch("resume", str(tmp_path), "--skip-damaged")
+    assert sorted(one["index"] for one in read_samples(tmp_path / "1")) == list(range(len(lines)))
+    assert "left out: " not in hforch("compare", str(tmp_path)).stdout
 
 
 # ---------------------------------------------------------------- who reads

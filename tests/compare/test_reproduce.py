@@ -207,6 +207,25 @@ def test_a_changed_model_is_refused_before_it_generates(
 
 
 # ---------------------------------------------------------------- refused
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        ({"plan": None}, "it has no plan"),
+        ({"started": ""}, "it has no started"),
+        ({"environment": {}}, "it has no environment.packages"),
+        ({"job": {"model": {"source": "hub"}}}, "job."),
+        ({"totals": {"samples": 9}}, "of the 9 samples that the record counts"),
+    ],
+)
+def test_a_record_that_lacks_something_is_not_frozen(tmp_path: Path, change: dict[str, Any], told: str) -> None:
+    run(tmp_path / "run", *FAKE)
+    file = tmp_path / "run" / "record.json"
+    file.write_text(json.dumps(json.loads(file.read_text()) | change))
+    with pytest.raises(ConfigError) as raised:
+        freeze(read_jobs([tmp_path / "run"])[0])
+    assert told in str(raised.value)
+
+
 @pytest.mark.parametrize("status", ["failed", "interrupted", "partial"])
 def test_only_whole_runs_are_frozen(tmp_path: Path, status: str) -> None:
     run(tmp_path / "run", *FAKE)

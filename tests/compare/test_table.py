@@ -252,9 +252,11 @@ def test_a_torn_last_line_is_left_out_and_a_broken_one_is_named(tmp_path: Path) 
     file = tmp_path / "0" / "samples.jsonl"
     whole = file.read_text()
     file.write_text(whole[:-5])
-    assert comparison(tmp_path).rows[0].metrics["ttft_ms"] == 10.0
+    found = comparison(tmp_path).rows[0]
+    assert found.metrics["ttft_ms"] == 10.0
+    assert f"the last line of {file} is torn, and left out" in found.notes
     file.write_text("{broken\n" + whole)
-    with pytest.raises(ConfigError, match=r"samples.jsonl:1 is broken"):
+    with pytest.raises(ConfigError, match=r"samples.jsonl:1 is no sample of this run: it is not JSON"):
         comparison(tmp_path)
 
 

@@ -120,10 +120,11 @@ def test_broken_lines_are_named_and_the_others_shown(tmp_path: Path) -> None:
     lines[-1] = lines[-1][:40]
     file.write_text("".join(lines))
     (directory / "2" / "samples.jsonl").unlink()
-    done = hforch("report", str(directory))
+    hforch("report", str(directory), "--skip-damaged")
+    done = hforch("report", str(directory), code=1)
     summary, parts = data_of(directory / "report.html")
     told = "\n".join(summary["about"]["missing"])
-    assert f"job 1: 2 lines of {file} are no samples, and left out: 4, 6" in told
+    assert f"job 1: left out: {file} has 2 lines that are no samples of this run: 4 (it is not JSON), 6 (" in told
     assert f"job 1: the last line of {file} is torn" in told and "job 2 has no samples" in told
     assert "not on the page: job 2 has no samples" in done.stderr
     cells = [cells for part in parts for _, _, cells in part["inputs"]]

@@ -20,6 +20,9 @@ from hforch.runs.distributions import (
 DRAW = numpy.random.default_rng(0)
 
 
+ABOUT = {"chunk": 32, "vocabulary": 8, "tokenizer": "digest", "of": "job"}
+
+
 def logits(positions: int = 7, vocabulary: int = 50) -> numpy.ndarray:
     return DRAW.normal(0, 3, (positions, vocabulary)).astype(numpy.float32)
 
@@ -74,7 +77,7 @@ def test_of_equal_ones_the_first_is_the_likeliest_as_greedy_decoding_has_it() ->
 
 
 def test_what_was_kept_is_read_back_bit_for_bit(tmp_path: Path) -> None:
-    keeper = Keeper(tmp_path, {"chunk": 32}, 4)
+    keeper = Keeper(tmp_path, ABOUT, 4)
     one = logits()
     ids = likeliest(one, 4)
     kept = log_softmax_at(one, ids)
@@ -84,14 +87,14 @@ def test_what_was_kept_is_read_back_bit_for_bit(tmp_path: Path) -> None:
         read_kept(tmp_path)  # not before it is whole
     keeper.close(whole=True)
     found = read_kept(tmp_path)
-    assert found.about == {"chunk": 32, "k": 4}
+    assert found.about == {**ABOUT, "k": 4}
     assert (found.ids == ids).all()
     assert (found.log_probabilities == kept).all()
     assert isinstance(found.ids.base, numpy.memmap)
 
 
 def test_a_file_that_is_cut_off_is_refused(tmp_path: Path) -> None:
-    keeper = Keeper(tmp_path, {}, 4)
+    keeper = Keeper(tmp_path, ABOUT, 4)
     one = logits()
     ids = likeliest(one, 4)
     keeper.add(ids, log_softmax_at(one, ids))

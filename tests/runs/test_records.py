@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from written import sample
 
 from hforch.errors import HforchError
 from hforch.runs import records
@@ -18,19 +19,19 @@ from hforch.runs.sampling import error_of
 
 def test_a_torn_last_line_is_left_out(tmp_path: Path) -> None:
     with RecordWriter(tmp_path) as writer:
-        writer.add({"index": 0, "text": "naïve 中文 🙂"})
-        writer.add({"index": 1, "text": "b"})
+        writer.add(sample(0, "naïve 中文 🙂", [1]))
+        writer.add(sample(1, "b", [1]))
     path = tmp_path / "samples.jsonl"
     whole = path.read_bytes()
     for cut in range(len(whole) - 1, len(whole) - 15, -1):
         path.write_bytes(whole[:cut])
-        assert [sample["index"] for sample in read_samples(tmp_path)] == [0]
+        assert [one["index"] for one in read_samples(tmp_path)] == [0]
 
 
 def test_each_line_is_there_as_soon_as_it_is_added(tmp_path: Path) -> None:
     with RecordWriter(tmp_path) as writer:
         for index in range(3):
-            writer.add({"index": index})
+            writer.add(sample(index, "a", [1]))
             assert len(list(read_samples(tmp_path))) == index + 1
 
 
@@ -123,7 +124,7 @@ def test_it_is_taken_over_from_a_process_that_is_gone_only(tmp_path: Path, who: 
 @pytest.mark.parametrize(
     ("error", "said"),
     [
-        (MemoryError(), "there is not enough memory"),
+        (MemoryError(), "memory ran out; free some, or choose a smaller model, precision or batch"),
         (KeyboardInterrupt(), "interrupted"),
         (IndexError(), "IndexError"),
         (ValueError("no"), "no"),

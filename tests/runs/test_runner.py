@@ -176,3 +176,21 @@ def test_a_prompt_longer_than_the_models_context_fails_alone(tmp_path: Path, tin
     assert "context is 128" in by_index[1]["error"]["message"]
     assert by_index[0]["text"] and by_index[2]["text"]
     assert record["totals"]["failed"] == 1
+
+
+def test_a_resumed_run_that_is_killed_before_it_loads_keeps_what_was_answered(tmp_path: Path) -> None:
+    words = (*FRENCH, "runtime.batch_size=1", "runtime.isolation=inline")
+    _, samples = do(tmp_path, *words)
+    file = tmp_path / "samples.jsonl"
+    file.write_bytes(b"".join(file.read_bytes().splitlines(keepends=True)[:-1]))
+
+    class Killed(Nobody):
+        def header(self, parts: Any) -> None:
+            raise SystemExit
+
+    resumed = Given(words, resume=True)
+    with pytest.raises(SystemExit):
+        run(job_from_overrides(words), tmp_path, resumed, Killed())
+    assert read_record(tmp_path)["status"] == "partial"
+    assert run(job_from_overrides(words), tmp_path, resumed, Nobody()) == 0
+    assert list(read_samples(tmp_path))[:-1] == samples[:-1]  # the same times: none was asked again

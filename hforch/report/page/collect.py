@@ -63,11 +63,13 @@ class Page:
     Attributes:
         summary: all but the answers.
         inputs: in the order asked.
+        damaged: how many jobs have lines or samples that are damaged, and left out.
     """
 
     summary: dict[str, Any]
     inputs: list[Input]
     baselines: list[int | None]
+    damaged: int = 0
 
     def parts(self) -> Iterator[dict[str, Any]]:
         """The answers, in pieces that a page unpacks together."""
@@ -130,7 +132,7 @@ def collect(
         "typical": round(percentile([len(cell["text"]) for cell in cells], 0.9)) if cells else 0,
         "parts": -(-len(in_order) // AT_ONCE),
     }
-    return Page(summary, in_order, baselines)
+    return Page(summary, in_order, baselines, seen.damaged)
 
 
 # ---------------------------------------------------------------- answers
