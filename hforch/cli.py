@@ -14,6 +14,7 @@ from pathlib import Path
 from hforch import streams
 from hforch.config.places import conf_dir
 from hforch.errors import EXIT_FAILED, EXIT_INTERRUPTED, EXIT_OK, ConfigError, HforchError, Mistake, full_errors
+from hforch.redaction import redacted_line
 from hforch.runs import early
 
 
@@ -90,13 +91,15 @@ def reporting(work: Callable[[], int]) -> int:
     except HforchError as error:
         if full_errors():
             traceback.print_exc()
-        print(describe(error), file=sys.stderr)
+        print(redacted_line(describe(error)), file=sys.stderr)
         return error.exit_code
     except Exception as error:
         if full_errors():
             traceback.print_exc()
         print(
-            f"internal error: {type(error).__name__}: {error}\n    HYDRA_FULL_ERROR=1 shows where it came from",
+            redacted_line(
+                f"internal error: {type(error).__name__}: {error}\n    HYDRA_FULL_ERROR=1 shows where it came from"
+            ),
             file=sys.stderr,
         )
         return EXIT_FAILED

@@ -20,6 +20,8 @@ import os
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from hforch.redaction import redacted_line
+
 EXIT_OK, EXIT_FAILED, EXIT_USAGE, EXIT_UNMET, EXIT_INTERRUPTED = 0, 1, 2, 3, 130
 LONGEST, LONGEST_VALUE = 600, 80  # characters of a line of a message, and of a value that it repeats
 
@@ -62,12 +64,12 @@ class Mistake:
     hint: str | None = None
 
     def __str__(self) -> str:
-        path, problem = shown(self.path), shown(self.problem)
+        path, problem = shown(redacted_line(self.path)), shown(redacted_line(self.problem))
         lines = [f"{path}: {problem}" if path else problem]
         if self.where:
-            lines.append(f"    written in {shown(self.where)}")
+            lines.append(f"    written in {shown(redacted_line(self.where))}")
         if self.hint:
-            lines.append(f"    {shown(self.hint)}")
+            lines.append(f"    {shown(redacted_line(self.hint))}")
         return "\n".join(lines)
 
 

@@ -14,7 +14,7 @@ import hforch
 
 ROOT = Path(hforch.__file__).parent
 WALK = [
-    {"errors", "paths", "progress", "sinks", "streams", ""},
+    {"errors", "paths", "progress", "redaction", "sinks", "streams", ""},
     {"config"},
     {"models"},
     {"inputs"},

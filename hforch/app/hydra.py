@@ -15,7 +15,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hforch.app.ending import QUIET, compare_all, write_report
+from hforch.app.saving import redact_what_hydra_writes
 from hforch.app.task import Asked, Task, cannot_write
+from hforch.config.overrides import quoted
 from hforch.config.places import JOB_NAME, VERSION_BASE, Places, find_places
 from hforch.errors import (
     EXIT_FAILED,
@@ -27,6 +29,7 @@ from hforch.errors import (
     Mistake,
     full_errors,
 )
+from hforch.redaction import redact_file, remember_typed
 from hforch.streams import going_on
 
 if TYPE_CHECKING:
@@ -51,6 +54,8 @@ def run_app(
     from hforch.app.flags import read_flags
 
     args, parser = read_flags(words)
+    for override in args.overrides:
+        remember_typed(override)
     base = find_places(args.config_dir, args.config_name, args.config_path)
     if recipe is None:
         return _do(args, parser, base, None, resume, fingerprint)
@@ -223,6 +228,7 @@ def unchanged(composed: Composed, directory: Path) -> str | None:
     Raises:
         ConfigError: the job is not what it was.
     """
+    from hforch.config.credentials import recorded
     from hforch.inputs import load_inputs
     from hforch.runs.identity import job_id
     from hforch.runs.records import RECORD, read_versioned
@@ -230,7 +236,7 @@ def unchanged(composed: Composed, directory: Path) -> str | None:
 
     before = read_versioned(directory / RECORD)
     now = {
-        "job": composed.job.model_dump(mode="json"),
+        **recorded(composed.job.model_dump(mode="json"), composed.from_env),
         "job_id": job_id(composed.job, load_inputs(composed.job.inputs)),
     }
     if found := changes(before, now):
@@ -254,6 +260,7 @@ def _multirun(
         master = hydra.compose_config(places.config_name, overrides, RunMode.MULTIRUN, with_log_configuration=False)
         _make_room(Path(str(master.hydra.sweep.dir)), "hydra.sweep.dir", asked)
         code = worst(codes(hydra.multirun(places.config_name, Task(places, asked), overrides)))
+        redact_file(Path(str(master.hydra.sweep.dir)) / "multirun.yaml")  # which a sweeper saves by itself
         return write_report(args.report, Path(str(master.hydra.sweep.dir)), "auto", code)
     from hydra._internal.callbacks import Callbacks
     from hydra.types import HydraContext
@@ -279,12 +286,6 @@ def _multirun(
     return code
 
 
-def quoted(text: str) -> str:
-    """A value of an override that holds any characters."""
-    escaped = text.replace("\\", "\\\\").replace("'", "\\'")
-    return f"'{escaped}'"
-
-
 def _rerun(args: argparse.Namespace, task: Task) -> int:
     from hydra.main import _get_rerun_conf
 
@@ -299,6 +300,7 @@ def hydra_of(places: Places) -> Iterator[Any]:
     from hydra.core.global_hydra import GlobalHydra
 
     version.setbase(VERSION_BASE)
+    redact_what_hydra_writes()
     try:
         hydra = Hydra(task_name=JOB_NAME, config_loader=places.loader())
         GlobalHydra.instance().initialize(hydra)

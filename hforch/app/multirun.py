@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from hforch import checks
 from hforch.app.launcher import InLauncher, at_once, launch, with_threads
+from hforch.app.saving import save_config
 from hforch.app.task import Asked, job_logging
 from hforch.config.compose import Composed, Locator
 from hforch.config.places import Places
@@ -25,6 +26,7 @@ from hforch.errors import EXIT_OK, ConfigError, Mistake
 from hforch.inputs import Input, load_inputs
 from hforch.models.estimate import Estimate
 from hforch.prompts import check_inputs
+from hforch.redaction import remembered
 from hforch.runs import scorable
 from hforch.runs.aside import aside
 from hforch.runs.fit import look_ahead, too_large
@@ -90,8 +92,6 @@ class Multirun:
         return self.launch(jobs, workers, view)
 
     def launch(self, jobs: Sequence[Planned], workers: Workers, view: View) -> list[int]:
-        from omegaconf import OmegaConf
-
         callbacks = self.context.callbacks
         with locked(self.directory):
             if not self.asked.resume:
@@ -100,7 +100,7 @@ class Multirun:
                 for folder in (self.directory, *(one.directory for one in jobs)):
                     clear(folder)
             callbacks.on_multirun_start(config=self.master, config_name=self.places.config_name)
-            OmegaConf.save(self.master, self.directory / "multirun.yaml")
+            save_config(self.master, "multirun.yaml", self.directory)
             sweep = Sweep(self.directory, jobs, {**self.asked.record(), "launcher": self._launcher_name})
             if self.is_basic:
                 codes = sweep.run(workers, view, self.asked.resume)
@@ -249,6 +249,8 @@ class Multirun:
             config_dir=self.asked.config_dir,
             config_name=self.asked.config_name,
             resume=self.asked.resume,
+            from_env=composed.from_env,
+            credentials=remembered(),
         )
 
     def _begin(self, cfg: DictConfig) -> Callable[[Callable[[], int]], int]:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from hforch.config.places import Places
 from hforch.errors import EXIT_FAILED, EXIT_INTERRUPTED, HforchError, full_errors
+from hforch.redaction import redacted_line, redacted_override, remembered
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
@@ -39,8 +40,9 @@ class Asked:
 
     def record(self) -> dict[str, Any]:
         names = ("recipe", "config_dir", "config_name")
+        overrides = [redacted_override(one) for one in self.overrides]
         return {
-            "asked": {"overrides": list(self.overrides), **{name: getattr(self, name) for name in names}},
+            "asked": {"overrides": overrides, **{name: getattr(self, name) for name in names}},
             "cwd": str(Path.cwd()),
         }
 
@@ -61,7 +63,7 @@ class Task:
         except HforchError as error:
             if full_errors():
                 raise
-            print(error, file=sys.stderr)
+            print(redacted_line(str(error)), file=sys.stderr)
             return error.exit_code
         except OSError as error:
             if full_errors():
@@ -94,7 +96,7 @@ class Task:
         settings = HydraConfig.get()
         directory = Path(settings.runtime.output_dir)
         overrides = tuple(str(override) for override in settings.overrides.task)
-        job = job_from_config(cfg)
+        job, from_env = job_from_config(cfg)
         given = Given(
             overrides=overrides,
             recipe=self.asked.recipe,
@@ -106,6 +108,8 @@ class Task:
             resume=self.asked.resume,
             fingerprint=self.asked.fingerprint,
             is_locked=is_locked(directory),
+            from_env=from_env,
+            credentials=remembered(),
         )
         return run(job, directory, given, open_watcher(job.runtime.display))
 

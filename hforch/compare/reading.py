@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 
 from hforch.compare.shape import flaws, sample_of
 from hforch.errors import ConfigError, Mistake
+from hforch.redaction import redacted_tree
 from hforch.runs.records import RECORD, SAMPLES, read_versioned
 from hforch.runs.sweep import SWEEP, read_sweep
 
@@ -193,7 +194,7 @@ def _in_sweep(directory: Path, planned: Mapping[str, Any], prefix: str, noise: M
     name = f"{prefix}{planned['directory']}"
     if (directory / RECORD).is_file():
         return _entry(directory, name, noise)
-    told = {key: planned[key] for key in ("job", "overrides", "job_id", "load_key")}
+    told = redacted_tree({key: planned[key] for key in ("job", "overrides", "job_id", "load_key")})
     return Entry(name, directory, {"status": NOT_RUN, **told}, directory)
 
 
@@ -205,6 +206,8 @@ def _numbered(path: Path) -> list[Path]:
 
 def _entry(directory: Path, name: str, noise: Mapping[str, float]) -> Entry:
     record = read_versioned(directory / RECORD)
+    plan = record.pop("plan", None)  # ids, and many of them
+    record = {**redacted_tree(record), **({} if plan is None else {"plan": plan})}
     if found := flaws(record):
         problem = f"{directory / RECORD} is not as hforch writes it: {'; '.join(found[:3])}"
         raise ConfigError([Mistake("", problem, None, "something else has changed it")])

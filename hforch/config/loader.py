@@ -29,6 +29,8 @@ from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf, open_dict
 
 from hforch.config.copies import copies
+from hforch.config.credentials import remember_settings, watch_environment
+from hforch.redaction import redacted
 
 MOST_REMEMBERED = 1000
 MOST_MERGED = 64
@@ -138,6 +140,7 @@ def _maps_where_needed() -> Iterator[None]:
 class Loader(ConfigLoaderImpl):
     def __init__(self, config_search_path: ConfigSearchPath) -> None:
         super().__init__(config_search_path)
+        watch_environment()
         self.repository = RememberingRepository(config_search_path)
 
     def get_group_options(
@@ -177,6 +180,7 @@ class Loader(ConfigLoaderImpl):
             settings.runtime.choices.update(merged.choices)
             for name in settings.job.env_copy:
                 settings.job.env_set[name] = os.environ[name]
+            remember_settings(settings.job)
         settings.runtime.version = __version__
         settings.runtime.version_base = version.getbase()
         settings.runtime.cwd = str(Path.cwd())
@@ -186,8 +190,10 @@ class Loader(ConfigLoaderImpl):
         ]
         if "name" not in settings.job:
             settings.job.name = JobRuntime.instance().get("name")
-        settings.job.override_dirname = get_overrides_dirname(
-            [one for one in parsed if not one.is_hydra_override()], **settings.job.config.override_dirname
+        settings.job.override_dirname = redacted(  # it may become the name of a directory
+            get_overrides_dirname(
+                [one for one in parsed if not one.is_hydra_override()], **settings.job.config.override_dirname
+            )
         )
         settings.job.config_name = config_name
         return cfg

@@ -91,6 +91,12 @@ def _quoted(key: str, value: str) -> str | None:
     return f"""quote the value for Hydra, inside the shell's quotes: '{key}="{value}"'""" if value[:1] != '"' else None
 
 
+def quoted(text: str) -> str:
+    """A value of an override that holds any characters."""
+    escaped = text.replace("\\", "\\\\").replace("'", "\\'")
+    return f"'{escaped}'"
+
+
 def without_sweeps(typed: Sequence[Typed]) -> tuple[list[Typed], list[Mistake]]:
     """For a single job: the overrides that name one value, and a mistake for each that names several."""
     kept = [one for one in typed if not one.parsed.is_sweep_override()]

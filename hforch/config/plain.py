@@ -11,12 +11,13 @@ from omegaconf import DictConfig, ListConfig, OmegaConf, open_dict, read_write
 from omegaconf.errors import OmegaConfBaseException
 
 from hforch.config.copies import copied
+from hforch.config.credentials import FromEnv, reading_environment, remember_pieces, watch_environment
 from hforch.errors import Mistake
 
 EXAMPLES = {"model.id": "ORG/NAME", "model.path": "PATH", "inputs.path": "FILE", "device.name": "GPU.1"}
 
 
-def plain(cfg: DictConfig, choices: Mapping[str, str]) -> tuple[dict[str, Any], list[Mistake]]:
+def plain(cfg: DictConfig, choices: Mapping[str, str]) -> tuple[dict[str, Any], list[Mistake], FromEnv]:
     """Plain containers without the `hydra` node.
 
     Args:
@@ -24,19 +25,27 @@ def plain(cfg: DictConfig, choices: Mapping[str, str]) -> tuple[dict[str, Any], 
         choices: the option chosen of each group, for the messages.
 
     Returns:
-        the tree, and a mistake for each value that is not known; it stands as None in the tree.
+        the tree, a mistake for each value that is not known, which stands as None in the tree, and the interpolations
+        that read the environment.
     """
+    watch_environment()
     mistakes: list[Mistake] = []
+    from_env: dict[tuple[str | int, ...], str] = {}
     unknown: list[tuple[Any, ...]] = []
     groups = [key for key in cfg if key != "hydra"]
     for key in groups:
         for path, node in _leaves(cfg, (key,)):
-            mistake = _leaf_mistake(path, node, choices)
+            with reading_environment() as variables:
+                mistake = _leaf_mistake(path, node, choices)
             if mistake is not None:
                 unknown.append(path)
                 mistakes.append(mistake)
+            elif variables:
+                parent, name = node
+                from_env[path] = text = str(parent._get_node(name)._value())
+                remember_pieces(_container(parent[name]), text)
     known = _without(cfg, unknown) if unknown else cfg
-    return {str(key): _container(known[key]) for key in groups}, mistakes
+    return {str(key): _container(known[key]) for key in groups}, mistakes, from_env
 
 
 def _without(cfg: DictConfig, paths: Sequence[tuple[Any, ...]]) -> DictConfig:

@@ -32,6 +32,7 @@ from typing import Any
 from hforch.errors import ConfigError, Mistake, ModelError, ModelUnavailable
 from hforch.paths import expanded
 from hforch.progress import Progress
+from hforch.redaction import redacted_tree
 
 KINDS = ("wheels", "checkpoints", "exports", "tokenizers")
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]{0,199}")
@@ -248,7 +249,8 @@ def _make(key: Key, fill: Callable[[Path], dict[str, Any]]) -> Filled:
         said = fill(temporary)
         files = {str(file.relative_to(temporary)): file.stat().st_size for file in _files(temporary)}
         record = {"kind": key.kind, "name": key.name, "created": datetime.now(UTC).isoformat(), **said, "files": files}
-        (temporary / RECORD).write_text(json.dumps(record, indent=2, ensure_ascii=False), encoding="utf-8")
+        text = json.dumps(redacted_tree(record), indent=2, ensure_ascii=False)
+        (temporary / RECORD).write_text(text, encoding="utf-8")
         temporary.rename(place)
     except BaseException:
         with suppress(OSError):

@@ -47,7 +47,18 @@ log = logging.getLogger("hforch")
 BRIEF = ("error", "repeat", "finish_reason", "prompt_tokens", "output_tokens", "timings", "absent", "checks")
 
 # What a job that is resumed says of itself, and not what it had said before.
-NEW_IN_A_RESUMED = ("status", "finished", "totals", "exit_code", "error", "resumed", "stages", "job", "job_id")
+NEW_IN_A_RESUMED = (
+    "status",
+    "finished",
+    "totals",
+    "exit_code",
+    "error",
+    "resumed",
+    "stages",
+    "job",
+    "job_id",
+    "from_env",
+)
 
 # What was measured when a job answered, and is not measured anew when it is only scored.
 MEASURED = ("memory", "timings", "shared_load")
@@ -95,7 +106,7 @@ def run_job(job: Job, directory: Path, given: Given, watcher: Watcher, held: Hel
         run = Run(job, given, watcher, writer, held or Held(), before)
         started = before.record.get("started") if before else None
         resumed = before.record.get("resumed", 0) + 1 if before else 0
-        asked = {"job": job.model_dump(mode="json"), **given.asked(), "resumed": resumed}
+        asked = {**given.job(job), **given.asked(), "resumed": resumed}
         run.note(status="partial", started=started or _now(), **asked)
         try:
             signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})  # from here on Ctrl-C finds a record

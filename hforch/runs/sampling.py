@@ -20,6 +20,7 @@ from hforch.config.schema import Job
 from hforch.errors import HforchError, full_errors
 from hforch.inputs import Input
 from hforch.prompts import build_prompt, variables_of
+from hforch.redaction import redacted_line
 from hforch.runs.watch import Nobody, Watcher
 
 WARMUP_TOKENS = 2
@@ -192,8 +193,8 @@ def good_sample(each: Input, batch: Batch, seen: Collector) -> dict[str, Any]:
 
 def error_of(error: BaseException) -> dict[str, str]:
     """An error as records hold it; with its traceback if those are wanted."""
-    told = {"type": type(error).__name__, "message": str(error) or "interrupted"}
-    return told | ({"traceback": "".join(traceback.format_exception(error))} if full_errors() else {})
+    told = {"type": type(error).__name__, "message": redacted_line(str(error)) or "interrupted"}
+    return told | ({"traceback": redacted_line("".join(traceback.format_exception(error)))} if full_errors() else {})
 
 
 def failed_sample(each: Input, batch: Batch, error: BaseException, seen: Collector | None = None) -> dict[str, Any]:

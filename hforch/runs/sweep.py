@@ -14,6 +14,7 @@ from typing import Any, Protocol
 from hforch.config.schema import Job
 from hforch.errors import EXIT_INTERRUPTED, EXIT_OK, ConfigError, HforchError, Mistake
 from hforch.models.estimate import Estimate
+from hforch.redaction import redacted, redacted_line, redacted_override
 from hforch.runs.given import Given
 from hforch.runs.held import Held
 from hforch.runs.records import (
@@ -67,7 +68,8 @@ class Planned:
         names = ("number", "label", "samples", "same_as", "baseline")
         own = {name: getattr(self, name) for name in names}
         keys = {"load_key": self.key, "job_id": self.id}
-        return own | keys | {"overrides": list(self.given.overrides), "job": self.job.model_dump(mode="json")}
+        overrides = [redacted_override(one) for one in self.given.overrides]
+        return own | keys | {"label": redacted(self.label), "overrides": overrides, **self.given.job(self.job)}
 
     def is_done(self) -> bool:
         """Whether its record is there, and lacks nothing; nor do its scores, nor the distributions that others need."""
@@ -204,7 +206,7 @@ class Sweep:
         try:
             code = planned.begin(work)
         except HforchError as error:
-            view.failed(planned, str(error))
+            view.failed(planned, redacted_line(str(error)))
             code = error.exit_code
         view.ended(planned, code)
         return code
@@ -230,9 +232,11 @@ class Sweep:
         source = next(one for one in self.jobs if one.number == planned.same_as)
 
         def work() -> int:
-            own = {"job": planned.job.model_dump(mode="json"), **planned.given.asked()}
+            own = {**planned.given.job(planned.job), **planned.given.asked()}
             same = {"same_as": os.path.relpath(source.directory, planned.directory)}
-            write_whole(planned.directory / RECORD, read_record(source.directory) | own | same)
+            other = read_record(source.directory)
+            kept = {name: value for name, value in other.items() if name not in ("from_env", "redacted")}
+            write_whole(planned.directory / RECORD, kept | own | same)
             return codes.get(source.number, EXIT_OK)
 
         return planned.begin(work)

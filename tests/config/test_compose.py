@@ -209,7 +209,7 @@ def test_a_quoted_template_is_read() -> None:
 
 def test_a_composed_config_gives_the_same_job() -> None:
     composed = compose(["model=gpt2", "generation=sample"])
-    assert job_from_config(composed.config) == composed.job
+    assert job_from_config(composed.config) == (composed.job, {})
     assert "hydra" not in composed.config
 
 
