@@ -13,7 +13,16 @@ from pathlib import Path
 
 from hforch import streams
 from hforch.config.places import conf_dir
-from hforch.errors import EXIT_FAILED, EXIT_INTERRUPTED, EXIT_OK, ConfigError, HforchError, Mistake, full_errors
+from hforch.errors import (
+    EXIT_FAILED,
+    EXIT_INTERRUPTED,
+    EXIT_OK,
+    ConfigError,
+    HforchError,
+    Mistake,
+    full_errors,
+    message_of,
+)
 from hforch.redaction import redacted_line
 from hforch.runs import early
 
@@ -91,7 +100,7 @@ def reporting(work: Callable[[], int]) -> int:
     except HforchError as error:
         if full_errors():
             traceback.print_exc()
-        print(redacted_line(describe(error)), file=sys.stderr)
+        print(describe(error), file=sys.stderr)
         return error.exit_code
     except Exception as error:
         if full_errors():
@@ -107,5 +116,5 @@ def reporting(work: Callable[[], int]) -> int:
 
 def describe(error: HforchError) -> str:
     if isinstance(error, ConfigError) and len(error.mistakes) > 1:
-        return f"{len(error.mistakes)} mistakes, nothing was run:\n\n{error}"
-    return str(error)
+        return f"{len(error.mistakes)} mistakes, nothing was run:\n\n{message_of(error)}"
+    return message_of(error)

@@ -20,7 +20,7 @@ import os
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from hforch.redaction import redacted_line
+from hforch.redaction import redacted, redacted_line
 
 EXIT_OK, EXIT_FAILED, EXIT_USAGE, EXIT_UNMET, EXIT_INTERRUPTED = 0, 1, 2, 3, 130
 LONGEST, LONGEST_VALUE = 600, 80  # characters of a line of a message, and of a value that it repeats
@@ -82,6 +82,11 @@ class ConfigError(HforchError):
 
     def __reduce__(self) -> tuple[type[ConfigError], tuple[tuple[Mistake, ...]]]:
         return type(self), (self.mistakes,)  # it travels between processes
+
+
+def message_of(error: BaseException) -> str:
+    """Return an error's message without credentials."""
+    return redacted(str(error)) if isinstance(error, ConfigError) else redacted_line(str(error))
 
 
 class ModelError(HforchError):

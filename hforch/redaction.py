@@ -87,6 +87,8 @@ ONLY_WITH_EQUALS = ("token", "secret", "credential", "credentials")  # `unknown 
 INTERPOLATION = re.compile(r"\$\{[^}]*\}")
 
 _given: dict[str, str] = {}  # credentials that this process was given, each with what is written in its place
+_ordinary: set[str] = set()  # those of them that are only values of variables that the configuration reads
+_in_paths: set[str] = set()  # the ordinary ones that name a directory of ours
 
 
 # ---------------------------------------------------------------- what is a credential
@@ -129,8 +131,25 @@ def remember_variable(name: str, value: str) -> None:
 
     Paths, numbers and plain words are left alone: they are no credentials, and stand in many places.
     """
-    if is_secret_name(name) or any(credentials_in(value)) or (len(value) >= SHORTEST and not _is_common(value)):
-        remember(value, f"${{oc.env:{name}}}")
+    shown = f"${{oc.env:{name}}}"
+    if is_secret_name(name) or any(credentials_in(value)):
+        remember(value, shown)
+    elif len(value) >= SHORTEST and not _is_common(value) and value not in _in_paths and value not in _given:
+        _ordinary.add(value)
+        remember(value, shown)
+
+
+def allow_in_path(path: str) -> bool:
+    """Return whether a path may be written down: it holds no credential.
+
+    Values of variables that are none may stand in it, and are written as they are from then on.
+    """
+    for value in [one for one, _ in _known() if one in path]:
+        if value not in _ordinary:
+            return False
+        _in_paths.add(value)
+        _given.pop(value, None)
+    return redacted(path) == path
 
 
 def remembered() -> dict[str, str]:

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hforch.app.ending import QUIET, compare_all, write_report
-from hforch.app.saving import redact_what_hydra_writes
+from hforch.app.saving import redact_what_hydra_writes, refuse_in_path
 from hforch.app.task import Asked, Task, cannot_write
 from hforch.config.overrides import quoted
 from hforch.config.places import JOB_NAME, VERSION_BASE, Places, find_places
@@ -136,6 +136,7 @@ def _run(args: argparse.Namespace, places: Places, asked: Asked, resume: Path | 
                 return _multirun(args, planned, places, asked, hydra, overrides)
             _look_at_scoring(planned.jobs[0])
             directory = resume or Path(str(planned.jobs[0].whole.hydra.run.dir))
+            refuse_in_path(directory, "hydra.run.dir")
             if asked.dry_run:
                 _make_room(directory, "hydra.run.dir", asked)
                 return _dry_run(planned.jobs[0], directory, asked.resume)

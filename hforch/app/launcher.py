@@ -15,14 +15,14 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from hforch.app.saving import redact_what_hydra_writes
-from hforch.app.task import Asked, job_logging
+from hforch.app.saving import redact_what_hydra_writes, refuse_in_path
+from hforch.app.task import Asked, as_typed, job_logging
 from hforch.config.compose import Locator
 from hforch.config.credentials import FromEnv
 from hforch.config.places import Places
 from hforch.config.schema import Job
-from hforch.errors import EXIT_FAILED, HforchError
-from hforch.redaction import redacted_line, remembered
+from hforch.errors import EXIT_FAILED, HforchError, message_of
+from hforch.redaction import remembered
 from hforch.runs.given import Given
 from hforch.runs.records import read_record, read_samples, read_versioned
 from hforch.runs.sweep import SWEEP, Planned, View
@@ -75,7 +75,7 @@ class InLauncher:
         jobs = read_versioned(self.directory / SWEEP)["jobs"]
         entry = next(one for one in jobs if one["directory"] == name)
         baseline = next((one["directory"] for one in jobs if one["number"] == entry["baseline"]), None)
-        overrides = tuple(map(str, settings.overrides.task))
+        overrides = as_typed(settings.overrides.task)
         given = Given(
             overrides=overrides,
             recipe=self.asked.recipe,
@@ -90,6 +90,7 @@ class InLauncher:
         )
         try:
             job, from_env = _job(cfg, entry)
+            refuse_in_path(output, "hydra.sweep.subdir")
             given = replace(given, from_env=from_env, credentials=remembered())
             if not _kept:
                 _kept.append(Workers())
@@ -115,7 +116,7 @@ def failed_before(directory: Path, given: Given, error: HforchError) -> int:
     """Make sure that a job that could not be run has a record that says why."""
     from hforch.runs.records import RECORD, SCHEMA_VERSION, write_whole
 
-    told = {"type": type(error).__name__, "message": redacted_line(str(error))}
+    told = {"type": type(error).__name__, "message": message_of(error)}
     with suppress(OSError):
         record: dict[str, Any] = {"schema_version": SCHEMA_VERSION, **given.asked()}
         with suppress(OSError, ValueError):

@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING, Any
 
 from hforch import checks
 from hforch.app.launcher import InLauncher, at_once, launch, with_threads
-from hforch.app.saving import save_config
-from hforch.app.task import Asked, job_logging
+from hforch.app.saving import refuse_in_path, save_config
+from hforch.app.task import Asked, as_typed, job_logging
 from hforch.config.compose import Composed, Locator
 from hforch.config.places import Places
 from hforch.config.schema import Job
@@ -155,6 +155,8 @@ class Multirun:
             self.plan.numbers, self.plan.jobs, own, named, seen, strict=True
         ):
             cfg = self._numbered(composed, number)
+            refuse_in_path(self.directory, "hydra.sweep.dir")
+            refuse_in_path(Path(cfg.hydra.runtime.output_dir), "hydra.sweep.subdir")
             given = self._given(composed, cfg)
             if isinstance(inputs, ConfigError):
                 mistakes += given.locate(inputs.mistakes)
@@ -367,4 +369,4 @@ def _shared_directories(jobs: Sequence[Planned]) -> list[Mistake]:
 
 def _task(composed: Composed) -> list[str]:
     """The overrides of a job without those of Hydra itself."""
-    return [str(one) for one in composed.whole.hydra.overrides.task]
+    return list(as_typed(composed.whole.hydra.overrides.task))

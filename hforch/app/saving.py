@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from hforch.config.credentials import has_names_that_count
-from hforch.redaction import redact_logging, redacted_override, redacted_tree
+from hforch.errors import ConfigError, Mistake
+from hforch.redaction import allow_in_path, redact_logging, redacted_override, redacted_tree
 
 
 def redact_what_hydra_writes() -> None:
@@ -25,6 +26,16 @@ def redact_what_hydra_writes() -> None:
 
     configure_log.redacts = True  # type: ignore[attr-defined]
     utils.configure_log = entry.configure_log = configure_log
+
+
+def refuse_in_path(path: Path, key: str) -> None:
+    """Refuse a directory whose name holds a credential.
+
+    Raises:
+        ConfigError: it does; `key` is what named it.
+    """
+    if not allow_in_path(str(path)):
+        raise ConfigError([Mistake(key, "the name of a directory would hold a credential", None, "give another name")])
 
 
 def save_config(cfg: Any, filename: str, directory: Path) -> None:

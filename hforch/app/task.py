@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hforch.config.places import Places
-from hforch.errors import EXIT_FAILED, EXIT_INTERRUPTED, HforchError, full_errors
-from hforch.redaction import redacted_line, redacted_override, remembered
+from hforch.errors import EXIT_FAILED, EXIT_INTERRUPTED, HforchError, full_errors, message_of
+from hforch.redaction import redacted_override, remembered
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
@@ -63,7 +63,7 @@ class Task:
         except HforchError as error:
             if full_errors():
                 raise
-            print(redacted_line(str(error)), file=sys.stderr)
+            print(message_of(error), file=sys.stderr)
             return error.exit_code
         except OSError as error:
             if full_errors():
@@ -72,7 +72,7 @@ class Task:
             return EXIT_FAILED
         except KeyboardInterrupt:
             settings = HydraConfig.get()
-            self.interrupted(Path(settings.runtime.output_dir), settings.overrides.task)
+            self.interrupted(Path(settings.runtime.output_dir), as_typed(settings.overrides.task))
             raise
         if code == EXIT_INTERRUPTED:
             raise KeyboardInterrupt("told")  # the rest of a sweep is not wanted any more
@@ -95,7 +95,7 @@ class Task:
 
         settings = HydraConfig.get()
         directory = Path(settings.runtime.output_dir)
-        overrides = tuple(str(override) for override in settings.overrides.task)
+        overrides = as_typed(settings.overrides.task)
         job, from_env = job_from_config(cfg)
         given = Given(
             overrides=overrides,
@@ -112,6 +112,14 @@ class Task:
             credentials=remembered(),
         )
         return run(job, directory, given, open_watcher(job.runtime.display))
+
+
+def as_typed(overrides: Any) -> tuple[str, ...]:
+    """Hydra's list of overrides, with the interpolations in them as they are written."""
+    from omegaconf import OmegaConf
+
+    texts: Any = OmegaConf.to_container(overrides, resolve=False)
+    return tuple(map(str, texts))
 
 
 def job_logging(settings: Any) -> dict[str, Any] | None:

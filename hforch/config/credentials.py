@@ -75,6 +75,12 @@ def remember_settings(job: Any) -> None:
             remember(str(value))
 
 
+def for_name(overrides: str) -> str:
+    """Return what names a directory after overrides: without credentials, and with the names of variables as text."""
+    text = redacted(overrides)
+    return text.replace("${", "{") if "oc.env" in text else text
+
+
 def remember_pieces(value: Any, expression: str) -> None:
     """Remember the texts that an interpolation such as oc.decode has made of a variable."""
     if isinstance(value, Mapping):

@@ -29,8 +29,7 @@ from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf, open_dict
 
 from hforch.config.copies import copies
-from hforch.config.credentials import remember_settings, watch_environment
-from hforch.redaction import redacted
+from hforch.config.credentials import for_name, remember_settings, watch_environment
 
 MOST_REMEMBERED = 1000
 MOST_MERGED = 64
@@ -190,11 +189,10 @@ class Loader(ConfigLoaderImpl):
         ]
         if "name" not in settings.job:
             settings.job.name = JobRuntime.instance().get("name")
-        settings.job.override_dirname = redacted(  # it may become the name of a directory
-            get_overrides_dirname(
-                [one for one in parsed if not one.is_hydra_override()], **settings.job.config.override_dirname
-            )
+        dirname = get_overrides_dirname(
+            [one for one in parsed if not one.is_hydra_override()], **settings.job.config.override_dirname
         )
+        settings.job.override_dirname = for_name(dirname)
         settings.job.config_name = config_name
         return cfg
 

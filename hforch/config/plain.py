@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,6 +15,7 @@ from hforch.config.copies import copied
 from hforch.config.credentials import FromEnv, reading_environment, remember_pieces, watch_environment
 from hforch.errors import Mistake
 
+VARIABLE = re.compile(r"Environment variable '([^']*)' not found")
 EXAMPLES = {"model.id": "ORG/NAME", "model.path": "PATH", "inputs.path": "FILE", "device.name": "GPU.1"}
 
 
@@ -105,6 +107,9 @@ def _leaf_mistake(path: tuple[Any, ...], where: tuple[Any, Any], choices: Mappin
         if OmegaConf.is_config(value):
             OmegaConf.to_container(value, resolve=True)
     except (OmegaConfBaseException, RecursionError) as error:
+        if missing := VARIABLE.search(str(error)):
+            problem = f"{text} reads the environment variable {missing[1]}, which is not set"
+            return Mistake(dotted, problem, hint=f"set it, as in: export {missing[1]}=VALUE")
         reason = str(error).splitlines()[0] if not isinstance(error, RecursionError) else "it refers to itself"
         return Mistake(dotted, f"{text} cannot be resolved: {reason}")
     return None

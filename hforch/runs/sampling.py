@@ -17,7 +17,7 @@ from hforch import checks
 from hforch.backends.base import batches, handed_over
 from hforch.backends.llm import PromisingLLM
 from hforch.config.schema import Job
-from hforch.errors import HforchError, full_errors
+from hforch.errors import HforchError, full_errors, message_of
 from hforch.inputs import Input
 from hforch.prompts import build_prompt, variables_of
 from hforch.redaction import redacted_line
@@ -193,7 +193,7 @@ def good_sample(each: Input, batch: Batch, seen: Collector) -> dict[str, Any]:
 
 def error_of(error: BaseException) -> dict[str, str]:
     """An error as records hold it; with its traceback if those are wanted."""
-    told = {"type": type(error).__name__, "message": redacted_line(str(error)) or "interrupted"}
+    told = {"type": type(error).__name__, "message": message_of(error) or "interrupted"}
     return told | ({"traceback": redacted_line("".join(traceback.format_exception(error)))} if full_errors() else {})
 
 

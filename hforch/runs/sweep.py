@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from hforch.config.schema import Job
-from hforch.errors import EXIT_INTERRUPTED, EXIT_OK, ConfigError, HforchError, Mistake
+from hforch.errors import EXIT_INTERRUPTED, EXIT_OK, ConfigError, HforchError, Mistake, message_of
 from hforch.models.estimate import Estimate
-from hforch.redaction import redacted, redacted_line, redacted_override
+from hforch.redaction import redacted, redacted_override
 from hforch.runs.given import Given
 from hforch.runs.held import Held
 from hforch.runs.records import (
@@ -206,7 +206,7 @@ class Sweep:
         try:
             code = planned.begin(work)
         except HforchError as error:
-            view.failed(planned, redacted_line(str(error)))
+            view.failed(planned, message_of(error))
             code = error.exit_code
         view.ended(planned, code)
         return code
