@@ -20,7 +20,7 @@ import os
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from hforch.redaction import redacted, redacted_line
+from hforch.redaction import redacted, redacted_line, without_known
 
 EXIT_OK, EXIT_FAILED, EXIT_USAGE, EXIT_UNMET, EXIT_INTERRUPTED = 0, 1, 2, 3, 130
 LONGEST, LONGEST_VALUE = 600, 80  # characters of a line of a message, and of a value that it repeats
@@ -37,6 +37,7 @@ def shown(text: str, longest: int = LONGEST) -> str:
     What has no shape of its own on a terminal, or would move things about there, is written as in Python; of a text of
     more than `longest` characters, the middle is left out.
     """
+    text = without_known(text)  # before its middle is left out
     visible = "".join(one if one.isprintable() else one.encode("unicode_escape").decode() for one in text)
     return visible if len(visible) <= longest else f"{visible[: longest * 3 // 4]} [...] {visible[-longest // 4 :]}"
 

@@ -79,10 +79,8 @@ VOCABULARY = re.compile(
     r"|suffix|middle|first|last|next|new|max|min|per|each|decoder)_token$"
 )
 CAMEL = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
-ASSIGNED = re.compile(
-    r"""(?<![\w.-])(?P<name>[\w.-]+)(?P<sign>["']?\s*[=:]\s*)(?P<scheme>(?i:bearer|basic|token)\s+)?"""
-    r"""(?P<value>"[^"\n]*"|'[^'\n]*'|[^\s"',;&}\])]+)"""
-)
+NAMED = re.compile(r"""(?<![\w.-])(?P<name>[\w.-]+)(?P<sign>["']?\s*[=:]\s*)""")
+VALUE = re.compile(r"""((?i:bearer|basic|token)\s+)?(?P<value>"[^"\n]*"|'[^'\n]*'|[^\s"',;&{}\[\]()]+)""")
 ONLY_WITH_EQUALS = ("token", "secret", "credential", "credentials")  # `unknown token: x` is a sentence
 INTERPOLATION = re.compile(r"\$\{[^}]*\}")
 
@@ -106,24 +104,28 @@ def credentials_in(text: str) -> Iterator[str]:
 
 
 def remember(value: str, shown: str = STRUCK) -> None:
-    """From here on, write `shown` wherever this process would write `value`."""
-    parts = {value}
-    for found in credentials_in(value):
-        parts.add(found)
-        if f"://{found}@" in value:
+    """From here on, write `shown` in the place of `value`, and of the parts of it that are credentials."""
+    if len(value) >= SHORTEST_NAMED and not INTERPOLATION.fullmatch(value) and set(value) != {"*"}:
+        _given.setdefault(value, shown)
+    remember_shapes(value, shown)
+
+
+def remember_shapes(text: str, shown: str = STRUCK) -> None:
+    """Remember the parts of a text that have the shape of a credential."""
+    for found in credentials_in(text):
+        parts = {found}
+        if f"://{found}@" in text:
             password = found.partition(":")[2]
             parts |= {password, unquote(password)}
-    for part in parts:
-        if len(part) >= SHORTEST_NAMED and not INTERPOLATION.fullmatch(part) and set(part) != {"*"}:
-            _given.setdefault(part, shown)
+        for part in parts:
+            if len(part) >= SHORTEST_NAMED and set(part) != {"*"}:
+                _given.setdefault(part, shown)
 
 
-def remember_typed(override: str) -> None:
-    """Remember the credentials in an override, whether or not it can be used."""
-    for found in credentials_in(override):
-        remember(found)
-    for value in _named_values(override):
-        remember(value)
+def remember_named(text: str) -> None:
+    """Remember what a text says to be the values of credentials' names."""
+    for match in _named_values(text):
+        remember(match["value"].strip("\"'"))
 
 
 def remember_variable(name: str, value: str) -> None:
@@ -166,17 +168,14 @@ def _is_common(value: str) -> bool:
     return value.startswith(("/", "~", "./", "../")) or bool(re.fullmatch(r"[\d.,:_+-]+|[A-Za-z]+(_[a-z]+)*", value))
 
 
-def _named_values(text: str) -> Iterator[str]:
-    for match in ASSIGNED.finditer(text):
-        if _is_assignment(match):
-            yield match["value"].strip("\"'")
-
-
-def _is_assignment(match: re.Match[str]) -> bool:
-    name = match["name"].rpartition(".")[2]
-    if match["value"].startswith("${") or not is_secret_name(name):
-        return False
-    return "=" in match["sign"] or name.lower() not in ONLY_WITH_EQUALS
+def _named_values(text: str) -> Iterator[re.Match[str]]:
+    """Yield matches of VALUE for what a text says to be the value of a credential's name."""
+    for match in NAMED.finditer(text):
+        name = match["name"].rpartition(".")[2]
+        if is_secret_name(name) and ("=" in match["sign"] or name.lower() not in ONLY_WITH_EQUALS):
+            found = VALUE.match(text, match.end())
+            if found and not text.startswith(("${", "$\\{"), found.start("value")):
+                yield found
 
 
 # ---------------------------------------------------------------- text
@@ -197,13 +196,14 @@ def redacted(text: str) -> str:
 
 def redacted_line(text: str) -> str:
     """Return a line of a message or log without credentials, and without the values of names that say they are one."""
-
-    def strike(match: re.Match[str]) -> str:
-        quote = match["value"][0] if match["value"][0] in "\"'" else ""
-        return f"{match['name']}{match['sign']}{match['scheme'] or ''}{quote}{STRUCK}{quote}"
-
     text = redacted(text)
-    return ASSIGNED.sub(lambda match: strike(match) if _is_assignment(match) else match[0], text)
+    pieces, at = [], 0
+    for match in _named_values(text):
+        if match.start() >= at:
+            quote = match["value"][0] if match["value"][0] in "\"'" else ""
+            pieces += [text[at : match.start("value")], f"{quote}{STRUCK}{quote}"]
+            at = match.end()
+    return "".join([*pieces, text[at:]])
 
 
 def redacted_override(text: str) -> str:

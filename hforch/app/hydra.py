@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 from hforch.app.ending import QUIET, compare_all, write_report
 from hforch.app.saving import redact_what_hydra_writes, refuse_in_path
 from hforch.app.task import Asked, Task, cannot_write
+from hforch.config.credentials import remember_typed
 from hforch.config.overrides import quoted
 from hforch.config.places import JOB_NAME, VERSION_BASE, Places, find_places
 from hforch.errors import (
@@ -29,7 +30,7 @@ from hforch.errors import (
     Mistake,
     full_errors,
 )
-from hforch.redaction import redact_file, remember_typed
+from hforch.redaction import redact_file
 from hforch.streams import going_on
 
 if TYPE_CHECKING:

@@ -19,6 +19,7 @@ from hforch.app.saving import redact_what_hydra_writes, refuse_in_path
 from hforch.app.task import Asked, as_typed, job_logging
 from hforch.config.compose import Locator
 from hforch.config.credentials import FromEnv
+from hforch.config.overrides import quoted
 from hforch.config.places import Places
 from hforch.config.schema import Job
 from hforch.errors import EXIT_FAILED, HforchError, message_of
@@ -131,7 +132,10 @@ def launch(launcher: Any, left: Sequence[Planned], directory: Path, view: View) 
     Returns:
         exit codes by job number.
     """
-    overrides = [[*one.given.overrides, f"hydra.sweep.subdir='{one.directory.relative_to(directory)}'"] for one in left]
+    overrides = [
+        [*one.given.overrides, f"hydra.sweep.subdir={quoted(str(one.directory.relative_to(directory)))}"]
+        for one in left
+    ]
     with followed(left, view):
         returned = launcher.launch(job_overrides=overrides, initial_job_idx=0)
     return {one.number: _code(result) for one, result in zip(left, returned, strict=True)}

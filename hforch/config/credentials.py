@@ -16,6 +16,8 @@ from hforch.redaction import (
     redacted,
     redacted_tree,
     remember,
+    remember_named,
+    remember_shapes,
     remember_variable,
 )
 
@@ -62,6 +64,14 @@ def reading_environment() -> Iterator[list[str]]:
         del _reads[before:]
 
 
+def remember_typed(override: str) -> None:
+    """Remember the credentials in an override, whether or not it can be used."""
+    remember_shapes(override)
+    key = tuple(override.partition("=")[0].lstrip("+~").split("."))
+    if not any(key[: len(data)] == data or data[: len(key)] == key for data in DATA):
+        remember_named(override)
+
+
 def remember_settings(job: Any) -> None:
     """Remember the credentials in hydra.job.env_set, and what hydra.job.env_copy has put there."""
     from omegaconf import OmegaConf
@@ -101,16 +111,16 @@ def refuse_credentials(tree: Mapping[str, Any], from_env: FromEnv) -> Iterator[M
         dotted = ".".join(map(str, path))
         named = not is_key and path not in from_env and is_named_secret(str(path[-1]), value)
         found = list(credentials_in(value)) if isinstance(value, str) else []
+        if isinstance(value, str):
+            remember_shapes(value)
         if _is_data(path):
-            for one in found:
-                remember(one)
-        elif is_key and found:
-            remember(found[0])
+            continue
+        if is_key and found:
             problem = "a key that looks like a credential would stand in every record"
             yield Mistake(dotted, problem, None, "keep it out of the configuration")
         elif named or found:
-            for one in found or [str(value)]:
-                remember(one)
+            if named:
+                remember(str(value))
             yield Mistake(
                 dotted, "looks like a credential, and no record may hold one", None, ADVICE.format(path=dotted)
             )

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from hforch.config.credentials import remember_typed
 from hforch.config.keys import OPEN_MAPPINGS, groups, in_open_mapping, keys_of, known_keys
 from hforch.config.nearest import did_you_mean, did_you_mean_key
 from hforch.config.sentences import kind_of
@@ -49,6 +50,7 @@ def read(texts: Sequence[str], loader: Any, where: dict[str, str] | None = None)
     parser = OverridesParser.create(config_loader=loader)
     typed, mistakes = [], []
     for text in texts:
+        remember_typed(text)
         written = (where or {}).get(text, text)
         try:
             parsed = parser.parse_overrides([text])[0]
