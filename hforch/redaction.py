@@ -186,6 +186,31 @@ def without_known(text: str) -> str:
     return re.sub(HUB_TOKEN, STRUCK, text) if "hf_" in text else text
 
 
+class Pieces:
+    """Text that comes in pieces, without credentials that lie across two of them."""
+
+    def __init__(self) -> None:
+        self._held = ""
+
+    def add(self, piece: str) -> str:
+        """Return what can be shown by now: all but an end that may be the beginning of a credential."""
+        text = without_known(self._held + piece)
+        longest = max((len(value) for value, _ in _known()), default=1)
+        ends = (size for size in range(min(longest - 1, len(text)), 0, -1) if _begins_known(text[-size:]))
+        held = next(ends, 0)
+        self._held = text[len(text) - held :]
+        return text[: len(text) - held]
+
+    def rest(self) -> str:
+        """Return what is left at the end."""
+        rest, self._held = self._held, ""
+        return rest
+
+
+def _begins_known(text: str) -> bool:
+    return any(value.startswith(text) for value, _ in _known())
+
+
 def redacted(text: str) -> str:
     """Return a text without anything in it that looks like a credential."""
     text = without_known(text)

@@ -18,7 +18,6 @@ from hforch.app.ending import QUIET, compare_all, write_report
 from hforch.app.saving import redact_what_hydra_writes, refuse_in_path
 from hforch.app.task import Asked, Task, cannot_write
 from hforch.config.credentials import remember_typed
-from hforch.config.overrides import quoted
 from hforch.config.places import JOB_NAME, VERSION_BASE, Places, find_places
 from hforch.errors import (
     EXIT_FAILED,
@@ -119,6 +118,7 @@ def _show(hydra: Any, args: argparse.Namespace, parser: argparse.ArgumentParser,
 
 
 def _run(args: argparse.Namespace, places: Places, asked: Asked, resume: Path | None) -> int:
+    from hforch.config.overrides import quoted
     from hforch.config.sweeps import plan
     from hforch.runs.records import locked
 

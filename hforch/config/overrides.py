@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -94,8 +95,8 @@ def _quoted(key: str, value: str) -> str | None:
 
 
 def quoted(text: str) -> str:
-    """A value of an override that holds any characters."""
-    escaped = text.replace("\\", "\\\\").replace("'", "\\'")
+    """A value of an override that holds any characters. Backslashes are escapes only right before a quote."""
+    escaped = re.sub(r"(\\*)('|\Z)", lambda found: found[1] * 2 + found[2].replace("'", "\\'"), text)
     return f"'{escaped}'"
 
 

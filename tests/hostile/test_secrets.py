@@ -110,6 +110,13 @@ def test_a_run_and_all_that_is_made_of_it(written: Written) -> None:
     assert not written.leaks()
 
 
+def test_an_answer_that_is_shown_while_it_is_made(written: Written) -> None:
+    reply = "backend.replies=[{match: '', text: 'it is ${oc.env:OPENAI_API_KEY} , what else'}]"
+    shown = written.hforch("backend=fake", reply, "inputs.items=[a]", "hydra.run.dir=run", "prompt=question")
+    assert "it is ${oc.env:OPENAI_API_KEY} , what else" in shown
+    assert not written.leaks()
+
+
 def test_a_resumed_run_asks_for_what_the_record_does_not_say(written: Written) -> None:
     written.hforch(*GIVEN, "hydra.run.dir=run")
     samples = written.folder / "run/samples.jsonl"
