@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from hforch.config.credentials import FromEnv, recorded
-from hforch.config.schema import Job
 from hforch.errors import Mistake
 from hforch.redaction import redacted_override
+
+if TYPE_CHECKING:
+    from hforch.config.schema import Job
 
 
 @dataclass(frozen=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import gzip
+import json
 import os
 import re
 import subprocess
@@ -261,14 +262,14 @@ def test_what_is_shown_instead_of_run(written: Written, words: tuple[str, ...]) 
 
 def test_records_of_others_are_shown_without_credentials(written: Written) -> None:
     written.hforch("backend=fake", "hydra.run.dir=run")
-    for name in ("record.json", ".hydra/overrides.yaml"):
-        path = written.folder / "run" / name
-        path.write_text(path.read_text().replace("backend=fake", f"+ov_config.SERVICE={TYPED}"))
+    path = written.folder / "run/record.json"
+    record = read_record(path.parent) | {"overrides": ["backend=fake", f"+ov_config.SERVICE={TYPED}"]}
+    path.write_text(json.dumps(record | {"status": "failed", "error": {"type": "X", "message": f"not {TYPED}"}}))
     for words in (("compare", "run", "--output", "x.json", "--format", "json"), ("report", "run", "-o", "page.html")):
         written.hforch(*words)
     written.hforch("resume", "run", code=2)
-    for name in ("record.json", ".hydra/overrides.yaml"):
-        (written.folder / "run" / name).unlink()
+    assert "not ***" in written.hforch("compare", "run")
+    path.unlink()
     assert not written.leaks()
 
 
@@ -287,6 +288,8 @@ def test_what_is_no_credential_is_written_as_it_is(written: Written) -> None:
     assert record["job"]["generation"]["max_new_tokens"] == 3
     assert record["job"]["inputs"]["items"] == items
     assert [one for one in record["overrides"] if one.startswith("prompt.template")] == [template]
+    assert "+ov_config.CACHE_DIR=${oc.env:PLACE}" in record["overrides"]
+    assert record["job"]["ov_config"]["CACHE_DIR"] == "${oc.env:PLACE}"
     assert re.fullmatch("[0-9a-f]{16}", record["job_id"]) and re.fullmatch("[0-9a-f]{16}", record["load_key"])
     assert record["cwd"] == str(written.folder)
     typed = yaml.safe_load((directory / ".hydra/overrides.yaml").read_text())
