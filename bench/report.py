@@ -89,6 +89,7 @@ def sample(index: int, job: int, chance: random.Random) -> dict[str, Any]:
     own = {"index": index, "input_id": f"{index:016x}", "repeat": 0, "input": {"question": question}}
     own |= {"prompt": f"<|user|>{question}<|assistant|>", "prompt_ids": ids[:30], "prompt_tokens": 30}
     own |= {"text": " ".join(words), "output_ids": ids, "output_tokens": TOKENS, "finish_reason": "length"}
+    own |= {"batch": {"index": index, "size": 1, "place": 0}}
     return own | {"timings": times, "absent": {}, "error": None, "checks": []}
 
 

@@ -14,7 +14,17 @@ from pathlib import Path
 
 from hforch import streams, telemetry
 from hforch.config.places import conf_dir
-from hforch.errors import EXIT_FAILED, EXIT_INTERRUPTED, EXIT_OK, ConfigError, HforchError, Mistake, full_errors
+from hforch.errors import (
+    EXIT_FAILED,
+    EXIT_INTERRUPTED,
+    EXIT_OK,
+    ConfigError,
+    HforchError,
+    Mistake,
+    full_errors,
+    message_of,
+)
+from hforch.redaction import redacted_line
 from hforch.runs import early
 from hforch.shortage import shortage
 
@@ -115,7 +125,9 @@ def reporting(work: Callable[[], int]) -> int:
             print(told, file=sys.stderr)
             return EXIT_FAILED
         print(
-            f"internal error: {type(error).__name__}: {error}\n    HYDRA_FULL_ERROR=1 shows where it came from",
+            redacted_line(
+                f"internal error: {type(error).__name__}: {error}\n    HYDRA_FULL_ERROR=1 shows where it came from"
+            ),
             file=sys.stderr,
         )
         return EXIT_FAILED
@@ -126,5 +138,5 @@ def describe(error: HforchError) -> str:
         more = len(error.mistakes) - MOST_TOLD
         told = ConfigError(error.mistakes[:MOST_TOLD]) if more > 0 else error
         rest = f"\n\nand {more} more" if more > 0 else ""
-        return f"{len(error.mistakes)} mistakes, nothing was run:\n\n{told}{rest}"
-    return str(error)
+        return f"{len(error.mistakes)} mistakes, nothing was run:\n\n{message_of(told)}{rest}"
+    return message_of(error)

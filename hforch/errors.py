@@ -20,6 +20,8 @@ import os
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from hforch.redaction import redacted, redacted_line, without_known
+
 EXIT_OK, EXIT_FAILED, EXIT_USAGE, EXIT_UNMET, EXIT_INTERRUPTED = 0, 1, 2, 3, 130
 LONGEST, LONGEST_VALUE = 600, 80  # characters of a line of a message, and of a value that it repeats
 
@@ -35,6 +37,7 @@ def shown(text: str, longest: int = LONGEST) -> str:
     What has no shape of its own on a terminal, or would move things about there, is written as in Python; of a text of
     more than `longest` characters, the middle is left out.
     """
+    text = without_known(text)  # before its middle is left out
     visible = "".join(one if one.isprintable() else one.encode("unicode_escape").decode() for one in text)
     return visible if len(visible) <= longest else f"{visible[: longest * 3 // 4]} [...] {visible[-longest // 4 :]}"
 
@@ -62,12 +65,12 @@ class Mistake:
     hint: str | None = None
 
     def __str__(self) -> str:
-        path, problem = shown(self.path), shown(self.problem)
+        path, problem = shown(redacted_line(self.path)), shown(redacted_line(self.problem))
         lines = [f"{path}: {problem}" if path else problem]
         if self.where:
-            lines.append(f"    written in {shown(self.where)}")
+            lines.append(f"    written in {shown(redacted_line(self.where))}")
         if self.hint:
-            lines.append(f"    {shown(self.hint)}")
+            lines.append(f"    {shown(redacted_line(self.hint))}")
         return "\n".join(lines)
 
 
@@ -80,6 +83,11 @@ class ConfigError(HforchError):
 
     def __reduce__(self) -> tuple[type[ConfigError], tuple[tuple[Mistake, ...]]]:
         return type(self), (self.mistakes,)  # it travels between processes
+
+
+def message_of(error: BaseException) -> str:
+    """Return an error's message without credentials."""
+    return redacted(str(error)) if isinstance(error, ConfigError) else redacted_line(str(error))
 
 
 class ModelError(HforchError):

@@ -40,7 +40,7 @@ def open_file(path: Path, most: int | None = None) -> BinaryIO:
             raise OSError(errno.EINVAL, f"{kind}, where a file is needed", str(path))
         if most is not None and found.st_size > most:
             problem = f"too large: {found.st_size:,} bytes, and at most {most:,} can be read"
-            raise OSError(errno.EFBIG, problem, str(path))
+            raise OSError(errno.EOVERFLOW, problem, str(path))
         return os.fdopen(opened, "rb")
     except BaseException:
         os.close(opened)

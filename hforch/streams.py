@@ -6,11 +6,12 @@ from __future__ import annotations
 import io
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from hforch.redaction import redacted, without_known
 from hforch.sinks import for_terminal
 
 STDERR = 2
@@ -74,11 +75,23 @@ def prepare() -> None:
 
 
 class Safe(io.TextIOWrapper):
-    """A stream on which nothing that is printed is obeyed by a terminal, but what `styled` lets through."""
+    """A stream on which nothing that is printed is obeyed by a terminal, but what `styled` lets through.
+
+    Attributes:
+        redact: takes the credentials out of what is printed.
+    """
+
+    redact: Callable[[str], str] = staticmethod(without_known)
 
     def write(self, text: str, /) -> int:
-        super().write(for_terminal(text))
+        super().write(for_terminal(self.redact(text)))
         return len(text)
+
+
+class SafeErrors(Safe):
+    """The same for stderr, where no model's text goes."""
+
+    redact = staticmethod(redacted)
 
 
 class _Styled:
@@ -99,16 +112,16 @@ def styled(stream: Any) -> Any:
 
 def outlast_readers() -> None:
     """From here on, stdout and stderr of this process take what nobody reads, and give a terminal nothing but text."""
-    sys.stdout, sys.stderr = _outlasting(sys.stdout), _outlasting(sys.stderr)
+    sys.stdout, sys.stderr = _outlasting(sys.stdout, Safe), _outlasting(sys.stderr, SafeErrors)
 
 
-def _outlasting(stream: Any) -> Any:
+def _outlasting(stream: Any, kind: type[Safe]) -> Any:
     if not isinstance(stream, io.TextIOWrapper) or not isinstance(_raw(stream), io.FileIO):
         return stream
     stream.flush()
     raw: Any = Outlet(stream.fileno(), "wb", closefd=False)
     is_buffered = stream.buffer is not _raw(stream)  # it is not under PYTHONUNBUFFERED
-    return Safe(
+    return kind(
         io.BufferedWriter(raw) if is_buffered else raw,
         encoding=stream.encoding,
         errors=stream.errors,

@@ -27,16 +27,16 @@ LONG_S = {
     **{"test_promises": 340, "test_readme": 290, "test_grammar": 190, "test_shipped_recipes": 150, "test_bench": 150},
     **{"test_network": 80, "test_orphans": 60, "test_shortage": 45},
     **{"test_mistakes": 150, "test_sweep": 120, "test_scored_sweeps": 100, "test_page": 100, "test_init": 90},
-    **{"test_openvino_genai": 70, "test_reproduce": 60, "test_exports": 60, "test_hostile_page": 50},
-    **{"test_page_corners": 45, "test_directories": 40, "test_precision": 40, "test_fuzz": 40, "test_cli": 35},
     **{
-        "test_collect": 35,
-        "test_damaged_runs": 35,
-        "test_compose": 30,
-        "test_worker": 30,
-        "test_reports": 30,
-        "test_reference_page": 30,
+        "test_openvino_genai": 70,
+        "test_reproduce": 60,
+        "test_exports": 60,
+        "test_hostile_page": 50,
+        "test_secrets": 40,
     },
+    **{"test_page_corners": 45, "test_directories": 40, "test_precision": 40, "test_fuzz": 40, "test_cli": 35},
+    **{"test_collect": 35, "test_damaged_runs": 35, "test_compose": 30, "test_worker": 30, "test_reports": 30},
+    **{"test_reference_page": 30, "test_secrets": 40},
 }
 """About how many seconds the tests of a file take; of the others, less. Long ones begin first."""
 CORES = os.sched_getaffinity(0)

@@ -489,7 +489,7 @@ MACHINE = [
     Case(
         "a disk that fills up while the answers are recorded",
         (*FAKE, "hydra.run.dir=disk/run", "inputs=file", "inputs.path=questions.txt"),
-        ("no space left on device", "hydra.run.dir=DIR puts a run elsewhere"),
+        ("the disk is full", "make room, or write to another disk"),
         code=1,
         files={"questions.txt": "".join(f"What is the number {i}?\n" for i in range(400))},
         wrapped=DISK.format(size="128k"),

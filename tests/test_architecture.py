@@ -14,7 +14,10 @@ import hforch
 
 ROOT = Path(hforch.__file__).parent
 WALK = [
-    {"datafiles", "errors", "files", "lifetime", "paths", "progress", "shortage", "sinks", "streams", "telemetry", ""},
+    {
+        *("datafiles", "errors", "files", "lifetime", "paths", "progress", "redaction", "shortage", "sinks", "streams"),
+        *("telemetry", ""),
+    },
     {"config"},
     {"models"},
     {"inputs"},

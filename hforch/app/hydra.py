@@ -16,7 +16,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hforch.app.ending import QUIET, compare_all, write_report
+from hforch.app.saving import redact_what_hydra_writes, refuse_in_path
 from hforch.app.task import Asked, Task, cannot_write
+from hforch.config.credentials import remember_typed
 from hforch.config.places import JOB_NAME, VERSION_BASE, Places, find_places
 from hforch.errors import (
     EXIT_FAILED,
@@ -28,6 +30,7 @@ from hforch.errors import (
     Mistake,
     full_errors,
 )
+from hforch.redaction import redact_file
 from hforch.streams import going_on
 
 if TYPE_CHECKING:
@@ -57,6 +60,8 @@ def run_app(
     from hforch.app.flags import read_flags
 
     args, parser = read_flags(words)
+    for override in args.overrides:
+        remember_typed(override)
     base = find_places(args.config_dir, args.config_name, args.config_path)
     if recipe is None:
         return _do(args, parser, base, None, resume, fingerprint, skip_damaged)
@@ -124,6 +129,7 @@ def _show(hydra: Any, args: argparse.Namespace, parser: argparse.ArgumentParser,
 
 
 def _run(args: argparse.Namespace, places: Places, asked: Asked, resume: Path | None) -> int:
+    from hforch.config.overrides import quoted
     from hforch.config.sweeps import MOST_JOBS, plan
     from hforch.runs.records import locked
 
@@ -142,6 +148,7 @@ def _run(args: argparse.Namespace, places: Places, asked: Asked, resume: Path | 
                 return _multirun(args, planned, places, asked, hydra, overrides)
             _look_at_scoring(planned.jobs[0])
             directory = resume or Path(str(planned.jobs[0].whole().hydra.run.dir))
+            refuse_in_path(directory, "hydra.run.dir")
             if asked.dry_run:
                 _make_room(directory, "hydra.run.dir", asked)
                 return _dry_run(planned.jobs[0], directory, asked)
@@ -234,6 +241,7 @@ def unchanged(composed: Composed, directory: Path) -> str | None:
     Raises:
         ConfigError: the job is not what it was.
     """
+    from hforch.config.credentials import recorded
     from hforch.inputs import load_inputs
     from hforch.runs.identity import job_id
     from hforch.runs.records import known_record
@@ -241,7 +249,7 @@ def unchanged(composed: Composed, directory: Path) -> str | None:
 
     before = known_record(directory)
     now = {
-        "job": composed.job.model_dump(mode="json"),
+        **recorded(composed.job.model_dump(mode="json"), composed.from_env),
         "job_id": job_id(composed.job, load_inputs(composed.job.inputs)),
     }
     if found := changes(before, now):
@@ -265,6 +273,7 @@ def _multirun(
         master = hydra.compose_config(places.config_name, overrides, RunMode.MULTIRUN, with_log_configuration=False)
         _make_room(Path(str(master.hydra.sweep.dir)), "hydra.sweep.dir", asked)
         code = worst(codes(hydra.multirun(places.config_name, Task(places, asked), overrides)))
+        redact_file(Path(str(master.hydra.sweep.dir)) / "multirun.yaml")  # which a sweeper saves by itself
         return write_report(args.report, Path(str(master.hydra.sweep.dir)), "auto", code)
     from hydra._internal.callbacks import Callbacks
     from hydra.types import HydraContext
@@ -290,12 +299,6 @@ def _multirun(
     return code
 
 
-def quoted(text: str) -> str:
-    """A value of an override that holds any characters."""
-    escaped = text.replace("\\", "\\\\").replace("'", "\\'")
-    return f"'{escaped}'"
-
-
 def _rerun(args: argparse.Namespace, task: Task) -> int:
     from hydra.main import _get_rerun_conf
 
@@ -314,6 +317,7 @@ def hydra_of(places: Places) -> Iterator[Any]:
     from hforch.config.reasons import reason
 
     version.setbase(VERSION_BASE)
+    redact_what_hydra_writes()
     try:
         hydra = Hydra(task_name=JOB_NAME, config_loader=places.loader())
         GlobalHydra.instance().initialize(hydra)

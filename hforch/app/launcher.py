@@ -11,16 +11,20 @@ import os
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from hforch.app.task import Asked, job_logging
+from hforch.app.saving import redact_what_hydra_writes, refuse_in_path
+from hforch.app.task import Asked, as_typed, job_logging
 from hforch.config.compose import Locator
+from hforch.config.credentials import FromEnv
+from hforch.config.overrides import quoted
 from hforch.config.places import Places
 from hforch.config.schema import Job
-from hforch.errors import EXIT_FAILED, HforchError
+from hforch.errors import EXIT_FAILED, HforchError, message_of
 from hforch.lifetime import end_with_parent
+from hforch.redaction import remembered
 from hforch.runs.given import Given
 from hforch.runs.records import read_record
 from hforch.runs.samples import Samples
@@ -33,6 +37,8 @@ if TYPE_CHECKING:
     from omegaconf import DictConfig
 
 LOOK_S = 0.5
+
+redact_what_hydra_writes()  # a launcher's process imports this before Hydra writes there
 
 _kept: list[Workers] = []  # of a launcher's process; hydra's own launchers import this module, so it outlives a job
 
@@ -73,10 +79,11 @@ class InLauncher:
         jobs = read_sweep(self.directory)["jobs"]
         entry = next(one for one in jobs if one["directory"] == name)
         baseline = next((one["directory"] for one in jobs if one["number"] == entry["baseline"]), None)
+        overrides = as_typed(settings.overrides.task)
         given = Given(
-            overrides=tuple(entry["overrides"]),
+            overrides=overrides,
             recipe=self.asked.recipe,
-            locate=Locator(tuple(entry["overrides"]), self.places),
+            locate=Locator(overrides, self.places),
             logging=job_logging(settings),
             config_dir=self.asked.config_dir,
             config_name=self.asked.config_name,
@@ -86,8 +93,10 @@ class InLauncher:
             fingerprint=self.fingerprints.get(entry["load_key"]),
             baseline=None if baseline is None else self.directory / baseline,
         )
-        job = Job.model_validate(entry["job"])
         try:
+            job, from_env = _job(cfg, entry)
+            refuse_in_path(output, "hydra.sweep.subdir")
+            given = replace(given, from_env=from_env, credentials=remembered())
             if not _kept:
                 _kept.append(Workers())
             return _kept[0].run(job, output, given, Nobody(), entry["load_key"])
@@ -95,11 +104,24 @@ class InLauncher:
             return failed_before(output, given, error)
 
 
+def _job(cfg: DictConfig, entry: Mapping[str, Any]) -> tuple[Job, FromEnv]:
+    """The job as it was planned; one that sweep.json does not say in full is taken from what Hydra has composed."""
+    if not (entry.get("from_env") or entry.get("redacted")):
+        return Job.model_validate(entry["job"]), {}
+    from hforch.config.compose import job_from_config
+
+    job, from_env = job_from_config(cfg)
+    threads = entry["job"]["runtime"]["threads"]
+    if isinstance(threads, str):  # itself from the environment
+        return job, from_env
+    return job.model_copy(update={"runtime": job.runtime.model_copy(update={"threads": threads})}), from_env
+
+
 def failed_before(directory: Path, given: Given, error: HforchError) -> int:
     """Make sure that a job that could not be run has a record that says why."""
     from hforch.runs.records import RECORD, SCHEMA_VERSION, write_whole
 
-    told = {"type": type(error).__name__, "message": str(error)}
+    told = {"type": type(error).__name__, "message": message_of(error)}
     with suppress(OSError):
         record: dict[str, Any] = {"schema_version": SCHEMA_VERSION, **given.asked()}
         with suppress(OSError, ValueError):
@@ -117,7 +139,10 @@ def launch(launcher: Any, left: Sequence[Planned], directory: Path, view: View) 
     Raises:
         HforchError: one of its processes died, or could not be started.
     """
-    overrides = [[*one.given.overrides, f"hydra.sweep.subdir='{one.directory.relative_to(directory)}'"] for one in left]
+    overrides = [
+        [*one.given.overrides, f"hydra.sweep.subdir={quoted(str(one.directory.relative_to(directory)))}"]
+        for one in left
+    ]
     if isinstance(settings := getattr(launcher, "joblib", None), dict):  # arguments of joblib.Parallel
         settings.update(initializer=end_with_parent, initargs=(os.getpid(),))
     with followed(left, view):

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from hforch import checks
 from hforch.app.launcher import InLauncher, at_once, launch, with_threads
+from hforch.app.saving import refuse_in_path, save_config
 from hforch.app.task import Asked, job_logging
 from hforch.config.compose import Composed, Locator
 from hforch.config.loader import parsing_once
@@ -26,6 +27,7 @@ from hforch.errors import EXIT_OK, ConfigError, Mistake
 from hforch.inputs import Input, load_inputs
 from hforch.models.estimate import Estimate
 from hforch.prompts import check_inputs
+from hforch.redaction import remembered
 from hforch.runs import scorable
 from hforch.runs.aside import aside
 from hforch.runs.fit import look_ahead, too_large
@@ -93,8 +95,6 @@ class Multirun:
         return self.launch(jobs, workers, view)
 
     def launch(self, jobs: Sequence[Planned], workers: Workers, view: View) -> list[int]:
-        from omegaconf import OmegaConf
-
         callbacks = self.context.callbacks
         with locked(self.directory):
             if not self.asked.resume:
@@ -104,7 +104,7 @@ class Multirun:
                 for folder in (self.directory, *(one.directory for one in jobs)):
                     clear(folder)
             callbacks.on_multirun_start(config=self.master, config_name=self.places.config_name)
-            OmegaConf.save(self.master, self.directory / "multirun.yaml")
+            save_config(self.master, "multirun.yaml", self.directory)
             sweep = Sweep(self.directory, jobs, {**self.asked.record(), "launcher": self._launcher_name})
             if self.is_basic:
                 codes = sweep.run(workers, view, self.asked.resume)
@@ -159,6 +159,8 @@ class Multirun:
             self.plan.numbers, self.plan.jobs, own, named, seen, strict=True
         ):
             cfg = self._numbered(composed, number)
+            refuse_in_path(self.directory, "hydra.sweep.dir")
+            refuse_in_path(Path(cfg.hydra.runtime.output_dir), "hydra.sweep.subdir")
             given = self._given(composed, cfg)
             if isinstance(inputs, ConfigError):
                 mistakes += given.locate(inputs.mistakes)
@@ -257,6 +259,8 @@ class Multirun:
             config_name=self.asked.config_name,
             resume=self.asked.resume,
             skip_damaged=self.asked.skip_damaged,
+            from_env=composed.from_env,
+            credentials=remembered(),
         )
 
     def _begin(self, composed: Composed, number: int) -> Callable[[Callable[[], int]], int]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import sys
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
@@ -10,11 +11,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hforch.config.places import Places
-from hforch.errors import EXIT_FAILED, EXIT_INTERRUPTED, HforchError, full_errors
+from hforch.errors import EXIT_FAILED, EXIT_INTERRUPTED, HforchError, full_errors, message_of
+from hforch.redaction import redacted_override, remembered
 from hforch.shortage import shortage
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
+
+
+OF_A_DISK = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 @dataclass(frozen=True)
@@ -42,8 +47,9 @@ class Asked:
 
     def record(self) -> dict[str, Any]:
         names = ("recipe", "config_dir", "config_name")
+        overrides = [redacted_override(one) for one in self.overrides]
         return {
-            "asked": {"overrides": list(self.overrides), **{name: getattr(self, name) for name in names}},
+            "asked": {"overrides": overrides, **{name: getattr(self, name) for name in names}},
             "cwd": str(Path.cwd()),
         }
 
@@ -64,7 +70,7 @@ class Task:
         except HforchError as error:
             if full_errors():
                 raise
-            print(error, file=sys.stderr)
+            print(message_of(error), file=sys.stderr)
             return error.exit_code
         except OSError as error:
             if full_errors():
@@ -73,7 +79,7 @@ class Task:
             return EXIT_FAILED
         except KeyboardInterrupt:
             settings = HydraConfig.get()
-            self.interrupted(Path(settings.runtime.output_dir), typed(settings))
+            self.interrupted(Path(settings.runtime.output_dir), as_typed(settings.overrides.task))
             raise
         if code == EXIT_INTERRUPTED:
             raise KeyboardInterrupt("told")  # the rest of a sweep is not wanted any more
@@ -96,8 +102,8 @@ class Task:
 
         settings = HydraConfig.get()
         directory = Path(settings.runtime.output_dir)
-        overrides = typed(settings)
-        job = job_from_config(cfg)
+        overrides = as_typed(settings.overrides.task)
+        job, from_env = job_from_config(cfg)
         given = Given(
             overrides=overrides,
             recipe=self.asked.recipe,
@@ -110,15 +116,18 @@ class Task:
             skip_damaged=self.asked.skip_damaged,
             fingerprint=self.asked.fingerprint,
             is_locked=is_locked(directory),
+            from_env=from_env,
+            credentials=remembered(),
         )
         return run(job, directory, given, open_watcher(job.runtime.display))
 
 
-def typed(settings: Any) -> tuple[str, ...]:
-    """The overrides of a job as they were typed: `${...}` in them is no text of Hydra's settings."""
+def as_typed(overrides: Any) -> tuple[str, ...]:
+    """Hydra's list of overrides, with the interpolations in them as they are written."""
     from omegaconf import OmegaConf
 
-    return tuple(str(one) for one in OmegaConf.to_container(settings.overrides.task, resolve=False))  # type: ignore[union-attr]
+    texts: Any = OmegaConf.to_container(overrides, resolve=False)
+    return tuple(map(str, texts))
 
 
 def job_logging(settings: Any) -> dict[str, Any] | None:
@@ -138,12 +147,12 @@ def job_logging(settings: Any) -> dict[str, Any] | None:
 
 def cannot_write(error: OSError, is_resumed: bool) -> HforchError:
     """Everything a run reads is looked after where it is read: what is left is its own folder."""
-    if told := shortage(error):
-        return HforchError(told)
-    place = f"{error.filename}: " if error.filename else ""
-    reason = (error.strerror or str(error)).lower()
     elsewhere = (
         "hydra.run.dir=DIR puts a run elsewhere, hydra.sweep.dir=DIR a sweep, --output DIR what hforch verify runs"
     )
     hint = "" if is_resumed else f"\n    {elsewhere}"
+    if told := shortage(error):
+        return HforchError(f"{told}{hint if error.errno in OF_A_DISK else ''}")
+    place = f"{error.filename}: " if error.filename else ""
+    reason = (error.strerror or str(error)).lower()
     return HforchError(f"the run's folder cannot be written: {place}{reason}{hint}")

@@ -13,6 +13,7 @@ from hforch.commands._deciding import add_skip_damaged
 from hforch.commands._parser import VerbParser
 from hforch.errors import ConfigError, Mistake
 from hforch.paths import is_special
+from hforch.redaction import STRUCK
 
 EXAMPLE = """\
 Whole batches that were answered stay as they are; the others, and failed ones, are run. Nothing is run if the
@@ -42,7 +43,8 @@ def main(argv: list[str]) -> int:
 
     directory = args.directory.absolute()
     asked, multirun, cwd = _asked(directory, args.directory)
-    overrides = _overrides(asked, args.granted, args.config_dir, args.directory)
+    missing = _redacted(directory, asked)
+    overrides = _overrides(asked, args.granted, args.config_dir, args.directory, missing)
     _refuse_links(directory)
     words = ["-m"] if multirun else []
     words += ["--dry-run"] if args.dry_run else []
@@ -59,8 +61,13 @@ def main(argv: list[str]) -> int:
     return run_app([*words, *overrides], recipe=recipe, resume=directory, skip_damaged=args.skip_damaged)
 
 
-def _overrides(asked: Mapping[str, Any], granted: Sequence[str], config_dir: Path | None, typed: Path) -> list[str]:
+def _overrides(
+    asked: Mapping[str, Any], granted: Sequence[str], config_dir: Path | None, typed: Path, missing: Sequence[str]
+) -> list[str]:
     """The overrides of a record, which is data: what is more than that has to be given once more.
+
+    Args:
+        missing: those that held a credential, which is not in the record.
 
     Raises:
         ConfigError: with all that has to be, and with what was given and is not in the record.
@@ -68,9 +75,15 @@ def _overrides(asked: Mapping[str, Any], granted: Sequence[str], config_dir: Pat
     from hforch.config.untrusted import CHOSEN_ANEW, OPTION, beyond_data
 
     found = [str(text) for text in asked["overrides"] if not str(text).startswith(CHOSEN_ANEW)]
-    lacking = [(text, what) for text, what in beyond_data(found) if text not in granted]
-    needed = [text for text, _ in lacking]
+    whole = {_key(text): text for text in granted}
+    given_again = [text for text in missing if _key(text) in whole]
+    found = [whole[_key(text)] if text in given_again else text for text in found]
+    unsaid = [text for text in missing if text in found and text not in given_again]
+    lacking = [(text, what) for text, what in beyond_data(found) if text not in granted and text not in unsaid]
+    needed = [text for text, _ in lacking] + unsaid
     mistakes = [Mistake(_key(text), f"the record's {text} {what}", None, AGAIN) for text, what in lacking]
+    problem = f"held a credential, of which the record keeps {STRUCK}"
+    mistakes += [Mistake(_key(text), problem, text, f"{AGAIN}, with what stood there") for text in unsaid]
     if asked.get("config_dir") and config_dir is None:
         needed += ["--config-dir", str(asked["config_dir"])]
         problem = f"the run had options in {asked['config_dir']}, which can run code"
@@ -86,6 +99,21 @@ def _overrides(asked: Mapping[str, Any], granted: Sequence[str], config_dir: Pat
         problem = "is not among what was asked for there, and a resume changes nothing"
         raise ConfigError([Mistake(_key(text), f"{text} {problem}", None, None) for text in unknown])
     return found
+
+
+def _redacted(directory: Path, asked: Mapping[str, Any]) -> list[str]:
+    """The overrides that are not in the record as they were typed, because they held a credential."""
+    from hforch.runs.records import RECORD, read_versioned
+    from hforch.runs.sweep import SWEEP, read_sweep
+
+    sweep = (directory / SWEEP).is_file()
+    jobs = read_sweep(directory)["jobs"] if sweep else [read_versioned(directory / RECORD)]
+    paths = [str(path) for job in jobs for path in job.get("redacted") or []]
+
+    def lies_there(key: str) -> bool:
+        return key.startswith("hydra") or any(f"{path}.".startswith(f"{key}.") for path in paths)
+
+    return [str(text) for text in asked["overrides"] if STRUCK in str(text) and lies_there(_key(str(text)))]
 
 
 def _key(override: str) -> str:

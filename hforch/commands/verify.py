@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
 from dataclasses import asdict, replace
 from datetime import datetime
@@ -9,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from hforch.commands._parser import VerbParser
-from hforch.config.overrides import SEVERAL
+from hforch.config.overrides import SEVERAL, quoted
 from hforch.errors import EXIT_FAILED, EXIT_OK, EXIT_UNMET, EXIT_USAGE, ConfigError, Mistake, shown
 
 if TYPE_CHECKING:
@@ -33,7 +34,7 @@ def main(argv: list[str]) -> int:
     parser.add_argument("--output", metavar="DIR", type=Path, help="where the run is recorded")
     parser.add_argument("--json", action="store_true", help="print the outcome as JSON")
     args = parser.parse_intermixed_args(argv)
-    from hforch.app.hydra import quoted, run_app
+    from hforch.app.hydra import run_app
     from hforch.commands.run import existing
     from hforch.compare.reading import read_jobs
     from hforch.compare.reproduce import read_frozen, verdict
@@ -43,7 +44,7 @@ def main(argv: list[str]) -> int:
     frozen = read_frozen(recipe)
     given = {one.partition("=")[0].lstrip("+") for one in args.overrides}
     if missing := [one for one in frozen.needs if one.partition("=")[0] not in given]:
-        hint = f"hforch verify {args.recipe} {' '.join(missing)}"
+        hint = shlex.join(["hforch", "verify", str(args.recipe), *missing])
         raise ConfigError(
             [Mistake("", f"no recipe may hold {one}, and this run had it", None, hint) for one in missing]
         )

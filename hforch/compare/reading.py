@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from hforch.errors import ConfigError, Mistake
+from hforch.redaction import redacted_tree
 from hforch.runs.records import RECORD, known_record
 from hforch.runs.samples import Samples
 from hforch.runs.sweep import SWEEP, read_sweep
@@ -193,7 +194,7 @@ def _in_sweep(directory: Path, planned: Mapping[str, Any], prefix: str, noise: M
     name = f"{prefix}{planned['directory']}"
     if (directory / RECORD).is_file():
         return _entry(directory, name, noise)
-    told = {key: planned[key] for key in ("job", "overrides", "job_id", "load_key")}
+    told = redacted_tree({key: planned[key] for key in ("job", "overrides", "job_id", "load_key")})
     return Entry(name, directory, {"status": NOT_RUN, **told}, directory)
 
 
@@ -205,6 +206,8 @@ def _numbered(path: Path) -> list[Path]:
 
 def _entry(directory: Path, name: str, noise: Mapping[str, float]) -> Entry:
     record = known_record(directory)
+    plan = record.pop("plan", None)  # ids, and many of them
+    record = {**redacted_tree(record), **({} if plan is None else {"plan": plan})}
     same = record.get("same_as")
     samples = Path(os.path.realpath(directory / same)) if same else directory
     return Entry(name, directory, record, samples, noise.get(record.get("load_key", "")))

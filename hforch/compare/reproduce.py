@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+import re
+import shlex
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
+from copy import deepcopy
 from dataclasses import dataclass, field
 from itertools import chain, islice
 from pathlib import Path
@@ -16,16 +19,20 @@ from hforch.checks import schema_of
 from hforch.compare.drift import divergence
 from hforch.compare.reading import Entry, is_only_shown, samples_of
 from hforch.config.as_recipe import differing, flat, recipe_of, to_yaml
-from hforch.config.compose import compose
+from hforch.config.compose import Composed, compose
+from hforch.config.credentials import put, recorded
 from hforch.config.frozen import Frozen, digest_of
 from hforch.config.options import option
+from hforch.config.overrides import quoted
 from hforch.config.schema import Job
 from hforch.config.untrusted import NAMES_A_FILE, TRUST
 from hforch.errors import ConfigError, HforchError, Mistake, shown
 from hforch.inputs import load_inputs
+from hforch.redaction import STRUCK
 from hforch.runs.records import RECORD
 from hforch.runs.samples import SAMPLES
 
+PLAIN = re.compile(r"\$\{[\w.:,{}$]+\}")  # an interpolation that Hydra reads without quotes
 IN_FULL = 1000  # so many outputs are kept as token ids and texts, the others as digests
 AROUND = 40  # characters of text shown before and after a difference
 WHOLE = "resume or repeat it, and freeze that"
@@ -39,19 +46,22 @@ def freeze(entry: Entry) -> str:
         ConfigError: the run is not whole, or a recipe cannot say what it was.
     """
     refuse_halves(entry)
+    refuse_redacted(entry)
     _refuse_lacking(entry)
     job, needs = _portable(entry)
-    recipe = to_yaml(recipe_of(job))
+    recipe = to_yaml(recipe_of(_left_open(job, entry)))
     with tempfile.TemporaryDirectory(prefix="hforch-freeze-") as folder:
         file = Path(folder) / "recipe.yaml"
         file.write_text(recipe, encoding="utf-8")
         composed = _composed(file, needs)
-    if unlike := sorted(path for path in differing(composed.model_dump(mode="json"), job)):
+    whole = recorded(composed.job.model_dump(mode="json"), composed.from_env)["job"]
+    if unlike := sorted(path for path in differing(whole, job)):
         raise ConfigError([Mistake(path, "this value cannot be written into a recipe") for path in unlike])
-    if sorted(one.id for one in load_inputs(composed.inputs)) != sorted(chain.from_iterable(entry.record["plan"])):
+    inputs = load_inputs(composed.job.inputs)
+    if sorted(one.id for one in inputs) != sorted(chain.from_iterable(entry.record["plan"])):
         problem = "what the records say of them does not give the same inputs again"
-        raise ConfigError([Mistake("inputs", problem, str(entry.samples), "secrets are struck from records")])
-    frozen = _frozen(entry, needs, composed)
+        raise ConfigError([Mistake("inputs", problem, str(entry.samples), "credentials are not in records")])
+    frozen = _frozen(entry, needs, whole)
     return f"{_head(entry, needs)}{recipe}{to_yaml({'frozen': frozen.model_dump(mode='json')})}"
 
 
@@ -77,12 +87,36 @@ def _refuse_lacking(entry: Entry) -> None:
     }
     lacking = [f"it has no {name}" for name, value in there.items() if value in (None, "")]
     try:
-        Job.model_validate(entry.job)
+        if not record.get("from_env"):  # what stands for a value from the environment fits no type
+            Job.model_validate(entry.job)
     except ValidationError as error:
         lacking += [f"job.{'.'.join(map(str, one['loc']))}: {one['msg'].lower()}" for one in error.errors()]
     if lacking:
         problem = f"{path} is not as hforch writes it: {'; '.join(lacking[:3])}"
         raise ConfigError([Mistake("", problem, None, "something else has changed it")])
+
+
+def refuse_redacted(entry: Entry) -> None:
+    """Refuse a run whose record lacks a credential that its configuration held."""
+    if paths := entry.record.get("redacted"):
+        problem = f"held a credential, of which the record keeps {STRUCK}, so no recipe can repeat this run"
+        hint = "run it again with the credential in an environment variable, and {}=${{oc.env:NAME}}"
+        raise ConfigError([Mistake(path, problem, str(entry.directory), hint.format(path)) for path in paths])
+
+
+def _from_env(entry: Entry) -> Iterator[tuple[str, str]]:
+    """The interpolations that a recipe may not hold: those that read the environment, by path."""
+    for path, text in (entry.record.get("from_env") or {}).items():
+        if path.startswith("inputs.items") or path.partition(".")[0] not in ("inputs", "scoring"):
+            yield str(path), str(text)
+
+
+def _left_open(job: Mapping[str, Any], entry: Entry) -> dict[str, Any]:
+    """The values of a job for a recipe: `???` where the environment decides, which nobody can overlook."""
+    whole: dict[str, Any] = deepcopy(dict(job))
+    for path, _ in _from_env(entry):
+        put(whole, tuple(int(step) if step.isdigit() else step for step in path.split(".")), "???")
+    return whole
 
 
 def _portable(entry: Entry) -> tuple[dict[str, Any], list[str]]:
@@ -102,6 +136,10 @@ def _portable(entry: Entry) -> tuple[dict[str, Any], list[str]]:
         if NAMES_A_FILE.search(name.upper()) and value != "":
             needs.append(f"ov_config.{name}={json.dumps(value)}")
     job["inputs"] = {"kind": "inline", "items": _items(entry), "limit": None}
+    for path, text in _from_env(entry):
+        steps = tuple(int(step) if step.isdigit() else step for step in path.split("."))
+        put(job, steps, text)
+        needs.append(f"{path}={text if PLAIN.fullmatch(text) else quoted(text)}")
     job["scoring"] = option(
         "scoring", "none"
     )  # a run of its own has no baseline; what was scored is told under `frozen`
@@ -137,15 +175,15 @@ def _answers(entry: Entry) -> Iterator[dict[str, Any]]:
         raise ConfigError([Mistake("", problem, None, WHOLE)])
 
 
-def _composed(file: Path, needs: Sequence[str]) -> Job:
+def _composed(file: Path, needs: Sequence[str]) -> Composed:
     try:
-        return compose(needs, recipe=file).job
+        return compose(needs, recipe=file)
     except ConfigError as error:
         told = [Mistake(one.path, f"cannot be frozen: {one.problem}", None, one.hint) for one in error.mistakes]
         raise ConfigError(told) from error
 
 
-def _frozen(entry: Entry, needs: Sequence[str], job: Job) -> Frozen:
+def _frozen(entry: Entry, needs: Sequence[str], job: Mapping[str, Any]) -> Frozen:
     record, answers = entry.record, _answers(entry)
     source = {key: value for key, value in record["model"].items() if isinstance(value, str)}
     export = (record["model"].get("export") or {}).get("key")
@@ -154,7 +192,7 @@ def _frozen(entry: Entry, needs: Sequence[str], job: Job) -> Frozen:
         started=record["started"],
         overrides=record.get("overrides") or [],
         needs=list(needs),
-        job=job.model_dump(mode="json"),
+        job=dict(job),
         model={**source, "export": export},
         packages=record["environment"]["packages"],
         machine=machine_of(record),  # type: ignore[arg-type]
@@ -193,7 +231,7 @@ def _head(entry: Entry, needs: Sequence[str]) -> str:
     if entry.job["model"]["source"] in ("local", "gguf"):
         lines += ["Its model is a file or folder of one machine: give model.path=... on another."]
     if needs:
-        lines += [f"No recipe may hold these, give them on the command line: {shown(' '.join(needs))}"]
+        lines += [f"No recipe may hold these, give them on the command line: {shown(shlex.join(needs))}"]
     return "".join(f"# {line}\n" for line in lines)
 
 

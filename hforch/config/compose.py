@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from hforch.config.copies import packed
+from hforch.config.credentials import FromEnv, refuse_credentials
 from hforch.config.keys import groups
 from hforch.config.look import Look, look
 from hforch.config.overrides import needed, read, without_sweeps
@@ -31,6 +32,7 @@ class Composed:
     Attributes:
         whole: gives a copy of the configuration with the `hydra` node; a sweep has thousands, so it is packed.
         task_overrides: those that are not about Hydra itself.
+        from_env: the interpolations of the values that come from the environment, by their paths in the job.
     """
 
     job: Job
@@ -38,6 +40,7 @@ class Composed:
     task_overrides: tuple[str, ...]
     sources: Sources
     whole: Callable[[], DictConfig]
+    from_env: FromEnv
 
     @property
     def config(self) -> DictConfig:
@@ -93,16 +96,17 @@ def job_from_overrides(
     return compose(overrides, config_dir=config_dir, config_name=config_name, recipe=recipe).job
 
 
-def job_from_config(cfg: DictConfig) -> Job:
-    """The job that a configuration describes which Hydra has composed already.
+def job_from_config(cfg: DictConfig) -> tuple[Job, FromEnv]:
+    """The job that a configuration describes which Hydra has composed already, and what of it is from the environment.
 
     Raises:
         ConfigError: it describes none.
     """
-    tree, mistakes = plain(cfg, {})
+    tree, mistakes, from_env = plain(cfg, {})
+    mistakes += refuse_credentials(tree, from_env)
     if mistakes:
         raise ConfigError(mistakes + mistakes_in(tree, leave_out=[mistake.path for mistake in mistakes]))
-    return validate(tree)
+    return validate(tree), from_env
 
 
 def judge(look: Look, places: Places, mistakes: Sequence[Mistake] = (), number: int | None = None) -> Composed:
@@ -116,7 +120,8 @@ def judge(look: Look, places: Places, mistakes: Sequence[Mistake] = (), number: 
     if look.cfg is not None:
         choices = {str(group): str(option) for group, option in look.cfg.hydra.runtime.choices.items()}
         with as_in_the_job(look.cfg, number) if asks_hydra(look.cfg) else nullcontext():
-            tree, unfinished = plain(look.cfg, choices)
+            tree, unfinished, from_env = plain(look.cfg, choices)
+        unfinished += refuse_credentials(tree, from_env)
         found += hidden_files(places, choices)
         unknown = look.faulty | {mistake.path for mistake in unfinished}
         values = [mistake for mistake in unfinished if mistake.path.partition(".")[0] not in look.faulty]
@@ -136,7 +141,7 @@ def judge(look: Look, places: Places, mistakes: Sequence[Mistake] = (), number: 
         raise ConfigError(sorted(found, key=lambda mistake: mistake.path))
     overrides = tuple(one.text for one in look.kept)
     of_task = tuple(one.text for one in look.kept if not one.parsed.is_hydra_override())
-    return Composed(validate(tree), overrides, of_task, sources, packed(look.cfg))
+    return Composed(validate(tree), overrides, of_task, sources, packed(look.cfg), from_env)
 
 
 @dataclass(frozen=True)

@@ -32,6 +32,7 @@ from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf, open_dict
 
 from hforch.config.copies import copies
+from hforch.config.credentials import for_name, remember_settings, watch_environment
 from hforch.config.yaml_nodes import read_yaml
 
 MOST_REMEMBERED = 1000
@@ -166,6 +167,7 @@ def parsing_once() -> Iterator[None]:
 class Loader(ConfigLoaderImpl):
     def __init__(self, config_search_path: ConfigSearchPath) -> None:
         super().__init__(config_search_path)
+        watch_environment()
         self.repository = RememberingRepository(config_search_path)
 
     def get_group_options(
@@ -224,14 +226,16 @@ class Loader(ConfigLoaderImpl):
             for name in settings.job.env_copy:
                 if name in os.environ:  # hydra_values.py tells of the others
                     settings.job.env_set[name] = os.environ[name]
+            remember_settings(settings.job)
         if any(one.is_hydra_override() for one in parsed):
             self._tell_runtime(settings, merged.choices, repo)  # again: it is no override's to say
         settings.runtime.cwd = str(Path.cwd())
         if "name" not in settings.job:
             settings.job.name = JobRuntime.instance().get("name")
-        settings.job.override_dirname = get_overrides_dirname(
+        dirname = get_overrides_dirname(
             [one for one in parsed if not one.is_hydra_override()], **settings.job.config.override_dirname
         )
+        settings.job.override_dirname = for_name(dirname)
         settings.job.config_name = config_name
 
     @staticmethod

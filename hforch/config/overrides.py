@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from hforch.config.credentials import remember_typed
 from hforch.config.keys import OPEN_MAPPINGS, groups, in_open_mapping, keys_of, known_keys
 from hforch.config.nearest import did_you_mean, did_you_mean_key
 from hforch.config.sentences import kind_of
@@ -49,6 +51,7 @@ def read(texts: Sequence[str], loader: Any, where: dict[str, str] | None = None)
     parser = OverridesParser.create(config_loader=loader)
     typed, mistakes = [], []
     for text in texts:
+        remember_typed(text)
         written = (where or {}).get(text, text)
         try:
             parsed = parser.parse_overrides([text])[0]
@@ -89,6 +92,12 @@ def _quoted(key: str, value: str) -> str | None:
         example = f'["{inner}"]' if value[0] == "[" else f'{{name: "{inner}"}}'
         return f"""quote each text inside for Hydra, and all for the shell, such as: '{key}={example}'"""
     return f"""quote the value for Hydra, inside the shell's quotes: '{key}="{value}"'""" if value[:1] != '"' else None
+
+
+def quoted(text: str) -> str:
+    """A value of an override that holds any characters. Backslashes are escapes only right before a quote."""
+    escaped = re.sub(r"(\\*)('|\Z)", lambda found: found[1] * 2 + found[2].replace("'", "\\'"), text)
+    return f"'{escaped}'"
 
 
 def without_sweeps(typed: Sequence[Typed]) -> tuple[list[Typed], list[Mistake]]:

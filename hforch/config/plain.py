@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,12 +12,14 @@ from omegaconf import DictConfig, ListConfig, OmegaConf, open_dict, read_write
 from omegaconf.errors import OmegaConfBaseException
 
 from hforch.config.copies import copied
+from hforch.config.credentials import FromEnv, reading_environment, remember_pieces, watch_environment
 from hforch.errors import Mistake
 
+VARIABLE = re.compile(r"Environment variable '([^']*)' not found")
 EXAMPLES = {"model.id": "ORG/NAME", "model.path": "PATH", "inputs.path": "FILE", "device.name": "GPU.1"}
 
 
-def plain(cfg: DictConfig, choices: Mapping[str, str]) -> tuple[dict[str, Any], list[Mistake]]:
+def plain(cfg: DictConfig, choices: Mapping[str, str]) -> tuple[dict[str, Any], list[Mistake], FromEnv]:
     """Plain containers without the `hydra` node.
 
     Args:
@@ -24,19 +27,27 @@ def plain(cfg: DictConfig, choices: Mapping[str, str]) -> tuple[dict[str, Any], 
         choices: the option chosen of each group, for the messages.
 
     Returns:
-        the tree, and a mistake for each value that is not known; it stands as None in the tree.
+        the tree, a mistake for each value that is not known, which stands as None in the tree, and the interpolations
+        that read the environment.
     """
+    watch_environment()
     mistakes: list[Mistake] = []
+    from_env: dict[tuple[str | int, ...], str] = {}
     unknown: list[tuple[Any, ...]] = []
     groups = [key for key in cfg if key != "hydra"]
     for key in groups:
         for path, node in _leaves(cfg, (key,)):
-            mistake = _leaf_mistake(path, node, choices)
+            with reading_environment() as variables:
+                mistake = _leaf_mistake(path, node, choices)
             if mistake is not None:
                 unknown.append(path)
                 mistakes.append(mistake)
+            elif variables:
+                parent, name = node
+                from_env[path] = text = str(parent._get_node(name)._value())
+                remember_pieces(_container(parent[name]), text)
     known = _without(cfg, unknown) if unknown else cfg
-    return {str(key): _container(known[key]) for key in groups}, mistakes
+    return {str(key): _container(known[key]) for key in groups}, mistakes, from_env
 
 
 def _without(cfg: DictConfig, paths: Sequence[tuple[Any, ...]]) -> DictConfig:
@@ -96,6 +107,9 @@ def _leaf_mistake(path: tuple[Any, ...], where: tuple[Any, Any], choices: Mappin
         if OmegaConf.is_config(value):
             OmegaConf.to_container(value, resolve=True)
     except (OmegaConfBaseException, RecursionError) as error:
+        if missing := VARIABLE.search(str(error)):
+            problem = f"{text} reads the environment variable {missing[1]}, which is not set"
+            return Mistake(dotted, problem, hint=f"set it, as in: export {missing[1]}=VALUE")
         reason = str(error).splitlines()[0] if not isinstance(error, RecursionError) else "it refers to itself"
         return Mistake(dotted, f"{text} cannot be resolved: {reason}")
     return None

@@ -34,6 +34,7 @@ from hforch.models import entry as entry_record
 from hforch.models import fingerprint
 from hforch.models.home import home
 from hforch.progress import Progress
+from hforch.redaction import redacted_tree
 
 __all__ = ["Entry", "Filled", "Key", "check", "entries", "home", "look_up", "obtain", "remove"]
 
@@ -262,7 +263,7 @@ def _make(key: Key, fill: Callable[[Path], dict[str, Any]]) -> Filled:
         said = fill(temporary)
         names = [str(file.relative_to(temporary)) for file in sorted(temporary.rglob("*")) if file.is_file()]
         about = {"kind": key.kind, "name": key.name, "created": datetime.now(UTC).isoformat(), **said}
-        record = entry_record.write(temporary, about, names)
+        record = entry_record.write(temporary, redacted_tree(about), names)
         temporary.rename(place)
     except BaseException:
         with suppress(OSError):

@@ -22,6 +22,7 @@ from typing import IO, Any
 
 from hforch.errors import BackendError, HforchError, ModelError, ModelUnavailable
 from hforch.lifetime import end_with_parent
+from hforch.redaction import redact_file
 
 ERRORS: dict[str, type[HforchError]] = {error.__name__: error for error in (ModelError, ModelUnavailable, BackendError)}
 FULL = 1 << 20  # bytes: on a disk with less room than this, a failure to write is a full disk
@@ -47,6 +48,7 @@ def run(module: str, request: dict[str, Any], log: Path, purpose: str, env: dict
         asked.write_text(json.dumps({**request, "parent": os.getpid()}), encoding="utf-8")
         with log.open("wb") as output:
             code = start(module, [asked, answered], output, environment)
+        redact_file(log)
         answer = _read(answered)
     if answer is None:
         raise ModelUnavailable(f"{purpose} failed: the process {_end(code)}. What it said is in {log}.")

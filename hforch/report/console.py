@@ -7,13 +7,21 @@ from typing import Any
 
 from rich.console import Console
 from rich.segment import Segment
+from rich.text import Text
 
+from hforch.redaction import without_known
 from hforch.sinks import for_terminal
 from hforch.streams import styled
 
 
 class SafeConsole(Console):
-    """A console that makes the text of each segment visible; what rich itself writes to steer a terminal is kept."""
+    """A console that makes the text of each segment visible; what rich itself writes to steer a terminal is kept.
+
+    Credentials are taken out before lines are wrapped, which could break them in two.
+    """
+
+    def render_str(self, text: str, **styles: Any) -> Text:
+        return super().render_str(without_known(text), **styles)
 
     def _render_buffer(self, buffer: Iterable[Segment]) -> str:
         return super()._render_buffer(

@@ -10,6 +10,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, TextIO
 
+from hforch.redaction import Pieces
 from hforch.report.wording import answer_lines, failure, header_line, item_line, stage_line, summary_lines
 from hforch.runs.records import read_record, to_json
 from hforch.runs.watch import Nobody, Watcher
@@ -60,6 +61,7 @@ class Plain(Quiet):
         self._stream = stream
         self._total = self._done = 0
         self._streaming = False
+        self._pieces = Pieces()
 
     # What differs on a terminal.
     def line(self, text: str, style: str = "", wrap: bool = False) -> None:
@@ -105,19 +107,19 @@ class Plain(Quiet):
         self._streaming = True
 
     def text(self, piece: str) -> None:
-        self.piece(piece)
+        self.piece(self._pieces.add(piece))
 
     def sample(self, sample: Mapping[str, Any]) -> None:
         self._done += 1
         if self._streaming:
-            self.piece("\n")
+            self.piece(f"{self._pieces.rest()}\n")
         for text, style in answer_lines(sample, self._done, self._total, streamed=self._streaming):
             self.line(text, style)
         self._streaming = False
 
     def finished(self, record: Mapping[str, Any], directory: str) -> None:
         if self._streaming:
-            self.piece("\n")
+            self.piece(f"{self._pieces.rest()}\n")
         self.line("")
         numbers, place = summary_lines(record, directory)
         style = "bold" if record["status"] == "ok" else "red"

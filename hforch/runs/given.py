@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from hforch.config.credentials import FromEnv, recorded
 from hforch.errors import Mistake
+from hforch.redaction import redacted_override
+
+if TYPE_CHECKING:
+    from hforch.config.schema import Job
 
 
 @dataclass(frozen=True)
@@ -26,6 +31,8 @@ class Given:
         baseline: the directory of the job whose answers this one scores; its own if it is the baseline.
         skip_damaged: of a job that is resumed, take lines that are no samples of it for missing.
         is_locked: whether the process that asks for the job has locked its directory.
+        from_env: the interpolations of the values that come from the environment, by their paths in the job.
+        credentials: what no process may write, and what it writes in its place.
 
     It travels to the worker, so all of it can be pickled.
     """
@@ -42,9 +49,16 @@ class Given:
     baseline: Path | None = None
     is_locked: bool = False
     skip_damaged: bool = False
+    from_env: FromEnv = field(default_factory=dict)
+    credentials: Mapping[str, str] = field(default_factory=dict, repr=False)
+
+    def job(self, job: Job) -> dict[str, Any]:
+        """What a record says of the job: `job`, and where that is not what was run, `from_env` and `redacted`."""
+        return recorded(job.model_dump(mode="json"), self.from_env)
 
     def asked(self) -> dict[str, Any]:
         """What a record says of it."""
         names = ("recipe", "config_dir", "config_name", "parallel")
         own = {name: getattr(self, name) for name in names}
-        return {"overrides": list(self.overrides), **own, "cwd": str(Path.cwd())}
+        overrides = [redacted_override(one) for one in self.overrides]
+        return {"overrides": overrides, **own, "cwd": str(Path.cwd())}

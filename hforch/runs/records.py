@@ -10,7 +10,6 @@ import io
 import json
 import math
 import os
-import re
 import socket
 import threading
 import time
@@ -24,6 +23,7 @@ from hforch import files
 from hforch.datafiles import parse_json, read_json
 from hforch.errors import ConfigError, HforchError, Mistake
 from hforch.paths import is_special, open_file
+from hforch.redaction import may_hold_known, redacted_override, redacted_tree, without_known
 from hforch.runs.samples import SAMPLES, Samples
 from hforch.runs.shape import flaws
 
@@ -39,10 +39,6 @@ _locked: dict[Path, int] = {}  # by this process, each with the thread
 Status = Literal["ok", "failed", "interrupted", "partial"]
 """ok: every sample was answered. failed: some was not, or none could be. interrupted: by Ctrl-C.
 partial: the run has not ended; it goes on now, or it was killed."""
-
-TOKEN_VARIABLES = ("HF_TOKEN", "HUGGING_FACE_HUB_TOKEN", "HUGGINGFACEHUB_API_TOKEN")
-SHORTEST_SECRET = 8  # a shorter one is no token, and stands in too many words
-TOKEN_SHAPE = re.compile(r"\bhf_[A-Za-z0-9]{20,}\b")
 
 
 class RecordWriter:
@@ -84,8 +80,10 @@ class RecordWriter:
         return (self.directory / SAMPLES).open(mode, buffering=0)
 
     def write(self, record: Mapping[str, Any]) -> None:
-        """Replace record.json, whole or not at all."""
-        write_whole(self.directory / RECORD, record)
+        """Replace record.json, whole or not at all; what looks like a credential is not written."""
+        plan = {"plan": record["plan"]} if "plan" in record else {}  # ids, and many of them
+        redacted = redacted_tree({name: value for name, value in record.items() if name != "plan"})
+        write_whole(self.directory / RECORD, {name: (redacted | plan)[name] for name in record})
 
     def keep(
         self, samples: Samples, wanted: Callable[[Mapping[str, Any]], bool], names: Sequence[str]
@@ -227,6 +225,8 @@ def begin_interrupted(directory: Path, **asked: Any) -> None:
     """Write the record of a job that was interrupted before it wrote one itself."""
     if not (directory / RECORD).exists():
         told = {"type": "KeyboardInterrupt", "message": "interrupted before it began"}
+        if "overrides" in asked:
+            asked["overrides"] = [redacted_override(one) for one in asked["overrides"]]
         with RecordWriter(directory) as writer:
             writer.write(
                 {"schema_version": SCHEMA_VERSION, **asked, "status": "interrupted", "exit_code": 130, "error": told}
@@ -297,29 +297,19 @@ def read_samples(directory: Path) -> Iterator[dict[str, Any]]:
 
 
 def to_json(value: Any, indent: int | None = None, ascii_only: bool = False) -> str:
-    """JSON text with every access token struck out, and with null for numbers that JSON does not have (NaN)."""
+    """JSON text without known credentials, and with null for numbers that JSON does not have (NaN)."""
     try:
         text = _dumps(value, indent, ascii_only)
     except ValueError:
         text = _dumps(_each(value, _finite), indent, ascii_only)
-    secrets = _secrets()
-    if TOKEN_SHAPE.search(text) or any(secret in text for secret in secrets):
-        text = _dumps(_each(json.loads(text), lambda leaf: _struck(leaf, secrets)), indent, ascii_only)
+    if may_hold_known(text):
+        text = _dumps(redacted_tree(json.loads(text), without_known), indent, ascii_only)
     # A lone surrogate, which a model can produce, has no UTF-8 form.
     return text.encode("utf-8", "backslashreplace").decode("utf-8")
 
 
-def _secrets() -> list[str]:
-    return [secret for name in TOKEN_VARIABLES if len(secret := os.environ.get(name, "")) >= SHORTEST_SECRET]
-
-
 def _dumps(value: Any, indent: int | None, ascii_only: bool) -> str:
     return json.dumps(value, ensure_ascii=ascii_only, indent=indent, default=str, allow_nan=False)
-
-
-def struck(text: str) -> str:
-    """A text with every access token struck out, as it stands in a record."""
-    return str(_struck(text, _secrets()))
 
 
 def _each(value: Any, change: Callable[[Any], Any]) -> Any:
@@ -332,11 +322,3 @@ def _each(value: Any, change: Callable[[Any], Any]) -> Any:
 
 def _finite(leaf: Any) -> Any:
     return None if isinstance(leaf, float) and not math.isfinite(leaf) else leaf
-
-
-def _struck(leaf: Any, secrets: list[str]) -> Any:
-    if not isinstance(leaf, str):
-        return leaf
-    for secret in secrets:
-        leaf = leaf.replace(secret, "***")
-    return TOKEN_SHAPE.sub("***", leaf)

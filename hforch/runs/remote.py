@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 from hforch.errors import EXIT_INTERRUPTED, HforchError, Mistake
 from hforch.lifetime import end_with_parent
+from hforch.redaction import redact_logging, redacting, remember_all
 from hforch.runs.libraries import UNUSED, import_runner, preload, without_garbage_collection, without_module
 from hforch.shortage import shortage
 
@@ -99,6 +100,7 @@ class Service:
 
         self.pipe, self.said, self.nursery = pipe, said, nursery
         self.held = Held()
+        sys.stdout, sys.stderr = redacting(1, sys.stdout), redacting(2, sys.stderr)
 
     def serve(self) -> None:
         _send(self.pipe, "born", os.getpid())
@@ -120,8 +122,10 @@ class Service:
             os.write(log, Path(f"/proc/self/fd/{self.said}").read_bytes())
         _redirect(log)
         os.close(log)
+        remember_all(given.credentials)
         if given.logging:
             logging.config.dictConfig(dict(given.logging))
+            redact_logging()
         from hforch.runs.runner import run_job
 
         try:

@@ -92,12 +92,20 @@ def changes(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[Mistake]:
     if not before.get("job"):
         return []
     old, new = dict(_flat(before["job"])), dict(_flat(now["job"]))
+    for path in before.get("redacted") or []:  # the job id tells whether they are what they were
+        for values in (old, new):
+            for found in [one for one in values if f"{one}.".startswith(f"{path}.")]:
+                del values[found]
     mistakes = [
         Mistake(path, f"was {_told(old, path)} when this was begun, and is {_told(new, path)} now", None, ANEW)
         for path in sorted(old.keys() | new.keys())
         if old.get(path) != new.get(path) and path not in NO_MATTER
     ]
     if not mistakes and before.get("job_id") not in (None, now["job_id"]):
+        if now.get("from_env"):
+            read = ", ".join(f"{path}={text}" for path, text in now["from_env"].items())
+            problem = f"what the environment gives ({read}), or the inputs' contents, are not what they were"
+            return [Mistake("", problem, None, f"set the variables as they were, or {ANEW}")]
         return [Mistake("inputs", "their contents are not what they were when this was begun", None, ANEW)]
     return mistakes
 

@@ -7,7 +7,7 @@ import logging
 import secrets
 import signal
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -29,6 +29,7 @@ from hforch.errors import (
 from hforch.inputs import Input, load_inputs
 from hforch.models.architecture import vocabulary
 from hforch.prompts import check_inputs, unused_columns
+from hforch.redaction import STRUCK
 from hforch.runs import fit, scorable
 from hforch.runs.environment import describe_environment
 from hforch.runs.given import Given
@@ -47,7 +48,18 @@ log = logging.getLogger("hforch")
 BRIEF = ("error", "repeat", "finish_reason", "prompt_tokens", "output_tokens", "timings", "absent", "checks")
 
 # What a job that is resumed says of itself, and not what it had said before.
-NEW_IN_A_RESUMED = ("status", "finished", "totals", "exit_code", "error", "resumed", "stages", "job", "job_id")
+NEW_IN_A_RESUMED = (
+    "status",
+    "finished",
+    "totals",
+    "exit_code",
+    "error",
+    "resumed",
+    "stages",
+    "job",
+    "job_id",
+    "from_env",
+)
 
 # What was measured when a job answered, and is not measured anew when it is only scored.
 MEASURED = ("memory", "timings", "shared_load")
@@ -98,7 +110,7 @@ def run_job(job: Job, directory: Path, given: Given, watcher: Watcher, held: Hel
         run = Run(job, given, watcher, writer, held or Held(), before)
         started = before.record.get("started") if before else None
         resumed = before.record.get("resumed", 0) + 1 if before else 0
-        asked = {"job": job.model_dump(mode="json"), **given.asked(), "resumed": resumed}
+        asked = {**given.job(job), **given.asked(), "resumed": resumed}
         if before:  # or what was answered would be lost if this is stopped before it plans anew
             asked |= {name: before.record[name] for name in PLANNED if name in before.record}
         run.note(status="partial", started=started or _now(), **asked)
@@ -142,7 +154,9 @@ def _work(run: Run, memory: MemoryMeter) -> None:
     checks.check_inputs(job.checks, inputs, job.inputs)
     if job.scoring.text:
         scorable.load_text(job.scoring.text)
-    _warn(run, [*advice(job), *unused_columns(job.prompt, inputs, checks.columns(job.checks))])
+    _warn(
+        run, [*not_recorded(run.record), *advice(job), *unused_columns(job.prompt, inputs, checks.columns(job.checks))]
+    )
     backend = backend_of(job)
     key = load_key(job)
     run.note(job_id=job_id(job, inputs), load_key=key)
@@ -182,6 +196,13 @@ def _work(run: Run, memory: MemoryMeter) -> None:
     _score(run, loaded, prepared)
     if run.samples and all(sample["error"] is not None for sample in run.samples):
         run.held.drop()  # it may be the model that is broken
+
+
+def not_recorded(record: Mapping[str, Any]) -> Iterator[Mistake]:
+    """What is worth knowing of a job whose record lacks credentials."""
+    for path in record.get("redacted") or ():
+        problem = f"holds what looks like a credential; records keep {STRUCK}, so hforch freeze cannot repeat this run"
+        yield Mistake(path, problem, None, f"keep it in an environment variable: {path}=${{oc.env:NAME}}")
 
 
 def _look_at_memory(run: Run, inputs: Sequence[Input]) -> bool:

@@ -18,9 +18,10 @@ from hforch import checks
 from hforch.backends.base import batches, handed_over
 from hforch.backends.llm import PromisingLLM
 from hforch.config.schema import Job
-from hforch.errors import HforchError, full_errors
+from hforch.errors import HforchError, full_errors, message_of
 from hforch.inputs import Input
 from hforch.prompts import build_prompt, variables_of
+from hforch.redaction import redacted_line
 from hforch.runs.watch import Nobody, Watcher
 from hforch.shortage import shortage
 
@@ -194,8 +195,9 @@ def good_sample(each: Input, batch: Batch, seen: Collector) -> dict[str, Any]:
 
 def error_of(error: BaseException) -> dict[str, str]:
     """An error as records hold it; with its traceback if those are wanted."""
-    told = {"type": type(error).__name__, "message": shortage(error) or str(error) or _unsaid(error)}
-    return told | ({"traceback": "".join(traceback.format_exception(error))} if full_errors() else {})
+    said = shortage(error) or message_of(error) or _unsaid(error)
+    told = {"type": type(error).__name__, "message": said}
+    return told | ({"traceback": redacted_line("".join(traceback.format_exception(error)))} if full_errors() else {})
 
 
 def _unsaid(error: BaseException) -> str:

@@ -13,8 +13,9 @@ from pathlib import Path, PurePath
 from typing import Any, Protocol
 
 from hforch.config.schema import Job
-from hforch.errors import EXIT_INTERRUPTED, EXIT_OK, ConfigError, HforchError, Mistake
+from hforch.errors import EXIT_INTERRUPTED, EXIT_OK, ConfigError, HforchError, Mistake, message_of
 from hforch.models.estimate import Estimate
+from hforch.redaction import redacted, redacted_override
 from hforch.runs.given import Given
 from hforch.runs.held import Held
 from hforch.runs.records import (
@@ -71,7 +72,8 @@ class Planned:
         names = ("number", "label", "samples", "same_as", "baseline")
         own = {name: getattr(self, name) for name in names}
         keys = {"load_key": self.key, "job_id": self.id}
-        return own | keys | {"overrides": list(self.given.overrides), "job": self.job.model_dump(mode="json")}
+        overrides = [redacted_override(one) for one in self.given.overrides]
+        return own | keys | {"label": redacted(self.label), "overrides": overrides, **self.given.job(self.job)}
 
     def is_done(self) -> bool:
         """Whether its record is there, and lacks nothing; nor do its scores, nor the distributions that others need."""
@@ -216,7 +218,7 @@ class Sweep:
         try:
             code = planned.begin(work)
         except HforchError as error:
-            view.failed(planned, str(error))
+            view.failed(planned, message_of(error))
             code = error.exit_code
         view.ended(planned, code)
         return code
@@ -243,9 +245,11 @@ class Sweep:
         source = self._by_number[planned.same_as]
 
         def work() -> int:
-            own = {"job": planned.job.model_dump(mode="json"), **planned.given.asked()}
+            own = {**planned.given.job(planned.job), **planned.given.asked()}
             same = {"same_as": os.path.relpath(source.directory, planned.directory)}
-            write_whole(planned.directory / RECORD, read_record(source.directory) | own | same)
+            other = read_record(source.directory)
+            kept = {name: value for name, value in other.items() if name not in ("from_env", "redacted")}
+            write_whole(planned.directory / RECORD, kept | own | same)
             return codes.get(source.number, EXIT_OK)
 
         return planned.begin(work)

@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Any, Self
 from weakref import WeakSet
 
 from hforch.errors import EXIT_FAILED, EXIT_INTERRUPTED, HforchError, Mistake
+from hforch.redaction import redact_file
 from hforch.runs.remote import LOG, nurse
 
 if TYPE_CHECKING:
@@ -221,6 +222,8 @@ class Workers:
         except KeyboardInterrupt:
             self._forget()
             return EXIT_INTERRUPTED
+        finally:
+            redact_file(directory / LOG)
         if outcome == EXIT_INTERRUPTED and not worker.interrupted:  # its nursery was killed
             self._forget()
             return _died(None, directory, given, watcher)

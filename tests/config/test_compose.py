@@ -209,7 +209,7 @@ def test_a_quoted_template_is_read() -> None:
 
 def test_a_composed_config_gives_the_same_job() -> None:
     composed = compose(["model=gpt2", "generation=sample"])
-    assert job_from_config(composed.config) == composed.job
+    assert job_from_config(composed.config) == (composed.job, {})
     assert "hydra" not in composed.config
 
 
@@ -464,3 +464,15 @@ def test_what_cannot_be_pickled_is_copied_all_the_same(monkeypatch: pytest.Monke
     first.a.b.append(3)
     assert make() == {"a": {"b": [1]}}
     assert job_from_overrides(["runtime.seed=4"]).runtime.seed == 4
+
+
+@pytest.mark.parametrize(
+    "text", ["a b", "it's", "\\", "a\\", "\\'", "a\\\\'b\\", "$\\{x\\:y\\}", '["a"]', "", "'", "a,b=c"]
+)
+def test_a_quoted_value_is_read_as_it_was(text: str) -> None:
+    from hydra.core.override_parser.overrides_parser import OverridesParser
+
+    from hforch.config.overrides import quoted
+
+    parsed = OverridesParser.create().parse_override(f"key={quoted(text)}")
+    assert str(parsed.value()) == text

@@ -13,13 +13,13 @@ from hforch.compare.parting import all_partings
 from hforch.compare.reading import samples_of
 from hforch.compare.table import SPEED, Comparison, Row, percentile
 from hforch.compare.words import alignment, words
+from hforch.redaction import without_known
 from hforch.report.page.about import about
 from hforch.report.page.charts import charts
 from hforch.report.page.metrics import described, ordered
 from hforch.report.page.reading import MOST_FAILED, Seen
 from hforch.report.page.repeating import of_job
 from hforch.report.wording import item_line
-from hforch.runs.records import struck
 
 MOST_CELLS = 24_000  # answers on one page
 MOST_BYTES = 150_000_000  # of samples.jsonl, on one page
@@ -137,10 +137,10 @@ def collect(
 
 # ---------------------------------------------------------------- answers
 def _cell(sample: Mapping[str, Any]) -> dict[str, Any]:
-    text = struck(sample["text"] or "")
+    text = without_known(sample["text"] or "")
     cell: dict[str, Any] = {
         "text": text[:LONGEST],
-        "prompt": struck(sample.get("prompt") or "")[:LONGEST],
+        "prompt": without_known(sample.get("prompt") or "")[:LONGEST],
         "tokens": [sample.get("prompt_tokens"), sample.get("output_tokens")],
         "ids": array("q", sample.get("output_ids") or []),
         "times": dict(sample["timings"]),

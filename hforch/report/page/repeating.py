@@ -12,6 +12,7 @@ from hforch.config.as_recipe import recipe_of, to_yaml
 from hforch.config.options import option
 from hforch.config.untrusted import CHOSEN_ANEW, beyond_data
 from hforch.errors import ConfigError, HforchError
+from hforch.redaction import redacted_line, redacted_override
 from hforch.runs.sweep import SWEEP, read_sweep
 
 ALONE = "A job by itself has no baseline, so only the command of the whole sweep takes divergence and agreement again."
@@ -56,7 +57,7 @@ def _warning(asked: Mapping[str, Any], words: Iterable[str]) -> str:
     found = [f"{text} {what}" for text, what in beyond_data(typed)]
     if asked.get("config_dir"):
         found.append(f"--config-dir {asked['config_dir']} holds options that can run code")
-    return f"Look at this command before you run it: {'; '.join(found)}." if found else ""
+    return redacted_line(f"Look at this command before you run it: {'; '.join(found)}.") if found else ""
 
 
 def _command(asked: Mapping[str, Any], words: Iterable[str]) -> str:
@@ -69,4 +70,4 @@ def _command(asked: Mapping[str, Any], words: Iterable[str]) -> str:
         for part in (f"--{name.replace('_', '-')}", str(asked[name]))
     ]
     typed = [word for word in words if not word.startswith(CHOSEN_ANEW)]
-    return shlex.join(["hforch", *recipe, *flags, *typed])
+    return shlex.join(["hforch", *recipe, *flags, *map(redacted_override, typed)])

@@ -1,0 +1,202 @@
+"""Credentials in a configuration: what comes from the environment is recorded as its interpolation, what looks like a
+credential is not recorded, and settings that would hold one are refused, for no record could repeat such a run."""
+
+from __future__ import annotations
+
+import copy
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+from hforch.errors import Mistake
+from hforch.redaction import (
+    credentials_in,
+    is_named_secret,
+    redacted,
+    redacted_tree,
+    remember,
+    remember_named,
+    remember_shapes,
+    remember_variable,
+)
+
+Path = tuple[str | int, ...]
+FromEnv = Mapping[Path, str]
+"""The interpolations of values that come from the environment, by their paths in a job."""
+
+# What models read and answer, or what is compared with that: data, which may have a column called `token`.
+DATA = (
+    *(("inputs", "items"), ("checks",), ("stop",), ("generation", "json_schema")),
+    *(("prompt", name) for name in ("template", "system", "messages")),
+    *(("backend", name) for name in ("replies", "failures")),
+)
+ADVICE = "keep it in an environment variable: {path}=${{oc.env:NAME}}"
+
+_reads: list[str] = []  # the variables that were read, in this process
+
+
+# ---------------------------------------------------------------- the environment
+def watch_environment() -> None:
+    """Make OmegaConf's `oc.env` remember what it reads, so that it is written nowhere."""
+    from omegaconf import OmegaConf
+    from omegaconf.resolvers import oc
+
+    def env(*arguments: Any) -> Any:
+        value = oc.env(*arguments)
+        _reads.append(str(arguments[0]))
+        if arguments[0] in os.environ:
+            remember_variable(str(arguments[0]), str(value))
+        return value
+
+    OmegaConf.register_new_resolver("oc.env", env, replace=True)
+
+
+@contextmanager
+def reading_environment() -> Iterator[list[str]]:
+    """Give the variables that are read meanwhile."""
+    found: list[str] = []
+    before = len(_reads)
+    try:
+        yield found
+    finally:
+        found += _reads[before:]
+        del _reads[before:]
+
+
+def remember_typed(override: str) -> None:
+    """Remember the credentials in an override, whether or not it can be used."""
+    remember_shapes(override)
+    key = tuple(override.partition("=")[0].lstrip("+~").split("."))
+    if not any(key[: len(data)] == data or data[: len(key)] == key for data in DATA):
+        remember_named(override)
+
+
+def remember_settings(job: Any) -> None:
+    """Remember the credentials in hydra.job.env_set, and what hydra.job.env_copy has put there."""
+    from omegaconf import OmegaConf
+
+    env_set: Any = OmegaConf.to_container(job.env_set)
+    copied = list(job.env_copy)
+    for name, value in env_set.items():
+        if name in copied:
+            remember_variable(name, str(value))
+        elif is_named_secret(str(name), value):
+            remember(str(value))
+
+
+def for_name(overrides: str) -> str:
+    """Return what names a directory after overrides: without credentials, and with the names of variables as text."""
+    text = redacted(overrides)
+    return text.replace("${", "{") if "oc.env" in text else text
+
+
+def remember_pieces(value: Any, expression: str) -> None:
+    """Remember the texts that an interpolation such as oc.decode has made of a variable."""
+    if isinstance(value, Mapping):
+        for key, one in value.items():
+            remember_pieces(str(key), expression)
+            remember_pieces(one, expression)
+    elif isinstance(value, list | tuple):
+        for one in value:
+            remember_pieces(one, expression)
+    elif isinstance(value, str) and any(credentials_in(value)):
+        remember(value, expression)
+
+
+# ---------------------------------------------------------------- a job
+def refuse_credentials(tree: Mapping[str, Any], from_env: FromEnv) -> Iterator[Mistake]:
+    """Yield a mistake for each setting that looks like a credential; those in data are remembered instead."""
+    for path, value, is_key in _texts(with_interpolations(tree, from_env), ()):
+        dotted = ".".join(map(str, path))
+        named = not is_key and path not in from_env and is_named_secret(str(path[-1]), value)
+        found = list(credentials_in(value)) if isinstance(value, str) else []
+        if isinstance(value, str):
+            remember_shapes(value)
+        if _is_data(path):
+            continue
+        if is_key and found:
+            problem = "a key that looks like a credential would stand in every record"
+            yield Mistake(dotted, problem, None, "keep it out of the configuration")
+        elif named or found:
+            if named:
+                remember(str(value))
+            yield Mistake(
+                dotted, "looks like a credential, and no record may hold one", None, ADVICE.format(path=dotted)
+            )
+
+
+def recorded(tree: Mapping[str, Any], from_env: FromEnv) -> dict[str, Any]:
+    """Return what a record says of a job's values.
+
+    Returns:
+        `job`: the values, with interpolations for those from the environment, and without credentials;
+        `from_env`: the interpolations, by dotted path, and `redacted`: the dotted paths of what is missing; left out
+        where there are none.
+    """
+    whole = with_interpolations(tree, from_env)
+    job = redacted_tree(whole)
+    told: dict[str, Any] = {"job": job}
+    if from_env:
+        told["from_env"] = {".".join(map(str, path)): redacted(text) for path, text in from_env.items()}
+    if changed := list(_changed(whole, job, "")):
+        told["redacted"] = changed
+    return told
+
+
+def with_interpolations(tree: Mapping[str, Any], from_env: FromEnv) -> dict[str, Any]:
+    """Return a job's values, with interpolations for those from the environment."""
+    whole = copy.deepcopy(dict(tree)) if from_env else dict(tree)
+    for path, text in from_env.items():
+        put(whole, path, text if len(path) > 1 else {})  # a group is a mapping, wherever it comes from
+    return whole
+
+
+def put(tree: Any, path: Path, value: Any) -> None:
+    """Set the value at a path, if there is one."""
+    for step in path[:-1]:
+        tree = _at(tree, step)
+    if isinstance(tree, dict) and str(path[-1]) in tree:
+        tree[str(path[-1])] = value
+    elif isinstance(tree, list) and isinstance(path[-1], int) and path[-1] < len(tree):
+        tree[path[-1]] = value
+
+
+def _at(tree: Any, step: str | int) -> Any:
+    try:
+        return tree[str(step) if isinstance(tree, dict) else step]
+    except (KeyError, IndexError, TypeError):
+        return None
+
+
+def _is_data(path: Path) -> bool:
+    return any(path[: len(data)] == data for data in DATA)
+
+
+def has_names_that_count(path: tuple[str, ...]) -> bool:
+    """Return whether the name of a key says what its value is; in data it does not."""
+    return not _is_data(path)
+
+
+def _texts(tree: Any, path: Path) -> Iterator[tuple[Path, Any, bool]]:
+    """Yield every scalar and every key with its path, and whether it is a key."""
+    if isinstance(tree, Mapping):
+        for key, value in tree.items():
+            yield (*path, str(key)), str(key), True
+            yield from _texts(value, (*path, str(key)))
+    elif isinstance(tree, list | tuple):
+        for number, value in enumerate(tree):
+            yield from _texts(value, (*path, number))
+    elif path:
+        yield path, tree, False
+
+
+def _changed(one: Any, other: Any, path: str) -> Iterator[str]:
+    if isinstance(one, Mapping) and list(one) == list(other):
+        for key in one:
+            yield from _changed(one[key], other[key], f"{path}.{key}".lstrip("."))
+    elif isinstance(one, list | tuple) and len(one) == len(other):
+        for number, (left, right) in enumerate(zip(one, other, strict=True)):
+            yield from _changed(left, right, f"{path}.{number}")
+    elif one != other:
+        yield path
