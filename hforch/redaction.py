@@ -84,6 +84,8 @@ VALUE = re.compile(r"""((?i:bearer|basic|token)\s+)?(?P<value>"[^"\n]*"|'[^'\n]*
 ONLY_WITH_EQUALS = ("token", "secret", "credential", "credentials")  # `unknown token: x` is a sentence
 INTERPOLATION = re.compile(r"\$\{[^}]*\}")
 
+MOST_REMEMBERED = 200  # characters
+
 _given: dict[str, str] = {}  # credentials that this process was given, each with what is written in its place
 _ordinary: set[str] = set()  # those of them that are only values of variables that the configuration reads
 _in_paths: set[str] = set()  # the ordinary ones that name a directory of ours
@@ -263,7 +265,14 @@ def redacted_tree(tree: Any, rule: Rule = redacted, by_name: Callable[[tuple[str
     Args:
         by_name: for the path of a key, whether its name decides too; None: it never does.
     """
-    return _redacted(tree, rule, by_name, ())
+    return _redacted(tree, _once(rule, _known()), by_name, ())
+
+
+@lru_cache(maxsize=8)
+def _once(rule: Rule, known: tuple[tuple[str, str], ...]) -> Rule:
+    """A rule that looks at each short text once, as long as the known credentials are these: records say much alike."""
+    remembered = lru_cache(maxsize=20_000)(rule)
+    return lambda text: remembered(text) if len(text) < MOST_REMEMBERED else rule(text)
 
 
 def _redacted(tree: Any, rule: Rule, by_name: Callable[[tuple[str, ...]], bool] | None, path: tuple[str, ...]) -> Any:

@@ -229,7 +229,7 @@ def _dry_run(composed: Composed, directory: Path, asked: Asked) -> int:
         expected=look_ahead(job, inputs),
         same_as=None,
         baseline=None,
-        begin=lambda work: work(),
+        begin=lambda work: work(None),
     )
     show_plan([one], resume=asked.resume)
     return EXIT_OK

@@ -36,7 +36,7 @@ from hforch.runs.identity import LOAD, job_id, load_key
 from hforch.runs.records import RECORD, known_record, locked, read_record
 from hforch.runs.resuming import ANEW, changes
 from hforch.runs.samples import refuse_damaged
-from hforch.runs.sweep import Planned, Sweep, View, equal_ones, labels, read_sweep
+from hforch.runs.sweep import Planned, Sweep, View, Work, equal_ones, labels, read_sweep
 from hforch.runs.used import clear, refuse_links, used
 from hforch.runs.worker import WorkerDied, Workers
 
@@ -44,6 +44,7 @@ if TYPE_CHECKING:
     from omegaconf import DictConfig
 
 LOADED = {path.partition(".")[0] for path in LOAD}
+BY_NUMBER = "${hydra.job.num}"  # hydra.sweep.subdir, unless somebody sets it
 BASIC_LAUNCHER = "hydra._internal.core_plugins.basic_launcher.BasicLauncher"
 BASIC_SWEEPER = "hydra._internal.core_plugins.basic_sweeper.BasicSweeper"
 
@@ -155,20 +156,20 @@ class Multirun:
         own = [one.job if self.is_basic else with_threads(one.job, self._at_once) for one in self.plan.jobs]
         inline = any(job.runtime.isolation == "inline" for job in own)
         seen = look_at_inputs(own) if inline else aside(lambda: look_at_inputs(own))
+        refuse_in_path(self.directory, "hydra.sweep.dir")
         for number, composed, job, label, inputs in zip(
             self.plan.numbers, self.plan.jobs, own, named, seen, strict=True
         ):
-            cfg = self._numbered(composed, number)
-            refuse_in_path(self.directory, "hydra.sweep.dir")
-            refuse_in_path(Path(cfg.hydra.runtime.output_dir), "hydra.sweep.subdir")
-            given = self._given(composed, cfg)
+            directory = self._directory_of(composed, number)
+            refuse_in_path(directory, "hydra.sweep.subdir")
+            given = self._given(composed)
             if isinstance(inputs, ConfigError):
                 mistakes += given.locate(inputs.mistakes)
                 continue
             jobs.append(
                 Planned(
                     number=number,
-                    directory=Path(cfg.hydra.runtime.output_dir),
+                    directory=directory,
                     job=job,
                     given=given,
                     key=load_key(job),
@@ -186,7 +187,7 @@ class Multirun:
             mistakes += self._in_the_way(jobs)
         else:
             mistakes += self._changes(jobs)
-            jobs = [self._with_fingerprint(one, jobs) for one in jobs]
+            jobs = list(self._with_fingerprints(jobs))
         if mistakes:
             raise ConfigError(sorted(dict.fromkeys(mistakes), key=lambda mistake: mistake.path))
         found = list(equal_ones(jobs))
@@ -226,14 +227,21 @@ class Multirun:
             except ConfigError as error:
                 yield from error.mistakes
 
-    def _with_fingerprint(self, planned: Planned, jobs: Sequence[Planned]) -> Planned:
-        """The job, with the fingerprint that the weights had for those that were run with the same ones."""
+    def _with_fingerprints(self, jobs: Sequence[Planned]) -> Iterator[Planned]:
+        """The jobs, each with the fingerprint that the weights had for those that were run with the same ones."""
+        known: dict[str, str] = {}
         for one in jobs:
-            if one.key == planned.key:
+            if one.key not in known:
                 with suppress(OSError, ValueError, KeyError, TypeError):
-                    found = read_record(one.directory)["model"]["fingerprint"]
-                    return replace(planned, given=replace(planned.given, fingerprint=found))
-        return planned
+                    known[one.key] = read_record(one.directory)["model"]["fingerprint"]
+        for one in jobs:
+            found = known.get(one.key)
+            yield replace(one, given=replace(one.given, fingerprint=found)) if found else one
+
+    def _directory_of(self, composed: Composed, number: int) -> Path:
+        if composed.subdir == BY_NUMBER:  # as it is but for those who set it
+            return self.directory / str(number)
+        return Path(self._numbered(composed, number).hydra.runtime.output_dir)
 
     def _numbered(self, composed: Composed, number: int) -> DictConfig:
         """The configuration of one job as Hydra would hand it to a launcher."""
@@ -249,12 +257,11 @@ class Multirun:
             cfg.hydra.runtime.output_dir = str(self.directory / subdir)
         return cfg
 
-    def _given(self, composed: Composed, cfg: DictConfig) -> Given:
+    def _given(self, composed: Composed) -> Given:
         return Given(
             overrides=composed.task_overrides,
             recipe=self.asked.recipe,
             locate=Locator(composed.overrides, self.places),
-            logging=job_logging(cfg.hydra),
             config_dir=self.asked.config_dir,
             config_name=self.asked.config_name,
             resume=self.asked.resume,
@@ -263,18 +270,19 @@ class Multirun:
             credentials=remembered(),
         )
 
-    def _begin(self, composed: Composed, number: int) -> Callable[[Callable[[], int]], int]:
+    def _begin(self, composed: Composed, number: int) -> Callable[[Work], int]:
         return lambda work: self._as_job(self._numbered(composed, number), work)
 
-    def _as_job(self, cfg: DictConfig, work: Callable[[], int]) -> int:
+    def _as_job(self, cfg: DictConfig, work: Work) -> int:
         """Do work where Hydra has made a job's directory, its files and its environment."""
         from hydra.core.utils import configure_log, run_job
 
         raised: list[Exception] = []
+        logging = job_logging(cfg.hydra)
 
         def task(_: DictConfig) -> int | None:
             try:
-                return work()
+                return work(logging)
             except Exception as error:  # Hydra would print it
                 raised.append(error)
                 return None

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from hforch.config.copies import packed
 from hforch.config.credentials import FromEnv, refuse_credentials
@@ -14,7 +14,7 @@ from hforch.config.keys import groups
 from hforch.config.look import Look, look
 from hforch.config.overrides import needed, read, without_sweeps
 from hforch.config.places import Places, find_places, hydra_settings
-from hforch.config.plain import as_in_the_job, asks_hydra, plain
+from hforch.config.plain import as_in_the_job, as_written, asks_hydra, plain
 from hforch.config.primary import hidden_files, primary_file
 from hforch.config.schema import Job
 from hforch.config.sources import Sources
@@ -33,6 +33,7 @@ class Composed:
         whole: gives a copy of the configuration with the `hydra` node; a sweep has thousands, so it is packed.
         task_overrides: those that are not about Hydra itself.
         from_env: the interpolations of the values that come from the environment, by their paths in the job.
+        subdir: hydra.sweep.subdir, as it is written.
     """
 
     job: Job
@@ -41,6 +42,7 @@ class Composed:
     sources: Sources
     whole: Callable[[], DictConfig]
     from_env: FromEnv
+    subdir: str
 
     @property
     def config(self) -> DictConfig:
@@ -119,8 +121,7 @@ def judge(look: Look, places: Places, mistakes: Sequence[Mistake] = (), number: 
     found = [*mistakes, *look.mistakes]
     if look.cfg is not None:
         choices = {str(group): str(option) for group, option in look.cfg.hydra.runtime.choices.items()}
-        with as_in_the_job(look.cfg, number) if asks_hydra(look.cfg) else nullcontext():
-            tree, unfinished, from_env = plain(look.cfg, choices)
+        tree, unfinished, from_env = _values(look.cfg, choices, number)
         unfinished += refuse_credentials(tree, from_env)
         found += hidden_files(places, choices)
         unknown = look.faulty | {mistake.path for mistake in unfinished}
@@ -141,7 +142,19 @@ def judge(look: Look, places: Places, mistakes: Sequence[Mistake] = (), number: 
         raise ConfigError(sorted(found, key=lambda mistake: mistake.path))
     overrides = tuple(one.text for one in look.kept)
     of_task = tuple(one.text for one in look.kept if not one.parsed.is_hydra_override())
-    return Composed(validate(tree), overrides, of_task, sources, packed(look.cfg), from_env)
+    subdir = str(look.cfg.hydra.sweep._get_node("subdir")._value())
+    return Composed(validate(tree), overrides, of_task, sources, packed(look.cfg), from_env, subdir)
+
+
+def _values(
+    cfg: DictConfig, choices: Mapping[str, str], number: int | None
+) -> tuple[dict[str, Any], list[Mistake], FromEnv]:
+    """What `plain` gives, seen as the job will see it."""
+    written = as_written(cfg)
+    if written is not None:
+        return written, [], {}
+    with as_in_the_job(cfg, number) if asks_hydra(cfg) else nullcontext():
+        return plain(cfg, choices)
 
 
 @dataclass(frozen=True)

@@ -25,6 +25,7 @@ from hydra.conf import ConfigSourceInfo
 from hydra.core.config_search_path import ConfigSearchPath
 from hydra.core.default_element import InputDefault
 from hydra.core.object_type import ObjectType
+from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.utils import JobRuntime
 from hydra.errors import ConfigCompositionException
 from hydra.plugins.config_source import ConfigSource
@@ -155,13 +156,24 @@ def _maps_where_needed() -> Iterator[None]:
 
 @contextmanager
 def parsing_once() -> Iterator[None]:
-    """Parse each text with `${}` once: jobs of a sweep share most, and to parse one takes OmegaConf milliseconds."""
-    parse = omegaconf.base.parse
+    """Parse each override, and each text with `${}`, once: jobs of a sweep share most, and one takes milliseconds."""
+    parse, parse_rule = omegaconf.base.parse, OverridesParser.parse_rule
+    known: dict[tuple[str, str], Any] = {}
+
+    def parse_rule_once(parser: OverridesParser, text: str, rule: str) -> Any:
+        if (text, rule) not in known:
+            if len(known) >= MOST_PARSED:
+                known.clear()
+            known[text, rule] = parse_rule(parser, text, rule)
+        return known[text, rule]  # which nobody changes
+
     omegaconf.base.parse = lru_cache(MOST_PARSED)(parse)
+    OverridesParser.parse_rule = parse_rule_once
     try:
         yield
     finally:
         omegaconf.base.parse = parse
+        OverridesParser.parse_rule = parse_rule
 
 
 class Loader(ConfigLoaderImpl):

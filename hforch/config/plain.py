@@ -50,6 +50,25 @@ def plain(cfg: DictConfig, choices: Mapping[str, str]) -> tuple[dict[str, Any], 
     return {str(key): _container(known[key]) for key in groups}, mistakes, from_env
 
 
+def as_written(cfg: DictConfig) -> dict[str, Any] | None:
+    """The tree, if nothing in it has to be resolved or is missing; else None."""
+    tree = {str(key): unresolved(cfg[key]) for key in cfg if key != "hydra" and OmegaConf.is_config(cfg._get_node(key))}
+    ours = sum(1 for key in cfg if key != "hydra")
+    return tree if len(tree) == ours and not any(_is_special(leaf) for leaf in _texts(tree)) else None
+
+
+def _is_special(text: str) -> bool:
+    return "${" in text or text == "???"
+
+
+def _texts(tree: Any) -> Iterator[str]:
+    if isinstance(tree, str):
+        yield tree
+    elif isinstance(tree, dict | list):
+        for inner in tree.values() if isinstance(tree, dict) else tree:
+            yield from _texts(inner)
+
+
 def _without(cfg: DictConfig, paths: Sequence[tuple[Any, ...]]) -> DictConfig:
     """A copy that holds None at these paths, so that all the others can be resolved."""
     known = copied(cfg)

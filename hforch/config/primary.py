@@ -38,6 +38,8 @@ def primary_file(places: Places) -> str:
 
 def hidden_files(places: Places, choices: Mapping[str, str]) -> list[Mistake]:
     """A user's files that were meant, but that another folder's file of the same name comes before."""
+    if not places.extra:
+        return []
     names = {"": places.config_name, **{group: f"{group}/{option}" for group, option in choices.items()}}
     mistakes = []
     for group, name in names.items():

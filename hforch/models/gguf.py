@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import time
-from functools import partial
+from functools import lru_cache, partial
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -99,6 +99,7 @@ def _checkpoint(filled: cache.Filled, source: dict[str, Any], download_s: float 
     )
 
 
+@lru_cache(maxsize=64)
 def _name(digest: str) -> cache.Key:
     key = f"{digest} {VERSION} {metadata.version('transformers')}"
     return cache.Key("checkpoints", f"gguf-{hashlib.sha256(key.encode()).hexdigest()[:16]}")

@@ -37,6 +37,10 @@ LONGEST_NAME = 255  # bytes of the name of a file
 JOB = {"number": int, "directory": str, "label": str, "load_key": str, "job_id": str, "overrides": list, "job": dict}
 
 
+Work = Callable[[Mapping[str, Any] | None], int]
+"""What a job does, given its logging for `logging.config.dictConfig`; returns its exit code."""
+
+
 @dataclass(frozen=True)
 class Planned:
     """A job of a sweep, before it is run.
@@ -51,7 +55,7 @@ class Planned:
         expected: what it will take, as far as that can be told without its weights.
         same_as: the number of an earlier job with the same outputs, which is run in its stead.
         baseline: the number of the job whose answers it scores, its own if it is one; None if nothing is scored.
-        begin: does work as this job: with its directory made, and its environment set.
+        begin: does work as this job: with its directory made, and its environment set; hands it the job's logging.
     """
 
     number: int
@@ -65,7 +69,7 @@ class Planned:
     expected: Estimate
     same_as: int | None
     baseline: int | None
-    begin: Callable[[Callable[[], int]], int]
+    begin: Callable[[Work], int]
 
     def record(self) -> dict[str, Any]:
         """What sweep.json says of it."""
@@ -208,12 +212,13 @@ class Sweep:
     def _run_one(self, planned: Planned, workers: Workers, held: Held, view: View) -> int:
         watcher = view.job(planned)
 
-        def work() -> int:
+        def work(logging: Mapping[str, Any] | None) -> int:
+            given = replace(planned.given, logging=logging)
             if planned.job.runtime.isolation == "inline":
                 from hforch.runs.runner import run_job
 
-                return run_job(planned.job, planned.directory, planned.given, watcher, held)
-            return workers.run(planned.job, planned.directory, planned.given, watcher, planned.key)
+                return run_job(planned.job, planned.directory, given, watcher, held)
+            return workers.run(planned.job, planned.directory, given, watcher, planned.key)
 
         try:
             code = planned.begin(work)
@@ -244,7 +249,7 @@ class Sweep:
     def _copy(self, planned: Planned, codes: Mapping[int, int]) -> int:
         source = self._by_number[planned.same_as]
 
-        def work() -> int:
+        def work(_: object) -> int:
             own = {**planned.given.job(planned.job), **planned.given.asked()}
             same = {"same_as": os.path.relpath(source.directory, planned.directory)}
             other = read_record(source.directory)
@@ -258,11 +263,15 @@ class Sweep:
         """Write sweep.json. Of many models, not after each: it says all that is planned, so it may be large."""
         began = time.monotonic()
         self.about = {**self.about, **more}
-        jobs = [{**one.record(), "directory": str(one.directory.relative_to(self.directory))} for one in self.jobs]
-        whole = {"schema_version": SCHEMA_VERSION, "status": status, **self.about, "jobs": jobs, "noise": self.noise}
+        told = {"schema_version": SCHEMA_VERSION, "status": status, **self.about}
+        whole = told | {"jobs": self._records, "noise": self.noise}
         write_whole(self.directory / SWEEP, whole)
         ended = time.monotonic()
         self._next_note = ended + WRITING_SHARE * (ended - began)
+
+    @cached_property
+    def _records(self) -> list[dict[str, Any]]:
+        return [{**one.record(), "directory": str(one.directory.relative_to(self.directory))} for one in self.jobs]
 
     @cached_property
     def _by_number(self) -> dict[int | None, Planned]:
