@@ -7,7 +7,7 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constr
 PYTEST := $(BIN)/python -m pytest --numprocesses $(WORKERS) --dist loadfile --no-loadscope-reorder
 PAGE := build/page.js
 
-.PHONY: demo test check fuzz install install-dev lint schema bench format clean help
+.PHONY: demo test check hostile fuzz install install-dev lint schema bench format clean help
 
 help:  ## what there is to make, and how long it takes on two cores
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand --tabs=13
@@ -20,6 +20,9 @@ test: install-dev  ## install what tests need, and run them all (17 minutes, 21 
 
 check: lint  ## lint, types, and the tests that load no model (3 minutes, from a warm mypy cache)
 	$(PYTEST) -m "not model"
+
+hostile: install-dev  ## 2,200 hostile inputs: configurations, recipes, models, run directories, terminal strings (30 minutes)
+	HFORCH_HOSTILE=all $(PYTEST) --dist worksteal --timeout 3600 tests/hostile
 
 fuzz: install-dev  ## 5,000 random configurations of mistakes, other ones each time (an hour)
 	HFORCH_FUZZ=5000 $(BIN)/python -m pytest --timeout 7200 tests/config/test_fuzz.py

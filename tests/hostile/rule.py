@@ -23,6 +23,8 @@ from hforch.sinks import is_visible
 SECONDS = 20
 """What takes longer counts as a hang."""
 CODES = frozenset({0, 1, 2, 3})
+attempts = 0
+"""How many commands the test that runs has tried."""
 LONGEST = 100_000
 """Characters that a command may print."""
 SCALE = "HFORCH_HOSTILE"
@@ -59,6 +61,8 @@ def attempt(
     Args:
         env: added to this process's environment.
     """
+    global attempts
+    attempts += 1
     try:
         done = run(*words, cwd=cwd, env={**os.environ, **(env or {})}, timeout=SECONDS)
     except subprocess.TimeoutExpired:
