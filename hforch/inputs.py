@@ -91,6 +91,9 @@ def _identified(items: Iterable[Item]) -> Iterator[Input]:
 
 def _read(inputs: FileInputs) -> Iterator[Item]:
     path = expanded(inputs.path)
+    if inputs.path == "-":
+        problem = "standard input is read once, and a run reads its inputs several times, as does who repeats it"
+        raise ConfigError([Mistake("inputs.path", problem, None, "save it to a file, and name that")])
     kind = format_of(inputs)
     if kind is None:
         allowed = ", ".join(FORMATS)

@@ -97,6 +97,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if item.get_closest_marker("slow") or LOADING & {*getattr(item, "fixturenames", ())}:
             item.add_marker("model")
+        if item.path.parent.name == "hostile":
+            item.add_marker("hostile")
     items.sort(key=lambda item: -LONG_S.get(item.path.stem, 0))  # so that all processes end at the same time
 
     def gpu() -> bool:

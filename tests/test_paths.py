@@ -94,3 +94,8 @@ def test_a_yaml_file_of_many_megabytes_is_refused_unread(place: str, tmp_path: P
 def test_nested_ten_thousand_times_is_told(text: str, tmp_path: Path) -> None:
     (tmp_path / "deep.yaml").write_text(f"a: {text}")
     assert "nested too deeply" in hforch("run", str(tmp_path / "deep.yaml"), code=2, timeout=30).stderr
+
+
+def test_standard_input_is_refused_with_what_to_do(tmp_path: Path) -> None:
+    done = hforch("backend=fake", "inputs=file", "inputs.path=-", f"hydra.run.dir={tmp_path / 'out'}", code=2)
+    assert "save it to a file" in done.stderr
