@@ -79,9 +79,12 @@ def write_samples(folder: Path, loaded: Loaded, tokenizer: Path, texts: int, tok
     starts = numpy.linspace(0, len(ids) - tokens, texts).astype(int)
     with (folder / SAMPLES).open("w", encoding="utf-8") as file:
         for index, (prompt, start) in enumerate(zip(prompts("chat", tokenizer)[:texts], starts, strict=True)):
-            sample: dict[str, Any] = {"index": index, "input_id": str(index), "repeat": 0, "error": None}
-            own = {"prompt_ids": loaded.engine.encode(prompt), "output_ids": ids[start : start + tokens]}
-            file.write(to_json(sample | own) + "\n")
+            sample: dict[str, Any] = {"index": index, "input_id": f"{index:016x}", "repeat": 0, "error": None}
+            sample |= {"batch": {"index": index, "size": 1, "place": 0}, "input": prompt, "prompt": prompt, "text": ""}
+            sample |= {"prompt_ids": loaded.engine.encode(prompt), "output_ids": ids[start : start + tokens]}
+            sample |= {"prompt_tokens": len(sample["prompt_ids"]), "output_tokens": tokens}
+            sample |= {"finish_reason": "length", "timings": {}, "absent": {}}
+            file.write(to_json(sample) + "\n")
 
 
 def forward(backend: str, loaded: Loaded, job: Job, folder: Path) -> Any:

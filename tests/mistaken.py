@@ -337,7 +337,7 @@ MODELS = [
     Case(
         "weights that are cut short",
         ("model=local", "model.path=cut"),
-        ("model.safetensors is damaged or cut short", "get it again"),
+        ("model.safetensors is damaged or cut short", "Get it again"),
         arrange=weights_cut_short,
         heavy=True,
     ),
