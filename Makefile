@@ -15,13 +15,13 @@ help:  ## what there is to make, and how long it takes on two cores
 demo: install  ## install, fetch the default model, answer a question with it (3 minutes, then seconds)
 	$(BIN)/python -m hforch
 
-test: install-dev  ## install what tests need, and run them all (17 minutes, 21 from an empty cache; WORKERS=4 on more cores)
+test: install-dev  ## install what tests need, and run them all (19 minutes, more from an empty cache; WORKERS=4 on more cores)
 	$(PYTEST)
 
 check: lint  ## lint, types, and the tests that load no model, without hostile ones (3 minutes, from a warm mypy cache)
 	$(PYTEST) -m "not model and not hostile"
 
-hostile: install-dev  ## 2,200 hostile inputs: configurations, recipes, models, run directories, terminal strings (30 minutes)
+hostile: install-dev  ## 2,200 hostile inputs: configurations, recipes, models, run directories, terminal strings (20 minutes)
 	HFORCH_HOSTILE=all $(PYTEST) --dist worksteal --timeout 3600 tests/hostile
 
 fuzz: install-dev  ## 5,000 random configurations of mistakes, other ones each time (an hour)
