@@ -12,7 +12,7 @@ from typing import Any
 from pydantic_core import PydanticCustomError
 
 from hforch.config.nearest import did_you_mean
-from hforch.config.patterns import Pattern, unbounded, with_patterns
+from hforch.config.patterns import Pattern, patterns_in, unbounded, with_patterns
 from hforch.errors import LONGEST_VALUE, Mistake, shown
 
 Tree = Mapping[str, Any]
@@ -148,7 +148,7 @@ def validator(schema: Any) -> Any:
         raise ValueError(f"is no JSON Schema: {f'{at}: ' if at else ''}{error.message}") from error
     except (RecursionError, OverflowError) as error:
         raise ValueError("is no JSON Schema: it is nested too deeply") from error
-    for text in _patterns(schema):
+    for text in patterns_in(schema):
         Pattern(text)
     if unbounded(schema):
         raise ValueError("has unevaluatedProperties and patternProperties; leave one of them out")
@@ -159,20 +159,6 @@ def validator(schema: Any) -> Any:
         except Unresolvable as error:
             raise ValueError(f"refers to {reference}, which is not in it") from error
     return with_patterns(kind)(dict(schema), registry=REGISTRY)
-
-
-def _patterns(node: Any) -> Iterator[str]:
-    """Every regular expression of a schema."""
-    if isinstance(node, Mapping):
-        if isinstance(node.get("pattern"), str):
-            yield node["pattern"]
-        if isinstance(node.get("patternProperties"), Mapping):
-            yield from map(str, node["patternProperties"])
-        for inner in node.values():
-            yield from _patterns(inner)
-    elif isinstance(node, list | tuple):
-        for inner in node:
-            yield from _patterns(inner)
 
 
 def _references(node: Any) -> Iterator[str]:

@@ -101,17 +101,26 @@ def with_patterns(kind: Any) -> Any:
     return extend(kind, {"pattern": of_text, "patternProperties": of_names, "additionalProperties": additional})
 
 
+def patterns_in(schema: Any) -> Iterator[str]:
+    """Every regular expression of a schema."""
+    for node in _mappings(schema):
+        if isinstance(node.get("pattern"), str):
+            yield node["pattern"]
+        if isinstance(node.get("patternProperties"), Mapping):
+            yield from map(str, node["patternProperties"])
+
+
 def unbounded(schema: Any) -> bool:
     """Whether a schema has `unevaluatedProperties` and `patternProperties`, which are matched without a limit."""
-    words = set(_words(schema))
+    words = {str(key) for node in _mappings(schema) for key in node}
     return {"unevaluatedProperties", "patternProperties"} <= words
 
 
-def _words(node: Any) -> Iterator[str]:
+def _mappings(node: Any) -> Iterator[Mapping[Any, Any]]:
     if isinstance(node, Mapping):
-        yield from map(str, node)
+        yield node
         for inner in node.values():
-            yield from _words(inner)
+            yield from _mappings(inner)
     elif isinstance(node, list | tuple):
         for inner in node:
-            yield from _words(inner)
+            yield from _mappings(inner)
