@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import gc
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
+
+from hforch.backends import accelerators
 
 if TYPE_CHECKING:
     from hforch.backends.base import Loaded, Prepared
@@ -34,10 +35,10 @@ class Held:
     first: tuple[Callable[[], float], float] | None = None
 
     def drop(self) -> None:
-        """Forget the model, so that its memory is free for another."""
+        """Forget the model, so that its memory, that of accelerators too, is free for another."""
         self.key, self.is_warm, self.has_scored = "", False, False
         self.prepared = self.loaded = self.timings = self.memory = self.first = None
-        gc.collect()
+        accelerators.release()
 
     def again(self) -> tuple[float, float] | None:
         """The seconds of the first batch, at first and now; None if it cannot be repeated."""

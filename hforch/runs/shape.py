@@ -39,9 +39,16 @@ class Metrics(Loose):
     ttft_ms: Finite | None = None
 
 
+class Device(Loose):
+    device: str | None = None
+    allocated_mb: Finite | None = None
+    reserved_mb: Finite | None = None
+
+
 class Memory(Loose):
     peak_rss_mb: Finite | None = None
     peak_accelerator_mb: Finite | None = None
+    accelerators: list[Device] | None = None
 
 
 class Cpu(Loose):

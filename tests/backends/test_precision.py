@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from fake_cuda import FakeCuda
 
 from hforch import load_llm
 from hforch.backends import openvino as ov
@@ -113,14 +114,10 @@ def test_a_device_that_is_not_there_is_refused_with_those_that_are() -> None:
     assert "GPU.7" in mistake.problem and "CPU" in str(mistake.hint)
 
 
-def test_a_gpu_that_is_not_there_is_refused_before_the_model_is_touched(monkeypatch: pytest.MonkeyPatch) -> None:
-    from hforch.backends import pytorch
-
-    monkeypatch.setattr(pytorch, "accelerators", list)
-    with pytest.raises(ConfigError, match="there is no GPU that torch can use"):
+def test_a_gpu_that_is_not_there_is_refused_before_the_model_is_touched() -> None:
+    with FakeCuda(cards=[]).installed(), pytest.raises(ConfigError, match="there is no GPU that torch can use"):
         load_llm("device=gpu")
-    monkeypatch.setattr(pytorch, "accelerators", lambda: ["cuda:0"])
-    with pytest.raises(ConfigError, match="no GPU number 3"):
+    with FakeCuda().installed(), pytest.raises(ConfigError, match="no GPU number 3"):
         load_llm("device=gpu", "device.index=3")
 
 
