@@ -65,8 +65,8 @@ def out_of_memory(card: Card, index: int, size: int) -> str:
 
     return (
         f"CUDA out of memory. Tried to allocate {gib(size)}. GPU {index} has a total capacity of {gib(card.total)} of "
-        f"which {gib(card.free)} is free. Including non-PyTorch memory, this process has {gib(card.reserved)} memory in "
-        f"use. Of the allocated memory {gib(card.allocated)} is allocated by PyTorch, and 0 bytes is reserved by "
+        f"which {gib(card.free)} is free. Including non-PyTorch memory, this process has {gib(card.reserved)} memory "
+        f"in use. Of the allocated memory {gib(card.allocated)} is allocated by PyTorch, and 0 bytes is reserved by "
         "PyTorch but unallocated. If reserved but unallocated memory is large try setting "
         "PYTORCH_ALLOC_CONF=expandable_segments:True to avoid fragmentation."
     )

@@ -104,11 +104,10 @@ def test_other_errors_are_left_as_they_are() -> None:
 
 
 def test_what_an_error_was_raised_from_counts() -> None:
+    failed = ValueError("the layer failed")
+    failed.__cause__ = RuntimeError("CUDA out of memory")
     with pytest.raises(OutOfMemory, match="out of memory on cuda; buy more") as caught, translating("buy more"):
-        try:
-            raise RuntimeError("CUDA out of memory")
-        except RuntimeError as error:
-            raise ValueError("the layer failed") from error
+        raise failed
     assert isinstance(caught.value, BackendError) and isinstance(caught.value, GenerationError)
 
 
