@@ -111,6 +111,27 @@ def save_gptj(folder: Path, added: float = 0.0, token: int = 0) -> Path:
     return _save(model, tokenizer, folder, None)
 
 
+def save_llama(folder: Path, hidden: int = 64, layers: int = 2, context: int = 4096) -> Path:
+    """A Llama with 8 heads, each with keys and values of its own, so its KV cache takes 2 * layers * hidden a token."""
+    import torch
+    from transformers import LlamaConfig, LlamaForCausalLM
+
+    tokenizer = byte_level_tokenizer()
+    config = LlamaConfig(
+        vocab_size=len(tokenizer),
+        hidden_size=hidden,
+        intermediate_size=2 * hidden,
+        num_hidden_layers=layers,
+        num_attention_heads=8,
+        num_key_value_heads=8,
+        max_position_embeddings=context,
+        bos_token_id=tokenizer.bos_token_id,
+        eos_token_id=tokenizer.eos_token_id,
+    )
+    torch.manual_seed(0)
+    return _save(LlamaForCausalLM(config), tokenizer, folder, None)
+
+
 def _save(model: Any, tokenizer: Any, folder: Path, generation: dict[str, Any] | None) -> Path:
     import torch
 

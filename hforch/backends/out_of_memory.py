@@ -56,6 +56,7 @@ class Shortage:
     Attributes:
         device: such as `cuda:0`.
         own: what this process holds of the device.
+        allowed: what torch lets this process take, if that is less than the device has.
     """
 
     device: str | None
@@ -63,6 +64,7 @@ class Shortage:
     total: float | None = None
     free: float | None = None
     own: float | None = None
+    allowed: float | None = None
 
     def __str__(self) -> str:
         place = f" on {self.device or 'the GPU'}"
@@ -70,6 +72,8 @@ class Shortage:
         if self.free is not None:
             of = "" if self.total is None else f" of {_gb(self.total)}"
             parts.append(f"{_gb(self.free)}{of} GB free{self._others()}")
+        if self.allowed is not None:
+            parts.append(f"of which this process may take {_gb(self.allowed)} GB")
         return f"out of memory{place}{': ' if parts else ''}{', '.join(parts)}"
 
     def _others(self) -> str:
@@ -94,6 +98,7 @@ def shortage_of(error: BaseException) -> Shortage:
         total=_size(rf"total capacity of {SIZE}", said),
         free=free,
         own=_size(rf"this process has {SIZE} memory in use", said),
+        allowed=_size(rf"{SIZE} allowed", said),
     )
 
 
