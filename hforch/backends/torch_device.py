@@ -63,6 +63,8 @@ def _not_working(one: Unusable, there: list[str]) -> Mistake:
 
 def _check_attention(job: Job, devices: list[Accelerator]) -> Iterator[Mistake]:
     asked = job.model.attn_implementation
+    if asked == "flex_attention" and (reason := _no_flex(job)):
+        yield Mistake(ATTENTION, f"flex_attention {reason}", None, SDPA)
     if asked not in FLASH:
         return
     module, package, least = FLASH[asked]
@@ -85,6 +87,13 @@ def _check_attention(job: Job, devices: list[Accelerator]) -> Iterator[Mistake]:
         yield Mistake(
             ATTENTION, f"{asked} computes in 16 bits, and precision is fp32", None, f"{SDPA}, or precision=bf16"
         )
+
+
+def _no_flex(job: Job) -> str | None:
+    """Return why flex_attention cannot be used, as the end of a sentence; None if it can."""
+    if job.device.kind == "cpu" or not accelerators.names():
+        return "is compiled for GPUs, and this job runs on the CPU"
+    return None if find_spec("triton") else "is compiled by Triton, which is not installed"
 
 
 def _lacking(module: str, package: str) -> str | None:

@@ -116,6 +116,15 @@ def test_flash_attention_is_refused_off_nvidia_gpus() -> None:
     assert "sdpa" in str(found.hint)
 
 
+def test_flex_attention_is_refused_where_nothing_compiles_it(cuda: FakeCuda, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = "model.attn_implementation=flex_attention"
+    assert "this job runs on the CPU" in mistake_of("device=cpu", asked).problem
+    monkeypatch.setattr(torch_device, "find_spec", lambda name: None)
+    assert "Triton, which is not installed" in mistake_of("device=gpu", asked).problem
+    monkeypatch.setattr(torch_device, "find_spec", lambda name: SimpleNamespace(name=name))
+    assert pytorch.check(job_from_overrides(["device=gpu", asked])) == []
+
+
 def test_flash_attention_without_its_package_is_refused(cuda: FakeCuda, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch_device, "find_spec", lambda name: None)
     for device in ("device=gpu", "device=auto"):

@@ -244,7 +244,7 @@ def test_a_model_larger_than_what_is_free_on_the_card_is_refused_before_it_is_lo
 
 
 def test_what_other_processes_hold_of_the_card_is_not_free(llama: Path, tmp_path: Path, only_cuda: None) -> None:
-    """This process takes the card but for 2 GB; a KV cache of 2.5 GB does not fit then, and a smaller batch is named."""
+    """This process leaves 2 GB of the card; a KV cache of 2.5 GB does not fit then, and a smaller batch is named."""
     import torch
 
     gc.collect()
