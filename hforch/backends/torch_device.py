@@ -49,7 +49,9 @@ def device_map(job: Job) -> Any:
 def _check_gpu(job: Job, there: list[str]) -> list[Mistake]:
     if not there:
         why = accelerators.why_none()
-        return [Mistake("device.kind", f"{NO_GPU}: {why.problem}", None, f"{why.hint}; devices here: cpu")]
+        return [
+            Mistake("device.kind", f"{NO_GPU}: {why.problem}", None, f"{why.hint}; devices here: cpu; use device=cpu")
+        ]
     if job.device.index is not None and job.device.index >= len(there):
         problem = f"there is no GPU number {job.device.index}"
         hint = f"devices here: cpu, {', '.join(there)}{accelerators.hint_of_visible()}"
