@@ -22,6 +22,7 @@ class Held:
         memory: the peaks of the process up to the end of loading.
         is_warm: whether it has generated something, so that another warm-up would change nothing.
         has_scored: whether it has read given tokens: what its engine keeps since then is not the next job's memory.
+        batch_size: that of the last job, for which the allocators of accelerators keep memory.
         first: measures the first batch once more; and the seconds that it took at first.
     """
 
@@ -32,6 +33,7 @@ class Held:
     memory: Mapping[str, Any] | None = None
     is_warm: bool = False
     has_scored: bool = False
+    batch_size: int = 0
     first: tuple[Callable[[], float], float] | None = None
 
     def drop(self) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import gc
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
@@ -33,7 +34,10 @@ class MemoryMeter:
         return self
 
     def begin(self) -> None:
-        """Give back what this process has freed, and forget the peaks so far."""
+        """Give back what this process has freed, and forget the peaks so far.
+
+        What torch's allocator keeps for a model in memory it may keep: the first batch would pay for it.
+        """
         _give_back_memory()
         accelerators.reset_peaks()
         self._peaks = {"anon": 0.0, "file": 0.0}
@@ -144,7 +148,7 @@ def joined(peaks: Mapping[str, Any], others: Mapping[str, Any]) -> dict[str, Any
 
 
 def _give_back_memory() -> None:
-    accelerators.release()  # collects garbage
+    gc.collect()
     with suppress(OSError, AttributeError):  # glibc has it
         ctypes.CDLL(None).malloc_trim(0)
 

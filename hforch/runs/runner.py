@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from hforch import checks
+from hforch.backends import accelerators
 from hforch.backends.base import Loaded, Prepared, backend_of, build_llm, tokenizer_id
 from hforch.backends.out_of_memory import SMALLER_BATCH
 from hforch.config.advice import advice
@@ -175,6 +176,10 @@ def _work(run: Run, memory: MemoryMeter) -> None:
         run.held.prepared = backend.prepare(job, run.log)
         if not warned:
             _look_at_memory(run, inputs)  # what was downloaded or converted only now
+    elif run.held.batch_size != job.runtime.batch_size:
+        accelerators.release()  # what was kept for another size of batch is not this job's
+        memory.begin()
+    run.held.batch_size = job.runtime.batch_size
     prepared = run.held.prepared
     assert prepared is not None
     run.note(model=prepared.record, timings=run.held.timings or prepared.seconds, disk_mb=prepared.disk_mb)

@@ -21,6 +21,7 @@ from hforch.models.estimate import Estimate
 from hforch.runs import Given, run
 from hforch.runs.fit import devices_for, look_ahead, spread, too_large
 from hforch.runs.watch import Nobody
+from hforch.runs.worker import Workers
 
 GB = 1000.0  # MB
 MACHINE = psutil.virtual_memory().total / 1e6
@@ -128,6 +129,13 @@ def test_only_the_cards_that_jobs_are_for_are_looked_at() -> None:
         found = devices_for([job("device=gpu", "device.index=2"), job("device=gpu", "device.index=1")])
         assert [one.name for one in found] == ["cuda:2", "cuda:1"]
         assert len(devices_for([job("device=auto")])) == 3
+
+
+def test_a_sweep_lets_a_process_of_its_own_ask_for_devices() -> None:
+    with FakeCuda([Card(used_by_others=10**9)]).installed() as cuda, Workers() as workers:
+        (found,) = workers.devices("pytorch", [job("device=gpu")])
+        assert found.name == "cuda:0" and found.free_mb == pytest.approx(80 * 1024**3 / 1e6 - 1000)
+        assert cuda.looked_at == []  # nothing was initialized here
 
 
 def on_card(tiny_gpt2: Path, *more: str) -> list[str]:

@@ -231,6 +231,17 @@ def test_peaks_belong_to_the_job_and_those_of_loading_to_each_that_shares_the_mo
 
 
 @pytest.mark.model
+def test_what_the_allocator_keeps_is_emptied_for_another_size_of_batch_alone(
+    tmp_path: Path, tiny_gpt2: Path, cuda: FakeCuda
+) -> None:
+    held, emptied = Held(), []
+    for number, size in enumerate((2, 2, 4)):
+        do(tmp_path / str(number), tiny_gpt2, f"runtime.batch_size={size}", held=held)
+        emptied.append(cuda.emptied)
+    assert emptied[1] == emptied[0] and emptied[2] > emptied[1]
+
+
+@pytest.mark.model
 def test_a_job_on_the_cpu_has_no_peak_of_accelerators(tmp_path: Path, tiny_gpt2: Path, cuda: FakeCuda) -> None:
     record, _ = do(tmp_path, tiny_gpt2, "device=cpu")
     assert "accelerators" not in record["memory"]
