@@ -31,6 +31,7 @@ from hforch.models.architecture import vocabulary
 from hforch.prompts import check_inputs, unused_columns
 from hforch.redaction import STRUCK
 from hforch.runs import fit, scorable
+from hforch.runs.card_meter import CardMeter, Seen
 from hforch.runs.environment import describe_environment
 from hforch.runs.given import Given
 from hforch.runs.held import Held
@@ -62,7 +63,7 @@ NEW_IN_A_RESUMED = (
 )
 
 # What was measured when a job answered, and is not measured anew when it is only scored.
-MEASURED = ("memory", "timings", "shared_load")
+MEASURED = ("memory", "timings", "shared_load", "accelerators", "shared_accelerator")
 
 # By which a later look knows the batches, and the samples that belong to them.
 PLANNED = ("plan", "planned")
@@ -281,6 +282,9 @@ def _sample(run: Run, loaded: Loaded, inputs: Sequence[Input]) -> None:
             run.record["timings"]["warmup_s"] = round(sampler.warm_up(answerable), 3)
         run.held.is_warm = True
     alone = len(inputs) * runtime.repeat == 1
+    meter = CardMeter(run.record["effective"].get("device") or (), run.given.parallel)
+    if left:
+        meter.begin()
     try:
         for batch in left:
             if runtime.fail_fast and any(sample["error"] for sample in run.samples):
@@ -296,6 +300,34 @@ def _sample(run: Run, loaded: Loaded, inputs: Sequence[Input]) -> None:
     finally:
         again = summarize(run.samples, run.samples[kept + aside :], sampler.walls)
         run.record["metrics"] = again if left or run.before is None else run.before.record.get("metrics", again)
+        seen = _note_cards(run, meter.end(), run.samples[kept + aside :], kept) if left else None
+    _warn(run, list(_remarks(seen)) if seen else ())
+
+
+def _note_cards(run: Run, seen: Seen, measured: Sequence[Mapping[str, Any]], kept: int) -> Seen:
+    """Put what was seen of the cards into the record.
+
+    Args:
+        measured: the samples that were answered meanwhile.
+        kept: how many samples are from before the job was resumed.
+    """
+    metrics, energy = run.record["metrics"], seen.metrics(count(measured)["output_tokens"], not kept)
+    run.record["metrics"] = metrics | energy | {"absent": metrics["absent"] | energy["absent"]}
+    run.record["accelerators"] = seen.cards
+    before = run.before.record.get("shared_accelerator") if run.before and kept else None
+    if shared := seen.shared or before:
+        run.record["shared_accelerator"] = shared
+    return seen
+
+
+def _remarks(seen: Seen) -> Iterator[Mistake]:
+    """Iterate over what makes the speed of a job another one than that of its card."""
+    for device, reasons in seen.slowed.items():
+        problem = f"the clocks of {device} were lowered while this was measured: {', '.join(reasons)}"
+        yield Mistake("", problem, None, "its speed is not the card's usual one: see to its cooling and power supply")
+    if seen.shared:
+        hint = "run it with the card to itself; until then it is not ranked by speed or energy"
+        yield Mistake("", seen.shared, None, hint)
 
 
 def _look_at_scoring(run: Run, loaded: Loaded, prepared: Prepared) -> None:
