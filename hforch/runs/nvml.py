@@ -85,11 +85,11 @@ def ask(function: str, *arguments: Any) -> Any:
     Raises:
         Absent: it fails, or this pynvml has none of that name.
     """
-    nvml = library()
+    known = getattr(library(), function, None)
+    if known is None:
+        raise Absent(f"the installed nvidia-ml-py has no {function}")
     try:
-        return getattr(nvml, function)(*arguments)
-    except AttributeError:
-        raise Absent(f"this nvidia-ml-py has no {function}") from None
+        return known(*arguments)
     except Exception as error:
         raise Absent(_why(error)) from error
 
