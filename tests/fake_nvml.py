@@ -15,7 +15,6 @@ import pytest
 from hforch.runs import nvml
 
 NOT_SUPPORTED, NO_PERMISSION, NOT_FOUND, NO_DRIVER, NO_LIBRARY = 3, 4, 6, 9, 12
-HANDLES = "nvmlDeviceGet"
 
 
 class NVMLError(Exception):
@@ -90,6 +89,15 @@ class FakeNvml(ModuleType):
 
     def nvmlDeviceGetHandleByPciBusId(self, pci: str) -> FakeCard:
         return self._find(lambda card: card.pci == pci)
+
+    def nvmlDeviceGetMaxMigDeviceCount(self, card: FakeCard) -> int:
+        return 7
+
+    def nvmlDeviceGetMigDeviceHandleByIndex(self, card: FakeCard, index: int) -> FakeCard:
+        parts = [part for part in self.cards if part.parent is card]
+        if index >= len(parts):
+            raise NVMLError(NOT_FOUND)
+        return parts[index]
 
     def _find(self, wanted: Callable[[FakeCard], bool]) -> FakeCard:
         for card in self.cards:
@@ -174,7 +182,8 @@ def fake_torch(cards: Sequence[FakeCard], initialized: bool = True) -> Any:
         device_count=lambda: len(cards),
         get_device_properties=properties,
     )
-    torch = SimpleNamespace(cuda=cuda, version=SimpleNamespace(cuda="13.0", hip=None), described=0)
+    built = SimpleNamespace(cuda="13.0", hip=None)
+    torch = SimpleNamespace(cuda=cuda, version=built, __version__="2.13.0+cu130", described=0)
     return torch
 
 

@@ -32,7 +32,12 @@ def test_a_missing_package_comes_with_the_command_that_installs_it(monkeypatch: 
 
 @pytest.mark.parametrize(
     ("code", "said"),
-    [(NO_LIBRARY, "libnvidia-ml.so.1 was not found"), (NO_DRIVER, "not loaded"), (18, "different versions"), (999, "NVML")],
+    [
+        (NO_LIBRARY, "libnvidia-ml.so.1 was not found"),
+        (NO_DRIVER, "not loaded"),
+        (18, "different versions"),
+        (999, "NVML"),
+    ],
 )
 def test_a_library_that_does_not_start_says_why_each_time(
     code: int, said: str, monkeypatch: pytest.MonkeyPatch
@@ -132,7 +137,7 @@ def test_a_device_that_torch_cannot_describe_is_absent(monkeypatch: pytest.Monke
 
     torch.cuda.get_device_properties = broken
     install(monkeypatch, [ONE], torch)
-    with pytest.raises(nvml.Absent, match="cannot describe cuda:0: CUDA error: device-side assert triggered$"):
+    with pytest.raises(nvml.Absent, match=r"cannot describe cuda:0: CUDA error: device-side assert triggered$"):
         nvml.handle_of(0)
 
 
