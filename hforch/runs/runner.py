@@ -82,6 +82,8 @@ class Run:
     log: StageLog = field(init=False)
     record: dict[str, Any] = field(default_factory=lambda: {"schema_version": SCHEMA_VERSION})
     samples: list[dict[str, Any]] = field(default_factory=list)
+    kept: int = 0  # how many of the samples are from before the job was resumed
+    seen: Seen | None = None  # of its cards, while it was measured
 
     def __post_init__(self) -> None:
         self.log = StageLog(self.watcher)
@@ -191,7 +193,9 @@ def _work(run: Run, memory: MemoryMeter) -> None:
     try:
         _sample(run, loaded, inputs)
     finally:
+        _note_cards(run)
         run.record["memory"] = _memory(memory, loaded, run.held)
+    _warn(run, list(_remarks(run.seen)) if run.seen else ())
     if run.before and answers and run.before.has_all(plan(job, inputs)):  # it was measured when it answered
         run.record |= {name: run.before.record[name] for name in MEASURED if name in run.before.record}
     _score(run, loaded, prepared)
@@ -298,36 +302,9 @@ def _sample(run: Run, loaded: Loaded, inputs: Sequence[Input]) -> None:
         _keep(run, sampler.torn)
         raise
     finally:
+        run.seen, run.kept = meter.end() if left else None, kept
         again = summarize(run.samples, run.samples[kept + aside :], sampler.walls)
         run.record["metrics"] = again if left or run.before is None else run.before.record.get("metrics", again)
-        seen = _note_cards(run, meter.end(), run.samples[kept + aside :], kept) if left else None
-    _warn(run, list(_remarks(seen)) if seen else ())
-
-
-def _note_cards(run: Run, seen: Seen, measured: Sequence[Mapping[str, Any]], kept: int) -> Seen:
-    """Put what was seen of the cards into the record.
-
-    Args:
-        measured: the samples that were answered meanwhile.
-        kept: how many samples are from before the job was resumed.
-    """
-    metrics, energy = run.record["metrics"], seen.metrics(count(measured)["output_tokens"], not kept)
-    run.record["metrics"] = metrics | energy | {"absent": metrics["absent"] | energy["absent"]}
-    run.record["accelerators"] = seen.cards
-    before = run.before.record.get("shared_accelerator") if run.before and kept else None
-    if shared := seen.shared or before:
-        run.record["shared_accelerator"] = shared
-    return seen
-
-
-def _remarks(seen: Seen) -> Iterator[Mistake]:
-    """Iterate over what makes the speed of a job another one than that of its card."""
-    for device, reasons in seen.slowed.items():
-        problem = f"the clocks of {device} were lowered while this was measured: {', '.join(reasons)}"
-        yield Mistake("", problem, None, "its speed is not the card's usual one: see to its cooling and power supply")
-    if seen.shared:
-        hint = "run it with the card to itself; until then it is not ranked by speed or energy"
-        yield Mistake("", seen.shared, None, hint)
 
 
 def _look_at_scoring(run: Run, loaded: Loaded, prepared: Prepared) -> None:
@@ -410,6 +387,29 @@ def _memory(memory: MemoryMeter, loaded: Loaded | None, held: Held) -> dict[str,
         return peaks | {"peak_accelerator_mb": round(accelerator, 1)}
     reason = "no accelerator whose memory the backend reports was used" if loaded else "no model was loaded"
     return peaks | {"absent": peaks.get("absent", {}) | {"peak_accelerator_mb": reason}}
+
+
+def _note_cards(run: Run) -> None:
+    """Put what was seen of the cards into the record, if something was measured."""
+    if run.seen is None:
+        return
+    metrics, tokens = run.record["metrics"], count(run.samples[run.kept :])["output_tokens"]
+    energy = run.seen.metrics(tokens, is_whole=not run.kept)
+    run.record["metrics"] = metrics | energy | {"absent": metrics["absent"] | energy["absent"]}
+    run.record["accelerators"] = run.seen.cards
+    before = run.before.record.get("shared_accelerator") if run.before and run.kept else None
+    if shared := run.seen.shared or before:
+        run.record["shared_accelerator"] = shared
+
+
+def _remarks(seen: Seen) -> Iterator[Mistake]:
+    """Iterate over what makes the speed of a job another one than that of its card."""
+    for device, reasons in seen.slowed.items():
+        problem = f"the clocks of {device} were lowered while this was measured: {', '.join(reasons)}"
+        yield Mistake("", problem, None, "its speed is not the card's usual one: see to its cooling and power supply")
+    if seen.shared:
+        hint = "run it with the card to itself; until then it is not ranked by speed or energy"
+        yield Mistake("", seen.shared, None, hint)
 
 
 def header(job: Job) -> dict[str, str]:
