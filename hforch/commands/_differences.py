@@ -1,4 +1,4 @@
-"""What is known to differ with versions other than the tested ones."""
+"""Known differences between the tested versions and others."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ DIFFERENCES: dict[str, tuple[tuple[str, str], ...]] = {
         # transformers 5.5, integrations/moe.py: pytorch/pytorch#172440
         ("<2.11", "mixtures of experts may run without torch's grouped matrix products on the CPU"),
         # docs/architecture.md, "The processes that hold models"
-        ("==2.11.*", "on CUDA (cu130), importing torchao initialises CUDA, so that workers cannot be forked"),
+        ("==2.11.*", "importing torchao initialises CUDA (measured with cu130), and forks cannot use it then"),
     ),
 }
-"""By package: versions, and what is so with them. Each is read off the code that is named, or was measured."""
+"""By package: versions and what differs with them, as found in the source named above each, or measured."""
 
 
 def differences(package: str, version: str) -> Iterator[str]:
-    """Iterate over what is known to be different with a version of a package."""
+    """Yield the known differences of a package's version."""
     from packaging.specifiers import SpecifierSet
     from packaging.version import Version
 

@@ -1,4 +1,4 @@
-"""NVIDIA cards for `hforch doctor`: what NVML sees, and why torch may not use them."""
+"""NVIDIA cards in `hforch doctor`: what NVML reports, and why torch may not find them."""
 
 from __future__ import annotations
 
@@ -8,14 +8,15 @@ from contextlib import suppress
 from typing import Any
 
 from hforch.runs.card_processes import processes
-from hforch.runs.cards import NOW, WHAT, read
+from hforch.runs.cards import NOW, SLOWED, WHAT, events_in, read
 from hforch.runs.nvml import Absent, ask, handles, has_driver, visible
 
+SLOWDOWNS = events_in(SLOWED)
 WHERE = "https://pytorch.org/get-started/locally lists builds with CUDA"
 
 
 def nvidia() -> dict[str, Any]:
-    """Describe the cards, whichever of them CUDA_VISIBLE_DEVICES leaves; `error` says why there are none to see."""
+    """Describe all cards, also those that CUDA_VISIBLE_DEVICES hides; `error` is why NVML cannot be used."""
     found: dict[str, Any] = {"error": None, "driver_found": has_driver(), "cards": [], "hidden": False}
     try:
         found["cards"] = [_card(handle) for handle in handles()]
@@ -50,7 +51,7 @@ def _instances(handle: Any) -> Iterator[str]:
 
 
 def rows(found: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    """A row for each card; nothing on a machine without an NVIDIA driver."""
+    """Yield a row for each card; none on a machine without an NVIDIA driver."""
     for index, card in enumerate(found["cards"]):
         yield f"nvidia {index}", ", ".join(_facts(card))
     if found["error"] and found["driver_found"]:
@@ -67,6 +68,8 @@ def _facts(card: Mapping[str, Any]) -> Iterator[str]:
         yield f"driver {card['driver']}" + (f" (CUDA {card['cuda_driver']})" if "cuda_driver" in card else "")
     if "power_limit_w" in card:
         yield f"{card['power_limit_w']:.0f} W at most"
+    if slowed := [reason for reason in card.get("clocks_limited_by", ()) if reason in SLOWDOWNS]:
+        yield f"slowed down now: {' and '.join(slowed)}"
     if card.get("mig"):
         yield f"MIG: {', '.join(card['instances']) or 'no instances'}"
     if there := card.get("processes"):
@@ -75,10 +78,10 @@ def _facts(card: Mapping[str, Any]) -> Iterator[str]:
 
 
 def remarks(found: Mapping[str, Any], torch: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    """What keeps torch from the cards that are there, and what to do.
+    """Yield why torch cannot use the machine's cards, and what to do.
 
     Args:
-        torch: what is known of torch: its `devices` and its `build`, None where it is not installed.
+        torch: its `devices`, `error` and `build` (None if it could not be imported).
     """
     build = torch["build"]
     if build is None or build["hip"] or not (found["cards"] or found["driver_found"]):

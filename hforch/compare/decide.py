@@ -44,8 +44,8 @@ class Bound:
         return value is not None and MEETS[self.relation](value, self.value)
 
     def miss(self, row: Row) -> float:
-        """How far a row is from meeting it, as a share of the bound; infinite where the metric is not known, or not the
-        job's own."""
+        """How far a row is from meeting it, as a share of the bound; infinite where the metric is unknown, or was
+        measured on a shared GPU."""
         value = row.metrics.get(self.metric)
         if value is None or not row.can_rank(self.metric):
             return float("inf")
@@ -54,7 +54,7 @@ class Bound:
     def why(self, row: Row) -> str:
         value = row.metrics.get(self.metric)
         if value is not None and not row.can_rank(self.metric):
-            return f"{self.metric} was measured on a GPU that was shared: {row.shared}"
+            return f"{self.metric} was measured on a shared GPU: {row.shared}"
         return (
             f"{self.metric} is not known"
             if value is None
@@ -184,12 +184,9 @@ def _winner(rows: Sequence[Row], metric: str) -> tuple[Row | None, str]:
     left_out = ""
     if shared := [row for row in known if not row.can_rank(metric)]:
         known = [row for row in known if row.can_rank(metric)]
-        left_out = f"; {len(shared)} measured on a GPU that was shared {'is' if len(shared) == 1 else 'are'} not ranked"
+        left_out = f"; {len(shared)} measured on a shared GPU {'is' if len(shared) == 1 else 'are'} not ranked"
         if not known:
-            return (
-                None,
-                f"{len(rows)} jobs qualify, but {metric} was measured on shared GPUs alone: run them one by one",
-            )
+            return None, f"{len(rows)} jobs qualify, but all measured {metric} on a shared GPU: run them one at a time"
     if metric in SPEED:
         sites = [row.site for row in known]
         site = max(dict.fromkeys(sites), key=sites.count)

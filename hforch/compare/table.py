@@ -71,12 +71,12 @@ class Row:
 
     @property
     def shared(self) -> str | None:
-        """Why its speed and energy are not those of a GPU of its own; None if they are."""
+        """Why the job did not have its GPU to itself; None if it did."""
         reason = self.entry.record.get("shared_accelerator")
         return str(reason) if reason else None
 
     def can_rank(self, metric: str) -> bool:
-        """Whether a metric may be held against bounds and other jobs."""
+        """Return whether a metric may be compared with bounds and other jobs."""
         return self.shared is None or metric not in (*SPEED, *ENERGY)
 
     @property

@@ -1,4 +1,4 @@
-"""Energy, clocks and company of the NVIDIA cards that a job uses, over its measured phase."""
+"""Measure energy, clocks and other processes of a job's NVIDIA cards during its measured phase."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Any
 
-from hforch.runs.card_processes import HIDDEN, company, own_processes, processes
+from hforch.runs.card_processes import HIDDEN, count_others, own_processes, processes
 from hforch.runs.cards import SLOWED, cuda_numbers, event_bits, events_in, identity, state
 from hforch.runs.nvml import Absent, ask, card_of, handle_of, is_partitioned
 
@@ -19,23 +19,24 @@ SAMPLE_S = 0.02  # between two samples of the power, where a card has no energy 
 ENERGY = ("energy_j", "joules_per_token", "power_w")
 NO_GPU = "no NVIDIA GPU was used"
 RESUMED = "the job was resumed, so its energy was not measured in one piece"
-TOO_SHORT = "the energy counter did not move: the measured phase is shorter than its update interval"
-PARTITIONED = "the card is partitioned (MIG): its energy counter is that of all partitions together"
+TOO_SHORT = "the energy counter did not change: the measured phase is shorter than its update interval"
+PARTITIONED = "the card is partitioned (MIG), and its energy counter covers all partitions"
 
 
 @dataclass
 class Card:
-    """A card while a job is measured.
+    """State of a card while a job is measured.
 
     Attributes:
         device: as torch calls it.
         handle: NVML's of the device; that of the whole card is `whole`.
-        energy_j: the counter at the beginning, in J.
-        power: the time (perf_counter) and W of each sample, if there is no counter.
-        no_energy: why neither is to be had.
-        processes: the most memory that each process was seen with, in MB, by process id; None where it is not told.
-        busy: processes that were seen computing.
-        bits: reasons for low clocks that were seen; see cards.EVENTS.
+        energy_j: reading of the energy counter at the beginning, in J.
+        power: power samples as (perf_counter in s, W), used where there is no energy counter.
+        no_energy: why the energy is not known.
+        processes: peak memory in MB by process id; None where the driver does not report it.
+        busy: ids of processes with SM utilization above 0.
+        asked_us: time of the last utilization sample, in microseconds since the epoch.
+        bits: all clock event reasons seen so far; see cards.EVENTS.
     """
 
     device: str
@@ -55,14 +56,14 @@ class Card:
 
 @dataclass(frozen=True)
 class Seen:
-    """What was seen in a measured phase.
+    """Result of a measurement.
 
     Attributes:
-        energy_j: of all cards together, in J; None if it is not known, then `why_not` says why.
-        seconds: how long it took.
-        cards: of each card, for the record.
-        shared: why the speed is not that of a card of its own; None if it is.
-        slowed: what made cards slower than they should be, by device.
+        energy_j: energy of all cards, in J; None if unknown, with the reason in `why_not`.
+        seconds: time between the two readings.
+        cards: one entry per card, as in the record.
+        shared: why the job did not have its cards to itself; None if it did.
+        slowed: slowdown reasons by device, without the ordinary power limit.
     """
 
     energy_j: float | None
@@ -73,11 +74,11 @@ class Seen:
     slowed: dict[str, list[str]] = field(default_factory=dict)
 
     def metrics(self, tokens: int, is_whole: bool) -> dict[str, Any]:
-        """Return `energy_j`, `joules_per_token` and `power_w` of a job; what is not known is `absent`.
+        """Return `energy_j`, `joules_per_token` and `power_w`; unknown ones are under `absent` with the reason.
 
         Args:
-            tokens: output tokens that were measured.
-            is_whole: whether that are all of the job's, which was not resumed.
+            tokens: output tokens generated during the measurement.
+            is_whole: whether it covers all samples of the job (false for a resumed job).
         """
         if self.energy_j is None:
             return {"absent": dict.fromkeys(ENERGY, self.why_not)}
@@ -95,13 +96,13 @@ class Seen:
 
 
 class CardMeter:
-    """Looks at the cards of a job from `begin` to `end`.
+    """Meter of a job's cards, from `begin` to `end`.
 
-    The energy is the difference of NVML's counter, which counts what the whole card takes. Where a card has no such
-    counter its power is sampled instead, and integrated.
+    Energy is the difference of NVML's counter, which covers the whole card. Without a counter, sampled power is
+    integrated over time.
 
     Args:
-        devices: what the job reports as its devices, such as `cuda:0`.
+        devices: the job's devices as in its record, such as `cuda:0`.
         parallel: whether other jobs run on this machine at the same time.
     """
 
@@ -120,7 +121,7 @@ class CardMeter:
             self._broken = f"{type(error).__name__}: {error}"
 
     def end(self) -> Seen:
-        """Stop looking, and return what was seen."""
+        """Stop measuring and return the result."""
         self._over.set()
         if self._thread is not None:
             self._thread.join()
@@ -188,7 +189,7 @@ class CardMeter:
                         self._look(card)
 
     def _look(self, card: Card) -> None:
-        """See who is on the card, and why its clocks are low, if they are."""
+        """Update the card's processes and clock event reasons."""
         with suppress(Absent):
             card.bits |= event_bits(card.whole)
         try:
@@ -197,19 +198,19 @@ class CardMeter:
                 card.processes[process.pid] = max(used or 0.0, card.processes.get(process.pid) or 0.0) or None
         except Absent as reason:
             card.processes_absent = str(reason)
-        with suppress(Absent):  # it raises where there is no sample since it was asked the last time
+        with suppress(Absent):  # also raised if there is no new sample
             for sample in ask("nvmlDeviceGetProcessUtilization", card.whole, card.asked_us):
                 card.asked_us = max(card.asked_us, sample.timeStamp)
                 if sample.smUtil:
                     card.busy.add(sample.pid)
 
     def _shared(self, ours: frozenset[int]) -> str | None:
-        """Return why the cards were not this job's alone."""
+        """Return why the job did not have its cards to itself, or None."""
         reasons = []
         for card in self._cards:
-            _, busy = company(card.processes, card.busy, ours)
+            _, busy = count_others(card.processes, card.busy, ours)
             if busy:
-                reasons.append(f"{busy} other process{'es' * (busy > 1)} used {card.device} meanwhile")
+                reasons.append(f"{busy} other process{'es' * (busy > 1)} used {card.device} at the same time")
             elif self._parallel and not card.processes:
                 reasons.append(_perhaps(card.device, card.processes_absent or HIDDEN))
         if self._parallel:
@@ -218,11 +219,11 @@ class CardMeter:
 
 
 def _perhaps(device: str, reason: str) -> str:
-    return f"other jobs ran meanwhile, and whether they used {device} is not known: {reason}"
+    return f"other jobs ran at the same time, possibly on {device} too: {reason}"
 
 
 def _told(card: Card, energy: float | None, seconds: float, ours: frozenset[int]) -> dict[str, Any]:
-    """A card as the record has it."""
+    """Return a card's entry in the record."""
     absent: dict[str, str] = {}
     told: dict[str, Any] = {"device": card.device}
     try:
@@ -236,7 +237,7 @@ def _told(card: Card, energy: float | None, seconds: float, ours: frozenset[int]
         absent["energy_j"] = card.no_energy or "not known"
     told |= {"begin": card.begin, "end": card.end, "slowed_by": events_in(card.bits & SLOWED)}
     if card.processes:
-        others, busy = company(card.processes, card.busy, ours)
+        others, busy = count_others(card.processes, card.busy, ours)
         told["other_processes"] = {"number": others, "computing": busy}
         if ours & card.processes.keys():
             memory = [used for pid, used in card.processes.items() if pid not in ours]
@@ -265,7 +266,7 @@ def _sample_power(card: Card) -> None:
 
 
 def _energy(card: Card) -> float | None:
-    """The J since the beginning; if they cannot be known `no_energy` says why."""
+    """Return the energy since the beginning in J, or None with the reason in `no_energy`."""
     if card.no_energy:
         return None
     if card.power:
@@ -278,11 +279,11 @@ def _energy(card: Card) -> float | None:
         card.no_energy = f"the energy counter: {reason}"
         return None
     if used <= 0:
-        card.no_energy = "the energy counter was reset meanwhile" if used < 0 else TOO_SHORT
+        card.no_energy = "the energy counter was reset during the measured phase" if used < 0 else TOO_SHORT
         return None
     return float(used)
 
 
 def integral(samples: Sequence[tuple[float, float]]) -> float:
-    """Return the J between the first and the last of samples of (s, W), by the trapezoidal rule."""
+    """Return the energy in J of power samples (s, W), by the trapezoidal rule."""
     return sum((later - sooner) * (one + other) / 2 for (sooner, one), (later, other) in pairwise(samples))

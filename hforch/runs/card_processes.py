@@ -1,4 +1,4 @@
-"""Whose processes are on an NVIDIA card."""
+"""Find the compute processes on an NVIDIA card, and tell this job's from others'."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ HIDDEN = "the card's processes cannot be seen from here (a container hides them)
 
 
 def processes(handle: Any) -> list[Any]:
-    """Return the compute processes on a card, those that share it through MPS included; graphics are not in it.
+    """Return the compute processes on a card, clients of MPS included, without graphics processes.
 
     Raises:
-        Absent: it does not tell.
+        Absent: the driver does not list them.
     """
     found = list(ask("nvmlDeviceGetComputeRunningProcesses", handle))
     with suppress(Absent):
@@ -24,11 +24,16 @@ def processes(handle: Any) -> list[Any]:
     return found
 
 
-def company(seen: Mapping[int, float | None], computing: Set[int], ours: Set[int]) -> tuple[int, int]:
-    """Return how many other processes were on a card, and how many of those must be taken to have computed.
+def count_others(seen: Mapping[int, float | None], computing: Set[int], ours: Set[int]) -> tuple[int, int]:
+    """Return the number of other processes on a card, and of those that may have been computing.
 
-    In a container the ids may be those of the host, so that none is ours: then one of them is, whichever it is. A
-    process counts as idle only if this one was seen computing, so that the driver is known to tell.
+    Inside a container NVML may list process ids of the host, so that none of them matches: then one is this process.
+    Others count as idle only if the driver reported this process as computing, and them not.
+
+    Args:
+        seen: memory in MB by process id.
+        computing: process ids with SM utilization above 0.
+        ours: ids of this job's processes.
     """
     if not seen:
         return 0, 0
@@ -39,7 +44,7 @@ def company(seen: Mapping[int, float | None], computing: Set[int], ours: Set[int
 
 
 def own_processes() -> frozenset[int]:
-    """Return the ids of this process, those that it came from, which wait for it, and those that it started."""
+    """Return the ids of this process, its ancestors (which wait for it) and its descendants."""
     import psutil
 
     own = {os.getpid(), os.getppid()}

@@ -1,4 +1,4 @@
-"""NVIDIA cards as plain data, from NVML: what they are and what they do, with a reason for all that is absent."""
+"""Describe NVIDIA cards and their current state, from NVML; values that cannot be read come with a reason."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ EVENTS = {
     0x100: "display clocks",
 }
 SLOWED = 0x008 | 0x020 | 0x040 | 0x080
-"""The card is slower than it should be. Running at its power limit, or at clocks that were set, is ordinary."""
+"""Reasons that are not ordinary operation; running at the power limit or at configured clocks is."""
 SM_CLOCK, MEMORY_CLOCK, DIE = 1, 2, 0  # nvmlClockType_t, nvmlTemperatureSensors_t
 
 Reads = Mapping[str, Callable[[Any], Any]]
@@ -37,7 +37,7 @@ def _in(unit: float, name: str, *arguments: Any, digits: int = 1) -> Callable[[A
 
 
 def identity(handle: Any) -> str:
-    """Return a short hash of the UUID: tells cards apart across records, and is no serial number."""
+    """Return a short hash of the UUID, which tells cards apart without publishing a serial number."""
     return hashlib.sha256(str(ask("nvmlDeviceGetUUID", handle)).encode()).hexdigest()[:8]
 
 
@@ -58,7 +58,7 @@ WHAT: Reads = {
     "ecc": lambda handle: bool(ask("nvmlDeviceGetEccMode", card_of(handle))[0]),
     "mig": is_partitioned,
 }
-"""What a card is."""
+"""Properties of a card, by their names in records."""
 
 NOW: Reads = {
     "sm_mhz": _reading("nvmlDeviceGetClockInfo", SM_CLOCK),
@@ -66,11 +66,11 @@ NOW: Reads = {
     "temperature_c": _reading("nvmlDeviceGetTemperature", DIE),
     "clocks_limited_by": lambda handle: events_in(event_bits(handle)),
 }
-"""What a card does."""
+"""State of a card, by names in records."""
 
 
 def read(reads: Reads, handle: Any) -> dict[str, Any]:
-    """Read all that can be read; the rest is under `absent` with its reason."""
+    """Read values by name; those that cannot be read are under `absent` with the reason."""
     found: dict[str, Any] = {}
     absent: dict[str, str] = {}
     for name, one in reads.items():
@@ -82,15 +82,15 @@ def read(reads: Reads, handle: Any) -> dict[str, Any]:
 
 
 def state(handle: Any) -> dict[str, Any]:
-    """Read clocks, temperature and what limits the clocks, of the card that a MIG instance is part of too."""
+    """Read clocks, temperature and clock event reasons; of a MIG instance, those of its card."""
     return read(NOW, card_of(handle))
 
 
 def event_bits(handle: Any) -> int:
-    """Return the reasons for which the clocks are not at their highest, as bits; see EVENTS.
+    """Return the clock event reasons as a bit mask; see EVENTS.
 
     Raises:
-        Absent: the card or the driver does not tell.
+        Absent: the card or the driver does not report them.
     """
     try:
         return int(ask("nvmlDeviceGetCurrentClocksEventReasons", handle))
@@ -106,9 +106,9 @@ def events_in(bits: int) -> list[str]:
 
 # ---------------------------------------------------------------- the cards of a record
 def accelerators() -> list[dict[str, Any]]:
-    """Describe the accelerators that this process may use: torch's where CUDA is initialised, else NVML's cards.
+    """Describe this process's accelerators: torch's devices if CUDA is initialised, else NVML's visible cards.
 
-    CUDA is not initialised for it unless NVML is missing: that takes memory, which a job on the CPU would be charged.
+    CUDA is initialised only if NVML is missing, since its memory would count as that of a job on the CPU.
     """
     torch = sys.modules.get("torch")
     if torch is None or not torch.cuda.is_initialized():
@@ -131,10 +131,7 @@ def _of_torch(torch: Any, number: int) -> dict[str, Any]:
 
 
 def cuda_numbers(devices: Sequence[str]) -> list[int]:
-    """Return torch's numbers of the CUDA devices among those that a job reports, such as `cuda:1`, `cuda` and `1`.
-
-    accelerate's map has plain numbers for accelerators.
-    """
+    """Return the indices of the CUDA devices among a job's devices: 1 for `cuda:1` or accelerate's `1`."""
     found = set()
     for device in map(str, devices):
         kind, _, number = device.rpartition(":")

@@ -37,14 +37,14 @@ PACKAGES = (
 def describe_environment() -> dict[str, Any]:
     """Describe packages, Python, system, CPU, memory, accelerators, and the git state of the working directory.
 
-    Never raises: a part that cannot be read is left out, with the reason under `absent`.
+    Never raises: a part that cannot be read is under `absent` with the reason.
     """
     found: dict[str, Any] = {}
     absent: dict[str, str] = {}
     for name, read in _parts().items():
         try:
             found[name] = read()
-        except Exception as error:  # the machine's description is never worth a job
+        except Exception as error:  # a missing description must not fail the job
             absent[name] = reason_of(error)
     return found | ({"absent": absent} if absent else {})
 

@@ -1,7 +1,7 @@
 """NVIDIA's management library (NVML): the only module that imports pynvml (package nvidia-ml-py, extra `cuda`).
 
-NVML numbers cards by their PCI bus and ignores CUDA_VISIBLE_DEVICES, torch numbers those that CUDA shows it; the two
-are matched by UUID. Whatever NVML cannot answer is an `Absent`, with the reason in words.
+NVML numbers cards by PCI bus and ignores CUDA_VISIBLE_DEVICES; torch numbers the devices visible to CUDA. They are
+matched by UUID. Every failure is an `Absent` with the reason in words.
 """
 
 from __future__ import annotations
@@ -35,11 +35,11 @@ _failed: Absent | None = None  # why it could not be, in that process
 
 
 class Absent(Exception):
-    """What NVML cannot answer; the message says why."""
+    """A value that NVML does not provide; the message is the reason."""
 
 
 def has_driver() -> bool:
-    """Return whether this machine seems to have an NVIDIA driver, without loading its library."""
+    """Return whether an NVIDIA driver's device files exist."""
     return any(node.exists() for node in NODES)
 
 
@@ -63,7 +63,7 @@ def library() -> Any:
 
 
 def _initialise(forked: bool) -> None:
-    """Load and initialise NVML; what a fork has inherited of it is closed before."""
+    """Load and initialise NVML; after a fork, shut down the inherited state first."""
     if not has_driver():
         raise Absent(NO_DRIVER)
     try:
@@ -102,7 +102,7 @@ def _why(error: Exception) -> str:
 
 # ---------------------------------------------------------------- which card
 def handles() -> Iterator[Any]:
-    """Iterate over the cards of this machine, in NVML's order; a card that cannot be opened is left out.
+    """Iterate over this machine's cards in NVML's order, without those that cannot be opened.
 
     Raises:
         Absent: NVML cannot be used.
@@ -113,9 +113,9 @@ def handles() -> Iterator[Any]:
 
 
 def visible() -> list[Any]:
-    """Return the handles of the cards that CUDA_VISIBLE_DEVICES leaves, without asking CUDA.
+    """Return the handles of the cards that CUDA_VISIBLE_DEVICES selects, without initialising CUDA.
 
-    Numbers are taken as NVML's, which are CUDA's where CUDA_DEVICE_ORDER=PCI_BUS_ID or all cards are of one model.
+    Numbers are taken as NVML's; they are CUDA's too with CUDA_DEVICE_ORDER=PCI_BUS_ID or cards of one model.
 
     Raises:
         Absent: NVML cannot be used.
@@ -130,13 +130,13 @@ def visible() -> list[Any]:
             found.append(there[int(name)])
         elif name.startswith(("GPU-", "MIG-")) and (known := _of_uuid(name, there)) is not None:
             found.append(known)
-        else:  # as CUDA does, which takes no more of them
+        else:  # CUDA ignores the rest too
             break
     return found
 
 
 def _of_uuid(name: str, there: Sequence[Any]) -> Any:
-    """Return the handle of a UUID or of the only card whose UUID begins so, else None."""
+    """Return the handle of a UUID or unique UUID prefix, else None."""
     with suppress(Absent):
         return ask("nvmlDeviceGetHandleByUUID", name)
     alike = [handle for handle in there if str(ask("nvmlDeviceGetUUID", handle)).startswith(name)]
@@ -144,12 +144,10 @@ def _of_uuid(name: str, there: Sequence[Any]) -> Any:
 
 
 def handle_of(number: int) -> Any:
-    """Return NVML's handle of a CUDA device of this process, which must have initialised CUDA.
-
-    The handle is that of a MIG instance where torch's device is one.
+    """Return NVML's handle of one of torch's CUDA devices; a MIG instance has a handle of its own.
 
     Args:
-        number: torch's number of it: 1 for cuda:1.
+        number: index of the device: 1 for cuda:1.
 
     Raises:
         Absent: NVML cannot be used, or does not know the card.
@@ -175,11 +173,11 @@ def handle_of(number: int) -> Any:
     there = list(handles())
     if len(there) == 1 and torch.cuda.device_count() == 1:
         return there[0]
-    raise Absent(f"which of NVML's {len(there)} cards is cuda:{number} is not known")
+    raise Absent(f"none of NVML's {len(there)} cards matches cuda:{number}")
 
 
 def card_of(handle: Any) -> Any:
-    """Return the card that a MIG instance is part of; the handle itself of a card."""
+    """Return the handle of a MIG instance's card; of a card, the handle itself."""
     with suppress(Absent):
         if ask("nvmlDeviceIsMigDeviceHandle", handle):
             return ask("nvmlDeviceGetDeviceHandleFromMigDeviceHandle", handle)
@@ -187,7 +185,7 @@ def card_of(handle: Any) -> Any:
 
 
 def is_partitioned(handle: Any) -> bool:
-    """Return whether a card, or that of a MIG instance, is in MIG mode, so that others may use its other parts."""
+    """Return whether a card, or a MIG instance's card, is in MIG mode."""
     with suppress(Absent):
         return bool(ask("nvmlDeviceGetMigMode", card_of(handle))[0])
     return False

@@ -82,8 +82,8 @@ class Run:
     log: StageLog = field(init=False)
     record: dict[str, Any] = field(default_factory=lambda: {"schema_version": SCHEMA_VERSION})
     samples: list[dict[str, Any]] = field(default_factory=list)
-    kept: int = 0  # how many of the samples are from before the job was resumed
-    seen: Seen | None = None  # of its cards, while it was measured
+    kept: int = 0  # the number of samples from before the job was resumed
+    seen: Seen | None = None  # measurements of its cards
 
     def __post_init__(self) -> None:
         self.log = StageLog(self.watcher)
@@ -390,25 +390,26 @@ def _memory(memory: MemoryMeter, loaded: Loaded | None, held: Held) -> dict[str,
 
 
 def _note_cards(run: Run) -> None:
-    """Put what was seen of the cards into the record, if something was measured."""
+    """Add energy, cards and sharing to the record, if something was measured."""
     if run.seen is None:
         return
     metrics, tokens = run.record["metrics"], count(run.samples[run.kept :])["output_tokens"]
     energy = run.seen.metrics(tokens, is_whole=not run.kept)
     run.record["metrics"] = metrics | energy | {"absent": metrics["absent"] | energy["absent"]}
-    run.record["accelerators"] = run.seen.cards
+    if run.seen.cards:
+        run.record["accelerators"] = run.seen.cards
     before = run.before.record.get("shared_accelerator") if run.before and run.kept else None
     if shared := run.seen.shared or before:
         run.record["shared_accelerator"] = shared
 
 
 def _remarks(seen: Seen) -> Iterator[Mistake]:
-    """Iterate over what makes the speed of a job another one than that of its card."""
+    """Yield warnings about a job's cards: slowdowns, and other processes."""
     for device, reasons in seen.slowed.items():
-        problem = f"the clocks of {device} were lowered while this was measured: {', '.join(reasons)}"
-        yield Mistake("", problem, None, "its speed is not the card's usual one: see to its cooling and power supply")
+        problem = f"{device} reduced its clocks while the job was measured: {', '.join(reasons)}"
+        yield Mistake("", problem, None, "check its cooling and power supply, then measure again")
     if seen.shared:
-        hint = "run it with the card to itself; until then it is not ranked by speed or energy"
+        hint = "not ranked by speed or energy; run it again when the GPU is free"
         yield Mistake("", seen.shared, None, hint)
 
 

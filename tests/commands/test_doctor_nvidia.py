@@ -49,6 +49,11 @@ def test_a_partitioned_card_names_its_parts(monkeypatch: pytest.MonkeyPatch) -> 
     assert "MIG: no instances" in dict(rows(nvidia()))["nvidia 0"]
 
 
+def test_a_card_that_is_too_hot_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    install(monkeypatch, [FakeCard(events=[0x4 | 0x20])])
+    assert ", slowed down now: thermal slowdown (driver)," in dict(rows(nvidia()))["nvidia 0"]
+
+
 def test_what_a_card_does_not_tell_is_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
     card = FakeCard(processes={1: None})
     for name in ("EnforcedPowerLimit", "CudaComputeCapability", "MemoryInfo", "Name"):
@@ -220,4 +225,6 @@ def test_another_torch_is_told_with_what_differs(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr(_machine, "version", lambda name: "2.11.0+cu130" if name == "torch" else version(name))
     told = _packages(list(_machine.packages()))
     at = told.index(("torch", f"2.11.0+cu130, tested with {_machine.tested_versions()['torch']}"))
-    assert told[at + 1][0] == "" and told[at + 1][1].startswith("torch 2.11.0+cu130: on CUDA (cu130)")
+    assert told[at + 1][0] == "" and told[at + 1][1].startswith(
+        "torch 2.11.0+cu130: importing torchao initialises CUDA"
+    )

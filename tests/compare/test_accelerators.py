@@ -20,7 +20,7 @@ from hforch.report.page.charts import charts
 from hforch.report.page.collect import collect
 from hforch.report.page.reading import look
 
-REASON = "1 other process used cuda:0 meanwhile"
+REASON = "1 other process used cuda:0 at the same time"
 SHARED = {"shared_accelerator": REASON}
 
 
@@ -49,7 +49,7 @@ def test_a_job_that_shared_its_gpu_is_not_the_fastest(sweep: Path) -> None:
     found = decided(sweep)
     assert found.winner is not None
     assert found.winner.entry.name == "1"
-    assert found.reason.endswith("; 1 measured on a GPU that was shared is not ranked")
+    assert found.reason.endswith("; 1 measured on a shared GPU is not ranked")
 
 
 @pytest.mark.parametrize("metric", ["energy_j", "joules_per_token"])
@@ -73,7 +73,7 @@ def test_it_meets_no_bound_on_speed_or_energy(bound: str, sweep: Path) -> None:
     assert [row.entry.name for row in found.qualified] == ["0", "1"]
     ((row, (why,)),) = found.refused
     assert row.entry.name == "2"
-    assert why == f"{read_bounds([bound])[0].metric} was measured on a GPU that was shared: {REASON}"
+    assert why == f"{read_bounds([bound])[0].metric} was measured on a shared GPU: {REASON}"
 
 
 def test_speed_takes_it_into_no_pareto_set(sweep: Path) -> None:
@@ -85,7 +85,7 @@ def test_if_all_jobs_shared_a_gpu_none_is_taken(tmp_path: Path) -> None:
     job(tmp_path / "1", "int8", 20.0, 500.0, **SHARED)
     found = decided(tmp_path)
     assert found.winner is None
-    assert "shared GPUs alone" in found.reason
+    assert "all measured tokens_per_s on a shared GPU" in found.reason
     assert "no job qualifies" in decided(tmp_path, "tokens_per_s>=1").reason
 
 

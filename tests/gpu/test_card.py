@@ -154,7 +154,7 @@ def test_a_process_beside_it_marks_the_job(tiny_gpt2: Path, tmp_path: Path, monk
     if "other_processes" in card.get("absent", {}):  # a container hides them
         assert card["absent"]["other_processes"]
         return
-    assert "used cuda:0 meanwhile" in shared["shared_accelerator"]
+    assert "used cuda:0 at the same time" in shared["shared_accelerator"]
     assert card["other_processes"]["computing"] >= 1
     number = alone["accelerators"][0]["other_processes"]["number"]
     assert card["other_processes"]["number"] == number + 1

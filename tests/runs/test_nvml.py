@@ -108,7 +108,7 @@ def test_of_one_card_it_is_clear_which_it_is_and_of_several_not(monkeypatch: pyt
     install(monkeypatch, [ONE], torch)
     assert nvml.handle_of(0) is ONE
     install(monkeypatch, [ONE, TWO], torch)
-    with pytest.raises(nvml.Absent, match="which of NVML's 2 cards is cuda:0 is not known"):
+    with pytest.raises(nvml.Absent, match="none of NVML's 2 cards matches cuda:0"):
         nvml.handle_of(0)
 
 
@@ -170,6 +170,16 @@ def test_the_real_bindings_have_all_functions_that_are_asked() -> None:
         assert callable(getattr(pynvml, name)), name
     assert issubclass(pynvml.NVMLError, Exception)
     assert pynvml.NVMLError(NOT_SUPPORTED).value == NOT_SUPPORTED
+
+
+@pytest.mark.skipif(nvml.has_driver(), reason="there is an NVIDIA driver here")
+def test_the_real_bindings_without_a_driver_say_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("pynvml")
+    monkeypatch.setattr(nvml, "NODES", (Path("/dev/null"),))
+    monkeypatch.setattr(nvml, "_process", None)
+    monkeypatch.setattr(nvml, "_failed", None)
+    with pytest.raises(nvml.Absent, match=r"libnvidia-ml\.so\.1 was not found"):
+        nvml.library()
 
 
 def test_torch_without_cuda_has_no_card(monkeypatch: pytest.MonkeyPatch) -> None:
