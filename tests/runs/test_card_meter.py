@@ -381,3 +381,21 @@ def test_the_thread_that_looks_ends_with_the_measured_phase(monkeypatch: pytest.
     assert "hforch-cards" in names()
     meter.end()
     assert "hforch-cards" not in names()
+
+
+def test_of_two_runs_the_one_that_shared_its_card_is_not_chosen(
+    tmp_path: Path, claim: Claim, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from hforch import cli
+
+    claim("cuda:0")
+    install(monkeypatch, [FakeCard(processes={ME: 1.0})])
+    do(tmp_path / "alone", *SLOW)
+    install(monkeypatch, [FakeCard(watts=5.0, processes={ME: 1.0, OTHER: 1.0})])
+    do(tmp_path / "beside", *QUICK)
+    assert cli.main(["compare", str(tmp_path), "--optimize", "tokens_per_s"]) == 0
+    told = capsys.readouterr().out
+    assert "take job alone" in told and "1 measured on a shared GPU is not ranked" in told
+    assert "energy J" in told and "J/token" in told and "power W" in told
+    assert cli.main(["compare", str(tmp_path), "--require", "joules_per_token<=0.001"]) == 3
+    assert "joules_per_token was measured on a shared GPU: 1 other process" in capsys.readouterr().out
