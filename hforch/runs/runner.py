@@ -15,6 +15,7 @@ from typing import Any
 
 from hforch import checks
 from hforch.backends.base import Loaded, Prepared, backend_of, build_llm, tokenizer_id
+from hforch.backends.engine import Work
 from hforch.config.advice import advice
 from hforch.config.schema import Job
 from hforch.errors import (
@@ -280,6 +281,7 @@ def _sample(run: Run, loaded: Loaded, inputs: Sequence[Input]) -> None:
         planned=len(inputs) - len(answerable) + len(answerable) * runtime.repeat,
     )
     left = [batch for batch in batches if not (run.before and run.before.has(batch))]
+    _expect(run, loaded, batches, sampler.longest)
     run.watcher.samples(run.record["planned"] - kept)
     if left and runtime.warmup and not run.held.is_warm:
         with run.log.stage("warmup", f"{runtime.warmup} short generation{'s' * (runtime.warmup > 1)}"):
@@ -305,6 +307,21 @@ def _sample(run: Run, loaded: Loaded, inputs: Sequence[Input]) -> None:
         run.seen, run.kept = meter.end() if left else None, kept
         again = summarize(run.samples, run.samples[kept + aside :], sampler.walls)
         run.record["metrics"] = again if left or run.before is None else run.before.record.get("metrics", again)
+
+
+def _expect(run: Run, loaded: Loaded, batches: Sequence[Batch], longest: tuple[int, int]) -> None:
+    """Let the engine prepare for the whole job, also when a part of it is done: a part is answered as the whole is.
+
+    Args:
+        longest: the tokens of the longest sequence, and of the longest answer, at most.
+    """
+    if not batches:
+        return
+    tokens, answer = longest
+    rows = max(len(batch.inputs) for batch in batches)
+    chosen = loaded.engine.expect(Work(rows, tokens, answer * len(batches)))
+    if chosen:
+        run.note(effective=run.record["effective"] | {"execution": chosen})
 
 
 def _look_at_scoring(run: Run, loaded: Loaded, prepared: Prepared) -> None:
