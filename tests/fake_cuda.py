@@ -126,7 +126,8 @@ class FakeCuda:
 
     def get_device_properties(self, index: int) -> Any:
         card = self.cards[index]
-        return SimpleNamespace(name=card.name, major=card.capability[0], minor=card.capability[1])
+        major, minor = card.capability
+        return SimpleNamespace(name=card.name, major=major, minor=minor, total_memory=card.total)
 
     def max_memory_allocated(self, index: int) -> int:
         return self.cards[index].peak_allocated

@@ -26,6 +26,21 @@ from hforch.errors import PromptError
 SAMPLING = threading.Lock()
 
 
+@dataclass(frozen=True)
+class Work:
+    """What a model will be asked to do, as far as it is known.
+
+    Attributes:
+        rows: prompts of a full batch.
+        tokens: of the longest sequence, prompt and answer together.
+        steps: how often the model is run for one more token of each row of a batch, at most; None: nobody knows.
+    """
+
+    rows: int
+    tokens: int | None = None
+    steps: int | None = None
+
+
 class RenderedChat(str):
     """A prompt that a chat template has rendered: special tokens are in it already, none may be added."""
 
@@ -97,6 +112,14 @@ class Engine(ABC):
     def decoding(self, generation: Generation) -> dict[str, Any]:
         """The decoding settings that are really in force for `generation`, read back; for the record."""
 
+    def expect(self, work: Work) -> dict[str, Any]:
+        """Prepare for a job, as far as it is known beforehand.
+
+        Returns:
+            what was chosen for it, for the record; empty where there is nothing to choose.
+        """
+        return {}
+
     def draws(self, generation: Generation) -> bool:
         """Whether `generation` draws tokens at random."""
         return samples(generation)
@@ -146,6 +169,10 @@ class SerialEngine(Engine):
     def generate(self, completions: Sequence[Completion], request: Request) -> None:
         """Push tokens into each completion until all are finished or the request is cancelled."""
 
+    def drop_caches(self) -> None:
+        """Forget what is kept from one request to the next, because the accelerator has no memory left."""
+        return
+
     def submit(self, request: Request) -> Future[list[Answer]]:
         return self.line.submit(self._work, request, cancelled=request.cancelled)
 
@@ -161,7 +188,7 @@ class SerialEngine(Engine):
             if request.cancelled.is_set():
                 return []
             completions = [self.completion(prompt, request) for prompt in request.prompts]
-            with out_of_memory.translating(_smaller(len(completions))):
+            with out_of_memory.translating(_smaller(len(completions)), self.drop_caches):
                 self.generate(completions, request)
             finished = time.perf_counter()
         return [completion.answer(request.handed_over, started, finished) for completion in completions]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import sys
 import traceback
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -103,11 +103,12 @@ def shortage_of(error: BaseException) -> Shortage:
 
 
 @contextmanager
-def translating(remedy: str) -> Iterator[None]:
+def translating(remedy: str, drop: Callable[[], None] = lambda: None) -> Iterator[None]:
     """Translate the error of an accelerator out of memory, and free what the failed attempt has allocated.
 
     Args:
         remedy: what to do about it.
+        drop: forgets what else the failed attempt has left.
 
     Raises:
         OutOfMemory: in its place.
@@ -117,14 +118,15 @@ def translating(remedy: str) -> Iterator[None]:
     except Exception as error:
         if not is_out_of_memory(error):
             raise
-        raise translate(error, remedy) from None
+        raise translate(error, remedy, drop) from None
 
 
-def translate(error: BaseException, remedy: str) -> OutOfMemory:
+def translate(error: BaseException, remedy: str, drop: Callable[[], None] = lambda: None) -> OutOfMemory:
     """Return an OutOfMemory for the error of a library, and free what the failed attempt has allocated."""
     shortage = shortage_of(error)
     for one in _errors(error):  # their frames hold the tensors
         traceback.clear_frames(one.__traceback__)
+    drop()
     accelerators.release()
     return OutOfMemory(str(shortage), remedy)
 

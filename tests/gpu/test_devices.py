@@ -37,7 +37,9 @@ PRECISIONS = ["fp32", "bf16", pytest.param("int8", marks=NO_TORCHAO)]
 @pytest.fixture(scope="session")
 def llama(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """170 MB of weights in fp32; its KV cache takes 64 KB a token then."""
-    return tiny_models.save_llama(tmp_path_factory.mktemp("gpu") / "llama", hidden=512, layers=16)
+    shape = {"hidden_size": 512, "intermediate_size": 1024, "num_hidden_layers": 16, "max_position_embeddings": 4096}
+    heads = {"num_attention_heads": 8, "num_key_value_heads": 8}
+    return tiny_models.save_llama(tmp_path_factory.mktemp("gpu") / "llama", **shape, **heads)
 
 
 @pytest.fixture

@@ -147,6 +147,20 @@ def test_a_model_whose_answers_all_ran_out_of_memory_is_kept_for_the_next_job(
 
 
 @pytest.mark.model
+def test_static_caches_are_dropped_with_a_batch_that_takes_too_much(
+    tmp_path: Path, tiny_gpt2: Path, generating: Callable[[int], list[Any]]
+) -> None:
+    generating(2)
+    held = Held()
+    words = ("backend.kv_cache=static", "backend.compile=false")
+    _, samples = do(tmp_path, tiny_gpt2, "runtime.batch_size=3", *words, held=held, code=1)
+    errors = [sample["error"] and sample["error"]["type"] for sample in samples]
+    assert errors == ["OutOfMemory"] * 3 + [None]  # the batch of one is not filled up to three rows
+    assert held.loaded is not None
+    assert [rows for rows, _ in held.loaded.engine.kv_caches._caches] == [1]  # type: ignore[attr-defined]
+
+
+@pytest.mark.model
 def test_the_batch_size_that_fits_by_the_estimate_is_named(
     tmp_path: Path, tiny_gpt2: Path, cuda: FakeCuda, generating: Callable[[int], list[Any]]
 ) -> None:
