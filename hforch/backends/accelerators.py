@@ -23,12 +23,12 @@ HIDES = ("CUDA_VISIBLE_DEVICES", "HIP_VISIBLE_DEVICES", "ROCR_VISIBLE_DEVICES", 
 """Environment variables that name the devices which a process may see."""
 
 HINTS = {
-    "busy or unavailable": "another process may hold it exclusively (nvidia-smi shows compute mode and processes)",
-    "ecc": "its memory has errors: nvidia-smi -q -d ECC shows them, and a reset or a new card mends them",
-    "out of memory": "other processes fill its memory (nvidia-smi shows them)",
+    "busy or unavailable": "another process may hold it exclusively ({tool} shows compute mode and processes)",
+    "ecc error": "its memory has errors: {tool} -q -d ECC shows them, and a reset or a new card mends them",
+    "out of memory": "other processes fill its memory ({tool} shows them)",
     "re-initialize": "CUDA was initialized in the process that this one was forked from",
 }
-"""What to do, by words of CUDA's errors in lower case."""
+"""What to do, by words of errors in lower case; `tool` is the vendor's."""
 
 
 @dataclass(frozen=True)
@@ -95,8 +95,8 @@ def look(name: str) -> Accelerator | Unusable:
         properties = module.get_device_properties(int(index))
     except Exception as error:
         said = _first_line(error)
-        hint = next((hint for words, hint in HINTS.items() if words in said.lower()), "nvidia-smi shows its state")
-        return Unusable(f"{name} cannot be used: {said}", f"{hint}; or use another device")
+        hint = next((hint for words, hint in HINTS.items() if words in said.lower()), "{tool} shows its state")
+        return Unusable(f"{name} cannot be used: {said}", f"{hint.format(tool=_tool(found))}; or use another device")
     capability = (properties.major, properties.minor) if found == "cuda" else None
     return Accelerator(name, str(properties.name), capability, free / MB, total / MB)
 
@@ -111,7 +111,8 @@ def why_none() -> Unusable:
     import torch
 
     built_for = [name for name, version in (("CUDA", torch.version.cuda), ("ROCm", torch.version.hip)) if version]
-    if not built_for and not torch.xpu._is_compiled():
+    is_for_xpu = getattr(torch.xpu, "_is_compiled", lambda: False)()
+    if not built_for and not is_for_xpu:
         problem = f"this torch ({torch.__version__}) is a CPU build"
         return Unusable(problem, f"{INSTALL} has the command that installs one for your GPU")
     said = _why_no_cuda() if built_for else "no XPU was found"
@@ -122,7 +123,8 @@ def why_none() -> Unusable:
         name, value = hidden
         problem = f"{name}={value!r} hides them" if value.strip() in ("", "-1") else f"{name}={value!r} names none"
         return Unusable(f"{problem} ({said})", f"unset {name}, or let it name one, such as {name}=0")
-    return Unusable(said, f"nvidia-smi shows whether driver and card work; this torch is built for {_built_for()}")
+    tool = _tool("cuda" if built_for else "xpu")
+    return Unusable(said, f"{tool} shows whether driver and card work; this torch is built for {_built_for()}")
 
 
 def hint_of_visible() -> str:
@@ -155,6 +157,13 @@ def _old_driver(said: str) -> Unusable:
         f"the NVIDIA driver{version} is too old for this torch, which is built for {_built_for()}",
         f"update the driver, or install a torch that is built for the driver's CUDA: {INSTALL} has the commands",
     )
+
+
+def _tool(kind: str) -> str:
+    """Return the vendor's command that shows the state of its devices."""
+    import torch
+
+    return "xpu-smi" if kind == "xpu" else "rocm-smi" if torch.version.hip else "nvidia-smi"
 
 
 def _built_for() -> str:
@@ -197,12 +206,13 @@ def higher(some: Iterable[Mapping[str, Any]], others: Iterable[Mapping[str, Any]
 
 
 def reset_peaks() -> None:
+    """Let the peaks of all devices begin anew, at what is allocated now."""
     for _, module, index in _at_work():
         module.reset_peak_memory_stats(index)
 
 
 def release() -> None:
-    """Give memory that no tensor uses back to the devices, for other processes and larger pieces."""
+    """Return memory that no tensor uses to the devices, for other processes and larger pieces."""
     gc.collect()
     for module in {id(module): module for _, module, _ in _at_work()}.values():
         module.empty_cache()

@@ -199,6 +199,6 @@ def _say(limit: str) -> str:
 
 
 def _smaller(rows: int) -> str:
-    """What to do when generating for so many prompts at once takes more memory than there is."""
+    """Return what to do when generating for so many prompts at once takes more memory than there is."""
     batch = f"{out_of_memory.SMALLER_BATCH}, " if rows > 1 else "use "
     return f"{batch}a smaller precision, shorter prompts or fewer generation.max_new_tokens"

@@ -154,7 +154,7 @@ def judge(look: Look, places: Places, mistakes: Sequence[Mistake] = (), number: 
 
 
 def _misfits(choices: Mapping[str, str], tree: Mapping[str, Any], kept: Sequence[Typed]) -> Iterator[Mistake]:
-    """Shorthands that name what the job's backend does not have."""
+    """Yield a mistake for each shorthand that names what the job's backend does not have."""
     backend = tree.get("backend")
     name = backend.get("name") if isinstance(backend, Mapping) else None
     for group, option in choices.items():

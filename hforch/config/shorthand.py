@@ -23,7 +23,7 @@ class Meaning:
     values: Mapping[str, Any]
 
     def words(self, group: str) -> str:
-        """As overrides, such as `device=gpu device.index=1`."""
+        """Return it as overrides, such as `device=gpu device.index=1`."""
         return " ".join([f"{group}={self.option}", *(f"{group}.{key}={value}" for key, value in self.values.items())])
 
 
@@ -62,7 +62,7 @@ EXAMPLES = {"device": "a GPU by its number (cuda:1, xpu:1, gpu:1 or 1)"}
 
 
 def has_any(group: str) -> bool:
-    """Whether options of a group have short forms."""
+    """Return whether options of a group have short forms."""
     return any(one.group == group for one in SHORTHANDS)
 
 

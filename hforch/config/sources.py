@@ -84,7 +84,7 @@ class Sources:
         return None
 
     def _sets(self, override: Typed, rest: Segments) -> bool:
-        """Whether an override that chooses an option sets the value at `rest` below its group, as a shorthand does."""
+        """Return whether an override that chooses an option sets the value at `rest` below its group, as a shorthand does."""
         value = override.parsed.value()
         stands_for = self._places.stands_for(override.key, value) if isinstance(value, str) else None
         return bool(stands_for and rest and rest[0] in stands_for.values)
@@ -130,7 +130,7 @@ class Sources:
 
 
 def _option_file(folders: Sequence[Path], name: str) -> Path | None:
-    """The file of a config, or of the option that its name stands for."""
+    """Return the file of a config, or of the option that its name stands for."""
     group, _, option = name.rpartition("/")
     stands_for = meaning(group, option)
     return config_file(folders, name) or (config_file(folders, f"{group}/{stands_for.option}") if stands_for else None)

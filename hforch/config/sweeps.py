@@ -220,7 +220,7 @@ def _jobs(
 
 
 def _unescaped(text: str) -> str:
-    """An override as people write it: Hydra's sweeper escapes the colon of `device=cuda:1`, which needs none."""
+    """Return an override as people write it: Hydra's sweeper escapes the colon of `device=cuda:1`, which needs none."""
     group, _, value = text.partition("=")
     plain = value.replace("\\:", ":")
     return f"{group}={plain}" if meaning(group.lstrip("+"), plain) else text

@@ -70,7 +70,7 @@ def summary_lines(record: Mapping[str, Any], directory: str) -> tuple[str, str]:
 
 
 def accelerator_mb(memory: Mapping[str, Any]) -> str:
-    """The peak of accelerator memory; of several devices the sum and each one's, such as `30 (20 + 10)`."""
+    """Return the peak of accelerator memory; of several devices the sum and each one's, such as `30 (20 + 10)`."""
     devices = [one["allocated_mb"] for one in memory.get("accelerators") or () if one.get("allocated_mb") is not None]
     each = f" ({' + '.join(f'{size:.0f}' for size in devices)})" if len(devices) > 1 else ""
     return f"{memory['peak_accelerator_mb']:.0f}{each}"

@@ -87,7 +87,7 @@ def too_large(job: Job, expected: Estimate, devices: Sequence[Accelerator]) -> M
 
 
 def spread(job: Job, expected: Estimate, devices: Sequence[Accelerator]) -> Mistake | None:
-    """A warning if accelerators that share a model leave a part of it to the CPU, which is slow."""
+    """Return a warning if accelerators that share a model leave a part of it to the CPU, which is slow."""
     free = sum(one.free_mb for one in devices)
     if not (devices and _is_spread(job)) or expected.weights_mb is None or expected.weights_mb <= free:
         return None
@@ -140,23 +140,23 @@ def devices_for(jobs: Sequence[Job]) -> list[Accelerator]:
 
 
 def needs_devices(jobs: Sequence[Job]) -> bool:
-    """Whether whoever judges the memory of these jobs has to ask a backend for its devices."""
+    """Return whether whoever judges the memory of these jobs has to ask a backend for its devices."""
     return any(job.device.kind != "cpu" and _has_limits(job) and job.runtime.memory_check != "off" for job in jobs)
 
 
 def _has_limits(job: Job) -> bool:
-    """Whether the memory of the job's device can be known: of torch's accelerators, and of the CPU."""
+    """Return whether the memory of the job's device can be known: of torch's accelerators, and of the CPU."""
     return job.device.kind == "cpu" or (job.backend.name == "pytorch" and job.device.kind in ("gpu", "auto"))
 
 
 def _is_spread(job: Job) -> bool:
-    """Whether accelerate spreads the model over all devices."""
+    """Return whether accelerate spreads the model over all devices."""
     return job.device.index is None
 
 
 # ---------------------------------------------------------------- what would fit
 def _what_fits(job: Job, expected: Estimate, room_mb: float) -> str | None:
-    """The largest batch that fits, or else the largest precision."""
+    """Return the largest batch that fits, or else the largest precision; None if there is none."""
     if size := _batch_that_fits(job, expected, room_mb - (expected.weights_mb or 0.0)):
         return f"{_batch_key(job)}={size} fits by the estimate"
     for name in smaller_precisions(job.precision.name):
@@ -168,7 +168,7 @@ def _what_fits(job: Job, expected: Estimate, room_mb: float) -> str | None:
 
 
 def _batch_that_fits(job: Job, expected: Estimate, room_mb: float) -> int:
-    """How many inputs may share a batch, if their KV cache is to take no more than `room_mb`; 0 if none fits."""
+    """Return how many inputs may share a batch, if their KV cache is to take no more than `room_mb`; 0 if none fits."""
     if not expected.kv_mb or not expected.sequences:
         return 0
     if isinstance(job.backend, OpenVINOGenAIBackend) and job.backend.cache_size is not None:

@@ -150,7 +150,7 @@ class Service:
         return [backend_of(job).check(job) for job in jobs]
 
     def devices(self, jobs: Sequence[Job]) -> list[Accelerator]:
-        """The accelerators that some jobs are for, with what is free of them."""
+        """Return the accelerators that some jobs are for, with what is free of them."""
         from hforch.runs.fit import devices_for
 
         return devices_for(jobs)

@@ -319,12 +319,12 @@ def _sample(run: Run, loaded: Loaded, inputs: Sequence[Input]) -> None:
 
 
 def _lacked_memory(sample: Mapping[str, Any]) -> bool:
-    """Whether an accelerator had no memory left for it, which is not the model's fault."""
+    """Return whether an accelerator had no memory left for it, which is not the model's fault."""
     return (sample["error"] or {}).get("type") == OutOfMemory.__name__
 
 
 def _with_remedy(run: Run, sample: dict[str, Any], inputs: Sequence[Input]) -> dict[str, Any]:
-    """A sample that names the batch size which fits, if it failed because an accelerator had no memory left."""
+    """Return a sample with the batch size which fits in its error, if it failed because an accelerator had no memory left."""
     if not _lacked_memory(sample) or SMALLER_BATCH not in sample["error"]["message"]:
         return sample
     size = fit.smaller_batch(run.job, inputs, sample["batch"]["size"])

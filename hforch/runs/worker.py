@@ -201,7 +201,7 @@ class Workers:
         return found
 
     def devices(self, backend: str, jobs: Sequence[Job]) -> list[Accelerator]:
-        """The accelerators that some jobs, all on one backend, are for, with what is free of them now.
+        """Return the accelerators that some jobs, all on one backend, are for, with what is free of them now.
 
         Raises:
             WorkerDied: looking at them crashed.
