@@ -84,7 +84,7 @@ class Sources:
         return None
 
     def _sets(self, override: Typed, rest: Segments) -> bool:
-        """Return whether an override that chooses an option sets the value at `rest` below its group, as a shorthand does."""
+        """Return whether a chosen option sets the value at `rest` below its group, as a shorthand does."""
         value = override.parsed.value()
         stands_for = self._places.stands_for(override.key, value) if isinstance(value, str) else None
         return bool(stands_for and rest and rest[0] in stands_for.values)

@@ -324,7 +324,7 @@ def _lacked_memory(sample: Mapping[str, Any]) -> bool:
 
 
 def _with_remedy(run: Run, sample: dict[str, Any], inputs: Sequence[Input]) -> dict[str, Any]:
-    """Return a sample with the batch size which fits in its error, if it failed because an accelerator had no memory left."""
+    """Name the batch size that fits in the error of a sample that failed because an accelerator had no memory left."""
     if not _lacked_memory(sample) or SMALLER_BATCH not in sample["error"]["message"]:
         return sample
     size = fit.smaller_batch(run.job, inputs, sample["batch"]["size"])
