@@ -197,7 +197,7 @@ class Workers:
         Raises:
             WorkerDied: looking at it crashed.
         """
-        found: list[list[Mistake]] = self._ask_another(backend, "check", list(jobs))
+        found: list[list[Mistake]] = self._ask_another(backend, "check", jobs)
         return found
 
     def devices(self, backend: str, jobs: Sequence[Job]) -> list[Accelerator]:
@@ -206,14 +206,14 @@ class Workers:
         Raises:
             WorkerDied: looking at them crashed.
         """
-        found: list[Accelerator] = self._ask_another(backend, "devices", list(jobs))
+        found: list[Accelerator] = self._ask_another(backend, "devices", jobs)
         return found
 
-    def _ask_another(self, backend: str, *request: Any) -> Any:
-        """Ask a worker that ends with its answer, so that what it has initialized is free again."""
+    def _ask_another(self, backend: str, what: str, jobs: Sequence[Job]) -> Any:
+        """Ask a worker about jobs that ends with its answer, so that what it has initialized is free again."""
         worker = self._nursery(backend).bear()
         try:
-            return worker.ask(*request)
+            return worker.ask(what, list(jobs))
         finally:
             worker.close()
 
