@@ -73,9 +73,9 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
 
 def import_libraries(backends: Sequence[str]) -> None:
     """Import what runs need, and let Python look for no garbage among it: measured runs collect it thrice."""
-    from hforch.runs.libraries import UNUSED, import_runner, preload, without_garbage_collection, without_module
+    from hforch.runs.libraries import import_runner, preload, quick_imports
 
-    with without_garbage_collection(), without_module(UNUSED), warnings.catch_warnings():
+    with quick_imports(), warnings.catch_warnings():
         warnings.simplefilter("ignore")
         import_runner()
         for backend in backends:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gc
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -22,6 +22,7 @@ class Held:
         is_warm: whether it has generated something, so that another warm-up would change nothing.
         has_scored: whether it has read given tokens: what its engine keeps since then is not the next job's memory.
         first: measures the first batch once more; and the seconds that it took at first.
+        process: how this process was started, for the record.
     """
 
     key: str = ""
@@ -32,6 +33,7 @@ class Held:
     is_warm: bool = False
     has_scored: bool = False
     first: tuple[Callable[[], float], float] | None = None
+    process: Mapping[str, Any] = field(default_factory=lambda: {"start": "inline"})
 
     def drop(self) -> None:
         """Forget the model, so that its memory is free for another."""
