@@ -23,14 +23,16 @@ FATAL = "Fatal Python error: "  # as faulthandler has it
 FRAME = 'File "'
 
 
-def quoted_end(path: Path, start: int = 0) -> str:
+def quoted_end(log: Path, start: int = 0) -> str:
     """Return the lines at the end of a log that say best why its process ended, as one line; "" if none does.
 
     Args:
         start: the size that the log had before the process wrote to it.
     """
-    with suppress(OSError), open_file(path) as log:
-        return quoted(end_of(log.fileno(), start))
+    with suppress(OSError), open_file(log) as file:
+        text = redacted(ESCAPES.sub("", end_of(file.fileno(), start).decode("utf-8", "replace")))
+        told = _telling([line.rstrip() for line in re.split(r"[\r\n]+", text) if _is_legible(line)])
+        return " | ".join(shown(redacted_line(line.strip()), LONGEST) for line in told)
     return ""
 
 
@@ -40,13 +42,6 @@ def end_of(file: int, start: int = 0) -> bytes:
     begin = max(start, size - READ)
     end = os.pread(file, READ, begin)
     return end if begin == start else b"".join(end.splitlines(keepends=True)[1:])
-
-
-def quoted(end: bytes) -> str:
-    """Return the same of the last lines of a log."""
-    text = redacted(ESCAPES.sub("", end.decode("utf-8", "replace")))
-    told = _telling([line.rstrip() for line in text.splitlines() if _is_legible(line)])
-    return " | ".join(shown(redacted_line(line.strip()), LONGEST) for line in told)
 
 
 def size_of(path: Path) -> int:
@@ -59,7 +54,7 @@ def size_of(path: Path) -> int:
 def _is_legible(line: str) -> bool:
     """Return whether there are words in a line, and not only a progress bar, or bytes that are no text."""
     good = sum(one.isprintable() and one != "\N{REPLACEMENT CHARACTER}" for one in line)
-    return good >= LEGIBLE * len(line) and re.search(r"[^\W\d_]{2}", line) is not None
+    return good >= LEGIBLE * len(line) and re.search(r"[^\W\d_]{3}", line) is not None
 
 
 def _telling(lines: list[str]) -> list[str]:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import signal
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from hforch.errors import EXIT_FAILED
-from hforch.logs import quoted, quoted_end, size_of
+from hforch.logs import quoted_end, size_of
 from hforch.runs.remote import LOG
 
 if TYPE_CHECKING:
@@ -58,9 +59,11 @@ def record_death(death: WorkerDied, directory: Path, logged: int, given: Given, 
     from hforch.runs.records import SCHEMA_VERSION, RecordWriter, read_record
 
     log = directory / LOG
-    end = quoted_end(log, logged) if size_of(log) > logged else quoted(death.said)
-    where = f"log {log}" if log.is_file() else "log"
-    message = f"{death}; its {where} ends with: {end}" if end else f"{death}; its {where} does not say why"
+    if death.said and size_of(log) <= logged:  # it had not opened its log yet
+        with suppress(OSError), log.open("ab") as file:
+            file.write(death.said)
+    end = quoted_end(log, logged)
+    message = f"{death}; its log {log} ends with: {end}" if end else f"{death}; its log {log} does not say why"
     error = {"type": "WorkerDied", "message": message}
     try:
         record = read_record(directory)
