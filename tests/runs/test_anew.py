@@ -310,7 +310,7 @@ def test_a_nursery_that_is_killed_takes_it_along_and_the_record_says_so(begin: A
             "import os; os.kill(os.getpid(), 9)",
             "was killed by SIGKILL, most likely because memory ran out; its log LOG",
         ),
-        ("import os; print('oh', flush=True); os._exit(7)", "ended with exit code 7; its log LOG ends with: oh"),
+        ("import os; print('dead', flush=True); os._exit(7)", "ended with exit code 7; its log LOG ends with: dead"),
         ("import sys; sys.exit('no')", 'exit code 1; its log LOG ends with: SystemExit: no | File "<string>"'),
     ],
 )
@@ -360,6 +360,14 @@ def test_the_callers_program_is_not_run_again(tmp_path: Path, way: str) -> None:
     assert done.stdout.count("the program begins") == 1
     assert "the program ends with 0" in done.stdout, done.stderr
     assert read_record(tmp_path / "run")["process"] == SPAWNED
+
+
+@pytest.mark.parametrize(("device", "process"), [("gpu", SPAWNED), ("cpu", FORKED)])
+def test_the_caller_may_have_initialised_the_gpu(tmp_path: Path, device: str, process: dict[str, Any]) -> None:
+    program = f"import pretended_gpu\n{SCRIPT}".replace("device=gpu", f"device={device}")
+    done = python("-c", program, cwd=tmp_path, PRETENDED_FORK="")
+    assert "the program ends with 0" in done.stdout, done.stderr
+    assert read_record(tmp_path / "run")["process"] == process
 
 
 def test_hforch_is_found_where_the_caller_has_found_it(tmp_path: Path) -> None:
