@@ -25,6 +25,21 @@ from hforch.errors import PromptError
 SAMPLING = threading.Lock()
 
 
+@dataclass(frozen=True)
+class Work:
+    """What a model will be asked to do, as far as it is known.
+
+    Attributes:
+        rows: prompts of a full batch.
+        tokens: of the longest sequence, prompt and answer together.
+        steps: how often the model is run for one more token of each row of a batch, at most; None: nobody knows.
+    """
+
+    rows: int
+    tokens: int | None = None
+    steps: int | None = None
+
+
 class RenderedChat(str):
     """A prompt that a chat template has rendered: special tokens are in it already, none may be added."""
 
@@ -95,6 +110,14 @@ class Engine(ABC):
     @abstractmethod
     def decoding(self, generation: Generation) -> dict[str, Any]:
         """The decoding settings that are really in force for `generation`, read back; for the record."""
+
+    def expect(self, work: Work) -> dict[str, Any]:
+        """Prepare for a job, as far as it is known beforehand.
+
+        Returns:
+            what was chosen for it, for the record; empty where there is nothing to choose.
+        """
+        return {}
 
     def draws(self, generation: Generation) -> bool:
         """Whether `generation` draws tokens at random."""

@@ -1,7 +1,7 @@
 """Workers that are started anew: as a new Python, and not as a fork.
 
 A fork of a process that has initialised an accelerator cannot use it. So where importing a backend's libraries does
-that (`accelerators.py`), the nursery starts a new Python for each worker that may use one. It imports the libraries
+that (`fork_safety.py`), the nursery starts a new Python for each worker that may use one. It imports the libraries
 itself, and is told what else a fork would have inherited. The program that called hforch is not run in it.
 """
 

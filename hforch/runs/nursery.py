@@ -13,8 +13,8 @@ from typing import Any
 from hforch.errors import HforchError
 from hforch.lifetime import end_with_parent
 from hforch.logs import end_of
-from hforch.runs.accelerators import initialised
 from hforch.runs.anew import Interpreter
+from hforch.runs.fork_safety import initialised
 from hforch.runs.libraries import import_all
 from hforch.runs.remote import redirect, send, work
 from hforch.shortage import shortage

@@ -82,6 +82,7 @@ class Sampler:
     Attributes:
         walls: for each repeat the wall time of its batches that came to their end so far, in seconds.
         torn: the sample whose stream was interrupted, with the text that had come; empty otherwise.
+        longest: the tokens of the longest sequence, and of the longest answer, that the inputs looked at may have.
     """
 
     def __init__(self, job: Job, llm: PromisingLLM, watcher: Watcher) -> None:
@@ -91,6 +92,7 @@ class Sampler:
         self.walls: dict[int, float] = {}
         self._last_s = 0.0
         self._judge = checks.judge(job.checks, job.prompt.echo, job.generation.json_schema)
+        self.longest = (0, 0)
         self.torn: list[dict[str, Any]] = []
 
     def warm_up(self, inputs: Sequence[Input]) -> float:
@@ -132,9 +134,12 @@ class Sampler:
         """Why this input cannot be answered, such as a prompt longer than the model's context."""
         try:
             prompt = self.llm.prompt_value(self.prompt.invoke(self._variables(each))).to_string()
-            self.llm.engine.room(len(self.llm.engine.encode(prompt)), self.job.generation)
+            tokens = len(self.llm.engine.encode(prompt))
+            room = self.llm.engine.room(tokens, self.job.generation)
         except HforchError as error:
             return error
+        sequence, answer = self.longest
+        self.longest = max(sequence, tokens + room), max(answer, room)
         return None
 
     def stream(self, batch: Batch) -> list[dict[str, Any]]:

@@ -26,8 +26,8 @@ from weakref import WeakSet
 from hforch.errors import EXIT_INTERRUPTED, HforchError, Mistake
 from hforch.logs import end_of, size_of
 from hforch.redaction import redact_file
-from hforch.runs.accelerators import may_use
 from hforch.runs.death import WorkerDied, record_death
+from hforch.runs.fork_safety import may_use
 from hforch.runs.nursery import nurse
 from hforch.runs.remote import LOG
 from hforch.runs.shows import Shows

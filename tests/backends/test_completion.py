@@ -190,7 +190,7 @@ def spelled_by(kind: str) -> Callable[[list[int]], str]:
     tokenizer.decoder = {
         "sentencepiece": lambda: decoders.Sequence(fallback),
         "wordpiece": lambda: decoders.WordPiece(cleanup=False),
-        "metaspace": lambda: decoders.Metaspace(),
+        "metaspace": decoders.Metaspace,
     }[kind]()
     return partial(tokenizer.decode, skip_special_tokens=False)
 

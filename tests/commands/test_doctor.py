@@ -46,7 +46,7 @@ def no_devices(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_it_is_one_json_object(no_devices: None, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["doctor", "--json"]) == 0
     found = json.loads(capsys.readouterr().out)
-    assert set(found) == {"hforch", "machine", "packages", "workers", "torch", "openvino", "cache"}
+    assert set(found) == {"hforch", "machine", "packages", "workers", "torch", "nvidia", "openvino", "cache"}
     assert found["machine"]["memory_gb"] > 0
     assert found["cache"].pop("free_gb") > 0
     assert found["cache"] == {"error": None, "home": str(tmp_path / "cache"), "entries": []}
@@ -73,7 +73,7 @@ def test_workers_are_started_anew_where_importing_a_backend_initialises_a_gpu(
         (True, ("pretended_gpu",), "started anew by fake (importing it initialises torch.cuda); else forked"),
         (True, ("pretended_crash",), "fake ends the process that imports it"),
     ):
-        monkeypatch.setattr("hforch.runs.accelerators.are_present", lambda there=there: there)
+        monkeypatch.setattr("hforch.runs.fork_safety.are_present", lambda there=there: there)
         monkeypatch.setattr("hforch.backends.fake.LIBRARIES", libraries)
         assert main(["doctor"]) == 0
         (row,) = [line for line in capsys.readouterr().out.splitlines() if line.startswith("  workers")]

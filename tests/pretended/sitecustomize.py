@@ -37,14 +37,14 @@ def of_fake(fake: Any) -> None:
     fake.check, fake.load = checking, loading
 
 
-def of_accelerators(accelerators: Any) -> None:
+def of_fork_safety(fork_safety: Any) -> None:
     if os.environ.get("PRETENDED_FORK"):
-        accelerators.initialised = list
+        fork_safety.initialised = list
 
 
 CHANGES: dict[str, Callable[[Any], None]] = {
     "hforch.backends.fake": of_fake,
-    "hforch.runs.accelerators": of_accelerators,
+    "hforch.runs.fork_safety": of_fork_safety,
 }
 
 

@@ -19,7 +19,7 @@ from at_terminal import python_at_terminal
 
 from hforch.config.compose import job_from_overrides
 from hforch.errors import HforchError
-from hforch.runs import accelerators, anew
+from hforch.runs import anew, fork_safety
 from hforch.runs.records import read_record, read_samples
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -138,7 +138,7 @@ def test_a_job_on_the_cpu_runs_in_a_fork(words: tuple[str, ...], tmp_path: Path)
 )
 def test_which_jobs_may_use_an_accelerator(words: list[str], may: bool) -> None:
     backend = "openvino" if {"device=npu", "device=openvino"} & {*words} else "pytorch"
-    assert accelerators.may_use(job_from_overrides([*words, f"backend={backend}"])) is may
+    assert fork_safety.may_use(job_from_overrides([*words, f"backend={backend}"])) is may
 
 
 def test_a_sweep_checks_its_jobs_and_loads_a_model_once_in_a_worker_of_either_kind(tmp_path: Path) -> None:
@@ -155,25 +155,25 @@ def test_a_library_that_nothing_asks_for_is_seen_by_its_device_file(
 ) -> None:
     node = tmp_path / "renderD128"
     node.touch()
-    monkeypatch.setattr(accelerators, "DEVICE_FILE", re.compile(re.escape(str(node))))
+    monkeypatch.setattr(fork_safety, "DEVICE_FILE", re.compile(re.escape(str(node))))
     monkeypatch.setitem(sys.modules, "torch", None)
-    assert accelerators.initialised() == []
+    assert fork_safety.initialised() == []
     with node.open():
-        assert accelerators.initialised() == [str(node)]
+        assert fork_safety.initialised() == [str(node)]
 
 
 @pytest.mark.parametrize(
     "file", ["nvidia0", "nvidiactl", "nvidia-uvm", "dri/renderD128", "kfd", "accel/accel0", "accel0", "dxg"]
 )
-def test_device_files_of_accelerators(file: str) -> None:
-    assert accelerators.DEVICE_FILE.match(f"/dev/{file}")
+def test_device_files_of_fork_safety(file: str) -> None:
+    assert fork_safety.DEVICE_FILE.match(f"/dev/{file}")
 
 
 @pytest.mark.parametrize(
     "file", ["/dev/null", "/dev/dri/card0", "/home/me/dev/nvidia0", "/dev/shm/nvidia0", "/dev/pts/0"]
 )
 def test_other_files_are_none(file: str) -> None:
-    assert not accelerators.DEVICE_FILE.match(file)
+    assert not fork_safety.DEVICE_FILE.match(file)
 
 
 @pytest.mark.parametrize("question", ["is_initialized", "_is_in_bad_fork"])
@@ -184,9 +184,9 @@ def test_torch_is_asked_for_each_of_its_devices(device: str, question: str, monk
             raise RuntimeError("half imported")
 
     monkeypatch.setitem(sys.modules, "torch", type("Torch", (), {device: Device(), "cpu": Device()})())
-    assert accelerators.initialised() == []
+    assert fork_safety.initialised() == []
     monkeypatch.setattr(Device, question, lambda _: True, raising=False)
-    assert accelerators.initialised() == [f"torch.{device}"]
+    assert fork_safety.initialised() == [f"torch.{device}"]
 
 
 # ---------------------------------------------------------------- it behaves as a fork does

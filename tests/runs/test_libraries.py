@@ -16,7 +16,7 @@ pytest.importorskip("torchao")
 
 PROGRAM = """
 import json, sys
-from hforch.runs.accelerators import initialised
+from hforch.runs.fork_safety import initialised
 from hforch.runs.libraries import import_all, preload
 import_all("pytorch")
 from transformers.utils import is_sklearn_available, is_torchao_available
