@@ -56,7 +56,7 @@ class Nursery:
         context = multiprocessing.get_context("fork")
         self._pipe, theirs = context.Pipe()
         _ours.add(self._pipe)
-        self._said = os.memfd_create("hforch-log")
+        self._said = os.memfd_create("hforch-log")  # what its libraries print
         arguments = (theirs, list(_ours), backend, os.getpid(), self._said)
         # A daemon in multiprocessing's sense: a parent that ends without closing it, as launchers' do, ends it too.
         self._process = context.Process(target=nurse, args=arguments, name=f"hforch-{backend}", daemon=True)
@@ -66,6 +66,9 @@ class Nursery:
         signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
         try:
             self._process.start()
+        except BaseException:
+            os.close(self._said)
+            raise
         finally:
             signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
             theirs.close()
@@ -240,12 +243,8 @@ class Workers:
         Raises:
             WorkerDied: looking at it crashed.
         """
-        worker = self._nursery(backend).bear(any(map(may_use, jobs)))
-        try:
-            found: list[list[Mistake]] = worker.ask("check", list(jobs))
-            return found
-        finally:
-            worker.close()
+        found: list[list[Mistake]] = self._ask_another(backend, "check", jobs)
+        return found
 
     def run(self, job: Job, directory: Path, given: Given, watcher: Watcher, key: str = "") -> int:
         """Run a job in a process of its own, or in the one that holds its model; see `runner.run_job`.
@@ -303,6 +302,14 @@ class Workers:
         for nursery in self._nurseries.values():
             nursery.discard()
         self._nurseries.clear()
+
+    def _ask_another(self, backend: str, what: str, jobs: Sequence[Job]) -> Any:
+        """Ask a worker about jobs that ends with its answer."""
+        worker = self._nursery(backend).bear(any(map(may_use, jobs)))
+        try:
+            return worker.ask(what, list(jobs))
+        finally:
+            worker.close()
 
     def _take(self, job: Job, key: str) -> Worker:
         backend = job.backend.name

@@ -37,6 +37,15 @@ def of_fake(fake: Any) -> None:
     fake.check, fake.load = checking, loading
 
 
+def of_transformers(_: Any) -> None:
+    """With PRETENDED_TORCH, importing transformers initialises the CUDA of torch itself."""
+    if os.environ.get("PRETENDED_TORCH"):
+        import torch
+
+        torch.cuda._initialized = True
+        os.register_at_fork(after_in_child=lambda: setattr(torch.cuda, "_is_in_bad_fork", lambda: True))
+
+
 def of_fork_safety(fork_safety: Any) -> None:
     if os.environ.get("PRETENDED_FORK"):
         fork_safety.initialised = list
@@ -45,6 +54,7 @@ def of_fork_safety(fork_safety: Any) -> None:
 CHANGES: dict[str, Callable[[Any], None]] = {
     "hforch.backends.fake": of_fake,
     "hforch.runs.fork_safety": of_fork_safety,
+    "transformers.modeling_utils": of_transformers,
 }
 
 

@@ -141,6 +141,17 @@ def test_which_jobs_may_use_an_accelerator(words: list[str], may: bool) -> None:
     assert fork_safety.may_use(job_from_overrides([*words, f"backend={backend}"])) is may
 
 
+@pytest.mark.model
+@pytest.mark.parametrize(("device", "process"), [("auto", SPAWNED), ("cpu", FORKED)])
+def test_torch_that_is_initialised_while_it_is_imported(
+    tmp_path: Path, tiny_gpt2: Path, device: str, process: dict[str, Any]
+) -> None:
+    words = ("model=local", f"model.path={tiny_gpt2}", f"device={device}", "generation.max_new_tokens=3")
+    done = run(tmp_path, *words, PRETENDED_TORCH="1")
+    assert done.returncode == 0, done.stderr
+    assert read_record(tmp_path / "run")["process"] == process
+
+
 def test_a_sweep_checks_its_jobs_and_loads_a_model_once_in_a_worker_of_either_kind(tmp_path: Path) -> None:
     words = ("-m", *FAKE, "device=cpu,gpu", "runtime.seed=1,2", f"hydra.sweep.dir={tmp_path / 'sweep'}")
     done = python("-m", "hforch", *words, cwd=tmp_path)
