@@ -2,4 +2,5 @@
 
 import os
 
+os.write(2, b"no such instruction\n")
 os._exit(3)

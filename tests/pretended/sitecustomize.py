@@ -16,7 +16,7 @@ from typing import Any
 
 def of_fake(fake: Any) -> None:
     check, load = fake.check, fake.load
-    fake.LIBRARIES = ("pretended_gpu",)
+    fake.LIBRARIES = (os.environ.get("PRETENDED_LIBRARY", "pretended_gpu"),)
     fake.IGNORES = tuple(one for one in fake.IGNORES if one != "device")
 
     def use(job: Any) -> None:

@@ -16,34 +16,17 @@ from typing import Any
 import psutil
 import pytest
 from at_terminal import python_at_terminal
+from pretending import FAKE, PRETENDED, ROOT, environment, python, run
 
 from hforch.config.compose import job_from_overrides
 from hforch.errors import HforchError
 from hforch.runs import anew, fork_safety
 from hforch.runs.records import read_record, read_samples
 
-ROOT = Path(__file__).resolve().parents[2]
-PRETENDED = ROOT / "tests/pretended"
-FAKE = ("backend=fake", "inputs=numbers_in_french", "runtime.batch_size=1", "runtime.warmup=0")
 GPU = (*FAKE, "device=gpu")
 SLOW = ("backend.token_s=0.1", "generation.max_new_tokens=8")
 FORKED, SPAWNED = {"start": "fork"}, {"start": "spawn", "because": ["torch.cuda"]}
 REINITIALISED = "Cannot re-initialize CUDA in forked subprocess"
-
-
-def environment(**more: str) -> dict[str, str]:
-    return {**os.environ, "PYTHONPATH": f"{PRETENDED}{os.pathsep}{ROOT}", **more}
-
-
-def run(folder: Path, *words: str, **env: str) -> subprocess.CompletedProcess[str]:
-    return python("-m", "hforch", *words, f"hydra.run.dir={folder / 'run'}", cwd=folder, **env)
-
-
-def python(*words: str, cwd: Path, asked: str | None = None, **env: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, *words]
-    return subprocess.run(
-        command, cwd=cwd, env=environment(**env), input=asked, capture_output=True, text=True, timeout=120, check=False
-    )
 
 
 @pytest.fixture
