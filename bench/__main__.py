@@ -13,7 +13,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from bench import continuous, faults, generation, records, report, scheduler, scoring, startup, sweep, throughput
+from bench import continuous, faults, generation, gpu, records, report, scheduler, scoring, startup, sweep, throughput
 from bench.machine import machine
 from bench.ratios import Ratio
 from bench.registry import Bench
@@ -26,6 +26,7 @@ BENCHES: dict[str, Bench] = {
     "startup-pytorch": Bench(startup.pytorch, minutes=3),
     "startup-openvino": Bench(startup.openvino, minutes=3),
     "startup-openvino_genai": Bench(startup.openvino_genai, minutes=2),
+    "gpu": Bench(gpu.run, minutes=5),
     "help": Bench(startup.help_page, minutes=1),
     "throughput": Bench(throughput.run, minutes=25),
     "genai-stream": Bench(continuous.one_stream, minutes=1),

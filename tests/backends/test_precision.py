@@ -138,3 +138,11 @@ def test_a_missing_extra_is_told_with_its_command(monkeypatch: pytest.MonkeyPatc
         with pytest.raises(ConfigError) as caught:
             load_llm(*overrides)
         assert command in str(caught.value)
+
+
+def test_compiling_torchao_anew_is_no_failure_of_the_suite(tmp_path: Path) -> None:
+    """Its docstrings hold invalid escapes; Python warns of those while it compiles, and warnings are errors here."""
+    source = '"""\\d"""'
+    compile(source, str(tmp_path / "site-packages" / "torchao" / "ops.py"), "exec")
+    with pytest.raises((SyntaxError, SyntaxWarning, DeprecationWarning), match="invalid escape"):
+        compile(source, str(tmp_path / "other.py"), "exec")
