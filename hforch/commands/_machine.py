@@ -32,7 +32,7 @@ def look() -> dict[str, Any]:
         "hforch": __version__,
         "machine": machine(),
         "packages": list(packages()),
-        "workers": workers(),  # before this process initialises what it looks at
+        "workers": workers(),  # before this process initializes what it looks at
         "torch": _devices(_torch_devices) | {"build": _torch_build()},
         "nvidia": nvidia(),
         "openvino": _devices(_openvino_devices),
@@ -117,7 +117,7 @@ def declared() -> list[str]:
 
 
 def workers() -> dict[str, list[str] | None]:
-    """What importing the libraries of each installed backend initialises, so that workers are started anew.
+    """What importing the libraries of each installed backend initializes, so that workers are started anew.
 
     None for one whose libraries end the process that imports them. Nothing is imported where there is no accelerator.
     """
@@ -125,7 +125,7 @@ def workers() -> dict[str, list[str] | None]:
         return {}
     started = {name: Nursery(name) for name, library in LIBRARIES.items() if find_spec(library)}
     try:
-        return {name: nursery.initialised() for name, nursery in started.items()}
+        return {name: nursery.initialized() for name, nursery in started.items()}
     finally:
         for nursery in started.values():
             nursery.discard()

@@ -142,7 +142,7 @@ def _devices(library: str, found: Mapping[str, Any]) -> list[tuple[str, str]]:
 
 def _workers(found: Mapping[str, Sequence[str] | None]) -> str:
     """How processes that hold models are started."""
-    anew = [f"{one} (importing it initialises {', '.join(names)})" for one, names in found.items() if names]
+    anew = [f"{one} (importing it initializes {', '.join(names)})" for one, names in found.items() if names]
     said = [f"on accelerators started anew by {', '.join(anew)}; else forked"] if anew else []
     broken = [f"{one} ends the process that imports it" for one, names in found.items() if names is None]
     return "; ".join([*said, *broken]) or "forked from a process that has imported the libraries"

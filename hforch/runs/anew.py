@@ -1,6 +1,6 @@
 """Workers that are started anew: as a new Python, and not as a fork.
 
-A fork of a process that has initialised an accelerator cannot use it. So where importing a backend's libraries does
+A fork of a process that has initialized an accelerator cannot use it. So where importing a backend's libraries does
 that (`fork_safety.py`), the nursery starts a new Python for each worker that may use one. It imports the libraries
 itself, and is told what else a fork would have inherited. The program that called hforch is not run in it.
 """
@@ -57,7 +57,7 @@ class Interpreter:
             backend: whose libraries it imports.
             pipe: its end of the pipe to the process that asks.
             said: a file for what it prints before there is a log.
-            because: what is initialised here.
+            because: what is initialized here.
 
         Raises:
             HforchError: no Python is known that could be started.

@@ -1,4 +1,4 @@
-"""Which accelerators this process has initialised: its forks cannot use them."""
+"""Which accelerators this process has initialized: its forks cannot use them."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ DEVICE_FILE = re.compile(r"/dev/(nvidia|kfd$|dri/render|accel|dxg$)")
 OF_TORCH = ("cuda", "xpu", "mtia", "hpu", "npu")
 
 
-def initialised() -> list[str]:
-    """Return what this process has initialised, such as `torch.cuda` and `/dev/nvidia0`; empty if nothing."""
+def initialized() -> list[str]:
+    """Return what this process has initialized, such as `torch.cuda` and `/dev/nvidia0`; empty if nothing."""
     return [*_by_torch(), *sorted(_open_device_files())]
 
 
@@ -40,7 +40,7 @@ def may_use(job: Job) -> bool:
 
 
 def _by_torch() -> Iterator[str]:
-    """Yield torch's devices that are initialised here, or were in a process that this one is a fork of."""
+    """Yield torch's devices that are initialized here, or were in a process that this one is a fork of."""
     torch = sys.modules.get("torch")
     for name in OF_TORCH:
         device = getattr(torch, name, None)

@@ -12,7 +12,7 @@ from typing import Any
 # transformers imports scikit-learn, which takes a second, for assisted generation alone, and hforch has none.
 UNUSED = ("sklearn",)
 # It imports torchao wherever that is installed, and needs it for models quantized by it alone. Importing torchao
-# initialises CUDA, which forks of the process that has done so cannot use.
+# initializes CUDA, which forks of the process that has done so cannot use.
 LATE = ("torchao",)
 
 

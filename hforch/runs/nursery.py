@@ -14,7 +14,7 @@ from hforch.errors import HforchError
 from hforch.lifetime import end_with_parent
 from hforch.logs import end_of
 from hforch.runs.anew import Interpreter
-from hforch.runs.fork_safety import initialised
+from hforch.runs.fork_safety import initialized
 from hforch.runs.libraries import import_all
 from hforch.runs.remote import redirect, send, work
 from hforch.shortage import shortage
@@ -59,7 +59,7 @@ class Nurse:
     def bear(self, uses_accelerator: bool) -> None:
         """Start a worker: a fork, unless it could not use an accelerator then."""
         pipe = Connection(recv_handle(self._pipe))
-        because = initialised() if uses_accelerator else []
+        because = initialized() if uses_accelerator else []
         own = os.getpid()
         try:
             if because:
@@ -79,8 +79,8 @@ class Nurse:
         if process:
             os.close(said)
 
-    def initialised(self) -> None:
-        self._answer(initialised())
+    def initialized(self) -> None:
+        self._answer(initialized())
 
     def _start(self, pipe: Connection, because: Sequence[str]) -> None:
         said = os.memfd_create("hforch-log")

@@ -51,7 +51,7 @@ class Service:
         said: a file with what the libraries said while they were imported.
         nursery: the id of the process that has started it.
         process: what records say of its start: `start` is fork or spawn, `because` names the accelerators that were
-            initialised where a fork would have been made.
+            initialized where a fork would have been made.
     """
 
     def __init__(self, pipe: Connection, said: int, nursery: int, process: Mapping[str, Any]) -> None:

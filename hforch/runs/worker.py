@@ -1,7 +1,7 @@
 """The processes that hold models, as their parent sees them: a nursery for each backend, and the workers it bears.
 
 A nursery is a fork of a parent that has loaded no library; it imports those of one backend and nothing more, so that
-each of its own forks, the workers, has them at once. Where importing them has initialised an accelerator, which forks
+each of its own forks, the workers, has them at once. Where importing them has initialized an accelerator, which forks
 could not use, a worker for one is a new Python instead (`anew.py`). A worker holds one model and runs the jobs that
 share it. So a run's memory is its own and really freed, a native crash cannot take the parent down, and whatever
 libraries print goes to the job's log. Workers tell through a pipe what happens, and the parent shows it; `nursery.py`
@@ -100,9 +100,9 @@ class Nursery:
             theirs.close()
         return Worker(self, ours)
 
-    def initialised(self) -> list[str] | None:
-        """The accelerators that importing the libraries has initialised; waits for that. None if it has ended."""
-        found: list[str] | None = self._ask("initialised")
+    def initialized(self) -> list[str] | None:
+        """The accelerators that importing the libraries has initialized; waits for that. None if it has ended."""
+        found: list[str] | None = self._ask("initialized")
         return found
 
     def reap(self, pid: int) -> WorkerDied:

@@ -62,7 +62,7 @@ def test_it_is_plain_lines_on_one_screen_when_nobody_watches(
     assert "\x1b" not in "".join(lines)
 
 
-def test_workers_are_started_anew_where_importing_a_backend_initialises_a_gpu(
+def test_workers_are_started_anew_where_importing_a_backend_initializes_a_gpu(
     no_devices: None, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.syspath_prepend(ROOT / "tests/pretended")
@@ -70,7 +70,7 @@ def test_workers_are_started_anew_where_importing_a_backend_initialises_a_gpu(
     for there, libraries, told in (
         (False, ("pretended_gpu",), "forked from"),
         (True, (), "forked from"),
-        (True, ("pretended_gpu",), "started anew by fake (importing it initialises torch.cuda); else forked"),
+        (True, ("pretended_gpu",), "started anew by fake (importing it initializes torch.cuda); else forked"),
         (True, ("pretended_crash",), "fake ends the process that imports it"),
     ):
         monkeypatch.setattr("hforch.runs.fork_safety.are_present", lambda there=there: there)

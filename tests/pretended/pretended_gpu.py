@@ -1,4 +1,4 @@
-"""A library that initialises a GPU when it is imported, as torchao does with CUDA; there is no GPU.
+"""A library that initializes a GPU when it is imported, as torchao does with CUDA; there is no GPU.
 
 Whoever has imported it can use the GPU, and a fork of it cannot. PRETENDED_IMPORT is run when a worker
 that is started anew imports it.

@@ -1,7 +1,7 @@
 """Every Python that finds this lets backend=fake run on a pretended GPU, where a job's device is another than the CPU.
 
 PRETENDED_LOAD is run when a job loads its model. With PRETENDED_FORK, processes are forked although a GPU is
-initialised.
+initialized.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ def of_fake(fake: Any) -> None:
 
 
 def of_transformers(_: Any) -> None:
-    """With PRETENDED_TORCH, importing transformers initialises the CUDA of torch itself."""
+    """With PRETENDED_TORCH, importing transformers initializes the CUDA of torch itself."""
     if os.environ.get("PRETENDED_TORCH"):
         import torch
 
@@ -48,7 +48,7 @@ def of_transformers(_: Any) -> None:
 
 def of_fork_safety(fork_safety: Any) -> None:
     if os.environ.get("PRETENDED_FORK"):
-        fork_safety.initialised = list
+        fork_safety.initialized = list
 
 
 CHANGES: dict[str, Callable[[Any], None]] = {

@@ -1,4 +1,4 @@
-"""Workers where importing the libraries initialises a GPU: pretended, so that it can be shown without one."""
+"""Workers where importing the libraries initializes a GPU: pretended, so that it can be shown without one."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ def samples_in(folder: Path) -> int:
 
 
 # ---------------------------------------------------------------- which worker is started anew
-def test_a_fork_cannot_use_what_its_nursery_has_initialised(tmp_path: Path) -> None:
+def test_a_fork_cannot_use_what_its_nursery_has_initialized(tmp_path: Path) -> None:
     done = run(tmp_path, *GPU, PRETENDED_FORK="1")
     assert done.returncode == 1
     record = read_record(tmp_path / "run")
@@ -126,7 +126,7 @@ def test_which_jobs_may_use_an_accelerator(words: list[str], may: bool) -> None:
 
 @pytest.mark.model
 @pytest.mark.parametrize(("device", "process"), [("auto", SPAWNED), ("cpu", FORKED)])
-def test_torch_that_is_initialised_while_it_is_imported(
+def test_torch_that_is_initialized_while_it_is_imported(
     tmp_path: Path, tiny_gpt2: Path, device: str, process: dict[str, Any]
 ) -> None:
     words = ("model=local", f"model.path={tiny_gpt2}", f"device={device}", "generation.max_new_tokens=3")
@@ -151,9 +151,9 @@ def test_a_library_that_nothing_asks_for_is_seen_by_its_device_file(
     node.touch()
     monkeypatch.setattr(fork_safety, "DEVICE_FILE", re.compile(re.escape(str(node))))
     monkeypatch.setitem(sys.modules, "torch", None)
-    assert fork_safety.initialised() == []
+    assert fork_safety.initialized() == []
     with node.open():
-        assert fork_safety.initialised() == [str(node)]
+        assert fork_safety.initialized() == [str(node)]
 
 
 @pytest.mark.parametrize(
@@ -178,9 +178,9 @@ def test_torch_is_asked_for_each_of_its_devices(device: str, question: str, monk
             raise RuntimeError("half imported")
 
     monkeypatch.setitem(sys.modules, "torch", type("Torch", (), {device: Device(), "cpu": Device()})())
-    assert fork_safety.initialised() == []
+    assert fork_safety.initialized() == []
     monkeypatch.setattr(Device, question, lambda _: True, raising=False)
-    assert fork_safety.initialised() == [f"torch.{device}"]
+    assert fork_safety.initialized() == [f"torch.{device}"]
 
 
 # ---------------------------------------------------------------- it behaves as a fork does
@@ -357,7 +357,7 @@ def test_the_callers_program_is_not_run_again(tmp_path: Path, way: str) -> None:
 
 
 @pytest.mark.parametrize(("device", "process"), [("gpu", SPAWNED), ("cpu", FORKED)])
-def test_the_caller_may_have_initialised_the_gpu(tmp_path: Path, device: str, process: dict[str, Any]) -> None:
+def test_the_caller_may_have_initialized_the_gpu(tmp_path: Path, device: str, process: dict[str, Any]) -> None:
     program = f"import pretended_gpu\n{SCRIPT}".replace("device=gpu", f"device={device}")
     done = python("-c", program, cwd=tmp_path, PRETENDED_FORK="")
     assert "the program ends with 0" in done.stdout, done.stderr

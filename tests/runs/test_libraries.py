@@ -16,11 +16,11 @@ pytest.importorskip("torchao")
 
 PROGRAM = """
 import json, sys
-from hforch.runs.fork_safety import initialised
+from hforch.runs.fork_safety import initialized
 from hforch.runs.libraries import import_all, preload
 import_all("pytorch")
 from transformers.utils import is_sklearn_available, is_torchao_available
-found = {"torch": "torch" in sys.modules, "torchao": "torchao" in sys.modules, "initialised": initialised()}
+found = {"torch": "torch" in sys.modules, "torchao": "torchao" in sys.modules, "initialized": initialized()}
 found |= {"sklearn is hidden": not is_sklearn_available(), "torchao is there": is_torchao_available()}
 preload("pytorch", "int8")
 print(json.dumps(found | {"torchao for int8": "torchao" in sys.modules}))
@@ -28,10 +28,10 @@ print(json.dumps(found | {"torchao for int8": "torchao" in sys.modules}))
 
 
 @pytest.mark.model
-def test_torchao_whose_import_initialises_cuda_is_imported_for_int8_alone() -> None:
+def test_torchao_whose_import_initializes_cuda_is_imported_for_int8_alone() -> None:
     done = subprocess.run([sys.executable, "-c", PROGRAM], capture_output=True, text=True, check=True, timeout=120)
     assert json.loads(done.stdout) == {
-        **{"torch": True, "torchao": False, "initialised": []},
+        **{"torch": True, "torchao": False, "initialized": []},
         **{"sklearn is hidden": True, "torchao is there": True, "torchao for int8": True},
     }
 
