@@ -11,7 +11,7 @@ DIFFERENCES: dict[str, tuple[tuple[str, str], ...]] = {
         # transformers 5.5, integrations/moe.py: pytorch/pytorch#172440
         ("<2.11", "mixtures of experts may run without torch's grouped matrix products on the CPU"),
         # docs/architecture.md, "The processes that hold models"
-        ("==2.11.*", "importing torchao initializes CUDA (measured with cu130), and forks cannot use it then"),
+        ("==2.11.*", "importing torchao initialises CUDA (measured with cu130), and forks cannot use it then"),
     ),
 }
 """By package: versions and what differs with them, as found in the source named above each, or measured."""

@@ -106,9 +106,9 @@ def events_in(bits: int) -> list[str]:
 
 # ---------------------------------------------------------------- the cards of a record
 def accelerators() -> list[dict[str, Any]]:
-    """Describe this process's accelerators: torch's devices if CUDA is initialized, else NVML's visible cards.
+    """Describe this process's accelerators: torch's devices if CUDA is initialised, else NVML's visible cards.
 
-    CUDA is initialized only if NVML is missing, since its memory would count as that of a job on the CPU.
+    CUDA is initialised only if NVML is missing, since its memory would count as that of a job on the CPU.
     """
     torch = sys.modules.get("torch")
     if torch is None or not torch.cuda.is_initialized():

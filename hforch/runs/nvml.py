@@ -30,7 +30,7 @@ REASONS = {  # of NVML's return codes (nvmlReturn_t)
 }
 
 _lock = threading.Lock()
-_process: int | None = None  # the one in which NVML is initialized
+_process: int | None = None  # the one in which NVML is initialised
 _failed: Absent | None = None  # why it could not be, in that process
 
 
@@ -44,17 +44,17 @@ def has_driver() -> bool:
 
 
 def library() -> Any:
-    """Return pynvml, initialized in this process.
+    """Return pynvml, initialised in this process.
 
     Raises:
-        Absent: there is no driver, no pynvml, or it cannot be initialized.
+        Absent: there is no driver, no pynvml, or it cannot be initialised.
     """
     global _process, _failed
     with _lock:
         if _process != os.getpid():
             forked, _process, _failed = _process is not None and _failed is None, os.getpid(), None
             try:
-                _initialize(forked)
+                _initialise(forked)
             except Absent as reason:
                 _failed = reason
         if _failed is not None:
@@ -62,8 +62,8 @@ def library() -> Any:
     return sys.modules["pynvml"]
 
 
-def _initialize(forked: bool) -> None:
-    """Load and initialize NVML; after a fork, shut down the inherited state first."""
+def _initialise(forked: bool) -> None:
+    """Load and initialise NVML; after a fork, shut down the inherited state first."""
     if not has_driver():
         raise Absent(NO_DRIVER)
     try:
@@ -113,7 +113,7 @@ def handles() -> Iterator[Any]:
 
 
 def visible() -> list[Any]:
-    """Return the handles of the cards that CUDA_VISIBLE_DEVICES selects, without initializing CUDA.
+    """Return the handles of the cards that CUDA_VISIBLE_DEVICES selects, without initialising CUDA.
 
     Numbers are taken as NVML's; they are CUDA's too with CUDA_DEVICE_ORDER=PCI_BUS_ID or cards of one model.
 

@@ -193,7 +193,7 @@ def test_a_missing_package_for_nvidia_cards_is_a_row_where_there_is_one() -> Non
     ("version", "said"),
     [
         ("2.10.0+cu128", ["torchao 0.18", "mixtures of experts"]),
-        ("2.11.0+cu130", ["importing torchao initializes CUDA"]),
+        ("2.11.0+cu130", ["importing torchao initialises CUDA"]),
         ("2.13.0", []),
         ("2.13.0+cpu", []),
     ],
@@ -226,5 +226,5 @@ def test_another_torch_is_told_with_what_differs(monkeypatch: pytest.MonkeyPatch
     told = _packages(list(_machine.packages()))
     at = told.index(("torch", f"2.11.0+cu130, tested with {_machine.tested_versions()['torch']}"))
     assert told[at + 1][0] == "" and told[at + 1][1].startswith(
-        "torch 2.11.0+cu130: importing torchao initializes CUDA"
+        "torch 2.11.0+cu130: importing torchao initialises CUDA"
     )

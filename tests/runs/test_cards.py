@@ -62,7 +62,7 @@ def test_without_nvml_torch_is_asked(monkeypatch: pytest.MonkeyPatch) -> None:
     ]
 
 
-def test_a_job_on_the_cpu_does_not_initialize_cuda_for_its_record(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_job_on_the_cpu_does_not_initialise_cuda_for_its_record(monkeypatch: pytest.MonkeyPatch) -> None:
     torch = fake_torch([FakeCard()], initialized=False)
     install(monkeypatch, [FakeCard()], torch)
     assert [one["name"] for one in cards.accelerators()] == ["NVIDIA H200"]

@@ -64,7 +64,7 @@ def test_a_function_that_pynvml_does_not_have_is_absent(monkeypatch: pytest.Monk
         nvml.ask("nvmlDeviceGetFortune", ONE)
 
 
-def test_it_is_initialized_once_a_process_and_again_after_a_fork(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_it_is_initialised_once_a_process_and_again_after_a_fork(monkeypatch: pytest.MonkeyPatch) -> None:
     fake = install(monkeypatch, [ONE])
     for _ in range(3):
         assert nvml.ask("nvmlDeviceGetCount") == 1
