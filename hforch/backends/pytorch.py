@@ -68,7 +68,7 @@ def load(job: Job, prepared: Prepared) -> Loaded:
 
     if job.runtime.threads is not None:
         torch.set_num_threads(job.runtime.threads)
-    if torch.cuda.is_available():
+    if job.device.kind != "cpu" and torch.cuda.is_available():  # in a fork, CUDA may not be usable
         torch.cuda.reset_peak_memory_stats()
     trust = job.model.trust_remote_code
     assert prepared.path is not None

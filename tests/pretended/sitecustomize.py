@@ -42,8 +42,17 @@ def of_transformers(_: Any) -> None:
     if os.environ.get("PRETENDED_TORCH"):
         import torch
 
+        def forked() -> None:  # torch has counted the devices before, and remembers their number
+            torch.cuda._is_in_bad_fork = lambda: True
+            torch.cuda.is_available = lambda: True
+            torch.cuda.device_count = lambda: 1
+            torch.cuda._lazy_init = refuse
+
+        def refuse() -> None:
+            raise RuntimeError("Cannot re-initialize CUDA in forked subprocess")
+
         torch.cuda._initialized = True
-        os.register_at_fork(after_in_child=lambda: setattr(torch.cuda, "_is_in_bad_fork", lambda: True))
+        os.register_at_fork(after_in_child=forked)
 
 
 def of_fork_safety(fork_safety: Any) -> None:
