@@ -91,9 +91,7 @@ class Nursery:
         try:
             self._pipe.send_bytes(pickle.dumps(("bear", uses_accelerator)))
             send_handle(self._pipe, theirs.fileno(), self._process.pid)
-        except OSError:
-            if self._process.is_alive():
-                raise
+        except ConnectionError:
             ours.close()
             raise self.death() from None
         finally:
