@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from hforch.backends import accelerators
@@ -24,6 +24,7 @@ class Held:
         has_scored: whether it has read given tokens: what its engine keeps since then is not the next job's memory.
         batch_size: that of the last job, for which the allocators of accelerators keep memory.
         first: measures the first batch once more; and the seconds that it took at first.
+        process: how this process was started, for the record.
     """
 
     key: str = ""
@@ -35,6 +36,7 @@ class Held:
     has_scored: bool = False
     batch_size: int = 0
     first: tuple[Callable[[], float], float] | None = None
+    process: Mapping[str, Any] = field(default_factory=lambda: {"start": "inline"})
 
     def drop(self) -> None:
         """Forget the model, so that its memory, that of accelerators too, is free for another."""
