@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import re
 import sys
-from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,7 +19,7 @@ OF_TORCH = ("cuda", "xpu", "mtia", "hpu", "npu")
 
 def initialized() -> list[str]:
     """Return what this process has initialized, such as `torch.cuda` and `/dev/nvidia0`; empty if nothing."""
-    return [*_by_torch(), *sorted(_open_device_files())]
+    return [*(_by_torch() or _by_torch_in_a_fork()), *sorted(_open_device_files())]
 
 
 def are_present() -> bool:
@@ -39,13 +39,30 @@ def may_use(job: Job) -> bool:
     return any(name.upper() != "CPU" for name in re.findall("[A-Za-z]+", parts or kind))
 
 
-def _by_torch() -> Iterator[str]:
-    """Yield torch's devices that are initialized here, or were in a process that this one is a fork of."""
+def _by_torch() -> list[str]:
+    """Return torch's devices that are initialized here, or were in a process that this one is a fork of."""
     torch = sys.modules.get("torch")
-    for name in OF_TORCH:
-        device = getattr(torch, name, None)
-        if _says(device, "is_initialized") or _says(device, "_is_in_bad_fork"):
-            yield f"torch.{name}"
+    devices = {f"torch.{name}": getattr(torch, name, None) for name in OF_TORCH}
+    return [name for name, it in devices.items() if _says(it, "is_initialized") or _says(it, "_is_in_bad_fork")]
+
+
+def _by_torch_in_a_fork() -> list[str]:
+    """Return torch's devices that a fork of this process could not use, by asking one.
+
+    torch.cuda.is_available() alone is enough to spoil forks (torch 2.13), and leaves no trace in the process itself.
+    """
+    if "torch" not in sys.modules:
+        return []
+    told, tells = os.pipe()
+    if not (child := os.fork()):
+        with suppress(BaseException):
+            os.write(tells, " ".join(_by_torch()).encode())
+        os._exit(0)
+    os.close(tells)
+    with os.fdopen(told) as answer:
+        found = answer.read().split()
+    os.waitpid(child, 0)
+    return found
 
 
 def _says(device: Any, question: str) -> bool:

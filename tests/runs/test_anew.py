@@ -11,6 +11,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import psutil
@@ -184,6 +185,16 @@ def test_torch_is_asked_for_each_of_its_devices(device: str, question: str, monk
 
 
 # ---------------------------------------------------------------- it behaves as a fork does
+def test_a_question_that_spoils_forks_alone_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As torch.cuda.is_available() does: nothing is initialized, and yet no fork can use CUDA."""
+    here = os.getpid()
+    cuda = SimpleNamespace(is_initialized=lambda: False, _is_in_bad_fork=lambda: os.getpid() != here)
+    monkeypatch.setitem(sys.modules, "torch", SimpleNamespace(cuda=cuda))
+    assert fork_safety.initialized() == ["torch.cuda"]
+    cuda._is_in_bad_fork = lambda: False
+    assert fork_safety.initialized() == []
+
+
 def test_it_shows_that_it_imports_its_libraries(tmp_path: Path) -> None:
     out = run(tmp_path, *GPU, PRETENDED_IMPORT="import time; time.sleep(2.5)").stdout
     (took,) = [line for line in out.splitlines() if line.startswith("import: the libraries") and line.endswith(" s)")]
