@@ -61,6 +61,7 @@ class Loaded:
         build: makes the LLM over it from the fields of PromisingLLM.
         effective: precision, device and settings as the library reports them after loading.
         accelerator_mb: the peak of accelerator memory so far; None on a CPU.
+        synchronize: waits until the devices have done what was asked of them; nothing to wait for on a CPU.
         teacher: makes what reads given tokens with this model; None where there are no logits.
     """
 
@@ -69,6 +70,7 @@ class Loaded:
     effective: dict[str, Any]
     accelerator_mb: Callable[[], float | None] = lambda: None
     teacher: Callable[[], Teacher] | None = None
+    synchronize: Callable[[], None] = lambda: None
 
 
 class Backend(Protocol):

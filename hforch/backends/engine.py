@@ -40,6 +40,8 @@ class Request:
         on_text: called in the engine's thread with each piece of the (single) answer.
         handed_over: when the prompts' text was handed over, seconds (perf_counter).
         cancelled: set it, and the work stops at the next token.
+        at_most: tokens after which each answer ends, whatever `generation` says; the model is prepared for the whole
+            length all the same, such as with a KV cache of that size. For warm-up.
     """
 
     prompts: Sequence[str]
@@ -49,6 +51,7 @@ class Request:
     on_text: Callable[[str], None] | None = None
     handed_over: float = field(default_factory=time.perf_counter)
     cancelled: threading.Event = field(default_factory=threading.Event)
+    at_most: int | None = None
 
 
 class Engine(ABC):
@@ -109,7 +112,12 @@ class Engine(ABC):
             self.room(len(ids), request.generation),
             request.generation.ignore_eos,
             request.on_text,
+            request.at_most,
         )
+
+    def cache_length(self, prompt_tokens: int, generation: Generation) -> int | None:
+        """Return the tokens that a KV cache of fixed size has room for in such a request; None if the cache grows."""
+        return None
 
     def room(self, prompt_tokens: int, generation: Generation) -> int:
         """How many tokens an answer may have: the least that max_new_tokens, max_length and the context leave.

@@ -79,7 +79,7 @@ class PipelineEngine(SerialEngine):
         import torch
         from transformers import LogitsProcessorList, StoppingCriteriaList
 
-        limit = max(completion.limit for completion in completions)
+        limit = max(completion.room for completion in completions)
         config = self._config(request.generation, limit)
         ids, mask = _left_padded([completion.prompt_ids for completion in completions], self.pad, self.model.device)
         tap = _tap(completions, request, beams=(config.num_beams or 1) > 1)
@@ -223,7 +223,8 @@ def _tap(completions: Sequence[Completion], request: Request, beams: bool) -> An
             if request.cancelled.is_set():
                 done = [True] * input_ids.shape[0]
             elif beams:
-                done = [False] * input_ids.shape[0]
+                made = input_ids.shape[1] - self.seen
+                done = [request.at_most is not None and made >= request.at_most] * input_ids.shape[0]
             else:
                 new = input_ids[:, self.seen :].tolist()
                 self.seen = input_ids.shape[1]

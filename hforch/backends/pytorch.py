@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -34,6 +34,7 @@ DTYPES = {
     "int4": "bfloat16",
 }
 WEIGHTS = {"int8": "int8", "int4": "nf4"}
+NO_ACCELERATORS = ("cpu", "disk", "meta")
 QUANTIZERS = {"int8": "torchao", "int4": "bitsandbytes"}
 
 
@@ -97,7 +98,8 @@ def load(job: Job, prepared: Prepared) -> Loaded:
     pipeline = LatePipeline(model, tokenizer)
     engine = PipelineEngine(pipeline, identity={"weights": prepared.record, **effective})
     build = partial(HforchPipeline, pipeline=pipeline, engine=engine, model_id=str(prepared.path))
-    return Loaded(engine, build, effective, accelerator_mb, partial(TorchTeacher, model, engine.pad))
+    teacher = partial(TorchTeacher, model, engine.pad)
+    return Loaded(engine, build, effective, accelerator_mb, teacher, partial(synchronize, effective["device"]))
 
 
 def check_whole(folder: Path, missing: Collection[str]) -> None:
@@ -154,6 +156,15 @@ def accelerator_mb() -> float | None:
     if not torch.cuda.is_available():
         return None
     return sum(torch.cuda.max_memory_allocated(i) for i in range(torch.cuda.device_count())) / 1e6
+
+
+def synchronize(devices: Sequence[str]) -> None:
+    """Wait until the accelerators among a model's devices (`cpu`, `cuda:0`, `0`, `disk`) have done their work."""
+    import torch
+
+    for device in devices:
+        if device.partition(":")[0] not in NO_ACCELERATORS:
+            torch.accelerator.synchronize(int(device) if device.isdigit() else device)
 
 
 def accelerators() -> list[str]:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import gc
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from hforch.backends.base import Loaded, Prepared
+    from hforch.runs.warmup import Shape
 
 
 @dataclass
@@ -19,7 +20,7 @@ class Held:
         key: the load key of the model in memory; empty when there is none.
         timings: what loading it took, seconds by name.
         memory: the peaks of the process up to the end of loading.
-        is_warm: whether it has generated something, so that another warm-up would change nothing.
+        warm: the shapes of batches that the model has been warmed up for.
         has_scored: whether it has read given tokens: what its engine keeps since then is not the next job's memory.
         first: measures the first batch once more; and the seconds that it took at first.
     """
@@ -29,13 +30,13 @@ class Held:
     loaded: Loaded | None = None
     timings: Mapping[str, float] | None = None
     memory: Mapping[str, Any] | None = None
-    is_warm: bool = False
+    warm: set[Shape] = field(default_factory=set)
     has_scored: bool = False
     first: tuple[Callable[[], float], float] | None = None
 
     def drop(self) -> None:
         """Forget the model, so that its memory is free for another."""
-        self.key, self.is_warm, self.has_scored = "", False, False
+        self.key, self.warm, self.has_scored = "", set(), False
         self.prepared = self.loaded = self.timings = self.memory = self.first = None
         gc.collect()
 
