@@ -64,4 +64,4 @@ def test_ordinary_noise_rarely_raises_a_false_alarm_and_a_cold_start_is_found(no
         false += first_differs(speeds, LONG_S) is not None
         found += first_differs([speeds[0] / 5, *speeds[1:]], LONG_S) is not None
     assert false <= (0.025 if noise > 0.05 else 0.005) * trials
-    assert found >= 0.95 * trials
+    assert found >= 0.9 * trials
