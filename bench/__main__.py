@@ -13,7 +13,19 @@ from pathlib import Path
 
 from rich.console import Console
 
-from bench import continuous, faults, generation, records, report, scheduler, scoring, startup, sweep, throughput, warmup
+from bench import (
+    continuous,
+    faults,
+    generation,
+    records,
+    report,
+    scheduler,
+    scoring,
+    startup,
+    sweep,
+    throughput,
+    warmup,
+)
 from bench.machine import machine
 from bench.ratios import Ratio
 from bench.registry import Bench

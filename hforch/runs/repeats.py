@@ -62,5 +62,7 @@ def remark(share: float) -> str:
 def remedy(share: float) -> str:
     """Return what to do about it."""
     if share < 0:
-        return "tokens/s is the median of the repeats; use runtime.warmup=auto or a larger number, or more runtime.repeat"
+        return (
+            "tokens/s is the median of the repeats; use runtime.warmup=auto or a larger number, or more runtime.repeat"
+        )
     return "tokens/s is the median of the repeats; measure on an idle machine, with more runtime.repeat"

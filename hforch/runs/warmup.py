@@ -80,20 +80,24 @@ def warm_up(sampler: Sampler, batches: Sequence[Batch], warm: set[Shape], progre
 
 
 def shapes(sampler: Sampler, batches: Sequence[Batch]) -> Iterator[tuple[Shape, list[Input]]]:
-    """Iterate over the shapes of batches, the largest first: for each batch size, that with the longest prompt.
+    """Iterate over the shapes of batches, the largest first: of each batch size, that with the longest prompt.
 
-    A backend that batches continuously has one shape, of as many of the longest prompts as run together.
+    Each size of a fixed KV cache is a shape of its own. A backend that batches continuously has one shape, of as many
+    of the longest prompts as run together.
     """
     job, tokens = sampler.job, sampler.prompt_tokens
-    seen: set[int] = set()
+    is_continuous = isinstance(job.backend, OpenVINOGenAIBackend)
+    seen: set[tuple[int, int | None]] = set()
     for batch in sorted(batches, key=lambda batch: (-len(batch.inputs), -max(tokens[i.index] for i in batch.inputs))):
         inputs = list(batch.inputs)
-        if isinstance(job.backend, OpenVINOGenAIBackend):
+        if is_continuous:
             inputs = sorted(inputs, key=lambda each: -tokens[each.index])[: together(job)]
-        if seen and (len(inputs) in seen or isinstance(job.backend, OpenVINOGenAIBackend)):
-            continue
-        seen.add(len(inputs))
-        yield _shape(sampler, inputs), inputs
+        shape = _shape(sampler, inputs)
+        if (size := (shape.batch_size, shape.cache_length)) not in seen:
+            seen.add(size)
+            yield shape, inputs
+        if is_continuous:
+            return
 
 
 def _shape(sampler: Sampler, inputs: Sequence[Input]) -> Shape:

@@ -200,6 +200,14 @@ def test_a_cache_of_fixed_size_is_part_of_the_shape(monkeypatch: pytest.MonkeyPa
     assert found.told()["cache_length"] == 97
 
 
+def test_each_size_of_a_fixed_cache_is_a_shape(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(FakeEngine, "cache_length", lambda self, tokens, generation: 128 if tokens < 64 else 256)
+    sampler = Stub()
+    batches = [sampler.batch(20, 33), sampler.batch(90, 1), sampler.batch(100, 2), sampler.batch(7, 8)]
+    found = [(shape.cache_length, shape.prompt_tokens) for shape, _ in shapes(sampler, batches)]  # type: ignore[arg-type]
+    assert found == [(256, 128), (128, 64)]
+
+
 def test_each_batch_size_has_the_batch_with_its_longest_prompt() -> None:
     sampler = Stub()
     batches = [sampler.batch(5, 9), sampler.batch(5, 30), sampler.batch(6, 6), sampler.batch(100)]
