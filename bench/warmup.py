@@ -23,10 +23,8 @@ from bench.tables import Table
 
 BACKENDS = ("pytorch", "openvino", "openvino_genai")
 WARMUPS = ("0", "1", "auto")
-COLUMNS = (
-    *("backend", "runtime.warmup", "warm-up", "rounds", "steady", "first repeat, tokens/s", "later, tokens/s"),
-    *("first / later", "first / first with 0"),
-)
+TITLE = "tokens/s of the first repeat and of the later ones"
+COLUMNS = ("backend", "warmup", "it took", "rounds", "steady", "first", "later", "first / later", "first / first at 0")
 
 
 def run(scale: Scale) -> Iterator[Table | str]:
@@ -41,7 +39,7 @@ def run(scale: Scale) -> Iterator[Table | str]:
                 record = measured(backend, warmup, scale)
                 records[backend, warmup].append(record)
                 yield f"{backend} warmup={warmup}: first / later {_first(record) / _later(record):.3f}"
-    yield Table("", COLUMNS, [row(*key, some, records[key[0], "0"]) for key, some in sorted(records.items())])
+    yield Table(TITLE, COLUMNS, [row(*key, some, records[key[0], "0"]) for key, some in sorted(records.items())])
 
 
 def measured(backend: str, warmup: str, scale: Scale) -> dict[str, Any]:

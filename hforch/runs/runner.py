@@ -279,7 +279,7 @@ def _sample(run: Run, loaded: Loaded, inputs: Sequence[Input]) -> None:
     left = [batch for batch in batches if not (run.before and run.before.has(batch))]
     run.watcher.samples(run.record["planned"] - kept)
     if left and runtime.warmup:
-        _warm_up(run, sampler, left)
+        _warm_up(run, sampler, left, loaded)
     alone = len(inputs) * runtime.repeat == 1
     try:
         for batch in left:
@@ -300,10 +300,11 @@ def _sample(run: Run, loaded: Loaded, inputs: Sequence[Input]) -> None:
         _look_at_repeats(run)
 
 
-def _warm_up(run: Run, sampler: Sampler, left: Sequence[Batch]) -> None:
+def _warm_up(run: Run, sampler: Sampler, left: Sequence[Batch], loaded: Loaded) -> None:
     """Warm the model up for the batches that are left, as far as no earlier job has done so."""
+    on_cpu = all(str(device).upper().startswith("CPU") for device in loaded.effective["device"])
     started = time.perf_counter()
-    warmed = warm_up(sampler, left, run.held.warm, run.log)
+    warmed = warm_up(sampler, left, run.held.warm, on_cpu, run.log)
     if warmed:
         run.record["timings"]["warmup_s"] = round(time.perf_counter() - started, 3)
         run.record["warmup"] = warmed

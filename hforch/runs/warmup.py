@@ -58,25 +58,42 @@ NO_SHAPE = Shape(0, 0)
 """Stands for a number of short generations, which are made once for a loaded model, whatever the job's shape."""
 
 
-def warm_up(sampler: Sampler, batches: Sequence[Batch], warm: set[Shape], progress: Progress) -> list[dict[str, Any]]:
+def warm_up(
+    sampler: Sampler, batches: Sequence[Batch], warm: set[Shape], on_cpu: bool, progress: Progress
+) -> list[dict[str, Any]]:
     """Warm a model up for batches, as runtime.warmup says. If that fails, so will the batches, and those are recorded.
 
     Args:
         batches: those that will be measured.
         warm: the shapes that the model is warm for; those that are warmed up now are added.
+        on_cpu: whether the model uses no accelerator.
 
     Returns:
         for the record: of each shape how many rounds it took, and how that ended; empty if there was nothing to do.
     """
     asked = sampler.job.runtime.warmup
     if asked == "auto":
-        todo = [(shape, batch) for shape, batch in shapes(sampler, batches) if shape not in warm]
-        return [_until_steady(sampler, shape, inputs, batches, warm, progress) for shape, inputs in todo]
+        return [
+            _until_steady(sampler, shape, inputs, batches, warm, progress)
+            for shape, inputs in shapes(sampler, batches)
+            if not _is_warm(shape, warm, on_cpu)
+        ]
     if warm or not asked:
         return []
     warm.add(NO_SHAPE)
     with progress.stage("warmup", f"{asked} short generation{'s' * (asked > 1)}"):
         return [_so_many(sampler, batches[0].inputs, asked)]
+
+
+def _is_warm(shape: Shape, warm: set[Shape], on_cpu: bool) -> bool:
+    """Return whether a model needs no warm-up for a shape.
+
+    On a CPU one shape does for all with the same kind of KV cache: nothing is loaded or compiled for a shape there, and
+    what makes first calls slow (pages to be read, memory to be allocated, threads to be started) is the model's own.
+    """
+    if on_cpu:
+        return any(one.cache_length == shape.cache_length for one in warm - {NO_SHAPE})
+    return shape in warm
 
 
 def shapes(sampler: Sampler, batches: Sequence[Batch]) -> Iterator[tuple[Shape, list[Input]]]:

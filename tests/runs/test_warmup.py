@@ -157,6 +157,32 @@ def test_jobs_that_share_a_model_warm_each_shape_once(tmp_path: Path) -> None:
     assert not held.warm
 
 
+def test_on_a_cpu_one_shape_does_for_all_unless_the_cache_has_another_size(monkeypatch: pytest.MonkeyPatch) -> None:
+    sampler = Stub()
+    batches = [sampler.batch(10, 12), sampler.batch(70)]
+    warm: set[Shape] = {NO_SHAPE}
+    assert [one["batch_size"] for one in warm_up(sampler, batches, warm, True, Silent())] == [2]  # type: ignore[arg-type]
+    assert warm_up(sampler, batches, warm, True, Silent()) == []  # type: ignore[arg-type]
+    assert [one["batch_size"] for one in warm_up(sampler, batches, warm, False, Silent())] == [1]  # type: ignore[arg-type]
+    monkeypatch.setattr(FakeEngine, "cache_length", lambda self, tokens, generation: 64)
+    assert [one["batch_size"] for one in warm_up(sampler, batches, warm, True, Silent())] == [2]  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("devices", "sizes"),
+    [(["CPU"], [2]), (["cpu"], [2]), (["GPU.0"], [2, 1]), (["cpu", "cuda:0"], [2, 1])],
+)
+def test_accelerators_are_warmed_up_for_each_shape(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, devices: list[str], sizes: list[int]
+) -> None:
+    load = fake.load
+    monkeypatch.setattr(
+        fake, "load", lambda *given: replace(loaded := load(*given), effective=loaded.effective | {"device": devices})
+    )
+    record, _ = do(tmp_path, "backend=fake", "inputs.items=[a, b, c]", "runtime.batch_size=2")
+    assert [one["batch_size"] for one in record["warmup"]] == sizes
+
+
 def test_a_number_of_generations_is_made_once_for_a_model(tmp_path: Path) -> None:
     held = Held()
     first, _ = do(tmp_path / "1", *FRENCH, "runtime.warmup=1", held=held)
@@ -228,7 +254,7 @@ def test_continuous_batching_has_one_shape_of_as_many_as_run_together() -> None:
 def test_it_goes_on_until_rounds_agree() -> None:
     sampler = Stub(times=[(9.0, 0.2), (2.0, 0.1), (1.2, 0.1), (1.0, 0.1), (1.05, 0.1), (1.0, 0.104)])
     warm: set[Shape] = set()
-    (told,) = warm_up(sampler, [sampler.batch(10, 12)], warm, Silent())  # type: ignore[arg-type]
+    (told,) = warm_up(sampler, [sampler.batch(10, 12)], warm, False, Silent())  # type: ignore[arg-type]
     assert (told["rounds"], told["ended_by"], told["steady"]) == (6, "agreement", True)
     assert told["deviation"] == pytest.approx(0.05, abs=1e-3)
     assert (told["prefill_ms"], told["step_ms"]) == (1000.0, 104.0)
@@ -238,7 +264,7 @@ def test_it_goes_on_until_rounds_agree() -> None:
 def test_times_that_never_agree_end_at_a_bound_and_the_record_says_so() -> None:
     sampler = Stub(times=[(1.0, 0.1), (1.0, 0.2)] * MOST)
     warm: set[Shape] = set()
-    (told,) = warm_up(sampler, [sampler.batch(10)], warm, Silent())  # type: ignore[arg-type]
+    (told,) = warm_up(sampler, [sampler.batch(10)], warm, False, Silent())  # type: ignore[arg-type]
     assert (told["rounds"], told["ended_by"], told["steady"]) == (MOST, "rounds", False)
     assert told["deviation"] == 1.0
     assert len(sampler.asked) == MOST and set(sampler.asked) == {(1, 1 + STEPS)}
@@ -254,7 +280,7 @@ def test_beams_have_no_times_of_tokens_so_wall_times_are_compared(monkeypatch: p
         return [{"timings": {}} for _ in items]
 
     monkeypatch.setattr(sampler, "shortly", shortly)
-    (told,) = warm_up(sampler, [sampler.batch(10)] * 100, set(), Silent())  # type: ignore[arg-type]
+    (told,) = warm_up(sampler, [sampler.batch(10)] * 100, set(), False, Silent())  # type: ignore[arg-type]
     assert (told["ended_by"], told["steady"]) == ("agreement", True)
     assert told["rounds"] >= 4
     assert "prefill_ms" not in told and told["wall_ms"] >= 100
@@ -293,7 +319,7 @@ def test_prompts_are_turned_where_the_engine_would_remember_them(monkeypatch: py
     seen: list[Any] = []
     shortly = sampler.shortly
     monkeypatch.setattr(sampler, "shortly", lambda items, at_most: seen.extend(items) or shortly(items, at_most))
-    warm_up(sampler, [sampler.batch(10)], set(), Silent())  # type: ignore[arg-type]
+    warm_up(sampler, [sampler.batch(10)], set(), False, Silent())  # type: ignore[arg-type]
     assert seen[0] == "words some"
 
 
