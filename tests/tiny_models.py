@@ -84,6 +84,35 @@ def save_bloom(folder: Path) -> Path:
     return _save(BloomForCausalLM(config), tokenizer, folder, None)
 
 
+def save_llama(folder: Path, window: int | None = None, **more: Any) -> Path:
+    """A Llama of 2 layers with grouped queries and a context of 512 tokens.
+
+    Args:
+        window: with it, a Mistral whose layers see so many tokens.
+        more: of its config, in place of what is usual here.
+    """
+    import torch
+    from transformers import LlamaConfig, LlamaForCausalLM, MistralConfig, MistralForCausalLM
+
+    tokenizer = byte_level_tokenizer()
+    shape = {
+        "vocab_size": len(tokenizer),
+        "hidden_size": 64,
+        "intermediate_size": 128,
+        "num_hidden_layers": 2,
+        "num_attention_heads": 4,
+        "num_key_value_heads": 2,
+        "max_position_embeddings": 512,
+        "bos_token_id": tokenizer.bos_token_id,
+        "eos_token_id": tokenizer.eos_token_id,
+        **more,
+    }
+    torch.manual_seed(0)
+    if window is not None:
+        return _save(MistralForCausalLM(MistralConfig(**shape, sliding_window=window)), tokenizer, folder, None)
+    return _save(LlamaForCausalLM(LlamaConfig(**shape)), tokenizer, folder, None)
+
+
 def save_gptj(folder: Path, added: float = 0.0, token: int = 0) -> Path:
     """A GPT-J of 2 layers, whose output layer has a bias.
 

@@ -64,7 +64,13 @@ class Detokenizer:
 def decode_all(decode: Decode, special: Mapping[int, str], prompt_ids: Sequence[int], ids: Sequence[int]) -> str:
     """The text of a finished answer: exactly what is given out for it piece by piece.
 
-    Not simply `decode(ids)`, since some tokenizers decode good characters differently when a broken one follows.
+    Where the whole has no broken character, the pieces join to it. Where it has one, they may not: some tokenizers
+    decode good characters differently when a broken one follows.
     """
+    before = [token for token in prompt_ids[-CONTEXT:] if token not in special]
+    context = decode(before) if before else ""
+    whole = decode(before + [token for token in ids if token not in special])
+    if INCOMPLETE not in whole and whole.startswith(context):
+        return whole[len(context) :]
     detokenizer = Detokenizer(decode, special, prompt_ids)
     return "".join([detokenizer.push(token)[0] for token in ids]) + detokenizer.flush()

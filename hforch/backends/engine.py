@@ -25,6 +25,36 @@ from hforch.errors import PromptError
 SAMPLING = threading.Lock()
 
 
+@dataclass(frozen=True)
+class Work:
+    """What a model will be asked to do, as far as it is known.
+
+    Attributes:
+        rows: prompts of a full batch.
+        tokens: of the longest sequence, prompt and answer together.
+        steps: how often the model is run for one more token of each row of a batch, at most; None: nobody knows.
+    """
+
+    rows: int
+    tokens: int | None = None
+    steps: int | None = None
+
+
+@dataclass(frozen=True)
+class FixedCache:
+    """A KV cache of fixed size.
+
+    Attributes:
+        rows: of a batch, those that are filled up included.
+        tokens: prompt and answer together.
+        number: how often caches and compiled code were given up before; what was warm then is so no more.
+    """
+
+    rows: int
+    tokens: int
+    number: int = 0
+
+
 class RenderedChat(str):
     """A prompt that a chat template has rendered: special tokens are in it already, none may be added."""
 
@@ -99,6 +129,14 @@ class Engine(ABC):
     def decoding(self, generation: Generation) -> dict[str, Any]:
         """The decoding settings that are really in force for `generation`, read back; for the record."""
 
+    def expect(self, work: Work) -> dict[str, Any]:
+        """Prepare for a job, as far as it is known beforehand.
+
+        Returns:
+            what was chosen for it, for the record; empty where there is nothing to choose.
+        """
+        return {}
+
     def draws(self, generation: Generation) -> bool:
         """Whether `generation` draws tokens at random."""
         return samples(generation)
@@ -115,8 +153,8 @@ class Engine(ABC):
             request.at_most,
         )
 
-    def cache_length(self, prompt_tokens: int, generation: Generation) -> int | None:
-        """Return the tokens that a KV cache of fixed size has room for in such a request; None if the cache grows."""
+    def fixed_cache(self, rows: int, prompt_tokens: int, generation: Generation) -> FixedCache | None:
+        """Return the KV cache of fixed size that a batch gets whose longest prompt is so long; None if it grows."""
         return None
 
     def room(self, prompt_tokens: int, generation: Generation) -> int:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import threading
 import time
 import weakref
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any, cast
 from uuid import uuid4
 
@@ -15,8 +16,10 @@ from langchain_huggingface import HuggingFacePipeline
 from hforch.backends.chat import apply_chat_template
 from hforch.backends.completion import Completion, Vocabulary
 from hforch.backends.decoding import effective, generation_config, neutral_config
-from hforch.backends.engine import RenderedChat, Request, SerialEngine
+from hforch.backends.detokenizer import Decode
+from hforch.backends.engine import FixedCache, RenderedChat, Request, SerialEngine, Work
 from hforch.backends.grammar import Guide, demanded
+from hforch.backends.kv_cache import KVCaches
 from hforch.backends.line import Line
 from hforch.backends.llm import PromisingLLM
 from hforch.backends.wrapped import wrapped
@@ -36,10 +39,18 @@ class PipelineEngine(SerialEngine):
         pipeline: the pipeline; only its model and its tokenizer are used.
         identity: all that decides what this model answers; None for a model that came in from outside.
         line: the line of the model, if it has one already.
+        kv_caches: for a torch model; None: a dynamic cache at each call.
     """
 
-    def __init__(self, pipeline: Any, identity: Mapping[str, Any] | None = None, line: Line | None = None) -> None:
+    def __init__(
+        self,
+        pipeline: Any,
+        identity: Mapping[str, Any] | None = None,
+        line: Line | None = None,
+        kv_caches: KVCaches | None = None,
+    ) -> None:
         super().__init__(line)
+        self.kv_caches = kv_caches
         self.model, self.tokenizer = pipeline.model, pipeline.tokenizer
         self.identity = identity if identity is not None else _identity_of(self.model)
         self.shipped = self.model.generation_config
@@ -75,14 +86,30 @@ class PipelineEngine(SerialEngine):
             "context_length": self.context_length,
         }
 
+    def expect(self, work: Work) -> dict[str, Any]:
+        if self.kv_caches is None:
+            return {}
+        caches = self.kv_caches
+        self.line.submit(lambda: caches.expect(work), cancelled=threading.Event()).result()
+        return caches.chosen.record()
+
+    def fixed_cache(self, rows: int, prompt_tokens: int, generation: Generation) -> FixedCache | None:
+        if self.kv_caches is None or (self._config(generation, limit=1).num_beams or 1) > 1:
+            return None
+        shape = self.kv_caches.shape(rows, prompt_tokens + self.room(prompt_tokens, generation))
+        return FixedCache(*shape, self.kv_caches.dropped) if shape else None
+
     def generate(self, completions: Sequence[Completion], request: Request) -> None:
         import torch
         from transformers import LogitsProcessorList, StoppingCriteriaList
 
         limit = max(completion.room for completion in completions)
         config = self._config(request.generation, limit)
-        ids, mask = _left_padded([completion.prompt_ids for completion in completions], self.pad, self.model.device)
-        tap = _tap(completions, request, beams=(config.num_beams or 1) > 1)
+        beams = (config.num_beams or 1) > 1
+        prompts = [completion.prompt_ids for completion in completions]
+        cache, rows = (None, len(prompts)) if beams else self._static_cache(prompts, request.generation, config)
+        ids, mask = _left_padded([*prompts, *prompts[:1] * (rows - len(prompts))], self.pad, self.model.device)
+        tap = _tap(completions, request, rows, beams)
         seeded = self._seeded(request.seed) if config.do_sample else nullcontext()
         with seeded, self._neutral(), torch.no_grad():
             sequences = self.model.generate(
@@ -91,12 +118,26 @@ class PipelineEngine(SerialEngine):
                 generation_config=config,
                 stopping_criteria=StoppingCriteriaList([tap]),
                 logits_processor=LogitsProcessorList(self._held_to(request.generation, ids.shape[1])),
+                **({} if cache is None else {"past_key_values": cache}),
             )
-        if (config.num_beams or 1) > 1:
+        if beams:
             for completion, sequence in zip(completions, sequences[:, ids.shape[1] :].tolist(), strict=True):
                 completion.take(sequence)
         for completion in completions:
             completion.finish()
+
+    def _static_cache(self, prompts: Sequence[Sequence[int]], generation: Generation, config: Any) -> tuple[Any, int]:
+        """The static KV cache for a batch, and how many rows it has; None, and the batch's own, without one."""
+        if self.kv_caches is None:
+            return None, len(prompts)
+        lengths = [len(prompt) for prompt in prompts]
+        most = max(lengths) + max(self.room(length, generation) for length in lengths)
+        shape = self.kv_caches.shape(len(prompts), most)
+        cache = self.kv_caches.take(shape) if shape else None
+        if shape is None or cache is None:
+            return None, len(prompts)
+        self.kv_caches.configure(config)
+        return cache, shape[0]
 
     def _held_to(self, generation: Generation, prompt_tokens: int) -> list[Any]:
         """What holds the answers to a JSON Schema, if they are to fit one."""
@@ -209,33 +250,43 @@ class HforchPipeline(PromisingLLM, HuggingFacePipeline):
         return cast(HforchPipeline, build_llm(job, load(job, Silent()), **kwargs))
 
 
-def _tap(completions: Sequence[Completion], request: Request, beams: bool) -> Any:
-    """A stopping criterion that hands each new token to its completion, and ends rows that are finished."""
+def _tap(completions: Sequence[Completion], request: Request, rows: int, beams: bool) -> Any:
+    """A stopping criterion that hands each new token to its completion, and ends rows that are finished.
+
+    Args:
+        rows: of the batch; those after the completions only fill it up, and end at once.
+    """
     import torch
     from transformers import StoppingCriteria
 
     class Tap(StoppingCriteria):
         def __init__(self) -> None:
             self.seen = max(len(completion.prompt_ids) for completion in completions)
+            self.done = [False] * len(completions) + [True] * (rows - len(completions))
+            self.told: Any = None  # `done` on the model's device, where copying it makes the host wait
 
         def __call__(self, input_ids: Any, scores: Any, **kwargs: Any) -> Any:
-            now = time.perf_counter()
             if request.cancelled.is_set():
-                done = [True] * input_ids.shape[0]
-            elif beams:
-                made = input_ids.shape[1] - self.seen
-                done = [request.at_most is not None and made >= request.at_most] * input_ids.shape[0]
-            else:
-                new = input_ids[:, self.seen :].tolist()
-                self.seen = input_ids.shape[1]
-                done = [_push(completion, tokens, now) for completion, tokens in zip(completions, new, strict=True)]
-            return torch.tensor(done, dtype=torch.bool, device=input_ids.device)
+                return torch.ones(input_ids.shape[0], dtype=torch.bool, device=input_ids.device)
+            if beams:
+                is_over = request.at_most is not None and input_ids.shape[1] - self.seen >= request.at_most
+                return torch.full((input_ids.shape[0],), is_over, dtype=torch.bool, device=input_ids.device)
+            new = input_ids[:, self.seen :].tolist()
+            now = time.perf_counter()  # a GPU has not made the tokens before they can be read
+            self.seen = input_ids.shape[1]
+            done = [_push(completion, tokens, now) for completion, tokens in zip(completions, new, strict=False)]
+            if self.told is None or done != self.done[: len(done)]:
+                self.done[: len(done)] = done
+                self.told = torch.tensor(self.done, dtype=torch.bool, device=input_ids.device)
+            return self.told
 
     return Tap()
 
 
 def _push(completion: Completion, tokens: Sequence[int], now: float) -> bool:
-    return [completion.push(token, now) for token in tokens][-1]
+    for token in tokens:
+        finished = completion.push(token, now)
+    return finished
 
 
 def _left_padded(prompts: Sequence[Sequence[int]], pad: int, device: Any) -> tuple[Any, Any]:
@@ -271,11 +322,26 @@ def _vocabulary(tokenizer: Any, eos: Sequence[int]) -> Vocabulary:
     special = {i: token.content for i, token in tokenizer.added_tokens_decoder.items() if token.special} | dict(
         zip(tokenizer.all_special_ids, tokenizer.all_special_tokens, strict=True)
     )
+    return Vocabulary(_decode_of(tokenizer), special, tuple(eos))
+
+
+def _decode_of(tokenizer: Any) -> Decode:
+    """Token ids to text, by the Rust tokenizer itself where nothing in transformers comes on top of it.
+
+    That takes a third of the time, which counts: it is done for each token.
+    """
+    from transformers import TokenizersBackend
+
+    kind = type(tokenizer)
+    if isinstance(tokenizer, TokenizersBackend) and all(
+        getattr(kind, name) is getattr(TokenizersBackend, name) for name in ("decode", "_decode")
+    ):
+        return partial(tokenizer.backend_tokenizer.decode, skip_special_tokens=False)
 
     def decode(ids: list[int]) -> str:
         return str(tokenizer.decode(ids, skip_special_tokens=False, clean_up_tokenization_spaces=False))
 
-    return Vocabulary(decode, special, tuple(eos))
+    return decode
 
 
 def _identity_of(model: Any) -> dict[str, Any]:

@@ -7,11 +7,13 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from hforch.backends import grammar
+from hforch.backends import grammar, kv_cache
 from hforch.backends.base import Loaded, Prepared, first_line, missing_extra, prepared_from
+from hforch.backends.engine import Work
+from hforch.backends.kv_cache import KVCaches
 from hforch.backends.pipeline import HforchPipeline, LatePipeline, PipelineEngine
 from hforch.backends.teacher import TorchTeacher
-from hforch.config.schema import Job
+from hforch.config.schema import Job, PytorchBackend
 from hforch.errors import BackendError, Mistake, ModelError
 from hforch.models import fetch
 from hforch.models.tokenizers import loading_tokenizer
@@ -39,7 +41,7 @@ QUANTIZERS = {"int8": "torchao", "int4": "bitsandbytes"}
 
 
 def check(job: Job) -> list[Mistake]:
-    mistakes = grammar.check(job)
+    mistakes = [*grammar.check(job), *kv_cache.check(job)]
     if quantizer := QUANTIZERS.get(job.precision.name):
         mistakes += missing_extra(quantizer, "quant", f"precision={job.precision.name} on pytorch", "precision.name")
     if job.device.kind == "npu":
@@ -96,7 +98,10 @@ def load(job: Job, prepared: Prepared) -> Loaded:
     model.eval()
     effective = read_back(model, job.precision.name)
     pipeline = LatePipeline(model, tokenizer)
-    engine = PipelineEngine(pipeline, identity={"weights": prepared.record, **effective})
+    assert isinstance(job.backend, PytorchBackend)
+    caches = KVCaches(model, job.backend, Work(job.runtime.batch_size))
+    identity = {"weights": prepared.record, **effective, "execution": caches.chosen.record()}
+    engine = PipelineEngine(pipeline, identity, kv_caches=caches)
     build = partial(HforchPipeline, pipeline=pipeline, engine=engine, model_id=str(prepared.path))
     teacher = partial(TorchTeacher, model, engine.pad)
     return Loaded(engine, build, effective, accelerator_mb, teacher, partial(synchronize, effective["device"]))

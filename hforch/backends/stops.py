@@ -10,18 +10,26 @@ from collections.abc import Collection, Sequence
 SYMBOLS = 0x100000
 
 
-def held_back(text: str, stops: Sequence[str]) -> int:
-    """How many characters at the end of `text` may still turn into a stop sequence.
+class Beginnings:
+    """The proper beginnings of stop sequences, for looking at the end of a text at each token."""
 
-    Returns:
-        the length of the longest end of `text` that is a proper beginning of one of `stops`.
-    """
-    longest = max((len(stop) for stop in stops), default=0)
-    for size in range(min(longest - 1, len(text)), 0, -1):
-        tail = text[-size:]
-        if any(len(stop) > size and stop.startswith(tail) for stop in stops):
-            return size
-    return 0
+    def __init__(self, stops: Sequence[str]) -> None:
+        self._all = {stop[:size] for stop in stops for size in range(1, len(stop))}
+        self._lasts = {beginning[-1] for beginning in self._all}
+        self._longest = max(map(len, self._all), default=0)
+
+    def at_end(self, text: str) -> int:
+        """How many characters at the end of `text` may still turn into a stop sequence.
+
+        Returns:
+            the length of the longest end of `text` that is a proper beginning of one of the stop sequences.
+        """
+        if not text or text[-1] not in self._lasts:
+            return 0
+        for size in range(min(self._longest, len(text)), 0, -1):
+            if text[-size:] in self._all:
+                return size
+        return 0
 
 
 class StopScanner:
@@ -40,6 +48,7 @@ class StopScanner:
         self.length = self.safe = 0
         self.found: int | None = None
         self._tail = ""
+        self._beginnings = Beginnings(self.stops)
         self._window = max((len(stop) for stop in self.stops), default=1) - 1
 
     def push(self, piece: str) -> None:
@@ -50,9 +59,10 @@ class StopScanner:
             return
         text = self._tail + piece
         base = self.length - len(text)
-        starts = [base + at for stop in self.stops if (at := text.find(stop)) >= 0]
-        self.found = min([*starts, *([] if self.found is None else [self.found])], default=None)
-        self.safe -= held_back(text, self.stops)
+        for stop in self.stops:
+            if (at := text.find(stop)) >= 0 and (self.found is None or base + at < self.found):
+                self.found = base + at
+        self.safe -= self._beginnings.at_end(text)
         self._tail = text[-self._window :] if self._window else ""
 
 
@@ -90,10 +100,12 @@ class StopFinder:
             where the visible text is to be cut, once that is certain; else None.
         """
         self._plain.push(visible)
-        if special:
-            self._hidden.append(self._mixed.length)
-        self._mixed.push(visible + self._symbols.get(special, ""))
-        self.safe = min(self._plain.safe, self._visible(self._mixed.safe))
+        self.safe = self._plain.safe
+        if self._mixed.stops:
+            if special:
+                self._hidden.append(self._mixed.length)
+            self._mixed.push(visible + self._symbols.get(special, ""))
+            self.safe = min(self.safe, self._visible(self._mixed.safe))
         found = self.settle()
         if found is None or self.safe < found:
             return None
@@ -102,8 +114,11 @@ class StopFinder:
 
     def settle(self) -> int | None:
         """The cut if the text ends here: a stop that is complete counts now; else None."""
-        mixed = None if self._mixed.found is None else self._visible(self._mixed.found)
-        return min((found for found in (self._plain.found, mixed) if found is not None), default=None)
+        plain, mixed = self._plain.found, self._mixed.found
+        if mixed is None:
+            return plain
+        mixed = self._visible(mixed)
+        return mixed if plain is None else min(plain, mixed)
 
     def _visible(self, position: int) -> int:
         return position - bisect_left(self._hidden, position)

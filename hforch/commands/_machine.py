@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import platform
+import sys
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import cache
@@ -12,10 +14,12 @@ from pathlib import Path
 from typing import Any
 
 from hforch import __version__
+from hforch.commands._differences import differences
+from hforch.commands._nvidia import nvidia
 from hforch.runs.environment import cpu_name
 from hforch.runs.processor import GB, memory, processor
 
-EXTRAS = ("genai", "openvino", "quant")
+EXTRAS = ("genai", "openvino", "quant", "cuda")
 
 
 def look() -> dict[str, Any]:
@@ -24,7 +28,8 @@ def look() -> dict[str, Any]:
         "hforch": __version__,
         "machine": machine(),
         "packages": list(packages()),
-        "torch": _devices(_torch_devices),
+        "torch": _devices(_torch_devices) | {"build": _torch_build()},
+        "nvidia": nvidia(),
         "openvino": _devices(_openvino_devices),
         "cache": cached(),
     }
@@ -35,15 +40,23 @@ def machine() -> dict[str, Any]:
 
 
 def packages() -> Iterator[dict[str, Any]]:
-    """What hforch's own metadata asks for, with and without extras, what is installed of it, and what is tested."""
+    """What hforch's own metadata asks for, with and without extras, what is installed of it, and what is tested.
+
+    Each package comes once; of several extras that want it, `extra` is the one that wants least besides.
+    """
     from packaging.requirements import Requirement
     from packaging.version import Version
 
+    wants: dict[str, tuple[Requirement, list[str]]] = {}
     for text in declared():
         wanted = Requirement(text)
         extra = next((name for name in EXTRAS if wanted.marker and f'"{name}"' in str(wanted.marker)), None)
-        if wanted.marker and extra is None:
+        if (wanted.marker and extra is None) or _canonical(wanted.name) == "hforch":
             continue  # of the extras, only those that add abilities
+        wants.setdefault(_canonical(wanted.name), (wanted, []))[1].append(extra or "")
+    sizes = Counter(extra for _, extras in wants.values() for extra in extras)
+    for wanted, extras in wants.values():
+        extra = None if "" in extras else min(extras, key=lambda name: sizes[name])
         try:
             installed = version(wanted.name)
         except PackageNotFoundError:
@@ -59,6 +72,7 @@ def packages() -> Iterator[dict[str, Any]]:
             # A local suffix (2.13.0+cpu) names a build, not a version.
             "as_tested": installed is not None and tested is not None and Version(installed).public == tested,
             "extra": extra,
+            "differs": list(differences(_canonical(wanted.name), installed)) if installed else [],
             "install": f"pip install '{target}'",
         }
 
@@ -118,6 +132,15 @@ def _silence() -> Iterator[None]:
         os.dup2(kept, 2)
         os.close(kept)
         os.close(nowhere)
+
+
+def _torch_build() -> dict[str, str | None] | None:
+    """torch's version, and the CUDA or HIP that it is built for; None if it could not be imported."""
+    torch = sys.modules.get("torch")
+    built = getattr(torch, "version", None)
+    if torch is None or built is None:
+        return None
+    return {"version": str(torch.__version__), "cuda": built.cuda, "hip": getattr(built, "hip", None)}
 
 
 def _torch_devices() -> list[dict[str, Any]]:

@@ -27,8 +27,8 @@ EXAMPLE = """\
 
 Metrics: tokens_per_s, checks, identical, chrf, similarity, divergence, divergence_share, top1_agreement (more is
 better); ttft_ms, ttft_p95_ms, tpot_ms, latency_ms, load_s, export_s, convert_s, peak_rss_mb, peak_accelerator_mb,
-disk_mb, failed, kl_mean, kl_p99, kl_max, flips_early, ppl, ppl_ratio, bits_per_byte (less is better). Shares are 0 to
-1. Exit code 3: a bound was not met.
+energy_j, joules_per_token, power_w, disk_mb, failed, kl_mean, kl_p99, kl_max, flips_early, ppl, ppl_ratio,
+bits_per_byte (less is better). Shares are 0 to 1. Exit code 3: a bound was not met.
 """
 
 

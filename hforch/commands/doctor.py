@@ -59,6 +59,8 @@ def main(argv: list[str]) -> int:
 
 def sections(found: Mapping[str, Any]) -> dict[str, list[tuple[str, str]]]:
     """What was found as rows of two columns, by section."""
+    from hforch.commands._nvidia import remarks, rows
+
     machine = found["machine"]
     return {
         "machine": [
@@ -68,8 +70,13 @@ def sections(found: Mapping[str, Any]) -> dict[str, list[tuple[str, str]]]:
             ("can", _features(machine)),
             ("memory", _memory(machine)),
         ],
-        "packages": _packages(found["packages"]),
-        "devices": [*_devices("torch", found["torch"]), *_devices("openvino", found["openvino"])],
+        "packages": _packages(found["packages"], found["nvidia"]["driver_found"]),
+        "devices": [
+            *_devices("torch", found["torch"]),
+            *rows(found["nvidia"]),
+            *remarks(found["nvidia"], found["torch"]),
+            *_devices("openvino", found["openvino"]),
+        ],
         "cache": cache_rows(found["cache"], SHOWN),
     }
 
@@ -97,11 +104,17 @@ def _memory(machine: Mapping[str, Any]) -> str:
     return said if whole <= machine["memory_gb"] else f"{said} (the machine has {whole:.1f} GB, the container less)"
 
 
-def _packages(found: Sequence[Mapping[str, Any]]) -> list[tuple[str, str]]:
-    """A row for what is as tested, for each extra, and a row for each package that is not."""
+def _packages(found: Sequence[Mapping[str, Any]], has_nvidia: bool = True) -> list[tuple[str, str]]:
+    """A row for what is as tested, for each extra, and a row for each package that is not.
+
+    Args:
+        has_nvidia: whether packages for NVIDIA cards are worth a row although they are not installed.
+    """
     as_tested: dict[str, list[str]] = {}
     rows = []
     for row in found:
+        if row["version"] is None and row["extra"] == "cuda" and not has_nvidia:
+            continue
         if row["version"] is None:
             rows.append((row["name"], f"not installed: {row['install']}"))
         elif not row["fits"]:
@@ -110,6 +123,7 @@ def _packages(found: Sequence[Mapping[str, Any]]) -> list[tuple[str, str]]:
             as_tested.setdefault(row["extra"] or "needed", []).append(f"{row['name']} {row['version']}")
         else:
             rows.append((row["name"], f"{row['version']}, tested with {row['tested']}"))
+        rows += [("", f"{row['name']} {row['version']}: {what}") for what in row["differs"]]
     return [(title, _listed(names, title)) for title, names in as_tested.items()] + rows
 
 

@@ -37,19 +37,24 @@ class Bound:
     def is_met(self, row: Row) -> bool:
         """A metric that is not known meets no bound; outputs that are identical diverge never."""
         value = row.metrics.get(self.metric)
+        if not row.can_rank(self.metric):
+            return False
         if value is None and self.metric in NEVER and row.metrics.get("identical") == 1.0:
             return self.relation in (">", ">=")
         return value is not None and MEETS[self.relation](value, self.value)
 
     def miss(self, row: Row) -> float:
-        """How far a row is from meeting it, as a share of the bound; infinite where the metric is not known."""
+        """How far a row is from meeting it, as a share of the bound; infinite where the metric is unknown, or was
+        measured on a shared GPU."""
         value = row.metrics.get(self.metric)
-        if value is None:
+        if value is None or not row.can_rank(self.metric):
             return float("inf")
         return 0.0 if self.is_met(row) else abs(value - self.value) / (abs(self.value) or 1.0)
 
     def why(self, row: Row) -> str:
         value = row.metrics.get(self.metric)
+        if value is not None and not row.can_rank(self.metric):
+            return f"{self.metric} was measured on a shared GPU: {row.shared}"
         return (
             f"{self.metric} is not known"
             if value is None
@@ -164,7 +169,9 @@ def _goods(row: Row) -> tuple[float, ...]:
 
     def good(metric: str) -> float:
         value = row.metrics.get(metric)
-        return worst if value is None else value if metric in HIGHER else -value
+        if value is None or not row.can_rank(metric):
+            return worst
+        return value if metric in HIGHER else -value
 
     memory = good("peak_accelerator_mb") if row.metrics.get("peak_accelerator_mb") else good("peak_rss_mb")
     return (good("tokens_per_s"), memory, *(good(metric) for metric in QUALITY))
@@ -175,13 +182,18 @@ def _winner(rows: Sequence[Row], metric: str) -> tuple[Row | None, str]:
     if not known:
         return None, f"{len(rows)} jobs qualify, but {metric} is known of none"
     left_out = ""
+    if shared := [row for row in known if not row.can_rank(metric)]:
+        known = [row for row in known if row.can_rank(metric)]
+        left_out = f"; {len(shared)} measured on a shared GPU {'is' if len(shared) == 1 else 'are'} not ranked"
+        if not known:
+            return None, f"{len(rows)} jobs qualify, but all measured {metric} on a shared GPU: run them one at a time"
     if metric in SPEED:
         sites = [row.site for row in known]
         site = max(dict.fromkeys(sites), key=sites.count)
         others = [row for row in known if row.site != site]
         known = [row for row in known if row.site == site]
         if others:
-            left_out = f"; {len(others)} measured elsewhere, or beside other jobs, are not ranked with it"
+            left_out += f"; {len(others)} measured elsewhere, or beside other jobs, are not ranked with it"
     high = metric in HIGHER
     ordered = sorted(known, key=lambda row: row.metrics[metric] or 0.0, reverse=high)
     best = ordered[0]

@@ -28,13 +28,15 @@ HIGHER = (
 )
 LOWER = (
     *("ttft_ms", "ttft_p95_ms", "tpot_ms", "latency_ms", "load_s", "export_s", "convert_s"),
-    *("peak_rss_mb", "peak_accelerator_mb", "disk_mb", "failed"),
+    *("peak_rss_mb", "peak_accelerator_mb", "energy_j", "joules_per_token", "power_w"),
+    *("disk_mb", "failed"),
     *("kl_mean", "kl_p99", "kl_max", "flips_early", "ppl", "ppl_ratio", "bits_per_byte"),
 )
 SCORED = ("kl_mean", "kl_p99", "kl_max", "top1_agreement", "flips_early", "ppl", "ppl_ratio", "bits_per_byte")
 ERRORS = tuple(f"{name}_se" for name in SCORED if name != "kl_max")  # standard errors; of a maximum there is none
 FROM_BASELINE = ("kl_", "top1_", "flips_")
 SPEED = ("tokens_per_s", "ttft_ms", "ttft_p95_ms", "tpot_ms", "latency_ms", "load_s", "export_s", "convert_s")
+ENERGY = ("energy_j", "joules_per_token", "power_w")
 METRICS = (*HIGHER, *LOWER)
 
 
@@ -67,6 +69,16 @@ class Row:
     @property
     def label(self) -> str:
         return " ".join(f"{name}={value}" for name, value in self.axes.items()) or self.entry.name
+
+    @property
+    def shared(self) -> str | None:
+        """Why the job did not have its GPU to itself; None if it did."""
+        reason = self.entry.record.get("shared_accelerator")
+        return str(reason) if reason else None
+
+    def can_rank(self, metric: str) -> bool:
+        """Return whether a metric may be compared with bounds and other jobs."""
+        return self.shared is None or metric not in (*SPEED, *ENERGY)
 
     @property
     def is_noisy(self) -> bool:
@@ -232,7 +244,8 @@ def _metrics(record: Mapping[str, Any], times: Mapping[str, array[float]], faile
     known |= {name: timings.get(name) for name in ("load_s", "export_s", "convert_s")}
     known |= {name: memory.get(name) for name in ("peak_rss_mb", "peak_accelerator_mb")}
     known |= {"disk_mb": record.get("disk_mb"), "failed": float(failed)}
-    known["tokens_per_s"] = (record.get("metrics") or {}).get("tokens_per_s")
+    measured = record.get("metrics") or {}
+    known |= {name: measured.get(name) for name in ("tokens_per_s", *ENERGY)}
     for name, values in times.items():
         known[name] = round(median(values), 3) if values else None
     known["ttft_p95_ms"] = round(percentile(times["ttft_ms"], 0.95), 3) if times["ttft_ms"] else None
@@ -268,10 +281,10 @@ def _site(record: Mapping[str, Any]) -> tuple[str, bool]:
     environment = record.get("environment") or {}
     cpu = environment.get("cpu") or {}
     parts = [str(cpu.get("name", "an unknown machine")), f"{cpu.get('usable_cores', '?')} cores"]
-    parts += [
+    parts += sorted(
         str(one.get("name", one)) if isinstance(one, Mapping) else str(one)
         for one in environment.get("accelerators") or []
-    ]
+    )
     return ", ".join(parts), bool(record.get("parallel"))
 
 
@@ -288,6 +301,8 @@ def _of_row(entry: Entry, is_base: bool, drift: Drift | None, seen: int) -> list
         notes.append(f"no divergence from the baseline's distributions: {reason}")
     if record.get("resumed"):
         notes.append("resumed: tokens/s of its last piece alone")
+    if record.get("shared_accelerator"):
+        notes.append(f"not ranked by speed or energy: {record['shared_accelerator']}")
     if drift and drift.missing:
         notes.append(f"{drift.missing} samples have no partner in the baseline")
     lacking = _lacking(record)

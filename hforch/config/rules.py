@@ -82,6 +82,17 @@ def device_that_the_backend_has(tree: Tree) -> Iterator[Mistake]:
         )
 
 
+@rule("backend")
+def static_cache_for_what_is_compiled(tree: Tree) -> Iterator[Mistake]:
+    backend = tree["backend"]
+    if backend["name"] == "pytorch" and backend["kv_cache"] == "dynamic" and backend["compile"] is True:
+        yield Mistake(
+            "backend.compile",
+            "a compiled forward pass needs one shape for all steps, and backend.kv_cache=dynamic grows at each",
+            hint="use backend.kv_cache=static, or drop one of the two",
+        )
+
+
 # ---------------------------------------------------------------- generation
 SAMPLING = {"temperature": 1.0, "top_k": None, "top_p": 1.0, "min_p": 0.0, "typical_p": 1.0}
 BEAMS = ("length_penalty", "early_stopping")

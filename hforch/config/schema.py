@@ -82,6 +82,8 @@ Model = Annotated[HubModel | LocalModel | GGUFModel | WheelModel, Field(discrimi
 # ---------------------------------------------------------------- backend: what runs them
 class PytorchBackend(Part):
     name: Literal["pytorch"]
+    kv_cache: Literal["auto", "dynamic", "static"]
+    compile: bool | Literal["auto"]
 
 
 class OpenVINOBackend(Part):

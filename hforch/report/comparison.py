@@ -85,6 +85,9 @@ COSTS: dict[str, Cell] = {
     "tokens/s": _speed,
     "memory MB": _number("peak_rss_mb", 0),
     "accelerator MB": _number("peak_accelerator_mb", 0),
+    "energy J": _number("energy_j", 1),
+    "J/token": _number("joules_per_token", 3),
+    "power W": _number("power_w", 0),
     "disk MB": _number("disk_mb", 0),
 }
 OUTPUTS: dict[str, Cell] = {

@@ -47,6 +47,7 @@ def to_data(comparison: Comparison, decision: Decision | None = None) -> dict[st
             "unit": row.unit,
             "machine": row.site[0],
             "parallel": row.site[1],
+            "shared_accelerator": row.shared,
             "notes": row.notes,
             "worst": [asdict(pair) for pair in row.worst],
             "partings": [asdict(parting) for parting in row.partings],

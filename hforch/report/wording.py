@@ -62,6 +62,8 @@ def summary_lines(record: Mapping[str, Any], directory: str) -> tuple[str, str]:
         parts.append(f"peak memory {memory['peak_rss_mb']:.0f} MB")
     if "peak_accelerator_mb" in memory:
         parts.append(f"accelerator {memory['peak_accelerator_mb']:.0f} MB")
+    if "energy_j" in metrics and "power_w" in metrics:
+        parts.append(f"{metrics['energy_j']:.1f} J ({metrics['power_w']:.0f} W)")
     if checks := totals.get("checks"):
         parts.append(_checks(checks, record.get("exit_code")))
     return " · ".join(parts) or "nothing was answered", f"record: {directory}"

@@ -5,11 +5,14 @@ from __future__ import annotations
 import os
 import platform
 import subprocess
-import sys
+from collections.abc import Callable
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
+
+from hforch.redaction import redacted_line
+from hforch.runs.cards import accelerators
 
 PACKAGES = (
     "hforch",
@@ -27,22 +30,51 @@ PACKAGES = (
     "hydra-core",
     "torchao",
     "bitsandbytes",
+    "nvidia-ml-py",
 )
 
 
 def describe_environment() -> dict[str, Any]:
-    """Package versions, Python, system, CPU, memory, accelerators, and the git state of the working directory."""
+    """Describe packages, Python, system, CPU, memory, accelerators, and the git state of the working directory.
+
+    Never raises: a part that cannot be read is under `absent` with the reason.
+    """
+    found: dict[str, Any] = {}
+    absent: dict[str, str] = {}
+    for name, read in _parts().items():
+        try:
+            found[name] = read()
+        except Exception as error:  # a missing description must not fail the job
+            absent[name] = reason_of(error)
+    return found | ({"absent": absent} if absent else {})
+
+
+def _parts() -> dict[str, Callable[[], Any]]:
+    return {
+        "packages": lambda: {name: found for name in PACKAGES if (found := installed(name)) is not None},
+        "python": platform.python_version,
+        "os": platform.platform,
+        "cpu": _cpu,
+        "memory_mb": _memory_mb,
+        "accelerators": accelerators,
+        "git": lambda: git_state(Path.cwd()),
+    }
+
+
+def _cpu() -> dict[str, Any]:
+    return {"name": cpu_name(), "logical_cores": os.cpu_count(), "usable_cores": len(os.sched_getaffinity(0))}
+
+
+def _memory_mb() -> int:
     import psutil
 
-    return {
-        "packages": {name: found for name in PACKAGES if (found := installed(name)) is not None},
-        "python": platform.python_version(),
-        "os": platform.platform(),
-        "cpu": {"name": cpu_name(), "logical_cores": os.cpu_count(), "usable_cores": len(os.sched_getaffinity(0))},
-        "memory_mb": round(psutil.virtual_memory().total / 1e6),
-        "accelerators": _accelerators(),
-        "git": git_state(Path.cwd()),
-    }
+    return round(psutil.virtual_memory().total / 1e6)
+
+
+def reason_of(error: Exception) -> str:
+    """Return the type of an error and the first line of its message."""
+    lines = [line.strip() for line in redacted_line(str(error)).splitlines() if line.strip()]
+    return f"{type(error).__name__}: {lines[0][:200]}" if lines else type(error).__name__
 
 
 @cache
@@ -85,11 +117,3 @@ def git_state(folder: Path) -> dict[str, Any] | None:
     if commit is None:
         return None
     return {"commit": commit, "dirty": bool(git("status", "--porcelain", "--untracked-files=no"))}
-
-
-def _accelerators() -> list[str]:
-    """The names of torch's accelerators, if torch is loaded anyway."""
-    torch = sys.modules.get("torch")
-    if torch is None or not torch.cuda.is_available():
-        return []
-    return [torch.cuda.get_device_name(index) for index in range(torch.cuda.device_count())]

@@ -15,6 +15,7 @@ from typing import Any
 
 from hforch import checks
 from hforch.backends.base import Loaded, Prepared, backend_of, build_llm, tokenizer_id
+from hforch.backends.engine import Work
 from hforch.config.advice import advice
 from hforch.config.schema import Job
 from hforch.errors import (
@@ -31,6 +32,7 @@ from hforch.models.architecture import vocabulary
 from hforch.prompts import check_inputs, unused_columns
 from hforch.redaction import STRUCK
 from hforch.runs import fit, repeats, scorable
+from hforch.runs.card_meter import CardMeter, Seen
 from hforch.runs.environment import describe_environment
 from hforch.runs.given import Given
 from hforch.runs.held import Held
@@ -63,7 +65,7 @@ NEW_IN_A_RESUMED = (
 )
 
 # What was measured when a job answered, and is not measured anew when it is only scored.
-MEASURED = ("memory", "timings", "warmup", "shared_load")
+MEASURED = ("memory", "timings", "warmup", "shared_load", "accelerators", "shared_accelerator")
 
 # By which a later look knows the batches, and the samples that belong to them.
 PLANNED = ("plan", "planned")
@@ -82,6 +84,8 @@ class Run:
     log: StageLog = field(init=False)
     record: dict[str, Any] = field(default_factory=lambda: {"schema_version": SCHEMA_VERSION})
     samples: list[dict[str, Any]] = field(default_factory=list)
+    kept: int = 0  # the number of samples from before the job was resumed
+    seen: Seen | None = None  # measurements of its cards
 
     def __post_init__(self) -> None:
         self.log = StageLog(self.watcher)
@@ -191,7 +195,9 @@ def _work(run: Run, memory: MemoryMeter) -> None:
     try:
         _sample(run, loaded, inputs)
     finally:
+        _note_cards(run)
         run.record["memory"] = _memory(memory, loaded, run.held)
+    _warn(run, list(_remarks(run.seen)) if run.seen else ())
     if run.before and answers and run.before.has_all(plan(job, inputs)):  # it was measured when it answered
         run.record |= {name: run.before.record[name] for name in MEASURED if name in run.before.record}
     _score(run, loaded, prepared)
@@ -277,10 +283,14 @@ def _sample(run: Run, loaded: Loaded, inputs: Sequence[Input]) -> None:
         planned=len(inputs) - len(answerable) + len(answerable) * runtime.repeat,
     )
     left = [batch for batch in batches if not (run.before and run.before.has(batch))]
+    _expect(run, loaded, batches, sampler.longest)
     run.watcher.samples(run.record["planned"] - kept)
     if left and runtime.warmup:
         _warm_up(run, sampler, left, loaded)
     alone = len(inputs) * runtime.repeat == 1
+    meter = CardMeter(run.record["effective"].get("device") or (), run.given.parallel)
+    if left:
+        meter.begin()
     try:
         for batch in left:
             if runtime.fail_fast and any(sample["error"] for sample in run.samples):
@@ -294,6 +304,7 @@ def _sample(run: Run, loaded: Loaded, inputs: Sequence[Input]) -> None:
         _keep(run, sampler.torn)
         raise
     finally:
+        run.seen, run.kept = meter.end() if left else None, kept
         again = summarize(run.samples, run.samples[kept + aside :], sampler.walls)
         run.record["metrics"] = again if left or run.before is None else run.before.record.get("metrics", again)
     if run.before is None:  # or its repeats may be pieces
@@ -316,6 +327,21 @@ def _look_at_repeats(run: Run) -> None:
     share = repeats.first_differs(metrics.get("tokens_per_s_each", ()), metrics["measured_s"])
     if share is not None:
         _warn(run, [Mistake("runtime.repeat", repeats.remark(share), hint=repeats.remedy(share))])
+
+
+def _expect(run: Run, loaded: Loaded, batches: Sequence[Batch], longest: tuple[int, int]) -> None:
+    """Let the engine prepare for the whole job, also when a part of it is done: a part is answered as the whole is.
+
+    Args:
+        longest: the tokens of the longest sequence, and of the longest answer, at most.
+    """
+    if not batches:
+        return
+    tokens, answer = longest
+    rows = max(len(batch.inputs) for batch in batches)
+    chosen = loaded.engine.expect(Work(rows, tokens, answer * len(batches)))
+    if chosen:
+        run.note(effective=run.record["effective"] | {"execution": chosen})
 
 
 def _look_at_scoring(run: Run, loaded: Loaded, prepared: Prepared) -> None:
@@ -398,6 +424,30 @@ def _memory(memory: MemoryMeter, loaded: Loaded | None, held: Held) -> dict[str,
         return peaks | {"peak_accelerator_mb": round(accelerator, 1)}
     reason = "no accelerator whose memory the backend reports was used" if loaded else "no model was loaded"
     return peaks | {"absent": peaks.get("absent", {}) | {"peak_accelerator_mb": reason}}
+
+
+def _note_cards(run: Run) -> None:
+    """Add energy, cards and sharing to the record, if something was measured."""
+    if run.seen is None:
+        return
+    metrics, tokens = run.record["metrics"], count(run.samples[run.kept :])["output_tokens"]
+    energy = run.seen.metrics(tokens, is_whole=not run.kept)
+    run.record["metrics"] = metrics | energy | {"absent": metrics["absent"] | energy["absent"]}
+    if run.seen.cards:
+        run.record["accelerators"] = run.seen.cards
+    before = run.before.record.get("shared_accelerator") if run.before and run.kept else None
+    if shared := run.seen.shared or before:
+        run.record["shared_accelerator"] = shared
+
+
+def _remarks(seen: Seen) -> Iterator[Mistake]:
+    """Yield warnings about a job's cards: slowdowns, and other processes."""
+    for device, reasons in seen.slowed.items():
+        problem = f"{device} reduced its clocks while the job was measured: {', '.join(reasons)}"
+        yield Mistake("", problem, None, "check its cooling and power supply, then measure again")
+    if seen.shared:
+        hint = "not ranked by speed or energy; run it again when the GPU is free"
+        yield Mistake("", seen.shared, None, hint)
 
 
 def header(job: Job) -> dict[str, str]:

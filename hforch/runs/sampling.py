@@ -81,6 +81,7 @@ class Sampler:
         walls: for each repeat the wall time of its batches that came to their end so far, in seconds.
         torn: the sample whose stream was interrupted, with the text that had come; empty otherwise.
         prompt_tokens: of each input that can be answered, by its index; known once `unanswerable` has looked at it.
+        longest: the tokens of the longest sequence, and of the longest answer, that the inputs looked at may have.
     """
 
     def __init__(self, job: Job, llm: PromisingLLM, watcher: Watcher) -> None:
@@ -90,6 +91,7 @@ class Sampler:
         self.walls: dict[int, float] = {}
         self._last_s = 0.0
         self._judge = checks.judge(job.checks, job.prompt.echo, job.generation.json_schema)
+        self.longest = (0, 0)
         self.torn: list[dict[str, Any]] = []
         self.prompt_tokens: dict[int, int] = {}
 
@@ -130,9 +132,11 @@ class Sampler:
         try:
             prompt = self.llm.prompt_value(self.prompt.invoke(self._variables(each))).to_string()
             tokens = len(self.llm.engine.encode(prompt))
-            self.llm.engine.room(tokens, self.job.generation)
+            room = self.llm.engine.room(tokens, self.job.generation)
         except HforchError as error:
             return error
+        sequence, answer = self.longest
+        self.longest = max(sequence, tokens + room), max(answer, room)
         self.prompt_tokens[each.index] = tokens
         return None
 

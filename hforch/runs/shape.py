@@ -38,6 +38,9 @@ class Metrics(Loose):
     tokens_per_s_each: list[Finite] | None = None
     measured_s: Finite | None = None
     ttft_ms: Finite | None = None
+    energy_j: Finite | None = None
+    joules_per_token: Finite | None = None
+    power_w: Finite | None = None
 
 
 class Memory(Loose):
@@ -134,6 +137,8 @@ class Record(Loose):
     exit_code: Number | None = None
     effective: Effective | None = None
     parallel: bool | None = None
+    shared_accelerator: str | None = None
+    accelerators: list[dict[str, Any]] | None = None
     shared_load: bool | None = None
     warnings: list[str] | None = None
     cwd: str | None = None

@@ -14,6 +14,7 @@ from statistics import median
 from typing import Any
 
 from hforch.backends.base import together
+from hforch.backends.engine import FixedCache
 from hforch.config.schema import Generation, Item, OpenVINOGenAIBackend
 from hforch.inputs import Input
 from hforch.progress import Progress
@@ -35,22 +36,22 @@ class Shape:
     """What decides which kernels run.
 
     Attributes:
-        batch_size: prompts that go through the model together.
+        batch_size: rows that go through the model together.
         prompt_tokens: of the longest prompt, rounded up to a power of two.
         num_beams: sequences for each prompt.
         decoding: the settings in use that add computations to each token, by name.
-        cache_length: tokens in a KV cache of fixed size; None if the cache grows.
+        cache: a KV cache of fixed size; None if it grows.
     """
 
     batch_size: int
     prompt_tokens: int
     num_beams: int = 1
     decoding: tuple[str, ...] = ()
-    cache_length: int | None = None
+    cache: FixedCache | None = None
 
     def told(self) -> dict[str, Any]:
         """Return the shape for the record."""
-        cache = {} if self.cache_length is None else {"cache_length": self.cache_length}
+        cache = {} if self.cache is None else {"cache_length": self.cache.tokens}
         return {"batch_size": self.batch_size, "prompt_tokens": self.prompt_tokens, "num_beams": self.num_beams} | cache
 
 
@@ -92,7 +93,7 @@ def _is_warm(shape: Shape, warm: set[Shape], on_cpu: bool) -> bool:
     what makes first calls slow (pages to be read, memory to be allocated, threads to be started) is the model's own.
     """
     if on_cpu:
-        return any(one.cache_length == shape.cache_length for one in warm - {NO_SHAPE})
+        return any(one.cache == shape.cache for one in warm - {NO_SHAPE})
     return shape in warm
 
 
@@ -104,13 +105,13 @@ def shapes(sampler: Sampler, batches: Sequence[Batch]) -> Iterator[tuple[Shape, 
     """
     job, tokens = sampler.job, sampler.prompt_tokens
     is_continuous = isinstance(job.backend, OpenVINOGenAIBackend)
-    seen: set[tuple[int, int | None]] = set()
+    seen: set[tuple[int, FixedCache | None]] = set()
     for batch in sorted(batches, key=lambda batch: (-len(batch.inputs), -max(tokens[i.index] for i in batch.inputs))):
         inputs = list(batch.inputs)
         if is_continuous:
             inputs = sorted(inputs, key=lambda each: -tokens[each.index])[: together(job)]
         shape = _shape(sampler, inputs)
-        if (size := (shape.batch_size, shape.cache_length)) not in seen:
+        if (size := (shape.batch_size, shape.cache)) not in seen:
             seen.add(size)
             yield shape, inputs
         if is_continuous:
@@ -121,8 +122,8 @@ def _shape(sampler: Sampler, inputs: Sequence[Input]) -> Shape:
     longest = max(sampler.prompt_tokens[each.index] for each in inputs)
     engine, generation = sampler.llm.engine, sampler.llm.generation
     bucket = 1 << (longest - 1).bit_length()
-    cache = engine.cache_length(longest, generation)
-    return Shape(len(inputs), bucket, generation.num_beams or 1, _decoding(generation), cache)
+    cache = engine.fixed_cache(len(inputs), longest, generation)
+    return Shape(cache.rows if cache else len(inputs), bucket, generation.num_beams or 1, _decoding(generation), cache)
 
 
 def _decoding(generation: Generation) -> tuple[str, ...]:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from hforch.backends.completion import Completion, Vocabulary
-from hforch.backends.detokenizer import decode_all
+from hforch.backends.detokenizer import Detokenizer, decode_all
 
 EOS, ROLE = 256, 257
 SPECIAL = {EOS: "<eos>", ROLE: "<|role|>"}
@@ -171,3 +174,33 @@ def test_nothing_is_taken_after_the_end() -> None:
 def test_a_stop_at_the_very_start_keeps_no_token(kept: int) -> None:
     completion, _ = complete([*[300][:kept], 303, 301], ["\n"])
     assert len(completion.answer(0, 0, 0).output_ids) == kept
+
+
+def spelled_by(kind: str) -> Callable[[list[int]], str]:
+    """The decoder of a kind of tokenizer, over 12 tokens; the byte tokens of `sentencepiece` fall back."""
+    from tokenizers import Tokenizer, decoders, models
+
+    pieces = {
+        "sentencepiece": ["▁the", "▁a", "ver", "<0xE6>", "<0x97>", "<0xA5>", "▁", "s", ".", "▁▁", "\n", "é"],
+        "wordpiece": ["the", "a", "##ver", "##s", ".", ",", "'", "t", "do", "n't", "##é", "日"],
+        "metaspace": ["▁the", "▁a", "ver", "▁", "s", ".", "▁▁", "\n", "é", "日", "x", "▁x"],
+    }[kind]
+    tokenizer = Tokenizer(models.WordLevel({piece: number for number, piece in enumerate(pieces)}, "the"))
+    fallback = [decoders.Replace("▁", " "), decoders.ByteFallback(), decoders.Fuse(), decoders.Strip(" ", 1, 0)]
+    tokenizer.decoder = {
+        "sentencepiece": lambda: decoders.Sequence(fallback),
+        "wordpiece": lambda: decoders.WordPiece(cleanup=False),
+        "metaspace": decoders.Metaspace,
+    }[kind]()
+    return partial(tokenizer.decode, skip_special_tokens=False)
+
+
+@pytest.mark.parametrize("kind", ["sentencepiece", "wordpiece", "metaspace"])
+@given(ids=st.lists(st.integers(0, 11), max_size=14), prompt=st.lists(st.integers(0, 11), max_size=8))
+def test_an_answer_at_once_is_its_pieces_joined_for_each_kind_of_tokenizer(
+    kind: str, ids: list[int], prompt: list[int]
+) -> None:
+    decoder = spelled_by(kind)
+    detokenizer = Detokenizer(decoder, {}, prompt)
+    pieces = "".join([detokenizer.push(token)[0] for token in ids]) + detokenizer.flush()
+    assert decode_all(decoder, {}, prompt, ids) == pieces

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from hforch.backends.stops import StopFinder, held_back
+from hforch.backends.stops import Beginnings, StopFinder
 
 few = st.text(alphabet="ab\n", max_size=12)
 stops = st.lists(st.text(alphabet="ab\n", min_size=1, max_size=4), min_size=1, max_size=3)
@@ -13,7 +13,7 @@ stops = st.lists(st.text(alphabet="ab\n", min_size=1, max_size=4), min_size=1, m
 @given(text=few, stops=stops)
 @example(text="x\n", stops=["\n", "\n\n"])
 def test_what_is_held_back_is_the_longest_end_that_may_become_a_stop(text: str, stops: list[str]) -> None:
-    size = held_back(text, stops)
+    size = Beginnings(stops).at_end(text)
     may = [n for n in range(len(text) + 1) if any(len(s) > n and s.startswith(text[len(text) - n :]) for s in stops)]
     assert size == max(may, default=0)
 
@@ -29,7 +29,7 @@ def test_the_cut_depends_on_the_text_alone_however_it_comes_in_pieces(pieces: li
         if (cut := finder.push(piece)) is not None:
             assert cut == expected == finder.safe
             return
-        assert finder.safe == len(text) - held_back(text, stops)
+        assert finder.safe == len(text) - Beginnings(stops).at_end(text)
         assert expected is None or finder.safe <= expected
     assert finder.settle() == expected
 

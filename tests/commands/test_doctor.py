@@ -46,7 +46,7 @@ def no_devices(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_it_is_one_json_object(no_devices: None, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["doctor", "--json"]) == 0
     found = json.loads(capsys.readouterr().out)
-    assert set(found) == {"hforch", "machine", "packages", "torch", "openvino", "cache"}
+    assert set(found) == {"hforch", "machine", "packages", "torch", "nvidia", "openvino", "cache"}
     assert found["machine"]["memory_gb"] > 0
     assert found["cache"].pop("free_gb") > 0
     assert found["cache"] == {"error": None, "home": str(tmp_path / "cache"), "entries": []}

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from hforch.backends import fake
-from hforch.backends.engine import Request
+from hforch.backends.engine import FixedCache, Request
 from hforch.backends.fake import FakeEngine
 from hforch.config.compose import job_from_overrides
 from hforch.inputs import Input
@@ -164,8 +164,8 @@ def test_on_a_cpu_one_shape_does_for_all_unless_the_cache_has_another_size(monke
     assert [one["batch_size"] for one in warm_up(sampler, batches, warm, True, Silent())] == [2]  # type: ignore[arg-type]
     assert warm_up(sampler, batches, warm, True, Silent()) == []  # type: ignore[arg-type]
     assert [one["batch_size"] for one in warm_up(sampler, batches, warm, False, Silent())] == [1]  # type: ignore[arg-type]
-    monkeypatch.setattr(FakeEngine, "cache_length", lambda self, tokens, generation: 64)
-    assert [one["batch_size"] for one in warm_up(sampler, batches, warm, True, Silent())] == [2]  # type: ignore[arg-type]
+    monkeypatch.setattr(FakeEngine, "fixed_cache", lambda self, rows, tokens, generation: FixedCache(rows, 128))
+    assert [one["batch_size"] for one in warm_up(sampler, batches, warm, True, Silent())] == [2, 1]  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(
@@ -219,18 +219,22 @@ def test_settings_that_change_what_is_computed_are_part_of_the_shape() -> None:
 
 
 def test_a_cache_of_fixed_size_is_part_of_the_shape(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(FakeEngine, "cache_length", lambda self, tokens, generation: tokens + generation.max_new_tokens)
+    cache = FixedCache(4, 128)
+    monkeypatch.setattr(FakeEngine, "fixed_cache", lambda self, rows, tokens, generation: cache)
     sampler = Stub()
     ((found, _),) = shapes(sampler, [sampler.batch(20, 33)])  # type: ignore[arg-type]
-    assert found == Shape(2, 64, cache_length=33 + 64)
-    assert found.told()["cache_length"] == 97
+    assert found == Shape(4, 64, cache=cache) != Shape(4, 64, cache=FixedCache(4, 128, 1))
+    assert found.told() == {"batch_size": 4, "prompt_tokens": 64, "num_beams": 1, "cache_length": 128}
 
 
 def test_each_size_of_a_fixed_cache_is_a_shape(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(FakeEngine, "cache_length", lambda self, tokens, generation: 128 if tokens < 64 else 256)
+    def fixed(self: Any, rows: int, tokens: int, generation: Any) -> FixedCache:
+        return FixedCache(2, 128 if tokens < 64 else 256)
+
+    monkeypatch.setattr(FakeEngine, "fixed_cache", fixed)
     sampler = Stub()
-    batches = [sampler.batch(20, 33), sampler.batch(90, 1), sampler.batch(100, 2), sampler.batch(7, 8)]
-    found = [(shape.cache_length, shape.prompt_tokens) for shape, _ in shapes(sampler, batches)]  # type: ignore[arg-type]
+    batches = [sampler.batch(20, 33), sampler.batch(90, 1), sampler.batch(100, 2), sampler.batch(7)]  # is filled up
+    found = [(shape.told()["cache_length"], shape.prompt_tokens) for shape, _ in shapes(sampler, batches)]  # type: ignore[arg-type]
     assert found == [(256, 128), (128, 64)]
 
 

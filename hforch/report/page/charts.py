@@ -47,7 +47,8 @@ def _trade_offs(rows: Sequence[Row]) -> Iterator[dict[str, Any]]:
     for metric in ("tokens_per_s", "peak_accelerator_mb", "peak_rss_mb"):
         known = [row for row in rows if _is_known(row, metric) and _is_known(row, quality)]
         if metric == "tokens_per_s":
-            known = [row for row in known if row.site == site]  # speeds of several machines are not to be ranked
+            # Speeds of several machines are not to be ranked, nor those of a GPU that was shared.
+            known = [row for row in known if row.site == site and row.can_rank(metric)]
         if len(known) < 2:
             continue
         front = front_of([(_good(row, metric), _good(row, quality)) for row in known])

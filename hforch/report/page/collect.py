@@ -11,7 +11,7 @@ from zlib import crc32
 from hforch.compare.decide import Bound, Decision
 from hforch.compare.parting import all_partings
 from hforch.compare.reading import samples_of
-from hforch.compare.table import SPEED, Comparison, Row, percentile
+from hforch.compare.table import ENERGY, SPEED, Comparison, Row, percentile
 from hforch.compare.words import alignment, words
 from hforch.redaction import without_known
 from hforch.report.page.about import about
@@ -120,10 +120,12 @@ def collect(
     summary = {
         "about": about(comparison, seen, told, decision, bounds),
         "rows": {"shown": len(in_order), "of": shown.of, "failed": len(shown.failed)},
-        "metrics": [one | {"speed": one["name"] in SPEED} for one in metrics],
+        "metrics": [
+            one | {"speed": one["name"] in SPEED, "alone": one["name"] in (*SPEED, *ENERGY)} for one in metrics
+        ],
         "axes": comparison.axes,
         "jobs": [
-            _job(row, decision) | {"baseline": base, "site": sites.index(row.site)}
+            _job(row, decision) | {"baseline": base, "site": sites.index(row.site), "is_shared": row.shared is not None}
             for row, base in zip(rows, baselines, strict=True)
         ],
         "finishes": sorted({cell["finish"] for cell in cells if cell.get("finish")}),

@@ -86,7 +86,7 @@ function metricCell(job, metric) {
   const error = job.metrics[`${metric.name}_se`];
   const spread = metric.name === "tokens_per_s" && job.spread ? ` (${figure(job.spread[0], 1)} to ${figure(job.spread[1], 1)})` : "";
   metric.best ??= [best(metric), Math.max(...summary.jobs.map((one) => one.metrics[metric.name] ?? 0))];
-  const isBest = metric.best[0] === valueOf(metric, value) && !(metric.against && job.is_baseline);
+  const isBest = metric.best[0] === valueOf(metric, value) && isRanked(job, metric) && !(metric.against && job.is_baseline);
   const cell = el(
     "td",
     { class: `number${isBest ? " best" : ""}` },
@@ -100,10 +100,16 @@ function metricCell(job, metric) {
   return cell;
 }
 
+/** Whether a metric of a job can be held against others: speed and energy only where its GPU was not shared. */
+function isRanked(job, metric) {
+  return !(metric.alone && job.is_shared);
+}
+
 /** The best value of a metric, as it is shown; none where all look alike, or where speeds are of several machines. */
 function best(metric) {
   let known = summary.jobs.filter((job) => job.metrics[metric.name] != null && job.status !== "not run");
   if (metric.against) known = known.filter((job) => !job.is_baseline); // it cannot be far from itself
+  known = known.filter((job) => isRanked(job, metric));
   const values = known.map((job) => job.metrics[metric.name]);
   if (new Set(values.map((value) => valueOf(metric, value))).size < 2 || (metric.speed && new Set(known.map((job) => job.site)).size > 1)) return null;
   return valueOf(metric, metric.better > 0 ? Math.max(...values) : Math.min(...values));

@@ -1,0 +1,207 @@
+"""How a torch model keeps keys and values while it generates, and whether its forward pass is compiled.
+
+A dynamic KV cache grows with each token. A static one has its full length from the start, so all steps have one shape,
+and torch can compile the forward pass and record it as a CUDA graph. A step then costs what the GPU needs for it, and
+not what Python needs to launch hundreds of kernels; but compiling takes most of a minute for each shape. So there are
+few shapes: as many rows as a full batch, and lengths in steps. Smaller batches are filled up with rows that nobody
+asked for; where most rows would be such, the cache is dynamic.
+"""
+
+from __future__ import annotations
+
+import os
+from contextlib import suppress
+from dataclasses import dataclass
+from importlib.util import find_spec
+from shutil import which
+from typing import Any
+
+from hforch.backends.engine import Work
+from hforch.config.schema import Job, PytorchBackend
+from hforch.errors import BackendError, ConfigError, Mistake
+from hforch.models.home import home
+
+# One H200, torch 2.11, a Llama of 1.2 B parameters: a step takes 11 to 14 ms, and 2.6 to 4.5 ms when it is compiled, at
+# batch 1 and 64; compiling took 37 to 44 s. So it pays from about 4,600 steps on.
+PAYS_FROM_STEPS = 5_000
+FULL_ENOUGH = 4  # a batch with less than this part of the rows is not filled up
+MOST_SHAPES = 6  # torch gives up compiling one function after eight
+FIRST_LENGTH = 64
+COMPILED = "TORCHINDUCTOR_CACHE_DIR"
+
+
+@dataclass(frozen=True)
+class Execution:
+    """What was chosen, and why where that was left to hforch."""
+
+    kv_cache: str
+    is_compiled: bool
+    why: str | None = None
+
+    def record(self) -> dict[str, Any]:
+        return {"kv_cache": self.kv_cache, "compiled": self.is_compiled, "why": self.why}
+
+
+def choose(asked: PytorchBackend, device: str, lacking: str | None, steps: int | None) -> Execution:
+    """How a model is run.
+
+    Args:
+        asked: `kv_cache` and `compile`.
+        device: torch's device type, such as "cuda".
+        lacking: why this model cannot be run with a static cache, from `lacks`; None if it can.
+        steps: as in `Work`.
+    """
+    if asked.kv_cache == "dynamic":
+        return Execution("dynamic", False)
+    if asked.kv_cache == "static":
+        if asked.compile != "auto":
+            return Execution("static", bool(asked.compile))
+        on_gpu = device != "cpu"
+        return Execution("static", on_gpu, f"compile=auto: {'yes, on a GPU' if on_gpu else 'no, on the CPU'}")
+    if asked.compile is True:
+        return Execution("static", True, "kv_cache=auto: what is compiled needs a static cache")
+    if asked.compile is False:
+        return Execution("dynamic", False, "kv_cache=auto: a static cache is of use to a compiled model only")
+    if device == "cpu":
+        return Execution("dynamic", False, "kv_cache=auto: on the CPU compiling gains little")
+    if lacking is not None:
+        return Execution("dynamic", False, f"kv_cache=auto: {lacking}")
+    if steps is None:
+        return Execution("dynamic", False, "kv_cache=auto: how much will be generated is not known")
+    if steps < PAYS_FROM_STEPS:
+        why = f"kv_cache=auto: {steps:,} decoding steps at most; compiling pays from about {PAYS_FROM_STEPS:,} on"
+        return Execution("dynamic", False, why)
+    return Execution("static", True, f"kv_cache=auto: up to {steps:,} decoding steps, for which compiling pays")
+
+
+def lacks(model: Any) -> str | None:
+    """Why a model cannot be run with a static KV cache and compiled; None if it can."""
+    name = type(model).__name__
+    if not getattr(model, "_can_compile_fullgraph", False):
+        return f"transformers has no static KV cache for {name}"
+    quantizer = getattr(model, "hf_quantizer", None)
+    if quantizer is not None and not quantizer.is_compileable:
+        method = getattr(quantizer.quantization_config, "quant_method", None)
+        return f"weights quantized by {getattr(method, 'value', method)} do not compile"
+    places = set(map(str, (getattr(model, "hf_device_map", None) or {}).values()))
+    if "disk" in places or ("cpu" in places and len(places) > 1):
+        return "a part of the model is not on the GPU"
+    return None
+
+
+def length_of(tokens: int) -> int:
+    """The length of the cache for so many tokens: up to an eighth more (15 tokens where those are few)."""
+    step = FIRST_LENGTH // 4
+    while step * 16 < tokens:
+        step *= 2
+    return max(-(-tokens // step) * step, FIRST_LENGTH)
+
+
+class KVCaches:
+    """The KV caches of one model, by what is asked and what the model can do.
+
+    Args:
+        model: of transformers.
+        asked: `kv_cache` and `compile`.
+        work: what is known when the model is loaded.
+
+    Attributes:
+        chosen: how the model is run.
+        dropped: how often caches and what was compiled for them were given up.
+
+    Raises:
+        BackendError: a static cache is asked for, and this model cannot be run with one.
+    """
+
+    def __init__(self, model: Any, asked: PytorchBackend, work: Work) -> None:
+        self.model, self.asked, self.work = model, asked, work
+        self._lacking = lacks(model)
+        self._caches: dict[tuple[int, int], Any] = {}
+        self.dropped = 0
+        self.chosen = choose(asked, model.device.type, self._lacking, work.steps)
+        if self.chosen.kv_cache == "static" and self._lacking is not None:
+            key = "kv_cache=static" if asked.kv_cache == "static" else "compile=true"
+            raise BackendError(f"backend.{key}: {self._lacking}; use kv_cache=dynamic and compile=false, or auto")
+
+    def expect(self, work: Work) -> None:
+        """Choose anew, for what is known now; caches for something else give their memory back."""
+        if work == self.work:
+            return
+        self.work, self.chosen = work, choose(self.asked, self.model.device.type, self._lacking, work.steps)
+        if self._caches:
+            self._drop()
+
+    def shape(self, rows: int, tokens: int) -> tuple[int, int] | None:
+        """The rows and the length of the static cache for a batch, by the batch and what is expected alone.
+
+        Returns:
+            None where the batch is run with a dynamic cache.
+        """
+        expected = self.work
+        if self.chosen.kv_cache == "dynamic" or rows * FULL_ENOUGH < expected.rows:
+            return None
+        most = expected.tokens or 0
+        return max(rows, expected.rows), length_of(most if tokens <= most else tokens)
+
+    def take(self, shape: tuple[int, int]) -> Any:
+        """An empty static cache of a shape; None if there are too many shapes already."""
+        from transformers import StaticCache
+
+        cache = self._caches.get(shape)
+        if cache is None:
+            if len(self._caches) >= MOST_SHAPES:
+                return None
+            cache = self._caches[shape] = StaticCache(config=self.model.config, max_cache_len=shape[1])
+        elif cache.is_initialized:
+            cache.reset()
+        return cache
+
+    def configure(self, config: Any) -> None:
+        """Say in the GenerationConfig of a call whether transformers compiles the forward pass."""
+        from transformers import CompileConfig
+
+        config.disable_compile = not self.chosen.is_compiled
+        if self.chosen.is_compiled:
+            _keep_what_is_compiled()
+            config.compile_config = CompileConfig(dynamic=False)
+            if self.model.device.type == "cpu":  # elsewhere transformers compiles anyway
+                config.compile_config.mode = "default"
+                config.compile_config._compile_all_devices = True
+
+    def _drop(self) -> None:
+        import torch
+
+        self._caches.clear()
+        self.dropped += 1
+        if hasattr(self.model, "_compiled_call"):
+            del self.model._compiled_call
+            torch._dynamo.reset()
+
+
+def _keep_what_is_compiled() -> None:
+    """Let torch keep compiled code in hforch's cache, so that the next process need not compile it again.
+
+    A place that somebody has chosen stays; torch puts its own default into the environment when it first looks.
+    """
+    from torch._inductor.runtime.cache_dir_utils import default_cache_dir
+
+    with suppress(ConfigError):
+        if os.environ.get(COMPILED) in (None, default_cache_dir()):
+            os.environ[COMPILED] = str(home() / "compiled")
+
+
+def check(job: Job) -> list[Mistake]:
+    """What keeps torch from compiling on this machine."""
+    assert isinstance(job.backend, PytorchBackend)
+    if job.backend.compile is not True:
+        return []
+    if job.device.kind == "cpu":
+        compiler = os.environ.get("CXX") or next(filter(which, ("g++", "clang++")), None)
+        if compiler and which(compiler):
+            return []
+        hint = "install one (Debian: apt install g++), or use backend.compile=false"
+        return [Mistake("backend.compile", "compiling on the CPU needs a C++ compiler, and there is none", None, hint)]
+    if find_spec("triton") is None:
+        hint = "it comes with torch's own builds for GPUs; or use backend.compile=false"
+        return [Mistake("backend.compile", "compiling on a GPU needs triton, which is not installed", None, hint)]
+    return []

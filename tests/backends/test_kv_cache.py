@@ -1,0 +1,255 @@
+"""The static KV cache and the compiled forward pass: they change no text and break no promise."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import command_line
+import pytest
+import tiny_models
+from hypothesis import given
+from hypothesis import strategies as st
+
+from hforch import load_llm
+from hforch.backends import kv_cache
+from hforch.backends.engine import Work
+from hforch.backends.kv_cache import MOST_SHAPES, PAYS_FROM_STEPS, KVCaches, choose, length_of
+from hforch.config.compose import job_from_overrides
+from hforch.config.schema import PytorchBackend
+from hforch.errors import BackendError, ConfigError
+from hforch.runs.records import read_record
+
+PROMPTS = [
+    "A quick brown fox",
+    "The",
+    "What is the number 2 in french? " * 4,
+    "def add(a, b):",
+    "Answer",
+    "signals of",
+    "x",
+]
+MODELS: dict[str, Callable[[Path], Path]] = {
+    "llama": tiny_models.save_llama,
+    "mistral with a window": lambda folder: tiny_models.save_llama(folder, window=16),
+    "gpt2": tiny_models.save_gpt2,
+}
+
+
+def asked(cache: str, compiled: Any) -> PytorchBackend:
+    return PytorchBackend(name="pytorch", kv_cache=cache, compile=compiled)  # type: ignore[arg-type]
+
+
+@pytest.fixture(scope="module")
+def folders(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    return {name: save(tmp_path_factory.mktemp("kv") / "model") for name, save in MODELS.items()}
+
+
+def loaded(load: Callable[..., Any], folder: Path, *more: str) -> Any:
+    overrides = ("model=local", f"model.path={folder}", "precision=fp32", "generation.max_new_tokens=24", *more)
+    return load(*overrides)
+
+
+# ---------------------------------------------------------------- what is chosen
+@pytest.mark.parametrize(
+    ("cache", "compiled", "device", "lacking", "steps", "expected"),
+    [
+        ("auto", "auto", "cpu", None, 10**6, ("dynamic", False)),
+        ("auto", "auto", "cuda", None, PAYS_FROM_STEPS, ("static", True)),
+        ("auto", "auto", "cuda", None, PAYS_FROM_STEPS - 1, ("dynamic", False)),
+        ("auto", "auto", "cuda", None, None, ("dynamic", False)),
+        ("auto", "auto", "cuda", "no cache of that kind", 10**6, ("dynamic", False)),
+        ("auto", True, "cpu", None, None, ("static", True)),
+        ("auto", False, "cuda", None, 10**6, ("dynamic", False)),
+        ("static", "auto", "cuda", None, None, ("static", True)),
+        ("static", "auto", "cpu", None, 10**6, ("static", False)),
+        ("static", False, "cuda", None, 10**6, ("static", False)),
+        ("dynamic", "auto", "cuda", None, 10**6, ("dynamic", False)),
+    ],
+)
+def test_what_is_chosen(
+    cache: str, compiled: Any, device: str, lacking: str | None, steps: int | None, expected: tuple[str, bool]
+) -> None:
+    chosen = choose(asked(cache, compiled), device, lacking, steps)
+    assert (chosen.kv_cache, chosen.is_compiled) == expected
+    if "auto" in (cache, compiled) and cache != "dynamic":
+        assert "auto: " in str(chosen.why)
+
+
+def test_what_cannot_be_together_is_a_mistake_of_the_configuration() -> None:
+    with pytest.raises(ConfigError, match=r"backend\.compile: .*kv_cache=dynamic grows"):
+        job_from_overrides(["backend.kv_cache=dynamic", "backend.compile=true"])
+
+
+def test_compiling_without_a_compiler_is_told_before_anything_is_loaded(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.delenv("CXX", raising=False)
+    (mistake,) = kv_cache.check(job_from_overrides(["backend.compile=true"]))
+    assert mistake.path == "backend.compile" and "C++ compiler" in mistake.problem
+    on_gpu = job_from_overrides(["backend.compile=true", "device=gpu"])
+    monkeypatch.setattr(kv_cache, "find_spec", lambda name: None)
+    (mistake,) = kv_cache.check(on_gpu)
+    assert "triton" in mistake.problem
+    assert kv_cache.check(job_from_overrides([])) == []
+
+
+# ---------------------------------------------------------------- shapes
+@given(tokens=st.integers(1, 200_000))
+def test_a_cache_is_little_longer_than_it_has_to_be(tokens: int) -> None:
+    assert tokens <= length_of(tokens) <= max(64, tokens + 15, tokens * 9 / 8)
+    assert length_of(length_of(tokens)) == length_of(tokens)
+
+
+def test_few_lengths_occur() -> None:
+    assert len({length_of(tokens) for tokens in range(1, 8193)}) < 60
+
+
+def caches(folder: Path, work: Work) -> KVCaches:
+    from transformers import AutoModelForCausalLM
+
+    return KVCaches(AutoModelForCausalLM.from_pretrained(folder), asked("static", False), work)
+
+
+@pytest.mark.model
+def test_a_batch_has_the_same_shape_whatever_came_before(folders: dict[str, Path]) -> None:
+    first, second = (caches(folders["llama"], Work(rows=8, tokens=100)) for _ in range(2))
+    asks = [(8, 100), (3, 90), (2, 20), (1, 20), (8, 300), (9, 40)]
+    assert [first.shape(*one) for one in asks] == [second.shape(*one) for one in reversed(asks)][::-1]
+    assert [first.shape(*one) for one in asks] == [(8, 104 + 8), (8, 112), (8, 112), None, (8, 320), (9, 112)]
+
+
+@pytest.mark.model
+def test_there_are_no_more_caches_than_torch_compiles_shapes(folders: dict[str, Path]) -> None:
+    kept = caches(folders["llama"], Work(rows=1))
+    made = [kept.take((1, 64 * number)) for number in range(1, MOST_SHAPES + 2)]
+    assert made[-1] is None and None not in made[:-1]
+    assert kept.take((1, 64)) is made[0]
+    kept.expect(Work(rows=1, tokens=500, steps=10))
+    assert kept.take((1, 500)) is not None
+
+
+# ---------------------------------------------------------------- promises
+@pytest.mark.model
+@pytest.mark.parametrize("model", MODELS)
+def test_texts_are_those_of_the_dynamic_cache(load: Callable[..., Any], folders: dict[str, Path], model: str) -> None:
+    """Ragged batches, a last one of three rows in four, one that is too small for the static cache, and one alone."""
+    dynamic = loaded(load, folders[model], "backend.kv_cache=dynamic")
+    static = loaded(load, folders[model], "backend.kv_cache=static")
+    expected = dynamic.batch(PROMPTS)
+    assert len(set(expected)) == len(PROMPTS)
+    for _ in range(2):  # a cache that was used is as good as a new one
+        assert static.batch(PROMPTS) == expected
+    assert static.invoke(PROMPTS[0]) == expected[0] == "".join(static.stream(PROMPTS[0]))
+    assert static.with_arguments(batch_size=7).batch(PROMPTS) == expected
+    assert static.engine.kv_caches._caches, "the static cache was not used"
+
+
+@pytest.mark.model
+def test_stops_limits_eos_and_counts(load: Callable[..., Any], folders: dict[str, Path]) -> None:
+    dynamic, static = (loaded(load, folders["llama"], f"backend.kv_cache={one}") for one in ("dynamic", "static"))
+    free = dynamic.batch(PROMPTS)
+    stops = [free[0][3:6], free[2][5:8]]
+    results = [llm.generate(PROMPTS, stop=stops) for llm in (dynamic, static)]
+    assert [each[0].text for each in results[0].generations] == [each[0].text for each in results[1].generations]
+    for name in ("finish_reason", "output_ids", "token_usage"):
+        here, there = ([each[0].generation_info[name] for each in one.generations] for one in results)
+        assert here == there
+    assert "stop" in {each[0].generation_info["finish_reason"] for each in results[1].generations}
+    assert len(static.bind(max_new_tokens=3).generate(PROMPTS[:2]).generations) == 2
+
+
+@pytest.mark.model
+@pytest.mark.parametrize("rows", [1, 3, 4])
+def test_the_same_seed_gives_the_same_text(load: Callable[..., Any], folders: dict[str, Path], rows: int) -> None:
+    static = loaded(load, folders["llama"], "backend.kv_cache=static", "generation=sample")
+    texts = [static.bind(seed=seed).batch(PROMPTS[:rows]) for seed in (1, 2, 1)]
+    assert texts[0] == texts[2] != texts[1]
+
+
+@pytest.mark.model
+def test_beams_and_schemas_work_beside_it(load: Callable[..., Any], folders: dict[str, Path]) -> None:
+    dynamic, static = (loaded(load, folders["llama"], f"backend.kv_cache={one}") for one in ("dynamic", "static"))
+    schema = {"type": "object", "properties": {"a": {"type": "boolean"}}, "required": ["a"]}
+    for arguments in ({"num_beams": 2}, {"json_schema": schema}, {"repetition_penalty": 1.3}):
+        assert static.bind(**arguments).batch(PROMPTS[:3]) == dynamic.bind(**arguments).batch(PROMPTS[:3])
+
+
+@pytest.mark.model
+def test_a_closed_stream_stops_the_work_and_the_next_call_is_right(
+    load: Callable[..., Any], folders: dict[str, Path]
+) -> None:
+    static = loaded(load, folders["llama"], "backend.kv_cache=static")
+    expected = static.invoke(PROMPTS[0])
+    stream = static.bind(max_new_tokens=400).stream(PROMPTS[1])
+    next(stream)
+    stream.close()
+    assert static.invoke(PROMPTS[0]) == expected
+
+
+@pytest.mark.model
+def test_a_model_without_a_static_cache_is_refused_and_auto_does_without(tmp_path: Path) -> None:
+    import torch
+    from transformers import MambaConfig, MambaForCausalLM
+
+    tokenizer = tiny_models.byte_level_tokenizer()
+    torch.manual_seed(0)
+    model = MambaForCausalLM(
+        MambaConfig(vocab_size=len(tokenizer), hidden_size=32, num_hidden_layers=2, eos_token_id=0)
+    )
+    tiny_models._save(model, tokenizer, tmp_path, None)
+    words = ("model=local", f"model.path={tmp_path}", "precision=fp32", "generation.max_new_tokens=4")
+    with pytest.raises(BackendError, match="no static KV cache for MambaForCausalLM; use kv_cache=dynamic"):
+        load_llm(*words, "backend.kv_cache=static")
+    assert load_llm(*words).invoke("The") is not None
+
+
+# ---------------------------------------------------------------- runs
+@pytest.mark.model
+def test_a_run_says_how_it_ran(folders: dict[str, Path], tmp_path: Path) -> None:
+    words = ["model=local", f"model.path={folders['llama']}", "precision=fp32", "inputs=numbers_in_french"]
+    done = command_line.run(*words, "backend.kv_cache=static", f"hydra.run.dir={tmp_path / 'static'}")
+    assert done.returncode == 0, done.stderr
+    assert command_line.run(*words, f"hydra.run.dir={tmp_path / 'auto'}").returncode == 0
+    static, auto = (read_record(tmp_path / name)["effective"]["execution"] for name in ("static", "auto"))
+    assert static["kv_cache"] == "static" and not static["compiled"]
+    assert auto["kv_cache"] == "dynamic" and "CPU" in auto["why"]
+
+
+COMPILES = """
+import json, sys
+import torch._dynamo.utils as told
+from hforch import load_llm
+llm = load_llm(*sys.argv[1:])
+prompts = json.load(sys.stdin)
+print(json.dumps([llm.batch(prompts), llm.batch(prompts), told.counters["stats"]["unique_graphs"],
+                  told.counters["inductor"]["fxgraph_cache_hit"]]))
+"""
+
+
+@pytest.mark.slow
+def test_compiled_it_gives_the_same_texts_and_the_next_process_finds_what_was_compiled(
+    load: Callable[..., Any], folders: dict[str, Path], tmp_path: Path
+) -> None:
+    words = ["model=local", f"model.path={folders['llama']}", "precision=fp32", "generation.max_new_tokens=24"]
+    environment = {**os.environ, "HFORCH_CACHE": str(tmp_path)}
+    environment.pop("TORCHINDUCTOR_CACHE_DIR", None)
+    hits = []
+    for _ in range(2):
+        command = [sys.executable, "-c", COMPILES, *words, "backend.compile=true"]
+        done = subprocess.run(
+            command, input=json.dumps(PROMPTS[:4]), env=environment, capture_output=True, text=True, check=False
+        )
+        assert done.returncode == 0, done.stderr
+        first, second, graphs, hit = json.loads(done.stdout.splitlines()[-1])
+        assert first == second == loaded(load, folders["llama"]).batch(PROMPTS[:4])
+        assert graphs == 1, "all steps have one shape, so one graph is compiled"
+        hits.append(hit)
+    assert any((tmp_path / "compiled").iterdir())
+    assert hits == [0, 1]

@@ -1,0 +1,230 @@
+"""hforch doctor: NVIDIA cards, why torch may not use them, and packages that several extras want."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from fake_nvml import NO_PERMISSION, FakeCard, install
+
+from hforch.cli import main
+from hforch.commands import _machine
+from hforch.commands._differences import DIFFERENCES, differences
+from hforch.commands._nvidia import nvidia, remarks, rows
+from hforch.commands.doctor import _packages, sections
+from hforch.runs import nvml
+
+CUDA = {"version": "2.13.0+cu130", "cuda": "13.0", "hip": None}
+CPU = {"version": "2.13.0+cpu", "cuda": None, "hip": None}
+
+
+def torch(build: dict[str, Any] | None, *devices: str, error: str | None = None) -> dict[str, Any]:
+    return {"build": build, "error": error, "devices": [{"device": name} for name in ("cpu", *devices)]}
+
+
+def said(found: dict[str, Any], about: dict[str, Any]) -> str:
+    return "\n".join(text for _, text in remarks(found, about))
+
+
+def test_a_card_is_a_row(monkeypatch: pytest.MonkeyPatch) -> None:
+    install(monkeypatch, [FakeCard(processes={os.getpid(): 1500.0, 7: 500.0}), FakeCard(name="B200", uuid="GPU-2")])
+    assert dict(rows(nvidia())) == {
+        "nvidia 0": "NVIDIA H200, 150.0 GB, compute capability 9.0, driver 580.95.05 (CUDA 13.0), 700 W at most,"
+        " 2 compute processes with 2.0 GB",
+        "nvidia 1": "B200, 150.0 GB, compute capability 9.0, driver 580.95.05 (CUDA 13.0), 700 W at most,"
+        " 0 compute processes",
+    }
+
+
+def test_a_partitioned_card_names_its_parts(monkeypatch: pytest.MonkeyPatch) -> None:
+    card = FakeCard(mig=True)
+    parts = [FakeCard(name=f"NVIDIA H200 MIG {size}", uuid=f"MIG-{size}", parent=card) for size in ("1g", "2g")]
+    fake = install(monkeypatch, [card, *parts])
+    assert "MIG: NVIDIA H200 MIG 1g, NVIDIA H200 MIG 2g" in dict(rows(nvidia()))["nvidia 0"]
+    fake.cards = [card]
+    assert "MIG: no instances" in dict(rows(nvidia()))["nvidia 0"]
+
+
+def test_a_card_that_is_too_hot_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    install(monkeypatch, [FakeCard(events=[0x4 | 0x20])])
+    assert ", slowed down now: thermal slowdown (driver)," in dict(rows(nvidia()))["nvidia 0"]
+
+
+def test_what_a_card_does_not_tell_is_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    card = FakeCard(processes={1: None})
+    for name in ("EnforcedPowerLimit", "CudaComputeCapability", "MemoryInfo", "Name"):
+        card.fails(f"nvmlDeviceGet{name}", NO_PERMISSION)
+    install(monkeypatch, [card])
+    found = nvidia()
+    assert dict(rows(found))["nvidia 0"] == "a card without a name, driver 580.95.05 (CUDA 13.0), 1 compute process"
+    assert found["cards"][0]["absent"]["name"] == "no permission"
+
+
+def test_it_is_json_and_has_no_uuid(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    card = FakeCard(events=[0x40])
+    install(monkeypatch, [card])
+    monkeypatch.setattr(_machine, "_torch_devices", list)
+    monkeypatch.setattr(_machine, "_openvino_devices", list)
+    assert main(["doctor", "--json"]) == 0
+    told = capsys.readouterr().out
+    (found,) = json.loads(told)["nvidia"]["cards"]
+    assert (found["temperature_c"], found["sm_mhz"]) == (45, 1980)
+    assert found["clocks_limited_by"] == ["thermal slowdown (hardware)"]
+    assert card.uuid.partition("-")[2] not in told
+
+
+def test_a_driver_whose_library_cannot_be_used_is_a_row(monkeypatch: pytest.MonkeyPatch) -> None:
+    install(monkeypatch, [FakeCard()], fails_to_start=18)
+    assert "different versions" in dict(rows(nvidia()))["nvidia"]
+
+
+def test_without_a_driver_there_is_no_row(monkeypatch: pytest.MonkeyPatch) -> None:
+    install(monkeypatch, [FakeCard()])
+    monkeypatch.setattr(nvml, "NODES", (Path("/dev/there-is-no-such-device"),))
+    found = nvidia()
+    assert list(rows(found)) == [] and said(found, torch(CPU)) == ""
+
+
+# ---------------------------------------------------------------- torch and the card
+def test_a_torch_without_cuda_beside_a_card_is_told_with_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
+    install(monkeypatch, [FakeCard()])
+    told = said(nvidia(), torch(CPU))
+    assert "2.13.0+cpu is a build without CUDA" in told and "https://pytorch.org/get-started/locally" in told
+    install(monkeypatch, [FakeCard()], fails_to_start=12)  # a device file is enough
+    assert "is a build without CUDA" in said(nvidia(), torch(CPU))
+
+
+def test_a_torch_that_sees_its_card_needs_no_remark(monkeypatch: pytest.MonkeyPatch) -> None:
+    install(monkeypatch, [FakeCard()])
+    assert said(nvidia(), torch(CUDA, "cuda:0")) == ""
+
+
+@pytest.mark.parametrize(
+    "about", [torch(None), torch(CUDA, error="does not load"), torch({"version": "2.13", "cuda": None, "hip": "6.4"})]
+)
+def test_a_torch_that_is_not_there_or_of_another_make_needs_none_either(
+    about: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    install(monkeypatch, [FakeCard()])
+    assert said(nvidia(), about) == ""
+
+
+def test_hidden_cards_are_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    install(monkeypatch, [FakeCard()])
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
+    assert said(nvidia(), torch(CUDA)) == "CUDA_VISIBLE_DEVICES='' hides all cards"
+
+
+def test_a_driver_that_is_too_old_for_torch_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    fake = install(monkeypatch, [FakeCard()])
+    monkeypatch.setattr(fake, "nvmlSystemGetCudaDriverVersion_v2", lambda: 12080)
+    told = said(nvidia(), torch(CUDA))
+    assert "built for CUDA 13.0, and driver 580.95.05 supports CUDA 12.8 at most" in told
+    assert "newer driver" in told
+
+
+def test_another_reason_is_left_to_torch_to_tell(monkeypatch: pytest.MonkeyPatch) -> None:
+    install(monkeypatch, [FakeCard()])
+    assert "torch.cuda.init()" in said(nvidia(), torch(CUDA))
+
+
+def test_remarks_stand_among_the_devices(monkeypatch: pytest.MonkeyPatch) -> None:
+    about = SimpleNamespace(version=SimpleNamespace(cuda=None, hip=None), __version__="2.13.0+cpu")
+    install(monkeypatch, [FakeCard()], about)
+    monkeypatch.setattr(_machine, "_torch_devices", list)
+    monkeypatch.setattr(_machine, "_openvino_devices", list)
+    told = sections(_machine.look())["devices"]
+    assert [title for title, _ in told] == ["nvidia 0", "torch"]
+
+
+# ---------------------------------------------------------------- packages
+def test_a_package_of_several_extras_is_listed_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    def wanted_by(extra: str, *names: str) -> list[str]:
+        return [f'{name}>=1; extra == "{extra}"' for name in names]
+
+    declared = [
+        *("torch>=2", "hforch[openvino]>=0; extra == 'genai'"),
+        *wanted_by("genai", "openvino", "nncf", "openvino-genai"),
+        *wanted_by("openvino", "openvino", "nncf"),
+        *wanted_by("quant", "torch", "torchao"),
+        *wanted_by("dev", "pytest"),
+    ]
+    monkeypatch.setattr(_machine, "declared", lambda: declared)
+    found = list(_machine.packages())
+    assert {row["name"]: row["extra"] for row in found} == {
+        "torch": None,
+        "openvino": "openvino",
+        "nncf": "openvino",
+        "openvino-genai": "genai",
+        "torchao": "quant",
+    }
+    assert len(found) == 5
+
+
+def test_of_this_project_each_package_is_listed_once_with_an_extra_that_it_has(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    from importlib.metadata import PackageNotFoundError
+
+    def not_installed(name: str) -> list[str]:
+        raise PackageNotFoundError(name)
+
+    monkeypatch.setattr(_machine, "requires", not_installed)  # pyproject.toml is read instead
+    found = {row["name"]: row["extra"] for row in _machine.packages()}
+    assert found["openvino"] == "openvino" and found["openvino-genai"] == "genai"
+    assert found["nvidia-ml-py"] == "cuda" and found["torch"] is None
+    assert "hforch" not in found
+    assert len(found) == len(list(_machine.packages()))
+    assert _machine.tested_versions()["nvidia-ml-py"]
+
+
+def test_a_missing_package_for_nvidia_cards_is_a_row_where_there_is_one() -> None:
+    missing = {"name": "nvidia-ml-py", "version": None, "extra": "cuda", "differs": []}
+    missing["install"] = "pip install 'hforch[cuda]'"
+    assert _packages([missing], has_nvidia=False) == []
+    assert _packages([missing], has_nvidia=True) == [("nvidia-ml-py", "not installed: pip install 'hforch[cuda]'")]
+
+
+@pytest.mark.parametrize(
+    ("version", "said"),
+    [
+        ("2.10.0+cu128", ["torchao 0.18", "mixtures of experts"]),
+        ("2.11.0+cu130", ["importing torchao initialises CUDA"]),
+        ("2.13.0", []),
+        ("2.13.0+cpu", []),
+    ],
+)
+def test_what_is_known_to_differ_with_another_torch(version: str, said: list[str]) -> None:
+    found = list(differences("torch", version))
+    assert len(found) == len(said)
+    assert all(part in whole for part, whole in zip(said, found, strict=True))
+    assert list(differences("numpy", "1.0")) == []
+
+
+def test_the_tested_versions_differ_in_nothing() -> None:
+    for package in DIFFERENCES:
+        assert list(differences(package, _machine.tested_versions()[package])) == []
+
+
+def test_the_compiled_kernels_of_torchao_need_the_torch_that_is_named() -> None:
+    from importlib.util import find_spec
+
+    spec = find_spec("torchao")
+    if spec is None or spec.origin is None:
+        pytest.skip("torchao is not installed")
+    assert '_parse_version("2.11.0")' in Path(spec.origin).read_text(encoding="utf-8")
+
+
+def test_another_torch_is_told_with_what_differs(monkeypatch: pytest.MonkeyPatch) -> None:
+    from importlib.metadata import version
+
+    monkeypatch.setattr(_machine, "version", lambda name: "2.11.0+cu130" if name == "torch" else version(name))
+    told = _packages(list(_machine.packages()))
+    at = told.index(("torch", f"2.11.0+cu130, tested with {_machine.tested_versions()['torch']}"))
+    assert told[at + 1][0] == "" and told[at + 1][1].startswith(
+        "torch 2.11.0+cu130: importing torchao initialises CUDA"
+    )

@@ -1,0 +1,202 @@
+"""A real NVIDIA card: what is said of it, its energy while a job is measured, and who else is on it."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from hforch.cli import main
+from hforch.config.compose import job_from_overrides
+from hforch.runs import Given, card_meter, cards, nvml, run
+from hforch.runs.card_meter import CardMeter
+from hforch.runs.nvml import Absent
+from hforch.runs.records import read_record
+from hforch.runs.watch import Nobody
+
+pytestmark = [pytest.mark.gpu, pytest.mark.model]
+
+BUSY = """
+import torch
+one = torch.rand(4096, 4096, device="cuda:0")
+print("busy", flush=True)
+while True:
+    for _ in range(20):
+        one = (one @ one).clamp(0, 1)
+    torch.cuda.synchronize()
+"""
+
+
+@pytest.fixture(autouse=True)
+def _a_card_of_nvidia() -> None:
+    import torch
+
+    if not torch.cuda.is_available() or torch.version.hip:
+        pytest.skip("torch has no NVIDIA GPU here")
+
+
+def long(model: Path, *more: str, inputs: int = 64, isolation: str = "inline") -> list[str]:
+    """A job whose measured phase takes seconds on any card: each token is many small kernels."""
+    items = json.dumps([f"Number {index} in French is" for index in range(inputs)])
+    return [
+        *("model=local", f"model.path={model}", "prompt=raw", f"inputs.items={items}", "generation.ignore_eos=true"),
+        *("generation.max_new_tokens=100", "runtime.batch_size=4", f"runtime.isolation={isolation}", *more),
+    ]
+
+
+def do(directory: Path, overrides: list[str], **given: Any) -> dict[str, Any]:
+    assert run(job_from_overrides(overrides), directory, Given(tuple(overrides), **given), Nobody()) == 0
+    return read_record(directory)
+
+
+def work(seconds: float) -> None:
+    """Keep cuda:0 busy."""
+    import torch
+
+    one = torch.rand(4096, 4096, device="cuda:0")
+    until = time.perf_counter() + seconds
+    while time.perf_counter() < until:
+        for _ in range(20):
+            one = (one @ one).clamp(0, 1)
+        torch.cuda.synchronize()
+
+
+def test_each_device_of_torch_is_found_by_its_uuid() -> None:
+    import torch
+
+    for number in range(torch.cuda.device_count()):
+        about = torch.cuda.get_device_properties(number)
+        handle = nvml.handle_of(number)
+        assert str(about.uuid) in nvml.ask("nvmlDeviceGetUUID", handle)
+        assert nvml.ask("nvmlDeviceGetName", handle) == about.name
+
+
+def test_the_card_is_described_in_full() -> None:
+    import torch
+
+    torch.zeros(1, device="cuda:0")
+    found = cards.accelerators()
+    assert len(found) == torch.cuda.device_count()
+    about = torch.cuda.get_device_properties(0)
+    assert (found[0]["device"], found[0]["name"]) == ("cuda:0", about.name)
+    assert found[0]["compute_capability"] == f"{about.major}.{about.minor}"
+    assert found[0]["memory_mb"] == pytest.approx(about.total_memory / 1e6, rel=0.1)
+    assert {"id", "driver", "cuda_driver"} <= set(found[0])
+    now = cards.state(nvml.handle_of(0))
+    assert now["sm_mhz"] > 0 and 0 < now["temperature_c"] < 120
+    assert not any("unknown" in one for one in now["clocks_limited_by"])
+
+
+def test_a_job_has_the_energy_of_its_measured_phase(tiny_gpt2: Path, tmp_path: Path) -> None:
+    record = do(tmp_path, long(tiny_gpt2, "device=gpu"))
+    metrics, (card,) = record["metrics"], record["accelerators"]
+    assert card["device"] == "cuda:0" and card["energy_by"] in ("counter", "sampled power")
+    limit = next(one for one in record["environment"]["accelerators"] if one["device"] == "cuda:0")["power_limit_w"]
+    assert 5 < metrics["power_w"] < 1.1 * limit
+    assert metrics["joules_per_token"] == pytest.approx(metrics["energy_j"] / 6400, rel=1e-3)
+    assert metrics["energy_j"] / metrics["power_w"] == pytest.approx(metrics["measured_s"], rel=0.2)
+    assert card["begin"]["sm_mhz"] > 0 and card["end"]["temperature_c"] > 0
+
+
+def test_a_worker_that_was_forked_or_started_anew_has_it_too(tiny_gpt2: Path, tmp_path: Path) -> None:
+    nvml.ask("nvmlDeviceGetCount")  # initialised in this process, which the worker comes from
+    assert do(tmp_path, long(tiny_gpt2, "device=gpu", isolation="process"))["metrics"]["energy_j"] > 0
+
+
+def test_sampled_power_agrees_with_the_counter(monkeypatch: pytest.MonkeyPatch) -> None:
+    def without_counter(name: str, *arguments: Any) -> Any:
+        if name == "nvmlDeviceGetTotalEnergyConsumption":
+            raise Absent("hidden for this test")
+        return nvml.ask(name, *arguments)
+
+    work(2.0)  # its power is the mean of the last second on newer cards
+    powers = []
+    for asked in (nvml.ask, without_counter):
+        monkeypatch.setattr(card_meter, "ask", asked)
+        meter = CardMeter(["cuda:0"])
+        meter.begin()
+        work(3.0)
+        seen = meter.end()
+        assert seen.energy_j is not None, seen.why_not
+        powers.append(seen.energy_j / seen.seconds)
+    assert powers[0] == pytest.approx(powers[1], rel=0.15)
+
+
+@contextmanager
+def beside() -> Iterator[None]:
+    """Another process that computes on cuda:0."""
+    other = subprocess.Popen([sys.executable, "-c", BUSY], stdout=subprocess.PIPE, text=True)
+    try:
+        assert other.stdout is not None and other.stdout.readline() == "busy\n"
+        yield
+    finally:
+        other.kill()
+        other.wait()
+        assert other.stdout is not None
+        other.stdout.close()
+
+
+def test_a_process_beside_it_marks_the_job(tiny_gpt2: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    alone = do(tmp_path / "alone", long(tiny_gpt2, "device=gpu"))
+    with beside():
+        # It is a child of this process, and would be taken for one of the job's own.
+        monkeypatch.setattr(card_meter, "own_processes", lambda: frozenset({os.getpid()}))
+        shared = do(tmp_path / "shared", long(tiny_gpt2, "device=gpu"))
+    (card,) = shared["accelerators"]
+    if "other_processes" in card.get("absent", {}):  # a container hides them
+        assert card["absent"]["other_processes"]
+        return
+    assert "used cuda:0 at the same time" in shared["shared_accelerator"]
+    assert card["other_processes"]["computing"] >= 1
+    number = alone["accelerators"][0]["other_processes"]["number"]
+    assert card["other_processes"]["number"] == number + 1
+
+
+def test_a_job_on_the_cpu_initialises_no_cuda_and_names_the_card(tiny_gpt2: Path, tmp_path: Path) -> None:
+    import torch
+
+    overrides = long(tiny_gpt2, "device=cpu", inputs=2)
+    program = f"""
+import sys
+from hforch.config.compose import job_from_overrides
+from hforch.runs import Given, run
+from hforch.runs.watch import Nobody
+from pathlib import Path
+code = run(job_from_overrides({overrides!r}), Path({str(tmp_path)!r}), Given(), Nobody())
+print(code, sys.modules["torch"].cuda.is_initialized())
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=300, check=False)
+    assert done.stdout.splitlines()[-1:] == ["0 False"], done.stderr
+    record = read_record(tmp_path)
+    assert torch.cuda.get_device_properties(0).name in [one["name"] for one in record["environment"]["accelerators"]]
+    assert record["metrics"]["absent"]["energy_j"] == card_meter.NO_GPU
+
+
+def test_doctor_shows_it(capsys: pytest.CaptureFixture[str]) -> None:
+    import torch
+
+    assert main(["doctor", "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert found["nvidia"]["error"] is None
+    assert torch.cuda.get_device_properties(0).name in [card["name"] for card in found["nvidia"]["cards"]]
+    assert main(["doctor"]) == 0
+    assert "nvidia 0" in capsys.readouterr().out
+
+
+def test_the_energy_of_two_cards_is_their_sum(tiny_gpt2: Path, tmp_path: Path) -> None:
+    import torch
+
+    if torch.cuda.device_count() < 2:
+        pytest.skip("there is one GPU")
+    record = do(tmp_path, long(tiny_gpt2, "device=auto", "device.device_map=balanced"))
+    energies = [card["energy_j"] for card in record["accelerators"]]
+    assert len(energies) == 2
+    assert record["metrics"]["energy_j"] == pytest.approx(sum(energies), abs=0.01)
