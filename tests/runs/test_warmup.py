@@ -13,6 +13,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+import tiny_models
 
 from hforch.backends import fake
 from hforch.backends.engine import FixedCache, Request
@@ -351,3 +352,51 @@ def test_a_record_with_a_damaged_warm_up_is_refused_and_one_without_is_read(tmp_
     file.write_text(json.dumps(whole | {"warmup": [{"rounds": "many"}]}))
     with pytest.raises(Exception, match=r"warmup\.0\.rounds"):
         known_record(tmp_path)
+
+
+# ---------------------------------------------------------------- a real KV cache of fixed size
+@pytest.fixture(scope="module")
+def tiny_llama(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tiny_models.save_llama(tmp_path_factory.mktemp("warm") / "llama")
+
+
+@pytest.fixture
+def static(tiny_llama: Path) -> tuple[str, ...]:
+    model = ("model=local", f"model.path={tiny_llama}", "backend=pytorch", "backend.kv_cache=static", "precision=fp32")
+    items = json.dumps(["one", "two", "three words here", "four", "five"])
+    return (
+        *model,
+        f"inputs.items={items}",
+        "prompt=raw",
+        "generation.max_new_tokens=40",
+        "runtime.batch_size=4",
+        "generation.ignore_eos=true",
+    )
+
+
+@pytest.mark.model
+def test_a_static_cache_has_the_same_size_when_it_is_warmed_up_and_measured(
+    tmp_path: Path, static: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from hforch.backends.kv_cache import KVCaches
+
+    taken: list[tuple[int, int]] = []
+    take = KVCaches.take
+    monkeypatch.setattr(KVCaches, "take", lambda self, shape: (taken.append(shape), take(self, shape))[1])
+    held = Held()
+    record, samples = do(tmp_path / "1", *static, held=held)
+    (warmed,) = record["warmup"]  # the batch of one has as many rows as the others
+    assert len(taken) == warmed["rounds"] + 2
+    assert set(taken) == {(warmed["batch_size"], warmed["cache_length"])}
+    assert {sample["output_tokens"] for sample in samples} == {40}
+
+    record, _ = do(tmp_path / "2", *static, held=held)  # expects the same work, so nothing was given up
+    assert "warmup" not in record
+    record, _ = do(tmp_path / "3", *static, "runtime.repeat=2", held=held)
+    assert len(record["warmup"]) == 1
+
+
+@pytest.mark.model
+def test_beams_have_no_static_cache(tmp_path: Path, static: tuple[str, ...]) -> None:
+    record, _ = do(tmp_path / "1", *static, "generation=beam")
+    assert "cache_length" not in record["warmup"][0]
