@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Callable, Sequence
+from ctypes import c_uint
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
@@ -151,7 +152,7 @@ ANSWERS: dict[str, Callable[..., Any]] = {
     "nvmlDeviceGetPersistenceMode": lambda card: 1,
     "nvmlDeviceGetEccMode": lambda card: [1, 1],
     "nvmlDeviceGetMigMode": lambda card: [int(card.mig), int(card.mig)],
-    "nvmlDeviceIsMigDeviceHandle": lambda card: int(card.parent is not None),
+    "nvmlDeviceIsMigDeviceHandle": lambda card: c_uint(card.parent is not None),
     "nvmlDeviceGetDeviceHandleFromMigDeviceHandle": lambda card: card.parent,
     "nvmlDeviceGetClockInfo": lambda card, kind: {1: 1980, 2: 3201}[kind],
     "nvmlDeviceGetTemperature": lambda card, sensor: 45,

@@ -179,7 +179,8 @@ def handle_of(number: int) -> Any:
 def card_of(handle: Any) -> Any:
     """Return the handle of a MIG instance's card; of a card, the handle itself."""
     with suppress(Absent):
-        if ask("nvmlDeviceIsMigDeviceHandle", handle):
+        answer = ask("nvmlDeviceIsMigDeviceHandle", handle)
+        if getattr(answer, "value", answer):  # pynvml returns a ctypes.c_uint here
             return ask("nvmlDeviceGetDeviceHandleFromMigDeviceHandle", handle)
     return handle
 

@@ -1,0 +1,218 @@
+"""Generation on one NVIDIA GPU: hforch against bare transformers on the same weights, and against the card's bandwidth.
+
+A Llama of 1.2 billion parameters with random weights in bfloat16 is made on the spot. 64 short prompts get 128 tokens
+each, alone, 16 and 64 at a time; with the dynamic KV cache, and with the static one and the compiled forward pass. Both
+sides have been warmed up; in each round they take turns. Energy is that of the whole card, by NVML's counter.
+"""
+
+from __future__ import annotations
+
+import gc
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+from bench import random_llama
+from bench.scale import Scale
+from bench.tables import Table
+
+PROMPTS = [f"Question {number}: what is {number} times {number + 3}?" for number in range(64)]
+TOKENS = 128
+PLAIN_AT_LEAST = {1: 0.97, 16: 0.97, 64: 0.97}
+COMPILED_AT_LEAST = {1: 0.97, 64: 0.90}
+ALONE = 4  # prompts that are answered one after the other at batch 1
+
+Generate = Callable[[Sequence[str]], int]
+"""Answers prompts that go through the model together, and returns how many tokens it made."""
+
+
+@dataclass
+class Contestant:
+    """Attributes:
+    speeds: tokens/s of each round.
+    energies: J/token of each round; where the card does not tell, none.
+    """
+
+    name: str
+    generate: Generate
+    speeds: list[float] = field(default_factory=list)
+    energies: list[float] = field(default_factory=list)
+
+
+def run(scale: Scale) -> Iterator[Table | str]:
+    device = _device(scale)
+    shape = scale.pick(random_llama.BILLION, random_llama.TINY)
+    rows: list[list[str]] = []
+    missed: set[int] = set()
+    with tempfile.TemporaryDirectory() as folder:
+        model = random_llama.save(Path(folder), shape, device)
+        gc.collect()
+        yield f"made {model}"
+        plain = _loaded(model, device, scale, "backend.kv_cache=dynamic")
+        for size, least in scale.pick(PLAIN_AT_LEAST, {2: 0.0}).items():
+            pair = _measured(plain, size, False, scale)
+            _add(rows, missed, "dynamic KV cache", size, pair, least)
+            yield " | ".join(rows[-1])
+        yield from _as_reported(model, device, scale)
+        for size, least in scale.pick(COMPILED_AT_LEAST, {2: 0.0}).items():
+            words = ("backend.kv_cache=static", f"backend.compile={scale.pick('true', 'false')}")
+            static = _loaded(model, device, scale, *words, f"runtime.batch_size={size}")
+            pair = _measured(static, size, not scale.smoke, scale)
+            _add(rows, missed, "static and compiled", size, pair, least)
+            yield " | ".join(rows[-1])
+            static.engine.close()
+            del static
+            gc.collect()
+        bound = _bound(plain.engine.model, device)
+    columns = (
+        "what",
+        "batch",
+        "hforch, tokens/s",
+        "bare",
+        "ratio",
+        "each round",
+        "at least",
+        "J/token",
+        "bare, J/token",
+    )
+    yield Table(f"{len(PROMPTS)} prompts, {TOKENS} new tokens, bfloat16", columns, rows, frozenset(missed))
+    yield Table("", ("one stream, at the bandwidth of a copy in the card's memory", "tokens/s"), [bound])
+
+
+def _device(scale: Scale) -> str:
+    import torch
+
+    if torch.cuda.is_available():
+        return "cuda"
+    if not scale.smoke:
+        raise SystemExit("the benchmark gpu needs a GPU that torch can use; hforch doctor says which there are")
+    return "cpu"
+
+
+def _loaded(model: Path, device: str, scale: Scale, *words: str) -> Any:
+    from hforch import load_llm
+
+    kind = "gpu" if device == "cuda" else "cpu"
+    tokens = scale.pick(TOKENS, 2)
+    length = (f"generation.max_new_tokens={tokens}", "generation.ignore_eos=true")
+    return load_llm("model=local", f"model.path={model}", f"device={kind}", "precision=bf16", *length, *words)
+
+
+def _measured(llm: Any, size: int, is_compiled: bool, scale: Scale) -> tuple[Contestant, Contestant]:
+    """hforch and bare transformers in turns, on one model."""
+    ours = llm.with_arguments(batch_size=size)
+    tokens = llm.generation.max_new_tokens
+    pair = (
+        Contestant("hforch", lambda prompts: _tokens(ours.generate(list(prompts)))),
+        Contestant("bare", lambda prompts: _bare(llm, prompts, tokens, is_compiled)),
+    )
+    number = scale.pick(ALONE if size == 1 else len(PROMPTS), size)
+    batches = [PROMPTS[first : first + size] for first in range(0, number, size)]
+    for each in pair:  # kernels are loaded, chosen and compiled now
+        for _ in range(scale.pick(2, 1)):
+            each.generate(batches[0])
+    for turn in range(scale.rounds(5)):
+        for each in pair if turn % 2 else pair[::-1]:
+            _round(each, batches)
+    return pair
+
+
+def _round(one: Contestant, batches: Sequence[Sequence[str]]) -> None:
+    from hforch.runs.card_meter import CardMeter
+
+    meter = CardMeter(["cuda:0"])
+    meter.begin()
+    started = time.perf_counter()
+    tokens = sum(one.generate(batch) for batch in batches)
+    seconds = time.perf_counter() - started
+    spent = meter.end().metrics(tokens, True).get("joules_per_token")
+    one.speeds.append(tokens / seconds)
+    one.energies += [] if spent is None else [spent]
+
+
+def _tokens(result: Any) -> int:
+    return sum(each[0].generation_info["token_usage"]["completion_tokens"] for each in result.generations)
+
+
+def _bare(llm: Any, prompts: Sequence[str], tokens: int, is_compiled: bool) -> int:
+    """What a few lines of transformers do: tokenize, generate, decode."""
+    from transformers import CompileConfig, GenerationConfig
+
+    model, tokenizer = llm.engine.model, llm.engine.tokenizer
+    inputs = tokenizer(list(prompts), return_tensors="pt", padding=True, padding_side="left").to(model.device)
+    inputs.pop("token_type_ids", None)
+    config = GenerationConfig(max_new_tokens=tokens, do_sample=False, eos_token_id=None, pad_token_id=0)
+    if is_compiled:
+        config.cache_implementation, config.compile_config = "static", CompileConfig(dynamic=False)
+    ids = model.generate(**inputs, generation_config=config)
+    made = ids[:, inputs["input_ids"].shape[1] :]
+    assert len(tokenizer.batch_decode(made, skip_special_tokens=True)) == len(prompts)
+    return int(made.numel())
+
+
+def _add(
+    rows: list[list[str]], missed: set[int], what: str, size: int, pair: tuple[Contestant, Contestant], least: float
+) -> None:
+    ours, bare = pair
+    ratio = median(ours.speeds) / median(bare.speeds)
+    each = " ".join(f"{mine / other:.2f}" for mine, other in zip(ours.speeds, bare.speeds, strict=True))
+    if ratio < least:
+        missed.add(len(rows))
+    speeds = [f"{median(one.speeds):,.0f}" for one in pair]
+    energies = [f"{median(one.energies):.3f}" if one.energies else "-" for one in pair]
+    rows.append([what, str(size), *speeds, f"{ratio:.2f}", each, f"{least:.2f}", *energies])
+
+
+def _as_reported(model: Path, device: str, scale: Scale) -> Iterator[Table]:
+    """What the record of a run says of the same work, model loading and warm-up included in the run."""
+    from hforch.config.compose import job_from_overrides
+    from hforch.runs import Given
+    from hforch.runs import run as run_job
+    from hforch.runs.records import read_record
+    from hforch.runs.watch import Nobody
+
+    rows = []
+    kind = "gpu" if device == "cuda" else "cpu"
+    for size in scale.pick(tuple(PLAIN_AT_LEAST), (2,)):
+        with tempfile.TemporaryDirectory() as folder:
+            items = PROMPTS[: scale.pick(ALONE if size == 1 else len(PROMPTS), size)]
+            file = Path(folder) / "inputs.txt"
+            file.write_text("\n".join(items))
+            words = [
+                *("model=local", f"model.path={model}", f"device={kind}", "precision=bf16"),
+                *("prompt=raw", "inputs=file", f"inputs.path={file}"),
+                *(f"generation.max_new_tokens={scale.pick(TOKENS, 2)}", "generation.ignore_eos=true"),
+                *(f"runtime.batch_size={size}", "runtime.repeat=3", "backend.kv_cache=dynamic"),
+                *("runtime.isolation=inline", "runtime.display=none"),
+            ]
+            assert run_job(job_from_overrides(words), Path(folder) / "run", Given(tuple(words)), Nobody()) == 0
+            metrics = read_record(Path(folder) / "run")["metrics"]
+        each = metrics.get("tokens_per_s_each", [metrics["tokens_per_s"]])
+        spent = metrics.get("joules_per_token")
+        told = [f"{metrics['tokens_per_s']:,.0f}", " ".join(f"{one:,.0f}" for one in each)]
+        rows.append([str(size), *told, "-" if spent is None else f"{spent:.3f}"])
+        gc.collect()
+    yield Table("A run's own record", ("batch", "tokens/s", "each repeat", "J/token"), rows)
+
+
+def _bound(model: Any, device: str) -> list[str]:
+    """Tokens/s of one stream if reading the weights took all the time."""
+    import torch
+
+    size = sum(one.numel() * one.element_size() for one in model.parameters())
+    source = torch.empty(max(size // 2, 1), dtype=torch.uint8, device=device)
+    target = torch.empty_like(source)
+    synchronize = torch.cuda.synchronize if device == "cuda" else lambda: None
+    took = []
+    for _ in range(10):
+        synchronize()
+        started = time.perf_counter()
+        target.copy_(source)
+        synchronize()
+        took.append(time.perf_counter() - started)
+    bandwidth = 2 * source.numel() / median(took)  # read and written
+    return [f"{size / 1e9:.2f} GB of weights, {bandwidth / 1e12:.2f} TB/s", f"{bandwidth / size:,.0f}"]
