@@ -8,6 +8,7 @@ HforchError                  what went wrong, and what to do about it
 ├── PromptError              one prompt cannot be answered: longer than the context, a variable is missing
 ├── UnknownArgument          a name passed per call that generation does not know (also a TypeError)
 └── GenerationError          generation failed half way
+    └── OutOfMemory          an accelerator has no memory left, while loading (a BackendError too) or generating
 
 `cli.py` is the one place that turns them into messages and exit codes. A missing device or library, a refused
 precision and a model that is not there are mistakes of the configuration too: they are met before any work is done, and
@@ -118,3 +119,19 @@ class UnknownArgument(HforchError, TypeError):
 
 class GenerationError(HforchError):
     pass
+
+
+class OutOfMemory(BackendError, GenerationError):
+    """An accelerator has no memory left.
+
+    Attributes:
+        shortage: what is short, such as `out of memory on cuda:0: asked for 2.1 GB, 0.9 of 150.8 GB free`.
+        remedy: what to do.
+    """
+
+    def __init__(self, shortage: str, remedy: str) -> None:
+        super().__init__(f"{shortage}; {remedy}")
+        self.shortage, self.remedy = shortage, remedy
+
+    def __reduce__(self) -> tuple[type[OutOfMemory], tuple[str, str]]:
+        return type(self), (self.shortage, self.remedy)  # it travels between processes

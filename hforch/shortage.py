@@ -8,6 +8,8 @@ import resource
 from hforch.errors import HforchError
 
 NO_THREAD = "can't start new thread"
+NO_MEMORY = "DefaultCPUAllocator: can't allocate memory"  # torch's words
+MEMORY = "memory ran out; free some, or choose a smaller model, precision or batch"
 
 
 def shortage(error: BaseException | None) -> str | None:
@@ -19,7 +21,9 @@ def shortage(error: BaseException | None) -> str | None:
         if isinstance(error, OSError) and (found := _of_system(error)):
             return found
         if isinstance(error, MemoryError):
-            return "memory ran out; free some, or choose a smaller model, precision or batch"
+            return MEMORY
+        if isinstance(error, RuntimeError) and NO_MEMORY in str(error):
+            return MEMORY
         if isinstance(error, RuntimeError) and NO_THREAD in str(error):
             return no_processes()
         error = error.__cause__ or error.__context__
@@ -34,7 +38,7 @@ def _of_system(error: OSError) -> str | None:
         case errno.EAGAIN if error.filename is None:
             return no_processes()
         case errno.ENOMEM:
-            return "memory ran out; free some, or choose a smaller model, precision or batch"
+            return MEMORY
         case errno.ENOSPC | errno.EDQUOT:
             return f"the disk is full{place}; make room, or write to another disk"
         case errno.EFBIG:

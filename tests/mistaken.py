@@ -260,6 +260,22 @@ DEVICES = [
         heavy=True,
     ),
     Case(
+        "a CUDA device for OpenVINO",
+        ("backend=openvino", "device=cuda:1"),
+        ("device: 'cuda:1' is torch's name for a GPU", "written in device=cuda:1", "write device=gpu device.index=1"),
+    ),
+    Case(
+        "a device that nothing is called",
+        ("device=cuda:one",),
+        ("device: 'cuda:one' is not one of its options: auto, cpu, gpu", "a GPU by its number (cuda:1"),
+    ),
+    Case(
+        "flash attention on the CPU",
+        ("model.attn_implementation=flash_attention_2",),
+        ("model.attn_implementation: flash_attention_2 runs on NVIDIA GPUs only", "attn_implementation=sdpa"),
+        heavy=True,
+    ),
+    Case(
         "an index together with a device_map",
         ("device=gpu", "device.index=1", "device.device_map=auto"),
         ("device.index: cannot be given together with device.device_map (auto)", "drop one"),

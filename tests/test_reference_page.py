@@ -119,15 +119,6 @@ def test_a_gpus_memory_is_in_the_record(tiny_gpt2: Path, tmp_path: Path) -> None
     assert record["environment"]["accelerators"]
 
 
-@pytest.mark.gpu
-@pytest.mark.slow
-@pytest.mark.parametrize("precision", ["fp32", "bf16", "fp16", "int8", "int4"])
-def test_each_precision_answers_on_the_gpu(precision: str) -> None:
-    llm = load_llm("device=gpu", f"precision={precision}", "generation.max_new_tokens=8")
-    assert "Paris" in llm.invoke("The capital of France is")
-    assert llm.engine.identity["precision"]["requested"] == precision
-
-
 def test_device_map_auto(tiny_gpt2: Path) -> None:
     """device_map="auto": accelerate decides; on a machine without a GPU that is the CPU."""
     llm = load_llm(*local(tiny_gpt2), "device=auto", "generation.max_new_tokens=10")

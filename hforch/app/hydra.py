@@ -139,6 +139,8 @@ def _run(args: argparse.Namespace, places: Places, asked: Asked, resume: Path | 
         if mistakes := missing_libraries():
             raise ConfigError(mistakes)
     planned = plan(args.overrides, places, args.multirun, args.max_jobs or MOST_JOBS)
+    for note in dict.fromkeys(note for one in planned.jobs for note in one.notes):
+        print(f"note: {note}", file=sys.stderr)
     overrides = [*args.overrides, f"hydra.mode={'MULTIRUN' if planned.multirun else 'RUN'}"]
     if resume is not None and planned.multirun:
         overrides.append(f"hydra.sweep.dir={quoted(str(resume))}")

@@ -18,6 +18,7 @@ from hforch import checks
 from hforch.app.launcher import InLauncher, at_once, launch, with_threads
 from hforch.app.saving import refuse_in_path, save_config
 from hforch.app.task import Asked, job_logging
+from hforch.backends.accelerators import Accelerator
 from hforch.config.compose import Composed, Locator
 from hforch.config.loader import parsing_once
 from hforch.config.places import Places
@@ -30,7 +31,7 @@ from hforch.prompts import check_inputs
 from hforch.redaction import remembered
 from hforch.runs import scorable
 from hforch.runs.aside import aside
-from hforch.runs.fit import look_ahead, too_large
+from hforch.runs.fit import devices_for, look_ahead, needs_devices, spread, too_large
 from hforch.runs.given import Given
 from hforch.runs.identity import LOAD, job_id, load_key
 from hforch.runs.records import RECORD, known_record, locked, read_record
@@ -82,17 +83,16 @@ class Multirun:
                 workers.start(backend)
         with parsing_once():
             jobs = self.planned()
-        check_machine(jobs, workers)
+        warnings = check_machine(jobs, workers)
         if self.asked.dry_run:
             from hforch.report.plan import show_plan
 
-            show_plan(jobs, self.plan.left_out, self.asked.resume)
+            show_plan(jobs, self.plan.left_out, self.asked.resume, warnings)
             return [EXIT_OK]
         for label in self.plan.left_out:
             view.note(f"left out by the recipe: {label}")
-        for one in jobs:
-            if one.job.runtime.memory_check == "warn" and (mistake := too_large(one.job, one.expected)):
-                view.note(f"warning: {one.label}: {mistake.problem}")
+        for warning in warnings:
+            view.note(warning)
         return self.launch(jobs, workers, view)
 
     def launch(self, jobs: Sequence[Planned], workers: Workers, view: View) -> list[int]:
@@ -327,8 +327,11 @@ def look_at_inputs(jobs: Sequence[Job]) -> list[Seen | ConfigError]:
     return [look(job) for job in jobs]
 
 
-def check_machine(jobs: Sequence[Planned], workers: Workers) -> None:
+def check_machine(jobs: Sequence[Planned], workers: Workers) -> list[str]:
     """Look for what this machine cannot do, before the first weight is touched.
+
+    Returns:
+        warnings about what it may not be able to do.
 
     Raises:
         ConfigError: with the mistakes of all jobs.
@@ -337,13 +340,34 @@ def check_machine(jobs: Sequence[Planned], workers: Workers) -> None:
     for one, found in _checked(jobs, workers):
         named = [replace(mistake, problem=f"{mistake.problem}{_with(one)}") for mistake in found]
         mistakes += one.given.locate(named)
+    warnings = []
+    devices = {} if mistakes else _devices(jobs, workers)
     for one in jobs:
         mistakes += one.given.locate(list(scorable.mistakes(one.job, one.expected.vocabulary)))
-        mistake = too_large(one.job, one.expected)
+        there = devices.get(one.job.backend.name, [])
+        mistake = too_large(one.job, one.expected, there)
         if mistake and one.job.runtime.memory_check == "refuse":
             mistakes += one.given.locate([replace(mistake, problem=f"{one.label}: {mistake.problem}")])
+        elif told := mistake or spread(one.job, one.expected, there):
+            warnings.append(f"warning: {one.label}: {told.problem}")
     if mistakes:
         raise ConfigError(sorted(dict.fromkeys(mistakes), key=lambda mistake: mistake.path))
+    return warnings
+
+
+def _devices(jobs: Sequence[Planned], workers: Workers) -> dict[str, list[Accelerator]]:
+    """By backend, the accelerators that the jobs are for, with what is free of them before any of them runs."""
+    found: dict[str, list[Accelerator]] = {}
+    for backend in dict.fromkeys(one.job.backend.name for one in jobs):
+        some = [one.job for one in jobs if one.job.backend.name == backend]
+        if not needs_devices(some):
+            continue
+        if all(job.runtime.isolation == "inline" for job in some):
+            found[backend] = devices_for(some)
+            continue
+        with suppress(WorkerDied):  # the job itself will tell
+            found[backend] = workers.devices(backend, some)
+    return found
 
 
 def _with(one: Planned) -> str:

@@ -60,16 +60,16 @@ class Loaded:
         engine: what generates.
         build: makes the LLM over it from the fields of PromisingLLM.
         effective: precision, device and settings as the library reports them after loading.
-        accelerator_mb: the peak of accelerator memory so far; None on a CPU.
         synchronize: waits until the devices have done what was asked of them; nothing to wait for on a CPU.
         teacher: makes what reads given tokens with this model; None where there are no logits.
+        remarks: warnings about how it was loaded.
     """
 
     engine: Engine
     build: Callable[..., PromisingLLM]
     effective: dict[str, Any]
-    accelerator_mb: Callable[[], float | None] = lambda: None
     teacher: Callable[[], Teacher] | None = None
+    remarks: tuple[Mistake, ...] = ()
     synchronize: Callable[[], None] = lambda: None
 
 

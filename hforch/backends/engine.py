@@ -15,6 +15,7 @@ from contextlib import nullcontext
 from dataclasses import dataclass, field
 from typing import Any
 
+from hforch.backends import out_of_memory
 from hforch.backends.arguments import samples
 from hforch.backends.completion import Answer, Completion, Vocabulary
 from hforch.backends.line import Line
@@ -191,6 +192,10 @@ class SerialEngine(Engine):
     def generate(self, completions: Sequence[Completion], request: Request) -> None:
         """Push tokens into each completion until all are finished or the request is cancelled."""
 
+    def drop_caches(self) -> None:
+        """Forget what is kept from one request to the next, because the accelerator has no memory left."""
+        return
+
     def submit(self, request: Request) -> Future[list[Answer]]:
         return self.line.submit(self._work, request, cancelled=request.cancelled)
 
@@ -206,10 +211,17 @@ class SerialEngine(Engine):
             if request.cancelled.is_set():
                 return []
             completions = [self.completion(prompt, request) for prompt in request.prompts]
-            self.generate(completions, request)
+            with out_of_memory.translating(_smaller(len(completions)), self.drop_caches):
+                self.generate(completions, request)
             finished = time.perf_counter()
         return [completion.answer(request.handed_over, started, finished) for completion in completions]
 
 
 def _say(limit: str) -> str:
     return "model's context" if limit == "context" else limit
+
+
+def _smaller(rows: int) -> str:
+    """Return what to do when generating for so many prompts at once takes more memory than there is."""
+    batch = f"{out_of_memory.SMALLER_BATCH}, " if rows > 1 else "use "
+    return f"{batch}a smaller precision, shorter prompts or fewer generation.max_new_tokens"

@@ -9,6 +9,7 @@ from hforch.backends.arguments import GENERATION, merge, split
 from hforch.config.compose import job_from_overrides
 from hforch.config.nearest import did_you_mean
 from hforch.config.schema import Job
+from hforch.config.shorthand import meaning
 from hforch.config.validate import validate
 from hforch.errors import UnknownArgument
 from hforch.paths import expanded
@@ -23,7 +24,7 @@ def job_of(
     model_id: str,
     task: str = "text-generation",
     backend: str = "default",
-    device: int | None = None,
+    device: int | str | None = None,
     device_map: str | None = None,
     model_kwargs: Mapping[str, Any] | None = None,
     pipeline_kwargs: Mapping[str, Any] | None = None,
@@ -35,7 +36,7 @@ def job_of(
         model_id: a folder, if there is one of that name; else an id of the hub.
         task: `text-generation`, the only one.
         backend: `default` (torch) or `openvino`.
-        device: -1 for the CPU, n for GPU n.
+        device: -1 or `cpu` for the CPU, n or `cuda:n` for GPU n.
         device_map: `auto` and the like; not together with `device`.
         model_kwargs: of the model (revision, trust_remote_code, attn_implementation, dtype), of OpenVINO (device,
             ov_config), or of generation (temperature, max_length, ...).
@@ -75,7 +76,7 @@ def _model(model_id: str, given: dict[str, Any]) -> dict[str, Any]:
     return {"source": "hub", "id": model_id, "revision": None, **common, **said}
 
 
-def _device(backend: str, device: int | None, device_map: str | None, given: dict[str, Any]) -> dict[str, Any]:
+def _device(backend: str, device: int | str | None, device_map: str | None, given: dict[str, Any]) -> dict[str, Any]:
     if device is not None and device_map is not None:
         raise UnknownArgument("device and device_map exclude each other: drop one.")
     said = {"kind": "cpu", "index": None, "name": None, "device_map": None}
@@ -86,7 +87,11 @@ def _device(backend: str, device: int | None, device_map: str | None, given: dic
         return said if name == "CPU" else said | {"kind": "openvino", "name": name}
     if device_map is not None:
         return said | {"kind": "auto", "device_map": device_map}
-    return said if device is None or device == -1 else said | {"kind": "gpu", "index": device}
+    if device is None or device == "cpu":
+        return said
+    if (stands_for := meaning("device", str(device))) is None or isinstance(device, bool):
+        raise UnknownArgument(f"device={device!r}: -1 for the CPU, n or 'cuda:n' for GPU n.")
+    return said | {"kind": stands_for.option, **stands_for.values}
 
 
 def _precision(given: dict[str, Any]) -> str:

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import os
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.util import find_spec
 from shutil import which
 from typing import Any
@@ -48,7 +48,7 @@ def choose(asked: PytorchBackend, device: str, lacking: str | None, steps: int |
     Args:
         asked: `kv_cache` and `compile`.
         device: torch's device type, such as "cuda".
-        lacking: why this model cannot be run with a static cache, from `lacks`; None if it can.
+        lacking: why this model cannot be compiled, from `not_compilable`; None if it can.
         steps: as in `Work`.
     """
     if asked.kv_cache == "dynamic":
@@ -56,8 +56,9 @@ def choose(asked: PytorchBackend, device: str, lacking: str | None, steps: int |
     if asked.kv_cache == "static":
         if asked.compile != "auto":
             return Execution("static", bool(asked.compile))
-        on_gpu = device != "cpu"
-        return Execution("static", on_gpu, f"compile=auto: {'yes, on a GPU' if on_gpu else 'no, on the CPU'}")
+        if device == "cpu" or lacking is not None:
+            return Execution("static", False, f"compile=auto: {lacking or 'on the CPU compiling gains little'}")
+        return Execution("static", True, "compile=auto: on a GPU, a static cache is of use to a compiled model only")
     if asked.compile is True:
         return Execution("static", True, "kv_cache=auto: what is compiled needs a static cache")
     if asked.compile is False:
@@ -74,11 +75,17 @@ def choose(asked: PytorchBackend, device: str, lacking: str | None, steps: int |
     return Execution("static", True, f"kv_cache=auto: up to {steps:,} decoding steps, for which compiling pays")
 
 
-def lacks(model: Any) -> str | None:
-    """Why a model cannot be run with a static KV cache and compiled; None if it can."""
-    name = type(model).__name__
-    if not getattr(model, "_can_compile_fullgraph", False):
-        return f"transformers has no static KV cache for {name}"
+def no_static_cache(model: Any) -> str | None:
+    """Why a model cannot be run with a static KV cache; None if it can."""
+    if getattr(model, "_can_compile_fullgraph", False):
+        return None
+    return f"transformers has no static KV cache for {type(model).__name__}"
+
+
+def not_compilable(model: Any) -> str | None:
+    """Why a model's forward pass cannot be compiled for generation; None if it can."""
+    if (problem := no_static_cache(model)) is not None:
+        return problem
     quantizer = getattr(model, "hf_quantizer", None)
     if quantizer is not None and not quantizer.is_compileable:
         method = getattr(quantizer.quantization_config, "quant_method", None)
@@ -110,18 +117,19 @@ class KVCaches:
         dropped: how often caches and what was compiled for them were given up.
 
     Raises:
-        BackendError: a static cache is asked for, and this model cannot be run with one.
+        BackendError: a static cache or compiling is asked for, and this model cannot be run like that.
     """
 
     def __init__(self, model: Any, asked: PytorchBackend, work: Work) -> None:
         self.model, self.asked, self.work = model, asked, work
-        self._lacking = lacks(model)
+        self._lacking = not_compilable(model)
         self._caches: dict[tuple[int, int], Any] = {}
         self.dropped = 0
         self.chosen = choose(asked, model.device.type, self._lacking, work.steps)
-        if self.chosen.kv_cache == "static" and self._lacking is not None:
-            key = "kv_cache=static" if asked.kv_cache == "static" else "compile=true"
-            raise BackendError(f"backend.{key}: {self._lacking}; use kv_cache=dynamic and compile=false, or auto")
+        if self.chosen.is_compiled and self._lacking is not None:
+            raise BackendError(f"backend.compile=true: {self._lacking}; use backend.compile=false, or auto")
+        if self.chosen.kv_cache == "static" and (lacking := no_static_cache(model)) is not None:
+            raise BackendError(f"backend.kv_cache=static: {lacking}; use backend.kv_cache=dynamic, or auto")
 
     def expect(self, work: Work) -> None:
         """Choose anew, for what is known now; caches for something else give their memory back."""
@@ -129,7 +137,7 @@ class KVCaches:
             return
         self.work, self.chosen = work, choose(self.asked, self.model.device.type, self._lacking, work.steps)
         if self._caches:
-            self._drop()
+            self.drop()
 
     def shape(self, rows: int, tokens: int) -> tuple[int, int] | None:
         """The rows and the length of the static cache for a batch, by the batch and what is expected alone.
@@ -168,7 +176,13 @@ class KVCaches:
                 config.compile_config.mode = "default"
                 config.compile_config._compile_all_devices = True
 
-    def _drop(self) -> None:
+    def make_room(self) -> None:
+        """Give the memory of all caches back, and fill up no batch any more: a full one has taken too much."""
+        self.work = replace(self.work, rows=1)
+        self.drop()
+
+    def drop(self) -> None:
+        """Give the memory of all caches back, and forget what was compiled for them."""
         import torch
 
         self._caches.clear()

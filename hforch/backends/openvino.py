@@ -7,6 +7,7 @@ from typing import Any
 
 from hforch.backends import grammar, ov_device
 from hforch.backends.base import Loaded, Prepared, missing_extra
+from hforch.backends.out_of_memory import is_out_of_memory, translate
 from hforch.backends.ov_device import device_name, last_words, precision_of, properties, read_properties
 from hforch.backends.ov_weights import prepare
 from hforch.backends.pipeline import HforchPipeline, LatePipeline, PipelineEngine
@@ -53,6 +54,8 @@ def load(job: Job, prepared: Prepared) -> Loaded:
     except ModelError:
         raise
     except Exception as error:
+        if is_out_of_memory(error):
+            raise translate(error, ov_device.SMALLER) from None
         raise BackendError(
             f"OpenVINO cannot load {prepared.path} on {device_name(job)}: {last_words(error)}\n"
             "If that folder is in hforch's cache, hforch doctor --check-cache says whether it is damaged."

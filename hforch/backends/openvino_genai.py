@@ -18,6 +18,7 @@ from hforch.backends.base import Loaded, Prepared, missing_extra
 from hforch.backends.continuous import ContinuousEngine
 from hforch.backends.genai_decoding import lacking
 from hforch.backends.llm import PromisingLLM
+from hforch.backends.out_of_memory import is_out_of_memory, translate
 from hforch.backends.ov_device import device_name, last_words, precision_of, properties
 from hforch.backends.pump import one_token
 from hforch.backends.teacher import ir_teacher
@@ -69,6 +70,8 @@ def load(job: Job, prepared: Prepared) -> Loaded:
         )
         block_bytes = _try(pipe, eos, extra)
     except Exception as error:
+        if is_out_of_memory(error):
+            raise translate(error, ov_device.SMALLER) from None
         raise BackendError(_cannot_load(job, folder, config, error)) from error
     effective = _effective(job, prepared, backend, _kv_precision(config, block_bytes, job))
     engine = ContinuousEngine(

@@ -14,6 +14,7 @@ CAPABILITIES = {"bf16": "BF16", "fp16": "FP16"}
 HINT = "INFERENCE_PRECISION_HINT"
 KV_KEYS = ("KV_CACHE_PRECISION", "KEY_CACHE_PRECISION", "VALUE_CACHE_PRECISION")
 KV_VALUES = ("u8", "u4", "bf16", "f16", "f32", "dynamic")
+SMALLER = "use a smaller precision or model, or device=cpu"  # where a GPU has no memory left
 # Compiling with it, even on trial, breaks every later compilation in the process.
 NOT_TRIED = ("ENABLE_CPU_RESERVATION",)
 

@@ -126,6 +126,10 @@ class PipelineEngine(SerialEngine):
         for completion in completions:
             completion.finish()
 
+    def drop_caches(self) -> None:
+        if self.kv_caches is not None:
+            self.kv_caches.make_room()
+
     def _static_cache(self, prompts: Sequence[Sequence[int]], generation: Generation, config: Any) -> tuple[Any, int]:
         """The static KV cache for a batch, and how many rows it has; None, and the batch's own, without one."""
         if self.kv_caches is None:

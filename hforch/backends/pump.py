@@ -22,6 +22,7 @@ from hforch.backends.completion import Answer, Completion
 from hforch.backends.engine import Request
 from hforch.backends.genai_decoding import generation_config
 from hforch.backends.line import CLOSED, Inbox, closed_at_exit
+from hforch.backends.out_of_memory import is_out_of_memory, translate
 from hforch.backends.ov_device import last_words
 from hforch.errors import GenerationError
 
@@ -216,8 +217,11 @@ class State:
             if self.pipe.has_non_finished_requests():
                 self.pipe.step()
         except Exception as error:
+            failure = GenerationError(f"openvino_genai failed: {last_words(error)}")
+            if is_out_of_memory(error):
+                failure = translate(error, "use a smaller backend.max_num_seqs, backend.cache_size or precision")
             for row in self.active:
-                row.ticket.fail(GenerationError(f"openvino_genai failed: {last_words(error)}"))
+                row.ticket.fail(failure)
             self._leave(self.active)
             self._recover()
             return

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-from hforch.backends import grammar, kv_cache
+from hforch.backends import accelerators, grammar, kv_cache, out_of_memory, torch_device
 from hforch.backends.base import Loaded, Prepared, first_line, missing_extra, prepared_from
 from hforch.backends.engine import Work
 from hforch.backends.kv_cache import KVCaches
@@ -16,6 +16,7 @@ from hforch.backends.teacher import TorchTeacher
 from hforch.config.schema import Job, PytorchBackend
 from hforch.errors import BackendError, Mistake, ModelError
 from hforch.models import fetch
+from hforch.models.estimate import smaller_precisions
 from hforch.models.tokenizers import loading_tokenizer
 from hforch.progress import Progress
 
@@ -36,7 +37,6 @@ DTYPES = {
     "int4": "bfloat16",
 }
 WEIGHTS = {"int8": "int8", "int4": "nf4"}
-NO_ACCELERATORS = ("cpu", "disk", "meta")
 QUANTIZERS = {"int8": "torchao", "int4": "bitsandbytes"}
 
 
@@ -46,9 +46,7 @@ def check(job: Job) -> list[Mistake]:
         mistakes += missing_extra(quantizer, "quant", f"precision={job.precision.name} on pytorch", "precision.name")
     if job.device.kind == "npu":
         mistakes.append(Mistake("device.kind", "pytorch does not run on an NPU", None, "use backend=openvino"))
-    if job.device.kind == "gpu":
-        mistakes += _check_gpu(job)
-    return mistakes
+    return mistakes + torch_device.check(job)
 
 
 def prepare(job: Job, progress: Progress) -> Prepared:
@@ -68,8 +66,6 @@ def load(job: Job, prepared: Prepared) -> Loaded:
 
     if job.runtime.threads is not None:
         torch.set_num_threads(job.runtime.threads)
-    if torch.cuda.is_available():
-        torch.cuda.reset_peak_memory_stats()
     trust = job.model.trust_remote_code
     assert prepared.path is not None
     try:
@@ -79,7 +75,7 @@ def load(job: Job, prepared: Prepared) -> Loaded:
             prepared.path,
             output_loading_info=True,
             dtype=DTYPES[job.precision.name],
-            device_map=device_map(job),
+            device_map=torch_device.device_map(job),
             quantization_config=_quantization(job.precision.name),
             attn_implementation=job.model.attn_implementation,
             trust_remote_code=trust,
@@ -88,6 +84,8 @@ def load(job: Job, prepared: Prepared) -> Loaded:
     except ModelError:
         raise
     except Exception as error:
+        if out_of_memory.is_out_of_memory(error):
+            raise out_of_memory.translate(error, smaller(job)) from None
         if "ignore_mismatched_sizes" in str(error):
             raise ModelError(
                 f"{prepared.path}: its weights have other shapes than its config.json describes; the log names them"
@@ -104,7 +102,15 @@ def load(job: Job, prepared: Prepared) -> Loaded:
     engine = PipelineEngine(pipeline, identity, kv_caches=caches)
     build = partial(HforchPipeline, pipeline=pipeline, engine=engine, model_id=str(prepared.path))
     teacher = partial(TorchTeacher, model, engine.pad)
-    return Loaded(engine, build, effective, accelerator_mb, teacher, partial(synchronize, effective["device"]))
+    remarks = torch_device.remarks(effective.get("device_map", {}))
+    return Loaded(engine, build, effective, teacher, remarks, partial(accelerators.synchronize, effective["device"]))
+
+
+def smaller(job: Job) -> str:
+    """Return what to do when a model does not fit into the memory of its device."""
+    others = " or ".join(f"precision={name}" for name in smaller_precisions(job.precision.name))
+    spread = "" if job.device.kind == "auto" else ", or device=auto, which spreads it over all cards and the CPU"
+    return f"use {f'{others}, ' if others else ''}a smaller model{spread}"
 
 
 def check_whole(folder: Path, missing: Collection[str]) -> None:
@@ -117,25 +123,15 @@ def check_whole(folder: Path, missing: Collection[str]) -> None:
         )
 
 
-def device_map(job: Job) -> Any:
-    """What transformers' `device_map` is: a strategy of accelerate, or everything on one device."""
-    if job.device.device_map is not None:
-        return job.device.device_map
-    if job.device.kind == "gpu":
-        import torch
-
-        return {"": f"{torch.accelerator.current_accelerator().type}:{job.device.index}"}
-    return {"": "cpu"}
-
-
 def read_back(model: Any, precision: str) -> dict[str, Any]:
     """What was really loaded."""
     import torch
 
     quantization = getattr(model.config, "quantization_config", None)
-    devices = sorted({str(device) for device in (getattr(model, "hf_device_map", None) or {"": model.device}).values()})
+    placement = torch_device.placed(model)
     return {
-        "device": devices,
+        "device": torch_device.devices_of(model),
+        **({"device_map": placement} if placement else {}),
         "precision": {
             "requested": precision,
             "compute": str(model.dtype).removeprefix("torch."),
@@ -152,44 +148,6 @@ def _method(quantization: Any) -> str | None:
     """`torchao`, `bitsandbytes`, ... as a plain string; None without quantization."""
     method = getattr(quantization, "quant_method", None)
     return None if method is None else str(getattr(method, "value", method))
-
-
-def accelerator_mb() -> float | None:
-    """The peak of memory that torch has taken on all accelerators, in MB (10^6 bytes)."""
-    import torch
-
-    if not torch.cuda.is_available():
-        return None
-    return sum(torch.cuda.max_memory_allocated(i) for i in range(torch.cuda.device_count())) / 1e6
-
-
-def synchronize(devices: Sequence[str]) -> None:
-    """Wait until the accelerators among a model's devices (`cpu`, `cuda:0`, `0`, `disk`) have done their work."""
-    import torch
-
-    for device in devices:
-        if device.partition(":")[0] not in NO_ACCELERATORS:
-            torch.accelerator.synchronize(int(device) if device.isdigit() else device)
-
-
-def accelerators() -> list[str]:
-    """The devices that torch has besides the CPU, such as `cuda:0`."""
-    import torch
-
-    if not torch.accelerator.is_available():
-        return []
-    kind = torch.accelerator.current_accelerator().type
-    return [f"{kind}:{index}" for index in range(torch.accelerator.device_count())]
-
-
-def _check_gpu(job: Job) -> list[Mistake]:
-    there = accelerators()
-    if not there:
-        return [Mistake("device.kind", "there is no GPU that torch can use", None, "devices here: cpu; use device=cpu")]
-    if job.device.index is not None and job.device.index >= len(there):
-        problem = f"there is no GPU number {job.device.index}"
-        return [Mistake("device.index", problem, None, f"devices here: cpu, {', '.join(there)}")]
-    return []
 
 
 def _quantization(precision: str) -> Any:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -12,11 +12,12 @@ from hforch.config.copies import packed
 from hforch.config.credentials import FromEnv, refuse_credentials
 from hforch.config.keys import groups
 from hforch.config.look import Look, look
-from hforch.config.overrides import needed, read, without_sweeps
+from hforch.config.overrides import Typed, needed, read, without_sweeps
 from hforch.config.places import Places, find_places, hydra_settings
 from hforch.config.plain import as_in_the_job, as_written, asks_hydra, plain
 from hforch.config.primary import hidden_files, primary_file
 from hforch.config.schema import Job
+from hforch.config.shorthand import meaning, misfit
 from hforch.config.sources import Sources
 from hforch.config.validate import mistakes_in, validate
 from hforch.errors import ConfigError, Mistake
@@ -34,6 +35,7 @@ class Composed:
         task_overrides: those that are not about Hydra itself.
         from_env: the interpolations of the values that come from the environment, by their paths in the job.
         subdir: hydra.sweep.subdir, as it is written.
+        notes: what the shorthands among its options stand for.
     """
 
     job: Job
@@ -43,6 +45,7 @@ class Composed:
     whole: Callable[[], DictConfig]
     from_env: FromEnv
     subdir: str
+    notes: tuple[str, ...] = ()
 
     @property
     def config(self) -> DictConfig:
@@ -119,6 +122,7 @@ def judge(look: Look, places: Places, mistakes: Sequence[Mistake] = (), number: 
     """
     sources = Sources(places, look.kept)
     found = [*mistakes, *look.mistakes]
+    notes: list[str] = []
     if look.cfg is not None:
         choices = {str(group): str(option) for group, option in look.cfg.hydra.runtime.choices.items()}
         tree, unfinished, from_env = _values(look.cfg, choices, number)
@@ -136,6 +140,9 @@ def judge(look: Look, places: Places, mistakes: Sequence[Mistake] = (), number: 
             found.append(Mistake("", f"the configuration lacks {len(lacking)} groups", primary_file(places), hint))
             unknown |= lacking
         values += mistakes_in(tree, leave_out=unknown)
+        short = {group: option for group, option in choices.items() if places.stands_for(group, option)}
+        found += _misfits(short, tree, look.kept)
+        notes += _stand_for(short)
         told = {mistake.path for mistake in found}
         found += [replace(one, where=one.where or sources.where(one.path)) for one in values if one.path not in told]
     if found or look.cfg is None:
@@ -143,7 +150,23 @@ def judge(look: Look, places: Places, mistakes: Sequence[Mistake] = (), number: 
     overrides = tuple(one.text for one in look.kept)
     of_task = tuple(one.text for one in look.kept if not one.parsed.is_hydra_override())
     subdir = str(look.cfg.hydra.sweep._get_node("subdir")._value())
-    return Composed(validate(tree), overrides, of_task, sources, packed(look.cfg), from_env, subdir)
+    return Composed(validate(tree), overrides, of_task, sources, packed(look.cfg), from_env, subdir, tuple(notes))
+
+
+def _misfits(choices: Mapping[str, str], tree: Mapping[str, Any], kept: Sequence[Typed]) -> Iterator[Mistake]:
+    """Yield a mistake for each shorthand that names what the job's backend does not have."""
+    backend = tree.get("backend")
+    name = backend.get("name") if isinstance(backend, Mapping) else None
+    for group, option in choices.items():
+        if (found := misfit(group, option, name)) is not None:
+            chose = [one.where for one in kept if one.is_group and one.key == group]
+            yield Mistake(group, found[0], chose[-1] if chose else None, found[1])
+
+
+def _stand_for(choices: Mapping[str, str]) -> Iterator[str]:
+    for group, option in choices.items():
+        if (stands_for := meaning(group, option)) is not None:
+            yield f"{group}={option} stands for {stands_for.words(group)}"
 
 
 def _values(

@@ -12,6 +12,7 @@ from hforch.config.keys import groups
 from hforch.config.nearest import did_you_mean, nearest
 from hforch.config.places import Places
 from hforch.config.recipes import ENTRIES_BEFORE
+from hforch.config.shorthand import allowed
 from hforch.config.sources import config_file
 from hforch.errors import Mistake
 
@@ -126,7 +127,7 @@ def _absent(loader: Any, entry: Any, path: str, where: str | None) -> Mistake:
     problem = f"'{option}' is not one of {'its' if not path else 'the'} options{f' of {group}' if path else ''}: "
     found = nearest(option, options)
     hint = f"did you mean {group}: {found}?" if found else None
-    return Mistake(path or group, problem + ", ".join(options), where, hint)
+    return Mistake(path or group, problem + allowed(group, options), where, hint)
 
 
 def _line(places: Places, loader: Any, name: str, number: int) -> str | None:

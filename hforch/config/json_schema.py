@@ -14,6 +14,7 @@ from hforch.config.frozen import Frozen
 from hforch.config.keys import OPEN_MAPPINGS, groups, known_keys
 from hforch.config.places import conf_dir
 from hforch.config.schema import Job
+from hforch.config.shorthand import patterns
 
 Schema = dict[str, Any]
 
@@ -101,7 +102,9 @@ def _closed(properties: Mapping[str, Schema]) -> Schema:
 
 
 def _choice(group: str) -> Schema:
-    return {"anyOf": [{"enum": options(group)}, NAME], "description": _first_comment(group)}
+    short = [{"type": "string", "pattern": f"^({pattern})$"} for pattern in patterns(group)]
+    numbers: list[Schema] = [{"type": "integer"}] if short else []
+    return {"anyOf": [{"enum": options(group)}, NAME, *short, *numbers], "description": _first_comment(group)}
 
 
 def _sweep() -> Schema:

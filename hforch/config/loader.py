@@ -32,6 +32,7 @@ from hydra.plugins.config_source import ConfigSource
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf, open_dict
 
+from hforch.config import shorthand
 from hforch.config.copies import copies
 from hforch.config.credentials import for_name, remember_settings, watch_environment
 from hforch.config.yaml_nodes import read_yaml
@@ -84,10 +85,7 @@ class RememberingRepository(ConfigRepository):
         return other
 
     def config_exists(self, config_path: str) -> bool:
-        try:
-            return bool(super().config_exists(config_path))
-        except OSError:  # a name too long for a file
-            return False
+        return self._is_file(config_path) or self._shorthand(config_path) is not None
 
     def group_exists(self, config_path: str) -> bool:
         try:
@@ -96,8 +94,41 @@ class RememberingRepository(ConfigRepository):
             return False
 
     def load_config(self, config_path: str) -> Any:
-        self.used[config_path], read = self._once(config_path)
-        return read()
+        meaning = self._shorthand(config_path)
+        if meaning is None:
+            self.used[config_path], read = self._once(config_path)
+            return read()
+        self.used[config_path] = self.states(config_path)  # a file of that name would come before
+        target = f"{config_path.rpartition('/')[0]}/{meaning.option}"
+        self.used[target], read = self._once(target)
+        result = read()
+        for key, value in meaning.values.items():
+            OmegaConf.update(result.config, key, value)
+        return result
+
+    def _is_file(self, config_path: str) -> bool:
+        try:
+            return bool(super().config_exists(config_path))
+        except OSError:  # a name too long for a file
+            return False
+
+    def _shorthand(self, config_path: str) -> shorthand.Meaning | None:
+        """What a config that is no file stands for."""
+        group, _, name = config_path.rpartition("/")
+        meaning = shorthand.meaning(group, name)
+        if meaning is None or self._is_file(config_path) or not self._is_file(f"{group}/{meaning.option}"):
+            return None
+        return meaning
+
+    def _create_defaults_list(self, config_path: str, defaults: Any) -> Any:
+        """Read a defaults list in which numbers may stand for options: `device: 0`."""
+        for entry in defaults:
+            for key in list(entry) if OmegaConf.is_dict(entry) else ():
+                written = entry._get_node(key)._value()
+                name = shorthand.as_name(str(key).split()[-1].lstrip("/"), written)
+                if name is not written:
+                    entry[key] = name
+        return super()._create_defaults_list(config_path, defaults)
 
     def states(self, config_path: str) -> States:
         """As the files are now."""
@@ -192,6 +223,12 @@ class Loader(ConfigLoaderImpl):
         if config_name is None and not overrides:
             return list(self.repository.get_group_options(group_name, results_filter))
         return list(super().get_group_options(group_name, results_filter, config_name, overrides))
+
+    def _parse_overrides_and_create_caching_repo(
+        self, config_name: str | None, overrides: list[str]
+    ) -> tuple[list[Any], CachingConfigRepository]:
+        parsed, repo = super()._parse_overrides_and_create_caching_repo(config_name, overrides)
+        return [shorthand.as_option(one) for one in parsed], repo
 
     def _load_configuration_impl(
         self,

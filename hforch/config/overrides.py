@@ -11,6 +11,7 @@ from hforch.config.credentials import remember_typed
 from hforch.config.keys import OPEN_MAPPINGS, groups, in_open_mapping, keys_of, known_keys
 from hforch.config.nearest import did_you_mean, did_you_mean_key
 from hforch.config.sentences import kind_of
+from hforch.config.shorthand import allowed, as_option
 from hforch.errors import LONGEST_VALUE, Mistake, shown
 
 SEVERAL = "several values are a sweep"
@@ -54,7 +55,7 @@ def read(texts: Sequence[str], loader: Any, where: dict[str, str] | None = None)
         remember_typed(text)
         written = (where or {}).get(text, text)
         try:
-            parsed = parser.parse_overrides([text])[0]
+            parsed = as_option(parser.parse_overrides([text])[0])
         except REFUSALS as error:
             mistakes.append(_unreadable(text, written, error, parser))
             continue
@@ -131,7 +132,7 @@ def group_mistake(one: Typed, repo: Any, in_defaults: set[str]) -> Mistake | Non
         if not isinstance(option, str) or ".." in name or not repo.config_exists(f"{group}/{name}"):
             return Mistake(
                 group,
-                f"'{shown(name, LONGEST_VALUE)}' is not one of its options: {', '.join(options)}",
+                f"'{shown(name, LONGEST_VALUE)}' is not one of its options: {allowed(group, options)}",
                 one.where,
                 did_you_mean(name, options, f"{group}={{}}"),
             )

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from hforch.config.shorthand import Meaning, meaning
 from hforch.errors import ConfigError, Mistake
 
 if TYPE_CHECKING:
@@ -74,6 +75,13 @@ class Places:
     def written(self) -> Path:
         """The recipe that stands for the primary config; its folder's file of that name without one."""
         return next(iter(self.written_as.values()), self.main / f"{self.config_name}.yaml")
+
+    def stands_for(self, group: str, name: str) -> Meaning | None:
+        """Return what an option's name stands for; None if it is no shorthand, or an option here has that name."""
+        found = meaning(group, name)
+        if found and any((folder / group / f"{name}.yaml").is_file() for folder in (self.main, *self.extra)):
+            return None
+        return found
 
     def show(self, file: Path) -> str:
         """A file as a person would name it."""

@@ -22,6 +22,7 @@ import yaml
 from hforch.config.keys import groups
 from hforch.config.nearest import did_you_mean
 from hforch.config.places import Places
+from hforch.config.shorthand import meaning
 from hforch.config.sources import config_file
 from hforch.config.untrusted import NAMES_A_FILE, OPTION, REFERENCES, TRUST, has_only_references
 from hforch.config.yaml_nodes import read_yaml
@@ -248,7 +249,7 @@ class _Check:
             self.refuse(key, f"defaults.{name}", "a recipe chooses among hforch's groups and hydra/launcher only", hint)
         elif name in seen:
             self.refuse(key, path, "is chosen twice")
-        elif not isinstance(option, yaml.ScalarNode) or not OPTION.fullmatch(option.value):
+        elif not isinstance(option, yaml.ScalarNode) or not _is_option(name, option.value):
             self.refuse(option, path, "must be the name of one option")
         seen.add(name)
 
@@ -310,7 +311,7 @@ class _Check:
             self.refuse(key, path, "only hforch's groups and their keys can be swept", hint)
         elif not isinstance(values, yaml.ScalarNode):
             self.refuse(values, path, "must be text as on the command line, such as: a,b")
-        elif name.lstrip("+") in groups() and not OPTIONS.fullmatch(values.value):
+        elif name.lstrip("+") in groups() and not _are_options(name.lstrip("+"), values.value):
             self.refuse(values, path, "must name options of the group, such as: a,b or glob(*)")
         elif TRUST in f"{name} {values.value}":
             self.refuse(key, path, "a recipe cannot trust code", f"give model.{TRUST}=true on the command line")
@@ -328,3 +329,11 @@ class _Check:
                 self.numbers(value, inner)
             elif not isinstance(value, yaml.ScalarNode) or not re.fullmatch(r"-?\d+(\.\d+)?", value.value):
                 self.refuse(value, inner, "must be a number: a recipe sets only numbers of the launcher")
+
+
+def _is_option(group: str, text: str) -> bool:
+    return bool(OPTION.fullmatch(text)) or meaning(group, text) is not None
+
+
+def _are_options(group: str, text: str) -> bool:
+    return bool(OPTIONS.fullmatch(text)) or all(_is_option(group, one.strip()) for one in text.split(","))

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from hforch.config import yaml_nodes
 from hforch.config.places import Places, hydra_settings
+from hforch.config.shorthand import meaning
 
 if TYPE_CHECKING:
     from hforch.config.overrides import Typed
@@ -71,12 +72,22 @@ class Sources:
     def _typed(self, segments: Segments) -> Origin | None:
         for override in reversed(self._overrides):
             key = override.segments
-            if segments[: len(key)] != key or (override.is_group and not override.parsed.is_delete()):
+            if segments[: len(key)] != key:
+                continue
+            if override.is_group and not override.parsed.is_delete():
+                if self._sets(override, segments[len(key) :]):
+                    return Origin(override.where, None, len(segments))
                 continue
             value = override.parsed.value()
             if _holds(value, segments[len(key) :]):
                 return Origin(override.where, value if isinstance(value, str) else None, len(key))
         return None
+
+    def _sets(self, override: Typed, rest: Segments) -> bool:
+        """Return whether a chosen option sets the value at `rest` below its group, as a shorthand does."""
+        value = override.parsed.value()
+        stands_for = self._places.stands_for(override.key, value) if isinstance(value, str) else None
+        return bool(stands_for and rest and rest[0] in stands_for.values)
 
     def _written(self, segments: Segments) -> Origin | None:
         """The last file that holds the path, or else the longest part of it."""
@@ -114,8 +125,15 @@ class Sources:
         return [
             (self._places.written_as.get(file, file), tuple(entry.package.split(".")) if entry.package else ())
             for entry in defaults
-            if (file := config_file(folders, entry.config_path)) is not None
+            if (file := _option_file(folders, entry.config_path)) is not None
         ]
+
+
+def _option_file(folders: Sequence[Path], name: str) -> Path | None:
+    """Return the file of a config, or of the option that its name stands for."""
+    group, _, option = name.rpartition("/")
+    stands_for = meaning(group, option)
+    return config_file(folders, name) or (config_file(folders, f"{group}/{stands_for.option}") if stands_for else None)
 
 
 def config_file(folders: Sequence[Path], name: str) -> Path | None:

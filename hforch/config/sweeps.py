@@ -15,6 +15,7 @@ from hforch.config.loader import parsing_once
 from hforch.config.look import Look, look
 from hforch.config.overrides import Typed, read, without_sweeps
 from hforch.config.places import Places, hydra_settings
+from hforch.config.shorthand import as_name, meaning
 from hforch.config.sources import Sources
 from hforch.errors import ConfigError, Mistake
 
@@ -122,10 +123,12 @@ def _is(cfg: DictConfig, key: str, wanted: Any) -> bool:
     from omegaconf import OmegaConf
 
     if "." not in key and key in cfg.hydra.runtime.choices:
-        found: Any = cfg.hydra.runtime.choices[key]
-    else:
-        found = OmegaConf.select(cfg, key)
-    return found in wanted if isinstance(wanted, list) else found == wanted
+        chosen = str(cfg.hydra.runtime.choices[key])
+        stands_for = meaning(key, chosen)
+        found = {chosen, stands_for.option if stands_for else chosen}
+        return any(as_name(key, one) in found for one in (wanted if isinstance(wanted, list) else [wanted]))
+    found = OmegaConf.select(cfg, key)
+    return bool(found in wanted if isinstance(wanted, list) else found == wanted)
 
 
 def _label(job: Sequence[Typed]) -> str:
@@ -209,10 +212,18 @@ def _jobs(
     hydra = [one for one in hydra if one.where not in wrong]
     batches = BasicSweeper.split_arguments([one.parsed for one in task if one.where not in wrong], None)
     jobs = []
-    for texts in batches[0]:
+    for split in batches[0]:
+        texts = [_unescaped(text) for text in split]
         job, _ = read(texts, loader, {text: origin[text.partition("=")[0]] for text in texts})
         jobs.append([*hydra, *job])
     return jobs
+
+
+def _unescaped(text: str) -> str:
+    """Return an override as people write it: Hydra's sweeper escapes the colon of `device=cuda:1`, which needs none."""
+    group, _, value = text.partition("=")
+    plain = value.replace("\\:", ":")
+    return f"{group}={plain}" if meaning(group.lstrip("+"), plain) else text
 
 
 def _refuse_too_many(task: Sequence[Typed], loader: Any, mistakes: Sequence[Mistake], most: int) -> None:

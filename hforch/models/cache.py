@@ -4,6 +4,7 @@
     HOME/checkpoints/NAME/   a GGUF file turned into a torch checkpoint
     HOME/exports/NAME/       an OpenVINO IR
     HOME/tokenizers/NAME/    the tokenizer of an IR that came without one
+    HOME/compiled/           what torch has compiled for static KV caches
     HOME/texts/              what takes seconds to put together, such as the charting library of the report's page
     HOME/locks, digests, logs
 
@@ -39,6 +40,7 @@ from hforch.redaction import redacted_tree
 __all__ = ["Entry", "Filled", "Key", "check", "entries", "home", "look_up", "obtain", "remove"]
 
 KINDS = ("wheels", "checkpoints", "exports", "tokenizers")
+REST = ("logs", "digests", "texts", "compiled")
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]{0,199}")
 MB = 1_000_000
 FULL = (errno.ENOSPC, errno.EDQUOT)
@@ -205,8 +207,8 @@ def kept_text(name: str, make: Callable[[], str]) -> str:
 
 
 def remove_rest() -> None:
-    """Take out what is no entry: logs, texts and remembered digests."""
-    for folder in ("logs", "digests", "texts"):
+    """Take out what is no entry: logs, texts, compiled code and remembered digests."""
+    for folder in REST:
         with suppress(OSError):
             remove_tree(home() / folder)
 

@@ -24,6 +24,7 @@ from hforch.models.safetensors_header import BITS, read_tensors
 from hforch.paths import expanded
 
 IN_MEMORY = {"fp32": 4.0, "bf16": 2.0, "fp16": 2.0, "int8": 1.0, "int4": 0.5}  # bytes a parameter
+SMALLER = ("bf16", "int8", "int4")
 KV_BYTES = {"u8": 1.0, "i8": 1.0, "u4": 0.5, "f16": 2.0, "bf16": 2.0, "f32": 4.0}
 
 
@@ -36,6 +37,7 @@ class Estimate:
         disk_mb: what will be written, roughly: a conversion, an export.
         to_do: what happens before loading: download, convert, export.
         vocabulary: how many tokens the model has; None where that is not known yet.
+        longest, sequences: the tokens of the longest sequence, and how many are in a batch; the KV cache is for all.
     """
 
     weights_mb: float | None
@@ -44,6 +46,8 @@ class Estimate:
     to_do: tuple[str, ...]
     why: str | None = None
     vocabulary: int | None = None
+    longest: int = 0
+    sequences: int = 0
 
     @property
     def memory_mb(self) -> float | None:
@@ -89,7 +93,14 @@ def estimate(job: Job, longest: int, sequences: int) -> Estimate:
         disk_mb=round(written / cache.MB, 1),
         to_do=to_do,
         vocabulary=vocabulary(header.config),
+        longest=longest,
+        sequences=sequences,
     )
+
+
+def smaller_precisions(name: str) -> list[str]:
+    """Return the precisions whose weights take less memory than those of `name`, the largest first."""
+    return [other for other in SMALLER if IN_MEMORY[other] < IN_MEMORY.get(name, 2.0)]
 
 
 def at_hand(

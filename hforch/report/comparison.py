@@ -25,7 +25,7 @@ from hforch.files import write_whole
 from hforch.report.console import console
 from hforch.report.data import to_json_text
 from hforch.report.terminal import shown
-from hforch.report.wording import item_line
+from hforch.report.wording import accelerator_mb, item_line
 from hforch.sinks import for_markdown, for_terminal
 
 WIDE = 280  # columns, where no terminal says how many there are
@@ -46,6 +46,11 @@ def _speed(row: Row) -> str:
     value = row.metrics.get("tokens_per_s")
     spread = f" ({row.spread[0]:.1f}-{row.spread[1]:.1f})" if row.spread else ""
     return "" if value is None else f"{value:.1f}{spread}"
+
+
+def _accelerator(row: Row) -> str:
+    known = row.metrics.get("peak_accelerator_mb") is not None
+    return accelerator_mb(row.entry.record["memory"]) if known else ""
 
 
 def _ttft(row: Row) -> str:
@@ -84,7 +89,7 @@ COSTS: dict[str, Cell] = {
     "ms/token": _number("tpot_ms", 1),
     "tokens/s": _speed,
     "memory MB": _number("peak_rss_mb", 0),
-    "accelerator MB": _number("peak_accelerator_mb", 0),
+    "accelerator MB": _accelerator,
     "energy J": _number("energy_j", 1),
     "J/token": _number("joules_per_token", 3),
     "power W": _number("power_w", 0),

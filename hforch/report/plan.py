@@ -20,13 +20,18 @@ WIDE = 200  # columns, where no terminal says how many there are
 
 
 def show_plan(
-    jobs: Sequence[Planned], left_out: Sequence[str] = (), resume: bool = False, stream: TextIO | None = None
+    jobs: Sequence[Planned],
+    left_out: Sequence[str] = (),
+    resume: bool = False,
+    warnings: Sequence[str] = (),
+    stream: TextIO | None = None,
 ) -> None:
     """Print the jobs in the order in which they would be run, and the models that they share.
 
     Args:
         left_out: the jobs that a recipe excludes, in words.
         resume: whether jobs that are done would be left as they are.
+        warnings: what may not work on this machine.
         stream: where to; stdout if None.
     """
     stream = stream or sys.stdout
@@ -50,6 +55,8 @@ def show_plan(
             printer.print(
                 f"Job {one.number} keeps at most {mb} MB of log-probabilities, to score the other jobs against."
             )
+    for warning in warnings:
+        printer.print(warning)
     if left_out:
         printer.print(f"left out by the recipe: {len(left_out)}")
         for label in left_out:

@@ -61,12 +61,19 @@ def summary_lines(record: Mapping[str, Any], directory: str) -> tuple[str, str]:
     if "peak_rss_mb" in memory:
         parts.append(f"peak memory {memory['peak_rss_mb']:.0f} MB")
     if "peak_accelerator_mb" in memory:
-        parts.append(f"accelerator {memory['peak_accelerator_mb']:.0f} MB")
+        parts.append(f"accelerator {accelerator_mb(memory)} MB")
     if "energy_j" in metrics and "power_w" in metrics:
         parts.append(f"{metrics['energy_j']:.1f} J ({metrics['power_w']:.0f} W)")
     if checks := totals.get("checks"):
         parts.append(_checks(checks, record.get("exit_code")))
     return " · ".join(parts) or "nothing was answered", f"record: {directory}"
+
+
+def accelerator_mb(memory: Mapping[str, Any]) -> str:
+    """Return the peak of accelerator memory; of several devices the sum and each one's, such as `30 (20 + 10)`."""
+    devices = [one["allocated_mb"] for one in memory.get("accelerators") or () if one.get("allocated_mb") is not None]
+    each = f" ({' + '.join(f'{size:.0f}' for size in devices)})" if len(devices) > 1 else ""
+    return f"{memory['peak_accelerator_mb']:.0f}{each}"
 
 
 def _checks(counted: Mapping[str, Any], code: int | None) -> str:

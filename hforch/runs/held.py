@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import gc
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
+
+from hforch.backends import accelerators
 
 if TYPE_CHECKING:
     from hforch.backends.base import Loaded, Prepared
@@ -22,6 +23,7 @@ class Held:
         memory: the peaks of the process up to the end of loading.
         warm: the shapes of batches that the model has been warmed up for.
         has_scored: whether it has read given tokens: what its engine keeps since then is not the next job's memory.
+        batch_size: that of the last job, for which the allocators of accelerators keep memory.
         first: measures the first batch once more; and the seconds that it took at first.
     """
 
@@ -32,13 +34,14 @@ class Held:
     memory: Mapping[str, Any] | None = None
     warm: set[Shape] = field(default_factory=set)
     has_scored: bool = False
+    batch_size: int = 0
     first: tuple[Callable[[], float], float] | None = None
 
     def drop(self) -> None:
-        """Forget the model, so that its memory is free for another."""
+        """Forget the model, so that its memory, that of accelerators too, is free for another."""
         self.key, self.warm, self.has_scored = "", set(), False
         self.prepared = self.loaded = self.timings = self.memory = self.first = None
-        gc.collect()
+        accelerators.release()
 
     def again(self) -> tuple[float, float] | None:
         """The seconds of the first batch, at first and now; None if it cannot be repeated."""

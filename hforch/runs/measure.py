@@ -11,6 +11,7 @@ from pathlib import Path
 from statistics import median
 from typing import Any, Self
 
+from hforch.backends import accelerators
 from hforch.checks import totals
 
 INTERVAL_S = 0.02
@@ -18,7 +19,7 @@ STATUS, CLEAR = Path("/proc/self/status"), Path("/proc/self/clear_refs")
 
 
 class MemoryMeter:
-    """The peak of this process's resident memory while it is open, in MB (10^6 bytes).
+    """The peaks of this process's resident memory and of its accelerators while it is open, in MB (10^6 bytes).
 
     The kernel keeps the peak of the whole (VmHWM), which is reset on entering. Its anonymous and file-backed parts
     (mmapped weights are file-backed) have no such mark, so a thread looks at them every 20 ms; their peaks may fall
@@ -33,8 +34,12 @@ class MemoryMeter:
         return self
 
     def begin(self) -> None:
-        """Give back what this process has freed, and forget the peaks so far."""
+        """Give back what this process has freed, and forget the peaks so far.
+
+        What torch's allocator keeps for a model in memory it may keep: the first batch would pay for it.
+        """
         _give_back_memory()
+        accelerators.reset_peaks()
         self._peaks = {"anon": 0.0, "file": 0.0}
         self._reset = _reset_high_water_mark()
 
@@ -43,12 +48,18 @@ class MemoryMeter:
         self._thread.join()
 
     def peaks(self) -> dict[str, Any]:
-        """`peak_rss_mb` and its parts so far; what the system does not tell is absent, with the reason."""
+        """Return `peak_rss_mb` and its parts so far, and `accelerators` with the peaks of each device that was used.
+
+        What the system does not tell is absent, with the reason.
+        """
         self._look()
         status = _status()
+        devices = accelerators.peaks()
+        used: dict[str, Any] = {"accelerators": devices} if devices else {}
         if not self._reset or "VmHWM" not in status:
-            return {"absent": {"peak_rss_mb": "this system has no /proc/self/clear_refs to reset the high-water mark"}}
-        return {
+            reason = "this system has no /proc/self/clear_refs to reset the high-water mark"
+            return {**used, "absent": {"peak_rss_mb": reason}}
+        return used | {
             "peak_rss_mb": round(status["VmHWM"], 1),
             "peak_rss_anon_mb": round(self._peaks["anon"], 1),
             "peak_rss_file_mb": round(self._peaks["file"], 1),
@@ -123,6 +134,17 @@ def count(samples: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
         "finish_reasons": {reason: reasons.count(reason) for reason in sorted(set(reasons))},
         "checks": totals(samples),
     }
+
+
+def joined(peaks: Mapping[str, Any], others: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the higher one of two peaks each, as `MemoryMeter.peaks` gives them."""
+    found = dict(peaks)
+    for name, value in others.items():
+        if name == "accelerators":
+            found[name] = accelerators.higher(value, peaks.get(name, ()))
+        else:
+            found[name] = max(value, peaks[name]) if name != "absent" and name in peaks else value
+    return found
 
 
 def _give_back_memory() -> None:

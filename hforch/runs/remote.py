@@ -25,6 +25,7 @@ from hforch.runs.libraries import UNUSED, import_runner, preload, without_garbag
 from hforch.shortage import shortage
 
 if TYPE_CHECKING:
+    from hforch.backends.accelerators import Accelerator
     from hforch.config.schema import Job
     from hforch.runs.given import Given
 
@@ -147,6 +148,12 @@ class Service:
         from hforch.backends.base import backend_of
 
         return [backend_of(job).check(job) for job in jobs]
+
+    def devices(self, jobs: Sequence[Job]) -> list[Accelerator]:
+        """Return the accelerators that some jobs are for, with what is free of them."""
+        from hforch.runs.fit import devices_for
+
+        return devices_for(jobs)
 
     def again(self) -> tuple[float, float] | None:
         """The seconds that the first batch took, at first and now; None if there is none to repeat."""

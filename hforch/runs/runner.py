@@ -14,8 +14,10 @@ from pathlib import Path
 from typing import Any
 
 from hforch import checks
+from hforch.backends import accelerators
 from hforch.backends.base import Loaded, Prepared, backend_of, build_llm, tokenizer_id
 from hforch.backends.engine import Work
+from hforch.backends.out_of_memory import SMALLER_BATCH
 from hforch.config.advice import advice
 from hforch.config.schema import Job
 from hforch.errors import (
@@ -26,6 +28,7 @@ from hforch.errors import (
     ConfigError,
     HforchError,
     Mistake,
+    OutOfMemory,
 )
 from hforch.inputs import Input, load_inputs
 from hforch.models.architecture import vocabulary
@@ -38,7 +41,7 @@ from hforch.runs.given import Given
 from hforch.runs.held import Held
 from hforch.runs.identity import job_id, load_key
 from hforch.runs.libraries import preload
-from hforch.runs.measure import MemoryMeter, count, summarize
+from hforch.runs.measure import MemoryMeter, count, joined, summarize
 from hforch.runs.records import SCHEMA_VERSION, RecordWriter, Status
 from hforch.runs.resuming import ANEW, Before, look_back
 from hforch.runs.sampling import Batch, Sampler, error_of, failed_sample, plan
@@ -178,6 +181,10 @@ def _work(run: Run, memory: MemoryMeter) -> None:
         run.held.prepared = backend.prepare(job, run.log)
         if not warned:
             _look_at_memory(run, inputs)  # what was downloaded or converted only now
+    elif run.held.batch_size != job.runtime.batch_size:
+        accelerators.release()  # what was kept for another size of batch is not this job's
+        memory.begin()
+    run.held.batch_size = job.runtime.batch_size
     prepared = run.held.prepared
     assert prepared is not None
     run.note(model=prepared.record, timings=dict(run.held.timings or prepared.seconds), disk_mb=prepared.disk_mb)
@@ -190,6 +197,7 @@ def _work(run: Run, memory: MemoryMeter) -> None:
     assert loaded is not None
     _look_at_scoring(run, loaded, prepared)
     _read_back(run, loaded)
+    _warn(run, loaded.remarks)
     run.note(environment=describe_environment())
     answers = len(run.before.answered) if run.before else 0
     try:
@@ -201,7 +209,7 @@ def _work(run: Run, memory: MemoryMeter) -> None:
     if run.before and answers and run.before.has_all(plan(job, inputs)):  # it was measured when it answered
         run.record |= {name: run.before.record[name] for name in MEASURED if name in run.before.record}
     _score(run, loaded, prepared)
-    if run.samples and all(sample["error"] is not None for sample in run.samples):
+    if run.samples and all(sample["error"] is not None and not _lacked_memory(sample) for sample in run.samples):
         run.held.drop()  # it may be the model that is broken
 
 
@@ -297,7 +305,8 @@ def _sample(run: Run, loaded: Loaded, inputs: Sequence[Input]) -> None:
                 break
             if alone:
                 run.watcher.question(batch.inputs[0].item)
-            _keep(run, sampler.stream(batch) if alone else sampler.answer(batch))
+            samples = sampler.stream(batch) if alone else sampler.answer(batch)
+            _keep(run, [_with_remedy(run, sample, inputs) for sample in samples])
             if run.held.first is None:
                 run.held.first = sampler.repeatable(batch)
     except KeyboardInterrupt:
@@ -327,6 +336,20 @@ def _look_at_repeats(run: Run) -> None:
     share = repeats.first_differs(metrics.get("tokens_per_s_each", ()), metrics["measured_s"])
     if share is not None:
         _warn(run, [Mistake("runtime.repeat", repeats.remark(share), hint=repeats.remedy(share))])
+
+
+def _lacked_memory(sample: Mapping[str, Any]) -> bool:
+    """Return whether an accelerator had no memory left for it, which is not the model's fault."""
+    return (sample["error"] or {}).get("type") == OutOfMemory.__name__
+
+
+def _with_remedy(run: Run, sample: dict[str, Any], inputs: Sequence[Input]) -> dict[str, Any]:
+    """Name the batch size that fits in the error of a sample that failed because an accelerator had no memory left."""
+    if not _lacked_memory(sample) or SMALLER_BATCH not in sample["error"]["message"]:
+        return sample
+    size = fit.smaller_batch(run.job, inputs, sample["batch"]["size"])
+    message = sample["error"]["message"].replace(SMALLER_BATCH, f"{SMALLER_BATCH} ({size})", 1)
+    return sample | {"error": sample["error"] | {"message": message}}
 
 
 def _expect(run: Run, loaded: Loaded, batches: Sequence[Batch], longest: tuple[int, int]) -> None:
@@ -416,12 +439,9 @@ def _end(
 
 def _memory(memory: MemoryMeter, loaded: Loaded | None, held: Held) -> dict[str, Any]:
     """The peaks of this job; those of loading its model belong to it, whichever job of a sweep came first."""
-    peaks = memory.peaks()
-    for name, value in (held.memory or {}).items():
-        peaks[name] = max(value, peaks[name]) if name != "absent" and name in peaks else value
-    accelerator = loaded.accelerator_mb() if loaded else None
-    if accelerator is not None:
-        return peaks | {"peak_accelerator_mb": round(accelerator, 1)}
+    peaks = joined(memory.peaks(), held.memory or {})
+    if devices := peaks.get("accelerators"):
+        return peaks | {"peak_accelerator_mb": round(sum(one["allocated_mb"] for one in devices), 1)}
     reason = "no accelerator whose memory the backend reports was used" if loaded else "no model was loaded"
     return peaks | {"absent": peaks.get("absent", {}) | {"peak_accelerator_mb": reason}}
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from itertools import repeat
 from typing import Any
 
+from hforch.backends import out_of_memory
 from hforch.backends.teacher import Teacher
 from hforch.errors import HforchError
 from hforch.runs.distributions import Array
@@ -81,7 +82,8 @@ def _read(teacher: Teacher, batch: Sequence[Text], chunk: int) -> Iterator[tuple
         ScoringError: it could not read.
     """
     try:
-        yield from teacher.read([one.prompt for one in batch], [one.ids for one in batch], chunk)
+        with out_of_memory.translating("use a smaller scoring.batch_size or scoring.chunk"):
+            yield from teacher.read([one.prompt for one in batch], [one.ids for one in batch], chunk)
     except HforchError as error:
         raise ScoringError(str(error)) from error
     except Exception as error:

@@ -43,9 +43,16 @@ class Metrics(Loose):
     power_w: Finite | None = None
 
 
+class Device(Loose):
+    device: str | None = None
+    allocated_mb: Finite | None = None
+    reserved_mb: Finite | None = None
+
+
 class Memory(Loose):
     peak_rss_mb: Finite | None = None
     peak_accelerator_mb: Finite | None = None
+    accelerators: list[Device] | None = None
 
 
 class Warmup(Loose):

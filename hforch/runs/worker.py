@@ -26,6 +26,7 @@ from hforch.redaction import redact_file
 from hforch.runs.remote import LOG, nurse
 
 if TYPE_CHECKING:
+    from hforch.backends.accelerators import Accelerator
     from hforch.config.schema import Job
     from hforch.runs.given import Given
     from hforch.runs.watch import Watcher
@@ -196,10 +197,23 @@ class Workers:
         Raises:
             WorkerDied: looking at it crashed.
         """
+        found: list[list[Mistake]] = self._ask_another(backend, "check", jobs)
+        return found
+
+    def devices(self, backend: str, jobs: Sequence[Job]) -> list[Accelerator]:
+        """Return the accelerators that some jobs, all on one backend, are for, with what is free of them now.
+
+        Raises:
+            WorkerDied: looking at them crashed.
+        """
+        found: list[Accelerator] = self._ask_another(backend, "devices", jobs)
+        return found
+
+    def _ask_another(self, backend: str, what: str, jobs: Sequence[Job]) -> Any:
+        """Ask a worker about jobs that ends with its answer, so that what it has initialized is free again."""
         worker = self._nursery(backend).bear()
         try:
-            found: list[list[Mistake]] = worker.ask("check", list(jobs))
-            return found
+            return worker.ask(what, list(jobs))
         finally:
             worker.close()
 

@@ -68,6 +68,7 @@ def loaded(load: Callable[..., Any], folder: Path, *more: str) -> Any:
         ("auto", False, "cuda", None, 10**6, ("dynamic", False)),
         ("static", "auto", "cuda", None, None, ("static", True)),
         ("static", "auto", "cpu", None, 10**6, ("static", False)),
+        ("static", "auto", "cuda", "weights that do not compile", 10**6, ("static", False)),
         ("static", False, "cuda", None, 10**6, ("static", False)),
         ("dynamic", "auto", "cuda", None, 10**6, ("dynamic", False)),
     ],
@@ -205,8 +206,10 @@ def test_a_model_without_a_static_cache_is_refused_and_auto_does_without(tmp_pat
     )
     tiny_models._save(model, tokenizer, tmp_path, None)
     words = ("model=local", f"model.path={tmp_path}", "precision=fp32", "generation.max_new_tokens=4")
-    with pytest.raises(BackendError, match="no static KV cache for MambaForCausalLM; use kv_cache=dynamic"):
+    with pytest.raises(BackendError, match=r"no static KV cache for MambaForCausalLM; use backend\.kv_cache="):
         load_llm(*words, "backend.kv_cache=static")
+    with pytest.raises(BackendError, match=r"compile=true: .* MambaForCausalLM; use backend.compile=false"):
+        load_llm(*words, "backend.compile=true")
     assert load_llm(*words).invoke("The") is not None
 
 

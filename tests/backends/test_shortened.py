@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from functools import wraps
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from hforch import load_llm
-from hforch.backends import pytorch
+from hforch.backends import accelerators, pytorch
 from hforch.backends.llm import PromisingLLM
 
 PROMPTS = ["The capital of France is", "one, two, three, four, five, six,"]
@@ -99,17 +101,30 @@ def test_langchains_cache_does_not_take_a_shortened_answer_for_a_whole_one() -> 
     assert llm.shortened(2).invoke("a prompt") == short
 
 
-def test_accelerators_are_waited_for_and_the_cpu_is_not(monkeypatch: pytest.MonkeyPatch) -> None:
-    import torch
+def test_accelerators_that_hold_the_model_are_waited_for_and_no_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    waited: list[tuple[str, int]] = []
 
-    waited: list[Any] = []
-    monkeypatch.setattr(torch.accelerator, "synchronize", waited.append)
-    pytorch.synchronize(["cpu"])
-    assert waited == []
-    pytorch.synchronize(["cpu", "cuda:1", "disk", "0"])  # accelerate's map numbers devices
-    assert waited == ["cuda:1", 0]
-    pytorch.synchronize(["xpu:0"])
-    assert waited[2:] == ["xpu:0"]
+    def devices(kind: str, count: int, is_initialized: bool) -> SimpleNamespace:
+        synchronize = lambda index: waited.append((kind, index))  # noqa: E731
+        return SimpleNamespace(
+            is_initialized=lambda: is_initialized, device_count=lambda: count, synchronize=synchronize
+        )
+
+    def wait(*names: str) -> list[tuple[str, int]]:
+        waited.clear()
+        accelerators.synchronize(names)
+        return list(waited)
+
+    monkeypatch.setitem(sys.modules, "torch", SimpleNamespace(cuda=devices("cuda", 3, True)))
+    assert wait("cpu") == []
+    assert wait("cpu", "cuda:1", "disk", "0") == [("cuda", 0), ("cuda", 1)]  # accelerate's map numbers devices
+    monkeypatch.setitem(
+        sys.modules, "torch", SimpleNamespace(cuda=devices("cuda", 1, False), xpu=devices("xpu", 1, True))
+    )
+    assert wait("xpu:0") == [("xpu", 0)]
+    assert wait("cuda:0") == []
+    monkeypatch.delitem(sys.modules, "torch")
+    assert wait("cuda:0") == []
 
 
 def test_a_model_that_is_loaded_waits_for_its_own_devices(tiny_gpt2: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -118,7 +133,7 @@ def test_a_model_that_is_loaded_waits_for_its_own_devices(tiny_gpt2: Path, monke
 
     job = job_from_overrides(["model=local", f"model.path={tiny_gpt2}", "backend=pytorch"])
     waited: list[Any] = []
-    monkeypatch.setattr(pytorch, "synchronize", waited.append)
+    monkeypatch.setattr(accelerators, "synchronize", waited.append)
     loaded = pytorch.load(job, pytorch.prepare(job, Silent()))
     loaded.synchronize()
     loaded.engine.close()

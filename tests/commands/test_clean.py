@@ -11,7 +11,7 @@ import pytest
 from filelock import FileLock
 
 from hforch.cli import main
-from hforch.models.cache import Key, entries, home, obtain
+from hforch.models.cache import REST, Key, entries, home, obtain
 from hforch.progress import Silent
 
 NAMES = {"wheels": ["w-1"], "checkpoints": ["gguf-1"], "exports": ["int8-aa", "int8-ab", "int4-cc"]}
@@ -30,7 +30,8 @@ def a_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         for name in names:
             obtain(Key(kind, name), contents, Silent())
     (home() / "exports/.int4-dd.01234567").mkdir()
-    (home() / "logs").mkdir()
+    for name in REST:
+        (home() / name).mkdir(exist_ok=True)
     return home()
 
 
@@ -62,7 +63,7 @@ def test_what_was_asked_for_goes(words: list[str], gone: set[str], capsys: pytes
     said = capsys.readouterr().out
     assert said.count("removed ") == len(gone)
     assert f"{2 * len(gone - {'.int4-dd.01234567'}):,}" in said
-    assert (home() / "logs").exists() == (words != ["all"])
+    assert {(home() / name).exists() for name in REST} == {words != ["all"]}
 
 
 @pytest.mark.parametrize(

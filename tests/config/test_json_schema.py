@@ -108,6 +108,7 @@ def _of_shape(tree: dict[str, Any]) -> list[Any]:
         ("recipe", {"defaults": [{"model": "mine"}, {"override hydra/launcher": "joblib"}], "hydra": {}}),
         ("recipe", {"hydra": {"sweeper": {"params": {"precision": "bf16,int8", "+ov_config.NUM_STREAMS": "1,2"}}}}),
         ("recipe", {"hydra": {"launcher": {"n_jobs": 2}}}),
+        ("recipe", {"defaults": [{"device": "cuda:1"}, {"device": 0}, {"device": "-1"}]}),
     ],
 )
 def test_parts_fit(name: str, data: Any) -> None:

@@ -100,6 +100,14 @@ def test_what_is_not_known_is_left_out_of_the_summary() -> None:
     assert failure(record(), "outputs/x") is None
 
 
+def test_a_summary_names_the_memory_of_each_card() -> None:
+    cards = [{"device": f"cuda:{index}", "allocated_mb": 10.0 * (index + 1), "reserved_mb": 50.0} for index in (0, 1)]
+    one = {"peak_accelerator_mb": 10.0, "accelerators": cards[:1]}
+    both = {"peak_accelerator_mb": 30.0, "accelerators": cards}
+    assert "accelerator 10 MB" in summary_lines(record() | {"memory": one}, "x")[0]
+    assert "accelerator 30 (10 + 20) MB" in summary_lines(record() | {"memory": both}, "x")[0]
+
+
 def test_a_failure_names_the_log(capsys: pytest.CaptureFixture[str]) -> None:
     Plain(sys.stdout).finished(
         record(status="failed", error={"type": "ModelError", "message": "no such model"}), "outputs/x"

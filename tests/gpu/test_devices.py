@@ -1,0 +1,264 @@
+"""Devices, their memory and its end on a real GPU, with models that are made on the spot."""
+
+from __future__ import annotations
+
+import gc
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import pytest
+import tiny_models
+
+from hforch import load_llm
+from hforch.backends import accelerators
+from hforch.config.compose import job_from_overrides
+from hforch.errors import ConfigError
+from hforch.runs import Given
+from hforch.runs.held import Held
+from hforch.runs.records import read_record, read_samples
+from hforch.runs.runner import run_job
+from hforch.runs.watch import Nobody
+
+pytestmark = [pytest.mark.gpu, pytest.mark.model]
+
+LONG = "signals of the brain are measured, " * 40
+WORDS = ("device=gpu", "prompt=raw", "generation.max_new_tokens=8", "generation.ignore_eos=true", "runtime.warmup=0")
+NO_TORCHAO = pytest.mark.skipif(not find_spec("torchao"), reason="torchao is not installed")
+PRECISIONS = ["fp32", "bf16", pytest.param("int8", marks=NO_TORCHAO)]
+
+
+@pytest.fixture(scope="session")
+def llama(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """170 MB of weights in fp32; its KV cache takes 64 KB a token then."""
+    shape = {"hidden_size": 512, "intermediate_size": 1024, "num_hidden_layers": 16, "max_position_embeddings": 4096}
+    heads = {"num_attention_heads": 8, "num_key_value_heads": 8}
+    return tiny_models.save_llama(tmp_path_factory.mktemp("gpu") / "llama", **shape, **heads)
+
+
+@pytest.fixture
+def two_gpus() -> None:
+    if len(accelerators.names()) < 2:
+        pytest.skip("there is only one GPU here")
+
+
+@pytest.fixture
+def only_cuda() -> None:
+    if accelerators.kind() != "cuda":
+        pytest.skip("this GPU is no CUDA device")
+
+
+@pytest.fixture
+def limited(only_cuda: None) -> Callable[[float], AbstractContextManager[None]]:
+    """Lets torch take no more than so many bytes of GPU 0 in this process."""
+    import torch
+
+    @contextmanager
+    def limit(size: float) -> Iterator[None]:
+        gc.collect()
+        torch.cuda.empty_cache()
+        total = torch.cuda.mem_get_info(0)[1]
+        torch.cuda.set_per_process_memory_fraction(min(1.0, (torch.cuda.memory_allocated(0) + size) / total), 0)
+        try:
+            yield
+        finally:
+            torch.cuda.set_per_process_memory_fraction(1.0, 0)
+
+    return limit
+
+
+def do(directory: Path, model: Path, *words: str, held: Held | None = None, code: int = 0) -> Any:
+    """Run a job in this process; its record and its samples."""
+    overrides = ["model=local", f"model.path={model}", *WORDS, "runtime.isolation=inline", *words]
+    assert run_job(job_from_overrides(overrides), directory, Given(tuple(overrides)), Nobody(), held) == code
+    return read_record(directory), list(read_samples(directory))
+
+
+def hforch(folder: Path, *words: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    """Run the command line in a process of its own, which has initialized nothing."""
+    command = [sys.executable, "-m", "hforch", *WORDS, *words]
+    return subprocess.run(
+        command, capture_output=True, text=True, check=False, cwd=folder, env=os.environ | environment, timeout=300
+    )
+
+
+def prompts(folder: Path, number: int) -> str:
+    file = folder / f"{number}.jsonl"
+    file.write_text("".join(json.dumps({"text": f"{LONG} {index:04}"}) + "\n" for index in range(number)))
+    return f"inputs=file inputs.path={file} prompt.column=text"
+
+
+# ---------------------------------------------------------------- which device
+def test_each_way_to_name_a_gpu_is_that_gpu(llama: Path) -> None:
+    kind = accelerators.kind()
+    for word in (f"{kind}:0", str(kind), "0", "gpu", "gpu:0"):
+        llm = load_llm("model=local", f"model.path={llama}", f"device={word}", "generation.max_new_tokens=2")
+        assert str(llm.engine.model.device) == f"{kind}:0"
+        assert llm.invoke("signals")
+        llm.engine.close()
+
+
+def test_a_gpu_that_is_not_there_is_refused_with_those_that_are(llama: Path) -> None:
+    with pytest.raises(ConfigError, match="there is no GPU number 99") as caught:
+        load_llm("model=local", f"model.path={llama}", "device=99")
+    assert accelerators.names()[0] in str(caught.value)
+
+
+def test_gpus_that_are_hidden_are_told_with_what_hides_them(llama: Path, tmp_path: Path, only_cuda: None) -> None:
+    done = hforch(tmp_path, "model=local", f"model.path={llama}", "hydra.run.dir=r", CUDA_VISIBLE_DEVICES="")
+    assert done.returncode == 2, done.stderr
+    assert "CUDA_VISIBLE_DEVICES='' hides them" in done.stderr
+    assert not (tmp_path / "r" / "samples.jsonl").exists()
+
+
+def test_the_second_gpu_is_used_alone(llama: Path, tmp_path: Path, two_gpus: None) -> None:
+    record, _ = do(tmp_path, llama, "device=1")
+    kind = accelerators.kind()
+    assert record["effective"]["device"] == [f"{kind}:1"]
+    assert [one["device"] for one in record["memory"]["accelerators"]] == [f"{kind}:1"]
+
+
+def test_a_model_over_two_gpus_has_its_map_and_each_ones_memory_in_the_record(
+    llama: Path, tmp_path: Path, two_gpus: None
+) -> None:
+    record, samples = do(tmp_path, llama, "device=auto", "device.device_map=balanced")
+    devices = {f"{accelerators.kind()}:{index}" for index in (0, 1)}
+    assert devices <= set(record["effective"]["device_map"])
+    assert any("model.layers.0-" in part for part in record["effective"]["device_map"][f"{accelerators.kind()}:0"])
+    assert devices <= {one["device"] for one in record["memory"]["accelerators"]}
+    assert all(sample["error"] is None for sample in samples)
+
+
+def test_flash_attention_without_its_package_is_refused(llama: Path) -> None:
+    if find_spec("flash_attn"):
+        pytest.skip("flash-attn is installed")
+    words = ("device=gpu", "precision=bf16", "model.attn_implementation=flash_attention_2")
+    with pytest.raises(ConfigError, match="needs the package flash-attn, which is not installed"):
+        load_llm("model=local", f"model.path={llama}", *words)
+
+
+# ---------------------------------------------------------------- peaks
+@pytest.mark.parametrize("precision", PRECISIONS)
+def test_peaks_belong_to_each_job_that_shares_a_model(precision: str, llama: Path, tmp_path: Path) -> None:
+    held = Held()
+    words = (*prompts(tmp_path, 16).split(), f"precision={precision}")
+    peaks = []
+    for number, size in enumerate((1, 16, 1)):
+        record, _ = do(tmp_path / str(number), llama, *words, f"runtime.batch_size={size}", held=held)
+        (device,) = record["memory"]["accelerators"]
+        assert device["device"] == accelerators.names()[0]
+        assert device["reserved_mb"] >= device["allocated_mb"] > 0
+        assert record["memory"]["peak_accelerator_mb"] == device["allocated_mb"]
+        peaks.append(device["allocated_mb"])
+    held.drop()
+    assert peaks[1] > peaks[0] + 10  # 16 prompts have a larger KV cache than one
+    assert peaks[2] == pytest.approx(peaks[0], rel=0.2)
+
+
+def test_memory_is_given_back_with_the_model(llama: Path, tmp_path: Path, only_cuda: None) -> None:
+    import torch
+
+    gc.collect()
+    before = torch.cuda.memory_allocated(0)
+    held = Held()
+    do(tmp_path, llama, "precision=fp32", held=held)
+    assert torch.cuda.memory_allocated(0) > before
+    held.drop()
+    assert torch.cuda.memory_allocated(0) <= before + 10**6
+
+
+# ---------------------------------------------------------------- out of memory
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+def test_a_batch_that_is_too_large_fails_alone_and_its_memory_is_given_back(
+    precision: str, llama: Path, tmp_path: Path, limited: Callable[[float], AbstractContextManager[None]]
+) -> None:
+    import torch
+
+    held = Held()
+    words = (*prompts(tmp_path, 66).split(), f"precision={precision}", "runtime.memory_check=off")
+    do(tmp_path / "small", llama, *words, "runtime.batch_size=2", held=held)
+    resting = torch.cuda.memory_allocated(0)
+    with limited(4e8):
+        record, samples = do(tmp_path / "large", llama, *words, "runtime.batch_size=64", held=held, code=1)
+        failed = [sample for sample in samples if sample["error"]]
+        assert [len(failed), len(samples)] == [64, 66]
+        message = failed[0]["error"]["message"]
+        assert message.startswith("out of memory on cuda:0: asked for ")
+        assert "use a smaller runtime.batch_size (" in message
+        assert record["status"] == "failed" and held.key
+        assert torch.cuda.memory_allocated(0) <= resting + 10**7
+        record, _ = do(tmp_path / "again", llama, *words, "runtime.batch_size=2", held=held)
+        assert record["shared_load"]
+    held.drop()
+
+
+def test_a_model_that_is_too_large_fails_its_job_and_the_next_one_runs(
+    llama: Path, tmp_path: Path, limited: Callable[[float], AbstractContextManager[None]]
+) -> None:
+    import torch
+
+    held = Held()
+    with limited(1e7):
+        record, _ = do(tmp_path / "large", llama, "precision=fp32", "runtime.memory_check=off", held=held, code=1)
+    assert record["error"]["type"] == "OutOfMemory"
+    assert record["error"]["message"].startswith("out of memory on cuda:0")
+    assert "precision=bf16" in record["error"]["message"]
+    before = torch.cuda.memory_allocated(0)
+    record, _ = do(tmp_path / "then", llama, "precision=bf16", held=held)
+    assert record["status"] == "ok"
+    held.drop()
+    assert torch.cuda.memory_allocated(0) <= before + 10**6
+
+
+# ---------------------------------------------------------------- memory_check
+@pytest.fixture
+def huge(tmp_path: Path, llama: Path) -> Path:
+    """A checkpoint whose weights, in a sparse file, are larger than any card."""
+    folder = tmp_path / "huge"
+    folder.mkdir()
+    for file in llama.glob("*.json"):
+        (folder / file.name).write_bytes(file.read_bytes())
+    number = 10**12
+    header = json.dumps({"a": {"dtype": "F32", "shape": [number], "data_offsets": [0, 4 * number]}}).encode()
+    with (folder / "model.safetensors").open("wb") as file:
+        file.write(len(header).to_bytes(8, "little") + header)
+        file.truncate(8 + len(header) + 4 * number)
+    return folder
+
+
+def test_a_model_larger_than_what_is_free_on_the_card_is_refused_before_it_is_loaded(
+    huge: Path, tmp_path: Path
+) -> None:
+    words = ("model=local", f"model.path={huge}", "precision=fp32")
+    single = hforch(tmp_path, *words, "hydra.run.dir=r")
+    swept = hforch(tmp_path, "-m", *words, "runtime.seed=1,2", "hydra.sweep.dir=s")
+    dry = hforch(tmp_path, "-m", "--dry-run", *words, "runtime.seed=1,2", "hydra.sweep.dir=s")
+    for done in (single, swept, dry):
+        assert done.returncode == 2, done.stderr
+        assert "weights of 4000.0 GB" in done.stderr and f"on {accelerators.names()[0]}" in done.stderr
+    assert not (tmp_path / "s").exists()
+
+
+def test_what_other_processes_hold_of_the_card_is_not_free(llama: Path, tmp_path: Path, only_cuda: None) -> None:
+    """This process leaves 2 GB of the card; a KV cache of 2.5 GB does not fit then, and a smaller batch is named."""
+    import torch
+
+    gc.collect()
+    torch.cuda.empty_cache()
+    rest = torch.empty(torch.cuda.mem_get_info(0)[0] - 2 * 10**9, dtype=torch.uint8, device="cuda:0")
+    try:
+        file = prompts(tmp_path, 128).split()
+        words = ("model=local", f"model.path={llama}", *file, "precision=fp32", "runtime.batch_size=128")
+        done = hforch(tmp_path, *words, "hydra.run.dir=r")
+        assert done.returncode == 2, done.stderr
+        assert "and a KV cache of" in done.stderr and "that are free of" in done.stderr
+        assert "runtime.batch_size=" in done.stderr and "fits by the estimate" in done.stderr
+    finally:
+        del rest
+        torch.cuda.empty_cache()
