@@ -219,7 +219,7 @@ def release() -> None:
 
 
 def synchronize(devices: Collection[str]) -> None:
-    """Wait until devices, such as `cuda:0` or accelerate's `0`, have done what was asked of them; leave others alone."""
+    """Wait until devices, such as `cuda:0` or accelerate's `0`, have done their work; leave others alone."""
     for name, module, index in _at_work():
         if f"{name}:{index}" in devices or str(index) in devices:
             module.synchronize(index)
