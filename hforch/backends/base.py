@@ -4,6 +4,7 @@ A backend module offers:
 
     IGNORES: tuple[str, ...]                       config paths that change nothing here; no part of load key or job id
     LIBRARIES: tuple[str, ...]                     modules that load and generate import; a worker imports them early
+    QUANTIZERS: dict[str, tuple[str, ...]]         by precision, modules that only it imports; optional
     check(job) -> list[Mistake]                    what this machine cannot do for the job; before any weight is touched
     prepare(job, progress) -> Prepared             the weights on disk: fetched, converted, exported
     load(job, prepared) -> Loaded                  the model in memory

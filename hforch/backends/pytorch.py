@@ -37,12 +37,13 @@ DTYPES = {
     "int4": "bfloat16",
 }
 WEIGHTS = {"int8": "int8", "int4": "nf4"}
-QUANTIZERS = {"int8": "torchao", "int4": "bitsandbytes"}
+QUANTIZERS = {"int8": ("torchao.quantization",), "int4": ("bitsandbytes",)}
 
 
 def check(job: Job) -> list[Mistake]:
     mistakes = [*grammar.check(job), *kv_cache.check(job)]
-    if quantizer := QUANTIZERS.get(job.precision.name):
+    for library in QUANTIZERS.get(job.precision.name, ()):
+        quantizer = library.partition(".")[0]
         mistakes += missing_extra(quantizer, "quant", f"precision={job.precision.name} on pytorch", "precision.name")
     if job.device.kind == "npu":
         mistakes.append(Mistake("device.kind", "pytorch does not run on an NPU", None, "use backend=openvino"))

@@ -25,6 +25,7 @@ class Held:
         has_scored: whether it has read given tokens: what its engine keeps since then is not the next job's memory.
         batch_size: that of the last job, for which the allocators of accelerators keep memory.
         first: measures the first batch once more; and the seconds that it took at first.
+        process: how this process was started, for the record.
     """
 
     key: str = ""
@@ -36,6 +37,7 @@ class Held:
     has_scored: bool = False
     batch_size: int = 0
     first: tuple[Callable[[], float], float] | None = None
+    process: Mapping[str, Any] = field(default_factory=lambda: {"start": "inline"})
 
     def drop(self) -> None:
         """Forget the model, so that its memory, that of accelerators too, is free for another."""

@@ -118,7 +118,7 @@ def run_job(job: Job, directory: Path, given: Given, watcher: Watcher, held: Hel
         run = Run(job, given, watcher, writer, held or Held(), before)
         started = before.record.get("started") if before else None
         resumed = before.record.get("resumed", 0) + 1 if before else 0
-        asked = {**given.job(job), **given.asked(), "resumed": resumed}
+        asked = {**given.job(job), **given.asked(), "resumed": resumed, "process": dict(run.held.process)}
         if before:  # or what was answered would be lost if this is stopped before it plans anew
             asked |= {name: before.record[name] for name in PLANNED if name in before.record}
         run.note(status="partial", started=started or _now(), **asked)
@@ -256,7 +256,7 @@ def _warn(run: Run, remarks: Sequence[Mistake]) -> None:
 
 
 def _load(run: Run, prepared: Prepared, memory: MemoryMeter) -> Loaded:
-    preload(run.job.backend.name)  # in a worker they are there already; elsewhere they are no part of loading either
+    preload(run.job.backend.name, run.job.precision.name)  # most is there already; the rest is no part of loading
     started = time.perf_counter()
     with run.log.stage("load", header(run.job).get("model", run.job.backend.name)):
         loaded = backend_of(run.job).load(run.job, prepared)

@@ -81,6 +81,11 @@ class Environment(Loose):
     accelerators: list[Any] | None = None
 
 
+class Process(Loose):
+    start: str | None = None
+    because: list[str] | None = None
+
+
 class OnText(Loose):
     sha256: str | None = None
     windows: list[Annotated[list[Finite], Field(min_length=2, max_length=2)]] | None = None
@@ -135,6 +140,7 @@ class Record(Loose):
     memory: Memory | None = None
     disk_mb: Finite | None = None
     environment: Environment | None = None
+    process: Process | None = None
     scores: Scores | None = None
     error: Error | None = None
     started: str | None = None
