@@ -61,6 +61,7 @@ class Loaded:
         engine: what generates.
         build: makes the LLM over it from the fields of PromisingLLM.
         effective: precision, device and settings as the library reports them after loading.
+        synchronize: waits until the devices have done what was asked of them; nothing to wait for on a CPU.
         teacher: makes what reads given tokens with this model; None where there are no logits.
         remarks: warnings about how it was loaded.
     """
@@ -70,6 +71,7 @@ class Loaded:
     effective: dict[str, Any]
     teacher: Callable[[], Teacher] | None = None
     remarks: tuple[Mistake, ...] = ()
+    synchronize: Callable[[], None] = lambda: None
 
 
 class Backend(Protocol):

@@ -7,7 +7,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from hforch.backends import grammar, kv_cache, out_of_memory, torch_device
+from hforch.backends import accelerators, grammar, kv_cache, out_of_memory, torch_device
 from hforch.backends.base import Loaded, Prepared, first_line, missing_extra, prepared_from
 from hforch.backends.engine import Work
 from hforch.backends.kv_cache import KVCaches
@@ -103,7 +103,8 @@ def load(job: Job, prepared: Prepared) -> Loaded:
     engine = PipelineEngine(pipeline, identity, kv_caches=caches)
     build = partial(HforchPipeline, pipeline=pipeline, engine=engine, model_id=str(prepared.path))
     teacher = partial(TorchTeacher, model, engine.pad)
-    return Loaded(engine, build, effective, teacher, torch_device.remarks(effective.get("device_map", {})))
+    remarks = torch_device.remarks(effective.get("device_map", {}))
+    return Loaded(engine, build, effective, teacher, remarks, partial(accelerators.synchronize, effective["device"]))
 
 
 def smaller(job: Job) -> str:

@@ -10,6 +10,7 @@ from hforch.backends import accelerators
 
 if TYPE_CHECKING:
     from hforch.backends.base import Loaded, Prepared
+    from hforch.runs.warmup import Shape
 
 
 @dataclass
@@ -20,7 +21,7 @@ class Held:
         key: the load key of the model in memory; empty when there is none.
         timings: what loading it took, seconds by name.
         memory: the peaks of the process up to the end of loading.
-        is_warm: whether it has generated something, so that another warm-up would change nothing.
+        warm: the shapes of batches that the model has been warmed up for.
         has_scored: whether it has read given tokens: what its engine keeps since then is not the next job's memory.
         batch_size: that of the last job, for which the allocators of accelerators keep memory.
         first: measures the first batch once more; and the seconds that it took at first.
@@ -32,7 +33,7 @@ class Held:
     loaded: Loaded | None = None
     timings: Mapping[str, float] | None = None
     memory: Mapping[str, Any] | None = None
-    is_warm: bool = False
+    warm: set[Shape] = field(default_factory=set)
     has_scored: bool = False
     batch_size: int = 0
     first: tuple[Callable[[], float], float] | None = None
@@ -40,7 +41,7 @@ class Held:
 
     def drop(self) -> None:
         """Forget the model, so that its memory, that of accelerators too, is free for another."""
-        self.key, self.is_warm, self.has_scored = "", False, False
+        self.key, self.warm, self.has_scored = "", set(), False
         self.prepared = self.loaded = self.timings = self.memory = self.first = None
         accelerators.release()
 

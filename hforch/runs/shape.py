@@ -36,6 +36,7 @@ class Totals(Loose):
 class Metrics(Loose):
     tokens_per_s: Finite | None = None
     tokens_per_s_each: list[Finite] | None = None
+    measured_s: Finite | None = None
     ttft_ms: Finite | None = None
     energy_j: Finite | None = None
     joules_per_token: Finite | None = None
@@ -52,6 +53,19 @@ class Memory(Loose):
     peak_rss_mb: Finite | None = None
     peak_accelerator_mb: Finite | None = None
     accelerators: list[Device] | None = None
+
+
+class Warmup(Loose):
+    batch_size: Number | None = None
+    prompt_tokens: Number | None = None
+    num_beams: Number | None = None
+    cache_length: Number | None = None
+    rounds: Number | None = None
+    seconds: Finite | None = None
+    deviation: Finite | None = None
+    ended_by: str | None = None
+    steady: bool | None = None
+    error: str | None = None
 
 
 class Cpu(Loose):
@@ -122,6 +136,7 @@ class Record(Loose):
     totals: Totals | None = None
     metrics: Metrics | None = None
     timings: dict[str, Finite | None] | None = None
+    warmup: list[Warmup] | None = None
     memory: Memory | None = None
     disk_mb: Finite | None = None
     environment: Environment | None = None
