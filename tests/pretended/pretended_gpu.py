@@ -25,7 +25,8 @@ def _forked() -> None:
 
 os.register_at_fork(after_in_child=_forked)
 cuda = types.ModuleType("torch.cuda")
-cuda.__dict__.update(is_initialized=lambda: not in_fork, _is_in_bad_fork=lambda: in_fork, is_available=lambda: False)
+cuda.__dict__.update(is_initialized=lambda: not in_fork, _is_in_bad_fork=lambda: in_fork)
+cuda.__dict__.update(is_available=lambda: False, device_count=lambda: 0)  # what measures devices finds none
 sys.modules["torch"] = types.ModuleType("torch")
 sys.modules["torch"].__dict__.update(cuda=cuda)
 if any("hforch.runs.anew" in word for word in sys.orig_argv):
