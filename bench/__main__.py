@@ -13,7 +13,20 @@ from pathlib import Path
 
 from rich.console import Console
 
-from bench import continuous, faults, generation, gpu, records, report, scheduler, scoring, startup, sweep, throughput
+from bench import (
+    continuous,
+    faults,
+    generation,
+    gpu,
+    records,
+    report,
+    scheduler,
+    scoring,
+    startup,
+    sweep,
+    throughput,
+    warmup,
+)
 from bench.machine import machine
 from bench.ratios import Ratio
 from bench.registry import Bench
@@ -35,6 +48,7 @@ BENCHES: dict[str, Bench] = {
     "scheduler": Bench(scheduler.run, minutes=7),
     "sweep": Bench(sweep.against_bare, minutes=14),
     "sweep-processes": Bench(sweep.against_processes, minutes=14),
+    "warmup": Bench(warmup.run, minutes=15),
     "scoring": Bench(scoring.run, minutes=14),
     "records": Bench(records.run, minutes=8),
     "faults": Bench(faults.run, minutes=8),

@@ -37,6 +37,7 @@ LONG_S = {
     **{"test_page_corners": 45, "test_directories": 40, "test_precision": 40, "test_fuzz": 40, "test_cli": 35},
     **{"test_collect": 35, "test_damaged_runs": 35, "test_compose": 30, "test_worker": 30, "test_reports": 30},
     **{"test_reference_page": 30, "test_secrets": 40, "test_shared_gpu": 40},
+    **{"test_anew": 130, "test_death": 40},
 }
 """About how many seconds the tests of a file take; of the others, less. Long ones begin first."""
 CORES = os.sched_getaffinity(0)
@@ -73,9 +74,9 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
 
 def import_libraries(backends: Sequence[str]) -> None:
     """Import what runs need, and let Python look for no garbage among it: measured runs collect it thrice."""
-    from hforch.runs.libraries import UNUSED, import_runner, preload, without_garbage_collection, without_module
+    from hforch.runs.libraries import import_runner, preload, quick_imports
 
-    with without_garbage_collection(), without_module(UNUSED), warnings.catch_warnings():
+    with quick_imports(), warnings.catch_warnings():
         warnings.simplefilter("ignore")
         import_runner()
         for backend in backends:

@@ -270,9 +270,9 @@ def prepare(backends: Sequence[str], address: str) -> None:
     from hforch.config.compose import job_from_overrides
     from hforch.models import process
     from hforch.report.page.write import library
-    from hforch.runs.libraries import UNUSED, preload, without_garbage_collection, without_module
+    from hforch.runs.libraries import preload, quick_imports
 
-    with without_garbage_collection(), without_module(UNUSED):
+    with quick_imports():
         for file in sorted((ROOT / "hforch").rglob("*.py")):
             if file.name != "__main__.py":
                 with suppress(ImportError):  # of a library that is not installed

@@ -15,7 +15,19 @@ import hforch
 ROOT = Path(hforch.__file__).parent
 WALK = [
     {
-        *("datafiles", "errors", "files", "lifetime", "paths", "progress", "redaction", "shortage", "sinks", "streams"),
+        *(
+            "datafiles",
+            "errors",
+            "files",
+            "lifetime",
+            "logs",
+            "paths",
+            "progress",
+            "redaction",
+            "shortage",
+            "sinks",
+            "streams",
+        ),
         *("telemetry", ""),
     },
     {"config"},

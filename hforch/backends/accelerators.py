@@ -12,7 +12,7 @@ import os
 import re
 import sys
 import warnings
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -219,6 +219,13 @@ def release() -> None:
     gc.collect()
     for module in {id(module): module for _, module, _ in _at_work()}.values():
         module.empty_cache()
+
+
+def synchronize(devices: Collection[str]) -> None:
+    """Wait until devices, such as `cuda:0` or accelerate's `0`, have done their work; leave others alone."""
+    for name, module, index in _at_work():
+        if f"{name}:{index}" in devices or str(index) in devices:
+            module.synchronize(index)
 
 
 def free_mb(index: int | None) -> float | None:

@@ -4,6 +4,7 @@ A backend module offers:
 
     IGNORES: tuple[str, ...]                       config paths that change nothing here; no part of load key or job id
     LIBRARIES: tuple[str, ...]                     modules that load and generate import; a worker imports them early
+    QUANTIZERS: dict[str, tuple[str, ...]]         by precision, modules that only it imports; optional
     check(job) -> list[Mistake]                    what this machine cannot do for the job; before any weight is touched
     prepare(job, progress) -> Prepared             the weights on disk: fetched, converted, exported
     load(job, prepared) -> Loaded                  the model in memory
@@ -60,6 +61,7 @@ class Loaded:
         engine: what generates.
         build: makes the LLM over it from the fields of PromisingLLM.
         effective: precision, device and settings as the library reports them after loading.
+        synchronize: waits until the devices have done what was asked of them; nothing to wait for on a CPU.
         teacher: makes what reads given tokens with this model; None where there are no logits.
         remarks: warnings about how it was loaded.
     """
@@ -69,6 +71,7 @@ class Loaded:
     effective: dict[str, Any]
     teacher: Callable[[], Teacher] | None = None
     remarks: tuple[Mistake, ...] = ()
+    synchronize: Callable[[], None] = lambda: None
 
 
 class Backend(Protocol):

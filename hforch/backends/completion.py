@@ -58,9 +58,10 @@ class Completion:
         vocabulary: how ids become text.
         prompt_ids: the prompt; a stop sequence cannot begin in it.
         stops: stop sequences; a special token's text matches that token.
-        limit: the most tokens to take.
+        room: the most tokens that the answer may have.
         ignore_eos: go on after an EOS, which then counts as a token.
         on_text: called with each piece of text as soon as it is certain.
+        at_most: end the answer after so many tokens, although the model is prepared for `room`.
     """
 
     def __init__(
@@ -68,15 +69,17 @@ class Completion:
         vocabulary: Vocabulary,
         prompt_ids: Sequence[int],
         stops: Sequence[str],
-        limit: int,
+        room: int,
         ignore_eos: bool = False,
         on_text: Callable[[str], None] | None = None,
+        at_most: int | None = None,
     ) -> None:
         self.prompt_ids = tuple(prompt_ids)
         self.finish_reason: FinishReason | None = None
         self._vocabulary = vocabulary
         self._eos = frozenset() if ignore_eos else frozenset(vocabulary.eos)
-        self.limit = limit
+        self.room = room
+        self.limit = room if at_most is None else min(room, at_most)
         self._on_text = on_text
         self._ids: list[int] = []
         self._times: list[float] = []

@@ -87,5 +87,7 @@ class ContinuousEngine(Engine):
             completion = self.completion(prompt, ticket.request)
             took = time.perf_counter() - started
             values = self._settings(ticket.request.generation, completion.limit, ticket.request.seed)
+            if "min_new_tokens" in values:  # a checkpoint may ask for more than a request that is cut short
+                values["min_new_tokens"] = min(values["min_new_tokens"], completion.limit)
             rows.append(Row(ticket, place, completion, values, took))
         return rows

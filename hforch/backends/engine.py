@@ -41,6 +41,21 @@ class Work:
     steps: int | None = None
 
 
+@dataclass(frozen=True)
+class FixedCache:
+    """A KV cache of fixed size.
+
+    Attributes:
+        rows: of a batch, those that are filled up included.
+        tokens: prompt and answer together.
+        number: how often caches and compiled code were given up before; what was warm then is so no more.
+    """
+
+    rows: int
+    tokens: int
+    number: int = 0
+
+
 class RenderedChat(str):
     """A prompt that a chat template has rendered: special tokens are in it already, none may be added."""
 
@@ -56,6 +71,8 @@ class Request:
         on_text: called in the engine's thread with each piece of the (single) answer.
         handed_over: when the prompts' text was handed over, seconds (perf_counter).
         cancelled: set it, and the work stops at the next token.
+        at_most: tokens after which each answer ends, whatever `generation` says; the model is prepared for the whole
+            length all the same, such as with a KV cache of that size. For warm-up.
     """
 
     prompts: Sequence[str]
@@ -65,6 +82,7 @@ class Request:
     on_text: Callable[[str], None] | None = None
     handed_over: float = field(default_factory=time.perf_counter)
     cancelled: threading.Event = field(default_factory=threading.Event)
+    at_most: int | None = None
 
 
 class Engine(ABC):
@@ -133,7 +151,12 @@ class Engine(ABC):
             self.room(len(ids), request.generation),
             request.generation.ignore_eos,
             request.on_text,
+            request.at_most,
         )
+
+    def fixed_cache(self, rows: int, prompt_tokens: int, generation: Generation) -> FixedCache | None:
+        """Return the KV cache of fixed size that a batch gets whose longest prompt is so long; None if it grows."""
+        return None
 
     def room(self, prompt_tokens: int, generation: Generation) -> int:
         """How many tokens an answer may have: the least that max_new_tokens, max_length and the context leave.

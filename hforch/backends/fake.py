@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import re
 import time
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any
@@ -71,6 +72,7 @@ class FakeEngine(SerialEngine):
         self.script = script
         self.identity = {"backend": script.model_dump()}
         self._texts = {EOS: "<eos>"}
+        self._calls: Counter[int] = Counter()  # by batch size
 
     def encode(self, prompt: str) -> list[int]:
         return [self._id(token) for token in TOKEN.findall(prompt)]
@@ -87,7 +89,7 @@ class FakeEngine(SerialEngine):
         return {name: value for name, value in generation.model_dump().items() if value is not None}
 
     def generate(self, completions: Sequence[Completion], request: Request) -> None:
-        self._sleep(self.script.prefill_s, request)
+        self._sleep(self.script.prefill_s + self._cold_s(len(completions)), request)
         answers = [self._answer(str(prompt), request) for prompt in request.prompts]
         failures = [self._failure(str(prompt)) for prompt in request.prompts]
         for step in range(max(completion.limit for completion in completions)):
@@ -103,6 +105,12 @@ class FakeEngine(SerialEngine):
                 break
         for completion in completions:
             completion.finish()
+
+    def _cold_s(self, batch_size: int) -> float:
+        """Return the seconds that this call takes longer: half as many with every call of the same batch size."""
+        calls = self._calls[batch_size]
+        self._calls[batch_size] += 1
+        return self.script.cold_s / 2**calls if calls < self.script.cold_calls else 0.0
 
     def _answer(self, prompt: str, request: Request) -> list[int]:
         for reply in self.script.replies:

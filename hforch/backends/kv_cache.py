@@ -114,6 +114,7 @@ class KVCaches:
 
     Attributes:
         chosen: how the model is run.
+        dropped: how often caches and what was compiled for them were given up.
 
     Raises:
         BackendError: a static cache or compiling is asked for, and this model cannot be run like that.
@@ -123,6 +124,7 @@ class KVCaches:
         self.model, self.asked, self.work = model, asked, work
         self._lacking = not_compilable(model)
         self._caches: dict[tuple[int, int], Any] = {}
+        self.dropped = 0
         self.chosen = choose(asked, model.device.type, self._lacking, work.steps)
         if self.chosen.is_compiled and self._lacking is not None:
             raise BackendError(f"backend.compile=true: {self._lacking}; use backend.compile=false, or auto")
@@ -184,6 +186,7 @@ class KVCaches:
         import torch
 
         self._caches.clear()
+        self.dropped += 1
         if hasattr(self.model, "_compiled_call"):
             del self.model._compiled_call
             torch._dynamo.reset()

@@ -53,6 +53,7 @@ class PromisingLLM(BaseLLM):
 
     _engine: Engine = PrivateAttr()
     _chat: bool = PrivateAttr(default=False)
+    _at_most: int | None = PrivateAttr(default=None)
 
     @property
     def engine(self) -> Engine:
@@ -71,6 +72,7 @@ class PromisingLLM(BaseLLM):
             "echo": self.echo,
             "batch_size": self.batch_size,
             "chat": self._chat,
+            "at_most": self._at_most,
         }
 
     def generate(
@@ -112,6 +114,16 @@ class PromisingLLM(BaseLLM):
         generation, others = split(arguments)
         merged = resolved(merge(self.generation, generation))
         return self.model_copy(update={"generation": merged, **fields_of(others)})
+
+    def shortened(self, at_most: int) -> PromisingLLM:
+        """Return this LLM with answers of `at_most` tokens, for warm-up: the model is prepared for their whole length.
+
+        Neither stop sequences nor an EOS end them earlier; under a JSON Schema, which demands an EOS, one may.
+        """
+        changes = {} if self.generation.json_schema else {"ignore_eos": True, "min_new_tokens": None}
+        llm = self.model_copy(update={"generation": self.generation.model_copy(update=changes), "stop": ()})
+        llm._at_most = at_most
+        return llm
 
     # ------------------------------------------------------------ prompts
     def prompt_value(self, model_input: Any) -> PromptValue:
@@ -170,7 +182,14 @@ class PromisingLLM(BaseLLM):
         stops = self.stop if stop is None else stops_of(stop)
         seed = secrets.randbits(63) if self.seed is None else self.seed
         return [
-            Request([prompts[place] for place in batch], self.generation, stops, seed, handed_over=now)
+            Request(
+                [prompts[place] for place in batch],
+                self.generation,
+                stops,
+                seed,
+                handed_over=now,
+                at_most=self._at_most,
+            )
             for batch in batches
         ]
 

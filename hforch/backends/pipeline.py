@@ -17,7 +17,7 @@ from hforch.backends.chat import apply_chat_template
 from hforch.backends.completion import Completion, Vocabulary
 from hforch.backends.decoding import effective, generation_config, neutral_config
 from hforch.backends.detokenizer import Decode
-from hforch.backends.engine import RenderedChat, Request, SerialEngine, Work
+from hforch.backends.engine import FixedCache, RenderedChat, Request, SerialEngine, Work
 from hforch.backends.grammar import Guide, demanded
 from hforch.backends.kv_cache import KVCaches
 from hforch.backends.line import Line
@@ -93,11 +93,17 @@ class PipelineEngine(SerialEngine):
         self.line.submit(lambda: caches.expect(work), cancelled=threading.Event()).result()
         return caches.chosen.record()
 
+    def fixed_cache(self, rows: int, prompt_tokens: int, generation: Generation) -> FixedCache | None:
+        if self.kv_caches is None or (self._config(generation, limit=1).num_beams or 1) > 1:
+            return None
+        shape = self.kv_caches.shape(rows, prompt_tokens + self.room(prompt_tokens, generation))
+        return FixedCache(*shape, self.kv_caches.dropped) if shape else None
+
     def generate(self, completions: Sequence[Completion], request: Request) -> None:
         import torch
         from transformers import LogitsProcessorList, StoppingCriteriaList
 
-        limit = max(completion.limit for completion in completions)
+        limit = max(completion.room for completion in completions)
         config = self._config(request.generation, limit)
         beams = (config.num_beams or 1) > 1
         prompts = [completion.prompt_ids for completion in completions]
@@ -267,7 +273,8 @@ def _tap(completions: Sequence[Completion], request: Request, rows: int, beams: 
             if request.cancelled.is_set():
                 return torch.ones(input_ids.shape[0], dtype=torch.bool, device=input_ids.device)
             if beams:
-                return torch.zeros(input_ids.shape[0], dtype=torch.bool, device=input_ids.device)
+                is_over = request.at_most is not None and input_ids.shape[1] - self.seen >= request.at_most
+                return torch.full((input_ids.shape[0],), is_over, dtype=torch.bool, device=input_ids.device)
             new = input_ids[:, self.seen :].tolist()
             now = time.perf_counter()  # a GPU has not made the tokens before they can be read
             self.seen = input_ids.shape[1]

@@ -7,7 +7,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from hforch.backends import grammar, kv_cache, out_of_memory, torch_device
+from hforch.backends import accelerators, grammar, kv_cache, out_of_memory, torch_device
 from hforch.backends.base import Loaded, Prepared, first_line, missing_extra, prepared_from
 from hforch.backends.engine import Work
 from hforch.backends.kv_cache import KVCaches
@@ -37,12 +37,13 @@ DTYPES = {
     "int4": "bfloat16",
 }
 WEIGHTS = {"int8": "int8", "int4": "nf4"}
-QUANTIZERS = {"int8": "torchao", "int4": "bitsandbytes"}
+QUANTIZERS = {"int8": ("torchao.quantization",), "int4": ("bitsandbytes",)}
 
 
 def check(job: Job) -> list[Mistake]:
     mistakes = [*grammar.check(job), *kv_cache.check(job)]
-    if quantizer := QUANTIZERS.get(job.precision.name):
+    for library in QUANTIZERS.get(job.precision.name, ()):
+        quantizer = library.partition(".")[0]
         mistakes += missing_extra(quantizer, "quant", f"precision={job.precision.name} on pytorch", "precision.name")
     if job.device.kind == "npu":
         mistakes.append(Mistake("device.kind", "pytorch does not run on an NPU", None, "use backend=openvino"))
@@ -102,7 +103,8 @@ def load(job: Job, prepared: Prepared) -> Loaded:
     engine = PipelineEngine(pipeline, identity, kv_caches=caches)
     build = partial(HforchPipeline, pipeline=pipeline, engine=engine, model_id=str(prepared.path))
     teacher = partial(TorchTeacher, model, engine.pad)
-    return Loaded(engine, build, effective, teacher, torch_device.remarks(effective.get("device_map", {})))
+    remarks = torch_device.remarks(effective.get("device_map", {}))
+    return Loaded(engine, build, effective, teacher, remarks, partial(accelerators.synchronize, effective["device"]))
 
 
 def smaller(job: Job) -> str:

@@ -10,16 +10,20 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import cache
 from importlib.metadata import PackageNotFoundError, requires, version
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 from hforch import __version__
 from hforch.commands._differences import differences
 from hforch.commands._nvidia import nvidia
+from hforch.runs import fork_safety
 from hforch.runs.environment import cpu_name
 from hforch.runs.processor import GB, memory, processor
+from hforch.runs.worker import Nursery
 
 EXTRAS = ("genai", "openvino", "quant", "cuda")
+LIBRARIES = {"pytorch": "torch", "openvino": "openvino", "openvino_genai": "openvino_genai"}  # by backend
 
 
 def look() -> dict[str, Any]:
@@ -28,6 +32,7 @@ def look() -> dict[str, Any]:
         "hforch": __version__,
         "machine": machine(),
         "packages": list(packages()),
+        "workers": workers(),  # before this process initializes what it looks at
         "torch": _devices(_torch_devices) | {"build": _torch_build()},
         "nvidia": nvidia(),
         "openvino": _devices(_openvino_devices),
@@ -109,6 +114,21 @@ def declared() -> list[str]:
         return project["dependencies"] + [
             f'{requirement}; extra == "{extra}"' for extra in EXTRAS for requirement in optional[extra]
         ]
+
+
+def workers() -> dict[str, list[str] | None]:
+    """What importing the libraries of each installed backend initializes, so that workers are started anew.
+
+    None for one whose libraries end the process that imports them. Nothing is imported where there is no accelerator.
+    """
+    if not fork_safety.are_present():
+        return {}
+    started = {name: Nursery(name) for name, library in LIBRARIES.items() if find_spec(library)}
+    try:
+        return {name: nursery.initialized() for name, nursery in started.items()}
+    finally:
+        for nursery in started.values():
+            nursery.discard()
 
 
 def _devices(find: Callable[[], list[dict[str, Any]]]) -> dict[str, Any]:

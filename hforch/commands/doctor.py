@@ -76,6 +76,7 @@ def sections(found: Mapping[str, Any]) -> dict[str, list[tuple[str, str]]]:
             *rows(found["nvidia"]),
             *remarks(found["nvidia"], found["torch"]),
             *_devices("openvino", found["openvino"]),
+            ("workers", _workers(found["workers"])),
         ],
         "cache": cache_rows(found["cache"], SHOWN),
     }
@@ -137,6 +138,14 @@ def _devices(library: str, found: Mapping[str, Any]) -> list[tuple[str, str]]:
     if found["error"]:
         return [(library, found["error"])]
     return [(f"{library} {device['device']}", ", ".join(_facts(device))) for device in found["devices"]]
+
+
+def _workers(found: Mapping[str, Sequence[str] | None]) -> str:
+    """How processes that hold models are started."""
+    anew = [f"{one} (importing it initializes {', '.join(names)})" for one, names in found.items() if names]
+    said = [f"on accelerators started anew by {', '.join(anew)}; else forked"] if anew else []
+    broken = [f"{one} ends the process that imports it" for one, names in found.items() if names is None]
+    return "; ".join([*said, *broken]) or "forked from a process that has imported the libraries"
 
 
 def _facts(device: Mapping[str, Any]) -> list[str]:

@@ -17,6 +17,7 @@ from hforch.compare.parting import Parting, partings
 from hforch.compare.partners import partners_of
 from hforch.compare.reading import Entry
 from hforch.errors import ConfigError, Mistake
+from hforch.runs import repeats
 from hforch.runs.samples import Samples
 from hforch.runs.uncertainty import ratio_of_sums
 
@@ -334,6 +335,7 @@ def _notes(rows: Sequence[Row]) -> list[str]:
     elif beside:
         notes.append("all jobs were measured while others ran on the machine: alone they are faster")
     notes += _noise_notes(rows)
+    notes += _repeat_notes(rows)
     if any(row.unit == "characters" and row.baseline for row in rows):
         notes.append(
             "divergence counts characters where a job and its baseline have different weights, tokens elsewhere"
@@ -355,3 +357,14 @@ def _noise_notes(rows: Sequence[Row]) -> Iterator[str]:
         names = f"job{'s' * (len(some) > 1)} {', '.join(row.entry.name for row in some)}"
         told = f"{abs(noise):.0%} {'slower' if noise > 0 else 'faster'}"
         yield f"the machine was {told} at the end of {names} than at the beginning (bound {NOISE:.0%})"
+
+
+def _repeat_notes(rows: Sequence[Row]) -> Iterator[str]:
+    """Of each job whose first repeat differs from the later ones beyond noise, unless it was resumed."""
+    for row in rows:
+        metrics = row.entry.record.get("metrics") or {}
+        each, seconds = metrics.get("tokens_per_s_each") or (), metrics.get("measured_s")
+        if seconds and not row.entry.record.get("resumed"):
+            share = repeats.first_differs(each, seconds)
+            if share is not None:
+                yield f"{row.entry.name}: {repeats.remark(share)}"

@@ -120,6 +120,8 @@ class FakeBackend(Part):
     load_s: Seconds
     prefill_s: Seconds
     token_s: Seconds
+    cold_s: Seconds
+    cold_calls: Count
 
 
 Backend = Annotated[PytorchBackend | OpenVINOBackend | OpenVINOGenAIBackend | FakeBackend, Field(discriminator="name")]
@@ -346,7 +348,7 @@ class Runtime(Part):
     batch_size: Positive
     seed: Annotated[int, Field(ge=0, lt=2**63)] | None
     threads: Positive | None
-    warmup: Count
+    warmup: Count | Literal["auto"]
     repeat: Positive
     fail_fast: bool
     min_pass: Probability | None

@@ -22,6 +22,7 @@ from typing import IO, Any
 
 from hforch.errors import BackendError, HforchError, ModelError, ModelUnavailable
 from hforch.lifetime import end_with_parent
+from hforch.logs import quoted_end
 from hforch.redaction import redact_file
 
 ERRORS: dict[str, type[HforchError]] = {error.__name__: error for error in (ModelError, ModelUnavailable, BackendError)}
@@ -51,7 +52,9 @@ def run(module: str, request: dict[str, Any], log: Path, purpose: str, env: dict
         redact_file(log)
         answer = _read(answered)
     if answer is None:
-        raise ModelUnavailable(f"{purpose} failed: the process {_end(code)}. What it said is in {log}.")
+        end = quoted_end(log)
+        told = f"{_end(code)}{f', and its log ends with: {end}' if end else ''}"
+        raise ModelUnavailable(f"{purpose} failed: the process {told}. What it said is in {log}.")
     if answer.get("kind") == "OSError":
         raise OSError(errno.ENOSPC, f"{purpose} failed: {answer['error']}")  # the cache knows what to say of it
     if "error" in answer:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from hforch.backends import accelerators
 
 if TYPE_CHECKING:
     from hforch.backends.base import Loaded, Prepared
+    from hforch.runs.warmup import Shape
 
 
 @dataclass
@@ -20,10 +21,11 @@ class Held:
         key: the load key of the model in memory; empty when there is none.
         timings: what loading it took, seconds by name.
         memory: the peaks of the process up to the end of loading.
-        is_warm: whether it has generated something, so that another warm-up would change nothing.
+        warm: the shapes of batches that the model has been warmed up for.
         has_scored: whether it has read given tokens: what its engine keeps since then is not the next job's memory.
         batch_size: that of the last job, for which the allocators of accelerators keep memory.
         first: measures the first batch once more; and the seconds that it took at first.
+        process: how this process was started, for the record.
     """
 
     key: str = ""
@@ -31,14 +33,15 @@ class Held:
     loaded: Loaded | None = None
     timings: Mapping[str, float] | None = None
     memory: Mapping[str, Any] | None = None
-    is_warm: bool = False
+    warm: set[Shape] = field(default_factory=set)
     has_scored: bool = False
     batch_size: int = 0
     first: tuple[Callable[[], float], float] | None = None
+    process: Mapping[str, Any] = field(default_factory=lambda: {"start": "inline"})
 
     def drop(self) -> None:
         """Forget the model, so that its memory, that of accelerators too, is free for another."""
-        self.key, self.is_warm, self.has_scored = "", False, False
+        self.key, self.warm, self.has_scored = "", set(), False
         self.prepared = self.loaded = self.timings = self.memory = self.first = None
         accelerators.release()
 

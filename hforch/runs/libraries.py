@@ -4,25 +4,50 @@ from __future__ import annotations
 
 import gc
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from importlib import import_module
 from typing import Any
 
 # transformers imports scikit-learn, which takes a second, for assisted generation alone, and hforch has none.
-UNUSED = "sklearn"
+UNUSED = ("sklearn",)
+# It imports torchao wherever that is installed, and needs it for models quantized by it alone. Importing torchao
+# initializes CUDA, which forks of the process that has done so cannot use.
+LATE = ("torchao",)
 
 
-def preload(backend: str) -> None:
-    """Import what loading and generating on this backend will import; what cannot be is told when it is needed."""
+def import_all(backend: str) -> None:
+    """Import what jobs on this backend will import, in a process that exists for them."""
+    with quick_imports():
+        import_runner()
+        preload(backend)
+
+
+def preload(backend: str, precision: str | None = None) -> None:
+    """Import what loading and generating on this backend will import; what cannot be is told when it is needed.
+
+    Args:
+        precision: import what only this one needs, too.
+    """
     with suppress(Exception):
-        for library in import_module(f"hforch.backends.{backend}").LIBRARIES:
+        module = import_module(f"hforch.backends.{backend}")
+        for library in (*module.LIBRARIES, *getattr(module, "QUANTIZERS", {}).get(precision, ())):
             import_module(library)
 
 
 def import_runner() -> None:
     with suppress(Exception):
         import_module("hforch.runs.runner")
+
+
+@contextmanager
+def quick_imports() -> Iterator[None]:
+    """Import libraries as fast as that goes, and without what they do not need yet."""
+    try:
+        with without_garbage_collection(), without_modules((*UNUSED, *LATE)):
+            yield
+    finally:
+        _ask_anew()
 
 
 @contextmanager
@@ -37,8 +62,8 @@ def without_garbage_collection() -> Iterator[None]:
 
 
 @contextmanager
-def without_module(module: str) -> Iterator[None]:
-    """Let a module that others import where it is installed, and can do without, pass for not installed."""
+def without_modules(modules: Sequence[str]) -> Iterator[None]:
+    """Let modules that others import where they are installed, and can do without, pass for not installed."""
 
     class Hidden:
         def __init__(self, finder: Any) -> None:
@@ -48,7 +73,7 @@ def without_module(module: str) -> Iterator[None]:
             return getattr(self._finder, name)
 
         def find_spec(self, name: str, *rest: Any) -> Any:
-            return None if name == module else self._finder.find_spec(name, *rest)
+            return None if name in modules else self._finder.find_spec(name, *rest)
 
     finders = list(sys.meta_path)
     sys.meta_path[:] = [Hidden(finder) for finder in finders]
@@ -56,3 +81,10 @@ def without_module(module: str) -> Iterator[None]:
         yield
     finally:
         sys.meta_path[:] = [getattr(finder, "_finder", finder) for finder in sys.meta_path]
+
+
+def _ask_anew() -> None:
+    """Let transformers find out once more what of LATE is installed: its answers are cached."""
+    answers = sys.modules.get("transformers.utils.import_utils")
+    for module in LATE:
+        getattr(getattr(answers, f"is_{module}_available", None), "cache_clear", lambda: None)()

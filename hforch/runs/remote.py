@@ -1,6 +1,4 @@
-"""The processes' own side: a nursery imports what its backend needs and bears workers, forks of itself; a worker does
-what its parent asks, a job at a time, and tells all about it.
-"""
+"""A worker's own side: it does what its parent asks, a job at a time, and tells all about it."""
 
 from __future__ import annotations
 
@@ -14,14 +12,12 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, suppress
 from itertools import count
 from multiprocessing.connection import Connection
-from multiprocessing.reduction import recv_handle
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from hforch.errors import EXIT_INTERRUPTED, HforchError, Mistake
 from hforch.lifetime import end_with_parent
 from hforch.redaction import redact_logging, redacting, remember_all
-from hforch.runs.libraries import UNUSED, import_runner, preload, without_garbage_collection, without_module
 from hforch.shortage import shortage
 
 if TYPE_CHECKING:
@@ -32,58 +28,19 @@ if TYPE_CHECKING:
 LOG = "hforch.log"
 
 
-def nurse(pipe: Connection, others: Sequence[Connection], backend: str, parent: int) -> None:
-    """What a nursery does, from its birth to its end; SIGINT is blocked in it and in its children.
-
-    Args:
-        pipe: its own end of the pipe to its parent.
-        others: ends of pipes that are the parent's, which it must not keep open.
-        backend: whose libraries to import.
-        parent: the parent's process id.
-    """
-    for other in others:
-        other.close()
-    os.setpgid(0, 0)  # Ctrl-C reaches the parent alone, which passes it on once
-    end_with_parent(parent)
-    said = os.memfd_create("hforch-log")  # there is no log yet, and nothing may go to the terminal
-    _redirect(said)
-    with without_garbage_collection(), without_module(UNUSED):
-        import_runner()
-        preload(backend)
-    while True:
-        try:
-            kind, *rest = pickle.loads(pipe.recv_bytes())
-        except EOFError:
-            return
-        if kind == "bear":
-            _bear(recv_handle(pipe), pipe, said)
-        else:
-            _, status = os.waitpid(rest[0], 0)
-            pipe.send_bytes(pickle.dumps(os.waitstatus_to_exitcode(status)))
-
-
-def _bear(handle: int, nursery: Connection, said: int) -> None:
-    parent = os.getpid()
-    try:
-        child = os.fork()
-    except OSError as error:
-        with Connection(handle) as pipe:
-            _send(pipe, "refused", shortage(error) or str(error))
-        return
-    if child:
-        os.close(handle)
-        return
+def work(pipe: Connection, said: int, nursery: int, process: Mapping[str, Any]) -> NoReturn:
+    """Be a worker, from its birth to its end; for the arguments see `Service`."""
     code = 1
     try:
-        nursery.close()
-        end_with_parent(parent)
-        Service(Connection(handle), said, parent).serve()
+        end_with_parent(nursery)
+        Service(pipe, said, nursery, process).serve()
         code = 0
     except BaseException:
         traceback.print_exc()
     finally:
         for stream in (sys.stdout, sys.stderr):
-            stream.flush()
+            with suppress(OSError, ValueError):
+                stream.flush()
         os._exit(code)
 
 
@@ -93,25 +50,27 @@ class Service:
     Args:
         pipe: to the parent.
         said: a file with what the libraries said while they were imported.
-        nursery: the id of the process it was forked from.
+        nursery: the id of the process that has started it.
+        process: what records say of its start: `start` is fork or spawn, `because` names the accelerators that were
+            initialized where a fork would have been made.
     """
 
-    def __init__(self, pipe: Connection, said: int, nursery: int) -> None:
+    def __init__(self, pipe: Connection, said: int, nursery: int, process: Mapping[str, Any]) -> None:
         from hforch.runs.held import Held
 
         self.pipe, self.said, self.nursery = pipe, said, nursery
-        self.held = Held()
+        self.held = Held(process=process)
         sys.stdout, sys.stderr = redacting(1, sys.stdout), redacting(2, sys.stderr)
 
     def serve(self) -> None:
-        _send(self.pipe, "born", os.getpid())
+        send(self.pipe, "born", os.getpid())
         while True:
             try:
                 kind, *rest = pickle.loads(self.pipe.recv_bytes())
             except EOFError:
                 return
             outcome: Any = getattr(self, kind)(*rest)
-            _send(self.pipe, "outcome", outcome)
+            send(self.pipe, "outcome", outcome)
 
     def job(self, job: Job, directory: Path, given: Given, folder: str) -> tuple[int | HforchError, bool]:
         """Run a job; its exit code or mistakes, and whether this process holds a model that is good for more."""
@@ -121,7 +80,7 @@ class Service:
         log = os.open(directory / LOG, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
         if not self.held.key:
             os.write(log, Path(f"/proc/self/fd/{self.said}").read_bytes())
-        _redirect(log)
+        redirect(log)
         os.close(log)
         remember_all(given.credentials)
         if given.logging:
@@ -160,7 +119,7 @@ class Service:
         return self.held.again()
 
 
-def _redirect(file: int) -> None:
+def redirect(file: int) -> None:
     os.dup2(file, 1)
     os.dup2(file, 2)
 
@@ -180,34 +139,34 @@ class Remote:
     @contextmanager
     def _stage(self, name: str, detail: str, total: int | None) -> Iterator[Callable[[int], None]]:
         number = next(self._numbers)
-        _send(self._pipe, "stage", number, name, detail, total)
+        send(self._pipe, "stage", number, name, detail, total)
         finished = False
         try:
-            yield lambda units: _send(self._pipe, "advance", number, units)
+            yield lambda units: send(self._pipe, "advance", number, units)
             finished = True
         finally:
-            _send(self._pipe, "end", number, finished)
+            send(self._pipe, "end", number, finished)
 
     def stage(self, name: str, detail: str, total: int | None = None) -> AbstractContextManager[Callable[[int], None]]:
         return self._stage(name, detail, total)
 
     def note(self, text: str) -> None:
-        _send(self._pipe, "note", text)
+        send(self._pipe, "note", text)
 
     def header(self, parts: Mapping[str, str]) -> None:
-        _send(self._pipe, "header", dict(parts))
+        send(self._pipe, "header", dict(parts))
 
     def question(self, item: Any) -> None:
-        _send(self._pipe, "question", item)
+        send(self._pipe, "question", item)
 
     def text(self, piece: str) -> None:
-        _send(self._pipe, "text", piece)
+        send(self._pipe, "text", piece)
 
     def samples(self, total: int) -> None:
-        _send(self._pipe, "samples", total)
+        send(self._pipe, "samples", total)
 
     def sample(self, sample: Mapping[str, Any]) -> None:
-        _send(self._pipe, "sample", dict(sample))
+        send(self._pipe, "sample", dict(sample))
 
     def finished(self, record: Mapping[str, Any], directory: str) -> None:
         import json
@@ -215,10 +174,10 @@ class Remote:
         from hforch.runs.records import to_json
 
         brief = {name: value for name, value in record.items() if name != "plan"}  # which names every input
-        _send(self._pipe, "finished", json.loads(to_json(brief)), directory)
+        send(self._pipe, "finished", json.loads(to_json(brief)), directory)
 
 
-def _send(pipe: Connection, *message: Any) -> None:
+def send(pipe: Connection, *message: Any) -> None:
     """Tell the parent; without one there is nobody to tell, and the record is what counts."""
     with suppress(OSError):
         pipe.send_bytes(pickle.dumps(message))

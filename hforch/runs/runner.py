@@ -34,7 +34,7 @@ from hforch.inputs import Input, load_inputs
 from hforch.models.architecture import vocabulary
 from hforch.prompts import check_inputs, unused_columns
 from hforch.redaction import STRUCK
-from hforch.runs import fit, scorable
+from hforch.runs import fit, repeats, scorable
 from hforch.runs.card_meter import CardMeter, Seen
 from hforch.runs.environment import describe_environment
 from hforch.runs.given import Given
@@ -45,6 +45,7 @@ from hforch.runs.measure import MemoryMeter, count, joined, summarize
 from hforch.runs.records import SCHEMA_VERSION, RecordWriter, Status
 from hforch.runs.resuming import ANEW, Before, look_back
 from hforch.runs.sampling import Batch, Sampler, error_of, failed_sample, plan
+from hforch.runs.warmup import warm_up
 from hforch.runs.watch import StageLog, Watcher
 
 log = logging.getLogger("hforch")
@@ -67,7 +68,7 @@ NEW_IN_A_RESUMED = (
 )
 
 # What was measured when a job answered, and is not measured anew when it is only scored.
-MEASURED = ("memory", "timings", "shared_load", "accelerators", "shared_accelerator")
+MEASURED = ("memory", "timings", "warmup", "shared_load", "accelerators", "shared_accelerator")
 
 # By which a later look knows the batches, and the samples that belong to them.
 PLANNED = ("plan", "planned")
@@ -117,7 +118,7 @@ def run_job(job: Job, directory: Path, given: Given, watcher: Watcher, held: Hel
         run = Run(job, given, watcher, writer, held or Held(), before)
         started = before.record.get("started") if before else None
         resumed = before.record.get("resumed", 0) + 1 if before else 0
-        asked = {**given.job(job), **given.asked(), "resumed": resumed}
+        asked = {**given.job(job), **given.asked(), "resumed": resumed, "process": dict(run.held.process)}
         if before:  # or what was answered would be lost if this is stopped before it plans anew
             asked |= {name: before.record[name] for name in PLANNED if name in before.record}
         run.note(status="partial", started=started or _now(), **asked)
@@ -186,7 +187,7 @@ def _work(run: Run, memory: MemoryMeter) -> None:
     run.held.batch_size = job.runtime.batch_size
     prepared = run.held.prepared
     assert prepared is not None
-    run.note(model=prepared.record, timings=run.held.timings or prepared.seconds, disk_mb=prepared.disk_mb)
+    run.note(model=prepared.record, timings=dict(run.held.timings or prepared.seconds), disk_mb=prepared.disk_mb)
     if run.given.fingerprint not in (None, prepared.record["fingerprint"]):
         was, now = (str(one)[:12] for one in (run.given.fingerprint, prepared.record["fingerprint"]))
         problem = f"the model has changed: its weights had the fingerprint {was}... then, and have {now}... now"
@@ -255,10 +256,11 @@ def _warn(run: Run, remarks: Sequence[Mistake]) -> None:
 
 
 def _load(run: Run, prepared: Prepared, memory: MemoryMeter) -> Loaded:
-    preload(run.job.backend.name)  # in a worker they are there already; elsewhere they are no part of loading either
+    preload(run.job.backend.name, run.job.precision.name)  # most is there already; the rest is no part of loading
     started = time.perf_counter()
     with run.log.stage("load", header(run.job).get("model", run.job.backend.name)):
         loaded = backend_of(run.job).load(run.job, prepared)
+        loaded.synchronize()
     run.record["timings"] = {**prepared.seconds, "load_s": round(time.perf_counter() - started, 3)}
     run.held.key, run.held.loaded = run.record["load_key"], loaded
     run.held.timings, run.held.memory = dict(run.record["timings"]), memory.peaks()
@@ -291,10 +293,8 @@ def _sample(run: Run, loaded: Loaded, inputs: Sequence[Input]) -> None:
     left = [batch for batch in batches if not (run.before and run.before.has(batch))]
     _expect(run, loaded, batches, sampler.longest)
     run.watcher.samples(run.record["planned"] - kept)
-    if left and runtime.warmup and not run.held.is_warm:
-        with run.log.stage("warmup", f"{runtime.warmup} short generation{'s' * (runtime.warmup > 1)}"):
-            run.record["timings"]["warmup_s"] = round(sampler.warm_up(answerable), 3)
-        run.held.is_warm = True
+    if left and runtime.warmup:
+        _warm_up(run, sampler, left, loaded)
     alone = len(inputs) * runtime.repeat == 1
     meter = CardMeter(run.record["effective"].get("device") or (), run.given.parallel)
     if left:
@@ -316,6 +316,26 @@ def _sample(run: Run, loaded: Loaded, inputs: Sequence[Input]) -> None:
         run.seen, run.kept = meter.end() if left else None, kept
         again = summarize(run.samples, run.samples[kept + aside :], sampler.walls)
         run.record["metrics"] = again if left or run.before is None else run.before.record.get("metrics", again)
+    if run.before is None:  # or its repeats may be pieces
+        _look_at_repeats(run)
+
+
+def _warm_up(run: Run, sampler: Sampler, left: Sequence[Batch], loaded: Loaded) -> None:
+    """Warm the model up for the batches that are left, as far as no earlier job has done so."""
+    on_cpu = all(str(device).upper().startswith("CPU") for device in loaded.effective["device"])
+    started = time.perf_counter()
+    warmed = warm_up(sampler, left, run.held.warm, on_cpu, run.log)
+    if warmed:
+        run.record["timings"]["warmup_s"] = round(time.perf_counter() - started, 3)
+        run.record["warmup"] = warmed
+
+
+def _look_at_repeats(run: Run) -> None:
+    """Warn of a first repeat that is not like the others."""
+    metrics = run.record["metrics"]
+    share = repeats.first_differs(metrics.get("tokens_per_s_each", ()), metrics["measured_s"])
+    if share is not None:
+        _warn(run, [Mistake("runtime.repeat", repeats.remark(share), hint=repeats.remedy(share))])
 
 
 def _lacked_memory(sample: Mapping[str, Any]) -> bool:

@@ -15,17 +15,15 @@ from langchain_core.outputs import LLMResult
 from langchain_core.runnables import Runnable, RunnableConfig
 
 from hforch import checks
-from hforch.backends.base import batches, handed_over
+from hforch.backends.base import batches
 from hforch.backends.llm import PromisingLLM
-from hforch.config.schema import Job
+from hforch.config.schema import Item, Job
 from hforch.errors import HforchError, full_errors, message_of
 from hforch.inputs import Input
 from hforch.prompts import build_prompt, variables_of
 from hforch.redaction import redacted_line
 from hforch.runs.watch import Nobody, Watcher
 from hforch.shortage import shortage
-
-WARMUP_TOKENS = 2
 
 log = logging.getLogger("hforch")
 
@@ -82,6 +80,7 @@ class Sampler:
     Attributes:
         walls: for each repeat the wall time of its batches that came to their end so far, in seconds.
         torn: the sample whose stream was interrupted, with the text that had come; empty otherwise.
+        prompt_tokens: of each input that can be answered, by its index; known once `unanswerable` has looked at it.
         longest: the tokens of the longest sequence, and of the longest answer, that the inputs looked at may have.
     """
 
@@ -94,21 +93,19 @@ class Sampler:
         self._judge = checks.judge(job.checks, job.prompt.echo, job.generation.json_schema)
         self.longest = (0, 0)
         self.torn: list[dict[str, Any]] = []
+        self.prompt_tokens: dict[int, int] = {}
 
-    def warm_up(self, inputs: Sequence[Input]) -> float:
-        """Short generations that are not measured; if they fail, so will the measured ones, and those are recorded.
+    def shortly(self, items: Sequence[Item], at_most: int) -> list[dict[str, Any]]:
+        """Answer items together with `at_most` tokens each; nothing is measured or recorded.
 
         Returns:
-            the seconds they took.
+            the `generation_info` of each answer.
         """
-        started = time.perf_counter()
-        chain = self.prompt | self.llm.bind(max_new_tokens=WARMUP_TOKENS, min_new_tokens=None, stop=[])
-        try:
-            for _ in range(self.job.runtime.warmup):
-                chain.batch([self._variables(each) for each in inputs[: handed_over(self.job)]])
-        except Exception:
-            log.warning("warm-up failed", exc_info=True)
-        return time.perf_counter() - started
+        collectors = [Collector() for _ in items]
+        variables = [variables_of(item, self.job.prompt, self.prompt.input_variables) for item in items]
+        configs = [RunnableConfig(callbacks=[collector]) for collector in collectors]
+        (self.prompt | self.llm.shortened(at_most)).batch(variables, config=configs)
+        return [collector.info for collector in collectors]
 
     def repeatable(self, batch: Batch) -> tuple[Callable[[], float], float] | None:
         """A way to measure the batch that was just answered once more, unseen, and the seconds it took at first."""
@@ -140,6 +137,7 @@ class Sampler:
             return error
         sequence, answer = self.longest
         self.longest = max(sequence, tokens + room), max(answer, room)
+        self.prompt_tokens[each.index] = tokens
         return None
 
     def stream(self, batch: Batch) -> list[dict[str, Any]]:

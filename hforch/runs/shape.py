@@ -36,6 +36,7 @@ class Totals(Loose):
 class Metrics(Loose):
     tokens_per_s: Finite | None = None
     tokens_per_s_each: list[Finite] | None = None
+    measured_s: Finite | None = None
     ttft_ms: Finite | None = None
     energy_j: Finite | None = None
     joules_per_token: Finite | None = None
@@ -54,6 +55,19 @@ class Memory(Loose):
     accelerators: list[Device] | None = None
 
 
+class Warmup(Loose):
+    batch_size: Number | None = None
+    prompt_tokens: Number | None = None
+    num_beams: Number | None = None
+    cache_length: Number | None = None
+    rounds: Number | None = None
+    seconds: Finite | None = None
+    deviation: Finite | None = None
+    ended_by: str | None = None
+    steady: bool | None = None
+    error: str | None = None
+
+
 class Cpu(Loose):
     name: str | None = None
     usable_cores: Number | None = None
@@ -65,6 +79,11 @@ class Environment(Loose):
     python: str | None = None
     cpu: Cpu | None = None
     accelerators: list[Any] | None = None
+
+
+class Process(Loose):
+    start: str | None = None
+    because: list[str] | None = None
 
 
 class OnText(Loose):
@@ -117,9 +136,11 @@ class Record(Loose):
     totals: Totals | None = None
     metrics: Metrics | None = None
     timings: dict[str, Finite | None] | None = None
+    warmup: list[Warmup] | None = None
     memory: Memory | None = None
     disk_mb: Finite | None = None
     environment: Environment | None = None
+    process: Process | None = None
     scores: Scores | None = None
     error: Error | None = None
     started: str | None = None

@@ -1,9 +1,11 @@
 """The processes that hold models, as their parent sees them: a nursery for each backend, and the workers it bears.
 
 A nursery is a fork of a parent that has loaded no library; it imports those of one backend and nothing more, so that
-each of its own forks, the workers, has them at once. A worker holds one model and runs the jobs that share it. So a
-run's memory is its own and really freed, a native crash cannot take the parent down, and whatever libraries print goes
-to the job's log. Workers tell through a pipe what happens, and the parent shows it; `remote.py` is the other side.
+each of its own forks, the workers, has them at once. Where importing them has initialized an accelerator, which forks
+could not use, a worker for one is a new Python instead (`anew.py`). A worker holds one model and runs the jobs that
+share it. So a run's memory is its own and really freed, a native crash cannot take the parent down, and whatever
+libraries print goes to the job's log. Workers tell through a pipe what happens, and the parent shows it; `nursery.py`
+and `remote.py` are the other sides.
 """
 
 from __future__ import annotations
@@ -13,17 +15,22 @@ import os
 import pickle
 import signal
 import sys
-from collections.abc import Callable, Sequence
-from contextlib import ExitStack, suppress
+from collections.abc import Sequence
+from contextlib import suppress
 from multiprocessing.connection import Connection
 from multiprocessing.reduction import send_handle
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 from weakref import WeakSet
 
-from hforch.errors import EXIT_FAILED, EXIT_INTERRUPTED, HforchError, Mistake
+from hforch.errors import EXIT_INTERRUPTED, HforchError, Mistake
+from hforch.logs import end_of, size_of
 from hforch.redaction import redact_file
-from hforch.runs.remote import LOG, nurse
+from hforch.runs.death import WorkerDied, record_death
+from hforch.runs.fork_safety import may_use
+from hforch.runs.nursery import nurse
+from hforch.runs.remote import LOG
+from hforch.runs.shows import Shows
 
 if TYPE_CHECKING:
     from hforch.backends.accelerators import Accelerator
@@ -32,18 +39,9 @@ if TYPE_CHECKING:
     from hforch.runs.watch import Watcher
 
 
-AT_ONCE_S = 0.3  # what takes less than that need not be shown
-IMPORT = -1  # the number of a stage that is the parent's own
+ENDING_S = 1.0  # that a process may take to end whose pipe is closed
 
 _ours: WeakSet[Connection] = WeakSet()  # the parent's ends of all pipes, which no child may keep open
-
-
-class WorkerDied(Exception):
-    """A worker is gone without a word; `code` as `subprocess.Popen.returncode`, None if it cannot be known."""
-
-    def __init__(self, code: int | None) -> None:
-        super().__init__(code)
-        self.code = code
 
 
 class Nursery:
@@ -59,7 +57,8 @@ class Nursery:
         context = multiprocessing.get_context("fork")
         self._pipe, theirs = context.Pipe()
         _ours.add(self._pipe)
-        arguments = (theirs, list(_ours), backend, os.getpid())
+        self._said = os.memfd_create("hforch-log")  # what its libraries print
+        arguments = (theirs, list(_ours), backend, os.getpid(), self._said)
         # A daemon in multiprocessing's sense: a parent that ends without closing it, as launchers' do, ends it too.
         self._process = context.Process(target=nurse, args=arguments, name=f"hforch-{backend}", daemon=True)
         for stream in (sys.stdout, sys.stderr):
@@ -68,6 +67,9 @@ class Nursery:
         signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
         try:
             self._process.start()
+        except BaseException:
+            os.close(self._said)
+            raise
         finally:
             signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
             theirs.close()
@@ -76,27 +78,62 @@ class Nursery:
         """Whether it has what a job needs that runs now: the libraries, and the environment they read."""
         return self.backend == backend and self._environment == dict(os.environ) and self._process.is_alive()
 
-    def bear(self) -> Worker:
+    def bear(self, uses_accelerator: bool) -> Worker:
+        """Start a worker.
+
+        Args:
+            uses_accelerator: whether it shall run jobs that may use one.
+
+        Raises:
+            WorkerDied: the nursery has ended.
+        """
         ours, theirs = multiprocessing.get_context("fork").Pipe()
         _ours.add(ours)
-        self._pipe.send_bytes(pickle.dumps(("bear",)))
-        send_handle(self._pipe, theirs.fileno(), self._process.pid)
-        theirs.close()
+        try:
+            self._pipe.send_bytes(pickle.dumps(("bear", uses_accelerator)))
+            send_handle(self._pipe, theirs.fileno(), self._process.pid)
+        except ConnectionError:
+            ours.close()
+            raise self.death() from None
+        finally:
+            theirs.close()
         return Worker(self, ours)
 
-    def reap(self, pid: int) -> int | None:
+    def initialized(self) -> list[str] | None:
+        """The accelerators that importing the libraries has initialized; waits for that. None if it has ended."""
+        found: list[str] | None = self._ask("initialized")
+        return found
+
+    def reap(self, pid: int) -> WorkerDied:
         """How a worker of its own ended; waits for the end."""
-        with suppress(EOFError, OSError):
-            self._pipe.send_bytes(pickle.dumps(("reap", pid)))
-            code: int = pickle.loads(self._pipe.recv_bytes())
-            return code
-        return None
+        ended = self._ask("reap", pid)
+        if ended is None:
+            return WorkerDied(None, born_from=self.death())
+        code, said = ended
+        return WorkerDied(code, said)
+
+    def death(self) -> WorkerDied:
+        """How it ended itself."""
+        self._process.join(ENDING_S)
+        said = b""
+        with suppress(OSError):  # it was discarded
+            said = end_of(self._said)
+        return WorkerDied(self._process.exitcode, said, f"the process that imports the libraries of {self.backend}")
 
     def discard(self) -> None:
         """End it, and its workers with it."""
         self._process.kill()
         self._process.join()
         self._pipe.close()
+        if self._said >= 0:
+            os.close(self._said)
+            self._said = -1
+
+    def _ask(self, *request: Any) -> Any:
+        with suppress(EOFError, OSError):
+            self._pipe.send_bytes(pickle.dumps(request))
+            return pickle.loads(self._pipe.recv_bytes())
+        return None
 
 
 class Worker:
@@ -110,7 +147,7 @@ class Worker:
     def __init__(self, nursery: Nursery, pipe: Connection) -> None:
         self._nursery, self._pipe = nursery, pipe
         self.pid: int | None = None
-        self.interrupted = False
+        self.interrupted = self._has_answered = False
 
     def ask(self, *request: Any, watcher: Watcher | None = None) -> Any:
         """Let it do something, show what it tells meanwhile, and return the outcome.
@@ -133,11 +170,14 @@ class Worker:
                     signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
                     shows.wait(self._pipe)
                     kind, *rest = self._pipe.recv()
-                    if kind == "born":
-                        self.pid = rest[0]
-                        if interrupts:
+                    if kind in ("started", "born"):
+                        first, self.pid = self.pid is None, rest[0]
+                        if first and interrupts:
                             self._signal(signal.SIGINT)
+                        if kind == "born":
+                            shows.imported()
                     elif kind == "outcome":
+                        self._has_answered = True
                         return rest[0]
                     elif kind == "refused":
                         raise HforchError(rest[0])
@@ -151,18 +191,23 @@ class Worker:
         finally:
             signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
             shows.close()
-        code = self._end()
+        death = self._end()
         if interrupts:
             raise KeyboardInterrupt
-        raise WorkerDied(code)
+        raise death
 
     def close(self) -> None:
         """Hang up, and wait until its memory is free again."""
-        self._end()
-
-    def _end(self) -> int | None:
         self._pipe.close()
-        return self._nursery.reap(self.pid) if self.pid is not None else None
+        if self.pid is not None:
+            self._nursery.reap(self.pid)
+
+    def _end(self) -> WorkerDied:
+        self._pipe.close()
+        death = self._nursery.death() if self.pid is None else self._nursery.reap(self.pid)
+        if self._has_answered:  # what it printed before is in the log of a job before
+            death.said = b""
+        return death
 
     def _signal(self, which: signal.Signals) -> None:
         if self.pid is not None:
@@ -209,14 +254,6 @@ class Workers:
         found: list[Accelerator] = self._ask_another(backend, "devices", jobs)
         return found
 
-    def _ask_another(self, backend: str, what: str, jobs: Sequence[Job]) -> Any:
-        """Ask a worker about jobs that ends with its answer, so that what it has initialized is free again."""
-        worker = self._nursery(backend).bear()
-        try:
-            return worker.ask(what, list(jobs))
-        finally:
-            worker.close()
-
     def run(self, job: Job, directory: Path, given: Given, watcher: Watcher, key: str = "") -> int:
         """Run a job in a process of its own, or in the one that holds its model; see `runner.run_job`.
 
@@ -224,12 +261,13 @@ class Workers:
             key: its load key, if there may be more jobs with the same one.
         """
         directory.mkdir(parents=True, exist_ok=True)
-        worker = self._take(job.backend.name, key)
+        logged = size_of(directory / LOG)  # by an earlier attempt
         try:
+            worker = self._take(job, key)
             outcome, holds = worker.ask("job", job, directory, given, str(Path.cwd()), watcher=watcher)
         except WorkerDied as death:
             self._forget()
-            return _died(death.code, directory, given, watcher)
+            return record_death(death, directory, logged, given, watcher)
         except HforchError:
             self._forget()
             raise
@@ -240,7 +278,8 @@ class Workers:
             redact_file(directory / LOG)
         if outcome == EXIT_INTERRUPTED and not worker.interrupted:  # its nursery was killed
             self._forget()
-            return _died(None, directory, given, watcher)
+            orphaned = WorkerDied(None, born_from=self._nurseries[job.backend.name].death())
+            return record_death(orphaned, directory, logged, given, watcher)
         self._has_scored = job.scoring.is_asked
         if not holds:
             self.free()
@@ -272,11 +311,20 @@ class Workers:
             nursery.discard()
         self._nurseries.clear()
 
-    def _take(self, backend: str, key: str) -> Worker:
+    def _ask_another(self, backend: str, what: str, jobs: Sequence[Job]) -> Any:
+        """Ask a worker about jobs that ends with its answer, so that what it has initialized is free again."""
+        worker = self._nursery(backend).bear(any(map(may_use, jobs)))
+        try:
+            return worker.ask(what, list(jobs))
+        finally:
+            worker.close()
+
+    def _take(self, job: Job, key: str) -> Worker:
+        backend = job.backend.name
         nursery = self._nursery(backend)
         if self._worker is None or self._holds != (backend, key) or self._has_scored:
             self.free()  # what reading given tokens has made its engine keep is not the next job's memory
-            self._worker, self._holds = nursery.bear(), (backend, key)
+            self._worker, self._holds = nursery.bear(may_use(job)), (backend, key)
         return self._worker
 
     def _nursery(self, backend: str) -> Nursery:
@@ -292,82 +340,3 @@ class Workers:
 
     def _forget(self) -> None:
         self._worker = self._holds = None
-
-
-class Shows:
-    """Passes on to a Watcher what `Remote` sent; when that cannot be written any more, to nobody.
-
-    This process's own stdout takes all (`streams.py`); that of somebody who calls hforch from Python may not.
-    """
-
-    def __init__(self, watcher: Watcher | None, importing: bool) -> None:
-        from hforch.runs.watch import Nobody
-
-        self._watcher = watcher or Nobody()
-        self._begun = not importing
-        self._stages: dict[int, tuple[ExitStack, Callable[[int], None]]] = {}
-
-    def wait(self, pipe: Connection) -> None:
-        """Until the child says its first word, show that it imports its libraries, if that takes a while."""
-        if not self._begun and not pipe.poll(AT_ONCE_S):
-            self.show("stage", IMPORT, "import", "the libraries of the backend")
-            try:
-                pipe.poll(None)
-            finally:
-                self.show("end", IMPORT, True)
-        self._begun = True
-
-    def show(self, kind: str, *rest: Any) -> None:
-        try:
-            self._show(kind, *rest)
-        except OSError:
-            from hforch.runs.watch import Nobody
-
-            self._watcher = Nobody()  # the run goes on: its record is still wanted
-
-    def close(self) -> None:
-        """Leave the stages that the child could not leave."""
-        for number in list(self._stages):
-            self.show("end", number, False)
-
-    def _show(self, kind: str, *rest: Any) -> None:
-        if kind == "stage":
-            number, *about = rest
-            stack = ExitStack()
-            self._stages[number] = (stack, stack.enter_context(self._watcher.stage(*about)))
-        elif kind == "advance":
-            if rest[0] in self._stages:
-                self._stages[rest[0]][1](rest[1])
-        elif kind == "end":
-            number, finished = rest
-            if number in self._stages:
-                stack, _ = self._stages.pop(number)
-                stopped = None if finished else KeyboardInterrupt()
-                stack.__exit__(type(stopped) if stopped else None, stopped, None)
-        else:
-            getattr(self._watcher, kind)(*rest)
-
-
-def _died(code: int | None, directory: Path, given: Given, watcher: Watcher) -> int:
-    """The worker is gone without a word: put the reason into the record that it had begun."""
-    from hforch.runs.records import SCHEMA_VERSION, RecordWriter, read_record
-
-    if code is None:
-        reason = "stopped by the end of the process it was born from"
-    elif code < 0:
-        reason = f"killed by {signal.Signals(-code).name}"
-    else:
-        reason = f"ended with exit code {code}"
-    if code == -signal.SIGKILL:
-        reason += ", most likely because memory ran out"
-    message = f"the process that held the model was {reason}; its last words are in {directory / LOG}"
-    error = {"type": "WorkerDied", "message": message}
-    try:
-        record = read_record(directory)
-    except (OSError, ValueError):
-        record = {"schema_version": SCHEMA_VERSION, **given.asked()}
-    record |= {"status": "failed", "exit_code": EXIT_FAILED, "error": error}
-    with RecordWriter(directory) as writer:
-        writer.write(record)
-    watcher.finished(record, str(directory))
-    return EXIT_FAILED

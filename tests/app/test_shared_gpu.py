@@ -96,7 +96,8 @@ def sweep(directory: Path, *words: str) -> tuple[str, list[dict[str, object]]]:
 def test_jobs_side_by_side_on_one_gpu_are_marked_and_not_ranked(tmp_path: Path) -> None:
     pytest.importorskip("hydra_plugins.hydra_joblib_launcher")
     # Each is measured for seconds, so that they meet although one may have begun later.
-    out, records = sweep(tmp_path, "hydra/launcher=joblib", "hydra.launcher.n_jobs=2", "backend.token_s=0.1")
+    words = ("hydra.launcher.n_jobs=2", "backend.token_s=0.1", "runtime.warmup=0")
+    out, records = sweep(tmp_path, "hydra/launcher=joblib", *words)
     reason = "1 other process used cuda:0 at the same time"
     assert [record.get("shared_accelerator") for record in records] == [reason, reason]
     assert f"not ranked by speed or energy: {reason}" in out

@@ -46,7 +46,7 @@ def no_devices(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_it_is_one_json_object(no_devices: None, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["doctor", "--json"]) == 0
     found = json.loads(capsys.readouterr().out)
-    assert set(found) == {"hforch", "machine", "packages", "torch", "nvidia", "openvino", "cache"}
+    assert set(found) == {"hforch", "machine", "packages", "workers", "torch", "nvidia", "openvino", "cache"}
     assert found["machine"]["memory_gb"] > 0
     assert found["cache"].pop("free_gb") > 0
     assert found["cache"] == {"error": None, "home": str(tmp_path / "cache"), "entries": []}
@@ -60,6 +60,25 @@ def test_it_is_plain_lines_on_one_screen_when_nobody_watches(
     assert [line for line in lines if not line.startswith(" ")] == ["machine", "packages", "devices", "cache"]
     assert len(lines) < 24
     assert "\x1b" not in "".join(lines)
+
+
+def test_workers_are_started_anew_where_importing_a_backend_initializes_a_gpu(
+    no_devices: None, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.syspath_prepend(ROOT / "tests/pretended")
+    monkeypatch.setattr(_machine, "LIBRARIES", {"fake": "json", "pytorch": "not_installed"})
+    for there, libraries, told in (
+        (False, ("pretended_gpu",), "forked from"),
+        (True, (), "forked from"),
+        (True, ("pretended_gpu",), "started anew by fake (importing it initializes torch.cuda); else forked"),
+        (True, ("pretended_crash",), "fake ends the process that imports it"),
+    ):
+        monkeypatch.setattr("hforch.runs.fork_safety.are_present", lambda there=there: there)
+        monkeypatch.setattr("hforch.backends.fake.LIBRARIES", libraries)
+        assert main(["doctor"]) == 0
+        (row,) = [line for line in capsys.readouterr().out.splitlines() if line.startswith("  workers")]
+        assert told in row
+    assert "pretended_gpu" not in sys.modules
 
 
 def test_a_missing_extra_comes_with_the_command_that_installs_it(monkeypatch: pytest.MonkeyPatch) -> None:

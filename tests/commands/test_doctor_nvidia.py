@@ -138,7 +138,7 @@ def test_remarks_stand_among_the_devices(monkeypatch: pytest.MonkeyPatch) -> Non
     monkeypatch.setattr(_machine, "_torch_devices", list)
     monkeypatch.setattr(_machine, "_openvino_devices", list)
     told = sections(_machine.look())["devices"]
-    assert [title for title, _ in told] == ["nvidia 0", "torch"]
+    assert [title for title, _ in told] == ["nvidia 0", "torch", "workers"]
 
 
 # ---------------------------------------------------------------- packages

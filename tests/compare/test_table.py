@@ -177,6 +177,17 @@ def test_a_machine_that_became_slower_is_named(tmp_path: Path) -> None:
     assert not any("slower" in note for note in comparison(tmp_path).notes)
 
 
+def test_a_first_repeat_unlike_the_later_ones_is_named(tmp_path: Path) -> None:
+    def metrics(*each: float) -> dict[str, Any]:
+        return {"tokens_per_s": each[1], "tokens_per_s_each": list(each), "measured_s": 30.0, "absent": {}}
+
+    write_job(tmp_path / "0", answers(("a", [1])), **precision("fp32"), metrics=metrics(9.0, 30.0, 30.5, 30.2))
+    write_job(tmp_path / "1", answers(("a", [1])), **precision("int8"), metrics=metrics(29.0, 30.0, 30.5, 30.2))
+    write_job(tmp_path / "2", answers(("a", [1])), **precision("int4"), metrics=metrics(9.0, 30.0, 30.5), resumed=1)
+    (note,) = [note for note in comparison(tmp_path).notes if "repeat" in note]
+    assert note.startswith("0: the first repeat was 70% slower than the later ones")
+
+
 def test_repeats_show_median_and_spread(tmp_path: Path) -> None:
     from hforch.report.comparison import to_markdown
 

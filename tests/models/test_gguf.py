@@ -188,6 +188,7 @@ def test_a_converter_that_is_killed_is_said_so_with_its_log(
         patch.setenv("PYTHONPATH", str(tmp_path))
         with pytest.raises(ModelError, match=r"was killed.*\.log") as caught:
             fetch(make.gguf(path), listener)
+    assert "and its log ends with: last words." in str(caught.value)
     assert Path(str(caught.value).split(" is in ")[1].rstrip(".")).read_text() == "last words\n"
     assert fetch(make.gguf(path), listener).convert_s
 

@@ -13,7 +13,7 @@ import pytest
 
 from hforch.config.places import conf_dir
 from hforch.runs.early import likely_backend
-from hforch.runs.libraries import without_module
+from hforch.runs.libraries import without_modules
 from hforch.runs.records import read_record, read_samples
 
 VERBS = ["doctor", "export", "run", "schema"]
@@ -97,7 +97,7 @@ def test_a_hidden_module_is_hidden_for_a_while_only() -> None:
     from importlib.util import find_spec
 
     before = list(sys.meta_path)
-    with without_module("antigravity"):
+    with without_modules(["antigravity"]):
         assert find_spec("antigravity") is None
         assert find_spec("this") is not None
     assert sys.meta_path == before

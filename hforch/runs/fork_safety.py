@@ -1,0 +1,81 @@
+"""Which accelerators this process has initialized: its forks cannot use them."""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from hforch.config.schema import Job
+
+# Of NVIDIA's driver (also under WSL 2), AMD's, Intel's (OpenVINO's GPU plug-in opens a render node), and of NPUs.
+DEVICE_FILE = re.compile(r"/dev/(nvidia|kfd$|dri/render|accel|dxg$)")
+OF_TORCH = ("cuda", "xpu", "mtia", "hpu", "npu")
+
+
+def initialized() -> list[str]:
+    """Return what this process has initialized, such as `torch.cuda` and `/dev/nvidia0`; empty if nothing."""
+    return [*(_by_torch() or _by_torch_in_a_fork()), *sorted(_open_device_files())]
+
+
+def are_present() -> bool:
+    """Return whether this system has device files of accelerators."""
+    folders = (Path("/dev"), Path("/dev/dri"))
+    with suppress(OSError):
+        return any(DEVICE_FILE.match(str(file)) for folder in folders if folder.is_dir() for file in folder.iterdir())
+    return False
+
+
+def may_use(job: Job) -> bool:
+    """Return whether a job may run on anything but the CPU."""
+    device = job.device
+    if device.kind != "openvino":
+        return device.kind != "cpu"
+    kind, _, parts = str(device.name).partition(":")  # such as GPU.1, AUTO, HETERO:GPU,CPU
+    return any(name.upper() != "CPU" for name in re.findall("[A-Za-z]+", parts or kind))
+
+
+def _by_torch() -> list[str]:
+    """Return torch's devices that are initialized here, or were in a process that this one is a fork of."""
+    torch = sys.modules.get("torch")
+    devices = {f"torch.{name}": getattr(torch, name, None) for name in OF_TORCH}
+    return [name for name, it in devices.items() if _says(it, "is_initialized") or _says(it, "_is_in_bad_fork")]
+
+
+def _by_torch_in_a_fork() -> list[str]:
+    """Return torch's devices that a fork of this process could not use, by asking one.
+
+    torch.cuda.is_available() alone is enough to spoil forks (torch 2.13), and leaves no trace in the process itself.
+    """
+    if "torch" not in sys.modules:
+        return []
+    told, tells = os.pipe()
+    if not (child := os.fork()):
+        with suppress(BaseException):
+            os.write(tells, " ".join(_by_torch()).encode())
+        os._exit(0)
+    os.close(tells)
+    with os.fdopen(told) as answer:
+        found = answer.read().split()
+    os.waitpid(child, 0)
+    return found
+
+
+def _says(device: Any, question: str) -> bool:
+    with suppress(Exception):  # of a library of another version, or half imported
+        return bool(getattr(device, question)())
+    return False
+
+
+def _open_device_files() -> set[str]:
+    found = set()
+    with suppress(OSError):
+        for opened in list(Path("/proc/self/fd").iterdir()):
+            with suppress(OSError):  # that of the listing itself is closed by now
+                if DEVICE_FILE.match(target := str(opened.readlink())):
+                    found.add(target)
+    return found

@@ -1,0 +1,86 @@
+"""Decide when a warm-up ends: successive rounds agree, or a bound is reached. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+STEPS = 8
+"""Decode steps in a round."""
+TOLERANCE = 0.1
+"""Two rounds agree if neither their prefill times nor their step times differ by more than this share."""
+AGREEMENTS = 2
+"""Agreements in a row that end a warm-up. One alone may be two slow rounds."""
+FEWEST, MOST = 2, 12
+"""Rounds, unless a round fails."""
+SHARE = 0.1
+"""Rounds after the first two take at most this share of what the job itself is expected to take ..."""
+FALLING, CHEAP_S = 1.5, 2.0
+"""... unless a time of the one before was still that many times as long, and another round takes few seconds."""
+LONGEST_S = 120.0
+"""No round begins that would probably end later, in seconds from the beginning of the first."""
+
+EndedBy = Literal["agreement", "share", "seconds", "rounds"]
+
+
+@dataclass(frozen=True)
+class Round:
+    """The times of one short generation, in seconds.
+
+    Attributes:
+        wall_s: of the whole call.
+        prefill_s: until each prompt of the batch had its first token; None where tokens have no times (beam search).
+        step_s: of one decode step; None as well for answers of a single token.
+    """
+
+    wall_s: float
+    prefill_s: float | None = None
+    step_s: float | None = None
+
+    def expected_s(self, tokens: int, batches: int) -> float:
+        """Return the seconds that batches with answers of `tokens` tokens would take at the speed of this round."""
+        if self.prefill_s is None:
+            return batches * self.wall_s * max(tokens / (1 + STEPS), 1.0)
+        return batches * (self.prefill_s + (tokens - 1) * (self.step_s or 0.0))
+
+
+def deviation(one: Round, other: Round) -> float:
+    """Return by how much two rounds differ: the larger of the relative differences of their prefill and step times.
+
+    Where tokens have no times, it is that of their wall times. Differences are relative to the faster round.
+    """
+    return max((abs(a - b) / min(a, b) if min(a, b) > 0 else float(a != b)) for a, b in _pairs(one, other))
+
+
+def _pairs(one: Round, other: Round) -> list[tuple[float, float]]:
+    """Return the times that both rounds have, side by side."""
+    pairs = [(one.prefill_s, other.prefill_s), (one.step_s, other.step_s)]
+    return [(a, b) for a, b in pairs if a is not None and b is not None] or [(one.wall_s, other.wall_s)]
+
+
+def is_steady(rounds: Sequence[Round]) -> bool:
+    """Return whether the last two rounds agree."""
+    return len(rounds) >= FEWEST and deviation(*rounds[-2:]) <= TOLERANCE
+
+
+def ended_by(rounds: Sequence[Round], expected_s: float) -> EndedBy | None:
+    """Return why a warm-up ends after these rounds; None if it goes on.
+
+    Args:
+        rounds: all so far, in order.
+        expected_s: what the job itself will probably take, in seconds.
+    """
+    if len(rounds) < FEWEST:
+        return None
+    last = rounds[-1].wall_s
+    if len(rounds) > AGREEMENTS and all(is_steady(rounds[: len(rounds) - back]) for back in range(AGREEMENTS)):
+        return "agreement"
+    if len(rounds) >= MOST:
+        return "rounds"
+    if sum(each.wall_s for each in rounds) + last > LONGEST_S:
+        return "seconds"
+    is_falling = last <= CHEAP_S and any(before > FALLING * now for before, now in _pairs(*rounds[-2:]))
+    if not is_falling and sum(each.wall_s for each in rounds[FEWEST:]) + last > SHARE * expected_s:
+        return "share"
+    return None

@@ -1,0 +1,211 @@
+"""Warm-up: short generations before the measured ones, in the shapes of the job's own batches, until they are steady.
+
+The first calls of a shape are slow: kernels are loaded, chosen or compiled, and memory is allocated. What steady state
+needs is done once for each loaded model and shape. Nothing of it is measured as the job's.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from statistics import median
+from typing import Any
+
+from hforch.backends.base import together
+from hforch.backends.engine import FixedCache
+from hforch.config.schema import Generation, Item, OpenVINOGenAIBackend
+from hforch.inputs import Input
+from hforch.progress import Progress
+from hforch.runs.sampling import Batch, Sampler, error_of
+from hforch.runs.steady import STEPS, Round, deviation, ended_by, is_steady
+
+SHORT_TOKENS = 2
+# Settings of a generation that decide what is computed for each token.
+DECODING = (
+    *("temperature", "top_k", "top_p", "min_p", "typical_p", "repetition_penalty", "no_repeat_ngram_size"),
+    *("json_schema", "from_checkpoint"),
+)
+
+log = logging.getLogger("hforch")
+
+
+@dataclass(frozen=True)
+class Shape:
+    """What decides which kernels run.
+
+    Attributes:
+        batch_size: rows that go through the model together.
+        prompt_tokens: of the longest prompt, rounded up to a power of two.
+        num_beams: sequences for each prompt.
+        decoding: the settings in use that add computations to each token, by name.
+        cache: a KV cache of fixed size; None if it grows.
+    """
+
+    batch_size: int
+    prompt_tokens: int
+    num_beams: int = 1
+    decoding: tuple[str, ...] = ()
+    cache: FixedCache | None = None
+
+    def told(self) -> dict[str, Any]:
+        """Return the shape for the record."""
+        cache = {} if self.cache is None else {"cache_length": self.cache.tokens}
+        return {"batch_size": self.batch_size, "prompt_tokens": self.prompt_tokens, "num_beams": self.num_beams} | cache
+
+
+NO_SHAPE = Shape(0, 0)
+"""Stands for a number of short generations, which are made once for a loaded model, whatever the job's shape."""
+
+
+def warm_up(
+    sampler: Sampler, batches: Sequence[Batch], warm: set[Shape], on_cpu: bool, progress: Progress
+) -> list[dict[str, Any]]:
+    """Warm a model up for batches, as runtime.warmup says. If that fails, so will the batches, and those are recorded.
+
+    Args:
+        batches: those that will be measured.
+        warm: the shapes that the model is warm for; those that are warmed up now are added.
+        on_cpu: whether the model uses no accelerator.
+
+    Returns:
+        for the record: of each shape how many rounds it took, and how that ended; empty if there was nothing to do.
+    """
+    asked = sampler.job.runtime.warmup
+    if asked == "auto":
+        return [
+            _until_steady(sampler, shape, inputs, batches, warm, progress)
+            for shape, inputs in shapes(sampler, batches)
+            if not _is_warm(shape, warm, on_cpu)
+        ]
+    if warm or not asked:
+        return []
+    warm.add(NO_SHAPE)
+    with progress.stage("warmup", f"{asked} short generation{'s' * (asked > 1)}"):
+        return [_so_many(sampler, batches[0].inputs, asked)]
+
+
+def _is_warm(shape: Shape, warm: set[Shape], on_cpu: bool) -> bool:
+    """Return whether a model needs no warm-up for a shape.
+
+    On a CPU one shape does for all with the same kind of KV cache: nothing is loaded or compiled for a shape there, and
+    what makes first calls slow (pages to be read, memory to be allocated, threads to be started) is the model's own.
+    """
+    if on_cpu:
+        return any(one.cache == shape.cache for one in warm - {NO_SHAPE})
+    return shape in warm
+
+
+def shapes(sampler: Sampler, batches: Sequence[Batch]) -> Iterator[tuple[Shape, list[Input]]]:
+    """Iterate over the shapes of batches, the largest first: of each batch size, that with the longest prompt.
+
+    Each size of a fixed KV cache is a shape of its own. A backend that batches continuously has one shape, of as many
+    of the longest prompts as run together.
+    """
+    job, tokens = sampler.job, sampler.prompt_tokens
+    is_continuous = isinstance(job.backend, OpenVINOGenAIBackend)
+    seen: set[tuple[int, FixedCache | None]] = set()
+    for batch in sorted(batches, key=lambda batch: (-len(batch.inputs), -max(tokens[i.index] for i in batch.inputs))):
+        inputs = list(batch.inputs)
+        if is_continuous:
+            inputs = sorted(inputs, key=lambda each: -tokens[each.index])[: together(job)]
+        shape = _shape(sampler, inputs)
+        if (size := (shape.batch_size, shape.cache)) not in seen:
+            seen.add(size)
+            yield shape, inputs
+        if is_continuous:
+            return
+
+
+def _shape(sampler: Sampler, inputs: Sequence[Input]) -> Shape:
+    longest = max(sampler.prompt_tokens[each.index] for each in inputs)
+    engine, generation = sampler.llm.engine, sampler.llm.generation
+    bucket = 1 << (longest - 1).bit_length()
+    cache = engine.fixed_cache(len(inputs), longest, generation)
+    return Shape(cache.rows if cache else len(inputs), bucket, generation.num_beams or 1, _decoding(generation), cache)
+
+
+def _decoding(generation: Generation) -> tuple[str, ...]:
+    names = DECODING if generation.do_sample is not False else DECODING[DECODING.index("repetition_penalty") :]
+    return tuple(name for name in names if getattr(generation, name))
+
+
+def _until_steady(
+    sampler: Sampler,
+    shape: Shape,
+    inputs: Sequence[Input],
+    batches: Sequence[Batch],
+    warm: set[Shape],
+    progress: Progress,
+) -> dict[str, Any]:
+    """Repeat a short generation of one shape until its times are steady, or a bound is reached."""
+    rounds: list[Round] = []
+    ended, failed = None, None
+    started = time.perf_counter()
+    with progress.stage("warmup", f"{len(inputs)} prompt{'s' * (len(inputs) > 1)} at a time, until steady"):
+        try:
+            while ended is None:
+                rounds.append(_round(sampler, inputs, len(rounds)))
+                ended = ended_by(rounds, _expected_s(sampler, inputs, batches, rounds[-1]))
+            warm.add(shape)
+        except Exception as error:
+            failed = _failed(error)
+    told: dict[str, Any] = {**shape.told(), "rounds": len(rounds), "seconds": round(time.perf_counter() - started, 3)}
+    if len(rounds) > 1:
+        told["deviation"] = round(deviation(*rounds[-2:]), 4)
+    if rounds:
+        told |= _milliseconds(rounds[-1])
+    return told | ({"error": failed} if failed else {"ended_by": ended}) | {"steady": not failed and is_steady(rounds)}
+
+
+def _round(sampler: Sampler, inputs: Sequence[Input], number: int) -> Round:
+    """Generate shortly once."""
+    items = [each.item for each in inputs]
+    if isinstance(sampler.job.backend, OpenVINOGenAIBackend) and sampler.job.backend.enable_prefix_caching:
+        items = [_turned(item, number + 1) for item in items]  # or the cache would hold the measured prompts
+    started = time.perf_counter()
+    answers = sampler.shortly(items, 1 + STEPS)
+    wall = time.perf_counter() - started
+    prefills = [answer["timings"]["ttft_ms"] / 1e3 for answer in answers if "ttft_ms" in answer["timings"]]
+    steps = [answer["timings"]["tpot_ms"] / 1e3 for answer in answers if "tpot_ms" in answer["timings"]]
+    return Round(wall, max(prefills, default=None), median(steps) if steps else None)
+
+
+def _expected_s(sampler: Sampler, inputs: Sequence[Input], batches: Sequence[Batch], last: Round) -> float:
+    """Return the seconds that all batches will take if each is like this one and no answer ends early."""
+    longest = max(sampler.prompt_tokens[each.index] for each in inputs)
+    tokens = sampler.llm.engine.room(longest, sampler.llm.generation)
+    return last.expected_s(tokens, sum(-(-len(batch.inputs) // together(sampler.job)) for batch in batches))
+
+
+def _so_many(sampler: Sampler, inputs: Sequence[Input], number: int) -> dict[str, Any]:
+    """Make a number of generations of two tokens."""
+    started = time.perf_counter()
+    told: dict[str, Any] = {"batch_size": len(inputs), "rounds": 0, "steady": None}
+    try:
+        for _ in range(number):
+            sampler.shortly([each.item for each in inputs], SHORT_TOKENS)
+            told["rounds"] += 1
+    except Exception as error:
+        told["error"] = _failed(error)
+    return told | {"seconds": round(time.perf_counter() - started, 3)}
+
+
+def _failed(error: Exception) -> str:
+    log.warning("warm-up failed", exc_info=error)
+    return error_of(error)["message"]
+
+
+def _milliseconds(last: Round) -> dict[str, float]:
+    times = {"prefill_ms": last.prefill_s, "step_ms": last.step_s, "wall_ms": last.wall_s}
+    return {name: round(1e3 * seconds, 3) for name, seconds in times.items() if seconds is not None}
+
+
+def _turned(item: Item, number: int) -> Item:
+    """Return an item of the same words in another order: its texts begin with their words from `number` on."""
+    if isinstance(item, Mapping):
+        return {name: _turned(value, number) if isinstance(value, str) else value for name, value in item.items()}
+    words = item.split(" ")
+    at = number % len(words)
+    return " ".join(words[at:] + words[:at])

@@ -1,0 +1,32 @@
+"""A library that initializes a GPU when it is imported, as torchao does with CUDA; there is no GPU.
+
+Whoever has imported it can use the GPU, and a fork of it cannot. PRETENDED_IMPORT is run when a worker
+that is started anew imports it.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import types
+
+in_fork = False
+
+
+def use() -> None:
+    if in_fork:
+        raise RuntimeError("Cannot re-initialize CUDA in forked subprocess")
+
+
+def _forked() -> None:
+    global in_fork
+    in_fork = True
+
+
+os.register_at_fork(after_in_child=_forked)
+cuda = types.ModuleType("torch.cuda")
+cuda.__dict__.update(is_initialized=lambda: not in_fork, _is_in_bad_fork=lambda: in_fork, is_available=lambda: False)
+sys.modules["torch"] = types.ModuleType("torch")
+sys.modules["torch"].__dict__.update(cuda=cuda)
+if any("hforch.runs.anew" in word for word in sys.orig_argv):
+    exec(os.environ.get("PRETENDED_IMPORT", ""))
