@@ -239,7 +239,7 @@ def _at_work() -> list[tuple[str, Any, int]]:
     torch = sys.modules.get("torch")
     found = []
     for name in KINDS:
-        module = getattr(torch, name, None)
+        module: Any = getattr(torch, name, None)
         if all(hasattr(module, one) for one in MEASURES) and module.is_initialized():  # it may be half imported
             found += [(name, module, index) for index in range(module.device_count())]
     return found
