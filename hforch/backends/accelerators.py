@@ -22,6 +22,9 @@ INSTALL = "https://pytorch.org/get-started/locally/"
 HIDES = ("CUDA_VISIBLE_DEVICES", "HIP_VISIBLE_DEVICES", "ROCR_VISIBLE_DEVICES", "ZE_AFFINITY_MASK")
 """Environment variables that name the devices which a process may see."""
 
+MEASURES = ("is_initialized", "device_count", "max_memory_allocated", "max_memory_reserved", "mem_get_info")
+"""What torch has of each kind to measure memory by."""
+
 HINTS = {
     "busy or unavailable": "another process may hold it exclusively ({tool} shows compute mode and processes)",
     "ecc error": "its memory has errors: {tool} -q -d ECC shows them, and a reset or a new card mends them",
@@ -236,7 +239,7 @@ def _at_work() -> list[tuple[str, Any, int]]:
     torch = sys.modules.get("torch")
     found = []
     for name in KINDS:
-        module = getattr(torch, name, None)
-        if module is not None and module.is_initialized():
+        module: Any = getattr(torch, name, None)
+        if all(hasattr(module, one) for one in MEASURES) and module.is_initialized():  # it may be half imported
             found += [(name, module, index) for index in range(module.device_count())]
     return found
