@@ -23,6 +23,8 @@ from importlib.util import find_spec
 from os import getpid
 from pathlib import Path
 
+pytestmark = pytest.mark.processes
+
 ON_IT = Path(__file__).parent / "processes"
 
 
