@@ -11,6 +11,8 @@ import pytest
 
 from hforch.runs.records import read_record
 
+pytestmark = pytest.mark.processes
+
 ROOT = Path(__file__).parents[2]
 
 PRETENDED = '''
@@ -22,8 +24,6 @@ from importlib.abc import MetaPathFinder
 from importlib.util import find_spec
 from os import getpid
 from pathlib import Path
-
-pytestmark = pytest.mark.processes
 
 ON_IT = Path(__file__).parent / "processes"
 
