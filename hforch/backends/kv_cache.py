@@ -125,7 +125,7 @@ class KVCaches:
         self._lacking = not_compilable(model)
         self._caches: dict[tuple[int, int], Any] = {}
         self.dropped = 0
-        self.chosen = choose(asked, model.device.type, self._lacking, work.steps)
+        self.chosen = self._choose(work)
         if self.chosen.is_compiled and self._lacking is not None:
             raise BackendError(f"backend.compile=true: {self._lacking}; use backend.compile=false, or auto")
         if self.chosen.kv_cache == "static" and (lacking := no_static_cache(model)) is not None:
@@ -134,9 +134,14 @@ class KVCaches:
     def expect(self, work: Work) -> None:
         """Choose anew, for what is known now; caches of other sizes give their memory back."""
         before = self._full()
-        self.work, self.chosen = work, choose(self.asked, self.model.device.type, self._lacking, work.steps)
+        self.work, self.chosen = work, self._choose(work)
         if self._caches and self._full() != before:
             self.drop()
+
+    def _choose(self, work: Work) -> Execution:
+        if work.num_beams > 1:
+            return Execution("dynamic", False, "beam search is run with a dynamic cache")
+        return choose(self.asked, self.model.device.type, self._lacking, work.steps)
 
     def _full(self) -> tuple[str, bool, int, int]:
         """Return how a full batch is run: the kind of cache, whether it is compiled, rows, length."""

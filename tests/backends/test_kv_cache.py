@@ -178,6 +178,17 @@ def test_the_same_seed_gives_the_same_text(load: Callable[..., Any], folders: di
 
 
 @pytest.mark.model
+def test_a_beam_search_is_recorded_with_the_cache_that_it_has(folders: dict[str, Path]) -> None:
+    kept = caches(folders["llama"], Work(rows=2, tokens=100, steps=10))
+    assert kept.chosen.kv_cache == "static" and kept.shape(2, 100)
+    kept.expect(Work(rows=2, tokens=100, steps=10, num_beams=3))
+    assert kept.chosen.record() == {
+        "kv_cache": "dynamic",
+        "compiled": False,
+        "why": "beam search is run with a dynamic cache",
+    }
+
+
 def test_beams_and_schemas_work_beside_it(load: Callable[..., Any], folders: dict[str, Path]) -> None:
     dynamic, static = (loaded(load, folders["llama"], f"backend.kv_cache={one}") for one in ("dynamic", "static"))
     schema = {"type": "object", "properties": {"a": {"type": "boolean"}}, "required": ["a"]}
