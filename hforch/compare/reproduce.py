@@ -21,6 +21,7 @@ from hforch.compare.reading import Entry, is_only_shown, samples_of
 from hforch.config.as_recipe import differing, flat, recipe_of, to_yaml
 from hforch.config.compose import Composed, compose
 from hforch.config.credentials import put, recorded
+from hforch.config.former import completed
 from hforch.config.frozen import Frozen, digest_of
 from hforch.config.options import option
 from hforch.config.overrides import quoted
@@ -309,8 +310,9 @@ def verdict(frozen: Frozen, entry: Entry) -> Verdict:
 def changed(frozen: Frozen, entry: Entry) -> Iterator[tuple[str, Any, Any]]:
     """What is not as it was: in the configuration, the model's files, the batches, the versions, the machine."""
     record = entry.record
-    then, now = dict(flat(frozen.job)), dict(flat(entry.job))
-    for path in sorted(differing(frozen.job, entry.job)):
+    was = completed(frozen.job)
+    then, now = dict(flat(was)), dict(flat(entry.job))
+    for path in sorted(differing(was, entry.job)):
         if not is_only_shown(path) and (then.get(path), now.get(path)) != (None, None):
             yield path, then.get(path, "not there"), now.get(path, "not there")
     export = (record["model"].get("export") or {}).get("key")

@@ -130,7 +130,8 @@ class CardMeter:
                 return self._seen()
             except Exception as error:
                 self._broken = f"{type(error).__name__}: {error}"
-        return Seen(None, self._broken, 0.0, [])
+        shared = [_perhaps(f"cuda:{number}", str(self._broken)) for number in self._numbers if self._parallel]
+        return Seen(None, self._broken, 0.0, [], "; ".join(shared) or None)
 
     def _begin(self) -> None:
         for number in self._numbers:

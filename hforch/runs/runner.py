@@ -362,7 +362,8 @@ def _expect(run: Run, loaded: Loaded, batches: Sequence[Batch], longest: tuple[i
         return
     tokens, answer = longest
     rows = max(len(batch.inputs) for batch in batches)
-    chosen = loaded.engine.expect(Work(rows, tokens, answer * len(batches)))
+    beams = run.record["effective"]["decoding"].get("num_beams") or 1
+    chosen = loaded.engine.expect(Work(rows, tokens, answer * len(batches), beams))
     if chosen:
         run.note(effective=run.record["effective"] | {"execution": chosen})
 

@@ -399,3 +399,18 @@ def test_of_two_runs_the_one_that_shared_its_card_is_not_chosen(
     assert "energy J" in told and "J/token" in told and "power W" in told
     assert cli.main(["compare", str(tmp_path), "--require", "joules_per_token<=0.001"]) == 3
     assert "joules_per_token was measured on a shared GPU: 1 other process" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("parallel", [True, False])
+def test_a_measurement_that_breaks_does_not_hide_that_jobs_ran_side_by_side(
+    monkeypatch: pytest.MonkeyPatch, parallel: bool
+) -> None:
+    def broken(*_: object) -> Any:
+        raise TypeError("NVML gave None")
+
+    monkeypatch.setattr(card_meter, "handle_of", broken)
+    meter = CardMeter(["cuda:0"], parallel)
+    meter.begin()
+    seen = meter.end()
+    assert (seen.energy_j, seen.why_not, seen.cards) == (None, "TypeError: NVML gave None", [])
+    assert ("possibly on cuda:0 too: TypeError: NVML gave None" in str(seen.shared)) == parallel
