@@ -20,14 +20,15 @@ def _order(metric: Metric) -> tuple[bool, int]:
     return not metric.is_main, get_args(Kind).index(metric.kind)
 
 
-ALL: tuple[Metric, ...] = tuple(sorted(_found(), key=_order))
+_LISTED = tuple(_found())
+ALL: tuple[Metric, ...] = tuple(sorted(_LISTED, key=_order))
 """The main ones first; within each half by kind, and as the modules list them."""
 
 COMPARED = tuple(metric for metric in ALL if metric.is_compared)
 TIMINGS = tuple(dict.fromkeys(metric.timing for metric in ALL if metric.timing))
 """The timings of a sample that metrics aggregate, in milliseconds."""
 
-SCORES = tuple(one for one in ALL if one.is_score)
+SCORES = tuple(one for one in _LISTED if one.is_score)
 AGAINST_BASELINE = tuple(one for one in SCORES if one.section is not None and one.needs_baseline)
 ON_TEXT = tuple(one for one in SCORES if one.section is not None and not one.needs_baseline)
 """The two parts of scoring, as they stand in records."""

@@ -458,7 +458,8 @@ def _note_computed(run: Run, folder: Path | None) -> None:
 
 def _add_metrics(run: Run, found: Mapping[str, Any]) -> None:
     metrics = run.record["metrics"]
-    run.record["metrics"] = metrics | found | {"absent": metrics["absent"] | found["absent"]}
+    values = {name: value for name, value in (metrics | found).items() if name != "absent"}
+    run.record["metrics"] = {**values, "absent": metrics["absent"] | found["absent"]}
 
 
 def _note_energy(run: Run) -> None:

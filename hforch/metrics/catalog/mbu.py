@@ -5,10 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from hforch.metrics import bandwidth
 from hforch.metrics.metric import Absent, Measured, Metric, is_on_cpu
-from hforch.models.architecture import kv_elements
-from hforch.models.json_files import read_object
 
 BYTES = {"float32": 4.0, "f32": 4.0, "bfloat16": 2.0, "bf16": 2.0, "float16": 2.0, "f16": 2.0}
 BYTES |= {"u8": 1.0, "i8": 1.0, "u4": 0.5}
@@ -18,6 +15,8 @@ IN_CACHES = "the weights were read faster than memory can be read, so the proces
 
 def utilization(measured: Measured) -> float:
     """Return (bytes of the weights + bytes of the KV cache) / TPOT / the machine's read bandwidth."""
+    from hforch.metrics import bandwidth
+
     record = measured.record
     metrics, effective = record.get("metrics") or {}, record.get("effective") or {}
     devices = [str(one) for one in effective.get("device") or ()]
@@ -56,6 +55,9 @@ def weight_bytes(measured: Measured) -> float:
 
 def kv_bytes(measured: Measured) -> float:
     """Return the bytes of the KV cache that a decoding step reads, mean over the steps of all answers."""
+    from hforch.models.architecture import kv_elements
+    from hforch.models.json_files import read_object
+
     precision = _precision(measured.record)
     name = precision.get("kv_cache") or precision.get("compute")
     width = BYTES.get(str(name))
