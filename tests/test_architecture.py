@@ -37,6 +37,7 @@ WALK = [
     {"backends"},
     {"prompts"},
     {"chain"},
+    {"metrics"},
     {"runs"},
     {"compare"},
     {"report"},
