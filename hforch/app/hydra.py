@@ -281,7 +281,7 @@ def _multirun(
     from hydra.types import HydraContext
 
     from hforch.report.sweep import open_view
-    from hforch.runs.worker import Workers
+    from hforch.runs.workers import Workers
 
     setup_globals()
     master = hydra.compose_config(places.config_name, overrides, RunMode.MULTIRUN, with_log_configuration=True)

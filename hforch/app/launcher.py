@@ -30,7 +30,7 @@ from hforch.runs.records import read_record
 from hforch.runs.samples import Samples
 from hforch.runs.sweep import Planned, View, read_sweep
 from hforch.runs.watch import Nobody
-from hforch.runs.worker import Workers
+from hforch.runs.workers import Workers
 from hforch.shortage import shortage
 
 if TYPE_CHECKING:

@@ -31,6 +31,7 @@ from hforch.prompts import check_inputs
 from hforch.redaction import remembered
 from hforch.runs import scorable
 from hforch.runs.aside import aside
+from hforch.runs.death import WorkerDied
 from hforch.runs.fit import devices_for, look_ahead, needs_devices, spread, too_large
 from hforch.runs.given import Given
 from hforch.runs.identity import LOAD, job_id, load_key
@@ -39,7 +40,7 @@ from hforch.runs.resuming import ANEW, changes
 from hforch.runs.samples import refuse_damaged
 from hforch.runs.sweep import Planned, Sweep, View, Work, equal_ones, labels, read_sweep
 from hforch.runs.used import clear, refuse_links, used
-from hforch.runs.worker import WorkerDied, Workers
+from hforch.runs.workers import Workers
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig

@@ -96,7 +96,7 @@ class Task:
         from hydra.core.hydra_config import HydraConfig
 
         from hforch.config.compose import Locator, job_from_config
-        from hforch.report.terminal import open_watcher
+        from hforch.report.display import open_watcher
         from hforch.runs import Given, run
         from hforch.runs.records import is_locked
 

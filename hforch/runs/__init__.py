@@ -32,7 +32,7 @@ def run(job: Job, directory: Path, given: Given, watcher: Watcher) -> int:
         from hforch.runs.runner import run_job
 
         return run_job(job, directory, given, watcher)
-    from hforch.runs.worker import Workers
+    from hforch.runs.workers import Workers
 
     with Workers() as workers:
         return workers.run(job, directory, given, watcher)

@@ -29,7 +29,7 @@ from hforch.runs.records import (
 from hforch.runs.samples import Samples
 from hforch.runs.scorable import is_scored
 from hforch.runs.watch import Watcher
-from hforch.runs.worker import Workers
+from hforch.runs.workers import Workers
 
 SWEEP = "sweep.json"
 WRITING_SHARE = 20  # so many times as long as writing sweep.json took are jobs run before it is written again
