@@ -19,7 +19,9 @@ from hforch.app.launcher import InLauncher, at_once, launch, with_threads
 from hforch.app.saving import refuse_in_path, save_config
 from hforch.app.task import Asked, job_logging
 from hforch.backends.accelerators import Accelerator
+from hforch.config.affects import LOAD_KEY
 from hforch.config.compose import Composed, Locator
+from hforch.config.keys import affecting
 from hforch.config.loader import parsing_once
 from hforch.config.places import Places
 from hforch.config.schema import Job
@@ -34,7 +36,7 @@ from hforch.runs.aside import aside
 from hforch.runs.death import WorkerDied
 from hforch.runs.fit import devices_for, look_ahead, needs_devices, spread, too_large
 from hforch.runs.given import Given
-from hforch.runs.identity import LOAD, job_id, load_key
+from hforch.runs.identity import job_id, load_key
 from hforch.runs.records import RECORD, known_record, locked, read_record
 from hforch.runs.resuming import ANEW, changes
 from hforch.runs.samples import refuse_damaged
@@ -45,7 +47,6 @@ from hforch.runs.workers import Workers
 if TYPE_CHECKING:
     from omegaconf import DictConfig
 
-LOADED = {path.partition(".")[0] for path in LOAD}
 BY_NUMBER = "${hydra.job.num}"  # hydra.sweep.subdir, unless somebody sets it
 BASIC_LAUNCHER = "hydra._internal.core_plugins.basic_launcher.BasicLauncher"
 BASIC_SWEEPER = "hydra._internal.core_plugins.basic_sweeper.BasicSweeper"
@@ -373,7 +374,8 @@ def _devices(jobs: Sequence[Planned], workers: Workers) -> dict[str, list[Accele
 
 def _with(one: Planned) -> str:
     """Which combination of a sweep it is that this machine cannot load."""
-    axes = [part for part in one.label.split() if part.lstrip("+~").partition("=")[0].partition(".")[0] in LOADED]
+    loaded = {path.partition(".")[0] for path in affecting(LOAD_KEY)}
+    axes = [part for part in one.label.split() if part.lstrip("+~").partition("=")[0].partition(".")[0] in loaded]
     return f" (with {' '.join(axes)})" if axes else ""
 
 

@@ -18,6 +18,7 @@ from hforch.models.estimate import Estimate
 from hforch.redaction import redacted, redacted_override
 from hforch.runs.given import Given
 from hforch.runs.held import Held
+from hforch.runs.identity import run_of
 from hforch.runs.records import (
     RECORD,
     SCHEMA_VERSION,
@@ -320,12 +321,9 @@ def equal_ones(jobs: Sequence[Planned]) -> Iterator[Planned]:
     Jobs are equal when all that decides outputs and measurements is: what a backend ignores, such as ov_config on
     pytorch, makes no difference.
     """
-    seen: dict[tuple[Any, ...], int] = {}
+    seen: dict[tuple[str, str], int] = {}
     for one in jobs:
-        runtime = one.job.runtime
-        judged = one.job.checks.model_dump_json(), one.job.scoring.model_dump_json()
-        key = (one.id, runtime.repeat, runtime.warmup, *judged)
-        earlier = seen.setdefault(key, one.number)
+        earlier = seen.setdefault(run_of(one.job, one.id), one.number)
         yield one if earlier == one.number else replace(one, same_as=earlier)
 
 
