@@ -19,6 +19,8 @@ from hforch.app.saving import redact_what_hydra_writes, refuse_in_path
 from hforch.app.task import Asked, as_typed, job_logging
 from hforch.config.compose import Locator
 from hforch.config.credentials import FromEnv
+from hforch.config.hydra_adapter.jobs import returned_by
+from hforch.config.hydra_adapter.session import settings_of_job
 from hforch.config.overrides import quoted
 from hforch.config.places import Places
 from hforch.config.schema import Job
@@ -71,9 +73,7 @@ class InLauncher:
     fingerprints: Mapping[str, str]
 
     def __call__(self, cfg: DictConfig) -> int:
-        from hydra.core.hydra_config import HydraConfig
-
-        settings = HydraConfig.get()
+        settings = settings_of_job()
         output = Path(settings.runtime.output_dir)
         name = str(output.relative_to(self.directory))
         jobs = read_sweep(self.directory)["jobs"]
@@ -159,7 +159,7 @@ def launch(launcher: Any, left: Sequence[Planned], directory: Path, view: View) 
 
 
 def _code(result: Any) -> int:
-    value = getattr(result, "_return_value", None)
+    value = returned_by(result)
     return value if isinstance(value, int) else EXIT_FAILED
 
 

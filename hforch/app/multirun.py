@@ -21,8 +21,9 @@ from hforch.app.task import Asked, job_logging
 from hforch.backends.accelerators import Accelerator
 from hforch.config.affects import LOAD_KEY
 from hforch.config.compose import Composed, Locator
+from hforch.config.hydra_adapter.jobs import BASIC_LAUNCHER, as_job_of_sweep, make_launcher, set_up_logging
+from hforch.config.hydra_adapter.loader import parsing_once
 from hforch.config.keys import affecting
-from hforch.config.loader import parsing_once
 from hforch.config.places import Places
 from hforch.config.schema import Job
 from hforch.config.sweeps import Plan
@@ -48,8 +49,6 @@ if TYPE_CHECKING:
     from omegaconf import DictConfig
 
 BY_NUMBER = "${hydra.job.num}"  # hydra.sweep.subdir, unless somebody sets it
-BASIC_LAUNCHER = "hydra._internal.core_plugins.basic_launcher.BasicLauncher"
-BASIC_SWEEPER = "hydra._internal.core_plugins.basic_sweeper.BasicSweeper"
 
 
 @dataclass(frozen=True)
@@ -126,14 +125,10 @@ class Multirun:
         return str(self.master.hydra.runtime.choices.get("hydra/launcher") or "basic")
 
     def _elsewhere(self, left: Sequence[Planned], view: View) -> dict[int, int]:
-        from hydra.core.plugins import Plugins
-
         fingerprints = {one.key: one.given.fingerprint for one in left if one.given.fingerprint}
         beside = self._at_once != 1 and len(left) > 1
         task = InLauncher(self.directory, self.places, self.asked, beside, fingerprints)
-        made = Plugins.instance().instantiate_launcher(
-            hydra_context=self.context, task_function=task, config=self.master
-        )
+        made = make_launcher(self.context, task, self.master)
         wanted = {one.baseline for one in left}
         first = [one for one in left if one.number in wanted]  # what others score has to be there before them
         others = [one for one in left if one.number not in wanted]
@@ -277,8 +272,6 @@ class Multirun:
 
     def _as_job(self, cfg: DictConfig, work: Work) -> int:
         """Do work where Hydra has made a job's directory, its files and its environment."""
-        from hydra.core.utils import configure_log, run_job
-
         raised: list[Exception] = []
         logging = job_logging(cfg.hydra)
 
@@ -289,11 +282,10 @@ class Multirun:
                 raised.append(error)
                 return None
 
-        keys = {"job_dir_key": "hydra.sweep.dir", "job_subdir_key": "hydra.sweep.subdir"}
         try:
-            code = run_job(task_function=task, config=cfg, hydra_context=self.context, **keys).return_value
+            code = as_job_of_sweep(task, cfg, self.context)
         finally:
-            configure_log(self.master.hydra.hydra_logging, self.master.hydra.verbose)
+            set_up_logging(self.master.hydra.hydra_logging, self.master.hydra.verbose)
         if raised:
             raise raised[0]
         return int(code)

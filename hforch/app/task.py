@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from hforch.config.hydra_adapter.session import settings_of_job
 from hforch.config.places import Places
 from hforch.errors import EXIT_FAILED, EXIT_INTERRUPTED, HforchError, full_errors, message_of
 from hforch.redaction import redacted_override, remembered
@@ -63,8 +64,6 @@ class Task:
     parallel: bool = False
 
     def __call__(self, cfg: DictConfig) -> int:
-        from hydra.core.hydra_config import HydraConfig
-
         try:
             code = self._run(cfg)
         except HforchError as error:
@@ -78,7 +77,7 @@ class Task:
             print(cannot_write(error, self.asked.resume), file=sys.stderr)
             return EXIT_FAILED
         except KeyboardInterrupt:
-            settings = HydraConfig.get()
+            settings = settings_of_job()
             self.interrupted(Path(settings.runtime.output_dir), as_typed(settings.overrides.task))
             raise
         if code == EXIT_INTERRUPTED:
@@ -93,14 +92,12 @@ class Task:
             begin_interrupted(directory, overrides=list(overrides), recipe=self.asked.recipe)
 
     def _run(self, cfg: DictConfig) -> int:
-        from hydra.core.hydra_config import HydraConfig
-
         from hforch.config.compose import Locator, job_from_config
         from hforch.report.display import open_watcher
         from hforch.runs import Given, run
         from hforch.runs.records import is_locked
 
-        settings = HydraConfig.get()
+        settings = settings_of_job()
         directory = Path(settings.runtime.output_dir)
         overrides = as_typed(settings.overrides.task)
         job, from_env = job_from_config(cfg)
