@@ -155,12 +155,19 @@ def _run(args: argparse.Namespace, places: Places, asked: Asked, resume: Path | 
             refuse_in_path(directory, "hydra.run.dir")
             if asked.dry_run:
                 _make_room(directory, "hydra.run.dir", asked)
-                return _dry_run(planned.jobs[0], directory, asked)
+                from hforch.app.planning import single_run
+                from hforch.report.plan import show_plan
+
+                show_plan([single_run(planned.jobs[0], directory, asked, places)], resume=asked.resume)
+                return EXIT_OK
             overrides.append(f"hydra.run.dir={quoted(str(directory))}")  # composed anew, it would hold another time
             with locked(directory):
                 _make_room(directory, "hydra.run.dir", asked)
                 if resume is not None:
-                    asked = replace(asked, fingerprint=unchanged(planned.jobs[0], resume))
+                    from hforch.app.planning import fingerprint_of_resumed, single_run
+
+                    before = fingerprint_of_resumed(single_run(planned.jobs[0], directory, asked, places))
+                    asked = replace(asked, fingerprint=before)
                 task = Task(places, asked)
                 try:
                     with going_on("nobody reads the output any more; the run goes on, and Ctrl-C stops it"):
@@ -209,57 +216,6 @@ def _make_room(directory: Path, key: str, asked: Asked) -> None:
         raise ConfigError(in_the_way)
     if not asked.dry_run:
         clear(directory)
-
-
-def _dry_run(composed: Composed, directory: Path, asked: Asked) -> int:
-    """Show the one job that would be run."""
-    from hforch.inputs import load_inputs
-    from hforch.report.plan import show_plan
-    from hforch.runs import Given
-    from hforch.runs.fit import look_ahead
-    from hforch.runs.identity import job_id, load_key
-    from hforch.runs.sweep import Planned
-
-    job, inputs = composed.job, load_inputs(composed.job.inputs)
-    one = Planned(
-        number=0,
-        directory=directory,
-        job=job,
-        given=Given(skip_damaged=asked.skip_damaged),
-        key=load_key(job),
-        id=job_id(job, inputs),
-        label=" ".join(composed.overrides) or "the defaults",
-        samples=len(inputs) * job.runtime.repeat,
-        expected=look_ahead(job, inputs),
-        same_as=None,
-        baseline=None,
-        begin=lambda work: work(None),
-    )
-    show_plan([one], resume=asked.resume)
-    return EXIT_OK
-
-
-def unchanged(composed: Composed, directory: Path) -> str | None:
-    """The fingerprint of the weights of a run that is resumed, if it had got so far.
-
-    Raises:
-        ConfigError: the job is not what it was.
-    """
-    from hforch.config.credentials import recorded
-    from hforch.inputs import load_inputs
-    from hforch.runs.identity import job_id
-    from hforch.runs.records import known_record
-    from hforch.runs.resuming import changes
-
-    before = known_record(directory)
-    now = {
-        **recorded(composed.job.model_dump(mode="json"), composed.from_env),
-        "job_id": job_id(composed.job, load_inputs(composed.job.inputs)),
-    }
-    if found := changes(before, now):
-        raise ConfigError([replace(one, where=one.where or composed.where(one.path)) for one in found])
-    fingerprint: str | None = (before.get("model") or {}).get("fingerprint")
-    return fingerprint
 
 
 def _multirun(

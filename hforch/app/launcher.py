@@ -80,16 +80,11 @@ class InLauncher:
         entry = next(one for one in jobs if one["directory"] == name)
         baseline = next((one["directory"] for one in jobs if one["number"] == entry["baseline"]), None)
         overrides = as_typed(settings.overrides.task)
-        given = Given(
-            overrides=overrides,
-            recipe=self.asked.recipe,
-            locate=Locator(overrides, self.places),
+        given = self.asked.given(
+            overrides,
+            Locator(overrides, self.places),
             logging=job_logging(settings),
-            config_dir=self.asked.config_dir,
-            config_name=self.asked.config_name,
             parallel=self.parallel,
-            resume=self.asked.resume,
-            skip_damaged=self.asked.skip_damaged,
             fingerprint=self.fingerprints.get(entry["load_key"]),
             baseline=None if baseline is None else self.directory / baseline,
         )

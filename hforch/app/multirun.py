@@ -10,34 +10,27 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from functools import cache, cached_property
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from hforch import checks
 from hforch.app.launcher import InLauncher, at_once, launch, with_threads
+from hforch.app.planning import given_of, look_at_inputs, planned_job
 from hforch.app.saving import refuse_in_path, save_config
 from hforch.app.task import Asked, job_logging
 from hforch.backends.accelerators import Accelerator
 from hforch.config.affects import LOAD_KEY
-from hforch.config.compose import Composed, Locator
+from hforch.config.compose import Composed
 from hforch.config.hydra_adapter.jobs import BASIC_LAUNCHER, as_job_of_sweep, make_launcher, set_up_logging
 from hforch.config.hydra_adapter.loader import parsing_once
 from hforch.config.keys import affecting
 from hforch.config.places import Places
-from hforch.config.schema import Job
 from hforch.config.sweeps import Plan
 from hforch.errors import EXIT_OK, ConfigError, Mistake
-from hforch.inputs import Input, load_inputs
-from hforch.models.estimate import Estimate
-from hforch.prompts import check_inputs
-from hforch.redaction import remembered
 from hforch.runs import scorable
 from hforch.runs.aside import aside
 from hforch.runs.death import WorkerDied
-from hforch.runs.fit import devices_for, look_ahead, needs_devices, spread, too_large
-from hforch.runs.given import Given
-from hforch.runs.identity import job_id, load_key
+from hforch.runs.fit import devices_for, needs_devices, spread, too_large
 from hforch.runs.records import RECORD, known_record, locked, read_record
 from hforch.runs.resuming import ANEW, changes
 from hforch.runs.samples import refuse_damaged
@@ -159,24 +152,13 @@ class Multirun:
         ):
             directory = self._directory_of(composed, number)
             refuse_in_path(directory, "hydra.sweep.subdir")
-            given = self._given(composed)
+            given = given_of(composed, self.asked, self.places)
             if isinstance(inputs, ConfigError):
                 mistakes += given.locate(inputs.mistakes)
                 continue
             jobs.append(
-                Planned(
-                    number=number,
-                    directory=directory,
-                    job=job,
-                    given=given,
-                    key=load_key(job),
-                    id=inputs.job_id,
-                    label=label or f"job {number}",
-                    samples=inputs.number * job.runtime.repeat,
-                    expected=inputs.expected,
-                    same_as=None,
-                    baseline=None,
-                    begin=self._begin(composed, number),
+                planned_job(
+                    number, directory, job, given, inputs, label or f"job {number}", self._begin(composed, number)
                 )
             )
         mistakes += _shared_directories(jobs)
@@ -254,19 +236,6 @@ class Multirun:
             cfg.hydra.runtime.output_dir = str(self.directory / subdir)
         return cfg
 
-    def _given(self, composed: Composed) -> Given:
-        return Given(
-            overrides=composed.task_overrides,
-            recipe=self.asked.recipe,
-            locate=Locator(composed.overrides, self.places),
-            config_dir=self.asked.config_dir,
-            config_name=self.asked.config_name,
-            resume=self.asked.resume,
-            skip_damaged=self.asked.skip_damaged,
-            from_env=composed.from_env,
-            credentials=remembered(),
-        )
-
     def _begin(self, composed: Composed, number: int) -> Callable[[Work], int]:
         return lambda work: self._as_job(self._numbered(composed, number), work)
 
@@ -289,36 +258,6 @@ class Multirun:
         if raised:
             raise raised[0]
         return int(code)
-
-
-@dataclass(frozen=True)
-class Seen:
-    """What has to be known of a job's inputs before it is run: how many they are, and what they make of the job."""
-
-    number: int
-    job_id: str
-    expected: Estimate
-
-
-def look_at_inputs(jobs: Sequence[Job]) -> list[Seen | ConfigError]:
-    """Read the inputs of jobs, each file once, and make sure that they have what prompts and checks name."""
-
-    @cache
-    def inputs_of(kind: type, text: str) -> list[Input]:
-        return load_inputs(kind.model_validate_json(text))  # type: ignore[attr-defined]
-
-    def look(job: Job) -> Seen | ConfigError:
-        try:
-            inputs = inputs_of(type(job.inputs), job.inputs.model_dump_json())
-            check_inputs(job.prompt, inputs, job.inputs)
-            checks.check_inputs(job.checks, inputs, job.inputs)
-            if job.scoring.text:
-                scorable.load_text(job.scoring.text)
-        except ConfigError as error:
-            return error
-        return Seen(len(inputs), job_id(job, inputs), look_ahead(job, inputs))
-
-    return [look(job) for job in jobs]
 
 
 def check_machine(jobs: Sequence[Planned], workers: Workers) -> list[str]:

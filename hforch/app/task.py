@@ -19,6 +19,9 @@ from hforch.shortage import shortage
 if TYPE_CHECKING:
     from omegaconf import DictConfig
 
+    from hforch.config.compose import Locator
+    from hforch.runs import Given
+
 
 OF_A_DISK = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
@@ -45,6 +48,28 @@ class Asked:
     dry_run: bool = False
     force: bool = False
     skip_damaged: bool = False
+
+    def given(self, overrides: tuple[str, ...], locate: Locator, **more: Any) -> Given:
+        """Return what a job of this command was made from.
+
+        Args:
+            overrides: of this job.
+            locate: finds the places where its values were written.
+            more: what else of it is known, as `Given` has it.
+        """
+        from hforch.runs import Given
+
+        return Given(
+            overrides=overrides,
+            recipe=self.recipe,
+            locate=locate,
+            config_dir=self.config_dir,
+            config_name=self.config_name,
+            resume=self.resume,
+            skip_damaged=self.skip_damaged,
+            credentials=remembered(),
+            **more,
+        )
 
     def record(self) -> dict[str, Any]:
         names = ("recipe", "config_dir", "config_name")
@@ -94,27 +119,21 @@ class Task:
     def _run(self, cfg: DictConfig) -> int:
         from hforch.config.compose import Locator, job_from_config
         from hforch.report.display import open_watcher
-        from hforch.runs import Given, run
+        from hforch.runs import run
         from hforch.runs.records import is_locked
 
         settings = settings_of_job()
         directory = Path(settings.runtime.output_dir)
         overrides = as_typed(settings.overrides.task)
         job, from_env = job_from_config(cfg)
-        given = Given(
-            overrides=overrides,
-            recipe=self.asked.recipe,
-            locate=Locator(overrides, self.places),
+        given = self.asked.given(
+            overrides,
+            Locator(overrides, self.places),
             logging=job_logging(settings),
-            config_dir=self.asked.config_dir,
-            config_name=self.asked.config_name,
             parallel=self.parallel,
-            resume=self.asked.resume,
-            skip_damaged=self.asked.skip_damaged,
             fingerprint=self.asked.fingerprint,
             is_locked=is_locked(directory),
             from_env=from_env,
-            credentials=remembered(),
         )
         return run(job, directory, given, open_watcher(job.runtime.display))
 

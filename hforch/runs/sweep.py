@@ -16,6 +16,7 @@ from hforch.config.schema import Job
 from hforch.errors import EXIT_INTERRUPTED, EXIT_OK, ConfigError, HforchError, Mistake, message_of
 from hforch.models.estimate import Estimate
 from hforch.redaction import redacted, redacted_override
+from hforch.runs import run
 from hforch.runs.given import Given
 from hforch.runs.held import Held
 from hforch.runs.identity import run_of
@@ -215,11 +216,7 @@ class Sweep:
 
         def work(logging: Mapping[str, Any] | None) -> int:
             given = replace(planned.given, logging=logging)
-            if planned.job.runtime.isolation == "inline":
-                from hforch.runs.runner import run_job
-
-                return run_job(planned.job, planned.directory, given, watcher, held)
-            return workers.run(planned.job, planned.directory, given, watcher, planned.key)
+            return run(planned.job, planned.directory, given, watcher, workers, planned.key, held)
 
         try:
             code = planned.begin(work)
