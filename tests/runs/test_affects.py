@@ -168,3 +168,19 @@ def test_each_group_says_what_it_affects_or_each_of_its_keys_does_once() -> None
 def test_load_keys_and_job_ids_are_those_of_earlier_records(words: Sequence[str], key: str, identity: str) -> None:
     job = job_from_overrides(words)
     assert (load_key(job), job_id(job, load_inputs(job.inputs))) == (key, identity)
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        *((f"runtime.{one}", set()) for one in ("display=none", "isolation=inline", "fail_fast=true", "min_pass=0.5")),
+        ("runtime.memory_check=off", set()),
+        ("runtime.warmup=7", {"run", "resume", "axes"}),
+        *((one, {"run", "resume", "axes", "baseline"}) for one in ("runtime.repeat=7", "checks=json")),
+        ("scoring=text", {"run", "resume"}),
+        ("runtime.seed=7", {"job id", "run", "resume", "axes", "baseline"}),
+        ("runtime.threads=7", {"load key", "job id", "run", "resume", "axes"}),
+    ],
+)
+def test_what_follows_from_a_changed_setting(words: str, expected: set[str]) -> None:
+    assert effects(job_from_overrides([]), job_from_overrides([words])) == expected
