@@ -23,6 +23,7 @@ from hforch.config.compose import Composed, compose
 from hforch.config.credentials import put, recorded
 from hforch.config.former import completed
 from hforch.config.frozen import Frozen, digest_of
+from hforch.config.keys import affecting
 from hforch.config.options import option
 from hforch.config.overrides import quoted
 from hforch.config.schema import Job
@@ -141,9 +142,8 @@ def _portable(entry: Entry) -> tuple[dict[str, Any], list[str]]:
         steps = tuple(int(step) if step.isdigit() else step for step in path.split("."))
         put(job, steps, text)
         needs.append(f"{path}={text if PLAIN.fullmatch(text) else quoted(text)}")
-    job["scoring"] = option(
-        "scoring", "none"
-    )  # a run of its own has no baseline; what was scored is told under `frozen`
+    for group in affecting(("scores",)):  # a run of its own has no baseline; what was scored is under `frozen`
+        job[group] = option(group, "none")
     return job, needs
 
 
