@@ -38,6 +38,7 @@ WALK = [
     {"backends"},
     {"prompts"},
     {"chain"},
+    {"metrics"},
     {"runs"},
     {"compare"},
     {"report"},

@@ -16,6 +16,7 @@ EXAMPLE = """examples:
   hforch doctor
   hforch doctor --json > machine.json
   hforch doctor --check-cache                read all of the cache, and name what is damaged (exit code 1)
+  hforch doctor --bandwidth                  measure how fast memory is read, for the metric mbu
   hforch doctor --clean exports              all exported models
   hforch doctor --clean int8-60881698        one entry, by the beginning of its name
   hforch doctor --clean all --older-than 30  what was made more than 30 days ago
@@ -32,6 +33,7 @@ def main(argv: list[str]) -> int:
     parser.add_argument("--json", action="store_true", help="print one JSON object")
     parser.add_argument("--cache", action="store_true", help="show every entry of the cache, and nothing else")
     parser.add_argument("--check-cache", action="store_true", help="read all entries, and tell which are damaged")
+    parser.add_argument("--bandwidth", action="store_true", help="measure the memory's read bandwidth, and keep it")
     parser.add_argument("--clean", nargs="*", metavar="WHAT", help=WHAT)
     parser.add_argument("--older-than", type=float, metavar="DAYS", help="with --clean: only what was made before that")
     parser.add_argument("--dry-run", action="store_true", help="with --clean: only say what would be removed")
@@ -43,6 +45,10 @@ def main(argv: list[str]) -> int:
     if options.dry_run or options.older_than is not None:
         raise ConfigError([Mistake("", "--dry-run and --older-than go with --clean", hint="hforch doctor --clean all")])
 
+    if options.bandwidth:
+        from hforch.commands._bandwidth import measure_bandwidth
+
+        return measure_bandwidth(options.json)
     if options.check_cache:
         from hforch.commands._check import check_cache
 

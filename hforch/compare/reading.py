@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from hforch.config.affects import TELLS_APART, others
+from hforch.config.former import completed
 from hforch.config.keys import affects
 from hforch.errors import ConfigError, Mistake
 from hforch.redaction import redacted_tree
@@ -38,6 +39,7 @@ class Entry:
         samples: the directory that holds its samples: its own, or that of the job that was run in its stead.
         noise: how much slower (0.1: by a tenth) the machine was when its model was dropped than when it was loaded.
         skips_damaged: whether lines that are no samples of it are left out, and not refused.
+        job: the configuration of its record, with keys that are newer than the record.
     """
 
     name: str
@@ -49,7 +51,7 @@ class Entry:
     job: Mapping[str, Any] = field(init=False)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "job", self.record.get("job") or {})
+        object.__setattr__(self, "job", completed(self.record.get("job") or {}))
 
     @property
     def was_run(self) -> bool:

@@ -16,11 +16,12 @@ from typing import Any
 from pydantic import ValidationError
 
 from hforch.checks import schema_of
-from hforch.compare.drift import divergence
+from hforch.compare.drift import first_diff
 from hforch.compare.reading import Entry, is_only_shown, samples_of
 from hforch.config.as_recipe import differing, flat, recipe_of, to_yaml
 from hforch.config.compose import Composed, compose
 from hforch.config.credentials import put, recorded
+from hforch.config.former import completed
 from hforch.config.frozen import Frozen, digest_of
 from hforch.config.keys import affecting
 from hforch.config.options import option
@@ -300,7 +301,7 @@ def verdict(frozen: Frozen, entry: Entry) -> Verdict:
         one = wanted.pop((sample["input_id"], sample["repeat"]), None)
         if one is not None and one.sha256 != digest_of(sample["output_ids"] or []):
             then = [int(id) for id in one.ids.split()] if one.ids is not None else None
-            at = divergence(then, sample["output_ids"]) if then is not None else None
+            at = first_diff(then, sample["output_ids"]) if then is not None else None
             found.differences.append(Difference(one.input_id, one.repeat, at, *_around(one.text, sample["text"])))
     found.missing = [input_id for input_id, _ in wanted]
     return found
@@ -309,8 +310,9 @@ def verdict(frozen: Frozen, entry: Entry) -> Verdict:
 def changed(frozen: Frozen, entry: Entry) -> Iterator[tuple[str, Any, Any]]:
     """What is not as it was: in the configuration, the model's files, the batches, the versions, the machine."""
     record = entry.record
-    then, now = dict(flat(frozen.job)), dict(flat(entry.job))
-    for path in sorted(differing(frozen.job, entry.job)):
+    was = completed(frozen.job)
+    then, now = dict(flat(was)), dict(flat(entry.job))
+    for path in sorted(differing(was, entry.job)):
         if not is_only_shown(path) and (then.get(path), now.get(path)) != (None, None):
             yield path, then.get(path, "not there"), now.get(path, "not there")
     export = (record["model"].get("export") or {}).get("key")
@@ -332,6 +334,6 @@ def _around(frozen: str | None, now: str) -> tuple[str | None, str]:
     """Both texts from a little before their first difference to a little after it."""
     if frozen is None:
         return None, now[: 2 * AROUND]
-    at = divergence(frozen, now)
+    at = first_diff(frozen, now)
     window = slice(max(0, at - AROUND), at + AROUND)
     return frozen[window], now[window]

@@ -93,6 +93,18 @@ def static_cache_for_what_is_compiled(tree: Tree) -> Iterator[Mistake]:
         )
 
 
+@rule("backend", "generation")
+def no_static_cache_for_beams(tree: Tree) -> Iterator[Mistake]:
+    backend, beams = tree["backend"], tree["generation"]["num_beams"] or 1
+    if backend["name"] != "pytorch" or beams == 1:
+        return
+    for key, value in (("kv_cache", "static"), ("compile", True)):
+        if backend[key] == value:
+            problem = "beam search is run with a dynamic KV cache, which is not compiled"
+            hint = f"use backend.{key}=auto, or generation.num_beams=1"
+            yield Mistake(f"backend.{key}", problem, hint=hint)
+
+
 # ---------------------------------------------------------------- generation
 SAMPLING = {"temperature": 1.0, "top_k": None, "top_p": 1.0, "min_p": 0.0, "typical_p": 1.0}
 BEAMS = ("length_penalty", "early_stopping")
