@@ -252,3 +252,13 @@ def test_an_output_that_cannot_be_written_is_told_and_nothing_else_is_lost(tmp_p
     assert process.returncode == 1
     assert said == "what is printed is lost: no space left on device\n"
     assert read_record(tmp_path)["status"] == "ok"
+
+
+@pytest.mark.parametrize("words", [(), ("-m", "runtime.seed=1,2")])
+def test_a_dry_run_finds_inputs_that_lack_a_column(words: tuple[str, ...], tmp_path: Path) -> None:
+    file = tmp_path / "inputs.jsonl"
+    file.write_text('{"topic": "physics", "question": "why?"}\n{"topic": "biology"}\n', encoding="utf-8")
+    asked = ("backend=fake", "inputs=file", f"inputs.path={file}", "prompt.template='{topic}: {question}'")
+    done = hforch(*words, *asked, "--dry-run", f"hydra.run.dir={tmp_path / 'run'}", code=2)
+    assert "inputs.path" in done.stderr and "question" in done.stderr
+    assert not (tmp_path / "run").exists()

@@ -101,9 +101,10 @@ def keys() -> tuple[Key, ...]:
 
 
 def _keys(group: str, hint: Any) -> Iterator[tuple[str, Any]]:
-    if get_origin(hint) is dict:
+    whole = get_args(hint)[0] if get_origin(hint) is Annotated else hint
+    if get_origin(whole) is dict:
         for name in {key for one in options(group) for key in option(group, one)} | {"ANY_NAME"}:
-            yield f"{group}.{name}", get_args(hint)[1]
+            yield f"{group}.{name}", get_args(whole)[1]
     for part in parts(hint):
         for name, field in part.model_fields.items():
             yield (
