@@ -16,13 +16,14 @@ from typing import Any
 from pydantic import ValidationError
 
 from hforch.checks import schema_of
-from hforch.compare.drift import divergence
+from hforch.compare.drift import first_diff
 from hforch.compare.reading import Entry, is_only_shown, samples_of
 from hforch.config.as_recipe import differing, flat, recipe_of, to_yaml
 from hforch.config.compose import Composed, compose
 from hforch.config.credentials import put, recorded
 from hforch.config.former import completed
 from hforch.config.frozen import Frozen, digest_of
+from hforch.config.keys import affecting
 from hforch.config.options import option
 from hforch.config.overrides import quoted
 from hforch.config.schema import Job
@@ -141,9 +142,8 @@ def _portable(entry: Entry) -> tuple[dict[str, Any], list[str]]:
         steps = tuple(int(step) if step.isdigit() else step for step in path.split("."))
         put(job, steps, text)
         needs.append(f"{path}={text if PLAIN.fullmatch(text) else quoted(text)}")
-    job["scoring"] = option(
-        "scoring", "none"
-    )  # a run of its own has no baseline; what was scored is told under `frozen`
+    for group in affecting(("scores",)):  # a run of its own has no baseline; what was scored is under `frozen`
+        job[group] = option(group, "none")
     return job, needs
 
 
@@ -301,7 +301,7 @@ def verdict(frozen: Frozen, entry: Entry) -> Verdict:
         one = wanted.pop((sample["input_id"], sample["repeat"]), None)
         if one is not None and one.sha256 != digest_of(sample["output_ids"] or []):
             then = [int(id) for id in one.ids.split()] if one.ids is not None else None
-            at = divergence(then, sample["output_ids"]) if then is not None else None
+            at = first_diff(then, sample["output_ids"]) if then is not None else None
             found.differences.append(Difference(one.input_id, one.repeat, at, *_around(one.text, sample["text"])))
     found.missing = [input_id for input_id, _ in wanted]
     return found
@@ -334,6 +334,6 @@ def _around(frozen: str | None, now: str) -> tuple[str | None, str]:
     """Both texts from a little before their first difference to a little after it."""
     if frozen is None:
         return None, now[: 2 * AROUND]
-    at = divergence(frozen, now)
+    at = first_diff(frozen, now)
     window = slice(max(0, at - AROUND), at + AROUND)
     return frozen[window], now[window]

@@ -1,7 +1,8 @@
 """The types that validate a configuration: one class a config group, one field a key, no default anywhere.
 
 Defaults live in conf/ and nowhere else, so every field is required here. A group whose options differ in shape
-(where the weights are, how a prompt is made) is a union, told apart by one key.
+(where the weights are, how a prompt is made) is a union, told apart by one key. Each group, or each of its keys where
+they differ, says what it affects; load keys, job ids and more follow from that (`affects.py`).
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
+from hforch.config.affects import Affects
 from hforch.config.checks import spelled_out
 
 SHA256 = r"^[0-9a-f]{64}$"
@@ -35,6 +37,10 @@ Positive = Annotated[int, Field(ge=1)]
 Count = Annotated[int, Field(ge=0)]
 Seconds = Annotated[float, Field(ge=0)]
 Probability = Annotated[float, Field(ge=0, le=1)]
+
+
+LOADING, OUTPUTS, SAMPLES = Affects("loading"), Affects("outputs"), Affects("samples")
+TIMINGS, SCORES, NOTHING = Affects("timings"), Affects("scores"), Affects("nothing")
 
 
 class Part(BaseModel):
@@ -345,31 +351,31 @@ class Nothing(Part):
 
 # ---------------------------------------------------------------- runtime
 class Runtime(Part):
-    batch_size: Positive
-    seed: Annotated[int, Field(ge=0, lt=2**63)] | None
-    threads: Positive | None
-    warmup: Count | Literal["auto"]
-    repeat: Positive
-    fail_fast: bool
-    min_pass: Probability | None
-    memory_check: Literal["refuse", "warn", "off"]
-    isolation: Literal["process", "inline"]
-    display: Literal["auto", "rich", "plain", "json", "none"]
+    batch_size: Annotated[Positive, OUTPUTS]
+    seed: Annotated[Annotated[int, Field(ge=0, lt=2**63)] | None, OUTPUTS]
+    threads: Annotated[Positive | None, LOADING]
+    warmup: Annotated[Count | Literal["auto"], TIMINGS]
+    repeat: Annotated[Positive, SAMPLES]
+    fail_fast: Annotated[bool, NOTHING]
+    min_pass: Annotated[Probability | None, NOTHING]
+    memory_check: Annotated[Literal["refuse", "warn", "off"], NOTHING]
+    isolation: Annotated[Literal["process", "inline"], NOTHING]
+    display: Annotated[Literal["auto", "rich", "plain", "json", "none"], NOTHING]
 
 
 class Job(Part):
     """One composed configuration: what one run does."""
 
-    model: Model
-    backend: Backend
-    device: Device
-    precision: Precision
-    ov_config: dict[str, OVValue]
-    prompt: Prompt
-    generation: Generation
-    stop: Stop
-    inputs: Inputs
-    checks: Checks
-    scoring: Scoring
-    tracker: Nothing
+    model: Annotated[Model, LOADING]
+    backend: Annotated[Backend, LOADING]
+    device: Annotated[Device, LOADING]
+    precision: Annotated[Precision, LOADING]
+    ov_config: Annotated[dict[str, OVValue], LOADING]
+    prompt: Annotated[Prompt, OUTPUTS]
+    generation: Annotated[Generation, OUTPUTS]
+    stop: Annotated[Stop, OUTPUTS]
+    inputs: Annotated[Inputs, OUTPUTS]
+    checks: Annotated[Checks, SAMPLES]
+    scoring: Annotated[Scoring, SCORES]
+    tracker: Annotated[Nothing, NOTHING]
     runtime: Runtime

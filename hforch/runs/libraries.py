@@ -16,13 +16,6 @@ UNUSED = ("sklearn",)
 LATE = ("torchao",)
 
 
-def import_all(backend: str) -> None:
-    """Import what jobs on this backend will import, in a process that exists for them."""
-    with quick_imports():
-        import_runner()
-        preload(backend)
-
-
 def preload(backend: str, precision: str | None = None) -> None:
     """Import what loading and generating on this backend will import; what cannot be is told when it is needed.
 
@@ -33,11 +26,6 @@ def preload(backend: str, precision: str | None = None) -> None:
         module = import_module(f"hforch.backends.{backend}")
         for library in (*module.LIBRARIES, *getattr(module, "QUANTIZERS", {}).get(precision, ())):
             import_module(library)
-
-
-def import_runner() -> None:
-    with suppress(Exception):
-        import_module("hforch.runs.runner")
 
 
 @contextmanager

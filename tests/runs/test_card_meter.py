@@ -15,7 +15,7 @@ from fake_nvml import NO_PERMISSION, FakeCard, install
 from hforch.backends import fake
 from hforch.config.compose import job_from_overrides
 from hforch.report.wording import summary_lines
-from hforch.runs import Given, card_meter, nvml, run
+from hforch.runs import Given, card_meter, nvml, package_meter, run
 from hforch.runs.card_meter import CardMeter, integral
 from hforch.runs.card_processes import count_others
 from hforch.runs.records import read_record
@@ -40,6 +40,12 @@ def claim(monkeypatch: pytest.MonkeyPatch) -> Claim:
         monkeypatch.setattr(fake, "load", load)
 
     return claim
+
+
+@pytest.fixture(autouse=True)
+def no_rapl(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the machine have no energy counters of its own."""
+    monkeypatch.setattr(package_meter, "ROOT", tmp_path / "no-powercap")
 
 
 class Notes(Nobody):
@@ -170,7 +176,7 @@ def test_a_part_of_a_card_has_no_energy_of_its_own(
     assert "shared_accelerator" not in record
 
 
-@pytest.mark.parametrize(("devices", "said"), [(["none"], "no NVIDIA GPU was used"), (["cpu"], "no NVIDIA GPU")])
+@pytest.mark.parametrize(("devices", "said"), [(["none"], "no NVIDIA GPU was used"), (["cpu"], "no RAPL counters")])
 def test_a_job_without_a_gpu_has_no_energy(
     devices: list[str], said: str, tmp_path: Path, claim: Claim, monkeypatch: pytest.MonkeyPatch
 ) -> None:
