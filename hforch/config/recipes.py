@@ -19,11 +19,11 @@ from typing import Any
 
 import yaml
 
+from hforch.config import shorthand
 from hforch.config.hydra_adapter.nodes import yaml_loader
 from hforch.config.keys import groups
 from hforch.config.nearest import did_you_mean
 from hforch.config.places import Places
-from hforch.config.shorthand import meaning
 from hforch.config.sources import config_file
 from hforch.config.untrusted import NAMES_A_FILE, OPTION, REFERENCES, TRUST, has_only_references
 from hforch.config.yaml_nodes import read_yaml
@@ -249,7 +249,7 @@ class _Check:
         elif name in seen:
             self.refuse(key, path, "is chosen twice")
         elif not isinstance(option, yaml.ScalarNode) or not _is_option(name, option.value):
-            self.refuse(option, path, "must be the name of one option")
+            self.refuse(option, path, "must be the name of one option", shorthand.hint(name))
         seen.add(name)
 
     def exclude(self, node: Node) -> None:
@@ -309,7 +309,8 @@ class _Check:
         elif not isinstance(values, yaml.ScalarNode):
             self.refuse(values, path, "must be text as on the command line, such as: a,b")
         elif name.lstrip("+") in groups() and not _are_options(name.lstrip("+"), values.value):
-            self.refuse(values, path, "must name options of the group, such as: a,b or glob(*)")
+            hint = shorthand.hint(name.lstrip("+"))
+            self.refuse(values, path, "must name options of the group, such as: a,b or glob(*)", hint)
         elif TRUST in f"{name} {values.value}":
             self.refuse(key, path, "a recipe cannot trust code", f"give model.{TRUST}=true on the command line")
         elif match["group"] == "ov_config" and NAMES_A_FILE.search(name.upper()):
@@ -329,7 +330,7 @@ class _Check:
 
 
 def _is_option(group: str, text: str) -> bool:
-    return bool(OPTION.fullmatch(text)) or meaning(group, text) is not None
+    return bool(OPTION.fullmatch(text)) or shorthand.meaning(group, text) is not None
 
 
 def _are_options(group: str, text: str) -> bool:

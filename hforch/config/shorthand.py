@@ -84,6 +84,11 @@ def allowed(group: str, options: list[str]) -> str:
     return ", ".join([*options, *filter(None, [EXAMPLES.get(group)])])
 
 
+def hint(group: str) -> str | None:
+    """Return what else may stand in the place of an option's name, for people; None if nothing may."""
+    return f"or {EXAMPLES[group]}" if group in EXAMPLES else None
+
+
 def misfit(group: str, name: str, backend: str | None) -> tuple[str, str] | None:
     """Return why a backend does not have what a shorthand names, and what to write there; None if it has it."""
     found = _find(group, name)

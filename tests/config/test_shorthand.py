@@ -138,7 +138,7 @@ def test_a_recipe_may_not_smuggle_anything_in(tmp_path: Path) -> None:
     file = tmp_path / "r.yaml"
     for word in ("'cuda:1,cpu'", "'../x'", "'cuda:${oc.env:HOME}'"):
         file.write_text(f"defaults:\n  - device: {word}\n")
-        with pytest.raises(ConfigError, match="must be the name of one option"):
+        with pytest.raises(ConfigError, match=r"must be the name of one option(.|\n)*cuda:1"):
             compose([], recipe=file)
 
 
