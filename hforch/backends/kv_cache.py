@@ -17,7 +17,7 @@ from shutil import which
 from typing import Any
 
 from hforch.backends.engine import Work
-from hforch.config.schema import Job, PytorchBackend
+from hforch.config.schema import PytorchBackend
 from hforch.errors import BackendError, ConfigError, Mistake
 from hforch.models.home import home
 
@@ -204,12 +204,15 @@ def _keep_what_is_compiled() -> None:
             os.environ[COMPILED] = str(home() / "compiled")
 
 
-def check(job: Job) -> list[Mistake]:
-    """What keeps torch from compiling on this machine."""
-    assert isinstance(job.backend, PytorchBackend)
-    if job.backend.compile is not True:
+def check(asked: PytorchBackend, device: str) -> list[Mistake]:
+    """What keeps torch from compiling on this machine.
+
+    Args:
+        device: its kind, such as `cpu`.
+    """
+    if asked.compile is not True:
         return []
-    if job.device.kind == "cpu":
+    if device == "cpu":
         compiler = os.environ.get("CXX") or next(filter(which, ("g++", "clang++")), None)
         if compiler and which(compiler):
             return []

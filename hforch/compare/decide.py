@@ -13,6 +13,7 @@ from hforch.errors import ConfigError, Mistake
 BOUND = re.compile(r"\s*([A-Za-z_]\w*)\s*(<=|>=|==|<|>)\s*([-+]?\d+(?:\.\d*)?(?:[eE][-+]?\d+)?)\s*(%?)\s*")
 QUALITY = ("checks", "identical", "kl_mean")
 SHARES = ("checks", "identical", "similarity", "divergence_share", "top1_agreement", "flips_early")
+WORST = float("-inf")
 NEVER = ("divergence", "divergence_share")
 MEETS = {
     "<=": lambda value, bound: value <= bound,
@@ -55,8 +56,9 @@ class Bound:
         value = row.metrics.get(self.metric)
         if value is not None and not row.can_rank(self.metric):
             return f"{self.metric} was measured on a shared GPU: {row.shared}"
+        reason = row.lacks(self.metric)
         return (
-            f"{self.metric} is not known"
+            f"{self.metric} is not known{f': {reason}' if reason else ''}"
             if value is None
             else f"{self.metric} is {value:g}, not {self.relation} {self.value:g}"
         )
@@ -152,25 +154,35 @@ def _nearest_miss(rows: Sequence[Row], bounds: Sequence[Bound]) -> str:
 
 def pareto_set(rows: Sequence[Row]) -> list[Row]:
     """The rows that no other one, measured at the same site, is as good as in all of speed, memory, quality and better
-    in one; a metric that is not known is worse than any."""
+    in one. A metric that is not known is worse than any; one that a backend cannot have makes jobs incomparable where
+    the other one has it."""
     return [row for row in rows if not any(_dominates(other, row) for other in rows if other is not row)]
 
 
 def _dominates(one: Row, other: Row) -> bool:
     if one.site != other.site:
         return False
-    mine, theirs = _goods(one), _goods(other)
-    return all(a >= b for a, b in zip(mine, theirs, strict=True)) and mine != theirs
+    is_better = False
+    for mine, theirs in zip(_goods(one), _goods(other), strict=True):
+        if mine is None or theirs is None:
+            if {mine, theirs} - {None, WORST}:
+                return False
+            continue
+        if mine < theirs:
+            return False
+        is_better |= mine > theirs
+    return is_better
 
 
-def _goods(row: Row) -> tuple[float, ...]:
-    """What is to be high: speed, freedom from memory, quality."""
-    worst = float("-inf")
+def _goods(row: Row) -> tuple[float | None, ...]:
+    """What is to be high: speed, freedom from memory, quality; None for what its backend cannot have."""
 
-    def good(metric: str) -> float:
+    def good(metric: str) -> float | None:
         value = row.metrics.get(metric)
+        if value is None and row.lacks(metric):
+            return None
         if value is None or not row.can_rank(metric):
-            return worst
+            return WORST
         return value if metric in HIGHER else -value
 
     memory = good("peak_accelerator_mb") if row.metrics.get("peak_accelerator_mb") else good("peak_rss_mb")

@@ -99,7 +99,7 @@ class Drift:
             self.identical += 1
             return
         if self.unit == "tokens":
-            ids, other = array("q", sample["output_ids"]), array("q")
+            ids, other = array("q", sample["output_ids"] or []), array("q")
             other.frombytes(base.ids)
             place, length = divergence(ids, other), max(len(ids), len(other), 1)
         else:

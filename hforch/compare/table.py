@@ -34,6 +34,8 @@ LOWER = (
 )
 SCORED = ("kl_mean", "kl_p99", "kl_max", "top1_agreement", "flips_early", "ppl", "ppl_ratio", "bits_per_byte")
 ERRORS = tuple(f"{name}_se" for name in SCORED if name != "kl_max")  # standard errors; of a maximum there is none
+ABSENT = {"memory": ("peak_rss_mb", "peak_accelerator_mb"), "logits": (*SCORED, *ERRORS)}
+"""By what a backend may lack, the metrics that its jobs cannot have."""
 FROM_BASELINE = ("kl_", "top1_", "flips_")
 SPEED = ("tokens_per_s", "ttft_ms", "ttft_p95_ms", "tpot_ms", "latency_ms", "load_s", "export_s", "convert_s")
 ENERGY = ("energy_j", "joules_per_token", "power_w")
@@ -75,6 +77,11 @@ class Row:
         """Why the job did not have its GPU to itself; None if it did."""
         reason = self.entry.record.get("shared_accelerator")
         return str(reason) if reason else None
+
+    def lacks(self, metric: str) -> str | None:
+        """Return why a job of this backend cannot have a metric; None if it can."""
+        reasons = self.entry.record.get("absent") or {}
+        return next((why for name, why in reasons.items() if metric in ABSENT.get(name, ())), None)
 
     def can_rank(self, metric: str) -> bool:
         """Return whether a metric may be compared with bounds and other jobs."""
@@ -155,8 +162,9 @@ def _inputs(record: Mapping[str, Any]) -> int:
 
 def _unit(one: Entry, other: Entry) -> str:
     """Token ids of two jobs mean the same where the weights have the same source, and so the same tokenizer."""
-    prints = [(entry.record.get("model") or {}).get("fingerprint") for entry in (one, other)]
-    return "tokens" if prints[0] == prints[1] else "characters"
+    mine, its = ((entry.record.get("model") or {}).get("fingerprint") for entry in (one, other))
+    has_ids = all("token_ids" not in (entry.record.get("absent") or {}) for entry in (one, other))
+    return "tokens" if has_ids and mine is not None and mine == its else "characters"
 
 
 def _row(entry: Entry, axes: dict[str, str], base: Baseline | None, worst: int) -> Row:
@@ -299,6 +307,7 @@ def _of_row(entry: Entry, is_base: bool, drift: Drift | None, seen: int) -> list
         notes.append(entry.unfinished)
     for reason in dict.fromkeys(((record.get("scores") or {}).get("absent") or {}).values()):
         notes.append(f"no divergence from the baseline's distributions: {reason}")
+    notes += _lacks(record)
     if record.get("resumed"):
         notes.append("resumed: tokens/s of its last piece alone")
     if record.get("shared_accelerator"):
@@ -312,6 +321,16 @@ def _of_row(entry: Entry, is_base: bool, drift: Drift | None, seen: int) -> list
     if gone > 0 and status in ("ok", "failed"):
         notes.append(f"samples.jsonl is torn or was changed: {gone} samples of the record are not in it")
     return notes
+
+
+def _lacks(record: Mapping[str, Any]) -> Iterator[str]:
+    """What the backend does not have, by reason; logits aside, which scoring asks for, and is refused without."""
+    by_reason: dict[str, list[str]] = {}
+    for name, reason in (record.get("absent") or {}).items():
+        if name != "logits":
+            by_reason.setdefault(reason, []).append(name.replace("_", " "))
+    for reason, names in by_reason.items():
+        yield f"no {', '.join(names)}: {reason}"
 
 
 def _lacking(record: Mapping[str, Any]) -> int:
@@ -338,7 +357,7 @@ def _notes(rows: Sequence[Row]) -> list[str]:
     notes += _repeat_notes(rows)
     if any(row.unit == "characters" and row.baseline for row in rows):
         notes.append(
-            "divergence counts characters where a job and its baseline have different weights, tokens elsewhere"
+            "divergence counts characters where a job and its baseline have no token ids in common, tokens elsewhere"
         )
     most = max((_inputs(row.entry.record) for row in rows), default=0)
     if most > PAIRS and any(row.baseline for row in rows):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import types
 from collections.abc import Iterator
 from functools import cache
-from typing import Annotated, Any, Union, get_args, get_origin, get_type_hints
+from typing import Annotated, Any, Union, get_args, get_origin
 
 from pydantic import BaseModel
 
@@ -22,7 +22,7 @@ def groups() -> tuple[str, ...]:
 @cache
 def known_keys() -> frozenset[str]:
     """Every `group.key` of every option; `ov_config` and `chat_template_kwargs` take any key below them."""
-    return frozenset(path for group, hint in get_type_hints(Job).items() for path in _paths(group, hint))
+    return frozenset(_paths("", Job))
 
 
 def keys_of(group: str) -> frozenset[str]:
@@ -35,8 +35,8 @@ def in_open_mapping(path: str) -> bool:
 
 def _paths(path: str, hint: Any) -> Iterator[str]:
     if isinstance(hint, type) and issubclass(hint, BaseModel):
-        for name, inner in get_type_hints(hint).items():
-            yield from _paths(f"{path}.{name}", inner)
+        for name, field in hint.model_fields.items():
+            yield from _paths(f"{path}.{name}".lstrip("."), field.annotation)
     elif get_origin(hint) in (Union, types.UnionType):
         for inner in get_args(hint):
             yield from _paths(path, inner)

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from typing import Any
 
-from hforch.backends.base import backend_of
+from hforch.backends.base import capabilities
 from hforch.checks import schema_of
 from hforch.config.schema import Job
 from hforch.inputs import Input
@@ -27,7 +27,7 @@ SHOWN_ONLY = (
 
 def load_key(job: Job) -> str:
     """16 hex digits over all that decides the loaded model; what the backend ignores is left out."""
-    tree = _without(job.model_dump(mode="json"), backend_of(job).IGNORES)
+    tree = _without(job.model_dump(mode="json"), capabilities(job).ignores)
     return _digest({path: _get(tree, path) for path in LOAD})
 
 
@@ -37,7 +37,7 @@ def job_id(job: Job, inputs: Sequence[Input]) -> str:
     The inputs stand for themselves, wherever they were read from; their order and the batch size decide which share
     a batch, so both count.
     """
-    tree = _without(job.model_dump(mode="json"), [*backend_of(job).IGNORES, *SHOWN_ONLY, "inputs"])
+    tree = _without(job.model_dump(mode="json"), [*capabilities(job).ignores, *SHOWN_ONLY, "inputs"])
     if isinstance(named := job.generation.json_schema, str):  # its contents count, wherever they were read from
         with suppress(ValueError):  # what is wrong with it is told by the backend's check
             tree["generation"] = tree["generation"] | {"json_schema": schema_of(named)}
