@@ -19,7 +19,7 @@ test: install-dev  ## install what tests need, and run them all (19 minutes, mor
 	$(PYTEST)
 
 check: lint  ## lint, types, and the tests that load no model, without hostile ones (3 minutes, from a warm mypy cache)
-	$(PYTEST) -m "not model and not hostile"
+	$(PYTEST) -m "not model and not hostile and not processes"
 
 hostile: install-dev  ## 2,200 hostile inputs: configurations, recipes, models, run directories, terminal strings (20 minutes)
 	HFORCH_HOSTILE=all $(PYTEST) --dist worksteal --timeout 3600 tests/hostile

@@ -132,12 +132,15 @@ class KVCaches:
             raise BackendError(f"backend.kv_cache=static: {lacking}; use backend.kv_cache=dynamic, or auto")
 
     def expect(self, work: Work) -> None:
-        """Choose anew, for what is known now; caches for something else give their memory back."""
-        if work == self.work:
-            return
+        """Choose anew, for what is known now; caches of other sizes give their memory back."""
+        before = self._full()
         self.work, self.chosen = work, choose(self.asked, self.model.device.type, self._lacking, work.steps)
-        if self._caches:
+        if self._caches and self._full() != before:
             self.drop()
+
+    def _full(self) -> tuple[str, bool, int, int]:
+        """Return how a full batch is run: the kind of cache, whether it is compiled, rows, length."""
+        return self.chosen.kv_cache, self.chosen.is_compiled, self.work.rows, length_of(self.work.tokens or 1)
 
     def shape(self, rows: int, tokens: int) -> tuple[int, int] | None:
         """The rows and the length of the static cache for a batch, by the batch and what is expected alone.

@@ -11,6 +11,8 @@ import pytest
 
 from hforch.runs.records import read_record
 
+pytestmark = pytest.mark.processes
+
 ROOT = Path(__file__).parents[2]
 
 PRETENDED = '''

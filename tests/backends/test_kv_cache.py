@@ -132,7 +132,10 @@ def test_there_are_no_more_caches_than_torch_compiles_shapes(folders: dict[str, 
     assert made[-1] is None and None not in made[:-1]
     assert kept.take((1, 64)) is made[0]
     kept.expect(Work(rows=1, tokens=500, steps=10))
-    assert kept.take((1, 500)) is not None
+    other = kept.take((1, 500))
+    assert other is not None
+    kept.expect(Work(rows=1, tokens=499, steps=20))
+    assert kept.take((1, 500)) is other, "a job of the same shape has no use for another cache, or another compilation"
 
 
 # ---------------------------------------------------------------- promises

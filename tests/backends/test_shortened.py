@@ -106,9 +106,9 @@ def test_accelerators_that_hold_the_model_are_waited_for_and_no_others(monkeypat
 
     def devices(kind: str, count: int, is_initialized: bool) -> SimpleNamespace:
         synchronize = lambda index: waited.append((kind, index))  # noqa: E731
-        return SimpleNamespace(
-            is_initialized=lambda: is_initialized, device_count=lambda: count, synchronize=synchronize
-        )
+        module = SimpleNamespace(**dict.fromkeys(accelerators.MEASURES), synchronize=synchronize)
+        module.is_initialized, module.device_count = (lambda: is_initialized), (lambda: count)
+        return module
 
     def wait(*names: str) -> list[tuple[str, int]]:
         waited.clear()

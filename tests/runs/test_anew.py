@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import signal
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import psutil
@@ -19,10 +17,11 @@ import pytest
 from at_terminal import python_at_terminal
 from pretending import FAKE, PRETENDED, ROOT, environment, python, run
 
-from hforch.config.compose import job_from_overrides
 from hforch.errors import HforchError
-from hforch.runs import anew, fork_safety
+from hforch.runs import anew
 from hforch.runs.records import read_record, read_samples
+
+pytestmark = pytest.mark.processes
 
 GPU = (*FAKE, "device=gpu")
 SLOW = ("backend.token_s=0.1", "generation.max_new_tokens=8")
@@ -104,27 +103,6 @@ def test_a_job_on_the_cpu_runs_in_a_fork(words: tuple[str, ...], tmp_path: Path)
     assert (done.returncode == 0) is ("device=cpu" in words)  # the pretended GPU is used for all but device=cpu
 
 
-@pytest.mark.parametrize(
-    ("words", "may"),
-    [
-        (["device=cpu"], False),
-        (["device=gpu"], True),
-        (["device=auto"], True),
-        (["device=npu"], True),
-        (["device=openvino", "device.name=CPU"], False),
-        (["device=openvino", "device.name=GPU.1"], True),
-        (["device=openvino", "device.name=AUTO"], True),
-        (["device=openvino", "device.name='AUTO:CPU'"], False),
-        (["device=openvino", "device.name='HETERO:GPU,CPU'"], True),
-        (["device=openvino", "device.name='MULTI:CPU,GPU.0'"], True),
-        (["device=openvino", "device.name='BATCH:GPU(4)'"], True),
-    ],
-)
-def test_which_jobs_may_use_an_accelerator(words: list[str], may: bool) -> None:
-    backend = "openvino" if {"device=npu", "device=openvino"} & {*words} else "pytorch"
-    assert fork_safety.may_use(job_from_overrides([*words, f"backend={backend}"])) is may
-
-
 @pytest.mark.model
 @pytest.mark.parametrize(("device", "process"), [("auto", SPAWNED), ("cpu", FORKED)])
 def test_torch_that_is_initialized_while_it_is_imported(
@@ -145,56 +123,7 @@ def test_a_sweep_checks_its_jobs_and_loads_a_model_once_in_a_worker_of_either_ki
     assert [one["shared_load"] for one in found] == [False, True, False, True]
 
 
-def test_a_library_that_nothing_asks_for_is_seen_by_its_device_file(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    node = tmp_path / "renderD128"
-    node.touch()
-    monkeypatch.setattr(fork_safety, "DEVICE_FILE", re.compile(re.escape(str(node))))
-    monkeypatch.setitem(sys.modules, "torch", None)
-    assert fork_safety.initialized() == []
-    with node.open():
-        assert fork_safety.initialized() == [str(node)]
-
-
-@pytest.mark.parametrize(
-    "file", ["nvidia0", "nvidiactl", "nvidia-uvm", "dri/renderD128", "kfd", "accel/accel0", "accel0", "dxg"]
-)
-def test_device_files_of_fork_safety(file: str) -> None:
-    assert fork_safety.DEVICE_FILE.match(f"/dev/{file}")
-
-
-@pytest.mark.parametrize(
-    "file", ["/dev/null", "/dev/dri/card0", "/home/me/dev/nvidia0", "/dev/shm/nvidia0", "/dev/pts/0"]
-)
-def test_other_files_are_none(file: str) -> None:
-    assert not fork_safety.DEVICE_FILE.match(file)
-
-
-@pytest.mark.parametrize("question", ["is_initialized", "_is_in_bad_fork"])
-@pytest.mark.parametrize("device", ["cuda", "xpu"])
-def test_torch_is_asked_for_each_of_its_devices(device: str, question: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    class Device:
-        def is_initialized(self) -> bool:
-            raise RuntimeError("half imported")
-
-    monkeypatch.setitem(sys.modules, "torch", type("Torch", (), {device: Device(), "cpu": Device()})())
-    assert fork_safety.initialized() == []
-    monkeypatch.setattr(Device, question, lambda _: True, raising=False)
-    assert fork_safety.initialized() == [f"torch.{device}"]
-
-
 # ---------------------------------------------------------------- it behaves as a fork does
-def test_a_question_that_spoils_forks_alone_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
-    """As torch.cuda.is_available() does: nothing is initialized, and yet no fork can use CUDA."""
-    here = os.getpid()
-    cuda = SimpleNamespace(is_initialized=lambda: False, _is_in_bad_fork=lambda: os.getpid() != here)
-    monkeypatch.setitem(sys.modules, "torch", SimpleNamespace(cuda=cuda))
-    assert fork_safety.initialized() == ["torch.cuda"]
-    cuda._is_in_bad_fork = lambda: False
-    assert fork_safety.initialized() == []
-
-
 def test_it_shows_that_it_imports_its_libraries(tmp_path: Path) -> None:
     out = run(tmp_path, *GPU, PRETENDED_IMPORT="import time; time.sleep(2.5)").stdout
     (took,) = [line for line in out.splitlines() if line.startswith("import: the libraries") and line.endswith(" s)")]

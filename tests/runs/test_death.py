@@ -10,6 +10,8 @@ from pretending import FAKE, python, run
 from hforch.runs.death import WorkerDied
 from hforch.runs.records import read_record
 
+pytestmark = pytest.mark.processes
+
 CRASH = "import ctypes; ctypes.string_at(0)"
 
 
