@@ -122,9 +122,9 @@ def _measured(llm: Any, size: int, is_compiled: bool, scale: Scale) -> tuple[Con
 
 
 def _round(one: Contestant, batches: Sequence[Sequence[str]]) -> None:
-    from hforch.runs.card_meter import CardMeter
+    from hforch.runs.energy import EnergyMeter
 
-    meter = CardMeter(["cuda:0"])
+    meter = EnergyMeter(["cuda:0"])
     meter.begin()
     started = time.perf_counter()
     tokens = sum(one.generate(batch) for batch in batches)

@@ -10,9 +10,9 @@ import sys
 import traceback
 from collections.abc import Callable, Sequence
 from importlib import import_module
-from pathlib import Path
 
 from hforch import streams, telemetry
+from hforch.commands import verbs
 from hforch.config.places import conf_dir
 from hforch.errors import (
     EXIT_FAILED,
@@ -57,12 +57,6 @@ def main(argv: Sequence[str] | None = None) -> int:
         return reporting(work)
     finally:
         early.discard()
-
-
-def verbs() -> list[str]:
-    """One verb a file of `commands/`."""
-    folder = Path(__file__).parent / "commands"
-    return sorted(file.stem for file in folder.glob("*.py") if not file.stem.startswith("_"))
 
 
 def dispatch(words: list[str]) -> int:

@@ -74,7 +74,8 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
 
 def import_libraries(backends: Sequence[str]) -> None:
     """Import what runs need, and let Python look for no garbage among it: measured runs collect it thrice."""
-    from hforch.runs.libraries import import_runner, preload, quick_imports
+    from hforch.runs.importing import import_runner
+    from hforch.runs.libraries import preload, quick_imports
 
     with quick_imports(), warnings.catch_warnings():
         warnings.simplefilter("ignore")

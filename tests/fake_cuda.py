@@ -100,6 +100,7 @@ class FakeCuda:
             for name in ("max_memory_allocated", "max_memory_reserved", "reset_peak_memory_stats", "empty_cache"):
                 patch.setattr(torch.cuda, name, getattr(self, name))
             patch.setattr(torch.cuda, "is_initialized", lambda: bool(self.looked_at))
+            patch.setattr(torch.cuda, "_is_in_bad_fork", lambda: False)  # as if no test had asked the real one
             patch.setattr(torch.accelerator, "is_available", self.is_available)
             patch.setattr(torch.accelerator, "device_count", self.device_count)
             patch.setattr(torch.accelerator, "current_accelerator", lambda: SimpleNamespace(type="cuda"))

@@ -5,7 +5,8 @@ from __future__ import annotations
 import ast
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Mapping
+from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -37,6 +38,7 @@ WALK = [
     {"backends"},
     {"prompts"},
     {"chain"},
+    {"metrics"},
     {"runs"},
     {"compare"},
     {"report"},
@@ -74,6 +76,71 @@ def test_imports_point_backwards(file: Path) -> None:
     here = rank(room_of(file))
     forward = [name for name in imported(file) if rank([*name.split("."), ""][1]) > here]
     assert not forward
+
+
+def graph_of(root: Path) -> dict[str, set[str]]:
+    """Return what each module of a package imports of it, anywhere in its text but under TYPE_CHECKING."""
+    files = {module_of(file, root): file for file in root.rglob("*.py")}
+    trees = {name: ast.parse(file.read_text(encoding="utf-8")) for name, file in files.items()}
+    return {name: {one for one in _imports(tree, files) if one in files} - {name} for name, tree in trees.items()}
+
+
+def module_of(file: Path, root: Path) -> str:
+    return ".".join(file.relative_to(root.parent).with_suffix("").parts).removesuffix(".__init__")
+
+
+def _imports(node: ast.AST, modules: Collection[str]) -> Iterator[str]:
+    if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test):
+        nodes: list[ast.AST] = [*node.orelse]
+    else:
+        nodes = [*ast.iter_child_nodes(node)]
+    if isinstance(node, ast.Import):
+        yield from (name.name for name in node.names)
+    elif isinstance(node, ast.ImportFrom) and node.module:
+        names = (f"{node.module}.{name.name}" for name in node.names)
+        yield from (name if name in modules else node.module for name in names)
+    elif isinstance(node, ast.Call) and ast.unparse(node.func).rpartition(".")[2] == "import_module":
+        # A name that is put together chooses one of several modules, which nobody depends on by name.
+        yield from (one.value for one in node.args if isinstance(one, ast.Constant) and isinstance(one.value, str))
+    for inner in nodes:
+        yield from _imports(inner, modules)
+
+
+def cycle_in(graph: Mapping[str, set[str]]) -> list[str]:
+    """Return modules that import each other in a circle, the first one again at the end."""
+    try:
+        TopologicalSorter(graph).prepare()
+    except CycleError as error:
+        return list(error.args[1])
+    return []
+
+
+def test_no_modules_import_each_other_in_a_circle_not_even_late() -> None:
+    graph = graph_of(ROOT)
+    assert graph["hforch.app.completion"] >= {"hforch.commands"}  # imported late
+    assert cycle_in(graph) == []
+
+
+LATE = "def f():\n    from package.{} import it\n"
+
+
+@pytest.mark.parametrize(
+    ("texts", "is_cycle"),
+    [
+        ({"one": "from package.two import it", "two": LATE.format("one")}, True),
+        ({"one": "from package import two", "two": LATE.format("three"), "three": "import package.one"}, True),
+        ({"one": "import_module('package.two')", "two": "import package.one"}, True),
+        ({"one": "from package.two import it", "two": "it = 1"}, False),
+        ({"one": "from package.two import it", "two": "if TYPE_CHECKING:\n    from package.one import it"}, False),
+        ({"one": "import_module(f'package.{name}')", "two": "import package.one"}, False),
+    ],
+)
+def test_circles_are_found(texts: Mapping[str, str], is_cycle: bool, tmp_path: Path) -> None:
+    package = tmp_path / "package"
+    package.mkdir()
+    for name, text in {"__init__": "", **texts}.items():
+        (package / f"{name}.py").write_text(text)
+    assert bool(cycle_in(graph_of(package))) == is_cycle
 
 
 def test_every_room_is_on_the_walk() -> None:

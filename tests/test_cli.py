@@ -16,11 +16,12 @@ from command_line import run
 from omegaconf import OmegaConf
 
 from hforch import cli
+from hforch.commands import verbs
 from hforch.config.compose import compose
 from hforch.config.places import conf_dir
 from hforch.errors import ConfigError, GenerationError, Mistake, ModelError
 from hforch.runs import Given
-from hforch.runs.worker import Workers
+from hforch.runs.workers import Workers
 
 ROOT = Path(__file__).parents[1]
 HEAVY = {"torch", "transformers", "langchain", "langchain_core", "openvino", "optimum", "numpy"}
@@ -288,11 +289,11 @@ def test_hydras_own_flags_work(words: list[str]) -> None:
 def test_the_help_names_every_verb_and_every_group(capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.main(["--help"]) == 0
     shown = capsys.readouterr().out
-    for word in [*cli.verbs(), "smollm2", "precision: ", "--config-dir", '"$(hforch -sc install=bash)"']:
+    for word in [*verbs(), "smollm2", "precision: ", "--config-dir", '"$(hforch -sc install=bash)"']:
         assert word in shown
 
 
-@pytest.mark.parametrize("verb", cli.verbs())
+@pytest.mark.parametrize("verb", verbs())
 def test_every_verb_has_a_help_with_an_example(verb: str) -> None:
     done = process(verb, "--help")
     assert done.returncode == 0

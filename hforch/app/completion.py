@@ -36,7 +36,7 @@ def as_typed(places: Places) -> Places:
 
 
 def _known() -> list[str]:
-    from hforch.cli import verbs
+    from hforch.commands import verbs
 
     return verbs()
 

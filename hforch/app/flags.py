@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Sequence
-from typing import NoReturn
+from typing import Any, NoReturn
 
+from hforch.config.hydra_adapter.jobs import flags_of, flags_parser
 from hforch.errors import ConfigError, Mistake
 
 
@@ -15,9 +16,7 @@ def read_flags(words: Sequence[str]) -> tuple[argparse.Namespace, argparse.Argum
     Raises:
         ConfigError: an unknown flag, a value that a flag does not take, or two modes at once.
     """
-    from hydra._internal.utils import get_args_parser
-
-    parser = get_args_parser()
+    parser: Any = flags_parser()
     parser.allow_abbrev = False
     parser.add_argument("--dry-run", action="store_true", help="List the jobs, and what they need; run nothing")
     parser.add_argument("--report", action="store_true", help="Write a page of the run or sweep at its end")
@@ -44,8 +43,7 @@ def read_flags(words: Sequence[str]) -> tuple[argparse.Namespace, argparse.Argum
 def _unknown(word: str, parser: argparse.ArgumentParser) -> Mistake:
     from hforch.config.nearest import nearest
 
-    flags = [flag for action in parser._actions for flag in action.option_strings if flag.startswith("--")]
-    found = nearest(word.partition("=")[0], flags)
+    found = nearest(word.partition("=")[0], flags_of(parser))
     return Mistake(
         "", f"there is no flag {word}", hint=f"did you mean {found}?" if found else "hforch --help shows all"
     )

@@ -19,7 +19,9 @@ from hforch.app.ending import QUIET, compare_all, write_report
 from hforch.app.saving import redact_what_hydra_writes, refuse_in_path
 from hforch.app.task import Asked, Task, cannot_write
 from hforch.config.credentials import remember_typed
-from hforch.config.places import JOB_NAME, VERSION_BASE, Places, find_places
+from hforch.config.hydra_adapter.jobs import configuration_to_rerun, context_of, returned_codes
+from hforch.config.hydra_adapter.session import global_hydra, register_resolvers
+from hforch.config.places import Places, find_places
 from hforch.errors import (
     EXIT_FAILED,
     EXIT_INTERRUPTED,
@@ -153,16 +155,23 @@ def _run(args: argparse.Namespace, places: Places, asked: Asked, resume: Path | 
             refuse_in_path(directory, "hydra.run.dir")
             if asked.dry_run:
                 _make_room(directory, "hydra.run.dir", asked)
-                return _dry_run(planned.jobs[0], directory, asked)
+                from hforch.app.planning import single_run
+                from hforch.report.plan import show_plan
+
+                show_plan([single_run(planned.jobs[0], directory, asked, places)], resume=asked.resume)
+                return EXIT_OK
             overrides.append(f"hydra.run.dir={quoted(str(directory))}")  # composed anew, it would hold another time
             with locked(directory):
                 _make_room(directory, "hydra.run.dir", asked)
                 if resume is not None:
-                    asked = replace(asked, fingerprint=unchanged(planned.jobs[0], resume))
+                    from hforch.app.planning import fingerprint_of_resumed, single_run
+
+                    before = fingerprint_of_resumed(single_run(planned.jobs[0], directory, asked, places))
+                    asked = replace(asked, fingerprint=before)
                 task = Task(places, asked)
                 try:
                     with going_on("nobody reads the output any more; the run goes on, and Ctrl-C stops it"):
-                        code = worst(codes(hydra.run(places.config_name, task, overrides)))
+                        code = worst(returned_codes(hydra.run(places.config_name, task, overrides)))
                 except KeyboardInterrupt:
                     task.interrupted(directory, planned.jobs[0].overrides)  # while Hydra made ready
                     raise
@@ -209,61 +218,9 @@ def _make_room(directory: Path, key: str, asked: Asked) -> None:
         clear(directory)
 
 
-def _dry_run(composed: Composed, directory: Path, asked: Asked) -> int:
-    """Show the one job that would be run."""
-    from hforch.inputs import load_inputs
-    from hforch.report.plan import show_plan
-    from hforch.runs import Given
-    from hforch.runs.fit import look_ahead
-    from hforch.runs.identity import job_id, load_key
-    from hforch.runs.sweep import Planned
-
-    job, inputs = composed.job, load_inputs(composed.job.inputs)
-    one = Planned(
-        number=0,
-        directory=directory,
-        job=job,
-        given=Given(skip_damaged=asked.skip_damaged),
-        key=load_key(job),
-        id=job_id(job, inputs),
-        label=" ".join(composed.overrides) or "the defaults",
-        samples=len(inputs) * job.runtime.repeat,
-        expected=look_ahead(job, inputs),
-        same_as=None,
-        baseline=None,
-        begin=lambda work: work(None),
-    )
-    show_plan([one], resume=asked.resume)
-    return EXIT_OK
-
-
-def unchanged(composed: Composed, directory: Path) -> str | None:
-    """The fingerprint of the weights of a run that is resumed, if it had got so far.
-
-    Raises:
-        ConfigError: the job is not what it was.
-    """
-    from hforch.config.credentials import recorded
-    from hforch.inputs import load_inputs
-    from hforch.runs.identity import job_id
-    from hforch.runs.records import known_record
-    from hforch.runs.resuming import changes
-
-    before = known_record(directory)
-    now = {
-        **recorded(composed.job.model_dump(mode="json"), composed.from_env),
-        "job_id": job_id(composed.job, load_inputs(composed.job.inputs)),
-    }
-    if found := changes(before, now):
-        raise ConfigError([replace(one, where=one.where or composed.where(one.path)) for one in found])
-    fingerprint: str | None = (before.get("model") or {}).get("fingerprint")
-    return fingerprint
-
-
 def _multirun(
     args: argparse.Namespace, planned: Plan, places: Places, asked: Asked, hydra: Any, overrides: list[str]
 ) -> int:
-    from hydra.core.utils import setup_globals
     from hydra.types import RunMode
 
     from hforch.app.multirun import Multirun
@@ -274,18 +231,15 @@ def _multirun(
     if not planned.whole:
         master = hydra.compose_config(places.config_name, overrides, RunMode.MULTIRUN, with_log_configuration=False)
         _make_room(Path(str(master.hydra.sweep.dir)), "hydra.sweep.dir", asked)
-        code = worst(codes(hydra.multirun(places.config_name, Task(places, asked), overrides)))
+        code = worst(returned_codes(hydra.multirun(places.config_name, Task(places, asked), overrides)))
         redact_file(Path(str(master.hydra.sweep.dir)) / "multirun.yaml")  # which a sweeper saves by itself
         return write_report(args.report, Path(str(master.hydra.sweep.dir)), "auto", code)
-    from hydra._internal.callbacks import Callbacks
-    from hydra.types import HydraContext
-
     from hforch.report.sweep import open_view
-    from hforch.runs.worker import Workers
+    from hforch.runs.workers import Workers
 
-    setup_globals()
+    register_resolvers()
     master = hydra.compose_config(places.config_name, overrides, RunMode.MULTIRUN, with_log_configuration=True)
-    context = HydraContext(config_loader=hydra.config_loader, callbacks=Callbacks(master))
+    context = context_of(hydra.config_loader, master)
     sweep = Multirun(planned, places, asked, master, context)
     display = planned.jobs[0].job.runtime.display
     going = "nobody reads the output any more; the sweep goes on, and Ctrl-C stops it"
@@ -302,28 +256,21 @@ def _multirun(
 
 
 def _rerun(args: argparse.Namespace, task: Task) -> int:
-    from hydra.main import _get_rerun_conf
-
-    return task(_get_rerun_conf(args.experimental_rerun, args.overrides))
+    return task(configuration_to_rerun(args.experimental_rerun, args.overrides))
 
 
 @contextmanager
 def hydra_of(places: Places) -> Iterator[Any]:
     """A Hydra that looks things up in these places; it is Hydra's global one meanwhile, as plugins expect."""
-    from hydra import version
-    from hydra._internal.hydra import Hydra
-    from hydra.core.global_hydra import GlobalHydra
     from hydra.errors import HydraException
     from omegaconf.errors import OmegaConfBaseException
 
     from hforch.config.reasons import reason
 
-    version.setbase(VERSION_BASE)
     redact_what_hydra_writes()
     try:
-        hydra = Hydra(task_name=JOB_NAME, config_loader=places.loader())
-        GlobalHydra.instance().initialize(hydra)
-        yield hydra
+        with global_hydra(places.loader) as hydra:
+            yield hydra
     except (HydraException, OmegaConfBaseException, ValueError) as error:
         if full_errors() or not _is_about_settings(error):
             raise
@@ -331,8 +278,6 @@ def hydra_of(places: Places) -> Iterator[Any]:
             getattr(error, "full_key", None) or ("hydra.job_logging" if isinstance(error, ValueError) else "hydra")
         )
         raise ConfigError([Mistake(key, f"Hydra cannot use its settings: {reason(error)}")]) from error
-    finally:
-        GlobalHydra.instance().clear()
 
 
 def _is_about_settings(error: Exception) -> bool:
@@ -342,15 +287,6 @@ def _is_about_settings(error: Exception) -> bool:
 
     frames = [frame.f_globals.get("__name__") for frame, _ in traceback.walk_tb(error.__traceback__)]
     return isinstance(error, HydraException | OmegaConfBaseException) or "logging.config" in frames
-
-
-def codes(returned: Any) -> Iterator[int]:
-    """The exit codes in what Hydra's run or multirun returned: job returns, in lists for the batches of a sweep."""
-    if isinstance(returned, list | tuple):
-        for one in returned:
-            yield from codes(one)
-    elif returned is not None and isinstance(getattr(returned, "return_value", None), int):
-        yield returned.return_value
 
 
 def worst(found: Iterator[int]) -> int:

@@ -19,6 +19,8 @@ from hforch.app.saving import redact_what_hydra_writes, refuse_in_path
 from hforch.app.task import Asked, as_typed, job_logging
 from hforch.config.compose import Locator
 from hforch.config.credentials import FromEnv
+from hforch.config.hydra_adapter.jobs import returned_by
+from hforch.config.hydra_adapter.session import settings_of_job
 from hforch.config.overrides import quoted
 from hforch.config.places import Places
 from hforch.config.schema import Job
@@ -30,7 +32,7 @@ from hforch.runs.records import read_record
 from hforch.runs.samples import Samples
 from hforch.runs.sweep import Planned, View, read_sweep
 from hforch.runs.watch import Nobody
-from hforch.runs.worker import Workers
+from hforch.runs.workers import Workers
 from hforch.shortage import shortage
 
 if TYPE_CHECKING:
@@ -71,25 +73,18 @@ class InLauncher:
     fingerprints: Mapping[str, str]
 
     def __call__(self, cfg: DictConfig) -> int:
-        from hydra.core.hydra_config import HydraConfig
-
-        settings = HydraConfig.get()
+        settings = settings_of_job()
         output = Path(settings.runtime.output_dir)
         name = str(output.relative_to(self.directory))
         jobs = read_sweep(self.directory)["jobs"]
         entry = next(one for one in jobs if one["directory"] == name)
         baseline = next((one["directory"] for one in jobs if one["number"] == entry["baseline"]), None)
         overrides = as_typed(settings.overrides.task)
-        given = Given(
-            overrides=overrides,
-            recipe=self.asked.recipe,
-            locate=Locator(overrides, self.places),
+        given = self.asked.given(
+            overrides,
+            Locator(overrides, self.places),
             logging=job_logging(settings),
-            config_dir=self.asked.config_dir,
-            config_name=self.asked.config_name,
             parallel=self.parallel,
-            resume=self.asked.resume,
-            skip_damaged=self.asked.skip_damaged,
             fingerprint=self.fingerprints.get(entry["load_key"]),
             baseline=None if baseline is None else self.directory / baseline,
         )
@@ -159,7 +154,7 @@ def launch(launcher: Any, left: Sequence[Planned], directory: Path, view: View) 
 
 
 def _code(result: Any) -> int:
-    value = getattr(result, "_return_value", None)
+    value = returned_by(result)
     return value if isinstance(value, int) else EXIT_FAILED
 
 

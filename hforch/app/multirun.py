@@ -10,44 +10,38 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from functools import cache, cached_property
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from hforch import checks
 from hforch.app.launcher import InLauncher, at_once, launch, with_threads
+from hforch.app.planning import given_of, look_at_inputs, planned_job
 from hforch.app.saving import refuse_in_path, save_config
 from hforch.app.task import Asked, job_logging
 from hforch.backends.accelerators import Accelerator
-from hforch.config.compose import Composed, Locator
-from hforch.config.loader import parsing_once
+from hforch.config.affects import LOAD_KEY
+from hforch.config.compose import Composed
+from hforch.config.hydra_adapter.jobs import BASIC_LAUNCHER, as_job_of_sweep, make_launcher, set_up_logging
+from hforch.config.hydra_adapter.loader import parsing_once
+from hforch.config.keys import affecting
 from hforch.config.places import Places
-from hforch.config.schema import Job
 from hforch.config.sweeps import Plan
 from hforch.errors import EXIT_OK, ConfigError, Mistake
-from hforch.inputs import Input, load_inputs
-from hforch.models.estimate import Estimate
-from hforch.prompts import check_inputs
-from hforch.redaction import remembered
 from hforch.runs import scorable
 from hforch.runs.aside import aside
-from hforch.runs.fit import devices_for, look_ahead, needs_devices, spread, too_large
-from hforch.runs.given import Given
-from hforch.runs.identity import LOAD, job_id, load_key
+from hforch.runs.death import WorkerDied
+from hforch.runs.fit import devices_for, needs_devices, spread, too_large
 from hforch.runs.records import RECORD, known_record, locked, read_record
 from hforch.runs.resuming import ANEW, changes
 from hforch.runs.samples import refuse_damaged
 from hforch.runs.sweep import Planned, Sweep, View, Work, equal_ones, labels, read_sweep
 from hforch.runs.used import clear, refuse_links, used
-from hforch.runs.worker import WorkerDied, Workers
+from hforch.runs.workers import Workers
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
 
-LOADED = {path.partition(".")[0] for path in LOAD}
 BY_NUMBER = "${hydra.job.num}"  # hydra.sweep.subdir, unless somebody sets it
-BASIC_LAUNCHER = "hydra._internal.core_plugins.basic_launcher.BasicLauncher"
-BASIC_SWEEPER = "hydra._internal.core_plugins.basic_sweeper.BasicSweeper"
 
 
 @dataclass(frozen=True)
@@ -124,14 +118,10 @@ class Multirun:
         return str(self.master.hydra.runtime.choices.get("hydra/launcher") or "basic")
 
     def _elsewhere(self, left: Sequence[Planned], view: View) -> dict[int, int]:
-        from hydra.core.plugins import Plugins
-
         fingerprints = {one.key: one.given.fingerprint for one in left if one.given.fingerprint}
         beside = self._at_once != 1 and len(left) > 1
         task = InLauncher(self.directory, self.places, self.asked, beside, fingerprints)
-        made = Plugins.instance().instantiate_launcher(
-            hydra_context=self.context, task_function=task, config=self.master
-        )
+        made = make_launcher(self.context, task, self.master)
         wanted = {one.baseline for one in left}
         first = [one for one in left if one.number in wanted]  # what others score has to be there before them
         others = [one for one in left if one.number not in wanted]
@@ -162,24 +152,13 @@ class Multirun:
         ):
             directory = self._directory_of(composed, number)
             refuse_in_path(directory, "hydra.sweep.subdir")
-            given = self._given(composed)
+            given = given_of(composed, self.asked, self.places)
             if isinstance(inputs, ConfigError):
                 mistakes += given.locate(inputs.mistakes)
                 continue
             jobs.append(
-                Planned(
-                    number=number,
-                    directory=directory,
-                    job=job,
-                    given=given,
-                    key=load_key(job),
-                    id=inputs.job_id,
-                    label=label or f"job {number}",
-                    samples=inputs.number * job.runtime.repeat,
-                    expected=inputs.expected,
-                    same_as=None,
-                    baseline=None,
-                    begin=self._begin(composed, number),
+                planned_job(
+                    number, directory, job, given, inputs, label or f"job {number}", self._begin(composed, number)
                 )
             )
         mistakes += _shared_directories(jobs)
@@ -257,26 +236,11 @@ class Multirun:
             cfg.hydra.runtime.output_dir = str(self.directory / subdir)
         return cfg
 
-    def _given(self, composed: Composed) -> Given:
-        return Given(
-            overrides=composed.task_overrides,
-            recipe=self.asked.recipe,
-            locate=Locator(composed.overrides, self.places),
-            config_dir=self.asked.config_dir,
-            config_name=self.asked.config_name,
-            resume=self.asked.resume,
-            skip_damaged=self.asked.skip_damaged,
-            from_env=composed.from_env,
-            credentials=remembered(),
-        )
-
     def _begin(self, composed: Composed, number: int) -> Callable[[Work], int]:
         return lambda work: self._as_job(self._numbered(composed, number), work)
 
     def _as_job(self, cfg: DictConfig, work: Work) -> int:
         """Do work where Hydra has made a job's directory, its files and its environment."""
-        from hydra.core.utils import configure_log, run_job
-
         raised: list[Exception] = []
         logging = job_logging(cfg.hydra)
 
@@ -287,44 +251,13 @@ class Multirun:
                 raised.append(error)
                 return None
 
-        keys = {"job_dir_key": "hydra.sweep.dir", "job_subdir_key": "hydra.sweep.subdir"}
         try:
-            code = run_job(task_function=task, config=cfg, hydra_context=self.context, **keys).return_value
+            code = as_job_of_sweep(task, cfg, self.context)
         finally:
-            configure_log(self.master.hydra.hydra_logging, self.master.hydra.verbose)
+            set_up_logging(self.master.hydra.hydra_logging, self.master.hydra.verbose)
         if raised:
             raise raised[0]
         return int(code)
-
-
-@dataclass(frozen=True)
-class Seen:
-    """What has to be known of a job's inputs before it is run: how many they are, and what they make of the job."""
-
-    number: int
-    job_id: str
-    expected: Estimate
-
-
-def look_at_inputs(jobs: Sequence[Job]) -> list[Seen | ConfigError]:
-    """Read the inputs of jobs, each file once, and make sure that they have what prompts and checks name."""
-
-    @cache
-    def inputs_of(kind: type, text: str) -> list[Input]:
-        return load_inputs(kind.model_validate_json(text))  # type: ignore[attr-defined]
-
-    def look(job: Job) -> Seen | ConfigError:
-        try:
-            inputs = inputs_of(type(job.inputs), job.inputs.model_dump_json())
-            check_inputs(job.prompt, inputs, job.inputs)
-            checks.check_inputs(job.checks, inputs, job.inputs)
-            if job.scoring.text:
-                scorable.load_text(job.scoring.text)
-        except ConfigError as error:
-            return error
-        return Seen(len(inputs), job_id(job, inputs), look_ahead(job, inputs))
-
-    return [look(job) for job in jobs]
 
 
 def check_machine(jobs: Sequence[Planned], workers: Workers) -> list[str]:
@@ -372,7 +305,8 @@ def _devices(jobs: Sequence[Planned], workers: Workers) -> dict[str, list[Accele
 
 def _with(one: Planned) -> str:
     """Which combination of a sweep it is that this machine cannot load."""
-    axes = [part for part in one.label.split() if part.lstrip("+~").partition("=")[0].partition(".")[0] in LOADED]
+    loaded = {path.partition(".")[0] for path in affecting(LOAD_KEY)}
+    axes = [part for part in one.label.split() if part.lstrip("+~").partition("=")[0].partition(".")[0] in loaded]
     return f" (with {' '.join(axes)})" if axes else ""
 
 

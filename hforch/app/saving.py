@@ -6,26 +6,15 @@ from pathlib import Path
 from typing import Any
 
 from hforch.config.credentials import has_names_that_count
+from hforch.config.hydra_adapter.jobs import replace_writers
+from hforch.config.hydra_adapter.nodes import yaml_dumper
 from hforch.errors import ConfigError, Mistake
 from hforch.redaction import allow_in_path, redact_logging, redacted_override, redacted_tree
 
 
 def redact_what_hydra_writes() -> None:
     """Let Hydra's functions that save configurations and set up logging write no credentials, in this process."""
-    from hydra._internal import hydra as entry
-    from hydra.core import utils
-
-    utils._save_config = save_config
-    if getattr(utils.configure_log, "redacts", False):
-        return
-    configure = utils.configure_log
-
-    def configure_log(*arguments: Any, **named: Any) -> None:
-        configure(*arguments, **named)
-        redact_logging()
-
-    configure_log.redacts = True  # type: ignore[attr-defined]
-    utils.configure_log = entry.configure_log = configure_log
+    replace_writers(save_config, redact_logging)
 
 
 def refuse_in_path(path: Path, key: str) -> None:
@@ -47,7 +36,6 @@ def save_config(cfg: Any, filename: str, directory: Path) -> None:
 def _to_yaml(cfg: Any) -> str:
     import yaml
     from omegaconf import OmegaConf
-    from omegaconf._utils import get_omega_conf_dumper
 
     tree: Any = OmegaConf.to_container(cfg, resolve=False, enum_to_str=True)
     if isinstance(tree, list):
@@ -59,7 +47,5 @@ def _to_yaml(cfg: Any) -> str:
             found["hydra"]["overrides"] = {
                 kind: [redacted_override(str(one)) for one in texts] for kind, texts in typed.items()
             }
-    text: str = yaml.dump(
-        found, default_flow_style=False, allow_unicode=True, sort_keys=False, Dumper=get_omega_conf_dumper()
-    )
+    text: str = yaml.dump(found, default_flow_style=False, allow_unicode=True, sort_keys=False, Dumper=yaml_dumper())
     return text

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from hforch.config.hydra_adapter.session import settings_of_job
 from hforch.config.places import Places
 from hforch.errors import EXIT_FAILED, EXIT_INTERRUPTED, HforchError, full_errors, message_of
 from hforch.redaction import redacted_override, remembered
@@ -17,6 +18,9 @@ from hforch.shortage import shortage
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
+
+    from hforch.config.compose import Locator
+    from hforch.runs import Given
 
 
 OF_A_DISK = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
@@ -45,6 +49,28 @@ class Asked:
     force: bool = False
     skip_damaged: bool = False
 
+    def given(self, overrides: tuple[str, ...], locate: Locator, **more: Any) -> Given:
+        """Return what a job of this command was made from.
+
+        Args:
+            overrides: of this job.
+            locate: finds the places where its values were written.
+            more: what else of it is known, as `Given` has it.
+        """
+        from hforch.runs import Given
+
+        return Given(
+            overrides=overrides,
+            recipe=self.recipe,
+            locate=locate,
+            config_dir=self.config_dir,
+            config_name=self.config_name,
+            resume=self.resume,
+            skip_damaged=self.skip_damaged,
+            credentials=remembered(),
+            **more,
+        )
+
     def record(self) -> dict[str, Any]:
         names = ("recipe", "config_dir", "config_name")
         overrides = [redacted_override(one) for one in self.overrides]
@@ -63,8 +89,6 @@ class Task:
     parallel: bool = False
 
     def __call__(self, cfg: DictConfig) -> int:
-        from hydra.core.hydra_config import HydraConfig
-
         try:
             code = self._run(cfg)
         except HforchError as error:
@@ -78,7 +102,7 @@ class Task:
             print(cannot_write(error, self.asked.resume), file=sys.stderr)
             return EXIT_FAILED
         except KeyboardInterrupt:
-            settings = HydraConfig.get()
+            settings = settings_of_job()
             self.interrupted(Path(settings.runtime.output_dir), as_typed(settings.overrides.task))
             raise
         if code == EXIT_INTERRUPTED:
@@ -93,31 +117,23 @@ class Task:
             begin_interrupted(directory, overrides=list(overrides), recipe=self.asked.recipe)
 
     def _run(self, cfg: DictConfig) -> int:
-        from hydra.core.hydra_config import HydraConfig
-
         from hforch.config.compose import Locator, job_from_config
-        from hforch.report.terminal import open_watcher
-        from hforch.runs import Given, run
+        from hforch.report.display import open_watcher
+        from hforch.runs import run
         from hforch.runs.records import is_locked
 
-        settings = HydraConfig.get()
+        settings = settings_of_job()
         directory = Path(settings.runtime.output_dir)
         overrides = as_typed(settings.overrides.task)
         job, from_env = job_from_config(cfg)
-        given = Given(
-            overrides=overrides,
-            recipe=self.asked.recipe,
-            locate=Locator(overrides, self.places),
+        given = self.asked.given(
+            overrides,
+            Locator(overrides, self.places),
             logging=job_logging(settings),
-            config_dir=self.asked.config_dir,
-            config_name=self.asked.config_name,
             parallel=self.parallel,
-            resume=self.asked.resume,
-            skip_damaged=self.asked.skip_damaged,
             fingerprint=self.asked.fingerprint,
             is_locked=is_locked(directory),
             from_env=from_env,
-            credentials=remembered(),
         )
         return run(job, directory, given, open_watcher(job.runtime.display))
 

@@ -2,6 +2,10 @@
 
 A token may be half a character, and a tokenizer may print a token differently at the start of a text. So each step
 decodes from a little before the new token, and text that ends inside a character waits for the rest.
+
+tokenizers' own DecodeStream does the same, but not for all tokenizers: after a prompt that ends inside a character it
+gives the prompt's text again, it fails where byte fallback changes text that is out already, and at the end of an
+answer it has no way to ask for what is left.
 """
 
 from __future__ import annotations

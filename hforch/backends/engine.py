@@ -34,11 +34,13 @@ class Work:
         rows: prompts of a full batch.
         tokens: of the longest sequence, prompt and answer together.
         steps: how often the model is run for one more token of each row of a batch, at most; None: nobody knows.
+        num_beams: sequences for each prompt.
     """
 
     rows: int
     tokens: int | None = None
     steps: int | None = None
+    num_beams: int = 1
 
 
 @dataclass(frozen=True)

@@ -12,10 +12,9 @@ from __future__ import annotations
 import os
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from importlib.util import find_spec
-from shutil import which
 from typing import Any
 
+from hforch.backends import compiler
 from hforch.backends.engine import Work
 from hforch.config.schema import PytorchBackend
 from hforch.errors import BackendError, ConfigError, Mistake
@@ -96,6 +95,11 @@ def not_compilable(model: Any) -> str | None:
     return None
 
 
+def _no_compiler(device: str) -> str | None:
+    found = compiler.lacking(on_cpu=device == "cpu")
+    return found.problem if found else None
+
+
 def length_of(tokens: int) -> int:
     """The length of the cache for so many tokens: up to an eighth more (15 tokens where those are few)."""
     step = FIRST_LENGTH // 4
@@ -122,10 +126,10 @@ class KVCaches:
 
     def __init__(self, model: Any, asked: PytorchBackend, work: Work) -> None:
         self.model, self.asked, self.work = model, asked, work
-        self._lacking = not_compilable(model)
+        self._lacking = not_compilable(model) or _no_compiler(model.device.type)
         self._caches: dict[tuple[int, int], Any] = {}
         self.dropped = 0
-        self.chosen = choose(asked, model.device.type, self._lacking, work.steps)
+        self.chosen = self._choose(work)
         if self.chosen.is_compiled and self._lacking is not None:
             raise BackendError(f"backend.compile=true: {self._lacking}; use backend.compile=false, or auto")
         if self.chosen.kv_cache == "static" and (lacking := no_static_cache(model)) is not None:
@@ -134,9 +138,14 @@ class KVCaches:
     def expect(self, work: Work) -> None:
         """Choose anew, for what is known now; caches of other sizes give their memory back."""
         before = self._full()
-        self.work, self.chosen = work, choose(self.asked, self.model.device.type, self._lacking, work.steps)
+        self.work, self.chosen = work, self._choose(work)
         if self._caches and self._full() != before:
             self.drop()
+
+    def _choose(self, work: Work) -> Execution:
+        if work.num_beams > 1:
+            return Execution("dynamic", False, "beam search is run with a dynamic cache")
+        return choose(self.asked, self.model.device.type, self._lacking, work.steps)
 
     def _full(self) -> tuple[str, bool, int, int]:
         """Return how a full batch is run: the kind of cache, whether it is compiled, rows, length."""
@@ -215,13 +224,7 @@ def check(asked: PytorchBackend, device: str) -> list[Mistake]:
     """
     if asked.compile is not True:
         return []
-    if device == "cpu":
-        compiler = os.environ.get("CXX") or next(filter(which, ("g++", "clang++")), None)
-        if compiler and which(compiler):
-            return []
-        hint = "install one (Debian: apt install g++), or use backend.compile=false"
-        return [Mistake("backend.compile", "compiling on the CPU needs a C++ compiler, and there is none", None, hint)]
-    if find_spec("triton") is None:
-        hint = "it comes with torch's own builds for GPUs; or use backend.compile=false"
-        return [Mistake("backend.compile", "compiling on a GPU needs triton, which is not installed", None, hint)]
-    return []
+    found = compiler.lacking(on_cpu=device == "cpu")
+    if found is None:
+        return []
+    return [Mistake("backend.compile", found.problem, None, f"{found.hint}; or use backend.compile=false")]

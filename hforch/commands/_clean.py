@@ -9,8 +9,8 @@ from datetime import UTC, datetime, timedelta
 from fnmatch import fnmatchcase
 from typing import Any
 
+from hforch.commands._entries import entry_line
 from hforch.commands._machine import describe_entry
-from hforch.commands.doctor import entry_line
 from hforch.errors import EXIT_FAILED, EXIT_OK, ConfigError, Mistake
 from hforch.models.cache import KINDS, Entry, entries, remove, remove_rest
 

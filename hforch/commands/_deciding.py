@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import argparse
+import sys
+import textwrap
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
@@ -39,15 +41,31 @@ def add_skip_damaged(parser: argparse.ArgumentParser, others: str = "") -> None:
 
 
 def read_flags(args: argparse.Namespace, mistakes: list[Mistake]) -> tuple[Mapping[str, str] | None, Sequence[Bound]]:
-    """The baseline and the bounds; what is wrong with them is added to the mistakes."""
-    from hforch.compare.decide import read_bounds, unknown
+    """Return the baseline and the bounds; what is wrong with them is added to the mistakes.
+
+    `args.optimize` gets the metric's name of today; earlier names are told on stderr.
+    """
+    from hforch.compare.decide import read_bounds, read_optimize, renamed
     from hforch.compare.partners import read_baseline
 
+    for sentence in renamed(args.require, args.optimize):
+        print(sentence, file=sys.stderr)
     bounds = collect(mistakes, lambda: read_bounds(args.require)) or []
     baseline = collect(mistakes, lambda: read_baseline(args.baseline))
-    if args.optimize and (mistake := unknown(args.optimize, f"--optimize {args.optimize}")):
-        mistakes.append(mistake)
+    args.optimize = collect(mistakes, lambda: read_optimize(args.optimize))
     return baseline, bounds
+
+
+def metrics_help() -> str:
+    """Return the names of all metrics, by what is better, for the end of a help text."""
+    from hforch.metrics.registry import COMPARED
+
+    by_direction = {
+        way: ", ".join(metric.name for metric in COMPARED if metric.is_higher_better == (way == "more"))
+        for way in ("more", "less")
+    }
+    told = "; ".join(f"{listed} ({way} is better)" for way, listed in by_direction.items())
+    return textwrap.fill(f"Metrics: {told}. Shares are 0 to 1.", 118)
 
 
 def collect(mistakes: list[Mistake], work: Callable[[], Read]) -> Read | None:

@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from hforch.commands._deciding import add_flags, collect, read_flags, write
+from hforch.commands._deciding import add_flags, collect, metrics_help, read_flags, write
 from hforch.commands._parser import VerbParser
 from hforch.errors import EXIT_OK, EXIT_UNMET, ConfigError, Mistake
 
@@ -25,15 +25,14 @@ EXAMPLE = """\
   hforch compare DIR OTHER_DIR --format csv --output comparison.csv
   hforch compare DIR --min-pass 0.9 --junit checks.xml
 
-Metrics: tokens_per_s, checks, identical, chrf, similarity, divergence, divergence_share, top1_agreement (more is
-better); ttft_ms, ttft_p95_ms, tpot_ms, latency_ms, load_s, export_s, convert_s, peak_rss_mb, peak_accelerator_mb,
-energy_j, joules_per_token, power_w, disk_mb, failed, kl_mean, kl_p99, kl_max, flips_early, ppl, ppl_ratio,
-bits_per_byte (less is better). Shares are 0 to 1. Exit code 3: a bound was not met.
+Exit code 3: a bound was not met.
 """
 
 
 def main(argv: list[str]) -> int:
-    parser = VerbParser("compare", "Compare runs and sweeps, from their records alone.", EXAMPLE)
+    parser = VerbParser(
+        "compare", "Compare runs and sweeps, from their records alone.", f"{EXAMPLE}\n{metrics_help()}\n"
+    )
     add_flags(parser)
     parser.add_argument("--worst", metavar="K", type=int, default=3, help="show the K samples that differ most (3)")
     parser.add_argument(

@@ -7,6 +7,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from hforch.commands._entries import cache_rows
 from hforch.commands._parser import VerbParser
 from hforch.errors import EXIT_OK, ConfigError, Mistake
 
@@ -15,6 +16,7 @@ EXAMPLE = """examples:
   hforch doctor
   hforch doctor --json > machine.json
   hforch doctor --check-cache                read all of the cache, and name what is damaged (exit code 1)
+  hforch doctor --bandwidth                  measure how fast memory is read, for the metric mbu
   hforch doctor --clean exports              all exported models
   hforch doctor --clean int8-60881698        one entry, by the beginning of its name
   hforch doctor --clean all --older-than 30  what was made more than 30 days ago
@@ -31,6 +33,7 @@ def main(argv: list[str]) -> int:
     parser.add_argument("--json", action="store_true", help="print one JSON object")
     parser.add_argument("--cache", action="store_true", help="show every entry of the cache, and nothing else")
     parser.add_argument("--check-cache", action="store_true", help="read all entries, and tell which are damaged")
+    parser.add_argument("--bandwidth", action="store_true", help="measure the memory's read bandwidth, and keep it")
     parser.add_argument("--clean", nargs="*", metavar="WHAT", help=WHAT)
     parser.add_argument("--older-than", type=float, metavar="DAYS", help="with --clean: only what was made before that")
     parser.add_argument("--dry-run", action="store_true", help="with --clean: only say what would be removed")
@@ -42,6 +45,10 @@ def main(argv: list[str]) -> int:
     if options.dry_run or options.older_than is not None:
         raise ConfigError([Mistake("", "--dry-run and --older-than go with --clean", hint="hforch doctor --clean all")])
 
+    if options.bandwidth:
+        from hforch.commands._bandwidth import measure_bandwidth
+
+        return measure_bandwidth(options.json)
     if options.check_cache:
         from hforch.commands._check import check_cache
 
@@ -155,34 +162,6 @@ def _facts(device: Mapping[str, Any]) -> list[str]:
     if device.get("capabilities"):
         facts.append(" ".join(device["capabilities"]))
     return facts
-
-
-def cache_rows(found: Mapping[str, Any], most: int | None) -> list[tuple[str, str]]:
-    """The place, and the newest entries, `most` of them; all if None."""
-    if found["error"]:
-        return [("folder", found["error"])]
-    entries = found["entries"]
-    size = sum(entry["size_mb"] for entry in entries)
-    rows = [("folder", f"{found['home']}: {size:,.0f} MB, {found['free_gb']:.1f} GB free there")]
-    rows += [(entry["kind"], entry_line(entry)) for entry in entries[:most]]
-    if most is not None and len(entries) > most:
-        rows.append(("", f"and {len(entries) - most} more: hforch doctor --cache"))
-    return rows
-
-
-def entry_line(entry: Mapping[str, Any]) -> str:
-    """An entry in one line: its name, what it is, its size and its age."""
-    what = entry["what"] if entry["complete"] else f"{entry['what']} (incomplete)"
-    return f"{entry['name']}: {what}, {entry['size_mb']:,.1f} MB, {age(entry['age_s'])}"
-
-
-def age(seconds: float) -> str:
-    """How long ago, in the largest unit of which there is one."""
-    for unit, length in (("day", 86_400), ("hour", 3_600), ("minute", 60)):
-        if seconds >= length:
-            number = int(seconds // length)
-            return f"{number} {unit}{'s' * (number > 1)} old"
-    return "just made"
 
 
 def show(tables: Mapping[str, Sequence[tuple[str, str]]]) -> None:

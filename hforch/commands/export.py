@@ -33,7 +33,7 @@ def main(argv: list[str]) -> int:
     from hforch.config.compose import job_from_overrides
     from hforch.models import fetch
     from hforch.models.exports import describe, export
-    from hforch.report.terminal import open_watcher
+    from hforch.report.display import open_watcher
 
     job = job_from_overrides(options.overrides)
     progress = open_watcher("auto", sys.stderr)  # stdout holds the answer alone

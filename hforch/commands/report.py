@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from hforch.commands._deciding import add_flags, collect, read_flags
+from hforch.commands._deciding import add_flags, collect, metrics_help, read_flags
 from hforch.commands._parser import VerbParser
 from hforch.errors import EXIT_FAILED, EXIT_OK, EXIT_UNMET, ConfigError, Mistake, shown
 
@@ -23,7 +23,9 @@ of their samples, are damaged, and the page names them (0 with --skip-damaged); 
 
 
 def main(argv: list[str]) -> int:
-    parser = VerbParser("report", "Write a page that shows runs and sweeps, from their records alone.", EXAMPLE)
+    parser = VerbParser(
+        "report", "Write a page that shows runs and sweeps, from their records alone.", f"{EXAMPLE}\n{metrics_help()}\n"
+    )
     add_flags(parser)
     parser.add_argument(
         "--inputs", metavar="N", type=int, help="show the answers to about N inputs; default: 24,000 answers"

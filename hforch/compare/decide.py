@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
 
-from hforch.compare.table import HIGHER, METRICS, SPEED, Comparison, Row
+from hforch.compare.table import Comparison, Row
 from hforch.config.nearest import did_you_mean
 from hforch.errors import ConfigError, Mistake
+from hforch.metrics.metric import Metric
+from hforch.metrics.registry import BY_NAME, COMPARED, find, names
 
 BOUND = re.compile(r"\s*([A-Za-z_]\w*)\s*(<=|>=|==|<|>)\s*([-+]?\d+(?:\.\d*)?(?:[eE][-+]?\d+)?)\s*(%?)\s*")
-QUALITY = ("checks", "identical", "kl_mean")
-SHARES = ("checks", "identical", "similarity", "divergence_share", "top1_agreement", "flips_early")
+MEMORY = ("peak_accelerator_mb", "peak_rss_mb")  # the Pareto set is over the first one that a job has
 WORST = float("-inf")
-NEVER = ("divergence", "divergence_share")
 MEETS = {
     "<=": lambda value, bound: value <= bound,
     ">=": lambda value, bound: value >= bound,
@@ -26,7 +26,7 @@ MEETS = {
 
 @dataclass(frozen=True)
 class Bound:
-    """`metric <= value`, as written."""
+    """`metric <= value`; the metric by its name today."""
 
     metric: str
     relation: str
@@ -36,11 +36,11 @@ class Bound:
         return f"{self.metric}{self.relation}{self.value:g}"
 
     def is_met(self, row: Row) -> bool:
-        """A metric that is not known meets no bound; outputs that are identical diverge never."""
+        """A metric that is not known meets no bound; outputs that match exactly differ nowhere."""
         value = row.metrics.get(self.metric)
         if not row.can_rank(self.metric):
             return False
-        if value is None and self.metric in NEVER and row.metrics.get("identical") == 1.0:
+        if value is None and BY_NAME[self.metric].endless_if_exact and row.metrics.get("exact_match") == 1.0:
             return self.relation in (">", ">=")
         return value is not None and MEETS[self.relation](value, self.value)
 
@@ -97,11 +97,12 @@ def read_bounds(texts: Sequence[str]) -> list[Bound]:
             mistakes.append(Mistake("", f"'{text}' is no bound", f"--require {text}", hint))
             continue
         name, relation, number, percent = match.groups()
-        if mistake := unknown(name, f"--require {text}"):
-            mistakes.append(mistake)
+        metric = find(name)
+        if metric is None:
+            mistakes.append(unknown(name, f"--require {text}"))
             continue
-        bound = Bound(name, relation, float(number) / (100 if percent else 1))
-        if name in SHARES and not 0 <= bound.value <= 1:
+        bound = Bound(metric.name, relation, float(number) / (100 if percent else 1))
+        if metric.is_share and not 0 <= bound.value <= 1:
             hint = f"write {name}{relation}0.9, or {name}{relation}90%"
             mistakes.append(Mistake("", f"{name} is a share, 0 to 1", f"--require {text}", hint))
             continue
@@ -111,12 +112,32 @@ def read_bounds(texts: Sequence[str]) -> list[Bound]:
     return bounds
 
 
-def unknown(metric: str, where: str) -> Mistake | None:
-    """A mistake if there is no such metric."""
-    if metric in METRICS:
+def read_optimize(name: str | None) -> str | None:
+    """Return the metric of `--optimize` by its name today; None if nothing is to be optimized.
+
+    Raises:
+        ConfigError: there is no such metric.
+    """
+    if not name:
         return None
-    hint = did_you_mean(metric, METRICS) or f"there are: {', '.join(METRICS)}"
-    return Mistake("", f"there is no metric {metric}", where, hint)
+    metric = find(name)
+    if metric is None:
+        raise ConfigError([unknown(name, f"--optimize {name}")])
+    return metric.name
+
+
+def renamed(texts: Sequence[str], optimize: str | None) -> list[str]:
+    """Return a sentence for each earlier name of a metric in `--require` and `--optimize`, once for each name."""
+    matches = [match for text in texts if (match := BOUND.fullmatch(text))]
+    asked = dict.fromkeys([*(match[1] for match in matches), *([optimize] if optimize else [])])
+    found = {name: metric.name for name in asked if (metric := find(name)) is not None}
+    return [f"metric {was} is called {now} now" for was, now in found.items() if was != now]
+
+
+def unknown(name: str, where: str) -> Mistake:
+    """Return the mistake of naming a metric that there is not."""
+    hint = did_you_mean(name, names()) or f"there are: {', '.join(names())}"
+    return Mistake("", f"there is no metric {name}", where, hint)
 
 
 def decide(comparison: Comparison, bounds: Sequence[Bound], optimize: str | None) -> Decision:
@@ -175,21 +196,21 @@ def _dominates(one: Row, other: Row) -> bool:
 
 
 def _goods(row: Row) -> tuple[float | None, ...]:
-    """What is to be high: speed, freedom from memory, quality; None for what its backend cannot have."""
+    """Return what is to be high: speed, freedom from memory, quality; None for what its backend cannot have."""
 
-    def good(metric: str) -> float | None:
-        value = row.metrics.get(metric)
-        if value is None and row.lacks(metric):
+    def good(metric: Metric) -> float | None:
+        value = row.metrics.get(metric.name)
+        if value is None and row.lacks(metric.name):
             return None
-        if value is None or not row.can_rank(metric):
-            return WORST
-        return value if metric in HIGHER else -value
+        return WORST if value is None or not row.can_rank(metric.name) else metric.goodness(value)
 
-    memory = good("peak_accelerator_mb") if row.metrics.get("peak_accelerator_mb") else good("peak_rss_mb")
-    return (good("tokens_per_s"), memory, *(good(metric) for metric in QUALITY))
+    memory = next((name for name in MEMORY if row.metrics.get(name)), MEMORY[-1])
+    others = (metric for metric in COMPARED if metric.decides and metric.kind != "memory")
+    return (good(BY_NAME[memory]), *map(good, others))
 
 
 def _winner(rows: Sequence[Row], metric: str) -> tuple[Row | None, str]:
+    kind, high = BY_NAME[metric].kind, BY_NAME[metric].is_higher_better
     known = [row for row in rows if row.metrics.get(metric) is not None]
     if not known:
         return None, f"{len(rows)} jobs qualify, but {metric} is known of none"
@@ -199,14 +220,14 @@ def _winner(rows: Sequence[Row], metric: str) -> tuple[Row | None, str]:
         left_out = f"; {len(shared)} measured on a shared GPU {'is' if len(shared) == 1 else 'are'} not ranked"
         if not known:
             return None, f"{len(rows)} jobs qualify, but all measured {metric} on a shared GPU: run them one at a time"
-    if metric in SPEED:
-        sites = [row.site for row in known]
-        site = max(dict.fromkeys(sites), key=sites.count)
-        others = [row for row in known if row.site != site]
-        known = [row for row in known if row.site == site]
+    if kind == "speed":
+        known, others = _largest_group(known, lambda row: row.site)
         if others:
-            left_out += f"; {len(others)} measured elsewhere, or beside other jobs, are not ranked with it"
-    high = metric in HIGHER
+            left_out += f"; {others} measured elsewhere, or beside other jobs, are not ranked with it"
+    elif kind == "energy":
+        known, others = _largest_group(known, lambda row: row.counts_packages)
+        if others:
+            left_out += f"; {others} whose energy was measured of other devices are not ranked with it"
     ordered = sorted(known, key=lambda row: row.metrics[metric] or 0.0, reverse=high)
     best = ordered[0]
     value = best.metrics[metric]
@@ -217,6 +238,14 @@ def _winner(rows: Sequence[Row], metric: str) -> tuple[Row | None, str]:
         reason += f", before job {second.entry.name} with {second.metrics[metric]:g}"
         if best.spread and second.spread and metric == "tokens_per_s" and best.spread[0] <= second.spread[1]:
             reason += " (their repeats overlap: the difference may be noise)"
-    if metric in SPEED and any(row.is_noisy for row in ordered[:2]):
+    if kind == "speed" and any(row.is_noisy for row in ordered[:2]):
         reason += "; the machine's speed changed while they ran: repeat it before relying on that"
     return best, reason + left_out
+
+
+def _largest_group(rows: Sequence[Row], key: Callable[[Row], Hashable]) -> tuple[list[Row], int]:
+    """Return the rows that can be ranked with most others, and how many are left out."""
+    keys = [key(row) for row in rows]
+    most = max(dict.fromkeys(keys), key=keys.count)
+    kept = [row for row, one in zip(rows, keys, strict=True) if one == most]
+    return kept, len(rows) - len(kept)

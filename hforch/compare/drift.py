@@ -73,7 +73,7 @@ class Drift:
     """What is known of the differences; see docs/metrics.md for the definitions.
 
     Attributes:
-        unit: what divergence counts: tokens, or characters where the tokenizers differ.
+        unit: what `first_diff` counts: tokens, or characters where the tokenizers differ.
         joined: the samples that both jobs have answered.
     """
 
@@ -82,7 +82,7 @@ class Drift:
     worst_wanted: int
     chosen: Chosen
     joined: int = 0
-    identical: int = 0
+    exact: int = 0
     missing: int = 0
     at: list[int] = field(default_factory=list)
     shares: list[float] = field(default_factory=list)
@@ -96,14 +96,14 @@ class Drift:
         if base.text is not None and sample["input_id"] in self.chosen:
             self.pairs.append((base.text, text))
         if hash(text) == base.text_hash:
-            self.identical += 1
+            self.exact += 1
             return
         if self.unit == "tokens":
             ids, other = array("q", sample["output_ids"] or []), array("q")
             other.frombytes(base.ids)
-            place, length = divergence(ids, other), max(len(ids), len(other), 1)
+            place, length = first_diff(ids, other), max(len(ids), len(other), 1)
         else:
-            place, length = divergence(text, base.text or ""), max(len(text), len(base.text or ""), 1)
+            place, length = first_diff(text, base.text or ""), max(len(text), len(base.text or ""), 1)
         self.at.append(place)
         self.shares.append(place / length)
         entry = (-place / length, len(self.at), sample, place)
@@ -124,19 +124,19 @@ class Drift:
         return sorted(pairs, key=lambda pair: (pair.share, pair.input_id))
 
     def metrics(self) -> dict[str, float | None]:
-        """`identical`, `divergence` (median over samples that differ), `divergence_share`, `chrf`, `similarity`."""
+        """Return `exact_match`, `first_diff` and its share (medians over samples that differ), `chrf`, `similarity`."""
         if not self.joined:
             return {}
         return {
-            "identical": self.identical / self.joined,
-            "divergence": float(median(self.at)) if self.at else None,
-            "divergence_share": round(median(self.shares), 4) if self.shares else None,
+            "exact_match": self.exact / self.joined,
+            "first_diff": float(median(self.at)) if self.at else None,
+            "first_diff_share": round(median(self.shares), 4) if self.shares else None,
             **texts_alike(self.pairs),
         }
 
 
-def divergence(one: Sequence[Any], other: Sequence[Any]) -> int:
-    """The index of the first difference; the length of the shorter where it is the other's beginning."""
+def first_diff(one: Sequence[Any], other: Sequence[Any]) -> int:
+    """Return the index of the first difference; the length of the shorter where it is the other's beginning."""
     return next((at for at, (a, b) in enumerate(zip(one, other, strict=False)) if a != b), min(len(one), len(other)))
 
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 
-from hforch.compare.reading import HOW_SHOWN, LOAD, Entry
+from hforch.compare.reading import Entry
+from hforch.config.affects import LOAD_KEY, SAME_BASELINE, others
 from hforch.config.as_recipe import flat
-from hforch.config.keys import groups
+from hforch.config.keys import affecting, affects, groups
 from hforch.config.nearest import did_you_mean
 from hforch.config.schema import BACKENDS
 from hforch.errors import ConfigError, Mistake
@@ -78,17 +79,17 @@ def _hint(entries: Sequence[Entry], wanted: Mapping[str, str]) -> str:
 
 
 def _rest(entry: Entry) -> str:
-    """A job without its load key, and without what changes no output."""
-    skip = (*LOAD, *HOW_SHOWN, "runtime.warmup")
-    kept = {path: value for path, value in flat(entry.job) if not any(f"{path}.".startswith(f"{one}.") for one in skip)}
+    """What a job and its baseline have in common: not the load key, and not what changes no output."""
+    kept = {path: value for path, value in flat(entry.job) if not affects(path, others(SAME_BASELINE))}
     return json.dumps(kept, sort_keys=True, default=str)
 
 
 def _check_axes(wanted: Mapping[str, str]) -> None:
     mistakes = []
     for axis in wanted:
-        if not any(f"{axis}.".startswith(f"{one}.") for one in LOAD):
-            hint = did_you_mean(axis, LOAD) or f"allowed are {', '.join(LOAD)} and their keys"
+        if not affects(axis, LOAD_KEY):
+            load = affecting(LOAD_KEY)
+            hint = did_you_mean(axis, load) or f"allowed are {', '.join(load)} and their keys"
             known = axis.partition(".")[0] in groups()
             problem = f"{axis} does not tell loaded models apart" if known else f"there is no axis {axis}"
             mistakes.append(Mistake("", problem, f"--baseline {_said(wanted)}", hint))

@@ -11,25 +11,23 @@ from itertools import chain
 from pathlib import Path
 from typing import Any, TypeVar
 
+from hforch.config.affects import TELLS_APART, others
+from hforch.config.former import completed
+from hforch.config.keys import affects
 from hforch.errors import ConfigError, Mistake
 from hforch.redaction import redacted_tree
 from hforch.runs.records import RECORD, known_record
 from hforch.runs.samples import Samples
 from hforch.runs.sweep import SWEEP, read_sweep
 
-LOAD = ("model", "backend", "device", "precision", "ov_config", "runtime.threads")
 Read = TypeVar("Read")
 DEPTH = 4  # directories below the one that is named in which runs are looked for
 NOT_RUN = "not run"  # the status of a job that its sweep had not come to
-HOW_SHOWN = (
-    *(f"runtime.{key}" for key in ("display", "isolation", "fail_fast", "min_pass", "memory_check")),
-    "scoring",
-)
 
 
 def is_only_shown(path: str) -> bool:
     """Whether a dotted path is of how a job is shown, judged or scored, and decides no output."""
-    return any(f"{path}.".startswith(f"{one}.") for one in HOW_SHOWN)
+    return affects(path, others(TELLS_APART))
 
 
 @dataclass(frozen=True)
@@ -41,6 +39,7 @@ class Entry:
         samples: the directory that holds its samples: its own, or that of the job that was run in its stead.
         noise: how much slower (0.1: by a tenth) the machine was when its model was dropped than when it was loaded.
         skips_damaged: whether lines that are no samples of it are left out, and not refused.
+        job: the configuration of its record, with keys that are newer than the record.
     """
 
     name: str
@@ -52,7 +51,7 @@ class Entry:
     job: Mapping[str, Any] = field(init=False)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "job", self.record.get("job") or {})
+        object.__setattr__(self, "job", completed(self.record.get("job") or {}))
 
     @property
     def was_run(self) -> bool:

@@ -16,12 +16,14 @@ from typing import Any, Literal
 from pydantic import ValidationError
 
 from hforch.checks import schema_of
-from hforch.compare.drift import divergence
+from hforch.compare.drift import first_diff
 from hforch.compare.reading import Entry, is_only_shown, samples_of
 from hforch.config.as_recipe import differing, flat, recipe_of, to_yaml
 from hforch.config.compose import Composed, compose
 from hforch.config.credentials import put, recorded
+from hforch.config.former import completed
 from hforch.config.frozen import Frozen, FrozenOutput, digest_of, digest_of_text
+from hforch.config.keys import affecting
 from hforch.config.options import option
 from hforch.config.overrides import quoted
 from hforch.config.schema import Job
@@ -140,9 +142,8 @@ def _portable(entry: Entry) -> tuple[dict[str, Any], list[str]]:
         steps = tuple(int(step) if step.isdigit() else step for step in path.split("."))
         put(job, steps, text)
         needs.append(f"{path}={text if PLAIN.fullmatch(text) else quoted(text)}")
-    job["scoring"] = option(
-        "scoring", "none"
-    )  # a run of its own has no baseline; what was scored is told under `frozen`
+    for group in affecting(("scores",)):  # a run of its own has no baseline; what was scored is under `frozen`
+        job[group] = option(group, "none")
     return job, needs
 
 
@@ -337,15 +338,16 @@ def _is_same(one: FrozenOutput, sample: Mapping[str, Any], frozen: Frozen, by_te
 
 def _first_difference(one: FrozenOutput, sample: Mapping[str, Any], by_text: bool) -> int | None:
     if by_text:
-        return None if one.text is None else divergence(one.text, sample["text"])
-    return None if one.ids is None else divergence([int(id) for id in one.ids.split()], sample["output_ids"] or [])
+        return None if one.text is None else first_diff(one.text, sample["text"])
+    return None if one.ids is None else first_diff([int(id) for id in one.ids.split()], sample["output_ids"] or [])
 
 
 def changed(frozen: Frozen, entry: Entry) -> Iterator[tuple[str, Any, Any]]:
     """What is not as it was: in the configuration, the model's files, the batches, the versions, the machine."""
     record = entry.record
-    then, now = dict(flat(frozen.job)), dict(flat(entry.job))
-    for path in sorted(differing(frozen.job, entry.job)):
+    was = completed(frozen.job)
+    then, now = dict(flat(was)), dict(flat(entry.job))
+    for path in sorted(differing(was, entry.job)):
         if not is_only_shown(path) and (then.get(path), now.get(path)) != (None, None):
             yield path, then.get(path, "not there"), now.get(path, "not there")
     export = (record["model"].get("export") or {}).get("key")
@@ -367,6 +369,6 @@ def _around(frozen: str | None, now: str) -> tuple[str | None, str]:
     """Both texts from a little before their first difference to a little after it."""
     if frozen is None:
         return None, now[: 2 * AROUND]
-    at = divergence(frozen, now)
+    at = first_diff(frozen, now)
     window = slice(max(0, at - AROUND), at + AROUND)
     return frozen[window], now[window]

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import math
-from array import array
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from os.path import realpath
 from pathlib import Path
-from statistics import median
 from typing import Any
 
 from hforch.compare.axes import axes_of
@@ -17,29 +15,20 @@ from hforch.compare.parting import Parting, partings
 from hforch.compare.partners import partners_of
 from hforch.compare.reading import Entry
 from hforch.errors import ConfigError, Mistake
+from hforch.metrics.aggregation import Timings
+from hforch.metrics.registry import AGAINST_BASELINE, BY_NAME, COMPARED
 from hforch.runs import repeats
 from hforch.runs.samples import Samples
 from hforch.runs.uncertainty import ratio_of_sums
 
 NOISE = 0.10  # how much the speed of the machine may change between the first and the last measurement of a model
-HIGHER = (
-    *("tokens_per_s", "checks", "identical", "chrf", "similarity", "divergence", "divergence_share"),
-    "top1_agreement",
-)
-LOWER = (
-    *("ttft_ms", "ttft_p95_ms", "tpot_ms", "latency_ms", "load_s", "export_s", "convert_s"),
-    *("peak_rss_mb", "peak_accelerator_mb", "energy_j", "joules_per_token", "power_w"),
-    *("disk_mb", "failed"),
-    *("kl_mean", "kl_p99", "kl_max", "flips_early", "ppl", "ppl_ratio", "bits_per_byte"),
-)
-SCORED = ("kl_mean", "kl_p99", "kl_max", "top1_agreement", "flips_early", "ppl", "ppl_ratio", "bits_per_byte")
-ERRORS = tuple(f"{name}_se" for name in SCORED if name != "kl_max")  # standard errors; of a maximum there is none
-ABSENT = {"memory": ("peak_rss_mb", "peak_accelerator_mb"), "logits": (*SCORED, *ERRORS)}
-"""By what a backend may lack, the metrics that its jobs cannot have."""
-FROM_BASELINE = ("kl_", "top1_", "flips_")
-SPEED = ("tokens_per_s", "ttft_ms", "ttft_p95_ms", "tpot_ms", "latency_ms", "load_s", "export_s", "convert_s")
-ENERGY = ("energy_j", "joules_per_token", "power_w")
-METRICS = (*HIGHER, *LOWER)
+QUANTILES = (5, 25, 50, 75, 95)  # percentiles of each timing, for charts
+ERRORS = tuple(metric.error_name for metric in COMPARED if metric.has_error)
+ABSENT = {
+    "memory": {metric.name for metric in COMPARED if metric.section == "memory" or metric.kind == "energy"},
+    "logits": {metric.name for metric in COMPARED if metric.is_score},
+}
+"""By what a backend may lack, the metrics that its jobs cannot have; energy here is not that of a model elsewhere."""
 
 
 @dataclass
@@ -48,7 +37,8 @@ class Row:
 
     Attributes:
         axes: what differs between the jobs, by name.
-        metrics: by name, see METRICS; what is not known is None.
+        metrics: by name, and the standard errors of some; what is not known is None.
+        quantiles: by timing of the samples, in milliseconds; see QUANTILES.
         spread: the lowest and highest tokens_per_s of its repeats.
         site: where its speed was measured: the machine, and whether other jobs ran meanwhile.
         baseline: the name of the job that its outputs were compared with.
@@ -60,6 +50,7 @@ class Row:
     axes: dict[str, str]
     metrics: dict[str, float | None]
     site: tuple[str, bool]
+    quantiles: dict[str, list[float]] = field(default_factory=dict)
     spread: tuple[float, float] | None = None
     notes: list[str] = field(default_factory=list)
     unit: str = "tokens"
@@ -85,7 +76,13 @@ class Row:
 
     def can_rank(self, metric: str) -> bool:
         """Return whether a metric may be compared with bounds and other jobs."""
-        return self.shared is None or metric not in (*SPEED, *ENERGY)
+        return self.shared is None or not BY_NAME[metric].is_lost_on_shared_gpu
+
+    @property
+    def counts_packages(self) -> bool:
+        """Whether its energy includes that of the CPU packages; older records have that of GPUs alone."""
+        counted = (self.entry.record.get("metrics") or {}).get("energy_of") or ()
+        return any(str(name).startswith("package") for name in counted)
 
     @property
     def is_noisy(self) -> bool:
@@ -169,7 +166,7 @@ def _unit(one: Entry, other: Entry) -> str:
 
 def _row(entry: Entry, axes: dict[str, str], base: Baseline | None, worst: int) -> Row:
     record = entry.record
-    times = {name: array("d") for name in ("ttft_ms", "tpot_ms", "latency_ms")}
+    timings = Timings()
     failed = seen = 0
     drift = Drift(base.entry.name, _unit(base.entry, entry), worst, base.chosen) if base else None
     own = base is not None and base.entry.name == entry.name
@@ -179,9 +176,7 @@ def _row(entry: Entry, axes: dict[str, str], base: Baseline | None, worst: int) 
         if sample["error"] is not None:
             failed += 1
             continue
-        for name, values in times.items():
-            if name in sample["timings"]:
-                values.append(sample["timings"][name])
+        timings.add(sample)
         if drift and base and not own:
             output = base.outputs.get((sample["input_id"], sample["repeat"]))
             if output is None:
@@ -190,8 +185,9 @@ def _row(entry: Entry, axes: dict[str, str], base: Baseline | None, worst: int) 
                 drift.add(sample, output)
     if not entry.skips_damaged:
         samples.refuse()
-    metrics = _metrics(record, times, failed)
-    row = Row(entry, axes, metrics, _site(record), _spread(record), unit=drift.unit if drift else "tokens")
+    metrics = _metrics(record, timings, failed)
+    row = Row(entry, axes, metrics, _site(record), timings.quantiles(QUANTILES), _spread(record))
+    row.unit = drift.unit if drift else "tokens"
     checks = (record.get("totals") or {}).get("checks")
     if checks and checks["total"]:
         row.checks = checks["passed"], checks["total"]
@@ -200,8 +196,12 @@ def _row(entry: Entry, axes: dict[str, str], base: Baseline | None, worst: int) 
         row.baseline = base.entry.name
         metrics |= drift.metrics()
         row.worst = drift.worst(base.entry)
-    elif own and times["latency_ms"]:
-        metrics |= {"identical": 1.0, "chrf": 100.0, "similarity": 1.0}
+    elif own and seen > failed:
+        metrics |= {
+            metric.name: metric.of_itself
+            for metric in COMPARED
+            if metric.section is None and metric.of_itself is not None
+        }
     broken: list[int] = []
     row.partings = partings(entry, worst, broken)
     row.notes = [*_of_row(entry, own, drift, seen), *samples.notices()]
@@ -209,7 +209,8 @@ def _row(entry: Entry, axes: dict[str, str], base: Baseline | None, worst: int) 
         row.notes.append(f"scores.jsonl is damaged: {len(broken)} lines of it cannot be read")
     other = _scored_against(entry)
     if base and other not in (None, Path(realpath(base.entry.samples))):
-        metrics |= dict.fromkeys(name for name in (*SCORED, *ERRORS) if name.startswith(FROM_BASELINE))
+        metrics |= dict.fromkeys(one.name for one in AGAINST_BASELINE)
+        metrics |= dict.fromkeys(one.error_name for one in AGAINST_BASELINE if one.has_error)
         row.partings = []
         other_name = f"{other.parent.name}/{other.name}" if other else ""
         row.notes.append(f"no KL and flips here: they were taken against {other_name}, and not against this baseline")
@@ -244,29 +245,15 @@ def _scores(entry: Entry, part: str) -> Mapping[str, Any]:
     return (entry.record.get("scores") or {}).get(part) or {}
 
 
-def _metrics(record: Mapping[str, Any], times: Mapping[str, array[float]], failed: int) -> dict[str, float | None]:
-    known: dict[str, float | None] = dict.fromkeys((*METRICS, *ERRORS))
-    scores = (record.get("scores") or {}).get("metrics") or {}
-    known |= {name: scores.get(name) for name in (*SCORED, *ERRORS)}
-    timings, memory = record.get("timings") or {}, record.get("memory") or {}
-    known |= {name: timings.get(name) for name in ("load_s", "export_s", "convert_s")}
-    known |= {name: memory.get(name) for name in ("peak_rss_mb", "peak_accelerator_mb")}
-    known |= {"disk_mb": record.get("disk_mb"), "failed": float(failed)}
-    measured = record.get("metrics") or {}
-    known |= {name: measured.get(name) for name in ("tokens_per_s", *ENERGY)}
-    for name, values in times.items():
-        known[name] = round(median(values), 3) if values else None
-    known["ttft_p95_ms"] = round(percentile(times["ttft_ms"], 0.95), 3) if times["ttft_ms"] else None
-    return known
-
-
-def percentile(values: Sequence[float], share: float) -> float:
-    """By linear interpolation between the two nearest ranks."""
-    ordered = sorted(values)
-    place = share * (len(ordered) - 1)
-    low = int(place)
-    high = min(low + 1, len(ordered) - 1)
-    return ordered[low] + (ordered[high] - ordered[low]) * (place - low)
+def _metrics(record: Mapping[str, Any], timings: Timings, failed: int) -> dict[str, float | None]:
+    """Return the metrics that the record has, those of timings computed if it is an older one that lacks them."""
+    known: dict[str, float | None] = dict.fromkeys((*(metric.name for metric in COMPARED), *ERRORS))
+    for metric in COMPARED:
+        value = metric.read(record)
+        known[metric.name] = timings.aggregate(metric) if value is None and metric.timing else value
+        if metric.has_error:
+            known[metric.error_name] = metric.read_error(record)
+    return known | {"failed": float(failed)}
 
 
 def _spread(record: Mapping[str, Any]) -> tuple[float, float] | None:
@@ -305,8 +292,7 @@ def _of_row(entry: Entry, is_base: bool, drift: Drift | None, seen: int) -> list
     status = str(record.get("status"))
     if entry.unfinished:
         notes.append(entry.unfinished)
-    for reason in dict.fromkeys(((record.get("scores") or {}).get("absent") or {}).values()):
-        notes.append(f"no divergence from the baseline's distributions: {reason}")
+    notes += _why_not_scored((record.get("scores") or {}).get("absent") or {})
     notes += _lacks(record)
     if record.get("resumed"):
         notes.append("resumed: tokens/s of its last piece alone")
@@ -333,6 +319,17 @@ def _lacks(record: Mapping[str, Any]) -> Iterator[str]:
         yield f"no {', '.join(names)}: {reason}"
 
 
+def _why_not_scored(absent: Mapping[str, str]) -> Iterator[str]:
+    """Yield why a job lacks scores: those against its baseline, and those on a text."""
+    against = {metric.name for metric in AGAINST_BASELINE}
+    for reason in dict.fromkeys(absent.values()):
+        names = {name for name, why in absent.items() if why == reason}
+        if names & against:
+            yield f"no divergence from the baseline's distributions: {reason}"
+        if names - against:
+            yield f"no perplexity of the text: {reason}"
+
+
 def _lacking(record: Mapping[str, Any]) -> int:
     totals = record.get("totals") or {}
     return int(totals.get("planned") or 0) - int(totals.get("samples") or 0)
@@ -353,11 +350,18 @@ def _notes(rows: Sequence[Row]) -> list[str]:
         )
     elif beside:
         notes.append("all jobs were measured while others ran on the machine: alone they are faster")
+    measured = [row for row in rows if row.metrics.get("power_w") is not None]
+    on_gpu = [row.entry.name for row in measured if not row.counts_packages]
+    if on_gpu and len(on_gpu) < len(measured):
+        notes.append(
+            "energy is of GPUs alone in some jobs, and includes the CPU packages in the others; not to be ranked across"
+            f" them: {', '.join(on_gpu)}"
+        )
     notes += _noise_notes(rows)
     notes += _repeat_notes(rows)
     if any(row.unit == "characters" and row.baseline for row in rows):
         notes.append(
-            "divergence counts characters where a job and its baseline have no token ids in common, tokens elsewhere"
+            "first_diff counts characters where a job and its baseline have no token ids in common, tokens elsewhere"
         )
     most = max((_inputs(row.entry.record) for row in rows), default=0)
     if most > PAIRS and any(row.baseline for row in rows):

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 
 import regex
 
-from hforch.compare.drift import divergence
+from hforch.compare.drift import first_diff
 
 LARGEST = 25_000_000  # words of one text times words of the other, where they differ; beyond, they differ as a whole
 CJK = "\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af"  # written without blanks: each character is a word
@@ -22,8 +22,8 @@ def words(text: str) -> list[str]:
 def alignment(one: Sequence[str], other: Sequence[str]) -> Iterator[tuple[int, int, int]]:
     """Triples that lead from one sequence to another: so many items are equal, then so many of `one` are gone, then so
     many of `other` are new. As few as possible are gone and new (longest common subsequence)."""
-    start = divergence(one, other)
-    end = divergence(one[start:][::-1], other[start:][::-1])
+    start = first_diff(one, other)
+    end = first_diff(one[start:][::-1], other[start:][::-1])
     left, right = one[start : len(one) - end], other[start : len(other) - end]
     if len(left) * len(right) > LARGEST:
         yield start, len(left), len(right)

@@ -11,6 +11,7 @@ from typing import Any, get_type_hints
 import yaml
 from pydantic import TypeAdapter, ValidationError
 
+from hforch.config.hydra_adapter.nodes import yaml_dumper, yaml_loader
 from hforch.config.keys import groups
 from hforch.config.places import conf_dir
 from hforch.config.schema import Job
@@ -60,10 +61,8 @@ def _nearest_option(group: str, wanted: Mapping[str, Any]) -> tuple[str, Mapping
 @cache
 def _read(group: str) -> Mapping[str, Mapping[str, Any]]:
     """All options of a group, by name."""
-    from omegaconf._utils import get_yaml_loader
-
     texts = {file.stem: file.read_text("utf-8") for file in _options(group)}
-    return {name: _in_full(group, yaml.load(text, Loader=get_yaml_loader()) or {}) for name, text in texts.items()}
+    return {name: _in_full(group, yaml.load(text, Loader=yaml_loader()) or {}) for name, text in texts.items()}
 
 
 def _in_full(group: str, option: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -105,9 +104,8 @@ def differing(one: Mapping[str, Any], other: Mapping[str, Any]) -> Iterator[str]
 
 def to_yaml(data: Mapping[str, Any]) -> str:
     """YAML in which characters that are not visible are escapes, which only stand in double quotes."""
-    from omegaconf._utils import get_omega_conf_dumper
 
-    class Dumper(get_omega_conf_dumper()):  # type: ignore[misc]
+    class Dumper(yaml_dumper()):  # type: ignore[misc]
         pass
 
     plain = Dumper.yaml_representers[str]

@@ -10,10 +10,12 @@ from typing import TYPE_CHECKING, Any
 
 from hforch.config.copies import packed
 from hforch.config.credentials import FromEnv, refuse_credentials
+from hforch.config.hydra_adapter.nodes import open_up, text_of
+from hforch.config.hydra_adapter.session import hydra_settings
 from hforch.config.keys import groups
 from hforch.config.look import Look, look
 from hforch.config.overrides import Typed, needed, read, without_sweeps
-from hforch.config.places import Places, find_places, hydra_settings
+from hforch.config.places import Places, find_places
 from hforch.config.plain import as_in_the_job, as_written, asks_hydra, plain
 from hforch.config.primary import hidden_files, primary_file
 from hforch.config.schema import Job
@@ -51,7 +53,7 @@ class Composed:
     def config(self) -> DictConfig:
         """Without the `hydra` node."""
         config = self.whole()
-        config._set_flag("struct", False)
+        open_up(config)
         del config["hydra"]
         return config
 
@@ -149,7 +151,7 @@ def judge(look: Look, places: Places, mistakes: Sequence[Mistake] = (), number: 
         raise ConfigError(sorted(found, key=lambda mistake: mistake.path))
     overrides = tuple(one.text for one in look.kept)
     of_task = tuple(one.text for one in look.kept if not one.parsed.is_hydra_override())
-    subdir = str(look.cfg.hydra.sweep._get_node("subdir")._value())
+    subdir = str(text_of(look.cfg.hydra.sweep, "subdir"))
     return Composed(validate(tree), overrides, of_task, sources, packed(look.cfg), from_env, subdir, tuple(notes))
 
 

@@ -39,17 +39,14 @@ _reads: list[str] = []  # the variables that were read, in this process
 # ---------------------------------------------------------------- the environment
 def watch_environment() -> None:
     """Make OmegaConf's `oc.env` remember what it reads, so that it is written nowhere."""
-    from omegaconf import OmegaConf
-    from omegaconf.resolvers import oc
+    from hforch.config.hydra_adapter.nodes import replace_env
 
-    def env(*arguments: Any) -> Any:
-        value = oc.env(*arguments)
-        _reads.append(str(arguments[0]))
-        if arguments[0] in os.environ:
-            remember_variable(str(arguments[0]), str(value))
-        return value
+    def told(name: str, value: Any) -> None:
+        _reads.append(name)
+        if name in os.environ:
+            remember_variable(name, str(value))
 
-    OmegaConf.register_new_resolver("oc.env", env, replace=True)
+    replace_env(told)
 
 
 @contextmanager

@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from hforch.config import yaml_nodes
+from hforch.config.hydra_adapter.nodes import node_of
+from hforch.config.hydra_adapter.parsing import is_group_default
 from hforch.config.keys import groups
 from hforch.config.nearest import did_you_mean, nearest
 from hforch.config.places import Places
@@ -57,7 +59,7 @@ def _lists_for_groups(places: Places, loader: Any, name: str, config: Any) -> It
 
     file = _file(places, loader, name)
     for group in groups():
-        if isinstance(config._get_node(group), ListConfig):
+        if isinstance(node_of(config, group), ListConfig):
             line = f":{yaml_nodes.find(file, (group,)).line}" if file else ""
             hint = "options are chosen in the defaults list"
             problem = "must be a mapping of the group's keys; it is a list"
@@ -102,19 +104,15 @@ def _file(places: Places, loader: Any, name: str) -> Path | None:
 
 def _leads_nowhere_yet(entry: Any) -> bool:
     """An entry that stands for the file itself, or whose option is not chosen, or not here."""
-    from hydra.core.default_element import GroupDefault
-
-    if isinstance(entry, GroupDefault):
+    if is_group_default(entry):
         return not isinstance(entry.value, str) or "${" in entry.value or entry.value == "???"
     return bool(entry.is_self())
 
 
 def _absent(loader: Any, entry: Any, path: str, where: str | None) -> Mistake:
     """An entry of a defaults list that names what is not there."""
-    from hydra.core.default_element import GroupDefault
-
     repo, target = loader.repository, entry.get_config_path()
-    if not isinstance(entry, GroupDefault):
+    if not is_group_default(entry):
         options = loader.get_group_options(target.rpartition("/")[0])
         problem = f"its defaults list names {target}, which is not there" if path else f"there is no config {target}"
         return Mistake(path, problem, where, did_you_mean(target.rpartition("/")[2], options))

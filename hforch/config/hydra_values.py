@@ -10,6 +10,7 @@ from typing import Any
 from omegaconf import DictConfig, ListConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
+from hforch.config.hydra_adapter.jobs import find_object, installed
 from hforch.config.reasons import reason
 from hforch.config.sentences import kind_of
 from hforch.errors import Mistake
@@ -80,7 +81,6 @@ def _text(settings: DictConfig, path: str) -> Iterator[Mistake]:
 
 def _plugin(settings: DictConfig, kind: str) -> Iterator[Mistake]:
     """A launcher or a sweeper is one of Hydra's or of a package of plugins."""
-    from hydra.core.plugins import Plugins
     from hydra.plugins.launcher import Launcher
     from hydra.plugins.sweeper import Sweeper
 
@@ -89,16 +89,12 @@ def _plugin(settings: DictConfig, kind: str) -> Iterator[Mistake]:
         hint = f"choose one: hydra/{kind}=basic"
         yield Mistake(f"hydra.{kind}", f"names no {kind}", hint=hint)
         return
-    known = Plugins.instance().discover(Launcher if kind == "launcher" else Sweeper)
-    names = {f"{one.__module__}.{one.__qualname__}" for one in known}
-    if target not in names:
+    if target not in installed(Launcher if kind == "launcher" else Sweeper):
         hint = f"choose one of Hydra's or of an installed plugin: hydra/{kind}=basic"
         yield Mistake(f"hydra.{kind}._target_", f"{target} is no {kind} that is installed", hint=hint)
 
 
 def _callbacks(settings: DictConfig) -> Iterator[Mistake]:
-    from hydra._internal.utils import _locate
-
     callbacks = settings.get("callbacks")
     if callbacks is None:
         return
@@ -114,7 +110,7 @@ def _callbacks(settings: DictConfig) -> Iterator[Mistake]:
             )
             continue
         try:
-            found = _locate(target)
+            found = find_object(target)
         except Exception as error:  # it is imported, so any
             yield Mistake(f"{path}._target_", f"'{target}' cannot be imported: {_first_line(error.__cause__ or error)}")
             continue

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import types
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from functools import cache
-from typing import Annotated, Any, Union, get_args, get_origin
+from typing import Annotated, Any, Union, get_args, get_origin, get_type_hints
 
 from pydantic import BaseModel
+from pydantic.fields import FieldInfo
 
+from hforch.config.affects import Affects, Kind
 from hforch.config.schema import Job
 
 OPEN_MAPPINGS = frozenset({"ov_config", "prompt.chat_template_kwargs"})
@@ -31,6 +33,37 @@ def keys_of(group: str) -> frozenset[str]:
 
 def in_open_mapping(path: str) -> bool:
     return any(path.startswith(f"{mapping}.") for mapping in OPEN_MAPPINGS)
+
+
+@cache
+def affecting(kinds: tuple[Kind, ...]) -> tuple[str, ...]:
+    """Return the groups, and of groups that hold several kinds the keys, whose values affect one of these kinds."""
+    return tuple(path for path, kind in said_to_affect() if kind in kinds)
+
+
+def affects(path: str, kinds: tuple[Kind, ...]) -> bool:
+    """Return whether the value at a dotted path affects one of these kinds."""
+    return is_below(path, affecting(kinds))
+
+
+def is_below(path: str, others: Iterable[str]) -> bool:
+    """Return whether a dotted path is one of others, or lies below one."""
+    return any(f"{path}.".startswith(f"{one}.") for one in others)
+
+
+def said_to_affect() -> Iterator[tuple[str, Kind]]:
+    """Yield what the schema says: a kind for each group, or for each key of a group that says none."""
+    hints = get_type_hints(Job)
+    for group, field in Job.model_fields.items():
+        said = _said(field)
+        yield from ((group, kind) for kind in said)
+        if not said:
+            for name, key in hints[group].model_fields.items():
+                yield from ((f"{group}.{name}", kind) for kind in _said(key))
+
+
+def _said(field: FieldInfo) -> list[Kind]:
+    return [one.kind for one in field.metadata if isinstance(one, Affects)]
 
 
 def _paths(path: str, hint: Any) -> Iterator[str]:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from hforch.config.credentials import remember_typed
+from hforch.config.hydra_adapter.parsing import parser_of
 from hforch.config.keys import OPEN_MAPPINGS, groups, in_open_mapping, keys_of, known_keys
 from hforch.config.nearest import did_you_mean, did_you_mean_key
 from hforch.config.sentences import kind_of
@@ -45,11 +46,9 @@ class Typed:
 
 def read(texts: Sequence[str], loader: Any, where: dict[str, str] | None = None) -> tuple[list[Typed], list[Mistake]]:
     """Parse each override; `where` tells of overrides that were not typed as they are."""
-    from hydra.core.override_parser.overrides_parser import OverridesParser
-
     from hforch.config.reasons import REFUSALS
 
-    parser = OverridesParser.create(config_loader=loader)
+    parser = parser_of(loader)
     typed, mistakes = [], []
     for text in texts:
         remember_typed(text)

@@ -2,24 +2,16 @@
 
 from __future__ import annotations
 
-import threading
-import warnings
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from hforch.config.hydra_adapter.session import search_path
 from hforch.config.shorthand import Meaning, meaning
 from hforch.errors import ConfigError, Mistake
 
-if TYPE_CHECKING:
-    from hydra.core.config_search_path import ConfigSearchPath
-
-VERSION_BASE = "1.3"
-JOB_NAME = "hforch"
 _LOADERS: dict[Any, Any] = {}
-_HYDRA_IS_GLOBAL = threading.RLock()  # one thread composes at a time
 
 
 def conf_dir() -> Path:
@@ -49,18 +41,13 @@ class Places:
     notes: tuple[str, ...] = ()
     written_as: Mapping[Path, Path] = field(default_factory=dict)
 
-    def search_path(self) -> ConfigSearchPath:
-        from hydra._internal.utils import create_config_search_path
-        from hydra.core.config_search_path import SearchPathQuery
-
-        path = create_config_search_path(str(self.main))
-        for folder in self.extra:
-            path.prepend("command-line", f"file://{folder}", anchor=SearchPathQuery(provider="schema"))
-        return path
+    def search_path(self) -> Any:
+        """Return Hydra's search path of these places."""
+        return search_path(self.main, self.extra)
 
     def loader(self) -> Any:
         """A Hydra config loader; use it inside `hydra_settings()`."""
-        from hforch.config.loader import Loader
+        from hforch.config.hydra_adapter.loader import Loader
 
         return Loader(self.search_path())
 
@@ -112,30 +99,6 @@ def find_places(
         extra=(Path(config_dir).resolve(),) if config_dir else (),
         config_name=(config_name or "config").removesuffix(".yaml"),
     )
-
-
-@contextmanager
-def hydra_settings() -> Iterator[None]:
-    """Let Hydra compose with our settings, and give a caller who uses Hydra too their own back."""
-    from hydra import version
-    from hydra.core.hydra_config import HydraConfig
-    from hydra.core.singleton import Singleton
-    from hydra.core.utils import JobRuntime, setup_globals
-
-    held = (version.VersionBase, JobRuntime, HydraConfig)
-    with _HYDRA_IS_GLOBAL, warnings.catch_warnings():
-        warnings.simplefilter("ignore", UserWarning)  # about _self_, which Hydra says again when it runs
-        before = {kind: Singleton._instances.pop(kind, None) for kind in held}
-        try:
-            version.setbase(VERSION_BASE)
-            JobRuntime().set("name", JOB_NAME)
-            setup_globals()
-            yield
-        finally:
-            for kind, instance in before.items():
-                Singleton._instances.pop(kind, None)
-                if instance is not None:
-                    Singleton._instances[kind] = instance
 
 
 def _unusable(folder: Path) -> str | None:

@@ -13,6 +13,8 @@ from omegaconf.errors import OmegaConfBaseException
 
 from hforch.config.copies import copied
 from hforch.config.credentials import FromEnv, reading_environment, remember_pieces, watch_environment
+from hforch.config.hydra_adapter.nodes import is_interpolation, is_missing, is_special, node_of, text_of
+from hforch.config.hydra_adapter.session import seen_by_jobs
 from hforch.errors import Mistake
 
 VARIABLE = re.compile(r"Environment variable '([^']*)' not found")
@@ -44,7 +46,7 @@ def plain(cfg: DictConfig, choices: Mapping[str, str]) -> tuple[dict[str, Any], 
                 mistakes.append(mistake)
             elif variables:
                 parent, name = node
-                from_env[path] = text = str(parent._get_node(name)._value())
+                from_env[path] = text = str(text_of(parent, name))
                 remember_pieces(_container(parent[name]), text)
     known = _without(cfg, unknown) if unknown else cfg
     return {str(key): _container(known[key]) for key in groups}, mistakes, from_env
@@ -52,12 +54,12 @@ def plain(cfg: DictConfig, choices: Mapping[str, str]) -> tuple[dict[str, Any], 
 
 def as_written(cfg: DictConfig) -> dict[str, Any] | None:
     """The tree, if nothing in it has to be resolved or is missing; else None."""
-    tree = {str(key): unresolved(cfg[key]) for key in cfg if key != "hydra" and OmegaConf.is_config(cfg._get_node(key))}
+    tree = {str(key): unresolved(cfg[key]) for key in cfg if key != "hydra" and OmegaConf.is_config(node_of(cfg, key))}
     ours = sum(1 for key in cfg if key != "hydra")
-    return tree if len(tree) == ours and not any(_is_special(leaf) for leaf in _texts(tree)) else None
+    return tree if len(tree) == ours and not any(_is_special_text(leaf) for leaf in _texts(tree)) else None
 
 
-def _is_special(text: str) -> bool:
+def _is_special_text(text: str) -> bool:
     return "${" in text or text == "???"
 
 
@@ -76,7 +78,7 @@ def _without(cfg: DictConfig, paths: Sequence[tuple[Any, ...]]) -> DictConfig:
         for *above, last in paths:
             parent: Any = known
             for step in above:
-                parent = parent._get_node(step)
+                parent = node_of(parent, step)
             parent[last] = None
     return known
 
@@ -93,8 +95,8 @@ def _container(node: Any) -> Any:
 def _leaves(parent: Any, path: tuple[Any, ...]) -> Iterator[tuple[tuple[Any, ...], tuple[Any, Any]]]:
     """Every scalar, every interpolation and every `???` below, as (parent, key)."""
     key = path[-1]
-    node = parent._get_node(key)
-    special = node is None or node._is_interpolation() or node._is_missing() or node._is_none()
+    node = node_of(parent, key)
+    special = node is None or is_special(node)
     if isinstance(node, DictConfig) and not special:
         for name in node:
             yield from _leaves(node, (*path, name))
@@ -108,16 +110,16 @@ def _leaves(parent: Any, path: tuple[Any, ...]) -> Iterator[tuple[tuple[Any, ...
 def _leaf_mistake(path: tuple[Any, ...], where: tuple[Any, Any], choices: Mapping[str, str]) -> Mistake | None:
     parent, key = where
     dotted = ".".join(str(step) for step in path)
-    node = parent._get_node(key)
+    node = node_of(parent, key)
     if node is None:
         return None
-    if node._is_missing():
+    if is_missing(node):
         group = str(path[0])
         choice = f"{group}={choices[group]}" if group in choices else "the configuration"
         return Mistake(dotted, f"{choice} needs {dotted}", hint=f"add {dotted}={EXAMPLES.get(dotted, 'VALUE')}")
-    if not node._is_interpolation():
+    if not is_interpolation(node):
         return None
-    text = node._value()
+    text = text_of(parent, key)
     if "${hydra." in text:
         hint = f"write {text.replace('${hydra.', '${hydra:')}"
         return Mistake(dotted, f"{text} is gone when the job runs", hint=hint)
@@ -137,28 +139,22 @@ def _leaf_mistake(path: tuple[Any, ...], where: tuple[Any, Any], choices: Mappin
 @contextmanager
 def as_in_the_job(cfg: DictConfig, number: int | None) -> Iterator[None]:
     """Let `${hydra:...}` see what it will see when the job runs; `number` is the job's in a sweep."""
-    from hydra.core.hydra_config import HydraConfig
-
     seen = copied(cfg)
     with read_write(seen), open_dict(seen):
         kind = "run" if number is None else "sweep"
         if number is not None:
             seen.hydra.job.num, seen.hydra.job.id = number, str(number)
         seen.hydra.runtime.output_dir = str(Path.cwd() / str(seen.hydra[kind].dir))
-    before = HydraConfig.instance().cfg
-    try:
-        HydraConfig.instance().set_config(seen)
+    with seen_by_jobs(seen):
         yield
-    finally:
-        HydraConfig.instance().cfg = before
 
 
 def asks_hydra(cfg: DictConfig) -> bool:
     """Whether some value of the job holds a `${hydra:...}`."""
     return any(
-        parent._get_node(name)._is_interpolation() and "${hydra:" in parent._get_node(name)._value()
+        is_interpolation(node_of(parent, name)) and "${hydra:" in text_of(parent, name)
         for key in cfg
         if key != "hydra"
         for _, (parent, name) in _leaves(cfg, (key,))
-        if parent._get_node(name) is not None
+        if node_of(parent, name) is not None
     )

@@ -19,6 +19,7 @@ from typing import Any
 
 import yaml
 
+from hforch.config.hydra_adapter.nodes import yaml_loader
 from hforch.config.keys import groups
 from hforch.config.nearest import did_you_mean
 from hforch.config.places import Places
@@ -113,9 +114,7 @@ def read_recipe(file: Path, places: Places) -> dict[str, Any]:
                 check.mistakes.append(Mistake("", "this recipe says nothing", shown, hint))
         if check.mistakes:
             raise ConfigError(sorted(check.mistakes, key=lambda mistake: mistake.path))
-        from omegaconf._utils import get_yaml_loader
-
-        return yaml.load(text, Loader=get_yaml_loader()) or {}
+        return yaml.load(text, Loader=yaml_loader()) or {}
 
 
 @contextmanager
@@ -272,11 +271,9 @@ class _Check:
 
     def frozen(self, node: Node) -> None:
         """What `hforch freeze` wrote: any text, for nothing interpolates it, but of one shape."""
-        from omegaconf._utils import get_yaml_loader
-
         from hforch.config.frozen import problems
 
-        tree = get_yaml_loader()("").construct_object(node, deep=True)
+        tree = yaml_loader()("").construct_object(node, deep=True)
         for path, problem in problems(tree):
             hint = "leave this part as hforch freeze wrote it, or take it out"
             self.refuse(node, f"frozen.{path}".rstrip("."), problem, hint)

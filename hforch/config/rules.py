@@ -68,9 +68,12 @@ def one_way_to_name_a_device(tree: Tree) -> Iterator[Mistake]:
 
 
 # ---------------------------------------------------------------- backend
-@rule("backend", "device")
-def what_the_backend_asks_for(tree: Tree) -> Iterator[Mistake]:
-    yield from BACKENDS[tree["backend"]["name"]].mistakes(tree)
+def what_the_backend_asks_for(group: str, tree: Tree) -> Iterator[Mistake]:
+    yield from BACKENDS[tree["backend"]["name"]].mistakes(group, tree)
+
+
+for other in ("backend", "device", "generation"):
+    rule("backend", other)(partial(what_the_backend_asks_for, other))
 
 
 def values_that_the_backend_takes(group: str, tree: Tree) -> Iterator[Mistake]:

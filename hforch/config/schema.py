@@ -1,7 +1,8 @@
 """The types that validate a configuration: one class a config group, one field a key, no default anywhere.
 
 Defaults live in conf/ and nowhere else, so every field is required here. A group whose options differ in shape
-(where the weights are, how a prompt is made) is a union, told apart by one key.
+(where the weights are, how a prompt is made) is a union, told apart by one key. Each group, or each of its keys where
+they differ, says what it affects; load keys, job ids and more follow from that (`affects.py`).
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from typing import Annotated, Any, ClassVar, Literal, NamedTuple, get_args
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
+from hforch.config.affects import Affects
 from hforch.config.checks import spelled_out
 from hforch.errors import Mistake
 
@@ -37,6 +39,10 @@ Positive = Annotated[int, Field(ge=1)]
 Count = Annotated[int, Field(ge=0)]
 Seconds = Annotated[float, Field(ge=0)]
 Probability = Annotated[float, Field(ge=0, le=1)]
+
+
+LOADING, OUTPUTS, SAMPLES = Affects("loading"), Affects("outputs"), Affects("samples")
+TIMINGS, SCORES, NOTHING = Affects("timings"), Affects("scores"), Affects("nothing")
 
 
 class Part(BaseModel):
@@ -96,15 +102,20 @@ class BackendPart(Part):
     library: whose devices it runs on, and so whose names of them it knows; None for any.
     refuses: values of other groups that it does not take.
     is_reference: whether it is the baseline among jobs that are equally precise.
+    added: keys that older records lack, with the values that these had then.
     """
 
     library: ClassVar[Literal["torch", "openvino"] | None] = None
     refuses: ClassVar[tuple[Refusal, ...]] = ()
     is_reference: ClassVar[bool] = False
+    added: ClassVar[Mapping[str, Any]] = {}
 
     @classmethod
-    def mistakes(cls, tree: Mapping[str, Any]) -> Iterator[Mistake]:
-        """Yield what is wrong between the backend's own keys, or with the device's; both groups are valid alone."""
+    def mistakes(cls, group: str, tree: Mapping[str, Any]) -> Iterator[Mistake]:
+        """Yield what is wrong between the backend's keys and those of a group (backend, device or generation).
+
+        Both groups are valid alone.
+        """
         yield from ()
 
 
@@ -123,10 +134,18 @@ class PytorchBackend(BackendPart):
         ),
     )
     is_reference = True
+    added = {"kv_cache": "dynamic", "compile": False}
 
     @classmethod
-    def mistakes(cls, tree: Mapping[str, Any]) -> Iterator[Mistake]:
-        if tree["backend"]["kv_cache"] == "dynamic" and tree["backend"]["compile"] is True:
+    def mistakes(cls, group: str, tree: Mapping[str, Any]) -> Iterator[Mistake]:
+        own = tree["backend"]
+        if group == "generation" and (tree["generation"]["num_beams"] or 1) > 1:
+            for key, value in (("kv_cache", "static"), ("compile", True)):
+                if own[key] == value:
+                    problem = "beam search is run with a dynamic KV cache, which is not compiled"
+                    hint = f"use backend.{key}=auto, or generation.num_beams=1"
+                    yield Mistake(f"backend.{key}", problem, hint=hint)
+        if group == "backend" and own["kv_cache"] == "dynamic" and own["compile"] is True:
             yield Mistake(
                 "backend.compile",
                 "a compiled forward pass needs one shape for all steps, and backend.kv_cache=dynamic grows at each",
@@ -162,8 +181,8 @@ class OpenVINOGenAIBackend(BackendPart):
     )
 
     @classmethod
-    def mistakes(cls, tree: Mapping[str, Any]) -> Iterator[Mistake]:
-        if str(tree["device"]["name"]).startswith("NPU"):
+    def mistakes(cls, group: str, tree: Mapping[str, Any]) -> Iterator[Mistake]:
+        if group == "device" and str(tree["device"]["name"]).startswith("NPU"):
             (refusal,) = cls.refuses
             yield Mistake("device.name", f"'{tree['device']['name']}' {refusal.problem}", hint=refusal.hint)
 
@@ -189,6 +208,8 @@ class FakeBackend(BackendPart):
     cold_s: Seconds
     cold_calls: Count
     remote: bool
+
+    added = {"cold_s": 0.0, "cold_calls": 0, "remote": False}
 
 
 Backend = Annotated[PytorchBackend | OpenVINOBackend | OpenVINOGenAIBackend | FakeBackend, Field(discriminator="name")]
@@ -416,31 +437,31 @@ class Nothing(Part):
 
 # ---------------------------------------------------------------- runtime
 class Runtime(Part):
-    batch_size: Positive
-    seed: Annotated[int, Field(ge=0, lt=2**63)] | None
-    threads: Positive | None
-    warmup: Count | Literal["auto"]
-    repeat: Positive
-    fail_fast: bool
-    min_pass: Probability | None
-    memory_check: Literal["refuse", "warn", "off"]
-    isolation: Literal["process", "inline"]
-    display: Literal["auto", "rich", "plain", "json", "none"]
+    batch_size: Annotated[Positive, OUTPUTS]
+    seed: Annotated[Annotated[int, Field(ge=0, lt=2**63)] | None, OUTPUTS]
+    threads: Annotated[Positive | None, LOADING]
+    warmup: Annotated[Count | Literal["auto"], TIMINGS]
+    repeat: Annotated[Positive, SAMPLES]
+    fail_fast: Annotated[bool, NOTHING]
+    min_pass: Annotated[Probability | None, NOTHING]
+    memory_check: Annotated[Literal["refuse", "warn", "off"], NOTHING]
+    isolation: Annotated[Literal["process", "inline"], NOTHING]
+    display: Annotated[Literal["auto", "rich", "plain", "json", "none"], NOTHING]
 
 
 class Job(Part):
     """One composed configuration: what one run does."""
 
-    model: Model
-    backend: Backend
-    device: Device
-    precision: Precision
-    ov_config: dict[str, OVValue]
-    prompt: Prompt
-    generation: Generation
-    stop: Stop
-    inputs: Inputs
-    checks: Checks
-    scoring: Scoring
-    tracker: Nothing
+    model: Annotated[Model, LOADING]
+    backend: Annotated[Backend, LOADING]
+    device: Annotated[Device, LOADING]
+    precision: Annotated[Precision, LOADING]
+    ov_config: Annotated[dict[str, OVValue], LOADING]
+    prompt: Annotated[Prompt, OUTPUTS]
+    generation: Annotated[Generation, OUTPUTS]
+    stop: Annotated[Stop, OUTPUTS]
+    inputs: Annotated[Inputs, OUTPUTS]
+    checks: Annotated[Checks, SAMPLES]
+    scoring: Annotated[Scoring, SCORES]
+    tracker: Annotated[Nothing, NOTHING]
     runtime: Runtime

@@ -1,17 +1,18 @@
 """Short ways to write an option of a group and values of it, such as `device=cuda:1` for `device=gpu device.index=1`.
 
 A shorthand may stand wherever an option's name may: on the command line, in a sweep, in a defaults list, in a recipe.
-The repository of options (`loader.py`) has an option of that name then: the one that it stands for, with the values put
-in. An option of its own name comes first.
+The repository of options (`hydra_adapter/loader.py`) has an option of that name then: the one that it stands for, with
+the values put in. An option of its own name comes first.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
+from hforch.config.hydra_adapter.parsing import value_of, with_value
 from hforch.config.schema import BACKENDS
 
 INDEX = r"(0|[1-9][0-9]{0,3})"
@@ -105,8 +106,9 @@ def as_option(parsed: Any) -> Any:
     """Return Hydra's reading of an override, in which a number that is a shorthand is text."""
     if parsed.package is not None or parsed.is_delete() or parsed.is_sweep_override():
         return parsed
-    value = as_name(str(parsed.key_or_group), parsed._value)
-    return parsed if value is parsed._value else replace(parsed, _value=value)
+    written = value_of(parsed)
+    value = as_name(str(parsed.key_or_group), written)
+    return parsed if value is written else with_value(parsed, value)
 
 
 def _find(group: str, name: str) -> tuple[Shorthand, re.Match[str]] | None:

@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hforch.config import yaml_nodes
-from hforch.config.places import Places, hydra_settings
+from hforch.config.hydra_adapter.session import hydra_settings
+from hforch.config.places import Places
 from hforch.config.shorthand import meaning
 
 if TYPE_CHECKING:

@@ -10,11 +10,13 @@ from typing import TYPE_CHECKING, Any
 from omegaconf.errors import OmegaConfBaseException
 
 from hforch.config.compose import Composed, judge
+from hforch.config.hydra_adapter.loader import parsing_once
+from hforch.config.hydra_adapter.parsing import BASIC_SWEEPER, size_of_sweep, split_into_jobs
+from hforch.config.hydra_adapter.session import hydra_settings
 from hforch.config.hydra_values import hydra_mistakes
-from hforch.config.loader import parsing_once
 from hforch.config.look import Look, look
 from hforch.config.overrides import Typed, read, without_sweeps
-from hforch.config.places import Places, hydra_settings
+from hforch.config.places import Places
 from hforch.config.shorthand import as_name, meaning
 from hforch.config.sources import Sources
 from hforch.errors import ConfigError, Mistake
@@ -25,7 +27,6 @@ if TYPE_CHECKING:
 MOST_JOBS = 10_000
 """Of a sweep, unless more are allowed: each takes about 20 ms to compose, and a directory."""
 MOST_ALLOWED = 10**7
-BASIC_SWEEPER = "hydra._internal.core_plugins.basic_sweeper.BasicSweeper"
 
 
 @dataclass(frozen=True)
@@ -190,8 +191,6 @@ def _jobs(
     typed: Sequence[Typed], base: Look, places: Places, loader: Any, mistakes: list[Mistake], most: int
 ) -> list[list[Typed]]:
     """The overrides of each job, as Hydra's own sweeper splits them; another sweeper's jobs are not known before."""
-    from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
-
     assert base.cfg is not None
     sweeper = base.cfg.hydra.sweeper
     if sweeper.get("_target_") != BASIC_SWEEPER:
@@ -210,9 +209,8 @@ def _jobs(
     mistakes.extend(bad)
     wrong = {mistake.where for mistake in bad}
     hydra = [one for one in hydra if one.where not in wrong]
-    batches = BasicSweeper.split_arguments([one.parsed for one in task if one.where not in wrong], None)
     jobs = []
-    for split in batches[0]:
+    for split in split_into_jobs([one.parsed for one in task if one.where not in wrong]):
         texts = [_unescaped(text) for text in split]
         job, _ = read(texts, loader, {text: origin[text.partition("=")[0]] for text in texts})
         jobs.append([*hydra, *job])
@@ -232,7 +230,7 @@ def _refuse_too_many(task: Sequence[Typed], loader: Any, mistakes: Sequence[Mist
     Raises:
         ConfigError: there are more than are allowed.
     """
-    sizes = {one.where: size for one in task if (size := _size(one, loader)) is not None}
+    sizes = {one.where: size for one in task if (size := size_of_sweep(one.parsed, loader)) is not None}
     number = math.prod(sizes.values())
     if number <= most:
         return
@@ -241,21 +239,6 @@ def _refuse_too_many(task: Sequence[Typed], loader: Any, mistakes: Sequence[Mist
     hint = f"sweep over less, or allow it: --max-jobs {number:.0f}" if number < MOST_ALLOWED else "sweep over less"
     problem = f"the sweep has {many} jobs, and {most:,} are allowed"
     raise ConfigError([*mistakes, Mistake("", problem, " ".join(several), hint)])
-
-
-def _size(one: Typed, loader: Any) -> float | None:
-    """How many values an override stands for; None where that is for others to judge."""
-    from hydra.core.override_parser.types import ChoiceSweep, Glob, RangeSweep
-
-    value = one.parsed._value
-    if isinstance(value, ChoiceSweep):
-        return len(value.list)
-    if isinstance(value, Glob):
-        return len(value.filter(loader.get_group_options(one.parsed.key_or_group)))
-    if isinstance(value, RangeSweep) and value.step and None not in (value.start, value.stop):
-        length = (value.stop - value.start) / value.step
-        return max(0, math.ceil(length)) if math.isfinite(length) else max(0.0, length)
-    return None
 
 
 def _lost_in_a_sweep(task: Sequence[Typed]) -> list[Mistake]:

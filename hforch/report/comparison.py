@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import re
 import textwrap
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Literal, TextIO
 
@@ -22,6 +22,8 @@ from hforch.compare.reading import read_jobs
 from hforch.compare.table import Comparison, Row, compare
 from hforch.compare.words import alignment
 from hforch.files import write_whole
+from hforch.metrics.metric import Metric
+from hforch.metrics.registry import COMPARED, SCORES
 from hforch.report.console import console
 from hforch.report.data import to_json_text
 from hforch.report.terminal import shown
@@ -34,12 +36,15 @@ GAP = 2  # blanks between columns
 Cell = Callable[[Row], str]
 
 
-def _number(metric: str, digits: int) -> Cell:
-    return lambda row: "" if (value := row.metrics.get(metric)) is None else f"{value:.{digits}f}"
+def _value(metric: Metric) -> Cell:
+    """Return a cell with the value, and its standard error behind it if there is one."""
 
+    def cell(row: Row) -> str:
+        value, error = row.metrics.get(metric.name), row.metrics.get(metric.error_name)
+        told = "" if value is None else metric.shown(value)
+        return f"{told} ±{metric.shown(error)}" if told and error else told
 
-def _share(metric: str) -> Cell:
-    return lambda row: "" if (value := row.metrics.get(metric)) is None else f"{value:.0%}"
+    return cell
 
 
 def _speed(row: Row) -> str:
@@ -66,55 +71,33 @@ def _failed(row: Row) -> str:
     return f"{row.metrics['failed']:.0f}" if row.metrics.get("failed") else ""
 
 
-def _divergence(row: Row) -> str:
-    at, share = row.metrics.get("divergence"), row.metrics.get("divergence_share")
+def _first_diff(row: Row) -> str:
+    at, share = row.metrics.get("first_diff"), row.metrics.get("first_diff_share")
     return "" if at is None else f"{at:.0f} ({share or 0.0:.0%})"
 
 
-def _with_error(metric: str, form: str) -> Cell:
-    """A value in a format such as .3f, and its standard error behind it."""
-
-    def cell(row: Row) -> str:
-        value, error = row.metrics.get(metric), row.metrics.get(f"{metric}_se")
-        shown = "" if value is None else f"{value:{form}}"
-        return f"{shown} ±{error:{form}}" if shown and error else shown
-
-    return cell
-
-
-COSTS: dict[str, Cell] = {
-    "load s": _number("load_s", 1),
-    "export s": _number("export_s", 1),
-    "first token ms p50 / p95": _ttft,
-    "ms/token": _number("tpot_ms", 1),
-    "tokens/s": _speed,
-    "memory MB": _number("peak_rss_mb", 0),
-    "accelerator MB": _accelerator,
-    "energy J": _number("energy_j", 1),
-    "J/token": _number("joules_per_token", 3),
-    "power W": _number("power_w", 0),
-    "disk MB": _number("disk_mb", 0),
-}
-OUTPUTS: dict[str, Cell] = {
+CELLS: dict[str, Cell] = {
+    "tokens_per_s": _speed,
+    "ttft_ms": _ttft,
+    "peak_accelerator_mb": _accelerator,
     "checks": _checks,
     "failed": _failed,
-    "baseline": lambda row: row.baseline or ("itself" if "baseline" in row.notes else ""),
-    "identical": _share("identical"),
-    "diverges at": _divergence,
-    "chrF": _number("chrf", 1),
-    "edit similarity": _number("similarity", 3),
-    "notes": lambda row: "; ".join(row.notes),
+    "first_diff": _first_diff,
 }
+"""Cells of more than a value."""
 
-SCORES: dict[str, Cell] = {
-    "KL mean": _with_error("kl_mean", ".4f"),
-    "KL p99": _with_error("kl_p99", ".3f"),
-    "KL max": _number("kl_max", 2),
-    "top-1 agreement": _with_error("top1_agreement", ".1%"),
-    "early flips": _with_error("flips_early", ".0%"),
-    "ppl": _with_error("ppl", ".2f"),
-    "ppl ratio": _with_error("ppl_ratio", ".3f"),
-    "bits/byte": _with_error("bits_per_byte", ".3f"),
+
+def _columns(metrics: Iterable[Metric]) -> dict[str, Cell]:
+    """Return cells by header."""
+    return {one.header: CELLS.get(one.name) or _value(one) for one in metrics if one.has_column}
+
+
+COSTS = _columns(one for one in COMPARED if one.kind in ("speed", "memory", "energy"))
+SCORED = _columns(SCORES)
+OUTPUTS: dict[str, Cell] = {
+    "baseline": lambda row: row.baseline or ("itself" if "baseline" in row.notes else ""),
+    **_columns(one for one in COMPARED if one.kind in ("failure", "quality") and not one.is_score),
+    "notes": lambda row: "; ".join(row.notes),
 }
 
 
@@ -125,7 +108,7 @@ def tables(comparison: Comparison, notes: bool = True) -> Iterator[tuple[list[st
         notes: whether the last one has a column of notes.
     """
     axes = {axis: _axis(axis) for axis in comparison.axes}
-    for columns in (COSTS, SCORES, OUTPUTS):
+    for columns in (COSTS, SCORED, OUTPUTS):
         wanted = {name: cell for name, cell in columns.items() if notes or name != "notes"}
         told = {name: cell for name, cell in wanted.items() if any(cell(row) for row in comparison.rows)}
         if told:
@@ -250,7 +233,7 @@ def _table(headers: Sequence[str], rows: Sequence[Sequence[str]], whole: bool) -
 
 
 def _is_figure(header: str) -> bool:
-    return header in COSTS or header in SCORES or (header in OUTPUTS and header != "baseline")
+    return header in COSTS or header in SCORED or (header in OUTPUTS and header != "baseline")
 
 
 def _title(header: str, rows: Sequence[Sequence[str]], at: int) -> str:

@@ -12,16 +12,17 @@ from xml.etree import ElementTree
 
 from hforch.compare.decide import Decision
 from hforch.compare.reading import samples_of
-from hforch.compare.table import ERRORS, METRICS, Comparison, Row
+from hforch.compare.table import ERRORS, Comparison, Row
+from hforch.metrics.registry import names
 from hforch.runs.records import SCHEMA_VERSION, to_json
 from hforch.sinks import for_csv, for_json, for_xml
 
 
 def to_csv(comparison: Comparison) -> str:
     text = io.StringIO()
-    names = ["job", "directory", *comparison.axes, *METRICS, *ERRORS, "unit", "baseline", "status", "notes"]
-    writer = csv.DictWriter(text, names, lineterminator="\n")
-    writer.writerow({name: for_csv(name) for name in names})
+    headers = ["job", "directory", *comparison.axes, *names(), *ERRORS, "unit", "baseline", "status", "notes"]
+    writer = csv.DictWriter(text, headers, lineterminator="\n")
+    writer.writerow({name: for_csv(name) for name in headers})
     for row in comparison.rows:
         own = {"job": row.entry.name, "directory": str(row.entry.directory), "unit": row.unit, "baseline": row.baseline}
         status = row.entry.record.get("status")

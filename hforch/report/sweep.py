@@ -10,7 +10,8 @@ from typing import Any, TextIO
 
 from hforch.errors import EXIT_INTERRUPTED
 from hforch.progress import Advance
-from hforch.report.terminal import Plain, open_watcher
+from hforch.report.display import open_watcher
+from hforch.report.terminal import Plain
 from hforch.report.wording import duration, summary_lines
 from hforch.runs.sweep import Pace, Planned, View
 from hforch.runs.watch import Nobody, Watcher

@@ -1,4 +1,4 @@
-"""The watchers that people see: plain lines here, rich on a terminal in `live.py`, the record alone for programs."""
+"""Watchers of runs: plain lines for people, the record alone for programs. `live.py` has those with colours."""
 
 from __future__ import annotations
 
@@ -13,26 +13,10 @@ from typing import Any, TextIO
 from hforch.redaction import Pieces
 from hforch.report.wording import answer_lines, failure, header_line, item_line, stage_line, summary_lines
 from hforch.runs.records import read_record, to_json
-from hforch.runs.watch import Nobody, Watcher
+from hforch.runs.watch import Nobody
 from hforch.sinks import for_json
 
 CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
-
-
-def open_watcher(display: str, stream: TextIO | None = None) -> Watcher:
-    """The watcher that `runtime.display` names; `auto` is rich on a terminal and plain elsewhere.
-
-    Args:
-        stream: where it writes; stdout if None.
-    """
-    stream = stream or sys.stdout
-    if display == "auto":
-        display = "rich" if stream.isatty() else "plain"
-    if display == "rich":
-        from hforch.report.live import Rich
-
-        return Rich(stream)
-    return {"plain": lambda: Plain(stream), "json": Json, "none": Quiet}[display]()
 
 
 class Quiet(Nobody):

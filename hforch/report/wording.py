@@ -6,6 +6,8 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from hforch.errors import EXIT_UNMET
+from hforch.metrics.metric import Metric
+from hforch.metrics.registry import ALL, BY_NAME
 
 ENDS = {"stop": "stopped by a stop sequence", "eos": "ended by itself", "length": "cut at the limit"}
 
@@ -46,27 +48,29 @@ def item_line(item: Any, longest: int | None = 200) -> str:
 
 def summary_lines(record: Mapping[str, Any], directory: str) -> tuple[str, str]:
     """What came out, in one line; and where the record is, in the next."""
-    totals, metrics = record.get("totals") or {}, record.get("metrics") or {}
-    memory = (record.get("memory") or {}) if totals.get("samples") else {}
+    totals = record.get("totals") or {}
     many = (totals.get("planned") or 0) > 1
     parts = [record["status"]] if record["status"] != "ok" else []
     if many:
         parts.append(f"{totals['samples'] - totals['failed']} of {totals['planned']} answered")
     if totals.get("output_tokens"):
         parts.append(f"{totals['output_tokens']} tokens, {_ends(totals['finish_reasons'])}")
-    if "ttft_ms" in metrics:
-        parts.append(f"first token {metrics['ttft_ms']:.0f} ms{' (median)' if many else ''}")
-    if "tokens_per_s" in metrics:
-        parts.append(f"{metrics['tokens_per_s']:.1f} tokens/s")
-    if "peak_rss_mb" in memory:
-        parts.append(f"peak memory {memory['peak_rss_mb']:.0f} MB")
-    if "peak_accelerator_mb" in memory:
-        parts.append(f"accelerator {accelerator_mb(memory)} MB")
-    if "energy_j" in metrics and "power_w" in metrics:
-        parts.append(f"{metrics['energy_j']:.1f} J ({metrics['power_w']:.0f} W)")
+    known = dict(record) if totals.get("samples") else {**record, "memory": {}}
+    parts += (_told(metric, known, many) for metric in ALL if metric.summary and metric.read(known) is not None)
     if checks := totals.get("checks"):
         parts.append(_checks(checks, record.get("exit_code")))
     return " · ".join(parts) or "nothing was answered", f"record: {directory}"
+
+
+def _told(metric: Metric, record: Mapping[str, Any], many: bool) -> str:
+    """Return a metric as the line at the end of a run has it, such as `TTFT 60 ms (median)`."""
+    value = metric.read(record)
+    assert value is not None
+    shown = accelerator_mb(record["memory"]) if metric.name == "peak_accelerator_mb" else metric.shown(value)
+    more = " (median)" if many and metric.timing else ""
+    if metric.name == "energy_j" and (power := BY_NAME["power_w"].read(record)) is not None:
+        more = f" ({BY_NAME['power_w'].shown(power)} W)"
+    return metric.summary.format(value=shown) + more
 
 
 def accelerator_mb(memory: Mapping[str, Any]) -> str:

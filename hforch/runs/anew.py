@@ -21,7 +21,7 @@ from typing import NoReturn
 
 from hforch.errors import HforchError
 from hforch.lifetime import end_with_parent
-from hforch.runs.libraries import import_all
+from hforch.runs.importing import import_all
 from hforch.runs.remote import work
 
 PROGRAM = (

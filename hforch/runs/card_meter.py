@@ -16,9 +16,7 @@ from hforch.runs.nvml import Absent, ask, card_of, handle_of, is_partitioned
 
 LOOK_S = 0.5  # between two looks at processes and clocks
 SAMPLE_S = 0.02  # between two samples of the power, where a card has no energy counter
-ENERGY = ("energy_j", "joules_per_token", "power_w")
 NO_GPU = "no NVIDIA GPU was used"
-RESUMED = "the job was resumed, so its energy was not measured in one piece"
 TOO_SHORT = "the energy counter did not change: the measured phase is shorter than its update interval"
 PARTITIONED = "the card is partitioned (MIG), and its energy counter covers all partitions"
 
@@ -73,26 +71,14 @@ class Seen:
     shared: str | None = None
     slowed: dict[str, list[str]] = field(default_factory=dict)
 
-    def metrics(self, tokens: int, is_whole: bool) -> dict[str, Any]:
-        """Return `energy_j`, `joules_per_token` and `power_w`; unknown ones are under `absent` with the reason.
+    @property
+    def power_w(self) -> float:
+        """Mean power, in W."""
+        return self.energy_j / self.seconds if self.energy_j is not None else 0.0
 
-        Args:
-            tokens: output tokens generated during the measurement.
-            is_whole: whether it covers all samples of the job (false for a resumed job).
-        """
-        if self.energy_j is None:
-            return {"absent": dict.fromkeys(ENERGY, self.why_not)}
-        found: dict[str, Any] = {"power_w": round(self.energy_j / self.seconds, 3)}
-        absent = {}
-        if is_whole:
-            found["energy_j"] = round(self.energy_j, 3)
-        else:
-            absent["energy_j"] = RESUMED
-        if tokens:
-            found["joules_per_token"] = round(self.energy_j / tokens, 6)
-        else:
-            absent["joules_per_token"] = "no output tokens"
-        return found | {"absent": absent}
+    @property
+    def names(self) -> tuple[str, ...]:
+        return tuple(str(card["device"]) for card in self.cards)
 
 
 class CardMeter:
@@ -130,7 +116,8 @@ class CardMeter:
                 return self._seen()
             except Exception as error:
                 self._broken = f"{type(error).__name__}: {error}"
-        return Seen(None, self._broken, 0.0, [])
+        shared = [_perhaps(f"cuda:{number}", str(self._broken)) for number in self._numbers if self._parallel]
+        return Seen(None, self._broken, 0.0, [], "; ".join(shared) or None)
 
     def _begin(self) -> None:
         for number in self._numbers:

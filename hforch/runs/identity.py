@@ -10,25 +10,18 @@ from typing import Any
 
 from hforch.backends.base import capabilities
 from hforch.checks import schema_of
+from hforch.config.affects import JOB_ID, LOAD_KEY, SAME_RUN, others
+from hforch.config.keys import affecting
 from hforch.config.schema import Job
 from hforch.inputs import Input
 
-LOAD = ("model", "backend", "device", "precision", "ov_config", "runtime.threads")
-# How a run is shown, judged, scored, or how often it is measured, changes no output.
-SHOWN_ONLY = (
-    "checks",
-    "scoring",
-    *(
-        f"runtime.{key}"
-        for key in ("display", "isolation", "fail_fast", "min_pass", "memory_check", "warmup", "repeat")
-    ),
-)
+ALWAYS = {"tracker": {"kind": "none"}}  # of every job id, from when the trackers were a part of it and there was one
 
 
 def load_key(job: Job) -> str:
     """16 hex digits over all that decides the loaded model; what the backend ignores is left out."""
     tree = _without(job.model_dump(mode="json"), capabilities(job).ignores)
-    return _digest({path: _get(tree, path) for path in LOAD})
+    return _digest({path: _get(tree, path) for path in affecting(LOAD_KEY)})
 
 
 def job_id(job: Job, inputs: Sequence[Input]) -> str:
@@ -37,11 +30,23 @@ def job_id(job: Job, inputs: Sequence[Input]) -> str:
     The inputs stand for themselves, wherever they were read from; their order and the batch size decide which share
     a batch, so both count.
     """
-    tree = _without(job.model_dump(mode="json"), [*capabilities(job).ignores, *SHOWN_ONLY, "inputs"])
+    apart = affecting(others(JOB_ID))
+    tree = _without(job.model_dump(mode="json"), [*capabilities(job).ignores, *apart, "inputs"])
     if isinstance(named := job.generation.json_schema, str):  # its contents count, wherever they were read from
         with suppress(ValueError):  # what is wrong with it is told by the backend's check
             tree["generation"] = tree["generation"] | {"json_schema": schema_of(named)}
-    return _digest({**tree, "inputs": [each.id for each in inputs]})
+    return _digest({**tree, **ALWAYS, "inputs": [each.id for each in inputs]})
+
+
+def run_of(job: Job, identity: str) -> tuple[str, str]:
+    """Return what is the same for two jobs if one run can stand for both.
+
+    Args:
+        identity: the job id.
+    """
+    beside = affecting(tuple(kind for kind in SAME_RUN if kind not in JOB_ID))
+    tree = job.model_dump(mode="json", include={path.partition(".")[0] for path in beside})
+    return identity, json.dumps({path: _get(tree, path) for path in beside}, sort_keys=True)
 
 
 def _digest(tree: Mapping[str, Any]) -> str:

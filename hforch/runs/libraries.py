@@ -16,13 +16,6 @@ UNUSED = ("sklearn",)
 LATE = ("torchao",)
 
 
-def import_all(backend: str) -> None:
-    """Import what jobs on this backend will import, in a process that exists for them."""
-    with quick_imports():
-        import_runner()
-        preload(backend)
-
-
 def preload(backend: str, precision: str | None = None) -> None:
     """Import what loading and generating on this backend will import; what cannot be is told when it is needed.
 
@@ -38,11 +31,6 @@ def libraries_of(backend: str, precision: str | None = None) -> tuple[str, ...]:
     """Return the modules that loading and generating on this backend will import."""
     module = import_module(f"hforch.backends.{backend}")
     return (*module.LIBRARIES, *getattr(module, "QUANTIZERS", {}).get(precision, ()))
-
-
-def import_runner() -> None:
-    with suppress(Exception):
-        import_module("hforch.runs.runner")
 
 
 @contextmanager

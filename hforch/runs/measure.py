@@ -13,6 +13,8 @@ from typing import Any, Self
 
 from hforch.backends import accelerators
 from hforch.checks import totals
+from hforch.metrics.aggregation import Timings
+from hforch.metrics.registry import ALL
 
 INTERVAL_S = 0.02
 STATUS, CLEAR = Path("/proc/self/status"), Path("/proc/self/clear_refs")
@@ -86,8 +88,8 @@ def summarize(
         walls: the wall time of that piece for each repeat, in seconds.
 
     Returns:
-        totals, `tokens_per_s` (the median over repeats, with the value of each in `tokens_per_s_each`), and the median
-        over samples of each timing (milliseconds); a timing that no sample has is absent with the reason.
+        `measured_s`, `tokens_per_s` (the median over repeats, with the value of each in `tokens_per_s_each`), and the
+        metrics that aggregate a timing (milliseconds); those of a timing that no sample has are absent with the reason.
     """
     good = [sample for sample in samples if sample["error"] is None]
     metrics: dict[str, Any] = {"measured_s": round(sum(walls.values()), 6)}
@@ -99,13 +101,16 @@ def summarize(
             metrics["tokens_per_s_each"] = [round(speed, 3) for speed in each]
     else:
         absent["tokens_per_s"] = _no_speed(good, walls)
-    for name in ("queue_ms", "ttft_ms", "tpot_ms", "latency_ms"):
-        values = [sample["timings"][name] for sample in good if name in sample["timings"]]
-        if values:
-            metrics[name] = round(median(values), 3)
+    timings = Timings()
+    for sample in good:
+        timings.add(sample)
+    for metric in (one for one in ALL if one.timing):
+        value = timings.aggregate(metric)
+        if value is not None:
+            metrics[metric.name] = value
         else:
-            reasons = [sample["absent"][name] for sample in good if name in sample["absent"]]
-            absent[name] = reasons[0] if reasons else "no sample succeeded"
+            reasons = (sample["absent"][metric.timing] for sample in good if metric.timing in sample["absent"])
+            absent[metric.name] = next(reasons, "no sample succeeded")
     return {**metrics, "absent": absent}
 
 

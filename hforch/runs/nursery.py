@@ -15,7 +15,7 @@ from hforch.lifetime import end_with_parent
 from hforch.logs import end_of
 from hforch.runs.anew import Interpreter
 from hforch.runs.fork_safety import initialized
-from hforch.runs.libraries import import_all
+from hforch.runs.importing import import_all
 from hforch.runs.remote import redirect, send, work
 from hforch.shortage import shortage
 

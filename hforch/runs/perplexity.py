@@ -12,6 +12,7 @@ from hforch.backends.completion import Vocabulary
 from hforch.backends.engine import Engine
 from hforch.backends.teacher import Teacher
 from hforch.config.schema import Job
+from hforch.metrics.registry import ON_TEXT
 from hforch.runs.distributions import Array, clustered, normalizer
 from hforch.runs.scorable import load_text
 from hforch.runs.scored import Scores, Text, cut, read_rows, rounded
@@ -48,7 +49,7 @@ def on_text(job: Job, teacher: Teacher, engine: Engine) -> Scores:
             if size <= 0
             else "the text's tokens are too unlikely: its perplexity is no number"
         )
-        return Scores(absent=dict.fromkeys(("ppl", "bits_per_byte"), reason))
+        return Scores(absent=dict.fromkeys((metric.name for metric in ON_TEXT), reason))
     bits = mean.value * (len(ids) - 1) / math.log(2) / size
     metrics: dict[str, float | None] = {
         "ppl": math.exp(mean.value),

@@ -69,7 +69,11 @@ def features(found: frozenset[str]) -> dict[str, list[str]] | None:
 
 
 def quota() -> int | None:
-    """How many CPUs a container's quota comes to, at least 1; None without one."""
+    """How many CPUs a container's quota comes to, at least 1; None without one.
+
+    Whole ones only: joblib.cpu_count() rounds up, so the last thread of a team would wait for its share. psutil reads
+    no limits of containers, neither of CPUs nor of memory.
+    """
     try:
         most, period = (CGROUP / "cpu.max").read_text(encoding="ascii").split()
     except (OSError, ValueError):

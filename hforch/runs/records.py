@@ -5,7 +5,6 @@ record.json is written whole or not at all; samples.jsonl grows line by line, an
 
 from __future__ import annotations
 
-import fcntl
 import io
 import json
 import math
@@ -137,7 +136,7 @@ def locked(directory: Path) -> Iterator[None]:
     lock = os.open(directory, os.O_RDONLY)
     try:
         try:
-            _insist(partial(fcntl.flock, lock, fcntl.LOCK_EX | fcntl.LOCK_NB), directory)
+            _insist(partial(_lock, lock), directory)
             owned = None
         except OSError:  # a file system without locks
             owned = directory / OWNER
@@ -176,6 +175,19 @@ def _insist(take: Callable[[], None], directory: Path) -> None:
                 hint = "wait until it has ended, or give another directory"
                 raise HforchError(f"another run is writing in {directory}{who}\n    {hint}") from None
             time.sleep(0.1)
+
+
+def _lock(descriptor: int) -> None:
+    """Lock a directory that is open. A lock of the directory itself leaves no file in it, as a FileLock would.
+
+    Raises:
+        BlockingIOError: another process holds the lock.
+        OSError: the file system has no locks.
+    """
+    from filelock import lock_descriptor
+
+    if not lock_descriptor(descriptor, blocking=False):
+        raise BlockingIOError
 
 
 def _own(file: Path) -> None:

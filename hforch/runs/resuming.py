@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from hforch.config.affects import SAME_RUN, others
+from hforch.config.keys import affects
 from hforch.errors import Mistake
 from hforch.runs.records import RECORD, known_record
 from hforch.runs.samples import Samples
@@ -15,9 +17,6 @@ if TYPE_CHECKING:
     from hforch.runs.sampling import Batch
 
 ANEW = "run it anew, in another directory"
-
-# What may be another in a job that is resumed: it changes neither outputs nor measurements.
-NO_MATTER = tuple(f"runtime.{key}" for key in ("display", "isolation", "fail_fast", "min_pass", "memory_check"))
 
 
 @dataclass(frozen=True)
@@ -99,7 +98,7 @@ def changes(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[Mistake]:
     mistakes = [
         Mistake(path, f"was {_told(old, path)} when this was begun, and is {_told(new, path)} now", None, ANEW)
         for path in sorted(old.keys() | new.keys())
-        if old.get(path) != new.get(path) and path not in NO_MATTER
+        if old.get(path) != new.get(path) and not affects(path, others(SAME_RUN))
     ]
     if not mistakes and before.get("job_id") not in (None, now["job_id"]):
         if now.get("from_env"):

@@ -31,11 +31,14 @@ from hforch.errors import (
     OutOfMemory,
 )
 from hforch.inputs import Input, load_inputs
+from hforch.metrics.computing import computed
+from hforch.metrics.metric import Measured, is_on_cpu
 from hforch.models.architecture import vocabulary
 from hforch.prompts import check_inputs, unused_columns
 from hforch.redaction import STRUCK
-from hforch.runs import fit, repeats, scorable
-from hforch.runs.card_meter import CardMeter, Seen
+from hforch.runs import energy, fit, repeats, scorable
+from hforch.runs.card_meter import Seen
+from hforch.runs.energy import Energy, EnergyMeter
 from hforch.runs.environment import describe_environment
 from hforch.runs.given import Given
 from hforch.runs.held import Held
@@ -88,7 +91,7 @@ class Run:
     record: dict[str, Any] = field(default_factory=lambda: {"schema_version": SCHEMA_VERSION})
     samples: list[dict[str, Any]] = field(default_factory=list)
     kept: int = 0  # the number of samples from before the job was resumed
-    seen: Seen | None = None  # measurements of its cards
+    energy: Energy | None = None
 
     def __post_init__(self) -> None:
         self.log = StageLog(self.watcher)
@@ -210,9 +213,10 @@ def _work(run: Run, memory: MemoryMeter) -> None:
     try:
         _sample(run, loaded, inputs)
     finally:
-        _note_cards(run)
+        _note_energy(run)
         run.record["memory"] = _memory(run, memory, loaded)
-    _warn(run, list(_remarks(run.seen)) if run.seen else ())
+        _note_computed(run, prepared.path)
+    _warn(run, list(_remarks(run.energy.cards)) if run.energy else ())
     if run.before and answers and run.before.has_all(plan(job, inputs)):  # it was measured when it answered
         run.record |= {name: run.before.record[name] for name in MEASURED if name in run.before.record}
     _score(run, loaded, prepared)
@@ -303,7 +307,7 @@ def _sample(run: Run, loaded: Loaded, inputs: Sequence[Input]) -> None:
     if left and runtime.warmup:
         _warm_up(run, sampler, left, loaded)
     alone = len(inputs) * runtime.repeat == 1
-    meter = CardMeter(run.record["effective"].get("device") or (), run.given.parallel)
+    meter = EnergyMeter(run.record["effective"].get("device") or (), run.given.parallel)
     if left:
         meter.begin()
     try:
@@ -320,7 +324,7 @@ def _sample(run: Run, loaded: Loaded, inputs: Sequence[Input]) -> None:
         _keep(run, sampler.torn)
         raise
     finally:
-        run.seen, run.kept = meter.end() if left else None, kept
+        run.energy, run.kept = meter.end() if left else None, kept
         again = summarize(run.samples, run.samples[kept + aside :], sampler.walls)
         run.record["metrics"] = again if left or run.before is None else run.before.record.get("metrics", again)
     if run.before is None:  # or its repeats may be pieces
@@ -329,7 +333,7 @@ def _sample(run: Run, loaded: Loaded, inputs: Sequence[Input]) -> None:
 
 def _warm_up(run: Run, sampler: Sampler, left: Sequence[Batch], loaded: Loaded) -> None:
     """Warm the model up for the batches that are left, as far as no earlier job has done so."""
-    on_cpu = all(str(device).upper().startswith("CPU") for device in loaded.effective["device"])
+    on_cpu = is_on_cpu(loaded.effective["device"])
     started = time.perf_counter()
     warmed = warm_up(sampler, left, run.held.warm, on_cpu, run.log)
     if warmed:
@@ -369,7 +373,8 @@ def _expect(run: Run, loaded: Loaded, batches: Sequence[Batch], longest: tuple[i
         return
     tokens, answer = longest
     rows = max(len(batch.inputs) for batch in batches)
-    chosen = loaded.engine.expect(Work(rows, tokens or None, answer * len(batches)))
+    beams = run.record["effective"]["decoding"].get("num_beams") or 1
+    chosen = loaded.engine.expect(Work(rows, tokens or None, answer * len(batches), beams))
     if chosen:
         run.note(effective=run.record["effective"] | {"execution": chosen})
 
@@ -455,28 +460,43 @@ def _memory(run: Run, memory: MemoryMeter, loaded: Loaded | None) -> dict[str, A
     return peaks | {"absent": peaks.get("absent", {}) | {"peak_accelerator_mb": reason}}
 
 
-def _note_cards(run: Run) -> None:
+def _note_computed(run: Run, folder: Path | None) -> None:
+    """Add the metrics that are computed from all the others, if something was measured."""
+    if run.energy is not None:
+        _add_metrics(run, computed(Measured(run.record, run.samples, folder)))
+
+
+def _add_metrics(run: Run, found: Mapping[str, Any]) -> None:
+    metrics = run.record["metrics"]
+    values = {name: value for name, value in (metrics | found).items() if name != "absent"}
+    run.record["metrics"] = {**values, "absent": metrics["absent"] | found["absent"]}
+
+
+def _note_energy(run: Run) -> None:
     """Add energy, cards and sharing to the record, if something was measured."""
-    if run.seen is None:
+    if run.energy is None:
         return
-    metrics, tokens = run.record["metrics"], count(run.samples[run.kept :])["output_tokens"]
-    energy = run.seen.metrics(tokens, is_whole=not run.kept)
-    run.record["metrics"] = metrics | energy | {"absent": metrics["absent"] | energy["absent"]}
-    if run.seen.cards:
-        run.record["accelerators"] = run.seen.cards
+    tokens = count(run.samples[run.kept :])["output_tokens"]
+    found = run.energy.metrics(tokens, is_whole=not run.kept)
+    if reason := capabilities(run.job).lacks.get("memory"):  # the model is not here, nor is its energy
+        found = {"absent": dict.fromkeys(energy.NAMES, reason)}
+    _add_metrics(run, found)
+    cards = run.energy.cards
+    if cards.cards:
+        run.record["accelerators"] = cards.cards
     before = run.before.record.get("shared_accelerator") if run.before and run.kept else None
-    if shared := run.seen.shared or before:
+    if shared := cards.shared or before:
         run.record["shared_accelerator"] = shared
 
 
-def _remarks(seen: Seen) -> Iterator[Mistake]:
+def _remarks(cards: Seen) -> Iterator[Mistake]:
     """Yield warnings about a job's cards: slowdowns, and other processes."""
-    for device, reasons in seen.slowed.items():
+    for device, reasons in cards.slowed.items():
         problem = f"{device} reduced its clocks while the job was measured: {', '.join(reasons)}"
         yield Mistake("", problem, None, "check its cooling and power supply, then measure again")
-    if seen.shared:
+    if cards.shared:
         hint = "not ranked by speed or energy; run it again when the GPU is free"
-        yield Mistake("", seen.shared, None, hint)
+        yield Mistake("", cards.shared, None, hint)
 
 
 def header(job: Job) -> dict[str, str]:

@@ -19,6 +19,7 @@ from hforch.backends.completion import Decode
 from hforch.backends.teacher import Teacher
 from hforch.config.schema import Job
 from hforch.files import replacing
+from hforch.metrics import registry
 from hforch.runs.distributions import (
     Array,
     Keeper,
@@ -38,8 +39,8 @@ from hforch.runs.scored import Scores, ScoringError, Text, cut, read_rows, round
 EARLY = 16  # positions, for flips_early
 WORST, SHOWN_TOKENS = 3, 5  # positions of a sample that are kept in full, and tokens of each
 BEFORE = 12  # tokens before such a position that are kept with it, as text
-AGAINST_BASELINE = ("kl_mean", "kl_p99", "kl_max", "top1_agreement", "flips_early")
-ON_TEXT = ("ppl", "bits_per_byte")
+AGAINST_BASELINE = tuple(metric.name for metric in registry.AGAINST_BASELINE)
+ON_TEXT = tuple(metric.name for metric in registry.ON_TEXT)
 EMPTY = "all answers of the baseline are empty"
 
 
@@ -131,7 +132,7 @@ def keep_baseline(job: Job, directory: Path, teacher: Teacher, tokenizer: str) -
     found.about["size_mb"] = round(keeper.path.stat().st_size / 1e6, 3)
     if not texts:
         return Scores(absent=dict.fromkeys(AGAINST_BASELINE, EMPTY), about=found.about)
-    found.metrics |= dict.fromkeys(AGAINST_BASELINE, 0.0) | {"top1_agreement": 1.0}
+    found.metrics |= {metric.name: metric.of_itself for metric in registry.AGAINST_BASELINE}
     return found
 
 

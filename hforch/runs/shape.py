@@ -6,7 +6,9 @@ from array import array
 from collections.abc import Mapping
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model
+
+from hforch.metrics.registry import ALL
 
 Finite = Annotated[float, Field(allow_inf_nan=False)]
 Number = Annotated[int, Field(ge=0, lt=2**53)]
@@ -33,14 +35,19 @@ class Totals(Loose):
     checks: Checks | None = None
 
 
-class Metrics(Loose):
-    tokens_per_s: Finite | None = None
-    tokens_per_s_each: list[Finite] | None = None
-    measured_s: Finite | None = None
-    ttft_ms: Finite | None = None
-    energy_j: Finite | None = None
-    joules_per_token: Finite | None = None
-    power_w: Finite | None = None
+def _metrics(section: str) -> dict[str, Any]:
+    """Return a field for each metric that a section of the record holds, under its earlier names too."""
+    found = (metric for metric in ALL if metric.section == section)
+    return {name: (Finite | None, None) for metric in found for name in (metric.name, *metric.aliases)}
+
+
+Metrics = create_model(
+    "Metrics",
+    __base__=Loose,
+    tokens_per_s_each=(list[Finite] | None, None),
+    energy_of=(list[str] | None, None),
+    **_metrics("metrics"),
+)
 
 
 class Device(Loose):
@@ -49,10 +56,7 @@ class Device(Loose):
     reserved_mb: Finite | None = None
 
 
-class Memory(Loose):
-    peak_rss_mb: Finite | None = None
-    peak_accelerator_mb: Finite | None = None
-    accelerators: list[Device] | None = None
+Memory = create_model("Memory", __base__=Loose, accelerators=(list[Device] | None, None), **_metrics("memory"))
 
 
 class Warmup(Loose):
@@ -134,10 +138,10 @@ class Record(Loose):
     plan: list[list[str]] | None = None
     model: Model | None = None
     totals: Totals | None = None
-    metrics: Metrics | None = None
+    metrics: Metrics | None = None  # type: ignore[valid-type]
     timings: dict[str, Finite | None] | None = None
     warmup: list[Warmup] | None = None
-    memory: Memory | None = None
+    memory: Memory | None = None  # type: ignore[valid-type]
     disk_mb: Finite | None = None
     environment: Environment | None = None
     process: Process | None = None

@@ -12,10 +12,10 @@ TOLERANCE = 0.1
 """Two rounds agree if neither their prefill times nor their step times differ by more than this share."""
 AGREEMENTS = 2
 """Agreements in a row that end a warm-up. One alone may be two slow rounds."""
-FEWEST, MOST = 2, 12
-"""Rounds, unless a round fails."""
+FEWEST, FEWEST_ON_CPU, MOST = 2, 1, 12
+"""Rounds, unless a round fails. On a CPU nothing is compiled or chosen at first calls, so one may be enough."""
 SHARE = 0.1
-"""Rounds after the first two take at most this share of what the job itself is expected to take ..."""
+"""Rounds after the fewest take at most this share of what the job itself is expected to take ..."""
 FALLING, CHEAP_S = 1.5, 2.0
 """... unless a time of the one before was still that many times as long, and another round takes few seconds."""
 LONGEST_S = 120.0
@@ -32,16 +32,23 @@ class Round:
         wall_s: of the whole call.
         prefill_s: until each prompt of the batch had its first token; None where tokens have no times (beam search).
         step_s: of one decode step; None as well for answers of a single token.
+        tokens: of each answer.
     """
 
     wall_s: float
     prefill_s: float | None = None
     step_s: float | None = None
+    tokens: int = 1 + STEPS
+
+    @property
+    def next_s(self) -> float:
+        """What a round of full length would take."""
+        return self.wall_s + (1 + STEPS - self.tokens) * (self.step_s or self.wall_s / self.tokens)
 
     def expected_s(self, tokens: int, batches: int) -> float:
         """Return the seconds that batches with answers of `tokens` tokens would take at the speed of this round."""
         if self.prefill_s is None:
-            return batches * self.wall_s * max(tokens / (1 + STEPS), 1.0)
+            return batches * self.wall_s * max(tokens / self.tokens, 1.0)
         return batches * (self.prefill_s + (tokens - 1) * (self.step_s or 0.0))
 
 
@@ -61,26 +68,31 @@ def _pairs(one: Round, other: Round) -> list[tuple[float, float]]:
 
 def is_steady(rounds: Sequence[Round]) -> bool:
     """Return whether the last two rounds agree."""
-    return len(rounds) >= FEWEST and deviation(*rounds[-2:]) <= TOLERANCE
+    return len(rounds) > 1 and deviation(*rounds[-2:]) <= TOLERANCE
 
 
-def ended_by(rounds: Sequence[Round], expected_s: float) -> EndedBy | None:
+def ended_by(rounds: Sequence[Round], expected_s: float, fewest: int = FEWEST) -> EndedBy | None:
     """Return why a warm-up ends after these rounds; None if it goes on.
 
     Args:
         rounds: all so far, in order.
         expected_s: what the job itself will probably take, in seconds.
+        fewest: rounds that there are at least.
     """
-    if len(rounds) < FEWEST:
+    if len(rounds) < fewest:
         return None
-    last = rounds[-1].wall_s
+    last = rounds[-1].next_s
     if len(rounds) > AGREEMENTS and all(is_steady(rounds[: len(rounds) - back]) for back in range(AGREEMENTS)):
         return "agreement"
     if len(rounds) >= MOST:
         return "rounds"
     if sum(each.wall_s for each in rounds) + last > LONGEST_S:
         return "seconds"
-    is_falling = last <= CHEAP_S and any(before > FALLING * now for before, now in _pairs(*rounds[-2:]))
-    if not is_falling and sum(each.wall_s for each in rounds[FEWEST:]) + last > SHARE * expected_s:
+    is_falling = last <= CHEAP_S and _are_falling(rounds)
+    if not is_falling and sum(each.wall_s for each in rounds[fewest:]) + last > SHARE * expected_s:
         return "share"
     return None
+
+
+def _are_falling(rounds: Sequence[Round]) -> bool:
+    return len(rounds) > 1 and any(before > FALLING * now for before, now in _pairs(*rounds[-2:]))

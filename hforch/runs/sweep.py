@@ -16,8 +16,10 @@ from hforch.config.schema import Job
 from hforch.errors import EXIT_INTERRUPTED, EXIT_OK, ConfigError, HforchError, Mistake, message_of
 from hforch.models.estimate import Estimate
 from hforch.redaction import redacted, redacted_override
+from hforch.runs import run
 from hforch.runs.given import Given
 from hforch.runs.held import Held
+from hforch.runs.identity import run_of
 from hforch.runs.records import (
     RECORD,
     SCHEMA_VERSION,
@@ -29,7 +31,7 @@ from hforch.runs.records import (
 from hforch.runs.samples import Samples
 from hforch.runs.scorable import is_scored
 from hforch.runs.watch import Watcher
-from hforch.runs.worker import Workers
+from hforch.runs.workers import Workers
 
 SWEEP = "sweep.json"
 WRITING_SHARE = 20  # so many times as long as writing sweep.json took are jobs run before it is written again
@@ -214,11 +216,7 @@ class Sweep:
 
         def work(logging: Mapping[str, Any] | None) -> int:
             given = replace(planned.given, logging=logging)
-            if planned.job.runtime.isolation == "inline":
-                from hforch.runs.runner import run_job
-
-                return run_job(planned.job, planned.directory, given, watcher, held)
-            return workers.run(planned.job, planned.directory, given, watcher, planned.key)
+            return run(planned.job, planned.directory, given, watcher, workers, planned.key, held)
 
         try:
             code = planned.begin(work)
@@ -320,12 +318,9 @@ def equal_ones(jobs: Sequence[Planned]) -> Iterator[Planned]:
     Jobs are equal when all that decides outputs and measurements is: what a backend ignores, such as ov_config on
     pytorch, makes no difference.
     """
-    seen: dict[tuple[Any, ...], int] = {}
+    seen: dict[tuple[str, str], int] = {}
     for one in jobs:
-        runtime = one.job.runtime
-        judged = one.job.checks.model_dump_json(), one.job.scoring.model_dump_json()
-        key = (one.id, runtime.repeat, runtime.warmup, *judged)
-        earlier = seen.setdefault(key, one.number)
+        earlier = seen.setdefault(run_of(one.job, one.id), one.number)
         yield one if earlier == one.number else replace(one, same_as=earlier)
 
 

@@ -8,7 +8,7 @@ from contextlib import suppress
 from os.path import commonpath, realpath  # pathlib's raises RuntimeError for links in a circle
 from pathlib import Path
 
-from hforch.config.places import JOB_NAME
+from hforch.config.hydra_adapter.session import JOB_NAME
 from hforch.errors import ConfigError, Mistake
 from hforch.paths import is_special
 from hforch.runs.records import DISTRIBUTIONS, RECORD, SAMPLES, SCORES, has_samples

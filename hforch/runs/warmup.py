@@ -19,7 +19,7 @@ from hforch.config.schema import Generation, Item
 from hforch.inputs import Input
 from hforch.progress import Progress
 from hforch.runs.sampling import Batch, Sampler, error_of
-from hforch.runs.steady import STEPS, Round, deviation, ended_by, is_steady
+from hforch.runs.steady import FEWEST, FEWEST_ON_CPU, STEPS, Round, deviation, ended_by, is_steady
 
 SHORT_TOKENS = 2
 # Settings of a generation that decide what is computed for each token.
@@ -75,7 +75,7 @@ def warm_up(
     asked = sampler.job.runtime.warmup
     if asked == "auto":
         return [
-            _until_steady(sampler, shape, inputs, batches, warm, progress)
+            _until_steady(sampler, shape, inputs, batches, warm, on_cpu, progress)
             for shape, inputs in shapes(sampler, batches)
             if not _is_warm(shape, warm, on_cpu)
         ]
@@ -141,17 +141,23 @@ def _until_steady(
     inputs: Sequence[Input],
     batches: Sequence[Batch],
     warm: set[Shape],
+    on_cpu: bool,
     progress: Progress,
 ) -> dict[str, Any]:
-    """Repeat a short generation of one shape until its times are steady, or a bound is reached."""
+    """Repeat a short generation of one shape until its times are steady, or a bound is reached.
+
+    On a CPU the first one has two tokens, after which it is known whether the job is worth more.
+    """
     rounds: list[Round] = []
     ended, failed = None, None
     started = time.perf_counter()
     with progress.stage("warmup", f"{len(inputs)} prompt{'s' * (len(inputs) > 1)} at a time, until steady"):
         try:
             while ended is None:
-                rounds.append(_round(sampler, inputs, len(rounds)))
-                ended = ended_by(rounds, _expected_s(sampler, inputs, batches, rounds[-1]))
+                tokens = SHORT_TOKENS if on_cpu and not rounds else 1 + STEPS
+                rounds.append(_round(sampler, inputs, len(rounds), tokens))
+                expected = _expected_s(sampler, inputs, batches, rounds[-1])
+                ended = ended_by(rounds, expected, FEWEST_ON_CPU if on_cpu else FEWEST)
             warm.add(shape)
         except Exception as error:
             failed = _failed(error)
@@ -163,17 +169,17 @@ def _until_steady(
     return told | ({"error": failed} if failed else {"ended_by": ended}) | {"steady": not failed and is_steady(rounds)}
 
 
-def _round(sampler: Sampler, inputs: Sequence[Input], number: int) -> Round:
-    """Generate shortly once."""
+def _round(sampler: Sampler, inputs: Sequence[Input], number: int, tokens: int) -> Round:
+    """Generate so many tokens of each answer once."""
     items = [each.item for each in inputs]
     if capabilities(sampler.job).batching.keeps_prompts:
         items = [_turned(item, number + 1) for item in items]  # or the cache would hold the measured prompts
     started = time.perf_counter()
-    answers = sampler.shortly(items, 1 + STEPS)
+    answers = sampler.shortly(items, tokens)
     wall = time.perf_counter() - started
     prefills = [answer["timings"]["ttft_ms"] / 1e3 for answer in answers if "ttft_ms" in answer["timings"]]
     steps = [answer["timings"]["tpot_ms"] / 1e3 for answer in answers if "tpot_ms" in answer["timings"]]
-    return Round(wall, max(prefills, default=None), median(steps) if steps else None)
+    return Round(wall, max(prefills, default=None), median(steps) if steps else None, tokens)
 
 
 def _expected_s(sampler: Sampler, inputs: Sequence[Input], batches: Sequence[Batch], last: Round) -> float:

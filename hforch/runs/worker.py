@@ -1,11 +1,11 @@
-"""The processes that hold models, as their parent sees them: a nursery for each backend, and the workers it bears.
+"""The processes that hold models, as their parent sees them: nurseries, and the workers they bear.
 
 A nursery is a fork of a parent that has loaded no library; it imports those of one backend and nothing more, so that
 each of its own forks, the workers, has them at once. Where importing them has initialized an accelerator, which forks
 could not use, a worker for one is a new Python instead (`anew.py`). A worker holds one model and runs the jobs that
 share it. So a run's memory is its own and really freed, a native crash cannot take the parent down, and whatever
 libraries print goes to the job's log. Workers tell through a pipe what happens, and the parent shows it; `nursery.py`
-and `remote.py` are the other sides.
+and `remote.py` are the other sides, `workers.py` has those of one command.
 """
 
 from __future__ import annotations
@@ -15,27 +15,19 @@ import os
 import pickle
 import signal
 import sys
-from collections.abc import Sequence
 from contextlib import suppress
 from multiprocessing.connection import Connection
 from multiprocessing.reduction import send_handle
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any
 from weakref import WeakSet
 
-from hforch.errors import EXIT_INTERRUPTED, HforchError, Mistake
-from hforch.logs import end_of, size_of
-from hforch.redaction import redact_file
-from hforch.runs.death import WorkerDied, record_death
-from hforch.runs.fork_safety import may_use
+from hforch.errors import HforchError
+from hforch.logs import end_of
+from hforch.runs.death import WorkerDied
 from hforch.runs.nursery import nurse
-from hforch.runs.remote import LOG
 from hforch.runs.shows import Shows
 
 if TYPE_CHECKING:
-    from hforch.backends.accelerators import Accelerator
-    from hforch.config.schema import Job
-    from hforch.runs.given import Given
     from hforch.runs.watch import Watcher
 
 
@@ -215,128 +207,3 @@ class Worker:
                 os.kill(self.pid, which)
         elif which == signal.SIGKILL:
             self._nursery.discard()
-
-
-class Workers:
-    """The processes of one command: a nursery for each backend, and the one worker that holds a model."""
-
-    def __init__(self) -> None:
-        self._nurseries: dict[str, Nursery] = {}
-        self._worker: Worker | None = None
-        self._holds: tuple[str, str] | None = None
-        self._has_scored = False
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
-
-    def start(self, backend: str) -> None:
-        """Let the libraries of a backend be imported, if they are not yet."""
-        self._nursery(backend)
-
-    def check(self, backend: str, jobs: Sequence[Job]) -> list[list[Mistake]]:
-        """What this machine cannot do for each of the jobs, all on one backend.
-
-        Raises:
-            WorkerDied: looking at it crashed.
-        """
-        found: list[list[Mistake]] = self._ask_another(backend, "check", jobs)
-        return found
-
-    def devices(self, backend: str, jobs: Sequence[Job]) -> list[Accelerator]:
-        """Return the accelerators that some jobs, all on one backend, are for, with what is free of them now.
-
-        Raises:
-            WorkerDied: looking at them crashed.
-        """
-        found: list[Accelerator] = self._ask_another(backend, "devices", jobs)
-        return found
-
-    def run(self, job: Job, directory: Path, given: Given, watcher: Watcher, key: str = "") -> int:
-        """Run a job in a process of its own, or in the one that holds its model; see `runner.run_job`.
-
-        Args:
-            key: its load key, if there may be more jobs with the same one.
-        """
-        directory.mkdir(parents=True, exist_ok=True)
-        logged = size_of(directory / LOG)  # by an earlier attempt
-        try:
-            worker = self._take(job, key)
-            outcome, holds = worker.ask("job", job, directory, given, str(Path.cwd()), watcher=watcher)
-        except WorkerDied as death:
-            self._forget()
-            return record_death(death, directory, logged, given, watcher)
-        except HforchError:
-            self._forget()
-            raise
-        except KeyboardInterrupt:
-            self._forget()
-            return EXIT_INTERRUPTED
-        finally:
-            redact_file(directory / LOG)
-        if outcome == EXIT_INTERRUPTED and not worker.interrupted:  # its nursery was killed
-            self._forget()
-            orphaned = WorkerDied(None, born_from=self._nurseries[job.backend.name].death())
-            return record_death(orphaned, directory, logged, given, watcher)
-        self._has_scored = job.scoring.is_asked
-        if not holds:
-            self.free()
-        if isinstance(outcome, HforchError):
-            raise outcome
-        code: int = outcome
-        return code
-
-    def again(self) -> tuple[float, float] | None:
-        """The seconds of the first batch that the model in memory answered, at first and once more now."""
-        if self._worker is None:
-            return None
-        try:
-            seconds: tuple[float, float] | None = self._worker.ask("again")
-            return seconds
-        except WorkerDied:
-            self._forget()
-            return None
-
-    def free(self) -> None:
-        """End the worker, and its model with it."""
-        if self._worker is not None:
-            self._worker.close()
-        self._forget()
-
-    def close(self) -> None:
-        self.free()
-        for nursery in self._nurseries.values():
-            nursery.discard()
-        self._nurseries.clear()
-
-    def _ask_another(self, backend: str, what: str, jobs: Sequence[Job]) -> Any:
-        """Ask a worker about jobs that ends with its answer, so that what it has initialized is free again."""
-        worker = self._nursery(backend).bear(any(map(may_use, jobs)))
-        try:
-            return worker.ask(what, list(jobs))
-        finally:
-            worker.close()
-
-    def _take(self, job: Job, key: str) -> Worker:
-        backend = job.backend.name
-        nursery = self._nursery(backend)
-        if self._worker is None or self._holds != (backend, key) or self._has_scored:
-            self.free()  # what reading given tokens has made its engine keep is not the next job's memory
-            self._worker, self._holds = nursery.bear(may_use(job)), (backend, key)
-        return self._worker
-
-    def _nursery(self, backend: str) -> Nursery:
-        from hforch.runs import early
-
-        nursery = self._nurseries.get(backend) or early.take(backend)
-        if nursery is not None and not nursery.suits(backend):
-            self.free()
-            nursery.discard()
-            nursery = None
-        self._nurseries[backend] = nursery or Nursery(backend)
-        return self._nurseries[backend]
-
-    def _forget(self) -> None:
-        self._worker = self._holds = None

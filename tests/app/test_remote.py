@@ -130,7 +130,7 @@ def test_texts_are_compared_without_ids_and_notes_tell_why(sweep: Path) -> None:
     remote = [row for row in rows if row.entry.get("backend.remote") and row.baseline]
     assert len(remote) == 2 and all(row.unit == "characters" for row in remote)
     assert all(row.metrics["peak_rss_mb"] is None for row in remote)
-    assert sorted(row.metrics["identical"] or 0.0 for row in remote)[-1] == 1.0
+    assert sorted(row.metrics["exact_match"] or 0.0 for row in remote)[-1] == 1.0
 
 
 def test_a_bound_on_what_it_lacks_is_not_met_and_says_why(sweep: Path) -> None:
@@ -144,7 +144,7 @@ def test_a_bound_on_what_it_lacks_is_not_met_and_says_why(sweep: Path) -> None:
 def test_memory_that_cannot_be_measured_beats_no_job_and_is_beaten_by_none(sweep: Path) -> None:
     rows = compare(read_jobs([sweep])).rows
     for row in rows:  # as fast and as good, so memory alone decides
-        row.metrics |= {"tokens_per_s": 10.0, "identical": 1.0}
+        row.metrics |= {"tokens_per_s": 10.0, "exact_match": 1.0}
     assert pareto_set([row for row in rows if row.entry.get("backend.remote")]) == [
         row for row in rows if row.entry.get("backend.remote")
     ]

@@ -73,14 +73,14 @@ def test_a_sweep(name: str, shared: Path) -> None:
         for value, row in zip(values, rows, strict=True)
     }
     if name == "backends":
-        assert found["openvino"]["identical"] >= 0.5
+        assert found["openvino"]["exact_match"] >= 0.5
     elif name == "continuous_batching":
         assert found["openvino"]["disk_mb"] == found["openvino_genai"]["disk_mb"]
         assert found["openvino_genai"]["similarity"] > 0.5
     elif name == "precision_cost":
         assert found["fp32"]["disk_mb"] > 3 * found["int8"]["disk_mb"]
         assert found["int8"]["disk_mb"] > found["int4"]["disk_mb"]
-        assert found["fp32"]["identical"] == 1.0 > found["int8"]["identical"] >= found["int4"]["identical"]
+        assert found["fp32"]["exact_match"] == 1.0 > found["int8"]["exact_match"] >= found["int4"]["exact_match"]
         divergences = [found[value]["kl_mean"] for value in values]
         assert divergences == sorted(divergences) and divergences[0] == 0.0 < divergences[1]
         assert found["int4"]["kl_mean"] - 3 * found["int4"]["kl_mean_se"] > found["int8"]["kl_mean"]

@@ -8,6 +8,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import command_line
@@ -17,7 +18,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hforch import load_llm
-from hforch.backends import kv_cache
+from hforch.backends import compiler, kv_cache
 from hforch.backends.engine import Work
 from hforch.backends.kv_cache import MOST_SHAPES, PAYS_FROM_STEPS, KVCaches, choose, length_of
 from hforch.config.compose import job_from_overrides
@@ -94,9 +95,19 @@ def test_compiling_without_a_compiler_is_told_before_anything_is_loaded(
     monkeypatch.delenv("CXX", raising=False)
     (mistake,) = kv_cache.check(asked("auto", True), "cpu")
     assert mistake.path == "backend.compile" and "C++ compiler" in mistake.problem
-    monkeypatch.setattr(kv_cache, "find_spec", lambda name: None)
+    monkeypatch.setattr(compiler, "find_spec", lambda name: None)
     (mistake,) = kv_cache.check(asked("auto", True), "gpu")
     assert "triton" in mistake.problem
+    monkeypatch.setattr(compiler, "find_spec", lambda name: name)
+    monkeypatch.delenv("CC", raising=False)
+    (mistake,) = kv_cache.check(asked("auto", True), "gpu")
+    assert "a C compiler" in mistake.problem and "apt install gcc" in str(mistake.hint)
+    monkeypatch.setenv("CC", sys.executable)
+    monkeypatch.setattr(compiler, "_headers", lambda: tmp_path)
+    (mistake,) = kv_cache.check(asked("auto", True), "gpu")
+    assert "Python.h" in mistake.problem
+    (tmp_path / "Python.h").touch()
+    assert kv_cache.check(asked("auto", True), "gpu") == []
     assert kv_cache.check(asked("auto", "auto"), "cpu") == []
 
 
@@ -177,6 +188,30 @@ def test_the_same_seed_gives_the_same_text(load: Callable[..., Any], folders: di
 
 
 @pytest.mark.model
+def test_nothing_is_compiled_by_itself_where_there_is_no_compiler(
+    folders: dict[str, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where auto would choose it on a GPU, every batch would fail."""
+    monkeypatch.setattr(compiler, "lacking", lambda on_cpu: compiler.Lack("no compiler", "install one"))
+    kept = caches(folders["llama"], Work(rows=1))
+    assert (kept.chosen.kv_cache, kept.chosen.is_compiled) == ("static", False)
+    monkeypatch.setattr(type(kept.model), "device", SimpleNamespace(type="cuda"))
+    kept.asked = asked("auto", "auto")
+    kept.expect(Work(rows=1, tokens=100, steps=10**6))
+    assert kept.chosen.record() == {"kv_cache": "dynamic", "compiled": False, "why": "kv_cache=auto: no compiler"}
+
+
+def test_a_beam_search_is_recorded_with_the_cache_that_it_has(folders: dict[str, Path]) -> None:
+    kept = caches(folders["llama"], Work(rows=2, tokens=100, steps=10))
+    assert kept.chosen.kv_cache == "static" and kept.shape(2, 100)
+    kept.expect(Work(rows=2, tokens=100, steps=10, num_beams=3))
+    assert kept.chosen.record() == {
+        "kv_cache": "dynamic",
+        "compiled": False,
+        "why": "beam search is run with a dynamic cache",
+    }
+
+
 def test_beams_and_schemas_work_beside_it(load: Callable[..., Any], folders: dict[str, Path]) -> None:
     dynamic, static = (loaded(load, folders["llama"], f"backend.kv_cache={one}") for one in ("dynamic", "static"))
     schema = {"type": "object", "properties": {"a": {"type": "boolean"}}, "required": ["a"]}

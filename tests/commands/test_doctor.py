@@ -12,7 +12,8 @@ import pytest
 
 from hforch.cli import main
 from hforch.commands import _machine
-from hforch.commands.doctor import _features, _memory, _packages, age, cache_rows, sections
+from hforch.commands._entries import age, cache_rows
+from hforch.commands.doctor import _features, _memory, _packages, sections
 from hforch.models.cache import Key, obtain
 from hforch.progress import Silent
 from hforch.runs import processor as _processor

@@ -120,6 +120,28 @@ def test_energy_can_be_bounded_and_optimised(sweep: Path, capsys: pytest.Capture
     assert "energy_j is 20, not <= 5" in capsys.readouterr().out
 
 
+def test_energy_with_and_without_the_cpu_packages_is_not_ranked_together(tmp_path: Path) -> None:
+    counted = {
+        "0": None,
+        "1": ["cuda:0"],
+        "2": ["cuda:1", "package-0"],
+        "3": ["package-0"],
+        "4": ["package-0", "package-1"],
+    }
+    for number, (name, devices) in enumerate(counted.items()):
+        metrics = {"tokens_per_s": 1.0, "energy_j": 10.0 + number, "power_w": 5.0, "absent": {}}
+        metrics |= {} if devices is None else {"energy_of": devices}  # older records counted GPUs alone
+        write_job(tmp_path / name, answers(("a", [1])), overrides=[f"prompt={name}"], metrics=metrics)
+    comparison = compare(read_jobs([tmp_path]))
+    assert [row.counts_packages for row in comparison.rows] == [False, False, True, True, True]
+    (note,) = [note for note in comparison.notes if "energy" in note]
+    assert note.endswith("not to be ranked across them: 0, 1")
+    found = decided(tmp_path, optimize="energy_j")
+    assert found.winner is not None and found.winner.entry.name == "2"
+    assert "2 whose energy was measured of other devices are not ranked with it" in found.reason
+    assert "other devices" not in decided(tmp_path, optimize="tokens_per_s").reason
+
+
 def test_a_job_without_energy_meets_no_bound_on_it(tmp_path: Path) -> None:
     job(tmp_path / "0", "fp32", 10.0, 900.0)
     ((_, why),) = decided(tmp_path, "energy_j<=5").refused
@@ -142,7 +164,7 @@ def test_the_pages_chart_of_speed_leaves_it_out(tmp_path: Path) -> None:
     rows = compare(read_jobs([tmp_path])).rows
     for row, kl in zip(rows, (0.0, 0.1, 0.2), strict=True):
         row.metrics["kl_mean"] = kl
-    speed, memory = charts(rows, {})[:2]
+    speed, memory = charts(rows)[:2]
     assert "int4" not in str(speed["spec"]) and "int8" in str(speed["spec"])
     assert "int4" in str(memory["spec"])
 

@@ -42,10 +42,10 @@ def names(rows: list) -> list[str]:  # type: ignore[type-arg]
 
 
 def test_the_fastest_job_that_meets_the_bounds_wins_and_the_others_have_reasons(sweep: Path) -> None:
-    found = decided(sweep, "identical>=0.5", "peak_rss_mb<=900")
+    found = decided(sweep, "exact_match>=0.5", "peak_rss_mb<=900")
     assert names(found.qualified) == ["0", "1"]
     assert {row.entry.name: why for row, why in found.refused} == {
-        "2": ["identical is 0, not >= 0.5"],
+        "2": ["exact_match is 0, not >= 0.5"],
         "3": ["peak_rss_mb is 950, not <= 900"],
     }
     assert found.winner is not None
@@ -77,8 +77,8 @@ def test_when_none_qualifies_the_nearest_miss_is_named(sweep: Path) -> None:
     assert found.reason.startswith("no job qualifies; the nearest miss is job 2 (precision=int4): tokens_per_s is 30")
 
 
-def test_identical_outputs_never_diverge(sweep: Path) -> None:
-    assert names(decided(sweep, "divergence>=5").qualified) == ["0", "1", "3"]
+def test_outputs_that_match_exactly_differ_nowhere(sweep: Path) -> None:
+    assert names(decided(sweep, "first_diff>=5").qualified) == ["0", "1", "3"]
 
 
 def test_speeds_taken_beside_other_jobs_are_not_ranked_with_those_taken_alone(tmp_path: Path) -> None:
@@ -106,6 +106,7 @@ def test_a_lead_within_the_spread_of_the_repeats_is_said_to_be_noise(tmp_path: P
         ("checks", "is no bound"),
         ("checks>=much", "is no bound"),
         ("checks>=9", "checks is a share, 0 to 1"),
+        ("exact_match<=-1", "exact_match is a share, 0 to 1"),
         ("identical<=-1", "identical is a share, 0 to 1"),
         ("similarity>=150%", "write similarity>=0.9, or similarity>=90%"),
     ],
@@ -122,12 +123,35 @@ def test_bounds_may_be_percentages() -> None:
 
 # ---------------------------------------------------------------- as it is typed
 def test_exit_codes_of_decisions(sweep: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert cli.main(["compare", str(sweep), "--require", "identical>=0.5", "--optimize", "tokens_per_s"]) == 0
+    assert cli.main(["compare", str(sweep), "--require", "exact_match>=0.5", "--optimize", "tokens_per_s"]) == 0
     assert "take job 1" in capsys.readouterr().out
     assert cli.main(["compare", str(sweep), "--require", "tokens_per_s>=1000"]) == 3
     assert "the nearest miss is job 2" in capsys.readouterr().out
     assert cli.main(["compare", str(sweep), "--require", "tokens>=1000", "--optimize", "speed", "--worst", "-1"]) == 2
     assert capsys.readouterr().err.startswith("3 mistakes")
+
+
+def test_earlier_names_of_metrics_work_and_are_told_once(sweep: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    words = ["--require", "identical>=0.5", "--require", "identical<=1", "--require", "divergence>=1"]
+    assert cli.main(["compare", str(sweep), *words, "--optimize", "tokens_per_s"]) == 0
+    out, err = capsys.readouterr()
+    assert "take job 1" in out and "exact_match is 0, not >= 0.5" in out
+    assert err.splitlines() == [
+        "metric identical is called exact_match now",
+        "metric divergence is called first_diff now",
+    ]
+    assert cli.main(["compare", str(sweep), "--optimize", "identical"]) == 0
+    out, err = capsys.readouterr()
+    assert "the highest exact_match, 1" in out and err == "metric identical is called exact_match now\n"
+
+
+def test_the_help_names_all_metrics(capsys: pytest.CaptureFixture[str]) -> None:
+    for verb in ("compare", "report"):
+        with pytest.raises(SystemExit):
+            cli.main([verb, "--help"])
+        said = " ".join(capsys.readouterr().out.split())
+        assert "Metrics: tokens_per_s, checks, exact_match" in said and "kl_p99" in said
+        assert "(more is better)" in said and "(less is better)" in said
 
 
 def test_checks_that_too_few_pass_are_exit_code_3(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -153,13 +177,13 @@ def test_a_decision_in_a_file_is_told_on_stderr_too(
 
 
 def test_csv_and_json_hold_every_metric(sweep: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    from hforch.compare.table import METRICS
+    from hforch.metrics.registry import names as all_names
 
     assert cli.main(["compare", str(sweep), "--format", "csv"]) == 0
     rows = list(csv.DictReader(io.StringIO(capsys.readouterr().out)))
     assert [one["precision"] for one in rows] == ["fp32", "int8", "int4", "fp16"]
-    assert set(METRICS) <= rows[0].keys()
-    assert rows[2]["identical"] == "0.0"
+    assert set(all_names()) <= rows[0].keys()
+    assert rows[2]["exact_match"] == "0.0"
     assert cli.main(["compare", str(sweep), "--format", "json", "--optimize", "tokens_per_s"]) == 0
     data = json.loads(capsys.readouterr().out)
     assert data["rows"][1]["metrics"]["tokens_per_s"] == 20.0

@@ -12,9 +12,9 @@ from written import answers, precision, sample, write_job, write_sweep
 
 from hforch import cli
 from hforch.compare.decide import decide
-from hforch.compare.drift import divergence, texts_alike
+from hforch.compare.drift import first_diff, texts_alike
 from hforch.compare.reading import read_jobs
-from hforch.compare.table import Comparison, Row, compare, percentile
+from hforch.compare.table import Comparison, Row, compare
 from hforch.errors import ConfigError
 
 
@@ -32,9 +32,9 @@ def test_drift_is_counted_in_tokens_from_the_recorded_ids(tmp_path: Path) -> Non
     write_job(tmp_path / "1", answers(("a b", [1, 2]), ("c d x f", [3, 4, 9, 6]), ("g h", [7, 8])), **precision("int8"))
     found = row(comparison(tmp_path), "1")
     assert found.baseline == "0"
-    assert found.metrics["identical"] == pytest.approx(1 / 3)
-    assert found.metrics["divergence"] == 1.5  # token 2 of 4, and token 1 of 2
-    assert found.metrics["divergence_share"] == 0.5
+    assert found.metrics["exact_match"] == pytest.approx(1 / 3)
+    assert found.metrics["first_diff"] == 1.5  # token 2 of 4, and token 1 of 2
+    assert found.metrics["first_diff_share"] == 0.5
     assert found.unit == "tokens"
     assert found.metrics["similarity"] == pytest.approx((1 + 6 / 7 + 1 / 3) / 3, abs=1e-4)
 
@@ -44,16 +44,16 @@ def test_drift_is_counted_in_characters_where_tokenizers_differ(tmp_path: Path) 
     other = {"job": {"model": {"source": "hub", "id": "n"}, "precision": {"name": "int8"}}}
     write_job(tmp_path / "1", answers(("hall", [9])), overrides=["model=n"], model={"fingerprint": "0" * 64}, **other)
     found = row(comparison(tmp_path), "1")
-    assert (found.unit, found.metrics["divergence"], found.metrics["divergence_share"]) == ("characters", 4, 0.8)
+    assert (found.unit, found.metrics["first_diff"], found.metrics["first_diff_share"]) == ("characters", 4, 0.8)
 
 
 def test_samples_are_joined_by_identity_and_never_by_position(tmp_path: Path) -> None:
     write_job(tmp_path / "0", answers(("a", [1]), ("b", [2]), ("c", [3])), **precision("fp32"))
     write_job(tmp_path / "1", answers(("a", [1]), ("b", [2]), ("c", [3]))[::-1], **precision("int8"))
-    assert row(comparison(tmp_path), "1").metrics["identical"] == 1.0
+    assert row(comparison(tmp_path), "1").metrics["exact_match"] == 1.0
     write_job(tmp_path / "2", [sample(1, "b", [2]), sample(7, "z", [9])], **precision("int4"))
     found = row(comparison(tmp_path), "2")
-    assert found.metrics["identical"] == 1.0
+    assert found.metrics["exact_match"] == 1.0
     assert "1 samples have no partner in the baseline" in found.notes
 
 
@@ -61,7 +61,7 @@ def test_samples_that_failed_are_no_outputs(tmp_path: Path) -> None:
     write_job(tmp_path / "0", answers(("a", [1]), ("", None)), **precision("fp32"))
     write_job(tmp_path / "1", answers(("", None), ("b", [2])), **precision("int8"), status="failed")
     found = row(comparison(tmp_path), "1")
-    assert found.metrics["identical"] is None
+    assert found.metrics["exact_match"] is None
     assert found.metrics["failed"] == 1
 
 
@@ -69,7 +69,7 @@ def test_repeats_are_joined_with_the_same_repeat(tmp_path: Path) -> None:
     both = [sample(0, "a", [1]), sample(0, "b", [2], repeat=1)]
     write_job(tmp_path / "0", both, **precision("fp32"))
     write_job(tmp_path / "1", both[::-1], **precision("int8"))
-    assert row(comparison(tmp_path), "1").metrics["identical"] == 1.0
+    assert row(comparison(tmp_path), "1").metrics["exact_match"] == 1.0
 
 
 def test_the_worst_samples_are_those_that_differ_soonest(tmp_path: Path) -> None:
@@ -86,7 +86,7 @@ def test_the_worst_samples_are_those_that_differ_soonest(tmp_path: Path) -> None
 
 @pytest.mark.parametrize(("one", "other", "at"), [("abc", "abd", 2), ("ab", "abc", 2), ("", "a", 0), ("x", "y", 0)])
 def test_the_first_difference(one: str, other: str, at: int) -> None:
-    assert divergence(one, other) == at
+    assert first_diff(one, other) == at
 
 
 def test_texts_that_are_alike_have_the_figures_of_the_libraries() -> None:
@@ -198,10 +198,18 @@ def test_repeats_show_median_and_spread(tmp_path: Path) -> None:
     assert "20.0 (18.0-25.0)" in to_markdown(found)
 
 
-def test_percentiles_lie_between_the_nearest_ranks() -> None:
-    assert percentile([1.0, 2.0, 3.0, 4.0], 0.5) == 2.5
-    assert percentile(list(map(float, range(1, 102))), 0.95) == 96.0
-    assert percentile([7.0], 0.95) == 7.0
+def test_a_failed_perplexity_is_no_missing_divergence(tmp_path: Path) -> None:
+    of_text = dict.fromkeys(("ppl", "bits_per_byte"), "the text is one character")
+    against = dict.fromkeys(("kl_mean", "flips_early"), "the baseline has another tokenizer")
+    both = {"ppl": "out of memory", "kl_mean": "out of memory"}
+    for name, absent in {"0": of_text, "1": of_text | against, "2": both}.items():
+        write_job(tmp_path / name, answers(("a", [1])), overrides=[f"prompt={name}"], scores={"absent": absent})
+    found = [[note for note in one.notes if note.startswith("no ")] for one in comparison(tmp_path).rows]
+    perplexity = "no perplexity of the text: the text is one character"
+    divergence = "no divergence from the baseline's distributions:"
+    assert found[0] == [perplexity]
+    assert found[1] == [perplexity, f"{divergence} the baseline has another tokenizer"]
+    assert found[2] == [f"{divergence} out of memory", "no perplexity of the text: out of memory"]
 
 
 # ---------------------------------------------------------------- directories
@@ -275,7 +283,7 @@ def test_a_job_that_stands_for_an_equal_one_has_its_samples(tmp_path: Path) -> N
     write_job(tmp_path / "0", answers(("a", [1])), **precision("fp32"))
     write_job(tmp_path / "1", (), **precision("int8"), same_as="../0")
     found = row(comparison(tmp_path), "1")
-    assert found.metrics["identical"] == 1.0
+    assert found.metrics["exact_match"] == 1.0
     assert "the same as job 0: run once" in found.notes
 
 

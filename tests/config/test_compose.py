@@ -13,8 +13,9 @@ from omegaconf import OmegaConf
 from hforch.config.as_recipe import flat
 from hforch.config.compose import compose, job_from_config, job_from_overrides
 from hforch.config.copies import copies
+from hforch.config.hydra_adapter.session import hydra_settings
 from hforch.config.keys import groups, known_keys
-from hforch.config.places import conf_dir, find_places, hydra_settings
+from hforch.config.places import conf_dir, find_places
 from hforch.errors import ConfigError
 
 MANDATORY = {"model.id": "ORG/NAME", "model.path": "x", "inputs.path": "x.csv", "device.name": "GPU.1"}

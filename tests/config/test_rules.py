@@ -34,6 +34,8 @@ REFUSED = [
     (["generation.min_new_tokens=100"], "generation.min_new_tokens", "more than generation.max_new_tokens (64)"),
     (["generation.length_penalty=1.5"], "generation.length_penalty", "generation=beam"),
     (["generation.early_stopping=true"], "generation.early_stopping", "generation.num_beams=4"),
+    (["backend.kv_cache=static", "generation=beam"], "backend.kv_cache", "generation.num_beams=1"),
+    (["backend.compile=true", "generation.num_beams=2"], "backend.compile", "backend.compile=auto"),
     (["precision.group_size=64"], "precision.group_size", "int4 only"),
     (["precision.group_size_fallback=adjust"], "precision.group_size_fallback", "int4 only"),
     (["precision=int4", "precision.group_size=0"], "precision.group_size", "-1"),

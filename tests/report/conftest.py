@@ -22,7 +22,7 @@ def browser() -> Iterator[Any]:
 def reported(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The page of three jobs, with a decision."""
     directory = write_reported(tmp_path_factory.mktemp("reported") / "sweep")
-    hforch("report", str(directory), "--require", "identical>=0.5", "--optimize", "tokens_per_s")
+    hforch("report", str(directory), "--require", "exact_match>=0.5", "--optimize", "tokens_per_s")
     return directory / "report.html"
 
 

@@ -18,12 +18,11 @@ from reported import INPUTS, write_reported
 from written import answers, precision, sample, write_job
 
 from hforch.compare.reading import read_jobs, readable_jobs
-from hforch.compare.table import METRICS, compare
+from hforch.compare.table import compare
 from hforch.compare.words import alignment, words
 from hforch.report.page import collect as collecting
 from hforch.report.page.charts import front_of
 from hforch.report.page.collect import collect, difference
-from hforch.report.page.metrics import TOLD
 from hforch.report.page.reading import look
 from hforch.report.page.repeating import of_job, of_sweeps
 
@@ -220,10 +219,6 @@ def test_a_job_that_was_scored_against_a_baseline_is_run_alone_without_that(tmp_
 # ---------------------------------------------------------------- figures
 def test_the_front_is_what_no_other_point_beats() -> None:
     assert front_of([(1, 3), (2, 2), (3, 1), (1, 1), (2, 2)]) == [0, 1, 2, 4]
-
-
-def test_every_metric_has_a_title() -> None:
-    assert set(TOLD) == set(METRICS)
 
 
 def test_reading_jobs_that_are_there_and_those_that_are_not(tmp_path: Path) -> None:

@@ -43,7 +43,7 @@ def focused(seen: Seen) -> str:
 def test_the_top_says_what_was_compared_and_decided(seen: Seen) -> None:
     assert "precision: fp32, int8, int4" in seen.page.inner_text("#swept")
     about = seen.page.inner_text("#about")
-    assert "With identical>=0.5: take job 1 (precision=int8)" in about
+    assert "With exact_match>=0.5: take job 1 (precision=int8)" in about
     assert "a cpu, 2 cores" in about and "2026-01-01 00:00:00 UTC" in about
     assert re.search(r"Jobs\s+3\s", about) and re.search(rf"Samples\s+{3 * INPUTS}\s", about)
     assert re.search(r"Failures\s+1 sample\s", about)
@@ -51,9 +51,9 @@ def test_the_top_says_what_was_compared_and_decided(seen: Seen) -> None:
 
 def test_jobs_are_sorted_by_a_click_and_by_a_key(seen: Seen) -> None:
     assert shown_jobs(seen) == ["0", "1", "2"]
-    seen.page.click("table.jobs th button:has-text('speed')")
+    seen.page.click("table.jobs th button:has-text('throughput')")
     assert shown_jobs(seen) == ["1", "2", "0"]
-    assert seen.page.get_attribute("table.jobs th:has(button:has-text('speed'))", "aria-sort") == "descending"
+    assert seen.page.get_attribute("table.jobs th:has(button:has-text('throughput'))", "aria-sort") == "descending"
     seen.page.keyboard.press("Enter")  # the focus is still there
     assert shown_jobs(seen) == ["0", "2", "1"]
     assert "sort=tokens_per_s%3A1" in seen.page.url
@@ -66,18 +66,18 @@ def test_the_best_is_marked_units_are_told_and_failures_have_a_reason(seen: Seen
     assert "tokens/s" in seen.page.inner_text("table.jobs thead")
     assert "0.1000 ±0.0020" in seen.page.inner_text("table.jobs tbody tr:nth-child(2)")
     last = seen.page.inner_text("table.jobs tbody tr:nth-child(3)")
-    assert "1 sample failed" in last and "does not qualify: identical is 0, not >= 0.5" in last
+    assert "1 sample failed" in last and "does not qualify: exact_match is 0, not >= 0.5" in last
     bar = "getComputedStyle(document.querySelector('table.jobs tbody tr td.number')).backgroundImage"
     assert "linear-gradient" in seen.page.evaluate(bar)
 
 
 def test_charts_are_drawn_and_name_the_job_under_the_mouse(drawn: Seen) -> None:
     titles = drawn.texts("#charts figcaption strong")
-    assert {"Speed and KL mean", "Peak memory and KL mean", "Time to first token", "Time per token"} <= set(titles)
-    assert {"Identical", "KL mean", "Top-1 agreement"} <= set(titles)
+    assert {"Throughput and KL mean", "Peak memory and KL mean", "TTFT", "TPOT"} <= set(titles)
+    assert {"Exact match", "KL mean", "Top-1 agreement"} <= set(titles)
     assert drawn.page.locator("#charts .chart svg").count() == len(titles)
     assert "Pareto front" in drawn.page.inner_text("#charts figure:first-of-type")
-    drawn.page.locator("#charts figure:has-text('Identical') svg path[aria-roledescription=point]").first.hover()
+    drawn.page.locator("#charts figure:has-text('Exact match') svg path[aria-roledescription=point]").first.hover()
     assert "precision=fp32" in drawn.page.inner_text("#tip")
     lines = drawn.page.locator("#charts figure:has-text('KL mean Less') svg line[aria-roledescription='rule mark']")
     told = [str(one.get_attribute("aria-label")) for one in lines.all()]
@@ -180,7 +180,7 @@ def test_the_drawer_has_all_there_is_about_an_answer(seen: Seen) -> None:
     drawer = seen.page.inner_text("#drawer")
     assert "<|user|>question 0<|assistant|>" in drawer
     assert text_of(0, "int8") in drawer
-    assert re.search(r"output tokens\s+20", drawer) and re.search(r"first token \(TTFT\)\s+60.0 ms", drawer)
+    assert re.search(r"output tokens\s+20", drawer) and re.search(r"TTFT\s+60.0 ms", drawer)
     assert "✓ passed: mentions light" in drawer and "length: cut at the limit" in drawer
     assert "1.250 nats apart at token 3" in drawer and '" word4"' in drawer
     assert seen.texts("#drawer ins")[-1] == "another "
@@ -221,7 +221,7 @@ def test_commands_and_recipes_are_copied_by_a_click(browser: Any, reported: Path
 def test_a_view_can_be_linked(browser: Any, reported: Path, seen: Seen) -> None:
     seen.page.fill("#q", "else entirely")
     seen.page.select_option("#finish", "length")
-    seen.page.click("table.jobs th button:has-text('speed')")
+    seen.page.click("table.jobs th button:has-text('throughput')")
     seen.page.click("#theme")
     seen.page.click("#theme")
     seen.page.click(f"{FIRST_ROW} td[data-job='2'] .text")

@@ -28,7 +28,8 @@ def test_plain_lines_say_what_runs_answer_and_sum_up(tmp_path: Path) -> None:
     lines = [line for line in done.stdout.splitlines() if not line.startswith("import: ")]  # told when it takes long
     assert lines[0] == "backend fake"
     assert "> What is electroencephalography?" in lines
-    assert "25 tokens, ended by itself · first token" in lines[-2] and "tokens/s · peak memory" in lines[-2]
+    assert "25 tokens, ended by itself · " in lines[-2]
+    assert " tokens/s · TTFT " in lines[-2] and " ms · peak memory " in lines[-2]
     record = Path(lines[-1].removeprefix("record: "))
     assert (tmp_path / record / "record.json").is_file()
     assert "\x1b" not in done.stdout and done.stderr == ""

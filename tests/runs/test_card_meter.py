@@ -15,7 +15,7 @@ from fake_nvml import NO_PERMISSION, FakeCard, install
 from hforch.backends import fake
 from hforch.config.compose import job_from_overrides
 from hforch.report.wording import summary_lines
-from hforch.runs import Given, card_meter, nvml, run
+from hforch.runs import Given, card_meter, nvml, package_meter, run
 from hforch.runs.card_meter import CardMeter, integral
 from hforch.runs.card_processes import count_others
 from hforch.runs.records import read_record
@@ -40,6 +40,12 @@ def claim(monkeypatch: pytest.MonkeyPatch) -> Claim:
         monkeypatch.setattr(fake, "load", load)
 
     return claim
+
+
+@pytest.fixture(autouse=True)
+def no_rapl(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the machine have no energy counters of its own."""
+    monkeypatch.setattr(package_meter, "ROOT", tmp_path / "no-powercap")
 
 
 class Notes(Nobody):
@@ -170,7 +176,7 @@ def test_a_part_of_a_card_has_no_energy_of_its_own(
     assert "shared_accelerator" not in record
 
 
-@pytest.mark.parametrize(("devices", "said"), [(["none"], "no NVIDIA GPU was used"), (["cpu"], "no NVIDIA GPU")])
+@pytest.mark.parametrize(("devices", "said"), [(["none"], "no NVIDIA GPU was used"), (["cpu"], "no RAPL counters")])
 def test_a_job_without_a_gpu_has_no_energy(
     devices: list[str], said: str, tmp_path: Path, claim: Claim, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -399,3 +405,18 @@ def test_of_two_runs_the_one_that_shared_its_card_is_not_chosen(
     assert "energy J" in told and "J/token" in told and "power W" in told
     assert cli.main(["compare", str(tmp_path), "--require", "joules_per_token<=0.001"]) == 3
     assert "joules_per_token was measured on a shared GPU: 1 other process" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("parallel", [True, False])
+def test_a_measurement_that_breaks_does_not_hide_that_jobs_ran_side_by_side(
+    monkeypatch: pytest.MonkeyPatch, parallel: bool
+) -> None:
+    def broken(*_: object) -> Any:
+        raise TypeError("NVML gave None")
+
+    monkeypatch.setattr(card_meter, "handle_of", broken)
+    meter = CardMeter(["cuda:0"], parallel)
+    meter.begin()
+    seen = meter.end()
+    assert (seen.energy_j, seen.why_not, seen.cards) == (None, "TypeError: NVML gave None", [])
+    assert ("possibly on cuda:0 too: TypeError: NVML gave None" in str(seen.shared)) == parallel

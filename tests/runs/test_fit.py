@@ -21,7 +21,7 @@ from hforch.models.estimate import Estimate
 from hforch.runs import Given, run
 from hforch.runs.fit import devices_for, look_ahead, spread, too_large
 from hforch.runs.watch import Nobody
-from hforch.runs.worker import Workers
+from hforch.runs.workers import Workers
 
 GB = 1000.0  # MB
 MACHINE = psutil.virtual_memory().total / 1e6

@@ -17,7 +17,8 @@ pytest.importorskip("torchao")
 PROGRAM = """
 import json, sys
 from hforch.runs.fork_safety import initialized
-from hforch.runs.libraries import import_all, preload
+from hforch.runs.importing import import_all
+from hforch.runs.libraries import preload
 import_all("pytorch")
 from transformers.utils import is_sklearn_available, is_torchao_available
 found = {"torch": "torch" in sys.modules, "torchao": "torchao" in sys.modules, "initialized": initialized()}

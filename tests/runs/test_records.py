@@ -79,10 +79,10 @@ def test_answers_that_another_run_has_written_meanwhile_are_not_written_over(tmp
 
 @pytest.fixture
 def without_locks(monkeypatch: pytest.MonkeyPatch) -> None:
-    def refuse(*_: object) -> None:
+    def refuse(*_: object, **__: object) -> None:
         raise OSError(errno.ENOLCK, "no locks available")
 
-    monkeypatch.setattr(records.fcntl, "flock", refuse)
+    monkeypatch.setattr("filelock.lock_descriptor", refuse)
     monkeypatch.setattr(records, "PATIENCE_S", 0.3)
 
 

@@ -8,7 +8,7 @@ from itertools import chain, repeat
 
 import pytest
 
-from hforch.runs.steady import LONGEST_S, MOST, STEPS, Round, deviation, ended_by, is_steady
+from hforch.runs.steady import FEWEST_ON_CPU, LONGEST_S, MOST, STEPS, Round, deviation, ended_by, is_steady
 
 LONG_JOB_S = 1e6
 
@@ -99,3 +99,12 @@ def test_a_job_of_unknown_length_has_two_rounds_at_least() -> None:
 def test_a_steady_model_takes_three_rounds() -> None:
     assert ended_by([of(0.1, 0.01)] * 2, LONG_JOB_S) is None
     assert ended_by([of(0.1, 0.01)] * 3, LONG_JOB_S) == "agreement"
+
+
+def test_on_a_cpu_one_short_round_is_enough_where_the_job_is_small() -> None:
+    """Two tokens, as short generations have; a job of many batches goes on until it is steady."""
+    short = Round(0.13, 0.1, 0.03, tokens=2)
+    assert short.next_s == pytest.approx(0.13 + 7 * 0.03)
+    assert ended_by([short], short.expected_s(64, 1), FEWEST_ON_CPU) == "share"
+    assert ended_by([short], short.expected_s(64, 10), FEWEST_ON_CPU) is None
+    assert ended_by([short], short.expected_s(64, 1)) is None

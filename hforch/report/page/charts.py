@@ -7,62 +7,61 @@ marks apart is their shape and a label beside them; colour only repeats it (Okab
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
-from hforch.compare.table import HIGHER, Row
-from hforch.report.page.metrics import described
+from hforch.compare.table import Row
+from hforch.metrics.metric import Chart, Metric
+from hforch.metrics.registry import COMPARED
 
 MOST = 60  # jobs in a chart with a line for each
 MOST_LABELS = 24  # points that all have their name beside them; of more, those on the front have
 BLUE, ORANGE, GREEN = "#0072B2", "#D55E00", "#009E73"
-QUALITIES = ("kl_mean", "identical", "checks", "chrf")
-TIMES = {"ttft_ms": "Time to first token", "tpot_ms": "Time per token"}
-DRIFT = ("identical", "similarity", "checks")
-SCORES = ("kl_mean", "top1_agreement", "flips_early", "ppl", "bits_per_byte")
-SMALL_KL = 1e-3  # nats; below it the axis is linear, so that 0 has a place on it
+QUALITIES = sorted((one for one in COMPARED if one.quality_rank), key=lambda one: one.quality_rank)
+COSTS = [one for one in COMPARED if one.decides and one.kind in ("speed", "memory")]
+PERCENTS = ("p5", "p25", "p50", "p75", "p95")  # as QUANTILES of the comparison
+SMALL = 1e-3  # below it a logarithmic axis is linear, so that 0 has a place on it
 
 
-def charts(rows: Sequence[Row], quantiles: Mapping[str, Mapping[str, Sequence[float]]]) -> list[dict[str, Any]]:
-    """`group`, `title`, `says` (what it shows, in words) and `spec` of each chart that there is data for.
-
-    Args:
-        quantiles: by job, of `ttft_ms` and `tpot_ms`: 5%, 25%, 50%, 75%, 95%.
-    """
+def charts(rows: Sequence[Row]) -> list[dict[str, Any]]:
+    """Return `group`, `title`, `says` (what it shows, in words) and `spec` of each chart that there is data for."""
     return [
         *_trade_offs(rows),
-        *_times(rows, quantiles),
-        *_by_job(rows, DRIFT, "Answers"),
-        *_by_job(rows, SCORES, "Scores"),
+        *_times(rows),
+        *_by_job(rows, "Answers"),
+        *_by_job(rows, "Scores"),
     ]
+
+
+def _in_chart(chart: Chart) -> list[Metric]:
+    return [metric for metric in COMPARED if metric.chart == chart]
 
 
 # ---------------------------------------------------------------- speed and memory against quality
 def _trade_offs(rows: Sequence[Row]) -> Iterator[dict[str, Any]]:
-    quality = next((name for name in QUALITIES if _tells_apart(rows, name)), None)
+    quality = next((metric for metric in QUALITIES if _tells_apart(rows, metric)), None)
     if quality is None:
         return
     site = Counter(row.site for row in rows).most_common(1)[0][0]
     group = "Speed and memory against quality"
-    for metric in ("tokens_per_s", "peak_accelerator_mb", "peak_rss_mb"):
+    for metric in COSTS:
         known = [row for row in rows if _is_known(row, metric) and _is_known(row, quality)]
-        if metric == "tokens_per_s":
+        if metric.kind == "speed":
             # Speeds of several machines are not to be ranked, nor those of a GPU that was shared.
-            known = [row for row in known if row.site == site and row.can_rank(metric)]
+            known = [row for row in known if row.site == site and row.can_rank(metric.name)]
         if len(known) < 2:
             continue
         front = front_of([(_good(row, metric), _good(row, quality)) for row in known])
         data = [
-            {**_named(row), "x": row.metrics[metric], "y": row.metrics[quality], "front": at in front}
+            {**_named(row), "x": row.metrics[metric.name], "y": row.metrics[quality.name], "front": at in front}
             for at, row in enumerate(known)
         ]
         best = ", ".join(known[at].entry.name for at in front)
-        x, y = described(metric), described(quality)
         yield {
             "group": group,
-            "title": f"{x['title'].capitalize()} and {y['title']}",
+            "title": f"{_capitalized(metric.title)} and {quality.title}",
             "says": f"Right and up is better. On the Pareto front, where no other job is better in both: job {best}.",
-            "spec": _scatter(data, x, y, quality),
+            "spec": _scatter(data, metric, quality),
         }
 
 
@@ -73,17 +72,17 @@ def front_of(points: Sequence[tuple[float, float]]) -> list[int]:
     ]
 
 
-def _scatter(data: list[dict[str, Any]], x: Mapping[str, Any], y: Mapping[str, Any], quality: str) -> dict[str, Any]:
+def _scatter(data: list[dict[str, Any]], x: Metric, y: Metric) -> dict[str, Any]:
     import altair as alt
 
-    kind = {"type": "symlog", "constant": SMALL_KL} if quality == "kl_mean" else {"zero": False, "padding": 12}
-    room = alt.Scale(domain=_around([one["x"] for one in data]), nice=False, reverse=x["better"] < 0)
+    kind = {"type": "symlog", "constant": SMALL} if y.is_logarithmic else {"zero": False, "padding": 12}
+    room = alt.Scale(domain=_around([one["x"] for one in data]), nice=False, reverse=not x.is_higher_better)
     across = alt.X("x:Q", title=_axis_title(x), scale=room)
-    up = alt.Y("y:Q", title=_axis_title(y), scale=alt.Scale(**kind, reverse=y["better"] < 0), axis=_axis(y, quality))
+    up = alt.Y("y:Q", title=_axis_title(y), scale=alt.Scale(**kind, reverse=not y.is_higher_better), axis=_axis(y))
     tooltip = ["job:N", "label:N", _told("x", x), _told("y", y)]
     base = alt.Chart(alt.Data(values=data)).encode(x=across, y=up)
     front = base.transform_filter("datum.front").mark_line(
-        strokeDash=[5, 4], color=ORANGE, interpolate="step-after" if x["better"] > 0 else "step-before"
+        strokeDash=[5, 4], color=ORANGE, interpolate="step-after" if x.is_higher_better else "step-before"
     )
     points = base.mark_point(size=110, filled=True, opacity=1).encode(
         shape=alt.Shape("front:N", scale=alt.Scale(domain=[True, False], range=["diamond", "circle"]), legend=None),
@@ -103,76 +102,73 @@ def _around(values: Sequence[float]) -> list[float]:
 
 
 # ---------------------------------------------------------------- one line a job
-def _times(rows: Sequence[Row], quantiles: Mapping[str, Mapping[str, Sequence[float]]]) -> Iterator[dict[str, Any]]:
-    for name, title in TIMES.items():
-        known = [row for row in rows if name in (quantiles.get(row.entry.name) or {})]
-        data = [
-            {
-                **_named(row),
-                **dict(zip(("p5", "p25", "p50", "p75", "p95"), quantiles[row.entry.name][name], strict=True)),
-            }
-            for row in known[:MOST]
-        ]
+def _times(rows: Sequence[Row]) -> Iterator[dict[str, Any]]:
+    for metric in _in_chart("Times"):
+        known = [row for row in rows if metric.timing in row.quantiles]
+        data = [_named(row) | dict(zip(PERCENTS, row.quantiles[metric.timing], strict=True)) for row in known[:MOST]]
         if data:
             yield {
                 "group": "Times",
-                "title": title,
+                "title": metric.title,
                 "says": "Middle line: median. Box: the middle half of the samples. Thin line: 5% to 95%."
                 + _left(known),
-                "spec": _boxes(data, title),
+                "spec": _boxes(data, metric),
             }
 
 
-def _boxes(data: list[dict[str, Any]], title: str) -> dict[str, Any]:
+def _boxes(data: list[dict[str, Any]], metric: Metric) -> dict[str, Any]:
     import altair as alt
 
     tooltip: list[Any] = [
         "job:N",
         "label:N",
-        *(alt.Tooltip(f"{one}:Q", title=f"{one} ms", format=",.1f") for one in ("p5", "p50", "p95")),
+        *(alt.Tooltip(f"{one}:Q", title=f"{one} {metric.unit}", format=",.1f") for one in ("p5", "p50", "p95")),
     ]
     base = alt.Chart(alt.Data(values=data)).encode(y=_jobs(), tooltip=tooltip)
-    across = alt.X("p5:Q", title=f"{title.lower()}, ms", scale=alt.Scale(zero=True))
+    across = alt.X("p5:Q", title=f"{metric.title}, {metric.unit}", scale=alt.Scale(zero=True))
     whole = base.mark_rule(color="currentColor").encode(x=across, x2="p95:Q")
     half = base.mark_bar(size=11, color=BLUE).encode(x="p25:Q", x2="p75:Q")
     middle = base.mark_tick(size=17, thickness=3, color="currentColor").encode(x="p50:Q")
     return _spec(alt.layer(whole, half, middle), jobs=len(data))
 
 
-def _by_job(rows: Sequence[Row], names: Sequence[str], group: str) -> Iterator[dict[str, Any]]:
-    for name in names:
-        known = [row for row in rows if _is_known(row, name)]
-        if len(known) < 2 or (name in DRIFT and not _tells_apart(rows, name)):
+def _by_job(rows: Sequence[Row], group: Chart) -> Iterator[dict[str, Any]]:
+    for metric in _in_chart(group):
+        known = [row for row in rows if _is_known(row, metric)]
+        if len(known) < 2 or (group == "Answers" and not _tells_apart(rows, metric)):
             continue
-        data = [{**_named(row), "x": row.metrics[name], **_error(row, name)} for row in known[:MOST]]
-        about = described(name)
-        better = "More" if name in HIGHER else "Less"
+        data = [{**_named(row), "x": row.metrics[metric.name], **_error(row, metric)} for row in known[:MOST]]
+        better = "More" if metric.is_higher_better else "Less"
         error = (
             " The line through a point is one standard error to each side." if any("low" in one for one in data) else ""
         )
         yield {
             "group": group,
-            "title": about["title"].capitalize() if about["title"].islower() else about["title"],
+            "title": _capitalized(metric.title),
             "says": f"{better} is better.{error}{_left(known)}",
-            "spec": _points(data, about, name),
+            "spec": _points(data, metric),
         }
 
 
-def _error(row: Row, name: str) -> dict[str, float]:
-    value, error = row.metrics[name], row.metrics.get(f"{name}_se")
+def _capitalized(title: str) -> str:
+    return title.capitalize() if title.islower() else title
+
+
+def _error(row: Row, metric: Metric) -> dict[str, float]:
+    value, error = row.metrics[metric.name], row.metrics.get(metric.error_name)
     return {"low": value - error, "high": value + error} if value is not None and error else {}
 
 
-def _points(data: list[dict[str, Any]], about: Mapping[str, Any], name: str) -> dict[str, Any]:
+def _points(data: list[dict[str, Any]], metric: Metric) -> dict[str, Any]:
     import altair as alt
 
     scale = (
-        alt.Scale(type="symlog", constant=SMALL_KL)
-        if name == "kl_mean"
-        else alt.Scale(zero=about["unit"] == "%", nice=True)
+        alt.Scale(type="symlog", constant=SMALL)
+        if metric.is_logarithmic
+        else alt.Scale(zero=metric.unit == "%", nice=True)
     )
-    across = alt.X("x:Q", title=_axis_title(about), scale=scale, axis=_axis(about, name))
-    told = {"y": _jobs(), "tooltip": ["job:N", "label:N", _told("x", about)]}
+    across = alt.X("x:Q", title=_axis_title(metric), scale=scale, axis=_axis(metric))
+    told = {"y": _jobs(), "tooltip": ["job:N", "label:N", _told("x", metric)]}
     layers = [alt.Chart().encode(x=across, **told).mark_point(size=90, filled=True, opacity=1, color=BLUE)]
     if known := [one for one in data if "low" in one]:
         errors = alt.Chart(alt.Data(values=known)).encode(x="low:Q", x2="high:Q", **told)
@@ -205,29 +201,27 @@ def _jobs() -> Any:
     )
 
 
-def _axis(about: Mapping[str, Any], name: str) -> Any:
+def _axis(metric: Metric) -> Any:
     import altair as alt
 
-    if name == "kl_mean":
+    if metric.is_logarithmic:
         return alt.Axis(values=[0, 0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1, 3, 10], format="~r", labelOverlap=True)
-    return (
-        alt.Axis(format="~%")
-        if about["unit"] == "%"
-        else alt.Axis(format="~s" if about["unit"] == "MB" else "~r", tickCount=6)
-    )
+    if metric.unit == "%":
+        return alt.Axis(format="~%")
+    return alt.Axis(format="~s" if metric.unit == "MB" else "~r", tickCount=6)
 
 
-def _axis_title(about: Mapping[str, Any]) -> str:
-    unit = f", {about['unit']}" if about["unit"] and about["unit"] != "%" else ""
-    return f"{about['title']}{unit} ({'more' if about['better'] > 0 else 'less'} is better)"
+def _axis_title(metric: Metric) -> str:
+    unit = f", {metric.unit}" if metric.unit not in ("", "%") else ""
+    return f"{metric.title}{unit} ({'more' if metric.is_higher_better else 'less'} is better)"
 
 
-def _told(field: str, about: Mapping[str, Any]) -> Any:
+def _told(field: str, metric: Metric) -> Any:
     import altair as alt
 
-    unit = about["unit"]
-    form = f".{about['digits']}%" if unit == "%" else f",.{about['digits']}f"
-    return alt.Tooltip(f"{field}:Q", title=about["title"] + (f", {unit}" if unit not in ("", "%") else ""), format=form)
+    form = f".{metric.digits}%" if metric.unit == "%" else f",.{metric.digits}f"
+    unit = f", {metric.unit}" if metric.unit not in ("", "%") else ""
+    return alt.Tooltip(f"{field}:Q", title=f"{metric.title}{unit}", format=form)
 
 
 def _named(row: Row) -> dict[str, str]:
@@ -240,15 +234,15 @@ def _left(known: Sequence[Row]) -> str:
     return f" The first {MOST} of {len(known)} jobs." if len(known) > MOST else ""
 
 
-def _is_known(row: Row, name: str) -> bool:
-    return row.metrics.get(name) is not None
+def _is_known(row: Row, metric: Metric) -> bool:
+    return row.metrics.get(metric.name) is not None
 
 
-def _tells_apart(rows: Sequence[Row], name: str) -> bool:
-    return len({row.metrics[name] for row in rows if _is_known(row, name)}) > 1
+def _tells_apart(rows: Sequence[Row], metric: Metric) -> bool:
+    return len({row.metrics[metric.name] for row in rows if _is_known(row, metric)}) > 1
 
 
-def _good(row: Row, name: str) -> float:
-    value = row.metrics[name]
+def _good(row: Row, metric: Metric) -> float:
+    value = row.metrics[metric.name]
     assert value is not None
-    return value if name in HIGHER else -value
+    return metric.goodness(value)

@@ -11,8 +11,10 @@ from zlib import crc32
 from hforch.compare.decide import Bound, Decision
 from hforch.compare.parting import all_partings
 from hforch.compare.reading import samples_of
-from hforch.compare.table import ENERGY, SPEED, Comparison, Row, percentile
+from hforch.compare.table import Comparison, Row
 from hforch.compare.words import alignment, words
+from hforch.metrics.aggregation import percentiles
+from hforch.metrics.registry import ALL
 from hforch.redaction import without_known
 from hforch.report.page.about import about
 from hforch.report.page.charts import charts
@@ -25,7 +27,6 @@ MOST_CELLS = 24_000  # answers on one page
 MOST_BYTES = 150_000_000  # of samples.jsonl, on one page
 LONGEST = 2_000_000  # characters of a text
 AT_ONCE = 100  # inputs that the page unpacks together
-QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
 RESIDUES = 1 << 32
 
 
@@ -112,17 +113,15 @@ def collect(
     names = {row.entry.name: place for place, row in enumerate(rows)}
     baselines = [names.get(row.baseline) if row.baseline else None for row in rows]
     asked = [*(bound.metric for bound in bounds), *([optimize] if optimize else [])]
-    known = {name: {row.metrics.get(name) for row in rows} - {None} for name in ordered(asked)}
-    metrics = [described(name) for name, values in known.items() if values and (name != "failed" or values != {0.0})]
+    known = {one: {row.metrics.get(one.name) for row in rows} - {None} for one in ordered(asked)}
+    metrics = [described(one) for one, values in known.items() if values and (one.kind != "failure" or values != {0.0})]
     sites = list(dict.fromkeys(row.site for row in rows))
-    quantiles = {row.entry.name: _quantiles(seen.times.get(row.entry.name) or {}) for row in rows}
     cells = [cell for one in in_order for cell in one.cells.values()]
     summary = {
         "about": about(comparison, seen, told, decision, bounds),
         "rows": {"shown": len(in_order), "of": shown.of, "failed": len(shown.failed)},
-        "metrics": [
-            one | {"speed": one["name"] in SPEED, "alone": one["name"] in (*SPEED, *ENERGY)} for one in metrics
-        ],
+        "metrics": metrics,
+        "timings": {one.timing: one.title for one in ALL if one.timing == one.name},
         "axes": comparison.axes,
         "jobs": [
             _job(row, decision) | {"baseline": base, "site": sites.index(row.site), "is_shared": row.shared is not None}
@@ -130,8 +129,8 @@ def collect(
         ],
         "finishes": sorted({cell["finish"] for cell in cells if cell.get("finish")}),
         "checks": sorted({check[0] for cell in cells for check in cell.get("checks", ())}),
-        "charts": charts(rows, quantiles),
-        "typical": round(percentile([len(cell["text"]) for cell in cells], 0.9)) if cells else 0,
+        "charts": charts(rows),
+        "typical": round(percentiles([len(cell["text"]) for cell in cells], [90])[0]) if cells else 0,
         "parts": -(-len(in_order) // AT_ONCE),
     }
     return Page(summary, in_order, baselines, seen.damaged)
@@ -232,7 +231,3 @@ def _job(row: Row, decision: Decision | None) -> dict[str, Any]:
         "refused": refused.get(entry.name),
         "again": of_job(entry),
     }
-
-
-def _quantiles(times: Mapping[str, Sequence[float]]) -> dict[str, list[float]]:
-    return {name: [round(percentile(some, one), 3) for one in QUANTILES] for name, some in times.items() if some}

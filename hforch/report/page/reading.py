@@ -1,9 +1,8 @@
-"""A first look at what the page is to show: which samples can be read, how many inputs there are, how long it took."""
+"""A first look at what the page is to show: which samples can be read, and how many inputs there are."""
 
 from __future__ import annotations
 
 import os
-from array import array
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -13,7 +12,6 @@ from hforch.compare.reading import Entry
 from hforch.errors import ConfigError
 from hforch.runs.samples import Samples
 
-TIMES = ("ttft_ms", "tpot_ms")
 MOST_FAILED = 200  # inputs that a job failed to answer are remembered, and shown besides those that are chosen
 NOWHERE = Path(os.devnull) / "nothing"
 
@@ -27,7 +25,6 @@ class Seen:
         failed: inputs that a job has failed to answer.
         samples, answered: how many could be read.
         size: bytes of all samples.
-        times: by job, the times of its answers, by name.
         missing: what cannot be shown, in words.
         damaged: how many jobs have lines that are no samples, or samples that cannot be read.
     """
@@ -37,7 +34,6 @@ class Seen:
     samples: int = 0
     answered: int = 0
     size: int = 0
-    times: dict[str, dict[str, array[float]]] = field(default_factory=dict)
     missing: list[str] = field(default_factory=list)
     damaged: int = 0
 
@@ -56,7 +52,6 @@ def look(entries: Sequence[Entry]) -> tuple[list[Entry], Seen]:
 
 
 def _look(entry: Entry, seen: Seen) -> Entry:
-    times = seen.times[entry.name] = {name: array("d") for name in TIMES}
     samples, failed, before = Samples(entry.samples, entry.record), 0, seen.samples
     for line, sample in samples.lines():
         seen.size += len(line)
@@ -68,9 +63,6 @@ def _look(entry: Entry, seen: Seen) -> Entry:
                 seen.failed[sample["input_id"]] = None
             continue
         seen.answered += 1
-        for name, values in times.items():
-            if name in sample["timings"]:
-                values.append(sample["timings"][name])
     seen.missing += [f"job {entry.name}: {notice}" for notice in samples.notices()]
     seen.damaged += samples.left_out > 0
     if seen.samples == before and not samples.left_out and entry.was_run:

@@ -53,15 +53,13 @@ function full(title, text, kind = "") {
   return el("section", {}, el("h3", {}, title), el("div", { class: `text full ${kind}`, dir: "auto" }, visible(text, wanted())));
 }
 
-const TIMES = { queue_ms: "waited (queue)", ttft_ms: "first token (TTFT)", tpot_ms: "time per token (TPOT)", latency_ms: "latency" };
-
 function facts(cell) {
   const list = el("dl", { class: "facts" });
   const add = (name, value) => list.append(el("div", {}, el("dt", {}, name), el("dd", {}, value)));
   if (cell.finish) add("finish reason", `${cell.finish}: ${Object.hasOwn(ENDS, cell.finish) ? ENDS[cell.finish] : ""}`);
   if (cell.tokens[0] != null) add("prompt tokens", figure(cell.tokens[0], 0));
   if (cell.tokens[1] != null) add("output tokens", figure(cell.tokens[1], 0));
-  for (const [name, value] of Object.entries(cell.times)) add(Object.hasOwn(TIMES, name) ? TIMES[name] : name, `${figure(value, 1)} ms`);
+  for (const [name, value] of Object.entries(cell.times)) add(Object.hasOwn(summary.timings, name) ? summary.timings[name] : name, `${figure(value, 1)} ms`);
   return list;
 }
 

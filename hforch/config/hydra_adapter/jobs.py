@@ -1,0 +1,118 @@
+"""How Hydra runs jobs: its flags, plugins and callbacks, the directory and files of a job, and what a job returned."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable, Iterator, Sequence
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from omegaconf import DictConfig
+
+BASIC_LAUNCHER = "hydra._internal.core_plugins.basic_launcher.BasicLauncher"
+
+
+def flags_parser() -> argparse.ArgumentParser:
+    """Return a parser of Hydra's own flags."""
+    from hydra._internal.utils import get_args_parser
+
+    parser: argparse.ArgumentParser = get_args_parser()
+    return parser
+
+
+def flags_of(parser: argparse.ArgumentParser) -> list[str]:
+    """Return all long flags that a parser knows."""
+    return [flag for action in parser._actions for flag in action.option_strings if flag.startswith("--")]
+
+
+def configuration_to_rerun(file: str, overrides: Sequence[str]) -> DictConfig:
+    """Return the configuration that a callback of Hydra's has pickled for --experimental-rerun."""
+    from hydra.main import _get_rerun_conf
+
+    config: DictConfig = _get_rerun_conf(file, list(overrides))
+    return config
+
+
+# ---------------------------------------------------------------- plugins
+def installed(kind: type) -> set[str]:
+    """Return the names of the plugins of a kind: `hydra.plugins.launcher.Launcher`, or a sweeper."""
+    from hydra.core.plugins import Plugins
+
+    return {f"{one.__module__}.{one.__qualname__}" for one in Plugins.instance().discover(kind)}
+
+
+def make_launcher(context: Any, task: Callable[[DictConfig], Any], config: DictConfig) -> Any:
+    """Return the launcher that a configuration chooses."""
+    from hydra.core.plugins import Plugins
+
+    return Plugins.instance().instantiate_launcher(hydra_context=context, task_function=task, config=config)
+
+
+def find_object(name: str) -> Any:
+    """Return what a dotted name in a `_target_` names; its module is imported.
+
+    Raises:
+        Exception: whatever importing it raises; it is the cause.
+    """
+    from hydra._internal.utils import _locate
+
+    return _locate(name)
+
+
+# ---------------------------------------------------------------- running
+def context_of(loader: Any, config: DictConfig) -> Any:
+    """Return what Hydra's parts hand to each other, with the callbacks that a configuration names."""
+    from hydra._internal.callbacks import Callbacks
+    from hydra.types import HydraContext
+
+    return HydraContext(config_loader=loader, callbacks=Callbacks(config))
+
+
+def as_job_of_sweep(task: Callable[[DictConfig], Any], config: DictConfig, context: Any) -> Any:
+    """Run a task where Hydra has made the directory, files and environment of a sweep's job; return what it returns."""
+    from hydra.core.utils import run_job
+
+    keys = {"job_dir_key": "hydra.sweep.dir", "job_subdir_key": "hydra.sweep.subdir"}
+    return run_job(task_function=task, config=config, hydra_context=context, **keys).return_value
+
+
+def set_up_logging(logging: Any, verbose: Any) -> None:
+    """Set up logging as a configuration's hydra.hydra_logging or hydra.job_logging says."""
+    from hydra.core.utils import configure_log
+
+    configure_log(logging, verbose)
+
+
+def replace_writers(save: Callable[[Any, str, Path], None], logging_is_set_up: Callable[[], None]) -> None:
+    """Let Hydra, in this process, save configurations by a function, and call another when it has set up logging."""
+    from hydra._internal import hydra as entry
+    from hydra.core import utils
+
+    utils._save_config = save
+    if getattr(utils.configure_log, "replaced", False):
+        return
+    configure = utils.configure_log
+
+    def configure_log(*arguments: Any, **named: Any) -> None:
+        configure(*arguments, **named)
+        logging_is_set_up()
+
+    configure_log.replaced = True  # type: ignore[attr-defined]
+    utils.configure_log = entry.configure_log = configure_log
+
+
+# ---------------------------------------------------------------- returning
+def returned_codes(returned: Any) -> Iterator[int]:
+    """Yield the exit codes in what Hydra's run or multirun returned: those of jobs, in lists for batches of a sweep."""
+    if isinstance(returned, list | tuple):
+        for one in returned:
+            yield from returned_codes(one)
+    elif returned is not None and isinstance(getattr(returned, "return_value", None), int):
+        yield returned.return_value
+
+
+def returned_by(job: Any) -> Any:
+    """Return what a launcher's job returned or raised, and raise nothing."""
+    return getattr(job, "_return_value", None)

@@ -1,0 +1,57 @@
+"""Overrides as Hydra's grammar reads them, and how its own sweeper splits them into jobs."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+BASIC_SWEEPER = "hydra._internal.core_plugins.basic_sweeper.BasicSweeper"
+
+
+def parser_of(loader: Any) -> Any:
+    """Return a parser of overrides; for globs over options it asks the loader."""
+    from hydra.core.override_parser.overrides_parser import OverridesParser
+
+    return OverridesParser.create(config_loader=loader)
+
+
+def value_of(parsed: Any) -> Any:
+    """Return the value of an override that was parsed, quotes and sweeps kept."""
+    return parsed._value
+
+
+def with_value(parsed: Any, value: Any) -> Any:
+    """Return the override with another value."""
+    return replace(parsed, _value=value)
+
+
+def size_of_sweep(parsed: Any, loader: Any) -> float | None:
+    """Return how many values an override stands for; None where that is for others to judge."""
+    from hydra.core.override_parser.types import ChoiceSweep, Glob, RangeSweep
+
+    value = parsed._value
+    if isinstance(value, ChoiceSweep):
+        return len(value.list)
+    if isinstance(value, Glob):
+        return len(value.filter(loader.get_group_options(parsed.key_or_group)))
+    if isinstance(value, RangeSweep) and value.step and None not in (value.start, value.stop):
+        length = (value.stop - value.start) / value.step
+        return max(0, math.ceil(length)) if math.isfinite(length) else max(0.0, length)
+    return None
+
+
+def split_into_jobs(parsed: Sequence[Any]) -> list[list[str]]:
+    """Return the overrides of each job, as Hydra's own sweeper makes them."""
+    from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
+
+    (jobs,) = BasicSweeper.split_arguments(list(parsed), None)
+    return [list(job) for job in jobs]
+
+
+def is_group_default(entry: Any) -> bool:
+    """Return whether an entry of a defaults list chooses an option of a group."""
+    from hydra.core.default_element import GroupDefault
+
+    return isinstance(entry, GroupDefault)

@@ -1,0 +1,96 @@
+"""Hydra's global state: set up as hforch needs it for as long as that is needed, and given back to its owner."""
+
+from __future__ import annotations
+
+import threading
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from hydra.core.config_search_path import ConfigSearchPath
+    from omegaconf import DictConfig
+
+VERSION_BASE = "1.3"
+JOB_NAME = "hforch"
+_HYDRA_IS_GLOBAL = threading.RLock()  # one thread composes at a time
+
+
+def search_path(main: Path, extra: Sequence[Path]) -> ConfigSearchPath:
+    """Return where configurations are looked up: in `main`, then in the others."""
+    from hydra._internal.utils import create_config_search_path
+    from hydra.core.config_search_path import SearchPathQuery
+
+    path = create_config_search_path(str(main))
+    for folder in extra:
+        path.prepend("command-line", f"file://{folder}", anchor=SearchPathQuery(provider="schema"))
+    return path
+
+
+@contextmanager
+def hydra_settings() -> Iterator[None]:
+    """Let Hydra compose with our settings, and give a caller who uses Hydra too their own back."""
+    from hydra import version
+    from hydra.core.hydra_config import HydraConfig
+    from hydra.core.singleton import Singleton
+    from hydra.core.utils import JobRuntime
+
+    held = (version.VersionBase, JobRuntime, HydraConfig)
+    with _HYDRA_IS_GLOBAL, warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)  # about _self_, which Hydra says again when it runs
+        before = {kind: Singleton._instances.pop(kind, None) for kind in held}
+        try:
+            version.setbase(VERSION_BASE)
+            JobRuntime().set("name", JOB_NAME)
+            register_resolvers()
+            yield
+        finally:
+            for kind, instance in before.items():
+                Singleton._instances.pop(kind, None)
+                if instance is not None:
+                    Singleton._instances[kind] = instance
+
+
+def register_resolvers() -> None:
+    """Register Hydra's own interpolations: `${hydra:...}`, `${now:...}`."""
+    from hydra.core.utils import setup_globals
+
+    setup_globals()
+
+
+@contextmanager
+def global_hydra(make_loader: Callable[[], Any]) -> Iterator[Any]:
+    """Give a Hydra that composes with a loader of ours; it is Hydra's global one meanwhile, as plugins expect."""
+    from hydra import version
+    from hydra._internal.hydra import Hydra
+    from hydra.core.global_hydra import GlobalHydra
+
+    version.setbase(VERSION_BASE)
+    try:
+        hydra = Hydra(task_name=JOB_NAME, config_loader=make_loader())
+        GlobalHydra.instance().initialize(hydra)
+        yield hydra
+    finally:
+        GlobalHydra.instance().clear()
+
+
+def settings_of_job() -> Any:
+    """Return the `hydra` node of the job that runs now."""
+    from hydra.core.hydra_config import HydraConfig
+
+    return HydraConfig.get()
+
+
+@contextmanager
+def seen_by_jobs(config: DictConfig) -> Iterator[None]:
+    """Let `${hydra:...}` read from a configuration."""
+    from hydra.core.hydra_config import HydraConfig
+
+    before = HydraConfig.instance().cfg
+    try:
+        HydraConfig.instance().set_config(config)
+        yield
+    finally:
+        HydraConfig.instance().cfg = before

@@ -1,0 +1,1 @@
+"""The registry of metrics: tables, charts, bounds, schemas and docs are made of it."""

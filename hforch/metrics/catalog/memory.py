@@ -1,0 +1,75 @@
+"""Memory and disk. A megabyte is 10^6 bytes."""
+
+from __future__ import annotations
+
+from hforch.metrics.metric import Metric
+
+METRICS = (
+    Metric(
+        name="peak_rss_mb",
+        title="peak memory",
+        unit="MB",
+        digits=0,
+        better="lower",
+        level="job",
+        kind="memory",
+        definition="the kernel's high-water mark (VmHWM) of the process that held the model, reset when the job begins",
+        section="memory",
+        is_main=True,
+        column="memory MB",
+        summary="peak memory {value} MB",
+        decides=True,
+    ),
+    Metric(
+        name="peak_accelerator_mb",
+        title="peak accelerator memory",
+        unit="MB",
+        digits=0,
+        better="lower",
+        level="job",
+        kind="memory",
+        definition="peaks of what torch allocated on CUDA and XPU devices since the job began, summed over them; absent"
+        " on a CPU and on OpenVINO devices",
+        section="memory",
+        is_main=True,
+        column="accelerator MB",
+        summary="accelerator {value} MB",
+        decides=True,
+    ),
+    Metric(
+        name="disk_mb",
+        title="disk",
+        unit="MB",
+        digits=0,
+        better="lower",
+        level="job",
+        kind="memory",
+        definition="the weights that were loaded, as they lie on disk",
+        section="",
+        is_main=True,
+    ),
+    Metric(
+        name="peak_rss_anon_mb",
+        title="peak anonymous memory",
+        unit="MB",
+        digits=0,
+        better="lower",
+        level="job",
+        kind="memory",
+        definition="peak of the anonymous part of the resident memory, sampled every 20 ms",
+        section="memory",
+        is_compared=False,
+    ),
+    Metric(
+        name="peak_rss_file_mb",
+        title="peak file-backed memory",
+        unit="MB",
+        digits=0,
+        better="lower",
+        level="job",
+        kind="memory",
+        definition="peak of the file-backed part (mmapped weights), sampled every 20 ms",
+        section="memory",
+        is_compared=False,
+    ),
+)

@@ -1,0 +1,86 @@
+"""The tables of metrics in docs/metrics.md: `python -m hforch.metrics.docs docs/metrics.md` writes them anew."""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+
+from hforch.metrics.metric import Metric
+from hforch.metrics.registry import AGAINST_BASELINE, ALL, COMPARED, ON_TEXT
+
+BEGIN, END = "<!-- metrics: {} -->", "<!-- end -->"
+BLOCK = re.compile(r"<!-- metrics: (\w+) -->\n.*?<!-- end -->", re.DOTALL)
+
+
+def tables() -> dict[str, str]:
+    """Return each table as Markdown, by the name in its mark."""
+    scored = (*AGAINST_BASELINE, *ON_TEXT)
+    of_samples = [one for one in ALL if one.timing == one.name]
+    of_jobs = [one for one in ALL if one.section is not None and one not in scored]
+    of_comparisons = [one for one in ALL if one.section is None]
+    return {
+        "samples": _table(("name", "definition"), ([_name(one), _defined(one.definition, one)] for one in of_samples)),
+        "jobs": _table(("name", "where", "definition"), map(_of_job, of_jobs)),
+        "comparison": _table(("name", "better", "definition"), map(_of_comparison, of_comparisons)),
+        "compared": _table(("name", "on the page", "unit", "better", "kind", "earlier name"), map(_listed, COMPARED)),
+        "against_baseline": _table(("name", "better", "definition"), map(_of_comparison, AGAINST_BASELINE)),
+        "on_text": _table(("name", "better", "definition"), map(_of_comparison, ON_TEXT)),
+    }
+
+
+def rewritten(text: str) -> str:
+    """Return a page with the tables between its marks replaced.
+
+    Raises:
+        KeyError: a mark names no table.
+    """
+    made = tables()
+    return BLOCK.sub(lambda mark: "\n".join([BEGIN.format(mark[1]), made[mark[1]], END]), text)
+
+
+def _of_job(metric: Metric) -> list[str]:
+    where = f"`{metric.section}`" if metric.section else "top"
+    definition = f"{metric.aggregate} over the samples" if metric.timing else metric.definition
+    if metric.timing and metric.aggregate != "median":
+        definition = f"95th percentile over the samples of `{metric.timing}`, by linear interpolation between ranks"
+    return [_name(metric), where, _defined(definition, metric) if not metric.timing else definition]
+
+
+def _of_comparison(metric: Metric) -> list[str]:
+    return [_name(metric), metric.better, _defined(metric.definition, metric)]
+
+
+def _listed(metric: Metric) -> list[str]:
+    unit = "share, shown in %" if metric.unit == "%" else "share" if metric.is_share else metric.unit
+    return [
+        _name(metric),
+        metric.title,
+        unit,
+        metric.better,
+        metric.kind,
+        ", ".join(f"`{one}`" for one in metric.aliases),
+    ]
+
+
+def _name(metric: Metric) -> str:
+    return f"`{metric.name}`"
+
+
+def _defined(definition: str, metric: Metric) -> str:
+    return f"{definition} ({metric.source})" if metric.source else definition
+
+
+def _table(headers: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    return "\n".join(_lines(headers, rows))
+
+
+def _lines(headers: Sequence[str], rows: Iterable[Sequence[str]]) -> Iterator[str]:
+    for cells in (headers, ["---"] * len(headers), *rows):
+        yield f"| {' | '.join(cell.replace('|', '&#124;') for cell in cells)} |"
+
+
+if __name__ == "__main__":
+    page = Path(sys.argv[1])
+    page.write_text(rewritten(page.read_text(encoding="utf-8")), encoding="utf-8")

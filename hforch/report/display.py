@@ -1,0 +1,25 @@
+"""Choose a watcher by `runtime.display`."""
+
+from __future__ import annotations
+
+import sys
+from typing import TextIO
+
+from hforch.report.terminal import Json, Plain, Quiet
+from hforch.runs.watch import Watcher
+
+
+def open_watcher(display: str, stream: TextIO | None = None) -> Watcher:
+    """The watcher that `runtime.display` names; `auto` is rich on a terminal and plain elsewhere.
+
+    Args:
+        stream: where it writes; stdout if None.
+    """
+    stream = stream or sys.stdout
+    if display == "auto":
+        display = "rich" if stream.isatty() else "plain"
+    if display == "rich":
+        from hforch.report.live import Rich
+
+        return Rich(stream)
+    return {"plain": lambda: Plain(stream), "json": Json, "none": Quiet}[display]()

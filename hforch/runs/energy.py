@@ -1,0 +1,82 @@
+"""Energy of a job's measured phase: of its NVIDIA GPUs and the CPU packages, or of the CPU packages alone."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from hforch.metrics.metric import is_on_cpu
+from hforch.metrics.registry import ALL
+from hforch.runs.card_meter import CardMeter, Seen
+from hforch.runs.package_meter import PackageMeter, Used
+
+NAMES = tuple(metric.name for metric in ALL if metric.kind == "energy")
+RESUMED = "the job was resumed, so its energy was not measured in one piece"
+
+
+@dataclass(frozen=True)
+class Energy:
+    """Result of a measurement.
+
+    Attributes:
+        cards: of the job's NVIDIA GPUs.
+        packages: of the machine's CPU packages.
+        is_on_cpu: whether the job used no other device than the CPU.
+    """
+
+    cards: Seen
+    packages: Used
+    is_on_cpu: bool
+
+    def metrics(self, tokens: int, is_whole: bool) -> dict[str, Any]:
+        """Return the metrics of energy; unknown ones are under `absent` with the reason.
+
+        `energy_of` names the devices that are counted: for a job on GPUs the CPU packages too, where that is known.
+
+        Args:
+            tokens: output tokens generated during the measurement.
+            is_whole: whether it covers all samples of the job (false for a resumed job).
+        """
+        main = self.packages if self.is_on_cpu else self.cards
+        if main.energy_j is None:
+            return {"absent": dict.fromkeys(NAMES, main.why_not)}
+        parts: list[Seen | Used] = [self.cards] if not self.is_on_cpu else []
+        parts += [self.packages] if self.packages.energy_j is not None else []
+        energy = sum(part.energy_j or 0.0 for part in parts)
+        found: dict[str, Any] = {
+            "energy_of": [name for part in parts for name in part.names],
+            "power_w": round(sum(part.power_w for part in parts), 3),
+        }
+        absent = {}
+        if is_whole:
+            found["energy_j"] = round(energy, 3)
+        else:
+            absent["energy_j"] = RESUMED
+        if tokens:
+            found["joules_per_token"] = round(energy / tokens, 6)
+        else:
+            absent["joules_per_token"] = "no output tokens"
+        return found | {"absent": absent}
+
+
+class EnergyMeter:
+    """Meter of a job's devices, from `begin` to `end`.
+
+    Args:
+        devices: the job's devices as in its record, such as `cuda:0` or `CPU`.
+        parallel: whether other jobs run on this machine at the same time.
+    """
+
+    def __init__(self, devices: Sequence[str], parallel: bool = False) -> None:
+        self._cards, self._packages = CardMeter(devices, parallel), PackageMeter(parallel)
+        self._is_on_cpu = is_on_cpu(devices)
+
+    def begin(self) -> None:
+        self._cards.begin()
+        self._packages.begin()
+
+    def end(self) -> Energy:
+        """Stop measuring and return the result."""
+        packages = self._packages.end()
+        return Energy(self._cards.end(), packages, self._is_on_cpu)

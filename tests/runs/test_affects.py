@@ -1,0 +1,186 @@
+"""Every key of the schema affects what the schema says: each is changed, and all that may follow is looked at."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pydantic import BaseModel
+
+from hforch.compare.axes import axes_of
+from hforch.compare.partners import partners_of
+from hforch.compare.reading import Entry
+from hforch.config.affects import KINDS, Kind
+from hforch.config.compose import job_from_overrides
+from hforch.config.keys import affects, groups, known_keys, said_to_affect
+from hforch.config.schema import FileInputs, InlineInputs, Job
+from hforch.inputs import load_inputs
+from hforch.runs.identity import job_id, load_key, run_of
+from hforch.runs.resuming import changes
+
+EFFECTS: dict[Kind, set[str]] = {
+    "loading": {"load key", "job id", "run", "resume", "axes"},
+    "outputs": {"job id", "run", "resume", "axes", "baseline"},
+    "samples": {"run", "resume", "axes", "baseline"},
+    "timings": {"run", "resume", "axes"},
+    "scores": {"run", "resume"},
+    "nothing": set(),
+}
+CHECKS = (
+    "checks.items=[{equals: x}, {contains: x}, {regex: x}, {json_schema: {}}, {max_tokens: 1}, {finish_reason: stop},"
+    " {levenshtein: x, max_distance: 1}]"
+)
+# One of each shape that a group may have.
+SHAPES = (
+    (),
+    ("model=hub", "model.id=org/name", "prompt=chat", "scoring=both", CHECKS),
+    ("model=local", "model.path=folder", "prompt=raw"),
+    ("model=gguf", "model.path=file.gguf"),
+)
+BACKENDS = ("pytorch", "openvino", "openvino_genai", "fake")
+REPLIES = ("backend.replies=[{match: a, text: b}]", "backend.failures=[{match: a, error: b, after: 0}]")
+CHOSEN_BY_OPTION = {"backend.name", "inputs.kind"}
+
+
+def of_backends(words: Sequence[str]) -> Iterator[Job]:
+    job = job_from_overrides(words)
+    for name in BACKENDS:
+        own = REPLIES if name == "fake" else ()
+        yield job.model_copy(update={"backend": job_from_overrides([f"backend={name}", *own]).backend})
+
+
+def variants(part: BaseModel, path: str = "") -> Iterator[tuple[str, Any]]:
+    """Yield each key below a part of a job, and the part with that key changed."""
+    for name in type(part).model_fields:
+        at, value = f"{path}.{name}".lstrip("."), getattr(part, name)
+        if at == "inputs" or at in CHOSEN_BY_OPTION:
+            continue
+        if isinstance(value, BaseModel):
+            changed: Iterator[tuple[str, Any]] = variants(value, at)
+        elif isinstance(value, tuple) and value and isinstance(value[0], BaseModel):
+            changed = (
+                (at, (*value[:n], new, *value[n + 1 :])) for n, one in enumerate(value) for _, new in variants(one)
+            )
+        else:
+            changed = iter([(at, another(value))])
+        for key, new in changed:
+            yield key, part.model_copy(update={name: new})
+
+
+def another(value: Any) -> Any:
+    """Return a value like this one; it need not be a legal one, for digests are made of any."""
+    if value is None:
+        return "something"
+    if isinstance(value, bool):
+        return not value
+    if isinstance(value, int | float):
+        return value + 1
+    if isinstance(value, str):
+        return f"{value}, changed"
+    return {**value, "something": 1} if isinstance(value, dict) else (*value, "something")
+
+
+def with_other_inputs(job: Job, folder: Path) -> Iterator[tuple[str, Job, Job]]:
+    """Yield each key of `inputs`, a job, and the job with another value there that changes what is read."""
+    for name, text in (("one.txt", "é\nb\n"), ("other.txt", "c\n")):
+        (folder / name).write_text(text, encoding="utf-8")
+    inline = InlineInputs(kind="inline", items=("a", "b"), limit=None)
+    file = FileInputs(kind="file", path=str(folder / "one.txt"), format="auto", encoding="utf-8", limit=None)
+    for inputs, key, value in (
+        (inline, "items", ("a", "c")),
+        (inline, "limit", 1),
+        (file, "path", str(folder / "other.txt")),
+        (file, "format", "csv"),
+        (file, "encoding", "latin-1"),
+        (file, "limit", 1),
+    ):
+        changed = inputs.model_copy(update={key: value})
+        yield f"inputs.{key}", *(job.model_copy(update={"inputs": one}) for one in (inputs, changed))
+
+
+def effects(before: Job, after: Job) -> set[str]:
+    """Return what follows from a change of a job."""
+    jobs = (before, after)
+    ids = [job_id(job, load_inputs(job.inputs)) for job in jobs]
+    records = [{"job": job.model_dump(mode="json"), "status": "ok", "overrides": []} for job in jobs]
+    entries = [Entry(str(at), Path(str(at)), record, Path(str(at))) for at, record in enumerate(records)]
+    found = {
+        "load key": load_key(before) != load_key(after),
+        "job id": ids[0] != ids[1],
+        "run": run_of(before, ids[0]) != run_of(after, ids[1]),
+        "resume": bool(changes(records[0], records[1] | {"job_id": ids[1]})),
+        "axes": any(axes_of(entries).values()),
+        "baseline": None in partners_of(entries, None).values(),
+    }
+    return {name for name, is_so in found.items() if is_so}
+
+
+@pytest.mark.filterwarnings("ignore:Pydantic serializer warnings")
+def test_changing_a_key_changes_what_the_schema_says_and_nothing_else(tmp_path: Path) -> None:
+    found: dict[str, set[str]] = {}
+    for words in SHAPES:
+        for job in of_backends(words):
+            for key, changed in variants(job):
+                found.setdefault(key, set()).update(effects(job, changed))
+    for key, before, after in with_other_inputs(job_from_overrides([]), tmp_path):
+        found.setdefault(key, set()).update(effects(before, after))
+    assert found.keys() == known_keys() - CHOSEN_BY_OPTION
+    said = {key: next(EFFECTS[kind] for kind in KINDS if affects(key, (kind,))) for key in found}
+    assert found == said
+
+
+def test_each_group_says_what_it_affects_or_each_of_its_keys_does_once() -> None:
+    said = [path for path, _ in said_to_affect()]
+    assert len(said) == len(set(said))
+    whole = {path for path in said if "." not in path}
+    apart = {path for path in said if "." in path}
+    assert {path.partition(".")[0] for path in said} == set(groups())
+    assert not whole & {path.partition(".")[0] for path in apart}
+    for group in set(groups()) - whole:
+        assert {key for key in known_keys() if key.startswith(f"{group}.")} <= apart
+
+
+@pytest.mark.parametrize(
+    ("words", "key", "identity"),
+    [
+        ((), "bf6f6f9aeb4cb8e3", "6cfc3b25f21d4d79"),
+        (("backend=openvino", "ov_config=kv_u8", "precision=int8"), "e35eb6fb4d1e211b", "c323261da8718db4"),
+        (
+            ("backend=openvino_genai", "generation=sample", "runtime.seed=7", "runtime.threads=2"),
+            *("be6d1e19544c9f50", "03b9d6f0b5001d7f"),
+        ),
+        (
+            ("backend=fake", "stop=newline", "checks=json", "inputs=facts", "prompt=chat"),
+            *("0e4e708bead22e25", "d1e824e786215996"),
+        ),
+        (
+            ("model=gpt2", "scoring=both", "runtime.repeat=3", "runtime.warmup=2", "runtime.batch_size=4"),
+            *("a457de80ce2114ce", "52babadc0e9ef4b2"),
+        ),
+        (
+            ("generation.json_schema={type: object}", "model=local", "model.path=x"),
+            *("cbf00c0fb8dd0856", "6420d6013582d225"),
+        ),
+    ],
+)
+def test_load_keys_and_job_ids_are_those_of_earlier_records(words: Sequence[str], key: str, identity: str) -> None:
+    job = job_from_overrides(words)
+    assert (load_key(job), job_id(job, load_inputs(job.inputs))) == (key, identity)
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        *((f"runtime.{one}", set()) for one in ("display=none", "isolation=inline", "fail_fast=true", "min_pass=0.5")),
+        ("runtime.memory_check=off", set()),
+        ("runtime.warmup=7", {"run", "resume", "axes"}),
+        *((one, {"run", "resume", "axes", "baseline"}) for one in ("runtime.repeat=7", "checks=json")),
+        ("scoring=text", {"run", "resume"}),
+        ("runtime.seed=7", {"job id", "run", "resume", "axes", "baseline"}),
+        ("runtime.threads=7", {"load key", "job id", "run", "resume", "axes"}),
+    ],
+)
+def test_what_follows_from_a_changed_setting(words: str, expected: set[str]) -> None:
+    assert effects(job_from_overrides([]), job_from_overrides([words])) == expected
