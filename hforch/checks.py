@@ -166,6 +166,8 @@ def _result(check: Check, wanted: Any, sample: Sample, text: str, strip: bool) -
 
 
 def _look(check: Check, wanted: Any, sample: Sample, text: str) -> Seen:
+    if check.kind == "max_tokens" and sample["output_tokens"] is None:
+        return check.negate, "the number of its tokens is not known"
     if check.kind == "max_tokens":
         return sample["output_tokens"] <= wanted, f"it has {sample['output_tokens']} tokens, and {wanted} is the limit"
     if check.kind == "finish_reason":

@@ -177,6 +177,12 @@ def test_every_check_has_a_name_of_its_own() -> None:
     assert named[8] == "json_schema person.json"
 
 
+@pytest.mark.parametrize("negate", [False, True])
+def test_a_limit_of_tokens_is_not_passed_where_nobody_has_counted_them(negate: bool) -> None:
+    (result,) = checks.judge(made({"max_tokens": 5, "negate": negate}))(sample(output_tokens=None))
+    assert (result["passed"], result["why"]) == (False, "the number of its tokens is not known")
+
+
 def test_results_are_counted_all_together_and_each() -> None:
     judged = checks.judge(made({"contains": "Paris"}, {"max_tokens": 3}))
     samples = [{"checks": judged(sample(text))} for text in ("Paris", "Rome", "in Paris")]

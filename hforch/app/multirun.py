@@ -319,9 +319,9 @@ def _checked(jobs: Sequence[Planned], workers: Workers) -> Iterator[tuple[Planne
         seen.add(one.key)
     for backend, some in by_backend.items():
         if all(one.job.runtime.isolation == "inline" for one in some):
-            from hforch.backends.base import backend_of
+            from hforch.backends.base import check
 
-            yield from ((one, backend_of(one.job).check(one.job)) for one in some)
+            yield from ((one, check(one.job)) for one in some)
             continue
         try:
             yield from zip(some, workers.check(backend, [one.job for one in some]), strict=True)

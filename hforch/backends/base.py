@@ -2,12 +2,14 @@
 
 A backend module offers:
 
-    IGNORES: tuple[str, ...]                       config paths that change nothing here; no part of load key or job id
     LIBRARIES: tuple[str, ...]                     modules that load and generate import; a worker imports them early
     QUANTIZERS: dict[str, tuple[str, ...]]         by precision, modules that only it imports; optional
-    check(job) -> list[Mistake]                    what this machine cannot do for the job; before any weight is touched
+    capabilities(job) -> Capabilities              what it can do for the job, and what it needs; imports nothing heavy
+    check(job) -> list[Mistake]                    what else it cannot do, or this machine; before any weight is touched
     prepare(job, progress) -> Prepared             the weights on disk: fetched, converted, exported
     load(job, prepared) -> Loaded                  the model in memory
+
+Its configuration, with what is wrong in it whatever the machine, is a class of config/schema.py.
 """
 
 from __future__ import annotations
@@ -21,13 +23,14 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any, Protocol, cast
 
+from hforch.backends import grammar
 from hforch.backends.batches import by_length, cut
+from hforch.backends.capabilities import Capabilities
 from hforch.backends.engine import Engine
-from hforch.backends.grammar import resolved
 from hforch.backends.llm import PromisingLLM
 from hforch.backends.quiet import quiet
 from hforch.backends.teacher import Teacher
-from hforch.config.schema import ChatPrompt, Job, OpenVINOGenAIBackend
+from hforch.config.schema import ChatPrompt, Job
 from hforch.errors import ConfigError, Mistake
 from hforch.models.checkpoint import Checkpoint
 from hforch.progress import Progress
@@ -75,8 +78,9 @@ class Loaded:
 
 
 class Backend(Protocol):
-    IGNORES: tuple[str, ...]
     LIBRARIES: tuple[str, ...]
+
+    def capabilities(self, job: Job) -> Capabilities: ...
 
     def check(self, job: Job) -> list[Mistake]: ...
 
@@ -90,6 +94,20 @@ def backend_of(job: Job) -> Backend:
     return cast(Backend, import_module(f"hforch.backends.{job.backend.name}"))
 
 
+def capabilities(job: Job) -> Capabilities:
+    """What the job's backend can do for it, and what it needs."""
+    return backend_of(job).capabilities(job)
+
+
+def check(job: Job) -> list[Mistake]:
+    """What the job's backend, or this machine, cannot do for it."""
+    able = capabilities(job)
+    mistakes = grammar.check(job, able.unenforced)
+    if job.scoring.is_asked and (reason := able.lacks.get("logits")):
+        mistakes.append(Mistake("scoring", reason, None, "choose scoring=none"))
+    return mistakes + backend_of(job).check(job)
+
+
 def load(job: Job, progress: Progress) -> Loaded:
     """Check a job against this machine, get its weights and load them.
 
@@ -98,7 +116,7 @@ def load(job: Job, progress: Progress) -> Loaded:
         ModelError, BackendError: the weights cannot be had, or not loaded.
     """
     backend = backend_of(job)
-    if mistakes := backend.check(job):
+    if mistakes := check(job):
         raise ConfigError(mistakes)
     prepared = backend.prepare(job, progress)
     talks = any(library.startswith("transformers") for library in backend.LIBRARIES)
@@ -113,7 +131,7 @@ def build_llm(job: Job, loaded: Loaded, **fields: Any) -> PromisingLLM:
         fields: further fields of the LLM, such as LangChain's `cache` or `callbacks`; they win.
     """
     described = {
-        "generation": resolved(job.generation),
+        "generation": grammar.resolved(job.generation),
         "stop": job.stop.sequences,
         "seed": job.runtime.seed,
         "echo": job.prompt.echo,
@@ -123,24 +141,12 @@ def build_llm(job: Job, loaded: Loaded, **fields: Any) -> PromisingLLM:
     return loaded.build(**described | fields)
 
 
-def handed_over(job: Job) -> int:
-    """How many inputs are handed over together, at most."""
-    backend = job.backend
-    return backend.window if isinstance(backend, OpenVINOGenAIBackend) else job.runtime.batch_size
-
-
 def batches(job: Job, lengths: Sequence[int]) -> list[list[int]]:
     """The places of the inputs that are handed over together: of like length where they are padded to one."""
-    size = handed_over(job)
-    if isinstance(job.backend, OpenVINOGenAIBackend):
-        return cut(range(len(lengths)), size)
-    return by_length(lengths, size)
-
-
-def together(job: Job) -> int:
-    """How many inputs go through the model at the same time, at most."""
-    backend = job.backend
-    return backend.max_num_seqs if isinstance(backend, OpenVINOGenAIBackend) else job.runtime.batch_size
+    batching = capabilities(job).batching
+    if batching.is_continuous:
+        return cut(range(len(lengths)), batching.handed_over)
+    return by_length(lengths, batching.handed_over)
 
 
 def prepared_from(checkpoint: Checkpoint) -> Prepared:

@@ -18,21 +18,29 @@ class Answer:
 
     Attributes:
         text: the generated text, without the prompt, the stop sequence and special tokens.
-        output_ids: the tokens kept, the EOS excluded.
+        prompt_ids, output_ids: the tokens, without the EOS; None where only text is known.
         timings: milliseconds by name; what cannot be known is not in it.
-        absent: why a timing is not known, by name.
+        absent: why a timing, or token ids, are not known, by name.
+        counted: number of tokens of prompt and output, as reported by who generated them, if their ids are not known.
     """
 
     text: str
-    prompt_ids: tuple[int, ...]
-    output_ids: tuple[int, ...]
+    prompt_ids: tuple[int, ...] | None
+    output_ids: tuple[int, ...] | None
     finish_reason: FinishReason
     timings: dict[str, float] = field(default_factory=dict)
     absent: dict[str, str] = field(default_factory=dict)
+    counted: tuple[int, int] | None = None
 
     @property
     def usage(self) -> dict[str, int]:
-        prompt, output = len(self.prompt_ids), len(self.output_ids)
+        """Numbers of tokens; empty if they are not known."""
+        if self.prompt_ids is not None and self.output_ids is not None:
+            prompt, output = len(self.prompt_ids), len(self.output_ids)
+        elif self.counted is not None:
+            prompt, output = self.counted
+        else:
+            return {}
         return {"prompt_tokens": prompt, "completion_tokens": output, "total_tokens": prompt + output}
 
 
@@ -139,16 +147,24 @@ class Completion:
         timings = {"queue_ms": 1e3 * (started - handed_over), "latency_ms": 1e3 * (finished - handed_over)}
         absent: dict[str, str] = {}
         kept = len(self._ids)
+        tokens = self.output_tokens
         if not self._times:
             absent["ttft_ms"] = absent["tpot_ms"] = "the time of each token is not known (beam search ends at once)"
         else:
             timings["ttft_ms"] = 1e3 * (self._times[0] - started)
-            if kept < 2:
+            if tokens is None:
+                absent["tpot_ms"] = "the number of output tokens is not known"
+            elif tokens < 2:
                 absent["tpot_ms"] = "fewer than two output tokens"
             else:
-                timings["tpot_ms"] = 1e3 * (self._times[kept - 1] - self._times[0]) / (kept - 1)
+                timings["tpot_ms"] = 1e3 * (self._times[max(kept, 1) - 1] - self._times[0]) / (tokens - 1)
         timings = {name: round(value, 3) for name, value in timings.items()}
         return Answer(self.text, self.prompt_ids, tuple(self._ids), self.finish_reason or "error", timings, absent)
+
+    @property
+    def output_tokens(self) -> int | None:
+        """Number of tokens of the answer so far; None if it is not known."""
+        return len(self._ids)
 
     @property
     def text(self) -> str:

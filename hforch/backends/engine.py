@@ -114,7 +114,15 @@ class Engine(ABC):
 
     @abstractmethod
     def encode(self, prompt: str) -> list[int]:
-        """Prompt text to token ids, as the model is given them."""
+        """Prompt text to token ids, as the model is given them.
+
+        Raises:
+            GenerationError: there is no tokenizer here.
+        """
+
+    def prompt_tokens(self, prompt: str) -> int | None:
+        """Return the number of tokens of a prompt's text; None where there is no tokenizer to ask."""
+        return len(self.encode(prompt))
 
     @abstractmethod
     def render(self, messages: Sequence[Mapping[str, str]], kwargs: Mapping[str, Any]) -> RenderedChat:
@@ -156,12 +164,15 @@ class Engine(ABC):
             request.at_most,
         )
 
-    def fixed_cache(self, rows: int, prompt_tokens: int, generation: Generation) -> FixedCache | None:
+    def fixed_cache(self, rows: int, prompt_tokens: int | None, generation: Generation) -> FixedCache | None:
         """Return the KV cache of fixed size that a batch gets whose longest prompt is so long; None if it grows."""
         return None
 
-    def room(self, prompt_tokens: int, generation: Generation) -> int:
+    def room(self, prompt_tokens: int | None, generation: Generation) -> int:
         """How many tokens an answer may have: the least that max_new_tokens, max_length and the context leave.
+
+        Args:
+            prompt_tokens: None if it is not known; then max_new_tokens alone decides.
 
         Raises:
             PromptError: none at all.
@@ -170,7 +181,7 @@ class Engine(ABC):
             raise PromptError("the prompt has no tokens; give the model something to continue")
         limits = [generation.max_new_tokens] if generation.max_new_tokens is not None else []
         for name, total in (("generation.max_length", generation.max_length), ("context", self.context_length)):
-            if total is None:
+            if total is None or prompt_tokens is None:
                 continue
             if prompt_tokens >= total:
                 raise PromptError(
@@ -178,6 +189,9 @@ class Engine(ABC):
                     f" answer; shorten the prompt{' or raise the limit' if name != 'context' else ''}"
                 )
             limits.append(total - prompt_tokens)
+        if not limits and prompt_tokens is None:
+            problem = "generation.max_length counts the prompt's tokens too, and this backend cannot count them"
+            raise PromptError(f"{problem}; set generation.max_new_tokens")
         if not limits:
             raise PromptError("nothing limits the answer; set generation.max_new_tokens")
         return min(limits)

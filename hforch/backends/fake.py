@@ -1,6 +1,7 @@
 """backend=fake: a scripted stand-in that keeps every promise but needs no model; for tests of all else, and for demos.
 
-It is deterministic: what it answers depends on the prompt (and on the seed when sampling) alone.
+It is deterministic: what it answers depends on the prompt (and on the seed when sampling) alone. With `remote` it tells
+as little as an endpoint does: text and numbers of tokens.
 """
 
 from __future__ import annotations
@@ -13,18 +14,21 @@ from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any
 
-from hforch.backends import grammar
 from hforch.backends.arguments import samples
 from hforch.backends.base import Loaded, Prepared
+from hforch.backends.capabilities import Capabilities, Lack, padded_batches
 from hforch.backends.completion import Completion, Vocabulary
 from hforch.backends.engine import RenderedChat, Request, SerialEngine
 from hforch.backends.llm import PromisingLLM
+from hforch.backends.text_completion import TextCompletion
 from hforch.config.schema import FakeBackend, Generation, Job
 from hforch.errors import GenerationError, Mistake
+from hforch.models.estimate import Needs
 from hforch.progress import Progress
 
-IGNORES = ("model", "device", "precision", "ov_config", "runtime.threads")
 LIBRARIES = ()
+NO_LOGITS = "backend=fake has no logits to score"
+REMOTE = "backend.remote: answers come as text, as from an endpoint"
 
 EOS = 0
 WORDS = (
@@ -34,21 +38,35 @@ WORDS = (
 TOKEN = re.compile(r"\s*\S+|\s+")
 
 
+def capabilities(job: Job) -> Capabilities:
+    assert isinstance(job.backend, FakeBackend)
+    remote: tuple[Lack, ...] = ("token_ids", "tokenizer", "fingerprint", "memory") if job.backend.remote else ()
+    return Capabilities(
+        needs=Needs(weights=None),
+        batching=padded_batches(job),
+        ignores=("model", "device", "precision", "ov_config", "runtime.threads"),
+        lacks={"logits": NO_LOGITS, **dict.fromkeys(remote, REMOTE)},
+        unenforced=lacking,
+    )
+
+
+def lacking(schema: Mapping[str, Any]) -> str:
+    return "the fake backend chooses no tokens, so it cannot be held to a schema"
+
+
 def check(job: Job) -> list[Mistake]:
-    mistakes = grammar.check(job)
-    if job.scoring.is_asked:
-        mistakes.append(Mistake("scoring", "backend=fake has no logits to score", None, "choose scoring=none"))
-    return mistakes
+    return []
 
 
 def prepare(job: Job, progress: Progress) -> Prepared:
-    return Prepared(path=None, record={"kind": "fake", "fingerprint": "fake"})
+    assert isinstance(job.backend, FakeBackend)
+    return Prepared(path=None, record={"kind": "fake", "fingerprint": None if job.backend.remote else "fake"})
 
 
 def load(job: Job, prepared: Prepared) -> Loaded:
     assert isinstance(job.backend, FakeBackend)
     time.sleep(job.backend.load_s)
-    engine = FakeEngine(job.backend)
+    engine = RemoteFakeEngine(job.backend) if job.backend.remote else FakeEngine(job.backend)
     return Loaded(engine, partial(FakeLLM, engine=engine), {"device": ["none"], "precision": {"requested": "none"}})
 
 
@@ -75,7 +93,7 @@ class FakeEngine(SerialEngine):
         self._calls: Counter[int] = Counter()  # by batch size
 
     def encode(self, prompt: str) -> list[int]:
-        return [self._id(token) for token in TOKEN.findall(prompt)]
+        return self._ids_of(prompt)
 
     def render(self, messages: Sequence[Mapping[str, str]], kwargs: Mapping[str, Any]) -> RenderedChat:
         return RenderedChat(
@@ -100,11 +118,14 @@ class FakeEngine(SerialEngine):
                 self._sleep(self.script.token_s, request)
             now = time.perf_counter()
             pairs = zip(completions, answers, strict=True)
-            done = [c.push(answer[step] if step < len(answer) else EOS, now) for c, answer in pairs]
+            done = [self._push(c, answer[step] if step < len(answer) else EOS, now) for c, answer in pairs]
             if all(done) or request.cancelled.is_set():
                 break
         for completion in completions:
             completion.finish()
+
+    def _push(self, completion: Completion, token: int, now: float) -> bool:
+        return completion.push(token, now)
 
     def _cold_s(self, batch_size: int) -> float:
         """Return the seconds that this call takes longer: half as many with every call of the same batch size."""
@@ -115,7 +136,7 @@ class FakeEngine(SerialEngine):
     def _answer(self, prompt: str, request: Request) -> list[int]:
         for reply in self.script.replies:
             if reply.match in prompt:
-                return self.encode(reply.text)
+                return self._ids_of(reply.text)
         seed = f"{request.seed}:" if samples(request.generation) else ""
         digest = hashlib.sha256((seed + prompt).encode()).digest()
         length = 8 + digest[0] % 24
@@ -129,8 +150,39 @@ class FakeEngine(SerialEngine):
         if seconds:
             request.cancelled.wait(seconds)
 
+    def _ids_of(self, text: str) -> list[int]:
+        return [self._id(token) for token in TOKEN.findall(text)]
+
     def _id(self, text: str) -> int:
         """A token id that depends on the text alone, so that records of other runs can be compared."""
         token = 1 + int.from_bytes(hashlib.sha256(text.encode()).digest()[:6])
         self._texts[token] = text
         return token
+
+
+class RemoteFakeEngine(FakeEngine):
+    """The same answers as text, with the numbers of their tokens."""
+
+    def encode(self, prompt: str) -> list[int]:
+        raise GenerationError(f"there is no tokenizer here ({REMOTE})")
+
+    def prompt_tokens(self, prompt: str) -> int | None:
+        return None
+
+    def completion(self, prompt: str, request: Request) -> Completion:
+        room = self.room(None, request.generation)
+        most = room if request.at_most is None else min(room, request.at_most)
+        return TextCompletion(request.stop, most, REMOTE, request.on_text)
+
+    def generate(self, completions: Sequence[Completion], request: Request) -> None:
+        super().generate(completions, request)
+        for completion, prompt in zip(completions, request.prompts, strict=True):
+            assert isinstance(completion, TextCompletion)
+            completion.count(len(self._ids_of(str(prompt))), completion.pieces)
+
+    def _push(self, completion: Completion, token: int, now: float) -> bool:
+        assert isinstance(completion, TextCompletion)
+        if token != EOS:
+            return completion.push_text(self._texts[token], now)
+        completion.end("eos")
+        return True

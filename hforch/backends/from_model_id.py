@@ -8,13 +8,13 @@ from typing import Any
 from hforch.backends.arguments import GENERATION, merge, split
 from hforch.config.compose import job_from_overrides
 from hforch.config.nearest import did_you_mean
-from hforch.config.schema import Job
+from hforch.config.schema import BACKENDS, Job
 from hforch.config.shorthand import meaning
 from hforch.config.validate import validate
 from hforch.errors import UnknownArgument
 from hforch.paths import expanded
 
-BACKENDS = {"default": "pytorch", "pytorch": "pytorch", "openvino": "openvino"}
+NAMES = {"default": "pytorch", "pytorch": "pytorch", "openvino": "openvino"}
 DTYPES = {"float32": "fp32", "bfloat16": "bf16", "float16": "fp16", "auto": "auto"}
 MODEL = ("revision", "trust_remote_code", "attn_implementation")
 DTYPE = ("dtype", "torch_dtype")
@@ -49,15 +49,16 @@ def job_of(
     """
     if task != "text-generation":
         raise UnknownArgument(f"task={task!r}: the only one is 'text-generation'.")
-    if backend not in BACKENDS:
-        hint = did_you_mean(backend, BACKENDS)
-        raise UnknownArgument(f"backend={backend!r} is none of {', '.join(BACKENDS)}" + (f": {hint}" if hint else "."))
+    if backend not in NAMES:
+        hint = did_you_mean(backend, NAMES)
+        raise UnknownArgument(f"backend={backend!r} is none of {', '.join(NAMES)}" + (f": {hint}" if hint else "."))
     given = dict(model_kwargs or {})
-    tree = job_from_overrides([f"backend={BACKENDS[backend]}"]).model_dump()
+    on_openvino = BACKENDS[NAMES[backend]].library == "openvino"
+    tree = job_from_overrides([f"backend={NAMES[backend]}"]).model_dump()
     tree["model"] = _model(model_id, given)
-    tree["device"] = _device(backend, device, device_map, given)
+    tree["device"] = _device(on_openvino, device, device_map, given)
     tree["precision"]["name"] = _precision(given)
-    tree["ov_config"] = dict(given.pop("ov_config", None) or {}) if backend == "openvino" else {}
+    tree["ov_config"] = dict(given.pop("ov_config", None) or {}) if on_openvino else {}
     tree["runtime"]["batch_size"] = batch_size
     generation = {name: given.pop(name) for name in GENERATION if name in given}
     if given:
@@ -76,11 +77,13 @@ def _model(model_id: str, given: dict[str, Any]) -> dict[str, Any]:
     return {"source": "hub", "id": model_id, "revision": None, **common, **said}
 
 
-def _device(backend: str, device: int | str | None, device_map: str | None, given: dict[str, Any]) -> dict[str, Any]:
+def _device(
+    on_openvino: bool, device: int | str | None, device_map: str | None, given: dict[str, Any]
+) -> dict[str, Any]:
     if device is not None and device_map is not None:
         raise UnknownArgument("device and device_map exclude each other: drop one.")
     said = {"kind": "cpu", "index": None, "name": None, "device_map": None}
-    if backend == "openvino" and "device" in given:
+    if on_openvino and "device" in given:
         if device is not None or device_map is not None:
             raise UnknownArgument("on OpenVINO the device is model_kwargs={'device': ...} alone: drop the other.")
         name = str(given.pop("device"))

@@ -6,6 +6,7 @@ import json
 from collections.abc import Collection, Mapping
 from typing import Any
 
+from hforch.backends import xgrammar
 from hforch.backends.arguments import samples
 from hforch.backends.grammar import demanded
 from hforch.config.schema import Generation
@@ -92,7 +93,7 @@ def settings(generation: Generation, limit: int, eos: Collection[int], seed: int
         values["num_beams"] = beams
         values["stop_criteria"] = {True: "EARLY", "never": "NEVER"}.get(generation.early_stopping or False, "HEURISTIC")
     values["ignore_eos"] = generation.ignore_eos
-    if (schema := demanded(generation, "openvino_genai")) is not None:
+    if (schema := demanded(generation, xgrammar.lacking)) is not None:
         values["json_schema"] = json.dumps(schema)
     if not generation.ignore_eos and eos:
         values["eos_token_id"], values["stop_token_ids"] = min(eos), sorted(eos)

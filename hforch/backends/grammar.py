@@ -1,14 +1,14 @@
 """Answers that fit a JSON Schema: at every step only the tokens that may come next are allowed.
 
-llguidance tells which those are (https://github.com/guidance-ai/llguidance); on openvino_genai its own xgrammar does.
-Either way a schema must be one that llguidance can enforce to the last keyword: what no grammar says would be silently
-ignored, so it is refused.
+llguidance tells which those are (https://github.com/guidance-ai/llguidance). A schema must be one that it can enforce
+to the last keyword: what no grammar says would be silently ignored, so it is refused. A backend with another grammar
+engine says what that one does not enforce (`Capabilities.unenforced`).
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
 from typing import Any
 
@@ -19,11 +19,8 @@ from hforch.errors import Mistake, UnknownArgument
 PATH = "generation.json_schema"
 BLANKS = r"\n? {0,12}"
 """What may stand between the parts: enough to indent. With any number of blanks, small models write nothing else."""
-# What xgrammar reads over, found by letting openvino_genai 2026.4 answer under each, or not shown to be kept.
-XGRAMMAR_IGNORES = ("multipleOf", "minProperties", "maxProperties")
-SAYS_NOTHING = ("$defs", "definitions", "$schema", "$id", "$comment", "title", "description", "default", "examples")
-SUBSCHEMAS = ("items", "additionalProperties", "prefixItems", "anyOf", "oneOf", "allOf")
-NAMED_SUBSCHEMAS = ("properties", "patternProperties", "$defs", "definitions")
+Unenforced = Callable[[Mapping[str, Any]], str | None]
+"""Returns what of a schema answers cannot be held to, for people; None if they can."""
 
 
 def resolved(generation: Generation) -> Generation:
@@ -40,11 +37,14 @@ def resolved(generation: Generation) -> Generation:
         raise UnknownArgument(f"json_schema={generation.json_schema!r} {error}") from error
 
 
-def demanded(generation: Generation, backend: str) -> Mapping[str, Any] | None:
+def demanded(generation: Generation, unenforced: Unenforced | None = None) -> Mapping[str, Any] | None:
     """The schema that answers are to be held to; None without one.
 
+    Args:
+        unenforced: of the grammar engine; llguidance's if None.
+
     Raises:
-        UnknownArgument: that cannot be done on this backend, or not together with what else is asked for.
+        UnknownArgument: that cannot be done, or not together with what else is asked for.
     """
     schema = resolved(generation).json_schema
     if schema is None:
@@ -54,12 +54,12 @@ def demanded(generation: Generation, backend: str) -> Mapping[str, Any] | None:
     both["min_new_tokens"] = bool(generation.min_new_tokens)
     if excluded := [name for name, is_set in both.items() if is_set]:
         raise UnknownArgument(f"json_schema cannot be kept together with {', '.join(excluded)}")
-    if problem := lacking(schema, backend):
+    if problem := (unenforced or lacking)(schema):
         raise UnknownArgument(f"json_schema: {problem}")
     return schema
 
 
-def check(job: Job) -> list[Mistake]:
+def check(job: Job, unenforced: Unenforced) -> list[Mistake]:
     """What keeps an answer from being held to the job's schema."""
     if job.generation.json_schema is None:
         return []
@@ -68,22 +68,14 @@ def check(job: Job) -> list[Mistake]:
     except ValueError as error:
         hint = "a path is taken from the folder in which hforch is started"
         return [Mistake(PATH, f"{job.generation.json_schema} {error}", None, hint)]
-    problem = lacking(schema, job.backend.name)
+    problem = unenforced(schema)
     hint = "leave it out, and let a check of kind json_schema look at it afterwards"
     return [Mistake(PATH, problem, None, hint)] if problem else []
 
 
-def lacking(schema: Mapping[str, Any], backend: str) -> str | None:
-    """What of a schema the grammar engine cannot enforce, for people; None if all of it is."""
-    if backend == "fake":
-        return "the fake backend chooses no tokens, so it cannot be held to a schema"
-    if problem := _llguidance_lacks(json.dumps(schema)):
-        return problem
-    if backend == "openvino_genai":
-        ignored = dict.fromkeys(one for part in _parts(schema) for one in _read_over(part))
-        if ignored:
-            return f"openvino_genai's grammar engine reads over {', '.join(ignored)}; backend=openvino heeds it"
-    return None
+def lacking(schema: Mapping[str, Any]) -> str | None:
+    """What of a schema llguidance cannot enforce, for people; None if all of it is."""
+    return _llguidance_lacks(json.dumps(schema))
 
 
 @lru_cache(maxsize=64)
@@ -101,37 +93,6 @@ def _grammar(schema: str) -> str:
     from llguidance import LLMatcher
 
     return str(LLMatcher.grammar_from_json_schema(schema, overrides={"whitespace_pattern": BLANKS}))
-
-
-def _parts(schema: Any) -> Iterator[Mapping[str, Any]]:
-    """A schema and all schemas in it."""
-    if isinstance(schema, list | tuple):
-        for each in schema:
-            yield from _parts(each)
-    if not isinstance(schema, Mapping):
-        return
-    yield schema
-    for name in SUBSCHEMAS:
-        yield from _parts(schema.get(name))
-    for name in NAMED_SUBSCHEMAS:
-        yield from _parts(list((schema.get(name) or {}).values()))
-
-
-def _read_over(part: Mapping[str, Any]) -> Iterator[str]:
-    """What of one schema, those in it aside, xgrammar does not enforce."""
-    yield from (name for name in XGRAMMAR_IGNORES if name in part)
-    if part.get("type") != "integer":
-        yield from (f"{name} of a number" for name in ("exclusiveMinimum", "exclusiveMaximum") if name in part)
-    if "pattern" in part:
-        yield from (f"{name} beside pattern" for name in ("minLength", "maxLength", "format") if name in part)
-    if len(part.get("allOf") or ()) > 1:
-        yield "allOf"
-    said = [name for name in part if name not in SAYS_NOTHING]
-    for name in ("$ref", "anyOf", "oneOf", "allOf"):
-        if name in part and len(said) > 1:
-            yield f"{', '.join(other for other in said if other != name)} beside {name}"
-    if unknown := [name for name in part.get("required") or () if name not in (part.get("properties") or {})]:
-        yield f"required properties that are not described ({', '.join(unknown)})"
 
 
 class Guide:

@@ -16,7 +16,7 @@ from typing import Any
 
 from hforch.backends import compiler
 from hforch.backends.engine import Work
-from hforch.config.schema import Job, PytorchBackend
+from hforch.config.schema import PytorchBackend
 from hforch.errors import BackendError, ConfigError, Mistake
 from hforch.models.home import home
 
@@ -216,12 +216,15 @@ def _keep_what_is_compiled() -> None:
             os.environ[COMPILED] = str(home() / "compiled")
 
 
-def check(job: Job) -> list[Mistake]:
-    """What keeps torch from compiling on this machine."""
-    assert isinstance(job.backend, PytorchBackend)
-    if job.backend.compile is not True:
+def check(asked: PytorchBackend, device: str) -> list[Mistake]:
+    """What keeps torch from compiling on this machine.
+
+    Args:
+        device: its kind, such as `cpu`.
+    """
+    if asked.compile is not True:
         return []
-    found = compiler.lacking(on_cpu=job.device.kind == "cpu")
+    found = compiler.lacking(on_cpu=device == "cpu")
     if found is None:
         return []
     return [Mistake("backend.compile", found.problem, None, f"{found.hint}; or use backend.compile=false")]

@@ -5,20 +5,20 @@ from __future__ import annotations
 from functools import partial
 from typing import Any
 
-from hforch.backends import grammar, ov_device
+from hforch.backends import ov_device
 from hforch.backends.base import Loaded, Prepared, missing_extra
+from hforch.backends.capabilities import Capabilities, padded_batches
 from hforch.backends.out_of_memory import is_out_of_memory, translate
 from hforch.backends.ov_device import device_name, last_words, precision_of, properties, read_properties
-from hforch.backends.ov_weights import prepare
+from hforch.backends.ov_weights import needs, prepare
 from hforch.backends.pipeline import HforchPipeline, LatePipeline, PipelineEngine
 from hforch.backends.teacher import IRTeacher
 from hforch.config.schema import Job
 from hforch.errors import BackendError, Mistake, ModelError
 from hforch.models.tokenizers import loading_tokenizer
 
-__all__ = ["IGNORES", "LIBRARIES", "check", "load", "prepare"]
+__all__ = ["LIBRARIES", "capabilities", "check", "load", "prepare"]
 
-IGNORES = ("model.attn_implementation", "device.device_map")
 LIBRARIES = (
     "openvino",
     "optimum.intel.openvino.modeling_decoder",
@@ -27,11 +27,19 @@ LIBRARIES = (
 )
 
 
+def capabilities(job: Job) -> Capabilities:
+    return Capabilities(
+        needs=needs(job),
+        batching=padded_batches(job),
+        ignores=("model.attn_implementation", "device.device_map"),
+    )
+
+
 def check(job: Job) -> list[Mistake]:
     for module in ("optimum.intel", "openvino"):
         if missing := missing_extra(module, "openvino", "backend=openvino", "backend.name"):
             return missing
-    return [*ov_device.check(job), *grammar.check(job)]
+    return ov_device.check(job)
 
 
 def load(job: Job, prepared: Prepared) -> Loaded:

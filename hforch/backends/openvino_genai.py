@@ -13,8 +13,9 @@ from typing import Any
 
 import psutil
 
-from hforch.backends import grammar, ov_device, ov_weights
+from hforch.backends import ov_device, ov_weights, xgrammar
 from hforch.backends.base import Loaded, Prepared, missing_extra
+from hforch.backends.capabilities import Batching, Capabilities
 from hforch.backends.continuous import ContinuousEngine
 from hforch.backends.genai_decoding import lacking
 from hforch.backends.llm import PromisingLLM
@@ -29,7 +30,6 @@ from hforch.models.architecture import context_length, kv_elements, vocabulary
 from hforch.models.tokenizers import tokenizer_of
 from hforch.progress import Progress
 
-IGNORES = ("model.attn_implementation", "device.device_map", "runtime.batch_size")
 LIBRARIES = ("openvino", "openvino_genai", "tokenizers", "jinja2", "numpy")
 
 BLOCK = {"CPU": 32}  # tokens in a block of the KV cache; 16 on other devices
@@ -37,11 +37,29 @@ BITS = {"f32": 32, "f16": 16, "u8": 8, "u4": 4}
 GB = 1 << 30
 
 
+def capabilities(job: Job) -> Capabilities:
+    backend = job.backend
+    assert isinstance(backend, OpenVINOGenAIBackend)
+    kv_mb = None if backend.cache_size is None else round(backend.cache_size * GB / 1e6, 1)
+    return Capabilities(
+        needs=ov_weights.needs(job, kv_mb),
+        batching=Batching(
+            backend.max_num_seqs,
+            "backend.max_num_seqs",
+            backend.window,
+            is_continuous=True,
+            keeps_prompts=backend.enable_prefix_caching,
+        ),
+        ignores=("model.attn_implementation", "device.device_map", "runtime.batch_size"),
+        unenforced=xgrammar.lacking,
+    )
+
+
 def check(job: Job) -> list[Mistake]:
     assert isinstance(job.backend, OpenVINOGenAIBackend)
     if missing := missing_extra("openvino_genai", "genai", "backend=openvino_genai", "backend.name"):
         return missing
-    return [*ov_device.check(job), *lacking(job.generation), *grammar.check(job), *_check_cache(job.backend)]
+    return [*ov_device.check(job), *lacking(job.generation), *_check_cache(job.backend)]
 
 
 def prepare(job: Job, progress: Progress) -> Prepared:

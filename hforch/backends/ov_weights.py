@@ -10,9 +10,22 @@ from hforch.config.schema import Job
 from hforch.errors import ModelError
 from hforch.models import fetch
 from hforch.models.checkpoint import Checkpoint
+from hforch.models.estimate import IN_MEMORY, Needs
 from hforch.progress import Progress
 
+KV_BYTES = {"u8": 1.0, "i8": 1.0, "u4": 0.5, "f16": 2.0, "bf16": 2.0, "f32": 4.0}
 WEIGHTS = {"fp32": "fp32", "bf16": "fp16", "fp16": "fp16", "int8": "int8", "int4": "int4"}
+
+
+def needs(job: Job, kv_mb: float | None = None) -> Needs:
+    """What an OpenVINO backend makes of a job's weights.
+
+    Args:
+        kv_mb: size of the KV cache, if it is allocated at once.
+    """
+    kv_bytes = 4.0 if job.precision.name == "fp32" else 2.0
+    asked = str(job.ov_config.get("KV_CACHE_PRECISION", ""))
+    return Needs("openvino", IN_MEMORY.get(job.precision.name, 2.0), KV_BYTES.get(asked, kv_bytes), kv_mb)
 
 
 def prepare(job: Job, progress: Progress) -> Prepared:

@@ -93,8 +93,8 @@ class PipelineEngine(SerialEngine):
         self.line.submit(lambda: caches.expect(work), cancelled=threading.Event()).result()
         return caches.chosen.record()
 
-    def fixed_cache(self, rows: int, prompt_tokens: int, generation: Generation) -> FixedCache | None:
-        if self.kv_caches is None or (self._config(generation, limit=1).num_beams or 1) > 1:
+    def fixed_cache(self, rows: int, prompt_tokens: int | None, generation: Generation) -> FixedCache | None:
+        if self.kv_caches is None or prompt_tokens is None or (self._config(generation, limit=1).num_beams or 1) > 1:
             return None
         shape = self.kv_caches.shape(rows, prompt_tokens + self.room(prompt_tokens, generation))
         return FixedCache(*shape, self.kv_caches.dropped) if shape else None
@@ -145,7 +145,7 @@ class PipelineEngine(SerialEngine):
 
     def _held_to(self, generation: Generation, prompt_tokens: int) -> list[Any]:
         """What holds the answers to a JSON Schema, if they are to fit one."""
-        schema = demanded(generation, "pytorch")
+        schema = demanded(generation)
         return [] if schema is None else [self._guide.processor(schema, prompt_tokens)]
 
     @cached_property

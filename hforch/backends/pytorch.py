@@ -7,8 +7,9 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from hforch.backends import accelerators, grammar, kv_cache, out_of_memory, torch_device
+from hforch.backends import accelerators, kv_cache, out_of_memory, torch_device
 from hforch.backends.base import Loaded, Prepared, first_line, missing_extra, prepared_from
+from hforch.backends.capabilities import Capabilities, padded_batches
 from hforch.backends.engine import Work
 from hforch.backends.kv_cache import KVCaches
 from hforch.backends.pipeline import HforchPipeline, LatePipeline, PipelineEngine
@@ -16,11 +17,10 @@ from hforch.backends.teacher import TorchTeacher
 from hforch.config.schema import Job, PytorchBackend
 from hforch.errors import BackendError, Mistake, ModelError
 from hforch.models import fetch
-from hforch.models.estimate import smaller_precisions
+from hforch.models.estimate import IN_MEMORY, Needs, smaller_precisions
 from hforch.models.tokenizers import loading_tokenizer
 from hforch.progress import Progress
 
-IGNORES = ("ov_config", "precision.group_size", "precision.group_size_fallback", "device.name")
 LIBRARIES = (
     "transformers.models.auto.modeling_auto",
     "transformers.models.auto.tokenization_auto",
@@ -40,8 +40,19 @@ WEIGHTS = {"int8": "int8", "int4": "nf4"}
 QUANTIZERS = {"int8": ("torchao.quantization",), "int4": ("bitsandbytes",)}
 
 
+def capabilities(job: Job) -> Capabilities:
+    precision = job.precision.name
+    return Capabilities(
+        needs=Needs("torch", IN_MEMORY.get(precision), 4.0 if precision in ("fp32", "auto") else 2.0),
+        batching=padded_batches(job),
+        ignores=("ov_config", "precision.group_size", "precision.group_size_fallback", "device.name"),
+        has_torch_devices=True,
+    )
+
+
 def check(job: Job) -> list[Mistake]:
-    mistakes = [*grammar.check(job), *kv_cache.check(job)]
+    assert isinstance(job.backend, PytorchBackend)
+    mistakes = kv_cache.check(job.backend, job.device.kind)
     for library in QUANTIZERS.get(job.precision.name, ()):
         quantizer = library.partition(".")[0]
         mistakes += missing_extra(quantizer, "quant", f"precision={job.precision.name} on pytorch", "precision.name")

@@ -19,8 +19,9 @@ def llm_result(answers: Sequence[Answer], before: Sequence[str]) -> LLMResult:
         [Generation(text=prefix + answer.text, generation_info=generation_info(answer))]
         for prefix, answer in zip(before, answers, strict=True)
     ]
-    names = ("prompt_tokens", "completion_tokens", "total_tokens")
-    usage = {name: sum(answer.usage[name] for answer in answers) for name in names}
+    each = [answer.usage for answer in answers]
+    names = each[0] if each and all(each) else ()  # known of all answers, or not told
+    usage = {name: sum(one[name] for one in each) for name in names}
     return LLMResult(generations=generations, llm_output={"token_usage": usage})
 
 
@@ -29,8 +30,8 @@ def generation_info(answer: Answer) -> dict[str, Any]:
     return {
         "finish_reason": answer.finish_reason,
         "token_usage": answer.usage,
-        "prompt_ids": list(answer.prompt_ids),
-        "output_ids": list(answer.output_ids),
+        "prompt_ids": None if answer.prompt_ids is None else list(answer.prompt_ids),
+        "output_ids": None if answer.output_ids is None else list(answer.output_ids),
         "timings": dict(answer.timings),
         "absent": dict(answer.absent),
     }

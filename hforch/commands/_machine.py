@@ -6,7 +6,7 @@ import os
 import platform
 import sys
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import cache
 from importlib.metadata import PackageNotFoundError, requires, version
@@ -17,13 +17,14 @@ from typing import Any
 from hforch import __version__
 from hforch.commands._differences import differences
 from hforch.commands._nvidia import nvidia
+from hforch.config.schema import BACKENDS
 from hforch.runs import fork_safety
 from hforch.runs.environment import cpu_name
+from hforch.runs.libraries import libraries_of
 from hforch.runs.processor import GB, memory, processor
 from hforch.runs.worker import Nursery
 
 EXTRAS = ("genai", "openvino", "quant", "cuda")
-LIBRARIES = {"pytorch": "torch", "openvino": "openvino", "openvino_genai": "openvino_genai"}  # by backend
 
 
 def look() -> dict[str, Any]:
@@ -123,12 +124,17 @@ def workers() -> dict[str, list[str] | None]:
     """
     if not fork_safety.are_present():
         return {}
-    started = {name: Nursery(name) for name, library in LIBRARIES.items() if find_spec(library)}
+    started = {name: Nursery(name) for name in BACKENDS if is_installed(libraries_of(name))}
     try:
         return {name: nursery.initialized() for name, nursery in started.items()}
     finally:
         for nursery in started.values():
             nursery.discard()
+
+
+def is_installed(libraries: Sequence[str]) -> bool:
+    """Whether a backend imports any libraries, and all of them are there."""
+    return bool(libraries) and all(find_spec(library.partition(".")[0]) for library in libraries)
 
 
 def _devices(find: Callable[[], list[dict[str, Any]]]) -> dict[str, Any]:

@@ -23,7 +23,7 @@ EXAMPLE = """\
   hforch verify recipes/winner.yaml backend=openvino     does another backend answer the same?
   hforch verify recipes/winner.yaml --json
 
-Exit code 0: every output is the same, token for token. 3: some are not.
+Exit code 0: every output is the same, token for token (text for text if the backend has no token ids). 3: some are not.
 """
 
 
@@ -97,15 +97,16 @@ def _of_one_run(mistake: Mistake) -> Mistake:
 
 
 def show(found: Verdict, directory: Path) -> None:
+    one_by_one = "token for token" if found.unit == "tokens" else "letter for letter (there are no token ids)"
     print()
     if found.is_identical:
-        print(f"identical: all {found.outputs} outputs are the frozen ones, token for token")
+        print(f"identical: all {found.outputs} outputs are the frozen ones, {one_by_one}")
     else:
         same = found.outputs - len(found.differences) - len(found.missing)
         print(f"not identical: {same} of {found.outputs} outputs are the frozen ones")
     for one in found.differences[:SHOWN]:
         repeat = f", repeat {one.repeat}" if one.repeat else ""
-        place = f"first differs at token {one.at}" if one.at is not None else "differs"
+        place = f"first differs at {found.unit[:-1]} {one.at}" if one.at is not None else "differs"
         print(f"  input {one.input_id}{repeat} {place}")
         print(f"    frozen: {shown(one.frozen or '(kept as a digest alone)')}")
         print(f"    now:    {shown(one.now or '')}")
@@ -115,6 +116,9 @@ def show(found: Verdict, directory: Path) -> None:
         print(f"  no output for {len(found.missing)} frozen ones: inputs {', '.join(found.missing[:SHOWN])}")
     for what, then, now in found.changed:
         print(f"changed since: {what}: {shown(str(then))} -> {shown(str(now))}")
+    if not found.is_model_known:
+        print("the model has no fingerprint, so whether it is the same is not known")
     if not found.changed:
-        print("configuration, model, versions and machine are as they were")
+        known = "configuration, model, versions" if found.is_model_known else "configuration, versions"
+        print(f"{known} and machine are as they were")
     print(f"records: {directory}")

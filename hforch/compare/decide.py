@@ -14,6 +14,7 @@ from hforch.metrics.registry import BY_NAME, COMPARED, find, names
 
 BOUND = re.compile(r"\s*([A-Za-z_]\w*)\s*(<=|>=|==|<|>)\s*([-+]?\d+(?:\.\d*)?(?:[eE][-+]?\d+)?)\s*(%?)\s*")
 MEMORY = ("peak_accelerator_mb", "peak_rss_mb")  # the Pareto set is over the first one that a job has
+WORST = float("-inf")
 MEETS = {
     "<=": lambda value, bound: value <= bound,
     ">=": lambda value, bound: value >= bound,
@@ -55,8 +56,9 @@ class Bound:
         value = row.metrics.get(self.metric)
         if value is not None and not row.can_rank(self.metric):
             return f"{self.metric} was measured on a shared GPU: {row.shared}"
+        reason = row.lacks(self.metric)
         return (
-            f"{self.metric} is not known"
+            f"{self.metric} is not known{f': {reason}' if reason else ''}"
             if value is None
             else f"{self.metric} is {value:g}, not {self.relation} {self.value:g}"
         )
@@ -173,23 +175,34 @@ def _nearest_miss(rows: Sequence[Row], bounds: Sequence[Bound]) -> str:
 
 def pareto_set(rows: Sequence[Row]) -> list[Row]:
     """The rows that no other one, measured at the same site, is as good as in all of speed, memory, quality and better
-    in one; a metric that is not known is worse than any."""
+    in one. A metric that is not known is worse than any; one that a backend cannot have makes jobs incomparable where
+    the other one has it."""
     return [row for row in rows if not any(_dominates(other, row) for other in rows if other is not row)]
 
 
 def _dominates(one: Row, other: Row) -> bool:
     if one.site != other.site:
         return False
-    mine, theirs = _goods(one), _goods(other)
-    return all(a >= b for a, b in zip(mine, theirs, strict=True)) and mine != theirs
+    is_better = False
+    for mine, theirs in zip(_goods(one), _goods(other), strict=True):
+        if mine is None or theirs is None:
+            if {mine, theirs} - {None, WORST}:
+                return False
+            continue
+        if mine < theirs:
+            return False
+        is_better |= mine > theirs
+    return is_better
 
 
-def _goods(row: Row) -> tuple[float, ...]:
-    """Return what is to be high: speed, freedom from memory, quality."""
+def _goods(row: Row) -> tuple[float | None, ...]:
+    """Return what is to be high: speed, freedom from memory, quality; None for what its backend cannot have."""
 
-    def good(metric: Metric) -> float:
+    def good(metric: Metric) -> float | None:
         value = row.metrics.get(metric.name)
-        return float("-inf") if value is None or not row.can_rank(metric.name) else metric.goodness(value)
+        if value is None and row.lacks(metric.name):
+            return None
+        return WORST if value is None or not row.can_rank(metric.name) else metric.goodness(value)
 
     memory = next((name for name in MEMORY if row.metrics.get(name)), MEMORY[-1])
     others = (metric for metric in COMPARED if metric.decides and metric.kind != "memory")

@@ -99,7 +99,7 @@ class Drift:
             self.exact += 1
             return
         if self.unit == "tokens":
-            ids, other = array("q", sample["output_ids"]), array("q")
+            ids, other = array("q", sample["output_ids"] or []), array("q")
             other.frombytes(base.ids)
             place, length = first_diff(ids, other), max(len(ids), len(other), 1)
         else:

@@ -10,6 +10,7 @@ from hforch.config.affects import LOAD_KEY, SAME_BASELINE, others
 from hforch.config.as_recipe import flat
 from hforch.config.keys import affecting, affects, groups
 from hforch.config.nearest import did_you_mean
+from hforch.config.schema import BACKENDS
 from hforch.errors import ConfigError, Mistake
 
 PRECISE_CACHE = ("f32", "None", "bf16", "f16", "u8", "u4")  # of KV caches; None: as the device has it
@@ -116,8 +117,9 @@ def _spellings(entry: Entry, axis: str) -> set[str]:
 
 def _imprecision(entry: Entry) -> tuple[int, int, bool]:
     name, kv = str(entry.get("precision.name")), str(entry.get("ov_config.KV_CACHE_PRECISION"))
+    backend = BACKENDS.get(str(entry.get("backend.name")))
     return (
         MOST_PRECISE.index(name) if name in MOST_PRECISE else len(MOST_PRECISE),
         PRECISE_CACHE.index(kv) if kv in PRECISE_CACHE else len(PRECISE_CACHE),
-        entry.get("backend.name") != "pytorch",
+        not (backend and backend.is_reference),
     )

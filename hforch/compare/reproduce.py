@@ -11,7 +11,7 @@ from copy import deepcopy
 from dataclasses import dataclass, field
 from itertools import chain, islice
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import ValidationError
 
@@ -22,7 +22,7 @@ from hforch.config.as_recipe import differing, flat, recipe_of, to_yaml
 from hforch.config.compose import Composed, compose
 from hforch.config.credentials import put, recorded
 from hforch.config.former import completed
-from hforch.config.frozen import Frozen, digest_of
+from hforch.config.frozen import Frozen, FrozenOutput, digest_of, digest_of_text
 from hforch.config.keys import affecting
 from hforch.config.options import option
 from hforch.config.overrides import quoted
@@ -188,6 +188,7 @@ def _frozen(entry: Entry, needs: Sequence[str], job: Mapping[str, Any]) -> Froze
     record, answers = entry.record, _answers(entry)
     source = {key: value for key, value in record["model"].items() if isinstance(value, str)}
     export = (record["model"].get("export") or {}).get("key")
+    by_text = "token_ids" in (record.get("absent") or {})
     return Frozen(
         schema_version=1,
         started=record["started"],
@@ -199,9 +200,10 @@ def _frozen(entry: Entry, needs: Sequence[str], job: Mapping[str, Any]) -> Froze
         machine=machine_of(record),  # type: ignore[arg-type]
         plan=record["plan"],
         outputs=[
-            *(_output(one, True) for one in islice(answers, IN_FULL)),  # type: ignore[list-item]
-            *(_output(one, False) for one in answers),  # type: ignore[list-item]
+            *(_output(one, True, by_text) for one in islice(answers, IN_FULL)),
+            *(_output(one, False, by_text) for one in answers),
         ],
+        compared_by="text" if by_text else "token_ids",
         scores=(record.get("scores") or {}).get("metrics"),
     )
 
@@ -218,11 +220,16 @@ def _accelerators(environment: Mapping[str, Any]) -> list[Any]:
     return list(environment.get("accelerators") or [])
 
 
-def _output(sample: Mapping[str, Any], in_full: bool) -> dict[str, Any]:
-    ids = " ".join(map(str, sample["output_ids"] or []))
-    named = {key: sample[key] for key in ("input_id", "repeat", "finish_reason")}
-    digest = {"sha256": digest_of(sample["output_ids"] or [])}
-    return {**named, **digest, "ids": ids if in_full else None, "text": sample["text"] if in_full else None}
+def _output(sample: Mapping[str, Any], in_full: bool, by_text: bool) -> FrozenOutput:
+    ids = sample["output_ids"] or []
+    return FrozenOutput(
+        input_id=sample["input_id"],
+        repeat=sample["repeat"],
+        finish_reason=sample["finish_reason"],
+        sha256=digest_of_text(sample["text"]) if by_text else digest_of(ids),
+        ids=" ".join(map(str, ids)) if in_full and not by_text else None,
+        text=sample["text"] if in_full else None,
+    )
 
 
 def _head(entry: Entry, needs: Sequence[str]) -> str:
@@ -239,7 +246,7 @@ def _head(entry: Entry, needs: Sequence[str]) -> str:
 # ---------------------------------------------------------------- verifying
 @dataclass(frozen=True)
 class Difference:
-    """An answer that is not the frozen one; `at` is the first other token, None if it cannot be known."""
+    """An answer that is not the frozen one; `at` is the first other token or character, None if it cannot be known."""
 
     input_id: str
     repeat: int
@@ -254,14 +261,19 @@ class Verdict:
 
     Attributes:
         outputs: how many answers were frozen.
+        unit: what was compared, tokens or, where there are no token ids, characters.
         missing: the input ids of frozen answers that the run has none for.
         changed: what of configuration, versions and machine is not as it was: name, then, now.
+        is_model_known: whether the weights are known to be the same, or known to be others; without a fingerprint
+            nobody knows.
     """
 
     outputs: int
+    unit: Literal["tokens", "characters"] = "tokens"
     differences: list[Difference] = field(default_factory=list)
     missing: list[str] = field(default_factory=list)
     changed: list[tuple[str, Any, Any]] = field(default_factory=list)
+    is_model_known: bool = True
 
     @property
     def is_identical(self) -> bool:
@@ -295,16 +307,39 @@ def verdict(frozen: Frozen, entry: Entry) -> Verdict:
     if entry.record.get("status") != "ok":
         error = (entry.record.get("error") or {}).get("message") or "see its samples"
         raise HforchError(f"the run did not come to its end, so there is nothing to compare: {error}")
-    found = Verdict(len(frozen.outputs), changed=list(changed(frozen, entry)))
+    by_text = frozen.compared_by == "text" or "token_ids" in (entry.record.get("absent") or {})
+    found = Verdict(len(frozen.outputs), "characters" if by_text else "tokens", changed=list(changed(frozen, entry)))
+    found.is_model_known = None not in (frozen.model.get("fingerprint"), entry.record["model"].get("fingerprint"))
     wanted = {(one.input_id, one.repeat): one for one in frozen.outputs}
     for sample in samples_of(entry):
         one = wanted.pop((sample["input_id"], sample["repeat"]), None)
-        if one is not None and one.sha256 != digest_of(sample["output_ids"] or []):
-            then = [int(id) for id in one.ids.split()] if one.ids is not None else None
-            at = first_diff(then, sample["output_ids"]) if then is not None else None
+        if one is not None and not _is_same(one, sample, frozen, by_text):
+            at = _first_difference(one, sample, by_text)
             found.differences.append(Difference(one.input_id, one.repeat, at, *_around(one.text, sample["text"])))
     found.missing = [input_id for input_id, _ in wanted]
     return found
+
+
+def _is_same(one: FrozenOutput, sample: Mapping[str, Any], frozen: Frozen, by_text: bool) -> bool:
+    """Whether an answer is the frozen one.
+
+    Raises:
+        HforchError: the frozen one is a digest of token ids, and the answer has none.
+    """
+    if not by_text:
+        return one.sha256 == digest_of(sample["output_ids"] or [])
+    if frozen.compared_by == "text":
+        return one.sha256 == digest_of_text(sample["text"])
+    if one.text is None:
+        problem = f"of the frozen answer to input {one.input_id} only a digest of its token ids is kept"
+        raise HforchError(f"{problem}, and this run has no token ids to compare it with")
+    return one.text == sample["text"]
+
+
+def _first_difference(one: FrozenOutput, sample: Mapping[str, Any], by_text: bool) -> int | None:
+    if by_text:
+        return None if one.text is None else first_diff(one.text, sample["text"])
+    return None if one.ids is None else first_diff([int(id) for id in one.ids.split()], sample["output_ids"] or [])
 
 
 def changed(frozen: Frozen, entry: Entry) -> Iterator[tuple[str, Any, Any]]:

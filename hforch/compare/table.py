@@ -24,6 +24,11 @@ from hforch.runs.uncertainty import ratio_of_sums
 NOISE = 0.10  # how much the speed of the machine may change between the first and the last measurement of a model
 QUANTILES = (5, 25, 50, 75, 95)  # percentiles of each timing, for charts
 ERRORS = tuple(metric.error_name for metric in COMPARED if metric.has_error)
+ABSENT = {
+    "memory": {metric.name for metric in COMPARED if metric.section == "memory" or metric.kind == "energy"},
+    "logits": {metric.name for metric in COMPARED if metric.is_score},
+}
+"""By what a backend may lack, the metrics that its jobs cannot have; energy here is not that of a model elsewhere."""
 
 
 @dataclass
@@ -63,6 +68,11 @@ class Row:
         """Why the job did not have its GPU to itself; None if it did."""
         reason = self.entry.record.get("shared_accelerator")
         return str(reason) if reason else None
+
+    def lacks(self, metric: str) -> str | None:
+        """Return why a job of this backend cannot have a metric; None if it can."""
+        reasons = self.entry.record.get("absent") or {}
+        return next((why for name, why in reasons.items() if metric in ABSENT.get(name, ())), None)
 
     def can_rank(self, metric: str) -> bool:
         """Return whether a metric may be compared with bounds and other jobs."""
@@ -149,8 +159,9 @@ def _inputs(record: Mapping[str, Any]) -> int:
 
 def _unit(one: Entry, other: Entry) -> str:
     """Token ids of two jobs mean the same where the weights have the same source, and so the same tokenizer."""
-    prints = [(entry.record.get("model") or {}).get("fingerprint") for entry in (one, other)]
-    return "tokens" if prints[0] == prints[1] else "characters"
+    mine, its = ((entry.record.get("model") or {}).get("fingerprint") for entry in (one, other))
+    has_ids = all("token_ids" not in (entry.record.get("absent") or {}) for entry in (one, other))
+    return "tokens" if has_ids and mine is not None and mine == its else "characters"
 
 
 def _row(entry: Entry, axes: dict[str, str], base: Baseline | None, worst: int) -> Row:
@@ -282,6 +293,7 @@ def _of_row(entry: Entry, is_base: bool, drift: Drift | None, seen: int) -> list
     if entry.unfinished:
         notes.append(entry.unfinished)
     notes += _why_not_scored((record.get("scores") or {}).get("absent") or {})
+    notes += _lacks(record)
     if record.get("resumed"):
         notes.append("resumed: tokens/s of its last piece alone")
     if record.get("shared_accelerator"):
@@ -295,6 +307,16 @@ def _of_row(entry: Entry, is_base: bool, drift: Drift | None, seen: int) -> list
     if gone > 0 and status in ("ok", "failed"):
         notes.append(f"samples.jsonl is torn or was changed: {gone} samples of the record are not in it")
     return notes
+
+
+def _lacks(record: Mapping[str, Any]) -> Iterator[str]:
+    """What the backend does not have, by reason; logits aside, which scoring asks for, and is refused without."""
+    by_reason: dict[str, list[str]] = {}
+    for name, reason in (record.get("absent") or {}).items():
+        if name != "logits":
+            by_reason.setdefault(reason, []).append(name.replace("_", " "))
+    for reason, names in by_reason.items():
+        yield f"no {', '.join(names)}: {reason}"
 
 
 def _why_not_scored(absent: Mapping[str, str]) -> Iterator[str]:
@@ -339,7 +361,7 @@ def _notes(rows: Sequence[Row]) -> list[str]:
     notes += _repeat_notes(rows)
     if any(row.unit == "characters" and row.baseline for row in rows):
         notes.append(
-            "first_diff counts characters where a job and its baseline have different weights, tokens elsewhere"
+            "first_diff counts characters where a job and its baseline have no token ids in common, tokens elsewhere"
         )
     most = max((_inputs(row.entry.record) for row in rows), default=0)
     if most > PAIRS and any(row.baseline for row in rows):

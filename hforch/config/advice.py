@@ -24,9 +24,9 @@ def _a_share_of_no_checks(job: Job) -> list[Mistake]:
 
 
 def _settings_without_effect(job: Job) -> list[Mistake]:
-    if job.backend.name != "pytorch" or not job.ov_config:
+    if job.backend.library in (None, "openvino") or not job.ov_config:
         return []
-    problem = f"backend=pytorch does not use it ({', '.join(job.ov_config)})"
+    problem = f"backend={job.backend.name} does not use it ({', '.join(job.ov_config)})"
     return [Mistake("ov_config", problem, hint="use backend=openvino, or leave it out")]
 
 

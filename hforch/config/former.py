@@ -5,11 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-ADDED: Mapping[str, Mapping[str, Any]] = {
-    "pytorch": {"kv_cache": "dynamic", "compile": False},
-    "fake": {"cold_s": 0.0, "cold_calls": 0},
-}
-"""Keys of the group backend, by the backend's name."""
+from hforch.config.schema import BACKENDS
 
 
 def completed(job: Mapping[str, Any]) -> dict[str, Any]:
@@ -17,4 +13,5 @@ def completed(job: Mapping[str, Any]) -> dict[str, Any]:
     backend = job.get("backend")
     if not isinstance(backend, Mapping):
         return dict(job)
-    return {**job, "backend": {**ADDED.get(str(backend.get("name")), {}), **backend}}
+    known = BACKENDS.get(str(backend.get("name")))
+    return {**job, "backend": {**(known.added if known else {}), **backend}}

@@ -18,8 +18,9 @@ class FrozenOutput(Part):
     """One answer.
 
     Attributes:
-        sha256: over the token ids as a JSON list without spaces.
-        ids: the token ids, with spaces between; none beyond the first thousand answers of a run.
+        sha256: over the token ids as a JSON list without spaces, or over the text in UTF-8; see `Frozen.compared_by`.
+        ids: the token ids, with spaces between; none beyond the first thousand answers of a run, or where only text is
+            known.
     """
 
     input_id: NonEmpty
@@ -48,6 +49,7 @@ class Frozen(Part):
         job: every value of the configuration, with `needs`.
         model: the fingerprint of its weights, and where they came from.
         plan: the input ids of each batch.
+        compared_by: `text` where the backend gave no token ids.
         scores: the metrics of scoring, if it was scored; what they were taken against is not in the recipe, so they
             are told and not taken again.
     """
@@ -63,6 +65,12 @@ class Frozen(Part):
     plan: list[list[str]]
     outputs: list[FrozenOutput]
     scores: dict[str, float | None] | None = None
+    compared_by: Literal["token_ids", "text"] = "token_ids"
+
+
+def digest_of_text(text: str) -> str:
+    """What stands for an answer of which only the text is known."""
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
 
 
 def digest_of(ids: Sequence[int]) -> str:
@@ -86,6 +94,8 @@ def _contradictions(frozen: Frozen) -> Iterator[tuple[str, str]]:
     for number, one in enumerate(frozen.outputs):
         if one.ids is not None and digest_of([int(id) for id in one.ids.split()]) != one.sha256:
             yield f"outputs.{number}.ids", "are not those that sha256 was taken of"
+        if frozen.compared_by == "text" and one.text is not None and digest_of_text(one.text) != one.sha256:
+            yield f"outputs.{number}.text", "is not that which sha256 was taken of"
         if (one.input_id, one.repeat) in seen:
             yield f"outputs.{number}", "is there twice"
         seen.add((one.input_id, one.repeat))

@@ -24,7 +24,7 @@ def groups() -> tuple[str, ...]:
 @cache
 def known_keys() -> frozenset[str]:
     """Every `group.key` of every option; `ov_config` and `chat_template_kwargs` take any key below them."""
-    return frozenset(path for group, hint in get_type_hints(Job).items() for path in _paths(group, hint))
+    return frozenset(_paths("", Job))
 
 
 def keys_of(group: str) -> frozenset[str]:
@@ -68,8 +68,8 @@ def _said(field: FieldInfo) -> list[Kind]:
 
 def _paths(path: str, hint: Any) -> Iterator[str]:
     if isinstance(hint, type) and issubclass(hint, BaseModel):
-        for name, inner in get_type_hints(hint).items():
-            yield from _paths(f"{path}.{name}", inner)
+        for name, field in hint.model_fields.items():
+            yield from _paths(f"{path}.{name}".lstrip("."), field.annotation)
     elif get_origin(hint) in (Union, types.UnionType):
         for inner in get_args(hint):
             yield from _paths(path, inner)

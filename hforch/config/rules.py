@@ -5,9 +5,11 @@ from __future__ import annotations
 import string
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from hforch.config import checks
+from hforch.config.schema import BACKENDS
 from hforch.errors import Mistake
 
 Tree = Mapping[str, Any]
@@ -65,44 +67,24 @@ def one_way_to_name_a_device(tree: Tree) -> Iterator[Mistake]:
         )
 
 
-@rule("device", "backend")
-def device_that_the_backend_has(tree: Tree) -> Iterator[Mistake]:
-    kind, backend = tree["device"]["kind"], tree["backend"]["name"]
-    if backend == "pytorch" and kind in ("npu", "openvino"):
-        yield Mistake(
-            "device.kind",
-            f"'{kind}' does not exist on backend=pytorch; allowed: cpu, gpu, auto",
-            hint="use backend=openvino, or device=cpu",
-        )
-    if backend == "openvino_genai" and (kind in ("npu", "auto") or str(tree["device"]["name"]).startswith("NPU")):
-        yield Mistake(
-            "device.kind",
-            f"'{kind}' does not exist on backend=openvino_genai, whose continuous batching runs on one CPU or GPU",
-            hint="use device=cpu, device=gpu, or backend=openvino",
-        )
+# ---------------------------------------------------------------- backend
+def what_the_backend_asks_for(group: str, tree: Tree) -> Iterator[Mistake]:
+    yield from BACKENDS[tree["backend"]["name"]].mistakes(group, tree)
 
 
-@rule("backend")
-def static_cache_for_what_is_compiled(tree: Tree) -> Iterator[Mistake]:
-    backend = tree["backend"]
-    if backend["name"] == "pytorch" and backend["kv_cache"] == "dynamic" and backend["compile"] is True:
-        yield Mistake(
-            "backend.compile",
-            "a compiled forward pass needs one shape for all steps, and backend.kv_cache=dynamic grows at each",
-            hint="use backend.kv_cache=static, or drop one of the two",
-        )
+for other in ("backend", "device", "generation"):
+    rule("backend", other)(partial(what_the_backend_asks_for, other))
 
 
-@rule("backend", "generation")
-def no_static_cache_for_beams(tree: Tree) -> Iterator[Mistake]:
-    backend, beams = tree["backend"], tree["generation"]["num_beams"] or 1
-    if backend["name"] != "pytorch" or beams == 1:
-        return
-    for key, value in (("kv_cache", "static"), ("compile", True)):
-        if backend[key] == value:
-            problem = "beam search is run with a dynamic KV cache, which is not compiled"
-            hint = f"use backend.{key}=auto, or generation.num_beams=1"
-            yield Mistake(f"backend.{key}", problem, hint=hint)
+def values_that_the_backend_takes(group: str, tree: Tree) -> Iterator[Mistake]:
+    for path, values, problem, hint in BACKENDS[tree["backend"]["name"]].refuses:
+        of, _, key = path.partition(".")
+        if of == group and (value := tree[group][key]) in values:
+            yield Mistake(path, f"'{value}' {problem}", hint=hint)
+
+
+for refused in sorted({one.path.partition(".")[0] for backend in BACKENDS.values() for one in backend.refuses}):
+    rule("backend", refused)(partial(values_that_the_backend_takes, refused))
 
 
 # ---------------------------------------------------------------- generation

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from hforch.config.hydra_adapter.parsing import value_of, with_value
+from hforch.config.schema import BACKENDS
 
 INDEX = r"(0|[1-9][0-9]{0,3})"
 
@@ -36,29 +37,30 @@ class Shorthand:
     Attributes:
         pattern: matches a whole name.
         means: what a name stands for.
-        elsewhere: backends that do not have what it names, and what to say of it there.
+        library: whose name it is of a device; None for a name that hforch gives.
     """
 
     group: str
     pattern: re.Pattern[str]
     means: Callable[[re.Match[str]], Meaning]
-    elsewhere: Mapping[str, str]
+    library: str | None = None
 
 
 def _gpu(found: re.Match[str]) -> Meaning:
     return Meaning("gpu", {"index": int(found["index"] or 0)})
 
 
-TORCHS = "is torch's name for a GPU; OpenVINO runs on Intel GPUs, and numbers them itself"
+NUMBERS = {"openvino": "OpenVINO runs on Intel GPUs, and numbers them itself"}
+"""What to say of GPUs to somebody who uses another library's names for them."""
 SHORTHANDS = (
     Shorthand(
         "device",
         re.compile(rf"(cuda|xpu|mps)(:(?P<index>{INDEX}))?"),
         _gpu,
-        {"openvino": TORCHS, "openvino_genai": TORCHS},
+        "torch",
     ),
-    Shorthand("device", re.compile(rf"(gpu:)?(?P<index>{INDEX})"), _gpu, {}),
-    Shorthand("device", re.compile(r"-1|cpu:0"), lambda found: Meaning("cpu", {}), {}),
+    Shorthand("device", re.compile(rf"(gpu:)?(?P<index>{INDEX})"), _gpu),
+    Shorthand("device", re.compile(r"-1|cpu:0"), lambda found: Meaning("cpu", {})),
 )
 EXAMPLES = {"device": "a GPU by its number (cuda:1, xpu:1, gpu:1 or 1)"}
 
@@ -92,10 +94,12 @@ def hint(group: str) -> str | None:
 def misfit(group: str, name: str, backend: str | None) -> tuple[str, str] | None:
     """Return why a backend does not have what a shorthand names, and what to write there; None if it has it."""
     found = _find(group, name)
-    if found is None or backend is None or backend not in found[0].elsewhere:
+    library = BACKENDS[backend].library if backend is not None and backend in BACKENDS else None
+    if found is None or found[0].library is None or library is None or found[0].library == library:
         return None
     words = found[0].means(found[1]).words(group)
-    return f"'{name}' {found[0].elsewhere[backend]}", f"write {words} if that is meant, or use backend=pytorch"
+    problem = f"'{name}' is {found[0].library}'s name for a GPU; {NUMBERS[library]}"
+    return problem, f"write {words} if that is meant, or use backend=pytorch"
 
 
 def as_name(group: str, value: Any) -> Any:

@@ -12,10 +12,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from hforch.config.schema import GGUFModel, HubModel, Job, LocalModel, OpenVINOGenAIBackend, WheelModel
+from hforch.config.schema import GGUFModel, HubModel, Job, LocalModel, WheelModel
 from hforch.errors import HforchError
 from hforch.models import cache, exports, gguf
 from hforch.models.architecture import context_length, kv_elements, vocabulary
+from hforch.models.checkpoint import Kind
 from hforch.models.fingerprint import remembered, remembered_file
 from hforch.models.folder import choose, survey
 from hforch.models.gguf_header import check_header
@@ -25,7 +26,23 @@ from hforch.paths import expanded
 
 IN_MEMORY = {"fp32": 4.0, "bf16": 2.0, "fp16": 2.0, "int8": 1.0, "int4": 0.5}  # bytes a parameter
 SMALLER = ("bf16", "int8", "int4")
-KV_BYTES = {"u8": 1.0, "i8": 1.0, "u4": 0.5, "f16": 2.0, "bf16": 2.0, "f32": 4.0}
+
+
+@dataclass(frozen=True)
+class Needs:
+    """What a backend makes of a job's weights in memory.
+
+    Attributes:
+        weights: the kind of checkpoint that it loads; None if it loads none.
+        bytes_each: a parameter takes in memory; None: as many as on disk.
+        kv_bytes: an element of the KV cache takes.
+        kv_mb: size of the KV cache, where it is allocated at once, however much is asked; None if it grows.
+    """
+
+    weights: Kind | None
+    bytes_each: float | None = None
+    kv_bytes: float = 2.0
+    kv_mb: float | None = None
 
 
 @dataclass(frozen=True)
@@ -64,14 +81,15 @@ class Header:
     is_ir: bool = False
 
 
-def estimate(job: Job, longest: int, sequences: int) -> Estimate:
+def estimate(job: Job, needs: Needs, longest: int, sequences: int) -> Estimate:
     """The estimate for a job.
 
     Args:
+        needs: those of its backend.
         longest: the tokens of the longest sequence, prompt and answer together.
         sequences: how many there are in a batch.
     """
-    if job.backend.name == "fake":
+    if needs.weights is None:
         return Estimate(0.0, 0.0, 0.0, ())
     folder, fingerprint, to_do = at_hand(job.model)
     try:
@@ -83,13 +101,13 @@ def estimate(job: Job, longest: int, sequences: int) -> Estimate:
     if header is None:
         return Estimate(None, None, None, to_do, "the weights are not on this machine yet")
     written = header.parameters * 4.0 if "convert" in to_do else 0.0
-    if job.backend.name != "pytorch" and not header.is_ir:
+    if needs.weights == "openvino" and not header.is_ir:
         made = fingerprint is not None and exports.is_made(fingerprint, job.precision, job.model.trust_remote_code)
         to_do += () if made else ("export",)
         written += 0.0 if made else header.parameters * exports.BYTES[exports.WEIGHT_FORMATS[job.precision.name]]
     return Estimate(
-        weights_mb=round(header.parameters * _bytes(job, header) / cache.MB, 1),
-        kv_mb=_kv_mb(job, header.config, longest, sequences),
+        weights_mb=round(header.parameters * _bytes(needs, header) / cache.MB, 1),
+        kv_mb=_kv_mb(needs, header.config, longest, sequences),
         disk_mb=round(written / cache.MB, 1),
         to_do=to_do,
         vocabulary=vocabulary(header.config),
@@ -176,22 +194,18 @@ def read_gguf(file: Path) -> Header:
     return Header(number, 4.0, {name: found for name, found in config.items() if found is not None})
 
 
-def _bytes(job: Job, header: Header) -> float:
+def _bytes(needs: Needs, header: Header) -> float:
     """Bytes a parameter in memory; an IR's size is counted in bytes already."""
     if header.is_ir:
         return 1.0
-    if job.precision.name == "auto":
-        return header.stored if job.backend.name == "pytorch" else 2.0
-    return IN_MEMORY[job.precision.name]
+    return header.stored if needs.bytes_each is None else needs.bytes_each
 
 
-def _kv_mb(job: Job, config: dict[str, Any], longest: int, sequences: int) -> float | None:
-    if isinstance(job.backend, OpenVINOGenAIBackend) and job.backend.cache_size is not None:
-        return round(job.backend.cache_size * (1 << 30) / cache.MB, 1)  # it is taken at once, whatever is asked
+def _kv_mb(needs: Needs, config: dict[str, Any], longest: int, sequences: int) -> float | None:
+    if needs.kv_mb is not None:
+        return needs.kv_mb
     elements = kv_elements(config)
     if elements is None:
         return None
     tokens = min(longest, context_length(config) or longest) * sequences
-    asked = str(job.ov_config.get("KV_CACHE_PRECISION", "")) if job.backend.name != "pytorch" else ""
-    wide = {"fp32": 4.0, "auto": 4.0 if job.backend.name == "pytorch" else 2.0}.get(job.precision.name, 2.0)
-    return round(elements * KV_BYTES.get(asked, wide) * tokens / cache.MB, 1)
+    return round(elements * needs.kv_bytes * tokens / cache.MB, 1)

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 from hforch.backends import accelerators
 from hforch.backends.accelerators import Accelerator
-from hforch.backends.base import together
-from hforch.config.schema import Job, OpenVINOGenAIBackend
+from hforch.backends.base import capabilities
+from hforch.config.schema import Job
 from hforch.errors import HforchError, Mistake
 from hforch.inputs import Input
 from hforch.models.estimate import Estimate, at_hand, estimate, smaller_precisions
@@ -32,7 +32,8 @@ def look_ahead(job: Job, inputs: Sequence[Input]) -> Estimate:
     """What a job will take at least."""
     folder, *_ = at_hand(job.model)
     beams = job.generation.num_beams or 1
-    return estimate(job, longest(job, inputs, folder), min(together(job), len(inputs)) * beams)
+    able = capabilities(job)
+    return estimate(job, able.needs, longest(job, inputs, folder), min(able.batching.at_once, len(inputs)) * beams)
 
 
 def longest(job: Job, inputs: Sequence[Input], folder: Path | None) -> int:
@@ -64,7 +65,7 @@ def problem(job: Job, inputs: Sequence[Input]) -> Mistake | None:
     if job.runtime.memory_check == "off" or not _has_limits(job):
         return None
     devices = devices_for([job])
-    room, rough = room_of(job, devices), estimate(job, 0, 0)
+    room, rough = room_of(job, devices), estimate(job, capabilities(job).needs, 0, 0)
     if room is None or (rough.memory_mb or 0.0) * 4 < room.mb:
         return None
     return too_large(job, look_ahead(job, inputs), devices)
@@ -146,7 +147,7 @@ def needs_devices(jobs: Sequence[Job]) -> bool:
 
 def _has_limits(job: Job) -> bool:
     """Return whether the memory of the job's device can be known: of torch's accelerators, and of the CPU."""
-    return job.device.kind == "cpu" or (job.backend.name == "pytorch" and job.device.kind in ("gpu", "auto"))
+    return job.device.kind == "cpu" or (job.device.kind in ("gpu", "auto") and capabilities(job).has_torch_devices)
 
 
 def _is_spread(job: Job) -> bool:
@@ -158,10 +159,10 @@ def _is_spread(job: Job) -> bool:
 def _what_fits(job: Job, expected: Estimate, room_mb: float) -> str | None:
     """Return the largest batch that fits, or else the largest precision; None if there is none."""
     if size := _batch_that_fits(job, expected, room_mb - (expected.weights_mb or 0.0)):
-        return f"{_batch_key(job)}={size} fits by the estimate"
+        return f"{capabilities(job).batching.key}={size} fits by the estimate"
     for name in smaller_precisions(job.precision.name):
         other = job.model_copy(update={"precision": job.precision.model_copy(update={"name": name})})
-        needed = estimate(other, expected.longest, expected.sequences).memory_mb
+        needed = estimate(other, capabilities(other).needs, expected.longest, expected.sequences).memory_mb
         if needed is not None and needed <= room_mb:
             return f"precision={name} fits by the estimate"
     return None
@@ -171,7 +172,7 @@ def _batch_that_fits(job: Job, expected: Estimate, room_mb: float) -> int:
     """Return how many inputs may share a batch, if their KV cache is to take no more than `room_mb`; 0 if none fits."""
     if not expected.kv_mb or not expected.sequences:
         return 0
-    if isinstance(job.backend, OpenVINOGenAIBackend) and job.backend.cache_size is not None:
+    if capabilities(job).needs.kv_mb is not None:
         return 0  # which is taken at once, however many there are
     each = expected.kv_mb / expected.sequences * (job.generation.num_beams or 1)
     return max(0, int(room_mb / each))
@@ -183,10 +184,6 @@ def smaller_batch(job: Job, inputs: Sequence[Input], size: int) -> str:
     free = accelerators.free_mb(job.device.index)
     fits = _batch_that_fits(job, expected, free) if free is not None else 0
     return f"{fits} fits by the estimate" if 0 < fits < size else f"such as {max(1, size // 2)}"
-
-
-def _batch_key(job: Job) -> str:
-    return "backend.max_num_seqs" if isinstance(job.backend, OpenVINOGenAIBackend) else "runtime.batch_size"
 
 
 def _sizes(expected: Estimate) -> str:

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from typing import Any
 
-from hforch.backends.base import backend_of
+from hforch.backends.base import capabilities
 from hforch.checks import schema_of
 from hforch.config.affects import JOB_ID, LOAD_KEY, SAME_RUN, others
 from hforch.config.keys import affecting
@@ -20,7 +20,7 @@ ALWAYS = {"tracker": {"kind": "none"}}  # of every job id, from when the tracker
 
 def load_key(job: Job) -> str:
     """16 hex digits over all that decides the loaded model; what the backend ignores is left out."""
-    tree = _without(job.model_dump(mode="json"), backend_of(job).IGNORES)
+    tree = _without(job.model_dump(mode="json"), capabilities(job).ignores)
     return _digest({path: _get(tree, path) for path in affecting(LOAD_KEY)})
 
 
@@ -31,7 +31,7 @@ def job_id(job: Job, inputs: Sequence[Input]) -> str:
     a batch, so both count.
     """
     apart = affecting(others(JOB_ID))
-    tree = _without(job.model_dump(mode="json"), [*backend_of(job).IGNORES, *apart, "inputs"])
+    tree = _without(job.model_dump(mode="json"), [*capabilities(job).ignores, *apart, "inputs"])
     if isinstance(named := job.generation.json_schema, str):  # its contents count, wherever they were read from
         with suppress(ValueError):  # what is wrong with it is told by the backend's check
             tree["generation"] = tree["generation"] | {"json_schema": schema_of(named)}

@@ -23,9 +23,14 @@ def preload(backend: str, precision: str | None = None) -> None:
         precision: import what only this one needs, too.
     """
     with suppress(Exception):
-        module = import_module(f"hforch.backends.{backend}")
-        for library in (*module.LIBRARIES, *getattr(module, "QUANTIZERS", {}).get(precision, ())):
+        for library in libraries_of(backend, precision):
             import_module(library)
+
+
+def libraries_of(backend: str, precision: str | None = None) -> tuple[str, ...]:
+    """Return the modules that loading and generating on this backend will import."""
+    module = import_module(f"hforch.backends.{backend}")
+    return (*module.LIBRARIES, *getattr(module, "QUANTIZERS", {}).get(precision, ()))
 
 
 @contextmanager

@@ -117,6 +117,8 @@ def summarize(
 def _speeds(measured: Sequence[Mapping[str, Any]], walls: Mapping[int, float]) -> Iterator[float]:
     for repeat, wall in sorted(walls.items()):
         here = [sample for sample in measured if sample["repeat"] == repeat and sample["error"] is None]
+        if _uncounted(here):
+            continue
         tokens = sum(sample["output_tokens"] for sample in here)
         if tokens and wall > 0:
             yield tokens / wall
@@ -125,7 +127,14 @@ def _speeds(measured: Sequence[Mapping[str, Any]], walls: Mapping[int, float]) -
 def _no_speed(good: Sequence[Mapping[str, Any]], walls: Mapping[int, float]) -> str:
     if not good:
         return "no sample succeeded"
+    if _uncounted(good):
+        return "the number of output tokens is not known"
     return "no output tokens" if walls else "nothing was left to measure when the job was resumed"
+
+
+def _uncounted(samples: Sequence[Mapping[str, Any]]) -> bool:
+    """Return whether the number of output tokens of one of these answers is not known."""
+    return any(sample["output_tokens"] is None for sample in samples)
 
 
 def count(samples: Sequence[Mapping[str, Any]]) -> dict[str, Any]:

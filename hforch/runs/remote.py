@@ -104,9 +104,9 @@ class Service:
 
     def check(self, jobs: Sequence[Job]) -> list[list[Mistake]]:
         """What this machine cannot do for each of the jobs."""
-        from hforch.backends.base import backend_of
+        from hforch.backends.base import check
 
-        return [backend_of(job).check(job) for job in jobs]
+        return [check(job) for job in jobs]
 
     def devices(self, jobs: Sequence[Job]) -> list[Accelerator]:
         """Return the accelerators that some jobs are for, with what is free of them."""

@@ -15,7 +15,7 @@ from typing import Any
 
 from hforch import checks
 from hforch.backends import accelerators
-from hforch.backends.base import Loaded, Prepared, backend_of, build_llm, tokenizer_id
+from hforch.backends.base import Loaded, Prepared, backend_of, build_llm, capabilities, check, tokenizer_id
 from hforch.backends.engine import Work
 from hforch.backends.out_of_memory import SMALLER_BATCH
 from hforch.config.advice import advice
@@ -36,7 +36,7 @@ from hforch.metrics.metric import Measured, is_on_cpu
 from hforch.models.architecture import vocabulary
 from hforch.prompts import check_inputs, unused_columns
 from hforch.redaction import STRUCK
-from hforch.runs import fit, repeats, scorable
+from hforch.runs import energy, fit, repeats, scorable
 from hforch.runs.card_meter import Seen
 from hforch.runs.energy import Energy, EnergyMeter
 from hforch.runs.environment import describe_environment
@@ -170,8 +170,8 @@ def _work(run: Run, memory: MemoryMeter) -> None:
     )
     backend = backend_of(job)
     key = load_key(job)
-    run.note(job_id=job_id(job, inputs), load_key=key)
-    if mistakes := backend.check(job):
+    run.note(job_id=job_id(job, inputs), load_key=key, absent=dict(capabilities(job).lacks))
+    if mistakes := check(job):
         raise ConfigError(mistakes)
     run.watcher.header(header(job))
     if run.before and _is_whole(run, run.before, inputs):
@@ -195,7 +195,14 @@ def _work(run: Run, memory: MemoryMeter) -> None:
         was, now = (str(one)[:12] for one in (run.given.fingerprint, prepared.record["fingerprint"]))
         problem = f"the model has changed: its weights had the fingerprint {was}... then, and have {now}... now"
         hint = ANEW if run.given.resume else "freeze the recipe anew, from a run with these weights"
+        if prepared.record["fingerprint"] is None:
+            why = run.record["absent"].get("fingerprint", "the backend gives none")
+            problem = (
+                f"the model may be another: the fingerprint of its weights was {was}..., and now it has none: {why}"
+            )
         raise ConfigError([Mistake("model", problem, None, hint)])
+    if run.before and run.before.answered and prepared.record["fingerprint"] is None:
+        _warn(run, [Mistake("model", "has no fingerprint, so whether the same one has answered before is not known")])
     loaded = run.held.loaded if run.record["shared_load"] else _load(run, prepared, memory)
     assert loaded is not None
     _look_at_scoring(run, loaded, prepared)
@@ -207,7 +214,7 @@ def _work(run: Run, memory: MemoryMeter) -> None:
         _sample(run, loaded, inputs)
     finally:
         _note_energy(run)
-        run.record["memory"] = _memory(memory, loaded, run.held)
+        run.record["memory"] = _memory(run, memory, loaded)
         _note_computed(run, prepared.path)
     _warn(run, list(_remarks(run.energy.cards)) if run.energy else ())
     if run.before and answers and run.before.has_all(plan(job, inputs)):  # it was measured when it answered
@@ -360,14 +367,14 @@ def _expect(run: Run, loaded: Loaded, batches: Sequence[Batch], longest: tuple[i
     """Let the engine prepare for the whole job, also when a part of it is done: a part is answered as the whole is.
 
     Args:
-        longest: the tokens of the longest sequence, and of the longest answer, at most.
+        longest: the tokens of the longest sequence (0: not known), and of the longest answer, at most.
     """
     if not batches:
         return
     tokens, answer = longest
     rows = max(len(batch.inputs) for batch in batches)
     beams = run.record["effective"]["decoding"].get("num_beams") or 1
-    chosen = loaded.engine.expect(Work(rows, tokens, answer * len(batches), beams))
+    chosen = loaded.engine.expect(Work(rows, tokens or None, answer * len(batches), beams))
     if chosen:
         run.note(effective=run.record["effective"] | {"execution": chosen})
 
@@ -429,7 +436,7 @@ def _keep(run: Run, samples: Sequence[dict[str, Any]]) -> None:
 def _end(
     run: Run, memory: MemoryMeter, status: Status, code: int, error: BaseException | None = None, tell: bool = True
 ) -> int:
-    run.record.setdefault("memory", _memory(memory, None, run.held))
+    run.record.setdefault("memory", _memory(run, memory, None))
     run.record.setdefault("environment", describe_environment())
     message = None
     if error is not None:
@@ -442,9 +449,11 @@ def _end(
     return code
 
 
-def _memory(memory: MemoryMeter, loaded: Loaded | None, held: Held) -> dict[str, Any]:
+def _memory(run: Run, memory: MemoryMeter, loaded: Loaded | None) -> dict[str, Any]:
     """The peaks of this job; those of loading its model belong to it, whichever job of a sweep came first."""
-    peaks = joined(memory.peaks(), held.memory or {})
+    if reason := capabilities(run.job).lacks.get("memory"):  # what this process takes is not the model's
+        return {"absent": dict.fromkeys(("peak_rss_mb", "peak_accelerator_mb"), reason)}
+    peaks = joined(memory.peaks(), run.held.memory or {})
     if devices := peaks.get("accelerators"):
         return peaks | {"peak_accelerator_mb": round(sum(one["allocated_mb"] for one in devices), 1)}
     reason = "no accelerator whose memory the backend reports was used" if loaded else "no model was loaded"
@@ -468,7 +477,10 @@ def _note_energy(run: Run) -> None:
     if run.energy is None:
         return
     tokens = count(run.samples[run.kept :])["output_tokens"]
-    _add_metrics(run, run.energy.metrics(tokens, is_whole=not run.kept))
+    found = run.energy.metrics(tokens, is_whole=not run.kept)
+    if reason := capabilities(run.job).lacks.get("memory"):  # the model is not here, nor is its energy
+        found = {"absent": dict.fromkeys(energy.NAMES, reason)}
+    _add_metrics(run, found)
     cards = run.energy.cards
     if cards.cards:
         run.record["accelerators"] = cards.cards
@@ -498,7 +510,7 @@ def header(job: Job) -> dict[str, str]:
         "device": device.name or place,
         "precision": job.precision.name,
     }
-    return {name: value for name, value in parts.items() if name not in backend_of(job).IGNORES}
+    return {name: value for name, value in parts.items() if name not in capabilities(job).ignores}
 
 
 def _now() -> str:

@@ -81,7 +81,9 @@ class Sampler:
         walls: for each repeat the wall time of its batches that came to their end so far, in seconds.
         torn: the sample whose stream was interrupted, with the text that had come; empty otherwise.
         prompt_tokens: of each input that can be answered, by its index; known once `unanswerable` has looked at it.
-        longest: the tokens of the longest sequence, and of the longest answer, that the inputs looked at may have.
+            None where there is no tokenizer.
+        longest: the tokens of the longest sequence (0 without a tokenizer), and of the longest answer, that the inputs
+            looked at may have.
     """
 
     def __init__(self, job: Job, llm: PromisingLLM, watcher: Watcher) -> None:
@@ -93,7 +95,7 @@ class Sampler:
         self._judge = checks.judge(job.checks, job.prompt.echo, job.generation.json_schema)
         self.longest = (0, 0)
         self.torn: list[dict[str, Any]] = []
-        self.prompt_tokens: dict[int, int] = {}
+        self.prompt_tokens: dict[int, int | None] = {}
 
     def shortly(self, items: Sequence[Item], at_most: int) -> list[dict[str, Any]]:
         """Answer items together with `at_most` tokens each; nothing is measured or recorded.
@@ -131,12 +133,12 @@ class Sampler:
         """Why this input cannot be answered, such as a prompt longer than the model's context."""
         try:
             prompt = self.llm.prompt_value(self.prompt.invoke(self._variables(each))).to_string()
-            tokens = len(self.llm.engine.encode(prompt))
+            tokens = self.llm.engine.prompt_tokens(prompt)
             room = self.llm.engine.room(tokens, self.job.generation)
         except HforchError as error:
             return error
         sequence, answer = self.longest
-        self.longest = max(sequence, tokens + room), max(answer, room)
+        self.longest = max(sequence, 0 if tokens is None else tokens + room), max(answer, room)
         self.prompt_tokens[each.index] = tokens
         return None
 
@@ -187,8 +189,8 @@ def good_sample(each: Input, batch: Batch, seen: Collector) -> dict[str, Any]:
         "text": seen.text,
         "prompt_ids": seen.info["prompt_ids"],
         "output_ids": seen.info["output_ids"],
-        "prompt_tokens": usage["prompt_tokens"],
-        "output_tokens": usage["completion_tokens"],
+        "prompt_tokens": usage.get("prompt_tokens"),
+        "output_tokens": usage.get("completion_tokens"),
         "finish_reason": seen.info["finish_reason"],
         "timings": seen.info["timings"],
         "absent": seen.info["absent"],

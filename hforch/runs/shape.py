@@ -155,6 +155,7 @@ class Record(Loose):
     effective: Effective | None = None
     parallel: bool | None = None
     shared_accelerator: str | None = None
+    absent: dict[str, str] | None = None
     accelerators: list[dict[str, Any]] | None = None
     shared_load: bool | None = None
     warnings: list[str] | None = None
@@ -209,9 +210,10 @@ def _answer_flaw(sample: Mapping[str, Any]) -> str | None:
         return "it has no error, which is null where there is an answer"
     if sample["error"] is not None:
         return None if isinstance(sample["error"].get("message"), str) else "its error has no message"
-    if "input" not in sample or sample.get("text") is None or sample.get("output_ids") is None:
+    has_ids = sample.get("output_ids") is not None or "output_ids" in sample["absent"]
+    if "input" not in sample or sample.get("text") is None or not has_ids:
         return "it has neither an error nor an answer: input, text and output_ids"
-    if not _are_ids(sample["output_ids"]) or not _are_ids(sample.get("prompt_ids") or []):
+    if not _are_ids(sample.get("output_ids") or []) or not _are_ids(sample.get("prompt_ids") or []):
         return "its token ids are not all whole numbers"
     return None
 

@@ -13,9 +13,9 @@ from dataclasses import dataclass
 from statistics import median
 from typing import Any
 
-from hforch.backends.base import together
+from hforch.backends.base import capabilities
 from hforch.backends.engine import FixedCache
-from hforch.config.schema import Generation, Item, OpenVINOGenAIBackend
+from hforch.config.schema import Generation, Item
 from hforch.inputs import Input
 from hforch.progress import Progress
 from hforch.runs.sampling import Batch, Sampler, error_of
@@ -37,14 +37,14 @@ class Shape:
 
     Attributes:
         batch_size: rows that go through the model together.
-        prompt_tokens: of the longest prompt, rounded up to a power of two.
+        prompt_tokens: of the longest prompt, rounded up to a power of two; None where there is no tokenizer.
         num_beams: sequences for each prompt.
         decoding: the settings in use that add computations to each token, by name.
         cache: a KV cache of fixed size; None if it grows.
     """
 
     batch_size: int
-    prompt_tokens: int
+    prompt_tokens: int | None
     num_beams: int = 1
     decoding: tuple[str, ...] = ()
     cache: FixedCache | None = None
@@ -103,27 +103,31 @@ def shapes(sampler: Sampler, batches: Sequence[Batch]) -> Iterator[tuple[Shape, 
     Each size of a fixed KV cache is a shape of its own. A backend that batches continuously has one shape, of as many
     of the longest prompts as run together.
     """
-    job, tokens = sampler.job, sampler.prompt_tokens
-    is_continuous = isinstance(job.backend, OpenVINOGenAIBackend)
+    batching, tokens = capabilities(sampler.job).batching, sampler.prompt_tokens
     seen: set[tuple[int, FixedCache | None]] = set()
-    for batch in sorted(batches, key=lambda batch: (-len(batch.inputs), -max(tokens[i.index] for i in batch.inputs))):
+    for batch in sorted(batches, key=lambda batch: (-len(batch.inputs), -(_longest(sampler, batch.inputs) or 0))):
         inputs = list(batch.inputs)
-        if is_continuous:
-            inputs = sorted(inputs, key=lambda each: -tokens[each.index])[: together(job)]
+        if batching.is_continuous:
+            inputs = sorted(inputs, key=lambda each: -(tokens[each.index] or 0))[: batching.at_once]
         shape = _shape(sampler, inputs)
         if (size := (shape.batch_size, shape.cache)) not in seen:
             seen.add(size)
             yield shape, inputs
-        if is_continuous:
+        if batching.is_continuous:
             return
 
 
 def _shape(sampler: Sampler, inputs: Sequence[Input]) -> Shape:
-    longest = max(sampler.prompt_tokens[each.index] for each in inputs)
+    longest = _longest(sampler, inputs)
     engine, generation = sampler.llm.engine, sampler.llm.generation
-    bucket = 1 << (longest - 1).bit_length()
+    bucket = None if longest is None else 1 << (longest - 1).bit_length()
     cache = engine.fixed_cache(len(inputs), longest, generation)
     return Shape(cache.rows if cache else len(inputs), bucket, generation.num_beams or 1, _decoding(generation), cache)
+
+
+def _longest(sampler: Sampler, inputs: Sequence[Input]) -> int | None:
+    """Return the tokens of the longest prompt; None if they are not known."""
+    return max((known for each in inputs if (known := sampler.prompt_tokens[each.index]) is not None), default=None)
 
 
 def _decoding(generation: Generation) -> tuple[str, ...]:
@@ -168,7 +172,7 @@ def _until_steady(
 def _round(sampler: Sampler, inputs: Sequence[Input], number: int, tokens: int) -> Round:
     """Generate so many tokens of each answer once."""
     items = [each.item for each in inputs]
-    if isinstance(sampler.job.backend, OpenVINOGenAIBackend) and sampler.job.backend.enable_prefix_caching:
+    if capabilities(sampler.job).batching.keeps_prompts:
         items = [_turned(item, number + 1) for item in items]  # or the cache would hold the measured prompts
     started = time.perf_counter()
     answers = sampler.shortly(items, tokens)
@@ -180,9 +184,9 @@ def _round(sampler: Sampler, inputs: Sequence[Input], number: int, tokens: int) 
 
 def _expected_s(sampler: Sampler, inputs: Sequence[Input], batches: Sequence[Batch], last: Round) -> float:
     """Return the seconds that all batches will take if each is like this one and no answer ends early."""
-    longest = max(sampler.prompt_tokens[each.index] for each in inputs)
-    tokens = sampler.llm.engine.room(longest, sampler.llm.generation)
-    return last.expected_s(tokens, sum(-(-len(batch.inputs) // together(sampler.job)) for batch in batches))
+    tokens = sampler.llm.engine.room(_longest(sampler, inputs), sampler.llm.generation)
+    at_once = capabilities(sampler.job).batching.at_once
+    return last.expected_s(tokens, sum(-(-len(batch.inputs) // at_once) for batch in batches))
 
 
 def _so_many(sampler: Sampler, inputs: Sequence[Input], number: int) -> dict[str, Any]:

@@ -93,23 +93,22 @@ def test_compiling_without_a_compiler_is_told_before_anything_is_loaded(
 ) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
     monkeypatch.delenv("CXX", raising=False)
-    (mistake,) = kv_cache.check(job_from_overrides(["backend.compile=true"]))
+    (mistake,) = kv_cache.check(asked("auto", True), "cpu")
     assert mistake.path == "backend.compile" and "C++ compiler" in mistake.problem
-    on_gpu = job_from_overrides(["backend.compile=true", "device=gpu"])
     monkeypatch.setattr(compiler, "find_spec", lambda name: None)
-    (mistake,) = kv_cache.check(on_gpu)
+    (mistake,) = kv_cache.check(asked("auto", True), "gpu")
     assert "triton" in mistake.problem
     monkeypatch.setattr(compiler, "find_spec", lambda name: name)
     monkeypatch.delenv("CC", raising=False)
-    (mistake,) = kv_cache.check(on_gpu)
+    (mistake,) = kv_cache.check(asked("auto", True), "gpu")
     assert "a C compiler" in mistake.problem and "apt install gcc" in str(mistake.hint)
     monkeypatch.setenv("CC", sys.executable)
     monkeypatch.setattr(compiler, "_headers", lambda: tmp_path)
-    (mistake,) = kv_cache.check(on_gpu)
+    (mistake,) = kv_cache.check(asked("auto", True), "gpu")
     assert "Python.h" in mistake.problem
     (tmp_path / "Python.h").touch()
-    assert kv_cache.check(on_gpu) == []
-    assert kv_cache.check(job_from_overrides([])) == []
+    assert kv_cache.check(asked("auto", True), "gpu") == []
+    assert kv_cache.check(asked("auto", "auto"), "cpu") == []
 
 
 # ---------------------------------------------------------------- shapes

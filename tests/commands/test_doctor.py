@@ -67,7 +67,8 @@ def test_workers_are_started_anew_where_importing_a_backend_initializes_a_gpu(
     no_devices: None, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.syspath_prepend(ROOT / "tests/pretended")
-    monkeypatch.setattr(_machine, "LIBRARIES", {"fake": "json", "pytorch": "not_installed"})
+    monkeypatch.setattr(_machine, "BACKENDS", {"fake": None, "openvino": None})
+    monkeypatch.setattr("hforch.backends.openvino.LIBRARIES", ("openvino", "not_installed.module"))
     for there, libraries, told in (
         (False, ("pretended_gpu",), "forked from"),
         (True, (), "forked from"),

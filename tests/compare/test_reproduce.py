@@ -15,8 +15,8 @@ from hforch import cli
 from hforch.compare.reading import read_jobs
 from hforch.compare.reproduce import freeze
 from hforch.config.compose import compose
-from hforch.config.former import ADDED
 from hforch.config.frozen import digest_of
+from hforch.config.schema import BACKENDS
 from hforch.errors import ConfigError
 from hforch.runs.records import read_record
 
@@ -227,18 +227,18 @@ def test_a_record_that_lacks_something_is_not_frozen(tmp_path: Path, change: dic
     assert told in str(raised.value)
 
 
-@pytest.mark.parametrize("name", sorted(ADDED))
+@pytest.mark.parametrize("name", sorted(BACKENDS))
 def test_keys_that_were_added_later_are_keys_of_their_backend(name: str) -> None:
     backend = compose([f"backend={name}"]).job.backend.model_dump()
-    assert ADDED[name].keys() <= backend.keys()
-    assert type(compose([f"backend={name}"]).job.backend).model_validate({**backend, **ADDED[name]})
+    assert BACKENDS[name].added.keys() <= backend.keys()
+    assert type(compose([f"backend={name}"]).job.backend).model_validate({**backend, **BACKENDS[name].added})
 
 
 def test_a_record_that_is_older_than_some_keys_is_frozen_with_what_they_meant_then(tmp_path: Path) -> None:
     run(tmp_path / "run", *FAKE, "backend.cold_calls=3")
     file = tmp_path / "run" / "record.json"
     record = json.loads(file.read_text())
-    for key in ADDED["fake"]:
+    for key in BACKENDS["fake"].added:
         del record["job"]["backend"][key]
     file.write_text(json.dumps(record))
     recipe = frozen(tmp_path / "run", tmp_path / "r.yaml")
@@ -246,7 +246,7 @@ def test_a_record_that_is_older_than_some_keys_is_frozen_with_what_they_meant_th
     found = verified(recipe, code=0)
     assert found["identical"] and found["changed"] == []
     older = yaml.safe_load(recipe.read_text())
-    for key in ADDED["fake"]:
+    for key in BACKENDS["fake"].added:
         del older["frozen"]["job"]["backend"][key]
     recipe.write_text(yaml.safe_dump(older))
     assert verified(recipe, code=0)["changed"] == []

@@ -435,19 +435,20 @@ def test_a_whole_ir_is_read_and_one_with_cut_weights_is_not(tmp_path: Path) -> N
 @pytest.mark.parametrize("damage", ["length 2^63", "length 2^40", "a list", "an entry that is null"])
 def test_estimating_a_damaged_model_says_why_there_is_no_estimate(damage: str, folder: Path, make: Any) -> None:
     from hforch.config.compose import job_from_overrides
-    from hforch.models.estimate import estimate
+    from hforch.models.estimate import Needs, estimate
 
     (folder / "model.safetensors").write_bytes(SAFETENSORS[damage])
     job = job_from_overrides(["model=local", f"model.path={folder}"])
-    found = estimate(job, 10, 1)
+    found = estimate(job, Needs("torch"), 10, 1)
     assert found.weights_mb is None
     assert found.why and "damaged" in found.why
 
 
 def test_a_gguf_file_is_estimated_without_trusting_its_lengths(tmp_path: Path) -> None:
     from hforch.config.compose import job_from_overrides
-    from hforch.models.estimate import estimate
+    from hforch.models.estimate import Needs, estimate
 
     (tmp_path / "model.gguf").write_bytes(GGUF["an array of -1 texts"])
-    found = estimate(job_from_overrides(["model=gguf", f"model.path={tmp_path / 'model.gguf'}"]), 10, 1)
+    job = job_from_overrides(["model=gguf", f"model.path={tmp_path / 'model.gguf'}"])
+    found = estimate(job, Needs("torch"), 10, 1)
     assert found.why and "damaged or cut short" in found.why

@@ -6,6 +6,7 @@ initialized.
 
 from __future__ import annotations
 
+import dataclasses
 import importlib.abc
 import importlib.machinery
 import os
@@ -15,9 +16,12 @@ from typing import Any
 
 
 def of_fake(fake: Any) -> None:
-    check, load = fake.check, fake.load
+    check, load, capabilities = fake.check, fake.load, fake.capabilities
     fake.LIBRARIES = (os.environ.get("PRETENDED_LIBRARY", "pretended_gpu"),)
-    fake.IGNORES = tuple(one for one in fake.IGNORES if one != "device")
+
+    def with_device(job: Any) -> Any:
+        able = capabilities(job)
+        return dataclasses.replace(able, ignores=tuple(one for one in able.ignores if one != "device"))
 
     def use(job: Any) -> None:
         if job.device.kind != "cpu":
@@ -34,7 +38,7 @@ def of_fake(fake: Any) -> None:
         exec(os.environ.get("PRETENDED_LOAD", ""), {"job": job})
         return load(job, prepared)
 
-    fake.check, fake.load = checking, loading
+    fake.check, fake.load, fake.capabilities = checking, loading, with_device
 
 
 def of_transformers(_: Any) -> None:

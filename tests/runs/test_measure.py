@@ -103,3 +103,9 @@ def test_failed_samples_are_counted_and_add_no_tokens() -> None:
         "checks": None,
     }
     assert summarize([failed], [failed], {0: 1.0})["absent"]["ttft_ms"] == "no sample succeeded"
+
+
+def test_without_a_number_of_tokens_there_is_no_speed() -> None:
+    found = summarize([sample(), sample(output_tokens=None)], [sample(), sample(output_tokens=None)], {0: 2.0})
+    assert "tokens_per_s" not in found
+    assert found["absent"]["tokens_per_s"] == "the number of output tokens is not known"
