@@ -212,6 +212,10 @@ class SerialEngine(Engine):
         """Forget what is kept from one request to the next, because the accelerator has no memory left."""
         return
 
+    def recovers(self, error: Exception) -> bool:
+        """Return whether the engine has changed how it runs because of an error, so that another try may succeed."""
+        return False
+
     def submit(self, request: Request) -> Future[list[Answer]]:
         return self.line.submit(self._work, request, cancelled=request.cancelled)
 
@@ -226,11 +230,20 @@ class SerialEngine(Engine):
             started = time.perf_counter()
             if request.cancelled.is_set():
                 return []
-            completions = [self.completion(prompt, request) for prompt in request.prompts]
-            with out_of_memory.translating(_smaller(len(completions)), self.drop_caches):
-                self.generate(completions, request)
+            try:
+                completions = self._generated(request)
+            except Exception as error:
+                if request.on_text is not None or not self.recovers(error):  # what was streamed cannot be taken back
+                    raise
+                completions = self._generated(request)
             finished = time.perf_counter()
         return [completion.answer(request.handed_over, started, finished) for completion in completions]
+
+    def _generated(self, request: Request) -> list[Completion]:
+        completions = [self.completion(prompt, request) for prompt in request.prompts]
+        with out_of_memory.translating(_smaller(len(completions)), self.drop_caches):
+            self.generate(completions, request)
+        return completions
 
 
 def _say(limit: str) -> str:

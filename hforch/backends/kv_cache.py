@@ -9,6 +9,7 @@ asked for; where most rows would be such, the cache is dynamic.
 
 from __future__ import annotations
 
+import logging
 import os
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -27,6 +28,8 @@ FULL_ENOUGH = 4  # a batch with less than this part of the rows is not filled up
 MOST_SHAPES = 6  # torch gives up compiling one function after eight
 FIRST_LENGTH = 64
 COMPILED = "TORCHINDUCTOR_CACHE_DIR"
+
+log = logging.getLogger("hforch")
 
 
 @dataclass(frozen=True)
@@ -193,6 +196,16 @@ class KVCaches:
         self.work = replace(self.work, rows=1)
         self.drop()
 
+    def gives_up_compiling(self, error: Exception) -> bool:
+        """Do without a compiled forward pass from now on, if an error is the compiler's and nobody asked to compile."""
+        if not self.chosen.is_compiled or self.asked.compile is True or not _is_of_the_compiler(error):
+            return False
+        log.warning("compiling failed", exc_info=error)
+        self._lacking = f"compiling failed: {type(error).__name__}: {str(error).strip().partition(chr(10))[0][:200]}"
+        self.chosen = self._choose(self.work)
+        self.drop()
+        return True
+
     def drop(self) -> None:
         """Give the memory of all caches back, and forget what was compiled for them."""
         import torch
@@ -202,6 +215,14 @@ class KVCaches:
         if hasattr(self.model, "_compiled_call"):
             del self.model._compiled_call
             torch._dynamo.reset()
+
+
+def _is_of_the_compiler(error: BaseException | None) -> bool:
+    while error is not None:
+        if type(error).__module__.startswith(("torch._dynamo", "torch._inductor", "triton")):
+            return True
+        error = error.__cause__ or error.__context__
+    return False
 
 
 def _keep_what_is_compiled() -> None:

@@ -130,6 +130,9 @@ class PipelineEngine(SerialEngine):
         if self.kv_caches is not None:
             self.kv_caches.make_room()
 
+    def recovers(self, error: Exception) -> bool:
+        return self.kv_caches is not None and self.kv_caches.gives_up_compiling(error)
+
     def _static_cache(self, prompts: Sequence[Sequence[int]], generation: Generation, config: Any) -> tuple[Any, int]:
         """The static KV cache for a batch, and how many rows it has; None, and the batch's own, without one."""
         if self.kv_caches is None:

@@ -306,6 +306,7 @@ def _sample(run: Run, loaded: Loaded, inputs: Sequence[Input]) -> None:
     run.watcher.samples(run.record["planned"] - kept)
     if left and runtime.warmup:
         _warm_up(run, sampler, left, loaded)
+        _expect(run, loaded, batches, sampler.longest)
     alone = len(inputs) * runtime.repeat == 1
     meter = EnergyMeter(run.record["effective"].get("device") or (), run.given.parallel)
     if left:

@@ -250,6 +250,35 @@ def test_a_model_without_a_static_cache_is_refused_and_auto_does_without(tmp_pat
     assert load_llm(*words).invoke("The") is not None
 
 
+@pytest.mark.model
+@pytest.mark.parametrize("compiled", ["auto", True])
+def test_where_compiling_fails_auto_does_without_and_true_is_an_error(
+    folders: dict[str, Path], compiled: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from torch._dynamo.exc import TorchDynamoException
+
+    words = ("model=local", f"model.path={folders['llama']}", "precision=fp32", "generation.max_new_tokens=24")
+    expected = load_llm(*words).batch(PROMPTS[:4])
+    llm = load_llm(*words, f"backend.compile={compiled}")
+    kept = llm.engine.kv_caches
+    kept.chosen = kv_cache.Execution("static", True)  # as on a GPU
+
+    def fails(config: Any) -> Any:
+        raise TorchDynamoException("no kernel for this card")
+
+    monkeypatch.setattr(llm.engine.model, "get_compiled_call", fails, raising=False)
+    if compiled is True:
+        with pytest.raises(TorchDynamoException):
+            llm.batch(PROMPTS[:4])
+        return
+    assert llm.batch(PROMPTS[:4]) == expected
+    assert (kept.chosen.kv_cache, kept.chosen.is_compiled) == ("dynamic", False)
+    assert "no kernel for this card" in kept._lacking and not kept._caches
+    kept.chosen = kv_cache.Execution("static", True)
+    with pytest.raises(TorchDynamoException):  # what was streamed cannot be taken back
+        list(llm.stream(PROMPTS[0]))
+
+
 # ---------------------------------------------------------------- runs
 @pytest.mark.model
 def test_a_run_says_how_it_ran(folders: dict[str, Path], tmp_path: Path) -> None:
