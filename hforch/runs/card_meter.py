@@ -15,6 +15,7 @@ from hforch.runs.cards import SLOWED, cuda_numbers, event_bits, events_in, ident
 from hforch.runs.nvml import Absent, ask, card_of, handle_of, is_partitioned
 
 LOOK_S = 0.5  # between two looks at processes and clocks
+LONGEST_S = 10.0  # that NVML may take for an answer at the end
 SAMPLE_S = 0.02  # between two samples of the power, where a card has no energy counter
 NO_GPU = "no NVIDIA GPU was used"
 TOO_SHORT = "the energy counter did not change: the measured phase is shorter than its update interval"
@@ -110,7 +111,9 @@ class CardMeter:
         """Stop measuring and return the result."""
         self._over.set()
         if self._thread is not None:
-            self._thread.join()
+            self._thread.join(LONGEST_S)
+            if self._thread.is_alive():  # asking once more would hang too
+                self._broken = f"NVML has not answered for {LONGEST_S:.0f} s"
         if self._broken is None:
             try:
                 return self._seen()

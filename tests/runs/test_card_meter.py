@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import sys
+import threading
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -375,9 +377,21 @@ def test_processes_that_are_not_told_are_absent(tmp_path: Path, claim: Claim, mo
     assert record["accelerators"][0]["absent"]["other_processes"] == "no permission"
 
 
-def test_the_thread_that_looks_ends_with_the_measured_phase(monkeypatch: pytest.MonkeyPatch) -> None:
-    import threading
+def test_a_card_that_answers_no_more_does_not_hold_the_job_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    install(monkeypatch, [FakeCard()])
+    released = threading.Event()
+    meter = CardMeter(["cuda:0"])
+    meter.begin()
+    monkeypatch.setattr(card_meter, "LONGEST_S", 0.1)
+    monkeypatch.setattr(card_meter, "LOOK_S", 0.0)
+    monkeypatch.setattr(meter, "_look", lambda card: released.wait(60))
+    time.sleep(1.2)  # the thread looks twice a second
+    seen = meter.end()
+    released.set()
+    assert seen.energy_j is None and seen.why_not == "NVML has not answered for 0 s"
 
+
+def test_the_thread_that_looks_ends_with_the_measured_phase(monkeypatch: pytest.MonkeyPatch) -> None:
     def names() -> Sequence[str]:
         return [thread.name for thread in threading.enumerate()]
 
