@@ -13,7 +13,6 @@ from dataclasses import dataclass
 from typing import Any
 
 from hforch.config.hydra_adapter.parsing import value_of, with_value
-from hforch.config.schema import BACKENDS
 
 INDEX = r"(0|[1-9][0-9]{0,3})"
 
@@ -93,6 +92,8 @@ def hint(group: str) -> str | None:
 
 def misfit(group: str, name: str, backend: str | None) -> tuple[str, str] | None:
     """Return why a backend does not have what a shorthand names, and what to write there; None if it has it."""
+    from hforch.config.schema import BACKENDS  # imports pydantic, which showing something does without
+
     found = _find(group, name)
     library = BACKENDS[backend].library if backend is not None and backend in BACKENDS else None
     if found is None or found[0].library is None or library is None or found[0].library == library:

@@ -398,5 +398,5 @@ def test_a_static_cache_has_the_same_size_when_it_is_warmed_up_and_measured(
 
 @pytest.mark.model
 def test_beams_have_no_static_cache(tmp_path: Path, static: tuple[str, ...]) -> None:
-    record, _ = do(tmp_path / "1", *static, "generation=beam")
+    record, _ = do(tmp_path / "1", *static, "generation=beam", "backend.kv_cache=auto")
     assert "cache_length" not in record["warmup"][0]

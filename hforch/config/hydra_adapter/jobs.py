@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial, update_wrapper, wraps
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -90,11 +91,12 @@ def replace_writers(save: Callable[[Any, str, Path], None], logging_is_set_up: C
     from hydra._internal import hydra as entry
     from hydra.core import utils
 
-    utils._save_config = save
+    utils._save_config = update_wrapper(partial(save), getattr(utils._save_config, "__wrapped__", utils._save_config))
     if getattr(utils.configure_log, "replaced", False):
         return
     configure = utils.configure_log
 
+    @wraps(configure)
     def configure_log(*arguments: Any, **named: Any) -> None:
         configure(*arguments, **named)
         logging_is_set_up()
