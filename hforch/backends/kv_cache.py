@@ -16,6 +16,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from hforch.backends import compiler
+from hforch.backends.base import first_line
 from hforch.backends.engine import Work
 from hforch.config.schema import PytorchBackend
 from hforch.errors import BackendError, ConfigError, Mistake
@@ -201,7 +202,7 @@ class KVCaches:
         if not self.chosen.is_compiled or self.asked.compile is True or not _is_of_the_compiler(error):
             return False
         log.warning("compiling failed", exc_info=error)
-        self._lacking = f"compiling failed: {type(error).__name__}: {str(error).strip().partition(chr(10))[0][:200]}"
+        self._lacking = f"compiling failed: {first_line(error)}"
         self.chosen = self._choose(self.work)
         self.drop()
         return True

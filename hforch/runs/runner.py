@@ -376,8 +376,12 @@ def _expect(run: Run, loaded: Loaded, batches: Sequence[Batch], longest: tuple[i
     rows = max(len(batch.inputs) for batch in batches)
     beams = run.record["effective"]["decoding"].get("num_beams") or 1
     chosen = loaded.engine.expect(Work(rows, tokens or None, answer * len(batches), beams))
-    if chosen:
-        run.note(effective=run.record["effective"] | {"execution": chosen})
+    before = run.record["effective"].get("execution")
+    if not chosen or chosen == before:
+        return
+    run.note(effective=run.record["effective"] | {"execution": chosen})
+    if before and before["compiled"] and not chosen["compiled"]:
+        _warn(run, [Mistake("backend.compile", f"not used after all; {chosen['why']}")])
 
 
 def _look_at_scoring(run: Run, loaded: Loaded, prepared: Prepared) -> None:

@@ -24,7 +24,9 @@ from hforch.backends.kv_cache import MOST_SHAPES, PAYS_FROM_STEPS, KVCaches, cho
 from hforch.config.compose import job_from_overrides
 from hforch.config.schema import PytorchBackend
 from hforch.errors import BackendError, ConfigError
+from hforch.runs import Given, run
 from hforch.runs.records import read_record
+from hforch.runs.watch import Nobody
 
 PROMPTS = [
     "A quick brown fox",
@@ -289,6 +291,32 @@ def test_a_run_says_how_it_ran(folders: dict[str, Path], tmp_path: Path) -> None
     static, auto = (read_record(tmp_path / name)["effective"]["execution"] for name in ("static", "auto"))
     assert static["kv_cache"] == "static" and not static["compiled"]
     assert auto["kv_cache"] == "dynamic" and "CPU" in auto["why"]
+
+
+@pytest.mark.model
+def test_a_run_says_that_compiling_failed_and_that_it_did_without(
+    folders: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from torch._dynamo.exc import TorchDynamoException
+    from transformers import LlamaForCausalLM
+
+    def as_on_a_gpu(asked: Any, device: str, lacking: str | None, steps: int | None) -> kv_cache.Execution:
+        return choose(asked, "cuda", lacking, PAYS_FROM_STEPS)
+
+    def fails(self: Any, config: Any) -> Any:
+        raise TorchDynamoException("no kernel for this card")
+
+    monkeypatch.setattr(kv_cache, "choose", as_on_a_gpu)
+    monkeypatch.setattr(kv_cache, "_no_compiler", lambda device: None)
+    monkeypatch.setattr(LlamaForCausalLM, "get_compiled_call", fails)
+    words = ("model=local", f"model.path={folders['llama']}", "precision=fp32", "inputs=numbers_in_french")
+    job = job_from_overrides([*words, "runtime.isolation=inline"])
+    assert run(job, tmp_path, Given(words), Nobody()) == 0
+    record = read_record(tmp_path)
+    execution = record["effective"]["execution"]
+    assert (execution["kv_cache"], execution["compiled"]) == ("dynamic", False)
+    (warning,) = [one for one in record["warnings"] if one.startswith("backend.compile: not used after all")]
+    assert "no kernel for this card" in warning and "no kernel for this card" in execution["why"]
 
 
 COMPILES = """
