@@ -18,6 +18,7 @@ from typing import Any
 from hforch.backends import compiler
 from hforch.backends.base import first_line
 from hforch.backends.engine import Work
+from hforch.backends.out_of_memory import chain
 from hforch.config.schema import PytorchBackend
 from hforch.errors import BackendError, ConfigError, Mistake
 from hforch.models.home import home
@@ -29,6 +30,7 @@ FULL_ENOUGH = 4  # a batch with less than this part of the rows is not filled up
 MOST_SHAPES = 6  # torch gives up compiling one function after eight
 FIRST_LENGTH = 64
 COMPILED = "TORCHINDUCTOR_CACHE_DIR"
+COMPILERS = ("torch._dynamo", "torch._inductor", "triton")  # modules whose errors are theirs
 
 log = logging.getLogger("hforch")
 
@@ -218,12 +220,8 @@ class KVCaches:
             torch._dynamo.reset()
 
 
-def _is_of_the_compiler(error: BaseException | None) -> bool:
-    while error is not None:
-        if type(error).__module__.startswith(("torch._dynamo", "torch._inductor", "triton")):
-            return True
-        error = error.__cause__ or error.__context__
-    return False
+def _is_of_the_compiler(error: Exception) -> bool:
+    return any(type(one).__module__.startswith(COMPILERS) for one in chain(error))
 
 
 def _keep_what_is_compiled() -> None:

@@ -85,7 +85,7 @@ class Shortage:
 
 def shortage_of(error: BaseException) -> Shortage:
     """Return what an out-of-memory error says, completed by what its device says now."""
-    said = "\n".join(str(one) for one in _errors(error))
+    said = "\n".join(str(one) for one in chain(error))
     kind = "xpu" if "xpu" in said.lower() else "cuda" if re.search("cuda|cublas|cudnn|hip ", said, re.I) else None
     number = re.search(r"GPU (\d+) has a total capacity", said)
     device = f"{kind}:{number[1]}" if kind and number else kind
@@ -124,14 +124,15 @@ def translating(remedy: str, drop: Callable[[], None] = lambda: None) -> Iterato
 def translate(error: BaseException, remedy: str, drop: Callable[[], None] = lambda: None) -> OutOfMemory:
     """Return an OutOfMemory for the error of a library, and free what the failed attempt has allocated."""
     shortage = shortage_of(error)
-    for one in _errors(error):  # their frames hold the tensors
+    for one in chain(error):  # their frames hold the tensors
         traceback.clear_frames(one.__traceback__)
     drop()
     accelerators.release()
     return OutOfMemory(str(shortage), remedy)
 
 
-def _errors(error: BaseException) -> Iterator[BaseException]:
+def chain(error: BaseException) -> Iterator[BaseException]:
+    """Iterate over an error and all that it was raised from, or while they were handled, each once."""
     seen: set[int] = set()
     waiting: list[BaseException | None] = [error]
     while waiting:
