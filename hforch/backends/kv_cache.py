@@ -16,11 +16,10 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from hforch.backends import compiler
-from hforch.backends.base import first_line
 from hforch.backends.engine import Work
 from hforch.backends.out_of_memory import chain
 from hforch.config.schema import PytorchBackend
-from hforch.errors import BackendError, ConfigError, Mistake
+from hforch.errors import BackendError, ConfigError, Mistake, first_line
 from hforch.models.home import home
 
 # One H200, torch 2.11, a Llama of 1.2 B parameters: a step takes 11 to 14 ms, and 2.6 to 4.5 ms when it is compiled, at
@@ -204,7 +203,7 @@ class KVCaches:
         if not self.chosen.is_compiled or self.asked.compile is True or not _is_of_the_compiler(error):
             return False
         log.warning("compiling failed", exc_info=error)
-        self._lacking = f"compiling failed: {first_line(error)}"
+        self._lacking = f"compiling failed: {first_line(error, with_type=True)}"
         self.chosen = self._choose(self.work)
         self.drop()
         return True

@@ -8,14 +8,14 @@ from pathlib import Path
 from typing import Any
 
 from hforch.backends import accelerators, kv_cache, out_of_memory, torch_device
-from hforch.backends.base import Loaded, Prepared, first_line, missing_extra, prepared_from
+from hforch.backends.base import Loaded, Prepared, missing_extra, prepared_from
 from hforch.backends.capabilities import Capabilities, padded_batches
 from hforch.backends.engine import Work
 from hforch.backends.kv_cache import KVCaches
 from hforch.backends.pipeline import HforchPipeline, LatePipeline, PipelineEngine
 from hforch.backends.teacher import TorchTeacher
 from hforch.config.schema import Job, PytorchBackend
-from hforch.errors import BackendError, Mistake, ModelError
+from hforch.errors import BackendError, Mistake, ModelError, first_line
 from hforch.models import fetch
 from hforch.models.estimate import IN_MEMORY, Needs, smaller_precisions
 from hforch.models.tokenizers import loading_tokenizer
@@ -102,7 +102,7 @@ def load(job: Job, prepared: Prepared) -> Loaded:
             raise ModelError(
                 f"{prepared.path}: its weights have other shapes than its config.json describes; the log names them"
             ) from error
-        raise BackendError(f"pytorch cannot load {prepared.path}: {first_line(error)}") from error
+        raise BackendError(f"pytorch cannot load {prepared.path}: {first_line(error, with_type=True)}") from error
     if not WEIGHTS.get(job.precision.name):  # quantizers give tensors other names
         check_whole(prepared.path, found["missing_keys"])
     model.eval()

@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 from hforch.config.affects import TELLS_APART, others
 from hforch.config.former import completed
 from hforch.config.keys import affects
-from hforch.errors import ConfigError, Mistake
+from hforch.errors import LONGEST, ConfigError, Mistake, first_line
 from hforch.redaction import redacted_tree
 from hforch.runs.records import RECORD, known_record
 from hforch.runs.samples import Samples
@@ -68,7 +68,7 @@ class Entry:
             return "interrupted"
         if status == "partial":
             return "not finished: it runs now, or was killed"
-        return str(error["message"]).splitlines()[0] if error.get("message") else None
+        return first_line(str(error["message"]), LONGEST) if error.get("message") else None
 
     @property
     def overrides(self) -> dict[str, str]:

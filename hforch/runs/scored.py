@@ -10,7 +10,7 @@ from typing import Any
 
 from hforch.backends import out_of_memory
 from hforch.backends.teacher import Teacher
-from hforch.errors import HforchError
+from hforch.errors import HforchError, first_line
 from hforch.runs.distributions import Array
 
 
@@ -87,8 +87,7 @@ def _read(teacher: Teacher, batch: Sequence[Text], chunk: int) -> Iterator[tuple
     except HforchError as error:
         raise ScoringError(str(error)) from error
     except Exception as error:
-        reason = (str(error) or type(error).__name__).splitlines()[0]
-        raise ScoringError(f"the model could not read given tokens: {reason}") from error
+        raise ScoringError(f"the model could not read given tokens: {first_line(error)}") from error
 
 
 def cut(texts: Sequence[Text], size: int) -> Iterator[Sequence[Text]]:

@@ -18,6 +18,7 @@ from hforch.backends.base import Loaded
 from hforch.backends.completion import Decode
 from hforch.backends.teacher import Teacher
 from hforch.config.schema import Job
+from hforch.errors import first_line
 from hforch.files import replacing
 from hforch.metrics import registry
 from hforch.runs.distributions import (
@@ -306,7 +307,7 @@ def _why(directory: Path) -> str:
     error = (record.get("error") or {}).get("message")
     totals = record.get("totals") or {}
     failed = f"{totals['failed']} of its {totals.get('samples')} samples failed" if totals.get("failed") else None
-    return str(error or failed or f"its status is {record.get('status')}").splitlines()[0]
+    return first_line(str(error or failed or f"its status is {record.get('status')}"))
 
 
 def _not_comparable(about: Mapping[str, Any], teacher: Teacher, tokenizer: str) -> str | None:
