@@ -27,8 +27,10 @@ from hforch.backends.teacher import left_padded
 from hforch.config.compose import job_from_overrides
 from hforch.config.schema import Job
 from hforch.progress import Silent
+from hforch.runs.json_text import to_json
 from hforch.runs.measure import MemoryMeter
-from hforch.runs.records import DISTRIBUTIONS, SAMPLES, to_json
+from hforch.runs.records import DISTRIBUTIONS
+from hforch.runs.samples import SAMPLES
 from hforch.runs.scorable import SHIPPED
 from hforch.runs.scoring import against_baseline, keep_baseline
 

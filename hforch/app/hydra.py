@@ -133,7 +133,7 @@ def _show(hydra: Any, args: argparse.Namespace, parser: argparse.ArgumentParser,
 def _run(args: argparse.Namespace, places: Places, asked: Asked, resume: Path | None) -> int:
     from hforch.config.overrides import quoted
     from hforch.config.sweeps import MOST_JOBS, plan
-    from hforch.runs.records import locked
+    from hforch.runs.directory_lock import locked
 
     if args.report:
         from hforch.report.page.write import missing_libraries

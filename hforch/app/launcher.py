@@ -114,14 +114,12 @@ def _job(cfg: DictConfig, entry: Mapping[str, Any]) -> tuple[Job, FromEnv]:
 
 def failed_before(directory: Path, given: Given, error: HforchError) -> int:
     """Make sure that a job that could not be run has a record that says why."""
-    from hforch.runs.records import RECORD, SCHEMA_VERSION, write_whole
+    from hforch.records.fields import Error
+    from hforch.runs.record_writer import write_failure
 
-    told = {"type": type(error).__name__, "message": message_of(error)}
+    failure = Error(type=type(error).__name__, message=message_of(error))
     with suppress(OSError):
-        record: dict[str, Any] = {"schema_version": SCHEMA_VERSION, **given.asked()}
-        with suppress(OSError, ValueError):
-            record = read_record(directory)
-        write_whole(directory / RECORD, record | {"status": "failed", "exit_code": error.exit_code, "error": told})
+        write_failure(directory, failure, error.exit_code, begun=given.record())
     return error.exit_code
 
 

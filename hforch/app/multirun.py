@@ -30,8 +30,9 @@ from hforch.errors import EXIT_OK, ConfigError, Mistake
 from hforch.runs import scorable
 from hforch.runs.aside import aside
 from hforch.runs.death import WorkerDied
+from hforch.runs.directory_lock import locked
 from hforch.runs.fit import devices_for, needs_devices, spread, too_large
-from hforch.runs.records import RECORD, known_record, locked, read_record
+from hforch.runs.records import RECORD, known_record, read_record
 from hforch.runs.resuming import ANEW, changes
 from hforch.runs.samples import refuse_damaged
 from hforch.runs.sweep import Planned, Sweep, View, Work, equal_ones, labels, read_sweep

@@ -111,7 +111,7 @@ class Task:
 
     def interrupted(self, directory: Path, overrides: Sequence[str]) -> None:
         """A run that was stopped before it had begun leaves a record like any other."""
-        from hforch.runs.records import begin_interrupted
+        from hforch.runs.record_writer import begin_interrupted
 
         with suppress(OSError, HforchError):
             begin_interrupted(directory, overrides=list(overrides), recipe=self.asked.recipe)
@@ -120,7 +120,7 @@ class Task:
         from hforch.config.compose import Locator, job_from_config
         from hforch.report.display import open_watcher
         from hforch.runs import run
-        from hforch.runs.records import is_locked
+        from hforch.runs.directory_lock import is_locked
 
         settings = settings_of_job()
         directory = Path(settings.runtime.output_dir)

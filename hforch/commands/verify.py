@@ -66,7 +66,7 @@ def main(argv: list[str]) -> int:
         return code
     found = verdict(frozen, read_jobs([directory])[0])
     if args.json:
-        from hforch.runs.records import to_json
+        from hforch.runs.json_text import to_json
         from hforch.sinks import for_json
 
         told = {"identical": found.is_identical, **asdict(found), "directory": str(directory)}

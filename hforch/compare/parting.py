@@ -12,8 +12,8 @@ from typing_extensions import TypedDict
 from hforch.compare.reading import Entry
 from hforch.datafiles import lines_of, parse_line
 from hforch.paths import open_file
+from hforch.records.fields import Finite
 from hforch.runs.records import SCORES
-from hforch.runs.shape import Finite
 
 APART = 0.01  # nats; what is less is not worth a look
 

@@ -14,7 +14,8 @@ from hforch.compare.decide import Decision
 from hforch.compare.reading import samples_of
 from hforch.compare.table import ERRORS, Comparison, Row
 from hforch.metrics.registry import names
-from hforch.runs.records import SCHEMA_VERSION, to_json
+from hforch.records.record import SCHEMA_VERSION
+from hforch.runs.json_text import to_json
 from hforch.sinks import for_csv, for_json, for_xml
 
 

@@ -12,7 +12,8 @@ from typing import Any, TextIO
 
 from hforch.redaction import Pieces
 from hforch.report.wording import answer_lines, failure, header_line, item_line, stage_line, summary_lines
-from hforch.runs.records import read_record, to_json
+from hforch.runs.json_text import to_json
+from hforch.runs.records import read_record
 from hforch.runs.watch import Nobody
 from hforch.sinks import for_json
 

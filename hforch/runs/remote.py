@@ -171,7 +171,7 @@ class Remote:
     def finished(self, record: Mapping[str, Any], directory: str) -> None:
         import json
 
-        from hforch.runs.records import to_json
+        from hforch.runs.json_text import to_json
 
         brief = {name: value for name, value in record.items() if name != "plan"}  # which names every input
         send(self._pipe, "finished", json.loads(to_json(brief)), directory)

@@ -15,7 +15,7 @@ from typing import Any, BinaryIO
 from hforch.datafiles import LONGEST_LINE, lines_of, parse_line
 from hforch.errors import ConfigError, Mistake
 from hforch.paths import open_file
-from hforch.runs.shape import sample_flaw
+from hforch.records.damage import sample_flaw
 
 SAMPLES = "samples.jsonl"
 REMEMBERED = 1000  # damaged lines by number

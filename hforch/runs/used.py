@@ -11,7 +11,9 @@ from pathlib import Path
 from hforch.config.hydra_adapter.session import JOB_NAME
 from hforch.errors import ConfigError, Mistake
 from hforch.paths import is_special
-from hforch.runs.records import DISTRIBUTIONS, RECORD, SAMPLES, SCORES, has_samples
+from hforch.runs.record_writer import has_samples
+from hforch.runs.records import DISTRIBUTIONS, RECORD, SCORES
+from hforch.runs.samples import SAMPLES
 from hforch.runs.sweep import SWEEP, read_sweep
 
 REPORT = "report.html"

@@ -19,7 +19,9 @@ from hforch import files
 from hforch.commands import _deciding
 from hforch.commands.export import _copy
 from hforch.errors import HforchError
-from hforch.runs.records import SAMPLES, RecordWriter, read_record, read_samples
+from hforch.runs.record_writer import RecordWriter
+from hforch.runs.records import read_record, read_samples
+from hforch.runs.samples import SAMPLES
 from hforch.shortage import shortage
 
 FAKE = ("backend=fake", "inputs=facts", "runtime.warmup=0")

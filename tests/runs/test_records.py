@@ -13,7 +13,11 @@ from written import sample
 
 from hforch.errors import HforchError
 from hforch.runs import records
-from hforch.runs.records import OWNER, SAMPLES, RecordWriter, locked, read_record, read_samples, to_json
+from hforch.runs.directory_lock import OWNER, locked
+from hforch.runs.json_text import to_json
+from hforch.runs.record_writer import RecordWriter
+from hforch.runs.records import read_record, read_samples
+from hforch.runs.samples import SAMPLES
 from hforch.runs.sampling import error_of
 
 

@@ -21,7 +21,7 @@ from hforch.files import output
 from hforch.models.cache import kept_text
 from hforch.report.page.collect import Page, collect
 from hforch.report.page.reading import look
-from hforch.runs.records import to_json
+from hforch.runs.json_text import to_json
 
 PARTS = Path(__file__).parent / "parts"
 SCRIPTS = ("text", "state", "data", "about", "jobs", "charts", "filters", "grid", "drawer", "again", "main")
