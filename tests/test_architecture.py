@@ -39,6 +39,7 @@ WALK = [
     {"prompts"},
     {"chain"},
     {"metrics"},
+    {"records"},
     {"runs"},
     {"compare"},
     {"report"},

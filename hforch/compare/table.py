@@ -228,7 +228,7 @@ def _add_ratio(row: Row, rows: Mapping[str, Row]) -> None:
     if base is None:
         return
     own, theirs = _scores(row.entry, "on_text"), _scores(base.entry, "on_text")
-    if not own or not theirs or own["sha256"] != theirs["sha256"]:
+    if not own.get("windows") or not theirs.get("windows") or own.get("sha256") != theirs.get("sha256"):
         return
     if [tokens for tokens, _ in own["windows"]] != [tokens for tokens, _ in theirs["windows"]]:
         return

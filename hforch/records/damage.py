@@ -23,12 +23,11 @@ _validate_sample = validator(Sample).validate_python
 
 
 def flaws(part: type[Part], stored: Mapping[str, Any]) -> list[str]:
-    """Return what in a stored part is damaged: the path of each value, and what is wrong with it."""
+    """Return what in a stored part is damaged: the path of each such value, and what is wrong with it."""
     try:
         validator(part).validate_python(dict(stored))
     except ValidationError as error:
-        found = error.errors(include_url=False, include_input=False)
-        return [f"{'.'.join(map(str, one['loc']))}: {one['msg'].lower()}" for one in found]
+        return [_at(one) for one in error.errors(include_url=False, include_input=False)]
     return []
 
 
@@ -54,6 +53,11 @@ def sample_flaw(sample: Mapping[str, Any]) -> str | None:
     if "input" not in sample or sample.get("text") is None or not has_ids:
         return "it has neither an error nor an answer: input, text and output_ids"
     return None
+
+
+def _at(error: ErrorDetails) -> str:
+    path = ".".join(map(str, error["loc"]))
+    return f"it lacks {path}" if error["type"] == "missing" else f"{path}: {error['msg'].lower()}"
 
 
 def _told(error: ErrorDetails) -> str:

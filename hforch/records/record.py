@@ -102,6 +102,8 @@ class Model(OpenPart):
 class Record(Identity, Command, Configuration, Head):
     """record.json: one job."""
 
+    needed = frozenset({"status"})
+
     cwd: str | None = Field(default=None, description="the folder in which the command was given")
     parallel: bool | None = Field(default=None, description="whether other jobs ran on the machine meanwhile")
     resumed: Count | None = Field(default=None, description="how often the job was resumed")

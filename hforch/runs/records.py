@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -40,18 +40,15 @@ def known_record(directory: Path) -> dict[str, Any]:
         ConfigError: it cannot be read, is of a newer version of hforch, or not as hforch writes it.
     """
     path = directory / RECORD
-    record = read_versioned(path, {"status": str})
+    record = read_versioned(path)
     if found := record_flaws(record):
         problem = f"{path} is not as hforch writes it: {'; '.join(found[:3])}"
         raise ConfigError([Mistake("", problem, None, "something else has changed it")])
     return to_current(record)
 
 
-def read_versioned(path: Path, needs: Mapping[str, type] | None = None) -> dict[str, Any]:
-    """A record.json or sweep.json that may come from elsewhere.
-
-    Args:
-        needs: keys without which it is of no use, and of which type they have to be.
+def read_versioned(path: Path) -> dict[str, Any]:
+    """Return a record.json or sweep.json that may come from elsewhere, as it is; its values may be damaged.
 
     Raises:
         ConfigError: it is broken, or of a newer version of hforch.
@@ -70,9 +67,6 @@ def read_versioned(path: Path, needs: Mapping[str, type] | None = None) -> dict[
     if version > SCHEMA_VERSION:
         problem = f"{path} has schema version {version}, and this hforch reads up to {SCHEMA_VERSION}"
         raise ConfigError([Mistake("", problem, None, "use a newer hforch")])
-    for name, kind in (needs or {}).items():
-        if not isinstance(found.get(name), kind):
-            raise ConfigError([Mistake("", f"{path} lacks {name}, or has it broken", None, hint)])
     return dict(found)
 
 
