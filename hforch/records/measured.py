@@ -23,7 +23,7 @@ def with_metrics(name: str, base: type[Base], section: str) -> type[Base]:
         fields[metric.name] = _field(metric.meaning, metric)
         if metric.has_error:
             fields[metric.error_name] = _field(f"standard error of `{metric.name}`", metric)
-    part = create_model(name, __base__=base, **fields)
+    part = create_model(name, __base__=base, __doc__=base.__doc__, **fields)
     former = {alias: Finite for metric in found for alias in metric.aliases}
     part.former = {**base.former, **former, **{f"{alias}_se": Finite for alias in former}}
     return part

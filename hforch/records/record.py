@@ -151,7 +151,7 @@ class Record(Identity, Command, Configuration, Head):
     plan: list[list[str]] | None = Field(default=None, description="the inputs that share each batch, by `input_id`")
     planned: Count | None = Field(default=None, description="samples that are planned, while it runs; in `totals` then")
     warmup: list[WarmedUp] | None = Field(
-        default=None, description="a list, one a shape that was warmed up; see [above](#warm-up-runtimewarmup)"
+        default=None, description="of each shape that was warmed up, how many rounds that took, and what ended them"
     )
     metrics: Metrics | None = Field(default=None, description="what was measured, and why some of it is `absent`")
     memory: Memory | None = Field(default=None, description="peaks of memory, and why some are `absent`")

@@ -68,10 +68,12 @@ class Sample(Part):
     output_ids: TokenIds | None = Field(description="tokens of the answer; null where only text is known")
     prompt_tokens: Count | None = Field(description="number of tokens of the prompt; null if it is not known")
     output_tokens: Count | None = Field(description="number of tokens of the answer; null if it is not known")
-    finish_reason: FinishReason = Field(description="why the answer ended")
+    finish_reason: FinishReason = Field(
+        description="why the answer ended: `stop` (a stop sequence), `eos`, `length` or `error`"
+    )
     timings: dict[TimingName, Milliseconds] = Field(description="in milliseconds, by name")
     absent: dict[str, str] = Field(description="by name, why timings, or token ids, are not known")
     error: Error | None = Field(description="why there is no answer; null where there is one")
     checks: list[CheckResult] = Field(
-        default=[], description="of each its name, whether it was `passed`, and `why` not; see [checks.md](checks.md)"
+        default=[], description="of each check its name, whether it was `passed`, and `why` not"
     )
