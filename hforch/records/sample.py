@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field
 
-from hforch.backends.completion import FinishReason
+from hforch.generation.completion import FinishReason
 from hforch.metrics.registry import TIMINGS
 from hforch.records.fields import Count, Error, Part
 

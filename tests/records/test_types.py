@@ -13,20 +13,20 @@ from jsonschema import Draft202012Validator
 from pydantic import BaseModel, ValidationError
 from written import sample
 
-from hforch.app.hydra import run_app
+from hforch.app.hydra_app import run_app
 from hforch.config.compose import job_from_overrides
+from hforch.machine.nvidia_cards import NOW, WHAT
 from hforch.records import docs, machine, measured, record, sweep
 from hforch.records.damage import record_flaws, sample_flaw, sweep_flaws
 from hforch.records.fields import Error, Part
 from hforch.records.record import SCHEMA_VERSION, Record, Stage
+from hforch.records.record_files import known_record, read_samples
 from hforch.records.sample import Sample
 from hforch.records.schemas import schema_of
 from hforch.records.sweep import SweepRecord
 from hforch.records.versions import to_current
-from hforch.runs import Given, run
-from hforch.runs.cards import NOW, WHAT
-from hforch.runs.records import known_record, read_samples
-from hforch.runs.watch import Nobody
+from hforch.runs import JobContext, run
+from hforch.runs.watcher import NullWatcher
 
 RECORDED = Path(__file__).parents[1] / "compare" / "recorded"
 PAGE = Path(__file__).parents[2] / "docs" / "metrics.md"
@@ -195,7 +195,7 @@ def test_what_a_run_writes_fits_the_schemas(tmp_path: Path) -> None:
         "checks=finished",
         "runtime.repeat=2",
     )
-    assert run(job_from_overrides(words), tmp_path, Given(words), Nobody()) == 0
+    assert run(job_from_overrides(words), tmp_path, JobContext(words), NullWatcher()) == 0
     written = json.loads((tmp_path / "record.json").read_text())
     assert not list(validator("record").iter_errors(written))
     samples = list(read_samples(tmp_path))

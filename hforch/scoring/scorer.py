@@ -1,0 +1,240 @@
+"""Scoring: what the loaded model makes of given tokens, once the answers are there. See docs/metrics.md."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any, TypeVar
+
+from hforch.backends.base import LoadedModel
+from hforch.config.schema import Job
+from hforch.errors import first_line
+from hforch.generation.completion import Decode
+from hforch.generation.logit_reader import LogitReader
+from hforch.metrics.registry import AGAINST_BASELINE as METRICS_AGAINST_BASELINE
+from hforch.records.measured import SCORE_PARTS, AgainstBaseline, OnText, ScoreMetrics, Scores
+from hforch.records.record_files import SCORES, read_record, read_samples
+from hforch.scoring.distributions import Array, DistributionWriter, likeliest, log_softmax_at, read_stored
+from hforch.scoring.divergences import Compared, summary
+from hforch.scoring.perplexity import not_on_text, on_text
+from hforch.scoring.token_reading import ScoredPart, ScoringError, Text, cut, read_rows
+from hforch.utils.files import replacing
+from hforch.utils.json_text import to_json
+
+Part = TypeVar("Part", AgainstBaseline, OnText)
+
+EMPTY = "all answers of the baseline are empty"
+
+
+def score(
+    job: Job, directory: Path, baseline: Path | None, loaded: LoadedModel, tokenizer: str
+) -> tuple[Scores, list[ScoringError]]:
+    """Score a job that has answered; return what the record says of it, and why parts could not be scored.
+
+    Args:
+        baseline: the directory of the job that this one is compared with; its own for a baseline; None if there is
+            none.
+        tokenizer: what tells its tokenizer from others.
+    """
+    assert loaded.logit_reader is not None
+    started = time.perf_counter()
+    logit_reader = loaded.logit_reader()
+    found = Scores(read_by=logit_reader.about, chunk=job.scoring.chunk)
+    metrics: dict[str, float | None] = {}
+    failed: list[ScoringError] = []
+
+    def scored(work: Callable[[], ScoredPart[Part]], otherwise: Callable[[str], Part]) -> Part:
+        try:
+            one = work()
+        except ScoringError as error:  # the other part is kept
+            failed.append(error)
+            return otherwise(str(error))
+        metrics.update(one.metrics)
+        return one.part
+
+    try:
+        if job.scoring.baseline is not None:
+            against = partial(_against, job, directory, baseline, loaded, logit_reader, tokenizer)
+            found.against_baseline = scored(against, not_against_baseline)
+        if job.scoring.text is not None:
+            found.on_text = scored(partial(on_text, job, logit_reader, loaded.engine), not_on_text)
+    finally:
+        logit_reader.close()
+    found.metrics = ScoreMetrics(**metrics)
+    found.seconds = round(time.perf_counter() - started, 3)
+    return found, failed
+
+
+def _against(
+    job: Job, directory: Path, baseline: Path | None, loaded: LoadedModel, logit_reader: LogitReader, tokenizer: str
+) -> ScoredPart[AgainstBaseline]:
+    if baseline is None:
+        return ScoredPart(not_against_baseline("no other job differs in how its model is loaded"))
+    if baseline.resolve() == directory.resolve():
+        found = keep_baseline(job, directory, logit_reader, tokenizer)
+    else:
+        engine = loaded.engine
+        decode, context = engine.vocabulary().decode, engine.context_length
+        found = against_baseline(job, directory, baseline, logit_reader, tokenizer, decode, context)
+    found.part.baseline = os.path.relpath(baseline, directory)
+    return found
+
+
+def keep_baseline(job: Job, directory: Path, logit_reader: LogitReader, tokenizer: str) -> ScoredPart[AgainstBaseline]:
+    """Read the job's own answers, and keep the distributions for the jobs that are compared with it.
+
+    Args:
+        tokenizer: its identity; jobs with another one cannot be compared.
+
+    Raises:
+        ScoringError: there is nothing to read, or it cannot be kept.
+    """
+    assert job.scoring.baseline is not None
+    k = job.scoring.baseline.top_k
+    if k > logit_reader.vocabulary:
+        raise ScoringError(f"scoring.baseline.top_k is {k}, and the model gives {logit_reader.vocabulary} logits")
+    texts = answers(directory)
+    digest = digest_of_texts(texts)
+    about = {
+        "tokenizer": tokenizer,
+        "vocabulary": logit_reader.vocabulary,
+        "chunk": job.scoring.chunk,
+        "of": digest,
+    }
+    keeper, whole = DistributionWriter(directory, about, k), False
+    try:
+        for batch in cut(texts, job.scoring.batch_size):
+            kept = read_rows(logit_reader, batch, job.scoring.chunk, lambda row, start, logits: _likeliest(logits, k))
+            for parts in kept:
+                for ids, log_probabilities in parts:
+                    keeper.add(ids, log_probabilities)
+        whole = True
+    finally:
+        keeper.close(whole)
+    size = round(keeper.path.stat().st_size / 1e6, 3)
+    part = AgainstBaseline(texts=len(texts), positions=keeper.positions, of=digest, size_mb=size)
+    if not texts:
+        part.absent = not_against_baseline(EMPTY).absent
+        return ScoredPart(part)
+    return ScoredPart(part, {metric.name: metric.of_itself for metric in METRICS_AGAINST_BASELINE})
+
+
+def against_baseline(
+    job: Job,
+    directory: Path,
+    baseline: Path,
+    logit_reader: LogitReader,
+    tokenizer: str,
+    decode: Decode,
+    context: int | None = None,
+) -> ScoredPart[AgainstBaseline]:
+    """Read the baseline's answers, and say how far the next-token distributions are from the baseline's.
+
+    Args:
+        context: how many tokens the model can read; None if that has no bound.
+
+    Raises:
+        ScoringError: the baseline has left nothing to compare with.
+    """
+    try:
+        kept = read_stored(baseline)
+    except (OSError, ValueError) as error:
+        raise ScoringError(f"the baseline {baseline} has no distributions to compare with: {_why(baseline)}") from error
+    of = kept.about["of"]
+    if reason := _not_comparable(kept.about, logit_reader, tokenizer):
+        return ScoredPart(not_against_baseline(reason, of))
+    texts = answers(baseline)
+    if digest_of_texts(texts) != of:
+        raise ScoringError(f"the baseline {baseline} has other answers than its distributions are of")
+    if not texts:
+        return ScoredPart(not_against_baseline(EMPTY, of))
+    longest = max(len(one.prompt) + len(one.ids) for one in texts)
+    if context is not None and longest > context:
+        reason = f"an answer of the baseline's has {longest} tokens with its prompt, and this model reads {context}"
+        return ScoredPart(not_against_baseline(reason, of))
+    per_sample = [Compared(one, start, kept, decode) for one, start in zip(texts, _starts(texts), strict=True)]
+    place = {id(one.text): one for one in per_sample}
+    for batch in cut(texts, job.scoring.batch_size):
+        compared = [place[id(one)] for one in batch]
+
+        def compare(row: int, start: int, logits: Array, compared: list[Compared] = compared) -> None:
+            compared[row].add(start, logits)
+
+        read_rows(logit_reader, batch, job.scoring.chunk, compare)
+    with replacing(directory / SCORES) as file:
+        for one in per_sample:
+            file.write(to_json(one.record()) + "\n")
+    found = summary(per_sample)
+    found.part.of = of
+    return found
+
+
+def not_against_baseline(reason: str, of: str | None = None) -> AgainstBaseline:
+    """Return the part of the record where nothing was scored against a baseline.
+
+    Args:
+        of: the digest of the baseline's answers, if there are such.
+    """
+    part = AgainstBaseline(absent=dict.fromkeys(SCORE_PARTS["against_baseline"], reason))
+    if of is not None:
+        part.of = of
+    return part
+
+
+def answers(directory: Path) -> list[Text]:
+    """What a job has answered, the first time each input was asked; answers of no tokens have no positions.
+
+    Raises:
+        ScoringError: it has answered nothing.
+    """
+    found = {
+        sample["index"]: Text(sample["input_id"], sample["prompt_ids"], sample["output_ids"])
+        for sample in read_samples(directory)
+        if sample["repeat"] == 0 and sample["error"] is None
+    }
+    texts = [found[index] for index in sorted(found) if found[index].ids]
+    if not found:
+        raise ScoringError(f"{directory} has no answers to read: {_why(directory)}")
+    return texts
+
+
+def digest_of_texts(texts: Sequence[Text]) -> str:
+    """What tells the answers that distributions are of from others."""
+    told = [[one.id, list(one.prompt), list(one.ids)] for one in texts]
+    return hashlib.sha256(json.dumps(told).encode()).hexdigest()
+
+
+def _why(directory: Path) -> str:
+    try:
+        record = read_record(directory)
+    except (OSError, ValueError):
+        return "it has not been run"
+    error = (record.get("error") or {}).get("message")
+    totals = record.get("totals") or {}
+    failed = f"{totals['failed']} of its {totals.get('samples')} samples failed" if totals.get("failed") else None
+    return first_line(str(error or failed or f"its status is {record.get('status')}"))
+
+
+def _not_comparable(about: Mapping[str, Any], logit_reader: LogitReader, tokenizer: str) -> str | None:
+    if about["tokenizer"] != tokenizer:
+        return "the baseline has another tokenizer"
+    if about["vocabulary"] != logit_reader.vocabulary:
+        return f"the baseline's vocabulary has {about['vocabulary']} tokens, and this model's {logit_reader.vocabulary}"
+    return None
+
+
+def _likeliest(logits: Array, k: int) -> tuple[Array, Array]:
+    ids = likeliest(logits, k)
+    return ids, log_softmax_at(logits, ids)
+
+
+def _starts(texts: Sequence[Text]) -> Iterator[int]:
+    at = 0
+    for one in texts:
+        yield at
+        at += len(one.ids)
