@@ -28,7 +28,7 @@ from hforch.records.versions import to_current
 from hforch.runs import JobContext, run
 from hforch.runs.watcher import NullWatcher
 
-RECORDED = Path(__file__).parents[1] / "compare" / "recorded"
+RECORDED = Path(__file__).parents[1] / "comparison" / "recorded"
 PAGE = Path(__file__).parents[2] / "docs" / "metrics.md"
 
 
