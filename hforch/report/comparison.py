@@ -74,8 +74,8 @@ def print_comparison(
                 Text.assemble((f"\njob {row.entry.name} against {row.baseline}: ", "bold"), shown(_where(pair, row)))
             )
             printer.print(_coloured(pair))
-        for parting in row.divergent_tokens:
-            where, *lines = parting_lines(parting)
+        for token in row.divergent_tokens:
+            where, *lines = divergent_token_lines(token)
             printer.print(Text.assemble((f"\njob {row.entry.name} against {row.baseline}: ", "bold"), shown(where)))
             for line in lines:
                 printer.print(f"  {shown(line)}")
@@ -161,11 +161,11 @@ def _where(pair: Pair, row: Row) -> str:
     return f"differs from {row.unit[:-1]} {pair.at} on ({pair.share:.0%}): {item_line(pair.item)}"
 
 
-def parting_lines(parting: DivergentToken) -> Iterator[str]:
+def divergent_token_lines(token: DivergentToken) -> Iterator[str]:
     """Where it is, and what both would say there."""
-    after = f"after {parting.before!r}" if parting.before else "at the very beginning"
-    yield f"the distributions are {parting.kl:.2f} nats apart at token {parting.position}, {after}"
-    for name, tokens in (("baseline", parting.baseline), ("job", parting.job)):
+    after = f"after {token.before!r}" if token.before else "at the very beginning"
+    yield f"the distributions are {token.kl:.2f} nats apart at token {token.position}, {after}"
+    for name, tokens in (("baseline", token.baseline), ("job", token.job)):
         said = ", ".join(f"{one['text']!r} {math.exp(one['log_probability']):.0%}" for one in tokens)
         yield f"{name + ':':9} {said}"
 
@@ -213,8 +213,8 @@ def to_markdown(comparison: Comparison, decision: Decision | None = None) -> str
         for pair in row.worst:
             lines += ["", for_markdown(f"Job {row.entry.name} against {row.baseline} {_where(pair, row)}"), ""]
             lines += _fenced([f"{sign} {words}" for sign, words in words_that_differ(pair)], "diff")
-        for parting in row.divergent_tokens:
-            where, *others = parting_lines(parting)
+        for token in row.divergent_tokens:
+            where, *others = divergent_token_lines(token)
             lines += ["", for_markdown(f"Job {row.entry.name} against {row.baseline}: {where}")]
             lines += ["", *_fenced(others, "text")]
     if decision:

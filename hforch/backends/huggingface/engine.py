@@ -34,7 +34,7 @@ class PipelineEngine(SerialEngine):
     Args:
         pipeline: the pipeline; only its model and its tokenizer are used.
         identity: all that decides what this model answers; None for a model that came in from outside.
-        line: the line of the model, if it has one already.
+        queue: the request queue of the model, if it has one already.
         kv_caches: for a torch model; None: a dynamic cache at each call.
     """
 
@@ -42,10 +42,10 @@ class PipelineEngine(SerialEngine):
         self,
         pipeline: Any,
         identity: Mapping[str, Any] | None = None,
-        line: RequestQueue | None = None,
+        queue: RequestQueue | None = None,
         kv_caches: KVCaches | None = None,
     ) -> None:
-        super().__init__(line)
+        super().__init__(queue)
         self.kv_caches = kv_caches
         self.model, self.tokenizer = pipeline.model, pipeline.tokenizer
         self.identity = identity if identity is not None else _identity_of(self.model)
@@ -86,7 +86,7 @@ class PipelineEngine(SerialEngine):
         if self.kv_caches is None:
             return {}
         caches = self.kv_caches
-        self.line.submit(lambda: caches.expect(work), cancelled=threading.Event()).result()
+        self.queue.submit(lambda: caches.expect(work), cancelled=threading.Event()).result()
         return caches.chosen.record()
 
     def fixed_cache(self, rows: int, prompt_tokens: int | None, generation: Generation) -> FixedCache | None:
@@ -182,8 +182,8 @@ def engine_of(pipeline: Any) -> PipelineEngine:
     """The engine of a pipeline that came in from outside; engines of one model share its line."""
     key = (id(pipeline.model), id(pipeline.tokenizer))
     if (engine := _engines.get(key)) is None:
-        line = next((other.line for (model, _), other in _engines.items() if model == key[0]), None)
-        engine = _engines[key] = PipelineEngine(pipeline, line=line)
+        queue = next((other.queue for (model, _), other in _engines.items() if model == key[0]), None)
+        engine = _engines[key] = PipelineEngine(pipeline, queue=queue)
     return engine
 
 
