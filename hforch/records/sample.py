@@ -1,14 +1,14 @@
 """The type of a line of samples.jsonl: one input, answered once by one job."""
 
+from array import array
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from pydantic import AfterValidator, Field
+from pydantic import Field, PlainValidator
+from pydantic_core import PydanticCustomError
 
 from hforch.generation.completion import FinishReason
 from hforch.metrics.registry import TIMINGS
 from hforch.records.fields import Count, Error, Part
-
-LARGEST_ID = 2**63 - 1
 
 Milliseconds = Annotated[float, Field(gt=-1e15, lt=1e15)]
 
@@ -18,13 +18,18 @@ else:
     TimingName = Literal[TIMINGS]
 
 
-def _within_64_bits(ids: list[int]) -> list[int]:
-    if max(ids, default=0) > LARGEST_ID:
-        raise ValueError("a token id has more than 64 bits")
+def _token_ids(ids: Any) -> list[int]:
+    """Return token ids if they are such; as an array they are looked at in half the time that a list takes."""
+    if type(ids) is not list:
+        raise PydanticCustomError("list_type", "Input should be a list")
+    try:
+        array("q", ids)
+    except (TypeError, OverflowError):
+        raise PydanticCustomError("token_ids", "it has others than whole numbers of 64 bits") from None
     return ids
 
 
-TokenIds = Annotated[list[int], AfterValidator(_within_64_bits)]  # faster than a bound of each
+TokenIds = Annotated[list[int], PlainValidator(_token_ids, json_schema_input_type=list[int])]
 
 
 class CheckResult(Part):
