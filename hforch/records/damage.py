@@ -1,4 +1,4 @@
-"""What in a stored record, sample or sweep is not as hforch writes it, in words."""
+"""Find and describe damage in stored records, samples and sweeps."""
 
 from __future__ import annotations
 
@@ -23,30 +23,30 @@ _validate_sample = validator(Sample).validate_python
 
 
 def flaws(part: type[Part], stored: Mapping[str, Any]) -> list[str]:
-    """Return what in a stored part is damaged: the path of each such value, and what is wrong with it."""
+    """Return the damaged values of a stored part: the path of each, and what is wrong with it."""
     try:
         validator(part).validate_python(dict(stored))
     except ValidationError as error:
-        return [_at(one) for one in error.errors(include_url=False, include_input=False)]
+        return [_by_path(one) for one in error.errors(include_url=False, include_input=False)]
     return []
 
 
 def record_flaws(record: Mapping[str, Any]) -> list[str]:
-    """Return what in a stored record.json is damaged."""
+    """Return the damaged values of a stored record.json."""
     return flaws(Record, record)
 
 
 def sweep_flaws(sweep: Mapping[str, Any]) -> list[str]:
-    """Return what in a stored sweep.json is damaged."""
+    """Return the damaged values of a stored sweep.json."""
     return flaws(SweepRecord, sweep)
 
 
 def sample_flaw(sample: Mapping[str, Any]) -> str | None:
-    """Return what in a line of samples.jsonl is damaged; None if nothing is."""
+    """Return the first thing wrong with a line of samples.jsonl, or None."""
     try:
         _validate_sample(sample)
     except ValidationError as error:
-        return _told(error.errors(include_url=False, include_input=False)[0])
+        return _in_words(error.errors(include_url=False, include_input=False)[0])
     if sample["error"] is not None:
         return None
     has_ids = sample.get("output_ids") is not None or "output_ids" in sample["absent"]
@@ -55,12 +55,12 @@ def sample_flaw(sample: Mapping[str, Any]) -> str | None:
     return None
 
 
-def _at(error: ErrorDetails) -> str:
+def _by_path(error: ErrorDetails) -> str:
     path = ".".join(map(str, error["loc"]))
     return f"it lacks {path}" if error["type"] == "missing" else f"{path}: {error['msg'].lower()}"
 
 
-def _told(error: ErrorDetails) -> str:
+def _in_words(error: ErrorDetails) -> str:
     *parents, name = map(str, error["loc"])
     if error["type"] == "missing":
         return f"its {'.'.join(parents)} has no {name}" if parents else f"it has no {name}"

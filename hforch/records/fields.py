@@ -12,28 +12,28 @@ ABSENT: Any = Field(default=None, description="by name, why a value is not known
 
 
 class Part(BaseModel):
-    """A part of a record as it is written: a key that is no field is refused, and so is a value of another type."""
+    """A part of a record as it is written; refuses unknown keys, and values of another type."""
 
     model_config = ConfigDict(extra="forbid", validate_assignment=True, defer_build=True)
 
     needed: ClassVar[frozenset[str]] = frozenset()
-    """Keys without which a stored part is of no use; readers do without all others."""
+    """Keys that a stored part must have; readers do without all others."""
 
     former: ClassVar[Mapping[str, Any]] = {}
-    """Keys that earlier versions wrote here, with their types."""
+    """Keys that earlier versions wrote, with their types."""
 
     def dump(self) -> dict[str, Any]:
-        """Return what is written: the fields that were set, null where they were set to None."""
+        """Return the mapping to write: only fields that were set, null where they were set to None."""
         return self.model_dump(exclude_unset=True)
 
     def unset(self, name: str) -> None:
-        """Leave a field out of what is written, as if it had not been set."""
+        """Mark a field as not set, so that it is not written."""
         self.__dict__[name] = None
         self.model_fields_set.discard(name)
 
 
 class OpenPart(Part):
-    """A part that backends and libraries may add to; what hforch itself knows of it are the fields."""
+    """A part to which backends and libraries may add keys of their own."""
 
     model_config = ConfigDict(extra="allow", validate_assignment=True, defer_build=True)
 

@@ -17,10 +17,10 @@ STORED = ConfigDict(extra="allow", strict=True)
 
 @cache
 def validator(part: type[Part]) -> SchemaValidator:
-    """Return what validates a stored part: every value that is there has its type.
+    """Return a validator of a stored part, which checks the type of every value that is present.
 
-    Any key may be missing or null, except those that are needed, and there may be others. A word out of a list of
-    words may be any other one, since later versions may have more.
+    Any key may be missing or null, except those in `needed`; unknown keys are allowed. Where the type lists words
+    (Literal), any text is accepted, since later versions may write others.
     """
     adapter: TypeAdapter[Any] = TypeAdapter(_stored(part))
     return adapter.validator  # type: ignore[return-value]
@@ -28,7 +28,7 @@ def validator(part: type[Part]) -> SchemaValidator:
 
 @cache
 def _mapping(part: type[Part]) -> Any:
-    """Return the mapping that a part is when it is stored; it takes half the time of a model to validate."""
+    """Return a part as a TypedDict, which takes half the time of a model to validate."""
     fields: dict[str, Any] = {name: NotRequired[kind | None] for name, kind in part.former.items()}
     for name, info in part.model_fields.items():
         kind = _stored(info.annotation)
@@ -42,7 +42,7 @@ def _mapping(part: type[Part]) -> Any:
 
 
 def _stored(kind: Any) -> Any:
-    """Return the type of a stored value."""
+    """Return a type with each part in it replaced by its TypedDict."""
     if isinstance(kind, type) and issubclass(kind, Part):
         return _mapping(kind)
     origin, arguments = get_origin(kind), get_args(kind)

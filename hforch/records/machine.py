@@ -131,7 +131,7 @@ class Effective(OpenPart):
     """What the libraries report after loading; a backend may add to it."""
 
     device: list[str] | None = Field(default=None, description="the devices that hold the model")
-    device_map: dict[str, str] | None = Field(
+    device_map: dict[str, list[str]] | None = Field(
         default=None,
         description="of a model on several devices: its modules by device, consecutive layers as one entry"
         " (`model.layers.0-15`); missing where there is one device",
@@ -140,7 +140,7 @@ class Effective(OpenPart):
         default=None, description="`requested`, and those in use: `compute`, `weights`, ..."
     )
     ov_config: dict[str, Any] | None = Field(default=None, description="OpenVINO's properties, read back")
-    threads: Count | None = Field(default=None, description="of the CPU that the model may use")
+    threads: int | None = Field(default=None, description="of the CPU that the model may use")
     decoding: dict[str, Any] | None = Field(default=None, description="the decoding settings in force")
     stop: list[str] | None = Field(default=None, description="stop sequences")
     seed: Annotated[int, Field(ge=0, lt=2**63)] | None = Field(default=None, description="also where one was drawn")

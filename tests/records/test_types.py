@@ -6,6 +6,7 @@ import json
 import re
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, get_args
 
 import pytest
@@ -14,6 +15,7 @@ from pydantic import BaseModel, ValidationError
 from written import sample
 
 from hforch.app.hydra_app import run_app
+from hforch.backends.huggingface import torch_device
 from hforch.config.compose import job_from_overrides
 from hforch.machine.nvidia_cards import NOW, WHAT
 from hforch.records import docs, machine, measured, record, sweep
@@ -88,6 +90,16 @@ def test_what_is_set_is_written_and_nothing_else() -> None:
 def test_all_that_is_read_of_a_card_has_a_key() -> None:
     assert WHAT.keys() <= machine.AcceleratorInfo.model_fields.keys()
     assert NOW.keys() <= machine.CardState.model_fields.keys()
+
+
+def test_a_model_on_several_devices_is_written_with_its_parts() -> None:
+    modules = {"model.embed": 0, "model.layers.0": 0, "model.layers.1": 1, "lm_head": "cpu"}
+    placement = torch_device.placed(SimpleNamespace(hf_device_map=modules))
+    assert len(placement) == 3
+    assert Record(effective=machine.Effective(device=["cpu"], device_map=placement)).dump()["effective"] == {
+        "device": ["cpu"],
+        "device_map": placement,
+    }
 
 
 # ---------------------------------------------------------------- reading
