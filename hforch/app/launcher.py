@@ -27,7 +27,9 @@ from hforch.config.schema import Job
 from hforch.errors import EXIT_FAILED, HforchError, message_of
 from hforch.lifetime import end_with_parent
 from hforch.redaction import remembered
+from hforch.runs import run
 from hforch.runs.given import Given
+from hforch.runs.held import Held
 from hforch.runs.records import read_record
 from hforch.runs.samples import Samples
 from hforch.runs.sweep import Planned, View, read_sweep
@@ -42,7 +44,8 @@ LOOK_S = 0.5
 
 redact_what_hydra_writes()  # a launcher's process imports this before Hydra writes there
 
-_kept: list[Workers] = []  # of a launcher's process; hydra's own launchers import this module, so it outlives a job
+# Of a launcher's process; Hydra's own launchers import this module, so it outlives a job.
+_kept: list[tuple[Workers, Held]] = []
 
 
 def at_once(launcher: Mapping[str, Any], jobs: int) -> int | None:
@@ -93,8 +96,9 @@ class InLauncher:
             refuse_in_path(output, "hydra.sweep.subdir")
             given = replace(given, from_env=from_env, credentials=remembered())
             if not _kept:
-                _kept.append(Workers())
-            return _kept[0].run(job, output, given, Nobody(), entry["load_key"])
+                _kept.append((Workers(), Held()))
+            workers, held = _kept[0]
+            return run(job, output, given, Nobody(), workers, entry["load_key"], held)
         except HforchError as error:
             return failed_before(output, given, error)
 

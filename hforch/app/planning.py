@@ -1,4 +1,4 @@
-"""What is known of jobs before they are run, of a single run as of a sweep."""
+"""What is known of jobs before they are run: directory, identity, inputs, and what stands in their way."""
 
 from __future__ import annotations
 
@@ -8,21 +8,27 @@ from functools import cache
 from pathlib import Path
 
 from hforch import checks
+from hforch.app.hydra_jobs import HydraJobs
+from hforch.app.launcher import with_threads
+from hforch.app.resumed_jobs import begun_before, changed, with_fingerprints
+from hforch.app.saving import refuse_in_path
 from hforch.app.task import Asked
 from hforch.config.compose import Composed, Locator
 from hforch.config.places import Places
 from hforch.config.schema import Job
-from hforch.errors import ConfigError
+from hforch.config.sweeps import Plan
+from hforch.errors import ConfigError, Mistake
 from hforch.inputs import Input, load_inputs
 from hforch.models.estimate import Estimate
 from hforch.prompts import check_inputs
 from hforch.runs import scorable
+from hforch.runs.aside import aside
 from hforch.runs.fit import look_ahead
 from hforch.runs.given import Given
 from hforch.runs.identity import job_id, load_key
-from hforch.runs.records import known_record
-from hforch.runs.resuming import changes
-from hforch.runs.sweep import Planned, Work
+from hforch.runs.mode import RunMode
+from hforch.runs.sweep import Planned, Work, equal_ones, labels
+from hforch.runs.used import used
 
 
 @dataclass(frozen=True)
@@ -58,7 +64,7 @@ def look_at_inputs(jobs: Sequence[Job]) -> list[Seen | ConfigError]:
 def given_of(composed: Composed, asked: Asked, places: Places) -> Given:
     """Return what a composed job was made from."""
     locate = Locator(composed.overrides, places)
-    return asked.given(composed.task_overrides, locate, from_env=composed.from_env)
+    return asked.given(composed.task_overrides, locate, from_env=composed.from_env, fingerprint=asked.fingerprint)
 
 
 def planned_job(
@@ -87,28 +93,81 @@ def planned_job(
     )
 
 
-def single_run(composed: Composed, directory: Path, asked: Asked, places: Places) -> Planned:
-    """Plan a single run: it is a sweep's one job, with a directory of its own.
+def plan_jobs(plan: Plan, hydra_jobs: HydraJobs, asked: Asked, places: Places) -> list[Planned]:
+    """Return the jobs of a command line, each with its directory and its identity. Nothing is written.
 
     Raises:
-        ConfigError: its inputs cannot be used.
+        ConfigError: with all mistakes: inputs cannot be used, two jobs would share a directory, an earlier run stands
+            in the way, what is resumed is not what it was, there is no baseline.
     """
-    given = given_of(composed, asked, places)
-    (seen,) = look_at_inputs([composed.job])
-    if isinstance(seen, ConfigError):
-        raise ConfigError(given.locate(seen.mistakes)) from seen
-    label = " ".join(composed.overrides) or "the defaults"
-    return planned_job(0, directory, composed.job, given, seen, label, lambda work: work(None))
+    mode, at_once = hydra_jobs.mode, hydra_jobs.at_once(len(plan.jobs))
+    if not mode.has_summary:
+        refuse_baseline(plan.jobs[0])
+    own = [one.job if hydra_jobs.is_basic else with_threads(one.job, at_once) for one in plan.jobs]
+    inline = any(job.runtime.isolation == "inline" for job in own)
+    seen = look_at_inputs(own) if inline else aside(lambda: look_at_inputs(own))
+    refuse_in_path(hydra_jobs.directory, mode.directory)
+    jobs, mistakes = [], []
+    labels = _labels(plan)
+    for number, composed, job, label, inputs in zip(plan.numbers, plan.jobs, own, labels, seen, strict=True):
+        directory = hydra_jobs.directory_of(composed, number)
+        refuse_in_path(directory, mode.job_directory)
+        given = given_of(composed, asked, places)
+        if isinstance(inputs, ConfigError):
+            mistakes += given.locate(inputs.mistakes)
+            continue
+        begin = hydra_jobs.begin(composed, number)
+        jobs.append(planned_job(number, directory, job, given, inputs, label, begin))
+    mistakes += shared_directories(jobs, mode.job_directory)
+    if asked.resume:
+        before = begun_before(mode, hydra_jobs.directory)
+        mistakes += changed(jobs, before, asked.skip_damaged)
+        jobs = list(with_fingerprints(jobs))
+    elif not asked.force:
+        mistakes += earlier_runs(hydra_jobs.directory, jobs, mode)
+    if mistakes:
+        raise ConfigError(sorted(dict.fromkeys(mistakes), key=lambda mistake: mistake.path))
+    found = list(equal_ones(jobs))
+    if all(one.job.scoring.baseline is None for one in found):
+        return found
+    from hforch.app.baselines import with_baselines
+
+    return with_baselines(found)
 
 
-def fingerprint_of_resumed(planned: Planned) -> str | None:
-    """Return the fingerprint of the weights of a run that is resumed, if it had got so far.
+def _labels(plan: Plan) -> list[str]:
+    if not plan.multirun:
+        return [" ".join(plan.jobs[0].overrides) or "the defaults"]
+    named = labels([list(one.task_overrides) for one in plan.jobs])
+    return [label or f"job {number}" for number, label in zip(plan.numbers, named, strict=True)]
+
+
+def refuse_baseline(composed: Composed) -> None:
+    """Refuse a single run that is to be compared with a baseline.
 
     Raises:
-        ConfigError: the job is not what it was.
+        ConfigError: it is.
     """
-    before = known_record(planned.directory)
-    if found := planned.given.locate(changes(before, planned.record())):
-        raise ConfigError(found)
-    fingerprint: str | None = (before.get("model") or {}).get("fingerprint")
-    return fingerprint
+    if composed.job.scoring.baseline is not None:
+        hint = "sweep over what shall be compared, or choose scoring=text"
+        problem = "a single run has no other job to be compared with"
+        raise ConfigError([Mistake("scoring.baseline", problem, composed.where("scoring.baseline"), hint)])
+
+
+def earlier_runs(directory: Path, jobs: Sequence[Planned], mode: RunMode) -> list[Mistake]:
+    """Return what earlier runs have left where the jobs are to write."""
+    own = used(directory, mode.directory)
+    if own or not mode.has_summary:
+        return own
+    return [mistake for one in jobs for mistake in used(one.directory, mode.job_directory)][:1]
+
+
+def shared_directories(jobs: Sequence[Planned], key: str) -> list[Mistake]:
+    """Return a mistake if two jobs would share a directory; `key` names it."""
+    first: dict[Path, int] = {}
+    hint = f"leave {key} as it is, or let it hold ${{hydra.job.num}}"
+    return [
+        Mistake(key, f"jobs {first[one.directory]} and {one.number} would share a directory", None, hint)
+        for one in jobs
+        if first.setdefault(one.directory, one.number) != one.number
+    ][:1]

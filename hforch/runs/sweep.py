@@ -1,9 +1,10 @@
-"""The jobs of a sweep, run so that each model is loaded once, and what is known of them as a whole: sweep.json."""
+"""Jobs that are run together, so that each model is loaded once, and what is known of a sweep: sweep.json."""
 
 from __future__ import annotations
 
 import os
 import time
+import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
@@ -13,16 +14,19 @@ from pathlib import Path, PurePath
 from typing import Any, Protocol
 
 from hforch.config.schema import Job
-from hforch.errors import EXIT_INTERRUPTED, EXIT_OK, ConfigError, HforchError, Mistake, message_of
+from hforch.errors import EXIT_INTERRUPTED, EXIT_OK, ConfigError, HforchError, Mistake, full_errors, message_of
 from hforch.models.estimate import Estimate
 from hforch.redaction import redacted, redacted_override
 from hforch.runs import run
 from hforch.runs.given import Given
 from hforch.runs.held import Held
 from hforch.runs.identity import run_of
+from hforch.runs.mode import MULTIRUN, RunMode
 from hforch.runs.records import (
     RECORD,
     SCHEMA_VERSION,
+    begin_interrupted,
+    is_locked,
     known_record,
     read_record,
     read_versioned,
@@ -34,6 +38,7 @@ from hforch.runs.watch import Watcher
 from hforch.runs.workers import Workers
 
 SWEEP = "sweep.json"
+NOT_BEGUN = -1  # the number under which an interruption outside of jobs has its exit code
 WRITING_SHARE = 20  # so many times as long as writing sweep.json took are jobs run before it is written again
 LONGEST_NAME = 255  # bytes of the name of a file
 JOB = {"number": int, "directory": str, "label": str, "load_key": str, "job_id": str, "overrides": list, "job": dict}
@@ -124,14 +129,16 @@ class Sweep:
     """Jobs that are run together.
 
     Attributes:
-        jobs: in Hydra's order.
+        jobs: in Hydra's order; a single run has one.
         about: what sweep.json says besides: how it was asked for.
+        mode: whether there is a sweep.json, and what else is done for a sweep alone.
         noise: how long the first batch of each model took, at first and at last.
     """
 
     directory: Path
     jobs: Sequence[Planned]
     about: Mapping[str, Any]
+    mode: RunMode = MULTIRUN
     noise: list[dict[str, Any]] = field(default_factory=list)
     _next_note: float = 0.0
 
@@ -152,12 +159,12 @@ class Sweep:
                 codes[planned.number] = code
                 if code == EXIT_INTERRUPTED or (code and planned.job.runtime.fail_fast):
                     break
-                if at + 1 == len(left) or left[at + 1].key != planned.key:
+                if self.mode.has_summary and (at + 1 == len(left) or left[at + 1].key != planned.key):
                     self._measure_noise(planned, left, workers, held)
             else:
                 codes |= self._equal_ones(codes)
         except KeyboardInterrupt:
-            codes[-1] = EXIT_INTERRUPTED
+            codes[NOT_BEGUN] = EXIT_INTERRUPTED
         view.end(self.end(codes))
         return codes
 
@@ -173,7 +180,7 @@ class Sweep:
             codes |= launch(left) if left else {}
             codes |= self._equal_ones(codes)
         except KeyboardInterrupt:
-            codes[-1] = EXIT_INTERRUPTED
+            codes[NOT_BEGUN] = EXIT_INTERRUPTED
         view.end(self.end(codes))
         return codes
 
@@ -188,6 +195,10 @@ class Sweep:
         interrupted = EXIT_INTERRUPTED in codes.values()
         failed = any(codes.values()) or len(codes) < len(self.jobs)
         self._note("interrupted" if interrupted else "failed" if failed else "ok", finished=_now())
+        if interrupted and not self.mode.has_summary:  # its record is all that says so
+            for one in self.jobs:
+                with suppress(OSError, HforchError):
+                    begin_interrupted(one.directory, **one.given.asked())
         return not failed
 
     def to_run(self, resume: bool) -> list[Planned]:
@@ -206,7 +217,7 @@ class Sweep:
             return scores, scores and at != last, at, one.number
 
         ordered = sorted(own, key=place)
-        if not resume:
+        if not resume or not self.mode.has_summary:  # a run that is resumed shows what it has
             return ordered
         again = {one.number for one in ordered if not one.is_done()}
         return [one for one in ordered if one.number in again or one.baseline in again]  # whose answers may be others
@@ -215,12 +226,14 @@ class Sweep:
         watcher = view.job(planned)
 
         def work(logging: Mapping[str, Any] | None) -> int:
-            given = replace(planned.given, logging=logging)
+            given = replace(planned.given, logging=logging, is_locked=is_locked(planned.directory))
             return run(planned.job, planned.directory, given, watcher, workers, planned.key, held)
 
         try:
             code = planned.begin(work)
         except HforchError as error:
+            if full_errors():
+                traceback.print_exc()
             view.failed(planned, message_of(error))
             code = error.exit_code
         view.ended(planned, code)
@@ -259,6 +272,8 @@ class Sweep:
 
     def _note(self, status: str, **more: Any) -> None:
         """Write sweep.json. Of many models, not after each: it says all that is planned, so it may be large."""
+        if not self.mode.has_summary:
+            return
         began = time.monotonic()
         self.about = {**self.about, **more}
         told = {"schema_version": SCHEMA_VERSION, "status": status, **self.about}

@@ -139,7 +139,7 @@ class Worker:
     def __init__(self, nursery: Nursery, pipe: Connection) -> None:
         self._nursery, self._pipe = nursery, pipe
         self.pid: int | None = None
-        self.interrupted = self._has_answered = False
+        self.interrupted = self._has_run = False
 
     def ask(self, *request: Any, watcher: Watcher | None = None) -> Any:
         """Let it do something, show what it tells meanwhile, and return the outcome.
@@ -169,7 +169,7 @@ class Worker:
                         if kind == "born":
                             shows.imported()
                     elif kind == "outcome":
-                        self._has_answered = True
+                        self._has_run = self._has_run or request[0] == "job"
                         return rest[0]
                     elif kind == "refused":
                         raise HforchError(rest[0])
@@ -197,7 +197,7 @@ class Worker:
     def _end(self) -> WorkerDied:
         self._pipe.close()
         death = self._nursery.death() if self.pid is None else self._nursery.reap(self.pid)
-        if self._has_answered:  # what it printed before is in the log of a job before
+        if self._has_run:  # what it printed before is in the log of a job before
             death.said = b""
         return death
 

@@ -41,13 +41,21 @@ class Workers:
         """Let the libraries of a backend be imported, if they are not yet."""
         self._nursery(backend)
 
-    def check(self, backend: str, jobs: Sequence[Job]) -> list[list[Mistake]]:
+    def check(
+        self, backend: str, jobs: Sequence[Job], key: str = "", watcher: Watcher | None = None
+    ) -> list[list[Mistake]]:
         """What this machine cannot do for each of the jobs, all on one backend.
+
+        Args:
+            key: the load key, if no job that is to be run has another one: the worker that looks runs them, too.
+            watcher: whom to tell that the libraries are imported.
 
         Raises:
             WorkerDied: looking at it crashed.
         """
-        found: list[list[Mistake]] = self._ask_another(backend, "check", jobs)
+        if key:
+            self._take(jobs[0], key)
+        found: list[list[Mistake]] = self._ask(backend, "check", jobs, watcher)
         return found
 
     def devices(self, backend: str, jobs: Sequence[Job]) -> list[Accelerator]:
@@ -56,7 +64,7 @@ class Workers:
         Raises:
             WorkerDied: looking at them crashed.
         """
-        found: list[Accelerator] = self._ask_another(backend, "devices", jobs)
+        found: list[Accelerator] = self._ask(backend, "devices", jobs)
         return found
 
     def run(self, job: Job, directory: Path, given: Given, watcher: Watcher, key: str = "") -> int:
@@ -116,11 +124,20 @@ class Workers:
             nursery.discard()
         self._nurseries.clear()
 
-    def _ask_another(self, backend: str, what: str, jobs: Sequence[Job]) -> Any:
-        """Ask a worker about jobs that ends with its answer, so that what it has initialized is free again."""
+    def _ask(self, backend: str, what: str, jobs: Sequence[Job], watcher: Watcher | None = None) -> Any:
+        """Ask the worker that is kept for jobs about them.
+
+        If there is none, one is asked that ends with its answer, so that what it has initialized is free again.
+        """
+        if self._worker is not None and self._holds is not None and self._holds[0] == backend:
+            try:
+                return self._worker.ask(what, list(jobs), watcher=watcher)
+            except BaseException:
+                self._forget()
+                raise
         worker = self._nursery(backend).bear(any(map(may_use, jobs)))
         try:
-            return worker.ask(what, list(jobs))
+            return worker.ask(what, list(jobs), watcher=watcher)
         finally:
             worker.close()
 

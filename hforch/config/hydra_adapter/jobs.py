@@ -79,6 +79,21 @@ def as_job_of_sweep(task: Callable[[DictConfig], Any], config: DictConfig, conte
     return run_job(task_function=task, config=config, hydra_context=context, **keys).return_value
 
 
+def as_single_run(task: Callable[[DictConfig], Any], config: DictConfig, context: Any, config_name: str | None) -> Any:
+    """Run a task as `Hydra.run` would, with a configuration that is composed already; return what it returns.
+
+    Callbacks learn of the beginning and end of the run, and of its job.
+    """
+    from hydra.core.utils import run_job
+
+    callbacks = context.callbacks
+    callbacks.on_run_start(config=config, config_name=config_name)
+    keys = {"job_dir_key": "hydra.run.dir", "job_subdir_key": None}
+    returned = run_job(task_function=task, config=config, hydra_context=context, **keys)
+    callbacks.on_run_end(config=config, config_name=config_name, job_return=returned)
+    return returned.return_value
+
+
 def set_up_logging(logging: Any, verbose: Any) -> None:
     """Set up logging as a configuration's hydra.hydra_logging or hydra.job_logging says."""
     from hydra.core.utils import configure_log

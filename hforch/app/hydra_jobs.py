@@ -1,0 +1,150 @@
+"""Jobs as Hydra runs them: each with the directory, files, environment, logging and callbacks that Hydra gives it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from hforch.app.launcher import at_once
+from hforch.app.saving import save_config
+from hforch.app.task import job_logging
+from hforch.config.compose import Composed
+from hforch.config.hydra_adapter.jobs import (
+    BASIC_LAUNCHER,
+    as_job_of_sweep,
+    as_single_run,
+    context_of,
+    make_launcher,
+    set_up_logging,
+)
+from hforch.config.hydra_adapter.session import register_resolvers
+from hforch.runs.mode import RunMode
+from hforch.runs.sweep import Work
+
+if TYPE_CHECKING:
+    from omegaconf import DictConfig
+
+BY_NUMBER = "${hydra.job.num}"  # hydra.sweep.subdir, unless somebody sets it
+
+
+@dataclass(frozen=True)
+class HydraJobs:
+    """What Hydra knows of the jobs of a command line.
+
+    Attributes:
+        master: the configuration of the sweep as a whole; of a single run, that of its job.
+        context: what Hydra's parts hand to each other.
+        config_name: of the primary config.
+    """
+
+    mode: RunMode
+    master: DictConfig
+    context: Any
+    config_name: str
+
+    @cached_property
+    def directory(self) -> Path:
+        """That of all jobs together; a single run's is as it was typed."""
+        from omegaconf import OmegaConf
+
+        directory = Path(str(OmegaConf.select(self.master, self.mode.directory)))
+        return directory.absolute() if self.mode.has_summary else directory
+
+    def directory_of(self, composed: Composed, number: int) -> Path:
+        """Return the directory of a job."""
+        if self.mode.has_summary and composed.subdir == BY_NUMBER:  # as it is but for those who set it
+            return self.directory / str(number)
+        return Path(self._config_of(composed, number).hydra.runtime.output_dir)
+
+    def begin(self, composed: Composed, number: int) -> Callable[[Work], int]:
+        """Return what does work as a job: where Hydra has made its directory, its files and its environment."""
+        return lambda work: self._as_job(self._config_of(composed, number), work)
+
+    @contextmanager
+    def callbacks(self) -> Iterator[None]:
+        """Tell callbacks of the beginning and end of a sweep; those of a single run belong to its job."""
+        if not self.mode.has_summary:
+            yield
+            return
+        told = {"config": self.master, "config_name": self.config_name}
+        self.context.callbacks.on_multirun_start(**told)
+        save_config(self.master, "multirun.yaml", self.directory)
+        yield
+        self.context.callbacks.on_multirun_end(**told)
+
+    # ---------------------------------------------------------------- launchers
+    @property
+    def is_basic(self) -> bool:
+        """Whether Hydra's own basic launcher was chosen, in whose stead hforch runs the jobs itself."""
+        return not self.mode.has_summary or bool(self.master.hydra.launcher.get("_target_") == BASIC_LAUNCHER)
+
+    @property
+    def launcher_name(self) -> str:
+        return str(self.master.hydra.runtime.choices.get("hydra/launcher") or "basic")
+
+    def at_once(self, jobs: int) -> int | None:
+        """Return how many of some jobs run at the same time; None if the launcher does not say."""
+        return 1 if self.is_basic else at_once(self.master.hydra.launcher, jobs)
+
+    def launcher(self, task: Callable[[DictConfig], Any]) -> Any:
+        """Return the launcher that was chosen; it calls the task for each job."""
+        return make_launcher(self.context, task, self.master)
+
+    # ---------------------------------------------------------------- one job
+    def _config_of(self, composed: Composed, number: int) -> DictConfig:
+        """The configuration of one job, as Hydra would hand it to a launcher."""
+        from omegaconf import OmegaConf, open_dict, read_write
+
+        if not self.mode.has_summary:
+            with read_write(self.master), open_dict(self.master):
+                self.master.hydra.runtime.output_dir = str(self.directory.absolute())
+            return self.master
+        cfg = composed.whole()
+        OmegaConf.copy_cache(from_config=self.master, to_config=cfg)  # so that all jobs have the sweep's time
+        with read_write(cfg), open_dict(cfg):
+            cfg.hydra.mode = self.master.hydra.mode
+            cfg.hydra.job.num, cfg.hydra.job.id = number, str(number)
+            cfg.hydra.sweep.dir = str(self.directory)
+            subdir = str(OmegaConf.select(cfg, "hydra.sweep.subdir"))
+            cfg.hydra.runtime.output_dir = str(self.directory / subdir)
+        return cfg
+
+    def _as_job(self, cfg: DictConfig, work: Work) -> int:
+        raised: list[Exception] = []
+        logging = job_logging(cfg.hydra)
+
+        def task(_: DictConfig) -> int | None:
+            try:
+                return work(logging)
+            except Exception as error:  # Hydra would print it
+                raised.append(error)
+                return None
+
+        try:
+            if self.mode.has_summary:
+                code = as_job_of_sweep(task, cfg, self.context)
+            else:
+                code = as_single_run(task, cfg, self.context, self.config_name)
+        finally:
+            set_up_logging(self.master.hydra.hydra_logging, self.master.hydra.verbose)
+        if raised:
+            raise raised[0]
+        return int(code)
+
+
+def open_jobs(hydra: Any, mode: RunMode, config_name: str, overrides: Sequence[str]) -> HydraJobs:
+    """Return what a Hydra knows of the jobs that overrides describe; its logging is set up from here on.
+
+    Args:
+        hydra: as `hydra_of` gives it.
+    """
+    from hydra.types import RunMode as HydraRunMode
+
+    register_resolvers()
+    kind = HydraRunMode[mode.hydra_mode]
+    master = hydra.compose_config(config_name, list(overrides), kind, with_log_configuration=True)
+    return HydraJobs(mode, master, context_of(hydra.config_loader, master), config_name)
