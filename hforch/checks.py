@@ -12,7 +12,7 @@ from hforch.config.patterns import Pattern, TooSlow
 from hforch.config.schema import Check, Checks, Column, FileInputs, InlineInputs, JsonSchemaCheck, LevenshteinCheck
 from hforch.errors import ConfigError, Mistake, shown
 from hforch.inputs import Input
-from hforch.paths import expanded, read_text
+from hforch.utils.paths import expanded, read_text
 
 Sample = Mapping[str, Any]
 Seen = tuple[bool, str]

@@ -9,9 +9,9 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from hforch.app.hydra_files import save_config
+from hforch.app.hydra_task import job_logging
 from hforch.app.launcher import at_once
-from hforch.app.saving import save_config
-from hforch.app.task import job_logging
 from hforch.config.compose import Composed
 from hforch.config.hydra_adapter.jobs import (
     BASIC_LAUNCHER,
@@ -23,7 +23,7 @@ from hforch.config.hydra_adapter.jobs import (
 )
 from hforch.config.hydra_adapter.session import register_resolvers
 from hforch.runs.mode import RunMode
-from hforch.runs.sweep import Work
+from hforch.runs.sweep import RunJob
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
@@ -60,7 +60,7 @@ class HydraJobs:
             return self.directory / str(number)
         return Path(self._config_of(composed, number).hydra.runtime.output_dir)
 
-    def begin(self, composed: Composed, number: int) -> Callable[[Work], int]:
+    def begin(self, composed: Composed, number: int) -> Callable[[RunJob], int]:
         """Return what does work as a job: where Hydra has made its directory, its files and its environment."""
         return lambda work: self._as_job(self._config_of(composed, number), work)
 
@@ -113,7 +113,7 @@ class HydraJobs:
             cfg.hydra.runtime.output_dir = str(self.directory / subdir)
         return cfg
 
-    def _as_job(self, cfg: DictConfig, work: Work) -> int:
+    def _as_job(self, cfg: DictConfig, work: RunJob) -> int:
         raised: list[Exception] = []
         logging = job_logging(cfg.hydra)
 

@@ -15,27 +15,27 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from hforch.app.saving import redact_what_hydra_writes, refuse_in_path
-from hforch.app.task import Asked, as_typed, job_logging
+from hforch.app.hydra_files import redact_what_hydra_writes, refuse_credentials_in_path
+from hforch.app.hydra_task import Invocation, job_logging, unresolved
 from hforch.config.compose import Locator
+from hforch.config.config_dirs import ConfigDirs
 from hforch.config.credentials import FromEnv
+from hforch.config.diagnose.overrides import quoted
 from hforch.config.hydra_adapter.jobs import returned_by
 from hforch.config.hydra_adapter.session import settings_of_job
-from hforch.config.overrides import quoted
-from hforch.config.places import Places
 from hforch.config.schema import Job
 from hforch.errors import EXIT_FAILED, HforchError, message_of
-from hforch.lifetime import end_with_parent
-from hforch.redaction import remembered
+from hforch.records.record_files import read_record
+from hforch.records.sample_lines import Samples
 from hforch.runs import run
-from hforch.runs.given import Given
-from hforch.runs.held import Held
-from hforch.runs.records import read_record
-from hforch.runs.samples import Samples
-from hforch.runs.sweep import Planned, View, read_sweep
-from hforch.runs.watch import Nobody
-from hforch.runs.workers import Workers
-from hforch.shortage import shortage
+from hforch.runs.job_context import JobContext
+from hforch.runs.model_slot import ModelSlot
+from hforch.runs.processes.worker_pool import WorkerPool
+from hforch.runs.sweep import PlannedJob, SweepView, read_sweep
+from hforch.runs.watcher import NullWatcher
+from hforch.utils.process_lifetime import exit_with_parent
+from hforch.utils.redaction import remembered
+from hforch.utils.system_limits import limit_reached
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
@@ -45,7 +45,7 @@ LOOK_S = 0.5
 redact_what_hydra_writes()  # a launcher's process imports this before Hydra writes there
 
 # Of a launcher's process; Hydra's own launchers import this module, so it outlives a job.
-_kept: list[tuple[Workers, Held]] = []
+_kept: list[tuple[WorkerPool, ModelSlot]] = []
 
 
 def at_once(launcher: Mapping[str, Any], jobs: int) -> int | None:
@@ -70,8 +70,8 @@ class InLauncher:
     """What a launcher's process calls for each job; the job itself it takes from sweep.json."""
 
     directory: Path
-    places: Places
-    asked: Asked
+    config_dirs: ConfigDirs
+    invocation: Invocation
     parallel: bool
     fingerprints: Mapping[str, str]
 
@@ -82,10 +82,10 @@ class InLauncher:
         jobs = read_sweep(self.directory)["jobs"]
         entry = next(one for one in jobs if one["directory"] == name)
         baseline = next((one["directory"] for one in jobs if one["number"] == entry["baseline"]), None)
-        overrides = as_typed(settings.overrides.task)
-        given = self.asked.given(
+        overrides = unresolved(settings.overrides.task)
+        job_context = self.invocation.job_context(
             overrides,
-            Locator(overrides, self.places),
+            Locator(overrides, self.config_dirs),
             logging=job_logging(settings),
             parallel=self.parallel,
             fingerprint=self.fingerprints.get(entry["load_key"]),
@@ -93,14 +93,14 @@ class InLauncher:
         )
         try:
             job, from_env = _job(cfg, entry)
-            refuse_in_path(output, "hydra.sweep.subdir")
-            given = replace(given, from_env=from_env, credentials=remembered())
+            refuse_credentials_in_path(output, "hydra.sweep.subdir")
+            job_context = replace(job_context, from_env=from_env, credentials=remembered())
             if not _kept:
-                _kept.append((Workers(), Held()))
-            workers, held = _kept[0]
-            return run(job, output, given, Nobody(), workers, entry["load_key"], held)
+                _kept.append((WorkerPool(), ModelSlot()))
+            workers, model_slot = _kept[0]
+            return run(job, output, job_context, NullWatcher(), workers, entry["load_key"], model_slot)
         except HforchError as error:
-            return failed_before(output, given, error)
+            return failed_before(output, job_context, error)
 
 
 def _job(cfg: DictConfig, entry: Mapping[str, Any]) -> tuple[Job, FromEnv]:
@@ -116,20 +116,20 @@ def _job(cfg: DictConfig, entry: Mapping[str, Any]) -> tuple[Job, FromEnv]:
     return job.model_copy(update={"runtime": job.runtime.model_copy(update={"threads": threads})}), from_env
 
 
-def failed_before(directory: Path, given: Given, error: HforchError) -> int:
+def failed_before(directory: Path, job_context: JobContext, error: HforchError) -> int:
     """Make sure that a job that could not be run has a record that says why."""
-    from hforch.runs.records import RECORD, SCHEMA_VERSION, write_whole
+    from hforch.records.record_files import RECORD, SCHEMA_VERSION, write_whole
 
     told = {"type": type(error).__name__, "message": message_of(error)}
     with suppress(OSError):
-        record: dict[str, Any] = {"schema_version": SCHEMA_VERSION, **given.asked()}
+        record: dict[str, Any] = {"schema_version": SCHEMA_VERSION, **job_context.invocation()}
         with suppress(OSError, ValueError):
             record = read_record(directory)
         write_whole(directory / RECORD, record | {"status": "failed", "exit_code": error.exit_code, "error": told})
     return error.exit_code
 
 
-def launch(launcher: Any, left: Sequence[Planned], directory: Path, view: View) -> dict[int, int]:
+def launch(launcher: Any, left: Sequence[PlannedJob], directory: Path, view: SweepView) -> dict[int, int]:
     """Let a launcher run jobs, in this order.
 
     Returns:
@@ -139,11 +139,11 @@ def launch(launcher: Any, left: Sequence[Planned], directory: Path, view: View) 
         HforchError: one of its processes died, or could not be started.
     """
     overrides = [
-        [*one.given.overrides, f"hydra.sweep.subdir={quoted(str(one.directory.relative_to(directory)))}"]
+        [*one.job_context.overrides, f"hydra.sweep.subdir={quoted(str(one.directory.relative_to(directory)))}"]
         for one in left
     ]
     if isinstance(settings := getattr(launcher, "joblib", None), dict):  # arguments of joblib.Parallel
-        settings.update(initializer=end_with_parent, initargs=(os.getpid(),))
+        settings.update(initializer=exit_with_parent, initargs=(os.getpid(),))
     with followed(left, view):
         try:
             returned = launcher.launch(job_overrides=overrides, initial_job_idx=0)
@@ -151,7 +151,8 @@ def launch(launcher: Any, left: Sequence[Planned], directory: Path, view: View) 
             raise
         except Exception as error:
             reason = (
-                shortage(error) or f"the launcher failed: {next(iter(str(error).splitlines()), type(error).__name__)}"
+                limit_reached(error)
+                or f"the launcher failed: {next(iter(str(error).splitlines()), type(error).__name__)}"
             )
             raise HforchError(f"{reason}\n    hforch resume {directory} continues the sweep") from error
     return {one.number: _code(result) for one, result in zip(left, returned, strict=True)}
@@ -163,7 +164,7 @@ def _code(result: Any) -> int:
 
 
 @contextmanager
-def followed(jobs: Sequence[Planned], view: View) -> Iterator[None]:
+def followed(jobs: Sequence[PlannedJob], view: SweepView) -> Iterator[None]:
     """Tell of each job when its record says that it has ended."""
     over = threading.Event()
     waiting = {one.number: one for one in jobs}

@@ -6,20 +6,20 @@ from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import replace
 
-from hforch.backends.accelerators import Accelerator
 from hforch.backends.base import check
 from hforch.config.affects import LOAD_KEY
 from hforch.config.keys import affecting
 from hforch.errors import ConfigError, Mistake
-from hforch.runs import scorable
-from hforch.runs.death import WorkerDied
-from hforch.runs.fit import devices_for, needs_devices, spread, too_large
-from hforch.runs.sweep import Planned
-from hforch.runs.watch import Watcher
-from hforch.runs.workers import Workers
+from hforch.machine.accelerators import Accelerator
+from hforch.runs.memory_check import devices_for, needs_devices, spread, too_large
+from hforch.runs.processes.crash import WorkerDied
+from hforch.runs.processes.worker_pool import WorkerPool
+from hforch.runs.sweep import PlannedJob
+from hforch.runs.watcher import Watcher
+from hforch.scoring import preflight
 
 
-def check_machine(jobs: Sequence[Planned], workers: Workers, watcher: Watcher | None = None) -> list[str]:
+def check_machine(jobs: Sequence[PlannedJob], workers: WorkerPool, watcher: Watcher | None = None) -> list[str]:
     """Look for what this machine cannot do.
 
     Args:
@@ -37,16 +37,16 @@ def check_machine(jobs: Sequence[Planned], workers: Workers, watcher: Watcher | 
         named = [
             replace(mistake, problem=f"{mistake.problem}{_with(one)}") if several else mistake for mistake in found
         ]
-        mistakes += one.given.locate(named)
+        mistakes += one.job_context.locate(named)
     warnings = []
     devices = {} if mistakes else _devices(jobs, workers)
     for one in jobs:
-        mistakes += one.given.locate(list(scorable.mistakes(one.job, one.expected.vocabulary)))
+        mistakes += one.job_context.locate(list(preflight.mistakes(one.job, one.expected.vocabulary)))
         there = devices.get(one.job.backend.name, [])
         mistake = too_large(one.job, one.expected, there)
         label = f"{one.label}: " if several else ""
         if mistake and one.job.runtime.memory_check == "refuse":
-            mistakes += one.given.locate([replace(mistake, problem=f"{label}{mistake.problem}")])
+            mistakes += one.job_context.locate([replace(mistake, problem=f"{label}{mistake.problem}")])
         elif told := mistake or spread(one.job, one.expected, there):
             warnings.append(f"warning: {label}{told.problem}")
     if mistakes:
@@ -55,13 +55,13 @@ def check_machine(jobs: Sequence[Planned], workers: Workers, watcher: Watcher | 
 
 
 def _checked(
-    jobs: Sequence[Planned], workers: Workers, watcher: Watcher | None
-) -> Iterator[tuple[Planned, list[Mistake]]]:
+    jobs: Sequence[PlannedJob], workers: WorkerPool, watcher: Watcher | None
+) -> Iterator[tuple[PlannedJob, list[Mistake]]]:
     """Yield the first job of each load key with what its backend finds."""
-    first: dict[str, Planned] = {}
+    first: dict[str, PlannedJob] = {}
     for one in jobs:
         first.setdefault(one.key, one)
-    by_backend: dict[str, list[Planned]] = {}
+    by_backend: dict[str, list[PlannedJob]] = {}
     for one in first.values():
         by_backend.setdefault(one.job.backend.name, []).append(one)
     for backend, some in by_backend.items():
@@ -74,7 +74,7 @@ def _checked(
             yield from zip(some, found, strict=True)
 
 
-def _devices(jobs: Sequence[Planned], workers: Workers) -> dict[str, list[Accelerator]]:
+def _devices(jobs: Sequence[PlannedJob], workers: WorkerPool) -> dict[str, list[Accelerator]]:
     """By backend, the accelerators that the jobs are for, with what is free of them before any of them runs."""
     found: dict[str, list[Accelerator]] = {}
     for backend in dict.fromkeys(one.job.backend.name for one in jobs):
@@ -89,7 +89,7 @@ def _devices(jobs: Sequence[Planned], workers: Workers) -> dict[str, list[Accele
     return found
 
 
-def _with(one: Planned) -> str:
+def _with(one: PlannedJob) -> str:
     """Which combination of a sweep it is that this machine cannot load."""
     loaded = {path.partition(".")[0] for path in affecting(LOAD_KEY)}
     axes = [part for part in one.label.split() if part.lstrip("+~").partition("=")[0].partition(".")[0] in loaded]

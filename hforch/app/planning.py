@@ -8,31 +8,31 @@ from functools import cache
 from pathlib import Path
 
 from hforch import checks
+from hforch.app.hydra_files import refuse_credentials_in_path
 from hforch.app.hydra_jobs import HydraJobs
+from hforch.app.hydra_task import Invocation
 from hforch.app.launcher import with_threads
 from hforch.app.resumed_jobs import begun_before, changed, with_fingerprints
-from hforch.app.saving import refuse_in_path
-from hforch.app.task import Asked
 from hforch.config.compose import Composed, Locator
-from hforch.config.places import Places
+from hforch.config.config_dirs import ConfigDirs
 from hforch.config.schema import Job
 from hforch.config.sweeps import Plan
 from hforch.errors import ConfigError, Mistake
 from hforch.inputs import Input, load_inputs
 from hforch.models.estimate import Estimate
 from hforch.prompts import check_inputs
-from hforch.runs import scorable
-from hforch.runs.aside import aside
-from hforch.runs.fit import look_ahead
-from hforch.runs.given import Given
 from hforch.runs.identity import job_id, load_key
+from hforch.runs.job_context import JobContext
+from hforch.runs.memory_check import estimate_job
 from hforch.runs.mode import RunMode
-from hforch.runs.sweep import Planned, Work, equal_ones, labels
-from hforch.runs.used import used
+from hforch.runs.output_dirs import refuse_used
+from hforch.runs.sweep import PlannedJob, RunJob, equal_ones, labels
+from hforch.scoring import preflight
+from hforch.utils.in_fork import run_in_fork
 
 
 @dataclass(frozen=True)
-class Seen:
+class InputSummary:
     """What has to be known of a job's inputs before it is run: how many they are, and what they make of the job."""
 
     number: int
@@ -40,48 +40,50 @@ class Seen:
     expected: Estimate
 
 
-def look_at_inputs(jobs: Sequence[Job]) -> list[Seen | ConfigError]:
+def summarize_inputs(jobs: Sequence[Job]) -> list[InputSummary | ConfigError]:
     """Read the inputs of jobs, each file once, and make sure that they have what prompts and checks name."""
 
     @cache
     def inputs_of(kind: type, text: str) -> list[Input]:
         return load_inputs(kind.model_validate_json(text))  # type: ignore[attr-defined]
 
-    def look(job: Job) -> Seen | ConfigError:
+    def look(job: Job) -> InputSummary | ConfigError:
         try:
             inputs = inputs_of(type(job.inputs), job.inputs.model_dump_json())
             check_inputs(job.prompt, inputs, job.inputs)
             checks.check_inputs(job.checks, inputs, job.inputs)
             if job.scoring.text:
-                scorable.load_text(job.scoring.text)
+                preflight.load_text(job.scoring.text)
         except ConfigError as error:
             return error
-        return Seen(len(inputs), job_id(job, inputs), look_ahead(job, inputs))
+        return InputSummary(len(inputs), job_id(job, inputs), estimate_job(job, inputs))
 
     return [look(job) for job in jobs]
 
 
-def given_of(composed: Composed, asked: Asked, places: Places) -> Given:
+def job_context_of(composed: Composed, invocation: Invocation, config_dirs: ConfigDirs) -> JobContext:
     """Return what a composed job was made from."""
-    locate = Locator(composed.overrides, places)
-    return asked.given(composed.task_overrides, locate, from_env=composed.from_env, fingerprint=asked.fingerprint)
+    locate = Locator(composed.overrides, config_dirs)
+    return invocation.job_context(
+        composed.task_overrides, locate, from_env=composed.from_env, fingerprint=invocation.fingerprint
+    )
 
 
 def planned_job(
     number: int,
     directory: Path,
     job: Job,
-    given: Given,
-    seen: Seen,
+    job_context: JobContext,
+    seen: InputSummary,
     label: str,
-    begin: Callable[[Work], int],
-) -> Planned:
+    begin: Callable[[RunJob], int],
+) -> PlannedJob:
     """Return a job with its identity and what it will take."""
-    return Planned(
+    return PlannedJob(
         number=number,
         directory=directory,
         job=job,
-        given=given,
+        job_context=job_context,
         key=load_key(job),
         id=seen.job_id,
         label=label,
@@ -93,7 +95,7 @@ def planned_job(
     )
 
 
-def plan_jobs(plan: Plan, hydra_jobs: HydraJobs, asked: Asked, places: Places) -> list[Planned]:
+def plan_jobs(plan: Plan, hydra_jobs: HydraJobs, invocation: Invocation, config_dirs: ConfigDirs) -> list[PlannedJob]:
     """Return the jobs of a command line, each with its directory and its identity. Nothing is written.
 
     Raises:
@@ -105,32 +107,32 @@ def plan_jobs(plan: Plan, hydra_jobs: HydraJobs, asked: Asked, places: Places) -
         refuse_baseline(plan.jobs[0])
     own = [one.job if hydra_jobs.is_basic else with_threads(one.job, at_once) for one in plan.jobs]
     inline = any(job.runtime.isolation == "inline" for job in own)
-    seen = look_at_inputs(own) if inline else aside(lambda: look_at_inputs(own))
-    refuse_in_path(hydra_jobs.directory, mode.directory)
+    seen = summarize_inputs(own) if inline else run_in_fork(lambda: summarize_inputs(own))
+    refuse_credentials_in_path(hydra_jobs.directory, mode.directory)
     jobs, mistakes = [], []
     labels = _labels(plan)
     for number, composed, job, label, inputs in zip(plan.numbers, plan.jobs, own, labels, seen, strict=True):
         directory = hydra_jobs.directory_of(composed, number)
-        refuse_in_path(directory, mode.job_directory)
-        given = given_of(composed, asked, places)
+        refuse_credentials_in_path(directory, mode.job_directory)
+        job_context = job_context_of(composed, invocation, config_dirs)
         if isinstance(inputs, ConfigError):
-            mistakes += given.locate(inputs.mistakes)
+            mistakes += job_context.locate(inputs.mistakes)
             continue
         begin = hydra_jobs.begin(composed, number)
-        jobs.append(planned_job(number, directory, job, given, inputs, label, begin))
+        jobs.append(planned_job(number, directory, job, job_context, inputs, label, begin))
     mistakes += shared_directories(jobs, mode.job_directory)
-    if asked.resume:
+    if invocation.resume:
         before = begun_before(mode, hydra_jobs.directory)
-        mistakes += changed(jobs, before, asked.skip_damaged)
+        mistakes += changed(jobs, before, invocation.skip_damaged)
         jobs = list(with_fingerprints(jobs))
-    elif not asked.force:
+    elif not invocation.force:
         mistakes += earlier_runs(hydra_jobs.directory, jobs, mode)
     if mistakes:
         raise ConfigError(sorted(dict.fromkeys(mistakes), key=lambda mistake: mistake.path))
     found = list(equal_ones(jobs))
     if all(one.job.scoring.baseline is None for one in found):
         return found
-    from hforch.app.baselines import with_baselines
+    from hforch.app.scoring_baselines import with_baselines
 
     return with_baselines(found)
 
@@ -154,15 +156,15 @@ def refuse_baseline(composed: Composed) -> None:
         raise ConfigError([Mistake("scoring.baseline", problem, composed.where("scoring.baseline"), hint)])
 
 
-def earlier_runs(directory: Path, jobs: Sequence[Planned], mode: RunMode) -> list[Mistake]:
+def earlier_runs(directory: Path, jobs: Sequence[PlannedJob], mode: RunMode) -> list[Mistake]:
     """Return what earlier runs have left where the jobs are to write."""
-    own = used(directory, mode.directory)
+    own = refuse_used(directory, mode.directory)
     if own or not mode.has_summary:
         return own
-    return [mistake for one in jobs for mistake in used(one.directory, mode.job_directory)][:1]
+    return [mistake for one in jobs for mistake in refuse_used(one.directory, mode.job_directory)][:1]
 
 
-def shared_directories(jobs: Sequence[Planned], key: str) -> list[Mistake]:
+def shared_directories(jobs: Sequence[PlannedJob], key: str) -> list[Mistake]:
     """Return a mistake if two jobs would share a directory; `key` names it."""
     first: dict[Path, int] = {}
     hint = f"leave {key} as it is, or let it hold ${{hydra.job.num}}"

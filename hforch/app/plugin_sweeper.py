@@ -6,19 +6,24 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from hforch.app.ending import worst_exit_code, write_report
-from hforch.app.task import Asked, Task
+from hforch.app.finish import worst_exit_code, write_report
+from hforch.app.hydra_task import Invocation, Task
+from hforch.config.config_dirs import ConfigDirs
 from hforch.config.hydra_adapter.jobs import returned_codes
-from hforch.config.places import Places
 from hforch.errors import ConfigError, Mistake
-from hforch.redaction import redact_file
-from hforch.runs.used import clear, used
+from hforch.runs.output_dirs import clear, refuse_used
+from hforch.utils.redaction import redact_file
 
 KEY = "hydra.sweep.dir"
 
 
 def run_by_sweeper(
-    hydra: Any, config_name: str, overrides: Sequence[str], places: Places, asked: Asked, report: bool
+    hydra: Any,
+    config_name: str,
+    overrides: Sequence[str],
+    config_dirs: ConfigDirs,
+    invocation: Invocation,
+    report: bool,
 ) -> int:
     """Let the chosen sweeper run its jobs; return the exit code. The arguments are those of `run_jobs`.
 
@@ -27,16 +32,16 @@ def run_by_sweeper(
     """
     from hydra.types import RunMode
 
-    if asked.dry_run:
+    if invocation.dry_run:
         problem = "the jobs of this sweeper are not known before they are run"
         raise ConfigError([Mistake("hydra.sweeper", problem, None, "leave --dry-run out, or use Hydra's own sweeper")])
     words = list(overrides)
     master = hydra.compose_config(config_name, words, RunMode.MULTIRUN, with_log_configuration=False)
     directory = Path(str(master.hydra.sweep.dir))
-    if not asked.resume:
-        if not asked.force and (mistakes := used(directory, KEY)):
+    if not invocation.resume:
+        if not invocation.force and (mistakes := refuse_used(directory, KEY)):
             raise ConfigError(mistakes)
         clear(directory)
-    code = worst_exit_code(returned_codes(hydra.multirun(config_name, Task(places, asked), words)))
+    code = worst_exit_code(returned_codes(hydra.multirun(config_name, Task(config_dirs, invocation), words)))
     redact_file(directory / "multirun.yaml")  # which a sweeper saves by itself
     return write_report(report, directory, "auto", code)

@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import Any
 
 from hforch.errors import ConfigError, Mistake
+from hforch.records.record_files import RECORD, known_record, read_record
+from hforch.records.sample_lines import refuse_damaged
 from hforch.runs.mode import RunMode
-from hforch.runs.records import RECORD, known_record, read_record
 from hforch.runs.resuming import ANEW, changes
-from hforch.runs.samples import refuse_damaged
-from hforch.runs.sweep import Planned, read_sweep
+from hforch.runs.sweep import PlannedJob, read_sweep
 
 
 def begun_before(mode: RunMode, directory: Path) -> dict[int, Mapping[str, Any]]:
@@ -27,7 +27,9 @@ def begun_before(mode: RunMode, directory: Path) -> dict[int, Mapping[str, Any]]
     return {one["number"]: one for one in read_sweep(directory)["jobs"]}
 
 
-def changed(jobs: Sequence[Planned], before: Mapping[int, Mapping[str, Any]], skip_damaged: bool) -> Iterator[Mistake]:
+def changed(
+    jobs: Sequence[PlannedJob], before: Mapping[int, Mapping[str, Any]], skip_damaged: bool
+) -> Iterator[Mistake]:
     """Yield mistakes for jobs that are not those that were begun, and for what they have left that is damaged.
 
     Args:
@@ -39,7 +41,7 @@ def changed(jobs: Sequence[Planned], before: Mapping[int, Mapping[str, Any]], sk
         yield Mistake("", problem, None, ANEW)
         return
     for one in jobs:
-        found = one.given.locate(changes(before[one.number], one.record()))
+        found = one.job_context.locate(changes(before[one.number], one.record()))
         yield from found
         if not (one.directory / RECORD).exists():
             continue
@@ -55,7 +57,7 @@ def changed(jobs: Sequence[Planned], before: Mapping[int, Mapping[str, Any]], sk
             yield from error.mistakes
 
 
-def with_fingerprints(jobs: Sequence[Planned]) -> Iterator[Planned]:
+def with_fingerprints(jobs: Sequence[PlannedJob]) -> Iterator[PlannedJob]:
     """Yield the jobs, each with the fingerprint that the weights had for those that were run with the same ones."""
     known: dict[str, str] = {}
     for one in jobs:
@@ -64,4 +66,4 @@ def with_fingerprints(jobs: Sequence[Planned]) -> Iterator[Planned]:
                 known[one.key] = read_record(one.directory)["model"]["fingerprint"]
     for one in jobs:
         found = known.get(one.key)
-        yield replace(one, given=replace(one.given, fingerprint=found)) if found else one
+        yield replace(one, job_context=replace(one.job_context, fingerprint=found)) if found else one

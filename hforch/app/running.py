@@ -10,26 +10,26 @@ from __future__ import annotations
 import sys
 from collections.abc import Mapping, Sequence
 
-from hforch.app.ending import QUIET, compare_all, worst_exit_code, write_report
+from hforch.app.finish import QUIET, compare_all, worst_exit_code, write_report
 from hforch.app.hydra_jobs import HydraJobs
+from hforch.app.hydra_task import Invocation
 from hforch.app.launcher import InLauncher, launch
 from hforch.app.machine_check import check_machine
 from hforch.app.planning import earlier_runs, plan_jobs
-from hforch.app.task import Asked
+from hforch.config.config_dirs import ConfigDirs
 from hforch.config.hydra_adapter.loader import parsing_once
-from hforch.config.places import Places
 from hforch.config.sweeps import Plan
 from hforch.errors import EXIT_INTERRUPTED, EXIT_OK, ConfigError
+from hforch.records.record_files import locked
 from hforch.report.display import open_watcher
-from hforch.report.sweep import Alone, open_view
-from hforch.runs.records import locked
-from hforch.runs.sweep import NOT_BEGUN, Planned, Sweep, View
-from hforch.runs.used import clear, refuse_links
-from hforch.runs.workers import Workers
-from hforch.streams import going_on
+from hforch.report.sweep_view import SilentSweepView, open_view
+from hforch.runs.output_dirs import clear, refuse_links
+from hforch.runs.processes.worker_pool import WorkerPool
+from hforch.runs.sweep import NOT_BEGUN, PlannedJob, Sweep, SweepView
+from hforch.utils.std_streams import going_on
 
 
-def run_jobs(plan: Plan, hydra_jobs: HydraJobs, places: Places, asked: Asked, report: bool) -> int:
+def run_jobs(plan: Plan, hydra_jobs: HydraJobs, config_dirs: ConfigDirs, invocation: Invocation, report: bool) -> int:
     """Plan, check and run jobs, and leave what people look at.
 
     Args:
@@ -46,16 +46,16 @@ def run_jobs(plan: Plan, hydra_jobs: HydraJobs, places: Places, asked: Asked, re
     """
     mode, display = hydra_jobs.mode, plan.jobs[0].job.runtime.display
     going = f"nobody reads the output any more; the {mode.name} goes on, and Ctrl-C stops it"
-    with Workers() as workers, going_on(going):
+    with WorkerPool() as workers, going_on(going):
         for backend in dict.fromkeys(one.job.backend.name for one in plan.jobs):
             if any(one.job.runtime.isolation == "process" for one in plan.jobs):
                 workers.start(backend)
         with parsing_once():
-            jobs = plan_jobs(plan, hydra_jobs, asked, places)
-        if asked.dry_run:
-            from hforch.report.plan import show_plan
+            jobs = plan_jobs(plan, hydra_jobs, invocation, config_dirs)
+        if invocation.dry_run:
+            from hforch.report.dry_run import show_plan
 
-            show_plan(jobs, plan.left_out, asked.resume, check_machine(jobs, workers))
+            show_plan(jobs, plan.left_out, invocation.resume, check_machine(jobs, workers))
             return EXIT_OK
         if mode.has_summary:
             warnings, view = check_machine(jobs, workers), open_view(display, hydra_jobs.directory)
@@ -64,8 +64,8 @@ def run_jobs(plan: Plan, hydra_jobs: HydraJobs, places: Places, asked: Asked, re
         else:
             watcher = open_watcher(display)
             check_machine(jobs, workers, watcher)  # whatever it warns of, the job does as well
-            view = Alone(watcher)
-        codes = _run(jobs, hydra_jobs, workers, view, places, asked)
+            view = SilentSweepView(watcher)
+        codes = _run(jobs, hydra_jobs, workers, view, config_dirs, invocation)
     if mode.has_summary:
         compare_all(hydra_jobs.directory, None if display in QUIET else sys.stdout)
     code = write_report(report, hydra_jobs.directory, display, worst_exit_code(codes.values()))
@@ -76,34 +76,41 @@ def run_jobs(plan: Plan, hydra_jobs: HydraJobs, places: Places, asked: Asked, re
 
 
 def _run(
-    jobs: Sequence[Planned], hydra_jobs: HydraJobs, workers: Workers, view: View, places: Places, asked: Asked
+    jobs: Sequence[PlannedJob],
+    hydra_jobs: HydraJobs,
+    workers: WorkerPool,
+    view: SweepView,
+    config_dirs: ConfigDirs,
+    invocation: Invocation,
 ) -> Mapping[int, int]:
     """Run jobs in a directory that nobody else writes in meanwhile; return their exit codes by number."""
     directory, mode = hydra_jobs.directory, hydra_jobs.mode
     with locked(directory):
-        if not asked.resume:
+        if not invocation.resume:
             # It was asked before, when another run may have been at it.
-            if not asked.force and (mistakes := earlier_runs(directory, jobs, mode)):
+            if not invocation.force and (mistakes := earlier_runs(directory, jobs, mode)):
                 raise ConfigError(mistakes)
             folders = [one.directory for one in jobs if one.directory != directory.absolute()]
             refuse_links(folders)
             for folder in (directory, *folders):
                 clear(folder)
-        about = {**asked.record(), "launcher": hydra_jobs.launcher_name}
+        about = {**invocation.record(), "launcher": hydra_jobs.launcher_name}
         sweep = Sweep(directory, jobs, about, mode)
         with hydra_jobs.callbacks():
             if hydra_jobs.is_basic:
-                return sweep.run(workers, view, asked.resume)
-            return sweep.run_by(lambda left: _elsewhere(left, hydra_jobs, view, places, asked), view, asked.resume)
+                return sweep.run(workers, view, invocation.resume)
+            return sweep.run_by(
+                lambda left: _elsewhere(left, hydra_jobs, view, config_dirs, invocation), view, invocation.resume
+            )
 
 
 def _elsewhere(
-    left: Sequence[Planned], hydra_jobs: HydraJobs, view: View, places: Places, asked: Asked
+    left: Sequence[PlannedJob], hydra_jobs: HydraJobs, view: SweepView, config_dirs: ConfigDirs, invocation: Invocation
 ) -> dict[int, int]:
     """Let the chosen launcher run jobs; return their exit codes by number."""
-    fingerprints = {one.key: one.given.fingerprint for one in left if one.given.fingerprint}
+    fingerprints = {one.key: one.job_context.fingerprint for one in left if one.job_context.fingerprint}
     beside = hydra_jobs.at_once(len(left)) != 1 and len(left) > 1
-    launcher = hydra_jobs.launcher(InLauncher(hydra_jobs.directory, places, asked, beside, fingerprints))
+    launcher = hydra_jobs.launcher(InLauncher(hydra_jobs.directory, config_dirs, invocation, beside, fingerprints))
     wanted = {one.baseline for one in left}
     first = [one for one in left if one.number in wanted]  # what others score has to be there before them
     others = [one for one in left if one.number not in wanted]

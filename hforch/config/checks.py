@@ -11,7 +11,7 @@ from typing import Any
 
 from pydantic_core import PydanticCustomError
 
-from hforch.config.nearest import did_you_mean
+from hforch.config.diagnose.suggestions import did_you_mean
 from hforch.config.patterns import Pattern, patterns_in, unbounded, with_patterns
 from hforch.errors import LONGEST_VALUE, Mistake, shown
 

@@ -45,7 +45,7 @@ LOADING, OUTPUTS, SAMPLES = Affects("loading"), Affects("outputs"), Affects("sam
 TIMINGS, SCORES, NOTHING = Affects("timings"), Affects("scores"), Affects("nothing")
 
 
-class Part(BaseModel):
+class ConfigPart(BaseModel):
     """What every part of a job is: immutable, without unknown keys, and with no silent conversion ("3" is not 3)."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
@@ -55,7 +55,7 @@ class Part(BaseModel):
 AttnImplementation = Literal["eager", "sdpa", "flash_attention_2", "flash_attention_3", "flex_attention"]
 
 
-class ModelPart(Part):
+class ModelPart(ConfigPart):
     trust_remote_code: bool
     attn_implementation: AttnImplementation | None
 
@@ -97,7 +97,7 @@ class Refusal(NamedTuple):
     hint: str
 
 
-class BackendPart(Part):
+class BackendPart(ConfigPart):
     """Attributes, apart from the keys:
     library: whose devices it runs on, and so whose names of them it knows; None for any.
     refuses: values of other groups that it does not take.
@@ -187,12 +187,12 @@ class OpenVINOGenAIBackend(BackendPart):
             yield Mistake("device.name", f"'{tree['device']['name']}' {refusal.problem}", hint=refusal.hint)
 
 
-class FakeReply(Part):
+class FakeReply(ConfigPart):
     match: str
     text: str
 
 
-class FakeFailure(Part):
+class FakeFailure(ConfigPart):
     match: str
     error: NonEmpty
     after: Count
@@ -220,7 +220,7 @@ BACKENDS: Mapping[str, type[BackendPart]] = {
 
 
 # ---------------------------------------------------------------- device, precision, ov_config
-class Device(Part):
+class Device(ConfigPart):
     kind: Literal["cpu", "gpu", "auto", "npu", "openvino"]
     index: Count | None
     name: NonEmpty | None
@@ -230,7 +230,7 @@ class Device(Part):
 PrecisionName = Literal["auto", "fp32", "bf16", "fp16", "int8", "int4"]
 
 
-class Precision(Part):
+class Precision(ConfigPart):
     name: PrecisionName
     group_size: int | None
     group_size_fallback: Literal["adjust", "ignore", "error"] | None
@@ -240,7 +240,7 @@ OVValue = str | int | float | bool
 
 
 # ---------------------------------------------------------------- prompt, generation, stop
-class PromptPart(Part):
+class PromptPart(ConfigPart):
     echo: bool
 
 
@@ -249,7 +249,7 @@ class TemplatePrompt(PromptPart):
     template: NonEmpty
 
 
-class Message(Part):
+class Message(ConfigPart):
     role: Literal["system", "user", "assistant"]
     content: str
 
@@ -269,7 +269,7 @@ class RawPrompt(PromptPart):
 Prompt = Annotated[TemplatePrompt | ChatPrompt | RawPrompt, Field(discriminator="kind")]
 
 
-class Generation(Part):
+class Generation(ConfigPart):
     """How tokens are chosen; the names are those of transformers' GenerationConfig. None: not applied."""
 
     from_checkpoint: bool
@@ -291,7 +291,7 @@ class Generation(Part):
     json_schema: Annotated[dict[str, Any] | NonEmpty, Field(union_mode="left_to_right")] | None
 
 
-class Stop(Part):
+class Stop(ConfigPart):
     sequences: Annotated[tuple[NonEmpty, ...], Field(strict=False)]
 
 
@@ -299,13 +299,13 @@ class Stop(Part):
 Item = str | dict[str, Any]
 
 
-class InlineInputs(Part):
+class InlineInputs(ConfigPart):
     kind: Literal["inline"]
     items: Annotated[tuple[Item, ...], Field(strict=False, min_length=1)]
     limit: Positive | None
 
 
-class FileInputs(Part):
+class FileInputs(ConfigPart):
     kind: Literal["file"]
     path: NonEmpty
     format: Literal["auto", "jsonl", "csv", "txt"]
@@ -317,13 +317,13 @@ Inputs = Annotated[InlineInputs | FileInputs, Field(discriminator="kind")]
 
 
 # ---------------------------------------------------------------- checks
-class Column(Part):
+class Column(ConfigPart):
     """What a column of the input says, instead of one value for all inputs."""
 
     column: NonEmpty
 
 
-class CheckPart(Part):
+class CheckPart(ConfigPart):
     negate: bool
 
 
@@ -376,13 +376,13 @@ Check = Annotated[
 WrittenCheck = Annotated[Check, BeforeValidator(spelled_out)]
 
 
-class Checks(Part):
+class Checks(ConfigPart):
     items: Annotated[tuple[WrittenCheck, ...], Field(strict=False)]
     strip: bool
 
 
 # ---------------------------------------------------------------- scoring
-class BaselineScoring(Part):
+class BaselineScoring(ConfigPart):
     """Distance of the next-token distributions from the baseline's, on the baseline's own answers.
 
     Attributes:
@@ -394,7 +394,7 @@ class BaselineScoring(Part):
     top_k: Positive
 
 
-class TextScoring(Part):
+class TextScoring(ConfigPart):
     """Perplexity on a text.
 
     Attributes:
@@ -412,7 +412,7 @@ class TextScoring(Part):
     max_tokens: Positive
 
 
-class Scoring(Part):
+class Scoring(ConfigPart):
     """Attributes:
     chunk: tokens that are read at once; between chunks they are in the KV cache.
     batch_size: texts that are read together.
@@ -424,19 +424,19 @@ class Scoring(Part):
     text: TextScoring | None
 
     @property
-    def is_asked(self) -> bool:
+    def is_requested(self) -> bool:
         """Whether anything is scored."""
         return self.baseline is not None or self.text is not None
 
 
-class Nothing(Part):
+class EmptyPart(ConfigPart):
     """A group that has no option but `none` yet."""
 
     kind: Literal["none"]
 
 
 # ---------------------------------------------------------------- runtime
-class Runtime(Part):
+class Runtime(ConfigPart):
     batch_size: Annotated[Positive, OUTPUTS]
     seed: Annotated[Annotated[int, Field(ge=0, lt=2**63)] | None, OUTPUTS]
     threads: Annotated[Positive | None, LOADING]
@@ -449,7 +449,7 @@ class Runtime(Part):
     display: Annotated[Literal["auto", "rich", "plain", "json", "none"], NOTHING]
 
 
-class Job(Part):
+class Job(ConfigPart):
     """One composed configuration: what one run does."""
 
     model: Annotated[Model, LOADING]
@@ -463,5 +463,5 @@ class Job(Part):
     inputs: Annotated[Inputs, OUTPUTS]
     checks: Annotated[Checks, SAMPLES]
     scoring: Annotated[Scoring, SCORES]
-    tracker: Annotated[Nothing, NOTHING]
+    tracker: Annotated[EmptyPart, NOTHING]
     runtime: Runtime

@@ -1,0 +1,182 @@
+"""The Hydra app: what `hydra.main` does, with every mistake told before anything is run or written.
+
+Hydra's own entry point drops what jobs return, prints tracebacks for mistakes and exits with 1; so its parts are put
+together here. Its files, directories, numbering, flags and grammar stay as its users know them.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import traceback
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from hforch.app.hydra_files import redact_what_hydra_writes
+from hforch.app.hydra_task import Invocation, Task, write_error
+from hforch.config.config_dirs import ConfigDirs, find_config_dirs
+from hforch.config.credentials import remember_typed
+from hforch.config.hydra_adapter.jobs import configuration_to_rerun
+from hforch.config.hydra_adapter.session import global_hydra
+from hforch.errors import EXIT_OK, EXIT_USAGE, ConfigError, Mistake, full_errors
+
+
+def run_app(
+    words: Sequence[str],
+    recipe: Path | None = None,
+    resume: Path | None = None,
+    fingerprint: str | None = None,
+    skip_damaged: bool = False,
+) -> int:
+    """Do what the words after `hforch` ask for.
+
+    Args:
+        resume: the directory of an earlier run or sweep of the same words, to go on with it.
+        fingerprint: of the weights; others are refused.
+        skip_damaged: of what is resumed, take lines that are no samples for missing.
+
+    Raises:
+        ConfigError: with every mistake, before anything is run or written.
+    """
+    from hforch.app.flags import read_flags
+
+    args, parser = read_flags(words)
+    for override in args.overrides:
+        remember_typed(override)
+    base = find_config_dirs(args.config_dir, args.config_name, args.config_path)
+    if recipe is None:
+        return _do(args, parser, base, None, resume, fingerprint, skip_damaged)
+    from hforch.config.recipes import opened
+
+    with opened(recipe, base, args.overrides) as config_dirs:
+        for note in config_dirs.notes:
+            print(f"note: {note}", file=sys.stderr)
+        return _do(args, parser, config_dirs, recipe, resume, fingerprint, skip_damaged)
+
+
+def _do(
+    args: argparse.Namespace,
+    parser: argparse.ArgumentParser,
+    config_dirs: ConfigDirs,
+    recipe: Path | None,
+    resume: Path | None,
+    fingerprint: str | None,
+    skip_damaged: bool,
+) -> int:
+    invocation = Invocation(
+        overrides=tuple(args.overrides),
+        recipe=str(recipe) if recipe else None,
+        config_dir=args.config_dir,
+        config_name=args.config_name,
+        resume=resume is not None,
+        fingerprint=fingerprint,
+        dry_run=args.dry_run,
+        force=args.force,
+        skip_damaged=skip_damaged,
+    )
+    if args.experimental_rerun is not None:
+        return _rerun(args, Task(config_dirs, invocation))
+    if not (args.help or args.hydra_help or args.cfg or args.info or args.shell_completion):
+        return _run(args, config_dirs, invocation, resume)
+    if args.overrides and not args.shell_completion:
+        from hforch.config.sweeps import diagnose_all
+
+        diagnose_all(args.overrides, config_dirs)
+    if args.shell_completion:
+        from hforch.app.shell_completion import with_literal_words
+
+        config_dirs = with_literal_words(config_dirs)
+    with open_hydra(config_dirs) as hydra:
+        _show(hydra, args, parser, config_dirs.config_name)
+    return EXIT_OK
+
+
+def _show(hydra: Any, args: argparse.Namespace, parser: argparse.ArgumentParser, name: str) -> None:
+    if args.help:
+        hydra.app_help(config_name=name, args_parser=parser, args=args)
+    elif args.hydra_help:
+        hydra.hydra_help(config_name=name, args_parser=parser, args=args)
+    elif args.cfg:
+        try:
+            hydra.show_cfg(name, args.overrides, args.cfg, args.package, args.resolve)
+        except SystemExit as stop:  # after saying that there is no such package
+            raise SystemExit(EXIT_USAGE if stop.code else EXIT_OK) from None
+    elif args.info:
+        hydra.show_info(args.info, config_name=name, overrides=args.overrides)
+    else:
+        from hforch.app.shell_completion import complete
+
+        complete(hydra, name, args.overrides)
+
+
+def _run(args: argparse.Namespace, config_dirs: ConfigDirs, invocation: Invocation, resume: Path | None) -> int:
+    from hforch.config.diagnose.overrides import quoted
+    from hforch.config.sweeps import MOST_JOBS, plan
+    from hforch.runs.mode import MULTIRUN, SINGLE_RUN
+
+    if args.report:
+        from hforch.report.page.write import missing_libraries
+
+        if mistakes := missing_libraries():
+            raise ConfigError(mistakes)
+    planned = plan(args.overrides, config_dirs, args.multirun, args.max_jobs or MOST_JOBS)
+    for note in dict.fromkeys(note for one in planned.jobs for note in one.notes):
+        print(f"note: {note}", file=sys.stderr)
+    mode = MULTIRUN if planned.multirun else SINGLE_RUN
+    overrides = [*args.overrides, f"hydra.mode={mode.hydra_mode}"]
+    directory = resume
+    if directory is None and not planned.multirun:  # composed anew, it would hold another time
+        directory = Path(str(planned.jobs[0].whole().hydra.run.dir))
+    if directory is not None:
+        overrides.append(f"{mode.directory}={quoted(str(directory))}")
+    with open_hydra(config_dirs) as hydra:
+        try:
+            if not planned.whole:
+                from hforch.app.plugin_sweeper import run_by_sweeper
+
+                return run_by_sweeper(hydra, config_dirs.config_name, overrides, config_dirs, invocation, args.report)
+            from hforch.app.hydra_jobs import open_jobs
+            from hforch.app.running import run_jobs
+
+            hydra_jobs = open_jobs(hydra, mode, config_dirs.config_name, overrides)
+            return run_jobs(planned, hydra_jobs, config_dirs, invocation, args.report)
+        except OSError as error:
+            if full_errors():
+                raise
+            raise write_error(error, invocation.resume) from error
+
+
+def _rerun(args: argparse.Namespace, task: Task) -> int:
+    return task(configuration_to_rerun(args.experimental_rerun, args.overrides))
+
+
+@contextmanager
+def open_hydra(config_dirs: ConfigDirs) -> Iterator[Any]:
+    """A Hydra that looks things up in these places; it is Hydra's global one meanwhile, as plugins expect."""
+    from hydra.errors import HydraException
+    from omegaconf.errors import OmegaConfBaseException
+
+    from hforch.config.diagnose.library_errors import explain
+
+    redact_what_hydra_writes()
+    try:
+        with global_hydra(config_dirs.loader) as hydra:
+            yield hydra
+    except (HydraException, OmegaConfBaseException, ValueError) as error:
+        if full_errors() or not _is_about_settings(error):
+            raise
+        key = str(
+            getattr(error, "full_key", None) or ("hydra.job_logging" if isinstance(error, ValueError) else "hydra")
+        )
+        raise ConfigError([Mistake(key, f"Hydra cannot use its settings: {explain(error)}")]) from error
+
+
+def _is_about_settings(error: Exception) -> bool:
+    """Whether Hydra or OmegaConf raised it, or what sets up logging."""
+    from hydra.errors import HydraException
+    from omegaconf.errors import OmegaConfBaseException
+
+    frames = [frame.f_globals.get("__name__") for frame, _ in traceback.walk_tb(error.__traceback__)]
+    return isinstance(error, HydraException | OmegaConfBaseException) or "logging.config" in frames
