@@ -15,32 +15,21 @@ import hforch
 
 ROOT = Path(hforch.__file__).parent
 WALK = [
-    {
-        *(
-            "datafiles",
-            "errors",
-            "files",
-            "lifetime",
-            "logs",
-            "paths",
-            "progress",
-            "redaction",
-            "shortage",
-            "sinks",
-            "streams",
-        ),
-        *("telemetry", ""),
-    },
+    {"utils", "errors", ""},
     {"config"},
+    {"machine"},
     {"models"},
     {"inputs"},
     {"checks"},
+    {"generation"},
     {"backends"},
     {"prompts"},
     {"chain"},
     {"metrics"},
+    {"records"},
+    {"scoring"},
     {"runs"},
-    {"compare"},
+    {"comparison"},
     {"report"},
     {"app", "commands", "cli", "__main__"},
 ]

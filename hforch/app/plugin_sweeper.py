@@ -12,7 +12,7 @@ from hforch.config.config_dirs import ConfigDirs
 from hforch.config.hydra_adapter.jobs import returned_codes
 from hforch.errors import ConfigError, Mistake
 from hforch.runs.output_dirs import clear, refuse_used
-from hforch.utils.redaction import redact_file
+from hforch.utils.redacted_output import redact_file
 
 KEY = "hydra.sweep.dir"
 
