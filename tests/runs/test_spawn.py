@@ -68,7 +68,7 @@ def worker_of(process: subprocess.Popen[str]) -> psutil.Process:
 
     def workers() -> list[psutil.Process]:
         with suppress(psutil.NoSuchProcess):  # what reads the inputs is soon gone
-            return [worker for nursery in psutil.Process(process.pid).children() for worker in nursery.children()]
+            return [worker for one in psutil.Process(process.pid).children() for worker in one.children()]
         return []
 
     found: list[psutil.Process] = wait_for(workers, "a worker")

@@ -51,14 +51,9 @@ def worker_of(process: Forked | subprocess.Popen[str]) -> psutil.Process:
     """The child of the child: between them is the fork server."""
 
     def workers() -> list[psutil.Process]:
-<<<<<<< HEAD
-        (fork_server,) = psutil.Process(process.pid).children() or [None]
-        return fork_server.children() if fork_server else []
-=======
         with suppress(psutil.NoSuchProcess):  # what reads the inputs is soon gone
-            return [worker for nursery in psutil.Process(process.pid).children() for worker in nursery.children()]
+            return [worker for one in psutil.Process(process.pid).children() for worker in one.children()]
         return []
->>>>>>> 5530d41 (y)
 
     wait_for(lambda: bool(workers()), "a worker")
     return workers()[0]
