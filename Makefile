@@ -59,6 +59,7 @@ lint: install-dev  ## formatting, lint and types, and the page's scripts (second
 schema: install-dev  ## write the JSON Schemas and the tables of docs/metrics.md anew
 	$(BIN)/hforch schema --write schema
 	$(BIN)/python -m hforch.metrics.docs docs/metrics.md
+	$(BIN)/python -m hforch.records.docs docs/metrics.md
 
 format: install-dev  ## mend formatting and what lint can mend
 	$(BIN)/ruff format hforch tests bench

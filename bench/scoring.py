@@ -26,10 +26,12 @@ from hforch.backends.base import LoadedModel, load
 from hforch.config.compose import job_from_overrides
 from hforch.config.schema import Job
 from hforch.generation.logit_reader import left_padded
-from hforch.records.record_files import DISTRIBUTIONS, SAMPLES, to_json
+from hforch.records.record_files import DISTRIBUTIONS
+from hforch.records.sample_lines import SAMPLES
 from hforch.runs.measurements import MemoryMeter
 from hforch.scoring.preflight import SHIPPED
 from hforch.scoring.scorer import against_baseline, keep_baseline
+from hforch.utils.json_text import to_json
 from hforch.utils.progress import Silent
 
 BACKENDS = {"pytorch": ("backend=pytorch", "precision=fp32"), "openvino": ("backend=openvino", "precision=int8")}

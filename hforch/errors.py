@@ -91,6 +91,19 @@ def message_of(error: BaseException) -> str:
     return redacted(str(error)) if isinstance(error, ConfigError) else redacted_line(str(error))
 
 
+def first_line(error: BaseException | str, longest: int = 400, with_type: bool = False) -> str:
+    """Return the first line of an error's message that is not blank; the error's type where the message is empty.
+
+    Args:
+        error: an error, or its text.
+        longest: characters to return at most.
+        with_type: put the error's type in front, as in `ValueError: no such key`.
+    """
+    kind = "" if isinstance(error, str) else type(error).__name__
+    said = next((line.strip() for line in str(error).splitlines() if line.strip()), "")[:longest]
+    return ": ".join(filter(None, (kind, said))) if with_type else said or kind
+
+
 class ModelError(HforchError):
     """`path` is the key of the configuration that is to blame, such as `model.path`; None if it is no single one."""
 

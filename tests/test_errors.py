@@ -2,7 +2,9 @@ from __future__ import annotations
 
 import pickle
 
-from hforch.errors import ConfigError, HforchError, Mistake, UnknownArgument
+import pytest
+
+from hforch.errors import ConfigError, HforchError, Mistake, UnknownArgument, first_line
 
 
 def test_a_config_error_survives_the_way_between_processes() -> None:
@@ -26,3 +28,23 @@ def test_every_error_has_an_exit_code_and_the_tree_is_drawn() -> None:
         assert kind.exit_code in (1, 2)
         assert kind.__name__ in str(errors.__doc__)
     assert issubclass(UnknownArgument, TypeError)
+
+
+@pytest.mark.parametrize(
+    ("error", "line", "with_type"),
+    [
+        (ValueError("\n  no such key  \nTraceback ..."), "no such key", "ValueError: no such key"),
+        (ValueError(), "ValueError", "ValueError"),
+        (ValueError(" \n "), "ValueError", "ValueError"),
+        ("first\nsecond", "first", "first"),
+        ("", "", ""),
+    ],
+)
+def test_the_first_line_of_an_error_is_never_blank(error: Exception | str, line: str, with_type: str) -> None:
+    assert first_line(error) == line
+    assert first_line(error, with_type=True) == with_type
+
+
+def test_a_long_line_of_a_library_is_cut() -> None:
+    assert first_line("x" * 1000) == "x" * 400
+    assert first_line(ValueError("x" * 1000), 10, with_type=True) == f"ValueError: {'x' * 10}"

@@ -245,7 +245,7 @@ def test_handlers_of_loggers_write_no_credentials(tmp_path: Path) -> None:
 
 
 def test_a_credential_is_found_in_any_form_of_json() -> None:
-    from hforch.records.record_files import to_json
+    from hforch.utils.json_text import to_json
 
     secret = 'pass"word\\ with é\nand more'
     remember(secret)

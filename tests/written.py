@@ -7,6 +7,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from hforch.records.record import SCHEMA_VERSION
+
 Answer = tuple[str, Sequence[int] | None]
 
 
@@ -21,7 +23,9 @@ def sample(index: int, text: str, ids: Sequence[int] | None, **more: Any) -> dic
         "input": {"question": f"question {index}"},
         "prompt": f"question {index}",
         "text": text,
+        "prompt_ids": [1, 2],
         "output_ids": list(ids or []),
+        "prompt_tokens": 2,
         "output_tokens": len(ids or []),
         "finish_reason": "length",
         "timings": {} if failed else {"ttft_ms": 10.0 + index, "tpot_ms": 5.0, "latency_ms": 50.0},
@@ -50,7 +54,7 @@ def write_job(
         "runtime": {"seed": 0, "threads": None, "display": "auto", "batch_size": 1},
     }
     whole = {
-        "schema_version": 1,
+        "schema_version": SCHEMA_VERSION,
         "status": "ok",
         "started": "2026-01-01T00:00:00.000+00:00",
         "job": usual | dict(job or {}),
@@ -81,7 +85,7 @@ def write_sweep(directory: Path, names: Sequence[str], **about: Any) -> None:
     for number, name in enumerate(names):
         own = {"number": number, "directory": name, "label": f"job={name}", "load_key": name, "job_id": name}
         jobs.append(own | {"overrides": [f"runtime.seed={number}"], "job": {"runtime": {"seed": number}}})
-    whole = {"schema_version": 1, "asked": {"overrides": []}, "jobs": jobs, **about}
+    whole = {"schema_version": SCHEMA_VERSION, "asked": {"overrides": []}, "jobs": jobs, **about}
     (directory / "sweep.json").write_text(json.dumps(whole))
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import errno
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -103,22 +103,24 @@ class Task:
             return EXIT_FAILED
         except KeyboardInterrupt:
             settings = settings_of_job()
-            self.interrupted(Path(settings.runtime.output_dir), unresolved(settings.overrides.task))
+            self._interrupted(Path(settings.runtime.output_dir), unresolved(settings.overrides.task))
             raise
         if code == EXIT_INTERRUPTED:
             raise KeyboardInterrupt("told")  # the rest of a sweep is not wanted any more
         return code
 
-    def interrupted(self, directory: Path, overrides: Sequence[str]) -> None:
+    def _interrupted(self, directory: Path, overrides: tuple[str, ...]) -> None:
         """A run that was stopped before it had begun leaves a record like any other."""
-        from hforch.records.record_files import begin_interrupted
+        from hforch.config.compose import Locator
+        from hforch.records.record_writer import begin_interrupted
 
         with suppress(OSError, HforchError):
-            begin_interrupted(directory, overrides=list(overrides), recipe=self.invocation.recipe)
+            job_context = self.invocation.job_context(overrides, Locator(overrides, self.config_dirs))
+            begin_interrupted(directory, job_context.record())
 
     def _run(self, cfg: DictConfig) -> int:
         from hforch.config.compose import Locator, job_from_config
-        from hforch.records.record_files import is_locked
+        from hforch.records.directory_lock import is_locked
         from hforch.report.display import open_watcher
         from hforch.runs import run
 

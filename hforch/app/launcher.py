@@ -118,14 +118,12 @@ def _job(cfg: DictConfig, entry: Mapping[str, Any]) -> tuple[Job, FromEnv]:
 
 def failed_before(directory: Path, job_context: JobContext, error: HforchError) -> int:
     """Make sure that a job that could not be run has a record that says why."""
-    from hforch.records.record_files import RECORD, SCHEMA_VERSION, write_whole
+    from hforch.records.fields import Error
+    from hforch.records.record_writer import write_failure
 
-    told = {"type": type(error).__name__, "message": message_of(error)}
+    failure = Error(type=type(error).__name__, message=message_of(error))
     with suppress(OSError):
-        record: dict[str, Any] = {"schema_version": SCHEMA_VERSION, **job_context.invocation()}
-        with suppress(OSError, ValueError):
-            record = read_record(directory)
-        write_whole(directory / RECORD, record | {"status": "failed", "exit_code": error.exit_code, "error": told})
+        write_failure(directory, failure, error.exit_code, begun=job_context.record())
     return error.exit_code
 
 

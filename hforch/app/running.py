@@ -20,7 +20,7 @@ from hforch.config.config_dirs import ConfigDirs
 from hforch.config.hydra_adapter.loader import parsing_once
 from hforch.config.sweeps import Plan
 from hforch.errors import EXIT_INTERRUPTED, EXIT_OK, ConfigError
-from hforch.records.record_files import locked
+from hforch.records.directory_lock import locked
 from hforch.report.display import open_watcher
 from hforch.report.sweep_view import SilentSweepView, open_view
 from hforch.runs.output_dirs import clear, refuse_links

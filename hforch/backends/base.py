@@ -176,12 +176,6 @@ def tokenizer_id(prepared: PreparedModel) -> str:
     return hashlib.sha256(json.dumps(meant, sort_keys=True).encode()).hexdigest()[:16]
 
 
-def first_line(error: Exception) -> str:
-    """What an error of a library says, without the pages that may follow."""
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return f"{type(error).__name__}: {lines[0][:400]}" if lines else type(error).__name__
-
-
 def missing_extra(module: str, extra: str, needed_for: str, path: str) -> list[Mistake]:
     """A mistake if `module` is not installed, with the command that installs it."""
     from importlib.util import find_spec

@@ -7,14 +7,14 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from hforch.backends.base import LoadedModel, PreparedModel, first_line, missing_extra, prepared_from
+from hforch.backends.base import LoadedModel, PreparedModel, missing_extra, prepared_from
 from hforch.backends.capabilities import Capabilities, padded_batches
 from hforch.backends.huggingface import kv_cache, torch_device
 from hforch.backends.huggingface.engine import PipelineEngine
 from hforch.backends.huggingface.kv_cache import KVCaches
 from hforch.backends.huggingface.pipeline import HforchPipeline, LazyPipeline
 from hforch.config.schema import Job, PytorchBackend
-from hforch.errors import BackendError, Mistake, ModelError
+from hforch.errors import BackendError, Mistake, ModelError, first_line
 from hforch.generation.engine import Work
 from hforch.generation.logit_reader import TorchLogitReader
 from hforch.machine import accelerators, out_of_memory
@@ -104,7 +104,7 @@ def load(job: Job, prepared: PreparedModel) -> LoadedModel:
             raise ModelError(
                 f"{prepared.path}: its weights have other shapes than its config.json describes; the log names them"
             ) from error
-        raise BackendError(f"pytorch cannot load {prepared.path}: {first_line(error)}") from error
+        raise BackendError(f"pytorch cannot load {prepared.path}: {first_line(error, with_type=True)}") from error
     if not WEIGHTS.get(job.precision.name):  # quantizers give tensors other names
         check_whole(prepared.path, found["missing_keys"])
     model.eval()

@@ -18,6 +18,7 @@ from hforch import __version__
 from hforch.commands._nvidia import nvidia
 from hforch.commands._version_differences import differences
 from hforch.config.schema import BACKENDS
+from hforch.errors import first_line
 from hforch.machine.environment import cpu_name
 from hforch.machine.processor import GB, memory, processor
 from hforch.runs.processes import fork_safety
@@ -144,7 +145,7 @@ def _devices(find: Callable[[], list[dict[str, Any]]]) -> dict[str, Any]:
     except ModuleNotFoundError as error:
         return {"error": f"not installed ({error.name})", "devices": []}
     except Exception as error:  # a native library can fail in any way
-        return {"error": f"does not load: {type(error).__name__}: {str(error).splitlines()[0]}", "devices": []}
+        return {"error": f"does not load: {first_line(error, with_type=True)}", "devices": []}
 
 
 @contextmanager

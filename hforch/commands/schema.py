@@ -10,11 +10,14 @@ from hforch.commands._parser import VerbParser
 from hforch.errors import EXIT_OK, ConfigError, Mistake
 from hforch.utils.files import write_output
 
-DESCRIPTION = "Print the JSON Schema of a job, of a recipe, of a primary config, or of an option of a group."
+DESCRIPTION = (
+    "Print the JSON Schema of a job, a recipe, a primary config, an option of a group, or a file that runs write."
+)
 EXAMPLE = """examples:
   hforch schema                                   a whole job, as record.json holds it
   hforch schema recipe > recipe.schema.json       what a recipe may hold
   hforch schema generation                        what FOLDER/generation/NAME.yaml may hold
+  hforch schema record                            record.json; also: sample (a line of samples.jsonl), sweep
   hforch schema --write schema                    all of them, as files
 
 An editor with the YAML language server completes and checks a file that begins like this:
@@ -24,11 +27,11 @@ An editor with the YAML language server completes and checks a file that begins 
 
 def main(argv: list[str]) -> int:
     parser = VerbParser("schema", DESCRIPTION, EXAMPLE)
-    parser.add_argument("name", metavar="NAME", nargs="?", help="job (if left out), recipe, config, or a group")
+    parser.add_argument(
+        "name", metavar="NAME", nargs="?", help="job (if left out), recipe, config, a group, or record, sample, sweep"
+    )
     parser.add_argument("--write", metavar="FOLDER", type=Path, help="write every schema into this folder")
     options = parser.parse_args(argv)
-
-    from hforch.config.json_schema import names, schema_of
 
     if options.write is not None:
         if options.name is not None:
@@ -44,9 +47,23 @@ def main(argv: list[str]) -> int:
     return EXIT_OK
 
 
-def _write(folder: Path) -> int:
-    from hforch.config.json_schema import names, schema_of
+def names() -> tuple[str, ...]:
+    """Return what there is a schema of."""
+    from hforch.config import json_schema
+    from hforch.records import schemas
 
+    return (*json_schema.names(), *schemas.names())
+
+
+def schema_of(name: str) -> dict[str, Any]:
+    """Return the schema of one of `names()`."""
+    from hforch.config import json_schema
+    from hforch.records import schemas
+
+    return schemas.schema_of(name) if name in schemas.names() else json_schema.schema_of(name)
+
+
+def _write(folder: Path) -> int:
     try:
         folder.mkdir(parents=True, exist_ok=True)
         for name in names():

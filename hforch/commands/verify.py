@@ -66,7 +66,7 @@ def main(argv: list[str]) -> int:
         return code
     found = verdict(frozen, read_jobs([directory])[0])
     if args.json:
-        from hforch.records.record_files import to_json
+        from hforch.utils.json_text import to_json
         from hforch.utils.sanitize import for_json
 
         told = {"identical": found.is_identical, **asdict(found), "directory": str(directory)}

@@ -10,8 +10,8 @@ from pydantic import TypeAdapter
 from typing_extensions import TypedDict
 
 from hforch.comparison.entries import Entry
+from hforch.records.fields import Finite
 from hforch.records.record_files import SCORES
-from hforch.records.record_schema import Finite
 from hforch.utils.datafiles import lines_of, parse_line
 from hforch.utils.paths import open_file
 

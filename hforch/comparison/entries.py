@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 from hforch.config.added_keys import with_added_keys
 from hforch.config.affects import TELLS_APART, others
 from hforch.config.keys import affects
-from hforch.errors import ConfigError, Mistake
+from hforch.errors import LONGEST, ConfigError, Mistake, first_line
 from hforch.records.record_files import RECORD, known_record
 from hforch.records.sample_lines import Samples
 from hforch.runs.sweep import SWEEP, read_sweep
@@ -68,7 +68,7 @@ class Entry:
             return "interrupted"
         if status == "partial":
             return "not finished: it runs now, or was killed"
-        return str(error["message"]).splitlines()[0] if error.get("message") else None
+        return first_line(str(error["message"]), LONGEST) if error.get("message") else None
 
     @property
     def overrides(self) -> dict[str, str]:

@@ -30,6 +30,11 @@ ABSENT = {
 }
 """By what a backend may lack, the metrics that its jobs cannot have; energy here is not that of a model elsewhere."""
 
+NOT_SCORED = {
+    "against_baseline": "no divergence from the baseline's distributions",
+    "on_text": "no perplexity of the text",
+}
+
 
 @dataclass
 class Row:
@@ -223,7 +228,7 @@ def _add_ratio(row: Row, rows: Mapping[str, Row]) -> None:
     if base is None:
         return
     own, theirs = _scores(row.entry, "on_text"), _scores(base.entry, "on_text")
-    if not own or not theirs or own["sha256"] != theirs["sha256"]:
+    if not own.get("windows") or not theirs.get("windows") or own.get("sha256") != theirs.get("sha256"):
         return
     if [tokens for tokens, _ in own["windows"]] != [tokens for tokens, _ in theirs["windows"]]:
         return
@@ -292,7 +297,7 @@ def _of_row(entry: Entry, is_base: bool, drift: Drift | None, seen: int) -> list
     status = str(record.get("status"))
     if entry.unfinished:
         notes.append(entry.unfinished)
-    notes += _why_not_scored((record.get("scores") or {}).get("absent") or {})
+    notes += _why_not_scored(entry)
     notes += _lacks(record)
     if record.get("resumed"):
         notes.append("resumed: tokens/s of its last piece alone")
@@ -319,15 +324,11 @@ def _lacks(record: Mapping[str, Any]) -> Iterator[str]:
         yield f"no {', '.join(names)}: {reason}"
 
 
-def _why_not_scored(absent: Mapping[str, str]) -> Iterator[str]:
+def _why_not_scored(entry: Entry) -> Iterator[str]:
     """Yield why a job lacks scores: those against its baseline, and those on a text."""
-    against = {metric.name for metric in AGAINST_BASELINE}
-    for reason in dict.fromkeys(absent.values()):
-        names = {name for name, why in absent.items() if why == reason}
-        if names & against:
-            yield f"no divergence from the baseline's distributions: {reason}"
-        if names - against:
-            yield f"no perplexity of the text: {reason}"
+    for part, title in NOT_SCORED.items():
+        for reason in dict.fromkeys((_scores(entry, part).get("absent") or {}).values()):
+            yield f"{title}: {reason}"
 
 
 def _lacking(record: Mapping[str, Any]) -> int:

@@ -15,7 +15,7 @@ from hforch.config.copying import copied
 from hforch.config.credentials import FromEnv, reading_environment, remember_pieces, watch_environment
 from hforch.config.hydra_adapter.nodes import is_interpolation, is_missing, is_special, node_of, text_of
 from hforch.config.hydra_adapter.session import seen_by_jobs
-from hforch.errors import Mistake
+from hforch.errors import Mistake, first_line
 
 VARIABLE = re.compile(r"Environment variable '([^']*)' not found")
 EXAMPLES = {"model.id": "ORG/NAME", "model.path": "PATH", "inputs.path": "FILE", "device.name": "GPU.1"}
@@ -131,7 +131,7 @@ def _leaf_mistake(path: tuple[Any, ...], where: tuple[Any, Any], choices: Mappin
         if missing := VARIABLE.search(str(error)):
             problem = f"{text} reads the environment variable {missing[1]}, which is not set"
             return Mistake(dotted, problem, hint=f"set it, as in: export {missing[1]}=VALUE")
-        reason = str(error).splitlines()[0] if not isinstance(error, RecursionError) else "it refers to itself"
+        reason = first_line(error) if not isinstance(error, RecursionError) else "it refers to itself"
         return Mistake(dotted, f"{text} cannot be resolved: {reason}")
     return None
 

@@ -33,14 +33,18 @@ class Answer:
     counted: tuple[int, int] | None = None
 
     @property
-    def usage(self) -> dict[str, int]:
-        """Numbers of tokens; empty if they are not known."""
+    def numbers(self) -> tuple[int, int] | None:
+        """Numbers of tokens of prompt and output; None if they are not known."""
         if self.prompt_ids is not None and self.output_ids is not None:
-            prompt, output = len(self.prompt_ids), len(self.output_ids)
-        elif self.counted is not None:
-            prompt, output = self.counted
-        else:
+            return len(self.prompt_ids), len(self.output_ids)
+        return self.counted
+
+    @property
+    def usage(self) -> dict[str, int]:
+        """Numbers of tokens by LangChain's names; empty if they are not known."""
+        if self.numbers is None:
             return {}
+        prompt, output = self.numbers
         return {"prompt_tokens": prompt, "completion_tokens": output, "total_tokens": prompt + output}
 
 

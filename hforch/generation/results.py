@@ -8,16 +8,46 @@ from typing import Any
 
 from langchain_core.callbacks import AsyncCallbackManagerForLLMRun, CallbackManagerForLLMRun
 from langchain_core.outputs import Generation, GenerationChunk, LLMResult
+from pydantic import PrivateAttr
 
 from hforch.generation.completion import Answer
 from hforch.generation.engine import Request
 
 
+class AnsweredGeneration(Generation):
+    """A generation that also carries the `Answer` that it was made from, for hforch's own callbacks."""
+
+    _answer: Answer = PrivateAttr()
+
+    @classmethod
+    def of(cls, answer: Answer, text: str) -> AnsweredGeneration:
+        """Return the generation of an answer; `text` may have the prompt in front."""
+        generation = cls(text=text, generation_info=generation_info(answer))
+        generation._answer = answer
+        return generation
+
+    @classmethod
+    def lc_id(cls) -> list[str]:
+        """Return the id of a plain generation: LangChain's caches store it, and read it back, as one."""
+        return Generation.lc_id()
+
+
+def answer_of(response: LLMResult) -> Answer:
+    """Return the answer in the result that a callback gets at the end of a call, for one prompt, of an hforch LLM.
+
+    Raises:
+        TypeError: it is of another LLM, or out of LangChain's cache.
+    """
+    ((generation,),) = response.generations
+    if not isinstance(generation, AnsweredGeneration):
+        raise TypeError("this generation carries no answer: it is of another LLM, or was read from a cache")
+    return generation._answer
+
+
 def llm_result(answers: Sequence[Answer], before: Sequence[str]) -> LLMResult:
     """The result of a call: one generation a prompt, each with `before` in front, and the usage of all together."""
-    generations = [
-        [Generation(text=prefix + answer.text, generation_info=generation_info(answer))]
-        for prefix, answer in zip(before, answers, strict=True)
+    generations: list[list[Any]] = [
+        [AnsweredGeneration.of(answer, prefix + answer.text)] for prefix, answer in zip(before, answers, strict=True)
     ]
     each = [answer.usage for answer in answers]
     names = each[0] if each and all(each) else ()  # known of all answers, or not told
@@ -38,13 +68,18 @@ def generation_info(answer: Answer) -> dict[str, Any]:
 
 
 def add_usage_to_stream(run_manager: Any, answer: Answer) -> None:
-    """LangChain ends a stream with a result that has no llm_output; put the usage there, as invoke has it."""
+    """LangChain ends a stream with a result that has no llm_output; give it usage and answer, as invoke has them."""
     if run_manager is None:
         return
     end = run_manager.on_llm_end
 
     def on_llm_end(response: LLMResult, **kwargs: Any) -> Any:
-        return end(response.model_copy(update={"llm_output": {"token_usage": answer.usage}}), **kwargs)
+        text = response.generations[0][0].text
+        whole = {
+            "llm_output": {"token_usage": answer.usage},
+            "generations": [[AnsweredGeneration.of(answer, text)]],
+        }
+        return end(response.model_copy(update=whole), **kwargs)
 
     run_manager.on_llm_end = on_llm_end
 

@@ -16,6 +16,8 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from hforch.errors import first_line
+
 MB = 1e6
 KINDS = ("cuda", "xpu")
 INSTALL = "https://pytorch.org/get-started/locally/"
@@ -97,7 +99,7 @@ def list_accelerators(name: str) -> Accelerator | Unusable:
         free, total = module.mem_get_info(int(index))
         properties = module.get_device_properties(int(index))
     except Exception as error:
-        said = _first_line(error)
+        said = first_line(error, 300).rstrip(".")
         hint = next((hint for words, hint in HINTS.items() if words in said.lower()), "{tool} shows its state")
         return Unusable(f"{name} cannot be used: {said}", f"{hint.format(tool=_tool(found))}; or use another device")
     capability = (properties.major, properties.minor) if found == "cuda" else None
@@ -149,7 +151,7 @@ def _why_no_cuda() -> str:
             warnings.simplefilter("ignore")
             torch.cuda.init()
     except Exception as error:
-        return _first_line(error)
+        return first_line(error, 300).rstrip(".")
     return "no CUDA device was found"
 
 
@@ -175,11 +177,6 @@ def _built_for() -> str:
     if torch.version.cuda:
         return f"CUDA {torch.version.cuda}"
     return f"ROCm {torch.version.hip}" if torch.version.hip else "XPU"
-
-
-def _first_line(error: BaseException) -> str:
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return lines[0][:300].rstrip(".") if lines else type(error).__name__
 
 
 # ---------------------------------------------------------------- memory of this process

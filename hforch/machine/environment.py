@@ -11,6 +11,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
+from hforch.errors import first_line
 from hforch.machine.nvidia_cards import accelerators
 from hforch.utils.redaction import redacted_line
 
@@ -73,8 +74,8 @@ def _memory_mb() -> int:
 
 def reason_of(error: Exception) -> str:
     """Return the type of an error and the first line of its message."""
-    lines = [line.strip() for line in redacted_line(str(error)).splitlines() if line.strip()]
-    return f"{type(error).__name__}: {lines[0][:200]}" if lines else type(error).__name__
+    said = first_line(redacted_line(str(error)), 200)
+    return ": ".join(filter(None, (type(error).__name__, said)))
 
 
 @cache

@@ -15,6 +15,8 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
+from hforch.errors import first_line
+
 # Without one of these there is no NVIDIA driver, and importing pynvml (30 ms) can be saved; dxg is that of WSL.
 NODES = (Path("/dev/nvidiactl"), Path("/dev/nvidia0"), Path("/dev/dxg"))
 NO_PACKAGE = "nvidia-ml-py is not installed: pip install 'hforch[cuda]'"
@@ -97,7 +99,7 @@ def ask(function: str, *arguments: Any) -> Any:
 def _why(error: Exception) -> str:
     code = getattr(error, "value", None)
     said = REASONS.get(code) if isinstance(code, int) else None
-    return said or f"NVML: {str(error).strip() or type(error).__name__}"
+    return said or f"NVML: {first_line(error)}"
 
 
 # ---------------------------------------------------------------- which card
@@ -161,7 +163,7 @@ def handle_of(number: int) -> Any:
     try:
         properties = torch.cuda.get_device_properties(number)
     except Exception as error:
-        raise Absent(f"torch cannot describe cuda:{number}: {str(error).strip().partition(chr(10))[0]}") from error
+        raise Absent(f"torch cannot describe cuda:{number}: {first_line(error)}") from error
     if uuid := str(getattr(properties, "uuid", "") or ""):
         for kind in ("GPU-", "MIG-"):
             with suppress(Absent):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 from hforch.metrics.metric import Absent, Measured
@@ -16,7 +17,10 @@ def computed(measured: Measured) -> dict[str, Any]:
         if metric.compute is None:
             continue
         try:
-            found[metric.name] = metric.compute(measured)
+            value = metric.compute(measured)
+            if not math.isfinite(value):
+                raise Absent(f"its value is {value}")
+            found[metric.name] = value
         except Absent as reason:
             absent[metric.name] = str(reason)
         except Exception as error:  # a metric is never worth a job

@@ -21,12 +21,16 @@ def tables() -> dict[str, str]:
     of_jobs = [one for one in ALL if one.section is not None and one not in scored]
     of_comparisons = [one for one in ALL if one.section is None]
     return {
-        "samples": _table(("name", "definition"), ([_name(one), _defined(one.definition, one)] for one in of_samples)),
-        "jobs": _table(("name", "where", "definition"), map(_of_job, of_jobs)),
-        "comparison": _table(("name", "better", "definition"), map(_of_comparison, of_comparisons)),
-        "compared": _table(("name", "on the page", "unit", "better", "kind", "earlier name"), map(_listed, COMPARED)),
-        "against_baseline": _table(("name", "better", "definition"), map(_of_comparison, AGAINST_BASELINE)),
-        "on_text": _table(("name", "better", "definition"), map(_of_comparison, ON_TEXT)),
+        "samples": markdown_table(
+            ("name", "definition"), ([_name(one), _defined(one.definition, one)] for one in of_samples)
+        ),
+        "jobs": markdown_table(("name", "where", "definition"), map(_of_job, of_jobs)),
+        "comparison": markdown_table(("name", "better", "definition"), map(_of_comparison, of_comparisons)),
+        "compared": markdown_table(
+            ("name", "on the page", "unit", "better", "kind", "earlier name"), map(_listed, COMPARED)
+        ),
+        "against_baseline": markdown_table(("name", "better", "definition"), map(_of_comparison, AGAINST_BASELINE)),
+        "on_text": markdown_table(("name", "better", "definition"), map(_of_comparison, ON_TEXT)),
     }
 
 
@@ -72,7 +76,8 @@ def _defined(definition: str, metric: Metric) -> str:
     return f"{definition} ({metric.source})" if metric.source else definition
 
 
-def _table(headers: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+def markdown_table(headers: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """Return a table as Markdown."""
     return "\n".join(_lines(headers, rows))
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from hforch.errors import BackendError, ModelError
+from hforch.errors import BackendError, ModelError, first_line
 from hforch.models import subprocesses
 
 TASK = "text-generation-with-past"
@@ -90,7 +90,7 @@ def _compress(xml: Path, quantization: Any, request: dict[str, Any]) -> None:
     except nncf.InvalidGroupSizeError as error:
         raise ModelError(
             f"Not every layer of {request['checkpoint']} can be cut into groups of {request['group_size']} weights: "
-            f"{str(error).splitlines()[0]}\n"
+            f"{first_line(error)}\n"
             "Choose precision.group_size_fallback=adjust (smaller groups there) or ignore (8 bits there), "
             "or a precision.group_size that divides the layers' width.",
             "precision.group_size",

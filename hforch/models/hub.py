@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from hforch.config.schema import HubModel
-from hforch.errors import ModelError, ModelUnavailable
+from hforch.errors import ModelError, ModelUnavailable, first_line
 from hforch.models.cache_files import UNWRITABLE
 from hforch.models.checkpoint import Checkpoint
 from hforch.models.folder import choose, no_weights
@@ -185,5 +185,4 @@ def _check_id(model: HubModel) -> None:
 def _short(error: BaseException) -> str:
     while error.__cause__ is not None:
         error = error.__cause__
-    lines = str(error).strip().splitlines()
-    return f"{type(error).__name__}: {lines[0][:200]}" if lines else type(error).__name__
+    return first_line(error, 200, with_type=True)

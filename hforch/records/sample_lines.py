@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from hforch.errors import ConfigError, Mistake
-from hforch.records.record_schema import sample_flaw
+from hforch.records.damage import sample_flaw
 from hforch.utils.datafiles import LONGEST_LINE, lines_of, parse_line
 from hforch.utils.paths import open_file
 

@@ -14,7 +14,8 @@ from hforch.comparison.decision import Decision
 from hforch.comparison.entries import samples_of
 from hforch.comparison.table import ERRORS, Comparison, Row
 from hforch.metrics.registry import names
-from hforch.records.record_files import SCHEMA_VERSION, to_json
+from hforch.records.record import SCHEMA_VERSION
+from hforch.utils.json_text import to_json
 from hforch.utils.sanitize import for_csv, for_json, for_xml
 
 

@@ -10,9 +10,10 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, TextIO
 
-from hforch.records.record_files import read_record, to_json
+from hforch.records.record_files import read_record
 from hforch.report.wording import answer_lines, failure, header_line, item_line, stage_line, summary_lines
 from hforch.runs.watcher import NullWatcher
+from hforch.utils.json_text import to_json
 from hforch.utils.redaction import Pieces
 from hforch.utils.sanitize import for_json
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from hforch.config.credentials import FromEnv, recorded
 from hforch.errors import Mistake
+from hforch.records.record import SCHEMA_VERSION, Configuration, Record
 from hforch.utils.redaction import redacted_override
 
 if TYPE_CHECKING:
@@ -52,13 +53,20 @@ class JobContext:
     from_env: FromEnv = field(default_factory=dict)
     credentials: Mapping[str, str] = field(default_factory=dict, repr=False)
 
-    def job(self, job: Job) -> dict[str, Any]:
-        """What a record says of the job: `job`, and where that is not what was run, `from_env` and `redacted`."""
-        return recorded(job.model_dump(mode="json"), self.from_env)
+    def configuration(self, job: Job) -> Configuration:
+        """Return a job's configuration for records; where that is not what is run, with `from_env` and `redacted`."""
+        return Configuration(**recorded(job.model_dump(mode="json"), self.from_env))
 
-    def invocation(self) -> dict[str, Any]:
-        """What a record says of it."""
-        names = ("recipe", "config_dir", "config_name", "parallel")
-        own = {name: getattr(self, name) for name in names}
-        overrides = [redacted_override(one) for one in self.overrides]
-        return {"overrides": overrides, **own, "cwd": str(Path.cwd())}
+    def record(self, job: Job | None = None) -> Record:
+        """Return a record that says how the job was asked for, and its configuration if that is known."""
+        configuration = {} if job is None else self.configuration(job).dump()
+        return Record(
+            schema_version=SCHEMA_VERSION,
+            **configuration,
+            overrides=[redacted_override(one) for one in self.overrides],
+            recipe=self.recipe,
+            config_dir=self.config_dir,
+            config_name=self.config_name,
+            parallel=self.parallel,
+            cwd=str(Path.cwd()),
+        )

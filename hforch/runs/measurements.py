@@ -15,6 +15,7 @@ from hforch.checks import totals
 from hforch.machine import accelerators
 from hforch.metrics.aggregation import Timings
 from hforch.metrics.registry import ALL
+from hforch.records.measured import CheckTotals, Metrics, Totals
 
 INTERVAL_S = 0.02
 STATUS, CLEAR = Path("/proc/self/status"), Path("/proc/self/clear_refs")
@@ -79,8 +80,8 @@ class MemoryMeter:
 
 def summarize(
     samples: Sequence[Mapping[str, Any]], measured: Sequence[Mapping[str, Any]], walls: Mapping[int, float]
-) -> dict[str, Any]:
-    """The metrics of a job from its samples.
+) -> Metrics:
+    """Return the metrics of a job from its samples.
 
     Args:
         samples: sample records, failed ones included.
@@ -111,7 +112,7 @@ def summarize(
         else:
             reasons = (sample["absent"][metric.timing] for sample in good if metric.timing in sample["absent"])
             absent[metric.name] = next(reasons, "no sample succeeded")
-    return {**metrics, "absent": absent}
+    return Metrics(**metrics, absent=absent)
 
 
 def _speeds(measured: Sequence[Mapping[str, Any]], walls: Mapping[int, float]) -> Iterator[float]:
@@ -137,17 +138,19 @@ def _uncounted(samples: Sequence[Mapping[str, Any]]) -> bool:
     return any(sample["output_tokens"] is None for sample in samples)
 
 
-def count(samples: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """How many samples there are, how they ended, and how many tokens went in and out."""
+def count(samples: Sequence[Mapping[str, Any]], planned: int | None = None) -> Totals:
+    """Count samples, how they ended, and how many tokens went in and out."""
     reasons = [sample["finish_reason"] for sample in samples]
-    return {
-        "samples": len(samples),
-        "failed": sum(sample["error"] is not None for sample in samples),
-        "prompt_tokens": sum(sample["prompt_tokens"] or 0 for sample in samples),
-        "output_tokens": sum(sample["output_tokens"] or 0 for sample in samples),
-        "finish_reasons": {reason: reasons.count(reason) for reason in sorted(set(reasons))},
-        "checks": totals(samples),
-    }
+    checks = totals(samples)
+    return Totals(
+        planned=planned,
+        samples=len(samples),
+        failed=sum(sample["error"] is not None for sample in samples),
+        prompt_tokens=sum(sample["prompt_tokens"] or 0 for sample in samples),
+        output_tokens=sum(sample["output_tokens"] or 0 for sample in samples),
+        finish_reasons={reason: reasons.count(reason) for reason in sorted(set(reasons))},
+        checks=CheckTotals(**checks) if checks else None,
+    )
 
 
 def joined(peaks: Mapping[str, Any], others: Mapping[str, Any]) -> dict[str, Any]:

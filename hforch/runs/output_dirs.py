@@ -10,7 +10,9 @@ from pathlib import Path
 
 from hforch.config.hydra_adapter.session import JOB_NAME
 from hforch.errors import ConfigError, Mistake
-from hforch.records.record_files import DISTRIBUTIONS, RECORD, SAMPLES, SCORES, has_samples
+from hforch.records.record_files import DISTRIBUTIONS, RECORD, SCORES
+from hforch.records.record_writer import has_samples
+from hforch.records.sample_lines import SAMPLES
 from hforch.runs.sweep import SWEEP, read_sweep
 from hforch.utils.paths import is_special
 

@@ -7,7 +7,7 @@ import logging
 import secrets
 import signal
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -37,7 +37,11 @@ from hforch.metrics.computing import computed
 from hforch.metrics.metric import Measured, is_on_cpu
 from hforch.models.architecture import vocabulary
 from hforch.prompts import check_inputs, unused_columns
-from hforch.records.record_files import SCHEMA_VERSION, RecordWriter, Status
+from hforch.records.machine import CardUse, Effective, Execution, Memory, Process
+from hforch.records.measured import Metrics
+from hforch.records.record import Record, Status
+from hforch.records.record_writer import RecordWriter
+from hforch.records.sample import Sample
 from hforch.runs import energy, memory_check, repeats
 from hforch.runs.energy import Energy, EnergyMeter
 from hforch.runs.identity import job_id, load_key
@@ -89,18 +93,35 @@ class Run:
     model_slot: ModelSlot = field(default_factory=ModelSlot)
     before: PreviousRun | None = None
     log: StageLog = field(init=False)
-    record: dict[str, Any] = field(default_factory=lambda: {"schema_version": SCHEMA_VERSION})
+    record: Record = field(init=False)
+    stored: dict[str, Any] = field(default_factory=dict)  # parts of the record that the run had before it was resumed
+    effective: Effective = field(default_factory=Effective)
     samples: list[dict[str, Any]] = field(default_factory=list)
     kept: int = 0  # the number of samples from before the job was resumed
     energy: Energy | None = None
 
     def __post_init__(self) -> None:
         self.log = StageLog(self.watcher)
+        self.record = self.job_context.record(self.job)
 
     def note(self, **parts: Any) -> None:
-        """Add parts to the record and write it."""
-        self.record.update(parts, stages=self.log.stages)
-        self.writer.write(self.record)
+        """Set fields of the record, and write it."""
+        for name, value in parts.items():
+            setattr(self.record, name, value)
+        self.record.stages = self.log.stages
+        self.writer.write(self.record, self.stored)
+
+    def carry(self, names: Iterable[str]) -> None:
+        """Take parts of the record over as they were before the run was resumed, whatever was set since then."""
+        assert self.before is not None
+        for name in names:
+            if name in self.before.record:
+                self.stored[name] = self.before.record[name]
+                self.record.unset(name)
+
+    def whole(self) -> dict[str, Any]:
+        """Return the record as it is written."""
+        return {**self.stored, **self.record.dump()}
 
 
 def run_job(
@@ -124,15 +145,10 @@ def run_job(
         run = Run(job, job_context, watcher, writer, model_slot or ModelSlot(), before)
         started = before.record.get("started") if before else None
         resumed = before.record.get("resumed", 0) + 1 if before else 0
-        asked = {
-            **job_context.job(job),
-            **job_context.invocation(),
-            "resumed": resumed,
-            "process": dict(run.model_slot.process),
-        }
         if before:  # or what was answered would be lost if this is stopped before it plans anew
-            asked |= {name: before.record[name] for name in PLANNED if name in before.record}
-        run.note(status="partial", started=started or _now(), **asked)
+            run.carry(PLANNED)
+        process = Process(**run.model_slot.process)
+        run.note(status="partial", started=started or _now(), resumed=resumed, process=process)
         for notice in before.samples.notices() if before else ():
             watcher.note(notice)
         try:
@@ -143,7 +159,7 @@ def run_job(
         except ConfigError as error:
             located = ConfigError(job_context.locate(error.mistakes))
             if before:  # what was measured is still what it was
-                writer.write(before.record)
+                writer.write(Record(), before.record)
             else:
                 _end(run, memory, "failed", error.exit_code, located, tell=False)
             raise located from error
@@ -174,7 +190,12 @@ def _work(run: Run, memory: MemoryMeter) -> None:
     if job.scoring.text:
         preflight.load_text(job.scoring.text)
     _warn(
-        run, [*not_recorded(run.record), *advice(job), *unused_columns(job.prompt, inputs, checks.columns(job.checks))]
+        run,
+        [
+            *not_recorded(run.record.redacted or ()),
+            *advice(job),
+            *unused_columns(job.prompt, inputs, checks.columns(job.checks)),
+        ],
     )
     backend = backend_of(job)
     key = load_key(job)
@@ -185,7 +206,7 @@ def _work(run: Run, memory: MemoryMeter) -> None:
     if run.before and _is_whole(run, run.before, inputs):
         return
     run.note(shared_load=run.model_slot.key == key and not run.model_slot.has_scored)
-    if not run.record["shared_load"]:
+    if not run.record.shared_load:
         run.model_slot.drop()
         memory.begin()  # what was held until now is not this job's
         warned = _look_at_memory(run, inputs)  # before a large file is read to its end
@@ -204,14 +225,14 @@ def _work(run: Run, memory: MemoryMeter) -> None:
         problem = f"the model has changed: its weights had the fingerprint {was}... then, and have {now}... now"
         hint = ANEW if run.job_context.resume else "freeze the recipe anew, from a run with these weights"
         if prepared.record["fingerprint"] is None:
-            why = run.record["absent"].get("fingerprint", "the backend gives none")
+            why = capabilities(job).lacks.get("fingerprint", "the backend gives none")
             problem = (
                 f"the model may be another: the fingerprint of its weights was {was}..., and now it has none: {why}"
             )
         raise ConfigError([Mistake("model", problem, None, hint)])
     if run.before and run.before.answered and prepared.record["fingerprint"] is None:
         _warn(run, [Mistake("model", "has no fingerprint, so whether the same one has answered before is not known")])
-    loaded = run.model_slot.loaded if run.record["shared_load"] else _load(run, prepared, memory)
+    loaded = run.model_slot.loaded if run.record.shared_load else _load(run, prepared, memory)
     assert loaded is not None
     _look_at_scoring(run, loaded, prepared)
     _read_back(run, loaded)
@@ -222,19 +243,19 @@ def _work(run: Run, memory: MemoryMeter) -> None:
         _sample(run, loaded, inputs)
     finally:
         _note_energy(run)
-        run.record["memory"] = _memory(run, memory, loaded)
+        run.record.memory = _memory(run, memory, loaded)
         _note_computed(run, prepared.path)
     _warn(run, list(_remarks(run.energy.cards)) if run.energy else ())
     if run.before and answers and run.before.has_all(plan(job, inputs)):  # it was measured when it answered
-        run.record |= {name: run.before.record[name] for name in MEASURED if name in run.before.record}
+        run.carry(MEASURED)
     _score(run, loaded, prepared)
     if run.samples and all(sample["error"] is not None and not _lacked_memory(sample) for sample in run.samples):
         run.model_slot.drop()  # it may be the model that is broken
 
 
-def not_recorded(record: Mapping[str, Any]) -> Iterator[Mistake]:
-    """What is worth knowing of a job whose record lacks credentials."""
-    for path in record.get("redacted") or ():
+def not_recorded(redacted: Sequence[str]) -> Iterator[Mistake]:
+    """Yield a warning about each path of a job whose credential is not recorded."""
+    for path in redacted:
         problem = f"holds what looks like a credential; records keep {STRUCK}, so hforch freeze cannot repeat this run"
         yield Mistake(path, problem, None, f"keep it in an environment variable: {path}=${{oc.env:NAME}}")
 
@@ -261,15 +282,16 @@ def _is_whole(run: Run, before: PreviousRun, inputs: Sequence[Input]) -> bool:
     if not preflight.is_scored(before.record, run.job, run.writer.directory, run.job_context.baseline):
         return False
     run.samples = run.writer.keep(before.samples, lambda sample: True, BRIEF)
-    run.record.update({name: value for name, value in before.record.items() if name not in NEW_IN_A_RESUMED})
-    run.record.setdefault("metrics", summarize(run.samples, [], {}))
-    run.record["planned"] = len(run.samples)
+    run.carry(name for name in before.record if name not in NEW_IN_A_RESUMED)
+    if "metrics" not in before.record:
+        run.record.metrics = summarize(run.samples, [], {})
+    run.record.planned = len(run.samples)
     return True
 
 
 def _warn(run: Run, remarks: Sequence[Mistake]) -> None:
     warnings = [str(remark) for remark in run.job_context.locate(remarks)]
-    run.note(warnings=[*run.record.get("warnings", []), *warnings])
+    run.note(warnings=[*(run.record.warnings or ()), *warnings])
     for warning in warnings:
         run.watcher.note(f"warning: {warning}")
 
@@ -280,43 +302,43 @@ def _load(run: Run, prepared: PreparedModel, memory: MemoryMeter) -> LoadedModel
     with run.log.stage("load", header(run.job).get("model", run.job.backend.name)):
         loaded = backend_of(run.job).load(run.job, prepared)
         loaded.synchronize()
-    run.record["timings"] = {**prepared.seconds, "load_s": round(time.perf_counter() - started, 3)}
-    run.model_slot.key, run.model_slot.loaded = run.record["load_key"], loaded
-    run.model_slot.timings, run.model_slot.memory = dict(run.record["timings"]), memory.peaks()
+    timings = {**prepared.seconds, "load_s": round(time.perf_counter() - started, 3)}
+    run.record.timings = dict(timings)
+    run.model_slot.key, run.model_slot.loaded = load_key(run.job), loaded
+    run.model_slot.timings, run.model_slot.memory = timings, memory.peaks()
     return loaded
 
 
 def _read_back(run: Run, loaded: LoadedModel) -> None:
     """Put into the record what is really in effect."""
-    effective = loaded.effective | {"decoding": loaded.engine.decoding(run.job.generation)}
     seed = run.job.runtime.seed
     if seed is None:  # one is drawn here, so that even such a run can be repeated
         drawn = (run.before.record.get("effective") or {}).get("seed") if run.before else None
         seed = secrets.randbits(32) if drawn is None else drawn
-    run.note(effective=effective | {"stop": list(run.job.stop.sequences), "seed": seed})
+    decoding = loaded.engine.decoding(run.job.generation)
+    run.effective = Effective(**loaded.effective, decoding=decoding, stop=list(run.job.stop.sequences), seed=seed)
+    run.note(effective=run.effective)
 
 
 def _sample(run: Run, loaded: LoadedModel, inputs: Sequence[Input]) -> None:
     job, runtime = run.job, run.job.runtime
-    sampler = Sampler(job, build_llm(job, loaded, cache=False, seed=run.record["effective"]["seed"]), run.watcher)
+    sampler = Sampler(job, build_llm(job, loaded, cache=False, seed=run.effective.seed), run.watcher)
     if run.before:
         run.samples = run.writer.keep(run.before.samples, run.before.wants(runtime.repeat), BRIEF)
     kept = len(run.samples)
     answerable = _set_aside(run, sampler, inputs)
     aside = len(run.samples) - kept
     batches = plan(job, answerable)
-    run.note(
-        plan=[[each.id for each in batch.inputs] for batch in batches if batch.repeat == 0],
-        planned=len(inputs) - len(answerable) + len(answerable) * runtime.repeat,
-    )
+    planned = len(inputs) - len(answerable) + len(answerable) * runtime.repeat
+    run.note(plan=[[each.id for each in batch.inputs] for batch in batches if batch.repeat == 0], planned=planned)
     left = [batch for batch in batches if not (run.before and run.before.has(batch))]
     _expect(run, loaded, batches, sampler.longest)
-    run.watcher.samples(run.record["planned"] - kept)
+    run.watcher.samples(planned - kept)
     if left and runtime.warmup:
         _warm_up(run, sampler, left, loaded)
         _expect(run, loaded, batches, sampler.longest)
     alone = len(inputs) * runtime.repeat == 1
-    meter = EnergyMeter(run.record["effective"].get("device") or (), run.job_context.parallel)
+    meter = EnergyMeter(run.effective.device or (), run.job_context.parallel)
     if left:
         meter.begin()
     try:
@@ -334,8 +356,10 @@ def _sample(run: Run, loaded: LoadedModel, inputs: Sequence[Input]) -> None:
         raise
     finally:
         run.energy, run.kept = meter.end() if left else None, kept
-        again = summarize(run.samples, run.samples[kept + aside :], sampler.walls)
-        run.record["metrics"] = again if left or run.before is None else run.before.record.get("metrics", again)
+        if left or run.before is None or "metrics" not in run.before.record:
+            run.record.metrics = summarize(run.samples, run.samples[kept + aside :], sampler.walls)
+        else:
+            run.carry(["metrics"])
     if run.before is None:  # or its repeats may be pieces
         _look_at_repeats(run)
 
@@ -346,13 +370,13 @@ def _warm_up(run: Run, sampler: Sampler, left: Sequence[Batch], loaded: LoadedMo
     started = time.perf_counter()
     warmed = warm_up(sampler, left, run.model_slot.warm, on_cpu, run.log)
     if warmed:
-        run.record["timings"]["warmup_s"] = round(time.perf_counter() - started, 3)
-        run.record["warmup"] = warmed
+        run.record.timings = {**(run.record.timings or {}), "warmup_s": round(time.perf_counter() - started, 3)}
+        run.record.warmup = warmed
 
 
 def _look_at_repeats(run: Run) -> None:
     """Warn of a first repeat that is not like the others."""
-    metrics = run.record["metrics"]
+    metrics = run.whole()["metrics"]
     share = repeats.first_differs(metrics.get("tokens_per_s_each", ()), metrics["measured_s"])
     if share is not None:
         _warn(run, [Mistake("runtime.repeat", repeats.remark(share), hint=repeats.remedy(share))])
@@ -363,13 +387,13 @@ def _lacked_memory(sample: Mapping[str, Any]) -> bool:
     return (sample["error"] or {}).get("type") == OutOfMemory.__name__
 
 
-def _with_remedy(run: Run, sample: dict[str, Any], inputs: Sequence[Input]) -> dict[str, Any]:
+def _with_remedy(run: Run, sample: Sample, inputs: Sequence[Input]) -> Sample:
     """Name the batch size that fits in the error of a sample that failed because an accelerator had no memory left."""
-    if not _lacked_memory(sample) or SMALLER_BATCH not in sample["error"]["message"]:
-        return sample
-    size = memory_check.smaller_batch(run.job, inputs, sample["batch"]["size"])
-    message = sample["error"]["message"].replace(SMALLER_BATCH, f"{SMALLER_BATCH} ({size})", 1)
-    return sample | {"error": sample["error"] | {"message": message}}
+    error = sample.error
+    if error is not None and error.type == OutOfMemory.__name__ and SMALLER_BATCH in error.message:
+        size = memory_check.smaller_batch(run.job, inputs, sample.batch.size)
+        error.message = error.message.replace(SMALLER_BATCH, f"{SMALLER_BATCH} ({size})", 1)
+    return sample
 
 
 def _expect(run: Run, loaded: LoadedModel, batches: Sequence[Batch], longest: tuple[int, int]) -> None:
@@ -382,14 +406,15 @@ def _expect(run: Run, loaded: LoadedModel, batches: Sequence[Batch], longest: tu
         return
     tokens, answer = longest
     rows = max(len(batch.inputs) for batch in batches)
-    beams = run.record["effective"]["decoding"].get("num_beams") or 1
+    beams = (run.effective.decoding or {}).get("num_beams") or 1
     chosen = loaded.engine.expect(Work(rows, tokens or None, answer * len(batches), beams))
-    before = run.record["effective"].get("execution")
-    if not chosen or chosen == before:
+    before, now = run.effective.execution, Execution(**chosen) if chosen else None
+    if now is None or now == before:
         return
-    run.note(effective=run.record["effective"] | {"execution": chosen})
-    if before and before["compiled"] and not chosen["compiled"]:
-        _warn(run, [Mistake("backend.compile", f"not used after all; {chosen['why']}")])
+    run.effective.execution = now
+    run.note(effective=run.effective)
+    if before and before.compiled and not now.compiled:
+        _warn(run, [Mistake("backend.compile", f"not used after all; {now.why}")])
 
 
 def _look_at_scoring(run: Run, loaded: LoadedModel, prepared: PreparedModel) -> None:
@@ -417,8 +442,9 @@ def _score(run: Run, loaded: LoadedModel, prepared: PreparedModel) -> None:
             )
     finally:
         run.model_slot.has_scored = True
-    run.note(scores=found | {"whole": not failed})
-    kept = found.get("against_baseline", {}).get("size_mb")
+    found.whole = not failed
+    run.note(scores=found)
+    kept = found.against_baseline.size_mb if found.against_baseline else None
     if kept is not None:
         run.watcher.note(f"kept for the jobs that are compared with this one: {kept} MB of log-probabilities")
     if failed:
@@ -441,67 +467,75 @@ def _set_aside(run: Run, sampler: Sampler, inputs: Sequence[Input]) -> list[Inpu
     return answerable
 
 
-def _keep(run: Run, samples: Sequence[dict[str, Any]]) -> None:
+def _keep(run: Run, samples: Sequence[Sample]) -> None:
     for sample in samples:
-        run.writer.add(sample)
-        run.samples.append({name: sample[name] for name in BRIEF})
-        run.watcher.sample(sample)
+        stored = run.writer.add(sample)
+        run.samples.append({name: stored[name] for name in BRIEF})
+        run.watcher.sample(stored)
 
 
 def _end(
     run: Run, memory: MemoryMeter, status: Status, code: int, error: BaseException | None = None, tell: bool = True
 ) -> int:
-    run.record.setdefault("memory", _memory(run, memory, None))
-    run.record.setdefault("environment", describe_environment())
+    known = run.whole()
+    if "memory" not in known:
+        run.record.memory = _memory(run, memory, None)
+    environment = {} if "environment" in known else {"environment": describe_environment()}
     message = None
     if error is not None:
         log.info("the run failed", exc_info=error)
         message = error_of(error)
-    totals = {"planned": run.record.pop("planned", None), **count(run.samples)}
-    run.note(status=status, finished=_now(), totals=totals, exit_code=code, error=message)
+    run.stored.pop("planned", None)
+    run.record.unset("planned")
+    totals = count(run.samples, known.get("planned"))
+    run.note(status=status, finished=_now(), totals=totals, exit_code=code, error=message, **environment)
     if tell:
-        run.watcher.finished(run.record, str(run.writer.directory))
+        run.watcher.finished(run.whole(), str(run.writer.directory))
     return code
 
 
-def _memory(run: Run, memory: MemoryMeter, loaded: LoadedModel | None) -> dict[str, Any]:
+def _memory(run: Run, memory: MemoryMeter, loaded: LoadedModel | None) -> Memory:
     """The peaks of this job; those of loading its model belong to it, whichever job of a sweep came first."""
     if reason := capabilities(run.job).lacks.get("memory"):  # what this process takes is not the model's
-        return {"absent": dict.fromkeys(("peak_rss_mb", "peak_accelerator_mb"), reason)}
+        return Memory(absent=dict.fromkeys(("peak_rss_mb", "peak_accelerator_mb"), reason))
     peaks = joined(memory.peaks(), run.model_slot.memory or {})
     if devices := peaks.get("accelerators"):
-        return peaks | {"peak_accelerator_mb": round(sum(one["allocated_mb"] for one in devices), 1)}
+        return Memory(**peaks | {"peak_accelerator_mb": round(sum(one["allocated_mb"] for one in devices), 1)})
     reason = "no accelerator whose memory the backend reports was used" if loaded else "no model was loaded"
-    return peaks | {"absent": peaks.get("absent", {}) | {"peak_accelerator_mb": reason}}
+    return Memory(**{**peaks, "absent": {**peaks.get("absent", {}), "peak_accelerator_mb": reason}})
 
 
 def _note_computed(run: Run, folder: Path | None) -> None:
     """Add the metrics that are computed from all the others, if something was measured."""
     if run.energy is not None:
-        _add_metrics(run, computed(Measured(run.record, run.samples, folder)))
+        _add_metrics(run, computed(Measured(run.whole(), run.samples, folder)))
 
 
 def _add_metrics(run: Run, found: Mapping[str, Any]) -> None:
-    metrics = run.record["metrics"]
-    values = {name: value for name, value in (metrics | found).items() if name != "absent"}
-    run.record["metrics"] = {**values, "absent": metrics["absent"] | found["absent"]}
+    """Add metrics to the record.
+
+    Args:
+        found: by name, and under `absent` why others are not known.
+    """
+    known = run.record.metrics.dump() if run.record.metrics else {}
+    run.record.metrics = Metrics(**{**known, **found, "absent": {**known.get("absent", {}), **found["absent"]}})
 
 
 def _note_energy(run: Run) -> None:
     """Add energy, cards and sharing to the record, if something was measured."""
     if run.energy is None:
         return
-    tokens = count(run.samples[run.kept :])["output_tokens"]
+    tokens = count(run.samples[run.kept :]).output_tokens
     found = run.energy.metrics(tokens, is_whole=not run.kept)
     if reason := capabilities(run.job).lacks.get("memory"):  # the model is not here, nor is its energy
         found = {"absent": dict.fromkeys(energy.NAMES, reason)}
     _add_metrics(run, found)
     cards = run.energy.cards
     if cards.cards:
-        run.record["accelerators"] = cards.cards
+        run.record.accelerators = [CardUse(**card) for card in cards.cards]
     before = run.before.record.get("shared_accelerator") if run.before and run.kept else None
     if shared := cards.shared or before:
-        run.record["shared_accelerator"] = shared
+        run.record.shared_accelerator = shared
 
 
 def _remarks(cards: CardReadings) -> Iterator[Mistake]:

@@ -18,9 +18,13 @@ from hforch import checks
 from hforch.backends.base import batches
 from hforch.config.schema import Item, Job
 from hforch.errors import HforchError, full_errors, message_of
+from hforch.generation.completion import Answer
 from hforch.generation.llm import HforchLLM
+from hforch.generation.results import answer_of
 from hforch.inputs import Input
 from hforch.prompts import build_prompt, variables_of
+from hforch.records.fields import Error
+from hforch.records.sample import BatchPlace, CheckResult, Sample
 from hforch.runs.watcher import NullWatcher, Watcher
 from hforch.utils.redaction import redacted_line
 from hforch.utils.system_limits import limit_reached
@@ -29,21 +33,24 @@ log = logging.getLogger("hforch")
 
 
 class Collector(BaseCallbackHandler):
-    """Keeps what LangChain's callbacks say of one answer: the prompt as the LLM got it, and all about the answer."""
+    """Keeps what LangChain's callbacks report of one answer: the prompt as the LLM got it, the text, and the answer.
+
+    Attributes:
+        text: as the chain gives it, with the prompt in front if it is echoed.
+    """
 
     raise_error = True
 
     def __init__(self) -> None:
         self.prompt: str | None = None
         self.text: str | None = None
-        self.info: dict[str, Any] = {}
+        self.answer: Answer | None = None
 
     def on_llm_start(self, serialized: Any, prompts: list[str], **kwargs: Any) -> None:
         self.prompt = str(prompts[0])
 
     def on_llm_end(self, response: LLMResult, **kwargs: Any) -> None:
-        generation = response.generations[0][0]
-        self.text, self.info = generation.text, generation.generation_info or {}
+        self.text, self.answer = response.generations[0][0].text, answer_of(response)
 
 
 @dataclass(frozen=True)
@@ -94,20 +101,16 @@ class Sampler:
         self._last_s = 0.0
         self._judge = checks.judge(job.checks, job.prompt.echo, job.generation.json_schema)
         self.longest = (0, 0)
-        self.torn: list[dict[str, Any]] = []
+        self.torn: list[Sample] = []
         self.prompt_tokens: dict[int, int | None] = {}
 
-    def shortly(self, items: Sequence[Item], at_most: int) -> list[dict[str, Any]]:
-        """Answer items together with `at_most` tokens each; nothing is measured or recorded.
-
-        Returns:
-            the `generation_info` of each answer.
-        """
+    def shortly(self, items: Sequence[Item], at_most: int) -> list[Answer]:
+        """Answer items together with `at_most` tokens each; nothing is measured or recorded."""
         collectors = [Collector() for _ in items]
         variables = [variables_of(item, self.job.prompt, self.prompt.input_variables) for item in items]
         configs = [RunnableConfig(callbacks=[collector]) for collector in collectors]
         (self.prompt | self.llm.shortened(at_most)).batch(variables, config=configs)
-        return [collector.info for collector in collectors]
+        return [collector.answer for collector in collectors if collector.answer is not None]
 
     def repeatable(self, batch: Batch) -> tuple[Callable[[], float], float] | None:
         """A way to measure the batch that was just answered once more, unseen, and the seconds it took at first."""
@@ -115,7 +118,7 @@ class Sampler:
 
         def measure() -> float:
             again = Sampler(self.job, self.llm, NullWatcher())
-            if any(sample["error"] for sample in again.answer(batch)):
+            if any(sample.error for sample in again.answer(batch)):
                 raise RuntimeError("the batch failed this time")
             return again.walls[batch.repeat]
 
@@ -125,9 +128,10 @@ class Sampler:
         self._last_s = seconds
         self.walls[batch.repeat] = self.walls.get(batch.repeat, 0.0) + seconds
 
-    def judged(self, sample: dict[str, Any]) -> dict[str, Any]:
-        """A sample with what its checks say."""
-        return sample | {"checks": self._judge(sample)}
+    def judged(self, sample: Sample) -> Sample:
+        """Add the results of the checks to a sample, and return it."""
+        sample.checks = [CheckResult(**result) for result in self._judge(sample.dump())]
+        return sample
 
     def unanswerable(self, each: Input) -> HforchError | None:
         """Why this input cannot be answered, such as a prompt longer than the model's context."""
@@ -142,7 +146,7 @@ class Sampler:
         self.prompt_tokens[each.index] = tokens
         return None
 
-    def stream(self, batch: Batch) -> list[dict[str, Any]]:
+    def stream(self, batch: Batch) -> list[Sample]:
         """Answer a batch of one, piece by piece."""
         (each,) = batch.inputs
         collector, pieces = Collector(), []
@@ -156,12 +160,13 @@ class Sampler:
             sample = failed_sample(each, batch, error, collector)
         except KeyboardInterrupt as interrupt:
             torn = self.judged(failed_sample(each, batch, interrupt, collector))
-            self.torn = [torn | {"text": "".join(pieces) or None}]
+            torn.text = "".join(pieces) or None
+            self.torn = [torn]
             raise
         self._measured(batch, time.perf_counter() - started)
         return [self.judged(sample)]
 
-    def answer(self, batch: Batch) -> list[dict[str, Any]]:
+    def answer(self, batch: Batch) -> list[Sample]:
         """Answer a batch at once."""
         collectors = [Collector() for _ in batch.inputs]
         configs = [RunnableConfig(callbacks=[collector]) for collector in collectors]
@@ -182,27 +187,23 @@ class Sampler:
         return variables_of(each.item, self.job.prompt, self.prompt.input_variables)
 
 
-def good_sample(each: Input, batch: Batch, seen: Collector) -> dict[str, Any]:
-    """The record of an answer."""
-    usage = seen.info["token_usage"]
-    return _sample(each, batch, seen) | {
-        "text": seen.text,
-        "prompt_ids": seen.info["prompt_ids"],
-        "output_ids": seen.info["output_ids"],
-        "prompt_tokens": usage.get("prompt_tokens"),
-        "output_tokens": usage.get("completion_tokens"),
-        "finish_reason": seen.info["finish_reason"],
-        "timings": seen.info["timings"],
-        "absent": seen.info["absent"],
-        "error": None,
-    }
+def good_sample(each: Input, batch: Batch, seen: Collector) -> Sample:
+    """Return the sample of an input that was answered."""
+    assert seen.answer is not None
+    return _sample(each, batch, seen, answer=seen.answer)
 
 
-def error_of(error: BaseException) -> dict[str, str]:
-    """An error as records hold it; with its traceback if those are wanted."""
-    said = limit_reached(error) or message_of(error) or _unsaid(error)
-    told = {"type": type(error).__name__, "message": said}
-    return told | ({"traceback": redacted_line("".join(traceback.format_exception(error)))} if full_errors() else {})
+def failed_sample(each: Input, batch: Batch, error: BaseException, seen: Collector | None = None) -> Sample:
+    """Return the sample of an input that got no answer, and why."""
+    return _sample(each, batch, seen or Collector(), error=error_of(error))
+
+
+def error_of(error: BaseException) -> Error:
+    """Return an error as records hold it; with its traceback if those are wanted."""
+    found = Error(type=type(error).__name__, message=limit_reached(error) or message_of(error) or _unsaid(error))
+    if full_errors():
+        found.traceback = redacted_line("".join(traceback.format_exception(error)))
+    return found
 
 
 def _unsaid(error: BaseException) -> str:
@@ -212,28 +213,29 @@ def _unsaid(error: BaseException) -> str:
     return "interrupted" if isinstance(error, KeyboardInterrupt | asyncio.CancelledError) else type(error).__name__
 
 
-def failed_sample(each: Input, batch: Batch, error: BaseException, seen: Collector | None = None) -> dict[str, Any]:
-    """The record of an input that got no answer, and why."""
-    return _sample(each, batch, seen or Collector()) | {
-        "text": None,
-        "prompt_ids": None,
-        "output_ids": None,
-        "prompt_tokens": None,
-        "output_tokens": None,
-        "finish_reason": "error",
-        "timings": {},
-        "absent": {},
-        "error": error_of(error),
-    }
-
-
-def _sample(each: Input, batch: Batch, seen: Collector) -> dict[str, Any]:
+def _sample(
+    each: Input, batch: Batch, seen: Collector, answer: Answer | None = None, error: Error | None = None
+) -> Sample:
     place = next((i for i, other in enumerate(batch.inputs) if other is each), None)
-    return {
-        "index": each.index,
-        "input_id": each.id,
-        "repeat": batch.repeat,
-        "batch": {"index": batch.index, "size": len(batch.inputs), "place": place},
-        "input": each.item,
-        "prompt": seen.prompt,
-    }
+    prompt_tokens, output_tokens = (answer and answer.numbers) or (None, None)
+    return Sample(
+        index=each.index,
+        input_id=each.id,
+        repeat=batch.repeat,
+        batch=BatchPlace(index=batch.index, size=len(batch.inputs), place=place),
+        input=each.item,
+        prompt=seen.prompt,
+        text=seen.text if answer else None,
+        prompt_ids=_list(answer.prompt_ids) if answer else None,
+        output_ids=_list(answer.output_ids) if answer else None,
+        prompt_tokens=prompt_tokens,
+        output_tokens=output_tokens,
+        finish_reason=answer.finish_reason if answer else "error",
+        timings=answer.timings if answer else {},
+        absent=answer.absent if answer else {},
+        error=error,
+    )
+
+
+def _list(ids: Sequence[int] | None) -> list[int] | None:
+    return None if ids is None else list(ids)

@@ -16,17 +16,13 @@ from typing import Any, Protocol
 from hforch.config.schema import Job
 from hforch.errors import EXIT_INTERRUPTED, EXIT_OK, ConfigError, HforchError, Mistake, full_errors, message_of
 from hforch.models.estimate import Estimate
-from hforch.records.record_files import (
-    RECORD,
-    SCHEMA_VERSION,
-    begin_interrupted,
-    is_locked,
-    known_record,
-    read_record,
-    read_versioned,
-    write_whole,
-)
+from hforch.records.damage import sweep_flaws
+from hforch.records.directory_lock import is_locked
+from hforch.records.record import SCHEMA_VERSION, Configuration, Status
+from hforch.records.record_files import known_record, read_record, read_versioned
+from hforch.records.record_writer import begin_interrupted, write_json, write_record
 from hforch.records.sample_lines import Samples
+from hforch.records.sweep import NoiseOfModel, SweepJob, SweepRecord
 from hforch.runs import run
 from hforch.runs.identity import run_of
 from hforch.runs.job_context import JobContext
@@ -41,7 +37,6 @@ SWEEP = "sweep.json"
 NOT_BEGUN = -1  # the number under which an interruption outside of jobs has its exit code
 WRITING_SHARE = 20  # so many times as long as writing sweep.json took are jobs run before it is written again
 LONGEST_NAME = 255  # bytes of the name of a file
-JOB = {"number": int, "directory": str, "label": str, "load_key": str, "job_id": str, "overrides": list, "job": dict}
 
 
 RunJob = Callable[[Mapping[str, Any] | None], int]
@@ -78,13 +73,25 @@ class PlannedJob:
     baseline: int | None
     begin: Callable[[RunJob], int]
 
-    def record(self) -> dict[str, Any]:
-        """What sweep.json says of it."""
-        names = ("number", "label", "samples", "same_as", "baseline")
-        own = {name: getattr(self, name) for name in names}
-        keys = {"load_key": self.key, "job_id": self.id}
-        overrides = [redacted_override(one) for one in self.job_context.overrides]
-        return own | keys | {"label": redacted(self.label), "overrides": overrides, **self.job_context.job(self.job)}
+    def record(self, sweep: Path | None = None) -> dict[str, Any]:
+        """Return what sweep.json says of it.
+
+        Args:
+            sweep: the directory of the sweep, from which that of the job is told.
+        """
+        planned = SweepJob(
+            **self.job_context.configuration(self.job).dump(),
+            number=self.number,
+            directory=str(self.directory.relative_to(sweep) if sweep else self.directory),
+            label=redacted(self.label),
+            samples=self.samples,
+            same_as=self.same_as,
+            baseline=self.baseline,
+            load_key=self.key,
+            job_id=self.id,
+            overrides=[redacted_override(one) for one in self.job_context.overrides],
+        )
+        return planned.dump()
 
     def is_done(self) -> bool:
         """Whether its record is there, and lacks nothing; nor do its scores, nor the distributions that others need."""
@@ -139,7 +146,7 @@ class Sweep:
     jobs: Sequence[PlannedJob]
     about: Mapping[str, Any]
     mode: RunMode = MULTIRUN
-    noise: list[dict[str, Any]] = field(default_factory=list)
+    noise: list[NoiseOfModel] = field(default_factory=list)
     _next_note: float = 0.0
 
     def run(self, workers: WorkerPool, view: SweepView, resume: bool = False) -> dict[int, int]:
@@ -198,7 +205,7 @@ class Sweep:
         if interrupted and not self.mode.has_summary:  # its record is all that says so
             for one in self.jobs:
                 with suppress(OSError, HforchError):
-                    begin_interrupted(one.directory, **one.job_context.invocation())
+                    begin_interrupted(one.directory, one.job_context.record(one.job))
         return not failed
 
     def to_run(self, resume: bool) -> list[PlannedJob]:
@@ -250,8 +257,9 @@ class Sweep:
         first, again = seconds
         job = next(one.number for one in left if one.key == planned.key)
         drift = round(again / first - 1, 4) if first else None
-        known = {"load_key": planned.key, "job": job, "first_s": round(first, 6), "again_s": round(again, 6)}
-        self.noise.append(known | {"drift": drift})
+        self.noise.append(
+            NoiseOfModel(load_key=planned.key, job=job, first_s=round(first, 6), again_s=round(again, 6), drift=drift)
+        )
         if time.monotonic() >= self._next_note:
             self._note("partial")
 
@@ -263,30 +271,29 @@ class Sweep:
         source = self._by_number[planned.same_as]
 
         def work(_: object) -> int:
-            own = {**planned.job_context.job(planned.job), **planned.job_context.invocation()}
-            same = {"same_as": os.path.relpath(source.directory, planned.directory)}
+            own = planned.job_context.record(planned.job)
+            own.same_as = os.path.relpath(source.directory, planned.directory)
             other = read_record(source.directory)
-            kept = {name: value for name, value in other.items() if name not in ("from_env", "redacted")}
-            write_whole(planned.directory / RECORD, kept | own | same)
+            stored = {name: value for name, value in other.items() if name not in Configuration.model_fields}
+            write_record(planned.directory, own, stored)
             return codes.get(source.number, EXIT_OK)
 
         return planned.begin(work)
 
-    def _note(self, status: str, **more: Any) -> None:
+    def _note(self, status: Status, **more: Any) -> None:
         """Write sweep.json. Of many models, not after each: it says all that is planned, so it may be large."""
         if not self.mode.has_summary:
             return
         began = time.monotonic()
         self.about = {**self.about, **more}
-        told = {"schema_version": SCHEMA_VERSION, "status": status, **self.about}
-        whole = told | {"jobs": self._records, "noise": self.noise}
-        write_whole(self.directory / SWEEP, whole)
+        sweep = SweepRecord(schema_version=SCHEMA_VERSION, status=status, **self.about, noise=self.noise)
+        write_json(self.directory / SWEEP, {**sweep.dump(), "jobs": self._records})
         ended = time.monotonic()
         self._next_note = ended + WRITING_SHARE * (ended - began)
 
     @cached_property
     def _records(self) -> list[dict[str, Any]]:
-        return [{**one.record(), "directory": str(one.directory.relative_to(self.directory))} for one in self.jobs]
+        return [one.record(self.directory) for one in self.jobs]
 
     @cached_property
     def _by_number(self) -> dict[int | None, PlannedJob]:
@@ -300,33 +307,24 @@ def read_sweep(directory: Path) -> dict[str, Any]:
         ConfigError: there is none that can be read, or it lacks what a comparison or a resume has to know.
     """
     path = directory / SWEEP
-    found = read_versioned(path, {"asked": dict, "jobs": list})
-    if not _is_asked(found["asked"], found.get("cwd")) or not all(map(_is_job, found["jobs"])):
+    found = read_versioned(path)
+    damaged = sweep_flaws(found) or [
+        f"jobs.{at}.directory: it is not within that of the sweep"
+        for at, one in enumerate(found["jobs"])
+        if not _is_within(one["directory"])
+    ]
+    if damaged:
+        problem = f"{path} does not say which jobs it has, and how it was asked for: {'; '.join(damaged[:3])}"
         hint = "it is written whole, so something else has changed it"
-        raise ConfigError([Mistake("", f"{path} does not say which jobs it has, and how it was asked for", None, hint)])
+        raise ConfigError([Mistake("", problem, None, hint)])
     return found
 
 
-def _is_asked(asked: Mapping[str, Any], cwd: Any) -> bool:
-    texts = [cwd, *(asked.get(name) for name in ("recipe", "config_dir", "config_name"))]
-    overrides = asked.get("overrides")
-    texts += overrides if isinstance(overrides, list) else [0]
-    return all(one is None or isinstance(one, str) for one in texts)
-
-
-def _is_job(told: Any) -> bool:
-    """Whether something is a job as `PlannedJob.record` has it, in a directory within that of the sweep."""
-    if not isinstance(told, dict) or not all(isinstance(told.get(name), kind) for name, kind in JOB.items()):
-        return False
-    directory = PurePath(told["directory"])
-    inside = not directory.is_absolute() and ".." not in directory.parts and directory.parts
-    short = all(len(os.fsencode(part)) <= LONGEST_NAME for part in directory.parts)
-    groups = all(isinstance(part, dict | None) for part in told["job"].values())
-    return bool(inside) and short and "\0" not in told["directory"] and groups and _are_texts(told["overrides"])
-
-
-def _are_texts(some: Any) -> bool:
-    return all(isinstance(one, str) for one in some)
+def _is_within(directory: str) -> bool:
+    """Return whether a path leads to a directory below the one that it starts from."""
+    path = PurePath(directory)
+    is_below = not path.is_absolute() and ".." not in path.parts and bool(path.parts)
+    return is_below and "\0" not in directory and all(len(os.fsencode(part)) <= LONGEST_NAME for part in path.parts)
 
 
 def equal_ones(jobs: Sequence[PlannedJob]) -> Iterator[PlannedJob]:

@@ -11,12 +11,12 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import median
-from typing import Any
 
 from hforch.backends.base import capabilities
 from hforch.config.schema import Generation, Item
 from hforch.generation.engine import FixedCache
 from hforch.inputs import Input
+from hforch.records.measured import WarmedUp
 from hforch.runs.sampling import Batch, Sampler, error_of
 from hforch.runs.warmup_rounds import FEWEST, FEWEST_ON_CPU, STEPS, Round, deviation, ended_by, is_steady
 from hforch.utils.progress import Progress
@@ -49,10 +49,12 @@ class Shape:
     decoding: tuple[str, ...] = ()
     cache: FixedCache | None = None
 
-    def told(self) -> dict[str, Any]:
+    def record(self) -> WarmedUp:
         """Return the shape for the record."""
-        cache = {} if self.cache is None else {"cache_length": self.cache.tokens}
-        return {"batch_size": self.batch_size, "prompt_tokens": self.prompt_tokens, "num_beams": self.num_beams} | cache
+        found = WarmedUp(batch_size=self.batch_size, prompt_tokens=self.prompt_tokens, num_beams=self.num_beams)
+        if self.cache is not None:
+            found.cache_length = self.cache.tokens
+        return found
 
 
 NO_SHAPE = Shape(0, 0)
@@ -61,7 +63,7 @@ NO_SHAPE = Shape(0, 0)
 
 def warm_up(
     sampler: Sampler, batches: Sequence[Batch], warm: set[Shape], on_cpu: bool, progress: Progress
-) -> list[dict[str, Any]]:
+) -> list[WarmedUp]:
     """Warm a model up for batches, as runtime.warmup says. If that fails, so will the batches, and those are recorded.
 
     Args:
@@ -143,7 +145,7 @@ def _until_steady(
     warm: set[Shape],
     on_cpu: bool,
     progress: Progress,
-) -> dict[str, Any]:
+) -> WarmedUp:
     """Repeat a short generation of one shape until its times are steady, or a bound is reached.
 
     On a CPU the first one has two tokens, after which it is known whether the job is worth more.
@@ -161,12 +163,18 @@ def _until_steady(
             warm.add(shape)
         except Exception as error:
             failed = _failed(error)
-    told: dict[str, Any] = {**shape.told(), "rounds": len(rounds), "seconds": round(time.perf_counter() - started, 3)}
+    warmed = shape.record()
+    warmed.rounds, warmed.seconds = len(rounds), round(time.perf_counter() - started, 3)
     if len(rounds) > 1:
-        told["deviation"] = round(deviation(*rounds[-2:]), 4)
+        warmed.deviation = round(deviation(*rounds[-2:]), 4)
     if rounds:
-        told |= _milliseconds(rounds[-1])
-    return told | ({"error": failed} if failed else {"ended_by": ended}) | {"steady": not failed and is_steady(rounds)}
+        _add_milliseconds(warmed, rounds[-1])
+    if failed:
+        warmed.error = failed
+    else:
+        warmed.ended_by = ended
+    warmed.steady = not failed and is_steady(rounds)
+    return warmed
 
 
 def _round(sampler: Sampler, inputs: Sequence[Input], number: int, tokens: int) -> Round:
@@ -177,8 +185,8 @@ def _round(sampler: Sampler, inputs: Sequence[Input], number: int, tokens: int) 
     started = time.perf_counter()
     answers = sampler.shortly(items, tokens)
     wall = time.perf_counter() - started
-    prefills = [answer["timings"]["ttft_ms"] / 1e3 for answer in answers if "ttft_ms" in answer["timings"]]
-    steps = [answer["timings"]["tpot_ms"] / 1e3 for answer in answers if "tpot_ms" in answer["timings"]]
+    prefills = [answer.timings["ttft_ms"] / 1e3 for answer in answers if "ttft_ms" in answer.timings]
+    steps = [answer.timings["tpot_ms"] / 1e3 for answer in answers if "tpot_ms" in answer.timings]
     return Round(wall, max(prefills, default=None), median(steps) if steps else None, tokens)
 
 
@@ -189,27 +197,31 @@ def _expected_s(sampler: Sampler, inputs: Sequence[Input], batches: Sequence[Bat
     return last.expected_s(tokens, sum(-(-len(batch.inputs) // at_once) for batch in batches))
 
 
-def _so_many(sampler: Sampler, inputs: Sequence[Input], number: int) -> dict[str, Any]:
+def _so_many(sampler: Sampler, inputs: Sequence[Input], number: int) -> WarmedUp:
     """Make a number of generations of two tokens."""
     started = time.perf_counter()
-    told: dict[str, Any] = {"batch_size": len(inputs), "rounds": 0, "steady": None}
+    warmed, rounds = WarmedUp(batch_size=len(inputs), steady=None), 0
     try:
         for _ in range(number):
             sampler.shortly([each.item for each in inputs], SHORT_TOKENS)
-            told["rounds"] += 1
+            rounds += 1
     except Exception as error:
-        told["error"] = _failed(error)
-    return told | {"seconds": round(time.perf_counter() - started, 3)}
+        warmed.error = _failed(error)
+    warmed.rounds, warmed.seconds = rounds, round(time.perf_counter() - started, 3)
+    return warmed
 
 
 def _failed(error: Exception) -> str:
     log.warning("warm-up failed", exc_info=error)
-    return error_of(error)["message"]
+    return error_of(error).message
 
 
-def _milliseconds(last: Round) -> dict[str, float]:
-    times = {"prefill_ms": last.prefill_s, "step_ms": last.step_s, "wall_ms": last.wall_s}
-    return {name: round(1e3 * seconds, 3) for name, seconds in times.items() if seconds is not None}
+def _add_milliseconds(warmed: WarmedUp, last: Round) -> None:
+    warmed.wall_ms = round(1e3 * last.wall_s, 3)
+    if last.prefill_s is not None:
+        warmed.prefill_ms = round(1e3 * last.prefill_s, 3)
+    if last.step_s is not None:
+        warmed.step_ms = round(1e3 * last.step_s, 3)
 
 
 def _turned(item: Item, number: int) -> Item:

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, Protocol
 
+from hforch.records.record import Stage
 from hforch.utils.progress import Advance, Progress, Silent
 
 
@@ -56,24 +57,24 @@ class StageLog:
     """A Progress in front of another: it remembers each stage, how long it took, and whether it came to its end.
 
     Attributes:
-        stages: one {name, detail, seconds, finished} a stage; a stage under way has no seconds yet.
+        stages: the stages so far, those under way included.
     """
 
     def __init__(self, progress: Progress) -> None:
         self._progress = progress
-        self.stages: list[dict[str, Any]] = []
+        self.stages: list[Stage] = []
 
     @contextmanager
     def stage(self, name: str, detail: str, total: int | None = None) -> Iterator[Advance]:
-        entry: dict[str, Any] = {"name": name, "detail": detail, "seconds": None, "finished": False}
+        entry = Stage(name=name, detail=detail, seconds=None, finished=False)
         self.stages.append(entry)
         started = time.perf_counter()
         try:
             with self._progress.stage(name, detail, total) as advance:
                 yield advance
-            entry["finished"] = True
+            entry.finished = True
         finally:
-            entry["seconds"] = round(time.perf_counter() - started, 3)
+            entry.seconds = round(time.perf_counter() - started, 3)
 
     def note(self, text: str) -> None:
         self._progress.note(text)

@@ -12,16 +12,16 @@ from hforch.config.schema import Job
 from hforch.generation.completion import Vocabulary
 from hforch.generation.engine import Engine
 from hforch.generation.logit_reader import LogitReader
-from hforch.metrics.registry import ON_TEXT
+from hforch.records.measured import SCORE_PARTS, OnText
 from hforch.scoring.distributions import Array, clustered, normalizer
 from hforch.scoring.preflight import load_text
-from hforch.scoring.token_reading import Scores, Text, cut, read_rows, rounded
+from hforch.scoring.token_reading import ScoredPart, Text, cut, read_rows, rounded
 
 LARGEST = 700.0  # nats a token; beyond, perplexity is larger than a float can be
 MOST_PIECES = 8  # tokens that one character may be cut into
 
 
-def on_text(job: Job, logit_reader: LogitReader, engine: Engine) -> Scores:
+def on_text(job: Job, logit_reader: LogitReader, engine: Engine) -> ScoredPart[OnText]:
     """Perplexity and bits per byte on a text, each token of it but the first read once with what comes before.
 
     Raises:
@@ -49,7 +49,7 @@ def on_text(job: Job, logit_reader: LogitReader, engine: Engine) -> Scores:
             if size <= 0
             else "the text's tokens are too unlikely: its perplexity is no number"
         )
-        return Scores(absent=dict.fromkeys((metric.name for metric in ON_TEXT), reason))
+        return ScoredPart(not_on_text(reason))
     bits = mean.value * (len(ids) - 1) / math.log(2) / size
     metrics: dict[str, float | None] = {
         "ppl": math.exp(mean.value),
@@ -57,10 +57,20 @@ def on_text(job: Job, logit_reader: LogitReader, engine: Engine) -> Scores:
         "bits_per_byte": bits,
         "bits_per_byte_se": None if mean.error is None or not mean.value else bits * mean.error / mean.value,
     }
-    about = {"path": scoring.path, "sha256": hashlib.sha256(text.encode()).hexdigest(), "tokens": len(ids) - 1}
-    about |= {"bytes": size, "window": window}
-    each = [[len(one), round(float(one.sum()), 6)] for one in per_window]  # tokens and nats
-    return Scores(rounded(metrics), {}, about | {"windows": each})
+    part = OnText(
+        path=scoring.path,
+        sha256=hashlib.sha256(text.encode()).hexdigest(),
+        tokens=len(ids) - 1,
+        bytes=size,
+        window=window,
+        windows=[[len(one), round(float(one.sum()), 6)] for one in per_window],
+    )
+    return ScoredPart(part, rounded(metrics))
+
+
+def not_on_text(reason: str) -> OnText:
+    """Return the part of the record where no text was scored."""
+    return OnText(absent=dict.fromkeys(SCORE_PARTS["on_text"], reason))
 
 
 def _bytes_of_first(ids: Sequence[int], vocabulary: Vocabulary) -> int:

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from itertools import repeat
-from typing import Any
+from typing import Any, Generic, TypeVar
 
-from hforch.errors import HforchError
+from hforch.errors import HforchError, first_line
 from hforch.generation.logit_reader import LogitReader
 from hforch.machine import out_of_memory
+from hforch.records.measured import AgainstBaseline, OnText
 from hforch.scoring.distributions import Array
+
+Part = TypeVar("Part", AgainstBaseline, OnText)
 
 
 class ScoringError(HforchError):
@@ -19,18 +23,16 @@ class ScoringError(HforchError):
 
 
 @dataclass
-class Scores:
-    """What scoring found.
+class ScoredPart(Generic[Part]):
+    """What one part of scoring found.
 
     Attributes:
+        part: what the record says of it, with the reasons for metrics that are not known.
         metrics: by name; `NAME_se` is the standard error of NAME.
-        absent: why a metric is not known.
-        about: what else the record says.
     """
 
+    part: Part
     metrics: dict[str, float | None] = field(default_factory=dict)
-    absent: dict[str, str] = field(default_factory=dict)
-    about: dict[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -43,7 +45,10 @@ class Text:
 
 
 def rounded(metrics: dict[str, float | None]) -> dict[str, float | None]:
-    return {name: None if value is None else round(value, 8) for name, value in metrics.items()}
+    """Return metrics as records have them; None for those that are not finite."""
+    return {
+        name: None if value is None or not math.isfinite(value) else round(value, 8) for name, value in metrics.items()
+    }
 
 
 def read_rows(
@@ -87,8 +92,7 @@ def _read(logit_reader: LogitReader, batch: Sequence[Text], chunk: int) -> Itera
     except HforchError as error:
         raise ScoringError(str(error)) from error
     except Exception as error:
-        reason = (str(error) or type(error).__name__).splitlines()[0]
-        raise ScoringError(f"the model could not read given tokens: {reason}") from error
+        raise ScoringError(f"the model could not read given tokens: {first_line(error)}") from error
 
 
 def cut(texts: Sequence[Text], size: int) -> Iterator[Sequence[Text]]:

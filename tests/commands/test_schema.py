@@ -10,10 +10,13 @@ from pathlib import Path
 import pytest
 
 from hforch.cli import main
-from hforch.config.json_schema import names
+from hforch.commands.schema import names
 
 
-@pytest.mark.parametrize(("words", "title"), [([], "a job of hforch"), (["recipe"], "a recipe of hforch")])
+@pytest.mark.parametrize(
+    ("words", "title"),
+    [([], "a job of hforch"), (["recipe"], "a recipe of hforch"), (["sweep"], "sweep.json of hforch: a sweep")],
+)
 def test_a_schema_is_printed(words: list[str], title: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["schema", *words]) == 0
     assert json.loads(capsys.readouterr().out)["title"] == title

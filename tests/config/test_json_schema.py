@@ -12,10 +12,10 @@ import pytest
 import yaml
 from jsonschema import Draft202012Validator
 
-from hforch.commands.schema import to_text
+from hforch.commands.schema import names, schema_of, to_text
 from hforch.config.compose import compose, job_from_overrides
 from hforch.config.config_dirs import conf_dir
-from hforch.config.json_schema import names, options, schema_of
+from hforch.config.json_schema import options
 from hforch.config.keys import groups
 from hforch.errors import ConfigError
 

@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import pytest
+from langchain_core.load import dumps, loads
+from langchain_core.outputs import Generation, LLMResult
 
 from hforch.backends.fake import FakeEngine, RemoteFakeEngine
 from hforch.config.compose import job_from_overrides
 from hforch.config.schema import FakeBackend
 from hforch.errors import GenerationError, PromptError
 from hforch.generation.completion import Answer
-from hforch.generation.results import generation_info, llm_result
+from hforch.generation.results import answer_of, generation_info, llm_result
 from hforch.generation.text_completion import TextCompletion
 
 WHY = "an endpoint tells no ids"
@@ -91,3 +93,16 @@ def test_without_the_prompts_length_max_new_tokens_alone_decides() -> None:
     assert remote.room(None, job.generation) == 5
     with pytest.raises(PromptError, match=r"max_length counts the prompt's tokens.*set generation\.max_new_tokens"):
         remote.room(None, job.generation.model_copy(update={"max_new_tokens": None}))
+
+
+@pytest.mark.filterwarnings("ignore:The function `loads` is in beta")
+def test_a_generation_carries_its_answer_and_is_a_plain_one_to_caches() -> None:
+    answer = Answer("a", (1, 2), (3,), "stop", {"ttft_ms": 1.0})
+    result = llm_result([answer], ["echo "])
+    assert answer_of(result) is answer
+    (generation,) = result.generations[0]
+    assert generation.text == "echo a" and (generation.generation_info or {})["output_ids"] == [3]
+    again = loads(dumps(generation), allowed_objects="core")
+    assert type(again) is Generation and again.text == "echo a"
+    with pytest.raises(TypeError, match="read from a cache"):
+        answer_of(LLMResult(generations=[[again]]))

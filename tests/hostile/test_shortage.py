@@ -14,11 +14,15 @@ from pathlib import Path
 
 import pytest
 from command_line import ROOT, hforch, run
+from written import sample
 
 from hforch.commands import _comparison_flags
 from hforch.commands.export import _copy
 from hforch.errors import HforchError
-from hforch.records.record_files import SAMPLES, RecordWriter, read_record, read_samples
+from hforch.records.record_files import read_record, read_samples
+from hforch.records.record_writer import RecordWriter
+from hforch.records.sample import Sample
+from hforch.records.sample_lines import SAMPLES
 from hforch.utils import files
 from hforch.utils.system_limits import limit_reached
 
@@ -177,10 +181,10 @@ def test_a_full_disk_is_named_with_the_file(tmp_path: Path) -> None:
 
 def test_a_sample_that_does_not_fit_leaves_no_torn_line(tmp_path: Path) -> None:
     with RecordWriter(tmp_path) as writer:
-        writer.add({"index": 0})
-        with small_files(100), pytest.raises(OSError, match=SAMPLES):
-            writer.add({"index": 1, "text": "x" * 200})
-        writer.add({"index": 2})
+        writer.add(Sample(**sample(0, "a", [1])))
+        with small_files(700), pytest.raises(OSError, match=SAMPLES):
+            writer.add(Sample(**sample(1, "x" * 700, [1])))
+        writer.add(Sample(**sample(2, "b", [1])))
     lines = (tmp_path / SAMPLES).read_text().splitlines()
     assert [json.loads(line)["index"] for line in lines] == [0, 2]
 

@@ -28,26 +28,34 @@ def broken(measured: Measured) -> float:
     return float(measured.record["nothing"])
 
 
+def endless(measured: Measured) -> float:
+    return float("inf")
+
+
 @pytest.fixture
-def three(monkeypatch: pytest.MonkeyPatch) -> None:
+def four(monkeypatch: pytest.MonkeyPatch) -> None:
     usual = BY_NAME["disk_mb"]
-    made = {"answered": answered, "lacking": lacking, "broken": broken}
-    metrics = tuple(replace(usual, name=name, compute=compute) for name, compute in made.items())
+    made = {"mbu": answered, "energy_j": lacking, "power_w": broken, "joules_per_token": endless}
+    metrics = tuple(replace(BY_NAME[name], compute=compute) for name, compute in made.items())
     monkeypatch.setattr(computing, "ALL", (usual, *metrics))
 
 
-def test_a_metric_that_cannot_be_computed_is_absent_with_the_reason(three: None) -> None:
+def test_a_metric_that_cannot_be_computed_is_absent_with_the_reason(four: None) -> None:
     found = computing.computed(Measured({}, [{"error": None}, {"error": {}}], None))
     assert found == {
-        "answered": 1.0,
-        "absent": {"lacking": "nobody knows", "broken": "it could not be computed: KeyError: 'nothing'"},
+        "mbu": 1.0,
+        "absent": {
+            "energy_j": "nobody knows",
+            "power_w": "it could not be computed: KeyError: 'nothing'",
+            "joules_per_token": "its value is inf",
+        },
     }
 
 
-def test_a_run_records_them_beside_those_that_it_measured(three: None, tmp_path: Path) -> None:
+def test_a_run_records_them_beside_those_that_it_measured(four: None, tmp_path: Path) -> None:
     words = ("backend=fake", "inputs=numbers_in_french", "runtime.isolation=inline")
     assert run(job_from_overrides(words), tmp_path, JobContext(words), NullWatcher()) == 0
     record = read_record(tmp_path)
     metrics = record["metrics"]
-    assert metrics["answered"] == record["totals"]["samples"] and metrics["tokens_per_s"] > 0
-    assert metrics["absent"]["lacking"] == "nobody knows" and "energy_j" in metrics["absent"]
+    assert metrics["mbu"] == record["totals"]["samples"] and metrics["tokens_per_s"] > 0
+    assert metrics["absent"]["energy_j"] == "nobody knows" and "joules_per_token" in metrics["absent"]

@@ -38,7 +38,7 @@ from hforch.metrics.docs import tables as docs
 from hforch.report.comparison import to_markdown
 from hforch.report.export import to_csv
 from hforch.report.page.metrics import described, ordered
-from hforch.records.record_schema import flaws
+from hforch.records.damage import record_flaws as flaws
 folder = Path({folder!r})
 for number, value in enumerate((3.0, 4.5)):
     metrics = {{"tokens_per_s": 1.0, "tokens_per_mb": value, "absent": {{}}}}
@@ -51,7 +51,7 @@ print(json.dumps({{
     "markdown": to_markdown(found),
     "docs": [name for name, table in docs().items() if "`tokens_per_mb`" in table],
     "page": [one["title"] for one in map(described, ordered(()))],
-    "flaws": flaws({{"metrics": {{"tokens_per_mb": "many"}}}}),
+    "flaws": flaws({{"status": "ok", "metrics": {{"tokens_per_mb": "many"}}}}),
     "code": main(["compare", str(folder / "s"), "--optimize", "tokens_a_mb", "--output", str(folder / "out.txt")]),
 }}))
 """

@@ -12,15 +12,21 @@ import pytest
 from written import sample
 
 from hforch.errors import HforchError
-from hforch.records import record_files
-from hforch.records.record_files import OWNER, SAMPLES, RecordWriter, locked, read_record, read_samples, to_json
+from hforch.records import directory_lock
+from hforch.records.directory_lock import OWNER, locked
+from hforch.records.record import Record
+from hforch.records.record_files import read_record, read_samples
+from hforch.records.record_writer import RecordWriter
+from hforch.records.sample import Sample
+from hforch.records.sample_lines import SAMPLES
 from hforch.runs.sampling import error_of
+from hforch.utils.json_text import to_json
 
 
 def test_a_torn_last_line_is_left_out(tmp_path: Path) -> None:
     with RecordWriter(tmp_path) as writer:
-        writer.add(sample(0, "naïve 中文 🙂", [1]))
-        writer.add(sample(1, "b", [1]))
+        writer.add(Sample(**sample(0, "naïve 中文 🙂", [1])))
+        writer.add(Sample(**sample(1, "b", [1])))
     path = tmp_path / "samples.jsonl"
     whole = path.read_bytes()
     for cut in range(len(whole) - 1, len(whole) - 15, -1):
@@ -31,26 +37,26 @@ def test_a_torn_last_line_is_left_out(tmp_path: Path) -> None:
 def test_each_line_is_there_as_soon_as_it_is_added(tmp_path: Path) -> None:
     with RecordWriter(tmp_path) as writer:
         for index in range(3):
-            writer.add(sample(index, "a", [1]))
+            writer.add(Sample(**sample(index, "a", [1])))
             assert len(list(read_samples(tmp_path))) == index + 1
 
 
 def test_a_record_is_replaced_whole_or_not_at_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with RecordWriter(tmp_path) as writer:
-        writer.write({"status": "partial"})
+        writer.write(Record(status="partial"))
 
         def broken(self: Path, target: Path) -> Path:
             raise OSError("no space left on device")
 
         monkeypatch.setattr(Path, "replace", broken)
         with pytest.raises(OSError, match="no space"):
-            writer.write({"status": "ok"})
+            writer.write(Record(status="ok"))
     assert read_record(tmp_path)["status"] == "partial"
 
 
 def test_half_a_surrogate_that_a_model_made_can_be_written(tmp_path: Path) -> None:
     with RecordWriter(tmp_path) as writer:
-        writer.add({"text": "a\ud800b"})
+        writer.add(Sample(**sample(0, "a\ud800b", [1])))
     assert json.loads((tmp_path / "samples.jsonl").read_text(encoding="utf-8"))["text"] == "a\ud800b"
 
 
@@ -69,7 +75,7 @@ def test_a_job_without_samples_has_none(tmp_path: Path) -> None:
 
 def test_answers_that_another_run_has_written_meanwhile_are_not_written_over(tmp_path: Path) -> None:
     with RecordWriter(tmp_path, anew=True, fresh=True) as writer:
-        writer.add({"index": 0})
+        writer.add(Sample(**sample(0, "a", [1])))
     before = (tmp_path / SAMPLES).read_bytes()
     with pytest.raises(HforchError, match="has written its answers"):
         RecordWriter(tmp_path, anew=True, fresh=True)
@@ -83,7 +89,7 @@ def without_locks(monkeypatch: pytest.MonkeyPatch) -> None:
         raise OSError(errno.ENOLCK, "no locks available")
 
     monkeypatch.setattr("filelock.lock_descriptor", refuse)
-    monkeypatch.setattr(record_files, "PATIENCE_S", 0.3)
+    monkeypatch.setattr(directory_lock, "PATIENCE_S", 0.3)
 
 
 @pytest.mark.usefixtures("without_locks")
@@ -131,4 +137,4 @@ def test_it_is_taken_over_from_a_process_that_is_gone_only(tmp_path: Path, who: 
     ],
 )
 def test_an_error_without_words_is_told_by_what_it_is(error: BaseException, said: str) -> None:
-    assert error_of(error)["message"] == said
+    assert error_of(error).message == said

@@ -38,7 +38,7 @@ def line(**changed: Any) -> bytes:
 
 
 FOREIGN = {
-    "one key": (b'{"a": 1}\n', "it has no input_id"),
+    "one key": (b'{"a": 1}\n', "it has no index"),
     "a number": (b"1\n", "it holds no mapping"),
     "a list": (b"[]\n", "it holds no mapping"),
     "nothing": (b"\n", "it is empty"),
@@ -55,7 +55,7 @@ FOREIGN = {
     "a text for a number": (line(index="0"), "its index is not a whole number"),
     "a boolean for a number": (line(repeat=True), "its repeat is not a whole number"),
     "below zero": (line(repeat=-1), "its repeat is out of range"),
-    "ids that are none": (line(output_ids=[1.5]), "its token ids are not all whole numbers"),
+    "ids that are none": (line(output_ids=[1.5]), "its output_ids.0 is not a whole number"),
     "no place in a batch": (line(batch={}), "its batch has no index"),
     "an error without words": (line(error={"a": 1}), "its error has no message"),
     "no answer": (line(text=None), "neither an error nor an answer"),

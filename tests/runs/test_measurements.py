@@ -66,35 +66,40 @@ def sample(**more: Any) -> dict[str, Any]:
     return plain | more
 
 
+def summarized(*arguments: Any) -> dict[str, Any]:
+    return summarize(*arguments).dump()
+
+
 def test_tokens_per_second_are_all_output_tokens_by_the_wall_time() -> None:
     samples = [sample(), sample(output_tokens=30)]
-    assert summarize(samples, samples, {0: 2.0})["tokens_per_s"] == 20.0
+    assert summarized(samples, samples, {0: 2.0})["tokens_per_s"] == 20.0
 
 
 def test_each_repeat_has_its_own_speed_and_their_median_is_the_jobs() -> None:
     samples = [sample(repeat=repeat) for repeat in range(3)]
-    metrics = summarize(samples, samples, {0: 1.0, 1: 0.1, 2: 2.0})
+    metrics = summarized(samples, samples, {0: 1.0, 1: 0.1, 2: 2.0})
     assert (metrics["tokens_per_s"], metrics["tokens_per_s_each"]) == (10.0, [10.0, 100.0, 5.0])
 
 
 def test_what_was_measured_before_a_job_was_resumed_is_no_part_of_its_speed() -> None:
     old, new = sample(), sample(output_tokens=30)
-    assert summarize([old, new], [new], {0: 2.0})["tokens_per_s"] == 15.0
-    assert "resumed" in summarize([old], [], {})["absent"]["tokens_per_s"]
+    assert summarized([old, new], [new], {0: 2.0})["tokens_per_s"] == 15.0
+    assert "resumed" in summarized([old], [], {})["absent"]["tokens_per_s"]
 
 
 def test_a_timing_is_the_median_over_samples_that_have_it() -> None:
     samples = [sample(timings={"ttft_ms": value}) for value in (1.0, 2.0, 9.0)]
     samples.append(sample(timings={}, error={"type": "X", "message": ""}))
-    metrics = summarize(samples, samples, {0: 1.0})
+    metrics = summarized(samples, samples, {0: 1.0})
     assert metrics["ttft_ms"] == 2.0
     assert metrics["absent"]["tpot_ms"] == "fewer than two output tokens"
 
 
 def test_failed_samples_are_counted_and_add_no_tokens() -> None:
     failed = sample(error={"type": "X", "message": ""}, output_tokens=None, prompt_tokens=None, finish_reason="error")
-    totals = count([sample(), failed])
-    assert totals == {
+    totals = count([sample(), failed], 3)
+    assert totals.dump() == {
+        "planned": 3,
         "samples": 2,
         "failed": 1,
         "prompt_tokens": 3,
@@ -102,10 +107,10 @@ def test_failed_samples_are_counted_and_add_no_tokens() -> None:
         "finish_reasons": {"eos": 1, "error": 1},
         "checks": None,
     }
-    assert summarize([failed], [failed], {0: 1.0})["absent"]["ttft_ms"] == "no sample succeeded"
+    assert summarized([failed], [failed], {0: 1.0})["absent"]["ttft_ms"] == "no sample succeeded"
 
 
 def test_without_a_number_of_tokens_there_is_no_speed() -> None:
-    found = summarize([sample(), sample(output_tokens=None)], [sample(), sample(output_tokens=None)], {0: 2.0})
+    found = summarized([sample(), sample(output_tokens=None)], [sample(), sample(output_tokens=None)], {0: 2.0})
     assert "tokens_per_s" not in found
     assert found["absent"]["tokens_per_s"] == "the number of output tokens is not known"

@@ -10,6 +10,7 @@ import pytest
 
 from hforch.config.compose import job_from_overrides
 from hforch.errors import ConfigError
+from hforch.records.record import SCHEMA_VERSION
 from hforch.records.record_files import read_record, read_samples
 from hforch.runs import JobContext, run
 from hforch.runs.watcher import NullWatcher
@@ -25,7 +26,7 @@ def do(directory: Path, *overrides: str, code: int = 0) -> tuple[dict[str, Any],
 
 def test_a_run_leaves_a_record_and_a_line_for_each_sample(tmp_path: Path) -> None:
     record, samples = do(tmp_path, *FRENCH, "runtime.batch_size=3")
-    assert record["schema_version"] == 1
+    assert record["schema_version"] == SCHEMA_VERSION
     assert (record["status"], record["exit_code"], record["error"]) == ("ok", 0, None)
     assert record["overrides"] == [*FRENCH, "runtime.batch_size=3"]
     assert record["job"]["runtime"]["batch_size"] == 3

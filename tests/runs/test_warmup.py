@@ -18,6 +18,7 @@ import tiny_models
 from hforch.backends import fake
 from hforch.backends.fake import FakeEngine
 from hforch.config.compose import job_from_overrides
+from hforch.generation.completion import Answer
 from hforch.generation.engine import FixedCache, Request
 from hforch.inputs import Input
 from hforch.records.record_files import known_record, read_record, read_samples
@@ -57,6 +58,10 @@ def requests(monkeypatch: pytest.MonkeyPatch) -> list[Request]:
     return asked
 
 
+def answer(**timings: float) -> Answer:
+    return Answer("a", (1,), (2,), "length", timings)
+
+
 class Stub:
     """A sampler whose answers have made-up times (prefill and step, in seconds), the last of them from then on."""
 
@@ -73,10 +78,10 @@ class Stub:
         self.prompt_tokens |= dict(enumerate(lengths, first))
         return Batch(0, 0, [Input(first + number, "", "some words") for number in range(len(lengths))])
 
-    def shortly(self, items: Sequence[Any], at_most: int) -> list[dict[str, Any]]:
+    def shortly(self, items: Sequence[Any], at_most: int) -> list[Answer]:
         self.asked.append((len(items), at_most))
         prefill_s, step_s = next(self._times)
-        return [{"timings": {"ttft_ms": 1e3 * prefill_s, "tpot_ms": 1e3 * step_s}} for _ in items]
+        return [answer(ttft_ms=1e3 * prefill_s, tpot_ms=1e3 * step_s) for _ in items]
 
 
 # ---------------------------------------------------------------- what is measured afterwards
@@ -164,11 +169,11 @@ def test_on_a_cpu_one_shape_does_for_all_unless_the_cache_has_another_size(monke
     sampler = Stub()
     batches = [sampler.batch(10, 12), sampler.batch(70)]
     warm: set[Shape] = {NO_SHAPE}
-    assert [one["batch_size"] for one in warm_up(sampler, batches, warm, True, Silent())] == [2]  # type: ignore[arg-type]
+    assert [one.batch_size for one in warm_up(sampler, batches, warm, True, Silent())] == [2]  # type: ignore[arg-type]
     assert warm_up(sampler, batches, warm, True, Silent()) == []  # type: ignore[arg-type]
-    assert [one["batch_size"] for one in warm_up(sampler, batches, warm, False, Silent())] == [1]  # type: ignore[arg-type]
+    assert [one.batch_size for one in warm_up(sampler, batches, warm, False, Silent())] == [1]  # type: ignore[arg-type]
     monkeypatch.setattr(FakeEngine, "fixed_cache", lambda self, rows, tokens, generation: FixedCache(rows, 128))
-    assert [one["batch_size"] for one in warm_up(sampler, batches, warm, True, Silent())] == [2, 1]  # type: ignore[arg-type]
+    assert [one.batch_size for one in warm_up(sampler, batches, warm, True, Silent())] == [2, 1]  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(
@@ -231,7 +236,7 @@ def test_a_cache_of_fixed_size_is_part_of_the_shape(monkeypatch: pytest.MonkeyPa
     sampler = Stub()
     ((found, _),) = shapes(sampler, [sampler.batch(20, 33)])  # type: ignore[arg-type]
     assert found == Shape(4, 64, cache=cache) != Shape(4, 64, cache=FixedCache(4, 128, 1))
-    assert found.told() == {"batch_size": 4, "prompt_tokens": 64, "num_beams": 1, "cache_length": 128}
+    assert found.record().dump() == {"batch_size": 4, "prompt_tokens": 64, "num_beams": 1, "cache_length": 128}
 
 
 def test_each_size_of_a_fixed_cache_is_a_shape(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -241,7 +246,7 @@ def test_each_size_of_a_fixed_cache_is_a_shape(monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setattr(FakeEngine, "fixed_cache", fixed)
     sampler = Stub()
     batches = [sampler.batch(20, 33), sampler.batch(90, 1), sampler.batch(100, 2), sampler.batch(7)]  # is filled up
-    found = [(shape.told()["cache_length"], shape.prompt_tokens) for shape, _ in shapes(sampler, batches)]  # type: ignore[arg-type]
+    found = [(shape.record().cache_length, shape.prompt_tokens) for shape, _ in shapes(sampler, batches)]  # type: ignore[arg-type]
     assert found == [(256, 128), (128, 64)]
 
 
@@ -266,9 +271,9 @@ def test_it_goes_on_until_rounds_agree() -> None:
     sampler = Stub(times=[(9.0, 0.2), (2.0, 0.1), (1.2, 0.1), (1.0, 0.1), (1.05, 0.1), (1.0, 0.104)])
     warm: set[Shape] = set()
     (told,) = warm_up(sampler, [sampler.batch(10, 12)], warm, False, Silent())  # type: ignore[arg-type]
-    assert (told["rounds"], told["ended_by"], told["steady"]) == (6, "agreement", True)
-    assert told["deviation"] == pytest.approx(0.05, abs=1e-3)
-    assert (told["prefill_ms"], told["step_ms"]) == (1000.0, 104.0)
+    assert (told.rounds, told.ended_by, told.steady) == (6, "agreement", True)
+    assert told.deviation == pytest.approx(0.05, abs=1e-3)
+    assert (told.prefill_ms, told.step_ms) == (1000.0, 104.0)
     assert warm == {Shape(2, 16)}
 
 
@@ -276,8 +281,8 @@ def test_times_that_never_agree_end_at_a_bound_and_the_record_says_so() -> None:
     sampler = Stub(times=[(1.0, 0.1), (1.0, 0.2)] * MOST)
     warm: set[Shape] = set()
     (told,) = warm_up(sampler, [sampler.batch(10)], warm, False, Silent())  # type: ignore[arg-type]
-    assert (told["rounds"], told["ended_by"], told["steady"]) == (MOST, "rounds", False)
-    assert told["deviation"] == 1.0
+    assert (told.rounds, told.ended_by, told.steady) == (MOST, "rounds", False)
+    assert told.deviation == 1.0
     assert len(sampler.asked) == MOST and set(sampler.asked) == {(1, 1 + STEPS)}
     assert warm == {Shape(1, 16)}  # more of it would not help the next job either
 
@@ -286,15 +291,15 @@ def test_beams_have_no_times_of_tokens_so_wall_times_are_compared(monkeypatch: p
     sampler = Stub("generation=beam")
     walls = chain([0.3], repeat(0.1))
 
-    def shortly(items: Sequence[Any], at_most: int) -> list[dict[str, Any]]:
+    def shortly(items: Sequence[Any], at_most: int) -> list[Answer]:
         time.sleep(next(walls))
-        return [{"timings": {}} for _ in items]
+        return [answer() for _ in items]
 
     monkeypatch.setattr(sampler, "shortly", shortly)
     (told,) = warm_up(sampler, [sampler.batch(10)] * 100, set(), False, Silent())  # type: ignore[arg-type]
-    assert (told["ended_by"], told["steady"]) == ("agreement", True)
-    assert told["rounds"] >= 4
-    assert "prefill_ms" not in told and told["wall_ms"] >= 100
+    assert (told.ended_by, told.steady) == ("agreement", True)
+    assert told.rounds >= 4
+    assert "prefill_ms" not in told.dump() and (told.wall_ms or 0) >= 100
 
 
 def test_a_warm_up_that_fails_is_logged_and_the_measured_batches_fail_and_are_recorded(

@@ -59,7 +59,7 @@ def test_a_model_against_itself_is_exactly_itself(backend: str, tiny_gpt2: Path,
         metrics = found["scores"]["metrics"]
         assert (metrics["kl_mean"], metrics["kl_p99"], metrics["kl_max"]) == (0.0, 0.0, 0.0)
         assert (metrics["top1_agreement"], metrics["flips_early"]) == (1.0, 0.0)
-        assert found["scores"]["absent"] == {}
+        assert "absent" not in found["scores"]["against_baseline"]
     told = again["scores"]["against_baseline"]
     assert told == {"texts": 4, "positions": 96, "baseline": "../base", "of": told["of"]}
     assert all(one["flips"] == [] and one["kl_max"] == 0.0 for one in scores(tmp_path / "again"))
@@ -138,8 +138,10 @@ def test_another_tokenizer_makes_divergence_absent_and_says_why(tiny_gpt2: Path,
     do(tmp_path / "base", *local(tiny_gpt2), "scoring=both", "scoring.text.window=64", baseline=tmp_path / "base")
     words = (*local(other), "scoring=both", "scoring.text.window=64")
     record = do(tmp_path / "job", *words, baseline=tmp_path / "base")
-    assert set(record["scores"]["absent"].values()) == {"the baseline has another tokenizer"}
-    assert set(record["scores"]["absent"]) == {"kl_mean", "kl_p99", "kl_max", "top1_agreement", "flips_early"}
+    absent = record["scores"]["against_baseline"]["absent"]
+    assert set(absent.values()) == {"the baseline has another tokenizer"}
+    assert "absent" not in record["scores"]["on_text"]
+    assert set(absent) == {"kl_mean", "kl_p99", "kl_max", "top1_agreement", "flips_early"}
     assert "kl_mean" not in record["scores"]["metrics"]
     assert record["scores"]["metrics"]["bits_per_byte"] > 0
 
@@ -201,7 +203,7 @@ def test_a_baseline_that_is_missing_or_has_failed_costs_no_answer(tiny_gpt2: Pat
     assert record["status"] == "failed" and record["totals"]["samples"] == 4 and record["totals"]["failed"] == 0
     assert record["metrics"]["tokens_per_s"] > 0
     assert record["scores"]["metrics"] == {} and not record["scores"]["whole"]
-    assert "it has not been run" in record["scores"]["absent"]["kl_mean"]
+    assert "it has not been run" in record["scores"]["against_baseline"]["absent"]["kl_mean"]
     assert record["error"]["message"].endswith("nowhere has no distributions to compare with: it has not been run")
     assert len(list(read_samples(tmp_path / "job"))) == 4
     failing = tmp_path / "failing"
@@ -240,6 +242,8 @@ def test_scores_against_answers_that_the_baseline_has_no_more_are_taken_again(ti
 def test_a_part_that_cannot_be_scored_costs_the_other_nothing(tiny_gpt2: Path, tmp_path: Path) -> None:
     record = do(tmp_path / "job", *local(tiny_gpt2), "scoring=both", baseline=tmp_path / "nowhere", code=1)
     assert record["scores"]["metrics"]["ppl"] > 1 and record["status"] == "failed"
+    assert "absent" not in record["scores"]["on_text"]
+    assert "it has not been run" in record["scores"]["against_baseline"]["absent"]["kl_mean"]
     again = do(tmp_path / "job", *local(tiny_gpt2), "scoring=both", baseline=tmp_path / "nowhere", code=1, resume=True)
     assert again["status"] == "failed" and again["memory"] == record["memory"]  # it still lacks the other one
 
@@ -248,14 +252,14 @@ def test_logits_that_are_no_numbers_are_told_and_no_figures_made_of_them(tmp_pat
     broken = tiny_models.save_gptj(tmp_path / "model", math.nan, 120)
     record = do(tmp_path / "job", *local(broken), "scoring=text", "scoring.text.window=64", code=1)
     assert "logits that are no numbers" in record["error"]["message"]
-    assert record["scores"]["metrics"] == {} and "no numbers" in record["scores"]["absent"]["ppl"]
+    assert record["scores"]["metrics"] == {} and "no numbers" in record["scores"]["on_text"]["absent"]["ppl"]
     assert len(list(read_samples(tmp_path / "job"))) == 4
 
 
 def test_a_text_too_unlikely_for_a_perplexity_leaves_it_absent(tmp_path: Path) -> None:
     sure = tiny_models.save_gptj(tmp_path / "model", 5000.0, 120)
     record = do(tmp_path / "job", *local(sure), "scoring=text", "scoring.text.window=64")
-    assert "no number" in record["scores"]["absent"]["ppl"] and record["status"] == "ok"
+    assert "no number" in record["scores"]["on_text"]["absent"]["ppl"] and record["status"] == "ok"
 
 
 def test_answers_longer_than_a_model_reads_are_not_compared(tiny_gpt2: Path, tmp_path: Path) -> None:
@@ -273,7 +277,7 @@ def test_answers_longer_than_a_model_reads_are_not_compared(tiny_gpt2: Path, tmp
         loaded.engine.vocabulary().decode,
     )
     found = against_baseline(*asked, 20)
-    assert found.metrics == {} and "this model reads 20" in found.absent["kl_mean"]
+    assert found.metrics == {} and "this model reads 20" in (found.part.absent or {})["kl_mean"]
     assert against_baseline(*asked, 128).metrics["kl_max"] == 0.0
 
 

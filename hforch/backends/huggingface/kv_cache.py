@@ -15,10 +15,9 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any
 
-from hforch.backends.base import first_line
 from hforch.backends.huggingface import compiler
 from hforch.config.schema import PytorchBackend
-from hforch.errors import BackendError, ConfigError, Mistake
+from hforch.errors import BackendError, ConfigError, Mistake, first_line
 from hforch.generation.engine import Work
 from hforch.machine.out_of_memory import chain
 from hforch.utils.cache_home import cache_home
@@ -204,7 +203,7 @@ class KVCaches:
         if not self.chosen.is_compiled or self.asked.compile is True or not _is_of_the_compiler(error):
             return False
         log.warning("compiling failed", exc_info=error)
-        self._lacking = f"compiling failed: {first_line(error)}"
+        self._lacking = f"compiling failed: {first_line(error, with_type=True)}"
         self.chosen = self._choose(self.work)
         self.drop()
         return True

@@ -13,7 +13,7 @@ from omegaconf.errors import OmegaConfBaseException
 from hforch.config.diagnose.library_errors import explain
 from hforch.config.diagnose.validation_errors import kind_of
 from hforch.config.hydra_adapter.jobs import find_object, installed
-from hforch.errors import Mistake
+from hforch.errors import Mistake, first_line
 
 KINDS = ("launcher", "sweeper")
 NEEDED = ("run", "sweep", "job", "runtime", "overrides", *KINDS)
@@ -112,7 +112,7 @@ def _callbacks(settings: DictConfig) -> Iterator[Mistake]:
         try:
             found = find_object(target)
         except Exception as error:  # it is imported, so any
-            yield Mistake(f"{path}._target_", f"'{target}' cannot be imported: {_first_line(error.__cause__ or error)}")
+            yield Mistake(f"{path}._target_", f"'{target}' cannot be imported: {first_line(error.__cause__ or error)}")
             continue
         if not callable(found):
             yield Mistake(f"{path}._target_", f"{target} is no class")
@@ -159,7 +159,3 @@ def _entries(config: Mapping[Any, Any]) -> Iterator[tuple[str, Any]]:
 def _is_level(level: Any) -> bool:
     known = logging.getLevelNamesMapping()
     return (isinstance(level, int) and not isinstance(level, bool)) or (isinstance(level, str) and level in known)
-
-
-def _first_line(error: BaseException) -> str:
-    return next(iter(str(error).splitlines()), type(error).__name__)

@@ -18,10 +18,10 @@ from hforch.comparison.entries import Entry
 from hforch.comparison.table import compare
 from hforch.errors import ConfigError, HforchError, Mistake
 from hforch.models.cache import kept_text
-from hforch.records.record_files import to_json
 from hforch.report.page.collect import Page, collect
 from hforch.report.page.first_pass import first_pass
 from hforch.utils.files import output
+from hforch.utils.json_text import to_json
 
 PARTS = Path(__file__).parent / "parts"
 SCRIPTS = ("text", "state", "data", "about", "jobs", "charts", "filters", "grid", "drawer", "again", "main")

@@ -56,7 +56,9 @@ def record_death(death: WorkerDied, directory: Path, logged: int, job_context: J
     Returns:
         the job's exit code.
     """
-    from hforch.records.record_files import SCHEMA_VERSION, RecordWriter, read_record
+    from hforch.records.directory_lock import locked
+    from hforch.records.fields import Error
+    from hforch.records.record_writer import write_failure
 
     log = directory / LOG
     if death.last_output and size_of(log) <= logged:  # it had not opened its log yet
@@ -64,14 +66,9 @@ def record_death(death: WorkerDied, directory: Path, logged: int, job_context: J
             file.write(death.last_output)
     end = quoted_tail(log, logged)
     message = f"{death}; its log {log} ends with: {end}" if end else f"{death}; its log {log} does not say why"
-    error = {"type": "WorkerDied", "message": message}
-    try:
-        record = read_record(directory)
-    except (OSError, ValueError):
-        record = {"schema_version": SCHEMA_VERSION, **job_context.invocation()}
-    record |= {"status": "failed", "exit_code": EXIT_FAILED, "error": error}
-    with RecordWriter(directory) as writer:
-        writer.write(record)
+    with locked(directory):
+        error = Error(type="WorkerDied", message=message)
+        record = write_failure(directory, error, EXIT_FAILED, begun=job_context.record())
     watcher.finished(record, str(directory))
     return EXIT_FAILED
 

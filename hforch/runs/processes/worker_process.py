@@ -193,7 +193,7 @@ class PipeWatcher:
     def finished(self, record: Mapping[str, Any], directory: str) -> None:
         import json
 
-        from hforch.records.record_files import to_json
+        from hforch.utils.json_text import to_json
 
         brief = {name: value for name, value in record.items() if name != "plan"}  # which names every input
         self._send(Finished(json.loads(to_json(brief)), directory))

@@ -1,0 +1,55 @@
+"""Validators of stored records, derived from the types that write them; for older and newer versions, and damage."""
+
+from __future__ import annotations
+
+from functools import cache
+from types import UnionType
+from typing import Annotated, Any, Literal, NotRequired, Required, Union, get_args, get_origin
+
+from pydantic import ConfigDict, TypeAdapter, with_config
+from pydantic_core import SchemaValidator
+from typing_extensions import TypedDict
+
+from hforch.records.fields import Part
+
+STORED = ConfigDict(extra="allow", strict=True)
+
+
+@cache
+def validator(part: type[Part]) -> SchemaValidator:
+    """Return what validates a stored part: every value that is there has its type.
+
+    Any key may be missing or null, except those that are needed, and there may be others. A word out of a list of
+    words may be any other one, since later versions may have more.
+    """
+    adapter: TypeAdapter[Any] = TypeAdapter(_stored(part))
+    return adapter.validator  # type: ignore[return-value]
+
+
+@cache
+def _mapping(part: type[Part]) -> Any:
+    """Return the mapping that a part is when it is stored; it takes half the time of a model to validate."""
+    fields: dict[str, Any] = {name: NotRequired[kind | None] for name, kind in part.former.items()}
+    for name, info in part.model_fields.items():
+        kind = _stored(info.annotation)
+        for metadata in info.metadata:
+            kind = Annotated[kind, metadata]
+        fields[name] = Required[kind] if name in part.needed else NotRequired[kind | None]
+    if unknown := part.needed - fields.keys():
+        raise TypeError(f"{part.__name__} has no field {', '.join(sorted(unknown))}")
+    mapping = TypedDict(part.__name__, fields)  # type: ignore[misc]
+    return with_config(STORED)(mapping)
+
+
+def _stored(kind: Any) -> Any:
+    """Return the type of a stored value."""
+    if isinstance(kind, type) and issubclass(kind, Part):
+        return _mapping(kind)
+    origin, arguments = get_origin(kind), get_args(kind)
+    if origin is Annotated:
+        return Annotated[(_stored(arguments[0]), *arguments[1:])]
+    if origin is Literal:
+        return str if all(isinstance(one, str) for one in arguments) else kind
+    if origin in (Union, UnionType):
+        return Union[tuple(map(_stored, arguments))]  # noqa: UP007
+    return origin[tuple(map(_stored, arguments))] if arguments and origin is not None else kind

@@ -1,0 +1,38 @@
+"""JSON Schemas of record.json, of a line of samples.jsonl, and of sweep.json, for programs that read them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pydantic.json_schema import GenerateJsonSchema
+
+from hforch.records.fields import Part
+from hforch.records.record import Record
+from hforch.records.sample import Sample
+from hforch.records.sweep import SweepRecord
+
+DIALECT = "https://json-schema.org/draft/2020-12/schema"
+FILES: dict[str, tuple[type[Part], str]] = {
+    "record": (Record, "record.json of hforch: one job"),
+    "sample": (Sample, "a line of samples.jsonl of hforch: one answer"),
+    "sweep": (SweepRecord, "sweep.json of hforch: a sweep"),
+}
+
+
+class _WithoutTitles(GenerateJsonSchema):
+    """Leaves out the titles of keys, which only repeat their names."""
+
+    def field_title_should_be_set(self, schema: Any) -> bool:
+        return False
+
+
+def names() -> tuple[str, ...]:
+    """Return the names of the schemas."""
+    return tuple(FILES)
+
+
+def schema_of(name: str) -> dict[str, Any]:
+    """Return one of the schemas: the keys as this version writes them."""
+    part, title = FILES[name]
+    schema = part.model_json_schema(schema_generator=_WithoutTitles)
+    return {"$schema": DIALECT, **schema, "title": title}
