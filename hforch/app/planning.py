@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
-from hforch import checks
 from hforch.app.task import Asked
+from hforch.config import checks
 from hforch.config.compose import Composed, Locator
 from hforch.config.places import Places
 from hforch.config.schema import Job

@@ -15,7 +15,7 @@ from typing import Any, Literal
 
 from pydantic import ValidationError
 
-from hforch.checks import schema_of
+from hforch.checks.json_schemas import schema_of
 from hforch.compare.drift import first_diff
 from hforch.compare.reading import Entry, is_only_shown, samples_of
 from hforch.config.as_recipe import differing, flat, recipe_of, to_yaml

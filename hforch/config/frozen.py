@@ -9,7 +9,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, ValidationError
 
-from hforch.config.schema import Count, NonEmpty, Part
+from hforch.config.schema import Part
+from hforch.utils.strict_model import Count, NonEmpty
 
 Digest = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 

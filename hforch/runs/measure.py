@@ -12,7 +12,7 @@ from statistics import median
 from typing import Any, Self
 
 from hforch.backends import accelerators
-from hforch.checks import totals
+from hforch.checks.judging import totals
 from hforch.metrics.aggregation import Timings
 from hforch.metrics.registry import ALL
 

@@ -13,11 +13,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from hforch import checks
 from hforch.backends import accelerators
 from hforch.backends.base import Loaded, Prepared, backend_of, build_llm, capabilities, check, tokenizer_id
 from hforch.backends.engine import Work
 from hforch.backends.out_of_memory import SMALLER_BATCH
+from hforch.checks import judging
+from hforch.config import checks
 from hforch.config.advice import advice
 from hforch.config.schema import Job
 from hforch.errors import (
@@ -144,7 +145,7 @@ def run_job(job: Job, directory: Path, given: Given, watcher: Watcher, held: Hel
         except Exception as error:
             return _end(run, memory, "failed", EXIT_FAILED, error)
         failed = any(sample["error"] is not None for sample in run.samples)
-        unmet = checks.missed(checks.totals(run.samples), job.runtime.min_pass)
+        unmet = judging.missed(judging.totals(run.samples), job.runtime.min_pass)
         code = EXIT_FAILED if failed else EXIT_UNMET if unmet else EXIT_OK
         return _end(run, memory, "failed" if failed else "ok", code)
 
@@ -166,7 +167,7 @@ def _work(run: Run, memory: MemoryMeter) -> None:
     if job.scoring.text:
         scorable.load_text(job.scoring.text)
     _warn(
-        run, [*not_recorded(run.record), *advice(job), *unused_columns(job.prompt, inputs, checks.columns(job.checks))]
+        run, [*not_recorded(run.record), *advice(job), *unused_columns(job.prompt, inputs, judging.columns(job.checks))]
     )
     backend = backend_of(job)
     key = load_key(job)

@@ -14,9 +14,9 @@ from langchain_core.callbacks import BaseCallbackHandler
 from langchain_core.outputs import LLMResult
 from langchain_core.runnables import Runnable, RunnableConfig
 
-from hforch import checks
 from hforch.backends.base import batches
 from hforch.backends.llm import PromisingLLM
+from hforch.checks.judging import judge
 from hforch.config.schema import Item, Job
 from hforch.errors import HforchError, full_errors, message_of
 from hforch.inputs import Input
@@ -92,7 +92,7 @@ class Sampler:
         self.chain: Runnable[Any, str] = self.prompt | llm
         self.walls: dict[int, float] = {}
         self._last_s = 0.0
-        self._judge = checks.judge(job.checks, job.prompt.echo, job.generation.json_schema)
+        self._judge = judge(job.checks, job.prompt.echo, job.generation.json_schema)
         self.longest = (0, 0)
         self.torn: list[dict[str, Any]] = []
         self.prompt_tokens: dict[int, int | None] = {}

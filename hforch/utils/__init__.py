@@ -1,0 +1,1 @@
+"""What all rooms use: files, paths, processes, streams, redaction."""
