@@ -31,7 +31,7 @@ WALK = [
         ),
         *("telemetry", "utils", ""),
     },
-    {"checks"},
+    {"checks", "launchers"},
     {"config"},
     {"models"},
     {"inputs"},

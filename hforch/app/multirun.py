@@ -14,19 +14,22 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from hforch.app.launcher import InLauncher, at_once, launch, with_threads
+from hforch.app.launcher import InLauncher
+from hforch.app.launching import launch, with_share_of_threads
 from hforch.app.planning import given_of, look_at_inputs, planned_job
 from hforch.app.saving import refuse_in_path, save_config
 from hforch.app.task import Asked, job_logging
 from hforch.backends.accelerators import Accelerator
 from hforch.config.affects import LOAD_KEY
 from hforch.config.compose import Composed
-from hforch.config.hydra_adapter.jobs import BASIC_LAUNCHER, as_job_of_sweep, make_launcher, set_up_logging
+from hforch.config.hydra_adapter.jobs import as_job_of_sweep, make_launcher, set_up_logging
 from hforch.config.hydra_adapter.loader import parsing_once
 from hforch.config.keys import affecting
 from hforch.config.places import Places
 from hforch.config.sweeps import Plan
 from hforch.errors import EXIT_OK, ConfigError, Mistake
+from hforch.launchers.base import Launcher
+from hforch.launchers.registry import launcher_of
 from hforch.runs import scorable
 from hforch.runs.aside import aside
 from hforch.runs.death import WorkerDied
@@ -110,8 +113,13 @@ class Multirun:
 
     @property
     def is_basic(self) -> bool:
-        """Whether Hydra's own basic launcher was chosen, in whose stead hforch runs the jobs itself."""
-        return bool(self.master.hydra.launcher.get("_target_") == BASIC_LAUNCHER)
+        """Whether hforch runs the jobs itself, in the stead of Hydra's basic launcher."""
+        return self.launcher.is_replaced
+
+    @cached_property
+    def launcher(self) -> Launcher:
+        """What is known of the launcher that was chosen."""
+        return launcher_of(self.master.hydra.launcher.get("_target_"))
 
     @property
     def _launcher_name(self) -> str:
@@ -119,20 +127,18 @@ class Multirun:
 
     def _elsewhere(self, left: Sequence[Planned], view: View) -> dict[int, int]:
         fingerprints = {one.key: one.given.fingerprint for one in left if one.given.fingerprint}
-        beside = self._at_once != 1 and len(left) > 1
-        task = InLauncher(self.directory, self.places, self.asked, beside, fingerprints)
+        settings = self.master.hydra.launcher
+        beside = self.launcher.at_once(settings, len(self.plan.jobs)) != 1 and len(left) > 1
+        kept = self.launcher.keeps_processes
+        task = InLauncher(self.directory, self.places, self.asked, beside, kept, fingerprints)
         made = make_launcher(self.context, task, self.master)
         wanted = {one.baseline for one in left}
         first = [one for one in left if one.number in wanted]  # what others score has to be there before them
         others = [one for one in left if one.number not in wanted]
         codes: dict[int, int] = {}
         for some in filter(None, (first, others)):
-            codes |= launch(made, some, self.directory, view)
+            codes |= launch(made, some, self.directory, view, self.launcher)
         return codes
-
-    @property
-    def _at_once(self) -> int | None:
-        return 1 if self.is_basic else at_once(self.master.hydra.launcher, len(self.plan.jobs))
 
     def planned(self) -> list[Planned]:
         """The jobs, each with its directory and its identity.
@@ -143,7 +149,8 @@ class Multirun:
         mistakes: list[Mistake] = []
         named = labels([list(one.task_overrides) for one in self.plan.jobs])
         jobs = []
-        own = [one.job if self.is_basic else with_threads(one.job, self._at_once) for one in self.plan.jobs]
+        settings, number = self.master.hydra.launcher, len(self.plan.jobs)
+        own = [with_share_of_threads(one.job, self.launcher, settings, number) for one in self.plan.jobs]
         inline = any(job.runtime.isolation == "inline" for job in own)
         seen = look_at_inputs(own) if inline else aside(lambda: look_at_inputs(own))
         refuse_in_path(self.directory, "hydra.sweep.dir")

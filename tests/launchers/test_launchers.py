@@ -1,0 +1,195 @@
+"""What is known of launchers: how many jobs they run at once, and what recipes may set of them."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+from adding import run_with
+
+from hforch.app.launching import with_share_of_threads
+from hforch.config.compose import job_from_overrides
+from hforch.config.places import find_places
+from hforch.config.recipes import read_recipe
+from hforch.config.untrusted import beyond_data
+from hforch.errors import ConfigError
+from hforch.launchers.base import Launcher
+from hforch.launchers.registry import all_launchers, launcher_named, launcher_of
+
+CORES = len(os.sched_getaffinity(0))
+JOBLIB = all_launchers()["joblib"]
+
+
+def test_a_launcher_is_found_by_its_option_and_by_its_class() -> None:
+    assert set(all_launchers()) >= {"basic", "joblib"}
+    for name, launcher in all_launchers().items():
+        assert launcher_named(name) is launcher_of(f"somewhere.{launcher.class_name}") is launcher
+
+
+def test_nothing_is_assumed_of_the_number_and_threads_of_an_unknown_launcher() -> None:
+    for unknown in (launcher_of("other.OtherLauncher"), launcher_of(None), launcher_named("other")):
+        assert type(unknown) is Launcher
+        assert unknown.at_once({"n_jobs": 2}, 3) is None
+        assert not unknown.is_replaced and not unknown.divides_threads and unknown.shares_files
+
+
+@pytest.mark.parametrize(
+    ("settings", "jobs", "number"),
+    [
+        ({"n_jobs": 2}, 5, 2),
+        ({"n_jobs": 9}, 5, 5),
+        ({"n_jobs": -1}, 99, CORES),
+        ({"n_jobs": 0}, 5, None),
+        ({}, 5, None),
+    ],
+)
+def test_joblib_says_how_many_jobs_run_at_once(settings: dict[str, Any], jobs: int, number: int | None) -> None:
+    assert JOBLIB.at_once(settings, jobs) == number
+
+
+def test_only_launchers_that_divide_the_processor_give_jobs_a_share_of_its_threads() -> None:
+    job, settings = job_from_overrides([]), {"n_jobs": 2}
+    assert with_share_of_threads(job, JOBLIB, settings, 4).runtime.threads == max(1, CORES // 2)
+    assert with_share_of_threads(job, Launcher(), settings, 4) == job
+    own = job_from_overrides(["runtime.threads=3"])
+    assert with_share_of_threads(own, JOBLIB, settings, 4) == own
+
+
+# ---------------------------------------------------------------- recipes and records
+def recipe(folder: Path, launcher: str, setting: str) -> Path:
+    file = folder / "r.yaml"
+    file.write_text(f"defaults:\n  - override hydra/launcher: {launcher}\nhydra:\n  launcher:\n    {setting}\n")
+    return file
+
+
+@pytest.mark.parametrize("setting", ["n_jobs: 2", "batch_size: auto", "pre_dispatch: 3*n_jobs", "pre_dispatch: all"])
+def test_a_recipe_sets_what_is_harmless_of_its_launcher(tmp_path: Path, setting: str) -> None:
+    assert read_recipe(recipe(tmp_path, "joblib", setting), find_places())["hydra"]["launcher"]
+
+
+@pytest.mark.parametrize(
+    ("launcher", "setting", "hint"),
+    [
+        ("joblib", "temp_folder: /tmp/x", "apart from numbers, it sets only: batch_size, pre_dispatch"),
+        ("joblib", "pre_dispatch: __import__('os')", "apart from numbers"),
+        ("other", "batch_size: auto", None),
+    ],
+)
+def test_a_recipe_sets_nothing_else(tmp_path: Path, launcher: str, setting: str, hint: str | None) -> None:
+    with pytest.raises(ConfigError) as caught:
+        read_recipe(recipe(tmp_path, launcher, setting), find_places())
+    (mistake,) = caught.value.mistakes
+    assert mistake.path == f"hydra.launcher.{setting.partition(':')[0]}"
+    assert "must be a number" in str(mistake) and mistake.where == "r.yaml:5"
+    assert hint in str(mistake) if hint else mistake.hint is None
+
+
+def test_a_record_repeats_what_is_harmless_of_its_launcher() -> None:
+    choice = "hydra/launcher=joblib"
+    assert list(beyond_data([choice, "hydra.launcher.batch_size=auto"])) == []
+    assert [text for text, _ in beyond_data(["hydra.launcher.batch_size=auto"])] == ["hydra.launcher.batch_size=auto"]
+    assert list(beyond_data([choice, "hydra.launcher.temp_folder=/tmp/x"]))
+
+
+# ---------------------------------------------------------------- one more
+PLUGIN = '''
+import os
+from dataclasses import dataclass
+
+from hydra.core.config_store import ConfigStore
+from hydra.core.hydra_config import HydraConfig
+from hydra.core.utils import run_job, setup_globals
+from hydra.plugins.launcher import Launcher
+
+
+@dataclass
+class Conf:
+    _target_: str = "hydra_plugins.forks.launcher.ForksLauncher"
+    processes: int = 2
+    queue: str = "slow"
+
+
+ConfigStore.instance().store(group="hydra/launcher", name="forks", node=Conf, provider="forks")
+
+
+class ForksLauncher(Launcher):
+    """Runs jobs in turn, each in this process's one place, as a scheduler's array would."""
+
+    def __init__(self, processes, queue):
+        self.queue = queue
+
+    def setup(self, *, hydra_context, task_function, config):
+        self.hydra_context, self.task_function, self.config = hydra_context, task_function, config
+
+    def launch(self, job_overrides, initial_job_idx):
+        setup_globals()
+        done = []
+        for number, overrides in enumerate(job_overrides):
+            config = self.hydra_context.config_loader.load_sweep_config(self.config, list(overrides))
+            config.hydra.job.id, config.hydra.job.num = str(number), number
+            HydraConfig.instance().set_config(config)
+            keys = {"job_dir_key": "hydra.sweep.dir", "job_subdir_key": "hydra.sweep.subdir"}
+            done.append(
+                run_job(hydra_context=self.hydra_context, config=config, task_function=self.task_function, **keys)
+            )
+            print("children:", open(f"/proc/self/task/{os.getpid()}/children").read().split() and "some", flush=True)
+        return done
+'''
+ADAPTER = '''
+"""A launcher whose processes run one job each."""
+
+from __future__ import annotations
+
+from hforch.launchers.base import Launcher
+
+
+class ForksLauncher(Launcher):
+    class_name = "ForksLauncher"
+    divides_threads = True
+    keeps_processes = KEEPS
+    shares_files = SHARES
+    harmless = {"queue": "[a-z]+"}
+
+    def at_once(self, settings, jobs):
+        return min(jobs, settings["processes"])
+
+    def configure(self, launcher):
+        print("queue:", launcher.queue)
+
+
+LAUNCHER = ForksLauncher()
+'''
+RECIPE = """
+defaults:
+  - backend: fake
+  - inputs: numbers_in_french
+  - override hydra/launcher: forks
+generation: {max_new_tokens: 3}
+runtime: {warmup: 0}
+hydra:
+  sweeper: {params: {runtime.seed: "1,2"}}
+  launcher: {processes: 2, queue: fast}
+"""
+
+
+@pytest.mark.parametrize("keeps", [True, False])
+def test_a_launcher_is_added_by_one_module(tmp_path: Path, keeps: bool) -> None:
+    adapter = ADAPTER.replace("KEEPS", str(keeps)).replace("SHARES", str(keeps))
+    files = {
+        "hydra_plugins/forks/__init__.py": "",
+        "hydra_plugins/forks/launcher.py": PLUGIN,
+        "hforch/launchers/forks.py": adapter,
+        "recipe.yaml": RECIPE,
+    }
+    out = run_with(tmp_path, files, "run", "recipe.yaml", "hydra.sweep.dir=out").stdout
+    records = [json.loads((tmp_path / "out" / number / "record.json").read_text()) for number in "01"]
+    assert [one["status"] for one in records] == ["ok", "ok"]
+    assert [one["parallel"] for one in records] == [True, True]
+    assert [one["job"]["runtime"]["threads"] for one in records] == [max(1, CORES // 2)] * 2
+    assert [one["shared_load"] for one in records] == ([False, True] if keeps else [False, False])
+    assert "queue: fast" in out
+    assert out.count("children: some") == (2 if keeps else 0)  # the worker, and what it was forked from
+    assert "seed=1" in out and "seed=2" in out
