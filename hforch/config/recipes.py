@@ -2,9 +2,9 @@
 
 Allowed are: `name` and `description`; `defaults`, a list of options of our groups and of `override hydra/launcher`;
 values under the groups; `hydra.sweeper.params`, harmless settings under `hydra.launcher`; `exclude`, combinations that
-are left out of the sweep; and `frozen`, what `hforch freeze` tells of a run, which Hydra never sees. All else is refused,
-and so are two things among our own keys: trusting a repository's code, and OpenVINO properties that name a file or a folder to
-write. Whoever runs the recipe can give both on the command line.
+are left out of the sweep; and `frozen`, what `hforch freeze` tells of a run, which Hydra never sees. All else is
+refused, and so are two things among our own keys: trusting a repository's code, and OpenVINO properties that name a
+file or a folder to write. Whoever runs the recipe can give both on the command line.
 """
 
 from __future__ import annotations

@@ -83,7 +83,7 @@ def test_a_recipe_sets_nothing_else(tmp_path: Path, launcher: str, setting: str,
         read_recipe(recipe(tmp_path, launcher, setting), find_places())
     (mistake,) = caught.value.mistakes
     assert mistake.path == f"hydra.launcher.{setting.partition(':')[0]}"
-    assert "must be a number" in str(mistake) and mistake.where == "r.yaml:5"
+    assert "must be a number" in str(mistake) and str(mistake.where).endswith("r.yaml:5")
     assert hint in str(mistake) if hint else mistake.hint is None
 
 
@@ -96,7 +96,6 @@ def test_a_record_repeats_what_is_harmless_of_its_launcher() -> None:
 
 # ---------------------------------------------------------------- one more
 PLUGIN = '''
-import os
 from dataclasses import dataclass
 
 from hydra.core.config_store import ConfigStore
@@ -116,7 +115,7 @@ ConfigStore.instance().store(group="hydra/launcher", name="forks", node=Conf, pr
 
 
 class ForksLauncher(Launcher):
-    """Runs jobs in turn, each in this process's one place, as a scheduler's array would."""
+    """Runs jobs in turn, in this process."""
 
     def __init__(self, processes, queue):
         self.queue = queue
@@ -135,7 +134,6 @@ class ForksLauncher(Launcher):
             done.append(
                 run_job(hydra_context=self.hydra_context, config=config, task_function=self.task_function, **keys)
             )
-            print("children:", open(f"/proc/self/task/{os.getpid()}/children").read().split() and "some", flush=True)
         return done
 '''
 ADAPTER = '''
@@ -191,5 +189,4 @@ def test_a_launcher_is_added_by_one_module(tmp_path: Path, keeps: bool) -> None:
     assert [one["job"]["runtime"]["threads"] for one in records] == [max(1, CORES // 2)] * 2
     assert [one["shared_load"] for one in records] == ([False, True] if keeps else [False, False])
     assert "queue: fast" in out
-    assert out.count("children: some") == (2 if keeps else 0)  # the worker, and what it was forked from
     assert "seed=1" in out and "seed=2" in out
