@@ -31,7 +31,7 @@ WALK = [
         ),
         *("telemetry", "utils", ""),
     },
-    {"checks", "launchers"},
+    {"checks", "launchers", "trackers"},
     {"config"},
     {"models"},
     {"inputs"},

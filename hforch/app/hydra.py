@@ -235,6 +235,7 @@ def _multirun(
         redact_file(Path(str(master.hydra.sweep.dir)) / "multirun.yaml")  # which a sweeper saves by itself
         return write_report(args.report, Path(str(master.hydra.sweep.dir)), "auto", code)
     from hforch.report.sweep import open_view
+    from hforch.runs.tracking import tracked_view
     from hforch.runs.workers import Workers
 
     register_resolvers()
@@ -244,7 +245,8 @@ def _multirun(
     display = planned.jobs[0].job.runtime.display
     going = "nobody reads the output any more; the sweep goes on, and Ctrl-C stops it"
     with Workers() as workers, going_on(going):
-        found = sweep.run(workers, open_view(display, sweep.directory))
+        view = tracked_view(open_view(display, sweep.directory), sweep.directory, [one.job for one in planned.jobs])
+        found = sweep.run(workers, view)
     if not asked.dry_run:
         compare_all(sweep.directory, None if display in QUIET else sys.stdout)
     code = worst(iter(found))

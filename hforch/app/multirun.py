@@ -40,6 +40,7 @@ from hforch.runs.samples import refuse_damaged
 from hforch.runs.sweep import Planned, Sweep, View, Work, equal_ones, labels, read_sweep
 from hforch.runs.used import clear, refuse_links, used
 from hforch.runs.workers import Workers
+from hforch.trackers.registry import mistakes as tracker_mistakes
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
@@ -160,6 +161,7 @@ class Multirun:
             directory = self._directory_of(composed, number)
             refuse_in_path(directory, "hydra.sweep.subdir")
             given = given_of(composed, self.asked, self.places)
+            mistakes += given.locate(tracker_mistakes(job.tracker))
             if isinstance(inputs, ConfigError):
                 mistakes += given.locate(inputs.mistakes)
                 continue

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from hforch.config.hydra_adapter.session import settings_of_job
 from hforch.config.places import Places
-from hforch.errors import EXIT_FAILED, EXIT_INTERRUPTED, HforchError, full_errors, message_of
+from hforch.errors import EXIT_FAILED, EXIT_INTERRUPTED, ConfigError, HforchError, full_errors, message_of
 from hforch.redaction import redacted_override, remembered
 from hforch.shortage import shortage
 
@@ -121,6 +121,8 @@ class Task:
         from hforch.report.display import open_watcher
         from hforch.runs import run
         from hforch.runs.records import is_locked
+        from hforch.runs.tracking import tracked_run
+        from hforch.trackers.registry import mistakes as tracker_mistakes
 
         settings = settings_of_job()
         directory = Path(settings.runtime.output_dir)
@@ -135,7 +137,10 @@ class Task:
             is_locked=is_locked(directory),
             from_env=from_env,
         )
-        return run(job, directory, given, open_watcher(job.runtime.display))
+        if found := tracker_mistakes(job.tracker):
+            raise ConfigError(given.locate(found))
+        with tracked_run(job, directory, given, open_watcher(job.runtime.display)) as watcher:
+            return run(job, directory, given, watcher)
 
 
 def as_typed(overrides: Any) -> tuple[str, ...]:

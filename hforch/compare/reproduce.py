@@ -142,7 +142,8 @@ def _portable(entry: Entry) -> tuple[dict[str, Any], list[str]]:
         steps = tuple(int(step) if step.isdigit() else step for step in path.split("."))
         put(job, steps, text)
         needs.append(f"{path}={text if PLAIN.fullmatch(text) else quoted(text)}")
-    for group in affecting(("scores",)):  # a run of its own has no baseline; what was scored is under `frozen`
+    # A run of its own has no baseline, what was scored is under `frozen`; whoever repeats it chooses a tracker.
+    for group in (*affecting(("scores",)), "tracker"):
         job[group] = option(group, "none")
     return job, needs
 

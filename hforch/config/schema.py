@@ -16,6 +16,7 @@ from hforch.checks.registry import AnyCheck
 from hforch.config.affects import Affects
 from hforch.config.checks import spelled_out
 from hforch.errors import Mistake
+from hforch.trackers.registry import AnyOptions
 from hforch.utils.strict_model import Count, NonEmpty, Positive, Probability, Seconds, StrictModel
 
 SHA256 = r"^[0-9a-f]{64}$"
@@ -366,12 +367,6 @@ class Scoring(Part):
         return self.baseline is not None or self.text is not None
 
 
-class Nothing(Part):
-    """A group that has no option but `none` yet."""
-
-    kind: Literal["none"]
-
-
 # ---------------------------------------------------------------- runtime
 class Runtime(Part):
     batch_size: Annotated[Positive, OUTPUTS]
@@ -400,5 +395,5 @@ class Job(Part):
     inputs: Annotated[Inputs, OUTPUTS]
     checks: Annotated[Checks, SAMPLES]
     scoring: Annotated[Scoring, SCORES]
-    tracker: Annotated[Nothing, NOTHING]
+    tracker: Annotated[AnyOptions, NOTHING]
     runtime: Runtime

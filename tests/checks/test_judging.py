@@ -6,34 +6,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from judged import made, passes, sample
 
 from hforch.checks.judging import columns, judge, missed, names, totals
 from hforch.config.checks import check_inputs
-from hforch.config.schema import Checks, FileInputs, InlineInputs
+from hforch.config.schema import FileInputs, InlineInputs
 from hforch.errors import ConfigError
 from hforch.inputs import Input
 
 INLINE = InlineInputs(kind="inline", items=("x",), limit=None)
-
-
-def made(*items: Any, strip: bool = True) -> Checks:
-    return Checks.model_validate({"items": items, "strip": strip})
-
-
-def sample(text: str | None = "Paris", **more: Any) -> dict[str, Any]:
-    plain = {"text": text, "prompt": "Where?", "input": {}, "error": None, "output_tokens": 3, "finish_reason": "eos"}
-    return plain | more
-
-
-def passes(item: dict[str, Any], answer: dict[str, Any], strip: bool = True) -> bool:
-    """Whether the check is passed; it must say why not, and its negation must say the contrary."""
-    (result,) = judge(made(item, strip=strip))(answer)
-    (contrary,) = judge(made(item | {"negate": True}, strip=strip))(answer)
-    assert result["passed"] != contrary["passed"]
-    for one in (result, contrary):
-        assert bool(one["why"]) != one["passed"]
-    assert contrary["name"] == f"not {result['name']}"
-    return bool(result["passed"])
 
 
 COLUMN = {"column": "expected"}

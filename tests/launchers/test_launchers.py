@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from adding import run_with
+from command_line import ROOT
+from repository_copy import copy_with, examples, hforch_of
 
 from hforch.app.launching import with_share_of_threads
 from hforch.config.compose import job_from_overrides
@@ -96,6 +97,7 @@ def test_a_record_repeats_what_is_harmless_of_its_launcher() -> None:
 
 # ---------------------------------------------------------------- one more
 PLUGIN = '''
+import time
 from dataclasses import dataclass
 
 from hydra.core.config_store import ConfigStore
@@ -106,18 +108,18 @@ from hydra.plugins.launcher import Launcher
 
 @dataclass
 class Conf:
-    _target_: str = "hydra_plugins.forks.launcher.ForksLauncher"
-    processes: int = 2
+    _target_: str = "hydra_plugins.pool.launcher.PoolLauncher"
+    workers: int = 2
     queue: str = "slow"
 
 
-ConfigStore.instance().store(group="hydra/launcher", name="forks", node=Conf, provider="forks")
+ConfigStore.instance().store(group="hydra/launcher", name="pool", node=Conf, provider="pool")
 
 
-class ForksLauncher(Launcher):
+class PoolLauncher(Launcher):
     """Runs jobs in turn, in this process."""
 
-    def __init__(self, processes, queue):
+    def __init__(self, workers, queue):
         self.queue = queue
 
     def setup(self, *, hydra_context, task_function, config):
@@ -125,6 +127,7 @@ class ForksLauncher(Launcher):
 
     def launch(self, job_overrides, initial_job_idx):
         setup_globals()
+        print(f"{self.name} on the queue {self.queue}", flush=True)
         done = []
         for number, overrides in enumerate(job_overrides):
             config = self.hydra_context.config_loader.load_sweep_config(self.config, list(overrides))
@@ -134,59 +137,42 @@ class ForksLauncher(Launcher):
             done.append(
                 run_job(hydra_context=self.hydra_context, config=config, task_function=self.task_function, **keys)
             )
+        time.sleep(2)
+        print("all were launched", flush=True)
         return done
-'''
-ADAPTER = '''
-"""A launcher whose processes run one job each."""
-
-from __future__ import annotations
-
-from hforch.launchers.base import Launcher
-
-
-class ForksLauncher(Launcher):
-    class_name = "ForksLauncher"
-    divides_threads = True
-    keeps_processes = KEEPS
-    shares_files = SHARES
-    harmless = {"queue": "[a-z]+"}
-
-    def at_once(self, settings, jobs):
-        return min(jobs, settings["processes"])
-
-    def configure(self, launcher):
-        print("queue:", launcher.queue)
-
-
-LAUNCHER = ForksLauncher()
 '''
 RECIPE = """
 defaults:
   - backend: fake
   - inputs: numbers_in_french
-  - override hydra/launcher: forks
+  - override hydra/launcher: pool
 generation: {max_new_tokens: 3}
 runtime: {warmup: 0}
 hydra:
   sweeper: {params: {runtime.seed: "1,2"}}
-  launcher: {processes: 2, queue: fast}
+  launcher: {workers: 2, queue: fast}
 """
 
 
-@pytest.mark.parametrize("keeps", [True, False])
-def test_a_launcher_is_added_by_one_module(tmp_path: Path, keeps: bool) -> None:
-    adapter = ADAPTER.replace("KEEPS", str(keeps)).replace("SHARES", str(keeps))
+@pytest.mark.parametrize(("keeps", "shares"), [(True, True), (False, False)])
+def test_a_launcher_is_added_by_one_module(tmp_path: Path, keeps: bool, shares: bool) -> None:
+    adapter = examples(ROOT / "CONTRIBUTING.md", "A launcher")["hforch/launchers/pool.py"]
+    declared = f"keeps_processes = {keeps}\n    shares_files = {shares}"
+    assert "keeps_processes = False" in adapter
     files = {
-        "hydra_plugins/forks/__init__.py": "",
-        "hydra_plugins/forks/launcher.py": PLUGIN,
-        "hforch/launchers/forks.py": adapter,
+        "hydra_plugins/pool/__init__.py": "",
+        "hydra_plugins/pool/launcher.py": PLUGIN,
+        "hforch/launchers/pool.py": adapter.replace("keeps_processes = False", declared),
         "recipe.yaml": RECIPE,
     }
-    out = run_with(tmp_path, files, "run", "recipe.yaml", "hydra.sweep.dir=out").stdout
+    copy = copy_with(files, tmp_path)
+    out = hforch_of(copy, "run", "copy/recipe.yaml", "hydra.sweep.dir=out").stdout
     records = [json.loads((tmp_path / "out" / number / "record.json").read_text()) for number in "01"]
     assert [one["status"] for one in records] == ["ok", "ok"]
     assert [one["parallel"] for one in records] == [True, True]
     assert [one["job"]["runtime"]["threads"] for one in records] == [max(1, CORES // 2)] * 2
     assert [one["shared_load"] for one in records] == ([False, True] if keeps else [False, False])
-    assert "queue: fast" in out
-    assert "seed=1" in out and "seed=2" in out
+    assert "hforch on the queue fast" in out
+    first, launched = out.index("[1/2] runtime.seed=1"), out.index("all were launched")
+    assert (first < launched) == shares  # jobs are followed while they run only where their files are seen
+    assert "[2/2] runtime.seed=2" in out
