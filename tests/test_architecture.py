@@ -38,6 +38,7 @@ WALK = [
     {"backends"},
     {"prompts"},
     {"chain"},
+    {"load"},
     {"metrics"},
     {"runs"},
     {"compare"},

@@ -8,6 +8,7 @@ import secrets
 import signal
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -32,6 +33,8 @@ from hforch.errors import (
     OutOfMemory,
 )
 from hforch.inputs import Input, load_inputs
+from hforch.load.base import Batch, Samples
+from hforch.load.registry import profile_of
 from hforch.metrics.computing import computed
 from hforch.metrics.metric import Measured, is_on_cpu
 from hforch.models.architecture import vocabulary
@@ -48,7 +51,7 @@ from hforch.runs.libraries import preload
 from hforch.runs.measure import MemoryMeter, count, joined, summarize
 from hforch.runs.records import SCHEMA_VERSION, RecordWriter, Status
 from hforch.runs.resuming import ANEW, Before, look_back
-from hforch.runs.sampling import Batch, Sampler, error_of, failed_sample, plan
+from hforch.runs.sampling import Sampler, error_of, failed_sample
 from hforch.runs.warmup import warm_up
 from hforch.runs.watch import StageLog, Watcher
 
@@ -218,7 +221,8 @@ def _work(run: Run, memory: MemoryMeter) -> None:
         run.record["memory"] = _memory(run, memory, loaded)
         _note_computed(run, prepared.path)
     _warn(run, list(_remarks(run.energy.cards)) if run.energy else ())
-    if run.before and answers and run.before.has_all(plan(job, inputs)):  # it was measured when it answered
+    # A job that had answered everything before was measured then.
+    if run.before and answers and run.before.has_all(profile_of(job).plan(job, inputs)):
         run.record |= {name: run.before.record[name] for name in MEASURED if name in run.before.record}
     _score(run, loaded, prepared)
     if run.samples and all(sample["error"] is not None and not _lacked_memory(sample) for sample in run.samples):
@@ -248,7 +252,7 @@ def _look_at_memory(run: Run, inputs: Sequence[Input]) -> bool:
 
 def _is_whole(run: Run, before: Before, inputs: Sequence[Input]) -> bool:
     """Whether nothing of a resumed job is missing; then its record is all that is written anew."""
-    batches = plan(run.job, inputs)
+    batches = profile_of(run.job).plan(run.job, inputs)
     if not before.has_all(batches) or "effective" not in before.record:
         return False
     if not scorable.is_scored(before.record, run.job, run.writer.directory, run.given.baseline):
@@ -290,14 +294,14 @@ def _read_back(run: Run, loaded: Loaded) -> None:
 
 
 def _sample(run: Run, loaded: Loaded, inputs: Sequence[Input]) -> None:
-    job, runtime = run.job, run.job.runtime
+    job, runtime, profile = run.job, run.job.runtime, profile_of(run.job)
     sampler = Sampler(job, build_llm(job, loaded, cache=False, seed=run.record["effective"]["seed"]), run.watcher)
     if run.before:
         run.samples = run.writer.keep(run.before.samples, run.before.wants(runtime.repeat), BRIEF)
     kept = len(run.samples)
     answerable = _set_aside(run, sampler, inputs)
     aside = len(run.samples) - kept
-    batches = plan(job, answerable)
+    batches = profile.plan(job, answerable)
     run.note(
         plan=[[each.id for each in batch.inputs] for batch in batches if batch.repeat == 0],
         planned=len(inputs) - len(answerable) + len(answerable) * runtime.repeat,
@@ -312,25 +316,33 @@ def _sample(run: Run, loaded: Loaded, inputs: Sequence[Input]) -> None:
     meter = EnergyMeter(run.record["effective"].get("device") or (), run.given.parallel)
     if left:
         meter.begin()
+
+    def answer(batch: Batch) -> Samples:
+        if not alone:
+            return sampler.answer(batch)
+        run.watcher.question(batch.inputs[0].item)
+        return sampler.stream(batch)
+
     try:
-        for batch in left:
-            if runtime.fail_fast and any(sample["error"] for sample in run.samples):
-                break
-            if alone:
-                run.watcher.question(batch.inputs[0].item)
-            samples = sampler.stream(batch) if alone else sampler.answer(batch)
-            _keep(run, [_with_remedy(run, sample, inputs) for sample in samples])
-            if run.held.first is None:
-                run.held.first = sampler.repeatable(batch)
+        with closing(profile.drive(left, answer)) as answered:
+            while _goes_on(run) and (samples := next(answered, None)) is not None:
+                _keep(run, [_with_remedy(run, sample, inputs) for sample in samples])
+                if run.held.first is None:
+                    run.held.first = sampler.repeatable()
     except KeyboardInterrupt:
         _keep(run, sampler.torn)
         raise
     finally:
         run.energy, run.kept = meter.end() if left else None, kept
-        again = summarize(run.samples, run.samples[kept + aside :], sampler.walls)
+        again = summarize(run.samples, run.samples[kept + aside :], sampler.busy.seconds)
         run.record["metrics"] = again if left or run.before is None else run.before.record.get("metrics", again)
     if run.before is None:  # or its repeats may be pieces
         _look_at_repeats(run)
+
+
+def _goes_on(run: Run) -> bool:
+    """Return whether more batches are to be answered."""
+    return not (run.job.runtime.fail_fast and any(sample["error"] for sample in run.samples))
 
 
 def _warm_up(run: Run, sampler: Sampler, left: Sequence[Batch], loaded: Loaded) -> None:

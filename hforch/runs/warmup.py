@@ -17,8 +17,9 @@ from hforch.backends.base import capabilities
 from hforch.backends.engine import FixedCache
 from hforch.config.schema import Generation, Item
 from hforch.inputs import Input
+from hforch.load.base import Batch
 from hforch.progress import Progress
-from hforch.runs.sampling import Batch, Sampler, error_of
+from hforch.runs.sampling import Sampler, error_of
 from hforch.runs.steady import FEWEST, FEWEST_ON_CPU, STEPS, Round, deviation, ended_by, is_steady
 
 SHORT_TOKENS = 2

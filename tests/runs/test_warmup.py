@@ -20,12 +20,12 @@ from hforch.backends.engine import FixedCache, Request
 from hforch.backends.fake import FakeEngine
 from hforch.config.compose import job_from_overrides
 from hforch.inputs import Input
+from hforch.load.base import Batch
 from hforch.progress import Silent
 from hforch.runs import Given, run
 from hforch.runs.held import Held
 from hforch.runs.records import known_record, read_record, read_samples
 from hforch.runs.runner import run_job
-from hforch.runs.sampling import Batch
 from hforch.runs.steady import MOST, STEPS
 from hforch.runs.warmup import NO_SHAPE, Shape, _turned, shapes, warm_up
 from hforch.runs.watch import Nobody
