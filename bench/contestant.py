@@ -23,7 +23,7 @@ Work = Callable[[list[str], int], tuple[int, list[float]]]
 def page(backend: str, batch_size: int = 4) -> Callable[[str], Work]:
     def loaded(folder: str) -> Work:
         from bench.bare import page_snippet
-        from hforch.backends.tokenizer import FileTokenizer
+        from hforch.generation.file_tokenizer import FileTokenizer
 
         tokenizer, made = FileTokenizer(Path(folder)), page_snippet.load(folder, backend, 128, batch_size)
 
@@ -38,7 +38,7 @@ def page(backend: str, batch_size: int = 4) -> Callable[[str], Work]:
 
 def bare_genai(folder: str) -> Work:
     from bench.bare import genai
-    from hforch.backends.tokenizer import FileTokenizer
+    from hforch.generation.file_tokenizer import FileTokenizer
 
     tokenizer, pipe = FileTokenizer(Path(folder)), genai.load(folder)
 
@@ -56,7 +56,7 @@ def hforch(*overrides: str) -> Callable[[str], Work]:
         llm = load_llm("model=local", f"model.path={folder}", *overrides)
 
         def work(texts: list[str], tokens: int) -> tuple[int, list[float]]:
-            from hforch.backends.engine import RenderedChat
+            from hforch.generation.engine import RenderedChat
 
             result = llm.generate([RenderedChat(text) for text in texts], max_new_tokens=tokens)
             infos = [generations[0].generation_info for generations in result.generations]

@@ -170,10 +170,10 @@ def _add(
 def _as_reported(model: Path, device: str, scale: Scale) -> Iterator[Table]:
     """What the record of a run says of the same work, model loading and warm-up included in the run."""
     from hforch.config.compose import job_from_overrides
-    from hforch.runs import Given
+    from hforch.records.record_files import read_record
+    from hforch.runs import JobContext
     from hforch.runs import run as run_job
-    from hforch.runs.records import read_record
-    from hforch.runs.watch import Nobody
+    from hforch.runs.watcher import NullWatcher
 
     rows = []
     kind = "gpu" if device == "cuda" else "cpu"
@@ -189,7 +189,9 @@ def _as_reported(model: Path, device: str, scale: Scale) -> Iterator[Table]:
                 *(f"runtime.batch_size={size}", "runtime.repeat=3", "backend.kv_cache=dynamic"),
                 *("runtime.isolation=inline", "runtime.display=none"),
             ]
-            assert run_job(job_from_overrides(words), Path(folder) / "run", Given(tuple(words)), Nobody()) == 0
+            assert (
+                run_job(job_from_overrides(words), Path(folder) / "run", JobContext(tuple(words)), NullWatcher()) == 0
+            )
             metrics = read_record(Path(folder) / "run")["metrics"]
         each = metrics.get("tokens_per_s_each", [metrics["tokens_per_s"]])
         spent = metrics.get("joules_per_token")

@@ -14,7 +14,7 @@ NO_PRECISIONS = {"BIN", "EXPORT_IMPORT", "WINOGRAD"}
 
 def machine() -> str:
     """Its processor, what OpenVINO can compute in there, its GPUs, and the versions that decide speed."""
-    from hforch.runs.environment import cpu_name
+    from hforch.machine.environment import cpu_name
 
     cores = len(os.sched_getaffinity(0))
     parts = [cpu_name(), f"{cores} cores", *_precisions(), *_gpus()]

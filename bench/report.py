@@ -24,7 +24,7 @@ import psutil
 
 from bench.scale import Scale
 from bench.tables import Table
-from hforch.runs.scorable import SHIPPED
+from hforch.scoring.preflight import SHIPPED
 
 WORDS = SHIPPED.read_text(encoding="utf-8").split()
 JOBS, TOKENS = 12, 128

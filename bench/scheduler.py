@@ -29,7 +29,7 @@ SETTINGS = {
 
 def run(scale: Scale) -> Iterator[Table]:
     from hforch import load_llm
-    from hforch.backends.engine import RenderedChat
+    from hforch.generation.engine import RenderedChat
 
     tokens, rounds = scale.pick(CHAT_TOKENS, 2), scale.rounds(2)
     rendered = prompts("chat", prepared(*WORDS))[: scale.pick(None, 2)]

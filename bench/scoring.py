@@ -22,15 +22,15 @@ from bench.scale import Scale
 from bench.startup import prepared
 from bench.tables import Table
 from bench.workload import CHAT_TOKENS, prompts
-from hforch.backends.base import Loaded, load
-from hforch.backends.teacher import left_padded
+from hforch.backends.base import LoadedModel, load
 from hforch.config.compose import job_from_overrides
 from hforch.config.schema import Job
-from hforch.progress import Silent
-from hforch.runs.measure import MemoryMeter
-from hforch.runs.records import DISTRIBUTIONS, SAMPLES, to_json
-from hforch.runs.scorable import SHIPPED
-from hforch.runs.scoring import against_baseline, keep_baseline
+from hforch.generation.logit_reader import left_padded
+from hforch.records.record_files import DISTRIBUTIONS, SAMPLES, to_json
+from hforch.runs.measurements import MemoryMeter
+from hforch.scoring.preflight import SHIPPED
+from hforch.scoring.scorer import against_baseline, keep_baseline
+from hforch.utils.progress import Silent
 
 BACKENDS = {"pytorch": ("backend=pytorch", "precision=fp32"), "openvino": ("backend=openvino", "precision=int8")}
 AT_MOST, LARGEST_MB = 1.3, 20.0
@@ -48,10 +48,10 @@ def measure(backend: str, folder: Path, scale: Scale, sizes: list[tuple[str, str
     """The ratios of times; memory and disk are added to `sizes`."""
     job = job_from_overrides([*BACKENDS[backend], "scoring=baseline"])
     loaded = load(job, Silent())
-    assert loaded.teacher is not None
+    assert loaded.logit_reader is not None
     texts, tokens = scale.pick((64, CHAT_TOKENS), (2, 16))
     write_samples(folder, loaded, prepared(*BACKENDS[backend]), texts, tokens)
-    teacher, decode = loaded.teacher(), loaded.engine.vocabulary().decode
+    teacher, decode = loaded.logit_reader(), loaded.engine.vocabulary().decode
     other = folder / "other"
     other.mkdir()
     keep = partial(keep_baseline, job, folder, teacher, "")
@@ -73,7 +73,7 @@ def measure(backend: str, folder: Path, scale: Scale, sizes: list[tuple[str, str
         yield in_turns(f"{backend}: {name}", partial(timed, work), partial(timed, bare), scale.rounds(3), AT_MOST)
 
 
-def write_samples(folder: Path, loaded: Loaded, tokenizer: Path, texts: int, tokens: int) -> None:
+def write_samples(folder: Path, loaded: LoadedModel, tokenizer: Path, texts: int, tokens: int) -> None:
     """Answers that nobody has generated: pieces of the text that ships."""
     ids = loaded.engine.encode(SHIPPED.read_text(encoding="utf-8"))
     starts = numpy.linspace(0, len(ids) - tokens, texts).astype(int)
@@ -87,9 +87,9 @@ def write_samples(folder: Path, loaded: Loaded, tokenizer: Path, texts: int, tok
             file.write(to_json(sample) + "\n")
 
 
-def forward(backend: str, loaded: Loaded, job: Job, folder: Path) -> Any:
-    from hforch.runs.scored import cut
-    from hforch.runs.scoring import answers
+def forward(backend: str, loaded: LoadedModel, job: Job, folder: Path) -> Any:
+    from hforch.scoring.scorer import answers
+    from hforch.scoring.token_reading import cut
 
     model = loaded.engine.model  # type: ignore[attr-defined]
     batches = []

@@ -53,7 +53,7 @@ def prepared(*overrides: str) -> Path:
     """The folder that the bare script loads: the same files that hforch loads."""
     from hforch.backends.base import backend_of
     from hforch.config.compose import job_from_overrides
-    from hforch.progress import Silent
+    from hforch.utils.progress import Silent
 
     job = job_from_overrides(overrides)
     path = backend_of(job).prepare(job, Silent()).path

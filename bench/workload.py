@@ -6,7 +6,7 @@ import random
 from pathlib import Path
 from typing import Any
 
-from hforch.backends.tokenizer import FileTokenizer
+from hforch.generation.file_tokenizer import FileTokenizer
 
 CHAT_TOKENS, LONG_TOKENS, LONG_PROMPT = 128, 32, 1000
 LONG_PROMPTS = 16

@@ -9,10 +9,10 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from hforch.telemetry import opt_out
+from hforch.utils.telemetry import opt_out
 
 if TYPE_CHECKING:
-    from hforch.backends.pipeline import HforchPipeline as HforchPipeline
+    from hforch.backends.huggingface.pipeline import HforchPipeline
     from hforch.chain import load_chain as load_chain
     from hforch.chain import load_llm as load_llm
 
@@ -21,7 +21,11 @@ __all__ = ["HforchPipeline", "load_chain", "load_llm"]
 
 opt_out()  # before anything imports OpenVINO
 
-_HOMES = {"load_llm": "hforch.chain", "load_chain": "hforch.chain", "HforchPipeline": "hforch.backends.pipeline"}
+_HOMES = {
+    "load_llm": "hforch.chain",
+    "load_chain": "hforch.chain",
+    "HforchPipeline": "hforch.backends.huggingface.pipeline",
+}
 
 
 def __getattr__(name: str) -> Any:

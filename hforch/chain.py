@@ -8,14 +8,14 @@ from typing import Any
 from langchain_core.runnables import Runnable
 
 from hforch.backends.base import build_llm, load
-from hforch.backends.llm import PromisingLLM
 from hforch.config.compose import job_from_overrides
 from hforch.config.schema import Job
-from hforch.progress import Progress, Silent
+from hforch.generation.llm import HforchLLM
 from hforch.prompts import build_prompt
+from hforch.utils.progress import Progress, Silent
 
 
-def build_chain(job: Job, llm: PromisingLLM) -> Runnable[Any, str]:
+def build_chain(job: Job, llm: HforchLLM) -> Runnable[Any, str]:
     """prompt | LLM."""
     return build_prompt(job.prompt) | llm
 
@@ -26,7 +26,7 @@ def load_llm(
     config_dir: str | Path | None = None,
     progress: Progress | None = None,
     **fields: Any,
-) -> PromisingLLM:
+) -> HforchLLM:
     """Load a model as configured, ready to be put into a LangChain chain.
 
     Args:

@@ -11,9 +11,8 @@ import traceback
 from collections.abc import Callable, Sequence
 from importlib import import_module
 
-from hforch import streams, telemetry
 from hforch.commands import verbs
-from hforch.config.places import conf_dir
+from hforch.config.config_dirs import conf_dir
 from hforch.errors import (
     EXIT_FAILED,
     EXIT_INTERRUPTED,
@@ -24,9 +23,10 @@ from hforch.errors import (
     full_errors,
     message_of,
 )
-from hforch.redaction import redacted_line
-from hforch.runs import early
-from hforch.shortage import shortage
+from hforch.runs.processes import prestart
+from hforch.utils import std_streams, telemetry
+from hforch.utils.redaction import redacted_line
+from hforch.utils.system_limits import limit_reached
 
 MOST_TOLD = 200  # mistakes; of a list of thousands of wrong values, the first ones say enough
 
@@ -42,21 +42,21 @@ def main(argv: Sequence[str] | None = None) -> int:
     """
     words = list(sys.argv[1:] if argv is None else argv)
     if argv is None:  # this process is ours
-        streams.open_missing()
+        std_streams.open_missing()
         telemetry.opt_out_of_ours()
-    streams.prepare()
+    std_streams.prepare()
     if argv is None:
-        streams.outlast_readers()
+        std_streams.outlast_readers()
 
     def work() -> int:
         if argv is None:
-            early.start(words, verbs(), conf_dir() / "config.yaml")
+            prestart.start(words, verbs(), conf_dir() / "config.yaml")
         return dispatch(words)
 
     try:
         return reporting(work)
     finally:
-        early.discard()
+        prestart.discard()
 
 
 def dispatch(words: list[str]) -> int:
@@ -70,12 +70,12 @@ def dispatch(words: list[str]) -> int:
     if first in verbs():
         return int(import_module(f"hforch.commands.{first}").main(words[1:]))
     if first and "=" not in first and first[0] not in "-+~":
-        from hforch.config.nearest import did_you_mean
+        from hforch.config.diagnose.suggestions import did_you_mean
 
         known = verbs()
         hint = did_you_mean(first, known, "hforch {}") or "an override is written key=value"
         raise ConfigError([Mistake("", f"'{first}' is no verb; there are: {', '.join(known)}", hint=hint)])
-    from hforch.app.hydra import run_app
+    from hforch.app.hydra_app import run_app
 
     return run_app(words)
 
@@ -98,7 +98,7 @@ def reporting(work: Callable[[], int]) -> int:
     try:
         code = work()
         sys.stdout.flush()
-        found = streams.outlet()
+        found = std_streams.outlet()
         return EXIT_FAILED if code == EXIT_OK and found is not None and found.is_incomplete else code
     except KeyboardInterrupt as stop:
         if not stop.args:  # else the run has told it already
@@ -115,7 +115,7 @@ def reporting(work: Callable[[], int]) -> int:
     except Exception as error:
         if full_errors():
             traceback.print_exc()
-        if told := shortage(error):
+        if told := limit_reached(error):
             print(told, file=sys.stderr)
             return EXIT_FAILED
         print(

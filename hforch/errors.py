@@ -21,7 +21,7 @@ import os
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from hforch.redaction import redacted, redacted_line, without_known
+from hforch.utils.redaction import redacted, redacted_line, without_known
 
 EXIT_OK, EXIT_FAILED, EXIT_USAGE, EXIT_UNMET, EXIT_INTERRUPTED = 0, 1, 2, 3, 130
 LONGEST, LONGEST_VALUE = 600, 80  # characters of a line of a message, and of a value that it repeats

@@ -14,7 +14,7 @@ from typing import Any
 
 from hforch.config.schema import FileInputs, InlineInputs
 from hforch.errors import ConfigError, Mistake
-from hforch.paths import expanded, read_bytes
+from hforch.utils.paths import expanded, read_bytes
 
 Item = str | dict[str, Any]
 

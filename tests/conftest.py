@@ -74,8 +74,8 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
 
 def import_libraries(backends: Sequence[str]) -> None:
     """Import what runs need, and let Python look for no garbage among it: measured runs collect it thrice."""
-    from hforch.runs.importing import import_runner
-    from hforch.runs.libraries import preload, quick_imports
+    from hforch.runs.processes.imports import import_runner
+    from hforch.runs.processes.preload import preload, quick_imports
 
     with quick_imports(), warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -88,9 +88,11 @@ def import_libraries(backends: Sequence[str]) -> None:
 def heavy_work_is_forked(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """Exports and conversions need not import torch each, but where a test is about their process."""
     if request.node.get_closest_marker("model") and not request.node.get_closest_marker("own_process"):
-        from hforch.models import process
+        from hforch.models import subprocesses
 
-        monkeypatch.setattr(process, "start", lambda *asked: forking.server_for(BACKENDS, ENVIRONMENT).start(*asked))
+        monkeypatch.setattr(
+            subprocesses, "start", lambda *asked: forking.server_for(BACKENDS, ENVIRONMENT).start(*asked)
+        )
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from hforch.runs import nvml
+from hforch.machine import nvml
 
 NOT_SUPPORTED, NO_PERMISSION, NOT_FOUND, NO_DRIVER, NO_LIBRARY = 3, 4, 6, 9, 12
 

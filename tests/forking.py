@@ -124,7 +124,7 @@ class Server:
         return Forked(self._address, Request("hforch", list(words), str(folder), dict(environment)), stdout, stderr)
 
     def start(self, module: str, files: Sequence[Path], output: IO[bytes], environment: Mapping[str, str]) -> int:
-        """Stands for `hforch.models.process.start`."""
+        """Stands for `hforch.models.subprocesses.start`."""
         return start(self._address, module, files, output, environment)
 
 
@@ -229,7 +229,7 @@ def _number(connection: socket.socket) -> int:
 
 
 def start(address: str, module: str, files: Sequence[Path], output: IO[bytes], environment: Mapping[str, str]) -> int:
-    """Let the server of this address do what `hforch.models.process.start` does, whose arguments the others are."""
+    """Let the server of this address do what `hforch.models.subprocesses.start` does, whose arguments the others are."""
     asked = json.loads(files[0].read_text())
     with socket.socket(socket.AF_UNIX) as connection:
         connection.connect(address)
@@ -268,9 +268,9 @@ def prepare(backends: Sequence[str], address: str) -> None:
     atexit.register(forget)
     from hforch.config.as_recipe import recipe_of
     from hforch.config.compose import job_from_overrides
-    from hforch.models import process
+    from hforch.models import subprocesses
     from hforch.report.page.write import library
-    from hforch.runs.libraries import preload, quick_imports
+    from hforch.runs.processes.preload import preload, quick_imports
 
     with quick_imports():
         for file in sorted((ROOT / "hforch").rglob("*.py")):
@@ -284,7 +284,7 @@ def prepare(backends: Sequence[str], address: str) -> None:
             preload(backend)
         if backends:
             import_module("optimum.exporters.openvino")
-            process.start = partial(start, address)
+            subprocesses.start = partial(start, address)
         for options in COMPOSED:  # Hydra's parser is made, files are read and merged
             recipe_of(job_from_overrides(options).model_dump(mode="json"))
         with suppress(ImportError):

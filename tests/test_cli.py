@@ -18,10 +18,10 @@ from omegaconf import OmegaConf
 from hforch import cli
 from hforch.commands import verbs
 from hforch.config.compose import compose
-from hforch.config.places import conf_dir
+from hforch.config.config_dirs import conf_dir
 from hforch.errors import ConfigError, GenerationError, Mistake, ModelError
-from hforch.runs import Given
-from hforch.runs.workers import Workers
+from hforch.runs import JobContext
+from hforch.runs.processes.worker_pool import WorkerPool
 
 ROOT = Path(__file__).parents[1]
 HEAVY = {"torch", "transformers", "langchain", "langchain_core", "openvino", "optimum", "numpy"}
@@ -48,11 +48,11 @@ class Runs:
         self.calls: list[tuple[Any, Path, tuple[str, ...], str | None]] = []
         self.answers: list[int | BaseException] = []
 
-    def __call__(self, job: Any, directory: Path, given: Given, watcher: Any) -> int:
-        self.calls.append((job, directory, given.overrides, given.recipe))
+    def __call__(self, job: Any, directory: Path, job_context: JobContext, watcher: Any) -> int:
+        self.calls.append((job, directory, job_context.overrides, job_context.recipe))
         answer = self.answers.pop(0) if self.answers else 0
         if isinstance(answer, ConfigError):
-            raise ConfigError(given.locate(answer.mistakes))
+            raise ConfigError(job_context.locate(answer.mistakes))
         if isinstance(answer, BaseException):
             raise answer
         return answer
@@ -65,9 +65,11 @@ def runs(monkeypatch: pytest.MonkeyPatch) -> Runs:
     fake = Runs()
     monkeypatch.setattr(hforch.runs, "run", fake)
     monkeypatch.setattr(
-        Workers, "run", lambda _, job, directory, given, watcher, key: fake(job, directory, given, watcher)
+        WorkerPool,
+        "run",
+        lambda _, job, directory, job_context, watcher, key: fake(job, directory, job_context, watcher),
     )
-    monkeypatch.setattr(Workers, "check", lambda _, backend, jobs: [[] for _ in jobs])
+    monkeypatch.setattr(WorkerPool, "check", lambda _, backend, jobs: [[] for _ in jobs])
     return fake
 
 

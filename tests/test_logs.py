@@ -10,28 +10,28 @@ from pathlib import Path
 
 import pytest
 
-from hforch import logs
-from hforch.logs import quoted_end
-from hforch.redaction import remember
+from hforch.utils import log_tail
+from hforch.utils.log_tail import quoted_tail
+from hforch.utils.redaction import remember
 
 
 def quote(folder: Path, text: str | bytes, start: int = 0) -> str:
     log = folder / "hforch.log"
     log.write_bytes(text if isinstance(text, bytes) else text.encode())
-    return quoted_end(log, start)
+    return quoted_tail(log, start)
 
 
 def said_by(folder: Path, program: str, *options: str) -> str:
     """The end of what Python prints while a program ends it."""
     with (folder / "hforch.log").open("wb") as log:
         subprocess.run([sys.executable, *options, "-c", program], stdout=log, stderr=log, check=False)
-    return quoted_end(folder / "hforch.log")
+    return quoted_tail(folder / "hforch.log")
 
 
 def test_the_last_lines_are_quoted(tmp_path: Path) -> None:
     assert quote(tmp_path, "first\nsecond\n\n  third\nfourth\n") == "second | third | fourth"
     assert quote(tmp_path, "") == ""
-    assert quoted_end(tmp_path / "absent") == ""
+    assert quoted_tail(tmp_path / "absent") == ""
 
 
 def test_of_an_exception_it_is_what_it_says_and_where_it_was_raised(tmp_path: Path) -> None:
@@ -78,7 +78,7 @@ def test_bytes_that_are_no_text_are_left_out(tmp_path: Path) -> None:
     garbage = random.Random(1).randbytes(200_000)
     assert quote(tmp_path, garbage + b"\nout of memory\n" + bytes(range(128, 256)) * 20 + b"\n") == "out of memory"
     told = quote(tmp_path, garbage)
-    assert told.isprintable() and len(told) < 3 * logs.LONGEST + 50
+    assert told.isprintable() and len(told) < 3 * log_tail.LONGEST + 50
 
 
 def test_a_terminal_does_not_obey_it(tmp_path: Path) -> None:
@@ -97,20 +97,20 @@ def test_a_huge_log_is_read_from_its_end(tmp_path: Path) -> None:
         file.truncate(5 << 30)  # it has a hole: nobody could read it to its end in this time
         file.seek(0, os.SEEK_END)
         file.write(b"\nthe last line\n")
-    assert quoted_end(log) == "the last line"
+    assert quoted_tail(log) == "the last line"
     assert quote(tmp_path, "x" * 1_000_000) == ""  # one line, of which the beginning is not known
-    assert len(quote(tmp_path, f"{'word ' * 10_000}\n" * 3)) < 3 * logs.LONGEST + 50
+    assert len(quote(tmp_path, f"{'word ' * 10_000}\n" * 3)) < 3 * log_tail.LONGEST + 50
 
 
 def test_credentials_are_not_quoted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("hforch.redaction._given", {})
+    monkeypatch.setattr("hforch.utils.redaction._given", {})
     remember("swordfish-123")
     key = f"-----BEGIN PRIVATE KEY-----\n{'QUJD' * 16}\n{'REVG' * 16}\n-----END PRIVATE KEY-----\n"
     assert quote(tmp_path, f"with {key}") == "with ***"
     assert quote(tmp_path, "log\x1b[0min: sword\x1b[1mfish-123\napi_key=0123456789\n") == "login: *** | api_key=***"
-    assert "sword" not in quote(tmp_path, f"{'x' * (logs.LONGEST - 60)} swordfish-123 {'y' * logs.LONGEST}\n")
+    assert "sword" not in quote(tmp_path, f"{'x' * (log_tail.LONGEST - 60)} swordfish-123 {'y' * log_tail.LONGEST}\n")
 
 
 def test_what_is_no_regular_file_is_not_read(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "hforch.log")
-    assert quoted_end(tmp_path / "hforch.log") == ""
+    assert quoted_tail(tmp_path / "hforch.log") == ""

@@ -9,7 +9,7 @@ import pytest
 from command_line import hforch
 
 from hforch.config.yaml_nodes import MOST_YAML, read_yaml
-from hforch.paths import open_file, read_text
+from hforch.utils.paths import open_file, read_text
 
 
 def pipe(folder: Path) -> Path:

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from hforch import redaction
 from hforch.errors import ConfigError, Mistake, message_of
-from hforch.redaction import (
+from hforch.utils import redaction
+from hforch.utils.redaction import (
     credentials_in,
     is_secret_name,
     redact_file,
@@ -246,7 +246,7 @@ def test_handlers_of_loggers_write_no_credentials(tmp_path: Path) -> None:
 
 
 def test_a_credential_is_found_in_any_form_of_json() -> None:
-    from hforch.runs.records import to_json
+    from hforch.records.record_files import to_json
 
     secret = 'pass"word\\ with é\nand more'
     remember(secret)

@@ -55,7 +55,7 @@ def test_load_by_id_from_the_hubs_cache(tiny_gpt2: Path, tmp_path: Path) -> None
     command = [sys.executable, "-m", "hforch", *words]
     done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300, check=False)
     assert done.returncode == 0, done.stderr
-    from hforch.runs.records import read_record, read_samples
+    from hforch.records.record_files import read_record, read_samples
 
     assert read_record(tmp_path / "run")["model"]["commit"] == commit
     (sample,) = read_samples(tmp_path / "run")
@@ -108,12 +108,12 @@ def test_a_model_on_gpu_0(tiny_gpt2: Path) -> None:
 @pytest.mark.gpu
 def test_a_gpus_memory_is_in_the_record(tiny_gpt2: Path, tmp_path: Path) -> None:
     from hforch.config.compose import job_from_overrides
-    from hforch.runs import Given, run
-    from hforch.runs.records import read_record
-    from hforch.runs.watch import Nobody
+    from hforch.records.record_files import read_record
+    from hforch.runs import JobContext, run
+    from hforch.runs.watcher import NullWatcher
 
     overrides = [*local(tiny_gpt2), "device=gpu", "runtime.isolation=inline"]
-    assert run(job_from_overrides(overrides), tmp_path, Given(tuple(overrides)), Nobody()) == 0
+    assert run(job_from_overrides(overrides), tmp_path, JobContext(tuple(overrides)), NullWatcher()) == 0
     record = read_record(tmp_path)
     assert record["memory"]["peak_accelerator_mb"] > 0
     assert record["environment"]["accelerators"]

@@ -12,8 +12,8 @@ import yaml
 
 from hforch.config.as_recipe import to_yaml
 from hforch.report.console import console
-from hforch.sinks import for_csv, for_json, for_markdown, for_terminal, for_xml, is_visible
-from hforch.streams import Safe, styled
+from hforch.utils.sanitize import for_csv, for_json, for_markdown, for_terminal, for_xml, is_visible
+from hforch.utils.std_streams import Safe, styled
 
 OBEYED = [chr(code) for code in (*range(9), *range(11, 32), *range(127, 160), 0x61C, 0x200E, 0x200F, 0x2028, 0x2029)]
 OBEYED += [chr(code) for code in (*range(0x202A, 0x202F), *range(0x2066, 0x206A), 0xFEFF, 0xE0041, 0xD800)]

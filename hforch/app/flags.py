@@ -41,7 +41,7 @@ def read_flags(words: Sequence[str]) -> tuple[argparse.Namespace, argparse.Argum
 
 
 def _unknown(word: str, parser: argparse.ArgumentParser) -> Mistake:
-    from hforch.config.nearest import nearest
+    from hforch.config.diagnose.suggestions import nearest
 
     found = nearest(word.partition("=")[0], flags_of(parser))
     return Mistake(

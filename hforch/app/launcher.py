@@ -13,27 +13,27 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from hforch.app.saving import redact_what_hydra_writes, refuse_in_path
-from hforch.app.task import Asked, as_typed, job_logging
+from hforch.app.hydra_files import redact_what_hydra_writes, refuse_credentials_in_path
+from hforch.app.hydra_task import Invocation, job_logging, unresolved
 from hforch.config.compose import Locator
+from hforch.config.config_dirs import ConfigDirs
 from hforch.config.credentials import FromEnv
 from hforch.config.hydra_adapter.session import settings_of_job
-from hforch.config.places import Places
 from hforch.config.schema import Job
 from hforch.errors import HforchError, message_of
-from hforch.redaction import remembered
-from hforch.runs.given import Given
-from hforch.runs.records import read_record
+from hforch.records.record_files import read_record
+from hforch.runs.job_context import JobContext
+from hforch.runs.processes.worker_pool import WorkerPool
 from hforch.runs.sweep import read_sweep
-from hforch.runs.watch import Nobody
-from hforch.runs.workers import Workers
+from hforch.runs.watcher import NullWatcher
+from hforch.utils.redaction import remembered
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
 
 redact_what_hydra_writes()  # a launcher's process imports this before Hydra writes there
 
-_kept: list[Workers] = []  # of a launcher's process; hydra's own launchers import this module, so it outlives a job
+_kept: list[WorkerPool] = []  # of a launcher's process; hydra's own launchers import this module, so it outlives a job
 
 
 @dataclass(frozen=True)
@@ -47,8 +47,8 @@ class InLauncher:
     """
 
     directory: Path
-    places: Places
-    asked: Asked
+    config_dirs: ConfigDirs
+    invocation: Invocation
     parallel: bool
     keeps_processes: bool
     fingerprints: Mapping[str, str]
@@ -60,10 +60,10 @@ class InLauncher:
         jobs = read_sweep(self.directory)["jobs"]
         entry = next(one for one in jobs if one["directory"] == name)
         baseline = next((one["directory"] for one in jobs if one["number"] == entry["baseline"]), None)
-        overrides = as_typed(settings.overrides.task)
-        given = self.asked.given(
+        overrides = unresolved(settings.overrides.task)
+        job_context = self.invocation.job_context(
             overrides,
-            Locator(overrides, self.places),
+            Locator(overrides, self.config_dirs),
             logging=job_logging(settings),
             parallel=self.parallel,
             fingerprint=self.fingerprints.get(entry["load_key"]),
@@ -71,17 +71,17 @@ class InLauncher:
         )
         try:
             job, from_env = _job(cfg, entry)
-            refuse_in_path(output, "hydra.sweep.subdir")
-            given = replace(given, from_env=from_env, credentials=remembered())
+            refuse_credentials_in_path(output, "hydra.sweep.subdir")
+            job_context = replace(job_context, from_env=from_env, credentials=remembered())
             if not _kept:
-                _kept.append(Workers())
+                _kept.append(WorkerPool())
             try:
-                return _kept[0].run(job, output, given, Nobody(), entry["load_key"])
+                return _kept[0].run(job, output, job_context, NullWatcher(), entry["load_key"])
             finally:
                 if not self.keeps_processes:
                     _kept.pop().close()
         except HforchError as error:
-            return failed_before(output, given, error)
+            return failed_before(output, job_context, error)
 
 
 def _job(cfg: DictConfig, entry: Mapping[str, Any]) -> tuple[Job, FromEnv]:
@@ -97,13 +97,13 @@ def _job(cfg: DictConfig, entry: Mapping[str, Any]) -> tuple[Job, FromEnv]:
     return job.model_copy(update={"runtime": job.runtime.model_copy(update={"threads": threads})}), from_env
 
 
-def failed_before(directory: Path, given: Given, error: HforchError) -> int:
+def failed_before(directory: Path, job_context: JobContext, error: HforchError) -> int:
     """Make sure that a job that could not be run has a record that says why."""
-    from hforch.runs.records import RECORD, SCHEMA_VERSION, write_whole
+    from hforch.records.record_files import RECORD, SCHEMA_VERSION, write_whole
 
     told = {"type": type(error).__name__, "message": message_of(error)}
     with suppress(OSError):
-        record: dict[str, Any] = {"schema_version": SCHEMA_VERSION, **given.asked()}
+        record: dict[str, Any] = {"schema_version": SCHEMA_VERSION, **job_context.invocation()}
         with suppress(OSError, ValueError):
             record = read_record(directory)
         write_whole(directory / RECORD, record | {"status": "failed", "exit_code": error.exit_code, "error": told})

@@ -10,15 +10,15 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from hforch.config.diagnose.overrides import quoted
 from hforch.config.hydra_adapter.jobs import returned_by
-from hforch.config.overrides import quoted
 from hforch.config.schema import Job
 from hforch.errors import EXIT_FAILED, HforchError
 from hforch.launchers.base import Launcher
-from hforch.runs.records import read_record
-from hforch.runs.samples import Samples
-from hforch.runs.sweep import Planned, View
-from hforch.shortage import shortage
+from hforch.records.record_files import read_record
+from hforch.records.sample_lines import Samples
+from hforch.runs.sweep import PlannedJob, SweepView
+from hforch.utils.system_limits import limit_reached
 
 LOOK_S = 0.5
 
@@ -37,7 +37,9 @@ def with_share_of_threads(job: Job, launcher: Launcher, settings: Mapping[str, A
     return job.model_copy(update={"runtime": job.runtime.model_copy(update={"threads": threads})})
 
 
-def launch(launcher: Any, left: Sequence[Planned], directory: Path, view: View, adapter: Launcher) -> dict[int, int]:
+def launch(
+    launcher: Any, left: Sequence[PlannedJob], directory: Path, view: SweepView, adapter: Launcher
+) -> dict[int, int]:
     """Let a launcher run jobs, in this order.
 
     Args:
@@ -52,7 +54,7 @@ def launch(launcher: Any, left: Sequence[Planned], directory: Path, view: View, 
         HforchError: one of its processes died, or could not be started.
     """
     overrides = [
-        [*one.given.overrides, f"hydra.sweep.subdir={quoted(str(one.directory.relative_to(directory)))}"]
+        [*one.job_context.overrides, f"hydra.sweep.subdir={quoted(str(one.directory.relative_to(directory)))}"]
         for one in left
     ]
     adapter.configure(launcher)
@@ -63,7 +65,8 @@ def launch(launcher: Any, left: Sequence[Planned], directory: Path, view: View, 
             raise
         except Exception as error:
             reason = (
-                shortage(error) or f"the launcher failed: {next(iter(str(error).splitlines()), type(error).__name__)}"
+                limit_reached(error)
+                or f"the launcher failed: {next(iter(str(error).splitlines()), type(error).__name__)}"
             )
             raise HforchError(f"{reason}\n    hforch resume {directory} continues the sweep") from error
     return {one.number: _code(result) for one, result in zip(left, returned, strict=True)}
@@ -75,7 +78,7 @@ def _code(result: Any) -> int:
 
 
 @contextmanager
-def followed(jobs: Sequence[Planned], view: View, meanwhile: bool = True) -> Iterator[None]:
+def followed(jobs: Sequence[PlannedJob], view: SweepView, meanwhile: bool = True) -> Iterator[None]:
     """Report each job to the view when its record says that it has ended.
 
     Args:

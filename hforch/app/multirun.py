@@ -14,33 +14,33 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from hforch.app.hydra_files import refuse_credentials_in_path, save_config
+from hforch.app.hydra_task import Invocation, job_logging
 from hforch.app.launcher import InLauncher
 from hforch.app.launching import launch, with_share_of_threads
-from hforch.app.planning import given_of, look_at_inputs, planned_job
-from hforch.app.saving import refuse_in_path, save_config
-from hforch.app.task import Asked, job_logging
-from hforch.backends.accelerators import Accelerator
+from hforch.app.planning import job_context_of, planned_job, summarize_inputs
 from hforch.config.affects import LOAD_KEY
 from hforch.config.compose import Composed
+from hforch.config.config_dirs import ConfigDirs
 from hforch.config.hydra_adapter.jobs import as_job_of_sweep, make_launcher, set_up_logging
 from hforch.config.hydra_adapter.loader import parsing_once
 from hforch.config.keys import affecting
-from hforch.config.places import Places
 from hforch.config.sweeps import Plan
 from hforch.errors import EXIT_OK, ConfigError, Mistake
 from hforch.launchers.base import Launcher
 from hforch.launchers.registry import launcher_of
-from hforch.runs import scorable
-from hforch.runs.aside import aside
-from hforch.runs.death import WorkerDied
-from hforch.runs.fit import devices_for, needs_devices, spread, too_large
-from hforch.runs.records import RECORD, known_record, locked, read_record
+from hforch.machine.accelerators import Accelerator
+from hforch.records.record_files import RECORD, known_record, locked, read_record
+from hforch.records.sample_lines import refuse_damaged
+from hforch.runs.memory_check import devices_for, needs_devices, spread, too_large
+from hforch.runs.output_dirs import clear, refuse_links, refuse_used
+from hforch.runs.processes.crash import WorkerDied
+from hforch.runs.processes.worker_pool import WorkerPool
 from hforch.runs.resuming import ANEW, changes
-from hforch.runs.samples import refuse_damaged
-from hforch.runs.sweep import Planned, Sweep, View, Work, equal_ones, labels, read_sweep
-from hforch.runs.used import clear, refuse_links, used
-from hforch.runs.workers import Workers
+from hforch.runs.sweep import PlannedJob, RunJob, Sweep, SweepView, equal_ones, labels, read_sweep
+from hforch.scoring import preflight
 from hforch.trackers.registry import mistakes as tracker_mistakes
+from hforch.utils.in_fork import run_in_fork
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
@@ -58,8 +58,8 @@ class Multirun:
     """
 
     plan: Plan
-    places: Places
-    asked: Asked
+    config_dirs: ConfigDirs
+    invocation: Invocation
     master: DictConfig
     context: Any
 
@@ -67,7 +67,7 @@ class Multirun:
     def directory(self) -> Path:
         return Path(str(self.master.hydra.sweep.dir)).absolute()
 
-    def run(self, workers: Workers, view: View) -> list[int]:
+    def run(self, workers: WorkerPool, view: SweepView) -> list[int]:
         """Check the jobs against this machine, and run them.
 
         Returns:
@@ -82,10 +82,10 @@ class Multirun:
         with parsing_once():
             jobs = self.planned()
         warnings = check_machine(jobs, workers)
-        if self.asked.dry_run:
-            from hforch.report.plan import show_plan
+        if self.invocation.dry_run:
+            from hforch.report.dry_run import show_plan
 
-            show_plan(jobs, self.plan.left_out, self.asked.resume, warnings)
+            show_plan(jobs, self.plan.left_out, self.invocation.resume, warnings)
             return [EXIT_OK]
         for label in self.plan.left_out:
             view.note(f"left out by the recipe: {label}")
@@ -93,23 +93,23 @@ class Multirun:
             view.note(warning)
         return self.launch(jobs, workers, view)
 
-    def launch(self, jobs: Sequence[Planned], workers: Workers, view: View) -> list[int]:
+    def launch(self, jobs: Sequence[PlannedJob], workers: WorkerPool, view: SweepView) -> list[int]:
         callbacks = self.context.callbacks
         with locked(self.directory):
-            if not self.asked.resume:
+            if not self.invocation.resume:
                 if mistakes := self._in_the_way(jobs):  # asked before, when another sweep may have been at it
                     raise ConfigError(mistakes)
                 refuse_links(one.directory for one in jobs)
                 for folder in (self.directory, *(one.directory for one in jobs)):
                     clear(folder)
-            callbacks.on_multirun_start(config=self.master, config_name=self.places.config_name)
+            callbacks.on_multirun_start(config=self.master, config_name=self.config_dirs.config_name)
             save_config(self.master, "multirun.yaml", self.directory)
-            sweep = Sweep(self.directory, jobs, {**self.asked.record(), "launcher": self._launcher_name})
+            sweep = Sweep(self.directory, jobs, {**self.invocation.record(), "launcher": self._launcher_name})
             if self.is_basic:
-                codes = sweep.run(workers, view, self.asked.resume)
+                codes = sweep.run(workers, view, self.invocation.resume)
             else:
-                codes = sweep.run_by(lambda left: self._elsewhere(left, view), view, self.asked.resume)
-            callbacks.on_multirun_end(config=self.master, config_name=self.places.config_name)
+                codes = sweep.run_by(lambda left: self._elsewhere(left, view), view, self.invocation.resume)
+            callbacks.on_multirun_end(config=self.master, config_name=self.config_dirs.config_name)
         return list(codes.values())
 
     @property
@@ -126,12 +126,12 @@ class Multirun:
     def _launcher_name(self) -> str:
         return str(self.master.hydra.runtime.choices.get("hydra/launcher") or "basic")
 
-    def _elsewhere(self, left: Sequence[Planned], view: View) -> dict[int, int]:
-        fingerprints = {one.key: one.given.fingerprint for one in left if one.given.fingerprint}
+    def _elsewhere(self, left: Sequence[PlannedJob], view: SweepView) -> dict[int, int]:
+        fingerprints = {one.key: one.job_context.fingerprint for one in left if one.job_context.fingerprint}
         settings = self.master.hydra.launcher
         beside = self.launcher.at_once(settings, len(self.plan.jobs)) != 1 and len(left) > 1
         kept = self.launcher.keeps_processes
-        task = InLauncher(self.directory, self.places, self.asked, beside, kept, fingerprints)
+        task = InLauncher(self.directory, self.config_dirs, self.invocation, beside, kept, fingerprints)
         made = make_launcher(self.context, task, self.master)
         wanted = {one.baseline for one in left}
         first = [one for one in left if one.number in wanted]  # what others score has to be there before them
@@ -141,7 +141,7 @@ class Multirun:
             codes |= launch(made, some, self.directory, view, self.launcher)
         return codes
 
-    def planned(self) -> list[Planned]:
+    def planned(self) -> list[PlannedJob]:
         """The jobs, each with its directory and its identity.
 
         Raises:
@@ -153,14 +153,14 @@ class Multirun:
         settings, number = self.master.hydra.launcher, len(self.plan.jobs)
         own = [with_share_of_threads(one.job, self.launcher, settings, number) for one in self.plan.jobs]
         inline = any(job.runtime.isolation == "inline" for job in own)
-        seen = look_at_inputs(own) if inline else aside(lambda: look_at_inputs(own))
-        refuse_in_path(self.directory, "hydra.sweep.dir")
+        seen = summarize_inputs(own) if inline else run_in_fork(lambda: summarize_inputs(own))
+        refuse_credentials_in_path(self.directory, "hydra.sweep.dir")
         for number, composed, job, label, inputs in zip(
             self.plan.numbers, self.plan.jobs, own, named, seen, strict=True
         ):
             directory = self._directory_of(composed, number)
-            refuse_in_path(directory, "hydra.sweep.subdir")
-            given = given_of(composed, self.asked, self.places)
+            refuse_credentials_in_path(directory, "hydra.sweep.subdir")
+            given = job_context_of(composed, self.invocation, self.config_dirs)
             mistakes += given.locate(tracker_mistakes(job.tracker))
             if isinstance(inputs, ConfigError):
                 mistakes += given.locate(inputs.mistakes)
@@ -171,7 +171,7 @@ class Multirun:
                 )
             )
         mistakes += _shared_directories(jobs)
-        if not self.asked.resume:
+        if not self.invocation.resume:
             mistakes += self._in_the_way(jobs)
         else:
             mistakes += self._changes(jobs)
@@ -181,18 +181,18 @@ class Multirun:
         found = list(equal_ones(jobs))
         if all(one.job.scoring.baseline is None for one in found):
             return found
-        from hforch.app.baselines import with_baselines
+        from hforch.app.scoring_baselines import with_baselines
 
         return with_baselines(found)
 
-    def _in_the_way(self, jobs: Sequence[Planned]) -> list[Mistake]:
+    def _in_the_way(self, jobs: Sequence[PlannedJob]) -> list[Mistake]:
         """What earlier runs have left where the jobs are to write."""
-        if self.asked.force:
+        if self.invocation.force:
             return []
-        own = used(self.directory, "hydra.sweep.dir")
-        return own or [mistake for one in jobs for mistake in used(one.directory, "hydra.sweep.subdir")][:1]
+        own = refuse_used(self.directory, "hydra.sweep.dir")
+        return own or [mistake for one in jobs for mistake in refuse_used(one.directory, "hydra.sweep.subdir")][:1]
 
-    def _changes(self, jobs: Sequence[Planned]) -> Iterator[Mistake]:
+    def _changes(self, jobs: Sequence[PlannedJob]) -> Iterator[Mistake]:
         """In what the jobs are not those that were begun."""
         before = {one["number"]: one for one in read_sweep(self.directory)["jobs"]}
         if before.keys() != {one.number for one in jobs}:
@@ -201,12 +201,12 @@ class Multirun:
             )
             return
         for one in jobs:
-            yield from one.given.locate(changes(before[one.number], one.record()))
+            yield from one.job_context.locate(changes(before[one.number], one.record()))
             if not (one.directory / RECORD).exists():
                 continue
             try:
                 record = known_record(one.directory)
-                if not self.asked.skip_damaged:
+                if not self.invocation.skip_damaged:
                     refuse_damaged(one.directory, record)
                 if record.get("job_id") not in (None, one.id):
                     problem = "holds what an earlier sweep left in this directory, of another configuration"
@@ -215,7 +215,7 @@ class Multirun:
             except ConfigError as error:
                 yield from error.mistakes
 
-    def _with_fingerprints(self, jobs: Sequence[Planned]) -> Iterator[Planned]:
+    def _with_fingerprints(self, jobs: Sequence[PlannedJob]) -> Iterator[PlannedJob]:
         """The jobs, each with the fingerprint that the weights had for those that were run with the same ones."""
         known: dict[str, str] = {}
         for one in jobs:
@@ -224,7 +224,7 @@ class Multirun:
                     known[one.key] = read_record(one.directory)["model"]["fingerprint"]
         for one in jobs:
             found = known.get(one.key)
-            yield replace(one, given=replace(one.given, fingerprint=found)) if found else one
+            yield replace(one, job_context=replace(one.job_context, fingerprint=found)) if found else one
 
     def _directory_of(self, composed: Composed, number: int) -> Path:
         if composed.subdir == BY_NUMBER:  # as it is but for those who set it
@@ -245,10 +245,10 @@ class Multirun:
             cfg.hydra.runtime.output_dir = str(self.directory / subdir)
         return cfg
 
-    def _begin(self, composed: Composed, number: int) -> Callable[[Work], int]:
+    def _begin(self, composed: Composed, number: int) -> Callable[[RunJob], int]:
         return lambda work: self._as_job(self._numbered(composed, number), work)
 
-    def _as_job(self, cfg: DictConfig, work: Work) -> int:
+    def _as_job(self, cfg: DictConfig, work: RunJob) -> int:
         """Do work where Hydra has made a job's directory, its files and its environment."""
         raised: list[Exception] = []
         logging = job_logging(cfg.hydra)
@@ -269,7 +269,7 @@ class Multirun:
         return int(code)
 
 
-def check_machine(jobs: Sequence[Planned], workers: Workers) -> list[str]:
+def check_machine(jobs: Sequence[PlannedJob], workers: WorkerPool) -> list[str]:
     """Look for what this machine cannot do, before the first weight is touched.
 
     Returns:
@@ -281,15 +281,15 @@ def check_machine(jobs: Sequence[Planned], workers: Workers) -> list[str]:
     mistakes: list[Mistake] = []
     for one, found in _checked(jobs, workers):
         named = [replace(mistake, problem=f"{mistake.problem}{_with(one)}") for mistake in found]
-        mistakes += one.given.locate(named)
+        mistakes += one.job_context.locate(named)
     warnings = []
     devices = {} if mistakes else _devices(jobs, workers)
     for one in jobs:
-        mistakes += one.given.locate(list(scorable.mistakes(one.job, one.expected.vocabulary)))
+        mistakes += one.job_context.locate(list(preflight.mistakes(one.job, one.expected.vocabulary)))
         there = devices.get(one.job.backend.name, [])
         mistake = too_large(one.job, one.expected, there)
         if mistake and one.job.runtime.memory_check == "refuse":
-            mistakes += one.given.locate([replace(mistake, problem=f"{one.label}: {mistake.problem}")])
+            mistakes += one.job_context.locate([replace(mistake, problem=f"{one.label}: {mistake.problem}")])
         elif told := mistake or spread(one.job, one.expected, there):
             warnings.append(f"warning: {one.label}: {told.problem}")
     if mistakes:
@@ -297,7 +297,7 @@ def check_machine(jobs: Sequence[Planned], workers: Workers) -> list[str]:
     return warnings
 
 
-def _devices(jobs: Sequence[Planned], workers: Workers) -> dict[str, list[Accelerator]]:
+def _devices(jobs: Sequence[PlannedJob], workers: WorkerPool) -> dict[str, list[Accelerator]]:
     """By backend, the accelerators that the jobs are for, with what is free of them before any of them runs."""
     found: dict[str, list[Accelerator]] = {}
     for backend in dict.fromkeys(one.job.backend.name for one in jobs):
@@ -312,15 +312,15 @@ def _devices(jobs: Sequence[Planned], workers: Workers) -> dict[str, list[Accele
     return found
 
 
-def _with(one: Planned) -> str:
+def _with(one: PlannedJob) -> str:
     """Which combination of a sweep it is that this machine cannot load."""
     loaded = {path.partition(".")[0] for path in affecting(LOAD_KEY)}
     axes = [part for part in one.label.split() if part.lstrip("+~").partition("=")[0].partition(".")[0] in loaded]
     return f" (with {' '.join(axes)})" if axes else ""
 
 
-def _checked(jobs: Sequence[Planned], workers: Workers) -> Iterator[tuple[Planned, list[Mistake]]]:
-    by_backend: dict[str, list[Planned]] = {}
+def _checked(jobs: Sequence[PlannedJob], workers: WorkerPool) -> Iterator[tuple[PlannedJob, list[Mistake]]]:
+    by_backend: dict[str, list[PlannedJob]] = {}
     seen = set()
     for one in jobs:
         if one.key not in seen:
@@ -338,7 +338,7 @@ def _checked(jobs: Sequence[Planned], workers: Workers) -> Iterator[tuple[Planne
             continue  # the job itself will tell
 
 
-def _shared_directories(jobs: Sequence[Planned]) -> list[Mistake]:
+def _shared_directories(jobs: Sequence[PlannedJob]) -> list[Mistake]:
     first: dict[Path, int] = {}
     hint = "leave hydra.sweep.subdir as it is, or let it hold ${hydra.job.num}"
     return [

@@ -23,21 +23,21 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any, Protocol, cast
 
-from hforch.backends import grammar
-from hforch.backends.batches import by_length, cut
 from hforch.backends.capabilities import Capabilities
-from hforch.backends.engine import Engine
-from hforch.backends.llm import PromisingLLM
-from hforch.backends.quiet import quiet
-from hforch.backends.teacher import Teacher
 from hforch.config.schema import ChatPrompt, Job
 from hforch.errors import ConfigError, Mistake
+from hforch.generation import grammar
+from hforch.generation.batching import by_length, cut
+from hforch.generation.engine import Engine
+from hforch.generation.llm import HforchLLM
+from hforch.generation.logit_reader import LogitReader
 from hforch.models.checkpoint import Checkpoint
-from hforch.progress import Progress
+from hforch.utils.progress import Progress
+from hforch.utils.quiet_libraries import quiet
 
 
 @dataclass(frozen=True)
-class Prepared:
+class PreparedModel:
     """Weights on disk, ready to be loaded.
 
     Attributes:
@@ -57,22 +57,22 @@ class Prepared:
 
 
 @dataclass(frozen=True)
-class Loaded:
+class LoadedModel:
     """A model in memory.
 
     Attributes:
         engine: what generates.
-        build: makes the LLM over it from the fields of PromisingLLM.
+        build: makes the LLM over it from the fields of HforchLLM.
         effective: precision, device and settings as the library reports them after loading.
         synchronize: waits until the devices have done what was asked of them; nothing to wait for on a CPU.
-        teacher: makes what reads given tokens with this model; None where there are no logits.
+        logit_reader: makes what reads given tokens with this model; None where there are no logits.
         remarks: warnings about how it was loaded.
     """
 
     engine: Engine
-    build: Callable[..., PromisingLLM]
+    build: Callable[..., HforchLLM]
     effective: dict[str, Any]
-    teacher: Callable[[], Teacher] | None = None
+    logit_reader: Callable[[], LogitReader] | None = None
     remarks: tuple[Mistake, ...] = ()
     synchronize: Callable[[], None] = lambda: None
 
@@ -84,9 +84,9 @@ class Backend(Protocol):
 
     def check(self, job: Job) -> list[Mistake]: ...
 
-    def prepare(self, job: Job, progress: Progress) -> Prepared: ...
+    def prepare(self, job: Job, progress: Progress) -> PreparedModel: ...
 
-    def load(self, job: Job, prepared: Prepared) -> Loaded: ...
+    def load(self, job: Job, prepared: PreparedModel) -> LoadedModel: ...
 
 
 def backend_of(job: Job) -> Backend:
@@ -103,12 +103,12 @@ def check(job: Job) -> list[Mistake]:
     """What the job's backend, or this machine, cannot do for it."""
     able = capabilities(job)
     mistakes = grammar.check(job, able.unenforced)
-    if job.scoring.is_asked and (reason := able.lacks.get("logits")):
+    if job.scoring.is_requested and (reason := able.lacks.get("logits")):
         mistakes.append(Mistake("scoring", reason, None, "choose scoring=none"))
     return mistakes + backend_of(job).check(job)
 
 
-def load(job: Job, progress: Progress) -> Loaded:
+def load(job: Job, progress: Progress) -> LoadedModel:
     """Check a job against this machine, get its weights and load them.
 
     Raises:
@@ -124,7 +124,7 @@ def load(job: Job, progress: Progress) -> Loaded:
         return backend.load(job, prepared)
 
 
-def build_llm(job: Job, loaded: Loaded, **fields: Any) -> PromisingLLM:
+def build_llm(job: Job, loaded: LoadedModel, **fields: Any) -> HforchLLM:
     """The LLM that a job describes, over a loaded model.
 
     Args:
@@ -149,10 +149,10 @@ def batches(job: Job, lengths: Sequence[int]) -> list[list[int]]:
     return by_length(lengths, batching.handed_over)
 
 
-def prepared_from(checkpoint: Checkpoint) -> Prepared:
+def prepared_from(checkpoint: Checkpoint) -> PreparedModel:
     """A checkpoint that is loaded as it lies."""
     took = {"download_s": checkpoint.download_s, "convert_s": checkpoint.convert_s}
-    return Prepared(
+    return PreparedModel(
         path=checkpoint.path,
         checkpoint=checkpoint,
         seconds={name: seconds for name, seconds in took.items() if seconds is not None},
@@ -161,7 +161,7 @@ def prepared_from(checkpoint: Checkpoint) -> Prepared:
     )
 
 
-def tokenizer_id(prepared: Prepared) -> str:
+def tokenizer_id(prepared: PreparedModel) -> str:
     """What tells tokenizers apart: those whose ids mean the same have the same. 16 hex digits.
 
     A tokenizer that is saved once more is written in another way, so its vocabulary counts and not its file.

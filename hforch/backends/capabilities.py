@@ -6,8 +6,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from hforch.backends.grammar import lacking
 from hforch.config.schema import Job
+from hforch.generation.grammar import unsupported
 from hforch.models.estimate import Needs
 
 Lack = Literal["token_ids", "tokenizer", "logits", "fingerprint", "memory"]
@@ -58,4 +58,4 @@ class Capabilities:
     ignores: tuple[str, ...]
     lacks: Mapping[Lack, str] = field(default_factory=dict)
     has_torch_devices: bool = False
-    unenforced: Callable[[Mapping[str, Any]], str | None] = lacking
+    unenforced: Callable[[Mapping[str, Any]], str | None] = unsupported

@@ -14,17 +14,17 @@ from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any
 
-from hforch.backends.arguments import samples
-from hforch.backends.base import Loaded, Prepared
+from hforch.backends.base import LoadedModel, PreparedModel
 from hforch.backends.capabilities import Capabilities, Lack, padded_batches
-from hforch.backends.completion import Completion, Vocabulary
-from hforch.backends.engine import RenderedChat, Request, SerialEngine
-from hforch.backends.llm import PromisingLLM
-from hforch.backends.text_completion import TextCompletion
 from hforch.config.schema import FakeBackend, Generation, Job
 from hforch.errors import GenerationError, Mistake
+from hforch.generation.call_arguments import samples
+from hforch.generation.completion import Completion, Vocabulary
+from hforch.generation.engine import RenderedChat, Request, SerialEngine
+from hforch.generation.llm import HforchLLM
+from hforch.generation.text_completion import TextCompletion
 from hforch.models.estimate import Needs
-from hforch.progress import Progress
+from hforch.utils.progress import Progress
 
 LIBRARIES = ()
 NO_LOGITS = "backend=fake has no logits to score"
@@ -58,19 +58,21 @@ def check(job: Job) -> list[Mistake]:
     return []
 
 
-def prepare(job: Job, progress: Progress) -> Prepared:
+def prepare(job: Job, progress: Progress) -> PreparedModel:
     assert isinstance(job.backend, FakeBackend)
-    return Prepared(path=None, record={"kind": "fake", "fingerprint": None if job.backend.remote else "fake"})
+    return PreparedModel(path=None, record={"kind": "fake", "fingerprint": None if job.backend.remote else "fake"})
 
 
-def load(job: Job, prepared: Prepared) -> Loaded:
+def load(job: Job, prepared: PreparedModel) -> LoadedModel:
     assert isinstance(job.backend, FakeBackend)
     time.sleep(job.backend.load_s)
     engine = RemoteFakeEngine(job.backend) if job.backend.remote else FakeEngine(job.backend)
-    return Loaded(engine, partial(FakeLLM, engine=engine), {"device": ["none"], "precision": {"requested": "none"}})
+    return LoadedModel(
+        engine, partial(FakeLLM, engine=engine), {"device": ["none"], "precision": {"requested": "none"}}
+    )
 
 
-class FakeLLM(PromisingLLM):
+class FakeLLM(HforchLLM):
     """The LLM of the fake backend."""
 
     def __init__(self, engine: FakeEngine, **fields: Any) -> None:

@@ -5,16 +5,16 @@ from __future__ import annotations
 from functools import partial
 from typing import Any
 
-from hforch.backends import ov_device
-from hforch.backends.base import Loaded, Prepared, missing_extra
+from hforch.backends.base import LoadedModel, PreparedModel, missing_extra
 from hforch.backends.capabilities import Capabilities, padded_batches
-from hforch.backends.out_of_memory import is_out_of_memory, translate
-from hforch.backends.ov_device import device_name, last_words, precision_of, properties, read_properties
-from hforch.backends.ov_weights import needs, prepare
-from hforch.backends.pipeline import HforchPipeline, LatePipeline, PipelineEngine
-from hforch.backends.teacher import IRTeacher
+from hforch.backends.huggingface.pipeline import HforchPipeline, LazyPipeline, PipelineEngine
+from hforch.backends.ov import device
+from hforch.backends.ov.device import device_name, last_words, precision_of, properties, read_properties
+from hforch.backends.ov.weights import needs, prepare
 from hforch.config.schema import Job
 from hforch.errors import BackendError, Mistake, ModelError
+from hforch.generation.logit_reader import OpenVINOLogitReader
+from hforch.machine.out_of_memory import is_out_of_memory, translate
 from hforch.models.tokenizers import loading_tokenizer
 
 __all__ = ["LIBRARIES", "capabilities", "check", "load", "prepare"]
@@ -39,10 +39,10 @@ def check(job: Job) -> list[Mistake]:
     for module in ("optimum.intel", "openvino"):
         if missing := missing_extra(module, "openvino", "backend=openvino", "backend.name"):
             return missing
-    return ov_device.check(job)
+    return device.check(job)
 
 
-def load(job: Job, prepared: Prepared) -> Loaded:
+def load(job: Job, prepared: PreparedModel) -> LoadedModel:
     from optimum.intel import OVModelForCausalLM
     from transformers import AutoTokenizer
 
@@ -63,19 +63,24 @@ def load(job: Job, prepared: Prepared) -> Loaded:
         raise
     except Exception as error:
         if is_out_of_memory(error):
-            raise translate(error, ov_device.SMALLER) from None
+            raise translate(error, device.SMALLER) from None
         raise BackendError(
             f"OpenVINO cannot load {prepared.path} on {device_name(job)}: {last_words(error)}\n"
             "If that folder is in hforch's cache, hforch doctor --check-cache says whether it is damaged."
         ) from error
     effective = read_back(model, job, prepared)
-    pipeline = LatePipeline(model, tokenizer)
+    pipeline = LazyPipeline(model, tokenizer)
     engine = PipelineEngine(pipeline, identity={"weights": prepared.record, **effective})
     build = partial(HforchPipeline, pipeline=pipeline, engine=engine, model_id=str(prepared.path))
-    return Loaded(engine, build, effective, teacher=lambda: IRTeacher(model.request.get_compiled_model(), engine.pad))
+    return LoadedModel(
+        engine,
+        build,
+        effective,
+        logit_reader=lambda: OpenVINOLogitReader(model.request.get_compiled_model(), engine.pad),
+    )
 
 
-def read_back(model: Any, job: Job, prepared: Prepared) -> dict[str, Any]:
+def read_back(model: Any, job: Job, prepared: PreparedModel) -> dict[str, Any]:
     """What OpenVINO says it does, from the compiled model."""
     values = read_properties(model.request.get_compiled_model())
     devices = values.get("EXECUTION_DEVICES")

@@ -13,22 +13,23 @@ from typing import Any
 
 import psutil
 
-from hforch.backends import ov_device, ov_weights, xgrammar
-from hforch.backends.base import Loaded, Prepared, missing_extra
+from hforch.backends.base import LoadedModel, PreparedModel, missing_extra
 from hforch.backends.capabilities import Batching, Capabilities
-from hforch.backends.continuous import ContinuousEngine
-from hforch.backends.genai_decoding import lacking
-from hforch.backends.llm import PromisingLLM
-from hforch.backends.out_of_memory import is_out_of_memory, translate
-from hforch.backends.ov_device import device_name, last_words, precision_of, properties
-from hforch.backends.pump import one_token
-from hforch.backends.teacher import ir_teacher
-from hforch.backends.tokenizer import FileTokenizer, read_json
+from hforch.backends.genai import xgrammar
+from hforch.backends.genai.engine import ContinuousEngine
+from hforch.backends.genai.generation_config import unsupported
+from hforch.backends.genai.scheduler import one_token
+from hforch.backends.ov import device, weights
+from hforch.backends.ov.device import device_name, last_words, precision_of, properties
 from hforch.config.schema import Job, OpenVINOGenAIBackend
 from hforch.errors import BackendError, Mistake
+from hforch.generation.file_tokenizer import FileTokenizer, read_json
+from hforch.generation.llm import HforchLLM
+from hforch.generation.logit_reader import openvino_logit_reader
+from hforch.machine.out_of_memory import is_out_of_memory, translate
 from hforch.models.architecture import context_length, kv_elements, vocabulary
 from hforch.models.tokenizers import tokenizer_of
-from hforch.progress import Progress
+from hforch.utils.progress import Progress
 
 LIBRARIES = ("openvino", "openvino_genai", "tokenizers", "jinja2", "numpy")
 
@@ -42,7 +43,7 @@ def capabilities(job: Job) -> Capabilities:
     assert isinstance(backend, OpenVINOGenAIBackend)
     kv_mb = None if backend.cache_size is None else round(backend.cache_size * GB / 1e6, 1)
     return Capabilities(
-        needs=ov_weights.needs(job, kv_mb),
+        needs=weights.needs(job, kv_mb),
         batching=Batching(
             backend.max_num_seqs,
             "backend.max_num_seqs",
@@ -51,7 +52,7 @@ def capabilities(job: Job) -> Capabilities:
             keeps_prompts=backend.enable_prefix_caching,
         ),
         ignores=("model.attn_implementation", "device.device_map", "runtime.batch_size"),
-        unenforced=xgrammar.lacking,
+        unenforced=xgrammar.unsupported,
     )
 
 
@@ -59,16 +60,16 @@ def check(job: Job) -> list[Mistake]:
     assert isinstance(job.backend, OpenVINOGenAIBackend)
     if missing := missing_extra("openvino_genai", "genai", "backend=openvino_genai", "backend.name"):
         return missing
-    return [*ov_device.check(job), *lacking(job.generation), *_check_cache(job.backend)]
+    return [*device.check(job), *unsupported(job.generation), *_check_cache(job.backend)]
 
 
-def prepare(job: Job, progress: Progress) -> Prepared:
-    prepared = ov_weights.prepare(job, progress)
+def prepare(job: Job, progress: Progress) -> PreparedModel:
+    prepared = weights.prepare(job, progress)
     assert prepared.path is not None
     return replace(prepared, tokenizer=tokenizer_of(prepared.path, job.model.trust_remote_code, progress))
 
 
-def load(job: Job, prepared: Prepared) -> Loaded:
+def load(job: Job, prepared: PreparedModel) -> LoadedModel:
     import openvino_genai
 
     backend, folder = job.backend, prepared.path
@@ -89,7 +90,7 @@ def load(job: Job, prepared: Prepared) -> Loaded:
         block_bytes = _try(pipe, eos, extra)
     except Exception as error:
         if is_out_of_memory(error):
-            raise translate(error, ov_device.SMALLER) from None
+            raise translate(error, device.SMALLER) from None
         raise BackendError(_cannot_load(job, folder, config, error)) from error
     effective = _effective(job, prepared, backend, _kv_precision(config, block_bytes, job))
     engine = ContinuousEngine(
@@ -103,11 +104,11 @@ def load(job: Job, prepared: Prepared) -> Loaded:
         extra,
         vocabulary(config),
     )
-    teacher = partial(ir_teacher, folder, device_name(job), dict(properties(job)), min(eos, default=0))
-    return Loaded(engine, partial(GenAILLM, engine=engine), effective, teacher=teacher)
+    teacher = partial(openvino_logit_reader, folder, device_name(job), dict(properties(job)), min(eos, default=0))
+    return LoadedModel(engine, partial(GenAILLM, engine=engine), effective, logit_reader=teacher)
 
 
-class GenAILLM(PromisingLLM):
+class GenAILLM(HforchLLM):
     """LangChain's BaseLLM over openvino-genai, with hforch's promises.
 
     `batch_size` says nothing here: all prompts of a call are handed to the engine, which runs as many at a time as
@@ -164,10 +165,10 @@ def _cannot_load(job: Job, folder: Path, config: dict[str, Any], error: Exceptio
     )
 
 
-def _effective(job: Job, prepared: Prepared, backend: OpenVINOGenAIBackend, kv: str | None) -> dict[str, Any]:
+def _effective(job: Job, prepared: PreparedModel, backend: OpenVINOGenAIBackend, kv: str | None) -> dict[str, Any]:
     """What is in effect. The engine does not give its compiled model out, so the device is asked through a model of
     one operation, compiled with the same properties; the KV cache's precision is read from its size."""
-    values = ov_device.of_one_operation(job)
+    values = device.of_one_operation(job)
     return {
         "device": [device_name(job)],
         "precision": precision_of(job, prepared.record, values, kv),

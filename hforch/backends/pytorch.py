@@ -7,19 +7,20 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from hforch.backends import accelerators, kv_cache, out_of_memory, torch_device
-from hforch.backends.base import Loaded, Prepared, first_line, missing_extra, prepared_from
+from hforch.backends.base import LoadedModel, PreparedModel, first_line, missing_extra, prepared_from
 from hforch.backends.capabilities import Capabilities, padded_batches
-from hforch.backends.engine import Work
-from hforch.backends.kv_cache import KVCaches
-from hforch.backends.pipeline import HforchPipeline, LatePipeline, PipelineEngine
-from hforch.backends.teacher import TorchTeacher
+from hforch.backends.huggingface import kv_cache, torch_device
+from hforch.backends.huggingface.kv_cache import KVCaches
+from hforch.backends.huggingface.pipeline import HforchPipeline, LazyPipeline, PipelineEngine
 from hforch.config.schema import Job, PytorchBackend
 from hforch.errors import BackendError, Mistake, ModelError
+from hforch.generation.engine import Work
+from hforch.generation.logit_reader import TorchLogitReader
+from hforch.machine import accelerators, out_of_memory
 from hforch.models import fetch
 from hforch.models.estimate import IN_MEMORY, Needs, smaller_precisions
 from hforch.models.tokenizers import loading_tokenizer
-from hforch.progress import Progress
+from hforch.utils.progress import Progress
 
 LIBRARIES = (
     "transformers.models.auto.modeling_auto",
@@ -61,7 +62,7 @@ def check(job: Job) -> list[Mistake]:
     return mistakes + torch_device.check(job)
 
 
-def prepare(job: Job, progress: Progress) -> Prepared:
+def prepare(job: Job, progress: Progress) -> PreparedModel:
     checkpoint = fetch(job.model, progress)
     if checkpoint.kind == "openvino":
         raise ModelError(
@@ -72,7 +73,7 @@ def prepare(job: Job, progress: Progress) -> Prepared:
     return prepared_from(checkpoint)
 
 
-def load(job: Job, prepared: Prepared) -> Loaded:
+def load(job: Job, prepared: PreparedModel) -> LoadedModel:
     import torch
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
@@ -107,15 +108,17 @@ def load(job: Job, prepared: Prepared) -> Loaded:
         check_whole(prepared.path, found["missing_keys"])
     model.eval()
     effective = read_back(model, job.precision.name)
-    pipeline = LatePipeline(model, tokenizer)
+    pipeline = LazyPipeline(model, tokenizer)
     assert isinstance(job.backend, PytorchBackend)
     caches = KVCaches(model, job.backend, Work(job.runtime.batch_size))
     identity = {"weights": prepared.record, **effective, "execution": caches.chosen.record()}
     engine = PipelineEngine(pipeline, identity, kv_caches=caches)
     build = partial(HforchPipeline, pipeline=pipeline, engine=engine, model_id=str(prepared.path))
-    teacher = partial(TorchTeacher, model, engine.pad)
+    logit_reader = partial(TorchLogitReader, model, engine.pad)
     remarks = torch_device.remarks(effective.get("device_map", {}))
-    return Loaded(engine, build, effective, teacher, remarks, partial(accelerators.synchronize, effective["device"]))
+    return LoadedModel(
+        engine, build, effective, logit_reader, remarks, partial(accelerators.synchronize, effective["device"])
+    )
 
 
 def smaller(job: Job) -> str:

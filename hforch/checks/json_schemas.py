@@ -10,7 +10,7 @@ from typing import Any, cast
 from hforch.checks.base import LONGEST_SEEN, Verdict, brief
 from hforch.checks.patterns import Pattern, patterns_in, unbounded, with_patterns
 from hforch.errors import shown
-from hforch.paths import expanded, read_text
+from hforch.utils.paths import expanded, read_text
 
 MOST_BYTES = 2**20  # of a file with a JSON Schema
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 
 from hforch.errors import EXIT_OK, HforchError
-from hforch.metrics import bandwidth
-from hforch.runs.environment import describe_environment
-from hforch.runs.processor import processor
+from hforch.machine import bandwidth
+from hforch.machine.environment import describe_environment
+from hforch.machine.processor import processor
 
 
 def measure_bandwidth(as_json: bool) -> int:

@@ -7,9 +7,9 @@ from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from typing import Any
 
-from hforch.runs.card_processes import processes
-from hforch.runs.cards import NOW, SLOWED, WHAT, events_in, read
-from hforch.runs.nvml import Absent, ask, handles, has_driver, visible
+from hforch.machine.nvidia_cards import NOW, SLOWED, WHAT, events_in, read
+from hforch.machine.nvidia_processes import processes
+from hforch.machine.nvml import Absent, ask, handles, has_driver, visible
 
 SLOWDOWNS = events_in(SLOWED)
 WHERE = "https://pytorch.org/get-started/locally lists builds with CUDA"

@@ -34,7 +34,7 @@ class VerbParser(argparse.ArgumentParser):
         raise ConfigError([self._unknown(word) for word in unknown[1].split()])
 
     def _unknown(self, word: str) -> Mistake:
-        from hforch.config.nearest import did_you_mean
+        from hforch.config.diagnose.suggestions import did_you_mean
 
         if not word.startswith("-"):
             return Mistake("", f"{self.prog} does not take '{word}'", hint=f"{self.prog} --help shows how")

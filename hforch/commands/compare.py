@@ -8,14 +8,14 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from hforch.commands._deciding import add_flags, collect, metrics_help, read_flags, write
+from hforch.commands._comparison_flags import add_flags, collect, metrics_help, read_flags, write
 from hforch.commands._parser import VerbParser
 from hforch.errors import EXIT_OK, EXIT_UNMET, ConfigError, Mistake
 
 if TYPE_CHECKING:
-    from hforch.compare.decide import Decision
-    from hforch.compare.reading import Entry
-    from hforch.compare.table import Comparison
+    from hforch.comparison.decision import Decision
+    from hforch.comparison.entries import Entry
+    from hforch.comparison.table import Comparison
 
 FORMATS = ("table", "markdown", "csv", "json")
 EXAMPLE = """\
@@ -42,8 +42,8 @@ def main(argv: list[str]) -> int:
     parser.add_argument("--format", choices=FORMATS, default="table", help="table (default), markdown, csv or json")
     parser.add_argument("--output", metavar="FILE", type=Path, help="write to a file instead of the terminal")
     args = parser.parse_intermixed_args(argv)
-    from hforch.compare.decide import decide
-    from hforch.compare.table import compare
+    from hforch.comparison.decision import decide
+    from hforch.comparison.table import compare
 
     mistakes: list[Mistake] = []
     baseline, bounds = read_flags(args, mistakes)
@@ -58,7 +58,7 @@ def main(argv: list[str]) -> int:
     decision = decide(comparison, bounds, args.optimize) if bounds or args.optimize else None
     _put(comparison, decision, args.format, args.output)
     if args.junit:
-        from hforch.report.data import to_junit
+        from hforch.report.export import to_junit
 
         write(args.junit, to_junit(comparison))
     unmet = decision is not None and not decision.qualified
@@ -67,7 +67,7 @@ def main(argv: list[str]) -> int:
 
 def _read(directories: Sequence[Path], skip_damaged: bool) -> list[Entry]:
     """The jobs, those that cannot be read left out if they may be; says which."""
-    from hforch.compare.reading import readable_jobs
+    from hforch.comparison.entries import readable_jobs
 
     entries, unread = readable_jobs(directories)
     if unread and not (skip_damaged and entries):
@@ -79,7 +79,7 @@ def _read(directories: Sequence[Path], skip_damaged: bool) -> list[Entry]:
 
 def _put(comparison: Comparison, decision: Decision | None, form: str, output: Path | None) -> None:
     from hforch.report.comparison import print_comparison, to_markdown
-    from hforch.report.data import to_csv, to_json_text
+    from hforch.report.export import to_csv, to_json_text
 
     if form == "table" and output is None:
         print_comparison(comparison, sys.stdout, decision)

@@ -7,7 +7,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from hforch.commands._entries import cache_rows
+from hforch.commands._cache_entries import cache_rows
 from hforch.commands._parser import VerbParser
 from hforch.errors import EXIT_OK, ConfigError, Mistake
 
@@ -39,7 +39,7 @@ def main(argv: list[str]) -> int:
     parser.add_argument("--dry-run", action="store_true", help="with --clean: only say what would be removed")
     options = parser.parse_args(argv)
     if options.clean is not None:
-        from hforch.commands._clean import clean
+        from hforch.commands._clean_cache import clean
 
         return clean(options.clean, options.older_than, options.dry_run, options.json)
     if options.dry_run or options.older_than is not None:
@@ -50,13 +50,13 @@ def main(argv: list[str]) -> int:
 
         return measure_bandwidth(options.json)
     if options.check_cache:
-        from hforch.commands._check import check_cache
+        from hforch.commands._check_cache import check_cache
 
         return check_cache(options.json)
 
-    from hforch.commands._machine import cached, look
+    from hforch.commands._doctor_report import cached, inspect_machine
 
-    found = {"cache": cached()} if options.cache else look()
+    found = {"cache": cached()} if options.cache else inspect_machine()
     if options.json:
         print(json.dumps(found, indent=2))
     else:

@@ -10,8 +10,8 @@ from typing import Any
 
 from hforch.commands._parser import VerbParser
 from hforch.errors import EXIT_OK, ConfigError, HforchError, Mistake
-from hforch.paths import expanded
-from hforch.shortage import shortage
+from hforch.utils.paths import expanded
+from hforch.utils.system_limits import limit_reached
 
 DESCRIPTION = "Export a model to OpenVINO IR, once: what is in the cache is not made again."
 EXAMPLE = """example:
@@ -90,7 +90,7 @@ def _copy(path: Path, output: Path) -> None:
                 with suppress(OSError):
                     left.unlink(missing_ok=True)
         if isinstance(error, OSError):
-            reason = shortage(error) or (error.strerror or str(error)).lower()
+            reason = limit_reached(error) or (error.strerror or str(error)).lower()
             raise HforchError(f"{output} cannot be written: {reason}") from error
         raise
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
-from hforch.commands._deciding import add_skip_damaged
+from hforch.commands._comparison_flags import add_skip_damaged
 from hforch.commands._parser import VerbParser
 from hforch.errors import EXIT_OK, ConfigError, HforchError, Mistake
-from hforch.files import write_output
+from hforch.utils.files import write_output
 
 EXAMPLE = """\
 The recipe holds the resolved configuration, the inputs, the model's revision or fingerprint, library versions, the
@@ -31,8 +31,8 @@ def main(argv: list[str]) -> int:
     parser.add_argument("--force", action="store_true", help="write over a file that is there")
     add_skip_damaged(parser)
     args = parser.parse_args(argv)
-    from hforch.compare.reading import read_jobs
-    from hforch.compare.reproduce import freeze
+    from hforch.comparison.entries import read_jobs
+    from hforch.comparison.reproduce import freeze
 
     entries = read_jobs([args.directory])
     if len(entries) > 1:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from hforch.commands._parser import VerbParser
 from hforch.errors import EXIT_OK, ConfigError, HforchError, Mistake
-from hforch.files import write_whole
+from hforch.utils.files import write_whole
 
 EXAMPLE = """\
   hforch init                 in the folder where it is typed

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from hforch.commands._deciding import add_flags, collect, metrics_help, read_flags
+from hforch.commands._comparison_flags import add_flags, collect, metrics_help, read_flags
 from hforch.commands._parser import VerbParser
 from hforch.errors import EXIT_FAILED, EXIT_OK, EXIT_UNMET, ConfigError, Mistake, shown
 
@@ -38,9 +38,9 @@ def main(argv: list[str]) -> int:
         help="the page; default: report.html in DIR, or here",
     )
     args = parser.parse_intermixed_args(argv)
-    from hforch.compare.reading import readable_jobs
+    from hforch.comparison.entries import readable_jobs
     from hforch.report.page.write import missing_libraries, write_page
-    from hforch.runs.used import REPORT
+    from hforch.runs.output_dirs import REPORT
 
     mistakes: list[Mistake] = missing_libraries()
     baseline, bounds = read_flags(args, mistakes)

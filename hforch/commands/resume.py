@@ -9,11 +9,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from hforch.commands._deciding import add_skip_damaged
+from hforch.commands._comparison_flags import add_skip_damaged
 from hforch.commands._parser import VerbParser
 from hforch.errors import ConfigError, Mistake
-from hforch.paths import is_special
-from hforch.redaction import STRUCK
+from hforch.utils.paths import is_special
+from hforch.utils.redaction import STRUCK
 
 EXAMPLE = """\
 Whole batches that were answered stay as they are; the others, and failed ones, are run. Nothing is run if the
@@ -39,7 +39,7 @@ def main(argv: list[str]) -> int:
     parser.add_argument("--report", action="store_true", help="write a page of it at the end")
     add_skip_damaged(parser)
     args = parser.parse_intermixed_args(argv)
-    from hforch.app.hydra import run_app
+    from hforch.app.hydra_app import run_app
 
     directory = args.directory.absolute()
     asked, multirun, cwd = _asked(directory, args.directory)
@@ -103,7 +103,7 @@ def _overrides(
 
 def _redacted(directory: Path, asked: Mapping[str, Any]) -> list[str]:
     """The overrides that are not in the record as they were typed, because they held a credential."""
-    from hforch.runs.records import RECORD, read_versioned
+    from hforch.records.record_files import RECORD, read_versioned
     from hforch.runs.sweep import SWEEP, read_sweep
 
     sweep = (directory / SWEEP).is_file()
@@ -126,7 +126,7 @@ def _refuse_links(directory: Path) -> None:
     Raises:
         ConfigError: with all of them.
     """
-    from hforch.runs.used import in_the_way
+    from hforch.runs.output_dirs import answers_in_the_way
 
     found = sorted(directory.rglob("*"))
     hint = "put the files there themselves"
@@ -140,14 +140,14 @@ def _refuse_links(directory: Path) -> None:
         for one in found
         if not one.is_symlink() and is_special(one)
     ]
-    mistakes = mistakes or in_the_way(directory)
+    mistakes = mistakes or answers_in_the_way(directory)
     if mistakes:
         raise ConfigError(mistakes)
 
 
 def _asked(directory: Path, typed: Path) -> tuple[Mapping[str, Any], bool, str | None]:
     """What was asked for there, whether it was a sweep, and in which directory the command was given."""
-    from hforch.runs.records import RECORD, known_record
+    from hforch.records.record_files import RECORD, known_record
     from hforch.runs.sweep import SWEEP, read_sweep
 
     if (directory / SWEEP).is_file():

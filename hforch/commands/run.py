@@ -37,7 +37,7 @@ def main(argv: list[str]) -> int:
         if argv:
             return EXIT_OK
         raise ConfigError([Mistake("", "hforch run needs a recipe", hint="hforch run RECIPE.yaml")])
-    from hforch.app.hydra import run_app
+    from hforch.app.hydra_app import run_app
 
     recipe, rest = _take_recipe(argv)
     return run_app(rest, recipe=recipe)
@@ -82,8 +82,8 @@ def existing(file: Path) -> Path:
     """
     if file.is_file():
         return file
-    from hforch.config.nearest import nearest
-    from hforch.paths import kind_of_file
+    from hforch.config.diagnose.suggestions import nearest
+    from hforch.utils.paths import kind_of_file
 
     folder = file if file.is_dir() else file.parent
     there = [str(other) for other in folder.glob("*.y*ml")] if folder.is_dir() else []

@@ -8,7 +8,7 @@ from typing import Any
 
 from hforch.commands._parser import VerbParser
 from hforch.errors import EXIT_OK, ConfigError, Mistake
-from hforch.files import write_output
+from hforch.utils.files import write_output
 
 DESCRIPTION = "Print the JSON Schema of a job, of a recipe, of a primary config, or of an option of a group."
 EXAMPLE = """examples:
@@ -36,7 +36,7 @@ def main(argv: list[str]) -> int:
         return _write(options.write)
     name = options.name or "job"
     if name not in names():
-        from hforch.config.nearest import did_you_mean
+        from hforch.config.diagnose.suggestions import did_you_mean
 
         problem = f"there is no schema of '{name}'; there are: {', '.join(names())}"
         raise ConfigError([Mistake("", problem, hint=did_you_mean(name, names()))])

@@ -10,11 +10,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from hforch.commands._parser import VerbParser
-from hforch.config.overrides import SEVERAL, quoted
+from hforch.config.diagnose.overrides import SEVERAL, quoted
 from hforch.errors import EXIT_FAILED, EXIT_OK, EXIT_UNMET, EXIT_USAGE, ConfigError, Mistake, shown
 
 if TYPE_CHECKING:
-    from hforch.compare.reproduce import Verdict
+    from hforch.comparison.reproduce import Verdict
     from hforch.config.frozen import Frozen
 
 SHOWN = 5
@@ -34,11 +34,11 @@ def main(argv: list[str]) -> int:
     parser.add_argument("--output", metavar="DIR", type=Path, help="where the run is recorded")
     parser.add_argument("--json", action="store_true", help="print the outcome as JSON")
     args = parser.parse_intermixed_args(argv)
-    from hforch.app.hydra import run_app
+    from hforch.app.hydra_app import run_app
     from hforch.commands.run import existing
-    from hforch.compare.reading import read_jobs
-    from hforch.compare.reproduce import read_frozen, verdict
-    from hforch.runs.used import used
+    from hforch.comparison.entries import read_jobs
+    from hforch.comparison.reproduce import read_frozen, verdict
+    from hforch.runs.output_dirs import refuse_used
 
     recipe = existing(args.recipe)
     frozen = read_frozen(recipe)
@@ -48,7 +48,7 @@ def main(argv: list[str]) -> int:
         raise ConfigError(
             [Mistake("", f"no recipe may hold {one}, and this run had it", None, hint) for one in missing]
         )
-    if args.output and used(args.output, "--output"):
+    if args.output and refuse_used(args.output, "--output"):
         raise ConfigError([Mistake("", f"{args.output} holds an earlier run", "--output", "name another directory")])
     directory = args.output or Path("outputs") / datetime.now().strftime("%Y-%m-%d/%H-%M-%S-%f")
     words = [*args.overrides, f"hydra.run.dir={quoted(str(directory))}"]
@@ -66,8 +66,8 @@ def main(argv: list[str]) -> int:
         return code
     found = verdict(frozen, read_jobs([directory])[0])
     if args.json:
-        from hforch.runs.records import to_json
-        from hforch.sinks import for_json
+        from hforch.records.record_files import to_json
+        from hforch.utils.sanitize import for_json
 
         told = {"identical": found.is_identical, **asdict(found), "directory": str(directory)}
         told["damaged"] = damaged

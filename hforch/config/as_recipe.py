@@ -11,13 +11,13 @@ from typing import Any, get_type_hints
 import yaml
 from pydantic import TypeAdapter, ValidationError
 
+from hforch.config.config_dirs import conf_dir
 from hforch.config.hydra_adapter.nodes import yaml_dumper, yaml_loader
 from hforch.config.keys import groups
-from hforch.config.places import conf_dir
 from hforch.config.schema import Job
 from hforch.config.untrusted import NAMES_A_FILE, TRUST
 from hforch.errors import ConfigError, Mistake
-from hforch.sinks import for_yaml, is_visible
+from hforch.utils.sanitize import for_yaml, is_visible
 
 
 def recipe_of(job: Mapping[str, Any]) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from pydantic_core import PydanticCustomError
 from hforch.checks.json_schemas import read_schema
 from hforch.checks.judging import Checks
 from hforch.checks.registry import KINDS
-from hforch.config.nearest import did_you_mean
+from hforch.config.diagnose.suggestions import did_you_mean
 from hforch.errors import ConfigError, Mistake
 
 Tree = Mapping[str, Any]

@@ -8,19 +8,19 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from hforch.config.copies import packed
+from hforch.config.config_dirs import ConfigDirs, find_config_dirs
+from hforch.config.copying import packed
 from hforch.config.credentials import FromEnv, refuse_credentials
+from hforch.config.diagnose.command_line import Diagnosis, diagnose
+from hforch.config.diagnose.origins import Sources
+from hforch.config.diagnose.overrides import ParsedOverride, needed, parse_override, without_sweeps
+from hforch.config.diagnose.primary_config import hidden_files, primary_file
 from hforch.config.hydra_adapter.nodes import open_up, text_of
 from hforch.config.hydra_adapter.session import hydra_settings
 from hforch.config.keys import groups
-from hforch.config.look import Look, look
-from hforch.config.overrides import Typed, needed, read, without_sweeps
-from hforch.config.places import Places, find_places
-from hforch.config.plain import as_in_the_job, as_written, asks_hydra, plain
-from hforch.config.primary import hidden_files, primary_file
+from hforch.config.resolving import as_in_the_job, as_written, asks_hydra, resolve
 from hforch.config.schema import Job
 from hforch.config.shorthand import meaning, misfit
-from hforch.config.sources import Sources
 from hforch.config.validate import mistakes_in, validate
 from hforch.errors import ConfigError, Mistake
 
@@ -81,13 +81,13 @@ def compose(
     """
     from hforch.config.recipes import opened
 
-    base = find_places(config_dir, config_name)
-    with opened(Path(recipe) if recipe else None, base, overrides) as places, hydra_settings():
-        loader = places.loader()
-        typed, unreadable = read(overrides, loader)
+    base = find_config_dirs(config_dir, config_name)
+    with opened(Path(recipe) if recipe else None, base, overrides) as config_dirs, hydra_settings():
+        loader = config_dirs.loader()
+        typed, unreadable = parse_override(overrides, loader)
         single, sweeps = without_sweeps(typed)
         swept = frozenset(one.key for one in typed if one.parsed.is_sweep_override() and one.is_group)
-        composed = judge(look(single, places, loader, swept), places, [*unreadable, *sweeps])
+        composed = judge(diagnose(single, config_dirs, loader, swept), config_dirs, [*unreadable, *sweeps])
         if recipe:
             composed.sources.prepare()
         return composed
@@ -109,27 +109,29 @@ def job_from_config(cfg: DictConfig) -> tuple[Job, FromEnv]:
     Raises:
         ConfigError: it describes none.
     """
-    tree, mistakes, from_env = plain(cfg, {})
+    tree, mistakes, from_env = resolve(cfg, {})
     mistakes += refuse_credentials(tree, from_env)
     if mistakes:
         raise ConfigError(mistakes + mistakes_in(tree, leave_out=[mistake.path for mistake in mistakes]))
     return validate(tree), from_env
 
 
-def judge(look: Look, places: Places, mistakes: Sequence[Mistake] = (), number: int | None = None) -> Composed:
+def judge(
+    look: Diagnosis, config_dirs: ConfigDirs, mistakes: Sequence[Mistake] = (), number: int | None = None
+) -> Composed:
     """The job in what was composed; `number` is its own in a sweep.
 
     Raises:
         ConfigError: with the mistakes given, those of the look, and those of the values.
     """
-    sources = Sources(places, look.kept)
+    sources = Sources(config_dirs, look.kept)
     found = [*mistakes, *look.mistakes]
     notes: list[str] = []
     if look.cfg is not None:
         choices = {str(group): str(option) for group, option in look.cfg.hydra.runtime.choices.items()}
         tree, unfinished, from_env = _values(look.cfg, choices, number)
         unfinished += refuse_credentials(tree, from_env)
-        found += hidden_files(places, choices)
+        found += hidden_files(config_dirs, choices)
         unknown = look.faulty | {mistake.path for mistake in unfinished}
         values = [mistake for mistake in unfinished if mistake.path.partition(".")[0] not in look.faulty]
         lacking = {group for group in groups() if group not in look.cfg}
@@ -139,10 +141,10 @@ def judge(look: Look, places: Places, mistakes: Sequence[Mistake] = (), number: 
         unknown |= set(taken)
         if len(lacking) > 1:
             hint = "begin its defaults list with `- config`, hforch's own"
-            found.append(Mistake("", f"the configuration lacks {len(lacking)} groups", primary_file(places), hint))
+            found.append(Mistake("", f"the configuration lacks {len(lacking)} groups", primary_file(config_dirs), hint))
             unknown |= lacking
         values += mistakes_in(tree, leave_out=unknown)
-        short = {group: option for group, option in choices.items() if places.stands_for(group, option)}
+        short = {group: option for group, option in choices.items() if config_dirs.stands_for(group, option)}
         found += _misfits(short, tree, look.kept)
         notes += _stand_for(short)
         told = {mistake.path for mistake in found}
@@ -155,7 +157,7 @@ def judge(look: Look, places: Places, mistakes: Sequence[Mistake] = (), number: 
     return Composed(validate(tree), overrides, of_task, sources, packed(look.cfg), from_env, subdir, tuple(notes))
 
 
-def _misfits(choices: Mapping[str, str], tree: Mapping[str, Any], kept: Sequence[Typed]) -> Iterator[Mistake]:
+def _misfits(choices: Mapping[str, str], tree: Mapping[str, Any], kept: Sequence[ParsedOverride]) -> Iterator[Mistake]:
     """Yield a mistake for each shorthand that names what the job's backend does not have."""
     backend = tree.get("backend")
     name = backend.get("name") if isinstance(backend, Mapping) else None
@@ -179,7 +181,7 @@ def _values(
     if written is not None:
         return written, [], {}
     with as_in_the_job(cfg, number) if asks_hydra(cfg) else nullcontext():
-        return plain(cfg, choices)
+        return resolve(cfg, choices)
 
 
 @dataclass(frozen=True)
@@ -187,13 +189,13 @@ class Locator:
     """Adds to mistakes that others found in a job's values the places where those were written."""
 
     overrides: tuple[str, ...]
-    places: Places
+    config_dirs: ConfigDirs
 
     def __call__(self, mistakes: Sequence[Mistake]) -> list[Mistake]:
         if not mistakes:
             return []
         with hydra_settings():
-            loader = self.places.same_loader()
-            typed, _ = read(self.overrides, loader)
-        sources = Sources(self.places, typed, loader)
+            loader = self.config_dirs.same_loader()
+            typed, _ = parse_override(self.overrides, loader)
+        sources = Sources(self.config_dirs, typed, loader)
         return [replace(one, where=one.where or (sources.where(one.path) if one.path else None)) for one in mistakes]

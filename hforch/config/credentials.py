@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from hforch.errors import Mistake
-from hforch.redaction import (
+from hforch.utils.redaction import (
     credentials_in,
     is_named_secret,
     redacted,

@@ -9,13 +9,13 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, ValidationError
 
-from hforch.config.schema import Part
+from hforch.config.schema import ConfigPart
 from hforch.utils.strict_model import Count, NonEmpty
 
 Digest = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 
 
-class FrozenOutput(Part):
+class FrozenOutput(ConfigPart):
     """One answer.
 
     Attributes:
@@ -32,7 +32,7 @@ class FrozenOutput(Part):
     text: str | None
 
 
-class FrozenMachine(Part):
+class FrozenMachine(ConfigPart):
     os: str
     python: str
     cpu: str | None
@@ -40,7 +40,7 @@ class FrozenMachine(Part):
     accelerators: list[str]
 
 
-class Frozen(Part):
+class Frozen(ConfigPart):
     """What a run was like.
 
     Attributes:

@@ -10,9 +10,9 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from hforch.config.config_dirs import conf_dir
 from hforch.config.frozen import Frozen
 from hforch.config.keys import OPEN_MAPPINGS, groups, known_keys
-from hforch.config.places import conf_dir
 from hforch.config.schema import Job
 from hforch.config.shorthand import patterns
 from hforch.launchers.registry import all_launchers

@@ -7,7 +7,7 @@ from typing import Any
 
 import yaml
 
-from hforch.config.places import conf_dir
+from hforch.config.config_dirs import conf_dir
 
 
 @cache

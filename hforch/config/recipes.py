@@ -20,11 +20,11 @@ from typing import Any
 import yaml
 
 from hforch.config import shorthand
+from hforch.config.config_dirs import ConfigDirs
+from hforch.config.diagnose.origins import config_file
+from hforch.config.diagnose.suggestions import did_you_mean
 from hforch.config.hydra_adapter.nodes import yaml_loader
 from hforch.config.keys import groups
-from hforch.config.nearest import did_you_mean
-from hforch.config.places import Places
-from hforch.config.sources import config_file
 from hforch.config.untrusted import NAMES_A_FILE, OPTION, REFERENCES, TRUST, has_only_references
 from hforch.config.yaml_nodes import read_yaml
 from hforch.errors import ConfigError, Mistake
@@ -41,7 +41,7 @@ Node = yaml.Node
 
 
 @contextmanager
-def opened(recipe: Path | None, places: Places, overrides: Sequence[str] = ()) -> Iterator[Places]:
+def opened(recipe: Path | None, config_dirs: ConfigDirs, overrides: Sequence[str] = ()) -> Iterator[ConfigDirs]:
     """The places with a recipe as the primary config, on top of the one they name; unchanged without a recipe.
 
     Args:
@@ -52,25 +52,25 @@ def opened(recipe: Path | None, places: Places, overrides: Sequence[str] = ()) -
         ConfigError: the recipe holds what no recipe may.
     """
     if recipe is None:
-        yield places
+        yield config_dirs
         return
-    if config_file([places.main, *places.extra], places.config_name) is None:
-        problem = f"there is no config {places.config_name} for the recipe to build on"
-        raise ConfigError([Mistake("", problem, f"--config-name {places.config_name}", "leave the flag out")])
-    data = read_recipe(recipe, places)
+    if config_file([config_dirs.main, *config_dirs.extra], config_dirs.config_name) is None:
+        problem = f"there is no config {config_dirs.config_name} for the recipe to build on"
+        raise ConfigError([Mistake("", problem, f"--config-name {config_dirs.config_name}", "leave the flag out")])
+    data = read_recipe(recipe, config_dirs)
     notes = tuple(_replaced(data, overrides))
-    with _told(places.show(recipe.resolve())):
-        config = _as_config(data, places.config_name)
+    with _told(config_dirs.show(recipe.resolve())):
+        config = _as_config(data, config_dirs.config_name)
     with tempfile.TemporaryDirectory(prefix="hforch-recipe-") as folder:
         file = Path(folder).resolve() / f"{CONFIG_NAME}.yaml"
         file.write_text(config, encoding="utf-8")
         yield replace(
-            places,
-            extra=(*places.extra, file.parent),
+            config_dirs,
+            extra=(*config_dirs.extra, file.parent),
             config_name=CONFIG_NAME,
             exclude=tuple(data.get("exclude") or ()),
             notes=notes,
-            written_as={**places.written_as, file: recipe.resolve()},
+            written_as={**config_dirs.written_as, file: recipe.resolve()},
         )
 
 
@@ -98,13 +98,13 @@ def _as_config(data: dict[str, Any], base: str) -> str:
     return OmegaConf.to_yaml(OmegaConf.create({"defaults": [base, "_self_", *overrides], **config}))
 
 
-def read_recipe(file: Path, places: Places) -> dict[str, Any]:
+def read_recipe(file: Path, config_dirs: ConfigDirs) -> dict[str, Any]:
     """The data of a recipe file.
 
     Raises:
         ConfigError: with every mistake and its line.
     """
-    shown = places.show(file.resolve())
+    shown = config_dirs.show(file.resolve())
     with _told(shown):
         text = read_yaml(file)
         check = _Check(shown)
@@ -122,7 +122,7 @@ def read_recipe(file: Path, places: Places) -> dict[str, Any]:
 @contextmanager
 def _told(shown: str) -> Iterator[None]:
     """Turn what readers of YAML raise into mistakes of the recipe."""
-    from hforch.config.reasons import REFUSALS, reason
+    from hforch.config.diagnose.library_errors import REFUSALS, explain
 
     try:
         yield
@@ -130,7 +130,7 @@ def _told(shown: str) -> Iterator[None]:
         mark = getattr(error, "problem_mark", None) or getattr(error, "context_mark", None)
         where = f"{shown}:{mark.line + 1}" if mark else shown
         problem = "broken YAML" if isinstance(error, yaml.YAMLError) else "the recipe cannot be read"
-        raise ConfigError([Mistake("", f"{problem}: {reason(error)}", where)]) from error
+        raise ConfigError([Mistake("", f"{problem}: {explain(error)}", where)]) from error
 
 
 class _Check:

@@ -41,7 +41,7 @@ LOADING, OUTPUTS, SAMPLES = Affects("loading"), Affects("outputs"), Affects("sam
 TIMINGS, SCORES, NOTHING = Affects("timings"), Affects("scores"), Affects("nothing")
 
 
-class Part(StrictModel):
+class ConfigPart(StrictModel):
     """What every part of a job is."""
 
 
@@ -49,7 +49,7 @@ class Part(StrictModel):
 AttnImplementation = Literal["eager", "sdpa", "flash_attention_2", "flash_attention_3", "flex_attention"]
 
 
-class ModelPart(Part):
+class ModelPart(ConfigPart):
     trust_remote_code: bool
     attn_implementation: AttnImplementation | None
 
@@ -91,7 +91,7 @@ class Refusal(NamedTuple):
     hint: str
 
 
-class BackendPart(Part):
+class BackendPart(ConfigPart):
     """Attributes, apart from the keys:
     library: whose devices it runs on, and so whose names of them it knows; None for any.
     refuses: values of other groups that it does not take.
@@ -181,12 +181,12 @@ class OpenVINOGenAIBackend(BackendPart):
             yield Mistake("device.name", f"'{tree['device']['name']}' {refusal.problem}", hint=refusal.hint)
 
 
-class FakeReply(Part):
+class FakeReply(ConfigPart):
     match: str
     text: str
 
 
-class FakeFailure(Part):
+class FakeFailure(ConfigPart):
     match: str
     error: NonEmpty
     after: Count
@@ -214,7 +214,7 @@ BACKENDS: Mapping[str, type[BackendPart]] = {
 
 
 # ---------------------------------------------------------------- device, precision, ov_config
-class Device(Part):
+class Device(ConfigPart):
     kind: Literal["cpu", "gpu", "auto", "npu", "openvino"]
     index: Count | None
     name: NonEmpty | None
@@ -224,7 +224,7 @@ class Device(Part):
 PrecisionName = Literal["auto", "fp32", "bf16", "fp16", "int8", "int4"]
 
 
-class Precision(Part):
+class Precision(ConfigPart):
     name: PrecisionName
     group_size: int | None
     group_size_fallback: Literal["adjust", "ignore", "error"] | None
@@ -234,7 +234,7 @@ OVValue = str | int | float | bool
 
 
 # ---------------------------------------------------------------- prompt, generation, stop
-class PromptPart(Part):
+class PromptPart(ConfigPart):
     echo: bool
 
 
@@ -243,7 +243,7 @@ class TemplatePrompt(PromptPart):
     template: NonEmpty
 
 
-class Message(Part):
+class Message(ConfigPart):
     role: Literal["system", "user", "assistant"]
     content: str
 
@@ -263,7 +263,7 @@ class RawPrompt(PromptPart):
 Prompt = Annotated[TemplatePrompt | ChatPrompt | RawPrompt, Field(discriminator="kind")]
 
 
-class Generation(Part):
+class Generation(ConfigPart):
     """How tokens are chosen; the names are those of transformers' GenerationConfig. None: not applied."""
 
     from_checkpoint: bool
@@ -285,7 +285,7 @@ class Generation(Part):
     json_schema: Annotated[dict[str, Any] | NonEmpty, Field(union_mode="left_to_right")] | None
 
 
-class Stop(Part):
+class Stop(ConfigPart):
     sequences: Annotated[tuple[NonEmpty, ...], Field(strict=False)]
 
 
@@ -293,13 +293,13 @@ class Stop(Part):
 Item = str | dict[str, Any]
 
 
-class InlineInputs(Part):
+class InlineInputs(ConfigPart):
     kind: Literal["inline"]
     items: Annotated[tuple[Item, ...], Field(strict=False, min_length=1)]
     limit: Positive | None
 
 
-class FileInputs(Part):
+class FileInputs(ConfigPart):
     kind: Literal["file"]
     path: NonEmpty
     format: Literal["auto", "jsonl", "csv", "txt"]
@@ -314,13 +314,13 @@ Inputs = Annotated[InlineInputs | FileInputs, Field(discriminator="kind")]
 WrittenCheck = Annotated[AnyCheck, BeforeValidator(spelled_out)]
 
 
-class Checks(Part):
+class Checks(ConfigPart):
     items: Annotated[tuple[WrittenCheck, ...], Field(strict=False)]
     strip: bool
 
 
 # ---------------------------------------------------------------- scoring
-class BaselineScoring(Part):
+class BaselineScoring(ConfigPart):
     """Distance of the next-token distributions from the baseline's, on the baseline's own answers.
 
     Attributes:
@@ -332,7 +332,7 @@ class BaselineScoring(Part):
     top_k: Positive
 
 
-class TextScoring(Part):
+class TextScoring(ConfigPart):
     """Perplexity on a text.
 
     Attributes:
@@ -350,7 +350,7 @@ class TextScoring(Part):
     max_tokens: Positive
 
 
-class Scoring(Part):
+class Scoring(ConfigPart):
     """Attributes:
     chunk: tokens that are read at once; between chunks they are in the KV cache.
     batch_size: texts that are read together.
@@ -362,13 +362,13 @@ class Scoring(Part):
     text: TextScoring | None
 
     @property
-    def is_asked(self) -> bool:
+    def is_requested(self) -> bool:
         """Whether anything is scored."""
         return self.baseline is not None or self.text is not None
 
 
 # ---------------------------------------------------------------- runtime
-class Runtime(Part):
+class Runtime(ConfigPart):
     batch_size: Annotated[Positive, OUTPUTS]
     seed: Annotated[Annotated[int, Field(ge=0, lt=2**63)] | None, OUTPUTS]
     threads: Annotated[Positive | None, LOADING]
@@ -381,7 +381,7 @@ class Runtime(Part):
     display: Annotated[Literal["auto", "rich", "plain", "json", "none"], NOTHING]
 
 
-class Job(Part):
+class Job(ConfigPart):
     """One composed configuration: what one run does."""
 
     model: Annotated[Model, LOADING]

@@ -10,15 +10,15 @@ from typing import TYPE_CHECKING, Any
 from omegaconf.errors import OmegaConfBaseException
 
 from hforch.config.compose import Composed, judge
+from hforch.config.config_dirs import ConfigDirs
+from hforch.config.diagnose.command_line import Diagnosis, diagnose
+from hforch.config.diagnose.hydra_settings import hydra_mistakes
+from hforch.config.diagnose.origins import Sources
+from hforch.config.diagnose.overrides import ParsedOverride, parse_override, without_sweeps
 from hforch.config.hydra_adapter.loader import parsing_once
 from hforch.config.hydra_adapter.parsing import BASIC_SWEEPER, size_of_sweep, split_into_jobs
 from hforch.config.hydra_adapter.session import hydra_settings
-from hforch.config.hydra_values import hydra_mistakes
-from hforch.config.look import Look, look
-from hforch.config.overrides import Typed, read, without_sweeps
-from hforch.config.places import Places
 from hforch.config.shorthand import as_name, meaning
-from hforch.config.sources import Sources
 from hforch.errors import ConfigError, Mistake
 
 if TYPE_CHECKING:
@@ -48,22 +48,22 @@ class Plan:
     left_out: tuple[str, ...] = ()
 
 
-def look_over(overrides: Sequence[str], places: Places) -> None:
+def diagnose_all(overrides: Sequence[str], config_dirs: ConfigDirs) -> None:
     """Find the mistakes that keep a configuration from being composed, and no others: to show it needs no more.
 
     Raises:
         ConfigError: with all of them.
     """
     with hydra_settings():
-        loader = places.loader()
-        typed, mistakes = read(overrides, loader)
+        loader = config_dirs.loader()
+        typed, mistakes = parse_override(overrides, loader)
         single, sweeps = without_sweeps(typed)
-        seen = look(single, places, loader)
+        seen = diagnose(single, config_dirs, loader)
     if found := [*mistakes, *sweeps, *seen.mistakes]:
         raise ConfigError(sorted(found, key=lambda mistake: mistake.path))
 
 
-def plan(overrides: Sequence[str], places: Places, multirun: bool, most: int = MOST_JOBS) -> Plan:
+def plan(overrides: Sequence[str], config_dirs: ConfigDirs, multirun: bool, most: int = MOST_JOBS) -> Plan:
     """Compose and validate every job.
 
     Args:
@@ -74,40 +74,40 @@ def plan(overrides: Sequence[str], places: Places, multirun: bool, most: int = M
         ConfigError: with the mistakes of all jobs, each once.
     """
     with hydra_settings():
-        loader = places.loader()
-        typed, mistakes = read(overrides, loader)
+        loader = config_dirs.loader()
+        typed, mistakes = parse_override(overrides, loader)
         fixed = [one for one in typed if not one.parsed.is_sweep_override()]
-        base = look(fixed, places, loader)
+        base = diagnose(fixed, config_dirs, loader)
         if base.cfg is None:
             raise ConfigError([*mistakes, *base.mistakes])
-        _refuse_hydra_mistakes(base, places, mistakes)
+        _refuse_hydra_mistakes(base, config_dirs, mistakes)
         mode = getattr(base.cfg.hydra.mode, "name", None)
         if not multirun and mode != "MULTIRUN":
             _, sweeps = without_sweeps(typed)
             swept = frozenset(one.key for one in typed if one.parsed.is_sweep_override() and one.is_group)
-            seen = Look(base.cfg, base.kept, base.mistakes, base.faulty | swept)
-            return Plan((judge(seen, places, [*mistakes, *sweeps]),), multirun=False)
-        jobs = _jobs(typed, base, places, loader, mistakes, most)
+            seen = Diagnosis(base.cfg, base.kept, base.mistakes, base.faulty | swept)
+            return Plan((judge(seen, config_dirs, [*mistakes, *sweeps]),), multirun=False)
+        jobs = _jobs(typed, base, config_dirs, loader, mistakes, most)
         with parsing_once():
-            composed, left_out = _judge_all(jobs, places, loader, mistakes)
+            composed, left_out = _judge_all(jobs, config_dirs, loader, mistakes)
         whole = base.cfg.hydra.sweeper.get("_target_") == BASIC_SWEEPER
         labels = tuple(_label(jobs[number]) for number in left_out)
         return Plan(tuple(composed.values()), True, tuple(composed), whole, labels)
 
 
-def _refuse_hydra_mistakes(base: Look, places: Places, mistakes: Sequence[Mistake]) -> None:
+def _refuse_hydra_mistakes(base: Diagnosis, config_dirs: ConfigDirs, mistakes: Sequence[Mistake]) -> None:
     """Refuse settings that Hydra would fail over.
 
     Raises:
         ConfigError: with them, and with what else is wrong.
     """
     assert base.cfg is not None
-    sources = Sources(places, base.kept)
+    sources = Sources(config_dirs, base.kept)
     found = [replace(one, where=sources.where(one.path)) for one in hydra_mistakes(base.cfg.get("hydra"))]
     if not found:
         return
     try:
-        judge(base, places, mistakes)
+        judge(base, config_dirs, mistakes)
     except ConfigError as error:
         found += [one for one in error.mistakes if one.path not in {told.path for told in found}]
     except (OmegaConfBaseException, AttributeError, TypeError):  # it needs the settings that are wrong
@@ -132,12 +132,12 @@ def _is(cfg: DictConfig, key: str, wanted: Any) -> bool:
     return bool(found in wanted if isinstance(wanted, list) else found == wanted)
 
 
-def _label(job: Sequence[Typed]) -> str:
+def _label(job: Sequence[ParsedOverride]) -> str:
     return " ".join(one.text for one in job if not one.parsed.is_hydra_override())
 
 
 def _judge_all(
-    jobs: Sequence[Sequence[Typed]], places: Places, loader: Any, mistakes: Sequence[Mistake]
+    jobs: Sequence[Sequence[ParsedOverride]], config_dirs: ConfigDirs, loader: Any, mistakes: Sequence[Mistake]
 ) -> tuple[dict[int, Composed], list[int]]:
     """Compose and judge the jobs, first the few that hold every value once.
 
@@ -158,25 +158,25 @@ def _judge_all(
         texts = {one.text for one in jobs[number]}
         if found and texts <= judged:
             continue
-        seen = look(jobs[number], places, loader)
-        if is_excluded(seen.cfg, places.exclude):
+        seen = diagnose(jobs[number], config_dirs, loader)
+        if is_excluded(seen.cfg, config_dirs.exclude):
             left_out.append(number)
             continue
         judged |= texts
         try:
-            composed[number] = judge(seen, places, number=number)
+            composed[number] = judge(seen, config_dirs, number=number)
         except ConfigError as error:
             found.extend(error.mistakes)
     if found:
         raise ConfigError(sorted(dict.fromkeys(found), key=lambda mistake: mistake.path))
     if not composed:
-        where = places.show(places.written())
+        where = config_dirs.show(config_dirs.written())
         problem = f"leaves out all {len(jobs)} jobs of the sweep"
         raise ConfigError([Mistake("exclude", problem, where, "take a combination out of it")])
     return dict(sorted(composed.items())), sorted(left_out)
 
 
-def _each_value_once(jobs: Sequence[Sequence[Typed]]) -> list[int]:
+def _each_value_once(jobs: Sequence[Sequence[ParsedOverride]]) -> list[int]:
     seen: set[str] = set()
     numbers: list[int] = []
     for number, job in enumerate(jobs):
@@ -188,17 +188,22 @@ def _each_value_once(jobs: Sequence[Sequence[Typed]]) -> list[int]:
 
 
 def _jobs(
-    typed: Sequence[Typed], base: Look, places: Places, loader: Any, mistakes: list[Mistake], most: int
-) -> list[list[Typed]]:
+    typed: Sequence[ParsedOverride],
+    base: Diagnosis,
+    config_dirs: ConfigDirs,
+    loader: Any,
+    mistakes: list[Mistake],
+    most: int,
+) -> list[list[ParsedOverride]]:
     """The overrides of each job, as Hydra's own sweeper splits them; another sweeper's jobs are not known before."""
     assert base.cfg is not None
     sweeper = base.cfg.hydra.sweeper
     if sweeper.get("_target_") != BASIC_SWEEPER:
         return [[one for one in typed if not one.parsed.is_sweep_override()]]
-    sources = Sources(places, base.kept)
+    sources = Sources(config_dirs, base.kept)
     params = {f"{key}={value}": key for key, value in (sweeper.get("params") or {}).items()}
     where = {text: sources.where_at(("hydra", "sweeper", "params", str(key))) or text for text, key in params.items()}
-    swept, unreadable = read(list(params), loader, where)
+    swept, unreadable = parse_override(list(params), loader, where)
     mistakes.extend(unreadable)
     hydra = [one for one in typed if one.parsed.is_hydra_override()]
     task = [*swept, *(one for one in typed if not one.parsed.is_hydra_override())]
@@ -212,7 +217,7 @@ def _jobs(
     jobs = []
     for split in split_into_jobs([one.parsed for one in task if one.where not in wrong]):
         texts = [_unescaped(text) for text in split]
-        job, _ = read(texts, loader, {text: origin[text.partition("=")[0]] for text in texts})
+        job, _ = parse_override(texts, loader, {text: origin[text.partition("=")[0]] for text in texts})
         jobs.append([*hydra, *job])
     return jobs
 
@@ -224,7 +229,7 @@ def _unescaped(text: str) -> str:
     return f"{group}={plain}" if meaning(group.lstrip("+"), plain) else text
 
 
-def _refuse_too_many(task: Sequence[Typed], loader: Any, mistakes: Sequence[Mistake], most: int) -> None:
+def _refuse_too_many(task: Sequence[ParsedOverride], loader: Any, mistakes: Sequence[Mistake], most: int) -> None:
     """Count the jobs before there are any: `range(0,1e9)` is short to type.
 
     Raises:
@@ -241,7 +246,7 @@ def _refuse_too_many(task: Sequence[Typed], loader: Any, mistakes: Sequence[Mist
     raise ConfigError([*mistakes, Mistake("", problem, " ".join(several), hint)])
 
 
-def _lost_in_a_sweep(task: Sequence[Typed]) -> list[Mistake]:
+def _lost_in_a_sweep(task: Sequence[ParsedOverride]) -> list[Mistake]:
     """Hydra's sweeper keeps one override a key: of `inputs=file inputs={path: x}` it would drop the first, unsaid."""
     last = {one.parsed.get_key_element(): one for one in task}
     hint = "write the mapping key by key: group.key=value"
@@ -253,12 +258,12 @@ def _lost_in_a_sweep(task: Sequence[Typed]) -> list[Mistake]:
     ]
 
 
-def _is_mapping(one: Typed) -> bool:
+def _is_mapping(one: ParsedOverride) -> bool:
     """Whether it gives a mapping, whose keys are merged into what was there before."""
     return not one.parsed.is_sweep_override() and isinstance(one.parsed.value(), Mapping)
 
 
-def _sweep_mistake(one: Typed) -> Mistake | None:
+def _sweep_mistake(one: ParsedOverride) -> Mistake | None:
     from hydra.errors import HydraException
 
     if not one.parsed.is_sweep_override():

@@ -7,10 +7,10 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from hforch.config.nearest import did_you_mean
+from hforch.config.diagnose.suggestions import did_you_mean
+from hforch.config.diagnose.validation_errors import mistakes_from
 from hforch.config.rules import RULES
 from hforch.config.schema import Job
-from hforch.config.sentences import mistakes_from
 from hforch.errors import ConfigError, Mistake
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import yaml
 
-from hforch.paths import read_text
+from hforch.utils.paths import read_text
 
 MOST_YAML = 2**20
 """Bytes of a YAML file: what is larger takes minutes to read."""

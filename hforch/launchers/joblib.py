@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any, ClassVar
 
 from hforch.launchers.base import Launcher
-from hforch.lifetime import end_with_parent
+from hforch.utils.process_lifetime import exit_with_parent
 
 
 class JoblibLauncher(Launcher):
@@ -23,7 +23,7 @@ class JoblibLauncher(Launcher):
         return max(1, min(jobs, number if number > 0 else cores + 1 + number))  # joblib's -1 is all cores
 
     def configure(self, launcher: Any) -> None:
-        launcher.joblib.update(initializer=end_with_parent, initargs=(os.getpid(),))  # arguments of joblib.Parallel
+        launcher.joblib.update(initializer=exit_with_parent, initargs=(os.getpid(),))  # arguments of joblib.Parallel
 
 
 LAUNCHER = JoblibLauncher()

@@ -31,13 +31,13 @@ from pathlib import Path
 from typing import Any
 
 from hforch.errors import ConfigError, ModelError, ModelUnavailable
-from hforch.models import entry as entry_record
+from hforch.models import cache_entry as entry_record
 from hforch.models import fingerprint
-from hforch.models.home import home
-from hforch.progress import Progress
-from hforch.redaction import redacted_tree
+from hforch.utils.cache_home import cache_home
+from hforch.utils.progress import Progress
+from hforch.utils.redaction import redacted_tree
 
-__all__ = ["Entry", "Filled", "Key", "check", "entries", "home", "look_up", "obtain", "remove"]
+__all__ = ["Entry", "Filled", "Key", "check", "entries", "cache_home", "look_up", "obtain", "remove"]
 
 KINDS = ("wheels", "checkpoints", "exports", "tokenizers")
 REST = ("logs", "digests", "texts", "compiled")
@@ -82,7 +82,7 @@ class Key:
 
     @property
     def path(self) -> Path:
-        return home() / self.kind / self.name
+        return cache_home() / self.kind / self.name
 
 
 @dataclass(frozen=True)
@@ -137,18 +137,18 @@ def check(entry: Entry) -> str | None:
 def forget_digests() -> None:
     """Let all files be read in full when they are next used, whatever their times of change are."""
     with suppress(OSError):
-        remove_tree(home() / "digests")
+        remove_tree(cache_home() / "digests")
 
 
 def entries() -> list[Entry]:
     """All that is in the cache, what was left half made included, newest first."""
-    found = [_entry(kind, path) for kind in KINDS for path in _directories(home() / kind)]
+    found = [_entry(kind, path) for kind in KINDS for path in _directories(cache_home() / kind)]
     return sorted(found, key=lambda entry: entry.created, reverse=True)
 
 
 def room() -> int:
     """The free bytes on the disk that holds the cache, or will hold it."""
-    place = next(path for path in (home(), *home().parents) if path.is_dir())
+    place = next(path for path in (cache_home(), *cache_home().parents) if path.is_dir())
     return shutil.disk_usage(place).free
 
 
@@ -165,7 +165,7 @@ def remove(entry: Entry) -> bool:
 
     # What is left half made is called .NAME.12345678, and NAME is what its maker has locked.
     name = entry.name if entry.complete or not entry.name.startswith(".") else entry.name[1:-9]
-    folder = home() / "locks"
+    folder = cache_home() / "locks"
     folder.mkdir(parents=True, exist_ok=True)
     try:
         with FileLock(folder / f"{entry.kind}-{name}.lock", timeout=0):
@@ -187,14 +187,14 @@ def kept_text(name: str, make: Callable[[], str]) -> str:
         name: decides the text, and is a file's name.
     """
     try:
-        digest, _, kept = (home() / "texts" / name).read_bytes().partition(b"\n")
+        digest, _, kept = (cache_home() / "texts" / name).read_bytes().partition(b"\n")
         if digest == hashlib.sha256(kept).hexdigest().encode():
             return kept.decode()
     except (OSError, ConfigError):
         pass
     text = make()
     with suppress(OSError, ConfigError):
-        file = home() / "texts" / name
+        file = cache_home() / "texts" / name
         file.parent.mkdir(parents=True, exist_ok=True)
         temporary = file.with_name(f".{name}.{secrets.token_hex(4)}")
         data = text.encode()
@@ -210,7 +210,7 @@ def remove_rest() -> None:
     """Take out what is no entry: logs, texts, compiled code and remembered digests."""
     for folder in REST:
         with suppress(OSError):
-            remove_tree(home() / folder)
+            remove_tree(cache_home() / folder)
 
 
 def remove_tree(path: Path) -> None:
@@ -220,7 +220,7 @@ def remove_tree(path: Path) -> None:
         OSError: it cannot be removed.
         ModelError: it does not lie in the cache.
     """
-    within = home().resolve()
+    within = cache_home().resolve()
     place = path.parent.resolve() / path.name
     if within not in place.parents or path.name in ("", ".", ".."):
         raise ModelError(f"{path} does not lie in the cache {within}, and is not removed.")
@@ -232,7 +232,7 @@ def remove_tree(path: Path) -> None:
 
 def log_path(key: Key) -> Path:
     """Where a process that works for an entry leaves what it says."""
-    path = home() / "logs" / f"{key.kind}-{key.name}.log"
+    path = cache_home() / "logs" / f"{key.kind}-{key.name}.log"
     path.parent.mkdir(parents=True, exist_ok=True)
     return path
 
@@ -248,7 +248,7 @@ def require_space(folder: Path, needed: int, purpose: str) -> None:
     free = shutil.disk_usage(folder).free
     if free < needed:
         raise ModelUnavailable(
-            f"Not enough disk space to {purpose}: about {needed / MB:,.1f} MB are needed in {home()}, and "
+            f"Not enough disk space to {purpose}: about {needed / MB:,.1f} MB are needed in {cache_home()}, and "
             f"{free / MB:,.1f} MB are free. Make room (hforch doctor lists what is cached), or set HFORCH_CACHE to a "
             "folder on a larger disk."
         )
@@ -279,7 +279,7 @@ def _make(key: Key, fill: Callable[[Path], dict[str, Any]]) -> Filled:
 def _lock(key: Key, progress: Progress) -> Iterator[None]:
     from filelock import FileLock, Timeout
 
-    folder = home() / "locks"
+    folder = cache_home() / "locks"
     folder.mkdir(parents=True, exist_ok=True)
     lock = FileLock(folder / f"{key.kind}-{key.name}.lock")
     try:
@@ -299,11 +299,13 @@ def _said_clearly() -> Iterator[None]:
         yield
     except OSError as error:
         if error.errno in FULL:
-            problem = f"The disk that holds the cache {home()} is full."
+            problem = f"The disk that holds the cache {cache_home()} is full."
         elif error.errno == errno.EFBIG:
-            problem = f"A file in the cache {home()} may not become as large as it has to be (ulimit -f, or a quota)."
+            problem = (
+                f"A file in the cache {cache_home()} may not become as large as it has to be (ulimit -f, or a quota)."
+            )
         elif error.errno in (*UNWRITABLE, errno.EEXIST):
-            problem = f"The cache {home()} cannot be written: {error.strerror or error}."
+            problem = f"The cache {cache_home()} cannot be written: {error.strerror or error}."
         else:
             raise
         ways = "Make room (hforch doctor lists what is cached), or set" if "full" in problem else "Set"

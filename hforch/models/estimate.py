@@ -22,7 +22,7 @@ from hforch.models.folder import choose, survey
 from hforch.models.gguf_header import check_header
 from hforch.models.json_files import read_object
 from hforch.models.safetensors_header import BITS, read_tensors
-from hforch.paths import expanded
+from hforch.utils.paths import expanded
 
 IN_MEMORY = {"fp32": 4.0, "bf16": 2.0, "fp16": 2.0, "int8": 1.0, "int4": 0.5}  # bytes a parameter
 SMALLER = ("bf16", "int8", "int4")

@@ -14,10 +14,10 @@ from typing import Any
 
 from hforch.config.schema import Precision
 from hforch.errors import BackendError, ModelError
-from hforch.models import cache, process
-from hforch.models.bits import describe
+from hforch.models import cache, subprocesses
 from hforch.models.checkpoint import Checkpoint
-from hforch.progress import Progress
+from hforch.models.ir_precision import describe
+from hforch.utils.progress import Progress
 
 __all__ = ["Export", "describe", "export"]
 
@@ -108,7 +108,7 @@ def _fill(
     # All files are local; only a repository's own code may refer to another repository.
     env = {} if options["trust_remote_code"] else {"HF_HUB_OFFLINE": "1"}
     with progress.stage("export", f"{_label(checkpoint)} to OpenVINO, {options['weight_format']} weights, once"):
-        process.run("hforch.models.exporting", request, cache.log_path(name), purpose, env)
+        subprocesses.run("hforch.models.export_process", request, cache.log_path(name), purpose, env)
     return {
         **said,
         "what": f"{_label(checkpoint)} in {options['weight_format']}",

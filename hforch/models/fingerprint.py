@@ -8,7 +8,7 @@ import secrets
 from collections.abc import Iterable
 from pathlib import Path
 
-from hforch.models.home import home
+from hforch.utils.cache_home import cache_home
 
 
 def of_files(files: Iterable[Path]) -> str:
@@ -69,7 +69,7 @@ def remember(file: Path, digest: str) -> None:
 def _memo(resolved: Path) -> tuple[Path, list[int]]:
     """Where a file's digest is kept, and the state of the file that it is of."""
     stat = resolved.stat()
-    memo = home() / "digests" / hashlib.sha256(str(resolved).encode()).hexdigest()[:32]
+    memo = cache_home() / "digests" / hashlib.sha256(str(resolved).encode()).hexdigest()[:32]
     return memo, [stat.st_size, stat.st_mtime_ns, stat.st_ino]
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from hforch.errors import ModelError, shown
-from hforch.models import described
+from hforch.models import model_json
 from hforch.models.checkpoint import Kind
 from hforch.models.json_files import read_object
 from hforch.models.safetensors_header import read_tensors
@@ -95,14 +95,14 @@ def survey(folder: Path, trust_remote_code: bool, what: str) -> Contents:
     has_own_tokenizer = trust_remote_code and "tokenizer_config.json" in names
     if not matching(names, VOCABULARY) and not has_own_tokenizer:
         raise ModelError(f"{what} has no tokenizer: none of {', '.join(VOCABULARY)} is there.")
-    described.check(folder)
+    model_json.check(folder)
     config = read_object(folder / "config.json")
     if not trust_remote_code:
         _check_kind(config, what)
     tensors = [check_weights(folder / name) for name in choice.weights]
     counted = [number for number in tensors if number is not None]
     if counted and not trust_remote_code:
-        described.check_layers(folder, config, sum(counted))
+        model_json.check_layers(folder, config, sum(counted))
     return Contents(
         choice.kind, tuple(folder / name for name in choice.weights), tuple(folder / name for name in choice.names)
     )

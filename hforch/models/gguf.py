@@ -11,11 +11,11 @@ from typing import Any
 
 from hforch.config.schema import GGUFModel
 from hforch.errors import ModelError
-from hforch.models import cache, fingerprint, process
+from hforch.models import cache, fingerprint, subprocesses
 from hforch.models.checkpoint import Checkpoint
 from hforch.models.gguf_header import check_header
-from hforch.paths import expanded
-from hforch.progress import Progress
+from hforch.utils.paths import expanded
+from hforch.utils.progress import Progress
 
 VERSION = 1  # of the conversion: another number makes every file be converted again
 
@@ -68,8 +68,8 @@ def converted(
 def _fill(file: Path, digest: str, name: cache.Key, progress: Progress, folder: Path) -> dict[str, Any]:
     start = time.monotonic()
     with progress.stage("convert", f"{file.name} to a float32 checkpoint, once"):
-        said = process.run(
-            "hforch.models.conversion",
+        said = subprocesses.run(
+            "hforch.models.gguf_process",
             {"file": str(file), "output": str(folder)},
             cache.log_path(name),
             f"Converting {file}",

@@ -20,8 +20,8 @@ from hforch.models.checkpoint import Checkpoint
 from hforch.models.folder import choose, no_weights
 from hforch.models.hub_progress import byte_counter
 from hforch.models.local import from_folder
-from hforch.paths import expanded
-from hforch.progress import Progress
+from hforch.utils.paths import expanded
+from hforch.utils.progress import Progress
 
 ANSWER_S = 10.0  # how long the hub may take to answer before the cached copy is used
 WAYS_OUT = (
@@ -46,7 +46,7 @@ def fetch(model: HubModel, progress: Progress) -> Checkpoint:
     try:
         info = _ask(model)
     except ModelError as error:
-        if isinstance(error, Unanswered):
+        if isinstance(error, HubUnreachable):
             checkpoint = _cached(model, progress, error)
             progress.note(f"{error.reason}: using the cached copy of {model.id}, {checkpoint.source['commit'][:12]}")
             return checkpoint
@@ -59,7 +59,7 @@ def fetch(model: HubModel, progress: Progress) -> Checkpoint:
     return _checkpoint(model, folder, progress, download_s)
 
 
-class Unanswered(ModelUnavailable):
+class HubUnreachable(ModelUnavailable):
     """The hub did not say what the repository holds, so that a cached copy may stand in."""
 
     def __init__(self, message: str, reason: str) -> None:
@@ -146,7 +146,7 @@ def _explained(model: HubModel) -> Iterator[None]:
                 f"{where}: the hub refuses access ({status}). Set HF_TOKEN to a token that may read it."
             ) from error
         reason = f"the hub answered with HTTP {status}" if status else f"the hub cannot be reached ({_short(error)})"
-        raise Unanswered(
+        raise HubUnreachable(
             _not_cached(model, reason, "Check the connection, HF_ENDPOINT and the proxy."), reason
         ) from error
     except OSError as error:

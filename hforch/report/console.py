@@ -9,9 +9,9 @@ from rich.console import Console
 from rich.segment import Segment
 from rich.text import Text
 
-from hforch.redaction import without_known
-from hforch.sinks import for_terminal
-from hforch.streams import styled
+from hforch.utils.redaction import without_known
+from hforch.utils.sanitize import for_terminal
+from hforch.utils.std_streams import styled
 
 
 class SafeConsole(Console):

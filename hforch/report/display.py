@@ -5,8 +5,8 @@ from __future__ import annotations
 import sys
 from typing import TextIO
 
-from hforch.report.terminal import Json, Plain, Quiet
-from hforch.runs.watch import Watcher
+from hforch.report.plain_watcher import JsonWatcher, PlainWatcher, QuietWatcher
+from hforch.runs.watcher import Watcher
 
 
 def open_watcher(display: str, stream: TextIO | None = None) -> Watcher:
@@ -19,7 +19,7 @@ def open_watcher(display: str, stream: TextIO | None = None) -> Watcher:
     if display == "auto":
         display = "rich" if stream.isatty() else "plain"
     if display == "rich":
-        from hforch.report.live import Rich
+        from hforch.report.rich_watcher import RichWatcher
 
-        return Rich(stream)
-    return {"plain": lambda: Plain(stream), "json": Json, "none": Quiet}[display]()
+        return RichWatcher(stream)
+    return {"plain": lambda: PlainWatcher(stream), "json": JsonWatcher, "none": QuietWatcher}[display]()

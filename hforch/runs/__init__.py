@@ -5,35 +5,35 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from hforch.runs.given import Given
+from hforch.runs.job_context import JobContext
 
 if TYPE_CHECKING:  # so that a worker can be started before anything else is imported
     from hforch.config.schema import Job
-    from hforch.runs.held import Held
-    from hforch.runs.watch import Watcher
-    from hforch.runs.workers import Workers
+    from hforch.runs.model_slot import ModelSlot
+    from hforch.runs.processes.worker_pool import WorkerPool
+    from hforch.runs.watcher import Watcher
 
-__all__ = ["Given", "run"]
+__all__ = ["JobContext", "run"]
 
 
 def run(
     job: Job,
     directory: Path,
-    given: Given,
+    job_context: JobContext,
     watcher: Watcher,
-    workers: Workers | None = None,
+    workers: WorkerPool | None = None,
     key: str = "",
-    held: Held | None = None,
+    model_slot: ModelSlot | None = None,
 ) -> int:
     """Run a job in a process of its own, or in this one with `runtime.isolation=inline`.
 
     Args:
         directory: where its record goes.
-        given: what the job was made from.
+        job_context: what the job was made from.
         watcher: whom to tell what happens.
         workers: processes that may hold its model already, and are kept for the jobs after it.
         key: its load key, if there may be more jobs with the same one.
-        held: what this process holds for jobs that run in it.
+        model_slot: what this process holds for jobs that run in it.
 
     Returns:
         the exit code.
@@ -44,10 +44,10 @@ def run(
     if job.runtime.isolation == "inline":
         from hforch.runs.runner import run_job
 
-        return run_job(job, directory, given, watcher, held)
+        return run_job(job, directory, job_context, watcher, model_slot)
     if workers is not None:
-        return workers.run(job, directory, given, watcher, key)
-    from hforch.runs.workers import Workers
+        return workers.run(job, directory, job_context, watcher, key)
+    from hforch.runs.processes.worker_pool import WorkerPool
 
-    with Workers() as own:
-        return own.run(job, directory, given, watcher)
+    with WorkerPool() as own:
+        return own.run(job, directory, job_context, watcher)

@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from hforch.machine.nvidia_meter import CardMeter, CardReadings
+from hforch.machine.rapl import EnergyUsed, PackageMeter
 from hforch.metrics.metric import is_on_cpu
 from hforch.metrics.registry import ALL
-from hforch.runs.card_meter import CardMeter, Seen
-from hforch.runs.package_meter import PackageMeter, Used
 
 NAMES = tuple(metric.name for metric in ALL if metric.kind == "energy")
 RESUMED = "the job was resumed, so its energy was not measured in one piece"
@@ -25,8 +25,8 @@ class Energy:
         is_on_cpu: whether the job used no other device than the CPU.
     """
 
-    cards: Seen
-    packages: Used
+    cards: CardReadings
+    packages: EnergyUsed
     is_on_cpu: bool
 
     def metrics(self, tokens: int, is_whole: bool) -> dict[str, Any]:
@@ -41,7 +41,7 @@ class Energy:
         main = self.packages if self.is_on_cpu else self.cards
         if main.energy_j is None:
             return {"absent": dict.fromkeys(NAMES, main.why_not)}
-        parts: list[Seen | Used] = [self.cards] if not self.is_on_cpu else []
+        parts: list[CardReadings | EnergyUsed] = [self.cards] if not self.is_on_cpu else []
         parts += [self.packages] if self.packages.energy_j is not None else []
         energy = sum(part.energy_j or 0.0 for part in parts)
         found: dict[str, Any] = {

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 from hforch.config.affects import SAME_RUN, others
 from hforch.config.keys import affects
 from hforch.errors import Mistake
-from hforch.runs.records import RECORD, known_record
-from hforch.runs.samples import Samples
+from hforch.records.record_files import RECORD, known_record
+from hforch.records.sample_lines import Samples
 
 if TYPE_CHECKING:
     from hforch.load.base import Batch
@@ -20,7 +20,7 @@ ANEW = "run it anew, in another directory"
 
 
 @dataclass(frozen=True)
-class Before:
+class PreviousRun:
     """An earlier piece of a run.
 
     Attributes:
@@ -50,7 +50,7 @@ class Before:
         return wanted
 
 
-def look_back(directory: Path, skip_damaged: bool = False) -> Before | None:
+def previous_run(directory: Path, skip_damaged: bool = False) -> PreviousRun | None:
     """What is in a run's directory; None if no run has begun there.
 
     Args:
@@ -79,7 +79,7 @@ def look_back(directory: Path, skip_damaged: bool = False) -> Before | None:
         for place, ids in answered.items()
         if place not in failed and 0 <= place[1] < len(planned) and ids == planned[place[1]]
     }
-    return Before(record, samples, whole)
+    return PreviousRun(record, samples, whole)
 
 
 def changes(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[Mistake]:

@@ -14,10 +14,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from hforch.backends import accelerators
-from hforch.backends.base import Loaded, Prepared, backend_of, build_llm, capabilities, check, tokenizer_id
-from hforch.backends.engine import Work
-from hforch.backends.out_of_memory import SMALLER_BATCH
+from hforch.backends.base import LoadedModel, PreparedModel, backend_of, build_llm, capabilities, check, tokenizer_id
 from hforch.checks import judging
 from hforch.config import checks
 from hforch.config.advice import advice
@@ -32,28 +29,32 @@ from hforch.errors import (
     Mistake,
     OutOfMemory,
 )
+from hforch.generation.engine import Work
 from hforch.inputs import Input, load_inputs
 from hforch.load.base import Batch, Samples
 from hforch.load.registry import profile_of
+from hforch.machine import accelerators
+from hforch.machine.environment import describe_environment
+from hforch.machine.nvidia_meter import CardReadings
+from hforch.machine.out_of_memory import SMALLER_BATCH
 from hforch.metrics.computing import computed
 from hforch.metrics.metric import Measured, is_on_cpu
 from hforch.models.architecture import vocabulary
 from hforch.prompts import check_inputs, unused_columns
-from hforch.redaction import STRUCK
-from hforch.runs import energy, fit, repeats, scorable
-from hforch.runs.card_meter import Seen
+from hforch.records.record_files import SCHEMA_VERSION, RecordWriter, Status
+from hforch.runs import energy, memory_check, repeats
 from hforch.runs.energy import Energy, EnergyMeter
-from hforch.runs.environment import describe_environment
-from hforch.runs.given import Given
-from hforch.runs.held import Held
 from hforch.runs.identity import job_id, load_key
-from hforch.runs.libraries import preload
-from hforch.runs.measure import MemoryMeter, count, joined, summarize
-from hforch.runs.records import SCHEMA_VERSION, RecordWriter, Status
-from hforch.runs.resuming import ANEW, Before, look_back
+from hforch.runs.job_context import JobContext
+from hforch.runs.measurements import MemoryMeter, count, joined, summarize
+from hforch.runs.model_slot import ModelSlot
+from hforch.runs.processes.preload import preload
+from hforch.runs.resuming import ANEW, PreviousRun, previous_run
 from hforch.runs.sampling import Sampler, error_of, failed_sample
 from hforch.runs.warmup import warm_up
-from hforch.runs.watch import StageLog, Watcher
+from hforch.runs.watcher import StageLog, Watcher
+from hforch.scoring import preflight
+from hforch.utils.redaction import STRUCK
 
 log = logging.getLogger("hforch")
 
@@ -86,11 +87,11 @@ class Run:
     """A run in progress: what of its record is known so far."""
 
     job: Job
-    given: Given
+    job_context: JobContext
     watcher: Watcher
     writer: RecordWriter
-    held: Held = field(default_factory=Held)
-    before: Before | None = None
+    model_slot: ModelSlot = field(default_factory=ModelSlot)
+    before: PreviousRun | None = None
     log: StageLog = field(init=False)
     record: dict[str, Any] = field(default_factory=lambda: {"schema_version": SCHEMA_VERSION})
     samples: list[dict[str, Any]] = field(default_factory=list)
@@ -106,11 +107,13 @@ class Run:
         self.writer.write(self.record)
 
 
-def run_job(job: Job, directory: Path, given: Given, watcher: Watcher, held: Held | None = None) -> int:
+def run_job(
+    job: Job, directory: Path, job_context: JobContext, watcher: Watcher, model_slot: ModelSlot | None = None
+) -> int:
     """Run one job in this process, and leave its record in `directory`.
 
     Args:
-        held: what this process holds from the job before it; it is used if it is what the job needs, and replaced.
+        model_slot: what this process holds from the job before it; it is used if it is what the job needs, and replaced.
 
     Returns:
         the exit code: 0, 1 if a sample failed or nothing could be run, 2 if this machine cannot run the
@@ -119,13 +122,18 @@ def run_job(job: Job, directory: Path, given: Given, watcher: Watcher, held: Hel
     Raises:
         ConfigError: this machine cannot run it; the record is kept.
     """
-    before = look_back(directory, given.skip_damaged) if given.resume else None
-    own = RecordWriter(directory, anew=before is None, fresh=not given.resume, is_locked=given.is_locked)
+    before = previous_run(directory, job_context.skip_damaged) if job_context.resume else None
+    own = RecordWriter(directory, anew=before is None, fresh=not job_context.resume, is_locked=job_context.is_locked)
     with own as writer, MemoryMeter() as memory:
-        run = Run(job, given, watcher, writer, held or Held(), before)
+        run = Run(job, job_context, watcher, writer, model_slot or ModelSlot(), before)
         started = before.record.get("started") if before else None
         resumed = before.record.get("resumed", 0) + 1 if before else 0
-        asked = {**given.job(job), **given.asked(), "resumed": resumed, "process": dict(run.held.process)}
+        asked = {
+            **job_context.job(job),
+            **job_context.invocation(),
+            "resumed": resumed,
+            "process": dict(run.model_slot.process),
+        }
         if before:  # or what was answered would be lost if this is stopped before it plans anew
             asked |= {name: before.record[name] for name in PLANNED if name in before.record}
         run.note(status="partial", started=started or _now(), **asked)
@@ -137,14 +145,14 @@ def run_job(job: Job, directory: Path, given: Given, watcher: Watcher, held: Hel
         except KeyboardInterrupt:
             return _end(run, memory, "interrupted", EXIT_INTERRUPTED)
         except ConfigError as error:
-            located = ConfigError(given.locate(error.mistakes))
+            located = ConfigError(job_context.locate(error.mistakes))
             if before:  # what was measured is still what it was
                 writer.write(before.record)
             else:
                 _end(run, memory, "failed", error.exit_code, located, tell=False)
             raise located from error
         except HforchError as error:
-            return _end(run, memory, "failed", error.exit_code, _located(error, given))
+            return _end(run, memory, "failed", error.exit_code, _located(error, job_context))
         except Exception as error:
             return _end(run, memory, "failed", EXIT_FAILED, error)
         failed = any(sample["error"] is not None for sample in run.samples)
@@ -153,10 +161,10 @@ def run_job(job: Job, directory: Path, given: Given, watcher: Watcher, held: Hel
         return _end(run, memory, "failed" if failed else "ok", code)
 
 
-def _located(error: HforchError, given: Given) -> HforchError:
+def _located(error: HforchError, job_context: JobContext) -> HforchError:
     """An error that blames one key of the configuration, with the place where that was written."""
     path = getattr(error, "path", None)
-    (where,) = [one.where for one in given.locate([Mistake(path, "")])] if path else [None]
+    (where,) = [one.where for one in job_context.locate([Mistake(path, "")])] if path else [None]
     if where is not None:
         error.args = (f"{error}\n    written in {where}",)
     return error
@@ -168,7 +176,7 @@ def _work(run: Run, memory: MemoryMeter) -> None:
     check_inputs(job.prompt, inputs, job.inputs)
     checks.check_inputs(job.checks, inputs, job.inputs)
     if job.scoring.text:
-        scorable.load_text(job.scoring.text)
+        preflight.load_text(job.scoring.text)
     _warn(
         run, [*not_recorded(run.record), *advice(job), *unused_columns(job.prompt, inputs, judging.columns(job.checks))]
     )
@@ -180,25 +188,25 @@ def _work(run: Run, memory: MemoryMeter) -> None:
     run.watcher.header(header(job))
     if run.before and _is_whole(run, run.before, inputs):
         return
-    run.note(shared_load=run.held.key == key and not run.held.has_scored)
+    run.note(shared_load=run.model_slot.key == key and not run.model_slot.has_scored)
     if not run.record["shared_load"]:
-        run.held.drop()
+        run.model_slot.drop()
         memory.begin()  # what was held until now is not this job's
         warned = _look_at_memory(run, inputs)  # before a large file is read to its end
-        run.held.prepared = backend.prepare(job, run.log)
+        run.model_slot.prepared = backend.prepare(job, run.log)
         if not warned:
             _look_at_memory(run, inputs)  # what was downloaded or converted only now
-    elif run.held.batch_size != job.runtime.batch_size:
+    elif run.model_slot.batch_size != job.runtime.batch_size:
         accelerators.release()  # what was kept for another size of batch is not this job's
         memory.begin()
-    run.held.batch_size = job.runtime.batch_size
-    prepared = run.held.prepared
+    run.model_slot.batch_size = job.runtime.batch_size
+    prepared = run.model_slot.prepared
     assert prepared is not None
-    run.note(model=prepared.record, timings=dict(run.held.timings or prepared.seconds), disk_mb=prepared.disk_mb)
-    if run.given.fingerprint not in (None, prepared.record["fingerprint"]):
-        was, now = (str(one)[:12] for one in (run.given.fingerprint, prepared.record["fingerprint"]))
+    run.note(model=prepared.record, timings=dict(run.model_slot.timings or prepared.seconds), disk_mb=prepared.disk_mb)
+    if run.job_context.fingerprint not in (None, prepared.record["fingerprint"]):
+        was, now = (str(one)[:12] for one in (run.job_context.fingerprint, prepared.record["fingerprint"]))
         problem = f"the model has changed: its weights had the fingerprint {was}... then, and have {now}... now"
-        hint = ANEW if run.given.resume else "freeze the recipe anew, from a run with these weights"
+        hint = ANEW if run.job_context.resume else "freeze the recipe anew, from a run with these weights"
         if prepared.record["fingerprint"] is None:
             why = run.record["absent"].get("fingerprint", "the backend gives none")
             problem = (
@@ -207,7 +215,7 @@ def _work(run: Run, memory: MemoryMeter) -> None:
         raise ConfigError([Mistake("model", problem, None, hint)])
     if run.before and run.before.answered and prepared.record["fingerprint"] is None:
         _warn(run, [Mistake("model", "has no fingerprint, so whether the same one has answered before is not known")])
-    loaded = run.held.loaded if run.record["shared_load"] else _load(run, prepared, memory)
+    loaded = run.model_slot.loaded if run.record["shared_load"] else _load(run, prepared, memory)
     assert loaded is not None
     _look_at_scoring(run, loaded, prepared)
     _read_back(run, loaded)
@@ -226,7 +234,7 @@ def _work(run: Run, memory: MemoryMeter) -> None:
         run.record |= {name: run.before.record[name] for name in MEASURED if name in run.before.record}
     _score(run, loaded, prepared)
     if run.samples and all(sample["error"] is not None and not _lacked_memory(sample) for sample in run.samples):
-        run.held.drop()  # it may be the model that is broken
+        run.model_slot.drop()  # it may be the model that is broken
 
 
 def not_recorded(record: Mapping[str, Any]) -> Iterator[Mistake]:
@@ -242,7 +250,7 @@ def _look_at_memory(run: Run, inputs: Sequence[Input]) -> bool:
     Returns:
         whether there was something to warn of.
     """
-    mistake = fit.problem(run.job, inputs)
+    mistake = memory_check.problem(run.job, inputs)
     if mistake and run.job.runtime.memory_check == "refuse":
         raise ConfigError([mistake])
     if mistake:
@@ -250,12 +258,12 @@ def _look_at_memory(run: Run, inputs: Sequence[Input]) -> bool:
     return mistake is not None
 
 
-def _is_whole(run: Run, before: Before, inputs: Sequence[Input]) -> bool:
+def _is_whole(run: Run, before: PreviousRun, inputs: Sequence[Input]) -> bool:
     """Whether nothing of a resumed job is missing; then its record is all that is written anew."""
     batches = profile_of(run.job).plan(run.job, inputs)
     if not before.has_all(batches) or "effective" not in before.record:
         return False
-    if not scorable.is_scored(before.record, run.job, run.writer.directory, run.given.baseline):
+    if not preflight.is_scored(before.record, run.job, run.writer.directory, run.job_context.baseline):
         return False
     run.samples = run.writer.keep(before.samples, lambda sample: True, BRIEF)
     run.record.update({name: value for name, value in before.record.items() if name not in NEW_IN_A_RESUMED})
@@ -265,25 +273,25 @@ def _is_whole(run: Run, before: Before, inputs: Sequence[Input]) -> bool:
 
 
 def _warn(run: Run, remarks: Sequence[Mistake]) -> None:
-    warnings = [str(remark) for remark in run.given.locate(remarks)]
+    warnings = [str(remark) for remark in run.job_context.locate(remarks)]
     run.note(warnings=[*run.record.get("warnings", []), *warnings])
     for warning in warnings:
         run.watcher.note(f"warning: {warning}")
 
 
-def _load(run: Run, prepared: Prepared, memory: MemoryMeter) -> Loaded:
+def _load(run: Run, prepared: PreparedModel, memory: MemoryMeter) -> LoadedModel:
     preload(run.job.backend.name, run.job.precision.name)  # most is there already; the rest is no part of loading
     started = time.perf_counter()
     with run.log.stage("load", header(run.job).get("model", run.job.backend.name)):
         loaded = backend_of(run.job).load(run.job, prepared)
         loaded.synchronize()
     run.record["timings"] = {**prepared.seconds, "load_s": round(time.perf_counter() - started, 3)}
-    run.held.key, run.held.loaded = run.record["load_key"], loaded
-    run.held.timings, run.held.memory = dict(run.record["timings"]), memory.peaks()
+    run.model_slot.key, run.model_slot.loaded = run.record["load_key"], loaded
+    run.model_slot.timings, run.model_slot.memory = dict(run.record["timings"]), memory.peaks()
     return loaded
 
 
-def _read_back(run: Run, loaded: Loaded) -> None:
+def _read_back(run: Run, loaded: LoadedModel) -> None:
     """Put into the record what is really in effect."""
     effective = loaded.effective | {"decoding": loaded.engine.decoding(run.job.generation)}
     seed = run.job.runtime.seed
@@ -293,7 +301,7 @@ def _read_back(run: Run, loaded: Loaded) -> None:
     run.note(effective=effective | {"stop": list(run.job.stop.sequences), "seed": seed})
 
 
-def _sample(run: Run, loaded: Loaded, inputs: Sequence[Input]) -> None:
+def _sample(run: Run, loaded: LoadedModel, inputs: Sequence[Input]) -> None:
     job, runtime, profile = run.job, run.job.runtime, profile_of(run.job)
     sampler = Sampler(job, build_llm(job, loaded, cache=False, seed=run.record["effective"]["seed"]), run.watcher)
     if run.before:
@@ -313,7 +321,7 @@ def _sample(run: Run, loaded: Loaded, inputs: Sequence[Input]) -> None:
         _warm_up(run, sampler, left, loaded)
         _expect(run, loaded, batches, sampler.longest)
     alone = len(inputs) * runtime.repeat == 1
-    meter = EnergyMeter(run.record["effective"].get("device") or (), run.given.parallel)
+    meter = EnergyMeter(run.record["effective"].get("device") or (), run.job_context.parallel)
     if left:
         meter.begin()
 
@@ -327,8 +335,8 @@ def _sample(run: Run, loaded: Loaded, inputs: Sequence[Input]) -> None:
         with closing(profile.drive(left, answer)) as answered:
             while _goes_on(run) and (samples := next(answered, None)) is not None:
                 _keep(run, [_with_remedy(run, sample, inputs) for sample in samples])
-                if run.held.first is None:
-                    run.held.first = sampler.repeatable()
+                if run.model_slot.first is None:
+                    run.model_slot.first = sampler.repeatable()
     except KeyboardInterrupt:
         _keep(run, sampler.torn)
         raise
@@ -345,11 +353,11 @@ def _goes_on(run: Run) -> bool:
     return not (run.job.runtime.fail_fast and any(sample["error"] for sample in run.samples))
 
 
-def _warm_up(run: Run, sampler: Sampler, left: Sequence[Batch], loaded: Loaded) -> None:
+def _warm_up(run: Run, sampler: Sampler, left: Sequence[Batch], loaded: LoadedModel) -> None:
     """Warm the model up for the batches that are left, as far as no earlier job has done so."""
     on_cpu = is_on_cpu(loaded.effective["device"])
     started = time.perf_counter()
-    warmed = warm_up(sampler, left, run.held.warm, on_cpu, run.log)
+    warmed = warm_up(sampler, left, run.model_slot.warm, on_cpu, run.log)
     if warmed:
         run.record["timings"]["warmup_s"] = round(time.perf_counter() - started, 3)
         run.record["warmup"] = warmed
@@ -372,12 +380,12 @@ def _with_remedy(run: Run, sample: dict[str, Any], inputs: Sequence[Input]) -> d
     """Name the batch size that fits in the error of a sample that failed because an accelerator had no memory left."""
     if not _lacked_memory(sample) or SMALLER_BATCH not in sample["error"]["message"]:
         return sample
-    size = fit.smaller_batch(run.job, inputs, sample["batch"]["size"])
+    size = memory_check.smaller_batch(run.job, inputs, sample["batch"]["size"])
     message = sample["error"]["message"].replace(SMALLER_BATCH, f"{SMALLER_BATCH} ({size})", 1)
     return sample | {"error": sample["error"] | {"message": message}}
 
 
-def _expect(run: Run, loaded: Loaded, batches: Sequence[Batch], longest: tuple[int, int]) -> None:
+def _expect(run: Run, loaded: LoadedModel, batches: Sequence[Batch], longest: tuple[int, int]) -> None:
     """Let the engine prepare for the whole job, also when a part of it is done: a part is answered as the whole is.
 
     Args:
@@ -397,29 +405,31 @@ def _expect(run: Run, loaded: Loaded, batches: Sequence[Batch], longest: tuple[i
         _warn(run, [Mistake("backend.compile", f"not used after all; {chosen['why']}")])
 
 
-def _look_at_scoring(run: Run, loaded: Loaded, prepared: Prepared) -> None:
+def _look_at_scoring(run: Run, loaded: LoadedModel, prepared: PreparedModel) -> None:
     """Refuse what cannot be scored before anything is answered."""
     text = run.job.scoring.text
-    tokens = len(loaded.engine.encode(scorable.load_text(text))) if text else None
+    tokens = len(loaded.engine.encode(preflight.load_text(text))) if text else None
     config = prepared.path / "config.json" if prepared.path else None
     known = vocabulary(json.loads(config.read_text(encoding="utf-8"))) if config and config.is_file() else None
-    if mistakes := list(scorable.mistakes(run.job, known, tokens)):
+    if mistakes := list(preflight.mistakes(run.job, known, tokens)):
         raise ConfigError(mistakes)
 
 
-def _score(run: Run, loaded: Loaded, prepared: Prepared) -> None:
+def _score(run: Run, loaded: LoadedModel, prepared: PreparedModel) -> None:
     """Let the model read what the job says it shall, if it was not done before."""
-    if not run.job.scoring.is_asked:
+    if not run.job.scoring.is_requested:
         return
-    from hforch.runs.scoring import score
+    from hforch.scoring.scorer import score
 
     if run.samples and all(sample["error"] is not None for sample in run.samples):
         raise HforchError("nothing was answered, so nothing was scored")
     try:
         with run.log.stage("score", _what_is_scored(run.job)):
-            found, failed = score(run.job, run.writer.directory, run.given.baseline, loaded, tokenizer_id(prepared))
+            found, failed = score(
+                run.job, run.writer.directory, run.job_context.baseline, loaded, tokenizer_id(prepared)
+            )
     finally:
-        run.held.has_scored = True
+        run.model_slot.has_scored = True
     run.note(scores=found | {"whole": not failed})
     kept = found.get("against_baseline", {}).get("size_mb")
     if kept is not None:
@@ -467,11 +477,11 @@ def _end(
     return code
 
 
-def _memory(run: Run, memory: MemoryMeter, loaded: Loaded | None) -> dict[str, Any]:
+def _memory(run: Run, memory: MemoryMeter, loaded: LoadedModel | None) -> dict[str, Any]:
     """The peaks of this job; those of loading its model belong to it, whichever job of a sweep came first."""
     if reason := capabilities(run.job).lacks.get("memory"):  # what this process takes is not the model's
         return {"absent": dict.fromkeys(("peak_rss_mb", "peak_accelerator_mb"), reason)}
-    peaks = joined(memory.peaks(), run.held.memory or {})
+    peaks = joined(memory.peaks(), run.model_slot.memory or {})
     if devices := peaks.get("accelerators"):
         return peaks | {"peak_accelerator_mb": round(sum(one["allocated_mb"] for one in devices), 1)}
     reason = "no accelerator whose memory the backend reports was used" if loaded else "no model was loaded"
@@ -507,7 +517,7 @@ def _note_energy(run: Run) -> None:
         run.record["shared_accelerator"] = shared
 
 
-def _remarks(cards: Seen) -> Iterator[Mistake]:
+def _remarks(cards: CardReadings) -> Iterator[Mistake]:
     """Yield warnings about a job's cards: slowdowns, and other processes."""
     for device, reasons in cards.slowed.items():
         problem = f"{device} reduced its clocks while the job was measured: {', '.join(reasons)}"

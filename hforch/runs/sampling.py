@@ -14,17 +14,17 @@ from langchain_core.callbacks import BaseCallbackHandler
 from langchain_core.outputs import LLMResult
 from langchain_core.runnables import Runnable, RunnableConfig
 
-from hforch.backends.llm import PromisingLLM
 from hforch.checks.judging import judge
 from hforch.config.schema import Item, Job
 from hforch.errors import HforchError, full_errors, message_of
+from hforch.generation.llm import HforchLLM
 from hforch.inputs import Input
 from hforch.load.base import Batch
 from hforch.prompts import build_prompt, variables_of
-from hforch.redaction import redacted_line
 from hforch.runs.busy_time import BusyTime
-from hforch.runs.watch import Nobody, Watcher
-from hforch.shortage import shortage
+from hforch.runs.watcher import NullWatcher, Watcher
+from hforch.utils.redaction import redacted_line
+from hforch.utils.system_limits import limit_reached
 
 log = logging.getLogger("hforch")
 
@@ -59,7 +59,7 @@ class Sampler:
             looked at may have.
     """
 
-    def __init__(self, job: Job, llm: PromisingLLM, watcher: Watcher) -> None:
+    def __init__(self, job: Job, llm: HforchLLM, watcher: Watcher) -> None:
         self.job, self.llm, self.watcher = job, llm, watcher
         self.prompt = build_prompt(job.prompt)
         self.chain: Runnable[Any, str] = self.prompt | llm
@@ -89,7 +89,7 @@ class Sampler:
         batch, seconds = self._last
 
         def measure() -> float:
-            again = Sampler(self.job, self.llm, Nobody())
+            again = Sampler(self.job, self.llm, NullWatcher())
             if any(sample["error"] for sample in again.answer(batch)):
                 raise RuntimeError("the batch failed this time")
             return again.busy.seconds[batch.repeat]
@@ -176,7 +176,7 @@ def good_sample(each: Input, batch: Batch, seen: Collector) -> dict[str, Any]:
 
 def error_of(error: BaseException) -> dict[str, str]:
     """An error as records hold it; with its traceback if those are wanted."""
-    said = shortage(error) or message_of(error) or _unsaid(error)
+    said = limit_reached(error) or message_of(error) or _unsaid(error)
     told = {"type": type(error).__name__, "message": said}
     return told | ({"traceback": redacted_line("".join(traceback.format_exception(error)))} if full_errors() else {})
 

@@ -15,23 +15,16 @@ from typing import Any, Protocol
 from hforch.config.schema import Job
 from hforch.errors import EXIT_INTERRUPTED, EXIT_OK, ConfigError, HforchError, Mistake, message_of
 from hforch.models.estimate import Estimate
-from hforch.redaction import redacted, redacted_override
+from hforch.records.record_files import RECORD, SCHEMA_VERSION, known_record, read_record, read_versioned, write_whole
+from hforch.records.sample_lines import Samples
 from hforch.runs import run
-from hforch.runs.given import Given
-from hforch.runs.held import Held
 from hforch.runs.identity import run_of
-from hforch.runs.records import (
-    RECORD,
-    SCHEMA_VERSION,
-    known_record,
-    read_record,
-    read_versioned,
-    write_whole,
-)
-from hforch.runs.samples import Samples
-from hforch.runs.scorable import is_scored
-from hforch.runs.watch import Watcher
-from hforch.runs.workers import Workers
+from hforch.runs.job_context import JobContext
+from hforch.runs.model_slot import ModelSlot
+from hforch.runs.processes.worker_pool import WorkerPool
+from hforch.runs.watcher import Watcher
+from hforch.scoring.preflight import is_scored
+from hforch.utils.redaction import redacted, redacted_override
 
 SWEEP = "sweep.json"
 WRITING_SHARE = 20  # so many times as long as writing sweep.json took are jobs run before it is written again
@@ -39,12 +32,12 @@ LONGEST_NAME = 255  # bytes of the name of a file
 JOB = {"number": int, "directory": str, "label": str, "load_key": str, "job_id": str, "overrides": list, "job": dict}
 
 
-Work = Callable[[Mapping[str, Any] | None], int]
+RunJob = Callable[[Mapping[str, Any] | None], int]
 """What a job does, given its logging for `logging.config.dictConfig`; returns its exit code."""
 
 
 @dataclass(frozen=True)
-class Planned:
+class PlannedJob:
     """A job of a sweep, before it is run.
 
     Attributes:
@@ -63,7 +56,7 @@ class Planned:
     number: int
     directory: Path
     job: Job
-    given: Given
+    job_context: JobContext
     key: str
     id: str
     label: str
@@ -71,15 +64,15 @@ class Planned:
     expected: Estimate
     same_as: int | None
     baseline: int | None
-    begin: Callable[[Work], int]
+    begin: Callable[[RunJob], int]
 
     def record(self) -> dict[str, Any]:
         """What sweep.json says of it."""
         names = ("number", "label", "samples", "same_as", "baseline")
         own = {name: getattr(self, name) for name in names}
         keys = {"load_key": self.key, "job_id": self.id}
-        overrides = [redacted_override(one) for one in self.given.overrides]
-        return own | keys | {"label": redacted(self.label), "overrides": overrides, **self.given.job(self.job)}
+        overrides = [redacted_override(one) for one in self.job_context.overrides]
+        return own | keys | {"label": redacted(self.label), "overrides": overrides, **self.job_context.job(self.job)}
 
     def is_done(self) -> bool:
         """Whether its record is there, and lacks nothing; nor do its scores, nor the distributions that others need."""
@@ -87,16 +80,16 @@ class Planned:
             record = known_record(self.directory)
             if record.get("status") == "ok" and record.get("job_id") == self.id:
                 told = (record.get("totals") or {}).get("samples")
-                scored = is_scored(record, self.job, self.directory, self.given.baseline)
+                scored = is_scored(record, self.job, self.directory, self.job_context.baseline)
                 samples = Samples(self.directory, record)
                 return scored and told == sum(1 for _ in samples) and not (samples.left_out or samples.is_torn)
         return False
 
 
-class View(Protocol):
+class SweepView(Protocol):
     """Whom a sweep tells what happens."""
 
-    def begin(self, jobs: Sequence[Planned], left: Sequence[Planned]) -> None:
+    def begin(self, jobs: Sequence[PlannedJob], left: Sequence[PlannedJob]) -> None:
         """The sweep begins; `left` are the jobs that have to be run, in that order."""
         ...
 
@@ -104,13 +97,13 @@ class View(Protocol):
         """Something worth telling before it begins."""
         ...
 
-    def job(self, planned: Planned) -> Watcher:
+    def job(self, planned: PlannedJob) -> Watcher:
         """A job begins; who watches it."""
         ...
 
-    def ended(self, planned: Planned, code: int) -> None: ...
+    def ended(self, planned: PlannedJob, code: int) -> None: ...
 
-    def failed(self, planned: Planned, message: str) -> None:
+    def failed(self, planned: PlannedJob, message: str) -> None:
         """A job could not be run, and has told nobody why."""
         ...
 
@@ -130,12 +123,12 @@ class Sweep:
     """
 
     directory: Path
-    jobs: Sequence[Planned]
+    jobs: Sequence[PlannedJob]
     about: Mapping[str, Any]
     noise: list[dict[str, Any]] = field(default_factory=list)
     _next_note: float = 0.0
 
-    def run(self, workers: Workers, view: View, resume: bool = False) -> dict[int, int]:
+    def run(self, workers: WorkerPool, view: SweepView, resume: bool = False) -> dict[int, int]:
         """Run them, grouped by load key.
 
         Returns:
@@ -144,16 +137,16 @@ class Sweep:
         self._note("partial", started=self.about.get("started") or _now())
         left = self.to_run(resume)
         codes = self._codes_without(left)
-        held = Held()
+        model_slot = ModelSlot()
         view.begin(self.jobs, left)
         try:
             for at, planned in enumerate(left):
-                code = self._run_one(planned, workers, held, view)
+                code = self._run_one(planned, workers, model_slot, view)
                 codes[planned.number] = code
                 if code == EXIT_INTERRUPTED or (code and planned.job.runtime.fail_fast):
                     break
                 if at + 1 == len(left) or left[at + 1].key != planned.key:
-                    self._measure_noise(planned, left, workers, held)
+                    self._measure_noise(planned, left, workers, model_slot)
             else:
                 codes |= self._equal_ones(codes)
         except KeyboardInterrupt:
@@ -162,7 +155,7 @@ class Sweep:
         return codes
 
     def run_by(
-        self, launch: Callable[[Sequence[Planned]], Mapping[int, int]], view: View, resume: bool = False
+        self, launch: Callable[[Sequence[PlannedJob]], Mapping[int, int]], view: SweepView, resume: bool = False
     ) -> dict[int, int]:
         """Let somebody else run the jobs, handed over in the order in which they share models; returns as `run`."""
         self._note("partial", started=self.about.get("started") or _now())
@@ -177,7 +170,7 @@ class Sweep:
         view.end(self.end(codes))
         return codes
 
-    def _codes_without(self, left: Sequence[Planned]) -> dict[int, int]:
+    def _codes_without(self, left: Sequence[PlannedJob]) -> dict[int, int]:
         """Those of the jobs that were done before."""
         numbers = {one.number for one in left}
         done = (one.number for one in self.jobs if one.number not in numbers and one.same_as is None)
@@ -190,7 +183,7 @@ class Sweep:
         self._note("interrupted" if interrupted else "failed" if failed else "ok", finished=_now())
         return not failed
 
-    def to_run(self, resume: bool) -> list[Planned]:
+    def to_run(self, resume: bool) -> list[PlannedJob]:
         """The jobs that have to be run, those of one model after each other, in the order of the first of them.
 
         Jobs whose answers are scored come before those that score them.
@@ -201,7 +194,7 @@ class Sweep:
         places = {key: at for at, key in enumerate(dict.fromkeys(one.key for one in [*first, *own]))}
         last = max((places[one.key] for one in first), default=-1)  # loaded when those that score begin
 
-        def place(one: Planned) -> tuple[bool, bool, int, int]:
+        def place(one: PlannedJob) -> tuple[bool, bool, int, int]:
             scores, at = bool(wanted - {None}) and one.number not in wanted, places[one.key]
             return scores, scores and at != last, at, one.number
 
@@ -211,12 +204,12 @@ class Sweep:
         again = {one.number for one in ordered if not one.is_done()}
         return [one for one in ordered if one.number in again or one.baseline in again]  # whose answers may be others
 
-    def _run_one(self, planned: Planned, workers: Workers, held: Held, view: View) -> int:
+    def _run_one(self, planned: PlannedJob, workers: WorkerPool, model_slot: ModelSlot, view: SweepView) -> int:
         watcher = view.job(planned)
 
         def work(logging: Mapping[str, Any] | None) -> int:
-            given = replace(planned.given, logging=logging)
-            return run(planned.job, planned.directory, given, watcher, workers, planned.key, held)
+            job_context = replace(planned.job_context, logging=logging)
+            return run(planned.job, planned.directory, job_context, watcher, workers, planned.key, model_slot)
 
         try:
             code = planned.begin(work)
@@ -226,9 +219,11 @@ class Sweep:
         view.ended(planned, code)
         return code
 
-    def _measure_noise(self, planned: Planned, left: Sequence[Planned], workers: Workers, held: Held) -> None:
+    def _measure_noise(
+        self, planned: PlannedJob, left: Sequence[PlannedJob], workers: WorkerPool, model_slot: ModelSlot
+    ) -> None:
         """Before a model is dropped, see whether the machine still answers as fast as when it was loaded."""
-        seconds = held.again() if planned.job.runtime.isolation == "inline" else workers.again()
+        seconds = model_slot.again() if planned.job.runtime.isolation == "inline" else workers.again()
         workers.free()
         if seconds is None:
             return
@@ -244,11 +239,11 @@ class Sweep:
         """Give the jobs that others stand for their records."""
         return {one.number: self._copy(one, codes) for one in self.jobs if one.same_as is not None}
 
-    def _copy(self, planned: Planned, codes: Mapping[int, int]) -> int:
+    def _copy(self, planned: PlannedJob, codes: Mapping[int, int]) -> int:
         source = self._by_number[planned.same_as]
 
         def work(_: object) -> int:
-            own = {**planned.given.job(planned.job), **planned.given.asked()}
+            own = {**planned.job_context.job(planned.job), **planned.job_context.invocation()}
             same = {"same_as": os.path.relpath(source.directory, planned.directory)}
             other = read_record(source.directory)
             kept = {name: value for name, value in other.items() if name not in ("from_env", "redacted")}
@@ -272,7 +267,7 @@ class Sweep:
         return [{**one.record(), "directory": str(one.directory.relative_to(self.directory))} for one in self.jobs]
 
     @cached_property
-    def _by_number(self) -> dict[int | None, Planned]:
+    def _by_number(self) -> dict[int | None, PlannedJob]:
         return {one.number: one for one in self.jobs}
 
 
@@ -312,7 +307,7 @@ def _are_texts(some: Any) -> bool:
     return all(isinstance(one, str) for one in some)
 
 
-def equal_ones(jobs: Sequence[Planned]) -> Iterator[Planned]:
+def equal_ones(jobs: Sequence[PlannedJob]) -> Iterator[PlannedJob]:
     """The jobs, each that would only repeat an earlier one marked as such.
 
     Jobs are equal when all that decides outputs and measurements is: what a backend ignores, such as ov_config on
@@ -333,14 +328,14 @@ def labels(overrides: Sequence[Sequence[str]]) -> list[str]:
 class Pace:
     """How long a sweep will still take, from what it took so far."""
 
-    def __init__(self, left: Sequence[Planned]) -> None:
+    def __init__(self, left: Sequence[PlannedJob]) -> None:
         self._left = {one.number: one for one in left}
         self._seconds: dict[str, float] = {}
         self._samples: dict[str, int] = {}
         self._loads: list[float] = []
         self._since = time.monotonic()
 
-    def done(self, planned: Planned, record: Mapping[str, Any]) -> None:
+    def done(self, planned: PlannedJob, record: Mapping[str, Any]) -> None:
         """A job has ended."""
         timings = record.get("timings") or {}
         loading = 0.0 if record.get("shared_load") else sum(timings.values()) - timings.get("warmup_s", 0.0)

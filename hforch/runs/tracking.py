@@ -11,24 +11,24 @@ from typing import Any
 
 from hforch.config.schema import Job
 from hforch.errors import EXIT_INTERRUPTED, ConfigError, full_errors, message_of
-from hforch.redaction import redacted_line, redacted_override
-from hforch.runs.given import Given
-from hforch.runs.records import read_record, to_json
-from hforch.runs.sweep import Planned, View, read_sweep
-from hforch.runs.watch import Watcher
+from hforch.records.record_files import read_record, to_json
+from hforch.runs.job_context import JobContext
+from hforch.runs.sweep import PlannedJob, SweepView, read_sweep
+from hforch.runs.watcher import Watcher
 from hforch.trackers.base import Tracker, TrackerOptions
 from hforch.trackers.registry import TRACKERS
+from hforch.utils.redaction import redacted_line, redacted_override
 
 Note = Callable[[str], None]
 
 
-def tracked_view(view: View, directory: Path, jobs: Sequence[Job]) -> View:
+def tracked_view(view: SweepView, directory: Path, jobs: Sequence[Job]) -> SweepView:
     """Return a view of a sweep that also passes results on to the trackers of its jobs."""
     return TrackedView(view, directory) if any(_gets_results(job.tracker) for job in jobs) else view
 
 
 @contextmanager
-def tracked_run(job: Job, directory: Path, given: Given, watcher: Watcher) -> Iterator[Watcher]:
+def tracked_run(job: Job, directory: Path, job_context: JobContext, watcher: Watcher) -> Iterator[Watcher]:
     """Pass the results of a single run on to its tracker.
 
     Yields:
@@ -38,8 +38,8 @@ def tracked_run(job: Job, directory: Path, given: Given, watcher: Watcher) -> It
         yield watcher
         return
     opened = OpenTracker(job.tracker)
-    plain = _plain_job(0, "", directory, given, job)
-    opened.send(lambda tracker: tracker.begin(str(directory), [plain], given.resume), watcher.note)
+    plain = _plain_job(0, "", directory, job_context, job)
+    opened.send(lambda tracker: tracker.begin(str(directory), [plain], job_context.resume), watcher.note)
     opened.send(lambda tracker: tracker.begin_job(plain), watcher.note)
     status, problem = "failed", None
     try:
@@ -107,30 +107,30 @@ class TrackedView:
         directory: the sweep's.
     """
 
-    def __init__(self, view: View, directory: Path) -> None:
+    def __init__(self, view: SweepView, directory: Path) -> None:
         self._view, self._directory = view, directory
         self._opened: dict[str, OpenTracker] = {}
-        self._jobs: dict[int, Planned] = {}
+        self._jobs: dict[int, PlannedJob] = {}
         self._problems: dict[int, str] = {}
         self._codes: list[int] = []
 
-    def begin(self, jobs: Sequence[Planned], left: Sequence[Planned]) -> None:
+    def begin(self, jobs: Sequence[PlannedJob], left: Sequence[PlannedJob]) -> None:
         self._view.begin(jobs, left)
         numbers = {one.number for one in left}
         own = [one for one in jobs if one.number in numbers or one.same_as in numbers]
         self._jobs = {one.number: one for one in own if _gets_results(one.job.tracker)}
-        by_tracker: dict[str, list[Planned]] = {}
+        by_tracker: dict[str, list[PlannedJob]] = {}
         for one in self._jobs.values():
             by_tracker.setdefault(one.job.tracker.model_dump_json(), []).append(one)
         for key, some in by_tracker.items():
             opened = self._opened[key] = OpenTracker(some[0].job.tracker)
-            values, resumed = [_plain(one) for one in some], some[0].given.resume
+            values, resumed = [_plain(one) for one in some], some[0].job_context.resume
             opened.send(_beginning(str(self._directory), values, resumed), self._view.note)
 
     def note(self, text: str) -> None:
         self._view.note(text)
 
-    def job(self, planned: Planned) -> Watcher:
+    def job(self, planned: PlannedJob) -> Watcher:
         watcher = self._view.job(planned)
         if planned.number not in self._jobs:
             return watcher
@@ -138,11 +138,11 @@ class TrackedView:
         opened.send(lambda tracker: tracker.begin_job(plain), watcher.note)
         return TrackedWatcher(watcher, opened, plain)
 
-    def failed(self, planned: Planned, message: str) -> None:
+    def failed(self, planned: PlannedJob, message: str) -> None:
         self._problems[planned.number] = message
         self._view.failed(planned, message)
 
-    def ended(self, planned: Planned, code: int) -> None:
+    def ended(self, planned: PlannedJob, code: int) -> None:
         self._view.ended(planned, code)
         self._codes.append(code)
         self._end_job(planned)
@@ -158,13 +158,13 @@ class TrackedView:
         for opened in self._opened.values():
             opened.send(lambda tracker: tracker.end(status), self._view.note)
 
-    def _end_job(self, planned: Planned) -> None:
+    def _end_job(self, planned: PlannedJob) -> None:
         if planned.number in self._jobs:
             record = _record(planned.directory, "failed", self._problems.get(planned.number))
             plain = _plain(planned)
             self._tracker_of(planned).send(lambda tracker: tracker.end_job(plain, record), self._view.note)
 
-    def _tracker_of(self, planned: Planned) -> OpenTracker:
+    def _tracker_of(self, planned: PlannedJob) -> OpenTracker:
         return self._opened[planned.job.tracker.model_dump_json()]
 
 
@@ -176,14 +176,14 @@ def _beginning(directory: str, jobs: Sequence[Mapping[str, Any]], resumed: bool)
     return lambda tracker: tracker.begin(directory, jobs, resumed)
 
 
-def _plain(planned: Planned) -> dict[str, Any]:
-    return _plain_job(planned.number, planned.label, planned.directory, planned.given, planned.job)
+def _plain(planned: PlannedJob) -> dict[str, Any]:
+    return _plain_job(planned.number, planned.label, planned.directory, planned.job_context, planned.job)
 
 
-def _plain_job(number: int, label: str, directory: Path, given: Given, job: Job) -> dict[str, Any]:
-    overrides = [redacted_override(one) for one in given.overrides]
+def _plain_job(number: int, label: str, directory: Path, job_context: JobContext, job: Job) -> dict[str, Any]:
+    overrides = [redacted_override(one) for one in job_context.overrides]
     own = {"number": number, "label": label, "directory": str(directory), "overrides": overrides}
-    found: dict[str, Any] = json.loads(to_json({**own, "job": given.job(job)["job"]}))
+    found: dict[str, Any] = json.loads(to_json({**own, "job": job_context.job(job)["job"]}))
     return found
 
 

@@ -14,13 +14,13 @@ from statistics import median
 from typing import Any
 
 from hforch.backends.base import capabilities
-from hforch.backends.engine import FixedCache
 from hforch.config.schema import Generation, Item
+from hforch.generation.engine import FixedCache
 from hforch.inputs import Input
 from hforch.load.base import Batch
-from hforch.progress import Progress
 from hforch.runs.sampling import Sampler, error_of
-from hforch.runs.steady import FEWEST, FEWEST_ON_CPU, STEPS, Round, deviation, ended_by, is_steady
+from hforch.runs.warmup_rounds import FEWEST, FEWEST_ON_CPU, STEPS, Round, deviation, ended_by, is_steady
+from hforch.utils.progress import Progress
 
 SHORT_TOKENS = 2
 # Settings of a generation that decide what is computed for each token.

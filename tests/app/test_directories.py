@@ -15,7 +15,7 @@ import pytest
 from command_line import hforch, start
 from finished import copy_of_sweep
 
-from hforch.runs.records import read_record, read_samples
+from hforch.records.record_files import read_record, read_samples
 
 FAKE = ("backend=fake", "inputs=numbers_in_french", "runtime.warmup=0", "runtime.batch_size=1")
 

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from command_line import hforch
 
-from hforch.runs.records import read_record
+from hforch.records.record_files import read_record
 
 FAKE = ("backend=fake", "inputs=numbers_in_french", "runtime.warmup=0", "runtime.batch_size=1")
 EVIL = """\

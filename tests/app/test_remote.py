@@ -14,11 +14,11 @@ import yaml
 from command_line import hforch
 
 from hforch import load_llm
-from hforch.compare.decide import decide, pareto_set, read_bounds
-from hforch.compare.reading import read_jobs
-from hforch.compare.table import compare
+from hforch.comparison.decision import decide, pareto_set, read_bounds
+from hforch.comparison.entries import read_jobs
+from hforch.comparison.table import compare
 from hforch.errors import GenerationError
-from hforch.runs.records import read_record, read_samples
+from hforch.records.record_files import read_record, read_samples
 
 REMOTE = ("backend=fake", "backend.remote=true", "inputs=numbers_in_french", "runtime.display=none")
 LOCAL = ("backend=fake", "inputs=numbers_in_french", "runtime.display=none")

@@ -14,7 +14,7 @@ import tiny_models
 import yaml
 from command_line import hforch
 
-from hforch.runs.records import read_record, read_samples
+from hforch.records.record_files import read_record, read_samples
 
 pytestmark = pytest.mark.model
 

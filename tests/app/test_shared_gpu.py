@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from hforch.runs.records import read_record
+from hforch.records.record_files import read_record
 
 pytestmark = pytest.mark.processes
 

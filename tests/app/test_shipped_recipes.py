@@ -11,7 +11,7 @@ import pytest
 import yaml
 from finished import ALONE, recipe
 
-from hforch.runs.records import read_record, read_samples
+from hforch.records.record_files import read_record, read_samples
 
 ROOT = Path(__file__).parents[2]
 RECIPES = sorted((ROOT / "recipes").glob("*.yaml"))

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from hforch.runs.records import read_record
+from hforch.records.record_files import read_record
 
 FAKE = "backend=fake inputs=numbers_in_french runtime.warmup=0"
 

@@ -19,7 +19,7 @@ from command_line import hforch, run, start
 from finished import copy_of_sweep
 from forking import Forked
 
-from hforch.runs.records import read_record, read_samples
+from hforch.records.record_files import read_record, read_samples
 
 FAKE = ("backend=fake", "inputs=numbers_in_french", "runtime.warmup=0", "runtime.batch_size=1")
 SHORT = "generation.max_new_tokens=6"

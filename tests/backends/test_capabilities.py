@@ -13,8 +13,8 @@ import pytest
 import hforch
 from hforch.backends.base import capabilities, check
 from hforch.config.compose import job_from_overrides
+from hforch.config.config_dirs import conf_dir
 from hforch.config.options import option
-from hforch.config.places import conf_dir
 from hforch.config.schema import BACKENDS
 from hforch.errors import ConfigError
 

@@ -301,8 +301,8 @@ from hforch import load_llm
 llm = load_llm("backend=fake", "backend.token_s=0.3", "generation.ignore_eos=true", "generation.max_new_tokens=400")
 stream = llm.stream("hello")
 next(stream)
-import hforch.backends.line
-hforch.backends.line.GRACE_S = 100  # what is not cancelled is waited for so long
+import hforch.generation.request_queue
+hforch.generation.request_queue.GRACE_S = 100  # what is not cancelled is waited for so long
 """
     import subprocess
     import sys

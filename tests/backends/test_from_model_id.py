@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from hforch import HforchPipeline
-from hforch.backends.from_model_id import job_of
+from hforch.backends.huggingface.from_model_id import job_of
 from hforch.errors import ConfigError, UnknownArgument
 
 OV_CONFIG = {"PERFORMANCE_HINT": "LATENCY", "NUM_STREAMS": "1", "CACHE_DIR": ""}

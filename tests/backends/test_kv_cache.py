@@ -18,15 +18,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hforch import load_llm
-from hforch.backends import compiler, kv_cache
-from hforch.backends.engine import Work
-from hforch.backends.kv_cache import MOST_SHAPES, PAYS_FROM_STEPS, KVCaches, choose, length_of
+from hforch.backends.huggingface import compiler, kv_cache
+from hforch.backends.huggingface.kv_cache import MOST_SHAPES, PAYS_FROM_STEPS, KVCaches, choose, length_of
 from hforch.config.compose import job_from_overrides
 from hforch.config.schema import PytorchBackend
 from hforch.errors import BackendError, ConfigError
-from hforch.runs import Given, run
-from hforch.runs.records import read_record
-from hforch.runs.watch import Nobody
+from hforch.generation.engine import Work
+from hforch.records.record_files import read_record
+from hforch.runs import JobContext, run
+from hforch.runs.watcher import NullWatcher
 
 PROMPTS = [
     "A quick brown fox",
@@ -194,11 +194,11 @@ def test_nothing_is_compiled_by_itself_where_there_is_no_compiler(
     folders: dict[str, Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Where auto would choose it on a GPU, every batch would fail."""
-    monkeypatch.setattr(compiler, "lacking", lambda on_cpu: compiler.Lack("no compiler", "install one"))
+    monkeypatch.setattr(compiler, "missing_tool", lambda on_cpu: compiler.MissingTool("no compiler", "install one"))
     kept = caches(folders["llama"], Work(rows=1))
     assert (kept.chosen.kv_cache, kept.chosen.is_compiled) == ("static", False)
     monkeypatch.setattr(type(kept.model), "device", SimpleNamespace(type="cuda"))
-    kept.asked = asked("auto", "auto")
+    kept.invocation = asked("auto", "auto")
     kept.expect(Work(rows=1, tokens=100, steps=10**6))
     assert kept.chosen.record() == {"kv_cache": "dynamic", "compiled": False, "why": "kv_cache=auto: no compiler"}
 
@@ -311,7 +311,7 @@ def test_a_run_says_that_compiling_failed_and_that_it_did_without(
     monkeypatch.setattr(LlamaForCausalLM, "get_compiled_call", fails)
     words = ("model=local", f"model.path={folders['llama']}", "precision=fp32", "inputs=numbers_in_french")
     job = job_from_overrides([*words, "runtime.isolation=inline"])
-    assert run(job, tmp_path, Given(words), Nobody()) == 0
+    assert run(job, tmp_path, JobContext(words), NullWatcher()) == 0
     record = read_record(tmp_path)
     execution = record["effective"]["execution"]
     assert (execution["kv_cache"], execution["compiled"]) == ("dynamic", False)

@@ -17,7 +17,7 @@ from command_line import hforch
 from langchain_core.callbacks import BaseCallbackHandler
 
 from hforch import load_llm
-from hforch.backends.pump import Row, State
+from hforch.backends.genai.scheduler import ActiveSequence, SchedulerLoop
 from hforch.config.compose import job_from_overrides
 from hforch.errors import BackendError, ConfigError, GenerationError, ModelError, UnknownArgument
 
@@ -156,16 +156,16 @@ def test_whatever_ends_a_sequence_its_blocks_are_free_afterwards(genai: Any) -> 
 
 def test_the_times_are_the_engines_own(genai: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     theirs: list[tuple[float, float]] = []
-    take = Row.take
+    take = ActiveSequence.take
 
-    def seen(self: Row, now: float) -> bool:
+    def seen(self: ActiveSequence, now: float) -> bool:
         done = take(self, now)
         if done:
             metrics = self.handle.get_perf_metrics()
             theirs.append((metrics.get_ttft().mean, metrics.get_tpot().mean))
         return done
 
-    monkeypatch.setattr(Row, "take", seen)
+    monkeypatch.setattr(ActiveSequence, "take", seen)
     heard = Heard()
     genai.invoke(PROMPT, max_new_tokens=40, ignore_eos=True, config={"callbacks": [heard]})
     (ttft, tpot), timings = theirs[0], heard.infos[0]["timings"]
@@ -175,13 +175,13 @@ def test_the_times_are_the_engines_own(genai: Any, monkeypatch: pytest.MonkeyPat
 
 async def test_concurrent_calls_share_the_batch(genai: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     at_once = []
-    admit = State._admit
+    admit = SchedulerLoop._admit
 
     def seen(self: Any) -> None:
         admit(self)
         at_once.append(len(self.active))
 
-    monkeypatch.setattr(State, "_admit", seen)
+    monkeypatch.setattr(SchedulerLoop, "_admit", seen)
     prompts = [f"The number {number} is" for number in range(24)]
     together = await asyncio.gather(*(genai.ainvoke(prompt) for prompt in prompts))
     assert max(at_once) > 12
@@ -262,9 +262,9 @@ def test_a_cache_that_is_full_fails_the_request_and_not_the_next(
 
 
 def test_an_error_in_the_engine_fails_the_request_and_not_the_next(genai: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    from hforch.backends import pump
+    from hforch.backends.genai import scheduler
 
-    real = pump.generation_config
+    real = scheduler.generation_config
 
     def broken(values: Any) -> Any:
         config = real(values)
@@ -273,7 +273,7 @@ def test_an_error_in_the_engine_fails_the_request_and_not_the_next(genai: Any, m
         config.structured_output_config = openvino_genai.StructuredOutputConfig(json_schema="{no json")
         return config
 
-    monkeypatch.setattr(pump, "generation_config", broken)
+    monkeypatch.setattr(scheduler, "generation_config", broken)
     with pytest.raises(GenerationError, match="openvino_genai failed"):
         genai.invoke(PROMPT)
     monkeypatch.undo()
@@ -285,7 +285,7 @@ def test_an_error_in_the_engine_fails_the_request_and_not_the_next(genai: Any, m
 def ir(tiny_gpt2: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with an IR of the tiny model, as somebody else exported it: without a converted tokenizer."""
     from hforch.backends.base import backend_of
-    from hforch.progress import Silent
+    from hforch.utils.progress import Silent
 
     job = job_from_overrides(["model=local", f"model.path={tiny_gpt2}", "backend=openvino", "precision=fp32"])
     made = backend_of(job).prepare(job, Silent()).path

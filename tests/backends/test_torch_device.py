@@ -10,9 +10,11 @@ import fake_cuda
 import pytest
 from fake_cuda import GIB, Card, FakeCuda
 
-from hforch.backends import accelerators, pytorch, torch_device
+from hforch.backends import pytorch
+from hforch.backends.huggingface import torch_device
 from hforch.config.compose import job_from_overrides
 from hforch.errors import Mistake
+from hforch.machine import accelerators
 
 
 @pytest.fixture
@@ -171,7 +173,7 @@ def test_of_two_peaks_each_devices_higher_one_counts() -> None:
         return {"device": device, "allocated_mb": allocated, "reserved_mb": reserved}
 
     loading, answering = [peak("cuda:0", 5, 9)], [peak("cuda:0", 7, 8), peak("cuda:1", 1, 1)]
-    assert accelerators.higher(loading, answering) == [peak("cuda:0", 7, 9), peak("cuda:1", 1, 1)]
+    assert accelerators.higher_peaks(loading, answering) == [peak("cuda:0", 7, 9), peak("cuda:1", 1, 1)]
 
 
 # ---------------------------------------------------------------- where the parts of a model are

@@ -11,8 +11,8 @@ import pytest
 from filelock import FileLock
 
 from hforch.cli import main
-from hforch.models.cache import REST, Key, entries, home, obtain
-from hforch.progress import Silent
+from hforch.models.cache import REST, Key, cache_home, entries, obtain
+from hforch.utils.progress import Silent
 
 NAMES = {"wheels": ["w-1"], "checkpoints": ["gguf-1"], "exports": ["int8-aa", "int8-ab", "int4-cc"]}
 
@@ -29,10 +29,10 @@ def a_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     for kind, names in NAMES.items():
         for name in names:
             obtain(Key(kind, name), contents, Silent())
-    (home() / "exports/.int4-dd.01234567").mkdir()
+    (cache_home() / "exports/.int4-dd.01234567").mkdir()
     for name in REST:
-        (home() / name).mkdir(exist_ok=True)
-    return home()
+        (cache_home() / name).mkdir(exist_ok=True)
+    return cache_home()
 
 
 def left() -> set[str]:
@@ -63,7 +63,7 @@ def test_what_was_asked_for_goes(words: list[str], gone: set[str], capsys: pytes
     said = capsys.readouterr().out
     assert said.count("removed ") == len(gone)
     assert f"{2 * len(gone - {'.int4-dd.01234567'}):,}" in said
-    assert {(home() / name).exists() for name in REST} == {words != ["all"]}
+    assert {(cache_home() / name).exists() for name in REST} == {words != ["all"]}
 
 
 @pytest.mark.parametrize(
@@ -86,15 +86,15 @@ def test_a_word_that_names_nothing_removes_nothing(
 
 
 def test_what_is_being_made_stays_and_the_rest_goes(capsys: pytest.CaptureFixture[str]) -> None:
-    with FileLock(home() / "locks/exports-int8-aa.lock"):
+    with FileLock(cache_home() / "locks/exports-int8-aa.lock"):
         assert main(["doctor", "--clean", "int8-*"]) == 1
     assert left() == ALL - {"int8-ab"}
     assert "exports/int8-aa is still there: another process is making it now" in capsys.readouterr().err
 
 
 def test_a_link_goes_and_what_it_leads_to_stays(tmp_path: Path) -> None:
-    elsewhere = (home() / "exports/int8-aa").rename(tmp_path / "elsewhere")
-    (home() / "exports/int8-aa").symlink_to(elsewhere)
+    elsewhere = (cache_home() / "exports/int8-aa").rename(tmp_path / "elsewhere")
+    (cache_home() / "exports/int8-aa").symlink_to(elsewhere)
     assert main(["doctor", "--clean", "int8-aa"]) == 0
     assert "int8-aa" not in left()
     assert (elsewhere / "weights.bin").exists()
@@ -117,7 +117,7 @@ def test_what_cannot_be_removed_is_told_with_the_reason(
 
 
 def test_only_what_is_older_than_so_many_days(capsys: pytest.CaptureFixture[str]) -> None:
-    record = home() / "exports/int8-aa/entry.json"
+    record = cache_home() / "exports/int8-aa/entry.json"
     old = json.loads(record.read_text()) | {"created": (datetime.now(UTC) - timedelta(days=40)).isoformat()}
     del old["digests"]  # as earlier versions wrote it, or it would count as damaged
     record.write_text(json.dumps(old))

@@ -11,12 +11,12 @@ from typing import Any
 import pytest
 
 from hforch.cli import main
-from hforch.commands import _machine
-from hforch.commands._entries import age, cache_rows
+from hforch.commands import _doctor_report
+from hforch.commands._cache_entries import age, cache_rows
 from hforch.commands.doctor import _features, _memory, _packages, sections
+from hforch.machine import processor as _processor
 from hforch.models.cache import Key, obtain
-from hforch.progress import Silent
-from hforch.runs import processor as _processor
+from hforch.utils.progress import Silent
 
 ROOT = Path(__file__).parents[2]
 Fill = Callable[[str, str], Path]
@@ -40,8 +40,8 @@ def an_empty_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def no_devices(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(_machine, "_torch_devices", list)
-    monkeypatch.setattr(_machine, "_openvino_devices", list)
+    monkeypatch.setattr(_doctor_report, "_torch_devices", list)
+    monkeypatch.setattr(_doctor_report, "_openvino_devices", list)
 
 
 def test_it_is_one_json_object(no_devices: None, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -67,7 +67,7 @@ def test_workers_are_started_anew_where_importing_a_backend_initializes_a_gpu(
     no_devices: None, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.syspath_prepend(ROOT / "tests/pretended")
-    monkeypatch.setattr(_machine, "BACKENDS", {"fake": None, "openvino": None})
+    monkeypatch.setattr(_doctor_report, "BACKENDS", {"fake": None, "openvino": None})
     monkeypatch.setattr("hforch.backends.openvino.LIBRARIES", ("openvino", "not_installed.module"))
     for there, libraries, told in (
         (False, ("pretended_gpu",), "forked from"),
@@ -75,7 +75,7 @@ def test_workers_are_started_anew_where_importing_a_backend_initializes_a_gpu(
         (True, ("pretended_gpu",), "started anew by fake (importing it initializes torch.cuda); else forked"),
         (True, ("pretended_crash",), "fake ends the process that imports it"),
     ):
-        monkeypatch.setattr("hforch.runs.fork_safety.are_present", lambda there=there: there)
+        monkeypatch.setattr("hforch.runs.processes.fork_safety.are_present", lambda there=there: there)
         monkeypatch.setattr("hforch.backends.fake.LIBRARIES", libraries)
         assert main(["doctor"]) == 0
         (row,) = [line for line in capsys.readouterr().out.splitlines() if line.startswith("  workers")]
@@ -91,8 +91,8 @@ def test_a_missing_extra_comes_with_the_command_that_installs_it(monkeypatch: py
             raise PackageNotFoundError(name)
         return "0.1" if name == "rich" else version(name)
 
-    monkeypatch.setattr(_machine, "version", without_openvino)
-    rows = {row["name"]: row for row in _machine.packages()}
+    monkeypatch.setattr(_doctor_report, "version", without_openvino)
+    rows = {row["name"]: row for row in _doctor_report.packages()}
     assert rows["openvino"]["version"] is None
     assert rows["openvino"]["install"] == "pip install 'hforch[openvino]'"
     assert not rows["rich"]["fits"]
@@ -106,30 +106,30 @@ def test_a_library_that_does_not_load_is_reported(
     def broken() -> Any:
         raise error
 
-    monkeypatch.setattr(_machine, "_torch_devices", broken)
-    rows = dict(sections(_machine.look())["devices"])
+    monkeypatch.setattr(_doctor_report, "_torch_devices", broken)
+    rows = dict(sections(_doctor_report.inspect_machine())["devices"])
     assert str(error) in rows["torch"]
 
 
 def test_a_library_that_is_not_installed_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "openvino", None)
-    assert "not" in _machine._devices(_machine._openvino_devices)["error"]
+    assert "not" in _doctor_report._devices(_doctor_report._openvino_devices)["error"]
 
 
 @pytest.mark.slow
 def test_the_devices_of_this_machine_are_named() -> None:
-    found = _machine.look()
+    found = _doctor_report.inspect_machine()
     assert any(device["device"] == "cpu" for device in found["torch"]["devices"])
 
 
 def test_versions_are_held_against_those_that_are_tested(monkeypatch: pytest.MonkeyPatch) -> None:
     from importlib.metadata import version
 
-    tested = _machine.tested_versions()
+    tested = _doctor_report.tested_versions()
     assert tested["transformers"] in (ROOT / "constraints.txt").read_text()
     newer = {"pyyaml": "6.0.99"}
-    monkeypatch.setattr(_machine, "version", lambda name: newer.get(name.lower()) or version(name))
-    rows = {row["name"].lower(): row for row in _machine.packages()}
+    monkeypatch.setattr(_doctor_report, "version", lambda name: newer.get(name.lower()) or version(name))
+    rows = {row["name"].lower(): row for row in _doctor_report.packages()}
     assert rows["pyyaml"]["fits"] and not rows["pyyaml"]["as_tested"]
     shown = dict(_packages(list(rows.values())))
     assert shown["pyyaml"] == f"6.0.99, tested with {tested['pyyaml']}"
@@ -181,6 +181,6 @@ def test_an_age_is_told_in_its_largest_unit(seconds: float, said: str) -> None:
 def test_one_screen_shows_the_newest_entries_and_how_to_see_all(fill: Fill) -> None:
     for number in range(9):
         fill("exports", f"int8-{number}")
-    found = _machine.cached()
+    found = _doctor_report.cached()
     assert len(cache_rows(found, None)) == 10
     assert cache_rows(found, 6)[-1] == ("", "and 3 more: hforch doctor --cache")

@@ -12,11 +12,11 @@ import pytest
 from fake_nvml import NO_PERMISSION, FakeCard, install
 
 from hforch.cli import main
-from hforch.commands import _machine
-from hforch.commands._differences import DIFFERENCES, differences
+from hforch.commands import _doctor_report
 from hforch.commands._nvidia import nvidia, remarks, rows
+from hforch.commands._version_differences import DIFFERENCES, differences
 from hforch.commands.doctor import _packages, sections
-from hforch.runs import nvml
+from hforch.machine import nvml
 
 CUDA = {"version": "2.13.0+cu130", "cuda": "13.0", "hip": None}
 CPU = {"version": "2.13.0+cpu", "cuda": None, "hip": None}
@@ -67,8 +67,8 @@ def test_what_a_card_does_not_tell_is_left_out(monkeypatch: pytest.MonkeyPatch) 
 def test_it_is_json_and_has_no_uuid(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     card = FakeCard(events=[0x40])
     install(monkeypatch, [card])
-    monkeypatch.setattr(_machine, "_torch_devices", list)
-    monkeypatch.setattr(_machine, "_openvino_devices", list)
+    monkeypatch.setattr(_doctor_report, "_torch_devices", list)
+    monkeypatch.setattr(_doctor_report, "_openvino_devices", list)
     assert main(["doctor", "--json"]) == 0
     told = capsys.readouterr().out
     (found,) = json.loads(told)["nvidia"]["cards"]
@@ -135,9 +135,9 @@ def test_another_reason_is_left_to_torch_to_tell(monkeypatch: pytest.MonkeyPatch
 def test_remarks_stand_among_the_devices(monkeypatch: pytest.MonkeyPatch) -> None:
     about = SimpleNamespace(version=SimpleNamespace(cuda=None, hip=None), __version__="2.13.0+cpu")
     install(monkeypatch, [FakeCard()], about)
-    monkeypatch.setattr(_machine, "_torch_devices", list)
-    monkeypatch.setattr(_machine, "_openvino_devices", list)
-    told = sections(_machine.look())["devices"]
+    monkeypatch.setattr(_doctor_report, "_torch_devices", list)
+    monkeypatch.setattr(_doctor_report, "_openvino_devices", list)
+    told = sections(_doctor_report.inspect_machine())["devices"]
     assert [title for title, _ in told] == ["nvidia 0", "torch", "workers"]
 
 
@@ -153,8 +153,8 @@ def test_a_package_of_several_extras_is_listed_once(monkeypatch: pytest.MonkeyPa
         *wanted_by("quant", "torch", "torchao"),
         *wanted_by("dev", "pytest"),
     ]
-    monkeypatch.setattr(_machine, "declared", lambda: declared)
-    found = list(_machine.packages())
+    monkeypatch.setattr(_doctor_report, "declared", lambda: declared)
+    found = list(_doctor_report.packages())
     assert {row["name"]: row["extra"] for row in found} == {
         "torch": None,
         "openvino": "openvino",
@@ -173,13 +173,13 @@ def test_of_this_project_each_package_is_listed_once_with_an_extra_that_it_has(
     def not_installed(name: str) -> list[str]:
         raise PackageNotFoundError(name)
 
-    monkeypatch.setattr(_machine, "requires", not_installed)  # pyproject.toml is read instead
-    found = {row["name"]: row["extra"] for row in _machine.packages()}
+    monkeypatch.setattr(_doctor_report, "requires", not_installed)  # pyproject.toml is read instead
+    found = {row["name"]: row["extra"] for row in _doctor_report.packages()}
     assert found["openvino"] == "openvino" and found["openvino-genai"] == "genai"
     assert found["nvidia-ml-py"] == "cuda" and found["torch"] is None
     assert "hforch" not in found
-    assert len(found) == len(list(_machine.packages()))
-    assert _machine.tested_versions()["nvidia-ml-py"]
+    assert len(found) == len(list(_doctor_report.packages()))
+    assert _doctor_report.tested_versions()["nvidia-ml-py"]
 
 
 def test_a_missing_package_for_nvidia_cards_is_a_row_where_there_is_one() -> None:
@@ -207,7 +207,7 @@ def test_what_is_known_to_differ_with_another_torch(version: str, said: list[str
 
 def test_the_tested_versions_differ_in_nothing() -> None:
     for package in DIFFERENCES:
-        assert list(differences(package, _machine.tested_versions()[package])) == []
+        assert list(differences(package, _doctor_report.tested_versions()[package])) == []
 
 
 def test_the_compiled_kernels_of_torchao_need_the_torch_that_is_named() -> None:
@@ -222,9 +222,9 @@ def test_the_compiled_kernels_of_torchao_need_the_torch_that_is_named() -> None:
 def test_another_torch_is_told_with_what_differs(monkeypatch: pytest.MonkeyPatch) -> None:
     from importlib.metadata import version
 
-    monkeypatch.setattr(_machine, "version", lambda name: "2.11.0+cu130" if name == "torch" else version(name))
-    told = _packages(list(_machine.packages()))
-    at = told.index(("torch", f"2.11.0+cu130, tested with {_machine.tested_versions()['torch']}"))
+    monkeypatch.setattr(_doctor_report, "version", lambda name: "2.11.0+cu130" if name == "torch" else version(name))
+    told = _packages(list(_doctor_report.packages()))
+    at = told.index(("torch", f"2.11.0+cu130, tested with {_doctor_report.tested_versions()['torch']}"))
     assert told[at + 1][0] == "" and told[at + 1][1].startswith(
         "torch 2.11.0+cu130: importing torchao initialises CUDA"
     )

@@ -12,7 +12,7 @@ from wrong_values import IDENTIFIERS, STRANGE, TEXTS, Key, as_override, keys, op
 
 from hforch.config.keys import groups, known_keys
 from hforch.config.options import option
-from hforch.config.plain import EXAMPLES
+from hforch.config.resolving import EXAMPLES
 
 NO_OPTIONS = st.one_of(IDENTIFIERS, TEXTS, st.sampled_from(["../config", "/etc/passwd", "a/b", "null", "3", "true"]))
 CANNOT_BE_PARSED = ["${", "${}", "${nowhere", "${oc.env:", "a ${"]

@@ -12,10 +12,10 @@ from omegaconf import OmegaConf
 
 from hforch.config.as_recipe import flat
 from hforch.config.compose import compose, job_from_config, job_from_overrides
-from hforch.config.copies import copies
+from hforch.config.config_dirs import conf_dir, find_config_dirs
+from hforch.config.copying import copies
 from hforch.config.hydra_adapter.session import hydra_settings
 from hforch.config.keys import groups, known_keys
-from hforch.config.places import conf_dir, find_places
 from hforch.errors import ConfigError
 
 MANDATORY = {"model.id": "ORG/NAME", "model.path": "x", "inputs.path": "x.csv", "device.name": "GPU.1"}
@@ -368,7 +368,7 @@ def test_a_file_that_has_changed_is_read_again(tmp_path: Path) -> None:
 )
 @pytest.mark.parametrize("mode", [RunMode.RUN, RunMode.MULTIRUN])
 def test_what_is_merged_once_is_what_hydra_merges(overrides: list[str], mode: RunMode) -> None:
-    places = find_places()
+    places = find_config_dirs()
     with hydra_settings():  # the second time with other values, which must leave no trace
         loaded = [
             places.loader().load_configuration(places.config_name, words, mode)
@@ -392,7 +392,7 @@ def test_an_option_may_be_named_by_another(tmp_path: Path) -> None:
     (tmp_path / "other.yaml").write_text("defaults: [config, {prompt@other: '${backend}'}]\n")
     with hydra_settings():
         for name in ("mine", "other"):
-            places = find_places(tmp_path, name)
+            places = find_config_dirs(tmp_path, name)
             kinds = []
             for backend in ("fake", "pytorch"):
                 ours, hydras = (
@@ -406,7 +406,7 @@ def test_an_option_may_be_named_by_another(tmp_path: Path) -> None:
 
 def test_a_mandatory_option_is_left_out_only_where_it_may_be(tmp_path: Path) -> None:
     (tmp_path / "mine.yaml").write_text("defaults: [config, {override stop: '???'}]\n")
-    places = find_places(tmp_path, "mine")
+    places = find_config_dirs(tmp_path, "mine")
     with hydra_settings():
         cfg = places.loader().load_configuration("mine", [], RunMode.MULTIRUN)
         assert "stop" not in cfg
@@ -457,7 +457,7 @@ def test_what_cannot_be_pickled_is_copied_all_the_same(monkeypatch: pytest.Monke
     def refuse(value: object) -> bytes:
         raise pickle.PicklingError("not the same object")
 
-    monkeypatch.setattr("hforch.config.copies.pickle.dumps", refuse)
+    monkeypatch.setattr("hforch.config.copying.pickle.dumps", refuse)
     cfg = OmegaConf.create({"a": {"b": [1]}})
     make = copies(cfg)
     cfg.a.b.append(2)
@@ -473,7 +473,7 @@ def test_what_cannot_be_pickled_is_copied_all_the_same(monkeypatch: pytest.Monke
 def test_a_quoted_value_is_read_as_it_was(text: str) -> None:
     from hydra.core.override_parser.overrides_parser import OverridesParser
 
-    from hforch.config.overrides import quoted
+    from hforch.config.diagnose.overrides import quoted
 
     parsed = OverridesParser.create().parse_override(f"key={quoted(text)}")
     assert str(parsed.value()) == text

@@ -19,9 +19,9 @@ import pytest
 from omegaconf import DictConfig, OmegaConf
 
 import hforch
+from hforch.config.config_dirs import find_config_dirs
 from hforch.config.hydra_adapter import jobs, nodes, parsing, session
 from hforch.config.hydra_adapter.loader import Loader, parsing_once
-from hforch.config.places import find_places
 from hforch.launchers.registry import all_launchers, launcher_of
 
 ROOT = Path(hforch.__file__).parent
@@ -244,7 +244,7 @@ def test_a_defaults_list_asks_for_the_map_of_choices_by_its_global_name(monkeypa
 
     calls = counted(monkeypatch, defaults_list, "_create_interpolation_map")
     with session.hydra_settings():
-        ConfigLoaderImpl(find_places().search_path()).load_configuration("config", [], RunMode.RUN)
+        ConfigLoaderImpl(find_config_dirs().search_path()).load_configuration("config", [], RunMode.RUN)
     assert calls, f"{VERSIONS} makes no such map: replacing it saves nothing any more"
 
 
@@ -286,7 +286,7 @@ def test_a_job_of_a_sweep_is_run_by_what_is_replaced(tmp_path: Path, monkeypatch
     jobs.replace_writers(lambda cfg, name, folder: told.append(name), lambda: told.append("set up"))
     words = [f"hydra.sweep.dir={tmp_path}", "hydra.sweep.subdir=one", "+hydra.job.env_set.CONTRACT=kept"]
     with session.hydra_settings():
-        loader = find_places().loader()
+        loader = find_config_dirs().loader()
         config = loader.load_configuration("config", words, RunMode.MULTIRUN)
         context = jobs.context_of(loader, config)
 
@@ -379,7 +379,7 @@ def test_our_loader_asks_our_repository_for_each_file() -> None:
     from hydra.types import RunMode
 
     with session.hydra_settings():
-        loader = find_places().loader()
+        loader = find_config_dirs().loader()
         assert isinstance(loader, Loader)
         config = loader.load_configuration("config", ["device=cuda:1"], RunMode.RUN)
     assert (config.device.kind, config.device.index) == ("gpu", 1)  # no file has this name

@@ -14,9 +14,9 @@ from jsonschema import Draft202012Validator
 
 from hforch.commands.schema import to_text
 from hforch.config.compose import compose, job_from_overrides
+from hforch.config.config_dirs import conf_dir
 from hforch.config.json_schema import names, options, schema_of
 from hforch.config.keys import groups
-from hforch.config.places import conf_dir
 from hforch.errors import ConfigError
 
 ROOT = Path(__file__).parents[2]

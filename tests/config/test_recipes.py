@@ -8,7 +8,7 @@ import pytest
 
 from hforch.cli import main
 from hforch.config.compose import compose, job_from_overrides
-from hforch.config.places import conf_dir, find_places
+from hforch.config.config_dirs import conf_dir, find_config_dirs
 from hforch.config.recipes import opened, read_recipe
 from hforch.config.sweeps import plan
 from hforch.errors import ConfigError
@@ -25,7 +25,7 @@ def recipe(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def refused(recipe: Path, text: str) -> str:
     recipe.write_text(text)
     with pytest.raises(ConfigError) as caught:
-        read_recipe(recipe, find_places())
+        read_recipe(recipe, find_config_dirs())
     return str(caught.value)
 
 
@@ -36,7 +36,7 @@ def test_some_recipes_are_shipped() -> None:
 @pytest.mark.parametrize("file", RECIPES, ids=[file.stem for file in RECIPES])
 def test_every_shipped_recipe_composes_and_explains_itself(file: Path) -> None:
     assert file.read_text().startswith("# ")
-    with opened(file, find_places()) as places:
+    with opened(file, find_config_dirs()) as places:
         assert plan([], places, multirun=False).jobs
 
 
@@ -103,7 +103,7 @@ def test_strings_stay_strings_on_their_way_through(recipe: Path) -> None:
 
 def test_a_sweep_in_a_recipe_is_a_sweep(recipe: Path) -> None:
     recipe.write_text("hydra:\n  sweeper:\n    params:\n      model: gpt2,smollm2\n      runtime.seed: range(1,4)\n")
-    with opened(recipe, find_places()) as places:
+    with opened(recipe, find_config_dirs()) as places:
         found = plan([], places, multirun=False)
         narrowed = plan(["runtime.seed=5"], places, multirun=False)
     assert found.multirun
@@ -118,7 +118,7 @@ def test_mistakes_in_a_sweep_are_told_once_and_where_they_are_written(recipe: Pa
         "hydra:\n  sweeper:\n    params:\n"
         "      model: gpt2,gpt3\n      generation.num_beams: 0,1\n      stop: none,newline\n"
     )
-    with opened(recipe, find_places()) as places, pytest.raises(ConfigError) as caught:
+    with opened(recipe, find_config_dirs()) as places, pytest.raises(ConfigError) as caught:
         plan(["runtime.foo=1"], places, multirun=False)
     assert [(mistake.path, mistake.where) for mistake in caught.value.mistakes] == [
         ("generation.num_beams", "r.yaml:5"),
@@ -233,7 +233,7 @@ def test_a_recipe_that_is_not_there_is_told(recipe: Path) -> None:
 
 def test_a_sweep_may_use_globs_and_lists_of_options(recipe: Path) -> None:
     recipe.write_text("hydra:\n  sweeper:\n    params:\n      stop: glob(n*)\n      model: gpt2, smollm2\n")
-    with opened(recipe, find_places()) as places:
+    with opened(recipe, find_config_dirs()) as places:
         assert len(plan([], places, multirun=False).jobs) == 4
 
 

@@ -12,7 +12,7 @@ from command_line import run
 
 from hforch.config import sweeps
 from hforch.config.compose import compose, job_from_overrides
-from hforch.config.places import find_places
+from hforch.config.config_dirs import find_config_dirs
 from hforch.config.recipes import opened
 from hforch.errors import ConfigError
 
@@ -109,7 +109,7 @@ def test_a_recipe_may_name_one(word: str, tmp_path: Path) -> None:
 
 # ---------------------------------------------------------------- in sweeps
 def jobs(overrides: Sequence[str], recipe: Path | None = None) -> sweeps.Plan:
-    with opened(recipe, find_places()) as places:
+    with opened(recipe, find_config_dirs()) as places:
         return sweeps.plan(overrides, places, multirun=recipe is None)
 
 
@@ -157,7 +157,7 @@ def test_the_command_line_says_what_it_stands_for(tmp_path: Path) -> None:
 
 
 def test_langchains_arguments_take_torchs_names_too() -> None:
-    from hforch.backends.from_model_id import job_of
+    from hforch.backends.huggingface.from_model_id import job_of
     from hforch.errors import UnknownArgument
 
     for given, expected in ((0, 0), (2, 2), ("cuda:1", 1), (-1, None), ("cpu", None)):

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import pytest
 
-from hforch.config.places import find_places
+from hforch.config.config_dirs import find_config_dirs
 from hforch.config.sweeps import Plan, plan
 from hforch.errors import ConfigError
 
 
 def planned(*overrides: str) -> Plan:
-    return plan(overrides, find_places(), multirun=True)
+    return plan(overrides, find_config_dirs(), multirun=True)
 
 
 def mistakes(*overrides: str) -> list[tuple[str, str | None]]:

@@ -13,8 +13,8 @@ import yaml
 from hypothesis import strategies as st
 from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 
+from hforch.config.config_dirs import conf_dir
 from hforch.config.options import option
-from hforch.config.places import conf_dir
 from hforch.config.schema import Job
 
 STRICT = ConfigDict(strict=True, allow_inf_nan=False)

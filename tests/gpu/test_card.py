@@ -16,11 +16,12 @@ import pytest
 
 from hforch.cli import main
 from hforch.config.compose import job_from_overrides
-from hforch.runs import Given, card_meter, cards, nvml, run
-from hforch.runs.card_meter import CardMeter
-from hforch.runs.nvml import Absent
-from hforch.runs.records import read_record
-from hforch.runs.watch import Nobody
+from hforch.machine import nvidia_cards, nvidia_meter, nvml
+from hforch.machine.nvidia_meter import CardMeter
+from hforch.machine.nvml import Absent
+from hforch.records.record_files import read_record
+from hforch.runs import JobContext, run
+from hforch.runs.watcher import NullWatcher
 
 pytestmark = [pytest.mark.gpu, pytest.mark.model]
 
@@ -52,8 +53,10 @@ def long(model: Path, *more: str, inputs: int = 64, isolation: str = "inline") -
     ]
 
 
-def do(directory: Path, overrides: list[str], **given: Any) -> dict[str, Any]:
-    assert run(job_from_overrides(overrides), directory, Given(tuple(overrides), **given), Nobody()) == 0
+def do(directory: Path, overrides: list[str], **job_context: Any) -> dict[str, Any]:
+    assert (
+        run(job_from_overrides(overrides), directory, JobContext(tuple(overrides), **job_context), NullWatcher()) == 0
+    )
     return read_record(directory)
 
 
@@ -83,14 +86,14 @@ def test_the_card_is_described_in_full() -> None:
     import torch
 
     torch.zeros(1, device="cuda:0")
-    found = cards.accelerators()
+    found = nvidia_cards.accelerators()
     assert len(found) == torch.cuda.device_count()
     about = torch.cuda.get_device_properties(0)
     assert (found[0]["device"], found[0]["name"]) == ("cuda:0", about.name)
     assert found[0]["compute_capability"] == f"{about.major}.{about.minor}"
     assert found[0]["memory_mb"] == pytest.approx(about.total_memory / 1e6, rel=0.1)
     assert {"id", "driver", "cuda_driver"} <= set(found[0])
-    now = cards.state(nvml.handle_of(0))
+    now = nvidia_cards.state(nvml.handle_of(0))
     assert now["sm_mhz"] > 0 and 0 < now["temperature_c"] < 120
     assert not any("unknown" in one for one in now["clocks_limited_by"])
 
@@ -120,7 +123,7 @@ def test_sampled_power_agrees_with_the_counter(monkeypatch: pytest.MonkeyPatch) 
     work(2.0)  # its power is the mean of the last second on newer cards
     powers = []
     for asked in (nvml.ask, without_counter):
-        monkeypatch.setattr(card_meter, "ask", asked)
+        monkeypatch.setattr(nvidia_meter, "ask", asked)
         meter = CardMeter(["cuda:0"])
         meter.begin()
         work(3.0)
@@ -148,7 +151,7 @@ def test_a_process_beside_it_marks_the_job(tiny_gpt2: Path, tmp_path: Path, monk
     alone = do(tmp_path / "alone", long(tiny_gpt2, "device=gpu"))
     with beside():
         # It is a child of this process, and would be taken for one of the job's own.
-        monkeypatch.setattr(card_meter, "own_processes", lambda: frozenset({os.getpid()}))
+        monkeypatch.setattr(nvidia_meter, "own_processes", lambda: frozenset({os.getpid()}))
         shared = do(tmp_path / "shared", long(tiny_gpt2, "device=gpu"))
     (card,) = shared["accelerators"]
     if "other_processes" in card.get("absent", {}):  # a container hides them
@@ -168,7 +171,7 @@ def test_a_job_on_the_cpu_initialises_no_cuda_and_names_the_card(tiny_gpt2: Path
 import sys
 from hforch.config.compose import job_from_overrides
 from hforch.runs import Given, run
-from hforch.runs.watch import Nobody
+from hforch.runs.watcher import Nobody
 from pathlib import Path
 code = run(job_from_overrides({overrides!r}), Path({str(tmp_path)!r}), Given(), Nobody())
 print(code, sys.modules["torch"].cuda.is_initialized())

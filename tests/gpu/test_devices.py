@@ -17,14 +17,14 @@ import pytest
 import tiny_models
 
 from hforch import load_llm
-from hforch.backends import accelerators
 from hforch.config.compose import job_from_overrides
 from hforch.errors import ConfigError
-from hforch.runs import Given
-from hforch.runs.held import Held
-from hforch.runs.records import read_record, read_samples
+from hforch.machine import accelerators
+from hforch.records.record_files import read_record, read_samples
+from hforch.runs import JobContext
+from hforch.runs.model_slot import ModelSlot
 from hforch.runs.runner import run_job
-from hforch.runs.watch import Nobody
+from hforch.runs.watcher import NullWatcher
 
 pytestmark = [pytest.mark.gpu, pytest.mark.model]
 
@@ -73,10 +73,13 @@ def limited(only_cuda: None) -> Callable[[float], AbstractContextManager[None]]:
     return limit
 
 
-def do(directory: Path, model: Path, *words: str, held: Held | None = None, code: int = 0) -> Any:
+def do(directory: Path, model: Path, *words: str, model_slot: ModelSlot | None = None, code: int = 0) -> Any:
     """Run a job in this process; its record and its samples."""
     overrides = ["model=local", f"model.path={model}", *WORDS, "runtime.isolation=inline", *words]
-    assert run_job(job_from_overrides(overrides), directory, Given(tuple(overrides)), Nobody(), held) == code
+    assert (
+        run_job(job_from_overrides(overrides), directory, JobContext(tuple(overrides)), NullWatcher(), model_slot)
+        == code
+    )
     return read_record(directory), list(read_samples(directory))
 
 
@@ -146,17 +149,17 @@ def test_flash_attention_without_its_package_is_refused(llama: Path) -> None:
 # ---------------------------------------------------------------- peaks
 @pytest.mark.parametrize("precision", PRECISIONS)
 def test_peaks_belong_to_each_job_that_shares_a_model(precision: str, llama: Path, tmp_path: Path) -> None:
-    held = Held()
+    model_slot = ModelSlot()
     words = (*prompts(tmp_path, 16).split(), f"precision={precision}")
     peaks = []
     for number, size in enumerate((1, 16, 1)):
-        record, _ = do(tmp_path / str(number), llama, *words, f"runtime.batch_size={size}", held=held)
+        record, _ = do(tmp_path / str(number), llama, *words, f"runtime.batch_size={size}", model_slot=model_slot)
         (device,) = record["memory"]["accelerators"]
         assert device["device"] == accelerators.names()[0]
         assert device["reserved_mb"] >= device["allocated_mb"] > 0
         assert record["memory"]["peak_accelerator_mb"] == device["allocated_mb"]
         peaks.append(device["allocated_mb"])
-    held.drop()
+    model_slot.drop()
     assert peaks[1] > peaks[0] + 10  # 16 prompts have a larger KV cache than one
     assert peaks[2] == pytest.approx(peaks[0], rel=0.2)
 
@@ -166,10 +169,10 @@ def test_memory_is_given_back_with_the_model(llama: Path, tmp_path: Path, only_c
 
     gc.collect()
     before = torch.cuda.memory_allocated(0)
-    held = Held()
-    do(tmp_path, llama, "precision=fp32", held=held)
+    model_slot = ModelSlot()
+    do(tmp_path, llama, "precision=fp32", model_slot=model_slot)
     assert torch.cuda.memory_allocated(0) > before
-    held.drop()
+    model_slot.drop()
     assert torch.cuda.memory_allocated(0) <= before + 10**6
 
 
@@ -180,22 +183,22 @@ def test_a_batch_that_is_too_large_fails_alone_and_its_memory_is_given_back(
 ) -> None:
     import torch
 
-    held = Held()
+    model_slot = ModelSlot()
     words = (*prompts(tmp_path, 66).split(), f"precision={precision}", "runtime.memory_check=off")
-    do(tmp_path / "small", llama, *words, "runtime.batch_size=2", held=held)
+    do(tmp_path / "small", llama, *words, "runtime.batch_size=2", model_slot=model_slot)
     resting = torch.cuda.memory_allocated(0)
     with limited(4e8):
-        record, samples = do(tmp_path / "large", llama, *words, "runtime.batch_size=64", held=held, code=1)
+        record, samples = do(tmp_path / "large", llama, *words, "runtime.batch_size=64", model_slot=model_slot, code=1)
         failed = [sample for sample in samples if sample["error"]]
         assert [len(failed), len(samples)] == [64, 66]
         message = failed[0]["error"]["message"]
         assert message.startswith("out of memory on cuda:0: asked for ")
         assert "use a smaller runtime.batch_size (" in message
-        assert record["status"] == "failed" and held.key
+        assert record["status"] == "failed" and model_slot.key
         assert torch.cuda.memory_allocated(0) <= resting + 10**7
-        record, _ = do(tmp_path / "again", llama, *words, "runtime.batch_size=2", held=held)
+        record, _ = do(tmp_path / "again", llama, *words, "runtime.batch_size=2", model_slot=model_slot)
         assert record["shared_load"]
-    held.drop()
+    model_slot.drop()
 
 
 def test_a_model_that_is_too_large_fails_its_job_and_the_next_one_runs(
@@ -203,16 +206,18 @@ def test_a_model_that_is_too_large_fails_its_job_and_the_next_one_runs(
 ) -> None:
     import torch
 
-    held = Held()
+    model_slot = ModelSlot()
     with limited(1e7):
-        record, _ = do(tmp_path / "large", llama, "precision=fp32", "runtime.memory_check=off", held=held, code=1)
+        record, _ = do(
+            tmp_path / "large", llama, "precision=fp32", "runtime.memory_check=off", model_slot=model_slot, code=1
+        )
     assert record["error"]["type"] == "OutOfMemory"
     assert record["error"]["message"].startswith("out of memory on cuda:0")
     assert "precision=bf16" in record["error"]["message"]
     before = torch.cuda.memory_allocated(0)
-    record, _ = do(tmp_path / "then", llama, "precision=bf16", held=held)
+    record, _ = do(tmp_path / "then", llama, "precision=bf16", model_slot=model_slot)
     assert record["status"] == "ok"
-    held.drop()
+    model_slot.drop()
     assert torch.cuda.memory_allocated(0) <= before + 10**6
 
 

@@ -16,7 +16,7 @@ import tiny_models
 from finished import ROOT
 
 from hforch import load_llm
-from hforch.runs.records import read_record
+from hforch.records.record_files import read_record
 
 pytestmark = [pytest.mark.gpu, pytest.mark.model]
 

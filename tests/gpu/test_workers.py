@@ -13,7 +13,7 @@ import pytest
 import tiny_models
 from pretending import ROOT
 
-from hforch.runs.records import read_record
+from hforch.records.record_files import read_record
 
 pytestmark = [pytest.mark.gpu, pytest.mark.model]
 
@@ -67,7 +67,7 @@ def test_a_fork_uses_the_gpu(tmp_path: Path, model: Path, precision: str, device
 
 def test_nothing_that_is_imported_early_initializes_cuda() -> None:
     program = (
-        "import json; from hforch.runs.importing import import_all; from hforch.runs.fork_safety import initialized;"
+        "import json; from hforch.runs.processes.imports import import_all; from hforch.runs.processes.fork_safety import initialized;"
         " import_all('pytorch'); print(json.dumps(initialized()))"
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=300, check=True)

@@ -18,7 +18,7 @@ import pytest
 from command_line import run
 from hypothesis import HealthCheck, Phase, settings
 
-from hforch.sinks import is_visible
+from hforch.utils.sanitize import is_visible
 
 SECONDS = 20
 """What takes longer counts as a hang."""

@@ -18,7 +18,7 @@ from command_line import ROOT
 from hforch.app.launching import launch
 from hforch.errors import HforchError
 from hforch.launchers.base import Launcher
-from hforch.lifetime import python_module
+from hforch.utils.process_lifetime import python_module
 
 MARK = "HFORCH_TEST_MARK"
 ENDING_S = 20.0
@@ -101,7 +101,7 @@ def test_processes_of_joblib_end_with_a_parent_that_is_killed_while_they_start(m
 def test_a_module_run_for_a_process_ends_with_it(mark: str) -> None:
     Path(mark, "sleeping.py").write_text("import sys, time; print(sys.argv, __name__, flush=True); time.sleep(60)")
     program = "import os, subprocess, sys; sys.path.insert(0, sys.argv[1])\n"
-    program += "from hforch.lifetime import python_module\n"
+    program += "from hforch.utils.process_lifetime import python_module\n"
     program += "os.environ['PYTHONPATH'] = '.'\n"
     program += "subprocess.run(python_module('sleeping', ['a', 'b']), stdout=open('said', 'w'))"
     parent = start(mark, sys.executable, "-c", program, str(ROOT))

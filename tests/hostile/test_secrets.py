@@ -18,7 +18,7 @@ import pytest
 import yaml
 from command_line import run
 
-from hforch.runs.records import read_record
+from hforch.records.record_files import read_record
 
 MADE_UP = "a1B2c3D4e5F6g7H8i9J0k1L2"
 TYPED = f"sk-{MADE_UP}"
@@ -304,9 +304,9 @@ def test_a_worker_that_dies_leaves_a_log_without_credentials(written: Written) -
 import os
 from pathlib import Path
 from hforch.config.compose import job_from_overrides
-from hforch.redaction import remember
+from hforch.utils.redaction import remember
 from hforch.runs import Given, run, runner
-from hforch.runs.watch import Nobody
+from hforch.runs.watcher import Nobody
 
 def die(*_):
     os.write(2, b"key {TYPED} of {LITERAL}\\n")

@@ -15,12 +15,12 @@ from pathlib import Path
 import pytest
 from command_line import ROOT, hforch, run
 
-from hforch import files
-from hforch.commands import _deciding
+from hforch.commands import _comparison_flags
 from hforch.commands.export import _copy
 from hforch.errors import HforchError
-from hforch.runs.records import SAMPLES, RecordWriter, read_record, read_samples
-from hforch.shortage import shortage
+from hforch.records.record_files import SAMPLES, RecordWriter, read_record, read_samples
+from hforch.utils import files
+from hforch.utils.system_limits import limit_reached
 
 FAKE = ("backend=fake", "inputs=facts", "runtime.warmup=0")
 SWEEP = ("-m", *FAKE, "runtime.seed=1,2")
@@ -113,11 +113,11 @@ def test_too_few_open_files_are_named(tmp_path: Path) -> None:
 def test_what_has_run_out_is_found_behind_other_errors() -> None:
     behind = ImportError("no such library")
     behind.__cause__ = OSError(errno.EMFILE, "Too many open files")
-    assert "ulimit -n" in str(shortage(behind))
-    assert "memory ran out" in str(shortage(MemoryError()))
-    assert "the disk is full (writing a/b)" in str(shortage(OSError(errno.ENOSPC, "", "a/b")))
-    assert shortage(OSError(errno.ENOENT, "", "a")) is None
-    assert shortage(ValueError()) is None
+    assert "ulimit -n" in str(limit_reached(behind))
+    assert "memory ran out" in str(limit_reached(MemoryError()))
+    assert "the disk is full (writing a/b)" in str(limit_reached(OSError(errno.ENOSPC, "", "a/b")))
+    assert limit_reached(OSError(errno.ENOENT, "", "a")) is None
+    assert limit_reached(ValueError()) is None
 
 
 # ---------------------------------------------------------------- the disk
@@ -206,7 +206,7 @@ def test_a_file_that_the_user_named_may_be_a_link_or_a_device(tmp_path: Path) ->
     files.write_output(Path(os.devnull), "text")
     assert Path(os.devnull).is_char_device()
     with pytest.raises(HforchError, match="/dev/full cannot be written: no space left"):
-        _deciding.write(Path("/dev/full"), "text")
+        _comparison_flags.write(Path("/dev/full"), "text")
 
 
 @pytest.mark.parametrize("exists", [True, False])

@@ -16,7 +16,7 @@ from pexpect import EOF
 from reported import write_hostile
 from written import sample, write_job
 
-from hforch.sinks import is_visible
+from hforch.utils.sanitize import is_visible
 
 SEQUENCES = {
     "clipboard": "\x1b]52;c;aGk=\x07",

@@ -13,7 +13,7 @@ from repository_copy import copy_with, examples, hforch_of
 
 from hforch.app.launching import with_share_of_threads
 from hforch.config.compose import job_from_overrides
-from hforch.config.places import find_places
+from hforch.config.config_dirs import find_config_dirs
 from hforch.config.recipes import read_recipe
 from hforch.config.untrusted import beyond_data
 from hforch.errors import ConfigError
@@ -68,7 +68,7 @@ def recipe(folder: Path, launcher: str, setting: str) -> Path:
 
 @pytest.mark.parametrize("setting", ["n_jobs: 2", "batch_size: auto", "pre_dispatch: 3*n_jobs", "pre_dispatch: all"])
 def test_a_recipe_sets_what_is_harmless_of_its_launcher(tmp_path: Path, setting: str) -> None:
-    assert read_recipe(recipe(tmp_path, "joblib", setting), find_places())["hydra"]["launcher"]
+    assert read_recipe(recipe(tmp_path, "joblib", setting), find_config_dirs())["hydra"]["launcher"]
 
 
 @pytest.mark.parametrize(
@@ -81,7 +81,7 @@ def test_a_recipe_sets_what_is_harmless_of_its_launcher(tmp_path: Path, setting:
 )
 def test_a_recipe_sets_nothing_else(tmp_path: Path, launcher: str, setting: str, hint: str | None) -> None:
     with pytest.raises(ConfigError) as caught:
-        read_recipe(recipe(tmp_path, launcher, setting), find_places())
+        read_recipe(recipe(tmp_path, launcher, setting), find_config_dirs())
     (mistake,) = caught.value.mistakes
     assert mistake.path == f"hydra.launcher.{setting.partition(':')[0]}"
     assert "must be a number" in str(mistake) and str(mistake.where).endswith("r.yaml:5")

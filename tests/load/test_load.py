@@ -12,7 +12,7 @@ from hforch.config.compose import job_from_overrides
 from hforch.inputs import load_inputs
 from hforch.load.base import Batch, Samples
 from hforch.load.registry import OF_ALL_JOBS, all_profiles, profile_of
-from hforch.runs.records import read_record, read_samples
+from hforch.records.record_files import read_record, read_samples
 
 FAKE = ("backend=fake", "inputs=facts", "inputs.limit=8", "runtime.warmup=0", "runtime.batch_size=2")
 CONCURRENT = '''

@@ -11,9 +11,9 @@ from hforch.config.compose import job_from_overrides
 from hforch.metrics import computing
 from hforch.metrics.metric import Absent, Measured
 from hforch.metrics.registry import BY_NAME
-from hforch.runs import Given, run
-from hforch.runs.records import read_record
-from hforch.runs.watch import Nobody
+from hforch.records.record_files import read_record
+from hforch.runs import JobContext, run
+from hforch.runs.watcher import NullWatcher
 
 
 def answered(measured: Measured) -> float:
@@ -46,7 +46,7 @@ def test_a_metric_that_cannot_be_computed_is_absent_with_the_reason(three: None)
 
 def test_a_run_records_them_beside_those_that_it_measured(three: None, tmp_path: Path) -> None:
     words = ("backend=fake", "inputs=numbers_in_french", "runtime.isolation=inline")
-    assert run(job_from_overrides(words), tmp_path, Given(words), Nobody()) == 0
+    assert run(job_from_overrides(words), tmp_path, JobContext(words), NullWatcher()) == 0
     record = read_record(tmp_path)
     metrics = record["metrics"]
     assert metrics["answered"] == record["totals"]["samples"] and metrics["tokens_per_s"] > 0

@@ -9,13 +9,13 @@ from typing import Any
 import pytest
 
 from hforch.config.compose import job_from_overrides
-from hforch.metrics import bandwidth
+from hforch.machine import bandwidth
+from hforch.machine.environment import describe_environment
 from hforch.metrics.catalog.mbu import NOT_MEASURED, kv_bytes, utilization, weight_bytes
 from hforch.metrics.metric import Absent, Measured
-from hforch.runs import Given, run
-from hforch.runs.environment import describe_environment
-from hforch.runs.records import read_record
-from hforch.runs.watch import Nobody
+from hforch.records.record_files import read_record
+from hforch.runs import JobContext, run
+from hforch.runs.watcher import NullWatcher
 
 MACHINE = {"cpu": {"name": "a cpu", "usable_cores": 2, "logical_cores": 4}, "memory_mb": 8000}
 CONFIG = {"num_hidden_layers": 10, "num_attention_heads": 8, "hidden_size": 512, "num_key_value_heads": 2}
@@ -95,7 +95,7 @@ def test_without_a_measurement_the_reason_says_how_to_make_one(tmp_path: Path) -
 
 def test_a_run_records_why_it_has_none(tmp_path: Path) -> None:
     words = ("backend=fake", "inputs=numbers_in_french", "runtime.isolation=inline")
-    assert run(job_from_overrides(words), tmp_path / "run", Given(words), Nobody()) == 0
+    assert run(job_from_overrides(words), tmp_path / "run", JobContext(words), NullWatcher()) == 0
     assert "the device was none" in read_record(tmp_path / "run")["metrics"]["absent"]["mbu"]
 
 
@@ -105,12 +105,12 @@ def test_a_model_on_the_cpu_has_it_once_the_bandwidth_is_known(tiny_gpt2: Path, 
     words += ("inputs=numbers_in_french", "generation.max_new_tokens=8", "generation.ignore_eos=true")
     words += ("runtime.batch_size=1", "runtime.warmup=0")
     job = job_from_overrides(words)
-    assert run(job, tmp_path / "before", Given(words), Nobody()) == 0
+    assert run(job, tmp_path / "before", JobContext(words), NullWatcher()) == 0
     assert read_record(tmp_path / "before")["metrics"]["absent"]["mbu"] == NOT_MEASURED
     machine = bandwidth.identity(describe_environment())
     assert machine is not None
     bandwidth.keep(machine, 1.0, 2)
-    assert run(job, tmp_path / "after", Given(words), Nobody()) == 0
+    assert run(job, tmp_path / "after", JobContext(words), NullWatcher()) == 0
     record = read_record(tmp_path / "after")
     metrics = record["metrics"]
     assert 0 < metrics["mbu"] < 1 and "mbu" not in metrics["absent"]

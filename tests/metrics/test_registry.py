@@ -30,15 +30,15 @@ from hforch.metrics import catalog
 catalog.__path__.append({folder!r})
 from written import answers, precision, write_job
 from hforch.cli import main
-from hforch.commands._deciding import metrics_help
-from hforch.compare.decide import read_bounds
-from hforch.compare.reading import read_jobs
-from hforch.compare.table import compare
+from hforch.commands._comparison_flags import metrics_help
+from hforch.comparison.decision import read_bounds
+from hforch.comparison.entries import read_jobs
+from hforch.comparison.table import compare
 from hforch.metrics.docs import tables as docs
 from hforch.report.comparison import to_markdown
-from hforch.report.data import to_csv
+from hforch.report.export import to_csv
 from hforch.report.page.metrics import described, ordered
-from hforch.runs.shape import flaws
+from hforch.records.record_schema import flaws
 folder = Path({folder!r})
 for number, value in enumerate((3.0, 4.5)):
     metrics = {{"tokens_per_s": 1.0, "tokens_per_mb": value, "absent": {{}}}}

@@ -14,7 +14,7 @@ import pytest
 from command_line import hforch
 
 from hforch.commands.verify import damaged_entries
-from hforch.models import cache, entry, fingerprint
+from hforch.models import cache, cache_entry, fingerprint
 
 KEY = cache.Key("exports", "one")
 NAMES = ("weights.bin", "sub/other.bin")
@@ -87,7 +87,7 @@ def test_a_touched_file_is_read_once_and_is_fine(made: Path, listener: Any, cont
 def test_a_copied_cache_is_read_once(
     made: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, listener: Any, contents_read: list[str]
 ) -> None:
-    shutil.copytree(cache.home(), tmp_path / "copy")
+    shutil.copytree(cache.cache_home(), tmp_path / "copy")
     monkeypatch.setenv("HFORCH_CACHE", str(tmp_path / "copy"))
     for _ in range(2):
         assert not cache.obtain(KEY, fill, listener).made
@@ -95,11 +95,11 @@ def test_a_copied_cache_is_read_once(
 
 
 def test_an_entry_of_an_earlier_version_gets_digests_when_it_is_used(made: Path, listener: Any) -> None:
-    record = json.loads((made / entry.RECORD).read_text())
+    record = json.loads((made / cache_entry.RECORD).read_text())
     old = {name: value for name, value in record.items() if name not in ("digests", "record")}
-    (made / entry.RECORD).write_text(json.dumps(old))
+    (made / cache_entry.RECORD).write_text(json.dumps(old))
     assert not cache.obtain(KEY, fill, listener).made
-    assert json.loads((made / entry.RECORD).read_text())["digests"] == record["digests"]
+    assert json.loads((made / cache_entry.RECORD).read_text())["digests"] == record["digests"]
     flip(made / "weights.bin")
     assert cache.obtain(KEY, fill, listener).made
 
@@ -129,7 +129,7 @@ Damage = Callable[[Path], None]
 )
 def test_doctor_names_what_is_damaged(damage: Damage, made: Path, listener: Any) -> None:
     cache.obtain(cache.Key("exports", "two"), fill, listener)
-    (cache.home() / "exports" / ".three.12345678").mkdir()
+    (cache.cache_home() / "exports" / ".three.12345678").mkdir()
     assert "2 entries checked, all as they were made" in hforch("doctor", "--check-cache").stdout
     damage(made / "weights.bin")
     said = hforch("doctor", "--check-cache", code=1).stdout
@@ -143,7 +143,7 @@ def test_doctor_names_what_is_damaged(damage: Damage, made: Path, listener: Any)
 
 @pytest.mark.parametrize("text", ["", "[]", "null", "[" * 100_000, '{"files": []}', '{"files": {"weights.bin": 1100}}'])
 def test_a_damaged_record_of_an_entry_is_no_entry(text: str, made: Path, listener: Any) -> None:
-    (made / entry.RECORD).write_text(text)
+    (made / cache_entry.RECORD).write_text(text)
     assert cache.look_up(KEY) is None
     assert [one.complete for one in cache.entries()] == [False]
     assert cache.obtain(KEY, fill, listener).made

@@ -15,9 +15,9 @@ import pytest
 
 from hforch.errors import ModelError
 from hforch.models import fetch
-from hforch.models.bits import describe
 from hforch.models.gguf_header import check_header
 from hforch.models.ir import read_graph
+from hforch.models.ir_precision import describe
 from hforch.models.json_files import read_object
 from hforch.models.safetensors_header import read_tensors
 

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 import tiny_ggufs
 
-from hforch.backends.tokenizer import FileTokenizer
 from hforch.errors import ModelError, PromptError
+from hforch.generation.file_tokenizer import FileTokenizer
 from hforch.models.tokenizers import check_ids, loading_tokenizer, open_tokenizer, tokenizing
 
 

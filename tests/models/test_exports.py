@@ -106,7 +106,7 @@ EXPORT = """
 import sys
 from hforch.models import fetch
 from hforch.models.exports import export
-from hforch.progress import Silent
+from hforch.utils.progress import Silent
 from hforch.config.schema import LocalModel, Precision
 model = LocalModel(source="local", path=sys.argv[1], trust_remote_code=False, attn_implementation=None)
 export(fetch(model, Silent()), Precision(name="fp16", group_size=None, group_size_fallback=None), False, Silent())
@@ -120,7 +120,7 @@ def test_killing_the_exporter_half_way_leaves_nothing_that_counts(
 ) -> None:
     parent = subprocess.Popen([sys.executable, "-c", EXPORT, str(tiny_gpt2)], env=python_env)
     deadline = time.monotonic() + 60
-    while not list((cache.home() / "exports").glob(".*/*")) and time.monotonic() < deadline:
+    while not list((cache.cache_home() / "exports").glob(".*/*")) and time.monotonic() < deadline:
         time.sleep(0.02)
     parent.send_signal(signal.SIGKILL)
     parent.wait()

@@ -10,7 +10,7 @@ import pytest
 
 from hforch.errors import ModelError
 from hforch.models import cache, fetch
-from hforch.models.conversion import _tokenizer
+from hforch.models.gguf_process import _tokenizer
 from hforch.models.gguf_tokenizer import CUTTINGS, ROUND_TRIP, build, check_round_trips
 from hforch.models.likelihood import MARGIN, Likelihood
 

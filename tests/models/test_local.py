@@ -13,7 +13,7 @@ import pytest
 from hforch.config.schema import LocalModel
 from hforch.errors import ModelError
 from hforch.models import fetch, fingerprint
-from hforch.progress import Silent
+from hforch.utils.progress import Silent
 
 
 def test_a_torch_folder_is_used_where_it_lies(tiny_gpt2: Path, make: Any, listener: Any) -> None:
@@ -61,7 +61,7 @@ def test_home_and_relative_paths_are_found(
 
 def test_fetching_imports_neither_torch_nor_transformers(tiny_gpt2: Path, python_env: dict[str, str]) -> None:
     code = (
-        "import sys; from hforch.models import fetch; from hforch.progress import Silent;"
+        "import sys; from hforch.models import fetch; from hforch.utils.progress import Silent;"
         "from hforch.config.schema import LocalModel;"
         f"fetch(LocalModel(source='local', path={str(tiny_gpt2)!r}, trust_remote_code=False, attn_implementation=None),"
         "Silent()); print([name for name in ('torch', 'transformers', 'huggingface_hub') if name in sys.modules])"

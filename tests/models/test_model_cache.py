@@ -17,7 +17,7 @@ FILL = """
 import sys, time
 from pathlib import Path
 from hforch.models import cache
-from hforch.progress import Silent
+from hforch.utils.progress import Silent
 def fill(folder):
     with open(sys.argv[1], "a") as log:
         log.write("filled\\n")
@@ -40,9 +40,9 @@ def wait_for(log: Path) -> None:
 
 def test_the_environment_variable_moves_the_cache(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("HFORCH_CACHE", str(tmp_path / "elsewhere"))
-    assert cache.home() == tmp_path / "elsewhere"
+    assert cache.cache_home() == tmp_path / "elsewhere"
     monkeypatch.delenv("HFORCH_CACHE")
-    assert cache.home().name == "hforch"
+    assert cache.cache_home().name == "hforch"
 
 
 def test_two_processes_at_once_make_an_entry_once(tmp_path: Path, python_env: dict[str, str]) -> None:
@@ -61,12 +61,12 @@ def test_after_a_kill_half_way_the_next_one_makes_it_and_clears_up(
     wait_for(log)
     killed.send_signal(signal.SIGKILL)
     killed.communicate()
-    (left,) = (cache.home() / "exports").iterdir()
+    (left,) = (cache.cache_home() / "exports").iterdir()
     assert [entry.complete for entry in cache.entries()] == [False]
     found = cache.obtain(cache.Key("exports", "one"), lambda folder: {"what": "second"}, listener)
     assert found.made
     assert not left.exists()
-    assert [path.name for path in (cache.home() / "exports").iterdir()] == ["one"]
+    assert [path.name for path in (cache.cache_home() / "exports").iterdir()] == ["one"]
 
 
 def test_an_entry_says_what_it_is_when_it_was_made_and_how_large_it_is(listener: Any) -> None:
@@ -107,7 +107,7 @@ def test_what_fails_half_way_leaves_nothing(listener: Any) -> None:
 
 
 def test_names_that_begin_alike_do_not_clear_each_other(listener: Any) -> None:
-    other = cache.home() / "exports" / ".one-two.12345678"
+    other = cache.cache_home() / "exports" / ".one-two.12345678"
     other.mkdir(parents=True)
     cache.obtain(cache.Key("exports", "one"), lambda folder: {}, listener)
     assert other.exists()

@@ -96,7 +96,7 @@ def test_a_wheel_that_is_not_what_the_index_states_is_not_opened(
     assert cache.entries() == []
     index.write_text(f'<!DOCTYPE html><a href="{name}#sha256={whole}">{name}</a>')
     fetch(wheel, listener)
-    (kept,) = (cache.home() / "wheels").iterdir()
+    (kept,) = (cache.cache_home() / "wheels").iterdir()
     assert json.loads((kept / "entry.json").read_text())["wheel"] == {"file": name, "sha256": whole}
 
 

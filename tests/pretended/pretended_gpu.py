@@ -29,5 +29,5 @@ cuda.__dict__.update(is_initialized=lambda: not in_fork, _is_in_bad_fork=lambda:
 cuda.__dict__.update(is_available=lambda: False, device_count=lambda: 0)  # what measures devices finds none
 sys.modules["torch"] = types.ModuleType("torch")
 sys.modules["torch"].__dict__.update(cuda=cuda)
-if any("hforch.runs.anew" in word for word in sys.orig_argv):
+if any("hforch.runs.processes.spawn" in word for word in sys.orig_argv):
     exec(os.environ.get("PRETENDED_IMPORT", ""))

@@ -66,7 +66,7 @@ def of_fork_safety(fork_safety: Any) -> None:
 
 CHANGES: dict[str, Callable[[Any], None]] = {
     "hforch.backends.fake": of_fake,
-    "hforch.runs.fork_safety": of_fork_safety,
+    "hforch.runs.processes.fork_safety": of_fork_safety,
     "transformers.modeling_utils": of_transformers,
 }
 

@@ -17,14 +17,14 @@ from hypothesis import strategies as st
 from reported import INPUTS, write_reported
 from written import answers, precision, sample, write_job
 
-from hforch.compare.reading import read_jobs, readable_jobs
-from hforch.compare.table import compare
-from hforch.compare.words import alignment, words
+from hforch.comparison.entries import read_jobs, readable_jobs
+from hforch.comparison.table import compare
+from hforch.comparison.word_diff import alignment, split_words
 from hforch.report.page import collect as collecting
 from hforch.report.page.charts import front_of
 from hforch.report.page.collect import collect, difference
-from hforch.report.page.reading import look
-from hforch.report.page.repeating import of_job, of_sweeps
+from hforch.report.page.first_pass import first_pass
+from hforch.report.page.rerun import of_job, of_sweeps
 
 
 def data_of(page: Path) -> tuple[dict[str, Any], list[dict[str, Any]]]:
@@ -54,9 +54,9 @@ def test_a_difference_leads_from_one_text_to_the_other(base: str, text: str) -> 
 
 
 def test_words_are_told_apart_and_not_letters() -> None:
-    assert words("The cat, black.") == ["The ", "cat", ", ", "black", "."]
-    assert words("東京は big") == ["東", "京", "は", " ", "big"]
-    assert [*alignment(words("a cat sat"), words("a dog sat"))] == [(1, 1, 1), (1, 0, 0)]
+    assert split_words("The cat, black.") == ["The ", "cat", ", ", "black", "."]
+    assert split_words("東京は big") == ["東", "京", "は", " ", "big"]
+    assert [*alignment(split_words("a cat sat"), split_words("a dog sat"))] == [(1, 1, 1), (1, 0, 0)]
     assert [*alignment([], [])] == []
 
 
@@ -84,7 +84,7 @@ def test_the_size_of_answers_bounds_how_many_are_shown(tmp_path: Path, monkeypat
     for number, name in enumerate(("fp32", "int8")):
         write_job(tmp_path / str(number), answers(*[("word " * 200, [1])] * 100), **precision(name))
     monkeypatch.setattr(collecting, "MOST_BYTES", 40_000)
-    entries, seen = look(read_jobs([tmp_path]))
+    entries, seen = first_pass(read_jobs([tmp_path]))
     page = collect(compare(entries), seen, [], None, [], None, None)
     assert 0 < page.summary["rows"]["shown"] < 50 and page.summary["rows"]["of"] == 100
 
@@ -92,7 +92,7 @@ def test_the_size_of_answers_bounds_how_many_are_shown(tmp_path: Path, monkeypat
 def test_a_text_beyond_all_measure_is_cut_and_that_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     write_job(tmp_path / "0", answers(("word " * 100, [1])), **precision("fp32"))
     monkeypatch.setattr(collecting, "LONGEST", 50)
-    entries, seen = look(read_jobs([tmp_path]))
+    entries, seen = first_pass(read_jobs([tmp_path]))
     cell = collect(compare(entries), seen, [], None, [], None, None).inputs[0].cells[0]
     assert len(cell["text"]) == 50 and cell["cut"] == 500
 
@@ -101,7 +101,7 @@ def test_answers_are_joined_by_input_and_those_of_repeats_left_out(tmp_path: Pat
     one = [sample(0, "a", [1]), sample(1, "b", [2]), sample(0, "again", [1], repeat=1)]
     write_job(tmp_path / "0", one, **precision("fp32"))
     write_job(tmp_path / "1", [sample(1, "B", [3])], **precision("int8"))
-    entries, seen = look(read_jobs([tmp_path]))
+    entries, seen = first_pass(read_jobs([tmp_path]))
     page = collect(compare(entries), seen, [], None, [], None, None)
     assert [sorted(one.cells) for one in page.inputs] == [[0], [0, 1]]
     (part,) = page.parts()

@@ -12,12 +12,12 @@ import pytest
 from reported import scored, worst
 from written import answers, precision, write_job
 
-from hforch.compare.reading import readable_jobs
-from hforch.compare.table import compare
-from hforch.report.data import to_json_text
+from hforch.comparison.entries import readable_jobs
+from hforch.comparison.table import compare
+from hforch.report.export import to_json_text
 from hforch.report.page import charts
 from hforch.report.page.collect import Page, collect
-from hforch.report.page.reading import look
+from hforch.report.page.first_pass import first_pass
 from hforch.report.page.write import packed
 
 VALUES: list[Any] = [None, [1, "a"], {"a": 1}, "text", -1, float("nan"), 1e300]
@@ -58,7 +58,7 @@ def sweep(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def page_of(directory: Path) -> Page:
     """The data of the page, made as hforch report makes it."""
     entries, unread = readable_jobs([directory])
-    entries, seen = look(entries)
+    entries, seen = first_pass(entries)
     comparison = compare(entries)
     to_json_text(comparison)
     page = collect(comparison, seen, [*(one.problem for one in unread), *seen.missing], None, [], None, None)

@@ -10,7 +10,7 @@ from command_line import hforch
 from reported import INPUTS
 from written import answers, precision, sample, write_job, write_sweep
 
-from hforch.compare.reading import read_jobs
+from hforch.comparison.entries import read_jobs
 
 FIRST_ROW = "table.answers tbody tr[data-row='0']"
 

@@ -13,7 +13,7 @@ import pytest
 from at_terminal import python_at_terminal
 from command_line import run
 
-from hforch.report.terminal import Plain, shown
+from hforch.report.plain_watcher import PlainWatcher, shown
 from hforch.report.wording import failure, item_line, summary_lines
 
 FAKE = ("backend=fake",)
@@ -110,14 +110,14 @@ def test_a_summary_names_the_memory_of_each_card() -> None:
 
 
 def test_a_failure_names_the_log(capsys: pytest.CaptureFixture[str]) -> None:
-    Plain(sys.stdout).finished(
+    PlainWatcher(sys.stdout).finished(
         record(status="failed", error={"type": "ModelError", "message": "no such model"}), "outputs/x"
     )
     assert capsys.readouterr().err == "no such model\n    log: outputs/x/hforch.log\n"
 
 
 def test_a_stage_that_does_not_come_to_its_end_says_so(capsys: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(KeyboardInterrupt), Plain(sys.stdout).stage("export", "a model"):
+    with pytest.raises(KeyboardInterrupt), PlainWatcher(sys.stdout).stage("export", "a model"):
         raise KeyboardInterrupt
     assert "export: a model: stopped after 0.0 s" in capsys.readouterr().out
 

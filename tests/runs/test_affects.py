@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 from pydantic import BaseModel
 
-from hforch.compare.axes import axes_of
-from hforch.compare.partners import partners_of
-from hforch.compare.reading import Entry
+from hforch.comparison.axes import axes_of
+from hforch.comparison.baselines import partners_of
+from hforch.comparison.entries import Entry
 from hforch.config.affects import KINDS, Kind
 from hforch.config.compose import job_from_overrides
 from hforch.config.keys import affects, groups, known_keys, said_to_affect

@@ -14,11 +14,11 @@ from command_line import run as run_command
 from hforch.config.compose import compose, job_from_overrides
 from hforch.config.schema import Job
 from hforch.errors import ConfigError
+from hforch.records.record_files import read_record, read_samples
 from hforch.report.wording import answer_lines, summary_lines
-from hforch.runs import Given, run
+from hforch.runs import JobContext, run
 from hforch.runs.identity import job_id, load_key
-from hforch.runs.records import read_record, read_samples
-from hforch.runs.watch import Nobody
+from hforch.runs.watcher import NullWatcher
 
 DOCUMENT = (Path(__file__).parents[2] / "docs/checks.md").read_text(encoding="utf-8")
 FRENCH = (
@@ -30,7 +30,7 @@ FRENCH = (
 
 def do(directory: Path, *overrides: str, code: int = 0) -> tuple[dict[str, Any], list[dict[str, Any]]]:
     job = job_from_overrides([*overrides, "runtime.isolation=inline"])
-    assert run(job, directory, Given(overrides), Nobody()) == code
+    assert run(job, directory, JobContext(overrides), NullWatcher()) == code
     return read_record(directory), list(read_samples(directory))
 
 
@@ -148,8 +148,8 @@ def test_the_files_of_the_document_compose(tmp_path: Path) -> None:
     own, recipe = blocks("yaml")
     (tmp_path / "checks").mkdir()
     (tmp_path / "checks/mine.yaml").write_text(own, encoding="utf-8")
-    given = "inputs.items=[{question: a, expected: b}]"
-    assert len(compose(["checks=mine", given], config_dir=tmp_path).job.checks.items) == 3
+    job_context = "inputs.items=[{question: a, expected: b}]"
+    assert len(compose(["checks=mine", job_context], config_dir=tmp_path).job.checks.items) == 3
     (tmp_path / "recipe.yaml").write_text(recipe, encoding="utf-8")
     assert len(compose([], recipe=tmp_path / "recipe.yaml").job.checks.items) == 2
 

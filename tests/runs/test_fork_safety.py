@@ -11,7 +11,7 @@ from types import SimpleNamespace
 import pytest
 
 from hforch.config.compose import job_from_overrides
-from hforch.runs import fork_safety
+from hforch.runs.processes import fork_safety
 
 
 @pytest.mark.parametrize(

@@ -10,16 +10,16 @@ import pytest
 
 from hforch.config.compose import job_from_overrides
 from hforch.errors import ConfigError
-from hforch.runs import Given, run
-from hforch.runs.records import read_record, read_samples
-from hforch.runs.watch import Nobody
+from hforch.records.record_files import read_record, read_samples
+from hforch.runs import JobContext, run
+from hforch.runs.watcher import NullWatcher
 
 FRENCH = ("backend=fake", "inputs=numbers_in_french")
 
 
 def do(directory: Path, *overrides: str, code: int = 0) -> tuple[dict[str, Any], list[dict[str, Any]]]:
     job = job_from_overrides([*overrides, "runtime.isolation=inline"])
-    assert run(job, directory, Given(overrides), Nobody()) == code
+    assert run(job, directory, JobContext(overrides), NullWatcher()) == code
     return read_record(directory), list(read_samples(directory))
 
 
@@ -184,13 +184,13 @@ def test_a_resumed_run_that_is_killed_before_it_loads_keeps_what_was_answered(tm
     file = tmp_path / "samples.jsonl"
     file.write_bytes(b"".join(file.read_bytes().splitlines(keepends=True)[:-1]))
 
-    class Killed(Nobody):
+    class Killed(NullWatcher):
         def header(self, parts: Any) -> None:
             raise SystemExit
 
-    resumed = Given(words, resume=True)
+    resumed = JobContext(words, resume=True)
     with pytest.raises(SystemExit):
         run(job_from_overrides(words), tmp_path, resumed, Killed())
     assert read_record(tmp_path)["status"] == "partial"
-    assert run(job_from_overrides(words), tmp_path, resumed, Nobody()) == 0
+    assert run(job_from_overrides(words), tmp_path, resumed, NullWatcher()) == 0
     assert list(read_samples(tmp_path))[:-1] == samples[:-1]  # the same times: none was asked again

@@ -16,19 +16,19 @@ import pytest
 import tiny_models
 
 from hforch.backends import fake
-from hforch.backends.engine import FixedCache, Request
 from hforch.backends.fake import FakeEngine
 from hforch.config.compose import job_from_overrides
+from hforch.generation.engine import FixedCache, Request
 from hforch.inputs import Input
 from hforch.load.base import Batch
-from hforch.progress import Silent
-from hforch.runs import Given, run
-from hforch.runs.held import Held
-from hforch.runs.records import known_record, read_record, read_samples
+from hforch.records.record_files import known_record, read_record, read_samples
+from hforch.runs import JobContext, run
+from hforch.runs.model_slot import ModelSlot
 from hforch.runs.runner import run_job
-from hforch.runs.steady import MOST, STEPS
 from hforch.runs.warmup import NO_SHAPE, Shape, _turned, shapes, warm_up
-from hforch.runs.watch import Nobody
+from hforch.runs.warmup_rounds import MOST, STEPS
+from hforch.runs.watcher import NullWatcher
+from hforch.utils.progress import Silent
 
 FRENCH = ("backend=fake", "inputs=numbers_in_french")
 SLOW = ("backend.prefill_s=0.05", "backend.token_s=0.01")
@@ -36,10 +36,10 @@ COLD = ("backend.cold_s=0.8", "backend.cold_calls=3")  # 0.8, 0.4 and 0.2 s more
 
 
 def do(
-    directory: Path, *overrides: str, held: Held | None = None, code: int = 0
+    directory: Path, *overrides: str, model_slot: ModelSlot | None = None, code: int = 0
 ) -> tuple[dict[str, Any], list[dict[str, Any]]]:
     job = job_from_overrides([*overrides, "runtime.isolation=inline"])
-    assert run_job(job, directory, Given(overrides), Nobody(), held) == code
+    assert run_job(job, directory, JobContext(overrides), NullWatcher(), model_slot) == code
     return known_record(directory), list(read_samples(directory))
 
 
@@ -65,7 +65,7 @@ class Stub:
         engine = FakeEngine(self.job.backend)  # type: ignore[arg-type]
         self.llm = SimpleNamespace(engine=engine, generation=self.job.generation)
         self.prompt_tokens: dict[int, int] = {}
-        self.asked: list[tuple[int, int]] = []
+        self.invocation: list[tuple[int, int]] = []
         self._times: Iterator[tuple[float, float]] = chain(times, repeat(times[-1]))
 
     def batch(self, *lengths: int) -> Batch:
@@ -74,7 +74,7 @@ class Stub:
         return Batch(0, 0, [Input(first + number, "", "some words") for number in range(len(lengths))])
 
     def shortly(self, items: Sequence[Any], at_most: int) -> list[dict[str, Any]]:
-        self.asked.append((len(items), at_most))
+        self.invocation.append((len(items), at_most))
         prefill_s, step_s = next(self._times)
         return [{"timings": {"ttft_ms": 1e3 * prefill_s, "tpot_ms": 1e3 * step_s}} for _ in items]
 
@@ -147,15 +147,17 @@ def test_a_number_is_so_many_generations_of_two_tokens(tmp_path: Path, requests:
 
 # ---------------------------------------------------------------- once for a model and shape
 def test_jobs_that_share_a_model_warm_each_shape_once(tmp_path: Path) -> None:
-    held = Held()
+    model_slot = ModelSlot()
     sizes = ("4", "4", "2", "4")
-    done = [do(tmp_path / str(n), *FRENCH, f"runtime.batch_size={s}", held=held)[0] for n, s in enumerate(sizes)]
+    done = [
+        do(tmp_path / str(n), *FRENCH, f"runtime.batch_size={s}", model_slot=model_slot)[0] for n, s in enumerate(sizes)
+    ]
     assert [record["shared_load"] for record in done] == [False, True, True, True]
     assert [[one["batch_size"] for one in record.get("warmup", [])] for record in done] == [[4], [], [2], []]
     assert ["warmup_s" in record["timings"] for record in done] == [True, False, True, False]
-    assert {shape.batch_size for shape in held.warm} == {2, 4}
-    held.drop()
-    assert not held.warm
+    assert {shape.batch_size for shape in model_slot.warm} == {2, 4}
+    model_slot.drop()
+    assert not model_slot.warm
 
 
 def test_on_a_cpu_one_shape_does_for_all_unless_the_cache_has_another_size(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -178,19 +180,21 @@ def test_accelerators_are_warmed_up_for_each_shape(
 ) -> None:
     load = fake.load
     monkeypatch.setattr(
-        fake, "load", lambda *given: replace(loaded := load(*given), effective=loaded.effective | {"device": devices})
+        fake,
+        "load",
+        lambda *job_context: replace(loaded := load(*job_context), effective=loaded.effective | {"device": devices}),
     )
     record, _ = do(tmp_path, "backend=fake", "inputs.items=[a, b, c]", "runtime.batch_size=2")
     assert [one["batch_size"] for one in record["warmup"]] == sizes
 
 
 def test_a_number_of_generations_is_made_once_for_a_model(tmp_path: Path) -> None:
-    held = Held()
-    first, _ = do(tmp_path / "1", *FRENCH, "runtime.warmup=1", held=held)
-    second, _ = do(tmp_path / "2", *FRENCH, "runtime.warmup=1", "runtime.batch_size=1", held=held)
-    third, _ = do(tmp_path / "3", *FRENCH, held=held)
+    model_slot = ModelSlot()
+    first, _ = do(tmp_path / "1", *FRENCH, "runtime.warmup=1", model_slot=model_slot)
+    second, _ = do(tmp_path / "2", *FRENCH, "runtime.warmup=1", "runtime.batch_size=1", model_slot=model_slot)
+    third, _ = do(tmp_path / "3", *FRENCH, model_slot=model_slot)
     assert ["warmup" in record for record in (first, second, third)] == [True, False, True]
-    assert NO_SHAPE in held.warm and len(held.warm) == 2
+    assert NO_SHAPE in model_slot.warm and len(model_slot.warm) == 2
 
 
 def test_what_is_left_of_a_resumed_job_is_warmed_up_for(tmp_path: Path) -> None:
@@ -198,9 +202,11 @@ def test_what_is_left_of_a_resumed_job_is_warmed_up_for(tmp_path: Path) -> None:
     do(tmp_path, *words)
     file = tmp_path / "samples.jsonl"
     file.write_bytes(b"".join(file.read_bytes().splitlines(keepends=True)[:-1]))
-    assert run(job_from_overrides(words), tmp_path, Given(words, resume=True), Nobody()) == 0
+    assert run(job_from_overrides(words), tmp_path, JobContext(words, resume=True), NullWatcher()) == 0
     assert [one["batch_size"] for one in read_record(tmp_path)["warmup"]] == [1]
-    assert run(job_from_overrides(words), tmp_path, Given(words, resume=True), Nobody()) == 0  # nothing is left
+    assert (
+        run(job_from_overrides(words), tmp_path, JobContext(words, resume=True), NullWatcher()) == 0
+    )  # nothing is left
     assert [one["batch_size"] for one in read_record(tmp_path)["warmup"]] == [1]
 
 
@@ -272,7 +278,7 @@ def test_times_that_never_agree_end_at_a_bound_and_the_record_says_so() -> None:
     (told,) = warm_up(sampler, [sampler.batch(10)], warm, False, Silent())  # type: ignore[arg-type]
     assert (told["rounds"], told["ended_by"], told["steady"]) == (MOST, "rounds", False)
     assert told["deviation"] == 1.0
-    assert len(sampler.asked) == MOST and set(sampler.asked) == {(1, 1 + STEPS)}
+    assert len(sampler.invocation) == MOST and set(sampler.invocation) == {(1, 1 + STEPS)}
     assert warm == {Shape(1, 16)}  # more of it would not help the next job either
 
 
@@ -295,16 +301,16 @@ def test_a_warm_up_that_fails_is_logged_and_the_measured_batches_fail_and_are_re
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     failing = "backend.failures=[{match: number, error: CUDA out of memory, after: 1}]"
-    held = Held()
+    model_slot = ModelSlot()
     with caplog.at_level(logging.WARNING, "hforch"):
-        record, samples = do(tmp_path, *FRENCH, failing, code=1, held=held)
+        record, samples = do(tmp_path, *FRENCH, failing, code=1, model_slot=model_slot)
     (told,) = record["warmup"]
     assert told["error"] == "CUDA out of memory" and told["steady"] is False and told["rounds"] == 0
     assert "ended_by" not in told
     assert {sample["error"]["message"] for sample in samples} == {"CUDA out of memory"}
     (logged,) = [one for one in caplog.records if one.message == "warm-up failed"]
     assert logged.exc_info and "CUDA out of memory" in str(logged.exc_info[1])
-    assert not held.warm
+    assert not model_slot.warm
 
 
 def test_running_out_of_memory_has_words(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -337,7 +343,7 @@ def test_turned_words_are_the_same_words() -> None:
 
 def test_loading_ends_when_the_device_has_done_its_work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     load = fake.load
-    slow_device = lambda *given: replace(load(*given), synchronize=lambda: time.sleep(0.2))  # noqa: E731
+    slow_device = lambda *job_context: replace(load(*job_context), synchronize=lambda: time.sleep(0.2))  # noqa: E731
     monkeypatch.setattr(fake, "load", slow_device)
     record, _ = do(tmp_path, *FRENCH)
     assert record["timings"]["load_s"] >= 0.2
@@ -378,21 +384,23 @@ def static(tiny_llama: Path) -> tuple[str, ...]:
 def test_a_static_cache_has_the_same_size_when_it_is_warmed_up_and_measured(
     tmp_path: Path, static: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from hforch.backends.kv_cache import KVCaches
+    from hforch.backends.huggingface.kv_cache import KVCaches
 
     taken: list[tuple[int, int]] = []
     take = KVCaches.take
     monkeypatch.setattr(KVCaches, "take", lambda self, shape: (taken.append(shape), take(self, shape))[1])
-    held = Held()
-    record, samples = do(tmp_path / "1", *static, held=held)
+    model_slot = ModelSlot()
+    record, samples = do(tmp_path / "1", *static, model_slot=model_slot)
     (warmed,) = record["warmup"]  # the batch of one has as many rows as the others
     assert len(taken) == warmed["rounds"] + 2
     assert set(taken) == {(warmed["batch_size"], warmed["cache_length"])}
     assert {sample["output_tokens"] for sample in samples} == {40}
 
-    record, _ = do(tmp_path / "2", *static, "runtime.repeat=2", held=held)  # of the same shape: nothing was given up
+    record, _ = do(
+        tmp_path / "2", *static, "runtime.repeat=2", model_slot=model_slot
+    )  # of the same shape: nothing was given up
     assert "warmup" not in record
-    record, _ = do(tmp_path / "3", *static, "generation.max_new_tokens=80", held=held)
+    record, _ = do(tmp_path / "3", *static, "generation.max_new_tokens=80", model_slot=model_slot)
     assert len(record["warmup"]) == 1
 
 

@@ -16,8 +16,8 @@ from repository_copy import copy_with, environment_of, hforch_of
 
 from hforch.config.compose import job_from_overrides
 from hforch.inputs import load_inputs
+from hforch.records.record_files import read_record, read_samples
 from hforch.runs.identity import job_id, load_key
-from hforch.runs.records import read_record, read_samples
 from hforch.trackers.registry import TRACKERS
 
 EVENTS = '''

@@ -33,7 +33,7 @@ from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf, open_dict
 
 from hforch.config import shorthand
-from hforch.config.copies import copies
+from hforch.config.copying import copies
 from hforch.config.credentials import for_name, remember_settings, watch_environment
 from hforch.config.yaml_nodes import read_yaml
 

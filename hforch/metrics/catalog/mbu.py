@@ -15,7 +15,7 @@ IN_CACHES = "the weights were read faster than memory can be read, so the proces
 
 def utilization(measured: Measured) -> float:
     """Return (bytes of the weights + bytes of the KV cache) / TPOT / the machine's read bandwidth."""
-    from hforch.metrics import bandwidth
+    from hforch.machine import bandwidth
 
     record = measured.record
     metrics, effective = record.get("metrics") or {}, record.get("effective") or {}

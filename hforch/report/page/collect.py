@@ -8,20 +8,20 @@ from dataclasses import dataclass, field
 from typing import Any
 from zlib import crc32
 
-from hforch.compare.decide import Bound, Decision
-from hforch.compare.parting import all_partings
-from hforch.compare.reading import samples_of
-from hforch.compare.table import Comparison, Row
-from hforch.compare.words import alignment, words
+from hforch.comparison.decision import Bound, Decision
+from hforch.comparison.divergent_tokens import all_divergent_tokens
+from hforch.comparison.entries import samples_of
+from hforch.comparison.table import Comparison, Row
+from hforch.comparison.word_diff import alignment, split_words
 from hforch.metrics.aggregation import percentiles
 from hforch.metrics.registry import ALL
-from hforch.redaction import without_known
-from hforch.report.page.about import about
 from hforch.report.page.charts import charts
+from hforch.report.page.first_pass import MOST_FAILED, FirstPass
 from hforch.report.page.metrics import described, ordered
-from hforch.report.page.reading import MOST_FAILED, Seen
-from hforch.report.page.repeating import of_job
+from hforch.report.page.rerun import of_job
+from hforch.report.page.summary import about
 from hforch.report.wording import item_line
+from hforch.utils.redaction import without_known
 
 MOST_CELLS = 24_000  # answers on one page
 MOST_BYTES = 150_000_000  # of samples.jsonl, on one page
@@ -30,14 +30,14 @@ AT_ONCE = 100  # inputs that the page unpacks together
 RESIDUES = 1 << 32
 
 
-class Shown:
+class ShownSamples:
     """The inputs that are shown: all, or of many a fixed share by a hash of their ids, and those that failed.
 
     Args:
         most: about how many inputs; None: as many as a page can hold.
     """
 
-    def __init__(self, seen: Seen, jobs: int, most: int | None) -> None:
+    def __init__(self, seen: FirstPass, jobs: int, most: int | None) -> None:
         self.of = len(seen.inputs)
         self.most = max(1, MOST_CELLS // max(jobs, 1)) if most is None else most
         fits = min(1.0, MOST_BYTES / max(seen.size, 1)) if most is None else 1.0
@@ -80,7 +80,7 @@ class Page:
 
 def collect(
     comparison: Comparison,
-    seen: Seen,
+    seen: FirstPass,
     missing: Sequence[str],
     decision: Decision | None,
     bounds: Sequence[Bound],
@@ -94,12 +94,12 @@ def collect(
         most: how many inputs it shows; None: as many as a page can hold.
     """
     rows = comparison.rows
-    shown = Shown(seen, len(rows), most)
+    shown = ShownSamples(seen, len(rows), most)
     inputs: dict[str, Input] = {}
     told = [*missing]
     for place, row in enumerate(rows):
         broken: list[int] = []
-        apart = {one.input_id: one for one in all_partings(row.entry, 1, broken) if one.input_id in shown}
+        apart = {one.input_id: one for one in all_divergent_tokens(row.entry, 1, broken) if one.input_id in shown}
         if broken:
             told.append(f"job {row.entry.name}: lines of scores.jsonl that cannot be read: {len(broken)}")
         for sample in samples_of(row.entry):
@@ -198,7 +198,7 @@ def difference(base: str, text: str) -> list[int]:
 
     Characters are UTF-16 code units, as JavaScript counts them.
     """
-    one, other = words(base), words(text)
+    one, other = split_words(base), split_words(text)
     found: list[int] = []
     a = b = 0
     for same, gone, new in alignment(one, other):

@@ -13,15 +13,15 @@ from pathlib import Path
 from typing import Any
 
 import hforch
-from hforch.compare.decide import Bound, decide
-from hforch.compare.reading import Entry
-from hforch.compare.table import compare
+from hforch.comparison.decision import Bound, decide
+from hforch.comparison.entries import Entry
+from hforch.comparison.table import compare
 from hforch.errors import ConfigError, HforchError, Mistake
-from hforch.files import output
 from hforch.models.cache import kept_text
+from hforch.records.record_files import to_json
 from hforch.report.page.collect import Page, collect
-from hforch.report.page.reading import look
-from hforch.runs.records import to_json
+from hforch.report.page.first_pass import first_pass
+from hforch.utils.files import output
 
 PARTS = Path(__file__).parent / "parts"
 SCRIPTS = ("text", "state", "data", "about", "jobs", "charts", "filters", "grid", "drawer", "again", "main")
@@ -62,7 +62,7 @@ def write_page(
     """
     if mistakes := missing_libraries():
         raise ConfigError(mistakes)
-    entries, seen = look(entries)
+    entries, seen = first_pass(entries)
     comparison = compare(entries, baseline)
     decision = decide(comparison, bounds, optimize) if bounds or optimize else None
     missing = [*("; ".join(filter(None, (one.problem, one.hint))) for one in unread), *seen.missing]

@@ -1,0 +1,51 @@
+"""What a run or a sweep leaves for people at its end: a comparison, and a page if it was asked for."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TextIO
+
+from hforch.errors import EXIT_FAILED, EXIT_INTERRUPTED, ConfigError, HforchError
+
+QUIET = ("json", "none")  # displays that leave stdout to records
+
+
+def compare_all(directory: Path, stream: TextIO | None) -> None:
+    """The comparison at the end of a sweep, if there is anything to compare; its failure is not the sweep's."""
+    from hforch.records.record_files import RECORD
+    from hforch.report.comparison import summarise
+    from hforch.utils.in_fork import run_in_fork
+
+    if not any(directory.rglob(RECORD)):
+        return
+    try:
+        run_in_fork(lambda: summarise(directory, stream))
+    except (HforchError, OSError) as error:
+        print(f"the jobs could not be compared: {error}", file=sys.stderr, flush=True)
+
+
+def write_report(wanted: bool, directory: Path, display: str, code: int) -> int:
+    """The page of a run or sweep, if it was asked for; the exit code with what comes of that."""
+    if not wanted:
+        return code
+    from hforch.comparison.entries import readable_jobs
+    from hforch.report.page.write import write_page
+    from hforch.runs.output_dirs import REPORT
+    from hforch.utils.in_fork import run_in_fork
+
+    target = directory / REPORT
+
+    def work() -> None:
+        entries, unread = readable_jobs([directory])
+        if not entries:
+            raise ConfigError(unread)
+        write_page(target, entries, unread)
+
+    try:
+        run_in_fork(work)
+    except (HforchError, OSError) as error:
+        print(f"the page could not be written: {error}", file=sys.stderr, flush=True)
+        return code if code in (EXIT_FAILED, EXIT_INTERRUPTED) else EXIT_FAILED
+    print(f"report: {target}", file=sys.stderr if display in QUIET else sys.stdout, flush=True)
+    return code

@@ -1,0 +1,51 @@
+"""Hydra's own files and log lines, without credentials."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from hforch.config.credentials import has_names_that_count
+from hforch.config.hydra_adapter.jobs import replace_writers
+from hforch.config.hydra_adapter.nodes import yaml_dumper
+from hforch.errors import ConfigError, Mistake
+from hforch.utils.redaction import allow_in_path, redact_logging, redacted_override, redacted_tree
+
+
+def redact_what_hydra_writes() -> None:
+    """Let Hydra's functions that save configurations and set up logging write no credentials, in this process."""
+    replace_writers(save_config, redact_logging)
+
+
+def refuse_credentials_in_path(path: Path, key: str) -> None:
+    """Refuse a directory whose name holds a credential.
+
+    Raises:
+        ConfigError: it does; `key` is what named it.
+    """
+    if not allow_in_path(str(path)):
+        raise ConfigError([Mistake(key, "the name of a directory would hold a credential", None, "give another name")])
+
+
+def save_config(cfg: Any, filename: str, directory: Path) -> None:
+    """Save a configuration as Hydra does, with interpolations as they are written, and without credentials."""
+    directory.mkdir(parents=True, exist_ok=True)
+    (directory / filename).write_text(_to_yaml(cfg), encoding="utf-8")
+
+
+def _to_yaml(cfg: Any) -> str:
+    import yaml
+    from omegaconf import OmegaConf
+
+    tree: Any = OmegaConf.to_container(cfg, resolve=False, enum_to_str=True)
+    if isinstance(tree, list):
+        found: Any = [redacted_override(str(one)) for one in tree]
+    else:
+        found = redacted_tree(tree, by_name=has_names_that_count)
+        typed = tree["hydra"].get("overrides") if isinstance(tree.get("hydra"), dict) else None
+        if typed:
+            found["hydra"]["overrides"] = {
+                kind: [redacted_override(str(one)) for one in texts] for kind, texts in typed.items()
+            }
+    text: str = yaml.dump(found, default_flow_style=False, allow_unicode=True, sort_keys=False, Dumper=yaml_dumper())
+    return text

@@ -1,0 +1,179 @@
+"""What was asked for, and the function that Hydra calls for a job."""
+
+from __future__ import annotations
+
+import errno
+import sys
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from hforch.config.config_dirs import ConfigDirs
+from hforch.config.hydra_adapter.session import settings_of_job
+from hforch.errors import EXIT_FAILED, EXIT_INTERRUPTED, ConfigError, HforchError, full_errors, message_of
+from hforch.utils.redaction import redacted_override, remembered
+from hforch.utils.system_limits import limit_reached
+
+if TYPE_CHECKING:
+    from omegaconf import DictConfig
+
+    from hforch.config.compose import Locator
+    from hforch.runs import JobContext
+
+
+DISK_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+
+
+@dataclass(frozen=True)
+class Invocation:
+    """A command, so far as a record repeats it.
+
+    Attributes:
+        overrides: as typed.
+        resume: go on with what is in the directory.
+        fingerprint: of the weights that were used then; others are refused.
+        dry_run: only show what would be run.
+        skip_damaged: of what is resumed, take lines that are no samples for missing.
+        force: write over what an earlier run has left in the directory.
+    """
+
+    overrides: tuple[str, ...]
+    recipe: str | None
+    config_dir: str | None
+    config_name: str | None
+    resume: bool = False
+    fingerprint: str | None = None
+    dry_run: bool = False
+    force: bool = False
+    skip_damaged: bool = False
+
+    def job_context(self, overrides: tuple[str, ...], locate: Locator, **more: Any) -> JobContext:
+        """Return what a job of this command was made from.
+
+        Args:
+            overrides: of this job.
+            locate: finds the places where its values were written.
+            more: what else of it is known, as `Given` has it.
+        """
+        from hforch.runs import JobContext
+
+        return JobContext(
+            overrides=overrides,
+            recipe=self.recipe,
+            locate=locate,
+            config_dir=self.config_dir,
+            config_name=self.config_name,
+            resume=self.resume,
+            skip_damaged=self.skip_damaged,
+            credentials=remembered(),
+            **more,
+        )
+
+    def record(self) -> dict[str, Any]:
+        names = ("recipe", "config_dir", "config_name")
+        overrides = [redacted_override(one) for one in self.overrides]
+        return {
+            "asked": {"overrides": overrides, **{name: getattr(self, name) for name in names}},
+            "cwd": str(Path.cwd()),
+        }
+
+
+@dataclass(frozen=True)
+class Task:
+    """What Hydra calls for each job, in this process or in a launcher's."""
+
+    config_dirs: ConfigDirs
+    invocation: Invocation
+    parallel: bool = False
+
+    def __call__(self, cfg: DictConfig) -> int:
+        try:
+            code = self._run(cfg)
+        except HforchError as error:
+            if full_errors():
+                raise
+            print(message_of(error), file=sys.stderr)
+            return error.exit_code
+        except OSError as error:
+            if full_errors():
+                raise
+            print(write_error(error, self.invocation.resume), file=sys.stderr)
+            return EXIT_FAILED
+        except KeyboardInterrupt:
+            settings = settings_of_job()
+            self.interrupted(Path(settings.runtime.output_dir), unresolved(settings.overrides.task))
+            raise
+        if code == EXIT_INTERRUPTED:
+            raise KeyboardInterrupt("told")  # the rest of a sweep is not wanted any more
+        return code
+
+    def interrupted(self, directory: Path, overrides: Sequence[str]) -> None:
+        """A run that was stopped before it had begun leaves a record like any other."""
+        from hforch.records.record_files import begin_interrupted
+
+        with suppress(OSError, HforchError):
+            begin_interrupted(directory, overrides=list(overrides), recipe=self.invocation.recipe)
+
+    def _run(self, cfg: DictConfig) -> int:
+        from hforch.config.compose import Locator, job_from_config
+        from hforch.records.record_files import is_locked
+        from hforch.report.display import open_watcher
+        from hforch.runs import run
+        from hforch.runs.tracking import tracked_run
+        from hforch.trackers.registry import mistakes as tracker_mistakes
+
+        settings = settings_of_job()
+        directory = Path(settings.runtime.output_dir)
+        overrides = unresolved(settings.overrides.task)
+        job, from_env = job_from_config(cfg)
+        job_context = self.invocation.job_context(
+            overrides,
+            Locator(overrides, self.config_dirs),
+            logging=job_logging(settings),
+            parallel=self.parallel,
+            fingerprint=self.invocation.fingerprint,
+            is_locked=is_locked(directory),
+            from_env=from_env,
+        )
+        if found := tracker_mistakes(job.tracker):
+            raise ConfigError(job_context.locate(found))
+        with tracked_run(job, directory, job_context, open_watcher(job.runtime.display)) as watcher:
+            return run(job, directory, job_context, watcher)
+
+
+def unresolved(overrides: Any) -> tuple[str, ...]:
+    """Hydra's list of overrides, with the interpolations in them as they are written."""
+    from omegaconf import OmegaConf
+
+    texts: Any = OmegaConf.to_container(overrides, resolve=False)
+    return tuple(map(str, texts))
+
+
+def job_logging(settings: Any) -> dict[str, Any] | None:
+    """Hydra's logging for a job, as `dictConfig` takes it, with what hydra.verbose adds; None if Hydra sets up none."""
+    from omegaconf import OmegaConf
+
+    config = OmegaConf.to_container(settings.job_logging, resolve=True) if settings.job_logging is not None else None
+    if not isinstance(config, dict) or not config.get("root"):
+        return None
+    verbose = settings.verbose
+    names = [] if isinstance(verbose, bool) else [verbose] if isinstance(verbose, str) else list(verbose)
+    if verbose is True:
+        config["root"]["level"] = "DEBUG"
+    loggers: Mapping[str, Any] = config.get("loggers", {})
+    return {**config, "loggers": {**loggers, **{name: {"level": "DEBUG"} for name in names}}}
+
+
+def write_error(error: OSError, is_resumed: bool) -> HforchError:
+    """Everything a run reads is looked after where it is read: what is left is its own folder."""
+    elsewhere = (
+        "hydra.run.dir=DIR puts a run elsewhere, hydra.sweep.dir=DIR a sweep, --output DIR what hforch verify runs"
+    )
+    hint = "" if is_resumed else f"\n    {elsewhere}"
+    if told := limit_reached(error):
+        return HforchError(f"{told}{hint if error.errno in DISK_ERRORS else ''}")
+    place = f"{error.filename}: " if error.filename else ""
+    reason = (error.strerror or str(error)).lower()
+    return HforchError(f"the run's folder cannot be written: {place}{reason}{hint}")

@@ -1,0 +1,46 @@
+"""Shell completion: Hydra's own for overrides, and the verbs for the first word."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import replace
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+from hforch.config.config_dirs import ConfigDirs
+
+
+def complete(hydra: Any, config_name: str, subcommand: Sequence[str]) -> None:
+    """Answer `-sc install=SHELL`, `-sc uninstall=SHELL` or a shell's `-sc query=SHELL`."""
+    line = os.environ.get("COMP_LINE")
+    if line is not None and any(word.startswith("query=") for word in subcommand):
+        program, _, rest = line.lstrip().partition(" ")
+        verb, _, after = rest.lstrip().partition(" ")
+        _verbs(rest)
+        if verb in _known() and rest != verb:
+            # Hydra reads a line of overrides: neither the verb nor a recipe is one.
+            words = [word for word in after.split(" ") if "=" in word or word == after.split(" ")[-1]]
+            os.environ["COMP_LINE"] = " ".join([program, *words])
+    hydra.shell_completion(config_name=config_name, overrides=list(subcommand))
+
+
+def with_literal_words(config_dirs: ConfigDirs) -> ConfigDirs:
+    """The places, with the --config-dir of the line that is being completed."""
+    words = os.environ.get("COMP_LINE", "").split()
+    for flag, folder in pairwise(words):
+        if flag in ("--config-dir", "-cd") and Path(folder).is_dir():
+            return replace(config_dirs, extra=(*config_dirs.extra, Path(folder).resolve()))
+    return config_dirs
+
+
+def _known() -> list[str]:
+    from hforch.commands import verbs
+
+    return verbs()
+
+
+def _verbs(rest: str) -> None:
+    if " " not in rest.lstrip():
+        print(" ".join(verb for verb in _known() if verb.startswith(rest.strip())))

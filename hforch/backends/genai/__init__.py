@@ -1,0 +1,1 @@
+"""The engine of openvino_genai: its scheduler and settings."""

@@ -1,0 +1,93 @@
+"""Continuous batching: the engine of openvino_genai, whose requests share its batch while it runs."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from concurrent.futures import Future
+from typing import Any
+
+from hforch.backends.genai.generation_config import filled, settings
+from hforch.backends.genai.scheduler import ActiveSequence, PendingRequest, Scheduler
+from hforch.config.schema import Generation
+from hforch.generation.completion import Answer, Vocabulary
+from hforch.generation.engine import Engine, RenderedChat, Request
+from hforch.generation.file_tokenizer import FileTokenizer
+from hforch.models.tokenizers import check_ids
+
+
+class ContinuousEngine(Engine):
+    """openvino-genai's engine with continuous batching.
+
+    Args:
+        pipe: its ContinuousBatchingPipeline.
+        tokenizer: the model's.
+        eos: the ids that end an answer.
+        shipped: the checkpoint's generation_config.json.
+        together: how many sequences run at the same time.
+        extra: further fields of each GenerationConfig.
+        rows: how many tokens the model has embeddings for; None if that is not known.
+    """
+
+    def __init__(
+        self,
+        pipe: Any,
+        tokenizer: FileTokenizer,
+        eos: Sequence[int],
+        shipped: Mapping[str, Any],
+        identity: Mapping[str, Any],
+        context_length: int | None,
+        together: int,
+        extra: Mapping[str, Any],
+        rows: int | None = None,
+    ) -> None:
+        self.rows = rows
+        self.tokenizer, self.eos, self.shipped, self.extra = tokenizer, tuple(eos), shipped, extra
+        self.identity, self.context_length = identity, context_length
+        self._vocabulary = tokenizer.vocabulary(eos)
+        self.pipe = pipe
+        self._scheduler = Scheduler(pipe, together)
+
+    def submit(self, request: Request) -> Future[list[Answer]]:
+        return self._scheduler.submit(self._rows, request)
+
+    def settle(self) -> None:
+        self._scheduler.settle()
+
+    def close(self) -> None:
+        self._scheduler.close()
+
+    def encode(self, prompt: str) -> list[int]:
+        ids = self.tokenizer.encode(prompt)
+        check_ids(ids, self.rows)
+        return ids
+
+    def render(self, messages: Sequence[Mapping[str, str]], kwargs: Mapping[str, Any]) -> RenderedChat:
+        return self.tokenizer.render(messages, kwargs)
+
+    def vocabulary(self) -> Vocabulary:
+        return self._vocabulary
+
+    def decoding(self, generation: Generation) -> dict[str, Any]:
+        values = self._settings(generation, generation.max_new_tokens or 1, seed=0)
+        values.pop("rng_seed", None)
+        return values | {
+            "max_new_tokens": generation.max_new_tokens,
+            "max_length": generation.max_length,
+            "context_length": self.context_length,
+        }
+
+    def _settings(self, generation: Generation, limit: int, seed: int) -> dict[str, Any]:
+        return settings(filled(generation, self.shipped), limit, self.eos, seed) | dict(self.extra)
+
+    def _rows(self, ticket: PendingRequest) -> list[ActiveSequence]:
+        rows = []
+        for place, prompt in enumerate(ticket.request.prompts):
+            started = time.perf_counter()
+            completion = self.completion(prompt, ticket.request)
+            took = time.perf_counter() - started
+            values = self._settings(ticket.request.generation, completion.limit, ticket.request.seed)
+            if "min_new_tokens" in values:  # a checkpoint may ask for more than a request that is cut short
+                values["min_new_tokens"] = min(values["min_new_tokens"], completion.limit)
+            rows.append(ActiveSequence(ticket, place, completion, values, took))
+        return rows

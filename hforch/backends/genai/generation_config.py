@@ -1,0 +1,118 @@
+"""From the `generation` group to openvino-genai's GenerationConfig; what that engine lacks is refused with a reason."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Collection, Mapping
+from typing import Any
+
+from hforch.backends.genai import xgrammar
+from hforch.config.schema import Generation
+from hforch.errors import Mistake, UnknownArgument
+from hforch.generation.call_arguments import samples
+from hforch.generation.grammar import required_schema
+
+SAMPLED = ("temperature", "top_k", "top_p", "min_p")
+BEAMS = ("length_penalty", "no_repeat_ngram_size")
+ALWAYS = ("repetition_penalty", "min_new_tokens")
+# What a checkpoint may ship and this engine does not do, with the value that means nothing.
+FOREIGN = {
+    "typical_p": 1.0,
+    "epsilon_cutoff": 0.0,
+    "eta_cutoff": 0.0,
+    "guidance_scale": 1.0,
+    "renormalize_logits": False,
+    "exponential_decay_length_penalty": None,
+    "bad_words_ids": None,
+    "suppress_tokens": None,
+    "begin_suppress_tokens": None,
+    "sequence_bias": None,
+}
+ELSEWHERE = "backend=openvino has it"
+
+
+def filled(generation: Generation, shipped: Mapping[str, Any]) -> Generation:
+    """`generation` with the checkpoint's own values where it leaves the choice to the checkpoint.
+
+    Args:
+        shipped: generation_config.json.
+
+    Raises:
+        UnknownArgument: the checkpoint asks for something that the engine does not do.
+    """
+    if not generation.from_checkpoint:
+        return generation
+    foreign = [name for name, nothing in FOREIGN.items() if shipped.get(name) not in (None, nothing)]
+    if foreign:
+        values = ", ".join(f"{name}={shipped[name]!r}" for name in foreign)
+        raise UnknownArgument(
+            f"the checkpoint ships {values}, which openvino_genai does not do; use generation=greedy, or"
+            f" backend=openvino, which does"
+        )
+    names = ("do_sample", *SAMPLED, "num_beams", "early_stopping", *BEAMS, *ALWAYS)
+    own = {name: shipped[name] for name in names if shipped.get(name) is not None and getattr(generation, name) is None}
+    return generation.model_copy(update={**own, "from_checkpoint": False})
+
+
+def unsupported(generation: Generation) -> list[Mistake]:
+    """What `generation` asks for and the engine does not do."""
+    mistakes = []
+    beams = (generation.num_beams or 1) > 1
+
+    def lacks(name: str, problem: str) -> None:
+        mistakes.append(Mistake(f"generation.{name}", problem, None, f"{ELSEWHERE}; or set generation.{name}=null"))
+
+    if generation.typical_p not in (None, 1.0) and samples(generation):
+        lacks("typical_p", "openvino_genai has no typical_p")
+    if beams and samples(generation):
+        problem = "openvino_genai draws no tokens at random in beam search"
+        mistakes.append(Mistake("generation.do_sample", problem, None, f"{ELSEWHERE}; or set generation.num_beams=1"))
+    if generation.no_repeat_ngram_size and not beams:
+        lacks("no_repeat_ngram_size", "openvino_genai heeds no_repeat_ngram_size in beam search alone")
+    return mistakes
+
+
+def settings(generation: Generation, limit: int, eos: Collection[int], seed: int) -> dict[str, Any]:
+    """The fields of a GenerationConfig that say anything.
+
+    Raises:
+        UnknownArgument: the engine cannot do what is asked.
+    """
+    if mistakes := unsupported(generation):
+        raise UnknownArgument("; ".join(f"{mistake.problem} ({mistake.hint})" for mistake in mistakes))
+    beams = generation.num_beams or 1
+    values: dict[str, Any] = {"max_new_tokens": limit, "do_sample": samples(generation)}
+    names = ALWAYS + (BEAMS if beams > 1 else ())
+    values |= {name: value for name in names if (value := getattr(generation, name)) is not None}
+    if values["do_sample"]:
+        values |= {name: value for name in SAMPLED if (value := getattr(generation, name)) is not None}
+        values["rng_seed"] = seed
+        if not values.get("top_k"):
+            values.pop("top_k", None)  # 0 means all tokens here, and nothing there
+    if beams > 1:
+        values["num_beams"] = beams
+        values["stop_criteria"] = {True: "EARLY", "never": "NEVER"}.get(generation.early_stopping or False, "HEURISTIC")
+    values["ignore_eos"] = generation.ignore_eos
+    if (schema := required_schema(generation, xgrammar.unsupported)) is not None:
+        values["json_schema"] = json.dumps(schema)
+    if not generation.ignore_eos and eos:
+        values["eos_token_id"], values["stop_token_ids"] = min(eos), sorted(eos)
+    return values
+
+
+def generation_config(values: Mapping[str, Any]) -> Any:
+    """The GenerationConfig with these fields set."""
+    import openvino_genai
+
+    config = openvino_genai.GenerationConfig()
+    for name, value in values.items():
+        match name:
+            case "stop_criteria":
+                config.stop_criteria = getattr(openvino_genai.StopCriteria, value)
+            case "json_schema":
+                config.structured_output_config = openvino_genai.StructuredOutputConfig(json_schema=value)
+            case "stop_token_ids":
+                config.stop_token_ids = set(value)
+            case _:
+                setattr(config, name, value)
+    return config

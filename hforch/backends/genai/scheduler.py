@@ -1,0 +1,272 @@
+"""The thread that steps openvino-genai's engine; requests join and leave while it runs.
+
+It admits as many sequences as the engine may run together; the others wait, and that is queue_ms. After each step it
+hands the new tokens to their completions, so stops, streams and times are those of every other backend. A sequence that
+is finished, or that nobody wants any more, leaves at once, and its place is free for the next step.
+"""
+
+from __future__ import annotations
+
+import queue
+import threading
+import time
+import weakref
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import CancelledError, Future
+from dataclasses import dataclass, field
+from itertools import count
+from typing import Any
+
+from hforch.backends.genai.generation_config import generation_config
+from hforch.backends.ov.device import last_words
+from hforch.errors import GenerationError
+from hforch.generation.completion import Answer, Completion
+from hforch.generation.engine import Request
+from hforch.generation.request_queue import CLOSED, ThreadQueue, closed_at_exit
+from hforch.machine.out_of_memory import is_out_of_memory, translate
+
+
+@dataclass
+class PendingRequest:
+    """A request on its way: its rows, and where the answers go."""
+
+    request: Request
+    future: Future[list[Answer]]
+    rows: list[ActiveSequence] = field(default_factory=list)
+    answers: dict[int, Answer] = field(default_factory=dict)
+
+    def finish(self, row: ActiveSequence, answer: Answer) -> None:
+        self.answers[row.place] = answer
+        if len(self.answers) == len(self.rows):
+            self.future.set_result([self.answers[place] for place in range(len(self.rows))])
+
+    def fail(self, error: BaseException) -> None:
+        if not self.future.done():
+            self.future.set_exception(error)
+
+    @property
+    def is_unwanted(self) -> bool:
+        return self.request.cancelled.is_set() or self.future.done()
+
+
+@dataclass(eq=False)
+class ActiveSequence:
+    """One prompt of a request, and the sequence that answers it.
+
+    Attributes:
+        place: its place in the request.
+        width: how many sequences it takes in the engine: its beams.
+        encoded_s: the seconds that tokenization took; they belong to the first token.
+    """
+
+    ticket: PendingRequest
+    place: int
+    completion: Completion
+    values: Mapping[str, Any]
+    encoded_s: float
+    started: float = 0.0
+    handle: Any = None
+
+    @property
+    def width(self) -> int:
+        return int(self.values.get("num_beams", 1))
+
+    def take(self, now: float) -> bool:
+        """Read what the last step brought; True when the answer is finished.
+
+        Raises:
+            GenerationError: the engine gave the sequence up.
+        """
+        status = self.handle.get_status().name
+        if status == "IGNORED":
+            had = len(self.completion.prompt_ids)
+            raise GenerationError(
+                f"the engine's KV cache is full (a prompt of {had} tokens and its answer did not fit): raise"
+                " backend.cache_size, or leave it null, which lets the cache grow"
+            )
+        if self.width > 1:
+            if status == "FINISHED":
+                best = max(self.handle.read_all(), key=lambda output: output.score)
+                self.completion.take(best.generated_ids)
+        elif self.handle.can_read():
+            for output in self.handle.read().values():
+                for token in output.generated_ids:
+                    if self.completion.push(token, now):
+                        return True
+        if status != "RUNNING":
+            self.completion.finish()
+        return self.completion.finish_reason is not None
+
+
+Arrival = tuple[Callable[[PendingRequest], list[ActiveSequence]] | None, PendingRequest]
+
+
+class Scheduler:
+    """The thread that steps the engine. It is a daemon; at exit what is under way is cancelled and waited for."""
+
+    def __init__(self, pipe: Any, together: int) -> None:
+        self._arrivals: ThreadQueue[Arrival] = ThreadQueue()
+        state = SchedulerLoop(pipe, together, self._arrivals)
+        self._thread = threading.Thread(target=state.run, name="hforch-engine", daemon=True)
+        self._thread.start()
+        # The thread must not keep the engine alive, nor the pump's end depend on anyone calling close.
+        self._end = weakref.finalize(self, self._arrivals.end)
+        self._end.atexit = False
+        closed_at_exit(self)
+
+    def submit(self, rows: Callable[[PendingRequest], list[ActiveSequence]], request: Request) -> Future[list[Answer]]:
+        future: Future[list[Answer]] = Future()
+        self._arrivals.put((rows, PendingRequest(request, future)))
+        return future
+
+    def settle(self) -> None:
+        """Wait until all that came before is done with."""
+        future: Future[list[Answer]] = Future()
+        self._arrivals.put((None, PendingRequest(Request((), None), future)))  # type: ignore[arg-type]
+        future.result()
+
+    def close(self) -> None:
+        self._end.detach()  # see Line.close
+        self._arrivals.end()
+
+    def join(self, timeout: float) -> None:
+        self._thread.join(timeout)
+
+
+class SchedulerLoop:
+    """What the pump's thread knows."""
+
+    def __init__(self, pipe: Any, together: int, arrivals: ThreadQueue[Arrival]) -> None:
+        self.pipe, self.together, self.arrivals = pipe, together, arrivals
+        self.waiting: deque[ActiveSequence] = deque()
+        self.active: list[ActiveSequence] = []
+        self.leaving: list[Any] = []  # handles that were cancelled; the next step frees what they hold
+        self.settling: list[PendingRequest] = []
+        self.numbers = count(1)
+
+    def run(self) -> None:
+        while self._arrive():
+            self._drop_unwanted()
+            self._admit()
+            if self.active or self.leaving:
+                self._step()
+        late = [ticket for _, ticket in self.arrivals.shut()]
+        for ticket in [*(row.ticket for row in [*self.active, *self.waiting]), *self.settling, *late]:
+            ticket.fail(GenerationError(CLOSED))
+        self._leave(self.active)
+        self._step()
+
+    def _arrive(self) -> bool:
+        """Take what has come, and wait for it if there is nothing else to do; False at the end."""
+        while True:
+            idle = not (self.waiting or self.active or self.leaving)
+            if idle:
+                for ticket in self.settling:
+                    ticket.future.set_result([])
+                self.settling.clear()
+            try:
+                arrival = self.arrivals.take(block=idle)
+            except queue.Empty:
+                return True
+            if arrival is None:
+                return False
+            rows, ticket = arrival
+            if rows is None:
+                self.settling.append(ticket)
+            elif ticket.future.set_running_or_notify_cancel():
+                self._prepare(rows, ticket)
+            del arrival, rows, ticket  # what waits here keeps no engine alive
+
+    def _prepare(self, rows: Callable[[PendingRequest], list[ActiveSequence]], ticket: PendingRequest) -> None:
+        try:
+            ticket.rows = rows(ticket)
+        except BaseException as error:
+            ticket.fail(error)
+            return
+        if not ticket.rows:
+            ticket.future.set_result([])
+        self.waiting.extend(ticket.rows)
+
+    def _drop_unwanted(self) -> None:
+        self.waiting = deque(row for row in self.waiting if not row.ticket.is_unwanted)
+        unwanted = [row for row in self.active if row.ticket.is_unwanted]
+        if not unwanted:
+            return
+        self._leave(unwanted)
+        for row in unwanted:
+            row.ticket.fail(CancelledError("cancelled"))
+
+    def _admit(self) -> None:
+        room = self.together - sum(row.width for row in self.active)
+        while self.waiting and (self.waiting[0].width <= room or not self.active):
+            row = self.waiting.popleft()
+            try:
+                row.started = time.perf_counter() - row.encoded_s
+                row.handle = self.pipe.add_request(
+                    next(self.numbers), _tensor(row.completion.prompt_ids), generation_config(row.values)
+                )
+            except Exception as error:
+                row.ticket.fail(error)
+                continue
+            self.active.append(row)
+            room -= row.width
+
+    def _step(self) -> None:
+        try:
+            if self.pipe.has_non_finished_requests():
+                self.pipe.step()
+        except Exception as error:
+            failure = GenerationError(f"openvino_genai failed: {last_words(error)}")
+            if is_out_of_memory(error):
+                failure = translate(error, "use a smaller backend.max_num_seqs, backend.cache_size or precision")
+            for row in self.active:
+                row.ticket.fail(failure)
+            self._leave(self.active)
+            self._recover()
+            return
+        self.leaving.clear()
+        now = time.perf_counter()
+        for row in list(self.active):
+            try:
+                if not row.take(now):
+                    continue
+                answer = row.completion.answer(row.ticket.request.handed_over, row.started, time.perf_counter())
+                self._leave([row])
+                if not row.ticket.future.done():
+                    row.ticket.finish(row, answer)
+            except Exception as error:
+                row.ticket.fail(error)
+                self._leave([row])
+
+    def _leave(self, rows: Sequence[ActiveSequence]) -> None:
+        """Let the engine forget sequences. One that it has not finished must be cancelled, or it leaks its blocks."""
+        for row in list(rows):
+            if row.handle.get_status().name == "RUNNING":
+                row.handle.cancel()
+                self.leaving.append(row.handle)
+            self.active.remove(row)
+
+    def _recover(self) -> None:
+        """After a step that failed: what made it fail has been cancelled, and another step forgets it."""
+        try:
+            self.pipe.step()
+        except Exception:
+            time.sleep(0.01)
+        self.leaving.clear()
+
+
+def _tensor(ids: Sequence[int]) -> Any:
+    """Token ids as a tensor of shape (1, tokens)."""
+    import numpy
+    import openvino
+
+    return openvino.Tensor(numpy.array([ids], dtype=numpy.int64))
+
+
+def one_token(pipe: Any, prompt: int, extra: Mapping[str, Any]) -> None:
+    """Let an engine that nobody uses yet answer a prompt of one token with one token."""
+    handle = pipe.add_request(0, _tensor([prompt]), generation_config({"max_new_tokens": 1, **extra}))
+    while pipe.has_non_finished_requests():
+        pipe.step()
+    handle.read_all()

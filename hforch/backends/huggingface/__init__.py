@@ -1,0 +1,1 @@
+"""What the backends over a transformers pipeline share: torch and optimum-intel."""

@@ -1,0 +1,76 @@
+"""What an existing transformers pipeline, made by somebody else, was told about decoding.
+
+A pipeline mixes what it was given with its task's defaults (do_sample=True, temperature=0.7, max_new_tokens=256) and
+with the checkpoint's own settings, and keeps no trace of which is which. So what equals one of those counts as not
+given; pass it to the LLM instead, by `pipeline_kwargs` or `bind`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import SimpleNamespace
+from typing import Any
+
+from hforch.config.options import option
+from hforch.config.schema import Generation
+from hforch.errors import UnknownArgument
+from hforch.generation.call_arguments import GENERATION, SAMPLING, fields_of, merge, split, stops_of
+
+# They concern how a pipeline works, not what it says, or are looked at on their own.
+ASIDE = {
+    *("do_sample", "max_length", "stop_strings", "eos_token_id", "pad_token_id", "bos_token_id"),
+    "transformers_version",
+}
+
+
+def settings_of(pipeline: Any, fields: Mapping[str, Any]) -> dict[str, Any]:
+    """The fields of a HforchPipeline around a pipeline, from what was given to either.
+
+    Raises:
+        UnknownArgument: something was given that hforch does not do, or that makes no sense.
+    """
+    given = _given_to(pipeline)
+    changes, others = split({"pipeline_kwargs": dict(fields.get("pipeline_kwargs") or {})})
+    _, checked = split({name: fields[name] for name in ("batch_size", "seed") if name in fields})
+    greedy = Generation.model_validate(option("generation", "greedy"))
+    found: dict[str, Any] = {"generation": merge(merge(greedy, _decoding(given)), changes)}
+    if (stops := getattr(pipeline.generation_config, "stop_strings", None)) is not None:
+        found["stop"] = stops_of(stops)
+    found |= fields_of(others)
+    if fields.get("stop") is not None:
+        found["stop"] = stops_of(fields["stop"])
+    return found | {name: value for name, value in fields.items() if name != "stop"} | checked
+
+
+def _given_to(pipeline: Any) -> dict[str, Any]:
+    """The settings of a pipeline that are neither its task's defaults nor the checkpoint's."""
+    settings = getattr(pipeline, "generation_config", None)
+    if settings is None:
+        return {}
+    shipped = pipeline.model.generation_config
+    defaults = [
+        getattr(pipeline, "_default_generation_config", None),
+        shipped,
+        SimpleNamespace(**shipped._get_default_generation_params()),
+    ]
+    given = {
+        name: value
+        for name, value in settings.to_dict().items()
+        if value is not None
+        and name not in ASIDE
+        and not name.startswith("_")
+        and all(value != getattr(source, name, None) for source in defaults)
+    }
+    if settings.do_sample is False:  # the task's default is to sample
+        given["do_sample"] = False
+    return given
+
+
+def _decoding(given: Mapping[str, Any]) -> dict[str, Any]:
+    if unknown := [name for name in given if name not in GENERATION]:
+        raise UnknownArgument(
+            f"the pipeline was made with {', '.join(unknown)}, which hforch does not do; make it without"
+        )
+    if given.get("do_sample") is False:
+        return {name: value for name, value in given.items() if name not in SAMPLING}
+    return dict(given)

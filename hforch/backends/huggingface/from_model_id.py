@@ -1,0 +1,111 @@
+"""`HforchPipeline.from_model_id`: the arguments of LangChain's own, as a Job. What they say is done or refused."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from hforch.config.compose import job_from_overrides
+from hforch.config.diagnose.suggestions import did_you_mean
+from hforch.config.schema import BACKENDS, Job
+from hforch.config.shorthand import meaning
+from hforch.config.validate import validate
+from hforch.errors import UnknownArgument
+from hforch.generation.call_arguments import GENERATION, merge, split
+from hforch.utils.paths import expanded
+
+NAMES = {"default": "pytorch", "pytorch": "pytorch", "openvino": "openvino"}
+DTYPES = {"float32": "fp32", "bfloat16": "bf16", "float16": "fp16", "auto": "auto"}
+MODEL = ("revision", "trust_remote_code", "attn_implementation")
+DTYPE = ("dtype", "torch_dtype")
+
+
+def job_of(
+    model_id: str,
+    task: str = "text-generation",
+    backend: str = "default",
+    device: int | str | None = None,
+    device_map: str | None = None,
+    model_kwargs: Mapping[str, Any] | None = None,
+    pipeline_kwargs: Mapping[str, Any] | None = None,
+    batch_size: int = 4,
+) -> Job:
+    """The job that the arguments of `HuggingFacePipeline.from_model_id` describe.
+
+    Args:
+        model_id: a folder, if there is one of that name; else an id of the hub.
+        task: `text-generation`, the only one.
+        backend: `default` (torch) or `openvino`.
+        device: -1 or `cpu` for the CPU, n or `cuda:n` for GPU n.
+        device_map: `auto` and the like; not together with `device`.
+        model_kwargs: of the model (revision, trust_remote_code, attn_implementation, dtype), of OpenVINO (device,
+            ov_config), or of generation (temperature, max_length, ...).
+        pipeline_kwargs: of generation.
+        batch_size: how many prompts go through the model together.
+
+    Raises:
+        UnknownArgument: a name or a value that is not known; it would have been ignored otherwise.
+        ConfigError: values that do not go together.
+    """
+    if task != "text-generation":
+        raise UnknownArgument(f"task={task!r}: the only one is 'text-generation'.")
+    if backend not in NAMES:
+        hint = did_you_mean(backend, NAMES)
+        raise UnknownArgument(f"backend={backend!r} is none of {', '.join(NAMES)}" + (f": {hint}" if hint else "."))
+    given = dict(model_kwargs or {})
+    on_openvino = BACKENDS[NAMES[backend]].library == "openvino"
+    tree = job_from_overrides([f"backend={NAMES[backend]}"]).model_dump()
+    tree["model"] = _model(model_id, given)
+    tree["device"] = _device(on_openvino, device, device_map, given)
+    tree["precision"]["name"] = _precision(given)
+    tree["ov_config"] = dict(given.pop("ov_config", None) or {}) if on_openvino else {}
+    tree["runtime"]["batch_size"] = batch_size
+    generation = {name: given.pop(name) for name in GENERATION if name in given}
+    if given:
+        raise UnknownArgument(" ".join(_unknown(name) for name in given))
+    changes = generation | split({"pipeline_kwargs": dict(pipeline_kwargs or {})})[0]
+    job = validate(tree)
+    return job.model_copy(update={"generation": merge(job.generation, changes)})
+
+
+def _model(model_id: str, given: dict[str, Any]) -> dict[str, Any]:
+    said = {name: given.pop(name) for name in MODEL if name in given}
+    common = {"trust_remote_code": False, "attn_implementation": None}
+    if expanded(model_id).is_dir():
+        said.pop("revision", None)
+        return {"source": "local", "path": model_id, **common, **said}
+    return {"source": "hub", "id": model_id, "revision": None, **common, **said}
+
+
+def _device(
+    on_openvino: bool, device: int | str | None, device_map: str | None, given: dict[str, Any]
+) -> dict[str, Any]:
+    if device is not None and device_map is not None:
+        raise UnknownArgument("device and device_map exclude each other: drop one.")
+    said = {"kind": "cpu", "index": None, "name": None, "device_map": None}
+    if on_openvino and "device" in given:
+        if device is not None or device_map is not None:
+            raise UnknownArgument("on OpenVINO the device is model_kwargs={'device': ...} alone: drop the other.")
+        name = str(given.pop("device"))
+        return said if name == "CPU" else said | {"kind": "openvino", "name": name}
+    if device_map is not None:
+        return said | {"kind": "auto", "device_map": device_map}
+    if device is None or device == "cpu":
+        return said
+    if (stands_for := meaning("device", str(device))) is None or isinstance(device, bool):
+        raise UnknownArgument(f"device={device!r}: -1 for the CPU, n or 'cuda:n' for GPU n.")
+    return said | {"kind": stands_for.option, **stands_for.values}
+
+
+def _precision(given: dict[str, Any]) -> str:
+    asked = [given.pop(name) for name in DTYPE if name in given]
+    name = str(asked[0]).removeprefix("torch.") if asked else "auto"
+    if name not in DTYPES:
+        raise UnknownArgument(f"dtype={name!r}: one of {', '.join(DTYPES)}.")
+    return DTYPES[name]
+
+
+def _unknown(name: str) -> str:
+    known = (*MODEL, *DTYPE, *GENERATION, "device", "ov_config")
+    hint = did_you_mean(name, known)
+    return f"model_kwargs has no {name!r}" + (f": {hint}" if hint else ".")

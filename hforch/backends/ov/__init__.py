@@ -1,0 +1,1 @@
+"""What the OpenVINO backends share: devices, properties, weights."""

@@ -1,0 +1,189 @@
+"""What a job asks of OpenVINO: a device and its properties, checked against this machine before a model is loaded."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from hforch.config.schema import Job
+from hforch.errors import Mistake
+
+COMPUTE = {"fp32": "f32", "bf16": "bf16", "fp16": "f16"}  # INFERENCE_PRECISION_HINT
+CAPABILITIES = {"bf16": "BF16", "fp16": "FP16"}
+HINT = "INFERENCE_PRECISION_HINT"
+KV_KEYS = ("KV_CACHE_PRECISION", "KEY_CACHE_PRECISION", "VALUE_CACHE_PRECISION")
+KV_VALUES = ("u8", "u4", "bf16", "f16", "f32", "dynamic")
+SMALLER = "use a smaller precision or model, or device=cpu"  # where a GPU has no memory left
+# Compiling with it, even on trial, breaks every later compilation in the process.
+NOT_TRIED = ("ENABLE_CPU_RESERVATION",)
+
+
+def check(job: Job) -> list[Mistake]:
+    """What this machine's OpenVINO cannot do for the job."""
+    if job.device.device_map not in (None, "auto") or (job.device.device_map and job.device.kind != "auto"):
+        hint = "drop it, or use device=auto, which is OpenVINO's AUTO"
+        return [Mistake("device.device_map", "device_map belongs to pytorch", None, hint)]
+    return _check_device(job) or [*_check_precision(job), *_check_ov_config(job)]
+
+
+def device_name(job: Job) -> str:
+    """The device as OpenVINO calls it, such as `CPU`, `GPU.0` or `AUTO`."""
+    names = {"cpu": "CPU", "gpu": f"GPU.{job.device.index}", "auto": "AUTO", "npu": "NPU"}
+    return names.get(job.device.kind) or str(job.device.name)
+
+
+def properties(job: Job) -> dict[str, str]:
+    """The OpenVINO properties for a job: its ov_config, which wins, and what precision and threads ask for."""
+    given = {name: _as_text(value) for name, value in job.ov_config.items()}
+    asked = {HINT: COMPUTE[job.precision.name]} if job.precision.name in COMPUTE else {}
+    if job.runtime.threads is not None:
+        asked["INFERENCE_NUM_THREADS"] = str(job.runtime.threads)
+    return asked | given
+
+
+def _check_device(job: Job) -> list[Mistake]:
+    import openvino
+
+    there = openvino.Core().available_devices
+    kind, _, parts = device_name(job).partition(":")
+    wanted = [part.strip("() ") for part in parts.split(",")] if parts else [kind]
+    known = {*there, *(f"{name}.0" for name in there)}
+    absent = [name for name in wanted if name not in known and name != "AUTO"]
+    if not absent:
+        return []
+    path = "device.name" if job.device.kind == "openvino" else "device.kind"
+    if job.device.kind == "gpu" and any(name.startswith("GPU") for name in there):
+        path = "device.index"
+    return [
+        Mistake(path, f"OpenVINO has no device {', '.join(absent)} here", None, f"devices here: {', '.join(there)}")
+    ]
+
+
+def _check_precision(job: Job) -> list[Mistake]:
+    needed = CAPABILITIES.get(job.precision.name)
+    if needed is None or HINT in job.ov_config or device_name(job).partition(":")[0] in ("AUTO", "HETERO", "MULTI"):
+        return []
+    import openvino
+
+    device = device_name(job)
+    capabilities = openvino.Core().get_property(device, "OPTIMIZATION_CAPABILITIES")
+    if needed in capabilities:
+        return []
+    has = [name for name in ("fp32", "bf16", "fp16") if CAPABILITIES.get(name, "FP32") in capabilities]
+    problem = f"{device} does not compute in {job.precision.name} here"
+    ways = ", ".join(f"precision={name}" for name in has)
+    return [Mistake("precision.name", problem, None, f"it computes in {', '.join(has)}: use {ways}")]
+
+
+def _check_ov_config(job: Job) -> list[Mistake]:
+    """Compile a model of one operation with each property: it takes milliseconds and finds most mistakes."""
+    import openvino
+
+    mistakes = _check_kv(job)
+    model, core = _one_operation(), openvino.Core()
+    told = {mistake.path for mistake in mistakes}
+    for name, value in properties(job).items():
+        if name in NOT_TRIED or f"ov_config.{name}" in told:
+            continue
+        try:
+            core.compile_model(model, device_name(job), {name: value})
+        except (RuntimeError, TypeError) as error:
+            path = f"ov_config.{name}" if name in job.ov_config else "precision.name"
+            problem = f"{device_name(job)} does not take {value!r}: {last_words(error)}"
+            mistakes.append(Mistake(path, problem, None, _nearest_property(core, device_name(job), name)))
+    return mistakes
+
+
+def of_one_operation(job: Job) -> dict[str, Any]:
+    """The properties in effect for a model of one operation, compiled with what the job asks for."""
+    import openvino
+
+    given = {name: value for name, value in properties(job).items() if name not in NOT_TRIED}
+    return read_properties(openvino.Core().compile_model(_one_operation(), device_name(job), given))
+
+
+def precision_of(
+    job: Job, weights: Mapping[str, Any], values: Mapping[str, Any], kv_cache: str | None
+) -> dict[str, Any]:
+    """What a record says of the precision.
+
+    Args:
+        weights: what the record says of the model.
+        values: the properties read back.
+    """
+    return {
+        "requested": job.precision.name,
+        "compute": values.get(HINT),
+        "weights": weights.get("export", {}).get("weight_format"),
+        "kv_cache": kv_cache,
+    }
+
+
+def read_properties(compiled: Any) -> dict[str, Any]:
+    """The properties of a compiled model, by name, as JSON has them."""
+    values = {}
+    for name in compiled.get_property("SUPPORTED_PROPERTIES"):
+        if name == "SUPPORTED_PROPERTIES":
+            continue
+        try:
+            values[str(name)] = _property(compiled.get_property(name))
+        except (RuntimeError, TypeError, ValueError):
+            continue  # some properties are write-only, and a few have no Python form
+    return values
+
+
+def _one_operation() -> Any:
+    import numpy
+    import openvino
+    from openvino import opset13
+
+    parameter = opset13.parameter([1], numpy.float32)
+    return openvino.Model([opset13.relu(parameter)], [parameter])
+
+
+def _check_kv(job: Job) -> list[Mistake]:
+    allowed = ", ".join(KV_VALUES)
+    return [
+        Mistake(f"ov_config.{name}", f"{job.ov_config[name]!r} is no precision of the KV cache; allowed: {allowed}")
+        for name in KV_KEYS
+        if name in job.ov_config and job.ov_config[name] not in KV_VALUES
+    ]
+
+
+def _nearest_property(core: Any, device: str, name: str) -> str | None:
+    from hforch.config.diagnose.suggestions import did_you_mean
+
+    try:
+        known = [str(key) for key in core.get_property(device, "SUPPORTED_PROPERTIES")]
+    except RuntimeError:
+        return None
+    return None if name in known else did_you_mean(name, known)
+
+
+def _property(value: Any) -> Any:
+    """An OpenVINO property value as JSON has it."""
+    if isinstance(value, bool | int | float | str):
+        return value
+    if hasattr(value, "get_type_name"):
+        return value.get_type_name()
+    if isinstance(value, dict):
+        return {str(key): _property(item) for key, item in value.items()}
+    if isinstance(value, Iterable):
+        return [_property(item) for item in value]
+    if hasattr(value, "total_seconds"):
+        return value.total_seconds()
+    return str(value).rpartition(".")[2]
+
+
+def _as_text(value: Any) -> str:
+    return ("YES" if value else "NO") if isinstance(value, bool) else str(value)
+
+
+def last_words(error: Exception) -> str:
+    """The sentence that says something, out of OpenVINO's nested messages."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip() and not line.startswith("Exception from")]
+    said = lines[-1].removeprefix("NotFound: ") if lines else str(error).strip()
+    # Its C++ names and a blank it forgets ("Wrong value FASTfor property key") would only puzzle.
+    said = re.sub(r"\bov::(\w+::)+", "", said).removesuffix("; stoi")
+    return re.sub(r"(?<=\S)for property key", " for property key", said)

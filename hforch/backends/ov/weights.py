@@ -1,0 +1,57 @@
+"""The weights that an OpenVINO backend loads: an IR that is there already, or the export of a torch checkpoint."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+from hforch.backends.base import PreparedModel, prepared_from
+from hforch.config.schema import Job
+from hforch.errors import ModelError
+from hforch.models import fetch
+from hforch.models.checkpoint import Checkpoint
+from hforch.models.estimate import IN_MEMORY, Needs
+from hforch.utils.progress import Progress
+
+KV_BYTES = {"u8": 1.0, "i8": 1.0, "u4": 0.5, "f16": 2.0, "bf16": 2.0, "f32": 4.0}
+WEIGHTS = {"fp32": "fp32", "bf16": "fp16", "fp16": "fp16", "int8": "int8", "int4": "int4"}
+
+
+def needs(job: Job, kv_mb: float | None = None) -> Needs:
+    """What an OpenVINO backend makes of a job's weights.
+
+    Args:
+        kv_mb: size of the KV cache, if it is allocated at once.
+    """
+    kv_bytes = 4.0 if job.precision.name == "fp32" else 2.0
+    asked = str(job.ov_config.get("KV_CACHE_PRECISION", ""))
+    return Needs("openvino", IN_MEMORY.get(job.precision.name, 2.0), KV_BYTES.get(asked, kv_bytes), kv_mb)
+
+
+def prepare(job: Job, progress: Progress) -> PreparedModel:
+    from hforch.models.exports import export
+
+    checkpoint = fetch(job.model, progress)
+    prepared = prepared_from(checkpoint)
+    if checkpoint.kind == "openvino":
+        return replace(prepared, record=prepared.record | {"export": _ready_made(job, checkpoint)})
+    exported = export(checkpoint, job.precision, job.model.trust_remote_code, progress)
+    seconds = prepared.seconds | ({"export_s": exported.export_s} if exported.export_s is not None else {})
+    how = {"key": exported.key, "weight_format": exported.weight_format, "bits": exported.bits}
+    record = prepared.record | {"export": how}
+    return replace(prepared, path=exported.path, seconds=seconds, disk_mb=exported.disk_mb, record=record)
+
+
+def _ready_made(job: Job, checkpoint: Checkpoint) -> dict[str, Any]:
+    from hforch.models.exports import describe
+
+    found = describe(checkpoint.path)
+    asked = WEIGHTS.get(job.precision.name)
+    if asked is not None and asked != found["weight_format"]:
+        raise ModelError(
+            f"precision={job.precision.name}: the model in {checkpoint.path} is an OpenVINO IR with"
+            f" {found['weight_format']} weights already, and is not converted again; use precision=auto, or start from"
+            " the torch checkpoint",
+            "precision.name",
+        )
+    return found

@@ -1,0 +1,31 @@
+"""hforch doctor --check-cache: all that is in the cache is read and compared with what was made."""
+
+from __future__ import annotations
+
+import json
+
+from hforch.commands._doctor_report import describe_entry
+from hforch.errors import EXIT_FAILED, EXIT_OK, shown
+from hforch.models.cache import check, entries
+
+
+def check_cache(as_json: bool) -> int:
+    """Read all entries and tell of those that are damaged.
+
+    Returns:
+        the exit code: 1 if some are.
+    """
+    found = [entry for entry in entries() if not entry.path.name.startswith(".")]  # not what is being made just now
+    wrong = [(entry, reason) for entry in found if (reason := check(entry))]
+    if as_json:
+        told = [describe_entry(entry) | {"reason": reason} for entry, reason in wrong]
+        print(json.dumps({"checked": len(found), "damaged": told}, indent=2))
+        return EXIT_FAILED if wrong else EXIT_OK
+    for entry, reason in wrong:
+        print(f"{entry.kind}/{entry.name} is damaged: {shown(reason)}")
+    entries_ = f"{len(found)} {'entry' if len(found) == 1 else 'entries'}"
+    if wrong:
+        print(f"{len(wrong)} of {entries_} damaged; made again when next needed (hforch doctor --clean incomplete)")
+    else:
+        print(f"{entries_} checked, all as they were made")
+    return EXIT_FAILED if wrong else EXIT_OK

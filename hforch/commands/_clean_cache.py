@@ -1,0 +1,113 @@
+"""hforch doctor --clean: entries of the cache are removed, those that were asked for and no others."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from fnmatch import fnmatchcase
+from typing import Any
+
+from hforch.commands._cache_entries import entry_line
+from hforch.commands._doctor_report import describe_entry
+from hforch.errors import EXIT_FAILED, EXIT_OK, ConfigError, Mistake
+from hforch.models.cache import KINDS, Entry, entries, remove, remove_rest
+
+WORDS = (*KINDS, "incomplete", "all")
+
+
+def clean(wanted: Sequence[str], older_than: float | None, dry_run: bool, as_json: bool) -> int:
+    """Remove what is wanted and tell of each entry.
+
+    Args:
+        wanted: names, beginnings of names, patterns, kinds, `incomplete`, `all`.
+        older_than: only what was made that many days ago, or earlier.
+
+    Returns:
+        the exit code: 1 if something could not be removed.
+
+    Raises:
+        ConfigError: a word names nothing in the cache; then nothing at all is removed.
+    """
+    there = entries()
+    chosen = choose(wanted, there)
+    if older_than is not None:
+        limit = datetime.now(UTC) - timedelta(days=older_than)
+        chosen = [entry for entry in chosen if entry.created <= limit]
+    removed: list[Entry] = []
+    failed: list[tuple[Entry, str]] = []
+    for entry in chosen:
+        reason = None if dry_run else _remove(entry)
+        if reason is None:
+            removed.append(entry)
+        else:
+            failed.append((entry, reason))
+    if "all" in wanted and older_than is None and not dry_run:
+        remove_rest()
+    _tell(removed, failed, dry_run, as_json)
+    return EXIT_FAILED if failed else EXIT_OK
+
+
+def choose(wanted: Sequence[str], there: Sequence[Entry]) -> list[Entry]:
+    """The entries that the words name, each once, in the order of the cache."""
+    if not wanted:
+        names = ", ".join(entry.name for entry in there) or "nothing, the cache is empty"
+        raise ConfigError([Mistake("", "--clean needs to know what", hint=f"{', '.join(WORDS)}, or one of: {names}")])
+    found = {word: _named(word, there) for word in wanted}
+    mistakes = [_nothing(word, there) for word, named in found.items() if not named and word not in WORDS]
+    if mistakes:
+        raise ConfigError(mistakes)
+    paths = {entry.path for named in found.values() for entry in named}
+    return [entry for entry in there if entry.path in paths]
+
+
+def _named(word: str, there: Sequence[Entry]) -> list[Entry]:
+    if word == "all":
+        return list(there)
+    if word == "incomplete":
+        return [entry for entry in there if not entry.complete]
+    if word in KINDS:
+        return [entry for entry in there if entry.kind == word]
+    if any(sign in word for sign in "*?["):
+        return [entry for entry in there if fnmatchcase(entry.name, word)]
+    exact = [entry for entry in there if entry.name == word]
+    begun = [entry for entry in there if word and entry.name.startswith(word)]
+    if not exact and len(begun) > 1:
+        names = ", ".join(entry.name for entry in begun)
+        hint = f"'{word}*' means all of them"
+        raise ConfigError([Mistake("", f"--clean {word}: {len(begun)} entries begin like this: {names}", hint=hint)])
+    return exact or begun
+
+
+def _nothing(word: str, there: Sequence[Entry]) -> Mistake:
+    from hforch.config.diagnose.suggestions import did_you_mean
+
+    hint = did_you_mean(word, [*WORDS, *(entry.name for entry in there)])
+    return Mistake("", f"--clean {word}: the cache has no such entry", hint=hint or "hforch doctor --cache shows all")
+
+
+def _remove(entry: Entry) -> str | None:
+    """Why it could not be removed; None if it was."""
+    try:
+        return None if remove(entry) else "another process is making it now"
+    except OSError as error:
+        return (error.strerror or str(error)).lower()
+
+
+def _tell(removed: Sequence[Entry], failed: Sequence[tuple[Entry, str]], dry_run: bool, as_json: bool) -> None:
+    freed = sum(entry.size_mb for entry in removed)
+    if as_json:
+        told: dict[str, Any] = {
+            "dry_run": dry_run,
+            "removed": [describe_entry(entry) for entry in removed],
+            "failed": [describe_entry(entry) | {"reason": reason} for entry, reason in failed],
+            "freed_mb": round(freed, 3),
+        }
+        print(json.dumps(told, indent=2))
+    else:
+        for entry in removed:
+            print(f"{'would remove' if dry_run else 'removed'} {entry.kind}/{entry_line(describe_entry(entry))}")
+        print(f"{freed:,.1f} MB {'would be' if dry_run else 'are'} free" if removed else "nothing to remove")
+    for entry, reason in failed:
+        print(f"{entry.kind}/{entry.name} is still there: {reason}", file=sys.stderr)

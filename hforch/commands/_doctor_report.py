@@ -1,0 +1,233 @@
+"""What `hforch doctor` looks at. A library that does not import is part of the answer, not the end of it."""
+
+from __future__ import annotations
+
+import os
+import platform
+import sys
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from functools import cache
+from importlib.metadata import PackageNotFoundError, requires, version
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+from hforch import __version__
+from hforch.commands._nvidia import nvidia
+from hforch.commands._version_differences import differences
+from hforch.config.schema import BACKENDS
+from hforch.machine.environment import cpu_name
+from hforch.machine.processor import GB, memory, processor
+from hforch.runs.processes import fork_safety
+from hforch.runs.processes.fork_server import ForkServer
+from hforch.runs.processes.preload import libraries_of
+
+EXTRAS = ("genai", "openvino", "quant", "cuda")
+
+
+def inspect_machine() -> dict[str, Any]:
+    """Everything, as plain data. Sizes in GB and MB of 10^9 and 10^6 bytes."""
+    return {
+        "hforch": __version__,
+        "machine": machine(),
+        "packages": list(packages()),
+        "workers": workers(),  # before this process initializes what it looks at
+        "torch": _devices(_torch_devices) | {"build": _torch_build()},
+        "nvidia": nvidia(),
+        "openvino": _devices(_openvino_devices),
+        "cache": cached(),
+    }
+
+
+def machine() -> dict[str, Any]:
+    return {"python": platform.python_version(), "system": platform.platform(), **processor(), **memory()}
+
+
+def packages() -> Iterator[dict[str, Any]]:
+    """What hforch's own metadata asks for, with and without extras, what is installed of it, and what is tested.
+
+    Each package comes once; of several extras that want it, `extra` is the one that wants least besides.
+    """
+    from packaging.requirements import Requirement
+    from packaging.version import Version
+
+    wants: dict[str, tuple[Requirement, list[str]]] = {}
+    for text in declared():
+        wanted = Requirement(text)
+        extra = next((name for name in EXTRAS if wanted.marker and f'"{name}"' in str(wanted.marker)), None)
+        if (wanted.marker and extra is None) or _canonical(wanted.name) == "hforch":
+            continue  # of the extras, only those that add abilities
+        wants.setdefault(_canonical(wanted.name), (wanted, []))[1].append(extra or "")
+    sizes = Counter(extra for _, extras in wants.values() for extra in extras)
+    for wanted, extras in wants.values():
+        extra = None if "" in extras else min(extras, key=lambda name: sizes[name])
+        try:
+            installed = version(wanted.name)
+        except PackageNotFoundError:
+            installed = None
+        tested = tested_versions().get(_canonical(wanted.name))
+        target = f"hforch[{extra}]" if extra else f"{wanted.name}{wanted.specifier}"
+        yield {
+            "name": wanted.name,
+            "version": installed,
+            "wants": str(wanted.specifier),
+            "fits": installed is not None and wanted.specifier.contains(installed, prereleases=True),
+            "tested": tested,
+            # A local suffix (2.13.0+cpu) names a build, not a version.
+            "as_tested": installed is not None and tested is not None and Version(installed).public == tested,
+            "extra": extra,
+            "differs": list(differences(_canonical(wanted.name), installed)) if installed else [],
+            "install": f"pip install '{target}'",
+        }
+
+
+@cache
+def tested_versions() -> dict[str, str]:
+    """The versions that are tested together, by package: constraints.txt, in the package or in the repository."""
+    package = Path(__file__).parents[1]
+    for file in (package / "constraints.txt", package.parent / "constraints.txt"):
+        if file.is_file():
+            lines = [line.partition("==") for line in file.read_text(encoding="utf-8").splitlines() if "==" in line]
+            return {_canonical(name): number.strip() for name, _, number in lines}
+    return {}
+
+
+def _canonical(name: str) -> str:
+    from packaging.utils import canonicalize_name
+
+    return canonicalize_name(name.strip())
+
+
+def declared() -> list[str]:
+    """hforch's requirements, from its installed metadata or else from pyproject.toml beside it."""
+    try:
+        return requires("hforch") or []
+    except PackageNotFoundError:
+        import tomllib
+
+        file = Path(__file__).parents[2] / "pyproject.toml"
+        if not file.is_file():
+            return []
+        project = tomllib.loads(file.read_text(encoding="utf-8"))["project"]
+        optional = project["optional-dependencies"]
+        return project["dependencies"] + [
+            f'{requirement}; extra == "{extra}"' for extra in EXTRAS for requirement in optional[extra]
+        ]
+
+
+def workers() -> dict[str, list[str] | None]:
+    """What importing the libraries of each installed backend initializes, so that workers are started anew.
+
+    None for one whose libraries end the process that imports them. Nothing is imported where there is no accelerator.
+    """
+    if not fork_safety.are_present():
+        return {}
+    started = {name: ForkServer(name) for name in BACKENDS if is_installed(libraries_of(name))}
+    try:
+        return {name: fork_server.initialized() for name, fork_server in started.items()}
+    finally:
+        for fork_server in started.values():
+            fork_server.discard()
+
+
+def is_installed(libraries: Sequence[str]) -> bool:
+    """Whether a backend imports any libraries, and all of them are there."""
+    return bool(libraries) and all(find_spec(library.partition(".")[0]) for library in libraries)
+
+
+def _devices(find: Callable[[], list[dict[str, Any]]]) -> dict[str, Any]:
+    try:
+        with _silence():
+            return {"error": None, "devices": find()}
+    except ModuleNotFoundError as error:
+        return {"error": f"not installed ({error.name})", "devices": []}
+    except Exception as error:  # a native library can fail in any way
+        return {"error": f"does not load: {type(error).__name__}: {str(error).splitlines()[0]}", "devices": []}
+
+
+@contextmanager
+def _silence() -> Iterator[None]:
+    """Keep off the screen what libraries print, in Python or below it."""
+    kept, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, 2)
+    try:
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+        os.close(nowhere)
+
+
+def _torch_build() -> dict[str, str | None] | None:
+    """torch's version, and the CUDA or HIP that it is built for; None if it could not be imported."""
+    torch = sys.modules.get("torch")
+    built = getattr(torch, "version", None)
+    if torch is None or built is None:
+        return None
+    return {"version": str(torch.__version__), "cuda": built.cuda, "hip": getattr(built, "hip", None)}
+
+
+def _torch_devices() -> list[dict[str, Any]]:
+    import torch
+
+    found = [{"device": "cpu", "name": cpu_name(), "memory_gb": memory()["memory_gb"]}]
+    for kind in ("cuda", "xpu"):
+        library = getattr(torch, kind, None)
+        if library is None or not library.is_available():
+            continue
+        for number in range(library.device_count()):
+            properties = library.get_device_properties(number)
+            total = properties.total_memory / GB
+            found.append({"device": f"{kind}:{number}", "name": properties.name, "memory_gb": total})
+    return found
+
+
+def _openvino_devices() -> list[dict[str, Any]]:
+    import openvino
+
+    core = openvino.Core()
+    return [
+        {
+            "device": name,
+            "name": str(core.get_property(name, "FULL_DEVICE_NAME")).strip(),
+            "memory_gb": memory()["memory_gb"] if name == "CPU" else _memory_of(core, name),
+            "capabilities": [str(one) for one in core.get_property(name, "OPTIMIZATION_CAPABILITIES")],
+        }
+        for name in core.available_devices
+    ]
+
+
+def _memory_of(core: Any, device: str) -> float | None:
+    """A GPU's memory in GB; other devices have none of their own, or do not tell."""
+    try:
+        return float(core.get_property(device, "GPU_DEVICE_TOTAL_MEM_SIZE")) / GB
+    except (RuntimeError, TypeError, ValueError):
+        return None
+
+
+def cached() -> dict[str, Any]:
+    """The cache's place, the room left there, and its entries, newest first."""
+    from hforch.models.cache import cache_home, entries, room
+
+    try:
+        found = [describe_entry(entry) for entry in entries()]
+        return {"error": None, "home": str(cache_home()), "free_gb": room() / GB, "entries": found}
+    except OSError as error:
+        return {"error": f"cannot be read: {error}", "home": str(cache_home()), "free_gb": None, "entries": []}
+
+
+def describe_entry(entry: Any) -> dict[str, Any]:
+    from datetime import UTC, datetime
+
+    return {
+        "kind": entry.kind,
+        "name": entry.name,
+        "what": entry.what,
+        "path": str(entry.path),
+        "size_mb": entry.size_mb,
+        "created": entry.created.isoformat(),
+        "age_s": round((datetime.now(UTC) - entry.created).total_seconds()),
+        "complete": entry.complete,
+    }

@@ -1,0 +1,156 @@
+"""How far the outputs of a job are from those of a baseline: sample by sample, joined by the identity of the input."""
+
+from __future__ import annotations
+
+import heapq
+from array import array
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from statistics import median
+from typing import Any
+from zlib import crc32
+
+from hforch.comparison.entries import Entry, samples_of
+
+PAIRS = 1000  # texts are compared as texts for so many inputs at most, the same ones for every job
+LONGEST = 100_000  # characters of a text that are compared as text: edits take time as the square of it, chrF seconds
+RESIDUES = 1_000_003
+Key = tuple[str, int]
+
+
+@dataclass(frozen=True)
+class Output:
+    """One answer of the baseline: its token ids (packed), a hash of its text, and the text where it is needed."""
+
+    ids: bytes
+    text_hash: int
+    text: str | None
+
+
+@dataclass
+class Baseline:
+    """The answers of a baseline job by input and repeat; failed samples are left out."""
+
+    entry: Entry
+    chosen: Chosen
+    outputs: dict[Key, Output] = field(default_factory=dict)
+
+    def add(self, sample: Mapping[str, Any], by_text: bool) -> None:
+        if sample["error"] is None:
+            key = (sample["input_id"], sample["repeat"])
+            text = sample["text"] if by_text or key[0] in self.chosen else None
+            self.outputs[key] = Output(pack(sample["output_ids"]), hash(sample["text"]), text)
+
+
+class Chosen:
+    """The inputs whose texts are compared: all of few, and of many a fixed share, by a hash of their ids."""
+
+    def __init__(self, inputs: int) -> None:
+        self.share = min(1.0, PAIRS / max(inputs, 1))
+
+    def __contains__(self, input_id: str) -> bool:
+        return self.share >= 1.0 or crc32(input_id.encode()) % RESIDUES < self.share * RESIDUES
+
+
+def pack(ids: Sequence[int] | None) -> bytes:
+    return array("q", ids or []).tobytes()
+
+
+@dataclass(frozen=True)
+class Pair:
+    """Two answers to one input that differ; `at` is where, in tokens or characters, and `share` of the length."""
+
+    input_id: str
+    item: Any
+    at: int
+    share: float
+    baseline: str
+    text: str
+
+
+@dataclass
+class Drift:
+    """What is known of the differences; see docs/metrics.md for the definitions.
+
+    Attributes:
+        unit: what `first_diff` counts: tokens, or characters where the tokenizers differ.
+        joined: the samples that both jobs have answered.
+    """
+
+    baseline: str
+    unit: str
+    worst_wanted: int
+    chosen: Chosen
+    joined: int = 0
+    exact: int = 0
+    missing: int = 0
+    at: list[int] = field(default_factory=list)
+    shares: list[float] = field(default_factory=list)
+    pairs: list[tuple[str, str]] = field(default_factory=list)
+    _worst: list[tuple[float, int, Mapping[str, Any], int]] = field(default_factory=list)
+
+    def add(self, sample: Mapping[str, Any], base: Output) -> None:
+        """Compare one sample with the baseline's."""
+        self.joined += 1
+        text = sample["text"]
+        if base.text is not None and sample["input_id"] in self.chosen:
+            self.pairs.append((base.text, text))
+        if hash(text) == base.text_hash:
+            self.exact += 1
+            return
+        if self.unit == "tokens":
+            ids, other = array("q", sample["output_ids"] or []), array("q")
+            other.frombytes(base.ids)
+            place, length = first_diff(ids, other), max(len(ids), len(other), 1)
+        else:
+            place, length = first_diff(text, base.text or ""), max(len(text), len(base.text or ""), 1)
+        self.at.append(place)
+        self.shares.append(place / length)
+        entry = (-place / length, len(self.at), sample, place)
+        if len(self._worst) < self.worst_wanted:
+            heapq.heappush(self._worst, entry)
+        elif self._worst and entry > self._worst[0]:
+            heapq.heapreplace(self._worst, entry)
+
+    def worst(self, baseline: Entry) -> list[Pair]:
+        """The samples that differ soonest, with both texts."""
+        chosen = {(one["input_id"], one["repeat"]): (share, one, at) for share, _, one, at in self._worst}
+        pairs = []
+        for sample in samples_of(baseline) if chosen else ():
+            key = (sample["input_id"], sample["repeat"])
+            if key in chosen and sample["error"] is None:
+                share, other, at = chosen[key]
+                pairs.append(Pair(key[0], other["input"], at, abs(share), sample["text"], other["text"]))
+        return sorted(pairs, key=lambda pair: (pair.share, pair.input_id))
+
+    def metrics(self) -> dict[str, float | None]:
+        """Return `exact_match`, `first_diff` and its share (medians over samples that differ), `chrf`, `similarity`."""
+        if not self.joined:
+            return {}
+        return {
+            "exact_match": self.exact / self.joined,
+            "first_diff": float(median(self.at)) if self.at else None,
+            "first_diff_share": round(median(self.shares), 4) if self.shares else None,
+            **texts_alike(self.pairs),
+        }
+
+
+def first_diff(one: Sequence[Any], other: Sequence[Any]) -> int:
+    """Return the index of the first difference; the length of the shorter where it is the other's beginning."""
+    return next((at for at, (a, b) in enumerate(zip(one, other, strict=False)) if a != b), min(len(one), len(other)))
+
+
+def texts_alike(pairs: Iterable[tuple[str, str]]) -> dict[str, float | None]:
+    """chrF (0 to 100, of sacrebleu, over all pairs as one corpus) and edit similarity (0 to 1, of rapidfuzz, mean)."""
+    from rapidfuzz.distance import Levenshtein
+
+    pairs = [(base[:LONGEST], text[:LONGEST]) for base, text in pairs]
+    if not pairs:
+        return {"chrf": None, "similarity": None}
+    if all(base == text for base, text in pairs):
+        return {"chrf": 100.0, "similarity": 1.0}
+    from sacrebleu.metrics import CHRF
+
+    score = CHRF().corpus_score([text for _, text in pairs], [[base for base, _ in pairs]]).score
+    similar = [Levenshtein.normalized_similarity(base, text) for base, text in pairs]
+    return {"chrf": round(score, 2), "similarity": round(sum(similar) / len(similar), 4)}

@@ -1,0 +1,393 @@
+"""Rows of a comparison: one a job, with what differs between the jobs, its metrics, and what is to be said of them."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from os.path import realpath
+from pathlib import Path
+from typing import Any
+
+from hforch.comparison.axes import axes_of
+from hforch.comparison.baselines import partners_of
+from hforch.comparison.divergent_tokens import DivergentToken, divergent_tokens
+from hforch.comparison.drift import PAIRS, Baseline, Chosen, Drift, Pair
+from hforch.comparison.entries import Entry
+from hforch.errors import ConfigError, Mistake
+from hforch.metrics.aggregation import Timings
+from hforch.metrics.registry import AGAINST_BASELINE, BY_NAME, COMPARED
+from hforch.records.sample_lines import Samples
+from hforch.runs import repeats
+from hforch.scoring.uncertainty import ratio_of_sums
+
+NOISE = 0.10  # how much the speed of the machine may change between the first and the last measurement of a model
+QUANTILES = (5, 25, 50, 75, 95)  # percentiles of each timing, for charts
+ERRORS = tuple(metric.error_name for metric in COMPARED if metric.has_error)
+ABSENT = {
+    "memory": {metric.name for metric in COMPARED if metric.section == "memory" or metric.kind == "energy"},
+    "logits": {metric.name for metric in COMPARED if metric.is_score},
+}
+"""By what a backend may lack, the metrics that its jobs cannot have; energy here is not that of a model elsewhere."""
+
+
+@dataclass
+class Row:
+    """One job in a comparison.
+
+    Attributes:
+        axes: what differs between the jobs, by name.
+        metrics: by name, and the standard errors of some; what is not known is None.
+        quantiles: by timing of the samples, in milliseconds; see QUANTILES.
+        spread: the lowest and highest tokens_per_s of its repeats.
+        site: where its speed was measured: the machine, and whether other jobs ran meanwhile.
+        baseline: the name of the job that its outputs were compared with.
+        worst: the samples that differ soonest from the baseline's.
+        partings: where its next-token distributions are furthest from the baseline's.
+    """
+
+    entry: Entry
+    axes: dict[str, str]
+    metrics: dict[str, float | None]
+    site: tuple[str, bool]
+    quantiles: dict[str, list[float]] = field(default_factory=dict)
+    spread: tuple[float, float] | None = None
+    notes: list[str] = field(default_factory=list)
+    unit: str = "tokens"
+    baseline: str | None = None
+    checks: tuple[int, int] | None = None
+    worst: list[Pair] = field(default_factory=list)
+    divergent_tokens: list[DivergentToken] = field(default_factory=list)
+
+    @property
+    def label(self) -> str:
+        return " ".join(f"{name}={value}" for name, value in self.axes.items()) or self.entry.name
+
+    @property
+    def shared(self) -> str | None:
+        """Why the job did not have its GPU to itself; None if it did."""
+        reason = self.entry.record.get("shared_accelerator")
+        return str(reason) if reason else None
+
+    def lacks(self, metric: str) -> str | None:
+        """Return why a job of this backend cannot have a metric; None if it can."""
+        reasons = self.entry.record.get("absent") or {}
+        return next((why for name, why in reasons.items() if metric in ABSENT.get(name, ())), None)
+
+    def can_rank(self, metric: str) -> bool:
+        """Return whether a metric may be compared with bounds and other jobs."""
+        return self.shared is None or not BY_NAME[metric].is_lost_on_shared_gpu
+
+    @property
+    def counts_packages(self) -> bool:
+        """Whether its energy includes that of the CPU packages; older records have that of GPUs alone."""
+        counted = (self.entry.record.get("metrics") or {}).get("energy_of") or ()
+        return any(str(name).startswith("package") for name in counted)
+
+    @property
+    def is_noisy(self) -> bool:
+        """Whether the machine's speed has changed while its model was loaded, more than speeds can be told apart."""
+        return self.entry.noise is not None and abs(self.entry.noise) > NOISE
+
+    @property
+    def title(self) -> str:
+        """Its name, and what is different about it."""
+        return f"{self.entry.name} ({self.label})" if self.axes else self.entry.name
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Rows, and what has to be known to read them."""
+
+    rows: list[Row]
+    notes: list[str]
+
+    @property
+    def axes(self) -> list[str]:
+        return list(dict.fromkeys(name for row in self.rows for name in row.axes))
+
+
+def compare(entries: Sequence[Entry], baseline: Mapping[str, str] | None = None, worst: int = 3) -> Comparison:
+    """Compare jobs.
+
+    Args:
+        baseline: axes of the load key that the baseline jobs have; None: of those that differ in the load key alone,
+            the most precise one.
+        worst: how many of the samples that differ most each row keeps, and of the positions.
+
+    Raises:
+        ConfigError: no job is such a baseline, or jobs have no partner in it; samples are damaged.
+    """
+    partners = partners_of(entries, baseline)
+    axes = axes_of(entries)
+    rows: dict[str, Row] = {}
+    by_base: dict[str | None, list[Entry]] = {}
+    for entry in entries:
+        base = partners[entry.name]
+        by_base.setdefault(base.name if base else None, []).append(entry)
+    named = {entry.name: entry for entry in entries}
+    mistakes: list[Mistake] = []
+    for name, group in by_base.items():
+        kept = _keep(named[name], group) if name else None
+        for entry in group:
+            try:
+                rows[entry.name] = _row(entry, axes[entry.name], kept, worst)
+            except ConfigError as error:
+                mistakes += error.mistakes
+    if mistakes:
+        raise ConfigError(mistakes)
+    ordered = [rows[entry.name] for entry in entries]
+    for row in ordered:
+        _add_ratio(row, rows)
+    return Comparison(ordered, _notes(ordered))
+
+
+# ---------------------------------------------------------------- one job
+def _keep(base: Entry, group: Iterable[Entry]) -> Baseline:
+    by_text = any(_unit(base, entry) == "characters" for entry in group)
+    kept = Baseline(base, Chosen(_inputs(base.record)))
+    for sample in Samples(base.samples, base.record):  # what is damaged of it, its own row says
+        kept.add(sample, by_text)
+    return kept
+
+
+def _inputs(record: Mapping[str, Any]) -> int:
+    """How many inputs a job answers; its samples, where no plan of batches was written."""
+    planned = {one for batch in record.get("plan") or [] for one in batch}
+    return len(planned) or int((record.get("totals") or {}).get("planned") or 0)
+
+
+def _unit(one: Entry, other: Entry) -> str:
+    """Token ids of two jobs mean the same where the weights have the same source, and so the same tokenizer."""
+    mine, its = ((entry.record.get("model") or {}).get("fingerprint") for entry in (one, other))
+    has_ids = all("token_ids" not in (entry.record.get("absent") or {}) for entry in (one, other))
+    return "tokens" if has_ids and mine is not None and mine == its else "characters"
+
+
+def _row(entry: Entry, axes: dict[str, str], base: Baseline | None, worst: int) -> Row:
+    record = entry.record
+    timings = Timings()
+    failed = seen = 0
+    drift = Drift(base.entry.name, _unit(base.entry, entry), worst, base.chosen) if base else None
+    own = base is not None and base.entry.name == entry.name
+    samples = Samples(entry.samples, entry.record)
+    for sample in samples:
+        seen += 1
+        if sample["error"] is not None:
+            failed += 1
+            continue
+        timings.add(sample)
+        if drift and base and not own:
+            output = base.outputs.get((sample["input_id"], sample["repeat"]))
+            if output is None:
+                drift.missing += 1
+            else:
+                drift.add(sample, output)
+    if not entry.skips_damaged:
+        samples.refuse()
+    metrics = _metrics(record, timings, failed)
+    row = Row(entry, axes, metrics, _site(record), timings.quantiles(QUANTILES), _spread(record))
+    row.unit = drift.unit if drift else "tokens"
+    checks = (record.get("totals") or {}).get("checks")
+    if checks and checks["total"]:
+        row.checks = checks["passed"], checks["total"]
+        metrics["checks"] = checks["passed"] / checks["total"]
+    if drift and base and not own:
+        row.baseline = base.entry.name
+        metrics |= drift.metrics()
+        row.worst = drift.worst(base.entry)
+    elif own and seen > failed:
+        metrics |= {
+            metric.name: metric.of_itself
+            for metric in COMPARED
+            if metric.section is None and metric.of_itself is not None
+        }
+    broken: list[int] = []
+    row.divergent_tokens = divergent_tokens(entry, worst, broken)
+    row.notes = [*_of_row(entry, own, drift, seen), *samples.notices()]
+    if broken:
+        row.notes.append(f"scores.jsonl is damaged: {len(broken)} lines of it cannot be read")
+    other = _scored_against(entry)
+    if base and other not in (None, Path(realpath(base.entry.samples))):
+        metrics |= dict.fromkeys(one.name for one in AGAINST_BASELINE)
+        metrics |= dict.fromkeys(one.error_name for one in AGAINST_BASELINE if one.has_error)
+        row.divergent_tokens = []
+        other_name = f"{other.parent.name}/{other.name}" if other else ""
+        row.notes.append(f"no KL and flips here: they were taken against {other_name}, and not against this baseline")
+    return row
+
+
+def _add_ratio(row: Row, rows: Mapping[str, Row]) -> None:
+    """Perplexity over the baseline's: of the same text, with the same tokenizer."""
+    base = rows.get(row.baseline) if row.baseline else row if "baseline" in row.notes else None
+    if base is None:
+        return
+    own, theirs = _scores(row.entry, "on_text"), _scores(base.entry, "on_text")
+    if not own or not theirs or own["sha256"] != theirs["sha256"]:
+        return
+    if [tokens for tokens, _ in own["windows"]] != [tokens for tokens, _ in theirs["windows"]]:
+        return
+    pairs = zip(own["windows"], theirs["windows"], strict=True)
+    more = ratio_of_sums([nats - its for (_, nats), (_, its) in pairs], [tokens for tokens, _ in own["windows"]])
+    ratio = math.exp(more.value)
+    row.metrics["ppl_ratio"] = round(ratio, 6)
+    row.metrics["ppl_ratio_se"] = None if more.error is None else round(ratio * more.error, 6)
+
+
+def _scored_against(entry: Entry) -> Path | None:
+    """The directory of the job whose distributions those of this one were compared with."""
+    baseline = _scores(entry, "against_baseline").get("baseline")
+    return Path(realpath(entry.samples / baseline)) if baseline else None
+
+
+def _scores(entry: Entry, part: str) -> Mapping[str, Any]:
+    """What the record of a job says of being scored `against_baseline` or `on_text`."""
+    return (entry.record.get("scores") or {}).get(part) or {}
+
+
+def _metrics(record: Mapping[str, Any], timings: Timings, failed: int) -> dict[str, float | None]:
+    """Return the metrics that the record has, those of timings computed if it is an older one that lacks them."""
+    known: dict[str, float | None] = dict.fromkeys((*(metric.name for metric in COMPARED), *ERRORS))
+    for metric in COMPARED:
+        value = metric.read(record)
+        known[metric.name] = timings.aggregate(metric) if value is None and metric.timing else value
+        if metric.has_error:
+            known[metric.error_name] = metric.read_error(record)
+    return known | {"failed": float(failed)}
+
+
+def _spread(record: Mapping[str, Any]) -> tuple[float, float] | None:
+    each = (record.get("metrics") or {}).get("tokens_per_s_each") or []
+    return (min(each), max(each)) if len(each) > 1 else None
+
+
+def _not_run(rows: Sequence[Row]) -> list[str]:
+    missing = [row.entry for row in rows if not row.entry.was_run]
+    by_sweep: dict[Path, int] = {}
+    for entry in missing:
+        by_sweep[entry.directory.parent] = by_sweep.get(entry.directory.parent, 0) + 1
+    return [
+        f"{number} of {len(rows)} jobs have not been run: hforch resume {sweep} runs them"
+        for sweep, number in by_sweep.items()
+    ]
+
+
+def _site(record: Mapping[str, Any]) -> tuple[str, bool]:
+    environment = record.get("environment") or {}
+    cpu = environment.get("cpu") or {}
+    parts = [str(cpu.get("name", "an unknown machine")), f"{cpu.get('usable_cores', '?')} cores"]
+    parts += sorted(
+        str(one.get("name", one)) if isinstance(one, Mapping) else str(one)
+        for one in environment.get("accelerators") or []
+    )
+    return ", ".join(parts), bool(record.get("parallel"))
+
+
+# ---------------------------------------------------------------- what is to be said
+def _of_row(entry: Entry, is_base: bool, drift: Drift | None, seen: int) -> list[str]:
+    record = entry.record
+    notes = ["baseline"] if is_base else []
+    if record.get("same_as"):
+        notes.append(f"the same as job {str(record['same_as']).removeprefix('../')}: run once")
+    status = str(record.get("status"))
+    if entry.unfinished:
+        notes.append(entry.unfinished)
+    notes += _why_not_scored((record.get("scores") or {}).get("absent") or {})
+    notes += _lacks(record)
+    if record.get("resumed"):
+        notes.append("resumed: tokens/s of its last piece alone")
+    if record.get("shared_accelerator"):
+        notes.append(f"not ranked by speed or energy: {record['shared_accelerator']}")
+    if drift and drift.missing:
+        notes.append(f"{drift.missing} samples have no partner in the baseline")
+    lacking = _lacking(record)
+    if lacking and status not in ("interrupted", "partial"):
+        notes.append(f"{lacking} samples lack")
+    gone = int((record.get("totals") or {}).get("samples") or 0) - seen
+    if gone > 0 and status in ("ok", "failed"):
+        notes.append(f"samples.jsonl is torn or was changed: {gone} samples of the record are not in it")
+    return notes
+
+
+def _lacks(record: Mapping[str, Any]) -> Iterator[str]:
+    """What the backend does not have, by reason; logits aside, which scoring asks for, and is refused without."""
+    by_reason: dict[str, list[str]] = {}
+    for name, reason in (record.get("absent") or {}).items():
+        if name != "logits":
+            by_reason.setdefault(reason, []).append(name.replace("_", " "))
+    for reason, names in by_reason.items():
+        yield f"no {', '.join(names)}: {reason}"
+
+
+def _why_not_scored(absent: Mapping[str, str]) -> Iterator[str]:
+    """Yield why a job lacks scores: those against its baseline, and those on a text."""
+    against = {metric.name for metric in AGAINST_BASELINE}
+    for reason in dict.fromkeys(absent.values()):
+        names = {name for name, why in absent.items() if why == reason}
+        if names & against:
+            yield f"no divergence from the baseline's distributions: {reason}"
+        if names - against:
+            yield f"no perplexity of the text: {reason}"
+
+
+def _lacking(record: Mapping[str, Any]) -> int:
+    totals = record.get("totals") or {}
+    return int(totals.get("planned") or 0) - int(totals.get("samples") or 0)
+
+
+def _notes(rows: Sequence[Row]) -> list[str]:
+    notes = _not_run(rows)
+    rows = [row for row in rows if row.entry.record.get("environment")]
+    sites = list(dict.fromkeys(row.site for row in rows))
+    if len({machine for machine, _ in sites}) > 1:
+        notes.append("speeds were measured on different machines, and are not to be ranked across them:")
+        for machine in dict.fromkeys(machine for machine, _ in sites):
+            notes.append(f"  {machine}: {', '.join(row.entry.name for row in rows if row.site[0] == machine)}")
+    beside = [row.entry.name for row in rows if row.site[1]]
+    if beside and len(beside) < len(rows):
+        notes.append(
+            f"measured while other jobs ran on the machine, not to be ranked with the others: {', '.join(beside)}"
+        )
+    elif beside:
+        notes.append("all jobs were measured while others ran on the machine: alone they are faster")
+    measured = [row for row in rows if row.metrics.get("power_w") is not None]
+    on_gpu = [row.entry.name for row in measured if not row.counts_packages]
+    if on_gpu and len(on_gpu) < len(measured):
+        notes.append(
+            "energy is of GPUs alone in some jobs, and includes the CPU packages in the others; not to be ranked across"
+            f" them: {', '.join(on_gpu)}"
+        )
+    notes += _noise_notes(rows)
+    notes += _repeat_notes(rows)
+    if any(row.unit == "characters" and row.baseline for row in rows):
+        notes.append(
+            "first_diff counts characters where a job and its baseline have no token ids in common, tokens elsewhere"
+        )
+    most = max((_inputs(row.entry.record) for row in rows), default=0)
+    if most > PAIRS and any(row.baseline for row in rows):
+        notes.append(f"chrF and edit similarity are of about {PAIRS} of {most} inputs, the same ones for each job")
+    return notes
+
+
+def _noise_notes(rows: Sequence[Row]) -> Iterator[str]:
+    """Of each load in each sweep, if the machine has become slower or faster meanwhile."""
+    loads: dict[tuple[Path, Any], list[Row]] = {}
+    for row in rows:
+        if row.is_noisy:
+            loads.setdefault((row.entry.directory.parent, row.entry.record.get("load_key")), []).append(row)
+    for some in loads.values():
+        noise = some[0].entry.noise or 0.0
+        names = f"job{'s' * (len(some) > 1)} {', '.join(row.entry.name for row in some)}"
+        told = f"{abs(noise):.0%} {'slower' if noise > 0 else 'faster'}"
+        yield f"the machine was {told} at the end of {names} than at the beginning (bound {NOISE:.0%})"
+
+
+def _repeat_notes(rows: Sequence[Row]) -> Iterator[str]:
+    """Of each job whose first repeat differs from the later ones beyond noise, unless it was resumed."""
+    for row in rows:
+        metrics = row.entry.record.get("metrics") or {}
+        each, seconds = metrics.get("tokens_per_s_each") or (), metrics.get("measured_s")
+        if seconds and not row.entry.record.get("resumed"):
+            share = repeats.first_differs(each, seconds)
+            if share is not None:
+                yield f"{row.entry.name}: {repeats.remark(share)}"

@@ -1,0 +1,150 @@
+"""A look at a command line as a whole: Hydra stops at its first mistake, so what it refuses is taken apart."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from hforch.config.config_dirs import ConfigDirs
+from hforch.config.diagnose.config_files import file_mistakes, show_file
+from hforch.config.diagnose.overrides import ParsedOverride, group_mistake, value_mistakes
+from hforch.config.diagnose.primary_config import primary_file, primary_mistakes
+from hforch.config.resolving import unresolved
+from hforch.errors import Mistake
+
+if TYPE_CHECKING:
+    from omegaconf import DictConfig
+
+
+@dataclass(frozen=True)
+class Diagnosis:
+    """What composing gave: a configuration of all that could be used, and what was wrong with the rest.
+
+    Attributes:
+        cfg: with the `hydra` node; None when not even the primary config can be composed.
+        faulty: groups whose chosen option is a mistake; another one stands in its place.
+    """
+
+    cfg: DictConfig | None
+    kept: tuple[ParsedOverride, ...]
+    mistakes: tuple[Mistake, ...]
+    faulty: frozenset[str]
+
+
+def diagnose(
+    typed: Sequence[ParsedOverride], config_dirs: ConfigDirs, loader: Any, faulty: frozenset[str] = frozenset()
+) -> Diagnosis:
+    """Compose what can be composed. No override may be a sweep."""
+    from hforch.config.diagnose.library_errors import REFUSALS
+
+    try:
+        return Diagnosis(_compose(typed, config_dirs, loader), tuple(typed), (), faulty)
+    except REFUSALS:
+        return _look_closely(typed, config_dirs, loader, faulty)
+
+
+def _look_closely(
+    typed: Sequence[ParsedOverride], config_dirs: ConfigDirs, loader: Any, faulty: frozenset[str]
+) -> Diagnosis:
+    """Take the overrides one by one, after Hydra refused them together."""
+    from hydra.types import RunMode
+
+    from hforch.config.diagnose.library_errors import REFUSALS, explain
+
+    broken = primary_mistakes(config_dirs, loader)
+    if broken:
+        groups_only = [
+            found for one in typed if one.is_group and (found := _option_mistake(one, config_dirs, loader, None))
+        ]
+        return Diagnosis(None, (), (*broken, *groups_only), frozenset())
+    try:
+        # By itself, `group: ???` left open: what is wrong with it is nobody's override.
+        loader.load_configuration(config_dirs.config_name, [], RunMode.MULTIRUN, from_shell=False)
+        known = loader.compute_defaults_list(config_dirs.config_name, [], RunMode.MULTIRUN).overrides.known_choices
+    except REFUSALS as error:
+        said = explain(error).replace(f"'{config_dirs.config_name}'", "the defaults").removeprefix("In the defaults: ")
+        return Diagnosis(None, (), (Mistake("", said, primary_file(config_dirs)),), frozenset())
+    mistakes = []
+    kept = []
+    for one in typed:
+        found = _option_mistake(one, config_dirs, loader, set(known)) if one.is_group else None
+        if found is None:
+            kept.append(one)
+        else:
+            mistakes.append(found)
+    wrong = frozenset(found.path.partition(".")[0] for found in mistakes) | faulty
+    cfg, kept, refused = _load([one for one in kept if one.is_group], config_dirs, loader, kept)
+    mistakes.extend(refused)
+    if cfg is not None:
+        values = [one for one in kept if not one.is_group]
+        choices = dict(cfg.hydra.runtime.choices)
+        bad = list(value_mistakes(values, unresolved(cfg), choices, loader.repository, set(wrong)))
+        mistakes.extend(mistake for _, mistake in bad)
+        dropped = {id(one) for one, _ in bad} | {id(one) for one in values if one.segments[0] in wrong}
+        cfg, kept, refused = _load([one for one in kept if id(one) not in dropped], config_dirs, loader)
+        mistakes.extend(refused)
+    return Diagnosis(cfg, tuple(kept), tuple(mistakes), wrong)
+
+
+def _option_mistake(
+    one: ParsedOverride, config_dirs: ConfigDirs, loader: Any, in_defaults: set[str] | None
+) -> Mistake | None:
+    known = {one.key} if in_defaults is None else in_defaults
+    found = group_mistake(one, loader.repository, known)
+    if found is None and not one.parsed.is_delete() and isinstance(one.parsed.value(), str):
+        found = next(file_mistakes(config_dirs, loader, f"{one.key}/{one.parsed.value()}", one.key), None)
+    return found
+
+
+def _load(
+    using: Sequence[ParsedOverride],
+    config_dirs: ConfigDirs,
+    loader: Any,
+    otherwise: Sequence[ParsedOverride] | None = None,
+) -> tuple[DictConfig | None, list[ParsedOverride], list[Mistake]]:
+    """Compose; where Hydra refuses, find out which overrides it refuses and compose without them.
+
+    Returns:
+        the configuration, the overrides that remain of `otherwise` (by default of `using`), and the mistakes.
+    """
+    from hforch.config.diagnose.library_errors import REFUSALS, explain
+
+    rest = list(using if otherwise is None else otherwise)
+    try:
+        return _compose(using, config_dirs, loader), rest, []
+    except REFUSALS as error:
+        first = error
+    good: list[ParsedOverride] = []
+    mistakes: list[Mistake] = []
+    for one in using:
+        try:
+            _compose([*good, one], config_dirs, loader)
+            good.append(one)
+        except REFUSALS as error:
+            mistakes.append(Mistake(one.key, explain(error), _where(one, config_dirs, loader)))
+            rest.remove(one)
+    if not mistakes:
+        return None, rest, [Mistake("", explain(first), primary_file(config_dirs))]
+    try:
+        return _compose(good, config_dirs, loader), rest, mistakes
+    except REFUSALS:
+        return None, rest, mistakes
+
+
+def _compose(using: Sequence[ParsedOverride], config_dirs: ConfigDirs, loader: Any) -> DictConfig:
+    from hydra.types import RunMode
+
+    texts = [one.text for one in using]
+    cfg: DictConfig = loader.load_configuration(config_dirs.config_name, texts, RunMode.RUN, from_shell=False)
+    return cfg
+
+
+def _where(one: ParsedOverride, config_dirs: ConfigDirs, loader: Any) -> str:
+    """The override, and the file of the option that it chooses."""
+    file = (
+        show_file(config_dirs, loader, f"{one.key}/{one.parsed.value()}")
+        if one.is_group and one.parsed.value()
+        else None
+    )
+    return f"{file}, chosen by {one.where}" if file else one.where

@@ -1,0 +1,159 @@
+"""Where a value was written: an override as typed, a line of a YAML file, or both ends of an interpolation."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from hforch.config import yaml_nodes
+from hforch.config.config_dirs import ConfigDirs
+from hforch.config.hydra_adapter.session import hydra_settings
+from hforch.config.shorthand import meaning
+
+if TYPE_CHECKING:
+    from hforch.config.diagnose.overrides import ParsedOverride
+
+Segments = tuple[str, ...]
+REFERENCE = re.compile(r"\$\{(?P<dots>\.*)(?P<path>[\w.]+)\}")
+
+
+@dataclass(frozen=True)
+class Origin:
+    """`where` for people; `text` is the scalar as written, None for what is no scalar; `depth` segments were found."""
+
+    where: str
+    text: str | None
+    depth: int
+
+
+class Sources:
+    """The overrides and the files of one composed configuration, in the order in which Hydra applies them.
+
+    Args:
+        loader: one that has read the files already; a new one if None.
+    """
+
+    def __init__(self, config_dirs: ConfigDirs, overrides: Sequence[ParsedOverride], loader: Any = None) -> None:
+        self._places, self._loader = config_dirs, loader
+        self._overrides = tuple(overrides)
+
+    def where(self, path: str) -> str | None:
+        """Where the value at a dotted path was written; None when nobody wrote it."""
+        return self.where_at(tuple(path.split(".")))
+
+    def where_at(self, segments: Segments) -> str | None:
+        """The same for a path whose steps may hold dots."""
+        return self._where(segments, seen=(segments,))
+
+    def _where(self, segments: Segments, seen: tuple[Segments, ...]) -> str | None:
+        origin = self._typed(segments) or self._below(segments) or self._written(segments)
+        if origin is None:
+            return None
+        target = _reference(origin.text, segments[: origin.depth])
+        if target is None or target in seen:
+            return origin.where
+        there = self._where(target + segments[origin.depth :], (*seen, target))
+        return f"{origin.where}, which takes {origin.text} from {there}" if there else origin.where
+
+    def prepare(self) -> None:
+        """Look the files up now, before a folder among the places is gone."""
+        _ = self._files
+
+    def _below(self, segments: Segments) -> Origin | None:
+        """An override that made a mapping exist by setting a key below it."""
+        for override in self._overrides:
+            if override.segments[: len(segments)] == segments and not override.is_group:
+                return Origin(override.where, None, len(segments))
+        return None
+
+    def _typed(self, segments: Segments) -> Origin | None:
+        for override in reversed(self._overrides):
+            key = override.segments
+            if segments[: len(key)] != key:
+                continue
+            if override.is_group and not override.parsed.is_delete():
+                if self._sets(override, segments[len(key) :]):
+                    return Origin(override.where, None, len(segments))
+                continue
+            value = override.parsed.value()
+            if _holds(value, segments[len(key) :]):
+                return Origin(override.where, value if isinstance(value, str) else None, len(key))
+        return None
+
+    def _sets(self, override: ParsedOverride, rest: Segments) -> bool:
+        """Return whether a chosen option sets the value at `rest` below its group, as a shorthand does."""
+        value = override.parsed.value()
+        stands_for = self._places.stands_for(override.key, value) if isinstance(value, str) else None
+        return bool(stands_for and rest and rest[0] in stands_for.values)
+
+    def _written(self, segments: Segments) -> Origin | None:
+        """The last file that holds the path, or else the longest part of it."""
+        best: Origin | None = None
+        for file, package in reversed(self._files):
+            if segments[: len(package)] != package[: len(segments)]:
+                continue
+            found = yaml_nodes.find(file, segments[len(package) :])
+            depth = min(len(package) + found.depth, len(segments))
+            chosen = self._chosen(package)
+            origin = Origin(f"{self._places.show(file)}:{found.line}{chosen}", found.text, depth)
+            if depth == len(segments) or (found.text is not None and "${" in found.text):
+                return origin
+            if depth > 0 and (best is None or depth > best.depth):
+                best = origin
+        return best
+
+    def _chosen(self, package: Segments) -> str:
+        """Which override chose the option whose file it is, if one did."""
+        if len(package) != 1:
+            return ""
+        chose = [one.where for one in self._overrides if one.is_group and one.segments == package]
+        return f", chosen by {chose[-1]}" if chose else ""
+
+    @cached_property
+    def _files(self) -> list[tuple[Path, Segments]]:
+        """Every YAML file that takes part and the package it goes to, in the order of the defaults list."""
+        from hydra.types import RunMode
+
+        texts = [override.text for override in self._overrides]
+        with hydra_settings():
+            loader = self._loader or self._places.loader()
+            defaults = loader.compute_defaults_list(self._places.config_name, texts, RunMode.MULTIRUN).defaults
+            folders = [Path(source.path) for source in loader.get_sources() if source.scheme() == "file"]
+        return [
+            (self._places.written_as.get(file, file), tuple(entry.package.split(".")) if entry.package else ())
+            for entry in defaults
+            if (file := _option_file(folders, entry.config_path)) is not None
+        ]
+
+
+def _option_file(folders: Sequence[Path], name: str) -> Path | None:
+    """Return the file of a config, or of the option that its name stands for."""
+    group, _, option = name.rpartition("/")
+    stands_for = meaning(group, option)
+    return config_file(folders, name) or (config_file(folders, f"{group}/{stands_for.option}") if stands_for else None)
+
+
+def config_file(folders: Sequence[Path], name: str) -> Path | None:
+    """The file of a config such as `model/gpt2` in the first folder that has it."""
+    files = (folder / f"{name.removesuffix('.yaml')}.yaml" for folder in folders)
+    return next((file for file in files if file.is_file()), None)
+
+
+def _holds(value: Any, rest: Segments) -> bool:
+    """Whether an override's value decides what lies at `rest` below its key."""
+    if not rest or isinstance(value, list) or not isinstance(value, dict):
+        return True  # a list or a scalar replaces all that was there
+    return rest[0] in value and _holds(value[rest[0]], rest[1:])
+
+
+def _reference(text: str | None, at: Segments) -> Segments | None:
+    """The path that a plain interpolation names, as seen from the path `at`."""
+    match = REFERENCE.search(text or "")
+    if match is None:
+        return None
+    path = tuple(match["path"].split("."))
+    return (*at[: len(at) - len(match["dots"])], *path) if match["dots"] else path

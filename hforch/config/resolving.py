@@ -1,0 +1,160 @@
+"""From OmegaConf's containers to plain ones: interpolations resolved, and what cannot be is a mistake."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from omegaconf import DictConfig, ListConfig, OmegaConf, open_dict, read_write
+from omegaconf.errors import OmegaConfBaseException
+
+from hforch.config.copying import copied
+from hforch.config.credentials import FromEnv, reading_environment, remember_pieces, watch_environment
+from hforch.config.hydra_adapter.nodes import is_interpolation, is_missing, is_special, node_of, text_of
+from hforch.config.hydra_adapter.session import seen_by_jobs
+from hforch.errors import Mistake
+
+VARIABLE = re.compile(r"Environment variable '([^']*)' not found")
+EXAMPLES = {"model.id": "ORG/NAME", "model.path": "PATH", "inputs.path": "FILE", "device.name": "GPU.1"}
+
+
+def resolve(cfg: DictConfig, choices: Mapping[str, str]) -> tuple[dict[str, Any], list[Mistake], FromEnv]:
+    """Plain containers without the `hydra` node.
+
+    Args:
+        cfg: the composed configuration.
+        choices: the option chosen of each group, for the messages.
+
+    Returns:
+        the tree, a mistake for each value that is not known, which stands as None in the tree, and the interpolations
+        that read the environment.
+    """
+    watch_environment()
+    mistakes: list[Mistake] = []
+    from_env: dict[tuple[str | int, ...], str] = {}
+    unknown: list[tuple[Any, ...]] = []
+    groups = [key for key in cfg if key != "hydra"]
+    for key in groups:
+        for path, node in _leaves(cfg, (key,)):
+            with reading_environment() as variables:
+                mistake = _leaf_mistake(path, node, choices)
+            if mistake is not None:
+                unknown.append(path)
+                mistakes.append(mistake)
+            elif variables:
+                parent, name = node
+                from_env[path] = text = str(text_of(parent, name))
+                remember_pieces(_container(parent[name]), text)
+    known = _without(cfg, unknown) if unknown else cfg
+    return {str(key): _container(known[key]) for key in groups}, mistakes, from_env
+
+
+def as_written(cfg: DictConfig) -> dict[str, Any] | None:
+    """The tree, if nothing in it has to be resolved or is missing; else None."""
+    tree = {str(key): unresolved(cfg[key]) for key in cfg if key != "hydra" and OmegaConf.is_config(node_of(cfg, key))}
+    ours = sum(1 for key in cfg if key != "hydra")
+    return tree if len(tree) == ours and not any(_is_special_text(leaf) for leaf in _texts(tree)) else None
+
+
+def _is_special_text(text: str) -> bool:
+    return "${" in text or text == "???"
+
+
+def _texts(tree: Any) -> Iterator[str]:
+    if isinstance(tree, str):
+        yield tree
+    elif isinstance(tree, dict | list):
+        for inner in tree.values() if isinstance(tree, dict) else tree:
+            yield from _texts(inner)
+
+
+def _without(cfg: DictConfig, paths: Sequence[tuple[Any, ...]]) -> DictConfig:
+    """A copy that holds None at these paths, so that all the others can be resolved."""
+    known = copied(cfg)
+    with read_write(known):
+        for *above, last in paths:
+            parent: Any = known
+            for step in above:
+                parent = node_of(parent, step)
+            parent[last] = None
+    return known
+
+
+def unresolved(cfg: DictConfig) -> Any:
+    """Plain containers, interpolations as they are written."""
+    return OmegaConf.to_container(cfg, resolve=False)
+
+
+def _container(node: Any) -> Any:
+    return OmegaConf.to_container(node, resolve=True) if OmegaConf.is_config(node) else node
+
+
+def _leaves(parent: Any, path: tuple[Any, ...]) -> Iterator[tuple[tuple[Any, ...], tuple[Any, Any]]]:
+    """Every scalar, every interpolation and every `???` below, as (parent, key)."""
+    key = path[-1]
+    node = node_of(parent, key)
+    special = node is None or is_special(node)
+    if isinstance(node, DictConfig) and not special:
+        for name in node:
+            yield from _leaves(node, (*path, name))
+    elif isinstance(node, ListConfig) and not special:
+        for index in range(len(node)):
+            yield from _leaves(node, (*path, index))
+    else:
+        yield path, (parent, key)
+
+
+def _leaf_mistake(path: tuple[Any, ...], where: tuple[Any, Any], choices: Mapping[str, str]) -> Mistake | None:
+    parent, key = where
+    dotted = ".".join(str(step) for step in path)
+    node = node_of(parent, key)
+    if node is None:
+        return None
+    if is_missing(node):
+        group = str(path[0])
+        choice = f"{group}={choices[group]}" if group in choices else "the configuration"
+        return Mistake(dotted, f"{choice} needs {dotted}", hint=f"add {dotted}={EXAMPLES.get(dotted, 'VALUE')}")
+    if not is_interpolation(node):
+        return None
+    text = text_of(parent, key)
+    if "${hydra." in text:
+        hint = f"write {text.replace('${hydra.', '${hydra:')}"
+        return Mistake(dotted, f"{text} is gone when the job runs", hint=hint)
+    try:
+        value = parent[key]
+        if OmegaConf.is_config(value):
+            OmegaConf.to_container(value, resolve=True)
+    except (OmegaConfBaseException, RecursionError) as error:
+        if missing := VARIABLE.search(str(error)):
+            problem = f"{text} reads the environment variable {missing[1]}, which is not set"
+            return Mistake(dotted, problem, hint=f"set it, as in: export {missing[1]}=VALUE")
+        reason = str(error).splitlines()[0] if not isinstance(error, RecursionError) else "it refers to itself"
+        return Mistake(dotted, f"{text} cannot be resolved: {reason}")
+    return None
+
+
+@contextmanager
+def as_in_the_job(cfg: DictConfig, number: int | None) -> Iterator[None]:
+    """Let `${hydra:...}` see what it will see when the job runs; `number` is the job's in a sweep."""
+    seen = copied(cfg)
+    with read_write(seen), open_dict(seen):
+        kind = "run" if number is None else "sweep"
+        if number is not None:
+            seen.hydra.job.num, seen.hydra.job.id = number, str(number)
+        seen.hydra.runtime.output_dir = str(Path.cwd() / str(seen.hydra[kind].dir))
+    with seen_by_jobs(seen):
+        yield
+
+
+def asks_hydra(cfg: DictConfig) -> bool:
+    """Whether some value of the job holds a `${hydra:...}`."""
+    return any(
+        is_interpolation(node_of(parent, name)) and "${hydra:" in text_of(parent, name)
+        for key in cfg
+        if key != "hydra"
+        for _, (parent, name) in _leaves(cfg, (key,))
+        if node_of(parent, name) is not None
+    )

@@ -1,0 +1,1 @@
+"""Answers from a loaded model: the engine's contract, completion, stops, the LangChain LLM."""

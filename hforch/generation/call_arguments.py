@@ -1,0 +1,110 @@
+"""What may be bound to a model or passed per call, checked: a name nobody knows is an error, not silence."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from pydantic import ValidationError
+from rapidfuzz import process
+
+from hforch.config.schema import Generation
+from hforch.errors import UnknownArgument
+
+GENERATION = tuple(name for name in Generation.model_fields if name != "from_checkpoint")
+OTHERS = ("stop", "skip_prompt", "seed", "batch_size", "pipeline_kwargs", "chat_template_kwargs")
+SAMPLING = ("temperature", "top_k", "top_p", "min_p", "typical_p")
+
+
+def split(arguments: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Sort call arguments into those of generation and the others; `pipeline_kwargs` is taken apart.
+
+    Raises:
+        UnknownArgument: a name is neither.
+    """
+    flat = dict(arguments)
+    for name, value in dict(flat.pop("pipeline_kwargs", None) or {}).items():
+        if name == "return_full_text":
+            flat.setdefault("skip_prompt", not value)
+        else:
+            flat.setdefault(name, value)
+    # A number of numpy's is a number.
+    flat = {
+        name: value.item() if hasattr(value, "item") and callable(value.item) else value for name, value in flat.items()
+    }
+    unknown = [name for name in flat if name not in GENERATION and name not in OTHERS]
+    if unknown:
+        raise UnknownArgument(" ".join(_unknown(name) for name in unknown))
+    others = {name: value for name, value in flat.items() if name in OTHERS}
+    _check_others(others)
+    return {name: value for name, value in flat.items() if name in GENERATION}, others
+
+
+def fields_of(others: Mapping[str, Any]) -> dict[str, Any]:
+    """Arguments that are not of generation, as fields of HforchLLM.
+
+    Raises:
+        UnknownArgument: a stop sequence is empty or no text.
+    """
+    fields = {name: others[name] for name in ("seed", "batch_size", "chat_template_kwargs") if name in others}
+    if others.get("stop") is not None:
+        fields["stop"] = stops_of(others["stop"])
+    if "skip_prompt" in others:
+        fields["echo"] = not others["skip_prompt"]
+    return fields
+
+
+def merge(generation: Generation, changes: Mapping[str, Any]) -> Generation:
+    """`generation` with per-call changes.
+
+    `temperature=0` means greedy. A sampling argument without `do_sample` turns sampling on: whoever passes
+    `temperature=0.7` wants it used.
+
+    Raises:
+        UnknownArgument: a value is of the wrong type or out of range.
+    """
+    if not changes:
+        return generation
+    changed = dict(changes)
+    if changed.get("temperature") == 0:
+        changed["do_sample"] = False
+    elif "do_sample" not in changed and any(changed.get(name) is not None for name in SAMPLING):
+        changed["do_sample"] = True
+    try:
+        return Generation.model_validate({**generation.model_dump(), **changed})
+    except ValidationError as error:
+        problems = [f"{'.'.join(map(str, e['loc'][:1]))}={e['input']!r}: {e['msg']}." for e in error.errors()]
+        raise UnknownArgument(" ".join(problems)) from error
+
+
+def stops_of(stop: object) -> tuple[str, ...]:
+    """Stop sequences as given to a call: a list, or a single one.
+
+    Raises:
+        UnknownArgument: one of them is empty or no text.
+    """
+    stops = (stop,) if isinstance(stop, str) else tuple(stop) if isinstance(stop, Iterable) else (stop,)
+    if wrong := [each for each in stops if not isinstance(each, str) or not each]:
+        raise UnknownArgument(f"stop={wrong[0]!r}: a stop sequence is a text of one character or more.")
+    return stops
+
+
+def _check_others(others: Mapping[str, Any]) -> None:
+    """Values that pydantic does not see."""
+    size, seed = others.get("batch_size", 1), others.get("seed")
+    if not isinstance(size, int) or isinstance(size, bool) or size < 1:
+        raise UnknownArgument(f"batch_size={size!r}: a whole number of 1 or more.")
+    if seed is not None and (not isinstance(seed, int) or isinstance(seed, bool) or not 0 <= seed < 2**63):
+        raise UnknownArgument(f"seed={seed!r}: a whole number of 0 or more, or None for another one each time.")
+
+
+def samples(generation: Generation) -> bool:
+    """Whether tokens are drawn at random, as far as `generation` itself says."""
+    return bool(generation.do_sample) and generation.temperature != 0
+
+
+def _unknown(name: str) -> str:
+    known = (*GENERATION, *OTHERS)
+    nearest = process.extractOne(name, known, score_cutoff=60)
+    hint = f" Did you mean {nearest[0]}?" if nearest else ""
+    return f"generation has no argument {name!r}.{hint} Known: {', '.join(sorted(known))}."

@@ -1,0 +1,94 @@
+"""A model's tokenizer and chat template read from its files, without transformers, whose import takes seconds.
+
+`tokenizer.json` holds all of what a fast tokenizer of transformers does; the chat template is Jinja (`generation/chat_templates.py`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from hforch.errors import PromptError
+from hforch.generation.chat_templates import NO_TEMPLATE, render
+from hforch.generation.completion import Vocabulary
+from hforch.generation.engine import RenderedChat
+from hforch.models.json_files import read_object
+from hforch.models.model_json import read_template
+from hforch.models.tokenizers import open_tokenizer, tokenizing
+
+NAMED = ("bos_token", "eos_token", "unk_token", "sep_token", "pad_token", "cls_token", "mask_token")
+
+
+class FileTokenizer:
+    """The tokenizer in a folder that holds tokenizer.json.
+
+    Attributes:
+        named: the special tokens with a role, such as {"bos_token": "<s>"}.
+
+    Raises:
+        ModelError: the files cannot be read.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._tokenizer = open_tokenizer(folder / "tokenizer.json")
+        self._config = read_json(folder / "tokenizer_config.json")
+        self._template = _template(folder, self._config)
+        self._tokenizer.no_truncation()
+        self._tokenizer.no_padding()
+        self.named = {name: text for name in NAMED if (text := _content(self._config.get(name))) is not None}
+
+    def encode(self, prompt: str) -> list[int]:
+        """Prompt text to ids; what a chat template has rendered, or brings its own BOS, gets no second one."""
+        rendered = isinstance(prompt, RenderedChat)
+        with tokenizing():
+            ids: list[int] = self._tokenizer.encode(str(prompt), add_special_tokens=not rendered).ids
+        bos = self.id_of("bos_token")
+        return ids[1:] if bos is not None and ids[:2] == [bos, bos] and not rendered else ids
+
+    def id_of(self, name: str) -> int | None:
+        """The id of a special token by its role, such as `eos_token`."""
+        text = self.named.get(name)
+        return None if text is None else self._tokenizer.token_to_id(text)
+
+    def vocabulary(self, eos: Sequence[int]) -> Vocabulary:
+        added = self._tokenizer.get_added_tokens_decoder()
+        special = {number: token.content for number, token in added.items() if token.special}
+        for text in self.named.values():
+            if (number := self._tokenizer.token_to_id(text)) is not None:
+                special[number] = text
+        return Vocabulary(self._decode, special, tuple(eos))
+
+    def render(self, messages: Sequence[Mapping[str, str]], kwargs: Mapping[str, Any]) -> RenderedChat:
+        """Messages ({role, content}) as a prompt; a last message of the assistant is left open, to be continued.
+
+        Raises:
+            PromptError: the model has no chat template, or the template refuses these messages.
+        """
+        if not self._template:
+            raise PromptError(NO_TEMPLATE)
+        return render(self._template, messages, {**self.named, **kwargs})
+
+    def _decode(self, ids: list[int]) -> str:
+        return str(self._tokenizer.decode(ids, skip_special_tokens=False))
+
+
+def _template(folder: Path, config: Mapping[str, Any]) -> str | None:
+    file = folder / "chat_template.jinja"
+    if file.is_file():
+        return read_template(file)
+    found = config.get("chat_template")
+    if isinstance(found, list):  # several by name
+        found = {one["name"]: one["template"] for one in found}.get("default")
+    return found
+
+
+def _content(token: Any) -> str | None:
+    """A special token is written as its text, or as an object that has it."""
+    found = token.get("content") if isinstance(token, Mapping) else token
+    return found if isinstance(found, str) else None
+
+
+def read_json(file: Path) -> dict[str, Any]:
+    """What a file of a checkpoint says; nothing where it is not there."""
+    return read_object(file) if file.is_file() else {}

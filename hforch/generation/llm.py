@@ -1,0 +1,295 @@
+"""The promises of generation, kept once for every backend: a LangChain BaseLLM over an Engine.
+
+`invoke`, `batch`, `stream` and their async forms all come down to `_generate`, `_agenerate`, `_stream` and `_astream`
+here, and those to requests that wait in the engine's line.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import queue
+import secrets
+import time
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from typing import Any
+
+from langchain_core.callbacks import AsyncCallbackManagerForLLMRun, CallbackManagerForLLMRun
+from langchain_core.language_models.llms import BaseLLM
+from langchain_core.outputs import GenerationChunk, LLMResult
+from langchain_core.prompt_values import ChatPromptValue, PromptValue
+from pydantic import Field, PrivateAttr
+
+from hforch import __version__
+from hforch.config.schema import Generation
+from hforch.generation.batching import by_length, in_order
+from hforch.generation.call_arguments import fields_of, merge, split, stops_of
+from hforch.generation.chat import RenderedPromptValue, as_messages
+from hforch.generation.completion import Answer
+from hforch.generation.engine import Engine, RenderedChat, Request
+from hforch.generation.grammar import resolved
+from hforch.generation.results import (
+    add_usage_to_stream,
+    anotify_new_token,
+    cancel,
+    generation_info,
+    llm_result,
+    notify_new_token,
+)
+
+LANGCHAIN_ARGUMENTS = ("tags", "metadata", "run_name", "run_id")
+
+
+class HforchLLM(BaseLLM):
+    """A BaseLLM that keeps hforch's promises; `docs/architecture.md` lists them.
+
+    Attributes:
+        generation: how tokens are chosen.
+        stop: stop sequences for calls that bring none of their own.
+        seed: for sampling; None: another each time.
+        echo: whether the prompt stands before the answer.
+        batch_size: how many prompts go through the model together.
+        chat_template_kwargs: passed to the model's chat template.
+    """
+
+    generation: Generation
+    stop: tuple[str, ...] = ()
+    seed: int | None = 0
+    echo: bool = False
+    batch_size: int = 4
+    chat_template_kwargs: dict[str, Any] = Field(default_factory=dict)
+
+    _engine: Engine = PrivateAttr()
+    _chat: bool = PrivateAttr(default=False)
+    _at_most: int | None = PrivateAttr(default=None)
+
+    @property
+    def engine(self) -> Engine:
+        """The loaded model."""
+        return self._engine
+
+    # ------------------------------------------------------------ LangChain's cache
+    @property
+    def _identifying_params(self) -> Mapping[str, Any]:
+        return {
+            "hforch": __version__,
+            "model": dict(self._engine.identity),
+            "generation": self.generation.model_dump(),
+            "default_stop": self.stop,
+            "seed": self.seed,
+            "echo": self.echo,
+            "batch_size": self.batch_size,
+            "chat": self._chat,
+            "at_most": self._at_most,
+        }
+
+    def generate(
+        self, prompts: list[str], stop: list[str] | None = None, callbacks: Any = None, **kwargs: Any
+    ) -> LLMResult:
+        llm, rest = self._for_call(prompts, kwargs)
+        return super(HforchLLM, llm).generate(prompts, stop, callbacks, **rest)
+
+    async def agenerate(
+        self, prompts: list[str], stop: list[str] | None = None, callbacks: Any = None, **kwargs: Any
+    ) -> LLMResult:
+        llm, rest = self._for_call(prompts, kwargs)
+        return await super(HforchLLM, llm).agenerate(prompts, stop, callbacks, **rest)
+
+    def _for_call(self, prompts: list[str], kwargs: dict[str, Any]) -> tuple[HforchLLM, dict[str, Any]]:
+        """LangChain keys its cache by what an LLM is, not by what a call passes: so what is passed goes into a copy."""
+        rest = {name: kwargs[name] for name in LANGCHAIN_ARGUMENTS if name in kwargs}
+        llm = self.with_arguments(**{name: value for name, value in kwargs.items() if name not in rest})
+        chats = {isinstance(prompt, RenderedChat) for prompt in prompts}
+        if len(chats) > 1:  # the same text, tokenized in two ways: one key cannot stand for both
+            llm = llm.model_copy(update={"cache": False})
+        elif chats == {True}:
+            llm = llm.model_copy()
+            llm._chat = True
+        return llm, rest
+
+    def with_arguments(self, **arguments: Any) -> HforchLLM:
+        """This LLM with other settings, on the same loaded model.
+
+        Args:
+            arguments: the names of `generation` (max_new_tokens, temperature, ...), `stop`, `skip_prompt`, `seed`,
+                `batch_size`, `chat_template_kwargs`, or LangChain's `pipeline_kwargs` holding these.
+
+        Raises:
+            UnknownArgument: a name that is none of them, or a value that does not fit.
+        """
+        if not arguments:
+            return self
+        generation, others = split(arguments)
+        merged = resolved(merge(self.generation, generation))
+        return self.model_copy(update={"generation": merged, **fields_of(others)})
+
+    def shortened(self, at_most: int) -> HforchLLM:
+        """Return this LLM with answers of `at_most` tokens, for warm-up: the model is prepared for their whole length.
+
+        Neither stop sequences nor an EOS end them earlier; under a JSON Schema, which demands an EOS, one may.
+        """
+        changes = {} if self.generation.json_schema else {"ignore_eos": True, "min_new_tokens": None}
+        llm = self.model_copy(update={"generation": self.generation.model_copy(update=changes), "stop": ()})
+        llm._at_most = at_most
+        return llm
+
+    # ------------------------------------------------------------ prompts
+    def prompt_value(self, model_input: Any) -> PromptValue:
+        """An input as this LLM takes it: text as it is, chat messages rendered by the model's chat template.
+
+        Raises:
+            PromptError: there is no chat template, or it refuses these messages.
+        """
+        value = self._convert_input(model_input)
+        if not isinstance(value, ChatPromptValue):
+            return value
+        rendered = self._engine.render(as_messages(value.to_messages()), self.chat_template_kwargs)
+        return RenderedPromptValue(text=rendered)
+
+    def get_token_ids(self, text: str) -> list[int]:
+        """The ids of a text in the model's own tokens; LangChain would ask a hub for those of another model."""
+        return self._engine.encode(text)
+
+    def generate_prompt(
+        self, prompts: list[PromptValue], stop: list[str] | None = None, callbacks: Any = None, **kwargs: Any
+    ) -> LLMResult:
+        llm = self._with_chat_kwargs(kwargs)
+        values = [llm.prompt_value(prompt) for prompt in prompts]
+        return super().generate_prompt(values, stop, callbacks, **kwargs)
+
+    async def agenerate_prompt(
+        self, prompts: list[PromptValue], stop: list[str] | None = None, callbacks: Any = None, **kwargs: Any
+    ) -> LLMResult:
+        llm = self._with_chat_kwargs(kwargs)
+        values = [llm.prompt_value(prompt) for prompt in prompts]
+        return await super().agenerate_prompt(values, stop, callbacks, **kwargs)
+
+    def stream(self, input: Any, config: Any = None, *, stop: list[str] | None = None, **kwargs: Any) -> Iterator[str]:
+        value = self._with_chat_kwargs(kwargs).prompt_value(input)
+        return super().stream(value, config, stop=stop, **kwargs)
+
+    def astream(
+        self, input: Any, config: Any = None, *, stop: list[str] | None = None, **kwargs: Any
+    ) -> AsyncIterator[str]:
+        value = self._with_chat_kwargs(kwargs).prompt_value(input)
+        return super().astream(value, config, stop=stop, **kwargs)
+
+    def _with_chat_kwargs(self, kwargs: dict[str, Any]) -> HforchLLM:
+        given = kwargs.pop("chat_template_kwargs", None)
+        return self if given is None else self.with_arguments(chat_template_kwargs=given)
+
+    # ------------------------------------------------------------ whole answers
+    def _batches(self, prompts: Sequence[str]) -> list[list[int]]:
+        """The places of the prompts that are handed over together."""
+        return by_length([len(prompt) for prompt in prompts], self.batch_size)
+
+    def _requests(
+        self, prompts: Sequence[str], stop: Sequence[str] | None, batches: Sequence[Sequence[int]]
+    ) -> list[Request]:
+        now = time.perf_counter()
+        stops = self.stop if stop is None else stops_of(stop)
+        seed = secrets.randbits(63) if self.seed is None else self.seed
+        return [
+            Request(
+                [prompts[place] for place in batch],
+                self.generation,
+                stops,
+                seed,
+                handed_over=now,
+                at_most=self._at_most,
+            )
+            for batch in batches
+        ]
+
+    def _generate(
+        self,
+        prompts: list[str],
+        stop: list[str] | None = None,
+        run_manager: CallbackManagerForLLMRun | None = None,
+        **kwargs: Any,
+    ) -> LLMResult:
+        llm = self.with_arguments(**kwargs)
+        batches = llm._batches(prompts)
+        requests = llm._requests(prompts, stop, batches)
+        futures = [self._engine.submit(request) for request in requests]
+        try:
+            answers = [future.result() for future in futures]
+        except BaseException:
+            cancel(requests, futures)
+            raise
+        return llm._result(prompts, in_order(batches, answers))
+
+    async def _agenerate(
+        self,
+        prompts: list[str],
+        stop: list[str] | None = None,
+        run_manager: AsyncCallbackManagerForLLMRun | None = None,
+        **kwargs: Any,
+    ) -> LLMResult:
+        llm = self.with_arguments(**kwargs)
+        batches = llm._batches(prompts)
+        requests = llm._requests(prompts, stop, batches)
+        futures = [self._engine.submit(request) for request in requests]
+        try:
+            answers = [await asyncio.wrap_future(future) for future in futures]
+        except BaseException:
+            cancel(requests, futures)
+            raise
+        return llm._result(prompts, in_order(batches, answers))
+
+    def _result(self, prompts: Sequence[str], answers: Sequence[Answer]) -> LLMResult:
+        return llm_result(answers, [str(prompt) if self.echo else "" for prompt in prompts])
+
+    # ------------------------------------------------------------ streams
+    def _stream(
+        self,
+        prompt: str,
+        stop: list[str] | None = None,
+        run_manager: CallbackManagerForLLMRun | None = None,
+        **kwargs: Any,
+    ) -> Iterator[GenerationChunk]:
+        llm = self.with_arguments(**kwargs)
+        pieces: queue.SimpleQueue[str | None] = queue.SimpleQueue()
+        (request,) = llm._requests([prompt], stop, [[0]])
+        request.on_text = pieces.put
+        future = self._engine.submit(request)
+        future.add_done_callback(lambda _: pieces.put(None))
+        try:
+            if llm.echo:
+                yield notify_new_token(GenerationChunk(text=str(prompt)), run_manager)
+            while (piece := pieces.get()) is not None:
+                yield notify_new_token(GenerationChunk(text=piece), run_manager)
+            (answer,) = future.result()
+            add_usage_to_stream(run_manager, answer)
+            yield GenerationChunk(text="", generation_info=generation_info(answer))
+        finally:
+            cancel([request], [future])
+
+    async def _astream(
+        self,
+        prompt: str,
+        stop: list[str] | None = None,
+        run_manager: AsyncCallbackManagerForLLMRun | None = None,
+        **kwargs: Any,
+    ) -> AsyncIterator[GenerationChunk]:
+        llm = self.with_arguments(**kwargs)
+        loop = asyncio.get_running_loop()
+        pieces: asyncio.Queue[str | None] = asyncio.Queue()
+
+        def hand_over(piece: str | None) -> None:
+            if not loop.is_closed():
+                loop.call_soon_threadsafe(pieces.put_nowait, piece)
+
+        (request,) = llm._requests([prompt], stop, [[0]])
+        request.on_text = hand_over
+        future = self._engine.submit(request)
+        future.add_done_callback(lambda _: hand_over(None))
+        try:
+            if llm.echo:
+                yield await anotify_new_token(GenerationChunk(text=str(prompt)), run_manager)
+            while (piece := await pieces.get()) is not None:
+                yield await anotify_new_token(GenerationChunk(text=piece), run_manager)
+            (answer,) = future.result()
+            add_usage_to_stream(run_manager, answer)
+            yield GenerationChunk(text="", generation_info=generation_info(answer))
+        finally:
+            cancel([request], [future])

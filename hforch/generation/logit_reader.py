@@ -1,0 +1,188 @@
+"""Teacher forcing: a loaded model reads given tokens, and says how likely it had found each next one.
+
+A prompt is read first, then its text in chunks, so that the KV cache, and with it its precision, is between one chunk
+and the next. No more than one chunk's logits exist at a time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+from hforch.errors import BackendError
+
+if TYPE_CHECKING:
+    import numpy
+
+Ids = Sequence[int]
+AT_ONCE_BYTES = 1 << 28  # logits of a prompt, where a model gives them for every position of it
+
+
+class LogitReader(Protocol):
+    """What reads.
+
+    Attributes:
+        vocabulary: how many tokens there are.
+        about: what does the reading, for the record.
+    """
+
+    vocabulary: int
+    about: str
+
+    def read(self, prompts: Sequence[Ids], texts: Sequence[Ids], chunk: int) -> Iterator[tuple[int, numpy.ndarray]]:
+        """Read texts behind their prompts, all together.
+
+        Args:
+            prompts: token ids, at least one each.
+            texts: token ids.
+            chunk: how many tokens of the texts are read at once.
+
+        Yields:
+            (start, logits): float32 of shape (texts, positions, vocabulary), that of row r and position p before token
+            start + p of texts[r]; what lies beyond the end of a shorter text means nothing. The array is only good
+            until the next one comes.
+        """
+        ...
+
+    def close(self) -> None:
+        """Give back what reading took of memory; nothing can be read any more."""
+        ...
+
+
+def pieces(prompts: Sequence[Ids], texts: Sequence[Ids], chunk: int) -> Iterator[tuple[int, int]]:
+    """(start, end) of the pieces of the texts that are fed to the model: the last token of a text predicts nothing."""
+    longest = max(map(len, texts))
+    for start in range(0, longest - 1, chunk):
+        yield start, min(start + chunk, longest - 1)
+
+
+class TorchLogitReader:
+    """A transformers model."""
+
+    about = "transformers"
+
+    def __init__(self, model: Any, pad: int) -> None:
+        self.model, self.pad = model, pad
+        self.vocabulary = int(model.get_output_embeddings().weight.shape[0])
+        self._at_once = 1 if is_recurrent(model) else None
+
+    def read(self, prompts: Sequence[Ids], texts: Sequence[Ids], chunk: int) -> Iterator[tuple[int, numpy.ndarray]]:
+        import torch
+
+        device, chunk = self.model.device, self._at_once or chunk
+        ids, mask = (torch.tensor(rows, device=device) for rows in left_padded(prompts, self.pad))
+        named: dict[str, Any] = {"use_cache": True}
+        with torch.inference_mode():
+            out = self.model(
+                input_ids=ids, attention_mask=mask, position_ids=_positions(mask), **named, **self._last_only()
+            )
+            if getattr(out, "past_key_values", None) is None:
+                raise BackendError(f"{type(self.model).__name__} keeps no cache that tokens can be read behind")
+            yield 0, out.logits[:, -1:].float().cpu().numpy()
+            for start, end in pieces(prompts, texts, chunk):
+                piece, there = (torch.tensor(rows, device=device) for rows in right_padded(texts, start, end, self.pad))
+                mask = torch.cat([mask, there], dim=1)
+                out = self.model(
+                    input_ids=piece,
+                    attention_mask=mask,
+                    position_ids=_positions(mask)[:, -piece.shape[1] :],
+                    past_key_values=out.past_key_values,
+                    **named,
+                )
+                yield start + 1, out.logits.float().cpu().numpy()
+
+    def close(self) -> None:
+        pass
+
+    def _last_only(self) -> dict[str, Any]:
+        """Most models can leave out the logits of all positions but the last."""
+        from inspect import signature
+
+        return {"logits_to_keep": 1} if "logits_to_keep" in signature(self.model.forward).parameters else {}
+
+
+def is_recurrent(model: Any) -> bool:
+    """Whether layers of a transformers model keep a state and no keys and values: behind it, such models compute
+    several tokens at once in another way than one by one, or not at all."""
+    config = model.config.get_text_config() if hasattr(model.config, "get_text_config") else model.config
+    kinds = {str(kind) for kind in getattr(config, "layer_types", None) or ()}
+    odd = any(word in kind for kind in kinds for word in ("linear", "mamba", "conv", "recurrent"))
+    return bool(getattr(model, "_is_stateful", False)) or odd
+
+
+class OpenVINOLogitReader:
+    """A stateful OpenVINO IR.
+
+    Args:
+        compiled: the compiled model; an infer request of its own is made, for the engine's holds its inputs fast.
+    """
+
+    def __init__(self, compiled: Any, pad: int, about: str = "openvino") -> None:
+        self.request, self.pad, self.about = compiled.create_infer_request(), pad, about
+        self._compiled = compiled
+        self._inputs = {name for port in compiled.inputs for name in port.get_names()}
+        self.vocabulary = compiled.output("logits").get_partial_shape()[2].get_length()
+
+    def read(self, prompts: Sequence[Ids], texts: Sequence[Ids], chunk: int) -> Iterator[tuple[int, numpy.ndarray]]:
+        import numpy
+
+        self.request.reset_state()
+        ids, mask = (numpy.array(rows, dtype=numpy.int64) for rows in left_padded(prompts, self.pad))
+        step = max(1, AT_ONCE_BYTES // (4 * self.vocabulary * len(prompts)))
+        for at in range(0, ids.shape[1], step):
+            logits = self._infer(ids[:, at : at + step], mask[:, : at + step])
+        yield 0, logits[:, -1:]
+        for start, end in pieces(prompts, texts, chunk):
+            piece, there = (numpy.array(rows, dtype=numpy.int64) for rows in right_padded(texts, start, end, self.pad))
+            mask = numpy.concatenate([mask, there], axis=1)
+            yield start + 1, self._infer(piece, mask)
+        self.request.reset_state()
+
+    def close(self) -> None:
+        del self.request
+        self._compiled.release_memory()
+
+    def _infer(self, ids: Any, mask: Any) -> Any:
+        import numpy
+
+        positions = numpy.maximum(mask.cumsum(axis=1) - 1, 0)[:, -ids.shape[1] :]
+        given = {
+            "input_ids": ids,
+            "attention_mask": mask,
+            "position_ids": positions,
+            "beam_idx": numpy.arange(len(ids), dtype=numpy.int32),
+        }
+        self.request.infer({name: value for name, value in given.items() if name in self._inputs})
+        return self.request.get_tensor("logits").data
+
+
+def openvino_logit_reader(folder: Path, device: str, properties: dict[str, Any], pad: int) -> OpenVINOLogitReader:
+    """A teacher over an IR that its engine does not give out: the same file, compiled with the same properties."""
+    import openvino
+
+    compiled = openvino.Core().compile_model(str(folder / "openvino_model.xml"), device, properties)
+    return OpenVINOLogitReader(compiled, pad, "openvino, over the same IR and properties")
+
+
+def left_padded(rows: Sequence[Ids], pad: int) -> tuple[list[list[int]], list[list[int]]]:
+    """Token ids and attention mask, both of shape (rows, the longest one)."""
+    longest = max(map(len, rows))
+    return (
+        [[pad] * (longest - len(row)) + list(row) for row in rows],
+        [[0] * (longest - len(row)) + [1] * len(row) for row in rows],
+    )
+
+
+def right_padded(rows: Sequence[Ids], start: int, end: int, pad: int) -> tuple[list[list[int]], list[list[int]]]:
+    """The tokens from `start` to `end` of each row and their attention mask; where a row is shorter there is padding,
+    which takes up no position, so that a row cannot get longer than its model's context."""
+    cut = [row[start:end] for row in rows]
+    return (
+        [[*row, *[pad] * (end - start - len(row))] for row in cut],
+        [[1] * len(row) + [0] * (end - start - len(row)) for row in cut],
+    )
+
+
+def _positions(mask: Any) -> Any:
+    return (mask.cumsum(dim=1) - 1).clamp(min=0)

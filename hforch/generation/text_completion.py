@@ -1,0 +1,60 @@
+"""One answer that arrives as text, as from an endpoint that tells no token ids."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+
+from hforch.generation.completion import Answer, Completion, FinishReason, Vocabulary
+
+IDS = ("prompt_ids", "output_ids")
+
+
+class TextCompletion(Completion):
+    """Takes pieces of text one by one, of one or more tokens each, and cuts the text like a `Completion`.
+
+    Args:
+        stops: stop sequences.
+        most: the most pieces that the answer may have.
+        why: why there are no token ids.
+        on_text: called with each piece of text as soon as it is certain.
+    """
+
+    def __init__(self, stops: Sequence[str], most: int, why: str, on_text: Callable[[str], None] | None = None) -> None:
+        self._texts: list[str] = []
+        self._why = why
+        self._counted: tuple[int, int] | None = None
+        pieces = Vocabulary(lambda places: "".join(self._texts[place] for place in places), {}, ())
+        super().__init__(pieces, (), stops, most, on_text=on_text)
+
+    def push_text(self, piece: str, now: float) -> bool:
+        """Take the next piece, known since `now` (seconds, perf_counter).
+
+        Returns:
+            True when the answer is finished; pieces pushed after that are ignored.
+        """
+        self._texts.append(piece)
+        return self.push(len(self._texts) - 1, now)
+
+    def end(self, reason: FinishReason) -> None:
+        """End the answer for the reason that was reported, unless it was finished before."""
+        if self.finish_reason is None:
+            self._finish(reason)
+
+    def count(self, prompt_tokens: int, output_tokens: int) -> None:
+        """Take the numbers of tokens that were reported."""
+        self._counted = (prompt_tokens, output_tokens)
+
+    @property
+    def pieces(self) -> int:
+        """Number of pieces that are kept."""
+        return len(self._ids)
+
+    @property
+    def output_tokens(self) -> int | None:
+        return None if self._counted is None else self._counted[1]
+
+    def answer(self, handed_over: float, started: float, finished: float) -> Answer:
+        known = super().answer(handed_over, started, finished)
+        absent = known.absent | dict.fromkeys(IDS, self._why)
+        return replace(known, prompt_ids=None, output_ids=None, absent=absent, counted=self._counted)

@@ -1,0 +1,119 @@
+"""What machine and which libraries a run had; for the record."""
+
+from __future__ import annotations
+
+import os
+import platform
+import subprocess
+from collections.abc import Callable
+from functools import cache
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+from hforch.machine.nvidia_cards import accelerators
+from hforch.utils.redaction import redacted_line
+
+PACKAGES = (
+    "hforch",
+    "torch",
+    "transformers",
+    "tokenizers",
+    "accelerate",
+    "optimum-intel",
+    "openvino",
+    "openvino-genai",
+    "openvino-tokenizers",
+    "nncf",
+    "langchain-core",
+    "langchain-huggingface",
+    "hydra-core",
+    "torchao",
+    "bitsandbytes",
+    "nvidia-ml-py",
+)
+
+
+def describe_environment() -> dict[str, Any]:
+    """Describe packages, Python, system, CPU, memory, accelerators, and the git state of the working directory.
+
+    Never raises: a part that cannot be read is under `absent` with the reason.
+    """
+    found: dict[str, Any] = {}
+    absent: dict[str, str] = {}
+    for name, read in _parts().items():
+        try:
+            found[name] = read()
+        except Exception as error:  # a missing description must not fail the job
+            absent[name] = reason_of(error)
+    return found | ({"absent": absent} if absent else {})
+
+
+def _parts() -> dict[str, Callable[[], Any]]:
+    return {
+        "packages": lambda: {name: found for name in PACKAGES if (found := installed(name)) is not None},
+        "python": platform.python_version,
+        "os": platform.platform,
+        "cpu": _cpu,
+        "memory_mb": _memory_mb,
+        "accelerators": accelerators,
+        "git": lambda: git_state(Path.cwd()),
+    }
+
+
+def _cpu() -> dict[str, Any]:
+    return {"name": cpu_name(), "logical_cores": os.cpu_count(), "usable_cores": len(os.sched_getaffinity(0))}
+
+
+def _memory_mb() -> int:
+    import psutil
+
+    return round(psutil.virtual_memory().total / 1e6)
+
+
+def reason_of(error: Exception) -> str:
+    """Return the type of an error and the first line of its message."""
+    lines = [line.strip() for line in redacted_line(str(error)).splitlines() if line.strip()]
+    return f"{type(error).__name__}: {lines[0][:200]}" if lines else type(error).__name__
+
+
+@cache
+def installed(package: str) -> str | None:
+    """The version of an installed package."""
+    if package == "hforch":
+        from hforch import __version__
+
+        return __version__
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return None
+
+
+def cpu_name() -> str:
+    """The CPU's own name for itself."""
+    try:
+        for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    except OSError:
+        return platform.processor() or platform.machine()
+    return platform.processor() or platform.machine()
+
+
+def git_state(folder: Path) -> dict[str, Any] | None:
+    """The commit that `folder` is at and whether it has uncommitted changes; None outside a git repository."""
+
+    def git(*arguments: str) -> str | None:
+        try:
+            done = subprocess.run(
+                ["git", *arguments], cwd=folder, capture_output=True, text=True, timeout=5, check=False
+            )
+        except (OSError, subprocess.TimeoutExpired):
+            return None
+        return done.stdout.strip() if done.returncode == 0 else None
+
+    commit = git("rev-parse", "HEAD")
+    if commit is None:
+        return None
+    return {"commit": commit, "dirty": bool(git("status", "--porcelain", "--untracked-files=no"))}

@@ -1,0 +1,54 @@
+"""Find the compute processes on an NVIDIA card, and tell this job's from others'."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Set
+from contextlib import suppress
+from typing import Any
+
+from hforch.machine.nvml import Absent, ask
+
+HIDDEN = "the card's processes cannot be seen from here (a container hides them)"
+
+
+def processes(handle: Any) -> list[Any]:
+    """Return the compute processes on a card, clients of MPS included, without graphics processes.
+
+    Raises:
+        Absent: the driver does not list them.
+    """
+    found = list(ask("nvmlDeviceGetComputeRunningProcesses", handle))
+    with suppress(Absent):
+        found += ask("nvmlDeviceGetMPSComputeRunningProcesses", handle)
+    return found
+
+
+def count_others(seen: Mapping[int, float | None], computing: Set[int], ours: Set[int]) -> tuple[int, int]:
+    """Return the number of other processes on a card, and of those that may have been computing.
+
+    Inside a container NVML may list process ids of the host, so that none of them matches: then one is this process.
+    Others count as idle only if the driver reported this process as computing, and them not.
+
+    Args:
+        seen: memory in MB by process id.
+        computing: process ids with SM utilization above 0.
+        ours: ids of this job's processes.
+    """
+    if not seen:
+        return 0, 0
+    if not ours & seen.keys():
+        return len(seen) - 1, len(seen) - 1
+    others = seen.keys() - ours
+    return len(others), len(others & computing if ours & computing else others)
+
+
+def own_processes() -> frozenset[int]:
+    """Return the ids of this process, its ancestors (which wait for it) and its descendants."""
+    import psutil
+
+    own = {os.getpid(), os.getppid()}
+    with suppress(psutil.Error):
+        here = psutil.Process()
+        own |= {one.pid for one in (*here.parents(), *here.children(recursive=True))}
+    return frozenset(own)

@@ -1,0 +1,93 @@
+"""The processor and the memory that this process may use: what the machine has, or what a container leaves of it."""
+
+from __future__ import annotations
+
+import os
+import platform
+from pathlib import Path
+from typing import Any
+
+from hforch.machine.environment import cpu_name
+
+GB = 1_000_000_000
+CPUINFO, CGROUP = Path("/proc/cpuinfo"), Path("/sys/fs/cgroup")
+# The kernel's names of what matters to language models, and the names that people know, by kind.
+FEATURES = {
+    "AVX2": {"avx2": ""},
+    "AVX-512": {"avx512f": "", "avx512_vnni": "VNNI", "avx512_bf16": "BF16", "avx512_fp16": "FP16"},
+    "AMX": {"amx_tile": "", "amx_int8": "INT8", "amx_bf16": "BF16", "amx_fp16": "FP16"},
+}
+ARM = {"asimd": "NEON", "bf16": "BF16", "i8mm": "I8MM", "sve": "SVE", "sve2": "SVE2"}
+BF16 = ("avx512_bf16", "amx_bf16", "bf16")
+
+
+def processor() -> dict[str, Any]:
+    """Name, cores, threads, how many of these this process may use, and the features that matter."""
+    import psutil
+
+    threads = os.cpu_count() or 1
+    found = flags()
+    return {
+        "cpu": cpu_name(),
+        "cores": psutil.cpu_count(logical=False) or threads,
+        "threads": threads,
+        "usable": min(len(os.sched_getaffinity(0)), quota() or threads),
+        "features": features(found),
+        "bf16": any(name in found for name in BF16) if found else None,
+    }
+
+
+def memory() -> dict[str, float]:
+    """Total and free memory in GB, the limit of a container counted."""
+    import psutil
+
+    whole = psutil.virtual_memory()
+    limit = _number("memory.max", "memory/memory.limit_in_bytes")
+    used = _number("memory.current", "memory/memory.usage_in_bytes")
+    total = min(whole.total, limit or whole.total)
+    free = min(whole.available, total - (used or 0)) if limit and limit < whole.total else whole.available
+    return {"memory_gb": total / GB, "memory_free_gb": max(free, 0) / GB, "machine_memory_gb": whole.total / GB}
+
+
+def flags() -> frozenset[str]:
+    """The kernel's names of what the CPU can do; empty where nobody tells."""
+    try:
+        lines = CPUINFO.read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return frozenset()
+    found = next((line for line in lines if line.startswith(("flags", "Features"))), "")
+    return frozenset(found.partition(":")[2].split())
+
+
+def features(found: frozenset[str]) -> dict[str, list[str]] | None:
+    """By kind of instruction, its parts that are there (an empty text for the kind itself); None if nobody knows."""
+    if not found:
+        return None
+    if "asimd" in found or platform.machine() in ("aarch64", "arm64"):
+        return {name: [""] for flag, name in ARM.items() if flag in found}
+    return {kind: [name for flag, name in parts.items() if flag in found] for kind, parts in FEATURES.items()}
+
+
+def quota() -> int | None:
+    """How many CPUs a container's quota comes to, at least 1; None without one.
+
+    Whole ones only: joblib.cpu_count() rounds up, so the last thread of a team would wait for its share. psutil reads
+    no limits of containers, neither of CPUs nor of memory.
+    """
+    try:
+        most, period = (CGROUP / "cpu.max").read_text(encoding="ascii").split()
+    except (OSError, ValueError):
+        most, period = (str(_number(f"cpu/cpu.cfs_{name}_us")) for name in ("quota", "period"))
+    return max(1, int(most) // int(period)) if most.isdigit() and period.isdigit() else None
+
+
+def _number(*files: str) -> int | None:
+    """The number in the first of these control files that holds one."""
+    for name in files:
+        try:
+            text = (CGROUP / name).read_text(encoding="ascii").strip()
+        except OSError:
+            continue
+        if text.isdigit():
+            return int(text)
+    return None

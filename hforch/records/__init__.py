@@ -1,0 +1,1 @@
+"""Records and samples: their types, files, and reading them again."""

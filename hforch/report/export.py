@@ -1,0 +1,115 @@
+"""A comparison for programs: CSV, plain data, JSON and JUnit."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Iterator
+from dataclasses import asdict
+from itertools import chain
+from typing import Any
+from xml.etree import ElementTree
+
+from hforch.comparison.decision import Decision
+from hforch.comparison.entries import samples_of
+from hforch.comparison.table import ERRORS, Comparison, Row
+from hforch.metrics.registry import names
+from hforch.records.record_files import SCHEMA_VERSION, to_json
+from hforch.utils.sanitize import for_csv, for_json, for_xml
+
+
+def to_csv(comparison: Comparison) -> str:
+    text = io.StringIO()
+    headers = ["job", "directory", *comparison.axes, *names(), *ERRORS, "unit", "baseline", "status", "notes"]
+    writer = csv.DictWriter(text, headers, lineterminator="\n")
+    writer.writerow({name: for_csv(name) for name in headers})
+    for row in comparison.rows:
+        own = {"job": row.entry.name, "directory": str(row.entry.directory), "unit": row.unit, "baseline": row.baseline}
+        status = row.entry.record.get("status")
+        cells = own | row.axes | row.metrics | {"status": status, "notes": "; ".join(row.notes)}
+        writer.writerow({name: for_csv(value) for name, value in cells.items()})
+    return text.getvalue()
+
+
+def to_data(comparison: Comparison, decision: Decision | None = None) -> dict[str, Any]:
+    """The comparison as plain data; names as in the records."""
+    rows = [
+        {
+            "job": row.entry.name,
+            "directory": str(row.entry.directory),
+            "status": row.entry.record.get("status"),
+            "job_id": row.entry.record.get("job_id"),
+            "load_key": row.entry.record.get("load_key"),
+            "axes": row.axes,
+            "metrics": row.metrics,
+            "tokens_per_s_each": (row.entry.record.get("metrics") or {}).get("tokens_per_s_each"),
+            "checks": row.checks,
+            "baseline": row.baseline,
+            "unit": row.unit,
+            "machine": row.site[0],
+            "parallel": row.site[1],
+            "shared_accelerator": row.shared,
+            "notes": row.notes,
+            "worst": [asdict(pair) for pair in row.worst],
+            "partings": [asdict(parting) for parting in row.divergent_tokens],
+        }
+        for row in comparison.rows
+    ]
+    decided = None
+    if decision:
+        decided = {
+            "qualified": [row.entry.name for row in decision.qualified],
+            "refused": {row.entry.name: reasons for row, reasons in decision.refused},
+            "pareto": [row.entry.name for row in decision.pareto],
+            "winner": decision.winner.entry.name if decision.winner else None,
+            "reason": decision.reason,
+        }
+    return {"schema_version": SCHEMA_VERSION, "rows": rows, "notes": comparison.notes, "decision": decided}
+
+
+def to_json_text(comparison: Comparison, decision: Decision | None = None) -> str:
+    return for_json(to_json(to_data(comparison, decision), indent=2)) + "\n"
+
+
+def to_junit(comparison: Comparison) -> str:
+    """JUnit XML: a suite for each job, and in it a case for each check of each sample.
+
+    A sample that failed is an error, and so is a job that has not come to its end.
+    """
+    root = ElementTree.Element("testsuites", name="hforch")
+    for row in comparison.rows:
+        suite = ElementTree.SubElement(root, "testsuite", name=for_xml(row.label))
+        counts = {"tests": 0, "failures": 0, "errors": 0}
+        cases = chain.from_iterable(map(_cases, samples_of(row.entry)))
+        for case in chain(cases, _case_of_job(row)):
+            suite.append(case)
+            counts["tests"] += 1
+            counts["failures"] += case.find("failure") is not None
+            counts["errors"] += case.find("error") is not None
+        suite.attrib |= {name: str(number) for name, number in counts.items()}
+    ElementTree.indent(root)
+    return ElementTree.tostring(root, encoding="unicode", xml_declaration=True) + "\n"
+
+
+def _cases(sample: dict[str, Any]) -> Iterator[ElementTree.Element]:
+    where = f"input {sample['index'] + 1}" + (f", repeat {sample['repeat'] + 1}" if sample["repeat"] else "")
+    if sample["error"] is not None:
+        case = ElementTree.Element("testcase", classname="answer", name=where)
+        ElementTree.SubElement(case, "error", message=for_xml(sample["error"]["message"]))
+        yield case
+        return
+    for check in sample.get("checks") or []:
+        case = ElementTree.Element("testcase", classname=for_xml(check["name"]), name=where)
+        if not check["passed"]:
+            failure = ElementTree.SubElement(case, "failure", message=for_xml(str(check.get("why") or "not passed")))
+            failure.text = for_xml(str(sample["text"]))
+        yield case
+
+
+def _case_of_job(row: Row) -> Iterator[ElementTree.Element]:
+    """A job that did not answer all its inputs, of which its samples cannot tell."""
+    why = row.entry.unfinished
+    if why is not None:
+        case = ElementTree.Element("testcase", classname="job", name=for_xml(row.entry.name))
+        ElementTree.SubElement(case, "error", message=for_xml(why))
+        yield case

@@ -1,0 +1,85 @@
+"""The top of the page: what was compared, where and when, what is the same in all jobs, and the decision."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import PurePath
+from typing import Any
+
+import hforch
+from hforch.comparison.decision import Bound, Decision
+from hforch.comparison.entries import Entry
+from hforch.comparison.table import Comparison
+from hforch.report.comparison import decision_lines
+from hforch.report.page.first_pass import FirstPass
+from hforch.report.page.rerun import of_sweeps
+
+
+def about(
+    comparison: Comparison, seen: FirstPass, missing: Sequence[str], decision: Decision | None, bounds: Sequence[Bound]
+) -> dict[str, Any]:
+    records = [row.entry.record for row in comparison.rows]
+    environments = [record["environment"] for record in records if record.get("environment")]
+    versions: dict[str, list[str]] = {}
+    for environment in environments:
+        for name, version in (environment.get("packages") or {}).items():
+            if version and str(version) not in versions.setdefault(name, []):
+                versions[name].append(str(version))
+    values: dict[str, list[str]] = {}
+    for row in comparison.rows:
+        for axis, value in row.axes.items():
+            if value not in values.setdefault(axis, []):
+                values[axis].append(value)
+    started = sorted(str(record["started"]) for record in records if record.get("started"))
+    repeats = [one for row in comparison.rows if isinstance(one := row.entry.get("runtime.repeat"), int)]
+    recipes = {str(record.get("recipe") or "") for record in records} - {""}
+    machines = dict.fromkeys(row.site[0] for row in comparison.rows if row.entry.record.get("environment"))
+    return {
+        "hforch": hforch.__version__,
+        "started": list(dict.fromkeys([*started[:1], *started[-1:]])),
+        "machines": list(machines),
+        "systems": list(dict.fromkeys(str(one.get("os")) for one in environments if one.get("os"))),
+        "packages": {name: ", ".join(found) for name, found in sorted(versions.items())},
+        "axes": values,
+        "alike": _alike([row.entry for row in comparison.rows]),
+        "recipe": PurePath(recipes.pop()).stem if len(recipes) == 1 else None,
+        "qualified": decision is None or bool(decision.qualified),
+        "samples": seen.samples,
+        "failures": seen.samples - seen.answered,
+        "unfinished": sum(row.entry.unfinished is not None for row in comparison.rows),
+        "repeats": max(repeats, default=1),
+        "decision": None if decision is None else list(decision_lines(decision)),
+        "reason": None if decision is None else _sentence(decision, bounds, len(comparison.rows)),
+        "notes": [note.strip() for note in comparison.notes],
+        "missing": list(missing),
+        "sweeps": list(of_sweeps(row.entry for row in comparison.rows)),
+    }
+
+
+def _sentence(decision: Decision, bounds: Sequence[Bound], jobs: int) -> str:
+    asked = " and ".join(map(str, bounds))
+    within = f"With {asked}: " if asked else ""
+    return within + (decision.reason or f"{len(decision.qualified)} of {jobs} jobs qualify")
+
+
+def _alike(entries: Sequence[Entry]) -> dict[str, str]:
+    """What the jobs have in common, of what a reader asks first."""
+    told = [dict(_told(entry)) for entry in entries]
+    first = told[0] if told else {}
+    return {name: value for name, value in first.items() if all(one.get(name) == value for one in told)}
+
+
+def _told(entry: Entry) -> Iterator[tuple[str, str]]:
+    model = entry.get("model")
+    if isinstance(model, Mapping):
+        named = model.get("id") or model.get("path") or model.get("file") or model.get("source")
+        yield "model", PurePath(str(named)).name if not model.get("id") else str(named)
+    paths = {"backend": "backend.name", "device": "device.kind", "precision": "precision.name", "prompt": "prompt.kind"}
+    paths |= {"inputs": "inputs.kind", "new tokens at most": "generation.max_new_tokens"}
+    paths |= {"sampling": "generation.do_sample", "batch size": "runtime.batch_size", "repeats": "runtime.repeat"}
+    for name, path in paths.items():
+        value = entry.get(path)
+        if value is not None:
+            yield name, ("yes" if value else "no") if isinstance(value, bool) else str(value)
+    if planned := {one for batch in entry.record.get("plan") or [] for one in batch}:
+        yield "number of inputs", str(len(planned))

@@ -1,0 +1,117 @@
+"""Watchers of runs: plain lines for people, the record alone for programs. `report/rich_watcher.py` has those with colours."""
+
+from __future__ import annotations
+
+import re
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any, TextIO
+
+from hforch.records.record_files import read_record, to_json
+from hforch.report.wording import answer_lines, failure, header_line, item_line, stage_line, summary_lines
+from hforch.runs.watcher import NullWatcher
+from hforch.utils.redaction import Pieces
+from hforch.utils.sanitize import for_json
+
+CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
+
+
+class QuietWatcher(NullWatcher):
+    """Says nothing but why a run failed, on stderr."""
+
+    def finished(self, record: Mapping[str, Any], directory: str) -> None:
+        if message := failure(record, directory):
+            print(message, file=sys.stderr, flush=True)
+
+
+class JsonWatcher(QuietWatcher):
+    """The record alone on stdout."""
+
+    def finished(self, record: Mapping[str, Any], directory: str) -> None:
+        super().finished(record, directory)
+        with suppress(OSError, ValueError):  # as it was written: what is handed over may lack what is long
+            record = read_record(Path(directory))
+        ascii_only = (sys.stdout.encoding or "").lower().replace("-", "") != "utf8"
+        print(for_json(to_json({**record, "directory": directory}, indent=2, ascii_only=ascii_only)), flush=True)
+
+
+class PlainWatcher(QuietWatcher):
+    """Lines without colour or motion, the same on every terminal and in every log."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+        self._total = self._done = 0
+        self._streaming = False
+        self._pieces = Pieces()
+
+    # What differs on a terminal.
+    def line(self, text: str, style: str = "", wrap: bool = False) -> None:
+        print(shown(text), file=self._stream, flush=True)
+
+    def piece(self, text: str) -> None:
+        print(shown(text), end="", file=self._stream, flush=True)
+
+    @contextmanager
+    def progress(self, name: str, detail: str, total: int | None) -> Iterator[Callable[[int], None]]:
+        """Show that a stage goes on."""
+        self.line(f"{name}: {detail} ...")
+        yield lambda units: None
+
+    @contextmanager
+    def bar(self, name: str, detail: str, total: int) -> Iterator[Callable[[int], None]]:
+        """Show how much of a whole is done, where that can move."""
+        yield lambda units: None
+
+    # ----------------------------------------------------------------
+    def header(self, parts: Mapping[str, str]) -> None:
+        self.line(header_line(parts), "bold")
+
+    @contextmanager
+    def stage(self, name: str, detail: str, total: int | None = None) -> Iterator[Callable[[int], None]]:
+        started = time.perf_counter()
+        try:
+            with self.progress(name, detail, total) as advance:
+                yield advance
+        except BaseException:
+            self.line(stage_line(name, detail, time.perf_counter() - started, finished=False), "yellow")
+            raise
+        self.line(stage_line(name, detail, time.perf_counter() - started), "dim")
+
+    def note(self, text: str) -> None:
+        self.line(text, "yellow")
+
+    def samples(self, total: int) -> None:
+        self._total = total
+
+    def question(self, item: Any) -> None:
+        self.line(f"\n> {item_line(item)}", "cyan")
+        self._streaming = True
+
+    def text(self, piece: str) -> None:
+        self.piece(self._pieces.add(piece))
+
+    def sample(self, sample: Mapping[str, Any]) -> None:
+        self._done += 1
+        if self._streaming:
+            self.piece(f"{self._pieces.rest()}\n")
+        for text, style in answer_lines(sample, self._done, self._total, streamed=self._streaming):
+            self.line(text, style)
+        self._streaming = False
+
+    def finished(self, record: Mapping[str, Any], directory: str) -> None:
+        if self._streaming:
+            self.piece(f"{self._pieces.rest()}\n")
+        self.line("")
+        numbers, place = summary_lines(record, directory)
+        style = "bold" if record["status"] == "ok" else "red"
+        self.line(numbers, style, wrap=True)
+        super().finished(record, directory)  # the reason before the place, which is what a reader looks for last
+        self.line(place, style)
+
+
+def shown(text: str) -> str:
+    """Text as a terminal may have it: a model's output must not move the cursor or change colours."""
+    return CONTROL.sub("", text)

@@ -1,0 +1,20 @@
+"""Import what running jobs takes, in a process that exists for that."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+
+from hforch.runs.processes.preload import preload, quick_imports
+
+
+def import_all(backend: str) -> None:
+    """Import what jobs on this backend will import."""
+    with quick_imports():
+        import_runner()
+        preload(backend)
+
+
+def import_runner() -> None:
+    """Import hforch's own modules that run a job; what cannot be imported is reported when it is needed."""
+    with suppress(Exception):
+        import hforch.runs.runner  # noqa: F401

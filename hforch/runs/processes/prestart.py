@@ -1,0 +1,74 @@
+"""A head start: a fork server that imports its backend's libraries while the parent still composes the configuration.
+
+Importing takes seconds, composing some tenths of one, and most machines have two cores. Which backend it will be is
+guessed from the command line; a wrong guess costs nothing but the work of a core that was idle.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from hforch.utils.paths import read_text
+
+if TYPE_CHECKING:
+    from hforch.runs.processes.fork_server import ForkServer
+
+SHOWS_ONLY = ("-h", "--help", "-c", "--cfg", "-i", "--info", "-sc", "--shell-completion", "--version", "--hydra-help")
+CHOSEN = re.compile(r"^\s*-\s*backend:\s*(\w+)", re.MULTILINE)  # in a defaults list
+
+_waiting: ForkServer | None = None
+
+
+def start(words: Sequence[str], verbs: Sequence[str], defaults: Path) -> None:
+    """Start a fork server for what a command line will probably run, where there is a second core for it.
+
+    Args:
+        words: the words after the program's name.
+        verbs: what the first word may be besides an override.
+        defaults: the primary config.
+    """
+    global _waiting
+    backend = likely_backend(words, verbs, defaults)
+    if backend is None or len(os.sched_getaffinity(0)) < 2:
+        return
+    from hforch.runs.processes.fork_server import ForkServer
+
+    with suppress(OSError):  # reported when it is needed
+        _waiting = ForkServer(backend)
+
+
+def take(backend: str) -> ForkServer | None:
+    """The fork server that waits, if it suits a job on this backend."""
+    global _waiting
+    fork_server, _waiting = _waiting, None
+    if fork_server is None or fork_server.suits(backend):
+        return fork_server
+    fork_server.discard()
+    return None
+
+
+def discard() -> None:
+    """End the fork server that nobody took."""
+    take("")
+
+
+def likely_backend(words: Sequence[str], verbs: Sequence[str], defaults: Path) -> str | None:
+    """The backend that will probably be used; None where no model will be run in a process of its own."""
+    verb = words[0] if words and words[0] in verbs else None
+    shown = any(word.partition("=")[0] in SHOWS_ONLY for word in words)
+    if verb not in (None, "run") or shown or "runtime.isolation=inline" in words:
+        return None
+    found = [word.removeprefix("backend=") for word in words if word.startswith("backend=")]
+    files = [Path(word) for word in words[1:] if verb and "=" not in word and not word.startswith("-")][:1]
+    for file in (*files, defaults):
+        try:
+            found += CHOSEN.findall(read_text(file, most=2**20))
+        except (OSError, UnicodeDecodeError):
+            continue
+    name = found[0].partition(",")[0] if found else ""
+    return name if name.isidentifier() and (Path(__file__).parents[1] / "backends" / f"{name}.py").is_file() else None

@@ -1,0 +1,230 @@
+"""Which job to take, and how that is told; `hforch compare` as it is typed."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import shutil
+from pathlib import Path
+from xml.etree import ElementTree
+
+import pytest
+from written import answers, precision, sample, write_job
+
+from hforch import cli
+from hforch.comparison.decision import Decision, decide, read_bounds
+from hforch.comparison.entries import read_jobs
+from hforch.comparison.table import compare
+from hforch.errors import ConfigError
+
+
+def job(directory: Path, name: str, speed: float, memory: float, ids: list[int], **more: object) -> None:
+    metrics, peak = {"tokens_per_s": speed, "absent": {}}, {"peak_rss_mb": memory, "absent": {}}
+    write_job(directory, answers((str(ids), ids)), **precision(name), metrics=metrics, memory=peak, **more)  # type: ignore[arg-type]
+
+
+@pytest.fixture
+def sweep(tmp_path: Path) -> Path:
+    job(tmp_path / "s" / "0", "fp32", 10.0, 900.0, [1, 2])
+    job(tmp_path / "s" / "1", "int8", 20.0, 500.0, [1, 2])
+    job(tmp_path / "s" / "2", "int4", 30.0, 300.0, [3, 4])
+    job(tmp_path / "s" / "3", "fp16", 9.0, 950.0, [1, 2])
+    return tmp_path / "s"
+
+
+def decided(directory: Path, *bounds: str, optimize: str | None = "tokens_per_s") -> Decision:
+    return decide(compare(read_jobs([directory])), read_bounds(bounds), optimize)
+
+
+def names(rows: list) -> list[str]:  # type: ignore[type-arg]
+    return [one.entry.name for one in rows]
+
+
+def test_the_fastest_job_that_meets_the_bounds_wins_and_the_others_have_reasons(sweep: Path) -> None:
+    found = decided(sweep, "exact_match>=0.5", "peak_rss_mb<=900")
+    assert names(found.qualified) == ["0", "1"]
+    assert {row.entry.name: why for row, why in found.refused} == {
+        "2": ["exact_match is 0, not >= 0.5"],
+        "3": ["peak_rss_mb is 950, not <= 900"],
+    }
+    assert found.winner is not None
+    assert found.winner.entry.name == "1"
+    assert found.reason == (
+        "take job 1 (precision=int8): of 2 that qualify it has the highest tokens_per_s, 20, before job 0 with 10"
+    )
+
+
+def test_the_pareto_set_holds_what_no_other_job_beats_in_everything(sweep: Path) -> None:
+    assert names(decided(sweep).pareto) == ["1", "2"]
+
+
+def test_of_two_jobs_that_are_equal_neither_beats_the_other(sweep: Path) -> None:
+    shutil.copytree(sweep / "1", sweep / "4")
+    assert names(decided(sweep).pareto) == ["1", "2", "4"]
+
+
+def test_a_metric_that_is_to_be_low_is_optimised_downwards(sweep: Path) -> None:
+    found = decided(sweep, optimize="peak_rss_mb")
+    assert found.winner is not None
+    assert found.winner.entry.name == "2"
+
+
+def test_when_none_qualifies_the_nearest_miss_is_named(sweep: Path) -> None:
+    found = decided(sweep, "tokens_per_s>=31")
+    assert found.qualified == []
+    assert found.winner is None
+    assert found.reason.startswith("no job qualifies; the nearest miss is job 2 (precision=int4): tokens_per_s is 30")
+
+
+def test_outputs_that_match_exactly_differ_nowhere(sweep: Path) -> None:
+    assert names(decided(sweep, "first_diff>=5").qualified) == ["0", "1", "3"]
+
+
+def test_speeds_taken_beside_other_jobs_are_not_ranked_with_those_taken_alone(tmp_path: Path) -> None:
+    job(tmp_path / "0", "fp32", 10.0, 1.0, [1])
+    job(tmp_path / "1", "int8", 20.0, 1.0, [1])
+    job(tmp_path / "2", "int4", 99.0, 1.0, [1], parallel=True)
+    found = decided(tmp_path)
+    assert found.winner is not None
+    assert found.winner.entry.name == "1"
+    assert "1 measured elsewhere, or beside other jobs, are not ranked with it" in found.reason
+
+
+def test_a_lead_within_the_spread_of_the_repeats_is_said_to_be_noise(tmp_path: Path) -> None:
+    for number, each in enumerate([[18.0, 20.0, 22.0], [19.0, 21.0, 23.0]]):
+        metrics = {"tokens_per_s": each[1], "tokens_per_s_each": each, "absent": {}}
+        write_job(tmp_path / str(number), answers(("a", [1])), **precision(["fp32", "int8"][number]), metrics=metrics)
+    assert "their repeats overlap" in decided(tmp_path).reason
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("tokens_per_sec>=3", "did you mean tokens_per_s"),
+        ("peak_rss<=3", "did you mean peak_rss_mb"),
+        ("checks", "is no bound"),
+        ("checks>=much", "is no bound"),
+        ("checks>=9", "checks is a share, 0 to 1"),
+        ("exact_match<=-1", "exact_match is a share, 0 to 1"),
+        ("identical<=-1", "identical is a share, 0 to 1"),
+        ("similarity>=150%", "write similarity>=0.9, or similarity>=90%"),
+    ],
+)
+def test_a_bound_that_is_none_is_told(text: str, told: str) -> None:
+    with pytest.raises(ConfigError, match=told):
+        read_bounds([text])
+
+
+def test_bounds_may_be_percentages() -> None:
+    (bound,) = read_bounds(["checks >= 90%"])
+    assert (bound.metric, bound.relation, bound.value) == ("checks", ">=", 0.9)
+
+
+# ---------------------------------------------------------------- as it is typed
+def test_exit_codes_of_decisions(sweep: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["compare", str(sweep), "--require", "exact_match>=0.5", "--optimize", "tokens_per_s"]) == 0
+    assert "take job 1" in capsys.readouterr().out
+    assert cli.main(["compare", str(sweep), "--require", "tokens_per_s>=1000"]) == 3
+    assert "the nearest miss is job 2" in capsys.readouterr().out
+    assert cli.main(["compare", str(sweep), "--require", "tokens>=1000", "--optimize", "speed", "--worst", "-1"]) == 2
+    assert capsys.readouterr().err.startswith("3 mistakes")
+
+
+def test_earlier_names_of_metrics_work_and_are_told_once(sweep: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    words = ["--require", "identical>=0.5", "--require", "identical<=1", "--require", "divergence>=1"]
+    assert cli.main(["compare", str(sweep), *words, "--optimize", "tokens_per_s"]) == 0
+    out, err = capsys.readouterr()
+    assert "take job 1" in out and "exact_match is 0, not >= 0.5" in out
+    assert err.splitlines() == [
+        "metric identical is called exact_match now",
+        "metric divergence is called first_diff now",
+    ]
+    assert cli.main(["compare", str(sweep), "--optimize", "identical"]) == 0
+    out, err = capsys.readouterr()
+    assert "the highest exact_match, 1" in out and err == "metric identical is called exact_match now\n"
+
+
+def test_the_help_names_all_metrics(capsys: pytest.CaptureFixture[str]) -> None:
+    for verb in ("compare", "report"):
+        with pytest.raises(SystemExit):
+            cli.main([verb, "--help"])
+        said = " ".join(capsys.readouterr().out.split())
+        assert "Metrics: tokens_per_s, checks, exact_match" in said and "kl_p99" in said
+        assert "(more is better)" in said and "(less is better)" in said
+
+
+def test_checks_that_too_few_pass_are_exit_code_3(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    totals = {"planned": 1, "samples": 1, "checks": {"passed": 1, "total": 2, "each": []}}
+    write_job(tmp_path / "0", answers(("a", [1])), totals=totals)
+    assert cli.main(["compare", str(tmp_path), "--min-pass", "0.5"]) == 0
+    assert cli.main(["compare", str(tmp_path), "--min-pass", "0.9"]) == 3
+    assert "passes 50% of its checks; --min-pass asks for 90%" in capsys.readouterr().err
+    assert cli.main(["compare", str(tmp_path), "--min-pass", "90"]) == 2
+    write_job(tmp_path / "1", answers(("a", [1])), totals=totals, status="interrupted")
+    assert cli.main(["compare", str(tmp_path / "1"), "--min-pass", "0.5"]) == 3
+    assert "has not come to its end; --min-pass asks for 50%" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("form", ["csv", "json", "markdown", "table"])
+def test_a_decision_in_a_file_is_told_on_stderr_too(
+    sweep: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], form: str
+) -> None:
+    words = ["--format", form, "--output", str(tmp_path / "written"), "--require", "tokens_per_s>=1000"]
+    assert cli.main(["compare", str(sweep), *words]) == 3
+    out, err = capsys.readouterr()
+    assert out == "" and "the nearest miss is job 2" in err
+
+
+def test_csv_and_json_hold_every_metric(sweep: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    from hforch.metrics.registry import names as all_names
+
+    assert cli.main(["compare", str(sweep), "--format", "csv"]) == 0
+    rows = list(csv.DictReader(io.StringIO(capsys.readouterr().out)))
+    assert [one["precision"] for one in rows] == ["fp32", "int8", "int4", "fp16"]
+    assert set(all_names()) <= rows[0].keys()
+    assert rows[2]["exact_match"] == "0.0"
+    assert cli.main(["compare", str(sweep), "--format", "json", "--optimize", "tokens_per_s"]) == 0
+    data = json.loads(capsys.readouterr().out)
+    assert data["rows"][1]["metrics"]["tokens_per_s"] == 20.0
+    assert data["decision"]["winner"] == "2"
+
+
+def test_markdown_escapes_what_would_break_its_table(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for number, name in enumerate(["a|b", "c"]):
+        write_job(tmp_path / str(number), answers(("x", [1])), overrides=[f"model={name}"])
+    assert cli.main(["compare", str(tmp_path), "--format", "markdown"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert "| 0 | a\\|b |" in "\n".join(lines)
+
+
+def test_junit_has_a_case_for_each_check(tmp_path: Path) -> None:
+    passed = {"name": "contains 'x'", "passed": True, "why": None}
+    missed = {"name": "contains 'x'", "passed": False, "why": "'x' is not in it\x00"}
+    samples = [
+        sample(0, "x", [1], checks=[passed]),
+        sample(1, "y\x1b[31m", [2], checks=[missed]),
+        sample(2, "", None, checks=[missed]),
+    ]
+    write_job(tmp_path / "0", samples)
+    assert cli.main(["compare", str(tmp_path), "--junit", str(tmp_path / "checks.xml")]) == 0
+    suite = ElementTree.parse(tmp_path / "checks.xml").getroot()[0]
+    assert (suite.attrib["tests"], suite.attrib["failures"], suite.attrib["errors"]) == ("3", "1", "1")
+    failure = suite.find("testcase/failure")
+    assert failure is not None
+    assert failure.attrib["message"] == "'x' is not in it\\x00"
+
+
+def test_a_terminal_is_sent_no_escape_codes_of_a_models(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    write_job(tmp_path / "0", answers(("hello", [1])), **precision("fp32"))
+    write_job(tmp_path / "1", answers(("\x1b[2Jgone", [2])), **precision("int8"))
+    assert cli.main(["compare", str(tmp_path)]) == 0
+    out = capsys.readouterr().out
+    assert "gone" in out
+    assert "\x1b[2J" not in out
+
+
+def test_a_file_that_cannot_be_written_is_told(sweep: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (sweep / "file").write_text("")
+    assert cli.main(["compare", str(sweep), "--output", str(sweep / "file" / "x.csv"), "--format", "csv"]) == 1
+    assert "cannot be written" in capsys.readouterr().err

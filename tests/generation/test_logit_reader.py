@@ -1,0 +1,82 @@
+"""Teacher forcing: chunks and batches change nothing, on every backend, but what the KV cache's precision does."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy
+import pytest
+from backends_tested import BACKENDS, EXACT
+
+from hforch.backends.base import load
+from hforch.config.compose import job_from_overrides
+from hforch.generation.logit_reader import LogitReader
+from hforch.utils.progress import Silent
+
+PROMPTS = [[5, 6, 7, 8, 9, 10, 11], [300, 301]]
+TEXTS = [[20, 21, 22, 23, 24, 25, 26, 27, 28, 29, 30], [40, 41, 42, 43]]
+
+
+@pytest.fixture(scope="module")
+def teachers(tiny_gpt2: Path) -> dict[str, LogitReader]:
+    made = {}
+    for backend in BACKENDS:
+        job = job_from_overrides(["model=local", f"model.path={tiny_gpt2}", f"backend={backend}", *EXACT])
+        loaded = load(job, Silent())
+        assert loaded.logit_reader is not None
+        made[backend] = loaded.logit_reader()
+    return made
+
+
+def read(logit_reader: LogitReader, prompts: Sequence[Any], texts: Sequence[Any], chunk: int) -> list[numpy.ndarray]:
+    """Logits before each token of each text, of shape (tokens, vocabulary)."""
+    found: list[list[numpy.ndarray]] = [[] for _ in texts]
+    for start, logits in logit_reader.read(prompts, texts, chunk):
+        assert logits.dtype == numpy.float32
+        assert logits.shape[1] <= max(chunk, 1)
+        for row, text in enumerate(texts):
+            found[row].append(logits[row, : max(0, len(text) - start)].copy())
+    return [numpy.concatenate(one) for one in found]
+
+
+@pytest.fixture(scope="module")
+def whole(tiny_gpt2: Path) -> list[numpy.ndarray]:
+    """The same of one forward pass of transformers over each text."""
+    import torch
+    from transformers import AutoModelForCausalLM
+
+    model = AutoModelForCausalLM.from_pretrained(tiny_gpt2, dtype="float32")
+    found = []
+    for prompt, text in zip(PROMPTS, TEXTS, strict=True):
+        with torch.no_grad():
+            logits = model(torch.tensor([prompt + text])).logits[0]
+        found.append(logits[len(prompt) - 1 : -1].numpy())
+    return found
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize("chunk", [1, 3, 32])
+def test_chunks_and_batches_give_what_one_pass_gives(
+    teachers: dict[str, LogitReader], whole: list[numpy.ndarray], backend: str, chunk: int
+) -> None:
+    logit_reader = teachers[backend]
+    assert logit_reader.vocabulary == whole[0].shape[1]
+    for found, expected, text in zip(read(logit_reader, PROMPTS, TEXTS, chunk), whole, TEXTS, strict=True):
+        assert found.shape == (len(text), logit_reader.vocabulary)
+        assert numpy.abs(found - expected).max() < 1e-4
+    alone = read(logit_reader, PROMPTS[1:], TEXTS[1:], chunk)
+    assert numpy.abs(alone[0] - whole[1]).max() < 1e-4
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_reading_twice_gives_the_same_bits(teachers: dict[str, LogitReader], backend: str) -> None:
+    first, second = (read(teachers[backend], PROMPTS, TEXTS, 4) for _ in range(2))
+    assert all((one == other).all() for one, other in zip(first, second, strict=True))
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_a_text_of_one_token_is_read(teachers: dict[str, LogitReader], backend: str) -> None:
+    (found,) = read(teachers[backend], [[5, 6]], [[7]], 32)
+    assert len(found) == 1

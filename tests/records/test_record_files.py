@@ -1,0 +1,134 @@
+from __future__ import annotations
+
+import errno
+import json
+import os
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import pytest
+from written import sample
+
+from hforch.errors import HforchError
+from hforch.records import record_files
+from hforch.records.record_files import OWNER, SAMPLES, RecordWriter, locked, read_record, read_samples, to_json
+from hforch.runs.sampling import error_of
+
+
+def test_a_torn_last_line_is_left_out(tmp_path: Path) -> None:
+    with RecordWriter(tmp_path) as writer:
+        writer.add(sample(0, "naïve 中文 🙂", [1]))
+        writer.add(sample(1, "b", [1]))
+    path = tmp_path / "samples.jsonl"
+    whole = path.read_bytes()
+    for cut in range(len(whole) - 1, len(whole) - 15, -1):
+        path.write_bytes(whole[:cut])
+        assert [one["index"] for one in read_samples(tmp_path)] == [0]
+
+
+def test_each_line_is_there_as_soon_as_it_is_added(tmp_path: Path) -> None:
+    with RecordWriter(tmp_path) as writer:
+        for index in range(3):
+            writer.add(sample(index, "a", [1]))
+            assert len(list(read_samples(tmp_path))) == index + 1
+
+
+def test_a_record_is_replaced_whole_or_not_at_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with RecordWriter(tmp_path) as writer:
+        writer.write({"status": "partial"})
+
+        def broken(self: Path, target: Path) -> Path:
+            raise OSError("no space left on device")
+
+        monkeypatch.setattr(Path, "replace", broken)
+        with pytest.raises(OSError, match="no space"):
+            writer.write({"status": "ok"})
+    assert read_record(tmp_path)["status"] == "partial"
+
+
+def test_half_a_surrogate_that_a_model_made_can_be_written(tmp_path: Path) -> None:
+    with RecordWriter(tmp_path) as writer:
+        writer.add({"text": "a\ud800b"})
+    assert json.loads((tmp_path / "samples.jsonl").read_text(encoding="utf-8"))["text"] == "a\ud800b"
+
+
+def test_a_number_that_json_lacks_becomes_null_and_the_rest_stays() -> None:
+    assert json.loads(to_json({"a": [1.5, float("nan")], "b": float("inf")})) == {"a": [1.5, None], "b": None}
+
+
+def test_what_merely_looks_like_a_token_in_the_environment_spoils_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HF_TOKEN", "1")
+    assert json.loads(to_json({"schema_version": 1, "text": "1 and 1"})) == {"schema_version": 1, "text": "1 and 1"}
+
+
+def test_a_job_without_samples_has_none(tmp_path: Path) -> None:
+    assert list(read_samples(tmp_path)) == []
+
+
+def test_answers_that_another_run_has_written_meanwhile_are_not_written_over(tmp_path: Path) -> None:
+    with RecordWriter(tmp_path, anew=True, fresh=True) as writer:
+        writer.add({"index": 0})
+    before = (tmp_path / SAMPLES).read_bytes()
+    with pytest.raises(HforchError, match="has written its answers"):
+        RecordWriter(tmp_path, anew=True, fresh=True)
+    assert (tmp_path / SAMPLES).read_bytes() == before
+    RecordWriter(tmp_path, anew=True).__exit__()  # and the lock was given back
+
+
+@pytest.fixture
+def without_locks(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise OSError(errno.ENOLCK, "no locks available")
+
+    monkeypatch.setattr("filelock.lock_descriptor", refuse)
+    monkeypatch.setattr(record_files, "PATIENCE_S", 0.3)
+
+
+@pytest.mark.usefixtures("without_locks")
+def test_without_locks_a_file_says_who_writes(tmp_path: Path) -> None:
+    with locked(tmp_path):
+        who = json.loads((tmp_path / OWNER).read_text())
+        assert who["pid"] == os.getpid()
+        with locked(tmp_path), ThreadPoolExecutor(1) as pool:  # again in this thread, but not in another
+            told = rf"another run is writing.*pid.*{os.getpid()}"
+            with pytest.raises(HforchError, match=told):
+                pool.submit(locked(tmp_path).__enter__).result()
+        assert (tmp_path / OWNER).exists()
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.usefixtures("without_locks")
+@pytest.mark.parametrize(
+    ("who", "is_taken_over"),
+    [
+        ({"pid": 2**22 - 7, "started": 1.0}, True),  # there is no such process
+        ({"started": 1.0}, True),  # another process has that number now
+        ({}, False),
+        ({"host": "elsewhere", "pid": 2**22 - 7, "started": 1.0}, False),  # nobody knows
+        ("", False),  # it is being written
+    ],
+)
+def test_it_is_taken_over_from_a_process_that_is_gone_only(tmp_path: Path, who: Any, is_taken_over: bool) -> None:
+    with locked(tmp_path):
+        own = json.loads((tmp_path / OWNER).read_text())
+    (tmp_path / OWNER).write_text(json.dumps(own | who) if who != "" else "")
+    with ExitStack() as stack:
+        if not is_taken_over:
+            stack.enter_context(pytest.raises(HforchError, match="another run is writing"))
+        stack.enter_context(locked(tmp_path))
+    assert (tmp_path / OWNER).exists() != is_taken_over
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (MemoryError(), "memory ran out; free some, or choose a smaller model, precision or batch"),
+        (KeyboardInterrupt(), "interrupted"),
+        (IndexError(), "IndexError"),
+        (ValueError("no"), "no"),
+    ],
+)
+def test_an_error_without_words_is_told_by_what_it_is(error: BaseException, said: str) -> None:
+    assert error_of(error)["message"] == said

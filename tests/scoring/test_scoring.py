@@ -1,0 +1,369 @@
+"""Scoring as part of a run: against closed forms where there are some, and what happens where it cannot be done."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Sequence
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy
+import pytest
+import tiny_models
+from backends_tested import BACKENDS, EXACT
+
+from hforch.backends.base import load
+from hforch.config.compose import job_from_overrides
+from hforch.errors import ConfigError
+from hforch.generation.completion import Vocabulary
+from hforch.generation.logit_reader import is_recurrent
+from hforch.records.record_files import read_record, read_samples
+from hforch.runs import JobContext, run
+from hforch.runs.watcher import NullWatcher
+from hforch.scoring.distributions import read_stored
+from hforch.scoring.perplexity import _bytes_of_first, windows
+from hforch.scoring.scorer import against_baseline
+from hforch.utils.progress import Silent
+
+pytestmark = pytest.mark.model
+
+ASKED = ("inputs=numbers_in_french", "generation.max_new_tokens=24", "generation.ignore_eos=true", "runtime.warmup=0")
+
+
+def do(
+    directory: Path, *overrides: str, baseline: Path | None = None, code: int = 0, resume: bool = False
+) -> dict[str, Any]:
+    """Run one job in this process; its record."""
+    job = job_from_overrides([*ASKED, *overrides, "runtime.isolation=inline"])
+    assert run(job, directory, JobContext(overrides, baseline=baseline, resume=resume), NullWatcher()) == code
+    return read_record(directory)
+
+
+def local(folder: Path, backend: str = "pytorch") -> tuple[str, ...]:
+    return "model=local", f"model.path={folder}", f"backend={backend}", *EXACT
+
+
+def scores(directory: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in (directory / "scores.jsonl").read_text().splitlines()]
+
+
+# ---------------------------------------------------------------- against a baseline
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_a_model_against_itself_is_exactly_itself(backend: str, tiny_gpt2: Path, tmp_path: Path) -> None:
+    words = (*local(tiny_gpt2, backend), "scoring=baseline", "scoring.chunk=5", "scoring.batch_size=3")
+    base = do(tmp_path / "base", *words, baseline=tmp_path / "base")
+    again = do(tmp_path / "again", *words, baseline=tmp_path / "base")
+    for found in (base, again):
+        metrics = found["scores"]["metrics"]
+        assert (metrics["kl_mean"], metrics["kl_p99"], metrics["kl_max"]) == (0.0, 0.0, 0.0)
+        assert (metrics["top1_agreement"], metrics["flips_early"]) == (1.0, 0.0)
+        assert found["scores"]["absent"] == {}
+    told = again["scores"]["against_baseline"]
+    assert told == {"texts": 4, "positions": 96, "baseline": "../base", "of": told["of"]}
+    assert all(one["flips"] == [] and one["kl_max"] == 0.0 for one in scores(tmp_path / "again"))
+    assert base["scores"]["read_by"].partition(",")[0] == ("transformers" if backend == "pytorch" else "openvino")
+
+
+@pytest.mark.parametrize("backend", BACKENDS[1:])
+def test_backends_that_are_exact_agree(backend: str, tiny_gpt2: Path, tmp_path: Path) -> None:
+    do(tmp_path / "torch", *local(tiny_gpt2), "scoring=baseline", baseline=tmp_path / "torch")
+    other = do(tmp_path / "other", *local(tiny_gpt2, backend), "scoring=baseline", baseline=tmp_path / "torch")
+    assert other["scores"]["metrics"]["kl_max"] < 1e-4
+    assert other["scores"]["metrics"]["top1_agreement"] == 1.0
+
+
+def test_a_constant_added_to_one_logit_gives_the_analytic_divergence(tmp_path: Path) -> None:
+    token, added = 120, 3.5
+    one, other = (
+        tiny_models.save_gptj(tmp_path / name, more, token) for name, more in (("one", 0.0), ("other", added))
+    )
+    size = tiny_models.byte_level_tokenizer().vocab_size
+    words = ("scoring=baseline", f"scoring.baseline.top_k={size}")
+    do(tmp_path / "base", *local(one), *words, baseline=tmp_path / "base")
+    record = do(tmp_path / "job", *local(other), *words, baseline=tmp_path / "base")
+    kept = read_stored(tmp_path / "base")
+    assert kept.ids.shape == (96, size)
+    p = numpy.exp(kept.log_probabilities[kept.ids == token].astype(float))
+    analytic = numpy.log(1 + p * (math.exp(added) - 1)) - p * added
+    assert analytic.max() > 0.001
+    assert record["scores"]["metrics"]["kl_mean"] == pytest.approx(analytic.mean(), rel=1e-3)
+    assert record["scores"]["metrics"]["kl_max"] == pytest.approx(analytic.max(), rel=1e-3)
+    for at, sample in enumerate(scores(tmp_path / "job")):
+        assert sample["kl_mean"] == pytest.approx(analytic[24 * at : 24 * at + 24].mean(), rel=1e-2, abs=1e-6)
+
+
+def test_fewer_bins_give_a_lower_bound_that_grows_with_them(tmp_path: Path) -> None:
+    one = tiny_models.save_gptj(tmp_path / "one")
+    other = tiny_models.save_gptj(tmp_path / "other", 6.0, 120)
+    found = []
+    for k in (1, 8, 64, 400):
+        words = ("scoring=baseline", f"scoring.baseline.top_k={min(k, tiny_models.byte_level_tokenizer().vocab_size)}")
+        do(tmp_path / f"base{k}", *local(one), *words, baseline=tmp_path / f"base{k}")
+        record = do(tmp_path / f"job{k}", *local(other), *words, baseline=tmp_path / f"base{k}")
+        found.append(record["scores"]["metrics"]["kl_mean"])
+    assert found == sorted(found)
+    assert 0 < found[0] < found[-1]
+
+
+def test_what_a_sample_keeps_is_where_both_part_most(tmp_path: Path) -> None:
+    one, other = tiny_models.save_gptj(tmp_path / "one"), tiny_models.save_gptj(tmp_path / "other", 9.0, 120)
+    do(tmp_path / "base", *local(one), "scoring=baseline", baseline=tmp_path / "base")
+    record = do(tmp_path / "job", *local(other), "scoring=baseline", baseline=tmp_path / "base")
+    answers = {sample["input_id"]: sample for sample in read_samples(tmp_path / "base")}
+    flipped = total = 0
+    for sample in scores(tmp_path / "job"):
+        worst = sample["worst"]
+        assert [len(one["baseline"]) for one in worst] == [len(one["job"]) for one in worst] == [5, 5, 5]
+        assert [one["kl"] for one in worst] == sorted((one["kl"] for one in worst), reverse=True)
+        assert worst[0]["kl"] == sample["kl_max"]
+        for place in worst:
+            assert place["read"]["id"] == answers[sample["input_id"]]["output_ids"][place["position"]]
+            assert place["baseline"][0]["id"] == place["read"]["id"]  # it was greedy
+            assert place["before"] in answers[sample["input_id"]]["text"]
+            for tokens in (place["baseline"], place["job"]):
+                known = [each["log_probability"] for each in tokens]
+                assert known == sorted(known, reverse=True) and all(each["text"] for each in tokens)
+        flipped, total = flipped + len(sample["flips"]), total + sample["positions"]
+    metrics = record["scores"]["metrics"]
+    assert metrics["top1_agreement"] == pytest.approx(1 - flipped / total, abs=1e-7)
+    assert flipped and metrics["top1_agreement_se"] is not None and metrics["kl_mean_se"] > 0
+    early = [any(at < 16 for at in sample["flips"]) for sample in scores(tmp_path / "job")]
+    assert metrics["flips_early"] == sum(early) / len(early)
+
+
+def test_another_tokenizer_makes_divergence_absent_and_says_why(tiny_gpt2: Path, tmp_path: Path) -> None:
+    other = tiny_models.save_gpt2(tmp_path / "other", chat_template="{{ messages }}")
+    do(tmp_path / "base", *local(tiny_gpt2), "scoring=both", "scoring.text.window=64", baseline=tmp_path / "base")
+    words = (*local(other), "scoring=both", "scoring.text.window=64")
+    record = do(tmp_path / "job", *words, baseline=tmp_path / "base")
+    assert set(record["scores"]["absent"].values()) == {"the baseline has another tokenizer"}
+    assert set(record["scores"]["absent"]) == {"kl_mean", "kl_p99", "kl_max", "top1_agreement", "flips_early"}
+    assert "kl_mean" not in record["scores"]["metrics"]
+    assert record["scores"]["metrics"]["bits_per_byte"] > 0
+
+
+# ---------------------------------------------------------------- on a text
+def text_file(tmp_path: Path, text: str) -> str:
+    path = tmp_path / "text.txt"
+    path.write_text(text)
+    return f"scoring.text.path={path}"
+
+
+SHORT = "The number three in French is trois. What is the number 2 in french? " * 2
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_perplexity_of_a_short_text_is_that_of_one_pass(backend: str, tiny_gpt2: Path, tmp_path: Path) -> None:
+    import torch
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    ids = AutoTokenizer.from_pretrained(tiny_gpt2)(SHORT, return_tensors="pt").input_ids
+    with torch.no_grad():
+        model = AutoModelForCausalLM.from_pretrained(tiny_gpt2, dtype=torch.float32)
+        expected = float(model(ids, labels=ids).loss)
+    words = (*local(tiny_gpt2, backend), "scoring=text", text_file(tmp_path, SHORT))
+    metrics = do(tmp_path / "one", *words, "scoring.text.window=128", "scoring.chunk=7")["scores"]["metrics"]
+    assert math.log(metrics["ppl"]) == pytest.approx(expected, rel=1e-5)
+    assert metrics["ppl_se"] is None  # one window has no spread
+    size = len(SHORT.encode()) - len(tiny_models.byte_level_tokenizer().decode(ids[0, :1]))
+    nats = expected * (ids.shape[1] - 1)
+    assert metrics["bits_per_byte"] == pytest.approx(nats / math.log(2) / size, rel=1e-5)
+
+
+def test_windows_read_each_token_once_behind_what_comes_before_it(tiny_gpt2: Path, tmp_path: Path) -> None:
+    found = list(windows(range(100), 30, 12))
+    assert [token for one in found for token in one.ids] == list(range(1, 100))
+    assert all(len(one.prompt) + len(one.ids) <= 30 for one in found)
+    assert all(one.prompt[-1] + 1 == one.ids[0] for one in found)
+    assert [one.ids for one in windows(range(30), 30, 12)] == [range(1, 30)]
+    words = (*local(tiny_gpt2), "scoring=text", text_file(tmp_path, SHORT * 4))
+    record = do(tmp_path / "one", *words, "scoring.text.window=64", "scoring.text.stride=16")
+    about, metrics = record["scores"]["on_text"], record["scores"]["metrics"]
+    assert sum(tokens for tokens, _ in about["windows"]) == about["tokens"]
+    mean = sum(nats for _, nats in about["windows"]) / about["tokens"]
+    assert metrics["ppl"] == pytest.approx(math.exp(mean), rel=1e-6)
+    assert 0 < metrics["ppl_se"] < metrics["ppl"]
+
+
+def test_the_text_that_ships_is_read_in_windows_that_fit_the_model(tiny_gpt2: Path, tmp_path: Path) -> None:
+    record = do(tmp_path, *local(tiny_gpt2), "scoring=text")
+    about = record["scores"]["on_text"]
+    assert about["path"] is None and about["window"] == 128 and about["tokens"] > 2000
+    assert record["metrics"]["tokens_per_s"] > 0 and "against_baseline" not in record["scores"]
+
+
+# ---------------------------------------------------------------- what cannot be scored
+def test_a_baseline_that_is_missing_or_has_failed_costs_no_answer(tiny_gpt2: Path, tmp_path: Path) -> None:
+    words = (*local(tiny_gpt2), "scoring=baseline")
+    record = do(tmp_path / "job", *words, baseline=tmp_path / "nowhere", code=1)
+    assert record["status"] == "failed" and record["totals"]["samples"] == 4 and record["totals"]["failed"] == 0
+    assert record["metrics"]["tokens_per_s"] > 0
+    assert record["scores"]["metrics"] == {} and not record["scores"]["whole"]
+    assert "it has not been run" in record["scores"]["absent"]["kl_mean"]
+    assert record["error"]["message"].endswith("nowhere has no distributions to compare with: it has not been run")
+    assert len(list(read_samples(tmp_path / "job"))) == 4
+    failing = tmp_path / "failing"
+    do(failing, "backend=fake", "backend.failures=[{match: number, error: out of ink, after: 0}]", code=1)
+    record = do(tmp_path / "other", *words, baseline=failing, code=1)
+    assert "has no distributions to compare with: " in record["error"]["message"]
+    assert "4 of its 4 samples failed" in record["error"]["message"] and record["totals"]["samples"] == 4
+
+
+def test_a_baseline_that_was_answered_anew_is_not_compared_with_old_distributions(
+    tiny_gpt2: Path, tmp_path: Path
+) -> None:
+    words = (*local(tiny_gpt2), "scoring=baseline")
+    do(tmp_path / "base", *words, baseline=tmp_path / "base")
+    samples = (tmp_path / "base" / "samples.jsonl").read_text().splitlines(keepends=True)
+    (tmp_path / "base" / "samples.jsonl").write_text("".join(samples[:-1]))
+    record = do(tmp_path / "job", *words, baseline=tmp_path / "base", code=1)
+    assert "other answers than its distributions are of" in record["error"]["message"]
+
+
+def test_scores_against_answers_that_the_baseline_has_no_more_are_taken_again(tiny_gpt2: Path, tmp_path: Path) -> None:
+    words = (*local(tiny_gpt2), "scoring=baseline")
+    do(tmp_path / "base", *words, baseline=tmp_path / "base")
+    first = do(tmp_path / "job", *words, baseline=tmp_path / "base")["scores"]["against_baseline"]
+    samples = (tmp_path / "base" / "samples.jsonl").read_text().splitlines(keepends=True)
+    (tmp_path / "base" / "samples.jsonl").write_text("".join(samples[:-1]))
+    do(tmp_path / "base", *words, baseline=tmp_path / "base", resume=True)
+    same = do(tmp_path / "job", *words, baseline=tmp_path / "base", resume=True)["scores"]["against_baseline"]
+    assert same == first  # it answered again as it had
+    (tmp_path / "other").mkdir()
+    do(tmp_path / "other", *words, "generation.max_new_tokens=8", baseline=tmp_path / "other")
+    now = do(tmp_path / "job", *words, baseline=tmp_path / "other", resume=True)["scores"]["against_baseline"]
+    assert (now["positions"], now["baseline"]) == (32, "../other") and now["of"] != first["of"]
+
+
+def test_a_part_that_cannot_be_scored_costs_the_other_nothing(tiny_gpt2: Path, tmp_path: Path) -> None:
+    record = do(tmp_path / "job", *local(tiny_gpt2), "scoring=both", baseline=tmp_path / "nowhere", code=1)
+    assert record["scores"]["metrics"]["ppl"] > 1 and record["status"] == "failed"
+    again = do(tmp_path / "job", *local(tiny_gpt2), "scoring=both", baseline=tmp_path / "nowhere", code=1, resume=True)
+    assert again["status"] == "failed" and again["memory"] == record["memory"]  # it still lacks the other one
+
+
+def test_logits_that_are_no_numbers_are_told_and_no_figures_made_of_them(tmp_path: Path) -> None:
+    broken = tiny_models.save_gptj(tmp_path / "model", math.nan, 120)
+    record = do(tmp_path / "job", *local(broken), "scoring=text", "scoring.text.window=64", code=1)
+    assert "logits that are no numbers" in record["error"]["message"]
+    assert record["scores"]["metrics"] == {} and "no numbers" in record["scores"]["absent"]["ppl"]
+    assert len(list(read_samples(tmp_path / "job"))) == 4
+
+
+def test_a_text_too_unlikely_for_a_perplexity_leaves_it_absent(tmp_path: Path) -> None:
+    sure = tiny_models.save_gptj(tmp_path / "model", 5000.0, 120)
+    record = do(tmp_path / "job", *local(sure), "scoring=text", "scoring.text.window=64")
+    assert "no number" in record["scores"]["absent"]["ppl"] and record["status"] == "ok"
+
+
+def test_answers_longer_than_a_model_reads_are_not_compared(tiny_gpt2: Path, tmp_path: Path) -> None:
+    do(tmp_path / "base", *local(tiny_gpt2), "scoring=baseline", baseline=tmp_path / "base")
+    job = job_from_overrides([*ASKED, *local(tiny_gpt2), "scoring=baseline"])
+    loaded = load(job, Silent())
+    assert loaded.logit_reader is not None
+    kept = read_stored(tmp_path / "base").about
+    asked = (
+        job,
+        tmp_path,
+        tmp_path / "base",
+        loaded.logit_reader(),
+        kept["tokenizer"],
+        loaded.engine.vocabulary().decode,
+    )
+    found = against_baseline(*asked, 20)
+    assert found.metrics == {} and "this model reads 20" in found.absent["kl_mean"]
+    assert against_baseline(*asked, 128).metrics["kl_max"] == 0.0
+
+
+@pytest.mark.parametrize(
+    ("pieces", "size"),
+    [(["The", " rest"], 3), (["\u00e9t", "e"], 3), (["\ufffd", "\u20ac", "x"], 1), (["<s>", "x"], 0)],
+)
+def test_the_bytes_of_a_first_token_are_counted_also_within_a_character(pieces: list[str], size: int) -> None:
+    """A decoder gives U+FFFD for a part of a character, and the character once it is whole."""
+
+    def decode(ids: Sequence[int]) -> str:
+        text = "".join(pieces[one] for one in ids)
+        return text.replace("\ufffd\u20ac", "\u20ac")
+
+    special = {0: "<s>"} if pieces[0] == "<s>" else {}
+    assert _bytes_of_first([*range(len(pieces))], Vocabulary(decode, special, [])) == size
+
+
+@pytest.mark.parametrize(
+    ("about", "is_one"),
+    [
+        ({"layer_types": ["full_attention", "sliding_attention"]}, False),
+        ({"layer_types": ["linear_attention", "full_attention"]}, True),
+        ({"layer_types": ["conv", "full_attention"]}, True),
+        ({}, False),
+    ],
+)
+def test_models_with_a_recurrent_state_are_read_token_by_token(about: dict[str, Any], is_one: bool) -> None:
+    assert is_recurrent(SimpleNamespace(config=SimpleNamespace(**about))) is is_one
+    assert is_recurrent(SimpleNamespace(config=SimpleNamespace(**about), _is_stateful=True))
+
+
+def test_a_job_whose_scores_alone_are_missing_is_scored_and_not_answered_again(tiny_gpt2: Path, tmp_path: Path) -> None:
+    words = (*local(tiny_gpt2), "scoring=baseline")
+    do(tmp_path / "job", *words, baseline=tmp_path / "base", code=1)
+    before = (tmp_path / "job" / "samples.jsonl").read_bytes()
+    speed = read_record(tmp_path / "job")["metrics"]
+    do(tmp_path / "base", *words, baseline=tmp_path / "base")
+    record = do(tmp_path / "job", *words, baseline=tmp_path / "base", resume=True)
+    assert record["status"] == "ok" and record["scores"]["metrics"]["kl_max"] == 0.0
+    assert (tmp_path / "job" / "samples.jsonl").read_bytes() == before
+    assert record["metrics"] == speed and record["error"] is None
+    (tmp_path / "base" / "distributions.bin").unlink()
+    do(tmp_path / "base", *words, baseline=tmp_path / "base", resume=True)
+    assert read_stored(tmp_path / "base").ids.shape == (96, 256)
+
+
+@pytest.mark.parametrize(
+    ("words", "path", "said"),
+    [
+        (("scoring=baseline", "scoring.baseline.top_k=100000"), "scoring.baseline.top_k", "the model has 3"),
+        (("scoring=text", "scoring.text.max_tokens=50"), "scoring.text.max_tokens", "is 50, and the text has"),
+        (("scoring=text", "scoring.text.path=nowhere.txt"), "scoring.text.path", "nowhere.txt cannot be read"),
+        (("scoring=text", "scoring.text.encoding=klingon"), "scoring.text.encoding", "no encoding klingon"),
+    ],
+)
+def test_what_can_be_seen_before_is_refused_before_anything_is_answered(
+    words: tuple[str, ...], path: str, said: str, tiny_gpt2: Path, tmp_path: Path
+) -> None:
+    if path == "scoring.text.encoding":
+        words = (*words, text_file(tmp_path, SHORT))
+    with pytest.raises(ConfigError) as caught:
+        do(tmp_path / "job", *local(tiny_gpt2), *words, baseline=tmp_path / "job")
+    (mistake,) = caught.value.mistakes
+    assert mistake.path == path and said in mistake.problem
+    assert not list(read_samples(tmp_path / "job")) and read_record(tmp_path / "job")["exit_code"] == 2
+
+
+@pytest.mark.parametrize(
+    ("content", "said"), [(b"", "no text in it"), (b" \n", "no text in it"), (b"caf\xe9", "byte 3")]
+)
+def test_a_text_without_text_or_in_another_encoding_is_refused(
+    content: bytes, said: str, tiny_gpt2: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "text.txt").write_bytes(content)
+    words = (*local(tiny_gpt2), "scoring=text", f"scoring.text.path={tmp_path / 'text.txt'}")
+    with pytest.raises(ConfigError, match=said):
+        do(tmp_path / "job", *words)
+    do(tmp_path / "job", *words, "scoring.text.encoding=latin-1") if said == "byte 3" else None
+
+
+def test_the_fake_backend_has_no_logits(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="scoring"):
+        do(tmp_path, "backend=fake", "scoring=text")
+
+
+# ---------------------------------------------------------------- how much is held at once
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_no_more_than_a_chunk_of_logits_is_held(backend: str, tiny_gpt2: Path) -> None:
+    loaded = load(job_from_overrides(local(tiny_gpt2, backend)), Silent())
+    assert loaded.logit_reader is not None
+    largest = max(logits.shape[1] for _, logits in loaded.logit_reader().read([[1]] * 3, [list(range(2, 90))] * 3, 8))
+    assert largest == 8
