@@ -229,7 +229,7 @@ def _number(connection: socket.socket) -> int:
 
 
 def start(address: str, module: str, files: Sequence[Path], output: IO[bytes], environment: Mapping[str, str]) -> int:
-    """Let the server of this address do what `hforch.models.subprocesses.start` does, whose arguments the others are."""
+    """Let the server of this address do what `hforch.models.subprocesses.start` does with the other arguments."""
     asked = json.loads(files[0].read_text())
     with socket.socket(socket.AF_UNIX) as connection:
         connection.connect(address)

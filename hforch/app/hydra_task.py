@@ -55,7 +55,7 @@ class Invocation:
         Args:
             overrides: of this job.
             locate: finds the places where its values were written.
-            more: what else of it is known, as `Given` has it.
+            more: what else of it is known, as `JobContext` has it.
         """
         from hforch.runs import JobContext
 

@@ -1,7 +1,8 @@
 """A loaded model and the one thread that works on it.
 
 The thread pushes text into unbounded queues, so it never waits for a reader, and a reader may ask the same model
-something else in between. A `SerialEngine` answers requests one after the other; `backends/genai/engine.py` has the other kind.
+something else in between. A `SerialEngine` answers requests one after the other; `backends/genai/engine.py` has the
+other kind.
 """
 
 from __future__ import annotations

@@ -1,6 +1,7 @@
 """A model's tokenizer and chat template read from its files, without transformers, whose import takes seconds.
 
-`tokenizer.json` holds all of what a fast tokenizer of transformers does; the chat template is Jinja (`generation/chat_templates.py`).
+`tokenizer.json` holds all of what a fast tokenizer of transformers does; the chat template is Jinja
+(`chat_templates.py`).
 """
 
 from __future__ import annotations

@@ -37,7 +37,7 @@ from hforch.utils.cache_home import cache_home
 from hforch.utils.progress import Progress
 from hforch.utils.redaction import redacted_tree
 
-__all__ = ["Entry", "Filled", "Key", "check", "entries", "cache_home", "look_up", "obtain", "remove"]
+__all__ = ["Entry", "Filled", "Key", "cache_home", "check", "entries", "look_up", "obtain", "remove"]
 
 KINDS = ("wheels", "checkpoints", "exports", "tokenizers")
 REST = ("logs", "digests", "texts", "compiled")

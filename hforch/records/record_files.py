@@ -1,6 +1,6 @@
 """What a run leaves behind: record.json, one for the job, and samples.jsonl, one line a sample.
 
-record.json is written whole or not at all; samples.jsonl grows line by line, and `records/sample_lines.py` judges its lines.
+record.json is written whole or not at all; samples.jsonl grows line by line, and `sample_lines.py` judges its lines.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Watchers of runs: plain lines for people, the record alone for programs. `report/rich_watcher.py` has those with colours."""
+"""Watchers of runs: plain lines for people, the record alone for programs. `rich_watcher.py` has those with colours."""
 
 from __future__ import annotations
 

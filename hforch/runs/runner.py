@@ -113,7 +113,7 @@ def run_job(
     """Run one job in this process, and leave its record in `directory`.
 
     Args:
-        model_slot: what this process holds from the job before it; it is used if it is what the job needs, and replaced.
+        model_slot: the model that this process holds from the job before; used if the job needs it, else replaced.
 
     Returns:
         the exit code: 0, 1 if a sample failed or nothing could be run, 2 if this machine cannot run the

@@ -293,7 +293,7 @@ def _is_asked(asked: Mapping[str, Any], cwd: Any) -> bool:
 
 
 def _is_job(told: Any) -> bool:
-    """Whether something is a job as `Planned.record` has it, in a directory within that of the sweep."""
+    """Whether something is a job as `PlannedJob.record` has it, in a directory within that of the sweep."""
     if not isinstance(told, dict) or not all(isinstance(told.get(name), kind) for name, kind in JOB.items()):
         return False
     directory = PurePath(told["directory"])

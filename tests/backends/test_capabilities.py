@@ -22,7 +22,7 @@ ROOT = Path(hforch.__file__).parent
 NAMES = sorted(BACKENDS)
 CLASSES = {one.__name__ for one in BACKENDS.values()}
 SCHEMA = ROOT / "config" / "schema.py"
-LANGCHAINS = ROOT / "backends" / "from_model_id.py"
+LANGCHAINS = ROOT / "backends" / "huggingface" / "from_model_id.py"
 """It translates LangChain's own names of backends, which are like ours."""
 ALSO_OTHERS = {"openvino"}
 """Names of backends that are names of devices, checkpoints and packages too."""

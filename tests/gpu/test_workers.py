@@ -67,7 +67,8 @@ def test_a_fork_uses_the_gpu(tmp_path: Path, model: Path, precision: str, device
 
 def test_nothing_that_is_imported_early_initializes_cuda() -> None:
     program = (
-        "import json; from hforch.runs.processes.imports import import_all; from hforch.runs.processes.fork_safety import initialized;"
+        "import json; from hforch.runs.processes.imports import import_all;"
+        " from hforch.runs.processes.fork_safety import initialized;"
         " import_all('pytorch'); print(json.dumps(initialized()))"
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=300, check=True)

@@ -54,7 +54,7 @@ def choose(asked: PytorchBackend, device: str, lacking: str | None, steps: int |
         asked: `kv_cache` and `compile`.
         device: torch's device type, such as "cuda".
         lacking: why this model cannot be compiled, from `not_compilable`; None if it can.
-        steps: as in `Work`.
+        steps: as in `RunJob`.
     """
     if asked.kv_cache == "dynamic":
         return Execution("dynamic", False)

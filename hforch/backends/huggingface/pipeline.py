@@ -218,8 +218,8 @@ class LazyPipeline:
 class HforchPipeline(HforchLLM, HuggingFacePipeline):
     """LangChain's HuggingFacePipeline with hforch's promises.
 
-    `HforchPipeline(pipeline=pipe)` takes an existing transformers pipeline; what was given to that pipeline
-    and `pipeline_kwargs` decide decoding (see `backends/huggingface/existing_pipeline.py` for what can be told), and the rest is as in
+    `HforchPipeline(pipeline=pipe)` takes an existing transformers pipeline; what was given to that pipeline and
+    `pipeline_kwargs` decide decoding (see `existing_pipeline.py` for what can be told), and the rest is as in
     conf/generation/greedy.yaml. `hforch.load_llm` makes one from a configuration.
     """
 

@@ -50,7 +50,8 @@ def hidden_files(config_dirs: ConfigDirs, choices: Mapping[str, str]) -> list[Mi
                 mistakes.append(
                     Mistake(
                         group,
-                        f"{config_dirs.show(file)} and {config_dirs.show(other)} have one name, and the first would be taken",
+                        f"{config_dirs.show(file)} and {config_dirs.show(other)} have one name,"
+                        " and the first would be taken",
                         config_dirs.show(other),
                         f"give {config_dirs.show(other)} a name of its own",
                     )

@@ -21,26 +21,26 @@ class WorkerDied(Exception):
 
     Args:
         code: as `subprocess.Popen.returncode`; None if it ended because its parent had, or if it cannot be known.
-        said: the last lines that it printed before it had a log.
+        last_output: the last lines that it printed before it had a log.
         of: which process it is.
-        born_from: how its parent ended.
+        parent: how its parent ended.
     """
 
     def __init__(
         self,
         code: int | None,
-        said: bytes = b"",
+        last_output: bytes = b"",
         of: str = "the process that held the model",
-        born_from: WorkerDied | None = None,
+        parent: WorkerDied | None = None,
     ) -> None:
         super().__init__(code)
-        self.code, self.said, self.of, self.born_from = code, said, of, born_from
+        self.code, self.last_output, self.of, self.parent = code, last_output, of, parent
 
     def __str__(self) -> str:
         """Return how it ended, as a sentence without its end."""
         if self.code is None:
-            because = f" ({self.born_from})" if self.born_from else ""
-            return f"{self.of} was stopped by the end of the process it was born from{because}"
+            because = f" ({self.parent})" if self.parent else ""
+            return f"{self.of} was stopped by the end of the process that started it{because}"
         if self.code >= 0:
             return f"{self.of} ended with exit code {self.code}"
         likely = ", most likely because memory ran out" if self.code == -signal.SIGKILL else ""
@@ -59,9 +59,9 @@ def record_death(death: WorkerDied, directory: Path, logged: int, job_context: J
     from hforch.records.record_files import SCHEMA_VERSION, RecordWriter, read_record
 
     log = directory / LOG
-    if death.said and size_of(log) <= logged:  # it had not opened its log yet
+    if death.last_output and size_of(log) <= logged:  # it had not opened its log yet
         with suppress(OSError), log.open("ab") as file:
-            file.write(death.said)
+            file.write(death.last_output)
     end = quoted_tail(log, logged)
     message = f"{death}; its log {log} ends with: {end}" if end else f"{death}; its log {log} does not say why"
     error = {"type": "WorkerDied", "message": message}

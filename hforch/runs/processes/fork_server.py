@@ -1,18 +1,17 @@
-"""The processes that hold models, as their parent sees them: fork servers, and the workers they bear.
+"""The processes that hold models, as their parent sees them: fork servers, and the workers that those start.
 
-A fork server is a fork of a parent that has loaded no library; it imports those of one backend and nothing more, so that
+A fork server is a fork of a parent that has loaded no library; it imports those of one backend and nothing more, so
 each of its own forks, the workers, has them at once. Where importing them has initialized an accelerator, which forks
-could not use, a worker for one is a new Python instead (`runs/processes/spawn.py`). A worker holds one model and runs the jobs that
+could not use, a worker for one is a new Python instead (`spawn.py`). A worker holds one model and runs the jobs that
 share it. So a run's memory is its own and really freed, a native crash cannot take the parent down, and whatever
-libraries print goes to the job's log. Workers tell through a pipe what happens, and the parent shows it; `runs/processes/fork_server_process.py`
-and `runs/processes/worker_process.py` are the other sides, `runs/processes/worker_pool.py` has those of one command.
+libraries print goes to the job's log. `messages.py` has what they tell each other; `fork_server_process.py` and
+`worker_process.py` are the other sides, and `worker_pool.py` has the processes of one command.
 """
 
 from __future__ import annotations
 
 import multiprocessing
 import os
-import pickle
 import signal
 import sys
 from contextlib import suppress
@@ -25,6 +24,21 @@ from hforch.errors import HforchError
 from hforch.runs.processes.crash import WorkerDied
 from hforch.runs.processes.fork_server_process import run_fork_server
 from hforch.runs.processes.message_handler import MessageHandler
+from hforch.runs.processes.messages import (
+    ListInitialized,
+    Outcome,
+    Ready,
+    ReapWorker,
+    Refused,
+    RunJob,
+    ServerRequest,
+    Started,
+    StartWorker,
+    WorkerEnd,
+    WorkerRequest,
+    receive,
+    send,
+)
 from hforch.utils.log_tail import tail
 
 if TYPE_CHECKING:
@@ -37,7 +51,7 @@ _ours: WeakSet[Connection] = WeakSet()  # the parent's ends of all pipes, which 
 
 
 class ForkServer:
-    """A process that has the libraries of a backend imported, and bears workers.
+    """A process that has the libraries of a backend imported, and starts workers.
 
     Attributes:
         backend: the name of the backend.
@@ -49,18 +63,18 @@ class ForkServer:
         context = multiprocessing.get_context("fork")
         self._pipe, theirs = context.Pipe()
         _ours.add(self._pipe)
-        self._said = os.memfd_create("hforch-log")  # what its libraries print
-        arguments = (theirs, list(_ours), backend, os.getpid(), self._said)
+        self._early_log = os.memfd_create("hforch-log")  # what its libraries print
+        arguments = (theirs, list(_ours), backend, os.getpid(), self._early_log)
         # A daemon in multiprocessing's sense: a parent that ends without closing it, as launchers' do, ends it too.
         self._process = context.Process(target=run_fork_server, args=arguments, name=f"hforch-{backend}", daemon=True)
         for stream in (sys.stdout, sys.stderr):
             stream.flush()
-        # The child is born deaf to Ctrl-C: until a worker has a record to finish, the parent answers for all.
+        # The child starts with Ctrl-C blocked: until a worker has a record to finish, the parent answers for all.
         signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
         try:
             self._process.start()
         except BaseException:
-            os.close(self._said)
+            os.close(self._early_log)
             raise
         finally:
             signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
@@ -82,7 +96,7 @@ class ForkServer:
         ours, theirs = multiprocessing.get_context("fork").Pipe()
         _ours.add(ours)
         try:
-            self._pipe.send_bytes(pickle.dumps(("bear", uses_accelerator)))
+            send(self._pipe, StartWorker(uses_accelerator))
             send_handle(self._pipe, theirs.fileno(), self._process.pid)
         except ConnectionError:
             ours.close()
@@ -93,38 +107,39 @@ class ForkServer:
 
     def initialized(self) -> list[str] | None:
         """The accelerators that importing the libraries has initialized; waits for that. None if it has ended."""
-        found: list[str] | None = self._ask("initialized")
+        found: list[str] | None = self._ask(ListInitialized())
         return found
 
     def reap(self, pid: int) -> WorkerDied:
         """How a worker of its own ended; waits for the end."""
-        ended = self._ask("reap", pid)
-        if ended is None:
-            return WorkerDied(None, born_from=self.death())
-        code, said = ended
-        return WorkerDied(code, said)
+        end: WorkerEnd | None = self._ask(ReapWorker(pid))
+        if end is None:
+            return WorkerDied(None, parent=self.death())
+        return WorkerDied(end.code, end.last_output)
 
     def death(self) -> WorkerDied:
         """How it ended itself."""
         self._process.join(ENDING_S)
-        said = b""
+        last_output = b""
         with suppress(OSError):  # it was discarded
-            said = tail(self._said)
-        return WorkerDied(self._process.exitcode, said, f"the process that imports the libraries of {self.backend}")
+            last_output = tail(self._early_log)
+        return WorkerDied(
+            self._process.exitcode, last_output, f"the process that imports the libraries of {self.backend}"
+        )
 
     def discard(self) -> None:
         """End it, and its workers with it."""
         self._process.kill()
         self._process.join()
         self._pipe.close()
-        if self._said >= 0:
-            os.close(self._said)
-            self._said = -1
+        if self._early_log >= 0:
+            os.close(self._early_log)
+            self._early_log = -1
 
-    def _ask(self, *request: Any) -> Any:
+    def _ask(self, request: ServerRequest) -> Any:
         with suppress(EOFError, OSError):
-            self._pipe.send_bytes(pickle.dumps(request))
-            return pickle.loads(self._pipe.recv_bytes())
+            send(self._pipe, request)
+            return receive(self._pipe)
         return None
 
 
@@ -141,7 +156,7 @@ class Worker:
         self.pid: int | None = None
         self.interrupted = self._has_answered = False
 
-    def ask(self, *request: Any, watcher: Watcher | None = None) -> Any:
+    def ask(self, request: WorkerRequest, watcher: Watcher | None = None) -> Any:
         """Let it do something, show what it tells meanwhile, and return the outcome.
 
         One Ctrl-C is passed on, and a worker with a job finishes its record; a second one kills it.
@@ -152,37 +167,38 @@ class Worker:
             KeyboardInterrupt: it was killed by Ctrl-C.
         """
         signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-        shows = MessageHandler(watcher, importing=self.pid is None)
+        handler = MessageHandler(watcher, importing=self.pid is None)
         interrupts = 0
         try:
             with suppress(OSError):
-                self._pipe.send_bytes(pickle.dumps(request))
+                send(self._pipe, request)
             while True:
                 try:
                     signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
-                    shows.wait(self._pipe)
-                    kind, *rest = self._pipe.recv()
-                    if kind in ("started", "born"):
-                        first, self.pid = self.pid is None, rest[0]
-                        if first and interrupts:
-                            self._signal(signal.SIGINT)
-                        if kind == "born":
-                            shows.imported()
-                    elif kind == "outcome":
-                        self._has_answered = True
-                        return rest[0]
-                    elif kind == "refused":
-                        raise HforchError(rest[0])
-                    else:
-                        shows.show(kind, *rest)
+                    handler.wait(self._pipe)
+                    event = receive(self._pipe)
+                    match event:
+                        case Started() | Ready():
+                            first, self.pid = self.pid is None, event.pid
+                            if first and interrupts:
+                                self._signal(signal.SIGINT)
+                            if isinstance(event, Ready):
+                                handler.imported()
+                        case Outcome():
+                            self._has_answered = True
+                            return event.value
+                        case Refused():
+                            raise HforchError(event.reason)
+                        case _:
+                            handler.handle(event)
                 except KeyboardInterrupt:
                     interrupts, self.interrupted = interrupts + 1, True
-                    self._signal(signal.SIGINT if interrupts == 1 and request[0] == "job" else signal.SIGKILL)
+                    self._signal(signal.SIGINT if interrupts == 1 and isinstance(request, RunJob) else signal.SIGKILL)
                 except (EOFError, ConnectionResetError):
                     break
         finally:
             signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
-            shows.close()
+            handler.close()
         death = self._end()
         if interrupts:
             raise KeyboardInterrupt
@@ -198,7 +214,7 @@ class Worker:
         self._pipe.close()
         death = self._fork_server.death() if self.pid is None else self._fork_server.reap(self.pid)
         if self._has_answered:  # what it printed before is in the log of a job before
-            death.said = b""
+            death.last_output = b""
         return death
 
     def _signal(self, which: signal.Signals) -> None:

@@ -71,4 +71,4 @@ def likely_backend(words: Sequence[str], verbs: Sequence[str], defaults: Path) -
         except (OSError, UnicodeDecodeError):
             continue
     name = found[0].partition(",")[0] if found else ""
-    return name if name.isidentifier() and (Path(__file__).parents[1] / "backends" / f"{name}.py").is_file() else None
+    return name if name.isidentifier() and (Path(__file__).parents[2] / "backends" / f"{name}.py").is_file() else None

@@ -1,8 +1,8 @@
-"""Workers that are started anew: as a new Python, and not as a fork.
+"""Workers that are spawned: started as a new Python, and not as a fork.
 
 A fork of a process that has initialized an accelerator cannot use it. So where importing a backend's libraries does
-that (`runs/processes/fork_safety.py`), the fork server starts a new Python for each worker that may use one. It imports the libraries
-itself, and is told what else a fork would have inherited. The program that called hforch is not run in it.
+that (`fork_safety.py`), the fork server starts a new Python for each worker that may use one. It imports the
+libraries itself, and is told what else a fork would have inherited. The program that called hforch is not run in it.
 """
 
 from __future__ import annotations
@@ -46,17 +46,17 @@ class SpawnEnvironment:
 
     @classmethod
     def here(cls) -> SpawnEnvironment:
-        root = str(Path(__file__).resolve().parents[2])
+        root = str(Path(__file__).resolve().parents[3])
         path = sys.path if root in sys.path else [*sys.path, root]
         return cls(dict(os.environ), list(path), list(sys.argv))
 
-    def start(self, backend: str, pipe: Connection, said: int, because: Sequence[str]) -> subprocess.Popen[bytes]:
+    def start(self, backend: str, pipe: Connection, early_log: int, because: Sequence[str]) -> subprocess.Popen[bytes]:
         """Start a worker as a child of this process.
 
         Args:
             backend: whose libraries it imports.
             pipe: its end of the pipe to the process that asks.
-            said: a file for what it prints before there is a log.
+            early_log: a file for what it prints before there is a log.
             because: what is initialized here.
 
         Raises:
@@ -65,7 +65,7 @@ class SpawnEnvironment:
         """
         told = {
             **{"path": self.path, "arguments": self.arguments, "backend": backend, "because": because},
-            **{"nursery": os.getpid(), "pipe": pipe.fileno(), "said": said},
+            **{"fork_server": os.getpid(), "pipe": pipe.fileno(), "early_log": early_log},
         }
         with os.fdopen(os.memfd_create("hforch-worker"), "w+b") as asked:
             asked.write(json.dumps(told).encode("ascii"))
@@ -73,10 +73,10 @@ class SpawnEnvironment:
             return subprocess.Popen(
                 [*_python(), "-c", PROGRAM],
                 stdin=asked,
-                stdout=said,
-                stderr=said,
+                stdout=early_log,
+                stderr=early_log,
                 env=self.environment,
-                pass_fds=(pipe.fileno(), said),
+                pass_fds=(pipe.fileno(), early_log),
             )
 
 
@@ -92,13 +92,13 @@ def _python() -> list[str]:
 
 
 def main(
-    arguments: Sequence[str], backend: str, because: Sequence[str], fork_server: int, pipe: int, said: int
+    arguments: Sequence[str], backend: str, because: Sequence[str], fork_server: int, pipe: int, early_log: int
 ) -> NoReturn:
-    """Import the libraries and work, in the new process; see `Interpreter.start`."""
+    """Import the libraries and work, in the new process; see `SpawnEnvironment.start`."""
     exit_with_parent(fork_server)
     with Path(os.devnull).open("rb") as nothing:
         os.dup2(nothing.fileno(), 0)
     sys.argv[:] = arguments
     signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     import_all(backend)
-    run_worker(Connection(pipe), said, fork_server, {"start": "spawn", "because": list(because)})
+    run_worker(Connection(pipe), early_log, fork_server, {"start": "spawn", "because": list(because)})

@@ -11,6 +11,7 @@ from hforch.runs.processes import prestart
 from hforch.runs.processes.crash import WorkerDied, record_death
 from hforch.runs.processes.fork_safety import may_use
 from hforch.runs.processes.fork_server import ForkServer, Worker
+from hforch.runs.processes.messages import CheckJobs, JobOutcome, ListDevices, RepeatFirstBatch, RunJob
 from hforch.runs.processes.worker_process import LOG
 from hforch.utils.log_tail import size_of
 from hforch.utils.redaction import redact_file
@@ -47,7 +48,7 @@ class WorkerPool:
         Raises:
             WorkerDied: looking at it crashed.
         """
-        found: list[list[Mistake]] = self._ask_another(backend, "check", jobs)
+        found: list[list[Mistake]] = self._ask_another(backend, CheckJobs(jobs))
         return found
 
     def devices(self, backend: str, jobs: Sequence[Job]) -> list[Accelerator]:
@@ -56,7 +57,7 @@ class WorkerPool:
         Raises:
             WorkerDied: looking at them crashed.
         """
-        found: list[Accelerator] = self._ask_another(backend, "devices", jobs)
+        found: list[Accelerator] = self._ask_another(backend, ListDevices(jobs))
         return found
 
     def run(self, job: Job, directory: Path, job_context: JobContext, watcher: Watcher, key: str = "") -> int:
@@ -69,7 +70,8 @@ class WorkerPool:
         logged = size_of(directory / LOG)  # by an earlier attempt
         try:
             worker = self._take(job, key)
-            outcome, holds = worker.ask("job", job, directory, job_context, str(Path.cwd()), watcher=watcher)
+            request = RunJob(job, directory, job_context, str(Path.cwd()))
+            outcome: JobOutcome = worker.ask(request, watcher=watcher)
         except WorkerDied as death:
             self._forget()
             return record_death(death, directory, logged, job_context, watcher)
@@ -81,24 +83,23 @@ class WorkerPool:
             return EXIT_INTERRUPTED
         finally:
             redact_file(directory / LOG)
-        if outcome == EXIT_INTERRUPTED and not worker.interrupted:  # its nursery was killed
+        if outcome.result == EXIT_INTERRUPTED and not worker.interrupted:  # its fork server was killed
             self._forget()
-            orphaned = WorkerDied(None, born_from=self._fork_servers[job.backend.name].death())
+            orphaned = WorkerDied(None, parent=self._fork_servers[job.backend.name].death())
             return record_death(orphaned, directory, logged, job_context, watcher)
         self._has_scored = job.scoring.is_requested
-        if not holds:
+        if not outcome.has_model:
             self.free()
-        if isinstance(outcome, HforchError):
-            raise outcome
-        code: int = outcome
-        return code
+        if isinstance(outcome.result, HforchError):
+            raise outcome.result
+        return outcome.result
 
     def again(self) -> tuple[float, float] | None:
         """The seconds of the first batch that the model in memory answered, at first and once more now."""
         if self._worker is None:
             return None
         try:
-            seconds: tuple[float, float] | None = self._worker.ask("again")
+            seconds: tuple[float, float] | None = self._worker.ask(RepeatFirstBatch())
             return seconds
         except WorkerDied:
             self._forget()
@@ -116,11 +117,11 @@ class WorkerPool:
             fork_server.discard()
         self._fork_servers.clear()
 
-    def _ask_another(self, backend: str, what: str, jobs: Sequence[Job]) -> Any:
+    def _ask_another(self, backend: str, request: CheckJobs | ListDevices) -> Any:
         """Ask a worker about jobs that ends with its answer, so that what it has initialized is free again."""
-        worker = self._fork_server(backend).start_worker(any(map(may_use, jobs)))
+        worker = self._fork_server(backend).start_worker(any(map(may_use, request.jobs)))
         try:
-            return worker.ask(what, list(jobs))
+            return worker.ask(request)
         finally:
             worker.close()
 
