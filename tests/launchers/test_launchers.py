@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from command_line import ROOT
-from repository_copy import copy_with, examples, hforch_of
+from repository_copy import Copy, examples
 
 from hforch.app.launching import with_share_of_threads
 from hforch.config.compose import job_from_overrides
@@ -165,8 +165,8 @@ def test_a_launcher_is_added_by_one_module(tmp_path: Path, keeps: bool, shares: 
         "hforch/launchers/pool.py": adapter.replace("keeps_processes = False", declared),
         "recipe.yaml": RECIPE,
     }
-    copy = copy_with(files, tmp_path)
-    out = hforch_of(copy, "run", "copy/recipe.yaml", "hydra.sweep.dir=out").stdout
+    with Copy(files, tmp_path) as copy:
+        out = copy.hforch("run", "copy/recipe.yaml", "hydra.sweep.dir=out").stdout
     records = [json.loads((tmp_path / "out" / number / "record.json").read_text()) for number in "01"]
     assert [one["status"] for one in records] == ["ok", "ok"]
     assert [one["parallel"] for one in records] == [True, True]

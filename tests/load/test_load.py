@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 
+import pytest
 from command_line import ROOT
-from repository_copy import copy_with, hforch_of
+from repository_copy import Copy
 
 from hforch.config.compose import job_from_overrides
 from hforch.inputs import load_inputs
@@ -63,17 +65,20 @@ def test_offline_answers_each_batch_after_the_one_before() -> None:
     assert events == [f"{what} {batch.repeat}.{batch.index}" for batch in batches for what in ("answer", "samples")]
 
 
-def added(tmp_path: Path) -> Path:
+@pytest.fixture(scope="module")
+def copy(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Copy]:
     """A copy of the repository in which all jobs have another profile, added as one module."""
     registry = (ROOT / "hforch/load/registry.py").read_text(encoding="utf-8")
     chosen = registry.replace('OF_ALL_JOBS = "offline"', 'OF_ALL_JOBS = "concurrent"')
     assert chosen != registry
-    return copy_with({"hforch/load/concurrent.py": CONCURRENT, "hforch/load/registry.py": chosen}, tmp_path)
+    files = {"hforch/load/concurrent.py": CONCURRENT, "hforch/load/registry.py": chosen}
+    with Copy(files, tmp_path_factory.mktemp("driven")) as copy:
+        yield copy
 
 
-def test_a_profile_is_one_module_and_a_run_goes_through_it(tmp_path: Path) -> None:
-    copy, out = added(tmp_path), tmp_path / "out"
-    hforch_of(copy, *FAKE, "backend.token_s=0.02", "generation.max_new_tokens=4", f"hydra.run.dir={out}")
+def test_a_profile_is_one_module_and_a_run_goes_through_it(copy: Copy, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    copy.hforch(*FAKE, "backend.token_s=0.02", "generation.max_new_tokens=4", f"hydra.run.dir={out}")
     record, samples = read_record(out), list(read_samples(out))
     ids = [each.id for each in load_inputs(job_from_overrides(FAKE).inputs)]
     assert record["status"] == "ok" and record["totals"]["samples"] == 8
@@ -85,13 +90,13 @@ def test_a_profile_is_one_module_and_a_run_goes_through_it(tmp_path: Path) -> No
     lines = (out / "samples.jsonl").read_text().splitlines(keepends=True)
     (out / "samples.jsonl").write_text("".join(lines[:3]))  # a batch, and a half
     (out / "record.json").write_text(json.dumps(record | {"status": "partial"}))
-    hforch_of(copy, "resume", str(out))
+    copy.hforch("resume", str(out))
     assert sorted(sample["index"] for sample in read_samples(out)) == list(range(8))
     assert [sample["index"] for sample in read_samples(out)][:2] == [sample["index"] for sample in samples][:2]
 
 
-def test_nothing_more_is_asked_after_the_first_failure_if_that_is_wanted(tmp_path: Path) -> None:
-    copy, out = added(tmp_path), tmp_path / "out"
+def test_nothing_more_is_asked_after_the_first_failure_if_that_is_wanted(copy: Copy, tmp_path: Path) -> None:
+    out = tmp_path / "out"
     failing = "backend.failures=[{match: '', error: out of ink, after: 0}]"
-    hforch_of(copy, *FAKE, failing, "backend.token_s=0.02", "runtime.fail_fast=true", f"hydra.run.dir={out}", code=1)
+    copy.hforch(*FAKE, failing, "backend.token_s=0.02", "runtime.fail_fast=true", f"hydra.run.dir={out}", code=1)
     assert 2 <= len(list(read_samples(out))) <= 4

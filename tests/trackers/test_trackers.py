@@ -7,12 +7,13 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
-from repository_copy import copy_with, environment_of, hforch_of
+from repository_copy import Copy
 
 from hforch.config.compose import job_from_overrides
 from hforch.inputs import load_inputs
@@ -73,9 +74,10 @@ FAKE = ("backend=fake", "inputs=numbers_in_french", "runtime.warmup=0", "runtime
 
 
 @pytest.fixture(scope="module")
-def copy(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def copy(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Copy]:
     files = {"hforch/trackers/events.py": EVENTS, "conf/tracker/events.yaml": OPTION}
-    return copy_with(files, tmp_path_factory.mktemp("tracked"))
+    with Copy(files, tmp_path_factory.mktemp("tracked")) as copy:
+        yield copy
 
 
 def events(file: Path) -> list[list[Any]]:
@@ -104,12 +106,12 @@ def on_disk(directory: Path) -> dict[str, Any]:
 
 
 # ---------------------------------------------------------------- what it gets
-def test_a_run_is_passed_on_as_it_lies_on_disk(copy: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_run_is_passed_on_as_it_lies_on_disk(copy: Copy, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     secret = "hf_" + "abcdefghij" * 3
     monkeypatch.setenv("HF_TOKEN", secret)
     told = f"inputs.items=[{{question: 'What is {secret}?'}}, {{question: b}}]"
     words = (*FAKE, told, "tracker=events", f"tracker.path={tmp_path / 'events'}", f"hydra.run.dir={tmp_path / 'run'}")
-    hforch_of(copy, *words)
+    copy.hforch(*words)
     found = events(tmp_path / "events")
     assert names(found) == ["begin", "begin_job 0", "sample 0", "sample 0", "end_job 0 ok", "end ok"]
     assert secret not in (tmp_path / "events").read_text()
@@ -121,10 +123,10 @@ def test_a_run_is_passed_on_as_it_lies_on_disk(copy: Path, tmp_path: Path, monke
     assert directory == job["directory"] == str(tmp_path / "run") and resumed is False
 
 
-def test_a_sweep_is_passed_on_with_jobs_that_fail_and_jobs_that_are_equal(copy: Path, tmp_path: Path) -> None:
+def test_a_sweep_is_passed_on_with_jobs_that_fail_and_jobs_that_are_equal(copy: Copy, tmp_path: Path) -> None:
     failures = "backend.failures=[{match: 'number 2', error: out of ink, after: 0}],[]"
     words = (*FAKE, failures, "precision=fp32,fp16", "tracker=events", f"tracker.path={tmp_path / 'events'}")
-    hforch_of(copy, "-m", *words, f"hydra.sweep.dir={tmp_path / 'out'}", code=1)
+    copy.hforch("-m", *words, f"hydra.sweep.dir={tmp_path / 'out'}", code=1)
     found = events(tmp_path / "events")
     said = names(found)
     assert said[0] == "begin" and said[-1] == "end failed"
@@ -136,23 +138,23 @@ def test_a_sweep_is_passed_on_with_jobs_that_fail_and_jobs_that_are_equal(copy: 
     assert [job["number"] for job in found[0][2]] == [0, 1, 2, 3]
 
 
-def test_jobs_may_have_different_trackers_or_none(copy: Path, tmp_path: Path) -> None:
+def test_jobs_may_have_different_trackers_or_none(copy: Copy, tmp_path: Path) -> None:
     path = f"tracker.path={tmp_path}/a,{tmp_path}/b"
-    hforch_of(copy, "-m", *FAKE, "tracker=events", path, "stop=none,newline", f"hydra.sweep.dir={tmp_path / 'out'}")
+    copy.hforch("-m", *FAKE, "tracker=events", path, "stop=none,newline", f"hydra.sweep.dir={tmp_path / 'out'}")
     first, second = (names(events(tmp_path / name)) for name in "ab")
     assert {one.split()[1] for one in first if "job" in one} == {"0", "1"}
     assert {one.split()[1] for one in second if "job" in one} == {"2", "3"}
     assert first[-1] == second[-1] == "end ok"
     mixed = (*FAKE, "tracker=none,events", "stop=newline,none", f"hydra.sweep.dir={tmp_path / 'mixed'}")
-    done = hforch_of(copy, "-m", *mixed, "--dry-run")
+    done = copy.hforch("-m", *mixed, "--dry-run")
     assert done.stdout.count("equal to job") == 2  # a tracker makes no job another
 
 
-def test_another_launcher_passes_everything_on_too(copy: Path, tmp_path: Path) -> None:
+def test_another_launcher_passes_everything_on_too(copy: Copy, tmp_path: Path) -> None:
     pytest.importorskip("hydra_plugins.hydra_joblib_launcher")
     joblib = ("hydra/launcher=joblib", "hydra.launcher.n_jobs=2")
     words = (*FAKE, *joblib, "runtime.seed=1,2", "tracker=events", f"tracker.path={tmp_path / 'events'}")
-    hforch_of(copy, "-m", *words, f"hydra.sweep.dir={tmp_path / 'out'}")
+    copy.hforch("-m", *words, f"hydra.sweep.dir={tmp_path / 'out'}")
     said = names(events(tmp_path / "events"))
     assert said[0] == "begin" and said[-1] == "end ok"
     assert sorted(said[1:-1]) == sorted(
@@ -162,14 +164,14 @@ def test_another_launcher_passes_everything_on_too(copy: Path, tmp_path: Path) -
 
 @pytest.mark.parametrize("kind", ["run", "sweep"])
 def test_what_is_interrupted_is_passed_on_and_the_rest_when_it_is_resumed(
-    copy: Path, tmp_path: Path, kind: str
+    copy: Copy, tmp_path: Path, kind: str
 ) -> None:
     out, file = tmp_path / "out", tmp_path / "events"
     swept = ("runtime.seed=1,2", f"hydra.sweep.dir={out}", "-m") if kind == "sweep" else (f"hydra.run.dir={out}",)
     words = (*FAKE, *swept, "backend.token_s=0.1", "generation.max_new_tokens=8", "tracker=events")
     command = [sys.executable, "-m", "hforch", *words, f"tracker.path={file}"]
     process = subprocess.Popen(
-        command, cwd=tmp_path, env=environment_of(copy), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+        command, cwd=tmp_path, env=copy.environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
     )
     until = time.monotonic() + 60
     while not file.exists() or "add_sample" not in file.read_text():
@@ -180,7 +182,7 @@ def test_what_is_interrupted_is_passed_on_and_the_rest_when_it_is_resumed(
     assert process.returncode == 130, said
     before = events(file)
     assert names(before)[-2:] == ["end_job 0 interrupted", "end interrupted"]
-    hforch_of(copy, "resume", str(out))
+    copy.hforch("resume", str(out))
     after = events(file)[len(before) :]
     assert after[0][0] == "begin" and after[0][3] is True
     assert names(after)[-1] == "end ok"
@@ -191,9 +193,9 @@ def test_what_is_interrupted_is_passed_on_and_the_rest_when_it_is_resumed(
 
 # ---------------------------------------------------------------- what it may not do
 @pytest.mark.parametrize("at", ["opening", "begin", "add_sample", "end"])
-def test_a_tracker_that_fails_is_a_warning_once_and_nothing_else(copy: Path, tmp_path: Path, at: str) -> None:
+def test_a_tracker_that_fails_is_a_warning_once_and_nothing_else(copy: Copy, tmp_path: Path, at: str) -> None:
     words = (*FAKE, "tracker=events", f"tracker.path={tmp_path / 'events'}", f"tracker.fails_at={at}")
-    done = hforch_of(copy, "-m", *words, "runtime.seed=1,2", f"hydra.sweep.dir={tmp_path / 'out'}")
+    done = copy.hforch("-m", *words, "runtime.seed=1,2", f"hydra.sweep.dir={tmp_path / 'out'}")
     why = "SystemExit: nothing listens there" if at == "opening" else "ConnectionError: the server is gone"
     assert done.stdout.count(f"warning: tracker=events failed and gets nothing more; records are complete. {why}") == 1
     assert (done.stdout + done.stderr).count("tracker=events failed") == 1
@@ -203,20 +205,20 @@ def test_a_tracker_that_fails_is_a_warning_once_and_nothing_else(copy: Path, tmp
 
 
 @pytest.mark.parametrize("swept", [(), ("-m", "runtime.seed=1,2")])
-def test_what_it_cannot_do_is_told_before_anything_runs(copy: Path, tmp_path: Path, swept: tuple[str, ...]) -> None:
+def test_what_it_cannot_do_is_told_before_anything_runs(copy: Copy, tmp_path: Path, swept: tuple[str, ...]) -> None:
     place = f"hydra.{'sweep' if swept else 'run'}.dir={tmp_path / 'out'}"
-    said = hforch_of(copy, *swept, *FAKE, "tracker=events", "tracker.needs=mlflow", place, code=2).stderr
+    said = copy.hforch(*swept, *FAKE, "tracker=events", "tracker.needs=mlflow", place, code=2).stderr
     assert "tracker.needs: mlflow is not installed" in said and "pip install it" in said
     assert "written in tracker.needs=mlflow" in said
     assert not [*tmp_path.rglob("samples.jsonl")]
 
 
-def test_wrong_options_are_told_with_their_place(copy: Path) -> None:
-    said = hforch_of(copy, "backend=fake", "tracker=event", code=2).stderr
+def test_wrong_options_are_told_with_their_place(copy: Copy) -> None:
+    said = copy.hforch("backend=fake", "tracker=event", code=2).stderr
     assert "did you mean tracker=events?" in said
-    said = hforch_of(copy, "backend=fake", "tracker=events", "tracker.paht=x", code=2).stderr
+    said = copy.hforch("backend=fake", "tracker=events", "tracker.paht=x", code=2).stderr
     assert "did you mean tracker.path?" in said
-    said = hforch_of(copy, "backend=fake", "tracker=none", "tracker.kind=event", code=2).stderr
+    said = copy.hforch("backend=fake", "tracker=none", "tracker.kind=event", code=2).stderr
     assert "tracker.kind: must be one of: events, none" in said
 
 
@@ -229,14 +231,14 @@ def test_a_tracker_changes_neither_load_key_nor_job_id() -> None:
     assert (load_key(other), job_id(other, inputs)) == (load_key(job), job_id(job, inputs))
 
 
-def test_a_frozen_run_leaves_the_tracker_to_whoever_repeats_it(copy: Path, tmp_path: Path) -> None:
+def test_a_frozen_run_leaves_the_tracker_to_whoever_repeats_it(copy: Copy, tmp_path: Path) -> None:
     words = (*FAKE, "tracker=events", f"tracker.path={tmp_path / 'events'}")
-    hforch_of(copy, *words, f"hydra.run.dir={tmp_path / 'run'}")
-    hforch_of(copy, "freeze", str(tmp_path / "run"), "-o", str(tmp_path / "r.yaml"))
+    copy.hforch(*words, f"hydra.run.dir={tmp_path / 'run'}")
+    copy.hforch("freeze", str(tmp_path / "run"), "-o", str(tmp_path / "r.yaml"))
     recipe = yaml.safe_load((tmp_path / "r.yaml").read_text())
     assert {"tracker": "none"} in recipe["defaults"] and recipe.get("tracker", {"kind": "none"}) == {"kind": "none"}
     before = len(events(tmp_path / "events"))
-    assert "verify" not in hforch_of(copy, "verify", str(tmp_path / "r.yaml")).stderr
+    assert "verify" not in copy.hforch("verify", str(tmp_path / "r.yaml")).stderr
     assert len(events(tmp_path / "events")) == before
 
 
