@@ -29,7 +29,7 @@ LONG_S = {
     **{"test_mistakes": 150, "test_sweep": 120, "test_scored_sweeps": 100, "test_page": 100, "test_init": 90},
     **{
         "test_openvino_genai": 70,
-        "test_reproduce": 60,
+        "test_frozen": 60,
         "test_exports": 60,
         "test_hostile_page": 50,
         "test_secrets": 40,

@@ -10,11 +10,10 @@ from pathlib import Path
 import pytest
 
 from hforch.errors import ConfigError, Mistake, message_of
-from hforch.utils import redaction
+from hforch.utils import redacted_output, redaction
+from hforch.utils.credential_patterns import credentials_in, is_secret_name
+from hforch.utils.redacted_output import redact_file
 from hforch.utils.redaction import (
-    credentials_in,
-    is_secret_name,
-    redact_file,
     redacted,
     redacted_line,
     redacted_override,
@@ -232,8 +231,8 @@ def test_handlers_of_loggers_write_no_credentials(tmp_path: Path) -> None:
     handler = logging.FileHandler(tmp_path / "x.log")
     logger.addHandler(handler)
     try:
-        redaction.redact_logging()
-        redaction.redact_logging()
+        redacted_output.redact_logging()
+        redacted_output.redact_logging()
         try:
             raise ValueError("https://me:sesame@host")
         except ValueError:

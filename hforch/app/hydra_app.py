@@ -32,7 +32,7 @@ from hforch.errors import (
     Mistake,
     full_errors,
 )
-from hforch.utils.redaction import redact_file
+from hforch.utils.redacted_output import redact_file
 from hforch.utils.std_streams import going_on
 
 if TYPE_CHECKING:

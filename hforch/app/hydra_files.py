@@ -9,7 +9,8 @@ from hforch.config.credentials import has_names_that_count
 from hforch.config.hydra_adapter.jobs import replace_writers
 from hforch.config.hydra_adapter.nodes import yaml_dumper
 from hforch.errors import ConfigError, Mistake
-from hforch.utils.redaction import allow_in_path, redact_logging, redacted_override, redacted_tree
+from hforch.utils.redacted_output import redact_logging
+from hforch.utils.redaction import allow_in_path, redacted_override, redacted_tree
 
 
 def redact_what_hydra_writes() -> None:

@@ -7,7 +7,8 @@ from typing import Any
 
 from hforch.backends.base import LoadedModel, PreparedModel, missing_extra
 from hforch.backends.capabilities import Capabilities, padded_batches
-from hforch.backends.huggingface.pipeline import HforchPipeline, LazyPipeline, PipelineEngine
+from hforch.backends.huggingface.engine import PipelineEngine
+from hforch.backends.huggingface.pipeline import HforchPipeline, LazyPipeline
 from hforch.backends.ov import device
 from hforch.backends.ov.device import device_name, last_words, precision_of, properties, read_properties
 from hforch.backends.ov.weights import needs, prepare

@@ -104,8 +104,8 @@ def load(job: Job, prepared: PreparedModel) -> LoadedModel:
         extra,
         vocabulary(config),
     )
-    teacher = partial(openvino_logit_reader, folder, device_name(job), dict(properties(job)), min(eos, default=0))
-    return LoadedModel(engine, partial(GenAILLM, engine=engine), effective, logit_reader=teacher)
+    logit_reader = partial(openvino_logit_reader, folder, device_name(job), dict(properties(job)), min(eos, default=0))
+    return LoadedModel(engine, partial(GenAILLM, engine=engine), effective, logit_reader=logit_reader)
 
 
 class GenAILLM(HforchLLM):

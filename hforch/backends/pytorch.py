@@ -10,8 +10,9 @@ from typing import Any
 from hforch.backends.base import LoadedModel, PreparedModel, first_line, missing_extra, prepared_from
 from hforch.backends.capabilities import Capabilities, padded_batches
 from hforch.backends.huggingface import kv_cache, torch_device
+from hforch.backends.huggingface.engine import PipelineEngine
 from hforch.backends.huggingface.kv_cache import KVCaches
-from hforch.backends.huggingface.pipeline import HforchPipeline, LazyPipeline, PipelineEngine
+from hforch.backends.huggingface.pipeline import HforchPipeline, LazyPipeline
 from hforch.config.schema import Job, PytorchBackend
 from hforch.errors import BackendError, Mistake, ModelError
 from hforch.generation.engine import Work

@@ -32,7 +32,7 @@ def main(argv: list[str]) -> int:
     add_skip_damaged(parser)
     args = parser.parse_args(argv)
     from hforch.comparison.entries import read_jobs
-    from hforch.comparison.reproduce import freeze
+    from hforch.comparison.freezing import freeze
 
     entries = read_jobs([args.directory])
     if len(entries) > 1:

@@ -14,7 +14,7 @@ from hforch.config.diagnose.overrides import SEVERAL, quoted
 from hforch.errors import EXIT_FAILED, EXIT_OK, EXIT_UNMET, EXIT_USAGE, ConfigError, Mistake, shown
 
 if TYPE_CHECKING:
-    from hforch.comparison.reproduce import Verdict
+    from hforch.comparison.verifying import Verdict
     from hforch.config.frozen import Frozen
 
 SHOWN = 5
@@ -37,7 +37,7 @@ def main(argv: list[str]) -> int:
     from hforch.app.hydra_app import run_app
     from hforch.commands.run import existing
     from hforch.comparison.entries import read_jobs
-    from hforch.comparison.reproduce import read_frozen, verdict
+    from hforch.comparison.verifying import read_frozen, verdict
     from hforch.runs.output_dirs import refuse_used
 
     recipe = existing(args.recipe)

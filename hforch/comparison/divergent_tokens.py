@@ -67,7 +67,7 @@ def all_divergent_tokens(entry: Entry, number: int | None, broken: list[int]) ->
 
     Args:
         number: of each answer so many at most.
-        broken: as for `partings`.
+        broken: as for `divergent_tokens`.
     """
     path = entry.samples / SCORES
     try:

@@ -43,7 +43,7 @@ class Row:
         site: where its speed was measured: the machine, and whether other jobs ran meanwhile.
         baseline: the name of the job that its outputs were compared with.
         worst: the samples that differ soonest from the baseline's.
-        partings: where its next-token distributions are furthest from the baseline's.
+        divergent_tokens: where its next-token distributions are furthest from the baseline's.
     """
 
     entry: Entry

@@ -10,8 +10,8 @@ from contextlib import contextmanager
 from typing import Any
 
 from hforch.errors import Mistake
+from hforch.utils.credential_patterns import credentials_in
 from hforch.utils.redaction import (
-    credentials_in,
     is_named_secret,
     redacted,
     redacted_tree,

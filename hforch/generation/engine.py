@@ -200,10 +200,10 @@ class Engine(ABC):
 
 class SerialEngine(Engine):
     """One request after the other, because a compiled model has one infer request, and torch's random generator is
-    global. Requests wait in line, first come first served; the line is where queue_ms comes from."""
+    global. Requests wait in a queue, first come first served; the time there is queue_ms."""
 
-    def __init__(self, line: RequestQueue | None = None) -> None:
-        self.line = line or RequestQueue()
+    def __init__(self, queue: RequestQueue | None = None) -> None:
+        self.queue = queue or RequestQueue()
 
     @abstractmethod
     def generate(self, completions: Sequence[Completion], request: Request) -> None:
@@ -218,13 +218,13 @@ class SerialEngine(Engine):
         return False
 
     def submit(self, request: Request) -> Future[list[Answer]]:
-        return self.line.submit(self._work, request, cancelled=request.cancelled)
+        return self.queue.submit(self._work, request, cancelled=request.cancelled)
 
     def settle(self) -> None:
-        self.line.submit(lambda: None, cancelled=threading.Event()).result()
+        self.queue.submit(lambda: None, cancelled=threading.Event()).result()
 
     def close(self) -> None:
-        self.line.close()
+        self.queue.close()
 
     def _work(self, request: Request) -> list[Answer]:
         with SAMPLING if self.draws(request.generation) else nullcontext():

@@ -158,7 +158,7 @@ class OpenVINOLogitReader:
 
 
 def openvino_logit_reader(folder: Path, device: str, properties: dict[str, Any], pad: int) -> OpenVINOLogitReader:
-    """A teacher over an IR that its engine does not give out: the same file, compiled with the same properties."""
+    """A logit reader over an IR that its engine does not give out: the same file, compiled with the same properties."""
     import openvino
 
     compiled = openvino.Core().compile_model(str(folder / "openvino_model.xml"), device, properties)

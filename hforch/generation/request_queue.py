@@ -1,4 +1,4 @@
-"""The one thread that works on a model, and the line of those who wait for it: first come, first served."""
+"""The one thread that works on a model, and the queue of requests for it: first come, first served."""
 
 from __future__ import annotations
 
@@ -97,13 +97,13 @@ class RequestQueue:
         args = (self._waiting, self._closing)
         self._thread = threading.Thread(target=_work, args=args, name="hforch-engine", daemon=True)
         self._thread.start()
-        # The thread must not keep the line alive, nor the line's end depend on anyone calling close.
+        # The thread must not keep the queue alive, nor the end of the queue depend on anyone calling close.
         self._end = weakref.finalize(self, self._waiting.end)
         self._end.atexit = False
         closed_at_exit(self)
 
     def submit(self, function: Callable[..., Any], *arguments: Any, cancelled: threading.Event) -> Future[Any]:
-        """Get in line.
+        """Join the queue.
 
         Args:
             cancelled: what the work looks at to know that nobody wants it any more.
@@ -112,7 +112,7 @@ class RequestQueue:
             what the function returns or raises.
 
         Raises:
-            GenerationError: the line was closed.
+            GenerationError: the queue was closed.
         """
         future: Future[Any] = Future()
         self._cancels.add(cancelled)

@@ -17,7 +17,6 @@ temporary directory, which the next one to fill that entry removes. To free spac
 
 from __future__ import annotations
 
-import errno
 import hashlib
 import re
 import secrets
@@ -30,9 +29,10 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from hforch.errors import ConfigError, ModelError, ModelUnavailable
+from hforch.errors import ConfigError, ModelError
 from hforch.models import cache_entry as entry_record
 from hforch.models import fingerprint
+from hforch.models.cache_files import clear_errors, directories_in, remove_tree, size_mb
 from hforch.utils.cache_home import cache_home
 from hforch.utils.progress import Progress
 from hforch.utils.redaction import redacted_tree
@@ -42,9 +42,6 @@ __all__ = ["Entry", "Filled", "Key", "cache_home", "check", "entries", "look_up"
 KINDS = ("wheels", "checkpoints", "exports", "tokenizers")
 REST = ("logs", "digests", "texts", "compiled")
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]{0,199}")
-MB = 1_000_000
-FULL = (errno.ENOSPC, errno.EDQUOT)
-UNWRITABLE = (*FULL, errno.EFBIG, errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR)
 
 
 @dataclass(frozen=True)
@@ -116,7 +113,7 @@ def obtain(key: Key, fill: Callable[[Path], dict[str, Any]], progress: Progress)
     record, wrong = _state(key.path, partial(_digest, progress))
     if record is not None and not wrong:
         return Filled(key.path, entry_record.adopt(key.path, record), made=False)
-    with _said_clearly(), _lock(key, progress):
+    with clear_errors(), _lock(key, progress):
         found = look_up(key)
         if found is None and wrong and key.path.is_dir():
             progress.note(f"{key.kind}/{key.name} in the cache is damaged, and made again: {wrong}")
@@ -142,7 +139,7 @@ def forget_digests() -> None:
 
 def entries() -> list[Entry]:
     """All that is in the cache, what was left half made included, newest first."""
-    found = [_entry(kind, path) for kind in KINDS for path in _directories(cache_home() / kind)]
+    found = [_entry(kind, path) for kind in KINDS for path in directories_in(cache_home() / kind)]
     return sorted(found, key=lambda entry: entry.created, reverse=True)
 
 
@@ -213,45 +210,11 @@ def remove_rest() -> None:
             remove_tree(cache_home() / folder)
 
 
-def remove_tree(path: Path) -> None:
-    """Remove a directory that lies in the cache, and all that is in it; of a link only the link.
-
-    Raises:
-        OSError: it cannot be removed.
-        ModelError: it does not lie in the cache.
-    """
-    within = cache_home().resolve()
-    place = path.parent.resolve() / path.name
-    if within not in place.parents or path.name in ("", ".", ".."):
-        raise ModelError(f"{path} does not lie in the cache {within}, and is not removed.")
-    if place.is_symlink():
-        place.unlink()
-    else:
-        shutil.rmtree(place)
-
-
 def log_path(key: Key) -> Path:
     """Where a process that works for an entry leaves what it says."""
     path = cache_home() / "logs" / f"{key.kind}-{key.name}.log"
     path.parent.mkdir(parents=True, exist_ok=True)
     return path
-
-
-def size_mb(path: Path) -> float:
-    """The regular files below a directory, in MB."""
-    sizes = (file.stat().st_size for file in path.rglob("*") if file.is_file())
-    return round(sum(sizes) / MB, 3)
-
-
-def require_space(folder: Path, needed: int, purpose: str) -> None:
-    """Raise ModelError unless the disk that holds `folder` has `needed` bytes free."""
-    free = shutil.disk_usage(folder).free
-    if free < needed:
-        raise ModelUnavailable(
-            f"Not enough disk space to {purpose}: about {needed / MB:,.1f} MB are needed in {cache_home()}, and "
-            f"{free / MB:,.1f} MB are free. Make room (hforch doctor lists what is cached), or set HFORCH_CACHE to a "
-            "folder on a larger disk."
-        )
 
 
 def _make(key: Key, fill: Callable[[Path], dict[str, Any]]) -> Filled:
@@ -293,25 +256,6 @@ def _lock(key: Key, progress: Progress) -> Iterator[None]:
         lock.release()
 
 
-@contextmanager
-def _said_clearly() -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        if error.errno in FULL:
-            problem = f"The disk that holds the cache {cache_home()} is full."
-        elif error.errno == errno.EFBIG:
-            problem = (
-                f"A file in the cache {cache_home()} may not become as large as it has to be (ulimit -f, or a quota)."
-            )
-        elif error.errno in (*UNWRITABLE, errno.EEXIST):
-            problem = f"The cache {cache_home()} cannot be written: {error.strerror or error}."
-        else:
-            raise
-        ways = "Make room (hforch doctor lists what is cached), or set" if "full" in problem else "Set"
-        raise ModelUnavailable(f"{problem} {ways} HFORCH_CACHE to a folder with room that you may write.") from error
-
-
 def _state(path: Path, digest_of: Callable[[Path], str | None]) -> tuple[dict[str, Any] | None, str | None]:
     """The record of an entry, and what is wrong with the entry; neither, where it is not there at all."""
     record = entry_record.read(path)
@@ -330,11 +274,7 @@ def _digest(progress: Progress, file: Path) -> str:
 
 def _half_made(place: Path) -> list[Path]:
     """Temporary directories of one entry: the name between a dot and eight hexadecimal digits."""
-    return [path for path in _directories(place.parent) if path.name[:-9] == f".{place.name}"]
-
-
-def _directories(folder: Path) -> list[Path]:
-    return sorted(path for path in folder.iterdir() if path.is_dir()) if folder.is_dir() else []
+    return [path for path in directories_in(place.parent) if path.name[:-9] == f".{place.name}"]
 
 
 def _entry(kind: str, path: Path) -> Entry:

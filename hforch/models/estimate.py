@@ -14,7 +14,7 @@ from typing import Any
 
 from hforch.config.schema import GGUFModel, HubModel, Job, LocalModel, WheelModel
 from hforch.errors import HforchError
-from hforch.models import cache, exports, gguf
+from hforch.models import cache_files, exports, gguf
 from hforch.models.architecture import context_length, kv_elements, vocabulary
 from hforch.models.checkpoint import Kind
 from hforch.models.fingerprint import remembered, remembered_file
@@ -106,9 +106,9 @@ def estimate(job: Job, needs: Needs, longest: int, sequences: int) -> Estimate:
         to_do += () if made else ("export",)
         written += 0.0 if made else header.parameters * exports.BYTES[exports.WEIGHT_FORMATS[job.precision.name]]
     return Estimate(
-        weights_mb=round(header.parameters * _bytes(needs, header) / cache.MB, 1),
+        weights_mb=round(header.parameters * _bytes(needs, header) / cache_files.MB, 1),
         kv_mb=_kv_mb(needs, header.config, longest, sequences),
-        disk_mb=round(written / cache.MB, 1),
+        disk_mb=round(written / cache_files.MB, 1),
         to_do=to_do,
         vocabulary=vocabulary(header.config),
         longest=longest,
@@ -208,4 +208,4 @@ def _kv_mb(needs: Needs, config: dict[str, Any], longest: int, sequences: int) -
     if elements is None:
         return None
     tokens = min(longest, context_length(config) or longest) * sequences
-    return round(elements * needs.kv_bytes * tokens / cache.MB, 1)
+    return round(elements * needs.kv_bytes * tokens / cache_files.MB, 1)

@@ -14,7 +14,7 @@ from typing import Any
 
 from hforch.config.schema import Precision
 from hforch.errors import BackendError, ModelError
-from hforch.models import cache, subprocesses
+from hforch.models import cache, cache_files, subprocesses
 from hforch.models.checkpoint import Checkpoint
 from hforch.models.ir_precision import describe
 from hforch.utils.progress import Progress
@@ -99,9 +99,9 @@ def _fill(
     progress: Progress,
     folder: Path,
 ) -> dict[str, Any]:
-    weights = checkpoint.disk_mb * cache.MB
+    weights = checkpoint.disk_mb * cache_files.MB
     halved = 2 if options["weight_format"] in ("fp32", "fp16") else 1
-    cache.require_space(folder, int(weights * max(1.0, 2.0 / halved)), f"export {checkpoint.path}")
+    cache_files.require_space(folder, int(weights * max(1.0, 2.0 / halved)), f"export {checkpoint.path}")
     start = time.monotonic()
     request = {"checkpoint": str(checkpoint.path), "output": str(folder), **options}
     purpose = f"Exporting {checkpoint.path} to OpenVINO with {options['weight_format']} weights"
@@ -114,7 +114,7 @@ def _fill(
         "what": f"{_label(checkpoint)} in {options['weight_format']}",
         "source": checkpoint.source,
         "export_s": round(time.monotonic() - start, 3),
-        "disk_mb": round((folder / "openvino_model.bin").stat().st_size / cache.MB, 3),
+        "disk_mb": round((folder / "openvino_model.bin").stat().st_size / cache_files.MB, 3),
         **describe(folder),
     }
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from hforch.errors import ModelError
 from hforch.models import gguf_tokenizer, likelihood, subprocesses
-from hforch.models.cache import MB, require_space
+from hforch.models.cache_files import MB, require_space
 from hforch.models.gguf_header import check_header
 
 

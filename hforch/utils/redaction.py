@@ -10,78 +10,20 @@ There are three rules, from the narrowest to the widest:
 
 from __future__ import annotations
 
-import io
 import json
-import logging
 import os
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import lru_cache
-from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
+
+from hforch.utils.credential_patterns import HINTS, HUB_TOKEN, SHAPES, credentials_in, is_secret_name, named_values
 
 STRUCK = "***"
 TOKEN_VARIABLES = ("HF_TOKEN", "HUGGING_FACE_HUB_TOKEN", "HUGGINGFACEHUB_API_TOKEN")
 SHORTEST = 8  # characters; a shorter value stands in too many words
 SHORTEST_NAMED = 6  # of a value whose name says that it is a credential
-
-HUB_TOKEN = r"\bhf_[A-Za-z0-9]{20,}\b"
-SHAPES = re.compile(
-    "|".join(
-        (
-            HUB_TOKEN,
-            r"(?<![\w-])sk-(?:[A-Za-z0-9]{16,}|(?=[\w-]*\d)[\w-]{20,})[\w-]*",  # OpenAI, Anthropic
-            r"\bgh[pousr]_[A-Za-z0-9]{20,}",
-            r"\bgithub_pat_\w{20,}",
-            r"\bglpat-[\w-]{16,}",
-            r"\bxox[a-z]-[\w-]{10,}",
-            r"\b(?:AKIA|ASIA)[A-Z0-9]{16}\b",
-            r"\bya29\.[\w-]{16,}",
-            r"\beyJ[\w-]{8,}\.[\w-]{8,}(?:\.[\w-]*)?",  # a JSON Web Token
-            r"-----BEGIN [A-Z ]*PRIVATE KEY-----.*?(?:-----END [A-Z ]*PRIVATE KEY-----|\Z)",
-            r"""(?<=://)[^/\s:@'"<>]*:[^/\s@'"<>]+(?=@)""",
-            r"""(?<=://)[^/\s:@'"<>]{20,}(?=@)""",
-            r"\b(?i:bearer|basic)\s+(?P<bearer>[\w.~+/-]{16,}=*)",
-        )
-    ),
-    re.DOTALL,
-)
-# One of these stands in every text that has such a shape; looking for them is faster.
-HINTS = (
-    *(
-        "hf_",
-        "sk-",
-        "ghp_",
-        "gho_",
-        "ghu_",
-        "ghs_",
-        "ghr_",
-        "github_pat_",
-        "glpat-",
-        "xox",
-        "AKIA",
-        "ASIA",
-        "ya29.",
-        "eyJ",
-    ),
-    *("PRIVATE KEY", "://", "earer", "EARER", "asic", "ASIC"),
-)
-
-SECRET_NAME = re.compile(
-    r"(?:^|_)(?:api_?key|access_?key|private_?key|secret_?key|account_?key|secret|token|password|passwd|pwd|passphrase"
-    r"|authorization|credentials?)$"
-)
-# Tokens of a vocabulary, which are no credentials.
-VOCABULARY = re.compile(
-    r"(?:^|_)(?:pad|eos|bos|unk|sep|cls|mask|stop|start|end|special|image|audio|video|boi|eoi|eot|eom|think|tool|prefix"
-    r"|suffix|middle|first|last|next|new|max|min|per|each|decoder)_token$"
-)
-CAMEL = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
-NAMED = re.compile(r"""(?<![\w.-])(?P<name>[\w.-]+)(?P<sign>["']?\s*[=:]\s*)""")
-VALUE = re.compile(r"""((?i:bearer|basic|token)\s+)?(?P<value>"[^"\n]*"|'[^'\n]*'|[^\s"',;&{}\[\]()]+)""")
-ONLY_WITH_EQUALS = ("token", "secret", "credential", "credentials")  # `unknown token: x` is a sentence
 INTERPOLATION = re.compile(r"\$\{[^}]*\}")
 
 MOST_REMEMBERED = 200  # characters
@@ -89,20 +31,6 @@ MOST_REMEMBERED = 200  # characters
 _given: dict[str, str] = {}  # credentials that this process was given, each with what is written in its place
 _ordinary: set[str] = set()  # those of them that are only values of variables that the configuration reads
 _in_paths: set[str] = set()  # the ordinary ones that name a directory of ours
-
-
-# ---------------------------------------------------------------- what is a credential
-def is_secret_name(name: str) -> bool:
-    """Return whether a key's or variable's own name says that its value is a credential."""
-    plain = CAMEL.sub("_", name).replace("-", "_").lower()
-    return bool(SECRET_NAME.search(plain)) and not VOCABULARY.search(plain)
-
-
-def credentials_in(text: str) -> Iterator[str]:
-    """Yield the parts of a text that have the shape of a credential."""
-    if any(hint in text for hint in HINTS):
-        for match in SHAPES.finditer(text):
-            yield match["bearer"] or match[0]
 
 
 def remember(value: str, shown: str = STRUCK) -> None:
@@ -126,7 +54,7 @@ def remember_shapes(text: str, shown: str = STRUCK) -> None:
 
 def remember_named(text: str) -> None:
     """Remember what a text says to be the values of credentials' names."""
-    for match in _named_values(text):
+    for match in named_values(text):
         remember(match["value"].strip("\"'"))
 
 
@@ -168,16 +96,6 @@ def remember_all(given: Mapping[str, str]) -> None:
 
 def _is_common(value: str) -> bool:
     return value.startswith(("/", "~", "./", "../")) or bool(re.fullmatch(r"[\d.,:_+-]+|[A-Za-z]+(_[a-z]+)*", value))
-
-
-def _named_values(text: str) -> Iterator[re.Match[str]]:
-    """Yield matches of VALUE for what a text says to be the value of a credential's name."""
-    for match in NAMED.finditer(text):
-        name = match["name"].rpartition(".")[2]
-        if is_secret_name(name) and ("=" in match["sign"] or name.lower() not in ONLY_WITH_EQUALS):
-            found = VALUE.match(text, match.end())
-            if found and not text.startswith(("${", "$\\{"), found.start("value")):
-                yield found
 
 
 # ---------------------------------------------------------------- text
@@ -225,7 +143,7 @@ def redacted_line(text: str) -> str:
     """Return a line of a message or log without credentials, and without the values of names that say they are one."""
     text = redacted(text)
     pieces, at = [], 0
-    for match in _named_values(text):
+    for match in named_values(text):
         if match.start() >= at:
             quote = match["value"][0] if match["value"][0] in "\"'" else ""
             pieces += [text[at : match.start("value")], f"{quote}{STRUCK}{quote}"]
@@ -310,51 +228,3 @@ def may_hold_known(text: str) -> bool:
 def _forms(value: str) -> Iterable[str]:
     """Return a value as it may stand in JSON."""
     return {value, json.dumps(value)[1:-1], json.dumps(value, ensure_ascii=False)[1:-1]}
-
-
-# ---------------------------------------------------------------- logs
-class RedactingFormatter(logging.Formatter):
-    """A formatter that takes the credentials out of what another one makes."""
-
-    def __init__(self, inner: logging.Formatter) -> None:
-        super().__init__()
-        self._inner = inner
-
-    def format(self, record: logging.LogRecord) -> str:
-        return redacted_line(self._inner.format(record))
-
-
-def redact_logging() -> None:
-    """Take credentials out of what the handlers of all loggers write from here on."""
-    loggers = [logging.getLogger(), *(one for one in logging.root.manager.loggerDict.values())]
-    for logger in loggers:
-        for handler in logger.handlers if isinstance(logger, logging.Logger) else ():
-            if not isinstance(handler.formatter, RedactingFormatter):
-                handler.setFormatter(RedactingFormatter(handler.formatter or logging.Formatter()))
-
-
-class RedactingStream(io.TextIOWrapper):
-    """A stream of log lines without credentials."""
-
-    def write(self, text: str, /) -> int:
-        super().write(redacted_line(text))
-        return len(text)
-
-
-def redacting(number: int, before: Any) -> RedactingStream:
-    """Return a stream of log lines over a file descriptor, in the place of another one, with nothing held back."""
-    before.flush()
-    raw: Any = io.FileIO(number, "wb", closefd=False)
-    return RedactingStream(raw, encoding="utf-8", errors="backslashreplace", write_through=True)
-
-
-def redact_file(path: Path) -> None:
-    """Take credentials out of a log that native code may have written to, in place: others may append to it."""
-    with suppress(OSError), path.open("r+b") as file:
-        before = file.read()
-        text = before.decode("utf-8", "surrogateescape")
-        after = "".join(map(redacted_line, redacted(text).splitlines(keepends=True)))
-        if after != text:
-            file.seek(0)
-            file.write(after.encode("utf-8", "surrogateescape"))
-            file.truncate()

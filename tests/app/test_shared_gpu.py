@@ -61,7 +61,7 @@ class WithCard(MetaPathFinder):
 
 def pretend(backend):
     from fake_nvml import FakeCard, FakeNvml, fake_torch
-    from hforch.runs import nvml
+    from hforch.machine import nvml
 
     cards = [FakeCard(processes=processes)]
     sys.modules["pynvml"], sys.modules["torch"] = FakeNvml(cards), fake_torch(cards)

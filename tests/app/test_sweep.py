@@ -88,8 +88,8 @@ def test_a_jobs_worker_is_another_one_for_another_load_key_and_gone_at_the_end(t
     children: set[int] = set()
     while process.poll() is None:
         with suppress(psutil.NoSuchProcess):  # what ends while it is looked at, as the readers of inputs do
-            for nursery in psutil.Process(process.pid).children():
-                for worker in nursery.children():
+            for fork_server in psutil.Process(process.pid).children():
+                for worker in fork_server.children():
                     children.add(worker.pid)
                     running = [name for name, one in records(tmp_path).items() if one["status"] == "partial"]
                     workers.setdefault(worker.pid, set()).update(running)
@@ -155,8 +155,8 @@ def test_a_killed_worker_fails_one_job_and_the_next_gets_a_new_one(tmp_path: Pat
     words = [*FAKE, "backend.token_s=0.03", "runtime.seed=1,2", SHORT]
     process = started(tmp_path, *words)
     wait_for(lambda: samples_in(tmp_path) >= 1, "a first sample")
-    (nursery,) = psutil.Process(process.pid).children()
-    nursery.children()[0].send_signal(signal.SIGKILL)
+    (fork_server,) = psutil.Process(process.pid).children()
+    fork_server.children()[0].send_signal(signal.SIGKILL)
     out, _ = process.communicate(timeout=120)
     assert process.returncode == 1, out
     first, second = records(tmp_path).values()

@@ -291,7 +291,7 @@ def test_two_tokenizers_over_one_model_stay_apart_and_share_its_line(tiny_gpt2: 
     other.chat_template = TEMPLATE
     second = HforchPipeline(pipeline=TextGenerationPipeline(model=first.pipeline.model, tokenizer=other))
     assert second.engine.tokenizer is other
-    assert second.engine.line is first.engine.line
+    assert second.engine.queue is first.engine.queue
     assert second.invoke([("user", "hi")], max_new_tokens=2) is not None
 
 

@@ -198,7 +198,7 @@ def test_nothing_is_compiled_by_itself_where_there_is_no_compiler(
     kept = caches(folders["llama"], Work(rows=1))
     assert (kept.chosen.kv_cache, kept.chosen.is_compiled) == ("static", False)
     monkeypatch.setattr(type(kept.model), "device", SimpleNamespace(type="cuda"))
-    kept.invocation = asked("auto", "auto")
+    kept.asked = asked("auto", "auto")
     kept.expect(Work(rows=1, tokens=100, steps=10**6))
     assert kept.chosen.record() == {"kv_cache": "dynamic", "compiled": False, "why": "kv_cache=auto: no compiler"}
 

@@ -14,7 +14,8 @@ from hforch import cli
 from hforch.comparison.decision import Decision, decide, read_bounds
 from hforch.comparison.entries import read_jobs
 from hforch.comparison.table import compare
-from hforch.report.comparison import tables, to_markdown
+from hforch.report.comparison import to_markdown
+from hforch.report.comparison_tables import tables
 from hforch.report.export import to_csv, to_data
 from hforch.report.page.charts import charts
 from hforch.report.page.collect import collect

@@ -341,7 +341,8 @@ def test_an_interrupted_job_is_an_error_in_junit(tmp_path: Path) -> None:
 # ---------------------------------------------------------------- narrow terminals
 @pytest.mark.parametrize("width", [120, 80, 60, 40, 30])
 def test_no_figure_is_ever_broken(tmp_path: Path, width: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    from hforch.report.comparison import print_comparison, tables
+    from hforch.report.comparison import print_comparison
+    from hforch.report.comparison_tables import tables
 
     long = {"prompt.template": "a template of some length, longer than any terminal is wide"}
     for name, kind in (("0", "fp32"), ("1", "int8")):

@@ -67,7 +67,7 @@ def hurried(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Templat
     """A process that renders, whose templates have a second, and which ends when it has nothing to do."""
     (tmp_path / "sitecustomize.py").write_text(
         "import os, sys\n"
-        "from hforch.backends import rendering\n"
+        "from hforch.generation import template_process as rendering\n"
         "rendering.SECONDS, rendering.IDLE_S = 1.0, 0.3\n"
         "if 'hforch.generation.template_process' in sys.orig_argv:\n"
         "    rendering.main()\n"

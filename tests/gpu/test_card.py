@@ -170,10 +170,10 @@ def test_a_job_on_the_cpu_initialises_no_cuda_and_names_the_card(tiny_gpt2: Path
     program = f"""
 import sys
 from hforch.config.compose import job_from_overrides
-from hforch.runs import Given, run
-from hforch.runs.watcher import Nobody
+from hforch.runs import JobContext, run
+from hforch.runs.watcher import NullWatcher
 from pathlib import Path
-code = run(job_from_overrides({overrides!r}), Path({str(tmp_path)!r}), Given(), Nobody())
+code = run(job_from_overrides({overrides!r}), Path({str(tmp_path)!r}), JobContext(), NullWatcher())
 print(code, sys.modules["torch"].cuda.is_initialized())
 """
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=300, check=False)

@@ -305,8 +305,8 @@ import os
 from pathlib import Path
 from hforch.config.compose import job_from_overrides
 from hforch.utils.redaction import remember
-from hforch.runs import Given, run, runner
-from hforch.runs.watcher import Nobody
+from hforch.runs import JobContext, run, runner
+from hforch.runs.watcher import NullWatcher
 
 def die(*_):
     os.write(2, b"key {TYPED} of {LITERAL}\\n")
@@ -315,7 +315,7 @@ def die(*_):
 if __name__ == "__main__":
     remember("{LITERAL}")
     runner._work = die
-    code = run(job_from_overrides(["backend=fake"]), Path("run"), Given(), Nobody())
+    code = run(job_from_overrides(["backend=fake"]), Path("run"), JobContext(), NullWatcher())
     raise SystemExit(code)
 """
     (written.folder / "program").mkdir()

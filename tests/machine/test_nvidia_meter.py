@@ -105,7 +105,7 @@ def test_the_energy_is_the_sum_over_the_cards_of_the_job(
     record = do(tmp_path, *QUICK)
     assert record["metrics"]["energy_j"] == 101.0
     assert [card["device"] for card in record["accelerators"]] == ["cuda:0", "cuda:2"]
-    assert "nvmlDeviceGetTotalEnergyConsumption" not in cards[1].invocation
+    assert "nvmlDeviceGetTotalEnergyConsumption" not in cards[1].asked
 
 
 def test_without_a_counter_the_power_is_sampled(tmp_path: Path, claim: Claim, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -116,7 +116,7 @@ def test_without_a_counter_the_power_is_sampled(tmp_path: Path, claim: Claim, mo
     assert record["metrics"]["power_w"] == pytest.approx(300, rel=0.05)
     assert record["accelerators"][0]["energy_by"] == "sampled power"
     seconds = record["metrics"]["energy_j"] / 300
-    assert card.invocation.count("nvmlDeviceGetPowerUsage") > seconds / nvidia_meter.SAMPLE_S / 3
+    assert card.asked.count("nvmlDeviceGetPowerUsage") > seconds / nvidia_meter.SAMPLE_S / 3
 
 
 def test_power_is_integrated_by_the_trapezoidal_rule() -> None:

@@ -11,12 +11,12 @@ from typing import Any
 import pytest
 
 from hforch.errors import ModelError
-from hforch.models import cache
+from hforch.models import cache, cache_files
 
 FILL = """
 import sys, time
 from pathlib import Path
-from hforch.models import cache
+from hforch.models import cache, cache_files
 from hforch.utils.progress import Silent
 def fill(folder):
     with open(sys.argv[1], "a") as log:
@@ -122,7 +122,7 @@ def test_a_cache_that_is_a_file_is_said_so(tmp_path: Path, monkeypatch: pytest.M
 
 def test_a_full_disk_is_said_before_and_after(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, listener: Any) -> None:
     with pytest.raises(ModelError, match="Not enough disk space to export it: about 1,000,000,000,000"):
-        cache.require_space(tmp_path, 10**18, "export it")
+        cache_files.require_space(tmp_path, 10**18, "export it")
 
     def fill(folder: Path) -> dict[str, Any]:
         raise OSError(28, "No space left on device")
@@ -181,8 +181,8 @@ def test_only_what_lies_in_the_cache_is_removed(tmp_path: Path, monkeypatch: pyt
     (home / "exports" / "one" / "inside").symlink_to(mine)
     for outside in (mine, home, home / ".." / "mine", home / "link" / "file", home / "exports" / "..", tmp_path):
         with pytest.raises(ModelError, match="does not lie in the cache"):
-            cache.remove_tree(outside)
-    cache.remove_tree(home / "link")
-    cache.remove_tree(home / "exports" / "one")
+            cache_files.remove_tree(outside)
+    cache_files.remove_tree(home / "link")
+    cache_files.remove_tree(home / "exports" / "one")
     assert (mine / "file").exists()
     assert not (home / "link").is_symlink() and not (home / "exports" / "one").exists()

@@ -65,7 +65,7 @@ class Stub:
         engine = FakeEngine(self.job.backend)  # type: ignore[arg-type]
         self.llm = SimpleNamespace(engine=engine, generation=self.job.generation)
         self.prompt_tokens: dict[int, int] = {}
-        self.invocation: list[tuple[int, int]] = []
+        self.asked: list[tuple[int, int]] = []
         self._times: Iterator[tuple[float, float]] = chain(times, repeat(times[-1]))
 
     def batch(self, *lengths: int) -> Batch:
@@ -74,7 +74,7 @@ class Stub:
         return Batch(0, 0, [Input(first + number, "", "some words") for number in range(len(lengths))])
 
     def shortly(self, items: Sequence[Any], at_most: int) -> list[dict[str, Any]]:
-        self.invocation.append((len(items), at_most))
+        self.asked.append((len(items), at_most))
         prefill_s, step_s = next(self._times)
         return [{"timings": {"ttft_ms": 1e3 * prefill_s, "tpot_ms": 1e3 * step_s}} for _ in items]
 
@@ -278,7 +278,7 @@ def test_times_that_never_agree_end_at_a_bound_and_the_record_says_so() -> None:
     (told,) = warm_up(sampler, [sampler.batch(10)], warm, False, Silent())  # type: ignore[arg-type]
     assert (told["rounds"], told["ended_by"], told["steady"]) == (MOST, "rounds", False)
     assert told["deviation"] == 1.0
-    assert len(sampler.invocation) == MOST and set(sampler.invocation) == {(1, 1 + STEPS)}
+    assert len(sampler.asked) == MOST and set(sampler.asked) == {(1, 1 + STEPS)}
     assert warm == {Shape(1, 16)}  # more of it would not help the next job either
 
 

@@ -46,8 +46,8 @@ def worker_of(process: Forked | subprocess.Popen[str]) -> psutil.Process:
     """The child of the child: between them is the fork server."""
 
     def workers() -> list[psutil.Process]:
-        (nursery,) = psutil.Process(process.pid).children() or [None]
-        return nursery.children() if nursery else []
+        (fork_server,) = psutil.Process(process.pid).children() or [None]
+        return fork_server.children() if fork_server else []
 
     wait_for(lambda: bool(workers()), "a worker")
     return workers()[0]

@@ -80,14 +80,14 @@ class ContinuousEngine(Engine):
     def _settings(self, generation: Generation, limit: int, seed: int) -> dict[str, Any]:
         return settings(filled(generation, self.shipped), limit, self.eos, seed) | dict(self.extra)
 
-    def _rows(self, ticket: PendingRequest) -> list[ActiveSequence]:
+    def _rows(self, pending: PendingRequest) -> list[ActiveSequence]:
         rows = []
-        for place, prompt in enumerate(ticket.request.prompts):
+        for place, prompt in enumerate(pending.request.prompts):
             started = time.perf_counter()
-            completion = self.completion(prompt, ticket.request)
+            completion = self.completion(prompt, pending.request)
             took = time.perf_counter() - started
-            values = self._settings(ticket.request.generation, completion.limit, ticket.request.seed)
+            values = self._settings(pending.request.generation, completion.limit, pending.request.seed)
             if "min_new_tokens" in values:  # a checkpoint may ask for more than a request that is cut short
                 values["min_new_tokens"] = min(values["min_new_tokens"], completion.limit)
-            rows.append(ActiveSequence(ticket, place, completion, values, took))
+            rows.append(ActiveSequence(pending, place, completion, values, took))
         return rows

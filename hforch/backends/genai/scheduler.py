@@ -60,7 +60,7 @@ class ActiveSequence:
         encoded_s: the seconds that tokenization took; they belong to the first token.
     """
 
-    ticket: PendingRequest
+    pending: PendingRequest
     place: int
     completion: Completion
     values: Mapping[str, Any]
@@ -110,7 +110,7 @@ class Scheduler:
         state = SchedulerLoop(pipe, together, self._arrivals)
         self._thread = threading.Thread(target=state.run, name="hforch-engine", daemon=True)
         self._thread.start()
-        # The thread must not keep the engine alive, nor the pump's end depend on anyone calling close.
+        # The thread must not keep the engine alive, nor the scheduler's end depend on anyone calling close.
         self._end = weakref.finalize(self, self._arrivals.end)
         self._end.atexit = False
         closed_at_exit(self)
@@ -135,7 +135,7 @@ class Scheduler:
 
 
 class SchedulerLoop:
-    """What the pump's thread knows."""
+    """What the scheduler's thread knows."""
 
     def __init__(self, pipe: Any, together: int, arrivals: ThreadQueue[Arrival]) -> None:
         self.pipe, self.together, self.arrivals = pipe, together, arrivals
@@ -151,9 +151,9 @@ class SchedulerLoop:
             self._admit()
             if self.active or self.leaving:
                 self._step()
-        late = [ticket for _, ticket in self.arrivals.shut()]
-        for ticket in [*(row.ticket for row in [*self.active, *self.waiting]), *self.settling, *late]:
-            ticket.fail(GenerationError(CLOSED))
+        late = [pending for _, pending in self.arrivals.shut()]
+        for pending in [*(row.pending for row in [*self.active, *self.waiting]), *self.settling, *late]:
+            pending.fail(GenerationError(CLOSED))
         self._leave(self.active)
         self._step()
 
@@ -162,8 +162,8 @@ class SchedulerLoop:
         while True:
             idle = not (self.waiting or self.active or self.leaving)
             if idle:
-                for ticket in self.settling:
-                    ticket.future.set_result([])
+                for pending in self.settling:
+                    pending.future.set_result([])
                 self.settling.clear()
             try:
                 arrival = self.arrivals.take(block=idle)
@@ -171,31 +171,31 @@ class SchedulerLoop:
                 return True
             if arrival is None:
                 return False
-            rows, ticket = arrival
+            rows, pending = arrival
             if rows is None:
-                self.settling.append(ticket)
-            elif ticket.future.set_running_or_notify_cancel():
-                self._prepare(rows, ticket)
-            del arrival, rows, ticket  # what waits here keeps no engine alive
+                self.settling.append(pending)
+            elif pending.future.set_running_or_notify_cancel():
+                self._prepare(rows, pending)
+            del arrival, rows, pending  # what waits here keeps no engine alive
 
-    def _prepare(self, rows: Callable[[PendingRequest], list[ActiveSequence]], ticket: PendingRequest) -> None:
+    def _prepare(self, rows: Callable[[PendingRequest], list[ActiveSequence]], pending: PendingRequest) -> None:
         try:
-            ticket.rows = rows(ticket)
+            pending.rows = rows(pending)
         except BaseException as error:
-            ticket.fail(error)
+            pending.fail(error)
             return
-        if not ticket.rows:
-            ticket.future.set_result([])
-        self.waiting.extend(ticket.rows)
+        if not pending.rows:
+            pending.future.set_result([])
+        self.waiting.extend(pending.rows)
 
     def _drop_unwanted(self) -> None:
-        self.waiting = deque(row for row in self.waiting if not row.ticket.is_unwanted)
-        unwanted = [row for row in self.active if row.ticket.is_unwanted]
+        self.waiting = deque(row for row in self.waiting if not row.pending.is_unwanted)
+        unwanted = [row for row in self.active if row.pending.is_unwanted]
         if not unwanted:
             return
         self._leave(unwanted)
         for row in unwanted:
-            row.ticket.fail(CancelledError("cancelled"))
+            row.pending.fail(CancelledError("cancelled"))
 
     def _admit(self) -> None:
         room = self.together - sum(row.width for row in self.active)
@@ -207,7 +207,7 @@ class SchedulerLoop:
                     next(self.numbers), _tensor(row.completion.prompt_ids), generation_config(row.values)
                 )
             except Exception as error:
-                row.ticket.fail(error)
+                row.pending.fail(error)
                 continue
             self.active.append(row)
             room -= row.width
@@ -221,7 +221,7 @@ class SchedulerLoop:
             if is_out_of_memory(error):
                 failure = translate(error, "use a smaller backend.max_num_seqs, backend.cache_size or precision")
             for row in self.active:
-                row.ticket.fail(failure)
+                row.pending.fail(failure)
             self._leave(self.active)
             self._recover()
             return
@@ -231,12 +231,12 @@ class SchedulerLoop:
             try:
                 if not row.take(now):
                     continue
-                answer = row.completion.answer(row.ticket.request.handed_over, row.started, time.perf_counter())
+                answer = row.completion.answer(row.pending.request.handed_over, row.started, time.perf_counter())
                 self._leave([row])
-                if not row.ticket.future.done():
-                    row.ticket.finish(row, answer)
+                if not row.pending.future.done():
+                    row.pending.finish(row, answer)
             except Exception as error:
-                row.ticket.fail(error)
+                row.pending.fail(error)
                 self._leave([row])
 
     def _leave(self, rows: Sequence[ActiveSequence]) -> None:

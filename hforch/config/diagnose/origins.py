@@ -38,7 +38,7 @@ class Sources:
     """
 
     def __init__(self, config_dirs: ConfigDirs, overrides: Sequence[ParsedOverride], loader: Any = None) -> None:
-        self._places, self._loader = config_dirs, loader
+        self._config_dirs, self._loader = config_dirs, loader
         self._overrides = tuple(overrides)
 
     def where(self, path: str) -> str | None:
@@ -87,7 +87,7 @@ class Sources:
     def _sets(self, override: ParsedOverride, rest: Segments) -> bool:
         """Return whether a chosen option sets the value at `rest` below its group, as a shorthand does."""
         value = override.parsed.value()
-        stands_for = self._places.stands_for(override.key, value) if isinstance(value, str) else None
+        stands_for = self._config_dirs.stands_for(override.key, value) if isinstance(value, str) else None
         return bool(stands_for and rest and rest[0] in stands_for.values)
 
     def _written(self, segments: Segments) -> Origin | None:
@@ -99,7 +99,7 @@ class Sources:
             found = yaml_nodes.find(file, segments[len(package) :])
             depth = min(len(package) + found.depth, len(segments))
             chosen = self._chosen(package)
-            origin = Origin(f"{self._places.show(file)}:{found.line}{chosen}", found.text, depth)
+            origin = Origin(f"{self._config_dirs.show(file)}:{found.line}{chosen}", found.text, depth)
             if depth == len(segments) or (found.text is not None and "${" in found.text):
                 return origin
             if depth > 0 and (best is None or depth > best.depth):
@@ -120,11 +120,11 @@ class Sources:
 
         texts = [override.text for override in self._overrides]
         with hydra_settings():
-            loader = self._loader or self._places.loader()
-            defaults = loader.compute_defaults_list(self._places.config_name, texts, RunMode.MULTIRUN).defaults
+            loader = self._loader or self._config_dirs.loader()
+            defaults = loader.compute_defaults_list(self._config_dirs.config_name, texts, RunMode.MULTIRUN).defaults
             folders = [Path(source.path) for source in loader.get_sources() if source.scheme() == "file"]
         return [
-            (self._places.written_as.get(file, file), tuple(entry.package.split(".")) if entry.package else ())
+            (self._config_dirs.written_as.get(file, file), tuple(entry.package.split(".")) if entry.package else ())
             for entry in defaults
             if (file := _option_file(folders, entry.config_path)) is not None
         ]

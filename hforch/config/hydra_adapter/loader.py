@@ -6,11 +6,9 @@ is most of the work. It is remembered, and the values among the overrides are ap
 
 from __future__ import annotations
 
-import copy
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -19,7 +17,7 @@ import omegaconf.base
 from hydra import __version__, version
 from hydra._internal import defaults_list
 from hydra._internal.config_loader_impl import ConfigLoaderImpl, get_overrides_dirname
-from hydra._internal.config_repository import CachingConfigRepository, ConfigRepository
+from hydra._internal.config_repository import CachingConfigRepository
 from hydra._internal.defaults_list import Overrides, create_defaults_list
 from hydra.conf import ConfigSourceInfo
 from hydra.core.config_search_path import ConfigSearchPath
@@ -28,145 +26,17 @@ from hydra.core.object_type import ObjectType
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.utils import JobRuntime
 from hydra.errors import ConfigCompositionException
-from hydra.plugins.config_source import ConfigSource
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf, open_dict
 
 from hforch.config import shorthand
 from hforch.config.copying import copies
 from hforch.config.credentials import for_name, remember_settings, watch_environment
-from hforch.config.yaml_nodes import read_yaml
+from hforch.config.hydra_adapter.repository import Merged, RememberingRepository
 
-MOST_REMEMBERED = 1000
 MOST_MERGED = 64
 MOST_PARSED = 256
-
-State = tuple[int, ...] | None
-"""What tells that a file is as it was; None if there is none."""
-
-States = tuple[State, ...]
-"""One for each folder where a file could be."""
-
-
-@dataclass(frozen=True)
-class Merged:
-    """The files of some options, merged.
-
-    Attributes:
-        config: gives a copy.
-        states: of the files that each config may be in, when it was read.
-    """
-
-    config: Callable[[], DictConfig]
-    choices: Mapping[str, Any]
-    states: Mapping[str, States]
-
-
-_remembered: dict[Any, Callable[[], Any]] = {}  # what files held, by their names, times and sizes
 _merged: dict[Any, Merged] = {}  # by the folders, the primary config and the options
-
-
-class RememberingRepository(ConfigRepository):
-    """Hydra makes a copy of its repository for every configuration; these copies share what was read.
-
-    Attributes:
-        used: what this copy was asked for, and the states of its files when they were read.
-    """
-
-    def __init__(self, config_search_path: ConfigSearchPath) -> None:
-        self.used: dict[str, States] = {}
-        self._read: dict[tuple[tuple[str, ...], str], tuple[States, Callable[[], Any]]] = {}
-        super().__init__(config_search_path)
-
-    def __deepcopy__(self, memo: dict[int, Any]) -> RememberingRepository:
-        other = copy.copy(self)
-        other.sources = list(self.sources)
-        other.used = {}
-        return other
-
-    def config_exists(self, config_path: str) -> bool:
-        return self._is_file(config_path) or self._shorthand(config_path) is not None
-
-    def group_exists(self, config_path: str) -> bool:
-        try:
-            return bool(super().group_exists(config_path))
-        except OSError:
-            return False
-
-    def load_config(self, config_path: str) -> Any:
-        meaning = self._shorthand(config_path)
-        if meaning is None:
-            self.used[config_path], read = self._once(config_path)
-            return read()
-        self.used[config_path] = self.states(config_path)  # a file of that name would come before
-        target = f"{config_path.rpartition('/')[0]}/{meaning.option}"
-        self.used[target], read = self._once(target)
-        result = read()
-        for key, value in meaning.values.items():
-            OmegaConf.update(result.config, key, value)
-        return result
-
-    def _is_file(self, config_path: str) -> bool:
-        try:
-            return bool(super().config_exists(config_path))
-        except OSError:  # a name too long for a file
-            return False
-
-    def _shorthand(self, config_path: str) -> shorthand.Meaning | None:
-        """What a config that is no file stands for."""
-        group, _, name = config_path.rpartition("/")
-        meaning = shorthand.meaning(group, name)
-        if meaning is None or self._is_file(config_path) or not self._is_file(f"{group}/{meaning.option}"):
-            return None
-        return meaning
-
-    def _create_defaults_list(self, config_path: str, defaults: Any) -> Any:
-        """Read a defaults list in which numbers may stand for options: `device: 0`."""
-        for entry in defaults:
-            for key in list(entry) if OmegaConf.is_dict(entry) else ():
-                written = entry._get_node(key)._value()
-                name = shorthand.as_name(str(key).split()[-1].lstrip("/"), written)
-                if name is not written:
-                    entry[key] = name
-        return super()._create_defaults_list(config_path, defaults)
-
-    def states(self, config_path: str) -> States:
-        """As the files are now."""
-        return tuple(state_of(source, config_path) for source in self.sources)
-
-    def _once(self, config_path: str) -> tuple[States, Callable[[], Any]]:
-        """Read a config, unless this process has read it before and none of the files that it may be in has changed."""
-        key = (tuple(source.path for source in self.sources), config_path)
-        if key not in self._read:
-            states = self.states(config_path)
-            if (key, states) not in _remembered:
-                if len(_remembered) >= MOST_REMEMBERED:
-                    _remembered.clear()
-                self._look_at_file(config_path)
-                _remembered[key, states] = copies(super().load_config(config_path))
-            self._read[key] = states, _remembered[key, states]
-        return self._read[key]
-
-    def _look_at_file(self, config_path: str) -> None:
-        """Refuse a file that would never end, or be more than memory holds, before OmegaConf reads it.
-
-        Raises:
-            OSError, UnicodeDecodeError, yaml.YAMLError: why.
-        """
-        for source in self.sources:
-            if source.scheme() == "file" and source.is_config(config_path):
-                read_yaml(Path(source.path, f"{config_path.removesuffix('.yaml')}.yaml"))
-                return
-
-
-def state_of(source: ConfigSource, config_path: str) -> State:
-    if source.scheme() != "file":
-        return None
-    try:
-        found = Path(source.path, f"{config_path.removesuffix('.yaml')}.yaml").stat()
-    except (OSError, ValueError):
-        return None
-    return found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns
 
 
 @contextmanager

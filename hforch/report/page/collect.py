@@ -107,8 +107,8 @@ def collect(
                 text = item_line(sample.get("input"), None)[:LONGEST]
                 one = inputs.setdefault(sample["input_id"], Input(sample["index"], text))
                 one.cells[place] = _cell(sample)
-                if parting := apart.get(sample["input_id"]):
-                    one.cells[place]["apart"] = _parting(parting)
+                if token := apart.get(sample["input_id"]):
+                    one.cells[place]["apart"] = _divergent_token(token)
     in_order = [inputs[name] for name in sorted(inputs, key=lambda name: (inputs[name].index, name))]
     names = {row.entry.name: place for place, row in enumerate(rows)}
     baselines = [names.get(row.baseline) if row.baseline else None for row in rows]
@@ -157,7 +157,7 @@ def _cell(sample: Mapping[str, Any]) -> dict[str, Any]:
     return cell
 
 
-def _parting(one: Any) -> dict[str, Any]:
+def _divergent_token(one: Any) -> dict[str, Any]:
     own = {"position": one.position, "kl": one.kl, "before": one.before, "read": one.read["text"]}
     return own | {"baseline": _tokens(one.baseline), "job": _tokens(one.job)}
 

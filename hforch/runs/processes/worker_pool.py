@@ -14,7 +14,7 @@ from hforch.runs.processes.fork_server import ForkServer, Worker
 from hforch.runs.processes.messages import CheckJobs, JobOutcome, ListDevices, RepeatFirstBatch, RunJob
 from hforch.runs.processes.worker_process import LOG
 from hforch.utils.log_tail import size_of
-from hforch.utils.redaction import redact_file
+from hforch.utils.redacted_output import redact_file
 
 if TYPE_CHECKING:
     from hforch.config.schema import Job

@@ -39,7 +39,8 @@ from hforch.runs.processes.messages import (
     send_if_heard,
 )
 from hforch.utils.process_lifetime import exit_with_parent
-from hforch.utils.redaction import redact_logging, redacting, remember_all
+from hforch.utils.redacted_output import redact_logging, redacting
+from hforch.utils.redaction import remember_all
 from hforch.utils.system_limits import limit_reached
 
 LOG = "hforch.log"

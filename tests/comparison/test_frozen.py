@@ -13,7 +13,7 @@ import yaml
 
 from hforch import cli
 from hforch.comparison.entries import read_jobs
-from hforch.comparison.reproduce import freeze
+from hforch.comparison.freezing import freeze
 from hforch.config.compose import compose
 from hforch.config.frozen import digest_of
 from hforch.config.schema import BACKENDS

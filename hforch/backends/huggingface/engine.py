@@ -1,0 +1,286 @@
+"""The engine over a transformers pipeline, its model torch or OpenVINO."""
+
+from __future__ import annotations
+
+import threading
+import time
+import weakref
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, nullcontext
+from functools import cached_property, partial
+from typing import Any
+from uuid import uuid4
+
+from hforch.backends.huggingface.generation_config import effective, generation_config, neutral_config
+from hforch.backends.huggingface.kv_cache import KVCaches
+from hforch.config.schema import Generation
+from hforch.errors import UnknownArgument
+from hforch.generation.chat import apply_chat_template
+from hforch.generation.completion import Completion, Vocabulary
+from hforch.generation.detokenizer import Decode
+from hforch.generation.engine import FixedCache, RenderedChat, Request, SerialEngine, Work
+from hforch.generation.grammar import Guide, required_schema
+from hforch.generation.request_queue import RequestQueue
+from hforch.models.architecture import CONTEXT_NAMES
+from hforch.models.tokenizers import check_ids, tokenizing
+
+# By the ids of model and tokenizer; an engine holds both, so the ids stay theirs as long as it lives.
+_engines: weakref.WeakValueDictionary[tuple[int, int], PipelineEngine] = weakref.WeakValueDictionary()
+
+
+class PipelineEngine(SerialEngine):
+    """A transformers `text-generation` pipeline, its model torch or OpenVINO.
+
+    Args:
+        pipeline: the pipeline; only its model and its tokenizer are used.
+        identity: all that decides what this model answers; None for a model that came in from outside.
+        queue: the request queue of the model, if it has one already.
+        kv_caches: for a torch model; None: a dynamic cache at each call.
+    """
+
+    def __init__(
+        self,
+        pipeline: Any,
+        identity: Mapping[str, Any] | None = None,
+        queue: RequestQueue | None = None,
+        kv_caches: KVCaches | None = None,
+    ) -> None:
+        super().__init__(queue)
+        self.kv_caches = kv_caches
+        self.model, self.tokenizer = pipeline.model, pipeline.tokenizer
+        self.identity = identity if identity is not None else _identity_of(self.model)
+        self.shipped = self.model.generation_config
+        config = self.model.config.get_text_config()
+        self.context_length = next((n for name in CONTEXT_NAMES if (n := getattr(config, name, None))), None)
+        self.rows = _rows(self.model)
+        self.eos = _eos_ids(self.model, self.tokenizer)
+        self.pad = next((i for i in (self.tokenizer.pad_token_id, *self.eos) if i is not None), 0)
+        self._vocabulary = _vocabulary(self.tokenizer, self.eos)
+
+    def encode(self, prompt: str) -> list[int]:
+        rendered = isinstance(prompt, RenderedChat)
+        with tokenizing():
+            ids = list(self.tokenizer(str(prompt), add_special_tokens=not rendered, truncation=False)["input_ids"])
+        check_ids(ids, self.rows)
+        bos = self.tokenizer.bos_token_id
+        # A text that brings its own BOS, as one that somebody else rendered through a chat template, needs no second.
+        return ids[1:] if bos is not None and ids[:2] == [bos, bos] and not rendered else ids
+
+    def render(self, messages: Sequence[Mapping[str, str]], kwargs: Mapping[str, Any]) -> RenderedChat:
+        return apply_chat_template(self.tokenizer, messages, kwargs)
+
+    def vocabulary(self) -> Vocabulary:
+        return self._vocabulary
+
+    def draws(self, generation: Generation) -> bool:
+        return bool(self._config(generation, limit=1).do_sample)
+
+    def decoding(self, generation: Generation) -> dict[str, Any]:
+        return effective(self._config(generation, generation.max_new_tokens or 1)) | {
+            "max_new_tokens": generation.max_new_tokens,
+            "max_length": generation.max_length,
+            "context_length": self.context_length,
+        }
+
+    def expect(self, work: Work) -> dict[str, Any]:
+        if self.kv_caches is None:
+            return {}
+        caches = self.kv_caches
+        self.queue.submit(lambda: caches.expect(work), cancelled=threading.Event()).result()
+        return caches.chosen.record()
+
+    def fixed_cache(self, rows: int, prompt_tokens: int | None, generation: Generation) -> FixedCache | None:
+        if self.kv_caches is None or prompt_tokens is None or (self._config(generation, limit=1).num_beams or 1) > 1:
+            return None
+        shape = self.kv_caches.shape(rows, prompt_tokens + self.room(prompt_tokens, generation))
+        return FixedCache(*shape, self.kv_caches.dropped) if shape else None
+
+    def generate(self, completions: Sequence[Completion], request: Request) -> None:
+        import torch
+        from transformers import LogitsProcessorList, StoppingCriteriaList
+
+        limit = max(completion.room for completion in completions)
+        config = self._config(request.generation, limit)
+        beams = (config.num_beams or 1) > 1
+        prompts = [completion.prompt_ids for completion in completions]
+        cache, rows = (None, len(prompts)) if beams else self._static_cache(prompts, request.generation, config)
+        ids, mask = _left_padded([*prompts, *prompts[:1] * (rows - len(prompts))], self.pad, self.model.device)
+        tap = _tap(completions, request, rows, beams)
+        seeded = self._seeded(request.seed) if config.do_sample else nullcontext()
+        with seeded, self._neutral(), torch.no_grad():
+            sequences = self.model.generate(
+                input_ids=ids,
+                attention_mask=mask,
+                generation_config=config,
+                stopping_criteria=StoppingCriteriaList([tap]),
+                logits_processor=LogitsProcessorList(self._held_to(request.generation, ids.shape[1])),
+                **({} if cache is None else {"past_key_values": cache}),
+            )
+        if beams:
+            for completion, sequence in zip(completions, sequences[:, ids.shape[1] :].tolist(), strict=True):
+                completion.take(sequence)
+        for completion in completions:
+            completion.finish()
+
+    def drop_caches(self) -> None:
+        if self.kv_caches is not None:
+            self.kv_caches.make_room()
+
+    def recovers(self, error: Exception) -> bool:
+        return self.kv_caches is not None and self.kv_caches.gives_up_compiling(error)
+
+    def _static_cache(self, prompts: Sequence[Sequence[int]], generation: Generation, config: Any) -> tuple[Any, int]:
+        """The static KV cache for a batch, and how many rows it has; None, and the batch's own, without one."""
+        if self.kv_caches is None:
+            return None, len(prompts)
+        lengths = [len(prompt) for prompt in prompts]
+        most = max(lengths) + max(self.room(length, generation) for length in lengths)
+        shape = self.kv_caches.shape(len(prompts), most)
+        cache = self.kv_caches.take(shape) if shape else None
+        if shape is None or cache is None:
+            return None, len(prompts)
+        self.kv_caches.configure(config)
+        return cache, shape[0]
+
+    def _held_to(self, generation: Generation, prompt_tokens: int) -> list[Any]:
+        """What holds the answers to a JSON Schema, if they are to fit one."""
+        schema = required_schema(generation)
+        return [] if schema is None else [self._guide.processor(schema, prompt_tokens)]
+
+    @cached_property
+    def _guide(self) -> Guide:
+        fast = getattr(self.tokenizer, "backend_tokenizer", None)
+        if fast is None:
+            raise UnknownArgument("json_schema: this model's tokenizer has no fast form, which a grammar needs")
+        return Guide(fast.to_str(), self.eos)
+
+    def _config(self, generation: Generation, limit: int) -> Any:
+        return generation_config(generation, self.shipped, self.eos, self.pad, limit)
+
+    @contextmanager
+    def _neutral(self) -> Iterator[None]:
+        """Keep what the checkpoint ships out: transformers fills every unset field from the model's own config."""
+        own, self.model.generation_config = self.model.generation_config, neutral_config(self.pad)
+        try:
+            yield
+        finally:
+            self.model.generation_config = own
+
+    @contextmanager
+    def _seeded(self, seed: int) -> Iterator[None]:
+        """Draw from a generator seeded for this call alone; the process's own is left as it was."""
+        import torch
+
+        device = self.model.device
+        cuda = device.type == "cuda"
+        with torch.random.fork_rng(devices=[device] if cuda else []):
+            torch.manual_seed(seed)
+            yield
+
+
+def engine_of(pipeline: Any) -> PipelineEngine:
+    """The engine of a pipeline that came in from outside; engines of one model share its line."""
+    key = (id(pipeline.model), id(pipeline.tokenizer))
+    if (engine := _engines.get(key)) is None:
+        queue = next((other.queue for (model, _), other in _engines.items() if model == key[0]), None)
+        engine = _engines[key] = PipelineEngine(pipeline, queue=queue)
+    return engine
+
+
+def _tap(completions: Sequence[Completion], request: Request, rows: int, beams: bool) -> Any:
+    """A stopping criterion that hands each new token to its completion, and ends rows that are finished.
+
+    Args:
+        rows: of the batch; those after the completions only fill it up, and end at once.
+    """
+    import torch
+    from transformers import StoppingCriteria
+
+    class Tap(StoppingCriteria):
+        def __init__(self) -> None:
+            self.seen = max(len(completion.prompt_ids) for completion in completions)
+            self.done = [False] * len(completions) + [True] * (rows - len(completions))
+            self.told: Any = None  # `done` on the model's device, where copying it makes the host wait
+
+        def __call__(self, input_ids: Any, scores: Any, **kwargs: Any) -> Any:
+            if request.cancelled.is_set():
+                return torch.ones(input_ids.shape[0], dtype=torch.bool, device=input_ids.device)
+            if beams:
+                is_over = request.at_most is not None and input_ids.shape[1] - self.seen >= request.at_most
+                return torch.full((input_ids.shape[0],), is_over, dtype=torch.bool, device=input_ids.device)
+            new = input_ids[:, self.seen :].tolist()
+            now = time.perf_counter()  # a GPU has not made the tokens before they can be read
+            self.seen = input_ids.shape[1]
+            done = [_push(completion, tokens, now) for completion, tokens in zip(completions, new, strict=False)]
+            if self.told is None or done != self.done[: len(done)]:
+                self.done[: len(done)] = done
+                self.told = torch.tensor(self.done, dtype=torch.bool, device=input_ids.device)
+            return self.told
+
+    return Tap()
+
+
+def _push(completion: Completion, tokens: Sequence[int], now: float) -> bool:
+    for token in tokens:
+        finished = completion.push(token, now)
+    return finished
+
+
+def _left_padded(prompts: Sequence[Sequence[int]], pad: int, device: Any) -> tuple[Any, Any]:
+    """Input ids and attention mask, both of shape (prompts, longest prompt)."""
+    import torch
+
+    longest = max(map(len, prompts))
+    ids = torch.tensor([[pad] * (longest - len(prompt)) + list(prompt) for prompt in prompts], device=device)
+    mask = torch.tensor([[0] * (longest - len(prompt)) + [1] * len(prompt) for prompt in prompts], device=device)
+    return ids, mask
+
+
+def _eos_ids(model: Any, tokenizer: Any) -> list[int]:
+    """The ids that end an answer: the generation config names them, else the model's, else the tokenizer."""
+    for found in (model.generation_config.eos_token_id, model.config.eos_token_id, tokenizer.eos_token_id):
+        if found is not None:
+            return sorted({int(i) for i in (found if isinstance(found, list | tuple) else [found])})
+    return []
+
+
+def _rows(model: Any) -> int | None:
+    """How many tokens the model has embeddings for; None if it does not say."""
+    try:
+        weight = model.get_input_embeddings().weight
+    except (AttributeError, NotImplementedError):
+        rows = getattr(model.config.get_text_config(), "vocab_size", None)
+    else:
+        rows = weight.shape[0] if weight.dim() == 2 else None
+    return rows if isinstance(rows, int) and rows > 0 else None
+
+
+def _vocabulary(tokenizer: Any, eos: Sequence[int]) -> Vocabulary:
+    special = {i: token.content for i, token in tokenizer.added_tokens_decoder.items() if token.special} | dict(
+        zip(tokenizer.all_special_ids, tokenizer.all_special_tokens, strict=True)
+    )
+    return Vocabulary(_decode_of(tokenizer), special, tuple(eos))
+
+
+def _decode_of(tokenizer: Any) -> Decode:
+    """Token ids to text, by the Rust tokenizer itself where nothing in transformers comes on top of it.
+
+    That takes a third of the time, which counts: it is done for each token.
+    """
+    from transformers import TokenizersBackend
+
+    kind = type(tokenizer)
+    if isinstance(tokenizer, TokenizersBackend) and all(
+        getattr(kind, name) is getattr(TokenizersBackend, name) for name in ("decode", "_decode")
+    ):
+        return partial(tokenizer.backend_tokenizer.decode, skip_special_tokens=False)
+
+    def decode(ids: list[int]) -> str:
+        return str(tokenizer.decode(ids, skip_special_tokens=False, clean_up_tokenization_spaces=False))
+
+    return decode
+
+
+def _identity_of(model: Any) -> dict[str, Any]:
+    """A model that came in from outside may have been changed by anyone: it is the same as itself alone."""
+    return {"name": getattr(model, "name_or_path", ""), "class": type(model).__name__, "object": uuid4().hex}

@@ -1,0 +1,96 @@
+"""The tables of a comparison: their columns, from the registry of metrics, and their cells."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+
+from hforch.comparison.table import Comparison, Row
+from hforch.metrics.metric import Metric
+from hforch.metrics.registry import COMPARED, SCORES
+from hforch.report.wording import accelerator_mb
+
+Cell = Callable[[Row], str]
+
+
+def _value(metric: Metric) -> Cell:
+    """Return a cell with the value, and its standard error behind it if there is one."""
+
+    def cell(row: Row) -> str:
+        value, error = row.metrics.get(metric.name), row.metrics.get(metric.error_name)
+        told = "" if value is None else metric.shown(value)
+        return f"{told} ±{metric.shown(error)}" if told and error else told
+
+    return cell
+
+
+def _speed(row: Row) -> str:
+    value = row.metrics.get("tokens_per_s")
+    spread = f" ({row.spread[0]:.1f}-{row.spread[1]:.1f})" if row.spread else ""
+    return "" if value is None else f"{value:.1f}{spread}"
+
+
+def _accelerator(row: Row) -> str:
+    known = row.metrics.get("peak_accelerator_mb") is not None
+    return accelerator_mb(row.entry.record["memory"]) if known else ""
+
+
+def _ttft(row: Row) -> str:
+    p50, p95 = row.metrics.get("ttft_ms"), row.metrics.get("ttft_p95_ms")
+    return "" if p50 is None or p95 is None else f"{p50:.0f} / {p95:.0f}"
+
+
+def _checks(row: Row) -> str:
+    return "" if row.checks is None else f"{row.checks[0]}/{row.checks[1]}"
+
+
+def _failed(row: Row) -> str:
+    return f"{row.metrics['failed']:.0f}" if row.metrics.get("failed") else ""
+
+
+def _first_diff(row: Row) -> str:
+    at, share = row.metrics.get("first_diff"), row.metrics.get("first_diff_share")
+    return "" if at is None else f"{at:.0f} ({share or 0.0:.0%})"
+
+
+CELLS: dict[str, Cell] = {
+    "tokens_per_s": _speed,
+    "ttft_ms": _ttft,
+    "peak_accelerator_mb": _accelerator,
+    "checks": _checks,
+    "failed": _failed,
+    "first_diff": _first_diff,
+}
+"""Cells of more than a value."""
+
+
+def _columns(metrics: Iterable[Metric]) -> dict[str, Cell]:
+    """Return cells by header."""
+    return {one.header: CELLS.get(one.name) or _value(one) for one in metrics if one.has_column}
+
+
+COSTS = _columns(one for one in COMPARED if one.kind in ("speed", "memory", "energy"))
+SCORED = _columns(SCORES)
+OUTPUTS: dict[str, Cell] = {
+    "baseline": lambda row: row.baseline or ("itself" if "baseline" in row.notes else ""),
+    **_columns(one for one in COMPARED if one.kind in ("failure", "quality") and not one.is_score),
+    "notes": lambda row: "; ".join(row.notes),
+}
+
+
+def tables(comparison: Comparison, notes: bool = True) -> Iterator[tuple[list[str], list[list[str]]]]:
+    """Headers and cells of the tables, costs, scores and answers of the jobs; columns that say nothing are left out.
+
+    Args:
+        notes: whether the last one has a column of notes.
+    """
+    axes = {axis: _axis(axis) for axis in comparison.axes}
+    for columns in (COSTS, SCORED, OUTPUTS):
+        wanted = {name: cell for name, cell in columns.items() if notes or name != "notes"}
+        told = {name: cell for name, cell in wanted.items() if any(cell(row) for row in comparison.rows)}
+        if told:
+            cells: dict[str, Cell] = {"job": lambda row: row.entry.name, **axes, **told}
+            yield list(cells), [[cell(row) for cell in cells.values()] for row in comparison.rows]
+
+
+def _axis(axis: str) -> Cell:
+    return lambda row: row.axes.get(axis, "")
