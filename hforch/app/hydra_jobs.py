@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
@@ -11,10 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 from hforch.app.hydra_files import save_config
 from hforch.app.hydra_task import job_logging
-from hforch.app.launcher import at_once
 from hforch.config.compose import Composed
 from hforch.config.hydra_adapter.jobs import (
-    BASIC_LAUNCHER,
     as_job_of_sweep,
     as_single_run,
     context_of,
@@ -22,6 +20,8 @@ from hforch.config.hydra_adapter.jobs import (
     set_up_logging,
 )
 from hforch.config.hydra_adapter.session import register_resolvers
+from hforch.launchers.base import Launcher
+from hforch.launchers.registry import launcher_named, launcher_of
 from hforch.runs.mode import RunMode
 from hforch.runs.sweep import RunJob
 
@@ -77,21 +77,22 @@ class HydraJobs:
         self.context.callbacks.on_multirun_end(**told)
 
     # ---------------------------------------------------------------- launchers
+    @cached_property
+    def launcher(self) -> Launcher:
+        """What is known of the launcher of the jobs; a single run needs none."""
+        return launcher_of(self.launcher_settings.get("_target_")) if self.mode.has_summary else launcher_named("basic")
+
     @property
-    def is_basic(self) -> bool:
-        """Whether Hydra's own basic launcher was chosen, in whose stead hforch runs the jobs itself."""
-        return not self.mode.has_summary or bool(self.master.hydra.launcher.get("_target_") == BASIC_LAUNCHER)
+    def launcher_settings(self) -> Mapping[str, Any]:
+        settings: Mapping[str, Any] = self.master.hydra.launcher
+        return settings
 
     @property
     def launcher_name(self) -> str:
         return str(self.master.hydra.runtime.choices.get("hydra/launcher") or "basic")
 
-    def at_once(self, jobs: int) -> int | None:
-        """Return how many of some jobs run at the same time; None if the launcher does not say."""
-        return 1 if self.is_basic else at_once(self.master.hydra.launcher, jobs)
-
-    def launcher(self, task: Callable[[DictConfig], Any]) -> Any:
-        """Return the launcher that was chosen; it calls the task for each job."""
+    def make_launcher(self, task: Callable[[DictConfig], Any]) -> Any:
+        """Return Hydra's launcher; it calls the task for each job."""
         return make_launcher(self.context, task, self.master)
 
     # ---------------------------------------------------------------- one job

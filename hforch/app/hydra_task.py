@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from hforch.config.config_dirs import ConfigDirs
 from hforch.config.hydra_adapter.session import settings_of_job
-from hforch.errors import EXIT_FAILED, EXIT_INTERRUPTED, HforchError, full_errors, message_of
+from hforch.errors import EXIT_FAILED, EXIT_INTERRUPTED, ConfigError, HforchError, full_errors, message_of
 from hforch.utils.redaction import redacted_override, remembered
 from hforch.utils.system_limits import limit_reached
 
@@ -123,6 +123,8 @@ class Task:
         from hforch.records.directory_lock import is_locked
         from hforch.report.display import open_watcher
         from hforch.runs import run
+        from hforch.runs.tracking import tracked_run
+        from hforch.trackers.registry import mistakes as tracker_mistakes
 
         settings = settings_of_job()
         directory = Path(settings.runtime.output_dir)
@@ -137,7 +139,10 @@ class Task:
             is_locked=is_locked(directory),
             from_env=from_env,
         )
-        return run(job, directory, job_context, open_watcher(job.runtime.display))
+        if found := tracker_mistakes(job.tracker):
+            raise ConfigError(job_context.locate(found))
+        with tracked_run(job, directory, job_context, open_watcher(job.runtime.display)) as watcher:
+            return run(job, directory, job_context, watcher)
 
 
 def unresolved(overrides: Any) -> tuple[str, ...]:

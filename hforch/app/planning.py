@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
-from hforch import checks
 from hforch.app.hydra_files import refuse_credentials_in_path
 from hforch.app.hydra_jobs import HydraJobs
 from hforch.app.hydra_task import Invocation
-from hforch.app.launcher import with_threads
+from hforch.app.launching import with_share_of_threads
 from hforch.app.resumed_jobs import begun_before, changed, with_fingerprints
+from hforch.config import checks
 from hforch.config.compose import Composed, Locator
 from hforch.config.config_dirs import ConfigDirs
 from hforch.config.schema import Job
@@ -28,6 +28,7 @@ from hforch.runs.mode import RunMode
 from hforch.runs.output_dirs import refuse_used
 from hforch.runs.sweep import PlannedJob, RunJob, equal_ones, labels
 from hforch.scoring import preflight
+from hforch.trackers.registry import mistakes as tracker_mistakes
 from hforch.utils.in_fork import run_in_fork
 
 
@@ -102,19 +103,19 @@ def plan_jobs(plan: Plan, hydra_jobs: HydraJobs, invocation: Invocation, config_
         ConfigError: with all mistakes: inputs cannot be used, two jobs would share a directory, an earlier run stands
             in the way, what is resumed is not what it was, there is no baseline.
     """
-    mode, at_once = hydra_jobs.mode, hydra_jobs.at_once(len(plan.jobs))
+    mode, launcher, number = hydra_jobs.mode, hydra_jobs.launcher, len(plan.jobs)
     if not mode.has_summary:
         refuse_baseline(plan.jobs[0])
-    own = [one.job if hydra_jobs.is_basic else with_threads(one.job, at_once) for one in plan.jobs]
+    own = [with_share_of_threads(one.job, launcher, hydra_jobs.launcher_settings, number) for one in plan.jobs]
     inline = any(job.runtime.isolation == "inline" for job in own)
     seen = summarize_inputs(own) if inline else run_in_fork(lambda: summarize_inputs(own))
     refuse_credentials_in_path(hydra_jobs.directory, mode.directory)
     jobs, mistakes = [], []
-    labels = _labels(plan)
-    for number, composed, job, label, inputs in zip(plan.numbers, plan.jobs, own, labels, seen, strict=True):
+    for number, composed, job, label, inputs in zip(plan.numbers, plan.jobs, own, _labels(plan), seen, strict=True):
         directory = hydra_jobs.directory_of(composed, number)
         refuse_credentials_in_path(directory, mode.job_directory)
         job_context = job_context_of(composed, invocation, config_dirs)
+        mistakes += job_context.locate(tracker_mistakes(job.tracker))
         if isinstance(inputs, ConfigError):
             mistakes += job_context.locate(inputs.mistakes)
             continue

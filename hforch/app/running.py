@@ -13,7 +13,8 @@ from collections.abc import Mapping, Sequence
 from hforch.app.finish import QUIET, compare_all, worst_exit_code, write_report
 from hforch.app.hydra_jobs import HydraJobs
 from hforch.app.hydra_task import Invocation
-from hforch.app.launcher import InLauncher, launch
+from hforch.app.launcher import InLauncher
+from hforch.app.launching import launch
 from hforch.app.machine_check import check_machine
 from hforch.app.planning import earlier_runs, plan_jobs
 from hforch.config.config_dirs import ConfigDirs
@@ -22,10 +23,11 @@ from hforch.config.sweeps import Plan
 from hforch.errors import EXIT_INTERRUPTED, EXIT_OK, ConfigError
 from hforch.records.directory_lock import locked
 from hforch.report.display import open_watcher
-from hforch.report.sweep_view import SilentSweepView, open_view
+from hforch.report.sweep_view import SingleRunView, open_view
 from hforch.runs.output_dirs import clear, refuse_links
 from hforch.runs.processes.worker_pool import WorkerPool
 from hforch.runs.sweep import NOT_BEGUN, PlannedJob, Sweep, SweepView
+from hforch.runs.tracking import tracked_view
 from hforch.utils.std_streams import going_on
 
 
@@ -64,7 +66,8 @@ def run_jobs(plan: Plan, hydra_jobs: HydraJobs, config_dirs: ConfigDirs, invocat
         else:
             watcher = open_watcher(display)
             check_machine(jobs, workers, watcher)  # whatever it warns of, the job does as well
-            view = SilentSweepView(watcher)
+            view = SingleRunView(watcher)
+        view = tracked_view(view, hydra_jobs.directory.absolute(), [one.job for one in jobs])
         codes = _run(jobs, hydra_jobs, workers, view, config_dirs, invocation)
     if mode.has_summary:
         compare_all(hydra_jobs.directory, None if display in QUIET else sys.stdout)
@@ -97,7 +100,7 @@ def _run(
         about = {**invocation.record(), "launcher": hydra_jobs.launcher_name}
         sweep = Sweep(directory, jobs, about, mode)
         with hydra_jobs.callbacks():
-            if hydra_jobs.is_basic:
+            if hydra_jobs.launcher.is_replaced:
                 return sweep.run(workers, view, invocation.resume)
             return sweep.run_by(
                 lambda left: _elsewhere(left, hydra_jobs, view, config_dirs, invocation), view, invocation.resume
@@ -109,12 +112,14 @@ def _elsewhere(
 ) -> dict[int, int]:
     """Let the chosen launcher run jobs; return their exit codes by number."""
     fingerprints = {one.key: one.job_context.fingerprint for one in left if one.job_context.fingerprint}
-    beside = hydra_jobs.at_once(len(left)) != 1 and len(left) > 1
-    launcher = hydra_jobs.launcher(InLauncher(hydra_jobs.directory, config_dirs, invocation, beside, fingerprints))
+    directory, adapter = hydra_jobs.directory, hydra_jobs.launcher
+    beside = len(left) > 1 and adapter.at_once(hydra_jobs.launcher_settings, len(left)) != 1
+    task = InLauncher(directory, config_dirs, invocation, beside, adapter.keeps_processes, fingerprints)
+    launcher = hydra_jobs.make_launcher(task)
     wanted = {one.baseline for one in left}
     first = [one for one in left if one.number in wanted]  # what others score has to be there before them
     others = [one for one in left if one.number not in wanted]
     codes: dict[int, int] = {}
     for some in filter(None, (first, others)):
-        codes |= launch(launcher, some, hydra_jobs.directory, view)
+        codes |= launch(launcher, some, directory, view, adapter)
     return codes

@@ -1,10 +1,10 @@
 """Recipes: files to share, read as data before Hydra sees them, so that running one runs no code of its author.
 
 Allowed are: `name` and `description`; `defaults`, a list of options of our groups and of `override hydra/launcher`;
-values under the groups; `hydra.sweeper.params`, numbers under `hydra.launcher`; `exclude`, combinations that are left
-out of the sweep; and `frozen`, what `hforch freeze` tells of a run, which Hydra never sees. All else is refused, and so
-are two things among our own keys: trusting a repository's code, and OpenVINO properties that name a file or a folder to
-write. Whoever runs the recipe can give both on the command line.
+values under the groups; `hydra.sweeper.params`, harmless settings under `hydra.launcher`; `exclude`, combinations that
+are left out of the sweep; and `frozen`, what `hforch freeze` tells of a run, which Hydra never sees. All else is
+refused, and so are two things among our own keys: trusting a repository's code, and OpenVINO properties that name a
+file or a folder to write. Whoever runs the recipe can give both on the command line.
 """
 
 from __future__ import annotations
@@ -28,6 +28,8 @@ from hforch.config.keys import groups
 from hforch.config.untrusted import NAMES_A_FILE, OPTION, REFERENCES, TRUST, has_only_references
 from hforch.config.yaml_nodes import read_yaml
 from hforch.errors import ConfigError, Mistake
+from hforch.launchers.base import Launcher
+from hforch.launchers.registry import launcher_named
 
 CONFIG_NAME = "hforch_recipe"
 TEXTS = ("name", "description")
@@ -137,6 +139,7 @@ class _Check:
     def __init__(self, shown: str) -> None:
         self.shown = shown
         self.sweeps = False
+        self.launcher = Launcher()
         self.mistakes: list[Mistake] = []
 
     def refuse(self, node: Any, path: str, problem: str, hint: str | None = None) -> None:
@@ -161,6 +164,7 @@ class _Check:
         allowed = [*groups(), "defaults", "hydra", "exclude", "frozen", *TEXTS]
         entries = list(self.pairs(node, ""))
         self.sweeps = any(name == "hydra" for name, _, _ in entries)
+        self.launcher = launcher_named(_chosen_launcher(node))
         for name, key, value in entries:
             if name == "defaults":
                 self.defaults(value)
@@ -283,7 +287,7 @@ class _Check:
             if name == "sweeper":
                 self.sweeper(value)
             elif name == "launcher":
-                self.numbers(value, "hydra.launcher")
+                self.launcher_settings(value, "hydra.launcher")
             else:
                 self.refuse(
                     key,
@@ -320,13 +324,31 @@ class _Check:
         else:
             self.text(values, path)
 
-    def numbers(self, node: Node, path: str) -> None:
+    def launcher_settings(self, node: Node, path: str) -> None:
+        """Numbers, and what else of the launcher that the recipe chooses is harmless."""
         for name, _, value in self.pairs(node, path):
             inner = f"{path}.{name}"
             if isinstance(value, yaml.MappingNode):
-                self.numbers(value, inner)
-            elif not isinstance(value, yaml.ScalarNode) or not re.fullmatch(r"-?\d+(\.\d+)?", value.value):
-                self.refuse(value, inner, "must be a number: a recipe sets only numbers of the launcher")
+                self.launcher_settings(value, inner)
+                continue
+            key = inner.removeprefix("hydra.launcher.")
+            if isinstance(value, yaml.ScalarNode) and self.launcher.may_be_set(key, value.value):
+                continue
+            others = ", ".join(self.launcher.harmless)
+            hint = f"apart from numbers, it sets only: {others}" if others else None
+            self.refuse(value, inner, "must be a number: a recipe sets only numbers of the launcher", hint)
+
+
+def _chosen_launcher(recipe: Node) -> str | None:
+    """Return the option of hydra/launcher that a recipe chooses, if any, whatever else is wrong with the recipe."""
+    lists = [value for key, value in recipe.value if key.value == "defaults"] if _is_mapping(recipe) else []
+    entries = [one for list_ in lists if isinstance(list_, yaml.SequenceNode) for one in list_.value]
+    chosen = (value for entry in entries if _is_mapping(entry) for key, value in entry.value if key.value == LAUNCHER)
+    return next((value.value for value in chosen if isinstance(value, yaml.ScalarNode)), None)
+
+
+def _is_mapping(node: Node) -> bool:
+    return isinstance(node, yaml.MappingNode)
 
 
 def _is_option(group: str, text: str) -> bool:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
+from hforch.checks.json_schemas import validator
 from hforch.config import checks
 from hforch.config.schema import BACKENDS
 from hforch.errors import Mistake
@@ -150,7 +151,7 @@ def a_schema_that_can_be_followed(tree: Tree) -> Iterator[Mistake]:
         return
     if isinstance(schema, Mapping):
         try:
-            checks.validator(schema)
+            validator(schema)
         except ValueError as error:
             yield Mistake("generation.json_schema", str(error))
     excluded = {

@@ -10,11 +10,14 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Annotated, Any, ClassVar, Literal, NamedTuple, get_args
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import BeforeValidator, Field
 
+from hforch.checks.registry import AnyCheck
 from hforch.config.affects import Affects
 from hforch.config.checks import spelled_out
 from hforch.errors import Mistake
+from hforch.trackers.registry import AnyOptions
+from hforch.utils.strict_model import Count, NonEmpty, Positive, Probability, Seconds, StrictModel
 
 SHA256 = r"^[0-9a-f]{64}$"
 PACKAGE = r"^[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?$"  # PEP 508
@@ -34,21 +37,12 @@ SHAPES = {
 }
 """What a text must be that matches a pattern."""
 
-NonEmpty = Annotated[str, Field(min_length=1)]
-Positive = Annotated[int, Field(ge=1)]
-Count = Annotated[int, Field(ge=0)]
-Seconds = Annotated[float, Field(ge=0)]
-Probability = Annotated[float, Field(ge=0, le=1)]
-
-
 LOADING, OUTPUTS, SAMPLES = Affects("loading"), Affects("outputs"), Affects("samples")
 TIMINGS, SCORES, NOTHING = Affects("timings"), Affects("scores"), Affects("nothing")
 
 
-class ConfigPart(BaseModel):
-    """What every part of a job is: immutable, without unknown keys, and with no silent conversion ("3" is not 3)."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
+class ConfigPart(StrictModel):
+    """What every part of a job is."""
 
 
 # ---------------------------------------------------------------- model: where the weights are
@@ -134,7 +128,7 @@ class PytorchBackend(BackendPart):
         ),
     )
     is_reference = True
-    added = {"kv_cache": "dynamic", "compile": False}
+    added: ClassVar[Mapping[str, Any]] = {"kv_cache": "dynamic", "compile": False}
 
     @classmethod
     def mistakes(cls, group: str, tree: Mapping[str, Any]) -> Iterator[Mistake]:
@@ -209,7 +203,7 @@ class FakeBackend(BackendPart):
     cold_calls: Count
     remote: bool
 
-    added = {"cold_s": 0.0, "cold_calls": 0, "remote": False}
+    added: ClassVar[Mapping[str, Any]] = {"cold_s": 0.0, "cold_calls": 0, "remote": False}
 
 
 Backend = Annotated[PytorchBackend | OpenVINOBackend | OpenVINOGenAIBackend | FakeBackend, Field(discriminator="name")]
@@ -317,63 +311,7 @@ Inputs = Annotated[InlineInputs | FileInputs, Field(discriminator="kind")]
 
 
 # ---------------------------------------------------------------- checks
-class Column(ConfigPart):
-    """What a column of the input says, instead of one value for all inputs."""
-
-    column: NonEmpty
-
-
-class CheckPart(ConfigPart):
-    negate: bool
-
-
-class EqualsCheck(CheckPart):
-    kind: Literal["equals"]
-    value: str | Column
-
-
-class ContainsCheck(CheckPart):
-    kind: Literal["contains", "icontains", "starts_with"]
-    value: NonEmpty | Column
-
-
-class RegexCheck(CheckPart):
-    kind: Literal["regex"]
-    value: NonEmpty | Column
-
-
-class JsonSchemaCheck(CheckPart):
-    """`value`: a JSON Schema, or the path of a file that holds one."""
-
-    kind: Literal["json_schema"]
-    value: Annotated[Column | dict[str, Any] | NonEmpty, Field(union_mode="left_to_right")]
-
-
-class MaxTokensCheck(CheckPart):
-    kind: Literal["max_tokens"]
-    value: Count | Column
-
-
-FinishReason = Literal["stop", "eos", "length"]
-
-
-class FinishReasonCheck(CheckPart):
-    kind: Literal["finish_reason"]
-    value: FinishReason | Annotated[tuple[FinishReason, ...], Field(strict=False, min_length=1)] | Column
-
-
-class LevenshteinCheck(CheckPart):
-    kind: Literal["levenshtein"]
-    value: str | Column
-    max_distance: Count | None
-    min_similarity: Probability | None
-
-
-Check = Annotated[
-    EqualsCheck | ContainsCheck | RegexCheck | JsonSchemaCheck | MaxTokensCheck | FinishReasonCheck | LevenshteinCheck,
-    Field(discriminator="kind"),
-]
-WrittenCheck = Annotated[Check, BeforeValidator(spelled_out)]
+WrittenCheck = Annotated[AnyCheck, BeforeValidator(spelled_out)]
 
 
 class Checks(ConfigPart):
@@ -429,12 +367,6 @@ class Scoring(ConfigPart):
         return self.baseline is not None or self.text is not None
 
 
-class EmptyPart(ConfigPart):
-    """A group that has no option but `none` yet."""
-
-    kind: Literal["none"]
-
-
 # ---------------------------------------------------------------- runtime
 class Runtime(ConfigPart):
     batch_size: Annotated[Positive, OUTPUTS]
@@ -463,5 +395,5 @@ class Job(ConfigPart):
     inputs: Annotated[Inputs, OUTPUTS]
     checks: Annotated[Checks, SAMPLES]
     scoring: Annotated[Scoring, SCORES]
-    tracker: Annotated[EmptyPart, NOTHING]
+    tracker: Annotated[AnyOptions, NOTHING]
     runtime: Runtime

@@ -45,6 +45,13 @@ class SilentSweepView:
     def end(self, whole: bool) -> None: ...
 
 
+class SingleRunView(SilentSweepView):
+    """A run that is no sweep: its watcher shows all that there is."""
+
+    def note(self, text: str) -> None:
+        self._watcher.note(text)
+
+
 class TextSweepView:
     """A sweep as lines of text, or with bars below them on a terminal."""
 

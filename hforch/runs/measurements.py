@@ -11,7 +11,7 @@ from pathlib import Path
 from statistics import median
 from typing import Any, Self
 
-from hforch.checks import totals
+from hforch.checks.judging import totals
 from hforch.machine import accelerators
 from hforch.metrics.aggregation import Timings
 from hforch.metrics.registry import ALL

@@ -8,13 +8,15 @@ import secrets
 import signal
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from hforch import checks
 from hforch.backends.base import LoadedModel, PreparedModel, backend_of, build_llm, capabilities, check, tokenizer_id
+from hforch.checks import judging
+from hforch.config import checks
 from hforch.config.advice import advice
 from hforch.config.schema import Job
 from hforch.errors import (
@@ -29,6 +31,8 @@ from hforch.errors import (
 )
 from hforch.generation.engine import Work
 from hforch.inputs import Input, load_inputs
+from hforch.load.base import Batch, Samples
+from hforch.load.registry import profile_of
 from hforch.machine import accelerators
 from hforch.machine.environment import describe_environment
 from hforch.machine.nvidia_meter import CardReadings
@@ -50,7 +54,7 @@ from hforch.runs.measurements import MemoryMeter, count, joined, summarize
 from hforch.runs.model_slot import ModelSlot
 from hforch.runs.processes.preload import preload
 from hforch.runs.resuming import ANEW, PreviousRun, previous_run
-from hforch.runs.sampling import Batch, Sampler, error_of, failed_sample, plan
+from hforch.runs.sampling import Sampler, error_of, failed_sample
 from hforch.runs.warmup import warm_up
 from hforch.runs.watcher import StageLog, Watcher
 from hforch.scoring import preflight
@@ -168,7 +172,7 @@ def run_job(
         except Exception as error:
             return _end(run, memory, "failed", EXIT_FAILED, error)
         failed = any(sample["error"] is not None for sample in run.samples)
-        unmet = checks.missed(checks.totals(run.samples), job.runtime.min_pass)
+        unmet = judging.missed(judging.totals(run.samples), job.runtime.min_pass)
         code = EXIT_FAILED if failed else EXIT_UNMET if unmet else EXIT_OK
         return _end(run, memory, "failed" if failed else "ok", code)
 
@@ -194,7 +198,7 @@ def _work(run: Run, memory: MemoryMeter) -> None:
         [
             *not_recorded(run.record.redacted or ()),
             *advice(job),
-            *unused_columns(job.prompt, inputs, checks.columns(job.checks)),
+            *unused_columns(job.prompt, inputs, judging.columns(job.checks)),
         ],
     )
     backend = backend_of(job)
@@ -246,7 +250,8 @@ def _work(run: Run, memory: MemoryMeter) -> None:
         run.record.memory = _memory(run, memory, loaded)
         _note_computed(run, prepared.path)
     _warn(run, list(_remarks(run.energy.cards)) if run.energy else ())
-    if run.before and answers and run.before.has_all(plan(job, inputs)):  # it was measured when it answered
+    # A job that had answered everything before was measured then.
+    if run.before and answers and run.before.has_all(profile_of(job).plan(job, inputs)):
         run.carry(MEASURED)
     _score(run, loaded, prepared)
     if run.samples and all(sample["error"] is not None and not _lacked_memory(sample) for sample in run.samples):
@@ -276,7 +281,7 @@ def _look_at_memory(run: Run, inputs: Sequence[Input]) -> bool:
 
 def _is_whole(run: Run, before: PreviousRun, inputs: Sequence[Input]) -> bool:
     """Whether nothing of a resumed job is missing; then its record is all that is written anew."""
-    batches = plan(run.job, inputs)
+    batches = profile_of(run.job).plan(run.job, inputs)
     if not before.has_all(batches) or "effective" not in before.record:
         return False
     if not preflight.is_scored(before.record, run.job, run.writer.directory, run.job_context.baseline):
@@ -321,14 +326,14 @@ def _read_back(run: Run, loaded: LoadedModel) -> None:
 
 
 def _sample(run: Run, loaded: LoadedModel, inputs: Sequence[Input]) -> None:
-    job, runtime = run.job, run.job.runtime
+    job, runtime, profile = run.job, run.job.runtime, profile_of(run.job)
     sampler = Sampler(job, build_llm(job, loaded, cache=False, seed=run.effective.seed), run.watcher)
     if run.before:
         run.samples = run.writer.keep(run.before.samples, run.before.wants(runtime.repeat), BRIEF)
     kept = len(run.samples)
     answerable = _set_aside(run, sampler, inputs)
     aside = len(run.samples) - kept
-    batches = plan(job, answerable)
+    batches = profile.plan(job, answerable)
     planned = len(inputs) - len(answerable) + len(answerable) * runtime.repeat
     run.note(plan=[[each.id for each in batch.inputs] for batch in batches if batch.repeat == 0], planned=planned)
     left = [batch for batch in batches if not (run.before and run.before.has(batch))]
@@ -341,27 +346,35 @@ def _sample(run: Run, loaded: LoadedModel, inputs: Sequence[Input]) -> None:
     meter = EnergyMeter(run.effective.device or (), run.job_context.parallel)
     if left:
         meter.begin()
+
+    def answer(batch: Batch) -> Samples:
+        if not alone:
+            return sampler.answer(batch)
+        run.watcher.question(batch.inputs[0].item)
+        return sampler.stream(batch)
+
     try:
-        for batch in left:
-            if runtime.fail_fast and any(sample["error"] for sample in run.samples):
-                break
-            if alone:
-                run.watcher.question(batch.inputs[0].item)
-            samples = sampler.stream(batch) if alone else sampler.answer(batch)
-            _keep(run, [_with_remedy(run, sample, inputs) for sample in samples])
-            if run.model_slot.first is None:
-                run.model_slot.first = sampler.repeatable(batch)
+        with closing(profile.drive(left, answer)) as answered:
+            while _goes_on(run) and (samples := next(answered, None)) is not None:
+                _keep(run, [_with_remedy(run, sample, inputs) for sample in samples])
+                if run.model_slot.first is None:
+                    run.model_slot.first = sampler.repeatable()
     except KeyboardInterrupt:
         _keep(run, sampler.torn)
         raise
     finally:
         run.energy, run.kept = meter.end() if left else None, kept
         if left or run.before is None or "metrics" not in run.before.record:
-            run.record.metrics = summarize(run.samples, run.samples[kept + aside :], sampler.walls)
+            run.record.metrics = summarize(run.samples, run.samples[kept + aside :], sampler.busy.seconds)
         else:
             run.carry(["metrics"])
     if run.before is None:  # or its repeats may be pieces
         _look_at_repeats(run)
+
+
+def _goes_on(run: Run) -> bool:
+    """Return whether more batches are to be answered."""
+    return not (run.job.runtime.fail_fast and any(sample["error"] for sample in run.samples))
 
 
 def _warm_up(run: Run, sampler: Sampler, left: Sequence[Batch], loaded: LoadedModel) -> None:

@@ -22,6 +22,7 @@ import hforch
 from hforch.config.config_dirs import find_config_dirs
 from hforch.config.hydra_adapter import jobs, nodes, parsing, session
 from hforch.config.hydra_adapter.loader import Loader, parsing_once
+from hforch.launchers.registry import all_launchers, launcher_of
 
 ROOT = Path(hforch.__file__).parent
 ADAPTER = ROOT / "config" / "hydra_adapter"
@@ -40,7 +41,6 @@ PARTS = {
     "hydra._internal.config_loader_impl.get_overrides_dirname": "hydra.job.override_dirname, without credentials",
     "hydra._internal.config_repository.CachingConfigRepository": "it asks our repository, its delegate",
     "hydra._internal.config_repository.ConfigRepository": "our repository is one, which reads files once",
-    "hydra._internal.core_plugins.basic_launcher.BasicLauncher": "the launcher in whose stead hforch runs jobs",
     "hydra._internal.core_plugins.basic_sweeper.BasicSweeper": "the sweeper whose jobs are known beforehand",
     "hydra._internal.defaults_list": "its map of choices is made where it is needed only",
     "hydra._internal.defaults_list.Overrides": "tells overrides of values from choices of options",
@@ -388,7 +388,7 @@ def test_the_basic_plugins_are_found_by_their_names() -> None:
     from hydra.plugins.launcher import Launcher
     from hydra.plugins.sweeper import Sweeper
 
-    assert jobs.BASIC_LAUNCHER in jobs.installed(Launcher)
+    assert any(launcher_of(name) is all_launchers()["basic"] for name in jobs.installed(Launcher))
     assert parsing.BASIC_SWEEPER in jobs.installed(Sweeper)
 
 

@@ -12,8 +12,6 @@ if TYPE_CHECKING:
 
     from omegaconf import DictConfig
 
-BASIC_LAUNCHER = "hydra._internal.core_plugins.basic_launcher.BasicLauncher"
-
 
 def flags_parser() -> argparse.ArgumentParser:
     """Return a parser of Hydra's own flags."""

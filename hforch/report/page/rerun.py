@@ -26,6 +26,7 @@ def of_job(entry: Entry) -> dict[str, str]:
         words = [word for word in words if not word.startswith(("scoring=", "scoring."))] + [f"scoring={left}"]
         job["scoring"] = option("scoring", left)
         found["note"] = ALONE
+    job["tracker"] = option("tracker", "none")
     try:
         found["recipe"] = to_yaml(recipe_of(job))
     except (HforchError, KeyError, TypeError, ValueError, AttributeError) as error:
