@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any
 
 from hforch.config.credentials import FromEnv, recorded
 from hforch.errors import Mistake
-from hforch.records.record import SCHEMA_VERSION, Configuration, Record
 from hforch.utils.redaction import redacted_override
 
-if TYPE_CHECKING:
+if TYPE_CHECKING:  # the command line's help imports this module, and needs no types
     from hforch.config.schema import Job
+    from hforch.records.record import Configuration, Record
 
 
 @dataclass(frozen=True)
@@ -55,10 +55,14 @@ class JobContext:
 
     def configuration(self, job: Job) -> Configuration:
         """Return a job's configuration for records; where that is not what is run, with `from_env` and `redacted`."""
+        from hforch.records.record import Configuration
+
         return Configuration(**recorded(job.model_dump(mode="json"), self.from_env))
 
     def record(self, job: Job | None = None) -> Record:
         """Return a record that says how the job was asked for, and its configuration if that is known."""
+        from hforch.records.record import SCHEMA_VERSION, Record
+
         configuration = {} if job is None else self.configuration(job).dump()
         return Record(
             schema_version=SCHEMA_VERSION,

@@ -210,7 +210,7 @@ def test_damaged_lines_of_a_sweep_are_left_out_and_answered_again(tmp_path: Path
     lines = file.read_bytes().splitlines(keepends=True)
     file.write_bytes(b"".join([lines[0], b'{"a": 1}\n', *lines[2:], lines[0]]))
     refused = hforch("resume", str(tmp_path), code=2).stderr
-    assert f"{file} has 2 lines" in refused and "2 (it has no input_id), 5 (line 1 has" in refused
+    assert f"{file} has 2 lines" in refused and "2 (it has no index), 5 (line 1 has" in refused
     hforch("resume", str(tmp_path), "--skip-damaged")
     assert sorted(one["index"] for one in read_samples(tmp_path / "1")) == list(range(len(lines)))
     assert "left out: " not in hforch("compare", str(tmp_path)).stdout

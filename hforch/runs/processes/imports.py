@@ -18,3 +18,8 @@ def import_runner() -> None:
     """Import hforch's own modules that run a job; what cannot be imported is reported when it is needed."""
     with suppress(Exception):
         import hforch.runs.runner  # noqa: F401
+        from hforch.records.record import Record
+        from hforch.records.sample import Sample
+
+        Record.model_rebuild()  # here, where it is done once for all workers
+        Sample.model_rebuild()
