@@ -11,8 +11,8 @@ from rich.table import Table
 
 from hforch.models.estimate import Estimate
 from hforch.report.console import console
+from hforch.runs.job_header import header
 from hforch.runs.resuming import previous_run
-from hforch.runs.runner import header
 from hforch.runs.sweep import PlannedJob
 from hforch.scoring.preflight import kept_mb
 
