@@ -23,7 +23,7 @@ from hforch.config.hydra_adapter.session import register_resolvers
 from hforch.launchers.base import Launcher
 from hforch.launchers.registry import launcher_named, launcher_of
 from hforch.runs.mode import RunMode
-from hforch.runs.sweep import RunJob
+from hforch.runs.planned_job import RunJob
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig

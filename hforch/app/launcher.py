@@ -21,11 +21,11 @@ from hforch.config.credentials import FromEnv
 from hforch.config.hydra_adapter.session import settings_of_job
 from hforch.config.schema import Job
 from hforch.errors import HforchError, message_of
+from hforch.records.sweep_file import read_sweep
 from hforch.runs import run
 from hforch.runs.job_context import JobContext
 from hforch.runs.model_slot import ModelSlot
 from hforch.runs.processes.worker_pool import WorkerPool
-from hforch.runs.sweep import read_sweep
 from hforch.runs.watcher import NullWatcher
 from hforch.utils.redaction import remembered
 

@@ -17,7 +17,8 @@ from hforch.errors import EXIT_FAILED, HforchError
 from hforch.launchers.base import Launcher
 from hforch.records.record_files import read_record
 from hforch.records.sample_lines import Samples
-from hforch.runs.sweep import PlannedJob, SweepView
+from hforch.runs.planned_job import PlannedJob
+from hforch.runs.sweep import SweepView
 from hforch.utils.system_limits import limit_reached
 
 LOOK_S = 0.5

@@ -12,9 +12,9 @@ from hforch.config.keys import affecting
 from hforch.errors import ConfigError, Mistake
 from hforch.machine.accelerators import Accelerator
 from hforch.runs.memory_check import devices_for, needs_devices, spread, too_large
+from hforch.runs.planned_job import PlannedJob
 from hforch.runs.processes.crash import WorkerDied
 from hforch.runs.processes.worker_pool import WorkerPool
-from hforch.runs.sweep import PlannedJob
 from hforch.runs.watcher import Watcher
 from hforch.scoring import preflight
 

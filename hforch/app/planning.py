@@ -26,7 +26,7 @@ from hforch.runs.job_context import JobContext
 from hforch.runs.memory_check import estimate_job
 from hforch.runs.mode import RunMode
 from hforch.runs.output_dirs import refuse_used
-from hforch.runs.sweep import PlannedJob, RunJob, equal_ones, labels
+from hforch.runs.planned_job import PlannedJob, RunJob, equal_ones, labels
 from hforch.scoring import preflight
 from hforch.trackers.registry import mistakes as tracker_mistakes
 from hforch.utils.in_fork import run_in_fork

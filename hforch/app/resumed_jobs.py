@@ -11,9 +11,10 @@ from typing import Any
 from hforch.errors import ConfigError, Mistake
 from hforch.records.record_files import RECORD, known_record, read_record
 from hforch.records.sample_lines import refuse_damaged
+from hforch.records.sweep_file import read_sweep
 from hforch.runs.mode import RunMode
+from hforch.runs.planned_job import PlannedJob
 from hforch.runs.resuming import ANEW, changes
-from hforch.runs.sweep import PlannedJob, read_sweep
 
 
 def begun_before(mode: RunMode, directory: Path) -> dict[int, Mapping[str, Any]]:

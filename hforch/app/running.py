@@ -25,8 +25,9 @@ from hforch.records.directory_lock import locked
 from hforch.report.display import open_watcher
 from hforch.report.sweep_view import SingleRunView, open_view
 from hforch.runs.output_dirs import clear, refuse_links
+from hforch.runs.planned_job import PlannedJob
 from hforch.runs.processes.worker_pool import WorkerPool
-from hforch.runs.sweep import NOT_BEGUN, PlannedJob, Sweep, SweepView
+from hforch.runs.sweep import NOT_BEGUN, Sweep, SweepView
 from hforch.runs.tracking import tracked_view
 from hforch.utils.std_streams import going_on
 

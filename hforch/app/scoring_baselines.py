@@ -8,7 +8,7 @@ from dataclasses import replace
 from hforch.comparison.baselines import partners_of, read_baseline
 from hforch.comparison.entries import Entry
 from hforch.errors import ConfigError, Mistake
-from hforch.runs.sweep import PlannedJob
+from hforch.runs.planned_job import PlannedJob
 
 ALONE = "no job differs from another in how its model is loaded alone, so none has a baseline"
 

@@ -12,8 +12,8 @@ from rich.table import Table
 from hforch.models.estimate import Estimate
 from hforch.report.console import console
 from hforch.runs.job_header import header
+from hforch.runs.planned_job import PlannedJob
 from hforch.runs.resuming import previous_run
-from hforch.runs.sweep import PlannedJob
 from hforch.scoring.preflight import kept_mb
 
 WIDE = 200  # columns, where no terminal says how many there are

@@ -13,7 +13,7 @@ from hforch.errors import ConfigError, Mistake
 from hforch.records.record_files import DISTRIBUTIONS, RECORD, SCORES
 from hforch.records.record_writer import has_samples
 from hforch.records.sample_lines import SAMPLES
-from hforch.runs.sweep import SWEEP, read_sweep
+from hforch.records.sweep_file import SWEEP, read_sweep
 from hforch.utils.paths import is_special
 
 REPORT = "report.html"

@@ -12,8 +12,10 @@ from typing import Any
 from hforch.config.schema import Job
 from hforch.errors import EXIT_INTERRUPTED, ConfigError, full_errors, message_of
 from hforch.records.record_files import read_record
+from hforch.records.sweep_file import SWEEP, read_sweep
 from hforch.runs.job_context import JobContext
-from hforch.runs.sweep import SWEEP, PlannedJob, SweepView, read_sweep
+from hforch.runs.planned_job import PlannedJob
+from hforch.runs.sweep import SweepView
 from hforch.runs.watcher import Watcher
 from hforch.trackers.base import Tracker, TrackerOptions
 from hforch.trackers.registry import TRACKERS
