@@ -23,7 +23,7 @@ from hforch.models.estimate import Estimate
 from hforch.prompts import check_inputs
 from hforch.runs.identity import job_id, load_key
 from hforch.runs.job_context import JobContext
-from hforch.runs.memory_check import estimate_job
+from hforch.runs.memory_check import estimate_before, estimate_job
 from hforch.runs.mode import RunMode
 from hforch.runs.output_dirs import refuse_used
 from hforch.runs.planned_job import PlannedJob, RunJob, equal_ones, labels
@@ -41,8 +41,13 @@ class InputSummary:
     expected: Estimate
 
 
-def summarize_inputs(jobs: Sequence[Job]) -> list[InputSummary | ConfigError]:
-    """Read the inputs of jobs, each file once, and make sure that they have what prompts and checks name."""
+def summarize_inputs(jobs: Sequence[Job], closely: bool) -> list[InputSummary | ConfigError]:
+    """Read the inputs of jobs, each file once, and make sure that they have what prompts and checks name.
+
+    Args:
+        closely: estimate the memory of all jobs by their longest prompts, and not only where it may be short.
+    """
+    estimated = estimate_job if closely else estimate_before
 
     @cache
     def inputs_of(kind: type, text: str) -> list[Input]:
@@ -57,7 +62,7 @@ def summarize_inputs(jobs: Sequence[Job]) -> list[InputSummary | ConfigError]:
                 preflight.load_text(job.scoring.text)
         except ConfigError as error:
             return error
-        return InputSummary(len(inputs), job_id(job, inputs), estimate_job(job, inputs))
+        return InputSummary(len(inputs), job_id(job, inputs), estimated(job, inputs))
 
     return [look(job) for job in jobs]
 
@@ -108,8 +113,9 @@ def plan_jobs(plan: Plan, hydra_jobs: HydraJobs, invocation: Invocation, config_
         refuse_baseline(plan.jobs[0])
     own = [with_share_of_threads(one.job, launcher, hydra_jobs.launcher_settings, number) for one in plan.jobs]
     inline = any(job.runtime.isolation == "inline" for job in own)
-    seen = summarize_inputs(own) if inline else run_in_fork(lambda: summarize_inputs(own))
     refuse_credentials_in_path(hydra_jobs.directory, mode.directory)
+    closely = invocation.dry_run
+    seen = summarize_inputs(own, closely) if inline else run_in_fork(lambda: summarize_inputs(own, closely))
     jobs, mistakes = [], []
     for number, composed, job, label, inputs in zip(plan.numbers, plan.jobs, own, _labels(plan), seen, strict=True):
         directory = hydra_jobs.directory_of(composed, number)

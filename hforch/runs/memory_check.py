@@ -28,6 +28,21 @@ CHARACTERS = 3.0  # a token, where there is no tokenizer to ask: fewer than most
 MANY = 100  # inputs are rendered to find the longest prompt, the longest ones as they stand
 
 
+def estimate_before(job: Job, inputs: Sequence[Input]) -> Estimate:
+    """Return what a job will take at least; that of its weights alone, where these are far from filling the memory.
+
+    Rendering and tokenizing the longest prompts is left out then. Devices are not asked.
+    """
+    if needs_devices([job]):
+        return estimate_job(job, inputs)
+    rough = estimate(job, capabilities(job).needs, 0, 0)
+    return rough if _is_far_below(rough, device_memory(job, [])) else estimate_job(job, inputs)
+
+
+def _is_far_below(rough: Estimate, room: DeviceMemory | None) -> bool:
+    return room is None or (rough.memory_mb or 0.0) * 4 < room.mb
+
+
 def estimate_job(job: Job, inputs: Sequence[Input]) -> Estimate:
     """What a job will take at least."""
     folder, *_ = at_hand(job.model)
@@ -66,7 +81,7 @@ def problem(job: Job, inputs: Sequence[Input]) -> Mistake | None:
         return None
     devices = devices_for([job])
     room, rough = device_memory(job, devices), estimate(job, capabilities(job).needs, 0, 0)
-    if room is None or (rough.memory_mb or 0.0) * 4 < room.mb:
+    if _is_far_below(rough, room):
         return None
     return too_large(job, estimate_job(job, inputs), devices)
 
