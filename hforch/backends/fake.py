@@ -21,7 +21,6 @@ from hforch.errors import GenerationError, Mistake
 from hforch.generation.call_arguments import samples
 from hforch.generation.completion import Completion, Vocabulary
 from hforch.generation.engine import RenderedChat, Request, SerialEngine
-from hforch.generation.llm import HforchLLM
 from hforch.generation.text_completion import TextCompletion
 from hforch.models.estimate import Needs
 from hforch.utils.progress import Progress
@@ -64,24 +63,13 @@ def prepare(job: Job, progress: Progress) -> PreparedModel:
 
 
 def load(job: Job, prepared: PreparedModel) -> LoadedModel:
+    from hforch.generation.engine_llm import EngineLLM
+
     assert isinstance(job.backend, FakeBackend)
     time.sleep(job.backend.load_s)
     engine = RemoteFakeEngine(job.backend) if job.backend.remote else FakeEngine(job.backend)
-    return LoadedModel(
-        engine, partial(FakeLLM, engine=engine), {"device": ["none"], "precision": {"requested": "none"}}
-    )
-
-
-class FakeLLM(HforchLLM):
-    """The LLM of the fake backend."""
-
-    def __init__(self, engine: FakeEngine, **fields: Any) -> None:
-        super().__init__(**fields)
-        self._engine = engine
-
-    @property
-    def _llm_type(self) -> str:
-        return "hforch_fake"
+    build = partial(EngineLLM, engine=engine, kind="hforch_fake")
+    return LoadedModel(engine, build, {"device": ["none"], "precision": {"requested": "none"}})
 
 
 class FakeEngine(SerialEngine):
