@@ -7,7 +7,8 @@ from pydantic import BaseModel, ConfigDict, Field
 
 Finite = Annotated[float, Field(allow_inf_nan=False)]
 Count = Annotated[int, Field(ge=0, lt=2**53)]
-Reasons = Annotated[dict[str, str], Field(description="by name, why a value is not known")]
+Reasons = dict[str, str]
+ABSENT: Any = Field(default=None, description="by name, why a value is not known")
 
 
 class Part(BaseModel):

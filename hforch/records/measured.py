@@ -7,7 +7,7 @@ from pydantic import Field, create_model
 
 from hforch.metrics.metric import Metric
 from hforch.metrics.registry import AGAINST_BASELINE, ALL, ON_TEXT
-from hforch.records.fields import Count, Finite, Part, Reasons
+from hforch.records.fields import ABSENT, Count, Finite, Part, Reasons
 
 Base = TypeVar("Base", bound=Part)
 
@@ -41,7 +41,7 @@ class MetricsBase(Part):
         default=None, description="`tokens_per_s` of each repeat, if there are several"
     )
     energy_of: list[str] | None = Field(default=None, description="the devices whose energy is counted")
-    absent: Reasons | None = None
+    absent: Reasons | None = ABSENT
 
 
 class ScoreMetricsBase(Part):
@@ -70,7 +70,7 @@ class AgainstBaseline(Part):
     texts: Count | None = Field(default=None, description="answers of the baseline that were read")
     positions: Count | None = Field(default=None, description="tokens of these answers")
     size_mb: Finite | None = Field(default=None, description="of the distributions that a baseline keeps, in MB")
-    absent: Reasons | None = None
+    absent: Reasons | None = ABSENT
 
 
 class OnText(Part):
@@ -84,7 +84,7 @@ class OnText(Part):
     windows: list[Annotated[list[Count | Finite], Field(min_length=2, max_length=2)]] | None = Field(
         default=None, description="of each window its scored tokens, and their negative log-probability in nats"
     )
-    absent: Reasons | None = None
+    absent: Reasons | None = ABSENT
 
 
 class Scores(Part):
@@ -94,9 +94,11 @@ class Scores(Part):
 
     read_by: str | None = Field(default=None, description="what read the tokens")
     chunk: Count | None = Field(default=None, description="tokens read at once")
-    against_baseline: AgainstBaseline | None = None
-    on_text: OnText | None = None
-    metrics: ScoreMetrics | None = None
+    against_baseline: AgainstBaseline | None = Field(
+        default=None, description="what was read of the baseline, and why scores against it are absent"
+    )
+    on_text: OnText | None = Field(default=None, description="what was read of a text, and why scores on it are absent")
+    metrics: ScoreMetrics | None = Field(default=None, description="of both parts, with standard errors")
     seconds: Finite | None = Field(default=None, description="how long it took")
     whole: bool | None = Field(default=None, description="whether nothing of it failed")
 
@@ -112,7 +114,7 @@ class WarmedUp(Part):
 
     batch_size: Count | None = Field(default=None, description="prompts at a time")
     prompt_tokens: Count | None = Field(default=None, description="of the longest prompt, rounded up to a power of two")
-    num_beams: Count | None = None
+    num_beams: Count | None = Field(default=None, description="sequences for each prompt")
     cache_length: Count | None = Field(default=None, description="tokens of a KV cache of fixed size")
     rounds: Count | None = Field(default=None, description="short generations")
     seconds: Finite | None = Field(default=None, description="of all together")
@@ -130,9 +132,9 @@ class WarmedUp(Part):
 class CheckCount(Part):
     """How often a check was passed."""
 
-    name: str
-    passed: Count
-    total: Count
+    name: str = Field(description="the check, as people call it")
+    passed: Count = Field(description="samples that passed it")
+    total: Count = Field(description="samples that it was held against")
 
 
 class CheckTotals(Part):
@@ -140,9 +142,9 @@ class CheckTotals(Part):
 
     needed = frozenset({"passed", "total"})
 
-    passed: Count
-    total: Count
-    each: list[CheckCount]
+    passed: Count = Field(description="results that passed")
+    total: Count = Field(description="all results")
+    each: list[CheckCount] = Field(description="of each check")
 
 
 class Totals(Part):
@@ -151,8 +153,8 @@ class Totals(Part):
     planned: Count | None = Field(description="samples that the job plans; null if it had not come so far")
     samples: Count = Field(description="recorded samples")
     failed: Count = Field(description="recorded samples without an answer")
-    prompt_tokens: Count
-    output_tokens: Count
+    prompt_tokens: Count = Field(description="of all recorded samples")
+    output_tokens: Count = Field(description="of all recorded samples")
     finish_reasons: dict[str, Count] = Field(description="how answers ended, counted")
     checks: CheckTotals | None = Field(description="null where there are no checks")
 

@@ -68,7 +68,7 @@ class Stage(Part):
     """One step of a run."""
 
     name: str = Field(description="such as download, convert, export, load, warmup, score")
-    detail: str
+    detail: str = Field(description="of what, such as the name of the model")
     seconds: Finite | None = Field(description="null while it is under way")
     finished: bool = Field(description="whether it came to its end")
 

@@ -33,7 +33,7 @@ class CheckResult(Part):
     needed = frozenset({"name", "passed"})
 
     name: str = Field(description="the check, as people call it; of a job no two alike")
-    passed: bool
+    passed: bool = Field(description="whether what it says is so")
     why: str | None = Field(description="why not; null where it was passed")
 
 

@@ -25,7 +25,7 @@ class SweepJob(Configuration, Identity):
 class NoiseOfModel(Part):
     """How the speed of the machine changed while a model was loaded."""
 
-    load_key: str
+    load_key: str = Field(description="of the model")
     job: Count = Field(description="the number of the first job with this model")
     first_s: Finite = Field(description="seconds of its first batch, at first")
     again_s: Finite = Field(description="seconds of the same batch, when the model was dropped")

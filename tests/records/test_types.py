@@ -25,7 +25,7 @@ from hforch.records.sample import Sample
 from hforch.records.schemas import schema_of
 from hforch.records.sweep import SweepRecord
 from hforch.records.versions import to_current
-from hforch.runs import JobContext, run
+from hforch.runs import JobContext, run, runner
 from hforch.runs.watcher import NullWatcher
 
 RECORDED = Path(__file__).parents[1] / "comparison" / "recorded"
@@ -218,9 +218,16 @@ def test_every_part_says_what_it_is_for() -> None:
         for name, part in vars(module).items():
             if isinstance(part, type) and issubclass(part, Part) and part.__module__ == module.__name__:
                 assert part.__doc__ or len(part.model_fields) < 4, name
-    for path, part, name in parts_in(Record):
-        if "." not in path:
-            assert part.model_fields[name].description, path
+
+
+@pytest.mark.parametrize("top", [Record, Sample, SweepRecord])
+def test_every_key_says_what_it_means(top: type[Part]) -> None:
+    assert [path for path, part, name in parts_in(top) if not part.model_fields[name].description] == []
+
+
+def test_the_keys_that_a_resumed_run_names_are_keys() -> None:
+    named = {*runner.NEW_IN_A_RESUMED, *runner.MEASURED, *runner.PLANNED}
+    assert named <= Record.model_fields.keys() and set(runner.BRIEF) <= Sample.model_fields.keys()
 
 
 def test_the_tables_of_keys_are_up_to_date() -> None:
