@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import logging
+import sys
 import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
@@ -19,7 +21,10 @@ from hforch.trackers.base import Tracker, TrackerOptions
 from hforch.trackers.registry import TRACKERS
 from hforch.utils.redaction import redacted_line, redacted_override
 
-Note = Callable[[str], None]
+log = logging.getLogger("hforch")
+
+QUIET = ("json", "none")
+"""Displays that show no notes of a single run."""
 
 
 def tracked_view(view: SweepView, directory: Path, jobs: Sequence[Job]) -> SweepView:
@@ -37,10 +42,10 @@ def tracked_run(job: Job, directory: Path, job_context: JobContext, watcher: Wat
     if not _gets_results(job.tracker):
         yield watcher
         return
-    opened = OpenTracker(job.tracker)
+    opened = OpenTracker(job.tracker, watcher.note if job.runtime.display not in QUIET else _to_stderr)
     plain = _plain_job(0, "", directory, job_context, job)
-    opened.send(lambda tracker: tracker.begin(str(directory), [plain], job_context.resume), watcher.note)
-    opened.send(lambda tracker: tracker.begin_job(plain), watcher.note)
+    opened.send(lambda tracker: tracker.begin(str(directory), [plain], job_context.resume))
+    opened.send(lambda tracker: tracker.begin_job(plain))
     status, problem = "failed", None
     try:
         yield TrackedWatcher(watcher, opened, plain)
@@ -49,8 +54,8 @@ def tracked_run(job: Job, directory: Path, job_context: JobContext, watcher: Wat
         raise
     finally:
         record = _record(directory, status, problem)
-        opened.send(lambda tracker: tracker.end_job(plain, record), watcher.note)
-        opened.send(lambda tracker: tracker.end(str(record["status"])), watcher.note)
+        opened.send(lambda tracker: tracker.end_job(plain, record))
+        opened.send(lambda tracker: tracker.end(str(record["status"])))
 
 
 class OpenTracker:
@@ -58,19 +63,16 @@ class OpenTracker:
 
     Args:
         options: those of its jobs.
+        note: shows the warning that it has failed.
     """
 
-    def __init__(self, options: TrackerOptions) -> None:
-        self._options = options
+    def __init__(self, options: TrackerOptions, note: Callable[[str], None]) -> None:
+        self._options, self._note = options, note
         self._tracker: Tracker | None = None
         self._has_failed = False
 
-    def send(self, event: Callable[[Tracker], None], note: Note) -> None:
-        """Let the tracker handle an event; a failure is a warning.
-
-        Args:
-            note: shows the warning.
-        """
+    def send(self, event: Callable[[Tracker], None]) -> None:
+        """Let the tracker handle an event; a failure is a warning, with details in the log."""
         if self._has_failed:
             return
         try:
@@ -78,9 +80,11 @@ class OpenTracker:
             event(self._tracker)
         except (Exception, SystemExit) as error:
             self._has_failed = True
-            details = redacted_line(traceback.format_exc() if full_errors() else f"{type(error).__name__}: {error}")
-            first = details if full_errors() else next(iter(details.splitlines()))
-            note(f"warning: tracker={self._options.kind} failed and gets nothing more; records are complete. {first}")
+            log.info("the tracker failed", exc_info=error)
+            why = redacted_line(traceback.format_exc()) if full_errors() else _first_line(error)
+            self._note(
+                f"warning: tracker={self._options.kind} failed and gets nothing more; records are complete. {why}"
+            )
 
 
 class TrackedWatcher:
@@ -94,9 +98,7 @@ class TrackedWatcher:
 
     def sample(self, sample: Mapping[str, Any]) -> None:
         self._watcher.sample(sample)
-        self._opened.send(
-            lambda tracker: tracker.add_sample(self._job, json.loads(to_json(sample))), self._watcher.note
-        )
+        self._opened.send(lambda tracker: tracker.add_sample(self._job, json.loads(to_json(sample))))
 
 
 class TrackedView:
@@ -123,9 +125,9 @@ class TrackedView:
         for one in self._jobs.values():
             by_tracker.setdefault(one.job.tracker.model_dump_json(), []).append(one)
         for key, some in by_tracker.items():
-            opened = self._opened[key] = OpenTracker(some[0].job.tracker)
+            opened = self._opened[key] = OpenTracker(some[0].job.tracker, self._view.note)
             values, resumed = [_plain(one) for one in some], some[0].job_context.resume
-            opened.send(_beginning(str(self._directory), values, resumed), self._view.note)
+            opened.send(_beginning(str(self._directory), values, resumed))
 
     def note(self, text: str) -> None:
         self._view.note(text)
@@ -135,7 +137,7 @@ class TrackedView:
         if planned.number not in self._jobs:
             return watcher
         opened, plain = self._tracker_of(planned), _plain(planned)
-        opened.send(lambda tracker: tracker.begin_job(plain), watcher.note)
+        opened.send(lambda tracker: tracker.begin_job(plain))
         return TrackedWatcher(watcher, opened, plain)
 
     def failed(self, planned: PlannedJob, message: str) -> None:
@@ -156,16 +158,24 @@ class TrackedView:
         with suppress(ConfigError):
             status = str(read_sweep(self._directory)["status"])
         for opened in self._opened.values():
-            opened.send(lambda tracker: tracker.end(status), self._view.note)
+            opened.send(lambda tracker: tracker.end(status))
 
     def _end_job(self, planned: PlannedJob) -> None:
         if planned.number in self._jobs:
             record = _record(planned.directory, "failed", self._problems.get(planned.number))
             plain = _plain(planned)
-            self._tracker_of(planned).send(lambda tracker: tracker.end_job(plain, record), self._view.note)
+            self._tracker_of(planned).send(lambda tracker: tracker.end_job(plain, record))
 
     def _tracker_of(self, planned: PlannedJob) -> OpenTracker:
         return self._opened[planned.job.tracker.model_dump_json()]
+
+
+def _first_line(error: BaseException) -> str:
+    return redacted_line(next(iter(f"{type(error).__name__}: {error}".splitlines())))
+
+
+def _to_stderr(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)
 
 
 def _gets_results(options: TrackerOptions) -> bool:
