@@ -24,12 +24,14 @@ from hforch.utils.redaction import redacted_line, redacted_override
 log = logging.getLogger("hforch")
 
 QUIET = ("json", "none")
-"""Displays that show no notes of a single run."""
+"""Displays that may show no notes."""
 
 
 def tracked_view(view: SweepView, directory: Path, jobs: Sequence[Job]) -> SweepView:
     """Return a view of a sweep that also passes results on to the trackers of its jobs."""
-    return TrackedView(view, directory) if any(_gets_results(job.tracker) for job in jobs) else view
+    if not any(_gets_results(job.tracker) for job in jobs):
+        return view
+    return TrackedView(view, directory, _to_stderr if jobs[0].runtime.display in QUIET else view.note)
 
 
 @contextmanager
@@ -107,10 +109,11 @@ class TrackedView:
     Args:
         view: shows what happens.
         directory: the sweep's.
+        note: shows the warning that a tracker has failed.
     """
 
-    def __init__(self, view: SweepView, directory: Path) -> None:
-        self._view, self._directory = view, directory
+    def __init__(self, view: SweepView, directory: Path, note: Callable[[str], None]) -> None:
+        self._view, self._directory, self._note = view, directory, note
         self._opened: dict[str, OpenTracker] = {}
         self._jobs: dict[int, PlannedJob] = {}
         self._problems: dict[int, str] = {}
@@ -125,7 +128,7 @@ class TrackedView:
         for one in self._jobs.values():
             by_tracker.setdefault(one.job.tracker.model_dump_json(), []).append(one)
         for key, some in by_tracker.items():
-            opened = self._opened[key] = OpenTracker(some[0].job.tracker, self._view.note)
+            opened = self._opened[key] = OpenTracker(some[0].job.tracker, self._note)
             values, resumed = [_plain(one) for one in some], some[0].job_context.resume
             opened.send(_beginning(str(self._directory), values, resumed))
 
