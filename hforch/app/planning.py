@@ -25,7 +25,7 @@ from hforch.runs.identity import job_id, load_key
 from hforch.runs.job_context import JobContext
 from hforch.runs.memory_check import estimate_before, estimate_job
 from hforch.runs.mode import RunMode
-from hforch.runs.output_dirs import refuse_used
+from hforch.runs.output_dirs import mistakes_if_used
 from hforch.runs.planned_job import PlannedJob, RunJob, equal_ones, labels
 from hforch.scoring import preflight
 from hforch.trackers.registry import mistakes as tracker_mistakes
@@ -165,10 +165,10 @@ def refuse_baseline(composed: Composed) -> None:
 
 def earlier_runs(directory: Path, jobs: Sequence[PlannedJob], mode: RunMode) -> list[Mistake]:
     """Return what earlier runs have left where the jobs are to write."""
-    own = refuse_used(directory, mode.directory)
+    own = mistakes_if_used(directory, mode.directory)
     if own or not mode.has_summary:
         return own
-    return [mistake for one in jobs for mistake in refuse_used(one.directory, mode.job_directory)][:1]
+    return [mistake for one in jobs for mistake in mistakes_if_used(one.directory, mode.job_directory)][:1]
 
 
 def shared_directories(jobs: Sequence[PlannedJob], key: str) -> list[Mistake]:

@@ -11,7 +11,7 @@ from hforch.app.hydra_task import Invocation, Task
 from hforch.config.config_dirs import ConfigDirs
 from hforch.config.hydra_adapter.jobs import returned_codes
 from hforch.errors import ConfigError, Mistake
-from hforch.runs.output_dirs import clear, refuse_used
+from hforch.runs.output_dirs import clear, mistakes_if_used
 from hforch.utils.redacted_output import redact_file
 
 KEY = "hydra.sweep.dir"
@@ -39,7 +39,7 @@ def run_by_sweeper(
     master = hydra.compose_config(config_name, words, RunMode.MULTIRUN, with_log_configuration=False)
     directory = Path(str(master.hydra.sweep.dir))
     if not invocation.resume:
-        if not invocation.force and (mistakes := refuse_used(directory, KEY)):
+        if not invocation.force and (mistakes := mistakes_if_used(directory, KEY)):
             raise ConfigError(mistakes)
         clear(directory)
     code = worst_exit_code(returned_codes(hydra.multirun(config_name, Task(config_dirs, invocation), words)))

@@ -18,7 +18,7 @@ from hforch.backends.base import LoadedModel, PreparedModel
 from hforch.backends.capabilities import Capabilities, Lack, padded_batches
 from hforch.config.schema import FakeBackend, Generation, Job
 from hforch.errors import GenerationError, Mistake
-from hforch.generation.call_arguments import samples
+from hforch.generation.call_arguments import is_sampled
 from hforch.generation.completion import Completion, Vocabulary
 from hforch.generation.engine import RenderedChat, Request, SerialEngine
 from hforch.generation.text_completion import TextCompletion
@@ -127,7 +127,7 @@ class FakeEngine(SerialEngine):
         for reply in self.script.replies:
             if reply.match in prompt:
                 return self._ids_of(reply.text)
-        seed = f"{request.seed}:" if samples(request.generation) else ""
+        seed = f"{request.seed}:" if is_sampled(request.generation) else ""
         digest = hashlib.sha256((seed + prompt).encode()).digest()
         length = 8 + digest[0] % 24
         words = [WORDS[hashlib.sha256(digest + bytes([i])).digest()[0] % len(WORDS)] for i in range(length)]

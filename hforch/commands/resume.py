@@ -42,7 +42,7 @@ def main(argv: list[str]) -> int:
     from hforch.app.hydra_app import run_app
 
     directory = args.directory.absolute()
-    asked, multirun, cwd = _asked(directory, args.directory)
+    asked, multirun, cwd = _recorded_command(directory, args.directory)
     missing = _redacted(directory, asked)
     overrides = _overrides(asked, args.granted, args.config_dir, args.directory, missing)
     _refuse_links(directory)
@@ -145,7 +145,7 @@ def _refuse_links(directory: Path) -> None:
         raise ConfigError(mistakes)
 
 
-def _asked(directory: Path, typed: Path) -> tuple[Mapping[str, Any], bool, str | None]:
+def _recorded_command(directory: Path, typed: Path) -> tuple[Mapping[str, Any], bool, str | None]:
     """What was asked for there, whether it was a sweep, and in which directory the command was given."""
     from hforch.records.record_files import RECORD, known_record
     from hforch.records.sweep_file import SWEEP, read_sweep

@@ -49,7 +49,7 @@ def opened(recipe: Path | None, config_dirs: ConfigDirs, overrides: Sequence[str
         raise ConfigError([Mistake("", problem, f"--config-name {config_dirs.config_name}", "leave the flag out")])
     data = read_recipe(recipe, config_dirs)
     notes = tuple(_replaced(data, overrides))
-    with _told(config_dirs.show(recipe.resolve())):
+    with _as_mistakes(config_dirs.show(recipe.resolve())):
         config = _as_config(data, config_dirs.config_name)
     with tempfile.TemporaryDirectory(prefix="hforch-recipe-") as folder:
         file = Path(folder).resolve() / f"{CONFIG_NAME}.yaml"
@@ -95,7 +95,7 @@ def read_recipe(file: Path, config_dirs: ConfigDirs) -> dict[str, Any]:
         ConfigError: with every mistake and its line.
     """
     shown = config_dirs.show(file.resolve())
-    with _told(shown):
+    with _as_mistakes(shown):
         text = read_yaml(file)
         if found := mistakes_in(text, shown):
             raise ConfigError(sorted(found, key=lambda mistake: mistake.path))
@@ -103,7 +103,7 @@ def read_recipe(file: Path, config_dirs: ConfigDirs) -> dict[str, Any]:
 
 
 @contextmanager
-def _told(shown: str) -> Iterator[None]:
+def _as_mistakes(shown: str) -> Iterator[None]:
     """Turn what readers of YAML raise into mistakes of the recipe."""
     from hforch.config.diagnose.library_errors import REFUSALS, explain
 

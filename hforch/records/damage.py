@@ -46,7 +46,7 @@ def sample_flaw(sample: Mapping[str, Any]) -> str | None:
     try:
         _validate_sample(sample)
     except ValidationError as error:
-        return _told(error.errors(include_url=False, include_input=False)[0])
+        return _phrase(error.errors(include_url=False, include_input=False)[0])
     if sample["error"] is not None:
         return None
     has_ids = sample.get("output_ids") is not None or "output_ids" in sample["absent"]
@@ -60,7 +60,7 @@ def _at(error: ErrorDetails) -> str:
     return f"it lacks {path}" if error["type"] == "missing" else f"{path}: {error['msg'].lower()}"
 
 
-def _told(error: ErrorDetails) -> str:
+def _phrase(error: ErrorDetails) -> str:
     *parents, name = map(str, error["loc"])
     if error["type"] == "missing":
         return f"its {'.'.join(parents)} has no {name}" if parents else f"it has no {name}"

@@ -24,7 +24,7 @@ def check_memory(run: Run, inputs: Sequence[Input]) -> bool:
     Returns:
         whether there was something to warn of.
     """
-    mistake = memory_check.problem(run.job, inputs)
+    mistake = memory_check.memory_problem(run.job, inputs)
     if mistake and run.job.runtime.memory_check == "refuse":
         raise ConfigError([mistake])
     if mistake:

@@ -17,7 +17,7 @@ from hforch.inputs import Input
 from hforch.machine import accelerators
 from hforch.machine.accelerators import Accelerator
 from hforch.machine.processor import memory
-from hforch.models.estimate import Estimate, at_hand, estimate, smaller_precisions
+from hforch.models.estimate import Estimate, estimate, local_files, smaller_precisions
 from hforch.models.tokenizers import open_tokenizer, tokenizing
 from hforch.prompts import build_prompt, variables_of
 
@@ -45,13 +45,15 @@ def _is_far_below(rough: Estimate, room: DeviceMemory | None) -> bool:
 
 def estimate_job(job: Job, inputs: Sequence[Input]) -> Estimate:
     """What a job will take at least."""
-    folder, *_ = at_hand(job.model)
+    folder, *_ = local_files(job.model)
     beams = job.generation.num_beams or 1
     able = capabilities(job)
-    return estimate(job, able.needs, longest(job, inputs, folder), min(able.batching.at_once, len(inputs)) * beams)
+    return estimate(
+        job, able.needs, longest_sequence(job, inputs, folder), min(able.batching.at_once, len(inputs)) * beams
+    )
 
 
-def longest(job: Job, inputs: Sequence[Input], folder: Path | None) -> int:
+def longest_sequence(job: Job, inputs: Sequence[Input], folder: Path | None) -> int:
     """The tokens of the longest prompt and of its longest answer."""
     template = build_prompt(job.prompt)
     if len(inputs) > MANY:
@@ -72,7 +74,7 @@ def _tokenizer(file: Path) -> Any:
     return open_tokenizer(file)
 
 
-def problem(job: Job, inputs: Sequence[Input]) -> Mistake | None:
+def memory_problem(job: Job, inputs: Sequence[Input]) -> Mistake | None:
     """`too_large` for one job, by the devices of this process; what is far from filling them is not looked at closely.
 
     Its process may initialize accelerators: it is the one that will load the model.
@@ -98,7 +100,7 @@ def too_large(job: Job, expected: Estimate, devices: Sequence[Accelerator]) -> M
     if room is None or expected.memory_mb <= room.mb:
         return None
     problem = f"{_sizes(expected)} do not fit into {room.words}"
-    fits = _what_fits(job, expected, room.mb) or "take a smaller precision, batch or model"
+    fits = _what_would_fit(job, expected, room.mb) or "take a smaller precision, batch or model"
     return Mistake("model", problem, None, f"{fits}; runtime.memory_check=warn tries all the same")
 
 
@@ -171,7 +173,7 @@ def _is_spread(job: Job) -> bool:
 
 
 # ---------------------------------------------------------------- what would fit
-def _what_fits(job: Job, expected: Estimate, room_mb: float) -> str | None:
+def _what_would_fit(job: Job, expected: Estimate, room_mb: float) -> str | None:
     """Return the largest batch that fits, or else the largest precision; None if there is none."""
     if size := _batch_that_fits(job, expected, room_mb - (expected.weights_mb or 0.0)):
         return f"{capabilities(job).batching.key}={size} fits by the estimate"

@@ -14,7 +14,7 @@ from hforch.metrics.metric import Measured
 from hforch.records.machine import CardUse, Memory
 from hforch.records.measured import Metrics
 from hforch.runs import energy
-from hforch.runs.measurements import MemoryMeter, count, joined
+from hforch.runs.measurements import MemoryMeter, count, merged_peaks
 from hforch.runs.run_state import Run
 
 
@@ -22,7 +22,7 @@ def memory_of(run: Run, memory: MemoryMeter, loaded: LoadedModel | None) -> Memo
     """The peaks of this job; those of loading its model belong to it, whichever job of a sweep came first."""
     if reason := capabilities(run.job).lacks.get("memory"):  # what this process takes is not the model's
         return Memory(absent=dict.fromkeys(("peak_rss_mb", "peak_accelerator_mb"), reason))
-    peaks = joined(memory.peaks(), run.model_slot.memory or {})
+    peaks = merged_peaks(memory.peaks(), run.model_slot.memory or {})
     if devices := peaks.get("accelerators"):
         return Memory(**peaks | {"peak_accelerator_mb": round(sum(one["allocated_mb"] for one in devices), 1)})
     reason = "no accelerator whose memory the backend reports was used" if loaded else "no model was loaded"

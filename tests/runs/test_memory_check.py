@@ -178,7 +178,9 @@ def test_prompts_are_not_looked_at_where_the_weights_are_far_from_filling_the_me
     small = job_from_overrides(["model=local", f"model.path={tiny_gpt2}", "precision=fp32"])
     inputs = load_inputs(small.inputs)
     looked: list[str] = []
-    monkeypatch.setattr(memory_check, "longest", lambda job, inputs, folder: looked.append(job.device.kind) or 7)
+    monkeypatch.setattr(
+        memory_check, "longest_sequence", lambda job, inputs, folder: looked.append(job.device.kind) or 7
+    )
     rough = memory_check.estimate_before(small, inputs)
     assert not looked and rough.weights_mb == memory_check.estimate_job(small, inputs).weights_mb
     assert looked.pop() == "cpu"

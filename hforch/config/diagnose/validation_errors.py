@@ -56,10 +56,10 @@ def mistakes_from(errors: Sequence[Any], tree: Mapping[str, Any]) -> list[Mistak
         if error["type"] == "too_short" and error["input"]:
             continue  # items that are wrong were not counted; they are told by themselves
         by_path.setdefault(config_path(error, tree), []).append(error)
-    return [_mistake(path, found) for path, found in by_path.items() if not _told_below(path, by_path)]
+    return [_mistake(path, found) for path, found in by_path.items() if not _reported_below(path, by_path)]
 
 
-def _told_below(path: str, paths: Collection[str]) -> bool:
+def _reported_below(path: str, paths: Collection[str]) -> bool:
     """Whether the same value fits another member of a union but for something in it."""
     return any(other.startswith(f"{path}.") for other in paths)
 
