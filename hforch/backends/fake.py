@@ -16,7 +16,8 @@ from typing import Any
 
 from hforch.backends.base import LoadedModel, PreparedModel
 from hforch.backends.capabilities import Capabilities, Lack, padded_batches
-from hforch.config.schema import FakeBackend, Generation, Job
+from hforch.config.backends.fake import FakeBackend
+from hforch.config.schema import Generation, Job
 from hforch.errors import GenerationError, Mistake
 from hforch.generation.call_arguments import is_sampled
 from hforch.generation.completion import Completion, Vocabulary

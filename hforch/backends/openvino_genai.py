@@ -20,7 +20,8 @@ from hforch.backends.genai.generation_config import unsupported
 from hforch.backends.genai.scheduler import one_token
 from hforch.backends.ov import device, weights
 from hforch.backends.ov.device import device_name, last_words, precision_of, properties
-from hforch.config.schema import Job, OpenVINOGenAIBackend
+from hforch.config.backends.openvino_genai import OpenVINOGenAIBackend
+from hforch.config.schema import Job
 from hforch.errors import BackendError, Mistake
 from hforch.generation.file_tokenizer import FileTokenizer, read_json
 from hforch.generation.logit_reader import openvino_logit_reader

@@ -11,7 +11,8 @@ from hforch.backends.base import LoadedModel, PreparedModel, missing_extra, prep
 from hforch.backends.capabilities import Capabilities, padded_batches
 from hforch.backends.huggingface import kv_cache, torch_device
 from hforch.backends.huggingface.kv_cache import KVCaches
-from hforch.config.schema import Job, PytorchBackend
+from hforch.config.backends.pytorch import PytorchBackend
+from hforch.config.schema import Job
 from hforch.errors import BackendError, Mistake, ModelError, first_line
 from hforch.generation.engine import Work
 from hforch.generation.logit_reader import TorchLogitReader

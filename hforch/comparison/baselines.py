@@ -8,9 +8,9 @@ from collections.abc import Mapping, Sequence
 from hforch.comparison.entries import Entry
 from hforch.config.affects import LOAD_KEY, SAME_BASELINE, others
 from hforch.config.as_recipe import flat
+from hforch.config.backends.registry import BACKENDS
 from hforch.config.diagnose.suggestions import did_you_mean
 from hforch.config.keys import affecting, affects, groups
-from hforch.config.schema import BACKENDS
 from hforch.errors import ConfigError, Mistake
 
 PRECISE_CACHE = ("f32", "None", "bf16", "f16", "u8", "u4")  # of KV caches; None: as the device has it

@@ -10,7 +10,7 @@ from typing import Any
 
 from hforch.checks.json_schemas import validator
 from hforch.config import checks
-from hforch.config.schema import BACKENDS
+from hforch.config.backends.registry import BACKENDS
 from hforch.errors import Mistake
 
 Tree = Mapping[str, Any]

@@ -7,17 +7,16 @@ they differ, says what it affects; load keys, job ids and more follow from that 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from typing import Annotated, Any, ClassVar, Literal, NamedTuple, get_args
+from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field
 
 from hforch.checks.registry import AnyCheck
 from hforch.config.affects import Affects
+from hforch.config.backends.registry import AnyBackend
 from hforch.config.checks import spelled_out
-from hforch.errors import Mistake
 from hforch.trackers.registry import AnyOptions
-from hforch.utils.strict_model import Count, NonEmpty, Positive, Probability, Seconds, StrictModel
+from hforch.utils.strict_model import Count, NonEmpty, Positive, Probability, StrictModel
 
 SHA256 = r"^[0-9a-f]{64}$"
 PACKAGE = r"^[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?$"  # PEP 508
@@ -79,138 +78,6 @@ class WheelModel(ModelPart):
 
 
 Model = Annotated[HubModel | LocalModel | GGUFModel | WheelModel, Field(discriminator="source")]
-
-
-# ---------------------------------------------------------------- backend: what runs them
-class Refusal(NamedTuple):
-    """Values of a key that a backend does not take; `problem` is the end of a sentence about one of them."""
-
-    path: str
-    values: tuple[str, ...]
-    problem: str
-    hint: str
-
-
-class BackendPart(ConfigPart):
-    """Attributes, apart from the keys:
-    library: whose devices it runs on, and so whose names of them it knows; None for any.
-    refuses: values of other groups that it does not take.
-    is_reference: whether it is the baseline among jobs that are equally precise.
-    added: keys that older records lack, with the values that these had then.
-    """
-
-    library: ClassVar[Literal["torch", "openvino"] | None] = None
-    refuses: ClassVar[tuple[Refusal, ...]] = ()
-    is_reference: ClassVar[bool] = False
-    added: ClassVar[Mapping[str, Any]] = {}
-
-    @classmethod
-    def mistakes(cls, group: str, tree: Mapping[str, Any]) -> Iterator[Mistake]:
-        """Yield what is wrong between the backend's keys and those of a group (backend, device or generation).
-
-        Both groups are valid alone.
-        """
-        yield from ()
-
-
-class PytorchBackend(BackendPart):
-    name: Literal["pytorch"]
-    kv_cache: Literal["auto", "dynamic", "static"]
-    compile: bool | Literal["auto"]
-
-    library = "torch"
-    refuses = (
-        Refusal(
-            "device.kind",
-            ("npu", "openvino"),
-            "does not exist on backend=pytorch; allowed: cpu, gpu, auto",
-            "use backend=openvino, or device=cpu",
-        ),
-    )
-    is_reference = True
-    added: ClassVar[Mapping[str, Any]] = {"kv_cache": "dynamic", "compile": False}
-
-    @classmethod
-    def mistakes(cls, group: str, tree: Mapping[str, Any]) -> Iterator[Mistake]:
-        own = tree["backend"]
-        if group == "generation" and (tree["generation"]["num_beams"] or 1) > 1:
-            for key, value in (("kv_cache", "static"), ("compile", True)):
-                if own[key] == value:
-                    problem = "beam search is run with a dynamic KV cache, which is not compiled"
-                    hint = f"use backend.{key}=auto, or generation.num_beams=1"
-                    yield Mistake(f"backend.{key}", problem, hint=hint)
-        if group == "backend" and own["kv_cache"] == "dynamic" and own["compile"] is True:
-            yield Mistake(
-                "backend.compile",
-                "a compiled forward pass needs one shape for all steps, and backend.kv_cache=dynamic grows at each",
-                hint="use backend.kv_cache=static, or drop one of the two",
-            )
-
-
-class OpenVINOBackend(BackendPart):
-    name: Literal["openvino"]
-
-    library = "openvino"
-
-
-class OpenVINOGenAIBackend(BackendPart):
-    name: Literal["openvino_genai"]
-    max_num_seqs: Positive
-    max_num_batched_tokens: Positive
-    cache_size: Positive | None
-    enable_prefix_caching: bool
-    prompt_lookup: bool
-    num_assistant_tokens: Positive
-    max_ngram_size: Positive
-    window: Positive
-
-    library = "openvino"
-    refuses = (
-        Refusal(
-            "device.kind",
-            ("npu", "auto"),
-            "does not exist on backend=openvino_genai, whose continuous batching runs on one CPU or GPU",
-            "use device=cpu, device=gpu, or backend=openvino",
-        ),
-    )
-
-    @classmethod
-    def mistakes(cls, group: str, tree: Mapping[str, Any]) -> Iterator[Mistake]:
-        if group == "device" and str(tree["device"]["name"]).startswith("NPU"):
-            (refusal,) = cls.refuses
-            yield Mistake("device.name", f"'{tree['device']['name']}' {refusal.problem}", hint=refusal.hint)
-
-
-class FakeReply(ConfigPart):
-    match: str
-    text: str
-
-
-class FakeFailure(ConfigPart):
-    match: str
-    error: NonEmpty
-    after: Count
-
-
-class FakeBackend(BackendPart):
-    name: Literal["fake"]
-    replies: Annotated[tuple[FakeReply, ...], Field(strict=False)]
-    failures: Annotated[tuple[FakeFailure, ...], Field(strict=False)]
-    load_s: Seconds
-    prefill_s: Seconds
-    token_s: Seconds
-    cold_s: Seconds
-    cold_calls: Count
-    remote: bool
-
-    added: ClassVar[Mapping[str, Any]] = {"cold_s": 0.0, "cold_calls": 0, "remote": False}
-
-
-Backend = Annotated[PytorchBackend | OpenVINOBackend | OpenVINOGenAIBackend | FakeBackend, Field(discriminator="name")]
-BACKENDS: Mapping[str, type[BackendPart]] = {
-    get_args(one.model_fields["name"].annotation)[0]: one for one in get_args(get_args(Backend)[0])
-}
-"""The configuration of each backend, by name."""
 
 
 # ---------------------------------------------------------------- device, precision, ov_config
@@ -385,7 +252,7 @@ class Job(ConfigPart):
     """One composed configuration: what one run does."""
 
     model: Annotated[Model, LOADING]
-    backend: Annotated[Backend, LOADING]
+    backend: Annotated[AnyBackend, LOADING]
     device: Annotated[Device, LOADING]
     precision: Annotated[Precision, LOADING]
     ov_config: Annotated[dict[str, OVValue], LOADING]

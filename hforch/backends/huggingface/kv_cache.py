@@ -16,7 +16,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from hforch.backends.huggingface import compiler
-from hforch.config.schema import PytorchBackend
+from hforch.config.backends.pytorch import PytorchBackend
 from hforch.errors import BackendError, ConfigError, Mistake, first_line
 from hforch.generation.engine import Work
 from hforch.machine.out_of_memory import chain
