@@ -13,6 +13,7 @@ from typing import Any
 from hforch.config.config_dirs import conf_dir
 from hforch.config.frozen import Frozen
 from hforch.config.keys import OPEN_MAPPINGS, groups, known_keys
+from hforch.config.recipe_check import LAUNCHER
 from hforch.config.schema import Job
 from hforch.config.shorthand import patterns
 from hforch.launchers.registry import all_launchers
@@ -24,7 +25,6 @@ LATER: Schema = {"type": "string", "pattern": r"\$\{|^\?\?\?$", "description": "
 NAME: Schema = {"type": "string", "pattern": r"^[\w./-]+$"}
 SCALAR: Schema = {"type": ["string", "number", "boolean"]}
 COMMENT = re.compile(r"^(?P<key>\w+):.*?\s#\s(?P<text>.+)$")
-LAUNCHER = "override hydra/launcher"
 _NUMBERS: Schema = {"anyOf": [{"type": "number"}, {"$ref": "#/$defs/numbers"}]}
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import logging
+import sys
 import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
@@ -22,12 +24,17 @@ from hforch.trackers.registry import TRACKERS
 from hforch.utils.json_text import to_json
 from hforch.utils.redaction import redacted_line, redacted_override
 
-Note = Callable[[str], None]
+log = logging.getLogger("hforch")
+
+QUIET = ("json", "none")
+"""Displays that may show no notes."""
 
 
 def tracked_view(view: SweepView, directory: Path, jobs: Sequence[Job]) -> SweepView:
     """Return a view of a sweep that also passes results on to the trackers of its jobs."""
-    return TrackedView(view, directory) if any(_gets_results(job.tracker) for job in jobs) else view
+    if not any(_gets_results(job.tracker) for job in jobs):
+        return view
+    return TrackedView(view, directory, _to_stderr if jobs[0].runtime.display in QUIET else view.note)
 
 
 @contextmanager
@@ -40,10 +47,10 @@ def tracked_run(job: Job, directory: Path, job_context: JobContext, watcher: Wat
     if not _gets_results(job.tracker):
         yield watcher
         return
-    opened = OpenTracker(job.tracker)
+    opened = OpenTracker(job.tracker, watcher.note if job.runtime.display not in QUIET else _to_stderr)
     plain = _plain_job(0, "", directory, job_context, job)
-    opened.send(lambda tracker: tracker.begin(str(directory), [plain], job_context.resume), watcher.note)
-    opened.send(lambda tracker: tracker.begin_job(plain), watcher.note)
+    opened.send(lambda tracker: tracker.begin(str(directory), [plain], job_context.resume))
+    opened.send(lambda tracker: tracker.begin_job(plain))
     status, problem = "failed", None
     try:
         yield TrackedWatcher(watcher, opened, plain)
@@ -52,8 +59,8 @@ def tracked_run(job: Job, directory: Path, job_context: JobContext, watcher: Wat
         raise
     finally:
         record = _record(directory, status, problem)
-        opened.send(lambda tracker: tracker.end_job(plain, record), watcher.note)
-        opened.send(lambda tracker: tracker.end(str(record["status"])), watcher.note)
+        opened.send(lambda tracker: tracker.end_job(plain, record))
+        opened.send(lambda tracker: tracker.end(str(record["status"])))
 
 
 class OpenTracker:
@@ -61,19 +68,16 @@ class OpenTracker:
 
     Args:
         options: those of its jobs.
+        note: shows the warning that it has failed.
     """
 
-    def __init__(self, options: TrackerOptions) -> None:
-        self._options = options
+    def __init__(self, options: TrackerOptions, note: Callable[[str], None]) -> None:
+        self._options, self._note = options, note
         self._tracker: Tracker | None = None
         self._has_failed = False
 
-    def send(self, event: Callable[[Tracker], None], note: Note) -> None:
-        """Let the tracker handle an event; a failure is a warning.
-
-        Args:
-            note: shows the warning.
-        """
+    def send(self, event: Callable[[Tracker], None]) -> None:
+        """Let the tracker handle an event; a failure is a warning, with details in the log."""
         if self._has_failed:
             return
         try:
@@ -81,9 +85,11 @@ class OpenTracker:
             event(self._tracker)
         except (Exception, SystemExit) as error:
             self._has_failed = True
-            details = redacted_line(traceback.format_exc() if full_errors() else f"{type(error).__name__}: {error}")
-            first = details if full_errors() else next(iter(details.splitlines()))
-            note(f"warning: tracker={self._options.kind} failed and gets nothing more; records are complete. {first}")
+            log.info("the tracker failed", exc_info=error)
+            why = redacted_line(traceback.format_exc()) if full_errors() else _first_line(error)
+            self._note(
+                f"warning: tracker={self._options.kind} failed and gets nothing more; records are complete. {why}"
+            )
 
 
 class TrackedWatcher:
@@ -97,9 +103,7 @@ class TrackedWatcher:
 
     def sample(self, sample: Mapping[str, Any]) -> None:
         self._watcher.sample(sample)
-        self._opened.send(
-            lambda tracker: tracker.add_sample(self._job, json.loads(to_json(sample))), self._watcher.note
-        )
+        self._opened.send(lambda tracker: tracker.add_sample(self._job, json.loads(to_json(sample))))
 
 
 class TrackedView:
@@ -108,10 +112,11 @@ class TrackedView:
     Args:
         view: shows what happens.
         directory: the sweep's.
+        note: shows the warning that a tracker has failed.
     """
 
-    def __init__(self, view: SweepView, directory: Path) -> None:
-        self._view, self._directory = view, directory
+    def __init__(self, view: SweepView, directory: Path, note: Callable[[str], None]) -> None:
+        self._view, self._directory, self._note = view, directory, note
         self._opened: dict[str, OpenTracker] = {}
         self._jobs: dict[int, PlannedJob] = {}
         self._problems: dict[int, str] = {}
@@ -126,9 +131,9 @@ class TrackedView:
         for one in self._jobs.values():
             by_tracker.setdefault(one.job.tracker.model_dump_json(), []).append(one)
         for key, some in by_tracker.items():
-            opened = self._opened[key] = OpenTracker(some[0].job.tracker)
+            opened = self._opened[key] = OpenTracker(some[0].job.tracker, self._note)
             values, resumed = [_plain(one) for one in some], some[0].job_context.resume
-            opened.send(_beginning(str(self._directory), values, resumed), self._view.note)
+            opened.send(_beginning(str(self._directory), values, resumed))
 
     def note(self, text: str) -> None:
         self._view.note(text)
@@ -138,7 +143,7 @@ class TrackedView:
         if planned.number not in self._jobs:
             return watcher
         opened, plain = self._tracker_of(planned), _plain(planned)
-        opened.send(lambda tracker: tracker.begin_job(plain), watcher.note)
+        opened.send(lambda tracker: tracker.begin_job(plain))
         return TrackedWatcher(watcher, opened, plain)
 
     def failed(self, planned: PlannedJob, message: str) -> None:
@@ -160,16 +165,24 @@ class TrackedView:
             read = read_sweep if (self._directory / SWEEP).exists() else read_record
             status = str(read(self._directory)["status"])
         for opened in self._opened.values():
-            opened.send(lambda tracker: tracker.end(status), self._view.note)
+            opened.send(lambda tracker: tracker.end(status))
 
     def _end_job(self, planned: PlannedJob) -> None:
         if planned.number in self._jobs:
             record = _record(planned.directory, "failed", self._problems.get(planned.number))
             plain = _plain(planned)
-            self._tracker_of(planned).send(lambda tracker: tracker.end_job(plain, record), self._view.note)
+            self._tracker_of(planned).send(lambda tracker: tracker.end_job(plain, record))
 
     def _tracker_of(self, planned: PlannedJob) -> OpenTracker:
         return self._opened[planned.job.tracker.model_dump_json()]
+
+
+def _first_line(error: BaseException) -> str:
+    return redacted_line(next(iter(f"{type(error).__name__}: {error}".splitlines())))
+
+
+def _to_stderr(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)
 
 
 def _gets_results(options: TrackerOptions) -> bool:

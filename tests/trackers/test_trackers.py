@@ -204,6 +204,16 @@ def test_a_tracker_that_fails_is_a_warning_once_and_nothing_else(copy: Copy, tmp
         assert at not in [name for name, *_ in events(tmp_path / "events")]
 
 
+@pytest.mark.parametrize("display", ["plain", "json"])
+def test_a_run_whose_tracker_fails_says_so_however_it_is_shown(copy: Copy, tmp_path: Path, display: str) -> None:
+    words = (*FAKE, "tracker=events", "tracker.fails_at=add_sample", f"tracker.path={tmp_path / 'events'}")
+    done = copy.hforch(*words, f"runtime.display={display}", f"hydra.run.dir={tmp_path / 'run'}")
+    shown = done.stderr if display == "json" else done.stdout
+    assert "warning: tracker=events failed" in shown
+    assert display == "plain" or json.loads(done.stdout)["status"] == "ok"
+    assert "ConnectionError: the server is gone\nand more" in (tmp_path / "run" / "hforch.log").read_text()
+
+
 @pytest.mark.parametrize("swept", [(), ("-m", "runtime.seed=1,2")])
 def test_what_it_cannot_do_is_told_before_anything_runs(copy: Copy, tmp_path: Path, swept: tuple[str, ...]) -> None:
     place = f"hydra.{'sweep' if swept else 'run'}.dir={tmp_path / 'out'}"
