@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -19,7 +20,7 @@ from hforch.config.hydra_adapter.jobs import (
     make_launcher,
     set_up_logging,
 )
-from hforch.config.hydra_adapter.session import register_resolvers
+from hforch.config.hydra_adapter.session import register_resolvers, seen_by_jobs
 from hforch.launchers.base import Launcher
 from hforch.launchers.registry import launcher_named, launcher_of
 from hforch.runs.mode import RunMode
@@ -63,6 +64,32 @@ class HydraJobs:
     def begin(self, composed: Composed, number: int) -> Callable[[RunJob], int]:
         """Return what does work as a job: where Hydra has made its directory, its files and its environment."""
         return lambda work: self._as_job(self._config_of(composed, number), work)
+
+    @contextmanager
+    def environment(self) -> Iterator[None]:
+        """Set what all jobs find in their environment, so that the machine is checked, and libraries read, as for them.
+
+        A variable that depends on the job is left out.
+        """
+        from omegaconf import OmegaConf
+        from omegaconf.errors import OmegaConfBaseException
+
+        names = OmegaConf.to_container(self.master.hydra.job.env_set)
+        wanted = {}
+        with seen_by_jobs(self.master):
+            for name in names if isinstance(names, dict) else ():
+                with suppress(OmegaConfBaseException):
+                    wanted[str(name)] = str(self.master.hydra.job.env_set[name])
+        before = {name: os.environ.get(name) for name in wanted}
+        os.environ.update(wanted)
+        try:
+            yield
+        finally:
+            for name, value in before.items():
+                if value is None:
+                    os.environ.pop(name, None)
+                else:
+                    os.environ[name] = value
 
     @contextmanager
     def callbacks(self) -> Iterator[None]:

@@ -49,7 +49,7 @@ def run_jobs(plan: Plan, hydra_jobs: HydraJobs, config_dirs: ConfigDirs, invocat
     """
     mode, display = hydra_jobs.mode, plan.jobs[0].job.runtime.display
     going = f"nobody reads the output any more; the {mode.name} goes on, and Ctrl-C stops it"
-    with WorkerPool() as workers, going_on(going):
+    with WorkerPool() as workers, going_on(going), hydra_jobs.environment():
         for backend in dict.fromkeys(one.job.backend.name for one in plan.jobs):
             if any(one.job.runtime.isolation == "process" for one in plan.jobs):
                 workers.start(backend)

@@ -9,7 +9,7 @@ A backend module offers:
     prepare(job, progress) -> Prepared             the weights on disk: fetched, converted, exported
     load(job, prepared) -> Loaded                  the model in memory
 
-Its configuration, with what is wrong in it whatever the machine, is a class of config/schema.py.
+Its configuration, with what is wrong in it whatever the machine, is a class in config/backends/.
 """
 
 from __future__ import annotations

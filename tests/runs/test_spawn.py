@@ -236,7 +236,7 @@ def test_a_nursery_that_is_killed_takes_it_along_and_the_record_says_so(begin: A
     assert process.returncode == 1
     assert is_gone(worker)
     message = read_record(tmp_path / "run")["error"]["message"]
-    assert "stopped by the end of the process it was born from" in message
+    assert "stopped by the end of the process that started it" in message
     assert "the process that imports the libraries of fake was killed by SIGKILL" in message
 
 
