@@ -20,7 +20,7 @@ from hforch.config.hydra_adapter.jobs import (
     make_launcher,
     set_up_logging,
 )
-from hforch.config.hydra_adapter.session import register_resolvers, seen_by_jobs
+from hforch.config.hydra_adapter.session import register_resolvers, visible_to_resolvers
 from hforch.launchers.base import Launcher
 from hforch.launchers.registry import launcher_named, launcher_of
 from hforch.runs.mode import RunMode
@@ -76,7 +76,7 @@ class HydraJobs:
 
         names = OmegaConf.to_container(self.master.hydra.job.env_set)
         wanted = {}
-        with seen_by_jobs(self.master):
+        with visible_to_resolvers(self.master):
             for name in names if isinstance(names, dict) else ():
                 with suppress(OmegaConfBaseException):
                     wanted[str(name)] = str(self.master.hydra.job.env_set[name])
