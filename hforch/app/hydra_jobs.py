@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from hforch.app.hydra_files import save_config
 from hforch.app.hydra_task import job_logging
 from hforch.config.compose import Composed
+from hforch.config.copying import copied
 from hforch.config.hydra_adapter.jobs import (
     as_job_of_sweep,
     as_single_run,
@@ -76,10 +77,12 @@ class HydraJobs:
 
         names = OmegaConf.to_container(self.master.hydra.job.env_set)
         wanted = {}
-        with visible_to_resolvers(self.master):
-            for name in names if isinstance(names, dict) else ():
-                with suppress(OmegaConfBaseException):
-                    wanted[str(name)] = str(self.master.hydra.job.env_set[name])
+        if isinstance(names, dict) and names:
+            config = copied(self.master)  # which Hydra makes read-only
+            with visible_to_resolvers(config):
+                for name in names:
+                    with suppress(OmegaConfBaseException):
+                        wanted[str(name)] = str(config.hydra.job.env_set[name])
         before = {name: os.environ.get(name) for name in wanted}
         os.environ.update(wanted)
         try:

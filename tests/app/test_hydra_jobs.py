@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 
 import pytest
+from omegaconf import OmegaConf
 
 from hforch.app.hydra_app import open_hydra
 from hforch.app.hydra_jobs import open_jobs
@@ -26,6 +27,7 @@ def test_the_machine_is_checked_in_the_environment_of_the_jobs(
     with open_hydra(dirs) as hydra:
         jobs = open_jobs(hydra, mode, dirs.config_name, words)
         with jobs.environment():
+            assert not OmegaConf.is_readonly(jobs.master.hydra)  # what is set there for each job can be set
             found = {name: os.environ.get(f"TEST_{name}") for name in values}
     assert found == {"CHANGED": "within", "NEW": "1", "COPIED": "7", "NUMBER": None}  # which each job has of its own
     assert os.environ["TEST_CHANGED"] == "before" and "TEST_NEW" not in os.environ
