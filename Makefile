@@ -56,10 +56,11 @@ lint: install-dev  ## formatting, lint and types, and the page's scripts (second
 	$(BIN)/oxlint --config .oxlintrc.json --no-ignore $(PAGE)
 	$(BIN)/mypy
 
-schema: install-dev  ## write the JSON Schemas and the tables of docs/metrics.md anew
+schema: install-dev  ## write the JSON Schemas and the tables of docs/ anew
 	$(BIN)/hforch schema --write schema
 	$(BIN)/python -m hforch.metrics.docs docs/metrics.md
 	$(BIN)/python -m hforch.records.docs docs/metrics.md
+	$(BIN)/python -m hforch.checks.docs docs/checks.md
 
 format: install-dev  ## mend formatting and what lint can mend
 	$(BIN)/ruff format hforch tests bench

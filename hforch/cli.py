@@ -43,7 +43,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     words = list(sys.argv[1:] if argv is None else argv)
     if argv is None:  # this process is ours
         std_streams.open_missing()
-        telemetry.opt_out_of_ours()
+        telemetry.set_environment()
     std_streams.prepare()
     if argv is None:
         std_streams.outlast_readers()

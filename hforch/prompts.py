@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from langchain_core.prompts import BasePromptTemplate, ChatPromptTemplate, PromptTemplate
-
+from hforch.config.rules import variables
 from hforch.config.schema import ChatPrompt, FileInputs, InlineInputs, RawPrompt, TemplatePrompt
 from hforch.errors import ConfigError, Mistake, PromptError
 from hforch.inputs import Input, Item, format_of
+
+if TYPE_CHECKING:
+    from langchain_core.prompts import BasePromptTemplate
 
 RAW = "prompt"
 
@@ -18,6 +20,8 @@ Prompt = TemplatePrompt | ChatPrompt | RawPrompt
 
 def build_prompt(prompt: Prompt) -> BasePromptTemplate:
     """The LangChain prompt; its output goes into the LLM."""
+    from langchain_core.prompts import ChatPromptTemplate, PromptTemplate
+
     if isinstance(prompt, RawPrompt):
         return PromptTemplate.from_template(f"{{{RAW}}}")
     if isinstance(prompt, TemplatePrompt):
@@ -26,6 +30,16 @@ def build_prompt(prompt: Prompt) -> BasePromptTemplate:
     return ChatPromptTemplate.from_messages(
         [*system, *((message.role, message.content) for message in prompt.messages)]
     )
+
+
+def variable_names(prompt: Prompt) -> list[str]:
+    """Return the names of a prompt's variables, as its LangChain prompt has them, without importing LangChain."""
+    if isinstance(prompt, RawPrompt):
+        return [RAW]
+    if isinstance(prompt, TemplatePrompt):
+        return sorted(variables(prompt.template))
+    texts = [prompt.system or "", *(message.content for message in prompt.messages)]
+    return sorted({name for text in texts for name in variables(text)})
 
 
 def variables_of(item: Item, prompt: Prompt, wanted: Sequence[str]) -> dict[str, Any]:
@@ -55,7 +69,7 @@ def check_inputs(prompt: Prompt, inputs: Sequence[Input], declared: InlineInputs
     Raises:
         ConfigError: the first inputs that do not, three at most, and how many more; or the header of a csv file.
     """
-    wanted = build_prompt(prompt).input_variables
+    wanted = variable_names(prompt)
     if isinstance(declared, FileInputs) and format_of(declared) == "csv":
         _check_header(prompt, inputs[0], wanted, declared.path)
     mistakes = []
@@ -72,7 +86,7 @@ def check_inputs(prompt: Prompt, inputs: Sequence[Input], declared: InlineInputs
 
 def unused_columns(prompt: Prompt, inputs: Sequence[Input], others: Collection[str] = ()) -> list[Mistake]:
     """A warning if the inputs have columns that the prompt never names, `others` aside: those are used elsewhere."""
-    named = {prompt.column} if isinstance(prompt, RawPrompt) else set(build_prompt(prompt).input_variables)
+    named = {prompt.column} if isinstance(prompt, RawPrompt) else set(variable_names(prompt))
     has = dict.fromkeys(name for each in inputs if isinstance(each.item, dict) for name in each.item)
     unused = [str(name) for name in has if name not in named and name not in others]
     if not unused or named == {None}:

@@ -10,23 +10,25 @@ from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
 import pytest
+from backends_tested import BACKENDS
 
 import hforch
 
 ROOT = Path(hforch.__file__).parent
 WALK = [
     {"utils", "errors", ""},
+    {"checks", "launchers", "trackers"},
     {"config"},
     {"machine"},
     {"models"},
     {"inputs"},
-    {"checks"},
     {"generation"},
     {"backends"},
     {"prompts"},
     {"chain"},
     {"metrics"},
     {"records"},
+    {"load"},
     {"scoring"},
     {"runs"},
     {"comparison"},
@@ -137,8 +139,14 @@ def test_every_room_is_on_the_walk() -> None:
     assert {room_of(file) for file in FILES} == set().union(*WALK)
 
 
-@pytest.mark.parametrize("words", [["--help"], ["--cfg", "job"], ["--version"], ["--info"], ["run", "--help"]])
-def test_showing_something_imports_nothing_heavy(words: list[str], tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "words",
+    [
+        *(["--help"], ["--cfg", "job"], ["--version"], ["--info"], ["run", "--help"]),
+        ["backend=fake", "--dry-run"],
+    ],
+)
+def test_showing_or_planning_something_imports_nothing_heavy(words: list[str], tmp_path: Path) -> None:
     program = f"""
 import sys
 from hforch.cli import main
@@ -153,6 +161,13 @@ finally:
 
 def test_importing_the_package_imports_nothing_heavy() -> None:
     program = f"import sys, hforch; print([name for name in {HEAVY!r} if name in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+def test_importing_backends_to_ask_what_they_can_do_imports_nothing_heavy() -> None:
+    modules = ", ".join(f"hforch.backends.{name}" for name in ("fake", *BACKENDS))
+    program = f"import sys, {modules}; print([name for name in {HEAVY!r} if name in sys.modules])"
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
 

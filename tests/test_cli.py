@@ -42,7 +42,7 @@ def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]
 
 
 class Runs:
-    """Stands for `hforch.runs.run`: remembers what it was asked, and answers with the codes it was given."""
+    """Stands for the processes that run jobs: remembers what it was asked, and answers with the codes it was given."""
 
     def __init__(self) -> None:
         self.calls: list[tuple[Any, Path, tuple[str, ...], str | None]] = []
@@ -60,16 +60,13 @@ class Runs:
 
 @pytest.fixture
 def runs(monkeypatch: pytest.MonkeyPatch) -> Runs:
-    import hforch.runs
-
     fake = Runs()
-    monkeypatch.setattr(hforch.runs, "run", fake)
     monkeypatch.setattr(
         WorkerPool,
         "run",
-        lambda _, job, directory, job_context, watcher, key: fake(job, directory, job_context, watcher),
+        lambda _, job, directory, job_context, watcher, key="": fake(job, directory, job_context, watcher),
     )
-    monkeypatch.setattr(WorkerPool, "check", lambda _, backend, jobs: [[] for _ in jobs])
+    monkeypatch.setattr(WorkerPool, "check", lambda _, backend, jobs, *rest: [[] for _ in jobs])
     return fake
 
 

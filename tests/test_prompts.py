@@ -7,7 +7,7 @@ import pytest
 from hforch.config.schema import ChatPrompt, FileInputs, InlineInputs, Message, RawPrompt, TemplatePrompt
 from hforch.errors import ConfigError, PromptError
 from hforch.inputs import Input
-from hforch.prompts import build_prompt, check_inputs, unused_columns, variables_of
+from hforch.prompts import build_prompt, check_inputs, unused_columns, variable_names, variables_of
 
 TEMPLATE = TemplatePrompt(kind="template", template="Q: {question}\nA:", echo=False)
 CHAT = ChatPrompt(
@@ -88,3 +88,16 @@ def test_columns_that_the_prompt_never_uses_are_a_warning(prompt: Any, items: li
 def test_a_plain_text_does_not_fit_two_variables() -> None:
     with pytest.raises(PromptError, match=r"\{question\}, \{tone\}"):
         variables_of("why?", CHAT, ["question", "tone"])
+
+
+@pytest.mark.parametrize(
+    "prompt",
+    [
+        TEMPLATE,
+        CHAT,
+        TemplatePrompt(kind="template", template="{b} {a} {{c}} {b}", echo=False),
+        RawPrompt(kind="raw", column=None, echo=False),
+    ],
+)
+def test_names_of_variables_are_those_of_langchain(prompt: TemplatePrompt | ChatPrompt | RawPrompt) -> None:
+    assert variable_names(prompt) == build_prompt(prompt).input_variables != []

@@ -3,12 +3,28 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TextIO
 
-from hforch.errors import EXIT_FAILED, EXIT_INTERRUPTED, ConfigError, HforchError
+from hforch.errors import (
+    EXIT_FAILED,
+    EXIT_INTERRUPTED,
+    EXIT_OK,
+    EXIT_UNMET,
+    EXIT_USAGE,
+    ConfigError,
+    HforchError,
+)
 
 QUIET = ("json", "none")  # displays that leave stdout to records
+WORST_FIRST = (EXIT_INTERRUPTED, EXIT_FAILED, EXIT_USAGE, EXIT_UNMET, EXIT_OK)
+
+
+def worst_exit_code(codes: Iterable[int]) -> int:
+    """Return the exit code of several jobs."""
+    found = set(codes)
+    return next((code for code in WORST_FIRST if code in found), max(found, default=EXIT_OK))
 
 
 def compare_all(directory: Path, stream: TextIO | None) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import errno
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from hforch.config.config_dirs import ConfigDirs
 from hforch.config.hydra_adapter.session import settings_of_job
-from hforch.errors import EXIT_FAILED, EXIT_INTERRUPTED, HforchError, full_errors, message_of
+from hforch.errors import EXIT_FAILED, EXIT_INTERRUPTED, ConfigError, HforchError, full_errors, message_of
 from hforch.utils.redaction import redacted_override, remembered
 from hforch.utils.system_limits import limit_reached
 
@@ -103,24 +103,28 @@ class Task:
             return EXIT_FAILED
         except KeyboardInterrupt:
             settings = settings_of_job()
-            self.interrupted(Path(settings.runtime.output_dir), unresolved(settings.overrides.task))
+            self._interrupted(Path(settings.runtime.output_dir), unresolved(settings.overrides.task))
             raise
         if code == EXIT_INTERRUPTED:
             raise KeyboardInterrupt("told")  # the rest of a sweep is not wanted any more
         return code
 
-    def interrupted(self, directory: Path, overrides: Sequence[str]) -> None:
+    def _interrupted(self, directory: Path, overrides: tuple[str, ...]) -> None:
         """A run that was stopped before it had begun leaves a record like any other."""
+        from hforch.config.compose import Locator
         from hforch.records.record_writer import begin_interrupted
 
         with suppress(OSError, HforchError):
-            begin_interrupted(directory, overrides=list(overrides), recipe=self.invocation.recipe)
+            job_context = self.invocation.job_context(overrides, Locator(overrides, self.config_dirs))
+            begin_interrupted(directory, job_context.record())
 
     def _run(self, cfg: DictConfig) -> int:
         from hforch.config.compose import Locator, job_from_config
         from hforch.records.directory_lock import is_locked
         from hforch.report.display import open_watcher
         from hforch.runs import run
+        from hforch.runs.tracking import tracked_run
+        from hforch.trackers.registry import mistakes as tracker_mistakes
 
         settings = settings_of_job()
         directory = Path(settings.runtime.output_dir)
@@ -135,7 +139,10 @@ class Task:
             is_locked=is_locked(directory),
             from_env=from_env,
         )
-        return run(job, directory, job_context, open_watcher(job.runtime.display))
+        if found := tracker_mistakes(job.tracker):
+            raise ConfigError(job_context.locate(found))
+        with tracked_run(job, directory, job_context, open_watcher(job.runtime.display)) as watcher:
+            return run(job, directory, job_context, watcher)
 
 
 def unresolved(overrides: Any) -> tuple[str, ...]:

@@ -1,4 +1,4 @@
-"""Sweeps under another of Hydra's launchers: what each of its processes does with a job, and what the parent sees.
+"""What a process of another of Hydra's launchers does with each job of a sweep; `launching.py` is the parent's side.
 
 A process keeps the worker with the loaded model from one job to the next, and jobs are handed out ordered by load key:
 so each process loads a model once. The records are the same as under the basic launcher, and say that other jobs ran
@@ -7,10 +7,8 @@ at the same time.
 
 from __future__ import annotations
 
-import os
-import threading
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,56 +18,41 @@ from hforch.app.hydra_task import Invocation, job_logging, unresolved
 from hforch.config.compose import Locator
 from hforch.config.config_dirs import ConfigDirs
 from hforch.config.credentials import FromEnv
-from hforch.config.diagnose.overrides import quoted
-from hforch.config.hydra_adapter.jobs import returned_by
 from hforch.config.hydra_adapter.session import settings_of_job
 from hforch.config.schema import Job
-from hforch.errors import EXIT_FAILED, HforchError, message_of
-from hforch.records.record_files import read_record
-from hforch.records.sample_lines import Samples
+from hforch.errors import HforchError, message_of
+from hforch.records.sweep_file import read_sweep
+from hforch.runs import run
 from hforch.runs.job_context import JobContext
+from hforch.runs.model_slot import ModelSlot
 from hforch.runs.processes.worker_pool import WorkerPool
-from hforch.runs.sweep import PlannedJob, SweepView, read_sweep
 from hforch.runs.watcher import NullWatcher
-from hforch.utils.process_lifetime import exit_with_parent
 from hforch.utils.redaction import remembered
-from hforch.utils.system_limits import limit_reached
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
 
-LOOK_S = 0.5
-
 redact_what_hydra_writes()  # a launcher's process imports this before Hydra writes there
 
-_kept: list[WorkerPool] = []  # of a launcher's process; hydra's own launchers import this module, so it outlives a job
-
-
-def at_once(launcher: Mapping[str, Any], jobs: int) -> int | None:
-    """How many jobs a launcher runs at the same time; None if it does not say."""
-    number = launcher.get("n_jobs")
-    if not isinstance(number, int) or number == 0:
-        return None
-    cores = len(os.sched_getaffinity(0))
-    return max(1, min(jobs, number if number > 0 else cores + 1 + number))
-
-
-def with_threads(job: Job, number: int | None) -> Job:
-    """The job with its share of the processor's threads, if it does not ask for a number of its own."""
-    if number is None or job.runtime.threads is not None:
-        return job
-    threads = max(1, len(os.sched_getaffinity(0)) // number)
-    return job.model_copy(update={"runtime": job.runtime.model_copy(update={"threads": threads})})
+# Of a launcher's process; Hydra's own launchers import this module, so it outlives a job.
+_kept: list[tuple[WorkerPool, ModelSlot]] = []
 
 
 @dataclass(frozen=True)
 class InLauncher:
-    """What a launcher's process calls for each job; the job itself it takes from sweep.json."""
+    """What a launcher's process calls for each job; the job itself it takes from sweep.json.
+
+    Attributes:
+        parallel: whether other jobs run at the same time.
+        keeps_processes: whether the process goes on to another job, so that the loaded model is kept for it.
+        fingerprints: of the weights that a job must have, by load key.
+    """
 
     directory: Path
     config_dirs: ConfigDirs
     invocation: Invocation
     parallel: bool
+    keeps_processes: bool
     fingerprints: Mapping[str, str]
 
     def __call__(self, cfg: DictConfig) -> int:
@@ -93,8 +76,14 @@ class InLauncher:
             refuse_credentials_in_path(output, "hydra.sweep.subdir")
             job_context = replace(job_context, from_env=from_env, credentials=remembered())
             if not _kept:
-                _kept.append(WorkerPool())
-            return _kept[0].run(job, output, job_context, NullWatcher(), entry["load_key"])
+                _kept.append((WorkerPool(), ModelSlot()))
+            workers, model_slot = _kept[0]
+            try:
+                return run(job, output, job_context, NullWatcher(), workers, entry["load_key"], model_slot)
+            finally:
+                if not self.keeps_processes:
+                    _kept.clear()
+                    workers.close()
         except HforchError as error:
             return failed_before(output, job_context, error)
 
@@ -121,72 +110,3 @@ def failed_before(directory: Path, job_context: JobContext, error: HforchError) 
     with suppress(OSError):
         write_failure(directory, failure, error.exit_code, begun=job_context.record())
     return error.exit_code
-
-
-def launch(launcher: Any, left: Sequence[PlannedJob], directory: Path, view: SweepView) -> dict[int, int]:
-    """Let a launcher run jobs, in this order.
-
-    Returns:
-        exit codes by job number.
-
-    Raises:
-        HforchError: one of its processes died, or could not be started.
-    """
-    overrides = [
-        [*one.job_context.overrides, f"hydra.sweep.subdir={quoted(str(one.directory.relative_to(directory)))}"]
-        for one in left
-    ]
-    if isinstance(settings := getattr(launcher, "joblib", None), dict):  # arguments of joblib.Parallel
-        settings.update(initializer=exit_with_parent, initargs=(os.getpid(),))
-    with followed(left, view):
-        try:
-            returned = launcher.launch(job_overrides=overrides, initial_job_idx=0)
-        except (HforchError, OSError):
-            raise
-        except Exception as error:
-            reason = (
-                limit_reached(error)
-                or f"the launcher failed: {next(iter(str(error).splitlines()), type(error).__name__)}"
-            )
-            raise HforchError(f"{reason}\n    hforch resume {directory} continues the sweep") from error
-    return {one.number: _code(result) for one, result in zip(left, returned, strict=True)}
-
-
-def _code(result: Any) -> int:
-    value = returned_by(result)
-    return value if isinstance(value, int) else EXIT_FAILED
-
-
-@contextmanager
-def followed(jobs: Sequence[PlannedJob], view: SweepView) -> Iterator[None]:
-    """Tell of each job when its record says that it has ended."""
-    over = threading.Event()
-    waiting = {one.number: one for one in jobs}
-
-    def look() -> None:
-        for one in list(waiting.values()):
-            with suppress(OSError, ValueError):
-                record = read_record(one.directory)
-                if record.get("status") != "partial" and (record.get("finished") or "") >= started:
-                    del waiting[one.number]
-                    watcher = view.job(one)
-                    for sample in Samples(one.directory, record):
-                        watcher.sample(sample)
-                    watcher.finished(record, str(one.directory))
-                    view.ended(one, int(record.get("exit_code") or 0))
-
-    def watch() -> None:
-        while not over.wait(LOOK_S):
-            look()
-
-    from datetime import UTC, datetime
-
-    started = datetime.now(UTC).isoformat(timespec="milliseconds")
-    thread = threading.Thread(target=watch, name="hforch-follow", daemon=True)
-    thread.start()
-    try:
-        yield
-    finally:
-        over.set()
-        thread.join()
-        look()

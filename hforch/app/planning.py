@@ -1,4 +1,4 @@
-"""What is known of jobs before they are run, of a single run as of a sweep."""
+"""What is known of jobs before they are run: directory, identity, inputs, and what stands in their way."""
 
 from __future__ import annotations
 
@@ -7,22 +7,29 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
-from hforch import checks
+from hforch.app.hydra_files import refuse_credentials_in_path
+from hforch.app.hydra_jobs import HydraJobs
 from hforch.app.hydra_task import Invocation
+from hforch.app.launching import with_share_of_threads
+from hforch.app.resumed_jobs import begun_before, changed, with_fingerprints
+from hforch.config import checks
 from hforch.config.compose import Composed, Locator
 from hforch.config.config_dirs import ConfigDirs
 from hforch.config.schema import Job
-from hforch.errors import ConfigError
+from hforch.config.sweeps import Plan
+from hforch.errors import ConfigError, Mistake
 from hforch.inputs import Input, load_inputs
 from hforch.models.estimate import Estimate
 from hforch.prompts import check_inputs
-from hforch.records.record_files import known_record
 from hforch.runs.identity import job_id, load_key
 from hforch.runs.job_context import JobContext
-from hforch.runs.memory_check import estimate_job
-from hforch.runs.resuming import changes
-from hforch.runs.sweep import PlannedJob, RunJob
+from hforch.runs.memory_check import estimate_before, estimate_job
+from hforch.runs.mode import RunMode
+from hforch.runs.output_dirs import mistakes_if_used
+from hforch.runs.planned_job import PlannedJob, RunJob, equal_ones, labels
 from hforch.scoring import preflight
+from hforch.trackers.registry import mistakes as tracker_mistakes
+from hforch.utils.in_fork import run_in_fork
 
 
 @dataclass(frozen=True)
@@ -34,8 +41,13 @@ class InputSummary:
     expected: Estimate
 
 
-def summarize_inputs(jobs: Sequence[Job]) -> list[InputSummary | ConfigError]:
-    """Read the inputs of jobs, each file once, and make sure that they have what prompts and checks name."""
+def summarize_inputs(jobs: Sequence[Job], closely: bool) -> list[InputSummary | ConfigError]:
+    """Read the inputs of jobs, each file once, and make sure that they have what prompts and checks name.
+
+    Args:
+        closely: estimate the memory of all jobs by their longest prompts, and not only where it may be short.
+    """
+    estimated = estimate_job if closely else estimate_before
 
     @cache
     def inputs_of(kind: type, text: str) -> list[Input]:
@@ -50,7 +62,7 @@ def summarize_inputs(jobs: Sequence[Job]) -> list[InputSummary | ConfigError]:
                 preflight.load_text(job.scoring.text)
         except ConfigError as error:
             return error
-        return InputSummary(len(inputs), job_id(job, inputs), estimate_job(job, inputs))
+        return InputSummary(len(inputs), job_id(job, inputs), estimated(job, inputs))
 
     return [look(job) for job in jobs]
 
@@ -58,7 +70,9 @@ def summarize_inputs(jobs: Sequence[Job]) -> list[InputSummary | ConfigError]:
 def job_context_of(composed: Composed, invocation: Invocation, config_dirs: ConfigDirs) -> JobContext:
     """Return what a composed job was made from."""
     locate = Locator(composed.overrides, config_dirs)
-    return invocation.job_context(composed.task_overrides, locate, from_env=composed.from_env)
+    return invocation.job_context(
+        composed.task_overrides, locate, from_env=composed.from_env, fingerprint=invocation.fingerprint
+    )
 
 
 def planned_job(
@@ -87,28 +101,82 @@ def planned_job(
     )
 
 
-def single_run(composed: Composed, directory: Path, invocation: Invocation, config_dirs: ConfigDirs) -> PlannedJob:
-    """Plan a single run: it is a sweep's one job, with a directory of its own.
+def plan_jobs(plan: Plan, hydra_jobs: HydraJobs, invocation: Invocation, config_dirs: ConfigDirs) -> list[PlannedJob]:
+    """Return the jobs of a command line, each with its directory and its identity. Nothing is written.
 
     Raises:
-        ConfigError: its inputs cannot be used.
+        ConfigError: with all mistakes: inputs cannot be used, two jobs would share a directory, an earlier run stands
+            in the way, what is resumed is not what it was, there is no baseline.
     """
-    job_context = job_context_of(composed, invocation, config_dirs)
-    (seen,) = summarize_inputs([composed.job])
-    if isinstance(seen, ConfigError):
-        raise ConfigError(job_context.locate(seen.mistakes)) from seen
-    label = " ".join(composed.overrides) or "the defaults"
-    return planned_job(0, directory, composed.job, job_context, seen, label, lambda work: work(None))
+    mode, launcher, number = hydra_jobs.mode, hydra_jobs.launcher, len(plan.jobs)
+    if not mode.has_summary:
+        refuse_baseline(plan.jobs[0])
+    own = [with_share_of_threads(one.job, launcher, hydra_jobs.launcher_settings, number) for one in plan.jobs]
+    inline = any(job.runtime.isolation == "inline" for job in own)
+    refuse_credentials_in_path(hydra_jobs.directory, mode.directory)
+    closely = invocation.dry_run
+    seen = summarize_inputs(own, closely) if inline else run_in_fork(lambda: summarize_inputs(own, closely))
+    jobs, mistakes = [], []
+    for number, composed, job, label, inputs in zip(plan.numbers, plan.jobs, own, _labels(plan), seen, strict=True):
+        directory = hydra_jobs.directory_of(composed, number)
+        refuse_credentials_in_path(directory, mode.job_directory)
+        job_context = job_context_of(composed, invocation, config_dirs)
+        mistakes += job_context.locate(tracker_mistakes(job.tracker))
+        if isinstance(inputs, ConfigError):
+            mistakes += job_context.locate(inputs.mistakes)
+            continue
+        begin = hydra_jobs.begin(composed, number)
+        jobs.append(planned_job(number, directory, job, job_context, inputs, label, begin))
+    mistakes += shared_directories(jobs, mode.job_directory)
+    if invocation.resume:
+        before = begun_before(mode, hydra_jobs.directory)
+        mistakes += changed(jobs, before, invocation.skip_damaged)
+        jobs = list(with_fingerprints(jobs))
+    elif not invocation.force:
+        mistakes += earlier_runs(hydra_jobs.directory, jobs, mode)
+    if mistakes:
+        raise ConfigError(sorted(dict.fromkeys(mistakes), key=lambda mistake: mistake.path))
+    found = list(equal_ones(jobs))
+    if all(one.job.scoring.baseline is None for one in found):
+        return found
+    from hforch.app.scoring_baselines import with_baselines
+
+    return with_baselines(found)
 
 
-def fingerprint_of_resumed(planned: PlannedJob) -> str | None:
-    """Return the fingerprint of the weights of a run that is resumed, if it had got so far.
+def _labels(plan: Plan) -> list[str]:
+    if not plan.multirun:
+        return [" ".join(plan.jobs[0].overrides) or "the defaults"]
+    named = labels([list(one.task_overrides) for one in plan.jobs])
+    return [label or f"job {number}" for number, label in zip(plan.numbers, named, strict=True)]
+
+
+def refuse_baseline(composed: Composed) -> None:
+    """Refuse a single run that is to be compared with a baseline.
 
     Raises:
-        ConfigError: the job is not what it was.
+        ConfigError: it is.
     """
-    before = known_record(planned.directory)
-    if found := planned.job_context.locate(changes(before, planned.record())):
-        raise ConfigError(found)
-    fingerprint: str | None = (before.get("model") or {}).get("fingerprint")
-    return fingerprint
+    if composed.job.scoring.baseline is not None:
+        hint = "sweep over what shall be compared, or choose scoring=text"
+        problem = "a single run has no other job to be compared with"
+        raise ConfigError([Mistake("scoring.baseline", problem, composed.where("scoring.baseline"), hint)])
+
+
+def earlier_runs(directory: Path, jobs: Sequence[PlannedJob], mode: RunMode) -> list[Mistake]:
+    """Return what earlier runs have left where the jobs are to write."""
+    own = mistakes_if_used(directory, mode.directory)
+    if own or not mode.has_summary:
+        return own
+    return [mistake for one in jobs for mistake in mistakes_if_used(one.directory, mode.job_directory)][:1]
+
+
+def shared_directories(jobs: Sequence[PlannedJob], key: str) -> list[Mistake]:
+    """Return a mistake if two jobs would share a directory; `key` names it."""
+    first: dict[Path, int] = {}
+    hint = f"leave {key} as it is, or let it hold ${{hydra.job.num}}"
+    return [
+        Mistake(key, f"jobs {first[one.directory]} and {one.number} would share a directory", None, hint)
+        for one in jobs
+        if first.setdefault(one.directory, one.number) != one.number
+    ][:1]

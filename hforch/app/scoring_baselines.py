@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
-from hforch.comparison.baselines import partners_of, read_baseline
+from hforch.comparison.baselines import baseline_pairs, read_baseline
 from hforch.comparison.entries import Entry
 from hforch.errors import ConfigError, Mistake
-from hforch.runs.sweep import PlannedJob
+from hforch.runs.planned_job import PlannedJob
 
 ALONE = "no job differs from another in how its model is loaded alone, so none has a baseline"
 
@@ -25,7 +25,7 @@ def with_baselines(jobs: Sequence[PlannedJob]) -> list[PlannedJob]:
         kept = asked[0].job.scoring.baseline
         entries = [Entry(str(one.number), one.directory, one.record(), one.directory) for one in asked]
         try:
-            partners |= partners_of(entries, read_baseline(kept.of if kept else None))
+            partners |= baseline_pairs(entries, read_baseline(kept.of if kept else None))
         except ConfigError as error:
             told = [replace(one, path="scoring.baseline.of", where=None) for one in error.mistakes]
             raise ConfigError(asked[0].job_context.locate(told)) from error

@@ -9,7 +9,7 @@ A backend module offers:
     prepare(job, progress) -> Prepared             the weights on disk: fetched, converted, exported
     load(job, prepared) -> Loaded                  the model in memory
 
-Its configuration, with what is wrong in it whatever the machine, is a class of config/schema.py.
+Its configuration, with what is wrong in it whatever the machine, is a class in config/backends/.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from contextlib import nullcontext
 from dataclasses import dataclass, field
 from importlib import import_module
 from pathlib import Path
-from typing import Any, Protocol, cast
+from typing import TYPE_CHECKING, Any, Protocol, cast
 
 from hforch.backends.capabilities import Capabilities
 from hforch.config.schema import ChatPrompt, Job
@@ -29,11 +29,13 @@ from hforch.errors import ConfigError, Mistake
 from hforch.generation import grammar
 from hforch.generation.batching import by_length, cut
 from hforch.generation.engine import Engine
-from hforch.generation.llm import HforchLLM
 from hforch.generation.logit_reader import LogitReader
 from hforch.models.checkpoint import Checkpoint
 from hforch.utils.progress import Progress
 from hforch.utils.quiet_libraries import quiet
+
+if TYPE_CHECKING:  # it takes half a second to import LangChain, and who plans jobs needs none
+    from hforch.generation.llm import HforchLLM
 
 
 @dataclass(frozen=True)

@@ -16,12 +16,12 @@ from typing import Any
 
 from hforch.backends.base import LoadedModel, PreparedModel
 from hforch.backends.capabilities import Capabilities, Lack, padded_batches
-from hforch.config.schema import FakeBackend, Generation, Job
+from hforch.config.backends.fake import FakeBackend
+from hforch.config.schema import Generation, Job
 from hforch.errors import GenerationError, Mistake
-from hforch.generation.call_arguments import samples
+from hforch.generation.call_arguments import is_sampled
 from hforch.generation.completion import Completion, Vocabulary
 from hforch.generation.engine import RenderedChat, Request, SerialEngine
-from hforch.generation.llm import HforchLLM
 from hforch.generation.text_completion import TextCompletion
 from hforch.models.estimate import Needs
 from hforch.utils.progress import Progress
@@ -64,24 +64,13 @@ def prepare(job: Job, progress: Progress) -> PreparedModel:
 
 
 def load(job: Job, prepared: PreparedModel) -> LoadedModel:
+    from hforch.generation.engine_llm import EngineLLM
+
     assert isinstance(job.backend, FakeBackend)
     time.sleep(job.backend.load_s)
     engine = RemoteFakeEngine(job.backend) if job.backend.remote else FakeEngine(job.backend)
-    return LoadedModel(
-        engine, partial(FakeLLM, engine=engine), {"device": ["none"], "precision": {"requested": "none"}}
-    )
-
-
-class FakeLLM(HforchLLM):
-    """The LLM of the fake backend."""
-
-    def __init__(self, engine: FakeEngine, **fields: Any) -> None:
-        super().__init__(**fields)
-        self._engine = engine
-
-    @property
-    def _llm_type(self) -> str:
-        return "hforch_fake"
+    build = partial(EngineLLM, engine=engine, kind="hforch_fake")
+    return LoadedModel(engine, build, {"device": ["none"], "precision": {"requested": "none"}})
 
 
 class FakeEngine(SerialEngine):
@@ -139,7 +128,7 @@ class FakeEngine(SerialEngine):
         for reply in self.script.replies:
             if reply.match in prompt:
                 return self._ids_of(reply.text)
-        seed = f"{request.seed}:" if samples(request.generation) else ""
+        seed = f"{request.seed}:" if is_sampled(request.generation) else ""
         digest = hashlib.sha256((seed + prompt).encode()).digest()
         length = 8 + digest[0] % 24
         words = [WORDS[hashlib.sha256(digest + bytes([i])).digest()[0] % len(WORDS)] for i in range(length)]

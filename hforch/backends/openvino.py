@@ -7,8 +7,6 @@ from typing import Any
 
 from hforch.backends.base import LoadedModel, PreparedModel, missing_extra
 from hforch.backends.capabilities import Capabilities, padded_batches
-from hforch.backends.huggingface.engine import PipelineEngine
-from hforch.backends.huggingface.pipeline import HforchPipeline, LazyPipeline
 from hforch.backends.ov import device
 from hforch.backends.ov.device import device_name, last_words, precision_of, properties, read_properties
 from hforch.backends.ov.weights import needs, prepare
@@ -25,6 +23,7 @@ LIBRARIES = (
     "optimum.intel.openvino.modeling_decoder",
     "transformers.models.auto.tokenization_auto",
     "transformers.tokenization_utils_tokenizers",
+    "hforch.backends.huggingface.pipeline",
 )
 
 
@@ -46,6 +45,9 @@ def check(job: Job) -> list[Mistake]:
 def load(job: Job, prepared: PreparedModel) -> LoadedModel:
     from optimum.intel import OVModelForCausalLM
     from transformers import AutoTokenizer
+
+    from hforch.backends.huggingface.engine import PipelineEngine
+    from hforch.backends.huggingface.pipeline import HforchPipeline, LazyPipeline
 
     trust = job.model.trust_remote_code
     assert prepared.path is not None

@@ -5,7 +5,6 @@ The same IRs as backend=openvino, without torch and transformers: nothing here i
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -21,10 +20,10 @@ from hforch.backends.genai.generation_config import unsupported
 from hforch.backends.genai.scheduler import one_token
 from hforch.backends.ov import device, weights
 from hforch.backends.ov.device import device_name, last_words, precision_of, properties
-from hforch.config.schema import Job, OpenVINOGenAIBackend
+from hforch.config.backends.openvino_genai import OpenVINOGenAIBackend
+from hforch.config.schema import Job
 from hforch.errors import BackendError, Mistake
 from hforch.generation.file_tokenizer import FileTokenizer, read_json
-from hforch.generation.llm import HforchLLM
 from hforch.generation.logit_reader import openvino_logit_reader
 from hforch.machine.out_of_memory import is_out_of_memory, translate
 from hforch.models.architecture import context_length, kv_elements, vocabulary
@@ -72,6 +71,8 @@ def prepare(job: Job, progress: Progress) -> PreparedModel:
 def load(job: Job, prepared: PreparedModel) -> LoadedModel:
     import openvino_genai
 
+    from hforch.backends.genai.llm import GenAILLM
+
     backend, folder = job.backend, prepared.path
     assert isinstance(backend, OpenVINOGenAIBackend) and folder is not None and prepared.tokenizer is not None
     tokenizer = FileTokenizer(prepared.tokenizer)
@@ -106,25 +107,6 @@ def load(job: Job, prepared: PreparedModel) -> LoadedModel:
     )
     logit_reader = partial(openvino_logit_reader, folder, device_name(job), dict(properties(job)), min(eos, default=0))
     return LoadedModel(engine, partial(GenAILLM, engine=engine), effective, logit_reader=logit_reader)
-
-
-class GenAILLM(HforchLLM):
-    """LangChain's BaseLLM over openvino-genai, with hforch's promises.
-
-    `batch_size` says nothing here: all prompts of a call are handed to the engine, which runs as many at a time as
-    `backend.max_num_seqs` allows.
-    """
-
-    def __init__(self, engine: ContinuousEngine, **fields: Any) -> None:
-        super().__init__(**fields)
-        self._engine = engine
-
-    @property
-    def _llm_type(self) -> str:
-        return "hforch_openvino_genai"
-
-    def _batches(self, prompts: Sequence[str]) -> list[list[int]]:
-        return [list(range(len(prompts)))] if prompts else []
 
 
 def _check_cache(backend: OpenVINOGenAIBackend) -> list[Mistake]:

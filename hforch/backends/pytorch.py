@@ -10,10 +10,9 @@ from typing import Any
 from hforch.backends.base import LoadedModel, PreparedModel, missing_extra, prepared_from
 from hforch.backends.capabilities import Capabilities, padded_batches
 from hforch.backends.huggingface import kv_cache, torch_device
-from hforch.backends.huggingface.engine import PipelineEngine
 from hforch.backends.huggingface.kv_cache import KVCaches
-from hforch.backends.huggingface.pipeline import HforchPipeline, LazyPipeline
-from hforch.config.schema import Job, PytorchBackend
+from hforch.config.backends.pytorch import PytorchBackend
+from hforch.config.schema import Job
 from hforch.errors import BackendError, Mistake, ModelError, first_line
 from hforch.generation.engine import Work
 from hforch.generation.logit_reader import TorchLogitReader
@@ -28,6 +27,7 @@ LIBRARIES = (
     "transformers.models.auto.tokenization_auto",
     "transformers.modeling_utils",
     "transformers.tokenization_utils_tokenizers",
+    "hforch.backends.huggingface.pipeline",
 )
 
 DTYPES = {
@@ -77,6 +77,9 @@ def prepare(job: Job, progress: Progress) -> PreparedModel:
 def load(job: Job, prepared: PreparedModel) -> LoadedModel:
     import torch
     from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    from hforch.backends.huggingface.engine import PipelineEngine
+    from hforch.backends.huggingface.pipeline import HforchPipeline, LazyPipeline
 
     if job.runtime.threads is not None:
         torch.set_num_threads(job.runtime.threads)

@@ -24,7 +24,7 @@ def measure_bandwidth(as_json: bool) -> int:
     threads = int(processor()["usable"])
     value = bandwidth.measure(threads)
     try:
-        bandwidth.keep(machine, value, threads)
+        bandwidth.store(machine, value, threads)
     except OSError as error:
         raise HforchError(f"{bandwidth.file()} cannot be written: {(error.strerror or str(error)).lower()}") from error
     found = {"machine": machine, "threads": threads, "gb_per_s": round(value, 2), "file": str(bandwidth.file())}

@@ -45,7 +45,7 @@ def clean(wanted: Sequence[str], older_than: float | None, dry_run: bool, as_jso
             failed.append((entry, reason))
     if "all" in wanted and older_than is None and not dry_run:
         remove_rest()
-    _tell(removed, failed, dry_run, as_json)
+    _print_removed(removed, failed, dry_run, as_json)
     return EXIT_FAILED if failed else EXIT_OK
 
 
@@ -95,7 +95,7 @@ def _remove(entry: Entry) -> str | None:
         return (error.strerror or str(error)).lower()
 
 
-def _tell(removed: Sequence[Entry], failed: Sequence[tuple[Entry, str]], dry_run: bool, as_json: bool) -> None:
+def _print_removed(removed: Sequence[Entry], failed: Sequence[tuple[Entry, str]], dry_run: bool, as_json: bool) -> None:
     freed = sum(entry.size_mb for entry in removed)
     if as_json:
         told: dict[str, Any] = {

@@ -17,7 +17,7 @@ from typing import Any
 from hforch import __version__
 from hforch.commands._nvidia import nvidia
 from hforch.commands._version_differences import differences
-from hforch.config.schema import BACKENDS
+from hforch.config.backends.registry import BACKENDS
 from hforch.errors import first_line
 from hforch.machine.environment import cpu_name
 from hforch.machine.processor import GB, memory, processor

@@ -42,7 +42,7 @@ def main(argv: list[str]) -> int:
     from hforch.app.hydra_app import run_app
 
     directory = args.directory.absolute()
-    asked, multirun, cwd = _asked(directory, args.directory)
+    asked, multirun, cwd = _recorded_command(directory, args.directory)
     missing = _redacted(directory, asked)
     overrides = _overrides(asked, args.granted, args.config_dir, args.directory, missing)
     _refuse_links(directory)
@@ -104,7 +104,7 @@ def _overrides(
 def _redacted(directory: Path, asked: Mapping[str, Any]) -> list[str]:
     """The overrides that are not in the record as they were typed, because they held a credential."""
     from hforch.records.record_files import RECORD, read_versioned
-    from hforch.runs.sweep import SWEEP, read_sweep
+    from hforch.records.sweep_file import SWEEP, read_sweep
 
     sweep = (directory / SWEEP).is_file()
     jobs = read_sweep(directory)["jobs"] if sweep else [read_versioned(directory / RECORD)]
@@ -145,10 +145,10 @@ def _refuse_links(directory: Path) -> None:
         raise ConfigError(mistakes)
 
 
-def _asked(directory: Path, typed: Path) -> tuple[Mapping[str, Any], bool, str | None]:
+def _recorded_command(directory: Path, typed: Path) -> tuple[Mapping[str, Any], bool, str | None]:
     """What was asked for there, whether it was a sweep, and in which directory the command was given."""
     from hforch.records.record_files import RECORD, known_record
-    from hforch.runs.sweep import SWEEP, read_sweep
+    from hforch.records.sweep_file import SWEEP, read_sweep
 
     if (directory / SWEEP).is_file():
         sweep = read_sweep(directory)

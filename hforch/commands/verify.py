@@ -38,7 +38,7 @@ def main(argv: list[str]) -> int:
     from hforch.commands.run import existing
     from hforch.comparison.entries import read_jobs
     from hforch.comparison.verifying import read_frozen, verdict
-    from hforch.runs.output_dirs import refuse_used
+    from hforch.runs.output_dirs import mistakes_if_used
 
     recipe = existing(args.recipe)
     frozen = read_frozen(recipe)
@@ -48,7 +48,7 @@ def main(argv: list[str]) -> int:
         raise ConfigError(
             [Mistake("", f"no recipe may hold {one}, and this run had it", None, hint) for one in missing]
         )
-    if args.output and refuse_used(args.output, "--output"):
+    if args.output and mistakes_if_used(args.output, "--output"):
         raise ConfigError([Mistake("", f"{args.output} holds an earlier run", "--output", "name another directory")])
     directory = args.output or Path("outputs") / datetime.now().strftime("%Y-%m-%d/%H-%M-%S-%f")
     words = [*args.overrides, f"hydra.run.dir={quoted(str(directory))}"]

@@ -8,16 +8,16 @@ from collections.abc import Mapping, Sequence
 from hforch.comparison.entries import Entry
 from hforch.config.affects import LOAD_KEY, SAME_BASELINE, others
 from hforch.config.as_recipe import flat
+from hforch.config.backends.registry import BACKENDS
 from hforch.config.diagnose.suggestions import did_you_mean
 from hforch.config.keys import affecting, affects, groups
-from hforch.config.schema import BACKENDS
 from hforch.errors import ConfigError, Mistake
 
 PRECISE_CACHE = ("f32", "None", "bf16", "f16", "u8", "u4")  # of KV caches; None: as the device has it
 MOST_PRECISE = ("fp32", "bf16", "fp16", "auto", "int8", "int4")
 
 
-def partners_of(entries: Sequence[Entry], wanted: Mapping[str, str] | None) -> dict[str, Entry | None]:
+def baseline_pairs(entries: Sequence[Entry], wanted: Mapping[str, str] | None) -> dict[str, Entry | None]:
     """For each job, by name, the baseline that is equal to it in all but the load key; itself for a baseline.
 
     Raises:
@@ -30,7 +30,7 @@ def partners_of(entries: Sequence[Entry], wanted: Mapping[str, str] | None) -> d
         _check_axes(wanted)
         if not any(_has(entry, wanted) for entry in entries):
             raise ConfigError(
-                [Mistake("", f"no job has {_said(wanted)}", f"--baseline {_said(wanted)}", _hint(entries, wanted))]
+                [Mistake("", f"no job has {_shown(wanted)}", f"--baseline {_shown(wanted)}", _hint(entries, wanted))]
             )
     partners: dict[str, Entry | None] = {}
     for group in alike.values():
@@ -44,7 +44,7 @@ def partners_of(entries: Sequence[Entry], wanted: Mapping[str, str] | None) -> d
         hint = "a baseline says how the model is loaded; in all else it must have what each job has"
         raise ConfigError(
             [
-                Mistake("", f"job {entry.name} has no partner in the baseline {_said(wanted)}", None, hint)
+                Mistake("", f"job {entry.name} has no partner in the baseline {_shown(wanted)}", None, hint)
                 for entry in alone
             ]
         )
@@ -92,12 +92,12 @@ def _check_axes(wanted: Mapping[str, str]) -> None:
             hint = did_you_mean(axis, load) or f"allowed are {', '.join(load)} and their keys"
             known = axis.partition(".")[0] in groups()
             problem = f"{axis} does not tell loaded models apart" if known else f"there is no axis {axis}"
-            mistakes.append(Mistake("", problem, f"--baseline {_said(wanted)}", hint))
+            mistakes.append(Mistake("", problem, f"--baseline {_shown(wanted)}", hint))
     if mistakes:
         raise ConfigError(mistakes)
 
 
-def _said(wanted: Mapping[str, str]) -> str:
+def _shown(wanted: Mapping[str, str]) -> str:
     return ",".join(f"{axis}={value}" for axis, value in wanted.items())
 
 

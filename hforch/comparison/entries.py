@@ -17,7 +17,7 @@ from hforch.config.keys import affects
 from hforch.errors import LONGEST, ConfigError, Mistake, first_line
 from hforch.records.record_files import RECORD, known_record
 from hforch.records.sample_lines import Samples
-from hforch.runs.sweep import SWEEP, read_sweep
+from hforch.records.sweep_file import SWEEP, read_sweep
 from hforch.utils.redaction import redacted_tree
 
 Read = TypeVar("Read")

@@ -14,7 +14,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from hforch.checks import schema_of
+from hforch.checks.json_schemas import schema_of
 from hforch.comparison.entries import Entry, samples_of
 from hforch.config.as_recipe import differing, recipe_of, to_yaml
 from hforch.config.compose import Composed, compose
@@ -138,7 +138,8 @@ def _portable(entry: Entry) -> tuple[dict[str, Any], list[str]]:
         steps = tuple(int(step) if step.isdigit() else step for step in path.split("."))
         put(job, steps, text)
         needs.append(f"{path}={text if PLAIN.fullmatch(text) else quoted(text)}")
-    for group in affecting(("scores",)):  # a run of its own has no baseline; what was scored is under `frozen`
+    # A run of its own has no baseline, what was scored is under `frozen`; whoever repeats it chooses a tracker.
+    for group in (*affecting(("scores",)), "tracker"):
         job[group] = option(group, "none")
     return job, needs
 

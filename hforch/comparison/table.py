@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from hforch.comparison.axes import axes_of
-from hforch.comparison.baselines import partners_of
+from hforch.comparison.baselines import baseline_pairs
 from hforch.comparison.divergent_tokens import DivergentToken, divergent_tokens
 from hforch.comparison.drift import PAIRS, Baseline, Chosen, Drift, Pair
 from hforch.comparison.entries import Entry
@@ -123,7 +123,7 @@ def compare(entries: Sequence[Entry], baseline: Mapping[str, str] | None = None,
     Raises:
         ConfigError: no job is such a baseline, or jobs have no partner in it; samples are damaged.
     """
-    partners = partners_of(entries, baseline)
+    partners = baseline_pairs(entries, baseline)
     axes = axes_of(entries)
     rows: dict[str, Row] = {}
     by_base: dict[str | None, list[Entry]] = {}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from hforch.config.schema import BACKENDS
+from hforch.config.backends.registry import BACKENDS
 
 
 def with_added_keys(job: Mapping[str, Any]) -> dict[str, Any]:

@@ -9,7 +9,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, ValidationError
 
-from hforch.config.schema import ConfigPart, Count, NonEmpty
+from hforch.config.schema import ConfigPart
+from hforch.utils.strict_model import Count, NonEmpty
 
 Digest = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 

@@ -13,8 +13,10 @@ from typing import Any
 from hforch.config.config_dirs import conf_dir
 from hforch.config.frozen import Frozen
 from hforch.config.keys import OPEN_MAPPINGS, groups, known_keys
+from hforch.config.recipe_check import LAUNCHER
 from hforch.config.schema import Job
 from hforch.config.shorthand import patterns
+from hforch.launchers.registry import all_launchers
 
 Schema = dict[str, Any]
 
@@ -23,7 +25,7 @@ LATER: Schema = {"type": "string", "pattern": r"\$\{|^\?\?\?$", "description": "
 NAME: Schema = {"type": "string", "pattern": r"^[\w./-]+$"}
 SCALAR: Schema = {"type": ["string", "number", "boolean"]}
 COMMENT = re.compile(r"^(?P<key>\w+):.*?\s#\s(?P<text>.+)$")
-LAUNCHER = "override hydra/launcher"
+_NUMBERS: Schema = {"anyOf": [{"type": "number"}, {"$ref": "#/$defs/numbers"}]}
 
 
 def names() -> tuple[str, ...]:
@@ -71,9 +73,9 @@ def recipe() -> Schema:
             "description": "combinations that are left out of the sweep, such as {backend: pytorch, precision: int4}",
         },
         "frozen": {**frozen, "description": "what hforch freeze tells of a run; Hydra never sees it"},
-        "hydra": _closed({"sweeper": _closed({"params": _sweep()}), "launcher": {"$ref": "#/$defs/numbers"}}),
+        "hydra": _closed({"sweeper": _closed({"params": _sweep()}), "launcher": _launcher()}),
     }
-    numbers = {"type": "object", "additionalProperties": {"anyOf": [{"type": "number"}, {"$ref": "#/$defs/numbers"}]}}
+    numbers: Schema = {"type": "object", "additionalProperties": _NUMBERS}
     swept = SCALAR | {"description": "values as on the command line, such as a,b or range(1,4)"}
     return _file("a recipe of hforch", _closed(properties), {"numbers": numbers, "swept": swept, **parts})
 
@@ -105,6 +107,17 @@ def _choice(group: str) -> Schema:
     short = [{"type": "string", "pattern": f"^({pattern})$"} for pattern in patterns(group)]
     numbers: list[Schema] = [{"type": "integer"}] if short else []
     return {"anyOf": [{"enum": options(group)}, NAME, *short, *numbers], "description": _first_comment(group)}
+
+
+def _launcher() -> Schema:
+    """Numbers, and what else of some launcher a recipe may set."""
+    texts: dict[str, list[Schema]] = {}
+    for launcher in all_launchers().values():
+        for key, pattern in launcher.harmless.items():
+            texts.setdefault(key, []).append({"type": "string", "pattern": f"^({pattern})$"})
+    number: Schema = {"type": "number"}
+    properties = {key: {"anyOf": [number, *patterns]} for key, patterns in sorted(texts.items()) if "." not in key}
+    return {"type": "object", "properties": properties, "additionalProperties": _NUMBERS}
 
 
 def _sweep() -> Schema:

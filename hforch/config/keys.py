@@ -38,7 +38,7 @@ def in_open_mapping(path: str) -> bool:
 @cache
 def affecting(kinds: tuple[Kind, ...]) -> tuple[str, ...]:
     """Return the groups, and of groups that hold several kinds the keys, whose values affect one of these kinds."""
-    return tuple(path for path, kind in said_to_affect() if kind in kinds)
+    return tuple(path for path, kind in declared_affects() if kind in kinds)
 
 
 def affects(path: str, kinds: tuple[Kind, ...]) -> bool:
@@ -51,18 +51,18 @@ def is_below(path: str, others: Iterable[str]) -> bool:
     return any(f"{path}.".startswith(f"{one}.") for one in others)
 
 
-def said_to_affect() -> Iterator[tuple[str, Kind]]:
+def declared_affects() -> Iterator[tuple[str, Kind]]:
     """Yield what the schema says: a kind for each group, or for each key of a group that says none."""
     hints = get_type_hints(Job)
     for group, field in Job.model_fields.items():
-        said = _said(field)
+        said = _declared(field)
         yield from ((group, kind) for kind in said)
         if not said:
             for name, key in hints[group].model_fields.items():
-                yield from ((f"{group}.{name}", kind) for kind in _said(key))
+                yield from ((f"{group}.{name}", kind) for kind in _declared(key))
 
 
-def _said(field: FieldInfo) -> list[Kind]:
+def _declared(field: FieldInfo) -> list[Kind]:
     return [one.kind for one in field.metadata if isinstance(one, Affects)]
 
 

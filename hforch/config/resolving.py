@@ -14,7 +14,7 @@ from omegaconf.errors import OmegaConfBaseException
 from hforch.config.copying import copied
 from hforch.config.credentials import FromEnv, reading_environment, remember_pieces, watch_environment
 from hforch.config.hydra_adapter.nodes import is_interpolation, is_missing, is_special, node_of, text_of
-from hforch.config.hydra_adapter.session import seen_by_jobs
+from hforch.config.hydra_adapter.session import visible_to_resolvers
 from hforch.errors import Mistake, first_line
 
 VARIABLE = re.compile(r"Environment variable '([^']*)' not found")
@@ -145,7 +145,7 @@ def as_in_the_job(cfg: DictConfig, number: int | None) -> Iterator[None]:
         if number is not None:
             seen.hydra.job.num, seen.hydra.job.id = number, str(number)
         seen.hydra.runtime.output_dir = str(Path.cwd() / str(seen.hydra[kind].dir))
-    with seen_by_jobs(seen):
+    with visible_to_resolvers(seen):
         yield
 
 

@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
+from hforch.checks.json_schemas import validator
 from hforch.config import checks
-from hforch.config.schema import BACKENDS
+from hforch.config.backends.registry import BACKENDS
 from hforch.errors import Mistake
 
 Tree = Mapping[str, Any]
@@ -35,7 +36,7 @@ def rule(*groups: str) -> Callable[[Callable[[Tree], Iterator[Mistake]]], Callab
 
 
 @rule("device")
-def one_way_to_name_a_device(tree: Tree) -> Iterator[Mistake]:
+def device_is_named_once(tree: Tree) -> Iterator[Mistake]:
     device = tree["device"]
     kind, index, name, device_map = (device[key] for key in ("kind", "index", "name", "device_map"))
     if index is not None and device_map is not None:
@@ -68,15 +69,15 @@ def one_way_to_name_a_device(tree: Tree) -> Iterator[Mistake]:
 
 
 # ---------------------------------------------------------------- backend
-def what_the_backend_asks_for(group: str, tree: Tree) -> Iterator[Mistake]:
+def backend_rules(group: str, tree: Tree) -> Iterator[Mistake]:
     yield from BACKENDS[tree["backend"]["name"]].mistakes(group, tree)
 
 
 for other in ("backend", "device", "generation"):
-    rule("backend", other)(partial(what_the_backend_asks_for, other))
+    rule("backend", other)(partial(backend_rules, other))
 
 
-def values_that_the_backend_takes(group: str, tree: Tree) -> Iterator[Mistake]:
+def backend_takes_values(group: str, tree: Tree) -> Iterator[Mistake]:
     for path, values, problem, hint in BACKENDS[tree["backend"]["name"]].refuses:
         of, _, key = path.partition(".")
         if of == group and (value := tree[group][key]) in values:
@@ -84,7 +85,7 @@ def values_that_the_backend_takes(group: str, tree: Tree) -> Iterator[Mistake]:
 
 
 for refused in sorted({one.path.partition(".")[0] for backend in BACKENDS.values() for one in backend.refuses}):
-    rule("backend", refused)(partial(values_that_the_backend_takes, refused))
+    rule("backend", refused)(partial(backend_takes_values, refused))
 
 
 # ---------------------------------------------------------------- generation
@@ -115,7 +116,7 @@ def sampling_is_switched_on(tree: Tree) -> Iterator[Mistake]:
 
 
 @rule("generation")
-def a_length_to_end_at(tree: Tree) -> Iterator[Mistake]:
+def answer_length_is_limited(tree: Tree) -> Iterator[Mistake]:
     generation = tree["generation"]
     least, most = generation["min_new_tokens"], generation["max_new_tokens"]
     if most is None and generation["max_length"] is None:
@@ -129,7 +130,7 @@ def a_length_to_end_at(tree: Tree) -> Iterator[Mistake]:
 
 
 @rule("generation")
-def beams_for_what_needs_them(tree: Tree) -> Iterator[Mistake]:
+def beam_settings_need_beams(tree: Tree) -> Iterator[Mistake]:
     generation = tree["generation"]
     if generation["from_checkpoint"] or (generation["num_beams"] or 1) > 1:
         return
@@ -143,14 +144,14 @@ def beams_for_what_needs_them(tree: Tree) -> Iterator[Mistake]:
 
 
 @rule("generation")
-def a_schema_that_can_be_followed(tree: Tree) -> Iterator[Mistake]:
+def json_schema_is_valid(tree: Tree) -> Iterator[Mistake]:
     generation = tree["generation"]
     schema = generation["json_schema"]
     if schema is None:
         return
     if isinstance(schema, Mapping):
         try:
-            checks.validator(schema)
+            validator(schema)
         except ValueError as error:
             yield Mistake("generation.json_schema", str(error))
     excluded = {
@@ -166,7 +167,7 @@ def a_schema_that_can_be_followed(tree: Tree) -> Iterator[Mistake]:
 
 
 @rule("precision")
-def group_size_of_int4(tree: Tree) -> Iterator[Mistake]:
+def group_size_needs_int4(tree: Tree) -> Iterator[Mistake]:
     precision = tree["precision"]
     size = precision["group_size"]
     if precision["name"] != "int4":
@@ -226,7 +227,7 @@ def templates_can_be_read(tree: Tree) -> Iterator[Mistake]:
 
 
 @rule("prompt", "inputs")
-def inputs_have_what_the_prompt_names(tree: Tree) -> Iterator[Mistake]:
+def inputs_have_prompt_columns(tree: Tree) -> Iterator[Mistake]:
     prompt, inputs = tree["prompt"], tree["inputs"]
     if inputs["kind"] != "inline":
         return
@@ -271,19 +272,19 @@ def _raw_columns(column: str | None, items: Any) -> Iterator[Mistake]:
 
 # ---------------------------------------------------------------- checks
 @rule("checks")
-def checks_can_be_made(tree: Tree) -> Iterator[Mistake]:
+def checks_are_valid(tree: Tree) -> Iterator[Mistake]:
     yield from checks.value_mistakes(tree["checks"])
 
 
 @rule("checks", "inputs")
-def inputs_have_what_the_checks_name(tree: Tree) -> Iterator[Mistake]:
+def inputs_have_check_columns(tree: Tree) -> Iterator[Mistake]:
     inputs = tree["inputs"]
     if inputs["kind"] == "inline":
         yield from checks.column_mistakes(tree["checks"]["items"], inputs["items"][: inputs["limit"]])
 
 
 @rule("scoring")
-def new_tokens_in_every_window(tree: Tree) -> Iterator[Mistake]:
+def scoring_windows_advance(tree: Tree) -> Iterator[Mistake]:
     text = tree["scoring"]["text"]
     if text is not None and text["stride"] is not None and text["stride"] >= text["window"]:
         yield Mistake(

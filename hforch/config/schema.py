@@ -7,14 +7,16 @@ they differ, says what it affects; load keys, job ids and more follow from that 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from typing import Annotated, Any, ClassVar, Literal, NamedTuple, get_args
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import BeforeValidator, Field
 
+from hforch.checks.registry import AnyCheck
 from hforch.config.affects import Affects
+from hforch.config.backends.registry import AnyBackend
 from hforch.config.checks import spelled_out
-from hforch.errors import Mistake
+from hforch.trackers.registry import AnyOptions
+from hforch.utils.strict_model import Count, NonEmpty, Positive, Probability, StrictModel
 
 SHA256 = r"^[0-9a-f]{64}$"
 PACKAGE = r"^[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?$"  # PEP 508
@@ -34,21 +36,12 @@ SHAPES = {
 }
 """What a text must be that matches a pattern."""
 
-NonEmpty = Annotated[str, Field(min_length=1)]
-Positive = Annotated[int, Field(ge=1)]
-Count = Annotated[int, Field(ge=0)]
-Seconds = Annotated[float, Field(ge=0)]
-Probability = Annotated[float, Field(ge=0, le=1)]
-
-
 LOADING, OUTPUTS, SAMPLES = Affects("loading"), Affects("outputs"), Affects("samples")
 TIMINGS, SCORES, NOTHING = Affects("timings"), Affects("scores"), Affects("nothing")
 
 
-class ConfigPart(BaseModel):
-    """What every part of a job is: immutable, without unknown keys, and with no silent conversion ("3" is not 3)."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
+class ConfigPart(StrictModel):
+    """What every part of a job is."""
 
 
 # ---------------------------------------------------------------- model: where the weights are
@@ -85,138 +78,6 @@ class WheelModel(ModelPart):
 
 
 Model = Annotated[HubModel | LocalModel | GGUFModel | WheelModel, Field(discriminator="source")]
-
-
-# ---------------------------------------------------------------- backend: what runs them
-class Refusal(NamedTuple):
-    """Values of a key that a backend does not take; `problem` is the end of a sentence about one of them."""
-
-    path: str
-    values: tuple[str, ...]
-    problem: str
-    hint: str
-
-
-class BackendPart(ConfigPart):
-    """Attributes, apart from the keys:
-    library: whose devices it runs on, and so whose names of them it knows; None for any.
-    refuses: values of other groups that it does not take.
-    is_reference: whether it is the baseline among jobs that are equally precise.
-    added: keys that older records lack, with the values that these had then.
-    """
-
-    library: ClassVar[Literal["torch", "openvino"] | None] = None
-    refuses: ClassVar[tuple[Refusal, ...]] = ()
-    is_reference: ClassVar[bool] = False
-    added: ClassVar[Mapping[str, Any]] = {}
-
-    @classmethod
-    def mistakes(cls, group: str, tree: Mapping[str, Any]) -> Iterator[Mistake]:
-        """Yield what is wrong between the backend's keys and those of a group (backend, device or generation).
-
-        Both groups are valid alone.
-        """
-        yield from ()
-
-
-class PytorchBackend(BackendPart):
-    name: Literal["pytorch"]
-    kv_cache: Literal["auto", "dynamic", "static"]
-    compile: bool | Literal["auto"]
-
-    library = "torch"
-    refuses = (
-        Refusal(
-            "device.kind",
-            ("npu", "openvino"),
-            "does not exist on backend=pytorch; allowed: cpu, gpu, auto",
-            "use backend=openvino, or device=cpu",
-        ),
-    )
-    is_reference = True
-    added = {"kv_cache": "dynamic", "compile": False}
-
-    @classmethod
-    def mistakes(cls, group: str, tree: Mapping[str, Any]) -> Iterator[Mistake]:
-        own = tree["backend"]
-        if group == "generation" and (tree["generation"]["num_beams"] or 1) > 1:
-            for key, value in (("kv_cache", "static"), ("compile", True)):
-                if own[key] == value:
-                    problem = "beam search is run with a dynamic KV cache, which is not compiled"
-                    hint = f"use backend.{key}=auto, or generation.num_beams=1"
-                    yield Mistake(f"backend.{key}", problem, hint=hint)
-        if group == "backend" and own["kv_cache"] == "dynamic" and own["compile"] is True:
-            yield Mistake(
-                "backend.compile",
-                "a compiled forward pass needs one shape for all steps, and backend.kv_cache=dynamic grows at each",
-                hint="use backend.kv_cache=static, or drop one of the two",
-            )
-
-
-class OpenVINOBackend(BackendPart):
-    name: Literal["openvino"]
-
-    library = "openvino"
-
-
-class OpenVINOGenAIBackend(BackendPart):
-    name: Literal["openvino_genai"]
-    max_num_seqs: Positive
-    max_num_batched_tokens: Positive
-    cache_size: Positive | None
-    enable_prefix_caching: bool
-    prompt_lookup: bool
-    num_assistant_tokens: Positive
-    max_ngram_size: Positive
-    window: Positive
-
-    library = "openvino"
-    refuses = (
-        Refusal(
-            "device.kind",
-            ("npu", "auto"),
-            "does not exist on backend=openvino_genai, whose continuous batching runs on one CPU or GPU",
-            "use device=cpu, device=gpu, or backend=openvino",
-        ),
-    )
-
-    @classmethod
-    def mistakes(cls, group: str, tree: Mapping[str, Any]) -> Iterator[Mistake]:
-        if group == "device" and str(tree["device"]["name"]).startswith("NPU"):
-            (refusal,) = cls.refuses
-            yield Mistake("device.name", f"'{tree['device']['name']}' {refusal.problem}", hint=refusal.hint)
-
-
-class FakeReply(ConfigPart):
-    match: str
-    text: str
-
-
-class FakeFailure(ConfigPart):
-    match: str
-    error: NonEmpty
-    after: Count
-
-
-class FakeBackend(BackendPart):
-    name: Literal["fake"]
-    replies: Annotated[tuple[FakeReply, ...], Field(strict=False)]
-    failures: Annotated[tuple[FakeFailure, ...], Field(strict=False)]
-    load_s: Seconds
-    prefill_s: Seconds
-    token_s: Seconds
-    cold_s: Seconds
-    cold_calls: Count
-    remote: bool
-
-    added = {"cold_s": 0.0, "cold_calls": 0, "remote": False}
-
-
-Backend = Annotated[PytorchBackend | OpenVINOBackend | OpenVINOGenAIBackend | FakeBackend, Field(discriminator="name")]
-BACKENDS: Mapping[str, type[BackendPart]] = {
-    get_args(one.model_fields["name"].annotation)[0]: one for one in get_args(get_args(Backend)[0])
-}
-"""The configuration of each backend, by name."""
 
 
 # ---------------------------------------------------------------- device, precision, ov_config
@@ -317,63 +178,7 @@ Inputs = Annotated[InlineInputs | FileInputs, Field(discriminator="kind")]
 
 
 # ---------------------------------------------------------------- checks
-class Column(ConfigPart):
-    """What a column of the input says, instead of one value for all inputs."""
-
-    column: NonEmpty
-
-
-class CheckPart(ConfigPart):
-    negate: bool
-
-
-class EqualsCheck(CheckPart):
-    kind: Literal["equals"]
-    value: str | Column
-
-
-class ContainsCheck(CheckPart):
-    kind: Literal["contains", "icontains", "starts_with"]
-    value: NonEmpty | Column
-
-
-class RegexCheck(CheckPart):
-    kind: Literal["regex"]
-    value: NonEmpty | Column
-
-
-class JsonSchemaCheck(CheckPart):
-    """`value`: a JSON Schema, or the path of a file that holds one."""
-
-    kind: Literal["json_schema"]
-    value: Annotated[Column | dict[str, Any] | NonEmpty, Field(union_mode="left_to_right")]
-
-
-class MaxTokensCheck(CheckPart):
-    kind: Literal["max_tokens"]
-    value: Count | Column
-
-
-FinishReason = Literal["stop", "eos", "length"]
-
-
-class FinishReasonCheck(CheckPart):
-    kind: Literal["finish_reason"]
-    value: FinishReason | Annotated[tuple[FinishReason, ...], Field(strict=False, min_length=1)] | Column
-
-
-class LevenshteinCheck(CheckPart):
-    kind: Literal["levenshtein"]
-    value: str | Column
-    max_distance: Count | None
-    min_similarity: Probability | None
-
-
-Check = Annotated[
-    EqualsCheck | ContainsCheck | RegexCheck | JsonSchemaCheck | MaxTokensCheck | FinishReasonCheck | LevenshteinCheck,
-    Field(discriminator="kind"),
-]
-WrittenCheck = Annotated[Check, BeforeValidator(spelled_out)]
+WrittenCheck = Annotated[AnyCheck, BeforeValidator(spelled_out)]
 
 
 class Checks(ConfigPart):
@@ -429,12 +234,6 @@ class Scoring(ConfigPart):
         return self.baseline is not None or self.text is not None
 
 
-class EmptyPart(ConfigPart):
-    """A group that has no option but `none` yet."""
-
-    kind: Literal["none"]
-
-
 # ---------------------------------------------------------------- runtime
 class Runtime(ConfigPart):
     batch_size: Annotated[Positive, OUTPUTS]
@@ -453,7 +252,7 @@ class Job(ConfigPart):
     """One composed configuration: what one run does."""
 
     model: Annotated[Model, LOADING]
-    backend: Annotated[Backend, LOADING]
+    backend: Annotated[AnyBackend, LOADING]
     device: Annotated[Device, LOADING]
     precision: Annotated[Precision, LOADING]
     ov_config: Annotated[dict[str, OVValue], LOADING]
@@ -463,5 +262,5 @@ class Job(ConfigPart):
     inputs: Annotated[Inputs, OUTPUTS]
     checks: Annotated[Checks, SAMPLES]
     scoring: Annotated[Scoring, SCORES]
-    tracker: Annotated[EmptyPart, NOTHING]
+    tracker: Annotated[AnyOptions, NOTHING]
     runtime: Runtime

@@ -92,7 +92,7 @@ def hint(group: str) -> str | None:
 
 def misfit(group: str, name: str, backend: str | None) -> tuple[str, str] | None:
     """Return why a backend does not have what a shorthand names, and what to write there; None if it has it."""
-    from hforch.config.schema import BACKENDS  # imports pydantic, which showing something does without
+    from hforch.config.backends.registry import BACKENDS  # imports pydantic, which showing something does without
 
     found = _find(group, name)
     library = BACKENDS[backend].library if backend is not None and backend in BACKENDS else None

@@ -36,14 +36,14 @@ class Plan:
     Attributes:
         jobs: all of them.
         multirun: whether they are a sweep (of one job, perhaps).
-        numbers: Hydra's numbers of the jobs of a sweep.
+        numbers: of the jobs; those of a sweep are Hydra's.
         whole: of a sweep whose jobs Hydra's own sweeper makes: False where a plugin decides what is run.
         left_out: the jobs that the recipe excludes, in words.
     """
 
     jobs: tuple[Composed, ...]
     multirun: bool
-    numbers: tuple[int, ...] = ()
+    numbers: tuple[int, ...]
     whole: bool = True
     left_out: tuple[str, ...] = ()
 
@@ -86,7 +86,7 @@ def plan(overrides: Sequence[str], config_dirs: ConfigDirs, multirun: bool, most
             _, sweeps = without_sweeps(typed)
             swept = frozenset(one.key for one in typed if one.parsed.is_sweep_override() and one.is_group)
             seen = Diagnosis(base.cfg, base.kept, base.mistakes, base.faulty | swept)
-            return Plan((judge(seen, config_dirs, [*mistakes, *sweeps]),), multirun=False)
+            return Plan((judge(seen, config_dirs, [*mistakes, *sweeps]),), multirun=False, numbers=(0,))
         jobs = _jobs(typed, base, config_dirs, loader, mistakes, most)
         with parsing_once():
             composed, left_out = _judge_all(jobs, config_dirs, loader, mistakes)

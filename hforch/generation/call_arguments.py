@@ -98,7 +98,7 @@ def _check_others(others: Mapping[str, Any]) -> None:
         raise UnknownArgument(f"seed={seed!r}: a whole number of 0 or more, or None for another one each time.")
 
 
-def samples(generation: Generation) -> bool:
+def is_sampled(generation: Generation) -> bool:
     """Whether tokens are drawn at random, as far as `generation` itself says."""
     return bool(generation.do_sample) and generation.temperature != 0
 

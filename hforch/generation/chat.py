@@ -55,7 +55,7 @@ def apply_chat_template(
     from transformers import PreTrainedTokenizerBase
 
     if type(tokenizer).apply_chat_template is not PreTrainedTokenizerBase.apply_chat_template:
-        return _own_way(tokenizer, messages, kwargs)
+        return _rendered_by_tokenizer(tokenizer, messages, kwargs)
     others = {name: value for name, value in kwargs.items() if name != "chat_template"}
     try:
         template = tokenizer.get_chat_template(kwargs.get("chat_template"), kwargs.get("tools"))
@@ -64,7 +64,9 @@ def apply_chat_template(
     return render(template, messages, {**tokenizer.special_tokens_map, **others})
 
 
-def _own_way(tokenizer: Any, messages: Sequence[Mapping[str, str]], kwargs: Mapping[str, Any]) -> RenderedChat:
+def _rendered_by_tokenizer(
+    tokenizer: Any, messages: Sequence[Mapping[str, str]], kwargs: Mapping[str, Any]
+) -> RenderedChat:
     """What a tokenizer makes of messages that renders them with code of its own."""
     continues = bool(messages) and messages[-1]["role"] == "assistant"
     try:

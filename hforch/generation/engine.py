@@ -18,7 +18,7 @@ from typing import Any
 
 from hforch.config.schema import Generation
 from hforch.errors import PromptError
-from hforch.generation.call_arguments import samples
+from hforch.generation.call_arguments import is_sampled
 from hforch.generation.completion import Answer, Completion, Vocabulary
 from hforch.generation.request_queue import RequestQueue
 from hforch.machine import out_of_memory
@@ -151,7 +151,7 @@ class Engine(ABC):
 
     def draws(self, generation: Generation) -> bool:
         """Whether `generation` draws tokens at random."""
-        return samples(generation)
+        return is_sampled(generation)
 
     def completion(self, prompt: str, request: Request) -> Completion:
         ids = self.encode(prompt)

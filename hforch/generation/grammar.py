@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
 from typing import Any
 
-from hforch.checks import schema_of
+from hforch.checks.json_schemas import schema_of
 from hforch.config.schema import Generation, Job
 from hforch.errors import Mistake, UnknownArgument
 

@@ -95,7 +95,7 @@ def file() -> Path:
     return cache_home() / "bandwidth.json"
 
 
-def keep(machine: str, gb_per_s: float, threads: int) -> None:
+def store(machine: str, gb_per_s: float, threads: int) -> None:
     """Keep a measurement.
 
     Raises:
@@ -107,7 +107,7 @@ def keep(machine: str, gb_per_s: float, threads: int) -> None:
     write_whole(file(), json.dumps(found, indent=2) + "\n")
 
 
-def kept(environment: Mapping[str, Any]) -> float | None:
+def stored(environment: Mapping[str, Any]) -> float | None:
     """Return the read bandwidth of the machine of an environment, in GB/s; None if it was not measured."""
     machine = identity(environment)
     found = _all().get(machine) if machine else None

@@ -149,7 +149,7 @@ class CardMeter:
             card.end = state(card.handle)
         ours = own_processes()
         why_not = self._why_no_energy()
-        told = [_told(card, energy, seconds, ours) for card, energy in zip(self._cards, energies, strict=True)]
+        told = [_card_record(card, energy, seconds, ours) for card, energy in zip(self._cards, energies, strict=True)]
         told += [{"device": device, "absent": {"nvml": reason}} for device, reason in self._unknown.items()]
         return CardReadings(
             sum(energy for energy in energies if energy is not None) if why_not is None else None,
@@ -212,7 +212,7 @@ def _perhaps(device: str, reason: str) -> str:
     return f"other jobs ran at the same time, possibly on {device} too: {reason}"
 
 
-def _told(card: Card, energy: float | None, seconds: float, ours: frozenset[int]) -> dict[str, Any]:
+def _card_record(card: Card, energy: float | None, seconds: float, ours: frozenset[int]) -> dict[str, Any]:
     """Return a card's entry in the record."""
     absent: dict[str, str] = {}
     told: dict[str, Any] = {"device": card.device}

@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import re
 import sys
-from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from hforch.metrics.metric import Metric
 from hforch.metrics.registry import AGAINST_BASELINE, ALL, COMPARED, ON_TEXT
-
-BEGIN, END = "<!-- metrics: {} -->", "<!-- end -->"
-BLOCK = re.compile(r"<!-- metrics: (\w+) -->\n.*?<!-- end -->", re.DOTALL)
+from hforch.utils.markdown import table, with_tables
 
 
 def tables() -> dict[str, str]:
@@ -21,16 +17,12 @@ def tables() -> dict[str, str]:
     of_jobs = [one for one in ALL if one.section is not None and one not in scored]
     of_comparisons = [one for one in ALL if one.section is None]
     return {
-        "samples": markdown_table(
-            ("name", "definition"), ([_name(one), _defined(one.definition, one)] for one in of_samples)
-        ),
-        "jobs": markdown_table(("name", "where", "definition"), map(_of_job, of_jobs)),
-        "comparison": markdown_table(("name", "better", "definition"), map(_of_comparison, of_comparisons)),
-        "compared": markdown_table(
-            ("name", "on the page", "unit", "better", "kind", "earlier name"), map(_listed, COMPARED)
-        ),
-        "against_baseline": markdown_table(("name", "better", "definition"), map(_of_comparison, AGAINST_BASELINE)),
-        "on_text": markdown_table(("name", "better", "definition"), map(_of_comparison, ON_TEXT)),
+        "samples": table(("name", "definition"), ([_name(one), _defined(one.definition, one)] for one in of_samples)),
+        "jobs": table(("name", "where", "definition"), map(_of_job, of_jobs)),
+        "comparison": table(("name", "better", "definition"), map(_of_comparison, of_comparisons)),
+        "compared": table(("name", "on the page", "unit", "better", "kind", "earlier name"), map(_listed, COMPARED)),
+        "against_baseline": table(("name", "better", "definition"), map(_of_comparison, AGAINST_BASELINE)),
+        "on_text": table(("name", "better", "definition"), map(_of_comparison, ON_TEXT)),
     }
 
 
@@ -40,8 +32,7 @@ def rewritten(text: str) -> str:
     Raises:
         KeyError: a mark names no table.
     """
-    made = tables()
-    return BLOCK.sub(lambda mark: "\n".join([BEGIN.format(mark[1]), made[mark[1]], END]), text)
+    return with_tables(text, "metrics", tables())
 
 
 def _of_job(metric: Metric) -> list[str]:
@@ -74,16 +65,6 @@ def _name(metric: Metric) -> str:
 
 def _defined(definition: str, metric: Metric) -> str:
     return f"{definition} ({metric.source})" if metric.source else definition
-
-
-def markdown_table(headers: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """Return a table as Markdown."""
-    return "\n".join(_lines(headers, rows))
-
-
-def _lines(headers: Sequence[str], rows: Iterable[Sequence[str]]) -> Iterator[str]:
-    for cells in (headers, ["---"] * len(headers), *rows):
-        yield f"| {' | '.join(cell.replace('|', '&#124;') for cell in cells)} |"
 
 
 if __name__ == "__main__":

@@ -177,7 +177,7 @@ def remove(entry: Entry) -> bool:
     return True
 
 
-def kept_text(name: str, make: Callable[[], str]) -> str:
+def cached_text(name: str, make: Callable[[], str]) -> str:
     """A text that takes long to make, kept in the cache where that can be written.
 
     Args:

@@ -91,7 +91,7 @@ def estimate(job: Job, needs: Needs, longest: int, sequences: int) -> Estimate:
     """
     if needs.weights is None:
         return Estimate(0.0, 0.0, 0.0, ())
-    folder, fingerprint, to_do = at_hand(job.model)
+    folder, fingerprint, to_do = local_files(job.model)
     try:
         header = read_header(folder) if folder else None
         if header is None and isinstance(job.model, GGUFModel):
@@ -121,7 +121,7 @@ def smaller_precisions(name: str) -> list[str]:
     return [other for other in SMALLER if IN_MEMORY[other] < IN_MEMORY.get(name, 2.0)]
 
 
-def at_hand(
+def local_files(
     model: HubModel | LocalModel | GGUFModel | WheelModel,
 ) -> tuple[Path | None, str | None, tuple[str, ...]]:
     """The folder of a checkpoint that is on this machine, its fingerprint if that is known without reading all of it;

@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-import re
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from pydantic.fields import FieldInfo
 
-from hforch.metrics.docs import markdown_table
 from hforch.records.fields import Part
 from hforch.records.machine import Effective, Environment
 from hforch.records.record import Model, Record
 from hforch.records.schemas import FILES
+from hforch.utils.markdown import table, with_tables
 
-BEGIN, END = "<!-- keys: {} -->", "<!-- end -->"
-BLOCK = re.compile(r"<!-- keys: (\w+) -->\n.*?<!-- end -->", re.DOTALL)
 EXPLAINED: dict[type[Part], Sequence[tuple[str, type[Part], str]]] = {
     Record: (
         ("model", Model, "likelihood"),
@@ -29,7 +26,7 @@ EXPLAINED: dict[type[Part], Sequence[tuple[str, type[Part], str]]] = {
 
 def tables() -> dict[str, str]:
     """Return each table as Markdown, by the name in its mark."""
-    return {name: markdown_table(("key", "holds"), _rows(part)) for name, (part, _) in FILES.items()}
+    return {name: table(("key", "holds"), _rows(part)) for name, (part, _) in FILES.items()}
 
 
 def rewritten(text: str) -> str:
@@ -38,8 +35,7 @@ def rewritten(text: str) -> str:
     Raises:
         KeyError: a mark names no table.
     """
-    made = tables()
-    return BLOCK.sub(lambda mark: "\n".join([BEGIN.format(mark[1]), made[mark[1]], END]), text)
+    return with_tables(text, "keys", tables())
 
 
 def _rows(part: type[Part]) -> Iterator[list[str]]:

@@ -11,14 +11,14 @@ from typing import Any, Literal, Self
 from hforch.errors import EXIT_INTERRUPTED, HforchError
 from hforch.records.directory_lock import locked
 from hforch.records.fields import Error
-from hforch.records.record import SCHEMA_VERSION, Record
+from hforch.records.record import Record
 from hforch.records.record_files import RECORD, read_record
 from hforch.records.sample import Sample
 from hforch.records.sample_lines import SAMPLES, Samples
 from hforch.utils import files
 from hforch.utils.json_text import to_json
 from hforch.utils.paths import is_special
-from hforch.utils.redaction import redacted_override, redacted_tree
+from hforch.utils.redaction import redacted_tree
 
 
 class RecordWriter:
@@ -132,19 +132,17 @@ def has_samples(directory: Path) -> bool:
     return False
 
 
-def begin_interrupted(directory: Path, overrides: Sequence[str], recipe: str | None) -> None:
-    """Write the record of a job that was interrupted before it wrote one itself."""
+def begin_interrupted(directory: Path, begun: Record) -> None:
+    """Write the record of a job that was interrupted before it wrote one itself.
+
+    Args:
+        begun: what is known of the job; it is changed.
+    """
     if not (directory / RECORD).exists():
-        record = Record(
-            schema_version=SCHEMA_VERSION,
-            status="interrupted",
-            overrides=[redacted_override(one) for one in overrides],
-            recipe=recipe,
-            exit_code=EXIT_INTERRUPTED,
-            error=Error(type="KeyboardInterrupt", message="interrupted before it began"),
-        )
+        begun.status, begun.exit_code = "interrupted", EXIT_INTERRUPTED
+        begun.error = Error(type="KeyboardInterrupt", message="interrupted before it began")
         with RecordWriter(directory) as writer:
-            writer.write(record)
+            writer.write(begun)
 
 
 def write_failure(directory: Path, error: Error, exit_code: int, begun: Record) -> dict[str, Any]:

@@ -47,12 +47,12 @@ class Expected:
             return f"repeat {sample['repeat']} was not planned"
         if self.ids is None or sample["input_id"] in self.ids:
             return None
-        if not was_asked(sample) and sample["repeat"] == 0 and (self.unasked is None or unasked < self.unasked):
+        if not was_attempted(sample) and sample["repeat"] == 0 and (self.unasked is None or unasked < self.unasked):
             return None
         return f"the input {sample['input_id'][:40]!r} was not planned"
 
 
-def was_asked(sample: Mapping[str, Any]) -> bool:
+def was_attempted(sample: Mapping[str, Any]) -> bool:
     """Whether a sample's input was in a batch; otherwise it could not be asked, such as one that is too long."""
     return sample["error"] is None or sample["batch"]["index"] >= 0
 
@@ -128,7 +128,7 @@ class Samples:
             if flaw is not None:
                 self._leave_out(number, flaw)
                 continue
-            unasked += not was_asked(sample)
+            unasked += not was_attempted(sample)
             yield line, sample
 
     def _leave_out(self, number: int, flaw: str) -> None:

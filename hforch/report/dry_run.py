@@ -11,10 +11,10 @@ from rich.table import Table
 
 from hforch.models.estimate import Estimate
 from hforch.report.console import console
+from hforch.runs.job_header import header
+from hforch.runs.planned_job import PlannedJob
 from hforch.runs.resuming import previous_run
-from hforch.runs.runner import header
-from hforch.runs.sweep import PlannedJob
-from hforch.scoring.preflight import kept_mb
+from hforch.scoring.preflight import stored_mb
 
 WIDE = 200  # columns, where no terminal says how many there are
 
@@ -50,7 +50,7 @@ def show_plan(
     printer.print(loads)
     printer.print("Weights and KV cache are what memory has to hold at least; libraries and activations come on top.")
     for one in jobs:
-        mb = kept_mb(one.job, one.samples // one.job.runtime.repeat) if one.baseline == one.number else None
+        mb = stored_mb(one.job, one.samples // one.job.runtime.repeat) if one.baseline == one.number else None
         if mb is not None:
             printer.print(
                 f"Job {one.number} keeps at most {mb} MB of log-probabilities, to score the other jobs against."

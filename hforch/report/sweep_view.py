@@ -10,9 +10,11 @@ from typing import Any, TextIO
 
 from hforch.errors import EXIT_INTERRUPTED
 from hforch.report.display import open_watcher
+from hforch.report.pace import Pace
 from hforch.report.plain_watcher import PlainWatcher
 from hforch.report.wording import duration, summary_lines
-from hforch.runs.sweep import Pace, PlannedJob, SweepView
+from hforch.runs.planned_job import PlannedJob
+from hforch.runs.sweep import SweepView
 from hforch.runs.watcher import NullWatcher, Watcher
 from hforch.utils.progress import Advance
 
@@ -43,6 +45,13 @@ class SilentSweepView:
         print(message, file=sys.stderr, flush=True)
 
     def end(self, whole: bool) -> None: ...
+
+
+class SingleRunView(SilentSweepView):
+    """A run that is no sweep: its watcher shows all that there is."""
+
+    def note(self, text: str) -> None:
+        self._watcher.note(text)
 
 
 class TextSweepView:

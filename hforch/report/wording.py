@@ -56,13 +56,13 @@ def summary_lines(record: Mapping[str, Any], directory: str) -> tuple[str, str]:
     if totals.get("output_tokens"):
         parts.append(f"{totals['output_tokens']} tokens, {_ends(totals['finish_reasons'])}")
     known = dict(record) if totals.get("samples") else {**record, "memory": {}}
-    parts += (_told(metric, known, many) for metric in ALL if metric.summary and metric.read(known) is not None)
+    parts += (_phrase(metric, known, many) for metric in ALL if metric.summary and metric.read(known) is not None)
     if checks := totals.get("checks"):
         parts.append(_checks(checks, record.get("exit_code")))
     return " · ".join(parts) or "nothing was answered", f"record: {directory}"
 
 
-def _told(metric: Metric, record: Mapping[str, Any], many: bool) -> str:
+def _phrase(metric: Metric, record: Mapping[str, Any], many: bool) -> str:
     """Return a metric as the line at the end of a run has it, such as `TTFT 60 ms (median)`."""
     value = metric.read(record)
     assert value is not None

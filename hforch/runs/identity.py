@@ -9,7 +9,7 @@ from contextlib import suppress
 from typing import Any
 
 from hforch.backends.base import capabilities
-from hforch.checks import schema_of
+from hforch.checks.json_schemas import schema_of
 from hforch.config.affects import JOB_ID, LOAD_KEY, SAME_RUN, others
 from hforch.config.keys import affecting
 from hforch.config.schema import Job

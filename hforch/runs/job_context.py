@@ -11,7 +11,7 @@ from hforch.config.credentials import FromEnv, recorded
 from hforch.errors import Mistake
 from hforch.utils.redaction import redacted_override
 
-if TYPE_CHECKING:
+if TYPE_CHECKING:  # the command line's help imports this module, and needs no types
     from hforch.config.schema import Job
     from hforch.records.record import Configuration, Record
 

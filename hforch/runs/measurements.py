@@ -11,7 +11,7 @@ from pathlib import Path
 from statistics import median
 from typing import Any, Self
 
-from hforch.checks import totals
+from hforch.checks.judging import totals
 from hforch.machine import accelerators
 from hforch.metrics.aggregation import Timings
 from hforch.metrics.registry import ALL
@@ -153,7 +153,7 @@ def count(samples: Sequence[Mapping[str, Any]], planned: int | None = None) -> T
     )
 
 
-def joined(peaks: Mapping[str, Any], others: Mapping[str, Any]) -> dict[str, Any]:
+def merged_peaks(peaks: Mapping[str, Any], others: Mapping[str, Any]) -> dict[str, Any]:
     """Return the higher one of two peaks each, as `MemoryMeter.peaks` gives them."""
     found = dict(peaks)
     for name, value in others.items():

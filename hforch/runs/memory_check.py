@@ -17,7 +17,7 @@ from hforch.inputs import Input
 from hforch.machine import accelerators
 from hforch.machine.accelerators import Accelerator
 from hforch.machine.processor import memory
-from hforch.models.estimate import Estimate, at_hand, estimate, smaller_precisions
+from hforch.models.estimate import Estimate, estimate, local_files, smaller_precisions
 from hforch.models.tokenizers import open_tokenizer, tokenizing
 from hforch.prompts import build_prompt, variables_of
 
@@ -28,15 +28,32 @@ CHARACTERS = 3.0  # a token, where there is no tokenizer to ask: fewer than most
 MANY = 100  # inputs are rendered to find the longest prompt, the longest ones as they stand
 
 
+def estimate_before(job: Job, inputs: Sequence[Input]) -> Estimate:
+    """Return what a job will take at least; that of its weights alone, where these are far from filling the memory.
+
+    Rendering and tokenizing the longest prompts is left out then. Devices are not asked.
+    """
+    if needs_devices([job]):
+        return estimate_job(job, inputs)
+    rough = estimate(job, capabilities(job).needs, 0, 0)
+    return rough if _is_far_below(rough, device_memory(job, [])) else estimate_job(job, inputs)
+
+
+def _is_far_below(rough: Estimate, room: DeviceMemory | None) -> bool:
+    return room is None or (rough.memory_mb or 0.0) * 4 < room.mb
+
+
 def estimate_job(job: Job, inputs: Sequence[Input]) -> Estimate:
     """What a job will take at least."""
-    folder, *_ = at_hand(job.model)
+    folder, *_ = local_files(job.model)
     beams = job.generation.num_beams or 1
     able = capabilities(job)
-    return estimate(job, able.needs, longest(job, inputs, folder), min(able.batching.at_once, len(inputs)) * beams)
+    return estimate(
+        job, able.needs, longest_sequence(job, inputs, folder), min(able.batching.at_once, len(inputs)) * beams
+    )
 
 
-def longest(job: Job, inputs: Sequence[Input], folder: Path | None) -> int:
+def longest_sequence(job: Job, inputs: Sequence[Input], folder: Path | None) -> int:
     """The tokens of the longest prompt and of its longest answer."""
     template = build_prompt(job.prompt)
     if len(inputs) > MANY:
@@ -57,7 +74,7 @@ def _tokenizer(file: Path) -> Any:
     return open_tokenizer(file)
 
 
-def problem(job: Job, inputs: Sequence[Input]) -> Mistake | None:
+def memory_problem(job: Job, inputs: Sequence[Input]) -> Mistake | None:
     """`too_large` for one job, by the devices of this process; what is far from filling them is not looked at closely.
 
     Its process may initialize accelerators: it is the one that will load the model.
@@ -66,7 +83,7 @@ def problem(job: Job, inputs: Sequence[Input]) -> Mistake | None:
         return None
     devices = devices_for([job])
     room, rough = device_memory(job, devices), estimate(job, capabilities(job).needs, 0, 0)
-    if room is None or (rough.memory_mb or 0.0) * 4 < room.mb:
+    if _is_far_below(rough, room):
         return None
     return too_large(job, estimate_job(job, inputs), devices)
 
@@ -83,7 +100,7 @@ def too_large(job: Job, expected: Estimate, devices: Sequence[Accelerator]) -> M
     if room is None or expected.memory_mb <= room.mb:
         return None
     problem = f"{_sizes(expected)} do not fit into {room.words}"
-    fits = _what_fits(job, expected, room.mb) or "take a smaller precision, batch or model"
+    fits = _what_would_fit(job, expected, room.mb) or "take a smaller precision, batch or model"
     return Mistake("model", problem, None, f"{fits}; runtime.memory_check=warn tries all the same")
 
 
@@ -156,7 +173,7 @@ def _is_spread(job: Job) -> bool:
 
 
 # ---------------------------------------------------------------- what would fit
-def _what_fits(job: Job, expected: Estimate, room_mb: float) -> str | None:
+def _what_would_fit(job: Job, expected: Estimate, room_mb: float) -> str | None:
     """Return the largest batch that fits, or else the largest precision; None if there is none."""
     if size := _batch_that_fits(job, expected, room_mb - (expected.weights_mb or 0.0)):
         return f"{capabilities(job).batching.key}={size} fits by the estimate"

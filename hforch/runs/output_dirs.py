@@ -13,7 +13,7 @@ from hforch.errors import ConfigError, Mistake
 from hforch.records.record_files import DISTRIBUTIONS, RECORD, SCORES
 from hforch.records.record_writer import has_samples
 from hforch.records.sample_lines import SAMPLES
-from hforch.runs.sweep import SWEEP, read_sweep
+from hforch.records.sweep_file import SWEEP, read_sweep
 from hforch.utils.paths import is_special
 
 REPORT = "report.html"
@@ -21,7 +21,7 @@ OF_A_JOB = (RECORD, SAMPLES, SCORES, DISTRIBUTIONS, f".{DISTRIBUTIONS}", f"{JOB_
 OF_A_SWEEP = (SWEEP, "comparison.json", "comparison.md", "multirun.yaml", REPORT)
 
 
-def refuse_used(directory: Path, key: str) -> list[Mistake]:
+def mistakes_if_used(directory: Path, key: str) -> list[Mistake]:
     """A mistake if a run or sweep has left answers in a directory, or if it is within that of a sweep.
 
     Args:
@@ -62,7 +62,7 @@ def answers_in_the_way(directory: Path) -> list[Mistake]:
         Mistake("", f"{one} is {what}, where a run writes a file", None, hint)
         for folder in [directory, *_jobs(directory)]
         for one in _written(folder)
-        if (what := _what(one))
+        if (what := _kind_of_content(one))
     ]
 
 
@@ -86,7 +86,7 @@ def _written(folder: Path) -> list[Path]:
     return there
 
 
-def _what(path: Path) -> str | None:
+def _kind_of_content(path: Path) -> str | None:
     """What a path is, if it is not as a run writes it."""
     if path.is_symlink():
         return "a link"

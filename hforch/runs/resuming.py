@@ -14,7 +14,7 @@ from hforch.records.record_files import RECORD, known_record
 from hforch.records.sample_lines import Samples
 
 if TYPE_CHECKING:
-    from hforch.runs.sampling import Batch
+    from hforch.load.base import Batch
 
 ANEW = "run it anew, in another directory"
 
@@ -96,7 +96,7 @@ def changes(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[Mistake]:
             for found in [one for one in values if f"{one}.".startswith(f"{path}.")]:
                 del values[found]
     mistakes = [
-        Mistake(path, f"was {_told(old, path)} when this was begun, and is {_told(new, path)} now", None, ANEW)
+        Mistake(path, f"was {_describe(old, path)} when this was begun, and is {_describe(new, path)} now", None, ANEW)
         for path in sorted(old.keys() | new.keys())
         if old.get(path) != new.get(path) and not affects(path, others(SAME_RUN))
     ]
@@ -109,7 +109,7 @@ def changes(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[Mistake]:
     return mistakes
 
 
-def _told(values: Mapping[str, Any], path: str) -> str:
+def _describe(values: Mapping[str, Any], path: str) -> str:
     return repr(values[path]) if path in values else "not there"
 
 

@@ -6,25 +6,26 @@ import asyncio
 import logging
 import time
 import traceback
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 from langchain_core.callbacks import BaseCallbackHandler
 from langchain_core.outputs import LLMResult
 from langchain_core.runnables import Runnable, RunnableConfig
 
-from hforch import checks
-from hforch.backends.base import batches
+from hforch.checks.judging import judge
 from hforch.config.schema import Item, Job
 from hforch.errors import HforchError, full_errors, message_of
 from hforch.generation.completion import Answer
 from hforch.generation.llm import HforchLLM
 from hforch.generation.results import answer_of
 from hforch.inputs import Input
+from hforch.load.base import Batch
 from hforch.prompts import build_prompt, variables_of
 from hforch.records.fields import Error
 from hforch.records.sample import BatchPlace, CheckResult, Sample
+from hforch.runs.busy_time import BusyTime
 from hforch.runs.watcher import NullWatcher, Watcher
 from hforch.utils.redaction import redacted_line
 from hforch.utils.system_limits import limit_reached
@@ -53,39 +54,11 @@ class Collector(BaseCallbackHandler):
         self.text, self.answer = response.generations[0][0].text, answer_of(response)
 
 
-@dataclass(frozen=True)
-class Batch:
-    """Inputs that go through the model together.
-
-    Attributes:
-        repeat: which time the inputs are measured, from 0.
-        index: its place in the plan, from 0.
-    """
-
-    repeat: int
-    index: int
-    inputs: Sequence[Input]
-
-
-def plan(job: Job, inputs: Sequence[Input]) -> list[Batch]:
-    """The batches, from the inputs alone; the whole as often as it is measured."""
-    names = build_prompt(job.prompt).input_variables
-    lengths = [_length(variables_of(each.item, job.prompt, names)) for each in inputs]
-    chunks = [[inputs[place] for place in batch] for batch in batches(job, lengths)]
-    repeats = range(job.runtime.repeat)
-    return [Batch(repeat, index, chunk) for repeat in repeats for index, chunk in enumerate(chunks)]
-
-
-def _length(variables: Mapping[str, Any]) -> int:
-    """The characters that an input adds to its prompt: near enough to tokens, and known before a tokenizer is."""
-    return sum(len(str(value)) for value in variables.values())
-
-
 class Sampler:
     """Answers batches with a chain, and makes the records of its samples.
 
     Attributes:
-        walls: for each repeat the wall time of its batches that came to their end so far, in seconds.
+        busy: how long batches have been answered, by repeat.
         torn: the sample whose stream was interrupted, with the text that had come; empty otherwise.
         prompt_tokens: of each input that can be answered, by its index; known once `unanswerable` has looked at it.
             None where there is no tokenizer.
@@ -97,9 +70,9 @@ class Sampler:
         self.job, self.llm, self.watcher = job, llm, watcher
         self.prompt = build_prompt(job.prompt)
         self.chain: Runnable[Any, str] = self.prompt | llm
-        self.walls: dict[int, float] = {}
-        self._last_s = 0.0
-        self._judge = checks.judge(job.checks, job.prompt.echo, job.generation.json_schema)
+        self.busy = BusyTime()
+        self._last: tuple[Batch, float] | None = None
+        self._judge = judge(job.checks, job.prompt.echo, job.generation.json_schema)
         self.longest = (0, 0)
         self.torn: list[Sample] = []
         self.prompt_tokens: dict[int, int | None] = {}
@@ -112,21 +85,26 @@ class Sampler:
         (self.prompt | self.llm.shortened(at_most)).batch(variables, config=configs)
         return [collector.answer for collector in collectors if collector.answer is not None]
 
-    def repeatable(self, batch: Batch) -> tuple[Callable[[], float], float] | None:
-        """A way to measure the batch that was just answered once more, unseen, and the seconds it took at first."""
-        seconds = self._last_s
+    def repeatable(self) -> tuple[Callable[[], float], float] | None:
+        """Return a way to measure the batch that was answered last once more, unseen, and the seconds that it took."""
+        if self._last is None:
+            return None
+        batch, seconds = self._last
 
         def measure() -> float:
             again = Sampler(self.job, self.llm, NullWatcher())
             if any(sample.error for sample in again.answer(batch)):
                 raise RuntimeError("the batch failed this time")
-            return again.walls[batch.repeat]
+            return again.busy.seconds[batch.repeat]
 
-        return (measure, seconds) if seconds else None
+        return measure, seconds
 
-    def _measured(self, batch: Batch, seconds: float) -> None:
-        self._last_s = seconds
-        self.walls[batch.repeat] = self.walls.get(batch.repeat, 0.0) + seconds
+    @contextmanager
+    def _measured(self, batch: Batch) -> Iterator[None]:
+        started = time.perf_counter()
+        with self.busy.of_batch(batch.repeat):
+            yield
+        self._last = batch, time.perf_counter() - started
 
     def judged(self, sample: Sample) -> Sample:
         """Add the results of the checks to a sample, and return it."""
@@ -150,33 +128,31 @@ class Sampler:
         """Answer a batch of one, piece by piece."""
         (each,) = batch.inputs
         collector, pieces = Collector(), []
-        started = time.perf_counter()
-        try:
-            for piece in self.chain.stream(self._variables(each), config={"callbacks": [collector]}):
-                pieces.append(piece)
-                self.watcher.text(piece)
-            sample = good_sample(each, batch, collector)
-        except Exception as error:
-            sample = failed_sample(each, batch, error, collector)
-        except KeyboardInterrupt as interrupt:
-            torn = self.judged(failed_sample(each, batch, interrupt, collector))
-            torn.text = "".join(pieces) or None
-            self.torn = [torn]
-            raise
-        self._measured(batch, time.perf_counter() - started)
+        with self._measured(batch):
+            try:
+                for piece in self.chain.stream(self._variables(each), config={"callbacks": [collector]}):
+                    pieces.append(piece)
+                    self.watcher.text(piece)
+                sample = good_sample(each, batch, collector)
+            except Exception as error:
+                sample = failed_sample(each, batch, error, collector)
+            except KeyboardInterrupt as interrupt:
+                torn = self.judged(failed_sample(each, batch, interrupt, collector))
+                torn.text = "".join(pieces) or None
+                self.torn = [torn]
+                raise
         return [self.judged(sample)]
 
     def answer(self, batch: Batch) -> list[Sample]:
         """Answer a batch at once."""
         collectors = [Collector() for _ in batch.inputs]
         configs = [RunnableConfig(callbacks=[collector]) for collector in collectors]
-        started = time.perf_counter()
-        try:
-            self.chain.batch([self._variables(each) for each in batch.inputs], config=configs)
-            samples = [good_sample(*pair, seen) for pair, seen in self._pairs(batch, collectors)]
-        except Exception as error:
-            samples = [failed_sample(*pair, error, seen) for pair, seen in self._pairs(batch, collectors)]
-        self._measured(batch, time.perf_counter() - started)
+        with self._measured(batch):
+            try:
+                self.chain.batch([self._variables(each) for each in batch.inputs], config=configs)
+                samples = [good_sample(*pair, seen) for pair, seen in self._pairs(batch, collectors)]
+            except Exception as error:
+                samples = [failed_sample(*pair, error, seen) for pair, seen in self._pairs(batch, collectors)]
         return [self.judged(sample) for sample in samples]
 
     @staticmethod

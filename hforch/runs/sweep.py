@@ -1,104 +1,34 @@
-"""The jobs of a sweep, run so that each model is loaded once, and what is known of them as a whole: sweep.json."""
+"""Jobs that are run together, so that each model is loaded once, and what is known of a sweep: sweep.json."""
 
 from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+import traceback
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import cached_property
-from pathlib import Path, PurePath
+from pathlib import Path
 from typing import Any, Protocol
 
-from hforch.config.schema import Job
-from hforch.errors import EXIT_INTERRUPTED, EXIT_OK, ConfigError, HforchError, Mistake, message_of
-from hforch.models.estimate import Estimate
-from hforch.records.damage import sweep_flaws
+from hforch.errors import EXIT_INTERRUPTED, EXIT_OK, HforchError, full_errors, message_of
+from hforch.records.directory_lock import is_locked
 from hforch.records.record import SCHEMA_VERSION, Configuration, Status
-from hforch.records.record_files import known_record, read_record, read_versioned
-from hforch.records.record_writer import write_json, write_record
-from hforch.records.sample_lines import Samples
-from hforch.records.sweep import NoiseOfModel, SweepJob, SweepRecord
+from hforch.records.record_files import read_record
+from hforch.records.record_writer import begin_interrupted, write_json, write_record
+from hforch.records.sweep import NoiseOfModel, SweepRecord
+from hforch.records.sweep_file import SWEEP
 from hforch.runs import run
-from hforch.runs.identity import run_of
-from hforch.runs.job_context import JobContext
+from hforch.runs.mode import MULTIRUN, RunMode
 from hforch.runs.model_slot import ModelSlot
+from hforch.runs.planned_job import PlannedJob
 from hforch.runs.processes.worker_pool import WorkerPool
 from hforch.runs.watcher import Watcher
-from hforch.scoring.preflight import is_scored
-from hforch.utils.redaction import redacted, redacted_override
 
-SWEEP = "sweep.json"
+NOT_BEGUN = -1  # the number under which an interruption outside of jobs has its exit code
 WRITING_SHARE = 20  # so many times as long as writing sweep.json took are jobs run before it is written again
-LONGEST_NAME = 255  # bytes of the name of a file
-
-
-RunJob = Callable[[Mapping[str, Any] | None], int]
-"""What a job does, given its logging for `logging.config.dictConfig`; returns its exit code."""
-
-
-@dataclass(frozen=True)
-class PlannedJob:
-    """A job of a sweep, before it is run.
-
-    Attributes:
-        number: Hydra's.
-        directory: where its record goes.
-        key: its load key.
-        id: its job id.
-        label: the overrides in which it differs from the other jobs.
-        samples: how many it will have.
-        expected: what it will take, as far as that can be told without its weights.
-        same_as: the number of an earlier job with the same outputs, which is run in its stead.
-        baseline: the number of the job whose answers it scores, its own if it is one; None if nothing is scored.
-        begin: does work as this job: with its directory made, and its environment set; hands it the job's logging.
-    """
-
-    number: int
-    directory: Path
-    job: Job
-    job_context: JobContext
-    key: str
-    id: str
-    label: str
-    samples: int
-    expected: Estimate
-    same_as: int | None
-    baseline: int | None
-    begin: Callable[[RunJob], int]
-
-    def record(self, sweep: Path | None = None) -> dict[str, Any]:
-        """Return what sweep.json says of it.
-
-        Args:
-            sweep: the directory of the sweep, from which that of the job is told.
-        """
-        planned = SweepJob(
-            **self.job_context.configuration(self.job).dump(),
-            number=self.number,
-            directory=str(self.directory.relative_to(sweep) if sweep else self.directory),
-            label=redacted(self.label),
-            samples=self.samples,
-            same_as=self.same_as,
-            baseline=self.baseline,
-            load_key=self.key,
-            job_id=self.id,
-            overrides=[redacted_override(one) for one in self.job_context.overrides],
-        )
-        return planned.dump()
-
-    def is_done(self) -> bool:
-        """Whether its record is there, and lacks nothing; nor do its scores, nor the distributions that others need."""
-        with suppress(OSError, ValueError, HforchError):
-            record = known_record(self.directory)
-            if record.get("status") == "ok" and record.get("job_id") == self.id:
-                told = (record.get("totals") or {}).get("samples")
-                scored = is_scored(record, self.job, self.directory, self.job_context.baseline)
-                samples = Samples(self.directory, record)
-                return scored and told == sum(1 for _ in samples) and not (samples.left_out or samples.is_torn)
-        return False
 
 
 class SweepView(Protocol):
@@ -132,14 +62,16 @@ class Sweep:
     """Jobs that are run together.
 
     Attributes:
-        jobs: in Hydra's order.
+        jobs: in Hydra's order; a single run has one.
         about: what sweep.json says besides: how it was asked for.
+        mode: whether there is a sweep.json, and what else is done for a sweep alone.
         noise: how long the first batch of each model took, at first and at last.
     """
 
     directory: Path
     jobs: Sequence[PlannedJob]
     about: Mapping[str, Any]
+    mode: RunMode = MULTIRUN
     noise: list[NoiseOfModel] = field(default_factory=list)
     _next_note: float = 0.0
 
@@ -160,12 +92,12 @@ class Sweep:
                 codes[planned.number] = code
                 if code == EXIT_INTERRUPTED or (code and planned.job.runtime.fail_fast):
                     break
-                if at + 1 == len(left) or left[at + 1].key != planned.key:
+                if self.mode.has_summary and (at + 1 == len(left) or left[at + 1].key != planned.key):
                     self._measure_noise(planned, left, workers, model_slot)
             else:
                 codes |= self._equal_ones(codes)
         except KeyboardInterrupt:
-            codes[-1] = EXIT_INTERRUPTED
+            codes[NOT_BEGUN] = EXIT_INTERRUPTED
         view.end(self.end(codes))
         return codes
 
@@ -181,7 +113,7 @@ class Sweep:
             codes |= launch(left) if left else {}
             codes |= self._equal_ones(codes)
         except KeyboardInterrupt:
-            codes[-1] = EXIT_INTERRUPTED
+            codes[NOT_BEGUN] = EXIT_INTERRUPTED
         view.end(self.end(codes))
         return codes
 
@@ -196,6 +128,10 @@ class Sweep:
         interrupted = EXIT_INTERRUPTED in codes.values()
         failed = any(codes.values()) or len(codes) < len(self.jobs)
         self._note("interrupted" if interrupted else "failed" if failed else "ok", finished=_now())
+        if interrupted and not self.mode.has_summary:  # its record is all that says so
+            for one in self.jobs:
+                with suppress(OSError, HforchError):
+                    begin_interrupted(one.directory, one.job_context.record(one.job))
         return not failed
 
     def to_run(self, resume: bool) -> list[PlannedJob]:
@@ -214,7 +150,7 @@ class Sweep:
             return scores, scores and at != last, at, one.number
 
         ordered = sorted(own, key=place)
-        if not resume:
+        if not resume or not self.mode.has_summary:  # a run that is resumed shows what it has
             return ordered
         again = {one.number for one in ordered if not one.is_done()}
         return [one for one in ordered if one.number in again or one.baseline in again]  # whose answers may be others
@@ -223,12 +159,14 @@ class Sweep:
         watcher = view.job(planned)
 
         def work(logging: Mapping[str, Any] | None) -> int:
-            job_context = replace(planned.job_context, logging=logging)
+            job_context = replace(planned.job_context, logging=logging, is_locked=is_locked(planned.directory))
             return run(planned.job, planned.directory, job_context, watcher, workers, planned.key, model_slot)
 
         try:
             code = planned.begin(work)
         except HforchError as error:
+            if full_errors():
+                traceback.print_exc()
             view.failed(planned, message_of(error))
             code = error.exit_code
         view.ended(planned, code)
@@ -270,6 +208,8 @@ class Sweep:
 
     def _note(self, status: Status, **more: Any) -> None:
         """Write sweep.json. Of many models, not after each: it says all that is planned, so it may be large."""
+        if not self.mode.has_summary:
+            return
         began = time.monotonic()
         self.about = {**self.about, **more}
         sweep = SweepRecord(schema_version=SCHEMA_VERSION, status=status, **self.about, noise=self.noise)
@@ -284,83 +224,6 @@ class Sweep:
     @cached_property
     def _by_number(self) -> dict[int | None, PlannedJob]:
         return {one.number: one for one in self.jobs}
-
-
-def read_sweep(directory: Path) -> dict[str, Any]:
-    """The sweep.json of a sweep's directory.
-
-    Raises:
-        ConfigError: there is none that can be read, or it lacks what a comparison or a resume has to know.
-    """
-    path = directory / SWEEP
-    found = read_versioned(path)
-    damaged = sweep_flaws(found) or [
-        f"jobs.{at}.directory: it is not within that of the sweep"
-        for at, one in enumerate(found["jobs"])
-        if not _is_within(one["directory"])
-    ]
-    if damaged:
-        problem = f"{path} does not say which jobs it has, and how it was asked for: {'; '.join(damaged[:3])}"
-        hint = "it is written whole, so something else has changed it"
-        raise ConfigError([Mistake("", problem, None, hint)])
-    return found
-
-
-def _is_within(directory: str) -> bool:
-    """Return whether a path leads to a directory below the one that it starts from."""
-    path = PurePath(directory)
-    is_below = not path.is_absolute() and ".." not in path.parts and bool(path.parts)
-    return is_below and "\0" not in directory and all(len(os.fsencode(part)) <= LONGEST_NAME for part in path.parts)
-
-
-def equal_ones(jobs: Sequence[PlannedJob]) -> Iterator[PlannedJob]:
-    """The jobs, each that would only repeat an earlier one marked as such.
-
-    Jobs are equal when all that decides outputs and measurements is: what a backend ignores, such as ov_config on
-    pytorch, makes no difference.
-    """
-    seen: dict[tuple[str, str], int] = {}
-    for one in jobs:
-        earlier = seen.setdefault(run_of(one.job, one.id), one.number)
-        yield one if earlier == one.number else replace(one, same_as=earlier)
-
-
-def labels(overrides: Sequence[Sequence[str]]) -> list[str]:
-    """For each job the overrides that not all jobs have."""
-    common = set(overrides[0]).intersection(*map(set, overrides)) if overrides else set()
-    return [" ".join(one for one in own if one not in common) for own in overrides]
-
-
-class Pace:
-    """How long a sweep will still take, from what it took so far."""
-
-    def __init__(self, left: Sequence[PlannedJob]) -> None:
-        self._left = {one.number: one for one in left}
-        self._seconds: dict[str, float] = {}
-        self._samples: dict[str, int] = {}
-        self._loads: list[float] = []
-        self._since = time.monotonic()
-
-    def done(self, planned: PlannedJob, record: Mapping[str, Any]) -> None:
-        """A job has ended."""
-        timings = record.get("timings") or {}
-        loading = 0.0 if record.get("shared_load") else sum(timings.values()) - timings.get("warmup_s", 0.0)
-        took, self._since = time.monotonic() - self._since, time.monotonic()
-        if not record.get("shared_load"):
-            self._loads.append(loading)
-        self._seconds[planned.key] = self._seconds.get(planned.key, 0.0) + max(took - loading, 0.0)
-        self._samples[planned.key] = self._samples.get(planned.key, 0) + planned.samples
-        self._left.pop(planned.number, None)
-
-    def seconds_left(self) -> float | None:
-        """None as long as nothing is known."""
-        if not self._samples:
-            return None
-        overall = sum(self._seconds.values()) / sum(self._samples.values())
-        rates = {key: self._seconds[key] / self._samples[key] for key in self._samples}
-        answering = sum(one.samples * rates.get(one.key, overall) for one in self._left.values())
-        loads = len({one.key for one in self._left.values()} - set(self._samples))
-        return answering + loads * (sum(self._loads) / len(self._loads) if self._loads else 0.0)
 
 
 def _now() -> str:

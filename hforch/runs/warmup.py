@@ -16,8 +16,9 @@ from hforch.backends.base import capabilities
 from hforch.config.schema import Generation, Item
 from hforch.generation.engine import FixedCache
 from hforch.inputs import Input
+from hforch.load.base import Batch
 from hforch.records.measured import WarmedUp
-from hforch.runs.sampling import Batch, Sampler, error_of
+from hforch.runs.sampling import Sampler, error_of
 from hforch.runs.warmup_rounds import FEWEST, FEWEST_ON_CPU, STEPS, Round, deviation, ended_by, is_steady
 from hforch.utils.progress import Progress
 

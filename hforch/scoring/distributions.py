@@ -16,7 +16,7 @@ from typing import Any
 import numpy
 
 from hforch.records.record_files import DISTRIBUTIONS
-from hforch.scoring.preflight import MAGIC, about_kept
+from hforch.scoring.preflight import MAGIC, describe_stored
 from hforch.scoring.uncertainty import Mean, ratio_of_sums
 
 UNFINISHED = f".{DISTRIBUTIONS}"
@@ -134,7 +134,7 @@ def read_stored(directory: Path) -> StoredDistributions:
         OSError, ValueError: there are none, or they are damaged.
     """
     path = directory / DISTRIBUTIONS
-    about = about_kept(directory)
+    about = describe_stored(directory)
     start = about.pop("start")
     k = int(about["k"])
     kind = numpy.dtype([("ids", "<u4", (k,)), ("log_probabilities", "<f4", (k,))])

@@ -38,7 +38,7 @@ def mistakes(job: Job, vocabulary: int | None, text_tokens: int | None = None) -
         yield Mistake("scoring.text.path", problem, None, "take a longer text")
 
 
-def kept_mb(job: Job, answers: int) -> float | None:
+def stored_mb(job: Job, answers: int) -> float | None:
     """What a baseline's distributions will take on disk at most, in MB of a million bytes; None if it keeps none, or
     the length of its answers has no limit.
 
@@ -65,13 +65,13 @@ def is_scored(record: Mapping[str, Any], job: Job, directory: Path, baseline: Pa
     if job.scoring.baseline is None or baseline is None:
         return True
     try:
-        kept = about_kept(baseline).get("of")
+        kept = describe_stored(baseline).get("of")
     except (OSError, ValueError):
         return False
     return kept is not None and (scores.get("against_baseline") or {}).get("of") == kept
 
 
-def about_kept(directory: Path) -> dict[str, Any]:
+def describe_stored(directory: Path) -> dict[str, Any]:
     """What the distributions in a directory are of.
 
     Raises:

@@ -25,6 +25,6 @@ def opt_out() -> None:
         main.OptInChecker.check = lambda *_, **__: declined
 
 
-def opt_out_of_ours() -> None:
+def set_environment() -> None:
     """Set environment variables for this process and its children, for libraries that read their settings there."""
     os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")

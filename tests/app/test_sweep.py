@@ -427,7 +427,9 @@ def test_a_model_larger_than_memory_is_refused_before_it_is_loaded(tmp_path: Pat
     assert "model: runtime.seed=1: weights of" in done.stderr
     assert f"do not fit into the {psutil.virtual_memory().total / 1e9:.1f} GB of this machine" in done.stderr
     assert not (tmp_path / "s").exists()
-    assert "do not fit" in hforch(*words, f"hydra.run.dir={tmp_path / 'r'}", code=2).stderr
+    for flags in ((), ("--dry-run",)):
+        assert "\nmodel: weights of" in "\n" + hforch(*words, f"hydra.run.dir={tmp_path / 'r'}", *flags, code=2).stderr
+    assert not (tmp_path / "r").exists()
     warned = sweep(tmp_path / "s", "--dry-run", *words, "runtime.memory_check=warn", "runtime.seed=1,2")
     assert "2 " in warned.stdout
 
@@ -493,3 +495,11 @@ def test_joblib_jobs_that_fail_leave_records_and_the_comparison(tmp_path: Path) 
     assert [one["status"] for one in records(tmp_path).values()] == ["failed", "failed"]
     assert (tmp_path / "comparison.md").is_file()
     assert "it broke" in done.stdout
+
+
+def test_joblib_runs_jobs_in_its_own_processes_if_they_ask_for_that(tmp_path: Path) -> None:
+    pytest.importorskip("hydra_plugins.hydra_joblib_launcher")
+    words = [*FAKE, "runtime.seed=1,2,3", "hydra/launcher=joblib", "hydra.launcher.n_jobs=2"]
+    sweep(tmp_path, *words, "runtime.isolation=inline")
+    found = records(tmp_path).values()
+    assert [(one["status"], one["process"]["start"]) for one in found] == [("ok", "inline")] * 3

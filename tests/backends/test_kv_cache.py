@@ -20,8 +20,8 @@ from hypothesis import strategies as st
 from hforch import load_llm
 from hforch.backends.huggingface import compiler, kv_cache
 from hforch.backends.huggingface.kv_cache import MOST_SHAPES, PAYS_FROM_STEPS, KVCaches, choose, length_of
+from hforch.config.backends.pytorch import PytorchBackend
 from hforch.config.compose import job_from_overrides
-from hforch.config.schema import PytorchBackend
 from hforch.errors import BackendError, ConfigError
 from hforch.generation.engine import Work
 from hforch.records.record_files import read_record

@@ -14,9 +14,9 @@ import yaml
 from hforch import cli
 from hforch.comparison.entries import read_jobs
 from hforch.comparison.freezing import freeze
+from hforch.config.backends.registry import BACKENDS
 from hforch.config.compose import compose
 from hforch.config.frozen import digest_of
-from hforch.config.schema import BACKENDS
 from hforch.errors import ConfigError
 from hforch.records.record_files import read_record
 

@@ -11,7 +11,7 @@ import os
 from collections.abc import Iterator
 from importlib import import_module
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import hydra
 import omegaconf
@@ -22,6 +22,7 @@ import hforch
 from hforch.config.config_dirs import find_config_dirs
 from hforch.config.hydra_adapter import jobs, nodes, parsing, session
 from hforch.config.hydra_adapter.loader import Loader, parsing_once
+from hforch.launchers.registry import all_launchers, launcher_of
 
 ROOT = Path(hforch.__file__).parent
 ADAPTER = ROOT / "config" / "hydra_adapter"
@@ -35,12 +36,11 @@ PARTS = {
     "hydra.conf.ConfigSourceInfo": "a job's hydra.runtime.config_sources",
     "hydra.main._get_rerun_conf": "--experimental-rerun",
     "hydra.plugins.config_source.ConfigSource": "where a config may be",
-    "hydra._internal.callbacks.Callbacks": "callbacks of a sweep that hforch runs itself",
+    "hydra._internal.callbacks.Callbacks": "callbacks of what hforch runs itself",
     "hydra._internal.config_loader_impl.ConfigLoaderImpl": "our loader is one, which merges files once",
     "hydra._internal.config_loader_impl.get_overrides_dirname": "hydra.job.override_dirname, without credentials",
     "hydra._internal.config_repository.CachingConfigRepository": "it asks our repository, its delegate",
     "hydra._internal.config_repository.ConfigRepository": "our repository is one, which reads files once",
-    "hydra._internal.core_plugins.basic_launcher.BasicLauncher": "the launcher in whose stead hforch runs jobs",
     "hydra._internal.core_plugins.basic_sweeper.BasicSweeper": "the sweeper whose jobs are known beforehand",
     "hydra._internal.defaults_list": "its map of choices is made where it is needed only",
     "hydra._internal.defaults_list.Overrides": "tells overrides of values from choices of options",
@@ -106,7 +106,6 @@ METHODS = {
         "instantiate_launcher": ["hydra_context", "task_function", "config"],
     },
     "hydra._internal.hydra.Hydra": {
-        "run": ["config_name", "task_function", "overrides"],
         "multirun": ["config_name", "task_function", "overrides"],
         "compose_config": ["config_name", "overrides", "run_mode", "with_log_configuration"],
         "app_help": ["config_name", "args_parser", "args"],
@@ -115,7 +114,9 @@ METHODS = {
         "show_info": ["info", "config_name", "overrides"],
         "shell_completion": ["config_name", "overrides"],
     },
-    "hydra._internal.callbacks.Callbacks": {"on_multirun_start": ["config"], "on_multirun_end": ["config"]},
+    "hydra._internal.callbacks.Callbacks": {
+        name: ["config"] for name in ("on_run_start", "on_run_end", "on_multirun_start", "on_multirun_end")
+    },
     "omegaconf.base.Container": {"_get_node": ["key"], "_set_flag": ["flags", "values"]},
     "omegaconf.base.Node": {"_value": [], "_is_none": [], "_is_missing": [], "_is_interpolation": []},
 }
@@ -298,6 +299,60 @@ def test_a_job_of_a_sweep_is_run_by_what_is_replaced(tmp_path: Path, monkeypatch
     assert told == ["logging", "set up", "config.yaml", "hydra.yaml", "overrides.yaml"]
 
 
+class Remembers:
+    """A callback of Hydra's that writes down what it is told."""
+
+    told: ClassVar[list[tuple[str, Any]]] = []
+
+    def on_run_start(self, config: DictConfig, config_name: str) -> None:
+        self.told.append(("run", config_name))
+
+    def on_job_start(self, config: DictConfig, **more: Any) -> None:
+        self.told.append(("job", config.hydra.runtime.output_dir))
+
+    def on_job_end(self, config: DictConfig, job_return: Any) -> None:
+        self.told.append(("job ended", job_return.return_value))
+
+    def on_run_end(self, config: DictConfig, config_name: str, job_return: Any) -> None:
+        self.told.append(("run ended", job_return.return_value))
+
+
+def test_a_single_run_is_what_hydra_makes_of_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from hydra._internal import hydra as entry
+    from hydra.core import utils
+    from hydra.core.hydra_config import HydraConfig
+    from hydra.types import RunMode
+
+    for place in (entry, utils):
+        monkeypatch.setattr(place, "configure_log", lambda log, verbose: None)
+    callback = f"+hydra.callbacks.told._target_={Remembers.__module__}.{Remembers.__qualname__}"
+    found = []
+    with session.hydra_settings(), session.global_hydra(find_config_dirs().loader) as hydra_itself:
+
+        def task(cfg: DictConfig) -> int:
+            found.append((OmegaConf.to_container(cfg), HydraConfig.get().runtime.output_dir))
+            return 3
+
+        for folder in ("theirs", "ours"):
+            words = [callback, f"hydra.run.dir={tmp_path}/{folder}", "hydra.mode=RUN"]
+            if folder == "theirs":
+                hydra_itself.run("config", task, words)
+            else:
+                config = hydra_itself.compose_config("config", words, RunMode.RUN, with_log_configuration=True)
+                context = jobs.context_of(hydra_itself.config_loader, config)
+                assert jobs.as_single_run(task, config, context, "config") == 3
+            told, Remembers.told[:] = list(Remembers.told), []
+            directory = str(tmp_path / folder)
+            assert told == [("run", "config"), ("job", directory), ("job ended", 3), ("run ended", 3)]
+    assert [directory for _, directory in found] == [str(tmp_path / "theirs"), str(tmp_path / "ours")]
+    assert found[0][0] == found[1][0]
+    theirs, ours = (
+        {one.name: one.read_text().replace(f"{tmp_path}/{name}", "") for one in (tmp_path / name / ".hydra").iterdir()}
+        for name in ("theirs", "ours")
+    )
+    assert theirs == ours and len(ours) == 3
+
+
 def test_what_a_failed_job_raised_is_had_without_raising_it() -> None:
     from hydra.core.utils import JobReturn, JobStatus
 
@@ -333,7 +388,7 @@ def test_the_basic_plugins_are_found_by_their_names() -> None:
     from hydra.plugins.launcher import Launcher
     from hydra.plugins.sweeper import Sweeper
 
-    assert jobs.BASIC_LAUNCHER in jobs.installed(Launcher)
+    assert any(launcher_of(name) is all_launchers()["basic"] for name in jobs.installed(Launcher))
     assert parsing.BASIC_SWEEPER in jobs.installed(Sweeper)
 
 

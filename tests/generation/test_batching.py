@@ -13,7 +13,7 @@ from hforch.config.compose import job_from_overrides
 from hforch.generation.batching import by_length, in_order, padded
 from hforch.generation.engine import SerialEngine
 from hforch.inputs import load_inputs
-from hforch.runs.sampling import plan
+from hforch.load.registry import profile_of
 
 LENGTHS = st.lists(st.integers(0, 200), max_size=40)
 
@@ -45,11 +45,11 @@ def test_a_run_plans_its_inputs_by_length_and_openvino_genai_does_not() -> None:
     items = ["'a'", f"'{'b' * 300}'", "'c'", f"'{'d' * 300}'"]
     words = ["prompt=question", f"inputs.items=[{','.join(items)}]", "runtime.batch_size=2", "runtime.repeat=2"]
     job = job_from_overrides(["backend=pytorch", *words])
-    found = plan(job, load_inputs(job.inputs))
+    found = profile_of(job).plan(job, load_inputs(job.inputs))
     assert [[each.index for each in batch.inputs] for batch in found] == [[1, 3], [0, 2]] * 2
     assert [(batch.repeat, batch.index) for batch in found] == [(0, 0), (0, 1), (1, 0), (1, 1)]
     job = job_from_overrides(["backend=openvino_genai", "backend.window=3", *words])
-    found = plan(job, load_inputs(job.inputs))
+    found = profile_of(job).plan(job, load_inputs(job.inputs))
     assert [[each.index for each in batch.inputs] for batch in found] == [[0, 1, 2], [3]] * 2
 
 

@@ -20,7 +20,7 @@ from langchain_core.outputs import LLMResult
 from langchain_core.prompts import ChatPromptTemplate, PromptTemplate
 
 from hforch import load_llm
-from hforch.backends.openvino_genai import GenAILLM
+from hforch.backends.genai.llm import GenAILLM
 from hforch.errors import GenerationError, PromptError, UnknownArgument
 from hforch.generation.completion import Completion
 from hforch.generation.request_queue import CLOSED

@@ -9,8 +9,8 @@ from langchain_core.load import dumps, loads
 from langchain_core.outputs import Generation, LLMResult
 
 from hforch.backends.fake import FakeEngine, RemoteFakeEngine
+from hforch.config.backends.fake import FakeBackend
 from hforch.config.compose import job_from_overrides
-from hforch.config.schema import FakeBackend
 from hforch.errors import GenerationError, PromptError
 from hforch.generation.completion import Answer
 from hforch.generation.results import answer_of, generation_info, llm_result

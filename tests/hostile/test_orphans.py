@@ -15,8 +15,9 @@ import psutil
 import pytest
 from command_line import ROOT
 
-from hforch.app.launcher import launch
+from hforch.app.launching import launch
 from hforch.errors import HforchError
+from hforch.launchers.base import Launcher
 from hforch.utils.process_lifetime import python_module
 
 MARK = "HFORCH_TEST_MARK"
@@ -125,4 +126,4 @@ def test_a_process_of_a_launcher_that_dies_is_told_in_one_line(tmp_path: Path) -
             raise RuntimeError("a worker was terminated\nand more")
 
     with pytest.raises(HforchError, match=r"a worker was terminated\n    hforch resume .* continues the sweep"):
-        launch(Dying(), [], tmp_path, None)  # type: ignore[arg-type]
+        launch(Dying(), [], tmp_path, None, Launcher())  # type: ignore[arg-type]

@@ -47,11 +47,11 @@ def test_machines_are_told_apart_by_cpu_cores_and_memory() -> None:
 
 
 def test_each_machine_keeps_its_own(own_cache: Path) -> None:
-    assert bandwidth.kept(ENVIRONMENT) is None
-    bandwidth.keep("a cpu, 2 of 4 cores, 8 GB", 12.345, 2)
-    bandwidth.keep("another", 99.0, 64)
-    assert bandwidth.kept(ENVIRONMENT) == 12.35 or bandwidth.kept(ENVIRONMENT) == 12.34
-    assert bandwidth.kept(ENVIRONMENT | {"memory_mb": 16000}) is None
+    assert bandwidth.stored(ENVIRONMENT) is None
+    bandwidth.store("a cpu, 2 of 4 cores, 8 GB", 12.345, 2)
+    bandwidth.store("another", 99.0, 64)
+    assert bandwidth.stored(ENVIRONMENT) == 12.35 or bandwidth.stored(ENVIRONMENT) == 12.34
+    assert bandwidth.stored(ENVIRONMENT | {"memory_mb": 16000}) is None
     assert set(json.loads((own_cache / "bandwidth.json").read_text())) == {"a cpu, 2 of 4 cores, 8 GB", "another"}
 
 
@@ -61,9 +61,9 @@ def test_each_machine_keeps_its_own(own_cache: Path) -> None:
 def test_a_damaged_file_is_no_measurement(text: str, own_cache: Path) -> None:
     own_cache.mkdir()
     (own_cache / "bandwidth.json").write_text(text)
-    assert bandwidth.kept(ENVIRONMENT) is None
-    bandwidth.keep("a cpu, 2 of 4 cores, 8 GB", 5.0, 1)
-    assert bandwidth.kept(ENVIRONMENT) == 5.0
+    assert bandwidth.stored(ENVIRONMENT) is None
+    bandwidth.store("a cpu, 2 of 4 cores, 8 GB", 5.0, 1)
+    assert bandwidth.stored(ENVIRONMENT) == 5.0
 
 
 def test_doctor_measures_and_keeps_it(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
@@ -71,11 +71,11 @@ def test_doctor_measures_and_keeps_it(monkeypatch: pytest.MonkeyPatch, capsys: p
     monkeypatch.setattr(bandwidth, "CACHES", 0)
     assert cli.main(["doctor", "--bandwidth"]) == 0
     said = capsys.readouterr().out
-    value = bandwidth.kept(describe_environment())
+    value = bandwidth.stored(describe_environment())
     assert value is not None and f"memory read bandwidth: {value:.1f} GB/s" in said
     assert cli.main(["doctor", "--bandwidth", "--json"]) == 0
     found = json.loads(capsys.readouterr().out)
-    assert found["gb_per_s"] == bandwidth.kept(describe_environment()) and Path(found["file"]).is_file()
+    assert found["gb_per_s"] == bandwidth.stored(describe_environment()) and Path(found["file"]).is_file()
 
 
 def test_a_cache_that_cannot_be_written_is_told(

@@ -47,7 +47,7 @@ def measured(folder: Path, **record: Any) -> Measured:
 def kept(gb_per_s: float) -> None:
     machine = bandwidth.identity(MACHINE)
     assert machine is not None
-    bandwidth.keep(machine, gb_per_s, 2)
+    bandwidth.store(machine, gb_per_s, 2)
 
 
 def test_it_is_bytes_by_time_by_bandwidth(tmp_path: Path) -> None:
@@ -109,7 +109,7 @@ def test_a_model_on_the_cpu_has_it_once_the_bandwidth_is_known(tiny_gpt2: Path, 
     assert read_record(tmp_path / "before")["metrics"]["absent"]["mbu"] == NOT_MEASURED
     machine = bandwidth.identity(describe_environment())
     assert machine is not None
-    bandwidth.keep(machine, 1.0, 2)
+    bandwidth.store(machine, 1.0, 2)
     assert run(job, tmp_path / "after", JobContext(words), NullWatcher()) == 0
     record = read_record(tmp_path / "after")
     metrics = record["metrics"]

@@ -139,14 +139,14 @@ def test_a_text_is_made_once_and_again_when_it_is_damaged(tmp_path: Path, monkey
         made.append(len(made))
         return "first line\r\nsecond\rline \U0001f600\n"
 
-    assert cache.kept_text("a.js", text) == cache.kept_text("a.js", text) == text()
+    assert cache.cached_text("a.js", text) == cache.cached_text("a.js", text) == text()
     assert made == [0, 1]
     (file,) = (tmp_path / "texts").iterdir()
     whole = file.read_bytes()
     for damaged in (whole[:-5], b"", whole.replace(b"second", b"other!"), b"\xff" + whole):
         file.write_bytes(damaged)
         before = len(made)
-        assert cache.kept_text("a.js", text) == cache.kept_text("a.js", text)
+        assert cache.cached_text("a.js", text) == cache.cached_text("a.js", text)
         assert len(made) == before + 1
     assert [one.name for one in (tmp_path / "texts").iterdir()] == ["a.js"]
     cache.remove_rest()
@@ -158,7 +158,7 @@ def test_a_text_needs_no_cache(place: str, tmp_path: Path, monkeypatch: pytest.M
     (tmp_path / "a_file").write_text("")
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("HFORCH_CACHE", place)
-    assert cache.kept_text("a.js", lambda: "text") == "text"
+    assert cache.cached_text("a.js", lambda: "text") == "text"
 
 
 @pytest.mark.parametrize(

@@ -10,11 +10,11 @@ import pytest
 from pydantic import BaseModel
 
 from hforch.comparison.axes import axes_of
-from hforch.comparison.baselines import partners_of
+from hforch.comparison.baselines import baseline_pairs
 from hforch.comparison.entries import Entry
 from hforch.config.affects import KINDS, Kind
 from hforch.config.compose import job_from_overrides
-from hforch.config.keys import affects, groups, known_keys, said_to_affect
+from hforch.config.keys import affects, declared_affects, groups, known_keys
 from hforch.config.schema import FileInputs, InlineInputs, Job
 from hforch.inputs import load_inputs
 from hforch.runs.identity import job_id, load_key, run_of
@@ -112,7 +112,7 @@ def effects(before: Job, after: Job) -> set[str]:
         "run": run_of(before, ids[0]) != run_of(after, ids[1]),
         "resume": bool(changes(records[0], records[1] | {"job_id": ids[1]})),
         "axes": any(axes_of(entries).values()),
-        "baseline": None in partners_of(entries, None).values(),
+        "baseline": None in baseline_pairs(entries, None).values(),
     }
     return {name for name, is_so in found.items() if is_so}
 
@@ -132,7 +132,7 @@ def test_changing_a_key_changes_what_the_schema_says_and_nothing_else(tmp_path: 
 
 
 def test_each_group_says_what_it_affects_or_each_of_its_keys_does_once() -> None:
-    said = [path for path, _ in said_to_affect()]
+    said = [path for path, _ in declared_affects()]
     assert len(said) == len(set(said))
     whole = {path for path in said if "." not in path}
     apart = {path for path in said if "." in path}

@@ -18,7 +18,7 @@ from hforch.errors import ConfigError
 from hforch.inputs import load_inputs
 from hforch.machine.accelerators import Accelerator
 from hforch.models.estimate import Estimate
-from hforch.runs import JobContext, run
+from hforch.runs import JobContext, memory_check, run
 from hforch.runs.memory_check import devices_for, estimate_job, spread, too_large
 from hforch.runs.processes.worker_pool import WorkerPool
 from hforch.runs.watcher import NullWatcher
@@ -170,3 +170,19 @@ def test_a_dry_run_says_what_may_not_fit(tiny_gpt2: Path, tmp_path: Path, capsys
     with FakeCuda([Card(total=10**9, used_by_others=10**9 - 1000)]).installed():
         assert sweep(tmp_path / "s", on_card(tiny_gpt2, "runtime.memory_check=warn"), "--dry-run") == 0
     assert "warning: runtime.seed=2: weights of" in capsys.readouterr().out
+
+
+def test_prompts_are_not_looked_at_where_the_weights_are_far_from_filling_the_memory(
+    tiny_gpt2: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    small = job_from_overrides(["model=local", f"model.path={tiny_gpt2}", "precision=fp32"])
+    inputs = load_inputs(small.inputs)
+    looked: list[str] = []
+    monkeypatch.setattr(
+        memory_check, "longest_sequence", lambda job, inputs, folder: looked.append(job.device.kind) or 7
+    )
+    rough = memory_check.estimate_before(small, inputs)
+    assert not looked and rough.weights_mb == memory_check.estimate_job(small, inputs).weights_mb
+    assert looked.pop() == "cpu"
+    on_card = job_from_overrides(["model=local", f"model.path={tiny_gpt2}", "precision=fp32", "device=gpu"])
+    assert memory_check.estimate_before(on_card, inputs).longest == 7 and looked == ["gpu"]

@@ -21,11 +21,11 @@ from hforch.config.compose import job_from_overrides
 from hforch.generation.completion import Answer
 from hforch.generation.engine import FixedCache, Request
 from hforch.inputs import Input
+from hforch.load.base import Batch
 from hforch.records.record_files import known_record, read_record, read_samples
 from hforch.runs import JobContext, run
 from hforch.runs.model_slot import ModelSlot
 from hforch.runs.runner import run_job
-from hforch.runs.sampling import Batch
 from hforch.runs.warmup import NO_SHAPE, Shape, _turned, shapes, warm_up
 from hforch.runs.warmup_rounds import MOST, STEPS
 from hforch.runs.watcher import NullWatcher

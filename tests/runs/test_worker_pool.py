@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 import command_line
@@ -17,7 +18,11 @@ import pytest
 from at_terminal import python_at_terminal
 from forking import Forked
 
+from hforch.config.compose import job_from_overrides
 from hforch.records.record_files import read_record, read_samples
+from hforch.runs import JobContext
+from hforch.runs.processes.worker_pool import WorkerPool
+from hforch.runs.watcher import NullWatcher
 
 FAKE = ("backend=fake", "inputs=numbers_in_french", "runtime.batch_size=1", "runtime.warmup=0")
 SLOW = (*FAKE, "backend.token_s=0.1", "generation.max_new_tokens=8")
@@ -46,8 +51,9 @@ def worker_of(process: Forked | subprocess.Popen[str]) -> psutil.Process:
     """The child of the child: between them is the fork server."""
 
     def workers() -> list[psutil.Process]:
-        (fork_server,) = psutil.Process(process.pid).children() or [None]
-        return fork_server.children() if fork_server else []
+        with suppress(psutil.NoSuchProcess):  # what reads the inputs is soon gone
+            return [worker for one in psutil.Process(process.pid).children() for worker in one.children()]
+        return []
 
     wait_for(lambda: bool(workers()), "a worker")
     return workers()[0]
@@ -200,3 +206,14 @@ def test_ctrl_c_before_there_is_anything_to_show_leaves_a_record_too(tmp_path: P
     assert read_record(tmp_path)["status"] == "interrupted"
     log = tmp_path / "hforch.log"
     assert "Traceback" not in err + (log.read_text(encoding="utf-8") if log.exists() else "")
+
+
+@pytest.mark.parametrize(("key", "is_kept"), [("the only one", True), ("", False)])
+def test_the_worker_that_looks_at_the_only_model_runs_its_jobs(tmp_path: Path, key: str, is_kept: bool) -> None:
+    job = job_from_overrides(["backend=fake"])
+    with WorkerPool() as workers:
+        assert workers.check("fake", [job], key) == [[]]
+        kept = workers._worker
+        assert (kept is not None) == is_kept
+        assert workers.run(job, tmp_path, JobContext(), NullWatcher(), "the only one") == 0
+        assert (workers._worker is kept) == is_kept

@@ -9,7 +9,7 @@ from typing import Any
 from hforch.backends.genai import xgrammar
 from hforch.config.schema import Generation
 from hforch.errors import Mistake, UnknownArgument
-from hforch.generation.call_arguments import samples
+from hforch.generation.call_arguments import is_sampled
 from hforch.generation.grammar import required_schema
 
 SAMPLED = ("temperature", "top_k", "top_p", "min_p")
@@ -62,9 +62,9 @@ def unsupported(generation: Generation) -> list[Mistake]:
     def lacks(name: str, problem: str) -> None:
         mistakes.append(Mistake(f"generation.{name}", problem, None, f"{ELSEWHERE}; or set generation.{name}=null"))
 
-    if generation.typical_p not in (None, 1.0) and samples(generation):
+    if generation.typical_p not in (None, 1.0) and is_sampled(generation):
         lacks("typical_p", "openvino_genai has no typical_p")
-    if beams and samples(generation):
+    if beams and is_sampled(generation):
         problem = "openvino_genai draws no tokens at random in beam search"
         mistakes.append(Mistake("generation.do_sample", problem, None, f"{ELSEWHERE}; or set generation.num_beams=1"))
     if generation.no_repeat_ngram_size and not beams:
@@ -81,7 +81,7 @@ def settings(generation: Generation, limit: int, eos: Collection[int], seed: int
     if mistakes := unsupported(generation):
         raise UnknownArgument("; ".join(f"{mistake.problem} ({mistake.hint})" for mistake in mistakes))
     beams = generation.num_beams or 1
-    values: dict[str, Any] = {"max_new_tokens": limit, "do_sample": samples(generation)}
+    values: dict[str, Any] = {"max_new_tokens": limit, "do_sample": is_sampled(generation)}
     names = ALWAYS + (BEAMS if beams > 1 else ())
     values |= {name: value for name in names if (value := getattr(generation, name)) is not None}
     if values["do_sample"]:

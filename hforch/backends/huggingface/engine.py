@@ -113,7 +113,7 @@ class PipelineEngine(SerialEngine):
                 attention_mask=mask,
                 generation_config=config,
                 stopping_criteria=StoppingCriteriaList([tap]),
-                logits_processor=LogitsProcessorList(self._held_to(request.generation, ids.shape[1])),
+                logits_processor=LogitsProcessorList(self._logits_processors(request.generation, ids.shape[1])),
                 **({} if cache is None else {"past_key_values": cache}),
             )
         if beams:
@@ -142,7 +142,7 @@ class PipelineEngine(SerialEngine):
         self.kv_caches.configure(config)
         return cache, shape[0]
 
-    def _held_to(self, generation: Generation, prompt_tokens: int) -> list[Any]:
+    def _logits_processors(self, generation: Generation, prompt_tokens: int) -> list[Any]:
         """What holds the answers to a JSON Schema, if they are to fit one."""
         schema = required_schema(generation)
         return [] if schema is None else [self._guide.processor(schema, prompt_tokens)]

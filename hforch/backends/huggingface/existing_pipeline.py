@@ -29,7 +29,7 @@ def settings_of(pipeline: Any, fields: Mapping[str, Any]) -> dict[str, Any]:
     Raises:
         UnknownArgument: something was given that hforch does not do, or that makes no sense.
     """
-    given = _given_to(pipeline)
+    given = _constructor_arguments(pipeline)
     changes, others = split({"pipeline_kwargs": dict(fields.get("pipeline_kwargs") or {})})
     _, checked = split({name: fields[name] for name in ("batch_size", "seed") if name in fields})
     greedy = Generation.model_validate(option("generation", "greedy"))
@@ -42,7 +42,7 @@ def settings_of(pipeline: Any, fields: Mapping[str, Any]) -> dict[str, Any]:
     return found | {name: value for name, value in fields.items() if name != "stop"} | checked
 
 
-def _given_to(pipeline: Any) -> dict[str, Any]:
+def _constructor_arguments(pipeline: Any) -> dict[str, Any]:
     """The settings of a pipeline that are neither its task's defaults nor the checkpoint's."""
     settings = getattr(pipeline, "generation_config", None)
     if settings is None:

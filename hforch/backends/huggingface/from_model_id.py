@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from hforch.config.backends.registry import BACKENDS
 from hforch.config.compose import job_from_overrides
 from hforch.config.diagnose.suggestions import did_you_mean
-from hforch.config.schema import BACKENDS, Job
+from hforch.config.schema import Job
 from hforch.config.shorthand import meaning
 from hforch.config.validate import validate
 from hforch.errors import UnknownArgument

@@ -16,7 +16,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from hforch.backends.huggingface import compiler
-from hforch.config.schema import PytorchBackend
+from hforch.config.backends.pytorch import PytorchBackend
 from hforch.errors import BackendError, ConfigError, Mistake, first_line
 from hforch.generation.engine import Work
 from hforch.machine.out_of_memory import chain
@@ -187,7 +187,7 @@ class KVCaches:
 
         config.disable_compile = not self.chosen.is_compiled
         if self.chosen.is_compiled:
-            _keep_what_is_compiled()
+            _cache_compiled_code()
             config.compile_config = CompileConfig(dynamic=False)
             if self.model.device.type == "cpu":  # elsewhere transformers compiles anyway
                 config.compile_config.mode = "default"
@@ -200,7 +200,7 @@ class KVCaches:
 
     def gives_up_compiling(self, error: Exception) -> bool:
         """Do without a compiled forward pass from now on, if an error is the compiler's and nobody asked to compile."""
-        if not self.chosen.is_compiled or self.asked.compile is True or not _is_of_the_compiler(error):
+        if not self.chosen.is_compiled or self.asked.compile is True or not _is_compiler_error(error):
             return False
         log.warning("compiling failed", exc_info=error)
         self._lacking = f"compiling failed: {first_line(error, with_type=True)}"
@@ -219,11 +219,11 @@ class KVCaches:
             torch._dynamo.reset()
 
 
-def _is_of_the_compiler(error: Exception) -> bool:
+def _is_compiler_error(error: Exception) -> bool:
     return any(type(one).__module__.startswith(COMPILERS) for one in chain(error))
 
 
-def _keep_what_is_compiled() -> None:
+def _cache_compiled_code() -> None:
     """Let torch keep compiled code in hforch's cache, so that the next process need not compile it again.
 
     A place that somebody has chosen stays; torch puts its own default into the environment when it first looks.

@@ -41,10 +41,10 @@ def diagnose(
     try:
         return Diagnosis(_compose(typed, config_dirs, loader), tuple(typed), (), faulty)
     except REFUSALS:
-        return _look_closely(typed, config_dirs, loader, faulty)
+        return _diagnose_each(typed, config_dirs, loader, faulty)
 
 
-def _look_closely(
+def _diagnose_each(
     typed: Sequence[ParsedOverride], config_dirs: ConfigDirs, loader: Any, faulty: frozenset[str]
 ) -> Diagnosis:
     """Take the overrides one by one, after Hydra refused them together."""

@@ -8,10 +8,11 @@ from typing import Any
 from hforch.config.checks import CHECK_ERROR, as_written
 from hforch.config.diagnose.suggestions import did_you_mean, did_you_mean_key
 from hforch.config.keys import OPEN_MAPPINGS, keys_of
-from hforch.config.schema import SHAPES
+from hforch.config.schema import SHAPES, Job
 from hforch.errors import LONGEST_VALUE, Mistake, shown
 
-TOLD_APART_BY = {"model": "source", "backend": "name", "prompt": "kind", "inputs": "kind"}
+TOLD_APART_BY = {group: str(field.discriminator) for group, field in Job.model_fields.items() if field.discriminator}
+"""By group whose options differ in shape: the key that tells them apart."""
 KINDS = {
     "string_type": "text",
     "int_type": "a whole number",
@@ -55,10 +56,10 @@ def mistakes_from(errors: Sequence[Any], tree: Mapping[str, Any]) -> list[Mistak
         if error["type"] == "too_short" and error["input"]:
             continue  # items that are wrong were not counted; they are told by themselves
         by_path.setdefault(config_path(error, tree), []).append(error)
-    return [_mistake(path, found) for path, found in by_path.items() if not _told_below(path, by_path)]
+    return [_mistake(path, found) for path, found in by_path.items() if not _reported_below(path, by_path)]
 
 
-def _told_below(path: str, paths: Collection[str]) -> bool:
+def _reported_below(path: str, paths: Collection[str]) -> bool:
     """Whether the same value fits another member of a union but for something in it."""
     return any(other.startswith(f"{path}.") for other in paths)
 

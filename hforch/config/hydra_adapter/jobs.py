@@ -12,8 +12,6 @@ if TYPE_CHECKING:
 
     from omegaconf import DictConfig
 
-BASIC_LAUNCHER = "hydra._internal.core_plugins.basic_launcher.BasicLauncher"
-
 
 def flags_parser() -> argparse.ArgumentParser:
     """Return a parser of Hydra's own flags."""
@@ -77,6 +75,21 @@ def as_job_of_sweep(task: Callable[[DictConfig], Any], config: DictConfig, conte
 
     keys = {"job_dir_key": "hydra.sweep.dir", "job_subdir_key": "hydra.sweep.subdir"}
     return run_job(task_function=task, config=config, hydra_context=context, **keys).return_value
+
+
+def as_single_run(task: Callable[[DictConfig], Any], config: DictConfig, context: Any, config_name: str | None) -> Any:
+    """Run a task as `Hydra.run` would, with a configuration that is composed already; return what it returns.
+
+    Callbacks learn of the beginning and end of the run, and of its job.
+    """
+    from hydra.core.utils import run_job
+
+    callbacks = context.callbacks
+    callbacks.on_run_start(config=config, config_name=config_name)
+    keys = {"job_dir_key": "hydra.run.dir", "job_subdir_key": None}
+    returned = run_job(task_function=task, config=config, hydra_context=context, **keys)
+    callbacks.on_run_end(config=config, config_name=config_name, job_return=returned)
+    return returned.return_value
 
 
 def set_up_logging(logging: Any, verbose: Any) -> None:

@@ -84,7 +84,7 @@ def settings_of_job() -> Any:
 
 
 @contextmanager
-def seen_by_jobs(config: DictConfig) -> Iterator[None]:
+def visible_to_resolvers(config: DictConfig) -> Iterator[None]:
     """Let `${hydra:...}` read from a configuration."""
     from hydra.core.hydra_config import HydraConfig
 

@@ -29,7 +29,7 @@ def utilization(measured: Measured) -> float:
     tpot_ms = metrics.get("tpot_ms")
     if not tpot_ms:
         raise Absent((metrics.get("absent") or {}).get("tpot_ms") or "TPOT is not known")
-    gb_per_s = bandwidth.kept(record.get("environment") or {})
+    gb_per_s = bandwidth.stored(record.get("environment") or {})
     if gb_per_s is None:
         raise Absent(NOT_MEASURED)
     per_token = weight_bytes(measured) + kv_bytes(measured)

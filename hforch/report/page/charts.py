@@ -79,7 +79,7 @@ def _scatter(data: list[dict[str, Any]], x: Metric, y: Metric) -> dict[str, Any]
     room = alt.Scale(domain=_around([one["x"] for one in data]), nice=False, reverse=not x.is_higher_better)
     across = alt.X("x:Q", title=_axis_title(x), scale=room)
     up = alt.Y("y:Q", title=_axis_title(y), scale=alt.Scale(**kind, reverse=not y.is_higher_better), axis=_axis(y))
-    tooltip = ["job:N", "label:N", _told("x", x), _told("y", y)]
+    tooltip = ["job:N", "label:N", _tooltip("x", x), _tooltip("y", y)]
     base = alt.Chart(alt.Data(values=data)).encode(x=across, y=up)
     front = base.transform_filter("datum.front").mark_line(
         strokeDash=[5, 4], color=ORANGE, interpolate="step-after" if x.is_higher_better else "step-before"
@@ -168,7 +168,7 @@ def _points(data: list[dict[str, Any]], metric: Metric) -> dict[str, Any]:
         else alt.Scale(zero=metric.unit == "%", nice=True)
     )
     across = alt.X("x:Q", title=_axis_title(metric), scale=scale, axis=_axis(metric))
-    told = {"y": _jobs(), "tooltip": ["job:N", "label:N", _told("x", metric)]}
+    told = {"y": _jobs(), "tooltip": ["job:N", "label:N", _tooltip("x", metric)]}
     layers = [alt.Chart().encode(x=across, **told).mark_point(size=90, filled=True, opacity=1, color=BLUE)]
     if known := [one for one in data if "low" in one]:
         errors = alt.Chart(alt.Data(values=known)).encode(x="low:Q", x2="high:Q", **told)
@@ -216,7 +216,7 @@ def _axis_title(metric: Metric) -> str:
     return f"{metric.title}{unit} ({'more' if metric.is_higher_better else 'less'} is better)"
 
 
-def _told(field: str, metric: Metric) -> Any:
+def _tooltip(field: str, metric: Metric) -> Any:
     import altair as alt
 
     form = f".{metric.digits}%" if metric.unit == "%" else f",.{metric.digits}f"

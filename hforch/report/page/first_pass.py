@@ -43,7 +43,7 @@ def first_pass(entries: Sequence[Entry]) -> tuple[list[Entry], FirstPass]:
     seen, found = FirstPass(), []
     for entry in entries:
         try:
-            found.append(_look(entry, seen))
+            found.append(_scan(entry, seen))
         except ConfigError as error:
             seen.damaged += 1
             seen.missing.append(f"the answers of job {entry.name} cannot be read: {error.mistakes[0].problem}")
@@ -51,7 +51,7 @@ def first_pass(entries: Sequence[Entry]) -> tuple[list[Entry], FirstPass]:
     return found, seen
 
 
-def _look(entry: Entry, seen: FirstPass) -> Entry:
+def _scan(entry: Entry, seen: FirstPass) -> Entry:
     samples, failed, before = Samples(entry.samples, entry.record), 0, seen.samples
     for line, sample in samples.lines():
         seen.size += len(line)

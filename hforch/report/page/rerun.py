@@ -12,7 +12,7 @@ from hforch.config.as_recipe import recipe_of, to_yaml
 from hforch.config.options import option
 from hforch.config.untrusted import CHOSEN_ANEW, beyond_data
 from hforch.errors import ConfigError, HforchError
-from hforch.runs.sweep import SWEEP, read_sweep
+from hforch.records.sweep_file import SWEEP, read_sweep
 from hforch.utils.redaction import redacted_line, redacted_override
 
 ALONE = "A job by itself has no baseline, so only the command of the whole sweep takes divergence and agreement again."
@@ -26,6 +26,7 @@ def of_job(entry: Entry) -> dict[str, str]:
         words = [word for word in words if not word.startswith(("scoring=", "scoring."))] + [f"scoring={left}"]
         job["scoring"] = option("scoring", left)
         found["note"] = ALONE
+    job["tracker"] = option("tracker", "none")
     try:
         found["recipe"] = to_yaml(recipe_of(job))
     except (HforchError, KeyError, TypeError, ValueError, AttributeError) as error:

@@ -64,12 +64,12 @@ def _sentence(decision: Decision, bounds: Sequence[Bound], jobs: int) -> str:
 
 def _alike(entries: Sequence[Entry]) -> dict[str, str]:
     """What the jobs have in common, of what a reader asks first."""
-    told = [dict(_told(entry)) for entry in entries]
+    told = [dict(_description(entry)) for entry in entries]
     first = told[0] if told else {}
     return {name: value for name, value in first.items() if all(one.get(name) == value for one in told)}
 
 
-def _told(entry: Entry) -> Iterator[tuple[str, str]]:
+def _description(entry: Entry) -> Iterator[tuple[str, str]]:
     model = entry.get("model")
     if isinstance(model, Mapping):
         named = model.get("id") or model.get("path") or model.get("file") or model.get("source")

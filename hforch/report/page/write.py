@@ -17,7 +17,7 @@ from hforch.comparison.decision import Bound, decide
 from hforch.comparison.entries import Entry
 from hforch.comparison.table import compare
 from hforch.errors import ConfigError, HforchError, Mistake
-from hforch.models.cache import kept_text
+from hforch.models.cache import cached_text
 from hforch.report.page.collect import Page, collect
 from hforch.report.page.first_pass import first_pass
 from hforch.utils.files import output
@@ -103,7 +103,7 @@ def page_of(page: Page) -> Iterable[str]:
 def library() -> str:
     """Vega, Vega-Lite and Vega-Embed as one script. Bundling takes 2 s, so the script is kept in the cache."""
     name = f"vega-lite-{VEGA_LITE}-vl-convert-{version(NEEDS['vl_convert'])}.js"
-    return _inline(kept_text(name, _bundle))
+    return _inline(cached_text(name, _bundle))
 
 
 def _bundle() -> str:

@@ -154,7 +154,7 @@ class Worker:
     def __init__(self, fork_server: ForkServer, pipe: Connection) -> None:
         self._fork_server, self._pipe = fork_server, pipe
         self.pid: int | None = None
-        self.interrupted = self._has_answered = False
+        self.interrupted = self._has_run = False
 
     def ask(self, request: WorkerRequest, watcher: Watcher | None = None) -> Any:
         """Let it do something, show what it tells meanwhile, and return the outcome.
@@ -185,7 +185,7 @@ class Worker:
                             if isinstance(event, Ready):
                                 handler.imported()
                         case Outcome():
-                            self._has_answered = True
+                            self._has_run = self._has_run or isinstance(request, RunJob)
                             return event.value
                         case Refused():
                             raise HforchError(event.reason)
@@ -213,7 +213,7 @@ class Worker:
     def _end(self) -> WorkerDied:
         self._pipe.close()
         death = self._fork_server.death() if self.pid is None else self._fork_server.reap(self.pid)
-        if self._has_answered:  # what it printed before is in the log of a job before
+        if self._has_run:  # what it printed before is in the log of a job before
             death.last_output = b""
         return death
 

@@ -40,7 +40,7 @@ def quick_imports() -> Iterator[None]:
         with without_garbage_collection(), without_modules((*UNUSED, *LATE)):
             yield
     finally:
-        _ask_anew()
+        _forget_availability()
 
 
 @contextmanager
@@ -76,7 +76,7 @@ def without_modules(modules: Sequence[str]) -> Iterator[None]:
         sys.meta_path[:] = [getattr(finder, "_finder", finder) for finder in sys.meta_path]
 
 
-def _ask_anew() -> None:
+def _forget_availability() -> None:
     """Let transformers find out once more what of LATE is installed: its answers are cached."""
     answers = sys.modules.get("transformers.utils.import_utils")
     for module in LATE:

@@ -42,13 +42,21 @@ class WorkerPool:
         """Let the libraries of a backend be imported, if they are not yet."""
         self._fork_server(backend)
 
-    def check(self, backend: str, jobs: Sequence[Job]) -> list[list[Mistake]]:
+    def check(
+        self, backend: str, jobs: Sequence[Job], key: str = "", watcher: Watcher | None = None
+    ) -> list[list[Mistake]]:
         """What this machine cannot do for each of the jobs, all on one backend.
+
+        Args:
+            key: the load key, if no job that is to be run has another one: the worker that looks runs them, too.
+            watcher: whom to tell that the libraries are imported.
 
         Raises:
             WorkerDied: looking at it crashed.
         """
-        found: list[list[Mistake]] = self._ask_another(backend, CheckJobs(jobs))
+        if key:
+            self._take(jobs[0], key)
+        found: list[list[Mistake]] = self._ask(backend, CheckJobs(jobs), watcher)
         return found
 
     def devices(self, backend: str, jobs: Sequence[Job]) -> list[Accelerator]:
@@ -57,7 +65,7 @@ class WorkerPool:
         Raises:
             WorkerDied: looking at them crashed.
         """
-        found: list[Accelerator] = self._ask_another(backend, ListDevices(jobs))
+        found: list[Accelerator] = self._ask(backend, ListDevices(jobs))
         return found
 
     def run(self, job: Job, directory: Path, job_context: JobContext, watcher: Watcher, key: str = "") -> int:
@@ -117,11 +125,20 @@ class WorkerPool:
             fork_server.discard()
         self._fork_servers.clear()
 
-    def _ask_another(self, backend: str, request: CheckJobs | ListDevices) -> Any:
-        """Ask a worker about jobs that ends with its answer, so that what it has initialized is free again."""
+    def _ask(self, backend: str, request: CheckJobs | ListDevices, watcher: Watcher | None = None) -> Any:
+        """Ask the worker that is kept for jobs about them.
+
+        If there is none, one is asked that ends with its answer, so that what it has initialized is free again.
+        """
+        if self._worker is not None and self._holds is not None and self._holds[0] == backend:
+            try:
+                return self._worker.ask(request, watcher=watcher)
+            except BaseException:
+                self._forget()
+                raise
         worker = self._fork_server(backend).start_worker(any(map(may_use, request.jobs)))
         try:
-            return worker.ask(request)
+            return worker.ask(request, watcher=watcher)
         finally:
             worker.close()
 

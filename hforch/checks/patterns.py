@@ -6,6 +6,8 @@ import warnings
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
+from hforch.checks.base import Undecided
+
 if TYPE_CHECKING:
     import regex
 
@@ -15,7 +17,7 @@ MOST_TRIES = 3
 """Searches that may take too long before a pattern is not searched for any more."""
 
 
-class TooSlow(Exception):
+class TooSlow(Undecided):
     """A search was given up; it is not known whether the pattern matches."""
 
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from hforch.checks import judge
-from hforch.config import patterns
-from hforch.config.checks import validator
-from hforch.config.patterns import Pattern, TooSlow
+from hforch.checks import patterns
+from hforch.checks.json_schemas import validator
+from hforch.checks.judging import judge
+from hforch.checks.patterns import Pattern, TooSlow
 
 ENDLESS = r"^(a|aa|a?)+$"
 TEXT = "a" * 60 + "!"

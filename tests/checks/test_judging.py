@@ -6,33 +6,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from judged import made, passes, sample
 
-from hforch import checks
-from hforch.config.schema import Checks, FileInputs, InlineInputs
+from hforch.checks.judging import columns, judge, missed, names, totals
+from hforch.config.checks import check_inputs
+from hforch.config.schema import FileInputs, InlineInputs
 from hforch.errors import ConfigError
 from hforch.inputs import Input
 
 INLINE = InlineInputs(kind="inline", items=("x",), limit=None)
-
-
-def made(*items: Any, strip: bool = True) -> Checks:
-    return Checks.model_validate({"items": items, "strip": strip})
-
-
-def sample(text: str | None = "Paris", **more: Any) -> dict[str, Any]:
-    plain = {"text": text, "prompt": "Where?", "input": {}, "error": None, "output_tokens": 3, "finish_reason": "eos"}
-    return plain | more
-
-
-def passes(item: dict[str, Any], answer: dict[str, Any], strip: bool = True) -> bool:
-    """Whether the check is passed; it must say why not, and its negation must say the contrary."""
-    (result,) = checks.judge(made(item, strip=strip))(answer)
-    (contrary,) = checks.judge(made(item | {"negate": True}, strip=strip))(answer)
-    assert result["passed"] != contrary["passed"]
-    for one in (result, contrary):
-        assert bool(one["why"]) != one["passed"]
-    assert contrary["name"] == f"not {result['name']}"
-    return bool(result["passed"])
 
 
 COLUMN = {"column": "expected"}
@@ -110,14 +92,14 @@ def test_what_contains_looks_for_keeps_its_white_space() -> None:
 
 
 def test_the_echo_of_the_prompt_is_no_part_of_the_answer() -> None:
-    (result,) = checks.judge(made({"equals": "Paris"}), echo=True)(sample("Where? Paris"))
+    (result,) = judge(made({"equals": "Paris"}), echo=True)(sample("Where? Paris"))
     assert result["passed"]
-    (result,) = checks.judge(made({"equals": "Paris"}))(sample("Where? Paris"))
+    (result,) = judge(made({"equals": "Paris"}))(sample("Where? Paris"))
     assert not result["passed"]
 
 
 def test_a_failed_sample_passes_nothing_not_even_a_negated_check() -> None:
-    judged = checks.judge(made({"contains": "a"}, {"contains": "a", "negate": True}))
+    judged = judge(made({"contains": "a"}, {"contains": "a", "negate": True}))
     results = judged(sample(None, error={"type": "X", "message": "out of ink"}))
     assert [result["passed"] for result in results] == [False, False]
     assert {result["why"] for result in results} == {"there is no answer"}
@@ -141,17 +123,17 @@ def test_strange_answers_are_judged(text: str) -> None:
 
 
 def test_reasons_say_what_was_seen() -> None:
-    judged = checks.judge(made({"equals": "Rome"}, {"json_schema": PERSON}, {"levenshtein": "x", "max_distance": 1}))
+    judged = judge(made({"equals": "Rome"}, {"json_schema": PERSON}, {"levenshtein": "x", "max_distance": 1}))
     assert [result["why"] for result in judged(sample('{"name": 3}'))] == [
         "it is '{\"name\": 3}', not 'Rome'",
         "name: 3 is not of type 'string'",
         "it is '{\"name\": 3}', 11 edits from 'x'",
     ]
-    assert len(checks.judge(made({"equals": "x"}))(sample("y" * 10_000))[0]["why"]) < 300
+    assert len(judge(made({"equals": "x"}))(sample("y" * 10_000))[0]["why"]) < 300
 
 
 def test_every_check_has_a_name_of_its_own() -> None:
-    named = checks.names(
+    named = names(
         made(
             {"contains": "Paris"},
             {"contains": "Paris", "negate": True},
@@ -179,14 +161,14 @@ def test_every_check_has_a_name_of_its_own() -> None:
 
 @pytest.mark.parametrize("negate", [False, True])
 def test_a_limit_of_tokens_is_not_passed_where_nobody_has_counted_them(negate: bool) -> None:
-    (result,) = checks.judge(made({"max_tokens": 5, "negate": negate}))(sample(output_tokens=None))
+    (result,) = judge(made({"max_tokens": 5, "negate": negate}))(sample(output_tokens=None))
     assert (result["passed"], result["why"]) == (False, "the number of its tokens is not known")
 
 
 def test_results_are_counted_all_together_and_each() -> None:
-    judged = checks.judge(made({"contains": "Paris"}, {"max_tokens": 3}))
+    judged = judge(made({"contains": "Paris"}, {"max_tokens": 3}))
     samples = [{"checks": judged(sample(text))} for text in ("Paris", "Rome", "in Paris")]
-    counted = checks.totals([*samples, {}])  # lines of earlier versions have none
+    counted = totals([*samples, {}])  # lines of earlier versions have none
     assert counted == {
         "passed": 5,
         "total": 6,
@@ -195,23 +177,23 @@ def test_results_are_counted_all_together_and_each() -> None:
             {"name": "max_tokens 3", "passed": 3, "total": 3},
         ],
     }
-    assert checks.totals([{"checks": []}]) is None
+    assert totals([{"checks": []}]) is None
 
 
 @pytest.mark.parametrize(
-    ("passed", "total", "asked", "missed"),
+    ("passed", "total", "asked", "is_missed"),
     [(7, 10, 0.7, False), (6, 10, 0.7, True), (0, 3, 0.0, False), (3, 3, 1.0, False), (2, 3, None, False)],
 )
-def test_a_share_is_missed_by_less(passed: int, total: int, asked: float | None, missed: bool) -> None:
-    assert checks.missed({"passed": passed, "total": total}, asked) is missed
-    assert checks.missed(None, asked) is False
+def test_a_share_is_missed_by_less(passed: int, total: int, asked: float | None, is_missed: bool) -> None:
+    assert missed({"passed": passed, "total": total}, asked) is is_missed
+    assert missed(None, asked) is False
 
 
 # ---------------------------------------------------------------- before anything is loaded
 def told(declared: Any, items: list[Any], *written: Any) -> list[str]:
     inputs = [Input(number, str(number), item) for number, item in enumerate(items)]
     with pytest.raises(ConfigError) as caught:
-        checks.check_inputs(made(*written), inputs, declared)
+        check_inputs(made(*written), inputs, declared)
     return [str(mistake) for mistake in caught.value.mistakes]
 
 
@@ -254,5 +236,5 @@ def test_schema_files_that_cannot_be_used_are_told_all_at_once(tmp_path: Path) -
 
 
 def test_all_is_well_with_columns_that_are_there() -> None:
-    checks.check_inputs(made({"equals": COLUMN}), [Input(0, "0", {"expected": "x"})], INLINE)
-    assert checks.columns(made({"equals": COLUMN}, {"contains": "x"})) == {"expected"}
+    check_inputs(made({"equals": COLUMN}), [Input(0, "0", {"expected": "x"})], INLINE)
+    assert columns(made({"equals": COLUMN}, {"contains": "x"})) == {"expected"}

@@ -1,0 +1,47 @@
+"""Sweeps of another sweeper than Hydra's own: its jobs are not known before they are run, so Hydra runs them itself."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from hforch.app.finish import worst_exit_code, write_report
+from hforch.app.hydra_task import Invocation, Task
+from hforch.config.config_dirs import ConfigDirs
+from hforch.config.hydra_adapter.jobs import returned_codes
+from hforch.errors import ConfigError, Mistake
+from hforch.runs.output_dirs import clear, mistakes_if_used
+from hforch.utils.redacted_output import redact_file
+
+KEY = "hydra.sweep.dir"
+
+
+def run_by_sweeper(
+    hydra: Any,
+    config_name: str,
+    overrides: Sequence[str],
+    config_dirs: ConfigDirs,
+    invocation: Invocation,
+    report: bool,
+) -> int:
+    """Let the chosen sweeper run its jobs; return the exit code. The arguments are those of `run_jobs`.
+
+    Raises:
+        ConfigError: it is a dry run, or the directory holds answers.
+    """
+    from hydra.types import RunMode
+
+    if invocation.dry_run:
+        problem = "the jobs of this sweeper are not known before they are run"
+        raise ConfigError([Mistake("hydra.sweeper", problem, None, "leave --dry-run out, or use Hydra's own sweeper")])
+    words = list(overrides)
+    master = hydra.compose_config(config_name, words, RunMode.MULTIRUN, with_log_configuration=False)
+    directory = Path(str(master.hydra.sweep.dir))
+    if not invocation.resume:
+        if not invocation.force and (mistakes := mistakes_if_used(directory, KEY)):
+            raise ConfigError(mistakes)
+        clear(directory)
+    code = worst_exit_code(returned_codes(hydra.multirun(config_name, Task(config_dirs, invocation), words)))
+    redact_file(directory / "multirun.yaml")  # which a sweeper saves by itself
+    return write_report(report, directory, "auto", code)

@@ -1,0 +1,126 @@
+"""Run what a command line asks for: its jobs are planned, checked, run, compared and reported, one as well as many.
+
+Hydra's own launchers run jobs in the order of their numbers. Under its basic one, hforch runs them itself, those that
+share a model after each other. Under another launcher each of its processes does so with the jobs it gets; see
+`launcher.py`.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping, Sequence
+
+from hforch.app.finish import QUIET, compare_all, worst_exit_code, write_report
+from hforch.app.hydra_jobs import HydraJobs
+from hforch.app.hydra_task import Invocation
+from hforch.app.launcher import InLauncher
+from hforch.app.launching import launch
+from hforch.app.machine_check import check_machine
+from hforch.app.planning import earlier_runs, plan_jobs
+from hforch.config.config_dirs import ConfigDirs
+from hforch.config.hydra_adapter.loader import parsing_once
+from hforch.config.sweeps import Plan
+from hforch.errors import EXIT_INTERRUPTED, EXIT_OK, ConfigError
+from hforch.records.directory_lock import locked
+from hforch.report.display import open_watcher
+from hforch.report.sweep_view import SingleRunView, open_view
+from hforch.runs.output_dirs import clear, refuse_links
+from hforch.runs.planned_job import PlannedJob
+from hforch.runs.processes.worker_pool import WorkerPool
+from hforch.runs.sweep import NOT_BEGUN, Sweep, SweepView
+from hforch.runs.tracking import tracked_view
+from hforch.utils.std_streams import going_on
+
+
+def run_jobs(plan: Plan, hydra_jobs: HydraJobs, config_dirs: ConfigDirs, invocation: Invocation, report: bool) -> int:
+    """Plan, check and run jobs, and leave what people look at.
+
+    Args:
+        plan: the jobs as they were composed.
+        hydra_jobs: what Hydra knows of them.
+        report: whether to write a page.
+
+    Returns:
+        the exit code.
+
+    Raises:
+        ConfigError: with the mistakes of all jobs; nothing was run or written then.
+        KeyboardInterrupt: somebody has stopped it; its argument says that this was shown.
+    """
+    mode, display = hydra_jobs.mode, plan.jobs[0].job.runtime.display
+    going = f"nobody reads the output any more; the {mode.name} goes on, and Ctrl-C stops it"
+    with WorkerPool() as workers, going_on(going), hydra_jobs.environment():
+        for backend in dict.fromkeys(one.job.backend.name for one in plan.jobs):
+            if any(one.job.runtime.isolation == "process" for one in plan.jobs):
+                workers.start(backend)
+        with parsing_once():
+            jobs = plan_jobs(plan, hydra_jobs, invocation, config_dirs)
+        if invocation.dry_run:
+            from hforch.report.dry_run import show_plan
+
+            show_plan(jobs, plan.left_out, invocation.resume, check_machine(jobs, workers))
+            return EXIT_OK
+        if mode.has_summary:
+            warnings, view = check_machine(jobs, workers), open_view(display, hydra_jobs.directory)
+            for note in (*(f"left out by the recipe: {label}" for label in plan.left_out), *warnings):
+                view.note(note)
+        else:
+            watcher = open_watcher(display)
+            check_machine(jobs, workers, watcher)  # whatever it warns of, the job does as well
+            view = SingleRunView(watcher)
+        view = tracked_view(view, hydra_jobs.directory.absolute(), [one.job for one in jobs])
+        codes = _run(jobs, hydra_jobs, workers, view, config_dirs, invocation)
+    if mode.has_summary:
+        compare_all(hydra_jobs.directory, None if display in QUIET else sys.stdout)
+    code = write_report(report, hydra_jobs.directory, display, worst_exit_code(codes.values()))
+    if code == EXIT_INTERRUPTED:
+        was_shown = mode.has_summary or NOT_BEGUN not in codes
+        raise KeyboardInterrupt(*(["shown"] if was_shown else []))
+    return code
+
+
+def _run(
+    jobs: Sequence[PlannedJob],
+    hydra_jobs: HydraJobs,
+    workers: WorkerPool,
+    view: SweepView,
+    config_dirs: ConfigDirs,
+    invocation: Invocation,
+) -> Mapping[int, int]:
+    """Run jobs in a directory that nobody else writes in meanwhile; return their exit codes by number."""
+    directory, mode = hydra_jobs.directory, hydra_jobs.mode
+    with locked(directory):
+        if not invocation.resume:
+            # It was asked before, when another run may have been at it.
+            if not invocation.force and (mistakes := earlier_runs(directory, jobs, mode)):
+                raise ConfigError(mistakes)
+            folders = [one.directory for one in jobs if one.directory != directory.absolute()]
+            refuse_links(folders)
+            for folder in (directory, *folders):
+                clear(folder)
+        about = {**invocation.record(), "launcher": hydra_jobs.launcher_name}
+        sweep = Sweep(directory, jobs, about, mode)
+        with hydra_jobs.callbacks():
+            if hydra_jobs.launcher.is_replaced:
+                return sweep.run(workers, view, invocation.resume)
+            return sweep.run_by(
+                lambda left: _elsewhere(left, hydra_jobs, view, config_dirs, invocation), view, invocation.resume
+            )
+
+
+def _elsewhere(
+    left: Sequence[PlannedJob], hydra_jobs: HydraJobs, view: SweepView, config_dirs: ConfigDirs, invocation: Invocation
+) -> dict[int, int]:
+    """Let the chosen launcher run jobs; return their exit codes by number."""
+    fingerprints = {one.key: one.job_context.fingerprint for one in left if one.job_context.fingerprint}
+    directory, adapter = hydra_jobs.directory, hydra_jobs.launcher
+    beside = len(left) > 1 and adapter.at_once(hydra_jobs.launcher_settings, len(left)) != 1
+    task = InLauncher(directory, config_dirs, invocation, beside, adapter.keeps_processes, fingerprints)
+    launcher = hydra_jobs.make_launcher(task)
+    wanted = {one.baseline for one in left}
+    first = [one for one in left if one.number in wanted]  # what others score has to be there before them
+    others = [one for one in left if one.number not in wanted]
+    codes: dict[int, int] = {}
+    for some in filter(None, (first, others)):
+        codes |= launch(launcher, some, directory, view, adapter)
+    return codes

@@ -1,0 +1,1 @@
+"""Checks of answers: the kinds that there are, and how they judge."""

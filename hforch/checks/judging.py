@@ -1,0 +1,118 @@
+"""Judge answers by checks, and count the results."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, Protocol
+
+from hforch.checks.base import LONGEST_SEEN, Check, Column, Sample, Undecided
+from hforch.checks.json_schemas import conforms, read_schema, schema_of, validator
+from hforch.errors import shown
+
+FITS = "fits generation.json_schema"
+
+
+class Checks(Protocol):
+    """The group `checks` of a job."""
+
+    @property
+    def items(self) -> Sequence[Check]: ...
+
+    @property
+    def strip(self) -> bool: ...
+
+
+def judge(
+    checks: Checks, echo: bool = False, schema: Mapping[str, Any] | str | None = None
+) -> Callable[[Sample], list[dict[str, Any]]]:
+    """Return a function from a sample's record to what its `checks` hold: name, passed, and why not.
+
+    A sample that failed passes none of its checks, negated ones included.
+
+    Args:
+        echo: texts begin with their prompts, which are no part of the answers.
+        schema: what answers were held to while they were generated; whether they fit it is one check more.
+    """
+    fits = None if schema is None else validator(schema_of(schema))
+    literals = [None if isinstance(check.value, Column) else _literal(check, checks.strip) for check in checks.items]
+    named = list(zip(checks.items, names(checks), literals, strict=True))
+
+    def judged(sample: Sample) -> list[dict[str, Any]]:
+        if sample["error"] is not None or sample["text"] is None:
+            failed = [*(name for _, name, _ in named), *([FITS] if fits else [])]
+            return [{"name": name, "passed": False, "why": "there is no answer"} for name in failed]
+        answer = sample["text"].removeprefix(sample["prompt"] or "") if echo else sample["text"]
+        text = _stripped(answer, checks.strip)
+        results = [
+            {"name": name, **_result(check, wanted, sample, text, checks.strip)} for check, name, wanted in named
+        ]
+        return [*results, {"name": FITS, **_fits(fits, sample, answer)}] if fits else results
+
+    return judged
+
+
+def columns(checks: Checks) -> set[str]:
+    """Return the columns of the inputs that checks compare with."""
+    return {check.value.column for check in checks.items if isinstance(check.value, Column)}
+
+
+def names(checks: Checks) -> list[str]:
+    """Return what people call each check, no two alike: `contains 'Paris'`, `not equals {expected}` for a column."""
+    found: list[str] = []
+    for check in checks.items:
+        name = " ".join(["not"] * check.negate + [check.kind, check.describe_value()])
+        same = sum(other == name or other.startswith(f"{name} (") for other in found)
+        found.append(f"{name} ({same + 1})" if name in found else name)
+    return found
+
+
+def _literal(check: Check, strip: bool) -> Any:
+    file = check.file_of(check.value)
+    value = check.prepare(check.value if file is None else read_schema(file))
+    return _stripped(value, strip and check.strips_value)
+
+
+def _stripped(value: Any, strip: bool) -> Any:
+    return value.strip() if strip and isinstance(value, str) else value
+
+
+def _result(check: Check, wanted: Any, sample: Sample, text: str, strip: bool) -> dict[str, Any]:
+    if isinstance(check.value, Column):
+        wanted = check.prepare(_stripped(sample["input"][check.value.column], strip))
+    try:
+        holds, seen = check.judge(text, wanted, sample)
+    except Undecided as reason:
+        return {"passed": False, "why": shown(str(reason), LONGEST_SEEN)}
+    passed = holds != check.negate
+    return {"passed": passed, "why": None if passed else seen}
+
+
+def _fits(validator: Any, sample: Sample, text: str) -> dict[str, Any]:
+    """Return whether an answer fits the schema that it was held to; one that was cut says so."""
+    try:
+        passed, seen = conforms(text, validator)
+    except Undecided as reason:
+        passed, seen = False, shown(str(reason), LONGEST_SEEN)
+    cut = {"length": "it was cut at the limit of its length", "stop": "it was cut at a stop sequence"}
+    why = cut.get(str(sample["finish_reason"]), seen)
+    return {"passed": passed} if passed else {"passed": False, "why": why}
+
+
+# ---------------------------------------------------------------- totals
+def totals(samples: Iterable[Sample]) -> dict[str, Any] | None:
+    """Return how many checks were passed, all together and each; None where there were none."""
+    each: dict[str, dict[str, Any]] = {}
+    for sample in samples:
+        for result in sample.get("checks") or ():
+            counted = each.setdefault(result["name"], {"name": result["name"], "passed": 0, "total": 0})
+            counted["passed"] += bool(result["passed"])
+            counted["total"] += 1
+    if not each:
+        return None
+    passed, total = (sum(one[key] for one in each.values()) for key in ("passed", "total"))
+    return {"passed": passed, "total": total, "each": list(each.values())}
+
+
+def missed(counted: Mapping[str, Any] | None, min_pass: float | None) -> bool:
+    """Return whether fewer checks were passed than `runtime.min_pass` asks for."""
+    return bool(counted and min_pass is not None and counted["passed"] / counted["total"] < min_pass)

@@ -1,0 +1,27 @@
+"""`contains`: this text is in the answer."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from hforch.checks.base import Check, Column, Sample, Verdict, as_some_text, quoted
+from hforch.utils.strict_model import NonEmpty
+
+
+class ContainsCheck(Check):
+    kind: Literal["contains"]
+    value: NonEmpty | Column
+
+    passed_when = "this text is in it"
+    example = "contains: Paris"
+
+    @classmethod
+    def prepare(cls, value: Any) -> str:
+        return as_some_text(value)
+
+    def judge(self, text: str, wanted: Any, sample: Sample) -> Verdict:
+        found = wanted in text
+        return Verdict(found, f"{quoted(wanted)} is {'' if found else 'not '}in it")
+
+
+CHECK = ContainsCheck

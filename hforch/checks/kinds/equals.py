@@ -1,0 +1,23 @@
+"""`equals`: the answer is this text."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from hforch.checks.base import Check, Column, Sample, Verdict, quoted
+
+
+class EqualsCheck(Check):
+    kind: Literal["equals"]
+    value: str | Column
+
+    passed_when = "the answer is this text"
+    example = "equals: Paris"
+    strips_value = True
+
+    def judge(self, text: str, wanted: Any, sample: Sample) -> Verdict:
+        same = text == wanted
+        return Verdict(same, f"it is {quoted(text)}" if same else f"it is {quoted(text)}, not {quoted(wanted)}")
+
+
+CHECK = EqualsCheck

@@ -1,0 +1,33 @@
+"""`finish_reason`: the answer ended by this, or one of these."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal, get_args
+
+from pydantic import Field
+
+from hforch.checks.base import Check, Column, Sample, Verdict, brief
+
+Reason = Literal["stop", "eos", "length"]
+
+
+class FinishReasonCheck(Check):
+    kind: Literal["finish_reason"]
+    value: Reason | Annotated[tuple[Reason, ...], Field(strict=False, min_length=1)] | Column
+
+    passed_when = "it ended by this, or one of these: `stop`, `eos`, `length`"
+    example = "finish_reason: [eos, stop]"
+    is_quoted = False
+
+    @classmethod
+    def prepare(cls, value: Any) -> tuple[str, ...]:
+        reasons = tuple(value) if isinstance(value, list | tuple) else (value,)
+        if not reasons or any(reason not in get_args(Reason) for reason in reasons):
+            raise ValueError(f"is none of: {', '.join(get_args(Reason))}; it is {brief(value)}")
+        return reasons
+
+    def judge(self, text: str, wanted: Any, sample: Sample) -> Verdict:
+        return Verdict(sample["finish_reason"] in wanted, f"it ended by {sample['finish_reason']}")
+
+
+CHECK = FinishReasonCheck

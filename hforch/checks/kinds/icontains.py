@@ -1,0 +1,27 @@
+"""`icontains`: this text is in the answer, in capitals or not."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from hforch.checks.base import Check, Column, Sample, Verdict, as_some_text, quoted
+from hforch.utils.strict_model import NonEmpty
+
+
+class IContainsCheck(Check):
+    kind: Literal["icontains"]
+    value: NonEmpty | Column
+
+    passed_when = "this text is in it, in capitals or not"
+    example = "icontains: paris"
+
+    @classmethod
+    def prepare(cls, value: Any) -> str:
+        return as_some_text(value)
+
+    def judge(self, text: str, wanted: Any, sample: Sample) -> Verdict:
+        found = wanted.casefold() in text.casefold()
+        return Verdict(found, f"{quoted(wanted)} is {'' if found else 'not '}in it, in capitals or not")
+
+
+CHECK = IContainsCheck

@@ -1,0 +1,38 @@
+"""`json_schema`: the answer is JSON and fits the schema."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import Field
+
+from hforch.checks.base import Check, Column, Sample, Verdict
+from hforch.checks.json_schemas import conforms, parse, validator
+from hforch.utils.strict_model import NonEmpty
+
+
+class JsonSchemaCheck(Check):
+    """`value`: a JSON Schema, or the path of a file that holds one."""
+
+    kind: Literal["json_schema"]
+    value: Annotated[Column | dict[str, Any] | NonEmpty, Field(union_mode="left_to_right")]
+
+    passed_when = (
+        "all of it is JSON, and fits the schema: one written here, or in a file (`answer.json`); `{}` fits any"
+    )
+    example = "json_schema: {type: object}"
+    is_quoted = False
+
+    @classmethod
+    def prepare(cls, value: Any) -> Any:
+        return validator(parse(value) if isinstance(value, str) else value)
+
+    @classmethod
+    def file_of(cls, value: Any) -> str | None:
+        return value if isinstance(value, str) else None
+
+    def judge(self, text: str, wanted: Any, sample: Sample) -> Verdict:
+        return conforms(text, wanted)
+
+
+CHECK = JsonSchemaCheck

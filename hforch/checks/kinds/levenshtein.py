@@ -1,0 +1,59 @@
+"""`levenshtein`: the answer is near this text, by the number of characters that differ."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any, ClassVar, Literal
+
+from hforch.checks.base import Check, Column, Sample, Verdict, quoted
+from hforch.errors import Mistake
+from hforch.utils.strict_model import Count, Probability
+
+BOUNDS = ("max_distance", "min_similarity")
+
+
+class LevenshteinCheck(Check):
+    kind: Literal["levenshtein"]
+    value: str | Column
+    max_distance: Count | None
+    min_similarity: Probability | None
+
+    passed_when = (
+        "it is near this text: `max_distance` edits of a character, or `min_similarity` from 0 to 1 (1 is the same)"
+    )
+    example = "levenshtein: Paris"
+    defaults: ClassVar[Mapping[str, Any]] = {"negate": False, **dict.fromkeys(BOUNDS)}
+    strips_value = True
+
+    @classmethod
+    def mistakes(cls, keys: Mapping[str, Any], path: str, strip: bool) -> Iterator[Mistake]:
+        bounds = [key for key in BOUNDS if keys[key] is not None]
+        if not bounds:
+            hint = "add max_distance: 3 (edits), or min_similarity: 0.8 (1 is the same text)"
+            yield Mistake(path, "levenshtein needs a bound", hint=hint)
+        elif len(bounds) > 1:
+            problem = "levenshtein takes one bound, not both max_distance and min_similarity"
+            yield Mistake(path, problem, hint="drop one")
+
+    def judge(self, text: str, wanted: Any, sample: Sample) -> Verdict:
+        from rapidfuzz.distance import Levenshtein
+
+        if self.max_distance is not None:
+            distance = Levenshtein.distance(text, wanted)
+            seen = f"it is {quoted(text)}, {distance} edits from {quoted(wanted)}"
+            return Verdict(distance <= self.max_distance, seen)
+        similarity = Levenshtein.normalized_similarity(text, wanted)
+        assert self.min_similarity is not None
+        seen = f"it is {quoted(text)}, and its similarity to {quoted(wanted)} {similarity:.3f}"
+        return Verdict(similarity >= self.min_similarity, seen)
+
+    def describe_value(self) -> str:
+        bound = (
+            f"distance {self.max_distance} or less"
+            if self.max_distance is not None
+            else f"similarity {self.min_similarity:g} or more"
+        )
+        return f"{super().describe_value()} ({bound})"
+
+
+CHECK = LevenshteinCheck

@@ -1,0 +1,30 @@
+"""`regex`: this pattern matches somewhere in the answer."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from hforch.checks.base import Check, Column, Sample, Verdict, as_some_text, quoted
+from hforch.checks.patterns import Pattern
+from hforch.utils.strict_model import NonEmpty
+
+
+class RegexCheck(Check):
+    kind: Literal["regex"]
+    value: NonEmpty | Column
+
+    passed_when = "this pattern, in Python's syntax, matches somewhere in it; `^` and `$` tie it to the ends"
+    example = r"regex: '^\d+$'"
+
+    @classmethod
+    def prepare(cls, value: Any) -> Pattern:
+        return Pattern(as_some_text(value))
+
+    def judge(self, text: str, wanted: Any, sample: Sample) -> Verdict:
+        match = wanted.search(text)
+        if match is None:
+            return Verdict(False, f"nothing in it matches {quoted(wanted.text)}")
+        return Verdict(True, f"{quoted(match.group())} matches {quoted(wanted.text)}")
+
+
+CHECK = RegexCheck

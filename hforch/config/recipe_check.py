@@ -1,0 +1,267 @@
+"""Whether the file of a recipe holds nothing but what a recipe may say; `recipes.py` has the rule."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import Any
+
+import yaml
+
+from hforch.config import shorthand
+from hforch.config.diagnose.suggestions import did_you_mean
+from hforch.config.hydra_adapter.nodes import yaml_loader
+from hforch.config.keys import groups
+from hforch.config.untrusted import NAMES_A_FILE, OPTION, REFERENCES, TRUST, has_only_references
+from hforch.errors import Mistake
+from hforch.launchers.base import Launcher
+from hforch.launchers.registry import launcher_named
+
+TEXTS = ("name", "description")
+OPTIONS = re.compile(r"[\w.-]+(\s*,\s*[\w.-]+)*|(glob|choice)\([\w.*?, -]+\)")
+SWEPT_KEY = re.compile(r"\+{0,2}(?P<group>[a-z_]+)(\.[\w-]+)*")
+LAUNCHER = "override hydra/launcher"
+Node = yaml.Node
+
+
+def mistakes_in(text: str, shown: str) -> list[Mistake]:
+    """Return everything in a recipe that no recipe may hold, each with its line.
+
+    Args:
+        text: of the file.
+        shown: the name of the file, for people.
+    """
+    walk = _Walk(shown)
+    walk.events(text)
+    if not walk.mistakes:
+        walk.top(node := yaml.compose(text, Loader=yaml.SafeLoader))
+        if node is None or not node.value:
+            hint = "the smallest one says something like: defaults: [{backend: openvino}]"
+            walk.mistakes.append(Mistake("", "this recipe says nothing", shown, hint))
+    return walk.mistakes
+
+
+class _Walk:
+    """Collects the mistakes of a recipe while its nodes are visited."""
+
+    def __init__(self, shown: str) -> None:
+        self.shown = shown
+        self.sweeps = False
+        self.launcher = Launcher()
+        self.mistakes: list[Mistake] = []
+
+    def refuse(self, node: Any, path: str, problem: str, hint: str | None = None) -> None:
+        self.mistakes.append(Mistake(path, problem, f"{self.shown}:{node.start_mark.line + 1}", hint))
+
+    def events(self, text: str) -> None:
+        """Refuse what stands outside plain data: tags, anchors and aliases, a second document."""
+        documents = 0
+        for event in yaml.parse(text, Loader=yaml.SafeLoader):
+            documents += isinstance(event, yaml.DocumentStartEvent)
+            if isinstance(event, yaml.DocumentStartEvent) and documents == 2:
+                self.refuse(event, "", "a recipe is one YAML document")
+            if isinstance(event, yaml.AliasEvent) or getattr(event, "anchor", None) is not None:
+                self.refuse(event, "", "anchors and aliases are not allowed in a recipe", "write the value out")
+            tag = getattr(event, "tag", None)
+            if tag is not None:
+                self.refuse(event, "", f"the YAML tag {tag} is not allowed in a recipe", "write plain YAML")
+
+    def top(self, node: Node | None) -> None:
+        if node is None:
+            return
+        allowed = [*groups(), "defaults", "hydra", "exclude", "frozen", *TEXTS]
+        entries = list(self.pairs(node, ""))
+        self.sweeps = any(name == "hydra" for name, _, _ in entries)
+        self.launcher = launcher_named(_chosen_launcher(node))
+        for name, key, value in entries:
+            if name == "defaults":
+                self.defaults(value)
+            elif name == "hydra":
+                self.hydra(value)
+            elif name == "exclude":
+                self.exclude(value)
+            elif name == "frozen":
+                self.frozen(value)
+            elif name in groups() and not isinstance(value, yaml.MappingNode):
+                self.refuse(value, name, "must be a mapping of the group's keys; options are chosen under defaults")
+            elif name in groups():
+                self.value(value, name)
+            elif name in TEXTS:
+                if not isinstance(value, yaml.ScalarNode):
+                    self.refuse(value, name, "must be text")
+            else:
+                self.refuse(key, name, "no recipe has such a key", did_you_mean(name, allowed))
+
+    def pairs(self, node: Node, path: str) -> Iterator[tuple[str, Node, Node]]:
+        """The entries of a mapping, each checked to be a key that may stand anywhere, and to stand there once."""
+        if not isinstance(node, yaml.MappingNode):
+            self.refuse(node, path, "must be a mapping")
+            return
+        seen = set()
+        for key, value in node.value:
+            name = key.value if isinstance(key, yaml.ScalarNode) else None
+            inner = f"{path}.{name}".lstrip(".")
+            if not isinstance(name, str) or name == "<<":
+                self.refuse(key, path, "a key must be a plain name")
+            elif name.startswith("_") and name.endswith("_"):
+                self.refuse(key, inner, f"{name} is a word of Hydra that can run code: not allowed in a recipe")
+            elif name in seen:
+                self.refuse(key, inner, "stands there twice")
+            else:
+                seen.add(name)
+                yield name, key, value
+
+    def value(self, node: Node, path: str) -> None:
+        """A value under one of our groups: any plain data whose interpolations are harmless."""
+        if isinstance(node, yaml.MappingNode):
+            for name, key, inner in self.pairs(node, path):
+                self.text(key, path)
+                self.trusted(name, inner, f"{path}.{name}")
+                self.value(inner, f"{path}.{name}")
+        elif isinstance(node, yaml.SequenceNode):
+            for number, inner in enumerate(node.value):
+                self.value(inner, f"{path}.{number}")
+        else:
+            self.text(node, path)
+
+    def trusted(self, name: str, node: Node, path: str) -> None:
+        """Refuse what only the person who runs a recipe may decide."""
+        value = node.value if isinstance(node, yaml.ScalarNode) else None
+        if name == TRUST and value != "false":
+            self.refuse(node, path, "a recipe cannot trust code", f"give model.{TRUST}=true on the command line")
+        if path.startswith("ov_config.") and NAMES_A_FILE.search(name.upper()) and value != "":
+            self.refuse(node, path, "a recipe cannot name files or folders", "give it on the command line")
+
+    def text(self, node: Any, path: str) -> None:
+        """A scalar: every `${` in it must begin a plain reference into our groups, or oc.select of one.
+
+        One that is escaped is text, unless the recipe sweeps: what is swept is read twice.
+        """
+        if not has_only_references(node.value, read_twice=self.sweeps):
+            problem = f"the interpolation in '{node.value}' is not allowed in a recipe"
+            self.refuse(node, path, problem, REFERENCES)
+
+    def defaults(self, node: Node) -> None:
+        if not isinstance(node, yaml.SequenceNode):
+            self.refuse(node, "defaults", "must be a list, such as: - model: smollm2")
+            return
+        seen: set[str] = set()
+        for entry in node.value:
+            if not isinstance(entry, yaml.MappingNode) or len(entry.value) != 1:
+                self.refuse(entry, "defaults", "each entry must be one `group: option`")
+                continue
+            for name, key, option in self.pairs(entry, "defaults"):
+                self.choice(name, key, option, seen)
+
+    def choice(self, name: str, key: Node, option: Node, seen: set[str]) -> None:
+        path = "hydra.launcher" if name == LAUNCHER else name
+        if name not in (*groups(), LAUNCHER):
+            hint = did_you_mean(name, [*groups(), LAUNCHER])
+            self.refuse(key, f"defaults.{name}", "a recipe chooses among hforch's groups and hydra/launcher only", hint)
+        elif name in seen:
+            self.refuse(key, path, "is chosen twice")
+        elif not isinstance(option, yaml.ScalarNode) or not _is_option(name, option.value):
+            self.refuse(option, path, "must be the name of one option", shorthand.hint(name))
+        seen.add(name)
+
+    def exclude(self, node: Node) -> None:
+        """Combinations to leave out of the sweep: a list of mappings from groups or their keys to values."""
+        if not isinstance(node, yaml.SequenceNode):
+            self.refuse(
+                node, "exclude", "must be a list of combinations, such as: - {backend: pytorch, precision: int4}"
+            )
+            return
+        for number, entry in enumerate(node.value):
+            for name, key, value in self.pairs(entry, f"exclude.{number}"):
+                path = f"exclude.{number}.{name}"
+                values = value.value if isinstance(value, yaml.SequenceNode) else [value]
+                if name.partition(".")[0] not in groups():
+                    hint = did_you_mean(name.partition(".")[0], groups())
+                    self.refuse(key, path, "only hforch's groups and their keys can be told apart", hint)
+                elif not all(isinstance(one, yaml.ScalarNode) and "$" not in one.value for one in values):
+                    self.refuse(value, path, "must be one value, or a list of values")
+
+    def frozen(self, node: Node) -> None:
+        """What `hforch freeze` wrote: any text, for nothing interpolates it, but of one shape."""
+        from hforch.config.frozen import problems
+
+        tree = yaml_loader()("").construct_object(node, deep=True)
+        for path, problem in problems(tree):
+            hint = "leave this part as hforch freeze wrote it, or take it out"
+            self.refuse(node, f"frozen.{path}".rstrip("."), problem, hint)
+
+    def hydra(self, node: Node) -> None:
+        for name, key, value in self.pairs(node, "hydra"):
+            if name == "sweeper":
+                self.sweeper(value)
+            elif name == "launcher":
+                self.launcher_settings(value, "hydra.launcher")
+            else:
+                self.refuse(
+                    key,
+                    f"hydra.{name}",
+                    "of Hydra's own settings a recipe sets sweeper.params and numbers of the launcher only",
+                    "give it on the command line instead",
+                )
+
+    def sweeper(self, node: Node) -> None:
+        for name, key, value in self.pairs(node, "hydra.sweeper"):
+            if name != "params":
+                self.refuse(key, f"hydra.sweeper.{name}", "of the sweeper a recipe sets params only")
+                continue
+            for swept, swept_key, values in self.pairs(value, "hydra.sweeper.params"):
+                self.swept(swept, swept_key, values)
+
+    def swept(self, name: str, key: Node, values: Node) -> None:
+        path = f"hydra.sweeper.params.{name}"
+        match = SWEPT_KEY.fullmatch(name)
+        if match is None or match["group"] not in groups():
+            hint = did_you_mean(name.partition(".")[0], groups())
+            self.refuse(key, path, "only hforch's groups and their keys can be swept", hint)
+        elif not isinstance(values, yaml.ScalarNode):
+            self.refuse(values, path, "must be text as on the command line, such as: a,b")
+        elif name.lstrip("+") in groups() and not _are_options(name.lstrip("+"), values.value):
+            hint = shorthand.hint(name.lstrip("+"))
+            self.refuse(values, path, "must name options of the group, such as: a,b or glob(*)", hint)
+        elif TRUST in f"{name} {values.value}":
+            self.refuse(key, path, "a recipe cannot trust code", f"give model.{TRUST}=true on the command line")
+        elif match["group"] == "ov_config" and NAMES_A_FILE.search(name.upper()):
+            self.refuse(key, path, "a recipe cannot name files or folders", "give it on the command line")
+        elif re.search(r"\$(?!\{)", values.value):
+            self.refuse(values, path, "a $ is not allowed here unless it begins a reference such as ${group.key}")
+        else:
+            self.text(values, path)
+
+    def launcher_settings(self, node: Node, path: str) -> None:
+        """Numbers, and what else of the launcher that the recipe chooses is harmless."""
+        for name, _, value in self.pairs(node, path):
+            inner = f"{path}.{name}"
+            if isinstance(value, yaml.MappingNode):
+                self.launcher_settings(value, inner)
+                continue
+            key = inner.removeprefix("hydra.launcher.")
+            if isinstance(value, yaml.ScalarNode) and self.launcher.may_be_set(key, value.value):
+                continue
+            others = ", ".join(self.launcher.harmless)
+            hint = f"apart from numbers, it sets only: {others}" if others else None
+            self.refuse(value, inner, "must be a number: a recipe sets only numbers of the launcher", hint)
+
+
+def _chosen_launcher(recipe: Node) -> str | None:
+    """Return the option of hydra/launcher that a recipe chooses, if any, whatever else is wrong with the recipe."""
+    lists = [value for key, value in recipe.value if key.value == "defaults"] if _is_mapping(recipe) else []
+    entries = [one for list_ in lists if isinstance(list_, yaml.SequenceNode) for one in list_.value]
+    chosen = (value for entry in entries if _is_mapping(entry) for key, value in entry.value if key.value == LAUNCHER)
+    return next((value.value for value in chosen if isinstance(value, yaml.ScalarNode)), None)
+
+
+def _is_mapping(node: Node) -> bool:
+    return isinstance(node, yaml.MappingNode)
+
+
+def _is_option(group: str, text: str) -> bool:
+    return bool(OPTION.fullmatch(text)) or shorthand.meaning(group, text) is not None
+
+
+def _are_options(group: str, text: str) -> bool:
+    return bool(OPTIONS.fullmatch(text)) or all(_is_option(group, one.strip()) for one in text.split(","))

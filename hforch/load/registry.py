@@ -1,0 +1,23 @@
+"""All load profiles: the modules of this folder. Jobs do not choose one yet, since there is one."""
+
+from __future__ import annotations
+
+from functools import cache
+
+from hforch import load
+from hforch.config.schema import Job
+from hforch.load.base import LoadProfile
+from hforch.utils.entries import load_entry, names_of
+
+OF_ALL_JOBS = "offline"
+
+
+@cache
+def all_profiles() -> dict[str, LoadProfile]:
+    """Return the profiles by name."""
+    return {name: load_entry(load, name, "PROFILE") for name in names_of(load)}
+
+
+def profile_of(job: Job) -> LoadProfile:
+    """Return the load profile of a job."""
+    return all_profiles()[OF_ALL_JOBS]

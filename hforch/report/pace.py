@@ -1,0 +1,41 @@
+"""How long a sweep will still take."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from hforch.runs.planned_job import PlannedJob
+
+
+class Pace:
+    """How long a sweep will still take, from what it took so far."""
+
+    def __init__(self, left: Sequence[PlannedJob]) -> None:
+        self._left = {one.number: one for one in left}
+        self._seconds: dict[str, float] = {}
+        self._samples: dict[str, int] = {}
+        self._loads: list[float] = []
+        self._since = time.monotonic()
+
+    def done(self, planned: PlannedJob, record: Mapping[str, Any]) -> None:
+        """A job has ended."""
+        timings = record.get("timings") or {}
+        loading = 0.0 if record.get("shared_load") else sum(timings.values()) - timings.get("warmup_s", 0.0)
+        took, self._since = time.monotonic() - self._since, time.monotonic()
+        if not record.get("shared_load"):
+            self._loads.append(loading)
+        self._seconds[planned.key] = self._seconds.get(planned.key, 0.0) + max(took - loading, 0.0)
+        self._samples[planned.key] = self._samples.get(planned.key, 0) + planned.samples
+        self._left.pop(planned.number, None)
+
+    def seconds_left(self) -> float | None:
+        """None as long as nothing is known."""
+        if not self._samples:
+            return None
+        overall = sum(self._seconds.values()) / sum(self._samples.values())
+        rates = {key: self._seconds[key] / self._samples[key] for key in self._samples}
+        answering = sum(one.samples * rates.get(one.key, overall) for one in self._left.values())
+        loads = len({one.key for one in self._left.values()} - set(self._samples))
+        return answering + loads * (sum(self._loads) / len(self._loads) if self._loads else 0.0)

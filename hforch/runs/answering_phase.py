@@ -1,0 +1,149 @@
+"""The measured phase of a job: its inputs are answered, batch by batch."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from contextlib import closing
+from typing import Any
+
+from hforch.backends.base import LoadedModel, build_llm
+from hforch.errors import Mistake, OutOfMemory
+from hforch.generation.engine import Work
+from hforch.inputs import Input
+from hforch.load.base import Batch, Samples
+from hforch.load.registry import profile_of
+from hforch.machine.out_of_memory import SMALLER_BATCH
+from hforch.metrics.metric import is_on_cpu
+from hforch.records.machine import Execution
+from hforch.records.sample import Sample
+from hforch.runs import memory_check, repeats
+from hforch.runs.energy import EnergyMeter
+from hforch.runs.measurements import summarize
+from hforch.runs.run_state import BRIEF, Run, warn
+from hforch.runs.sampling import Sampler, failed_sample
+from hforch.runs.warmup import warm_up
+
+
+def answer_inputs(run: Run, loaded: LoadedModel, inputs: Sequence[Input]) -> None:
+    """Answer the inputs that are left, and measure how; before that, warm the model up for them."""
+    job, runtime, profile = run.job, run.job.runtime, profile_of(run.job)
+    sampler = Sampler(job, build_llm(job, loaded, cache=False, seed=run.effective.seed), run.watcher)
+    if run.before:
+        run.samples = run.writer.keep(run.before.samples, run.before.wants(runtime.repeat), BRIEF)
+    kept = len(run.samples)
+    answerable = _set_aside(run, sampler, inputs)
+    aside = len(run.samples) - kept
+    batches = profile.plan(job, answerable)
+    planned = len(inputs) - len(answerable) + len(answerable) * runtime.repeat
+    run.note(plan=[[each.id for each in batch.inputs] for batch in batches if batch.repeat == 0], planned=planned)
+    left = [batch for batch in batches if not (run.before and run.before.has(batch))]
+    _expect(run, loaded, batches, sampler.longest)
+    run.watcher.samples(planned - kept)
+    if left and runtime.warmup:
+        _warm_up(run, sampler, left, loaded)
+        _expect(run, loaded, batches, sampler.longest)
+    alone = len(inputs) * runtime.repeat == 1
+    meter = EnergyMeter(run.effective.device or (), run.job_context.parallel)
+    if left:
+        meter.begin()
+
+    def answer(batch: Batch) -> Samples:
+        if not alone:
+            return sampler.answer(batch)
+        run.watcher.question(batch.inputs[0].item)
+        return sampler.stream(batch)
+
+    try:
+        with closing(profile.drive(left, answer)) as answered:
+            while _goes_on(run) and (samples := next(answered, None)) is not None:
+                _keep(run, [_with_remedy(run, sample, inputs) for sample in samples])
+                if run.model_slot.first is None:
+                    run.model_slot.first = sampler.repeatable()
+    except KeyboardInterrupt:
+        _keep(run, sampler.torn)
+        raise
+    finally:
+        run.energy, run.kept = meter.end() if left else None, kept
+        if left or run.before is None or "metrics" not in run.before.record:
+            run.record.metrics = summarize(run.samples, run.samples[kept + aside :], sampler.busy.seconds)
+        else:
+            run.carry(["metrics"])
+    if run.before is None:  # or its repeats may be pieces
+        _look_at_repeats(run)
+
+
+def _warm_up(run: Run, sampler: Sampler, left: Sequence[Batch], loaded: LoadedModel) -> None:
+    """Warm the model up for the batches that are left, as far as no earlier job has done so."""
+    on_cpu = is_on_cpu(loaded.effective["device"])
+    started = time.perf_counter()
+    warmed = warm_up(sampler, left, run.model_slot.warm, on_cpu, run.log)
+    if warmed:
+        run.record.timings = {**(run.record.timings or {}), "warmup_s": round(time.perf_counter() - started, 3)}
+        run.record.warmup = warmed
+
+
+def _goes_on(run: Run) -> bool:
+    """Return whether more batches are to be answered."""
+    return not (run.job.runtime.fail_fast and any(sample["error"] for sample in run.samples))
+
+
+def _look_at_repeats(run: Run) -> None:
+    """Warn of a first repeat that is not like the others."""
+    metrics = run.whole()["metrics"]
+    share = repeats.first_differs(metrics.get("tokens_per_s_each", ()), metrics["measured_s"])
+    if share is not None:
+        warn(run, [Mistake("runtime.repeat", repeats.remark(share), hint=repeats.remedy(share))])
+
+
+def lacked_memory(sample: Mapping[str, Any]) -> bool:
+    """Return whether an accelerator had no memory left for it, which is not the model's fault."""
+    return (sample["error"] or {}).get("type") == OutOfMemory.__name__
+
+
+def _with_remedy(run: Run, sample: Sample, inputs: Sequence[Input]) -> Sample:
+    """Name the batch size that fits in the error of a sample that failed because an accelerator had no memory left."""
+    error = sample.error
+    if error is not None and error.type == OutOfMemory.__name__ and SMALLER_BATCH in error.message:
+        size = memory_check.smaller_batch(run.job, inputs, sample.batch.size)
+        error.message = error.message.replace(SMALLER_BATCH, f"{SMALLER_BATCH} ({size})", 1)
+    return sample
+
+
+def _expect(run: Run, loaded: LoadedModel, batches: Sequence[Batch], longest: tuple[int, int]) -> None:
+    """Let the engine prepare for the whole job, also when a part of it is done: a part is answered as the whole is.
+
+    Args:
+        longest: the tokens of the longest sequence (0: not known), and of the longest answer, at most.
+    """
+    if not batches:
+        return
+    tokens, answer = longest
+    rows = max(len(batch.inputs) for batch in batches)
+    beams = (run.effective.decoding or {}).get("num_beams") or 1
+    chosen = loaded.engine.expect(Work(rows, tokens or None, answer * len(batches), beams))
+    before, now = run.effective.execution, Execution(**chosen) if chosen else None
+    if now is None or now == before:
+        return
+    run.effective.execution = now
+    run.note(effective=run.effective)
+    if before and before.compiled and not now.compiled:
+        warn(run, [Mistake("backend.compile", f"not used after all; {now.why}")])
+
+
+def _set_aside(run: Run, sampler: Sampler, inputs: Sequence[Input]) -> list[Input]:
+    """Record the inputs that cannot be answered, so that they take no batch down with them; return the others."""
+    answerable = []
+    for each in inputs:
+        if (error := sampler.unanswerable(each)) is None:
+            answerable.append(each)
+        else:
+            _keep(run, [sampler.judged(failed_sample(each, Batch(0, -1, []), error))])
+    return answerable
+
+
+def _keep(run: Run, samples: Sequence[Sample]) -> None:
+    for sample in samples:
+        stored = run.writer.add(sample)
+        run.samples.append({name: stored[name] for name in BRIEF})
+        run.watcher.sample(stored)

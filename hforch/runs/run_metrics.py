@@ -1,0 +1,72 @@
+"""What was measured while a job was answered: memory, energy, and the metrics that are computed from all others."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from hforch.backends.base import LoadedModel, capabilities
+from hforch.errors import Mistake
+from hforch.machine.nvidia_meter import CardReadings
+from hforch.metrics.computing import computed
+from hforch.metrics.metric import Measured
+from hforch.records.machine import CardUse, Memory
+from hforch.records.measured import Metrics
+from hforch.runs import energy
+from hforch.runs.measurements import MemoryMeter, count, merged_peaks
+from hforch.runs.run_state import Run
+
+
+def memory_of(run: Run, memory: MemoryMeter, loaded: LoadedModel | None) -> Memory:
+    """The peaks of this job; those of loading its model belong to it, whichever job of a sweep came first."""
+    if reason := capabilities(run.job).lacks.get("memory"):  # what this process takes is not the model's
+        return Memory(absent=dict.fromkeys(("peak_rss_mb", "peak_accelerator_mb"), reason))
+    peaks = merged_peaks(memory.peaks(), run.model_slot.memory or {})
+    if devices := peaks.get("accelerators"):
+        return Memory(**peaks | {"peak_accelerator_mb": round(sum(one["allocated_mb"] for one in devices), 1)})
+    reason = "no accelerator whose memory the backend reports was used" if loaded else "no model was loaded"
+    return Memory(**{**peaks, "absent": {**peaks.get("absent", {}), "peak_accelerator_mb": reason}})
+
+
+def note_computed(run: Run, folder: Path | None) -> None:
+    """Add the metrics that are computed from all the others, if something was measured."""
+    if run.energy is not None:
+        _add_metrics(run, computed(Measured(run.whole(), run.samples, folder)))
+
+
+def _add_metrics(run: Run, found: Mapping[str, Any]) -> None:
+    """Add metrics to the record.
+
+    Args:
+        found: by name, and under `absent` why others are not known.
+    """
+    known = run.record.metrics.dump() if run.record.metrics else {}
+    run.record.metrics = Metrics(**{**known, **found, "absent": {**known.get("absent", {}), **found["absent"]}})
+
+
+def note_energy(run: Run) -> None:
+    """Add energy, cards and sharing to the record, if something was measured."""
+    if run.energy is None:
+        return
+    tokens = count(run.samples[run.kept :]).output_tokens
+    found = run.energy.metrics(tokens, is_whole=not run.kept)
+    if reason := capabilities(run.job).lacks.get("memory"):  # the model is not here, nor is its energy
+        found = {"absent": dict.fromkeys(energy.NAMES, reason)}
+    _add_metrics(run, found)
+    cards = run.energy.cards
+    if cards.cards:
+        run.record.accelerators = [CardUse(**card) for card in cards.cards]
+    before = run.before.record.get("shared_accelerator") if run.before and run.kept else None
+    if shared := cards.shared or before:
+        run.record.shared_accelerator = shared
+
+
+def card_remarks(cards: CardReadings) -> Iterator[Mistake]:
+    """Yield warnings about a job's cards: slowdowns, and other processes."""
+    for device, reasons in cards.slowed.items():
+        problem = f"{device} reduced its clocks while the job was measured: {', '.join(reasons)}"
+        yield Mistake("", problem, None, "check its cooling and power supply, then measure again")
+    if cards.shared:
+        hint = "not ranked by speed or energy; run it again when the GPU is free"
+        yield Mistake("", cards.shared, None, hint)

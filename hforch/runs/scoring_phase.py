@@ -1,0 +1,51 @@
+"""The last phase of a job: the model reads given tokens, if the job asks for that."""
+
+from __future__ import annotations
+
+import json
+
+from hforch.backends.base import LoadedModel, PreparedModel, tokenizer_id
+from hforch.config.schema import Job
+from hforch.errors import ConfigError, HforchError
+from hforch.models.architecture import vocabulary
+from hforch.runs.run_state import Run
+from hforch.scoring import preflight
+
+
+def refuse_unscorable(run: Run, loaded: LoadedModel, prepared: PreparedModel) -> None:
+    """Refuse what cannot be scored before anything is answered."""
+    text = run.job.scoring.text
+    tokens = len(loaded.engine.encode(preflight.load_text(text))) if text else None
+    config = prepared.path / "config.json" if prepared.path else None
+    known = vocabulary(json.loads(config.read_text(encoding="utf-8"))) if config and config.is_file() else None
+    if mistakes := list(preflight.mistakes(run.job, known, tokens)):
+        raise ConfigError(mistakes)
+
+
+def score_answers(run: Run, loaded: LoadedModel, prepared: PreparedModel) -> None:
+    """Let the model read what the job says it shall, if it was not done before."""
+    if not run.job.scoring.is_requested:
+        return
+    from hforch.scoring.scorer import score
+
+    if run.samples and all(sample["error"] is not None for sample in run.samples):
+        raise HforchError("nothing was answered, so nothing was scored")
+    try:
+        with run.log.stage("score", _what_is_scored(run.job)):
+            found, failed = score(
+                run.job, run.writer.directory, run.job_context.baseline, loaded, tokenizer_id(prepared)
+            )
+    finally:
+        run.model_slot.has_scored = True
+    found.whole = not failed
+    run.note(scores=found)
+    kept = found.against_baseline.size_mb if found.against_baseline else None
+    if kept is not None:
+        run.watcher.note(f"kept for the jobs that are compared with this one: {kept} MB of log-probabilities")
+    if failed:
+        raise failed[0]
+
+
+def _what_is_scored(job: Job) -> str:
+    parts = ["against the baseline"] if job.scoring.baseline else []
+    return " and ".join([*parts, *(["on a text"] if job.scoring.text else [])])

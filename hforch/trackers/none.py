@@ -1,0 +1,19 @@
+"""`tracker=none`: results are in the records alone."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from hforch.trackers.base import Tracker, TrackerOptions
+
+
+class NoneOptions(TrackerOptions):
+    kind: Literal["none"]
+
+
+class NoTracker(Tracker):
+    Options = NoneOptions
+    gets_results = False
+
+
+TRACKER = NoTracker

@@ -1,0 +1,27 @@
+"""The base class of all types that validate a configuration, and the constrained types of their fields."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import reduce
+from operator import or_
+from typing import Annotated, Any
+
+from pydantic import BaseModel, ConfigDict, Field
+
+NonEmpty = Annotated[str, Field(min_length=1)]
+Positive = Annotated[int, Field(ge=1)]
+Count = Annotated[int, Field(ge=0)]
+Seconds = Annotated[float, Field(ge=0)]
+Probability = Annotated[float, Field(ge=0, le=1)]
+
+
+class StrictModel(BaseModel):
+    """A model that is immutable, refuses unknown keys, and converts nothing silently ("3" is not 3)."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
+
+
+def union_of(models: Sequence[type[BaseModel]], tag: str) -> Any:
+    """Return the type of any of these models, told apart by a field; a single model is its own type."""
+    return models[0] if len(models) == 1 else Annotated[reduce(or_, models), Field(discriminator=tag)]
