@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 import subprocess
 import sys
 from collections.abc import Collection, Iterator, Mapping
@@ -178,3 +179,20 @@ def test_hydra_and_omegaconf_stop_at_config() -> None:
             continue
         text = file.read_text(encoding="utf-8")
         assert "import hydra" not in text and "from hydra" not in text and "omegaconf" not in text, file
+
+
+@pytest.mark.parametrize("page", ["docs/architecture.md", "CONTRIBUTING.md"])
+def test_pages_for_contributors_name_files_that_exist(page: str) -> None:
+    """Paths are those of the repository, of `hforch/`, or of the folder that was named before."""
+    text = (ROOT.parent / page).read_text(encoding="utf-8")
+    folder, gone = ROOT, []
+    for path in re.findall(r"`((?:\w+/)*\w*\.py|(?:\w+/)+)`", re.sub(r"^```.*?^```$", "", text, flags=re.M | re.S)):
+        if "NAME" in path or "GROUP" in path:
+            continue
+        found = next((place / path for place in (ROOT.parent, ROOT, folder) if (place / path).exists()), None)
+        if found is None and not any(ROOT.rglob(path)):
+            gone.append(path)
+        elif found is not None:
+            folder = found if found.is_dir() else found.parent
+    assert gone == []
+    assert len(re.findall(r"`[\w/]+\.py`", text)) > 3

@@ -23,6 +23,7 @@ from hforch.generation.call_arguments import is_sampled
 from hforch.generation.completion import Completion, Vocabulary
 from hforch.generation.engine import RenderedChat, Request, SerialEngine
 from hforch.generation.text_completion import TextCompletion
+from hforch.generation.text_engine import TextEngine
 from hforch.models.estimate import Needs
 from hforch.utils.progress import Progress
 
@@ -151,22 +152,14 @@ class FakeEngine(SerialEngine):
         return token
 
 
-class RemoteFakeEngine(FakeEngine):
+class RemoteFakeEngine(TextEngine, FakeEngine):
     """The same answers as text, with the numbers of their tokens."""
 
-    def encode(self, prompt: str) -> list[int]:
-        raise GenerationError(f"there is no tokenizer here ({REMOTE})")
-
-    def prompt_tokens(self, prompt: str) -> int | None:
-        return None
-
-    def completion(self, prompt: str, request: Request) -> Completion:
-        room = self.room(None, request.generation)
-        most = room if request.at_most is None else min(room, request.at_most)
-        return TextCompletion(request.stop, most, REMOTE, request.on_text)
+    reason = REMOTE
+    render = FakeEngine.render
 
     def generate(self, completions: Sequence[Completion], request: Request) -> None:
-        super().generate(completions, request)
+        FakeEngine.generate(self, completions, request)
         for completion, prompt in zip(completions, request.prompts, strict=True):
             assert isinstance(completion, TextCompletion)
             completion.count(len(self._ids_of(str(prompt))), completion.pieces)
