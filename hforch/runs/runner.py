@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
-from hforch.backends.base import backend_of, capabilities, check
+from hforch.backends.base import capabilities, check
 from hforch.checks import judging
 from hforch.config import checks
 from hforch.config.advice import advice
@@ -24,7 +24,6 @@ from hforch.errors import (
 )
 from hforch.inputs import Input, load_inputs
 from hforch.load.registry import profile_of
-from hforch.machine import accelerators
 from hforch.machine.environment import describe_environment
 from hforch.prompts import check_inputs, unused_columns
 from hforch.records.machine import Process
@@ -34,10 +33,10 @@ from hforch.runs.answering_phase import answer_inputs, lacked_memory
 from hforch.runs.identity import job_id, load_key
 from hforch.runs.job_context import JobContext
 from hforch.runs.job_header import header
-from hforch.runs.loading_phase import check_memory, load_model, read_back
+from hforch.runs.loading_phase import load_model, prepare_model, read_back, refuse_other_weights
 from hforch.runs.measurements import MemoryMeter, count, summarize
 from hforch.runs.model_slot import ModelSlot
-from hforch.runs.resuming import ANEW, PreviousRun, previous_run
+from hforch.runs.resuming import PreviousRun, previous_run
 from hforch.runs.run_metrics import card_remarks, memory_of, note_computed, note_energy
 from hforch.runs.run_state import BRIEF, Run, warn
 from hforch.runs.sampling import error_of
@@ -130,54 +129,14 @@ def _located(error: HforchError, job_context: JobContext) -> HforchError:
 
 def _work(run: Run, memory: MemoryMeter) -> None:
     job = run.job
-    inputs = load_inputs(job.inputs)
-    check_inputs(job.prompt, inputs, job.inputs)
-    checks.check_inputs(job.checks, inputs, job.inputs)
-    if job.scoring.text:
-        preflight.load_text(job.scoring.text)
-    warn(
-        run,
-        [
-            *not_recorded(run.record.redacted or ()),
-            *advice(job),
-            *unused_columns(job.prompt, inputs, judging.columns(job.checks)),
-        ],
-    )
-    backend = backend_of(job)
-    key = load_key(job)
-    run.note(job_id=job_id(job, inputs), load_key=key, absent=dict(capabilities(job).lacks))
+    inputs = _read_inputs(run)
     if mistakes := check(job):
         raise ConfigError(mistakes)
     run.watcher.header(header(job))
     if run.before and _is_whole(run, run.before, inputs):
         return
-    run.note(shared_load=run.model_slot.key == key and not run.model_slot.has_scored)
-    if not run.record.shared_load:
-        run.model_slot.drop()
-        memory.begin()  # what was held until now is not this job's
-        warned = check_memory(run, inputs)  # before a large file is read to its end
-        run.model_slot.prepared = backend.prepare(job, run.log)
-        if not warned:
-            check_memory(run, inputs)  # what was downloaded or converted only now
-    elif run.model_slot.batch_size != job.runtime.batch_size:
-        accelerators.release()  # what was kept for another size of batch is not this job's
-        memory.begin()
-    run.model_slot.batch_size = job.runtime.batch_size
-    prepared = run.model_slot.prepared
-    assert prepared is not None
-    run.note(model=prepared.record, timings=dict(run.model_slot.timings or prepared.seconds), disk_mb=prepared.disk_mb)
-    if run.job_context.fingerprint not in (None, prepared.record["fingerprint"]):
-        was, now = (str(one)[:12] for one in (run.job_context.fingerprint, prepared.record["fingerprint"]))
-        problem = f"the model has changed: its weights had the fingerprint {was}... then, and have {now}... now"
-        hint = ANEW if run.job_context.resume else "freeze the recipe anew, from a run with these weights"
-        if prepared.record["fingerprint"] is None:
-            why = capabilities(job).lacks.get("fingerprint", "the backend gives none")
-            problem = (
-                f"the model may be another: the fingerprint of its weights was {was}..., and now it has none: {why}"
-            )
-        raise ConfigError([Mistake("model", problem, None, hint)])
-    if run.before and run.before.answered and prepared.record["fingerprint"] is None:
-        warn(run, [Mistake("model", "has no fingerprint, so whether the same one has answered before is not known")])
+    prepared = prepare_model(run, inputs, memory)
+    refuse_other_weights(run, prepared)
     loaded = run.model_slot.loaded if run.record.shared_load else load_model(run, prepared, memory)
     assert loaded is not None
     refuse_unscorable(run, loaded, prepared)
@@ -198,6 +157,20 @@ def _work(run: Run, memory: MemoryMeter) -> None:
     score_answers(run, loaded, prepared)
     if run.samples and all(sample["error"] is not None and not lacked_memory(sample) for sample in run.samples):
         run.model_slot.drop()  # it may be the model that is broken
+
+
+def _read_inputs(run: Run) -> list[Input]:
+    """Return the job's inputs; its record gets its identity, and warnings of what is probably not meant."""
+    job = run.job
+    inputs = load_inputs(job.inputs)
+    check_inputs(job.prompt, inputs, job.inputs)
+    checks.check_inputs(job.checks, inputs, job.inputs)
+    if job.scoring.text:
+        preflight.load_text(job.scoring.text)
+    unused = unused_columns(job.prompt, inputs, judging.columns(job.checks))
+    warn(run, [*not_recorded(run.record.redacted or ()), *advice(job), *unused])
+    run.note(job_id=job_id(job, inputs), load_key=load_key(job), absent=dict(capabilities(job).lacks))
+    return inputs
 
 
 def not_recorded(redacted: Sequence[str]) -> Iterator[Mistake]:
