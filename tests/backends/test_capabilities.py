@@ -94,9 +94,9 @@ def test_every_option_has_a_class_and_a_module() -> None:
 def test_capabilities_are_plain_values_of_a_job(name: str) -> None:
     able = capabilities(job_from_overrides([f"backend={name}", "runtime.batch_size=3"]))
     assert able == capabilities(job_from_overrides([f"backend={name}", "runtime.batch_size=3"]))
-    assert able.batching.at_once >= 1 and able.batching.handed_over >= 1
+    assert able.batching.max_batch_size >= 1 and able.batching.max_in_flight >= 1
     key = job_from_overrides([f"backend={name}", f"{able.batching.key}=7"])
-    assert capabilities(key).batching.at_once == 7
+    assert capabilities(key).batching.max_batch_size == 7
     assert all(able.lacks.values())
 
 

@@ -6,7 +6,7 @@ from functools import cache
 
 from hforch import load
 from hforch.config.schema import Job
-from hforch.load.base import LoadProfile
+from hforch.load_profiles.base import LoadProfile
 from hforch.utils.entries import load_entry, names_of
 
 OF_ALL_JOBS = "offline"
