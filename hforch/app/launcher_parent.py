@@ -1,4 +1,4 @@
-"""Hand the jobs of a sweep to another of Hydra's launchers, and follow them; `launcher_child.py` is in its processes."""
+"""Hand the jobs of a sweep to another of Hydra's launchers, and follow them (its processes: `launcher_child.py`)."""
 
 from __future__ import annotations
 

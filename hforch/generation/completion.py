@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Any, Literal
 
 from hforch.generation.detokenizer import Decode, Detokenizer, decode_all
 from hforch.generation.stops import StopFinder
