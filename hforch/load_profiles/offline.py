@@ -20,9 +20,7 @@ class OfflineLoad(LoadProfile):
         repeats = range(job.runtime.repeat)
         return [Batch(repeat, index, chunk) for repeat in repeats for index, chunk in enumerate(chunks)]
 
-    def answer_in_turn(
-        self, batches: Sequence[Batch], answer: Callable[[Batch], Samples]
-    ) -> Generator[Samples, None, None]:
+    def run(self, batches: Sequence[Batch], answer: Callable[[Batch], Samples]) -> Generator[Samples, None, None]:
         for batch in batches:
             yield answer(batch)
 

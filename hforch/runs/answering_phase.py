@@ -55,7 +55,7 @@ def answer_inputs(run: Run, loaded: LoadedModel, inputs: Sequence[Input]) -> Non
         return sampler.stream(batch)
 
     try:
-        with closing(profile.answer_in_turn(left, answer)) as answered:
+        with closing(profile.run(left, answer)) as answered:
             while _goes_on(run) and (samples := next(answered, None)) is not None:
                 _keep(run, [_with_remedy(run, sample, inputs) for sample in samples])
                 if run.model_slot.first is None:

@@ -30,7 +30,7 @@ class ConcurrentLoad(OfflineLoad):
     def plan(self, job, inputs):
         return super().plan(job, inputs[::-1])
 
-    def drive(self, batches, answer):
+    def run(self, batches, answer):
         threads = ThreadPoolExecutor(2)
         try:
             for done in as_completed([threads.submit(answer, batch) for batch in batches]):
@@ -60,7 +60,7 @@ def test_offline_answers_each_batch_after_the_one_before() -> None:
         events.append(f"answer {batch.repeat}.{batch.index}")
         return [failed_sample(each, batch, ValueError("not asked")) for each in batch.inputs]
 
-    for batch, samples in zip(batches, profile_of(job).answer_in_turn(batches, answer), strict=True):
+    for batch, samples in zip(batches, profile_of(job).run(batches, answer), strict=True):
         events.append(f"samples {batch.repeat}.{batch.index}")
         assert [sample.input_id for sample in samples] == [each.id for each in batch.inputs]
     assert events == [f"{what} {batch.repeat}.{batch.index}" for batch in batches for what in ("answer", "samples")]
