@@ -95,7 +95,7 @@ def _fits(validator: Any, sample: Sample, text: str) -> dict[str, Any]:
         passed, seen = False, shown(str(reason), LONGEST_SEEN)
     cut = {"length": "it was cut at the limit of its length", "stop": "it was cut at a stop sequence"}
     why = cut.get(str(sample["finish_reason"]), seen)
-    return {"passed": passed} if passed else {"passed": False, "why": why}
+    return {"passed": passed, "why": None if passed else why}
 
 
 # ---------------------------------------------------------------- totals
