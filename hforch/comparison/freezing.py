@@ -21,7 +21,7 @@ from hforch.config.compose import Composed, compose
 from hforch.config.credentials import put, recorded
 from hforch.config.diagnose.overrides import quoted
 from hforch.config.frozen import Frozen, FrozenOutput, digest_of, digest_of_text
-from hforch.config.keys import affecting
+from hforch.config.keys import affecting, groups
 from hforch.config.options import option
 from hforch.config.schema import Job
 from hforch.config.untrusted import NAMES_A_FILE, TRUST
@@ -139,7 +139,7 @@ def _portable(entry: Entry) -> tuple[dict[str, Any], list[str]]:
         put(job, steps, text)
         needs.append(f"{path}={text if PLAIN.fullmatch(text) else quoted(text)}")
     # A run of its own has no baseline, what was scored is under `frozen`; whoever repeats it chooses a tracker.
-    for group in (*affecting(("scores",)), "tracker"):
+    for group in (*(path for path in affecting(("scores",)) if path in groups()), "tracker"):
         job[group] = option(group, "none")
     return job, needs
 

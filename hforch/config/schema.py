@@ -2,7 +2,8 @@
 
 Defaults live in conf/ and nowhere else, so every field is required here. A group whose options differ in shape
 (where the weights are, how a prompt is made) is a union, told apart by one key. Each group, or each of its keys where
-they differ, says what it affects; load keys, job ids and more follow from that (`affects.py`).
+they differ, says what it affects; load keys, job ids and more follow from that (`affects.py`). A class that gets a key
+later says in `added` what older records mean without it, and `Job` says so for whole groups (`added_keys.py`).
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BeforeValidator, Field
 
 from hforch.checks.registry import AnyCheck
-from hforch.config.affects import Affects
+from hforch.config.affects import LOADING, NOTHING, OUTPUTS, SAMPLES, SCORES, TIMINGS
 from hforch.config.backends.registry import AnyBackend
 from hforch.config.checks import spelled_out
 from hforch.trackers.registry import AnyOptions
@@ -35,9 +36,6 @@ SHAPES = {
     IN_PACKAGE: "a path inside the package, such as folder/model.gguf",
 }
 """What a text must be that matches a pattern."""
-
-LOADING, OUTPUTS, SAMPLES = Affects("loading"), Affects("outputs"), Affects("samples")
-TIMINGS, SCORES, NOTHING = Affects("timings"), Affects("scores"), Affects("nothing")
 
 
 class ConfigPart(StrictModel):
