@@ -23,7 +23,7 @@ from hforch.config.diagnose.overrides import quoted
 from hforch.config.frozen import Frozen, FrozenOutput, digest_of, digest_of_text
 from hforch.config.keys import affecting, groups
 from hforch.config.options import option
-from hforch.config.schema import Job
+from hforch.config.schema import SOURCES, Job
 from hforch.config.untrusted import NAMES_A_FILE, TRUST
 from hforch.errors import ConfigError, Mistake, shown
 from hforch.inputs import load_inputs
@@ -121,9 +121,8 @@ def _portable(entry: Entry) -> tuple[dict[str, Any], list[str]]:
     """The values of a job such that they mean the same anywhere, and the overrides that no recipe may hold."""
     job = {group: dict(part) for group, part in entry.job.items()}
     cwd = Path(str(entry.record.get("cwd") or "."))
-    model, needs = job["model"], []
-    if model["source"] == "hub":
-        model["revision"] = (entry.record.get("model") or {}).get("commit") or model["revision"]
+    needs: list[str] = []
+    model = job["model"] = SOURCES[job["model"]["source"]].pinned(job["model"], entry.record.get("model") or {})
     if "path" in model:
         model["path"] = str((cwd / Path(str(model["path"])).expanduser()).resolve())
     if isinstance(named := job["generation"].get("json_schema"), str):
@@ -233,7 +232,7 @@ def _head(entry: Entry, needs: Sequence[str]) -> str:
     asked = " ".join(entry.record.get("overrides") or []) or "the defaults"
     lines = [f"Frozen by hforch from a run of {entry.record['started']}: {shown(asked)}"]
     lines += ["hforch run RECIPE runs it anywhere, hforch verify RECIPE says whether it still answers the same."]
-    if entry.job["model"]["source"] in ("local", "gguf"):
+    if SOURCES[entry.job["model"]["source"]].is_of_one_machine:
         lines += ["Its model is a file or folder of one machine: give model.path=... on another."]
     if needs:
         lines += [f"No recipe may hold these, give them on the command line: {shown(shlex.join(needs))}"]

@@ -8,7 +8,8 @@ later says in `added` what older records mean without it, and `Job` says so for 
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from collections.abc import Mapping
+from typing import Annotated, Any, ClassVar, Literal, get_args
 
 from pydantic import BeforeValidator, Field
 
@@ -47,8 +48,30 @@ AttnImplementation = Literal["eager", "sdpa", "flash_attention_2", "flash_attent
 
 
 class ModelPart(ConfigPart):
+    """A source of weights; `hforch/models/` has a module for each that gets them.
+
+    Attributes:
+        is_of_one_machine: whether what it names is a file or folder that other machines do not have.
+    """
+
     trust_remote_code: bool
     attn_implementation: AttnImplementation | None
+
+    is_of_one_machine: ClassVar[bool] = False
+
+    @property
+    def label(self) -> str:
+        """The name of the model for terminals."""
+        raise NotImplementedError
+
+    @classmethod
+    def pinned(cls, values: Mapping[str, Any], record: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the values of its keys with which a frozen recipe gets the same files again.
+
+        Args:
+            record: what the record of a run says of the files that it had.
+        """
+        return dict(values)
 
 
 class HubModel(ModelPart):
@@ -56,15 +79,35 @@ class HubModel(ModelPart):
     id: NonEmpty
     revision: Annotated[str, Field(pattern=REVISION, max_length=250)] | None
 
+    @property
+    def label(self) -> str:
+        return self.id
+
+    @classmethod
+    def pinned(cls, values: Mapping[str, Any], record: Mapping[str, Any]) -> dict[str, Any]:
+        return {**values, "revision": record.get("commit") or values["revision"]}
+
 
 class LocalModel(ModelPart):
     source: Literal["local"]
     path: NonEmpty
 
+    is_of_one_machine = True
+
+    @property
+    def label(self) -> str:
+        return self.path
+
 
 class GGUFModel(ModelPart):
     source: Literal["gguf"]
     path: NonEmpty
+
+    is_of_one_machine = True
+
+    @property
+    def label(self) -> str:
+        return self.path
 
 
 class WheelModel(ModelPart):
@@ -74,8 +117,17 @@ class WheelModel(ModelPart):
     file: Annotated[str, Field(pattern=IN_PACKAGE, max_length=1000)]
     sha256: Annotated[str, Field(pattern=SHA256)]
 
+    @property
+    def label(self) -> str:
+        return self.file.rpartition("/")[2]
 
-Model = Annotated[HubModel | LocalModel | GGUFModel | WheelModel, Field(discriminator="source")]
+
+AnySource = HubModel | LocalModel | GGUFModel | WheelModel
+Model = Annotated[AnySource, Field(discriminator="source")]
+SOURCES: Mapping[str, type[AnySource]] = {
+    name: model for model in get_args(AnySource) for name in get_args(model.model_fields["source"].annotation)
+}
+"""The class of each source of weights, by name."""
 
 
 # ---------------------------------------------------------------- device, precision, ov_config
