@@ -14,7 +14,7 @@ from typing import Self
 import forking
 from command_line import ROOT
 
-COPIED = ("hforch", "conf", "docs", "tests", "pyproject.toml")
+COPIED = ("hforch", "conf", "docs", "recipes", "schema", "tests", "pyproject.toml")
 EXAMPLE = re.compile(r"^```\w+\n# (?P<path>\S+)\n(?P<text>.*?)^```$", re.DOTALL | re.MULTILINE)
 
 
@@ -75,6 +75,10 @@ class Copy:
         )
         assert done.returncode == 0, done.stdout
         return done.stdout
+
+    def tests(self, *paths: str) -> list[str]:
+        """Return files of the copy's tests."""
+        return [str(self.path / "tests" / path) for path in paths]
 
 
 def examples(page: Path, heading: str) -> dict[str, str]:

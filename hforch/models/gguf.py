@@ -9,7 +9,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from hforch.config.schema import GGUFModel
+from hforch.config.models.gguf import GGUFModel
 from hforch.errors import ModelError
 from hforch.models import cache, fingerprint, subprocesses
 from hforch.models.checkpoint import Checkpoint, LocalFiles

@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from hforch.config.schema import HubModel
+from hforch.config.models.hub import HubModel
 from hforch.errors import ModelError, ModelUnavailable, first_line
 from hforch.models.cache_files import UNWRITABLE
 from hforch.models.checkpoint import Checkpoint, LocalFiles

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from hforch.config.schema import LocalModel
+from hforch.config.models.local import LocalModel
 from hforch.errors import HforchError, ModelError
 from hforch.models import fingerprint
 from hforch.models.cache_files import MB

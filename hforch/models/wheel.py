@@ -15,7 +15,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from hforch.config.schema import WheelModel
+from hforch.config.models.wheel import WheelModel
 from hforch.errors import ModelError, ModelUnavailable
 from hforch.models import cache, cache_files, fingerprint, gguf
 from hforch.models.checkpoint import Checkpoint, LocalFiles
