@@ -76,9 +76,11 @@ class Copy:
         assert done.returncode == 0, done.stdout
         return done.stdout
 
-    def tests(self, *paths: str) -> list[str]:
-        """Return files of the copy's tests."""
-        return [str(self.path / "tests" / path) for path in paths]
+    def pytest(self, *words: str) -> str:
+        """Run tests of the copy, and return what was printed; files are named as below `tests/`."""
+        files = [str(self.path / "tests" / word) if word.endswith(".py") else word for word in words]
+        options = ("-q", "-p", "no:cacheprovider", "-p", "no:xdist", f"--rootdir={self.path}")
+        return self.python("-m", "pytest", *options, *files)
 
 
 def examples(page: Path, heading: str) -> dict[str, str]:
