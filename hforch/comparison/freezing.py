@@ -151,7 +151,7 @@ def _source(entry: Entry) -> type[ModelSource]:
     Raises:
         ConfigError: its record names none.
     """
-    name = (entry.job.get("model") or {}).get("source")
+    name = str((entry.job.get("model") or {}).get("source"))
     if name not in SOURCES:
         problem = f"{entry.directory / RECORD} is not as hforch writes it: job.model.source: {name!r} is no source"
         raise ConfigError([Mistake("", problem, None, f"there are: {', '.join(SOURCES)}")])
