@@ -54,7 +54,7 @@ def describe_environment(libraries: Iterable[str] = ()) -> dict[str, Any]:
     return found | ({"absent": absent} if absent else {})
 
 
-def _parts(libraries: Iterable[str]) -> dict[str, Callable[[], Any]]:
+def _parts(libraries: Iterable[str] = ()) -> dict[str, Callable[[], Any]]:
     return {
         "packages": lambda: _versions([*PACKAGES, *packages_of(libraries)]),
         "python": platform.python_version,
