@@ -28,7 +28,7 @@ from hforch.config.schema import Job
 from hforch.generation.logit_reader import left_padded
 from hforch.records.record_files import DISTRIBUTIONS
 from hforch.records.sample_lines import SAMPLES
-from hforch.runs.measurements import MemoryMeter
+from hforch.runs.memory_meter import MemoryMeter
 from hforch.scoring.preflight import SHIPPED
 from hforch.scoring.scorer import against_baseline, keep_baseline
 from hforch.utils.json_text import to_json

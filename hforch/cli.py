@@ -46,7 +46,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         telemetry.set_environment()
     std_streams.prepare()
     if argv is None:
-        std_streams.outlast_readers()
+        std_streams.survive_closed_readers()
 
     def work() -> int:
         if argv is None:

@@ -29,7 +29,7 @@ WALK = [
     {"chain"},
     {"metrics"},
     {"records"},
-    {"load"},
+    {"load_profiles"},
     {"scoring"},
     {"runs"},
     {"comparison"},

@@ -18,10 +18,15 @@ BESIDE = {
     "A check": ["checks/test_kinds.py"],
 }
 """By heading: tests about all entries of the registry."""
-OF_CONFIGURATION = ("runs/test_affects.py", "config/test_compose.py", "config/test_json_schema.py")
+OF_CONFIGURATION = (
+    "runs/test_affects.py",
+    "config/test_compose.py",
+    "config/test_json_schema.py",
+    "trackers/test_trackers.py",
+)
 OF_ALL_OPTIONS = (
     "changing_a_key or says_what_it_affects or earlier_records or shipped_option or key_of_the_schema or defaults_are"
-    " or jax or floppy or batch_size or list_at_all or committed or options_fit or in_conf"
+    " or jax or floppy or batch_size or list_at_all or wrong_options or changes_neither or committed or options_fit or in_conf"
 )
 """Of those, what looks at all options, keys or backends."""
 

@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from hforch.app.hydra_files import redact_what_hydra_writes
+from hforch.app.hydra_redaction import redact_what_hydra_writes
 from hforch.app.hydra_task import Invocation, Task, write_error
 from hforch.config.config_dirs import ConfigDirs, find_config_dirs
 from hforch.config.credentials import remember_typed
@@ -134,7 +134,7 @@ def _run(args: argparse.Namespace, config_dirs: ConfigDirs, invocation: Invocati
     with open_hydra(config_dirs) as hydra:
         try:
             if not planned.whole:
-                from hforch.app.plugin_sweeper import run_by_sweeper
+                from hforch.app.foreign_sweeper import run_by_sweeper
 
                 return run_by_sweeper(hydra, config_dirs.config_name, overrides, config_dirs, invocation, args.report)
             from hforch.app.hydra_jobs import open_jobs

@@ -10,7 +10,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from hforch.app.hydra_files import save_config
+from hforch.app.hydra_redaction import save_config
 from hforch.app.hydra_task import job_logging
 from hforch.config.compose import Composed
 from hforch.config.copying import copied
@@ -25,7 +25,7 @@ from hforch.config.hydra_adapter.session import register_resolvers, visible_to_r
 from hforch.launchers.base import Launcher
 from hforch.launchers.registry import launcher_named, launcher_of
 from hforch.runs.mode import RunMode
-from hforch.runs.planned_job import RunJob
+from hforch.runs.planned_job import JobRunner
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
@@ -62,7 +62,7 @@ class HydraJobs:
             return self.directory / str(number)
         return Path(self._config_of(composed, number).hydra.runtime.output_dir)
 
-    def begin(self, composed: Composed, number: int) -> Callable[[RunJob], int]:
+    def begin(self, composed: Composed, number: int) -> Callable[[JobRunner], int]:
         """Return what does work as a job: where Hydra has made its directory, its files and its environment."""
         return lambda work: self._as_job(self._config_of(composed, number), work)
 
@@ -144,7 +144,7 @@ class HydraJobs:
             cfg.hydra.runtime.output_dir = str(self.directory / subdir)
         return cfg
 
-    def _as_job(self, cfg: DictConfig, work: RunJob) -> int:
+    def _as_job(self, cfg: DictConfig, work: JobRunner) -> int:
         raised: list[Exception] = []
         logging = job_logging(cfg.hydra)
 

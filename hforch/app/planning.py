@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
-from hforch.app.hydra_files import refuse_credentials_in_path
 from hforch.app.hydra_jobs import HydraJobs
+from hforch.app.hydra_redaction import refuse_credentials_in_path
 from hforch.app.hydra_task import Invocation
-from hforch.app.launching import with_share_of_threads
+from hforch.app.launcher_parent import with_share_of_threads
 from hforch.app.resumed_jobs import begun_before, changed, with_fingerprints
 from hforch.config import checks
 from hforch.config.compose import Composed, Locator
@@ -26,7 +26,7 @@ from hforch.runs.job_context import JobContext
 from hforch.runs.memory_check import estimate_before, estimate_job
 from hforch.runs.mode import RunMode
 from hforch.runs.output_dirs import mistakes_if_used
-from hforch.runs.planned_job import PlannedJob, RunJob, equal_ones, labels
+from hforch.runs.planned_job import JobRunner, PlannedJob, equal_ones, labels
 from hforch.scoring import preflight
 from hforch.trackers.registry import mistakes as tracker_mistakes
 from hforch.utils.in_fork import run_in_fork
@@ -82,7 +82,7 @@ def planned_job(
     job_context: JobContext,
     seen: InputSummary,
     label: str,
-    begin: Callable[[RunJob], int],
+    begin: Callable[[JobRunner], int],
 ) -> PlannedJob:
     """Return a job with its identity and what it will take."""
     return PlannedJob(

@@ -2,7 +2,7 @@
 
 Hydra's own launchers run jobs in the order of their numbers. Under its basic one, hforch runs them itself, those that
 share a model after each other. Under another launcher each of its processes does so with the jobs it gets; see
-`launcher.py`.
+`app/launcher_child.py`.
 """
 
 from __future__ import annotations
@@ -13,8 +13,8 @@ from collections.abc import Mapping, Sequence
 from hforch.app.finish import QUIET, compare_all, worst_exit_code, write_report
 from hforch.app.hydra_jobs import HydraJobs
 from hforch.app.hydra_task import Invocation
-from hforch.app.launcher import InLauncher
-from hforch.app.launching import launch
+from hforch.app.launcher_child import LauncherTask
+from hforch.app.launcher_parent import launch
 from hforch.app.machine_check import check_machine
 from hforch.app.planning import earlier_runs, plan_jobs
 from hforch.config.config_dirs import ConfigDirs
@@ -101,7 +101,7 @@ def _run(
         about = {**invocation.record(), "launcher": hydra_jobs.launcher_name}
         sweep = Sweep(directory, jobs, about, mode)
         with hydra_jobs.callbacks():
-            if hydra_jobs.launcher.is_replaced:
+            if hydra_jobs.launcher.run_by_hforch:
                 return sweep.run(workers, view, invocation.resume)
             return sweep.run_by(
                 lambda left: _elsewhere(left, hydra_jobs, view, config_dirs, invocation), view, invocation.resume
@@ -114,8 +114,8 @@ def _elsewhere(
     """Let the chosen launcher run jobs; return their exit codes by number."""
     fingerprints = {one.key: one.job_context.fingerprint for one in left if one.job_context.fingerprint}
     directory, adapter = hydra_jobs.directory, hydra_jobs.launcher
-    beside = len(left) > 1 and adapter.at_once(hydra_jobs.launcher_settings, len(left)) != 1
-    task = InLauncher(directory, config_dirs, invocation, beside, adapter.keeps_processes, fingerprints)
+    beside = len(left) > 1 and adapter.concurrent_jobs(hydra_jobs.launcher_settings, len(left)) != 1
+    task = LauncherTask(directory, config_dirs, invocation, beside, adapter.keeps_processes, fingerprints)
     launcher = hydra_jobs.make_launcher(task)
     wanted = {one.baseline for one in left}
     first = [one for one in left if one.number in wanted]  # what others score has to be there before them

@@ -125,8 +125,8 @@ def load(job: Job, progress: Progress) -> LoadedModel:
     if mistakes := check(job):
         raise ConfigError(mistakes)
     prepared = backend.prepare(job, progress)
-    talks = any(library.startswith("transformers") for library in backend.LIBRARIES)
-    with quiet() if talks else nullcontext():
+    is_noisy = any(library.startswith("transformers") for library in backend.LIBRARIES)
+    with quiet() if is_noisy else nullcontext():
         return backend.load(job, prepared)
 
 
@@ -152,8 +152,8 @@ def batches(job: Job, lengths: Sequence[int]) -> list[list[int]]:
     """The places of the inputs that are handed over together: of like length where they are padded to one."""
     batching = capabilities(job).batching
     if batching.is_continuous:
-        return cut(range(len(lengths)), batching.handed_over)
-    return by_length(lengths, batching.handed_over)
+        return cut(range(len(lengths)), batching.max_in_flight)
+    return by_length(lengths, batching.max_in_flight)
 
 
 def prepared_from(checkpoint: Checkpoint) -> PreparedModel:

@@ -18,17 +18,17 @@ class Batching:
     """How inputs share the model.
 
     Attributes:
-        at_once: inputs that go through the model at the same time, at most.
+        max_batch_size: inputs that go through the model at the same time, at most.
         key: the key of the configuration that sets it.
-        handed_over: inputs that are handed to the engine together, at most.
+        max_in_flight: inputs that are handed to the engine together, at most.
         is_continuous: whether the next input takes the place of one that has ended. Inputs are handed over in their
             order then; otherwise those of like length share a batch, which is padded.
         keeps_prompts: whether the KV cache of a prompt is used for later ones that begin alike.
     """
 
-    at_once: int
+    max_batch_size: int
     key: str
-    handed_over: int
+    max_in_flight: int
     is_continuous: bool = False
     keeps_prompts: bool = False
 

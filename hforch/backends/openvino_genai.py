@@ -23,6 +23,7 @@ from hforch.backends.ov.device import device_name, last_words, precision_of, pro
 from hforch.config.backends.openvino_genai import OpenVINOGenAIBackend
 from hforch.config.schema import Job
 from hforch.errors import BackendError, Mistake
+from hforch.generation.completion import eos_ids
 from hforch.generation.file_tokenizer import FileTokenizer, read_json
 from hforch.generation.logit_reader import openvino_logit_reader
 from hforch.machine.out_of_memory import is_out_of_memory, translate
@@ -82,7 +83,7 @@ def load(job: Job, prepared: PreparedModel) -> LoadedModel:
         given["prompt_lookup"] = True
     extra = {"num_assistant_tokens": backend.num_assistant_tokens, "max_ngram_size": backend.max_ngram_size}
     extra = extra if backend.prompt_lookup else {}
-    eos = _eos_ids(shipped, config, tokenizer)
+    eos = eos_ids(shipped.get("eos_token_id"), config.get("eos_token_id"), tokenizer.id_of("eos_token"))
     try:
         own = openvino_genai.Tokenizer(str(prepared.tokenizer))
         pipe = openvino_genai.ContinuousBatchingPipeline(
@@ -168,11 +169,3 @@ def _kv_precision(config: dict[str, Any], block_bytes: int, job: Job) -> str | N
         return None
     bits = 8 * block_bytes / elements if elements else 0
     return next((name for name, size in BITS.items() if size <= bits < 2 * size), None)
-
-
-def _eos_ids(shipped: dict[str, Any], config: dict[str, Any], tokenizer: FileTokenizer) -> list[int]:
-    """The ids that end an answer: the generation config names them, else the model's, else the tokenizer."""
-    for found in (*(one.get("eos_token_id") for one in (shipped, config)), tokenizer.id_of("eos_token")):
-        if found is not None:
-            return sorted({int(i) for i in (found if isinstance(found, list) else [found])})
-    return []

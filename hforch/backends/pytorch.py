@@ -58,8 +58,6 @@ def check(job: Job) -> list[Mistake]:
     for library in QUANTIZERS.get(job.precision.name, ()):
         quantizer = library.partition(".")[0]
         mistakes += missing_extra(quantizer, "quant", f"precision={job.precision.name} on pytorch", "precision.name")
-    if job.device.kind == "npu":
-        mistakes.append(Mistake("device.kind", "pytorch does not run on an NPU", None, "use backend=openvino"))
     return mistakes + torch_device.check(job)
 
 

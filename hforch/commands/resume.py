@@ -72,14 +72,14 @@ def _overrides(
     Raises:
         ConfigError: with all that has to be, and with what was given and is not in the record.
     """
-    from hforch.config.untrusted import CHOSEN_ANEW, OPTION, beyond_data
+    from hforch.config.untrusted import CHOSEN_ANEW, OPTION, unsafe_overrides
 
     found = [str(text) for text in asked["overrides"] if not str(text).startswith(CHOSEN_ANEW)]
     whole = {_key(text): text for text in granted}
     given_again = [text for text in missing if _key(text) in whole]
     found = [whole[_key(text)] if text in given_again else text for text in found]
     unsaid = [text for text in missing if text in found and text not in given_again]
-    lacking = [(text, what) for text, what in beyond_data(found) if text not in granted and text not in unsaid]
+    lacking = [(text, what) for text, what in unsafe_overrides(found) if text not in granted and text not in unsaid]
     needed = [text for text, _ in lacking] + unsaid
     mistakes = [Mistake(_key(text), f"the record's {text} {what}", None, AGAIN) for text, what in lacking]
     problem = f"held a credential, of which the record keeps {STRUCK}"

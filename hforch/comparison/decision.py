@@ -40,7 +40,7 @@ class Bound:
         value = row.metrics.get(self.metric)
         if not row.can_rank(self.metric):
             return False
-        if value is None and BY_NAME[self.metric].endless_if_exact and row.metrics.get("exact_match") == 1.0:
+        if value is None and BY_NAME[self.metric].infinite_if_exact and row.metrics.get("exact_match") == 1.0:
             return self.relation in (">", ">=")
         return value is not None and MEETS[self.relation](value, self.value)
 
@@ -181,7 +181,7 @@ def pareto_set(rows: Sequence[Row]) -> list[Row]:
 
 
 def _dominates(one: Row, other: Row) -> bool:
-    if one.site != other.site:
+    if one.measured_on != other.measured_on:
         return False
     is_better = False
     for mine, theirs in zip(_goods(one), _goods(other), strict=True):
@@ -205,7 +205,7 @@ def _goods(row: Row) -> tuple[float | None, ...]:
         return WORST if value is None or not row.can_rank(metric.name) else metric.goodness(value)
 
     memory = next((name for name in MEMORY if row.metrics.get(name)), MEMORY[-1])
-    others = (metric for metric in COMPARED if metric.decides and metric.kind != "memory")
+    others = (metric for metric in COMPARED if metric.in_pareto and metric.kind != "memory")
     return (good(BY_NAME[memory]), *map(good, others))
 
 
@@ -221,7 +221,7 @@ def _winner(rows: Sequence[Row], metric: str) -> tuple[Row | None, str]:
         if not known:
             return None, f"{len(rows)} jobs qualify, but all measured {metric} on a shared GPU: run them one at a time"
     if kind == "speed":
-        known, others = _largest_group(known, lambda row: row.site)
+        known, others = _largest_group(known, lambda row: row.measured_on)
         if others:
             left_out += f"; {others} measured elsewhere, or beside other jobs, are not ranked with it"
     elif kind == "energy":

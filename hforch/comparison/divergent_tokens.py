@@ -15,7 +15,7 @@ from hforch.records.record_files import SCORES
 from hforch.utils.datafiles import lines_of, parse_line
 from hforch.utils.paths import open_file
 
-APART = 0.01  # nats; what is less is not worth a look
+LEAST_KL = 0.01  # nats; what is less is not worth a look
 
 
 class Reading(TypedDict):
@@ -58,7 +58,7 @@ def divergent_tokens(entry: Entry, number: int, broken: list[int]) -> list[Diver
     Args:
         broken: gets the numbers of lines that hold nothing of the kind.
     """
-    apart = (one for one in all_divergent_tokens(entry, None, broken) if one.kl >= APART)
+    apart = (one for one in all_divergent_tokens(entry, None, broken) if one.kl >= LEAST_KL)
     return heapq.nlargest(number, apart, key=lambda one: one.kl)
 
 
@@ -89,7 +89,7 @@ def all_divergent_tokens(entry: Entry, number: int | None, broken: list[int]) ->
 
 def _of_line(line: bytes, number: int | None) -> list[DivergentToken]:
     sample = parse_line(line)
-    return [PARTING.validate_python({"input_id": sample["input_id"], **one}) for one in sample["worst"][:number]]
+    return [DIVERGENT.validate_python({"input_id": sample["input_id"], **one}) for one in sample["worst"][:number]]
 
 
-PARTING = TypeAdapter(DivergentToken)
+DIVERGENT = TypeAdapter(DivergentToken)

@@ -45,7 +45,7 @@ class Row:
         metrics: by name, and the standard errors of some; what is not known is None.
         quantiles: by timing of the samples, in milliseconds; see QUANTILES.
         spread: the lowest and highest tokens_per_s of its repeats.
-        site: where its speed was measured: the machine, and whether other jobs ran meanwhile.
+        measured_on: where its speed was measured: the machine, and whether other jobs ran meanwhile.
         baseline: the name of the job that its outputs were compared with.
         worst: the samples that differ soonest from the baseline's.
         divergent_tokens: where its next-token distributions are furthest from the baseline's.
@@ -54,7 +54,7 @@ class Row:
     entry: Entry
     axes: dict[str, str]
     metrics: dict[str, float | None]
-    site: tuple[str, bool]
+    measured_on: tuple[str, bool]
     quantiles: dict[str, list[float]] = field(default_factory=dict)
     spread: tuple[float, float] | None = None
     notes: list[str] = field(default_factory=list)
@@ -203,9 +203,9 @@ def _row(entry: Entry, axes: dict[str, str], base: Baseline | None, worst: int) 
         row.worst = drift.worst(base.entry)
     elif own and seen > failed:
         metrics |= {
-            metric.name: metric.of_itself
+            metric.name: metric.value_for_baseline
             for metric in COMPARED
-            if metric.section is None and metric.of_itself is not None
+            if metric.section is None and metric.value_for_baseline is not None
         }
     broken: list[int] = []
     row.divergent_tokens = divergent_tokens(entry, worst, broken)
@@ -339,12 +339,12 @@ def _lacking(record: Mapping[str, Any]) -> int:
 def _notes(rows: Sequence[Row]) -> list[str]:
     notes = _not_run(rows)
     rows = [row for row in rows if row.entry.record.get("environment")]
-    sites = list(dict.fromkeys(row.site for row in rows))
+    sites = list(dict.fromkeys(row.measured_on for row in rows))
     if len({machine for machine, _ in sites}) > 1:
         notes.append("speeds were measured on different machines, and are not to be ranked across them:")
         for machine in dict.fromkeys(machine for machine, _ in sites):
-            notes.append(f"  {machine}: {', '.join(row.entry.name for row in rows if row.site[0] == machine)}")
-    beside = [row.entry.name for row in rows if row.site[1]]
+            notes.append(f"  {machine}: {', '.join(row.entry.name for row in rows if row.measured_on[0] == machine)}")
+    beside = [row.entry.name for row in rows if row.measured_on[1]]
     if beside and len(beside) < len(rows):
         notes.append(
             f"measured while other jobs ran on the machine, not to be ranked with the others: {', '.join(beside)}"

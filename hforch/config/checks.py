@@ -20,7 +20,7 @@ EXAMPLE = "write a check as {contains: Paris}, or {equals: {column: expected}, n
 
 
 # ---------------------------------------------------------------- short forms
-def spelled_out(item: Any) -> Any:
+def expand_short_form(item: Any) -> Any:
     """Return a check with all of its keys, from a short form or a long one.
 
     They are `{contains: Paris}` and `{kind: contains, value: Paris}`.
@@ -100,7 +100,7 @@ def column_of(value: Any) -> str | None:
 def value_mistakes(checks: Tree) -> Iterator[Mistake]:
     """Yield literals that a check cannot use, and what each kind says of its other keys."""
     for number, item in enumerate(checks["items"]):
-        check, path = spelled_out(item), value_path(number, item)
+        check, path = expand_short_form(item), value_path(number, item)
         kind, value = KINDS[check["kind"]], check["value"]
         if column_of(value) is None and kind.file_of(value) is None:
             try:
@@ -150,7 +150,7 @@ def column_mistakes(written: Iterable[Tree], items: Sequence[Any], of: str = "")
         written: the checks, in their short or long forms.
         of: where the inputs came from, such as ` of questions.csv`.
     """
-    for number, check in enumerate(map(spelled_out, written)):
+    for number, check in enumerate(map(expand_short_form, written)):
         column = column_of(check["value"])
         if column is None:
             continue

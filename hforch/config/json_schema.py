@@ -113,7 +113,7 @@ def _launcher() -> Schema:
     """Numbers, and what else of some launcher a recipe may set."""
     texts: dict[str, list[Schema]] = {}
     for launcher in all_launchers().values():
-        for key, pattern in launcher.harmless.items():
+        for key, pattern in launcher.recipe_settings.items():
             texts.setdefault(key, []).append({"type": "string", "pattern": f"^({pattern})$"})
     number: Schema = {"type": "number"}
     properties = {key: {"anyOf": [number, *patterns]} for key, patterns in sorted(texts.items()) if "." not in key}

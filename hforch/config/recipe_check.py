@@ -242,7 +242,7 @@ class _Walk:
             key = inner.removeprefix("hydra.launcher.")
             if isinstance(value, yaml.ScalarNode) and self.launcher.may_be_set(key, value.value):
                 continue
-            others = ", ".join(self.launcher.harmless)
+            others = ", ".join(self.launcher.recipe_settings)
             hint = f"apart from numbers, it sets only: {others}" if others else None
             self.refuse(value, inner, "must be a number: a recipe sets only numbers of the launcher", hint)
 

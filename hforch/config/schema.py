@@ -15,7 +15,7 @@ from pydantic import BeforeValidator, Field
 from hforch.checks.registry import AnyCheck
 from hforch.config.affects import LOADING, NOTHING, OUTPUTS, SAMPLES, SCORES, TIMINGS
 from hforch.config.backends.registry import AnyBackend
-from hforch.config.checks import spelled_out
+from hforch.config.checks import expand_short_form
 from hforch.config.models.registry import AnySource
 from hforch.trackers.registry import AnyOptions
 from hforch.utils.strict_model import Count, NonEmpty, Positive, Probability, StrictModel
@@ -123,7 +123,7 @@ Inputs = Annotated[InlineInputs | FileInputs, Field(discriminator="kind")]
 
 
 # ---------------------------------------------------------------- checks
-WrittenCheck = Annotated[AnyCheck, BeforeValidator(spelled_out)]
+WrittenCheck = Annotated[AnyCheck, BeforeValidator(expand_short_form)]
 
 
 class Checks(ConfigPart):

@@ -36,7 +36,7 @@ def has_only_references(text: str, read_twice: bool = False) -> bool:
     )
 
 
-def beyond_data(overrides: Sequence[str]) -> Iterator[tuple[str, str]]:
+def unsafe_overrides(overrides: Sequence[str]) -> Iterator[tuple[str, str]]:
     """Yield the overrides of a record that are more than data, each with what they do."""
     chosen = [match["option"] for text in overrides if (match := LAUNCHER_OPTION.fullmatch(text))]
     launcher = launcher_named(chosen[-1] if chosen else None)

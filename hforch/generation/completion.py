@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Any, Literal
 
 from hforch.generation.detokenizer import Decode, Detokenizer, decode_all
 from hforch.generation.stops import StopFinder
@@ -63,6 +63,12 @@ class Vocabulary:
     eos: Collection[int]
 
 
+def eos_ids(*named: Any) -> list[int]:
+    """Return the ids that end an answer: the first of these, an id or several, that is not None."""
+    found = next((one for one in named if one is not None), ())
+    return sorted({int(one) for one in (found if isinstance(found, list | tuple) else [found])})
+
+
 class Completion:
     """Takes tokens one by one, and cuts the text right before the earliest stop sequence.
 
@@ -73,7 +79,7 @@ class Completion:
         room: the most tokens that the answer may have.
         ignore_eos: go on after an EOS, which then counts as a token.
         on_text: called with each piece of text as soon as it is certain.
-        at_most: end the answer after so many tokens, although the model is prepared for `room`.
+        token_limit: end the answer after so many tokens, although the model is prepared for `room`.
     """
 
     def __init__(
@@ -84,14 +90,14 @@ class Completion:
         room: int,
         ignore_eos: bool = False,
         on_text: Callable[[str], None] | None = None,
-        at_most: int | None = None,
+        token_limit: int | None = None,
     ) -> None:
         self.prompt_ids = tuple(prompt_ids)
         self.finish_reason: FinishReason | None = None
         self._vocabulary = vocabulary
         self._eos = frozenset() if ignore_eos else frozenset(vocabulary.eos)
         self.room = room
-        self.limit = room if at_most is None else min(room, at_most)
+        self.limit = room if token_limit is None else min(room, token_limit)
         self._on_text = on_text
         self._ids: list[int] = []
         self._times: list[float] = []
@@ -140,15 +146,15 @@ class Completion:
         if on_text is not None and (text := self.text):
             on_text(text)
 
-    def answer(self, handed_over: float, started: float, finished: float) -> Answer:
+    def answer(self, submitted_at: float, started: float, finished: float) -> Answer:
         """The finished answer, with its timings (all arguments in seconds, perf_counter).
 
         Args:
-            handed_over: when the prompt's text was handed over.
+            submitted_at: when the prompt's text was handed over.
             started: when the engine began to work on it.
             finished: when its final text was known.
         """
-        timings = {"queue_ms": 1e3 * (started - handed_over), "latency_ms": 1e3 * (finished - handed_over)}
+        timings = {"queue_ms": 1e3 * (started - submitted_at), "latency_ms": 1e3 * (finished - submitted_at)}
         absent: dict[str, str] = {}
         kept = len(self._ids)
         tokens = self.output_tokens

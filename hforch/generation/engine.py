@@ -72,10 +72,10 @@ class Request:
     Attributes:
         seed: for sampling.
         on_text: called in the engine's thread with each piece of the (single) answer.
-        handed_over: when the prompts' text was handed over, seconds (perf_counter).
+        submitted_at: when the prompts' text was handed over, seconds (perf_counter).
         cancelled: set it, and the work stops at the next token.
-        at_most: tokens after which each answer ends, whatever `generation` says; the model is prepared for the whole
-            length all the same, such as with a KV cache of that size. For warm-up.
+        token_limit: tokens after which each answer ends, whatever `generation` says; the model is prepared for the
+            whole length all the same, such as with a KV cache of that size. For warm-up.
     """
 
     prompts: Sequence[str]
@@ -83,9 +83,9 @@ class Request:
     stop: Sequence[str] = ()
     seed: int = 0
     on_text: Callable[[str], None] | None = None
-    handed_over: float = field(default_factory=time.perf_counter)
+    submitted_at: float = field(default_factory=time.perf_counter)
     cancelled: threading.Event = field(default_factory=threading.Event)
-    at_most: int | None = None
+    token_limit: int | None = None
 
 
 class Engine(ABC):
@@ -162,7 +162,7 @@ class Engine(ABC):
             self.room(len(ids), request.generation),
             request.generation.ignore_eos,
             request.on_text,
-            request.at_most,
+            request.token_limit,
         )
 
     def fixed_cache(self, rows: int, prompt_tokens: int | None, generation: Generation) -> FixedCache | None:
@@ -238,7 +238,7 @@ class SerialEngine(Engine):
                     raise
                 completions = self._generated(request)
             finished = time.perf_counter()
-        return [completion.answer(request.handed_over, started, finished) for completion in completions]
+        return [completion.answer(request.submitted_at, started, finished) for completion in completions]
 
     def _generated(self, request: Request) -> list[Completion]:
         completions = [self.completion(prompt, request) for prompt in request.prompts]

@@ -122,14 +122,14 @@ class HforchLLM(BaseLLM):
         merged = resolved(merge(self.generation, generation))
         return self.model_copy(update={"generation": merged, **fields_of(others)})
 
-    def shortened(self, at_most: int) -> HforchLLM:
-        """Return this LLM with answers of `at_most` tokens, for warm-up: the model is prepared for their whole length.
+    def shortened(self, token_limit: int) -> HforchLLM:
+        """Return this LLM with answers of `token_limit` tokens, for warm-up: the model is prepared for whole ones.
 
         Neither stop sequences nor an EOS end them earlier; under a JSON Schema, which demands an EOS, one may.
         """
         changes = {} if self.generation.json_schema else {"ignore_eos": True, "min_new_tokens": None}
         llm = self.model_copy(update={"generation": self.generation.model_copy(update=changes), "stop": ()})
-        llm._at_most = at_most
+        llm._at_most = token_limit
         return llm
 
     # ------------------------------------------------------------ prompts
@@ -194,8 +194,8 @@ class HforchLLM(BaseLLM):
                 self.generation,
                 stops,
                 seed,
-                handed_over=now,
-                at_most=self._at_most,
+                submitted_at=now,
+                token_limit=self._at_most,
             )
             for batch in batches
         ]

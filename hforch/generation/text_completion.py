@@ -54,7 +54,7 @@ class TextCompletion(Completion):
     def output_tokens(self) -> int | None:
         return None if self._counted is None else self._counted[1]
 
-    def answer(self, handed_over: float, started: float, finished: float) -> Answer:
-        known = super().answer(handed_over, started, finished)
+    def answer(self, submitted_at: float, started: float, finished: float) -> Answer:
+        known = super().answer(submitted_at, started, finished)
         absent = known.absent | dict.fromkeys(IDS, self._why)
         return replace(known, prompt_ids=None, output_ids=None, absent=absent, counted=self._counted)

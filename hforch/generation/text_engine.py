@@ -23,7 +23,7 @@ class TextEngine(SerialEngine):
 
     def completion(self, prompt: str, request: Request) -> TextCompletion:
         room = self.room(None, request.generation)
-        most = room if request.at_most is None else min(room, request.at_most)
+        most = room if request.token_limit is None else min(room, request.token_limit)
         return TextCompletion(request.stop, most, self.reason, request.on_text)
 
     def decoding(self, generation: Generation) -> dict[str, Any]:

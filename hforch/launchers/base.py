@@ -14,22 +14,22 @@ class Launcher:
 
     Attributes:
         class_name: the name of Hydra's class, with which its dotted name (`_target_`) ends.
-        is_replaced: whether hforch runs the jobs itself, in its stead.
+        run_by_hforch: whether hforch runs the jobs itself instead.
         divides_threads: whether jobs that run at the same time share the processor of this machine, so that each gets
             a part of its threads.
         keeps_processes: whether a process goes on to the next job, so that its loaded model is worth keeping.
         shares_files: whether its processes write into the sweep's directory on this machine while they run.
-        harmless: what a recipe or a record may set besides numbers: a regular expression for the values of a key.
+        recipe_settings: what a recipe or a record may set besides numbers, by key a regular expression for its values.
     """
 
     class_name: ClassVar[str] = ""
-    is_replaced: ClassVar[bool] = False
+    run_by_hforch: ClassVar[bool] = False
     divides_threads: ClassVar[bool] = False
     keeps_processes: ClassVar[bool] = True
     shares_files: ClassVar[bool] = True
-    harmless: ClassVar[Mapping[str, str]] = {}
+    recipe_settings: ClassVar[Mapping[str, str]] = {}
 
-    def at_once(self, settings: Mapping[str, Any], jobs: int) -> int | None:
+    def concurrent_jobs(self, settings: Mapping[str, Any], jobs: int) -> int | None:
         """Return how many jobs run at the same time, None if that is not known.
 
         Args:
@@ -47,4 +47,6 @@ class Launcher:
 
     def may_be_set(self, key: str, value: str) -> bool:
         """Return whether a recipe or a record may set a key, such as `n_jobs`, to a value that is written like this."""
-        return bool(NUMBER.fullmatch(value) or (key in self.harmless and re.fullmatch(self.harmless[key], value)))
+        return bool(
+            NUMBER.fullmatch(value) or (key in self.recipe_settings and re.fullmatch(self.recipe_settings[key], value))
+        )

@@ -10,9 +10,9 @@ from hforch.launchers.base import Launcher
 
 class BasicLauncher(Launcher):
     class_name = "BasicLauncher"
-    is_replaced = True
+    run_by_hforch = True
 
-    def at_once(self, settings: Mapping[str, Any], jobs: int) -> int:
+    def concurrent_jobs(self, settings: Mapping[str, Any], jobs: int) -> int:
         return 1
 
 

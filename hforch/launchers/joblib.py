@@ -13,9 +13,9 @@ from hforch.utils.process_lifetime import exit_with_parent
 class JoblibLauncher(Launcher):
     class_name = "JoblibLauncher"
     divides_threads = True
-    harmless: ClassVar[Mapping[str, str]] = {"batch_size": "auto", "pre_dispatch": r"all|\d+\*n_jobs"}
+    recipe_settings: ClassVar[Mapping[str, str]] = {"batch_size": "auto", "pre_dispatch": r"all|\d+\*n_jobs"}
 
-    def at_once(self, settings: Mapping[str, Any], jobs: int) -> int | None:
+    def concurrent_jobs(self, settings: Mapping[str, Any], jobs: int) -> int | None:
         number = settings.get("n_jobs")
         if not isinstance(number, int) or number == 0:
             return None

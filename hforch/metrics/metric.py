@@ -68,12 +68,12 @@ class Metric:
         column: its header in tables; by default title and unit.
         has_column: whether it has a column of its own in tables.
         summary: how the line at the end of a run says it, such as `{value} tokens/s`; empty: not there.
-        decides: whether the Pareto set is over it, and others.
+        in_pareto: whether the Pareto set is over it, and others.
         chart: the group of charts that shows it for each job.
         quality_rank: its place (1 is first) among those that may be the quality axis of charts; 0: it may not.
         is_logarithmic: whether charts have a logarithmic axis for it.
-        of_itself: the value of a baseline compared with itself; None where a comparison does not set it.
-        endless_if_exact: whether it is absent where all answers match exactly, and then meets any lower bound.
+        value_for_baseline: the value of a baseline compared with itself; None where a comparison does not set it.
+        infinite_if_exact: whether it is absent where all answers match exactly, and then meets any lower bound.
     """
 
     name: str
@@ -99,12 +99,12 @@ class Metric:
     column: str = ""
     has_column: bool = True
     summary: str = ""
-    decides: bool = False
+    in_pareto: bool = False
     chart: Chart | None = None
     quality_rank: int = 0
     is_logarithmic: bool = False
-    of_itself: float | None = None
-    endless_if_exact: bool = False
+    value_for_baseline: float | None = None
+    infinite_if_exact: bool = False
 
     @property
     def is_higher_better(self) -> bool:

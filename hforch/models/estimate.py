@@ -32,13 +32,13 @@ class Needs:
 
     Attributes:
         weights: the kind of checkpoint that it loads; None if it loads none.
-        bytes_each: a parameter takes in memory; None: as many as on disk.
+        bytes_per_parameter: a parameter takes in memory; None: as many as on disk.
         kv_bytes: an element of the KV cache takes.
         kv_mb: size of the KV cache, where it is allocated at once, however much is asked; None if it grows.
     """
 
     weights: Kind | None
-    bytes_each: float | None = None
+    bytes_per_parameter: float | None = None
     kv_bytes: float = 2.0
     kv_mb: float | None = None
 
@@ -167,7 +167,7 @@ def _bytes(needs: Needs, header: Header) -> float:
     """Bytes a parameter in memory; an IR's size is counted in bytes already."""
     if header.is_ir:
         return 1.0
-    return header.stored if needs.bytes_each is None else needs.bytes_each
+    return header.stored if needs.bytes_per_parameter is None else needs.bytes_per_parameter
 
 
 def _kv_mb(needs: Needs, config: dict[str, Any], longest: int, sequences: int) -> float | None:

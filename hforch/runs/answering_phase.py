@@ -11,16 +11,16 @@ from hforch.backends.base import LoadedModel, build_llm
 from hforch.errors import Mistake, OutOfMemory
 from hforch.generation.engine import Work
 from hforch.inputs import Input
-from hforch.load.base import Batch, Samples
-from hforch.load.registry import profile_of
+from hforch.load_profiles.base import Batch, Samples
+from hforch.load_profiles.registry import profile_of
 from hforch.machine.out_of_memory import SMALLER_BATCH
 from hforch.metrics.metric import is_on_cpu
 from hforch.records.machine import Execution
 from hforch.records.sample import Sample
 from hforch.runs import memory_check, repeats
 from hforch.runs.energy import EnergyMeter
-from hforch.runs.measurements import summarize
-from hforch.runs.run_state import BRIEF, Run, warn
+from hforch.runs.run_state import KEPT_FIELDS, Run, warn
+from hforch.runs.sample_metrics import summarize
 from hforch.runs.sampling import Sampler, failed_sample
 from hforch.runs.warmup import warm_up
 
@@ -30,7 +30,7 @@ def answer_inputs(run: Run, loaded: LoadedModel, inputs: Sequence[Input]) -> Non
     job, runtime, profile = run.job, run.job.runtime, profile_of(run.job)
     sampler = Sampler(job, build_llm(job, loaded, cache=False, seed=run.effective.seed), run.watcher)
     if run.before:
-        run.samples = run.writer.keep(run.before.samples, run.before.wants(runtime.repeat), BRIEF)
+        run.samples = run.writer.keep(run.before.samples, run.before.wants(runtime.repeat), KEPT_FIELDS)
     kept = len(run.samples)
     answerable = _set_aside(run, sampler, inputs)
     aside = len(run.samples) - kept
@@ -55,11 +55,11 @@ def answer_inputs(run: Run, loaded: LoadedModel, inputs: Sequence[Input]) -> Non
         return sampler.stream(batch)
 
     try:
-        with closing(profile.drive(left, answer)) as answered:
+        with closing(profile.run(left, answer)) as answered:
             while _goes_on(run) and (samples := next(answered, None)) is not None:
                 _keep(run, [_with_remedy(run, sample, inputs) for sample in samples])
                 if run.model_slot.first is None:
-                    run.model_slot.first = sampler.repeatable()
+                    run.model_slot.first = sampler.first_batch_timing()
     except KeyboardInterrupt:
         _keep(run, sampler.torn)
         raise
@@ -68,7 +68,7 @@ def answer_inputs(run: Run, loaded: LoadedModel, inputs: Sequence[Input]) -> Non
         if left or run.before is None or "metrics" not in run.before.record:
             run.record.metrics = summarize(run.samples, run.samples[kept + aside :], sampler.busy.seconds)
         else:
-            run.carry(["metrics"])
+            run.keep_previous(["metrics"])
     if run.before is None:  # or its repeats may be pieces
         _look_at_repeats(run)
 
@@ -145,5 +145,5 @@ def _set_aside(run: Run, sampler: Sampler, inputs: Sequence[Input]) -> list[Inpu
 def _keep(run: Run, samples: Sequence[Sample]) -> None:
     for sample in samples:
         stored = run.writer.add(sample)
-        run.samples.append({name: stored[name] for name in BRIEF})
+        run.samples.append({name: stored[name] for name in KEPT_FIELDS})
         run.watcher.sample(stored)

@@ -37,7 +37,7 @@ def job_id(job: Job, inputs: Sequence[Input]) -> str:
     return _digest({**tree, **ALWAYS, "inputs": [each.id for each in inputs]})
 
 
-def run_of(job: Job, identity: str) -> tuple[str, str]:
+def equivalence_key(job: Job, identity: str) -> tuple[str, str]:
     """Return what is the same for two jobs if one run can stand for both.
 
     Args:

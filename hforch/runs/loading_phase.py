@@ -14,7 +14,7 @@ from hforch.records.machine import Effective
 from hforch.runs import memory_check
 from hforch.runs.identity import load_key
 from hforch.runs.job_header import header
-from hforch.runs.measurements import MemoryMeter
+from hforch.runs.memory_meter import MemoryMeter
 from hforch.runs.processes.preload import preload
 from hforch.runs.resuming import ANEW
 from hforch.runs.run_state import Run, warn

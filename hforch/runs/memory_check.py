@@ -50,7 +50,7 @@ def estimate_job(job: Job, inputs: Sequence[Input]) -> Estimate:
     beams = job.generation.num_beams or 1
     able = capabilities(job)
     return estimate(
-        job, able.needs, longest_sequence(job, inputs, folder), min(able.batching.at_once, len(inputs)) * beams
+        job, able.needs, longest_sequence(job, inputs, folder), min(able.batching.max_batch_size, len(inputs)) * beams
     )
 
 

@@ -14,12 +14,12 @@ from hforch.models.estimate import Estimate
 from hforch.records.record_files import known_record
 from hforch.records.sample_lines import Samples
 from hforch.records.sweep import SweepJob
-from hforch.runs.identity import run_of
+from hforch.runs.identity import equivalence_key
 from hforch.runs.job_context import JobContext
 from hforch.scoring.preflight import is_scored
 from hforch.utils.redaction import redacted, redacted_override
 
-RunJob = Callable[[Mapping[str, Any] | None], int]
+JobRunner = Callable[[Mapping[str, Any] | None], int]
 """What a job does, given its logging for `logging.config.dictConfig`; returns its exit code."""
 
 
@@ -51,7 +51,7 @@ class PlannedJob:
     expected: Estimate
     same_as: int | None
     baseline: int | None
-    begin: Callable[[RunJob], int]
+    begin: Callable[[JobRunner], int]
 
     def record(self, sweep: Path | None = None) -> dict[str, Any]:
         """Return what sweep.json says of it.
@@ -93,7 +93,7 @@ def equal_ones(jobs: Sequence[PlannedJob]) -> Iterator[PlannedJob]:
     """
     seen: dict[tuple[str, str], int] = {}
     for one in jobs:
-        earlier = seen.setdefault(run_of(one.job, one.id), one.number)
+        earlier = seen.setdefault(equivalence_key(one.job, one.id), one.number)
         yield one if earlier == one.number else replace(one, same_as=earlier)
 
 

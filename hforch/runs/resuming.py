@@ -15,7 +15,7 @@ from hforch.records.record_files import RECORD, known_record
 from hforch.records.sample_lines import Samples
 
 if TYPE_CHECKING:
-    from hforch.load.base import Batch
+    from hforch.load_profiles.base import Batch
 
 ANEW = "run it anew, in another directory"
 

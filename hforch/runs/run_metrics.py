@@ -14,8 +14,9 @@ from hforch.metrics.metric import Measured
 from hforch.records.machine import CardUse, Memory
 from hforch.records.measured import Metrics
 from hforch.runs import energy
-from hforch.runs.measurements import MemoryMeter, count, merged_peaks
+from hforch.runs.memory_meter import MemoryMeter, merged_peaks
 from hforch.runs.run_state import Run
+from hforch.runs.sample_metrics import count
 
 
 def memory_of(run: Run, memory: MemoryMeter, loaded: LoadedModel | None) -> Memory:

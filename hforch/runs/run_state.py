@@ -18,7 +18,7 @@ from hforch.runs.resuming import PreviousRun
 from hforch.runs.watcher import StageLog, Watcher
 
 # What the totals and metrics are made of; the rest of a sample is on disk, and need not stay in memory.
-BRIEF = ("error", "repeat", "finish_reason", "prompt_tokens", "output_tokens", "timings", "absent", "checks")
+KEPT_FIELDS = ("error", "repeat", "finish_reason", "prompt_tokens", "output_tokens", "timings", "absent", "checks")
 
 
 @dataclass
@@ -50,7 +50,7 @@ class Run:
         self.record.stages = self.log.stages
         self.writer.write(self.record, self.stored)
 
-    def carry(self, names: Iterable[str]) -> None:
+    def keep_previous(self, names: Iterable[str]) -> None:
         """Take parts of the record over as they were before the run was resumed, whatever was set since then."""
         assert self.before is not None
         for name in names:

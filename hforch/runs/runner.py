@@ -24,7 +24,7 @@ from hforch.errors import (
     Mistake,
 )
 from hforch.inputs import Input, load_inputs
-from hforch.load.registry import profile_of
+from hforch.load_profiles.registry import profile_of
 from hforch.machine.environment import describe_environment
 from hforch.prompts import check_inputs, unused_columns
 from hforch.records.machine import Process
@@ -35,12 +35,13 @@ from hforch.runs.identity import job_id, load_key
 from hforch.runs.job_context import JobContext
 from hforch.runs.job_header import header
 from hforch.runs.loading_phase import load_model, prepare_model, read_back, refuse_other_weights
-from hforch.runs.measurements import MemoryMeter, count, summarize
+from hforch.runs.memory_meter import MemoryMeter
 from hforch.runs.model_slot import ModelSlot
 from hforch.runs.processes.preload import libraries_of
 from hforch.runs.resuming import PreviousRun, previous_run
 from hforch.runs.run_metrics import card_remarks, memory_of, note_computed, note_energy
-from hforch.runs.run_state import BRIEF, Run, warn
+from hforch.runs.run_state import KEPT_FIELDS, Run, warn
+from hforch.runs.sample_metrics import count, summarize
 from hforch.runs.sampling import error_of
 from hforch.runs.scoring_phase import refuse_unscorable, score_answers
 from hforch.runs.watcher import Watcher
@@ -93,7 +94,7 @@ def run_job(
         started = before.record.get("started") if before else None
         resumed = before.record.get("resumed", 0) + 1 if before else 0
         if before:  # or what was answered would be lost if this is stopped before it plans anew
-            run.carry(PLANNED)
+            run.keep_previous(PLANNED)
         process = Process(**run.model_slot.process)
         run.note(status="partial", started=started or _now(), resumed=resumed, process=process)
         for notice in before.samples.notices() if before else ():
@@ -155,7 +156,7 @@ def _work(run: Run, memory: MemoryMeter) -> None:
     warn(run, list(card_remarks(run.energy.cards)) if run.energy else ())
     # A job that had answered everything before was measured then.
     if run.before and answers and run.before.has_all(profile_of(job).plan(job, inputs)):
-        run.carry(MEASURED)
+        run.keep_previous(MEASURED)
     score_answers(run, loaded, prepared)
     if run.samples and all(sample["error"] is not None and not lacked_memory(sample) for sample in run.samples):
         run.model_slot.drop()  # it may be the model that is broken
@@ -189,8 +190,8 @@ def _is_whole(run: Run, before: PreviousRun, inputs: Sequence[Input]) -> bool:
         return False
     if not preflight.is_scored(before.record, run.job, run.writer.directory, run.job_context.baseline):
         return False
-    run.samples = run.writer.keep(before.samples, lambda sample: True, BRIEF)
-    run.carry(name for name in before.record if name not in NEW_IN_A_RESUMED)
+    run.samples = run.writer.keep(before.samples, lambda sample: True, KEPT_FIELDS)
+    run.keep_previous(name for name in before.record if name not in NEW_IN_A_RESUMED)
     if "metrics" not in before.record:
         run.record.metrics = summarize(run.samples, [], {})
     run.record.planned = len(run.samples)

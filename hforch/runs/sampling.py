@@ -21,7 +21,7 @@ from hforch.generation.completion import Answer
 from hforch.generation.llm import HforchLLM
 from hforch.generation.results import answer_of
 from hforch.inputs import Input
-from hforch.load.base import Batch
+from hforch.load_profiles.base import Batch
 from hforch.prompts import build_prompt, variables_of
 from hforch.records.fields import Error
 from hforch.records.sample import BatchPlace, CheckResult, Sample
@@ -77,15 +77,15 @@ class Sampler:
         self.torn: list[Sample] = []
         self.prompt_tokens: dict[int, int | None] = {}
 
-    def shortly(self, items: Sequence[Item], at_most: int) -> list[Answer]:
-        """Answer items together with `at_most` tokens each; nothing is measured or recorded."""
+    def shortly(self, items: Sequence[Item], token_limit: int) -> list[Answer]:
+        """Answer items together with `token_limit` tokens each; nothing is measured or recorded."""
         collectors = [Collector() for _ in items]
         variables = [variables_of(item, self.job.prompt, self.prompt.input_variables) for item in items]
         configs = [RunnableConfig(callbacks=[collector]) for collector in collectors]
-        (self.prompt | self.llm.shortened(at_most)).batch(variables, config=configs)
+        (self.prompt | self.llm.shortened(token_limit)).batch(variables, config=configs)
         return [collector.answer for collector in collectors if collector.answer is not None]
 
-    def repeatable(self) -> tuple[Callable[[], float], float] | None:
+    def first_batch_timing(self) -> tuple[Callable[[], float], float] | None:
         """Return a way to measure the batch that was answered last once more, unseen, and the seconds that it took."""
         if self._last is None:
             return None

@@ -16,7 +16,7 @@ from hforch.backends.base import capabilities
 from hforch.config.schema import Generation, Item
 from hforch.generation.engine import FixedCache
 from hforch.inputs import Input
-from hforch.load.base import Batch
+from hforch.load_profiles.base import Batch
 from hforch.records.measured import WarmedUp
 from hforch.runs.sampling import Sampler, error_of
 from hforch.runs.warmup_rounds import FEWEST, FEWEST_ON_CPU, STEPS, Round, deviation, ended_by, is_steady
@@ -111,7 +111,7 @@ def shapes(sampler: Sampler, batches: Sequence[Batch]) -> Iterator[tuple[Shape, 
     for batch in sorted(batches, key=lambda batch: (-len(batch.inputs), -(_longest(sampler, batch.inputs) or 0))):
         inputs = list(batch.inputs)
         if batching.is_continuous:
-            inputs = sorted(inputs, key=lambda each: -(tokens[each.index] or 0))[: batching.at_once]
+            inputs = sorted(inputs, key=lambda each: -(tokens[each.index] or 0))[: batching.max_batch_size]
         shape = _shape(sampler, inputs)
         if (size := (shape.batch_size, shape.cache)) not in seen:
             seen.add(size)
@@ -194,8 +194,8 @@ def _round(sampler: Sampler, inputs: Sequence[Input], number: int, tokens: int) 
 def _expected_s(sampler: Sampler, inputs: Sequence[Input], batches: Sequence[Batch], last: Round) -> float:
     """Return the seconds that all batches will take if each is like this one and no answer ends early."""
     tokens = sampler.llm.engine.room(_longest(sampler, inputs), sampler.llm.generation)
-    at_once = capabilities(sampler.job).batching.at_once
-    return last.expected_s(tokens, sum(-(-len(batch.inputs) // at_once) for batch in batches))
+    max_batch_size = capabilities(sampler.job).batching.max_batch_size
+    return last.expected_s(tokens, sum(-(-len(batch.inputs) // max_batch_size) for batch in batches))
 
 
 def _so_many(sampler: Sampler, inputs: Sequence[Input], number: int) -> WarmedUp:

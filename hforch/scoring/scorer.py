@@ -121,7 +121,7 @@ def keep_baseline(job: Job, directory: Path, logit_reader: LogitReader, tokenize
     if not texts:
         part.absent = not_against_baseline(EMPTY).absent
         return ScoredPart(part)
-    return ScoredPart(part, {metric.name: metric.of_itself for metric in METRICS_AGAINST_BASELINE})
+    return ScoredPart(part, {metric.name: metric.value_for_baseline for metric in METRICS_AGAINST_BASELINE})
 
 
 def against_baseline(

@@ -7,14 +7,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 # While they are imported they complain of kernels for other hardware, and of each other.
-TALKERS = ("torchao", "torch.utils._pytree", "nncf", "optimum", "transformers.generation.configuration_utils")
+NOISY = ("torchao", "torch.utils._pytree", "nncf", "optimum", "transformers.generation.configuration_utils")
 
 
 @contextmanager
 def quiet() -> Iterator[None]:
     """Let only errors through, and show no progress bars, until the model is loaded."""
-    levels = {name: logging.getLogger(name).level for name in TALKERS}
-    for name in TALKERS:
+    levels = {name: logging.getLogger(name).level for name in NOISY}
+    for name in NOISY:
         logging.getLogger(name).setLevel(logging.ERROR)
     from transformers.utils import logging as transformers_logging
 

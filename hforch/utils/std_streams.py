@@ -110,7 +110,7 @@ def styled(stream: Any) -> Any:
     return _Styled(stream) if isinstance(stream, Safe) else stream
 
 
-def outlast_readers() -> None:
+def survive_closed_readers() -> None:
     """From here on, stdout and stderr of this process take what nobody reads, and give a terminal nothing but text."""
     sys.stdout, sys.stderr = _outlasting(sys.stdout, Safe), _outlasting(sys.stderr, SafeErrors)
 

@@ -96,9 +96,9 @@ def test_capabilities_are_plain_values_of_a_job(name: str) -> None:
     words = [f"backend={name}", *needs(f"backend={name}")]
     able = capabilities(job_from_overrides([*words, "runtime.batch_size=3"]))
     assert able == capabilities(job_from_overrides([*words, "runtime.batch_size=3"]))
-    assert able.batching.at_once >= 1 and able.batching.handed_over >= 1
+    assert able.batching.max_batch_size >= 1 and able.batching.max_in_flight >= 1
     key = job_from_overrides([*words, f"{able.batching.key}=7"])
-    assert capabilities(key).batching.at_once == 7
+    assert capabilities(key).batching.max_batch_size == 7
     assert all(able.lacks.values())
 
 

@@ -10,7 +10,7 @@ import yaml
 
 from hforch.checks.docs import rewritten
 from hforch.checks.registry import KINDS
-from hforch.config.checks import spelled_out
+from hforch.config.checks import expand_short_form
 from hforch.config.schema import Checks
 
 PAGE = Path(__file__).parents[2] / "docs" / "checks.md"
@@ -30,7 +30,7 @@ def test_a_kind_is_named_as_its_module_and_says_what_is_left_out(name: str) -> N
 @pytest.mark.parametrize("name", KINDS)
 def test_the_example_of_a_kind_is_a_check_of_it(name: str) -> None:
     item = yaml.safe_load(KINDS[name].example)
-    assert spelled_out(item)["kind"] == name
+    assert expand_short_form(item)["kind"] == name
     (check,) = Checks.model_validate({"items": [item], "strip": True}).items
     assert isinstance(check, KINDS[name])
 

@@ -177,11 +177,11 @@ def test_cards_are_the_same_machine_in_older_records_and_in_any_order(tmp_path: 
     for number, cards in enumerate([["A100", "B200"], described, ["A100"]]):
         environment = {"packages": {}, "cpu": cpu, "accelerators": cards}
         job(tmp_path / str(number), "fp32", 10.0 + number, 1.0, environment=environment)
-    sites = [row.site for row in compare(read_jobs([tmp_path])).rows]
+    sites = [row.measured_on for row in compare(read_jobs([tmp_path])).rows]
     assert sites[0] == sites[1] != sites[2]
 
 
 def test_a_record_whose_machine_could_not_be_described_is_compared(tmp_path: Path) -> None:
     job(tmp_path / "0", "fp32", 10.0, 1.0, environment={"absent": {"cpu": "OSError: no", "accelerators": "no"}})
     (row,) = compare(read_jobs([tmp_path])).rows
-    assert row.site == ("an unknown machine, ? cores", False)
+    assert row.measured_on == ("an unknown machine, ? cores", False)

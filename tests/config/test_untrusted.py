@@ -10,7 +10,7 @@ from command_line import hforch
 
 from hforch.config.compose import compose, job_from_overrides
 from hforch.config.diagnose.overrides import quoted
-from hforch.config.untrusted import beyond_data, has_only_references
+from hforch.config.untrusted import has_only_references, unsafe_overrides
 from hforch.errors import ConfigError
 
 HARMLESS = [
@@ -56,12 +56,12 @@ MORE_THAN_DATA = [
 
 @pytest.mark.parametrize("text", HARMLESS)
 def test_what_is_data_is_taken(text: str) -> None:
-    assert list(beyond_data([text])) == []
+    assert list(unsafe_overrides([text])) == []
 
 
 @pytest.mark.parametrize("text", MORE_THAN_DATA)
 def test_what_is_more_is_named(text: str) -> None:
-    assert [found for found, _ in beyond_data(["runtime.seed=1", text])] == [text]
+    assert [found for found, _ in unsafe_overrides(["runtime.seed=1", text])] == [text]
 
 
 @pytest.mark.parametrize(

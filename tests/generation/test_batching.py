@@ -13,7 +13,7 @@ from hforch.config.compose import job_from_overrides
 from hforch.generation.batching import by_length, in_order, padded
 from hforch.generation.engine import SerialEngine
 from hforch.inputs import load_inputs
-from hforch.load.registry import profile_of
+from hforch.load_profiles.registry import profile_of
 
 LENGTHS = st.lists(st.integers(0, 200), max_size=40)
 

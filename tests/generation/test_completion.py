@@ -106,7 +106,7 @@ def test_no_more_is_held_back_than_a_stop_may_need() -> None:
 
 def test_timings_follow_the_tokens_kept() -> None:
     completion, _ = complete([300, 301, 303, 303], ["\n\n"])  # tokens known at 0, 1, 2, 3 seconds
-    answer = completion.answer(handed_over=-3.0, started=-1.0, finished=3.5)
+    answer = completion.answer(submitted_at=-3.0, started=-1.0, finished=3.5)
     assert answer.timings == {"queue_ms": 2000.0, "ttft_ms": 1000.0, "tpot_ms": 1000.0, "latency_ms": 6500.0}
 
 

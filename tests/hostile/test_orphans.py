@@ -15,7 +15,7 @@ import psutil
 import pytest
 from command_line import ROOT
 
-from hforch.app.launching import launch
+from hforch.app.launcher_parent import launch
 from hforch.errors import HforchError
 from hforch.launchers.base import Launcher
 from hforch.utils.process_lifetime import python_module

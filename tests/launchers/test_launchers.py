@@ -11,11 +11,11 @@ import pytest
 from command_line import ROOT
 from repository_copy import Copy, examples
 
-from hforch.app.launching import with_share_of_threads
+from hforch.app.launcher_parent import with_share_of_threads
 from hforch.config.compose import job_from_overrides
 from hforch.config.config_dirs import find_config_dirs
 from hforch.config.recipes import read_recipe
-from hforch.config.untrusted import beyond_data
+from hforch.config.untrusted import unsafe_overrides
 from hforch.errors import ConfigError
 from hforch.launchers.base import Launcher
 from hforch.launchers.registry import all_launchers, launcher_named, launcher_of
@@ -33,8 +33,8 @@ def test_a_launcher_is_found_by_its_option_and_by_its_class() -> None:
 def test_nothing_is_assumed_of_the_number_and_threads_of_an_unknown_launcher() -> None:
     for unknown in (launcher_of("other.OtherLauncher"), launcher_of(None), launcher_named("other")):
         assert type(unknown) is Launcher
-        assert unknown.at_once({"n_jobs": 2}, 3) is None
-        assert not unknown.is_replaced and not unknown.divides_threads and unknown.shares_files
+        assert unknown.concurrent_jobs({"n_jobs": 2}, 3) is None
+        assert not unknown.run_by_hforch and not unknown.divides_threads and unknown.shares_files
 
 
 @pytest.mark.parametrize(
@@ -48,7 +48,7 @@ def test_nothing_is_assumed_of_the_number_and_threads_of_an_unknown_launcher() -
     ],
 )
 def test_joblib_says_how_many_jobs_run_at_once(settings: dict[str, Any], jobs: int, number: int | None) -> None:
-    assert JOBLIB.at_once(settings, jobs) == number
+    assert JOBLIB.concurrent_jobs(settings, jobs) == number
 
 
 def test_only_launchers_that_divide_the_processor_give_jobs_a_share_of_its_threads() -> None:
@@ -90,9 +90,11 @@ def test_a_recipe_sets_nothing_else(tmp_path: Path, launcher: str, setting: str,
 
 def test_a_record_repeats_what_is_harmless_of_its_launcher() -> None:
     choice = "hydra/launcher=joblib"
-    assert list(beyond_data([choice, "hydra.launcher.batch_size=auto"])) == []
-    assert [text for text, _ in beyond_data(["hydra.launcher.batch_size=auto"])] == ["hydra.launcher.batch_size=auto"]
-    assert list(beyond_data([choice, "hydra.launcher.temp_folder=/tmp/x"]))
+    assert list(unsafe_overrides([choice, "hydra.launcher.batch_size=auto"])) == []
+    assert [text for text, _ in unsafe_overrides(["hydra.launcher.batch_size=auto"])] == [
+        "hydra.launcher.batch_size=auto"
+    ]
+    assert list(unsafe_overrides([choice, "hydra.launcher.temp_folder=/tmp/x"]))
 
 
 # ---------------------------------------------------------------- one more

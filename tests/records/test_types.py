@@ -239,7 +239,7 @@ def test_every_key_says_what_it_means(top: type[Part]) -> None:
 
 def test_the_keys_that_a_resumed_run_names_are_keys() -> None:
     named = {*runner.NEW_IN_A_RESUMED, *runner.MEASURED, *runner.PLANNED}
-    assert named <= Record.model_fields.keys() and set(runner.BRIEF) <= Sample.model_fields.keys()
+    assert named <= Record.model_fields.keys() and set(runner.KEPT_FIELDS) <= Sample.model_fields.keys()
 
 
 def test_the_tables_of_keys_are_up_to_date() -> None:

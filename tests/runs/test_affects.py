@@ -21,7 +21,7 @@ from hforch.config.compose import job_from_overrides
 from hforch.config.keys import affects, declared_affects, groups, known_keys, models_in
 from hforch.config.schema import FileInputs, InlineInputs, Job
 from hforch.inputs import load_inputs
-from hforch.runs.identity import job_id, load_key, run_of
+from hforch.runs.identity import equivalence_key, job_id, load_key
 from hforch.runs.resuming import changes
 from hforch.utils.strict_model import StrictModel
 
@@ -128,7 +128,7 @@ def effects(before: Job, after: Job) -> set[str]:
     found = {
         "load key": load_key(before) != load_key(after),
         "job id": ids[0] != ids[1],
-        "run": run_of(before, ids[0]) != run_of(after, ids[1]),
+        "run": equivalence_key(before, ids[0]) != equivalence_key(after, ids[1]),
         "resume": bool(changes(records[0], records[1] | {"job_id": ids[1]})),
         "axes": any(axes_of(entries).values()),
         "baseline": None in baseline_pairs(entries, None).values(),

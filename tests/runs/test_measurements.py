@@ -8,14 +8,14 @@ from typing import Any
 
 import pytest
 
-from hforch.runs.measurements import count, summarize
+from hforch.runs.sample_metrics import count, summarize
 
 LINUX = pytest.mark.skipif(sys.platform != "linux", reason="the high-water mark is Linux's")
 
 
 def in_a_process_of_its_own(program: str) -> dict[str, dict[str, float]]:
     """What a program prints last; elsewhere, memory that earlier tests have freed would be taken again unseen."""
-    program = f"import json\nfrom hforch.runs.measurements import MemoryMeter\nMB = 1_000_000\n{program}"
+    program = f"import json\nfrom hforch.runs.memory_meter import MemoryMeter\nMB = 1_000_000\n{program}"
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=120, check=True)
     return dict(json.loads(done.stdout))
 

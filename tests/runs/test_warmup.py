@@ -21,7 +21,7 @@ from hforch.config.compose import job_from_overrides
 from hforch.generation.completion import Answer
 from hforch.generation.engine import FixedCache, Request
 from hforch.inputs import Input
-from hforch.load.base import Batch
+from hforch.load_profiles.base import Batch
 from hforch.records.record_files import known_record, read_record, read_samples
 from hforch.runs import JobContext, run
 from hforch.runs.model_slot import ModelSlot
@@ -78,8 +78,8 @@ class Stub:
         self.prompt_tokens |= dict(enumerate(lengths, first))
         return Batch(0, 0, [Input(first + number, "", "some words") for number in range(len(lengths))])
 
-    def shortly(self, items: Sequence[Any], at_most: int) -> list[Answer]:
-        self.asked.append((len(items), at_most))
+    def shortly(self, items: Sequence[Any], token_limit: int) -> list[Answer]:
+        self.asked.append((len(items), token_limit))
         prefill_s, step_s = next(self._times)
         return [answer(ttft_ms=1e3 * prefill_s, tpot_ms=1e3 * step_s) for _ in items]
 
@@ -126,15 +126,15 @@ def test_a_round_has_the_batch_of_the_job_and_its_generation_but_ends_after_a_fe
     words = ("backend=fake", "inputs.items=[a, bb, a longer one, c, d]", "backend.replies=[{match: a, text: yes}]")
     more = ("stop.sequences=[yes]", "generation.min_new_tokens=2", "runtime.batch_size=2")
     record, samples = do(tmp_path, *words, *more)
-    rounds = [one for one in requests if one.at_most is not None]
-    assert {one.at_most for one in rounds} == {1 + STEPS}
+    rounds = [one for one in requests if one.token_limit is not None]
+    assert {one.token_limit for one in rounds} == {1 + STEPS}
     assert {one.generation.max_new_tokens for one in rounds} == {64}
     assert all(one.generation.ignore_eos and not one.stop for one in rounds)
     asked = {len(one.prompts): one.prompts for one in rounds}
     assert set(asked) == {1, 2}  # the last batch is smaller
     assert any("a longer one" in prompt for prompt in asked[2])
     assert [one["batch_size"] for one in record["warmup"]] == [2, 1]
-    measured = [one for one in requests if one.at_most is None]
+    measured = [one for one in requests if one.token_limit is None]
     assert [len(one.prompts) for one in measured] == [2, 2, 1]
     assert not any(one.generation.ignore_eos for one in measured)
     assert len(samples) == 5
@@ -142,11 +142,11 @@ def test_a_round_has_the_batch_of_the_job_and_its_generation_but_ends_after_a_fe
 
 def test_a_number_is_so_many_generations_of_two_tokens(tmp_path: Path, requests: list[Request]) -> None:
     record, _ = do(tmp_path / "3", *FRENCH, "runtime.warmup=3")
-    assert [one.at_most for one in requests] == [2, 2, 2, None]
+    assert [one.token_limit for one in requests] == [2, 2, 2, None]
     assert record["warmup"][0]["rounds"] == 3
     requests.clear()
     record, _ = do(tmp_path / "0", *FRENCH, "runtime.warmup=0")
-    assert [one.at_most for one in requests] == [None]
+    assert [one.token_limit for one in requests] == [None]
     assert "warmup" not in record and "warmup_s" not in record["timings"]
 
 
@@ -291,7 +291,7 @@ def test_beams_have_no_times_of_tokens_so_wall_times_are_compared(monkeypatch: p
     sampler = Stub("generation=beam")
     walls = chain([0.3], repeat(0.1))
 
-    def shortly(items: Sequence[Any], at_most: int) -> list[Answer]:
+    def shortly(items: Sequence[Any], token_limit: int) -> list[Answer]:
         time.sleep(next(walls))
         return [answer() for _ in items]
 
@@ -334,7 +334,9 @@ def test_prompts_are_turned_where_the_engine_would_remember_them(monkeypatch: py
     sampler.llm.engine = FakeEngine(job_from_overrides(["backend=fake"]).backend)  # type: ignore[arg-type]
     seen: list[Any] = []
     shortly = sampler.shortly
-    monkeypatch.setattr(sampler, "shortly", lambda items, at_most: seen.extend(items) or shortly(items, at_most))
+    monkeypatch.setattr(
+        sampler, "shortly", lambda items, token_limit: seen.extend(items) or shortly(items, token_limit)
+    )
     warm_up(sampler, [sampler.batch(10)], set(), False, Silent())  # type: ignore[arg-type]
     assert seen[0] == "words some"
 

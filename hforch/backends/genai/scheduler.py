@@ -231,7 +231,7 @@ class SchedulerLoop:
             try:
                 if not row.take(now):
                     continue
-                answer = row.completion.answer(row.pending.request.handed_over, row.started, time.perf_counter())
+                answer = row.completion.answer(row.pending.request.submitted_at, row.started, time.perf_counter())
                 self._leave([row])
                 if not row.pending.future.done():
                     row.pending.finish(row, answer)

@@ -16,7 +16,7 @@ from hforch.backends.huggingface.kv_cache import KVCaches
 from hforch.config.schema import Generation
 from hforch.errors import UnknownArgument
 from hforch.generation.chat import apply_chat_template
-from hforch.generation.completion import Completion, Vocabulary
+from hforch.generation.completion import Completion, Vocabulary, eos_ids
 from hforch.generation.detokenizer import Decode
 from hforch.generation.engine import FixedCache, RenderedChat, Request, SerialEngine, Work
 from hforch.generation.grammar import Guide, required_schema
@@ -53,7 +53,9 @@ class PipelineEngine(SerialEngine):
         config = self.model.config.get_text_config()
         self.context_length = next((n for name in CONTEXT_NAMES if (n := getattr(config, name, None))), None)
         self.rows = _rows(self.model)
-        self.eos = _eos_ids(self.model, self.tokenizer)
+        self.eos = eos_ids(
+            self.model.generation_config.eos_token_id, self.model.config.eos_token_id, self.tokenizer.eos_token_id
+        )
         self.pad = next((i for i in (self.tokenizer.pad_token_id, *self.eos) if i is not None), 0)
         self._vocabulary = _vocabulary(self.tokenizer, self.eos)
 
@@ -206,7 +208,7 @@ def _tap(completions: Sequence[Completion], request: Request, rows: int, beams: 
             if request.cancelled.is_set():
                 return torch.ones(input_ids.shape[0], dtype=torch.bool, device=input_ids.device)
             if beams:
-                is_over = request.at_most is not None and input_ids.shape[1] - self.seen >= request.at_most
+                is_over = request.token_limit is not None and input_ids.shape[1] - self.seen >= request.token_limit
                 return torch.full((input_ids.shape[0],), is_over, dtype=torch.bool, device=input_ids.device)
             new = input_ids[:, self.seen :].tolist()
             now = time.perf_counter()  # a GPU has not made the tokens before they can be read
@@ -234,14 +236,6 @@ def _left_padded(prompts: Sequence[Sequence[int]], pad: int, device: Any) -> tup
     ids = torch.tensor([[pad] * (longest - len(prompt)) + list(prompt) for prompt in prompts], device=device)
     mask = torch.tensor([[0] * (longest - len(prompt)) + [1] * len(prompt) for prompt in prompts], device=device)
     return ids, mask
-
-
-def _eos_ids(model: Any, tokenizer: Any) -> list[int]:
-    """The ids that end an answer: the generation config names them, else the model's, else the tokenizer."""
-    for found in (model.generation_config.eos_token_id, model.config.eos_token_id, tokenizer.eos_token_id):
-        if found is not None:
-            return sorted({int(i) for i in (found if isinstance(found, list | tuple) else [found])})
-    return []
 
 
 def _rows(model: Any) -> int | None:

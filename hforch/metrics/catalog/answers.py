@@ -31,7 +31,7 @@ METRICS = (
         is_share=True,
         is_main=True,
         column="checks",
-        decides=True,
+        in_pareto=True,
         chart="Answers",
         quality_rank=3,
     ),
@@ -48,10 +48,10 @@ METRICS = (
         is_share=True,
         aliases=("identical",),
         is_main=True,
-        decides=True,
+        in_pareto=True,
         chart="Answers",
         quality_rank=2,
-        of_itself=1.0,
+        value_for_baseline=1.0,
     ),
     Metric(
         name="first_diff",
@@ -66,7 +66,7 @@ METRICS = (
         section=None,
         aliases=("divergence",),
         column="first difference at",
-        endless_if_exact=True,
+        infinite_if_exact=True,
     ),
     Metric(
         name="first_diff_share",
@@ -81,7 +81,7 @@ METRICS = (
         is_share=True,
         aliases=("divergence_share",),
         has_column=False,
-        endless_if_exact=True,
+        infinite_if_exact=True,
     ),
     Metric(
         name="chrf",
@@ -95,7 +95,7 @@ METRICS = (
         source="Popovic 2015; sacrebleu",
         section=None,
         quality_rank=4,
-        of_itself=100.0,
+        value_for_baseline=100.0,
     ),
     Metric(
         name="similarity",
@@ -110,6 +110,6 @@ METRICS = (
         section=None,
         is_share=True,
         chart="Answers",
-        of_itself=1.0,
+        value_for_baseline=1.0,
     ),
 )

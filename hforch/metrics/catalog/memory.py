@@ -18,7 +18,7 @@ METRICS = (
         is_main=True,
         column="memory MB",
         summary="peak memory {value} MB",
-        decides=True,
+        in_pareto=True,
     ),
     Metric(
         name="peak_accelerator_mb",
@@ -34,7 +34,7 @@ METRICS = (
         is_main=True,
         column="accelerator MB",
         summary="accelerator {value} MB",
-        decides=True,
+        in_pareto=True,
     ),
     Metric(
         name="disk_mb",

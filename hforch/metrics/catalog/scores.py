@@ -23,11 +23,11 @@ METRICS = (
         has_error=True,
         is_main=True,
         column="KL mean",
-        decides=True,
+        in_pareto=True,
         chart="Scores",
         quality_rank=1,
         is_logarithmic=True,
-        of_itself=0.0,
+        value_for_baseline=0.0,
     ),
     Metric(
         name="kl_p99",
@@ -42,7 +42,7 @@ METRICS = (
         section=SECTION,
         has_error=True,
         column="KL p99",
-        of_itself=0.0,
+        value_for_baseline=0.0,
     ),
     Metric(
         name="kl_max",
@@ -56,7 +56,7 @@ METRICS = (
         definition="the largest KL(p || q) at a position",
         section=SECTION,
         column="KL max",
-        of_itself=0.0,
+        value_for_baseline=0.0,
     ),
     Metric(
         name="top1_agreement",
@@ -73,7 +73,7 @@ METRICS = (
         has_error=True,
         is_main=True,
         chart="Scores",
-        of_itself=1.0,
+        value_for_baseline=1.0,
     ),
     Metric(
         name="flips_early",
@@ -89,7 +89,7 @@ METRICS = (
         is_share=True,
         has_error=True,
         chart="Scores",
-        of_itself=0.0,
+        value_for_baseline=0.0,
     ),
     Metric(
         name="ppl",

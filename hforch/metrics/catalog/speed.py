@@ -18,7 +18,7 @@ METRICS = (
         is_main=True,
         column="tokens/s",
         summary="{value} tokens/s",
-        decides=True,
+        in_pareto=True,
     ),
     Metric(
         name="ttft_ms",

@@ -18,7 +18,7 @@ MOST = 60  # jobs in a chart with a line for each
 MOST_LABELS = 24  # points that all have their name beside them; of more, those on the front have
 BLUE, ORANGE, GREEN = "#0072B2", "#D55E00", "#009E73"
 QUALITIES = sorted((one for one in COMPARED if one.quality_rank), key=lambda one: one.quality_rank)
-COSTS = [one for one in COMPARED if one.decides and one.kind in ("speed", "memory")]
+COSTS = [one for one in COMPARED if one.in_pareto and one.kind in ("speed", "memory")]
 PERCENTS = ("p5", "p25", "p50", "p75", "p95")  # as QUANTILES of the comparison
 SMALL = 1e-3  # below it a logarithmic axis is linear, so that 0 has a place on it
 
@@ -42,13 +42,13 @@ def _trade_offs(rows: Sequence[Row]) -> Iterator[dict[str, Any]]:
     quality = next((metric for metric in QUALITIES if _tells_apart(rows, metric)), None)
     if quality is None:
         return
-    site = Counter(row.site for row in rows).most_common(1)[0][0]
+    measured_on = Counter(row.measured_on for row in rows).most_common(1)[0][0]
     group = "Speed and memory against quality"
     for metric in COSTS:
         known = [row for row in rows if _is_known(row, metric) and _is_known(row, quality)]
         if metric.kind == "speed":
             # Speeds of several machines are not to be ranked, nor those of a GPU that was shared.
-            known = [row for row in known if row.site == site and row.can_rank(metric.name)]
+            known = [row for row in known if row.measured_on == measured_on and row.can_rank(metric.name)]
         if len(known) < 2:
             continue
         front = front_of([(_good(row, metric), _good(row, quality)) for row in known])

@@ -115,7 +115,7 @@ def collect(
     asked = [*(bound.metric for bound in bounds), *([optimize] if optimize else [])]
     known = {one: {row.metrics.get(one.name) for row in rows} - {None} for one in ordered(asked)}
     metrics = [described(one) for one, values in known.items() if values and (one.kind != "failure" or values != {0.0})]
-    sites = list(dict.fromkeys(row.site for row in rows))
+    sites = list(dict.fromkeys(row.measured_on for row in rows))
     cells = [cell for one in in_order for cell in one.cells.values()]
     summary = {
         "about": about(comparison, seen, told, decision, bounds),
@@ -124,7 +124,8 @@ def collect(
         "timings": {one.timing: one.title for one in ALL if one.timing == one.name},
         "axes": comparison.axes,
         "jobs": [
-            _job(row, decision) | {"baseline": base, "site": sites.index(row.site), "is_shared": row.shared is not None}
+            _job(row, decision)
+            | {"baseline": base, "site": sites.index(row.measured_on), "is_shared": row.shared is not None}
             for row, base in zip(rows, baselines, strict=True)
         ],
         "finishes": sorted({cell["finish"] for cell in cells if cell.get("finish")}),

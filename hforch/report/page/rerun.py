@@ -10,7 +10,7 @@ from typing import Any
 from hforch.comparison.entries import Entry
 from hforch.config.as_recipe import recipe_of, to_yaml
 from hforch.config.options import option
-from hforch.config.untrusted import CHOSEN_ANEW, beyond_data
+from hforch.config.untrusted import CHOSEN_ANEW, unsafe_overrides
 from hforch.errors import ConfigError, HforchError
 from hforch.records.sweep_file import SWEEP, read_sweep
 from hforch.utils.redaction import redacted_line, redacted_override
@@ -55,7 +55,7 @@ def of_sweeps(entries: Iterable[Entry]) -> Iterator[dict[str, str]]:
 def _warning(asked: Mapping[str, Any], words: Iterable[str]) -> str:
     """What of a command is more than data, as it may have been written by somebody else; empty if nothing is."""
     typed = [word for word in words if not word.startswith(CHOSEN_ANEW)]
-    found = [f"{text} {what}" for text, what in beyond_data(typed)]
+    found = [f"{text} {what}" for text, what in unsafe_overrides(typed)]
     if asked.get("config_dir"):
         found.append(f"--config-dir {asked['config_dir']} holds options that can run code")
     return redacted_line(f"Look at this command before you run it: {'; '.join(found)}.") if found else ""

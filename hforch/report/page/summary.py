@@ -33,7 +33,7 @@ def about(
     started = sorted(str(record["started"]) for record in records if record.get("started"))
     repeats = [one for row in comparison.rows if isinstance(one := row.entry.get("runtime.repeat"), int)]
     recipes = {str(record.get("recipe") or "") for record in records} - {""}
-    machines = dict.fromkeys(row.site[0] for row in comparison.rows if row.entry.record.get("environment"))
+    machines = dict.fromkeys(row.measured_on[0] for row in comparison.rows if row.entry.record.get("environment"))
     return {
         "hforch": hforch.__version__,
         "started": list(dict.fromkeys([*started[:1], *started[-1:]])),

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from functools import cache
 
-from hforch import load
+from hforch import load_profiles
 from hforch.config.schema import Job
-from hforch.load.base import LoadProfile
+from hforch.load_profiles.base import LoadProfile
 from hforch.utils.entries import load_entry, names_of
 
 OF_ALL_JOBS = "offline"
@@ -15,7 +15,7 @@ OF_ALL_JOBS = "offline"
 @cache
 def all_profiles() -> dict[str, LoadProfile]:
     """Return the profiles by name."""
-    return {name: load_entry(load, name, "PROFILE") for name in names_of(load)}
+    return {name: load_entry(load_profiles, name, "PROFILE") for name in names_of(load_profiles)}
 
 
 def profile_of(job: Job) -> LoadProfile:

@@ -12,8 +12,8 @@ from repository_copy import Copy
 
 from hforch.config.compose import job_from_overrides
 from hforch.inputs import load_inputs
-from hforch.load.base import Batch, Samples
-from hforch.load.registry import OF_ALL_JOBS, all_profiles, profile_of
+from hforch.load_profiles.base import Batch, Samples
+from hforch.load_profiles.registry import OF_ALL_JOBS, all_profiles, profile_of
 from hforch.records.record_files import read_record, read_samples
 from hforch.runs.sampling import failed_sample
 
@@ -23,14 +23,14 @@ CONCURRENT = '''
 
 from concurrent.futures import ThreadPoolExecutor, as_completed
 
-from hforch.load.offline import OfflineLoad
+from hforch.load_profiles.offline import OfflineLoad
 
 
 class ConcurrentLoad(OfflineLoad):
     def plan(self, job, inputs):
         return super().plan(job, inputs[::-1])
 
-    def drive(self, batches, answer):
+    def run(self, batches, answer):
         threads = ThreadPoolExecutor(2)
         try:
             for done in as_completed([threads.submit(answer, batch) for batch in batches]):
@@ -60,7 +60,7 @@ def test_offline_answers_each_batch_after_the_one_before() -> None:
         events.append(f"answer {batch.repeat}.{batch.index}")
         return [failed_sample(each, batch, ValueError("not asked")) for each in batch.inputs]
 
-    for batch, samples in zip(batches, profile_of(job).drive(batches, answer), strict=True):
+    for batch, samples in zip(batches, profile_of(job).run(batches, answer), strict=True):
         events.append(f"samples {batch.repeat}.{batch.index}")
         assert [sample.input_id for sample in samples] == [each.id for each in batch.inputs]
     assert events == [f"{what} {batch.repeat}.{batch.index}" for batch in batches for what in ("answer", "samples")]
@@ -69,10 +69,10 @@ def test_offline_answers_each_batch_after_the_one_before() -> None:
 @pytest.fixture(scope="module")
 def copy(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Copy]:
     """A copy of the repository in which all jobs have another profile, added as one module."""
-    registry = (ROOT / "hforch/load/registry.py").read_text(encoding="utf-8")
+    registry = (ROOT / "hforch/load_profiles/registry.py").read_text(encoding="utf-8")
     chosen = registry.replace('OF_ALL_JOBS = "offline"', 'OF_ALL_JOBS = "concurrent"')
     assert chosen != registry
-    files = {"hforch/load/concurrent.py": CONCURRENT, "hforch/load/registry.py": chosen}
+    files = {"hforch/load_profiles/concurrent.py": CONCURRENT, "hforch/load_profiles/registry.py": chosen}
     with Copy(files, tmp_path_factory.mktemp("driven")) as copy:
         yield copy
 

@@ -1,4 +1,4 @@
-"""What a process of another of Hydra's launchers does with each job of a sweep; `launching.py` is the parent's side.
+"""What a process of another of Hydra's launchers does with each job of a sweep; `launcher_parent.py` is the parent's.
 
 A process keeps the worker with the loaded model from one job to the next, and jobs are handed out ordered by load key:
 so each process loads a model once. The records are the same as under the basic launcher, and say that other jobs ran
@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from hforch.app.hydra_files import redact_what_hydra_writes, refuse_credentials_in_path
+from hforch.app.hydra_redaction import redact_what_hydra_writes, refuse_credentials_in_path
 from hforch.app.hydra_task import Invocation, job_logging, unresolved
 from hforch.config.compose import Locator
 from hforch.config.config_dirs import ConfigDirs
@@ -39,7 +39,7 @@ _kept: list[tuple[WorkerPool, ModelSlot]] = []
 
 
 @dataclass(frozen=True)
-class InLauncher:
+class LauncherTask:
     """What a launcher's process calls for each job; the job itself it takes from sweep.json.
 
     Attributes:

@@ -8,7 +8,7 @@ from typing import Any
 from hforch.backends.base import batches
 from hforch.config.schema import Job
 from hforch.inputs import Input
-from hforch.load.base import Batch, LoadProfile, Samples
+from hforch.load_profiles.base import Batch, LoadProfile, Samples
 from hforch.prompts import build_prompt, variables_of
 
 
@@ -20,7 +20,7 @@ class OfflineLoad(LoadProfile):
         repeats = range(job.runtime.repeat)
         return [Batch(repeat, index, chunk) for repeat in repeats for index, chunk in enumerate(chunks)]
 
-    def drive(self, batches: Sequence[Batch], answer: Callable[[Batch], Samples]) -> Generator[Samples, None, None]:
+    def run(self, batches: Sequence[Batch], answer: Callable[[Batch], Samples]) -> Generator[Samples, None, None]:
         for batch in batches:
             yield answer(batch)
 

@@ -37,7 +37,7 @@ class LoadProfile:
         """
         raise NotImplementedError
 
-    def drive(self, batches: Sequence[Batch], answer: Callable[[Batch], Samples]) -> Generator[Samples, None, None]:
+    def run(self, batches: Sequence[Batch], answer: Callable[[Batch], Samples]) -> Generator[Samples, None, None]:
         """Let batches be answered, each at its time, and yield the samples of each when it has been answered.
 
         Args:

@@ -1,4 +1,4 @@
-"""Hand the jobs of a sweep to another of Hydra's launchers, and follow them; `launcher.py` is its processes' side."""
+"""Hand the jobs of a sweep to another of Hydra's launchers, and follow them (its processes: `launcher_child.py`)."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def with_share_of_threads(job: Job, launcher: Launcher, settings: Mapping[str, A
         settings: those of the launcher.
         jobs: how many jobs the launcher gets.
     """
-    number = launcher.at_once(settings, jobs) if launcher.divides_threads else None
+    number = launcher.concurrent_jobs(settings, jobs) if launcher.divides_threads else None
     if number is None or job.runtime.threads is not None:
         return job
     threads = max(1, len(os.sched_getaffinity(0)) // number)

@@ -1,0 +1,87 @@
+"""Memory high-water marks and the metrics of a job; the definitions are in docs/metrics.md."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from statistics import median
+from typing import Any
+
+from hforch.checks.judging import totals
+from hforch.metrics.aggregation import Timings
+from hforch.metrics.registry import ALL
+from hforch.records.measured import CheckTotals, Metrics, Totals
+
+
+def summarize(
+    samples: Sequence[Mapping[str, Any]], measured: Sequence[Mapping[str, Any]], walls: Mapping[int, float]
+) -> Metrics:
+    """Return the metrics of a job from its samples.
+
+    Args:
+        samples: sample records, failed ones included.
+        measured: those of them that were measured in one piece: in a resumed job, what came after resuming.
+        walls: the wall time of that piece for each repeat, in seconds.
+
+    Returns:
+        `measured_s`, `tokens_per_s` (the median over repeats, with the value of each in `tokens_per_s_each`), and the
+        metrics that aggregate a timing (milliseconds); those of a timing that no sample has are absent with the reason.
+    """
+    good = [sample for sample in samples if sample["error"] is None]
+    metrics: dict[str, Any] = {"measured_s": round(sum(walls.values()), 6)}
+    absent = {}
+    each = list(_speeds(measured, walls))
+    if each:
+        metrics["tokens_per_s"] = round(median(each), 3)
+        if len(each) > 1:
+            metrics["tokens_per_s_each"] = [round(speed, 3) for speed in each]
+    else:
+        absent["tokens_per_s"] = _no_speed(good, walls)
+    timings = Timings()
+    for sample in good:
+        timings.add(sample)
+    for metric in (one for one in ALL if one.timing):
+        value = timings.aggregate(metric)
+        if value is not None:
+            metrics[metric.name] = value
+        else:
+            reasons = (sample["absent"][metric.timing] for sample in good if metric.timing in sample["absent"])
+            absent[metric.name] = next(reasons, "no sample succeeded")
+    return Metrics(**metrics, absent=absent)
+
+
+def _speeds(measured: Sequence[Mapping[str, Any]], walls: Mapping[int, float]) -> Iterator[float]:
+    for repeat, wall in sorted(walls.items()):
+        here = [sample for sample in measured if sample["repeat"] == repeat and sample["error"] is None]
+        if _uncounted(here):
+            continue
+        tokens = sum(sample["output_tokens"] for sample in here)
+        if tokens and wall > 0:
+            yield tokens / wall
+
+
+def _no_speed(good: Sequence[Mapping[str, Any]], walls: Mapping[int, float]) -> str:
+    if not good:
+        return "no sample succeeded"
+    if _uncounted(good):
+        return "the number of output tokens is not known"
+    return "no output tokens" if walls else "nothing was left to measure when the job was resumed"
+
+
+def _uncounted(samples: Sequence[Mapping[str, Any]]) -> bool:
+    """Return whether the number of output tokens of one of these answers is not known."""
+    return any(sample["output_tokens"] is None for sample in samples)
+
+
+def count(samples: Sequence[Mapping[str, Any]], planned: int | None = None) -> Totals:
+    """Count samples, how they ended, and how many tokens went in and out."""
+    reasons = [sample["finish_reason"] for sample in samples]
+    checks = totals(samples)
+    return Totals(
+        planned=planned,
+        samples=len(samples),
+        failed=sum(sample["error"] is not None for sample in samples),
+        prompt_tokens=sum(sample["prompt_tokens"] or 0 for sample in samples),
+        output_tokens=sum(sample["output_tokens"] or 0 for sample in samples),
+        finish_reasons={reason: reasons.count(reason) for reason in sorted(set(reasons))},
+        checks=CheckTotals(**checks) if checks else None,
+    )
