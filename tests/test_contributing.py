@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 
 import pytest
-from command_line import ROOT
+from command_line import ROOT, hforch
 from repository_copy import Copy, examples
 
 PAGE = ROOT / "CONTRIBUTING.md"
@@ -26,7 +26,8 @@ OF_CONFIGURATION = (
 )
 OF_ALL_OPTIONS = (
     "changing_a_key or says_what_it_affects or earlier_records or shipped_option or key_of_the_schema or defaults_are"
-    " or jax or floppy or batch_size or list_at_all or wrong_options or changes_neither or committed or options_fit or in_conf"
+    " or jax or floppy or batch_size or list_at_all or wrong_options or changes_neither or committed or options_fit"
+    " or in_conf"
 )
 """Of those, what looks at all options, keys or backends."""
 
@@ -48,6 +49,27 @@ def test_what_looks_at_the_whole_configuration_needs_no_change_for_any_example(t
         make_schema(copy)
         done = copy.pytest("-k", OF_ALL_OPTIONS, *OF_CONFIGURATION)
         assert int(re.search(r"(\d+) passed", done)[1]) > 150  # type: ignore[index]
+
+
+def test_a_key_needs_its_field_its_default_and_what_older_records_mean(tmp_path: Path) -> None:
+    words = ("backend=fake", "inputs=numbers_in_french", "runtime.warmup=0")
+    run = str(tmp_path / "run")
+    hforch(*words, f"hydra.run.dir={run}")
+    schema = (ROOT / "hforch/config/schema.py").read_text(encoding="utf-8")
+    field = "    pause_s: Annotated[float, NOTHING]\n\n    added: ClassVar[Mapping[str, Any]] = {'pause_s': 0.0}\n"
+    schema = schema.replace("\n\n\nclass Job(", f"\n{field}\n\nclass Job(")
+    schema = schema.replace("from typing import ", "from collections.abc import Mapping\nfrom typing import ClassVar, ")
+    default = (ROOT / "conf/runtime/default.yaml").read_text(encoding="utf-8") + "pause_s: 0.5  # between batches\n"
+    with Copy({"hforch/config/schema.py": schema, "conf/runtime/default.yaml": default}, tmp_path) as copy:
+        recipe = str(tmp_path / "frozen.yaml")
+        copy.hforch("freeze", run, "-o", recipe)
+        assert "pause_s: 0.0" in Path(recipe).read_text(encoding="utf-8")
+        assert "identical" in copy.hforch("verify", recipe, "--output", str(tmp_path / "again")).stdout
+        copy.hforch("resume", run)
+        copy.hforch("compare", run, str(tmp_path / "again"))
+        assert "passed" in copy.pytest(
+            "-k", "changing_a_key or earlier_records or key_of_the_schema", *OF_CONFIGURATION[:2]
+        )
 
 
 def make_schema(copy: Copy) -> None:

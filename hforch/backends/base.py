@@ -2,7 +2,8 @@
 
 A backend module offers:
 
-    LIBRARIES: tuple[str, ...]                     modules that load and generate import; a worker imports them early
+    LIBRARIES: tuple[str, ...]                     modules that load and generate import; a worker imports them early,
+                                                   and the versions of their packages are recorded
     QUANTIZERS: dict[str, tuple[str, ...]]         by precision, modules that only it imports; may be left out
     capabilities(job) -> Capabilities              what it can do for the job, and what it needs; imports nothing heavy
     check(job) -> list[Mistake]                    what else it cannot do, or this machine; before any weight is touched

@@ -247,7 +247,7 @@ def _head(entry: Entry, needs: Sequence[str]) -> str:
     asked = " ".join(entry.record.get("overrides") or []) or "the defaults"
     lines = [f"Frozen by hforch from a run of {entry.record['started']}: {shown(asked)}"]
     lines += ["hforch run RECIPE runs it anywhere, hforch verify RECIPE says whether it still answers the same."]
-    if _source(entry).is_of_one_machine:
+    if _source(entry).is_local:
         lines += ["Its model is a file or folder of one machine: give model.path=... on another."]
     if needs:
         lines += [f"No recipe may hold these, give them on the command line: {shown(shlex.join(needs))}"]

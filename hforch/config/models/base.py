@@ -14,7 +14,7 @@ class ModelSource(StrictModel):
     """Where the weights are.
 
     Attributes:
-        is_of_one_machine: whether what it names is a file or folder that other machines do not have.
+        is_local: whether it names a file or folder of this machine, which others may not have.
         shapes: what a text must be that matches a pattern of one of its keys, by pattern.
     """
 
@@ -22,7 +22,7 @@ class ModelSource(StrictModel):
     attn_implementation: AttnImplementation | None
     source: str
 
-    is_of_one_machine: ClassVar[bool] = False
+    is_local: ClassVar[bool] = False
     shapes: ClassVar[Mapping[str, str]] = {}
 
     @property

@@ -12,7 +12,7 @@ class LocalModel(ModelSource):
     source: Literal["local"]
     path: NonEmpty
 
-    is_of_one_machine = True
+    is_local = True
 
     @property
     def label(self) -> str:
