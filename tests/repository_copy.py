@@ -14,7 +14,7 @@ from typing import Self
 import forking
 from command_line import ROOT
 
-COPIED = ("hforch", "conf", "docs", "tests", "pyproject.toml")
+COPIED = ("hforch", "conf", "docs", "recipes", "schema", "tests", "pyproject.toml")
 EXAMPLE = re.compile(r"^```\w+\n# (?P<path>\S+)\n(?P<text>.*?)^```$", re.DOTALL | re.MULTILINE)
 
 
@@ -75,6 +75,12 @@ class Copy:
         )
         assert done.returncode == 0, done.stdout
         return done.stdout
+
+    def pytest(self, *words: str) -> str:
+        """Run tests of the copy, and return what was printed; files are named as below `tests/`."""
+        files = [str(self.path / "tests" / word) if word.endswith(".py") else word for word in words]
+        options = ("-q", "-p", "no:cacheprovider", "-p", "no:xdist", f"--rootdir={self.path}")
+        return self.python("-m", "pytest", *options, *files)
 
 
 def examples(page: Path, heading: str) -> dict[str, str]:

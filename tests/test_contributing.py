@@ -2,15 +2,34 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
-from command_line import ROOT
+from command_line import ROOT, hforch
 from repository_copy import Copy, examples
 
 PAGE = ROOT / "CONTRIBUTING.md"
 FILES = {"A metric": 2, "A backend": 4, "A check": 2, "A tracker": 3, "A launcher": 2}
 """By heading: how many files an example has, its test included."""
+BESIDE = {
+    "A metric": ["metrics/test_registry.py", "metrics/test_metric_docs.py"],
+    "A backend": ["backends/test_capabilities.py"],
+    "A check": ["checks/test_kinds.py"],
+}
+"""By heading: tests about all entries of the registry."""
+OF_CONFIGURATION = (
+    "runs/test_affects.py",
+    "config/test_compose.py",
+    "config/test_json_schema.py",
+    "trackers/test_trackers.py",
+)
+OF_ALL_OPTIONS = (
+    "changing_a_key or says_what_it_affects or earlier_records or shipped_option or key_of_the_schema or defaults_are"
+    " or jax or floppy or batch_size or list_at_all or wrong_options or changes_neither or committed or options_fit"
+    " or in_conf"
+)
+"""Of those, what looks at all options, keys or backends."""
 
 
 @pytest.mark.parametrize("heading", FILES)
@@ -18,13 +37,49 @@ def test_an_example_is_complete(heading: str, tmp_path: Path) -> None:
     files = examples(PAGE, heading)
     assert len(files) == FILES[heading]
     with Copy(files, tmp_path) as copy:
-        (test,) = (copy.path / path for path in files if path.startswith("tests/"))
-        beside = []
-        if heading == "A check":  # what `make schema` does
-            copy.python("-m", "hforch.checks.docs", str(copy.path / "docs" / "checks.md"))
-            beside = [str(copy.path / "tests" / "checks" / "test_kinds.py")]
-        words = ("-q", "-p", "no:cacheprovider", f"--rootdir={copy.path}", str(test), *beside)
-        assert "passed" in copy.python("-m", "pytest", *words)
+        (test,) = (path.removeprefix("tests/") for path in files if path.startswith("tests/"))
+        if heading in BESIDE:
+            make_schema(copy)
+        assert "passed" in copy.pytest(test, *BESIDE.get(heading, ()))
+
+
+def test_what_looks_at_the_whole_configuration_needs_no_change_for_any_example(tmp_path: Path) -> None:
+    files = {path: text for heading in FILES for path, text in examples(PAGE, heading).items()}
+    with Copy(files, tmp_path) as copy:
+        make_schema(copy)
+        done = copy.pytest("-k", OF_ALL_OPTIONS, *OF_CONFIGURATION)
+        assert int(re.search(r"(\d+) passed", done)[1]) > 150  # type: ignore[index]
+
+
+def test_a_key_needs_its_field_its_default_and_what_older_records_mean(tmp_path: Path) -> None:
+    words = ("backend=fake", "inputs=numbers_in_french", "runtime.warmup=0")
+    run = str(tmp_path / "run")
+    hforch(*words, f"hydra.run.dir={run}")
+    schema = (ROOT / "hforch/config/schema.py").read_text(encoding="utf-8")
+    field = "    pause_s: Annotated[float, NOTHING]\n\n    added: ClassVar[Mapping[str, Any]] = {'pause_s': 0.0}\n"
+    schema = schema.replace("\n\n\nclass Job(", f"\n{field}\n\nclass Job(")
+    schema = schema.replace("from typing import ", "from collections.abc import Mapping\nfrom typing import ClassVar, ")
+    default = (ROOT / "conf/runtime/default.yaml").read_text(encoding="utf-8") + "pause_s: 0.5  # between batches\n"
+    with Copy({"hforch/config/schema.py": schema, "conf/runtime/default.yaml": default}, tmp_path) as copy:
+        recipe = str(tmp_path / "frozen.yaml")
+        copy.hforch("freeze", run, "-o", recipe)
+        assert "pause_s: 0.0" in Path(recipe).read_text(encoding="utf-8")
+        assert "identical" in copy.hforch("verify", recipe, "--output", str(tmp_path / "again")).stdout
+        copy.hforch("resume", run)
+        copy.hforch("compare", run, str(tmp_path / "again"))
+        assert "passed" in copy.pytest(
+            "-k", "changing_a_key or earlier_records or key_of_the_schema", *OF_CONFIGURATION[:2]
+        )
+
+
+def make_schema(copy: Copy) -> None:
+    """Do what `make schema` does."""
+    lines = (ROOT / "Makefile").read_text(encoding="utf-8").partition("\nschema:")[2].partition("\n\n")[0]
+    commands = re.findall(r"^\t\$\(BIN\)/(?:python -m )?(\S+) (.+)$", lines, re.MULTILINE)
+    assert len(commands) > 3
+    for module, arguments in commands:
+        *flags, target = arguments.split()
+        copy.python("-m", module, *flags, str(copy.path / target))
 
 
 def test_a_check_that_is_added_judges_a_run(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ from dataclasses import replace
 
 from hforch.backends.base import check
 from hforch.config.affects import LOAD_KEY
-from hforch.config.keys import affecting
+from hforch.config.keys import affects
 from hforch.errors import ConfigError, Mistake
 from hforch.machine.accelerators import Accelerator
 from hforch.runs.memory_check import devices_for, needs_devices, spread, too_large
@@ -91,6 +91,5 @@ def _devices(jobs: Sequence[PlannedJob], workers: WorkerPool) -> dict[str, list[
 
 def _with(one: PlannedJob) -> str:
     """Which combination of a sweep it is that this machine cannot load."""
-    loaded = {path.partition(".")[0] for path in affecting(LOAD_KEY)}
-    axes = [part for part in one.label.split() if part.lstrip("+~").partition("=")[0].partition(".")[0] in loaded]
+    axes = [part for part in one.label.split() if affects(part.lstrip("+~").partition("=")[0], LOAD_KEY)]
     return f" (with {' '.join(axes)})" if axes else ""

@@ -2,12 +2,13 @@
 
 A backend module offers:
 
-    LIBRARIES: tuple[str, ...]                     modules that load and generate import; a worker imports them early
-    QUANTIZERS: dict[str, tuple[str, ...]]         by precision, modules that only it imports; optional
+    LIBRARIES: tuple[str, ...]                     modules that load and generate import; a worker imports them early,
+                                                   and the versions of their packages are recorded
+    QUANTIZERS: dict[str, tuple[str, ...]]         by precision, modules that only it imports; may be left out
     capabilities(job) -> Capabilities              what it can do for the job, and what it needs; imports nothing heavy
     check(job) -> list[Mistake]                    what else it cannot do, or this machine; before any weight is touched
-    prepare(job, progress) -> Prepared             the weights on disk: fetched, converted, exported
-    load(job, prepared) -> Loaded                  the model in memory
+    prepare(job, progress) -> PreparedModel        the weights on disk: fetched, converted, exported
+    load(job, prepared) -> LoadedModel             the model in memory
 
 Its configuration, with what is wrong in it whatever the machine, is a class in config/backends/.
 """
@@ -69,6 +70,7 @@ class LoadedModel:
         synchronize: waits until the devices have done what was asked of them; nothing to wait for on a CPU.
         logit_reader: makes what reads given tokens with this model; None where there are no logits.
         remarks: warnings about how it was loaded.
+        configure: takes over, before each job, what of the backend's options is not part of the load key.
     """
 
     engine: Engine
@@ -77,9 +79,12 @@ class LoadedModel:
     logit_reader: Callable[[], LogitReader] | None = None
     remarks: tuple[Mistake, ...] = ()
     synchronize: Callable[[], None] = lambda: None
+    configure: Callable[[Job], None] = lambda job: None
 
 
 class Backend(Protocol):
+    """A module of this folder, as `backend_of` returns it; QUANTIZERS is not among what each has."""
+
     LIBRARIES: tuple[str, ...]
 
     def capabilities(self, job: Job) -> Capabilities: ...
@@ -140,6 +145,7 @@ def build_llm(job: Job, loaded: LoadedModel, **fields: Any) -> HforchLLM:
         "batch_size": job.runtime.batch_size,
         "chat_template_kwargs": job.prompt.chat_template_kwargs if isinstance(job.prompt, ChatPrompt) else {},
     }
+    loaded.configure(job)
     return loaded.build(**described | fields)
 
 

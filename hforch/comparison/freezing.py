@@ -21,7 +21,9 @@ from hforch.config.compose import Composed, compose
 from hforch.config.credentials import put, recorded
 from hforch.config.diagnose.overrides import quoted
 from hforch.config.frozen import Frozen, FrozenOutput, digest_of, digest_of_text
-from hforch.config.keys import affecting
+from hforch.config.keys import affecting, groups
+from hforch.config.models.base import ModelSource
+from hforch.config.models.registry import SOURCES
 from hforch.config.options import option
 from hforch.config.schema import Job
 from hforch.config.untrusted import NAMES_A_FILE, TRUST
@@ -121,9 +123,8 @@ def _portable(entry: Entry) -> tuple[dict[str, Any], list[str]]:
     """The values of a job such that they mean the same anywhere, and the overrides that no recipe may hold."""
     job = {group: dict(part) for group, part in entry.job.items()}
     cwd = Path(str(entry.record.get("cwd") or "."))
-    model, needs = job["model"], []
-    if model["source"] == "hub":
-        model["revision"] = (entry.record.get("model") or {}).get("commit") or model["revision"]
+    needs: list[str] = []
+    model = job["model"] = _source(entry).pinned(job["model"], entry.record.get("model") or {})
     if "path" in model:
         model["path"] = str((cwd / Path(str(model["path"])).expanduser()).resolve())
     if isinstance(named := job["generation"].get("json_schema"), str):
@@ -139,9 +140,22 @@ def _portable(entry: Entry) -> tuple[dict[str, Any], list[str]]:
         put(job, steps, text)
         needs.append(f"{path}={text if PLAIN.fullmatch(text) else quoted(text)}")
     # A run of its own has no baseline, what was scored is under `frozen`; whoever repeats it chooses a tracker.
-    for group in (*affecting(("scores",)), "tracker"):
+    for group in (*(path for path in affecting(("scores",)) if path in groups()), "tracker"):
         job[group] = option(group, "none")
     return job, needs
+
+
+def _source(entry: Entry) -> type[ModelSource]:
+    """Return the class of the source of a run's weights.
+
+    Raises:
+        ConfigError: its record names none.
+    """
+    name = str((entry.job.get("model") or {}).get("source"))
+    if name not in SOURCES:
+        problem = f"{entry.directory / RECORD} is not as hforch writes it: job.model.source: {name!r} is no source"
+        raise ConfigError([Mistake("", problem, None, f"there are: {', '.join(SOURCES)}")])
+    return SOURCES[name]
 
 
 def _schema(path: str) -> dict[str, Any]:
@@ -233,7 +247,7 @@ def _head(entry: Entry, needs: Sequence[str]) -> str:
     asked = " ".join(entry.record.get("overrides") or []) or "the defaults"
     lines = [f"Frozen by hforch from a run of {entry.record['started']}: {shown(asked)}"]
     lines += ["hforch run RECIPE runs it anywhere, hforch verify RECIPE says whether it still answers the same."]
-    if entry.job["model"]["source"] in ("local", "gguf"):
+    if _source(entry).is_local:
         lines += ["Its model is a file or folder of one machine: give model.path=... on another."]
     if needs:
         lines += [f"No recipe may hold these, give them on the command line: {shown(shlex.join(needs))}"]

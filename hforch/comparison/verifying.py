@@ -14,6 +14,7 @@ from hforch.config.added_keys import with_added_keys
 from hforch.config.as_recipe import differing, flat
 from hforch.config.frozen import Frozen, FrozenOutput, digest_of, digest_of_text
 from hforch.errors import ConfigError, HforchError, Mistake
+from hforch.machine.environment import PACKAGES
 
 AROUND = 40  # characters of text shown before and after a difference
 
@@ -131,7 +132,8 @@ def changed(frozen: Frozen, entry: Entry) -> Iterator[tuple[str, Any, Any]]:
     if frozen.plan != record["plan"]:
         yield "the batches", f"{len(frozen.plan)}", f"{len(record['plan'])}, or other inputs in them"
     packages = record["environment"]["packages"]
-    for name in sorted(frozen.packages.keys() | packages.keys()):
+    # Of a package that is the backend's own, an older recipe has no version.
+    for name in sorted(frozen.packages.keys() | (packages.keys() & {*PACKAGES})):
         if frozen.packages.get(name) != packages.get(name):
             yield name, frozen.packages.get(name), packages.get(name)
     machine = machine_of(record)

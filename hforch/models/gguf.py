@@ -9,10 +9,10 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from hforch.config.schema import GGUFModel
+from hforch.config.models.gguf import GGUFModel
 from hforch.errors import ModelError
 from hforch.models import cache, fingerprint, subprocesses
-from hforch.models.checkpoint import Checkpoint
+from hforch.models.checkpoint import Checkpoint, LocalFiles
 from hforch.models.gguf_header import check_header
 from hforch.utils.paths import expanded
 from hforch.utils.progress import Progress
@@ -36,6 +36,18 @@ def fetch(model: GGUFModel, progress: Progress) -> Checkpoint:
             digest = fingerprint.of_file(path)
     source = {"source": "gguf", "path": str(path), "sha256": digest}
     return converted(path, digest, source, progress, None)
+
+
+def local_files(model: GGUFModel) -> LocalFiles:
+    file = expanded(model.path).absolute()
+    digest = fingerprint.remembered_file(file) if file.is_file() else None
+    return of_conversion(digest, LocalFiles(None, to_do=("convert",), gguf=file))
+
+
+def of_conversion(digest: str | None, otherwise: LocalFiles) -> LocalFiles:
+    """Return what the cache has of the conversion of a file with this sha256, or else what is given."""
+    ready = look_up(digest, {}) if digest else None
+    return LocalFiles(ready.path, ready.fingerprint) if ready else otherwise
 
 
 def look_up(digest: str, source: dict[str, Any]) -> Checkpoint | None:

@@ -13,13 +13,13 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from hforch.config.schema import HubModel
+from hforch.config.models.hub import HubModel
 from hforch.errors import ModelError, ModelUnavailable, first_line
 from hforch.models.cache_files import UNWRITABLE
-from hforch.models.checkpoint import Checkpoint
+from hforch.models.checkpoint import Checkpoint, LocalFiles
 from hforch.models.folder import choose, no_weights
 from hforch.models.hub_progress import byte_counter
-from hforch.models.local import from_folder
+from hforch.models.local import from_folder, of_folder
 from hforch.utils.paths import expanded
 from hforch.utils.progress import Progress
 
@@ -57,6 +57,18 @@ def fetch(model: HubModel, progress: Progress) -> Checkpoint:
         raise ModelError(f"{model.id} on the hub holds no weights that can be loaded. {no_weights(names)}")
     folder, download_s = _download(model, info, choice.names, progress)
     return _checkpoint(model, folder, progress, download_s)
+
+
+def local_files(model: HubModel) -> LocalFiles:
+    from huggingface_hub import snapshot_download
+
+    try:
+        folder = Path(snapshot_download(model.id, revision=model.revision, local_files_only=True))
+    except Exception:
+        folder = None
+    if folder is None or not folder.is_dir():
+        return LocalFiles(None, to_do=("download",))
+    return of_folder(folder, model.trust_remote_code)
 
 
 class HubUnreachable(ModelUnavailable):

@@ -5,11 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from hforch.config.schema import LocalModel
-from hforch.errors import ModelError
+from hforch.config.models.local import LocalModel
+from hforch.errors import HforchError, ModelError
 from hforch.models import fingerprint
 from hforch.models.cache_files import MB
-from hforch.models.checkpoint import Checkpoint
+from hforch.models.checkpoint import Checkpoint, LocalFiles
 from hforch.models.folder import survey
 from hforch.utils.paths import expanded
 from hforch.utils.progress import Progress
@@ -29,6 +29,20 @@ def fetch(model: LocalModel, progress: Progress) -> Checkpoint:
         raise ModelError(f"model.path={model.path}: there is no folder {path}.", "model.path")
     source = {"source": "local", "path": str(path)}
     return from_folder(path, model.trust_remote_code, f"The folder {path}", source, progress, None)
+
+
+def local_files(model: LocalModel) -> LocalFiles:
+    return of_folder(expanded(model.path).absolute(), model.trust_remote_code)
+
+
+def of_folder(folder: Path, trust_remote_code: bool) -> LocalFiles:
+    """Return what is known of a folder whose files need no conversion."""
+    if not folder.is_dir():
+        return LocalFiles(None)
+    try:
+        return LocalFiles(folder, fingerprint.remembered(survey(folder, trust_remote_code, str(folder)).files))
+    except (HforchError, OSError):
+        return LocalFiles(folder)
 
 
 def from_folder(

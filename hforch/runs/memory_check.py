@@ -17,7 +17,8 @@ from hforch.inputs import Input
 from hforch.machine import accelerators
 from hforch.machine.accelerators import Accelerator
 from hforch.machine.processor import memory
-from hforch.models.estimate import Estimate, estimate, local_files, smaller_precisions
+from hforch.models.estimate import Estimate, estimate, smaller_precisions
+from hforch.models.sources import local_files
 from hforch.models.tokenizers import open_tokenizer, tokenizing
 from hforch.prompts import build_prompt, variables_of
 
@@ -45,7 +46,7 @@ def _is_far_below(rough: Estimate, room: DeviceMemory | None) -> bool:
 
 def estimate_job(job: Job, inputs: Sequence[Input]) -> Estimate:
     """What a job will take at least."""
-    folder, *_ = local_files(job.model)
+    folder = local_files(job.model).folder
     beams = job.generation.num_beams or 1
     able = capabilities(job)
     return estimate(

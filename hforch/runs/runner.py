@@ -7,6 +7,7 @@ import signal
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 from hforch.backends.base import capabilities, check
 from hforch.checks import judging
@@ -36,6 +37,7 @@ from hforch.runs.job_header import header
 from hforch.runs.loading_phase import load_model, prepare_model, read_back, refuse_other_weights
 from hforch.runs.memory_meter import MemoryMeter
 from hforch.runs.model_slot import ModelSlot
+from hforch.runs.processes.preload import libraries_of
 from hforch.runs.resuming import PreviousRun, previous_run
 from hforch.runs.run_metrics import card_remarks, memory_of, note_computed, note_energy
 from hforch.runs.run_state import KEPT_FIELDS, Run, warn
@@ -143,7 +145,7 @@ def _work(run: Run, memory: MemoryMeter) -> None:
     refuse_unscorable(run, loaded, prepared)
     read_back(run, loaded)
     warn(run, loaded.remarks)
-    run.note(environment=describe_environment())
+    run.note(environment=_environment(job))
     answers = len(run.before.answered) if run.before else 0
     try:
         answer_inputs(run, loaded, inputs)
@@ -202,7 +204,7 @@ def _end(
     known = run.whole()
     if "memory" not in known:
         run.record.memory = memory_of(run, memory, None)
-    environment = {} if "environment" in known else {"environment": describe_environment()}
+    environment = {} if "environment" in known else {"environment": _environment(run.job)}
     message = None
     if error is not None:
         log.info("the run failed", exc_info=error)
@@ -214,6 +216,10 @@ def _end(
     if tell:
         run.watcher.finished(run.whole(), str(run.writer.directory))
     return code
+
+
+def _environment(job: Job) -> dict[str, Any]:
+    return describe_environment(libraries_of(job.backend.name, job.precision.name))
 
 
 def _now() -> str:

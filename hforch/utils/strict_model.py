@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import reduce
 from operator import or_
-from typing import Annotated, Any
+from typing import Annotated, Any, ClassVar
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -17,9 +17,15 @@ Probability = Annotated[float, Field(ge=0, le=1)]
 
 
 class StrictModel(BaseModel):
-    """A model that is immutable, refuses unknown keys, and converts nothing silently ("3" is not 3)."""
+    """A model that is immutable, refuses unknown keys, and converts nothing silently ("3" is not 3).
+
+    Attributes:
+        added: keys that older records lack, with the values that these had then.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
+
+    added: ClassVar[Mapping[str, Any]] = {}
 
 
 def union_of(models: Sequence[type[BaseModel]], tag: str) -> Any:

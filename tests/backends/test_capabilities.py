@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from shipped_options import needs
 
 import hforch
 from hforch.backends.base import capabilities, check
@@ -92,10 +93,11 @@ def test_every_option_has_a_class_and_a_module() -> None:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_capabilities_are_plain_values_of_a_job(name: str) -> None:
-    able = capabilities(job_from_overrides([f"backend={name}", "runtime.batch_size=3"]))
-    assert able == capabilities(job_from_overrides([f"backend={name}", "runtime.batch_size=3"]))
+    words = [f"backend={name}", *needs(f"backend={name}")]
+    able = capabilities(job_from_overrides([*words, "runtime.batch_size=3"]))
+    assert able == capabilities(job_from_overrides([*words, "runtime.batch_size=3"]))
     assert able.batching.max_batch_size >= 1 and able.batching.max_in_flight >= 1
-    key = job_from_overrides([f"backend={name}", f"{able.batching.key}=7"])
+    key = job_from_overrides([*words, f"{able.batching.key}=7"])
     assert capabilities(key).batching.max_batch_size == 7
     assert all(able.lacks.values())
 
@@ -105,8 +107,8 @@ def test_telling_capabilities_imports_nothing_heavy() -> None:
 import sys
 from hforch.backends.base import capabilities
 from hforch.config.compose import job_from_overrides
-for name in {NAMES!r}:
-    capabilities(job_from_overrides([f"backend={{name}}"]))
+for words in {[[f"backend={name}", *needs(f"backend={name}")] for name in NAMES]!r}:
+    capabilities(job_from_overrides(words))
 heavy = ("torch", "transformers", "openvino", "openvino_genai", "optimum.intel")
 print([name for name in heavy if name in sys.modules])
 """

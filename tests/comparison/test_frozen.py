@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 import yaml
+from shipped_options import needs
 
 from hforch import cli
 from hforch.comparison.entries import read_jobs
@@ -229,9 +230,9 @@ def test_a_record_that_lacks_something_is_not_frozen(tmp_path: Path, change: dic
 
 @pytest.mark.parametrize("name", sorted(BACKENDS))
 def test_keys_that_were_added_later_are_keys_of_their_backend(name: str) -> None:
-    backend = compose([f"backend={name}"]).job.backend.model_dump()
-    assert BACKENDS[name].added.keys() <= backend.keys()
-    assert type(compose([f"backend={name}"]).job.backend).model_validate({**backend, **BACKENDS[name].added})
+    backend = compose([f"backend={name}", *needs(f"backend={name}")]).job.backend
+    assert BACKENDS[name].added.keys() <= backend.model_dump().keys()
+    assert type(backend).model_validate({**backend.model_dump(), **BACKENDS[name].added})
 
 
 def test_a_record_that_is_older_than_some_keys_is_frozen_with_what_they_meant_then(tmp_path: Path) -> None:

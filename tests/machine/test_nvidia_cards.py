@@ -132,7 +132,7 @@ def test_a_part_that_fails_is_absent_and_the_others_are_there(part: str, monkeyp
         raise RuntimeError("CUDA error: out of order\nand pages more")
 
     parts = environment._parts()
-    monkeypatch.setattr(environment, "_parts", lambda: parts | {part: broken})
+    monkeypatch.setattr(environment, "_parts", lambda libraries: parts | {part: broken})
     found = describe_environment()
     assert found["absent"] == {part: "RuntimeError: CUDA error: out of order"}
     assert set(found) == {*PARTS, "absent"} - {part}

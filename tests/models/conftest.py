@@ -12,7 +12,9 @@ from typing import Any
 import pytest
 import tiny_ggufs
 
-from hforch.config.schema import GGUFModel, LocalModel, Precision
+from hforch.config.models.gguf import GGUFModel
+from hforch.config.models.local import LocalModel
+from hforch.config.schema import Precision
 from hforch.models.gguf_tokenizer import build
 
 REPOSITORY = Path(__file__).resolve().parents[2]
@@ -57,7 +59,7 @@ def default_model() -> Any:
     """conf/model/smollm2.yaml, in the user's own cache: it is converted once, not once a test run."""
     import yaml
 
-    from hforch.config.schema import WheelModel
+    from hforch.config.models.wheel import WheelModel
 
     return WheelModel(**yaml.safe_load((REPOSITORY / "conf/model/smollm2.yaml").read_text()))
 

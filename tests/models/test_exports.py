@@ -107,7 +107,8 @@ import sys
 from hforch.models import fetch
 from hforch.models.exports import export
 from hforch.utils.progress import Silent
-from hforch.config.schema import LocalModel, Precision
+from hforch.config.models.local import LocalModel
+from hforch.config.schema import Precision
 model = LocalModel(source="local", path=sys.argv[1], trust_remote_code=False, attn_implementation=None)
 export(fetch(model, Silent()), Precision(name="fp16", group_size=None, group_size_fallback=None), False, Silent())
 """

@@ -20,7 +20,7 @@ from hforch.models.folder import choose
 FETCH = """
 import json, sys
 from contextlib import contextmanager
-from hforch.config.schema import HubModel
+from hforch.config.models.hub import HubModel
 from hforch.errors import ModelError
 from hforch.models import fetch
 class Listener:

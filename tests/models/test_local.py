@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from hforch.config.schema import LocalModel
+from hforch.config.models.local import LocalModel
 from hforch.errors import ModelError
 from hforch.models import fetch, fingerprint
 from hforch.utils.progress import Silent
@@ -62,7 +62,7 @@ def test_home_and_relative_paths_are_found(
 def test_fetching_imports_neither_torch_nor_transformers(tiny_gpt2: Path, python_env: dict[str, str]) -> None:
     code = (
         "import sys; from hforch.models import fetch; from hforch.utils.progress import Silent;"
-        "from hforch.config.schema import LocalModel;"
+        "from hforch.config.models.local import LocalModel;"
         f"fetch(LocalModel(source='local', path={str(tiny_gpt2)!r}, trust_remote_code=False, attn_implementation=None),"
         "Silent()); print([name for name in ('torch', 'transformers', 'huggingface_hub') if name in sys.modules])"
     )

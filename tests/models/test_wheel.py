@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from hforch.config.schema import WheelModel
+from hforch.config.models.wheel import WheelModel
 from hforch.errors import ModelError, ModelUnavailable
 from hforch.models import cache, fetch
 from hforch.models.wheel import _cannot_write

@@ -2,23 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, Literal
 
 import pytest
 from pydantic import BaseModel
+from shipped_options import needs
 
 from hforch.comparison.axes import axes_of
 from hforch.comparison.baselines import baseline_pairs
 from hforch.comparison.entries import Entry
-from hforch.config.affects import KINDS, Kind
+from hforch.config import keys
+from hforch.config.affects import KINDS, LOADING, NOTHING, OUTPUTS, Kind
+from hforch.config.backends.fake import FakeBackend
+from hforch.config.backends.registry import BACKENDS
 from hforch.config.compose import job_from_overrides
-from hforch.config.keys import affects, declared_affects, groups, known_keys
+from hforch.config.keys import affects, declared_affects, groups, known_keys, models_in
 from hforch.config.schema import FileInputs, InlineInputs, Job
 from hforch.inputs import load_inputs
 from hforch.runs.identity import equivalence_key, job_id, load_key
 from hforch.runs.resuming import changes
+from hforch.utils.strict_model import StrictModel
 
 EFFECTS: dict[Kind, set[str]] = {
     "loading": {"load key", "job id", "run", "resume", "axes"},
@@ -28,32 +33,46 @@ EFFECTS: dict[Kind, set[str]] = {
     "scores": {"run", "resume"},
     "nothing": set(),
 }
-CHECKS = (
-    "checks.items=[{equals: x}, {contains: x}, {regex: x}, {json_schema: {}}, {max_tokens: 1}, {finish_reason: stop},"
-    " {levenshtein: x, max_distance: 1}]"
-)
-# One of each shape that a group may have.
-SHAPES = (
-    (),
-    ("model=hub", "model.id=org/name", "prompt=chat", "scoring=both", CHECKS),
-    ("model=local", "model.path=folder", "prompt=raw"),
-    ("model=gguf", "model.path=file.gguf"),
-)
-BACKENDS = ("pytorch", "openvino", "openvino_genai", "fake")
-REPLIES = ("backend.replies=[{match: a, text: b}]", "backend.failures=[{match: a, error: b, after: 0}]")
 CHOSEN_BY_OPTION = {"backend.name", "inputs.kind"}
 
 
-def of_backends(words: Sequence[str]) -> Iterator[Job]:
-    job = job_from_overrides(words)
+def of_backends() -> Iterator[Job]:
     for name in BACKENDS:
-        own = REPLIES if name == "fake" else ()
-        yield job.model_copy(update={"backend": job_from_overrides([f"backend={name}", *own]).backend})
+        yield job_from_overrides([f"backend={name}", *needs(f"backend={name}")])
 
 
-def variants(part: BaseModel, path: str = "") -> Iterator[tuple[str, Any]]:
-    """Yield each key below a part of a job, and the part with that key changed."""
-    for name in type(part).model_fields:
+def shapes(job: Job) -> Iterator[tuple[str, Job]]:
+    """Yield each group, and the job with each shape that the group may have."""
+    for group, field in Job.model_fields.items():
+        own = getattr(job, group)
+        yield group, job
+        if (full := filled(own)) != own:
+            yield group, job.model_copy(update={group: full})
+        for model in models_in(field.annotation):
+            if group not in ("backend", "inputs") and model is not type(own):
+                yield group, job.model_copy(update={group: made_up(model)})
+
+
+def filled(part: Any) -> Any:
+    """Return a part in which what is empty, and may hold parts, holds one of each kind."""
+    if not isinstance(part, BaseModel):
+        return part
+    new: dict[str, Any] = {}
+    for name, field in type(part).model_fields.items():
+        made = [made_up(model) for model in models_in(field.annotation)]
+        if made and not getattr(part, name):
+            new[name] = tuple(made) if "tuple" in str(field.annotation) else made[0]
+    return part.model_copy(update=new)
+
+
+def made_up(model: type[BaseModel]) -> BaseModel:
+    """Return a part whose values need not be legal ones, for digests are made of any."""
+    return model.model_construct(**dict.fromkeys(model.model_fields))
+
+
+def variants(part: BaseModel, path: str = "", only: str = "") -> Iterator[tuple[str, Any]]:
+    """Yield each key below a part of a job, or below one of its fields, and the part with that key changed."""
+    for name in [only] if only else type(part).model_fields:
         at, value = f"{path}.{name}".lstrip("."), getattr(part, name)
         if at == "inputs" or at in CHOSEN_BY_OPTION:
             continue
@@ -120,9 +139,9 @@ def effects(before: Job, after: Job) -> set[str]:
 @pytest.mark.filterwarnings("ignore:Pydantic serializer warnings")
 def test_changing_a_key_changes_what_the_schema_says_and_nothing_else(tmp_path: Path) -> None:
     found: dict[str, set[str]] = {}
-    for words in SHAPES:
-        for job in of_backends(words):
-            for key, changed in variants(job):
+    for of_backend in of_backends():
+        for group, job in shapes(of_backend):
+            for key, changed in variants(job, only=group):
                 found.setdefault(key, set()).update(effects(job, changed))
     for key, before, after in with_other_inputs(job_from_overrides([]), tmp_path):
         found.setdefault(key, set()).update(effects(before, after))
@@ -131,15 +150,65 @@ def test_changing_a_key_changes_what_the_schema_says_and_nothing_else(tmp_path: 
     assert found == said
 
 
-def test_each_group_says_what_it_affects_or_each_of_its_keys_does_once() -> None:
+def test_each_group_or_each_of_its_keys_says_what_it_affects() -> None:
     said = [path for path, _ in declared_affects()]
     assert len(said) == len(set(said))
     whole = {path for path in said if "." not in path}
     apart = {path for path in said if "." in path}
     assert {path.partition(".")[0] for path in said} == set(groups())
-    assert not whole & {path.partition(".")[0] for path in apart}
+    assert apart <= known_keys()
     for group in set(groups()) - whole:
         assert {key for key in known_keys() if key.startswith(f"{group}.")} <= apart
+
+
+class TimedBackend(FakeBackend):
+    timeout_s: Annotated[float, NOTHING]
+    persona: Annotated[str, OUTPUTS]
+
+
+class OtherBackend(StrictModel):
+    name: Literal["other"]
+    timeout_s: float
+
+
+@pytest.fixture
+def backends(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[Any], type[Job]]]:
+    """Make a type of jobs with other options of backends."""
+
+    def have(hint: Any) -> type[Job]:
+        schema = type("Job", (Job,), {"__annotations__": {"backend": Annotated[hint, LOADING]}})
+        monkeypatch.setattr(keys, "Job", schema)
+        forget()
+        return schema
+
+    def forget() -> None:
+        for one in (keys.groups, keys.known_keys, keys.affecting, keys._declared_kinds):
+            one.cache_clear()
+
+    yield have
+    monkeypatch.undo()
+    forget()
+
+
+def test_a_key_of_a_backend_may_affect_something_else_than_its_group(
+    backends: Callable[[Any], type[Job]],
+) -> None:
+    schema = backends(TimedBackend)
+    tree = job_from_overrides(["backend=fake"]).model_dump()
+    own = {**tree["backend"], "timeout_s": 1.0, "persona": "kind"}
+
+    def of(**values: Any) -> set[str]:
+        return effects(*(schema.model_validate(tree | {"backend": own | other}) for other in ({}, values)))
+
+    assert of(timeout_s=2.0) == EFFECTS["nothing"]
+    assert of(persona="rude") == EFFECTS["outputs"]
+    assert of(load_s=3.0) == EFFECTS["loading"]
+
+
+def test_a_key_that_two_options_share_affects_the_same_in_both(backends: Callable[[Any], type[Job]]) -> None:
+    backends(TimedBackend | OtherBackend)
+    with pytest.raises(TypeError, match=r"backend\.timeout_s affects loading in OtherBackend, and nothing in another"):
+        affects("backend.timeout_s", ("nothing",))
 
 
 @pytest.mark.parametrize(

@@ -19,12 +19,16 @@ class Refusal(NamedTuple):
 
 
 class BackendOptions(StrictModel):
-    """What the configuration says of a backend. Attributes, apart from the keys:
+    """What the configuration says of a backend.
 
-    library: whose devices it runs on, and so whose names of them it knows; None for any.
-    refuses: values of other groups that it does not take.
-    is_reference: whether it is the baseline among jobs that are equally precise.
-    added: keys that older records lack, with the values that these had then.
+    A key decides the loaded model, unless it says that it affects something else:
+    `timeout_s: Annotated[Seconds, NOTHING]` (`hforch/config/affects.py`). A loaded model then serves jobs with other
+    values of it, and takes them over in `LoadedModel.configure`.
+
+    Attributes:
+        library: whose devices it runs on, and so whose names of them it knows; None for any.
+        refuses: values of other groups that it does not take.
+        is_reference: whether it is the baseline among jobs that are equally precise.
     """
 
     name: str
@@ -32,7 +36,6 @@ class BackendOptions(StrictModel):
     library: ClassVar[Literal["torch", "openvino"] | None] = None
     refuses: ClassVar[tuple[Refusal, ...]] = ()
     is_reference: ClassVar[bool] = False
-    added: ClassVar[Mapping[str, Any]] = {}
 
     @classmethod
     def mistakes(cls, group: str, tree: Mapping[str, Any]) -> Iterator[Mistake]:

@@ -8,7 +8,8 @@ from typing import Any
 from hforch.config.checks import CHECK_ERROR, as_written
 from hforch.config.diagnose.suggestions import did_you_mean, did_you_mean_key
 from hforch.config.keys import OPEN_MAPPINGS, keys_of
-from hforch.config.schema import SHAPES, Job
+from hforch.config.models.registry import SHAPES
+from hforch.config.schema import Job
 from hforch.errors import LONGEST_VALUE, Mistake, shown
 
 TOLD_APART_BY = {group: str(field.discriminator) for group, field in Job.model_fields.items() if field.discriminator}

@@ -1,0 +1,22 @@
+"""`model.source=gguf`: a GGUF file on this machine."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from hforch.config.models.base import ModelSource
+from hforch.utils.strict_model import NonEmpty
+
+
+class GGUFModel(ModelSource):
+    source: Literal["gguf"]
+    path: NonEmpty
+
+    is_local = True
+
+    @property
+    def label(self) -> str:
+        return self.path
+
+
+SOURCE = GGUFModel

@@ -1,0 +1,22 @@
+"""All sources of weights: the modules of this folder."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+from hforch.config import models
+from hforch.config.models.base import ModelSource
+from hforch.utils.entries import load_entry, names_of
+from hforch.utils.strict_model import union_of
+
+SOURCES: Mapping[str, type[ModelSource]] = {name: load_entry(models, name, "SOURCE") for name in names_of(models)}
+"""The class of each source, by name."""
+
+SHAPES = {pattern: shape for source in SOURCES.values() for pattern, shape in source.shapes.items()}
+"""What a text must be that matches a pattern."""
+
+if TYPE_CHECKING:
+    AnySource = ModelSource
+else:
+    AnySource = union_of(tuple(SOURCES.values()), "source")

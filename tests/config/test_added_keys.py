@@ -1,0 +1,115 @@
+"""Records that are older than a key of the configuration have the value that it had then."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from hforch import cli
+from hforch.commands import resume
+from hforch.comparison.entries import read_jobs
+from hforch.comparison.freezing import freeze
+from hforch.config import added_keys
+from hforch.config.added_keys import with_added_keys
+from hforch.config.compose import job_from_overrides
+from hforch.config.models.hub import HubModel
+from hforch.config.schema import Job, Runtime, Scoring, TextScoring
+from hforch.errors import ConfigError
+
+FAKE = ("backend=fake", "inputs=numbers_in_french", "runtime.warmup=0", "generation.max_new_tokens=4")
+
+
+@pytest.fixture
+def added(monkeypatch: pytest.MonkeyPatch) -> Any:
+    """Let keys of a class have been added later."""
+
+    def to(model: type, values: Mapping[str, Any]) -> None:
+        monkeypatch.setattr(model, "added", values)
+        for one in (added_keys._parts, added_keys._is_older):
+            one.cache_clear()
+
+    yield to
+    monkeypatch.undo()
+    for one in (added_keys._parts, added_keys._is_older):
+        one.cache_clear()
+
+
+def dumped(*overrides: str) -> dict[str, Any]:
+    tree: dict[str, Any] = job_from_overrides(overrides).model_dump(mode="json")
+    return tree
+
+
+def test_any_part_and_the_job_itself_may_have_later_keys(added: Any) -> None:
+    added(Runtime, {"memory_check": "off"})
+    added(HubModel, {"revision": "then"})
+    added(TextScoring, {"stride": 7})
+    added(Job, {"tracker": {"kind": "none"}})
+    tree = dumped("model=hub", "model.id=a/b", "scoring=both")
+    older = json.loads(json.dumps(tree))
+    for path in ("runtime.memory_check", "model.revision", "scoring.text.stride", "tracker"):
+        *groups, key = path.split(".")
+        part = older
+        for group in groups:
+            part = part[group]
+        del part[key]
+    tree["runtime"]["memory_check"], tree["model"]["revision"], tree["scoring"]["text"]["stride"] = "off", "then", 7
+    assert with_added_keys(older) == tree
+    assert with_added_keys(tree) == tree
+
+
+def test_only_the_option_that_got_a_key_has_it(added: Any) -> None:
+    added(HubModel, {"revision": "then"})
+    local = dumped("model=local", "model.path=x")
+    assert with_added_keys(local) == local
+
+
+@pytest.mark.parametrize(
+    "job", [{}, {"runtime": 3}, {"model": {"source": []}}, {"backend": None, "checks": {"items": 1}}]
+)
+def test_what_is_no_job_stays_as_it_is(job: dict[str, Any], added: Any) -> None:
+    added(HubModel, {"revision": "then"})
+    added(Scoring, {"chunk": 1})
+    assert with_added_keys(job) == job
+
+
+@pytest.fixture
+def older_run(tmp_path: Path, added: Any) -> Path:
+    """A run from before `runtime.memory_check`, which affects nothing, and `runtime.repeat`, which affects samples."""
+    assert cli.main([*FAKE, f"hydra.run.dir={tmp_path / 'run'}"]) == 0
+    file = tmp_path / "run" / "record.json"
+    record = json.loads(file.read_text())
+    del record["job"]["runtime"]["memory_check"], record["job"]["runtime"]["repeat"]
+    file.write_text(json.dumps(record))
+    added(Runtime, {"memory_check": "off", "repeat": 1})
+    return tmp_path / "run"
+
+
+def test_such_a_run_is_frozen_and_verified(older_run: Path, tmp_path: Path) -> None:
+    recipe = tmp_path / "recipe.yaml"
+    recipe.write_text(freeze(read_jobs([older_run])[0]))
+    assert yaml.safe_load(recipe.read_text())["frozen"]["job"]["runtime"]["memory_check"] == "off"
+    assert cli.main(["verify", str(recipe), "--output", str(tmp_path / "again")]) == 0
+
+
+def test_such_a_run_is_resumed(older_run: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    lines = (older_run / "samples.jsonl").read_text().splitlines(keepends=True)
+    (older_run / "samples.jsonl").write_text("".join(lines[:-1]))
+    assert cli.main(["resume", str(older_run)]) == 0
+    assert len((older_run / "samples.jsonl").read_text().splitlines()) == len(lines)
+
+
+def test_such_a_run_is_not_resumed_where_the_key_means_something_else_now(older_run: Path, added: Any) -> None:
+    added(Runtime, {"memory_check": "off", "repeat": 2})
+    with pytest.raises(ConfigError, match=r"runtime\.repeat: was 2 when this was begun, and is 1 now"):
+        resume.main([str(older_run)])
+
+
+def test_without_what_the_key_meant_such_a_run_is_refused(older_run: Path, added: Any) -> None:
+    added(Runtime, {})
+    with pytest.raises(ConfigError, match=r"job\.runtime\.memory_check: field required"):
+        freeze(read_jobs([older_run])[0])
