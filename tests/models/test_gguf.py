@@ -180,7 +180,7 @@ def test_a_converter_that_is_killed_is_said_so_with_its_log(
 ) -> None:
     (tmp_path / "sitecustomize.py").write_text(
         "import os, signal, sys\n"
-        "if any('conversion' in argument for argument in sys.orig_argv):\n"
+        "if any('gguf_process' in argument for argument in sys.orig_argv):\n"
         "    print('last words', flush=True)\n    os.kill(os.getpid(), signal.SIGKILL)\n"
     )
     path = write_gguf("killed")
