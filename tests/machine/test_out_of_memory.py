@@ -208,7 +208,7 @@ def test_scoring_that_runs_out_of_memory_keeps_the_answers(
     assert all(sample["error"] is None for sample in samples)
     assert record["error"]["type"] == "ScoringError"
     assert "use a smaller scoring.batch_size or scoring.chunk" in record["error"]["message"]
-    assert "out of memory on cuda:0" in record["scores"]["absent"]["kl_mean"]
+    assert "out of memory on cuda:0" in record["scores"]["against_baseline"]["absent"]["kl_mean"]
 
 
 # ---------------------------------------------------------------- peaks
