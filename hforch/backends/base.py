@@ -4,6 +4,7 @@ A backend module offers:
 
     LIBRARIES: tuple[str, ...]                     modules that load and generate import; a worker imports them early,
                                                    and the versions of their packages are recorded
+    LLM_MODULE: str                                the module of its LLM, which `load` imports; planning does without
     QUANTIZERS: dict[str, tuple[str, ...]]         by precision, modules that only it imports; may be left out
     capabilities(job) -> Capabilities              what it can do for the job, and what it needs; imports nothing heavy
     check(job) -> list[Mistake]                    what else it cannot do, or this machine; before any weight is touched
@@ -86,6 +87,7 @@ class Backend(Protocol):
     """A module of this folder, as `backend_of` returns it; QUANTIZERS is not among what each has."""
 
     LIBRARIES: tuple[str, ...]
+    LLM_MODULE: str
 
     def capabilities(self, job: Job) -> Capabilities: ...
 

@@ -28,6 +28,7 @@ from hforch.models.estimate import Needs
 from hforch.utils.progress import Progress
 
 LIBRARIES = ()
+LLM_MODULE = "hforch.generation.engine_llm"
 NO_LOGITS = "backend=fake has no logits to score"
 REMOTE = "backend.remote: answers come as text, as from an endpoint"
 

@@ -25,6 +25,7 @@ LIBRARIES = (
     "transformers.tokenization_utils_tokenizers",
     "hforch.backends.huggingface.pipeline",
 )
+LLM_MODULE = "hforch.backends.huggingface.pipeline"
 
 
 def capabilities(job: Job) -> Capabilities:

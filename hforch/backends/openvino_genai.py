@@ -32,6 +32,7 @@ from hforch.models.tokenizers import tokenizer_of
 from hforch.utils.progress import Progress
 
 LIBRARIES = ("openvino", "openvino_genai", "tokenizers", "jinja2", "numpy")
+LLM_MODULE = "hforch.backends.genai.llm"
 
 BLOCK = {"CPU": 32}  # tokens in a block of the KV cache; 16 on other devices
 BITS = {"f32": 32, "f16": 16, "u8": 8, "u4": 4}

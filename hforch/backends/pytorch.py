@@ -29,6 +29,7 @@ LIBRARIES = (
     "transformers.tokenization_utils_tokenizers",
     "hforch.backends.huggingface.pipeline",
 )
+LLM_MODULE = "hforch.backends.huggingface.pipeline"
 
 DTYPES = {
     "auto": "auto",

@@ -23,7 +23,7 @@ def preload(backend: str, precision: str | None = None) -> None:
         precision: import what only this one needs, too.
     """
     with suppress(Exception):
-        for library in libraries_of(backend, precision):
+        for library in (*libraries_of(backend, precision), import_module(f"hforch.backends.{backend}").LLM_MODULE):
             import_module(library)
 
 
