@@ -11,6 +11,7 @@ import queue
 import secrets
 import time
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from concurrent.futures import Future
 from typing import Any
 
 from langchain_core.callbacks import AsyncCallbackManagerForLLMRun, CallbackManagerForLLMRun
@@ -200,6 +201,14 @@ class HforchLLM(BaseLLM):
             for batch in batches
         ]
 
+    def _submit(
+        self, prompts: Sequence[str], stop: list[str] | None
+    ) -> tuple[list[list[int]], list[Request], list[Future[list[Answer]]]]:
+        """Hand prompts to the engine; return how they were batched, and a request and a future for each batch."""
+        batches = self._batches(prompts)
+        requests = self._requests(prompts, stop, batches)
+        return batches, requests, [self._engine.submit(request) for request in requests]
+
     def _generate(
         self,
         prompts: list[str],
@@ -208,9 +217,7 @@ class HforchLLM(BaseLLM):
         **kwargs: Any,
     ) -> LLMResult:
         llm = self.with_arguments(**kwargs)
-        batches = llm._batches(prompts)
-        requests = llm._requests(prompts, stop, batches)
-        futures = [self._engine.submit(request) for request in requests]
+        batches, requests, futures = llm._submit(prompts, stop)
         try:
             answers = [future.result() for future in futures]
         except BaseException:
@@ -226,9 +233,7 @@ class HforchLLM(BaseLLM):
         **kwargs: Any,
     ) -> LLMResult:
         llm = self.with_arguments(**kwargs)
-        batches = llm._batches(prompts)
-        requests = llm._requests(prompts, stop, batches)
-        futures = [self._engine.submit(request) for request in requests]
+        batches, requests, futures = llm._submit(prompts, stop)
         try:
             answers = [await asyncio.wrap_future(future) for future in futures]
         except BaseException:
