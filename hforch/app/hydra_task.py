@@ -19,7 +19,7 @@ from hforch.utils.system_limits import limit_reached
 if TYPE_CHECKING:
     from omegaconf import DictConfig
 
-    from hforch.config.compose import Locator
+    from hforch.config.locator import Locator
     from hforch.runs import JobContext
 
 
@@ -111,7 +111,7 @@ class Task:
 
     def _interrupted(self, directory: Path, overrides: tuple[str, ...]) -> None:
         """A run that was stopped before it had begun leaves a record like any other."""
-        from hforch.config.compose import Locator
+        from hforch.config.locator import Locator
         from hforch.records.record_writer import begin_interrupted
 
         with suppress(OSError, HforchError):
@@ -119,7 +119,8 @@ class Task:
             begin_interrupted(directory, job_context.record())
 
     def _run(self, cfg: DictConfig) -> int:
-        from hforch.config.compose import Locator, job_from_config
+        from hforch.config.compose import job_from_config
+        from hforch.config.locator import Locator
         from hforch.records.directory_lock import is_locked
         from hforch.report.display import open_watcher
         from hforch.runs import run

@@ -15,10 +15,10 @@ from typing import TYPE_CHECKING, Any
 
 from hforch.app.hydra_redaction import redact_what_hydra_writes, refuse_credentials_in_path
 from hforch.app.hydra_task import Invocation, job_logging, unresolved
-from hforch.config.compose import Locator
 from hforch.config.config_dirs import ConfigDirs
 from hforch.config.credentials import FromEnv
 from hforch.config.hydra_adapter.session import settings_of_job
+from hforch.config.locator import Locator
 from hforch.config.schema import Job
 from hforch.errors import HforchError, message_of
 from hforch.records.sweep_file import read_sweep

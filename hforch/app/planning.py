@@ -13,8 +13,9 @@ from hforch.app.hydra_task import Invocation
 from hforch.app.launcher_parent import with_share_of_threads
 from hforch.app.resumed_jobs import begun_before, changed, with_fingerprints
 from hforch.config import checks
-from hforch.config.compose import Composed, Locator
+from hforch.config.compose import Composed
 from hforch.config.config_dirs import ConfigDirs
+from hforch.config.locator import Locator
 from hforch.config.schema import Job
 from hforch.config.sweeps import Plan
 from hforch.errors import ConfigError, Mistake

@@ -182,20 +182,3 @@ def _values(
         return written, [], {}
     with as_in_the_job(cfg, number) if asks_hydra(cfg) else nullcontext():
         return resolve(cfg, choices)
-
-
-@dataclass(frozen=True)
-class Locator:
-    """Adds to mistakes that others found in a job's values the places where those were written."""
-
-    overrides: tuple[str, ...]
-    config_dirs: ConfigDirs
-
-    def __call__(self, mistakes: Sequence[Mistake]) -> list[Mistake]:
-        if not mistakes:
-            return []
-        with hydra_settings():
-            loader = self.config_dirs.same_loader()
-            typed, _ = parse_override(self.overrides, loader)
-        sources = Sources(self.config_dirs, typed, loader)
-        return [replace(one, where=one.where or (sources.where(one.path) if one.path else None)) for one in mistakes]

@@ -6,7 +6,6 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from pydantic import ValidationError
-from rapidfuzz import process
 
 from hforch.config.schema import Generation
 from hforch.errors import UnknownArgument
@@ -105,6 +104,8 @@ def is_sampled(generation: Generation) -> bool:
 
 def _unknown(name: str) -> str:
     known = (*GENERATION, *OTHERS)
+    from rapidfuzz import process
+
     nearest = process.extractOne(name, known, score_cutoff=60)
     hint = f" Did you mean {nearest[0]}?" if nearest else ""
     return f"generation has no argument {name!r}.{hint} Known: {', '.join(sorted(known))}."

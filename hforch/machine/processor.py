@@ -7,6 +7,8 @@ import platform
 from pathlib import Path
 from typing import Any
 
+import psutil
+
 from hforch.machine.environment import cpu_name
 
 GB = 1_000_000_000
@@ -23,8 +25,6 @@ BF16 = ("avx512_bf16", "amx_bf16", "bf16")
 
 def processor() -> dict[str, Any]:
     """Name, cores, threads, how many of these this process may use, and the features that matter."""
-    import psutil
-
     threads = os.cpu_count() or 1
     found = flags()
     return {
@@ -39,8 +39,6 @@ def processor() -> dict[str, Any]:
 
 def memory() -> dict[str, float]:
     """Total and free memory in GB, the limit of a container counted."""
-    import psutil
-
     whole = psutil.virtual_memory()
     limit = _number("memory.max", "memory/memory.limit_in_bytes")
     used = _number("memory.current", "memory/memory.usage_in_bytes")

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import hashlib
-import importlib.util
 import json
 import time
 from dataclasses import dataclass
 from functools import partial
-from importlib import metadata
 from pathlib import Path
 from typing import Any
 
 from hforch.config.schema import Precision
 from hforch.errors import BackendError, ModelError
+from hforch.machine.environment import installed
 from hforch.models import cache, cache_files, subprocesses
 from hforch.models.checkpoint import Checkpoint
 from hforch.models.ir_precision import describe
@@ -131,14 +130,15 @@ def _options(precision: Precision, trust_remote_code: bool) -> dict[str, Any]:
 
 
 def _versions() -> dict[str, str]:
-    try:
-        found = {name: metadata.version(name) for name in VERSIONS}
-    except metadata.PackageNotFoundError as error:
-        raise BackendError(
-            f"An OpenVINO export needs {error.name}, which is not installed: pip install 'hforch[openvino]'"
-        ) from error
-    if importlib.util.find_spec("openvino_tokenizers") is not None:
-        found["openvino-tokenizers"] = metadata.version("openvino-tokenizers")
+    found = {}
+    for name in VERSIONS:
+        if (version := installed(name)) is None:
+            raise BackendError(
+                f"An OpenVINO export needs {name}, which is not installed: pip install 'hforch[openvino]'"
+            )
+        found[name] = version
+    if (version := installed("openvino-tokenizers")) is not None:
+        found["openvino-tokenizers"] = version
     return found
 
 

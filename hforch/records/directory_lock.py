@@ -12,6 +12,8 @@ from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
 
+from filelock import lock_descriptor
+
 from hforch.errors import HforchError
 from hforch.utils.datafiles import parse_json
 from hforch.utils.paths import open_file
@@ -79,8 +81,6 @@ def _lock(descriptor: int) -> None:
         BlockingIOError: another process holds the lock.
         OSError: the file system has no locks.
     """
-    from filelock import lock_descriptor
-
     if not lock_descriptor(descriptor, blocking=False):
         raise BlockingIOError
 

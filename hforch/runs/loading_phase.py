@@ -43,7 +43,7 @@ def prepare_model(run: Run, inputs: Sequence[Input], memory: MemoryMeter) -> Pre
         memory.begin()  # what was held until now is not this job's
         warned = check_memory(run, inputs)  # before a large file is read to its end
         slot.prepared = backend_of(run.job).prepare(run.job, run.log)
-        if not warned:
+        if slot.prepared.seconds and not warned:
             check_memory(run, inputs)  # what was downloaded or converted only now
     elif slot.batch_size != size:
         accelerators.release()  # what was kept for another size of batch is not this job's

@@ -88,7 +88,7 @@ def without_locks(monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(*_: object, **__: object) -> None:
         raise OSError(errno.ENOLCK, "no locks available")
 
-    monkeypatch.setattr("filelock.lock_descriptor", refuse)
+    monkeypatch.setattr("hforch.records.directory_lock.lock_descriptor", refuse)
     monkeypatch.setattr(directory_lock, "PATIENCE_S", 0.3)
 
 

@@ -14,6 +14,17 @@ def import_all(backend: str) -> None:
         preload(backend)
 
 
+def get_ready() -> None:
+    """Do what every job will do once, in a worker that waits for its first one; errors are reported by the job."""
+    with suppress(Exception):
+        import langchain_core.prompts.chat  # noqa: F401
+
+        from hforch.machine.environment import PACKAGES, installed
+
+        for package in PACKAGES:
+            installed(package)
+
+
 def import_runner() -> None:
     """Import hforch's own modules that run a job; what cannot be imported is reported when it is needed."""
     with suppress(Exception):

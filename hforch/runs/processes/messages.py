@@ -9,10 +9,9 @@ from __future__ import annotations
 import pickle
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
     from hforch.config.schema import Job
@@ -22,8 +21,7 @@ if TYPE_CHECKING:
 
 
 # ---------------------------------------------------------------- to a fork server
-@dataclass(frozen=True)
-class StartWorker:
+class StartWorker(NamedTuple):
     """Start a worker; the worker's end of a pipe follows. It answers nothing.
 
     Attributes:
@@ -33,23 +31,20 @@ class StartWorker:
     uses_accelerator: bool
 
 
-@dataclass(frozen=True)
-class ReapWorker:
+class ReapWorker(NamedTuple):
     """Wait until a worker has ended; the answer is a `WorkerEnd`."""
 
     pid: int
 
 
-@dataclass(frozen=True)
-class ListInitialized:
+class ListInitialized(NamedTuple):
     """Name the accelerators that importing the libraries has initialized; the answer is a list of names."""
 
 
 ServerRequest = StartWorker | ReapWorker | ListInitialized
 
 
-@dataclass(frozen=True)
-class WorkerEnd:
+class WorkerEnd(NamedTuple):
     """How a worker ended.
 
     Attributes:
@@ -62,8 +57,7 @@ class WorkerEnd:
 
 
 # ---------------------------------------------------------------- to a worker
-@dataclass(frozen=True)
-class RunJob:
+class RunJob(NamedTuple):
     """Run a job in a working directory; the outcome is a `JobOutcome`."""
 
     job: Job
@@ -72,30 +66,26 @@ class RunJob:
     working_directory: str
 
 
-@dataclass(frozen=True)
-class CheckJobs:
+class CheckJobs(NamedTuple):
     """Say what this machine cannot do for each of some jobs; the outcome is a list of mistakes for each."""
 
     jobs: Sequence[Job]
 
 
-@dataclass(frozen=True)
-class ListDevices:
+class ListDevices(NamedTuple):
     """List the accelerators that some jobs are for; the outcome is a list of `Accelerator`."""
 
     jobs: Sequence[Job]
 
 
-@dataclass(frozen=True)
-class RepeatFirstBatch:
+class RepeatFirstBatch(NamedTuple):
     """Measure the first batch again; the outcome is its seconds at first and now, or None."""
 
 
 WorkerRequest = RunJob | CheckJobs | ListDevices | RepeatFirstBatch
 
 
-@dataclass(frozen=True)
-class JobOutcome:
+class JobOutcome(NamedTuple):
     """How a job ended.
 
     Attributes:
@@ -108,104 +98,90 @@ class JobOutcome:
 
 
 # ---------------------------------------------------------------- from a worker
-@dataclass(frozen=True)
-class Started:
+class Started(NamedTuple):
     """The process of a worker exists; it imports its libraries."""
 
     pid: int
 
 
-@dataclass(frozen=True)
-class Ready:
+class Ready(NamedTuple):
     """A worker has its libraries, and handles requests from now on."""
 
     pid: int
 
 
-@dataclass(frozen=True)
-class Refused:
+class Refused(NamedTuple):
     """The worker could not be started."""
 
     reason: str
 
 
-@dataclass(frozen=True)
-class Outcome:
+class Outcome(NamedTuple):
     """A request was handled."""
 
     value: Any
 
 
-@dataclass(frozen=True)
-class StageBegan:
+class StageBegan(NamedTuple):
     number: int
     name: str
     detail: str
     total: int | None = None
 
 
-@dataclass(frozen=True)
-class StageAdvanced:
+class StageAdvanced(NamedTuple):
     number: int
     units: int
 
 
-@dataclass(frozen=True)
-class StageEnded:
+class StageEnded(NamedTuple):
     number: int
     finished: bool
 
 
-@dataclass(frozen=True)
-class Note:
+class Note(NamedTuple):
     text: str
 
     def show(self, watcher: Watcher) -> None:
         watcher.note(self.text)
 
 
-@dataclass(frozen=True)
-class Header:
+class Header(NamedTuple):
     parts: Mapping[str, str]
 
     def show(self, watcher: Watcher) -> None:
         watcher.header(self.parts)
 
 
-@dataclass(frozen=True)
-class Question:
+class Question(NamedTuple):
     item: Any
 
     def show(self, watcher: Watcher) -> None:
         watcher.question(self.item)
 
 
-@dataclass(frozen=True)
-class Text:
+class Text(NamedTuple):
     piece: str
 
     def show(self, watcher: Watcher) -> None:
         watcher.text(self.piece)
 
 
-@dataclass(frozen=True)
-class SampleCount:
+class SampleCount(NamedTuple):
     total: int
 
     def show(self, watcher: Watcher) -> None:
         watcher.samples(self.total)
 
 
-@dataclass(frozen=True)
-class OneSample:
+class OneSample(NamedTuple):
     sample: Mapping[str, Any]
 
     def show(self, watcher: Watcher) -> None:
         watcher.sample(self.sample)
 
 
-@dataclass(frozen=True)
-class Finished:
+class Finished(NamedTuple):
     record: Mapping[str, Any]
     directory: str
 

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from hforch.errors import EXIT_INTERRUPTED, HforchError
+from hforch.runs.processes.imports import get_ready
 from hforch.runs.processes.messages import (
     CheckJobs,
     Finished,
@@ -88,6 +89,8 @@ class WorkerService:
             except EOFError:
                 return
             send_if_heard(self.pipe, Outcome(self.handle(request)))
+            if isinstance(request, CheckJobs):  # the parent makes the job's directory meanwhile
+                get_ready()
 
     def handle(self, request: WorkerRequest) -> Any:
         """Do what is asked for; return the outcome that the type of the request names."""

@@ -1,0 +1,33 @@
+"""Where somebody wrote the values that a mistake is about, found only once there is a mistake."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from hforch.config.config_dirs import ConfigDirs
+from hforch.errors import Mistake
+
+
+@dataclass(frozen=True)
+class Locator:
+    """Adds to mistakes that others found in a job's values the places where those were written.
+
+    Workers get one with each job, and most never call it: so nothing of OmegaConf is imported before.
+    """
+
+    overrides: tuple[str, ...]
+    config_dirs: ConfigDirs
+
+    def __call__(self, mistakes: Sequence[Mistake]) -> list[Mistake]:
+        if not mistakes:
+            return []
+        from hforch.config.diagnose.origins import Sources
+        from hforch.config.diagnose.overrides import parse_override
+        from hforch.config.hydra_adapter.session import hydra_settings
+
+        with hydra_settings():
+            loader = self.config_dirs.same_loader()
+            typed, _ = parse_override(self.overrides, loader)
+        sources = Sources(self.config_dirs, typed, loader)
+        return [replace(one, where=one.where or (sources.where(one.path) if one.path else None)) for one in mistakes]
