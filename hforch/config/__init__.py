@@ -1,1 +1,1 @@
-"""From YAML and overrides to a frozen, validated Job. Hydra and OmegaConf stop here."""
+"""Compose YAML files and overrides into a frozen, validated Job, which does not depend on Hydra or OmegaConf."""

@@ -1,6 +1,6 @@
-"""Keys and groups that were added to the configuration later, with the values that older records had without them.
+"""Complete jobs of older records with keys and groups that were added to the configuration later.
 
-The class that has the key says it, in `added`: a part of the configuration for its own keys, `Job` for whole groups.
+Each class lists its later keys in `added`, with the values that older records imply; `Job` lists whole groups.
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ from hforch.utils.strict_model import StrictModel
 
 
 def with_added_keys(job: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the job of a record that may be older than some keys, with the values that these had then.
+    """Return the job of a possibly older record, with the keys that it lacks and the values that it implies for them.
 
-    What is not as the types say, as in a record that was changed by hand, stays as it is.
+    Parts that do not match the types, as in a manually edited record, are unchanged.
     """
     return _filled(Job, job)
 
@@ -50,20 +50,20 @@ def _added(model: type[BaseModel]) -> Mapping[str, Any]:
 
 @cache
 def _parts(model: type[BaseModel]) -> tuple[tuple[str, tuple[type[BaseModel], ...]], ...]:
-    """Return the fields of a class that hold parts of the configuration to which keys were added."""
+    """Return the fields of a class whose types have later keys, each with these types."""
     fields = ((name, tuple(models_in(field.annotation))) for name, field in model.model_fields.items())
     return tuple((name, members) for name, members in fields if any(_is_older(one) for one in members))
 
 
 @cache
 def _is_older(model: type[BaseModel]) -> bool:
-    """Return whether older records may lack keys of a part, or of parts of it."""
+    """Return whether older records may lack keys of a class or of its fields' types."""
     return bool(_added(model) or _parts(model))
 
 
 @cache
 def _tag(members: tuple[type[BaseModel], ...]) -> str:
-    """Return the key that tells the members of a union apart; none for a single class."""
+    """Return the discriminator key of a union, or an empty string for a single class."""
     if len(members) == 1:
         return ""
     names = (name for name, field in members[0].model_fields.items() if get_origin(field.annotation) is Literal)

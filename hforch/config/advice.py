@@ -1,4 +1,4 @@
-"""What is allowed but probably not meant: told as a warning, and the run goes on. Pure functions of a Job."""
+"""Warnings about settings that are valid but probably unintended. Pure functions of a Job."""
 
 from __future__ import annotations
 
@@ -13,31 +13,31 @@ ESCAPE = re.compile(r"\\[ntr]")
 
 
 def advice(job: Job) -> list[Mistake]:
-    """Everything about a job that is worth a second look, ordered by path."""
+    """Return the warnings about a job's settings."""
     return [*_settings_without_effect(job), *_a_share_of_no_checks(job), *_stops_with_a_backslash(job)]
 
 
 def _a_share_of_no_checks(job: Job) -> list[Mistake]:
     if job.runtime.min_pass is None or job.checks.items:
         return []
-    return [Mistake("runtime.min_pass", "there are no checks to pass", hint="choose some, such as checks=expected")]
+    return [Mistake("runtime.min_pass", "has no effect without checks", hint="add checks, such as checks=expected")]
 
 
 def _settings_without_effect(job: Job) -> list[Mistake]:
     if job.backend.library in (None, "openvino") or not job.ov_config:
         return []
-    problem = f"backend={job.backend.name} does not use it ({', '.join(job.ov_config)})"
-    return [Mistake("ov_config", problem, hint="use backend=openvino, or leave it out")]
+    problem = f"ignored by backend={job.backend.name} ({', '.join(job.ov_config)})"
+    return [Mistake("ov_config", problem, hint="use backend=openvino, or remove it")]
 
 
 def _stops_with_a_backslash(job: Job) -> list[Mistake]:
-    """YAML reads \\n in double quotes as a line break, in single quotes as two characters; Hydra never does."""
+    """Warn about \\n as two characters: YAML reads it as a line break only in double quotes, Hydra overrides never."""
     found = []
     for number, stop in enumerate(job.stop.sequences):
         if match := ESCAPE.search(stop):
             code = match.group()
             option = NAMED_OPTIONS.get(stop)
-            hint = f'in YAML write "{stop}" in double quotes' + (f"; or choose stop={option}" if option else "")
-            problem = f"'{stop}' holds a backslash and the letter {code[1]}, not {ESCAPES[code]}"
+            hint = f'in YAML write "{stop}" in double quotes' + (f"; or use stop={option}" if option else "")
+            problem = f"'{stop}' contains a backslash and the letter {code[1]}, not {ESCAPES[code]}"
             found.append(Mistake(f"stop.sequences.{number}", problem, hint=hint))
     return found

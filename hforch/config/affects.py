@@ -1,12 +1,12 @@
-"""What a key of the configuration affects. The types say it: `schema.py` on a whole group or on
-each of its keys, an option of a group (a backend, a tracker) on those of its own keys that affect something else.
+"""Annotations that state what a key of the configuration affects. `schema.py` annotates a whole group or each of its
+keys; the options of a backend or a tracker annotate only their keys that affect something else.
 
 loading: the loaded model.
-outputs: what a loaded model answers.
-samples: how many samples there are, and which of them pass.
-timings: how answers are measured.
-scores: what is read after the answers.
-nothing: how a run is shown, and when it is refused or stopped.
+outputs: the answers of a loaded model.
+samples: the number of samples, and which of them pass.
+timings: the measurement of the answers.
+scores: the scoring after the answers.
+nothing: the display of a run, and when it is refused or stopped.
 """
 
 from __future__ import annotations
@@ -18,24 +18,24 @@ Kind = Literal["loading", "outputs", "samples", "timings", "scores", "nothing"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
 
 LOAD_KEY: tuple[Kind, ...] = ("loading",)
-"""What jobs that share a loaded model have in common."""
+"""Jobs that share a loaded model have the same values of these kinds."""
 
 JOB_ID: tuple[Kind, ...] = ("loading", "outputs")
-"""What jobs with the same outputs have in common."""
+"""Jobs with the same outputs have the same values of these kinds."""
 
 SAME_RUN: tuple[Kind, ...] = ("loading", "outputs", "samples", "timings", "scores")
-"""What must be as it was when a run is resumed, and the same for one run to stand for two jobs."""
+"""Values of these kinds must be unchanged when a run is resumed; two jobs that share them need only one run."""
 
 SAME_BASELINE: tuple[Kind, ...] = ("outputs", "samples")
-"""What a job and its baseline have in common."""
+"""A job and its baseline have the same values of these kinds."""
 
 TELLS_APART: tuple[Kind, ...] = ("loading", "outputs", "samples", "timings")
-"""What tells compared jobs apart, and what `hforch verify` reports if it has changed."""
+"""Values of these kinds distinguish compared jobs; `hforch verify` reports changes of them."""
 
 
 @dataclass(frozen=True)
 class Affects:
-    """An annotation of a group or a key: what its value affects."""
+    """An annotation of a group or a key that states what its value affects."""
 
     kind: Kind
 
@@ -45,5 +45,5 @@ TIMINGS, SCORES, NOTHING = Affects("timings"), Affects("scores"), Affects("nothi
 
 
 def others(kinds: tuple[Kind, ...]) -> tuple[Kind, ...]:
-    """Return all the kinds but these."""
+    """Return all other kinds."""
     return tuple(kind for kind in KINDS if kind not in kinds)

@@ -1,4 +1,4 @@
-"""A recipe written from a job: which options, and which values on top of them, describe it again."""
+"""Convert a job to a recipe: the options and the values that reproduce it."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ from hforch.utils.sanitize import for_yaml, is_visible
 
 
 def recipe_of(job: Mapping[str, Any]) -> dict[str, Any]:
-    """A recipe for a job: for each group the option that is nearest, and the values in which it differs.
+    """Return a recipe for a job: the nearest option of each group, and the values that differ from it.
 
-    Of a group with one option all values are written: nobody can choose another one, which they would hide.
+    All values of a group with a single option are included: they cannot hide a choice of another option.
     """
     plain = {group: dict(part) for group, part in job.items()}
     plain["model"][TRUST] = False
@@ -43,12 +43,12 @@ def _options(group: str) -> list[Path]:
 
 
 def _nearest_option(group: str, wanted: Mapping[str, Any]) -> tuple[str, Mapping[str, Any]]:
-    """The option of hforch's that differs least, and has no key that is not wanted; its name and its values."""
+    """Return the name and values of the built-in option that differs least and has no additional keys."""
     read = _read(group)
     keys = dict(flat(wanted)).keys()
     fit = {name: option for name, option in read.items() if dict(flat(option)).keys() - {""} <= keys}
     if not fit:
-        raise ConfigError([Mistake(group, "no option of hforch's has such keys, so a recipe cannot hold them")])
+        raise ConfigError([Mistake(group, "no built-in option has these keys, so they cannot be written to a recipe")])
 
     def unlike(name: str) -> int:
         option = dict(flat(fit[name]))
@@ -60,23 +60,23 @@ def _nearest_option(group: str, wanted: Mapping[str, Any]) -> tuple[str, Mapping
 
 @cache
 def _read(group: str) -> Mapping[str, Mapping[str, Any]]:
-    """All options of a group, by name."""
+    """Return all built-in options of a group by name."""
     texts = {file.stem: file.read_text("utf-8") for file in _options(group)}
     return {name: _in_full(group, yaml.load(text, Loader=yaml_loader()) or {}) for name, text in texts.items()}
 
 
 def _in_full(group: str, option: Mapping[str, Any]) -> Mapping[str, Any]:
-    """An option as it would stand in a job, if it is one by itself."""
+    """Return an option as a job contains it, if the option is valid on its own; else unchanged."""
     try:
         kind: TypeAdapter[Any] = TypeAdapter(get_type_hints(Job, include_extras=True)[group])
         found: Mapping[str, Any] = kind.dump_python(kind.validate_python(option), mode="json")
-    except ValidationError:  # something has to be added to it
+    except ValidationError:  # it needs further values
         return option
     return found
 
 
 def _beyond(option: Mapping[str, Any], wanted: Mapping[str, Any]) -> dict[str, Any]:
-    """The values in which what is wanted differs from an option."""
+    """Return the values that differ from an option."""
     found = {}
     for key, value in wanted.items():
         if isinstance(value, Mapping) and isinstance(option.get(key), Mapping):
@@ -88,7 +88,7 @@ def _beyond(option: Mapping[str, Any], wanted: Mapping[str, Any]) -> dict[str, A
 
 
 def _escaped(value: Any) -> Any:
-    """The value for a YAML file that OmegaConf reads: no `${` of it begins an interpolation."""
+    """Escape each `${` in a value, so that OmegaConf reads it as text."""
     if isinstance(value, str):
         return re.sub(r"(\\*)\$\{", lambda match: f"{match[1]}{match[1]}\\${{", value)
     if isinstance(value, Mapping):
@@ -97,13 +97,13 @@ def _escaped(value: Any) -> Any:
 
 
 def differing(one: Mapping[str, Any], other: Mapping[str, Any]) -> Iterator[str]:
-    """The dotted paths of values that are not the same in both; an empty mapping is nothing."""
+    """Yield the dotted paths of the values that differ; an empty mapping counts as missing."""
     left, right = ({path: value for path, value in flat(tree) if value != {}} for tree in (one, other))
     yield from (path for path in left.keys() | right.keys() if left.get(path, differing) != right.get(path, differing))
 
 
 def to_yaml(data: Mapping[str, Any]) -> str:
-    """YAML in which characters that are not visible are escapes, which only stand in double quotes."""
+    """Return YAML in which invisible characters are escaped, in double-quoted strings."""
 
     class Dumper(yaml_dumper()):  # type: ignore[misc]
         pass
@@ -121,7 +121,7 @@ def to_yaml(data: Mapping[str, Any]) -> str:
 
 
 def flat(tree: Any, path: str = "") -> Iterator[tuple[str, Any]]:
-    """Every value of a job by its dotted path; a list is one value."""
+    """Yield every value of a tree with its dotted path; a list is one value."""
     if isinstance(tree, Mapping) and tree:
         for key, value in tree.items():
             yield from flat(value, f"{path}.{key}".lstrip("."))

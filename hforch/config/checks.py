@@ -1,4 +1,4 @@
-"""How checks are written: short forms spelled out, and what is wrong with checks before anything is loaded."""
+"""Expand the short forms of checks, and validate checks before a model is loaded."""
 
 from __future__ import annotations
 
@@ -21,27 +21,25 @@ EXAMPLE = "write a check as {contains: Paris}, or {equals: {column: expected}, n
 
 # ---------------------------------------------------------------- short forms
 def expand_short_form(item: Any) -> Any:
-    """Return a check with all of its keys, from a short form or a long one.
+    """Return a check with all of its keys, from the short form or the long form.
 
     They are `{contains: Paris}` and `{kind: contains, value: Paris}`.
 
     Raises:
-        PydanticCustomError: of the type CHECK_ERROR; it has no kind, several, an unknown one, or an unknown key.
+        PydanticCustomError: of the type CHECK_ERROR: no kind, several kinds, an unknown kind or an unknown key.
     """
     if not isinstance(item, Mapping):
-        return item if hasattr(item, "kind") else _refuse("is no check", hint=EXAMPLE)
+        return item if hasattr(item, "kind") else _refuse("is not a check", hint=EXAMPLE)
     if "kind" in item:
         return _long(item)
     kinds = [key for key in item if key in KINDS]
     if len(kinds) > 1:
-        return _refuse(
-            f"names {len(kinds)} kinds of check: {', '.join(kinds)}", hint="write each as an item of its own"
-        )
+        return _refuse(f"has {len(kinds)} kinds of check: {', '.join(kinds)}", hint="write each as a separate item")
     if not kinds:
         near = (did_you_mean(str(key), KINDS) for key in item)
         hint = next((hint for hint in near if hint), EXAMPLE)
         has = f"; it has: {', '.join(map(str, item))}" if item else ""
-        return _refuse(f"names no kind of check; there are: {', '.join(KINDS)}{has}", hint=hint)
+        return _refuse(f"has no kind of check; available: {', '.join(KINDS)}{has}", hint=hint)
     (kind,) = kinds
     return _complete(kind, {"kind": kind, "value": item[kind], **_others(item, kind)}, written=item)
 
@@ -52,7 +50,7 @@ def _long(item: Tree) -> dict[str, Any]:
         hint = did_you_mean(kind, KINDS) if isinstance(kind, str) else None
         return _refuse(f"must be one of: {', '.join(KINDS)}", key="kind", hint=hint)
     if "value" not in item:
-        return _refuse(f"is missing: what {kind} compares with", key="value")
+        return _refuse(f"is missing: {kind} needs a value to compare with", key="value")
     return _complete(kind, item, written=item)
 
 
@@ -66,7 +64,9 @@ def _complete(kind: str, item: Tree, written: Tree) -> dict[str, Any]:
     for key in written:
         if key not in known:
             may = ", ".join(one for one in known if one not in ("kind", "value"))
-            return _refuse(f"{kind} has no such key; it has: {may}", key=str(key), hint=did_you_mean(str(key), known))
+            return _refuse(
+                f"unknown key for {kind}; available: {may}", key=str(key), hint=did_you_mean(str(key), known)
+            )
     return {**defaults, **item}
 
 
@@ -75,7 +75,7 @@ def _refuse(problem: str, key: str | None = None, hint: str | None = None) -> An
 
 
 def as_written(location: Sequence[Any], tree: Tree) -> list[Any]:
-    """Return where a user wrote what pydantic names by the long form: without the kind, or at it in a short form."""
+    """Return a location as the user wrote it: pydantic reports that of the long form, with the kind as a step."""
     if list(location[:2]) != ["checks", "items"] or len(location) < 5:
         return list(location)
     number, _, key, *rest = location[2:]
@@ -83,7 +83,7 @@ def as_written(location: Sequence[Any], tree: Tree) -> list[Any]:
 
 
 def _value_key(item: Tree) -> str:
-    """Return the key that holds the value in a check as it was written."""
+    """Return the key of the value in a check as written: `value`, or the kind in a short form."""
     return "value" if "kind" in item else next(str(key) for key in item if key in KINDS)
 
 
@@ -91,14 +91,14 @@ def value_path(number: int, item: Tree) -> str:
     return f"checks.items.{number}.{_value_key(item)}"
 
 
-# ---------------------------------------------------------------- mistakes that the configuration alone shows
+# ---------------------------------------------------------------- errors in the configuration alone
 def column_of(value: Any) -> str | None:
-    """Return the column that a check's value names; None for a literal."""
+    """Return the column that a check's value refers to, or None for a literal."""
     return value["column"] if isinstance(value, Mapping) and set(value) == {"column"} else None
 
 
 def value_mistakes(checks: Tree) -> Iterator[Mistake]:
-    """Yield literals that a check cannot use, and what each kind says of its other keys."""
+    """Yield an error for each literal that a check cannot use, and the errors in other keys of a check."""
     for number, item in enumerate(checks["items"]):
         check, path = expand_short_form(item), value_path(number, item)
         kind, value = KINDS[check["kind"]], check["value"]
@@ -111,22 +111,22 @@ def value_mistakes(checks: Tree) -> Iterator[Mistake]:
         yield from kind.mistakes(check, path, checks["strip"])
 
 
-# ---------------------------------------------------------------- mistakes that inputs and files show
+# ---------------------------------------------------------------- errors in inputs and files
 class Input(Protocol):
-    """An input, with what was given for it."""
+    """An input with its item: a string, or a mapping of columns."""
 
     @property
     def item(self) -> Any: ...
 
 
 def check_inputs(checks: Checks, inputs: Sequence[Input], declared: object) -> None:
-    """Refuse checks that cannot be made: their files cannot be read, or some input lacks what they compare with.
+    """Check that the files of all checks can be read, and that every input has the columns that they compare with.
 
     Args:
-        declared: where the inputs came from: the group `inputs`.
+        declared: the group `inputs`.
 
     Raises:
-        ConfigError: with a mistake for each check that cannot.
+        ConfigError: with an error for each check that cannot be applied.
     """
     path = getattr(declared, "path", None)
     mistakes = []
@@ -135,7 +135,7 @@ def check_inputs(checks: Checks, inputs: Sequence[Input], declared: object) -> N
             try:
                 check.prepare(read_schema(file))
             except ValueError as error:
-                hint = "a path is taken from the folder in which hforch is started"
+                hint = "a relative path is resolved against the current directory"
                 mistakes.append(Mistake(f"checks.items.{number}", f"{file} {error}", hint=hint))
     written = (check.model_dump() for check in checks.items)
     mistakes += column_mistakes(written, [each.item for each in inputs], f" of {path}" if path else "")
@@ -144,11 +144,11 @@ def check_inputs(checks: Checks, inputs: Sequence[Input], declared: object) -> N
 
 
 def column_mistakes(written: Iterable[Tree], items: Sequence[Any], of: str = "") -> Iterator[Mistake]:
-    """Yield columns that checks name and inputs lack, or whose content is of no use to the check; one mistake a check.
+    """Yield an error for each check whose column an input lacks, or has with an unusable value.
 
     Args:
-        written: the checks, in their short or long forms.
-        of: where the inputs came from, such as ` of questions.csv`.
+        written: the checks, in short or long form.
+        of: the source of the inputs, such as ` of questions.csv`.
     """
     for number, check in enumerate(map(expand_short_form, written)):
         column = column_of(check["value"])
@@ -162,19 +162,19 @@ def column_mistakes(written: Iterable[Tree], items: Sequence[Any], of: str = "")
         names = dict.fromkeys(str(name) for item in items if isinstance(item, Mapping) for name in item)
         hint = None
         if column not in names:
-            example = "give each input that column, as in inputs.items=[{question: ..., " + column + ": ...}]"
+            example = "add the column to each input, as in inputs.items=[{question: ..., " + column + ": ...}]"
             hint = did_you_mean(column, names) or example
         yield Mistake(f"checks.items.{number}", f"input {at + 1}{of} {said}{more}", hint=hint)
 
 
 def _cell_problem(kind: str, column: str, item: Any) -> str | None:
-    """Return what is wrong with one input's content of a column."""
+    """Return the problem with one input's value in a column, or None."""
     if isinstance(item, str):
-        return f"is one text, and so has no column {column}"
+        return f"is a string, so it has no column {column}"
     if column not in item:
         return f"has no column {column}; it has: {', '.join(map(str, item)) or 'nothing'}"
     try:
         KINDS[kind].prepare(item[column])
     except ValueError as error:
-        return f"has a column {column} that {error}"
+        return f"has an invalid value in column {column}: {error}"
     return None

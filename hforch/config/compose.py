@@ -1,4 +1,4 @@
-"""From overrides to a Job: every mistake is looked for before the first one is told."""
+"""Compose overrides into a validated Job, and report all errors together."""
 
 from __future__ import annotations
 
@@ -30,14 +30,14 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Composed:
-    """A job, the configuration it came from, and where each value was written.
+    """A job, its configuration, and the places where its values were set.
 
     Attributes:
-        whole: gives a copy of the configuration with the `hydra` node; a sweep has thousands, so it is packed.
-        task_overrides: those that are not about Hydra itself.
+        whole: returns a copy of the configuration with the `hydra` node; compressed, since a sweep may have thousands.
+        task_overrides: the overrides without those of Hydra's own settings.
         from_env: the interpolations of the values that come from the environment, by their paths in the job.
-        subdir: hydra.sweep.subdir, as it is written.
-        notes: what the shorthands among its options stand for.
+        subdir: hydra.sweep.subdir, not resolved.
+        notes: the meanings of the shorthands among its options.
     """
 
     job: Job
@@ -51,7 +51,7 @@ class Composed:
 
     @property
     def config(self) -> DictConfig:
-        """Without the `hydra` node."""
+        """A copy of the configuration without the `hydra` node."""
         config = self.whole()
         open_up(config)
         del config["hydra"]
@@ -68,16 +68,16 @@ def compose(
     config_name: str | None = None,
     recipe: str | Path | None = None,
 ) -> Composed:
-    """Compose one job and validate it. Touches no network, no device, and no file but YAML.
+    """Compose and validate one job. Reads only YAML files; uses no network and no device.
 
     Args:
         overrides: as on the command line, such as `model=gpt2` or `generation.max_new_tokens=8`.
-        config_dir: a folder with options of your own, beside hforch's.
-        config_name: the primary config, `config` if not given.
-        recipe: a recipe file that the overrides come on top of.
+        config_dir: a folder with your own options, in addition to the built-in ones.
+        config_name: the primary config; default: `config`.
+        recipe: a recipe file to which the overrides are applied.
 
     Raises:
-        ConfigError: with every mistake found, ordered by path.
+        ConfigError: with all errors, ordered by path.
     """
     from hforch.config.recipes import opened
 
@@ -99,15 +99,15 @@ def job_from_overrides(
     config_name: str | None = None,
     recipe: str | Path | None = None,
 ) -> Job:
-    """The job that overrides describe; see `compose`."""
+    """Return the job that overrides describe; see `compose`."""
     return compose(overrides, config_dir=config_dir, config_name=config_name, recipe=recipe).job
 
 
 def job_from_config(cfg: DictConfig) -> tuple[Job, FromEnv]:
-    """The job that a configuration describes which Hydra has composed already, and what of it is from the environment.
+    """Return the job of a configuration composed by Hydra, and the interpolations that read the environment.
 
     Raises:
-        ConfigError: it describes none.
+        ConfigError: the configuration is invalid.
     """
     tree, mistakes, from_env = resolve(cfg, {})
     mistakes += refuse_credentials(tree, from_env)
@@ -119,10 +119,15 @@ def job_from_config(cfg: DictConfig) -> tuple[Job, FromEnv]:
 def judge(
     look: Diagnosis, config_dirs: ConfigDirs, mistakes: Sequence[Mistake] = (), number: int | None = None
 ) -> Composed:
-    """The job in what was composed; `number` is its own in a sweep.
+    """Validate a diagnosed configuration and return its job.
+
+    Args:
+        look: the configuration and the errors found in composing it.
+        mistakes: further errors to report.
+        number: the number of the job in a sweep; None for a single run.
 
     Raises:
-        ConfigError: with the mistakes given, those of the look, and those of the values.
+        ConfigError: with all of these errors and those in the values.
     """
     sources = Sources(config_dirs, look.kept)
     found = [*mistakes, *look.mistakes]
@@ -140,7 +145,7 @@ def judge(
         lacking -= set(taken)
         unknown |= set(taken)
         if len(lacking) > 1:
-            hint = "begin its defaults list with `- config`, hforch's own"
+            hint = "start its defaults list with `- config`"
             found.append(Mistake("", f"the configuration lacks {len(lacking)} groups", primary_file(config_dirs), hint))
             unknown |= lacking
         values += mistakes_in(tree, leave_out=unknown)
@@ -158,7 +163,7 @@ def judge(
 
 
 def _misfits(choices: Mapping[str, str], tree: Mapping[str, Any], kept: Sequence[ParsedOverride]) -> Iterator[Mistake]:
-    """Yield a mistake for each shorthand that names what the job's backend does not have."""
+    """Yield an error for each shorthand that the job's backend does not support."""
     backend = tree.get("backend")
     name = backend.get("name") if isinstance(backend, Mapping) else None
     for group, option in choices.items():
@@ -170,13 +175,13 @@ def _misfits(choices: Mapping[str, str], tree: Mapping[str, Any], kept: Sequence
 def _stand_for(choices: Mapping[str, str]) -> Iterator[str]:
     for group, option in choices.items():
         if (stands_for := meaning(group, option)) is not None:
-            yield f"{group}={option} stands for {stands_for.words(group)}"
+            yield f"{group}={option} is short for {stands_for.words(group)}"
 
 
 def _values(
     cfg: DictConfig, choices: Mapping[str, str], number: int | None
 ) -> tuple[dict[str, Any], list[Mistake], FromEnv]:
-    """What `plain` gives, seen as the job will see it."""
+    """Return the resolved values of a configuration, with `${hydra:...}` as in the job; see `resolve`."""
     written = as_written(cfg)
     if written is not None:
         return written, [], {}

@@ -1,4 +1,4 @@
-"""Where configurations are looked up: our conf/, a user's folder beside it, a recipe before them all."""
+"""The config search path: the built-in conf/, a user's folder, and a recipe."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _LOADERS: dict[Any, Any] = {}
 
 
 def conf_dir() -> Path:
-    """The folder with hforch's own options: inside the installed package, else the repository's conf/."""
+    """Return the folder with the built-in options: in the installed package, else the repository's conf/."""
     package = Path(__file__).resolve().parents[1]
     packaged = package / "conf"
     return packaged if packaged.is_dir() else package.parent / "conf"
@@ -26,12 +26,12 @@ class ConfigDirs:
     """A search path and the name of the primary config.
 
     Attributes:
-        main: the folder with the groups, normally ours.
-        extra: folders that come after it; an option of the same name in `main` wins.
+        main: the folder with the groups, by default the built-in one.
+        extra: further folders; an option in `main` takes precedence over one of the same name.
         config_name: the primary config.
-        exclude: the combinations that a recipe leaves out of its sweep: values by group or dotted key.
-        notes: what whoever runs a recipe should know of how it was read.
-        written_as: files that stand for another one (a recipe), which is the one to tell people about.
+        exclude: the combinations that a recipe excludes from its sweep: values by group or dotted key.
+        notes: notes for the user about how a recipe was applied.
+        written_as: the recipe that each generated file was made from; messages show the recipe.
     """
 
     main: Path
@@ -42,17 +42,17 @@ class ConfigDirs:
     written_as: Mapping[Path, Path] = field(default_factory=dict)
 
     def search_path(self) -> Any:
-        """Return Hydra's search path of these places."""
+        """Return these folders as Hydra's search path."""
         return search_path(self.main, self.extra)
 
     def loader(self) -> Any:
-        """A Hydra config loader; use it inside `hydra_settings()`."""
+        """Return a new Hydra config loader; use it inside `hydra_settings()`."""
         from hforch.config.hydra_adapter.loader import Loader
 
         return Loader(self.search_path())
 
     def same_loader(self) -> Any:
-        """The loader that these places were given before in this process, with what it has read; else a new one."""
+        """Return the cached loader of this search path, which has already read its files, else a new one."""
         key = (self.main, self.extra, self.config_name)
         if key not in _LOADERS:
             _LOADERS.clear()
@@ -60,18 +60,18 @@ class ConfigDirs:
         return _LOADERS[key]
 
     def written(self) -> Path:
-        """The recipe that stands for the primary config; its folder's file of that name without one."""
+        """Return the recipe that is used as the primary config, else the primary config in `main`."""
         return next(iter(self.written_as.values()), self.main / f"{self.config_name}.yaml")
 
     def stands_for(self, group: str, name: str) -> Meaning | None:
-        """Return what an option's name stands for; None if it is no shorthand, or an option here has that name."""
+        """Return the meaning of a shorthand; None for another name, or if an option has that name."""
         found = meaning(group, name)
         if found and any((folder / group / f"{name}.yaml").is_file() for folder in (self.main, *self.extra)):
             return None
         return found
 
     def show(self, file: Path) -> str:
-        """A file as a person would name it."""
+        """Return a file's path as messages show it: relative to the current directory or to conf/, if possible."""
         file = self.written_as.get(file, file)
         if file.is_relative_to(Path.cwd()):
             return str(file.relative_to(Path.cwd()))
@@ -83,10 +83,10 @@ class ConfigDirs:
 def find_config_dirs(
     config_dir: str | Path | None = None, config_name: str | None = None, config_path: str | Path | None = None
 ) -> ConfigDirs:
-    """The places that the flags --config-dir, --config-name and --config-path name.
+    """Return the search path for the flags --config-dir, --config-name and --config-path.
 
     Raises:
-        ConfigError: a folder is not there.
+        ConfigError: a folder does not exist or cannot be read.
     """
     mistakes = []
     for flag, folder in (("--config-dir", config_dir), ("--config-path", config_path)):
@@ -102,11 +102,11 @@ def find_config_dirs(
 
 
 def _unusable(folder: Path) -> str | None:
-    """Why a folder of options cannot be read; None if it can."""
+    """Return why a folder of options cannot be read, or None if it can."""
     try:
         if not folder.is_dir():
-            return f"there is no folder {folder}"
+            return f"folder not found: {folder}"
         next(folder.iterdir(), None)
     except (OSError, ValueError) as error:
-        return f"the folder {folder} cannot be read: {(getattr(error, 'strerror', None) or str(error)).lower()}"
+        return f"cannot read folder {folder}: {(getattr(error, 'strerror', None) or str(error)).lower()}"
     return None

@@ -1,5 +1,5 @@
-"""Credentials in a configuration: what comes from the environment is recorded as its interpolation, what looks like a
-credential is not recorded, and settings that would hold one are refused, for no record could repeat such a run."""
+"""Keep credentials out of records: values from the environment are recorded as interpolations, and settings that look
+like credentials are refused, since a run could not be repeated from a record without them."""
 
 from __future__ import annotations
 
@@ -25,20 +25,20 @@ Path = tuple[str | int, ...]
 FromEnv = Mapping[Path, str]
 """The interpolations of values that come from the environment, by their paths in a job."""
 
-# What models read and answer, or what is compared with that: data, which may have a column called `token`.
+# Prompts, answers and what they are compared with: data, which may have a column named `token`.
 DATA = (
     *(("inputs", "items"), ("checks",), ("stop",), ("generation", "json_schema")),
     *(("prompt", name) for name in ("template", "system", "messages")),
     *(("backend", name) for name in ("replies", "failures")),
 )
-ADVICE = "keep it in an environment variable: {path}=${{oc.env:NAME}}"
+ADVICE = "set it in an environment variable: {path}=${{oc.env:NAME}}"
 
-_reads: list[str] = []  # the variables that were read, in this process
+_reads: list[str] = []  # the environment variables that interpolations have read in this process
 
 
 # ---------------------------------------------------------------- the environment
 def watch_environment() -> None:
-    """Make OmegaConf's `oc.env` remember what it reads, so that it is written nowhere."""
+    """Make OmegaConf's `oc.env` remember the values that it reads, so that they are redacted everywhere."""
     from hforch.config.hydra_adapter.nodes import replace_env
 
     def told(name: str, value: Any) -> None:
@@ -51,7 +51,7 @@ def watch_environment() -> None:
 
 @contextmanager
 def reading_environment() -> Iterator[list[str]]:
-    """Give the variables that are read meanwhile."""
+    """Yield a list that receives the environment variables read while the block runs, when it ends."""
     found: list[str] = []
     before = len(_reads)
     try:
@@ -62,7 +62,7 @@ def reading_environment() -> Iterator[list[str]]:
 
 
 def remember_typed(override: str) -> None:
-    """Remember the credentials in an override, whether or not it can be used."""
+    """Remember the credentials in an override, even if the override is invalid."""
     remember_shapes(override)
     key = tuple(override.partition("=")[0].lstrip("+~").split("."))
     if not any(key[: len(data)] == data or data[: len(key)] == key for data in DATA):
@@ -70,7 +70,7 @@ def remember_typed(override: str) -> None:
 
 
 def remember_settings(job: Any) -> None:
-    """Remember the credentials in hydra.job.env_set, and what hydra.job.env_copy has put there."""
+    """Remember the credentials in hydra.job.env_set, and all values that hydra.job.env_copy has added to it."""
     from omegaconf import OmegaConf
 
     env_set: Any = OmegaConf.to_container(job.env_set)
@@ -83,13 +83,13 @@ def remember_settings(job: Any) -> None:
 
 
 def for_name(overrides: str) -> str:
-    """Return what names a directory after overrides: without credentials, and with the names of variables as text."""
+    """Return overrides for the name of a directory: without credentials, and with interpolations as plain text."""
     text = redacted(overrides)
     return text.replace("${", "{") if "oc.env" in text else text
 
 
 def remember_pieces(value: Any, expression: str) -> None:
-    """Remember the texts that an interpolation such as oc.decode has made of a variable."""
+    """Remember the credentials in a value that an interpolation such as oc.decode has made from a variable."""
     if isinstance(value, Mapping):
         for key, one in value.items():
             remember_pieces(str(key), expression)
@@ -103,7 +103,7 @@ def remember_pieces(value: Any, expression: str) -> None:
 
 # ---------------------------------------------------------------- a job
 def refuse_credentials(tree: Mapping[str, Any], from_env: FromEnv) -> Iterator[Mistake]:
-    """Yield a mistake for each setting that looks like a credential; those in data are remembered instead."""
+    """Yield an error for each setting that looks like a credential; those in data are only remembered."""
     for path, value, is_key in _texts(with_interpolations(tree, from_env), ()):
         dotted = ".".join(map(str, path))
         named = not is_key and path not in from_env and is_named_secret(str(path[-1]), value)
@@ -113,23 +113,23 @@ def refuse_credentials(tree: Mapping[str, Any], from_env: FromEnv) -> Iterator[M
         if _is_data(path):
             continue
         if is_key and found:
-            problem = "a key that looks like a credential would stand in every record"
-            yield Mistake(dotted, problem, None, "keep it out of the configuration")
+            problem = "the key looks like a credential, and it would be recorded"
+            yield Mistake(dotted, problem, None, "remove it from the configuration")
         elif named or found:
             if named:
                 remember(str(value))
             yield Mistake(
-                dotted, "looks like a credential, and no record may hold one", None, ADVICE.format(path=dotted)
+                dotted, "looks like a credential, which must not be recorded", None, ADVICE.format(path=dotted)
             )
 
 
 def recorded(tree: Mapping[str, Any], from_env: FromEnv) -> dict[str, Any]:
-    """Return what a record says of a job's values.
+    """Return the entries of a record about a job's values.
 
     Returns:
-        `job`: the values, with interpolations for those from the environment, and without credentials;
-        `from_env`: the interpolations, by dotted path, and `redacted`: the dotted paths of what is missing; left out
-        where there are none.
+        `job`: the values without credentials, with interpolations for those from the environment;
+        `from_env`: these interpolations by dotted path; `redacted`: the dotted paths of the removed values. The last
+        two are omitted if empty.
     """
     whole = with_interpolations(tree, from_env)
     job = redacted_tree(whole)
@@ -142,15 +142,15 @@ def recorded(tree: Mapping[str, Any], from_env: FromEnv) -> dict[str, Any]:
 
 
 def with_interpolations(tree: Mapping[str, Any], from_env: FromEnv) -> dict[str, Any]:
-    """Return a job's values, with interpolations for those from the environment."""
+    """Return a job's values, with those from the environment replaced by their interpolations."""
     whole = copy.deepcopy(dict(tree)) if from_env else dict(tree)
     for path, text in from_env.items():
-        put(whole, path, text if len(path) > 1 else {})  # a group is a mapping, wherever it comes from
+        put(whole, path, text if len(path) > 1 else {})  # a group must remain a mapping
     return whole
 
 
 def put(tree: Any, path: Path, value: Any) -> None:
-    """Set the value at a path, if there is one."""
+    """Replace the value at a path, if the path exists."""
     for step in path[:-1]:
         tree = _at(tree, step)
     if isinstance(tree, dict) and str(path[-1]) in tree:
@@ -171,7 +171,7 @@ def _is_data(path: Path) -> bool:
 
 
 def has_names_that_count(path: tuple[str, ...]) -> bool:
-    """Return whether the name of a key says what its value is; in data it does not."""
+    """Return whether a key's name can mark its value as a credential; in data it cannot."""
     return not _is_data(path)
 
 

@@ -1,4 +1,4 @@
-"""The `frozen` part of a recipe: what a run that is to be repeated was like, and what it answered."""
+"""The `frozen` section of a recipe: the recorded run to repeat, with its answers."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ class FrozenOutput(ConfigPart):
     """One answer.
 
     Attributes:
-        sha256: over the token ids as a JSON list without spaces, or over the text in UTF-8; see `Frozen.compared_by`.
-        ids: the token ids, with spaces between; none beyond the first thousand answers of a run, or where only text is
+        sha256: of the token ids as a JSON list without spaces, or of the text in UTF-8; see `Frozen.compared_by`.
+        ids: the token ids, separated by spaces; null after the first thousand answers of a run, or if only the text is
             known.
     """
 
@@ -41,18 +41,18 @@ class FrozenMachine(ConfigPart):
 
 
 class Frozen(ConfigPart):
-    """What a run was like.
+    """A recorded run.
 
     Attributes:
-        started: when it was, ISO 8601.
-        overrides: how it was asked for; the recipe's own values say the same.
-        needs: overrides without which it is another run, and which no recipe may hold.
-        job: every value of the configuration, with `needs`.
-        model: the fingerprint of its weights, and where they came from.
+        started: the start time, ISO 8601.
+        overrides: the overrides of the run; the recipe's own values are equivalent.
+        needs: overrides that the run requires but no recipe may contain.
+        job: every value of the configuration, including `needs`.
+        model: the fingerprint and the source of the weights.
         plan: the input ids of each batch.
-        compared_by: `text` where the backend gave no token ids.
-        scores: the metrics of scoring, if it was scored; what they were taken against is not in the recipe, so they
-            are told and not taken again.
+        compared_by: `text` if the backend returned no token ids.
+        scores: the scoring metrics, if any; the recipe does not contain their baseline or text, so they are shown,
+            not recomputed.
     """
 
     schema_version: Literal[1]
@@ -70,19 +70,19 @@ class Frozen(ConfigPart):
 
 
 def digest_of_text(text: str) -> str:
-    """What stands for an answer of which only the text is known."""
+    """Return the SHA-256 of an answer of which only the text is known."""
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
 
 
 def digest_of(ids: Sequence[int]) -> str:
-    """What stands for the token ids of an answer."""
+    """Return the SHA-256 of an answer's token ids."""
     return hashlib.sha256(json.dumps(list(ids), separators=(",", ":")).encode()).hexdigest()
 
 
 def problems(tree: Any) -> list[tuple[str, str]]:
-    """What is wrong with such a part of a recipe: paths below `frozen`, and why."""
+    """Return the errors in the `frozen` section of a recipe, as paths in the section and messages."""
     if not isinstance(tree, Mapping):
-        return [("", "must be a mapping, as hforch freeze writes it")]
+        return [("", "must be a mapping written by hforch freeze")]
     try:
         return list(_contradictions(Frozen.model_validate(dict(tree))))
     except ValidationError as error:
@@ -90,18 +90,18 @@ def problems(tree: Any) -> list[tuple[str, str]]:
 
 
 def _contradictions(frozen: Frozen) -> Iterator[tuple[str, str]]:
-    """Outputs that somebody has changed, added or taken away by hand would make a wrong verdict."""
+    """Yield the errors of outputs that were edited, added or removed, which would make the comparison wrong."""
     seen = set()
     for number, one in enumerate(frozen.outputs):
         if one.ids is not None and digest_of([int(id) for id in one.ids.split()]) != one.sha256:
-            yield f"outputs.{number}.ids", "are not those that sha256 was taken of"
+            yield f"outputs.{number}.ids", "do not match sha256"
         if frozen.compared_by == "text" and one.text is not None and digest_of_text(one.text) != one.sha256:
-            yield f"outputs.{number}.text", "is not that which sha256 was taken of"
+            yield f"outputs.{number}.text", "does not match sha256"
         if (one.input_id, one.repeat) in seen:
-            yield f"outputs.{number}", "is there twice"
+            yield f"outputs.{number}", "is a duplicate"
         seen.add((one.input_id, one.repeat))
     planned = {id for batch in frozen.plan for id in batch}
     if not seen:
-        yield "outputs", "there are none, so there is nothing to compare with"
+        yield "outputs", "must not be empty"
     elif planned != {input_id for input_id, _ in seen}:
-        yield "outputs", "are not those of the inputs in frozen.plan: some were added or taken away"
+        yield "outputs", "do not match the inputs in frozen.plan: outputs were added or removed"

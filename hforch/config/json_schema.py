@@ -1,7 +1,7 @@
-"""JSON Schemas made of the types that validate: for a whole job, and for the files that users write.
+"""Generate JSON Schemas from the config types: for a job, and for the YAML files that users write.
 
-A file of a user holds a part of a job: nothing in it is required, and any value may be an interpolation. What a key is
-for is taken from the comments in conf/, and what a group offers from the files there, so nothing is said twice.
+A user's file contains a part of a job: no key is required, and any value may be an interpolation. Descriptions of keys
+and the options of groups are read from conf/.
 """
 
 from __future__ import annotations
@@ -21,7 +21,11 @@ from hforch.launchers.registry import all_launchers
 Schema = dict[str, Any]
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
-LATER: Schema = {"type": "string", "pattern": r"\$\{|^\?\?\?$", "description": "an interpolation, or ???: to be given"}
+LATER: Schema = {
+    "type": "string",
+    "pattern": r"\$\{|^\?\?\?$",
+    "description": "an interpolation, or ??? for a mandatory value",
+}
 NAME: Schema = {"type": "string", "pattern": r"^[\w./-]+$"}
 SCALAR: Schema = {"type": ["string", "number", "boolean"]}
 COMMENT = re.compile(r"^(?P<key>\w+):.*?\s#\s(?P<text>.+)$")
@@ -29,69 +33,69 @@ _NUMBERS: Schema = {"anyOf": [{"type": "number"}, {"$ref": "#/$defs/numbers"}]}
 
 
 def names() -> tuple[str, ...]:
-    """What there is a schema of."""
+    """Return the names of all schemas."""
     return ("job", "recipe", "config", *groups())
 
 
 def schema_of(name: str) -> Schema:
-    """One of `names()`: a whole job, a recipe, a primary config, or an option of a group."""
+    """Return the schema with one of `names()`: of a job, a recipe, a primary config, or an option of a group."""
     made = {"job": job, "recipe": recipe, "config": config}
     return made[name]() if name in made else option(name)
 
 
 def job() -> Schema:
-    """A whole job, as record.json holds it: every key, with its value."""
-    return {"$schema": DIALECT, **Job.model_json_schema(), "title": "a job of hforch"}
+    """Return the schema of a complete job, as in record.json."""
+    return {"$schema": DIALECT, **Job.model_json_schema(), "title": "hforch job"}
 
 
 def option(group: str) -> Schema:
-    """An option of a group: DIR/GROUP/NAME.yaml."""
+    """Return the schema of an option of a group: DIR/GROUP/NAME.yaml."""
     part = _part(group)
     chosen: Schema = {"anyOf": [{"enum": [*options(group), "_self_"]}, {"type": ["string", "object"]}]}
-    defaults = {"type": "array", "items": chosen, "description": "the options that this one builds on"}
+    defaults = {"type": "array", "items": chosen, "description": "the options that this one extends"}
     properties = {"defaults": defaults, **part.get("properties", {})}
-    return _file(f"an option of hforch's group {group}", {**part, "properties": properties})
+    return _file(f"hforch {group} option", {**part, "properties": properties})
 
 
 def recipe() -> Schema:
-    """A recipe: choices, values, and what to sweep over."""
+    """Return the schema of a recipe: options, values and a sweep."""
     entry = _closed({group: _choice(group) for group in groups()} | {LAUNCHER: NAME})
     frozen = Frozen.model_json_schema()
     parts = frozen.pop("$defs")
     properties: dict[str, Schema] = {
-        "name": {"type": "string", "description": "what people call it"},
-        "description": {"type": "string", "description": "what it is for"},
+        "name": {"type": "string", "description": "display name"},
+        "description": {"type": "string", "description": "purpose"},
         "defaults": {
             "type": "array",
             "items": entry | {"minProperties": 1, "maxProperties": 1},
-            "description": "which option of which group, one an entry",
+            "description": "the options, one `group: option` per entry",
         },
         **{group: _part(group) for group in groups()},
         "exclude": {
             "type": "array",
             "items": {"type": "object", "additionalProperties": SCALAR | {"type": [*SCALAR["type"], "array"]}},
-            "description": "combinations that are left out of the sweep, such as {backend: pytorch, precision: int4}",
+            "description": "combinations to exclude from the sweep, such as {backend: pytorch, precision: int4}",
         },
-        "frozen": {**frozen, "description": "what hforch freeze tells of a run; Hydra never sees it"},
+        "frozen": {**frozen, "description": "the run that hforch freeze recorded; not passed to Hydra"},
         "hydra": _closed({"sweeper": _closed({"params": _sweep()}), "launcher": _launcher()}),
     }
     numbers: Schema = {"type": "object", "additionalProperties": _NUMBERS}
     swept = SCALAR | {"description": "values as on the command line, such as a,b or range(1,4)"}
-    return _file("a recipe of hforch", _closed(properties), {"numbers": numbers, "swept": swept, **parts})
+    return _file("hforch recipe", _closed(properties), {"numbers": numbers, "swept": swept, **parts})
 
 
 def config() -> Schema:
-    """A primary config, which --config-name chooses."""
+    """Return the schema of a primary config, as for --config-name."""
     properties: dict[str, Schema] = {
         "defaults": {"type": "array", "items": {"type": ["string", "object"]}},
         **{group: _part(group) for group in groups()},
         "hydra": {"type": "object", "description": "Hydra's own settings"},
     }
-    return _file("a primary config of hforch", _closed(properties))
+    return _file("hforch primary config", _closed(properties))
 
 
 def options(group: str) -> list[str]:
-    """The names of the options that hforch ships."""
+    """Return the names of the built-in options of a group."""
     return sorted(file.stem for file in (conf_dir() / group).glob("*.yaml"))
 
 
@@ -110,7 +114,7 @@ def _choice(group: str) -> Schema:
 
 
 def _launcher() -> Schema:
-    """Numbers, and what else of some launcher a recipe may set."""
+    """Return the schema of the launcher settings that a recipe may set: numbers, and others that a launcher allows."""
     texts: dict[str, list[Schema]] = {}
     for launcher in all_launchers().values():
         for key, pattern in launcher.recipe_settings.items():
@@ -121,7 +125,7 @@ def _launcher() -> Schema:
 
 
 def _sweep() -> Schema:
-    """What a sweep goes over: an option of a group, or a key's values, written as on the command line."""
+    """Return the schema of the swept groups and keys, whose values are written as on the command line."""
     keys = [*groups(), *sorted(key for key in known_keys() if "." in key)]
     swept: Schema = {"$ref": "#/$defs/swept"}
     free = "|".join(re.escape(mapping) for mapping in sorted(OPEN_MAPPINGS))
@@ -132,12 +136,12 @@ def _sweep() -> Schema:
 
 # ---------------------------------------------------------------- a part of a group
 def _part(group: str) -> Schema:
-    """Any part of any option of a group; the keys of a union's members stand side by side."""
+    """Return the schema of a part of any option of a group, with the keys of all members of a union."""
     whole = Job.model_json_schema()
     defs = whole.get("$defs", {})
     node = whole["properties"][group]
     members = [_resolved(member, defs) for member in node.get("oneOf", [node])]
-    if "properties" not in members[0]:  # ov_config, which takes any name
+    if "properties" not in members[0]:  # ov_config, which accepts any key
         known = {key for name in options(group) for key in _keys(group, name)}
         values = _loose(members[0]["additionalProperties"], defs)
         properties = dict.fromkeys(sorted(known), values)
@@ -157,18 +161,18 @@ def _part(group: str) -> Schema:
 
 
 def _narrowed(member: Schema) -> Schema:
-    """Where the key that tells the members of a union apart is there, only that member's keys may be."""
+    """Return a schema that allows only the keys of a union's member if its discriminator is present."""
     tag, value = next((key, value["const"]) for key, value in member["properties"].items() if "const" in value)
     told: Schema = {"properties": {tag: {"const": value}}, "required": [tag]}
     return {"if": told, "then": {"propertyNames": {"enum": [*member["properties"], "defaults"]}}}
 
 
 def _loose(node: Schema, defs: Mapping[str, Schema]) -> Schema:
-    """A value as a file may hold it: as the type says, or an interpolation."""
+    """Return the schema of a value in a file: of its type, or an interpolation."""
     node = _resolved(node, defs)
     if "anyOf" in node:
         return _any([_loose(member, defs) for member in node["anyOf"]])
-    if "oneOf" in node:  # told apart by its kind: a check, which may be written in two ways
+    if "oneOf" in node:  # a check, which has a long and a short form
         members = [_resolved(member, defs) for member in node["oneOf"]]
         return _any([_loose(form, defs) for member in members for form in (_long_form(member), *_short_forms(member))])
     if node.get("type") == "array":
@@ -187,7 +191,7 @@ def _long_form(member: Schema) -> Schema:
 
 
 def _short_forms(member: Schema) -> Iterator[Schema]:
-    """`{contains: Paris}` for `{kind: contains, value: Paris}`."""
+    """Yield the schemas of short forms: `{contains: Paris}` for `{kind: contains, value: Paris}`."""
     kind, value, others = member["properties"]["kind"], member["properties"]["value"], dict(member["properties"])
     del others["kind"], others["value"]
     for name in kind.get("enum", [kind.get("const")]):
@@ -195,7 +199,7 @@ def _short_forms(member: Schema) -> Iterator[Schema]:
 
 
 def _any(schemas: list[Schema]) -> Schema:
-    """One of several, each told once; enumerations become one, for a list of them helps nobody in an editor."""
+    """Return a schema for any of several, without duplicates; enumerations are merged for completion in editors."""
     members: list[Schema] = []
     for schema in schemas:
         members += [member for member in schema.get("anyOf", [schema]) if member not in members]
@@ -211,7 +215,7 @@ def _resolved(node: Schema, defs: Mapping[str, Schema]) -> Schema:
     return dict(defs[node["$ref"].rpartition("/")[2]]) if "$ref" in node else node
 
 
-# ---------------------------------------------------------------- what conf/ says
+# ---------------------------------------------------------------- descriptions from conf/
 def _lines(group: str, name: str) -> list[str]:
     return (conf_dir() / group / f"{name}.yaml").read_text(encoding="utf-8").splitlines()
 
@@ -221,7 +225,7 @@ def _keys(group: str, name: str) -> Iterator[str]:
 
 
 def _comments(group: str) -> dict[str, str]:
-    """What the shipped options say of their keys, behind them on the line; the first of them that says something."""
+    """Return the comment of each key in the built-in options, on the same line; the first one counts."""
     found: dict[str, str] = {}
     for name in options(group):
         for line in _lines(group, name):
@@ -231,7 +235,7 @@ def _comments(group: str) -> dict[str, str]:
 
 
 def _first_comment(group: str) -> str:
-    """The options of a group, each with the comment at its top."""
+    """Return the options of a group, each with the first line of its file if that is a comment."""
     said = []
     for name in options(group):
         first = _lines(group, name)[0]

@@ -1,4 +1,4 @@
-"""The keys that the schema knows, as dotted paths, whatever option of a group is chosen."""
+"""The keys of the schema as dotted paths, across all options of each group."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def groups() -> tuple[str, ...]:
 
 @cache
 def known_keys() -> frozenset[str]:
-    """Every `group.key` of every option; `ov_config` and `chat_template_kwargs` take any key below them."""
+    """Return the `group.key` paths of all options; `ov_config` and `chat_template_kwargs` accept any key below them."""
     return frozenset(_paths("", Job))
 
 
@@ -37,14 +37,14 @@ def in_open_mapping(path: str) -> bool:
 
 @cache
 def affecting(kinds: tuple[Kind, ...]) -> tuple[str, ...]:
-    """Return the groups, and the keys that say it themselves, whose values affect one of these kinds."""
+    """Return the groups and the annotated keys that affect one of these kinds."""
     return tuple(path for path, kind in declared_affects() if kind in kinds)
 
 
 def affects(path: str, kinds: tuple[Kind, ...]) -> bool:
     """Return whether the value at a dotted path affects one of these kinds.
 
-    What a key says itself counts before what its group says. A group whose keys differ has no kind of its own.
+    The annotation of a key overrides that of its group. A group whose keys differ has no annotation.
     """
     declared = _declared_kinds()
     while path not in declared and path:
@@ -53,7 +53,7 @@ def affects(path: str, kinds: tuple[Kind, ...]) -> bool:
 
 
 def restricted(job: Mapping[str, Any], kinds: tuple[Kind, ...]) -> dict[str, Any]:
-    """Return what of a job, as a mapping, affects one of these kinds: groups, with those of their keys that do."""
+    """Return the part of a job, as a mapping, that affects one of these kinds: the groups with their matching keys."""
     kept = {}
     for group, value in job.items():
         if not isinstance(value, Mapping):
@@ -66,10 +66,10 @@ def restricted(job: Mapping[str, Any], kinds: tuple[Kind, ...]) -> dict[str, Any
 
 
 def declared_affects() -> Iterator[tuple[str, Kind]]:
-    """Yield what the types say: a kind for each group or each of its keys, and for keys that differ from their group.
+    """Yield the annotated groups and keys with their kinds; a key with the kind of its group is omitted.
 
     Raises:
-        TypeError: a key affects one thing in one option of its group and another in another option.
+        TypeError: a key has different kinds in two options of its group.
     """
     for group, field in Job.model_fields.items():
         said = _declared(field)
@@ -83,19 +83,19 @@ def _declared_kinds() -> dict[str, Kind]:
 
 
 def _declared_keys(group: str, hint: Any, of_group: Kind | None) -> Iterator[tuple[str, Kind]]:
-    """Yield the kinds of the keys that say one; options of a group may share a key."""
+    """Yield the annotated keys of a group with their kinds; options of a group may share a key."""
     found: dict[str, Kind | None] = {}
     for model in models_in(hint):
         for name, key in model.model_fields.items():
             kind = next(iter(_declared(key)), of_group)
             if found.setdefault(name, kind) != kind:
-                problem = f"affects {kind} in {model.__name__}, and {found[name]} in another option of its group"
-                raise TypeError(f"{group}.{name} {problem}; call one of them something else")
+                problem = f"affects {kind} in {model.__name__} but {found[name]} in another option of its group"
+                raise TypeError(f"{group}.{name} {problem}; rename one of them")
     yield from ((f"{group}.{name}", kind) for name, kind in found.items() if kind is not None and kind != of_group)
 
 
 def models_in(hint: Any) -> Iterator[type[BaseModel]]:
-    """Yield the classes that a type is made of: itself, the members of a union, the items of a tuple."""
+    """Yield the model classes in a type: itself, the members of a union, the items of a tuple."""
     if isinstance(hint, type) and issubclass(hint, BaseModel):
         yield hint
     elif get_origin(hint) is Annotated:

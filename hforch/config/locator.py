@@ -1,4 +1,4 @@
-"""Where somebody wrote the values that a mistake is about, found only once there is a mistake."""
+"""Find the places where the values in an error were set, only if there is an error."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from hforch.errors import Mistake
 
 @dataclass(frozen=True)
 class Locator:
-    """Adds to mistakes that others found in a job's values the places where those were written.
+    """A function that adds to errors in a job's values the places where these were set.
 
-    Workers get one with each job, and most never call it: so nothing of OmegaConf is imported before.
+    Workers get one with each job and rarely call it, so OmegaConf is imported only in the call.
     """
 
     overrides: tuple[str, ...]

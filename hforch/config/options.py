@@ -1,4 +1,4 @@
-"""One shipped option of one config group, read as plain data."""
+"""Built-in options of config groups as plain data."""
 
 from __future__ import annotations
 
@@ -12,5 +12,5 @@ from hforch.config.config_dirs import conf_dir
 
 @cache
 def option(group: str, name: str) -> dict[str, Any]:
-    """The content of conf/GROUP/NAME.yaml; such as `option("generation", "greedy")`, where its defaults live."""
+    """Return the content of conf/GROUP/NAME.yaml, such as the defaults in `option("generation", "greedy")`."""
     return dict(yaml.safe_load((conf_dir() / group / f"{name}.yaml").read_text(encoding="utf-8")))

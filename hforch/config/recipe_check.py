@@ -1,4 +1,4 @@
-"""Whether the file of a recipe holds nothing but what a recipe may say; `recipes.py` has the rule."""
+"""Validate the content of a recipe file; `recipes.py` describes what is allowed."""
 
 from __future__ import annotations
 
@@ -25,24 +25,24 @@ Node = yaml.Node
 
 
 def mistakes_in(text: str, shown: str) -> list[Mistake]:
-    """Return everything in a recipe that no recipe may hold, each with its line.
+    """Return an error with its line for everything in a recipe that is not allowed.
 
     Args:
-        text: of the file.
-        shown: the name of the file, for people.
+        text: the content of the file.
+        shown: the name of the file in messages.
     """
     walk = _Walk(shown)
     walk.events(text)
     if not walk.mistakes:
         walk.top(node := yaml.compose(text, Loader=yaml.SafeLoader))
         if node is None or not node.value:
-            hint = "the smallest one says something like: defaults: [{backend: openvino}]"
-            walk.mistakes.append(Mistake("", "this recipe says nothing", shown, hint))
+            hint = "a minimal recipe is: defaults: [{backend: openvino}]"
+            walk.mistakes.append(Mistake("", "the recipe is empty", shown, hint))
     return walk.mistakes
 
 
 class _Walk:
-    """Collects the mistakes of a recipe while its nodes are visited."""
+    """A visitor of a recipe's nodes that collects errors."""
 
     def __init__(self, shown: str) -> None:
         self.shown = shown
@@ -54,12 +54,12 @@ class _Walk:
         self.mistakes.append(Mistake(path, problem, f"{self.shown}:{node.start_mark.line + 1}", hint))
 
     def events(self, text: str) -> None:
-        """Refuse what stands outside plain data: tags, anchors and aliases, a second document."""
+        """Refuse YAML features beyond plain data: tags, anchors and aliases, a second document."""
         documents = 0
         for event in yaml.parse(text, Loader=yaml.SafeLoader):
             documents += isinstance(event, yaml.DocumentStartEvent)
             if isinstance(event, yaml.DocumentStartEvent) and documents == 2:
-                self.refuse(event, "", "a recipe is one YAML document")
+                self.refuse(event, "", "a recipe must be a single YAML document")
             if isinstance(event, yaml.AliasEvent) or getattr(event, "anchor", None) is not None:
                 self.refuse(event, "", "anchors and aliases are not allowed in a recipe", "write the value out")
             tag = getattr(event, "tag", None)
@@ -83,17 +83,17 @@ class _Walk:
             elif name == "frozen":
                 self.frozen(value)
             elif name in groups() and not isinstance(value, yaml.MappingNode):
-                self.refuse(value, name, "must be a mapping of the group's keys; options are chosen under defaults")
+                self.refuse(value, name, "must be a mapping of the group's keys; set options under defaults")
             elif name in groups():
                 self.value(value, name)
             elif name in TEXTS:
                 if not isinstance(value, yaml.ScalarNode):
-                    self.refuse(value, name, "must be text")
+                    self.refuse(value, name, "must be a string")
             else:
-                self.refuse(key, name, "no recipe has such a key", did_you_mean(name, allowed))
+                self.refuse(key, name, "unknown key", did_you_mean(name, allowed))
 
     def pairs(self, node: Node, path: str) -> Iterator[tuple[str, Node, Node]]:
-        """The entries of a mapping, each checked to be a key that may stand anywhere, and to stand there once."""
+        """Yield the entries of a mapping whose keys are plain names and not duplicates; refuse the others."""
         if not isinstance(node, yaml.MappingNode):
             self.refuse(node, path, "must be a mapping")
             return
@@ -104,15 +104,15 @@ class _Walk:
             if not isinstance(name, str) or name == "<<":
                 self.refuse(key, path, "a key must be a plain name")
             elif name.startswith("_") and name.endswith("_"):
-                self.refuse(key, inner, f"{name} is a word of Hydra that can run code: not allowed in a recipe")
+                self.refuse(key, inner, f"{name} is a Hydra keyword that can run code: not allowed in a recipe")
             elif name in seen:
-                self.refuse(key, inner, "stands there twice")
+                self.refuse(key, inner, "is a duplicate key")
             else:
                 seen.add(name)
                 yield name, key, value
 
     def value(self, node: Node, path: str) -> None:
-        """A value under one of our groups: any plain data whose interpolations are harmless."""
+        """Check a value in a group: any plain data with harmless interpolations."""
         if isinstance(node, yaml.MappingNode):
             for name, key, inner in self.pairs(node, path):
                 self.text(key, path)
@@ -125,17 +125,17 @@ class _Walk:
             self.text(node, path)
 
     def trusted(self, name: str, node: Node, path: str) -> None:
-        """Refuse what only the person who runs a recipe may decide."""
+        """Refuse values that only the user who runs the recipe may set."""
         value = node.value if isinstance(node, yaml.ScalarNode) else None
         if name == TRUST and value != "false":
-            self.refuse(node, path, "a recipe cannot trust code", f"give model.{TRUST}=true on the command line")
+            self.refuse(node, path, "a recipe cannot trust code", f"pass model.{TRUST}=true on the command line")
         if path.startswith("ov_config.") and NAMES_A_FILE.search(name.upper()) and value != "":
-            self.refuse(node, path, "a recipe cannot name files or folders", "give it on the command line")
+            self.refuse(node, path, "a recipe cannot set file or folder paths here", "pass it on the command line")
 
     def text(self, node: Any, path: str) -> None:
-        """A scalar: every `${` in it must begin a plain reference into our groups, or oc.select of one.
+        """Check a scalar: each `${` must start a plain reference into the groups, or an oc.select of one.
 
-        One that is escaped is text, unless the recipe sweeps: what is swept is read twice.
+        An escaped `${` is text, unless the recipe has a sweep: swept values are parsed twice.
         """
         if not has_only_references(node.value, read_twice=self.sweeps):
             problem = f"the interpolation in '{node.value}' is not allowed in a recipe"
@@ -148,7 +148,7 @@ class _Walk:
         seen: set[str] = set()
         for entry in node.value:
             if not isinstance(entry, yaml.MappingNode) or len(entry.value) != 1:
-                self.refuse(entry, "defaults", "each entry must be one `group: option`")
+                self.refuse(entry, "defaults", "each entry must be a single `group: option`")
                 continue
             for name, key, option in self.pairs(entry, "defaults"):
                 self.choice(name, key, option, seen)
@@ -157,15 +157,17 @@ class _Walk:
         path = "hydra.launcher" if name == LAUNCHER else name
         if name not in (*groups(), LAUNCHER):
             hint = did_you_mean(name, [*groups(), LAUNCHER])
-            self.refuse(key, f"defaults.{name}", "a recipe chooses among hforch's groups and hydra/launcher only", hint)
+            self.refuse(
+                key, f"defaults.{name}", "a recipe can only set options of hforch's groups and hydra/launcher", hint
+            )
         elif name in seen:
-            self.refuse(key, path, "is chosen twice")
+            self.refuse(key, path, "is set twice")
         elif not isinstance(option, yaml.ScalarNode) or not _is_option(name, option.value):
             self.refuse(option, path, "must be the name of one option", shorthand.hint(name))
         seen.add(name)
 
     def exclude(self, node: Node) -> None:
-        """Combinations to leave out of the sweep: a list of mappings from groups or their keys to values."""
+        """Check the combinations to exclude from the sweep: a list of mappings from groups or their keys to values."""
         if not isinstance(node, yaml.SequenceNode):
             self.refuse(
                 node, "exclude", "must be a list of combinations, such as: - {backend: pytorch, precision: int4}"
@@ -177,17 +179,17 @@ class _Walk:
                 values = value.value if isinstance(value, yaml.SequenceNode) else [value]
                 if name.partition(".")[0] not in groups():
                     hint = did_you_mean(name.partition(".")[0], groups())
-                    self.refuse(key, path, "only hforch's groups and their keys can be told apart", hint)
+                    self.refuse(key, path, "only hforch's groups and their keys can be excluded", hint)
                 elif not all(isinstance(one, yaml.ScalarNode) and "$" not in one.value for one in values):
-                    self.refuse(value, path, "must be one value, or a list of values")
+                    self.refuse(value, path, "must be a value or a list of values")
 
     def frozen(self, node: Node) -> None:
-        """What `hforch freeze` wrote: any text, for nothing interpolates it, but of one shape."""
+        """Check the section that `hforch freeze` wrote: its types; strings are not checked, as none is interpolated."""
         from hforch.config.frozen import problems
 
         tree = yaml_loader()("").construct_object(node, deep=True)
         for path, problem in problems(tree):
-            hint = "leave this part as hforch freeze wrote it, or take it out"
+            hint = "restore this section from hforch freeze, or remove it"
             self.refuse(node, f"frozen.{path}".rstrip("."), problem, hint)
 
     def hydra(self, node: Node) -> None:
@@ -200,14 +202,14 @@ class _Walk:
                 self.refuse(
                     key,
                     f"hydra.{name}",
-                    "of Hydra's own settings a recipe sets sweeper.params and numbers of the launcher only",
-                    "give it on the command line instead",
+                    "of Hydra's own settings, a recipe can only set sweeper.params and numbers of the launcher",
+                    "pass it on the command line instead",
                 )
 
     def sweeper(self, node: Node) -> None:
         for name, key, value in self.pairs(node, "hydra.sweeper"):
             if name != "params":
-                self.refuse(key, f"hydra.sweeper.{name}", "of the sweeper a recipe sets params only")
+                self.refuse(key, f"hydra.sweeper.{name}", "of the sweeper, a recipe can only set params")
                 continue
             for swept, swept_key, values in self.pairs(value, "hydra.sweeper.params"):
                 self.swept(swept, swept_key, values)
@@ -219,21 +221,21 @@ class _Walk:
             hint = did_you_mean(name.partition(".")[0], groups())
             self.refuse(key, path, "only hforch's groups and their keys can be swept", hint)
         elif not isinstance(values, yaml.ScalarNode):
-            self.refuse(values, path, "must be text as on the command line, such as: a,b")
+            self.refuse(values, path, "must be a string as on the command line, such as: a,b")
         elif name.lstrip("+") in groups() and not _are_options(name.lstrip("+"), values.value):
             hint = shorthand.hint(name.lstrip("+"))
             self.refuse(values, path, "must name options of the group, such as: a,b or glob(*)", hint)
         elif TRUST in f"{name} {values.value}":
-            self.refuse(key, path, "a recipe cannot trust code", f"give model.{TRUST}=true on the command line")
+            self.refuse(key, path, "a recipe cannot trust code", f"pass model.{TRUST}=true on the command line")
         elif match["group"] == "ov_config" and NAMES_A_FILE.search(name.upper()):
-            self.refuse(key, path, "a recipe cannot name files or folders", "give it on the command line")
+            self.refuse(key, path, "a recipe cannot set file or folder paths here", "pass it on the command line")
         elif re.search(r"\$(?!\{)", values.value):
-            self.refuse(values, path, "a $ is not allowed here unless it begins a reference such as ${group.key}")
+            self.refuse(values, path, "$ is only allowed at the start of a reference such as ${group.key}")
         else:
             self.text(values, path)
 
     def launcher_settings(self, node: Node, path: str) -> None:
-        """Numbers, and what else of the launcher that the recipe chooses is harmless."""
+        """Check the settings of the chosen launcher: numbers, and others that the launcher allows."""
         for name, _, value in self.pairs(node, path):
             inner = f"{path}.{name}"
             if isinstance(value, yaml.MappingNode):
@@ -243,12 +245,12 @@ class _Walk:
             if isinstance(value, yaml.ScalarNode) and self.launcher.may_be_set(key, value.value):
                 continue
             others = ", ".join(self.launcher.recipe_settings)
-            hint = f"apart from numbers, it sets only: {others}" if others else None
-            self.refuse(value, inner, "must be a number: a recipe sets only numbers of the launcher", hint)
+            hint = f"other settings that a recipe can set: {others}" if others else None
+            self.refuse(value, inner, "must be a number: of the launcher, a recipe can only set numbers", hint)
 
 
 def _chosen_launcher(recipe: Node) -> str | None:
-    """Return the option of hydra/launcher that a recipe chooses, if any, whatever else is wrong with the recipe."""
+    """Return the option of hydra/launcher in a recipe, or None; the recipe may be invalid."""
     lists = [value for key, value in recipe.value if key.value == "defaults"] if _is_mapping(recipe) else []
     entries = [one for list_ in lists if isinstance(list_, yaml.SequenceNode) for one in list_.value]
     chosen = (value for entry in entries if _is_mapping(entry) for key, value in entry.value if key.value == LAUNCHER)

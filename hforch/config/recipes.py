@@ -1,10 +1,10 @@
-"""Recipes: files to share, read as data before Hydra sees them, so that running one runs no code of its author.
+"""Recipes: shareable files, validated as data before Hydra reads them so that they cannot run their author's code.
 
-Allowed are: `name` and `description`; `defaults`, a list of options of our groups and of `override hydra/launcher`;
-values under the groups; `hydra.sweeper.params`, harmless settings under `hydra.launcher`; `exclude`, combinations that
-are left out of the sweep; and `frozen`, what `hforch freeze` tells of a run, which Hydra never sees. All else is
-refused, and so are two things among our own keys: trusting a repository's code, and OpenVINO properties that name a
-file or a folder to write. Whoever runs the recipe can give both on the command line.
+A recipe may contain: `name` and `description`; `defaults`, a list of options of hforch's groups and of
+`override hydra/launcher`; values in the groups; `hydra.sweeper.params`; harmless settings in `hydra.launcher`;
+`exclude`, combinations to exclude from the sweep; and `frozen`, the run that `hforch freeze` recorded, which is not
+passed to Hydra. Everything else is refused, including two kinds of keys in the groups: trust in a repository's code,
+and OpenVINO properties with a file or folder to write. The user can pass both on the command line.
 """
 
 from __future__ import annotations
@@ -27,26 +27,26 @@ from hforch.config.yaml_nodes import read_yaml
 from hforch.errors import ConfigError, Mistake
 
 CONFIG_NAME = "hforch_recipe"
-ENTRIES_BEFORE = 2  # in the defaults list made of a recipe's: the config it builds on, and _self_
+ENTRIES_BEFORE = 2  # in the generated defaults list: the base config and _self_
 
 
 @contextmanager
 def opened(recipe: Path | None, config_dirs: ConfigDirs, overrides: Sequence[str] = ()) -> Iterator[ConfigDirs]:
-    """The places with a recipe as the primary config, on top of the one they name; unchanged without a recipe.
+    """Yield the search path with a recipe as the primary config, based on the given one; unchanged without a recipe.
 
     Args:
-        overrides: what comes on top of the recipe; where they choose an option of a group, the recipe's values under
-            that group, written for another one, do not hold.
+        overrides: the overrides applied to the recipe; if they choose an option of a group, the recipe's values in
+            that group, written for another option, are dropped.
 
     Raises:
-        ConfigError: the recipe holds what no recipe may.
+        ConfigError: the recipe is invalid.
     """
     if recipe is None:
         yield config_dirs
         return
     if config_file([config_dirs.main, *config_dirs.extra], config_dirs.config_name) is None:
-        problem = f"there is no config {config_dirs.config_name} for the recipe to build on"
-        raise ConfigError([Mistake("", problem, f"--config-name {config_dirs.config_name}", "leave the flag out")])
+        problem = f"config not found: {config_dirs.config_name}, which the recipe extends"
+        raise ConfigError([Mistake("", problem, f"--config-name {config_dirs.config_name}", "omit the flag")])
     data = read_recipe(recipe, config_dirs)
     notes = tuple(_replaced(data, overrides))
     with _as_mistakes(config_dirs.show(recipe.resolve())):
@@ -65,15 +65,15 @@ def opened(recipe: Path | None, config_dirs: ConfigDirs, overrides: Sequence[str
 
 
 def _replaced(data: dict[str, Any], overrides: Sequence[str]) -> Iterator[str]:
-    """Take away the recipe's values under groups of which an option is chosen; says which."""
+    """Remove the recipe's values in groups whose option an override chooses; yield a note for each."""
     for text in overrides:
         group, sign, option = text.lstrip("+").partition("=")
         if sign and group in groups() and not option.lstrip().startswith("{") and (values := data.pop(group, None)):
-            yield f"{text} takes the place of what the recipe says of {group}: {', '.join(values)}"
+            yield f"{text} replaces the recipe's values of {group}: {', '.join(values)}"
 
 
 def _as_config(data: dict[str, Any], base: str) -> str:
-    """A primary config for Hydra that says what the recipe says and nothing more."""
+    """Return a recipe as a primary config for Hydra."""
     from omegaconf import OmegaConf
 
     options = [next(iter(entry.items())) for entry in data.get("defaults") or []]
@@ -89,10 +89,10 @@ def _as_config(data: dict[str, Any], base: str) -> str:
 
 
 def read_recipe(file: Path, config_dirs: ConfigDirs) -> dict[str, Any]:
-    """The data of a recipe file.
+    """Return the data of a recipe file.
 
     Raises:
-        ConfigError: with every mistake and its line.
+        ConfigError: with all errors and their lines.
     """
     shown = config_dirs.show(file.resolve())
     with _as_mistakes(shown):
@@ -104,7 +104,7 @@ def read_recipe(file: Path, config_dirs: ConfigDirs) -> dict[str, Any]:
 
 @contextmanager
 def _as_mistakes(shown: str) -> Iterator[None]:
-    """Turn what readers of YAML raise into mistakes of the recipe."""
+    """Convert exceptions raised while reading YAML to errors of the recipe."""
     from hforch.config.diagnose.library_errors import REFUSALS, explain
 
     try:
@@ -112,5 +112,5 @@ def _as_mistakes(shown: str) -> Iterator[None]:
     except REFUSALS as error:
         mark = getattr(error, "problem_mark", None) or getattr(error, "context_mark", None)
         where = f"{shown}:{mark.line + 1}" if mark else shown
-        problem = "broken YAML" if isinstance(error, yaml.YAMLError) else "the recipe cannot be read"
+        problem = "invalid YAML" if isinstance(error, yaml.YAMLError) else "cannot read the recipe"
         raise ConfigError([Mistake("", f"{problem}: {explain(error)}", where)]) from error

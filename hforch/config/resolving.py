@@ -1,4 +1,4 @@
-"""From OmegaConf's containers to plain ones: interpolations resolved, and what cannot be is a mistake."""
+"""Convert OmegaConf containers to plain ones, with interpolations resolved; one that cannot be resolved is an error."""
 
 from __future__ import annotations
 
@@ -22,15 +22,15 @@ EXAMPLES = {"model.id": "ORG/NAME", "model.path": "PATH", "inputs.path": "FILE",
 
 
 def resolve(cfg: DictConfig, choices: Mapping[str, str]) -> tuple[dict[str, Any], list[Mistake], FromEnv]:
-    """Plain containers without the `hydra` node.
+    """Return the configuration without the `hydra` node as plain containers.
 
     Args:
         cfg: the composed configuration.
-        choices: the option chosen of each group, for the messages.
+        choices: the chosen option of each group, for messages.
 
     Returns:
-        the tree, a mistake for each value that is not known, which stands as None in the tree, and the interpolations
-        that read the environment.
+        the tree; an error for each value that is missing or cannot be resolved (None in the tree); and the
+        interpolations that read the environment.
     """
     watch_environment()
     mistakes: list[Mistake] = []
@@ -53,7 +53,7 @@ def resolve(cfg: DictConfig, choices: Mapping[str, str]) -> tuple[dict[str, Any]
 
 
 def as_written(cfg: DictConfig) -> dict[str, Any] | None:
-    """The tree, if nothing in it has to be resolved or is missing; else None."""
+    """Return the tree if it contains no interpolations and no missing values, else None."""
     tree = {str(key): unresolved(cfg[key]) for key in cfg if key != "hydra" and OmegaConf.is_config(node_of(cfg, key))}
     ours = sum(1 for key in cfg if key != "hydra")
     return tree if len(tree) == ours and not any(_is_special_text(leaf) for leaf in _texts(tree)) else None
@@ -72,7 +72,7 @@ def _texts(tree: Any) -> Iterator[str]:
 
 
 def _without(cfg: DictConfig, paths: Sequence[tuple[Any, ...]]) -> DictConfig:
-    """A copy that holds None at these paths, so that all the others can be resolved."""
+    """Return a copy with None at these paths, so that all other values can be resolved."""
     known = copied(cfg)
     with read_write(known):
         for *above, last in paths:
@@ -84,7 +84,7 @@ def _without(cfg: DictConfig, paths: Sequence[tuple[Any, ...]]) -> DictConfig:
 
 
 def unresolved(cfg: DictConfig) -> Any:
-    """Plain containers, interpolations as they are written."""
+    """Return plain containers with unresolved interpolations."""
     return OmegaConf.to_container(cfg, resolve=False)
 
 
@@ -93,7 +93,7 @@ def _container(node: Any) -> Any:
 
 
 def _leaves(parent: Any, path: tuple[Any, ...]) -> Iterator[tuple[tuple[Any, ...], tuple[Any, Any]]]:
-    """Every scalar, every interpolation and every `???` below, as (parent, key)."""
+    """Yield the path of every scalar, interpolation and `???` below, with its (parent, key)."""
     key = path[-1]
     node = node_of(parent, key)
     special = node is None or is_special(node)
@@ -122,7 +122,7 @@ def _leaf_mistake(path: tuple[Any, ...], where: tuple[Any, Any], choices: Mappin
     text = text_of(parent, key)
     if "${hydra." in text:
         hint = f"write {text.replace('${hydra.', '${hydra:')}"
-        return Mistake(dotted, f"{text} is gone when the job runs", hint=hint)
+        return Mistake(dotted, f"{text} is not available when the job runs", hint=hint)
     try:
         value = parent[key]
         if OmegaConf.is_config(value):
@@ -138,7 +138,7 @@ def _leaf_mistake(path: tuple[Any, ...], where: tuple[Any, Any], choices: Mappin
 
 @contextmanager
 def as_in_the_job(cfg: DictConfig, number: int | None) -> Iterator[None]:
-    """Let `${hydra:...}` see what it will see when the job runs; `number` is the job's in a sweep."""
+    """Resolve `${hydra:...}` as in the running job while the block runs; `number` is the job's number in a sweep."""
     seen = copied(cfg)
     with read_write(seen), open_dict(seen):
         kind = "run" if number is None else "sweep"
@@ -150,7 +150,7 @@ def as_in_the_job(cfg: DictConfig, number: int | None) -> Iterator[None]:
 
 
 def asks_hydra(cfg: DictConfig) -> bool:
-    """Whether some value of the job holds a `${hydra:...}`."""
+    """Return whether a value of the job contains `${hydra:...}`."""
     return any(
         is_interpolation(node_of(parent, name)) and "${hydra:" in text_of(parent, name)
         for key in cfg

@@ -1,4 +1,4 @@
-"""What must hold between the keys of a job, beyond the type of each one. Pure functions of plain values."""
+"""Rules between the keys of a job that types cannot express. Pure functions of plain values."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ Tree = Mapping[str, Any]
 
 @dataclass(frozen=True)
 class Rule:
-    """A check and the groups it reads; it runs only when none of them has a mistake of its own."""
+    """A check and the groups that it reads; it runs only if none of these groups has an error."""
 
     groups: frozenset[str]
     check: Callable[[Tree], Iterator[Mistake]]
@@ -42,29 +42,34 @@ def device_is_named_once(tree: Tree) -> Iterator[Mistake]:
     if index is not None and device_map is not None:
         yield Mistake(
             "device.index",
-            f"cannot be given together with device.device_map ({device_map}): one places the whole model, "
-            "the other spreads it",
-            hint=f"drop one: device.index=null to spread it, device.device_map=null for number {index}",
+            f"cannot be combined with device.device_map ({device_map}), which spreads the model over several GPUs",
+            hint=f"set device.index=null to spread the model, or device.device_map=null to use GPU {index} only",
         )
     elif kind == "gpu" and index is None and device_map is None:
         yield Mistake(
-            "device.index", "a GPU needs its number", hint="set device.index=0, or device.device_map=auto to use all"
+            "device.index",
+            "device.kind=gpu needs an index",
+            hint="set device.index=0, or device.device_map=auto to use all GPUs",
         )
     elif kind in ("cpu", "npu", "openvino") and index is not None:
         yield Mistake(
             "device.index",
-            f"device.kind={kind} has no number",
+            f"has no effect with device.kind={kind}",
             hint=f"use device=gpu device.index={index}"
             if kind != "openvino"
-            else "put it into device.name, such as GPU.1",
+            else "use device.name instead, such as GPU.1",
         )
     elif kind == "auto" and index is not None:
-        yield Mistake("device.index", "device=auto leaves the choice to the library", hint="use device=gpu to choose")
+        yield Mistake(
+            "device.index", "device=auto leaves the choice of the device to the library", hint="use device=gpu"
+        )
     if kind == "openvino" and name is None:
-        yield Mistake("device.name", "device=openvino needs a device name", hint="add device.name=GPU.1, or another")
+        yield Mistake("device.name", "device=openvino needs a device name", hint="set one, such as device.name=GPU.1")
     if kind != "openvino" and name is not None:
         yield Mistake(
-            "device.name", f"is for device=openvino only, not for kind {kind}", hint="use device=openvino, or drop it"
+            "device.name",
+            f"requires device.kind=openvino; device.kind is {kind}",
+            hint="use device=openvino, or device.name=null",
         )
 
 
@@ -101,7 +106,7 @@ def sampling_is_switched_on(tree: Tree) -> Iterator[Mistake]:
     if generation["do_sample"] is None:
         yield Mistake(
             "generation.do_sample",
-            "null means the checkpoint's own choice, and generation.from_checkpoint is false",
+            "null uses the checkpoint's setting, but generation.from_checkpoint is false",
             hint="set it to true or false, or use generation=checkpoint",
         )
     elif not generation["do_sample"]:
@@ -111,7 +116,7 @@ def sampling_is_switched_on(tree: Tree) -> Iterator[Mistake]:
                 yield Mistake(
                     f"generation.{key}",
                     f"{value} has no effect while generation.do_sample is false",
-                    hint="add generation.do_sample=true, or use generation=sample",
+                    hint="set generation.do_sample=true, or use generation=sample",
                 )
 
 
@@ -122,11 +127,11 @@ def answer_length_is_limited(tree: Tree) -> Iterator[Mistake]:
     if most is None and generation["max_length"] is None:
         yield Mistake(
             "generation.max_new_tokens",
-            "it and generation.max_length are both null, so nothing bounds the answer",
+            "this and generation.max_length are null, so the answer has no length limit",
             hint="set one of them, such as generation.max_new_tokens=64",
         )
     if least is not None and most is not None and least > most:
-        yield Mistake("generation.min_new_tokens", f"{least} is more than generation.max_new_tokens ({most})")
+        yield Mistake("generation.min_new_tokens", f"{least} is greater than generation.max_new_tokens ({most})")
 
 
 @rule("generation")
@@ -155,9 +160,9 @@ def json_schema_is_valid(tree: Tree) -> Iterator[Mistake]:
         except ValueError as error:
             yield Mistake("generation.json_schema", str(error))
     excluded = {
-        "num_beams": ((generation["num_beams"] or 1) > 1, "beams cannot be held to a schema", "1"),
-        "ignore_eos": (generation["ignore_eos"], "JSON that fits a schema must be able to end", "false"),
-        "min_new_tokens": (generation["min_new_tokens"], "JSON that fits a schema may end before", "null"),
+        "num_beams": ((generation["num_beams"] or 1) > 1, "beam search does not support a JSON schema", "1"),
+        "ignore_eos": (generation["ignore_eos"], "an answer with a JSON schema must be able to end", "false"),
+        "min_new_tokens": (generation["min_new_tokens"], "an answer with a JSON schema may be shorter", "null"),
     }
     for key, (is_set, problem, instead) in excluded.items():
         if is_set:
@@ -175,26 +180,26 @@ def group_size_needs_int4(tree: Tree) -> Iterator[Mistake]:
             if precision[key] is not None:
                 yield Mistake(
                     f"precision.{key}",
-                    f"is for int4 only, not for {precision['name']}",
-                    hint=f"choose the whole option, precision={precision['name']} or precision=int4",
+                    f"requires precision.name=int4; precision.name is {precision['name']}",
+                    hint=f"use an option: precision={precision['name']} or precision=int4",
                 )
     elif size is not None and size != -1 and size < 1:
-        yield Mistake("precision.group_size", f"must be -1 (one scale per channel) or 1 or more; it is {size}")
+        yield Mistake("precision.group_size", f"must be -1 (one scale per channel) or at least 1; got {size}")
 
 
 # ---------------------------------------------------------------- prompt and inputs
 def variables(template: str) -> list[str]:
-    """The names between the braces of an f-string template, in order, each once.
+    """Return the variables of an f-string template in order, without duplicates.
 
     Raises:
-        ValueError: the braces do not match, or a name is no plain one.
+        ValueError: unbalanced braces, or a variable that is not a plain name.
     """
     names: dict[str, None] = {}
     for _, name, form, conversion in string.Formatter().parse(template):
         if name is None:
             continue
         if not name.isidentifier() or form or conversion:
-            raise ValueError(f"'{{{name}}}' is not a plain name between braces")
+            raise ValueError(f"'{{{name}}}' is not a plain name in braces")
         names[name] = None
     return list(names)
 
@@ -203,7 +208,9 @@ def _template_mistake(path: str, template: str) -> Mistake | None:
     try:
         variables(template)
     except ValueError as error:
-        return Mistake(path, str(error).lower(), hint="write {name} for a column of the inputs, {{ and }} for braces")
+        return Mistake(
+            path, str(error).lower(), hint="write {name} for a column of the inputs, {{ and }} for literal braces"
+        )
     return None
 
 
@@ -223,7 +230,9 @@ def templates_can_be_read(tree: Tree) -> Iterator[Mistake]:
     yield from mistakes
     if templates and not mistakes and not any(variables(text) for text in templates.values()):
         path = "prompt.template" if "prompt.template" in templates else "prompt.messages"
-        yield Mistake(path, "names no variable, so every input would get the same prompt", hint="write {question}")
+        yield Mistake(
+            path, "contains no variable, so every input would get the same prompt", hint="add one, such as {question}"
+        )
 
 
 @rule("prompt", "inputs")
@@ -243,7 +252,7 @@ def inputs_have_prompt_columns(tree: Tree) -> Iterator[Mistake]:
             if len(names) > 1:
                 yield Mistake(
                     f"inputs.items.{number}",
-                    f"is one text, but the prompt has {len(names)} variables: {', '.join(names)}",
+                    f"is a string, but the prompt has {len(names)} variables: {', '.join(names)}",
                     hint=f"write a mapping: {{{', '.join(f'{name}: ...' for name in names)}}}",
                 )
             continue
@@ -251,7 +260,7 @@ def inputs_have_prompt_columns(tree: Tree) -> Iterator[Mistake]:
         if lacking:
             yield Mistake(
                 f"inputs.items.{number}",
-                f"lacks {', '.join(lacking)}, which the prompt names; it has: {', '.join(map(str, item)) or 'nothing'}",
+                f"lacks {', '.join(lacking)}, which the prompt uses; it has: {', '.join(map(str, item)) or 'nothing'}",
             )
 
 
@@ -261,12 +270,12 @@ def _raw_columns(column: str | None, items: Any) -> Iterator[Mistake]:
             continue
         if column is not None and column not in item:
             has = ", ".join(map(str, item)) or "nothing"
-            yield Mistake(f"inputs.items.{number}", f"lacks {column}, which prompt.column names; it has: {has}")
+            yield Mistake(f"inputs.items.{number}", f"lacks {column}, the prompt.column; it has: {has}")
         elif column is None and len(item) != 1:
             yield Mistake(
                 f"inputs.items.{number}",
-                f"has {len(item)} columns, and prompt=raw needs to know which one is the prompt",
-                hint="set prompt.column",
+                f"has {len(item)} columns, so prompt=raw needs prompt.column",
+                hint="set prompt.column to the column with the prompt",
             )
 
 
@@ -290,5 +299,5 @@ def scoring_windows_advance(tree: Tree) -> Iterator[Mistake]:
         yield Mistake(
             "scoring.text.stride",
             f"is {text['stride']}, which leaves no context in a window of {text['window']} tokens",
-            hint=f"take at most {text['window'] - 1}; null takes half the window",
+            hint=f"use at most {text['window'] - 1}, or null for half the window",
         )

@@ -1,9 +1,9 @@
-"""The types that validate a configuration: one class a config group, one field a key, no default anywhere.
+"""The types that validate a configuration: one class per config group, one field per key, no defaults.
 
-Defaults live in conf/ and nowhere else, so every field is required here. A group whose options differ in shape
-(where the weights are, how a prompt is made) is a union, told apart by one key. Each group, or each of its keys where
-they differ, says what it affects; load keys, job ids and more follow from that (`affects.py`). A class that gets a key
-later says in `added` what older records mean without it, and `Job` says so for whole groups (`added_keys.py`).
+Defaults are only in conf/, so every field is required. A group whose options have different keys (the source of the
+weights, the kind of prompt) is a discriminated union. Each group, or each key where keys differ, is annotated with what
+it affects; load keys and job ids are derived from that (`affects.py`). A class that gains a key later lists in `added`
+the value that older records imply; `Job` does so for whole groups (`added_keys.py`).
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from hforch.utils.strict_model import Count, NonEmpty, Positive, Probability, St
 
 
 class ConfigPart(StrictModel):
-    """What every part of a job is."""
+    """The base class of the parts of a job."""
 
 
 # ---------------------------------------------------------------- device, precision, ov_config
@@ -76,7 +76,7 @@ Prompt = Annotated[TemplatePrompt | ChatPrompt | RawPrompt, Field(discriminator=
 
 
 class Generation(ConfigPart):
-    """How tokens are chosen; the names are those of transformers' GenerationConfig. None: not applied."""
+    """Token selection, with the names of transformers' GenerationConfig. None: not applied."""
 
     from_checkpoint: bool
     do_sample: bool | None
@@ -133,11 +133,11 @@ class Checks(ConfigPart):
 
 # ---------------------------------------------------------------- scoring
 class BaselineScoring(ConfigPart):
-    """Distance of the next-token distributions from the baseline's, on the baseline's own answers.
+    """Divergence of the next-token distributions from those of the baseline, on the baseline's answers.
 
     Attributes:
-        of: AXIS=VALUE,... as in `hforch compare --baseline`; null: the most precise of the jobs.
-        top_k: how many tokens' log-probabilities are kept for each position; the others count as one.
+        of: AXIS=VALUE,... as in `hforch compare --baseline`; null: the most precise job.
+        top_k: the number of tokens per position whose log-probabilities are stored; the others count as one.
     """
 
     of: NonEmpty | None
@@ -148,11 +148,11 @@ class TextScoring(ConfigPart):
     """Perplexity on a text.
 
     Attributes:
-        path: of a text file; null: a few pages of plain English that hforch ships.
-        window: tokens that are read together, at most.
-        stride: tokens that are scored in each window after the first; those before them are its context; null: half
-            the window.
-        max_tokens: a longer text is refused.
+        path: a text file; null: the English text that hforch ships.
+        window: the maximum number of tokens in one forward pass.
+        stride: the number of tokens scored in each window after the first, with the previous ones as context; null:
+            half the window.
+        max_tokens: the maximum length of the text; a longer one is an error.
     """
 
     path: NonEmpty | None
@@ -163,9 +163,11 @@ class TextScoring(ConfigPart):
 
 
 class Scoring(ConfigPart):
-    """Attributes:
-    chunk: tokens that are read at once; between chunks they are in the KV cache.
-    batch_size: texts that are read together.
+    """Scoring with the loaded model after the answers.
+
+    Attributes:
+        chunk: the number of tokens per forward pass; earlier ones are in the KV cache.
+        batch_size: the number of texts per forward pass.
     """
 
     chunk: Positive
@@ -175,7 +177,7 @@ class Scoring(ConfigPart):
 
     @property
     def is_requested(self) -> bool:
-        """Whether anything is scored."""
+        """Whether scoring is enabled."""
         return self.baseline is not None or self.text is not None
 
 
@@ -194,7 +196,7 @@ class Runtime(ConfigPart):
 
 
 class Job(ConfigPart):
-    """One composed configuration: what one run does."""
+    """One composed configuration, which describes one run."""
 
     model: Annotated[AnySource, LOADING]
     backend: Annotated[AnyBackend, LOADING]

@@ -1,4 +1,4 @@
-"""All the jobs that a command line means, each composed and validated before the first one runs."""
+"""Plan the jobs of a command line: all of them are composed and validated before the first one runs."""
 
 from __future__ import annotations
 
@@ -25,20 +25,20 @@ if TYPE_CHECKING:
     from omegaconf import DictConfig
 
 MOST_JOBS = 10_000
-"""Of a sweep, unless more are allowed: each takes about 20 ms to compose, and a directory."""
+"""The default limit for the jobs of a sweep; each takes about 20 ms to compose, and a directory."""
 MOST_ALLOWED = 10**7
 
 
 @dataclass(frozen=True)
 class Plan:
-    """What a command line means.
+    """The jobs of a command line.
 
     Attributes:
-        jobs: all of them.
-        multirun: whether they are a sweep (of one job, perhaps).
-        numbers: of the jobs; those of a sweep are Hydra's.
-        whole: of a sweep whose jobs Hydra's own sweeper makes: False where a plugin decides what is run.
-        left_out: the jobs that the recipe excludes, in words.
+        jobs: all jobs.
+        multirun: whether they are a sweep, possibly of one job.
+        numbers: the numbers of the jobs; in a sweep those of Hydra.
+        whole: whether all jobs of a sweep are known; False if the sweeper is a plugin, which decides what runs.
+        left_out: the overrides of the jobs that the recipe excludes.
     """
 
     jobs: tuple[Composed, ...]
@@ -49,10 +49,10 @@ class Plan:
 
 
 def diagnose_all(overrides: Sequence[str], config_dirs: ConfigDirs) -> None:
-    """Find the mistakes that keep a configuration from being composed, and no others: to show it needs no more.
+    """Check that a configuration can be composed, without validating it: enough to print it.
 
     Raises:
-        ConfigError: with all of them.
+        ConfigError: with all errors.
     """
     with hydra_settings():
         loader = config_dirs.loader()
@@ -67,11 +67,11 @@ def plan(overrides: Sequence[str], config_dirs: ConfigDirs, multirun: bool, most
     """Compose and validate every job.
 
     Args:
-        multirun: the -m flag; a configuration may ask for a sweep too, through hydra.mode.
-        most: jobs that a sweep may have.
+        multirun: the -m flag; a configuration can also request a sweep with hydra.mode.
+        most: the maximum number of jobs of a sweep.
 
     Raises:
-        ConfigError: with the mistakes of all jobs, each once.
+        ConfigError: with the errors of all jobs, without duplicates.
     """
     with hydra_settings():
         loader = config_dirs.loader()
@@ -96,10 +96,10 @@ def plan(overrides: Sequence[str], config_dirs: ConfigDirs, multirun: bool, most
 
 
 def _refuse_hydra_mistakes(base: Diagnosis, config_dirs: ConfigDirs, mistakes: Sequence[Mistake]) -> None:
-    """Refuse settings that Hydra would fail over.
+    """Validate Hydra's own settings.
 
     Raises:
-        ConfigError: with them, and with what else is wrong.
+        ConfigError: one of them is invalid; contains all other errors too.
     """
     assert base.cfg is not None
     sources = Sources(config_dirs, base.kept)
@@ -110,13 +110,13 @@ def _refuse_hydra_mistakes(base: Diagnosis, config_dirs: ConfigDirs, mistakes: S
         judge(base, config_dirs, mistakes)
     except ConfigError as error:
         found += [one for one in error.mistakes if one.path not in {told.path for told in found}]
-    except (OmegaConfBaseException, AttributeError, TypeError):  # it needs the settings that are wrong
+    except (OmegaConfBaseException, AttributeError, TypeError):  # it needs the invalid settings
         found += [*mistakes, *base.mistakes]
     raise ConfigError(sorted(found, key=lambda mistake: mistake.path))
 
 
 def is_excluded(cfg: DictConfig | None, rules: Sequence[Mapping[str, Any]]) -> bool:
-    """Whether a composed configuration is one of the combinations that are left out."""
+    """Return whether a composed configuration is an excluded combination."""
     return cfg is not None and any(all(_is(cfg, key, value) for key, value in rule.items()) for rule in rules)
 
 
@@ -139,15 +139,15 @@ def _label(job: Sequence[ParsedOverride]) -> str:
 def _judge_all(
     jobs: Sequence[Sequence[ParsedOverride]], config_dirs: ConfigDirs, loader: Any, mistakes: Sequence[Mistake]
 ) -> tuple[dict[int, Composed], list[int]]:
-    """Compose and judge the jobs, first the few that hold every value once.
+    """Compose and validate the jobs, first the few that contain every value once.
 
-    When these have mistakes, the others are not looked at, for they have the same ones.
+    After an error, jobs with only values that have been checked are skipped: they have the same errors.
 
     Returns:
-        the jobs by number, and the numbers of those that the recipe leaves out.
+        the jobs by number, and the numbers of the excluded jobs.
 
     Raises:
-        ConfigError: with the mistakes of all jobs, or because all are left out.
+        ConfigError: with the errors of all jobs, or because all jobs are excluded.
     """
     composed: dict[int, Composed] = {}
     left_out: list[int] = []
@@ -171,8 +171,8 @@ def _judge_all(
         raise ConfigError(sorted(dict.fromkeys(found), key=lambda mistake: mistake.path))
     if not composed:
         where = config_dirs.show(config_dirs.written())
-        problem = f"leaves out all {len(jobs)} jobs of the sweep"
-        raise ConfigError([Mistake("exclude", problem, where, "take a combination out of it")])
+        problem = f"excludes all {len(jobs)} jobs of the sweep"
+        raise ConfigError([Mistake("exclude", problem, where, "remove a combination")])
     return dict(sorted(composed.items())), sorted(left_out)
 
 
@@ -195,7 +195,7 @@ def _jobs(
     mistakes: list[Mistake],
     most: int,
 ) -> list[list[ParsedOverride]]:
-    """The overrides of each job, as Hydra's own sweeper splits them; another sweeper's jobs are not known before."""
+    """Return the overrides of each job as Hydra's basic sweeper splits them; jobs of other sweepers are unknown."""
     assert base.cfg is not None
     sweeper = base.cfg.hydra.sweeper
     if sweeper.get("_target_") != BASIC_SWEEPER:
@@ -223,17 +223,17 @@ def _jobs(
 
 
 def _unescaped(text: str) -> str:
-    """Return an override as people write it: Hydra's sweeper escapes the colon of `device=cuda:1`, which needs none."""
+    """Return an override as users write it: Hydra's sweeper escapes the colon of `device=cuda:1` needlessly."""
     group, _, value = text.partition("=")
     plain = value.replace("\\:", ":")
     return f"{group}={plain}" if meaning(group.lstrip("+"), plain) else text
 
 
 def _refuse_too_many(task: Sequence[ParsedOverride], loader: Any, mistakes: Sequence[Mistake], most: int) -> None:
-    """Count the jobs before there are any: `range(0,1e9)` is short to type.
+    """Count the jobs before they are created: `range(0,1e9)` has a billion.
 
     Raises:
-        ConfigError: there are more than are allowed.
+        ConfigError: there are more than the limit.
     """
     sizes = {one.where: size for one in task if (size := size_of_sweep(one.parsed, loader)) is not None}
     number = math.prod(sizes.values())
@@ -241,17 +241,20 @@ def _refuse_too_many(task: Sequence[ParsedOverride], loader: Any, mistakes: Sequ
         return
     several = [where for where, size in sizes.items() if size > 1]
     many = f"{number:,.0f}" if math.isfinite(number) else "infinitely many"
-    hint = f"sweep over less, or allow it: --max-jobs {number:.0f}" if number < MOST_ALLOWED else "sweep over less"
-    problem = f"the sweep has {many} jobs, and {most:,} are allowed"
+    hint = f"sweep over less, or set --max-jobs {number:.0f}" if number < MOST_ALLOWED else "sweep over less"
+    problem = f"the sweep has {many} jobs; at most {most:,} are allowed"
     raise ConfigError([*mistakes, Mistake("", problem, " ".join(several), hint)])
 
 
 def _lost_in_a_sweep(task: Sequence[ParsedOverride]) -> list[Mistake]:
-    """Hydra's sweeper keeps one override a key: of `inputs=file inputs={path: x}` it would drop the first, unsaid."""
+    """Find overrides that Hydra's sweeper would silently drop, as the first in `inputs=file inputs={path: x}`.
+
+    It uses only the last override of each key.
+    """
     last = {one.parsed.get_key_element(): one for one in task}
     hint = "write the mapping key by key: group.key=value"
     return [
-        Mistake(one.key, f"would be lost in a sweep, for {other.where} comes after it", one.where, hint)
+        Mistake(one.key, f"would be lost in a sweep: {other.where} replaces it", one.where, hint)
         for one in task
         if (other := last[one.parsed.get_key_element()]) is not one
         and (other.is_group != one.is_group or _is_mapping(one))
@@ -259,7 +262,7 @@ def _lost_in_a_sweep(task: Sequence[ParsedOverride]) -> list[Mistake]:
 
 
 def _is_mapping(one: ParsedOverride) -> bool:
-    """Whether it gives a mapping, whose keys are merged into what was there before."""
+    """Return whether an override sets a mapping, which is merged into the existing one."""
     return not one.parsed.is_sweep_override() and isinstance(one.parsed.value(), Mapping)
 
 
@@ -269,10 +272,12 @@ def _sweep_mistake(one: ParsedOverride) -> Mistake | None:
     if not one.parsed.is_sweep_override():
         return None
     if one.parsed.is_hydra_override():
-        return Mistake(one.key, "Hydra's own settings cannot be swept", one.where, "give one value")
+        return Mistake(one.key, "Hydra's own settings cannot be swept", one.where, "set a single value")
     try:
         if next(one.parsed.sweep_string_iterator(), None) is None:
-            return Mistake(one.key, "the sweep has no value, so there would be no job", one.where)
+            return Mistake(one.key, "the sweep has no values", one.where)
     except (HydraException, ValueError, ArithmeticError) as error:
-        return Mistake(one.key, f"Hydra's own sweeper cannot enumerate this: {error}", one.where, "use a,b or range()")
+        return Mistake(
+            one.key, f"Hydra's basic sweeper cannot enumerate this: {error}", one.where, "use a,b or range()"
+        )
     return None

@@ -1,4 +1,4 @@
-"""From a plain tree to a frozen Job: the shape of each group, then what must hold between them. Pure."""
+"""Validate a plain tree and convert it to a frozen Job: first the types of each group, then the rules between keys."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from hforch.errors import ConfigError, Mistake
 
 
 def validate(tree: Mapping[str, Any]) -> Job:
-    """The job that a composed configuration describes.
+    """Return the job of a composed configuration.
 
     Raises:
-        ConfigError: it describes none; holds every mistake.
+        ConfigError: the configuration is invalid; contains all errors.
     """
     found = mistakes_in(tree)
     if found:
@@ -27,12 +27,12 @@ def validate(tree: Mapping[str, Any]) -> Job:
 
 
 def mistakes_in(tree: Mapping[str, Any], leave_out: Collection[str] = ()) -> list[Mistake]:
-    """Every mistake in a composed configuration, ordered by path.
+    """Return all errors in a composed configuration, ordered by path.
 
     Args:
-        tree: plain containers, one key a group.
-        leave_out: what nobody can judge, because it is a mistake already: groups whose option is none, and the dotted
-            paths of values that are not known.
+        tree: plain containers, one key per group.
+        leave_out: groups and dotted paths that already have an error, such as an unknown option or a value that
+            cannot be resolved; errors in them are not reported.
     """
     found = [mistake for mistake in _shape(tree) if not _lies_in(mistake.path, leave_out)]
     unsound = {path.partition(".")[0] for path in (*leave_out, *(mistake.path for mistake in found))}
@@ -48,7 +48,7 @@ def _lies_in(path: str, places: Collection[str]) -> bool:
 
 def _shape(tree: Mapping[str, Any]) -> list[Mistake]:
     unknown = [
-        Mistake(str(key), "hforch has no such group", hint=did_you_mean(str(key), Job.model_fields))
+        Mistake(str(key), "unknown group", hint=did_you_mean(str(key), Job.model_fields))
         for key in tree
         if key not in Job.model_fields
     ]

@@ -1,4 +1,4 @@
-"""YAML files as trees of nodes that know their lines."""
+"""YAML files as trees of nodes with line numbers."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ import yaml
 from hforch.utils.paths import read_text
 
 MOST_YAML = 2**20
-"""Bytes of a YAML file: what is larger takes minutes to read."""
+"""The maximum size of a YAML file in bytes; a larger one takes minutes to parse."""
 MOST_OPEN = 500
-"""Brackets that may be open at once: PyYAML takes time as the square of them."""
+"""The maximum nesting of brackets; PyYAML's time is quadratic in it."""
 MOST_VALUES = 200_000
-"""Values in it once its aliases stand for what they name: of a few lines they can make billions."""
+"""The maximum number of values after expanding aliases, which can turn a few lines into billions."""
 
 Segments = tuple[str, ...]
 
@@ -26,9 +26,9 @@ class Found:
     """A place in a YAML file.
 
     Attributes:
-        line: counted from 1.
-        depth: how many of the wanted segments were found.
-        text: the scalar found there; None for a list or a mapping.
+        line: the line number, from 1.
+        depth: the number of requested segments that were found.
+        text: the scalar there; None for a list or a mapping.
     """
 
     line: int
@@ -37,12 +37,12 @@ class Found:
 
 
 def read_yaml(file: Path) -> str:
-    """The text of a YAML file.
+    """Return the text of a YAML file.
 
     Raises:
-        OSError: it cannot be read, is no regular file, or is too large.
-        UnicodeDecodeError: it is no UTF-8 text.
-        yaml.YAMLError: it is nested too deeply, or its aliases make too many values of it.
+        OSError: the file cannot be read, is not a regular file, or is too large.
+        UnicodeDecodeError: the file is not valid UTF-8.
+        yaml.YAMLError: it is nested too deeply, or its aliases expand to too many values.
     """
     text = read_text(file, most=MOST_YAML)
     open_now = 0
@@ -51,20 +51,20 @@ def read_yaml(file: Path) -> str:
         if open_now > MOST_OPEN:
             line, at = text.count("\n", 0, bracket.start()), bracket.start()
             mark = yaml.Mark(str(file), at, line, 0, None, 0)
-            problem = f"nested too deeply: more than {MOST_OPEN} brackets are open"
+            problem = f"nested too deeply: more than {MOST_OPEN} open brackets"
             raise yaml.MarkedYAMLError(problem=problem, problem_mark=mark)
     if "*" in text and "&" in text:
         top = yaml.compose(text, Loader=yaml.SafeLoader)
         if top is not None and _values(top, {}) > MOST_VALUES:
-            problem = f"its aliases make more than {MOST_VALUES:,} values of it"
+            problem = f"its aliases expand to more than {MOST_VALUES:,} values"
             raise yaml.MarkedYAMLError(problem=problem, problem_mark=top.start_mark)
     return text
 
 
 def _values(node: yaml.Node, known: dict[int, int]) -> int:
-    """How many values a node is, each alias counted as what it names; one that names what it is in is endless."""
+    """Count the values in a node with aliases expanded; a recursive alias exceeds the maximum."""
     if id(node) not in known:
-        known[id(node)] = MOST_VALUES + 1  # should it come again below itself
+        known[id(node)] = MOST_VALUES + 1  # if the node contains itself
         below: list[yaml.Node] = []
         if isinstance(node, yaml.MappingNode):
             below = [each for pair in node.value for each in pair]
@@ -83,7 +83,7 @@ def _root(file: Path, changed_ns: int) -> yaml.Node | None:
 
 
 def root(file: Path) -> yaml.Node | None:
-    """The top node; None when the file is empty, not there, or no YAML."""
+    """Return the root node, or None if the file is empty, missing or not valid YAML."""
     try:
         return _root(file, file.stat().st_mtime_ns)
     except OSError:
@@ -91,7 +91,7 @@ def root(file: Path) -> yaml.Node | None:
 
 
 def find(file: Path, segments: Segments) -> Found:
-    """Go down from the top as far as the segments lead."""
+    """Return the deepest place along a path that the file contains."""
     node = root(file)
     found = Found(1, 0, node.value if isinstance(node, yaml.ScalarNode) else None)
     for depth, segment in enumerate(segments, start=1):
@@ -104,7 +104,7 @@ def find(file: Path, segments: Segments) -> Found:
 
 
 def _child(node: yaml.Node | None, segment: str) -> tuple[int, yaml.Node] | None:
-    """The child's line (of its key, in a mapping) and the child."""
+    """Return the line of a child (in a mapping, of its key) and the child, or None."""
     if isinstance(node, yaml.MappingNode):
         for key, value in node.value:
             if key.value == segment:

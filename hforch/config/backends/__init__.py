@@ -1,1 +1,1 @@
-"""The options of each backend: one class a module, named as the backend. `hforch/backends/` runs them."""
+"""The options of the backends, one module and class per backend. `hforch/backends/` implements the backends."""

@@ -1,4 +1,4 @@
-"""What the options of a backend say, besides their keys."""
+"""The base class of a backend's options."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from hforch.utils.strict_model import StrictModel
 
 
 class Refusal(NamedTuple):
-    """Values of a key that a backend does not take; `problem` is the end of a sentence about one of them."""
+    """Values of a key that a backend does not support; `problem` completes a sentence that starts with the value."""
 
     path: str
     values: tuple[str, ...]
@@ -19,16 +19,16 @@ class Refusal(NamedTuple):
 
 
 class BackendOptions(StrictModel):
-    """What the configuration says of a backend.
+    """The options of a backend in the configuration.
 
-    A key decides the loaded model, unless it says that it affects something else:
+    A key affects the loaded model unless its annotation states otherwise, as in
     `timeout_s: Annotated[Seconds, NOTHING]` (`hforch/config/affects.py`). A loaded model then serves jobs with other
-    values of it, and takes them over in `LoadedModel.configure`.
+    values of this key, which `LoadedModel.configure` applies.
 
     Attributes:
-        library: whose devices it runs on, and so whose names of them it knows; None for any.
-        refuses: values of other groups that it does not take.
-        is_reference: whether it is the baseline among jobs that are equally precise.
+        library: the library of its devices, whose device names it accepts; None for any.
+        refuses: values of other groups that it does not support.
+        is_reference: whether its job is the baseline among equally precise jobs.
     """
 
     name: str
@@ -39,8 +39,8 @@ class BackendOptions(StrictModel):
 
     @classmethod
     def mistakes(cls, group: str, tree: Mapping[str, Any]) -> Iterator[Mistake]:
-        """Yield what is wrong between the backend's keys and those of a group (backend, device or generation).
+        """Yield conflicts between the backend's keys and those of a group (backend, device or generation).
 
-        Both groups are valid alone.
+        The types of both groups are valid.
         """
         yield from ()

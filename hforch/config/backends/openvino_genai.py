@@ -26,7 +26,7 @@ class OpenVINOGenAIBackend(BackendOptions):
         Refusal(
             "device.kind",
             ("npu", "auto"),
-            "does not exist on backend=openvino_genai, whose continuous batching runs on one CPU or GPU",
+            "is not supported by backend=openvino_genai, whose continuous batching runs on one CPU or GPU",
             "use device=cpu, device=gpu, or backend=openvino",
         ),
     )

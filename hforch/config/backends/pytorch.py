@@ -19,7 +19,7 @@ class PytorchBackend(BackendOptions):
         Refusal(
             "device.kind",
             ("npu", "openvino"),
-            "does not exist on backend=pytorch; allowed: cpu, gpu, auto",
+            "is not supported by backend=pytorch; available: cpu, gpu, auto",
             "use backend=openvino, or device=cpu",
         ),
     )
@@ -32,14 +32,14 @@ class PytorchBackend(BackendOptions):
         if group == "generation" and (tree["generation"]["num_beams"] or 1) > 1:
             for key, value in (("kv_cache", "static"), ("compile", True)):
                 if own[key] == value:
-                    problem = "beam search is run with a dynamic KV cache, which is not compiled"
+                    problem = "beam search uses a dynamic KV cache and is not compiled"
                     hint = f"use backend.{key}=auto, or generation.num_beams=1"
                     yield Mistake(f"backend.{key}", problem, hint=hint)
         if group == "backend" and own["kv_cache"] == "dynamic" and own["compile"] is True:
             yield Mistake(
                 "backend.compile",
-                "a compiled forward pass needs one shape for all steps, and backend.kv_cache=dynamic grows at each",
-                hint="use backend.kv_cache=static, or drop one of the two",
+                "a compiled forward pass needs a fixed cache size, but backend.kv_cache=dynamic grows at each step",
+                hint="use backend.kv_cache=static, or set one of the two to auto",
             )
 
 

@@ -1,4 +1,4 @@
-"""The options of all backends: the modules of this folder."""
+"""The options of all backends, found in the modules of this package."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""Find every mistake of a command line and its files, and say where it was written."""
+"""Find all errors in a command line and its config files, each with the place where the value was set."""

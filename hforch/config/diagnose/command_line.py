@@ -1,4 +1,4 @@
-"""A look at a command line as a whole: Hydra stops at its first mistake, so what it refuses is taken apart."""
+"""Diagnose a whole command line: Hydra stops at the first error, so what it refuses is checked piece by piece."""
 
 from __future__ import annotations
 
@@ -19,11 +19,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Diagnosis:
-    """What composing gave: a configuration of all that could be used, and what was wrong with the rest.
+    """The configuration composed from the valid overrides, and the errors in the others.
 
     Attributes:
-        cfg: with the `hydra` node; None when not even the primary config can be composed.
-        faulty: groups whose chosen option is a mistake; another one stands in its place.
+        cfg: the configuration with the `hydra` node; None if even the primary config cannot be composed.
+        kept: the valid overrides.
+        faulty: groups with an invalid option; `cfg` has another option of them.
     """
 
     cfg: DictConfig | None
@@ -35,7 +36,7 @@ class Diagnosis:
 def diagnose(
     typed: Sequence[ParsedOverride], config_dirs: ConfigDirs, loader: Any, faulty: frozenset[str] = frozenset()
 ) -> Diagnosis:
-    """Compose what can be composed. No override may be a sweep."""
+    """Compose the valid overrides and collect the errors in the others. No override may be a sweep."""
     from hforch.config.diagnose.library_errors import REFUSALS
 
     try:
@@ -47,7 +48,7 @@ def diagnose(
 def _diagnose_each(
     typed: Sequence[ParsedOverride], config_dirs: ConfigDirs, loader: Any, faulty: frozenset[str]
 ) -> Diagnosis:
-    """Take the overrides one by one, after Hydra refused them together."""
+    """Check the overrides one at a time, after Hydra refused them together."""
     from hydra.types import RunMode
 
     from hforch.config.diagnose.library_errors import REFUSALS, explain
@@ -59,7 +60,7 @@ def _diagnose_each(
         ]
         return Diagnosis(None, (), (*broken, *groups_only), frozenset())
     try:
-        # By itself, `group: ???` left open: what is wrong with it is nobody's override.
+        # Without overrides, and with `group: ???` left open: an error here is not due to an override.
         loader.load_configuration(config_dirs.config_name, [], RunMode.MULTIRUN, from_shell=False)
         known = loader.compute_defaults_list(config_dirs.config_name, [], RunMode.MULTIRUN).overrides.known_choices
     except REFUSALS as error:
@@ -103,10 +104,10 @@ def _load(
     loader: Any,
     otherwise: Sequence[ParsedOverride] | None = None,
 ) -> tuple[DictConfig | None, list[ParsedOverride], list[Mistake]]:
-    """Compose; where Hydra refuses, find out which overrides it refuses and compose without them.
+    """Compose; if Hydra refuses, find the overrides it refuses and compose without them.
 
     Returns:
-        the configuration, the overrides that remain of `otherwise` (by default of `using`), and the mistakes.
+        the configuration, the remaining overrides of `otherwise` (default: of `using`), and the errors.
     """
     from hforch.config.diagnose.library_errors import REFUSALS, explain
 
@@ -141,7 +142,7 @@ def _compose(using: Sequence[ParsedOverride], config_dirs: ConfigDirs, loader: A
 
 
 def _where(one: ParsedOverride, config_dirs: ConfigDirs, loader: Any) -> str:
-    """The override, and the file of the option that it chooses."""
+    """Return the override, preceded by the file of the option that it chooses."""
     file = (
         show_file(config_dirs, loader, f"{one.key}/{one.parsed.value()}")
         if one.is_group and one.parsed.value()

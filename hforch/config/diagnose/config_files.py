@@ -1,4 +1,4 @@
-"""A look at a config file and those that its defaults list leads to, because Hydra stops at the first broken one."""
+"""Check a config file and the files in its defaults list, since Hydra stops at the first invalid one."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ from hforch.errors import Mistake
 def file_mistakes(
     config_dirs: ConfigDirs, loader: Any, name: str, path: str = "", above: tuple[str, ...] = ()
 ) -> Iterator[Mistake]:
-    """What is wrong with a file and with its defaults list, and with the files that this leads to.
+    """Yield the errors in a config file and its defaults list, and in the files that this list names.
 
     Args:
-        name: the file's, as Hydra calls it, such as `model/gpt2`.
-        path: the group whose option it is; empty for a primary config.
-        above: the files whose defaults lists led here.
+        name: the name of the config in Hydra, such as `model/gpt2`.
+        path: the group of the option; empty for a primary config.
+        above: the configs whose defaults lists led to this one.
     """
     broken = unreadable(config_dirs, loader, name, path)
     if broken is not None:
@@ -46,7 +46,7 @@ def file_mistakes(
         where = _line(config_dirs, loader, name, number)
         if target in (*above, name):
             circle = " -> ".join((*above, name, target))
-            yield Mistake(about, f"the defaults lists lead round in a circle: {circle}", where, "take one out")
+            yield Mistake(about, f"circular defaults lists: {circle}", where, "remove one of the entries")
         elif loader.repository.config_exists(target):
             yield from file_mistakes(config_dirs, loader, target, about, (*above, name))
         elif not entry.is_optional():
@@ -54,20 +54,20 @@ def file_mistakes(
 
 
 def _lists_for_groups(config_dirs: ConfigDirs, loader: Any, name: str, config: Any) -> Iterator[Mistake]:
-    """Groups to which a primary config gives a list, which cannot be merged with the mapping that they are."""
+    """Yield an error for each group that a primary config sets to a list, which cannot be merged with a mapping."""
     from omegaconf import ListConfig
 
     file = _file(config_dirs, loader, name)
     for group in groups():
         if isinstance(node_of(config, group), ListConfig):
             line = f":{yaml_nodes.find(file, (group,)).line}" if file else ""
-            hint = "options are chosen in the defaults list"
-            problem = "must be a mapping of the group's keys; it is a list"
+            hint = "set options in the defaults list"
+            problem = "must be a mapping of the group's keys; got a list"
             yield Mistake(group, problem, f"{show_file(config_dirs, loader, name)}{line}", hint)
 
 
 def unreadable(config_dirs: ConfigDirs, loader: Any, name: str, path: str) -> Mistake | None:
-    """A file that is no YAML, or no mapping, as a mistake with its line."""
+    """Return an error with its line if a config file is not valid YAML or not a mapping, else None."""
     import yaml
     from omegaconf.errors import OmegaConfBaseException
 
@@ -79,16 +79,16 @@ def unreadable(config_dirs: ConfigDirs, loader: Any, name: str, path: str) -> Mi
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         where = f"{shown}:{mark.line + 1}" if mark else shown
-        return Mistake(path, f"the file of {name} is broken YAML: {explain(error)}", where)
+        return Mistake(path, f"invalid YAML in {name}: {explain(error)}", where)
     except OmegaConfBaseException as error:
         keys = tuple(re.findall(r"[^.\[\]]+", str(error.full_key or "")))
         file = _file(config_dirs, loader, name)
         where = f"{shown}:{yaml_nodes.find(file, keys).line}" if file else shown
         return Mistake(".".join(filter(None, (path, *keys))), f"cannot be read: {explain(error)}", where)
     except REFUSALS as error:
-        return Mistake(path, f"the file of {name} cannot be read: {explain(error)}", shown)
+        return Mistake(path, f"cannot read {name}: {explain(error)}", shown)
     if loaded is not None and not hasattr(loaded.config, "keys"):
-        return Mistake(path, f"the file of {name} must hold a mapping", shown)
+        return Mistake(path, f"{name} must contain a YAML mapping", shown)
     return None
 
 
@@ -103,33 +103,33 @@ def _file(config_dirs: ConfigDirs, loader: Any, name: str) -> Path | None:
 
 
 def _leads_nowhere_yet(entry: Any) -> bool:
-    """An entry that stands for the file itself, or whose option is not chosen, or not here."""
+    """Return whether an entry is `_self_`, or has no option yet (`???`, null or an interpolation)."""
     if is_group_default(entry):
         return not isinstance(entry.value, str) or "${" in entry.value or entry.value == "???"
     return bool(entry.is_self())
 
 
 def _absent(loader: Any, entry: Any, path: str, where: str | None) -> Mistake:
-    """An entry of a defaults list that names what is not there."""
+    """Return the error for an entry of a defaults list that names a missing config, group or option."""
     repo, target = loader.repository, entry.get_config_path()
     if not is_group_default(entry):
         options = loader.get_group_options(target.rpartition("/")[0])
-        problem = f"its defaults list names {target}, which is not there" if path else f"there is no config {target}"
+        problem = f"its defaults list names {target}, which does not exist" if path else f"config not found: {target}"
         return Mistake(path, problem, where, did_you_mean(target.rpartition("/")[2], options))
     group, option = entry.get_group_path(), entry.value
     if not repo.group_exists(group):
         known = [*repo.get_group_options("", None), "hydra/launcher", "hydra/sweeper"]
-        problem = f"its defaults list names the group {group}, which is not there" if path else "there is no such group"
+        problem = f"its defaults list names the group {group}, which does not exist" if path else "unknown group"
         return Mistake(path or group, problem, where, did_you_mean(group, known))
     options = repo.get_group_options(group)
-    problem = f"'{option}' is not one of {'its' if not path else 'the'} options{f' of {group}' if path else ''}: "
+    problem = f"unknown option '{option}'{f' of {group}' if path else ''}; available: "
     found = nearest(option, options)
     hint = f"did you mean {group}: {found}?" if found else None
     return Mistake(path or group, problem + allowed(group, options), where, hint)
 
 
 def _line(config_dirs: ConfigDirs, loader: Any, name: str, number: int) -> str | None:
-    """The place of an entry of a file's defaults list."""
+    """Return `file:line` of an entry in a config's defaults list; None if the config is not a file."""
     file = _file(config_dirs, loader, name)
     if file is None:
         return None

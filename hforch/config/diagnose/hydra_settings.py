@@ -1,4 +1,4 @@
-"""Hydra's own settings, looked over before they are used: Hydra itself fails over a wrong one somewhere within."""
+"""Validate Hydra's own settings before they are used: a wrong one makes Hydra fail with an internal traceback."""
 
 from __future__ import annotations
 
@@ -22,27 +22,23 @@ LOGGINGS = ("job_logging", "hydra_logging")
 
 
 def hydra_mistakes(settings: Any) -> Iterator[Mistake]:
-    """What is wrong with the `hydra` node of a composed configuration.
-
-    Args:
-        settings: the node.
-    """
+    """Yield the errors in the `hydra` node of a composed configuration."""
     if not isinstance(settings, DictConfig):
         yield Mistake(
-            "hydra", "must hold Hydra's settings", hint="leave it as it is, and set single ones: hydra.KEY=VALUE"
+            "hydra", "must be a mapping of Hydra's settings", hint="set single settings instead: hydra.KEY=VALUE"
         )
         return
     lacking = [
         name for name in ("run", "sweep", "job", "runtime", "overrides", *KINDS) if not _is_mapping(settings, name)
     ]
-    yield from (Mistake(f"hydra.{name}", "must hold Hydra's settings of that name") for name in lacking)
+    yield from (Mistake(f"hydra.{name}", "must be a mapping of Hydra's settings") for name in lacking)
     if lacking:
         return
     yield from _verbose(settings)
     for name in settings.job.env_copy:
         if str(name) not in os.environ:
-            problem = f"the environment has no variable {name}"
-            yield Mistake("hydra.job.env_copy", problem, hint=f"set it, or leave {name} out")
+            problem = f"environment variable {name} is not set"
+            yield Mistake("hydra.job.env_copy", problem, hint=f"set it, or remove {name} from the list")
     for path in TEXTS:
         yield from _text(settings, path)
     for kind in KINDS:
@@ -63,12 +59,12 @@ def _verbose(settings: DictConfig) -> Iterator[Mistake]:
     value = settings.get("verbose")
     names = list(value) if isinstance(value, ListConfig) else [value]
     if not isinstance(value, bool | None) and not all(isinstance(name, str) for name in names):
-        hint = "true, the name of a logger, or a list of names"
-        yield Mistake("hydra.verbose", f"must name loggers, and is {kind_of(value)}", hint=hint)
+        hint = "use true, the name of a logger, or a list of names"
+        yield Mistake("hydra.verbose", f"must name loggers; got {kind_of(value)}", hint=hint)
 
 
 def _text(settings: DictConfig, path: str) -> Iterator[Mistake]:
-    """A setting that is a text once its `${}` are resolved; those of a job not begun yet may be missing."""
+    """Check that a setting resolves to a string; values of a job that has not started may be missing."""
     try:
         value = OmegaConf.select(settings, path, throw_on_missing=False)
     except OmegaConfBaseException as error:
@@ -76,22 +72,22 @@ def _text(settings: DictConfig, path: str) -> Iterator[Mistake]:
             yield Mistake(f"hydra.{path}", f"cannot be resolved: {explain(error)}")
         return
     if isinstance(value, DictConfig | ListConfig):
-        yield Mistake(f"hydra.{path}", f"must be a text, and is {kind_of(value)}")
+        yield Mistake(f"hydra.{path}", f"must be a string; got {kind_of(value)}")
 
 
 def _plugin(settings: DictConfig, kind: str) -> Iterator[Mistake]:
-    """A launcher or a sweeper is one of Hydra's or of a package of plugins."""
+    """Check that the launcher or sweeper is one of Hydra's or of an installed plugin."""
     from hydra.plugins.launcher import Launcher
     from hydra.plugins.sweeper import Sweeper
 
     target = settings[kind].get("_target_")
     if not isinstance(target, str):
-        hint = f"choose one: hydra/{kind}=basic"
-        yield Mistake(f"hydra.{kind}", f"names no {kind}", hint=hint)
+        hint = f"use an option, such as hydra/{kind}=basic"
+        yield Mistake(f"hydra.{kind}", f"needs a _target_, the class of the {kind}", hint=hint)
         return
     if target not in installed(Launcher if kind == "launcher" else Sweeper):
-        hint = f"choose one of Hydra's or of an installed plugin: hydra/{kind}=basic"
-        yield Mistake(f"hydra.{kind}._target_", f"{target} is no {kind} that is installed", hint=hint)
+        hint = f"use one of Hydra or of an installed plugin, such as hydra/{kind}=basic"
+        yield Mistake(f"hydra.{kind}._target_", f"{target} is not an installed {kind}", hint=hint)
 
 
 def _callbacks(settings: DictConfig) -> Iterator[Mistake]:
@@ -99,47 +95,45 @@ def _callbacks(settings: DictConfig) -> Iterator[Mistake]:
     if callbacks is None:
         return
     if not isinstance(callbacks, DictConfig):
-        yield Mistake("hydra.callbacks", f"must be a mapping of names to callbacks, and is {kind_of(callbacks)}")
+        yield Mistake("hydra.callbacks", f"must be a mapping of names to callbacks; got {kind_of(callbacks)}")
         return
     for name in map(str, callbacks):
         path, callback = f"hydra.callbacks.{name}", callbacks.get(name)
         target: Any = callback.get("_target_") if isinstance(callback, DictConfig) else None
         if not isinstance(target, str):
-            yield Mistake(
-                path, "a callback needs a _target_, the class that it is", hint=f"add {path}._target_=MODULE.CLASS"
-            )
+            yield Mistake(path, "a callback needs a _target_, its class", hint=f"add {path}._target_=MODULE.CLASS")
             continue
         try:
             found = find_object(target)
-        except Exception as error:  # it is imported, so any
-            yield Mistake(f"{path}._target_", f"'{target}' cannot be imported: {first_line(error.__cause__ or error)}")
+        except Exception as error:  # importing it can raise anything
+            yield Mistake(f"{path}._target_", f"cannot import '{target}': {first_line(error.__cause__ or error)}")
             continue
         if not callable(found):
-            yield Mistake(f"{path}._target_", f"{target} is no class")
+            yield Mistake(f"{path}._target_", f"{target} is not callable")
 
 
 def _logging(settings: DictConfig, name: str) -> Iterator[Mistake]:
-    """What `logging.config` would refuse, so far as it can be seen without setting it up."""
+    """Check what `logging.config` would refuse, as far as possible without setting up logging."""
     path = f"hydra.{name}"
     try:
         config = OmegaConf.to_container(settings[name], resolve=True) if settings.get(name) is not None else None
     except OmegaConfBaseException:
-        return  # what it holds of a job is known when the job begins
+        return  # it refers to values of a job, which are known only when the job starts
     if config is None:
         return
     if not isinstance(config, Mapping):
-        yield Mistake(path, f"must be a mapping, as logging.config takes it, and is {kind_of(config)}")
+        yield Mistake(path, f"must be a mapping for logging.config; got {kind_of(config)}")
         return
     if config and config.get("version", 1) != 1:
         yield Mistake(
-            f"{path}.version", f"logging.config knows version 1, and this is {kind_of(config.get('version'))}"
+            f"{path}.version", f"logging.config supports version 1 only; got {kind_of(config.get('version'))}"
         )
     for part, entry in _entries(config):
         if not isinstance(entry, Mapping):
-            yield Mistake(f"{path}.{part}", f"must be a mapping, and is {kind_of(entry)}")
+            yield Mistake(f"{path}.{part}", f"must be a mapping; got {kind_of(entry)}")
         elif (level := entry.get("level")) is not None and not _is_level(level):
-            hint = "DEBUG, INFO, WARNING, ERROR or CRITICAL"
-            yield Mistake(f"{path}.{part}.level", f"{kind_of(level)} is no level", hint=hint)
+            hint = "use DEBUG, INFO, WARNING, ERROR or CRITICAL"
+            yield Mistake(f"{path}.{part}.level", f"must be a logging level; got {kind_of(level)}", hint=hint)
 
 
 def _entries(config: Mapping[Any, Any]) -> Iterator[tuple[str, Any]]:

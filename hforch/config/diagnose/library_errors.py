@@ -1,4 +1,4 @@
-"""What Hydra, OmegaConf and PyYAML raise for what they cannot read or put together, in plain words."""
+"""Plain messages for the exceptions that Hydra, OmegaConf and PyYAML raise while reading and composing configs."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ NOISE = ("full_key:", "object_type=", "reference_type=", "See https")
 
 
 def explain(error: BaseException) -> str:
-    """Why something was refused, on one line."""
+    """Return the reason of a library's exception on one line."""
     if isinstance(error, RecursionError):
-        return "it holds itself, or is nested too deeply"
+        return "it contains itself or is nested too deeply"
     if isinstance(error, UnicodeDecodeError):
-        return f"it is no UTF-8 text (byte {error.object[error.start]:#04x} at position {error.start})"
+        return f"not valid UTF-8 (byte {error.object[error.start]:#04x} at position {error.start})"
     if isinstance(error, ReaderError):
         return (
             f"the character #x{ord(error.character):04x} is not allowed"
@@ -30,11 +30,11 @@ def explain(error: BaseException) -> str:
         return (error.strerror or str(error)).lower()
     if isinstance(error, ValueError) and "integer string conversion" in str(error):
         return "a number has too many digits"
-    return _in_their_words(error) or "Hydra cannot put it together"
+    return _in_their_words(error) or "Hydra cannot compose it"
 
 
 def _in_their_words(error: BaseException) -> str:
-    """Hydra's own words, and OmegaConf's below them."""
+    """Return Hydra's message and the first line of OmegaConf's message that caused it, without noise."""
     lines = [*str(error).splitlines(), *(str(error.__cause__).splitlines()[:1] if error.__cause__ else [])]
     told = [line.strip() for line in lines[: lines.index(SEARCH_PATH) if SEARCH_PATH in lines else None]]
     return "; ".join(line.rstrip(".") for line in told if line and not line.startswith(NOISE))

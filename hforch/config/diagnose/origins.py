@@ -1,4 +1,4 @@
-"""Where a value was written: an override as typed, a line of a YAML file, or both ends of an interpolation."""
+"""Find where a value was set: an override, a line of a YAML file, or both ends of an interpolation."""
 
 from __future__ import annotations
 
@@ -23,7 +23,13 @@ REFERENCE = re.compile(r"\$\{(?P<dots>\.*)(?P<path>[\w.]+)\}")
 
 @dataclass(frozen=True)
 class Origin:
-    """`where` for people; `text` is the scalar as written, None for what is no scalar; `depth` segments were found."""
+    """The place where a value was set.
+
+    Attributes:
+        where: the place as messages show it.
+        text: the scalar as written; None for a list or a mapping.
+        depth: how many segments of the path were found.
+    """
 
     where: str
     text: str | None
@@ -31,10 +37,10 @@ class Origin:
 
 
 class Sources:
-    """The overrides and the files of one composed configuration, in the order in which Hydra applies them.
+    """The overrides and files of one composed configuration, in the order in which Hydra applies them.
 
     Args:
-        loader: one that has read the files already; a new one if None.
+        loader: a loader that has already read the files; None creates one.
     """
 
     def __init__(self, config_dirs: ConfigDirs, overrides: Sequence[ParsedOverride], loader: Any = None) -> None:
@@ -42,11 +48,11 @@ class Sources:
         self._overrides = tuple(overrides)
 
     def where(self, path: str) -> str | None:
-        """Where the value at a dotted path was written; None when nobody wrote it."""
+        """Return where the value at a dotted path was set, or None if it was set nowhere."""
         return self.where_at(tuple(path.split(".")))
 
     def where_at(self, segments: Segments) -> str | None:
-        """The same for a path whose steps may hold dots."""
+        """Return the same for a path whose segments may contain dots."""
         return self._where(segments, seen=(segments,))
 
     def _where(self, segments: Segments, seen: tuple[Segments, ...]) -> str | None:
@@ -57,14 +63,14 @@ class Sources:
         if target is None or target in seen:
             return origin.where
         there = self._where(target + segments[origin.depth :], (*seen, target))
-        return f"{origin.where}, which takes {origin.text} from {there}" if there else origin.where
+        return f"{origin.where}, where {origin.text} comes from {there}" if there else origin.where
 
     def prepare(self) -> None:
-        """Look the files up now, before a folder among the places is gone."""
+        """Find the files now, before a temporary folder in the search path is deleted."""
         _ = self._files
 
     def _below(self, segments: Segments) -> Origin | None:
-        """An override that made a mapping exist by setting a key below it."""
+        """Return an override that created the mapping at a path by setting a key in it."""
         for override in self._overrides:
             if override.segments[: len(segments)] == segments and not override.is_group:
                 return Origin(override.where, None, len(segments))
@@ -85,13 +91,13 @@ class Sources:
         return None
 
     def _sets(self, override: ParsedOverride, rest: Segments) -> bool:
-        """Return whether a chosen option sets the value at `rest` below its group, as a shorthand does."""
+        """Return whether the override is a shorthand that sets the value at `rest` in its group."""
         value = override.parsed.value()
         stands_for = self._config_dirs.stands_for(override.key, value) if isinstance(value, str) else None
         return bool(stands_for and rest and rest[0] in stands_for.values)
 
     def _written(self, segments: Segments) -> Origin | None:
-        """The last file that holds the path, or else the longest part of it."""
+        """Return the place in the last file that has the path, else in the file with the longest part of it."""
         best: Origin | None = None
         for file, package in reversed(self._files):
             if segments[: len(package)] != package[: len(segments)]:
@@ -107,7 +113,7 @@ class Sources:
         return best
 
     def _chosen(self, package: Segments) -> str:
-        """Which override chose the option whose file it is, if one did."""
+        """Return `, chosen by OVERRIDE` for the override that chose a group's option, or an empty string."""
         if len(package) != 1:
             return ""
         chose = [one.where for one in self._overrides if one.is_group and one.segments == package]
@@ -115,7 +121,7 @@ class Sources:
 
     @cached_property
     def _files(self) -> list[tuple[Path, Segments]]:
-        """Every YAML file that takes part and the package it goes to, in the order of the defaults list."""
+        """The YAML files of the configuration with their packages, in the order of the defaults list."""
         from hydra.types import RunMode
 
         texts = [override.text for override in self._overrides]
@@ -131,27 +137,27 @@ class Sources:
 
 
 def _option_file(folders: Sequence[Path], name: str) -> Path | None:
-    """Return the file of a config, or of the option that its name stands for."""
+    """Return the file of a config; for a shorthand, the file of its option."""
     group, _, option = name.rpartition("/")
     stands_for = meaning(group, option)
     return config_file(folders, name) or (config_file(folders, f"{group}/{stands_for.option}") if stands_for else None)
 
 
 def config_file(folders: Sequence[Path], name: str) -> Path | None:
-    """The file of a config such as `model/gpt2` in the first folder that has it."""
+    """Return the file of a config such as `model/gpt2` in the first folder that has it, or None."""
     files = (folder / f"{name.removesuffix('.yaml')}.yaml" for folder in folders)
     return next((file for file in files if file.is_file()), None)
 
 
 def _holds(value: Any, rest: Segments) -> bool:
-    """Whether an override's value decides what lies at `rest` below its key."""
+    """Return whether an override's value determines the value at `rest` below its key."""
     if not rest or isinstance(value, list) or not isinstance(value, dict):
-        return True  # a list or a scalar replaces all that was there
+        return True  # a list or a scalar replaces the previous value
     return rest[0] in value and _holds(value[rest[0]], rest[1:])
 
 
 def _reference(text: str | None, at: Segments) -> Segments | None:
-    """The path that a plain interpolation names, as seen from the path `at`."""
+    """Return the absolute path that a plain interpolation at the path `at` refers to, or None."""
     match = REFERENCE.search(text or "")
     if match is None:
         return None

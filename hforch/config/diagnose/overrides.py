@@ -1,4 +1,4 @@
-"""A look at each override by itself, because Hydra stops at its first mistake."""
+"""Parse and validate each override separately, since Hydra stops at its first error."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from hforch.config.keys import OPEN_MAPPINGS, groups, in_open_mapping, keys_of, 
 from hforch.config.shorthand import allowed, as_option
 from hforch.errors import LONGEST_VALUE, Mistake, shown
 
-SEVERAL = "several values are a sweep"
-HOW_TO_WRITE = "write key=value, or group=option"
+SEVERAL = "multiple values require --multirun"
+HOW_TO_WRITE = "write key=value or group=option"
 
 
 @dataclass(frozen=True)
@@ -24,10 +24,10 @@ class ParsedOverride:
     """One override.
 
     Attributes:
-        text: what Hydra gets.
-        where: what to tell people: the override as they typed it, or the file and line that holds it.
-        parsed: Hydra's own reading of the text.
-        is_group: it chooses an option of a group; else it sets a value.
+        text: the override as passed to Hydra.
+        where: the override as messages show it: as the user wrote it, or the file and line that contains it.
+        parsed: the override parsed by Hydra.
+        is_group: whether it chooses an option of a group, instead of setting a value.
     """
 
     text: str
@@ -47,7 +47,11 @@ class ParsedOverride:
 def parse_override(
     texts: Sequence[str], loader: Any, where: dict[str, str] | None = None
 ) -> tuple[list[ParsedOverride], list[Mistake]]:
-    """Parse each override; `where` tells of overrides that were not typed as they are."""
+    """Parse each override; `where` maps overrides that come from a file to their places.
+
+    Returns:
+        the parsed overrides, and an error for each that cannot be parsed.
+    """
     from hforch.config.diagnose.library_errors import REFUSALS
 
     parser = parser_of(loader)
@@ -61,7 +65,7 @@ def parse_override(
             mistakes.append(_unreadable(text, written, error, parser))
             continue
         if not parsed.key_or_group:
-            mistakes.append(Mistake("", f"'{text}' names nothing", written, HOW_TO_WRITE))
+            mistakes.append(Mistake("", f"'{text}' has no key", written, HOW_TO_WRITE))
             continue
         is_dict = not parsed.is_sweep_override() and isinstance(parsed.value(), dict)
         is_group = not is_dict and loader.repository.group_exists(parsed.key_or_group)
@@ -74,43 +78,47 @@ def _unreadable(text: str, written: str, error: BaseException, parser: Any) -> M
 
     key, equals, value = text.partition("=")
     if not equals:
-        return Mistake("", f"'{shown(text, LONGEST_VALUE)}' is no override: it has no `=`", written, HOW_TO_WRITE)
+        return Mistake("", f"'{shown(text, LONGEST_VALUE)}' is not an override: it has no `=`", written, HOW_TO_WRITE)
     if not key.strip("+~"):
-        return Mistake("", f"'{shown(text, LONGEST_VALUE)}' names nothing", written, HOW_TO_WRITE)
+        return Mistake("", f"'{shown(text, LONGEST_VALUE)}' has no key", written, HOW_TO_WRITE)
     try:
         parser.parse_overrides([f"{key}=0"])
     except REFUSALS:
-        return Mistake("", f"'{shown(key, LONGEST_VALUE)}' cannot be the name of a key", written, HOW_TO_WRITE)
+        return Mistake("", f"'{shown(key, LONGEST_VALUE)}' is not a valid key", written, HOW_TO_WRITE)
     why = shown(explain(error).removeprefix("LexerNoViableAltException: "), LONGEST_VALUE)
-    return Mistake(key.lstrip("+~"), f"the value cannot be read ({why})", written, _quoted(key, value))
+    return Mistake(key.lstrip("+~"), f"the value cannot be parsed ({why})", written, _quoted(key, value))
 
 
 def _quoted(key: str, value: str) -> str | None:
-    """How to write a value that Hydra's grammar cannot read."""
+    """Return a hint how to quote a value that Hydra's grammar cannot parse, or None."""
     if len(value) > LONGEST_VALUE:
         return None
     if value[:1] in ("[", "{"):
         inner = value[1:-1] if value[-1:] in ("]", "}") else value[1:]
         example = f'["{inner}"]' if value[0] == "[" else f'{{name: "{inner}"}}'
-        return f"""quote each text inside for Hydra, and all for the shell, such as: '{key}={example}'"""
-    return f"""quote the value for Hydra, inside the shell's quotes: '{key}="{value}"'""" if value[:1] != '"' else None
+        return f"""quote each string for Hydra, and the whole override for the shell: '{key}={example}'"""
+    return (
+        f"""quote the value for Hydra, and the whole override for the shell: '{key}="{value}"'"""
+        if value[:1] != '"'
+        else None
+    )
 
 
 def quoted(text: str) -> str:
-    """A value of an override that holds any characters. Backslashes are escapes only right before a quote."""
+    """Quote any string as the value of an override. Hydra treats backslashes as escapes only before a quote."""
     escaped = re.sub(r"(\\*)('|\Z)", lambda found: found[1] * 2 + found[2].replace("'", "\\'"), text)
     return f"'{escaped}'"
 
 
 def without_sweeps(typed: Sequence[ParsedOverride]) -> tuple[list[ParsedOverride], list[Mistake]]:
-    """For a single job: the overrides that name one value, and a mistake for each that names several."""
+    """Return the overrides that are not sweeps, and an error for each one that is: a single job takes none."""
     kept = [one for one in typed if not one.parsed.is_sweep_override()]
     mistakes = [
         Mistake(
             one.key,
             SEVERAL,
             one.where,
-            "add -m to run a job for each, or write [a,b] for a list, or quote the value for one text",
+            "add -m to run one job per value; write [a,b] for a list, or quote the value for a string",
         )
         for one in typed
         if one.parsed.is_sweep_override()
@@ -120,43 +128,43 @@ def without_sweeps(typed: Sequence[ParsedOverride]) -> tuple[list[ParsedOverride
 
 # ---------------------------------------------------------------- group=option
 def group_mistake(one: ParsedOverride, repo: Any, in_defaults: set[str]) -> Mistake | None:
-    """What is wrong with an override that chooses an option, if anything is."""
+    """Return the error in an override that chooses an option, or None."""
     group, value = one.key, None if one.parsed.value_type is None else one.parsed.value()
     bare = one.text.lstrip("+~")
     if one.parsed.is_delete():
         return needed(one) if group in groups() else None
     if one.parsed.is_force_add() or (one.parsed.is_add() and group in in_defaults and one.parsed.package is None):
-        return Mistake(group, "the group is there already", one.where, f"leave the + out: {bare}")
+        return Mistake(group, "the group is already in the defaults list", one.where, f"remove the +: {bare}")
     options = repo.get_group_options(group)
     for option in value if isinstance(value, list) else [value]:
         name = "null" if option is None else str(option)
         if not isinstance(option, str) or ".." in name or not repo.config_exists(f"{group}/{name}"):
             return Mistake(
                 group,
-                f"'{shown(name, LONGEST_VALUE)}' is not one of its options: {allowed(group, options)}",
+                f"unknown option '{shown(name, LONGEST_VALUE)}'; available: {allowed(group, options)}",
                 one.where,
                 did_you_mean(name, options, f"{group}={{}}"),
             )
     if not one.parsed.is_add() and group not in in_defaults:
-        return Mistake(group, "no defaults list names this group", one.where, f"add it with a +: +{bare}")
+        return Mistake(group, "the group is not in a defaults list", one.where, f"add it with a +: +{bare}")
     return None
 
 
 def needed(one: ParsedOverride) -> Mistake:
-    """The mistake of taking a group away."""
-    return Mistake(one.key, "a job needs this group", one.where, f"choose an option: {one.key}=OPTION")
+    """Return the error for an override that deletes a group."""
+    return Mistake(one.key, "a job needs this group", one.where, f"set an option: {one.key}=OPTION")
 
 
 # ---------------------------------------------------------------- key=value
 def value_mistakes(
     typed: Sequence[ParsedOverride], tree: Any, choices: dict[str, str], repo: Any, faulty: set[str]
 ) -> Iterator[tuple[ParsedOverride, Mistake]]:
-    """What is wrong with the overrides that set values, looked at in their order.
+    """Validate value overrides and yield the invalid ones with their errors, in command-line order.
 
     Args:
-        tree: the composed configuration without them, as plain containers.
-        choices: the option chosen of each group.
-        faulty: groups whose choice is a mistake, so that nobody knows which keys they have.
+        tree: the configuration composed without these overrides, as plain containers.
+        choices: the chosen option of each group.
+        faulty: groups with an invalid option, whose keys are therefore unknown.
     """
     added: set[tuple[str, ...]] = set()
     for one in typed:
@@ -169,7 +177,7 @@ def value_mistakes(
                 mistake = unknown_key(one, choices, repo)
             elif one.parsed.value_type is not None and one.parsed.value() != _at(tree, one.segments):
                 there = kind_of(_at(tree, one.segments))
-                mistake = Mistake(one.key, f"is {there}, which is not what is to be taken away", one.where)
+                mistake = Mistake(one.key, f"cannot be deleted: the current value is {there}", one.where)
         elif not any(one.segments[: len(path)] == path for path in added):
             for path in _leaves(one.segments, one.parsed.value()):
                 dotted = ".".join(path)
@@ -183,18 +191,18 @@ def value_mistakes(
 
 def _addition(one: ParsedOverride, tree: Any) -> Mistake | None:
     if one.key in groups() and not isinstance(one.parsed.value(), dict):
-        return Mistake(one.key, "is a group, not a value", one.where, f"choose an option: {one.key}=OPTION")
+        return Mistake(one.key, "is a group, not a value", one.where, f"set an option: {one.key}=OPTION")
     if one.parsed.is_force_add() or isinstance(one.parsed.value(), dict | list):
         return None
     if _has(tree, one.segments) and _at(tree, one.segments) is not None:
-        return Mistake(one.key, "the key is there already", one.where, f"leave the + out: {one.text.lstrip('+')}")
+        return Mistake(one.key, "the key already exists", one.where, f"remove the +: {one.text.lstrip('+')}")
     return None
 
 
 def unknown_key(
     one: ParsedOverride, choices: dict[str, str], repo: Any, path: tuple[str, ...] | None = None
 ) -> Mistake:
-    """The mistake that a key is, for which there is no place in the composed configuration."""
+    """Return the error for a key that the composed configuration does not have."""
     dotted = ".".join(path or one.segments)
     group = dotted.partition(".")[0]
     if in_open_mapping(dotted):
@@ -204,18 +212,20 @@ def unknown_key(
         options = _options_with(dotted, group, repo)
         return Mistake(
             dotted,
-            f"{group}={choices[group]} has no such key",
+            f"unknown key for {group}={choices[group]}",
             one.where,
-            f"these have it: {', '.join(f'{group}={option}' for option in options)}" if options else None,
+            f"options with this key: {', '.join(f'{group}={option}' for option in options)}" if options else None,
         )
     if dotted in known_keys():
-        return Mistake(dotted, f"no defaults list names the group {group}", one.where, f"add it with +{group}=OPTION")
+        return Mistake(
+            dotted, f"the group {group} is not in a defaults list", one.where, f"add it with +{group}=OPTION"
+        )
     if "." not in dotted:
         known_groups = [*groups(), *(f"hydra/{name}" for name in ("launcher", "sweeper", "job_logging"))]
         hint = did_you_mean(dotted, known_groups) or did_you_mean_key(dotted, known_keys())
     else:
         hint = did_you_mean_key(dotted, known_keys() | OPEN_MAPPINGS)
-    return Mistake(dotted, "hforch has no such key", one.where, hint)
+    return Mistake(dotted, "unknown key", one.where, hint)
 
 
 def _options_with(dotted: str, group: str, repo: Any) -> list[str]:
@@ -247,7 +257,7 @@ def _at(tree: Any, path: tuple[str, ...]) -> Any:
         elif isinstance(tree, list) and segment.isdigit() and int(segment) < len(tree):
             tree = tree[int(segment)]
         elif isinstance(tree, str) and "${" in tree:
-            return tree  # what it stands for is known only later
+            return tree  # an interpolation, which is resolved only later
         else:
             return _NOWHERE
     return tree

@@ -1,4 +1,4 @@
-"""The primary config: that it is there, and that no other file of its name or of an option's was meant."""
+"""Check that the primary config exists, and that no user file is hidden by a file of the same name."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from hforch.utils.paths import read_bytes
 
 
 def primary_mistakes(config_dirs: ConfigDirs, loader: Any) -> list[Mistake]:
-    """What is wrong with the primary config and with the files that its defaults list leads to."""
+    """Return the errors in the primary config and in the files that its defaults list names."""
     if not loader.repository.config_exists(config_dirs.config_name):
         return [_no_such_config(config_dirs, loader)]
     return list(file_mistakes(config_dirs, loader, config_dirs.config_name))
@@ -26,18 +26,18 @@ def _no_such_config(config_dirs: ConfigDirs, loader: Any) -> Mistake:
     names = [name for name in loader.get_group_options("") if not name.startswith("_dummy")]
     folders = ", ".join(config_dirs.show(folder) or "." for folder in (config_dirs.main, *config_dirs.extra))
     hint = did_you_mean(config_dirs.config_name, names, "--config-name {}")
-    problem = f"there is no config {config_dirs.config_name}.yaml in {folders}"
+    problem = f"config not found: {config_dirs.config_name}.yaml (searched: {folders})"
     return Mistake("", problem, f"--config-name {config_dirs.config_name}", hint)
 
 
 def primary_file(config_dirs: ConfigDirs) -> str:
-    """The primary config as a person would name it."""
+    """Return the path of the primary config as messages show it."""
     file = config_file([config_dirs.main, *config_dirs.extra], config_dirs.config_name)
     return config_dirs.show(file) if file else config_dirs.config_name
 
 
 def hidden_files(config_dirs: ConfigDirs, choices: Mapping[str, str]) -> list[Mistake]:
-    """A user's files that were meant, but that another folder's file of the same name comes before."""
+    """Return an error for each user file that is hidden by a different file of the same name in another folder."""
     if not config_dirs.extra:
         return []
     names = {"": config_dirs.config_name, **{group: f"{group}/{option}" for group, option in choices.items()}}
@@ -50,10 +50,10 @@ def hidden_files(config_dirs: ConfigDirs, choices: Mapping[str, str]) -> list[Mi
                 mistakes.append(
                     Mistake(
                         group,
-                        f"{config_dirs.show(file)} and {config_dirs.show(other)} have one name,"
-                        " and the first would be taken",
+                        f"{config_dirs.show(file)} and {config_dirs.show(other)} have the same name,"
+                        " and the first would be used",
                         config_dirs.show(other),
-                        f"give {config_dirs.show(other)} a name of its own",
+                        f"rename {config_dirs.show(other)}",
                     )
                 )
     return mistakes

@@ -1,4 +1,4 @@
-"""The known name that a mistyped one probably stands for."""
+"""Suggest the known name that a misspelled one probably means."""
 
 from __future__ import annotations
 
@@ -6,25 +6,25 @@ from collections.abc import Iterable
 
 
 def nearest(name: str, known: Iterable[str], cutoff: float = 60.0) -> str | None:
-    """The most similar of the known names, or None when none is similar enough (0 to 100)."""
+    """Return the most similar known name, or None if the similarity is below `cutoff` (0 to 100)."""
     from rapidfuzz import fuzz, process
     from rapidfuzz.distance import Levenshtein
 
     found = process.extract(
         name, list(known), scorer=fuzz.ratio, score_cutoff=cutoff, processor=str.lower, limit=None
-    )  # of equally similar ones the one with the fewest mistakes in it
+    )  # ties are broken by edit distance
     best = min(found, key=lambda one: (-one[1], Levenshtein.distance(name.lower(), str(one[0]).lower())), default=None)
     return str(best[0]) if best else None
 
 
 def did_you_mean(name: str, known: Iterable[str], form: str = "{}") -> str | None:
-    """`did you mean X?`, X put into `form`; None when nothing is near."""
+    """Return `did you mean X?` with X formatted by `form`, or None if no name is similar."""
     found = nearest(name, known)
     return f"did you mean {form.format(found)}?" if found else None
 
 
 def did_you_mean_key(path: str, known: Iterable[str]) -> str | None:
-    """The same for dotted keys: their last names count, the group in front does not make them alike."""
+    """Return the same for dotted keys, which are compared without their group."""
     known = list(known)
     group, _, name = path.rpartition(".") if "." not in path else path.partition(".")
     within = {key.partition(".")[2]: key for key in known if key.startswith(f"{group}.")}

@@ -1,4 +1,4 @@
-"""What pydantic found wrong, in plain sentences with config paths."""
+"""Convert pydantic's validation errors to plain messages with config paths."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from hforch.config.schema import Job
 from hforch.errors import LONGEST_VALUE, Mistake, shown
 
 TOLD_APART_BY = {group: str(field.discriminator) for group, field in Job.model_fields.items() if field.discriminator}
-"""By group whose options differ in shape: the key that tells them apart."""
+"""The discriminator key of each group whose options have different keys."""
 KINDS = {
-    "string_type": "text",
-    "int_type": "a whole number",
-    "int_from_float": "a whole number",
+    "string_type": "a string",
+    "int_type": "an integer",
+    "int_from_float": "an integer",
     "float_type": "a number",
-    "bool_type": "true or false",
+    "bool_type": "a boolean",
     "dict_type": "a mapping",
     "model_type": "a mapping",
     "model_attributes_type": "a mapping",
@@ -27,46 +27,59 @@ KINDS = {
     "list_type": "a list",
 }
 BOUNDS = {
-    "greater_than": ("gt", "must be more than {}"),
-    "greater_than_equal": ("ge", "must be {} or more"),
+    "greater_than": ("gt", "must be greater than {}"),
+    "greater_than_equal": ("ge", "must be at least {}"),
     "less_than": ("lt", "must be less than {}"),
-    "less_than_equal": ("le", "must be {} or less"),
+    "less_than_equal": ("le", "must be at most {}"),
 }
 EMPTY = ("string_too_short", "too_short")
 
 
 def kind_of(value: Any) -> str:
-    """The YAML type of a value, in plain words."""
+    """Return a value with its YAML type, such as `'none' (string)`; for a list or a mapping only the type."""
+    if isinstance(value, bool):
+        return f"{literal_of(value)} (boolean)"
+    if isinstance(value, int):
+        return f"{literal_of(value)} (integer)"
+    if isinstance(value, float):
+        return f"{literal_of(value)} (number)"
+    if isinstance(value, str):
+        return f"{literal_of(value)} (string)"
     if value is None:
         return "null"
-    if isinstance(value, bool):
-        return f"{str(value).lower()} (true/false)"
-    if isinstance(value, int):
-        return f"{shown(str(value), LONGEST_VALUE)} (a whole number)"
-    if isinstance(value, float):
-        return f"{value} (a number)"
-    if isinstance(value, str):
-        return f"'{shown(value, LONGEST_VALUE)}' (text)"
     return "a mapping" if isinstance(value, Mapping) else "a list"
 
 
+def literal_of(value: Any) -> str:
+    """Return a value as YAML shows it, shortened; of a list or a mapping that is not empty only the type."""
+    if value is None or isinstance(value, bool):
+        return "null" if value is None else str(value).lower()
+    if isinstance(value, str):
+        return f"'{shown(value, LONGEST_VALUE)}'"
+    if isinstance(value, int | float):
+        return shown(str(value), LONGEST_VALUE)
+    if isinstance(value, Mapping):
+        return "a mapping" if value else "{}"
+    return "a list" if value else "[]"
+
+
 def mistakes_from(errors: Sequence[Any], tree: Mapping[str, Any]) -> list[Mistake]:
-    """One Mistake a path, from pydantic's error dictionaries and the tree they were found in."""
+    """Return one Mistake per path, from pydantic's error dictionaries and the tree that was validated."""
     by_path: dict[str, list[Any]] = {}
     for error in errors:
         if error["type"] == "too_short" and error["input"]:
-            continue  # items that are wrong were not counted; they are told by themselves
+            continue  # pydantic did not count invalid items, which have errors of their own
         by_path.setdefault(config_path(error, tree), []).append(error)
     return [_mistake(path, found) for path, found in by_path.items() if not _reported_below(path, by_path)]
 
 
 def _reported_below(path: str, paths: Collection[str]) -> bool:
-    """Whether the same value fits another member of a union but for something in it."""
+    """Return whether a path has errors below it: the value matches another member of a union except for these."""
     return any(other.startswith(f"{path}.") for other in paths)
 
 
 def config_path(error: Mapping[str, Any], tree: Mapping[str, Any]) -> str:
-    """The dotted path, without the names of union members that pydantic puts between."""
+    """Return the dotted config path of an error, without the union members that pydantic inserts."""
     location = as_written(error["loc"], tree)
     if error["type"] == CHECK_ERROR and error["ctx"]["key"] is not None:
         location.append(error["ctx"]["key"])
@@ -90,45 +103,45 @@ def _mistake(path: str, errors: list[Any]) -> Mistake:
     if kind == CHECK_ERROR:
         return Mistake(path, errors[0]["ctx"]["problem"], hint=errors[0]["ctx"]["hint"])
     if kind == "missing" and "." not in path:
-        return Mistake(path, "is missing: a job needs this group", hint=f"choose an option: {path}=OPTION")
+        return Mistake(path, "is missing: a job needs this group", hint=f"set an option: {path}=OPTION")
     if kind == "missing":
         return Mistake(path, "is missing", hint=_extend(path.partition(".")[0]) if path.count(".") == 1 else None)
     group = path.partition(".")[0]
     if errors[0]["loc"][-1] == "[key]":
-        return Mistake(path, f"a key must be text; it is {kind_of(value)}", hint="put it between quotes")
+        return Mistake(path, f"a key must be a string; got {kind_of(value)}", hint="quote it")
     if kind == "extra_forbidden" and path in keys_of(group):
         tag = f"{group}.{TOLD_APART_BY[group]}={errors[0]['loc'][1]}"
-        return Mistake(path, f"there is no such key with {tag}", hint=f"choose another option of {group}")
+        return Mistake(path, f"unknown key for {tag}", hint=f"use another option of {group}")
     if kind == "extra_forbidden":
-        return Mistake(path, "hforch has no such key", hint=did_you_mean_key(path, keys_of(group) | OPEN_MAPPINGS))
+        return Mistake(path, "unknown key", hint=did_you_mean_key(path, keys_of(group) | OPEN_MAPPINGS))
     if kind in ("union_tag_invalid", "union_tag_not_found"):
         return _wrong_tag(path, errors[0])
-    bounds = [error for error in errors if error["type"] in (*BOUNDS, *EMPTY)]  # of the right kind, at least
+    bounds = [error for error in errors if error["type"] in (*BOUNDS, *EMPTY)]  # the type is right
     wanted, hint = _wanted(errors)
     if wanted and not bounds:
-        return Mistake(path, f"must be {' or '.join(wanted)}; it is {kind_of(value)}", hint=hint)
-    return Mistake(path, f"{_broken_rule((bounds or errors)[0])}; it is {kind_of(value)}")
+        return Mistake(path, f"must be {' or '.join(wanted)}; got {kind_of(value)}", hint=hint)
+    return Mistake(path, f"{_broken_rule((bounds or errors)[0])}; got {literal_of(value)}")
 
 
 def _wrong_tag(path: str, error: Any) -> Mistake:
     group, _, key = path.partition(".")
     if not isinstance(error["input"], Mapping):
-        return Mistake(group, f"must be a mapping; it is {kind_of(error['input'])}")
+        return Mistake(group, f"must be a mapping; got {kind_of(error['input'])}")
     allowed = str(error["ctx"].get("expected_tags", "")).replace("'", "")
     value = error["input"].get(key)
-    seen = f"it is {kind_of(value)}" if key in error["input"] else "it is missing"
-    wanted = f"must be one of: {allowed}" if allowed else "must be given"
+    seen = f"got {kind_of(value)}" if key in error["input"] else "it is missing"
+    wanted = f"must be one of: {allowed}" if allowed else "must be set"
     if key not in error["input"]:
         return Mistake(path, f"{wanted}; {seen}", hint=_extend(group))
-    return Mistake(path, f"{wanted}; {seen}", hint=f"choose an option of the group instead: {group}=OPTION")
+    return Mistake(path, f"{wanted}; {seen}", hint=f"use an option of the group instead: {group}=OPTION")
 
 
 def _extend(group: str) -> str:
-    return f"build on one of hforch's own options: begin {group}/NAME.yaml with `defaults: [OPTION]`"
+    return f"extend a built-in option: start {group}/NAME.yaml with `defaults: [OPTION]`"
 
 
 def _wanted(errors: list[Any]) -> tuple[list[str], str | None]:
-    """Every kind of value that the members of a union would take."""
+    """Return the types that the members of a union accept, and a hint for a misspelled literal."""
     wanted: list[str] = []
     hint = None
     for error in errors:
@@ -143,7 +156,7 @@ def _wanted(errors: list[Any]) -> tuple[list[str], str | None]:
 
 
 def _number(limit: float) -> str:
-    """1 rather than 1.0, and every digit of a large one."""
+    """Format a limit: 1 instead of 1.0, and all digits of a large number."""
     return str(int(limit)) if limit == int(limit) else str(limit)
 
 

@@ -1,5 +1,5 @@
-"""All that hforch uses of Hydra's and OmegaConf's private parts; no other module imports or patches them.
+"""The only package that imports or patches private parts of Hydra and OmegaConf.
 
-`tests/config/test_hydra_contract.py` names each of these parts, with the reason for it, and says how it behaves: a new
-version of Hydra fails there first.
+`tests/config/test_hydra_contract.py` lists each part with its reason and tests its behavior: an incompatible version of
+Hydra fails there first.
 """

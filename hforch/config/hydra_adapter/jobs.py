@@ -1,4 +1,4 @@
-"""How Hydra runs jobs: its flags, plugins and callbacks, the directory and files of a job, and what a job returned."""
+"""Run jobs with Hydra: flags, plugins, callbacks, the directory and files of a job, and its return value."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def flags_parser() -> argparse.ArgumentParser:
-    """Return a parser of Hydra's own flags."""
+    """Return a parser for Hydra's own flags."""
     from hydra._internal.utils import get_args_parser
 
     parser: argparse.ArgumentParser = get_args_parser()
@@ -22,12 +22,12 @@ def flags_parser() -> argparse.ArgumentParser:
 
 
 def flags_of(parser: argparse.ArgumentParser) -> list[str]:
-    """Return all long flags that a parser knows."""
+    """Return all long flags of a parser."""
     return [flag for action in parser._actions for flag in action.option_strings if flag.startswith("--")]
 
 
 def configuration_to_rerun(file: str, overrides: Sequence[str]) -> DictConfig:
-    """Return the configuration that a callback of Hydra's has pickled for --experimental-rerun."""
+    """Return the configuration that one of Hydra's callbacks has pickled for --experimental-rerun."""
     from hydra.main import _get_rerun_conf
 
     config: DictConfig = _get_rerun_conf(file, list(overrides))
@@ -36,7 +36,7 @@ def configuration_to_rerun(file: str, overrides: Sequence[str]) -> DictConfig:
 
 # ---------------------------------------------------------------- plugins
 def installed(kind: type) -> set[str]:
-    """Return the names of the plugins of a kind: `hydra.plugins.launcher.Launcher`, or a sweeper."""
+    """Return the class names of the installed plugins of a kind: Hydra's `Launcher` or `Sweeper`."""
     from hydra.core.plugins import Plugins
 
     return {f"{one.__module__}.{one.__qualname__}" for one in Plugins.instance().discover(kind)}
@@ -50,10 +50,10 @@ def make_launcher(context: Any, task: Callable[[DictConfig], Any], config: DictC
 
 
 def find_object(name: str) -> Any:
-    """Return what a dotted name in a `_target_` names; its module is imported.
+    """Import and return the object that a `_target_` names.
 
     Raises:
-        Exception: whatever importing it raises; it is the cause.
+        Exception: the import failed; the original exception is the cause.
     """
     from hydra._internal.utils import _locate
 
@@ -62,7 +62,7 @@ def find_object(name: str) -> Any:
 
 # ---------------------------------------------------------------- running
 def context_of(loader: Any, config: DictConfig) -> Any:
-    """Return what Hydra's parts hand to each other, with the callbacks that a configuration names."""
+    """Return a HydraContext with the callbacks of a configuration."""
     from hydra._internal.callbacks import Callbacks
     from hydra.types import HydraContext
 
@@ -70,7 +70,7 @@ def context_of(loader: Any, config: DictConfig) -> Any:
 
 
 def as_job_of_sweep(task: Callable[[DictConfig], Any], config: DictConfig, context: Any) -> Any:
-    """Run a task where Hydra has made the directory, files and environment of a sweep's job; return what it returns."""
+    """Run a task in the directory and environment that Hydra creates for a sweep's job; return its return value."""
     from hydra.core.utils import run_job
 
     keys = {"job_dir_key": "hydra.sweep.dir", "job_subdir_key": "hydra.sweep.subdir"}
@@ -78,9 +78,9 @@ def as_job_of_sweep(task: Callable[[DictConfig], Any], config: DictConfig, conte
 
 
 def as_single_run(task: Callable[[DictConfig], Any], config: DictConfig, context: Any, config_name: str | None) -> Any:
-    """Run a task as `Hydra.run` would, with a configuration that is composed already; return what it returns.
+    """Run a task like `Hydra.run`, with an already composed configuration; return its return value.
 
-    Callbacks learn of the beginning and end of the run, and of its job.
+    Callbacks for the start and end of the run and of its job are called.
     """
     from hydra.core.utils import run_job
 
@@ -93,14 +93,17 @@ def as_single_run(task: Callable[[DictConfig], Any], config: DictConfig, context
 
 
 def set_up_logging(logging: Any, verbose: Any) -> None:
-    """Set up logging as a configuration's hydra.hydra_logging or hydra.job_logging says."""
+    """Set up logging from a configuration's hydra.hydra_logging or hydra.job_logging."""
     from hydra.core.utils import configure_log
 
     configure_log(logging, verbose)
 
 
 def replace_writers(save: Callable[[Any, str, Path], None], logging_is_set_up: Callable[[], None]) -> None:
-    """Let Hydra, in this process, save configurations by a function, and call another when it has set up logging."""
+    """Make Hydra save configurations with `save`, and call `logging_is_set_up` after it sets up logging.
+
+    This applies to the current process.
+    """
     from hydra._internal import hydra as entry
     from hydra.core import utils
 
@@ -120,7 +123,7 @@ def replace_writers(save: Callable[[Any, str, Path], None], logging_is_set_up: C
 
 # ---------------------------------------------------------------- returning
 def returned_codes(returned: Any) -> Iterator[int]:
-    """Yield the exit codes in what Hydra's run or multirun returned: those of jobs, in lists for batches of a sweep."""
+    """Yield the exit codes of the jobs that Hydra's run or multirun returned; a sweep has nested lists."""
     if isinstance(returned, list | tuple):
         for one in returned:
             yield from returned_codes(one)
@@ -129,5 +132,5 @@ def returned_codes(returned: Any) -> Iterator[int]:
 
 
 def returned_by(job: Any) -> Any:
-    """Return what a launcher's job returned or raised, and raise nothing."""
+    """Return the return value of a launcher's job, or its exception without raising it."""
     return getattr(job, "_return_value", None)

@@ -1,7 +1,7 @@
-"""Hydra's config loader, reading and merging files once: the jobs of a sweep are composed of the same ones.
+"""A config loader for Hydra that reads and merges files once, since the jobs of a sweep share most of them.
 
-What Hydra does first (the defaults list, and merging the files that it names) depends on the chosen options alone, and
-is most of the work. It is remembered, and the values among the overrides are applied to a copy.
+Building the defaults list and merging its files is most of the work and depends only on the chosen options. The result
+is cached, and value overrides are applied to a copy of it.
 """
 
 from __future__ import annotations
@@ -36,12 +36,12 @@ from hforch.config.hydra_adapter.repository import Merged, RememberingRepository
 
 MOST_MERGED = 64
 MOST_PARSED = 256
-_merged: dict[Any, Merged] = {}  # by the folders, the primary config and the options
+_merged: dict[Any, Merged] = {}  # by folders, primary config and options
 
 
 @contextmanager
 def _maps_where_needed() -> Iterator[None]:
-    """For each file Hydra makes a map of all choices, for options that name others in `${}`; a third of its time."""
+    """Skip Hydra's map of all choices for files whose options contain no `${}`: it takes a third of the time."""
     make = defaults_list._create_interpolation_map
 
     def where_needed(overrides: Overrides, defaults: list[InputDefault], self_added: bool) -> DictConfig:
@@ -57,7 +57,7 @@ def _maps_where_needed() -> Iterator[None]:
 
 @contextmanager
 def parsing_once() -> Iterator[None]:
-    """Parse each override, and each text with `${}`, once: jobs of a sweep share most, and one takes milliseconds."""
+    """Parse each override and each string with `${}` once: jobs of a sweep share most of them, and parsing is slow."""
     parse, parse_rule = omegaconf.base.parse, OverridesParser.parse_rule
     known: dict[tuple[str, str], Any] = {}
 
@@ -66,7 +66,7 @@ def parsing_once() -> Iterator[None]:
             if len(known) >= MOST_PARSED:
                 known.clear()
             known[text, rule] = parse_rule(parser, text, rule)
-        return known[text, rule]  # which nobody changes
+        return known[text, rule]  # never modified
 
     omegaconf.base.parse = lru_cache(MOST_PARSED)(parse)
     OverridesParser.parse_rule = parse_rule_once
@@ -108,11 +108,11 @@ class Loader(ConfigLoaderImpl):
         from_shell: bool = True,
         validate_sweep_overrides: bool = True,
     ) -> DictConfig:
-        """What Hydra's own gives, from files that are merged once."""
+        """Compose like Hydra's own loader, from files that are merged once."""
         try:
             return self._composed(config_name, overrides, run_mode, from_shell, validate_sweep_overrides)
-        except (AttributeError, TypeError, KeyError) as error:  # over a mapping for what is null, a list within a list
-            raise ConfigCompositionException("this value does not fit what is there") from error
+        except (AttributeError, TypeError, KeyError) as error:  # a mapping for a null value, a list in a list
+            raise ConfigCompositionException("the value is incompatible with the existing value") from error
 
     def _composed(
         self,
@@ -137,17 +137,17 @@ class Loader(ConfigLoaderImpl):
     def _fill_in(
         self, settings: Any, config_name: str | None, parsed: list[Any], merged: Merged, repo: CachingConfigRepository
     ) -> None:
-        """What Hydra tells a job of itself."""
+        """Set the values in the `hydra` node that depend on the overrides and the environment."""
         for one in parsed:
             said = settings.overrides.hydra if one.is_hydra_override() else settings.overrides.task
             said.append(one.input_line)
         with open_dict(settings):
             for name in settings.job.env_copy:
-                if name in os.environ:  # hydra_values.py tells of the others
+                if name in os.environ:  # hydra_settings.py reports the others
                     settings.job.env_set[name] = os.environ[name]
             remember_settings(settings.job)
         if any(one.is_hydra_override() for one in parsed):
-            self._tell_runtime(settings, merged.choices, repo)  # again: it is no override's to say
+            self._tell_runtime(settings, merged.choices, repo)  # again: overrides must not change it
         settings.runtime.cwd = str(Path.cwd())
         if "name" not in settings.job:
             settings.job.name = JobRuntime.instance().get("name")
@@ -159,7 +159,7 @@ class Loader(ConfigLoaderImpl):
 
     @staticmethod
     def _tell_runtime(settings: DictConfig, choices: Mapping[str, Any], repo: CachingConfigRepository) -> None:
-        """What Hydra tells a job of itself, so far as it follows from the options."""
+        """Set the values in `hydra.runtime` that depend only on the options."""
         with open_dict(settings):
             settings.runtime.choices.update(choices)
         settings.runtime.version = __version__
@@ -172,11 +172,11 @@ class Loader(ConfigLoaderImpl):
     def _merge(
         self, config_name: str | None, options: list[Any], repo: CachingConfigRepository, skip_missing: bool
     ) -> Merged:
-        """The files of these options, as Hydra merges them; read again when one of them has changed."""
+        """Return the merged files of these options, cached until one of the files changes."""
         files: RememberingRepository = repo.delegate
         where = tuple((source.scheme(), source.path) for source in files.sources)
         key = (where, config_name, tuple(one.input_line for one in options))
-        # What could be merged without leaving a mandatory option out is the same when one may be left out.
+        # A result without skipped mandatory options is also valid if skipping is allowed.
         for skipping in (False, True) if skip_missing else (False,):
             merged = _merged.pop((*key, skipping), None)
             if merged is not None and all(files.states(path) == states for path, states in merged.states.items()):
@@ -193,5 +193,5 @@ class Loader(ConfigLoaderImpl):
             merged = Merged(copies(config), choices, dict(files.used))
         while len(_merged) >= MOST_MERGED:
             del _merged[next(iter(_merged))]
-        _merged[*key, skipping] = merged  # the last one used is the last one to go
+        _merged[*key, skipping] = merged  # the most recently used one is evicted last
         return merged

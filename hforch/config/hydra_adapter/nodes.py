@@ -1,4 +1,4 @@
-"""OmegaConf's nodes as they are written, before interpolations are resolved, and its ways to read and write YAML."""
+"""Access to unresolved OmegaConf nodes, and to OmegaConf's YAML loader and dumper."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ if TYPE_CHECKING:
 
 
 def node_of(container: Any, key: Any) -> Any:
-    """Return what stands at a key of a container, not resolved; None if there is nothing."""
+    """Return the unresolved node at a key of a container, or None."""
     return container._get_node(key)
 
 
 def text_of(container: Any, key: Any) -> Any:
-    """Return what is written at a key: of an interpolation its text."""
+    """Return the unresolved value at a key; for an interpolation, its text."""
     return container._get_node(key)._value()
 
 
@@ -29,31 +29,31 @@ def is_missing(node: Any) -> bool:
 
 
 def is_special(node: Any) -> bool:
-    """Return whether a node holds no value that could be looked into: an interpolation, `???` or null."""
+    """Return whether a node has no content of its own: an interpolation, `???` or null."""
     return bool(node._is_interpolation() or node._is_missing() or node._is_none())
 
 
 def open_up(config: DictConfig) -> None:
-    """Let keys be added to and taken from a configuration."""
+    """Allow adding keys to and deleting keys from a configuration."""
     config._set_flag("struct", False)
 
 
 def yaml_loader() -> Any:
-    """Return OmegaConf's class for reading YAML, which takes 1e3 for a number and refuses a key that is there twice."""
+    """Return OmegaConf's YAML loader class, which reads 1e3 as a number and refuses duplicate keys."""
     from omegaconf._utils import get_yaml_loader
 
     return get_yaml_loader()
 
 
 def yaml_dumper() -> Any:
-    """Return OmegaConf's class for writing YAML, which quotes texts that it would read as numbers."""
+    """Return OmegaConf's YAML dumper class, which quotes strings that its loader would read as numbers."""
     from omegaconf._utils import get_omega_conf_dumper
 
     return get_omega_conf_dumper()
 
 
 def replace_env(told: Callable[[str, Any], None]) -> None:
-    """Let `oc.env` tell of each variable that it has read, by name and value."""
+    """Make `oc.env` call `told` with the name and value of each variable that it reads."""
     from omegaconf import OmegaConf
     from omegaconf.resolvers import oc
 

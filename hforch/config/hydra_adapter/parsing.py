@@ -1,4 +1,4 @@
-"""Overrides as Hydra's grammar reads them, and how its own sweeper splits them into jobs."""
+"""Parse overrides with Hydra's grammar, and split them into jobs with its basic sweeper."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ BASIC_SWEEPER = "hydra._internal.core_plugins.basic_sweeper.BasicSweeper"
 
 
 def parser_of(loader: Any) -> Any:
-    """Return a parser of overrides; for globs over options it asks the loader."""
+    """Return a parser for overrides, which uses the loader for globs over options."""
     from hydra.core.override_parser.overrides_parser import OverridesParser
 
     return OverridesParser.create(config_loader=loader)
 
 
 def value_of(parsed: Any) -> Any:
-    """Return the value of an override that was parsed, quotes and sweeps kept."""
+    """Return the value of a parsed override, with its quotes and as a sweep object."""
     return parsed._value
 
 
@@ -28,7 +28,7 @@ def with_value(parsed: Any, value: Any) -> Any:
 
 
 def size_of_sweep(parsed: Any, loader: Any) -> float | None:
-    """Return how many values an override stands for; None where that is for others to judge."""
+    """Return the number of values of a sweep override; None if it is not a sweep or its size is unknown."""
     from hydra.core.override_parser.types import ChoiceSweep, Glob, RangeSweep
 
     value = parsed._value
@@ -43,7 +43,7 @@ def size_of_sweep(parsed: Any, loader: Any) -> float | None:
 
 
 def split_into_jobs(parsed: Sequence[Any]) -> list[list[str]]:
-    """Return the overrides of each job, as Hydra's own sweeper makes them."""
+    """Return the overrides of each job from Hydra's basic sweeper."""
     from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
 
     (jobs,) = BasicSweeper.split_arguments(list(parsed), None)

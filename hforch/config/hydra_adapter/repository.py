@@ -1,4 +1,4 @@
-"""Hydra's repository of config files: each file is read once, and again when it has changed."""
+"""A repository of config files for Hydra that reads each file once, and again if it has changed."""
 
 from __future__ import annotations
 
@@ -20,19 +20,19 @@ from hforch.config.yaml_nodes import read_yaml
 MOST_REMEMBERED = 1000
 
 State = tuple[int, ...] | None
-"""What tells that a file is as it was; None if there is none."""
+"""Values of a file's stat that change if the file changes; None if there is no file."""
 
 States = tuple[State, ...]
-"""One for each folder where a file could be."""
+"""One state for each folder that may contain the file."""
 
 
 @dataclass(frozen=True)
 class Merged:
-    """The files of some options, merged.
+    """The merged files of a set of options.
 
     Attributes:
-        config: gives a copy.
-        states: of the files that each config may be in, when it was read.
+        config: returns a copy of the merged configuration.
+        states: by config, the states of its possible files when it was read.
     """
 
     config: Callable[[], DictConfig]
@@ -40,14 +40,14 @@ class Merged:
     states: Mapping[str, States]
 
 
-_remembered: dict[Any, Callable[[], Any]] = {}  # what files held, by their names, times and sizes
+_remembered: dict[Any, Callable[[], Any]] = {}  # contents by config and states of the files
 
 
 class RememberingRepository(ConfigRepository):
-    """Hydra makes a copy of its repository for every configuration; these copies share what was read.
+    """A repository that shares its cache with its copies: Hydra copies the repository for every configuration.
 
     Attributes:
-        used: what this copy was asked for, and the states of its files when they were read.
+        used: the configs that this copy has loaded, and the states of their files when they were read.
     """
 
     def __init__(self, config_search_path: ConfigSearchPath) -> None:
@@ -75,7 +75,7 @@ class RememberingRepository(ConfigRepository):
         if meaning is None:
             self.used[config_path], read = self._once(config_path)
             return read()
-        self.used[config_path] = self.states(config_path)  # a file of that name would come before
+        self.used[config_path] = self.states(config_path)  # a file of that name would take precedence
         target = f"{config_path.rpartition('/')[0]}/{meaning.option}"
         self.used[target], read = self._once(target)
         result = read()
@@ -90,7 +90,7 @@ class RememberingRepository(ConfigRepository):
             return False
 
     def _shorthand(self, config_path: str) -> shorthand.Meaning | None:
-        """What a config that is no file stands for."""
+        """Return the meaning of a config name that is a shorthand and not a file, else None."""
         group, _, name = config_path.rpartition("/")
         meaning = shorthand.meaning(group, name)
         if meaning is None or self._is_file(config_path) or not self._is_file(f"{group}/{meaning.option}"):
@@ -98,7 +98,7 @@ class RememberingRepository(ConfigRepository):
         return meaning
 
     def _create_defaults_list(self, config_path: str, defaults: Any) -> Any:
-        """Read a defaults list in which numbers may stand for options: `device: 0`."""
+        """Create a defaults list in which options may be numbers, as in `device: 0`."""
         for entry in defaults:
             for key in list(entry) if OmegaConf.is_dict(entry) else ():
                 written = entry._get_node(key)._value()
@@ -108,11 +108,11 @@ class RememberingRepository(ConfigRepository):
         return super()._create_defaults_list(config_path, defaults)
 
     def states(self, config_path: str) -> States:
-        """As the files are now."""
+        """Return the current states of a config's possible files."""
         return tuple(state_of(source, config_path) for source in self.sources)
 
     def _once(self, config_path: str) -> tuple[States, Callable[[], Any]]:
-        """Read a config, unless this process has read it before and none of the files that it may be in has changed."""
+        """Return the states and the content of a config, cached until one of its possible files changes."""
         key = (tuple(source.path for source in self.sources), config_path)
         if key not in self._read:
             states = self.states(config_path)
@@ -125,10 +125,10 @@ class RememberingRepository(ConfigRepository):
         return self._read[key]
 
     def _look_at_file(self, config_path: str) -> None:
-        """Refuse a file that would never end, or be more than memory holds, before OmegaConf reads it.
+        """Check that a file is not too large or too deeply nested before OmegaConf reads it.
 
         Raises:
-            OSError, UnicodeDecodeError, yaml.YAMLError: why.
+            OSError, UnicodeDecodeError, yaml.YAMLError: see `read_yaml`.
         """
         for source in self.sources:
             if source.scheme() == "file" and source.is_config(config_path):

@@ -1,4 +1,4 @@
-"""Hydra's global state: set up as hforch needs it for as long as that is needed, and given back to its owner."""
+"""Set up Hydra's global state for hforch, and restore the caller's state afterwards."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _HYDRA_IS_GLOBAL = threading.RLock()  # one thread composes at a time
 
 
 def search_path(main: Path, extra: Sequence[Path]) -> ConfigSearchPath:
-    """Return where configurations are looked up: in `main`, then in the others."""
+    """Return Hydra's search path for these folders: first `main`, then the others."""
     from hydra._internal.utils import create_config_search_path
     from hydra.core.config_search_path import SearchPathQuery
 
@@ -31,7 +31,7 @@ def search_path(main: Path, extra: Sequence[Path]) -> ConfigSearchPath:
 
 @contextmanager
 def hydra_settings() -> Iterator[None]:
-    """Let Hydra compose with our settings, and give a caller who uses Hydra too their own back."""
+    """Use hforch's Hydra settings while the block runs, and restore those of a caller who uses Hydra too."""
     from hydra import version
     from hydra.core.hydra_config import HydraConfig
     from hydra.core.singleton import Singleton
@@ -39,7 +39,7 @@ def hydra_settings() -> Iterator[None]:
 
     held = (version.VersionBase, JobRuntime, HydraConfig)
     with _HYDRA_IS_GLOBAL, warnings.catch_warnings():
-        warnings.simplefilter("ignore", UserWarning)  # about _self_, which Hydra says again when it runs
+        warnings.simplefilter("ignore", UserWarning)  # about _self_; Hydra repeats it when it runs
         before = {kind: Singleton._instances.pop(kind, None) for kind in held}
         try:
             version.setbase(VERSION_BASE)
@@ -54,7 +54,7 @@ def hydra_settings() -> Iterator[None]:
 
 
 def register_resolvers() -> None:
-    """Register Hydra's own interpolations: `${hydra:...}`, `${now:...}`."""
+    """Register Hydra's resolvers: `${hydra:...}` and `${now:...}`."""
     from hydra.core.utils import setup_globals
 
     setup_globals()
@@ -62,7 +62,7 @@ def register_resolvers() -> None:
 
 @contextmanager
 def global_hydra(make_loader: Callable[[], Any]) -> Iterator[Any]:
-    """Give a Hydra that composes with a loader of ours; it is Hydra's global one meanwhile, as plugins expect."""
+    """Yield a Hydra object with hforch's loader; it is the global one while the block runs, as plugins expect."""
     from hydra import version
     from hydra._internal.hydra import Hydra
     from hydra.core.global_hydra import GlobalHydra
@@ -77,7 +77,7 @@ def global_hydra(make_loader: Callable[[], Any]) -> Iterator[Any]:
 
 
 def settings_of_job() -> Any:
-    """Return the `hydra` node of the job that runs now."""
+    """Return the `hydra` node of the running job."""
     from hydra.core.hydra_config import HydraConfig
 
     return HydraConfig.get()
@@ -85,7 +85,7 @@ def settings_of_job() -> Any:
 
 @contextmanager
 def visible_to_resolvers(config: DictConfig) -> Iterator[None]:
-    """Let `${hydra:...}` read from a configuration."""
+    """Make `${hydra:...}` read from a configuration while the block runs."""
     from hydra.core.hydra_config import HydraConfig
 
     before = HydraConfig.instance().cfg

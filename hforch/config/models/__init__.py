@@ -1,1 +1,1 @@
-"""The sources of weights: one class a module, named as in `model.source`. `hforch/models/` gets the weights."""
+"""The sources of weights, one module and class per value of `model.source`. `hforch/models/` loads the weights."""

@@ -1,4 +1,4 @@
-"""What a source of weights says, besides its keys."""
+"""The base class of the sources of weights."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ AttnImplementation = Literal["eager", "sdpa", "flash_attention_2", "flash_attent
 
 
 class ModelSource(StrictModel):
-    """Where the weights are.
+    """The source of the weights.
 
     Attributes:
-        is_local: whether it names a file or folder of this machine, which others may not have.
-        shapes: what a text must be that matches a pattern of one of its keys, by pattern.
+        is_local: whether it refers to a file or folder on this machine, which other machines may not have.
+        shapes: descriptions of the patterns of its keys, for messages.
     """
 
     trust_remote_code: bool
@@ -27,14 +27,14 @@ class ModelSource(StrictModel):
 
     @property
     def label(self) -> str:
-        """The name of the model for terminals."""
+        """The name of the model as terminals show it."""
         raise NotImplementedError
 
     @classmethod
     def pinned(cls, values: Mapping[str, Any], record: Mapping[str, Any]) -> dict[str, Any]:
-        """Return the values of its keys with which a frozen recipe gets the same files again.
+        """Return the values of its keys that make a frozen recipe load the same files again.
 
         Args:
-            record: what the record of a run says of the files that it had.
+            record: the files of the run, as recorded.
         """
         return dict(values)

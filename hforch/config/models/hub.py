@@ -1,4 +1,4 @@
-"""`model.source=hub`: a model of the Hugging Face hub."""
+"""`model.source=hub`: a model on the Hugging Face Hub."""
 
 from __future__ import annotations
 

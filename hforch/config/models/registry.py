@@ -1,4 +1,4 @@
-"""All sources of weights: the modules of this folder."""
+"""All sources of weights, found in the modules of this package."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ SOURCES: Mapping[str, type[ModelSource]] = {name: load_entry(models, name, "SOUR
 """The class of each source, by name."""
 
 SHAPES = {pattern: shape for source in SOURCES.values() for pattern, shape in source.shapes.items()}
-"""What a text must be that matches a pattern."""
+"""Descriptions of patterns, for messages."""
 
 if TYPE_CHECKING:
     AnySource = ModelSource
