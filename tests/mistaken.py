@@ -20,7 +20,7 @@ READ_ONLY = 'mkdir -p outputs && mount -t tmpfs -o ro tmpfs outputs && "$@"'
 
 # ---------------------------------------------------------------- what cannot be shown everywhere
 def no_namespaces() -> str | None:
-    """File systems of one's own need user namespaces (unshare -Urm), which some machines forbid."""
+    """Return a skip reason if user namespaces, which mounting a file system needs (unshare -Urm), are forbidden."""
     try:
         done = subprocess.run(["unshare", "-Urm", "true"], capture_output=True, check=False)
     except OSError as error:
@@ -114,49 +114,60 @@ VALUES = [
     Case(
         "a value out of range, on the command line",
         ("generation.max_new_tokens=-1",),
-        ("generation.max_new_tokens: must be 1 or more; it is -1", "written in generation.max_new_tokens=-1"),
+        ("generation.max_new_tokens: must be at least 1; got -1", "set in generation.max_new_tokens=-1"),
         check=nothing_written,
     ),
     Case(
         "a value of our YAML that does not go with an override",
         ("precision=int4", "precision.name=int8"),
-        ("precision.group_size: is for int4 only", "written in conf/precision/int4.yaml:3, chosen by precision=int4"),
+        (
+            "precision.group_size: requires precision.name=int4; precision.name is int8",
+            "set in conf/precision/int4.yaml:3, chosen by precision=int4",
+        ),
     ),
     Case(
         "a value out of range, in a user's YAML",
         ("--config-dir", "mine", "generation=short"),
-        ("generation.temperature: must be 0 or more; it is -0.5", "written in mine/generation/short.yaml:3"),
+        ("generation.temperature: must be at least 0; got -0.5", "set in mine/generation/short.yaml:3"),
         files={"mine/generation/short.yaml": "defaults: [sample]\nmax_new_tokens: 8\ntemperature: -0.5\n"},
     ),
     Case(
         "a value out of range, by interpolation",
         ("generation.max_new_tokens=${runtime.warmup}", "runtime.warmup=0"),
         (
-            "generation.max_new_tokens: must be 1 or more; it is 0",
-            "which takes ${runtime.warmup} from runtime.warmup=0",
+            "generation.max_new_tokens: must be at least 1; got 0",
+            "where ${runtime.warmup} comes from runtime.warmup=0",
         ),
     ),
     Case(
         "a value out of range, in a recipe",
         ("run", "mine.yaml"),
-        ("runtime.batch_size: must be 1 or more; it is 0", "written in mine.yaml:4"),
+        ("runtime.batch_size: must be at least 1; got 0", "set in mine.yaml:4"),
         files={"mine.yaml": "defaults:\n  - model: smollm2\nruntime:\n  batch_size: 0\n"},
     ),
     Case(
         "several mistakes in several groups",
         ("model=gpt3", "runtime.batch_size=none", "generation.max_tokens=64", "device=gpux", "stop.sequences=['']"),
-        ("5 mistakes, nothing was run", "did you mean model=gpt2?", "a whole number", "did you mean device=gpu?"),
+        (
+            "5 errors; nothing was run",
+            "did you mean model=gpt2?",
+            "must be an integer; got 'none' (string)",
+            "did you mean device=gpu?",
+        ),
         check=nothing_written,
     ),
     Case(
         "a key that is not there, but nearly",
         ("generation.max_new_token=8",),
-        ("generation.max_new_token: hforch has no such key", "did you mean generation.max_new_tokens?"),
+        ("generation.max_new_token: unknown key", "did you mean generation.max_new_tokens?"),
     ),
     Case(
         "a value with a quotation mark and no quotes",
         ("inputs.items=[What's a volt?]",),
-        ("inputs.items: the value cannot be read", "quote each text inside for Hydra, and all for the shell"),
+        (
+            "inputs.items: the value cannot be parsed",
+            "quote each string for Hydra, and the whole override for the shell",
+        ),
     ),
     Case(
         "a text to score that has nothing in it",
@@ -193,12 +204,12 @@ VALUES = [
     Case(
         "several values without -m",
         ("precision=bf16,int8",),
-        ("precision: several values are a sweep", "add -m to run a job for each"),
+        ("precision: multiple values require --multirun", "add -m to run one job per value"),
     ),
     Case(
         "one wrong value in a sweep",
         ("-m", "precision=bf16,int9", "stop=none,newline"),
-        ("'int9' is not one of its options", "written in precision=bf16,int9"),
+        ("unknown option 'int9'; available: ", "set in precision=bf16,int9"),
         check=nothing_written,
     ),
     Case("a verb that is none", ("compair", "outputs"), ("'compair' is no verb",)),
@@ -207,19 +218,19 @@ VALUES = [
     Case(
         "a recipe that would run code",
         ("run", "mine.yaml"),
-        ("_target_ is a word of Hydra that can run code: not allowed in a recipe", "mine.yaml:3"),
+        ("_target_ is a Hydra keyword that can run code: not allowed in a recipe", "mine.yaml:3"),
         files={"mine.yaml": "hydra:\n  launcher:\n    _target_: shutil.copy\n"},
     ),
     Case(
         "YAML that is broken",
         ("--config-dir", "mine", "prompt=brief"),
-        ("the file of prompt/brief is broken YAML", "mine/prompt/brief.yaml:3"),
+        ("invalid YAML in prompt/brief: ", "mine/prompt/brief.yaml:3"),
         files={"mine/prompt/brief.yaml": "kind: template\ntemplate: 'Answer briefly: {question}\n"},
     ),
     Case(
         "the traceback is wanted",
         ("generation.max_new_tokens=-1",),
-        ("Traceback (most recent call last)", "must be 1 or more"),
+        ("Traceback (most recent call last)", "must be at least 1"),
         env={"HYDRA_FULL_ERROR": "1"},
     ),
 ]
@@ -262,12 +273,12 @@ DEVICES = [
     Case(
         "a CUDA device for OpenVINO",
         ("backend=openvino", "device=cuda:1"),
-        ("device: 'cuda:1' is torch's name for a GPU", "written in device=cuda:1", "write device=gpu device.index=1"),
+        ("device: 'cuda:1' is a torch device name", "set in device=cuda:1", "write device=gpu device.index=1"),
     ),
     Case(
         "a device that nothing is called",
         ("device=cuda:one",),
-        ("device: 'cuda:one' is not one of its options: auto, cpu, gpu", "a GPU by its number (cuda:1"),
+        ("device: unknown option 'cuda:one'; available: auto, cpu, gpu", "a GPU number (cuda:1"),
     ),
     Case(
         "flash attention on the CPU",
@@ -278,7 +289,7 @@ DEVICES = [
     Case(
         "an index together with a device_map",
         ("device=gpu", "device.index=1", "device.device_map=auto"),
-        ("device.index: cannot be given together with device.device_map (auto)", "drop one"),
+        ("device.index: cannot be combined with device.device_map (auto)", "set device.index=null"),
     ),
     Case(
         "a precision that the device lacks",
@@ -290,7 +301,7 @@ DEVICES = [
     Case(
         "an OpenVINO device for torch",
         ("device=npu",),
-        ("device.kind: 'npu' does not exist on backend=pytorch", "use backend=openvino"),
+        ("device.kind: 'npu' is not supported by backend=pytorch", "use backend=openvino"),
     ),
 ]
 
@@ -390,7 +401,7 @@ INPUTS = [
     Case(
         "a variable that the inputs lack",
         (*FAKE, "inputs.items=[{query: why?}]"),
-        ("inputs.items.0: lacks question, which the prompt names; it has: query",),
+        ("inputs.items.0: lacks question, which the prompt uses; it has: query",),
     ),
     Case(
         "a column that the prompt never uses: a warning",
@@ -420,7 +431,7 @@ INPUTS = [
     Case(
         "an empty list of inputs",
         (*FAKE, "inputs.items=[]"),
-        ("inputs.items: must not be empty", "written in inputs.items=[]"),
+        ("inputs.items: must not be empty", "set in inputs.items=[]"),
     ),
     Case(
         "an empty file of inputs",
@@ -441,9 +452,9 @@ INPUTS = [
         "a stop written '\\n' in single quotes: a warning",
         ("run", "mine.yaml", *FAKE),
         (
-            r"warning: stop.sequences.0: '\n' holds a backslash and the letter n, not a line break",
-            r'in YAML write "\n" in double quotes; or choose stop=newline',
-            "written in mine.yaml:2",
+            r"warning: stop.sequences.0: '\n' contains a backslash and the letter n, not a line break",
+            r'in YAML write "\n" in double quotes; or use stop=newline',
+            "set in mine.yaml:2",
         ),
         code=0,
         files={"mine.yaml": "stop:\n  sequences: ['\\n']\n"},
@@ -451,7 +462,7 @@ INPUTS = [
     Case(
         "OpenVINO's settings for torch: a warning",
         ("model=local", "model.path={gpt2}", "ov_config=latency", "generation.max_new_tokens=4"),
-        ("warning: ov_config: backend=pytorch does not use it (PERFORMANCE_HINT", "use backend=openvino"),
+        ("warning: ov_config: ignored by backend=pytorch (PERFORMANCE_HINT", "use backend=openvino"),
         code=0,
         heavy=True,
     ),

@@ -1,10 +1,10 @@
-"""What people get wrong, and what hforch says then: `python tests/mistakes.py` prints it all as a table.
+"""Run hforch with typical mistakes and print its messages: `python tests/mistakes.py`.
 
-    python tests/mistakes.py              every mistake
-    python tests/mistakes.py device gguf  those whose name or command holds one of the words
+    python tests/mistakes.py              all mistakes
+    python tests/mistakes.py device gguf  those whose name or command contains one of the words
 
-Each mistake is made for real, by `python -m hforch` in a folder of its own. test_mistakes.py makes them too, and looks
-at the exit code and the words. `mistaken.py` has the list.
+Each mistake is run with `python -m hforch` in an empty folder. test_mistakes.py runs them too, and checks the exit code
+and the messages. `mistaken.py` contains the list.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from hub_server import Hub
 REPOSITORY = Path(__file__).resolve().parents[1]
 TIMEOUT_S = 300
 
-# Hides modules from a Python that has them: what is not installed cannot be tried otherwise.
+# Hides installed modules from Python, to simulate missing packages.
 SITECUSTOMIZE = """
 import os, sys
 HIDDEN = tuple(os.environ.get("HIDE_MODULES", "").split())
@@ -45,7 +45,7 @@ if HIDDEN:
 
 
 class Workshop:
-    """What mistakes are made with, when asked for: tiny models, a hub on the loopback interface, an empty cache."""
+    """Resources for mistakes, created on demand: tiny models, a hub on the loopback interface, an empty cache."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -66,7 +66,7 @@ class Workshop:
 
     @cached_property
     def ir(self) -> Path:
-        """The same as an OpenVINO IR with 16-bit weights."""
+        """The same model as an OpenVINO IR with 16-bit weights."""
         folder = self.folder / "gpt2-ir"
         done = run(
             "export", "-o", str(folder), "model=local", f"model.path={self.gpt2}", env=self.environment, loads=True
@@ -90,7 +90,7 @@ class Workshop:
 
     @property
     def environment(self) -> dict[str, str]:
-        """No hub in reach, no cached models, and this repository's hforch."""
+        """Environment variables for this repository's hforch, with an unreachable hub and an empty cache."""
         unwanted = ("HF_", "TRANSFORMERS_", "HYDRA_")
         kept = {name: value for name, value in os.environ.items() if not name.startswith(unwanted)}
         return kept | {
@@ -104,7 +104,7 @@ class Workshop:
 
 @dataclass(frozen=True)
 class Told:
-    """How it ended: the exit code, and what was printed where."""
+    """The result of a command: its exit code and output."""
 
     code: int
     stdout: str
@@ -124,18 +124,18 @@ class Case:
     """One mistake.
 
     Attributes:
-        name: what was done wrong.
-        command: the words after `hforch`; `{gpt2}`, `{ir}`, `{gguf}`, `{hub}` and `{here}` stand for paths of the
-            workshop and the folder it is run in.
-        says: pieces of what must be said.
-        code: the exit code.
-        files: written before, by name; `{gpt2}` and the like are filled in there too.
-        env: on top of the workshop's environment.
-        arrange: what else happens before, in the folder and the environment of the command.
-        check: looks at what is left behind.
-        wrapped: a shell script that runs the command as "$@"; for file systems of its own.
-        unless: tells why it cannot be shown on this machine; None if it can.
-        heavy: imports torch or OpenVINO, and so takes seconds.
+        name: a description.
+        command: the arguments of `hforch`; `{gpt2}`, `{ir}`, `{gguf}`, `{hub}` and `{here}` are replaced by the paths
+            of the workshop and the current folder.
+        `says`: expected parts of the output.
+        code: the expected exit code.
+        files: files to create first, by name; `{gpt2}` and the others are replaced in them too.
+        env: environment variables in addition to the workshop's.
+        arrange: a further preparation, in the folder and the environment of the command.
+        check: a check of the resulting files.
+        wrapped: a shell script that runs the command as "$@", such as one that mounts a file system.
+        unless: returns why this machine cannot run the mistake, or None.
+        heavy: whether it imports torch or OpenVINO, which takes seconds.
     """
 
     name: str
@@ -152,7 +152,7 @@ class Case:
 
 
 def make(case: Case, workshop: Workshop, folder: Path) -> Told:
-    """Make a mistake for real, in an empty folder."""
+    """Run a mistake in an empty folder."""
 
     def filled(text: str) -> str:
         for name in ("gpt2", "ir", "gguf", "hub"):
@@ -175,7 +175,7 @@ def make(case: Case, workshop: Workshop, folder: Path) -> Told:
 
 
 def _needs_its_own_python(case: Case) -> bool:
-    """Whether it cannot be shown in a fork of a process that has imported hforch."""
+    """Return whether a mistake cannot run in a fork of a process that has imported hforch."""
     return case.wrapped is not None or "HIDE_MODULES" in case.env
 
 
@@ -200,14 +200,14 @@ def _run_alone(
 
 
 def shown_command(case: Case) -> str:
-    """The command as a person would type it, more or less."""
+    """Return the command approximately as a user would enter it in a shell."""
     env = "".join(f"{name}={value} " for name, value in case.env.items())
     words = [f"'{word}'" if any(sign in word for sign in " $[]{}'\\") else word for word in case.command]
     return f"{env}hforch {' '.join(words)}"
 
 
 def main(wanted: list[str]) -> int:
-    """Print the table; give back 1 if something was not met as it should be."""
+    """Print the mistakes with their messages; return 1 if a result is not as expected, else 0."""
     from mistaken import CASES
     from rich.console import Console
 
@@ -222,7 +222,7 @@ def main(wanted: list[str]) -> int:
             console.print(f"\n[bold]{number}. {case.name}[/]")
             console.print(f"   $ {shown_command(case)}", style="cyan", markup=False)
             if reason := case.unless():
-                console.print(f"   not shown here: {reason}", style="yellow", markup=False)
+                console.print(f"   skipped: {reason}", style="yellow", markup=False)
                 continue
             folder = Path(scratch, str(number))
             folder.mkdir()
@@ -234,28 +234,28 @@ def main(wanted: list[str]) -> int:
             console.print(f"   exit code {told.code}", style="red" if problems else "green", markup=False)
             for problem in problems:
                 console.print(f"   WRONG: {problem}", style="red", markup=False)
-    console.print(f"\n{len(chosen)} mistakes, {wrong} not met as they should be")
+    console.print(f"\n{len(chosen)} mistakes, {wrong} with an unexpected result")
     return int(wrong > 0)
 
 
 def shortened(text: str, lines: int = 8) -> str:
-    """The first lines of what was printed, for the table."""
+    """Return the first lines of an output."""
     first = text.strip().splitlines()
     return "\n".join([*first[:lines], *(["..."] if len(first) > lines else [])])
 
 
 def problems_of(case: Case, told: Told) -> list[str]:
-    """What is not as it should be: the exit code, the words, a traceback where none was asked for, what is left."""
+    """Return the problems of a result: a wrong exit code, missing messages, an unrequested traceback, wrong files."""
     problems = [f"exit code {told.code}, not {case.code}"] if told.code != case.code else []
-    problems += [f"does not say {piece!r}" for piece in case.says if piece not in told.all]
+    problems += [f"does not print {piece!r}" for piece in case.says if piece not in told.all]
     if "Traceback" in told.all and "HYDRA_FULL_ERROR" not in case.env:
-        problems.append("shows a traceback")
+        problems.append("prints a traceback")
     if "internal error" in told.all:
-        problems.append("calls it an internal error")
+        problems.append("reports an internal error")
     try:
         case.check(told)
     except AssertionError as error:
-        problems.append(f"left behind: {error}")
+        problems.append(f"wrong files: {error}")
     return problems
 
 

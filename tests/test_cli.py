@@ -97,7 +97,7 @@ def test_many_mistakes_are_one_report_and_nothing_is_written(elsewhere: Path) ->
         (["model"], "there are: "),
         (["run"], "needs a recipe"),
         (["run", "nowhere.yaml"], "there is no recipe nowhere.yaml"),
-        (["--config-dir", "nowhere"], "there is no folder nowhere"),
+        (["--config-dir", "nowhere"], "folder not found: nowhere"),
         (["--config-name", "confg"], "did you mean --config-name config?"),
         (["--cfg", "job", "model=gpt3"], "did you mean model=gpt2?"),
         (["--help", "modle=gpt2"], "did you mean model?"),

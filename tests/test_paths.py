@@ -64,7 +64,7 @@ def test_aliases_that_make_billions_of_values_are_refused(tmp_path: Path) -> Non
     (conf / "model" / "bomb.yaml").write_text("\n".join(lines))
     assert "aliases" in hforch("run", str(recipe), code=2).stderr
     done = hforch("--config-dir", str(conf), "model=bomb", "backend=fake", "--dry-run", code=2, timeout=30)
-    assert "its aliases make more than 200,000 values" in done.stderr
+    assert "its aliases expand to more than 200,000 values" in done.stderr
     assert "model/bomb.yaml" in done.stderr
 
 

@@ -1,4 +1,4 @@
-"""Runs written by hand, so that what a comparison must say of them is known."""
+"""Write records of made-up runs, so that the expected comparison is known."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ Answer = tuple[str, Sequence[int] | None]
 
 
 def sample(index: int, text: str, ids: Sequence[int] | None, **more: Any) -> dict[str, Any]:
-    """A line of samples.jsonl; without `ids` the sample has failed."""
+    """Return a line of samples.jsonl; without `ids` the sample has failed."""
     failed = {"type": "GenerationError", "message": "it broke"} if ids is None else None
     return {
         "index": index,
@@ -43,7 +43,7 @@ def write_job(
     job: Mapping[str, Any] | None = None,
     **record: Any,
 ) -> Path:
-    """A run's directory; `job` changes groups of a usual one."""
+    """Write the directory of a run; `job` replaces groups of the default job."""
     usual: dict[str, Any] = {
         "model": {"source": "hub", "id": "m", "revision": None},
         "backend": {"name": "pytorch"},
@@ -80,7 +80,7 @@ def write_job(
 
 
 def write_sweep(directory: Path, names: Sequence[str], **about: Any) -> None:
-    """The sweep.json over jobs, those that were not run among them."""
+    """Write sweep.json for jobs, including those that were not run."""
     jobs = []
     for number, name in enumerate(names):
         own = {"number": number, "directory": name, "label": f"job={name}", "load_key": name, "job_id": name}

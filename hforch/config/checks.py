@@ -176,5 +176,5 @@ def _cell_problem(kind: str, column: str, item: Any) -> str | None:
     try:
         KINDS[kind].prepare(item[column])
     except ValueError as error:
-        return f"has an invalid value in column {column}: {error}"
+        return f"has an invalid value in column {column}: it {error}"
     return None

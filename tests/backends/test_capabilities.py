@@ -119,12 +119,12 @@ print([name for name in heavy if name in sys.modules])
 @pytest.mark.parametrize(
     ("words", "path", "problem"),
     [
-        (["device=npu"], "device.kind", "'npu' does not exist on backend=pytorch"),
-        (["backend=openvino_genai", "device=npu"], "device.kind", "'npu' does not exist on backend=openvino_genai"),
+        (["device=npu"], "device.kind", "'npu' is not supported by backend=pytorch"),
+        (["backend=openvino_genai", "device=npu"], "device.kind", "'npu' is not supported by backend=openvino_genai"),
         (
             ["backend=openvino_genai", "device=openvino", "device.name=NPU.0"],
             "device.name",
-            "'NPU.0' does not exist on backend=openvino_genai",
+            "'NPU.0' is not supported by backend=openvino_genai",
         ),
     ],
 )

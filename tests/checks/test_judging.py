@@ -222,7 +222,9 @@ def test_the_row_that_lacks_a_column_is_named() -> None:
 )
 def test_a_column_of_no_use_to_the_check_is_told(kind: str, cell: Any, said: str) -> None:
     (mistake,) = told(INLINE, [{"expected": cell}], {kind: COLUMN})
-    assert mistake.startswith("checks.items.0: input 1 has a column expected that ") and said in mistake
+    assert (
+        mistake.startswith("checks.items.0: input 1 has an invalid value in column expected: it ") and said in mistake
+    )
 
 
 def test_schema_files_that_cannot_be_used_are_told_all_at_once(tmp_path: Path) -> None:

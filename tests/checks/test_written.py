@@ -57,31 +57,31 @@ def test_what_a_record_holds_is_the_same_job_again(overrides: list[str]) -> None
 
 REFUSED = [
     ("[{contain: Paris}]", "checks.items.0", "did you mean contains?"),
-    ("[{}]", "checks.items.0", "names no kind of check"),
+    ("[{}]", "checks.items.0", "has no kind of check"),
     ("[{negate: true}]", "checks.items.0", "it has: negate"),
-    ("[x]", "checks.items.0", "is no check"),
-    ("[{contains: a, equals: b}]", "checks.items.0", "names 2 kinds of check: contains, equals"),
+    ("[x]", "checks.items.0", "is not a check"),
+    ("[{contains: a, equals: b}]", "checks.items.0", "has 2 kinds of check: contains, equals"),
     ("[{contains: a}, {kind: contain, value: b}]", "checks.items.1.kind", "did you mean contains?"),
     ("[{kind: 3, value: b}]", "checks.items.0.kind", "must be one of: contains"),
     ("[{kind: contains}]", "checks.items.0.value", "is missing"),
     ("[{contains: a, negat: true}]", "checks.items.0.negat", "did you mean negate?"),
-    ("[{contains: a, max_distance: 3}]", "checks.items.0.max_distance", "contains has no such key"),
-    ("[{contains: a, negate: 3}]", "checks.items.0.negate", "must be true or false"),
-    ("[{contains: 3}]", "checks.items.0.contains", "must be text"),
-    ("[{kind: contains, value: 3}]", "checks.items.0.value", "must be text"),
+    ("[{contains: a, max_distance: 3}]", "checks.items.0.max_distance", "unknown key for contains"),
+    ("[{contains: a, negate: 3}]", "checks.items.0.negate", "must be a boolean; got 3 (integer)"),
+    ("[{contains: 3}]", "checks.items.0.contains", "must be a string"),
+    ("[{kind: contains, value: 3}]", "checks.items.0.value", "must be a string"),
     ("[{contains: ''}]", "checks.items.0.contains", "must not be empty"),
     ("[{starts_with: ' '}]", "checks.items.0.starts_with", "set checks.strip=false"),
-    ("[{equals: {colum: expected}}]", "checks.items.0.equals.colum", "no such key"),
+    ("[{equals: {colum: expected}}]", "checks.items.0.equals.colum", "unknown key"),
     ("[{equals: {column: ''}}]", "checks.items.0.equals.column", "must not be empty"),
     ("[{regex: '('}]", "checks.items.0.regex", "missing )"),
-    ("[{max_tokens: -1}]", "checks.items.0.max_tokens", "must be 0 or more; it is -1"),
-    ("[{max_tokens: 1.5}]", "checks.items.0.max_tokens", "whole number"),
+    ("[{max_tokens: -1}]", "checks.items.0.max_tokens", "must be at least 0; got -1"),
+    ("[{max_tokens: 1.5}]", "checks.items.0.max_tokens", "integer"),
     ("[{finish_reason: eoss}]", "checks.items.0.finish_reason", "did you mean eos?"),
     ("[{finish_reason: []}]", "checks.items.0.finish_reason", "must not be empty"),
     ("[{levenshtein: a}]", "checks.items.0.levenshtein", "needs a bound"),
     ("[{levenshtein: a, max_distance: 1, min_similarity: 1}]", "checks.items.0.levenshtein", "one bound"),
-    ("[{levenshtein: a, max_distance: -1}]", "checks.items.0.max_distance", "must be 0 or more"),
-    ("[{levenshtein: a, min_similarity: 80}]", "checks.items.0.min_similarity", "must be 1 or less"),
+    ("[{levenshtein: a, max_distance: -1}]", "checks.items.0.max_distance", "must be at least 0"),
+    ("[{levenshtein: a, min_similarity: 80}]", "checks.items.0.min_similarity", "must be at most 1"),
     ("[{json_schema: {type: objec}}]", "checks.items.0.json_schema", "is no JSON Schema: type"),
     ("[{json_schema: {pattern: '('}}]", "checks.items.0.json_schema", "is no JSON Schema: pattern"),
     ("[{json_schema: {$ref: 'http://localhost/x'}}]", "checks.items.0.json_schema", "refers to http://localhost/x"),
@@ -119,7 +119,7 @@ def test_inputs_beyond_the_limit_need_no_column() -> None:
 
 def test_a_text_has_no_columns() -> None:
     said = mistakes("checks=expected", "inputs.items=[one]")["checks.items.0"]
-    assert "input 1 is one text, and so has no column expected" in said
+    assert "input 1 is a string, so it has no column expected" in said
 
 
 def test_a_check_takes_values_by_interpolation() -> None:
@@ -131,4 +131,4 @@ def test_a_share_of_no_checks_is_worth_a_warning() -> None:
     (remark,) = advice(job_from_overrides(["runtime.min_pass=0.5"]), ())
     assert remark.path == "runtime.min_pass"
     assert advice(job_from_overrides(["runtime.min_pass=0.5", "checks=json"]), ()) == []
-    assert "must be 1 or less" in mistakes("runtime.min_pass=90")["runtime.min_pass"]
+    assert "must be at most 1; got 90" in mistakes("runtime.min_pass=90")["runtime.min_pass"]

@@ -1,4 +1,4 @@
-"""One function a kind of mistake: it makes one on a command line, and says what must be told of it."""
+"""One function per kind of error: it adds the error to a command line, with its expected report."""
 
 from __future__ import annotations
 
@@ -62,11 +62,11 @@ def wrong_value(draw: Draw, line: Line) -> None:
 
 def unresolvable(draw: Draw, line: Line) -> None:
     key = line.free_key(draw)
-    # One that must be given, and refers to itself, is simply told as not given.
+    # A mandatory value that refers to itself is reported as missing.
     itself = [] if key.path in EXAMPLES else [f"${{{key.path}}}"]
-    nothing = ["${hydra:nowhere}"] if key.takes(None) else []  # which Hydra resolves, to null
+    nothing = ["${hydra:nowhere}"] if key.takes(None) else []  # Hydra resolves it to null
     text = draw(st.sampled_from([text for text in (*CANNOT_BE_RESOLVED, *itself) if text not in nothing]))
-    if text == "???":  # in a file it says that the value is to come from elsewhere
+    if text == "???":  # in a file it marks a mandatory value
         line.choose_one_with(draw, key)
         line.type(key.path, f"{'++' if key.free else ''}{key.path}=???", hides="group" if key.tells_apart else "")
         return
@@ -85,7 +85,7 @@ def cannot_be_parsed(draw: Draw, line: Line) -> None:
 
 
 def of_another_type(draw: Draw, line: Line) -> None:
-    """A reference to a whole group, which no key takes for a value."""
+    """Add a reference to a whole group, which is not a valid value of any key."""
     group = line.free_group(draw)
     value = {"kind": "none"} if group == "tracker" else {"a": "b"}
     key = line.free_key(draw, lambda key: not key.takes(value) and key.group != group)
@@ -105,7 +105,7 @@ def unknown_key(draw: Draw, line: Line) -> None:
 
 
 def _unknown(draw: Draw, line: Line) -> tuple[str, str]:
-    """A name that no option of its group has: made up, mistyped, or below a value."""
+    """Return a path and a name that no option of the group has: random, misspelled, or below a value."""
     like = draw(st.sampled_from([key for key in keys() if not key.free and line.is_free(key.path)]))
     name = draw(st.one_of(IDENTIFIERS, typos(like.name), st.just(f"{like.name}.{draw(IDENTIFIERS)}")))
     path = f"{like.group}.{name}"
@@ -124,7 +124,7 @@ def typos(draw: Draw, name: str) -> str:
 
 
 def not_set_yet(draw: Draw, line: Line) -> None:
-    """A mapping takes any key, but only with a +."""
+    """Add a new key to a mapping without the required +."""
     path = draw(
         st.sampled_from([f"ov_config.{draw(IDENTIFIERS)}_X", f"prompt.chat_template_kwargs.{draw(IDENTIFIERS)}"])
     )
@@ -148,7 +148,7 @@ def unknown_group(draw: Draw, line: Line) -> None:
 
 
 def there_already(draw: Draw, line: Line) -> None:
-    """Only a value that is null may be given with a +."""
+    """Add a + override of an existing key, which is allowed only if its value is null."""
     there = [
         (key, name)
         for key in keys()
@@ -225,7 +225,7 @@ def sweep_without_m(draw: Draw, line: Line) -> None:
     return None
 
 
-# ---------------------------------------------------------------- words that are no overrides
+# ---------------------------------------------------------------- words that are not overrides
 def unreadable_value(draw: Draw, line: Line) -> None:
     key = line.free_key(draw)
     line.type(key.path, f"{key.path}={draw(st.sampled_from(UNREADABLE))}")
@@ -260,7 +260,7 @@ def unreadable_word(draw: Draw, line: Line) -> None:
         st.text(st.characters(exclude_characters="\0"), max_size=8),
     )
     word = draw(words)
-    line.type("", f"+{word}" if word.startswith("-") else word)  # with a dash it would be a flag
+    line.type("", f"+{word}" if word.startswith("-") else word)  # with a leading dash it would be a flag
 
 
 # ---------------------------------------------------------------- files

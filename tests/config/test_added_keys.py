@@ -1,4 +1,4 @@
-"""Records that are older than a key of the configuration have the value that it had then."""
+"""A record that is older than a config key implies a value for it."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ FAKE = ("backend=fake", "inputs=numbers_in_french", "runtime.warmup=0", "generat
 
 @pytest.fixture
 def added(monkeypatch: pytest.MonkeyPatch) -> Any:
-    """Let keys of a class have been added later."""
+    """A function that marks keys of a class as added later."""
 
     def to(model: type, values: Mapping[str, Any]) -> None:
         monkeypatch.setattr(model, "added", values)
@@ -74,7 +74,7 @@ def test_only_the_option_that_got_a_key_has_it(added: Any) -> None:
 @pytest.mark.parametrize(
     "job", [{}, {"runtime": 3}, {"model": {"source": []}}, {"backend": None, "checks": {"items": 1}}]
 )
-def test_what_is_no_job_stays_as_it_is(job: dict[str, Any], added: Any) -> None:
+def test_values_that_do_not_match_the_types_are_unchanged(job: dict[str, Any], added: Any) -> None:
     added(HubModel, {"revision": "then"})
     added(Scoring, {"chunk": 1})
     assert with_added_keys(job) == job
@@ -93,27 +93,27 @@ def older_run(tmp_path: Path, added: Any) -> Path:
     return tmp_path / "run"
 
 
-def test_such_a_run_is_frozen_and_verified(older_run: Path, tmp_path: Path) -> None:
+def test_an_older_run_can_be_frozen_and_verified(older_run: Path, tmp_path: Path) -> None:
     recipe = tmp_path / "recipe.yaml"
     recipe.write_text(freeze(read_jobs([older_run])[0]))
     assert yaml.safe_load(recipe.read_text())["frozen"]["job"]["runtime"]["memory_check"] == "off"
     assert cli.main(["verify", str(recipe), "--output", str(tmp_path / "again")]) == 0
 
 
-def test_such_a_run_is_resumed(older_run: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_older_run_can_be_resumed(older_run: Path, capsys: pytest.CaptureFixture[str]) -> None:
     lines = (older_run / "samples.jsonl").read_text().splitlines(keepends=True)
     (older_run / "samples.jsonl").write_text("".join(lines[:-1]))
     assert cli.main(["resume", str(older_run)]) == 0
     assert len((older_run / "samples.jsonl").read_text().splitlines()) == len(lines)
 
 
-def test_such_a_run_is_not_resumed_where_the_key_means_something_else_now(older_run: Path, added: Any) -> None:
+def test_an_older_run_is_not_resumed_if_the_implied_value_differs(older_run: Path, added: Any) -> None:
     added(Runtime, {"memory_check": "off", "repeat": 2, "threads": None})
     with pytest.raises(ConfigError, match=r"runtime\.repeat: was 2 when this was begun, and is 1 now"):
         resume.main([str(older_run)])
 
 
-def test_without_what_the_key_meant_such_a_run_is_refused(older_run: Path, added: Any) -> None:
+def test_an_older_run_is_refused_if_no_value_is_implied(older_run: Path, added: Any) -> None:
     added(Runtime, {})
     with pytest.raises(ConfigError, match=r"job\.runtime\.memory_check: field required"):
         freeze(read_jobs([older_run])[0])

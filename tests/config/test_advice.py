@@ -1,4 +1,4 @@
-"""What is allowed but probably not meant is told, and nothing else is."""
+"""Settings that are valid but probably unintended cause a warning, and others do not."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from hforch.config.compose import job_from_overrides
         (["ov_config=latency"], "ov_config"),
     ],
 )
-def test_what_is_probably_not_meant_is_told_by_its_path(overrides: list[str], path: str) -> None:
+def test_a_probably_unintended_setting_causes_a_warning_with_its_path(overrides: list[str], path: str) -> None:
     job = job_from_overrides(overrides)
     (remark,) = advice(job, capabilities(job).ignores)
     assert remark.path == path
@@ -34,6 +34,6 @@ def test_what_is_probably_not_meant_is_told_by_its_path(overrides: list[str], pa
         ["backend=openvino", "ov_config=kv_u8"],
     ],
 )
-def test_nothing_is_told_of_what_is_meant(overrides: list[str]) -> None:
+def test_other_settings_cause_no_warning(overrides: list[str]) -> None:
     job = job_from_overrides(overrides)
     assert advice(job, capabilities(job).ignores) == []

@@ -1,6 +1,6 @@
-"""Configurations of random mistakes: never a traceback, always exit code 2, always the mistaken path named.
+"""Configurations with random errors exit with code 2 and name the wrong path, without a traceback.
 
-HFORCH_FUZZ=5000 makes that many, other ones each time; without it the same ones are made every time.
+HFORCH_FUZZ=5000 generates that many, different ones in each run; without it, the same ones are generated in every run.
 """
 
 from __future__ import annotations
@@ -26,10 +26,10 @@ from hforch.errors import EXIT_USAGE, shown
 
 EXAMPLES = int(os.environ.get("HFORCH_FUZZ", "0"))
 LONGEST_REPORT = 20_000  # characters
-LONGEST_WHERE = 60  # of what was typed, which a report may shorten in its middle
+LONGEST_WHERE = 60  # characters of an override, whose middle a report may omit
 
 
-def test_every_mistake_of_a_configuration_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_every_error_in_a_configuration_is_reported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def accepted(job: Any, *rest: object) -> int:
         raise AssertionError(f"accepted: {job!r}")
 
@@ -40,7 +40,7 @@ def test_every_mistake_of_a_configuration_is_told(tmp_path: Path, monkeypatch: p
         deadline=None,
         derandomize=not EXAMPLES,
         database=None,
-        phases=[Phase.generate],  # shrinking one takes minutes, and the report says enough
+        phases=[Phase.generate],  # shrinking an example takes minutes, and the report is sufficient
         suppress_health_check=list(HealthCheck),  # examples are large: several files and a command line
     )
     @given(lines_with_mistakes())
@@ -51,7 +51,7 @@ def test_every_mistake_of_a_configuration_is_told(tmp_path: Path, monkeypatch: p
             code, out, err = run(line, words)
         note(err)
         if all(is_replaced(told, line) for told in line.told):
-            return  # nothing may be wrong with it
+            return  # there may be no error
         assert code == EXIT_USAGE
         assert "Traceback" not in err and "internal error" not in err
         assert out == ""
@@ -64,12 +64,12 @@ def test_every_mistake_of_a_configuration_is_told(tmp_path: Path, monkeypatch: p
     fuzz()
 
 
-def test_mistakes_are_made_in_every_group() -> None:
+def test_every_group_is_fuzzed() -> None:
     assert {key.group for key in keys()} == set(groups())
 
 
 def run(line: Line, words: Sequence[str]) -> tuple[int, str, str]:
-    """The exit code, stdout and stderr of a command line in this folder, which must stay as it is."""
+    """Run a command line and return its exit code, stdout and stderr; it must not change the current folder."""
     for name, content in line.all_files().items():
         Path(name).parent.mkdir(parents=True, exist_ok=True)
         Path(name).write_bytes(content)
@@ -86,21 +86,21 @@ def run(line: Line, words: Sequence[str]) -> tuple[int, str, str]:
 
 
 def is_replaced(told: Told, line: Line) -> bool:
-    """Whether it is a value of a recipe's, and an option that was chosen on the command line takes its place."""
+    """Return whether the error is a value in a recipe that an option on the command line replaces."""
     return told.where == RECIPE and told.line is not None and told.group in line.chosen
 
 
 def may_stay_untold(told: Told, line: Line) -> bool:
-    """Whether another mistake keeps this one from being seen: a flag, a whole file, or the choice of its group."""
+    """Return whether another error may hide this one: a flag, a whole file, or the option of its group."""
     if is_replaced(told, line):
         return True
     others = [other for other in line.told if other is not told]
     if told.kind != "bad_flag" and any(other.kind == "bad_flag" for other in others):
         return True
     if any(other.kind == "cannot_be_parsed" and other.where == told.where for other in others):
-        return True  # the first such value of a file is told, and nothing else of it
+        return True  # only the first such value in a file is reported
     if any(other.where == RECIPE for other in others):
-        return True  # a recipe is read before all else, and refused as a whole
+        return True  # a recipe is validated first, and refused entirely
     if told.hides != "all" and any(other.hides == "all" for other in others):
         return True
     group = [other for other in others if other.hides == "group" and other.group == told.group]
@@ -108,18 +108,18 @@ def may_stay_untold(told: Told, line: Line) -> bool:
 
 
 def blocks(report: str) -> list[str]:
-    """The text of each mistake: a line, and those below it that are indented."""
+    """Return the text of each error: a line and the indented lines below it."""
     found: list[str] = []
     for line in report.splitlines():
         if line.startswith("    ") and found:
             found[-1] += f"\n{line}"
-        elif line and not line.endswith("mistakes, nothing was run:"):
+        elif line and not line.endswith("errors; nothing was run:"):
             found.append(line)
     return found
 
 
 def tells(block: str, path: str, where: str) -> bool:
-    """Whether a block is about this path, a part of it, or what it is a part of; and says where it was written."""
+    """Return whether a block names the path, or one above or below it, and the place where it was set."""
     begun = shown(where)[:LONGEST_WHERE].encode("utf-8", "backslashreplace").decode()
     names = path.split(".")
     above = [".".join(names[:depth]) for depth in range(1, len(names) + 1)]

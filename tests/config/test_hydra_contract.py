@@ -1,6 +1,6 @@
-"""What hforch relies on of Hydra's and OmegaConf's private parts: a version that has changed them fails here first.
+"""The private parts of Hydra and OmegaConf that hforch relies on: an incompatible version fails here first.
 
-Only `hforch/config/hydra_adapter/` uses them. PARTS names them with a reason for each; the tests say what they do.
+Only `hforch/config/hydra_adapter/` uses them. PARTS lists each with its reason; the tests check how they behave.
 """
 
 from __future__ import annotations
@@ -30,53 +30,53 @@ ADAPTER = ROOT / "config" / "hydra_adapter"
 PARTS = {
     "hydra.__version__": "a job's hydra.runtime.version",
     "hydra.version": "the version base, which is global",
-    "hydra.version.VersionBase": "the caller's version base is given back",
-    "hydra.version.setbase": "jobs are composed by the rules of 1.3",
+    "hydra.version.VersionBase": "the caller's version base is restored",
+    "hydra.version.setbase": "jobs are composed with version base 1.3",
     "hydra.version.getbase": "a job's hydra.runtime.version_base",
     "hydra.conf.ConfigSourceInfo": "a job's hydra.runtime.config_sources",
     "hydra.main._get_rerun_conf": "--experimental-rerun",
-    "hydra.plugins.config_source.ConfigSource": "where a config may be",
-    "hydra._internal.callbacks.Callbacks": "callbacks of what hforch runs itself",
-    "hydra._internal.config_loader_impl.ConfigLoaderImpl": "our loader is one, which merges files once",
+    "hydra.plugins.config_source.ConfigSource": "possible places of a config",
+    "hydra._internal.callbacks.Callbacks": "callbacks of jobs that hforch runs itself",
+    "hydra._internal.config_loader_impl.ConfigLoaderImpl": "the base class of our loader, which merges files once",
     "hydra._internal.config_loader_impl.get_overrides_dirname": "hydra.job.override_dirname, without credentials",
-    "hydra._internal.config_repository.CachingConfigRepository": "it asks our repository, its delegate",
-    "hydra._internal.config_repository.ConfigRepository": "our repository is one, which reads files once",
-    "hydra._internal.core_plugins.basic_sweeper.BasicSweeper": "the sweeper whose jobs are known beforehand",
-    "hydra._internal.defaults_list": "its map of choices is made where it is needed only",
-    "hydra._internal.defaults_list.Overrides": "tells overrides of values from choices of options",
+    "hydra._internal.config_repository.CachingConfigRepository": "wraps our repository, its delegate",
+    "hydra._internal.config_repository.ConfigRepository": "the base class of our repository, which reads files once",
+    "hydra._internal.core_plugins.basic_sweeper.BasicSweeper": "the sweeper whose jobs are known before the run",
+    "hydra._internal.defaults_list": "its map of choices is created only where needed",
+    "hydra._internal.defaults_list.Overrides": "distinguishes value overrides from option overrides",
     "hydra._internal.defaults_list.create_defaults_list": "which files are merged",
-    "hydra._internal.defaults_list._create_interpolation_map": "takes a third of the time of composing",
-    "hydra._internal.hydra": "it has configure_log too, which is replaced",
+    "hydra._internal.defaults_list._create_interpolation_map": "takes a third of the composing time",
+    "hydra._internal.hydra": "has a reference to configure_log, which is replaced",
     "hydra._internal.hydra.Hydra": "composes, runs jobs, shows help",
     "hydra._internal.utils._locate": "whether a callback's class can be imported",
-    "hydra._internal.utils.create_config_search_path": "where options are looked up",
+    "hydra._internal.utils.create_config_search_path": "the search path of options",
     "hydra._internal.utils.get_args_parser": "Hydra's flags",
-    "hydra.core.config_search_path.ConfigSearchPath": "where options are looked up",
-    "hydra.core.config_search_path.SearchPathQuery": "a user's folder comes before Hydra's own",
-    "hydra.core.default_element.GroupDefault": "tells entries of a defaults list apart",
+    "hydra.core.config_search_path.ConfigSearchPath": "the search path of options",
+    "hydra.core.config_search_path.SearchPathQuery": "a user's folder precedes Hydra's own configs",
+    "hydra.core.default_element.GroupDefault": "distinguishes entries of a defaults list",
     "hydra.core.default_element.InputDefault": "whether an entry holds an interpolation",
-    "hydra.core.global_hydra.GlobalHydra": "plugins expect one",
-    "hydra.core.hydra_config.HydraConfig": "the settings of the job that runs, and what ${hydra:...} reads",
+    "hydra.core.global_hydra.GlobalHydra": "plugins expect an instance",
+    "hydra.core.hydra_config.HydraConfig": "the settings of the running job, which ${hydra:...} reads",
     "hydra.core.object_type.ObjectType": "the options of a group",
-    "hydra.core.override_parser.overrides_parser.OverridesParser": "reads overrides, each text once",
-    "hydra.core.override_parser.types.ChoiceSweep": "sizes of sweeps are known before they are made",
-    "hydra.core.override_parser.types.Glob": "sizes of sweeps are known before they are made",
-    "hydra.core.override_parser.types.RangeSweep": "sizes of sweeps are known before they are made",
+    "hydra.core.override_parser.overrides_parser.OverridesParser": "parses overrides, each string once",
+    "hydra.core.override_parser.types.ChoiceSweep": "the size of a sweep is known before its jobs are created",
+    "hydra.core.override_parser.types.Glob": "the size of a sweep is known before its jobs are created",
+    "hydra.core.override_parser.types.RangeSweep": "the size of a sweep is known before its jobs are created",
     "hydra.core.plugins.Plugins": "which launchers and sweepers are installed",
-    "hydra.core.singleton.Singleton": "the caller's global state is put aside, and given back",
+    "hydra.core.singleton.Singleton": "the caller's global state is saved and restored",
     "hydra.core.utils": "its functions that write configurations and set up logging are replaced",
     "hydra.core.utils.JobRuntime": "the name of the job",
-    "hydra.core.utils.configure_log": "sets up logging, over which credentials are kept out of it",
-    "hydra.core.utils.run_job": "makes a job's directory, files and environment",
+    "hydra.core.utils.configure_log": "sets up logging; credentials are redacted after it",
+    "hydra.core.utils.run_job": "creates a job's directory, files and environment",
     "hydra.core.utils.setup_globals": "registers ${hydra:...} and ${now:...}",
     "hydra.core.utils._save_config": "writes .hydra/, without credentials",
-    "omegaconf.base": "its parser of interpolations is called once for each text",
-    "omegaconf.base.parse": "its parser of interpolations is called once for each text",
-    "omegaconf._utils.get_yaml_loader": "YAML means what it means in Hydra's files",
-    "omegaconf._utils.get_omega_conf_dumper": "texts that look like numbers are quoted",
-    "omegaconf.resolvers.oc": "oc.env is replaced by one that says what it has read",
+    "omegaconf.base": "its interpolation parser is called once per string",
+    "omegaconf.base.parse": "its interpolation parser is called once per string",
+    "omegaconf._utils.get_yaml_loader": "YAML is read as in Hydra's files",
+    "omegaconf._utils.get_omega_conf_dumper": "strings that look like numbers are quoted",
+    "omegaconf.resolvers.oc": "oc.env is replaced by one that reports what it reads",
 }
-"""By the name of a part: what it is needed for."""
+"""The reason for each private part, by its name."""
 
 METHODS = {
     "hydra._internal.config_loader_impl.ConfigLoaderImpl": {
@@ -120,7 +120,7 @@ METHODS = {
     "omegaconf.base.Container": {"_get_node": ["key"], "_set_flag": ["flags", "values"]},
     "omegaconf.base.Node": {"_value": [], "_is_none": [], "_is_missing": [], "_is_interpolation": []},
 }
-"""By the name of a class: its methods that hforch calls or replaces, with the arguments that it gives or takes."""
+"""The methods that hforch calls or replaces, with their arguments, by the name of the class."""
 
 FUNCTIONS = {
     "hydra._internal.defaults_list.create_defaults_list": [
@@ -139,7 +139,7 @@ PUBLIC = {
     *("hydra.errors", "hydra.types", "hydra.plugins.launcher", "hydra.plugins.sweeper"),
     *("omegaconf", "omegaconf.errors"),
 }
-"""What every module of `config` and `app` may import."""
+"""Public modules that all modules of `config` and `app` may import."""
 
 PRIVATE = {
     "_get_node",
@@ -160,7 +160,7 @@ def found(name: str) -> Any:
     """Return a part by its dotted name.
 
     Raises:
-        AssertionError: it is not there, or not importable.
+        AssertionError: it does not exist or cannot be imported.
     """
     parts = name.split(".")
     for length in range(len(parts), 0, -1):
@@ -176,7 +176,7 @@ def found(name: str) -> Any:
 
 
 def imported(file: Path) -> Iterator[str]:
-    """Yield what a module imports of Hydra and OmegaConf, outside of types."""
+    """Yield the names that a module imports from Hydra and OmegaConf."""
     for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
         if isinstance(node, ast.ImportFrom) and node.module and node.module.split(".")[0] in ("hydra", "omegaconf"):
             for one in node.names:
@@ -185,26 +185,26 @@ def imported(file: Path) -> Iterator[str]:
             yield from (one.name for one in node.names if one.name.split(".")[0] in ("hydra", "omegaconf"))
 
 
-# ---------------------------------------------------------------- which parts
+# ---------------------------------------------------------------- the parts exist
 @pytest.mark.parametrize("name", PARTS)
-def test_a_part_is_there(name: str) -> None:
+def test_each_part_exists(name: str) -> None:
     found(name)
 
 
 @pytest.mark.parametrize(("name", "method"), [(name, method) for name, some in METHODS.items() for method in some])
-def test_a_method_takes_what_it_is_given(name: str, method: str) -> None:
+def test_each_method_accepts_the_arguments(name: str, method: str) -> None:
     taken = inspect.signature(found(f"{name}.{method}")).parameters
     lacking = [argument for argument in METHODS[name][method] if argument not in taken and "kwargs" not in taken]
     assert not lacking, f"{name}.{method} of {VERSIONS} takes {list(taken)}"
 
 
 @pytest.mark.parametrize("name", FUNCTIONS)
-def test_a_function_takes_what_it_is_given(name: str) -> None:
+def test_each_function_accepts_the_arguments(name: str) -> None:
     taken = list(inspect.signature(found(name)).parameters)
     assert taken[: len(FUNCTIONS[name])] == FUNCTIONS[name], f"{name} of {VERSIONS} takes {taken}"
 
 
-def test_the_adapter_imports_the_parts_that_are_named_and_no_others() -> None:
+def test_the_adapter_imports_only_the_listed_parts() -> None:
     used = {name for file in ADAPTER.glob("*.py") for name in imported(file) if name not in PUBLIC}
     assert len(used) > 20
     assert used <= PARTS.keys()
@@ -224,9 +224,9 @@ def test_no_other_module_uses_private_parts() -> None:
             assert not attributes & PRIVATE, file
 
 
-# ---------------------------------------------------------------- what they do
+# ---------------------------------------------------------------- their behavior
 def counted(monkeypatch: pytest.MonkeyPatch, place: Any, name: str) -> list[Any]:
-    """Replace a function by one that remembers that it was called."""
+    """Replace a function by one that records its calls, and return the list of calls."""
     calls: list[Any] = []
     function = getattr(place, name)
 
@@ -238,7 +238,7 @@ def counted(monkeypatch: pytest.MonkeyPatch, place: Any, name: str) -> list[Any]
     return calls
 
 
-def test_a_defaults_list_asks_for_the_map_of_choices_by_its_global_name(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_defaults_list_uses_the_global_map_of_choices(monkeypatch: pytest.MonkeyPatch) -> None:
     from hydra._internal import defaults_list
     from hydra._internal.config_loader_impl import ConfigLoaderImpl
     from hydra.types import RunMode
@@ -246,10 +246,10 @@ def test_a_defaults_list_asks_for_the_map_of_choices_by_its_global_name(monkeypa
     calls = counted(monkeypatch, defaults_list, "_create_interpolation_map")
     with session.hydra_settings():
         ConfigLoaderImpl(find_config_dirs().search_path()).load_configuration("config", [], RunMode.RUN)
-    assert calls, f"{VERSIONS} makes no such map: replacing it saves nothing any more"
+    assert calls, f"{VERSIONS} creates no such map: replacing it saves no time"
 
 
-def test_interpolations_and_overrides_are_parsed_by_what_is_replaced(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_replaced_parsers_parse_interpolations_and_overrides(monkeypatch: pytest.MonkeyPatch) -> None:
     from hydra.core.override_parser.overrides_parser import OverridesParser
 
     of_texts = counted(monkeypatch, omegaconf.base, "parse")
@@ -262,7 +262,7 @@ def test_interpolations_and_overrides_are_parsed_by_what_is_replaced(monkeypatch
     assert len(of_texts) == len(of_overrides) == 1
 
 
-def test_singletons_are_kept_by_class() -> None:
+def test_singletons_are_stored_by_class() -> None:
     from hydra import version
     from hydra.core.singleton import Singleton
 
@@ -275,13 +275,13 @@ def test_singletons_are_kept_by_class() -> None:
     version.setbase(session.VERSION_BASE)
 
 
-def test_a_job_of_a_sweep_is_run_by_what_is_replaced(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_replaced_functions_run_for_a_job_of_a_sweep(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from hydra._internal import hydra as entry
     from hydra.core import utils
     from hydra.types import RunMode
 
     told: list[str] = []
-    for place in (entry, utils):  # given back at the end
+    for place in (entry, utils):  # restored at the end
         monkeypatch.setattr(place, "configure_log", lambda log, verbose: told.append("logging"))
     monkeypatch.setattr(utils, "_save_config", utils._save_config)
     jobs.replace_writers(lambda cfg, name, folder: told.append(name), lambda: told.append("set up"))
@@ -300,7 +300,7 @@ def test_a_job_of_a_sweep_is_run_by_what_is_replaced(tmp_path: Path, monkeypatch
 
 
 class Remembers:
-    """A callback of Hydra's that writes down what it is told."""
+    """A Hydra callback that records its events."""
 
     told: ClassVar[list[tuple[str, Any]]] = []
 
@@ -317,7 +317,7 @@ class Remembers:
         self.told.append(("run ended", job_return.return_value))
 
 
-def test_a_single_run_is_what_hydra_makes_of_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_single_run_is_the_same_as_in_hydra(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from hydra._internal import hydra as entry
     from hydra.core import utils
     from hydra.core.hydra_config import HydraConfig
@@ -353,7 +353,7 @@ def test_a_single_run_is_what_hydra_makes_of_it(tmp_path: Path, monkeypatch: pyt
     assert theirs == ours and len(ours) == 3
 
 
-def test_what_a_failed_job_raised_is_had_without_raising_it() -> None:
+def test_the_exception_of_a_failed_job_is_returned_without_raising_it() -> None:
     from hydra.core.utils import JobReturn, JobStatus
 
     failed, done = JobReturn(), JobReturn()
@@ -364,7 +364,7 @@ def test_what_a_failed_job_raised_is_had_without_raising_it() -> None:
     assert list(jobs.returned_codes([[done], [done]])) == [3, 3]
 
 
-def test_hydras_own_sweeper_lets_the_leftmost_override_vary_slowest() -> None:
+def test_the_leftmost_override_varies_slowest_in_hydras_basic_sweeper() -> None:
     parser = parsing.parser_of(None)
     split = parsing.split_into_jobs(parser.parse_overrides(["a=1,2", "b=x,y", "c=z"]))
     assert split == [["a=1", "b=x", "c=z"], ["a=1", "b=y", "c=z"], ["a=2", "b=x", "c=z"], ["a=2", "b=y", "c=z"]]
@@ -374,7 +374,7 @@ def test_hydras_own_sweeper_lets_the_leftmost_override_vary_slowest() -> None:
     ("text", "size"),
     [("a=1,2,3", 3), ("a=range(0,10,3)", 4), ("a=range(0,1e9)", 1e9), ("a=1", None), ("a=glob(c*)", 2)],
 )
-def test_the_size_of_a_sweep_is_known_before_it_is_made(text: str, size: float | None) -> None:
+def test_the_size_of_a_sweep_is_known_before_its_jobs_are_created(text: str, size: float | None) -> None:
     class Options:
         def get_group_options(self, group: str) -> list[str]:
             return ["cpu", "cuda", "gpu"]
@@ -384,7 +384,7 @@ def test_the_size_of_a_sweep_is_known_before_it_is_made(text: str, size: float |
     assert parsing.value_of(parsing.with_value(parsed, "new")) == "new"
 
 
-def test_the_basic_plugins_are_found_by_their_names() -> None:
+def test_the_basic_plugins_are_found_by_name() -> None:
     from hydra.plugins.launcher import Launcher
     from hydra.plugins.sweeper import Sweeper
 
@@ -392,7 +392,7 @@ def test_the_basic_plugins_are_found_by_their_names() -> None:
     assert parsing.BASIC_SWEEPER in jobs.installed(Sweeper)
 
 
-def test_nodes_tell_what_is_written() -> None:
+def test_nodes_return_unresolved_values() -> None:
     config = OmegaConf.create({"a": "${b}", "b": 1, "c": "???", "d": None, "e": {"f": 1}})
     assert nodes.text_of(config, "a") == "${b}"
     assert nodes.is_interpolation(nodes.node_of(config, "a")) and not nodes.is_interpolation(nodes.node_of(config, "b"))
@@ -405,7 +405,7 @@ def test_nodes_tell_what_is_written() -> None:
     assert config.new == 1
 
 
-def test_yaml_is_read_and_written_as_hydra_does() -> None:
+def test_yaml_is_read_and_written_like_hydra_does() -> None:
     import yaml
 
     assert yaml.load("a: 1e3\nb: on\nc: 1_000\n", Loader=nodes.yaml_loader()) == {"a": 1000.0, "b": True, "c": 1000}
@@ -414,7 +414,7 @@ def test_yaml_is_read_and_written_as_hydra_does() -> None:
     assert yaml.dump({"a": "1e3"}, Dumper=nodes.yaml_dumper()) == "a: '1e3'\n"
 
 
-def test_the_environment_is_read_by_what_is_replaced(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_replaced_resolver_reads_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CONTRACT", "kept")
     told: list[tuple[str, Any]] = []
     from omegaconf.basecontainer import BaseContainer
@@ -430,7 +430,7 @@ def test_the_environment_is_read_by_what_is_replaced(monkeypatch: pytest.MonkeyP
     assert told == [("CONTRACT", "kept"), ("NO_SUCH_VARIABLE", "other")]
 
 
-def test_our_loader_asks_our_repository_for_each_file() -> None:
+def test_our_loader_uses_our_repository() -> None:
     from hydra.types import RunMode
 
     with session.hydra_settings():
@@ -440,7 +440,7 @@ def test_our_loader_asks_our_repository_for_each_file() -> None:
     assert (config.device.kind, config.device.index) == ("gpu", 1)  # no file has this name
 
 
-def test_hydras_flags_are_those_that_are_handled() -> None:
+def test_all_flags_of_hydra_are_handled() -> None:
     flags = {*jobs.flags_of(jobs.flags_parser())}
     assert flags == {
         *("--help", "--hydra-help", "--version", "--cfg", "--resolve", "--package", "--run", "--multirun"),

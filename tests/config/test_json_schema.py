@@ -1,4 +1,4 @@
-"""The schemas are those of the types: what hforch takes they take, what it refuses by its shape they refuse."""
+"""The JSON Schemas match the types: they accept and refuse the same values."""
 
 from __future__ import annotations
 
@@ -34,22 +34,22 @@ def accepts(name: str, data: Any) -> bool:
 
 
 @pytest.mark.parametrize("name", names())
-def test_it_is_a_schema_and_the_committed_one_is_fresh(name: str) -> None:
+def test_each_schema_is_valid_and_the_committed_one_is_up_to_date(name: str) -> None:
     Draft202012Validator.check_schema(schema_of(name))
     committed = (ROOT / "schema" / f"{name}.json").read_text(encoding="utf-8")
     assert committed == to_text(schema_of(name)), "run `make schema`"
 
 
-def test_no_schema_is_committed_that_is_not_made() -> None:
+def test_no_other_schema_is_committed() -> None:
     assert {file.stem for file in (ROOT / "schema").iterdir()} == set(names())
 
 
 @pytest.mark.parametrize("file", OPTIONS, ids=lambda file: f"{file.parent.name}/{file.stem}")
-def test_our_own_options_fit(file: Path) -> None:
+def test_built_in_options_match(file: Path) -> None:
     assert accepts(file.parent.name, yaml.safe_load(file.read_text()))
 
 
-def test_our_primary_config_and_recipes_fit() -> None:
+def test_the_primary_config_and_the_recipes_match() -> None:
     assert len(OPTIONS) > 30 and len(RECIPES) >= 2
     assert accepts("config", yaml.safe_load((conf_dir() / "config.yaml").read_text()))
     for file in RECIPES:
@@ -66,7 +66,7 @@ def test_our_primary_config_and_recipes_fit() -> None:
         ["backend=fake", "backend.replies=[{match: a, text: b}]", "inputs=file", "inputs.path=x.csv"],
     ],
 )
-def test_whole_jobs_fit(overrides: list[str]) -> None:
+def test_jobs_match(overrides: list[str]) -> None:
     assert accepts("job", job_from_overrides(overrides).model_dump(mode="json"))
 
 
@@ -74,7 +74,7 @@ WRONG: list[Any] = [None, True, -1, 3, 0.5, 10**30, "text", "", [], ["x"], {}, {
 
 
 def test_the_job_schema_refuses_what_the_types_refuse() -> None:
-    """Every key of a job in turn gets every kind of value; JSON takes 3.0 for an integer, and that is all."""
+    """Set each key of a job to values of all types. WRONG has no 3.0, which JSON Schema accepts as an integer."""
     tree = job_from_overrides([]).model_dump(mode="json")
     validator = Draft202012Validator(schema_of("job"))
     seen = 0
@@ -111,7 +111,7 @@ def _of_shape(tree: dict[str, Any]) -> list[Any]:
         ("recipe", {"defaults": [{"device": "cuda:1"}, {"device": 0}, {"device": "-1"}]}),
     ],
 )
-def test_parts_fit(name: str, data: Any) -> None:
+def test_partial_files_match(name: str, data: Any) -> None:
     assert accepts(name, {} if data is None else data)
 
 
@@ -134,19 +134,19 @@ def test_parts_fit(name: str, data: Any) -> None:
         ("config", {"runtime": {"batch_size": [4]}}),
     ],
 )
-def test_mistakes_do_not_fit(name: str, data: Any) -> None:
+def test_files_with_errors_do_not_match(name: str, data: Any) -> None:
     assert not accepts(name, data)
 
 
 @pytest.mark.parametrize("group", groups())
-def test_what_the_comments_in_conf_say_is_shown(group: str) -> None:
+def test_comments_in_conf_are_descriptions(group: str) -> None:
     text = json.dumps(schema_of(group))
     assert all(f'"{name}"' in text for name in options(group))
     if group == "runtime":
         assert "inputs per batch" in text
 
 
-def test_a_users_own_option_fits_as_it_is_composed(tmp_path: Path) -> None:
+def test_a_users_option_matches_if_it_can_be_composed(tmp_path: Path) -> None:
     (tmp_path / "generation").mkdir()
     data = {"defaults": ["sample"], "temperature": 0.2}
     (tmp_path / "generation/mine.yaml").write_text(yaml.safe_dump(data))

@@ -1,4 +1,4 @@
-"""Where a value was written: on the command line, in our YAML, in a user's, or at the other end of an interpolation."""
+"""Places of values: the command line, built-in YAML, a user's YAML, and the other end of an interpolation."""
 
 from __future__ import annotations
 
@@ -32,14 +32,14 @@ def test_the_command_line() -> None:
     assert composed.where("generation.max_new_tokens") == "generation.max_new_tokens=4"
 
 
-def test_a_mapping_or_a_list_on_the_command_line_holds_what_is_in_it() -> None:
+def test_a_value_in_a_mapping_or_a_list_on_the_command_line() -> None:
     composed = compose(["generation={max_new_tokens: 3}", "inputs.items=[a,b]"])
     assert composed.where("generation.max_new_tokens") == "generation={max_new_tokens: 3}"
     assert composed.where("generation.top_k") == "conf/" + line("generation/greedy.yaml", "top_k")
     assert composed.where("inputs.items.1") == "inputs.items=[a,b]"
 
 
-def test_our_own_yaml(mine: Path) -> None:
+def test_built_in_yaml(mine: Path) -> None:
     assert compose([]).where("generation.max_new_tokens") == "conf/" + line("generation/greedy.yaml", "max_new_tokens")
     place = "conf/" + line("generation/beam.yaml", "num_beams")
     assert compose(["generation=beam"]).where("generation.num_beams") == f"{place}, chosen by generation=beam"
@@ -52,13 +52,13 @@ def test_a_users_yaml(mine: Path) -> None:
     assert composed.where("generation.top_k") == "conf/" + line("generation/greedy.yaml", "top_k")
 
 
-def test_the_order_of_the_defaults_list_decides(mine: Path) -> None:
+def test_the_order_of_the_defaults_list_is_respected(mine: Path) -> None:
     composed = with_config(mine, "defaults:\n  - _self_\n  - config\ngeneration:\n  max_new_tokens: 7\n")
     assert composed.job.generation.max_new_tokens == 64
     assert composed.where("generation.max_new_tokens") == "conf/" + line("generation/greedy.yaml", "max_new_tokens")
 
 
-def test_a_file_with_a_package_of_its_own(mine: Path) -> None:
+def test_a_file_with_a_package_directive(mine: Path) -> None:
     (mine / "experiment").mkdir()
     (mine / "experiment" / "a.yaml").write_text("# @package _global_\nruntime:\n  seed: 5\n")
     composed = compose(["+experiment=a"], config_dir="my")
@@ -71,22 +71,22 @@ def test_both_ends_of_an_interpolation(mine: Path) -> None:
     there = "conf/" + line("runtime/default.yaml", "batch_size")
     assert composed.job.generation.min_new_tokens == 4
     assert composed.where("generation.min_new_tokens") == (
-        f"my/exp.yaml:5, which takes ${{runtime.batch_size}} from {there}"
+        f"my/exp.yaml:5, where ${{runtime.batch_size}} comes from {there}"
     )
 
 
 def test_both_ends_of_an_interpolation_on_the_command_line() -> None:
     composed = compose(["generation.min_new_tokens=${.max_new_tokens}", "generation.max_new_tokens=5"])
     assert composed.where("generation.min_new_tokens") == (
-        "generation.min_new_tokens=${.max_new_tokens}, which takes ${.max_new_tokens} from generation.max_new_tokens=5"
+        "generation.min_new_tokens=${.max_new_tokens}, where ${.max_new_tokens} comes from generation.max_new_tokens=5"
     )
 
 
-def test_an_interpolated_mapping_leads_to_what_is_in_the_other(mine: Path) -> None:
+def test_a_value_in_an_interpolated_mapping(mine: Path) -> None:
     text = "defaults:\n  - config\n  - _self_\n  - override ov_config: default\nov_config:\n  A: ${runtime.seed}\n"
     composed = with_config(mine, text)
     assert "runtime/default.yaml" in (composed.where("ov_config.A") or "")
 
 
-def test_what_nobody_wrote_has_no_place() -> None:
+def test_a_value_that_was_set_nowhere_has_no_place() -> None:
     assert compose([]).where("nowhere.at.all") is None

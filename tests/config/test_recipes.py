@@ -1,4 +1,4 @@
-"""Recipes are data: what a recipe may say, and the ways to do more that are refused."""
+"""Recipes are data: what a recipe may contain, and attempts to do more, which are refused."""
 
 from __future__ import annotations
 
@@ -29,18 +29,18 @@ def refused(recipe: Path, text: str) -> str:
     return str(caught.value)
 
 
-def test_some_recipes_are_shipped() -> None:
+def test_shipped_recipes_are_found() -> None:
     assert len(RECIPES) >= 2
 
 
 @pytest.mark.parametrize("file", RECIPES, ids=[file.stem for file in RECIPES])
-def test_every_shipped_recipe_composes_and_explains_itself(file: Path) -> None:
+def test_every_shipped_recipe_composes_and_starts_with_a_comment(file: Path) -> None:
     assert file.read_text().startswith("# ")
     with opened(file, find_config_dirs()) as places:
         assert plan([], places, multirun=False).jobs
 
 
-def test_a_recipe_chooses_sets_and_is_overridden(recipe: Path) -> None:
+def test_a_recipe_sets_options_and_values_that_overrides_replace(recipe: Path) -> None:
     recipe.write_text("name: x\ndefaults:\n  - model: gpt2\n  - stop: newline\ngeneration:\n  max_new_tokens: 7\n")
     composed = compose(["stop=none"], recipe=recipe)
     assert composed.job.model.id == "gpt2"  # type: ignore[union-attr]
@@ -49,7 +49,7 @@ def test_a_recipe_chooses_sets_and_is_overridden(recipe: Path) -> None:
     assert compose(["generation.max_new_tokens=8"], recipe=recipe).job.generation.max_new_tokens == 8
 
 
-def test_an_option_on_the_command_line_takes_the_place_of_what_the_recipe_says(recipe: Path) -> None:
+def test_an_option_on_the_command_line_replaces_the_recipes_values_of_its_group(recipe: Path) -> None:
     recipe.write_text(
         "defaults:\n  - checks: contains_expected\n"
         "inputs:\n  items: [{question: a, expected: b}]\n"
@@ -64,21 +64,21 @@ def test_an_option_on_the_command_line_takes_the_place_of_what_the_recipe_says(r
     assert other.generation == job_from_overrides(["generation=sample"]).generation
 
 
-def test_what_takes_the_place_of_a_recipes_values_is_told(recipe: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_note_names_the_replaced_values_of_a_recipe(recipe: Path, capsys: pytest.CaptureFixture[str]) -> None:
     recipe.write_text("generation:\n  max_new_tokens: 3\n  min_new_tokens: 1\n")
     assert main(["run", str(recipe), "generation=sample", "backend=fake", "--cfg", "job"]) == 0
-    note = "note: generation=sample takes the place of what the recipe says of generation: max_new_tokens, min_new"
+    note = "note: generation=sample replaces the recipe's values of generation: max_new_tokens, min_new_tokens"
     assert note in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("text", ["", "# nothing but this\n", "{}\n"])
-def test_a_recipe_that_says_nothing_is_refused(recipe: Path, text: str) -> None:
+@pytest.mark.parametrize("text", ["", "# only a comment\n", "{}\n"])
+def test_an_empty_recipe_is_refused(recipe: Path, text: str) -> None:
     recipe.write_text(text)
-    with pytest.raises(ConfigError, match="this recipe says nothing"):
+    with pytest.raises(ConfigError, match="the recipe is empty"):
         job_from_overrides([], recipe=recipe)
 
 
-def test_mistakes_in_a_recipe_are_told_with_its_lines(recipe: Path) -> None:
+def test_errors_in_a_recipe_are_reported_with_their_lines(recipe: Path) -> None:
     recipe.write_text("defaults:\n  - model: gpt3\ngeneration:\n  max_new_tokens: lots\n  tokens: 3\n")
     with pytest.raises(ConfigError) as caught:
         compose([], recipe=recipe)
@@ -90,7 +90,7 @@ def test_mistakes_in_a_recipe_are_told_with_its_lines(recipe: Path) -> None:
     assert [mistake.where for mistake in caught.value.mistakes] == ["r.yaml:2", "r.yaml:3"]
 
 
-def test_strings_stay_strings_on_their_way_through(recipe: Path) -> None:
+def test_strings_in_a_recipe_remain_strings(recipe: Path) -> None:
     recipe.write_text("ov_config:\n  A: '1e3'\n  B: 'null'\n  C: 1e3\n  D: 'true'\n  E: 2026-01-01\n")
     assert compose([], recipe=recipe).job.ov_config == {
         "A": "1e3",
@@ -113,7 +113,7 @@ def test_a_sweep_in_a_recipe_is_a_sweep(recipe: Path) -> None:
     assert len(narrowed.jobs) == 2
 
 
-def test_mistakes_in_a_sweep_are_told_once_and_where_they_are_written(recipe: Path) -> None:
+def test_errors_in_a_sweep_are_reported_once_with_their_places(recipe: Path) -> None:
     recipe.write_text(
         "hydra:\n  sweeper:\n    params:\n"
         "      model: gpt2,gpt3\n      generation.num_beams: 0,1\n      stop: none,newline\n"
@@ -127,7 +127,7 @@ def test_mistakes_in_a_sweep_are_told_once_and_where_they_are_written(recipe: Pa
     ]
 
 
-def test_plain_references_between_our_keys_are_fine(recipe: Path) -> None:
+def test_plain_references_between_keys_are_allowed(recipe: Path) -> None:
     recipe.write_text(
         "generation:\n  max_new_tokens: 5\n  min_new_tokens: ${.max_new_tokens}\n"
         "runtime:\n  seed: ${generation.max_new_tokens}\n  threads: ${oc.select:runtime.nope,3}\n"
@@ -146,7 +146,7 @@ DANGEROUS = {
     "a target among our keys": "prompt:\n  chat_template_kwargs:\n    x:\n      _target_: os.system\n",
     "a target in a list": "inputs:\n  items:\n    - question: {_target_: os.system}\n",
     "a launcher's target": "hydra:\n  launcher:\n    _target_: os.system\n",
-    "a launcher's text": "hydra:\n  launcher:\n    executor: evil\n",
+    "a launcher's string setting": "hydra:\n  launcher:\n    executor: evil\n",
     "a sweeper's target": "hydra:\n  sweeper:\n    _target_: os.system\n",
     "the output folder": "hydra:\n  run:\n    dir: /tmp/elsewhere\n",
     "the sweep folder": "hydra:\n  sweep:\n    dir: /tmp/elsewhere\n",
@@ -170,13 +170,13 @@ DANGEROUS = {
     "an environment variable as a default": "model:\n  id: ${oc.select:model.x,${oc.env:SECRET}}\n",
     "an environment variable in a key": "ov_config:\n  ${oc.env:SECRET}: 1\n",
     "an environment variable in a sweep": "hydra:\n  sweeper:\n    params:\n      model.id: a,${oc.env:SECRET}\n",
-    "a resolver of somebody": "model:\n  id: ${anything:x}\n",
+    "an unknown resolver": "model:\n  id: ${anything:x}\n",
     "a hidden interpolation": "hydra:\n  sweeper:\n    params:\n      model.revision: a,$\\{oc.env\\:HOME\\}\n",
-    "an escaped interpolation that a sweep brings to life": (
+    "an escaped interpolation that a sweep unescapes": (
         "model:\n  revision: '\\${oc.env:HOME}'\n"
         "hydra:\n  sweeper:\n    params:\n      model.id: 'a,${model.revision}'\n"
     ),
-    "an escape that is none": "model:\n  id: '\\\\${oc.env:HOME}'\n",
+    "an escaped backslash before an interpolation": "model:\n  id: '\\\\${oc.env:HOME}'\n",
     "trust in code": "model:\n  trust_remote_code: true\n",
     "trust in code by reference": "model:\n  trust_remote_code: ${runtime.fail_fast}\n",
     "trust in code through another mapping": "model: ${prompt.chat_template_kwargs}\n",
@@ -184,30 +184,30 @@ DANGEROUS = {
     "trust in code, swept as a mapping": "hydra:\n  sweeper:\n    params:\n      model: '{trust_remote_code: true}'\n",
     "trust among the chat template's": "prompt:\n  chat_template_kwargs:\n    trust_remote_code: true\n",
     "a cache folder": "ov_config:\n  CACHE_DIR: /tmp/elsewhere\n",
-    "a file of kernels": "ov_config:\n  CONFIG_FILE: evil.xml\n",
+    "a kernel config file": "ov_config:\n  CONFIG_FILE: evil.xml\n",
     "a cache folder, swept": "hydra:\n  sweeper:\n    params:\n      +ov_config.CACHE_DIR: a,b\n",
     "a cache folder, swept as a mapping": "hydra:\n  sweeper:\n    params:\n      ov_config: '{CACHE_DIR: a}'\n",
     "Hydra's own values": "model:\n  id: ${hydra.runtime.cwd}\n",
     "a python tag": "model: !!python/object/apply:os.system [id]\n",
-    "a tag of somebody": "model: !evil x\n",
+    "an unknown tag": "model: !evil x\n",
     "a path tag": "model:\n  id: !!python/object/apply:pathlib.Path [x]\n",
     "an alias": "model: &a {id: x}\nstop: *a\n",
     "a merge key": "model:\n  <<: {_target_: os.system}\n",
     "two documents": "model: {}\n---\nhydra: {run: {dir: /tmp}}\n",
-    "a key that stands twice": "hydra:\n  sweeper: {}\n  sweeper: {}\n",
-    "a target in what was frozen": "frozen:\n  job:\n    _target_: os.system\n",
-    "something else that is frozen": "frozen:\n  run: os.system\n",
-    "frozen text": "frozen: os.system\n",
+    "a duplicate key": "hydra:\n  sweeper: {}\n  sweeper: {}\n",
+    "a target in the frozen section": "frozen:\n  job:\n    _target_: os.system\n",
+    "an unknown frozen key": "frozen:\n  run: os.system\n",
+    "a frozen string": "frozen: os.system\n",
     "an unknown group": "modle:\n  id: x\n",
-    "a defaults list that is none": "defaults: {model: gpt2}\n",
+    "a defaults list that is a mapping": "defaults: {model: gpt2}\n",
     "a config in the defaults": "defaults:\n  - /tmp/evil\n",
     "not a mapping": "- model: gpt2\n",
-    "broken YAML": "model: [\n",
+    "invalid YAML": "model: [\n",
 }
 
 
 @pytest.mark.parametrize("text", DANGEROUS.values(), ids=DANGEROUS.keys())
-def test_a_recipe_that_could_do_more_is_refused(recipe: Path, text: str) -> None:
+def test_a_dangerous_recipe_is_refused(recipe: Path, text: str) -> None:
     message = refused(recipe, text)
     assert "r.yaml:" in message
     assert "Traceback" not in message
@@ -216,7 +216,7 @@ def test_a_recipe_that_could_do_more_is_refused(recipe: Path, text: str) -> None
     assert list(recipe.parent.iterdir()) == [recipe]
 
 
-def test_all_that_is_wrong_in_a_recipe_is_told_at_once(recipe: Path) -> None:
+def test_all_errors_in_a_recipe_are_reported_together(recipe: Path) -> None:
     message = refused(
         recipe,
         "defaults:\n  - modle: gpt2\nhydra:\n  run:\n    dir: /tmp\n"
@@ -226,22 +226,22 @@ def test_all_that_is_wrong_in_a_recipe_is_told_at_once(recipe: Path) -> None:
         assert part in message
 
 
-def test_a_recipe_that_is_not_there_is_told(recipe: Path) -> None:
-    with pytest.raises(ConfigError, match="cannot be read"):
+def test_a_missing_recipe_is_an_error(recipe: Path) -> None:
+    with pytest.raises(ConfigError, match="cannot read the recipe: no such file"):
         compose([], recipe=recipe)
 
 
-def test_a_sweep_may_use_globs_and_lists_of_options(recipe: Path) -> None:
+def test_a_sweep_can_use_globs_and_lists_of_options(recipe: Path) -> None:
     recipe.write_text("hydra:\n  sweeper:\n    params:\n      stop: glob(n*)\n      model: gpt2, smollm2\n")
     with opened(recipe, find_config_dirs()) as places:
         assert len(plan([], places, multirun=False).jobs) == 4
 
 
-def test_the_person_who_runs_a_recipe_may_trust_code(recipe: Path) -> None:
+def test_the_user_who_runs_a_recipe_can_trust_code(recipe: Path) -> None:
     recipe.write_text("defaults:\n  - model: gpt2\nov_config:\n  CACHE_DIR: ''\n")
     assert compose(["model.trust_remote_code=true"], recipe=recipe).job.model.trust_remote_code
 
 
-def test_a_launcher_and_its_numbers_may_be_chosen(recipe: Path) -> None:
+def test_a_recipe_can_set_a_launcher_and_its_numbers(recipe: Path) -> None:
     recipe.write_text("defaults:\n  - override hydra/launcher: basic\nhydra:\n  launcher: {}\n")
     compose([], recipe=recipe)

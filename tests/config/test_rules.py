@@ -1,4 +1,4 @@
-"""What must hold between the keys of a job."""
+"""Rules between the keys of a job."""
 
 from __future__ import annotations
 
@@ -30,16 +30,16 @@ REFUSED = [
     (["generation.top_p=0.5"], "generation.top_p", "generation=sample"),
     (["generation.top_k=5"], "generation.top_k", "generation=sample"),
     (["generation.do_sample=null"], "generation.do_sample", "generation=checkpoint"),
-    (["generation.max_new_tokens=null"], "generation.max_new_tokens", "nothing bounds the answer"),
-    (["generation.min_new_tokens=100"], "generation.min_new_tokens", "more than generation.max_new_tokens (64)"),
+    (["generation.max_new_tokens=null"], "generation.max_new_tokens", "no length limit"),
+    (["generation.min_new_tokens=100"], "generation.min_new_tokens", "greater than generation.max_new_tokens (64)"),
     (["generation.length_penalty=1.5"], "generation.length_penalty", "generation=beam"),
     (["generation.early_stopping=true"], "generation.early_stopping", "generation.num_beams=4"),
     (["backend.kv_cache=static", "generation=beam"], "backend.kv_cache", "generation.num_beams=1"),
     (["backend.compile=true", "generation.num_beams=2"], "backend.compile", "backend.compile=auto"),
-    (["precision.group_size=64"], "precision.group_size", "int4 only"),
-    (["precision.group_size_fallback=adjust"], "precision.group_size_fallback", "int4 only"),
+    (["precision.group_size=64"], "precision.group_size", "requires precision.name=int4"),
+    (["precision.group_size_fallback=adjust"], "precision.group_size_fallback", "requires precision.name=int4"),
     (["precision=int4", "precision.group_size=0"], "precision.group_size", "-1"),
-    (["prompt.template='no variable'"], "prompt.template", "names no variable"),
+    (["prompt.template='no variable'"], "prompt.template", "contains no variable"),
     (["prompt.template='{question'"], "prompt.template", "{{"),
     (["prompt.template='{question!r}'"], "prompt.template", "plain name"),
     (["prompt.template='{question.x}'"], "prompt.template", "plain name"),
@@ -48,7 +48,7 @@ REFUSED = [
     (["prompt.template='{context} {question}'"], "inputs.items.0", "lacks context"),
     (["prompt.template='{a} {b}'", "inputs.items=[hi]"], "inputs.items.0", "{a: ..., b: ...}"),
     (["prompt=chat", "prompt.system='{style}'"], "inputs.items.0", "lacks style"),
-    (["prompt=chat", "prompt.messages=[{role: user, content: hi}]"], "prompt.messages", "names no variable"),
+    (["prompt=chat", "prompt.messages=[{role: user, content: hi}]"], "prompt.messages", "contains no variable"),
     (["prompt=chat", "prompt.messages=[{role: user, content: '{'}]"], "prompt.messages.0.content", "{{"),
     (["prompt=raw", "prompt.column=text"], "inputs.items.0", "lacks text"),
     (["scoring=text", "scoring.text.window=64", "scoring.text.stride=64"], "scoring.text.stride", "at most 63"),
@@ -57,11 +57,11 @@ REFUSED = [
 
 
 @pytest.mark.parametrize(("overrides", "path", "said"), REFUSED, ids=[" ".join(case[0]) for case in REFUSED])
-def test_what_contradicts_itself_is_refused(overrides: list[str], path: str, said: str) -> None:
+def test_contradictory_settings_are_refused(overrides: list[str], path: str, said: str) -> None:
     found = mistakes(*overrides)
     assert list(found) == [path]
     assert said in found[path]
-    assert "written in" in found[path]
+    assert "set in" in found[path]
 
 
 ALLOWED = [
@@ -83,14 +83,14 @@ ALLOWED = [
 
 
 @pytest.mark.parametrize("overrides", ALLOWED, ids=[" ".join(case) for case in ALLOWED])
-def test_what_makes_sense_is_allowed(overrides: list[str]) -> None:
+def test_consistent_settings_are_allowed(overrides: list[str]) -> None:
     assert mistakes(*overrides) == {}
 
 
-def test_rules_wait_for_the_shape_of_what_they_read() -> None:
+def test_a_rule_is_skipped_if_a_group_that_it_reads_has_an_error() -> None:
     assert list(mistakes("device=npu", "backend=torch")) == ["backend"]
     assert list(mistakes("generation.top_k=x", "generation.top_p=0.5")) == ["generation.top_k"]
 
 
-def test_the_variables_of_a_template_are_named_in_order_and_once() -> None:
+def test_the_variables_of_a_template_are_returned_in_order_without_duplicates() -> None:
     assert variables("{b} {a} {b} {{c}}") == ["b", "a"]

@@ -1,4 +1,4 @@
-"""Short ways to write an option: everywhere where an option may be chosen, and what is said of them."""
+"""Shorthands work wherever an option can be set, and messages explain them."""
 
 from __future__ import annotations
 
@@ -40,17 +40,17 @@ def test_a_device_may_be_named_as_torch_and_transformers_do(word: str, kind: str
     assert (composed.job.device.kind, composed.job.device.index) == (kind, index)
     where = "device=gpu device.index=" if kind == "gpu" else "device=cpu"
     (note,) = composed.notes
-    assert f"stands for {where}{'' if index is None else index}" in note
+    assert f"is short for {where}{'' if index is None else index}" in note
 
 
 @pytest.mark.parametrize("word", ["cuda:", "cuda:x", "cuda:-1", "cuda:01", "-2", "1.5", "true", "cuda:99999", "tpu:0"])
-def test_what_is_no_device_is_refused_with_what_is_one(word: str) -> None:
-    with pytest.raises(ConfigError, match=r"a GPU by its number \(cuda:1, xpu:1, gpu:1 or 1\)"):
+def test_an_invalid_device_is_refused_with_a_list_of_valid_ones(word: str) -> None:
+    with pytest.raises(ConfigError, match=r"a GPU number \(cuda:1, xpu:1, gpu:1 or 1\)"):
         compose([f"device={word}"])
 
 
 @pytest.mark.parametrize("backend", ["openvino", "openvino_genai"])
-def test_torchs_names_are_refused_on_openvino_with_what_to_write(backend: str) -> None:
+def test_torch_device_names_are_refused_on_openvino_with_a_hint(backend: str) -> None:
     with pytest.raises(ConfigError) as caught:
         compose(["device=cuda:1", f"backend={backend}"])
     (mistake,) = caught.value.mistakes
@@ -59,7 +59,7 @@ def test_torchs_names_are_refused_on_openvino_with_what_to_write(backend: str) -
     assert device("device=1", f"backend={backend}") == ("gpu", 1)
 
 
-def test_an_option_of_that_name_comes_first(tmp_path: Path) -> None:
+def test_an_option_of_the_same_name_takes_precedence(tmp_path: Path) -> None:
     (tmp_path / "device").mkdir()
     (tmp_path / "device/cuda.yaml").write_text("kind: cpu\nindex: null\nname: null\ndevice_map: null\n")
     composed = compose(["device=cuda"], config_dir=tmp_path)
@@ -68,14 +68,14 @@ def test_an_option_of_that_name_comes_first(tmp_path: Path) -> None:
     assert device("device=cuda:1", config_dir=tmp_path) == ("gpu", 1)
 
 
-def test_an_option_that_is_added_later_is_seen(tmp_path: Path) -> None:
+def test_an_option_that_is_created_later_is_found(tmp_path: Path) -> None:
     (tmp_path / "device").mkdir()
     assert device("device=cuda", config_dir=tmp_path) == ("gpu", 0)
     (tmp_path / "device/cuda.yaml").write_text("kind: cpu\nindex: null\nname: null\ndevice_map: null\n")
     assert device("device=cuda", config_dir=tmp_path) == ("cpu", None)
 
 
-def test_a_value_that_is_typed_wins_and_mistakes_name_the_word() -> None:
+def test_value_overrides_take_precedence_and_errors_name_the_shorthand() -> None:
     assert device("device=cuda:1", "device.index=2") == ("gpu", 2)
     with pytest.raises(ConfigError) as caught:
         compose(["device=cuda:1", "device.device_map=auto"])
@@ -84,16 +84,16 @@ def test_a_value_that_is_typed_wins_and_mistakes_name_the_word() -> None:
 
 # ---------------------------------------------------------------- in files
 @pytest.mark.parametrize("word", ["cuda:1", "1", "'1'"])
-def test_a_primary_config_of_ones_own_may_name_one(word: str, tmp_path: Path) -> None:
+def test_a_users_primary_config_can_use_a_shorthand(word: str, tmp_path: Path) -> None:
     (tmp_path / "mine.yaml").write_text(f"defaults:\n  - config\n  - override device: {word}\n  - _self_\n")
     assert device(config_dir=tmp_path, config_name="mine") == ("gpu", 1)
 
 
 @pytest.mark.parametrize("word", ["cuda:1", "1"])
-def test_an_option_of_ones_own_may_build_on_one(word: str, tmp_path: Path) -> None:
+def test_a_users_option_can_extend_a_shorthand(word: str, tmp_path: Path) -> None:
     (tmp_path / "device").mkdir()
     (tmp_path / "device/spread.yaml").write_text(f"defaults: [{word}]\n")
-    if word == "1":  # a number alone is not a name in a list, as for any other option
+    if word == "1":  # as for any option, a bare number in a defaults list is not a name
         with pytest.raises(ConfigError):
             device("device=spread", config_dir=tmp_path)
         return
@@ -101,7 +101,7 @@ def test_an_option_of_ones_own_may_build_on_one(word: str, tmp_path: Path) -> No
 
 
 @pytest.mark.parametrize("word", ["cuda:1", "1", "-1"])
-def test_a_recipe_may_name_one(word: str, tmp_path: Path) -> None:
+def test_a_recipe_can_use_a_shorthand(word: str, tmp_path: Path) -> None:
     file = tmp_path / "r.yaml"
     file.write_text(f"defaults:\n  - device: {word}\n")
     assert device(recipe=file) == (("cpu", None) if word == "-1" else ("gpu", 1))
@@ -114,13 +114,13 @@ def jobs(overrides: Sequence[str], recipe: Path | None = None) -> sweeps.Plan:
 
 
 @pytest.mark.parametrize(("words", "indices"), [("cpu,cuda:1", [None, 1]), ("0,1", [0, 1]), ("range(0,2)", [0, 1])])
-def test_a_sweep_may_go_over_them(words: str, indices: list[int | None]) -> None:
+def test_a_sweep_can_use_shorthands(words: str, indices: list[int | None]) -> None:
     plan = jobs([f"device={words}"])
     assert [one.job.device.index for one in plan.jobs] == indices
     assert all("\\" not in text for one in plan.jobs for text in one.overrides)
 
 
-def test_a_recipe_may_sweep_over_them_and_leave_some_out(tmp_path: Path) -> None:
+def test_a_recipe_can_sweep_over_shorthands_and_exclude_some(tmp_path: Path) -> None:
     file = tmp_path / "r.yaml"
     params = "hydra: {sweeper: {params: {device: 'cpu, cuda:0, cuda:1', precision: 'fp32, bf16'}}}\n"
 
@@ -134,7 +134,7 @@ def test_a_recipe_may_sweep_over_them_and_leave_some_out(tmp_path: Path) -> None
     assert kept("{device: gpu}") == [(None, "fp32"), (None, "bf16")]
 
 
-def test_a_recipe_may_not_smuggle_anything_in(tmp_path: Path) -> None:
+def test_a_recipe_can_only_use_valid_shorthands(tmp_path: Path) -> None:
     file = tmp_path / "r.yaml"
     for word in ("'cuda:1,cpu'", "'../x'", "'cuda:${oc.env:HOME}'"):
         file.write_text(f"defaults:\n  - device: {word}\n")
@@ -143,20 +143,20 @@ def test_a_recipe_may_not_smuggle_anything_in(tmp_path: Path) -> None:
 
 
 # ---------------------------------------------------------------- on the command line
-def test_the_command_line_says_what_it_stands_for(tmp_path: Path) -> None:
+def test_a_note_on_the_command_line_explains_a_shorthand(tmp_path: Path) -> None:
     def hforch(*words: str) -> subprocess.CompletedProcess[str]:
         return run("backend=fake", *words, cwd=tmp_path)
 
     done = hforch("device=1", "hydra.run.dir=r")
     assert done.returncode == 0, done.stderr
-    assert "note: device=1 stands for device=gpu device.index=1" in done.stderr
+    assert "note: device=1 is short for device=gpu device.index=1" in done.stderr
     done = hforch("-m", "device=cpu,cuda:1", "hydra.sweep.dir=s")
     assert done.returncode == 0, done.stderr
-    assert done.stderr.count("note: device=cuda:1 stands for") == 1
+    assert done.stderr.count("note: device=cuda:1 is short for") == 1
     assert "index: 1" in hforch("device=cuda:1", "--cfg", "job").stdout
 
 
-def test_langchains_arguments_take_torchs_names_too() -> None:
+def test_langchain_arguments_accept_torch_device_names() -> None:
     from hforch.backends.huggingface.from_model_id import job_of
     from hforch.errors import UnknownArgument
 

@@ -1,4 +1,4 @@
-"""All the jobs of a sweep are judged before the first one runs."""
+"""All jobs of a sweep are validated before the first one runs."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def test_every_kind_of_sweep_is_expanded() -> None:
     assert len(planned("prompt.template='{question}','Q: {question}'").jobs) == 2
 
 
-def test_mistakes_of_many_jobs_are_told_once_as_they_were_typed() -> None:
+def test_errors_of_many_jobs_are_reported_once_with_the_override() -> None:
     assert mistakes("model=gpt2,gpt3", "generation.num_beams=0,2", "stop=none,newline,newlin", "runtime.foo=1") == [
         ("generation.num_beams", "generation.num_beams=0,2"),
         ("model", "model=gpt2,gpt3"),
@@ -53,14 +53,14 @@ def test_a_sweep_without_jobs_is_refused(override: str) -> None:
     assert (override.partition("=")[0], override) in mistakes(override)
 
 
-def test_a_job_may_ask_for_its_number() -> None:
+def test_a_job_can_use_its_number() -> None:
     assert [job.job.runtime.seed for job in planned("stop=none,newline", "runtime.seed=${hydra:job.num}").jobs] == [
         0,
         1,
     ]
 
 
-def test_a_mapping_that_another_one_would_push_out_of_a_sweep_is_told() -> None:
+def test_a_mapping_that_a_sweep_would_drop_is_an_error() -> None:
     with pytest.raises(ConfigError) as refused:
         planned("generation={max_new_tokens: 5}", "generation={ignore_eos: true}", "runtime.seed=1,2")
     (mistake,) = refused.value.mistakes

@@ -1,4 +1,4 @@
-"""What a recipe or a record may say is data: no name of it reaches pip, a path or Hydra unchecked."""
+"""Recipes and records are data: none of their names reaches pip, a path or Hydra unchecked."""
 
 from __future__ import annotations
 
@@ -55,12 +55,12 @@ MORE_THAN_DATA = [
 
 
 @pytest.mark.parametrize("text", HARMLESS)
-def test_what_is_data_is_taken(text: str) -> None:
+def test_harmless_overrides_are_accepted(text: str) -> None:
     assert list(unsafe_overrides([text])) == []
 
 
 @pytest.mark.parametrize("text", MORE_THAN_DATA)
-def test_what_is_more_is_named(text: str) -> None:
+def test_other_overrides_are_reported(text: str) -> None:
     assert [found for found, _ in unsafe_overrides(["runtime.seed=1", text])] == [text]
 
 
@@ -76,7 +76,7 @@ def test_what_is_more_is_named(text: str) -> None:
         ("${hydra:run.dir}", False, False),
     ],
 )
-def test_references_are_plain(text: str, once: bool, twice: bool) -> None:
+def test_only_plain_references_are_accepted(text: str, once: bool, twice: bool) -> None:
     assert (has_only_references(text), has_only_references(text, read_twice=True)) == (once, twice)
 
 
@@ -109,7 +109,7 @@ def test_names_that_reach_pip_and_the_cache_are_checked(tmp_path: Path, key: str
 
 
 @pytest.mark.parametrize("revision", ["../x", "a/../b", "/x", "-x", "a b", "", ".", "a\\b", "a/", "a\n"])
-def test_a_revision_is_no_path(revision: str) -> None:
+def test_a_revision_is_not_a_path(revision: str) -> None:
     with pytest.raises(ConfigError) as caught:
         compose(["model=hub", "model.id=a/b", f"model.revision={quoted(revision)}"])
     assert [mistake.path for mistake in caught.value.mistakes] == ["model.revision"]
@@ -122,7 +122,7 @@ def test_a_revision_may_have_parts(revision: str) -> None:
 
 
 @pytest.mark.parametrize("version", ["1", "0.1.2", "2!1.0", "1.0rc1", "1.0.post2.dev3", "1.0+cpu.1"])
-def test_versions_that_there_are_are_taken(version: str) -> None:
+def test_valid_versions_are_accepted(version: str) -> None:
     assert job_from_overrides([f"model.version='{version}'"]).model.version == version  # type: ignore[union-attr]
 
 

@@ -1,4 +1,4 @@
-"""YAML files of a user: those in which a value or a choice is wrong, and those that no reader of YAML can use."""
+"""User YAML files with errors: with a wrong value or option, or invalid as a whole."""
 
 from __future__ import annotations
 
@@ -12,53 +12,53 @@ NO_CONFIG: dict[str, str | bytes] = {
     "a quote that does not end": 'a: "b\n',
     "a list for a mapping": "- a\n",
     "a number for a mapping": "3\n",
-    "a text for a mapping": "just words\n",
+    "a string for a mapping": "just words\n",
     "Latin-1": "a: caf\xe9\n".encode("latin-1"),
     "UTF-16": "a: b\n".encode("utf-16"),
     "a zero byte": b"a: \0\n",
-    "bytes at random": bytes(range(128, 256)),
-    "a key that stands twice": "a: 1\na: 2\n",
+    "random bytes": bytes(range(128, 256)),
+    "a duplicate key": "a: 1\na: 2\n",
     "a key that is null": "null: 1\n",
     "a key that is a list": "[a]: 1\n",
     "an unknown tag": "a: !evil 3\n",
     "a tag that runs code": "a: !!python/object/apply:os.system [id]\n",
     "a set": "a: !!set {b, c}\n",
-    "an alias to nothing": "a: *b\n",
-    "a list that holds itself": "a: &b [*b]\n",
-    "a mapping that holds itself": "&a {b: *a}\n",
+    "an undefined alias": "a: *b\n",
+    "a list that contains itself": "a: &b [*b]\n",
+    "a mapping that contains itself": "&a {b: *a}\n",
     "a merge of a number": "<<: 3\n",
     "two documents": "a: 1\n---\nb: 2\n",
-    "lists without an end in sight": f"a: {'[' * DEEP}{']' * DEEP}\n",
-    "mappings without an end in sight": f"a: {'{b: ' * DEEP}1{'}' * DEEP}\n",
+    "deeply nested lists": f"a: {'[' * DEEP}{']' * DEEP}\n",
+    "deeply nested mappings": f"a: {'{b: ' * DEEP}1{'}' * DEEP}\n",
     "a number of 5,000 digits": f"a: {'9' * 5_000}\n",
     "an interpolation that does not end": "a: ${b\n",
-    "defaults that are no list": "defaults: 3\n",
+    "defaults that are not a list": "defaults: 3\n",
     "defaults that are a mapping": "defaults: {a: b}\n",
     "defaults that are null": "defaults:\n",
     "a list among the defaults": "defaults: [[a]]\n",
     "a number among the defaults": "defaults: [3]\n",
-    "defaults that name nothing": "defaults: [nowhere]\n",
-    "defaults that name nothing far away": "defaults: [/model/nowhere]\n",
-    "defaults of a group that is not there": "defaults: [{/nowhere: a}]\n",
-    "defaults of an option that is not there": "defaults: [{/model: nowhere}]\n",
-    "an override of nothing": "defaults: [{override /nowhere: a}]\n",
+    "defaults with an unknown config": "defaults: [nowhere]\n",
+    "defaults with an unknown absolute config": "defaults: [/model/nowhere]\n",
+    "defaults with an unknown group": "defaults: [{/nowhere: a}]\n",
+    "defaults with an unknown option": "defaults: [{/model: nowhere}]\n",
+    "an override of an unknown group": "defaults: [{override /nowhere: a}]\n",
     "an override before the end": "defaults: [{override /stop: newline}, {/inputs@a: eeg}]\n",
     "two of _self_": "defaults: [_self_, _self_]\n",
     "an option left open": "defaults: ['???']\n",
     "an option that is an interpolation": "defaults: [{/model: '${nowhere}'}]\n",
     "defaults that name the file itself": "defaults: [{name}]\n",
 }
-"""Whole files; {name} is the name of the file, without its ending."""
+"""Contents of invalid files by kind; {name} is the name of the file without its extension."""
 
 
 @dataclass
 class YamlFile:
-    """A file in which one entry is one line.
+    """A YAML file with one entry per line.
 
     Attributes:
-        group: whose option it is; empty for a primary config and a recipe, which hold groups.
-        defaults: the entries of its defaults list, and the config path that each one is about, if any.
-        values: YAML by config path.
+        group: the group of the option; empty for a primary config and a recipe, which contain groups.
+        defaults: the entries of the defaults list, each with the config path that it affects, if any.
+        values: YAML values by config path.
     """
 
     group: str

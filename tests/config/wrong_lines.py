@@ -1,4 +1,4 @@
-"""Command lines, and the files they name, with some mistakes in them, and what must be told of each mistake."""
+"""Generate command lines and config files with errors, and the expected report of each error."""
 
 from __future__ import annotations
 
@@ -15,21 +15,21 @@ from hforch.config.keys import groups
 from hforch.config.options import option
 
 Draw = Callable[[st.SearchStrategy[Any]], Any]
-FIRST = "hydra.verbose=false"  # a word without `=` at the beginning would be taken for a verb
+FIRST = "hydra.verbose=false"  # a first word without `=` would be parsed as a command
 MINE, PRIMARY, RECIPE = "mine", "my/exp.yaml", "r.yaml"
-ONLY_TYPED = re.compile(r"trust_remote_code|^ov_config")  # a recipe that holds these is refused as a whole
+ONLY_TYPED = re.compile(r"trust_remote_code|^ov_config")  # a recipe with one of these is refused entirely
 
 
 @dataclass(frozen=True)
 class Told:
-    """What must be told of one mistake.
+    """The expected report of one error.
 
     Attributes:
-        kind: the name of the function that made it.
-        path: the config path; empty where there is none, and the words as typed are to be named.
-        where: the words as typed, or the file.
-        line: the config path whose line in the file belongs to `where`, if one does.
-        hides: mistakes that may stay untold because of this one: "" (none), those of its "group", or "all".
+        kind: the name of the function that created the error.
+        path: the config path; empty for the command line as a whole.
+        where: the override, or the file.
+        line: the config path whose line in the file must be reported, if any.
+        hides: errors that may be unreported because of this one: "" (none), those of its "group", or "all".
     """
 
     kind: str
@@ -45,13 +45,14 @@ class Told:
 
 @dataclass
 class Line:
-    """A command line in the making.
+    """A builder for a command line.
 
     Attributes:
-        primary: the file that says what to run: empty for hforch's own config, else a user's config or a recipe.
-        chosen: the option of each group for which one was chosen, right or wrong.
-        taken: config paths about which something was decided.
-        yaml: the files that hold wrong values; `files` has those that are wrong as a whole.
+        primary: the primary file: a user's config or a recipe; empty for the built-in config.
+        chosen: the chosen options by group, valid or not.
+        taken: config paths that are already in use.
+        yaml: the files with wrong values.
+        files: the files that are invalid as a whole.
     """
 
     multirun: bool
@@ -69,16 +70,16 @@ class Line:
         self.told.append(Told(self.kind, path, where, line, hides))
 
     def type(self, path: str, typed: str, *, hides: str = "") -> None:
-        """Add an override that is a mistake."""
+        """Add an override that is an error."""
         self.overrides.append(typed)
         self.tell(path, typed, hides=hides)
 
     def is_free(self, path: str) -> bool:
-        """Whether nothing is decided yet about the path, what is below it or above."""
+        """Return whether neither the path nor any path above or below it is in use."""
         return not any(f"{path}.".startswith(f"{other}.") or f"{other}.".startswith(f"{path}.") for other in self.taken)
 
     def free_group(self, draw: Draw) -> str:
-        """A group of which nothing is decided yet."""
+        """Return a random group that is not in use, and mark it as used."""
         group: str = draw(st.sampled_from([one for one in groups() if one not in self.chosen and self.is_free(one)]))
         self.taken.add(group)
         return group
@@ -94,12 +95,12 @@ class Line:
         self.overrides.append(f"{group}={name}")
 
     def choose_one_with(self, draw: Draw, key: Key) -> None:
-        """Mostly an option that has the key, so that more than its name is looked at."""
+        """Choose an option that has the key most of the time, so that its value is validated too."""
         if key.group not in self.chosen and draw(st.integers(0, 3)):
             self.choose(key.group, draw(st.sampled_from(having(key))))
 
     def options_file(self, draw: Draw, key: Key) -> YamlFile:
-        """The user's own option of a group, built on one of hforch's that has the key."""
+        """Return the file of the user's option of a group, which extends a built-in option with the key."""
         if key.group not in self.chosen:
             self.choose(key.group, MINE)
             self.yaml[f"my/{key.group}/{MINE}.yaml"] = YamlFile(key.group, [(draw(st.sampled_from(having(key))), "")])
@@ -111,11 +112,11 @@ class Line:
 
     # ------------------------------------------------------------ writing wrong values
     def write(self, draw: Draw, key: Key, value: Any, *, hides: str = "", recipes: bool = True) -> str:
-        """Write a wrong value, on the command line or into a file; returns which: `typed`, or the file's name."""
+        """Write a wrong value on the command line or to a file, and return `typed` or the name of the file."""
         places = ["typed"]
         if f"my/{key.group}/{MINE}.yaml" in self.yaml or key.group not in self.chosen:
             places.append(f"my/{key.group}/{MINE}.yaml")
-        free = PRIMARY not in self.files  # it may be wrong as a whole
+        free = PRIMARY not in self.files  # the file may be invalid as a whole
         if (self.primary == PRIMARY and free) or (
             self.primary == RECIPE and recipes and not ONLY_TYPED.search(key.path)
         ):
@@ -131,7 +132,7 @@ class Line:
         return place
 
     def as_typed(self, draw: Draw, key: Key, text: str) -> str:
-        """One of the ways to set a value."""
+        """Return an override that sets a value in a random form."""
         ways = ["++"] if key.free else ["", "++", "{}"]
         swept = sum(",0" in one for one in self.overrides)
         way = draw(st.sampled_from([*ways, "sweep"] if self.multirun and swept < 2 else ways))
@@ -142,21 +143,21 @@ class Line:
         right = [as_override(value) for value in right_values(key.path)[:1]]
         return f"{ways[0]}{key.path}={','.join(draw(st.permutations([text, text, *right])))}"
 
-    # ------------------------------------------------------------ what comes out
+    # ------------------------------------------------------------ output
     def words(self, draw: Draw) -> list[str]:
         if self.primary:
             self.primary_file()
-        verb = ["run", RECIPE] if self.primary == RECIPE else []
+        command = ["run", RECIPE] if self.primary == RECIPE else []
         folder = ["--config-dir", "my"] if any(name.startswith("my/") for name in (*self.yaml, *self.files)) else []
         name = ["--config-name", "exp"] if self.primary == PRIMARY else []
         multirun = ["-m"] if self.multirun else []
         overrides = draw(st.permutations(self.overrides))
-        return [*verb, FIRST, *folder, *name, *multirun, *self.flags, *overrides]
+        return [*command, FIRST, *folder, *name, *multirun, *self.flags, *overrides]
 
     def all_files(self) -> dict[str, bytes]:
         texts = {name: file.text() for name, file in self.yaml.items()}
         if texts.get(RECIPE) == "":
-            texts[RECIPE] = "name: mine\n"  # one that says nothing is refused
+            texts[RECIPE] = "name: mine\n"  # an empty recipe is refused
         return {name: text.encode() for name, text in texts.items()} | self.files
 
     def where(self, told: Told) -> str:
@@ -164,5 +165,5 @@ class Line:
 
 
 def having(key: Key) -> list[str]:
-    """The options that have a key."""
+    """Return the options that have a key, else all options of its group."""
     return [one for one in options(key.group) if key.name in option(key.group, one)] or list(options(key.group))

@@ -1,4 +1,4 @@
-"""Values that a key does not take, made from the types of the schema: a new group or key is fuzzed by itself."""
+"""Generate wrong values for keys from the types of the schema, so that new groups and keys are fuzzed automatically."""
 
 from __future__ import annotations
 
@@ -49,11 +49,11 @@ STRANGE = [
 
 @dataclass(frozen=True)
 class Key:
-    """One key of one group, whichever of the group's options has it.
+    """A key of a group, across all options that have it.
 
     Attributes:
-        types: what the key takes in each of those options.
-        free: nobody has to have written it yet, as below `ov_config`.
+        types: the type of the key in each of these options.
+        free: whether any name is allowed, as in `ov_config`.
     """
 
     path: str
@@ -70,7 +70,7 @@ class Key:
 
     @property
     def tells_apart(self) -> bool:
-        """Whether it decides which keys its group has."""
+        """Whether the key is the discriminator of its group."""
         return f"{self.group}.{self.name}" in _discriminators()
 
     def takes(self, value: Any) -> bool:
@@ -91,7 +91,7 @@ def _takes(one: TypeAdapter[Any], value: Any) -> bool:
 # ---------------------------------------------------------------- the keys, from the types
 @cache
 def keys() -> tuple[Key, ...]:
-    """Every key of the schema, and a few of the mappings that take any."""
+    """Return every key of the schema, and some keys of mappings that allow any name."""
     found: dict[str, list[TypeAdapter[Any]]] = {}
     for group, hint in get_type_hints(Job, include_extras=True).items():
         for path, taken in _keys(group, hint):
@@ -114,7 +114,7 @@ def _keys(group: str, hint: Any) -> Iterator[tuple[str, Any]]:
 
 
 def parts(hint: Any) -> list[type[BaseModel]]:
-    """The classes that a group may have."""
+    """Return the model classes of a group."""
     if isinstance(hint, type) and issubclass(hint, BaseModel):
         return [hint]
     if get_origin(hint) is Annotated:
@@ -139,7 +139,7 @@ def options(group: str) -> tuple[str, ...]:
 
 @cache
 def right_values(path: str) -> tuple[Any, ...]:
-    """What the shipped options give a key; they are right, if not together."""
+    """Return the values of a key in the built-in options; each is valid on its own."""
     group, _, name = path.partition(".")
     return tuple(
         written[name] for one in options(group) if name in (written := option(group, one)) and written[name] != "???"
@@ -164,7 +164,7 @@ VALUES = st.one_of(
 
 
 def as_override(value: Any) -> str:
-    """A value in Hydra's grammar."""
+    """Format a value in Hydra's grammar."""
     if isinstance(value, str):
         escaped = re.sub(r"(\\*)'", r"\1\1\'", value)
         return f"'{escaped}{backslashes_at_the_end(escaped)}'"
@@ -186,12 +186,12 @@ def as_plain(value: Any) -> str:
 
 
 def digits(number: int) -> str:
-    """Python itself writes out no number of more than 4,300 digits."""
+    """Format an integer, which Python refuses for more than 4,300 digits."""
     return f"{'-' if number < 0 else ''}1{'0' * 5000}" if abs(number) >= 10**4300 else str(number)
 
 
 def as_yaml(value: Any) -> str:
-    """A value as YAML on one line."""
+    """Format a value as YAML on one line."""
     if isinstance(value, list):
         return f"[{', '.join(map(as_yaml, value))}]"
     if isinstance(value, dict):

@@ -212,7 +212,7 @@ def test_an_error_that_repeats_a_credential(written: Written, isolation: str) ->
     [
         ((f"+ov_config.SERVICE={TYPED}",), "ov_config.SERVICE"),
         (("+ov_config.API_KEY=sesame-of-openai",), "ov_config.API_KEY"),
-        ((f"+ov_config.{KEY}=1",), "a key that looks like a credential"),
+        ((f"+ov_config.{KEY}=1",), "the key looks like a credential"),
         (
             ("prompt=chat", f"+prompt.chat_template_kwargs.deep=[{{x: {TYPED}}}]"),
             "prompt.chat_template_kwargs.deep.0.x",
@@ -233,7 +233,7 @@ def test_an_error_that_repeats_a_credential(written: Written, isolation: str) ->
 def test_a_setting_that_no_record_could_repeat_is_refused(written: Written, words: tuple[str, ...], path: str) -> None:
     told = written.hforch("backend=fake", *words, code=2)
     assert path in told
-    if "looks like a credential, and" in told:
+    if "looks like a credential, which" in told:
         assert f"{path}=${{oc.env:NAME}}" in told
     (written.folder / "something").touch()
     assert not written.leaks()

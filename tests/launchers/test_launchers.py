@@ -74,8 +74,8 @@ def test_a_recipe_sets_what_is_harmless_of_its_launcher(tmp_path: Path, setting:
 @pytest.mark.parametrize(
     ("launcher", "setting", "hint"),
     [
-        ("joblib", "temp_folder: /tmp/x", "apart from numbers, it sets only: batch_size, pre_dispatch"),
-        ("joblib", "pre_dispatch: __import__('os')", "apart from numbers"),
+        ("joblib", "temp_folder: /tmp/x", "other settings that a recipe can set: batch_size, pre_dispatch"),
+        ("joblib", "pre_dispatch: __import__('os')", "other settings"),
         ("other", "batch_size: auto", None),
     ],
 )

@@ -93,7 +93,7 @@ def test_columns_of_a_file_are_looked_for_before_anything_is_loaded(tmp_path: Pa
     file = tmp_path / "q.csv"
     file.write_text("question,expected\nnumber 1, un \nnumber 2,\n", encoding="utf-8")
     words = ("backend=fake", "inputs=file", f"inputs.path={file}")
-    with pytest.raises(ConfigError, match=r"input 2 of .*q.csv has a column expected that is empty"):
+    with pytest.raises(ConfigError, match=r"input 2 of .*q.csv has an invalid value in column expected: it is empty"):
         do(tmp_path / "contains", *words, "checks=contains_expected")
     record = read_record(tmp_path / "contains")
     assert record["exit_code"] == 2 and "timings" not in record
