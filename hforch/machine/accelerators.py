@@ -127,7 +127,11 @@ def reason_for_none() -> Unusable:
         return _old_driver(said)
     if hidden and "found no nvidia driver" not in said.lower():
         name, value = hidden
-        problem = f"{name}={value!r} hides all" if value.strip() in ("", "-1") else f"{name}={value!r} matches none"
+        problem = (
+            f"{name}={value!r} hides all devices"
+            if value.strip() in ("", "-1")
+            else f"{name}={value!r} matches no device"
+        )
         return Unusable(f"{problem} ({said})", f"unset {name}, or set it to a device, such as {name}=0")
     tool = _tool("cuda" if built_for else "xpu")
     return Unusable(said, f"{tool} shows whether the driver and the GPU work; this torch is built for {_built_for()}")
