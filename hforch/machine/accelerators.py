@@ -138,7 +138,7 @@ def reason_for_none() -> Unusable:
 
 
 def hint_of_visible() -> str:
-    """Return a hint that names the set environment variable that restricts visible devices, else an empty string."""
+    """Return a hint with the environment variable that restricts visible devices, or "" if all devices are visible."""
     hidden = _hidden()
     return f"; {hidden[0]}={hidden[1]!r} restricts the visible devices" if hidden else ""
 

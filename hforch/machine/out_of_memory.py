@@ -37,7 +37,7 @@ SMALLER_BATCH = "use a smaller runtime.batch_size"
 
 
 def is_out_of_memory(error: BaseException | None) -> bool:
-    """Return whether an error, or a cause of it, is an accelerator out of memory."""
+    """Return whether an error or one of its causes means that an accelerator is out of memory."""
     torch = sys.modules.get("torch")
     known: type[BaseException] | None = getattr(torch, "OutOfMemoryError", None)
     while error is not None and not isinstance(error, HforchError):  # hforch's own errors are already translated

@@ -148,7 +148,7 @@ def entries() -> list[Entry]:
 
 
 def room() -> int:
-    """Return the free bytes on the disk of the cache, which need not exist yet."""
+    """Return the free bytes on the disk of the cache directory, even if the directory does not exist yet."""
     place = next(path for path in (cache_home(), *cache_home().parents) if path.is_dir())
     return shutil.disk_usage(place).free
 

@@ -20,7 +20,7 @@ ALIGNMENT = 32
 # The gguf package needs microseconds and hundreds of bytes per element; the largest tokenizers have a million elements.
 MOST_ELEMENTS = 4_000_000
 MOST_DIMENSIONS = 4
-DEEPEST = 2  # nesting level of arrays
+DEEPEST = 2  # levels of arrays inside an array
 SMALLEST_FIELD, SMALLEST_TENSOR = 13, 24  # bytes of a key-value pair, and of a tensor's description
 
 

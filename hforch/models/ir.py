@@ -46,14 +46,14 @@ def read_graph(xml: Path) -> Graph:
         weights = xml.with_suffix(".bin")
         data = weights.stat().st_size if weights.is_file() else 0
     except OSError as error:
-        raise ModelError(f"no OpenVINO IR in {xml.parent}: {xml.name} cannot be read ({error.strerror}).") from error
+        raise ModelError(f"No OpenVINO IR in {xml.parent}: {xml.name} cannot be read ({error.strerror}).") from error
     if size > LARGEST:
         raise ModelError(f"{xml} is not a valid OpenVINO IR: it has {size:,} bytes (maximum {LARGEST:,}).")
     try:
         graph, end = _read(xml)
         _check_edges(graph)
     except OSError as error:
-        raise ModelError(f"no OpenVINO IR in {xml.parent}: {xml.name} cannot be read ({error.strerror}).") from error
+        raise ModelError(f"No OpenVINO IR in {xml.parent}: {xml.name} cannot be read ({error.strerror}).") from error
     except KeyError as error:
         raise ModelError(f"{xml} is not a valid OpenVINO IR: {shown(str(error), 80)} is missing.") from error
     except (ElementTree.ParseError, ValueError) as error:

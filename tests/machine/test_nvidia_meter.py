@@ -239,9 +239,7 @@ def test_a_resumed_job_has_the_energy_per_token_but_not_the_total(
     new = record["totals"]["output_tokens"] - answered
     assert record["metrics"]["joules_per_token"] == pytest.approx(10 / new, abs=1e-6)
     assert record["accelerators"][0]["energy_j"] == 10.0
-    assert (
-        record["shared_accelerator"] == interrupted["shared_accelerator"]
-    )  # some of its timings are from the first run
+    assert record["shared_accelerator"] == interrupted["shared_accelerator"]  # it includes timings of the first run
     again = do(tmp_path, *QUICK, resume=True)
     assert again["metrics"] == record["metrics"]
     assert again["accelerators"] == record["accelerators"]
@@ -250,7 +248,7 @@ def test_a_resumed_job_has_the_energy_per_token_but_not_the_total(
 
 # ---------------------------------------------------------------- clocks
 def test_reduced_clocks_are_a_warning(tmp_path: Path, claim: Claim, monkeypatch: pytest.MonkeyPatch) -> None:
-    card = FakeCard(events=[0x4, 0x4, 0x44, 0x1])  # the slowdown ends before the measured phase
+    card = FakeCard(events=[0x4, 0x4, 0x44, 0x1])  # the slowdown ends before the measured phase ends
     install(monkeypatch, [card])
     claim("cuda:0")
     monkeypatch.setattr(nvidia_meter, "LOOK_S", 0.01)
@@ -329,12 +327,7 @@ def test_a_process_known_to_be_idle_does_not_mark_the_job(
         ({1: 5.0}, set(), {1}, (0, 0)),
         ({1: 5.0, 2: 5.0, 3: 5.0}, set(), {1}, (2, 2)),
         ({1: 5.0, 2: 5.0, 3: 5.0}, {1, 3}, {1}, (2, 1)),
-        (
-            {1: 5.0, 2: 5.0},
-            {2},
-            {1},
-            (1, 1),
-        ),  # the driver does not report this process, so a missing report is not evidence
+        ({1: 5.0, 2: 5.0}, {2}, {1}, (1, 1)),  # this process is not reported as computing, so reports are incomplete
         ({71: 5.0}, set(), {1}, (0, 0)),  # ids of the host, one of which is this process
         ({71: 5.0, 72: 5.0}, {71}, {1}, (1, 1)),
     ],
