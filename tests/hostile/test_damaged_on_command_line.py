@@ -59,5 +59,5 @@ def test_a_gguf_file_with_an_endless_array(length: int, tmp_path: Path) -> None:
     file.write_bytes(b"GGUF" + struct.pack("<IQQ", 3, 0, 1) + field)
     asked = ("model=gguf", f"model.path={file}", "runtime.display=none")
     done = hforch(*asked, "runtime.isolation=inline", code=2, cwd=tmp_path, timeout=60)
-    assert f"{file} is damaged or cut short" in done.stderr
+    assert f"{file} is damaged or truncated" in done.stderr
     hforch(*asked, "--dry-run", cwd=tmp_path, timeout=60)
