@@ -505,7 +505,7 @@ MACHINE = [
     Case(
         "a disk that fills up while the answers are recorded",
         (*FAKE, "hydra.run.dir=disk/run", "inputs=file", "inputs.path=questions.txt"),
-        ("the disk is full", "make room, or write to another disk"),
+        ("the disk is full", "free space, or use another disk"),
         code=1,
         files={"questions.txt": "".join(f"What is the number {i}?\n" for i in range(400))},
         wrapped=DISK.format(size="128k"),

@@ -24,9 +24,9 @@ def sparse(folder: Path) -> Path:
 
 
 NO_FILES = {
-    "a pipe": (pipe, "a pipe, where a file is needed"),
-    "a device": (lambda _: Path("/dev/zero"), "a device, where a file is needed"),
-    "a folder": (lambda folder: folder, "a folder, where a file is needed"),
+    "a pipe": (pipe, "a pipe, not a file"),
+    "a device": (lambda _: Path("/dev/zero"), "a device, not a file"),
+    "a folder": (lambda folder: folder, "a folder, not a file"),
     "a terabyte of nothing": (sparse, "too large: 1,099,511,627,776 bytes"),
 }
 READERS = {
@@ -51,7 +51,7 @@ def test_what_is_no_file_is_refused_at_once(reader: str, kind: str, tmp_path: Pa
 def test_a_file_is_read_with_its_line_ends_as_one(tmp_path: Path) -> None:
     (tmp_path / "x").write_bytes("ä\r\nb\rc\n".encode("latin-1"))
     assert read_text(tmp_path / "x", "latin-1") == "ä\nb\nc\n"
-    with pytest.raises(OSError, match="7 bytes, and at most 3"):
+    with pytest.raises(OSError, match="7 bytes; the limit is 3"):
         open_file(tmp_path / "x", 3)
 
 

@@ -102,7 +102,7 @@ def test_a_failed_sample_passes_nothing_not_even_a_negated_check() -> None:
     judged = judge(made({"contains": "a"}, {"contains": "a", "negate": True}))
     results = judged(sample(None, error={"type": "X", "message": "out of ink"}))
     assert [result["passed"] for result in results] == [False, False]
-    assert {result["why"] for result in results} == {"there is no answer"}
+    assert {result["why"] for result in results} == {"no answer"}
 
 
 def test_a_schema_comes_from_a_file_too(tmp_path: Path) -> None:
@@ -162,7 +162,7 @@ def test_every_check_has_a_name_of_its_own() -> None:
 @pytest.mark.parametrize("negate", [False, True])
 def test_a_limit_of_tokens_is_not_passed_where_nobody_has_counted_them(negate: bool) -> None:
     (result,) = judge(made({"max_tokens": 5, "negate": negate}))(sample(output_tokens=None))
-    assert (result["passed"], result["why"]) == (False, "the number of its tokens is not known")
+    assert (result["passed"], result["why"]) == (False, "the number of tokens is unknown")
 
 
 def test_results_are_counted_all_together_and_each() -> None:
@@ -210,14 +210,14 @@ def test_the_row_that_lacks_a_column_is_named() -> None:
     ("kind", "cell", "said"),
     [
         ("contains", "", "is empty"),
-        ("equals", None, "must be a text or a number; it is null"),
-        ("equals", ["a"], "it is a list"),
-        ("regex", "(", "is no regular expression: missing )"),
-        ("max_tokens", "-1", "whole number"),
-        ("max_tokens", True, "whole number"),
-        ("finish_reason", "end", "is none of: stop, eos, length"),
-        ("json_schema", "{", "is no JSON"),
-        ("json_schema", '{"type": "objec"}', "is no JSON Schema: type"),
+        ("equals", None, "must be a string or a number; got null"),
+        ("equals", ["a"], "got a list"),
+        ("regex", "(", "is not a valid regular expression: missing )"),
+        ("max_tokens", "-1", "an integer"),
+        ("max_tokens", True, "an integer"),
+        ("finish_reason", "end", "must be one of: stop, eos, length"),
+        ("json_schema", "{", "is not valid JSON"),
+        ("json_schema", '{"type": "objec"}', "is not a valid JSON Schema: type"),
     ],
 )
 def test_a_column_of_no_use_to_the_check_is_told(kind: str, cell: Any, said: str) -> None:
@@ -231,7 +231,7 @@ def test_schema_files_that_cannot_be_used_are_told_all_at_once(tmp_path: Path) -
     (tmp_path / "wrong.json").write_text('{"type": 3}', encoding="utf-8")
     files = [str(tmp_path / name) for name in ("nowhere.json", "bad.json", "odd.json", "wrong.json")]
     said = told(INLINE, ["a"], *({"json_schema": file} for file in files))
-    for one, piece in zip(said, ("no such file", "is no JSON", "no UTF-8", "is no JSON Schema: type"), strict=True):
+    for one, piece in zip(said, ("no such file", "is not valid JSON", "is not UTF-8", "is not a valid JSON Schema: type"), strict=True):
         assert piece in one
 
 

@@ -91,17 +91,17 @@ def test_the_version_needs_no_working_directory(tmp_path: Path) -> None:
 @pytest.mark.parametrize("after", [0, 1])
 @pytest.mark.parametrize("words", [FAKE, SWEEP], ids=["run", "sweep"])
 def test_a_system_without_processes_is_named(tmp_path: Path, words: Sequence[str], after: int) -> None:
-    assert is_clear(without("processes", after, *words, cwd=tmp_path), "no more processes or threads can be started")
+    assert is_clear(without("processes", after, *words, cwd=tmp_path), "cannot start another process or thread")
 
 
 @pytest.mark.parametrize("words", [FAKE, SWEEP], ids=["run", "sweep"])
 def test_a_system_without_threads_is_named(tmp_path: Path, words: Sequence[str]) -> None:
-    assert is_clear(without("threads", 0, *words, cwd=tmp_path), "no more processes or threads can be started")
+    assert is_clear(without("threads", 0, *words, cwd=tmp_path), "cannot start another process or thread")
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="the limit of processes does not hold for root")
 def test_a_real_limit_of_processes_is_named(tmp_path: Path) -> None:
-    assert is_clear(limited("ulimit -u 1", *FAKE, cwd=tmp_path), "no more processes or threads can be started")
+    assert is_clear(limited("ulimit -u 1", *FAKE, cwd=tmp_path), "cannot start another process or thread")
 
 
 def test_a_run_needs_few_open_files(tmp_path: Path) -> None:
@@ -111,14 +111,14 @@ def test_a_run_needs_few_open_files(tmp_path: Path) -> None:
 def test_too_few_open_files_are_named(tmp_path: Path) -> None:
     pytest.importorskip("hydra_plugins.hydra_joblib_launcher")
     words = (*SWEEP, "hydra/launcher=joblib", "hydra.launcher.n_jobs=2")
-    assert is_clear(limited("ulimit -n 16", *words, cwd=tmp_path), "too many open files: this process may have 16")
+    assert is_clear(limited("ulimit -n 16", *words, cwd=tmp_path), "too many open files: the limit of this process is 16")
 
 
 def test_what_has_run_out_is_found_behind_other_errors() -> None:
     behind = ImportError("no such library")
     behind.__cause__ = OSError(errno.EMFILE, "Too many open files")
     assert "ulimit -n" in str(limit_reached(behind))
-    assert "memory ran out" in str(limit_reached(MemoryError()))
+    assert "out of memory" in str(limit_reached(MemoryError()))
     assert "the disk is full (writing a/b)" in str(limit_reached(OSError(errno.ENOSPC, "", "a/b")))
     assert limit_reached(OSError(errno.ENOENT, "", "a")) is None
     assert limit_reached(ValueError()) is None
@@ -145,7 +145,7 @@ def test_a_run_without_room_says_so_and_is_resumed(tmp_path: Path, kilobytes: in
     out = tmp_path / "out"
     limit = f"ulimit -f {kilobytes}"
     done = limited(limit, *FAKE, f"hydra.run.dir={out}", cwd=tmp_path)
-    assert is_clear(done, "a file may not become larger here")
+    assert is_clear(done, "file size limit exceeded")
     assert hidden(out) == []
     text = (out / SAMPLES).read_text() if (out / SAMPLES).exists() else ""
     assert all(json.loads(line) for line in text.splitlines()) and text[-1:] in ("", "\n")
@@ -222,7 +222,7 @@ def test_an_ir_is_copied_whole_or_not_at_all(tmp_path: Path, exists: bool) -> No
         (source / name).write_bytes(b"x" * size)
     if exists:
         target.mkdir()
-    with small_files(2000), pytest.raises(HforchError, match="copy cannot be written: a file may not become larger"):
+    with small_files(2000), pytest.raises(HforchError, match="copy cannot be written: file size limit exceeded"):
         _copy(source, target)
     assert not any(target.iterdir()) if exists else not target.exists()
     with pytest.raises(HforchError, match="/dev/null/ir cannot be written: not a directory"):
