@@ -58,16 +58,16 @@ def test_the_command_runs_and_writes(tmp_path: Path) -> None:
     assert done.returncode == 0 and "trivial Hydra app" in done.stdout, done.stderr
     text = page.read_text()
     assert text.startswith(f"before\n{begin}\n`python -m bench help`, on ") and text.endswith(f"|\n{end}\nafter\n")
-    assert "old" not in text and "| --help, against a trivial Hydra app |" in text
-    with pytest.raises(SystemExit, match="lacks the marks"):
+    assert "old" not in text and "| --help, vs. a trivial Hydra app |" in text
+    with pytest.raises(SystemExit, match="lacks the markers"):
         tables.around_marks(page, "sweep")
 
 
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (["swep"], "there is no benchmark swep"),
-        (["help", "--rounds", "0"], "--rounds: must be 1 or more"),
+        (["swep"], "unknown benchmark swep"),
+        (["help", "--rounds", "0"], "--rounds: must be at least 1"),
     ],
 )
 def test_wrong_words_are_told(words: list[str], said: str, capsys: pytest.CaptureFixture[str]) -> None:

@@ -231,7 +231,9 @@ def test_schema_files_that_cannot_be_used_are_told_all_at_once(tmp_path: Path) -
     (tmp_path / "wrong.json").write_text('{"type": 3}', encoding="utf-8")
     files = [str(tmp_path / name) for name in ("nowhere.json", "bad.json", "odd.json", "wrong.json")]
     said = told(INLINE, ["a"], *({"json_schema": file} for file in files))
-    for one, piece in zip(said, ("no such file", "is not valid JSON", "is not UTF-8", "is not a valid JSON Schema: type"), strict=True):
+    for one, piece in zip(
+        said, ("no such file", "is not valid JSON", "is not UTF-8", "is not a valid JSON Schema: type"), strict=True
+    ):
         assert piece in one
 
 

@@ -18,9 +18,7 @@ class LevenshteinCheck(Check):
     max_distance: Count | None
     min_similarity: Probability | None
 
-    passed_when = (
-        "at most `max_distance` edits from this string, or a similarity of at least `min_similarity` (0 to 1)"
-    )
+    passed_when = "at most `max_distance` edits from this string, or a similarity of at least `min_similarity` (0 to 1)"
     example = "levenshtein: Paris"
     defaults: ClassVar[Mapping[str, Any]] = {"negate": False, **dict.fromkeys(BOUNDS)}
     strips_value = True
