@@ -1,7 +1,7 @@
-"""What tests of all backends run over."""
+"""Parameters for tests of all backends."""
 
 from __future__ import annotations
 
 BACKENDS = ["pytorch", "openvino", "openvino_genai"]
 EXACT = ("precision=fp32", "ov_config=accuracy")
-"""Settings under which a text does not depend on what else is in its batch."""
+"""Settings with which an output does not depend on the other inputs in its batch."""

@@ -1,4 +1,4 @@
-"""Strings that terminals, spreadsheets and viewers interpret, as names, prompts, answers and errors, in all commands."""
+"""Strings that terminals, spreadsheets and viewers interpret, as names, prompts, answers and errors."""
 
 from __future__ import annotations
 
