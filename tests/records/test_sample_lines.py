@@ -156,5 +156,5 @@ def test_json_that_is_none_or_has_no_one_meaning_is_refused(tmp_path: Path, cont
 def test_json_within_bounds_is_read(tmp_path: Path) -> None:
     (tmp_path / "f").write_bytes(b"[" * 100 + b"]" * 100)
     assert datafiles.read_json(tmp_path / "f")
-    with pytest.raises(ValueError, match="more than"):
+    with pytest.raises(ValueError, match="larger than"):
         datafiles.read_json(tmp_path / "f", largest=10)
