@@ -67,7 +67,7 @@ def kill_an_export(workshop: Workshop, folder: Path, env: dict[str, str]) -> Non
     deadline = time.monotonic() + 120
     while not list(exports.glob(".*/*")) and time.monotonic() < deadline:
         time.sleep(0.02)
-    assert list(exports.glob(".*/*")), "the export never began"
+    assert list(exports.glob(".*/*")), "the export did not start"
     for child in _processes_below(run.pid):
         os.kill(child, signal.SIGKILL)
     run.wait()

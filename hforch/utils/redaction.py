@@ -107,7 +107,7 @@ def without_known(text: str) -> str:
 
 
 class Pieces:
-    """Redact credentials in text that arrives in pieces, including those that span two pieces."""
+    """A redactor for text that arrives in pieces; it finds credentials that span two pieces."""
 
     def __init__(self) -> None:
         self._held = ""

@@ -39,7 +39,7 @@ def pytest_runtest_logreport(report: pytest.TestReport) -> None:
 def pytest_terminal_summary(terminalreporter: Any) -> None:
     if not tried:
         return
-    terminalreporter.section("hostile inputs: commands tried, and tests with harm")
+    terminalreporter.section("hostile inputs: commands tried, tests failed")
     for kind in [*KINDS.values(), "others"]:
         if kind in tried:
             terminalreporter.line(f"{kind:26} {tried[kind]:6} {harm[kind]:4}")

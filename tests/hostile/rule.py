@@ -66,7 +66,7 @@ def attempt(
     try:
         done = run(*words, cwd=cwd, env={**os.environ, **(env or {})}, timeout=SECONDS)
     except subprocess.TimeoutExpired:
-        pytest.fail(f"hforch {' '.join(words)} has not ended after {SECONDS} s")
+        pytest.fail(f"hforch {' '.join(words)} did not finish within {SECONDS} s")
     return judged(done, codes)
 
 

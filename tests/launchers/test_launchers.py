@@ -101,7 +101,7 @@ def test_a_record_contains_harmless_launcher_settings() -> None:
     assert list(unsafe_overrides([choice, "hydra.launcher.temp_folder=/tmp/x"]))
 
 
-# ---------------------------------------------------------------- one more
+# ---------------------------------------------------------------- an added launcher
 PLUGIN = '''
 import time
 from dataclasses import dataclass

@@ -105,7 +105,7 @@ def on_disk(directory: Path) -> dict[str, Any]:
     return record
 
 
-# ---------------------------------------------------------------- what it gets
+# ---------------------------------------------------------------- what a tracker receives
 def test_a_tracker_receives_a_run_as_saved_on_disk(copy: Copy, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     secret = "hf_" + "abcdefghij" * 3
     monkeypatch.setenv("HF_TOKEN", secret)
@@ -189,7 +189,7 @@ def test_a_tracker_receives_an_interrupted_run_and_the_rest_on_resume(copy: Copy
     assert [one for one in answered if not one["error"]] == [one for job in jobs for one in read_samples(job)]
 
 
-# ---------------------------------------------------------------- what it may not do
+# ---------------------------------------------------------------- failures
 @pytest.mark.parametrize("at", ["opening", "begin", "add_sample", "end"])
 def test_a_failing_tracker_causes_one_warning(copy: Copy, tmp_path: Path, at: str) -> None:
     words = (*FAKE, "tracker=events", f"tracker.path={tmp_path / 'events'}", f"tracker.fails_at={at}")
