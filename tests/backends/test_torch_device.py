@@ -57,7 +57,8 @@ def test_a_card_that_is_not_there_is_named_with_those_that_are(cuda: FakeCuda, m
     assert (found.path, found.problem) == ("device.index", "there is no GPU number 9")
     assert found.hint == "devices here: cpu, cuda:0"
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "3")
-    assert "CUDA_VISIBLE_DEVICES='3' decides which are seen" in str(mistake_of("device=gpu", "device.index=9").hint)
+    hint = str(mistake_of("device=gpu", "device.index=9").hint)
+    assert "CUDA_VISIBLE_DEVICES='3' restricts the visible devices" in hint
 
 
 @pytest.mark.parametrize("value", ["", "-1"])
@@ -66,7 +67,7 @@ def test_hidden_cards_are_told_with_what_hides_them(value: str, monkeypatch: pyt
     with FakeCuda(cards=[]).installed():
         found = mistake_of("device=gpu")
     assert found.path == "device.kind"
-    assert f"there is no GPU that torch can use: CUDA_VISIBLE_DEVICES='{value}' hides them" in found.problem
+    assert f"there is no GPU that torch can use: CUDA_VISIBLE_DEVICES='{value}' hides all devices" in found.problem
     assert "unset CUDA_VISIBLE_DEVICES" in str(found.hint) and "devices here: cpu" in str(found.hint)
 
 
@@ -96,9 +97,9 @@ def test_a_machine_without_a_driver_is_told_so(monkeypatch: pytest.MonkeyPatch) 
 @pytest.mark.parametrize(
     ("failure", "hint"),
     [
-        (fake_cuda.BUSY, "another process may hold it exclusively"),
+        (fake_cuda.BUSY, "another process may use it exclusively"),
         ("CUDA error: uncorrectable ECC error encountered", "nvidia-smi -q -d ECC"),
-        ("CUDA error: out of memory", "other processes fill its memory"),
+        ("CUDA error: out of memory", "other processes use its memory"),
         ("CUDA error: unspecified launch failure", "nvidia-smi shows its state"),
     ],
 )

@@ -144,10 +144,10 @@ def test_and_rightly_so(load: Callable[..., Any], monkeypatch: pytest.MonkeyPatc
 @pytest.mark.parametrize(
     ("override", "path", "part"),
     [
-        ("{type: strin}", "generation.json_schema", "is no JSON Schema"),
+        ("{type: strin}", "generation.json_schema", "is not a valid JSON Schema"),
         ("missing.json", "generation.json_schema", "cannot be read"),
         ("{type: array, uniqueItems: true}", "generation.json_schema", "uniqueItems"),
-        ("{$ref: '#/nowhere'}", "generation.json_schema", "which is not in it"),
+        ("{$ref: '#/nowhere'}", "generation.json_schema", "which it does not define"),
     ],
 )
 @pytest.mark.parametrize("backend", BACKENDS)
@@ -193,7 +193,7 @@ def test_a_run_says_what_fits_and_what_was_cut(backend: str, tmp_path: Path) -> 
     hforch(*words, "generation.max_new_tokens=3", "runtime.min_pass=1", "--force", code=3, cwd=tmp_path)
     for line in (job / "samples.jsonl").read_text().splitlines():
         (check,) = json.loads(line)["checks"]
-        assert not check["passed"] and check["why"] == "it was cut at the limit of its length"
+        assert not check["passed"] and check["why"] == "truncated at max_new_tokens"
 
 
 def test_the_contents_of_the_file_are_part_of_the_job_id(tmp_path: Path) -> None:

@@ -116,7 +116,7 @@ def test_a_gpu_that_is_not_there_is_refused_with_those_that_are(llama: Path) -> 
 def test_gpus_that_are_hidden_are_told_with_what_hides_them(llama: Path, tmp_path: Path, only_cuda: None) -> None:
     done = hforch(tmp_path, "model=local", f"model.path={llama}", "hydra.run.dir=r", CUDA_VISIBLE_DEVICES="")
     assert done.returncode == 2, done.stderr
-    assert "CUDA_VISIBLE_DEVICES='' hides them" in done.stderr
+    assert "CUDA_VISIBLE_DEVICES='' hides all devices" in done.stderr
     assert not (tmp_path / "r" / "samples.jsonl").exists()
 
 
@@ -192,7 +192,7 @@ def test_a_batch_that_is_too_large_fails_alone_and_its_memory_is_given_back(
         failed = [sample for sample in samples if sample["error"]]
         assert [len(failed), len(samples)] == [64, 66]
         message = failed[0]["error"]["message"]
-        assert message.startswith("out of memory on cuda:0: asked for ")
+        assert message.startswith("out of memory on cuda:0: requested ")
         assert "use a smaller runtime.batch_size (" in message
         assert record["status"] == "failed" and model_slot.key
         assert torch.cuda.memory_allocated(0) <= resting + 10**7

@@ -130,7 +130,7 @@ def test_it_is_taken_over_from_a_process_that_is_gone_only(tmp_path: Path, who: 
 @pytest.mark.parametrize(
     ("error", "said"),
     [
-        (MemoryError(), "memory ran out; free some, or choose a smaller model, precision or batch"),
+        (MemoryError(), "out of memory; free memory, or use a smaller model, precision or batch size"),
         (KeyboardInterrupt(), "interrupted"),
         (IndexError(), "IndexError"),
         (ValueError("no"), "no"),
