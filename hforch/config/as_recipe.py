@@ -23,7 +23,7 @@ from hforch.utils.sanitize import for_yaml, is_visible
 def recipe_of(job: Mapping[str, Any]) -> dict[str, Any]:
     """Return a recipe for a job: the nearest option of each group, and the values that differ from it.
 
-    All values of a group with a single option are included: they cannot hide a choice of another option.
+    All values of a group with a single option are included, since no other option can be chosen.
     """
     plain = {group: dict(part) for group, part in job.items()}
     plain["model"][TRUST] = False

@@ -75,7 +75,7 @@ def _refuse(problem: str, key: str | None = None, hint: str | None = None) -> An
 
 
 def as_written(location: Sequence[Any], tree: Tree) -> list[Any]:
-    """Return a location as the user wrote it: pydantic reports that of the long form, with the kind as a step."""
+    """Convert the location of an error in the long form of a check to the form in which the user wrote the check."""
     if list(location[:2]) != ["checks", "items"] or len(location) < 5:
         return list(location)
     number, _, key, *rest = location[2:]
@@ -98,7 +98,7 @@ def column_of(value: Any) -> str | None:
 
 
 def value_mistakes(checks: Tree) -> Iterator[Mistake]:
-    """Yield an error for each literal that a check cannot use, and the errors in other keys of a check."""
+    """Yield the errors in the literals and the other keys of checks, whose types are valid."""
     for number, item in enumerate(checks["items"]):
         check, path = expand_short_form(item), value_path(number, item)
         kind, value = KINDS[check["kind"]], check["value"]
@@ -144,7 +144,7 @@ def check_inputs(checks: Checks, inputs: Sequence[Input], declared: object) -> N
 
 
 def column_mistakes(written: Iterable[Tree], items: Sequence[Any], of: str = "") -> Iterator[Mistake]:
-    """Yield an error for each check whose column an input lacks, or has with an unusable value.
+    """Yield an error for each check whose column is missing or has an unusable value in an input.
 
     Args:
         written: the checks, in short or long form.

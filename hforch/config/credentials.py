@@ -1,5 +1,8 @@
-"""Keep credentials out of records: values from the environment are recorded as interpolations, and settings that look
-like credentials are refused, since a run could not be repeated from a record without them."""
+"""Keep credentials out of records.
+
+Values from the environment are recorded as interpolations. Settings that look like credentials are refused, since a
+run could not be repeated from a record without them.
+"""
 
 from __future__ import annotations
 

@@ -128,7 +128,9 @@ class _Walk:
         """Refuse values that only the user who runs the recipe may set."""
         value = node.value if isinstance(node, yaml.ScalarNode) else None
         if name == TRUST and value != "false":
-            self.refuse(node, path, "a recipe cannot trust code", f"pass model.{TRUST}=true on the command line")
+            self.refuse(
+                node, path, "a recipe cannot enable trust_remote_code", f"pass model.{TRUST}=true on the command line"
+            )
         if path.startswith("ov_config.") and NAMES_A_FILE.search(name.upper()) and value != "":
             self.refuse(node, path, "a recipe cannot set file or folder paths here", "pass it on the command line")
 
@@ -226,7 +228,9 @@ class _Walk:
             hint = shorthand.hint(name.lstrip("+"))
             self.refuse(values, path, "must name options of the group, such as: a,b or glob(*)", hint)
         elif TRUST in f"{name} {values.value}":
-            self.refuse(key, path, "a recipe cannot trust code", f"pass model.{TRUST}=true on the command line")
+            self.refuse(
+                key, path, "a recipe cannot enable trust_remote_code", f"pass model.{TRUST}=true on the command line"
+            )
         elif match["group"] == "ov_config" and NAMES_A_FILE.search(name.upper()):
             self.refuse(key, path, "a recipe cannot set file or folder paths here", "pass it on the command line")
         elif re.search(r"\$(?!\{)", values.value):

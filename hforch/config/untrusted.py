@@ -1,5 +1,7 @@
-"""What recipes and records may contain. Both may come from others; settings that run code or write files are
-allowed only on the user's own command line."""
+"""Check the contents of recipes and records, which may come from others.
+
+Settings that run code or write files are allowed only on the user's own command line.
+"""
 
 from __future__ import annotations
 
