@@ -38,7 +38,7 @@ def expand_short_form(item: Any) -> Any:
     if not kinds:
         near = (did_you_mean(str(key), KINDS) for key in item)
         hint = next((hint for hint in near if hint), EXAMPLE)
-        has = f"; it has: {', '.join(map(str, item))}" if item else ""
+        has = f"; its keys: {', '.join(map(str, item))}" if item else ""
         return _refuse(f"has no kind of check; available: {', '.join(KINDS)}{has}", hint=hint)
     (kind,) = kinds
     return _complete(kind, {"kind": kind, "value": item[kind], **_others(item, kind)}, written=item)

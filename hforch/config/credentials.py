@@ -34,7 +34,7 @@ DATA = (
     *(("prompt", name) for name in ("template", "system", "messages")),
     *(("backend", name) for name in ("replies", "failures")),
 )
-ADVICE = "set it in an environment variable: {path}=${{oc.env:NAME}}"
+ADVICE = "read it from an environment variable: {path}=${{oc.env:NAME}}"
 
 _reads: list[str] = []  # the environment variables that interpolations have read in this process
 
