@@ -54,7 +54,7 @@ def watch_environment() -> None:
 
 @contextmanager
 def reading_environment() -> Iterator[list[str]]:
-    """Yield a list that receives the environment variables read while the block runs, when it ends."""
+    """Collect the environment variables that are read while the block runs; the list is filled when it ends."""
     found: list[str] = []
     before = len(_reads)
     try:

@@ -44,7 +44,7 @@ def dumped(*overrides: str) -> dict[str, Any]:
     return tree
 
 
-def test_any_part_and_the_job_itself_may_have_later_keys(added: Any) -> None:
+def test_any_part_of_a_job_and_the_job_itself_can_have_later_keys(added: Any) -> None:
     added(Runtime, {"memory_check": "off"})
     added(HubModel, {"revision": "then"})
     added(TextScoring, {"stride": 7})
@@ -65,7 +65,7 @@ def test_any_part_and_the_job_itself_may_have_later_keys(added: Any) -> None:
     assert without_added_keys(tree)["runtime"] == tree["runtime"]
 
 
-def test_only_the_option_that_got_a_key_has_it(added: Any) -> None:
+def test_a_later_key_is_added_only_to_its_option(added: Any) -> None:
     added(HubModel, {"revision": "then"})
     local = dumped("model=local", "model.path=x")
     assert with_added_keys(local) == local

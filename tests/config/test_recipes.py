@@ -101,7 +101,7 @@ def test_strings_in_a_recipe_remain_strings(recipe: Path) -> None:
     }
 
 
-def test_a_sweep_in_a_recipe_is_a_sweep(recipe: Path) -> None:
+def test_a_recipe_can_define_a_sweep(recipe: Path) -> None:
     recipe.write_text("hydra:\n  sweeper:\n    params:\n      model: gpt2,smollm2\n      runtime.seed: range(1,4)\n")
     with opened(recipe, find_config_dirs()) as places:
         found = plan([], places, multirun=False)

@@ -35,7 +35,7 @@ def device(*overrides: str, **more: Any) -> tuple[str, int | None]:
         ("-1", "cpu", None),
     ],
 )
-def test_a_device_may_be_named_as_torch_and_transformers_do(word: str, kind: str, index: int | None) -> None:
+def test_device_names_of_torch_and_transformers_are_accepted(word: str, kind: str, index: int | None) -> None:
     composed = compose([f"device={word}"])
     assert (composed.job.device.kind, composed.job.device.index) == (kind, index)
     where = "device=gpu device.index=" if kind == "gpu" else "device=cpu"

@@ -44,7 +44,7 @@ def test_errors_of_many_jobs_are_reported_once_with_the_override() -> None:
     ]
 
 
-def test_a_contradiction_of_two_sweeps_is_found() -> None:
+def test_a_contradiction_between_two_sweeps_is_found() -> None:
     assert mistakes("backend=openvino,pytorch", "device=cpu,npu")[0][0] == "device.kind"
 
 

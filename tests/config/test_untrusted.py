@@ -116,7 +116,7 @@ def test_a_revision_is_not_a_path(revision: str) -> None:
 
 
 @pytest.mark.parametrize("revision", ["main", "v1.0", "refs/pr/3", "feature/a-b_c", "0123456789abcdef"])
-def test_a_revision_may_have_parts(revision: str) -> None:
+def test_valid_revisions_are_accepted(revision: str) -> None:
     job = job_from_overrides(["model=hub", "model.id=a/b", f"model.revision={quoted(revision)}"])
     assert job.model.revision == revision  # type: ignore[union-attr]
 
