@@ -222,7 +222,7 @@ def test_an_error_that_quotes_a_credential_is_redacted(written: Written, isolati
         (("model=local", f"model.path={TYPED}"), "model.path"),
         (("+model.api_key=sesame-of-openai",), "model.api_key"),
         ((f"backend={TYPED}",), "backend"),
-        ((TYPED,), "no override"),
+        ((TYPED,), "not an override"),
         (("-m", f"+ov_config.SERVICE={TYPED},{KEY}"), "ov_config.SERVICE"),
         ((f"hydra.run.dir=out/{TYPED}",), "hydra.run.dir"),
         (("hydra.run.dir=out/${oc.env:OPENAI_API_KEY}",), "hydra.run.dir"),
