@@ -187,8 +187,8 @@ def test_a_model_that_runs_out_of_memory_while_loading_fails_its_job_alone(
     assert record["error"]["type"] == "OutOfMemory"
     assert record["error"]["message"] == (
         "out of memory on cuda:0: asked for 20.0 GB, 70.0 of 100.0 GB free (other processes hold 30.0 GB); use "
-        "precision=bf16 or precision=int8 or precision=int4, a smaller model, or device=auto, which spreads it over "
-        "all cards and the CPU"
+        "precision=bf16 or precision=int8 or precision=int4, a smaller model, or device=auto, which distributes it over "
+        "all GPUs and the CPU"
     )
     assert not held.key and cuda.emptied
     record, _ = do(tmp_path / "then", tiny_gpt2, held=held)

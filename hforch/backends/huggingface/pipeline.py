@@ -41,8 +41,8 @@ class HforchPipeline(HforchLLM, HuggingFacePipeline):
     """LangChain's HuggingFacePipeline with exact stop sequences, real streaming and no silently ignored arguments.
 
     `HforchPipeline(pipeline=pipe)` wraps an existing transformers text-generation pipeline. Decoding follows the
-    arguments of that pipeline and `pipeline_kwargs`; all other settings are those of `generation=greedy`. An argument of
-    the pipeline that equals a default of its task or of the checkpoint is not recognized: pass it in `pipeline_kwargs`.
+    arguments of that pipeline and `pipeline_kwargs`; all other settings are those of `generation=greedy`. An argument
+    of the pipeline that equals a default of its task or checkpoint is not recognized: pass it in `pipeline_kwargs`.
 
     `hforch.load_llm` loads a model from a configuration, and `HforchPipeline.from_model_id` from LangChain's arguments.
 
