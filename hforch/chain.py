@@ -39,8 +39,8 @@ def load_llm(
         fields: fields of LangChain's BaseLLM, such as `callbacks` or `cache`.
 
     Returns:
-        An LLM for `invoke`, `batch`, `stream`, their async forms, and chains. To change generation settings for one
-        call, pass them to that call or use `bind`, such as `llm.bind(max_new_tokens=8, stop=["."])`.
+        An LLM with `invoke`, `batch`, `stream` and their async forms. To change generation settings for a call, pass
+        them to the call or use `bind`, such as `llm.bind(max_new_tokens=8, stop=["."])`.
 
     Raises:
         ConfigError: the configuration is invalid; the message lists every error.

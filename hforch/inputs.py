@@ -71,7 +71,7 @@ def format_of(inputs: FileInputs) -> str | None:
 
 
 def unusable(item: Any) -> str | None:
-    """Return the reason why an item cannot be encoded as JSON in UTF-8; None if it can."""
+    """Return why an item cannot be encoded as JSON in UTF-8, or None if it can."""
     try:
         json.dumps(item, ensure_ascii=False, allow_nan=False, default=str).encode("utf-8")
     except UnicodeEncodeError:
@@ -92,13 +92,15 @@ def _identified(items: Iterable[Item]) -> Iterator[Input]:
 def _read(inputs: FileInputs) -> Iterator[Item]:
     path = expanded(inputs.path)
     if inputs.path == "-":
-        problem = "inputs cannot be read from standard input, because a run and its repetitions read them again"
+        problem = "inputs cannot be read from standard input, because they are read more than once"
         raise ConfigError([Mistake("inputs.path", problem, None, "save them to a file and pass its path")])
     kind = format_of(inputs)
     if kind is None:
         allowed = ", ".join(FORMATS)
         hint = "set the format: inputs.format=jsonl, csv or txt"
-        raise ConfigError([Mistake("inputs.path", f"unknown extension of {path}; known: {allowed}", None, hint)])
+        raise ConfigError(
+            [Mistake("inputs.path", f"{path} has an unknown file extension; known: {allowed}", None, hint)]
+        )
     return {"jsonl": _jsonl, "csv": _csv, "txt": _txt}[kind](path, _text(path, inputs.encoding))
 
 

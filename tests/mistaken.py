@@ -283,7 +283,7 @@ DEVICES = [
     Case(
         "a precision that the device lacks",
         ("backend=openvino", "precision=fp16"),
-        ("precision.name: CPU of this machine does not support fp16", "it supports fp32"),
+        ("precision.name: CPU does not support fp16 on this machine", "it supports fp32"),
         unless=computes_in_fp16,
         heavy=True,
     ),
@@ -298,7 +298,7 @@ MODELS = [
     Case(
         "a ready-made IR with another precision",
         ("model=local", "model.path={ir}", "backend=openvino", "precision=int8"),
-        ("is an OpenVINO IR with fp16 weights, and hforch does not convert", "use precision=auto"),
+        ("is an OpenVINO IR with fp16 weights, which cannot be converted", "use precision=auto"),
         heavy=True,
     ),
     Case(

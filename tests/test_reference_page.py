@@ -201,7 +201,7 @@ def test_an_exported_folder_with_compressed_weights(ov_model_dir: dict[str, Path
 def test_an_existing_ir_is_not_used_for_another_precision(ov_model_dir: dict[str, Path]) -> None:
     from hforch.errors import ModelError
 
-    with pytest.raises(ModelError, match="int8 weights, and hforch does not convert an IR"):
+    with pytest.raises(ModelError, match="int8 weights, which cannot be converted"):
         load_llm(*local(ov_model_dir["int8"]), "backend=openvino", "precision=int4")
     with pytest.raises(ModelError, match="use backend=openvino"):
         load_llm(*local(ov_model_dir["int8"]), "backend=pytorch")

@@ -165,7 +165,7 @@ def batches(job: Job, lengths: Sequence[int]) -> list[list[int]]:
 
 
 def prepared_from(checkpoint: Checkpoint) -> PreparedModel:
-    """Return a checkpoint as weights that need no export."""
+    """Return the PreparedModel of a checkpoint that is loaded as is."""
     took = {"download_s": checkpoint.download_s, "convert_s": checkpoint.convert_s}
     return PreparedModel(
         path=checkpoint.path,

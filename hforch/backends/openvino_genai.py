@@ -133,7 +133,7 @@ def _scheduler(backend: OpenVINOGenAIBackend) -> Any:
 
 
 def _try(pipe: Any, eos: list[int], extra: dict[str, Any]) -> int:
-    """Generate one token, because some models only fail at that point.
+    """Generate one token, because some models load but fail to generate.
 
     Returns:
         the size of the KV cache in bytes: that of one block, unless the cache has a configured size.

@@ -100,7 +100,7 @@ def _check_others(others: Mapping[str, Any]) -> None:
 
 
 def is_sampled(generation: Generation) -> bool:
-    """Return whether tokens are sampled, by `generation` alone (the checkpoint may change it)."""
+    """Return whether `generation` enables sampling; a checkpoint may also enable it, with `from_checkpoint`."""
     return bool(generation.do_sample) and generation.temperature != 0
 
 

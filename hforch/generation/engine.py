@@ -259,4 +259,4 @@ def _say(limit: str) -> str:
 def _smaller(rows: int) -> str:
     """Return a hint for running out of memory with a batch of this many rows."""
     batch = f"{out_of_memory.SMALLER_BATCH}, " if rows > 1 else "use "
-    return f"{batch}a smaller precision, shorter prompts or fewer generation.max_new_tokens"
+    return f"{batch}a lower precision, shorter prompts or a smaller generation.max_new_tokens"

@@ -66,7 +66,7 @@ def check(job: Job, unenforced: Unenforced) -> list[Mistake]:
     try:
         schema = schema_of(job.generation.json_schema)
     except ValueError as error:
-        hint = "paths are relative to the working directory of hforch"
+        hint = "relative paths are resolved against the current directory"
         return [Mistake(PATH, f"{job.generation.json_schema} {error}", None, hint)]
     problem = unenforced(schema)
     hint = "remove json_schema, and validate the answers with a check of kind json_schema instead"
@@ -96,7 +96,7 @@ def _grammar(schema: str) -> str:
 
 
 class Guide:
-    """Builds logits processors that enforce a schema with a model's vocabulary.
+    """A factory of logits processors that enforce a schema, for one vocabulary.
 
     Args:
         tokenizer_json: contents of tokenizer.json.

@@ -41,7 +41,7 @@ LANGCHAIN_ARGUMENTS = ("tags", "metadata", "run_name", "run_id")
 
 
 class HforchLLM(BaseLLM):
-    """A LangChain LLM with the same behaviour on every backend.
+    """A LangChain LLM that behaves the same on every backend.
 
     Answers end right before the first stop sequence, streams yield text as it is generated, and an unknown argument is
     an error. `docs/architecture.md` lists all guarantees. Calls from several threads or tasks are safe.
@@ -103,9 +103,9 @@ class HforchLLM(BaseLLM):
         return await super(HforchLLM, llm).agenerate(prompts, stop, callbacks, **rest)
 
     def _for_call(self, prompts: list[str], kwargs: dict[str, Any]) -> tuple[HforchLLM, dict[str, Any]]:
-        """Return a copy of this LLM with the arguments of a call, and the other arguments.
+        """Return a copy of this LLM with the settings of a call, and LangChain's own arguments.
 
-        LangChain's cache key depends on the LLM, not on arguments of a call.
+        LangChain's cache key depends on the LLM but not on arguments of a call.
         """
         rest = {name: kwargs[name] for name in LANGCHAIN_ARGUMENTS if name in kwargs}
         llm = self.with_arguments(**{name: value for name, value in kwargs.items() if name not in rest})

@@ -20,7 +20,7 @@ AT_ONCE_BYTES = 1 << 28  # size limit of a prompt's logits, if a model computes 
 
 
 class LogitReader(Protocol):
-    """Reads token sequences with a model and yields their logits.
+    """The interface of readers, which run a model over token sequences and yield their logits.
 
     Attributes:
         vocabulary: size of the vocabulary.

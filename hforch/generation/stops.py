@@ -29,7 +29,7 @@ class PrefixTable:
 
 
 class StopScanner:
-    """Searches for stop sequences in a text that arrives in pieces; it only stores the end of the text.
+    """A scanner for stop sequences in a text that arrives in pieces; it only stores the end of the text.
 
     Attributes:
         length: number of characters received.
@@ -61,7 +61,7 @@ class StopScanner:
 
 
 class StopFinder:
-    """Finds the end of the visible text of an answer: the start of the stop sequence that starts first.
+    """A detector of the end of an answer's visible text: the start of the stop sequence that starts first.
 
     If a stop sequence is complete while one that starts earlier is still incomplete, the next pieces decide. So the
     result depends only on the text, not on how it is split into pieces.

@@ -62,7 +62,7 @@ class ActiveSequence:
         encoded_s: duration of tokenization in seconds; part of the time to first token.
         started: when the engine started to work on it, in seconds (perf_counter), less encoded_s.
         handle: the engine's generation handle, once admitted.
-        width: number of the engine's sequences that it takes: its beams.
+        width: number of beams.
     """
 
     pending: PendingRequest
@@ -108,7 +108,7 @@ Arrival = tuple[Callable[[PendingRequest], list[ActiveSequence]] | None, Pending
 
 
 class Scheduler:
-    """Runs the thread that steps the engine, a daemon. At exit, running requests are cancelled and awaited.
+    """A scheduler with a daemon thread that steps the engine. At exit, running requests are cancelled and awaited.
 
     Args:
         together: maximum number of sequences that run at the same time.

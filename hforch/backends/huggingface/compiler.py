@@ -19,7 +19,7 @@ class MissingTool:
 
 
 def missing_tool(on_cpu: bool) -> MissingTool | None:
-    """Return the tool that is missing to compile for the CPU, or for a GPU; None if none is."""
+    """Return the missing tool for compiling on the CPU, or on a GPU; None if everything is installed."""
     if not on_cpu and find_spec("triton") is None:
         problem = "compiling on a GPU requires triton, which is not installed"
         return MissingTool(problem, "it is included in torch's GPU builds")

@@ -52,7 +52,7 @@ def choose(asked: PytorchBackend, device: str, lacking: str | None, steps: int |
     Args:
         asked: the configured `kv_cache` and `compile`.
         device: torch's device type, such as "cuda".
-        lacking: reason why the model cannot be compiled, from `not_compilable`; None if it can.
+        lacking: why the model cannot be compiled, from `not_compilable`; None if it can.
         steps: maximum number of decoding steps (see `Work`); None if unknown.
     """
     if asked.kv_cache == "dynamic":
@@ -62,11 +62,11 @@ def choose(asked: PytorchBackend, device: str, lacking: str | None, steps: int |
             return Execution("static", bool(asked.compile))
         if device == "cpu" or lacking is not None:
             return Execution("static", False, f"compile=auto: {lacking or 'compiling gains little on the CPU'}")
-        return Execution("static", True, "compile=auto: on a GPU, a static cache only helps if compiled")
+        return Execution("static", True, "compile=auto: on a GPU, a static cache only helps compiled models")
     if asked.compile is True:
         return Execution("static", True, "kv_cache=auto: compiling requires a static cache")
     if asked.compile is False:
-        return Execution("dynamic", False, "kv_cache=auto: a static cache only helps if compiled")
+        return Execution("dynamic", False, "kv_cache=auto: a static cache only helps compiled models")
     if device == "cpu":
         return Execution("dynamic", False, "kv_cache=auto: compiling gains little on the CPU")
     if lacking is not None:
@@ -80,14 +80,14 @@ def choose(asked: PytorchBackend, device: str, lacking: str | None, steps: int |
 
 
 def no_static_cache(model: Any) -> str | None:
-    """Return the reason why a model cannot run with a static KV cache; None if it can."""
+    """Return why a model cannot run with a static KV cache, or None if it can."""
     if getattr(model, "_can_compile_fullgraph", False):
         return None
     return f"transformers does not support a static KV cache for {type(model).__name__}"
 
 
 def not_compilable(model: Any) -> str | None:
-    """Return the reason why a model's forward pass cannot be compiled for generation; None if it can."""
+    """Return why a model's forward pass cannot be compiled for generation, or None if it can."""
     if (problem := no_static_cache(model)) is not None:
         return problem
     quantizer = getattr(model, "hf_quantizer", None)
@@ -106,7 +106,7 @@ def _no_compiler(device: str) -> str | None:
 
 
 def length_of(tokens: int) -> int:
-    """Return the rounded length of the cache for a number of tokens: up to an eighth (at least 15 tokens) more."""
+    """Return the cache length for a number of tokens: at least 64, rounded up by at most 15 tokens or an eighth."""
     step = FIRST_LENGTH // 4
     while step * 16 < tokens:
         step *= 2

@@ -44,7 +44,11 @@ class HforchPipeline(HforchLLM, HuggingFacePipeline):
     arguments of that pipeline and `pipeline_kwargs`; all other settings are those of `generation=greedy`. An argument
     of the pipeline that equals a default of its task or checkpoint is not recognized: pass it in `pipeline_kwargs`.
 
-    `hforch.load_llm` loads a model from a configuration, and `HforchPipeline.from_model_id` from LangChain's arguments.
+    Other fields are those of `HforchLLM`, such as `stop`, `seed` and `batch_size`. `hforch.load_llm` loads a model from
+    a configuration, `HforchPipeline.from_model_id` from LangChain's arguments.
+
+    Raises:
+        UnknownArgument: an argument of the pipeline or of this class is unknown or unsupported.
 
     Example:
         pipe = transformers.pipeline("text-generation", model="gpt2")
@@ -84,6 +88,9 @@ class HforchPipeline(HforchLLM, HuggingFacePipeline):
             ConfigError: this machine cannot run the model, or values exclude each other.
             ModelError: the weights are missing, unusable or cannot be downloaded.
             BackendError: the backend cannot load the model.
+
+        Example:
+            llm = HforchPipeline.from_model_id("gpt2", backend="openvino", pipeline_kwargs={"max_new_tokens": 10})
         """
         from hforch.backends.base import build_llm, load
         from hforch.backends.huggingface.from_model_id import job_of

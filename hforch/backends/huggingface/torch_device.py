@@ -133,7 +133,7 @@ def remarks(placement: Mapping[str, list[str]]) -> tuple[Mistake, ...]:
         return ()
     parts = " and ".join(f"{', '.join(placement[device])} on {device}" for device in slow)
     problem = f"the model does not fit on the accelerators: {parts}; loading them for each token is slow"
-    return (Mistake("device", problem, None, "a smaller precision or model may fit"),)
+    return (Mistake("device", problem, None, "a lower precision or a smaller model may fit"),)
 
 
 def _name(device: Any) -> str:

@@ -14,7 +14,7 @@ CAPABILITIES = {"bf16": "BF16", "fp16": "FP16"}
 HINT = "INFERENCE_PRECISION_HINT"
 KV_KEYS = ("KV_CACHE_PRECISION", "KEY_CACHE_PRECISION", "VALUE_CACHE_PRECISION")
 KV_VALUES = ("u8", "u4", "bf16", "f16", "f32", "dynamic")
-SMALLER = "use a smaller precision or model, or device=cpu"  # hint when a GPU is out of memory
+SMALLER = "use a lower precision, a smaller model, or device=cpu"  # hint when a GPU is out of memory
 # Compiling with one of these breaks every later compilation in the process.
 NOT_TRIED = ("ENABLE_CPU_RESERVATION",)
 
@@ -69,7 +69,7 @@ def _check_precision(job: Job) -> list[Mistake]:
     if needed in capabilities:
         return []
     has = [name for name in ("fp32", "bf16", "fp16") if CAPABILITIES.get(name, "FP32") in capabilities]
-    problem = f"{device} of this machine does not support {job.precision.name}"
+    problem = f"{device} does not support {job.precision.name} on this machine"
     ways = ", ".join(f"precision={name}" for name in has)
     return [Mistake("precision.name", problem, None, f"it supports {', '.join(has)}: use {ways}")]
 

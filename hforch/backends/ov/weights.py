@@ -50,7 +50,7 @@ def _ready_made(job: Job, checkpoint: Checkpoint) -> dict[str, Any]:
     if asked is not None and asked != found["weight_format"]:
         raise ModelError(
             f"precision={job.precision.name}: the model in {checkpoint.path} is an OpenVINO IR with"
-            f" {found['weight_format']} weights, and hforch does not convert an IR; use precision=auto, or the torch"
+            f" {found['weight_format']} weights, which cannot be converted; use precision=auto, or load the torch"
             " checkpoint",
             "precision.name",
         )
