@@ -24,7 +24,7 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 LONG_S = {
-    **{"test_promises": 340, "test_readme": 290, "test_grammar": 190, "test_shipped_recipes": 150, "test_bench": 150},
+    **{"test_guarantees": 340, "test_readme": 290, "test_grammar": 190, "test_shipped_recipes": 150, "test_bench": 150},
     **{"test_network": 80, "test_orphans": 60, "test_shortage": 45},
     **{"test_mistakes": 150, "test_sweep": 120, "test_scored_sweeps": 100, "test_page": 100, "test_init": 90},
     **{

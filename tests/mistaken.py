@@ -254,19 +254,19 @@ DEVICES = [
     Case(
         "an invalid precision of the KV cache",
         ("backend=openvino", "+ov_config.KV_CACHE_PRECISION=int8"),
-        ("ov_config.KV_CACHE_PRECISION: 'int8' is no precision of the KV cache; allowed: u8, u4",),
+        ("ov_config.KV_CACHE_PRECISION: 'int8' is not a KV cache precision; allowed: u8, u4",),
         heavy=True,
     ),
     Case(
         "an OpenVINO device that does not exist",
         ("backend=openvino", "device=openvino", "device.name=GPU.7"),
-        ("device.name: OpenVINO has no device GPU.7 here", "devices here: CPU", "written in device.name=GPU.7"),
+        ("device.name: OpenVINO device not found: GPU.7", "available: CPU", "written in device.name=GPU.7"),
         heavy=True,
     ),
     Case(
         "a GPU, on a machine without one",
         ("device=gpu",),
-        ("device.kind: there is no GPU that torch can use", "devices here: cpu; use device=cpu"),
+        ("device.kind: torch found no usable GPU", "available devices: cpu; use device=cpu"),
         unless=has_gpu,
         heavy=True,
     ),
@@ -283,7 +283,7 @@ DEVICES = [
     Case(
         "flash attention on the CPU",
         ("model.attn_implementation=flash_attention_2",),
-        ("model.attn_implementation: flash_attention_2 runs on NVIDIA GPUs only", "attn_implementation=sdpa"),
+        ("model.attn_implementation: flash_attention_2 requires an NVIDIA GPU", "attn_implementation=sdpa"),
         heavy=True,
     ),
     Case(
@@ -294,7 +294,7 @@ DEVICES = [
     Case(
         "a precision that the device lacks",
         ("backend=openvino", "precision=fp16"),
-        ("precision.name: CPU does not compute in fp16 here", "it computes in fp32"),
+        ("precision.name: CPU does not support fp16 on this machine", "it supports fp32"),
         unless=computes_in_fp16,
         heavy=True,
     ),
@@ -309,13 +309,13 @@ MODELS = [
     Case(
         "an OpenVINO model with another precision",
         ("model=local", "model.path={ir}", "backend=openvino", "precision=int8"),
-        ("is an OpenVINO IR with fp16 weights already", "use precision=auto"),
+        ("is an OpenVINO IR with fp16 weights, which cannot be converted", "use precision=auto"),
         heavy=True,
     ),
     Case(
         "an OpenVINO model for torch",
         ("model=local", "model.path={ir}"),
-        ("holds an OpenVINO IR, which pytorch cannot run; use backend=openvino",),
+        ("contains an OpenVINO IR, which pytorch cannot run; use backend=openvino",),
         heavy=True,
     ),
     Case(
@@ -406,26 +406,30 @@ INPUTS = [
     Case(
         "a column that the prompt never uses: a warning",
         (*FAKE, "inputs=file", "inputs.path=questions.csv"),
-        ("warning: inputs: the inputs have {topic}, which the prompt never uses", "2 of 2 answered"),
+        ("warning: inputs: the prompt does not use these input columns: {topic}", "2 of 2 answered"),
         code=0,
         files={"questions.csv": "question,topic\nWhat is a volt?,physics\nWhat is a mole?,chemistry\n"},
     ),
     Case(
         "an invalid line in a jsonl file",
         (*FAKE, "inputs=file", "inputs.path=questions.jsonl"),
-        ("inputs.path: no JSON: ", "written in questions.jsonl:2"),
+        ("inputs.path: invalid JSON: ", "written in questions.jsonl:2"),
         files={"questions.jsonl": '{"question": "why?"}\n{"question": "how?"\n{"question": "when?"}\n'},
     ),
     Case(
         "a csv file without a header",
         (*FAKE, "inputs=file", "inputs.path=questions.csv"),
-        ("the prompt wants {question}, and the input has", "questions.csv:1", "the first row of a csv file names"),
+        (
+            "the prompt requires {question}, but the input has",
+            "questions.csv:1",
+            "the first row of a CSV file must name",
+        ),
         files={"questions.csv": "What is a volt?,physics\nWhat is a mole?,chemistry\n"},
     ),
     Case(
         "a file in another encoding",
         (*FAKE, "inputs=file", "inputs.path=questions.txt"),
-        ("questions.txt is not in utf-8: byte 13 does not fit", "such as inputs.encoding=latin-1"),
+        ("questions.txt is not encoded in utf-8: invalid byte at offset 13", "such as inputs.encoding=latin-1"),
         files={"questions.txt": "What is a café?\n".encode("latin-1")},
     ),
     Case(
@@ -436,7 +440,7 @@ INPUTS = [
     Case(
         "an empty file of inputs",
         (*FAKE, "inputs=file", "inputs.path=questions.txt"),
-        ("inputs.path: questions.txt holds no input",),
+        ("inputs.path: no inputs found in questions.txt",),
         files={"questions.txt": "\n\n"},
     ),
     Case(

@@ -98,4 +98,4 @@ def test_ten_thousand_levels_of_nesting_are_refused(text: str, tmp_path: Path) -
 
 def test_standard_input_is_refused_with_a_hint(tmp_path: Path) -> None:
     done = hforch("backend=fake", "inputs=file", "inputs.path=-", f"hydra.run.dir={tmp_path / 'out'}", code=2)
-    assert "save it to a file" in done.stderr
+    assert "save them to a file" in done.stderr

@@ -129,7 +129,7 @@ def test_a_batch_that_is_too_large_fails_and_smaller_ones_succeed(
         assert sample["error"]["type"] == "OutOfMemory"
         assert sample["error"]["message"].startswith(
             "out of memory on cuda:0: requested 2.3 GB, 70.0 of 100.0 GB free (other processes use 30.0 GB); "
-            "use a smaller runtime.batch_size (such as 1), a smaller precision"
+            "use a smaller runtime.batch_size (such as 1), a lower precision"
         )
     assert attempts and all(attempt() is None for attempt in attempts), "the failed attempt's tensors are still alive"
     assert cuda.emptied
@@ -190,8 +190,8 @@ def test_a_model_that_runs_out_of_memory_while_loading_fails_only_its_job(
     assert record["error"]["type"] == "OutOfMemory"
     assert record["error"]["message"] == (
         "out of memory on cuda:0: requested 20.0 GB, 70.0 of 100.0 GB free (other processes use 30.0 GB); use "
-        "precision=bf16 or precision=int8 or precision=int4, a smaller model, or device=auto, which spreads it over "
-        "all cards and the CPU"
+        "precision=bf16 or precision=int8 or precision=int4, a smaller model, or device=auto, which distributes it "
+        "over all GPUs and the CPU"
     )
     assert not held.key and cuda.emptied
     record, _ = do(tmp_path / "then", tiny_gpt2, held=held)
