@@ -97,7 +97,7 @@ def _look_at_repeats(run: Run) -> None:
 
 
 def lacked_memory(sample: Mapping[str, Any]) -> bool:
-    """Return whether a sample failed because an accelerator ran out of memory, which does not mean a broken model."""
+    """Return whether a sample failed because an accelerator ran out of memory; the model may still be usable."""
     return (sample["error"] or {}).get("type") == OutOfMemory.__name__
 
 

@@ -23,7 +23,7 @@ class JobContext:
     Attributes:
         overrides: the overrides as passed on the command line.
         recipe: the recipe file, if any.
-        locate: adds to errors the places where the values were set.
+        locate: a function that adds to errors the places where the values were set.
         logging: a configuration for `logging.config.dictConfig` in the process that runs the job; None leaves logging
             unchanged.
         config_dir, config_name: the values of these flags.

@@ -30,9 +30,9 @@ MANY = 100  # maximum number of inputs rendered to find the longest prompt; long
 
 
 def estimate_before(job: Job, inputs: Sequence[Input]) -> Estimate:
-    """Return a lower bound of a job's memory use, without querying devices.
+    """Estimate the minimum memory that a job needs, without querying devices.
 
-    If the weights take only a small part of the memory, it is that of the weights alone: prompts are not tokenized.
+    If the weights take only a small part of the memory, prompts are not tokenized and the KV cache is not included.
     """
     if needs_devices([job]):
         return estimate_job(job, inputs)
@@ -45,7 +45,7 @@ def _is_far_below(rough: Estimate, room: DeviceMemory | None) -> bool:
 
 
 def estimate_job(job: Job, inputs: Sequence[Input]) -> Estimate:
-    """Return a lower bound of a job's memory use."""
+    """Estimate the minimum memory that a job needs."""
     folder = local_files(job.model).folder
     beams = job.generation.num_beams or 1
     able = capabilities(job)
@@ -76,7 +76,7 @@ def _tokenizer(file: Path) -> Any:
 
 
 def memory_problem(job: Job, inputs: Sequence[Input]) -> Mistake | None:
-    """Return an error if a job's model does not fit into the devices of this process, else None.
+    """Return an error if a job's model does not fit into the memory of this process's devices, else None.
 
     Call it only in the process that will load the model, since it may initialize accelerators. If the weights take
     only a small part of the memory, prompts are not tokenized.
@@ -91,11 +91,11 @@ def memory_problem(job: Job, inputs: Sequence[Input]) -> Mistake | None:
 
 
 def too_large(job: Job, expected: Estimate, devices: Sequence[Accelerator]) -> Mistake | None:
-    """Return an error if a job needs at least more memory than its device has, else None.
+    """Return an error if a job needs more memory than its device has, else None.
 
     Args:
         job: the job.
-        expected: a lower bound of its memory use.
+        expected: the estimated minimum memory that it needs.
         devices: the accelerators that it may use, with their free memory.
     """
     if expected.memory_mb is None or job.runtime.memory_check == "off":

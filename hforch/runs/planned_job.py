@@ -20,7 +20,7 @@ from hforch.scoring.preflight import is_scored
 from hforch.utils.redaction import redacted, redacted_override
 
 JobRunner = Callable[[Mapping[str, Any] | None], int]
-"""Runs a job with a logging configuration for `logging.config.dictConfig`; returns its exit code."""
+"""A function that runs a job with a configuration for `logging.config.dictConfig` and returns its exit code."""
 
 
 @dataclass(frozen=True)

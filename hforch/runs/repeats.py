@@ -11,7 +11,7 @@ LEAST = 0.15
 WIDE = log(1.5)
 """A factor of 1.5 is reported if the later repeats have less than half of this spread, or if there is only one."""
 SHORTEST_S = 0.1
-"""Shorter repeats are not judged: the scheduler's time slices take several milliseconds. Mean of all repeats."""
+"""Repeats shorter than this on average are not judged: the scheduler's time slices take several milliseconds."""
 STUDENT = (31.821, 6.965, 4.541, 3.747, 3.365, 3.143, 2.998, 2.896, 2.821, 2.764)
 """Two-sided 98% quantiles of Student's t for 1 to 10 degrees of freedom; the last one is used for more as well."""
 

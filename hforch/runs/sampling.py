@@ -34,7 +34,7 @@ log = logging.getLogger("hforch")
 
 
 class Collector(BaseCallbackHandler):
-    """LangChain callback handler that stores the results of one call.
+    """A LangChain callback handler that stores the results of one call.
 
     Attributes:
         prompt: the prompt that the LLM received.
@@ -57,7 +57,7 @@ class Collector(BaseCallbackHandler):
 
 
 class Sampler:
-    """Generator of answers and their sample records.
+    """The chain of a job, with methods that answer batches and return sample records.
 
     Attributes:
         busy: the seconds spent on batches, by repeat.
@@ -113,7 +113,7 @@ class Sampler:
         return sample
 
     def unanswerable(self, each: Input) -> HforchError | None:
-        """Return the error that makes this input impossible to answer, such as a too long prompt; else None."""
+        """Return an error if this input cannot be answered, such as for a prompt that is too long; else None."""
         try:
             prompt = self.llm.prompt_value(self.prompt.invoke(self._variables(each))).to_string()
             tokens = self.llm.engine.prompt_tokens(prompt)

@@ -47,7 +47,7 @@ def _by_torch() -> list[str]:
 
 
 def _by_torch_in_a_fork() -> list[str]:
-    """Fork this process to find the torch devices that a fork cannot use.
+    """Return the torch devices that a fork of this process cannot use, by asking a fork.
 
     torch.cuda.is_available() alone makes CUDA unusable in forks (torch 2.13), without a trace in the process itself.
     """

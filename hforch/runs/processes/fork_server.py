@@ -1,4 +1,4 @@
-"""The parent's handles of fork servers and workers.
+"""Handles of the parent process to its fork servers and workers.
 
 A fork server is forked from a parent that has not imported any backend library. It only imports the libraries of one
 backend, so that its own forks, the workers, have them immediately. If these imports have initialized an accelerator,

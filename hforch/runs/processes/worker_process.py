@@ -198,5 +198,5 @@ class PipeWatcher:
 
         from hforch.utils.json_text import to_json
 
-        brief = {name: value for name, value in record.items() if name != "plan"}  # plan lists all inputs: too long
+        brief = {name: value for name, value in record.items() if name != "plan"}  # the plan lists all inputs
         self._send(Finished(json.loads(to_json(brief)), directory))
