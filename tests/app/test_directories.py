@@ -48,7 +48,7 @@ def test_nothing_is_put_between_the_answers_of_an_earlier_run(tmp_path: Path) ->
         sweep(tmp_path / "s", "generation.max_new_tokens=3,4", "hydra/launcher=joblib", code=2),
     ):
         assert "hydra.run.dir" in refused.stderr or "hydra.sweep.dir" in refused.stderr
-        assert "another directory" in refused.stderr or "outside of it" in refused.stderr
+        assert "another directory" in refused.stderr or "outside it" in refused.stderr
     assert contents(tmp_path) == before
 
 
@@ -171,18 +171,18 @@ def test_a_sweep_keeps_its_jobs_within_itself(tmp_path: Path, directory: str) ->
 
 
 @pytest.mark.parametrize("name", ["samples.jsonl", "hforch.log", ".hydra/config.yaml", ".hydra", "report.html"])
-@pytest.mark.parametrize("kind", ["a link", "no regular file", "a folder"])
+@pytest.mark.parametrize("kind", ["a symbolic link", "not a regular file", "a directory"])
 def test_nothing_is_written_through_what_is_no_file(tmp_path: Path, name: str, kind: str) -> None:
-    if (name, kind) == (".hydra", "a folder"):
+    if (name, kind) == (".hydra", "a directory"):
         return  # it is one
     outside, file = tmp_path / "outside", tmp_path / "r" / name
     outside.mkdir()
     (outside / "mine").write_text("mine")
     file.parent.mkdir(parents=True)
-    make = {"a link": lambda: file.symlink_to(outside / "mine"), "a folder": file.mkdir}
+    make = {"a symbolic link": lambda: file.symlink_to(outside / "mine"), "a directory": file.mkdir}
     make.get(kind, lambda: os.mkfifo(file))()
     refused = run(tmp_path / "r", "--force", code=2).stderr
-    assert f"{file} is {kind}" in refused and "remove it" in refused
+    assert f"cannot write {file}: it is {kind}" in refused and "remove it" in refused
     assert contents(outside) == {"mine": b"mine"}
 
 
@@ -191,7 +191,7 @@ def test_a_link_in_the_place_of_a_job_is_refused(tmp_path: Path) -> None:
     (tmp_path / "s" / "1").rename(tmp_path / "mine")
     (tmp_path / "s" / "1").symlink_to(tmp_path / "mine")
     before = contents(tmp_path)
-    assert "1 is a link" in sweep(tmp_path / "s", "generation.max_new_tokens=1,2", "--force", code=2).stderr
+    assert "1 is a symbolic link" in sweep(tmp_path / "s", "generation.max_new_tokens=1,2", "--force", code=2).stderr
     assert contents(tmp_path) == before
 
 

@@ -52,7 +52,7 @@ def test_another_sweeper_decides_its_jobs_while_they_run(tmp_path: Path) -> None
         assert not (tmp_path / "out").exists()
         copy.hforch(*WORDS, BROKEN, code=1)
         assert [one["exit_code"] for one in records()] == [1, 1, 1]
-        assert "holds the answers of an earlier run" in copy.hforch(*WORDS, code=2).stderr
+        assert "contains the results of an earlier run" in copy.hforch(*WORDS, code=2).stderr
         copy.hforch(*WORDS, "--force")
     found = records()
     assert [one["job"]["generation"]["max_new_tokens"] for one in found] == [8, 4, 2]

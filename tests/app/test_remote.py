@@ -92,7 +92,7 @@ def test_a_run_that_was_stopped_goes_on(tmp_path: Path) -> None:
     assert [{**one, "timings": None} for one in read_samples(directory)] == whole
     record = read_record(directory)
     assert record["resumed"] == 1
-    told = "model: has no fingerprint, so whether the same one has answered before is not known"
+    told = "model: has no fingerprint; cannot verify that earlier answers are from the same model"
     assert [one for one in record["warnings"] if told in one]
 
 
@@ -200,7 +200,7 @@ def test_a_run_with_a_fingerprint_is_not_repeated_by_a_model_without_one(tmp_pat
     recipe = tmp_path / "recipe.yaml"
     hforch("freeze", str(tmp_path / "run"), "-o", str(recipe))
     done = hforch("verify", str(recipe), "backend.remote=true", code=2, cwd=tmp_path)
-    assert f"the fingerprint of its weights was fake..., and now it has none: {WHY}" in done.stderr
+    assert f"the fingerprint of its weights was fake... and is now missing: {WHY}" in done.stderr
 
 
 # ---------------------------------------------------------------- the page

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import time
@@ -266,7 +267,7 @@ def test_nothing_is_resumed_when_the_inputs_changed(tmp_path: Path) -> None:
     interrupted(tmp_path / "s", *words)
     questions.write_text("one\ntwo\nfour\n")
     done = resume(tmp_path / "s", code=2)
-    assert "inputs: their contents are not what they were when this was begun" in done.stderr
+    assert "inputs: the contents have changed since the run started" in done.stderr
 
 
 def test_nothing_is_resumed_when_the_configuration_changed(tmp_path: Path) -> None:
@@ -278,7 +279,7 @@ def test_nothing_is_resumed_when_the_configuration_changed(tmp_path: Path) -> No
     interrupted(tmp_path / "s", "--config-dir", str(tmp_path / "conf"), *FAKE, "generation=mine", "runtime.seed=1,2")
     option.write_text(option.read_text().replace("max_new_tokens: 5", "max_new_tokens: 6"))
     done = resume(tmp_path / "s", "--config-dir", str(tmp_path / "conf"), code=2)
-    assert "generation.max_new_tokens: was 5 when this was begun, and is 6 now" in done.stderr
+    assert "generation.max_new_tokens: changed from 5 to 6 since the run started" in done.stderr
 
 
 def test_what_an_earlier_sweep_left_in_the_directory_is_not_taken_for_this_ones(tmp_path: Path) -> None:
@@ -424,11 +425,12 @@ def huge(tmp_path: Path, tiny_gpt2: Path) -> Path:
 def test_a_model_larger_than_memory_is_refused_before_it_is_loaded(tmp_path: Path, huge: Path) -> None:
     words = ["model=local", f"model.path={huge}", "precision=fp32"]
     done = sweep(tmp_path / "s", *words, "runtime.seed=1,2", code=2)
-    assert "model: runtime.seed=1: weights of" in done.stderr
-    assert f"do not fit into the {psutil.virtual_memory().total / 1e9:.1f} GB of this machine" in done.stderr
+    assert re.search(r"model: runtime\.seed=1: [\d.]+ GB of weights", done.stderr)
+    assert f"do not fit into {psutil.virtual_memory().total / 1e9:.1f} GB of CPU memory" in done.stderr
     assert not (tmp_path / "s").exists()
     for flags in ((), ("--dry-run",)):
-        assert "\nmodel: weights of" in "\n" + hforch(*words, f"hydra.run.dir={tmp_path / 'r'}", *flags, code=2).stderr
+        refused = hforch(*words, f"hydra.run.dir={tmp_path / 'r'}", *flags, code=2).stderr
+        assert re.search(r"^model: [\d.]+ GB of weights", refused, re.MULTILINE)
     assert not (tmp_path / "r").exists()
     warned = sweep(tmp_path / "s", "--dry-run", *words, "runtime.memory_check=warn", "runtime.seed=1,2")
     assert "2 " in warned.stdout
