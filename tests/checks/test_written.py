@@ -96,7 +96,7 @@ def test_mistakes_are_told_with_their_place(written: str, path: str, said: str) 
     found = mistakes(f"checks.items={written}")
     assert path in found
     assert said in found[path]
-    assert "written in" in found[path]
+    assert "set in" in found[path]
     assert all(other.startswith(path.rpartition(".")[0]) for other in found)
 
 

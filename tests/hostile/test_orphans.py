@@ -125,5 +125,5 @@ def test_a_process_of_a_launcher_that_dies_is_told_in_one_line(tmp_path: Path) -
         def launch(self, **_: object) -> None:
             raise RuntimeError("a worker was terminated\nand more")
 
-    with pytest.raises(HforchError, match=r"a worker was terminated\n    hforch resume .* continues the sweep"):
+    with pytest.raises(HforchError, match=r"a worker was terminated\n    to continue the sweep: hforch resume "):
         launch(Dying(), [], tmp_path, None, Launcher())  # type: ignore[arg-type]
