@@ -50,9 +50,9 @@ def main(argv: list[str]) -> int:
     mistakes: list[Mistake] = []
     baseline, bounds = read_flags(args, mistakes)
     if args.worst < 0:
-        mistakes.append(Mistake("", "--worst must be at least 0", f"--worst {args.worst}"))
+        mistakes.append(Mistake("", f"--worst must be at least 0; got {args.worst}"))
     if args.min_pass is not None and not 0 <= args.min_pass <= 1:
-        mistakes.append(Mistake("", "--min-pass must be between 0 and 1", f"--min-pass {args.min_pass}"))
+        mistakes.append(Mistake("", f"--min-pass must be between 0 and 1; got {args.min_pass:g}"))
     entries = collect(mistakes, lambda: _read(args.directories, args.skip_damaged)) or []
     if mistakes:
         raise ConfigError(mistakes)

@@ -45,7 +45,7 @@ def main(argv: list[str]) -> int:
     mistakes: list[Mistake] = missing_libraries()
     baseline, bounds = read_flags(args, mistakes)
     if args.inputs is not None and args.inputs < 1:
-        mistakes.append(Mistake("", "--inputs must be at least 1", f"--inputs {args.inputs}"))
+        mistakes.append(Mistake("", f"--inputs must be at least 1; got {args.inputs}"))
     entries, unread = collect(mistakes, lambda: readable_jobs(args.directories)) or ([], [])
     if not entries:
         mistakes += unread

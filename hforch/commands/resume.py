@@ -34,7 +34,7 @@ def main(argv: list[str]) -> int:
     parser.add_argument("directory", metavar="DIR", type=Path, help="the directory of a run or of a whole sweep")
     parser.add_argument("granted", metavar="key=value", nargs="*", help=GRANTED)
     parser.add_argument(
-        "--config-dir", metavar="CONF", type=Path, help="the --config-dir of the earlier command, if any"
+        "--config-dir", metavar="CONFIG_DIR", type=Path, help="the --config-dir of the earlier command, if any"
     )
     parser.add_argument("--dry-run", action="store_true", help="list the jobs that would run")
     parser.add_argument("--max-jobs", type=int, metavar="N", help="maximum number of jobs of a sweep (default: 10000)")

@@ -16,7 +16,7 @@ hforch are allowed (see hforch --help).
   hforch run recipes/step_by_step.yaml
   hforch run recipes/step_by_step.yaml backend=openvino generation.max_new_tokens=32
   hforch run recipes/step_by_step.yaml -m precision=auto,int8
-  hforch run recipes/step_by_step.yaml --cfg job              print the resolved configuration
+  hforch run recipes/step_by_step.yaml --cfg job              print the configuration, without running it
 
 A recipe looks like this:
 

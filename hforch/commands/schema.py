@@ -30,7 +30,7 @@ def main(argv: list[str]) -> int:
     parser.add_argument(
         "name", metavar="NAME", nargs="?", help="job (default), recipe, config, a group, record, sample or sweep"
     )
-    parser.add_argument("--write", metavar="FOLDER", type=Path, help="write all schemas to this directory")
+    parser.add_argument("--write", metavar="DIR", type=Path, help="write all schemas to this directory")
     options = parser.parse_args(argv)
 
     if options.write is not None:
