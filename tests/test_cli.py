@@ -91,7 +91,7 @@ def test_all_mistakes_are_reported_together_and_nothing_is_written(elsewhere: Pa
     [
         (["--multirn", "model=gpt2"], "did you mean --multirun?"),
         (["--cfg", "jobb"], "invalid choice"),
-        (["--cfg", "job", "-m"], "only one of"),
+        (["--cfg", "job", "-m"], "cannot be combined"),
         (["--resolve"], "--resolve requires"),
         (["rum"], "did you mean hforch run?"),
         (["model"], "unknown command 'model'; available: "),

@@ -128,7 +128,7 @@ def test_exit_codes_of_decisions(sweep: Path, capsys: pytest.CaptureFixture[str]
     assert cli.main(["compare", str(sweep), "--require", "tokens_per_s>=1000"]) == 3
     assert "the nearest miss is job 2" in capsys.readouterr().out
     assert cli.main(["compare", str(sweep), "--require", "tokens>=1000", "--optimize", "speed", "--worst", "-1"]) == 2
-    assert capsys.readouterr().err.startswith("3 mistakes")
+    assert capsys.readouterr().err.startswith("3 errors")
 
 
 def test_earlier_names_of_metrics_work_and_are_told_once(sweep: Path, capsys: pytest.CaptureFixture[str]) -> None:
