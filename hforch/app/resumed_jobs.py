@@ -59,7 +59,7 @@ def changed(
 
 
 def with_fingerprints(jobs: Sequence[PlannedJob]) -> Iterator[PlannedJob]:
-    """Yield the jobs, each with the recorded weights' fingerprint of a finished job with the same load key."""
+    """Yield the jobs, each with the weights' fingerprint from an earlier record with the same load key, if any."""
     known: dict[str, str] = {}
     for one in jobs:
         if one.key not in known:

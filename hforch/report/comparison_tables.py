@@ -60,7 +60,7 @@ CELLS: dict[str, Cell] = {
     "failed": _failed,
     "first_diff": _first_diff,
 }
-"""Cells that show more than the value, by metric name."""
+"""The cells that show more than the value, by metric name."""
 
 
 def _columns(metrics: Iterable[Metric]) -> dict[str, Cell]:

@@ -102,7 +102,7 @@ def _cases(sample: dict[str, Any]) -> Iterator[ElementTree.Element]:
     for check in sample.get("checks") or []:
         case = ElementTree.Element("testcase", classname=for_xml(check["name"]), name=where)
         if not check["passed"]:
-            failure = ElementTree.SubElement(case, "failure", message=for_xml(str(check.get("why") or "not passed")))
+            failure = ElementTree.SubElement(case, "failure", message=for_xml(str(check.get("why") or "check failed")))
             failure.text = for_xml(str(sample["text"]))
         yield case
 

@@ -18,7 +18,7 @@ function drawAbout() {
     ["Jobs", figure(jobs.length, 0)],
     ["Samples", figure(about.samples, 0)],
     ["Failures", failed ? failures(about) : "none", failed ? "bad" : ""],
-    ["Run", about.started.map(moment).join(" to ") || "unknown"],
+    ["Started", about.started.map(moment).join(" to ") || "unknown"],
     ["Machine", about.machines.join("; ") || "unknown"],
     ["hforch", about.hforch],
   ];

@@ -30,7 +30,7 @@ async function copy(text) {
 function drawAgain() {
   const section = $("again");
   for (const sweep of summary.about.sweeps) {
-    section.append(el("h3", {}, "The whole sweep"), code(sweep.command, "the command of the sweep"), sweep.cwd ? el("p", { class: "quiet" }, `working directory: ${sweep.cwd}`) : null, sweep.note ? el("p", { class: "why" }, sweep.note) : null);
+    section.append(el("h3", {}, "The whole sweep"), code(sweep.command, "the command of the sweep"), sweep.cwd ? el("p", { class: "quiet" }, `working directory: ${sweep.cwd}`) : "", sweep.note ? el("p", { class: "why" }, sweep.note) : "");
   }
   section.append(el("h3", {}, "Single jobs"));
   summary.jobs.forEach((job, at) => {
