@@ -180,7 +180,7 @@ def test_closing_stdout_early_does_not_stop_the_run(tmp_path: Path) -> None:
     said = process.stderr.read()
     process.stderr.close()
     process.wait(timeout=120)
-    assert said == "nobody reads the output any more; the run goes on, and Ctrl-C stops it\n"
+    assert said == "the output is no longer read; the run continues (press Ctrl-C to stop it)\n"
     assert read_record(tmp_path)["status"] == "ok"
     assert samples_in(tmp_path) == 300
 
@@ -192,7 +192,7 @@ def test_an_unwritable_directory_is_reported(tmp_path: Path, place: str) -> None
     process = start(directory, "backend=fake")
     _, err = process.communicate(timeout=120)
     assert process.returncode == 1
-    assert "the run's folder cannot be written" in err
+    assert "cannot write the run directory" in err
     assert "hydra.run.dir=DIR" in err
     assert "Traceback" not in err
 

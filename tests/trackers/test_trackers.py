@@ -219,7 +219,7 @@ def test_unusable_tracker_options_are_reported_before_anything_runs(
     place = f"hydra.{'sweep' if swept else 'run'}.dir={tmp_path / 'out'}"
     said = copy.hforch(*swept, *FAKE, "tracker=events", "tracker.needs=mlflow", place, code=2).stderr
     assert "tracker.needs: mlflow is not installed" in said and "pip install it" in said
-    assert "written in tracker.needs=mlflow" in said
+    assert "set in tracker.needs=mlflow" in said
     assert not [*tmp_path.rglob("samples.jsonl")]
 
 
