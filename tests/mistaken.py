@@ -172,7 +172,7 @@ VALUES = [
     Case(
         "an empty text to score",
         ("scoring=text", "scoring.text.path=empty.txt"),
-        ("scoring.text.path: empty.txt has no text in it", "written in scoring.text.path=empty.txt"),
+        ("scoring.text.path: empty.txt has no text in it", "set in scoring.text.path=empty.txt"),
         files={"empty.txt": ""},
     ),
     Case(
@@ -198,7 +198,7 @@ VALUES = [
     Case(
         "a baseline for a single run",
         ("scoring=baseline",),
-        ("scoring.baseline: a single run has no other job to be compared with", "choose scoring=text"),
+        ("scoring.baseline: a single run has no baseline to compare with", "set scoring=text"),
         check=nothing_written,
     ),
     Case(
@@ -212,9 +212,9 @@ VALUES = [
         ("unknown option 'int9'; available: ", "set in precision=bf16,int9"),
         check=nothing_written,
     ),
-    Case("a verb that is none", ("compair", "outputs"), ("'compair' is no verb",)),
-    Case("a flag that is none", ("--mulitrun",), ("there is no flag --mulitrun", "did you mean --multirun?")),
-    Case("a recipe that is not there", ("run", "recipes/step.yaml"), ("there is no recipe recipes/step.yaml",)),
+    Case("an unknown command", ("compair", "outputs"), ("unknown command 'compair'", "did you mean hforch compare?")),
+    Case("an unknown flag", ("--mulitrun",), ("unknown flag --mulitrun", "did you mean --multirun?")),
+    Case("a missing recipe", ("run", "recipes/step.yaml"), ("recipe not found: recipes/step.yaml",)),
     Case(
         "a recipe that tries to run code",
         ("run", "mine.yaml"),
@@ -239,15 +239,15 @@ DEVICES = [
     Case(
         "an unknown OpenVINO property",
         ("backend=openvino", "+ov_config.PERFORMANCE_HINTS=LATENCY"),
-        ("ov_config.PERFORMANCE_HINTS: ", "did you mean PERFORMANCE_HINT?", "written in +ov_config.PERFORMANCE_HINTS"),
+        ("ov_config.PERFORMANCE_HINTS: ", "did you mean PERFORMANCE_HINT?", "set in +ov_config.PERFORMANCE_HINTS"),
         heavy=True,
     ),
     Case(
         "an OpenVINO property with a bad value",
         ("backend=openvino", "ov_config=latency", "ov_config.PERFORMANCE_HINT=FAST", "ov_config.NUM_STREAMS=x"),
         (
-            *("ov_config.PERFORMANCE_HINT: ", "written in ov_config.PERFORMANCE_HINT=FAST"),
-            *("ov_config.NUM_STREAMS: ", "written in ov_config.NUM_STREAMS=x"),
+            *("ov_config.PERFORMANCE_HINT: ", "set in ov_config.PERFORMANCE_HINT=FAST"),
+            *("ov_config.NUM_STREAMS: ", "set in ov_config.NUM_STREAMS=x"),
         ),
         heavy=True,
     ),
@@ -260,7 +260,7 @@ DEVICES = [
     Case(
         "an OpenVINO device that does not exist",
         ("backend=openvino", "device=openvino", "device.name=GPU.7"),
-        ("device.name: OpenVINO device not found: GPU.7", "available: CPU", "written in device.name=GPU.7"),
+        ("device.name: OpenVINO device not found: GPU.7", "available: CPU", "set in device.name=GPU.7"),
         heavy=True,
     ),
     Case(
@@ -406,14 +406,14 @@ INPUTS = [
     Case(
         "a column that the prompt never uses: a warning",
         (*FAKE, "inputs=file", "inputs.path=questions.csv"),
-        ("warning: inputs: the prompt does not use these input columns: {topic}", "2 of 2 answered"),
+        ("warning: inputs: the prompt does not use these input columns: {topic}", "2 of 2 samples succeeded"),
         code=0,
         files={"questions.csv": "question,topic\nWhat is a volt?,physics\nWhat is a mole?,chemistry\n"},
     ),
     Case(
         "an invalid line in a jsonl file",
         (*FAKE, "inputs=file", "inputs.path=questions.jsonl"),
-        ("inputs.path: invalid JSON: ", "written in questions.jsonl:2"),
+        ("inputs.path: invalid JSON: ", "set in questions.jsonl:2"),
         files={"questions.jsonl": '{"question": "why?"}\n{"question": "how?"\n{"question": "when?"}\n'},
     ),
     Case(
@@ -446,7 +446,7 @@ INPUTS = [
     Case(
         "a prompt longer than the model's context",
         ("model=local", "model.path={gpt2}", "inputs=file", "inputs.path=questions.txt", "generation.max_new_tokens=4"),
-        ("failed: input 2: the prompt has ", "the model's context is 128", "3 of 4 answered"),
+        ("failed: input 2: the prompt has ", "the model's context is 128", "3 of 4 samples succeeded"),
         code=1,
         files={"questions.txt": f"why?\n{'why ' * 200}\nhow?\nwhen?\n"},
         check=three_of_four_answered,
@@ -530,7 +530,7 @@ MACHINE = [
     Case(
         "a folder for outputs that cannot be written",
         FAKE,
-        ("the run's folder cannot be written", "read-only file system", "hydra.run.dir=DIR puts a run elsewhere"),
+        ("cannot write the run directory", "read-only file system", "set hydra.run.dir=DIR for a run"),
         code=1,
         wrapped=READ_ONLY,
         unless=no_namespaces,
@@ -538,7 +538,7 @@ MACHINE = [
     Case(
         "a file where the outputs should go",
         FAKE,
-        ("the run's folder cannot be written: ", "outputs", "hydra.run.dir=DIR puts a run elsewhere"),
+        ("cannot write the run directory: ", "outputs", "set hydra.run.dir=DIR for a run"),
         code=1,
         files={"outputs": "a file"},
     ),

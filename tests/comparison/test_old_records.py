@@ -75,7 +75,7 @@ def test_it_is_written_in_every_form(found: Comparison) -> None:
 def test_bounds_by_the_old_names_decide_as_they_did(capsys: pytest.CaptureFixture[str]) -> None:
     bound = THEN[1]["metrics"]["identical"]
     assert cli.main(["compare", str(RECORDED), "--require", f"identical>={bound}", "--optimize", "divergence"]) == 0
-    assert "qualify: 0, 1" in capsys.readouterr().out
+    assert "qualified: 0, 1" in capsys.readouterr().out
 
 
 def test_a_page_is_written_of_it(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
