@@ -61,7 +61,7 @@ class Metric:
         is_share: whether values are fractions, 0 to 1; limits may then be percentages, and must be in this range.
         aliases: former names, accepted by `--require` and `--optimize` and found in older records.
         is_score: whether it is computed from the logits of given tokens (group `scoring`).
-        has_error: whether `NAME_se` is its standard error.
+        has_error: whether it has a standard error, recorded as `NAME_se`.
         is_compared: whether it is in comparisons; otherwise only in records.
         needs_idle_gpu: whether it is invalid if other processes used the job's GPU; None: true for speed and energy.
         is_main: whether it comes first on the report page and in tables.
