@@ -24,7 +24,7 @@ from hforch.utils.redaction import redacted_tree
 class RecordWriter:
     """Writes the record and samples of a running job into its directory, which it locks.
 
-    `anew` deletes existing samples, `fresh` rejects them. With `is_locked`, the parent process has locked the directory.
+    `anew` deletes existing samples; `fresh` rejects them. `is_locked`: the parent process has locked the directory.
 
     Raises:
         HforchError: another process is writing to the directory, or samples exist despite `fresh`.
