@@ -78,7 +78,7 @@ class Copy:
 
     def pytest(self, *words: str) -> str:
         """Run tests of the copy, and return what was printed; files are named as below `tests/`."""
-        files = [str(self.path / "tests" / word) if word.endswith(".py") else word for word in words]
+        files = [str(self.path / "tests" / word) if ".py" in word else word for word in words]
         options = ("-q", "-p", "no:cacheprovider", "-p", "no:xdist", f"--rootdir={self.path}")
         return self.python("-m", "pytest", *options, *files)
 

@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
-PLACES = ("hforch", "tests", "bench", "conf", "recipes", "docs", "README.md", "CONTRIBUTING.md", "Makefile")
+PLACES = ("hforch", "tests", "bench", "conf", "recipes", "docs", "README.md", "CONTRIBUTING.md", "SECURITY.md", "Makefile")
 EXEMPT = "wording: ok"
 FUNCTION = (ast.FunctionDef, ast.AsyncFunctionDef)
 DOCUMENTED = (ast.Module, ast.ClassDef, *FUNCTION)
@@ -51,9 +51,9 @@ class Word:
         return match[0].strip() if match else None
 
 
-def words(file: Path = Path(__file__).with_suffix(".toml")) -> list[Word]:
+def words() -> list[Word]:
     """Read the word list."""
-    entries = tomllib.loads(file.read_text(encoding="utf-8"))["word"]
+    entries = tomllib.loads(Path(__file__).with_suffix(".toml").read_text(encoding="utf-8"))["word"]
     return [
         Word(
             re.compile(rf"\b(?:{entry['find']})\b" if entry["find"][-1] != ")" else rf"\b(?:{entry['find']})", re.I),

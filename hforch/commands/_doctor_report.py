@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import platform
+import re
 import sys
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
@@ -25,7 +26,8 @@ from hforch.runs.processes import fork_safety
 from hforch.runs.processes.fork_server import ForkServer
 from hforch.runs.processes.preload import libraries_of
 
-EXTRAS = ("genai", "openvino", "quant", "cuda")
+EXTRA = re.compile(r"extra == ['\"]([\w-]+)")
+NO_ABILITIES = {"all", "dev"}  # extras that add none
 
 
 def inspect_machine() -> dict[str, Any]:
@@ -57,9 +59,10 @@ def packages() -> Iterator[dict[str, Any]]:
     wants: dict[str, tuple[Requirement, list[str]]] = {}
     for text in declared():
         wanted = Requirement(text)
-        extra = next((name for name in EXTRAS if wanted.marker and f'"{name}"' in str(wanted.marker)), None)
-        if (wanted.marker and extra is None) or _canonical(wanted.name) == "hforch":
-            continue  # of the extras, only those that add abilities
+        found = EXTRA.search(str(wanted.marker))
+        extra = found[1] if found else None
+        if (wanted.marker and extra is None) or extra in NO_ABILITIES or _canonical(wanted.name) == "hforch":
+            continue
         wants.setdefault(_canonical(wanted.name), (wanted, []))[1].append(extra or "")
     sizes = Counter(extra for _, extras in wants.values() for extra in extras)
     for wanted, extras in wants.values():
@@ -114,7 +117,7 @@ def declared() -> list[str]:
         project = tomllib.loads(file.read_text(encoding="utf-8"))["project"]
         optional = project["optional-dependencies"]
         return project["dependencies"] + [
-            f'{requirement}; extra == "{extra}"' for extra in EXTRAS for requirement in optional[extra]
+            f'{requirement}; extra == "{extra}"' for extra, of_it in optional.items() for requirement in of_it
         ]
 
 

@@ -24,6 +24,11 @@ def with_added_keys(job: Mapping[str, Any]) -> dict[str, Any]:
     return _filled(Job, job)
 
 
+def without_added_keys(job: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a job without the added keys that have the values of older records: it is the same job as theirs."""
+    return _trimmed(Job, job)
+
+
 def _filled(model: type[BaseModel], values: Mapping[str, Any]) -> dict[str, Any]:
     whole = {**_added(model), **values}
     for name, members in _parts(model):
@@ -36,12 +41,34 @@ def _filled(model: type[BaseModel], values: Mapping[str, Any]) -> dict[str, Any]
 
 
 def _filled_member(members: tuple[type[BaseModel], ...], values: Any) -> Any:
+    model = _chosen(members, values)
+    return values if model is None else _filled(model, values)
+
+
+def _chosen(members: tuple[type[BaseModel], ...], values: Any) -> type[BaseModel] | None:
+    """Return the class of a part of the configuration, or None if the values fit no class."""
     if not isinstance(values, Mapping):
-        return values
+        return None
     tag = _tag(members)
     chosen = (one for one in members if not tag or values.get(tag) in get_args(one.model_fields[tag].annotation))
-    model = next(chosen, None)
-    return values if model is None else _filled(model, values)
+    return next(chosen, None)
+
+
+def _trimmed(model: type[BaseModel], values: Mapping[str, Any]) -> dict[str, Any]:
+    added = _added(model)
+    left = {name: value for name, value in values.items() if not (name in added and added[name] == value)}
+    for name, members in _parts(model):
+        part = left.get(name)
+        if isinstance(part, list | tuple):
+            left[name] = [_trimmed_member(members, one) for one in part]
+        elif isinstance(part, Mapping):
+            left[name] = _trimmed_member(members, part)
+    return left
+
+
+def _trimmed_member(members: tuple[type[BaseModel], ...], values: Any) -> Any:
+    model = _chosen(members, values)
+    return values if model is None else _trimmed(model, values)
 
 
 def _added(model: type[BaseModel]) -> Mapping[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Collection
 
 from hforch.config.schema import Job
 from hforch.errors import Mistake
@@ -12,9 +13,13 @@ NAMED_OPTIONS = {r"\n": "newline", r"\n\n": "blank_line"}
 ESCAPE = re.compile(r"\\[ntr]")
 
 
-def advice(job: Job) -> list[Mistake]:
-    """Everything about a job that is worth a second look, ordered by path."""
-    return [*_settings_without_effect(job), *_a_share_of_no_checks(job), *_stops_with_a_backslash(job)]
+def advice(job: Job, ignored: Collection[str]) -> list[Mistake]:
+    """Return warnings about settings that are probably not meant.
+
+    Args:
+        ignored: the paths of the keys that the job's backend ignores.
+    """
+    return [*_settings_without_effect(job, ignored), *_a_share_of_no_checks(job), *_stops_with_a_backslash(job)]
 
 
 def _a_share_of_no_checks(job: Job) -> list[Mistake]:
@@ -23,8 +28,8 @@ def _a_share_of_no_checks(job: Job) -> list[Mistake]:
     return [Mistake("runtime.min_pass", "there are no checks to pass", hint="choose some, such as checks=expected")]
 
 
-def _settings_without_effect(job: Job) -> list[Mistake]:
-    if job.backend.library in (None, "openvino") or not job.ov_config:
+def _settings_without_effect(job: Job, ignored: Collection[str]) -> list[Mistake]:
+    if "ov_config" not in ignored or not job.ov_config:
         return []
     problem = f"backend={job.backend.name} does not use it ({', '.join(job.ov_config)})"
     return [Mistake("ov_config", problem, hint="use backend=openvino, or leave it out")]

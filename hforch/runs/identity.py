@@ -10,6 +10,7 @@ from typing import Any
 
 from hforch.backends.base import capabilities
 from hforch.checks.json_schemas import schema_of
+from hforch.config.added_keys import without_added_keys
 from hforch.config.affects import JOB_ID, LOAD_KEY, SAME_RUN
 from hforch.config.keys import affecting, restricted
 from hforch.config.schema import Job
@@ -20,7 +21,7 @@ ALWAYS = {"tracker": {"kind": "none"}}  # of every job id, from when the tracker
 
 def load_key(job: Job) -> str:
     """16 hex digits over all that decides the loaded model; what the backend ignores is left out."""
-    tree = restricted(_without(job.model_dump(mode="json"), capabilities(job).ignores), LOAD_KEY)
+    tree = restricted(_without(_dumped(job), capabilities(job).ignores), LOAD_KEY)
     return _digest({path: _get(tree, path) for path in affecting(LOAD_KEY)})
 
 
@@ -30,7 +31,7 @@ def job_id(job: Job, inputs: Sequence[Input]) -> str:
     The inputs stand for themselves, wherever they were read from; their order and the batch size decide which share
     a batch, so both count.
     """
-    tree = restricted(_without(job.model_dump(mode="json"), [*capabilities(job).ignores, "inputs"]), JOB_ID)
+    tree = restricted(_without(_dumped(job), [*capabilities(job).ignores, "inputs"]), JOB_ID)
     if isinstance(named := job.generation.json_schema, str):  # its contents count, wherever they were read from
         with suppress(ValueError):  # what is wrong with it is told by the backend's check
             tree["generation"] = tree["generation"] | {"json_schema": schema_of(named)}
@@ -45,6 +46,10 @@ def equivalence_key(job: Job, identity: str) -> tuple[str, str]:
     """
     beside = tuple(kind for kind in SAME_RUN if kind not in JOB_ID)
     return identity, json.dumps(restricted(job.model_dump(mode="json"), beside), sort_keys=True)
+
+
+def _dumped(job: Job) -> dict[str, Any]:
+    return without_added_keys(job.model_dump(mode="json"))
 
 
 def _digest(tree: Mapping[str, Any]) -> str:

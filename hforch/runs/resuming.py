@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hforch.config.added_keys import with_added_keys
-from hforch.config.affects import JOB_ID, SAME_RUN, others
+from hforch.config.affects import SAME_RUN, others
 from hforch.config.keys import affects
 from hforch.errors import Mistake
 from hforch.records.record_files import RECORD, known_record
@@ -92,9 +92,7 @@ def changes(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[Mistake]:
     if not before.get("job"):
         return []
     old, new = dict(_flat(before["job"])), dict(_flat(now["job"]))
-    # Keys that the record is too old for; the job id of one that lacks a key of outputs is another in any case.
-    added = _flat(with_added_keys(before["job"]))
-    old = {path: value for path, value in added if not affects(path, JOB_ID)} | old
+    old = dict(_flat(with_added_keys(before["job"]))) | old  # the record may be older than some keys
     for path in before.get("redacted") or []:  # the job id tells whether they are what they were
         for values in (old, new):
             for found in [one for one in values if f"{one}.".startswith(f"{path}.")]:

@@ -171,7 +171,7 @@ def _read_inputs(run: Run) -> list[Input]:
     if job.scoring.text:
         preflight.load_text(job.scoring.text)
     unused = unused_columns(job.prompt, inputs, judging.columns(job.checks))
-    warn(run, [*not_recorded(run.record.redacted or ()), *advice(job), *unused])
+    warn(run, [*not_recorded(run.record.redacted or ()), *advice(job, capabilities(job).ignores), *unused])
     run.note(job_id=job_id(job, inputs), load_key=load_key(job), absent=dict(capabilities(job).lacks))
     return inputs
 

@@ -45,7 +45,10 @@ MODELS: dict[str, Callable[[Path], Path]] = {
 
 
 def asked(cache: str, compiled: Any) -> PytorchBackend:
-    return PytorchBackend(name="pytorch", kv_cache=cache, compile=compiled)  # type: ignore[arg-type]
+    overrides = ["backend=pytorch", f"backend.kv_cache={cache}", f"backend.compile={compiled}"]
+    backend = job_from_overrides(overrides).backend
+    assert isinstance(backend, PytorchBackend)
+    return backend
 
 
 @pytest.fixture(scope="module")

@@ -128,7 +128,7 @@ def test_a_check_takes_values_by_interpolation() -> None:
 
 
 def test_a_share_of_no_checks_is_worth_a_warning() -> None:
-    (remark,) = advice(job_from_overrides(["runtime.min_pass=0.5"]))
+    (remark,) = advice(job_from_overrides(["runtime.min_pass=0.5"]), ())
     assert remark.path == "runtime.min_pass"
-    assert advice(job_from_overrides(["runtime.min_pass=0.5", "checks=json"])) == []
+    assert advice(job_from_overrides(["runtime.min_pass=0.5", "checks=json"]), ()) == []
     assert "must be 1 or less" in mistakes("runtime.min_pass=90")["runtime.min_pass"]

@@ -15,7 +15,7 @@ from hforch.commands import resume
 from hforch.comparison.entries import read_jobs
 from hforch.comparison.freezing import freeze
 from hforch.config import added_keys
-from hforch.config.added_keys import with_added_keys
+from hforch.config.added_keys import with_added_keys, without_added_keys
 from hforch.config.compose import job_from_overrides
 from hforch.config.models.hub import HubModel
 from hforch.config.schema import Job, Runtime, Scoring, TextScoring
@@ -60,6 +60,9 @@ def test_any_part_and_the_job_itself_may_have_later_keys(added: Any) -> None:
     tree["runtime"]["memory_check"], tree["model"]["revision"], tree["scoring"]["text"]["stride"] = "off", "then", 7
     assert with_added_keys(older) == tree
     assert with_added_keys(tree) == tree
+    assert without_added_keys(tree) == older
+    tree["runtime"]["memory_check"] = "warn"
+    assert without_added_keys(tree)["runtime"] == tree["runtime"]
 
 
 def test_only_the_option_that_got_a_key_has_it(added: Any) -> None:
@@ -79,13 +82,14 @@ def test_what_is_no_job_stays_as_it_is(job: dict[str, Any], added: Any) -> None:
 
 @pytest.fixture
 def older_run(tmp_path: Path, added: Any) -> Path:
-    """A run from before `runtime.memory_check`, which affects nothing, and `runtime.repeat`, which affects samples."""
+    """A run without `runtime.memory_check` (affects nothing), `repeat` (samples) and `threads` (loading)."""
+    added(Runtime, {"memory_check": "off", "repeat": 1, "threads": None})
     assert cli.main([*FAKE, f"hydra.run.dir={tmp_path / 'run'}"]) == 0
     file = tmp_path / "run" / "record.json"
     record = json.loads(file.read_text())
-    del record["job"]["runtime"]["memory_check"], record["job"]["runtime"]["repeat"]
+    for key in Runtime.added:
+        del record["job"]["runtime"][key]
     file.write_text(json.dumps(record))
-    added(Runtime, {"memory_check": "off", "repeat": 1})
     return tmp_path / "run"
 
 
@@ -104,7 +108,7 @@ def test_such_a_run_is_resumed(older_run: Path, capsys: pytest.CaptureFixture[st
 
 
 def test_such_a_run_is_not_resumed_where_the_key_means_something_else_now(older_run: Path, added: Any) -> None:
-    added(Runtime, {"memory_check": "off", "repeat": 2})
+    added(Runtime, {"memory_check": "off", "repeat": 2, "threads": None})
     with pytest.raises(ConfigError, match=r"runtime\.repeat: was 2 when this was begun, and is 1 now"):
         resume.main([str(older_run)])
 

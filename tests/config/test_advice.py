@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from hforch.backends.base import capabilities
 from hforch.config.advice import advice
 from hforch.config.compose import job_from_overrides
 
@@ -17,7 +18,8 @@ from hforch.config.compose import job_from_overrides
     ],
 )
 def test_what_is_probably_not_meant_is_told_by_its_path(overrides: list[str], path: str) -> None:
-    (remark,) = advice(job_from_overrides(overrides))
+    job = job_from_overrides(overrides)
+    (remark,) = advice(job, capabilities(job).ignores)
     assert remark.path == path
     assert remark.hint
 
@@ -33,4 +35,5 @@ def test_what_is_probably_not_meant_is_told_by_its_path(overrides: list[str], pa
     ],
 )
 def test_nothing_is_told_of_what_is_meant(overrides: list[str]) -> None:
-    assert advice(job_from_overrides(overrides)) == []
+    job = job_from_overrides(overrides)
+    assert advice(job, capabilities(job).ignores) == []

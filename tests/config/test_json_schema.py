@@ -143,7 +143,7 @@ def test_what_the_comments_in_conf_say_is_shown(group: str) -> None:
     text = json.dumps(schema_of(group))
     assert all(f'"{name}"' in text for name in options(group))
     if group == "runtime":
-        assert "inputs that go through the model together" in text
+        assert "inputs per batch" in text
 
 
 def test_a_users_own_option_fits_as_it_is_composed(tmp_path: Path) -> None:

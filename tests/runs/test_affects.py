@@ -222,7 +222,7 @@ def test_a_key_that_two_options_share_affects_the_same_in_both(backends: Callabl
         ),
         (
             ("backend=fake", "stop=newline", "checks=json", "inputs=facts", "prompt=chat"),
-            *("b513b5a4160580df", "b5e3f155fc201092"),
+            *("a9012dc552a9aa7d", "aed206aa0fa69f17"),
         ),
         (
             ("model=gpt2", "scoring=both", "runtime.repeat=3", "runtime.warmup=2", "runtime.batch_size=4"),

@@ -21,7 +21,7 @@ class LevenshteinCheck(Check):
     passed_when = (
         "it is near this text: `max_distance` edits of a character, or `min_similarity` from 0 to 1 (1 is the same)"
     )
-    example = "levenshtein: Paris"
+    example = "{levenshtein: Paris, max_distance: 1}"
     defaults: ClassVar[Mapping[str, Any]] = {"negate": False, **dict.fromkeys(BOUNDS)}
     strips_value = True
 
