@@ -19,7 +19,18 @@ from dataclasses import dataclass
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
-PLACES = ("hforch", "tests", "bench", "conf", "recipes", "docs", "README.md", "CONTRIBUTING.md", "SECURITY.md", "Makefile")
+PLACES = (
+    "hforch",
+    "tests",
+    "bench",
+    "conf",
+    "recipes",
+    "docs",
+    "README.md",
+    "CONTRIBUTING.md",
+    "SECURITY.md",
+    "Makefile",
+)
 EXEMPT = "wording: ok"
 FUNCTION = (ast.FunctionDef, ast.AsyncFunctionDef)
 DOCUMENTED = (ast.Module, ast.ClassDef, *FUNCTION)

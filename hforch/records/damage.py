@@ -51,7 +51,7 @@ def sample_flaw(sample: Mapping[str, Any]) -> str | None:
         return None
     has_ids = sample.get("output_ids") is not None or "output_ids" in sample["absent"]
     if "input" not in sample or sample.get("text") is None or not has_ids:
-        return "neither an error nor an answer (input, text and output_ids)"
+        return "it has neither an error nor an answer (input, text and output_ids)"
     return None
 
 

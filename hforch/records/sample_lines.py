@@ -114,7 +114,7 @@ class Samples:
         first: dict[int, int] = {}  # line number by hash of input and repeat
         for number, line in enumerate(lines_of(file), 1):
             if len(line) > LONGEST_LINE:
-                self._leave_out(number, f"longer than {LONGEST_LINE // 2**20} MiB")
+                self._leave_out(number, f"it is longer than {LONGEST_LINE // 2**20} MiB")
                 continue
             if not line.endswith(b"\n"):
                 self.is_torn = True
@@ -124,7 +124,7 @@ class Samples:
                 flaw = wanted.flaw(sample, unasked)
             if flaw is None:
                 earlier = first.setdefault(hash((sample["input_id"], sample["repeat"])), number)
-                flaw = None if earlier == number else f"same input and repeat as line {earlier}"
+                flaw = None if earlier == number else f"it has the same input and repeat as line {earlier}"
             if flaw is not None:
                 self._leave_out(number, flaw)
                 continue
@@ -154,7 +154,7 @@ class Samples:
             yield f"skipped: the last line of {self.path} is incomplete"
 
     def _named(self) -> str:
-        """Return the end of a message, such as `:3 is not a sample of this run: not valid JSON`."""
+        """Return the end of a message, such as `:3 is not a sample of this run: it is not valid JSON`."""
         if self.left_out == 1:
             ((number, flaw),) = self.damaged.items()
             return f":{number} is not a sample of this run: {flaw}"
@@ -180,9 +180,9 @@ def parsed(line: bytes) -> tuple[dict[str, Any], str | None]:
     try:
         sample = parse_line(line)
     except json.JSONDecodeError:
-        return {}, "not valid JSON"
+        return {}, "it is not valid JSON"
     except ValueError as error:
         return {}, str(error)
     if type(sample) is not dict:
-        return {}, "not a mapping"
+        return {}, "it is not a mapping"
     return sample, sample_flaw(sample)

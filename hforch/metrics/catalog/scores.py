@@ -9,7 +9,7 @@ SECTION = "scores.metrics"
 METRICS = (
     Metric(
         name="kl_mean",
-        title="mean KL divergence",
+        title="KL divergence (mean)",
         unit="nats",
         digits=4,
         better="lower",
@@ -31,7 +31,7 @@ METRICS = (
     ),
     Metric(
         name="kl_p99",
-        title="KL divergence p99",
+        title="KL divergence (p99)",
         unit="nats",
         digits=3,
         better="lower",
@@ -46,7 +46,7 @@ METRICS = (
     ),
     Metric(
         name="kl_max",
-        title="max KL divergence",
+        title="KL divergence (max)",
         unit="nats",
         digits=2,
         better="lower",
