@@ -19,18 +19,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
-PLACES = (
-    "hforch",
-    "tests",
-    "bench",
-    "conf",
-    "recipes",
-    "docs",
-    "README.md",
-    "CONTRIBUTING.md",
-    "SECURITY.md",
-    "Makefile",
-)
+DOCUMENTS = ("README.md", "CONTRIBUTING.md", "SECURITY.md")
+PLACES = ("hforch", "tests", "bench", "conf", "recipes", "docs", *DOCUMENTS, "Makefile")
 EXEMPT = "wording: ok"
 FUNCTION = (ast.FunctionDef, ast.AsyncFunctionDef)
 DOCUMENTED = (ast.Module, ast.ClassDef, *FUNCTION)

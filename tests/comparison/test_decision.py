@@ -144,7 +144,7 @@ def test_former_metric_names_work_and_are_reported_once(sweep: Path, capsys: pyt
     ]
     assert cli.main(["compare", str(sweep), "--optimize", "identical"]) == 0
     out, err = capsys.readouterr()
-    assert "highest exact_match of 3 qualifying jobs, 1" in out
+    assert "highest exact_match of 4 qualifying jobs, 1" in out
     assert err == "metric identical was renamed to exact_match\n"
 
 
