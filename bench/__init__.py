@@ -1,1 +1,1 @@
-"""Benchmarks: hforch against the bare libraries in the same run, interleaved, as ratios of medians. `make bench`."""
+"""Benchmarks of hforch against the bare libraries: interleaved in one run, as ratios of medians. Run: `make bench`."""

@@ -1,6 +1,6 @@
-"""python -m bench [NAME ...]: run the benchmarks and print their tables; `--list` names them.
+"""python -m bench [NAME ...]: run benchmarks and print their tables; `--list` lists the names.
 
-Several run one after the other, each in a process of its own.
+Several benchmarks run one after another, each in a new process.
 """
 
 from __future__ import annotations
@@ -58,20 +58,20 @@ BENCHES: dict[str, Bench] = {
 
 def main(words: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser("python -m bench", description=__doc__.partition("\n")[0])
-    parser.add_argument("names", metavar="NAME", nargs="*", help="which of them; all if none")
-    parser.add_argument("--rounds", type=int, help="how often each thing is measured, instead of the benchmark's own")
-    parser.add_argument("--smoke", action="store_true", help="one round of two tokens: does it run?")
-    parser.add_argument("--write", metavar="FILE", type=Path, help="put the tables into this page, between their marks")
-    parser.add_argument("--list", action="store_true", help="name the benchmarks, and about how long they take")
+    parser.add_argument("names", metavar="NAME", nargs="*", help="benchmarks to run; default: all")
+    parser.add_argument("--rounds", type=int, help="number of measured rounds; default: set by each benchmark")
+    parser.add_argument("--smoke", action="store_true", help="one round of two tokens, to test that it runs")
+    parser.add_argument("--write", metavar="FILE", type=Path, help="write the tables to FILE, between their markers")
+    parser.add_argument("--list", action="store_true", help="list benchmarks and their approximate duration")
     words = sys.argv[1:] if words is None else words
     options = parser.parse_args(words)
     if options.list:
         print("\n".join(f"{name:24}{bench.minutes:3} min" for name, bench in BENCHES.items()))
         return 0
     if unknown := [name for name in options.names if name not in BENCHES]:
-        parser.error(f"there is no benchmark {', '.join(unknown)}; there are {', '.join(BENCHES)}")
+        parser.error(f"unknown benchmark {', '.join(unknown)}; available: {', '.join(BENCHES)}")
     if options.rounds is not None and options.rounds < 1:
-        parser.error("--rounds: must be 1 or more")
+        parser.error("--rounds: must be at least 1")
     names = options.names or list(BENCHES)
     if options.write:
         for name in names:
@@ -85,7 +85,7 @@ def _each_alone(names: list[str], flags: list[str]) -> int:
     command = [sys.executable, "-m", "bench"]
     failed = [name for name in names if subprocess.run([*command, name, *flags], check=False).returncode]
     if failed:
-        print(f"did not run to the end: {', '.join(failed)}", file=sys.stderr)
+        print(f"failed: {', '.join(failed)}", file=sys.stderr)
     return int(bool(failed))
 
 

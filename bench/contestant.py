@@ -1,8 +1,8 @@
-"""One contestant in a process of its own: it loads once, and does a workload for each line that it reads.
+"""A contestant in its own process: loads a model once, then runs a workload for each line of standard input.
 
 python -m bench.contestant NAME FOLDER      then {"workload": "chat", "prompts": 64, "tokens": 128} on standard input
 
-`chat` or `long`, how many of its prompts, and at most so many new tokens; a line of JSON comes back for each.
+The workload is `chat` or `long`, `prompts` and `tokens` are maxima; the results are printed as one line of JSON.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from typing import Any
 from bench.workload import WORKLOADS, prompts
 
 Work = Callable[[list[str], int], tuple[int, list[float]]]
-"""Answers prompts with so many new tokens at most; gives the tokens back, and each first token's delay in ms."""
+"""Answers prompts with at most N new tokens; returns the number of tokens, and each time to first token in ms."""
 
 
 def page(backend: str, batch_size: int = 4) -> Callable[[str], Work]:
@@ -80,7 +80,7 @@ CONTESTANTS: dict[str, Callable[[str], Work]] = {
 
 
 def peak_mb() -> float:
-    """The most memory this process ever held, in MB of a million bytes."""
+    """Return the peak resident memory of this process, in MB (10^6 bytes)."""
     status = Path("/proc/self/status").read_text()
     return next(int(line.split()[1]) for line in status.splitlines() if line.startswith("VmHWM")) * 1024 / 1e6
 

@@ -1,4 +1,4 @@
-"""openvino-genai through hforch: one stream against the bare engine, many calls against one batch, prompt lookup."""
+"""openvino-genai: one stream vs. the bare engine, concurrent calls vs. a batch, and prompt lookup."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ STREAMED, SUMMARY = 128, 96
 
 
 def one_stream(scale: Scale) -> Iterator[Ratio]:
-    """Seconds from the first piece of text to the last, of as many tokens."""
+    """Measure seconds from the first to the last piece of text, for the same number of tokens."""
     from hforch import load_llm
 
     folder = prepared(*WORDS)
     prompt, pipe, llm = prompts("chat", folder)[0], genai.load(str(folder)), load_llm(*WORDS)
     config = pipe.get_config()
-    tokens = scale.pick(STREAMED, 8)  # the first pieces of text may hold several
+    tokens = scale.pick(STREAMED, 8)  # the first piece of text may contain several
     config.max_new_tokens, config.apply_chat_template, config.ignore_eos = tokens, False, True
 
     def bare() -> float:
@@ -43,7 +43,7 @@ def one_stream(scale: Scale) -> Iterator[Ratio]:
 
 
 def many_calls(scale: Scale) -> Iterator[Ratio]:
-    """64 concurrent calls of ainvoke, against one batch of the same 64 prompts."""
+    """Compare 64 concurrent `ainvoke` calls with one batch of the same prompts."""
     from hforch import load_llm
 
     llm = load_llm(*WORDS, f"generation.max_new_tokens={scale.pick(CHAT_TOKENS, 2)}")
@@ -53,7 +53,7 @@ def many_calls(scale: Scale) -> Iterator[Ratio]:
         await asyncio.gather(*(llm.ainvoke(text) for text in texts))
 
     yield in_turns(
-        f"openvino_genai int8: {len(texts)} x ainvoke, against a batch of {len(texts)}",
+        f"openvino_genai int8: {len(texts)} x ainvoke, vs. a batch of {len(texts)}",
         lambda: timed(lambda: asyncio.run(together())),
         lambda: timed(lambda: llm.batch(texts)),
         scale.rounds(5),
@@ -62,17 +62,17 @@ def many_calls(scale: Scale) -> Iterator[Ratio]:
 
 
 def prompt_lookup(scale: Scale) -> Iterator[Ratio]:
-    """A log to be summed up, and one to be repeated line by line, with prompt lookup and without."""
+    """Summarize a log, and repeat it line by line, with and without prompt lookup."""
     from hforch import load_llm
 
     tokens = scale.pick(SUMMARY, 2)
     summarise = prompts("long", prepared(*WORDS))[0]
-    asked = {"summing up": summarise, "repeating": summarise.replace(SUMMARISE, "Repeat the log line by line.")}
+    asked = {"summarizing": summarise, "repeating": summarise.replace(SUMMARISE, "Repeat the log line by line.")}
     looking = load_llm(*WORDS, "backend.prompt_lookup=true", f"generation.max_new_tokens={tokens}")
     plain = load_llm(*WORDS, f"generation.max_new_tokens={tokens}")
     for what, text in [*asked.items()][: scale.pick(None, 1)]:
         yield in_turns(
-            f"openvino_genai int8: {what} with prompt lookup, against without",
+            f"openvino_genai int8: {what} with prompt lookup, vs. without",
             partial(timed, partial(looking.invoke, text)),
             partial(timed, partial(plain.invoke, text)),
             scale.rounds(7),

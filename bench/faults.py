@@ -1,6 +1,6 @@
-"""Kill sweeps at random moments and resume them: no sample may be lost, and none may be there twice.
+"""Kill sweeps at random times and resume them: no sample may be lost or duplicated.
 
-Every third kill takes the worker that holds the model, the others the whole sweep (SIGKILL each).
+Every third kill hits the worker that holds the model, the others the whole sweep (SIGKILL).
 """
 
 from __future__ import annotations
@@ -20,14 +20,14 @@ import psutil
 from bench.scale import Scale
 from bench.tables import Table
 
-LONGEST_S = 14.0  # from the start of a process to its end at the latest
+LONGEST_S = 14.0  # latest kill after a process started
 ASKED = ("inputs=facts", "prompt=step_by_step,chat", "runtime.seed=1,2", "runtime.repeat=2", "runtime.batch_size=2")
 TORCH = (*ASKED, "backend=pytorch", "generation.max_new_tokens=16")
 FAKE = (*ASKED, "backend=fake", "backend.token_s=0.01", "runtime.seed=1", "generation.max_new_tokens=4")
 
 
 def run(scale: Scale) -> Iterator[Table]:
-    """A round is ten kills."""
+    """Run ten kills per round."""
     wanted, longest = scale.pick(10 * scale.rounds(3), 1), scale.pick(LONGEST_S, 2.0)
     chance = random.Random(0)
     kills, sweeps, counts = 0, 0, Counter[str]()
@@ -46,14 +46,14 @@ def run(scale: Scale) -> Iterator[Table]:
                     break
             sweeps += 1
             counts += _count(directory)
-    names = ("expected", "present", "doubled", "lost")
-    missed = frozenset([0]) if counts["doubled"] or counts["lost"] else frozenset[int]()
+    names = ("expected", "present", "duplicated", "lost")
+    missed = frozenset([0]) if counts["duplicated"] or counts["lost"] else frozenset[int]()
     columns = ("kills", "sweeps", *(f"samples {name}" for name in names))
     yield Table("", columns, [[str(kills), str(sweeps), *(str(counts[name]) for name in names)]], missed)
 
 
 def _run(command: list[str], after: float | None, worker: bool) -> tuple[int | None, bool]:
-    """The exit code of the sweep, and whether something was killed."""
+    """Return the exit code of the sweep, and whether a process was killed."""
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     killed = False
     if after is not None:
@@ -64,7 +64,7 @@ def _run(command: list[str], after: float | None, worker: bool) -> tuple[int | N
             if not worker:
                 process.kill()
     process.wait()
-    time.sleep(0.2)  # its children end with it
+    time.sleep(0.2)  # its children die with it
     return process.returncode, killed
 
 
@@ -90,6 +90,6 @@ def _count(directory: Path) -> Counter[str]:
         assert len(expected) == job["samples"]
         counts["expected"] += len(expected)
         counts["present"] += len(seen)
-        counts["doubled"] += sum(number - 1 for number in seen.values())
+        counts["duplicated"] += sum(number - 1 for number in seen.values())
         counts["lost"] += len(expected - seen.keys())
     return counts

@@ -1,7 +1,7 @@
-"""A chain through hforch against the same generation with the bare library, on one loaded model.
+"""Overhead of a chain through hforch over the same generation with the bare library, on one loaded model.
 
-The bare peer does the least that gives the same text: render the prompt, tokenize, `model.generate`, decode. It has no
-stop sequences even where hforch has them: transformers' own `stop_strings` would cost it more (they are shown apart).
+The bare peer only does what is needed for the same text: render the prompt, tokenize, `model.generate`, decode. It has
+no stop sequences even where hforch has them: transformers' own `stop_strings` would slow it down more.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from bench.scale import Scale
 
 QUESTION = {"question": "What is electroencephalography?"}
 TEMPLATE = "Question: {question}\n\nAnswer: Let's think step by step."
-# None of them comes in the answer. None begins as the answer does either: a stream must hold such a beginning back.
+# None of them occurs in the answer, or starts like it: streaming would hold such a start back.
 STOPS = ["Question:", "<|im_end|>", "Human:", "Observation:"]
 INVOKE, FIRST = 1.03, 1.05
 
@@ -54,7 +54,7 @@ def measure(name: str, scale: Scale, tokens: int, *overrides: str) -> Iterator[R
 
 
 class Bare:
-    """transformers' generate, or optimum-intel's, and nothing else."""
+    """The bare `generate` of transformers or optimum-intel."""
 
     def __init__(self, model: Any, tokenizer: Any, tokens: int) -> None:
         from transformers import GenerationConfig
@@ -71,7 +71,7 @@ class Bare:
         return str(self.tokenizer.decode(ids[0, inputs["input_ids"].shape[1] :], skip_special_tokens=True))
 
     def streamed(self) -> list[str]:
-        """With transformers' own streamer, which gives text out word by word."""
+        """Stream with transformers' own TextStreamer, which emits whole words."""
         from transformers import TextStreamer
 
         pieces: list[str] = []
@@ -85,7 +85,7 @@ class Bare:
         return pieces
 
     def first_token(self) -> float:
-        """Seconds from the question until its first generated token is text."""
+        """Return the seconds until the first generated token is decoded."""
         from transformers.generation.streamers import BaseStreamer
 
         tokenizer, seen = self.tokenizer, []
@@ -113,7 +113,7 @@ def timed(work: Callable[[], Any]) -> float:
 
 
 def first_piece(chain: Any) -> float:
-    """Seconds from the question until there is text; the stream is then read to its end."""
+    """Return the seconds until the first text; the rest of the stream is consumed."""
     started, first = time.perf_counter(), 0.0
     for piece in chain.stream(QUESTION):
         if piece and not first:

@@ -1,8 +1,8 @@
-"""Generation on one NVIDIA GPU: hforch against bare transformers on the same weights, and against the card's bandwidth.
+"""Generation on one NVIDIA GPU: hforch vs. bare transformers on the same weights, and vs. the memory bandwidth.
 
-A Llama of 1.2 billion parameters with random weights in bfloat16 is made on the spot. 64 short prompts get 128 tokens
-each, alone, 16 and 64 at a time; with the dynamic KV cache, and with the static one and the compiled forward pass. Both
-sides have been warmed up; in each round they take turns. Energy is that of the whole card, by NVML's counter.
+The model is a Llama with 1.2 billion random weights in bfloat16, created on the fly. 64 short prompts get 128 tokens
+each, at batch sizes 1, 16 and 64, with the dynamic KV cache, and with the static one and a compiled forward pass. Both
+sides are warmed up, and alternate in each round. Energy is that of the whole GPU, by NVML's counter.
 """
 
 from __future__ import annotations
@@ -24,17 +24,17 @@ PROMPTS = [f"Question {number}: what is {number} times {number + 3}?" for number
 TOKENS = 128
 PLAIN_AT_LEAST = {1: 0.97, 16: 0.97, 64: 0.97}
 COMPILED_AT_LEAST = {1: 0.97, 64: 0.90}
-ALONE = 4  # prompts that are answered one after the other at batch 1
+ALONE = 4  # number of prompts at batch size 1
 
 Generate = Callable[[Sequence[str]], int]
-"""Answers prompts that go through the model together, and returns how many tokens it made."""
+"""Answers prompts as one batch, and returns the number of generated tokens."""
 
 
 @dataclass
 class Contestant:
     """Attributes:
     speeds: tokens/s of each round.
-    energies: J/token of each round; where the card does not tell, none.
+    energies: J/token of each round; empty if the GPU does not report energy.
     """
 
     name: str
@@ -51,7 +51,7 @@ def run(scale: Scale) -> Iterator[Table | str]:
     with tempfile.TemporaryDirectory() as folder:
         model = random_llama.save(Path(folder), shape, device)
         gc.collect()
-        yield f"made {model}"
+        yield f"created {model}"
         plain = _loaded(model, device, scale, "backend.kv_cache=dynamic")
         for size, least in scale.pick(PLAIN_AT_LEAST, {2: 0.0}).items():
             pair = _measured(plain, size, False, scale)
@@ -80,7 +80,7 @@ def run(scale: Scale) -> Iterator[Table | str]:
         "bare, J/token",
     )
     yield Table(f"{len(PROMPTS)} prompts, {TOKENS} new tokens, bfloat16", columns, rows, frozenset(missed))
-    yield Table("", ("one stream, at the bandwidth of a copy in the card's memory", "tokens/s"), [bound])
+    yield Table("", ("upper limit for one stream, by GPU memory bandwidth", "tokens/s"), [bound])
 
 
 def _device(scale: Scale) -> str:
@@ -89,7 +89,7 @@ def _device(scale: Scale) -> str:
     if torch.cuda.is_available():
         return "cuda"
     if not scale.smoke:
-        raise SystemExit("the benchmark gpu needs a GPU that torch can use; hforch doctor says which there are")
+        raise SystemExit("the benchmark gpu needs a GPU that torch can use; see hforch doctor")
     return "cpu"
 
 
@@ -103,7 +103,7 @@ def _loaded(model: Path, device: str, scale: Scale, *words: str) -> Any:
 
 
 def _measured(llm: Any, size: int, is_compiled: bool, scale: Scale) -> tuple[Contestant, Contestant]:
-    """hforch and bare transformers in turns, on one model."""
+    """Measure hforch and bare transformers in turns, on one model."""
     ours = llm.with_arguments(batch_size=size)
     tokens = llm.generation.max_new_tokens
     pair = (
@@ -112,7 +112,7 @@ def _measured(llm: Any, size: int, is_compiled: bool, scale: Scale) -> tuple[Con
     )
     number = scale.pick(ALONE if size == 1 else len(PROMPTS), size)
     batches = [PROMPTS[first : first + size] for first in range(0, number, size)]
-    for each in pair:  # kernels are loaded, chosen and compiled now
+    for each in pair:  # warm up: load, select and compile kernels
         for _ in range(scale.pick(2, 1)):
             each.generate(batches[0])
     for turn in range(scale.rounds(5)):
@@ -139,7 +139,7 @@ def _tokens(result: Any) -> int:
 
 
 def _bare(llm: Any, prompts: Sequence[str], tokens: int, is_compiled: bool) -> int:
-    """What a few lines of transformers do: tokenize, generate, decode."""
+    """Generate with a few lines of transformers: tokenize, generate, decode."""
     from transformers import CompileConfig, GenerationConfig
 
     model, tokenizer = llm.engine.model, llm.engine.tokenizer
@@ -168,7 +168,7 @@ def _add(
 
 
 def _as_reported(model: Path, device: str, scale: Scale) -> Iterator[Table]:
-    """What the record of a run says of the same work, model loading and warm-up included in the run."""
+    """Report the metrics in a run's own record for the same work."""
     from hforch.config.compose import job_from_overrides
     from hforch.records.record_files import read_record
     from hforch.runs import JobContext
@@ -202,7 +202,7 @@ def _as_reported(model: Path, device: str, scale: Scale) -> Iterator[Table]:
 
 
 def _bound(model: Any, device: str) -> list[str]:
-    """Tokens/s of one stream if reading the weights took all the time."""
+    """Estimate tokens/s of one stream if reading the weights took all the time."""
     import torch
 
     size = sum(one.numel() * one.element_size() for one in model.parameters())

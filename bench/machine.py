@@ -1,4 +1,4 @@
-"""The machine that gave the figures."""
+"""Describe the machine that runs the benchmarks."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ NO_PRECISIONS = {"BIN", "EXPORT_IMPORT", "WINOGRAD"}
 
 
 def machine() -> str:
-    """Its processor, what OpenVINO can compute in there, its GPUs, and the versions that decide speed."""
+    """Return the CPU, OpenVINO's precisions on it, the GPUs, and the versions of packages that affect speed."""
     from hforch.machine.environment import cpu_name
 
     cores = len(os.sched_getaffinity(0))

@@ -1,4 +1,4 @@
-"""A Llama with random weights and a tokenizer of its own, made where it is measured: nothing is downloaded."""
+"""A Llama with random weights and a generated tokenizer: nothing is downloaded."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from string import ascii_lowercase
 from typing import Any
 
 VOCABULARY = 49_152
-BILLION = {  # 1.18 * 10^9 parameters, all of which each step reads
+BILLION = {  # 1.18 * 10^9 parameters, all read in each step
     "hidden_size": 2048,
     "intermediate_size": 5632,
     "num_hidden_layers": 24,
@@ -27,7 +27,7 @@ TINY = {
 
 
 def save(folder: Path, shape: dict[str, int], device: str) -> Path:
-    """Make the model in bfloat16 on a device, and save it as a hub would ship it."""
+    """Create the model in bfloat16 on a device, and save it like a checkpoint of the Hugging Face hub."""
     import torch
     from transformers import LlamaConfig, LlamaForCausalLM
 
@@ -53,7 +53,7 @@ def save(folder: Path, shape: dict[str, int], device: str) -> Path:
 
 
 def byte_level_tokenizer() -> Any:
-    """A byte-level BPE of as many tokens as usual models have; without merges, so it reads text byte by byte."""
+    """Return a byte-level BPE tokenizer with a vocabulary of typical size but no merges: each byte is a token."""
     from tokenizers import Tokenizer, decoders, models, pre_tokenizers
     from transformers import PreTrainedTokenizerFast
 

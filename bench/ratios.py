@@ -1,4 +1,4 @@
-"""Measuring two ways of doing one thing in turns, so that what else the machine does meets both alike."""
+"""Measure two implementations alternately, so that other load on the machine affects both equally."""
 
 from __future__ import annotations
 
@@ -7,15 +7,15 @@ from dataclasses import dataclass
 from statistics import median, quantiles
 
 Measure = Callable[[], float]
-"""Does the thing once, and gives back what was measured, in seconds."""
+"""Runs once, and returns the measured time in seconds."""
 
 
 @dataclass(frozen=True)
 class Ratio:
-    """Seconds of hforch and of its bare peer, round by round.
+    """Seconds of hforch and its bare peer in each round.
 
     Attributes:
-        target: the ratio of medians that must not be exceeded.
+        target: the highest acceptable ratio of medians.
     """
 
     name: str
@@ -32,7 +32,7 @@ class Ratio:
         return self.ratio <= self.target
 
     def row(self) -> tuple[str, ...]:
-        """The cells of the table: name, both medians, their ratio, the quartiles of the rounds' ratios, the target."""
+        """Return the cells of a table: name, both medians, their ratio, quartiles of the rounds' ratios, target."""
         each = [mine / other for mine, other in zip(self.ours, self.theirs, strict=True)]
         low, _, high = quantiles(each, n=4) if len(each) > 1 else each * 3
         medians = (_shown(median(self.ours)), _shown(median(self.theirs)))
@@ -40,9 +40,9 @@ class Ratio:
 
 
 def in_turns(name: str, ours: Measure, theirs: Measure, rounds: int, target: float) -> Ratio:
-    """Measure both `rounds` times; who begins changes with every round.
+    """Measure both `rounds` times; the order alternates.
 
-    One unmeasured round comes before, unless a single one is asked for, which only shows that it runs.
+    An unmeasured warm-up round comes first, unless `rounds` is 1.
     """
     if rounds > 1:
         ours(), theirs()

@@ -1,6 +1,6 @@
-"""What many samples cost: memory of the parent while a sweep runs, and the time that comparing many lines takes.
+"""Cost of many samples: the parent's memory while a sweep runs, and the time to compare long sample files.
 
-The fake backend answers, so that what is measured is records and nothing else.
+It uses the fake backend, so that only the handling of records is measured.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ def run(scale: Scale) -> Iterator[Table]:
 
 
 def parent_memory(sizes: Sequence[int]) -> Table:
-    """Peak resident memory of `hforch -m` itself, for sweeps of more and more samples in two jobs."""
+    """Measure the peak resident memory of `hforch -m` itself, for two-job sweeps with increasing numbers of samples."""
     rows = []
     for size in sizes:
         with tempfile.TemporaryDirectory() as folder:
@@ -38,7 +38,7 @@ def parent_memory(sizes: Sequence[int]) -> Table:
             parent, worker = _sweep(Path(folder), size)
             took = time.perf_counter() - started
         rows.append((f"{size:,}", f"{parent / 1e6:.0f} MB", f"{worker / 1e6:.0f} MB", f"{took:.0f} s"))
-    columns = ("samples in a job", "parent, peak RSS", "its workers, peak RSS", "wall")
+    columns = ("samples per job", "parent, peak RSS", "its workers, peak RSS", "wall")
     return Table("Memory of a sweep of two jobs", columns, rows)
 
 
@@ -69,7 +69,7 @@ def _overrides(folder: Path, size: int) -> list[str]:
 
 
 def comparing(lines: int) -> Table:
-    """`hforch compare` over 8 jobs; a fourth of the answers of seven jobs differ."""
+    """Measure `hforch compare` of 8 jobs; in seven of them a quarter of the answers differ."""
     with tempfile.TemporaryDirectory() as folder:
         directory = Path(folder) / "jobs"
         _jobs(Path(folder), directory, lines)
@@ -84,7 +84,7 @@ def comparing(lines: int) -> Table:
         took = time.perf_counter() - started
     row = (str(JOBS), f"{lines:,}", f"{took:.1f} s", f"{peak / 1e6:.0f} MB", f"{COMPARED_S:.0f} s")
     missed = frozenset([0]) if took > COMPARED_S else frozenset[int]()
-    return Table("hforch compare", ("jobs", "lines in each", "wall", "peak RSS", "at most"), [row], missed)
+    return Table("hforch compare", ("jobs", "lines per job", "wall", "peak RSS", "at most"), [row], missed)
 
 
 def _jobs(folder: Path, directory: Path, size: int) -> None:

@@ -1,4 +1,4 @@
-"""What a benchmark is."""
+"""The definition of a benchmark."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from bench.scale import Scale
 from bench.tables import Table
 
 Found = Ratio | Table | str
-"""A ratio (those of one benchmark become a table), a table, or a line to be shown at once."""
+"""A ratio (those of a benchmark are joined to a table), a table, or a line that is printed immediately."""
 
 
 @dataclass(frozen=True)
 class Bench:
     """Attributes:
-    run: measures, and yields what it has found.
-    minutes: about how long it takes on two cores.
+    run: measures, and yields results.
+    minutes: the approximate duration on two cores.
     """
 
     run: Callable[[Scale], Iterator[Found]]

@@ -1,8 +1,8 @@
-"""What the page of a large sweep costs to write, to open and to scroll.
+"""Cost of writing, opening and scrolling the report page of a large sweep.
 
-12 jobs answer 1,000 inputs with 128 tokens each, half of them otherwise than the baseline. The page is opened in
-headless Chromium; the peer is a plain HTML table of the same answers, as a script of ten lines writes it, in turns.
-Both are scrolled through, with a long jump every ten frames. Then 100,000 samples are written, 10 jobs of 10,000.
+12 jobs answer 1,000 inputs with 128 tokens each; half of the answers differ from the baseline. The page is opened in
+headless Chromium; the peer is a plain HTML table of the same answers. Both are scrolled, with a long jump every ten
+frames. Then pages for up to 100,000 samples are written: 10 jobs of 10,000.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ WORDS = SHIPPED.read_text(encoding="utf-8").split()
 JOBS, TOKENS = 12, 128
 FLAGS = ("--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking", "--disable-sync")
 BROWSER = shutil.which("chromium") or shutil.which("chromium-headless-shell")
-FRAMES = """(most) => new Promise((done) => {
+FRAMES = """(most) => new Promise((done) => {  // wording: ok
   const grid = document.getElementById("grid") ?? document.scrollingElement;
   const frames = [];
   let last = performance.now(), number = 0;
@@ -135,7 +135,7 @@ def plain_table(directory: Path, number_of_jobs: int) -> Iterator[str]:
 
 
 def opened(file: Path, ready: str, frames: int) -> tuple[float, float]:
-    """Seconds until it can be used, and milliseconds of the longest frame while it is scrolled."""
+    """Return the seconds until the page is interactive, and the milliseconds of the longest frame while scrolling."""
     from playwright.sync_api import sync_playwright
 
     with sync_playwright() as playwright:
@@ -143,7 +143,7 @@ def opened(file: Path, ready: str, frames: int) -> tuple[float, float]:
         page = browser.new_page(viewport={"width": 1400, "height": 900})
         page.goto(f"file://{file}", wait_until="commit")
         page.wait_for_selector(ready, state="attached", timeout=120_000)
-        page.evaluate("() => new Promise((done) => requestAnimationFrame(() => setTimeout(done)))")
+        page.evaluate("() => new Promise((done) => requestAnimationFrame(() => setTimeout(done)))")  # wording: ok
         marks = "performance.getEntriesByName('hforch-answers')[0]?.startTime ?? performance.now()"
         seconds = page.evaluate(marks) / 1000
         longest = max(page.evaluate(FRAMES, frames))
@@ -165,7 +165,7 @@ def writing(folder: Path, sizes: Sequence[int]) -> Table:
 
 
 def run_report(directory: Path) -> tuple[float, int]:
-    """Seconds, and the peak resident memory in bytes, of `hforch report`."""
+    """Return the seconds and the peak resident memory in bytes of `hforch report`."""
     started = time.perf_counter()
     command = [sys.executable, "-m", "hforch", "report", str(directory)]
     with psutil.Popen(command, stdout=-3, env={**os.environ, "PYTHONUNBUFFERED": "1"}) as process:

@@ -1,4 +1,4 @@
-"""How much a benchmark does: all of it, or just enough to see that it runs."""
+"""The scale of a benchmark: full, or a smoke test."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ T = TypeVar("T")
 @dataclass(frozen=True)
 class Scale:
     """Attributes:
-    asked: how many rounds were asked for; None: as many as the benchmark usually does.
-    smoke: one round of the smallest work, as the tests do it; its figures mean nothing.
+    asked: the requested number of rounds; None: the benchmark's default.
+    smoke: one round of minimal work, for tests; its results are meaningless.
     """
 
     asked: int | None = None

@@ -1,8 +1,8 @@
-"""What the settings of conf/backend/openvino_genai.yaml are worth, in turns.
+"""Effect of the settings in conf/backend/openvino_genai.yaml, measured alternately.
 
-Each setting differs from the defaults in one key. The engines live side by side in this process, and do the chat
-workload one after the other, round by round. A number before each question makes the prompts of each round new: what
-prefix caching finds is the system message alone.
+Each variant changes one key of the defaults. All engines are loaded in this process, and run the chat workload one
+after another in each round. A number before each question makes the prompts of each round new, so that prefix caching
+only finds the system message.
 """
 
 from __future__ import annotations
@@ -49,4 +49,4 @@ def run(scale: Scale) -> Iterator[Table]:
         each = " ".join(f"{one:.1f}" for one in rounds_s)
         rows.append((name, f"{median(rounds_s):.1f}", each, f"{median(rounds_s) / usual:.2f}"))
     title = f"{len(rendered)} chat prompts, {tokens} new tokens"
-    yield Table(title, ("setting", "seconds", "each round", "of the defaults"), rows)
+    yield Table(title, ("setting", "seconds", "each round", "relative to defaults"), rows)

@@ -1,8 +1,8 @@
-"""What scoring costs beside a bare forward pass over the same tokens, in turns.
+"""Overhead of scoring over a bare forward pass of the same tokens, measured alternately.
 
-64 chat prompts, each with 128 given tokens, in batches of 8 and chunks of 32, as conf/scoring has them. Scoring the
-baseline finds the 256 likeliest tokens of each position and writes them; scoring a job against it reads them, and finds
-divergence, agreement and the positions that part most.
+64 chat prompts, each with 128 given tokens, in batches of 8 and chunks of 32, as in conf/scoring. Scoring the baseline
+finds the 256 most likely tokens of each position and writes them; scoring a job against it reads them, and computes
+divergence, agreement and the positions that differ most.
 """
 
 from __future__ import annotations
@@ -43,11 +43,11 @@ def run(scale: Scale) -> Iterator[Ratio | Table]:
     for backend in BACKENDS:
         with TemporaryDirectory() as folder:
             yield from measure(backend, Path(folder), scale, sizes)
-    yield Table("Memory and disk", ("what", "MB", "beside"), sizes)
+    yield Table("Memory and disk", ("what", "MB", "reference"), sizes)
 
 
 def measure(backend: str, folder: Path, scale: Scale, sizes: list[tuple[str, str, str]]) -> Iterator[Ratio]:
-    """The ratios of times; memory and disk are added to `sizes`."""
+    """Yield the ratios of times; append memory and disk use to `sizes`."""
     job = job_from_overrides([*BACKENDS[backend], "scoring=baseline"])
     loaded = load(job, Silent())
     assert loaded.logit_reader is not None
@@ -76,7 +76,7 @@ def measure(backend: str, folder: Path, scale: Scale, sizes: list[tuple[str, str
 
 
 def write_samples(folder: Path, loaded: LoadedModel, tokenizer: Path, texts: int, tokens: int) -> None:
-    """Answers that nobody has generated: pieces of the text that ships."""
+    """Write artificial answers: excerpts of the shipped text."""
     ids = loaded.engine.encode(SHIPPED.read_text(encoding="utf-8"))
     starts = numpy.linspace(0, len(ids) - tokens, texts).astype(int)
     with (folder / SAMPLES).open("w", encoding="utf-8") as file:

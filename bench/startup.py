@@ -1,7 +1,7 @@
-"""A process from its start to its first token, against a bare script that imports, loads and generates.
+"""Time from process start to the first token, vs. a bare script that imports, loads and generates.
 
-Both are second starts: the weights, and for OpenVINO the exported model, are there. Measured is what a person sees: the
-time until the first character of the answer comes out of the process.
+Weights, and for OpenVINO the exported model, are already cached. It is the time that a user sees: until the process
+prints the first character of the answer.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ def measure(name: str, scale: Scale, *overrides: str, target: float = START) -> 
     after = f"> {QUESTION}\n"
 
     def ours() -> float:
-        with tempfile.TemporaryDirectory() as directory:  # a run's own, as Hydra's default is
+        with tempfile.TemporaryDirectory() as directory:  # a new directory for each run, as by default
             return until_text([*words, f"hydra.run.dir={directory}/run"], after)
 
     yield in_turns(
@@ -50,7 +50,7 @@ def measure(name: str, scale: Scale, *overrides: str, target: float = START) -> 
 
 
 def prepared(*overrides: str) -> Path:
-    """The folder that the bare script loads: the same files that hforch loads."""
+    """Return the directory that the bare script loads: the same files that hforch loads."""
     from hforch.backends.base import backend_of
     from hforch.config.compose import job_from_overrides
     from hforch.utils.progress import Silent
@@ -62,7 +62,7 @@ def prepared(*overrides: str) -> Path:
 
 
 def until_text(command: list[str], after: str) -> float:
-    """Seconds until a character that is no white space comes after the text `after` in what a process prints."""
+    """Return the seconds until a process has printed a non-whitespace character after the string `after`."""
     started = time.perf_counter()
     seen, found = "", 0.0
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, bufsize=0) as process:
@@ -71,14 +71,14 @@ def until_text(command: list[str], after: str) -> float:
             seen += piece.decode()
             if not found and after in seen and seen.partition(after)[2].strip():
                 found = time.perf_counter() - started
-    assert process.returncode == 0 and found, f"{command} ended with {process.returncode}: {seen}"
+    assert process.returncode == 0 and found, f"{command} exited with {process.returncode}: {seen}"
     return found
 
 
 def help_page(scale: Scale) -> Iterator[Ratio]:
     ours = [sys.executable, "-m", "hforch", "--help"]
     theirs = [sys.executable, str(BARE / "hydra_app.py"), "--help"]
-    name = "--help, against a trivial Hydra app"
+    name = "--help, vs. a trivial Hydra app"
     yield in_turns(name, lambda: whole(ours), lambda: whole(theirs), scale.rounds(15), HELP)
 
 

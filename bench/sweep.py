@@ -1,7 +1,7 @@
-"""A sweep of 24 jobs over three loaded models, against a bare script that loads each once, and one process a job.
+"""A sweep of 24 jobs over three loaded models, vs. a bare script that loads each once, and vs. one process per job.
 
-SmolLM2 on torch in fp32, on OpenVINO in fp32 and in int8; two prompts, two stops, two batch sizes; 8 inputs, 32 new
-tokens. Weights and exports are in the cache.
+SmolLM2 on torch in fp32, on OpenVINO in fp32 and int8; two prompts, two stop settings, two batch sizes; 8 inputs,
+32 new tokens. Weights and exports are already cached.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ SMOKE = {"backend": "openvino", "precision": "int8", "prompt": "chat", "stop": "
 
 
 def against_bare(scale: Scale) -> Iterator[Ratio]:
-    """Wall time of the whole, process start and records included."""
+    """Measure the total wall time, including process start and records."""
     swept, tokens = scale.pick((SWEPT, 32), (SMOKE, 2))
     models = [(backend, name) for backend, name in MODELS if backend in swept["backend"] and name in swept["precision"]]
     folders = [[backend, str(prepared(f"backend={backend}", f"precision={name}"))] for backend, name in models]
@@ -51,7 +51,7 @@ def against_bare(scale: Scale) -> Iterator[Ratio]:
 
 
 def against_processes(scale: Scale) -> Iterator[Ratio]:
-    """What is not generation: of one sweep, and of the same 24 jobs as processes of their own."""
+    """Measure the time outside generation: of a sweep, and of the same 24 jobs in separate processes."""
     ours, theirs = [], []
     swept, tokens = scale.pick((SWEPT, 32), (SMOKE, 2))
     for _ in range(scale.rounds(2)):
@@ -64,7 +64,7 @@ def against_processes(scale: Scale) -> Iterator[Ratio]:
                 took = _wall([sys.executable, "-m", "hforch", *words])
                 overhead += took - _generating([json.loads((Path(folder) / "record.json").read_text())])
         theirs.append(overhead)
-    yield Ratio("what is not generation, against one process a job", tuple(ours), tuple(theirs), ALONE_TARGET)
+    yield Ratio("time outside generation, vs. one process per job", tuple(ours), tuple(theirs), ALONE_TARGET)
 
 
 def _questions() -> list[dict[str, str]]:
@@ -74,13 +74,13 @@ def _questions() -> list[dict[str, str]]:
 
 
 def _jobs(swept: dict[str, str]) -> int:
-    """How many combinations there are without what EXCLUDED leaves out."""
+    """Return the number of combinations without EXCLUDED."""
     combinations = [dict(zip(swept, one, strict=True)) for one in product(*(one.split(",") for one in swept.values()))]
     return sum(not EXCLUDED.items() <= one.items() for one in combinations)
 
 
 def _sweep(swept: dict[str, str], tokens: int) -> tuple[float, list[dict[str, Any]]]:
-    """Wall seconds, and the records."""
+    """Return the wall time in seconds, and the records."""
     with tempfile.TemporaryDirectory() as folder:
         recipe = Path(folder) / "recipe.yaml"
         defaults = [{group: option} for group, option in COMMON.items()]

@@ -1,4 +1,4 @@
-"""Tables of figures: for the terminal, and as Markdown between the marks that a page has for each benchmark."""
+"""Tables of results, for the terminal and as Markdown between a page's markers for each benchmark."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ RATIO_COLUMNS = ("what", "hforch", "peer", "ratio", "quartiles", "at most")
 @dataclass(frozen=True)
 class Table:
     """Attributes:
-    title: empty if the columns say enough.
-    missed: numbers of the rows that miss their target.
+    title: empty if the columns are self-explanatory.
+    missed: indices of the rows that miss their target.
     """
 
     title: str
@@ -47,21 +47,21 @@ def marks(name: str) -> tuple[str, str]:
 
 
 def around_marks(page: Path, name: str) -> tuple[str, str]:
-    """What stands before and after the place of a benchmark's tables.
+    """Return the text before and after a benchmark's tables in a page.
 
     Raises:
-        SystemExit: the page lacks the marks.
+        SystemExit: the page lacks the markers.
     """
     begin, end = marks(name)
     before, found, rest = page.read_text(encoding="utf-8").partition(begin)
     _, closed, after = rest.partition(end)
     if not found or not closed:
-        raise SystemExit(f"{page} lacks the marks {begin} and {end}")
+        raise SystemExit(f"{page} lacks the markers {begin} and {end}")
     return before, after
 
 
 def write(page: Path, name: str, introduction: str, tables: Iterable[Table]) -> None:
-    """Put tables into a page, in the place of those that stood there before."""
+    """Replace a benchmark's tables in a page."""
     before, after = around_marks(page, name)
     begin, end = marks(name)
     text = "\n".join([introduction, *(table.markdown() for table in tables)])

@@ -1,9 +1,9 @@
-"""One workload, many contestants, in turns.
+"""One workload, many contestants, measured alternately.
 
-The reference page's own snippet on torch and on OpenVINO (its batch size of 4, and 16 as hforch has it), openvino-genai
-with nothing around it, and hforch's three backends. Each loads once, in a process of its own; then all do the workload
-in turns, round by round. Weights are int8 where OpenVINO runs, the checkpoint's own where torch does; torch takes
-minutes, and does the first round alone.
+Contestants: the reference page's own snippet on torch and OpenVINO (with its batch size 4, and with 16 like hforch),
+bare openvino-genai, and hforch's three backends. Each loads once, in its own process; then they run the workload in
+turns, round by round. Weights are int8 with OpenVINO, and those of the checkpoint with torch; torch takes minutes, and
+only runs in the first round.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ TITLES = {
     "long": "{prompts} prompts of about 1,000 tokens, {tokens} new tokens",
 }
 SMOKE = ("bare-genai", "hforch-openvino_genai")
-TARGETS = {  # of tokens/s: at least
+TARGETS = {  # minimal ratios of tokens/s
     ("hforch-openvino_genai", "bare-genai"): {"chat": 0.95, "long": 0.95},
     ("hforch-openvino_genai", "page-openvino"): {"chat": 4.8},
     ("hforch-openvino", "page-openvino-16"): {"chat": 1.0, "long": 1.0},
@@ -116,7 +116,7 @@ def ratios(rounds: Rounds) -> Table:
                 missed.add(len(rows))
             told = " ".join(f"{one:.2f}" for one in each)
             rows.append([ours, theirs, workload, f"{ratio:.2f}", told, "-" if target is None else f"{target:.2f}"])
-    columns = ("tokens/s of", "over those of", "workload", "ratio", "each round", "at least")
+    columns = ("tokens/s of", "vs.", "workload", "ratio", "each round", "at least")
     return Table("Ratios", columns, rows, frozenset(missed))
 
 

@@ -1,7 +1,7 @@
-"""What warm-up changes: tokens/s of a job's first repeat beside its later ones, with runtime.warmup=0, 1 and auto.
+"""Effect of warm-up: tokens/s of a job's first repeat vs. its later ones, with runtime.warmup=0, 1 and auto.
 
-Eight questions, 32 new tokens each, four repeats, batches of 4. Each measurement is a process of its own, and the three
-take turns, so that what else the machine does meets all alike. With enough warm-up the first repeat is no slower than
+Eight questions, 32 new tokens each, four repeats, batches of 4. Each measurement is a new process, and the settings
+alternate, so that other load on the machine affects all equally. With enough warm-up the first repeat is as fast as
 the later ones.
 """
 
@@ -24,14 +24,14 @@ from bench.tables import Table
 BACKENDS = ("pytorch", "openvino", "openvino_genai")
 WARMUPS = ("0", "1", "auto")
 TITLE = "tokens/s of the first repeat and of the later ones"
-COLUMNS = ("backend", "warmup", "it took", "rounds", "steady", "first", "later", "first / later", "first / first at 0")
+COLUMNS = ("backend", "warmup", "took", "rounds", "steady", "first", "later", "first / later", "first / first at 0")
 
 
 def run(scale: Scale) -> Iterator[Table | str]:
     records: dict[tuple[str, str], list[dict[str, Any]]] = defaultdict(list)
     backends = scale.pick(BACKENDS, BACKENDS[-1:])
     for backend in backends:
-        prepared(f"backend={backend}")  # or the first one would export it
+        prepared(f"backend={backend}")  # otherwise the first measurement would include the export
     for number in range(scale.rounds(5)):
         for backend in backends:
             turn = number % len(WARMUPS)
@@ -43,7 +43,7 @@ def run(scale: Scale) -> Iterator[Table | str]:
 
 
 def measured(backend: str, warmup: str, scale: Scale) -> dict[str, Any]:
-    """Return the record of a job that ran in a process of its own."""
+    """Return the record of a job that ran in a new process."""
     tokens, repeats = scale.pick((32, 4), (2, 2))
     with tempfile.TemporaryDirectory() as folder:
         words = [f"backend={backend}", "inputs=facts", f"generation.max_new_tokens={tokens}", "runtime.display=none"]
@@ -55,7 +55,7 @@ def measured(backend: str, warmup: str, scale: Scale) -> dict[str, Any]:
 
 
 def row(backend: str, warmup: str, some: list[dict[str, Any]], cold: list[dict[str, Any]]) -> tuple[str, ...]:
-    """Return the medians over the rounds; ratios are of one round each, and then their median."""
+    """Return the medians over the rounds; ratios are computed for each round first."""
     seconds = median(record["timings"].get("warmup_s", 0.0) for record in some)
     shapes = [shape for record in some for shape in record.get("warmup", [])]
     rounds = [shape["rounds"] for shape in shapes]

@@ -1,4 +1,4 @@
-"""The work that every contestant does: 64 short chat prompts, and 16 long ones of about a thousand tokens."""
+"""The workload of all contestants: 64 short chat prompts, and 16 long ones of about 1,000 tokens."""
 
 from __future__ import annotations
 
@@ -11,22 +11,23 @@ from hforch.generation.file_tokenizer import FileTokenizer
 CHAT_TOKENS, LONG_TOKENS, LONG_PROMPT = 128, 32, 1000
 LONG_PROMPTS = 16
 WORKLOADS = {"chat": CHAT_TOKENS, "long": LONG_TOKENS}
-"""How many new tokens each asks for at most."""
+"""The maximum number of new tokens of each workload."""
 
 SUMMARISE = "Sum it up in one sentence."
 SKIES = ("clear", "cloudy", "overcast", "foggy", "bright", "hazy")
 EVENTS = (
     *("the pump was cleaned", "two filters were replaced", "the boat brought supplies", "a sensor was calibrated"),
-    *("the generator ran all night", "the roof was inspected", "nobody came ashore", "the radio failed for an hour"),
+    *("the generator ran all night", "the roof was inspected"),
+    *("nobody came ashore", "the radio failed for an hour"),  # wording: ok
 )
 
 
 def prompts(name: str, folder: Path) -> list[str]:
-    """The prompts of a workload as text, through the model's chat template.
+    """Return the prompts of a workload, rendered by the model's chat template.
 
     Args:
         name: chat or long.
-        folder: where the tokenizer is.
+        folder: the directory of the tokenizer.
     """
     tokenizer = FileTokenizer(folder)
     texts = _questions() if name == "chat" else [_log(number, tokenizer) for number in range(LONG_PROMPTS)]
@@ -38,7 +39,7 @@ def _questions() -> list[str]:
 
 
 def _log(number: int, tokenizer: Any) -> str:
-    """The log of a weather station, as many days as a thousand tokens hold, and a request to sum it up."""
+    """Return the log of a weather station of about 1,000 tokens, and a request to summarize it."""
     draw = random.Random(number)
     lines = [f"Log of station {number + 1}. {SUMMARISE}"]
     while len(tokenizer.encode("\n".join(lines))) < LONG_PROMPT - 40:

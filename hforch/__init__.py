@@ -1,7 +1,7 @@
-"""hforch: which model x backend x precision x prompt should run on this machine?
+"""Run and compare local language models: model x backend x precision x prompt.
 
-As a library: `load_llm` and `load_chain` load what a configuration describes, and `HforchPipeline` wraps an existing
-transformers pipeline. All three are imported when first used, so that `import hforch` stays quick.
+`load_llm` and `load_chain` load the model that a configuration describes; `HforchPipeline` wraps an existing
+transformers pipeline. All three are imported on first use, which keeps `import hforch` fast.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 __all__ = ["HforchPipeline", "load_chain", "load_llm"]
 
-opt_out()  # before anything imports OpenVINO
+opt_out()  # must run before OpenVINO is imported
 
 _HOMES = {
     "load_llm": "hforch.chain",

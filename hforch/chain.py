@@ -1,4 +1,4 @@
-"""From a Job to a LangChain LLM, and to a chain: prompt | LLM."""
+"""Load the model that a configuration describes, as a LangChain LLM or as a chain (prompt | LLM)."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from hforch.utils.progress import Progress, Silent
 
 
 def build_chain(job: Job, llm: HforchLLM) -> Runnable[Any, str]:
-    """prompt | LLM."""
+    """Return the job's prompt piped into an LLM."""
     return build_prompt(job.prompt) | llm
 
 
@@ -27,18 +27,25 @@ def load_llm(
     progress: Progress | None = None,
     **fields: Any,
 ) -> HforchLLM:
-    """Load a model as configured, ready to be put into a LangChain chain.
+    """Load the model that a configuration describes, as a LangChain LLM.
+
+    Weights are downloaded, converted or exported if they are not in the cache yet.
 
     Args:
-        overrides: as on the command line, such as `"model=gpt2", "backend=openvino"`.
-        recipe: a recipe file to start from.
-        config_dir: a folder with options of your own.
-        progress: whom to tell about downloads and exports; nobody by default.
-        fields: fields of LangChain's BaseLLM, such as `callbacks`.
+        overrides: configuration overrides as on the command line, such as `"model=gpt2", "backend=openvino"`.
+        recipe: a recipe file; the overrides apply on top of it.
+        config_dir: a directory with your own options.
+        progress: receives the progress of downloads and exports; by default, it is not reported.
+        fields: fields of LangChain's BaseLLM, such as `callbacks` or `cache`.
+
+    Returns:
+        An LLM with `invoke`, `batch`, `stream` and their async forms. To change generation settings for a call, pass
+        them to the call or use `bind`, such as `llm.bind(max_new_tokens=8, stop=["."])`.
 
     Raises:
-        ConfigError: every mistake of the configuration at once.
-        ModelError, BackendError: the weights cannot be had, or not loaded.
+        ConfigError: the configuration is invalid; the message lists every error.
+        ModelError: the weights are missing, unusable or cannot be downloaded.
+        BackendError: the backend cannot load the model.
 
     Example:
         llm = load_llm("backend=openvino", "precision=int8", "generation.max_new_tokens=32")
@@ -55,7 +62,13 @@ def load_chain(
     progress: Progress | None = None,
     **fields: Any,
 ) -> Runnable[Any, str]:
-    """The configured prompt piped into the configured LLM; arguments and errors as for `load_llm`.
+    """Load the prompt and the model that a configuration describes, as a LangChain chain (prompt | LLM).
+
+    Arguments and errors are those of `load_llm`.
+
+    Returns:
+        A chain that takes the prompt's variables as a dict (or a string for a prompt with one variable) and returns
+        the answer as a string.
 
     Example:
         chain = load_chain("prompt=chat")

@@ -1,4 +1,4 @@
-"""The items to answer: inline, or one a line or row of a jsonl, csv or txt file."""
+"""Read inputs from the configuration, or from the lines or rows of a JSONL, CSV or text file."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ FORMATS = {".jsonl": "jsonl", ".ndjson": "jsonl", ".csv": "csv", ".txt": "txt"}
 
 @dataclass(frozen=True)
 class Input:
-    """One item to answer.
+    """One input of the model.
 
     Attributes:
-        index: its place among the inputs, from 0.
-        id: its identity, a hash of its content; a second item with the same content ends in `-2`.
-        item: a string, or values by name.
+        index: position among the inputs, from 0.
+        id: hash of the content; `-2` is appended for the second input with the same content, `-3` for the third, ...
+        item: a string, or a dict of values by column name.
     """
 
     index: int
@@ -37,10 +37,10 @@ class Input:
 
 
 def load_inputs(inputs: InlineInputs | FileInputs) -> list[Input]:
-    """All inputs, in order.
+    """Return all inputs, in order.
 
     Raises:
-        ConfigError: the file is not there, cannot be read, or holds no input; line numbers count from 1.
+        ConfigError: the file is missing, unreadable, invalid or has no inputs; line numbers start at 1.
     """
     if isinstance(inputs, InlineInputs):
         items = list(inputs.items)
@@ -50,14 +50,14 @@ def load_inputs(inputs: InlineInputs | FileInputs) -> list[Input]:
     else:
         items = list(_read(inputs))
     if not items:
-        raise ConfigError([Mistake("inputs.path", f"{getattr(inputs, 'path', '')} holds no input")])
+        raise ConfigError([Mistake("inputs.path", f"no inputs found in {getattr(inputs, 'path', '')}")])
     return list(_identified(items[: inputs.limit]))
 
 
 def digest(item: Any) -> str:
-    """The identity of an item's content: 16 hex digits, the same in any file format and key order.
+    """Return a hash of an item's content, 16 hex digits, independent of file format and key order.
 
-    A row of a single column is the same as its value as a plain text.
+    A row with one column has the same hash as its value.
     """
     if isinstance(item, dict) and len(item) == 1:
         item = next(iter(item.values()))
@@ -66,18 +66,18 @@ def digest(item: Any) -> str:
 
 
 def format_of(inputs: FileInputs) -> str | None:
-    """jsonl, csv or txt, as declared or by the file's ending; None for an ending that says nothing."""
+    """Return jsonl, csv or txt, as configured or by file extension; None for any other extension."""
     return inputs.format if inputs.format != "auto" else FORMATS.get(Path(inputs.path).suffix.lower())
 
 
 def unusable(item: Any) -> str | None:
-    """Why an item cannot be written down as JSON in UTF-8; None if it can."""
+    """Return why an item cannot be encoded as JSON in UTF-8, or None if it can."""
     try:
         json.dumps(item, ensure_ascii=False, allow_nan=False, default=str).encode("utf-8")
     except UnicodeEncodeError:
-        return "holds half a character (a lone surrogate), which no text has"
+        return "contains a lone surrogate, which is not a valid character"
     except ValueError:
-        return "holds a number that is none (NaN or infinity)"
+        return "contains NaN or infinity, which JSON does not allow"
     return None
 
 
@@ -92,13 +92,15 @@ def _identified(items: Iterable[Item]) -> Iterator[Input]:
 def _read(inputs: FileInputs) -> Iterator[Item]:
     path = expanded(inputs.path)
     if inputs.path == "-":
-        problem = "standard input is read once, and a run reads its inputs several times, as does who repeats it"
-        raise ConfigError([Mistake("inputs.path", problem, None, "save it to a file, and name that")])
+        problem = "inputs cannot be read from standard input, because they are read more than once"
+        raise ConfigError([Mistake("inputs.path", problem, None, "save them to a file and pass its path")])
     kind = format_of(inputs)
     if kind is None:
         allowed = ", ".join(FORMATS)
-        hint = "say which it is: inputs.format=jsonl, csv or txt"
-        raise ConfigError([Mistake("inputs.path", f"{path} ends in none of {allowed}", None, hint)])
+        hint = "set the format: inputs.format=jsonl, csv or txt"
+        raise ConfigError(
+            [Mistake("inputs.path", f"{path} has an unknown file extension; known: {allowed}", None, hint)]
+        )
     return {"jsonl": _jsonl, "csv": _csv, "txt": _txt}[kind](path, _text(path, inputs.encoding))
 
 
@@ -106,10 +108,10 @@ def _text(path: Path, encoding: str) -> str:
     try:
         return read_bytes(path).decode(encoding).removeprefix("\ufeff")
     except LookupError as error:
-        raise ConfigError([Mistake("inputs.encoding", f"{encoding!r} is no encoding that Python knows")]) from error
+        raise ConfigError([Mistake("inputs.encoding", f"unknown encoding {encoding!r}")]) from error
     except UnicodeError as error:
-        at = f": byte {error.start} does not fit" if isinstance(error, UnicodeDecodeError) else ""
-        problem = f"{path} is not in {encoding}{at}"
+        at = f": invalid byte at offset {error.start}" if isinstance(error, UnicodeDecodeError) else ""
+        problem = f"{path} is not encoded in {encoding}{at}"
         raise ConfigError([Mistake("inputs.encoding", problem, None, "such as inputs.encoding=latin-1")]) from error
     except OSError as error:
         raise ConfigError([Mistake("inputs.path", f"{path}: {(error.strerror or str(error)).lower()}")]) from error
@@ -123,17 +125,19 @@ def _jsonl(path: Path, text: str) -> Iterator[Item]:
         try:
             item = json.loads(line)
         except json.JSONDecodeError as error:
-            mistakes.append(Mistake("inputs.path", f"no JSON: {error.msg} (column {error.colno})", f"{path}:{number}"))
+            mistakes.append(
+                Mistake("inputs.path", f"invalid JSON: {error.msg} (column {error.colno})", f"{path}:{number}")
+            )
             continue
         except (ValueError, RecursionError) as error:
-            mistakes.append(Mistake("inputs.path", f"no usable JSON: {error}", f"{path}:{number}"))
+            mistakes.append(Mistake("inputs.path", f"unusable JSON: {error}", f"{path}:{number}"))
             continue
         if problem := unusable(item):
             mistakes.append(Mistake("inputs.path", problem, f"{path}:{number}"))
         elif isinstance(item, str | dict):
             yield item
         else:
-            problem = f"a line is a JSON object or a string, not {type(item).__name__}"
+            problem = f"each line must be a JSON object or string; got {type(item).__name__}"
             mistakes.append(Mistake("inputs.path", problem, f"{path}:{number}"))
     if mistakes:
         raise ConfigError(mistakes)
@@ -144,13 +148,13 @@ def _csv(path: Path, text: str) -> Iterator[Item]:
     rows = csv.reader(io.StringIO(text, newline=""))
     header = next(rows, None)
     if not header or any(not name.strip() for name in header) or len(set(header)) < len(header):
-        problem = "the first row must name the columns, each once"
+        problem = "the first row must contain the column names, without duplicates"
         raise ConfigError([Mistake("inputs.path", problem, f"{path}:1", "such as: question,expected")])
     for row in rows:
         if not row:
             continue
         if len(row) != len(header):
-            problem = f"{len(row)} values, and the header names {len(header)} columns"
+            problem = f"the row has {len(row)} values, but the header has {len(header)} columns"
             raise ConfigError([Mistake("inputs.path", problem, f"{path}:{rows.line_num}")])
         yield dict(zip(header, row, strict=True))
 

@@ -1,4 +1,4 @@
-"""From the `prompt` group to a LangChain prompt, and from an input to the variables it takes."""
+"""Build LangChain prompts from the `prompt` config group, and their variables from inputs."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ Prompt = TemplatePrompt | ChatPrompt | RawPrompt
 
 
 def build_prompt(prompt: Prompt) -> BasePromptTemplate:
-    """The LangChain prompt; its output goes into the LLM."""
+    """Return the LangChain prompt, whose output is the input of the LLM."""
     from langchain_core.prompts import ChatPromptTemplate, PromptTemplate
 
     if isinstance(prompt, RawPrompt):
@@ -33,7 +33,7 @@ def build_prompt(prompt: Prompt) -> BasePromptTemplate:
 
 
 def variable_names(prompt: Prompt) -> list[str]:
-    """Return the names of a prompt's variables, as its LangChain prompt has them, without importing LangChain."""
+    """Return the names of a prompt's variables, in LangChain's order, without importing LangChain."""
     if isinstance(prompt, RawPrompt):
         return [RAW]
     if isinstance(prompt, TemplatePrompt):
@@ -43,31 +43,34 @@ def variable_names(prompt: Prompt) -> list[str]:
 
 
 def variables_of(item: Item, prompt: Prompt, wanted: Sequence[str]) -> dict[str, Any]:
-    """The prompt's variables for one item; a plain string stands for the only one.
+    """Return the values of the prompt's variables, whose names are `wanted`, for one item.
+
+    A string is the value of the only variable.
 
     Raises:
-        PromptError: the item does not have them.
+        PromptError: the item lacks a variable.
     """
     if isinstance(prompt, RawPrompt):
         return {RAW: _raw(item, prompt.column)}
     if isinstance(item, str):
         if len(wanted) != 1:
-            raise PromptError(f"a plain text fits a prompt of one variable, and this one has {_listed(wanted)}")
+            raise PromptError(f"the prompt has {len(wanted)} variables ({_listed(wanted)}); pass a dict, not a string")
         return {wanted[0]: item}
     missing = [name for name in wanted if item.get(name) is None]
     if missing:
-        raise PromptError(f"the prompt wants {_listed(missing)}, and the input has {_listed(list(item))}")
+        raise PromptError(f"the prompt requires {_listed(missing)}, but the input has {_listed(list(item))}")
     return {name: item[name] for name in wanted}
 
 
 def check_inputs(prompt: Prompt, inputs: Sequence[Input], declared: InlineInputs | FileInputs) -> None:
-    """Make sure that every input has what the prompt wants.
+    """Check that every input has the variables of the prompt.
 
     Args:
-        declared: where the inputs came from, for the message.
+        declared: the source of the inputs, for messages.
 
     Raises:
-        ConfigError: the first inputs that do not, three at most, and how many more; or the header of a csv file.
+        ConfigError: inputs lack variables; the error lists up to three of them and the number of the others, or the
+            header of a CSV file.
     """
     wanted = variable_names(prompt)
     if isinstance(declared, FileInputs) and format_of(declared) == "csv":
@@ -79,30 +82,30 @@ def check_inputs(prompt: Prompt, inputs: Sequence[Input], declared: InlineInputs
         except PromptError as error:
             mistakes.append(Mistake("inputs", f"input {each.index + 1}: {error}"))
     if len(mistakes) > 3:
-        mistakes = [*mistakes[:3], Mistake("inputs", f"and {len(mistakes) - 3} more inputs like these")]
+        mistakes = [*mistakes[:3], Mistake("inputs", f"and {len(mistakes) - 3} more inputs with errors")]
     if mistakes:
         raise ConfigError(mistakes)
 
 
 def unused_columns(prompt: Prompt, inputs: Sequence[Input], others: Collection[str] = ()) -> list[Mistake]:
-    """A warning if the inputs have columns that the prompt never names, `others` aside: those are used elsewhere."""
+    """Return a warning about input columns that neither the prompt uses nor `others` names."""
     named = {prompt.column} if isinstance(prompt, RawPrompt) else set(variable_names(prompt))
     has = dict.fromkeys(name for each in inputs if isinstance(each.item, dict) for name in each.item)
     unused = [str(name) for name in has if name not in named and name not in others]
     if not unused or named == {None}:
         return []
-    what = f"{_listed(unused)}, which the prompt never uses"
-    return [Mistake("inputs", f"the inputs have {what}", hint="nothing to do if that is meant")]
+    what = f"input columns: {_listed(unused)}"
+    return [Mistake("inputs", f"the prompt does not use these {what}", hint="ignore this if it is intended")]
 
 
 def _check_header(prompt: Prompt, first: Input, wanted: Sequence[str], path: str) -> None:
-    """The rows of a csv file all have the columns of its header, so the first one tells of all."""
+    """Check the columns of a CSV file with its first row, since all rows have the columns of the header."""
     try:
         variables_of(first.item, prompt, wanted)
     except PromptError as error:
         assert isinstance(first.item, dict)
         if all(value is not None for value in first.item.values()):
-            hint = "the first row of a csv file names its columns, such as: question,expected"
+            hint = "the first row of a CSV file must name its columns, such as: question,expected"
             raise ConfigError([Mistake("inputs.path", str(error), f"{path}:1", hint)]) from error
 
 
@@ -111,15 +114,15 @@ def _raw(item: Item, column: str | None) -> str:
         return item
     if column is not None:
         if column not in item:
-            raise PromptError(f"prompt.column is {column!r}, and the input has {_listed(list(item))}")
+            raise PromptError(f"prompt.column is {column!r}, but the input has {_listed(list(item))}")
         return str(item[column])
     if len(item) != 1:
         raise PromptError(
-            f"the input has {_listed(list(item))}; say which is the prompt, as in"
+            f"the input has {_listed(list(item))}; select the column that holds the prompt, such as"
             f" prompt.column={next(iter(item), 'NAME')}"
         )
     return str(next(iter(item.values())))
 
 
 def _listed(names: Sequence[str]) -> str:
-    return ", ".join(f"{{{name}}}" for name in names) or "nothing"
+    return ", ".join(f"{{{name}}}" for name in names) or "none"

@@ -1,7 +1,7 @@
-"""A program at a terminal of its own, started as subprocess does it.
+"""Run a program at its own terminal, started with subprocess.
 
-pexpect.spawn forks Python itself, which is not safe in a process that has run threads of other libraries, as the tests
-of the backends leave them behind.
+pexpect.spawn forks Python itself, which is unsafe in a process that has run threads of other libraries, as the tests
+of the backends do.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ os.execv(sys.executable, [sys.executable, *sys.argv[1:]])
 @dataclass(frozen=True)
 class AtTerminal:
     """Attributes:
-    screen: what pexpect knows of the terminal: `expect`, `send`, `before`.
+    screen: pexpect's view of the terminal: `expect`, `send`, `before`.
     """
 
     process: subprocess.Popen[bytes]
@@ -43,7 +43,7 @@ class AtTerminal:
 
 @contextmanager
 def python_at_terminal(words: Sequence[str], cwd: Path, rows: int = 40, columns: int = 100) -> Iterator[AtTerminal]:
-    """Run `python WORDS` as the leader of a session whose terminal we hold; it is ended at the end."""
+    """Run `python WORDS` as the session leader of a terminal that the test controls; kill it after the block."""
     ours, theirs = pty.openpty()
     fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
     process = subprocess.Popen(

@@ -1,4 +1,4 @@
-"""What tests of all backends run over: those that load weights, pytorch first."""
+"""Parameters for tests of all backends that load weights, pytorch first."""
 
 from __future__ import annotations
 
@@ -11,4 +11,4 @@ BACKENDS = sorted(
     key=lambda name: (name != "pytorch", name),
 )
 EXACT = ("precision=fp32", "ov_config=accuracy")
-"""Settings under which a text does not depend on what else is in its batch."""
+"""Settings with which an output does not depend on the other inputs in its batch."""

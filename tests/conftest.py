@@ -1,4 +1,4 @@
-"""Fixtures that more than one room uses: tiny models on disk, the default model loaded, and jobs from overrides."""
+"""Shared fixtures: tiny models on disk, the default model loaded, and jobs from overrides."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ import pytest
 import tiny_models
 from backends_tested import BACKENDS, EXACT
 
-# Pages of progress bars help nobody in a test's output.
+# Progress bars would fill pages of test output.
 os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 
-# Tests started in the background of a script ignore Ctrl-C, and so would all that they start.
+# Tests started in the background of a script ignore Ctrl-C, and so would all processes that they start.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 LONG_S = {
-    **{"test_promises": 340, "test_readme": 290, "test_grammar": 190, "test_shipped_recipes": 150, "test_bench": 150},
+    **{"test_guarantees": 340, "test_readme": 290, "test_grammar": 190, "test_shipped_recipes": 150, "test_bench": 150},
     **{"test_network": 80, "test_orphans": 60, "test_shortage": 45},
     **{"test_mistakes": 150, "test_sweep": 120, "test_scored_sweeps": 100, "test_page": 100, "test_init": 90},
     **{
@@ -39,15 +39,15 @@ LONG_S = {
     **{"test_reference_page": 30, "test_secrets": 40, "test_shared_gpu": 40},
     **{"test_anew": 130, "test_death": 40, "test_trackers": 60, "test_contributing": 100, "test_launchers": 15},
 }
-"""About how many seconds the tests of a file take; of the others, less. Long ones begin first."""
+"""Approximate duration of test files in seconds; all others take less. Long ones start first."""
 CORES = os.sched_getaffinity(0)
 ENVIRONMENT = dict(os.environ)
 LOADING = {"tiny_gpt2", "tiny_bloom", "load", "smollm2", "default_model", "write_gguf"}
-"""Fixtures that make or load a model."""
+"""Fixtures that create or load a model."""
 
 
 def pytest_configure() -> None:
-    """Give each of several pytest processes cores of its own: threads of two that share them wait for each other."""
+    """Pin each pytest process to its own cores: threads of processes that share cores wait for each other."""
     worker, count = os.environ.get("PYTEST_XDIST_WORKER"), int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
     if worker and len(CORES) >= count:
         os.sched_setaffinity(0, sorted(CORES)[int(worker.removeprefix("gw")) :: count])
@@ -55,7 +55,7 @@ def pytest_configure() -> None:
 
 @pytest.fixture
 def all_cores() -> Iterator[int]:
-    """How many cores there are; the test and what it starts may use them all."""
+    """Yield the number of cores, and let the test and its child processes use all of them."""
     own = os.sched_getaffinity(0)
     os.sched_setaffinity(0, CORES)
     yield len(CORES)
@@ -73,7 +73,7 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
 
 
 def import_libraries(backends: Sequence[str]) -> None:
-    """Import what runs need, and let Python look for no garbage among it: measured runs collect it thrice."""
+    """Import the libraries of runs, and hide them from garbage collection: measured runs collect three times."""
     from hforch.runs.processes.imports import import_runner
     from hforch.runs.processes.preload import preload, quick_imports
 
@@ -86,7 +86,7 @@ def import_libraries(backends: Sequence[str]) -> None:
 
 @pytest.fixture(autouse=True)
 def heavy_work_is_forked(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Exports and conversions need not import torch each, but where a test is about their process."""
+    """Run exports and conversions in forks, so that they need not import torch, except in tests of their process."""
     if request.node.get_closest_marker("model") and not request.node.get_closest_marker("own_process"):
         from hforch.models import subprocesses
 
@@ -103,7 +103,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker("model")
         if item.path.parent.name == "hostile":
             item.add_marker("hostile")
-    items.sort(key=lambda item: -LONG_S.get(item.path.stem, 0))  # so that all processes end at the same time
+    items.sort(key=lambda item: -LONG_S.get(item.path.stem, 0))  # so that all workers finish at about the same time
 
     def gpu() -> bool:
         if find_spec("torch") is None:
@@ -115,12 +115,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     if any(item.get_closest_marker("gpu") for item in items) and not gpu():
         for item in items:
             if item.get_closest_marker("gpu"):
-                item.add_marker(pytest.mark.skip(reason="torch has no GPU here"))
+                item.add_marker(pytest.mark.skip(reason="torch finds no GPU"))
 
 
 @pytest.fixture(scope="session")
 def shared(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Path:
-    """A folder that all processes of this test session see."""
+    """A folder shared by all processes of this test session."""
     own = tmp_path_factory.getbasetemp()
     folder = (own if worker_id == "master" else own.parent) / "shared"
     folder.mkdir(exist_ok=True)
@@ -139,7 +139,7 @@ def tiny_bloom(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def load() -> Iterator[Callable[..., Any]]:
-    """`hforch.load_llm`, remembering what it has loaded."""
+    """Return `hforch.load_llm`, with everything loaded closed after the test."""
     from hforch import load_llm
 
     loaded: dict[tuple[str, ...], Any] = {}
@@ -156,5 +156,5 @@ def load() -> Iterator[Callable[..., Any]]:
 
 @pytest.fixture(scope="session", params=BACKENDS)
 def smollm2(request: pytest.FixtureRequest, load: Callable[..., Any]) -> Any:
-    """The default model, exact, on each backend."""
+    """The default model with exact settings, on each backend."""
     return load(f"backend={request.param}", *EXACT, "generation.max_new_tokens=16")

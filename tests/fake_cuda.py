@@ -1,6 +1,6 @@
-"""A CUDA that a torch without one pretends to have: cards with memory, which may be full, broken or hidden.
+"""A fake CUDA for torch: GPUs with memory that may be full, broken or hidden.
 
-Only what hforch asks is there. Tensors and models stay on the CPU; what they would take is set by hand.
+It only has the functions that hforch calls. Tensors and models stay on the CPU; tests set their GPU memory manually.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ BUSY = (
 
 @dataclass
 class Card:
-    """A card; sizes in bytes. What `failure` says is raised when the card is first used."""
+    """A GPU, with sizes in bytes; `failure` is the message of the error that its first use raises."""
 
     total: int = 80 * GIB
     used_by_others: int = 0
@@ -51,14 +51,14 @@ class Card:
         self.allocated -= size
 
     def fail(self, index: int, size: int) -> None:
-        """Raise what torch raises for `size` bytes more than there are."""
+        """Raise torch's error for a failed allocation of `size` bytes."""
         import torch
 
         raise torch.OutOfMemoryError(out_of_memory(self, index, size))
 
 
 def out_of_memory(card: Card, index: int, size: int) -> str:
-    """What torch says."""
+    """Return torch's error message."""
 
     def gib(value: int) -> str:
         return f"{value / GIB:.2f} GiB"
@@ -74,12 +74,12 @@ def out_of_memory(card: Card, index: int, size: int) -> str:
 
 @dataclass
 class FakeCuda:
-    """The cards of a machine.
+    """The GPUs of a machine.
 
     Attributes:
-        version: the CUDA that torch is built for; None for a CPU build.
-        refusal: what CUDA's initialization raises, such as `TOO_OLD`.
-        looked_at: the cards that were initialized.
+        version: CUDA version of torch; None for a CPU build.
+        refusal: error message of CUDA's initialization, such as `TOO_OLD`.
+        looked_at: indices of initialized GPUs.
     """
 
     cards: list[Card] = field(default_factory=lambda: [Card()])
@@ -100,7 +100,9 @@ class FakeCuda:
             for name in ("max_memory_allocated", "max_memory_reserved", "reset_peak_memory_stats", "empty_cache"):
                 patch.setattr(torch.cuda, name, getattr(self, name))
             patch.setattr(torch.cuda, "is_initialized", lambda: bool(self.looked_at))
-            patch.setattr(torch.cuda, "_is_in_bad_fork", lambda: False)  # as if no test had asked the real one
+            patch.setattr(
+                torch.cuda, "_is_in_bad_fork", lambda: False
+            )  # True in a fork after another test has initialized CUDA
             patch.setattr(torch.accelerator, "is_available", self.is_available)
             patch.setattr(torch.accelerator, "device_count", self.device_count)
             patch.setattr(torch.accelerator, "current_accelerator", lambda: SimpleNamespace(type="cuda"))

@@ -1,4 +1,4 @@
-"""A scripted stand-in for pynvml and for torch.cuda: cards with energy counters, processes, clocks, and errors."""
+"""Scripted fakes of pynvml and torch.cuda: GPUs with energy counters, processes, clocks and errors."""
 
 from __future__ import annotations
 
@@ -26,16 +26,16 @@ class NVMLError(Exception):
 
 @dataclass(eq=False)
 class FakeCard:
-    """A card, which is its own handle.
+    """A GPU, which is its own handle.
 
     Attributes:
-        watts: what it takes; the energy counter follows the clock.
-        energies: what the counter says at each question instead, in mJ.
-        processes: MB by process id; a callable is asked each time.
-        computing: ids of processes that compute; None: the driver does not tell.
-        events: bits of what limits the clocks, at each question; the last one stays.
+        watts: power; the energy counter increases with time.
+        energies: successive values of the energy counter in mJ, instead of `watts`; the last one repeats.
+        processes: memory in MB by process id, or a function that returns it.
+        computing: ids of processes that compute; None if the driver does not report them.
+        events: successive bit masks of clock limits; the last one repeats.
         errors: NVML's return code by function.
-        parent: the card of which it is a MIG instance.
+        parent: the GPU of a MIG instance.
     """
 
     name: str = "NVIDIA H200"
@@ -57,7 +57,7 @@ class FakeCard:
 
 
 class FakeNvml(ModuleType):
-    """pynvml with these cards; `inits` counts initialisations, `fails_to_start` is a return code of nvmlInit."""
+    """A fake pynvml; `inits` counts initializations, `fails_to_start` is a return code of nvmlInit."""
 
     def __init__(self, cards: Sequence[FakeCard], fails_to_start: int | None = None) -> None:
         super().__init__("pynvml")
@@ -107,7 +107,7 @@ class FakeNvml(ModuleType):
         raise NVMLError(NOT_FOUND)
 
     def __getattr__(self, name: str) -> Any:
-        """A function that asks one card."""
+        """Return a fake NVML function of one GPU."""
         own = ANSWERS.get(name)
         if own is None:
             raise AttributeError(name)
@@ -167,7 +167,7 @@ ANSWERS: dict[str, Callable[..., Any]] = {
 
 
 def fake_torch(cards: Sequence[FakeCard], initialized: bool = True) -> Any:
-    """torch with these CUDA devices, in this order; `properties` counts how often CUDA would have been initialised."""
+    """Return a fake torch with these CUDA devices, in this order; `described` counts initializations of CUDA."""
 
     def properties(number: int) -> Any:
         card = cards[number]
@@ -194,10 +194,10 @@ def install(
     torch: Any = None,
     fails_to_start: int | None = None,
 ) -> FakeNvml:
-    """Put the fakes where NVML and torch are looked for.
+    """Replace the modules pynvml and torch with the fakes.
 
     Args:
-        torch: None: with all of these cards, in this order.
+        torch: by default, a fake torch with all GPUs, in this order.
     """
     fake = FakeNvml(cards, fails_to_start)
     monkeypatch.setitem(sys.modules, "pynvml", fake)

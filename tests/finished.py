@@ -1,4 +1,4 @@
-"""Shipped recipes and sweeps, each run once by whichever test wants it first; others copy what it has left."""
+"""Shipped recipes and sweeps, each run once by the first test that needs it; other tests copy the result."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from filelock import FileLock
 
 ROOT = Path(__file__).resolve().parents[1]
 ALONE = {"step_by_step", "french_numbers"}
-"""Recipes of one run; the others are sweeps."""
+"""Recipes of a single run; all others are sweeps."""
 
 
 @dataclass(frozen=True)
 class Finished:
     """Attributes:
-    directory: of the run or sweep; not to be changed.
-    printed: what it has printed.
+    directory: of the run or sweep; must not be changed.
+    printed: the output.
     """
 
     directory: Path
@@ -32,10 +32,10 @@ class Finished:
 
 
 def recipe(name: str, shared: Path) -> Finished:
-    """A recipe of `recipes/`, run.
+    """Run a recipe of `recipes/`, or return its existing result.
 
     Args:
-        shared: a folder that all processes of this test session see.
+        shared: a folder shared by all processes of this test session.
     """
     directory, printed = shared / name, shared / f"{name}.txt"
     with FileLock(shared / f"{name}.lock"):
@@ -47,7 +47,7 @@ def recipe(name: str, shared: Path) -> Finished:
 
 
 def copy_of_sweep(directory: Path, *words: str) -> None:
-    """What `hforch -m WORDS` leaves in a directory; equal sweeps are run once in a process."""
+    """Copy what `hforch -m WORDS` writes to a directory; equal sweeps run once per process."""
     made = _swept(*words)
     shutil.copytree(made, directory, dirs_exist_ok=True)
     for file in directory.rglob("*"):
@@ -57,7 +57,7 @@ def copy_of_sweep(directory: Path, *words: str) -> None:
 
 @cache
 def _swept(*words: str) -> Path:
-    """A sweep that nobody changes."""
+    """Return a sweep that tests must not change."""
     directory = Path(mkdtemp(prefix="hforch-swept-"))
     atexit.register(shutil.rmtree, directory)
     hforch("-m", *words, f"hydra.sweep.dir={directory}")

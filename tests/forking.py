@@ -1,9 +1,9 @@
-"""Processes that are forked from one which has imported what they need: a test waits for hforch, and not for imports.
+"""Run hforch in forks of a process that has already imported its dependencies, so that tests do not wait for imports.
 
-A server imports hforch's command line (and, if asked, what the backends load), then forks a child for each request. The
-child gets the arguments, folder, environment and standard streams of the request, does what `python -m MODULE` does,
-and ends as any Python does. `command_line.py` decides which commands may be run like that. Exports and conversions,
-which hforch starts as processes of their own, are forks of the same server.
+A server imports hforch's command line (and optionally the libraries of backends), then forks a child for each request.
+The child gets the arguments, folder, environment and standard streams of the request, does what `python -m MODULE`
+does, and exits like any Python process. `command_line.py` decides which commands run this way. Exports and conversions,
+which hforch starts as separate processes, are forks of the same server.
 """
 
 from __future__ import annotations
@@ -32,9 +32,9 @@ from typing import IO, Any
 
 ROOT = Path(__file__).resolve().parents[1]
 READ_AT_IMPORT = ("PYTHON", "TRANSFORMERS_", "OMP_", "GOMP_", "MKL_", "OPENBLAS_")
-"""Beginnings of the variables that Python and the libraries read once, when they are started or imported.
+"""Prefixes of the variables that Python and the libraries only read when they are started or imported.
 
-Those of the hub's library (HF_...) are read again in each child.
+Those of the Hugging Face Hub library (HF_...) are read again in each child.
 """
 
 IMPORTED_LATE = (
@@ -45,10 +45,10 @@ IMPORTED_LATE = (
     "hydra.core.global_hydra",
     "multiprocessing.popen_fork",
 )
-"""What hforch imports in the functions that need it."""
+"""Modules that hforch imports inside functions."""
 
 COMPOSED = (["backend=fake"], ["backend=fake", "inputs=numbers_in_french"], ["backend=fake", "inputs=facts"])
-"""Options that many tests choose."""
+"""Options that many tests use."""
 
 SET_PARENT_DEATH_SIGNAL = 1
 STARTING_S = 120
@@ -63,13 +63,13 @@ class Request:
     environment: Mapping[str, str]
 
 
-# ---------------------------------------------------------------- who asks
+# ---------------------------------------------------------------- client
 class Server:
     """A process that runs modules in forks of itself.
 
     Args:
-        backends: whose libraries it imports, besides the command line.
-        environment: of the server; what READ_AT_IMPORT names is that of all its children.
+        backends: the backends whose libraries it imports, in addition to the command line.
+        environment: of the server; children share its variables in READ_AT_IMPORT.
     """
 
     def __init__(self, backends: Sequence[str], environment: Mapping[str, str]) -> None:
@@ -95,10 +95,10 @@ class Server:
     def run(
         self, words: Sequence[str], folder: Path, environment: Mapping[str, str], timeout: float
     ) -> subprocess.CompletedProcess[str]:
-        """`python -m hforch WORDS`, as `subprocess.run` with `capture_output=True, text=True, stdin=DEVNULL`.
+        """Run `python -m hforch WORDS`, like `subprocess.run` with `capture_output=True, text=True, stdin=DEVNULL`.
 
         Raises:
-            subprocess.TimeoutExpired: the process was killed after so many seconds.
+            subprocess.TimeoutExpired: the process was killed after the timeout.
         """
         request = Request("hforch", list(words), str(folder), dict(environment))
         command = [sys.executable, "-m", "hforch", *words]
@@ -120,11 +120,11 @@ class Server:
         stdout: int | IO[Any],
         stderr: int | IO[Any],
     ) -> Forked:
-        """The same, not waited for."""
+        """Start the same, without waiting for it."""
         return Forked(self._address, Request("hforch", list(words), str(folder), dict(environment)), stdout, stderr)
 
     def start(self, module: str, files: Sequence[Path], output: IO[bytes], environment: Mapping[str, str]) -> int:
-        """Stands for `hforch.models.subprocesses.start`."""
+        """Replace `hforch.models.subprocesses.start`."""
         return start(self._address, module, files, output, environment)
 
 
@@ -135,25 +135,25 @@ def server(backends: tuple[str, ...], read_at_import: tuple[tuple[str, str], ...
 
 
 def server_for(backends: Sequence[str], environment: Mapping[str, str]) -> Server:
-    """The server whose children may have this environment; it is started if there is none yet."""
+    """Return the server whose children can have this environment; start it if necessary."""
     kept = {name: value for name, value in environment.items() if name.startswith(READ_AT_IMPORT)}
     return server(tuple(backends), tuple(sorted(kept.items())))
 
 
 def ask(address: str, request: Request, out: IO[bytes], err: IO[bytes], timeout: float | None = None) -> int | None:
-    """How the process ended, as `subprocess.Popen.returncode`; None if it was killed because it took too long."""
+    """Return the exit code like `subprocess.Popen.returncode`; None if the process was killed after the timeout."""
     connection, _ = _begin(address, request, out.fileno(), err.fileno())
     with connection:
         if not _readable(connection, timeout):
-            return None  # it is killed when we hang up
+            return None  # closing the connection kills it
         return _number(connection)
 
 
 class Forked:
-    """`python -m hforch WORDS` that goes on meanwhile: what tests need of `subprocess.Popen(..., text=True)`.
+    """A running `python -m hforch WORDS`, with the methods of `subprocess.Popen(..., text=True)` that tests need.
 
     Args:
-        stdout, stderr: as there: PIPE, DEVNULL, STDOUT, or a file.
+        stdout, stderr: as for Popen: PIPE, DEVNULL, STDOUT, or a file.
     """
 
     def __init__(self, address: str, request: Request, stdout: int | IO[Any], stderr: int | IO[Any]) -> None:
@@ -166,7 +166,7 @@ class Forked:
 
     @staticmethod
     def _stream(wanted: int | IO[Any], handed: ExitStack) -> tuple[IO[str] | None, int]:
-        """The end of ours, if there is one, and the file that the process gets."""
+        """Return the end of the pipe to read from, if any, and the file descriptor for the process."""
         if not isinstance(wanted, int):
             return None, wanted.fileno()
         if wanted == subprocess.DEVNULL:
@@ -212,7 +212,7 @@ class Forked:
 
 
 def _begin(address: str, request: Request, out: int, err: int) -> tuple[socket.socket, int]:
-    """The connection that will tell how the process ends, and the process."""
+    """Return the connection that will report the exit code, and the process id."""
     connection = socket.socket(socket.AF_UNIX)
     with Path(os.devnull).open("rb") as nothing:
         connection.connect(address)
@@ -229,7 +229,7 @@ def _number(connection: socket.socket) -> int:
 
 
 def start(address: str, module: str, files: Sequence[Path], output: IO[bytes], environment: Mapping[str, str]) -> int:
-    """Let the server of this address do what `hforch.models.subprocesses.start` does with the other arguments."""
+    """Let the server at this address do what `hforch.models.subprocesses.start` does with the other arguments."""
     asked = json.loads(files[0].read_text())
     with socket.socket(socket.AF_UNIX) as connection:
         connection.connect(address)
@@ -275,7 +275,7 @@ def prepare(backends: Sequence[str], address: str) -> None:
     with quick_imports():
         for file in sorted((ROOT / "hforch").rglob("*.py")):
             if file.name != "__main__.py":
-                with suppress(ImportError):  # of a library that is not installed
+                with suppress(ImportError):  # the library is not installed
                     import_module(".".join(file.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__"))
         for name in IMPORTED_LATE:
             with suppress(ImportError):
@@ -285,7 +285,7 @@ def prepare(backends: Sequence[str], address: str) -> None:
         if backends:
             import_module("optimum.exporters.openvino")
             subprocesses.start = partial(start, address)
-        for options in COMPOSED:  # Hydra's parser is made, files are read and merged
+        for options in COMPOSED:  # creates Hydra's parser, reads and merges files
             recipe_of(job_from_overrides(options).model_dump(mode="json"))
         with suppress(ImportError):
             library()
@@ -293,9 +293,9 @@ def prepare(backends: Sequence[str], address: str) -> None:
 
 
 def keep() -> None:
-    """Let children not free, as they end, what was there before them: that takes longer than many of them run.
+    """Keep children from freeing inherited objects when they exit: that takes longer than many of them run.
 
-    All objects get one more reference, which nobody ever gives up; `forget` takes the modules out of what is cleared.
+    All objects get one more reference, which is never released; `forget` keeps Python from clearing modules.
     """
     gc.unfreeze()
     kept = [*gc.get_objects(), dict(sys.modules)]
@@ -304,7 +304,7 @@ def keep() -> None:
 
 
 def forget() -> None:
-    """The last thing that a child does before its Python ends."""
+    """Empty sys.modules when a child exits, so that Python does not clear the modules; called last."""
     sys.stdout.flush()
     for name in [*sys.modules]:
         if name not in ("sys", "builtins"):
@@ -312,8 +312,8 @@ def forget() -> None:
 
 
 def serve(listener: socket.socket) -> Request | None:
-    """Fork a child for each request, and tell how it ended; returns its request in the child, None in the end."""
-    running: dict[int, tuple[int, socket.socket]] = {}  # by the file that tells its end
+    """Fork a child for each request and report its exit code; return the request in the child, None at shutdown."""
+    running: dict[int, tuple[int, socket.socket]] = {}  # by pidfd
     with selectors.DefaultSelector() as selector:
         selector.register(0, selectors.EVENT_READ)
         selector.register(listener, selectors.EVENT_READ)
@@ -354,7 +354,7 @@ def serve(listener: socket.socket) -> Request | None:
                         connection.sendall(code.to_bytes(4, "little", signed=True))
                     connection.close()
                     os.close(key.fd)
-                else:  # nobody waits for it any more
+                else:  # the client has disconnected
                     selector.unregister(key.fileobj)
                     os.kill(key.data, signal.SIGKILL)
 
@@ -366,7 +366,7 @@ def _received(connection: socket.socket) -> tuple[Request, list[int]] | None:
     found = b""
     while len(found) < int.from_bytes(length, "little"):
         piece = connection.recv(1 << 20)
-        if not piece:  # who asked is gone
+        if not piece:  # the client has disconnected
             for file in streams:
                 os.close(file)
             return None
@@ -375,18 +375,18 @@ def _received(connection: socket.socket) -> tuple[Request, list[int]] | None:
 
 
 def become(request: Request) -> None:
-    """Be the process that was asked for."""
+    """Turn this child into the requested process."""
     signal.signal(signal.SIGINT, signal.default_int_handler)
     os.environ.clear()
     os.environ.update(request.environment)
     os.chdir(request.folder)
-    for name, number in (("stdout", 1), ("stderr", 2)):  # the server's own remember what kind of file they had
+    for name, number in (("stdout", 1), ("stderr", 2)):  # the server's streams have cached the kind of file
         old = getattr(sys, name)
         new = os.fdopen(number, "w", encoding=old.encoding, errors=old.errors, closefd=False)
         new.reconfigure(line_buffering=name == "stderr" or new.isatty(), write_through=old.write_through)
         setattr(sys, name, new)
         setattr(sys, f"__{name}__", new)
-    sys.path[0] = request.folder  # as `python -m` has it
+    sys.path[0] = request.folder  # as with `python -m`
     sys.argv[:] = [request.module, *request.words]
     constants = sys.modules.get("huggingface_hub.constants")
     if constants is not None:

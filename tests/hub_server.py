@@ -1,4 +1,4 @@
-"""A model hub on the loopback interface, as far as downloading goes."""
+"""A minimal Hugging Face Hub on the loopback interface, for downloads only."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ COMMIT = "0123456789abcdef0123456789abcdef01234567"
 
 
 class Hub(ThreadingHTTPServer):
-    """Serves org/tiny, refuses org/gated, knows nothing else; remembers the tokens it was shown."""
+    """Serves org/tiny, denies access to org/gated, has no other models; records the tokens sent to it."""
 
     def __init__(self, folder: Path) -> None:
         super().__init__(("127.0.0.1", 0), Answer)

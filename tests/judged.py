@@ -1,4 +1,4 @@
-"""Samples as checks see them, and whether they pass."""
+"""Helpers to create samples and judge them by checks."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from hforch.config.schema import Checks
 
 
 def made(*items: Any, strip: bool = True) -> Checks:
-    """The group `checks`, from checks as somebody writes them."""
+    """Return the group `checks` from checks in the user's notation."""
     return Checks.model_validate({"items": items, "strip": strip})
 
 
@@ -19,7 +19,7 @@ def sample(text: str | None = "Paris", **more: Any) -> dict[str, Any]:
 
 
 def passes(item: dict[str, Any], answer: dict[str, Any], strip: bool = True) -> bool:
-    """Whether the check is passed; it must say why not, and its negation must say the contrary."""
+    """Return whether the check passes; assert that a failure has a reason, and that negation inverts the result."""
     (result,) = judge(made(item, strip=strip))(answer)
     (contrary,) = judge(made(item | {"negate": True}, strip=strip))(answer)
     assert result["passed"] != contrary["passed"]

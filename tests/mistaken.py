@@ -1,4 +1,4 @@
-"""The list of mistakes; `mistakes.py` makes them."""
+"""The list of mistakes that `mistakes.py` makes."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ DISK = 'mkdir -p disk && mount -t tmpfs -o size={size} tmpfs disk && "$@"; code=
 READ_ONLY = 'mkdir -p outputs && mount -t tmpfs -o ro tmpfs outputs && "$@"'
 
 
-# ---------------------------------------------------------------- what cannot be shown everywhere
+# ---------------------------------------------------------------- what some machines cannot run
 def no_namespaces() -> str | None:
-    """File systems of one's own need user namespaces (unshare -Urm), which some machines forbid."""
+    """Return a skip reason if user namespaces, which mounting a file system needs (unshare -Urm), are forbidden."""
     try:
         done = subprocess.run(["unshare", "-Urm", "true"], capture_output=True, check=False)
     except OSError as error:
@@ -41,7 +41,7 @@ def computes_in_fp16() -> str | None:
     return "this CPU computes in fp16" if capable else None
 
 
-# ---------------------------------------------------------------- what happens before, and what is left
+# ---------------------------------------------------------------- preparations, and checks of the result
 def cut_gguf(workshop: Workshop, folder: Path, env: dict[str, str]) -> None:
     whole = workshop.gguf.read_bytes()
     (folder / "cut.gguf").write_bytes(whole[: len(whole) * 2 // 3])
@@ -60,14 +60,14 @@ def weights_cut_short(workshop: Workshop, folder: Path, env: dict[str, str]) -> 
 
 
 def kill_an_export(workshop: Workshop, folder: Path, env: dict[str, str]) -> None:
-    """Start the same run, and kill all of it as soon as files of the export are there."""
+    """Start the same run, and kill all its processes as soon as files of the export exist."""
     words = ["model=local", f"model.path={workshop.gpt2}", "backend=openvino", "runtime.display=none"]
     run = subprocess.Popen([sys.executable, "-m", "hforch", *words], cwd=folder, env=env, stdin=subprocess.DEVNULL)
     exports = Path(env["HFORCH_CACHE"]) / "exports"
     deadline = time.monotonic() + 120
     while not list(exports.glob(".*/*")) and time.monotonic() < deadline:
         time.sleep(0.02)
-    assert list(exports.glob(".*/*")), "the export never began"
+    assert list(exports.glob(".*/*")), "the export did not start"
     for child in _processes_below(run.pid):
         os.kill(child, signal.SIGKILL)
     run.wait()
@@ -118,7 +118,7 @@ VALUES = [
         check=nothing_written,
     ),
     Case(
-        "a value of our YAML that does not go with an override",
+        "a value of a shipped option that conflicts with an override",
         ("precision=int4", "precision.name=int8"),
         ("precision.group_size: is for int4 only", "written in conf/precision/int4.yaml:3, chosen by precision=int4"),
     ),
@@ -149,17 +149,17 @@ VALUES = [
         check=nothing_written,
     ),
     Case(
-        "a key that is not there, but nearly",
+        "a misspelled key",
         ("generation.max_new_token=8",),
         ("generation.max_new_token: hforch has no such key", "did you mean generation.max_new_tokens?"),
     ),
     Case(
-        "a value with a quotation mark and no quotes",
+        "an apostrophe in an unquoted value",
         ("inputs.items=[What's a volt?]",),
         ("inputs.items: the value cannot be read", "quote each text inside for Hydra, and all for the shell"),
     ),
     Case(
-        "a text to score that has nothing in it",
+        "an empty text to score",
         ("scoring=text", "scoring.text.path=empty.txt"),
         ("scoring.text.path: empty.txt has no text in it", "written in scoring.text.path=empty.txt"),
         files={"empty.txt": ""},
@@ -171,7 +171,7 @@ VALUES = [
         heavy=True,
     ),
     Case(
-        "more tokens to keep than the model has",
+        "a top_k larger than the vocabulary",
         (
             "-m",
             "model=local",
@@ -205,19 +205,19 @@ VALUES = [
     Case("a flag that is none", ("--mulitrun",), ("there is no flag --mulitrun", "did you mean --multirun?")),
     Case("a recipe that is not there", ("run", "recipes/step.yaml"), ("there is no recipe recipes/step.yaml",)),
     Case(
-        "a recipe that would run code",
+        "a recipe that tries to run code",
         ("run", "mine.yaml"),
         ("_target_ is a word of Hydra that can run code: not allowed in a recipe", "mine.yaml:3"),
         files={"mine.yaml": "hydra:\n  launcher:\n    _target_: shutil.copy\n"},
     ),
     Case(
-        "YAML that is broken",
+        "invalid YAML",
         ("--config-dir", "mine", "prompt=brief"),
         ("the file of prompt/brief is broken YAML", "mine/prompt/brief.yaml:3"),
         files={"mine/prompt/brief.yaml": "kind: template\ntemplate: 'Answer briefly: {question}\n"},
     ),
     Case(
-        "the traceback is wanted",
+        "a requested traceback",
         ("generation.max_new_tokens=-1",),
         ("Traceback (most recent call last)", "must be 1 or more"),
         env={"HYDRA_FULL_ERROR": "1"},
@@ -226,7 +226,7 @@ VALUES = [
 
 DEVICES = [
     Case(
-        "an OpenVINO property that is none",
+        "an unknown OpenVINO property",
         ("backend=openvino", "+ov_config.PERFORMANCE_HINTS=LATENCY"),
         ("ov_config.PERFORMANCE_HINTS: ", "did you mean PERFORMANCE_HINT?", "written in +ov_config.PERFORMANCE_HINTS"),
         heavy=True,
@@ -241,21 +241,21 @@ DEVICES = [
         heavy=True,
     ),
     Case(
-        "a precision of the KV cache that is none",
+        "an invalid precision of the KV cache",
         ("backend=openvino", "+ov_config.KV_CACHE_PRECISION=int8"),
-        ("ov_config.KV_CACHE_PRECISION: 'int8' is no precision of the KV cache; allowed: u8, u4",),
+        ("ov_config.KV_CACHE_PRECISION: 'int8' is not a KV cache precision; allowed: u8, u4",),
         heavy=True,
     ),
     Case(
-        "an OpenVINO device that is not there",
+        "an OpenVINO device that does not exist",
         ("backend=openvino", "device=openvino", "device.name=GPU.7"),
-        ("device.name: OpenVINO has no device GPU.7 here", "devices here: CPU", "written in device.name=GPU.7"),
+        ("device.name: OpenVINO device not found: GPU.7", "available: CPU", "written in device.name=GPU.7"),
         heavy=True,
     ),
     Case(
         "a GPU, on a machine without one",
         ("device=gpu",),
-        ("device.kind: there is no GPU that torch can use", "devices here: cpu; use device=cpu"),
+        ("device.kind: torch found no usable GPU", "available devices: cpu; use device=cpu"),
         unless=has_gpu,
         heavy=True,
     ),
@@ -265,14 +265,14 @@ DEVICES = [
         ("device: 'cuda:1' is torch's name for a GPU", "written in device=cuda:1", "write device=gpu device.index=1"),
     ),
     Case(
-        "a device that nothing is called",
+        "an unknown device",
         ("device=cuda:one",),
         ("device: 'cuda:one' is not one of its options: auto, cpu, gpu", "a GPU by its number (cuda:1"),
     ),
     Case(
         "flash attention on the CPU",
         ("model.attn_implementation=flash_attention_2",),
-        ("model.attn_implementation: flash_attention_2 runs on NVIDIA GPUs only", "attn_implementation=sdpa"),
+        ("model.attn_implementation: flash_attention_2 requires an NVIDIA GPU", "attn_implementation=sdpa"),
         heavy=True,
     ),
     Case(
@@ -283,7 +283,7 @@ DEVICES = [
     Case(
         "a precision that the device lacks",
         ("backend=openvino", "precision=fp16"),
-        ("precision.name: CPU does not compute in fp16 here", "it computes in fp32"),
+        ("precision.name: CPU does not support fp16 on this machine", "it supports fp32"),
         unless=computes_in_fp16,
         heavy=True,
     ),
@@ -296,28 +296,28 @@ DEVICES = [
 
 MODELS = [
     Case(
-        "a ready-made IR with another precision",
+        "an OpenVINO model with another precision",
         ("model=local", "model.path={ir}", "backend=openvino", "precision=int8"),
-        ("is an OpenVINO IR with fp16 weights already", "use precision=auto"),
+        ("is an OpenVINO IR with fp16 weights, which cannot be converted", "use precision=auto"),
         heavy=True,
     ),
     Case(
-        "an OpenVINO IR for torch",
+        "an OpenVINO model for torch",
         ("model=local", "model.path={ir}"),
-        ("holds an OpenVINO IR, which pytorch cannot run; use backend=openvino",),
+        ("contains an OpenVINO IR, which pytorch cannot run; use backend=openvino",),
         heavy=True,
     ),
     Case(
-        "a revision that is not there",
+        "a revision that does not exist",
         ("model=hub", "model.id=org/tiny", "model.revision=v9"),
-        ("model.revision=v9: org/tiny has no such branch, tag or commit",),
+        ("model.revision=v9: branch, tag or commit not found in org/tiny",),
         env={"HF_ENDPOINT": "{hub}"},
         heavy=True,
     ),
     Case(
         "a model that the hub does not have",
         ("model=hub", "model.id=org/tinny"),
-        ("model.id=org/tinny: the hub has no such model, or it is private", "Check the spelling"),
+        ("model.id=org/tinny: model not found on the hub, or private", "Check the spelling"),
         env={"HF_ENDPOINT": "{hub}"},
         heavy=True,
     ),
@@ -337,34 +337,34 @@ MODELS = [
         heavy=True,
     ),
     Case(
-        "a GGUF file that is cut short",
+        "a truncated GGUF file",
         ("model=gguf", "model.path=cut.gguf"),
-        ("cut.gguf is damaged or cut short", "Get it again"),
+        ("cut.gguf is damaged or truncated", "Download it again"),
         arrange=cut_gguf,
         heavy=True,
     ),
     Case(
-        "a file that is no GGUF",
+        "a file that is not GGUF",
         ("model=gguf", "model.path=notes.gguf"),
-        ("notes.gguf is not a GGUF file: it begins with b'Dear'",),
+        ("notes.gguf is not a GGUF file: it starts with b'Dear'",),
         files={"notes.gguf": "Dear diary"},
         heavy=True,
     ),
     Case(
-        "weights that are cut short",
+        "truncated weights",
         ("model=local", "model.path=cut"),
-        ("model.safetensors is damaged or cut short", "Get it again"),
+        ("model.safetensors is damaged or truncated", "Download it again"),
         arrange=weights_cut_short,
         heavy=True,
     ),
     Case(
-        "a folder that is not there",
+        "a folder that does not exist",
         ("model=local", "model.path=models/mine"),
-        ("model.path=models/mine: there is no folder",),
+        ("model.path=models/mine: folder not found",),
         heavy=True,
     ),
     Case(
-        "an option that needs a value",
+        "an option that requires a value",
         ("model=hub",),
         ("model=hub needs model.id", "add model.id=ORG/NAME"),
     ),
@@ -374,13 +374,13 @@ MODELS = [
             *("model=local", "model.path={gpt2}", "backend=openvino", "precision=int4"),
             *("precision.group_size=48", "precision.group_size_fallback=error"),
         ),
-        ("can be cut into groups of 48 weights", "Choose precision.group_size_fallback=adjust"),
+        ("cannot be divided into groups of 48 weights", "Set precision.group_size_fallback=adjust"),
         heavy=True,
     ),
     Case(
-        "an architecture that the exporter does not know",
+        "an architecture unknown to the exporter",
         ("model=local", "model.path=odd", "backend=openvino"),
-        ("'rwkv', which the OpenVINO exporter (optimum-intel) does not know", "Use backend=pytorch"),
+        ("'rwkv', which the OpenVINO exporter (optimum-intel) does not support", "Use backend=pytorch"),
         arrange=unknown_architecture,
         heavy=True,
     ),
@@ -395,26 +395,30 @@ INPUTS = [
     Case(
         "a column that the prompt never uses: a warning",
         (*FAKE, "inputs=file", "inputs.path=questions.csv"),
-        ("warning: inputs: the inputs have {topic}, which the prompt never uses", "2 of 2 answered"),
+        ("warning: inputs: the prompt does not use these input columns: {topic}", "2 of 2 answered"),
         code=0,
         files={"questions.csv": "question,topic\nWhat is a volt?,physics\nWhat is a mole?,chemistry\n"},
     ),
     Case(
-        "a jsonl line that is no JSON",
+        "an invalid line in a jsonl file",
         (*FAKE, "inputs=file", "inputs.path=questions.jsonl"),
-        ("inputs.path: no JSON: ", "written in questions.jsonl:2"),
+        ("inputs.path: invalid JSON: ", "written in questions.jsonl:2"),
         files={"questions.jsonl": '{"question": "why?"}\n{"question": "how?"\n{"question": "when?"}\n'},
     ),
     Case(
         "a csv file without a header",
         (*FAKE, "inputs=file", "inputs.path=questions.csv"),
-        ("the prompt wants {question}, and the input has", "questions.csv:1", "the first row of a csv file names"),
+        (
+            "the prompt requires {question}, but the input has",
+            "questions.csv:1",
+            "the first row of a CSV file must name",
+        ),
         files={"questions.csv": "What is a volt?,physics\nWhat is a mole?,chemistry\n"},
     ),
     Case(
         "a file in another encoding",
         (*FAKE, "inputs=file", "inputs.path=questions.txt"),
-        ("questions.txt is not in utf-8: byte 13 does not fit", "such as inputs.encoding=latin-1"),
+        ("questions.txt is not encoded in utf-8: invalid byte at offset 13", "such as inputs.encoding=latin-1"),
         files={"questions.txt": "What is a café?\n".encode("latin-1")},
     ),
     Case(
@@ -425,7 +429,7 @@ INPUTS = [
     Case(
         "an empty file of inputs",
         (*FAKE, "inputs=file", "inputs.path=questions.txt"),
-        ("inputs.path: questions.txt holds no input",),
+        ("inputs.path: no inputs found in questions.txt",),
         files={"questions.txt": "\n\n"},
     ),
     Case(
@@ -459,7 +463,7 @@ INPUTS = [
 
 MACHINE = [
     Case(
-        "no room for an export",
+        "too little disk space for an export",
         ("model=local", "model.path={gpt2}", "backend=openvino"),
         ("Not enough disk space to export", "HFORCH_CACHE"),
         code=1,
@@ -481,7 +485,7 @@ MACHINE = [
         heavy=True,
     ),
     Case(
-        "no room for a conversion",
+        "too little disk space for a conversion",
         ("model=gguf", "model.path={gguf}"),
         ("Not enough disk space to convert tiny.gguf to float32", "HFORCH_CACHE"),
         code=1,
@@ -505,7 +509,7 @@ MACHINE = [
     Case(
         "a disk that fills up while the answers are recorded",
         (*FAKE, "hydra.run.dir=disk/run", "inputs=file", "inputs.path=questions.txt"),
-        ("the disk is full", "make room, or write to another disk"),
+        ("the disk is full", "free space, or use another disk"),
         code=1,
         files={"questions.txt": "".join(f"What is the number {i}?\n" for i in range(400))},
         wrapped=DISK.format(size="128k"),
@@ -528,7 +532,7 @@ MACHINE = [
         files={"outputs": "a file"},
     ),
     Case(
-        "an export that was killed: the next run is fine",
+        "a killed export: the next run succeeds",
         ("model=local", "model.path={gpt2}", "backend=openvino", "generation.max_new_tokens=4"),
         ("export: gpt2 to OpenVINO, fp16 weights, once", "record: "),
         code=0,
@@ -540,7 +544,7 @@ MACHINE = [
     Case(
         "a Python without pip",
         (),
-        ("is downloaded with pip, which this Python environment does not have", "-m ensurepip"),
+        ("but is not installed in this Python environment", "-m ensurepip"),
         env={"HIDE_MODULES": "pip", "HFORCH_CACHE": "{here}/cache"},
         heavy=True,
     ),

@@ -1,4 +1,4 @@
-"""hforch with backend=fake on a pretended GPU, and with libraries that fail as a test wants them to (`pretended/`)."""
+"""Run hforch with backend=fake on a simulated GPU, and with libraries that fail on request (`pretended/`)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A sweep written by hand for the page: three jobs, one of them the baseline, with drift, failures and checks."""
+"""A handwritten sweep for the report page: three jobs, one of them the baseline, with drift, failures and checks."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def worst(index: int) -> dict[str, Any]:
 
 
 def write_reported(directory: Path) -> Path:
-    """A sweep of fp32, int8 and int4."""
+    """Write a sweep of fp32, int8 and int4 jobs."""
     speeds = {"fp32": (20.0, 1800.0), "int8": (41.5, 900.0), "int4": (38.0, 800.0)}
     for number, (name, (speed, memory)) in enumerate(speeds.items()):
         samples = answers_of(name)
@@ -82,7 +82,7 @@ def write_reported(directory: Path) -> Path:
 
 
 def write_hostile(directory: Path, texts: Sequence[str], names: Mapping[str, str]) -> Path:
-    """A sweep of two jobs in which everything that others may have written is hostile: model, prompt, input, errors."""
+    """Write a sweep of two jobs with hostile text in everything untrusted: model, prompt, input, errors."""
     for number, speed in enumerate((10.0, 20.0)):
         samples = [
             sample(

@@ -1,4 +1,4 @@
-"""A copy of the repository with files added to it, as somebody who adds a check or a tracker has it."""
+"""A copy of the repository with added files, like that of a contributor who adds a check or a tracker."""
 
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ EXAMPLE = re.compile(r"^```\w+\n# (?P<path>\S+)\n(?P<text>.*?)^```$", re.DOTALL 
 
 
 class Copy:
-    """A copy of what tests need of the repository.
+    """A copy of the parts of the repository that tests need.
 
     Args:
-        files: texts of files that are added or replaced, by path.
-        folder: where the copy is made; its commands run there.
+        files: contents of added or replaced files, by path.
+        folder: where the copy is created; its commands run there.
 
     Attributes:
         path: the copy.
-        environment: in which a Python imports the copy's hforch.
+        environment: makes a Python process import the copy's hforch.
     """
 
     def __init__(self, files: Mapping[str, str], folder: Path) -> None:
@@ -52,7 +52,7 @@ class Copy:
             self._server.close()
 
     def hforch(self, *words: str, code: int = 0) -> subprocess.CompletedProcess[str]:
-        """Run the copy's hforch; it ends with this code, and prints no traceback."""
+        """Run the copy's hforch; check its exit code, and that it prints no traceback."""
         self._server = self._server or forking.Server((), self.environment)
         environment = {**os.environ, "PYTHONPATH": str(self.path)}
         done = self._server.run(words, self.path.parent, environment, timeout=300)
@@ -61,7 +61,7 @@ class Copy:
         return done
 
     def python(self, *arguments: str) -> str:
-        """Run a Python that imports the copy's hforch, and return what it printed."""
+        """Run a Python process that imports the copy's hforch, and return its output."""
         command = [sys.executable, *arguments]
         done = subprocess.run(
             command,
@@ -77,14 +77,14 @@ class Copy:
         return done.stdout
 
     def pytest(self, *words: str) -> str:
-        """Run tests of the copy, and return what was printed; files are named as below `tests/`."""
+        """Run tests of the copy, and return the output; files are relative to `tests/`."""
         files = [str(self.path / "tests" / word) if ".py" in word else word for word in words]
         options = ("-q", "-p", "no:cacheprovider", "-p", "no:xdist", f"--rootdir={self.path}")
         return self.python("-m", "pytest", *options, *files)
 
 
 def examples(page: Path, heading: str) -> dict[str, str]:
-    """Return the files that a section of a page shows: blocks of code whose first line is a comment with the path."""
+    """Return the files in a section of a page: code blocks whose first line is a comment with the path."""
     text = page.read_text(encoding="utf-8")
     section = re.split(r"^##+ ", text.partition(f"# {heading}\n")[2], maxsplit=1, flags=re.MULTILINE)[0]
     return {match["path"]: match["text"] for match in EXAMPLE.finditer(section)}

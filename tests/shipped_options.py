@@ -1,4 +1,4 @@
-"""The options in conf/, each with the overrides that make a valid job of it."""
+"""The options in conf/, each with the overrides that it needs for a valid job."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from hforch.config.config_dirs import conf_dir
 from hforch.config.keys import groups
 
 VALUES = {"model.id": "ORG/NAME", "inputs.path": "x.csv", "device.name": "GPU.1"}
-"""For keys that an option leaves open (`???`) and that do not take any text."""
+"""Values for required keys (`???`) that do not accept any string."""
 DEFAULT_BACKEND = "pytorch"
 
 
@@ -19,12 +19,12 @@ def options() -> list[str]:
 
 
 def needs(option: str) -> list[str]:
-    """Return the overrides without which a shipped option makes no job: its open keys, and a backend that takes it."""
+    """Return the overrides that a shipped option requires: its required keys, and a backend that supports it."""
     group, _, name = option.partition("=")
     values = OmegaConf.to_container(OmegaConf.load(conf_dir() / group / f"{name}.yaml"))
     assert isinstance(values, dict)
     found = [f"{group}.{key}={VALUES.get(f'{group}.{key}', 'x')}" for key, value in values.items() if value == "???"]
-    if group == "checks":  # some look for a column
+    if group == "checks":  # some use a column
         found.append("inputs.items=[{question: a, expected: b}]")
     takes = [
         backend

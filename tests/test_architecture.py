@@ -1,4 +1,4 @@
-"""Imports point backwards along one datum's walk, and nothing heavy is imported before it is needed."""
+"""Packages only import earlier ones in the order of the data flow, and heavy libraries are imported late."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ WALK = [
     {"report"},
     {"app", "commands", "cli", "__main__"},
 ]
-"""The rooms in their order; the root package itself (its version) comes first."""
+"""The packages in their order; the root package itself (its version) comes first."""
 
 HEAVY = ["torch", "transformers", "langchain", "langchain_core", "langchain_huggingface", "openvino", "optimum"]
 
@@ -62,16 +62,16 @@ FILES = sorted(ROOT.rglob("*.py"))
 
 
 @pytest.mark.parametrize("file", FILES, ids=lambda file: str(file.relative_to(ROOT)))
-def test_imports_point_backwards(file: Path) -> None:
+def test_packages_only_import_earlier_ones(file: Path) -> None:
     if file.name == "__init__.py" and file.parent == ROOT:
-        return  # the library's door, which opens all rooms late
+        return  # the public API, which imports all packages late
     here = rank(room_of(file))
     forward = [name for name in imported(file) if rank([*name.split("."), ""][1]) > here]
     assert not forward
 
 
 def graph_of(root: Path) -> dict[str, set[str]]:
-    """Return what each module of a package imports of it, anywhere in its text but under TYPE_CHECKING."""
+    """Return the imports between the modules of a package, anywhere except under TYPE_CHECKING."""
     files = {module_of(file, root): file for file in root.rglob("*.py")}
     trees = {name: ast.parse(file.read_text(encoding="utf-8")) for name, file in files.items()}
     return {name: {one for one in _imports(tree, files) if one in files} - {name} for name, tree in trees.items()}
@@ -92,14 +92,14 @@ def _imports(node: ast.AST, modules: Collection[str]) -> Iterator[str]:
         names = (f"{node.module}.{name.name}" for name in node.names)
         yield from (name if name in modules else node.module for name in names)
     elif isinstance(node, ast.Call) and ast.unparse(node.func).rpartition(".")[2] == "import_module":
-        # A name that is put together chooses one of several modules, which nobody depends on by name.
+        # An f-string selects one of several modules, so it is not a dependency on a specific one.
         yield from (one.value for one in node.args if isinstance(one, ast.Constant) and isinstance(one.value, str))
     for inner in nodes:
         yield from _imports(inner, modules)
 
 
 def cycle_in(graph: Mapping[str, set[str]]) -> list[str]:
-    """Return modules that import each other in a circle, the first one again at the end."""
+    """Return modules that form an import cycle, with the first one repeated at the end; [] if there is no cycle."""
     try:
         TopologicalSorter(graph).prepare()
     except CycleError as error:
@@ -107,9 +107,9 @@ def cycle_in(graph: Mapping[str, set[str]]) -> list[str]:
     return []
 
 
-def test_no_modules_import_each_other_in_a_circle_not_even_late() -> None:
+def test_there_are_no_import_cycles() -> None:
     graph = graph_of(ROOT)
-    assert graph["hforch.app.shell_completion"] >= {"hforch.commands"}  # imported late
+    assert graph["hforch.app.shell_completion"] >= {"hforch.commands"}  # imported inside a function
     assert cycle_in(graph) == []
 
 
@@ -127,7 +127,7 @@ LATE = "def f():\n    from package.{} import it\n"
         ({"one": "import_module(f'package.{name}')", "two": "import package.one"}, False),
     ],
 )
-def test_circles_are_found(texts: Mapping[str, str], is_cycle: bool, tmp_path: Path) -> None:
+def test_import_cycles_are_found(texts: Mapping[str, str], is_cycle: bool, tmp_path: Path) -> None:
     package = tmp_path / "package"
     package.mkdir()
     for name, text in {"__init__": "", **texts}.items():
@@ -135,7 +135,7 @@ def test_circles_are_found(texts: Mapping[str, str], is_cycle: bool, tmp_path: P
     assert bool(cycle_in(graph_of(package))) == is_cycle
 
 
-def test_every_room_is_on_the_walk() -> None:
+def test_every_package_has_a_place_in_the_order() -> None:
     assert len(FILES) > 40
     assert {room_of(file) for file in FILES} == set().union(*WALK)
 
@@ -147,7 +147,7 @@ def test_every_room_is_on_the_walk() -> None:
         ["backend=fake", "--dry-run"],
     ],
 )
-def test_showing_or_planning_something_imports_nothing_heavy(words: list[str], tmp_path: Path) -> None:
+def test_commands_that_run_nothing_import_nothing_heavy(words: list[str], tmp_path: Path) -> None:
     program = f"""
 import sys
 from hforch.cli import main
@@ -166,14 +166,14 @@ def test_importing_the_package_imports_nothing_heavy() -> None:
     assert done.stdout.strip() == "[]"
 
 
-def test_importing_backends_to_ask_what_they_can_do_imports_nothing_heavy() -> None:
+def test_importing_backends_for_their_capabilities_imports_nothing_heavy() -> None:
     modules = ", ".join(f"hforch.backends.{name}" for name in ("fake", *BACKENDS))
     program = f"import sys, {modules}; print([name for name in {HEAVY!r} if name in sys.modules])"
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
 
 
-def test_hydra_and_omegaconf_stop_at_config() -> None:
+def test_only_config_imports_hydra_and_omegaconf() -> None:
     for file in FILES:
         if room_of(file) in ("config", "app", "cli"):
             continue
@@ -183,7 +183,7 @@ def test_hydra_and_omegaconf_stop_at_config() -> None:
 
 @pytest.mark.parametrize("page", ["docs/architecture.md", "CONTRIBUTING.md"])
 def test_pages_for_contributors_name_files_that_exist(page: str) -> None:
-    """Paths are those of the repository, of `hforch/`, or of the folder that was named before."""
+    """Paths are relative to the repository, to `hforch/`, or to the folder mentioned last."""
     text = (ROOT.parent / page).read_text(encoding="utf-8")
     folder, gone = ROOT, []
     for path in re.findall(r"`((?:\w+/)*\w*\.py|(?:\w+/)+)`", re.sub(r"^```.*?^```$", "", text, flags=re.M | re.S)):

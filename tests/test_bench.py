@@ -1,4 +1,4 @@
-"""Every benchmark runs: one round of the smallest work. What it measures like that means nothing."""
+"""Every benchmark runs, with one round of minimal work; the results are meaningless."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ LOADS_NO_MODEL = {"help", "records", "faults", "report"}
 @pytest.mark.parametrize(
     "name", [pytest.param(name, marks=() if name in LOADS_NO_MODEL else pytest.mark.slow) for name in BENCHES]
 )
-def test_it_runs(name: str) -> None:
+def test_each_benchmark_runs(name: str) -> None:
     if name == "report":
         from browser import chromium
 
-        chromium()  # or it is skipped
+        chromium()  # skips the test without Chromium
     found = list(BENCHES[name].run(Scale(smoke=True)))
     ratios = [one for one in found if isinstance(one, Ratio)]
     made = [one for one in found if isinstance(one, Table)]
@@ -58,19 +58,19 @@ def test_the_command_runs_and_writes(tmp_path: Path) -> None:
     assert done.returncode == 0 and "trivial Hydra app" in done.stdout, done.stderr
     text = page.read_text()
     assert text.startswith(f"before\n{begin}\n`python -m bench help`, on ") and text.endswith(f"|\n{end}\nafter\n")
-    assert "old" not in text and "| --help, against a trivial Hydra app |" in text
-    with pytest.raises(SystemExit, match="lacks the marks"):
+    assert "old" not in text and "| --help, vs. a trivial Hydra app |" in text
+    with pytest.raises(SystemExit, match="lacks the markers"):
         tables.around_marks(page, "sweep")
 
 
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (["swep"], "there is no benchmark swep"),
-        (["help", "--rounds", "0"], "--rounds: must be 1 or more"),
+        (["swep"], "unknown benchmark swep"),
+        (["help", "--rounds", "0"], "--rounds: must be at least 1"),
     ],
 )
-def test_wrong_words_are_told(words: list[str], said: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_invalid_arguments_are_reported(words: list[str], said: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit, match="2"):
         main(words)
     assert said in capsys.readouterr().err
@@ -81,11 +81,11 @@ def test_benchmarks_are_listed(capsys: pytest.CaptureFixture[str]) -> None:
     assert [line.split()[0] for line in capsys.readouterr().out.splitlines()] == list(BENCHES)
 
 
-def test_a_page_has_a_place_for_every_benchmark() -> None:
+def test_the_page_has_markers_for_every_benchmark() -> None:
     for name in BENCHES:
         tables.around_marks(PAGE, name)
 
 
-def test_workloads_are_of_the_size_they_are_said_to_be() -> None:
+def test_workloads_have_the_documented_size() -> None:
     assert set(WORKLOADS) == {"chat", "long"}
     assert len((ROOT / "bench" / "workloads" / "chat.txt").read_text().splitlines()) == 64

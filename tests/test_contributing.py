@@ -1,4 +1,4 @@
-"""The worked examples of CONTRIBUTING.md are complete: in a copy of the repository their tests pass."""
+"""The examples in CONTRIBUTING.md are complete: in a copy of the repository their tests pass."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from repository_copy import Copy, examples
 
 PAGE = ROOT / "CONTRIBUTING.md"
 FILES = {"A metric": 2, "A backend": 4, "A check": 2, "A tracker": 3, "A launcher": 2}
-"""By heading: how many files an example has, its test included."""
+"""The number of files of each example, including its test, by heading."""
 BESIDE = {
     "A metric": ["metrics/test_registry.py", "metrics/test_metric_docs.py"],
     "A backend": ["backends/test_capabilities.py"],
     "A check": ["checks/test_kinds.py", "runs/test_checked_runs.py::test_the_checks_of_the_documents_table_are_right"],
 }
-"""By heading: tests about all entries of the registry."""
+"""Tests that cover all entries of the registry, by heading."""
 OF_CONFIGURATION = (
     "runs/test_affects.py",
     "config/test_compose.py",
@@ -26,10 +26,10 @@ OF_CONFIGURATION = (
 )
 OF_ALL_OPTIONS = (
     "changing_a_key or says_what_it_affects or earlier_records or shipped_option or key_of_the_schema or defaults_are"
-    " or jax or floppy or batch_size or list_at_all or wrong_options or changes_neither or committed or options_fit"
+    " or jax or floppy or batch_size or list_at_all or tracker_options or changes_neither or committed or options_fit"
     " or in_conf"
 )
-"""Of those, what looks at all options, keys or backends."""
+"""Of those, the tests that cover all options, keys or backends."""
 
 
 @pytest.mark.parametrize("heading", FILES)
@@ -43,7 +43,7 @@ def test_an_example_is_complete(heading: str, tmp_path: Path) -> None:
         assert "passed" in copy.pytest(test, *BESIDE.get(heading, ()))
 
 
-def test_what_looks_at_the_whole_configuration_needs_no_change_for_any_example(tmp_path: Path) -> None:
+def test_tests_of_the_whole_configuration_pass_with_all_examples(tmp_path: Path) -> None:
     files = {path: text for heading in FILES for path, text in examples(PAGE, heading).items()}
     with Copy(files, tmp_path) as copy:
         make_schema(copy)
@@ -51,7 +51,7 @@ def test_what_looks_at_the_whole_configuration_needs_no_change_for_any_example(t
         assert int(re.search(r"(\d+) passed", done)[1]) > 150  # type: ignore[index]
 
 
-def test_a_key_needs_its_field_its_default_and_what_older_records_mean(tmp_path: Path) -> None:
+def test_a_new_key_needs_a_field_a_default_and_a_value_for_older_records(tmp_path: Path) -> None:
     words = ("backend=fake", "inputs=numbers_in_french", "runtime.warmup=0")
     run = str(tmp_path / "run")
     hforch(*words, f"hydra.run.dir={run}")
@@ -73,7 +73,7 @@ def test_a_key_needs_its_field_its_default_and_what_older_records_mean(tmp_path:
 
 
 def make_schema(copy: Copy) -> None:
-    """Do what `make schema` does."""
+    """Do the same as `make schema`."""
     lines = (ROOT / "Makefile").read_text(encoding="utf-8").partition("\nschema:")[2].partition("\n\n")[0]
     commands = re.findall(r"^\t\$\(BIN\)/(?:python -m )?(\S+) (.+)$", lines, re.MULTILINE)
     assert len(commands) > 3
@@ -82,7 +82,7 @@ def make_schema(copy: Copy) -> None:
         copy.python("-m", module, *flags, str(copy.path / target))
 
 
-def test_a_check_that_is_added_judges_a_run(tmp_path: Path) -> None:
+def test_an_added_check_judges_a_run(tmp_path: Path) -> None:
     words = ("backend=fake", "inputs=numbers_in_french", "runtime.warmup=0", "hydra.run.dir=out")
     replies = "backend.replies=[{match: '', text: 'It is so.'}]"
     checks = "checks.items=[{ends_with: .}, {ends_with: '?'}]"

@@ -29,13 +29,13 @@ def test_inline_items_keep_their_order_and_may_be_limited() -> None:
     assert [(each.index, each.item) for each in loaded] == [(0, "a"), (1, {"question": "b"})]
 
 
-def test_jsonl_holds_objects_or_strings_one_a_line(tmp_path: Path) -> None:
+def test_jsonl_contains_an_object_or_a_string_per_line(tmp_path: Path) -> None:
     path = tmp_path / "in.jsonl"
     path.write_text('{"question": "a\\u2028b"}\r\n\n"plain"\n{"question": "c\u2028d"}', encoding="utf-8")
     assert items(path) == [{"question": "a\u2028b"}, "plain", {"question": "c\u2028d"}]
 
 
-def test_every_line_that_is_no_json_is_named(tmp_path: Path) -> None:
+def test_every_invalid_json_line_is_reported(tmp_path: Path) -> None:
     path = tmp_path / "in.jsonl"
     path.write_text('{"a": 1}\n{broken\n[1]\n', encoding="utf-8")
     said = mistakes(path)
@@ -43,54 +43,54 @@ def test_every_line_that_is_no_json_is_named(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("line", ['{"a": NaN}', '{"a": 1e400}', '{"a": "\\ud800"}', "[" * 100_000, "9" * 5000])
-def test_a_line_that_no_record_could_hold_is_refused_with_its_number(tmp_path: Path, line: str) -> None:
+def test_a_line_that_cannot_be_recorded_is_rejected_with_its_number(tmp_path: Path, line: str) -> None:
     path = tmp_path / "in.jsonl"
     path.write_text(f'{{"a": 1}}\n{line}\n', encoding="utf-8")
     assert f"{path}:2" in mistakes(path)
 
 
-def test_an_inline_item_that_no_record_could_hold_is_refused() -> None:
+def test_an_inline_item_that_cannot_be_recorded_is_rejected() -> None:
     inputs = InlineInputs(kind="inline", items=["fine", {"a": float("nan")}], limit=None)  # type: ignore[arg-type]
-    with pytest.raises(ConfigError, match=r"inputs\.items\.1: holds a number that is none"):
+    with pytest.raises(ConfigError, match=r"inputs\.items\.1: contains NaN or infinity"):
         load_inputs(inputs)
 
 
-def test_csv_takes_columns_from_its_header_and_quoted_newlines(tmp_path: Path) -> None:
+def test_csv_supports_a_header_and_quoted_newlines(tmp_path: Path) -> None:
     path = tmp_path / "in.csv"
     path.write_text('question,expected\n"two\nlines",b\n"x, y",z\n', encoding="utf-8-sig")
     assert items(path) == [{"question": "two\nlines", "expected": "b"}, {"question": "x, y", "expected": "z"}]
 
 
 @pytest.mark.parametrize("text", ["question,question\na,b\n", "question,\na,b\n", "a,b\n1\n"])
-def test_csv_that_does_not_fit_its_header_is_refused_with_the_line(tmp_path: Path, text: str) -> None:
+def test_csv_that_does_not_match_its_header_is_rejected_with_the_line(tmp_path: Path, text: str) -> None:
     path = tmp_path / "in.csv"
     path.write_text(text, encoding="utf-8")
     assert f"{path}:" in mistakes(path)
 
 
-def test_txt_is_one_input_a_line(tmp_path: Path) -> None:
+def test_txt_has_one_input_per_line(tmp_path: Path) -> None:
     path = tmp_path / "in.txt"
     path.write_text("one\r\n\r\ntwo\n", encoding="utf-8", newline="")
     assert items(path) == ["one", "two"]
 
 
-def test_another_encoding_must_be_said(tmp_path: Path) -> None:
+def test_another_encoding_must_be_configured(tmp_path: Path) -> None:
     path = tmp_path / "in.txt"
     path.write_bytes("é\n".encode("latin-1"))
-    assert "is not in utf-8" in mistakes(path)
+    assert "is not encoded in utf-8" in mistakes(path)
     assert items(path, encoding="latin-1") == ["é"]
-    assert "no encoding that Python knows" in mistakes(path, encoding="utf-99")
+    assert "unknown encoding 'utf-99'" in mistakes(path, encoding="utf-99")
 
 
-def test_a_file_that_is_not_there_or_empty_or_of_no_known_kind_is_refused(tmp_path: Path) -> None:
+def test_a_missing_empty_or_unknown_file_is_rejected(tmp_path: Path) -> None:
     assert "no such file" in mistakes(tmp_path / "none.txt")
     (tmp_path / "empty.txt").write_text("\n", encoding="utf-8")
-    assert "holds no input" in mistakes(tmp_path / "empty.txt")
+    assert "no inputs found in" in mistakes(tmp_path / "empty.txt")
     (tmp_path / "data.xlsx").write_text("x", encoding="utf-8")
     assert "inputs.format=" in mistakes(tmp_path / "data.xlsx")
     assert items(tmp_path / "data.xlsx", kind="txt") == ["x"]
 
 
-def test_identity_is_the_content_in_any_key_order() -> None:
+def test_the_digest_does_not_depend_on_key_order() -> None:
     assert digest({"question": "why?"}) == digest("why?")
     assert digest({"a": 1, "b": 2}) == digest({"b": 2, "a": 1}) != digest({"a": 2, "b": 1})

@@ -1,4 +1,4 @@
-"""The end of a log, as the message quotes it that says how a process ended."""
+"""The quoted end of a log in the error message about a dead process."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def quote(folder: Path, text: str | bytes, start: int = 0) -> str:
 
 
 def said_by(folder: Path, program: str, *options: str) -> str:
-    """The end of what Python prints while a program ends it."""
+    """Return the quoted end of Python's output when a program dies."""
     with (folder / "hforch.log").open("wb") as log:
         subprocess.run([sys.executable, *options, "-c", program], stdout=log, stderr=log, check=False)
     return quoted_tail(folder / "hforch.log")
@@ -34,14 +34,14 @@ def test_the_last_lines_are_quoted(tmp_path: Path) -> None:
     assert quoted_tail(tmp_path / "absent") == ""
 
 
-def test_of_an_exception_it_is_what_it_says_and_where_it_was_raised(tmp_path: Path) -> None:
+def test_the_message_and_location_of_an_exception_are_quoted(tmp_path: Path) -> None:
     program = "import json\nprint('Loading weights')\ntry:\n    1 / 0\nfinally:\n    json.loads('{')"
     told = said_by(tmp_path, program)
     assert told.startswith("json.decoder.JSONDecodeError: Expecting property name enclosed in double quotes")
     assert told.rpartition(" | ")[2].startswith('File "') and "raw_decode" in told
 
 
-def test_a_message_of_several_lines_is_quoted_from_its_beginning(tmp_path: Path) -> None:
+def test_a_multiline_message_is_quoted_from_its_start(tmp_path: Path) -> None:
     hints = "".join(f"Hint {number} of the library.\n" for number in range(6))
     trace = 'Traceback (most recent call last):\n  File "a.py", line 3, in load\n    go()\n'
     told = quote(tmp_path, f"{trace}torch.AcceleratorError: CUDA error: device-side assert\n{hints}")
@@ -50,43 +50,43 @@ def test_a_message_of_several_lines_is_quoted_from_its_beginning(tmp_path: Path)
     assert rest == ["Hint 0 of the library.", 'File "a.py", line 3, in load']
 
 
-def test_an_exception_long_before_the_end_is_not_what_ended_the_process(tmp_path: Path) -> None:
+def test_an_earlier_exception_is_not_quoted(tmp_path: Path) -> None:
     trace = 'Traceback (most recent call last):\n  File "a.py", line 3, in load\nValueError: caught\n'
     later = "".join(f"step {number}\n" for number in range(40))
     assert quote(tmp_path, trace + later) == "step 37 | step 38 | step 39"
 
 
-def test_of_a_signal_it_is_the_report_of_faulthandler(tmp_path: Path) -> None:
+def test_the_report_of_faulthandler_is_quoted_after_a_signal(tmp_path: Path) -> None:
     told = said_by(tmp_path, "import ctypes\ndef crash():\n    ctypes.string_at(0)\ncrash()", "-X", "faulthandler")
     assert told.startswith('Fatal Python error: Segmentation fault | File "')
 
 
-def test_of_sys_exit_it_is_what_the_library_says(tmp_path: Path) -> None:
+def test_the_message_of_sys_exit_is_quoted(tmp_path: Path) -> None:
     program = (
         "import sys, traceback\ntry:\n    sys.exit('no licence')\nexcept BaseException:\n    traceback.print_exc()"
     )
     assert said_by(tmp_path, program) == 'SystemExit: no licence | File "<string>", line 3, in <module>'
 
 
-def test_what_an_earlier_attempt_wrote_is_not_quoted(tmp_path: Path) -> None:
+def test_output_of_an_earlier_attempt_is_not_quoted(tmp_path: Path) -> None:
     before = "ValueError: of the first attempt\n"
     assert quote(tmp_path, before, len(before)) == ""
     assert quote(tmp_path, f"{before}of the second\n", len(before)) == "of the second"
 
 
-def test_bytes_that_are_no_text_are_left_out(tmp_path: Path) -> None:
+def test_binary_data_is_skipped(tmp_path: Path) -> None:
     garbage = random.Random(1).randbytes(200_000)
     assert quote(tmp_path, garbage + b"\nout of memory\n" + bytes(range(128, 256)) * 20 + b"\n") == "out of memory"
     told = quote(tmp_path, garbage)
     assert told.isprintable() and len(told) < 3 * log_tail.LONGEST + 50
 
 
-def test_a_terminal_does_not_obey_it(tmp_path: Path) -> None:
+def test_control_sequences_are_escaped(tmp_path: Path) -> None:
     told = quote(tmp_path, "\x1b[31mred\x1b[0m \x1b]0;title\x07and a bell\x07\n\x1b[2Jcleared\n")
     assert told == "red and a bell\\x07 | cleared"
 
 
-def test_progress_bars_are_left_out(tmp_path: Path) -> None:
+def test_progress_bars_are_skipped(tmp_path: Path) -> None:
     bars = "".join(f"\r{number:3}%|{'█' * number}| {number}/100" for number in range(100))
     assert quote(tmp_path, f"loading shards\n{bars}\n\r\n") == "loading shards"
 
@@ -94,11 +94,11 @@ def test_progress_bars_are_left_out(tmp_path: Path) -> None:
 def test_a_huge_log_is_read_from_its_end(tmp_path: Path) -> None:
     log = tmp_path / "hforch.log"
     with log.open("wb") as file:
-        file.truncate(5 << 30)  # it has a hole: nobody could read it to its end in this time
+        file.truncate(5 << 30)  # a sparse file, too large to be read completely
         file.seek(0, os.SEEK_END)
         file.write(b"\nthe last line\n")
     assert quoted_tail(log) == "the last line"
-    assert quote(tmp_path, "x" * 1_000_000) == ""  # one line, of which the beginning is not known
+    assert quote(tmp_path, "x" * 1_000_000) == ""  # one line with an unknown start
     assert len(quote(tmp_path, f"{'word ' * 10_000}\n" * 3)) < 3 * log_tail.LONGEST + 50
 
 
@@ -111,6 +111,6 @@ def test_credentials_are_not_quoted(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     assert "sword" not in quote(tmp_path, f"{'x' * (log_tail.LONGEST - 60)} swordfish-123 {'y' * log_tail.LONGEST}\n")
 
 
-def test_what_is_no_regular_file_is_not_read(tmp_path: Path) -> None:
+def test_only_a_regular_file_is_read(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "hforch.log")
     assert quoted_tail(tmp_path / "hforch.log") == ""

@@ -1,4 +1,4 @@
-"""Every mistake of the list is met by a clear message, the right exit code, no traceback, and nothing is lost."""
+"""Every listed mistake causes a clear message, the right exit code and no traceback, and loses no data."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def workshop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Workshop]:
 
 
 def marked(case: Case) -> Any:
-    """The case as a parameter, marked if a model or an export is made for it."""
+    """Return the case as a parameter, marked if it needs a model or an export."""
     loads = case.heavy or any(name in word for name in ("{gpt2}", "{ir}", "{gguf}", "{hub}") for word in told_to(case))
     return pytest.param(case, id=case.name.replace(" ", "-"), marks=pytest.mark.model if loads else ())
 
@@ -28,7 +28,7 @@ def told_to(case: Case) -> list[str]:
 
 
 @pytest.mark.parametrize("case", [marked(case) for case in CASES])
-def test_it_is_met_by_a_clear_message(case: Case, workshop: Workshop, tmp_path: Path) -> None:
+def test_a_mistake_causes_a_clear_message(case: Case, workshop: Workshop, tmp_path: Path) -> None:
     if reason := case.unless():
         pytest.skip(reason)
     told = make(case, workshop, tmp_path)

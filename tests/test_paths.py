@@ -1,4 +1,4 @@
-"""Only files are read where files are named: a pipe may never end, and a device never does."""
+"""Only regular files are read: a pipe may block forever, and a device may never end."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ def sparse(folder: Path) -> Path:
 
 
 NO_FILES = {
-    "a pipe": (pipe, "a pipe, where a file is needed"),
-    "a device": (lambda _: Path("/dev/zero"), "a device, where a file is needed"),
-    "a folder": (lambda folder: folder, "a folder, where a file is needed"),
+    "a pipe": (pipe, "a pipe, not a file"),
+    "a device": (lambda _: Path("/dev/zero"), "a device, not a file"),
+    "a folder": (lambda folder: folder, "a folder, not a file"),
     "a terabyte of nothing": (sparse, "too large: 1,099,511,627,776 bytes"),
 }
 READERS = {
@@ -40,7 +40,7 @@ READERS = {
 
 @pytest.mark.parametrize("kind", NO_FILES)
 @pytest.mark.parametrize("reader", READERS)
-def test_what_is_no_file_is_refused_at_once(reader: str, kind: str, tmp_path: Path) -> None:
+def test_only_files_are_accepted(reader: str, kind: str, tmp_path: Path) -> None:
     make, said = NO_FILES[kind]
     path = make(tmp_path)
     done = hforch(*(word.format(path) for word in READERS[reader]), f"hydra.run.dir={tmp_path / 'out'}", code=2)
@@ -48,10 +48,10 @@ def test_what_is_no_file_is_refused_at_once(reader: str, kind: str, tmp_path: Pa
     assert "Traceback" not in done.stderr and "internal error" not in done.stderr
 
 
-def test_a_file_is_read_with_its_line_ends_as_one(tmp_path: Path) -> None:
+def test_line_ends_are_normalized(tmp_path: Path) -> None:
     (tmp_path / "x").write_bytes("ä\r\nb\rc\n".encode("latin-1"))
     assert read_text(tmp_path / "x", "latin-1") == "ä\nb\nc\n"
-    with pytest.raises(OSError, match="7 bytes, and at most 3"):
+    with pytest.raises(OSError, match="7 bytes; the limit is 3"):
         open_file(tmp_path / "x", 3)
 
 
@@ -68,34 +68,34 @@ def test_aliases_that_make_billions_of_values_are_refused(tmp_path: Path) -> Non
     assert "model/bomb.yaml" in done.stderr
 
 
-def test_an_alias_within_itself_is_refused(tmp_path: Path) -> None:
+def test_a_recursive_alias_is_refused(tmp_path: Path) -> None:
     (tmp_path / "model").mkdir()
     (tmp_path / "model" / "circle.yaml").write_text("name: &a [*a]\n")
     done = hforch("--config-dir", str(tmp_path), "model=circle", "backend=fake", "--dry-run", code=2, timeout=30)
     assert "model/circle.yaml" in done.stderr
 
 
-def test_aliases_that_are_few_are_read(tmp_path: Path) -> None:
+def test_a_few_aliases_are_accepted(tmp_path: Path) -> None:
     (tmp_path / "x.yaml").write_text("a: &a [1, 2]\nb: *a\n")
     assert "*a" in read_yaml(tmp_path / "x.yaml")
 
 
 @pytest.mark.parametrize("place", ["recipe", "option"])
-def test_a_yaml_file_of_many_megabytes_is_refused_unread(place: str, tmp_path: Path) -> None:
+def test_a_huge_yaml_file_is_refused_unread(place: str, tmp_path: Path) -> None:
     (tmp_path / "model").mkdir()
     file = tmp_path / "model" / "large.yaml"
     file.write_text("a: [" + "x, " * (MOST_YAML // 2) + "]\n")
     words = ["run", str(file)] if place == "recipe" else ["--config-dir", str(tmp_path), "model=large"]
     done = hforch(*words, "--dry-run", code=2, timeout=30)
-    assert "too large" in done.stderr and "at most 1,048,576 can be read" in done.stderr
+    assert "too large" in done.stderr and "the limit is 1,048,576" in done.stderr
 
 
 @pytest.mark.parametrize("text", ["[" * 10_000 + "]" * 10_000, "\n  " + "- " * 10_000, "{a: " * 200_000])
-def test_nested_ten_thousand_times_is_told(text: str, tmp_path: Path) -> None:
+def test_ten_thousand_levels_of_nesting_are_refused(text: str, tmp_path: Path) -> None:
     (tmp_path / "deep.yaml").write_text(f"a: {text}")
     assert "nested too deeply" in hforch("run", str(tmp_path / "deep.yaml"), code=2, timeout=30).stderr
 
 
-def test_standard_input_is_refused_with_what_to_do(tmp_path: Path) -> None:
+def test_standard_input_is_refused_with_a_hint(tmp_path: Path) -> None:
     done = hforch("backend=fake", "inputs=file", "inputs.path=-", f"hydra.run.dir={tmp_path / 'out'}", code=2)
-    assert "save it to a file" in done.stderr
+    assert "save them to a file" in done.stderr

@@ -26,11 +26,11 @@ def rendered(prompt: TemplatePrompt | ChatPrompt | RawPrompt, item: str | dict[s
     return built.invoke(variables_of(item, prompt, built.input_variables)).to_string()
 
 
-def test_a_template_is_filled_from_a_row_or_a_plain_text() -> None:
+def test_a_template_is_filled_from_a_row_or_a_string() -> None:
     assert rendered(TEMPLATE, {"question": "why?"}) == rendered(TEMPLATE, "why?") == "Q: why?\nA:"
 
 
-def test_braces_in_an_input_are_text() -> None:
+def test_braces_in_an_input_are_literal() -> None:
     assert rendered(TEMPLATE, "{x} and {{y}}") == "Q: {x} and {{y}}\nA:"
 
 
@@ -39,7 +39,7 @@ def test_a_chat_has_its_system_message_first_and_variables_in_both() -> None:
     assert [(message.type, message.content) for message in messages] == [("system", "Be brief."), ("human", "why?")]
 
 
-def test_raw_takes_the_text_the_only_column_or_the_named_one() -> None:
+def test_raw_uses_the_string_the_only_column_or_the_configured_one() -> None:
     assert rendered(RawPrompt(kind="raw", column=None, echo=False), "as {it} is") == "as {it} is"
     assert rendered(RawPrompt(kind="raw", column=None, echo=False), {"text": "x"}) == "x"
     assert rendered(RawPrompt(kind="raw", column="b", echo=False), {"a": "x", "b": "y"}) == "y"
@@ -49,22 +49,22 @@ def test_raw_takes_the_text_the_only_column_or_the_named_one() -> None:
         rendered(RawPrompt(kind="raw", column="c", echo=False), {"a": "x"})
 
 
-def test_inputs_that_lack_a_variable_are_told_three_at_most() -> None:
+def test_at_most_three_inputs_that_lack_a_variable_are_reported() -> None:
     inputs = [Input(index, str(index), {"other": "x"}) for index in range(5)]
     with pytest.raises(ConfigError) as caught:
         check_inputs(TEMPLATE, inputs, INLINE)
-    assert str(caught.value).count("the prompt wants {question}, and the input has {other}") == 3
-    assert "and 2 more inputs like these" in str(caught.value)
+    assert str(caught.value).count("the prompt requires {question}, but the input has {other}") == 3
+    assert "and 2 more inputs with errors" in str(caught.value)
 
 
-def test_a_csv_file_whose_first_row_is_no_header_is_told_once() -> None:
+def test_a_csv_file_without_a_header_is_reported_once() -> None:
     inputs = [Input(index, str(index), {"What is a volt?": "x"}) for index in range(5)]
     declared = FileInputs(kind="file", path="q.csv", format="auto", encoding="utf-8", limit=None)
     with pytest.raises(ConfigError) as caught:
         check_inputs(TEMPLATE, inputs, declared)
     (mistake,) = caught.value.mistakes
     assert (mistake.path, mistake.where) == ("inputs.path", "q.csv:1")
-    assert "names its columns" in str(mistake.hint)
+    assert "must name its columns" in str(mistake.hint)
 
 
 @pytest.mark.parametrize(
@@ -78,14 +78,14 @@ def test_a_csv_file_whose_first_row_is_no_header_is_told_once() -> None:
         (RawPrompt(kind="raw", column="b", echo=False), [{"a": "x", "b": "y"}], "{a}"),
     ],
 )
-def test_columns_that_the_prompt_never_uses_are_a_warning(prompt: Any, items: list[Any], unused: str | None) -> None:
+def test_unused_columns_are_a_warning(prompt: Any, items: list[Any], unused: str | None) -> None:
     remarks = unused_columns(prompt, [Input(index, str(index), item) for index, item in enumerate(items)])
     assert [remark.problem for remark in remarks] == (
-        [f"the inputs have {unused}, which the prompt never uses"] if unused else []
+        [f"the prompt does not use these input columns: {unused}"] if unused else []
     )
 
 
-def test_a_plain_text_does_not_fit_two_variables() -> None:
+def test_a_string_does_not_fit_two_variables() -> None:
     with pytest.raises(PromptError, match=r"\{question\}, \{tone\}"):
         variables_of("why?", CHAT, ["question", "tone"])
 
@@ -99,5 +99,5 @@ def test_a_plain_text_does_not_fit_two_variables() -> None:
         RawPrompt(kind="raw", column=None, echo=False),
     ],
 )
-def test_names_of_variables_are_those_of_langchain(prompt: TemplatePrompt | ChatPrompt | RawPrompt) -> None:
+def test_variable_names_equal_those_of_langchain(prompt: TemplatePrompt | ChatPrompt | RawPrompt) -> None:
     assert variable_names(prompt) == build_prompt(prompt).input_variables != []

@@ -57,8 +57,8 @@ def nothing_remembered() -> Iterator[None]:
 
 @pytest.mark.parametrize("credential", CREDENTIALS.values(), ids=CREDENTIALS)
 @pytest.mark.parametrize("text", ["{}", "before {} after", "key={}", '"{}"', "({})", "x: '{}',"])
-def test_a_credential_is_found_by_its_shape(credential: str, text: str) -> None:
-    if text == "{}" or not credential.startswith("-----BEGIN PRIVATE"):  # the rest of a key that was cut off is key
+def test_a_credential_is_found_by_its_format(credential: str, text: str) -> None:
+    if text == "{}" or not credential.startswith("-----BEGIN PRIVATE"):  # text after an open key is part of it
         assert redacted(text.format(credential)) == text.format("***")
     assert list(credentials_in(credential)) == [credential]
 
@@ -73,7 +73,7 @@ def test_a_credential_is_found_by_its_shape(credential: str, text: str) -> None:
         ("{'authorization': 'Basic dXNlcjpwYXNzd29yZA=='}", "{'authorization': 'Basic ***'}"),
     ],
 )
-def test_what_surrounds_a_credential_is_kept(text: str, expected: str) -> None:
+def test_the_text_around_a_credential_is_kept(text: str, expected: str) -> None:
     assert redacted(text) == expected
 
 
@@ -92,7 +92,7 @@ def test_what_surrounds_a_credential_is_kept(text: str, expected: str) -> None:
         ("max_new_tokens=12, pad_token=<pad>, tokens_per_s: 3", "max_new_tokens=12, pad_token=<pad>, tokens_per_s: 3"),
     ],
 )
-def test_in_a_line_the_name_says_what_a_value_is(text: str, expected: str) -> None:
+def test_in_a_line_a_value_is_redacted_because_of_its_name(text: str, expected: str) -> None:
     assert redacted_line(text) == expected
     assert redacted_line(expected) == expected
 
@@ -128,7 +128,7 @@ def test_names_of_credentials(name: str) -> None:
         *("KV_CACHE_PRECISION", "CACHE_DIR", "num_assistant_tokens", "max_num_batched_tokens", "passed", "min_pass"),
     ],
 )
-def test_names_that_are_no_credentials(name: str) -> None:
+def test_ordinary_names_are_not_names_of_credentials(name: str) -> None:
     assert not is_secret_name(name)
 
 
@@ -159,25 +159,25 @@ HARMLESS = [
 
 
 @pytest.mark.parametrize("text", HARMLESS)
-def test_what_is_no_credential_stays(text: str) -> None:
+def test_ordinary_text_is_not_redacted(text: str) -> None:
     assert redacted(text) == text
     assert redacted_override(text) == text
     assert redacted_tree({"job_id": text, text: [text]}, by_name=lambda path: True) == {"job_id": text, text: [text]}
 
 
-def test_data_keeps_the_shapes_of_credentials_that_nobody_gave() -> None:
+def test_unknown_credentials_in_data_are_not_redacted() -> None:
     text = f"an example: sk-{MADE_UP}, https://me:password@host"
     assert without_known(text) == text
     remember(f"sk-{MADE_UP}")
     assert without_known(text) == "an example: ***, https://me:password@host"
 
 
-def test_a_password_in_a_url_is_known_by_itself_and_decoded() -> None:
+def test_a_password_in_a_url_is_also_redacted_alone_and_decoded() -> None:
     remember_shapes("model.id=https://me:open%20sesame@hub.example")
     assert without_known("me:open%20sesame, open%20sesame, open sesame") == "***, ***, ***"
 
 
-def test_overrides_of_hydra_name_credentials_and_those_of_a_job_are_data() -> None:
+def test_overrides_of_hydra_are_redacted_by_name_and_those_of_a_job_are_not() -> None:
     assert redacted_override("+hydra.job.env_set.DB_PASSWORD=a b") == "+hydra.job.env_set.DB_PASSWORD=***"
     assert redacted_override("hydra.job.env_set={API_KEY: sesame}") == "hydra.job.env_set={API_KEY: ***}"
     assert redacted_override("inputs.items=[{token: Rome}]") == "inputs.items=[{token: Rome}]"
@@ -193,18 +193,18 @@ def test_a_credential_across_pieces_of_a_stream_is_not_shown(size: int) -> None:
     assert shown[0] == text[:size] or size > 1
 
 
-def test_keys_of_a_mapping_stay_apart() -> None:
+def test_redacted_keys_of_a_mapping_stay_distinct() -> None:
     one, other = f"hf_{MADE_UP}", f"hf_{MADE_UP[::-1]}"
     assert redacted_tree({one: 1, other: 2}) == {"***": 1, "****": 2}
 
 
 @pytest.mark.parametrize("value", ["/models/of/mine", "~/models", "12345678", "openvino_genai", "Instruct", "short"])
-def test_paths_numbers_and_words_of_the_environment_are_not_looked_for(value: str) -> None:
+def test_paths_numbers_and_words_in_the_environment_are_not_redacted(value: str) -> None:
     remember_variable("PLACE", value)
     assert without_known(f"x {value} y") == f"x {value} y"
 
 
-def test_other_values_of_the_environment_become_their_interpolations() -> None:
+def test_other_values_in_the_environment_become_their_interpolations() -> None:
     remember_variable("OPENAI_API_KEY", "sesame")
     remember_variable("QUESTION", "What is a walrus?")
     assert without_known("sesame: What is a walrus?") == "${oc.env:OPENAI_API_KEY}: ${oc.env:QUESTION}"
@@ -212,12 +212,12 @@ def test_other_values_of_the_environment_become_their_interpolations() -> None:
     assert without_known("What is a walrus?") == "What is a walrus?"
 
 
-def test_a_message_of_mistakes_is_not_taken_for_an_assignment() -> None:
+def test_an_error_message_is_not_redacted_as_an_assignment() -> None:
     error = ConfigError([Mistake("model.api_key", "looks bad", "model.api_key=sesame", f"not sk-{MADE_UP}")])
     assert message_of(error) == "model.api_key: looks bad\n    written in model.api_key=***\n    not ***"
 
 
-def test_a_log_that_native_code_wrote_to_is_mended_in_place(tmp_path: Path) -> None:
+def test_a_log_that_native_code_wrote_to_is_redacted_in_place(tmp_path: Path) -> None:
     log = tmp_path / "x.log"
     log.write_bytes(f"a\nkey sk-{MADE_UP}\n\xff api_key=sesame\n".encode("latin-1"))
     with log.open("a") as still_open:
@@ -244,7 +244,7 @@ def test_handlers_of_loggers_write_no_credentials(tmp_path: Path) -> None:
     assert "sesame" not in written and "password=***" in written and "ValueError: https://***@host" in written
 
 
-def test_a_credential_is_found_in_any_form_of_json() -> None:
+def test_a_credential_is_found_in_any_json_escaping() -> None:
     from hforch.utils.json_text import to_json
 
     secret = 'pass"word\\ with é\nand more'
@@ -254,6 +254,6 @@ def test_a_credential_is_found_in_any_form_of_json() -> None:
         assert found == {"a": ["***"], "***": 1}
 
 
-def test_long_text_is_read_in_linear_time() -> None:
+def test_long_text_is_redacted_in_linear_time() -> None:
     for text in ("a" * 200_000, "sk-" * 50_000, "://" + "a:" * 50_000, "eyJ" + "a." * 50_000, "x=" * 50_000):
         redacted_line(text)

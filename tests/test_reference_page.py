@@ -1,7 +1,7 @@
-"""Every code block of LangChain's page on local Hugging Face pipelines, done through hforch's configuration.
+"""Tests of every code block of LangChain's page on local Hugging Face pipelines, with hforch's configuration.
 
-The page's models are gpt2 and bloom-1b7 from the hub; here they are tiny ones of the same kinds, saved as local
-folders, and the default model where an answer should make sense.
+The page uses gpt2 and bloom-1b7 from the Hub; the tests use tiny models of the same architectures in local directories,
+and the default model if the answer must make sense.
 """
 
 from __future__ import annotations
@@ -40,8 +40,8 @@ def usage(llm: Any, prompt: str, **more: Any) -> dict[str, int]:
 
 
 # ---------------------------------------------------------------- model loading
-def test_load_by_id_from_the_hubs_cache(tiny_gpt2: Path, tmp_path: Path) -> None:
-    """from_model_id(model_id="gpt2", pipeline_kwargs={"max_new_tokens": 10}), with the hub's files already here."""
+def test_load_by_id_from_the_hub_cache(tiny_gpt2: Path, tmp_path: Path) -> None:
+    """from_model_id(model_id="gpt2", pipeline_kwargs={"max_new_tokens": 10}), with the files in the Hub's cache."""
     commit = "0123456789abcdef0123456789abcdef01234567"
     repository = tmp_path / "hub" / "models--gpt2"
     (repository / "refs").mkdir(parents=True)
@@ -62,7 +62,7 @@ def test_load_by_id_from_the_hubs_cache(tiny_gpt2: Path, tmp_path: Path) -> None
     assert sample["output_tokens"] == 10
 
 
-def test_an_existing_pipeline_passed_in(tiny_gpt2: Path) -> None:
+def test_wrapping_an_existing_pipeline(tiny_gpt2: Path) -> None:
     from transformers import AutoModelForCausalLM, AutoTokenizer, pipeline
 
     tokenizer = AutoTokenizer.from_pretrained(tiny_gpt2)
@@ -106,7 +106,7 @@ def test_a_model_on_gpu_0(tiny_gpt2: Path) -> None:
 
 
 @pytest.mark.gpu
-def test_a_gpus_memory_is_in_the_record(tiny_gpt2: Path, tmp_path: Path) -> None:
+def test_gpu_memory_is_recorded(tiny_gpt2: Path, tmp_path: Path) -> None:
     from hforch.config.compose import job_from_overrides
     from hforch.records.record_files import read_record
     from hforch.runs import JobContext, run
@@ -120,7 +120,7 @@ def test_a_gpus_memory_is_in_the_record(tiny_gpt2: Path, tmp_path: Path) -> None
 
 
 def test_device_map_auto(tiny_gpt2: Path) -> None:
-    """device_map="auto": accelerate decides; on a machine without a GPU that is the CPU."""
+    """device_map="auto": accelerate chooses; without a GPU, it chooses the CPU."""
     llm = load_llm(*local(tiny_gpt2), "device=auto", "generation.max_new_tokens=10")
     assert llm.engine.identity["device"]
     assert usage(llm, "Once upon a time")["completion_tokens"] == 10
@@ -145,7 +145,7 @@ def test_a_batch_of_four_with_a_stop_sequence_on_bloom(tiny_bloom: Path) -> None
 
 
 @pytest.mark.slow
-def test_the_same_batch_on_the_default_model_says_something(load: Callable[..., Any]) -> None:
+def test_the_same_batch_on_the_default_model(load: Callable[..., Any]) -> None:
     llm = load("backend=pytorch", "precision=fp32", "ov_config=accuracy", "generation.max_new_tokens=16")
     chain = PROMPT | llm.bind(stop=["\n\n"], temperature=0, max_length=64, batch_size=2)
     batch_of_four_with_stop(chain)
@@ -165,7 +165,7 @@ def ov_model_dir(tiny_gpt2: Path, tmp_path_factory: pytest.TempPathFactory) -> d
     folders = {}
     for precision in ("auto", "int8", "int4"):
         folders[precision] = tmp_path_factory.mktemp("ov") / precision
-        # The tiny model's layers are 32 wide, so that is the largest group of int4 weights.
+        # The tiny model's layers are 32 wide, which limits the group size of int4 weights.
         size = ["precision.group_size=32"] if precision == "int4" else []
         words = [*local(tiny_gpt2), f"precision={precision}", *size]
         assert main(["--output", str(folders[precision]), *words]) == 0
@@ -198,10 +198,10 @@ def test_an_exported_folder_with_compressed_weights(ov_model_dir: dict[str, Path
         assert usage(llm, "Once upon a time")["completion_tokens"] == 10
 
 
-def test_a_ready_made_ir_is_not_taken_for_another_precision(ov_model_dir: dict[str, Path]) -> None:
+def test_an_existing_ir_is_not_used_for_another_precision(ov_model_dir: dict[str, Path]) -> None:
     from hforch.errors import ModelError
 
-    with pytest.raises(ModelError, match="int8 weights already"):
+    with pytest.raises(ModelError, match="int8 weights, which cannot be converted"):
         load_llm(*local(ov_model_dir["int8"]), "backend=openvino", "precision=int4")
     with pytest.raises(ModelError, match="use backend=openvino"):
         load_llm(*local(ov_model_dir["int8"]), "backend=pytorch")

@@ -1,4 +1,4 @@
-"""What others wrote is text and nothing more, wherever it leaves hforch; and nothing of it is lost where it matters."""
+"""Untrusted text is escaped in every kind of output, without loss where it matters."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ HARMLESS = "aé日本 👩‍🚀 العربية\u00a0\u3000ñ́ ~^_*#"
 
 
 @pytest.mark.parametrize("one", OBEYED, ids=lambda one: f"U+{ord(one):04X}")
-def test_what_would_be_obeyed_is_an_escape(one: str) -> None:
+def test_control_characters_are_escaped(one: str) -> None:
     assert not is_visible(one)
     text = f"a{one}b"
     assert for_terminal(text) == for_xml(text) == "a" + one.encode("unicode_escape").decode() + "b"
@@ -33,7 +33,7 @@ def test_what_would_be_obeyed_is_an_escape(one: str) -> None:
         assert yaml.safe_load(as_yaml) == {"key": text, "plain": HARMLESS}
 
 
-def test_what_has_a_shape_stays() -> None:
+def test_printable_characters_are_not_escaped() -> None:
     assert for_terminal(HARMLESS) == for_json(HARMLESS) == for_csv(HARMLESS) == HARMLESS
     assert for_terminal("lines\n\tstay") == "lines\n\tstay"
 
@@ -62,16 +62,16 @@ def test_numbers_stay_numbers(value: object) -> None:
         ("runtime.seed=1, max_new_tokens>=8", "runtime.seed=1, max_new_tokens>=8"),
     ],
 )
-def test_markdown_has_nothing_live(text: str, shown: str) -> None:
+def test_markdown_syntax_is_escaped(text: str, shown: str) -> None:
     assert for_markdown(text) == shown
 
 
-def test_a_safe_stream_lets_only_styles_through() -> None:
+def test_a_safe_stream_only_passes_styles() -> None:
     raw = io.BytesIO()
     stream = Safe(raw, encoding="utf-8", newline="\n")
     print("one\x1b]52;c;x\x07", file=stream)
     printer = console(stream)
-    printer._color_system = None  # no terminal is asked
+    printer._color_system = None  # do not detect the terminal
     printer.print("two\x1b[2J\u202e", style="bold")
     print("three\x9b", file=styled(stream), end="")
     stream.flush()

@@ -1,4 +1,4 @@
-"""Tiny llamas that learned a few sentences by heart, as GGUF files."""
+"""Tiny Llama models that memorized a few sentences, as GGUF files."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ WIDTH, LAYERS, HEADS, KV_HEADS, INNER = 64, 2, 4, 2, 128
 
 @cache
 def vocabulary() -> tuple[list[str], list[str]]:
-    """Tokens and merges of a byte-level BPE trained on the texts of the checks, special tokens first."""
+    """Return tokens and merges of a byte-level BPE trained on the sentences, special tokens first."""
     from tokenizers import Tokenizer, models, pre_tokenizers, trainers
 
     tokenizer = Tokenizer(models.BPE())
@@ -35,7 +35,7 @@ def vocabulary() -> tuple[list[str], list[str]]:
 
 
 def fields(pre: str = "gpt-2", **changes: Any) -> dict[str, Any]:
-    """The tokenizer metadata of a GGUF file, with changes."""
+    """Return the tokenizer metadata of a GGUF file, with changes."""
     tokens, merges = vocabulary()
     types = [3, 3, 3, 4] + [1] * (len(tokens) - 4)
     made: dict[str, Any] = {"model": "gpt2", "pre": pre, "tokens": tokens, "merges": merges, "token_type": types}
@@ -44,7 +44,7 @@ def fields(pre: str = "gpt-2", **changes: Any) -> dict[str, Any]:
 
 
 def write(path: Path, pre: str = "gpt-2", change: Callable[[str, Any], Any] | None = None, **changes: Any) -> Path:
-    """The llama as a GGUF file; it is trained once for each `pre`."""
+    """Write the model as a GGUF file; it is trained once for each `pre`."""
     tensors = {name: change(name, array) if change else array for name, array in _trained(pre).items()}
     _write(path, fields(pre, **changes), tensors)
     return path
@@ -56,7 +56,7 @@ def _trained(pre: str) -> dict[str, Any]:
 
 
 def _train(fields: dict[str, Any]) -> dict[str, Any]:
-    """A tiny llama that knows the sentences by heart: GGUF tensor name -> array."""
+    """Train a tiny Llama that memorizes the sentences; return arrays by GGUF tensor name."""
     import torch
     from transformers import LlamaConfig, LlamaForCausalLM
 
@@ -99,7 +99,7 @@ def _named(state: dict[str, Any]) -> dict[str, Any]:
         for theirs, ours in names.items():
             tensor = state[f"model.layers.{layer}.{theirs}.weight"]
             heads = {"attn_q": HEADS, "attn_k": KV_HEADS}.get(ours)
-            if heads:  # llama.cpp interleaves the halves that the rotation pairs
+            if heads:  # llama.cpp interleaves the halves that RoPE pairs
                 tensor = tensor.reshape(heads, 2, -1, WIDTH).swapaxes(1, 2).reshape(tensor.shape)
             tensors[f"blk.{layer}.{ours}.weight"] = tensor
     return {name: tensor.contiguous().numpy() for name, tensor in tensors.items()}

@@ -1,4 +1,4 @@
-"""Tiny models with random weights, saved as a hub would ship them; they say nothing sensible, but say it repeatably."""
+"""Tiny models with random weights, saved like checkpoints of the hub; their output is nonsense, but deterministic."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ TEXT = [
 
 
 def byte_level_tokenizer(special: tuple[str, ...] = ("<|endoftext|>",), adds_bos: bool = False) -> Any:
-    """A byte-level BPE of 400 tokens, the first special one being BOS, the last EOS and padding."""
+    """Return a byte-level BPE tokenizer with 400 tokens: the first special one is BOS, the last EOS and padding."""
     from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors, trainers
     from transformers import PreTrainedTokenizerFast
 
@@ -40,11 +40,11 @@ def byte_level_tokenizer(special: tuple[str, ...] = ("<|endoftext|>",), adds_bos
 
 
 def save_gpt2(folder: Path, chat_template: str | None = None, generation: dict[str, Any] | None = None) -> Path:
-    """A GPT-2 of 2 layers with a context of 128 tokens.
+    """Save a GPT-2 with 2 layers and a context of 128 tokens.
 
     Args:
-        chat_template: with it, the tokenizer adds a BOS to plain text.
-        generation: what its generation_config.json says besides the EOS.
+        chat_template: if set, the tokenizer adds a BOS to plain text.
+        generation: additional values of its generation_config.json.
     """
     import torch
     from transformers import GPT2Config, GPT2LMHeadModel
@@ -66,7 +66,7 @@ def save_gpt2(folder: Path, chat_template: str | None = None, generation: dict[s
 
 
 def save_bloom(folder: Path) -> Path:
-    """A BLOOM of 2 layers (it has no positions, but attention biases)."""
+    """Save a BLOOM with 2 layers, which has attention biases instead of position embeddings."""
     import torch
     from transformers import BloomConfig, BloomForCausalLM
 
@@ -85,11 +85,11 @@ def save_bloom(folder: Path) -> Path:
 
 
 def save_llama(folder: Path, window: int | None = None, **more: Any) -> Path:
-    """A Llama of 2 layers with grouped queries and a context of 512 tokens.
+    """Save a Llama with 2 layers, grouped queries and a context of 512 tokens.
 
     Args:
-        window: with it, a Mistral whose layers see so many tokens.
-        more: of its config, in place of what is usual here.
+        window: if set, save a Mistral with this sliding window, in tokens.
+        more: values of its config that replace the defaults here.
     """
     import torch
     from transformers import LlamaConfig, LlamaForCausalLM, MistralConfig, MistralForCausalLM
@@ -114,10 +114,10 @@ def save_llama(folder: Path, window: int | None = None, **more: Any) -> Path:
 
 
 def save_gptj(folder: Path, added: float = 0.0, token: int = 0) -> Path:
-    """A GPT-J of 2 layers, whose output layer has a bias.
+    """Save a GPT-J with 2 layers and a bias in its output layer.
 
     Args:
-        added: what the logit of a token has more than it has without it.
+        added: what the bias adds to the token's logit.
     """
     import torch
     from transformers import GPTJConfig, GPTJForCausalLM
@@ -143,7 +143,7 @@ def save_gptj(folder: Path, added: float = 0.0, token: int = 0) -> Path:
 def _save(model: Any, tokenizer: Any, folder: Path, generation: dict[str, Any] | None) -> Path:
     import torch
 
-    with torch.no_grad():  # livelier than the usual initialization, which repeats one token
+    with torch.no_grad():  # larger than the usual initialization, which repeats one token
         for parameter in model.parameters():
             if parameter.dim() > 1:
                 parameter.mul_(8)

@@ -1,4 +1,4 @@
-"""A forward pass over prompts, then over their texts in chunks, and nothing done with the logits."""
+"""A bare forward pass over prompts, then over their texts in chunks; logits are discarded."""
 
 from typing import Any
 
@@ -7,7 +7,7 @@ import torch
 
 
 def pytorch(model: Any, prompts: numpy.ndarray, mask: numpy.ndarray, texts: numpy.ndarray, chunk: int) -> None:
-    """Left-padded prompts with their mask, and texts of one length: int64 of shape (texts, tokens)."""
+    """Run left-padded prompts with their mask, and texts of one length: int64 of shape (texts, tokens)."""
     with torch.inference_mode():
         ids, known = torch.from_numpy(prompts), torch.from_numpy(mask)
         places = (known.cumsum(1) - 1).clamp(min=0)
@@ -21,7 +21,7 @@ def pytorch(model: Any, prompts: numpy.ndarray, mask: numpy.ndarray, texts: nump
 
 
 def openvino(compiled: Any, prompts: numpy.ndarray, mask: numpy.ndarray, texts: numpy.ndarray, chunk: int) -> None:
-    """The same with a stateful OpenVINO IR."""
+    """Do the same with a stateful OpenVINO model."""
     request = compiled.create_infer_request()
     rows = numpy.arange(len(texts), dtype=numpy.int32)
     parts = [

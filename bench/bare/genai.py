@@ -1,4 +1,4 @@
-"""openvino-genai with nothing around it: what a user of it would write."""
+"""Bare openvino-genai, as a user would write it."""
 
 from typing import Any
 

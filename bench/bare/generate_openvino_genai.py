@@ -1,4 +1,4 @@
-"""What one would write without hforch: import, load, generate, print the text as it comes."""
+"""What a user would write without hforch: import, load, generate, print text when it arrives."""
 
 import sys
 

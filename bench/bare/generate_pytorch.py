@@ -1,4 +1,4 @@
-"""What one would write without hforch: import, load, generate, print each token as it comes."""
+"""What a user would write without hforch: import, load, generate, print each token when it arrives."""
 
 import sys
 
@@ -7,7 +7,7 @@ from transformers.generation.streamers import BaseStreamer
 
 
 class Print(BaseStreamer):
-    """Prints tokens at once; transformers' own TextStreamer would wait for the end of the word."""
+    """Prints tokens immediately; transformers' own TextStreamer waits for the end of a word."""
 
     prompt = True
 

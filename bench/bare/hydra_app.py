@@ -1,4 +1,4 @@
-"""The least that is a Hydra app."""
+"""A minimal Hydra app."""
 
 import hydra
 

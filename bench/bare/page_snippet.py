@@ -1,4 +1,4 @@
-"""The reference page's own way: HuggingFacePipeline as it comes, with its batch size of 4."""
+"""The snippet of the reference page: HuggingFacePipeline with its default batch size of 4."""
 
 from typing import Any
 

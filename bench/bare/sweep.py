@@ -1,4 +1,4 @@
-"""What one would write without hforch to compare prompts, stops and batch sizes on three models, each loaded once.
+"""What a user would write without hforch: compare prompts, stops and batch sizes on three models, each loaded once.
 
 The first argument is JSON: {"models": [[backend, folder], ...], "questions": [...], "styles": ["chat", ...],
 "stops": [null, ["..."], ...], "sizes": [...], "tokens": 32}.

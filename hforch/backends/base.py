@@ -1,17 +1,17 @@
-"""The contract of a backend: one module of this folder, named as its option in conf/backend.
+"""The interface of a backend: a module in this package with the name of its option in conf/backend.
 
-A backend module offers:
+A backend module defines:
 
-    LIBRARIES: tuple[str, ...]                     modules that load and generate import; a worker imports them early,
-                                                   and the versions of their packages are recorded
-    LLM_MODULE: str                                the module of its LLM, which `load` imports; planning does without
-    QUANTIZERS: dict[str, tuple[str, ...]]         by precision, modules that only it imports; may be left out
-    capabilities(job) -> Capabilities              what it can do for the job, and what it needs; imports nothing heavy
-    check(job) -> list[Mistake]                    what else it cannot do, or this machine; before any weight is touched
-    prepare(job, progress) -> PreparedModel        the weights on disk: fetched, converted, exported
+    LIBRARIES: tuple[str, ...]                     modules that loading and generating import; a worker imports them
+                                                   early, and the versions of their packages are recorded
+    LLM_MODULE: str                                the module of its LLM class; `load` imports it, planning does not
+    QUANTIZERS: dict[str, tuple[str, ...]]         modules imported for one precision only, by precision; optional
+    capabilities(job) -> Capabilities              capabilities and requirements for the job; imports nothing heavy
+    check(job) -> list[Mistake]                    errors that depend on this machine; runs before weights are read
+    prepare(job, progress) -> PreparedModel        the weights on disk: downloaded, converted, exported
     load(job, prepared) -> LoadedModel             the model in memory
 
-Its configuration, with what is wrong in it whatever the machine, is a class in config/backends/.
+A class in config/backends/ defines its configuration and the checks that do not depend on the machine.
 """
 
 from __future__ import annotations
@@ -36,20 +36,20 @@ from hforch.models.checkpoint import Checkpoint
 from hforch.utils.progress import Progress
 from hforch.utils.quiet_libraries import quiet
 
-if TYPE_CHECKING:  # it takes half a second to import LangChain, and who plans jobs needs none
+if TYPE_CHECKING:  # importing LangChain takes half a second, and planning does not need it
     from hforch.generation.llm import HforchLLM
 
 
 @dataclass(frozen=True)
 class PreparedModel:
-    """Weights on disk, ready to be loaded.
+    """Weights on disk, ready to load.
 
     Attributes:
-        path: the folder to load from; None for a backend without weights.
-        tokenizer: the folder of its tokenizer, where the backend wants to know.
-        seconds: what took time, by name (download_s, convert_s, export_s); what was there already is not in it.
-        disk_mb: the weights that are loaded, as they lie on disk.
-        record: what the record says of them.
+        path: directory to load from; None for a backend without weights.
+        tokenizer: directory of the tokenizer, if the backend loads it from another one.
+        seconds: durations in seconds (download_s, convert_s, export_s), without steps that the cache made unnecessary.
+        disk_mb: size of the loaded weights on disk, in MB.
+        record: description of the weights for the run's record.
     """
 
     path: Path | None
@@ -65,13 +65,13 @@ class LoadedModel:
     """A model in memory.
 
     Attributes:
-        engine: what generates.
-        build: makes the LLM over it from the fields of HforchLLM.
+        engine: generates text with the model.
+        build: builds the LLM of the engine from the fields of HforchLLM.
         effective: precision, device and settings as the library reports them after loading.
-        synchronize: waits until the devices have done what was asked of them; nothing to wait for on a CPU.
-        logit_reader: makes what reads given tokens with this model; None where there are no logits.
-        remarks: warnings about how it was loaded.
-        configure: takes over, before each job, what of the backend's options is not part of the load key.
+        logit_reader: builds a LogitReader of the model; None if the backend provides no logits.
+        remarks: warnings about the loaded model.
+        synchronize: waits until the devices have finished their queued work; does nothing on a CPU.
+        configure: applies, before each job, the backend options that are not part of the load key.
     """
 
     engine: Engine
@@ -84,7 +84,7 @@ class LoadedModel:
 
 
 class Backend(Protocol):
-    """A module of this folder, as `backend_of` returns it; QUANTIZERS is not among what each has."""
+    """A backend module, as returned by `backend_of`; the optional QUANTIZERS is not part of the protocol."""
 
     LIBRARIES: tuple[str, ...]
     LLM_MODULE: str
@@ -99,30 +99,31 @@ class Backend(Protocol):
 
 
 def backend_of(job: Job) -> Backend:
-    """The backend module that `job` names, imported now."""
+    """Import and return the backend module of a job."""
     return cast(Backend, import_module(f"hforch.backends.{job.backend.name}"))
 
 
 def capabilities(job: Job) -> Capabilities:
-    """What the job's backend can do for it, and what it needs."""
+    """Return the capabilities and requirements of the job's backend."""
     return backend_of(job).capabilities(job)
 
 
 def check(job: Job) -> list[Mistake]:
-    """What the job's backend, or this machine, cannot do for it."""
+    """Return errors about settings that the job's backend or this machine does not support."""
     able = capabilities(job)
     mistakes = grammar.check(job, able.unenforced)
     if job.scoring.is_requested and (reason := able.lacks.get("logits")):
-        mistakes.append(Mistake("scoring", reason, None, "choose scoring=none"))
+        mistakes.append(Mistake("scoring", reason, None, "use scoring=none"))
     return mistakes + backend_of(job).check(job)
 
 
 def load(job: Job, progress: Progress) -> LoadedModel:
-    """Check a job against this machine, get its weights and load them.
+    """Check that this machine can run a job, then prepare and load its model.
 
     Raises:
-        ConfigError: this machine cannot run it.
-        ModelError, BackendError: the weights cannot be had, or not loaded.
+        ConfigError: this machine cannot run the job.
+        ModelError: the weights are missing, unusable or cannot be downloaded.
+        BackendError: the backend cannot load the model.
     """
     backend = backend_of(job)
     if mistakes := check(job):
@@ -134,10 +135,10 @@ def load(job: Job, progress: Progress) -> LoadedModel:
 
 
 def build_llm(job: Job, loaded: LoadedModel, **fields: Any) -> HforchLLM:
-    """The LLM that a job describes, over a loaded model.
+    """Return the LLM that a job describes, over a loaded model.
 
     Args:
-        fields: further fields of the LLM, such as LangChain's `cache` or `callbacks`; they win.
+        fields: other fields of the LLM, such as LangChain's `cache` or `callbacks`; they override those of the job.
     """
     described = {
         "generation": grammar.resolved(job.generation),
@@ -152,7 +153,11 @@ def build_llm(job: Job, loaded: LoadedModel, **fields: Any) -> HforchLLM:
 
 
 def batches(job: Job, lengths: Sequence[int]) -> list[list[int]]:
-    """The places of the inputs that are handed over together: of like length where they are padded to one."""
+    """Return batches of input positions: in input order for continuous batching, else grouped by length.
+
+    Args:
+        lengths: length of each input, in any unit.
+    """
     batching = capabilities(job).batching
     if batching.is_continuous:
         return cut(range(len(lengths)), batching.max_in_flight)
@@ -160,7 +165,7 @@ def batches(job: Job, lengths: Sequence[int]) -> list[list[int]]:
 
 
 def prepared_from(checkpoint: Checkpoint) -> PreparedModel:
-    """A checkpoint that is loaded as it lies."""
+    """Return the PreparedModel of a checkpoint that is loaded as is."""
     took = {"download_s": checkpoint.download_s, "convert_s": checkpoint.convert_s}
     return PreparedModel(
         path=checkpoint.path,
@@ -172,9 +177,9 @@ def prepared_from(checkpoint: Checkpoint) -> PreparedModel:
 
 
 def tokenizer_id(prepared: PreparedModel) -> str:
-    """What tells tokenizers apart: those whose ids mean the same have the same. 16 hex digits.
+    """Return a hash of the vocabulary, 16 hex digits: equal for tokenizers with the same token ids.
 
-    A tokenizer that is saved once more is written in another way, so its vocabulary counts and not its file.
+    The file itself is not hashed, because saving a tokenizer again changes its formatting.
     """
     folder = prepared.tokenizer or prepared.path
     assert folder is not None
@@ -187,16 +192,16 @@ def tokenizer_id(prepared: PreparedModel) -> str:
 
 
 def missing_extra(module: str, extra: str, needed_for: str, path: str) -> list[Mistake]:
-    """A mistake if `module` is not installed, with the command that installs it."""
+    """Return an error with the install command if `module` is not installed, else an empty list."""
     from importlib.util import find_spec
 
     try:
         found = find_spec(module)
-    except ModuleNotFoundError:  # not even the package that the module is in
+    except ModuleNotFoundError:  # the parent package is missing
         found = None
     if found is not None:
         return []
-    return [Mistake(path, f"{needed_for} needs {module}, which is not installed", None, install(extra))]
+    return [Mistake(path, f"{needed_for} requires {module}, which is not installed", None, install(extra))]
 
 
 def install(extra: str) -> str:

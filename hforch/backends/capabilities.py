@@ -1,4 +1,4 @@
-"""What a backend can do for a job and what it needs: all that others ask of it, besides loading and generating."""
+"""Capabilities and requirements of a backend for one job."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ Lack = Literal["token_ids", "tokenizer", "logits", "fingerprint", "memory"]
 
 @dataclass(frozen=True)
 class Batching:
-    """How inputs share the model.
+    """How a backend batches inputs.
 
     Attributes:
-        max_batch_size: inputs that go through the model at the same time, at most.
-        key: the key of the configuration that sets it.
-        max_in_flight: inputs that are handed to the engine together, at most.
-        is_continuous: whether the next input takes the place of one that has ended. Inputs are handed over in their
-            order then; otherwise those of like length share a batch, which is padded.
-        keeps_prompts: whether the KV cache of a prompt is used for later ones that begin alike.
+        max_batch_size: maximum number of inputs that the model processes at the same time.
+        key: config key that sets it.
+        max_in_flight: maximum number of inputs submitted to the engine together.
+        is_continuous: whether a waiting input takes the place of a finished one. If so, inputs are submitted in order;
+            otherwise inputs of similar length form a padded batch.
+        keeps_prompts: whether prompts reuse the KV cache of earlier prompts with the same prefix.
     """
 
     max_batch_size: int
@@ -34,7 +34,7 @@ class Batching:
 
 
 def padded_batches(job: Job) -> Batching:
-    """Return the batching of an engine that takes batches of runtime.batch_size, each padded to its longest prompt."""
+    """Return the batching of an engine whose batches of runtime.batch_size are padded to the longest prompt."""
     size = job.runtime.batch_size
     return Batching(size, "runtime.batch_size", size)
 
@@ -44,13 +44,13 @@ class Capabilities:
     """Capabilities of a backend for one job.
 
     Attributes:
-        needs: weights and memory.
-        batching: how inputs share the model.
-        ignores: config paths without effect; they are no part of load key and job id.
-        lacks: the reason for each thing that this backend does not have. `memory` is that of the model, which cannot
-            be measured where it runs elsewhere.
-        has_torch_devices: whether it runs on torch's accelerators, whose free memory can be asked for.
-        unenforced: returns what of a JSON Schema answers cannot be held to, for people; None if they can.
+        needs: requirements on weights and memory.
+        batching: how inputs are batched.
+        ignores: config paths without effect; they are excluded from the load key and the job id.
+        lacks: missing features, with the reason. `memory` is missing if the model runs elsewhere, where its memory
+            cannot be measured.
+        has_torch_devices: whether it runs on torch's accelerators, which report their free memory.
+        unenforced: returns a message about the parts of a JSON Schema that cannot be enforced; None if all can.
     """
 
     needs: Needs

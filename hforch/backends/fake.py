@@ -1,7 +1,7 @@
-"""backend=fake: a scripted stand-in that keeps every promise but needs no model; for tests of all else, and for demos.
+"""backend=fake: a scripted backend without a model, for tests and demos, with all guarantees of generation.
 
-It is deterministic: what it answers depends on the prompt (and on the seed when sampling) alone. With `remote` it tells
-as little as an endpoint does: text and numbers of tokens.
+It is deterministic: an answer depends only on the prompt and, when sampling, on the seed. With `remote`, it returns
+only text and token counts, like an endpoint.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from hforch.utils.progress import Progress
 LIBRARIES = ()
 LLM_MODULE = "hforch.generation.engine_llm"
 NO_LOGITS = "backend=fake has no logits to score"
-REMOTE = "backend.remote: answers come as text, as from an endpoint"
+REMOTE = "backend.remote: only text is returned, as from an endpoint"
 
 EOS = 0
 WORDS = (
@@ -53,7 +53,7 @@ def capabilities(job: Job) -> Capabilities:
 
 
 def lacking(schema: Mapping[str, Any]) -> str:
-    return "the fake backend chooses no tokens, so it cannot be held to a schema"
+    return "backend=fake cannot enforce a schema, because it does not select tokens"
 
 
 def check(job: Job) -> list[Mistake]:
@@ -76,7 +76,7 @@ def load(job: Job, prepared: PreparedModel) -> LoadedModel:
 
 
 class FakeEngine(SerialEngine):
-    """One token is one word with the white space before it."""
+    """An engine that returns scripted or pseudo-random answers; a token is a word with the whitespace before it."""
 
     def __init__(self, script: FakeBackend) -> None:
         super().__init__()
@@ -121,7 +121,7 @@ class FakeEngine(SerialEngine):
         return completion.push(token, now)
 
     def _cold_s(self, batch_size: int) -> float:
-        """Return the seconds that this call takes longer: half as many with every call of the same batch size."""
+        """Return the extra seconds of this call, which halve with each call of the same batch size."""
         calls = self._calls[batch_size]
         self._calls[batch_size] += 1
         return self.script.cold_s / 2**calls if calls < self.script.cold_calls else 0.0
@@ -147,14 +147,14 @@ class FakeEngine(SerialEngine):
         return [self._id(token) for token in TOKEN.findall(text)]
 
     def _id(self, text: str) -> int:
-        """A token id that depends on the text alone, so that records of other runs can be compared."""
+        """Return a token id that depends only on the text, so that records of different runs are comparable."""
         token = 1 + int.from_bytes(hashlib.sha256(text.encode()).digest()[:6])
         self._texts[token] = text
         return token
 
 
 class RemoteFakeEngine(TextEngine, FakeEngine):
-    """The same answers as text, with the numbers of their tokens."""
+    """A FakeEngine that returns text and token counts instead of token ids."""
 
     reason = REMOTE
     render = FakeEngine.render

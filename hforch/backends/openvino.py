@@ -1,4 +1,4 @@
-"""backend=openvino: exported models through optimum-intel, on any device that OpenVINO has."""
+"""backend=openvino: exported models through optimum-intel, on any OpenVINO device."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ def load(job: Job, prepared: PreparedModel) -> LoadedModel:
             raise translate(error, device.SMALLER) from None
         raise BackendError(
             f"OpenVINO cannot load {prepared.path} on {device_name(job)}: {last_words(error)}\n"
-            "If that folder is in hforch's cache, hforch doctor --check-cache says whether it is damaged."
+            "If that directory is in hforch's cache, check it for damage with: hforch doctor --check-cache"
         ) from error
     effective = read_back(model, job, prepared)
     pipeline = LazyPipeline(model, tokenizer)
@@ -85,7 +85,7 @@ def load(job: Job, prepared: PreparedModel) -> LoadedModel:
 
 
 def read_back(model: Any, job: Job, prepared: PreparedModel) -> dict[str, Any]:
-    """What OpenVINO says it does, from the compiled model."""
+    """Return devices, precision and properties as the compiled model reports them."""
     values = read_properties(model.request.get_compiled_model())
     devices = values.get("EXECUTION_DEVICES")
     return {

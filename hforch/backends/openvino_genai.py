@@ -1,6 +1,6 @@
 """backend=openvino_genai: exported models through openvino-genai's continuous batching.
 
-The same IRs as backend=openvino, without torch and transformers: nothing here imports them once an export exists.
+It runs the same IRs as backend=openvino. Once an export exists, it imports neither torch nor transformers.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ from hforch.utils.progress import Progress
 LIBRARIES = ("openvino", "openvino_genai", "tokenizers", "jinja2", "numpy")
 LLM_MODULE = "hforch.backends.genai.llm"
 
-BLOCK = {"CPU": 32}  # tokens in a block of the KV cache; 16 on other devices
+BLOCK = {"CPU": 32}  # tokens per block of the KV cache; 16 on other devices
 BITS = {"f32": 32, "f16": 16, "u8": 8, "u4": 4}
 GB = 1 << 30
 
@@ -115,8 +115,10 @@ def _check_cache(backend: OpenVINOGenAIBackend) -> list[Mistake]:
     has = psutil.virtual_memory().available / GB
     if backend.cache_size is None or backend.cache_size <= has:
         return []
-    problem = f"a KV cache of {backend.cache_size} GB is more than the {has:.1f} GB of memory that are free"
-    return [Mistake("backend.cache_size", problem, None, "take less, or null, which lets the cache grow as needed")]
+    problem = f"a KV cache of {backend.cache_size} GB exceeds the free memory ({has:.1f} GB)"
+    return [
+        Mistake("backend.cache_size", problem, None, "use a smaller value, or null to let the cache grow as needed")
+    ]
 
 
 def _scheduler(backend: OpenVINOGenAIBackend) -> Any:
@@ -131,10 +133,10 @@ def _scheduler(backend: OpenVINOGenAIBackend) -> Any:
 
 
 def _try(pipe: Any, eos: list[int], extra: dict[str, Any]) -> int:
-    """Generate one token, for some models fail only then.
+    """Generate one token, because some models load but fail to generate.
 
     Returns:
-        the bytes of the KV cache afterwards: of one block, unless its size was given.
+        the size of the KV cache in bytes: that of one block, unless the cache has a configured size.
     """
     one_token(pipe, min(eos, default=0), extra)
     return int(pipe.get_metrics().cache_size_in_bytes)
@@ -144,14 +146,17 @@ def _cannot_load(job: Job, folder: Path, config: dict[str, Any], error: Exceptio
     kind = config.get("model_type", "unknown")
     return (
         f"openvino_genai cannot run {folder} (architecture {kind!r}) on {device_name(job)}: {last_words(error)}\n"
-        "backend=openvino runs every IR that optimum-intel exports; try that. If the folder is in hforch's cache,\n"
-        "hforch doctor --check-cache says whether it is damaged."
+        "Try backend=openvino, which runs every IR that optimum-intel exports. If the directory is in hforch's cache,\n"
+        "check it for damage with: hforch doctor --check-cache"
     )
 
 
 def _effective(job: Job, prepared: PreparedModel, backend: OpenVINOGenAIBackend, kv: str | None) -> dict[str, Any]:
-    """What is in effect. The engine does not give its compiled model out, so the device is asked through a model of
-    one operation, compiled with the same properties; the KV cache's precision is read from its size."""
+    """Return the effective settings.
+
+    The engine does not expose its compiled model. So the properties are read from a model of one operation, compiled
+    with the same properties, and the precision of the KV cache is derived from its size.
+    """
     values = device.of_one_operation(job)
     return {
         "device": [device_name(job)],
@@ -163,10 +168,13 @@ def _effective(job: Job, prepared: PreparedModel, backend: OpenVINOGenAIBackend,
 
 
 def _kv_precision(config: dict[str, Any], block_bytes: int, job: Job) -> str | None:
-    """The precision whose elements take as many bytes as one block of the cache does; scales make it a little more."""
+    """Return the precision of the KV cache, from the size of one block; None if it cannot be derived.
+
+    A block is slightly larger than its elements, because quantized elements have scales.
+    """
     assert isinstance(job.backend, OpenVINOGenAIBackend)
     elements = (kv_elements(config) or 0) * BLOCK.get(device_name(job), 16)
-    if job.backend.cache_size is not None:  # then it is not one block that was allocated
+    if job.backend.cache_size is not None:  # more than one block is allocated
         return None
     bits = 8 * block_bytes / elements if elements else 0
     return next((name for name, size in BITS.items() if size <= bits < 2 * size), None)

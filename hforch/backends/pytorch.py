@@ -1,4 +1,4 @@
-"""backend=pytorch: transformers models, on the CPU or on whatever accelerator torch knows."""
+"""backend=pytorch: transformers models on the CPU or on any accelerator that torch supports."""
 
 from __future__ import annotations
 
@@ -66,8 +66,8 @@ def prepare(job: Job, progress: Progress) -> PreparedModel:
     checkpoint = fetch(job.model, progress)
     if checkpoint.kind == "openvino":
         raise ModelError(
-            f"model: {checkpoint.path} holds an OpenVINO IR, which pytorch cannot run; use backend=openvino,"
-            " or a folder with torch weights (*.safetensors)",
+            f"model: {checkpoint.path} contains an OpenVINO IR, which pytorch cannot run; use backend=openvino,"
+            " or a directory with torch weights (*.safetensors)",
             "model.path",
         )
     return prepared_from(checkpoint)
@@ -104,10 +104,10 @@ def load(job: Job, prepared: PreparedModel) -> LoadedModel:
             raise out_of_memory.translate(error, smaller(job)) from None
         if "ignore_mismatched_sizes" in str(error):
             raise ModelError(
-                f"{prepared.path}: its weights have other shapes than its config.json describes; the log names them"
+                f"{prepared.path}: shapes of weights differ from those in config.json; the log lists them"
             ) from error
         raise BackendError(f"pytorch cannot load {prepared.path}: {first_line(error, with_type=True)}") from error
-    if not WEIGHTS.get(job.precision.name):  # quantizers give tensors other names
+    if not WEIGHTS.get(job.precision.name):  # quantizers rename tensors
         check_whole(prepared.path, found["missing_keys"])
     model.eval()
     effective = read_back(model, job.precision.name)
@@ -125,24 +125,24 @@ def load(job: Job, prepared: PreparedModel) -> LoadedModel:
 
 
 def smaller(job: Job) -> str:
-    """Return what to do when a model does not fit into the memory of its device."""
+    """Return a hint for a model that does not fit into the memory of its device."""
     others = " or ".join(f"precision={name}" for name in smaller_precisions(job.precision.name))
-    spread = "" if job.device.kind == "auto" else ", or device=auto, which spreads it over all cards and the CPU"
+    spread = "" if job.device.kind == "auto" else ", or device=auto, which distributes it over all GPUs and the CPU"
     return f"use {f'{others}, ' if others else ''}a smaller model{spread}"
 
 
 def check_whole(folder: Path, missing: Collection[str]) -> None:
-    """Raise ModelError if transformers has made up tensors that config.json describes and the weights lack."""
+    """Raise ModelError if the weights lack tensors of the architecture, which transformers initializes randomly."""
     if missing:
         names = sorted(map(str, missing))
         raise ModelError(
-            f"{folder}: its weights lack {len(names)} of the tensors that config.json describes: "
+            f"{folder}: {len(names)} tensors of the architecture in config.json are missing from the weights: "
             f"{', '.join(names[:3])}{' ...' if len(names) > 3 else ''}"
         )
 
 
 def read_back(model: Any, precision: str) -> dict[str, Any]:
-    """What was really loaded."""
+    """Return devices, precision and attention of a loaded model."""
     import torch
 
     quantization = getattr(model.config, "quantization_config", None)
@@ -163,7 +163,7 @@ def read_back(model: Any, precision: str) -> dict[str, Any]:
 
 
 def _method(quantization: Any) -> str | None:
-    """`torchao`, `bitsandbytes`, ... as a plain string; None without quantization."""
+    """Return the name of the quantizer, such as `torchao` or `bitsandbytes`; None without quantization."""
     method = getattr(quantization, "quant_method", None)
     return None if method is None else str(getattr(method, "value", method))
 

@@ -1,1 +1,1 @@
-"""Checks of answers: the kinds that there are, and how they judge."""
+"""Checks of answers: their kinds, and how they are judged."""

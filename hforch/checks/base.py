@@ -1,4 +1,4 @@
-"""What a kind of check is: its keys, what it compares answers with, and how it judges them."""
+"""The base class of all kinds of checks."""
 
 from __future__ import annotations
 
@@ -10,38 +10,38 @@ from hforch.errors import LONGEST_VALUE, Mistake, shown
 from hforch.utils.strict_model import NonEmpty, StrictModel
 
 Sample = Mapping[str, Any]
-LONGEST_NAME, LONGEST_SEEN = 60, 120  # characters of a value in a check's name, and in the reason why it was not passed
+LONGEST_NAME, LONGEST_SEEN = 60, 120  # characters of a value in a check's name, and in the reason of a failure
 
 
 class Column(StrictModel):
-    """What a column of the input says, instead of one value for all inputs."""
+    """A column of the inputs, used instead of one value for all inputs."""
 
     column: NonEmpty
 
 
 class Verdict(NamedTuple):
-    """Whether what a check says of an answer is so, and what was seen in the answer, for people."""
+    """Whether a check's condition holds for an answer, and a description of the answer for the user."""
 
     holds: bool
     seen: str
 
 
 class Undecided(Exception):
-    """Nobody can know whether a check's statement holds, so it is not passed, negated or not. The message says why."""
+    """It is unknown whether the condition holds: the check fails, negated or not. The message is the reason."""
 
 
 class Check(StrictModel):
-    """A check of one kind. A kind is a module of `hforch/checks/kinds/` with a subclass, which it names CHECK.
+    """A check of one kind. A kind is a module of `hforch/checks/kinds/` that defines a subclass named CHECK.
 
     Attributes:
         kind: the name of the module, as a Literal.
-        value: what answers are compared with, or the column of the inputs that holds it.
-        negate: whether the check is passed where it otherwise is not.
+        value: the value that answers are compared with, or the column of the inputs that holds it.
+        negate: whether to invert the result.
         passed_when: when an answer passes, for docs/checks.md.
-        example: how such a check is written, for docs/checks.md.
-        defaults: the values of all keys that may be left out.
-        strips_value: whether `checks.strip` applies to the value too.
-        is_quoted: whether the check's name has the value in quotes.
+        example: an example in YAML, for docs/checks.md.
+        defaults: the default values of all optional keys.
+        strips_value: whether `checks.strip` also applies to the value.
+        is_quoted: whether the value is quoted in the check's name.
     """
 
     kind: str
@@ -59,45 +59,45 @@ class Check(StrictModel):
 
         Args:
             text: the answer.
-            wanted: the value, as `prepare` returned it.
-            sample: the answer's record; it has text, input, output_tokens, finish_reason and more.
+            `wanted`: the value, as `prepare` returned it.
+            sample: the answer's record, with text, input, output_tokens, finish_reason and more.
 
         Raises:
-            Undecided: nobody can know.
+            Undecided: the result is unknown.
         """
         raise NotImplementedError
 
     @classmethod
     def prepare(cls, value: Any) -> Any:
-        """Return a value as `judge` takes it.
+        """Convert a value to the form that `judge` expects.
 
         Args:
-            value: a literal, what a column holds (a CSV file has texts only), or the text of the file that `file_of`
-                names.
+            value: a literal, the content of a column (a CSV file has only strings), or the text of the file that
+                `file_of` names.
 
         Raises:
-            ValueError: such a check cannot use it; the message is the end of a sentence about it.
+            ValueError: the check cannot use the value; the message completes a sentence that starts with the value.
         """
         return as_text(value)
 
     @classmethod
     def file_of(cls, value: Any) -> str | None:
-        """Return the path of the file that a literal names, whose text is the value; None if it is the value itself."""
+        """Return the path if a literal names a file whose text is the value; None if the literal is the value."""
         return None
 
     @classmethod
     def mistakes(cls, keys: Mapping[str, Any], path: str, strip: bool) -> Iterator[Mistake]:
-        """Yield what is wrong with a check whose keys are all valid alone.
+        """Yield errors in combinations of keys that are valid on their own.
 
         Args:
-            keys: all of them.
-            path: where its value was written, such as `checks.items.0.equals`.
+            keys: all keys of the check.
+            path: the config path of its value, such as `checks.items.0.equals`.
             strip: the value of `checks.strip`.
         """
         yield from ()
 
     def describe_value(self) -> str:
-        """Return the value as the check's name has it."""
+        """Return the value as shown in the check's name."""
         value = self.value
         if isinstance(value, Column):
             return f"{{{value.column}}}"
@@ -111,23 +111,23 @@ class Check(StrictModel):
 
 
 def as_text(value: Any) -> str:
-    """Return a text as it is, and a number or a truth value as JSON writes it.
+    """Return a string unchanged, and a number or boolean as JSON.
 
     Raises:
-        ValueError: it is none of them.
+        ValueError: the value has another type.
     """
     if isinstance(value, str):
         return value
     if value is None or isinstance(value, Mapping | list | tuple):
-        raise ValueError(f"must be a text or a number; it is {brief(value)}")
+        raise ValueError(f"must be a string or a number; got {brief(value)}")
     return json.dumps(value)
 
 
 def as_some_text(value: Any) -> str:
-    """Return the same, but for an empty text, which every answer holds.
+    """Do the same, but reject the empty string, which every answer contains.
 
     Raises:
-        ValueError: it is empty, or no text.
+        ValueError: the value is empty or has another type.
     """
     text = as_text(value)
     if not text:
@@ -136,7 +136,7 @@ def as_some_text(value: Any) -> str:
 
 
 def brief(value: Any) -> str:
-    """Return a value as messages show it."""
+    """Return a value as shown in messages."""
     if value is None:
         return "null"
     if isinstance(value, Mapping | list | tuple):
@@ -145,5 +145,5 @@ def brief(value: Any) -> str:
 
 
 def quoted(text: str, longest: int = LONGEST_SEEN) -> str:
-    """Return a text in quotes, shortened."""
+    """Return a string in quotes, shortened."""
     return f"'{shown(text, longest)}'"

@@ -1,4 +1,4 @@
-"""The table of kinds in docs/checks.md: `python -m hforch.checks.docs docs/checks.md` writes it anew."""
+"""Generate the table of kinds in docs/checks.md: `python -m hforch.checks.docs docs/checks.md`."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from hforch.utils.markdown import table, with_tables
 
 
 def rewritten(text: str) -> str:
-    """Return the page with the table between its marks replaced."""
+    """Return the page with the table between its markers replaced."""
     rows = ([f"`{name}`", kind.passed_when, f"`{kind.example}`"] for name, kind in KINDS.items())
-    return with_tables(text, "checks", {"kinds": table(("kind", "passed when", "written"), rows)})
+    return with_tables(text, "checks", {"kinds": table(("kind", "passed when", "example"), rows)})
 
 
 if __name__ == "__main__":

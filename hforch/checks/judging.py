@@ -25,13 +25,13 @@ class Checks(Protocol):
 def judge(
     checks: Checks, echo: bool = False, schema: Mapping[str, Any] | str | None = None
 ) -> Callable[[Sample], list[dict[str, Any]]]:
-    """Return a function from a sample's record to what its `checks` hold: name, passed, and why not.
+    """Return a function from a sample's record to its list of check results: name, passed, and the reason of a failure.
 
-    A sample that failed passes none of its checks, negated ones included.
+    A failed sample fails all of its checks, including negated ones.
 
     Args:
-        echo: texts begin with their prompts, which are no part of the answers.
-        schema: what answers were held to while they were generated; whether they fit it is one check more.
+        echo: whether texts start with their prompts; prompts are removed before checking.
+        schema: the JSON Schema that constrained generation; adds a check that answers match it.
     """
     fits = None if schema is None else validator(schema_of(schema))
     literals = [None if isinstance(check.value, Column) else _literal(check, checks.strip) for check in checks.items]
@@ -40,7 +40,7 @@ def judge(
     def judged(sample: Sample) -> list[dict[str, Any]]:
         if sample["error"] is not None or sample["text"] is None:
             failed = [*(name for _, name, _ in named), *([FITS] if fits else [])]
-            return [{"name": name, "passed": False, "why": "there is no answer"} for name in failed]
+            return [{"name": name, "passed": False, "why": "no answer"} for name in failed]
         answer = sample["text"].removeprefix(sample["prompt"] or "") if echo else sample["text"]
         text = _stripped(answer, checks.strip)
         results = [
@@ -52,12 +52,12 @@ def judge(
 
 
 def columns(checks: Checks) -> set[str]:
-    """Return the columns of the inputs that checks compare with."""
+    """Return the columns of the inputs that checks refer to."""
     return {check.value.column for check in checks.items if isinstance(check.value, Column)}
 
 
 def names(checks: Checks) -> list[str]:
-    """Return what people call each check, no two alike: `contains 'Paris'`, `not equals {expected}` for a column."""
+    """Return a unique display name for each check: `contains 'Paris'`, `not equals {expected}` for a column."""
     found: list[str] = []
     for check in checks.items:
         name = " ".join(["not"] * check.negate + [check.kind, check.describe_value()])
@@ -88,19 +88,19 @@ def _result(check: Check, wanted: Any, sample: Sample, text: str, strip: bool) -
 
 
 def _fits(validator: Any, sample: Sample, text: str) -> dict[str, Any]:
-    """Return whether an answer fits the schema that it was held to; one that was cut says so."""
+    """Check an answer against the schema that constrained it; explain a mismatch by truncation if there was one."""
     try:
         passed, seen = conforms(text, validator)
     except Undecided as reason:
         passed, seen = False, shown(str(reason), LONGEST_SEEN)
-    cut = {"length": "it was cut at the limit of its length", "stop": "it was cut at a stop sequence"}
+    cut = {"length": "truncated at max_new_tokens", "stop": "stopped at a stop sequence"}
     why = cut.get(str(sample["finish_reason"]), seen)
     return {"passed": passed, "why": None if passed else why}
 
 
 # ---------------------------------------------------------------- totals
 def totals(samples: Iterable[Sample]) -> dict[str, Any] | None:
-    """Return how many checks were passed, all together and each; None where there were none."""
+    """Count passed checks, in total and for each check; None without checks."""
     each: dict[str, dict[str, Any]] = {}
     for sample in samples:
         for result in sample.get("checks") or ():
@@ -114,5 +114,5 @@ def totals(samples: Iterable[Sample]) -> dict[str, Any] | None:
 
 
 def missed(counted: Mapping[str, Any] | None, min_pass: float | None) -> bool:
-    """Return whether fewer checks were passed than `runtime.min_pass` asks for."""
+    """Return whether the fraction of passed checks is below `runtime.min_pass`."""
     return bool(counted and min_pass is not None and counted["passed"] / counted["total"] < min_pass)

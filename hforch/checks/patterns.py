@@ -1,4 +1,4 @@
-"""Regular expressions of others: a search that takes too long is given up, for some would never end."""
+"""Untrusted regular expressions: searches have a time limit, because some patterns would take forever."""
 
 from __future__ import annotations
 
@@ -12,23 +12,23 @@ if TYPE_CHECKING:
     import regex
 
 LONGEST_S = 1.0
-"""Seconds for one search. Only patterns that try every way to match a part again, such as `(a+)+$`, take longer."""
+"""Time limit of a search, in seconds. Only patterns with catastrophic backtracking, such as `(a+)+$`, exceed it."""
 MOST_TRIES = 3
-"""Searches that may take too long before a pattern is not searched for any more."""
+"""Number of timeouts after which a pattern is no longer searched for."""
 
 
 class TooSlow(Undecided):
-    """A search was given up; it is not known whether the pattern matches."""
+    """A search timed out, so it is unknown whether the pattern matches."""
 
 
 class Pattern:
-    """A regular expression, as Python's `re` reads it.
+    """A regular expression in the syntax of Python's `re`.
 
     Args:
-        text: as written.
+        text: the pattern.
 
     Raises:
-        ValueError: it is no regular expression.
+        ValueError: the pattern is not a valid regular expression.
     """
 
     def __init__(self, text: str) -> None:
@@ -37,17 +37,17 @@ class Pattern:
         self.text = text
         self._given_up = 0
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of what later versions may read otherwise
+            warnings.simplefilter("ignore")  # warnings about syntax that may change in later versions
             try:
                 self._compiled = regex.compile(text, regex.VERSION0)
             except (regex.error, OverflowError, RecursionError, ValueError) as error:
-                raise ValueError(f"is no regular expression: {error or 'nested too deeply'}") from error
+                raise ValueError(f"is not a valid regular expression: {error or 'nested too deeply'}") from error
 
     def search(self, text: str) -> regex.Match[str] | None:
-        """The first match in a text.
+        """Return the first match in a string, or None.
 
         Raises:
-            TooSlow: it took longer than LONGEST_S, this time or too many times before.
+            TooSlow: the search exceeded LONGEST_S, or earlier ones did MOST_TRIES times.
         """
         if self._given_up < MOST_TRIES:
             try:
@@ -55,16 +55,16 @@ class Pattern:
             except TimeoutError:
                 self._given_up += 1
         raise TooSlow(
-            f"the search for '{self.text}' took longer than {LONGEST_S:g} s and was given up: the pattern can match "
-            "a part of the text in too many ways"
+            f"the search for '{self.text}' was stopped after {LONGEST_S:g} s: the pattern can match a part of the text "
+            "in too many ways"
         )
 
 
 def with_patterns(kind: Any) -> Any:
-    """A class of JSON Schema validators whose patterns are searched for as above.
+    """Return a class of JSON Schema validators that search for patterns with a time limit.
 
     Args:
-        kind: a class of `jsonschema`.
+        kind: a validator class of `jsonschema`.
     """
     from jsonschema.exceptions import ValidationError
     from jsonschema.validators import extend
@@ -104,7 +104,7 @@ def with_patterns(kind: Any) -> Any:
 
 
 def patterns_in(schema: Any) -> Iterator[str]:
-    """Every regular expression of a schema."""
+    """Yield each regular expression of a schema."""
     for node in _mappings(schema):
         if isinstance(node.get("pattern"), str):
             yield node["pattern"]
@@ -113,7 +113,7 @@ def patterns_in(schema: Any) -> Iterator[str]:
 
 
 def unbounded(schema: Any) -> bool:
-    """Whether a schema has `unevaluatedProperties` and `patternProperties`, which are matched without a limit."""
+    """Return whether a schema has both `unevaluatedProperties` and `patternProperties`, which have no time limit."""
     words = {str(key) for node in _mappings(schema) for key in node}
     return {"unevaluatedProperties", "patternProperties"} <= words
 

@@ -1,4 +1,4 @@
-"""All kinds of checks: the modules in `hforch/checks/kinds/`."""
+"""All kinds of checks: the modules of `hforch/checks/kinds/`."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""Answers from a loaded model: the engine's contract, completion, stops, the LangChain LLM."""
+"""Text generation with a loaded model: the engine interface, completions, stop sequences, the LangChain LLM."""

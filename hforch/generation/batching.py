@@ -1,4 +1,4 @@
-"""Which prompts share a batch: those of like length, for a batch costs as much as its longest prompt. Pure."""
+"""Group prompts of similar length into batches, because each batch is padded to its longest prompt."""
 
 from __future__ import annotations
 
@@ -8,19 +8,19 @@ from typing import TypeVar
 Result = TypeVar("Result")
 
 WORTH_IT = 0.9
-"""Prompts stay in the order given unless that saves a tenth of the padded length at least."""
+"""Prompts are only reordered if that reduces the padded length by at least a tenth."""
 
 
 def by_length(lengths: Sequence[int], size: int) -> list[list[int]]:
-    """Places of prompts, batch by batch, from their lengths alone.
+    """Return batches of prompt positions, grouped by length.
 
     Args:
-        lengths: of each prompt, in any unit.
-        size: the most prompts in a batch.
+        lengths: length of each prompt, in any unit.
+        size: maximum number of prompts in a batch.
 
     Returns:
-        batches of `size` places, the last one maybe smaller; in each the places ascend. The longest prompts come
-        first, so that what does not fit into memory fails at once.
+        Batches of `size` positions in ascending order; the last may be smaller. If reordered, the batch with the
+        longest prompts comes first, so that running out of memory happens early.
     """
     places = range(len(lengths))
     given = cut(places, size)
@@ -29,12 +29,12 @@ def by_length(lengths: Sequence[int], size: int) -> list[list[int]]:
 
 
 def padded(lengths: Sequence[int], batches: Sequence[Sequence[int]]) -> int:
-    """The length that all prompts have together once each is filled up to the longest of its batch."""
+    """Return the total length of all prompts after each is padded to the longest of its batch."""
     return sum(len(batch) * max(lengths[place] for place in batch) for batch in batches)
 
 
 def in_order(batches: Sequence[Sequence[int]], results: Sequence[Sequence[Result]]) -> list[Result]:
-    """The results of batches, each at its place."""
+    """Return the results of batches in the order of the prompts."""
     at = {
         place: one for batch, row in zip(batches, results, strict=True) for place, one in zip(batch, row, strict=True)
     }
@@ -42,5 +42,5 @@ def in_order(batches: Sequence[Sequence[int]], results: Sequence[Sequence[Result
 
 
 def cut(places: Sequence[int], size: int) -> list[list[int]]:
-    """Places in their order, `size` at a time."""
+    """Split positions into batches of `size`, in their order."""
     return [list(places[at : at + size]) for at in range(0, len(places), size)]

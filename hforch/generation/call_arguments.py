@@ -1,4 +1,4 @@
-"""What may be bound to a model or passed per call, checked: a name nobody knows is an error, not silence."""
+"""Check arguments that are bound to an LLM or passed per call; an unknown name is an error."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ SAMPLING = ("temperature", "top_k", "top_p", "min_p", "typical_p")
 
 
 def split(arguments: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Sort call arguments into those of generation and the others; `pipeline_kwargs` is taken apart.
+    """Split call arguments into those of generation and the others; those in `pipeline_kwargs` are included.
 
     Raises:
-        UnknownArgument: a name is neither.
+        UnknownArgument: a name is unknown, or a value is invalid.
     """
     flat = dict(arguments)
     for name, value in dict(flat.pop("pipeline_kwargs", None) or {}).items():
@@ -27,7 +27,7 @@ def split(arguments: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]
             flat.setdefault("skip_prompt", not value)
         else:
             flat.setdefault(name, value)
-    # A number of numpy's is a number.
+    # Convert numpy scalars.
     flat = {
         name: value.item() if hasattr(value, "item") and callable(value.item) else value for name, value in flat.items()
     }
@@ -40,10 +40,10 @@ def split(arguments: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]
 
 
 def fields_of(others: Mapping[str, Any]) -> dict[str, Any]:
-    """Arguments that are not of generation, as fields of HforchLLM.
+    """Return arguments that do not belong to generation as fields of HforchLLM.
 
     Raises:
-        UnknownArgument: a stop sequence is empty or no text.
+        UnknownArgument: a stop sequence is empty or not a string.
     """
     fields = {name: others[name] for name in ("seed", "batch_size", "chat_template_kwargs") if name in others}
     if others.get("stop") is not None:
@@ -54,13 +54,13 @@ def fields_of(others: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def merge(generation: Generation, changes: Mapping[str, Any]) -> Generation:
-    """`generation` with per-call changes.
+    """Return `generation` with per-call changes.
 
-    `temperature=0` means greedy. A sampling argument without `do_sample` turns sampling on: whoever passes
-    `temperature=0.7` wants it used.
+    `temperature=0` means greedy decoding. A sampling argument without `do_sample`, such as `temperature=0.7`, enables
+    sampling.
 
     Raises:
-        UnknownArgument: a value is of the wrong type or out of range.
+        UnknownArgument: a value has the wrong type or is out of range.
     """
     if not changes:
         return generation
@@ -77,28 +77,30 @@ def merge(generation: Generation, changes: Mapping[str, Any]) -> Generation:
 
 
 def stops_of(stop: object) -> tuple[str, ...]:
-    """Stop sequences as given to a call: a list, or a single one.
+    """Return the stop sequences passed to a call, as a list or a single string.
 
     Raises:
-        UnknownArgument: one of them is empty or no text.
+        UnknownArgument: a stop sequence is empty or not a string.
     """
     stops = (stop,) if isinstance(stop, str) else tuple(stop) if isinstance(stop, Iterable) else (stop,)
     if wrong := [each for each in stops if not isinstance(each, str) or not each]:
-        raise UnknownArgument(f"stop={wrong[0]!r}: a stop sequence is a text of one character or more.")
+        raise UnknownArgument(f"stop={wrong[0]!r}: a stop sequence must be a non-empty string.")
     return stops
 
 
 def _check_others(others: Mapping[str, Any]) -> None:
-    """Values that pydantic does not see."""
+    """Check values that pydantic does not validate."""
     size, seed = others.get("batch_size", 1), others.get("seed")
     if not isinstance(size, int) or isinstance(size, bool) or size < 1:
-        raise UnknownArgument(f"batch_size={size!r}: a whole number of 1 or more.")
+        raise UnknownArgument(f"batch_size={size!r}: must be an integer of at least 1.")
     if seed is not None and (not isinstance(seed, int) or isinstance(seed, bool) or not 0 <= seed < 2**63):
-        raise UnknownArgument(f"seed={seed!r}: a whole number of 0 or more, or None for another one each time.")
+        raise UnknownArgument(
+            f"seed={seed!r}: must be an integer of at least 0, or None for a new random seed per call."
+        )
 
 
 def is_sampled(generation: Generation) -> bool:
-    """Whether tokens are drawn at random, as far as `generation` itself says."""
+    """Return whether `generation` enables sampling; a checkpoint may also enable it, with `from_checkpoint`."""
     return bool(generation.do_sample) and generation.temperature != 0
 
 
@@ -108,4 +110,4 @@ def _unknown(name: str) -> str:
 
     nearest = process.extractOne(name, known, score_cutoff=60)
     hint = f" Did you mean {nearest[0]}?" if nearest else ""
-    return f"generation has no argument {name!r}.{hint} Known: {', '.join(sorted(known))}."
+    return f"unknown generation argument {name!r}.{hint} Available: {', '.join(sorted(known))}."

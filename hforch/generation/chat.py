@@ -1,4 +1,4 @@
-"""Chat messages on their way to a model's own chat template."""
+"""Render LangChain chat messages with the chat template of a model."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ ROLES = {"human": "user", "ai": "assistant", "system": "system", "tool": "tool"}
 
 
 class RenderedPromptValue(PromptValue):
-    """Messages that a chat template has rendered; it stays marked as such all the way to the tokenizer."""
+    """Messages rendered by a chat template, marked as such (`RenderedChat`) for the tokenizer."""
 
     text: str
 
@@ -28,15 +28,17 @@ class RenderedPromptValue(PromptValue):
 
 
 def as_messages(messages: Sequence[BaseMessage]) -> list[dict[str, str]]:
-    """LangChain messages as {role, content}, the form chat templates take.
+    """Convert LangChain messages to dicts {role, content}, the format of chat templates.
 
     Raises:
-        PromptError: a message is not plain text.
+        PromptError: the content of a message is not a string.
     """
     plain = []
     for message in messages:
         if not isinstance(message.content, str):
-            raise PromptError(f"a {message.type} message holds more than text; a text-generation model takes text only")
+            raise PromptError(
+                f"a {message.type} message has content other than text; text-generation models accept only text"
+            )
         role = getattr(message, "role", None) or ROLES.get(message.type, message.type)
         plain.append({"role": role, "content": message.content})
     return plain
@@ -45,10 +47,10 @@ def as_messages(messages: Sequence[BaseMessage]) -> list[dict[str, str]]:
 def apply_chat_template(
     tokenizer: Any, messages: Sequence[Mapping[str, str]], kwargs: Mapping[str, Any]
 ) -> RenderedChat:
-    """Render messages as a prompt; a last message of the assistant is left open, to be continued.
+    """Render messages as a prompt; the model continues a last message of the assistant.
 
     Raises:
-        PromptError: the model has no chat template, or the template refuses these messages.
+        PromptError: the model has no chat template, or the template rejects the messages.
     """
     if not getattr(tokenizer, "chat_template", None):
         raise PromptError(NO_TEMPLATE)
@@ -67,7 +69,7 @@ def apply_chat_template(
 def _rendered_by_tokenizer(
     tokenizer: Any, messages: Sequence[Mapping[str, str]], kwargs: Mapping[str, Any]
 ) -> RenderedChat:
-    """What a tokenizer makes of messages that renders them with code of its own."""
+    """Render messages with a tokenizer class that overrides `apply_chat_template`."""
     continues = bool(messages) and messages[-1]["role"] == "assistant"
     try:
         text = tokenizer.apply_chat_template(

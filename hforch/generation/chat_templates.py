@@ -1,4 +1,4 @@
-"""Chat templates, rendered in a process with limits of time and memory (`generation/template_process.py`)."""
+"""Render chat templates in a process with time and memory limits (`generation/template_process.py`)."""
 
 from __future__ import annotations
 
@@ -20,23 +20,23 @@ from hforch.generation.engine import RenderedChat
 from hforch.generation.template_process import SECONDS, packed
 
 NO_TEMPLATE = (
-    "this model has no chat template, so it takes no chat messages; use prompt=step_by_step or prompt=raw, or a"
+    "this model has no chat template, so it does not accept chat messages; use prompt=step_by_step or prompt=raw, or a"
     " PromptTemplate instead of a ChatPromptTemplate"
 )
-TOO_LONG = {"failed": f"it takes longer than {SECONDS:.0f} seconds"}
+TOO_LONG = {"failed": f"rendering took longer than {SECONDS:.0f} seconds"}
 PATIENCE = 3
-MARK = "HFORCH_LEFT_OPEN "  # stands where the last message ends, while it is rendered
+MARK = "HFORCH_LEFT_OPEN "  # marks the end of the last message during rendering
 
 
 def render(template: str, messages: Sequence[Mapping[str, str]], variables: Mapping[str, Any]) -> RenderedChat:
-    """Render messages ({role, content}) as a prompt; a last message of the assistant is left open, to be continued.
+    """Render messages ({role, content}) as a prompt; the model continues a last message of the assistant.
 
     Args:
         template: the chat template, in Jinja.
-        variables: what it is given besides: special tokens, and what the user sets.
+        variables: other variables of the template: special tokens, and those set by the user.
 
     Raises:
-        PromptError: the template refuses these messages, fails, or takes too much time or memory.
+        PromptError: the template rejects the messages, fails, or exceeds the time or memory limit.
     """
     continues = bool(messages) and messages[-1]["role"] == "assistant"
     told = [dict(message) for message in messages]
@@ -48,7 +48,7 @@ def render(template: str, messages: Sequence[Mapping[str, str]], variables: Mapp
 
 
 def refusal(reason: object) -> PromptError:
-    return PromptError(f"the model's chat template refuses these messages: {shown(str(reason))}")
+    return PromptError(f"the model's chat template rejects these messages: {shown(str(reason))}")
 
 
 def failure(reason: object) -> PromptError:
@@ -56,15 +56,15 @@ def failure(reason: object) -> PromptError:
 
 
 def _left_open(text: str, content: str) -> str:
-    """The text up to the end of the last message's content, which templates may have stripped."""
+    """Return the rendered text up to the end of the last message, whose whitespace the template may have stripped."""
     at = text.rfind(MARK.strip())
     if at < 0 or content.strip() not in text:
-        raise refusal("the last message cannot be continued, for the template changes its text")
+        raise refusal("the last message cannot be continued, because the template changes its text")
     return text[:at] if text[at : at + len(MARK)] == MARK else text[:at].rstrip()
 
 
 class TemplateProcess:
-    """The process that renders, started when it is first needed, and again where it has ended."""
+    """The process that renders templates; it is started on first use, and again after it has ended."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -78,13 +78,13 @@ class TemplateProcess:
         except (TypeError, ValueError, RecursionError) as error:
             raise refusal(error) from error
         with self._lock:
-            if self._timeouts[template] >= PATIENCE:  # thousands of prompts would each take all of the time
-                raise failure(f"it took longer than {SECONDS:.0f} seconds {PATIENCE} times, and is not tried again")
-            answer = self._ask(request) or self._ask(request)  # it ends when it had nothing to do for a while
+            if self._timeouts[template] >= PATIENCE:  # otherwise each of thousands of prompts would time out
+                raise failure(f"rendering took longer than {SECONDS:.0f} seconds {PATIENCE} times; no further attempts")
+            answer = self._ask(request) or self._ask(request)  # the process may have ended after its idle time
             if answer == TOO_LONG:
                 self._timeouts[template] += 1
         if answer is None:
-            raise failure("the process that renders it ends at once")
+            raise failure("the rendering process ended immediately")
         if "refused" in answer:
             raise refusal(answer["refused"])
         if "failed" in answer:
@@ -96,7 +96,7 @@ class TemplateProcess:
             self._end()
 
     def _ask(self, request: bytes) -> dict[str, str] | None:
-        """What the process answers; None if it had ended before it was asked."""
+        """Return the response of the process; None if it had ended before the request."""
         child = self._running()
         assert child.stdin and child.stdout
         try:
@@ -107,17 +107,17 @@ class TemplateProcess:
             if line.endswith(b"\n"):
                 answer: dict[str, str] = json.loads(line)
                 return answer
-        except BaseException:  # half an answer may be on its way
+        except BaseException:  # a partial response may be left in the pipe
             self._end()
             raise
         code = child.wait()
         self._end()
         if code == -SIGALRM:
             return TOO_LONG
-        return {"failed": f"it ends the process with {Signals(-code).name}"} if code < 0 else None
+        return {"failed": f"the rendering process was killed by {Signals(-code).name}"} if code < 0 else None
 
     def _running(self) -> subprocess.Popen[bytes]:
-        if self._owner != os.getpid():  # in a fork, it is still the parent's
+        if self._owner != os.getpid():  # after a fork, the process belongs to the parent
             self._child, self._owner = None, os.getpid()
         if self._child is None:
             root = str(Path(__file__).resolve().parents[2])
@@ -132,7 +132,7 @@ class TemplateProcess:
                     env={**os.environ, "PYTHONPATH": os.pathsep.join(paths)},
                 )
             except OSError as error:
-                raise PromptError(f"the process that renders chat templates cannot be started: {error}") from error
+                raise PromptError(f"cannot start the process that renders chat templates: {error}") from error
         return self._child
 
     def _end(self) -> None:

@@ -1,4 +1,4 @@
-"""One answer while it is generated: tokens go in with their times, text comes out, and it knows when it is finished."""
+"""Turn the tokens of one answer, with their times, into text, and detect when the answer is finished."""
 
 from __future__ import annotations
 
@@ -17,11 +17,12 @@ class Answer:
     """One finished answer.
 
     Attributes:
-        text: the generated text, without the prompt, the stop sequence and special tokens.
-        prompt_ids, output_ids: the tokens, without the EOS; None where only text is known.
-        timings: milliseconds by name; what cannot be known is not in it.
-        absent: why a timing, or token ids, are not known, by name.
-        counted: number of tokens of prompt and output, as reported by who generated them, if their ids are not known.
+        text: the generated text, without prompt, stop sequence and special tokens.
+        prompt_ids, output_ids: token ids, without EOS; None if only the text is known.
+        finish_reason: why the answer ended.
+        timings: milliseconds by name; unknown timings are missing.
+        absent: reasons for missing timings and token ids, by name.
+        counted: reported token counts of prompt and output, if the token ids are unknown.
     """
 
     text: str
@@ -34,14 +35,14 @@ class Answer:
 
     @property
     def numbers(self) -> tuple[int, int] | None:
-        """Numbers of tokens of prompt and output; None if they are not known."""
+        """The token counts of prompt and output; None if unknown."""
         if self.prompt_ids is not None and self.output_ids is not None:
             return len(self.prompt_ids), len(self.output_ids)
         return self.counted
 
     @property
     def usage(self) -> dict[str, int]:
-        """Numbers of tokens by LangChain's names; empty if they are not known."""
+        """The token counts by LangChain's names; empty if unknown."""
         if self.numbers is None:
             return {}
         prompt, output = self.numbers
@@ -50,12 +51,12 @@ class Answer:
 
 @dataclass(frozen=True)
 class Vocabulary:
-    """What a completion needs to know of a tokenizer.
+    """The parts of a tokenizer that a completion needs.
 
     Attributes:
-        decode: token ids to text, special tokens kept, nothing cleaned up.
-        special: the text of each special token, by id.
-        eos: the ids that end an answer.
+        decode: converts token ids to text, with special tokens and without cleanup.
+        special: text of each special token, by id.
+        eos: token ids that end an answer.
     """
 
     decode: Decode
@@ -64,22 +65,22 @@ class Vocabulary:
 
 
 def eos_ids(*named: Any) -> list[int]:
-    """Return the ids that end an answer: the first of these, an id or several, that is not None."""
+    """Return the token ids that end an answer, sorted: the first argument (an id or a list) that is not None."""
     found = next((one for one in named if one is not None), ())
     return sorted({int(one) for one in (found if isinstance(found, list | tuple) else [found])})
 
 
 class Completion:
-    """Takes tokens one by one, and cuts the text right before the earliest stop sequence.
+    """An answer that receives tokens one by one and ends its text right before the earliest stop sequence.
 
     Args:
-        vocabulary: how ids become text.
-        prompt_ids: the prompt; a stop sequence cannot begin in it.
-        stops: stop sequences; a special token's text matches that token.
-        room: the most tokens that the answer may have.
-        ignore_eos: go on after an EOS, which then counts as a token.
-        on_text: called with each piece of text as soon as it is certain.
-        token_limit: end the answer after so many tokens, although the model is prepared for `room`.
+        vocabulary: decodes token ids.
+        prompt_ids: token ids of the prompt; a stop sequence cannot start in it.
+        stops: stop sequences; the text of a special token also matches that token.
+        `room`: maximum number of tokens of the answer.
+        ignore_eos: continue after an EOS, which then counts as a token.
+        on_text: called with each piece of text as soon as it is final.
+        token_limit: end the answer after this many tokens, although the model is prepared for `room`.
     """
 
     def __init__(
@@ -101,20 +102,20 @@ class Completion:
         self._on_text = on_text
         self._ids: list[int] = []
         self._times: list[float] = []
-        # Text is followed token by token only for those who need it then.
+        # Text is only decoded token by token if stop sequences or a stream need it.
         self._follows = bool(stops) or on_text is not None
         self._detokenizer = Detokenizer(vocabulary.decode, vocabulary.special, prompt_ids) if self._follows else None
         self._finder = StopFinder(stops, vocabulary.special.values() if stops else ())
-        self._pieces: list[tuple[int, str]] = []  # the text, each piece by its position
-        self._shown = 0  # how many of the pieces have been given to on_text ...
-        self._shown_part = 0  # ... and how many characters of the next
-        self._starts: list[int] = []  # where in the text each token begins
+        self._pieces: list[tuple[int, str]] = []  # the text, as (position, piece)
+        self._shown = 0  # number of pieces passed to on_text ...
+        self._shown_part = 0  # ... and number of characters of the next piece
+        self._starts: list[int] = []  # position in the text where each token starts
 
     def push(self, token: int, now: float) -> bool:
-        """Take the next token, known since `now` (seconds, perf_counter).
+        """Add the next token, which became known at `now` (seconds, perf_counter).
 
         Returns:
-            True when the answer is finished; tokens pushed after that are ignored.
+            True if the answer is finished; later tokens are ignored.
         """
         if self.finish_reason is not None:
             return True
@@ -131,12 +132,12 @@ class Completion:
         return self.finish_reason is not None
 
     def finish(self) -> None:
-        """End an answer that the engine ended by itself (a limit of its own)."""
+        """End the answer with reason `length` if it is unfinished, because the engine has stopped."""
         if self.finish_reason is None:
             self._finish("length")
 
     def take(self, ids: Sequence[int]) -> None:
-        """Take a whole answer whose tokens have no times (beam search knows them only at its end), as one piece."""
+        """Add a complete answer as one piece; its tokens have no times, as in beam search."""
         on_text, self._on_text = self._on_text, None
         for token in ids:
             if self.push(token, 0.0):
@@ -147,23 +148,23 @@ class Completion:
             on_text(text)
 
     def answer(self, submitted_at: float, started: float, finished: float) -> Answer:
-        """The finished answer, with its timings (all arguments in seconds, perf_counter).
+        """Return the finished answer with its timings.
 
         Args:
-            submitted_at: when the prompt's text was handed over.
-            started: when the engine began to work on it.
-            finished: when its final text was known.
+            submitted_at: when the prompt was submitted, in seconds (perf_counter).
+            started: when the engine started to work on it.
+            finished: when the final text was known.
         """
         timings = {"queue_ms": 1e3 * (started - submitted_at), "latency_ms": 1e3 * (finished - submitted_at)}
         absent: dict[str, str] = {}
         kept = len(self._ids)
         tokens = self.output_tokens
         if not self._times:
-            absent["ttft_ms"] = absent["tpot_ms"] = "the time of each token is not known (beam search ends at once)"
+            absent["ttft_ms"] = absent["tpot_ms"] = "no times of single tokens (beam search returns all at the end)"
         else:
             timings["ttft_ms"] = 1e3 * (self._times[0] - started)
             if tokens is None:
-                absent["tpot_ms"] = "the number of output tokens is not known"
+                absent["tpot_ms"] = "the number of output tokens is unknown"
             elif tokens < 2:
                 absent["tpot_ms"] = "fewer than two output tokens"
             else:
@@ -173,7 +174,7 @@ class Completion:
 
     @property
     def output_tokens(self) -> int | None:
-        """Number of tokens of the answer so far; None if it is not known."""
+        """The number of tokens of the answer so far; None if unknown."""
         return len(self._ids)
 
     @property

@@ -1,11 +1,11 @@
-"""From token ids to text, token by token, so that the pieces join to what decoding all at once gives.
+"""Decode token ids token by token, so that the joined pieces equal the text decoded as a whole.
 
-A token may be half a character, and a tokenizer may print a token differently at the start of a text. So each step
-decodes from a little before the new token, and text that ends inside a character waits for the rest.
+A token may be part of a character, and a tokenizer may decode a token differently at the start of a text. So each step
+decodes a few tokens before the new one as well, and text that ends inside a character waits for the rest.
 
-tokenizers' own DecodeStream does the same, but not for all tokenizers: after a prompt that ends inside a character it
-gives the prompt's text again, it fails where byte fallback changes text that is out already, and at the end of an
-answer it has no way to ask for what is left.
+DecodeStream of the tokenizers library does not work for all tokenizers: after a prompt that ends inside a character it
+returns the prompt's text again, it fails if byte fallback changes text that it has already returned, and it cannot
+return the rest at the end of an answer.
 """
 
 from __future__ import annotations
@@ -13,35 +13,35 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 
 Decode = Callable[[list[int]], str]
-"""Token ids to text: special tokens kept, nothing cleaned up."""
+"""Converts token ids to text, with special tokens and without cleanup."""
 
 INCOMPLETE = "\ufffd"
 CONTEXT = 6
-"""How many tokens of the prompt the first generated token is decoded after."""
+"""Number of prompt tokens that the first generated token is decoded with."""
 
 
 class Detokenizer:
-    """Decodes one answer.
+    """An incremental decoder for one answer.
 
     Args:
-        decode: token ids to text.
-        special: the text of each special token, by id; they print as nothing.
-        prompt_ids: the tokens before the answer.
+        decode: converts token ids to text.
+        special: text of each special token, by id; special tokens are invisible.
+        prompt_ids: token ids of the prompt.
     """
 
     def __init__(self, decode: Decode, special: Mapping[int, str], prompt_ids: Sequence[int]) -> None:
         self._decode = decode
         self._special = special
         self._ids = [token for token in prompt_ids[-CONTEXT:] if token not in special]
-        self._start = 0  # decoding starts here ...
-        self._read = len(self._ids)  # ... and all before this has been given out
+        self._start = 0  # decoding starts at this token
+        self._read = len(self._ids)  # the text of the tokens before this one has been returned
         self._before = decode(self._ids) if self._ids else ""
 
     def push(self, token: int) -> tuple[str, str]:
-        """Take one token.
+        """Add a token.
 
         Returns:
-            the text that is certain now, and the text of the token itself if it is a special one: (visible, hidden).
+            (visible, hidden): the text that has become final, and the text of the token if it is a special token.
         """
         if token in self._special:
             return "", self._special[token]
@@ -55,9 +55,9 @@ class Detokenizer:
         return piece, ""
 
     def flush(self) -> str:
-        """What is left at the end, a broken character included."""
+        """Return the remaining text at the end, including an incomplete character."""
         text = self._decode(self._ids[self._start :])
-        # A broken character at the end may have spoiled the good ones before it, which are out already.
+        # An incomplete character at the end may change how the complete ones before it are decoded.
         whole = text.startswith(self._before)
         piece = text[len(self._before) :] if whole else self._decode(self._ids[self._read :])
         self._start = self._read = len(self._ids)
@@ -66,10 +66,10 @@ class Detokenizer:
 
 
 def decode_all(decode: Decode, special: Mapping[int, str], prompt_ids: Sequence[int], ids: Sequence[int]) -> str:
-    """The text of a finished answer: exactly what is given out for it piece by piece.
+    """Return the text of a finished answer, equal to the joined pieces of a `Detokenizer`.
 
-    Where the whole has no broken character, the pieces join to it. Where it has one, they may not: some tokenizers
-    decode good characters differently when a broken one follows.
+    Text without incomplete characters is decoded as a whole. With one, it is decoded token by token, because some
+    tokenizers decode complete characters differently before an incomplete one.
     """
     before = [token for token in prompt_ids[-CONTEXT:] if token not in special]
     context = decode(before) if before else ""

@@ -1,8 +1,8 @@
-"""A loaded model and the one thread that works on it.
+"""The interface of an engine: a loaded model with one thread that runs it.
 
-The thread pushes text into unbounded queues, so it never waits for a reader, and a reader may ask the same model
-something else in between. A `SerialEngine` answers requests one after the other; `backends/genai/engine.py` has the
-other kind.
+The thread pushes text into unbounded queues. So it never waits for a reader, and a reader may submit another request
+to the same model in between. A `SerialEngine` processes one request after another; the engine in
+`backends/genai/engine.py` processes several at the same time.
 """
 
 from __future__ import annotations
@@ -23,19 +23,19 @@ from hforch.generation.completion import Answer, Completion, Vocabulary
 from hforch.generation.request_queue import RequestQueue
 from hforch.machine import out_of_memory
 
-# The random generator belongs to the whole process, so sampling waits for sampling, whatever the model.
+# Torch's random generator is global to the process, so only one model at a time may sample.
 SAMPLING = threading.Lock()
 
 
 @dataclass(frozen=True)
 class Work:
-    """What a model will be asked to do, as far as it is known.
+    """The expected work of a model.
 
     Attributes:
-        rows: prompts of a full batch.
-        tokens: of the longest sequence, prompt and answer together.
-        steps: how often the model is run for one more token of each row of a batch, at most; None: nobody knows.
-        num_beams: sequences for each prompt.
+        rows: number of prompts in a full batch.
+        tokens: length of the longest sequence, prompt and answer together; None if unknown.
+        steps: maximum number of decoding steps, each of which adds a token to all rows of a batch; None if unknown.
+        num_beams: number of sequences per prompt.
     """
 
     rows: int
@@ -49,9 +49,9 @@ class FixedCache:
     """A KV cache of fixed size.
 
     Attributes:
-        rows: of a batch, those that are filled up included.
-        tokens: prompt and answer together.
-        number: how often caches and compiled code were given up before; what was warm then is so no more.
+        rows: number of rows of a batch, including padding rows.
+        tokens: length of a row, prompt and answer together.
+        number: how often caches and compiled code were discarded before; earlier warm-up does not count after that.
     """
 
     rows: int
@@ -60,22 +60,25 @@ class FixedCache:
 
 
 class RenderedChat(str):
-    """A prompt that a chat template has rendered: special tokens are in it already, none may be added."""
+    """A prompt rendered by a chat template; it contains its special tokens, so the tokenizer must not add any."""
 
     __slots__ = ()
 
 
 @dataclass
 class Request:
-    """Prompts that go through the model together.
+    """Prompts to process together.
 
     Attributes:
-        seed: for sampling.
-        on_text: called in the engine's thread with each piece of the (single) answer.
-        submitted_at: when the prompts' text was handed over, seconds (perf_counter).
-        cancelled: set it, and the work stops at the next token.
-        token_limit: tokens after which each answer ends, whatever `generation` says; the model is prepared for the
-            whole length all the same, such as with a KV cache of that size. For warm-up.
+        prompts: the prompts.
+        generation: generation settings.
+        stop: stop sequences.
+        seed: seed for sampling.
+        on_text: called in the engine's thread with each piece of the answer; requires a single prompt.
+        submitted_at: when the prompts were submitted, in seconds (perf_counter).
+        cancelled: event that stops the work at the next token.
+        token_limit: maximum number of tokens per answer, in addition to those in `generation`. The model is still
+            prepared for the full length, for example with a KV cache of that size. For warm-up.
     """
 
     prompts: Sequence[str]
@@ -89,68 +92,68 @@ class Request:
 
 
 class Engine(ABC):
-    """What a backend loads: it knows its tokenizer and its chat template, and generates."""
+    """A loaded model with its tokenizer and chat template."""
 
     context_length: int | None = None
-    """The most tokens, prompt and answer together; None when there is no limit or nobody knows."""
+    """Maximum number of tokens of prompt and answer together; None if unlimited or unknown."""
 
     identity: Mapping[str, Any]
-    """All that decides what this model answers, apart from what a request says."""
+    """Everything that determines the answers of this model, except for the request."""
 
     @abstractmethod
     def submit(self, request: Request) -> Future[list[Answer]]:
-        """Ask for answers. The future holds one a prompt, in order, or the error as it was raised.
+        """Submit a request. The future returns one answer per prompt, in order, or raises the original error.
 
         Raises:
-            GenerationError: the engine was closed.
+            GenerationError: the engine is closed.
         """
 
     @abstractmethod
     def settle(self) -> None:
-        """Wait until all that was asked for before is answered or cancelled."""
+        """Wait until all earlier requests are finished or cancelled."""
 
     @abstractmethod
     def close(self) -> None:
-        """Cancel all requests and let the thread end."""
+        """Cancel all requests and end the thread."""
 
     @abstractmethod
     def encode(self, prompt: str) -> list[int]:
-        """Prompt text to token ids, as the model is given them.
+        """Return the token ids of a prompt, as the model receives them.
 
         Raises:
-            GenerationError: there is no tokenizer here.
+            GenerationError: the engine has no tokenizer.
         """
 
     def prompt_tokens(self, prompt: str) -> int | None:
-        """Return the number of tokens of a prompt's text; None where there is no tokenizer to ask."""
+        """Return the number of tokens of a prompt; None if the engine has no tokenizer."""
         return len(self.encode(prompt))
 
     @abstractmethod
     def render(self, messages: Sequence[Mapping[str, str]], kwargs: Mapping[str, Any]) -> RenderedChat:
-        """Messages ({role, content}) to prompt text, through the model's chat template.
+        """Render messages ({role, content}) as a prompt with the model's chat template.
 
         Raises:
-            PromptError: there is no chat template, or it refuses these messages.
+            PromptError: the model has no chat template, or the template rejects the messages.
         """
 
     @abstractmethod
     def vocabulary(self) -> Vocabulary:
-        """How ids become text again."""
+        """Return the vocabulary for decoding answers."""
 
     @abstractmethod
     def decoding(self, generation: Generation) -> dict[str, Any]:
-        """The decoding settings that are really in force for `generation`, read back; for the record."""
+        """Return the effective decoding settings for `generation`, for the record."""
 
     def expect(self, work: Work) -> dict[str, Any]:
-        """Prepare for a job, as far as it is known beforehand.
+        """Prepare for the expected work of a job.
 
         Returns:
-            what was chosen for it, for the record; empty where there is nothing to choose.
+            What was chosen for it, for the record; empty if there is nothing to choose.
         """
         return {}
 
     def draws(self, generation: Generation) -> bool:
-        """Whether `generation` draws tokens at random."""
+        """Return whether `generation` samples tokens."""
         return is_sampled(generation)
 
     def completion(self, prompt: str, request: Request) -> Completion:
@@ -166,55 +169,57 @@ class Engine(ABC):
         )
 
     def fixed_cache(self, rows: int, prompt_tokens: int | None, generation: Generation) -> FixedCache | None:
-        """Return the KV cache of fixed size that a batch gets whose longest prompt is so long; None if it grows."""
+        """Return the fixed-size KV cache for a batch, by the length of its longest prompt; None if the cache grows."""
         return None
 
     def room(self, prompt_tokens: int | None, generation: Generation) -> int:
-        """How many tokens an answer may have: the least that max_new_tokens, max_length and the context leave.
+        """Return the maximum number of tokens of an answer, from max_new_tokens, max_length and the context length.
 
         Args:
-            prompt_tokens: None if it is not known; then max_new_tokens alone decides.
+            prompt_tokens: number of tokens of the prompt; None if unknown, then only max_new_tokens applies.
 
         Raises:
-            PromptError: none at all.
+            PromptError: the prompt is empty, leaves no space for an answer, or nothing limits the answer.
         """
         if prompt_tokens == 0:
-            raise PromptError("the prompt has no tokens; give the model something to continue")
+            raise PromptError("the prompt is empty (0 tokens); pass some text")
         limits = [generation.max_new_tokens] if generation.max_new_tokens is not None else []
         for name, total in (("generation.max_length", generation.max_length), ("context", self.context_length)):
             if total is None or prompt_tokens is None:
                 continue
             if prompt_tokens >= total:
                 raise PromptError(
-                    f"the prompt has {prompt_tokens} tokens, and the {_say(name)} is {total}: nothing is left for an"
-                    f" answer; shorten the prompt{' or raise the limit' if name != 'context' else ''}"
+                    f"the prompt has {prompt_tokens} tokens and the {_say(name)} is {total}, which leaves none for the"
+                    f" answer; shorten the prompt{' or increase the limit' if name != 'context' else ''}"
                 )
             limits.append(total - prompt_tokens)
         if not limits and prompt_tokens is None:
-            problem = "generation.max_length counts the prompt's tokens too, and this backend cannot count them"
+            problem = "generation.max_length includes the prompt's tokens, which this backend cannot count"
             raise PromptError(f"{problem}; set generation.max_new_tokens")
         if not limits:
-            raise PromptError("nothing limits the answer; set generation.max_new_tokens")
+            raise PromptError("the length of the answer is unlimited; set generation.max_new_tokens")
         return min(limits)
 
 
 class SerialEngine(Engine):
-    """One request after the other, because a compiled model has one infer request, and torch's random generator is
-    global. Requests wait in a queue, first come first served; the time there is queue_ms."""
+    """An engine that processes one request after another; the time a request waits in the queue is queue_ms.
+
+    A compiled OpenVINO model has one infer request, and torch's random generator is global.
+    """
 
     def __init__(self, queue: RequestQueue | None = None) -> None:
         self.queue = queue or RequestQueue()
 
     @abstractmethod
     def generate(self, completions: Sequence[Completion], request: Request) -> None:
-        """Push tokens into each completion until all are finished or the request is cancelled."""
+        """Push tokens to the completions until all are finished or the request is cancelled."""
 
     def drop_caches(self) -> None:
-        """Forget what is kept from one request to the next, because the accelerator has no memory left."""
+        """Free memory that is cached between requests, because the accelerator is out of memory."""
         return
 
     def recovers(self, error: Exception) -> bool:
-        """Return whether the engine has changed how it runs because of an error, so that another try may succeed."""
+        """Change how the engine runs after an error, if possible; return whether a second attempt may succeed."""
         return False
 
     def submit(self, request: Request) -> Future[list[Answer]]:
@@ -234,7 +239,7 @@ class SerialEngine(Engine):
             try:
                 completions = self._generated(request)
             except Exception as error:
-                if request.on_text is not None or not self.recovers(error):  # what was streamed cannot be taken back
+                if request.on_text is not None or not self.recovers(error):  # streamed text cannot be undone
                     raise
                 completions = self._generated(request)
             finished = time.perf_counter()
@@ -248,10 +253,10 @@ class SerialEngine(Engine):
 
 
 def _say(limit: str) -> str:
-    return "model's context" if limit == "context" else limit
+    return "model's context length" if limit == "context" else limit
 
 
 def _smaller(rows: int) -> str:
-    """Return what to do when generating for so many prompts at once takes more memory than there is."""
+    """Return a hint for running out of memory with a batch of this many rows."""
     batch = f"{out_of_memory.SMALLER_BATCH}, " if rows > 1 else "use "
-    return f"{batch}a smaller precision, shorter prompts or fewer generation.max_new_tokens"
+    return f"{batch}a lower precision, shorter prompts or a smaller generation.max_new_tokens"

@@ -1,4 +1,4 @@
-"""The LLM over an engine that needs nothing more of LangChain."""
+"""The LLM of engines that need no LangChain class of their own."""
 
 from __future__ import annotations
 
@@ -11,10 +11,12 @@ from hforch.generation.llm import HforchLLM
 
 
 class EngineLLM(HforchLLM):
-    """The LLM over an engine.
+    """A LangChain LLM over an engine.
 
     Args:
-        kind: what LangChain calls this type of LLM.
+        engine: the loaded model.
+        kind: LangChain's name for this type of LLM.
+        fields: fields of HforchLLM.
     """
 
     _kind: str = PrivateAttr()

@@ -1,7 +1,6 @@
-"""A model's tokenizer and chat template read from its files, without transformers, whose import takes seconds.
+"""Load a model's tokenizer and chat template from its files, without importing transformers, which takes seconds.
 
-`tokenizer.json` holds all of what a fast tokenizer of transformers does; the chat template is Jinja
-(`chat_templates.py`).
+`tokenizer.json` completely describes a fast tokenizer; the chat template is Jinja (`chat_templates.py`).
 """
 
 from __future__ import annotations
@@ -22,13 +21,13 @@ NAMED = ("bos_token", "eos_token", "unk_token", "sep_token", "pad_token", "cls_t
 
 
 class FileTokenizer:
-    """The tokenizer in a folder that holds tokenizer.json.
+    """The tokenizer and chat template in a directory with tokenizer.json.
 
     Attributes:
-        named: the special tokens with a role, such as {"bos_token": "<s>"}.
+        named: special tokens by role, such as {"bos_token": "<s>"}.
 
     Raises:
-        ModelError: the files cannot be read.
+        ModelError: a file cannot be read.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -40,7 +39,7 @@ class FileTokenizer:
         self.named = {name: text for name in NAMED if (text := _content(self._config.get(name))) is not None}
 
     def encode(self, prompt: str) -> list[int]:
-        """Prompt text to ids; what a chat template has rendered, or brings its own BOS, gets no second one."""
+        """Return the token ids of a prompt; no BOS is added to a rendered chat or to text that starts with one."""
         rendered = isinstance(prompt, RenderedChat)
         with tokenizing():
             ids: list[int] = self._tokenizer.encode(str(prompt), add_special_tokens=not rendered).ids
@@ -48,7 +47,7 @@ class FileTokenizer:
         return ids[1:] if bos is not None and ids[:2] == [bos, bos] and not rendered else ids
 
     def id_of(self, name: str) -> int | None:
-        """The id of a special token by its role, such as `eos_token`."""
+        """Return the id of a special token by its role, such as `eos_token`; None if the model has no such token."""
         text = self.named.get(name)
         return None if text is None else self._tokenizer.token_to_id(text)
 
@@ -61,10 +60,10 @@ class FileTokenizer:
         return Vocabulary(self._decode, special, tuple(eos))
 
     def render(self, messages: Sequence[Mapping[str, str]], kwargs: Mapping[str, Any]) -> RenderedChat:
-        """Messages ({role, content}) as a prompt; a last message of the assistant is left open, to be continued.
+        """Render messages ({role, content}) as a prompt; the model continues a last message of the assistant.
 
         Raises:
-            PromptError: the model has no chat template, or the template refuses these messages.
+            PromptError: the model has no chat template, or the template rejects the messages.
         """
         if not self._template:
             raise PromptError(NO_TEMPLATE)
@@ -79,17 +78,17 @@ def _template(folder: Path, config: Mapping[str, Any]) -> str | None:
     if file.is_file():
         return read_template(file)
     found = config.get("chat_template")
-    if isinstance(found, list):  # several by name
+    if isinstance(found, list):  # several named templates
         found = {one["name"]: one["template"] for one in found}.get("default")
     return found
 
 
 def _content(token: Any) -> str | None:
-    """A special token is written as its text, or as an object that has it."""
+    """Return the text of a special token, which is stored as a string or as an object with `content`."""
     found = token.get("content") if isinstance(token, Mapping) else token
     return found if isinstance(found, str) else None
 
 
 def read_json(file: Path) -> dict[str, Any]:
-    """What a file of a checkpoint says; nothing where it is not there."""
+    """Return the contents of a JSON file of a checkpoint; empty if the file does not exist."""
     return read_object(file) if file.is_file() else {}

@@ -1,8 +1,8 @@
-"""Answers that fit a JSON Schema: at every step only the tokens that may come next are allowed.
+"""Constrain answers to a JSON Schema, by allowing only valid tokens at each step.
 
-llguidance tells which those are (https://github.com/guidance-ai/llguidance). A schema must be one that it can enforce
-to the last keyword: what no grammar says would be silently ignored, so it is refused. A backend with another grammar
-engine says what that one does not enforce (`Capabilities.unenforced`).
+llguidance (https://github.com/guidance-ai/llguidance) determines the valid tokens. It must be able to enforce every
+keyword of a schema; otherwise the schema is rejected, because the keyword would be silently ignored. A backend with
+another grammar engine reports what that engine does not enforce (`Capabilities.unenforced`).
 """
 
 from __future__ import annotations
@@ -18,16 +18,16 @@ from hforch.errors import Mistake, UnknownArgument
 
 PATH = "generation.json_schema"
 BLANKS = r"\n? {0,12}"
-"""What may stand between the parts: enough to indent. With any number of blanks, small models write nothing else."""
+"""Allowed whitespace: enough to indent. If it were unlimited, small models would generate nothing else."""
 Unenforced = Callable[[Mapping[str, Any]], str | None]
-"""Returns what of a schema answers cannot be held to, for people; None if they can."""
+"""Returns a message about the parts of a schema that cannot be enforced; None if all can."""
 
 
 def resolved(generation: Generation) -> Generation:
-    """`generation` with the schema itself where a file is named.
+    """Return `generation` with its schema loaded if `json_schema` is a file path.
 
     Raises:
-        UnknownArgument: the file cannot be read, or holds no schema.
+        UnknownArgument: the file cannot be read or does not contain a schema.
     """
     if not isinstance(generation.json_schema, str):
         return generation
@@ -38,13 +38,13 @@ def resolved(generation: Generation) -> Generation:
 
 
 def required_schema(generation: Generation, unenforced: Unenforced | None = None) -> Mapping[str, Any] | None:
-    """The schema that answers are to be held to; None without one.
+    """Return the schema to enforce, or None.
 
     Args:
-        unenforced: of the grammar engine; llguidance's if None.
+        unenforced: see `Capabilities.unenforced`; llguidance's by default.
 
     Raises:
-        UnknownArgument: that cannot be done, or not together with what else is asked for.
+        UnknownArgument: the schema cannot be enforced, or conflicts with other generation settings.
     """
     schema = resolved(generation).json_schema
     if schema is None:
@@ -53,28 +53,28 @@ def required_schema(generation: Generation, unenforced: Unenforced | None = None
     both = {"num_beams": (generation.num_beams or 1) > 1, "ignore_eos": generation.ignore_eos}
     both["min_new_tokens"] = bool(generation.min_new_tokens)
     if excluded := [name for name, is_set in both.items() if is_set]:
-        raise UnknownArgument(f"json_schema cannot be kept together with {', '.join(excluded)}")
+        raise UnknownArgument(f"json_schema cannot be combined with {', '.join(excluded)}")
     if problem := (unenforced or unsupported)(schema):
         raise UnknownArgument(f"json_schema: {problem}")
     return schema
 
 
 def check(job: Job, unenforced: Unenforced) -> list[Mistake]:
-    """What keeps an answer from being held to the job's schema."""
+    """Return an error if the job's schema cannot be loaded or enforced."""
     if job.generation.json_schema is None:
         return []
     try:
         schema = schema_of(job.generation.json_schema)
     except ValueError as error:
-        hint = "a path is taken from the folder in which hforch is started"
+        hint = "relative paths are resolved against the current directory"
         return [Mistake(PATH, f"{job.generation.json_schema} {error}", None, hint)]
     problem = unenforced(schema)
-    hint = "leave it out, and let a check of kind json_schema look at it afterwards"
+    hint = "remove json_schema, and validate the answers with a check of kind json_schema instead"
     return [Mistake(PATH, problem, None, hint)] if problem else []
 
 
 def unsupported(schema: Mapping[str, Any]) -> str | None:
-    """What of a schema llguidance cannot enforce, for people; None if all of it is."""
+    """Return a message about the parts of a schema that llguidance cannot enforce; None if it can."""
     return _llguidance_lacks(json.dumps(schema))
 
 
@@ -96,11 +96,11 @@ def _grammar(schema: str) -> str:
 
 
 class Guide:
-    """A model's vocabulary as llguidance wants it.
+    """A factory of logits processors that enforce a schema, for one vocabulary.
 
     Args:
-        tokenizer_json: the contents of tokenizer.json.
-        eos: the ids that end an answer.
+        tokenizer_json: contents of tokenizer.json.
+        eos: token ids that end an answer.
     """
 
     def __init__(self, tokenizer_json: str, eos: Sequence[int]) -> None:
@@ -108,10 +108,10 @@ class Guide:
         self._tokenizers: dict[int, Any] = {}
 
     def processor(self, schema: Mapping[str, Any], prompt_tokens: int) -> Any:
-        """A logits processor of transformers for one call.
+        """Return a transformers logits processor for one call.
 
         Args:
-            prompt_tokens: how many ids stand before the first generated one, padding included.
+            prompt_tokens: number of token ids before the first generated one, including padding.
         """
         from transformers import LogitsProcessor
 
@@ -135,13 +135,17 @@ class Guide:
     def _matcher(self, schema: Mapping[str, Any], width: int) -> Any:
         from llguidance import LLMatcher, LLTokenizer
 
-        if width not in self._tokenizers:  # a model may score more ids than the tokenizer has
+        if width not in self._tokenizers:  # the logits may have more entries than the tokenizer has tokens
             self._tokenizers[width] = LLTokenizer(self._json, n_vocab=width, eos_token=self.eos)
         return LLMatcher(self._tokenizers[width], _grammar(json.dumps(schema)))
 
 
 def _masked(scores: Any, rows: Sequence[Any], eos: Sequence[int]) -> Any:
-    """Scores of shape (rows, vocabulary), -inf for what may not come next; where nothing may, an answer ends."""
+    """Set the scores of invalid next tokens to -inf; if no token is valid, only EOS is allowed.
+
+    Args:
+        scores: shape (rows, vocabulary).
+    """
     import numpy
     import torch
 

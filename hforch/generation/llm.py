@@ -1,7 +1,7 @@
-"""The promises of generation, kept once for every backend: a LangChain BaseLLM over an Engine.
+"""HforchLLM, a LangChain BaseLLM over an Engine; it implements the guarantees of generation for all backends.
 
-`invoke`, `batch`, `stream` and their async forms all come down to `_generate`, `_agenerate`, `_stream` and `_astream`
-here, and those to requests that wait in the engine's line.
+`invoke`, `batch`, `stream` and their async forms call `_generate`, `_agenerate`, `_stream` and `_astream`, which submit
+requests to the engine's queue.
 """
 
 from __future__ import annotations
@@ -41,15 +41,22 @@ LANGCHAIN_ARGUMENTS = ("tags", "metadata", "run_name", "run_id")
 
 
 class HforchLLM(BaseLLM):
-    """A BaseLLM that keeps hforch's promises; `docs/architecture.md` lists them.
+    """A LangChain LLM that behaves the same on every backend.
+
+    Answers end right before the first stop sequence, streams yield text as it is generated, and an unknown argument is
+    an error. `docs/architecture.md` lists all guarantees. Calls from several threads or tasks are safe.
+
+    `invoke`, `batch`, `stream`, their async forms and `bind` accept generation settings (max_new_tokens, temperature,
+    ...), `stop`, `seed`, `batch_size`, `skip_prompt` and `chat_template_kwargs`. `temperature=0` means greedy decoding;
+    another temperature enables sampling. Create an LLM with `hforch.load_llm`.
 
     Attributes:
-        generation: how tokens are chosen.
-        stop: stop sequences for calls that bring none of their own.
-        seed: for sampling; None: another each time.
-        echo: whether the prompt stands before the answer.
-        batch_size: how many prompts go through the model together.
-        chat_template_kwargs: passed to the model's chat template.
+        generation: generation settings.
+        stop: stop sequences for calls that pass none.
+        seed: seed for sampling; None for a new random seed per call.
+        echo: whether the answer starts with the prompt.
+        batch_size: maximum number of prompts in a batch.
+        chat_template_kwargs: variables passed to the model's chat template.
     """
 
     generation: Generation
@@ -96,11 +103,14 @@ class HforchLLM(BaseLLM):
         return await super(HforchLLM, llm).agenerate(prompts, stop, callbacks, **rest)
 
     def _for_call(self, prompts: list[str], kwargs: dict[str, Any]) -> tuple[HforchLLM, dict[str, Any]]:
-        """LangChain keys its cache by what an LLM is, not by what a call passes: so what is passed goes into a copy."""
+        """Return a copy of this LLM with the settings of a call, and LangChain's own arguments.
+
+        LangChain's cache key depends on the LLM but not on arguments of a call.
+        """
         rest = {name: kwargs[name] for name in LANGCHAIN_ARGUMENTS if name in kwargs}
         llm = self.with_arguments(**{name: value for name, value in kwargs.items() if name not in rest})
         chats = {isinstance(prompt, RenderedChat) for prompt in prompts}
-        if len(chats) > 1:  # the same text, tokenized in two ways: one key cannot stand for both
+        if len(chats) > 1:  # chats and plain text are tokenized differently, so they must not share a cache key
             llm = llm.model_copy(update={"cache": False})
         elif chats == {True}:
             llm = llm.model_copy()
@@ -108,14 +118,14 @@ class HforchLLM(BaseLLM):
         return llm, rest
 
     def with_arguments(self, **arguments: Any) -> HforchLLM:
-        """This LLM with other settings, on the same loaded model.
+        """Return a copy of this LLM with other settings, over the same loaded model.
 
         Args:
-            arguments: the names of `generation` (max_new_tokens, temperature, ...), `stop`, `skip_prompt`, `seed`,
-                `batch_size`, `chat_template_kwargs`, or LangChain's `pipeline_kwargs` holding these.
+            arguments: generation settings (max_new_tokens, temperature, ...), `stop`, `skip_prompt`, `seed`,
+                `batch_size`, `chat_template_kwargs`, or LangChain's `pipeline_kwargs`, a dict of these.
 
         Raises:
-            UnknownArgument: a name that is none of them, or a value that does not fit.
+            UnknownArgument: an unknown name or an invalid value.
         """
         if not arguments:
             return self
@@ -124,9 +134,9 @@ class HforchLLM(BaseLLM):
         return self.model_copy(update={"generation": merged, **fields_of(others)})
 
     def shortened(self, token_limit: int) -> HforchLLM:
-        """Return this LLM with answers of `token_limit` tokens, for warm-up: the model is prepared for whole ones.
+        """Return a copy whose answers have `token_limit` tokens, for warm-up; the model is prepared for full answers.
 
-        Neither stop sequences nor an EOS end them earlier; under a JSON Schema, which demands an EOS, one may.
+        Stop sequences and EOS are ignored. An answer under a JSON Schema may be shorter, because it must end with EOS.
         """
         changes = {} if self.generation.json_schema else {"ignore_eos": True, "min_new_tokens": None}
         llm = self.model_copy(update={"generation": self.generation.model_copy(update=changes), "stop": ()})
@@ -135,10 +145,10 @@ class HforchLLM(BaseLLM):
 
     # ------------------------------------------------------------ prompts
     def prompt_value(self, model_input: Any) -> PromptValue:
-        """An input as this LLM takes it: text as it is, chat messages rendered by the model's chat template.
+        """Convert an input to a prompt: text is unchanged, chat messages are rendered with the model's chat template.
 
         Raises:
-            PromptError: there is no chat template, or it refuses these messages.
+            PromptError: the model has no chat template, or the template rejects the messages.
         """
         value = self._convert_input(model_input)
         if not isinstance(value, ChatPromptValue):
@@ -147,7 +157,7 @@ class HforchLLM(BaseLLM):
         return RenderedPromptValue(text=rendered)
 
     def get_token_ids(self, text: str) -> list[int]:
-        """The ids of a text in the model's own tokens; LangChain would ask a hub for those of another model."""
+        """Return the token ids of a text by the model's tokenizer; LangChain's default downloads GPT-2's."""
         return self._engine.encode(text)
 
     def generate_prompt(
@@ -180,7 +190,7 @@ class HforchLLM(BaseLLM):
 
     # ------------------------------------------------------------ whole answers
     def _batches(self, prompts: Sequence[str]) -> list[list[int]]:
-        """The places of the prompts that are handed over together."""
+        """Return batches of prompt positions."""
         return by_length([len(prompt) for prompt in prompts], self.batch_size)
 
     def _requests(
@@ -204,7 +214,7 @@ class HforchLLM(BaseLLM):
     def _submit(
         self, prompts: Sequence[str], stop: list[str] | None
     ) -> tuple[list[list[int]], list[Request], list[Future[list[Answer]]]]:
-        """Hand prompts to the engine; return how they were batched, and a request and a future for each batch."""
+        """Submit prompts to the engine; return the batches, with a request and a future for each."""
         batches = self._batches(prompts)
         requests = self._requests(prompts, stop, batches)
         return batches, requests, [self._engine.submit(request) for request in requests]

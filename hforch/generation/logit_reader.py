@@ -1,7 +1,7 @@
-"""Teacher forcing: a loaded model reads given tokens, and says how likely it had found each next one.
+"""Compute the logits of given token sequences with a loaded model (teacher forcing).
 
-A prompt is read first, then its text in chunks, so that the KV cache, and with it its precision, is between one chunk
-and the next. No more than one chunk's logits exist at a time.
+The prompt is read first, then the text in chunks. So each chunk attends to earlier tokens through the KV cache, whose
+precision affects the logits. Only the logits of one chunk are in memory at a time.
 """
 
 from __future__ import annotations
@@ -16,49 +16,53 @@ if TYPE_CHECKING:
     import numpy
 
 Ids = Sequence[int]
-AT_ONCE_BYTES = 1 << 28  # logits of a prompt, where a model gives them for every position of it
+AT_ONCE_BYTES = 1 << 28  # size limit of a prompt's logits, if a model computes them for all its positions
 
 
 class LogitReader(Protocol):
-    """What reads.
+    """The interface of readers, which run a model over token sequences and yield their logits.
 
     Attributes:
-        vocabulary: how many tokens there are.
-        about: what does the reading, for the record.
+        vocabulary: size of the vocabulary.
+        about: description of the reader, for the record.
     """
 
     vocabulary: int
     about: str
 
     def read(self, prompts: Sequence[Ids], texts: Sequence[Ids], chunk: int) -> Iterator[tuple[int, numpy.ndarray]]:
-        """Read texts behind their prompts, all together.
+        """Read prompts followed by their texts, as one batch.
 
         Args:
-            prompts: token ids, at least one each.
-            texts: token ids.
-            chunk: how many tokens of the texts are read at once.
+            prompts: token ids of each prompt, at least one.
+            texts: token ids of each text.
+            chunk: number of tokens of the texts per forward pass.
 
         Yields:
-            (start, logits): float32 of shape (texts, positions, vocabulary), that of row r and position p before token
-            start + p of texts[r]; what lies beyond the end of a shorter text means nothing. The array is only good
-            until the next one comes.
+            (start, logits): float32 of shape (texts, positions, vocabulary). Row r, position p predicts token start + p
+            of texts[r]; positions beyond the end of a shorter text are meaningless. The array is only valid until the
+            next iteration.
         """
         ...
 
     def close(self) -> None:
-        """Give back what reading took of memory; nothing can be read any more."""
+        """Free the memory of the reader, which is unusable afterwards."""
         ...
 
 
 def pieces(prompts: Sequence[Ids], texts: Sequence[Ids], chunk: int) -> Iterator[tuple[int, int]]:
-    """(start, end) of the pieces of the texts that are fed to the model: the last token of a text predicts nothing."""
+    """Yield (start, end) of the chunks that the model reads; the last token of the longest text predicts nothing."""
     longest = max(map(len, texts))
     for start in range(0, longest - 1, chunk):
         yield start, min(start + chunk, longest - 1)
 
 
 class TorchLogitReader:
-    """A transformers model."""
+    """A LogitReader of a transformers model.
+
+    Args:
+        pad: token id for padding.
+    """
 
     about = "transformers"
 
@@ -78,7 +82,7 @@ class TorchLogitReader:
                 input_ids=ids, attention_mask=mask, position_ids=_positions(mask), **named, **self._last_only()
             )
             if getattr(out, "past_key_values", None) is None:
-                raise BackendError(f"{type(self.model).__name__} keeps no cache that tokens can be read behind")
+                raise BackendError(f"{type(self.model).__name__} has no KV cache, which reading logits requires")
             yield 0, out.logits[:, -1:].float().cpu().numpy()
             for start, end in pieces(prompts, texts, chunk):
                 piece, there = (torch.tensor(rows, device=device) for rows in right_padded(texts, start, end, self.pad))
@@ -96,15 +100,17 @@ class TorchLogitReader:
         pass
 
     def _last_only(self) -> dict[str, Any]:
-        """Most models can leave out the logits of all positions but the last."""
+        """Return the argument that limits logits to the last position, if the model supports it."""
         from inspect import signature
 
         return {"logits_to_keep": 1} if "logits_to_keep" in signature(self.model.forward).parameters else {}
 
 
 def is_recurrent(model: Any) -> bool:
-    """Whether layers of a transformers model keep a state and no keys and values: behind it, such models compute
-    several tokens at once in another way than one by one, or not at all."""
+    """Return whether a transformers model has layers with a recurrent state instead of keys and values.
+
+    With a state, such models compute several tokens in one pass differently than one by one, or not at all.
+    """
     config = model.config.get_text_config() if hasattr(model.config, "get_text_config") else model.config
     kinds = {str(kind) for kind in getattr(config, "layer_types", None) or ()}
     odd = any(word in kind for kind in kinds for word in ("linear", "mamba", "conv", "recurrent"))
@@ -112,10 +118,12 @@ def is_recurrent(model: Any) -> bool:
 
 
 class OpenVINOLogitReader:
-    """A stateful OpenVINO IR.
+    """A LogitReader of a stateful OpenVINO IR.
 
     Args:
-        compiled: the compiled model; an infer request of its own is made, for the engine's holds its inputs fast.
+        compiled: the compiled model; the reader creates its own infer request, because the engine's is bound to its
+            inputs.
+        pad: token id for padding.
     """
 
     def __init__(self, compiled: Any, pad: int, about: str = "openvino") -> None:
@@ -158,7 +166,7 @@ class OpenVINOLogitReader:
 
 
 def openvino_logit_reader(folder: Path, device: str, properties: dict[str, Any], pad: int) -> OpenVINOLogitReader:
-    """A logit reader over an IR that its engine does not give out: the same file, compiled with the same properties."""
+    """Return a reader of an IR compiled again with the same properties, if the engine does not expose its own."""
     import openvino
 
     compiled = openvino.Core().compile_model(str(folder / "openvino_model.xml"), device, properties)
@@ -166,7 +174,7 @@ def openvino_logit_reader(folder: Path, device: str, properties: dict[str, Any],
 
 
 def left_padded(rows: Sequence[Ids], pad: int) -> tuple[list[list[int]], list[list[int]]]:
-    """Token ids and attention mask, both of shape (rows, the longest one)."""
+    """Return token ids and attention mask, both of shape (rows, length of the longest)."""
     longest = max(map(len, rows))
     return (
         [[pad] * (longest - len(row)) + list(row) for row in rows],
@@ -175,8 +183,10 @@ def left_padded(rows: Sequence[Ids], pad: int) -> tuple[list[list[int]], list[li
 
 
 def right_padded(rows: Sequence[Ids], start: int, end: int, pad: int) -> tuple[list[list[int]], list[list[int]]]:
-    """The tokens from `start` to `end` of each row and their attention mask; where a row is shorter there is padding,
-    which takes up no position, so that a row cannot get longer than its model's context."""
+    """Return the tokens from `start` to `end` of each row, padded, and their attention mask.
+
+    Padding takes no position, so that a row cannot exceed the context length of the model.
+    """
     cut = [row[start:end] for row in rows]
     return (
         [[*row, *[pad] * (end - start - len(row))] for row in cut],

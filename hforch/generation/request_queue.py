@@ -1,4 +1,4 @@
-"""The one thread that works on a model, and the queue of requests for it: first come, first served."""
+"""A thread that runs a model, and its queue of requests, processed in order of arrival."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from typing import Any, Generic, Protocol, TypeVar
 from hforch.errors import GenerationError
 
 GRACE_S = 10.0
-CLOSED = "the model was closed, and answers no more"
+CLOSED = "the model is closed"
 _closed_at_exit: weakref.WeakSet[Closable] = weakref.WeakSet()
 
 Item = TypeVar("Item")
@@ -23,7 +23,7 @@ Work = tuple[Callable[..., Any], tuple[Any, ...], threading.Event, "Future[Any]"
 
 
 class Closable(Protocol):
-    """What has a thread."""
+    """An object with a thread to close and join."""
 
     def close(self) -> None: ...
 
@@ -31,28 +31,29 @@ class Closable(Protocol):
 
 
 def closed_at_exit(one: Closable) -> None:
-    """Have it closed when the program ends, and its thread waited for."""
+    """Register an object to be closed at exit, and its thread joined."""
     _closed_at_exit.add(one)
 
 
 class ThreadQueue(Generic[Item]):
-    """What a thread takes its work from. After its end nothing gets in, so nobody waits for what is never done."""
+    """The queue of a thread. After its end it rejects items, so that no caller waits forever."""
 
     def __init__(self) -> None:
         self._items: queue.SimpleQueue[Item | None] = queue.SimpleQueue()
         self._is_open = True
         self._process = os.getpid()
-        self._lock = threading.RLock()  # garbage collection may come in between, in this thread
+        self._lock = threading.RLock()  # reentrant, since garbage collection may run in this thread while it is held
 
     def put(self, item: Item) -> None:
-        """
+        """Add an item.
+
         Raises:
-            GenerationError: the thread has ended, or is that of another process.
+            GenerationError: the thread has ended, or belongs to another process.
         """
-        if os.getpid() != self._process:  # before the lock, which a thread of theirs may have held
+        if os.getpid() != self._process:  # before the lock, which may have been held during the fork
             raise GenerationError(
-                f"the model was loaded by process {self._process}, and this one ({os.getpid()}), which was forked from"
-                " it, has no thread that works on it: load the model after the fork, or use threads, which share it"
+                f"the model was loaded by process {self._process} and is unusable in this forked process"
+                f" ({os.getpid()}): load the model after the fork, or use threads, which share it"
             )
         with self._lock:
             if not self._is_open:
@@ -60,19 +61,19 @@ class ThreadQueue(Generic[Item]):
             self._items.put(item)
 
     def take(self, block: bool = True) -> Item | None:
-        """The next item; None at the end.
+        """Return the next item; None at the end of the queue.
 
         Raises:
-            queue.Empty: there is none, and `block` is false.
+            queue.Empty: there is no item, and `block` is false.
         """
         return self._items.get(block)
 
     def end(self) -> None:
-        """Let the thread end when it has taken what is there."""
+        """Let the thread end after the items that are already in the queue."""
         self._items.put(None)
 
     def shut(self) -> list[Item]:
-        """Let nothing in any more; what had come too late."""
+        """Reject further items, and return those that the thread has not taken."""
         with self._lock:
             self._is_open = False
             left = []
@@ -84,10 +85,10 @@ class ThreadQueue(Generic[Item]):
 
 
 class RequestQueue:
-    """Work waits here; a thread does it in order.
+    """A queue of function calls and the thread that runs them in order.
 
-    The thread is a daemon, so that a stream that nobody reads to its end keeps no program from ending; at exit, what
-    is under way is cancelled and waited for.
+    The thread is a daemon, so an unfinished stream does not prevent the program from exiting. At exit, running work is
+    cancelled and awaited.
     """
 
     def __init__(self) -> None:
@@ -97,22 +98,22 @@ class RequestQueue:
         args = (self._waiting, self._closing)
         self._thread = threading.Thread(target=_work, args=args, name="hforch-engine", daemon=True)
         self._thread.start()
-        # The thread must not keep the queue alive, nor the end of the queue depend on anyone calling close.
+        # The thread must not keep the queue alive, and it must end even if `close` is never called.
         self._end = weakref.finalize(self, self._waiting.end)
         self._end.atexit = False
         closed_at_exit(self)
 
     def submit(self, function: Callable[..., Any], *arguments: Any, cancelled: threading.Event) -> Future[Any]:
-        """Join the queue.
+        """Add a function call to the queue.
 
         Args:
-            cancelled: what the work looks at to know that nobody wants it any more.
+            cancelled: event that is set when the result is no longer needed.
 
         Returns:
-            what the function returns or raises.
+            A future with the result or the exception of the function.
 
         Raises:
-            GenerationError: the queue was closed.
+            GenerationError: the queue is closed.
         """
         future: Future[Any] = Future()
         self._cancels.add(cancelled)
@@ -120,11 +121,11 @@ class RequestQueue:
         return future
 
     def close(self) -> None:
-        """Cancel what is under way and what waits, which ends with a GenerationError, and let the thread end."""
+        """Cancel running and waiting calls, which raise GenerationError, and end the thread."""
         self._closing.set()
         for cancelled in list(self._cancels):
             cancelled.set()
-        self._end.detach()  # at exit it may be switched off already, by an atexit handler that runs before ours
+        self._end.detach()  # at exit, weakref's atexit handler may already have disabled it
         self._waiting.end()
 
     def join(self, timeout: float) -> None:
@@ -137,7 +138,7 @@ def _work(waiting: ThreadQueue[Work], closing: threading.Event) -> None:
         if future.set_running_or_notify_cancel():
             try:
                 result = function(*arguments)
-                if closing.is_set() and cancelled.is_set():  # it may be half an answer
+                if closing.is_set() and cancelled.is_set():  # the result may be incomplete
                     raise GenerationError(CLOSED)
             except BaseException as error:
                 future.set_exception(error)

@@ -1,4 +1,4 @@
-"""Answers in the forms that LangChain gives out: results with usage and finish reasons, and what its callbacks hear."""
+"""Convert answers to LangChain's results, with token usage and finish reasons, and notify its callbacks."""
 
 from __future__ import annotations
 
@@ -15,48 +15,48 @@ from hforch.generation.engine import Request
 
 
 class AnsweredGeneration(Generation):
-    """A generation that also carries the `Answer` that it was made from, for hforch's own callbacks."""
+    """A generation with the `Answer` that it was created from, for hforch's callbacks."""
 
     _answer: Answer = PrivateAttr()
 
     @classmethod
     def of(cls, answer: Answer, text: str) -> AnsweredGeneration:
-        """Return the generation of an answer; `text` may have the prompt in front."""
+        """Return the generation of an answer; `text` may start with the prompt."""
         generation = cls(text=text, generation_info=generation_info(answer))
         generation._answer = answer
         return generation
 
     @classmethod
     def lc_id(cls) -> list[str]:
-        """Return the id of a plain generation: LangChain's caches store it, and read it back, as one."""
+        """Return the id of a plain generation, so that LangChain's caches store and load it as one."""
         return Generation.lc_id()
 
 
 def answer_of(response: LLMResult) -> Answer:
-    """Return the answer in the result that a callback gets at the end of a call, for one prompt, of an hforch LLM.
+    """Return the answer in the result that a callback receives at the end of a call with one prompt.
 
     Raises:
-        TypeError: it is of another LLM, or out of LangChain's cache.
+        TypeError: the result comes from another LLM or from LangChain's cache.
     """
     ((generation,),) = response.generations
     if not isinstance(generation, AnsweredGeneration):
-        raise TypeError("this generation carries no answer: it is of another LLM, or was read from a cache")
+        raise TypeError("this generation has no answer: it comes from another LLM or from a cache")
     return generation._answer
 
 
 def llm_result(answers: Sequence[Answer], before: Sequence[str]) -> LLMResult:
-    """The result of a call: one generation a prompt, each with `before` in front, and the usage of all together."""
+    """Return the result of a call: one generation per prompt, prefixed with `before`, and the total token usage."""
     generations: list[list[Any]] = [
         [AnsweredGeneration.of(answer, prefix + answer.text)] for prefix, answer in zip(before, answers, strict=True)
     ]
     each = [answer.usage for answer in answers]
-    names = each[0] if each and all(each) else ()  # known of all answers, or not told
+    names = each[0] if each and all(each) else ()  # empty unless the usage of all answers is known
     usage = {name: sum(one[name] for one in each) for name in names}
     return LLMResult(generations=generations, llm_output={"token_usage": usage})
 
 
 def generation_info(answer: Answer) -> dict[str, Any]:
-    """What LangChain's callbacks and results carry of an answer, besides its text."""
+    """Return the fields of an answer, without its text, for LangChain's results and callbacks."""
     return {
         "finish_reason": answer.finish_reason,
         "token_usage": answer.usage,
@@ -68,7 +68,7 @@ def generation_info(answer: Answer) -> dict[str, Any]:
 
 
 def add_usage_to_stream(run_manager: Any, answer: Answer) -> None:
-    """LangChain ends a stream with a result that has no llm_output; give it usage and answer, as invoke has them."""
+    """Add token usage and answer to the final result of a stream, where LangChain leaves llm_output empty."""
     if run_manager is None:
         return
     end = run_manager.on_llm_end

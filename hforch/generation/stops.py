@@ -1,17 +1,17 @@
-"""Cutting a growing text at a stop sequence: pure, one character position at a time."""
+"""Find stop sequences in a text that arrives in pieces."""
 
 from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Collection, Sequence
 
-# Special tokens print as nothing. Where a stop sequence names one, it stands for a single character of this plane,
-# which no text has: so it is matched whole, and nothing matches a part of its name.
+# Special tokens are invisible. In stop sequences, the text of a special token is replaced with a single character of
+# this private-use plane, which does not occur in text. So only the token itself matches, not a part of its text.
 SYMBOLS = 0x100000
 
 
 class PrefixTable:
-    """The proper beginnings of stop sequences, for looking at the end of a text at each token."""
+    """The proper prefixes of stop sequences, to check the end of a text for a partial stop sequence."""
 
     def __init__(self, stops: Sequence[str]) -> None:
         self._all = {stop[:size] for stop in stops for size in range(1, len(stop))}
@@ -19,11 +19,7 @@ class PrefixTable:
         self._longest = max(map(len, self._all), default=0)
 
     def at_end(self, text: str) -> int:
-        """How many characters at the end of `text` may still turn into a stop sequence.
-
-        Returns:
-            the length of the longest end of `text` that is a proper beginning of one of the stop sequences.
-        """
+        """Return the length of the longest suffix of `text` that is a proper prefix of a stop sequence."""
         if not text or text[-1] not in self._lasts:
             return 0
         for size in range(min(self._longest, len(text)), 0, -1):
@@ -33,14 +29,12 @@ class PrefixTable:
 
 
 class StopScanner:
-    """Watches a text that grows piece by piece for stop sequences.
-
-    Only the end of the text is kept, as long as a stop sequence may still begin in it.
+    """A scanner for stop sequences in a text that arrives in pieces; it only stores the end of the text.
 
     Attributes:
-        length: characters seen.
-        safe: so many characters from the start belong to no stop sequence that is still to be completed.
-        found: where the first of the stop sequences that are complete begins; None without one.
+        length: number of characters received.
+        safe: number of characters from the start that are not part of an incomplete stop sequence.
+        found: start of the first complete stop sequence, or None.
     """
 
     def __init__(self, stops: Sequence[str]) -> None:
@@ -52,7 +46,7 @@ class StopScanner:
         self._window = max((len(stop) for stop in self.stops), default=1) - 1
 
     def push(self, piece: str) -> None:
-        """Take the next piece of text."""
+        """Add the next piece of text."""
         self.length += len(piece)
         self.safe = self.length
         if not self.stops:
@@ -67,18 +61,17 @@ class StopScanner:
 
 
 class StopFinder:
-    """Finds where the visible text of an answer is cut: at the stop sequence that begins first in it.
+    """A detector of the end of an answer's visible text: the start of the stop sequence that starts first.
 
-    Where one stop is complete and another, begun before it, may still become so, the next pieces decide. So the cut
-    depends on the text alone, never on how it came in pieces.
+    If a stop sequence is complete while one that starts earlier is still incomplete, the next pieces decide. So the
+    result depends only on the text, not on how it is split into pieces.
 
     Args:
-        stops: stop sequences; the text of a special token stands for that token (and for itself, spelled out).
-        special: the texts of all special tokens.
+        stops: stop sequences; the text of a special token matches both that token and the same visible text.
+        special: texts of all special tokens.
 
     Attributes:
-        length: visible characters seen.
-        safe: so many of them stand before every stop sequence, whatever comes.
+        safe: number of visible characters that precede any stop sequence, whatever text follows.
     """
 
     def __init__(self, stops: Sequence[str], special: Collection[str] = ()) -> None:
@@ -86,18 +79,19 @@ class StopFinder:
         symbolic = [self._symbolic(stop) for stop in stops]
         self._plain = StopScanner(stops)
         self._mixed = StopScanner([each for each, stop in zip(symbolic, stops, strict=True) if each != stop])
-        self._hidden: list[int] = []  # where special tokens stand in the text that `_mixed` sees
+        self._hidden: list[int] = []  # positions of special tokens in the text of `_mixed`
         self.safe = 0
 
     @property
     def length(self) -> int:
+        """The number of visible characters received."""
         return self._plain.length
 
     def push(self, visible: str = "", special: str = "") -> int | None:
-        """Take the next piece of visible text, or a special token by its text.
+        """Add the next piece of visible text, or a special token by its text.
 
         Returns:
-            where the visible text is to be cut, once that is certain; else None.
+            The position where the visible text ends, once it is final; else None.
         """
         self._plain.push(visible)
         self.safe = self._plain.safe
@@ -113,7 +107,7 @@ class StopFinder:
         return found
 
     def settle(self) -> int | None:
-        """The cut if the text ends here: a stop that is complete counts now; else None."""
+        """Return the position of the first complete stop sequence, or None; call it when no more text follows."""
         plain, mixed = self._plain.found, self._mixed.found
         if mixed is None:
             return plain

@@ -1,8 +1,8 @@
-"""The process that renders chat templates: `generation/chat_templates.py` starts it.
+"""The process that renders chat templates, started by `generation/chat_templates.py`.
 
-A template is a program that came with a model. Jinja's sandbox keeps it from doing things, but not from looping for
-hours or from making a text of a terabyte; so it runs where time and memory have limits that the system enforces.
-Requests and answers are JSON, one a line.
+A template is a program that comes with a model. Jinja's sandbox restricts what it can access, but does not prevent it
+from looping for hours or from producing a terabyte of text. So it runs in a process whose time and memory the operating
+system limits. Requests and responses are JSON, one per line.
 """
 
 from __future__ import annotations
@@ -17,15 +17,15 @@ from datetime import datetime
 from functools import lru_cache
 from typing import Any, ClassVar
 
-SECONDS = 10.0  # that one rendering may take; usual ones take a thousandth of one
+SECONDS = 10.0  # time limit of one rendering, which usually takes a millisecond
 MEMORY = 1 << 30  # bytes of address space
 LONGEST = 50_000_000  # characters of a prompt
-IDLE_S = 60.0  # without a request, the process ends by itself
+IDLE_S = 60.0  # the process ends after this time without a request
 
 
 def main() -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to answer
-    signal.signal(signal.SIGALRM, signal.SIG_DFL)  # which ends the process, whatever it is in the middle of
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent handles Ctrl-C
+    signal.signal(signal.SIGALRM, signal.SIG_DFL)  # ends the process, whatever it is doing
     signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGALRM})
     resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
@@ -42,7 +42,7 @@ def main() -> None:
 
 
 def render(line: bytes) -> dict[str, str]:
-    """Answer a request: the text, or what the template raised and of which kind that is."""
+    """Render the template of a request; return the text, or the error under `refused` or `failed`."""
     from jinja2 import TemplateError
 
     try:
@@ -53,14 +53,15 @@ def render(line: bytes) -> dict[str, str]:
     except Exception as error:
         return {"failed": f"{type(error).__name__}: {error}" if str(error) else type(error).__name__}
     if len(text) > LONGEST:
-        return {"failed": f"it makes a text of {len(text):,} characters"}
+        return {"failed": f"the rendered prompt is too long: {len(text):,} characters (limit {LONGEST:,})"}
     return {"text": text}
 
 
 @lru_cache(maxsize=4)
 def compiled(template: str) -> Any:
-    """The template in the sandbox, and with the few additions, that transformers gives it
-    (https://huggingface.co/docs/transformers/chat_templating).
+    """Compile a template with the sandbox and the additions that transformers provides.
+
+    See https://huggingface.co/docs/transformers/chat_templating.
     """
     from jinja2 import TemplateError
     from jinja2.ext import loopcontrols
@@ -82,7 +83,7 @@ def compiled(template: str) -> Any:
 
 
 def _generation_blocks() -> type:
-    """`{% generation %}`, with which templates mark what an assistant says, renders what is in it."""
+    """Return a Jinja extension that renders the body of `{% generation %}`, which marks text of the assistant."""
     from jinja2.ext import Extension
 
     class GenerationBlocks(Extension):
@@ -96,19 +97,19 @@ def _generation_blocks() -> type:
 
 
 def packed(template: str, variables: Mapping[str, Any]) -> bytes:
-    """A request, as one line.
+    """Encode a request as one line of JSON.
 
     Raises:
-        TypeError, ValueError, RecursionError: the variables are not plain data.
+        TypeError, ValueError, RecursionError: the variables cannot be encoded as JSON.
     """
     return json.dumps({"template": template, "variables": variables}, default=_content).encode() + b"\n"
 
 
 def _content(token: Any) -> str:
-    """The text of a special token, which tokenizers have as an object."""
+    """Return the text of a special token, which some tokenizers store as an object."""
     if isinstance(found := getattr(token, "content", None), str):
         return found
-    raise TypeError(f"{type(token).__name__} is no plain data")
+    raise TypeError(f"{type(token).__name__} cannot be encoded as JSON")
 
 
 if __name__ == "__main__":

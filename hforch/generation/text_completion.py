@@ -1,4 +1,4 @@
-"""One answer that arrives as text, as from an endpoint that tells no token ids."""
+"""A completion for answers that arrive as text, as from an endpoint that returns no token ids."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ IDS = ("prompt_ids", "output_ids")
 
 
 class TextCompletion(Completion):
-    """Takes pieces of text one by one, of one or more tokens each, and cuts the text like a `Completion`.
+    """A `Completion` that receives pieces of text, of one or more tokens each, instead of token ids.
 
     Args:
         stops: stop sequences.
-        most: the most pieces that the answer may have.
-        why: why there are no token ids.
-        on_text: called with each piece of text as soon as it is certain.
+        most: maximum number of pieces of the answer.
+        why: the reason why there are no token ids.
+        on_text: called with each piece of text as soon as it is final.
     """
 
     def __init__(self, stops: Sequence[str], most: int, why: str, on_text: Callable[[str], None] | None = None) -> None:
@@ -28,26 +28,26 @@ class TextCompletion(Completion):
         super().__init__(pieces, (), stops, most, on_text=on_text)
 
     def push_text(self, piece: str, now: float) -> bool:
-        """Take the next piece, known since `now` (seconds, perf_counter).
+        """Add the next piece, which became known at `now` (seconds, perf_counter).
 
         Returns:
-            True when the answer is finished; pieces pushed after that are ignored.
+            True if the answer is finished; later pieces are ignored.
         """
         self._texts.append(piece)
         return self.push(len(self._texts) - 1, now)
 
     def end(self, reason: FinishReason) -> None:
-        """End the answer for the reason that was reported, unless it was finished before."""
+        """End the answer with the reported reason, unless it is already finished."""
         if self.finish_reason is None:
             self._finish(reason)
 
     def count(self, prompt_tokens: int, output_tokens: int) -> None:
-        """Take the numbers of tokens that were reported."""
+        """Set the reported token counts."""
         self._counted = (prompt_tokens, output_tokens)
 
     @property
     def pieces(self) -> int:
-        """Number of pieces that are kept."""
+        """The number of pieces of the answer."""
         return len(self._ids)
 
     @property

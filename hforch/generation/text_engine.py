@@ -1,4 +1,4 @@
-"""The engine of a model that answers with text alone, such as an endpoint that reports no token ids."""
+"""The base class of engines that return only text, such as an endpoint without token ids."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from hforch.generation.text_completion import TextCompletion
 
 
 class TextEngine(SerialEngine):
-    """An engine without a tokenizer. Its completions are `TextCompletion`: `generate` pushes pieces of text.
+    """An engine without a tokenizer; `generate` pushes pieces of text to `TextCompletion` objects.
 
     Attributes:
         reason: why there are no token ids, for records.
@@ -30,13 +30,13 @@ class TextEngine(SerialEngine):
         return {name: value for name, value in generation.model_dump().items() if value is not None}
 
     def render(self, messages: Sequence[Mapping[str, str]], kwargs: Mapping[str, Any]) -> RenderedChat:
-        raise PromptError(f"there is no chat template here ({self.reason})")
+        raise PromptError(f"this engine has no chat template ({self.reason})")
 
     def prompt_tokens(self, prompt: str) -> int | None:
         return None
 
     def encode(self, prompt: str) -> list[int]:
-        raise GenerationError(f"there is no tokenizer here ({self.reason})")
+        raise GenerationError(f"this engine has no tokenizer ({self.reason})")
 
     def vocabulary(self) -> Vocabulary:
-        raise GenerationError(f"there is no tokenizer here ({self.reason})")
+        raise GenerationError(f"this engine has no tokenizer ({self.reason})")

@@ -1,1 +1,1 @@
-"""Hydra's launchers: one module for each, named as its option of `hydra/launcher`; each names its adapter LAUNCHER."""
+"""Adapters of Hydra's launchers: a module for each, named as its `hydra/launcher` option, which defines LAUNCHER."""

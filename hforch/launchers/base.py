@@ -1,4 +1,4 @@
-"""What hforch has to know of one of Hydra's launchers."""
+"""The base class of launcher adapters: what hforch needs to know about a Hydra launcher."""
 
 from __future__ import annotations
 
@@ -10,16 +10,15 @@ NUMBER = re.compile(r"-?\d+(\.\d+)?")
 
 
 class Launcher:
-    """How a launcher runs the jobs of a sweep; as it stands, what is assumed of one without an adapter.
+    """How a launcher runs the jobs of a sweep; this class itself has the defaults for launchers without an adapter.
 
     Attributes:
-        class_name: the name of Hydra's class, with which its dotted name (`_target_`) ends.
+        class_name: the name of Hydra's launcher class, the last part of `_target_`.
         run_by_hforch: whether hforch runs the jobs itself instead.
-        divides_threads: whether jobs that run at the same time share the processor of this machine, so that each gets
-            a part of its threads.
-        keeps_processes: whether a process goes on to the next job, so that its loaded model is worth keeping.
-        shares_files: whether its processes write into the sweep's directory on this machine while they run.
-        recipe_settings: what a recipe or a record may set besides numbers, by key a regular expression for its values.
+        divides_threads: whether concurrent jobs share this machine's CPUs, so that each gets a part of the threads.
+        keeps_processes: whether a process runs several jobs, so that a loaded model is worth keeping.
+        shares_files: whether its processes write to the sweep's directory on this machine while they run.
+        recipe_settings: the settings other than numbers that a recipe or record may set: key to regular expression.
     """
 
     class_name: ClassVar[str] = ""
@@ -30,23 +29,23 @@ class Launcher:
     recipe_settings: ClassVar[Mapping[str, str]] = {}
 
     def concurrent_jobs(self, settings: Mapping[str, Any], jobs: int) -> int | None:
-        """Return how many jobs run at the same time, None if that is not known.
+        """Return how many jobs run at the same time, or None if unknown.
 
         Args:
-            settings: those of the launcher, `hydra.launcher`.
-            jobs: how many there are.
+            settings: the launcher's settings, `hydra.launcher`.
+            jobs: the number of jobs.
         """
         return None
 
     def configure(self, launcher: Any) -> None:
-        """Set what its library needs, such as a function that each of its processes calls at its start.
+        """Configure the launcher's library, such as a function that each of its processes calls at startup.
 
         Args:
-            launcher: Hydra's object, before its `launch` is called.
+            launcher: Hydra's launcher object, before `launch` is called.
         """
 
     def may_be_set(self, key: str, value: str) -> bool:
-        """Return whether a recipe or a record may set a key, such as `n_jobs`, to a value that is written like this."""
+        """Return whether a recipe or record may set a key, such as `n_jobs`, to a value, given as a string."""
         return bool(
             NUMBER.fullmatch(value) or (key in self.recipe_settings and re.fullmatch(self.recipe_settings[key], value))
         )

@@ -1,4 +1,4 @@
-"""Hydra's own launcher, which runs one job after the other in the process that it is called in."""
+"""Hydra's basic launcher: runs jobs one after another in the calling process."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""hydra-joblib-launcher: some processes of this machine, each of which runs one job after the other."""
+"""hydra-joblib-launcher: several processes on this machine, each of which runs jobs one after another."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ class JoblibLauncher(Launcher):
         if not isinstance(number, int) or number == 0:
             return None
         cores = len(os.sched_getaffinity(0))
-        return max(1, min(jobs, number if number > 0 else cores + 1 + number))  # joblib's -1 is all cores
+        return max(1, min(jobs, number if number > 0 else cores + 1 + number))  # n_jobs=-1: all cores
 
     def configure(self, launcher: Any) -> None:
-        launcher.joblib.update(initializer=exit_with_parent, initargs=(os.getpid(),))  # arguments of joblib.Parallel
+        launcher.joblib.update(initializer=exit_with_parent, initargs=(os.getpid(),))  # passed to joblib.Parallel
 
 
 LAUNCHER = JoblibLauncher()

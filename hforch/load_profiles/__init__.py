@@ -1,1 +1,1 @@
-"""Load profiles, which decide who asks when: one module for each; each names it PROFILE."""
+"""Load profiles, which decide when inputs are sent to the model: a module for each, which defines PROFILE."""

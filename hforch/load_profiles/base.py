@@ -1,4 +1,4 @@
-"""What a load profile is: which inputs are handed to the model together, and when."""
+"""The base class of load profiles: which inputs are sent to the model together, and when."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ Samples = list[Sample]
 
 @dataclass(frozen=True)
 class Batch:
-    """Inputs that go through the model together.
+    """Inputs that are processed together.
 
     Attributes:
-        repeat: which time the inputs are measured, from 0.
-        index: its place in the plan, from 0.
+        repeat: the repetition, from 0.
+        index: the position in the plan, from 0.
     """
 
     repeat: int
@@ -27,24 +27,24 @@ class Batch:
 
 
 class LoadProfile:
-    """How the inputs of a job reach its model in the measured phase."""
+    """How the inputs of a job are sent to the model in the measured phase."""
 
     def plan(self, job: Job, inputs: Sequence[Input]) -> list[Batch]:
-        """Return all batches, the whole as often as it is measured.
+        """Return all batches, for all repetitions.
 
-        The same job and inputs always give the same plan: what shares a batch decides outputs, and a job that is
-        resumed answers the batches of its plan that are missing.
+        The plan must be deterministic: outputs depend on the inputs in a batch, and a resumed job runs the missing
+        batches of its plan.
         """
         raise NotImplementedError
 
     def run(self, batches: Sequence[Batch], answer: Callable[[Batch], Samples]) -> Generator[Samples, None, None]:
-        """Let batches be answered, each at its time, and yield the samples of each when it has been answered.
+        """Run batches, each at its time, and yield the samples of each finished batch.
 
         Args:
-            batches: those of the plan that are left, in its order.
-            answer: answers a batch, and returns its samples, failed ones too. It may be called from several threads at
-                the same time; the job's wall time is that in which any batch was being answered.
+            batches: the remaining batches of the plan, in its order.
+            answer: runs a batch and returns its samples, including failed ones. Threads may call it at
+                the same time; the job's wall time is the time during which at least one batch was running.
 
-        When the generator is closed, nothing more is asked, and no thread is left.
+        When the generator is closed, it starts no more batches and leaves no thread running.
         """
         raise NotImplementedError

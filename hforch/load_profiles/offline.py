@@ -1,4 +1,4 @@
-"""All inputs are there from the beginning, and are answered batch by batch, each as soon as the one before is done."""
+"""Offline load: all inputs are available from the start, and batches run one after another."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class OfflineLoad(LoadProfile):
 
 
 def _length(variables: Mapping[str, Any]) -> int:
-    """Return the characters that an input adds to its prompt: near enough to tokens, and known without a tokenizer."""
+    """Return the number of characters that an input adds to its prompt: an estimate that needs no tokenizer."""
     return sum(len(str(value)) for value in variables.values())
 
 

@@ -1,4 +1,4 @@
-"""All load profiles: the modules of this folder. Jobs do not choose one yet, since there is one."""
+"""All load profiles: the modules of this package. Jobs cannot select one, because there is only one so far."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""What this machine is and how it is measured: processor, accelerators, memory, energy."""
+"""Describe this machine (processor, accelerators, memory) and measure its energy use and memory bandwidth."""

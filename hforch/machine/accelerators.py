@@ -1,8 +1,8 @@
-"""Torch's accelerators (CUDA, ROCm, XPU): which there are, their memory, and why one cannot be used.
+"""List torch's accelerators (CUDA, ROCm, XPU), their memory, and the reasons why one cannot be used.
 
-The one place that asks torch about them. Functions that measure (`peaks`, `reset_peaks`, `release`) import nothing and
-initialize no device: they only look at a torch that is loaded and at work already. The others belong into a process
-that will load the model, never into the parent.
+Functions that measure (`peaks`, `reset_peaks`, `release`) neither import torch nor initialize a device; they use torch
+only if this process has already done so. Call the other functions only in a process that will load the model, never in
+its parent.
 """
 
 from __future__ import annotations
@@ -22,28 +22,29 @@ MB = 1e6
 KINDS = ("cuda", "xpu")
 INSTALL = "https://pytorch.org/get-started/locally/"
 HIDES = ("CUDA_VISIBLE_DEVICES", "HIP_VISIBLE_DEVICES", "ROCR_VISIBLE_DEVICES", "ZE_AFFINITY_MASK")
-"""Environment variables that name the devices which a process may see."""
+"""Environment variables that restrict the devices visible to a process."""
 
 MEASURES = ("is_initialized", "device_count", "max_memory_allocated", "max_memory_reserved", "mem_get_info")
-"""What torch has of each kind to measure memory by."""
+"""Functions of torch's device modules that are needed to measure memory."""
 
 HINTS = {
-    "busy or unavailable": "another process may hold it exclusively ({tool} shows compute mode and processes)",
-    "ecc error": "its memory has errors: {tool} -q -d ECC shows them, and a reset or a new card mends them",
-    "out of memory": "other processes fill its memory ({tool} shows them)",
-    "re-initialize": "CUDA was initialized in the process that this one was forked from",
+    "busy or unavailable": "another process may use it exclusively ({tool} shows compute mode and processes)",
+    "ecc error": "its memory has errors ({tool} -q -d ECC shows them); reset or replace the GPU",
+    "out of memory": "other processes use its memory ({tool} shows them)",
+    "re-initialize": "CUDA was initialized before this process was forked",
 }
-"""What to do, by words of errors in lower case; `tool` is the vendor's."""
+"""Hints by lower-case phrases of errors; `tool` is the vendor's command."""
 
 
 @dataclass(frozen=True)
 class Accelerator:
-    """A device besides the CPU. Memory in MB of 10^6 bytes, of the device as a whole.
+    """A device other than the CPU.
 
     Attributes:
-        name: as torch calls it, such as `cuda:0`.
+        name: torch's name of the device, such as `cuda:0`.
         model: such as `NVIDIA H200`.
-        capability: CUDA's compute capability, (major, minor); None elsewhere.
+        capability: CUDA compute capability (major, minor); None for other devices.
+        free_mb, total_mb: memory of the whole device, in MB of 10^6 bytes.
     """
 
     name: str
@@ -55,17 +56,17 @@ class Accelerator:
 
 @dataclass(frozen=True)
 class Unusable:
-    """Why a device cannot be used, and what to do."""
+    """The reason why a device cannot be used, and a hint."""
 
     problem: str
     hint: str
 
 
 def kind() -> str | None:
-    """Return the type of this machine's accelerators as torch calls it, such as `cuda`; None where there are none."""
+    """Return torch's name for this machine's type of accelerator, such as `cuda`, or None without an accelerator."""
     import torch
 
-    with warnings.catch_warnings():  # what keeps CUDA from working is told by `why_none`
+    with warnings.catch_warnings():  # `reason_for_none` explains why CUDA does not work
         warnings.simplefilter("ignore")
         for name in KINDS:
             module = getattr(torch, name, None)
@@ -77,7 +78,7 @@ def kind() -> str | None:
 
 
 def names() -> list[str]:
-    """Return the devices that torch has besides the CPU, such as `cuda:0`."""
+    """Return the names of torch's devices other than the CPU, such as `cuda:0`."""
     import torch
 
     found = kind()
@@ -88,7 +89,7 @@ def names() -> list[str]:
 
 
 def list_accelerators(name: str) -> Accelerator | Unusable:
-    """Initialize a device and ask it for its memory; what fails then would fail when a model is loaded."""
+    """Initialize a device and query its memory. An error here would also occur when a model is loaded."""
     import torch
 
     found, _, index = name.partition(":")
@@ -107,35 +108,39 @@ def list_accelerators(name: str) -> Accelerator | Unusable:
 
 
 def usable() -> list[Accelerator]:
-    """Return all devices that work."""
+    """Return all devices that can be used."""
     return [one for name in names() if isinstance(one := list_accelerators(name), Accelerator)]
 
 
 def reason_for_none() -> Unusable:
-    """Return why torch has no accelerator here."""
+    """Return the reason why torch has no accelerator on this machine."""
     import torch
 
     built_for = [name for name, version in (("CUDA", torch.version.cuda), ("ROCm", torch.version.hip)) if version]
     is_for_xpu = getattr(torch.xpu, "_is_compiled", lambda: False)()
     if not built_for and not is_for_xpu:
         problem = f"this torch ({torch.__version__}) is a CPU build"
-        return Unusable(problem, f"{INSTALL} has the command that installs one for your GPU")
+        return Unusable(problem, f"see {INSTALL} for the command that installs a build for your GPU")
     said = _why_no_cuda() if built_for else "no XPU was found"
     hidden = _hidden()
     if "too old" in said:
         return _old_driver(said)
     if hidden and "found no nvidia driver" not in said.lower():
         name, value = hidden
-        problem = f"{name}={value!r} hides them" if value.strip() in ("", "-1") else f"{name}={value!r} names none"
-        return Unusable(f"{problem} ({said})", f"unset {name}, or let it name one, such as {name}=0")
+        problem = (
+            f"{name}={value!r} hides all devices"
+            if value.strip() in ("", "-1")
+            else f"{name}={value!r} matches no device"
+        )
+        return Unusable(f"{problem} ({said})", f"unset {name}, or set it to a device, such as {name}=0")
     tool = _tool("cuda" if built_for else "xpu")
-    return Unusable(said, f"{tool} shows whether driver and card work; this torch is built for {_built_for()}")
+    return Unusable(said, f"{tool} shows whether the driver and the GPU work; this torch is built for {_built_for()}")
 
 
 def hint_of_visible() -> str:
-    """Return words about the environment variable that hides devices, if one is set; else nothing."""
+    """Return a hint with the environment variable that restricts visible devices, or "" if all devices are visible."""
     hidden = _hidden()
-    return f"; {hidden[0]}={hidden[1]!r} decides which are seen" if hidden else ""
+    return f"; {hidden[0]}={hidden[1]!r} restricts the visible devices" if hidden else ""
 
 
 def _hidden() -> tuple[str, str] | None:
@@ -143,7 +148,10 @@ def _hidden() -> tuple[str, str] | None:
 
 
 def _why_no_cuda() -> str:
-    """Let CUDA's initialization fail once more: torch tells the reason of the first time only as a warning, once."""
+    """Return the reason why CUDA cannot be initialized.
+
+    This retries the initialization, since torch reports the first failure only as a warning, once.
+    """
     import torch
 
     try:
@@ -160,12 +168,12 @@ def _old_driver(said: str) -> Unusable:
     version = f" (it supports CUDA {int(found[1]) // 1000}.{int(found[1]) % 1000 // 10})" if found else ""
     return Unusable(
         f"the NVIDIA driver{version} is too old for this torch, which is built for {_built_for()}",
-        f"update the driver, or install a torch that is built for the driver's CUDA: {INSTALL} has the commands",
+        f"update the driver, or install a torch that is built for the driver's CUDA version (see {INSTALL})",
     )
 
 
 def _tool(kind: str) -> str:
-    """Return the vendor's command that shows the state of its devices."""
+    """Return the vendor's command that shows the state of devices."""
     import torch
 
     return "xpu-smi" if kind == "xpu" else "rocm-smi" if torch.version.hip else "nvidia-smi"
@@ -181,10 +189,10 @@ def _built_for() -> str:
 
 # ---------------------------------------------------------------- memory of this process
 def peaks() -> list[dict[str, Any]]:
-    """Return the most memory that torch has taken on each device since `reset_peaks`, in MB.
+    """Return torch's peak memory on each device since `reset_peaks`, in MB.
 
-    `allocated_mb` is what tensors took, `reserved_mb` what torch's allocator held for them. Devices without any are
-    left out; so the list is empty where no accelerator is used.
+    `allocated_mb` is the memory of tensors, `reserved_mb` that of torch's allocator. Devices without allocated memory
+    are omitted, so the list is empty if no accelerator is used.
     """
     found = []
     for name, module, index in _at_work():
@@ -197,7 +205,7 @@ def peaks() -> list[dict[str, Any]]:
 
 
 def higher_peaks(some: Iterable[Mapping[str, Any]], others: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """Return the higher one of two peaks of each device."""
+    """Return the maximum of two lists of peaks, by device."""
     found: dict[str, dict[str, Any]] = {}
     for one in (*some, *others):
         known = found.setdefault(one["device"], dict(one))
@@ -206,37 +214,41 @@ def higher_peaks(some: Iterable[Mapping[str, Any]], others: Iterable[Mapping[str
 
 
 def reset_peaks() -> None:
-    """Let the peaks of all devices begin anew, at what is allocated now."""
+    """Reset the peaks of all devices to the memory that is allocated now."""
     for _, module, index in _at_work():
         module.reset_peak_memory_stats(index)
 
 
 def release() -> None:
-    """Return memory that no tensor uses to the devices, for other processes and larger pieces."""
+    """Free cached memory that no tensor uses, for other processes and larger allocations."""
     gc.collect()
     for module in {id(module): module for _, module, _ in _at_work()}.values():
         module.empty_cache()
 
 
 def synchronize(devices: Collection[str]) -> None:
-    """Wait until devices, such as `cuda:0` or accelerate's `0`, have done their work; leave others alone."""
+    """Wait for the pending work of devices, given as `cuda:0` or as accelerate's `0`."""
     for name, module, index in _at_work():
         if f"{name}:{index}" in devices or str(index) in devices:
             module.synchronize(index)
 
 
 def free_mb(index: int | None) -> float | None:
-    """Return what is free of a device that this process has at work, of all for None; None if that is not known."""
+    """Return the free memory, in MB, of a device that this process has initialized, or None if unknown.
+
+    Args:
+        index: of the device; None for the sum over all devices.
+    """
     found = [module.mem_get_info(at)[0] for _, module, at in _at_work() if index in (None, at)]
     return sum(found) / MB if found else None
 
 
 def _at_work() -> list[tuple[str, Any, int]]:
-    """Return kind, module and index of the devices of a torch that this process has loaded and initialized."""
+    """Return kind, torch module and index of the devices that this process has initialized."""
     torch = sys.modules.get("torch")
     found = []
     for name in KINDS:
         module: Any = getattr(torch, name, None)
-        if all(hasattr(module, one) for one in MEASURES) and module.is_initialized():  # it may be half imported
+        if all(hasattr(module, one) for one in MEASURES) and module.is_initialized():  # torch may be partially imported
             found += [(name, module, index) for index in range(module.device_count())]
     return found

@@ -1,4 +1,4 @@
-"""How fast this machine reads its memory: measured by `hforch doctor --bandwidth`, and kept in the cache."""
+"""Measure the memory read bandwidth of this machine (`hforch doctor --bandwidth`), and cache the result."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ from hforch.utils.files import write_whole
 
 ROUNDS = 5
 PASSES = 4  # over each thread's memory in a round
-LEAST_MB, CACHES = 512, 4  # memory that is read: at least so much, and so many times the processor's largest cache
+LEAST_MB, CACHES = 512, 4  # memory to read: at least LEAST_MB, and CACHES times the total last-level cache
 LARGEST_SHARE = 0.25  # of the free memory
 CACHE_SIZES = Path("/sys/devices/system/cpu")
 
 
 def identity(environment: Mapping[str, Any]) -> str | None:
-    """Return what tells this machine from others, of an environment as records have it; None if it is not known.
+    """Return a string that identifies the machine of a record's environment, or None if the environment is incomplete.
 
-    Containers get new host names, and clones of a virtual machine share its ids, so these are not used.
+    Host names and machine ids are not used: containers get new host names, and cloned virtual machines share ids.
     """
     cpu, memory = environment.get("cpu") or {}, environment.get("memory_mb")
     if not cpu.get("name") or not memory:
@@ -35,11 +35,11 @@ def identity(environment: Mapping[str, Any]) -> str | None:
 
 
 def measure(threads: int, size_mb: int | None = None) -> float:
-    """Return the read bandwidth in GB/s (10^9 bytes): the best of some rounds in which all threads read their memory.
+    """Return the read bandwidth in GB/s (10^9 bytes): the best of ROUNDS in which all threads read their memory.
 
     Args:
-        threads: how many read at the same time.
-        size_mb: how much memory is read in all; None: enough that no cache holds it.
+        threads: number of threads that read at the same time.
+        size_mb: total memory to read, in MB; None: more than the CPU caches hold.
     """
     import numpy
 
@@ -49,9 +49,8 @@ def measure(threads: int, size_mb: int | None = None) -> float:
     def read(number: int) -> list[tuple[float, float]]:
         times = []
         try:
-            mine = numpy.full(
-                size // 8, number, dtype=numpy.int64
-            )  # written by the thread that reads it: on NUMA, near
+            # Allocated by the thread that reads it, so that it is local on NUMA machines.
+            mine = numpy.full(size // 8, number, dtype=numpy.int64)
             for _ in range(ROUNDS):
                 together.wait()
                 start = time.perf_counter()
@@ -70,7 +69,7 @@ def measure(threads: int, size_mb: int | None = None) -> float:
 
 
 def memory_to_read_mb() -> int:
-    """Return how much memory to read so that the processor's caches hold little of it."""
+    """Return the memory to read, in MB, such that the processor's caches hold only a small part of it."""
     import psutil
 
     free = psutil.virtual_memory().available / 1e6 * LARGEST_SHARE
@@ -78,7 +77,7 @@ def memory_to_read_mb() -> int:
 
 
 def largest_cache_mb() -> float:
-    """Return the size of all caches of the last level; 0 where the system does not say."""
+    """Return the total size of the last-level caches, in MB; 0 if unknown."""
     sizes = {}
     for index in CACHE_SIZES.glob("cpu[0-9]*/cache/index3"):
         try:
@@ -89,17 +88,17 @@ def largest_cache_mb() -> float:
     return sum(sizes.values())
 
 
-# ---------------------------------------------------------------- kept
+# ---------------------------------------------------------------- stored measurements
 def file() -> Path:
-    """Return where measurements are kept, one for each machine that shares the cache."""
+    """Return the file of stored measurements, with one entry per machine that shares the cache."""
     return cache_home() / "bandwidth.json"
 
 
 def store(machine: str, gb_per_s: float, threads: int) -> None:
-    """Keep a measurement.
+    """Store a measurement.
 
     Raises:
-        OSError: it cannot be written.
+        OSError: the file cannot be written.
     """
     measured = datetime.now(UTC).isoformat(timespec="seconds")
     found = _all() | {machine: {"gb_per_s": round(gb_per_s, 2), "threads": threads, "measured": measured}}
@@ -108,7 +107,7 @@ def store(machine: str, gb_per_s: float, threads: int) -> None:
 
 
 def stored(environment: Mapping[str, Any]) -> float | None:
-    """Return the read bandwidth of the machine of an environment, in GB/s; None if it was not measured."""
+    """Return the stored read bandwidth of an environment's machine, in GB/s, or None if it was not measured."""
     machine = identity(environment)
     found = _all().get(machine) if machine else None
     value = found.get("gb_per_s") if isinstance(found, dict) else None
@@ -118,6 +117,6 @@ def stored(environment: Mapping[str, Any]) -> float | None:
 def _all() -> dict[str, Any]:
     try:
         found = read_json(file())
-    except (OSError, ValueError):  # a damaged one is measured anew
+    except (OSError, ValueError):  # a missing or damaged file: measure again
         return {}
     return found if isinstance(found, dict) else {}

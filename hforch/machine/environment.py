@@ -1,4 +1,4 @@
-"""What machine and which libraries a run had; for the record."""
+"""Describe the machine and the library versions of a run, for the record."""
 
 from __future__ import annotations
 
@@ -33,23 +33,23 @@ PACKAGES = (
     "bitsandbytes",
     "nvidia-ml-py",
 )
-"""Packages whose versions every record has, where they are installed."""
+"""Packages whose versions every record states if they are installed."""
 
 
 def describe_environment(libraries: Iterable[str] = ()) -> dict[str, Any]:
     """Describe packages, Python, system, CPU, memory, accelerators, and the git state of the working directory.
 
-    Args:
-        libraries: modules that the job's backend imports; the versions of their packages are added.
+    Never raises: if a part cannot be read, the reason is under `absent`.
 
-    Never raises: a part that cannot be read is under `absent` with the reason.
+    Args:
+        libraries: modules that the job's backend imports; the versions of their packages are included.
     """
     found: dict[str, Any] = {}
     absent: dict[str, str] = {}
     for name, read in _parts(libraries).items():
         try:
             found[name] = read()
-        except Exception as error:  # a missing description must not fail the job
+        except Exception as error:  # must not fail the job
             absent[name] = reason_of(error)
     return found | ({"absent": absent} if absent else {})
 
@@ -71,7 +71,7 @@ def _versions(packages: Iterable[str]) -> dict[str, str]:
 
 
 def packages_of(libraries: Iterable[str]) -> list[str]:
-    """Return the packages of modules, besides PACKAGES, without importing any; what is not installed has none."""
+    """Return the installed packages of modules, without those in PACKAGES. Imports nothing."""
     modules = {library.partition(".")[0] for library in libraries}
     return sorted({name for module in modules for name in _packages_of(module)} - {*PACKAGES})
 
@@ -79,7 +79,7 @@ def packages_of(libraries: Iterable[str]) -> list[str]:
 @cache
 def _packages_of(module: str) -> tuple[str, ...]:
     name = module.replace("_", "-").lower()
-    if installed(name) is not None:  # as most are called, and found without looking at all packages
+    if installed(name) is not None:  # true for most modules, and faster than scanning all packages
         return (name,)
     return tuple(packages_distributions().get(module, ()))
 
@@ -102,7 +102,7 @@ def reason_of(error: Exception) -> str:
 
 @cache
 def installed(package: str) -> str | None:
-    """The version of an installed package."""
+    """Return the version of a package, or None if it is not installed."""
     if package == "hforch":
         from hforch import __version__
 
@@ -114,7 +114,7 @@ def installed(package: str) -> str | None:
 
 
 def cpu_name() -> str:
-    """The CPU's own name for itself."""
+    """Return the CPU's model name."""
     try:
         for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines():
             if line.startswith("model name"):
@@ -125,7 +125,7 @@ def cpu_name() -> str:
 
 
 def git_state(folder: Path) -> dict[str, Any] | None:
-    """The commit that `folder` is at and whether it has uncommitted changes; None outside a git repository."""
+    """Return the commit of a folder and whether it has uncommitted changes; None outside a git repository."""
 
     def git(*arguments: str) -> str | None:
         try:

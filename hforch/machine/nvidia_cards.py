@@ -1,4 +1,4 @@
-"""Describe NVIDIA cards and their current state, from NVML; values that cannot be read come with a reason."""
+"""Describe NVIDIA GPUs and their current state with NVML; values that cannot be read come with a reason."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ EVENTS = {
     0x100: "display clocks",
 }
 SLOWED = 0x008 | 0x020 | 0x040 | 0x080
-"""Reasons that are not ordinary operation; running at the power limit or at configured clocks is."""
+"""Reasons that indicate a problem; the power limit and configured clocks are normal operation."""
 SM_CLOCK, MEMORY_CLOCK, DIE = 1, 2, 0  # nvmlClockType_t, nvmlTemperatureSensors_t
 
 Reads = Mapping[str, Callable[[Any], Any]]
@@ -37,7 +37,7 @@ def _in(unit: float, name: str, *arguments: Any, digits: int = 1) -> Callable[[A
 
 
 def identity(handle: Any) -> str:
-    """Return a short hash of the UUID, which tells cards apart without publishing a serial number."""
+    """Return a short hash of the UUID, which distinguishes GPUs without publishing a serial number."""
     return hashlib.sha256(str(ask("nvmlDeviceGetUUID", handle)).encode()).hexdigest()[:8]
 
 
@@ -58,7 +58,7 @@ WHAT: Reads = {
     "ecc": lambda handle: bool(ask("nvmlDeviceGetEccMode", card_of(handle))[0]),
     "mig": is_partitioned,
 }
-"""Properties of a card, by their names in records."""
+"""Properties of a GPU, by their names in records."""
 
 NOW: Reads = {
     "sm_mhz": _reading("nvmlDeviceGetClockInfo", SM_CLOCK),
@@ -66,11 +66,11 @@ NOW: Reads = {
     "temperature_c": _reading("nvmlDeviceGetTemperature", DIE),
     "clocks_limited_by": lambda handle: events_in(event_bits(handle)),
 }
-"""State of a card, by names in records."""
+"""State of a GPU, by names in records."""
 
 
 def read(reads: Reads, handle: Any) -> dict[str, Any]:
-    """Read values by name; those that cannot be read are under `absent` with the reason."""
+    """Read values by name; for values that cannot be read, the reason is under `absent`."""
     found: dict[str, Any] = {}
     absent: dict[str, str] = {}
     for name, one in reads.items():
@@ -82,7 +82,7 @@ def read(reads: Reads, handle: Any) -> dict[str, Any]:
 
 
 def state(handle: Any) -> dict[str, Any]:
-    """Read clocks, temperature and clock event reasons; of a MIG instance, those of its card."""
+    """Read clocks, temperature and clock event reasons; of a MIG instance, those of its GPU."""
     return read(NOW, card_of(handle))
 
 
@@ -90,7 +90,7 @@ def event_bits(handle: Any) -> int:
     """Return the clock event reasons as a bit mask; see EVENTS.
 
     Raises:
-        Absent: the card or the driver does not report them.
+        Absent: the GPU or the driver does not report them.
     """
     try:
         return int(ask("nvmlDeviceGetCurrentClocksEventReasons", handle))
@@ -104,11 +104,11 @@ def events_in(bits: int) -> list[str]:
     return [*known, *([f"unknown reason {other:#x}"] if other else [])]
 
 
-# ---------------------------------------------------------------- the cards of a record
+# ---------------------------------------------------------------- accelerators of a record
 def accelerators() -> list[dict[str, Any]]:
-    """Describe this process's accelerators: torch's devices if CUDA is initialised, else NVML's visible cards.
+    """Describe this process's accelerators: torch's devices if CUDA is initialised, else NVML's visible GPUs.
 
-    CUDA is initialised only if NVML is missing, since its memory would count as that of a job on the CPU.
+    CUDA is initialised only if NVML is missing, since its memory would be counted as memory of a CPU job.
     """
     torch = sys.modules.get("torch")
     if torch is None or not torch.cuda.is_initialized():

@@ -1,4 +1,4 @@
-"""Measure energy, clocks and other processes of a job's NVIDIA cards during its measured phase."""
+"""Measure energy, clocks and other processes of a job's NVIDIA GPUs during its measured phase."""
 
 from __future__ import annotations
 
@@ -14,28 +14,31 @@ from hforch.machine.nvidia_cards import SLOWED, cuda_numbers, event_bits, events
 from hforch.machine.nvidia_processes import HIDDEN, count_others, own_processes, processes
 from hforch.machine.nvml import Absent, ask, card_of, handle_of, is_partitioned
 
-LOOK_S = 0.5  # between two looks at processes and clocks
-LONGEST_S = 10.0  # that NVML may take for an answer at the end
-SAMPLE_S = 0.02  # between two samples of the power, where a card has no energy counter
+LOOK_S = 0.5  # interval at which processes and clocks are checked
+LONGEST_S = 10.0  # timeout for NVML at the end
+SAMPLE_S = 0.02  # interval of power samples of GPUs without an energy counter
 NO_GPU = "no NVIDIA GPU was used"
 TOO_SHORT = "the energy counter did not change: the measured phase is shorter than its update interval"
-PARTITIONED = "the card is partitioned (MIG), and its energy counter covers all partitions"
+PARTITIONED = "the GPU is partitioned (MIG), and its energy counter covers all partitions"
 
 
 @dataclass
 class Card:
-    """State of a card while a job is measured.
+    """State of a GPU while a job is measured.
 
     Attributes:
-        device: as torch calls it.
-        handle: NVML's of the device; that of the whole card is `whole`.
-        energy_j: reading of the energy counter at the beginning, in J.
-        power: power samples as (perf_counter in s, W), used where there is no energy counter.
-        no_energy: why the energy is not known.
-        processes: peak memory in MB by process id; None where the driver does not report it.
+        device: torch's name of the device.
+        handle: NVML's handle of the device.
+        whole: NVML's handle of the whole GPU, which differs for a MIG instance.
+        begin, end: clocks, temperature and clock event reasons at the start and the end.
+        energy_j: reading of the energy counter at the start, in J.
+        power: power samples as (perf_counter in s, W), used without an energy counter.
+        no_energy: why the energy is unknown.
+        processes: peak memory in MB by process id; None if the driver does not report it.
+        processes_absent: why the processes are unknown.
         busy: ids of processes with SM utilization above 0.
         asked_us: time of the last utilization sample, in microseconds since the epoch.
-        bits: all clock event reasons seen so far; see cards.EVENTS.
+        bits: all clock event reasons seen so far; see nvidia_cards.EVENTS.
     """
 
     device: str
@@ -58,11 +61,11 @@ class CardReadings:
     """Result of a measurement.
 
     Attributes:
-        energy_j: energy of all cards, in J; None if unknown, with the reason in `why_not`.
+        energy_j: energy of all GPUs, in J; None if unknown, with the reason in `why_not`.
         seconds: time between the two readings.
-        cards: one entry per card, as in the record.
-        shared: why the job did not have its cards to itself; None if it did.
-        slowed: slowdown reasons by device, without the ordinary power limit.
+        `cards`: one entry per GPU, as in the record.
+        shared: why the GPUs were not used by this job alone; None if they were.
+        slowed: slowdown reasons by device, without normal operation such as the power limit.
     """
 
     energy_j: float | None
@@ -83,9 +86,9 @@ class CardReadings:
 
 
 class CardMeter:
-    """Meter of a job's cards, from `begin` to `end`.
+    """Meter of a job's GPUs, from `begin` to `end`.
 
-    Energy is the difference of NVML's counter, which covers the whole card. Without a counter, sampled power is
+    Energy is the difference of NVML's counter, which covers the whole GPU. Without a counter, sampled power is
     integrated over time.
 
     Args:
@@ -96,7 +99,7 @@ class CardMeter:
     def __init__(self, devices: Sequence[str], parallel: bool = False) -> None:
         self._numbers, self._parallel = cuda_numbers(devices), parallel
         self._cards: list[Card] = []
-        self._unknown: dict[str, str] = {}  # by device, why NVML does not know it
+        self._unknown: dict[str, str] = {}  # devices without an NVML handle, with the reason
         self._over = threading.Event()
         self._thread: threading.Thread | None = None
         self._broken: str | None = None
@@ -104,7 +107,7 @@ class CardMeter:
     def begin(self) -> None:
         try:
             self._begin()
-        except Exception as error:  # a measurement is never worth a job
+        except Exception as error:  # a failed measurement must not fail the job
             self._broken = f"{type(error).__name__}: {error}"
 
     def end(self) -> CardReadings:
@@ -112,8 +115,8 @@ class CardMeter:
         self._over.set()
         if self._thread is not None:
             self._thread.join(LONGEST_S)
-            if self._thread.is_alive():  # asking once more would hang too
-                self._broken = f"NVML has not answered for {LONGEST_S:.0f} s"
+            if self._thread.is_alive():  # further NVML calls would hang too
+                self._broken = f"NVML did not respond within {LONGEST_S:.0f} s"
         if self._broken is None:
             try:
                 return self._seen()
@@ -179,7 +182,7 @@ class CardMeter:
                         self._look(card)
 
     def _look(self, card: Card) -> None:
-        """Update the card's processes and clock event reasons."""
+        """Update a GPU's processes and clock event reasons."""
         with suppress(Absent):
             card.bits |= event_bits(card.whole)
         try:
@@ -195,7 +198,7 @@ class CardMeter:
                     card.busy.add(sample.pid)
 
     def _shared(self, ours: frozenset[int]) -> str | None:
-        """Return why the job did not have its cards to itself, or None."""
+        """Return why the GPUs were not used by this job alone, or None if they were."""
         reasons = []
         for card in self._cards:
             _, busy = count_others(card.processes, card.busy, ours)
@@ -209,11 +212,11 @@ class CardMeter:
 
 
 def _perhaps(device: str, reason: str) -> str:
-    return f"other jobs ran at the same time, possibly on {device} too: {reason}"
+    return f"other jobs ran in parallel, possibly also on {device}: {reason}"
 
 
 def _card_record(card: Card, energy: float | None, seconds: float, ours: frozenset[int]) -> dict[str, Any]:
-    """Return a card's entry in the record."""
+    """Return the record entry of a GPU."""
     absent: dict[str, str] = {}
     told: dict[str, Any] = {"device": card.device}
     try:
@@ -224,7 +227,7 @@ def _card_record(card: Card, energy: float | None, seconds: float, ours: frozens
         told |= {"energy_j": round(energy, 3), "power_w": round(energy / seconds, 3)}
         told["energy_by"] = "sampled power" if card.power else "counter"
     else:
-        absent["energy_j"] = card.no_energy or "not known"
+        absent["energy_j"] = card.no_energy or "unknown"
     told |= {"begin": card.begin, "end": card.end, "slowed_by": events_in(card.bits & SLOWED)}
     if card.processes:
         others, busy = count_others(card.processes, card.busy, ours)
@@ -247,7 +250,7 @@ def _start_energy(card: Card) -> None:
     except Absent as reason:
         _sample_power(card)
         if not card.power:
-            card.no_energy = f"the energy counter: {reason}"
+            card.no_energy = f"energy counter: {reason}"
 
 
 def _sample_power(card: Card) -> None:
@@ -256,7 +259,7 @@ def _sample_power(card: Card) -> None:
 
 
 def _energy(card: Card) -> float | None:
-    """Return the energy since the beginning in J, or None with the reason in `no_energy`."""
+    """Return the energy since the start in J, or None with the reason in `no_energy`."""
     if card.no_energy:
         return None
     if card.power:
@@ -266,7 +269,7 @@ def _energy(card: Card) -> float | None:
     try:
         used = ask("nvmlDeviceGetTotalEnergyConsumption", card.handle) / 1e3 - card.energy_j
     except Absent as reason:
-        card.no_energy = f"the energy counter: {reason}"
+        card.no_energy = f"energy counter: {reason}"
         return None
     if used <= 0:
         card.no_energy = "the energy counter was reset during the measured phase" if used < 0 else TOO_SHORT
@@ -275,5 +278,5 @@ def _energy(card: Card) -> float | None:
 
 
 def integral(samples: Sequence[tuple[float, float]]) -> float:
-    """Return the energy in J of power samples (s, W), by the trapezoidal rule."""
+    """Integrate power samples (s, W) by the trapezoidal rule; return the energy in J."""
     return sum((later - sooner) * (one + other) / 2 for (sooner, one), (later, other) in pairwise(samples))

@@ -1,4 +1,4 @@
-"""Find the compute processes on an NVIDIA card, and tell this job's from others'."""
+"""List the compute processes on an NVIDIA GPU, and separate this job's processes from others."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from typing import Any
 
 from hforch.machine.nvml import Absent, ask
 
-HIDDEN = "the card's processes cannot be seen from here (a container hides them)"
+HIDDEN = "the GPU's processes are not visible (a container hides them)"
 
 
 def processes(handle: Any) -> list[Any]:
-    """Return the compute processes on a card, clients of MPS included, without graphics processes.
+    """Return the compute processes on a GPU, including MPS clients, without graphics processes.
 
     Raises:
         Absent: the driver does not list them.
@@ -25,10 +25,10 @@ def processes(handle: Any) -> list[Any]:
 
 
 def count_others(seen: Mapping[int, float | None], computing: Set[int], ours: Set[int]) -> tuple[int, int]:
-    """Return the number of other processes on a card, and of those that may have been computing.
+    """Return the number of other processes on a GPU, and the number of those that may have been computing.
 
-    Inside a container NVML may list process ids of the host, so that none of them matches: then one is this process.
-    Others count as idle only if the driver reported this process as computing, and them not.
+    In a container, NVML may list process ids of the host. If none of them is in `ours`, one is assumed to be this job.
+    Others count as idle only if the driver reported this job as computing and not them.
 
     Args:
         seen: memory in MB by process id.
@@ -44,7 +44,7 @@ def count_others(seen: Mapping[int, float | None], computing: Set[int], ours: Se
 
 
 def own_processes() -> frozenset[int]:
-    """Return the ids of this process, its ancestors (which wait for it) and its descendants."""
+    """Return the ids of this process, its ancestors (which only wait for it) and its descendants."""
     import psutil
 
     own = {os.getpid(), os.getppid()}

@@ -1,7 +1,7 @@
-"""NVIDIA's management library (NVML): the only module that imports pynvml (package nvidia-ml-py, extra `cuda`).
+"""Query NVIDIA's management library (NVML). Only this module imports pynvml (package nvidia-ml-py, extra `cuda`).
 
-NVML numbers cards by PCI bus and ignores CUDA_VISIBLE_DEVICES; torch numbers the devices visible to CUDA. They are
-matched by UUID. Every failure is an `Absent` with the reason in words.
+NVML numbers GPUs by PCI bus and ignores CUDA_VISIBLE_DEVICES; torch numbers the devices visible to CUDA. They are
+matched by UUID. Every failure raises `Absent` with the reason.
 """
 
 from __future__ import annotations
@@ -17,23 +17,23 @@ from typing import Any
 
 from hforch.errors import first_line
 
-# Without one of these there is no NVIDIA driver, and importing pynvml (30 ms) can be saved; dxg is that of WSL.
+# Without any of these there is no NVIDIA driver, and pynvml need not be imported (30 ms). WSL has /dev/dxg.
 NODES = (Path("/dev/nvidiactl"), Path("/dev/nvidia0"), Path("/dev/dxg"))
 NO_PACKAGE = "nvidia-ml-py is not installed: pip install 'hforch[cuda]'"
-NO_DRIVER = "there is no NVIDIA driver"
-REASONS = {  # of NVML's return codes (nvmlReturn_t)
-    3: "not supported by this card or driver",
+NO_DRIVER = "no NVIDIA driver found"
+REASONS = {  # by NVML return code (nvmlReturn_t)
+    3: "not supported by this GPU or driver",
     4: "no permission",
     9: "the NVIDIA driver is not loaded",
     12: "the NVIDIA driver's libnvidia-ml.so.1 was not found",
-    13: "the NVIDIA driver is too old for this",
-    15: "the card has fallen off the bus: restart the machine",
+    13: "the NVIDIA driver is too old to report this",
+    15: "the GPU has fallen off the bus: restart the machine",
     18: "the loaded NVIDIA driver and libnvidia-ml.so.1 have different versions: restart the machine",
 }
 
 _lock = threading.Lock()
-_process: int | None = None  # the one in which NVML is initialised
-_failed: Absent | None = None  # why it could not be, in that process
+_process: int | None = None  # id of the process in which NVML is initialised
+_failed: Absent | None = None  # why the initialisation failed in that process
 
 
 class Absent(Exception):
@@ -41,7 +41,7 @@ class Absent(Exception):
 
 
 def has_driver() -> bool:
-    """Return whether an NVIDIA driver's device files exist."""
+    """Return whether a device file of the NVIDIA driver exists."""
     return any(node.exists() for node in NODES)
 
 
@@ -49,7 +49,7 @@ def library() -> Any:
     """Return pynvml, initialised in this process.
 
     Raises:
-        Absent: there is no driver, no pynvml, or it cannot be initialised.
+        Absent: there is no driver, pynvml is not installed, or NVML cannot be initialised.
     """
     global _process, _failed
     with _lock:
@@ -82,10 +82,10 @@ def _initialise(forked: bool) -> None:
 
 
 def ask(function: str, *arguments: Any) -> Any:
-    """Call a function of NVML.
+    """Call an NVML function by name.
 
     Raises:
-        Absent: it fails, or this pynvml has none of that name.
+        Absent: the function fails, or the installed pynvml does not have it.
     """
     known = getattr(library(), function, None)
     if known is None:
@@ -102,9 +102,9 @@ def _why(error: Exception) -> str:
     return said or f"NVML: {first_line(error)}"
 
 
-# ---------------------------------------------------------------- which card
+# ---------------------------------------------------------------- GPU handles
 def handles() -> Iterator[Any]:
-    """Iterate over this machine's cards in NVML's order, without those that cannot be opened.
+    """Yield the handles of this machine's GPUs in NVML's order, without those that cannot be opened.
 
     Raises:
         Absent: NVML cannot be used.
@@ -115,9 +115,9 @@ def handles() -> Iterator[Any]:
 
 
 def visible() -> list[Any]:
-    """Return the handles of the cards that CUDA_VISIBLE_DEVICES selects, without initialising CUDA.
+    """Return the handles of the GPUs that CUDA_VISIBLE_DEVICES selects, without initialising CUDA.
 
-    Numbers are taken as NVML's; they are CUDA's too with CUDA_DEVICE_ORDER=PCI_BUS_ID or cards of one model.
+    Indices are interpreted as NVML's, which equal CUDA's with CUDA_DEVICE_ORDER=PCI_BUS_ID or GPUs of the same model.
 
     Raises:
         Absent: NVML cannot be used.
@@ -132,13 +132,13 @@ def visible() -> list[Any]:
             found.append(there[int(name)])
         elif name.startswith(("GPU-", "MIG-")) and (known := _of_uuid(name, there)) is not None:
             found.append(known)
-        else:  # CUDA ignores the rest too
+        else:  # like CUDA, ignore the rest
             break
     return found
 
 
 def _of_uuid(name: str, there: Sequence[Any]) -> Any:
-    """Return the handle of a UUID or unique UUID prefix, else None."""
+    """Return the handle for a UUID or a unique UUID prefix, or None."""
     with suppress(Absent):
         return ask("nvmlDeviceGetHandleByUUID", name)
     alike = [handle for handle in there if str(ask("nvmlDeviceGetUUID", handle)).startswith(name)]
@@ -146,20 +146,20 @@ def _of_uuid(name: str, there: Sequence[Any]) -> Any:
 
 
 def handle_of(number: int) -> Any:
-    """Return NVML's handle of one of torch's CUDA devices; a MIG instance has a handle of its own.
+    """Return NVML's handle of a torch CUDA device; a MIG instance has its own handle.
 
     Args:
         number: index of the device: 1 for cuda:1.
 
     Raises:
-        Absent: NVML cannot be used, or does not know the card.
+        Absent: NVML cannot be used, or does not know the device.
     """
     library()
     torch = sys.modules.get("torch")
     if torch is None or not torch.cuda.is_available():
         raise Absent("torch has no CUDA device")
     if getattr(torch.version, "hip", None):
-        raise Absent("the GPU is not NVIDIA's")
+        raise Absent("not an NVIDIA GPU")
     try:
         properties = torch.cuda.get_device_properties(number)
     except Exception as error:
@@ -175,11 +175,11 @@ def handle_of(number: int) -> Any:
     there = list(handles())
     if len(there) == 1 and torch.cuda.device_count() == 1:
         return there[0]
-    raise Absent(f"none of NVML's {len(there)} cards matches cuda:{number}")
+    raise Absent(f"none of NVML's {len(there)} GPUs matches cuda:{number}")
 
 
 def card_of(handle: Any) -> Any:
-    """Return the handle of a MIG instance's card; of a card, the handle itself."""
+    """Return the handle of a MIG instance's GPU; for a GPU, the handle itself."""
     with suppress(Absent):
         answer = ask("nvmlDeviceIsMigDeviceHandle", handle)
         if getattr(answer, "value", answer):  # pynvml returns a ctypes.c_uint here
@@ -188,7 +188,7 @@ def card_of(handle: Any) -> Any:
 
 
 def is_partitioned(handle: Any) -> bool:
-    """Return whether a card, or a MIG instance's card, is in MIG mode."""
+    """Return whether a GPU, or the GPU of a MIG instance, is in MIG mode."""
     with suppress(Absent):
         return bool(ask("nvmlDeviceGetMigMode", card_of(handle))[0])
     return False

@@ -1,4 +1,4 @@
-"""Accelerators that run out of memory: recognize such errors, put them into words, give the memory back."""
+"""Recognize out-of-memory errors of accelerators, describe them, and free the memory of the failed attempt."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ SAID = (
     "out of gpu resources",
     "exceeded max size of memory object allocation",
 )
-"""What errors say in lower case, those of torch and of OpenVINO's GPU plug-in."""
+"""Lower-case phrases in out-of-memory errors of torch and of OpenVINO's GPU plugin."""
 
 SIZE = r"([\d.]+) (bytes|[KMGT]iB)"
 BYTES = {"bytes": 1, "KiB": 2**10, "MiB": 2**20, "GiB": 2**30, "TiB": 2**40}
@@ -37,10 +37,10 @@ SMALLER_BATCH = "use a smaller runtime.batch_size"
 
 
 def is_out_of_memory(error: BaseException | None) -> bool:
-    """Return whether an error, or what it was raised from, says that an accelerator has no memory left."""
+    """Return whether an error or one of its causes means that an accelerator is out of memory."""
     torch = sys.modules.get("torch")
     known: type[BaseException] | None = getattr(torch, "OutOfMemoryError", None)
-    while error is not None and not isinstance(error, HforchError):  # one of hforch's says so itself
+    while error is not None and not isinstance(error, HforchError):  # hforch's own errors are already translated
         if known is not None and isinstance(error, known):
             return True
         if isinstance(error, RuntimeError) and any(words in str(error).lower() for words in SAID):
@@ -51,12 +51,15 @@ def is_out_of_memory(error: BaseException | None) -> bool:
 
 @dataclass(frozen=True)
 class MemoryShortage:
-    """What an out-of-memory error of torch says. Sizes in GB of 10^9 bytes; None where it is not said.
+    """The contents of an out-of-memory error. Sizes are in GB of 10^9 bytes; None if unknown.
 
     Attributes:
         device: such as `cuda:0`.
-        own: what this process holds of the device.
-        allowed: what torch lets this process take, if that is less than the device has.
+        asked: size of the failed allocation.
+        total: memory of the device.
+        free: free memory of the device.
+        own: memory that this process uses on the device.
+        allowed: torch's limit for this process, if it has one.
     """
 
     device: str | None
@@ -68,23 +71,23 @@ class MemoryShortage:
 
     def __str__(self) -> str:
         place = f" on {self.device or 'the GPU'}"
-        parts = [] if self.asked is None else [f"asked for {_gb(self.asked)} GB"]
+        parts = [] if self.asked is None else [f"requested {_gb(self.asked)} GB"]
         if self.free is not None:
             of = "" if self.total is None else f" of {_gb(self.total)}"
             parts.append(f"{_gb(self.free)}{of} GB free{self._others()}")
         if self.allowed is not None:
-            parts.append(f"of which this process may take {_gb(self.allowed)} GB")
+            parts.append(f"this process is limited to {_gb(self.allowed)} GB")
         return f"out of memory{place}{': ' if parts else ''}{', '.join(parts)}"
 
     def _others(self) -> str:
         if self.total is None or self.free is None or self.own is None:
             return ""
         others = self.total - self.free - self.own
-        return f" (other processes hold {_gb(others)} GB)" if others >= 0.05 else ""
+        return f" (other processes use {_gb(others)} GB)" if others >= 0.05 else ""
 
 
 def shortage_of(error: BaseException) -> MemoryShortage:
-    """Return what an out-of-memory error says, completed by what its device says now."""
+    """Parse an out-of-memory error; if it does not state the free memory, query the device."""
     said = "\n".join(str(one) for one in chain(error))
     kind = "xpu" if "xpu" in said.lower() else "cuda" if re.search("cuda|cublas|cudnn|hip ", said, re.I) else None
     number = re.search(r"GPU (\d+) has a total capacity", said)
@@ -104,14 +107,14 @@ def shortage_of(error: BaseException) -> MemoryShortage:
 
 @contextmanager
 def translating(remedy: str, drop: Callable[[], None] = lambda: None) -> Iterator[None]:
-    """Translate the error of an accelerator out of memory, and free what the failed attempt has allocated.
+    """Translate out-of-memory errors of libraries into OutOfMemory, and free the memory of the failed attempt.
 
     Args:
-        remedy: what to do about it.
-        drop: forgets what else the failed attempt has left.
+        remedy: hint for the user.
+        drop: discards other objects that the failed attempt has left.
 
     Raises:
-        OutOfMemory: in its place.
+        OutOfMemory: an accelerator is out of memory.
     """
     try:
         yield
@@ -122,7 +125,7 @@ def translating(remedy: str, drop: Callable[[], None] = lambda: None) -> Iterato
 
 
 def translate(error: BaseException, remedy: str, drop: Callable[[], None] = lambda: None) -> OutOfMemory:
-    """Return an OutOfMemory for the error of a library, and free what the failed attempt has allocated."""
+    """Return an OutOfMemory for a library's error, and free the memory of the failed attempt."""
     shortage = shortage_of(error)
     for one in chain(error):  # their frames hold the tensors
         traceback.clear_frames(one.__traceback__)
@@ -132,7 +135,7 @@ def translate(error: BaseException, remedy: str, drop: Callable[[], None] = lamb
 
 
 def chain(error: BaseException) -> Iterator[BaseException]:
-    """Iterate over an error and all that it was raised from, or while they were handled, each once."""
+    """Yield an error and all its causes and contexts, each once."""
     seen: set[int] = set()
     waiting: list[BaseException | None] = [error]
     while waiting:
@@ -144,7 +147,7 @@ def chain(error: BaseException) -> Iterator[BaseException]:
 
 
 def _size(pattern: str, said: str) -> float | None:
-    """The size in GB that a pattern finds."""
+    """Return the size that a pattern matches, in GB, or None."""
     found = re.search(pattern, said)
     return float(found[1]) * BYTES[found[2]] / 1e9 if found else None
 

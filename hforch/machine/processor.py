@@ -1,4 +1,4 @@
-"""The processor and the memory that this process may use: what the machine has, or what a container leaves of it."""
+"""Describe the processor and memory available to this process, with the limits of a container."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from hforch.machine.environment import cpu_name
 
 GB = 1_000_000_000
 CPUINFO, CGROUP = Path("/proc/cpuinfo"), Path("/sys/fs/cgroup")
-# The kernel's names of what matters to language models, and the names that people know, by kind.
+# CPU features that matter to language models: common names by the kernel's flags, by kind of instruction.
 FEATURES = {
     "AVX2": {"avx2": ""},
     "AVX-512": {"avx512f": "", "avx512_vnni": "VNNI", "avx512_bf16": "BF16", "avx512_fp16": "FP16"},
@@ -24,7 +24,7 @@ BF16 = ("avx512_bf16", "amx_bf16", "bf16")
 
 
 def processor() -> dict[str, Any]:
-    """Name, cores, threads, how many of these this process may use, and the features that matter."""
+    """Return the CPU's name, cores, threads, usable threads of this process, and relevant features."""
     threads = os.cpu_count() or 1
     found = flags()
     return {
@@ -38,7 +38,7 @@ def processor() -> dict[str, Any]:
 
 
 def memory() -> dict[str, float]:
-    """Total and free memory in GB, the limit of a container counted."""
+    """Return total and free memory in GB of 10^9 bytes, with the limits of a container."""
     whole = psutil.virtual_memory()
     limit = _number("memory.max", "memory/memory.limit_in_bytes")
     used = _number("memory.current", "memory/memory.usage_in_bytes")
@@ -48,7 +48,7 @@ def memory() -> dict[str, float]:
 
 
 def flags() -> frozenset[str]:
-    """The kernel's names of what the CPU can do; empty where nobody tells."""
+    """Return the CPU flags that the kernel lists; empty if unknown."""
     try:
         lines = CPUINFO.read_text(encoding="utf-8").splitlines()
     except OSError:
@@ -58,7 +58,7 @@ def flags() -> frozenset[str]:
 
 
 def features(found: frozenset[str]) -> dict[str, list[str]] | None:
-    """By kind of instruction, its parts that are there (an empty text for the kind itself); None if nobody knows."""
+    """Return the supported extensions by kind of instruction ("" for the kind itself), or None if unknown."""
     if not found:
         return None
     if "asimd" in found or platform.machine() in ("aarch64", "arm64"):
@@ -67,10 +67,10 @@ def features(found: frozenset[str]) -> dict[str, list[str]] | None:
 
 
 def quota() -> int | None:
-    """How many CPUs a container's quota comes to, at least 1; None without one.
+    """Return the CPU quota of a container, rounded down but at least 1, or None without a quota.
 
-    Whole ones only: joblib.cpu_count() rounds up, so the last thread of a team would wait for its share. psutil reads
-    no limits of containers, neither of CPUs nor of memory.
+    joblib.cpu_count() rounds up, so the last thread of a team would be throttled. psutil does not read the limits of
+    containers, neither of CPUs nor of memory.
     """
     try:
         most, period = (CGROUP / "cpu.max").read_text(encoding="ascii").split()
@@ -80,7 +80,7 @@ def quota() -> int | None:
 
 
 def _number(*files: str) -> int | None:
-    """The number in the first of these control files that holds one."""
+    """Return the number in the first of these control files that has one, or None."""
     for name in files:
         try:
             text = (CGROUP / name).read_text(encoding="ascii").strip()

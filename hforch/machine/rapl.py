@@ -1,4 +1,4 @@
-"""Measure the energy of the CPU packages with RAPL's counters, which Linux shows under /sys/class/powercap."""
+"""Measure the energy of CPU packages with the RAPL counters in /sys/class/powercap."""
 
 from __future__ import annotations
 
@@ -9,18 +9,18 @@ from pathlib import Path
 from typing import Self
 
 ROOT = Path("/sys/class/powercap")
-LOOK_S = 60.0  # between two readings; a counter may wrap around once meanwhile, and none does so faster
+LOOK_S = 60.0  # interval of readings; a counter wraps around at most once in this time
 NO_RAPL = (
-    "there are no RAPL counters of CPU packages in {root}: CPUs of Intel and AMD have them, but virtual machines and"
-    " containers usually do not show them"
+    "no RAPL counters of CPU packages in {root}: Intel and AMD CPUs have them, but virtual machines and containers"
+    " usually hide them"
 )
-UNREADABLE = "only root may read {file}; allow it with: sudo chmod a+r {root}/intel-rapl:*/energy_uj"
-PARALLEL = "other jobs ran at the same time, and the counters cover all that the CPU did"
+UNREADABLE = "only root can read {file}; to allow all users: sudo chmod a+r {root}/intel-rapl:*/energy_uj"
+PARALLEL = "other jobs ran in parallel, and the energy counters cover the whole CPU"
 TOO_SHORT = "the energy counters did not change: the measured phase is too short"
 
 
 class Unreadable(Exception):
-    """A counter cannot be read; the message says why and what to do."""
+    """A counter cannot be read; the message gives the reason and a remedy."""
 
 
 @dataclass
@@ -28,8 +28,9 @@ class Package:
     """The counter of one CPU package, in microjoules.
 
     Attributes:
-        name: RAPL's, such as `package-0`.
-        range_uj: the largest value; the counter goes on from 0 then.
+        name: RAPL's name, such as `package-0`.
+        file: of the counter.
+        range_uj: the maximum value, after which the counter wraps around to 0.
         last_uj: the last reading.
         used_uj: the energy since the first reading.
     """
@@ -68,7 +69,7 @@ class EnergyUsed:
 
 
 class PackageMeter:
-    """Meter of the CPU packages of this machine, from `begin` to `end`.
+    """Meter of this machine's CPU packages, from `begin` to `end`.
 
     Args:
         parallel: whether other jobs run on this machine at the same time.
@@ -122,7 +123,7 @@ class PackageMeter:
 
 
 def _folders() -> list[Path]:
-    """Return the folders of CPU packages; cores, graphics and memory are inside of them, `psys` is more than them."""
+    """Return the folders of CPU packages. Cores, graphics and memory are parts of packages; `psys` includes more."""
     return [folder for folder in sorted(ROOT.glob("intel-rapl:*")) if _text(folder / "name").startswith("package")]
 
 
@@ -132,7 +133,7 @@ def _text(file: Path) -> str:
     except PermissionError:
         raise Unreadable(UNREADABLE.format(file=file, root=ROOT)) from None
     except (OSError, ValueError) as error:
-        raise Unreadable(f"{file} cannot be read: {error}") from None
+        raise Unreadable(f"cannot read {file}: {error}") from None
 
 
 def _number(file: Path) -> int:
@@ -140,4 +141,4 @@ def _number(file: Path) -> int:
     try:
         return int(text)
     except ValueError:
-        raise Unreadable(f"{file} holds no number: {text[:40]!r}") from None
+        raise Unreadable(f"{file} does not contain a number: {text[:40]!r}") from None

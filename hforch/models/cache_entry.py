@@ -1,8 +1,8 @@
-"""The record of an entry in the cache, entry.json, and whether the entry is still what was made.
+"""Read and write entry.json, the record of a cache entry, and check that the entry is unchanged.
 
-The record holds the size and the sha256 of each file, and a digest of itself. At each use sizes are compared, and
-digests where a file's time of change is not the one that was last seen with its digest (see `fingerprint.py`): a file
-that was only copied or touched is read once, and is fine.
+The record holds the size and the sha256 of each file, and its own digest. Sizes are compared at each use. Digests are
+compared only if a file's modification time differs from the one stored with its digest (see `fingerprint.py`), so a
+copied or touched file is read once.
 """
 
 from __future__ import annotations
@@ -26,12 +26,12 @@ def write(folder: Path, said: dict[str, Any], names: Iterable[str]) -> dict[str,
     """Write the record of an entry.
 
     Args:
-        folder: the entry.
-        said: what the record says besides.
-        names: its files, by their paths in the folder.
+        folder: of the entry.
+        `said`: further contents of the record.
+        names: paths of the entry's files, relative to the folder.
 
     Returns:
-        the record.
+        The record.
     """
     files = {name: folder / name for name in names}
     sizes = {name: file.stat().st_size for name, file in files.items()}
@@ -48,13 +48,13 @@ def write(folder: Path, said: dict[str, Any], names: Iterable[str]) -> dict[str,
 
 
 def remember(folder: Path, record: dict[str, Any]) -> None:
-    """Remember the digests of an entry's files as they lie there now, so that its first use does not read them."""
+    """Store the digests of an entry's files, so that its first use does not read them."""
     for name, digest in record["digests"].items():
         fingerprint.remember(folder / name, digest)
 
 
 def read(folder: Path) -> dict[str, Any] | None:
-    """Return the record, if there is one that can be read and all files it lists are there with their sizes."""
+    """Return the record if it is valid and all its files exist with the recorded sizes, else None."""
     try:
         record = json.loads((folder / RECORD).read_text(encoding="utf-8"))
         sizes = [(folder / name).stat().st_size == size for name, size in record["files"].items()]
@@ -65,31 +65,32 @@ def read(folder: Path) -> dict[str, Any] | None:
 
 
 def damage(folder: Path, record: dict[str, Any], digest_of: Callable[[Path], str | None]) -> str | None:
-    """Return what of an entry is not as it was made; None if nothing is.
+    """Return a description of the first changed file of an entry, or None if all are unchanged.
 
     Args:
-        record: its record; one of earlier versions without digests is believed.
-        digest_of: the sha256 of a file, or None where it shall not be looked at.
+        folder: of the entry.
+        record: of the entry; not checked if an earlier version wrote it, without digests.
+        digest_of: returns the sha256 of a file, or None to skip the file.
     """
     digests = record.get("digests")
     if digests is None:
         return None
     if not isinstance(digests, dict) or _digest(record) != record.get("record"):
-        return f"{RECORD} is not as it was made"
+        return f"{RECORD} has changed"
     for name, digest in digests.items():
         try:
             if digest_of(folder / name) not in (None, digest):
-                return f"{name} is not as it was made"
+                return f"{name} has changed"
         except OSError as error:
             return f"{name} cannot be read ({error.strerror})"
     return None
 
 
 def adopt(folder: Path, record: dict[str, Any]) -> dict[str, Any]:
-    """Add digests to a record of an earlier version, so that changes from now on are found; return the record."""
+    """Add digests to a record that an earlier version wrote, so that later changes are detected; return the record."""
     if "digests" in record or not os.access(folder, os.W_OK):
         return record
-    with suppress(OSError):  # a cache that cannot be written is used as it is
+    with suppress(OSError):  # a read-only cache can still be used
         record = write(folder, {name: value for name, value in record.items() if name != "files"}, record["files"])
         remember(folder, record)
     return record

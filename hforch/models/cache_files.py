@@ -1,4 +1,4 @@
-"""Files of the cache: their sizes, room for them, and what goes wrong with them."""
+"""Helpers for files of the cache: sizes, deletion, free space, and clear errors."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ UNWRITABLE = (*FULL, errno.EFBIG, errno.EACCES, errno.EPERM, errno.EROFS, errno.
 
 
 def remove_tree(path: Path) -> None:
-    """Remove a directory that lies in the cache, and all that is in it; of a link only the link.
+    """Delete a directory in the cache with its contents. Of a symbolic link, only the link is deleted.
 
     Raises:
-        OSError: it cannot be removed.
-        ModelError: it does not lie in the cache.
+        OSError: the directory cannot be deleted.
+        ModelError: the directory is not in the cache.
     """
     within = cache_home().resolve()
     place = path.parent.resolve() / path.name
     if within not in place.parents or path.name in ("", ".", ".."):
-        raise ModelError(f"{path} does not lie in the cache {within}, and is not removed.")
+        raise ModelError(f"{path} is outside the cache {within} and was not deleted.")
     if place.is_symlink():
         place.unlink()
     else:
@@ -34,39 +34,42 @@ def remove_tree(path: Path) -> None:
 
 
 def size_mb(path: Path) -> float:
-    """The regular files below a directory, in MB."""
+    """Return the total size of the regular files below a directory, in MB of 10^6 bytes."""
     sizes = (file.stat().st_size for file in path.rglob("*") if file.is_file())
     return round(sum(sizes) / MB, 3)
 
 
 def require_space(folder: Path, needed: int, purpose: str) -> None:
-    """Raise ModelError unless the disk that holds `folder` has `needed` bytes free."""
+    """Raise ModelUnavailable unless the disk of `folder` has `needed` bytes free."""
     free = shutil.disk_usage(folder).free
     if free < needed:
         raise ModelUnavailable(
-            f"Not enough disk space to {purpose}: about {needed / MB:,.1f} MB are needed in {cache_home()}, and "
-            f"{free / MB:,.1f} MB are free. Make room (hforch doctor lists what is cached), or set HFORCH_CACHE to a "
+            f"Not enough disk space to {purpose}: about {needed / MB:,.1f} MB needed in {cache_home()}, "
+            f"{free / MB:,.1f} MB free. Free some space (hforch doctor lists cache entries), or set HFORCH_CACHE to a "
             "folder on a larger disk."
         )
 
 
 @contextmanager
 def clear_errors() -> Iterator[None]:
+    """Turn errors of writing to the cache into ModelUnavailable with a remedy.
+
+    Raises:
+        ModelUnavailable: the disk is full, a file exceeds the size limit, or the cache is not writable.
+    """
     try:
         yield
     except OSError as error:
         if error.errno in FULL:
             problem = f"The disk that holds the cache {cache_home()} is full."
         elif error.errno == errno.EFBIG:
-            problem = (
-                f"A file in the cache {cache_home()} may not become as large as it has to be (ulimit -f, or a quota)."
-            )
+            problem = f"A file in the cache {cache_home()} exceeds the maximum file size (ulimit -f, or a quota)."
         elif error.errno in (*UNWRITABLE, errno.EEXIST):
             problem = f"The cache {cache_home()} cannot be written: {error.strerror or error}."
         else:
             raise
-        ways = "Make room (hforch doctor lists what is cached), or set" if "full" in problem else "Set"
-        raise ModelUnavailable(f"{problem} {ways} HFORCH_CACHE to a folder with room that you may write.") from error
+        ways = "Free some space (hforch doctor lists cache entries), or set" if "full" in problem else "Set"
+        raise ModelUnavailable(f"{problem} {ways} HFORCH_CACHE to a writable folder with enough space.") from error
 
 
 def directories_in(folder: Path) -> list[Path]:

@@ -1,4 +1,4 @@
-"""What the models room hands on: files on disk, told apart by their contents."""
+"""The results of fetching a model: files on disk, identified by a fingerprint of their contents."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ Kind = Literal["torch", "openvino"]
 
 @dataclass(frozen=True)
 class LocalFiles:
-    """What of a model is on this machine, as far as it is known without a network and without reading all of it.
+    """The files of a model on this machine, found without network access and without reading large files.
 
     Attributes:
-        folder: the folder of the checkpoint; None if it is not there yet.
-        fingerprint: that of the checkpoint, if it is known.
-        to_do: what has to be done until it is there: download, convert.
-        gguf: the file that it is converted from, if that is there.
+        folder: of the checkpoint; None if it does not exist yet.
+        fingerprint: of the checkpoint, if known.
+        to_do: the remaining steps: download, convert.
+        gguf: the existing GGUF file to convert, if any.
     """
 
     folder: Path | None
@@ -28,16 +28,16 @@ class LocalFiles:
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """Weights, configuration and tokenizer, ready to load without any network.
+    """Weights, configuration and tokenizer, ready to load without network access.
 
     Attributes:
         path: a folder with config.json, weights and tokenizer, or an OpenVINO IR with its configuration and tokenizer.
         kind: `torch`, or `openvino` for an IR.
-        fingerprint: sha256 over the contents of the files that matter, wherever they lie.
-        source: where it came from, for the record.
-        disk_mb: the weight files as they lie on disk, in MB of a million bytes.
-        download_s: how long the download took; None when nothing was downloaded this time.
-        convert_s: how long the conversion took; None when nothing was converted this time.
+        fingerprint: sha256 of the relevant files' names and contents, independent of their folder.
+        source: the origin of the files, for the record.
+        disk_mb: size of the weight files on disk, in MB of 10^6 bytes.
+        download_s: duration of the download in s; None if nothing was downloaded this time.
+        convert_s: duration of the conversion in s; None if nothing was converted this time.
     """
 
     path: Path

@@ -1,8 +1,8 @@
-"""How much memory and disk a model will take, from the headers of what is on this machine; nothing is downloaded.
+"""Estimate memory and disk use from file headers, without loading weights or downloading files.
 
-The weights are counted from the checkpoint's own header (safetensors, GGUF, or the size of an OpenVINO IR's .bin) and
-the precision asked for; the KV cache from config.json at the longest prompt. Libraries and activations come on top, so
-an estimate is a lower bound: what exceeds the machine by it cannot run.
+The size of the weights follows from the checkpoint's header (safetensors, GGUF, or the size of an OpenVINO IR's .bin)
+and the requested precision; that of the KV cache from config.json and the longest prompt. Libraries and activations are
+not included, so an estimate is a lower bound: a job whose estimate exceeds the available memory cannot run.
 """
 
 from __future__ import annotations
@@ -22,19 +22,19 @@ from hforch.models.json_files import read_object
 from hforch.models.safetensors_header import BITS, read_tensors
 from hforch.models.sources import local_files
 
-IN_MEMORY = {"fp32": 4.0, "bf16": 2.0, "fp16": 2.0, "int8": 1.0, "int4": 0.5}  # bytes a parameter
+IN_MEMORY = {"fp32": 4.0, "bf16": 2.0, "fp16": 2.0, "int8": 1.0, "int4": 0.5}  # bytes per parameter
 SMALLER = ("bf16", "int8", "int4")
 
 
 @dataclass(frozen=True)
 class Needs:
-    """What a backend makes of a job's weights in memory.
+    """The memory layout that a backend uses for a job.
 
     Attributes:
-        weights: the kind of checkpoint that it loads; None if it loads none.
-        bytes_per_parameter: a parameter takes in memory; None: as many as on disk.
-        kv_bytes: an element of the KV cache takes.
-        kv_mb: size of the KV cache, where it is allocated at once, however much is asked; None if it grows.
+        weights: the kind of checkpoint that the backend loads; None if it loads none.
+        bytes_per_parameter: bytes per parameter in memory; None: as on disk.
+        kv_bytes: bytes per element of the KV cache.
+        kv_mb: size of a KV cache that is allocated in advance, in MB; None if the cache grows with the sequences.
     """
 
     weights: Kind | None
@@ -45,14 +45,14 @@ class Needs:
 
 @dataclass(frozen=True)
 class Estimate:
-    """What loading and answering will take at least, in MB of a million bytes.
+    """Minimum memory and disk space of a job, in MB of 10^6 bytes.
 
     Attributes:
-        weights_mb, kv_mb: memory; None where it cannot be known, and `why` says why.
-        disk_mb: what will be written, roughly: a conversion, an export.
-        to_do: what happens before loading: download, convert, export.
-        vocabulary: how many tokens the model has; None where that is not known yet.
-        longest, sequences: the tokens of the longest sequence, and how many are in a batch; the KV cache is for all.
+        weights_mb, kv_mb: memory; None if unknown, with the reason in `why`.
+        disk_mb: approximate size of the files that a conversion or an export will write.
+        to_do: steps before loading: download, convert, export.
+        vocabulary: number of tokens in the model's vocabulary; None if unknown.
+        longest, sequences: tokens of the longest sequence, and sequences per batch; the KV cache holds all of them.
     """
 
     weights_mb: float | None
@@ -71,7 +71,7 @@ class Estimate:
 
 @dataclass(frozen=True)
 class Header:
-    """What is known of weights without loading them: their number, bytes each as stored, and the architecture."""
+    """Number of parameters, stored bytes per parameter, and architecture of a model, read without loading weights."""
 
     parameters: float
     stored: float
@@ -80,12 +80,13 @@ class Header:
 
 
 def estimate(job: Job, needs: Needs, longest: int, sequences: int) -> Estimate:
-    """The estimate for a job.
+    """Return the estimate for a job.
 
     Args:
-        needs: those of its backend.
-        longest: the tokens of the longest sequence, prompt and answer together.
-        sequences: how many there are in a batch.
+        job: the job.
+        needs: the memory layout that its backend uses.
+        longest: tokens of the longest sequence, prompt plus answer.
+        sequences: sequences per batch.
     """
     if needs.weights is None:
         return Estimate(0.0, 0.0, 0.0, ())
@@ -95,8 +96,8 @@ def estimate(job: Job, needs: Needs, longest: int, sequences: int) -> Estimate:
         header = read_header(files.folder) if files.folder else None
         if header is None and files.gguf:
             header = read_gguf(files.gguf)
-    except Exception as error:  # whatever is wrong with a file is told when it is loaded; here it is only not known
-        return Estimate(None, None, None, to_do, f"the header cannot be read: {error}")
+    except Exception as error:  # loading the file will report the error; here the size is only unknown
+        return Estimate(None, None, None, to_do, f"cannot read the header: {error}")
     if header is None:
         return Estimate(None, None, None, to_do, "the weights are not on this machine yet")
     written = header.parameters * 4.0 if "convert" in to_do else 0.0
@@ -117,15 +118,15 @@ def estimate(job: Job, needs: Needs, longest: int, sequences: int) -> Estimate:
 
 
 def smaller_precisions(name: str) -> list[str]:
-    """Return the precisions whose weights take less memory than those of `name`, the largest first."""
+    """Return the precisions whose weights take less memory than those of `name`, largest first."""
     return [other for other in SMALLER if IN_MEMORY[other] < IN_MEMORY.get(name, 2.0)]
 
 
 def read_header(folder: Path) -> Header:
-    """What a folder's own headers say.
+    """Read the headers of the weight files in a folder.
 
     Raises:
-        OSError, ModelError: they cannot be read.
+        OSError, ModelError: a header cannot be read.
     """
     config = read_object(folder / "config.json")
     choice = choose([path.name for path in folder.iterdir()], False)
@@ -143,7 +144,7 @@ def read_header(folder: Path) -> Header:
 
 
 def read_gguf(file: Path) -> Header:
-    """The number of parameters in a GGUF file, and what its metadata says of the architecture."""
+    """Read the number of parameters and the architecture from a GGUF file."""
     from gguf import GGUFReader
 
     check_header(file)
@@ -164,7 +165,7 @@ def read_gguf(file: Path) -> Header:
 
 
 def _bytes(needs: Needs, header: Header) -> float:
-    """Bytes a parameter in memory; an IR's size is counted in bytes already."""
+    """Return the bytes per parameter in memory; 1 for an IR, whose `parameters` are already bytes."""
     if header.is_ir:
         return 1.0
     return header.stored if needs.bytes_per_parameter is None else needs.bytes_per_parameter

@@ -1,4 +1,4 @@
-"""The process that makes an OpenVINO IR: `exports.py` starts it and caches what it makes."""
+"""Subprocess that exports a checkpoint to an OpenVINO IR; `exports.py` starts it and caches the result."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ def export(request: dict[str, Any]) -> None:
     """Write the IR, its configuration and its tokenizer into the folder `output`.
 
     Raises:
-        BackendError: the exporter is not installed, or does not import.
-        ModelError: it does not know the architecture, or a group size does not fit.
+        BackendError: the exporter is not installed or cannot be imported.
+        ModelError: the exporter does not support the architecture, or the group size does not divide a layer.
     """
     try:
         from optimum.exporters.openvino import main_export
         from optimum.intel.openvino.configuration import OVConfig
     except ImportError as error:
         raise BackendError(
-            f"The OpenVINO exporter does not import ({error}): pip install 'hforch[openvino]'"
+            f"The OpenVINO exporter cannot be imported ({error}): pip install 'hforch[openvino]'"
         ) from error
     output = Path(request["output"])
     _check_architecture(request)
@@ -57,8 +57,8 @@ def _check_architecture(request: dict[str, Any]) -> None:
         tasks = {}
     if TASK not in tasks:
         raise ModelError(
-            f"{folder} is of the architecture {name!r}, which the OpenVINO exporter (optimum-intel) does not know "
-            "for text generation. Use backend=pytorch, or model=local with an IR that was made elsewhere."
+            f"{folder} has the architecture {name!r}, which the OpenVINO exporter (optimum-intel) does not support "
+            "for text generation. Use backend=pytorch, or model=local with an existing OpenVINO IR."
         )
 
 
@@ -80,7 +80,7 @@ def _quantization(request: dict[str, Any]) -> Any:
 
 
 def _compress(xml: Path, quantization: Any, request: dict[str, Any]) -> None:
-    """Compress the weights of the IR in its place."""
+    """Compress the weights of an IR in place."""
     import nncf
     from openvino import Core, save_model
 
@@ -89,10 +89,10 @@ def _compress(xml: Path, quantization: Any, request: dict[str, Any]) -> None:
         model = nncf.compress_weights(Core().read_model(xml), **quantization.to_nncf_dict())
     except nncf.InvalidGroupSizeError as error:
         raise ModelError(
-            f"Not every layer of {request['checkpoint']} can be cut into groups of {request['group_size']} weights: "
+            f"Some layers of {request['checkpoint']} cannot be divided into groups of {request['group_size']} weights: "
             f"{first_line(error)}\n"
-            "Choose precision.group_size_fallback=adjust (smaller groups there) or ignore (8 bits there), "
-            "or a precision.group_size that divides the layers' width.",
+            "Set precision.group_size_fallback=adjust (smaller groups in these layers) or ignore (8 bits in these "
+            "layers), or a precision.group_size that divides the width of all layers.",
             "precision.group_size",
         ) from error
     save_model(model, compressed, compress_to_fp16=False)

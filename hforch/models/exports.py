@@ -1,4 +1,4 @@
-"""OpenVINO exports of torch checkpoints: each made once, in a process of its own, and kept in the cache."""
+"""Export torch checkpoints to OpenVINO in a subprocess, and cache the results."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ __all__ = ["Export", "describe", "export"]
 
 WEIGHT_FORMATS = {"auto": "fp16", "bf16": "fp16", "fp16": "fp16", "fp32": "fp32", "int8": "int8", "int4": "int4"}
 VERSIONS = ("optimum-intel", "openvino", "nncf", "transformers", "torch")
-BYTES = {"fp32": 4.0, "fp16": 2.0, "int8": 1.0, "int4": 0.7}  # a parameter, roughly
+BYTES = {"fp32": 4.0, "fp16": 2.0, "int8": 1.0, "int4": 0.7}  # approximate bytes per parameter
 
 
 @dataclass(frozen=True)
@@ -31,11 +31,11 @@ class Export:
 
     Attributes:
         path: its folder, with configuration and tokenizer.
-        key: what decides it: the checkpoint's contents, the options, the versions of what made it.
-        export_s: how long it took; None when it was in the cache.
-        disk_mb: the weight file, in MB of a million bytes.
+        key: digest of the checkpoint's contents, the options, and the versions of the exporting packages.
+        export_s: duration of the export in s; None if the IR was cached.
+        disk_mb: size of the weight file, in MB of 10^6 bytes.
         weight_format: fp32, fp16, int8 or int4, as read from the IR.
-        bits: the bit-width table read from the IR, see `bits.describe`.
+        bits: table of bit widths, as read from the IR; see `ir_precision.describe`.
     """
 
     path: Path
@@ -47,15 +47,15 @@ class Export:
 
 
 def export(checkpoint: Checkpoint, precision: Precision, trust_remote_code: bool, progress: Progress) -> Export:
-    """The IR of a torch checkpoint with the weights that a precision asks for.
+    """Return the IR of a torch checkpoint at a precision; export it if it is not cached.
 
     Raises:
-        BackendError: what makes an IR is not installed.
-        ModelError: the checkpoint is an IR already, the exporter does not know its architecture, a group size does not
-            fit, the disk is full, or the exporting process died.
+        BackendError: a package that the export needs is not installed.
+        ModelError: the checkpoint is already an IR, the exporter does not support its architecture, the group size
+            does not divide a layer, the disk is full, or the subprocess died.
     """
     if checkpoint.kind == "openvino":
-        raise ModelError(f"{checkpoint.path} is an OpenVINO IR already: there is nothing to export.")
+        raise ModelError(f"{checkpoint.path} is already an OpenVINO IR; nothing to export.")
     options = _options(precision, trust_remote_code)
     determined, key, name = _identity(checkpoint.fingerprint, options)
     fill = partial(_fill, checkpoint, options, {"key": key, **determined}, name, progress)
@@ -70,12 +70,12 @@ def export(checkpoint: Checkpoint, precision: Precision, trust_remote_code: bool
         bits=record["bits"],
     )
     if result.weight_format != options["weight_format"]:
-        progress.note(f"{options['weight_format']} weights were asked for, but the layers allow {result.weight_format}")
+        progress.note(f"requested {options['weight_format']} weights, but the layers allow only {result.weight_format}")
     return result
 
 
 def is_made(fingerprint: str, precision: Precision, trust_remote_code: bool) -> bool:
-    """Whether the IR of a checkpoint is in the cache."""
+    """Return whether the IR of a checkpoint is in the cache."""
     try:
         _, _, name = _identity(fingerprint, _options(precision, trust_remote_code))
     except BackendError:
@@ -84,7 +84,7 @@ def is_made(fingerprint: str, precision: Precision, trust_remote_code: bool) -> 
 
 
 def _identity(fingerprint: str, options: dict[str, Any]) -> tuple[dict[str, Any], str, cache.Key]:
-    """What decides an IR, its key, and its name in the cache."""
+    """Return the inputs that determine an IR, their digest, and the IR's cache key."""
     determined = {"checkpoint": fingerprint, **options, "versions": _versions()}
     key = hashlib.sha256(json.dumps(determined, sort_keys=True).encode()).hexdigest()
     return determined, key, cache.Key("exports", f"{options['weight_format']}-{key[:16]}")
@@ -104,7 +104,7 @@ def _fill(
     start = time.monotonic()
     request = {"checkpoint": str(checkpoint.path), "output": str(folder), **options}
     purpose = f"Exporting {checkpoint.path} to OpenVINO with {options['weight_format']} weights"
-    # All files are local; only a repository's own code may refer to another repository.
+    # All files are local, but custom code of a repository may refer to another repository.
     env = {} if options["trust_remote_code"] else {"HF_HUB_OFFLINE": "1"}
     with progress.stage("export", f"{_label(checkpoint)} to OpenVINO, {options['weight_format']} weights, once"):
         subprocesses.run("hforch.models.export_process", request, cache.log_path(name), purpose, env)
@@ -143,6 +143,6 @@ def _versions() -> dict[str, str]:
 
 
 def _label(checkpoint: Checkpoint) -> str:
-    """What people call the model."""
+    """Return the model's name for messages."""
     source = checkpoint.source
     return Path(str(source.get("id") or source.get("file") or source.get("path") or checkpoint.path)).name

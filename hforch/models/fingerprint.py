@@ -1,4 +1,4 @@
-"""Digests of file contents. A file is read once: its digest is kept by path, size, time of change and inode."""
+"""Digests of file contents, cached by path, size, modification time and inode so that each file is read once."""
 
 from __future__ import annotations
 
@@ -12,47 +12,47 @@ from hforch.utils.cache_home import cache_home
 
 
 def of_files(files: Iterable[Path]) -> str:
-    """sha256 over names and contents; the folder that holds the files does not matter, nor does their order."""
+    """Return the sha256 of the files' names and contents, independent of their folder and order."""
     return _combined({file.name: of_file(file) for file in files})
 
 
 def remembered(files: Iterable[Path]) -> str | None:
-    """`of_files` without reading one: None if some file is new or has changed."""
+    """Return `of_files` from cached digests only, or None if a file is new or has changed."""
     digests = {file.name: remembered_file(file) for file in files}
     known = {name: digest for name, digest in digests.items() if digest is not None}
     return _combined(known) if len(known) == len(digests) else None
 
 
 def remembered_file(file: Path) -> str | None:
-    """`of_file` without reading it."""
+    """Return the cached sha256 of a file, or None if the file is new or has changed."""
     return _recall(*_memo(file.resolve()))
 
 
 def of_new(files: Iterable[Path]) -> str:
-    """The same, for files that are about to move: nothing is remembered about them."""
+    """Return the same digest as `of_files` without caching digests, for files that will be moved."""
     return _combined({file.name: of_content(file) for file in files})
 
 
 def of_file(file: Path) -> str:
-    """sha256 of the contents, from the memo in the cache where the file has not changed since."""
+    """Return the sha256 of a file, from the cache if the file has not changed."""
     return remembered_file(file) or read_again(file)
 
 
 def read_again(file: Path) -> str:
-    """The same, always from the contents; the memo is written anew."""
+    """Read a file, cache its sha256, and return it."""
     digest = of_content(file)
     remember(file, digest)
     return digest
 
 
 def of_content(file: Path) -> str:
-    """The same, without any memo."""
+    """Read a file and return its sha256, without using the cache."""
     with file.open("rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 def remember(file: Path, digest: str) -> None:
-    """Keep a file's digest until its size or time of change is another one."""
+    """Cache a file's digest, valid until its size, modification time or inode changes."""
     memo, state = _memo(file.resolve())
     try:
         memo.parent.mkdir(parents=True, exist_ok=True)
@@ -63,11 +63,11 @@ def remember(file: Path, digest: str) -> None:
         finally:
             temporary.unlink(missing_ok=True)
     except OSError:
-        return  # a cache that cannot be written only means that the file is read again
+        return  # without a writable cache, the file is read again
 
 
 def _memo(resolved: Path) -> tuple[Path, list[int]]:
-    """Where a file's digest is kept, and the state of the file that it is of."""
+    """Return the cache file for a file's digest, and the file's current size, modification time and inode."""
     stat = resolved.stat()
     memo = cache_home() / "digests" / hashlib.sha256(str(resolved).encode()).hexdigest()[:32]
     return memo, [stat.st_size, stat.st_mtime_ns, stat.st_ino]

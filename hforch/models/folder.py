@@ -1,4 +1,4 @@
-"""What lies in a folder, or would lie there: which files matter, and what is missing. Nothing heavy is imported."""
+"""Select the files of a checkpoint by name, and check that a folder holds a complete one. Imports no heavy library."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ VOCABULARY = ("tokenizer.json", "vocab.json", "vocab.txt", "*.model", "*.tiktoke
 CAUSAL = ("ForCausalLM", "LMHeadModel", "ForConditionalGeneration")
 IR = ("openvino_model.xml", "openvino_model.bin")
 IR_EXTRAS = ("openvino_config.json", "openvino_tokenizer.*", "openvino_detokenizer.*")
-WEIGHTS = {  # what transformers loads, the first kind that is there: one file, or shards named by an index
+WEIGHTS = {  # in the order in which transformers searches: a single file, shards, and the shards' index
     "safetensors": ("model.safetensors", r"model-\d+-of-\d+\.safetensors", "model.safetensors.index.json"),
     "bin": ("pytorch_model.bin", r"pytorch_model-\d+-of-\d+\.bin", "pytorch_model.bin.index.json"),
 }
@@ -33,7 +33,7 @@ WEIGHTS = {  # what transformers loads, the first kind that is there: one file, 
 
 @dataclass(frozen=True)
 class Choice:
-    """The names that matter among those of a folder. `weights` is empty where nothing can be loaded."""
+    """The file names of a checkpoint. `weights` is empty if a folder has no loadable weights."""
 
     kind: Kind
     weights: tuple[str, ...]
@@ -47,7 +47,7 @@ class Choice:
 
 @dataclass(frozen=True)
 class Contents:
-    """A folder found complete."""
+    """The files of a complete checkpoint."""
 
     kind: Kind
     weights: tuple[Path, ...]
@@ -55,7 +55,7 @@ class Contents:
 
 
 def choose(names: Iterable[str], trust_remote_code: bool) -> Choice:
-    """Which of these file names make up a checkpoint; torch weights come before an IR that lies beside them."""
+    """Select the file names of a checkpoint; torch weights take precedence over an IR in the same folder."""
     there = sorted(name for name in names if "/" not in name)
     code = ("*.py",) if trust_remote_code else ()
     others = matching(there, (*CONFIG, *TOKENIZER, *code))
@@ -73,28 +73,28 @@ def choose(names: Iterable[str], trust_remote_code: bool) -> Choice:
 
 
 def survey(folder: Path, trust_remote_code: bool, what: str) -> Contents:
-    """Look whether a folder holds a whole checkpoint.
+    """Check that a folder holds a complete checkpoint, and return its files.
 
     Args:
         folder: an existing folder.
-        trust_remote_code: whether the folder's own Python files count.
-        what: how messages call it.
+        trust_remote_code: whether to include the folder's Python files.
+        what: description of the folder for messages.
 
     Raises:
-        ModelError: something is missing or cut short; the message names it.
+        ModelError: a file is missing or damaged; the message names it.
     """
     names = [path.name for path in folder.iterdir() if path.is_file()]
     choice = choose(names, trust_remote_code)
     missing = [name for name in _expected(folder, choice) if name not in names]
     if missing:
-        raise ModelError(f"{what} is not complete: {_listed(missing)} missing.")
+        raise ModelError(f"{what} is incomplete: {_listed(missing)} missing.")
     if not choice.weights:
-        raise ModelError(f"{what} holds no weights. {no_weights(names)}")
+        raise ModelError(f"{what} contains no weights. {no_weights(names)}")
     if "config.json" not in names:
-        raise ModelError(f"{what} has weights but no config.json, which says what architecture they are for.")
+        raise ModelError(f"{what} has weights but no config.json, which specifies their architecture.")
     has_own_tokenizer = trust_remote_code and "tokenizer_config.json" in names
     if not matching(names, VOCABULARY) and not has_own_tokenizer:
-        raise ModelError(f"{what} has no tokenizer: none of {', '.join(VOCABULARY)} is there.")
+        raise ModelError(f"{what} has no tokenizer: found none of {', '.join(VOCABULARY)}.")
     model_json.check(folder)
     config = read_object(folder / "config.json")
     if not trust_remote_code:
@@ -109,24 +109,26 @@ def survey(folder: Path, trust_remote_code: bool, what: str) -> Contents:
 
 
 def _check_kind(config: Mapping[str, Any], what: str) -> None:
-    """Raise ModelError unless config.json describes a model that continues text."""
+    """Raise ModelError unless config.json describes a decoder-only language model."""
     names = [str(name) for name in config.get("architectures") or []]
     if config.get("is_encoder_decoder"):
-        raise ModelError(f"{what} is an encoder-decoder model ({', '.join(names)}); hforch runs decoder-only ones.")
+        raise ModelError(
+            f"{what} is an encoder-decoder model ({', '.join(names)}); hforch supports only decoder-only models."
+        )
     if names and not any(name.endswith(CAUSAL) for name in names):
         raise ModelError(
-            f"{what} is a {', '.join(names)}, which does not generate text (it is no causal language model)."
+            f"{what} is a {', '.join(names)}, which is not a causal language model and does not generate text."
         )
 
 
 def no_weights(names: Iterable[str]) -> str:
-    """Why a folder with these names cannot be loaded, and what to do, for people."""
+    """Return a hint for a folder without loadable weights, by the names of its files."""
     names = list(names)
     ggufs = [name for name in names if name.endswith(".gguf")]
     if ggufs:
-        return f"It has GGUF files ({_listed(ggufs[:3])}): get one, and use model=gguf model.path=FILE.gguf."
+        return f"It has GGUF files ({', '.join(ggufs[:3])}): download one and use model=gguf model.path=FILE.gguf."
     if any(name.startswith("adapter_model.") for name in names):
-        return "It has only a PEFT adapter: merge it into its base model first (merge_and_unload), and save that."
+        return "It has only a PEFT adapter: merge it into its base model (merge_and_unload) and save the result."
     return (
         "Expected model.safetensors or pytorch_model.bin (one file, or shards with their index), "
         "or an OpenVINO IR: openvino_model.xml and openvino_model.bin."
@@ -137,15 +139,15 @@ def check_weights(file: Path) -> int | None:
     """Check a weight file without reading the weights.
 
     Returns:
-        how many tensors a safetensors file holds; None for the other kinds.
+        The number of tensors in a safetensors file; None for other formats.
 
     Raises:
-        ModelError: it is a Git LFS pointer, empty, or not what its own header says.
+        ModelError: the file is empty, a Git LFS pointer, or inconsistent with its header.
     """
     with file.open("rb") as stream:
         start = stream.read(64)
     if start.startswith(b"version https://git-lfs"):
-        raise ModelError(f"{file} is a Git LFS pointer, not the weights themselves: run `git lfs pull` there.")
+        raise ModelError(f"{file} is a Git LFS pointer, not a weight file: run `git lfs pull` in its folder.")
     if not start:
         raise ModelError(f"{file} is empty.")
     if file.suffix == ".safetensors":
@@ -156,18 +158,18 @@ def check_weights(file: Path) -> int | None:
 
 
 def _check_archive(file: Path) -> None:
-    """Raise ModelError if a file that torch.save wrote is no whole zip archive, or would unpack to more than it is."""
+    """Raise ModelError if a torch.save file is not a complete zip archive, or would unpack to more than its size."""
     try:
         with zipfile.ZipFile(file) as archive:
             unpacked = sum(member.file_size for member in archive.infolist())
     except (zipfile.BadZipFile, NotImplementedError, ValueError, EOFError) as error:
-        raise ModelError(f"{file} is damaged or cut short: {shown(str(error))}. Get it again.") from error
+        raise ModelError(f"{file} is damaged or truncated: {shown(str(error))}. Download it again.") from error
     if unpacked > file.stat().st_size:
-        raise ModelError(f"{file} is damaged: its parts are said to have {unpacked:,} bytes, more than the file.")
+        raise ModelError(f"{file} is damaged: its members declare {unpacked:,} bytes, more than the file size.")
 
 
 def _expected(folder: Path, choice: Choice) -> list[str]:
-    """The weight files that must be there, by the shards' index or by the IR's description."""
+    """Return the names of the required weight files: those in the shards' index, or those of an IR."""
     if choice.kind == "openvino":
         return list(IR)
     if choice.index is None:
@@ -176,9 +178,9 @@ def _expected(folder: Path, choice: Choice) -> list[str]:
     file = folder / choice.index
     shards = read_object(file).get("weight_map")
     if not isinstance(shards, dict) or not shards or not all(isinstance(name, str) for name in shards.values()):
-        raise ModelError(f"{file} is damaged: its weight_map does not say which file each tensor is in.")
+        raise ModelError(f"{file} is damaged: its weight_map does not map tensors to file names.")
     if foreign := [name for name in set(shards.values()) if "/" in name or name.startswith(".")]:
-        raise ModelError(f"{file} is damaged: {shown(foreign[0], 80)!r} is no file of its folder.")
+        raise ModelError(f"{file} is damaged: {shown(foreign[0], 80)!r} is not a valid shard name.")
     return sorted(set(shards.values()))
 
 

@@ -1,4 +1,4 @@
-"""A GGUF file: turned once into a torch checkpoint with float32 weights, in a process of its own, then cached."""
+"""Convert GGUF files to torch checkpoints with float32 weights in a subprocess, and cache the results."""
 
 from __future__ import annotations
 
@@ -17,21 +17,25 @@ from hforch.models.gguf_header import check_header
 from hforch.utils.paths import expanded
 from hforch.utils.progress import Progress
 
-VERSION = 1  # of the conversion: another number makes every file be converted again
+VERSION = 1  # of the conversion; a change makes all files be converted again
 
 
 def fetch(model: GGUFModel, progress: Progress) -> Checkpoint:
-    """The converted file; see `converted` for what is raised besides a path that leads nowhere."""
+    """Return the converted checkpoint of a GGUF file; convert the file if it is not cached.
+
+    Raises:
+        ModelError: the path is not a GGUF file, or see `converted`.
+    """
     path = expanded(model.path).absolute()
     if path.is_dir():
-        problem = f"model.path={model.path} is a folder; model=gguf takes one file. For a folder: model=local."
+        problem = f"model.path={model.path} is a folder; model=gguf requires a file. For a folder, use model=local."
         raise ModelError(problem, "model.path")
     if not path.is_file():
-        raise ModelError(f"model.path={model.path}: there is no file {path}.", "model.path")
+        raise ModelError(f"model.path={model.path}: file not found: {path}.", "model.path")
     _check_start(path)
     digest = fingerprint.remembered_file(path)
     if digest is None:
-        check_header(path)  # in milliseconds, where reading all of it takes minutes
+        check_header(path)  # takes milliseconds; hashing the file can take minutes
         with progress.stage("hash", str(path)):
             digest = fingerprint.of_file(path)
     source = {"source": "gguf", "path": str(path), "sha256": digest}
@@ -45,13 +49,13 @@ def local_files(model: GGUFModel) -> LocalFiles:
 
 
 def of_conversion(digest: str | None, otherwise: LocalFiles) -> LocalFiles:
-    """Return what the cache has of the conversion of a file with this sha256, or else what is given."""
+    """Return the cached conversion of the file with this sha256, or else `otherwise`."""
     ready = look_up(digest, {}) if digest else None
     return LocalFiles(ready.path, ready.fingerprint) if ready else otherwise
 
 
 def look_up(digest: str, source: dict[str, Any]) -> Checkpoint | None:
-    """The conversion of a file with this sha256, if it is in the cache."""
+    """Return the cached conversion of the file with this sha256, or None."""
     found = cache.look_up(_name(digest))
     return _checkpoint(found, source, None) if found else None
 
@@ -59,18 +63,18 @@ def look_up(digest: str, source: dict[str, Any]) -> Checkpoint | None:
 def converted(
     file: Path, digest: str, source: dict[str, Any], progress: Progress, download_s: float | None
 ) -> Checkpoint:
-    """The torch checkpoint made of a GGUF file.
+    """Return the torch checkpoint of a GGUF file; convert the file if it is not cached.
 
     Args:
-        file: the file.
+        file: the GGUF file.
         digest: its sha256.
-        source: where it came from, for the record.
-        progress: told about the conversion.
-        download_s: how long the download took, if there was one.
+        source: the origin of the file, for the record.
+        progress: shows the conversion.
+        download_s: duration of the download in s, or None.
 
     Raises:
-        ModelError: not a GGUF file, cut short, of an architecture or with a tokenizer that cannot be converted; or the
-            converted model speaks nonsense.
+        ModelError: the file is not a GGUF file, is truncated, or has an architecture or a tokenizer that cannot be
+            converted; or the converted model fails the likelihood check.
     """
     name = _name(digest)
     filled = cache.obtain(name, partial(_fill, file, digest, name, progress), progress)
@@ -121,4 +125,4 @@ def _check_start(path: Path) -> None:
     with path.open("rb") as stream:
         start = stream.read(4)
     if start != b"GGUF":
-        raise ModelError(f"{path} is not a GGUF file: it begins with {start!r}, not with b'GGUF'.", "model.path")
+        raise ModelError(f"{path} is not a GGUF file: it starts with {start!r} instead of b'GGUF'.", "model.path")

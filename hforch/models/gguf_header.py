@@ -1,6 +1,6 @@
-"""Check the header of a GGUF file before the gguf package reads it, which believes every length that it finds.
+"""Check the header of a GGUF file before the gguf package reads it, since that package does not validate lengths.
 
-The format: https://github.com/ggml-org/ggml/blob/master/docs/gguf.md.
+Format: https://github.com/ggml-org/ggml/blob/master/docs/gguf.md.
 """
 
 from __future__ import annotations
@@ -17,22 +17,22 @@ SCALARS = {0: "B", 1: "b", 2: "H", 3: "h", 4: "I", 5: "i", 6: "f", 7: "?", 10: "
 STRING, ARRAY = 8, 9
 VERSIONS = (2, 3)
 ALIGNMENT = 32
-# Reading an element takes the gguf package microseconds and hundreds of bytes; the largest tokenizers have a million.
+# The gguf package needs microseconds and hundreds of bytes per element; the largest tokenizers have a million elements.
 MOST_ELEMENTS = 4_000_000
 MOST_DIMENSIONS = 4
-DEEPEST = 2  # arrays of arrays
-SMALLEST_FIELD, SMALLEST_TENSOR = 13, 24  # bytes: of a key and value, of the description of a tensor
+DEEPEST = 2  # levels of arrays inside an array
+SMALLEST_FIELD, SMALLEST_TENSOR = 13, 24  # bytes of a key-value pair, and of a tensor's description
 
 
 class _Broken(Exception):
-    """What is wrong with the file."""
+    """An inconsistency in the file; the message describes it."""
 
 
 def check_header(file: Path) -> None:
-    """Check that all lengths, counts and offsets in a GGUF file fit into it.
+    """Check that all lengths, counts and offsets in a GGUF file are within the file.
 
     Raises:
-        ModelError: they do not; the message says which.
+        ModelError: one is not; the message names it.
         OSError: the file cannot be read.
     """
     with file.open("rb") as stream, mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ) as data:
@@ -40,7 +40,7 @@ def check_header(file: Path) -> None:
             _Reader(data).check()
         except _Broken as problem:
             raise ModelError(
-                f"{file} is damaged or cut short: it begins as a GGUF file, but {problem}. Get it again."
+                f"{file} is damaged or truncated: it starts like a GGUF file, but {problem}. Download it again."
             ) from None
 
 
@@ -55,18 +55,18 @@ class _Reader:
 
     def check(self) -> None:
         version = int(self.scalar("I", "its version"))
-        if version & 0xFFFF == 0:  # written on a machine of the other byte order
+        if version & 0xFFFF == 0:  # big-endian
             self.order, self.place = ">", 4
             version = int(self.scalar("I", "its version"))
         if version not in VERSIONS:
-            raise _Broken(f"its version is {version}, and known are {VERSIONS[0]} and {VERSIONS[1]}")
+            raise _Broken(f"its version is {version} (supported: {VERSIONS[0]} and {VERSIONS[1]})")
         tensors, fields = self.count("tensors", SMALLEST_TENSOR), self.count("fields", SMALLEST_FIELD)
         for number in range(fields):
             self.field(number)
         found = [self.tensor(number) for number in range(tensors)]
         self.check_data(found)
         if deep := [f"{name} is {layers:,}" for name, layers in self.layers if layers > tensors]:
-            raise _Broken(f"{deep[0]}, and it holds {tensors:,} tensors")
+            raise _Broken(f"{deep[0]}, more than its {tensors:,} tensors")
 
     def field(self, number: int) -> None:
         key = self.string(f"the name of field {number + 1}")
@@ -75,7 +75,7 @@ class _Reader:
         self.value(kind, key, 0)
         if key == "general.alignment" or (key.endswith(".block_count") and kind in SCALARS):
             if kind not in (4, 5, 10, 11):
-                raise _Broken(f"{key} is no whole number")
+                raise _Broken(f"{key} is not an integer")
             (value,) = struct.unpack_from(self.order + SCALARS[kind], self.data, start)
             if key == "general.alignment":
                 if value <= 0 or value & (value - 1) or value > 1 << 20:
@@ -97,15 +97,15 @@ class _Reader:
     def array(self, key: str, depth: int) -> None:
         kind, length = int(self.scalar("I", f"the type of {key}")), int(self.scalar("Q", f"the length of {key}"))
         if kind == ARRAY and depth == DEEPEST:
-            raise _Broken(f"{key} holds arrays in arrays in arrays")
+            raise _Broken(f"{key} has more than {DEEPEST} levels of nested arrays")
         if kind not in (*SCALARS, STRING, ARRAY):
-            raise _Broken(f"{key} holds the unknown type {kind}")
+            raise _Broken(f"{key} has the unknown element type {kind}")
         smallest = struct.calcsize("<" + SCALARS[kind]) if kind in SCALARS else 12 if kind == ARRAY else 8
         if length * smallest > self.size - self.place:
-            raise _Broken(f"the {length:,} elements of {key} are more than the file holds")
+            raise _Broken(f"the {length:,} elements of {key} exceed the file size")
         self.elements += length
         if self.elements > MOST_ELEMENTS:
-            raise _Broken(f"with {key} its fields have more than {MOST_ELEMENTS:,} elements")
+            raise _Broken(f"its fields up to {key} have more than {MOST_ELEMENTS:,} elements")
         if kind in SCALARS:
             self.place += length * smallest
         else:
@@ -113,7 +113,7 @@ class _Reader:
                 self.value(kind, key, depth + 1)
 
     def tensor(self, number: int) -> tuple[str, int, int]:
-        """Return the name, the start and the end of a tensor's data, from the beginning of all data."""
+        """Return a tensor's name, and the start and end of its data, relative to the start of the data section."""
         from gguf import GGML_QUANT_SIZES, GGMLQuantizationType
 
         name = self.string(f"the name of tensor {number + 1}")
@@ -128,7 +128,7 @@ class _Reader:
             raise _Broken(f"the tensor {name} has the unknown type {kind}") from None
         elements = math.prod(shape)
         if shape and shape[0] % block:
-            raise _Broken(f"the rows of {name} have {shape[0]:,} elements, no multiple of {block}")
+            raise _Broken(f"the rows of {name} have {shape[0]:,} elements, which is not a multiple of {block}")
         return name, offset, offset + elements * of_block // block
 
     def check_data(self, tensors: Sequence[tuple[str, int, int]]) -> None:
@@ -136,15 +136,15 @@ class _Reader:
         place = 0
         for name, start, end in sorted(tensors, key=lambda tensor: tensor[1:]):
             if begin + end > self.size:
-                raise _Broken(f"the tensor {name} ends at byte {begin + end:,}, and the file has {self.size:,}")
+                raise _Broken(f"the tensor {name} ends at byte {begin + end:,}, beyond the file's {self.size:,} bytes")
             if start < place:
-                raise _Broken(f"the tensor {name} lies over another one")
+                raise _Broken(f"the tensor {name} overlaps another one")
             place = end
 
     def count(self, what: str, smallest: int) -> int:
         number = int(self.scalar("Q", f"the number of {what}"))
         if number * smallest > self.size - self.place:
-            raise _Broken(f"it is said to have {number:,} {what}, more than fit into {self.size:,} bytes")
+            raise _Broken(f"it declares {number:,} {what}, too many for {self.size:,} bytes")
         return number
 
     def string(self, what: str) -> str:
@@ -161,5 +161,5 @@ class _Reader:
 
     def skip(self, length: int, what: str) -> None:
         if length > self.size - self.place:
-            raise _Broken(f"{what} ({length:,} bytes) goes beyond its {self.size:,} bytes")
+            raise _Broken(f"{what} ({length:,} bytes) extends beyond the file's {self.size:,} bytes")
         self.place += length

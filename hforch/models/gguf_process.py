@@ -1,4 +1,4 @@
-"""The process that turns a GGUF file into a torch checkpoint: `gguf.py` starts it and caches what it makes."""
+"""Subprocess that converts a GGUF file to a torch checkpoint; `gguf.py` starts it and caches the result."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from hforch.models.gguf_header import check_header
 
 
 def convert(request: dict[str, Any]) -> dict[str, Any]:
-    """Write tokenizer, configuration and float32 weights into the folder `output`, and check that they make sense.
+    """Write tokenizer, configuration and float32 weights into the folder `output`, and check the converted model.
 
     Raises:
-        ModelError: the file, its tokenizer, its architecture or what came out of it cannot be used.
+        ModelError: the file, its tokenizer or its architecture cannot be used, or the converted model fails the check.
     """
     file, output = Path(request["file"]), Path(request["output"])
     fields, parameters = _read(file)
@@ -40,19 +40,19 @@ def convert(request: dict[str, Any]) -> dict[str, Any]:
 
 
 def _read(file: Path) -> tuple[dict[str, Any], int]:
-    """All metadata, and the number of parameters."""
+    """Return all metadata, and the number of parameters."""
     from gguf import GGUFReader
 
     check_header(file)
     try:
         reader = GGUFReader(file)
         fields = {name: field.contents() for name, field in reader.fields.items()}
-    except Exception as error:  # a cut or foreign file fails anywhere in the parser, in words that help nobody
+    except Exception as error:  # the parser raises many types of errors, with unhelpful messages
         raise ModelError(
-            f"{file} is damaged or cut short: it begins as a GGUF file, but cannot be read to its end. Get it again."
+            f"{file} is damaged or truncated: it starts like a GGUF file, but cannot be parsed. Download it again."
         ) from error
     if not reader.tensors:
-        raise ModelError(f"{file} holds no weights, only metadata.")
+        raise ModelError(f"{file} contains no weights, only metadata.")
     return fields, sum(int(tensor.n_elements) for tensor in reader.tensors)
 
 
@@ -62,7 +62,7 @@ def _tokenizer(file: Path, fields: dict[str, Any]) -> Any:
         gguf_tokenizer.check_round_trips(tokenizer)
     except ModelError:
         raise
-    except Exception as error:  # values of other types than the format has them
+    except Exception as error:  # values of the wrong type
         raise ModelError(
             f"{file} is damaged: its tokenizer cannot be built ({type(error).__name__}: {error})."
         ) from error
@@ -76,9 +76,9 @@ def _check_architecture(file: Path, fields: dict[str, Any]) -> None:
     renamed = {"qwen2moe": "qwen2_moe", "qwen3moe": "qwen3_moe", "minimax-m2": "minimax_m2"}
     if renamed.get(architecture, architecture) not in GGUF_CONFIG_MAPPING:
         raise ModelError(
-            f"{file} is of the architecture {architecture!r}, which transformers cannot read from GGUF "
-            f"(it knows {', '.join(sorted(GGUF_CONFIG_MAPPING))}). "
-            "Get the original checkpoint instead: model=hub model.id=ORG/NAME, or model=local model.path=DIR."
+            f"{file} has the architecture {architecture!r}, which transformers cannot read from GGUF "
+            f"(supported: {', '.join(sorted(GGUF_CONFIG_MAPPING))}). "
+            "Use the original checkpoint: model=hub model.id=ORG/NAME, or model=local model.path=DIR."
         )
 
 
@@ -95,17 +95,17 @@ def _load(file: Path, tokens: int) -> Any:
     if info["missing_keys"] or info["mismatched_keys"]:
         missing = sorted(map(str, [*info["missing_keys"], *info["mismatched_keys"]]))
         raise ModelError(
-            f"{file} lacks {len(missing)} of the model's tensors, or has them in another shape: "
+            f"{file} lacks {len(missing)} of the model's tensors, or has them in a different shape: "
             f"{', '.join(missing[:3])}{' ...' if len(missing) > 3 else ''}."
         )
     rows = model.get_input_embeddings().weight.shape[0]
     if tokens > rows:
-        raise ModelError(f"{file} has {tokens} tokens, but embeddings for {rows} only.")
+        raise ModelError(f"{file} has {tokens} tokens, but embeddings for only {rows}.")
     return model.eval()
 
 
 def _set_ids(model: Any, fields: dict[str, Any]) -> None:
-    """The file's own bos, eos and pad, where transformers puts what fits the architecture."""
+    """Set bos, eos and pad from the file; transformers sets defaults of the architecture instead."""
     from transformers import GenerationConfig
 
     bos, eos, pad, eot = (gguf_tokenizer.token_id(fields, name) for name in ("bos", "eos", "padding", "eot"))
@@ -119,7 +119,7 @@ def _set_ids(model: Any, fields: dict[str, Any]) -> None:
 
 
 def _check_saved(tokenizer: Any, output: Path) -> None:
-    """What AutoTokenizer loads must be what was built."""
+    """Raise ModelError unless AutoTokenizer loads the saved tokenizer unchanged."""
     from transformers import AutoTokenizer
 
     loaded = AutoTokenizer.from_pretrained(output)
@@ -128,7 +128,7 @@ def _check_saved(tokenizer: Any, output: Path) -> None:
     texts = [*gguf_tokenizer.ROUND_TRIP, " ".join(tokenizer.all_special_tokens)]
     same_ids = all(getattr(loaded, name) == getattr(tokenizer, name) for name in ids)
     if not same_ids or loaded(texts)["input_ids"] != tokenizer(texts)["input_ids"]:
-        raise ModelError("The tokenizer in the file changes when it is saved and loaded again.")
+        raise ModelError("The file's tokenizer changes when it is saved and loaded again.")
 
 
 def _check_likelihood(file: Path, model: Any, tokenizer: Any) -> likelihood.Likelihood:
@@ -136,8 +136,8 @@ def _check_likelihood(file: Path, model: Any, tokenizer: Any) -> likelihood.Like
     problem = found.problem()
     if problem:
         raise ModelError(
-            f"{file} loads, but what comes out makes no sense: {problem}. The file is damaged, or transformers maps "
-            "its architecture wrongly. Use the original checkpoint: model=hub model.id=ORG/NAME, "
+            f"{file} can be loaded, but its output makes no sense: {problem}. The file is damaged, or transformers "
+            "maps its architecture incorrectly. Use the original checkpoint: model=hub model.id=ORG/NAME, "
             "or model=local model.path=DIR."
         )
     return found

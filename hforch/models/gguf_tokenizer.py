@@ -1,8 +1,8 @@
-"""The tokenizer inside a GGUF file, built from its metadata.
+"""Build the tokenizer of a GGUF file from its metadata.
 
-transformers goes by the architecture there, and so builds the wrong one for many files (for SmolLM2: bos and eos
-swapped, a prefix added, spaces lost). The metadata says what it is: `tokenizer.ggml.model` is the kind, and
-`tokenizer.ggml.pre` says how text is cut before the merges. Only cuttings known for sure are built; others are refused.
+transformers selects a tokenizer by architecture, which is wrong for many files (for SmolLM2: bos and eos swapped, a
+prefix added, spaces lost). The metadata is exact: `tokenizer.ggml.model` is the type of the tokenizer, and
+`tokenizer.ggml.pre` names the pre-tokenizer. Only known pre-tokenizers are built; others raise an error.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ ROUND_TRIP = (
 
 @dataclass(frozen=True)
 class Cutting:
-    """How text is cut before the merges: in the byte-level way, by one regular expression, or digit by digit."""
+    """Options of a pre-tokenizer: byte-level, with a regular expression for splits, or with single digits."""
 
     split: str | None = None
     single_digits: bool = False
@@ -54,10 +54,10 @@ CUTTINGS = {
 
 
 def build(fields: dict[str, Any]) -> Any:
-    """A PreTrainedTokenizerFast from `tokenizer.*` metadata, with special tokens and chat template.
+    """Return a PreTrainedTokenizerFast from `tokenizer.*` metadata, with special tokens and chat template.
 
     Raises:
-        ModelError: a kind of tokenizer that is not known for sure, or metadata that contradict each other.
+        ModelError: the tokenizer's type or pre-tokenizer is unknown, or the metadata is inconsistent.
     """
     from transformers import PreTrainedTokenizerFast
 
@@ -81,34 +81,34 @@ def build(fields: dict[str, Any]) -> Any:
 
 
 def token_id(fields: dict[str, Any], name: str) -> int | None:
-    """The id of `bos`, `eos`, `unknown`, `padding`, `eot` ..., if the file names one that exists."""
+    """Return the id of `bos`, `eos`, `unknown`, `padding`, `eot` ..., or None if it is not set or out of range."""
     index = fields.get(f"tokenizer.ggml.{name}_token_id")
     tokens = fields.get("tokenizer.ggml.tokens", [])
     return int(index) if index is not None and 0 <= int(index) < len(tokens) else None
 
 
 def check_round_trips(tokenizer: Any) -> None:
-    """Raise ModelError unless ten texts, and one with every special token, come back as they were."""
+    """Raise ModelError unless decoding restores ROUND_TRIP and a text with every special token."""
     specials = " ".join(dict.fromkeys(tokenizer.all_special_tokens))
     for text in (*ROUND_TRIP, f"special {specials} tokens"):
         ids = tokenizer(text, add_special_tokens=False)["input_ids"]
         back = tokenizer.decode(ids, skip_special_tokens=False, clean_up_tokenization_spaces=False)
         if back != text:
-            raise ModelError(f"The tokenizer in the file loses text: {text!r} comes back as {back!r}.")
+            raise ModelError(f"The file's tokenizer loses text: {text!r} is decoded as {back!r}.")
 
 
 def _cutting(fields: dict[str, Any]) -> Cutting:
     kind, pre = fields.get("tokenizer.ggml.model"), fields.get("tokenizer.ggml.pre")
     way_out = (
-        "Convert the original checkpoint instead: get its safetensors and tokenizer.json (or save them with "
-        "transformers), and use model=local model.path=DIR."
+        "Use the original checkpoint: download its safetensors and tokenizer.json (or save them with transformers), "
+        "and set model=local model.path=DIR."
     )
     if kind != "gpt2":
         name = {None: "no tokenizer", "llama": "a SentencePiece tokenizer (llama)"}.get(kind, f"a {kind} tokenizer")
-        raise ModelError(f"The file has {name}; only byte-level BPE (gpt2) is converted. {way_out}")
+        raise ModelError(f"The file has {name}; only byte-level BPE (gpt2) can be converted. {way_out}")
     if pre not in CUTTINGS:
-        said = "does not say how its tokenizer cuts text" if pre in (None, "default") else f"cuts text as {pre!r}"
-        raise ModelError(f"The file {said} (tokenizer.ggml.pre); known are {', '.join(CUTTINGS)}. {way_out}")
+        said = "does not name its pre-tokenizer" if pre in (None, "default") else f"uses the pre-tokenizer {pre!r}"
+        raise ModelError(f"The file {said} (tokenizer.ggml.pre); supported: {', '.join(CUTTINGS)}. {way_out}")
     return CUTTINGS[pre]
 
 
@@ -117,12 +117,12 @@ def _byte_level_bpe(fields: dict[str, Any], cutting: Cutting, tokens: list[str])
 
     vocabulary = {token: index for index, token in enumerate(tokens)}
     if len(vocabulary) != len(tokens) or not tokens:
-        raise ModelError(f"The tokenizer in the file has {len(tokens)} tokens, {len(vocabulary)} of them different.")
+        raise ModelError(f"The file's tokenizer has {len(tokens)} tokens, of which {len(vocabulary)} are distinct.")
     merges = [tuple(merge.split(" ", 1)) for merge in fields.get("tokenizer.ggml.merges", [])]
     try:
         tokenizer = Tokenizer(models.BPE(vocabulary, merges, ignore_merges=cutting.ignore_merges))
-    except Exception as error:  # what the library raises is a bare Exception
-        raise ModelError(f"The tokenizer in the file contradicts itself: {error}.") from error
+    except Exception as error:  # the library raises a bare Exception
+        raise ModelError(f"The file's tokenizer is inconsistent: {error}.") from error
     if cutting.normalize:
         tokenizer.normalizer = normalizers.NFC()
     byte_level = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=cutting.split is None)
@@ -146,7 +146,7 @@ def _byte_level_bpe(fields: dict[str, Any], cutting: Cutting, tokens: list[str])
 
 
 def _template(fields: dict[str, Any], cutting: Cutting, tokens: list[str]) -> Any:
-    """What puts bos before and eos after a text, where the file asks for it."""
+    """Return a post-processor that adds bos and eos as the file specifies, or None if it adds neither."""
     from tokenizers.processors import TemplateProcessing
 
     bos, eos = token_id(fields, "bos"), token_id(fields, "eos")

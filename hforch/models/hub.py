@@ -1,7 +1,7 @@
-"""A model of the Hugging Face hub, kept in the hub library's own cache.
+"""Download models from the Hugging Face hub into the hub library's cache.
 
-HF_HOME, HF_TOKEN, HF_ENDPOINT, HF_HUB_OFFLINE and TRANSFORMERS_OFFLINE count as everywhere, for the library reads them.
-A hub that cannot be reached is no failure when a complete copy is in the cache.
+The hub library reads HF_HOME, HF_TOKEN, HF_ENDPOINT, HF_HUB_OFFLINE and TRANSFORMERS_OFFLINE as usual. If the hub
+cannot be reached, a complete copy in the cache is used.
 """
 
 from __future__ import annotations
@@ -23,25 +23,24 @@ from hforch.models.local import from_folder, of_folder
 from hforch.utils.paths import expanded
 from hforch.utils.progress import Progress
 
-ANSWER_S = 10.0  # how long the hub may take to answer before the cached copy is used
+ANSWER_S = 10.0  # timeout, in s, after which the cached copy is used
 WAYS_OUT = (
-    "Use a copy that is on this machine (model=local model.path=DIR), "
-    "or the default model, which needs no hub (model=smollm2)."
+    "Use a local copy (model=local model.path=DIR), or the default model, which does not need the hub (model=smollm2)."
 )
 
 
 def fetch(model: HubModel, progress: Progress) -> Checkpoint:
-    """The files of the repository that matter, downloaded if they are not in the cache.
+    """Return the checkpoint of a repository; download the files that are not cached.
 
     Raises:
-        ModelError: no such repository or revision, no access to it, no weights in it, or the hub is out of reach and
-            the cache has no complete copy.
+        ModelError: the repository or revision does not exist, is not accessible or has no weights; or the hub cannot be
+            reached and the cache has no complete copy.
     """
     from huggingface_hub import constants
 
     _check_id(model)
     if constants.HF_HUB_OFFLINE:
-        reason = "HF_HUB_OFFLINE (or TRANSFORMERS_OFFLINE) forbids to ask the hub"
+        reason = "HF_HUB_OFFLINE (or TRANSFORMERS_OFFLINE) disables access to the hub"
         return _cached(model, progress, ModelUnavailable(_not_cached(model, reason, "Unset it to download the model.")))
     try:
         info = _ask(model)
@@ -54,7 +53,7 @@ def fetch(model: HubModel, progress: Progress) -> Checkpoint:
     choice = choose([file.rfilename for file in info.siblings or []], model.trust_remote_code)
     if not choice.weights:
         names = [file.rfilename for file in info.siblings or []]
-        raise ModelError(f"{model.id} on the hub holds no weights that can be loaded. {no_weights(names)}")
+        raise ModelError(f"{model.id} on the hub has no loadable weights. {no_weights(names)}")
     folder, download_s = _download(model, info, choice.names, progress)
     return _checkpoint(model, folder, progress, download_s)
 
@@ -72,7 +71,7 @@ def local_files(model: HubModel) -> LocalFiles:
 
 
 class HubUnreachable(ModelUnavailable):
-    """The hub did not say what the repository holds, so that a cached copy may stand in."""
+    """The hub did not return the repository's file list; a cached copy may be used instead."""
 
     def __init__(self, message: str, reason: str) -> None:
         super().__init__(message)
@@ -87,7 +86,7 @@ def _ask(model: HubModel) -> Any:
 
 
 def _download(model: HubModel, info: Any, names: tuple[str, ...], progress: Progress) -> tuple[Path, float | None]:
-    """Where the files are, and how long the download took: None if all were there."""
+    """Return the folder of the files, and the duration of the download in s, or None if all files were cached."""
     from huggingface_hub import snapshot_download, try_to_load_from_cache
 
     sizes = {file.rfilename: file.size for file in info.siblings}
@@ -96,7 +95,7 @@ def _download(model: HubModel, info: Any, names: tuple[str, ...], progress: Prog
     total = sum(sizes[name] for name in missing) if known else None
     start = time.monotonic()
     patterns = [glob.escape(name) for name in names]
-    detail = f"{model.id} from the hub" if missing else f"{model.id}: all files are here"
+    detail = f"{model.id} from the hub" if missing else f"{model.id}: all files cached"
     with _explained(model), progress.stage("download", detail, total) as advance:
         folder = snapshot_download(
             model.id, revision=model.revision, allow_patterns=patterns, tqdm_class=byte_counter(advance)
@@ -105,7 +104,7 @@ def _download(model: HubModel, info: Any, names: tuple[str, ...], progress: Prog
 
 
 def _cached(model: HubModel, progress: Progress, otherwise: ModelError) -> Checkpoint:
-    """The copy in the cache; `otherwise` is raised when there is none."""
+    """Return the cached copy, or raise `otherwise`."""
     from huggingface_hub import snapshot_download
     from huggingface_hub.errors import LocalEntryNotFoundError
 
@@ -116,18 +115,18 @@ def _cached(model: HubModel, progress: Progress, otherwise: ModelError) -> Check
     try:
         return _checkpoint(model, folder, progress, None)
     except ModelError as error:
-        raise ModelUnavailable(f"{error}\nIt cannot be completed now: {otherwise}") from error
+        raise ModelUnavailable(f"{error}\nMissing files cannot be downloaded: {otherwise}") from error
 
 
 def _checkpoint(model: HubModel, folder: Path, progress: Progress, download_s: float | None) -> Checkpoint:
-    what = f"The copy of {model.id} in the hub's cache ({folder})"
+    what = f"The cached copy of {model.id} ({folder})"
     source = {"source": "hub", "id": model.id, "revision": model.revision, "commit": folder.name}
     return from_folder(folder, model.trust_remote_code, what, source, progress, download_s)
 
 
 @contextmanager
 def _explained(model: HubModel) -> Iterator[None]:
-    """Turn what the hub library raises into ModelError, the cause kept."""
+    """Turn errors of the hub library into ModelError, with the original error as the cause."""
     import httpx
     from huggingface_hub import constants, errors
 
@@ -136,28 +135,28 @@ def _explained(model: HubModel) -> Iterator[None]:
         yield
     except errors.RevisionNotFoundError as error:
         raise ModelError(
-            f"model.revision={model.revision}: {model.id} has no such branch, tag or commit on the hub.",
+            f"model.revision={model.revision}: branch, tag or commit not found in {model.id} on the hub.",
             "model.revision",
         ) from error
     except errors.GatedRepoError as error:
         raise ModelError(
-            f"{where} is gated: accept its terms on the hub's page of the model, and set HF_TOKEN to a token of that "
-            f"account (or run `hf auth login`).",
+            f"{where} is gated: accept the terms on its model page, and set HF_TOKEN to a token of the same account "
+            f"(or run `hf auth login`).",
             "model.id",
         ) from error
     except errors.RepositoryNotFoundError as error:
         raise ModelError(
-            f"{where}: the hub has no such model, or it is private. Check the spelling (ORG/NAME); for a private "
-            "model set HF_TOKEN to a token that may read it (or run `hf auth login`).",
+            f"{where}: model not found on the hub, or private. Check the spelling (ORG/NAME); for a private model, set "
+            "HF_TOKEN to a token with read access (or run `hf auth login`).",
             "model.id",
         ) from error
     except (errors.HfHubHTTPError, httpx.HTTPError, errors.LocalEntryNotFoundError, errors.FileMetadataError) as error:
         status = error.response.status_code if isinstance(error, errors.HfHubHTTPError) else None
         if status in (401, 403):
             raise ModelError(
-                f"{where}: the hub refuses access ({status}). Set HF_TOKEN to a token that may read it."
+                f"{where}: the hub denied access (HTTP {status}). Set HF_TOKEN to a token with read access."
             ) from error
-        reason = f"the hub answered with HTTP {status}" if status else f"the hub cannot be reached ({_short(error)})"
+        reason = f"the hub responded with HTTP {status}" if status else f"the hub cannot be reached ({_short(error)})"
         raise HubUnreachable(
             _not_cached(model, reason, "Check the connection, HF_ENDPOINT and the proxy."), reason
         ) from error
@@ -165,8 +164,8 @@ def _explained(model: HubModel) -> Iterator[None]:
         if error.errno not in UNWRITABLE:
             raise
         raise ModelUnavailable(
-            f"{where} cannot be downloaded: the hub's cache {constants.HF_HUB_CACHE} cannot be written "
-            f"({error.strerror}). Make room there, or set HF_HOME to a folder with room that you may write."
+            f"{where} cannot be downloaded: the hub cache {constants.HF_HUB_CACHE} cannot be written "
+            f"({error.strerror}). Free some space, or set HF_HOME to a writable folder with enough space."
         ) from error
 
 
@@ -182,14 +181,14 @@ def _check_id(model: HubModel) -> None:
     from huggingface_hub.utils import validate_repo_id
 
     if expanded(model.id).is_dir() and (model.id.count("/") != 1 or model.id.startswith((".", "~", "/"))):
-        problem = f"model.id={model.id} is a folder on this machine: use model=local model.path={model.id}."
+        problem = f"model.id={model.id} is a local folder: use model=local model.path={model.id}."
         raise ModelError(problem, "model.id")
     try:
         validate_repo_id(model.id)
     except HFValidationError as error:
         raise ModelError(
-            f"model.id={model.id!r} is not the id of a model on the hub: expected NAME or ORG/NAME, of letters, "
-            "digits, '-', '_' and '.'. For a folder on this machine: model=local model.path=DIR.",
+            f"model.id={model.id!r} is not a valid hub model ID: expected NAME or ORG/NAME, with letters, digits, "
+            "'-', '_' and '.'. For a local folder, use model=local model.path=DIR.",
             "model.id",
         ) from error
 

@@ -1,4 +1,4 @@
-"""The bytes of a hub download, as they arrive, from the hub library's progress bars to ours."""
+"""Forward the hub library's download progress to hforch's progress display."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from hforch.utils.progress import Advance
 
 
 def byte_counter(advance: Advance) -> type[Any]:
-    """A class that takes a tqdm's place, shows nothing, and passes on bytes; it ignores the bar that counts files."""
+    """Return a silent tqdm subclass that passes downloaded bytes to `advance` and ignores the bar that counts files."""
     from tqdm import tqdm  # type: ignore[import-untyped, unused-ignore]
 
-    lock = Lock()  # files arrive in several threads
+    lock = Lock()  # files are downloaded in several threads
 
     class ByteCounter(tqdm):  # type: ignore[misc, type-arg, unused-ignore]
         def __init__(self, *args: Any, **options: Any) -> None:

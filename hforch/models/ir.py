@@ -1,4 +1,4 @@
-"""Read the layers of an OpenVINO IR from its description, and check that its weights are where that says."""
+"""Read the layers of an OpenVINO IR from its XML file, and check that its .bin file has all weights."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from xml.etree import ElementTree
 
 from hforch.errors import ModelError, shown
 
-LARGEST = 500_000_000  # bytes of a description; large models have a hundredth of it
+LARGEST = 500_000_000  # bytes of an XML file; those of large models have a hundredth of this
 
 
 @dataclass(frozen=True)
@@ -22,7 +22,13 @@ class Layer:
 
 @dataclass(frozen=True)
 class Graph:
-    """Layers by id, and for every layer: who reads it, and at which input; whom it reads, by input."""
+    """The layers of an IR and their connections.
+
+    Attributes:
+        layers: by id.
+        readers: ids of the layers that read a layer, with the index of their input.
+        inputs: ids of the layers that a layer reads, by input index.
+    """
 
     layers: dict[str, Layer]
     readers: dict[str, list[tuple[str, int]]]
@@ -30,44 +36,45 @@ class Graph:
 
 
 def read_graph(xml: Path) -> Graph:
-    """Return the graph of the IR that `xml` describes.
+    """Return the graph of the IR in `xml`.
 
     Raises:
-        ModelError: the description is no whole one, or the .bin file beside it holds less than it says.
+        ModelError: the XML file is invalid, or the .bin file next to it is too short.
     """
     try:
         size = xml.stat().st_size
         weights = xml.with_suffix(".bin")
         data = weights.stat().st_size if weights.is_file() else 0
     except OSError as error:
-        raise ModelError(f"{xml.parent} holds no OpenVINO IR: {xml.name} cannot be read ({error.strerror}).") from error
+        raise ModelError(f"No OpenVINO IR in {xml.parent}: {xml.name} cannot be read ({error.strerror}).") from error
     if size > LARGEST:
-        raise ModelError(f"{xml} is not a whole OpenVINO IR: it has {size:,} bytes, and at most {LARGEST:,} are read.")
+        raise ModelError(f"{xml} is not a valid OpenVINO IR: it has {size:,} bytes (maximum {LARGEST:,}).")
     try:
         graph, end = _read(xml)
         _check_edges(graph)
     except OSError as error:
-        raise ModelError(f"{xml.parent} holds no OpenVINO IR: {xml.name} cannot be read ({error.strerror}).") from error
+        raise ModelError(f"No OpenVINO IR in {xml.parent}: {xml.name} cannot be read ({error.strerror}).") from error
     except KeyError as error:
-        raise ModelError(f"{xml} is not a whole OpenVINO IR: {shown(str(error), 80)} is missing.") from error
+        raise ModelError(f"{xml} is not a valid OpenVINO IR: {shown(str(error), 80)} is missing.") from error
     except (ElementTree.ParseError, ValueError) as error:
-        raise ModelError(f"{xml} is not a whole OpenVINO IR: {shown(str(error))}.") from error
+        raise ModelError(f"{xml} is not a valid OpenVINO IR: {shown(str(error))}.") from error
     if not graph.layers:
-        raise ModelError(f"{xml} is not a whole OpenVINO IR: it has no layers.")
+        raise ModelError(f"{xml} is not a valid OpenVINO IR: it has no layers.")
     if end > data:
         raise ModelError(
-            f"{weights} is damaged or cut short: {xml.name} describes {end:,} bytes of weights, and it has {data:,}."
+            f"{weights} is damaged or truncated: it has {data:,} bytes, but {xml.name} describes {end:,} bytes of "
+            "weights."
         )
     return graph
 
 
 def _read(xml: Path) -> tuple[Graph, int]:
-    """Return the graph, and how many bytes of weights it refers to."""
+    """Return the graph, and the number of bytes that its .bin file must have."""
     layers: dict[str, Layer] = {}
     readers: dict[str, list[tuple[str, int]]] = defaultdict(list)
     inputs: dict[str, dict[int, str]] = defaultdict(dict)
     ports: dict[tuple[str, str], int] = {}
-    depth = end = 0  # the bodies of loops and branches hold layers of their own, under the same ids
+    depth = end = 0  # the bodies of loops and branches contain nested layers with the same ids
     for event, node in ElementTree.iterparse(xml, events=("start", "end")):
         if node.tag == "layers":
             depth += 1 if event == "start" else -1
@@ -99,16 +106,16 @@ def _end(given: Mapping[str, str]) -> int:
 
 
 def _check_edges(graph: Graph) -> None:
-    """Raise ValueError if an edge leads to a layer that is not there, or if layers read each other in a circle."""
+    """Raise ValueError if an edge refers to an unknown layer, or if the layers form a cycle."""
     names = graph.layers.keys()
     if foreign := (graph.readers.keys() | graph.inputs.keys()) - names:
-        raise ValueError(f"an edge of layer {min(foreign)}, which is not there")
+        raise ValueError(f"an edge refers to layer {min(foreign)}, which does not exist")
     unread = Counter(reader for readers in graph.readers.values() for reader, _ in readers)
     ready = [name for name in names if not unread[name]]
-    for name in ready:  # grows while it is walked
+    for name in ready:  # grows during the iteration
         for reader, _ in graph.readers.get(name, ()):
             unread[reader] -= 1
             if not unread[reader]:
                 ready.append(reader)
     if len(ready) < len(names):
-        raise ValueError("its layers read each other in a circle")
+        raise ValueError("its layers form a cycle")

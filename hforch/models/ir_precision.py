@@ -1,8 +1,8 @@
-"""The bit widths that an OpenVINO IR really has, read from its own description (openvino_model.xml).
+"""Read the actual bit widths of an OpenVINO IR from openvino_model.xml.
 
-What was asked for is not always what results: a group size that a layer cannot have turns that layer to 8 bits without
-a word. A compressed weight is a chain `Const -> Convert [-> Subtract zero point] -> Multiply scale [-> Reshape]`; the
-elements of the weight per element of its scale are the group, or the whole channel where nothing is reshaped after.
+They may differ from the requested ones: a layer that the group size does not divide may silently get 8 bits. A
+compressed weight is a chain `Const -> Convert [-> Subtract zero point] -> Multiply scale [-> Reshape]`. Its group size
+is the number of weights per element of the scale; without a Reshape, the group is the whole channel.
 """
 
 from __future__ import annotations
@@ -21,11 +21,12 @@ PER_CHANNEL = "per channel"
 
 
 def describe(ir: Path) -> dict[str, Any]:
-    """What weights an IR folder holds.
+    """Describe the weights of the IR in a folder.
 
     Returns:
-        `weight_format`: fp32, fp16 (bf16 too), int8 or int4, the smallest among its weight matrices by kind;
-        `bits`: per element type `layers`, `parameters`, and for 4 and 8 bits `group_sizes`: size -> layers.
+        `weight_format`: int4 or int8 if any weight matrix is (int4 first), else fp16 (bf16 too) or fp32, the type of
+        most parameters; `bits`: by element type, `layers`, `parameters`, and for 4 and 8 bits `group_sizes` (number of
+        layers by group size).
 
     Raises:
         ModelError: there is no IR, or it cannot be read.
@@ -34,7 +35,7 @@ def describe(ir: Path) -> dict[str, Any]:
     try:
         bits = _table(graph)
     except RecursionError:
-        raise ModelError(f"{ir / 'openvino_model.xml'} is damaged: too many conversions follow each other.") from None
+        raise ModelError(f"{ir / 'openvino_model.xml'} is damaged: too many consecutive conversions.") from None
     return {"weight_format": _weight_format(bits), "bits": bits}
 
 
@@ -43,11 +44,11 @@ def _table(graph: Graph) -> dict[str, Any]:
     groups: dict[str, Counter[str]] = defaultdict(Counter)
     for name, layer in graph.layers.items():
         if layer.kind != "Const" or sum(size > 1 for size in layer.shape) < 2:
-            continue  # norms and biases stay as they are, and weigh nothing
+            continue  # norms and biases are not compressed, and are small
         if layer.element in COMPRESSED:
             scale = _scale(graph, name)
             if scale is None:
-                continue  # a zero point, or no weight at all
+                continue  # a zero point or another constant
             groups[layer.element][scale] += 1
         elif layer.element not in FLOATS or _is_scale(graph, name):
             continue
@@ -64,7 +65,7 @@ def _table(graph: Graph) -> dict[str, Any]:
 
 
 def _scale(graph: Graph, weight: str) -> str | None:
-    """How many weights share one scale, as a key of the table; None for what is no compressed weight."""
+    """Return the number of weights per scale as a key of the table, or None if this is not a compressed weight."""
     name, multiplied = weight, None
     while multiplied is None:
         following = [
@@ -90,7 +91,7 @@ def _constant(graph: Graph, name: str | None) -> Layer | None:
 
 
 def _is_scale(graph: Graph, name: str) -> bool:
-    """Whether a float constant multiplies another constant: then it is a scale, not a weight."""
+    """Return whether a float constant is the scale of a compressed weight instead of a weight."""
     for reader, index in graph.readers[name]:
         kind = graph.layers[reader].kind
         if kind == "Convert" and _is_scale(graph, reader):

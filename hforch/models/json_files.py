@@ -1,4 +1,4 @@
-"""Read the JSON files of a model, which may be damaged or made to do harm."""
+"""Read the JSON files of a model safely, since they may be damaged or malicious."""
 
 from __future__ import annotations
 
@@ -8,27 +8,27 @@ from typing import Any
 
 from hforch.errors import ModelError, shown
 
-LARGEST = 100_000_000  # bytes; the largest tokenizer.json is a third of it
+LARGEST = 100_000_000  # bytes; the largest known tokenizer.json has a third of this
 MOST_VALUES = 8_000_000  # each takes about 100 bytes of memory
 
 
 def read_object(file: Path) -> dict[str, Any]:
-    """Return the JSON object that a file holds.
+    """Return the JSON object in a file.
 
     Raises:
-        ModelError: the file is too large, is not JSON, or holds something else than an object.
-        OSError: it cannot be read.
+        ModelError: the file is too large, is not JSON, or is not a JSON object.
+        OSError: the file cannot be read.
     """
     size = file.stat().st_size
     if size > LARGEST:
-        raise ModelError(f"{file} is damaged: it has {size:,} bytes, and at most {LARGEST:,} are read.")
+        raise ModelError(f"{file} is damaged: it has {size:,} bytes (maximum {LARGEST:,}).")
     return parse_object(file.read_bytes(), str(file))
 
 
 def parse_object(data: bytes, what: str) -> dict[str, Any]:
-    """Return the JSON object in `data`, which messages call `what`; raise ModelError if there is none."""
+    """Parse a JSON object; raise ModelError if `data` is not one. Error messages refer to the data as `what`."""
     if sum(map(data.count, (b",", b"[", b"{"))) > MOST_VALUES:
-        raise ModelError(f"{what} is damaged: it holds more than {MOST_VALUES:,} values.")
+        raise ModelError(f"{what} is damaged: it has more than {MOST_VALUES:,} values.")
     try:
         found = json.loads(data.decode("utf-8"))
     except UnicodeDecodeError as error:
@@ -36,12 +36,12 @@ def parse_object(data: bytes, what: str) -> dict[str, Any]:
     except RecursionError:
         raise ModelError(f"{what} is damaged: its values are nested too deeply.") from None
     except ValueError as error:
-        raise ModelError(f"{what} is damaged: {shown(str(error))}, so it is not JSON.") from error
+        raise ModelError(f"{what} is damaged: invalid JSON: {shown(str(error))}.") from error
     if not isinstance(found, dict):
-        raise ModelError(f"{what} is damaged: it holds {_kind(found)}, not an object ({{...}}).")
+        raise ModelError(f"{what} is damaged: expected a JSON object, got {_kind(found)}.")
     return found
 
 
 def _kind(value: Any) -> str:
-    names = {list: "a list", str: "a text", bool: "true or false", type(None): "null"}
+    names = {list: "a list", str: "a string", bool: "a boolean", type(None): "null"}
     return names.get(type(value), "a number")

@@ -1,19 +1,19 @@
-"""Does a converted model speak? It must find plain sentences far more likely than the same tokens shuffled.
+"""Check a converted model: plain sentences must be far more likely than the same tokens in random order.
 
-A GGUF file can load without an error and still generate nonsense, when tensors or settings are mapped wrongly. A model
-that has learned a language finds sentences more likely than disorder, more likely than guessing, and a token more
-likely the more text it knows before it. Measured on SmolLM2-135M-Instruct, whole and damaged, in nats a token
-(guessing among its tokens: -10.8; `near`: only NEAR tokens before are known; `far`: all of the text):
+A GGUF file may load without an error and still generate nonsense if tensors or settings are mapped incorrectly. A
+trained model finds sentences more likely than shuffled tokens, more likely than uniform guessing, and a token more
+likely with more context. Values for SmolLM2-135M-Instruct, intact and damaged, in nats per token (uniform guessing:
+-10.8; `near`: only NEAR tokens of context; `far`: all previous text):
 
                                   plain  shuffled    near    far
-    as it is                       -3.0      -8.3    -2.6   -2.0
+    intact                         -3.0      -8.3    -2.6   -2.0
     layers in reverse order       -15.0     -15.1
     norms off by one              -23.1     -22.9
     random weights                -10.9     -10.9
     gate and up exchanged         -18.3     -25.7                  worse than guessing
-    halves of q and k exchanged    -3.8      -8.4    -3.2   -3.8   more text makes it worse: positions are broken
+    halves of q and k exchanged    -3.8      -8.4    -3.2   -3.8   worse with more context: positions are broken
 
-The margins refuse all of these, and leave room for small models and for other languages than English.
+The thresholds reject all damaged variants, with tolerance for small models and for languages other than English.
 """
 
 from __future__ import annotations
@@ -23,9 +23,9 @@ import random
 from dataclasses import dataclass
 from typing import Any
 
-MARGIN = 1.0  # nats a token, over the shuffled sentences and over guessing
-LOSS_BY_CONTEXT = 0.2  # nats a token that more text may cost at most
-BY_HEART = -1.0  # nats a token above which the sentences are known by heart, and context says nothing
+MARGIN = 1.0  # nats per token by which plain sentences must exceed shuffled ones and guessing
+LOSS_BY_CONTEXT = 0.2  # maximum loss in nats per token with more context
+BY_HEART = -1.0  # nats per token; above, the model has memorized the sentences and context is not informative
 NEAR = 8
 SEED = 7
 SENTENCES = (
@@ -51,27 +51,27 @@ class Likelihood:
     far: float
 
     def problem(self) -> str | None:
-        """What does not make sense, with the figures; None if all does. Comparisons are written so that NaN fails."""
+        """Return the failed condition with its values, or None. The comparisons are written so that NaN fails."""
         if not self.plain - self.shuffled >= MARGIN:
             return (
-                f"plain sentences are hardly more likely than their tokens shuffled: {self.plain:.2f} against "
-                f"{self.shuffled:.2f} nats a token, where at least {MARGIN} between them is expected"
+                f"plain sentences are hardly more likely than the same tokens shuffled: {self.plain:.2f} against "
+                f"{self.shuffled:.2f} nats per token (expected difference: at least {MARGIN})"
             )
         if not self.plain - self.guessing >= MARGIN:
             return (
-                f"plain sentences are hardly more likely than by guessing: {self.plain:.2f} against "
-                f"{self.guessing:.2f} nats a token, where at least {MARGIN} between them is expected"
+                f"plain sentences are hardly more likely than random tokens: {self.plain:.2f} against "
+                f"{self.guessing:.2f} nats per token (expected difference: at least {MARGIN})"
             )
         if self.plain < BY_HEART and not self.far >= self.near - LOSS_BY_CONTEXT:
             return (
-                f"the more text is known, the less likely the next token: {self.far:.2f} against {self.near:.2f} nats "
-                f"a token with only {NEAR} tokens known, so positions in the text are not what the model learned"
+                f"the next token is less likely with more context: {self.far:.2f} against {self.near:.2f} nats per "
+                f"token with only {NEAR} tokens of context, so positions are encoded incorrectly"
             )
         return None
 
 
 def measure(model: Any, tokenizer: Any) -> Likelihood:
-    """How likely a causal model finds SENTENCES, each shuffled with a fixed seed, and all of them in a row."""
+    """Measure the likelihood of SENTENCES, plain and shuffled with a fixed seed, and of their concatenation."""
     shuffle = random.Random(SEED).shuffle
     start = [tokenizer.bos_token_id] if tokenizer.bos_token_id is not None else []
     plain, shuffled = [], []
@@ -87,7 +87,7 @@ def measure(model: Any, tokenizer: Any) -> Likelihood:
 
 
 def _near_and_far(model: Any, text: list[int]) -> tuple[float, float]:
-    """Every third token, once with only the NEAR tokens before it, once with all."""
+    """Return the mean log-probabilities of every third token, given NEAR tokens of context, and given all."""
     text = text[: getattr(model.config, "max_position_embeddings", None)]
     ends = range(NEAR + 1, len(text), 3)
     windows = _log_probabilities(model, [text[end - NEAR : end + 1] for end in ends])
@@ -100,7 +100,7 @@ def _ids(tokenizer: Any, text: str) -> list[int]:
 
 
 def _log_probabilities(model: Any, texts: list[list[int]]) -> list[list[float]]:
-    """For texts of one length: of every token but the first, which has nothing to go by."""
+    """Return the log-probabilities of all tokens but the first, of texts of equal length."""
     import torch
 
     with torch.inference_mode():

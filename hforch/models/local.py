@@ -1,4 +1,4 @@
-"""A folder on disk: a torch checkpoint or an OpenVINO IR, told apart by what is in it."""
+"""Use a local folder as a model: a torch checkpoint or an OpenVINO IR, detected from its files."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ from hforch.utils.progress import Progress
 
 
 def fetch(model: LocalModel, progress: Progress) -> Checkpoint:
-    """The folder as it is; nothing is copied.
+    """Return the checkpoint in a folder, without copying it.
 
     Raises:
-        ModelError: it is not there, is a file, or lacks something; the message names what.
+        ModelError: the folder does not exist, is a file, or is incomplete; the message names the missing file.
     """
     path = expanded(model.path).absolute()
     if path.is_file():
-        hint = " Use model=gguf for it." if path.suffix == ".gguf" else " Give the folder that holds it."
-        raise ModelError(f"model.path={model.path} is a file; model=local takes a folder.{hint}", "model.path")
+        hint = " For a GGUF file, use model=gguf." if path.suffix == ".gguf" else " Set it to the file's folder."
+        raise ModelError(f"model.path={model.path} is a file; model=local requires a folder.{hint}", "model.path")
     if not path.is_dir():
-        raise ModelError(f"model.path={model.path}: there is no folder {path}.", "model.path")
+        raise ModelError(f"model.path={model.path}: folder not found: {path}.", "model.path")
     source = {"source": "local", "path": str(path)}
     return from_folder(path, model.trust_remote_code, f"The folder {path}", source, progress, None)
 
@@ -36,7 +36,7 @@ def local_files(model: LocalModel) -> LocalFiles:
 
 
 def of_folder(folder: Path, trust_remote_code: bool) -> LocalFiles:
-    """Return what is known of a folder whose files need no conversion."""
+    """Return the state of a folder whose files need no conversion."""
     if not folder.is_dir():
         return LocalFiles(None)
     try:
@@ -53,7 +53,7 @@ def from_folder(
     progress: Progress,
     download_s: float | None,
 ) -> Checkpoint:
-    """A Checkpoint of a folder that needs no conversion; see `survey` for what is raised."""
+    """Return the checkpoint of a folder that needs no conversion; see `survey` for the errors it raises."""
     contents = survey(path, trust_remote_code, what)
     digest = fingerprint.remembered(contents.files)
     if digest is None:

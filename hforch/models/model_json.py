@@ -1,5 +1,6 @@
-"""Check what config.json, generation_config.json and tokenizer_config.json say, as far as hforch and its libraries rely
-on it: a number of the wrong type or size would make them fail in words that help nobody, or work for ever.
+"""Check the values of config.json, generation_config.json and tokenizer_config.json that hforch and its libraries use.
+
+A number of the wrong type or size would make the libraries fail with unhelpful messages, or run indefinitely.
 """
 
 from __future__ import annotations
@@ -13,14 +14,14 @@ from hforch.models.architecture import CONTEXT_NAMES, text_part
 from hforch.models.json_files import read_object
 
 LAYERS = ("num_hidden_layers", "n_layer", "n_layers", "num_layers")
-SIZES = {  # the largest value that is believed; real models have a hundredth of it or less
+SIZES = {  # the largest accepted value; real models have at most a hundredth of it
     **dict.fromkeys(LAYERS, 10_000),
     **dict.fromkeys(("num_attention_heads", "n_head", "num_key_value_heads", "head_dim"), 1 << 17),
     **dict.fromkeys(("hidden_size", "n_embd", "d_model"), 1 << 22),
     **dict.fromkeys(CONTEXT_NAMES, 1 << 40),
     "vocab_size": 1 << 28,
 }
-MOST, MOST_EXPERTS = 1 << 20, 10_000  # of other things that are counted; libraries make something for each of them
+MOST, MOST_EXPERTS = 1 << 20, 10_000  # limits of other counts, since libraries create an object for each
 IDS = ("eos_token_id", "bos_token_id", "pad_token_id", "decoder_start_token_id")
 NUMBERS = (
     *("temperature", "top_k", "top_p", "min_p", "typical_p", "repetition_penalty", "length_penalty"),
@@ -31,7 +32,7 @@ JSON_FILES = (
     *("added_tokens.json", "preprocessor_config.json", "quantize_config.json", "openvino_config.json"),
 )
 TOKENS = tuple(f"{name}_token" for name in ("bos", "eos", "unk", "sep", "pad", "cls", "mask"))
-SHAPES: dict[str, tuple[type, ...]] = {  # of what tokenizer_config.json says; null is as good as nothing
+SHAPES: dict[str, tuple[type, ...]] = {  # types of the keys of tokenizer_config.json; null is always allowed
     **dict.fromkeys(TOKENS, (str, dict)),
     **dict.fromkeys(("added_tokens_decoder", "auto_map"), (dict,)),
     **dict.fromkeys(("additional_special_tokens", "model_input_names"), (list,)),
@@ -42,15 +43,15 @@ SHAPES: dict[str, tuple[type, ...]] = {  # of what tokenizer_config.json says; n
     **dict.fromkeys(("padding_side", "truncation_side"), (str,)),
 }
 LARGEST_TEMPLATE = 10_000_000
-NAMES = {str: "a text", dict: "an object", list: "a list", int: "a number", float: "a number", bool: "true or false"}
+NAMES = {str: "a string", dict: "an object", list: "a list", int: "a number", float: "a number", bool: "a boolean"}
 SIDES = (None, "left", "right")
 
 
 def check(folder: Path) -> None:
-    """Check the JSON files of a model's folder that are there.
+    """Check the JSON files and chat templates in a model's folder.
 
     Raises:
-        ModelError: one is damaged, or has a value that no model has.
+        ModelError: a file is damaged or has an invalid value.
     """
     found = {name: read_object(folder / name) for name in JSON_FILES if (folder / name).is_file()}
     if "config.json" in found:
@@ -64,9 +65,9 @@ def check(folder: Path) -> None:
 
 
 def read_template(file: Path) -> str:
-    """Return the text of a chat template; raise ModelError if the file is damaged."""
+    """Read a chat template; raise ModelError if the file is too large or not UTF-8."""
     if (size := file.stat().st_size) > LARGEST_TEMPLATE:
-        raise ModelError(f"{file} is damaged: it has {size:,} bytes, and at most {LARGEST_TEMPLATE:,} are read.")
+        raise ModelError(f"{file} is damaged: it has {size:,} bytes (maximum {LARGEST_TEMPLATE:,}).")
     try:
         return file.read_text(encoding="utf-8")
     except UnicodeDecodeError as error:
@@ -74,19 +75,21 @@ def read_template(file: Path) -> str:
 
 
 def check_layers(folder: Path, config: Mapping[str, Any], tensors: int) -> None:
-    """Raise ModelError if config.json names more layers than there are tensors; each of them would be made first."""
+    """Raise ModelError if config.json has more layers than there are tensors, since a library would create them all."""
     for name in LAYERS:
         layers = text_part(config).get(name)
         if isinstance(layers, int) and layers > tensors:
-            raise ModelError(f"{folder / 'config.json'} says {name}={layers}, and the weights are {tensors} tensors.")
+            raise ModelError(
+                f"{folder / 'config.json'} sets {name}={layers}, but the weight files have only {tensors} tensors."
+            )
 
 
 def _check_config(file: Path, config: Mapping[str, Any]) -> None:
     if not isinstance(config.get("model_type", ""), str):
-        raise ModelError(f"{file} is damaged: its model_type is not a text.")
+        raise ModelError(f"{file} is damaged: model_type is not a string.")
     names = config.get("architectures")
     if names is not None and not _texts(names):
-        raise ModelError(f"{file} is damaged: its architectures are not a list of names.")
+        raise ModelError(f"{file} is damaged: architectures is not a list of strings.")
     if not isinstance(config.get("text_config", {}), dict | None):
         raise _wrong(file, "text_config", config["text_config"], "an object")
     for part in _parts(config):
@@ -96,9 +99,9 @@ def _check_config(file: Path, config: Mapping[str, Any]) -> None:
 
 
 def _parts(config: Mapping[str, Any]) -> list[Mapping[str, Any]]:
-    """Return the configuration and all objects in it."""
+    """Return the configuration and all nested objects."""
     found = [config]
-    for part in found:  # grows while it is walked
+    for part in found:  # grows during the iteration
         found += [value for value in part.values() if isinstance(value, dict)]
     return found
 
@@ -106,10 +109,10 @@ def _parts(config: Mapping[str, Any]) -> list[Mapping[str, Any]]:
 def _check_size(file: Path, name: str, value: Any) -> None:
     if name in SIZES:
         least, most = (1 if name in LAYERS else -1), SIZES[name]
-        if value is None or isinstance(value, list):  # some models have a size for each layer
+        if value is None or isinstance(value, list):  # some models list a size per layer
             return
         if type(value) is not int or not least <= value <= most:
-            raise _wrong(file, name, value, f"a whole number up to {most:,}")
+            raise _wrong(file, name, value, f"an integer up to {most:,}")
     elif isinstance(value, int | float) and name.startswith(("num_", "n_")):
         most = MOST_EXPERTS if "expert" in name else MOST
         if not abs(value) <= most:
@@ -122,8 +125,8 @@ def _check_generation(file: Path, said: Mapping[str, Any]) -> None:
         value = said.get(name)
         if value is not None and (not isinstance(value, int | float) or isinstance(value, bool)):
             raise _wrong(file, name, value, "a number")
-        if value is not None and not abs(value) < 1 << 63:  # infinity, not-a-number, and integers no library takes
-            raise _wrong(file, name, value, "a number of ordinary size")
+        if value is not None and not abs(value) < 1 << 63:  # infinity, NaN, and integers beyond 64 bits
+            raise _wrong(file, name, value, "a finite 64-bit number")
 
 
 def _check_ids(file: Path, said: Mapping[str, Any]) -> None:
@@ -131,7 +134,7 @@ def _check_ids(file: Path, said: Mapping[str, Any]) -> None:
         value = said.get(name)
         ids = value if isinstance(value, list) else [value]
         if value is not None and not all(type(one) is int and -1 <= one < 1 << 31 for one in ids):
-            raise _wrong(file, name, value, "the id of a token, or a list of ids")
+            raise _wrong(file, name, value, "a token id or a list of token ids")
 
 
 def _check_tokenizer(file: Path, said: Mapping[str, Any]) -> None:
@@ -141,16 +144,16 @@ def _check_tokenizer(file: Path, said: Mapping[str, Any]) -> None:
             raise _wrong(file, name, value, " or ".join(dict.fromkeys(NAMES[kind] for kind in kinds)))
     for name in TOKENS:
         if isinstance(said.get(name), dict) and not isinstance(said[name].get("content"), str):
-            raise _wrong(file, name, said[name], "a text, or an object whose content is one")
+            raise _wrong(file, name, said[name], 'a string or an object with a string "content"')
     for name in ("padding_side", "truncation_side"):
         if said.get(name) not in SIDES:
-            raise _wrong(file, name, said[name], "left or right")
+            raise _wrong(file, name, said[name], "'left' or 'right'")
     for number, token in (said.get("added_tokens_decoder") or {}).items():
         if not (number.isdecimal() and len(number) < 10 and isinstance(token, dict)):
-            raise _wrong(file, "added_tokens_decoder", {number: token}, "an id with an object")
+            raise _wrong(file, "added_tokens_decoder", {number: token}, "a mapping of token ids to objects")
     extra = said.get("extra_special_tokens") or []
     if not all(isinstance(one, str | dict) for one in (extra.values() if isinstance(extra, dict) else extra)):
-        raise _wrong(file, "extra_special_tokens", extra, "texts")
+        raise _wrong(file, "extra_special_tokens", extra, "a collection of strings")
     _check_template(file, said.get("chat_template"))
 
 
@@ -162,7 +165,7 @@ def _check_template(file: Path, template: Any) -> None:
         for one in template
     )
     if not several:
-        raise ModelError(f"{file} is damaged: its chat_template is no text, and no list of templates with names.")
+        raise ModelError(f"{file} is damaged: chat_template is neither a string nor a list of named templates.")
 
 
 def _texts(value: Any) -> bool:
@@ -170,4 +173,4 @@ def _texts(value: Any) -> bool:
 
 
 def _wrong(file: Path, name: str, value: Any, wanted: str) -> ModelError:
-    return ModelError(f"{file} is damaged: {name} is {shown(repr(value), 80)}, where {wanted} is expected.")
+    return ModelError(f"{file} is damaged: {name} must be {wanted}; got {shown(repr(value), 80)}.")

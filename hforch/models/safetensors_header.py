@@ -15,7 +15,7 @@ BITS = {
     **{"BF16": 16, "F16": 16, "I16": 16, "U16": 16, "I8": 8, "U8": 8, "BOOL": 8},
     **{"F8_E4M3": 8, "F8_E5M2": 8, "F8_E8M0": 8, "F6_E2M3": 6, "F6_E3M2": 6, "F4": 4},
 }
-START = 8  # bytes before the header, which hold its length
+START = 8  # bytes before the header that hold its length
 
 
 @dataclass(frozen=True)
@@ -28,21 +28,21 @@ class Tensor:
 
 
 def read_tensors(file: Path) -> list[Tensor]:
-    """Return the tensors that a file's header lists, in the order of their data.
+    """Return the tensors in a file's header, in the order of their data.
 
     Raises:
-        ModelError: the file is cut short, or its header contradicts itself or the file's size.
+        ModelError: the file is truncated, or its header is inconsistent.
     """
     size = file.stat().st_size
     with file.open("rb") as stream:
         length = int.from_bytes(stream.read(START), "little")
         if size < START or length > size - START:
             raise ModelError(
-                f"{file} is damaged or cut short: it has {size:,} bytes, and its header alone is said to have "
-                f"{length:,}. Get it again."
+                f"{file} is damaged or truncated: it has {size:,} bytes, but declares a header of {length:,} bytes. "
+                "Download it again."
             )
         if length > LARGEST:
-            raise ModelError(f"{file} is damaged: its header is said to have {length:,} bytes.")
+            raise ModelError(f"{file} is damaged: its header has {length:,} bytes (maximum {LARGEST:,}).")
         header = parse_object(stream.read(length), f"the header of {file}")
     tensors = [_tensor(file, name, entry) for name, entry in header.items() if name != "__metadata__"]
     tensors.sort(key=lambda tensor: (tensor.start, tensor.end))
@@ -50,14 +50,14 @@ def read_tensors(file: Path) -> list[Tensor]:
     for tensor in tensors:
         if tensor.start != place:
             raise ModelError(
-                f"{file} is damaged: the data of {shown(tensor.name, 80)!r} begins at byte {tensor.start:,}, "
-                f"where {place:,} is expected."
+                f"{file} is damaged: the data of {shown(tensor.name, 80)!r} starts at byte {tensor.start:,} "
+                f"instead of {place:,}."
             )
         place = tensor.end
     if place != size - START - length:
         raise ModelError(
-            f"{file} is damaged or cut short: its header describes {place:,} bytes of weights, and it has "
-            f"{size - START - length:,}. Get it again."
+            f"{file} is damaged or truncated: its header describes {place:,} bytes of weights, but it has "
+            f"{size - START - length:,}. Download it again."
         )
     return tensors
 
@@ -70,12 +70,12 @@ def _tensor(file: Path, name: str, entry: Any) -> Tensor:
     if not isinstance(dtype, str):
         raise ModelError(f"{what} has no dtype.")
     if not _sizes(shape) or len(shape) > 64:
-        raise ModelError(f"{what} has no shape, which is a list of sizes.")
+        raise ModelError(f"{what} has no valid shape (a list of sizes).")
     if not _sizes(offsets) or len(offsets) != 2 or offsets[0] > offsets[1]:
-        raise ModelError(f"{what} has no data_offsets, which are a start and an end.")
+        raise ModelError(f"{what} has no valid data_offsets (start and end).")
     if dtype in BITS and math.prod(shape) * BITS[dtype] != (offsets[1] - offsets[0]) * 8:
         bytes_ = offsets[1] - offsets[0]
-        raise ModelError(f"{what} has {bytes_:,} bytes of data, which is not what {shape} elements of {dtype} take.")
+        raise ModelError(f"{what} has {bytes_:,} bytes of data, which does not match shape {shape} and dtype {dtype}.")
     return Tensor(name, dtype, tuple(shape), offsets[0], offsets[1])
 
 

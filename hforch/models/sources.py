@@ -1,9 +1,9 @@
-"""The sources of weights: a module of this folder for each, named as it is in `model.source`.
+"""Fetch models from their sources; each source is the module of this package named in `model.source`.
 
-The module of a source offers, with the class of its keys, in `hforch/config/models/`, as `model`:
+A source module has these functions. `model` is an instance of the source's class in `hforch/config/models/`:
 
-    fetch(model, progress) -> Checkpoint           the weights, found, downloaded or converted
-    local_files(model) -> LocalFiles               what of them is on this machine; for estimates, so it never raises
+    fetch(model, progress) -> Checkpoint           find, download or convert the weights
+    local_files(model) -> LocalFiles               find the existing files, for estimates; never raises
 """
 
 from __future__ import annotations
@@ -24,21 +24,21 @@ class Source(Protocol):
 
 
 def fetch(model: ModelSource, progress: Progress) -> Checkpoint:
-    """Have the weights on this machine: found, downloaded, or converted. What was done once is not done again.
+    """Find, download or convert the weights of a model, using cached results.
 
     Raises:
-        ModelError: they cannot be had; the message says why, and what to do.
+        ModelError: the weights are not available; the message gives the reason and a remedy.
     """
     try:
         return _source_of(model).fetch(model, progress)
     except HforchError:
         raise
     except OSError as error:
-        raise ModelError(f"The weights cannot be read or written: {error}") from error
+        raise ModelError(f"Cannot read or write the weights: {error}") from error
 
 
 def local_files(model: ModelSource) -> LocalFiles:
-    """Return what of the weights is on this machine; nothing is downloaded, and no large file is read."""
+    """Return the files of a model on this machine, without downloading or reading large files."""
     return _source_of(model).local_files(model)
 
 

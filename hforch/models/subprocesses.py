@@ -1,7 +1,7 @@
-"""Heavy work in a process of its own: its memory is freed, its chatter goes to a log, its death is only a failure.
+"""Run memory-intensive work in a subprocess, so that its memory is freed, its output is logged and a crash is an error.
 
-The parent calls `run`; a module made for it ends with `if __name__ == "__main__": answer(work)`. Request and result
-are JSON files, so nothing that a library prints can be mistaken for an answer.
+The parent calls `run`; the subprocess's module ends with `if __name__ == "__main__": answer(work)`. Request and result
+are JSON files, so output of libraries cannot be mistaken for a result.
 """
 
 from __future__ import annotations
@@ -26,20 +26,22 @@ from hforch.utils.process_lifetime import exit_with_parent
 from hforch.utils.redacted_output import redact_file
 
 ERRORS: dict[str, type[HforchError]] = {error.__name__: error for error in (ModelError, ModelUnavailable, BackendError)}
-FULL = 1 << 20  # bytes: on a disk with less room than this, a failure to write is a full disk
+FULL = 1 << 20  # bytes; with less free space, the disk counts as full
 
 
 def run(module: str, request: dict[str, Any], log: Path, purpose: str, env: dict[str, str] | None = None) -> Any:
-    """Let `python -m module` work on a request, in this process's environment with `env` on top.
+    """Run `python -m MODULE` on a request, and return its result.
 
     Args:
-        module: ends with a call of `answer`.
-        request: what it is asked, as JSON.
-        log: where all it prints goes.
-        purpose: what it is for; the beginning of a message, such as `Converting FILE`.
+        module: calls `answer` when run as the main module.
+        request: JSON-serializable arguments.
+        log: file for the output of the subprocess.
+        purpose: start of error messages, such as `Converting FILE`.
+        env: environment variables that are added to those of this process.
 
     Raises:
-        ModelError, BackendError: what it raised; or it died, or was killed: the message names the log.
+        ModelError, BackendError: the subprocess raised it, or died; the message names the log then.
+        OSError: the disk is full.
     """
     package_root = str(Path(__file__).resolve().parents[2])
     paths = [package_root, *filter(None, [os.environ.get("PYTHONPATH")])]
@@ -53,17 +55,17 @@ def run(module: str, request: dict[str, Any], log: Path, purpose: str, env: dict
         answer = _read(answered)
     if answer is None:
         end = quoted_tail(log)
-        told = f"{_end(code)}{f', and its log ends with: {end}' if end else ''}"
-        raise ModelUnavailable(f"{purpose} failed: the process {told}. What it said is in {log}.")
+        told = f"{_end(code)}{f'; last log lines: {end}' if end else ''}"
+        raise ModelUnavailable(f"{purpose} failed: the process {told}. Its full log is in {log}.")
     if answer.get("kind") == "OSError":
-        raise OSError(errno.ENOSPC, f"{purpose} failed: {answer['error']}")  # the cache knows what to say of it
+        raise OSError(errno.ENOSPC, f"{purpose} failed: {answer['error']}")  # cache_files.clear_errors adds a remedy
     if "error" in answer:
-        raise _raised(answer) or ModelUnavailable(f"{purpose} failed: {answer['error']} (the whole story is in {log})")
+        raise _raised(answer) or ModelUnavailable(f"{purpose} failed: {answer['error']} (full log: {log})")
     return answer["result"]
 
 
 def start(module: str, files: Sequence[Path], output: IO[bytes], environment: Mapping[str, str]) -> int:
-    """Run `python -m MODULE FILES`, wait for it, and return its exit code, negative for the signal that ended it."""
+    """Run `python -m MODULE FILES` and return its exit code, or the negative number of the signal that killed it."""
     command = [sys.executable, "-P", "-m", module, *map(str, files)]
     return subprocess.run(
         command, stdin=subprocess.DEVNULL, stdout=output, stderr=output, env=environment, check=False
@@ -71,7 +73,7 @@ def start(module: str, files: Sequence[Path], output: IO[bytes], environment: Ma
 
 
 def _raised(answer: dict[str, Any]) -> HforchError | None:
-    """The error as it was raised over there, if it is one of ours."""
+    """Return the error that the subprocess raised if its class is in ERRORS, else None."""
     kind = ERRORS.get(answer["kind"])
     if kind is None:
         return None
@@ -79,7 +81,7 @@ def _raised(answer: dict[str, Any]) -> HforchError | None:
 
 
 def answer(work: Callable[[dict[str, Any]], Any]) -> None:
-    """The other side of `run`: read the request, do the work, write the result or the error."""
+    """Read the request of `run`, call `work`, and write its result or error. Called in the subprocess."""
     asked, answered = Path(sys.argv[1]), Path(sys.argv[2])
     request = json.loads(asked.read_text(encoding="utf-8"))
     exit_with_parent(request.pop("parent"))
@@ -90,7 +92,7 @@ def answer(work: Callable[[dict[str, Any]], Any]) -> None:
         _log(error)
     except BaseException as error:
         if isinstance(error, KeyboardInterrupt | SystemExit):
-            raise  # all else is a failure; a panic in a library of Rust is no Exception
+            raise  # other BaseExceptions are failures: a panic in a Rust library is not an Exception
         result = {"error": f"{type(error).__name__}: {_first_lines(str(error))}", "kind": None}
         if _disk_is_full(Path(request.get("output", "."))):
             result = {"error": "the disk is full", "kind": "OSError"}
@@ -109,20 +111,20 @@ def _read(path: Path) -> dict[str, Any] | None:
 
 def _end(code: int) -> str:
     if code == -signal.SIGKILL:
-        return "was killed (often: the machine ran out of memory)"
+        return "was killed (usually because the machine ran out of memory)"
     if code < 0:
-        return f"died of {signal.Signals(-code).name}"
-    return f"ended with code {code} and no answer"
+        return f"was terminated by {signal.Signals(-code).name}"
+    return f"exited with code {code} without a result"
 
 
 def _log(error: BaseException) -> None:
-    with suppress(OSError):  # the log may lie on the disk that is full
+    with suppress(OSError):  # the log may be on the full disk
         traceback.print_exception(error)
         sys.stderr.flush()
 
 
 def _disk_is_full(folder: Path) -> bool:
-    """Libraries raise errors of their own when they cannot write, in many words; so the disk itself is asked."""
+    """Return whether the disk is full. The errors of libraries do not show this reliably."""
     try:
         return shutil.disk_usage(folder).free < FULL
     except OSError:

@@ -1,4 +1,4 @@
-"""The process that converts a tokenizer for openvino-genai: `tokenizers.py` starts it and caches what it makes."""
+"""Subprocess that converts a tokenizer for openvino-genai; `tokenizers.py` starts it and caches the result."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from hforch.models import subprocesses
 
 
 def convert(request: dict[str, Any]) -> None:
-    """Write tokenizer.json, tokenizer_config.json, and the tokenizer and detokenizer as IRs into `output`.
+    """Write tokenizer.json, tokenizer_config.json, and the tokenizer and detokenizer as IRs into the folder `output`.
 
     Raises:
-        BackendError: openvino-tokenizers is not installed.
+        BackendError: openvino-tokenizers cannot be imported.
         ModelError: the tokenizer cannot be loaded or converted.
     """
     try:
@@ -21,7 +21,7 @@ def convert(request: dict[str, Any]) -> None:
         from openvino_tokenizers import convert_tokenizer
     except ImportError as error:
         raise BackendError(
-            f"The tokenizer converter does not import ({error}): pip install 'hforch[openvino]'"
+            f"The tokenizer converter cannot be imported ({error}): pip install 'hforch[openvino]'"
         ) from error
     from transformers import AutoTokenizer
 
@@ -32,11 +32,11 @@ def convert(request: dict[str, Any]) -> None:
         )
         tokenizer.save_pretrained(output)
         if not (output / "tokenizer.json").is_file():
-            raise ValueError("it has no fast form (tokenizer.json)")
+            raise ValueError("it has no fast version (tokenizer.json)")
         encoder, decoder = convert_tokenizer(tokenizer, with_detokenizer=True)
     except Exception as error:
         raise ModelError(
-            f"The tokenizer in {folder} cannot be converted for openvino_genai: {error}\nbackend=openvino can use it.",
+            f"The tokenizer in {folder} cannot be converted for openvino_genai: {error}\nUse backend=openvino instead.",
             "model.path",
         ) from error
     save_model(encoder, output / "openvino_tokenizer.xml")

@@ -1,6 +1,4 @@
-"""Tokenizer files: opened with errors that name them; and those that openvino-genai needs beside an IR, made once where
-they are missing.
-"""
+"""Load tokenizer files with clear errors, and convert the tokenizers of IRs for openvino-genai."""
 
 from __future__ import annotations
 
@@ -27,7 +25,7 @@ def open_tokenizer(file: Path) -> Any:
     """Return the `tokenizers.Tokenizer` in a tokenizer.json.
 
     Raises:
-        ModelError: it is damaged.
+        ModelError: the file is damaged.
     """
     from tokenizers import Tokenizer
 
@@ -40,10 +38,10 @@ def open_tokenizer(file: Path) -> Any:
 
 @contextmanager
 def loading_tokenizer(folder: Path) -> Iterator[None]:
-    """Turn what transformers raises while it loads the tokenizer in a folder into a ModelError that names the file."""
+    """Turn errors of transformers while it loads a folder's tokenizer into a ModelError that names the file."""
     try:
         yield
-    except ImportError:  # a library that is not installed
+    except ImportError:
         raise
     except BaseException as error:
         raise_unless_failed(error)
@@ -55,12 +53,12 @@ def loading_tokenizer(folder: Path) -> Iterator[None]:
 
 
 def _blame_config(folder: Path) -> None:
-    """Raise ModelError if it is config.json, which transformers reads before a tokenizer, that it cannot use."""
+    """Raise ModelError if transformers cannot use config.json, which it reads before the tokenizer."""
     from transformers import AutoConfig
 
     try:
         AutoConfig.from_pretrained(folder, local_files_only=True)
-    except ValueError:  # an architecture of the repository's own code
+    except ValueError:  # an architecture from custom code
         return
     except Exception as error:
         said = shown(f"{type(error).__name__}: {error}")
@@ -69,7 +67,7 @@ def _blame_config(folder: Path) -> None:
 
 @contextmanager
 def tokenizing() -> Iterator[None]:
-    """Turn what a tokenizer raises at a text into a PromptError."""
+    """Turn errors of a tokenizer while it encodes a text into a PromptError."""
     try:
         yield
     except BaseException as error:
@@ -79,16 +77,19 @@ def tokenizing() -> Iterator[None]:
 
 
 def check_ids(ids: Sequence[int], rows: int | None) -> None:
-    """Raise PromptError if a text has tokens that the model has no embeddings for."""
+    """Raise PromptError if a token id is not less than `rows`, the number of embeddings."""
     if rows is not None and max(ids, default=0) >= rows:
         raise PromptError(
-            f"the tokenizer gives this text the token {max(ids)}, and the model knows {rows:,} tokens only: "
-            "tokenizer.json and the weights do not belong together"
+            f"the tokenizer returns token id {max(ids)} for this text, but the model has only {rows:,} tokens: "
+            "tokenizer.json and the weights do not match"
         )
 
 
 def raise_unless_failed(error: BaseException) -> None:
-    """Raise an error again that is none of the library's: ours, or Ctrl-C. A panic in its Rust code is no Exception."""
+    """Raise an error again if it is not a failure of the library: an hforch error, or Ctrl-C.
+
+    A panic in the library's Rust code is a failure, although it is not an Exception.
+    """
     if isinstance(error, HforchError):
         raise error
     if not isinstance(error, Exception) and type(error).__name__ != "PanicException":
@@ -96,12 +97,11 @@ def raise_unless_failed(error: BaseException) -> None:
 
 
 def tokenizer_of(folder: Path, trust_remote_code: bool, progress: Progress) -> Path:
-    """The folder that holds the tokenizer of an IR in the forms that openvino-genai and hforch read: the IR's own, or
-    one in the cache where it lacks any of NEEDED.
+    """Return a folder with the NEEDED tokenizer files of an IR: the IR's own, or a cached conversion.
 
     Raises:
-        ModelError: the tokenizer is damaged, or cannot be converted.
-        BackendError: what converts it is not installed.
+        ModelError: the tokenizer is damaged or cannot be converted.
+        BackendError: a package that the conversion needs is not installed.
     """
     if all((folder / name).is_file() for name in NEEDED):
         for description in NEEDED[:2]:
@@ -112,8 +112,8 @@ def tokenizer_of(folder: Path, trust_remote_code: bool, progress: Progress) -> P
         versions = [metadata.version(name) for name in VERSIONS]
     except metadata.PackageNotFoundError as error:
         raise BackendError(
-            f"{folder} has no converted tokenizer (openvino_tokenizer.xml), and making one needs {error.name}, which"
-            " is not installed: pip install 'hforch[openvino]'"
+            f"{folder} has no converted tokenizer (openvino_tokenizer.xml), and converting one needs {error.name}, "
+            "which is not installed: pip install 'hforch[openvino]'"
         ) from error
     said = {"files": of_files([folder / name for name in names]), "versions": versions, "trust": trust_remote_code}
     name = cache.Key("tokenizers", hashlib.sha256(repr(sorted(said.items())).encode()).hexdigest()[:16])

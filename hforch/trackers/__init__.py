@@ -1,1 +1,1 @@
-"""Where results also go: one module for each tracker, named as its option in `conf/tracker/`; each names it TRACKER."""
+"""Trackers, which receive copies of results: a module for each, named as its option, which defines TRACKER."""

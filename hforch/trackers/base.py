@@ -1,4 +1,4 @@
-"""What a tracker is: something outside of hforch that gets a copy of results, after they are safe on disk."""
+"""The base class of trackers, external services that receive results after they are saved to disk."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from hforch.errors import Mistake
 from hforch.utils.strict_model import StrictModel
 
 Values = Mapping[str, Any]
-"""Plain values: what JSON has, without credentials."""
+"""JSON values, with credentials redacted."""
 
 
 class TrackerOptions(StrictModel):
-    """The keys of a tracker's option in `conf/tracker/`.
+    """The keys of a tracker's option file in `conf/tracker/`.
 
     Attributes:
         kind: the name of the tracker, as a Literal.
@@ -23,19 +23,19 @@ class TrackerOptions(StrictModel):
 
 
 class Tracker:
-    """A tracker, opened for one command. All methods are called in the process that the command runs in, in turn.
+    """A tracker, opened for one command. All methods are called one at a time, in the command's process.
 
-    Whatever a method raises is a warning, once; the tracker then gets nothing more, and jobs go on. What takes long
-    delays them: do it in a thread.
+    An exception that a method raises is shown once, as a warning; the tracker is then not called again, and jobs
+    continue. Slow methods delay jobs: do slow work in a thread.
 
     Args:
-        options: those that jobs were given. The tracker gets all jobs with equal options.
+        options: the jobs' options. The tracker receives all jobs with equal options.
 
-    A job, wherever it is passed, has these keys: number, label, directory, overrides, and job, its configuration.
+    Each job passed to a method has these keys: number, label, directory, overrides, and job (its configuration).
 
     Attributes:
         Options: the type of its options.
-        gets_results: whether it has anything to do.
+        gets_results: whether the tracker receives results.
     """
 
     Options: ClassVar[type[TrackerOptions]]
@@ -46,35 +46,35 @@ class Tracker:
 
     @classmethod
     def mistakes(cls, options: Any) -> Iterator[Mistake]:
-        """Yield what of its options cannot be used on this machine, such as a library that is not installed.
+        """Yield errors in options that cannot be used on this machine, such as a library that is not installed.
 
-        Asked before anything is loaded.
+        Called before any model is loaded.
         """
         yield from ()
 
     def begin(self, directory: str, jobs: Sequence[Values], resumed: bool) -> None:
-        """A run or sweep begins.
+        """Start tracking a run or sweep.
 
         Args:
             directory: its output directory.
-            jobs: those that will run; of one that is resumed, those that were not complete.
-            resumed: whether it goes on with an earlier one.
+            jobs: the jobs that will run; of a resumed sweep, those that were incomplete.
+            resumed: whether it resumes an earlier run or sweep.
         """
 
     def begin_job(self, job: Values) -> None:
-        """A job begins."""
+        """Start tracking a job."""
 
     def add_sample(self, job: Values, sample: Values) -> None:
-        """An input was answered. `sample` is its line of samples.jsonl.
+        """Add the result of an input. `sample` is its line of samples.jsonl.
 
-        A batch that is interrupted is answered again when the job is resumed; input_id and repeat name the answer.
+        A batch that was interrupted runs again when the job is resumed; input_id and repeat identify the answer.
         """
 
     def end_job(self, job: Values, record: Values) -> None:
-        """A job has ended. `record` is its record.json, without the key `plan`; its status says how it ended.
+        """Finish a job. `record` is its record.json without the key `plan`; its status shows how the job ended.
 
-        A job with `same_as` in its record was not run itself: its results are those of another.
+        A job with `same_as` in its record did not run: its results are those of an identical job.
         """
 
     def end(self, status: str) -> None:
-        """All is over: `ok`, `failed` or `interrupted`."""
+        """Finish the run or sweep. `status` is `ok`, `failed` or `interrupted`."""

@@ -1,4 +1,4 @@
-"""All trackers: the modules of this folder."""
+"""All trackers: the modules of this package."""
 
 from __future__ import annotations
 
@@ -21,5 +21,5 @@ else:
 
 
 def mistakes(options: TrackerOptions) -> list[Mistake]:
-    """Return what a job's tracker cannot do on this machine."""
+    """Return the errors of a job's tracker options on this machine."""
     return list(TRACKERS[options.kind].mistakes(options))

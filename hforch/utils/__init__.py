@@ -1,1 +1,1 @@
-"""What all rooms use: files, paths, processes, streams, redaction."""
+"""Helpers that all packages use: files, paths, processes, streams, redaction."""

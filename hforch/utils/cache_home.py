@@ -1,4 +1,4 @@
-"""Where hforch keeps what is slow to make."""
+"""The directory of hforch's cache: exported models and other results that are slow to produce."""
 
 from __future__ import annotations
 
@@ -10,14 +10,18 @@ from hforch.utils.paths import expanded
 
 
 def cache_home() -> Path:
-    """The cache's directory, whether it exists or not."""
+    """Return the cache directory; it need not exist.
+
+    Raises:
+        ConfigError: HFORCH_CACHE starts with `~NAME`, and that user has no home directory.
+    """
     chosen = os.environ.get("HFORCH_CACHE")
     if chosen:
         found = expanded(chosen)
         if str(found).startswith("~"):
             name = found.parts[0].removeprefix("~")
-            problem = f"HFORCH_CACHE={chosen}: there is no user {name}, or nobody knows their home"
-            raise ConfigError([Mistake("", problem, hint="give a whole path")])
+            problem = f"HFORCH_CACHE={chosen}: user {name} does not exist or has no home directory"
+            raise ConfigError([Mistake("", problem, hint="use an absolute path")])
         return found.absolute()
     from platformdirs import user_cache_dir
 

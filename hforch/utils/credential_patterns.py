@@ -1,4 +1,4 @@
-"""What a credential looks like: the names that hold one, and the shapes that one has."""
+"""Patterns of credentials: names of variables and keys that hold one, and the formats of well-known tokens."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ SHAPES = re.compile(
     ),
     re.DOTALL,
 )
-# One of these stands in every text that has such a shape; looking for them is faster.
+# Every match of SHAPES contains one of these strings; a substring search is faster than the regular expression.
 HINTS = (
     *(
         "hf_",
@@ -51,7 +51,7 @@ SECRET_NAME = re.compile(
     r"(?:^|_)(?:api_?key|access_?key|private_?key|secret_?key|account_?key|secret|token|password|passwd|pwd|passphrase"
     r"|authorization|credentials?)$"
 )
-# Tokens of a vocabulary, which are no credentials.
+# Names of vocabulary tokens and of token counts, which are not credentials.
 VOCABULARY = re.compile(
     r"(?:^|_)(?:pad|eos|bos|unk|sep|cls|mask|stop|start|end|special|image|audio|video|boi|eoi|eot|eom|think|tool|prefix"
     r"|suffix|middle|first|last|next|new|max|min|per|each|decoder)_token$"
@@ -59,25 +59,25 @@ VOCABULARY = re.compile(
 CAMEL = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
 NAMED = re.compile(r"""(?<![\w.-])(?P<name>[\w.-]+)(?P<sign>["']?\s*[=:]\s*)""")
 VALUE = re.compile(r"""((?i:bearer|basic|token)\s+)?(?P<value>"[^"\n]*"|'[^'\n]*'|[^\s"',;&{}\[\]()]+)""")
-ONLY_WITH_EQUALS = ("token", "secret", "credential", "credentials")  # `unknown token: x` is a sentence
+ONLY_WITH_EQUALS = ("token", "secret", "credential", "credentials")  # `unknown token: x` is prose
 
 
 # ---------------------------------------------------------------- what is a credential
 def is_secret_name(name: str) -> bool:
-    """Return whether a key's or variable's own name says that its value is a credential."""
+    """Return whether the name of a key or variable marks its value as a credential."""
     plain = CAMEL.sub("_", name).replace("-", "_").lower()
     return bool(SECRET_NAME.search(plain)) and not VOCABULARY.search(plain)
 
 
 def credentials_in(text: str) -> Iterator[str]:
-    """Yield the parts of a text that have the shape of a credential."""
+    """Yield the parts of a string that have the format of a credential."""
     if any(hint in text for hint in HINTS):
         for match in SHAPES.finditer(text):
             yield match["bearer"] or match[0]
 
 
 def named_values(text: str) -> Iterator[re.Match[str]]:
-    """Yield matches of VALUE for what a text says to be the value of a credential's name."""
+    """Yield matches of VALUE after names of credentials, as in `password=...`."""
     for match in NAMED.finditer(text):
         name = match["name"].rpartition(".")[2]
         if is_secret_name(name) and ("=" in match["sign"] or name.lower() not in ONLY_WITH_EQUALS):

@@ -1,4 +1,4 @@
-"""Read files that somebody else may have written or damaged: regular files alone, JSON of bounded size and depth."""
+"""Read untrusted or damaged files: regular files only, JSON of limited size and depth."""
 
 from __future__ import annotations
 
@@ -14,32 +14,32 @@ import orjson
 from hforch.utils.paths import open_file
 
 LARGEST = 256 * 2**20  # bytes of a JSON file
-LONGEST_LINE = 32 * 2**20  # bytes of a line of JSON
-DEEPEST = 100  # levels of lists and mappings
+LONGEST_LINE = 32 * 2**20  # bytes per line of JSON
+DEEPEST = 100  # levels of nested lists and mappings
 
 
 def read_json(path: Path, largest: int = LARGEST) -> Any:
     """Read a JSON file.
 
     Args:
-        largest: bytes.
+        largest: the limit of the size, in bytes.
 
     Raises:
-        OSError: it cannot be read.
-        ValueError: it holds no JSON, or is too large, or nested too deeply.
+        OSError: the file cannot be read.
+        ValueError: the content is not valid JSON, is too large, or is nested too deeply.
     """
     with open_file(path) as file:
         content = file.read(largest + 1)
     if len(content) > largest:
-        raise ValueError(f"it has more than {largest // 2**20} MiB")
+        raise ValueError(f"it is larger than {largest // 2**20} MiB")
     return parse_json(content)
 
 
 def parse_json(text: bytes | str) -> Any:
-    """Parse JSON strictly: UTF-8, no NaN or infinity, no key twice, at most DEEPEST levels.
+    """Parse JSON strictly: UTF-8, no NaN or infinity, no duplicate keys, at most DEEPEST levels.
 
     Raises:
-        ValueError: it is none of that kind.
+        ValueError: the content violates one of these rules.
     """
     try:
         plain = text.decode("utf-8") if isinstance(text, bytes) else text
@@ -47,7 +47,7 @@ def parse_json(text: bytes | str) -> Any:
             raise ValueError("it is empty")
         found = json.loads(plain, object_pairs_hook=_unique, parse_constant=_refuse, parse_float=_finite)
     except UnicodeDecodeError as error:
-        raise ValueError(f"it is not UTF-8: byte {error.start} fits no character") from None
+        raise ValueError(f"it is not UTF-8: invalid byte at position {error.start}") from None
     except RecursionError:
         raise ValueError(TOO_DEEP) from None
     if is_deep(found):
@@ -56,22 +56,22 @@ def parse_json(text: bytes | str) -> Any:
 
 
 def parse_line(line: bytes) -> Any:
-    """Parse JSON fast; of a key that is there twice, the last one counts.
+    """Parse JSON fast; the last of duplicate keys wins.
 
     Raises:
-        ValueError: it is none, or nested too deeply.
+        ValueError: the line is not valid JSON, or is nested too deeply.
     """
     try:
         found = orjson.loads(line)
     except orjson.JSONDecodeError:
-        return parse_json(line)  # a lone surrogate, as a model can produce it, is none for orjson
+        return parse_json(line)  # orjson rejects lone surrogates, which a model can produce
     if line.count(b"[") + line.count(b"{") > DEEPEST and is_deep(found):
         raise ValueError(TOO_DEEP)
     return found
 
 
 def lines_of(file: BinaryIO) -> Iterator[bytes]:
-    """Iterate over lines; of one that is longer than LONGEST_LINE, so much is given and one byte more."""
+    """Yield lines; a line longer than LONGEST_LINE is truncated to LONGEST_LINE + 1 bytes."""
     for line in iter(partial(file.readline, LONGEST_LINE + 1), b""):
         yield line
         rest = line if len(line) > LONGEST_LINE else b"\n"
@@ -83,7 +83,7 @@ TOO_DEEP = f"it is nested more than {DEEPEST} levels deep"
 
 
 def is_deep(tree: Any, deepest: int = DEEPEST) -> bool:
-    """Whether lists and mappings stand in each other on more levels than that."""
+    """Return whether lists and mappings are nested more than `deepest` levels deep."""
     level = [tree]
     for _ in range(deepest):
         level = [inner for one in level if type(one) in (dict, list) for inner in _inner(one)]
@@ -101,16 +101,16 @@ def _unique(pairs: list[tuple[str, Any]]) -> Mapping[str, Any]:
     if len(found) < len(pairs):
         seen: set[str] = set()
         again = next(key for key, _ in pairs if key in seen or seen.add(key))  # type: ignore[func-returns-value]
-        raise ValueError(f"the key {again[:80]!r} is there twice")
+        raise ValueError(f"duplicate key {again[:80]!r}")
     return found
 
 
 def _refuse(name: str) -> NoReturn:
-    raise ValueError(f"{name} is no number of JSON")
+    raise ValueError(f"{name} is not valid JSON")
 
 
 def _finite(digits: str) -> float:
     found = float(digits)
     if not math.isfinite(found):
-        raise ValueError(f"{digits[:80]} is too large a number")
+        raise ValueError(f"{digits[:80]} is too large for a 64-bit float")
     return found

@@ -1,4 +1,4 @@
-"""Find the entries of a package in which each entry is a module, such as the trackers in `hforch/trackers/`."""
+"""Find plugins: the modules of a package such as `hforch/trackers/`, each of which defines one entry."""
 
 from __future__ import annotations
 
@@ -8,22 +8,22 @@ from types import ModuleType
 from typing import Any
 
 NO_ENTRIES = ("base", "registry")
-"""Modules that each such package may have beside its entries."""
+"""Modules of such a package that are not entries."""
 
 
 def names_of(package: ModuleType) -> tuple[str, ...]:
-    """Return the names of all entries, without importing them; modules that begin with an underscore are none."""
+    """Return the names of all entries without importing them; skip modules whose names start with an underscore."""
     names = (module.name for module in iter_modules(package.__path__))
     return tuple(sorted(name for name in names if not name.startswith("_") and name not in NO_ENTRIES))
 
 
 def load_entry(package: ModuleType, name: str, attribute: str) -> Any:
-    """Import an entry, and return what its module calls by the name that all entries of the package use.
+    """Import an entry's module and return the attribute that each module of the package defines, such as TRACKER.
 
     Raises:
-        TypeError: it has no such attribute.
+        TypeError: the module lacks the attribute.
     """
     module = import_module(f"{package.__name__}.{name}")
     if not hasattr(module, attribute):
-        raise TypeError(f"{module.__file__} defines no {attribute}; see CONTRIBUTING.md")
+        raise TypeError(f"{module.__file__} does not define {attribute}; see CONTRIBUTING.md")
     return getattr(module, attribute)

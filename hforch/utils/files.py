@@ -1,4 +1,4 @@
-"""Writing files so that a reader never takes a part for the whole."""
+"""Write files atomically."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from typing import IO, Any
 
 @contextmanager
 def replacing(path: Path, binary: bool = False) -> Iterator[IO[Any]]:
-    """Open a file that takes the place of `path` when it is complete; an error leaves `path` as it was.
+    """Open a temporary file that replaces `path` when the block succeeds; an error leaves `path` unchanged.
 
     Args:
-        binary: for bytes, not for text in UTF-8.
+        binary: open for bytes instead of UTF-8 text.
 
     Raises:
-        OSError: it cannot be written; nothing is left behind.
+        OSError: the file cannot be written; the temporary file is deleted.
     """
     unfinished = path.with_name(f".{path.name}.{os.getpid()}")
     try:
@@ -30,7 +30,7 @@ def replacing(path: Path, binary: bool = False) -> Iterator[IO[Any]]:
         with suppress(OSError, ValueError):
             unfinished.unlink(missing_ok=True)
         if isinstance(error, OSError) and error.errno and error.filename is None:
-            error.filename = str(path)  # a failed write names no file
+            error.filename = str(path)  # Python sets no file name when a write fails
         raise
 
 
@@ -48,7 +48,7 @@ def output(path: Path) -> Iterator[IO[str]]:
 
 
 def write_whole(path: Path, text: str) -> None:
-    """Write a text file; see `replacing`."""
+    """Write a text file atomically; see `replacing`."""
     with replacing(path) as file:
         file.write(text)
 

@@ -1,4 +1,4 @@
-"""Work in a short-lived fork of this process: what it takes of memory is given back at its end."""
+"""Run a function in a short-lived fork of this process, so that the memory it uses is freed afterwards."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ T = TypeVar("T")
 
 
 def run_in_fork(work: Callable[[], T]) -> T:
-    """What `work` returns, or raises, when it is done in a fork; it must be possible to pickle that.
+    """Run `work` in a fork, and return its result or raise its exception; both must be picklable.
 
     Raises:
-        HforchError: the fork is gone without a word.
+        HforchError: the fork died without a result.
     """
     context = multiprocessing.get_context("fork")
     ours, theirs = context.Pipe(duplex=False)
@@ -33,7 +33,7 @@ def run_in_fork(work: Callable[[], T]) -> T:
         worked, value = pickle.loads(ours.recv_bytes())
     except EOFError:
         process.join()
-        raise HforchError(f"a part of the work ended with exit code {process.exitcode} and said nothing") from None
+        raise HforchError(f"a forked process died with exit code {process.exitcode} and returned no result") from None
     finally:
         ours.close()
     process.join()

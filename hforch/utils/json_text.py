@@ -1,4 +1,4 @@
-"""JSON text as hforch writes it: without known credentials, and with nothing that JSON does not have."""
+"""Serialize to JSON without known credentials, and without NaN or infinity."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from hforch.utils.redaction import may_hold_known, redacted_tree, without_known
 
 
 def to_json(value: Any, indent: int | None = None, ascii_only: bool = False) -> str:
-    """JSON text without known credentials, and with null for numbers that JSON does not have (NaN)."""
+    """Return a value as JSON: known credentials are redacted, NaN and infinity become null."""
     try:
         text = _dumps(value, indent, ascii_only)
     except ValueError:
         text = _dumps(_each(value, _finite), indent, ascii_only)
     if may_hold_known(text):
         text = _dumps(redacted_tree(json.loads(text), without_known), indent, ascii_only)
-    # A lone surrogate, which a model can produce, has no UTF-8 form.
+    # A model can produce lone surrogates, which UTF-8 cannot encode.
     return text.encode("utf-8", "backslashreplace").decode("utf-8")
 
 

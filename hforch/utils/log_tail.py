@@ -1,4 +1,4 @@
-"""The end of a process's log, for the message that says how it ended."""
+"""Quote the end of a dead process's log in an error message."""
 
 from __future__ import annotations
 
@@ -13,21 +13,21 @@ from hforch.utils.paths import open_file
 from hforch.utils.redaction import redacted, redacted_line
 
 READ = 1 << 16  # bytes from the end
-LINES, LONGEST = 3, 200  # that are quoted, and characters of each
-RECENT = 12  # lines: an exception before them was probably caught, and is not what ended the process
-LEGIBLE = 0.8  # of a line's characters
+LINES, LONGEST = 3, 200  # quoted, and characters per line
+RECENT = 12  # lines: an earlier exception was probably caught, and did not end the process
+LEGIBLE = 0.8  # fraction of a line's characters
 
 ESCAPES = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)?)")
 TRACEBACK = "Traceback (most recent call last):"
-FATAL = "Fatal Python error: "  # as faulthandler has it
+FATAL = "Fatal Python error: "  # as faulthandler prints it
 FRAME = 'File "'
 
 
 def quoted_tail(log: Path, start: int = 0) -> str:
-    """Return the lines at the end of a log that say best why its process ended, as one line; "" if none does.
+    """Return the lines at the end of a log that best explain why its process died, joined to one line; "" if none do.
 
     Args:
-        start: the size that the log had before the process wrote to it.
+        start: the size of the log before the process wrote to it, in bytes.
     """
     with suppress(OSError), open_file(log) as file:
         text = redacted(ESCAPES.sub("", tail(file.fileno(), start).decode("utf-8", "replace")))
@@ -37,7 +37,7 @@ def quoted_tail(log: Path, start: int = 0) -> str:
 
 
 def tail(file: int, start: int = 0) -> bytes:
-    """Return the last lines of an open file, no more than `READ` bytes; its position stays where it is."""
+    """Return the last lines of an open file, at most `READ` bytes, without moving its position."""
     size = os.fstat(file).st_size
     begin = max(start, size - READ)
     end = os.pread(file, READ, begin)
@@ -45,14 +45,14 @@ def tail(file: int, start: int = 0) -> bytes:
 
 
 def size_of(path: Path) -> int:
-    """Return how many bytes a file has; 0 if there is none."""
+    """Return the size of a file in bytes; 0 if it does not exist."""
     with suppress(OSError):
         return path.stat().st_size
     return 0
 
 
 def _is_legible(line: str) -> bool:
-    """Return whether there are words in a line, and not only a progress bar, or bytes that are no text."""
+    """Return whether a line contains words, not only a progress bar or bytes that are not text."""
     good = sum(one.isprintable() and one != "\N{REPLACEMENT CHARACTER}" for one in line)
     return good >= LEGIBLE * len(line) and re.search(r"[^\W\d_]{3}", line) is not None
 

@@ -1,4 +1,4 @@
-"""Markdown tables, and pages in which a generated one is replaced."""
+"""Format Markdown tables, and replace the generated tables of a page."""
 
 from __future__ import annotations
 
@@ -7,15 +7,15 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 
 def table(headers: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """Return a table."""
+    """Return a Markdown table."""
     return "\n".join(_lines(headers, rows))
 
 
 def with_tables(text: str, kind: str, tables: Mapping[str, str]) -> str:
-    """Return a page with each table between `<!-- KIND: NAME -->` and `<!-- end -->` replaced by the one of that name.
+    """Return a page with each table between `<!-- KIND: NAME -->` and `<!-- end -->` replaced by tables[NAME].
 
     Raises:
-        KeyError: a mark names no table.
+        KeyError: there is no table for a name in the page.
     """
     block = re.compile(rf"<!-- {kind}: (\w+) -->\n.*?<!-- end -->", re.DOTALL)
     return block.sub(lambda mark: f"<!-- {kind}: {mark[1]} -->\n{tables[mark[1]]}\n<!-- end -->", text)

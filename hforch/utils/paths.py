@@ -1,4 +1,4 @@
-"""Paths as people write them, and files that other people have named."""
+"""Expand paths that users enter, and open untrusted files safely."""
 
 from __future__ import annotations
 
@@ -16,30 +16,30 @@ KINDS = (
     (stat.S_ISBLK, "a device"),
 )
 MOST_READ = 2**31
-"""Bytes of a file that is read as a whole, unless said otherwise."""
+"""The default limit for a file that is read as a whole, in bytes."""
 
 
 def expanded(path: str | Path) -> Path:
-    """A path with `~` and `~name` replaced; as a shell does, one of an unknown name is left as it is."""
+    """Return a path with `~` and `~name` expanded; like a shell, leave `~name` of an unknown user unchanged."""
     return Path(os.path.expanduser(path))  # noqa: PTH111 (pathlib's own raises RuntimeError for an unknown name)
 
 
 def open_file(path: Path, most: int | None = None) -> BinaryIO:
-    """Open a file for reading, if it is one: a pipe may never say anything, and a device never end.
+    """Open a regular file for reading; refuse pipes, which may block forever, and devices, which may never end.
 
     Args:
-        most: bytes that it may have.
+        most: the limit of the size, in bytes.
 
     Raises:
-        OSError: it cannot be read, is something else, or is too large.
+        OSError: the file cannot be read, is not a regular file, or is too large.
     """
     opened = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     try:
         found = os.fstat(opened)
         if kind := _kind(found.st_mode):
-            raise OSError(errno.EINVAL, f"{kind}, where a file is needed", str(path))
+            raise OSError(errno.EINVAL, f"{kind}, not a file", str(path))
         if most is not None and found.st_size > most:
-            problem = f"too large: {found.st_size:,} bytes, and at most {most:,} can be read"
+            problem = f"too large: {found.st_size:,} bytes; the limit is {most:,}"
             raise OSError(errno.EOVERFLOW, problem, str(path))
         return os.fdopen(opened, "rb")
     except BaseException:
@@ -48,18 +48,18 @@ def open_file(path: Path, most: int | None = None) -> BinaryIO:
 
 
 def read_bytes(path: Path, most: int = MOST_READ) -> bytes:
-    """The bytes of a file; errors as `open_file`."""
+    """Return the bytes of a file; raise the errors of `open_file`."""
     with open_file(path, most) as file:
         return file.read(most + 1)
 
 
 def read_text(path: Path, encoding: str = "utf-8", most: int = MOST_READ) -> str:
-    """The text of a file, its line ends as `\\n`; errors as `open_file`, and UnicodeDecodeError."""
+    """Return the text of a file with `\\n` line ends; raise the errors of `open_file`, and UnicodeDecodeError."""
     return read_bytes(path, most).decode(encoding).replace("\r\n", "\n").replace("\r", "\n")
 
 
 def kind_of_file(path: Path) -> str | None:
-    """What is there if it is no file, such as `a folder`; None for a file, and where there is nothing."""
+    """Return what a path is if not a regular file, such as `a folder`; None for a file, and if it does not exist."""
     try:
         return _kind(path.stat().st_mode)
     except OSError:
@@ -67,7 +67,7 @@ def kind_of_file(path: Path) -> str | None:
 
 
 def is_special(path: Path) -> bool:
-    """Whether a path is a pipe, a socket or a device, which may block whoever opens it."""
+    """Return whether a path is a pipe, a socket or a device; opening one may block."""
     return kind_of_file(path) not in (None, "a folder")
 
 

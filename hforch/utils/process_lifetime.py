@@ -1,4 +1,4 @@
-"""Child processes that end with the process that started them (Linux)."""
+"""Child processes that die with the process that started them (Linux)."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ runpy.run_module(module, run_name="__main__", alter_sys=True)
 
 
 def exit_with_parent(parent: int, by: signal.Signals = signal.SIGKILL) -> None:
-    """Have the kernel send this process a signal when its parent ends; exit at once if the parent has ended already.
+    """Have the kernel send this process a signal when its parent dies; exit immediately if the parent is already dead.
 
     Args:
         parent: the process id of the parent.
@@ -37,5 +37,5 @@ def exit_with_parent(parent: int, by: signal.Signals = signal.SIGKILL) -> None:
 
 
 def python_module(module: str, arguments: Sequence[str]) -> list[str]:
-    """Return the command for `python -P -m MODULE ARGUMENTS` as a child of this process that is killed when it ends."""
+    """Return the command for `python -P -m MODULE ARGUMENTS` as a child that is killed when this process ends."""
     return [sys.executable, "-P", "-c", RUN_MODULE, str(os.getpid()), module, *arguments]

@@ -1,6 +1,6 @@
-"""How long work tells that it goes on: stages with a name, a detail and, where it is known, a total.
+"""Progress reports of long work: stages with a name, a detail and, if known, a total.
 
-The models and the runner report to a Progress; the terminal, a pipe to another process, or nobody listens.
+Models and the runner report to a Progress: the terminal, a pipe to another process, or Silent.
 """
 
 from __future__ import annotations
@@ -17,22 +17,22 @@ class Progress(Protocol):
         """Enter a stage such as `download`, `convert`, `export` or `load`.
 
         Args:
-            name: the verb, one word.
-            detail: what it works on, for people.
-            total: how many units there are, bytes for a download; None when nobody knows.
+            name: one word.
+            detail: what the stage works on, for display.
+            total: the number of units, bytes for a download; None if unknown.
 
         Returns:
-            a context manager; inside it, call what it gives with the number of units done since the last call.
+            A context manager; inside it, call what it yields with the number of units done since the last call.
         """
         ...
 
     def note(self, text: str) -> None:
-        """Tell the person one line worth knowing."""
+        """Show one line to the user."""
         ...
 
 
 class Silent:
-    """A Progress that nobody listens to."""
+    """A Progress that discards all reports."""
 
     @contextmanager
     def stage(self, name: str, detail: str, total: int | None = None) -> Iterator[Advance]:

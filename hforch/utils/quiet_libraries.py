@@ -1,4 +1,4 @@
-"""Keeping libraries from talking over a program that only loads a model: nothing they say here helps anyone."""
+"""Silence library messages that do not help the user while a model is loaded."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-# While they are imported they complain of kernels for other hardware, and of each other.
+# When imported, these libraries warn of kernels for other hardware, and of each other.
 NOISY = ("torchao", "torch.utils._pytree", "nncf", "optimum", "transformers.generation.configuration_utils")
 
 
 @contextmanager
 def quiet() -> Iterator[None]:
-    """Let only errors through, and show no progress bars, until the model is loaded."""
+    """Log only errors of these libraries, and disable progress bars of transformers, while the block runs."""
     levels = {name: logging.getLogger(name).level for name in NOISY}
     for name in NOISY:
         logging.getLogger(name).setLevel(logging.ERROR)

@@ -1,4 +1,4 @@
-"""Logs, streams and files without credentials."""
+"""Remove credentials from logs, streams and files."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from hforch.utils.redaction import redacted, redacted_line
 
 # ---------------------------------------------------------------- logs
 class RedactingFormatter(logging.Formatter):
-    """A formatter that takes the credentials out of what another one makes."""
+    """A formatter that redacts credentials in the output of another formatter."""
 
     def __init__(self, inner: logging.Formatter) -> None:
         super().__init__()
@@ -24,7 +24,7 @@ class RedactingFormatter(logging.Formatter):
 
 
 def redact_logging() -> None:
-    """Take credentials out of what the handlers of all loggers write from here on."""
+    """Make the handlers that all loggers have now redact credentials."""
     loggers = [logging.getLogger(), *(one for one in logging.root.manager.loggerDict.values())]
     for logger in loggers:
         for handler in logger.handlers if isinstance(logger, logging.Logger) else ():
@@ -33,7 +33,7 @@ def redact_logging() -> None:
 
 
 class RedactingStream(io.TextIOWrapper):
-    """A stream of log lines without credentials."""
+    """A stream that redacts credentials in log lines."""
 
     def write(self, text: str, /) -> int:
         super().write(redacted_line(text))
@@ -41,14 +41,14 @@ class RedactingStream(io.TextIOWrapper):
 
 
 def redacting(number: int, before: Any) -> RedactingStream:
-    """Return a stream of log lines over a file descriptor, in the place of another one, with nothing held back."""
+    """Return an unbuffered redacting stream that writes to a file descriptor and replaces the stream `before`."""
     before.flush()
     raw: Any = io.FileIO(number, "wb", closefd=False)
     return RedactingStream(raw, encoding="utf-8", errors="backslashreplace", write_through=True)
 
 
 def redact_file(path: Path) -> None:
-    """Take credentials out of a log that native code may have written to, in place: others may append to it."""
+    """Redact credentials in a log that native code may have written to; in place, since other processes may append."""
     with suppress(OSError), path.open("r+b") as file:
         before = file.read()
         text = before.decode("utf-8", "surrogateescape")

@@ -1,11 +1,11 @@
-"""Credentials are kept out of everything that hforch writes and prints; this module finds and replaces them.
+"""Find and replace credentials in everything that hforch writes and prints.
 
 There are three rules, from the narrowest to the widest:
 
-- `without_known`: credentials that this process has been given, and the hub's tokens. For inputs and outputs of models,
-  which are data and stay as they are otherwise.
-- `redacted`: also text of a known shape (`sk-...`, a private key, a password in a URL). For configuration and records.
-- `redacted_line`: also `name=value` where the name is that of a credential. For messages and logs.
+- `without_known`: credentials that this process has remembered, and Hugging Face tokens. For inputs and outputs of
+  models, which are data and otherwise stay unchanged.
+- `redacted`: also strings of a known format (`sk-...`, a private key, a password in a URL). For configuration, records.
+- `redacted_line`: also `name=value` if the name is that of a credential. For messages and logs.
 """
 
 from __future__ import annotations
@@ -22,26 +22,26 @@ from hforch.utils.credential_patterns import HINTS, HUB_TOKEN, SHAPES, credentia
 
 STRUCK = "***"
 TOKEN_VARIABLES = ("HF_TOKEN", "HUGGING_FACE_HUB_TOKEN", "HUGGINGFACEHUB_API_TOKEN")
-SHORTEST = 8  # characters; a shorter value stands in too many words
-SHORTEST_NAMED = 6  # of a value whose name says that it is a credential
+SHORTEST = 8  # characters; a shorter value is part of too many words
+SHORTEST_NAMED = 6  # characters of a value whose name is that of a credential
 INTERPOLATION = re.compile(r"\$\{[^}]*\}")
 
-MOST_REMEMBERED = 200  # characters
+MOST_REMEMBERED = 200  # characters of a cached string
 
-_given: dict[str, str] = {}  # credentials that this process was given, each with what is written in its place
-_ordinary: set[str] = set()  # those of them that are only values of variables that the configuration reads
-_in_paths: set[str] = set()  # the ordinary ones that name a directory of ours
+_given: dict[str, str] = {}  # known credentials, each with its replacement
+_ordinary: set[str] = set()  # known values that are only those of environment variables in the configuration
+_in_paths: set[str] = set()  # ordinary values that occur in the path of an output directory
 
 
 def remember(value: str, shown: str = STRUCK) -> None:
-    """From here on, write `shown` in the place of `value`, and of the parts of it that are credentials."""
+    """Redact `value`, and the parts of it that are credentials, from now on: replace them by `shown`."""
     if len(value) >= SHORTEST_NAMED and not INTERPOLATION.fullmatch(value) and set(value) != {"*"}:
         _given.setdefault(value, shown)
     remember_shapes(value, shown)
 
 
 def remember_shapes(text: str, shown: str = STRUCK) -> None:
-    """Remember the parts of a text that have the shape of a credential."""
+    """Remember the parts of a string that have the format of a credential."""
     for found in credentials_in(text):
         parts = {found}
         if f"://{found}@" in text:
@@ -53,7 +53,7 @@ def remember_shapes(text: str, shown: str = STRUCK) -> None:
 
 
 def remember_named(text: str) -> None:
-    """Remember what a text says to be the values of credentials' names."""
+    """Remember the values of credential names in a string, as in `password=...`."""
     for match in named_values(text):
         remember(match["value"].strip("\"'"))
 
@@ -61,7 +61,7 @@ def remember_named(text: str) -> None:
 def remember_variable(name: str, value: str) -> None:
     """Remember the value of an environment variable that the configuration reads.
 
-    Paths, numbers and plain words are left alone: they are no credentials, and stand in many places.
+    Ignore paths, numbers and plain words: they are not credentials, and occur in many places.
     """
     shown = f"${{oc.env:{name}}}"
     if is_secret_name(name) or any(credentials_in(value)):
@@ -72,9 +72,9 @@ def remember_variable(name: str, value: str) -> None:
 
 
 def allow_in_path(path: str) -> bool:
-    """Return whether a path may be written down: it holds no credential.
+    """Return whether a path contains no credential and may be written.
 
-    Values of variables that are none may stand in it, and are written as they are from then on.
+    Ordinary values of environment variables are allowed in it, and are no longer redacted afterwards.
     """
     for value in [one for one, _ in _known() if one in path]:
         if value not in _ordinary:
@@ -85,12 +85,12 @@ def allow_in_path(path: str) -> bool:
 
 
 def remembered() -> dict[str, str]:
-    """Return the credentials of this process, for one that works for it."""
+    """Return the known credentials, to pass them to a child process."""
     return dict(_given)
 
 
 def remember_all(given: Mapping[str, str]) -> None:
-    """Take over the credentials of the process that this one works for."""
+    """Add the known credentials of the parent process."""
     _given.update(given)
 
 
@@ -100,20 +100,20 @@ def _is_common(value: str) -> bool:
 
 # ---------------------------------------------------------------- text
 def without_known(text: str) -> str:
-    """Return a text without the credentials that this process was given, and without tokens of the hub."""
+    """Return a string with the known credentials and Hugging Face tokens redacted."""
     for value, shown in _known():
         text = text.replace(value, shown)
     return re.sub(HUB_TOKEN, STRUCK, text) if "hf_" in text else text
 
 
 class Pieces:
-    """Text that comes in pieces, without credentials that lie across two of them."""
+    """A redactor for text that arrives in pieces; it finds credentials that span two pieces."""
 
     def __init__(self) -> None:
         self._held = ""
 
     def add(self, piece: str) -> str:
-        """Return what can be shown by now: all but an end that may be the beginning of a credential."""
+        """Return the text that can be shown by now: all except an end that may be the start of a credential."""
         text = without_known(self._held + piece)
         longest = max((len(value) for value, _ in _known()), default=1)
         ends = (size for size in range(min(longest - 1, len(text)), 0, -1) if _begins_known(text[-size:]))
@@ -122,7 +122,7 @@ class Pieces:
         return text[: len(text) - held]
 
     def rest(self) -> str:
-        """Return what is left at the end."""
+        """Return the text that is still held back."""
         rest, self._held = self._held, ""
         return rest
 
@@ -132,7 +132,7 @@ def _begins_known(text: str) -> bool:
 
 
 def redacted(text: str) -> str:
-    """Return a text without anything in it that looks like a credential."""
+    """Return a string with everything that looks like a credential redacted."""
     text = without_known(text)
     if not any(hint in text for hint in HINTS):
         return text
@@ -140,7 +140,7 @@ def redacted(text: str) -> str:
 
 
 def redacted_line(text: str) -> str:
-    """Return a line of a message or log without credentials, and without the values of names that say they are one."""
+    """Return a line of a message or log with credentials redacted, including `name=value` with the name of one."""
     text = redacted(text)
     pieces, at = [], 0
     for match in named_values(text):
@@ -152,7 +152,7 @@ def redacted_line(text: str) -> str:
 
 
 def redacted_override(text: str) -> str:
-    """Return an override as it may be recorded: Hydra's own settings may name credentials, those of a job are data."""
+    """Return an override for the record: Hydra's settings as `redacted_line`, those of a job (data) as `redacted`."""
     key, equals, value = text.partition("=")
     if not key.lstrip("+~").startswith("hydra"):
         return redacted(text)
@@ -162,7 +162,7 @@ def redacted_override(text: str) -> str:
 
 
 def _known() -> tuple[tuple[str, str], ...]:
-    """Return the known credentials, longest first, each with what is written in its place."""
+    """Return the known credentials with their replacements, longest first."""
     tokens = tuple(value for name in TOKEN_VARIABLES if len(value := os.environ.get(name, "")) >= SHORTEST)
     return _ordered(tokens, tuple(_given.items()))
 
@@ -178,17 +178,17 @@ Rule = Callable[[str], str]
 
 
 def redacted_tree(tree: Any, rule: Rule = redacted, by_name: Callable[[tuple[str, ...]], bool] | None = None) -> Any:
-    """Return plain containers with a rule applied to every key and text.
+    """Return plain containers with a rule applied to every key and string.
 
     Args:
-        by_name: for the path of a key, whether its name decides too; None: it never does.
+        by_name: returns whether the value at a path is also redacted because of its key; None: never.
     """
     return _redacted(tree, _once(rule, _known()), by_name, ())
 
 
 @lru_cache(maxsize=8)
 def _once(rule: Rule, known: tuple[tuple[str, str], ...]) -> Rule:
-    """A rule that looks at each short text once, as long as the known credentials are these: records say much alike."""
+    """Return a rule that caches results of short strings (records repeat many) for the given known credentials."""
     remembered = lru_cache(maxsize=20_000)(rule)
     return lambda text: remembered(text) if len(text) < MOST_REMEMBERED else rule(text)
 
@@ -200,7 +200,7 @@ def _redacted(tree: Any, rule: Rule, by_name: Callable[[tuple[str, ...]], bool] 
             inner = (*path, str(key))
             named = by_name is not None and is_named_secret(str(key), value) and by_name(inner)
             new = rule(key) if isinstance(key, str) else key
-            while new in found:  # two credentials among the keys of one mapping
+            while new in found:  # two keys of a mapping are credentials
                 new += "*"
             found[new] = STRUCK if named else _redacted(value, rule, by_name, inner)
         return found
@@ -210,14 +210,14 @@ def _redacted(tree: Any, rule: Rule, by_name: Callable[[tuple[str, ...]], bool] 
 
 
 def is_named_secret(key: str, value: Any) -> bool:
-    """Return whether a key's name says that its value is a credential, and there is a value."""
+    """Return whether a key is the name of a credential, and has a value."""
     if isinstance(value, str):
         return is_secret_name(key) and value not in ("", "???") and not INTERPOLATION.fullmatch(value)
     return is_secret_name(key) and isinstance(value, int) and not isinstance(value, bool)
 
 
 def may_hold_known(text: str) -> bool:
-    """Return whether JSON text may hold what `without_known` replaces."""
+    """Return whether JSON text may contain what `without_known` replaces."""
     if "hf_" in text and re.search(HUB_TOKEN, text):
         return True
     forms = (form for value, _ in _known() for form in _forms(value))
@@ -226,5 +226,5 @@ def may_hold_known(text: str) -> bool:
 
 @lru_cache(maxsize=256)
 def _forms(value: str) -> Iterable[str]:
-    """Return a value as it may stand in JSON."""
+    """Return the forms that a value can have in JSON."""
     return {value, json.dumps(value)[1:-1], json.dumps(value, ensure_ascii=False)[1:-1]}

@@ -1,7 +1,7 @@
-"""Where text that others wrote leaves hforch: one function for each sink, so that nothing in it is obeyed there.
+"""Escape untrusted text: one function for each kind of output.
 
-Records keep text as it is. A terminal, a spreadsheet or a viewer of Markdown gets it so that it moves no cursor, starts
-no formula and loads no image.
+Records store text unchanged. On a terminal, in a spreadsheet or in a Markdown viewer it must not move the cursor,
+start a formula or load an image.
 """
 
 from __future__ import annotations
@@ -10,14 +10,14 @@ import re
 import unicodedata
 from collections.abc import Callable
 
-JOINERS = "\u200c\u200d"  # within emoji, and in many scripts
+JOINERS = "\u200c\u200d"  # used in emoji and many scripts
 NUMBER = re.compile(r"[-+]?(\d+(\.\d*)?|\.\d+)([eE][-+]?\d+)?%?")
 FORMULA = ("=", "+", "-", "@", "\t", "\r")
 MARKDOWN = re.compile(r"[\\`\[\]<&|]|(?<=:)//|(?<=www)\.")
 
 
 def is_visible(one: str) -> bool:
-    """Whether a character has a shape or a width, and does nothing else."""
+    """Return whether a character is printable, a joiner or a space."""
     return one.isprintable() or one in JOINERS or unicodedata.category(one) == "Zs"
 
 
@@ -37,22 +37,22 @@ def _as_in_json(one: str) -> str:
 
 
 def for_terminal(text: str) -> str:
-    """Text in lines; control characters and those that change the direction are written as in Python."""
+    """Return text with control characters and direction marks escaped as in Python; newlines and tabs stay."""
     return _escaped(text, "\n\t", _as_in_python)
 
 
 def for_json(text: str) -> str:
-    """JSON as it was, with escapes for what no terminal should get."""
+    """Return JSON text with characters escaped that must not reach a terminal."""
     return _escaped(text, "\n", _as_in_json)
 
 
 def for_yaml(text: str) -> str:
-    """YAML whose texts with such characters are all in double quotes, as `hforch.config.as_recipe.to_yaml` has it."""
+    """Return YAML with such characters escaped; `hforch.config.as_recipe.to_yaml` double-quotes such strings."""
     return _escaped(text, "\n", lambda one: f"\\U{ord(one):08x}")
 
 
 def for_csv(value: object) -> object:
-    """A cell: a text that a spreadsheet would take for a formula begins with an apostrophe; numbers stay numbers."""
+    """Return a CSV cell: an apostrophe precedes a string that a spreadsheet would evaluate; numbers stay numbers."""
     if not isinstance(value, str):
         return value
     text = f"'{value}" if value.startswith(FORMULA) and not NUMBER.fullmatch(value) else value
@@ -60,11 +60,11 @@ def for_csv(value: object) -> object:
 
 
 def for_markdown(text: str) -> str:
-    """Text for one line of Markdown: no HTML, no link, no image, no code, no cell of a table begins in it."""
+    """Return text for one line of Markdown in which no HTML, link, image, code or table cell starts."""
     plain = for_terminal(text).replace("\n", " ").replace("\t", " ")
     return MARKDOWN.sub(lambda match: f"\\{match[0]}", plain)
 
 
 def for_xml(text: str) -> str:
-    """Text for XML 1.0, which has no escapes for most control characters."""
+    """Return text for XML 1.0, which cannot represent most control characters."""
     return for_terminal(text)

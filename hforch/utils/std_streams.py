@@ -1,5 +1,5 @@
-"""Standard output and error of a process of ours: who reads them may go away (`| head`), or their disk may be full,
-and neither ends what is being run, nor changes how it ended."""
+"""Standard output and error that never fail: a closed reader (`| head`) or a full disk neither stops a run nor changes
+its exit code."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ STDERR = 2
 
 
 class Outlet(io.FileIO):
-    """A file descriptor whose writes never fail: what cannot be written is left out.
+    """A file descriptor whose writes never fail: what cannot be written is dropped.
 
     Attributes:
-        lost: the first error; None as long as all was written.
-        told: what stderr is told when nobody reads any more; None: nothing.
+        lost: the first error; None while all writes succeeded.
+        `told`: the message printed to stderr when the reader has disconnected; None: no message.
     """
 
     lost: OSError | None = None
@@ -41,33 +41,33 @@ class Outlet(io.FileIO):
 
     @property
     def is_incomplete(self) -> bool:
-        """Whether somebody who still reads misses something."""
+        """Whether output was lost although its reader had not disconnected."""
         return self.lost is not None and not isinstance(self.lost, BrokenPipeError)
 
     def _tell(self, error: OSError) -> None:
         if self.fileno() == STDERR:
             return
         if not isinstance(error, BrokenPipeError):
-            print(f"what is printed is lost: {(error.strerror or str(error)).lower()}", file=sys.stderr, flush=True)
+            print(f"cannot write to stdout: {(error.strerror or str(error)).lower()}", file=sys.stderr, flush=True)
         elif self.told:
             print(self.told, file=sys.stderr, flush=True)
 
 
 def open_missing() -> None:
-    """Open what a parent has closed of the descriptors 0 to 2, before a file of ours takes its number."""
+    """Open those of the descriptors 0 to 2 that the parent has closed, before another file gets the number."""
     for number in range(3):
         try:
             os.fstat(number)
         except OSError:
-            os.open(os.devnull, os.O_RDWR)  # the lowest number that is free
+            os.open(os.devnull, os.O_RDWR)  # gets the lowest free number
     for number, name in ((1, "stdout"), (2, "stderr")):
         if getattr(sys, name) is None:
             setattr(sys, name, os.fdopen(number, "w", encoding="utf-8", closefd=False))
 
 
 def prepare() -> None:
-    """Make sure that something can be printed: what a terminal cannot show must not end a run."""
-    sys.stdout = sys.stdout or Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115 (open to the end)
+    """Make stdout and stderr usable: open missing streams, and escape characters that the encoding lacks."""
+    sys.stdout = sys.stdout or Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115 (stays open)
     sys.stderr = sys.stderr or Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
@@ -75,10 +75,10 @@ def prepare() -> None:
 
 
 class Safe(io.TextIOWrapper):
-    """A stream on which nothing that is printed is obeyed by a terminal, but what `styled` lets through.
+    """A stream that escapes control characters, except in what `styled` writes.
 
     Attributes:
-        redact: takes the credentials out of what is printed.
+        redact: redacts credentials in what is printed.
     """
 
     redact: Callable[[str], str] = staticmethod(without_known)
@@ -89,7 +89,7 @@ class Safe(io.TextIOWrapper):
 
 
 class SafeErrors(Safe):
-    """The same for stderr, where no model's text goes."""
+    """The same for stderr, which never shows a model's text: redacts by format too."""
 
     redact = staticmethod(redacted)
 
@@ -106,12 +106,12 @@ class _Styled:
 
 
 def styled(stream: Any) -> Any:
-    """The same stream for a writer of styles, who makes what it writes safe by itself, as `report/console.py` does."""
+    """Return the stream without escaping, for a writer of styles that escapes its text, as `report/console.py` does."""
     return _Styled(stream) if isinstance(stream, Safe) else stream
 
 
 def survive_closed_readers() -> None:
-    """From here on, stdout and stderr of this process take what nobody reads, and give a terminal nothing but text."""
+    """Make stdout and stderr of this process survive closed readers, and escape what is printed."""
     sys.stdout, sys.stderr = _outlasting(sys.stdout, Safe), _outlasting(sys.stderr, SafeErrors)
 
 
@@ -120,7 +120,7 @@ def _outlasting(stream: Any, kind: type[Safe]) -> Any:
         return stream
     stream.flush()
     raw: Any = Outlet(stream.fileno(), "wb", closefd=False)
-    is_buffered = stream.buffer is not _raw(stream)  # it is not under PYTHONUNBUFFERED
+    is_buffered = stream.buffer is not _raw(stream)  # not with PYTHONUNBUFFERED
     return kind(
         io.BufferedWriter(raw) if is_buffered else raw,
         encoding=stream.encoding,
@@ -131,7 +131,7 @@ def _outlasting(stream: Any, kind: type[Safe]) -> Any:
 
 
 def outlet() -> Outlet | None:
-    """That of stdout; None if it is a stream of somebody else's, as in tests."""
+    """Return the outlet of stdout; None if stdout was replaced, as in tests."""
     raw = _raw(sys.stdout)
     return raw if isinstance(raw, Outlet) else None
 
@@ -143,7 +143,7 @@ def _raw(stream: Any) -> Any:
 
 @contextmanager
 def going_on(told: str) -> Iterator[None]:
-    """What is done meanwhile goes on when nobody reads stdout any more, and stderr is told so."""
+    """Print `told` to stderr if the reader of stdout disconnects while the block runs; the block continues."""
     if (found := outlet()) is not None:
         found.told = told
     try:

@@ -1,4 +1,4 @@
-"""The base class of all types that validate a configuration, and the constrained types of their fields."""
+"""The base class of all configuration models, and constrained types for their fields."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ Probability = Annotated[float, Field(ge=0, le=1)]
 
 
 class StrictModel(BaseModel):
-    """A model that is immutable, refuses unknown keys, and converts nothing silently ("3" is not 3).
+    """A model that is immutable, rejects unknown keys, and does not convert types ("3" is not 3).
 
     Attributes:
-        added: keys that older records lack, with the values that these had then.
+        added: keys that older records lack, with the values that applied then.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
@@ -29,5 +29,5 @@ class StrictModel(BaseModel):
 
 
 def union_of(models: Sequence[type[BaseModel]], tag: str) -> Any:
-    """Return the type of any of these models, told apart by a field; a single model is its own type."""
+    """Return the union of the models, discriminated by a field; for a single model, the model."""
     return models[0] if len(models) == 1 else Annotated[reduce(or_, models), Field(discriminator=tag)]

@@ -1,4 +1,4 @@
-"""Limits of the system that a process runs into, in words: files, processes, memory, disk."""
+"""Explain errors caused by limits of the system: open files, processes, memory, disk."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ import resource
 from hforch.errors import HforchError
 
 NO_THREAD = "can't start new thread"
-NO_MEMORY = "DefaultCPUAllocator: can't allocate memory"  # torch's words
-MEMORY = "memory ran out; free some, or choose a smaller model, precision or batch"
+NO_MEMORY = "DefaultCPUAllocator: can't allocate memory"  # raised by torch
+MEMORY = "out of memory; free memory, or use a smaller model, precision or batch size"
 
 
 def limit_reached(error: BaseException | None) -> str | None:
-    """Return what the system has run out of and what to do, if that is why `error` was raised; else None.
+    """Return which limit caused `error` and what to do, or None if no limit did.
 
-    An HforchError says so itself.
+    An HforchError already explains its cause.
     """
     while error is not None and not isinstance(error, HforchError):
         if isinstance(error, OSError) and (found := _of_system(error)):
@@ -40,21 +40,21 @@ def _of_system(error: OSError) -> str | None:
         case errno.ENOMEM:
             return MEMORY
         case errno.ENOSPC | errno.EDQUOT:
-            return f"the disk is full{place}; make room, or write to another disk"
+            return f"the disk is full{place}; free space, or use another disk"
         case errno.EFBIG:
-            return f"a file may not become larger here{place}; raise the limit (ulimit -f) or the quota"
+            return f"file size limit exceeded{place}; raise the limit (ulimit -f) or the quota"
     return None
 
 
 def few_files() -> str:
     limit = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
-    return f"too many open files: this process may have {limit}; raise the limit, e.g. with `ulimit -n 1024`"
+    return f"too many open files: the limit of this process is {limit}; raise it, e.g. with `ulimit -n 1024`"
 
 
 def no_processes() -> str:
     limit = resource.getrlimit(resource.RLIMIT_NPROC)[0]
-    allowed = "" if limit == resource.RLIM_INFINITY else f": this user may have {limit}"
+    allowed = "" if limit == resource.RLIM_INFINITY else f": the limit of this user is {limit}"
     return (
-        f"no more processes or threads can be started{allowed}; "
-        "end some, or raise the limit (`ulimit -u`, or that of the container)"
+        f"cannot start another process or thread{allowed}; "
+        "stop some, or raise the limit (`ulimit -u`, or the container's)"
     )

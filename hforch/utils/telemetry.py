@@ -1,6 +1,6 @@
-"""Turn off usage reports of the libraries that hforch imports, for this process only.
+"""Disable usage reports of libraries that hforch imports, in this process only.
 
-The user's own settings stay as they are: nothing is written, and environment variables that are set are respected.
+The user's settings stay unchanged: nothing is written to disk, and existing environment variables are respected.
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ INTEL = "openvino_telemetry"
 def opt_out() -> None:
     """Stop OpenVINO and NNCF from reporting usage to Google Analytics.
 
-    They report by default, unless openvino_telemetry is not installed. Importing it fails from here on, which both
-    libraries handle; if the host program has imported it already, it gets no consent instead.
+    They report by default if openvino_telemetry is installed. From now on importing it fails, which both libraries
+    handle; if it is already imported, it is set to "consent declined" instead.
     """
     main = sys.modules.get(f"{INTEL}.main")
     if main is None:
@@ -26,5 +26,5 @@ def opt_out() -> None:
 
 
 def set_environment() -> None:
-    """Set environment variables for this process and its children, for libraries that read their settings there."""
+    """Set environment variables for this process and its children, for libraries that read their settings from them."""
     os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")

@@ -250,7 +250,7 @@ def test_an_output_that_cannot_be_written_is_told_and_nothing_else_is_lost(tmp_p
         process = start(*FAKE, f"hydra.run.dir={tmp_path}", stdout=full)
         _, said = process.communicate(timeout=120)
     assert process.returncode == 1
-    assert said == "what is printed is lost: no space left on device\n"
+    assert said == "cannot write to stdout: no space left on device\n"
     assert read_record(tmp_path)["status"] == "ok"
 
 

@@ -23,7 +23,7 @@ from hforch.records.record_files import read_record, read_samples
 REMOTE = ("backend=fake", "backend.remote=true", "inputs=numbers_in_french", "runtime.display=none")
 LOCAL = ("backend=fake", "inputs=numbers_in_french", "runtime.display=none")
 OTHERWISE = "[{match: 'number 2', text: another answer}]"
-WHY = "backend.remote: answers come as text, as from an endpoint"
+WHY = "backend.remote: only text is returned, as from an endpoint"
 
 
 @pytest.fixture(scope="module")
@@ -101,7 +101,7 @@ def test_in_langchain_it_streams_what_it_answers_and_counts_tokens() -> None:
     assert "".join(llm.stream("Where is Paris?")) == llm.invoke("Where is Paris?") != ""
     usage = (llm.generate(["Where is Paris?"]).llm_output or {})["token_usage"]
     assert usage["prompt_tokens"] == 3 and usage["completion_tokens"] > 3
-    with pytest.raises(GenerationError, match="there is no tokenizer here"):
+    with pytest.raises(GenerationError, match="this engine has no tokenizer"):
         llm.get_token_ids("Where is Paris?")
 
 

@@ -1,4 +1,4 @@
-"""What backends say they can do is all that others know of them."""
+"""Tests that other modules know backends only by their capabilities."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ NAMES = sorted(BACKENDS)
 CLASSES = {one.__name__ for one in BACKENDS.values()}
 OPTIONS = ROOT / "config" / "backends"
 LANGCHAINS = ROOT / "backends" / "huggingface" / "from_model_id.py"
-"""It translates LangChain's own names of backends, which are like ours."""
+"""It translates LangChain's names of backends, which resemble hforch's."""
 ALSO_OTHERS = {"openvino"}
-"""Names of backends that are names of devices, checkpoints and packages too."""
+"""Names of backends that are also names of devices, checkpoints and packages."""
 
 
 def mentions_backend(node: ast.AST) -> bool:
-    """Whether an expression reads a backend's name, such as `job.backend.name`, `backend` or `get("backend.name")`."""
-    if isinstance(node, ast.Attribute) and node.attr == "library":  # which several backends may have
+    """Return whether an expression reads a backend's name, such as `job.backend.name` or `get("backend.name")`."""
+    if isinstance(node, ast.Attribute) and node.attr == "library":  # several backends may share a library
         return False
     return any("backend" in (getattr(one, "id", None), getattr(one, "attr", None)) for one in ast.walk(node)) or any(
         isinstance(one, ast.Constant) and str(one.value).split(".")[0] == "backend" for one in ast.walk(node)
@@ -39,7 +39,7 @@ def mentions_backend(node: ast.AST) -> bool:
 
 
 def told_apart(tree: ast.AST) -> Iterator[tuple[int, str]]:
-    """Places in a program that treat backends by their names or classes."""
+    """Yield the lines of a program that check a backend's name or class, with a description."""
     for node in ast.walk(tree):
         if isinstance(node, ast.Constant) and node.value in BACKENDS and node.value not in ALSO_OTHERS:
             yield node.lineno, f"the name {node.value!r}"
@@ -55,7 +55,7 @@ def told_apart(tree: ast.AST) -> Iterator[tuple[int, str]]:
             yield node.lineno, "a match of a class"
 
 
-def test_nothing_tells_backends_apart_but_their_own_modules() -> None:
+def test_only_backend_modules_distinguish_backends() -> None:
     own = {folder / f"{name}.py" for folder in (ROOT / "backends", OPTIONS) for name in NAMES}
     files = sorted(set(ROOT.rglob("*.py")) - own)
     assert len(files) > 150 and all(file.is_file() for file in own)
@@ -82,7 +82,7 @@ def test_nothing_tells_backends_apart_but_their_own_modules() -> None:
         "isinstance(job.backend, FakeBackend | PytorchBackend)",
     ],
 )
-def test_the_walk_finds_such_places(code: str) -> None:
+def test_code_that_distinguishes_backends_is_found(code: str) -> None:
     assert list(told_apart(ast.parse(code)))
 
 
@@ -92,7 +92,7 @@ def test_every_option_has_a_class_and_a_module() -> None:
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_capabilities_are_plain_values_of_a_job(name: str) -> None:
+def test_capabilities_are_equal_for_equal_jobs(name: str) -> None:
     words = [f"backend={name}", *needs(f"backend={name}")]
     able = capabilities(job_from_overrides([*words, "runtime.batch_size=3"]))
     assert able == capabilities(job_from_overrides([*words, "runtime.batch_size=3"]))
@@ -102,7 +102,7 @@ def test_capabilities_are_plain_values_of_a_job(name: str) -> None:
     assert all(able.lacks.values())
 
 
-def test_telling_capabilities_imports_nothing_heavy() -> None:
+def test_capabilities_import_no_heavy_library() -> None:
     program = f"""
 import sys
 from hforch.backends.base import capabilities
@@ -128,7 +128,7 @@ print([name for name in heavy if name in sys.modules])
         ),
     ],
 )
-def test_what_a_backend_refuses_is_told_with_all_other_mistakes(words: list[str], path: str, problem: str) -> None:
+def test_errors_of_a_backend_are_reported_with_all_other_errors(words: list[str], path: str, problem: str) -> None:
     with pytest.raises(ConfigError) as raised:
         job_from_overrides([*words, "generation.max_new_tokens=null"])
     found = {mistake.path: mistake.problem for mistake in raised.value.mistakes}
@@ -136,6 +136,6 @@ def test_what_a_backend_refuses_is_told_with_all_other_mistakes(words: list[str]
     assert found[path].startswith(problem)
 
 
-def test_scoring_is_refused_where_there_are_no_logits() -> None:
+def test_scoring_is_rejected_without_logits() -> None:
     (mistake,) = check(job_from_overrides(["backend=fake", "scoring=text"]))
     assert (mistake.path, mistake.problem) == ("scoring", "backend=fake has no logits to score")

@@ -1,4 +1,4 @@
-"""What a checkpoint ships, and what of it counts: its EOS, and nothing else unless generation=checkpoint."""
+"""Tests of settings in a checkpoint: only its EOS is applied, unless generation=checkpoint."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ TEMPLATE = "{{ bos_token }}{% for m in messages %}[{{ m['role'] }}]{{ m['content
 
 @pytest.fixture(scope="module")
 def penalized(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A checkpoint that ships a repetition penalty and sampling."""
+    """A checkpoint whose generation config has a repetition penalty and sampling."""
     shipped = {"repetition_penalty": 1.9, "do_sample": True, "temperature": 0.6, "top_k": 5, "max_new_tokens": 7}
     return tiny_models.save_gpt2(tmp_path_factory.mktemp("tiny") / "penalized", generation=shipped)
 
 
 @pytest.fixture(scope="module")
 def with_bos(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A model whose tokenizer adds a BOS to plain text, and whose chat template begins with one too."""
+    """A model whose tokenizer adds a BOS to plain text, and whose chat template starts with one."""
     return tiny_models.save_gpt2(tmp_path_factory.mktemp("tiny") / "bos", chat_template=TEMPLATE)
 
 
@@ -38,7 +38,7 @@ Load = Callable[..., Any]
 
 @pytest.fixture(scope="session")
 def load_folder(load: Load) -> Load:
-    """A model in a folder, exact, on a backend; what was loaded like that before is there at once."""
+    """A function that loads a model from a directory with exact settings; models are cached for the session."""
 
     def load_folder(folder: Path, backend: str, *more: str) -> Any:
         return load("model=local", f"model.path={folder}", f"backend={backend}", *EXACT, *more)
@@ -47,7 +47,7 @@ def load_folder(load: Load) -> Load:
 
 
 @pytest.mark.parametrize("backend", BACKENDS)
-def test_a_shipped_repetition_penalty_does_not_count(
+def test_the_checkpoints_repetition_penalty_is_not_applied(
     penalized: Path, tiny_gpt2: Path, backend: str, load_folder: Load
 ) -> None:
     plain, shipping = load_folder(tiny_gpt2, backend), load_folder(penalized, backend)
@@ -56,7 +56,7 @@ def test_a_shipped_repetition_penalty_does_not_count(
 
 
 @pytest.mark.parametrize("backend", BACKENDS)
-def test_generation_checkpoint_takes_what_is_shipped(
+def test_generation_checkpoint_applies_the_checkpoints_settings(
     penalized: Path, tiny_gpt2: Path, backend: str, load_folder: Load
 ) -> None:
     shipping = load_folder(penalized, backend, "generation=checkpoint")
@@ -68,14 +68,14 @@ def test_generation_checkpoint_takes_what_is_shipped(
     assert greedy == same
 
 
-def test_generating_leaves_the_models_own_configuration_as_it_was(penalized: Path, load_folder: Load) -> None:
+def test_generating_restores_the_models_generation_config(penalized: Path, load_folder: Load) -> None:
     llm = load_folder(penalized, "pytorch")
     llm.invoke("Once upon a time", max_new_tokens=2)
     assert llm.engine.model.generation_config.repetition_penalty == 1.9
 
 
 @pytest.mark.parametrize("backend", BACKENDS)
-def test_a_chat_template_that_begins_with_the_bos_gets_no_second_one(
+def test_no_second_bos_is_added_to_a_chat_template_that_starts_with_one(
     with_bos: Path, backend: str, load_folder: Load
 ) -> None:
     llm = load_folder(with_bos, backend, "generation.max_new_tokens=2")
@@ -94,9 +94,7 @@ def test_a_chat_template_that_begins_with_the_bos_gets_no_second_one(
     assert chain.invoke({"q": "hello"}) == "".join(chain.stream({"q": "hello"}))
 
 
-def test_a_last_assistant_message_is_continued_and_not_closed(
-    with_bos: Path, tmp_path: Path, load_folder: Load
-) -> None:
+def test_the_last_assistant_message_is_continued(with_bos: Path, tmp_path: Path, load_folder: Load) -> None:
     llm = load_folder(with_bos, "pytorch")
     value = llm.prompt_value([("user", "count"), ("ai", "one, two")])
     assert value.to_string() == "<s>[user]count[assistant]one, two"
@@ -112,15 +110,17 @@ def test_chat_template_kwargs_reach_the_template(tmp_path: Path, load_folder: Lo
     assert "".join(quiet.stream([("user", "hi")])).startswith("hi")
 
 
-def test_a_model_without_a_chat_template_refuses_chats_with_a_way_out(tiny_gpt2: Path, load_folder: Load) -> None:
+def test_a_model_without_chat_template_rejects_chats_with_a_hint(tiny_gpt2: Path, load_folder: Load) -> None:
     llm = load_folder(tiny_gpt2, "pytorch")
     with pytest.raises(PromptError, match=r"no chat template.*prompt=step_by_step"):
         llm.invoke([("user", "hello")])
 
 
-def test_a_prompt_beyond_the_context_is_refused_and_an_answer_ends_at_it(tiny_gpt2: Path, load_folder: Load) -> None:
+def test_a_prompt_longer_than_the_context_is_rejected_and_an_answer_ends_at_the_context(
+    tiny_gpt2: Path, load_folder: Load
+) -> None:
     llm = load_folder(tiny_gpt2, "pytorch", "generation.ignore_eos=true", "generation.max_new_tokens=500")
-    with pytest.raises(PromptError, match="context is 128"):
+    with pytest.raises(PromptError, match="context length is 128"):
         llm.invoke("word " * 200)
     (generation,) = llm.generate(["Once upon a time"]).generations[0]
     assert generation.generation_info["token_usage"]["total_tokens"] == 128
@@ -130,13 +130,13 @@ def test_a_prompt_beyond_the_context_is_refused_and_an_answer_ends_at_it(tiny_gp
 @pytest.mark.parametrize(
     ("changes", "said"),
     [
-        ({"n_layer": 3}, "its weights lack 12 of the tensors"),
-        ({"vocab_size": 500}, "other shapes than its config.json describes"),
+        ({"n_layer": 3}, "12 tensors of the architecture in config.json are missing from the weights"),
+        ({"vocab_size": 500}, "shapes of weights differ from those in config.json"),
         ({"activation_function": 5}, r"transformers cannot use .*config\.json"),
     ],
     ids=str,
 )
-def test_weights_and_a_config_that_do_not_belong_together_are_refused(
+def test_weights_that_do_not_match_the_config_are_rejected(
     changes: dict[str, Any], said: str, tiny_gpt2: Path, tmp_path: Path, load_folder: Load
 ) -> None:
     folder = Path(shutil.copytree(tiny_gpt2, tmp_path / "model"))
@@ -147,7 +147,7 @@ def test_weights_and_a_config_that_do_not_belong_together_are_refused(
 
 
 @pytest.mark.parametrize("backend", BACKENDS)
-def test_a_token_that_the_model_has_no_embedding_for_fails_its_prompt(
+def test_a_token_without_embedding_fails_its_prompt(
     backend: str, tiny_gpt2: Path, tmp_path: Path, load_folder: Load
 ) -> None:
     folder = Path(shutil.copytree(tiny_gpt2, tmp_path / "model"))
@@ -158,12 +158,12 @@ def test_a_token_that_the_model_has_no_embedding_for_fails_its_prompt(
     (folder / "tokenizer.json").write_text(json.dumps(tokenizer))
     llm = load_folder(folder, backend)
     assert isinstance(llm.invoke("Once upon a time", max_new_tokens=2), str)
-    with pytest.raises(PromptError, match=r"the token \d+, and the model knows \d+ tokens only"):
+    with pytest.raises(PromptError, match=r"token id \d+ for this text, but the model has only \d+ tokens"):
         llm.invoke("a <new> token")
 
 
 @pytest.mark.parametrize("kernels", ["eager", "sdpa"])
-def test_attention_kernels_are_a_choice_and_read_back(tiny_gpt2: Path, kernels: str, load_folder: Load) -> None:
+def test_the_attention_implementation_is_applied_and_recorded(tiny_gpt2: Path, kernels: str, load_folder: Load) -> None:
     llm = load_folder(tiny_gpt2, "pytorch", f"model.attn_implementation={kernels}", "generation.max_new_tokens=8")
     assert llm.engine.identity["attn_implementation"] == kernels
     assert llm.engine.model.config._attn_implementation == kernels
@@ -172,14 +172,14 @@ def test_attention_kernels_are_a_choice_and_read_back(tiny_gpt2: Path, kernels: 
     )
 
 
-def test_attention_kernels_that_cannot_be_had_are_refused(tiny_gpt2: Path, load_folder: Load) -> None:
+def test_an_unavailable_attention_implementation_is_rejected(tiny_gpt2: Path, load_folder: Load) -> None:
     from hforch.errors import ConfigError
 
-    with pytest.raises(ConfigError, match=r"flash_attention_2 runs on NVIDIA GPUs only"):
+    with pytest.raises(ConfigError, match=r"flash_attention_2 requires an NVIDIA GPU"):
         load_folder(tiny_gpt2, "pytorch", "model.attn_implementation=flash_attention_2")
 
 
-def test_two_wrappings_of_one_pipeline_share_one_engine_which_goes_with_them(tiny_gpt2: Path) -> None:
+def test_wrappers_of_a_pipeline_share_an_engine_that_is_freed_with_them(tiny_gpt2: Path) -> None:
     import gc
     import weakref
 
@@ -197,7 +197,7 @@ def test_two_wrappings_of_one_pipeline_share_one_engine_which_goes_with_them(tin
     assert engine() is None
 
 
-def test_without_a_seed_each_call_draws_another(tiny_gpt2: Path, load_folder: Load) -> None:
+def test_without_a_seed_each_call_uses_a_random_one(tiny_gpt2: Path, load_folder: Load) -> None:
     llm = load_folder(
         tiny_gpt2, "pytorch", "generation=sample", "generation.temperature=2.0", "generation.max_new_tokens=20"
     )
@@ -207,7 +207,7 @@ def test_without_a_seed_each_call_draws_another(tiny_gpt2: Path, load_folder: Lo
 
 
 @pytest.mark.parametrize("wrong", [{"stop": [""]}, {"stop": [3]}, {"batch_size": 0}, {"seed": -1}])
-def test_values_that_make_no_sense_are_refused(tiny_gpt2: Path, wrong: dict[str, Any], load_folder: Load) -> None:
+def test_invalid_argument_values_are_rejected(tiny_gpt2: Path, wrong: dict[str, Any], load_folder: Load) -> None:
     from hforch.errors import UnknownArgument
 
     llm = load_folder(tiny_gpt2, "pytorch", "generation.max_new_tokens=2")
@@ -215,16 +215,16 @@ def test_values_that_make_no_sense_are_refused(tiny_gpt2: Path, wrong: dict[str,
         llm.invoke("Once", **wrong)
 
 
-def test_a_single_stop_may_be_a_plain_text(tiny_gpt2: Path, load_folder: Load) -> None:
+def test_a_single_stop_may_be_a_string(tiny_gpt2: Path, load_folder: Load) -> None:
     llm = load_folder(tiny_gpt2, "pytorch")
     text = llm.invoke("Once upon a time")
     assert llm.invoke("Once upon a time", stop=text[3:6]) == text[: text.index(text[3:6])]
 
 
-def test_a_checkpoint_decides_how_tokens_are_chosen_and_not_how_they_come(
+def test_a_checkpoint_sets_token_selection_but_not_the_generation_mode(
     tiny_gpt2: Path, tmp_path: Path, load_folder: Load
 ) -> None:
-    """Drafted tokens come several at once, and a time limit is no property of an answer."""
+    """Drafted tokens arrive several at a time, and a time limit is not a property of an answer."""
     shipped = {"prompt_lookup_num_tokens": 3, "max_time": 0.001, "repetition_penalty": 1.1}
     folder = tiny_models.save_gpt2(tmp_path / "m", generation=shipped)
     prompt = "rarararararararara ra ra ra rararara"
@@ -233,7 +233,7 @@ def test_a_checkpoint_decides_how_tokens_are_chosen_and_not_how_they_come(
     assert llm.invoke(prompt) == plain.invoke(prompt)
 
 
-def test_text_that_brings_its_own_bos_gets_no_second_one(with_bos: Path, load_folder: Load) -> None:
+def test_no_second_bos_is_added_to_text_that_starts_with_one(with_bos: Path, load_folder: Load) -> None:
     llm = load_folder(with_bos, "pytorch")
     bos = llm.engine.encode("hello")[0]
     assert llm.engine.encode("<s>hello").count(bos) == 1
@@ -249,9 +249,7 @@ def test_text_that_brings_its_own_bos_gets_no_second_one(with_bos: Path, load_fo
         ({"repetition_penalty": 1.3, "num_beams": 2}, {"repetition_penalty": 1.3, "num_beams": 2}),
     ],
 )
-def test_what_was_given_to_a_pipeline_decides_decoding(
-    tiny_gpt2: Path, given: dict[str, Any], expected: dict[str, Any]
-) -> None:
+def test_arguments_of_a_pipeline_are_applied(tiny_gpt2: Path, given: dict[str, Any], expected: dict[str, Any]) -> None:
     llm = wrap(tiny_gpt2, **given)
     assert llm.generation.model_dump() | expected == llm.generation.model_dump()
 
@@ -264,7 +262,7 @@ def wrap(folder: Path, **given: Any) -> Any:
     return HforchPipeline(pipeline=pipeline("text-generation", model=str(folder), **given))
 
 
-def test_a_pipelines_stop_strings_and_the_wrappers_own_settings_count(tiny_gpt2: Path) -> None:
+def test_stop_strings_of_a_pipeline_and_arguments_of_the_wrapper_are_applied(tiny_gpt2: Path) -> None:
     from hforch import HforchPipeline
     from hforch.errors import UnknownArgument
 
@@ -277,11 +275,11 @@ def test_a_pipelines_stop_strings_and_the_wrappers_own_settings_count(tiny_gpt2:
     for wrong in ({"batch_size": 0}, {"stop": [""]}, {"seed": -1}):
         with pytest.raises(UnknownArgument, match=next(iter(wrong))):
             HforchPipeline(pipeline=llm.pipeline, **wrong)
-    with pytest.raises(UnknownArgument, match="needs pipeline="):
+    with pytest.raises(UnknownArgument, match="requires pipeline="):
         HforchPipeline(pipeline="gpt2")
 
 
-def test_two_tokenizers_over_one_model_stay_apart_and_share_its_line(tiny_gpt2: Path) -> None:
+def test_two_tokenizers_of_one_model_are_separate_and_share_its_queue(tiny_gpt2: Path) -> None:
     from transformers import AutoTokenizer, TextGenerationPipeline
 
     from hforch import HforchPipeline
@@ -295,14 +293,14 @@ def test_two_tokenizers_over_one_model_stay_apart_and_share_its_line(tiny_gpt2: 
     assert second.invoke([("user", "hi")], max_new_tokens=2) is not None
 
 
-def test_a_stream_left_open_keeps_no_program_from_ending() -> None:
+def test_an_open_stream_does_not_prevent_exit() -> None:
     program = """
 from hforch import load_llm
 llm = load_llm("backend=fake", "backend.token_s=0.3", "generation.ignore_eos=true", "generation.max_new_tokens=400")
 stream = llm.stream("hello")
 next(stream)
 import hforch.generation.request_queue
-hforch.generation.request_queue.GRACE_S = 100  # what is not cancelled is waited for so long
+hforch.generation.request_queue.GRACE_S = 100  # exit waits this long for work that is not cancelled
 """
     import subprocess
     import sys

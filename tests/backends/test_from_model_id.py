@@ -1,4 +1,4 @@
-"""The page's own code, with hforch's class in place of LangChain's: every argument counts, or is refused."""
+"""Tests that HforchPipeline.from_model_id applies or rejects every argument of LangChain's class."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ def tokens(llm: Any, prompt: str = "Once upon a time") -> dict[str, int]:
     return dict(llm.generate([prompt]).llm_output["token_usage"])
 
 
-def test_pipeline_kwargs_count(tiny_gpt2: Path) -> None:
+def test_pipeline_kwargs_are_applied(tiny_gpt2: Path) -> None:
     hf = HforchPipeline.from_model_id(
         model_id=str(tiny_gpt2), task="text-generation", pipeline_kwargs={"max_new_tokens": 10}
     )
     assert tokens(hf)["completion_tokens"] == 10
 
 
-def test_model_kwargs_of_generation_count_on_torch(tiny_bloom: Path) -> None:
+def test_generation_settings_in_model_kwargs_are_applied_on_torch(tiny_bloom: Path) -> None:
     llm = HforchPipeline.from_model_id(
         model_id=str(tiny_bloom),
         task="text-generation",
@@ -38,7 +38,7 @@ def test_model_kwargs_of_generation_count_on_torch(tiny_bloom: Path) -> None:
     assert tokens(llm)["total_tokens"] == 64
 
 
-def test_the_openvino_backend_takes_its_device_and_ov_config(tiny_gpt2: Path) -> None:
+def test_device_and_ov_config_are_applied_on_openvino(tiny_gpt2: Path) -> None:
     llm = HforchPipeline.from_model_id(
         model_id=str(tiny_gpt2),
         task="text-generation",
@@ -50,7 +50,7 @@ def test_the_openvino_backend_takes_its_device_and_ov_config(tiny_gpt2: Path) ->
     assert llm.engine.identity["ov_config"]["PERFORMANCE_HINT"] == "LATENCY"
 
 
-def test_an_id_that_is_no_folder_is_the_hubs() -> None:
+def test_an_id_that_is_not_a_directory_is_a_hub_id() -> None:
     job = job_of("gpt2", device_map="auto", model_kwargs={"revision": "main", "torch_dtype": "bfloat16"})
     assert job.model.model_dump() | {"source": "hub", "id": "gpt2", "revision": "main"} == job.model.model_dump()
     assert (job.device.kind, job.device.device_map, job.precision.name) == ("auto", "auto", "bf16")
@@ -66,14 +66,14 @@ def test_an_id_that_is_no_folder_is_the_hubs() -> None:
         ({"model_kwargs": {"temprature": 0}}, "temperature"),
         ({"pipeline_kwargs": {"max_new_token": 3}}, "max_new_tokens"),
         ({"model_kwargs": {"dtype": "int3"}}, "int3"),
-        ({"backend": "openvino", "device": 0, "model_kwargs": {"device": "GPU"}}, "drop the other"),
+        ({"backend": "openvino", "device": 0, "model_kwargs": {"device": "GPU"}}, "remove the other"),
     ],
 )
-def test_what_langchain_ignores_is_refused(arguments: dict[str, Any], said: str) -> None:
+def test_arguments_that_langchain_ignores_are_rejected(arguments: dict[str, Any], said: str) -> None:
     with pytest.raises(UnknownArgument, match=said):
         job_of("gpt2", **arguments)
 
 
-def test_a_batch_size_of_zero_is_a_mistake_of_the_configuration() -> None:
+def test_a_batch_size_of_zero_is_a_config_error() -> None:
     with pytest.raises(ConfigError, match=r"runtime\.batch_size"):
         job_of("gpt2", batch_size=0)

@@ -1,4 +1,4 @@
-"""The static KV cache and the compiled forward pass: they change no text and break no promise."""
+"""Tests that a static KV cache and a compiled forward pass change no text and violate no guarantee."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def loaded(load: Callable[..., Any], folder: Path, *more: str) -> Any:
     return load(*overrides)
 
 
-# ---------------------------------------------------------------- what is chosen
+# ---------------------------------------------------------------- choice
 @pytest.mark.parametrize(
     ("cache", "compiled", "device", "lacking", "steps", "expected"),
     [
@@ -79,7 +79,7 @@ def loaded(load: Callable[..., Any], folder: Path, *more: str) -> Any:
         ("dynamic", "auto", "cuda", None, 10**6, ("dynamic", False)),
     ],
 )
-def test_what_is_chosen(
+def test_cache_and_compilation_choice(
     cache: str, compiled: Any, device: str, lacking: str | None, steps: int | None, expected: tuple[str, bool]
 ) -> None:
     chosen = choose(asked(cache, compiled), device, lacking, steps)
@@ -88,14 +88,12 @@ def test_what_is_chosen(
         assert "auto: " in str(chosen.why)
 
 
-def test_what_cannot_be_together_is_a_mistake_of_the_configuration() -> None:
+def test_conflicting_options_are_a_config_error() -> None:
     with pytest.raises(ConfigError, match=r"backend\.compile: .*kv_cache=dynamic grows"):
         job_from_overrides(["backend.kv_cache=dynamic", "backend.compile=true"])
 
 
-def test_compiling_without_a_compiler_is_told_before_anything_is_loaded(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
+def test_a_missing_compiler_is_reported_before_loading(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
     monkeypatch.delenv("CXX", raising=False)
     (mistake,) = kv_cache.check(asked("auto", True), "cpu")
@@ -118,12 +116,12 @@ def test_compiling_without_a_compiler_is_told_before_anything_is_loaded(
 
 # ---------------------------------------------------------------- shapes
 @given(tokens=st.integers(1, 200_000))
-def test_a_cache_is_little_longer_than_it_has_to_be(tokens: int) -> None:
+def test_a_cache_is_only_slightly_longer_than_needed(tokens: int) -> None:
     assert tokens <= length_of(tokens) <= max(64, tokens + 15, tokens * 9 / 8)
     assert length_of(length_of(tokens)) == length_of(tokens)
 
 
-def test_few_lengths_occur() -> None:
+def test_there_are_few_distinct_lengths() -> None:
     assert len({length_of(tokens) for tokens in range(1, 8193)}) < 60
 
 
@@ -134,7 +132,7 @@ def caches(folder: Path, work: Work) -> KVCaches:
 
 
 @pytest.mark.model
-def test_a_batch_has_the_same_shape_whatever_came_before(folders: dict[str, Path]) -> None:
+def test_the_shape_of_a_batch_does_not_depend_on_earlier_batches(folders: dict[str, Path]) -> None:
     first, second = (caches(folders["llama"], Work(rows=8, tokens=100)) for _ in range(2))
     asks = [(8, 100), (3, 90), (2, 20), (1, 20), (8, 300), (9, 40)]
     assert [first.shape(*one) for one in asks] == [second.shape(*one) for one in reversed(asks)][::-1]
@@ -142,7 +140,7 @@ def test_a_batch_has_the_same_shape_whatever_came_before(folders: dict[str, Path
 
 
 @pytest.mark.model
-def test_there_are_no_more_caches_than_torch_compiles_shapes(folders: dict[str, Path]) -> None:
+def test_the_number_of_shapes_is_limited(folders: dict[str, Path]) -> None:
     kept = caches(folders["llama"], Work(rows=1))
     made = [kept.take((1, 64 * number)) for number in range(1, MOST_SHAPES + 2)]
     assert made[-1] is None and None not in made[:-1]
@@ -151,19 +149,21 @@ def test_there_are_no_more_caches_than_torch_compiles_shapes(folders: dict[str, 
     other = kept.take((1, 500))
     assert other is not None
     kept.expect(Work(rows=1, tokens=499, steps=20))
-    assert kept.take((1, 500)) is other, "a job of the same shape has no use for another cache, or another compilation"
+    assert kept.take((1, 500)) is other, "a job of the same shape must reuse the cache and the compiled code"
 
 
-# ---------------------------------------------------------------- promises
+# ---------------------------------------------------------------- guarantees
 @pytest.mark.model
 @pytest.mark.parametrize("model", MODELS)
-def test_texts_are_those_of_the_dynamic_cache(load: Callable[..., Any], folders: dict[str, Path], model: str) -> None:
-    """Ragged batches, a last one of three rows in four, one that is too small for the static cache, and one alone."""
+def test_static_and_dynamic_cache_give_the_same_texts(
+    load: Callable[..., Any], folders: dict[str, Path], model: str
+) -> None:
+    """Check ragged batches, a last batch of three rows out of four, a batch too small for the cache, and one row."""
     dynamic = loaded(load, folders[model], "backend.kv_cache=dynamic")
     static = loaded(load, folders[model], "backend.kv_cache=static")
     expected = dynamic.batch(PROMPTS)
     assert len(set(expected)) == len(PROMPTS)
-    for _ in range(2):  # a cache that was used is as good as a new one
+    for _ in range(2):  # a used cache gives the same results as a new one
         assert static.batch(PROMPTS) == expected
     assert static.invoke(PROMPTS[0]) == expected[0] == "".join(static.stream(PROMPTS[0]))
     assert static.with_arguments(batch_size=7).batch(PROMPTS) == expected
@@ -171,7 +171,9 @@ def test_texts_are_those_of_the_dynamic_cache(load: Callable[..., Any], folders:
 
 
 @pytest.mark.model
-def test_stops_limits_eos_and_counts(load: Callable[..., Any], folders: dict[str, Path]) -> None:
+def test_stops_limits_eos_and_counts_equal_those_of_the_dynamic_cache(
+    load: Callable[..., Any], folders: dict[str, Path]
+) -> None:
     dynamic, static = (loaded(load, folders["llama"], f"backend.kv_cache={one}") for one in ("dynamic", "static"))
     free = dynamic.batch(PROMPTS)
     stops = [free[0][3:6], free[2][5:8]]
@@ -193,10 +195,8 @@ def test_the_same_seed_gives_the_same_text(load: Callable[..., Any], folders: di
 
 
 @pytest.mark.model
-def test_nothing_is_compiled_by_itself_where_there_is_no_compiler(
-    folders: dict[str, Path], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Where auto would choose it on a GPU, every batch would fail."""
+def test_auto_does_not_compile_without_a_compiler(folders: dict[str, Path], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Otherwise every batch on a GPU would fail with auto."""
     monkeypatch.setattr(compiler, "missing_tool", lambda on_cpu: compiler.MissingTool("no compiler", "install one"))
     kept = caches(folders["llama"], Work(rows=1))
     assert (kept.chosen.kv_cache, kept.chosen.is_compiled) == ("static", False)
@@ -206,18 +206,18 @@ def test_nothing_is_compiled_by_itself_where_there_is_no_compiler(
     assert kept.chosen.record() == {"kv_cache": "dynamic", "compiled": False, "why": "kv_cache=auto: no compiler"}
 
 
-def test_a_beam_search_is_recorded_with_the_cache_that_it_has(folders: dict[str, Path]) -> None:
+def test_beam_search_is_recorded_with_a_dynamic_cache(folders: dict[str, Path]) -> None:
     kept = caches(folders["llama"], Work(rows=2, tokens=100, steps=10))
     assert kept.chosen.kv_cache == "static" and kept.shape(2, 100)
     kept.expect(Work(rows=2, tokens=100, steps=10, num_beams=3))
     assert kept.chosen.record() == {
         "kv_cache": "dynamic",
         "compiled": False,
-        "why": "beam search is run with a dynamic cache",
+        "why": "beam search uses a dynamic cache",
     }
 
 
-def test_beams_and_schemas_work_beside_it(load: Callable[..., Any], folders: dict[str, Path]) -> None:
+def test_beams_and_schemas_work_with_a_static_cache(load: Callable[..., Any], folders: dict[str, Path]) -> None:
     dynamic, static = (loaded(load, folders["llama"], f"backend.kv_cache={one}") for one in ("dynamic", "static"))
     schema = {"type": "object", "properties": {"a": {"type": "boolean"}}, "required": ["a"]}
     for arguments in ({"num_beams": 2}, {"json_schema": schema}, {"repetition_penalty": 1.3}):
@@ -225,7 +225,7 @@ def test_beams_and_schemas_work_beside_it(load: Callable[..., Any], folders: dic
 
 
 @pytest.mark.model
-def test_a_closed_stream_stops_the_work_and_the_next_call_is_right(
+def test_closing_a_stream_stops_generation_and_the_next_call_is_correct(
     load: Callable[..., Any], folders: dict[str, Path]
 ) -> None:
     static = loaded(load, folders["llama"], "backend.kv_cache=static")
@@ -237,7 +237,7 @@ def test_a_closed_stream_stops_the_work_and_the_next_call_is_right(
 
 
 @pytest.mark.model
-def test_a_model_without_a_static_cache_is_refused_and_auto_does_without(tmp_path: Path) -> None:
+def test_a_model_without_static_cache_is_rejected_and_auto_uses_a_dynamic_one(tmp_path: Path) -> None:
     import torch
     from transformers import MambaConfig, MambaForCausalLM
 
@@ -248,7 +248,9 @@ def test_a_model_without_a_static_cache_is_refused_and_auto_does_without(tmp_pat
     )
     tiny_models._save(model, tokenizer, tmp_path, None)
     words = ("model=local", f"model.path={tmp_path}", "precision=fp32", "generation.max_new_tokens=4")
-    with pytest.raises(BackendError, match=r"no static KV cache for MambaForCausalLM; use backend\.kv_cache="):
+    with pytest.raises(
+        BackendError, match=r"not support a static KV cache for MambaForCausalLM; use backend\.kv_cache="
+    ):
         load_llm(*words, "backend.kv_cache=static")
     with pytest.raises(BackendError, match=r"compile=true: .* MambaForCausalLM; use backend.compile=false"):
         load_llm(*words, "backend.compile=true")
@@ -257,7 +259,7 @@ def test_a_model_without_a_static_cache_is_refused_and_auto_does_without(tmp_pat
 
 @pytest.mark.model
 @pytest.mark.parametrize("compiled", ["auto", True])
-def test_where_compiling_fails_auto_does_without_and_true_is_an_error(
+def test_failed_compilation_falls_back_with_auto_and_raises_with_true(
     folders: dict[str, Path], compiled: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from torch._dynamo.exc import TorchDynamoException
@@ -269,7 +271,7 @@ def test_where_compiling_fails_auto_does_without_and_true_is_an_error(
     kept.chosen = kv_cache.Execution("static", True)  # as on a GPU
 
     def fails(config: Any) -> Any:
-        raise TorchDynamoException("no kernel for this card")
+        raise TorchDynamoException("no kernel for this GPU")
 
     monkeypatch.setattr(llm.engine.model, "get_compiled_call", fails, raising=False)
     if compiled is True:
@@ -278,15 +280,15 @@ def test_where_compiling_fails_auto_does_without_and_true_is_an_error(
         return
     assert llm.batch(PROMPTS[:4]) == expected
     assert (kept.chosen.kv_cache, kept.chosen.is_compiled) == ("dynamic", False)
-    assert "no kernel for this card" in kept._lacking and not kept._caches
+    assert "no kernel for this GPU" in kept._lacking and not kept._caches
     kept.chosen = kv_cache.Execution("static", True)
-    with pytest.raises(TorchDynamoException):  # what was streamed cannot be taken back
+    with pytest.raises(TorchDynamoException):  # streamed text cannot be undone
         list(llm.stream(PROMPTS[0]))
 
 
 # ---------------------------------------------------------------- runs
 @pytest.mark.model
-def test_a_run_says_how_it_ran(folders: dict[str, Path], tmp_path: Path) -> None:
+def test_a_run_records_cache_and_compilation(folders: dict[str, Path], tmp_path: Path) -> None:
     words = ["model=local", f"model.path={folders['llama']}", "precision=fp32", "inputs=numbers_in_french"]
     done = command_line.run(*words, "backend.kv_cache=static", f"hydra.run.dir={tmp_path / 'static'}")
     assert done.returncode == 0, done.stderr
@@ -297,7 +299,7 @@ def test_a_run_says_how_it_ran(folders: dict[str, Path], tmp_path: Path) -> None
 
 
 @pytest.mark.model
-def test_a_run_says_that_compiling_failed_and_that_it_did_without(
+def test_a_run_records_failed_compilation_and_continues_without(
     folders: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from torch._dynamo.exc import TorchDynamoException
@@ -307,7 +309,7 @@ def test_a_run_says_that_compiling_failed_and_that_it_did_without(
         return choose(asked, "cuda", lacking, PAYS_FROM_STEPS)
 
     def fails(self: Any, config: Any) -> Any:
-        raise TorchDynamoException("no kernel for this card")
+        raise TorchDynamoException("no kernel for this GPU")
 
     monkeypatch.setattr(kv_cache, "choose", as_on_a_gpu)
     monkeypatch.setattr(kv_cache, "_no_compiler", lambda device: None)
@@ -319,7 +321,7 @@ def test_a_run_says_that_compiling_failed_and_that_it_did_without(
     execution = record["effective"]["execution"]
     assert (execution["kv_cache"], execution["compiled"]) == ("dynamic", False)
     (warning,) = [one for one in record["warnings"] if one.startswith("backend.compile: not used after all")]
-    assert "no kernel for this card" in warning and "no kernel for this card" in execution["why"]
+    assert "no kernel for this GPU" in warning and "no kernel for this GPU" in execution["why"]
 
 
 COMPILES = """
@@ -334,7 +336,7 @@ print(json.dumps([llm.batch(prompts), llm.batch(prompts), told.counters["stats"]
 
 
 @pytest.mark.slow
-def test_compiled_it_gives_the_same_texts_and_the_next_process_finds_what_was_compiled(
+def test_compiled_texts_are_equal_and_the_next_process_reuses_the_compiled_code(
     load: Callable[..., Any], folders: dict[str, Path], tmp_path: Path
 ) -> None:
     words = ["model=local", f"model.path={folders['llama']}", "precision=fp32", "generation.max_new_tokens=24"]
@@ -349,7 +351,7 @@ def test_compiled_it_gives_the_same_texts_and_the_next_process_finds_what_was_co
         assert done.returncode == 0, done.stderr
         first, second, graphs, hit = json.loads(done.stdout.splitlines()[-1])
         assert first == second == loaded(load, folders["llama"]).batch(PROMPTS[:4])
-        assert graphs == 1, "all steps have one shape, so one graph is compiled"
+        assert graphs == 1, "all steps have the same shape, so a single graph must be compiled"
         hits.append(hit)
     assert any((tmp_path / "compiled").iterdir())
     assert hits == [0, 1]

@@ -1,4 +1,4 @@
-"""backend=openvino_genai: what continuous batching adds to the promises, and what its path leaves out."""
+"""Tests of backend=openvino_genai: continuous batching, imports, settings and errors."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ class Heard(BaseCallbackHandler):
 
 @pytest.fixture(scope="module")
 def genai(load: Callable[..., Any]) -> Any:
-    """The same model that the promises are tested on."""
+    """The model that the guarantees of generation are tested with."""
     return load(BACKEND, *EXACT, "generation.max_new_tokens=16")
 
 
@@ -59,7 +59,7 @@ def one_at_a_time(tiny_gpt2: Path) -> Iterator[Any]:
     llm.engine.close()
 
 
-# ---------------------------------------------------------------- what is not imported
+# ---------------------------------------------------------------- imports, tokenizer and chat template
 @pytest.mark.parametrize(
     "program",
     [
@@ -70,7 +70,7 @@ def one_at_a_time(tiny_gpt2: Path) -> Iterator[Any]:
     ],
     ids=["library", "command line"],
 )
-def test_neither_torch_nor_transformers_is_imported_once_the_export_exists(program: str, tmp_path: Path) -> None:
+def test_an_existing_export_needs_neither_torch_nor_transformers(program: str, tmp_path: Path) -> None:
     load_llm(BACKEND, "precision=int8").engine.close()
     show = "import sys; print('THERE', [n for n in ('torch', 'transformers', 'optimum') if n in sys.modules])"
     command = [sys.executable, "-c", f"{program}\n{show}"]
@@ -79,7 +79,7 @@ def test_neither_torch_nor_transformers_is_imported_once_the_export_exists(progr
     assert done.stdout.splitlines()[-1] == "THERE []"
 
 
-def test_texts_have_the_tokens_that_transformers_gives_them(genai: Any, load: Callable[..., Any]) -> None:
+def test_token_ids_equal_those_of_transformers(genai: Any, load: Callable[..., Any]) -> None:
     openvino = load("backend=openvino", *EXACT, "generation.max_new_tokens=16")
     for text in TEXTS:
         ids = genai.engine.encode(text)
@@ -91,9 +91,7 @@ def test_texts_have_the_tokens_that_transformers_gives_them(genai: Any, load: Ca
 
 
 @pytest.mark.parametrize("roles", [["user"], ["system", "user"], ["user", "assistant", "user"], ["user", "assistant"]])
-def test_chats_are_rendered_as_transformers_renders_them(
-    genai: Any, load: Callable[..., Any], roles: list[str]
-) -> None:
+def test_rendered_chats_equal_those_of_transformers(genai: Any, load: Callable[..., Any], roles: list[str]) -> None:
     openvino = load("backend=openvino", *EXACT, "generation.max_new_tokens=16")
     messages = [{"role": role, "content": f" {number} <b>&amp;\n"} for number, role in enumerate(roles)]
     assert genai.engine.render(messages, {}) == openvino.engine.render(messages, {})
@@ -115,10 +113,10 @@ async def test_a_request_joins_while_another_runs(genai: Any) -> None:
     heard = Heard()
     alone = await genai.ainvoke(PROMPT, max_new_tokens=100, ignore_eos=True, config={"callbacks": [heard]})
     assert "".join(pieces) == alone
-    assert len(heard.infos[0]["output_ids"]) == 100  # it was long: the short one did not wait for its end
+    assert len(heard.infos[0]["output_ids"]) == 100  # long enough that the short request did not wait for its end
 
 
-def test_what_finds_no_place_waits_and_that_is_queue_time(one_at_a_time: Any) -> None:
+def test_waiting_for_a_free_slot_is_queue_time(one_at_a_time: Any) -> None:
     heard = Heard()
     stream = one_at_a_time.stream("Once", max_new_tokens=110, ignore_eos=True)
     next(stream)
@@ -128,7 +126,7 @@ def test_what_finds_no_place_waits_and_that_is_queue_time(one_at_a_time: Any) ->
     assert len("".join(stream)) > 20
 
 
-def test_closing_a_stream_frees_its_place_at_once(one_at_a_time: Any) -> None:
+def test_closing_a_stream_frees_its_slot_immediately(one_at_a_time: Any) -> None:
     stream = one_at_a_time.stream("Once", max_new_tokens=110, ignore_eos=True)
     next(stream)
     stream.close()
@@ -136,7 +134,7 @@ def test_closing_a_stream_frees_its_place_at_once(one_at_a_time: Any) -> None:
     one_at_a_time.engine.settle()
 
 
-def test_whatever_ends_a_sequence_its_blocks_are_free_afterwards(genai: Any) -> None:
+def test_kv_cache_blocks_are_free_after_every_kind_of_end(genai: Any) -> None:
     pipe = genai.engine.pipe
     genai.invoke(PROMPT, stop=["e"])
     stream = genai.stream(PROMPT, max_new_tokens=500, ignore_eos=True)
@@ -147,14 +145,14 @@ def test_whatever_ends_a_sequence_its_blocks_are_free_afterwards(genai: Any) -> 
     genai.engine.settle()
     metrics = pipe.get_metrics()
     assert not pipe.has_non_finished_requests()
-    # The engine tells usage as of its last step; one more request of one token shows what is left beside it.
+    # The engine reports the usage of its last step; another request of one token shows the blocks in use otherwise.
     genai.invoke("Hello", max_new_tokens=1)
     genai.engine.settle()
     blocks = metrics.cache_size_in_bytes / (2 * 30 * 3 * 64 * 32 * 4)
     assert pipe.get_metrics().cache_usage <= 100 * 1.01 / blocks
 
 
-def test_the_times_are_the_engines_own(genai: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_timings_match_those_of_the_engine(genai: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     theirs: list[tuple[float, float]] = []
     take = ActiveSequence.take
 
@@ -169,7 +167,7 @@ def test_the_times_are_the_engines_own(genai: Any, monkeypatch: pytest.MonkeyPat
     heard = Heard()
     genai.invoke(PROMPT, max_new_tokens=40, ignore_eos=True, config={"callbacks": [heard]})
     (ttft, tpot), timings = theirs[0], heard.infos[0]["timings"]
-    assert ttft <= timings["ttft_ms"] <= 1.5 * ttft + 5  # ours begins with tokenization
+    assert ttft <= timings["ttft_ms"] <= 1.5 * ttft + 5  # hforch's includes tokenization
     assert timings["tpot_ms"] == pytest.approx(tpot, rel=0.2)
 
 
@@ -203,13 +201,13 @@ def test_the_kv_caches_precision_is_read_back(tiny_gpt2: Path, ov_config: str, e
     assert llm.engine.identity["precision"]["kv_cache"] == expected
 
 
-def test_a_seed_gives_the_same_text_whoever_shares_the_batch(genai: Any) -> None:
+def test_a_seed_gives_the_same_text_in_any_batch(genai: Any) -> None:
     sampled = genai.bind(temperature=1.0, seed=5)
     alone = sampled.invoke(PROMPT)
     assert sampled.batch([PROMPT, "The capital of France is", PROMPT])[::2] == [alone, alone]
 
 
-def test_all_inputs_of_a_window_are_one_batch_of_the_plan_whatever_the_batch_size(tmp_path: Path) -> None:
+def test_the_plan_batches_by_window_and_not_by_batch_size(tmp_path: Path) -> None:
     words = [BACKEND, "precision=int8", "prompt=question", "inputs=facts", "generation.max_new_tokens=4"]
     words += ["runtime.batch_size=2", f"hydra.run.dir={tmp_path / 'job'}", "backend.window=5"]
     hforch(*words)
@@ -218,40 +216,38 @@ def test_all_inputs_of_a_window_are_one_batch_of_the_plan_whatever_the_batch_siz
     assert record["effective"]["scheduler"]["window"] == 5
 
 
-# ---------------------------------------------------------------- what is refused
+# ---------------------------------------------------------------- errors
 def mistakes(*overrides: str) -> dict[str, str]:
     with pytest.raises(ConfigError) as refused:
         load_llm(BACKEND, *overrides)
     return {mistake.path: f"{mistake.problem} {mistake.hint}" for mistake in refused.value.mistakes}
 
 
-def test_a_cache_larger_than_the_memory_is_refused() -> None:
+def test_a_cache_larger_than_free_memory_is_rejected() -> None:
     found = mistakes("backend.cache_size=100000")
-    assert "memory that are free" in found["backend.cache_size"]
+    assert "exceeds the free memory" in found["backend.cache_size"]
 
 
-def test_what_the_engine_does_not_do_is_refused_before_anything_is_loaded() -> None:
+def test_unsupported_settings_are_rejected_before_loading() -> None:
     found = mistakes("generation=sample", "generation.typical_p=0.5", "generation.no_repeat_ngram_size=2")
     assert set(found) == {"generation.typical_p", "generation.no_repeat_ngram_size"}
     assert all("backend=openvino" in said for said in found.values())
     assert "device.kind" in mistakes("device=npu")
 
 
-def test_and_when_it_is_asked_for_in_a_call(genai: Any) -> None:
+def test_unsupported_arguments_of_a_call_are_rejected(genai: Any) -> None:
     with pytest.raises(UnknownArgument, match="no_repeat_ngram_size"):
         genai.invoke(PROMPT, no_repeat_ngram_size=2)
 
 
-def test_a_cache_that_is_full_fails_the_request_and_not_the_next(
-    tiny_gpt2: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_full_cache_fails_the_request_but_not_the_next(tiny_gpt2: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from hforch.backends import openvino_genai
 
     scheduler = openvino_genai._scheduler
 
     def small(backend: Any) -> Any:
         made = scheduler(backend)
-        made.num_kv_blocks = 2  # 64 tokens; cache_size is in whole GB, too large to fill here
+        made.num_kv_blocks = 2  # 64 tokens; the smallest cache_size, 1 GB, is too large for a test
         return made
 
     monkeypatch.setattr(openvino_genai, "_scheduler", small)
@@ -261,7 +257,7 @@ def test_a_cache_that_is_full_fails_the_request_and_not_the_next(
     assert llm.invoke("Once", max_new_tokens=4, ignore_eos=True)
 
 
-def test_an_error_in_the_engine_fails_the_request_and_not_the_next(genai: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_engine_error_fails_the_request_but_not_the_next(genai: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     from hforch.backends.genai import scheduler
 
     real = scheduler.generation_config
@@ -280,10 +276,10 @@ def test_an_error_in_the_engine_fails_the_request_and_not_the_next(genai: Any, m
     assert genai.invoke("The capital of France is").startswith(" Paris")
 
 
-# ---------------------------------------------------------------- folders
+# ---------------------------------------------------------------- exported models
 @pytest.fixture(scope="module")
 def ir(tiny_gpt2: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with an IR of the tiny model, as somebody else exported it: without a converted tokenizer."""
+    """A directory with an IR of the tiny model without a converted tokenizer, as exported by another tool."""
     from hforch.backends.base import backend_of
     from hforch.utils.progress import Silent
 
@@ -308,14 +304,14 @@ def test_an_ir_without_a_converted_tokenizer_gets_one_in_the_cache(
     assert entry.kind == "tokenizers" and (entry.path / "openvino_detokenizer.xml").is_file()
 
 
-def test_an_ir_without_any_tokenizer_is_refused(ir: Path, tmp_path: Path) -> None:
+def test_an_ir_without_any_tokenizer_is_rejected(ir: Path, tmp_path: Path) -> None:
     folder = tmp_path / "none"
     shutil.copytree(ir, folder, ignore=shutil.ignore_patterns("tokenizer*", "vocab*", "merges*", "special*"))
     with pytest.raises(ModelError, match="has no tokenizer"):
         load_llm("model=local", f"model.path={folder}", BACKEND)
 
 
-def test_a_model_that_the_engine_does_not_run_is_told_with_its_kind(ir: Path, tmp_path: Path) -> None:
+def test_an_unsupported_architecture_is_reported_with_its_name(ir: Path, tmp_path: Path) -> None:
     import numpy
     import openvino
     from openvino import opset13
@@ -336,7 +332,7 @@ def test_a_model_that_the_engine_does_not_run_is_told_with_its_kind(ir: Path, tm
         load_llm("model=local", f"model.path={folder}", BACKEND)
 
 
-def test_a_checkpoint_that_ships_what_the_engine_lacks_is_refused(ir: Path, tmp_path: Path) -> None:
+def test_unsupported_settings_of_a_checkpoint_are_rejected(ir: Path, tmp_path: Path) -> None:
     folder = tmp_path / "shipping"
     shutil.copytree(ir, folder)
     (folder / "generation_config.json").write_text(json.dumps({"eos_token_id": 0, "epsilon_cutoff": 0.02}))

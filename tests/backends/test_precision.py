@@ -1,4 +1,4 @@
-"""The precision table: every pair works and reads back as what it says, or is refused with the reason."""
+"""Tests that every precision of every backend is applied and recorded, or rejected with a reason."""
 
 from __future__ import annotations
 
@@ -57,8 +57,8 @@ def test_openvino(precision: str, weights: str, compute: str | None) -> None:
     job = job_from_overrides(["backend=openvino", f"precision={precision}"])
     if mistakes := ov.check(job):
         assert precision in ("bf16", "fp16")
-        assert f"does not compute in {precision} here" in mistakes[0].problem
-        assert "it computes in" in str(mistakes[0].hint)
+        assert f"does not support {precision}" in mistakes[0].problem
+        assert "it supports" in str(mistakes[0].hint)
         return
     llm, effective = loaded("openvino", precision)
     assert effective["weights"] == weights
@@ -72,12 +72,12 @@ def test_the_bit_widths_of_an_int4_export_are_recorded() -> None:
     llm, _ = loaded("openvino", "int4")
     bits = llm.engine.identity["weights"]["export"]["bits"]
     assert bits["u4"]["layers"] > 200
-    # 576, the model's width, is no multiple of 128: those layers fell back to groups of 64.
+    # The width of the model, 576, is not a multiple of 128, so some layers fell back to groups of 64.
     assert set(bits["u4"]["group_sizes"]) == {"64", "128"}
     llm.engine.close()
 
 
-def test_an_explicit_hint_in_ov_config_wins() -> None:
+def test_ov_config_overrides_the_precision_hint() -> None:
     job = job_from_overrides(["backend=openvino", "precision=fp32", "+ov_config.INFERENCE_PRECISION_HINT=bf16"])
     assert ov.properties(job)["INFERENCE_PRECISION_HINT"] == "bf16"
     assert ov.properties(job_from_overrides(["precision=fp32"]))["INFERENCE_PRECISION_HINT"] == "f32"
@@ -102,26 +102,26 @@ def test_threads_are_the_same_setting_for_every_backend(tiny_gpt2: Path) -> None
         ("+ov_config.KV_CACHE_PRECISION=u3", "ov_config.KV_CACHE_PRECISION", "allowed: u8, u4"),
     ],
 )
-def test_a_wrong_ov_config_is_found_before_anything_is_loaded(override: str, path: str, said: str) -> None:
+def test_an_invalid_ov_config_is_reported_before_loading(override: str, path: str, said: str) -> None:
     (mistake,) = ov.check(job_from_overrides(["backend=openvino", override]))
     assert mistake.path == path
     assert said in mistake.problem
 
 
-def test_a_device_that_is_not_there_is_refused_with_those_that_are() -> None:
+def test_a_missing_device_is_rejected_and_available_ones_are_listed() -> None:
     (mistake,) = ov.check(job_from_overrides(["backend=openvino", "device=openvino", "device.name=GPU.7"]))
     assert mistake.path == "device.name"
     assert "GPU.7" in mistake.problem and "CPU" in str(mistake.hint)
 
 
-def test_a_gpu_that_is_not_there_is_refused_before_the_model_is_touched() -> None:
-    with FakeCuda(cards=[]).installed(), pytest.raises(ConfigError, match="there is no GPU that torch can use"):
+def test_a_missing_gpu_is_rejected_before_loading() -> None:
+    with FakeCuda(cards=[]).installed(), pytest.raises(ConfigError, match="torch found no usable GPU"):
         load_llm("device=gpu")
-    with FakeCuda().installed(), pytest.raises(ConfigError, match="no GPU number 3"):
+    with FakeCuda().installed(), pytest.raises(ConfigError, match="GPU 3 does not exist"):
         load_llm("device=gpu", "device.index=3")
 
 
-def test_a_missing_extra_is_told_with_its_command(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_extra_is_reported_with_its_install_command(monkeypatch: pytest.MonkeyPatch) -> None:
     import importlib.util
 
     real = importlib.util.find_spec
@@ -137,8 +137,8 @@ def test_a_missing_extra_is_told_with_its_command(monkeypatch: pytest.MonkeyPatc
         assert command in str(caught.value)
 
 
-def test_compiling_torchao_anew_is_no_failure_of_the_suite(tmp_path: Path) -> None:
-    """Its docstrings hold invalid escapes; Python warns of those while it compiles, and warnings are errors here."""
+def test_syntax_warnings_of_torchao_do_not_fail_the_test_suite(tmp_path: Path) -> None:
+    """torchao's docstrings have invalid escapes, for which the compiler warns; warnings are errors in tests."""
     source = '"""\\d"""'
     compile(source, str(tmp_path / "site-packages" / "torchao" / "ops.py"), "exec")
     with pytest.raises((SyntaxError, SyntaxWarning, DeprecationWarning), match="invalid escape"):

@@ -1,4 +1,4 @@
-"""What hforch asks torch about accelerators, and says of those that cannot be used, on a fake CUDA."""
+"""Tests of accelerator detection with torch, and of errors for unusable ones, with a fake CUDA."""
 
 from __future__ import annotations
 
@@ -28,8 +28,8 @@ def mistake_of(*overrides: str) -> Mistake:
     return found
 
 
-# ---------------------------------------------------------------- which there are
-def test_devices_have_names_memory_and_capability(cuda: FakeCuda) -> None:
+# ---------------------------------------------------------------- available devices
+def test_devices_report_name_memory_and_capability(cuda: FakeCuda) -> None:
     cuda.cards = [Card(total=100 * GIB, used_by_others=GIB), Card(capability=(7, 5), name="Tesla T4")]
     assert accelerators.names() == ["cuda:0", "cuda:1"]
     first, second = accelerators.usable()
@@ -38,39 +38,44 @@ def test_devices_have_names_memory_and_capability(cuda: FakeCuda) -> None:
     assert second.capability == (7, 5)
 
 
-def test_a_job_on_a_card_passes_and_no_other_card_is_touched(cuda: FakeCuda) -> None:
+def test_a_job_on_a_gpu_initializes_no_other_gpu(cuda: FakeCuda) -> None:
     cuda.cards = [Card(), Card(), Card()]
     assert pytorch.check(job_from_overrides(["device=gpu", "device.index=1"])) == []
     assert set(cuda.looked_at) == {1}
     assert torch_device.device_map(job_from_overrides(["device=gpu", "device.index=1"])) == {"": "cuda:1"}
 
 
-def test_a_job_on_the_cpu_touches_no_card(cuda: FakeCuda) -> None:
+def test_a_job_on_the_cpu_initializes_no_gpu(cuda: FakeCuda) -> None:
     assert pytorch.check(job_from_overrides(["device=cpu"])) == []
     assert cuda.looked_at == []
 
 
-# ---------------------------------------------------------------- why one cannot be used
-def test_a_card_that_is_not_there_is_named_with_those_that_are(cuda: FakeCuda, monkeypatch: pytest.MonkeyPatch) -> None:
+# ---------------------------------------------------------------- unusable devices
+def test_a_missing_gpu_is_rejected_and_available_devices_are_listed(
+    cuda: FakeCuda, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
     found = mistake_of("device=gpu", "device.index=9")
-    assert (found.path, found.problem) == ("device.index", "there is no GPU number 9")
-    assert found.hint == "devices here: cpu, cuda:0"
+    assert (found.path, found.problem) == ("device.index", "GPU 9 does not exist")
+    assert found.hint == "available devices: cpu, cuda:0"
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "3")
-    assert "CUDA_VISIBLE_DEVICES='3' decides which are seen" in str(mistake_of("device=gpu", "device.index=9").hint)
+    hint = str(mistake_of("device=gpu", "device.index=9").hint)
+    assert "CUDA_VISIBLE_DEVICES='3' restricts the visible devices" in hint
 
 
 @pytest.mark.parametrize("value", ["", "-1"])
-def test_hidden_cards_are_told_with_what_hides_them(value: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_hidden_gpus_are_reported_with_the_variable_that_hides_them(
+    value: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", value)
     with FakeCuda(cards=[]).installed():
         found = mistake_of("device=gpu")
     assert found.path == "device.kind"
-    assert f"there is no GPU that torch can use: CUDA_VISIBLE_DEVICES='{value}' hides them" in found.problem
-    assert "unset CUDA_VISIBLE_DEVICES" in str(found.hint) and "devices here: cpu" in str(found.hint)
+    assert f"torch found no usable GPU: CUDA_VISIBLE_DEVICES='{value}' hides all devices" in found.problem
+    assert "unset CUDA_VISIBLE_DEVICES" in str(found.hint) and "available devices: cpu" in str(found.hint)
 
 
-def test_an_old_driver_is_told_with_its_cuda_and_torchs() -> None:
+def test_an_old_driver_is_reported_with_its_cuda_version_and_torchs() -> None:
     with FakeCuda(refusal=fake_cuda.TOO_OLD).installed():
         found = mistake_of("device=gpu")
     assert "the NVIDIA driver (it supports CUDA 12.4) is too old for this torch, which is built for CUDA 13.0" in (
@@ -79,14 +84,14 @@ def test_an_old_driver_is_told_with_its_cuda_and_torchs() -> None:
     assert "update the driver" in str(found.hint) and accelerators.INSTALL in str(found.hint)
 
 
-def test_a_torch_that_is_a_cpu_build_is_told_with_where_another_is_from() -> None:
+def test_a_cpu_build_of_torch_is_reported_with_an_install_command() -> None:
     with FakeCuda(cards=[], version=None).installed():
         found = mistake_of("device=gpu")
     assert "is a CPU build" in found.problem
     assert accelerators.INSTALL in str(found.hint)
 
 
-def test_a_machine_without_a_driver_is_told_so(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_driver_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
     with FakeCuda(refusal="Found no NVIDIA driver on your system. Please check that you have one.").installed():
         found = mistake_of("device=gpu")
@@ -96,13 +101,13 @@ def test_a_machine_without_a_driver_is_told_so(monkeypatch: pytest.MonkeyPatch) 
 @pytest.mark.parametrize(
     ("failure", "hint"),
     [
-        (fake_cuda.BUSY, "another process may hold it exclusively"),
+        (fake_cuda.BUSY, "another process may use it exclusively"),
         ("CUDA error: uncorrectable ECC error encountered", "nvidia-smi -q -d ECC"),
-        ("CUDA error: out of memory", "other processes fill its memory"),
+        ("CUDA error: out of memory", "other processes use its memory"),
         ("CUDA error: unspecified launch failure", "nvidia-smi shows its state"),
     ],
 )
-def test_a_card_that_fails_is_told_before_a_model_is_loaded(failure: str, hint: str) -> None:
+def test_a_failing_gpu_is_reported_before_loading(failure: str, hint: str) -> None:
     with FakeCuda(cards=[Card(), Card(failure=failure)]).installed():
         found = mistake_of("device=gpu", "device.index=1")
     assert found.path == "device.index"
@@ -111,14 +116,14 @@ def test_a_card_that_fails_is_told_before_a_model_is_loaded(failure: str, hint: 
 
 
 # ---------------------------------------------------------------- attention
-def test_flash_attention_is_refused_off_nvidia_gpus() -> None:
+def test_flash_attention_requires_an_nvidia_gpu() -> None:
     found = mistake_of("device=cpu", "model.attn_implementation=flash_attention_2")
     assert found.path == "model.attn_implementation"
-    assert "runs on NVIDIA GPUs only, and this job on cpu" in found.problem
+    assert "requires an NVIDIA GPU, but this job runs on cpu" in found.problem
     assert "sdpa" in str(found.hint)
 
 
-def test_flex_attention_is_refused_where_nothing_compiles_it(cuda: FakeCuda, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_flex_attention_requires_a_gpu_and_triton(cuda: FakeCuda, monkeypatch: pytest.MonkeyPatch) -> None:
     asked = "model.attn_implementation=flex_attention"
     assert "this job runs on the CPU" in mistake_of("device=cpu", asked).problem
     monkeypatch.setattr(torch_device, "find_spec", lambda name: None)
@@ -127,36 +132,36 @@ def test_flex_attention_is_refused_where_nothing_compiles_it(cuda: FakeCuda, mon
     assert pytorch.check(job_from_overrides(["device=gpu", asked])) == []
 
 
-def test_flash_attention_without_its_package_is_refused(cuda: FakeCuda, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_flash_attention_requires_its_package(cuda: FakeCuda, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch_device, "find_spec", lambda name: None)
     for device in ("device=gpu", "device=auto"):
         found = mistake_of(device, "model.attn_implementation=flash_attention_3", "precision=bf16")
-        assert "needs the package flash-attn-3, which is not installed" in found.problem
-        assert "kernels from the hub are not used" in str(found.hint)
+        assert "requires the package flash-attn-3, which is not installed" in found.problem
+        assert "kernels from the Hub are not used" in str(found.hint)
 
 
-def test_a_package_that_only_has_the_modules_name_is_not_the_package(
-    cuda: FakeCuda, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_module_of_another_package_is_not_accepted(cuda: FakeCuda, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch_device, "find_spec", lambda name: SimpleNamespace(name=name))
     found = mistake_of("device=gpu", "model.attn_implementation=flash_attention_2", "precision=bf16")
     assert "the installed module flash_attn belongs to another package" in found.problem
 
 
-def test_flash_attention_needs_a_capable_card_and_16_bits(cuda: FakeCuda, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_flash_attention_requires_compute_capability_and_16_bits(
+    cuda: FakeCuda, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(torch_device, "_lacking", lambda module, package: None)
     words = ["device=gpu", "model.attn_implementation=flash_attention_2"]
     assert pytorch.check(job_from_overrides([*words, "precision=bf16"])) == []
     cuda.cards[0].capability = (7, 5)
     found = pytorch.check(job_from_overrides([*words, "precision=fp32"]))
-    assert "needs a compute capability of 8.0, and cuda:0 (NVIDIA H200) has 7.5" in found[0].problem
-    assert "computes in 16 bits, and precision is fp32" in found[1].problem
+    assert "requires compute capability 8.0, but cuda:0 (NVIDIA H200) has 7.5" in found[0].problem
+    assert "does not support precision=fp32" in found[1].problem
 
 
 # ---------------------------------------------------------------- peaks
-def test_peaks_are_those_of_devices_that_were_used_since_the_reset(cuda: FakeCuda) -> None:
+def test_peaks_cover_devices_used_since_the_reset(cuda: FakeCuda) -> None:
     cuda.cards = [Card(), Card()]
-    assert accelerators.peaks() == []  # nothing is initialized, and asking initializes nothing
+    assert accelerators.peaks() == []  # nothing is initialized, and the call must not initialize anything
     assert cuda.looked_at == []
     cuda.looked_at.append(1)
     cuda.cards[1].allocate(3 * 10**9)
@@ -168,7 +173,7 @@ def test_peaks_are_those_of_devices_that_were_used_since_the_reset(cuda: FakeCud
     assert accelerators.free_mb(1) == pytest.approx((80 * GIB - 10**9) / 1e6)
 
 
-def test_of_two_peaks_each_devices_higher_one_counts() -> None:
+def test_higher_peaks_takes_the_maximum_per_device() -> None:
     def peak(device: str, allocated: float, reserved: float) -> dict[str, Any]:
         return {"device": device, "allocated_mb": allocated, "reserved_mb": reserved}
 
@@ -176,8 +181,8 @@ def test_of_two_peaks_each_devices_higher_one_counts() -> None:
     assert accelerators.higher_peaks(loading, answering) == [peak("cuda:0", 7, 9), peak("cuda:1", 1, 1)]
 
 
-# ---------------------------------------------------------------- where the parts of a model are
-def test_a_models_placement_is_told_in_ranges(cuda: FakeCuda) -> None:
+# ---------------------------------------------------------------- placement
+def test_placement_joins_consecutive_layers(cuda: FakeCuda) -> None:
     layers = {f"model.layers.{number}": 0 if number < 3 else 1 for number in range(5)}
     rest = {"model.layers.5": "cpu", "model.norm": "cpu", "lm_head": "disk"}
     model = SimpleNamespace(hf_device_map={"model.embed_tokens": 0, **layers, **rest})
@@ -193,7 +198,7 @@ def test_a_models_placement_is_told_in_ranges(cuda: FakeCuda) -> None:
     assert torch_device.devices_of(model) == ["cpu", "cuda:0", "cuda:1", "disk"]
 
 
-def test_a_model_on_one_device_needs_no_map(cuda: FakeCuda) -> None:
+def test_a_model_on_one_device_has_no_placement(cuda: FakeCuda) -> None:
     assert torch_device.placed(SimpleNamespace(hf_device_map={"": 0})) == {}
     assert torch_device.placed(SimpleNamespace()) == {}
     assert torch_device.remarks({"cuda:0": ["a"], "cuda:1": ["b"]}) == ()

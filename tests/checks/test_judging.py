@@ -1,4 +1,4 @@
-"""What each kind of check says of an answer, and how results are counted."""
+"""How each kind of check judges answers, and how results are counted."""
 
 from __future__ import annotations
 
@@ -42,12 +42,12 @@ PERSON = {"type": "object", "required": ["name"], "properties": {"name": {"type"
     ],
     ids=lambda value: str(value)[:40],
 )
-def test_a_kind_tells_good_answers_from_bad_ones(item: dict[str, Any], good: str, bad: str) -> None:
+def test_each_kind_passes_good_answers_and_fails_bad_ones(item: dict[str, Any], good: str, bad: str) -> None:
     assert passes(item, sample(good))
     assert not passes(item, sample(bad))
 
 
-def test_tokens_and_the_end_are_those_of_the_sample() -> None:
+def test_token_count_and_finish_reason_come_from_the_sample() -> None:
     assert passes({"max_tokens": 3}, sample())
     assert not passes({"max_tokens": 2}, sample())
     assert passes({"finish_reason": "eos"}, sample())
@@ -67,52 +67,52 @@ def test_tokens_and_the_end_are_those_of_the_sample() -> None:
         ("json_schema", '{"type": "integer"}', "3", '"3"'),
     ],
 )
-def test_a_column_holds_what_each_answer_is_compared_with(kind: str, cell: Any, good: str, bad: str) -> None:
+def test_answers_are_compared_with_a_column(kind: str, cell: Any, good: str, bad: str) -> None:
     assert passes({kind: COLUMN}, sample(good, input={"expected": cell}))
     assert not passes({kind: COLUMN}, sample(bad, input={"expected": cell}))
 
 
-def test_a_csv_file_holds_numbers_as_texts() -> None:
+def test_numbers_in_a_csv_file_are_strings() -> None:
     assert passes({"max_tokens": COLUMN}, sample(input={"expected": "3"}))
     assert not passes({"max_tokens": COLUMN}, sample(input={"expected": "2"}))
     assert passes({"finish_reason": COLUMN}, sample(input={"expected": "eos"}))
 
 
-def test_white_space_at_the_ends_counts_only_if_asked() -> None:
+def test_outer_whitespace_counts_only_without_strip() -> None:
     for item in ({"equals": " Paris"}, {"equals": COLUMN}, {"starts_with": " Paris"}, {"regex": "^Paris$"}):
         assert passes(item, sample("\nParis \n", input={"expected": " Paris\t"}))
         assert not passes(item, sample("\nParis \n", input={"expected": " Paris\t"}), strip=False)
     assert not passes({"equals": "a b"}, sample("a  b"))
 
 
-def test_what_contains_looks_for_keeps_its_white_space() -> None:
+def test_the_value_of_contains_is_not_stripped() -> None:
     assert not passes({"contains": "\n\n"}, sample("one"))
     assert passes({"contains": "\n\n"}, sample("one\n\ntwo"))
     assert passes({"contains": COLUMN}, sample("one", input={"expected": " one "}))
 
 
-def test_the_echo_of_the_prompt_is_no_part_of_the_answer() -> None:
+def test_an_echoed_prompt_is_not_part_of_the_answer() -> None:
     (result,) = judge(made({"equals": "Paris"}), echo=True)(sample("Where? Paris"))
     assert result["passed"]
     (result,) = judge(made({"equals": "Paris"}))(sample("Where? Paris"))
     assert not result["passed"]
 
 
-def test_a_failed_sample_passes_nothing_not_even_a_negated_check() -> None:
+def test_a_failed_sample_fails_all_checks_even_negated_ones() -> None:
     judged = judge(made({"contains": "a"}, {"contains": "a", "negate": True}))
     results = judged(sample(None, error={"type": "X", "message": "out of ink"}))
     assert [result["passed"] for result in results] == [False, False]
-    assert {result["why"] for result in results} == {"there is no answer"}
+    assert {result["why"] for result in results} == {"no answer"}
 
 
-def test_a_schema_comes_from_a_file_too(tmp_path: Path) -> None:
+def test_a_schema_can_be_read_from_a_file(tmp_path: Path) -> None:
     (tmp_path / "person.json").write_text('\ufeff{"type": "object"}', encoding="utf-8")
     item = {"json_schema": str(tmp_path / "person.json")}
     assert passes(item, sample("{}"))
     assert not passes(item, sample("[]"))
 
 
-def test_a_schema_that_refers_to_itself_without_end_passes_nothing() -> None:
+def test_an_infinitely_recursive_schema_passes_nothing() -> None:
     assert not passes({"json_schema": {"$ref": "#"}}, sample("3"))
 
 
@@ -122,7 +122,7 @@ def test_strange_answers_are_judged(text: str) -> None:
         assert not passes(item, sample(text))
 
 
-def test_reasons_say_what_was_seen() -> None:
+def test_reasons_describe_the_answer() -> None:
     judged = judge(made({"equals": "Rome"}, {"json_schema": PERSON}, {"levenshtein": "x", "max_distance": 1}))
     assert [result["why"] for result in judged(sample('{"name": 3}'))] == [
         "it is '{\"name\": 3}', not 'Rome'",
@@ -132,7 +132,7 @@ def test_reasons_say_what_was_seen() -> None:
     assert len(judge(made({"equals": "x"}))(sample("y" * 10_000))[0]["why"]) < 300
 
 
-def test_every_check_has_a_name_of_its_own() -> None:
+def test_every_check_has_a_unique_name() -> None:
     named = names(
         made(
             {"contains": "Paris"},
@@ -160,15 +160,15 @@ def test_every_check_has_a_name_of_its_own() -> None:
 
 
 @pytest.mark.parametrize("negate", [False, True])
-def test_a_limit_of_tokens_is_not_passed_where_nobody_has_counted_them(negate: bool) -> None:
+def test_max_tokens_fails_if_the_token_count_is_unknown(negate: bool) -> None:
     (result,) = judge(made({"max_tokens": 5, "negate": negate}))(sample(output_tokens=None))
-    assert (result["passed"], result["why"]) == (False, "the number of its tokens is not known")
+    assert (result["passed"], result["why"]) == (False, "the number of tokens is unknown")
 
 
-def test_results_are_counted_all_together_and_each() -> None:
+def test_results_are_counted_in_total_and_per_check() -> None:
     judged = judge(made({"contains": "Paris"}, {"max_tokens": 3}))
     samples = [{"checks": judged(sample(text))} for text in ("Paris", "Rome", "in Paris")]
-    counted = totals([*samples, {}])  # lines of earlier versions have none
+    counted = totals([*samples, {}])  # lines of earlier versions have no checks
     assert counted == {
         "passed": 5,
         "total": 6,
@@ -184,7 +184,7 @@ def test_results_are_counted_all_together_and_each() -> None:
     ("passed", "total", "asked", "is_missed"),
     [(7, 10, 0.7, False), (6, 10, 0.7, True), (0, 3, 0.0, False), (3, 3, 1.0, False), (2, 3, None, False)],
 )
-def test_a_share_is_missed_by_less(passed: int, total: int, asked: float | None, is_missed: bool) -> None:
+def test_a_lower_pass_rate_misses_min_pass(passed: int, total: int, asked: float | None, is_missed: bool) -> None:
     assert missed({"passed": passed, "total": total}, asked) is is_missed
     assert missed(None, asked) is False
 
@@ -197,7 +197,7 @@ def told(declared: Any, items: list[Any], *written: Any) -> list[str]:
     return [str(mistake) for mistake in caught.value.mistakes]
 
 
-def test_the_row_that_lacks_a_column_is_named() -> None:
+def test_the_input_without_the_column_is_named() -> None:
     file = FileInputs(kind="file", path="q.csv", format="auto", encoding="utf-8", limit=None)
     items = [{"q": "a", "expected": "b"}, {"q": "c"}, "d", {"q": "e"}]
     (said,) = told(file, items, {"equals": COLUMN})
@@ -210,31 +210,33 @@ def test_the_row_that_lacks_a_column_is_named() -> None:
     ("kind", "cell", "said"),
     [
         ("contains", "", "is empty"),
-        ("equals", None, "must be a text or a number; it is null"),
-        ("equals", ["a"], "it is a list"),
-        ("regex", "(", "is no regular expression: missing )"),
-        ("max_tokens", "-1", "whole number"),
-        ("max_tokens", True, "whole number"),
-        ("finish_reason", "end", "is none of: stop, eos, length"),
-        ("json_schema", "{", "is no JSON"),
-        ("json_schema", '{"type": "objec"}', "is no JSON Schema: type"),
+        ("equals", None, "must be a string or a number; got null"),
+        ("equals", ["a"], "got a list"),
+        ("regex", "(", "is not a valid regular expression: missing )"),
+        ("max_tokens", "-1", "an integer"),
+        ("max_tokens", True, "an integer"),
+        ("finish_reason", "end", "must be one of: stop, eos, length"),
+        ("json_schema", "{", "is not valid JSON"),
+        ("json_schema", '{"type": "objec"}', "is not a valid JSON Schema: type"),
     ],
 )
-def test_a_column_of_no_use_to_the_check_is_told(kind: str, cell: Any, said: str) -> None:
+def test_an_unusable_column_value_is_reported(kind: str, cell: Any, said: str) -> None:
     (mistake,) = told(INLINE, [{"expected": cell}], {kind: COLUMN})
     assert mistake.startswith("checks.items.0: input 1 has a column expected that ") and said in mistake
 
 
-def test_schema_files_that_cannot_be_used_are_told_all_at_once(tmp_path: Path) -> None:
+def test_all_unusable_schema_files_are_reported_together(tmp_path: Path) -> None:
     (tmp_path / "bad.json").write_text("{", encoding="utf-8")
     (tmp_path / "odd.json").write_bytes(b"\xff")
     (tmp_path / "wrong.json").write_text('{"type": 3}', encoding="utf-8")
     files = [str(tmp_path / name) for name in ("nowhere.json", "bad.json", "odd.json", "wrong.json")]
     said = told(INLINE, ["a"], *({"json_schema": file} for file in files))
-    for one, piece in zip(said, ("no such file", "is no JSON", "no UTF-8", "is no JSON Schema: type"), strict=True):
+    for one, piece in zip(
+        said, ("no such file", "is not valid JSON", "is not UTF-8", "is not a valid JSON Schema: type"), strict=True
+    ):
         assert piece in one
 
 
-def test_all_is_well_with_columns_that_are_there() -> None:
+def test_existing_columns_are_accepted() -> None:
     check_inputs(made({"equals": COLUMN}), [Input(0, "0", {"expected": "x"})], INLINE)
     assert columns(made({"equals": COLUMN}, {"contains": "x"})) == {"expected"}

@@ -1,4 +1,4 @@
-"""Kinds of checks are found in their folder, and the page about checks lists them."""
+"""Kinds of checks are found in their package, and docs/checks.md lists them."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ def test_there_are_kinds() -> None:
 
 
 @pytest.mark.parametrize("name", KINDS)
-def test_a_kind_is_named_as_its_module_and_says_what_is_left_out(name: str) -> None:
+def test_a_kind_is_named_after_its_module_and_has_all_defaults(name: str) -> None:
     kind = KINDS[name]
     assert get_args(kind.model_fields["kind"].annotation) == (name,)
     assert set(kind.defaults) == set(kind.model_fields) - {"kind", "value"}
 
 
 @pytest.mark.parametrize("name", KINDS)
-def test_the_example_of_a_kind_is_a_check_of_it(name: str) -> None:
+def test_the_example_of_a_kind_is_a_valid_check(name: str) -> None:
     item = yaml.safe_load(KINDS[name].example)
     assert expand_short_form(item)["kind"] == name
     (check,) = Checks.model_validate({"items": [item], "strip": True}).items

@@ -1,4 +1,4 @@
-"""Patterns of others are searched for as Python's re does, and never for long."""
+"""Untrusted patterns match as with Python's re, with a time limit."""
 
 from __future__ import annotations
 
@@ -18,24 +18,24 @@ def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(patterns, "LONGEST_S", 0.05)
 
 
-def test_it_matches_as_re_does() -> None:
+def test_a_pattern_matches_like_re() -> None:
     found = Pattern(r"(?i)par[io]s\b").search("in Paris, of course")
     assert found is not None and found.group() == "Paris"
     assert Pattern("^x$").search("y") is None
 
 
 @pytest.mark.parametrize("text", ["(", "[a", "(?P<n>a)(?P<n>b", "*a", "(?<=a+)b)"])
-def test_what_is_no_pattern_is_told(text: str) -> None:
-    with pytest.raises(ValueError, match="no regular expression"):
+def test_an_invalid_pattern_is_reported(text: str) -> None:
+    with pytest.raises(ValueError, match="not a valid regular expression"):
         Pattern(text)
 
 
-def test_a_search_that_takes_too_long_is_given_up() -> None:
-    with pytest.raises(TooSlow, match="given up"):
+def test_a_slow_search_times_out() -> None:
+    with pytest.raises(TooSlow, match="was stopped after"):
         Pattern(ENDLESS).search(TEXT)
 
 
-def test_after_some_such_searches_it_is_not_searched_for_any_more(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_after_several_timeouts_a_pattern_is_no_longer_searched(monkeypatch: pytest.MonkeyPatch) -> None:
     pattern = Pattern(ENDLESS)
     for _ in range(patterns.MOST_TRIES):
         with pytest.raises(TooSlow):
@@ -53,7 +53,7 @@ SCHEMAS = {
 
 
 @pytest.mark.parametrize("name", SCHEMAS)
-def test_patterns_of_a_schema_have_the_limit_too(name: str) -> None:
+def test_patterns_in_a_schema_have_the_time_limit(name: str) -> None:
     schema, value = SCHEMAS[name]
     with pytest.raises(TooSlow):
         list(validator(schema).iter_errors(value))
@@ -68,7 +68,9 @@ FITTING = [
 
 
 @pytest.mark.parametrize(("schema", "fit", "unfit"), FITTING)
-def test_they_mean_what_jsonschema_says(schema: dict[str, object], fit: list[object], unfit: list[object]) -> None:
+def test_patterns_in_a_schema_match_as_in_jsonschema(
+    schema: dict[str, object], fit: list[object], unfit: list[object]
+) -> None:
     from jsonschema import Draft202012Validator
 
     own, theirs = validator(schema), Draft202012Validator(schema)
@@ -76,7 +78,7 @@ def test_they_mean_what_jsonschema_says(schema: dict[str, object], fit: list[obj
         assert own.is_valid(value) == theirs.is_valid(value) == (value in fit)
 
 
-def test_a_schema_whose_patterns_would_have_no_limit_is_refused() -> None:
+def test_a_schema_whose_patterns_cannot_be_limited_is_refused() -> None:
     with pytest.raises(ValueError, match="unevaluatedProperties and patternProperties"):
         validator({"unevaluatedProperties": False, "patternProperties": {"a": {}}})
     with pytest.raises(ValueError, match="not a 'regex'"):
@@ -84,7 +86,7 @@ def test_a_schema_whose_patterns_would_have_no_limit_is_refused() -> None:
 
 
 @pytest.mark.parametrize("negate", [False, True])
-def test_a_check_that_cannot_be_decided_is_not_passed(negate: bool) -> None:
+def test_an_undecided_check_fails(negate: bool) -> None:
     from hforch.config.compose import job_from_overrides
 
     written = f"{{regex: '{ENDLESS}', negate: {str(negate).lower()}}}"
@@ -92,4 +94,4 @@ def test_a_check_that_cannot_be_decided_is_not_passed(negate: bool) -> None:
     sample = {"input": "q", "prompt": "q", "text": TEXT, "output_tokens": 3, "finish_reason": "eos", "error": None}
     found = judge(checks)(sample)
     assert [one["passed"] for one in found] == [False]
-    assert "given up" in found[0]["why"]
+    assert "was stopped after" in found[0]["why"]

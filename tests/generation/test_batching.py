@@ -1,4 +1,4 @@
-"""Which prompts share a batch, and that their answers come back in the order asked."""
+"""Tests of batching by length, and of the order of answers."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ LENGTHS = st.lists(st.integers(0, 200), max_size=40)
 
 
 @given(LENGTHS, st.integers(1, 9))
-def test_every_prompt_is_in_one_batch_and_no_order_given_is_cheaper(lengths: list[int], size: int) -> None:
+def test_every_prompt_is_in_one_batch_and_padding_never_increases(lengths: list[int], size: int) -> None:
     batches = by_length(lengths, size)
     assert sorted(place for batch in batches for place in batch) == list(range(len(lengths)))
     assert all(1 <= len(batch) <= size for batch in batches)
@@ -29,14 +29,14 @@ def test_every_prompt_is_in_one_batch_and_no_order_given_is_cheaper(lengths: lis
 
 
 @given(LENGTHS, st.integers(1, 9))
-def test_answers_come_back_in_the_order_asked(lengths: list[int], size: int) -> None:
+def test_answers_are_returned_in_the_order_of_the_prompts(lengths: list[int], size: int) -> None:
     batches = by_length(lengths, size)
     assert in_order(batches, [[f"answer {place}" for place in batch] for batch in batches]) == [
         f"answer {place}" for place in range(len(lengths))
     ]
 
 
-def test_prompts_of_like_length_stay_in_the_order_given() -> None:
+def test_prompts_of_similar_length_keep_their_order() -> None:
     assert by_length([10, 11, 10, 11], 2) == [[0, 1], [2, 3]]
     assert by_length([100, 1, 100, 1], 2) == [[0, 2], [1, 3]]
 
@@ -55,7 +55,7 @@ def test_a_run_plans_its_inputs_by_length_and_openvino_genai_does_not() -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("backend", ["pytorch", "openvino"])
-async def test_planned_batches_give_the_texts_of_each_prompt_alone(
+async def test_batched_texts_equal_those_of_single_prompts(
     load: Callable[..., Any], backend: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     llm = load(f"backend={backend}", "precision=fp32", "ov_config=accuracy", "generation.max_new_tokens=16")

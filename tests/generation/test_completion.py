@@ -1,4 +1,4 @@
-"""One answer, token by token, over a vocabulary that is easy to see through: its tokens are bytes and a few words."""
+"""Tests of a completion with a simple vocabulary, whose tokens are bytes and a few words."""
 
 from __future__ import annotations
 
@@ -51,19 +51,19 @@ def test_a_stop_of_many_tokens_ends_the_text_and_is_never_shown() -> None:
     assert completion.finish_reason == "stop"
 
 
-def test_a_stop_that_begins_and_ends_inside_tokens_keeps_what_stands_before_it() -> None:
+def test_a_stop_that_starts_inside_a_token_keeps_the_text_before_it() -> None:
     completion, pieces = complete([300, 304, 305, 301], ["ND o"])
     assert completion.text == "helloE" == "".join(pieces)
-    assert len(completion.answer(0, 0, 0).output_ids) == 2  # the token that the text ends in is kept
+    assert len(completion.answer(0, 0, 0).output_ids) == 2  # the token that contains the end of the text is kept
 
 
-def test_a_stop_cannot_begin_in_the_prompt() -> None:
-    completion, _ = complete([303, 300], ["\n\n"])  # the prompt ends in a newline
+def test_a_stop_cannot_start_in_the_prompt() -> None:
+    completion, _ = complete([303, 300], ["\n\n"])  # the prompt ends with a newline
     assert completion.text == "\nhello"
     assert completion.finish_reason == "length"
 
 
-def test_a_special_token_is_matched_by_its_id_and_prints_as_nothing() -> None:
+def test_a_special_token_is_matched_by_its_id_and_invisible() -> None:
     completion, pieces = complete([300, ROLE, 301], ["<|role|>"])
     assert (completion.text, completion.finish_reason) == ("hello", "stop")
     completion, pieces = complete([300, ROLE, 301], [])
@@ -75,7 +75,7 @@ def test_an_eos_that_is_also_a_stop_counts_as_the_stop() -> None:
     assert complete([300, EOS], [])[0].finish_reason == "eos"
 
 
-def test_the_eos_is_not_kept_unless_it_is_ignored() -> None:
+def test_the_eos_is_dropped_unless_it_is_ignored() -> None:
     answer = complete([300, EOS], [])[0].answer(0, 0, 0)
     assert answer.output_ids == (300,)
     ignoring, _ = complete([300, EOS, 301], [], limit=3, ignore_eos=True)
@@ -83,34 +83,34 @@ def test_the_eos_is_not_kept_unless_it_is_ignored() -> None:
     assert (ignoring.text, ignoring.finish_reason) == ("hello world", "length")
 
 
-def test_half_a_character_waits_for_the_other_half() -> None:
+def test_an_incomplete_character_waits_for_the_rest() -> None:
     completion, pieces = complete(spell("né🙂!"), [])
     assert pieces == ["n", "é", "🙂", "!"]
     assert completion.text == "né🙂!"
 
 
-def test_a_broken_character_at_the_limit_is_shown_as_such() -> None:
+def test_an_incomplete_character_at_the_limit_is_a_replacement_character() -> None:
     completion, pieces = complete(spell("a🙂")[:3], [])
     assert completion.text == "a\ufffd" == "".join(pieces)
 
 
-def test_text_held_back_for_a_stop_that_never_completes_comes_at_the_end() -> None:
+def test_text_held_back_for_an_incomplete_stop_is_emitted_at_the_end() -> None:
     completion, pieces = complete([300, *spell("\n")], ["\n\n"])
     assert completion.text == "hello\n" == "".join(pieces)
 
 
-def test_no_more_is_held_back_than_a_stop_may_need() -> None:
+def test_only_a_possible_stop_prefix_is_held_back() -> None:
     _, pieces = complete(spell("ab\nc"), ["\n\n"])
     assert pieces == ["a", "b", "\nc"]
 
 
-def test_timings_follow_the_tokens_kept() -> None:
+def test_timings_only_cover_kept_tokens() -> None:
     completion, _ = complete([300, 301, 303, 303], ["\n\n"])  # tokens known at 0, 1, 2, 3 seconds
     answer = completion.answer(submitted_at=-3.0, started=-1.0, finished=3.5)
     assert answer.timings == {"queue_ms": 2000.0, "ttft_ms": 1000.0, "tpot_ms": 1000.0, "latency_ms": 6500.0}
 
 
-def test_a_timing_that_needs_two_tokens_is_absent_with_one() -> None:
+def test_tpot_is_absent_with_a_single_token() -> None:
     answer = complete([300, EOS], [])[0].answer(0, 0, 0)
     assert "tpot_ms" not in answer.timings
     assert answer.absent == {"tpot_ms": "fewer than two output tokens"}
@@ -121,7 +121,7 @@ STOPS = st.lists(st.sampled_from(["\n", "\n\n", "world", "D", "é", "🙂", "<|r
 
 
 @given(ids=TOKENS, stops=STOPS)
-def test_a_stream_joins_to_the_text_that_is_made_at_once(ids: list[int], stops: list[str]) -> None:
+def test_streamed_pieces_join_to_the_whole_text(ids: list[int], stops: list[str]) -> None:
     streamed, pieces = complete(ids, stops)
     at_once = Completion(VOCABULARY, spell("prompt\n"), stops, 1000)
     for token in ids:
@@ -136,14 +136,14 @@ def test_a_stream_joins_to_the_text_that_is_made_at_once(ids: list[int], stops: 
 
 
 @given(ids=TOKENS, prompt=TOKENS)
-def test_an_answer_without_broken_characters_is_what_decoding_at_once_gives(ids: list[int], prompt: list[int]) -> None:
+def test_an_answer_without_incomplete_characters_equals_decoding_the_whole(ids: list[int], prompt: list[int]) -> None:
     at_once = decode([i for i in ids if i not in SPECIAL])
     if "\ufffd" not in at_once and "\ufffd" not in decode([i for i in prompt if i not in SPECIAL]):
         assert decode_all(decode, SPECIAL, prompt, ids) == at_once
 
 
-def test_a_decoder_that_breaks_good_characters_before_a_broken_one_gives_one_text_all_the_same() -> None:
-    """As the byte fallback of SentencePiece models does."""
+def test_text_is_consistent_if_an_incomplete_character_changes_earlier_ones() -> None:
+    """The byte fallback of SentencePiece models does so."""
 
     def fallback(ids: list[int]) -> str:
         raw = bytes(ids)
@@ -164,20 +164,20 @@ def test_a_decoder_that_breaks_good_characters_before_a_broken_one_gives_one_tex
     assert "".join(pieces) == streamed.text == at_once.text == stopping.text == "日\ufffd"
 
 
-def test_nothing_is_taken_after_the_end() -> None:
+def test_tokens_after_the_end_are_ignored() -> None:
     completion, _ = complete([300], [], limit=1)
     assert completion.push(301, 9.0)
     assert completion.text == "hello"
 
 
 @pytest.mark.parametrize("kept", [0, 1])
-def test_a_stop_at_the_very_start_keeps_no_token(kept: int) -> None:
+def test_no_token_of_a_stop_at_the_start_is_kept(kept: int) -> None:
     completion, _ = complete([*[300][:kept], 303, 301], ["\n"])
     assert len(completion.answer(0, 0, 0).output_ids) == kept
 
 
 def spelled_by(kind: str) -> Callable[[list[int]], str]:
-    """The decoder of a kind of tokenizer, over 12 tokens; the byte tokens of `sentencepiece` fall back."""
+    """Return the decoder of a kind of tokenizer with 12 tokens; `sentencepiece` has byte fallback tokens."""
     from tokenizers import Tokenizer, decoders, models
 
     pieces = {
@@ -197,7 +197,7 @@ def spelled_by(kind: str) -> Callable[[list[int]], str]:
 
 @pytest.mark.parametrize("kind", ["sentencepiece", "wordpiece", "metaspace"])
 @given(ids=st.lists(st.integers(0, 11), max_size=14), prompt=st.lists(st.integers(0, 11), max_size=8))
-def test_an_answer_at_once_is_its_pieces_joined_for_each_kind_of_tokenizer(
+def test_the_whole_text_equals_the_joined_pieces_for_each_kind_of_tokenizer(
     kind: str, ids: list[int], prompt: list[int]
 ) -> None:
     decoder = spelled_by(kind)

@@ -1,4 +1,4 @@
-"""generation.json_schema: answers that end by themselves fit it, on every backend; what cannot be kept is refused."""
+"""Tests of generation.json_schema: finished answers match it on every backend; unenforceable schemas are rejected."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from hforch.runs.identity import job_id
 
 
 def closed(**properties: Any) -> dict[str, Any]:
-    """An object with exactly these properties."""
+    """Return the schema of an object with exactly these properties."""
     named: dict[str, Any] = {"type": "object", "properties": properties}
     return {**named, "required": list(properties), "additionalProperties": False}
 
@@ -45,7 +45,7 @@ SCHEMAS = {
     "quotes": {"const": 'he said "no"\n\\'},
     "accents": {"enum": ["é", "漢字", "🎉"]},
 }
-# Any number of digits may come here, or of blanks on openvino_genai, and so small a model may write no end of them.
+# These allow any number of digits, or of spaces on openvino_genai, which a small model may repeat endlessly.
 RUNS_ON = ("a range", "an array", "a tuple")
 REFUSED = {
     "uniqueItems": {"type": "array", "uniqueItems": True, "items": {"type": "integer"}},
@@ -59,11 +59,11 @@ READ_OVER = {
     "multipleOf": {"type": "integer", "multipleOf": 3},
     "minProperties": {"type": "object", "minProperties": 2},
     "exclusiveMinimum of a number": {"type": "number", "exclusiveMinimum": 0},
-    "maxLength beside pattern": {"type": "string", "pattern": "^[a-z]+$", "maxLength": 5},
+    "maxLength next to pattern": {"type": "string", "pattern": "^[a-z]+$", "maxLength": 5},
     "allOf": {"allOf": [closed(a={"type": "integer"}), {"required": ["a"]}]},
-    "minimum beside $ref": {"$defs": {"x": {"type": "integer"}}, "$ref": "#/$defs/x", "minimum": 5},
-    "type beside anyOf": {"type": "integer", "anyOf": [{"minimum": 5}, {"maximum": 2}]},
-    "not described (b)": {"type": "object", "properties": {"a": {"type": "integer"}}, "required": ["b"]},
+    "minimum next to $ref": {"$defs": {"x": {"type": "integer"}}, "$ref": "#/$defs/x", "minimum": 5},
+    "type next to anyOf": {"type": "integer", "anyOf": [{"minimum": 5}, {"maximum": 2}]},
+    "without a schema (b)": {"type": "object", "properties": {"a": {"type": "integer"}}, "required": ["b"]},
 }
 ASK = [("user", "Give me an answer in JSON.")]
 
@@ -76,7 +76,7 @@ def llm(request: pytest.FixtureRequest, load: Callable[..., Any]) -> Any:
 # ---------------------------------------------------------------- answers
 @pytest.mark.slow
 @pytest.mark.parametrize("name", SCHEMAS)
-def test_an_answer_that_ends_by_itself_fits(llm: Any, name: str) -> None:
+def test_a_finished_answer_matches_the_schema(llm: Any, name: str) -> None:
     schema = SCHEMAS[name]
     for more in ({}, {"temperature": 1.5, "seed": 3}):
         result = llm.generate_prompt([llm.prompt_value(ASK)], json_schema=schema, max_new_tokens=80, **more)
@@ -89,7 +89,7 @@ def test_an_answer_that_ends_by_itself_fits(llm: Any, name: str) -> None:
 
 
 @pytest.mark.slow
-def test_each_row_of_a_batch_and_a_stream_fit(llm: Any) -> None:
+def test_each_row_of_a_batch_and_a_stream_match_the_schema(llm: Any) -> None:
     bound = llm.bind(json_schema=PERSON, max_new_tokens=60)
     questions = ["Who is Ann?", "Who is Bob, the old man of the mountain?", "Who?"]
     texts = [*bound.batch(questions), "".join(bound.stream(questions[0]))]
@@ -99,7 +99,7 @@ def test_each_row_of_a_batch_and_a_stream_fit(llm: Any) -> None:
 
 
 @pytest.mark.slow
-def test_without_a_schema_the_model_answers_as_it_likes(llm: Any) -> None:
+def test_a_schema_does_not_affect_later_calls(llm: Any) -> None:
     free = llm.invoke("The capital of France is")
     llm.invoke("The capital of France is", json_schema=PERSON, max_new_tokens=60)
     assert llm.invoke("The capital of France is") == free
@@ -107,19 +107,19 @@ def test_without_a_schema_the_model_answers_as_it_likes(llm: Any) -> None:
         json.loads(free)
 
 
-# ---------------------------------------------------------------- what is refused
+# ---------------------------------------------------------------- errors
 def unenforced(backend: str, schema: Any) -> str | None:
     return capabilities(job_from_overrides([f"backend={backend}"])).unenforced(schema)
 
 
 @pytest.mark.parametrize("name", REFUSED)
 @pytest.mark.parametrize("backend", BACKENDS)
-def test_what_no_grammar_enforces_is_refused(name: str, backend: str) -> None:
+def test_a_schema_that_cannot_be_enforced_is_rejected(name: str, backend: str) -> None:
     assert name in str(unenforced(backend, REFUSED[name]))
 
 
 @pytest.mark.parametrize("said", READ_OVER)
-def test_what_openvino_genai_reads_over_is_refused_there_alone(said: str) -> None:
+def test_keywords_that_only_openvino_genai_ignores_are_only_rejected_there(said: str) -> None:
     schema = READ_OVER[said]
     assert unenforced("openvino", schema) is None
     outside = [] if "$defs" in schema else [closed(inner=schema), {"type": "array", "items": schema}]
@@ -129,8 +129,8 @@ def test_what_openvino_genai_reads_over_is_refused_there_alone(said: str) -> Non
 
 
 @pytest.mark.slow
-def test_and_rightly_so(load: Callable[..., Any], monkeypatch: pytest.MonkeyPatch) -> None:
-    """If the engine has learnt it, nothing needs to be refused any more."""
+def test_openvino_genai_still_ignores_multiple_of(load: Callable[..., Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    """If this fails, the engine supports multipleOf, and schemas with it need not be rejected."""
     from hforch.backends.genai import xgrammar
 
     monkeypatch.setattr(xgrammar, "_read_over", lambda part: iter(()))
@@ -144,16 +144,14 @@ def test_and_rightly_so(load: Callable[..., Any], monkeypatch: pytest.MonkeyPatc
 @pytest.mark.parametrize(
     ("override", "path", "part"),
     [
-        ("{type: strin}", "generation.json_schema", "is no JSON Schema"),
+        ("{type: strin}", "generation.json_schema", "is not a valid JSON Schema"),
         ("missing.json", "generation.json_schema", "cannot be read"),
         ("{type: array, uniqueItems: true}", "generation.json_schema", "uniqueItems"),
-        ("{$ref: '#/nowhere'}", "generation.json_schema", "which is not in it"),
+        ("{$ref: '#/nowhere'}", "generation.json_schema", "which it does not define"),
     ],
 )
 @pytest.mark.parametrize("backend", BACKENDS)
-def test_a_wrong_schema_is_a_mistake_before_anything_is_loaded(
-    backend: str, override: str, path: str, part: str
-) -> None:
+def test_an_invalid_schema_is_a_config_error_before_loading(backend: str, override: str, path: str, part: str) -> None:
     with pytest.raises(ConfigError) as refused:
         load_llm(f"backend={backend}", f"generation.json_schema={override}")
     (mistake,) = refused.value.mistakes
@@ -161,14 +159,14 @@ def test_a_wrong_schema_is_a_mistake_before_anything_is_loaded(
 
 
 @pytest.mark.parametrize("other", ["num_beams=3", "ignore_eos=true", "min_new_tokens=4"])
-def test_what_does_not_go_with_a_schema_is_a_mistake(other: str) -> None:
+def test_settings_that_conflict_with_a_schema_are_a_config_error(other: str) -> None:
     with pytest.raises(ConfigError) as refused:
         job_from_overrides(["generation.json_schema={type: integer}", f"generation.{other}"])
     assert [mistake.path for mistake in refused.value.mistakes] == [f"generation.{other.partition('=')[0]}"]
 
 
 @pytest.mark.slow
-def test_and_an_error_in_a_call(llm: Any) -> None:
+def test_an_invalid_schema_in_a_call_is_an_error(llm: Any) -> None:
     with pytest.raises(UnknownArgument, match="num_beams"):
         llm.invoke("Once", json_schema=PERSON, num_beams=2)
     with pytest.raises(UnknownArgument, match="uniqueItems"):
@@ -180,7 +178,7 @@ def test_and_an_error_in_a_call(llm: Any) -> None:
 # ---------------------------------------------------------------- runs
 @pytest.mark.slow
 @pytest.mark.parametrize("backend", BACKENDS)
-def test_a_run_says_what_fits_and_what_was_cut(backend: str, tmp_path: Path) -> None:
+def test_a_run_reports_matching_and_truncated_answers(backend: str, tmp_path: Path) -> None:
     schema, job = tmp_path / "person.json", tmp_path / "job"
     schema.write_text(json.dumps(closed(name={"type": "string", "pattern": "^[a-z]{1,40}$"})))
     words = [f"backend={backend}", "prompt=chat", "inputs.items=[Who is Ann?,Who is Bob?]", f"hydra.run.dir={job}"]
@@ -193,7 +191,7 @@ def test_a_run_says_what_fits_and_what_was_cut(backend: str, tmp_path: Path) -> 
     hforch(*words, "generation.max_new_tokens=3", "runtime.min_pass=1", "--force", code=3, cwd=tmp_path)
     for line in (job / "samples.jsonl").read_text().splitlines():
         (check,) = json.loads(line)["checks"]
-        assert not check["passed"] and check["why"] == "it was cut at the limit of its length"
+        assert not check["passed"] and check["why"] == "truncated at max_new_tokens"
 
 
 def test_the_contents_of_the_file_are_part_of_the_job_id(tmp_path: Path) -> None:

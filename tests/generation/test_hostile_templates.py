@@ -1,4 +1,4 @@
-"""Chat templates that fail, never end or make a text of any size: each ends as a PromptError, within a bounded time."""
+"""Tests that chat templates that fail, never end or render huge texts raise PromptError within a bounded time."""
 
 from __future__ import annotations
 
@@ -38,16 +38,16 @@ FAIL = {
         "MemoryError",
     ),
     "a long text": ("{{ 'a' * 60000000 }}", "60,000,000 characters"),
-    "a missing key": ("{{ {}['x']['y'] }}", "refuses"),
-    "syntax": ("{% if %}", "refuses"),
-    "its own words": ("{{ raise_exception('no system messages') }}", "refuses these messages: no system messages"),
-    "the sandbox": ("{{ ''.__class__.__mro__ }}", "refuses.*unsafe"),
+    "a missing key": ("{{ {}['x']['y'] }}", "rejects"),
+    "syntax": ("{% if %}", "rejects"),
+    "its own message": ("{{ raise_exception('no system messages') }}", "rejects these messages: no system messages"),
+    "the sandbox": ("{{ ''.__class__.__mro__ }}", "rejects.*unsafe"),
     "escapes": ("{{ raise_exception('\x1b]0;title\x07') }}", r"\\x1b\]0;title"),
 }
 
 
 @pytest.mark.parametrize(("template", "said"), FAIL.values(), ids=FAIL)
-def test_a_template_that_fails_is_told_as_such(template: str, said: str) -> None:
+def test_a_failing_template_is_reported(template: str, said: str) -> None:
     start = time.monotonic()
     with pytest.raises(PromptError, match=said):
         render(template, CHAT, {})
@@ -64,7 +64,7 @@ NEVER_END = {
 
 @pytest.fixture
 def hurried(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[TemplateProcess]:
-    """A process that renders, whose templates have a second, and which ends when it has nothing to do."""
+    """A rendering process with a time limit of one second that ends soon after its last request."""
     (tmp_path / "sitecustomize.py").write_text(
         "import os, sys\n"
         "from hforch.generation import template_process as rendering\n"
@@ -81,22 +81,20 @@ def hurried(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Templat
 
 
 @pytest.mark.parametrize("template", NEVER_END.values(), ids=NEVER_END)
-def test_a_template_that_never_ends_is_ended_and_after_a_while_not_tried_again(
-    template: str, hurried: TemplateProcess
-) -> None:
+def test_an_endless_template_times_out_and_is_not_retried_forever(template: str, hurried: TemplateProcess) -> None:
     for _ in range(chat_templates.PATIENCE):
         start = time.monotonic()
-        with pytest.raises(PromptError, match="takes longer than 10 seconds"):
+        with pytest.raises(PromptError, match="rendering took longer than 10 seconds"):
             render(template, CHAT, {})
         assert time.monotonic() - start < 9
     start = time.monotonic()
-    with pytest.raises(PromptError, match="is not tried again"):
+    with pytest.raises(PromptError, match="no further attempts"):
         render(template, CHAT, {})
     assert time.monotonic() - start < 0.5
     assert render(PLAIN, CHAT, {}) == "[user]hello[a]"
 
 
-def test_a_last_message_is_left_open_where_it_ends_and_not_where_its_text_occurs() -> None:
+def test_the_last_message_is_continued_at_its_end_and_not_where_its_text_occurs() -> None:
     template = "{% for m in messages %}<|{{ m['role'] }}|>{{ m['content'] | trim }}<|end|>{% endfor %}"
     chat = [*CHAT, {"role": "assistant", "content": "end"}]
     assert render(template, chat, {}) == "<|user|>hello<|end|><|assistant|>end"
@@ -106,8 +104,8 @@ def test_a_last_message_is_left_open_where_it_ends_and_not_where_its_text_occurs
         render("{{ messages[0]['content'] }}", chat, {})
 
 
-def test_variables_that_are_no_plain_data_are_refused() -> None:
-    with pytest.raises(PromptError, match="no plain data"):
+def test_variables_that_are_not_json_are_rejected() -> None:
+    with pytest.raises(PromptError, match="cannot be encoded as JSON"):
         render(PLAIN, CHAT, {"tools": [object()]})
     nested: list[Any] = []
     nested.append(nested)
@@ -115,7 +113,7 @@ def test_variables_that_are_no_plain_data_are_refused() -> None:
         render(PLAIN, CHAT, {"tools": nested})
 
 
-def test_the_process_is_started_again_where_it_has_ended(hurried: TemplateProcess) -> None:
+def test_the_process_is_started_again_after_it_has_ended(hurried: TemplateProcess) -> None:
     render(PLAIN, CHAT, {})
     assert hurried._child and hurried._child.wait(10) == 0
     assert render(PLAIN, CHAT, {}) == "[user]hello[a]"
@@ -126,7 +124,7 @@ def test_the_process_is_started_again_where_it_has_ended(hurried: TemplateProces
     assert render(PLAIN, CHAT, {}) == "[user]hello[a]"
 
 
-def test_many_threads_get_each_their_own_text() -> None:
+def test_concurrent_threads_get_their_own_texts() -> None:
     wrong: list[str] = []
 
     def ask(number: int) -> None:
@@ -143,7 +141,7 @@ def test_many_threads_get_each_their_own_text() -> None:
     assert not wrong
 
 
-def test_no_process_stays_behind(tmp_path: Path) -> None:
+def test_the_process_ends_with_its_parent(tmp_path: Path) -> None:
     program = (
         "from hforch.generation.chat_templates import _process, render\n"
         f"render({PLAIN!r}, [{{'role': 'user', 'content': 'x'}}], {{}})\n"
@@ -158,7 +156,7 @@ def test_no_process_stays_behind(tmp_path: Path) -> None:
         assert not psutil.pid_exists(child)
 
 
-def test_a_fork_renders_in_a_process_of_its_own() -> None:
+def test_a_fork_starts_its_own_process() -> None:
     render(PLAIN, CHAT, {})
     assert chat_templates._process._child
     before = chat_templates._process._child.pid
@@ -177,7 +175,7 @@ def test_a_fork_renders_in_a_process_of_its_own() -> None:
     assert chat_templates._process._child.pid == before
 
 
-def test_it_renders_as_transformers_does() -> None:
+def test_rendering_equals_that_of_transformers() -> None:
     from transformers.utils.chat_template_utils import render_jinja_template
 
     template = (
@@ -190,5 +188,5 @@ def test_it_renders_as_transformers_does() -> None:
     assert render(template, CHAT, {"bos_token": "<s>", "tools": tools}) == theirs
 
 
-def test_limits_are_those_that_messages_name() -> None:
+def test_messages_contain_the_actual_time_limit() -> None:
     assert template_process.SECONDS == 10 and "10 seconds" in chat_templates.TOO_LONG["failed"]

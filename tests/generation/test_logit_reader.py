@@ -1,4 +1,4 @@
-"""Teacher forcing: chunks and batches change nothing, on every backend, but what the KV cache's precision does."""
+"""Tests that logits do not depend on chunks and batches on any backend, apart from the KV cache's precision."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def teachers(tiny_gpt2: Path) -> dict[str, LogitReader]:
 
 
 def read(logit_reader: LogitReader, prompts: Sequence[Any], texts: Sequence[Any], chunk: int) -> list[numpy.ndarray]:
-    """Logits before each token of each text, of shape (tokens, vocabulary)."""
+    """Return the logits that predict each token, for each text, of shape (tokens, vocabulary)."""
     found: list[list[numpy.ndarray]] = [[] for _ in texts]
     for start, logits in logit_reader.read(prompts, texts, chunk):
         assert logits.dtype == numpy.float32
@@ -43,7 +43,7 @@ def read(logit_reader: LogitReader, prompts: Sequence[Any], texts: Sequence[Any]
 
 @pytest.fixture(scope="module")
 def whole(tiny_gpt2: Path) -> list[numpy.ndarray]:
-    """The same of one forward pass of transformers over each text."""
+    """The same logits from a single forward pass of transformers over each text."""
     import torch
     from transformers import AutoModelForCausalLM
 
@@ -58,7 +58,7 @@ def whole(tiny_gpt2: Path) -> list[numpy.ndarray]:
 
 @pytest.mark.parametrize("backend", BACKENDS)
 @pytest.mark.parametrize("chunk", [1, 3, 32])
-def test_chunks_and_batches_give_what_one_pass_gives(
+def test_chunks_and_batches_give_the_logits_of_a_single_pass(
     teachers: dict[str, LogitReader], whole: list[numpy.ndarray], backend: str, chunk: int
 ) -> None:
     logit_reader = teachers[backend]

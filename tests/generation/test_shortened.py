@@ -1,4 +1,4 @@
-"""Answers that end after a few tokens while the model is prepared for their whole length, on every backend."""
+"""Tests of shortened answers, for which the model is prepared as for full ones, on every backend."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ PROMPTS = ["The capital of France is", "one, two, three, four, five, six,"]
 
 
 def infos(llm: HforchLLM, prompts: list[str] = PROMPTS) -> list[dict[str, Any]]:
-    """What is told of each answer."""
+    """Return the generation_info of each answer."""
     return [generation.generation_info or {} for (generation,) in llm.generate(prompts).generations]
 
 
 @pytest.mark.slow
-def test_answers_have_so_many_tokens_and_the_llm_is_as_before(smollm2: Any) -> None:
+def test_answers_have_the_given_number_of_tokens_and_the_llm_is_unchanged(smollm2: Any) -> None:
     llm = smollm2.with_arguments(max_new_tokens=5)
     found = infos(llm.shortened(3))
     whole = infos(llm)
@@ -37,14 +37,14 @@ def test_answers_have_so_many_tokens_and_the_llm_is_as_before(smollm2: Any) -> N
 
 
 @pytest.mark.slow
-def test_beams_end_after_so_many_tokens_too(smollm2: Any) -> None:
+def test_beam_search_ends_after_the_given_number_of_tokens(smollm2: Any) -> None:
     found = infos(smollm2.with_arguments(num_beams=2).shortened(3))
     assert [one["token_usage"]["completion_tokens"] for one in found] == [3, 3]
     assert [one["finish_reason"] for one in found] == ["length", "length"]
 
 
 @pytest.mark.slow
-def test_neither_stops_nor_least_lengths_nor_ends_count(smollm2: Any) -> None:
+def test_stops_and_min_new_tokens_are_ignored(smollm2: Any) -> None:
     (first,) = infos(smollm2.shortened(1), PROMPTS[:1])
     word = smollm2.engine.vocabulary().decode(first["output_ids"][:1])
     (found,) = infos(smollm2.with_arguments(stop=[word], min_new_tokens=10).shortened(3), PROMPTS[:1])
@@ -53,10 +53,10 @@ def test_neither_stops_nor_least_lengths_nor_ends_count(smollm2: Any) -> None:
 
 @pytest.mark.parametrize("beams", [1, 2])
 @pytest.mark.parametrize("backend", ["pytorch", "openvino"])
-def test_the_model_is_prepared_for_the_whole_length(
+def test_the_model_is_prepared_for_the_full_length(
     load: Callable[..., Any], tiny_gpt2: Path, monkeypatch: pytest.MonkeyPatch, backend: str, beams: int
 ) -> None:
-    """A KV cache of fixed size is as large as in the measured phase, and no more steps are made than were asked for."""
+    """A fixed-size KV cache is as large as in the measured phase, but only the requested steps run."""
     llm = load("model=local", f"model.path={tiny_gpt2}", f"backend={backend}", "generation.max_new_tokens=40")
     llm = llm.with_arguments(num_beams=beams)
     prepared, forwards = [], []
@@ -79,20 +79,20 @@ def test_the_model_is_prepared_for_the_whole_length(
     assert len(forwards) == 5
 
 
-def test_a_limit_below_the_shortened_length_holds(load: Callable[..., Any], tiny_gpt2: Path) -> None:
+def test_a_smaller_max_new_tokens_applies(load: Callable[..., Any], tiny_gpt2: Path) -> None:
     llm = load("model=local", f"model.path={tiny_gpt2}", "backend=pytorch", "generation.max_new_tokens=2")
     found = infos(llm.shortened(9))
     assert [one["token_usage"]["completion_tokens"] for one in found] == [2, 2]
 
 
-def test_an_answer_held_to_a_schema_may_end_earlier(load: Callable[..., Any], tiny_gpt2: Path) -> None:
-    """A grammar allows nothing but the EOS at its end, so it cannot be ignored."""
+def test_an_answer_under_a_schema_may_end_earlier(load: Callable[..., Any], tiny_gpt2: Path) -> None:
+    """At its end, a grammar allows only EOS, so EOS cannot be ignored."""
     llm = load("model=local", f"model.path={tiny_gpt2}", "backend=pytorch", "generation.max_new_tokens=40")
     held = llm.with_arguments(json_schema={"enum": ["a"]}).shortened(9)
     assert {one["finish_reason"] for one in infos(held)} == {"eos"}
 
 
-def test_langchains_cache_does_not_take_a_shortened_answer_for_a_whole_one() -> None:
+def test_langchains_cache_distinguishes_shortened_answers() -> None:
     from langchain_core.caches import InMemoryCache
 
     llm = load_llm("backend=fake", cache=InMemoryCache())
@@ -102,7 +102,7 @@ def test_langchains_cache_does_not_take_a_shortened_answer_for_a_whole_one() -> 
     assert llm.shortened(2).invoke("a prompt") == short
 
 
-def test_accelerators_that_hold_the_model_are_waited_for_and_no_others(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_only_accelerators_of_the_model_are_synchronized(monkeypatch: pytest.MonkeyPatch) -> None:
     waited: list[tuple[str, int]] = []
 
     def devices(kind: str, count: int, is_initialized: bool) -> SimpleNamespace:
@@ -128,7 +128,7 @@ def test_accelerators_that_hold_the_model_are_waited_for_and_no_others(monkeypat
     assert wait("cuda:0") == []
 
 
-def test_a_model_that_is_loaded_waits_for_its_own_devices(tiny_gpt2: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_loaded_model_synchronizes_its_own_devices(tiny_gpt2: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from hforch.config.compose import job_from_overrides
     from hforch.utils.progress import Silent
 

@@ -12,7 +12,7 @@ stops = st.lists(st.text(alphabet="ab\n", min_size=1, max_size=4), min_size=1, m
 
 @given(text=few, stops=stops)
 @example(text="x\n", stops=["\n", "\n\n"])
-def test_what_is_held_back_is_the_longest_end_that_may_become_a_stop(text: str, stops: list[str]) -> None:
+def test_the_longest_suffix_that_may_become_a_stop_is_held_back(text: str, stops: list[str]) -> None:
     size = PrefixTable(stops).at_end(text)
     may = [n for n in range(len(text) + 1) if any(len(s) > n and s.startswith(text[len(text) - n :]) for s in stops)]
     assert size == max(may, default=0)
@@ -20,7 +20,7 @@ def test_what_is_held_back_is_the_longest_end_that_may_become_a_stop(text: str, 
 
 @given(pieces=st.lists(few, max_size=6), stops=stops)
 @example(pieces=["a", ".", "\n", "\n"], stops=["\n", ".\n\n"])
-def test_the_cut_depends_on_the_text_alone_however_it_comes_in_pieces(pieces: list[str], stops: list[str]) -> None:
+def test_the_end_does_not_depend_on_how_the_text_is_split(pieces: list[str], stops: list[str]) -> None:
     whole = "".join(pieces)
     expected = min((at for stop in stops if (at := whole.find(stop)) >= 0), default=None)
     finder, text = StopFinder(stops), ""
@@ -44,7 +44,7 @@ def test_the_cut_depends_on_the_text_alone_however_it_comes_in_pieces(pieces: li
         ("🙂🙃", ["🙃"], 1),
     ],
 )
-def test_the_earliest_of_several_stops_wins(text: str, stops: list[str], cut: int) -> None:
+def test_the_earliest_of_several_stops_ends_the_text(text: str, stops: list[str], cut: int) -> None:
     assert StopFinder(stops).push(text) == cut
 
 
@@ -60,13 +60,13 @@ END, ROLE = "<|end|>", "<|role|>"
 @pytest.mark.parametrize(
     ("parts", "stops", "cut"),
     [
-        (["four", END], [END], 4),  # a special token, whole
-        (["four", END], ["<"], None),  # no part of its name counts,
-        (["four", END], ["four<"], None),  # not even joined to text before it
-        (["four", END, "\n", "x"], [END + "\n"], 4),  # but it may stand in a longer stop
+        (["four", END], [END], 4),  # a special token matches as a whole
+        (["four", END], ["<"], None),  # a part of its text does not match
+        (["four", END], ["four<"], None),  # not even after visible text
+        (["four", END, "\n", "x"], [END + "\n"], 4),  # it may be part of a longer stop
         (["four", END, "x"], [END + "\n"], None),
-        (["fo", ROLE, "ur"], ["four"], 0),  # a stop is seen across what prints as nothing
-        (["a<|end", "|>b"], [END], 1),  # and spelled out it is text like other text
+        (["fo", ROLE, "ur"], ["four"], 0),  # invisible tokens do not interrupt a stop
+        (["a<|end", "|>b"], [END], 1),  # visible text that looks like a special token matches as well
     ],
 )
 def test_special_tokens_in_stops(parts: list[str], stops: list[str], cut: int | None) -> None:

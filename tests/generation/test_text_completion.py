@@ -1,4 +1,4 @@
-"""Answers that arrive as text are cut, streamed and timed as those that arrive as tokens."""
+"""Tests that answers that arrive as text are stopped, streamed and timed like those that arrive as tokens."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from hforch.generation.completion import Answer
 from hforch.generation.results import answer_of, generation_info, llm_result
 from hforch.generation.text_completion import TextCompletion
 
-WHY = "an endpoint tells no ids"
+WHY = "an endpoint returns no token ids"
 
 
 def completed(pieces: Sequence[str], stops: Sequence[str] = (), most: int = 100) -> tuple[TextCompletion, list[str]]:
@@ -33,13 +33,13 @@ def answer(completion: TextCompletion) -> Answer:
     return completion.answer(0.0, 0.5, 10.0)
 
 
-def test_a_stop_sequence_across_pieces_cuts_the_text_and_is_never_shown() -> None:
+def test_a_stop_sequence_across_pieces_ends_the_text_and_is_never_shown() -> None:
     completion, shown = completed(["The answer", " is 4", "2. E", "ND and", " more"], ["END"])
     assert answer(completion).text == "The answer is 42. " == "".join(shown)
     assert answer(completion).finish_reason == "stop"
 
 
-def test_it_ends_as_reported_or_at_the_limit() -> None:
+def test_an_answer_ends_with_the_reported_reason_or_at_the_limit() -> None:
     assert answer(completed(["a", "b"])[0]).finish_reason == "eos"
     cut = answer(completed(["a", "b", "c"], most=2)[0])
     assert (cut.text, cut.finish_reason) == ("ab", "length")
@@ -52,10 +52,10 @@ def test_ids_are_absent_with_the_reason() -> None:
     assert generation_info(found)["output_ids"] is None
 
 
-def test_time_per_token_counts_the_tokens_reported_and_not_the_pieces() -> None:
+def test_tpot_counts_reported_tokens_and_not_pieces() -> None:
     completion, _ = completed(["one two", " three four", " five"])
     unknown = answer(completion)
-    assert unknown.absent["tpot_ms"] == "the number of output tokens is not known"
+    assert unknown.absent["tpot_ms"] == "the number of output tokens is unknown"
     assert unknown.usage == {}
     completion.count(7, 5)
     known = answer(completion)
@@ -64,7 +64,7 @@ def test_time_per_token_counts_the_tokens_reported_and_not_the_pieces() -> None:
     assert known.usage == {"prompt_tokens": 7, "completion_tokens": 5, "total_tokens": 12}
 
 
-def test_usage_is_told_only_if_it_is_known_of_all_answers() -> None:
+def test_usage_is_only_reported_if_it_is_known_for_all_answers() -> None:
     counted, uncounted = completed(["a"])[0], completed(["b"])[0]
     counted.count(1, 1)
     assert llm_result([answer(counted), answer(uncounted)], ["", ""]).llm_output == {"token_usage": {}}
@@ -79,7 +79,7 @@ def engine(kind: type[FakeEngine]) -> FakeEngine:
     return kind(backend)
 
 
-def test_an_engine_without_a_tokenizer_says_so() -> None:
+def test_an_engine_without_a_tokenizer_raises_an_error() -> None:
     assert engine(FakeEngine).prompt_tokens("two words") == 2
     remote = engine(RemoteFakeEngine)
     assert remote.prompt_tokens("two words") is None
@@ -87,16 +87,16 @@ def test_an_engine_without_a_tokenizer_says_so() -> None:
         remote.encode("two words")
 
 
-def test_without_the_prompts_length_max_new_tokens_alone_decides() -> None:
+def test_without_the_prompts_length_only_max_new_tokens_applies() -> None:
     job = job_from_overrides(["backend=fake", "generation.max_new_tokens=5", "generation.max_length=6"])
     remote = engine(RemoteFakeEngine)
     assert remote.room(None, job.generation) == 5
-    with pytest.raises(PromptError, match=r"max_length counts the prompt's tokens.*set generation\.max_new_tokens"):
+    with pytest.raises(PromptError, match=r"max_length includes the prompt's tokens.*set generation\.max_new_tokens"):
         remote.room(None, job.generation.model_copy(update={"max_new_tokens": None}))
 
 
 @pytest.mark.filterwarnings("ignore:The function `loads` is in beta")
-def test_a_generation_carries_its_answer_and_is_a_plain_one_to_caches() -> None:
+def test_a_generation_has_its_answer_and_is_cached_as_a_plain_one() -> None:
     answer = Answer("a", (1, 2), (3,), "stop", {"ttft_ms": 1.0})
     result = llm_result([answer], ["echo "])
     assert answer_of(result) is answer
@@ -104,5 +104,5 @@ def test_a_generation_carries_its_answer_and_is_a_plain_one_to_caches() -> None:
     assert generation.text == "echo a" and (generation.generation_info or {})["output_ids"] == [3]
     again = loads(dumps(generation), allowed_objects="core")
     assert type(again) is Generation and again.text == "echo a"
-    with pytest.raises(TypeError, match="read from a cache"):
+    with pytest.raises(TypeError, match="or from a cache"):
         answer_of(LLMResult(generations=[[again]]))

@@ -1,4 +1,4 @@
-"""A real NVIDIA card: what is said of it, its energy while a job is measured, and who else is on it."""
+"""Tests with a real NVIDIA GPU: its description, energy during a job, and other processes on it."""
 
 from __future__ import annotations
 
@@ -41,11 +41,11 @@ def _a_card_of_nvidia() -> None:
     import torch
 
     if not torch.cuda.is_available() or torch.version.hip:
-        pytest.skip("torch has no NVIDIA GPU here")
+        pytest.skip("no NVIDIA GPU is available to torch")
 
 
 def long(model: Path, *more: str, inputs: int = 64, isolation: str = "inline") -> list[str]:
-    """A job whose measured phase takes seconds on any card: each token is many small kernels."""
+    """Return overrides of a job whose measured phase takes seconds on any GPU; each token runs many small kernels."""
     items = json.dumps([f"Number {index} in French is" for index in range(inputs)])
     return [
         *("model=local", f"model.path={model}", "prompt=raw", f"inputs.items={items}", "generation.ignore_eos=true"),
@@ -82,7 +82,7 @@ def test_each_device_of_torch_is_found_by_its_uuid() -> None:
         assert nvml.ask("nvmlDeviceGetName", handle) == about.name
 
 
-def test_the_card_is_described_in_full() -> None:
+def test_the_description_of_the_gpu_is_complete() -> None:
     import torch
 
     torch.zeros(1, device="cuda:0")
@@ -98,7 +98,7 @@ def test_the_card_is_described_in_full() -> None:
     assert not any("unknown" in one for one in now["clocks_limited_by"])
 
 
-def test_a_job_has_the_energy_of_its_measured_phase(tiny_gpt2: Path, tmp_path: Path) -> None:
+def test_the_energy_of_the_measured_phase_is_recorded(tiny_gpt2: Path, tmp_path: Path) -> None:
     record = do(tmp_path, long(tiny_gpt2, "device=gpu"))
     metrics, (card,) = record["metrics"], record["accelerators"]
     assert card["device"] == "cuda:0" and card["energy_by"] in ("counter", "sampled power")
@@ -109,8 +109,8 @@ def test_a_job_has_the_energy_of_its_measured_phase(tiny_gpt2: Path, tmp_path: P
     assert card["begin"]["sm_mhz"] > 0 and card["end"]["temperature_c"] > 0
 
 
-def test_a_worker_that_was_forked_or_started_anew_has_it_too(tiny_gpt2: Path, tmp_path: Path) -> None:
-    nvml.ask("nvmlDeviceGetCount")  # initialised in this process, which the worker comes from
+def test_energy_is_also_recorded_in_a_worker_process(tiny_gpt2: Path, tmp_path: Path) -> None:
+    nvml.ask("nvmlDeviceGetCount")  # initialize NVML in this process, from which the worker may be forked
     assert do(tmp_path, long(tiny_gpt2, "device=gpu", isolation="process"))["metrics"]["energy_j"] > 0
 
 
@@ -120,7 +120,7 @@ def test_sampled_power_agrees_with_the_counter(monkeypatch: pytest.MonkeyPatch) 
             raise Absent("hidden for this test")
         return nvml.ask(name, *arguments)
 
-    work(2.0)  # its power is the mean of the last second on newer cards
+    work(2.0)  # newer GPUs report the mean power of the last second
     powers = []
     for asked in (nvml.ask, without_counter):
         monkeypatch.setattr(nvidia_meter, "ask", asked)
@@ -135,7 +135,7 @@ def test_sampled_power_agrees_with_the_counter(monkeypatch: pytest.MonkeyPatch) 
 
 @contextmanager
 def beside() -> Iterator[None]:
-    """Another process that computes on cuda:0."""
+    """Run another process that computes on cuda:0."""
     other = subprocess.Popen([sys.executable, "-c", BUSY], stdout=subprocess.PIPE, text=True)
     try:
         assert other.stdout is not None and other.stdout.readline() == "busy\n"
@@ -147,10 +147,12 @@ def beside() -> Iterator[None]:
         other.stdout.close()
 
 
-def test_a_process_beside_it_marks_the_job(tiny_gpt2: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_another_process_on_the_gpu_is_recorded(
+    tiny_gpt2: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     alone = do(tmp_path / "alone", long(tiny_gpt2, "device=gpu"))
     with beside():
-        # It is a child of this process, and would be taken for one of the job's own.
+        # The other process is a child of this one, so it would count as part of the job.
         monkeypatch.setattr(nvidia_meter, "own_processes", lambda: frozenset({os.getpid()}))
         shared = do(tmp_path / "shared", long(tiny_gpt2, "device=gpu"))
     (card,) = shared["accelerators"]
@@ -163,7 +165,7 @@ def test_a_process_beside_it_marks_the_job(tiny_gpt2: Path, tmp_path: Path, monk
     assert card["other_processes"]["number"] == number + 1
 
 
-def test_a_job_on_the_cpu_initialises_no_cuda_and_names_the_card(tiny_gpt2: Path, tmp_path: Path) -> None:
+def test_a_job_on_the_cpu_does_not_initialize_cuda_but_lists_the_gpu(tiny_gpt2: Path, tmp_path: Path) -> None:
     import torch
 
     overrides = long(tiny_gpt2, "device=cpu", inputs=2)
@@ -183,7 +185,7 @@ print(code, sys.modules["torch"].cuda.is_initialized())
     assert record["metrics"].get("energy_of", ["package-0"])[0].startswith("package")
 
 
-def test_doctor_shows_it(capsys: pytest.CaptureFixture[str]) -> None:
+def test_doctor_lists_the_gpu(capsys: pytest.CaptureFixture[str]) -> None:
     import torch
 
     assert main(["doctor", "--json"]) == 0
@@ -194,11 +196,11 @@ def test_doctor_shows_it(capsys: pytest.CaptureFixture[str]) -> None:
     assert "nvidia 0" in capsys.readouterr().out
 
 
-def test_the_energy_of_two_cards_is_their_sum(tiny_gpt2: Path, tmp_path: Path) -> None:
+def test_the_energy_of_two_gpus_is_summed(tiny_gpt2: Path, tmp_path: Path) -> None:
     import torch
 
     if torch.cuda.device_count() < 2:
-        pytest.skip("there is one GPU")
+        pytest.skip("requires two GPUs")
     record = do(tmp_path, long(tiny_gpt2, "device=auto", "device.device_map=balanced"))
     energies = [card["energy_j"] for card in record["accelerators"]]
     assert len(energies) == 2

@@ -1,4 +1,4 @@
-"""Devices, their memory and its end on a real GPU, with models that are made on the spot."""
+"""Tests of devices, memory and running out of memory on a real GPU, with tiny generated models."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ PRECISIONS = ["fp32", "bf16", pytest.param("int8", marks=NO_TORCHAO)]
 
 @pytest.fixture(scope="session")
 def llama(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """170 MB of weights in fp32; its KV cache takes 64 KB a token then."""
+    """A model with 170 MB of weights in fp32, whose KV cache takes 64 KB per token."""
     shape = {"hidden_size": 512, "intermediate_size": 1024, "num_hidden_layers": 16, "max_position_embeddings": 4096}
     heads = {"num_attention_heads": 8, "num_key_value_heads": 8}
     return tiny_models.save_llama(tmp_path_factory.mktemp("gpu") / "llama", **shape, **heads)
@@ -45,18 +45,18 @@ def llama(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def two_gpus() -> None:
     if len(accelerators.names()) < 2:
-        pytest.skip("there is only one GPU here")
+        pytest.skip("requires two GPUs")
 
 
 @pytest.fixture
 def only_cuda() -> None:
     if accelerators.kind() != "cuda":
-        pytest.skip("this GPU is no CUDA device")
+        pytest.skip("requires a CUDA device")
 
 
 @pytest.fixture
 def limited(only_cuda: None) -> Callable[[float], AbstractContextManager[None]]:
-    """Lets torch take no more than so many bytes of GPU 0 in this process."""
+    """A context manager that limits the further memory of torch on GPU 0, in bytes."""
     import torch
 
     @contextmanager
@@ -74,7 +74,7 @@ def limited(only_cuda: None) -> Callable[[float], AbstractContextManager[None]]:
 
 
 def do(directory: Path, model: Path, *words: str, model_slot: ModelSlot | None = None, code: int = 0) -> Any:
-    """Run a job in this process; its record and its samples."""
+    """Run a job in this process; return its record and its samples."""
     overrides = ["model=local", f"model.path={model}", *WORDS, "runtime.isolation=inline", *words]
     assert (
         run_job(job_from_overrides(overrides), directory, JobContext(tuple(overrides)), NullWatcher(), model_slot)
@@ -84,7 +84,7 @@ def do(directory: Path, model: Path, *words: str, model_slot: ModelSlot | None =
 
 
 def hforch(folder: Path, *words: str, **environment: str) -> subprocess.CompletedProcess[str]:
-    """Run the command line in a process of its own, which has initialized nothing."""
+    """Run the command line in a new process."""
     command = [sys.executable, "-m", "hforch", *WORDS, *words]
     return subprocess.run(
         command, capture_output=True, text=True, check=False, cwd=folder, env=os.environ | environment, timeout=300
@@ -97,8 +97,8 @@ def prompts(folder: Path, number: int) -> str:
     return f"inputs=file inputs.path={file} prompt.column=text"
 
 
-# ---------------------------------------------------------------- which device
-def test_each_way_to_name_a_gpu_is_that_gpu(llama: Path) -> None:
+# ---------------------------------------------------------------- device selection
+def test_every_spelling_of_a_gpu_selects_it(llama: Path) -> None:
     kind = accelerators.kind()
     for word in (f"{kind}:0", str(kind), "0", "gpu", "gpu:0"):
         llm = load_llm("model=local", f"model.path={llama}", f"device={word}", "generation.max_new_tokens=2")
@@ -107,29 +107,29 @@ def test_each_way_to_name_a_gpu_is_that_gpu(llama: Path) -> None:
         llm.engine.close()
 
 
-def test_a_gpu_that_is_not_there_is_refused_with_those_that_are(llama: Path) -> None:
-    with pytest.raises(ConfigError, match="there is no GPU number 99") as caught:
+def test_a_missing_gpu_is_rejected_and_available_devices_are_listed(llama: Path) -> None:
+    with pytest.raises(ConfigError, match="GPU 99 does not exist") as caught:
         load_llm("model=local", f"model.path={llama}", "device=99")
     assert accelerators.names()[0] in str(caught.value)
 
 
-def test_gpus_that_are_hidden_are_told_with_what_hides_them(llama: Path, tmp_path: Path, only_cuda: None) -> None:
+def test_hidden_gpus_are_reported_with_the_variable_that_hides_them(
+    llama: Path, tmp_path: Path, only_cuda: None
+) -> None:
     done = hforch(tmp_path, "model=local", f"model.path={llama}", "hydra.run.dir=r", CUDA_VISIBLE_DEVICES="")
     assert done.returncode == 2, done.stderr
-    assert "CUDA_VISIBLE_DEVICES='' hides them" in done.stderr
+    assert "CUDA_VISIBLE_DEVICES='' hides all devices" in done.stderr
     assert not (tmp_path / "r" / "samples.jsonl").exists()
 
 
-def test_the_second_gpu_is_used_alone(llama: Path, tmp_path: Path, two_gpus: None) -> None:
+def test_only_the_second_gpu_is_used(llama: Path, tmp_path: Path, two_gpus: None) -> None:
     record, _ = do(tmp_path, llama, "device=1")
     kind = accelerators.kind()
     assert record["effective"]["device"] == [f"{kind}:1"]
     assert [one["device"] for one in record["memory"]["accelerators"]] == [f"{kind}:1"]
 
 
-def test_a_model_over_two_gpus_has_its_map_and_each_ones_memory_in_the_record(
-    llama: Path, tmp_path: Path, two_gpus: None
-) -> None:
+def test_device_map_and_memory_of_two_gpus_are_recorded(llama: Path, tmp_path: Path, two_gpus: None) -> None:
     record, samples = do(tmp_path, llama, "device=auto", "device.device_map=balanced")
     devices = {f"{accelerators.kind()}:{index}" for index in (0, 1)}
     assert devices <= set(record["effective"]["device_map"])
@@ -138,17 +138,17 @@ def test_a_model_over_two_gpus_has_its_map_and_each_ones_memory_in_the_record(
     assert all(sample["error"] is None for sample in samples)
 
 
-def test_flash_attention_without_its_package_is_refused(llama: Path) -> None:
+def test_flash_attention_requires_its_package(llama: Path) -> None:
     if find_spec("flash_attn"):
         pytest.skip("flash-attn is installed")
     words = ("device=gpu", "precision=bf16", "model.attn_implementation=flash_attention_2")
-    with pytest.raises(ConfigError, match="needs the package flash-attn, which is not installed"):
+    with pytest.raises(ConfigError, match="requires the package flash-attn, which is not installed"):
         load_llm("model=local", f"model.path={llama}", *words)
 
 
 # ---------------------------------------------------------------- peaks
 @pytest.mark.parametrize("precision", PRECISIONS)
-def test_peaks_belong_to_each_job_that_shares_a_model(precision: str, llama: Path, tmp_path: Path) -> None:
+def test_memory_peaks_are_per_job_of_a_shared_model(precision: str, llama: Path, tmp_path: Path) -> None:
     model_slot = ModelSlot()
     words = (*prompts(tmp_path, 16).split(), f"precision={precision}")
     peaks = []
@@ -164,7 +164,7 @@ def test_peaks_belong_to_each_job_that_shares_a_model(precision: str, llama: Pat
     assert peaks[2] == pytest.approx(peaks[0], rel=0.2)
 
 
-def test_memory_is_given_back_with_the_model(llama: Path, tmp_path: Path, only_cuda: None) -> None:
+def test_dropping_the_model_frees_its_memory(llama: Path, tmp_path: Path, only_cuda: None) -> None:
     import torch
 
     gc.collect()
@@ -178,7 +178,7 @@ def test_memory_is_given_back_with_the_model(llama: Path, tmp_path: Path, only_c
 
 # ---------------------------------------------------------------- out of memory
 @pytest.mark.parametrize("precision", ["fp32", "bf16"])
-def test_a_batch_that_is_too_large_fails_alone_and_its_memory_is_given_back(
+def test_only_a_too_large_batch_fails_and_its_memory_is_freed(
     precision: str, llama: Path, tmp_path: Path, limited: Callable[[float], AbstractContextManager[None]]
 ) -> None:
     import torch
@@ -192,7 +192,7 @@ def test_a_batch_that_is_too_large_fails_alone_and_its_memory_is_given_back(
         failed = [sample for sample in samples if sample["error"]]
         assert [len(failed), len(samples)] == [64, 66]
         message = failed[0]["error"]["message"]
-        assert message.startswith("out of memory on cuda:0: asked for ")
+        assert message.startswith("out of memory on cuda:0: requested ")
         assert "use a smaller runtime.batch_size (" in message
         assert record["status"] == "failed" and model_slot.key
         assert torch.cuda.memory_allocated(0) <= resting + 10**7
@@ -201,7 +201,7 @@ def test_a_batch_that_is_too_large_fails_alone_and_its_memory_is_given_back(
     model_slot.drop()
 
 
-def test_a_model_that_is_too_large_fails_its_job_and_the_next_one_runs(
+def test_a_too_large_model_fails_its_job_but_not_the_next(
     llama: Path, tmp_path: Path, limited: Callable[[float], AbstractContextManager[None]]
 ) -> None:
     import torch
@@ -224,7 +224,7 @@ def test_a_model_that_is_too_large_fails_its_job_and_the_next_one_runs(
 # ---------------------------------------------------------------- memory_check
 @pytest.fixture
 def huge(tmp_path: Path, llama: Path) -> Path:
-    """A checkpoint whose weights, in a sparse file, are larger than any card."""
+    """A checkpoint whose weights, in a sparse file, are larger than the memory of any GPU."""
     folder = tmp_path / "huge"
     folder.mkdir()
     for file in llama.glob("*.json"):
@@ -237,9 +237,7 @@ def huge(tmp_path: Path, llama: Path) -> Path:
     return folder
 
 
-def test_a_model_larger_than_what_is_free_on_the_card_is_refused_before_it_is_loaded(
-    huge: Path, tmp_path: Path
-) -> None:
+def test_a_model_larger_than_free_gpu_memory_is_rejected_before_loading(huge: Path, tmp_path: Path) -> None:
     words = ("model=local", f"model.path={huge}", "precision=fp32")
     single = hforch(tmp_path, *words, "hydra.run.dir=r")
     swept = hforch(tmp_path, "-m", *words, "runtime.seed=1,2", "hydra.sweep.dir=s")
@@ -250,8 +248,8 @@ def test_a_model_larger_than_what_is_free_on_the_card_is_refused_before_it_is_lo
     assert not (tmp_path / "s").exists()
 
 
-def test_what_other_processes_hold_of_the_card_is_not_free(llama: Path, tmp_path: Path, only_cuda: None) -> None:
-    """This process leaves 2 GB of the card; a KV cache of 2.5 GB does not fit then, and a smaller batch is named."""
+def test_gpu_memory_of_other_processes_is_not_free(llama: Path, tmp_path: Path, only_cuda: None) -> None:
+    """This process leaves 2 GB of the GPU free; a KV cache of 2.5 GB does not fit, and a smaller batch is suggested."""
     import torch
 
     gc.collect()

@@ -1,4 +1,4 @@
-"""Generation on a real GPU, with models that are made on the spot: precisions, KV caches, promises, sweeps."""
+"""Tests of generation on a real GPU, with tiny generated models: precisions, KV caches, guarantees, sweeps."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ BYTES = {"fp32": 4, "bf16": 2, "fp16": 2, "int8": 1, "int4": 0.5}
 
 @pytest.fixture(scope="module")
 def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Wide enough that the quantizers take its layers."""
+    """A model whose layers are wide enough for the quantizers."""
     return tiny_models.save_llama(
         tmp_path_factory.mktemp("gpu") / "llama", hidden_size=256, intermediate_size=512, num_hidden_layers=4
     )
@@ -61,9 +61,9 @@ def hforch(*words: str, **environment: str) -> subprocess.CompletedProcess[str]:
     )
 
 
-# ---------------------------------------------------------------- precisions, read back
+# ---------------------------------------------------------------- precisions
 @pytest.mark.parametrize("precision", PRECISIONS)
-def test_each_precision_is_what_was_loaded(model: Path, precision: str) -> None:
+def test_the_requested_precision_is_loaded(model: Path, precision: str) -> None:
     import torch
 
     before = torch.accelerator.memory_allocated()
@@ -81,8 +81,8 @@ def test_each_precision_is_what_was_loaded(model: Path, precision: str) -> None:
         llm.engine.close()
 
 
-# ---------------------------------------------------------------- promises
-def test_texts_at_fp32_are_those_of_the_cpu_with_each_cache(load: Callable[..., Any], loaded: Any, model: Path) -> None:
+# ---------------------------------------------------------------- guarantees
+def test_fp32_texts_equal_those_of_the_cpu_with_each_cache(load: Callable[..., Any], loaded: Any, model: Path) -> None:
     words = ("model=local", f"model.path={model}", "precision=fp32", "generation.max_new_tokens=24")
     expected = load(*words).batch(PROMPTS)
     for cache in CACHES.values():
@@ -91,12 +91,12 @@ def test_texts_at_fp32_are_those_of_the_cpu_with_each_cache(load: Callable[..., 
 
 @pytest.mark.parametrize("precision", PRECISIONS)
 @pytest.mark.parametrize("cache", CACHES)
-def test_promises_of_generation(loaded: Any, precision: str, cache: str) -> None:
+def test_guarantees_of_generation(loaded: Any, precision: str, cache: str) -> None:
     if cache == "compiled" and precision in ("fp16", "int4"):
-        pytest.skip("each takes a compilation; two floating-point types and int8 are enough")
+        pytest.skip("each precision compiles again; two floating-point types and int8 are enough")
     llm = loaded(f"precision={precision}", *CACHES[cache])
     free = llm.batch(PROMPTS)
-    assert llm.batch(PROMPTS) == free, "one batch composition gives one text"
+    assert llm.batch(PROMPTS) == free, "the same batch must give the same texts"
     assert "".join(llm.stream(PROMPTS[0])) == llm.invoke(PROMPTS[0])
     text = llm.invoke(PROMPTS[0])
     stop = text[4:7]
@@ -105,7 +105,7 @@ def test_promises_of_generation(loaded: Any, precision: str, cache: str) -> None
     stream = llm.bind(max_new_tokens=400).stream(PROMPTS[1])
     next(stream)
     stream.close()
-    assert llm.invoke(PROMPTS[0]) == text, "a cancelled stream leaves nothing behind"
+    assert llm.invoke(PROMPTS[0]) == text, "a cancelled stream must not affect later calls"
     info = llm.generate(PROMPTS[:1]).generations[0][0].generation_info
     assert 0 < info["timings"]["ttft_ms"] <= info["timings"]["latency_ms"]
 
@@ -130,7 +130,7 @@ def test_auto_compiles_for_long_jobs_and_not_for_short_ones(model: Path, tmp_pat
         assert execution["compiled"] is expected and "compiling pays" in execution["why"]
 
 
-def test_what_was_compiled_is_kept_for_the_next_process(model: Path, tmp_path: Path) -> None:
+def test_compiled_code_is_cached_for_the_next_process(model: Path, tmp_path: Path) -> None:
     words = ["model=local", f"model.path={model}", "device=gpu", "backend.compile=true", "generation.max_new_tokens=8"]
     for name in ("first", "second"):
         directory = tmp_path / name
@@ -142,14 +142,14 @@ def test_what_was_compiled_is_kept_for_the_next_process(model: Path, tmp_path: P
     print(f"warm-up with compiling: {first} s, and again: {second} s")
 
 
-# ---------------------------------------------------------------- the whole way
+# ---------------------------------------------------------------- end to end
 def last_words(directory: Path) -> str:
     logs = sorted(directory.rglob("hforch.log"))
     return "".join(f"\n{log}:\n" + "\n".join(log.read_text().splitlines()[-20:]) for log in logs)
 
 
 def test_a_sweep_over_precisions_and_batch_sizes_is_compared_frozen_and_verified(model: Path, tmp_path: Path) -> None:
-    """Each model in a process of its own, with the extras that are installed; torchao initialises CUDA at import."""
+    """Run each model in its own process, with the installed extras; torchao initializes CUDA on import."""
     precisions = [name for name in ("bf16", "int8") if find_spec(QUANTIZERS.get(name, "torch"))]
     sweep, recipe = tmp_path / "sweep", tmp_path / "frozen.yaml"
     words = ["model=local", f"model.path={model}", "device=gpu", "inputs=facts", "generation.max_new_tokens=16"]

@@ -1,4 +1,4 @@
-"""Processes that hold a model on a real GPU, with all that is installed here, torchao among it."""
+"""Tests of worker processes with a model on a real GPU, with all installed libraries, such as torchao."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from hforch.records.record_files import read_record
 
 pytestmark = [pytest.mark.gpu, pytest.mark.model]
 
-# What a library does that initializes CUDA while it is imported.
+# Simulates a library that initializes CUDA on import.
 INITIALIZES = """
 import importlib.abc, importlib.machinery, sys
 
@@ -46,7 +46,7 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def run(folder: Path, model: Path, *words: str, path: str = "") -> subprocess.CompletedProcess[str]:
-    """hforch in a Python of its own."""
+    """Run hforch in a new Python process."""
     command = [sys.executable, "-m", "hforch", "model=local", f"model.path={model}", "generation.max_new_tokens=4"]
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, (path, str(ROOT))))}
     return subprocess.run(
@@ -56,7 +56,7 @@ def run(folder: Path, model: Path, *words: str, path: str = "") -> subprocess.Co
 
 @pytest.mark.parametrize("device", ["gpu", "auto", "cpu"])
 @pytest.mark.parametrize("precision", ["bf16", "int8"])
-def test_a_fork_uses_the_gpu(tmp_path: Path, model: Path, precision: str, device: str) -> None:
+def test_a_forked_worker_uses_the_gpu(tmp_path: Path, model: Path, precision: str, device: str) -> None:
     if precision == "int8" and not find_spec("torchao"):
         pytest.skip("torchao is not installed")
     words = (f"device={device}", f"precision={precision}", f"hydra.run.dir={tmp_path / 'run'}")
@@ -65,7 +65,7 @@ def test_a_fork_uses_the_gpu(tmp_path: Path, model: Path, precision: str, device
     assert read_record(tmp_path / "run")["process"] == {"start": "fork"}
 
 
-def test_nothing_that_is_imported_early_initializes_cuda() -> None:
+def test_early_imports_do_not_initialize_cuda() -> None:
     program = (
         "import json; from hforch.runs.processes.imports import import_all;"
         " from hforch.runs.processes.fork_safety import initialized;"
@@ -76,9 +76,7 @@ def test_nothing_that_is_imported_early_initializes_cuda() -> None:
 
 
 @pytest.mark.parametrize("device", ["gpu", "auto", "cpu"])
-def test_where_a_library_initializes_cuda_a_worker_for_the_gpu_is_started_anew(
-    tmp_path: Path, model: Path, device: str
-) -> None:
+def test_a_gpu_worker_is_spawned_if_a_library_initializes_cuda(tmp_path: Path, model: Path, device: str) -> None:
     (tmp_path / "sitecustomize.py").write_text(INITIALIZES)
     sweep = tmp_path / "sweep"
     words = ("-m", f"device={device}", "runtime.seed=1,2", f"hydra.sweep.dir={sweep}")

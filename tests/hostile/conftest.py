@@ -1,4 +1,4 @@
-"""At the end: how many commands were tried of each kind, and how many did harm."""
+"""Print a summary: how many commands of each kind were tried, and how many did harm."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def pytest_runtest_call(item: pytest.Item) -> Any:
 
 
 def pytest_runtest_logreport(report: pytest.TestReport) -> None:
-    """Called where results come together, also of several processes."""
+    """Collect the results, also those of several processes."""
     kind = KINDS.get(report.nodeid.partition("::")[0].rpartition("/")[2].removesuffix(".py"), "others")
     if report.when == "call" and "hostile/" in report.nodeid:
         tried[kind] += int(dict(report.user_properties).get("tried", 0)) or 1
@@ -39,7 +39,7 @@ def pytest_runtest_logreport(report: pytest.TestReport) -> None:
 def pytest_terminal_summary(terminalreporter: Any) -> None:
     if not tried:
         return
-    terminalreporter.section("hostile inputs: commands tried, and tests with harm")
+    terminalreporter.section("hostile inputs: commands tried, tests failed")
     for kind in [*KINDS.values(), "others"]:
         if kind in tried:
             terminalreporter.line(f"{kind:26} {tried[kind]:6} {harm[kind]:4}")

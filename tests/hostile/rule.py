@@ -1,8 +1,8 @@
-"""The rule that every hostile input is held to, and how many inputs of a kind are tried.
+"""The rule that hforch must follow for every hostile input, and the number of inputs of each kind.
 
-A command ends soon, with a documented exit code, and without a traceback; nothing raw reaches the terminal, and no file
-changes that is not its own. HFORCH_HOSTILE=all tries them all, HFORCH_HOSTILE=50 fifty of each kind; without it a few
-are tried. They are the same ones every time.
+A command finishes soon, with a documented exit code and without a traceback; nothing unescaped reaches the terminal,
+and only the command's own files change. HFORCH_HOSTILE=all tries all inputs, HFORCH_HOSTILE=50 fifty of each kind; the
+default is a few. They are the same in every test run.
 """
 
 from __future__ import annotations
@@ -21,28 +21,28 @@ from hypothesis import HealthCheck, Phase, settings
 from hforch.utils.sanitize import is_visible
 
 SECONDS = 20
-"""What takes longer counts as a hang."""
+"""Seconds after which a command counts as hanging."""
 CODES = frozenset({0, 1, 2, 3})
 attempts = 0
-"""How many commands the test that runs has tried."""
+"""How many commands the running test has tried."""
 LONGEST = 100_000
-"""Characters that a command may print."""
+"""The characters that a command may print."""
 SCALE = "HFORCH_HOSTILE"
 
 
 def count(whole: int, share: int) -> int:
-    """The number of examples of a kind.
+    """Return the number of examples of a kind.
 
     Args:
-        whole: with HFORCH_HOSTILE=all; HFORCH_HOSTILE=N tries N, but not more than this.
-        share: if it is not set.
+        whole: the number with HFORCH_HOSTILE=all; HFORCH_HOSTILE=N tries N, but at most this number.
+        share: the number without HFORCH_HOSTILE.
     """
     scale = os.environ.get(SCALE, "")
     return whole if scale == "all" else min(int(scale), whole) if scale else min(share, whole)
 
 
 def examples(whole: int, share: int) -> settings:
-    """Settings of hypothesis for so many examples, the same ones every time."""
+    """Return settings of hypothesis for this many examples, the same ones in every test run."""
     return settings(
         max_examples=count(whole, share),
         deadline=None,
@@ -56,7 +56,7 @@ def examples(whole: int, share: int) -> settings:
 def attempt(
     *words: str, cwd: Path, env: Mapping[str, str] | None = None, codes: Collection[int] = CODES
 ) -> subprocess.CompletedProcess[str]:
-    """Run a command and hold it to the rule.
+    """Run a command and check that it follows the rule.
 
     Args:
         env: added to this process's environment.
@@ -66,12 +66,12 @@ def attempt(
     try:
         done = run(*words, cwd=cwd, env={**os.environ, **(env or {})}, timeout=SECONDS)
     except subprocess.TimeoutExpired:
-        pytest.fail(f"hforch {' '.join(words)} has not ended after {SECONDS} s")
+        pytest.fail(f"hforch {' '.join(words)} did not finish within {SECONDS} s")
     return judged(done, codes)
 
 
 def judged(done: subprocess.CompletedProcess[str], codes: Collection[int] = CODES) -> subprocess.CompletedProcess[str]:
-    """Assert that a command that has ended kept the rule."""
+    """Assert that a finished command followed the rule."""
     told = f"{done.args}\nexit code {done.returncode}\n{done.stdout[-5000:]}\n{done.stderr[-5000:]}"
     assert done.returncode in codes, told
     for text in (done.stdout, done.stderr):
@@ -85,7 +85,7 @@ def judged(done: subprocess.CompletedProcess[str], codes: Collection[int] = CODE
 
 @contextmanager
 def untouched(*folders: Path, but: Collection[Path] = ()) -> Iterator[None]:
-    """Assert that nothing in these folders changes meanwhile, except in those of `but`."""
+    """Assert that nothing in these folders changes while the block runs, except in those of `but`."""
     before = _contents(folders, but)
     yield
     after = _contents(folders, but)
@@ -94,7 +94,7 @@ def untouched(*folders: Path, but: Collection[Path] = ()) -> Iterator[None]:
 
 
 def _contents(folders: Collection[Path], but: Collection[Path]) -> dict[Path, str]:
-    """Each file with a digest, each link with its target, each folder."""
+    """Return each file with its digest, each link with its target, and each folder."""
     return {one: _state(one) for folder in folders for one in _below(folder, but)}
 
 

@@ -1,4 +1,4 @@
-"""What the verbs say of damaged model files: which file, what is wrong with it, and the exit code of a mistake."""
+"""How commands report damaged model files: the file, the problem, and the exit code of an error."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ DAMAGES: dict[str, tuple[str, Damage]] = {
 
 
 @pytest.mark.parametrize(("name", "damage"), DAMAGES.values(), ids=DAMAGES)
-def test_a_damaged_folder_is_named_when_it_is_to_be_loaded(name: str, damage: Damage, tmp_path: Path) -> None:
+def test_a_damaged_folder_is_reported_when_loaded(name: str, damage: Damage, tmp_path: Path) -> None:
     model = folder(tmp_path / "model")
     damage(model / name)
     asked = ("model=local", f"model.path={model}", "runtime.display=none", "runtime.isolation=inline")
@@ -59,5 +59,5 @@ def test_a_gguf_file_with_an_endless_array(length: int, tmp_path: Path) -> None:
     file.write_bytes(b"GGUF" + struct.pack("<IQQ", 3, 0, 1) + field)
     asked = ("model=gguf", f"model.path={file}", "runtime.display=none")
     done = hforch(*asked, "runtime.isolation=inline", code=2, cwd=tmp_path, timeout=60)
-    assert f"{file} is damaged or cut short" in done.stderr
+    assert f"{file} is damaged or truncated" in done.stderr
     hforch(*asked, "--dry-run", cwd=tmp_path, timeout=60)

@@ -1,4 +1,4 @@
-"""Directories of runs and sweeps that something has damaged: every command says what is wrong with them, or goes on."""
+"""Damaged directories of runs and sweeps: every command reports the damage, or continues."""
 
 from __future__ import annotations
 
@@ -81,7 +81,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Finished:
 # ---------------------------------------------------------------- damage
 @dataclass(frozen=True)
 class Damage:
-    """What happens to one file of a directory."""
+    """Damage to one file of a directory."""
 
     file: str
     kind: str
@@ -99,7 +99,7 @@ def places(tree: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
 
 
 def with_other_value(text: bytes, at: int, value: Any) -> bytes:
-    """JSON with one value replaced; `...` removes it. What is damaged already stays as it is."""
+    """Return JSON with one value replaced (`...` removes it); invalid JSON stays unchanged."""
     try:
         tree = json.loads(text)
     except (ValueError, RecursionError):
@@ -201,7 +201,7 @@ class Case:
 
 
 def case(seed: int) -> Case:
-    """A case that is made by chance; hypothesis's own choices repeat each other."""
+    """Return a pseudorandom case; hypothesis's own choices would repeat themselves."""
     chance = Random(seed)
     kind = chance.choice(["run", "sweep"])
     some = tuple(damage(kind, chance) for _ in range(chance.choice([1, 1, 1, 2])))
@@ -210,7 +210,7 @@ def case(seed: int) -> Case:
 
 
 # ---------------------------------------------------------------- the rule
-def test_whatever_is_damaged_is_named_or_does_no_harm(tmp_path: Path, finished: Finished) -> None:
+def test_any_damage_to_a_run_is_reported_or_harmless(tmp_path: Path, finished: Finished) -> None:
     @examples(whole=300, share=14)
     @given(st.integers(0, 2**64).map(case))
     def harmless(made: Case) -> None:
@@ -221,7 +221,7 @@ def test_whatever_is_damaged_is_named_or_does_no_harm(tmp_path: Path, finished: 
         beside.mkdir(exist_ok=True)
         (beside / "mine").write_text("mine")
         for one in made.damages:
-            with suppress(OSError):  # the first may have taken the place of the second away
+            with suppress(OSError):  # the first damage may have removed the target of the second
                 one.do(target / one.file)
         words = [
             word.replace("DIR", str(target)).replace("FROZEN", str(finished.frozen)) for word in COMMANDS[made.command]
@@ -234,8 +234,8 @@ def test_whatever_is_damaged_is_named_or_does_no_harm(tmp_path: Path, finished: 
 
 
 @pytest.mark.parametrize("foreign", LINES[:7], ids=repr)
-def test_commands_agree_on_a_foreign_line(tmp_path: Path, finished: Finished, foreign: bytes) -> None:
-    """Refused by number by all; with the flag left out by all, and gone from what is resumed."""
+def test_commands_treat_a_foreign_line_alike(tmp_path: Path, finished: Finished, foreign: bytes) -> None:
+    """All commands refuse it by its line number; with the flag they skip it, and a resumed job drops it."""
     run = Path(shutil.copytree(finished.run, tmp_path / "run"))
     file = run / "samples.jsonl"
     whole = file.read_bytes()

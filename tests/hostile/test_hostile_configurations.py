@@ -1,4 +1,4 @@
-"""Command lines and folders of options with values that nobody expects: refused by name, or run."""
+"""Command lines and option folders with unexpected values: refused with an error, or run."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ JUNK = [b"\0", b"\xff", b"[" * 3000, b"&a [*a]", b"!!python/name:os.x ", b"\t"]
 
 @cache
 def paths() -> list[str]:
-    """Dotted keys of jobs."""
+    """Return the dotted keys of jobs."""
     found: set[str] = set()
     for backend in ("fake", "pytorch", "openvino"):
         found |= set(_below(job_from_overrides([f"backend={backend}"]).model_dump(), ""))
@@ -85,7 +85,7 @@ def test_any_command_line_is_run_or_refused(tmp_path_factory: pytest.TempPathFac
 
 @st.composite
 def option_files(draw: st.DrawFn) -> dict[str, bytes]:
-    """Files of a folder of options: mappings with wrong values, and what is no YAML."""
+    """Generate files of an option folder: mappings with wrong values, and invalid YAML."""
     chance = Random(draw(st.integers(0, 10**6)))
     made: dict[str, bytes] = {}
     for _ in range(chance.randint(1, 3)):

@@ -1,4 +1,4 @@
-"""Model files that something has damaged: refused by name, or answered with, and never for long."""
+"""Damaged model files: refused with an error, or used, and never for long."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def with_other_value(data: bytes, chance: Random) -> bytes:
-    """JSON in which one value is another one, or gone."""
+    """Return JSON in which one value is replaced or removed."""
     try:
         tree = json.loads(data)
     except ValueError:
@@ -53,7 +53,7 @@ def with_other_value(data: bytes, chance: Random) -> bytes:
 
 
 def with_other_bytes(data: bytes, chance: Random) -> bytes:
-    near = chance.random() < 0.5  # where lengths and headers are
+    near = chance.random() < 0.5  # lengths and headers are there
     at = chance.randrange(min(len(data), 64 if near else len(data)) or 1)
     new = chance.choice(BYTES)
     return data[:at] + new + data[at + (len(new) if chance.random() < 0.7 else 0) :]
@@ -68,7 +68,7 @@ DAMAGES: list[Callable[[bytes, Random], bytes]] = [with_other_value, with_other_
 
 @examples(500, 5)
 @given(st.integers(0, 10**9), st.sampled_from(sorted(COMMANDS)))
-def test_any_damage_is_named_or_does_no_harm(
+def test_any_damage_to_a_model_is_reported_or_harmless(
     whole: Path, tmp_path_factory: pytest.TempPathFactory, seed: int, kind: str
 ) -> None:
     chance = Random(seed)

@@ -1,4 +1,4 @@
-"""Recipes that somebody has prepared: data to the end, whatever they hold."""
+"""Malicious recipes are only data, whatever they contain."""
 
 from __future__ import annotations
 

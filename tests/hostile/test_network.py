@@ -1,4 +1,4 @@
-"""Nothing phones home: what hforch looks up, connects to and writes, in processes whose every call is watched."""
+"""Nothing phones home: names that hforch resolves, hosts it connects to and files it writes, all recorded."""
 
 from __future__ import annotations
 
@@ -34,14 +34,14 @@ WATCHED = BY_NAME | {"socket.connect", "socket.sendto", "socket.sendmsg"}
 HERE = {None, "", "localhost", "127.0.0.1", "::1", b"localhost", b"127.0.0.1"}
 sys.addaudithook(watch)
 """
-"""A `sitecustomize`: Python imports it before anything else, in children too."""
+"""A `sitecustomize` module, which Python imports before anything else, also in child processes."""
 
 JOB = "prompt=raw inputs=numbers_in_french generation.max_new_tokens=4 inputs.limit=2"
 
 
 @dataclass(frozen=True)
 class Sandbox:
-    """A home, a folder for temporary files and a working directory that belong to nobody else."""
+    """A home, a temporary folder and a working directory of one test."""
 
     folder: Path
     environment: Mapping[str, str]
@@ -69,7 +69,7 @@ class Sandbox:
         return log.read_text().splitlines() if log.exists() else []
 
     def written(self, where: str) -> list[str]:
-        """All files there, and empty folders."""
+        """Return all files below a folder, and empty folders."""
         top = self.folder / where
         return sorted(
             str(path.relative_to(top))
@@ -102,7 +102,7 @@ def own(tmp_path: Path) -> Sandbox:
 
 @pytest.fixture(scope="module")
 def used(tmp_path_factory: pytest.TempPathFactory, tiny_gpt2: Path) -> Sandbox:
-    """A sandbox in which every verb was used, on every backend."""
+    """A sandbox in which every command was used, on every backend."""
     box = sandbox(tmp_path_factory.mktemp("network"))
     tiny = ["model=local", f"model.path={tiny_gpt2}", *JOB.split()]
     box.hforch("--help")
@@ -123,12 +123,12 @@ def used(tmp_path_factory: pytest.TempPathFactory, tiny_gpt2: Path) -> Sandbox:
 
 
 @pytest.mark.own_process
-def test_no_verb_looks_up_a_name_or_connects(used: Sandbox) -> None:
+def test_no_command_resolves_a_name_or_connects(used: Sandbox) -> None:
     assert used.looked_up == []
 
 
 @pytest.mark.own_process
-def test_verbs_write_into_the_cache_and_where_they_are_told_to(used: Sandbox) -> None:
+def test_commands_write_only_to_the_cache_and_the_given_paths(used: Sandbox) -> None:
     kinds = ("exports", "locks", "digests", "logs", "texts")
     strange = [
         name for name in used.written("cache") if not name.startswith(tuple(f"hforch/{kind}/" for kind in kinds))
@@ -140,7 +140,7 @@ def test_verbs_write_into_the_cache_and_where_they_are_told_to(used: Sandbox) ->
         assert used.written(place) == [], place
     temporary = [name for name in used.written("tmp") if not name.startswith("torchinductor_")]
     assert temporary == []
-    assert all((used.folder / "tmp" / name).is_dir() for name in used.written("tmp"))  # torch makes an empty folder
+    assert all((used.folder / "tmp" / name).is_dir() for name in used.written("tmp"))  # torch creates an empty folder
 
 
 @pytest.mark.model
@@ -162,20 +162,20 @@ def test_loading_a_model_from_python_reports_nothing_even_with_consent(
 
 
 @pytest.mark.model
-def test_a_program_that_has_imported_the_reporter_before_does_not_report_either(own: Sandbox) -> None:
+def test_nothing_is_reported_even_if_the_reporter_was_imported_before(own: Sandbox) -> None:
     if not [*metadata.distributions(name="openvino-telemetry")]:
         pytest.skip("openvino-telemetry is not installed")
     own.python("-c", "import openvino_telemetry, hforch, nncf; nncf.telemetry.wrapper.telemetry.start_session('nncf')")
     assert own.looked_up == [] and own.written("home") == []
 
 
-def test_the_watch_sees_what_is_looked_up(own: Sandbox) -> None:
+def test_the_watch_records_name_lookups(own: Sandbox) -> None:
     program = "import urllib.request as r\ntry: r.urlopen('http://example.org')\nexcept OSError as error: print(error)"
     assert "unreachable" in own.python("-c", program)
     assert any("example.org" in line for line in own.looked_up)
 
 
-def test_tracing_that_somebody_turns_on_stays_on(own: Sandbox) -> None:
+def test_tracing_that_the_user_enables_stays_enabled(own: Sandbox) -> None:
     on = Sandbox(own.folder, {**own.environment, "LANGSMITH_TRACING": "true"})
     program = f"""
 import os, time
@@ -190,7 +190,7 @@ os._exit(0)  # it would try again several times
     assert any("smith.langchain.com" in line for line in on.looked_up)
 
 
-def test_a_model_on_the_hub_is_asked_of_the_hub_alone(own: Sandbox) -> None:
+def test_loading_a_hub_model_contacts_only_the_hub(own: Sandbox) -> None:
     said = own.hforch("model=hub", "model.id=org/name", "backend=pytorch", code=1)
     assert "the hub cannot be reached" in said
     assert own.looked_up and all(" huggingface.co " in line for line in own.looked_up)

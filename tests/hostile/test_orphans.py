@@ -1,4 +1,4 @@
-"""All processes of a run end with the one that the user started, whichever signal ends that one."""
+"""All processes of a run die with the one that the user started, whichever signal kills it."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ ENDING_S = 20.0
 SLOW = "backend=fake backend.token_s=0.5 generation.max_new_tokens=200 inputs=numbers_in_french inputs.limit=2"
 JOBLIB = "-m runtime.seed=1,2 hydra/launcher=joblib hydra.launcher.n_jobs=2"
 LAUNCHED = {"run": ("", 3), "sweep": ("-m runtime.seed=1,2", 3), "joblib": (JOBLIB, 7)}
-"""Words, and how many processes there are while jobs run."""
+"""Command-line arguments, and the number of processes while jobs run."""
 
 
 def marked(mark: str) -> list[psutil.Process]:
@@ -62,7 +62,7 @@ def wait_until(is_so: Callable[[], bool], seconds: float) -> bool:
 
 
 def launched(kind: str, mark: str) -> subprocess.Popen[bytes]:
-    """hforch, so far that its jobs run."""
+    """Start hforch and wait until its jobs run."""
     words, processes = LAUNCHED[kind]
     place = f"hydra.{'run' if kind == 'run' else 'sweep'}.dir=out"
     parent = start(mark, sys.executable, "-m", "hforch", *SLOW.split(), *words.split(), place)
@@ -75,17 +75,17 @@ def launched(kind: str, mark: str) -> subprocess.Popen[bytes]:
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGKILL], ids=lambda one: one.name)
 @pytest.mark.parametrize("kind", ["run", "sweep", pytest.param("joblib", marks=pytest.mark.slow)])
-def test_no_process_outlives_the_one_that_was_started(kind: str, number: signal.Signals, mark: str) -> None:
+def test_no_process_outlives_its_parent(kind: str, number: signal.Signals, mark: str) -> None:
     if kind == "joblib":
         pytest.importorskip("hydra_plugins.hydra_joblib_launcher")
     parent = launched(kind, mark)
-    parent.send_signal(number)  # to it alone
+    parent.send_signal(number)  # only to this process
     assert parent.wait(ENDING_S) == -number
     assert wait_until(lambda: not marked(mark), ENDING_S), [one.cmdline() for one in marked(mark)]
 
 
 @pytest.mark.slow
-def test_processes_of_joblib_end_with_a_parent_that_is_killed_while_they_start(mark: str) -> None:
+def test_joblib_processes_die_if_the_parent_is_killed_while_they_start(mark: str) -> None:
     pytest.importorskip("hydra_plugins.hydra_joblib_launcher")
     parent = start(mark, sys.executable, "-m", "hforch", *SLOW.split(), *JOBLIB.split(), "hydra.sweep.dir=out")
 
@@ -98,7 +98,7 @@ def test_processes_of_joblib_end_with_a_parent_that_is_killed_while_they_start(m
     assert wait_until(lambda: not marked(mark), ENDING_S), [one.cmdline() for one in marked(mark)]
 
 
-def test_a_module_run_for_a_process_ends_with_it(mark: str) -> None:
+def test_a_module_process_dies_with_its_parent(mark: str) -> None:
     Path(mark, "sleeping.py").write_text("import sys, time; print(sys.argv, __name__, flush=True); time.sleep(60)")
     program = "import os, subprocess, sys; sys.path.insert(0, sys.argv[1])\n"
     program += "from hforch.utils.process_lifetime import python_module\n"
@@ -113,14 +113,14 @@ def test_a_module_run_for_a_process_ends_with_it(mark: str) -> None:
     assert wait_until(lambda: not marked(mark), ENDING_S)
 
 
-def test_a_module_is_not_run_for_a_process_that_has_ended_already() -> None:
+def test_a_module_does_not_run_if_its_parent_is_already_dead() -> None:
     command = python_module("this", [])
     number = command.index(str(os.getpid()))
     done = subprocess.run([*command[:number], "1", *command[number + 1 :]], capture_output=True, check=False)
     assert (done.returncode, done.stdout) == (1, b"")
 
 
-def test_a_process_of_a_launcher_that_dies_is_told_in_one_line(tmp_path: Path) -> None:
+def test_a_dead_launcher_process_is_reported_in_one_line(tmp_path: Path) -> None:
     class Dying:
         def launch(self, **_: object) -> None:
             raise RuntimeError("a worker was terminated\nand more")

@@ -1,4 +1,4 @@
-"""No credential that a run was given is in any byte that it writes or prints."""
+"""No credential passed to a run occurs in any byte that the run writes or prints."""
 
 from __future__ import annotations
 
@@ -46,13 +46,13 @@ GIVEN = (
     f"backend.replies=[{{match: mine, text: 'no, {TYPED}'}},{{match: walrus, text: '${{oc.env:QUESTION}} Fish.'}}]",
 )
 NAMED = "hydra.sweep.subdir=${hydra.job.num}-${hydra.job.override_dirname}"
-SWEPT = tuple(one for one in GIVEN if not one.startswith("backend."))  # names of files are short
+SWEPT = tuple(one for one in GIVEN if not one.startswith("backend."))  # file names have a length limit
 HYDRA = (f"+hydra.job.env_set.SERVICE_PASSWORD={LITERAL}", "hydra.job.env_copy=[OPENAI_API_KEY]")
 
 
 @dataclass
 class Written:
-    """A folder that commands write to, and what they have printed."""
+    """A folder that commands write to, and what they printed."""
 
     folder: Path
     printed: list[str] = field(default_factory=list)
@@ -67,7 +67,7 @@ class Written:
         return self.printed[-1]
 
     def leaks(self, planted: tuple[str, ...] = PLANTED) -> list[tuple[str, str]]:
-        """What of the planted is anywhere: in names, bytes, packed data, and in what was printed."""
+        """Return the planted credentials found anywhere: in names, bytes, packed data, and printed output."""
         places = [(f"command {number}", text.encode()) for number, text in enumerate(self.printed)]
         for path in self.folder.rglob("*"):
             places.append((f"name {path.name}", str(path.relative_to(self.folder)).encode()))
@@ -78,9 +78,9 @@ class Written:
 
 
 def pieces(content: bytes) -> Iterator[bytes]:
-    """The bytes of a file, and what is packed in them."""
+    """Yield the bytes of a file, and its unpacked contents."""
     yield content
-    yield content.replace(b"\\", b"")  # quotes inside JSON
+    yield content.replace(b"\\", b"")  # quotes in JSON
     for packed in re.findall(rb"[A-Za-z0-9+/]{40,}={0,2}", content):
         with suppress(OSError, EOFError, ValueError):
             yield gzip.decompress(base64.b64decode(packed))
@@ -91,7 +91,7 @@ def written(tmp_path: Path) -> Written:
     return Written(tmp_path)
 
 
-def test_a_run_and_all_that_is_made_of_it(written: Written) -> None:
+def test_a_run_and_its_outputs_contain_no_credentials(written: Written) -> None:
     written.hforch(*GIVEN, *HYDRA, "hydra.run.dir=run", "--report")
     record = read_record(written.folder / "run")
     assert record["job"]["ov_config"] == {"SERVICE_TOKEN": "${oc.env:OPENAI_API_KEY}"}
@@ -111,14 +111,14 @@ def test_a_run_and_all_that_is_made_of_it(written: Written) -> None:
     assert not written.leaks()
 
 
-def test_an_answer_that_is_shown_while_it_is_made(written: Written) -> None:
+def test_a_streamed_answer_shows_no_credentials(written: Written) -> None:
     reply = "backend.replies=[{match: '', text: 'it is ${oc.env:OPENAI_API_KEY} , what else'}]"
     shown = written.hforch("backend=fake", reply, "inputs.items=[a]", "hydra.run.dir=run", "prompt=question")
     assert "it is ${oc.env:OPENAI_API_KEY} , what else" in shown
     assert not written.leaks()
 
 
-def test_a_resumed_run_asks_for_what_the_record_does_not_say(written: Written) -> None:
+def test_a_resumed_run_requires_the_redacted_values_again(written: Written) -> None:
     written.hforch(*GIVEN, "hydra.run.dir=run")
     samples = written.folder / "run/samples.jsonl"
     before = samples.read_text()
@@ -136,7 +136,7 @@ def test_a_resumed_run_asks_for_what_the_record_does_not_say(written: Written) -
 
 
 @pytest.mark.parametrize("launcher", ["basic", "joblib"])
-def test_a_sweep(written: Written, launcher: str) -> None:
+def test_a_sweep_contains_no_credentials(written: Written, launcher: str) -> None:
     sweep = (
         "-m",
         *SWEPT,
@@ -181,7 +181,7 @@ def test_a_frozen_recipe_reads_the_environment_again(written: Written) -> None:
     assert not written.leaks()
 
 
-def test_values_that_oc_decode_has_made_of_a_variable(written: Written) -> None:
+def test_values_decoded_from_a_variable_contain_no_credentials(written: Written) -> None:
     words = ("backend=fake", "prompt=chat", "prompt.chat_template_kwargs=${oc.decode:${oc.env:KWARGS}}")
     config = written.folder / "conf"
     config.mkdir()
@@ -195,7 +195,7 @@ def test_values_that_oc_decode_has_made_of_a_variable(written: Written) -> None:
 
 
 @pytest.mark.parametrize("isolation", ["process", "inline"])
-def test_an_error_that_repeats_a_credential(written: Written, isolation: str) -> None:
+def test_an_error_that_quotes_a_credential_is_redacted(written: Written, isolation: str) -> None:
     failures = "backend.failures=[{match: '', error: '${oc.env:FAILURE}', after: 0}]"
     for number, full in enumerate((None, "1")):
         words = ("backend=fake", failures, "runtime.warmup=0", f"runtime.isolation={isolation}")
@@ -230,7 +230,7 @@ def test_an_error_that_repeats_a_credential(written: Written, isolation: str) ->
     ],
     ids=str,
 )
-def test_a_setting_that_no_record_could_repeat_is_refused(written: Written, words: tuple[str, ...], path: str) -> None:
+def test_a_setting_that_a_record_cannot_contain_is_refused(written: Written, words: tuple[str, ...], path: str) -> None:
     told = written.hforch("backend=fake", *words, code=2)
     assert path in told
     if "looks like a credential, and" in told:
@@ -239,7 +239,7 @@ def test_a_setting_that_no_record_could_repeat_is_refused(written: Written, word
     assert not written.leaks()
 
 
-def test_a_recipe_with_a_credential(written: Written) -> None:
+def test_a_credential_in_a_recipe_is_redacted(written: Written) -> None:
     (written.folder / "own").mkdir()
     recipe = written.folder / "own/recipe.yaml"
     recipe.write_text(f"defaults: [{{backend: fake}}]\nov_config:\n  SERVICE: {TYPED}\n")
@@ -254,13 +254,13 @@ def test_a_recipe_with_a_credential(written: Written) -> None:
 @pytest.mark.parametrize(
     "words", [("--cfg", "all"), ("--cfg", "job", "--resolve"), ("--info", "config"), ("--dry-run",)]
 )
-def test_what_is_shown_instead_of_run(written: Written, words: tuple[str, ...]) -> None:
+def test_commands_that_only_show_a_run_print_no_credentials(written: Written, words: tuple[str, ...]) -> None:
     written.hforch(*words, *GIVEN, *HYDRA)
     (written.folder / "something").touch()
     assert not written.leaks()
 
 
-def test_records_of_others_are_shown_without_credentials(written: Written) -> None:
+def test_foreign_records_are_shown_without_credentials(written: Written) -> None:
     written.hforch("backend=fake", "hydra.run.dir=run")
     path = written.folder / "run/record.json"
     record = read_record(path.parent) | {"overrides": ["backend=fake", f"+ov_config.SERVICE={TYPED}"]}
@@ -273,7 +273,7 @@ def test_records_of_others_are_shown_without_credentials(written: Written) -> No
     assert not written.leaks()
 
 
-def test_what_is_no_credential_is_written_as_it_is(written: Written) -> None:
+def test_ordinary_values_are_written_unchanged(written: Written) -> None:
     template = "prompt.template='Password: {question} token: secret=x *** sk-learn'"
     items = ["me:you@example", "5de6cc91e07fb9d1", "tokens", "api_key=abc"]
     words = (
@@ -299,7 +299,7 @@ def test_what_is_no_credential_is_written_as_it_is(written: Written) -> None:
 
 
 def test_a_worker_that_dies_leaves_a_log_without_credentials(written: Written) -> None:
-    """Native code writes past Python's streams."""
+    """Native code bypasses Python's streams."""
     program = f"""
 import os
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""A machine that has run out of something: one clear line, the right exit code, and nothing half-written."""
+"""Exhausted resources: one clear line, the right exit code, and no partial files."""
 
 from __future__ import annotations
 
@@ -55,14 +55,14 @@ sys.exit(main())
 
 
 def limited(limit: str, *words: str, cwd: Path) -> subprocess.CompletedProcess[str]:
-    """hforch, started by a shell that has limited it."""
+    """Run hforch from a shell with a limit."""
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     command = ["bash", "-c", f'{limit} && exec "$0" -m hforch "$@"', sys.executable, *words]
     return subprocess.run(command, cwd=cwd, env=environment, capture_output=True, text=True, check=False, timeout=120)
 
 
 def without(what: str, after: int, *words: str, cwd: Path) -> subprocess.CompletedProcess[str]:
-    """hforch on a system that starts no more processes, or threads."""
+    """Run hforch on a system that cannot start more processes or threads."""
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     command = [sys.executable, "-c", WITHOUT, what, str(after), *words]
     return subprocess.run(command, cwd=cwd, env=environment, capture_output=True, text=True, check=False, timeout=120)
@@ -78,7 +78,7 @@ def is_clear(done: subprocess.CompletedProcess[str], said: str, code: int = 1) -
 
 # ---------------------------------------------------------------- the working directory
 @pytest.mark.parametrize("words", [(), ("--help",), FAKE, SWEEP, ("doctor",), ("compare", "out"), ("resume", "out")])
-def test_a_working_directory_that_was_removed_is_named(tmp_path: Path, words: Sequence[str]) -> None:
+def test_a_removed_working_directory_is_reported(tmp_path: Path, words: Sequence[str]) -> None:
     line = "mkdir gone && cd gone && rmdir ../gone"
     assert is_clear(limited(line, *words, cwd=tmp_path), "the working directory cannot be found", code=2)
 
@@ -90,35 +90,35 @@ def test_the_version_needs_no_working_directory(tmp_path: Path) -> None:
 # ---------------------------------------------------------------- processes, threads, open files
 @pytest.mark.parametrize("after", [0, 1])
 @pytest.mark.parametrize("words", [FAKE, SWEEP], ids=["run", "sweep"])
-def test_a_system_without_processes_is_named(tmp_path: Path, words: Sequence[str], after: int) -> None:
-    assert is_clear(without("processes", after, *words, cwd=tmp_path), "no more processes or threads can be started")
+def test_a_process_limit_is_reported(tmp_path: Path, words: Sequence[str], after: int) -> None:
+    assert is_clear(without("processes", after, *words, cwd=tmp_path), "cannot start another process or thread")
 
 
 @pytest.mark.parametrize("words", [FAKE, SWEEP], ids=["run", "sweep"])
-def test_a_system_without_threads_is_named(tmp_path: Path, words: Sequence[str]) -> None:
-    assert is_clear(without("threads", 0, *words, cwd=tmp_path), "no more processes or threads can be started")
+def test_a_thread_limit_is_reported(tmp_path: Path, words: Sequence[str]) -> None:
+    assert is_clear(without("threads", 0, *words, cwd=tmp_path), "cannot start another process or thread")
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="the limit of processes does not hold for root")
-def test_a_real_limit_of_processes_is_named(tmp_path: Path) -> None:
-    assert is_clear(limited("ulimit -u 1", *FAKE, cwd=tmp_path), "no more processes or threads can be started")
+def test_a_real_process_limit_is_reported(tmp_path: Path) -> None:
+    assert is_clear(limited("ulimit -u 1", *FAKE, cwd=tmp_path), "cannot start another process or thread")
 
 
 def test_a_run_needs_few_open_files(tmp_path: Path) -> None:
     assert limited("ulimit -n 32", *SWEEP, cwd=tmp_path).returncode == 0
 
 
-def test_too_few_open_files_are_named(tmp_path: Path) -> None:
+def test_a_limit_of_open_files_is_reported(tmp_path: Path) -> None:
     pytest.importorskip("hydra_plugins.hydra_joblib_launcher")
     words = (*SWEEP, "hydra/launcher=joblib", "hydra.launcher.n_jobs=2")
-    assert is_clear(limited("ulimit -n 16", *words, cwd=tmp_path), "too many open files: this process may have 16")
+    assert is_clear(limited("ulimit -n 16", *words, cwd=tmp_path), "the limit of this process is 16")
 
 
-def test_what_has_run_out_is_found_behind_other_errors() -> None:
+def test_the_exhausted_resource_is_found_behind_other_errors() -> None:
     behind = ImportError("no such library")
     behind.__cause__ = OSError(errno.EMFILE, "Too many open files")
     assert "ulimit -n" in str(limit_reached(behind))
-    assert "memory ran out" in str(limit_reached(MemoryError()))
+    assert "out of memory" in str(limit_reached(MemoryError()))
     assert "the disk is full (writing a/b)" in str(limit_reached(OSError(errno.ENOSPC, "", "a/b")))
     assert limit_reached(OSError(errno.ENOENT, "", "a")) is None
     assert limit_reached(ValueError()) is None
@@ -127,7 +127,7 @@ def test_what_has_run_out_is_found_behind_other_errors() -> None:
 # ---------------------------------------------------------------- the disk
 @contextmanager
 def small_files(size: int) -> Iterator[None]:
-    """A file of this process, and of those that it starts, may not become larger."""
+    """Limit the size of files that this process and its children can write."""
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
     try:
@@ -141,11 +141,11 @@ def hidden(folder: Path) -> list[str]:
 
 
 @pytest.mark.parametrize("kilobytes", [2, 4, 7])
-def test_a_run_without_room_says_so_and_is_resumed(tmp_path: Path, kilobytes: int) -> None:
+def test_a_run_without_disk_space_reports_it_and_can_be_resumed(tmp_path: Path, kilobytes: int) -> None:
     out = tmp_path / "out"
     limit = f"ulimit -f {kilobytes}"
     done = limited(limit, *FAKE, f"hydra.run.dir={out}", cwd=tmp_path)
-    assert is_clear(done, "a file may not become larger here")
+    assert is_clear(done, "file size limit exceeded")
     assert hidden(out) == []
     text = (out / SAMPLES).read_text() if (out / SAMPLES).exists() else ""
     assert all(json.loads(line) for line in text.splitlines()) and text[-1:] in ("", "\n")
@@ -157,8 +157,8 @@ def test_a_run_without_room_says_so_and_is_resumed(tmp_path: Path, kilobytes: in
     assert read_record(out)["status"] == "ok" and len([*read_samples(out)]) == 8
 
 
-def test_a_full_disk_is_named_with_the_file(tmp_path: Path) -> None:
-    """On a file system of 24 KB, where an unprivileged user may make one."""
+def test_a_full_disk_is_reported_with_the_file(tmp_path: Path) -> None:
+    """Uses a file system of 24 KB, if unprivileged users may mount one."""
     mount = "mount -t tmpfs -o size=24k none disk"
     tried = subprocess.run(
         ["unshare", "-rm", "bash", "-c", f"mkdir disk && {mount}"], cwd=tmp_path, capture_output=True, check=False
@@ -179,7 +179,7 @@ def test_a_full_disk_is_named_with_the_file(tmp_path: Path) -> None:
     assert "disk/out/.record" not in done.stdout
 
 
-def test_a_sample_that_does_not_fit_leaves_no_torn_line(tmp_path: Path) -> None:
+def test_a_sample_that_does_not_fit_leaves_no_partial_line(tmp_path: Path) -> None:
     with RecordWriter(tmp_path) as writer:
         writer.add(Sample(**sample(0, "a", [1])))
         with small_files(700), pytest.raises(OSError, match=SAMPLES):
@@ -189,7 +189,7 @@ def test_a_sample_that_does_not_fit_leaves_no_torn_line(tmp_path: Path) -> None:
     assert [json.loads(line)["index"] for line in lines] == [0, 2]
 
 
-def test_a_file_is_replaced_whole_and_nothing_is_left_beside_it(tmp_path: Path) -> None:
+def test_a_file_is_replaced_atomically_and_leaves_no_temporary_file(tmp_path: Path) -> None:
     path = tmp_path / "file"
     files.write_whole(path, "before")
     with small_files(10), pytest.raises(OSError, match=str(path)):
@@ -214,7 +214,7 @@ def test_a_file_that_the_user_named_may_be_a_link_or_a_device(tmp_path: Path) ->
 
 
 @pytest.mark.parametrize("exists", [True, False])
-def test_an_ir_is_copied_whole_or_not_at_all(tmp_path: Path, exists: bool) -> None:
+def test_a_model_is_copied_completely_or_not_at_all(tmp_path: Path, exists: bool) -> None:
     source, target = tmp_path / "ir", tmp_path / "copy"
     (source / "more").mkdir(parents=True)
     sizes = {"config.json": 10, "more/a": 10, "openvino_model.bin": 3000, "openvino_model.xml": 20, "entry.json": 1}
@@ -222,7 +222,7 @@ def test_an_ir_is_copied_whole_or_not_at_all(tmp_path: Path, exists: bool) -> No
         (source / name).write_bytes(b"x" * size)
     if exists:
         target.mkdir()
-    with small_files(2000), pytest.raises(HforchError, match="copy cannot be written: a file may not become larger"):
+    with small_files(2000), pytest.raises(HforchError, match="copy cannot be written: file size limit exceeded"):
         _copy(source, target)
     assert not any(target.iterdir()) if exists else not target.exists()
     with pytest.raises(HforchError, match="/dev/null/ir cannot be written: not a directory"):
@@ -234,7 +234,7 @@ def test_an_ir_is_copied_whole_or_not_at_all(tmp_path: Path, exists: bool) -> No
 
 
 @pytest.mark.parametrize("place", ["/proc/nowhere", "/dev/null/cache"])
-def test_a_home_and_a_cache_that_cannot_be_written_stop_no_run_that_needs_none(tmp_path: Path, place: str) -> None:
+def test_a_read_only_home_or_cache_does_not_stop_a_run_that_needs_neither(tmp_path: Path, place: str) -> None:
     environment = {**os.environ, "HOME": place, "HFORCH_CACHE": place, "XDG_CACHE_HOME": place}
     for words in (FAKE, ("doctor", "--cache")):
         done = run(*words, cwd=tmp_path, env=environment)

@@ -1,4 +1,4 @@
-"""Whatever a directory, a record, a model or an error is called: nothing of it is obeyed by who shows it."""
+"""Control sequences in names of directories, in records, models and errors are escaped wherever they are shown."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ VERBS = [
 
 
 @pytest.mark.parametrize("words", VERBS, ids=" ".join)
-def test_no_sequence_gets_out(hostile: Path, tmp_path: Path, words: list[str]) -> None:
+def test_no_control_sequence_reaches_the_terminal(hostile: Path, tmp_path: Path, words: list[str]) -> None:
     typed = [word.replace("DIR", str(hostile)).replace("ESCAPES", ALL) for word in words]
     done = run(*typed, cwd=tmp_path, loads=False)
     assert done.returncode in (0, 1, 2, 3), done.stderr
@@ -85,7 +85,7 @@ def test_no_sequence_gets_out(hostile: Path, tmp_path: Path, words: list[str]) -
     assert done.stdout + done.stderr
 
 
-def test_an_answer_is_shown_and_not_obeyed(tmp_path: Path) -> None:
+def test_control_sequences_in_an_answer_are_shown_escaped(tmp_path: Path) -> None:
     replies = f"backend.replies=[{{match: '', text: {json.dumps(ALL)}}}]"
     for display in ("plain", "json", "none"):
         done = run("backend=fake", replies, f"runtime.display={display}", f"hydra.run.dir={tmp_path / display}")
@@ -100,10 +100,10 @@ def test_an_answer_is_shown_and_not_obeyed(tmp_path: Path) -> None:
         assert "]52;c;" in shown and "\x1b]" not in shown and "\x9b" not in shown and "\u202e" not in shown
 
 
-def test_files_for_programs_are_whole(hostile: Path, tmp_path: Path) -> None:
+def test_machine_readable_files_are_complete(hostile: Path, tmp_path: Path) -> None:
     done = run("compare", str(hostile), "--format", "json", "--junit", str(tmp_path / "junit.xml"), loads=False)
     (one, _) = json.loads(done.stdout)["rows"]
-    assert ALL.replace("/", "") in one["directory"]  # nothing is lost in JSON
+    assert ALL.replace("/", "") in one["directory"]  # JSON loses nothing
     text = (tmp_path / "junit.xml").read_text(encoding="utf-8")
     assert is_harmless(text) and len(list(ElementTree.fromstring(text))) == 2
     table = run("compare", str(hostile), "--format", "csv", loads=False).stdout
@@ -114,7 +114,7 @@ def test_files_for_programs_are_whole(hostile: Path, tmp_path: Path) -> None:
     assert not re.search(r"(?<!\\)(<[a-z]|!\[|\]\()|(?<!:\\)//a\.b", outside)
 
 
-def test_a_frozen_recipe_has_escapes_and_the_same_text(tmp_path: Path) -> None:
+def test_a_frozen_recipe_escapes_its_text_losslessly(tmp_path: Path) -> None:
     done = run(
         *("backend=fake", f"prompt.template='{{question}} {SEQUENCES['bidi']}{SEQUENCES['C1']}'"),
         f"hydra.run.dir={tmp_path / 'run'}",

@@ -1,4 +1,4 @@
-"""Strings that terminals, spreadsheets and viewers obey, as names, prompts, answers and errors, under every verb."""
+"""Strings that terminals, spreadsheets and viewers interpret, as names, prompts, answers and errors."""
 
 from __future__ import annotations
 
@@ -64,7 +64,9 @@ def quoted(text: str) -> str:
 
 @examples(200, 5)
 @given(texts)
-def test_it_reaches_no_terminal_under_any_verb(tmp_path_factory: pytest.TempPathFactory, text: str) -> None:
+def test_no_string_reaches_the_terminal_unescaped_in_any_command(
+    tmp_path_factory: pytest.TempPathFactory, text: str
+) -> None:
     folder = tmp_path_factory.mktemp("shown")
     note(repr(text))
     items = folder / "items.jsonl"
@@ -76,7 +78,7 @@ def test_it_reaches_no_terminal_under_any_verb(tmp_path_factory: pytest.TempPath
         "prompt=raw",
         f"checks.items=[{{contains: {quoted(text)}}}]",
     ]
-    typed = text.replace("\0", "")  # no command line can hold it
+    typed = text.replace("\0", "")  # a command line cannot contain it
     attempt("backend=fake", f"model.nope={typed}", cwd=folder)
     attempt(typed, "backend=fake", cwd=folder)
     attempt("run", typed, cwd=folder)
@@ -84,7 +86,7 @@ def test_it_reaches_no_terminal_under_any_verb(tmp_path_factory: pytest.TempPath
     attempt("--config-dir", typed, cwd=folder)
     attempt("--config-name", typed, "backend=fake", cwd=folder)
     done = attempt("-m", *fake, "runtime.seed=1,2", "hydra.sweep.dir=sweep", cwd=folder)
-    assert done.returncode in (0, 3) or "checks.items" in done.stderr, done.stderr  # a text that Hydra cannot read
+    assert done.returncode in (0, 3) or "checks.items" in done.stderr, done.stderr  # a string that Hydra cannot parse
     if done.returncode not in (0, 3):
         return
     damaged(folder / "sweep" / "0" / "record.json", text)
@@ -98,7 +100,7 @@ def test_it_reaches_no_terminal_under_any_verb(tmp_path_factory: pytest.TempPath
 
 
 def damaged(record: Path, text: str) -> None:
-    """A record that names the text where a run would name its error, its model and its machine."""
+    """Put the string where a record names its error, its model and its machine."""
     told = json.loads(record.read_text("utf-8"))
     told |= {"status": "failed", "error": {"type": text, "message": text}, "warnings": [text]}
     told["environment"] = {**told["environment"], "os": text}

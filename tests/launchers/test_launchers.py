@@ -1,4 +1,4 @@
-"""What is known of launchers: how many jobs they run at once, and what recipes may set of them."""
+"""Adapters of launchers: how many jobs run at the same time, and which settings recipes may contain."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def test_a_launcher_is_found_by_its_option_and_by_its_class() -> None:
         assert launcher_named(name) is launcher_of(f"somewhere.{launcher.class_name}") is launcher
 
 
-def test_nothing_is_assumed_of_the_number_and_threads_of_an_unknown_launcher() -> None:
+def test_nothing_is_assumed_about_an_unknown_launcher() -> None:
     for unknown in (launcher_of("other.OtherLauncher"), launcher_of(None), launcher_named("other")):
         assert type(unknown) is Launcher
         assert unknown.concurrent_jobs({"n_jobs": 2}, 3) is None
@@ -47,11 +47,13 @@ def test_nothing_is_assumed_of_the_number_and_threads_of_an_unknown_launcher() -
         ({}, 5, None),
     ],
 )
-def test_joblib_says_how_many_jobs_run_at_once(settings: dict[str, Any], jobs: int, number: int | None) -> None:
+def test_joblib_settings_determine_the_number_of_concurrent_jobs(
+    settings: dict[str, Any], jobs: int, number: int | None
+) -> None:
     assert JOBLIB.concurrent_jobs(settings, jobs) == number
 
 
-def test_only_launchers_that_divide_the_processor_give_jobs_a_share_of_its_threads() -> None:
+def test_only_launchers_that_share_the_cpu_divide_its_threads_among_jobs() -> None:
     job, settings = job_from_overrides([]), {"n_jobs": 2}
     assert with_share_of_threads(job, JOBLIB, settings, 4).runtime.threads == max(1, CORES // 2)
     assert with_share_of_threads(job, Launcher(), settings, 4) == job
@@ -67,7 +69,7 @@ def recipe(folder: Path, launcher: str, setting: str) -> Path:
 
 
 @pytest.mark.parametrize("setting", ["n_jobs: 2", "batch_size: auto", "pre_dispatch: 3*n_jobs", "pre_dispatch: all"])
-def test_a_recipe_sets_what_is_harmless_of_its_launcher(tmp_path: Path, setting: str) -> None:
+def test_a_recipe_can_set_harmless_launcher_settings(tmp_path: Path, setting: str) -> None:
     assert read_recipe(recipe(tmp_path, "joblib", setting), find_config_dirs())["hydra"]["launcher"]
 
 
@@ -79,7 +81,9 @@ def test_a_recipe_sets_what_is_harmless_of_its_launcher(tmp_path: Path, setting:
         ("other", "batch_size: auto", None),
     ],
 )
-def test_a_recipe_sets_nothing_else(tmp_path: Path, launcher: str, setting: str, hint: str | None) -> None:
+def test_a_recipe_cannot_set_other_launcher_settings(
+    tmp_path: Path, launcher: str, setting: str, hint: str | None
+) -> None:
     with pytest.raises(ConfigError) as caught:
         read_recipe(recipe(tmp_path, launcher, setting), find_config_dirs())
     (mistake,) = caught.value.mistakes
@@ -88,7 +92,7 @@ def test_a_recipe_sets_nothing_else(tmp_path: Path, launcher: str, setting: str,
     assert hint in str(mistake) if hint else mistake.hint is None
 
 
-def test_a_record_repeats_what_is_harmless_of_its_launcher() -> None:
+def test_a_record_contains_harmless_launcher_settings() -> None:
     choice = "hydra/launcher=joblib"
     assert list(unsafe_overrides([choice, "hydra.launcher.batch_size=auto"])) == []
     assert [text for text, _ in unsafe_overrides(["hydra.launcher.batch_size=auto"])] == [
@@ -97,7 +101,7 @@ def test_a_record_repeats_what_is_harmless_of_its_launcher() -> None:
     assert list(unsafe_overrides([choice, "hydra.launcher.temp_folder=/tmp/x"]))
 
 
-# ---------------------------------------------------------------- one more
+# ---------------------------------------------------------------- an added launcher
 PLUGIN = '''
 import time
 from dataclasses import dataclass
@@ -157,7 +161,7 @@ hydra:
 
 
 @pytest.mark.parametrize(("keeps", "shares"), [(True, True), (False, False)])
-def test_a_launcher_is_added_by_one_module(tmp_path: Path, keeps: bool, shares: bool) -> None:
+def test_one_module_adds_a_launcher(tmp_path: Path, keeps: bool, shares: bool) -> None:
     adapter = examples(ROOT / "CONTRIBUTING.md", "A launcher")["hforch/launchers/pool.py"]
     declared = f"keeps_processes = {keeps}\n    shares_files = {shares}"
     assert "keeps_processes = False" in adapter
@@ -176,5 +180,5 @@ def test_a_launcher_is_added_by_one_module(tmp_path: Path, keeps: bool, shares: 
     assert [one["shared_load"] for one in records] == ([False, True] if keeps else [False, False])
     assert "hforch on the queue fast" in out
     first, launched = out.index("[1/2] runtime.seed=1"), out.index("all were launched")
-    assert (first < launched) == shares  # jobs are followed while they run only where their files are seen
+    assert (first < launched) == shares  # running jobs are followed only if their files are visible
     assert "[2/2] runtime.seed=2" in out

@@ -1,4 +1,4 @@
-"""The runner goes through a job's load profile: what it plans is answered, when it says, and as often."""
+"""The runner follows a job's load profile: which batches, when, and how often."""
 
 from __future__ import annotations
 
@@ -43,12 +43,12 @@ PROFILE = ConcurrentLoad()
 '''
 
 
-def test_there_are_profiles_and_jobs_have_one() -> None:
+def test_jobs_have_a_load_profile() -> None:
     assert OF_ALL_JOBS in all_profiles()
     assert profile_of(job_from_overrides(["backend=fake"])) is all_profiles()["offline"]
 
 
-def test_offline_answers_each_batch_after_the_one_before() -> None:
+def test_offline_load_runs_batches_in_order() -> None:
     job = job_from_overrides([*FAKE, "runtime.repeat=2"])
     batches = profile_of(job).plan(job, load_inputs(job.inputs))
     assert [(batch.repeat, batch.index) for batch in batches] == [
@@ -68,7 +68,7 @@ def test_offline_answers_each_batch_after_the_one_before() -> None:
 
 @pytest.fixture(scope="module")
 def copy(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Copy]:
-    """A copy of the repository in which all jobs have another profile, added as one module."""
+    """A copy of the repository in which all jobs use another profile, defined in one new module."""
     registry = (ROOT / "hforch/load_profiles/registry.py").read_text(encoding="utf-8")
     chosen = registry.replace('OF_ALL_JOBS = "offline"', 'OF_ALL_JOBS = "concurrent"')
     assert chosen != registry
@@ -77,7 +77,7 @@ def copy(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Copy]:
         yield copy
 
 
-def test_a_profile_is_one_module_and_a_run_goes_through_it(copy: Copy, tmp_path: Path) -> None:
+def test_one_module_adds_a_load_profile(copy: Copy, tmp_path: Path) -> None:
     out = tmp_path / "out"
     copy.hforch(*FAKE, "backend.token_s=0.02", "generation.max_new_tokens=4", f"hydra.run.dir={out}")
     record, samples = read_record(out), list(read_samples(out))
@@ -86,17 +86,17 @@ def test_a_profile_is_one_module_and_a_run_goes_through_it(copy: Copy, tmp_path:
     assert record["plan"][0][0] == ids[-1]
     assert sorted(sample["index"] for sample in samples) == list(range(8))
     summed = sum(sample["timings"]["latency_ms"] for sample in samples if sample["batch"]["place"] == 0) / 1000
-    assert 0.1 < record["metrics"]["measured_s"] < 0.8 * summed  # requests waited while others were answered
+    assert 0.1 < record["metrics"]["measured_s"] < 0.8 * summed  # requests overlapped
 
     lines = (out / "samples.jsonl").read_text().splitlines(keepends=True)
-    (out / "samples.jsonl").write_text("".join(lines[:3]))  # a batch, and a half
+    (out / "samples.jsonl").write_text("".join(lines[:3]))  # one and a half batches
     (out / "record.json").write_text(json.dumps(record | {"status": "partial"}))
     copy.hforch("resume", str(out))
     assert sorted(sample["index"] for sample in read_samples(out)) == list(range(8))
     assert [sample["index"] for sample in read_samples(out)][:2] == [sample["index"] for sample in samples][:2]
 
 
-def test_nothing_more_is_asked_after_the_first_failure_if_that_is_wanted(copy: Copy, tmp_path: Path) -> None:
+def test_fail_fast_stops_after_the_first_failure(copy: Copy, tmp_path: Path) -> None:
     out = tmp_path / "out"
     failing = "backend.failures=[{match: '', error: out of ink, after: 0}]"
     copy.hforch(*FAKE, failing, "backend.token_s=0.02", "runtime.fail_fast=true", f"hydra.run.dir={out}", code=1)

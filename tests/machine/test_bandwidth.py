@@ -1,4 +1,4 @@
-"""The read bandwidth: measured, kept by machine, read back leniently, and `hforch doctor --bandwidth`."""
+"""The memory read bandwidth: measurement, stored values by machine, and `hforch doctor --bandwidth`."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path / "cache"
 
 
-def test_memory_is_read_at_a_speed_that_memory_has() -> None:
+def test_the_measured_bandwidth_is_plausible() -> None:
     assert 0.5 < bandwidth.measure(1, size_mb=64) < 2000
     assert 0.5 < bandwidth.measure(2, size_mb=64) < 2000
 
 
-def test_so_much_is_read_that_caches_hold_little_of_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_memory_to_read_exceeds_the_caches(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(bandwidth, "CACHE_SIZES", tmp_path)
     assert bandwidth.largest_cache_mb() == 0
     for number, shared in enumerate(("0-1", "0-1", "2-3")):
@@ -40,13 +40,13 @@ def test_so_much_is_read_that_caches_hold_little_of_it(tmp_path: Path, monkeypat
     assert bandwidth.memory_to_read_mb() == 1
 
 
-def test_machines_are_told_apart_by_cpu_cores_and_memory() -> None:
+def test_machines_are_identified_by_cpu_cores_and_memory() -> None:
     assert bandwidth.identity(ENVIRONMENT) == "a cpu, 2 of 4 cores, 8 GB"
     assert bandwidth.identity({"cpu": {"name": "a cpu"}}) is None
     assert bandwidth.identity({"absent": {"cpu": "no"}}) is None
 
 
-def test_each_machine_keeps_its_own(own_cache: Path) -> None:
+def test_measurements_are_stored_by_machine(own_cache: Path) -> None:
     assert bandwidth.stored(ENVIRONMENT) is None
     bandwidth.store("a cpu, 2 of 4 cores, 8 GB", 12.345, 2)
     bandwidth.store("another", 99.0, 64)
@@ -58,7 +58,7 @@ def test_each_machine_keeps_its_own(own_cache: Path) -> None:
 @pytest.mark.parametrize(
     "text", ["", "[]", "{", '{"a cpu, 2 of 4 cores, 8 GB": 3}', '{"a cpu, 2 of 4 cores, 8 GB": {"gb_per_s": "fast"}}']
 )
-def test_a_damaged_file_is_no_measurement(text: str, own_cache: Path) -> None:
+def test_a_damaged_file_is_ignored(text: str, own_cache: Path) -> None:
     own_cache.mkdir()
     (own_cache / "bandwidth.json").write_text(text)
     assert bandwidth.stored(ENVIRONMENT) is None
@@ -66,7 +66,9 @@ def test_a_damaged_file_is_no_measurement(text: str, own_cache: Path) -> None:
     assert bandwidth.stored(ENVIRONMENT) == 5.0
 
 
-def test_doctor_measures_and_keeps_it(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+def test_doctor_measures_and_stores_the_bandwidth(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     monkeypatch.setattr(bandwidth, "LEAST_MB", 64)
     monkeypatch.setattr(bandwidth, "CACHES", 0)
     assert cli.main(["doctor", "--bandwidth"]) == 0
@@ -78,7 +80,7 @@ def test_doctor_measures_and_keeps_it(monkeypatch: pytest.MonkeyPatch, capsys: p
     assert found["gb_per_s"] == bandwidth.stored(describe_environment()) and Path(found["file"]).is_file()
 
 
-def test_a_cache_that_cannot_be_written_is_told(
+def test_an_unwritable_cache_is_reported(
     own_cache: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(bandwidth, "measure", lambda threads: 10.0)

@@ -1,4 +1,4 @@
-"""The versions of libraries in records."""
+"""Versions of libraries in records."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def test_the_packages_of_a_backends_libraries_are_recorded_too() -> None:
 
 
 @pytest.mark.parametrize("backend", sorted(BACKENDS))
-def test_each_library_of_a_backend_is_one_whose_version_is_recorded(backend: str) -> None:
+def test_the_version_of_each_library_of_a_backend_is_recorded(backend: str) -> None:
     libraries = libraries_of(backend)
     packages = describe_environment(libraries)["packages"]
     for module in {library.partition(".")[0] for library in libraries}:

@@ -1,4 +1,4 @@
-"""What a record says of the machine's cards, and that describing a machine never fails."""
+"""The description of a machine's GPUs in records, and that describing a machine never fails."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from hforch.machine import environment, nvidia_cards, nvml
 from hforch.machine.environment import describe_environment
 
 
-def test_a_card_is_described_with_a_hash_for_its_uuid(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_gpu_is_described_with_a_hash_of_its_uuid(monkeypatch: pytest.MonkeyPatch) -> None:
     card = FakeCard()
     install(monkeypatch, [card])
     (found,) = nvidia_cards.accelerators()
@@ -33,22 +33,22 @@ def test_a_card_is_described_with_a_hash_for_its_uuid(monkeypatch: pytest.Monkey
     assert card.uuid.partition("-")[2] not in json.dumps(describe_environment())
 
 
-def test_two_cards_have_two_identities(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_two_gpus_have_different_identities(monkeypatch: pytest.MonkeyPatch) -> None:
     install(monkeypatch, [FakeCard(uuid="GPU-1"), FakeCard(uuid="GPU-2")])
     one, other = nvidia_cards.accelerators()
     assert one["id"] != other["id"]
     assert (one["device"], other["device"]) == ("cuda:0", "cuda:1")
 
 
-def test_what_a_card_does_not_tell_is_absent_with_its_reason(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_unreadable_properties_are_absent_with_the_reason(monkeypatch: pytest.MonkeyPatch) -> None:
     card = FakeCard().fails("nvmlDeviceGetEccMode", NOT_SUPPORTED).fails("nvmlDeviceGetUUID", NO_PERMISSION)
     install(monkeypatch, [card])
     (found,) = nvidia_cards.accelerators()
     assert found["name"] == "NVIDIA H200"
-    assert found["absent"] == {"ecc": "not supported by this card or driver", "id": "no permission"}
+    assert found["absent"] == {"ecc": "not supported by this GPU or driver", "id": "no permission"}
 
 
-def test_without_nvml_torch_is_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_nvml_torch_describes_the_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
     install(monkeypatch, [FakeCard()])
     monkeypatch.setitem(sys.modules, "pynvml", None)
     assert nvidia_cards.accelerators() == [
@@ -70,7 +70,7 @@ def test_a_job_on_the_cpu_does_not_initialise_cuda_for_its_record(monkeypatch: p
 
 
 @pytest.mark.parametrize("torch", [fake_torch([]), None], ids=["torch without CUDA", "no torch"])
-def test_without_a_card_there_are_no_accelerators(torch: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_a_gpu_there_are_no_accelerators(torch: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     install(monkeypatch, [], torch, fails_to_start=9)
     if torch is None:
         monkeypatch.delitem(sys.modules, "torch")
@@ -86,14 +86,14 @@ def test_without_a_card_there_are_no_accelerators(torch: Any, monkeypatch: pytes
         (0x1000, ["unknown reason 0x1000"]),
     ],
 )
-def test_what_limits_the_clocks_is_said_in_words(bits: int, said: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_clock_event_reasons_are_named(bits: int, said: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
     card = FakeCard(events=[bits])
     install(monkeypatch, [card])
     expected = {"sm_mhz": 1980, "memory_mhz": 3201, "temperature_c": 45, "clocks_limited_by": said}
     assert nvidia_cards.state(card) == expected
 
 
-def test_an_older_driver_is_asked_by_the_older_name(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_older_driver_is_queried_by_the_older_function_name(monkeypatch: pytest.MonkeyPatch) -> None:
     card = FakeCard(events=[0x80]).fails("nvmlDeviceGetCurrentClocksEventReasons", 13)
     install(monkeypatch, [card])
     assert nvidia_cards.state(card)["clocks_limited_by"] == ["power brake"]
@@ -121,13 +121,13 @@ def test_the_cuda_devices_among_those_of_a_job(devices: list[str], numbers: list
 PARTS = ("packages", "python", "os", "cpu", "memory_mb", "accelerators", "git")
 
 
-def test_these_are_all_the_parts() -> None:
+def test_parts_are_complete() -> None:
     assert tuple(environment._parts()) == PARTS
     assert set(describe_environment()) == set(PARTS)
 
 
 @pytest.mark.parametrize("part", PARTS)
-def test_a_part_that_fails_is_absent_and_the_others_are_there(part: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_part_that_fails_is_absent_and_the_others_exist(part: str, monkeypatch: pytest.MonkeyPatch) -> None:
     def broken() -> Any:
         raise RuntimeError("CUDA error: out of order\nand pages more")
 
@@ -138,7 +138,7 @@ def test_a_part_that_fails_is_absent_and_the_others_are_there(part: str, monkeyp
     assert set(found) == {*PARTS, "absent"} - {part}
 
 
-def test_a_broken_torch_hides_no_error_of_a_job(monkeypatch: pytest.MonkeyPatch, tmp_path: Any) -> None:
+def test_a_broken_torch_does_not_hide_the_error_of_a_job(monkeypatch: pytest.MonkeyPatch, tmp_path: Any) -> None:
     from hforch.backends import fake
     from hforch.config.compose import job_from_overrides
     from hforch.errors import BackendError

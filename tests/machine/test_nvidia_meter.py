@@ -1,4 +1,4 @@
-"""Energy, throttling and company of the cards of a job, in runs of the fake backend that claim CUDA devices."""
+"""Energy, clocks and other processes of a job's GPUs, in runs of the fake backend that claim CUDA devices."""
 
 from __future__ import annotations
 
@@ -27,12 +27,12 @@ from hforch.runs.watcher import NullWatcher
 Claim = Callable[..., None]
 QUICK = ("backend=fake", "inputs=numbers_in_french", "runtime.isolation=inline", "runtime.batch_size=2")
 SLOW = (*QUICK, "backend.token_s=0.01", "generation.max_new_tokens=8")
-ME, OTHER = os.getpid(), 1_000_000_000  # no process has that id
+ME, OTHER = os.getpid(), 1_000_000_000  # OTHER is not the id of a process
 
 
 @pytest.fixture
 def claim(monkeypatch: pytest.MonkeyPatch) -> Claim:
-    """Let the fake backend claim devices."""
+    """Return a function that makes the fake backend claim devices."""
     original = fake.load
 
     def claim(*devices: str) -> None:
@@ -47,12 +47,12 @@ def claim(monkeypatch: pytest.MonkeyPatch) -> Claim:
 
 @pytest.fixture(autouse=True)
 def no_rapl(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let the machine have no energy counters of its own."""
+    """Hide the machine's RAPL counters."""
     monkeypatch.setattr(rapl, "ROOT", tmp_path / "no-powercap")
 
 
 class Notes(NullWatcher):
-    """A watcher that keeps what it is told."""
+    """A watcher that records its notes."""
 
     def __init__(self) -> None:
         self.notes: list[str] = []
@@ -70,14 +70,16 @@ def do(directory: Path, *overrides: str, watcher: NullWatcher | None = None, **j
 
 
 # ---------------------------------------------------------------- energy
-def test_the_energy_is_what_the_counter_rose(tmp_path: Path, claim: Claim, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_energy_is_the_increase_of_the_counter(
+    tmp_path: Path, claim: Claim, monkeypatch: pytest.MonkeyPatch
+) -> None:
     install(monkeypatch, [FakeCard(energies=[7_000_000, 7_012_500])])
     claim("cuda:0")
     record = do(tmp_path, *SLOW)
     metrics = record["metrics"]
     assert metrics["energy_j"] == 12.5
     assert metrics["joules_per_token"] == pytest.approx(12.5 / record["totals"]["output_tokens"], abs=1e-6)
-    # The phase is a little longer than the sum of its batches: samples are written in between.
+    # The phase is slightly longer than the sum of its batches, since samples are written between them.
     assert 0.5 * 12.5 / metrics["measured_s"] < metrics["power_w"] <= 12.5 / metrics["measured_s"]
     assert not {"energy_j", "joules_per_token", "power_w"} & metrics["absent"].keys()
     (card,) = record["accelerators"]
@@ -96,12 +98,12 @@ def test_the_power_is_that_of_the_measured_phase(tmp_path: Path, claim: Claim, m
     assert record["metrics"]["energy_j"] < 450 * 2 * record["metrics"]["measured_s"]
 
 
-def test_the_energy_is_the_sum_over_the_cards_of_the_job(
+def test_the_energy_is_the_sum_over_the_gpus_of_the_job(
     tmp_path: Path, claim: Claim, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     cards = [FakeCard(uuid=f"GPU-{n}", pci=f"00000000:0{n}:00.0", energies=[0, 1000 * 10**n]) for n in range(3)]
     install(monkeypatch, cards)
-    claim("0", "2", "cpu")  # as accelerate's map has it
+    claim("0", "2", "cpu")  # as in accelerate's device map
     record = do(tmp_path, *QUICK)
     assert record["metrics"]["energy_j"] == 101.0
     assert [card["device"] for card in record["accelerators"]] == ["cuda:0", "cuda:2"]
@@ -128,7 +130,7 @@ def test_power_is_integrated_by_the_trapezoidal_rule() -> None:
     ("energies", "said"),
     [([5_000, 1_000], "reset"), ([5_000, 5_000], "shorter than its update interval")],
 )
-def test_a_counter_that_did_not_rise_is_absent_and_never_zero(
+def test_the_energy_is_absent_and_not_zero_if_the_counter_did_not_increase(
     energies: list[int], said: str, tmp_path: Path, claim: Claim, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     install(monkeypatch, [FakeCard(energies=energies)])
@@ -141,16 +143,16 @@ def test_a_counter_that_did_not_rise_is_absent_and_never_zero(
     assert said in record["accelerators"][0]["absent"]["energy_j"]
 
 
-def test_a_card_that_tells_neither_is_absent_with_the_reason(
+def test_the_energy_of_a_gpu_without_counter_and_power_is_absent_with_the_reason(
     tmp_path: Path, claim: Claim, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     card = FakeCard().fails("nvmlDeviceGetTotalEnergyConsumption", NO_PERMISSION).fails("nvmlDeviceGetPowerUsage")
     install(monkeypatch, [card])
     claim("cuda:0")
-    assert do(tmp_path, *QUICK)["metrics"]["absent"]["energy_j"] == "the energy counter: no permission"
+    assert do(tmp_path, *QUICK)["metrics"]["absent"]["energy_j"] == "energy counter: no permission"
 
 
-def test_a_counter_that_fails_in_the_end_is_absent(
+def test_the_energy_is_absent_if_the_counter_fails_at_the_end(
     tmp_path: Path, claim: Claim, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     class Lost(FakeCard):
@@ -167,9 +169,7 @@ def test_a_counter_that_fails_in_the_end_is_absent(
     assert "off the bus" in do(tmp_path, *QUICK)["metrics"]["absent"]["energy_j"]
 
 
-def test_a_part_of_a_card_has_no_energy_of_its_own(
-    tmp_path: Path, claim: Claim, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_mig_instance_has_no_energy(tmp_path: Path, claim: Claim, monkeypatch: pytest.MonkeyPatch) -> None:
     card = FakeCard(uuid="GPU-1", mig=True)
     part = FakeCard(uuid="MIG-2", name="NVIDIA H200 MIG 1g.18gb", parent=card)
     from fake_nvml import fake_torch
@@ -194,7 +194,7 @@ def test_a_job_without_a_gpu_has_no_energy(
     assert "J (" not in summary_lines(record, "there")[0]
 
 
-def test_without_the_package_the_energy_is_absent_with_what_to_install(
+def test_without_the_package_the_energy_is_absent_with_the_install_command(
     tmp_path: Path, claim: Claim, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     install(monkeypatch, [FakeCard()])
@@ -205,7 +205,7 @@ def test_without_the_package_the_energy_is_absent_with_what_to_install(
     assert record["accelerators"] == [{"device": "cuda:0", "absent": {"nvml": nvml.NO_PACKAGE}}]
 
 
-def test_a_meter_that_breaks_breaks_no_job(tmp_path: Path, claim: Claim, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_failed_meter_does_not_fail_the_job(tmp_path: Path, claim: Claim, monkeypatch: pytest.MonkeyPatch) -> None:
     def broken(*_: object) -> Any:
         raise TypeError("not what was expected")
 
@@ -218,12 +218,12 @@ def test_a_meter_that_breaks_breaks_no_job(tmp_path: Path, claim: Claim, monkeyp
         assert record["metrics"]["absent"]["energy_j"] == "TypeError: not what was expected"
 
 
-def test_a_resumed_job_has_the_energy_of_a_token_and_not_of_the_whole(
+def test_a_resumed_job_has_the_energy_per_token_but_not_the_total(
     tmp_path: Path, claim: Claim, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     class Stopped(NullWatcher):
         def sample(self, sample: Any) -> None:
-            if sample["index"] == 1:  # the first batch is whole
+            if sample["index"] == 1:  # the end of the first batch
                 raise KeyboardInterrupt
 
     install(monkeypatch, [FakeCard(energies=[0, 4_000], processes={ME: 900.0, OTHER: 500.0})])
@@ -239,7 +239,7 @@ def test_a_resumed_job_has_the_energy_of_a_token_and_not_of_the_whole(
     new = record["totals"]["output_tokens"] - answered
     assert record["metrics"]["joules_per_token"] == pytest.approx(10 / new, abs=1e-6)
     assert record["accelerators"][0]["energy_j"] == 10.0
-    assert record["shared_accelerator"] == interrupted["shared_accelerator"]  # some of its times are of then
+    assert record["shared_accelerator"] == interrupted["shared_accelerator"]  # it includes timings of the first run
     again = do(tmp_path, *QUICK, resume=True)
     assert again["metrics"] == record["metrics"]
     assert again["accelerators"] == record["accelerators"]
@@ -247,8 +247,8 @@ def test_a_resumed_job_has_the_energy_of_a_token_and_not_of_the_whole(
 
 
 # ---------------------------------------------------------------- clocks
-def test_clocks_that_were_lowered_are_a_warning(tmp_path: Path, claim: Claim, monkeypatch: pytest.MonkeyPatch) -> None:
-    card = FakeCard(events=[0x4, 0x4, 0x44, 0x1])  # it is over before the end
+def test_reduced_clocks_are_a_warning(tmp_path: Path, claim: Claim, monkeypatch: pytest.MonkeyPatch) -> None:
+    card = FakeCard(events=[0x4, 0x4, 0x44, 0x1])  # the slowdown ends before the measured phase ends
     install(monkeypatch, [card])
     claim("cuda:0")
     monkeypatch.setattr(nvidia_meter, "LOOK_S", 0.01)
@@ -261,7 +261,7 @@ def test_clocks_that_were_lowered_are_a_warning(tmp_path: Path, claim: Claim, mo
 
 
 @pytest.mark.parametrize("bits", [0x0, 0x1, 0x2, 0x4, 0x10, 0x100])
-def test_a_card_at_its_limits_or_idle_is_no_warning(
+def test_a_gpu_at_its_limits_or_idle_is_not_a_warning(
     bits: int, tmp_path: Path, claim: Claim, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     install(monkeypatch, [FakeCard(events=[bits])])
@@ -271,8 +271,10 @@ def test_a_card_at_its_limits_or_idle_is_no_warning(
     assert record["accelerators"][0]["slowed_by"] == []
 
 
-# ---------------------------------------------------------------- company
-def test_a_process_beside_it_marks_the_job(tmp_path: Path, claim: Claim, monkeypatch: pytest.MonkeyPatch) -> None:
+# ---------------------------------------------------------------- other processes
+def test_another_process_on_the_gpu_marks_the_job(
+    tmp_path: Path, claim: Claim, monkeypatch: pytest.MonkeyPatch
+) -> None:
     install(monkeypatch, [FakeCard(processes={ME: 3000.0, OTHER: 500.0, OTHER + 1: None})])
     claim("cuda:0")
     notes = Notes()
@@ -283,7 +285,7 @@ def test_a_process_beside_it_marks_the_job(tmp_path: Path, claim: Claim, monkeyp
     assert any("not ranked by speed or energy" in one for one in notes.notes)
 
 
-def test_a_process_that_comes_and_goes_is_seen(tmp_path: Path, claim: Claim, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_short_lived_process_is_detected(tmp_path: Path, claim: Claim, monkeypatch: pytest.MonkeyPatch) -> None:
     looks = iter([{ME: 100.0}, {ME: 100.0}, {ME: 100.0, OTHER: 10.0}])
     install(monkeypatch, [FakeCard(processes=lambda: next(looks, {ME: 100.0}))])
     claim("cuda:0")
@@ -291,7 +293,7 @@ def test_a_process_that_comes_and_goes_is_seen(tmp_path: Path, claim: Claim, mon
     assert "1 other process used cuda:0" in do(tmp_path, *SLOW)["shared_accelerator"]
 
 
-def test_own_processes_and_parents_are_no_count_others(
+def test_own_processes_and_parents_are_not_counted_as_others(
     tmp_path: Path, claim: Claim, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     install(monkeypatch, [FakeCard(processes={ME: 3000.0, os.getppid(): 400.0})])
@@ -301,16 +303,14 @@ def test_own_processes_and_parents_are_no_count_others(
     assert record["accelerators"][0]["other_processes"] == {"number": 0, "computing": 0, "memory_mb": 0}
 
 
-def test_a_process_on_another_card_is_no_count_others(
-    tmp_path: Path, claim: Claim, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_process_on_another_gpu_is_not_counted(tmp_path: Path, claim: Claim, monkeypatch: pytest.MonkeyPatch) -> None:
     other = FakeCard(uuid="GPU-2", pci="00000000:02:00.0", processes={OTHER: 500.0})
     install(monkeypatch, [FakeCard(processes={ME: 1.0}), other])
     claim("cuda:0")
     assert "shared_accelerator" not in do(tmp_path, *QUICK)
 
 
-def test_a_process_that_is_known_to_be_idle_does_not_count(
+def test_a_process_known_to_be_idle_does_not_mark_the_job(
     tmp_path: Path, claim: Claim, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     install(monkeypatch, [FakeCard(processes={ME: 3000.0, OTHER: 500.0}, computing=[ME])])
@@ -327,12 +327,12 @@ def test_a_process_that_is_known_to_be_idle_does_not_count(
         ({1: 5.0}, set(), {1}, (0, 0)),
         ({1: 5.0, 2: 5.0, 3: 5.0}, set(), {1}, (2, 2)),
         ({1: 5.0, 2: 5.0, 3: 5.0}, {1, 3}, {1}, (2, 1)),
-        ({1: 5.0, 2: 5.0}, {2}, {1}, (1, 1)),  # the driver does not tell of this one, so its silence means nothing
-        ({71: 5.0}, set(), {1}, (0, 0)),  # ids of the host: one of them is this process
+        ({1: 5.0, 2: 5.0}, {2}, {1}, (1, 1)),  # this process is not reported as computing, so reports are incomplete
+        ({71: 5.0}, set(), {1}, (0, 0)),  # ids of the host, one of which is this process
         ({71: 5.0, 72: 5.0}, {71}, {1}, (1, 1)),
     ],
 )
-def test_who_counts_as_count_others(
+def test_count_others(
     seen: dict[int, float | None], computing: set[int], ours: set[int], expected: tuple[int, int]
 ) -> None:
     assert count_others(seen, computing, ours) == expected
@@ -341,15 +341,15 @@ def test_who_counts_as_count_others(
 @pytest.mark.parametrize(
     ("processes", "parallel", "said"),
     [
-        ({}, True, "cannot be seen from here"),
+        ({}, True, "are not visible"),
         ({}, False, None),
-        ({ME: 1.0}, True, None),  # the other jobs are on another card
+        ({ME: 1.0}, True, None),  # the other jobs use another GPU
         ({ME: 1.0, OTHER: 1.0}, True, "1 other process"),
-        ({OTHER: 1.0}, True, None),  # in a container: the only one there is this one
+        ({OTHER: 1.0}, True, None),  # in a container, the only process is this one
         ({OTHER: 1.0, OTHER + 1: 1.0}, True, "1 other process"),
     ],
 )
-def test_jobs_beside_each_other_are_marked_where_they_share_a_card(
+def test_parallel_jobs_are_marked_if_they_share_a_gpu(
     processes: dict[int, float | None],
     parallel: bool,
     said: str | None,
@@ -363,25 +363,28 @@ def test_jobs_beside_each_other_are_marked_where_they_share_a_card(
     assert said in record["shared_accelerator"] if said else "shared_accelerator" not in record
 
 
-def test_without_nvml_jobs_beside_each_other_may_have_shared_a_card(
+def test_without_nvml_parallel_jobs_may_have_shared_a_gpu(
     tmp_path: Path, claim: Claim, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     install(monkeypatch, [FakeCard()], fails_to_start=12)
     claim("cuda:0")
     assert (
-        "possibly on cuda:0 too: the NVIDIA driver's" in do(tmp_path / "0", *QUICK, parallel=True)["shared_accelerator"]
+        "possibly also on cuda:0: the NVIDIA driver's"
+        in do(tmp_path / "0", *QUICK, parallel=True)["shared_accelerator"]
     )
     assert "shared_accelerator" not in do(tmp_path / "1", *QUICK)
 
 
-def test_processes_that_are_not_told_are_absent(tmp_path: Path, claim: Claim, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_unreadable_processes_are_absent_with_the_reason(
+    tmp_path: Path, claim: Claim, monkeypatch: pytest.MonkeyPatch
+) -> None:
     install(monkeypatch, [FakeCard().fails("nvmlDeviceGetComputeRunningProcesses", NO_PERMISSION)])
     claim("cuda:0")
     record = do(tmp_path, *QUICK)
     assert record["accelerators"][0]["absent"]["other_processes"] == "no permission"
 
 
-def test_a_card_that_answers_no_more_does_not_hold_the_job_up(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_hanging_gpu_does_not_block_the_job(monkeypatch: pytest.MonkeyPatch) -> None:
     install(monkeypatch, [FakeCard()])
     released = threading.Event()
     meter = CardMeter(["cuda:0"])
@@ -389,13 +392,13 @@ def test_a_card_that_answers_no_more_does_not_hold_the_job_up(monkeypatch: pytes
     monkeypatch.setattr(nvidia_meter, "LONGEST_S", 0.1)
     monkeypatch.setattr(nvidia_meter, "LOOK_S", 0.0)
     monkeypatch.setattr(meter, "_look", lambda card: released.wait(60))
-    time.sleep(1.2)  # the thread looks twice a second
+    time.sleep(1.2)  # the thread samples twice a second
     seen = meter.end()
     released.set()
-    assert seen.energy_j is None and seen.why_not == "NVML has not answered for 0 s"
+    assert seen.energy_j is None and seen.why_not == "NVML did not respond within 0 s"
 
 
-def test_the_thread_that_looks_ends_with_the_measured_phase(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_sampling_thread_ends_with_the_measured_phase(monkeypatch: pytest.MonkeyPatch) -> None:
     def names() -> Sequence[str]:
         return [thread.name for thread in threading.enumerate()]
 
@@ -407,7 +410,7 @@ def test_the_thread_that_looks_ends_with_the_measured_phase(monkeypatch: pytest.
     assert "hforch-cards" not in names()
 
 
-def test_of_two_runs_the_one_that_shared_its_card_is_not_chosen(
+def test_a_run_on_a_shared_gpu_is_not_chosen(
     tmp_path: Path, claim: Claim, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     from hforch import cli
@@ -426,7 +429,7 @@ def test_of_two_runs_the_one_that_shared_its_card_is_not_chosen(
 
 
 @pytest.mark.parametrize("parallel", [True, False])
-def test_a_measurement_that_breaks_does_not_hide_that_jobs_ran_side_by_side(
+def test_a_failed_measurement_does_not_hide_that_jobs_ran_in_parallel(
     monkeypatch: pytest.MonkeyPatch, parallel: bool
 ) -> None:
     def broken(*_: object) -> Any:
@@ -437,4 +440,4 @@ def test_a_measurement_that_breaks_does_not_hide_that_jobs_ran_side_by_side(
     meter.begin()
     seen = meter.end()
     assert (seen.energy_j, seen.why_not, seen.cards) == (None, "TypeError: NVML gave None", [])
-    assert ("possibly on cuda:0 too: TypeError: NVML gave None" in str(seen.shared)) == parallel
+    assert ("possibly also on cuda:0: TypeError: NVML gave None" in str(seen.shared)) == parallel

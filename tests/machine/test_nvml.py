@@ -1,4 +1,4 @@
-"""NVML as a library that may be missing, broken or inherited by a fork; and which of its cards is which of torch's."""
+"""NVML: a missing, broken or forked library, and how its GPUs are matched to those of torch."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ ONE, TWO = FakeCard(uuid="GPU-1", pci="00000000:17:00.0"), FakeCard(uuid="GPU-2"
 def test_without_a_driver_pynvml_is_not_even_imported(monkeypatch: pytest.MonkeyPatch) -> None:
     fake = install(monkeypatch, [ONE])
     monkeypatch.setattr(nvml, "NODES", (Path("/dev/there-is-no-such-device"),))
-    with pytest.raises(nvml.Absent, match="no NVIDIA driver"):
+    with pytest.raises(nvml.Absent, match="no NVIDIA driver found"):
         nvml.library()
     assert fake.inits == 0
 
 
-def test_a_missing_package_comes_with_the_command_that_installs_it(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_error_for_a_missing_package_has_the_install_command(monkeypatch: pytest.MonkeyPatch) -> None:
     install(monkeypatch, [ONE])
     monkeypatch.setitem(sys.modules, "pynvml", None)
     with pytest.raises(nvml.Absent, match=r"pip install 'hforch\[cuda\]'"):
@@ -39,7 +39,7 @@ def test_a_missing_package_comes_with_the_command_that_installs_it(monkeypatch: 
         (999, "NVML"),
     ],
 )
-def test_a_library_that_does_not_start_says_why_each_time(
+def test_each_call_of_a_library_that_cannot_be_initialised_has_the_reason(
     code: int, said: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     install(monkeypatch, [ONE], fails_to_start=code)
@@ -51,7 +51,7 @@ def test_a_library_that_does_not_start_says_why_each_time(
 @pytest.mark.parametrize(
     ("code", "said"), [(NOT_SUPPORTED, "not supported"), (NO_PERMISSION, "no permission"), (77, "NVML error 77")]
 )
-def test_a_function_that_fails_says_why(code: int, said: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_error_of_a_failed_function_has_the_reason(code: int, said: str, monkeypatch: pytest.MonkeyPatch) -> None:
     card = FakeCard().fails("nvmlDeviceGetName", code)
     install(monkeypatch, [card])
     with pytest.raises(nvml.Absent, match=said):
@@ -64,7 +64,7 @@ def test_a_function_that_pynvml_does_not_have_is_absent(monkeypatch: pytest.Monk
         nvml.ask("nvmlDeviceGetFortune", ONE)
 
 
-def test_it_is_initialised_once_a_process_and_again_after_a_fork(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_nvml_is_initialised_once_per_process_and_again_after_a_fork(monkeypatch: pytest.MonkeyPatch) -> None:
     fake = install(monkeypatch, [ONE])
     for _ in range(3):
         assert nvml.ask("nvmlDeviceGetCount") == 1
@@ -82,37 +82,37 @@ def test_it_is_initialised_once_a_process_and_again_after_a_fork(monkeypatch: py
     os.close(theirs)
 
 
-def test_a_fork_of_a_process_in_which_it_failed_tries_again(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_fork_retries_a_failed_initialisation(monkeypatch: pytest.MonkeyPatch) -> None:
     fake = install(monkeypatch, [ONE], fails_to_start=NO_DRIVER)
     with pytest.raises(nvml.Absent):
         nvml.library()
     fake.fails_to_start = None
-    monkeypatch.setattr(nvml, "_process", -1)  # as a fork finds it
+    monkeypatch.setattr(nvml, "_process", -1)  # as in a fork
     assert nvml.ask("nvmlDeviceGetCount") == 1
     assert fake.shutdowns == 0
 
 
-def test_torchs_cards_are_found_by_their_uuid(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_gpus_of_torch_are_found_by_uuid(monkeypatch: pytest.MonkeyPatch) -> None:
     install(monkeypatch, [ONE, TWO], fake_torch([TWO, ONE]))
     assert (nvml.handle_of(0), nvml.handle_of(1)) == (TWO, ONE)
 
 
-def test_without_a_uuid_they_are_found_on_their_bus(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_gpus_without_a_uuid_are_found_by_pci_bus(monkeypatch: pytest.MonkeyPatch) -> None:
     torch = fake_torch([FakeCard(uuid="", pci=TWO.pci)])
     install(monkeypatch, [ONE, TWO], torch)
     assert nvml.handle_of(0) is TWO
 
 
-def test_of_one_card_it_is_clear_which_it_is_and_of_several_not(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_gpu_without_a_match_is_found_only_if_there_is_one(monkeypatch: pytest.MonkeyPatch) -> None:
     torch = fake_torch([FakeCard(uuid="GPU-0", pci="00000000:99:00.0")])
     install(monkeypatch, [ONE], torch)
     assert nvml.handle_of(0) is ONE
     install(monkeypatch, [ONE, TWO], torch)
-    with pytest.raises(nvml.Absent, match="none of NVML's 2 cards matches cuda:0"):
+    with pytest.raises(nvml.Absent, match="none of NVML's 2 GPUs matches cuda:0"):
         nvml.handle_of(0)
 
 
-def test_a_mig_instance_is_found_and_so_is_its_card(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_mig_instance_and_its_gpu_are_found(monkeypatch: pytest.MonkeyPatch) -> None:
     card = FakeCard(uuid="GPU-1", mig=True)
     part = FakeCard(uuid="MIG-7", parent=card)
     install(monkeypatch, [card, part], fake_torch([part]))
@@ -121,11 +121,11 @@ def test_a_mig_instance_is_found_and_so_is_its_card(monkeypatch: pytest.MonkeyPa
     assert nvml.is_partitioned(part) and not nvml.is_partitioned(ONE)
 
 
-def test_a_gpu_of_another_make_is_not_looked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_gpu_of_another_vendor_is_absent(monkeypatch: pytest.MonkeyPatch) -> None:
     torch = fake_torch([ONE])
     torch.version.hip = "6.4"
     install(monkeypatch, [ONE], torch)
-    with pytest.raises(nvml.Absent, match="not NVIDIA's"):
+    with pytest.raises(nvml.Absent, match="not an NVIDIA GPU"):
         nvml.handle_of(0)
 
 
@@ -153,7 +153,7 @@ def test_cuda_visible_devices_is_read_without_cuda(
     assert nvml.visible() == left
 
 
-def test_a_uuid_may_be_cut_short_if_only_one_card_begins_so(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_unique_uuid_prefix_is_accepted(monkeypatch: pytest.MonkeyPatch) -> None:
     cards = [FakeCard(uuid="GPU-aab"), FakeCard(uuid="GPU-abc")]
     install(monkeypatch, cards)
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "GPU-ab")
@@ -162,7 +162,7 @@ def test_a_uuid_may_be_cut_short_if_only_one_card_begins_so(monkeypatch: pytest.
     assert nvml.visible() == []
 
 
-def test_the_real_bindings_have_all_functions_that_are_asked() -> None:
+def test_the_real_bindings_have_all_functions_that_are_called() -> None:
     pynvml = pytest.importorskip("pynvml")
     from fake_nvml import ANSWERS, FakeNvml
 
@@ -173,7 +173,7 @@ def test_the_real_bindings_have_all_functions_that_are_asked() -> None:
 
 
 @pytest.mark.skipif(nvml.has_driver(), reason="there is an NVIDIA driver here")
-def test_the_real_bindings_without_a_driver_say_so(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_real_bindings_without_a_driver_have_the_reason(monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("pynvml")
     monkeypatch.setattr(nvml, "NODES", (Path("/dev/null"),))
     monkeypatch.setattr(nvml, "_process", None)
@@ -182,7 +182,7 @@ def test_the_real_bindings_without_a_driver_say_so(monkeypatch: pytest.MonkeyPat
         nvml.library()
 
 
-def test_torch_without_cuda_has_no_card(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_torch_without_cuda_has_no_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
     install(monkeypatch, [ONE], SimpleNamespace(cuda=SimpleNamespace(is_available=lambda: False)))
     with pytest.raises(nvml.Absent, match="no CUDA device"):
         nvml.handle_of(0)

@@ -1,4 +1,4 @@
-"""The real pynvml, over a stand-in for NVIDIA's C library: its functions return and raise what this project expects."""
+"""The real pynvml with a fake of NVIDIA's C library: its functions return and raise what hforch expects."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ UUID = b"GPU-11111111-2222-3333-4444-555555555555"
 
 
 class Library:
-    """libnvidia-ml.so with one card; what it does not have it does not support.
+    """A fake libnvidia-ml.so with one GPU; functions that it does not define return NOT_SUPPORTED.
 
-    As in C, answers go into what the caller points at, and the return value is a code.
+    As in C, results are written to pointers of the caller, and the return value is an error code.
     """
 
     def __init__(self) -> None:
@@ -145,7 +145,7 @@ def library(monkeypatch: pytest.MonkeyPatch) -> Library:
     return found
 
 
-def test_the_card_is_described(library: Library) -> None:
+def test_the_gpu_is_described(library: Library) -> None:
     (found,) = nvidia_cards.accelerators()
     assert len(found.pop("id")) == 8
     assert found == {
@@ -175,7 +175,7 @@ def test_energy_clocks_and_other_processes_are_measured(library: Library) -> Non
 
 
 @pytest.mark.parametrize(("computing", "shared"), [([os.getpid()], False), ([os.getpid(), OTHER], True), ([], True)])
-def test_idle_processes_are_told_from_busy_ones(computing: list[int], shared: bool, library: Library) -> None:
+def test_idle_processes_are_distinguished_from_busy_ones(computing: list[int], shared: bool, library: Library) -> None:
     library.processes = [(os.getpid(), 1), (OTHER, 1)]
     library.computing = computing
     meter = CardMeter(["cuda:0"])
@@ -183,14 +183,14 @@ def test_idle_processes_are_told_from_busy_ones(computing: list[int], shared: bo
     assert (meter.end().shared is not None) is shared
 
 
-def test_memory_that_the_driver_does_not_report_is_none(library: Library) -> None:
+def test_memory_that_the_driver_does_not_report_is_null(library: Library) -> None:
     library.processes = [(os.getpid(), 2**64 - 1)]
     assert nvidia()["cards"][0]["processes"] == {"number": 1, "memory_mb": None}
     library.processes = []
     assert nvidia()["cards"][0]["processes"] == {"number": 0, "memory_mb": 0}
 
 
-def test_doctor_has_a_row_for_it(library: Library) -> None:
+def test_doctor_has_a_row_for_the_gpu(library: Library) -> None:
     assert dict(rows(nvidia())) == {
         "nvidia 0": "NVIDIA H200, 150.0 GB, compute capability 9.0, driver 580.95.05 (CUDA 13.0), 700 W at most,"
         " 0 compute processes"

@@ -1,4 +1,4 @@
-"""An accelerator without memory left: while loading, answering and scoring, on a fake CUDA with a model on the CPU."""
+"""Accelerators out of memory while loading, generating and scoring, with a fake CUDA and models on the CPU."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ WORDS = (
 
 @pytest.fixture
 def cuda(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeCuda]:
-    """One card; models for it are loaded to the CPU, and the card's figures are set by hand."""
+    """A fake CUDA with one GPU, whose memory the test sets; models are loaded to the CPU."""
     monkeypatch.setattr(torch_device, "device_map", lambda job: {"": "cpu"})
     with FakeCuda([Card(total=100 * 10**9, used_by_others=30 * 10**9)]).installed() as fake:
         yield fake
@@ -37,7 +37,7 @@ def cuda(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeCuda]:
 
 @pytest.fixture
 def generating(monkeypatch: pytest.MonkeyPatch, cuda: FakeCuda) -> Callable[[int], list[Any]]:
-    """Lets a GPT-2 run out of memory for batches of more than so many; gives what the attempts have allocated."""
+    """A function that makes GPT-2 run out of memory above a batch size; it returns the failed attempts' tensors."""
 
     def limit(rows: int) -> list[Any]:
         import torch
@@ -64,8 +64,8 @@ def do(directory: Path, model: Path, *words: str, held: ModelSlot | None = None,
     return read_record(directory), list(read_samples(directory))
 
 
-# ---------------------------------------------------------------- what errors say
-def test_an_error_of_torchs_becomes_numbers() -> None:
+# ---------------------------------------------------------------- parsing errors
+def test_an_error_of_torch_is_parsed() -> None:
     import torch
 
     card = Card(total=140 * GIB, used_by_others=10 * GIB, reserved=129 * GIB)
@@ -74,7 +74,7 @@ def test_an_error_of_torchs_becomes_numbers() -> None:
     said = shortage_of(caught.value)
     assert said.device == "cuda:1"
     assert str(said) == (
-        "out of memory on cuda:1: asked for 2.1 GB, 1.1 of 150.3 GB free (other processes hold 10.7 GB)"
+        "out of memory on cuda:1: requested 2.1 GB, 1.1 of 150.3 GB free (other processes use 10.7 GB)"
     )
 
 
@@ -83,19 +83,22 @@ def test_an_error_of_torchs_becomes_numbers() -> None:
     [
         ("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`", "out of memory on cuda"),
         ("CUDA error: out of memory\nCUDA kernel errors might be", "out of memory on cuda"),
-        ("XPU out of memory. Tried to allocate 512.00 MiB. GPU 0 has a total capacity of 15.00 GiB.", "xpu:0: asked"),
+        (
+            "XPU out of memory. Tried to allocate 512.00 MiB. GPU 0 has a total capacity of 15.00 GiB.",
+            "xpu:0: requested",
+        ),
         ("[GPU] CL_OUT_OF_RESOURCES", "out of memory on the GPU"),
         ("[GPU] out of GPU resources", "out of memory on the GPU"),
         ("[GPU] Exceeded max size of memory object allocation: requested 5 bytes", "out of memory on the GPU"),
     ],
 )
-def test_what_libraries_say_is_recognized(message: str, words: str) -> None:
+def test_errors_of_libraries_are_recognized(message: str, words: str) -> None:
     error = RuntimeError(message)
     assert is_out_of_memory(error)
     assert words in str(shortage_of(error))
 
 
-def test_other_errors_are_left_as_they_are() -> None:
+def test_other_errors_are_not_translated() -> None:
     error = RuntimeError("CUDA error: device-side assert triggered")
     assert not is_out_of_memory(error)
     with pytest.raises(RuntimeError) as caught, translating("buy more"):
@@ -103,7 +106,7 @@ def test_other_errors_are_left_as_they_are() -> None:
     assert caught.value is error
 
 
-def test_what_an_error_was_raised_from_counts() -> None:
+def test_the_cause_of_an_error_is_recognized() -> None:
     failed = ValueError("the layer failed")
     failed.__cause__ = RuntimeError("CUDA out of memory")
     with pytest.raises(OutOfMemory, match="out of memory on cuda; buy more") as caught, translating("buy more"):
@@ -111,9 +114,9 @@ def test_what_an_error_was_raised_from_counts() -> None:
     assert isinstance(caught.value, BackendError) and isinstance(caught.value, GenerationError)
 
 
-# ---------------------------------------------------------------- answering
+# ---------------------------------------------------------------- generating
 @pytest.mark.model
-def test_a_batch_that_takes_too_much_fails_and_smaller_ones_succeed(
+def test_a_batch_that_is_too_large_fails_and_smaller_ones_succeed(
     tmp_path: Path, tiny_gpt2: Path, cuda: FakeCuda, generating: Callable[[int], list[Any]]
 ) -> None:
     attempts = generating(2)
@@ -125,15 +128,15 @@ def test_a_batch_that_takes_too_much_fails_and_smaller_ones_succeed(
     for sample in failed:
         assert sample["error"]["type"] == "OutOfMemory"
         assert sample["error"]["message"].startswith(
-            "out of memory on cuda:0: asked for 2.3 GB, 70.0 of 100.0 GB free (other processes hold 30.0 GB); "
-            "use a smaller runtime.batch_size (such as 1), a smaller precision"
+            "out of memory on cuda:0: requested 2.3 GB, 70.0 of 100.0 GB free (other processes use 30.0 GB); "
+            "use a smaller runtime.batch_size (such as 1), a lower precision"
         )
-    assert attempts and all(attempt() is None for attempt in attempts), "the failed attempt's tensors live on"
+    assert attempts and all(attempt() is None for attempt in attempts), "the failed attempt's tensors are still alive"
     assert cuda.emptied
 
 
 @pytest.mark.model
-def test_a_model_whose_answers_all_ran_out_of_memory_is_kept_for_the_next_job(
+def test_a_model_that_ran_out_of_memory_is_reused_by_the_next_job(
     tmp_path: Path, tiny_gpt2: Path, generating: Callable[[int], list[Any]]
 ) -> None:
     generating(2)
@@ -147,7 +150,7 @@ def test_a_model_whose_answers_all_ran_out_of_memory_is_kept_for_the_next_job(
 
 
 @pytest.mark.model
-def test_static_caches_are_dropped_with_a_batch_that_takes_too_much(
+def test_static_caches_are_dropped_after_a_batch_that_is_too_large(
     tmp_path: Path, tiny_gpt2: Path, generating: Callable[[int], list[Any]]
 ) -> None:
     generating(2)
@@ -155,16 +158,16 @@ def test_static_caches_are_dropped_with_a_batch_that_takes_too_much(
     words = ("backend.kv_cache=static", "backend.compile=false")
     _, samples = do(tmp_path, tiny_gpt2, "runtime.batch_size=3", *words, held=held, code=1)
     errors = [sample["error"] and sample["error"]["type"] for sample in samples]
-    assert errors == ["OutOfMemory"] * 3 + [None]  # the batch of one is not filled up to three rows
+    assert errors == ["OutOfMemory"] * 3 + [None]  # the batch of one is not padded to three rows
     assert held.loaded is not None
     assert [rows for rows, _ in held.loaded.engine.kv_caches._caches] == [1]  # type: ignore[attr-defined]
 
 
 @pytest.mark.model
-def test_the_batch_size_that_fits_by_the_estimate_is_named(
+def test_the_estimated_batch_size_that_fits_is_named(
     tmp_path: Path, tiny_gpt2: Path, cuda: FakeCuda, generating: Callable[[int], list[Any]]
 ) -> None:
-    """A GPT-2 of 2 layers and 32 numbers each has a KV cache of 512 bytes a token; about 40 tokens a sequence."""
+    """A GPT-2 with 2 layers of size 32 has a KV cache of 512 bytes per token, and about 40 tokens per sequence."""
     generating(1)
     cuda.cards[0].total = cuda.cards[0].used_by_others + 60_000
     _, samples = do(tmp_path, tiny_gpt2, "runtime.batch_size=4", "runtime.memory_check=off", code=1)
@@ -173,7 +176,7 @@ def test_the_batch_size_that_fits_by_the_estimate_is_named(
 
 # ---------------------------------------------------------------- loading
 @pytest.mark.model
-def test_a_model_that_runs_out_of_memory_while_loading_fails_its_job_alone(
+def test_a_model_that_runs_out_of_memory_while_loading_fails_only_its_job(
     tmp_path: Path, tiny_gpt2: Path, cuda: FakeCuda, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from transformers import AutoModelForCausalLM
@@ -186,9 +189,9 @@ def test_a_model_that_runs_out_of_memory_while_loading_fails_its_job_alone(
         record, _ = do(tmp_path / "full", tiny_gpt2, held=held, code=1)
     assert record["error"]["type"] == "OutOfMemory"
     assert record["error"]["message"] == (
-        "out of memory on cuda:0: asked for 20.0 GB, 70.0 of 100.0 GB free (other processes hold 30.0 GB); use "
-        "precision=bf16 or precision=int8 or precision=int4, a smaller model, or device=auto, which spreads it over "
-        "all cards and the CPU"
+        "out of memory on cuda:0: requested 20.0 GB, 70.0 of 100.0 GB free (other processes use 30.0 GB); use "
+        "precision=bf16 or precision=int8 or precision=int4, a smaller model, or device=auto, which distributes it "
+        "over all GPUs and the CPU"
     )
     assert not held.key and cuda.emptied
     record, _ = do(tmp_path / "then", tiny_gpt2, held=held)
@@ -213,7 +216,7 @@ def test_scoring_that_runs_out_of_memory_keeps_the_answers(
 
 # ---------------------------------------------------------------- peaks
 @pytest.mark.model
-def test_peaks_belong_to_the_job_and_those_of_loading_to_each_that_shares_the_model(
+def test_peaks_are_per_job_and_include_loading_for_jobs_that_share_the_model(
     tmp_path: Path, tiny_gpt2: Path, cuda: FakeCuda, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from transformers import AutoModelForCausalLM, GPT2LMHeadModel
@@ -245,7 +248,7 @@ def test_peaks_belong_to_the_job_and_those_of_loading_to_each_that_shares_the_mo
 
 
 @pytest.mark.model
-def test_what_the_allocator_keeps_is_emptied_for_another_size_of_batch_alone(
+def test_the_allocator_cache_is_emptied_only_if_the_batch_size_changes(
     tmp_path: Path, tiny_gpt2: Path, cuda: FakeCuda
 ) -> None:
     held, emptied = ModelSlot(), []
@@ -256,13 +259,13 @@ def test_what_the_allocator_keeps_is_emptied_for_another_size_of_batch_alone(
 
 
 @pytest.mark.model
-def test_a_job_on_the_cpu_has_no_peak_of_accelerators(tmp_path: Path, tiny_gpt2: Path, cuda: FakeCuda) -> None:
+def test_a_job_on_the_cpu_has_no_accelerator_peak(tmp_path: Path, tiny_gpt2: Path, cuda: FakeCuda) -> None:
     record, _ = do(tmp_path, tiny_gpt2, "device=cpu")
     assert "accelerators" not in record["memory"]
     assert "no accelerator" in record["memory"]["absent"]["peak_accelerator_mb"]
 
 
-# ---------------------------------------------------------------- errors travel
+# ---------------------------------------------------------------- pickling
 def test_the_error_can_be_sent_to_another_process() -> None:
     import pickle
 
@@ -272,6 +275,6 @@ def test_the_error_can_be_sent_to_another_process() -> None:
     assert (again.shortage, again.remedy) == (error.shortage, error.remedy)
 
 
-def test_fake_cards_speak_like_torch() -> None:
+def test_fake_gpus_raise_the_messages_of_torch() -> None:
     card = Card(total=80 * GIB, reserved=79 * GIB)
     assert "of which 1.00 GiB is free" in fake_cuda.out_of_memory(card, 0, GIB)

@@ -1,4 +1,4 @@
-"""Energy of the CPU packages from RAPL's counters, on a tree of files as Linux shows them."""
+"""Energy of CPU packages from RAPL counters, with a fake /sys/class/powercap."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ RANGE = 262_143_328_850
 
 
 class Powercap:
-    """A /sys/class/powercap whose counters rise by some microjoules between the beginning and the end of a job."""
+    """A fake /sys/class/powercap whose counters increase when `rise` is called."""
 
     def __init__(self, root: Path) -> None:
         self.root = root
@@ -58,7 +58,7 @@ def measured(powercap: Powercap, parallel: bool = False) -> rapl.EnergyUsed:
     return meter.end()
 
 
-def test_the_energy_is_the_sum_over_packages_and_of_nothing_else(powercap: Powercap) -> None:
+def test_the_energy_is_the_sum_over_packages_only(powercap: Powercap) -> None:
     powercap.zone("intel-rapl:0", "package-0", 1_000_000, 3_500_000)
     powercap.zone("intel-rapl:0:0", "core", 0, 2_000_000)
     powercap.zone("intel-rapl:0:1", "dram", 0, 9_000_000)
@@ -70,7 +70,7 @@ def test_the_energy_is_the_sum_over_packages_and_of_nothing_else(powercap: Power
     assert found.power_w > 0
 
 
-def test_a_counter_that_wraps_around_goes_on(powercap: Powercap) -> None:
+def test_a_counter_that_wraps_around_is_continued(powercap: Powercap) -> None:
     powercap.zone("intel-rapl:0", "package-0", 990_000, 10_000, largest=1_000_000)
     assert measured(powercap).energy_j == pytest.approx(0.02)
 
@@ -94,34 +94,35 @@ def test_a_counter_that_wraps_twice_is_read_in_between(powercap: Powercap, monke
     assert meter.end().energy_j == pytest.approx(2.0)
 
 
-def test_without_counters_the_reason_says_where_they_were_looked_for(powercap: Powercap) -> None:
+def test_the_reason_for_missing_counters_names_the_searched_folder(powercap: Powercap) -> None:
     found = measured(powercap)
     assert found.energy_j is None and found.why_not is not None
     assert f"no RAPL counters of CPU packages in {powercap.root}" in found.why_not and "containers" in found.why_not
 
 
-def test_a_counter_that_may_not_be_read_comes_with_the_command_that_allows_it(
+def test_the_reason_for_an_unreadable_counter_has_the_command_that_allows_access(
     powercap: Powercap, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     counter = powercap.zone("intel-rapl:0", "package-0", 0, 1) / "energy_uj"
     original = Path.read_text
 
     def read_text(self: Path, *args: Any, **more: Any) -> str:
-        if self == counter:  # root, who may run this, may read all files
+        if self == counter:  # simulated, since the test may run as root
             raise PermissionError(13, "Permission denied", str(self))
         return original(self, *args, **more)
 
     monkeypatch.setattr(Path, "read_text", read_text)
     why = measured(powercap).why_not
     assert why == (
-        f"only root may read {counter}; allow it with: sudo chmod a+r {powercap.root}/intel-rapl:*/energy_uj"
+        f"only root can read {counter}; to allow all users: sudo chmod a+r {powercap.root}/intel-rapl:*/energy_uj"
     )
 
 
 @pytest.mark.parametrize(
-    ("text", "said"), [("many", "holds no number: 'many'"), ("", "holds no number"), ("\xff", "cannot be read")]
+    ("text", "said"),
+    [("many", "does not contain a number: 'many'"), ("", "does not contain a number"), ("\xff", "cannot read")],
 )
-def test_a_counter_that_holds_no_number_is_absent(text: str, said: str, powercap: Powercap) -> None:
+def test_a_counter_without_a_number_is_absent(text: str, said: str, powercap: Powercap) -> None:
     counter = powercap.zone("intel-rapl:0", "package-0", 0, 1) / "energy_uj"
     counter.write_bytes(text.encode("latin-1"))
     why = measured(powercap).why_not
@@ -134,15 +135,15 @@ def test_a_counter_that_vanishes_is_absent(powercap: Powercap) -> None:
     meter.begin()
     counter.unlink()
     found = meter.end()
-    assert found.energy_j is None and "cannot be read" in str(found.why_not)
+    assert found.energy_j is None and "cannot read" in str(found.why_not)
 
 
-def test_a_counter_that_did_not_rise_is_absent_and_not_zero(powercap: Powercap) -> None:
+def test_a_counter_that_did_not_increase_is_absent_and_not_zero(powercap: Powercap) -> None:
     powercap.zone("intel-rapl:0", "package-0", 7, 7)
     assert measured(powercap).why_not == rapl.TOO_SHORT
 
 
-def test_beside_other_jobs_it_is_absent(powercap: Powercap) -> None:
+def test_energy_is_absent_if_other_jobs_run_in_parallel(powercap: Powercap) -> None:
     powercap.zone("intel-rapl:0", "package-0", 0, 1_000_000)
     assert measured(powercap, parallel=True).why_not == rapl.PARALLEL
 
@@ -151,7 +152,7 @@ def test_beside_other_jobs_it_is_absent(powercap: Powercap) -> None:
     ("devices", "expected"),
     [(["cpu"], True), (["CPU"], True), ([], False), (["cuda:0"], False), (["cpu", "cuda:0"], False), (["none"], False)],
 )
-def test_jobs_on_the_cpu_are_told_from_others(devices: list[str], expected: bool) -> None:
+def test_jobs_on_the_cpu_are_recognized(devices: list[str], expected: bool) -> None:
     assert is_on_cpu(devices) is expected
 
 
@@ -161,7 +162,7 @@ Do = Callable[..., dict[str, Any]]
 
 @pytest.fixture
 def do(powercap: Powercap, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Do:
-    """Run the fake backend as if it used some devices, while the counters rise."""
+    """Return a function that runs the fake backend as if it used the given devices, while the counters increase."""
     original, ended = fake.load, PackageMeter.end
 
     def do(*devices: str, **job_context: Any) -> dict[str, Any]:
@@ -193,25 +194,27 @@ def test_a_job_on_the_cpu_has_the_energy_of_the_packages(do: Do, powercap: Power
     assert "4.0 J (" in summary_lines(record, "there")[0]
 
 
-def test_a_job_on_a_gpu_has_both(do: Do, powercap: Powercap, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_job_on_a_gpu_has_the_energy_of_gpu_and_packages(
+    do: Do, powercap: Powercap, monkeypatch: pytest.MonkeyPatch
+) -> None:
     install(monkeypatch, [FakeCard(energies=[1_000_000, 1_010_000])])
     powercap.zone("intel-rapl:0", "package-0", 0, 4_000_000)
     metrics = do("cuda:0")["metrics"]
     assert (metrics["energy_j"], metrics["energy_of"]) == (14.0, ["cuda:0", "package-0"])
 
 
-def test_a_job_on_a_gpu_without_rapl_has_that_of_the_gpu(do: Do, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_job_on_a_gpu_without_rapl_has_the_energy_of_the_gpu(do: Do, monkeypatch: pytest.MonkeyPatch) -> None:
     install(monkeypatch, [FakeCard(energies=[1_000_000, 1_010_000])])
     metrics = do("cuda:0")["metrics"]
     assert (metrics["energy_j"], metrics["energy_of"]) == (10.0, ["cuda:0"])
 
 
-def test_a_job_on_another_device_has_no_energy_that_leaves_the_device_out(do: Do, powercap: Powercap) -> None:
+def test_a_job_on_another_device_has_no_energy_instead_of_that_of_the_packages(do: Do, powercap: Powercap) -> None:
     powercap.zone("intel-rapl:0", "package-0", 0, 4_000_000)
     metrics = do("GPU.0")["metrics"]
     assert metrics["absent"]["energy_j"] == "no NVIDIA GPU was used" and "energy_of" not in metrics
 
 
-def test_beside_other_jobs_the_record_says_why_there_is_no_energy(do: Do, powercap: Powercap) -> None:
+def test_the_record_of_a_parallel_job_has_the_reason_for_absent_energy(do: Do, powercap: Powercap) -> None:
     powercap.zone("intel-rapl:0", "package-0", 0, 4_000_000)
     assert do("cpu", parallel=True)["metrics"]["absent"]["joules_per_token"] == rapl.PARALLEL

@@ -1,4 +1,4 @@
-"""Tiny real models: a GPT-2 with random weights in a folder, and llamas that learned a few sentences, as GGUF files."""
+"""Tiny real models: a GPT-2 with random weights in a folder, and llamas trained on a few sentences, as GGUF files."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ REPOSITORY = Path(__file__).resolve().parents[2]
 
 
 class Listener:
-    """A Progress that remembers what it was told."""
+    """A Progress that records its stages, notes and units."""
 
     def __init__(self) -> None:
         self.stages: list[tuple[str, int | None]] = []
@@ -47,7 +47,7 @@ def listener() -> Listener:
 
 @pytest.fixture(autouse=True)
 def cache_home(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path | None:
-    """A cache of its own for every test, but for those that use the default model."""
+    """An empty cache for each test, except for tests that use the default model."""
     if "default_model" in request.fixturenames:
         return None
     monkeypatch.setenv("HFORCH_CACHE", str(tmp_path / "cache"))
@@ -56,7 +56,7 @@ def cache_home(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pyte
 
 @pytest.fixture(scope="session")
 def default_model() -> Any:
-    """conf/model/smollm2.yaml, in the user's own cache: it is converted once, not once a test run."""
+    """conf/model/smollm2.yaml in the user's cache, so that it is converted once and not once per test run."""
     import yaml
 
     from hforch.config.models.wheel import WheelModel
@@ -78,7 +78,7 @@ def precision(name: str, group_size: int | None = None, fallback: Any = None) ->
 
 @pytest.fixture(scope="session")
 def make() -> Any:
-    """Shorthands for the models and precisions that tests declare."""
+    """Shorthands for models and precisions."""
 
     class Make:
         local = staticmethod(local)
@@ -103,7 +103,7 @@ def write_gguf(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
 
 @pytest.fixture(scope="session")
 def tiny_gpt2(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A GPT-2 with random weights, as a torch folder. Copy it before changing anything."""
+    """A GPT-2 with random weights, as a torch folder. Copy it before changing its files."""
     import torch
     from transformers import GPT2Config, GPT2LMHeadModel
 

@@ -1,4 +1,4 @@
-"""Entries of the cache whose bytes have changed since they were made."""
+"""Cache entries whose files have changed since they were created."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def made(listener: Any) -> Path:
 
 
 def flip(file: Path) -> None:
-    """Change one byte, and not the size."""
+    """Change one byte but not the size."""
     data = bytearray(file.read_bytes())
     data[5] ^= 1
     file.write_bytes(data)
@@ -41,7 +41,7 @@ def flip(file: Path) -> None:
 
 @pytest.fixture
 def contents_read(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """The files that are read in full from here on."""
+    """The names of the files that are read in full."""
     seen: list[str] = []
     read = fingerprint.of_content
 
@@ -54,7 +54,7 @@ def contents_read(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
 
 @pytest.mark.parametrize("name", [*NAMES, "entry.json"])
-def test_an_entry_with_a_changed_byte_is_made_again_and_that_is_told(name: str, made: Path, listener: Any) -> None:
+def test_an_entry_with_a_changed_byte_is_created_again_with_a_note(name: str, made: Path, listener: Any) -> None:
     whole = (made / name).read_bytes()
     if name == "entry.json":
         (made / name).write_bytes(whole.replace(b"1.5", b"2.5"))
@@ -63,19 +63,19 @@ def test_an_entry_with_a_changed_byte_is_made_again_and_that_is_told(name: str, 
     assert cache.look_up(KEY) is None
     again = cache.obtain(KEY, fill, listener)
     assert again.made
-    assert len(listener.notes) == 1 and f"{name} is not as it was made" in listener.notes[0]
+    assert len(listener.notes) == 1 and f"{name} has changed" in listener.notes[0]
     assert name == "entry.json" or (made / name).read_bytes() == whole
     assert not cache.obtain(KEY, fill, listener).made
 
 
-def test_an_entry_that_has_not_changed_is_not_read(made: Path, listener: Any, contents_read: list[str]) -> None:
+def test_an_unchanged_entry_is_not_read(made: Path, listener: Any, contents_read: list[str]) -> None:
     assert not cache.obtain(KEY, fill, listener).made
     assert cache.look_up(KEY)
     assert contents_read == []
     assert listener.stages == []
 
 
-def test_a_touched_file_is_read_once_and_is_fine(made: Path, listener: Any, contents_read: list[str]) -> None:
+def test_a_touched_file_is_read_once_and_accepted(made: Path, listener: Any, contents_read: list[str]) -> None:
     os.utime(made / "weights.bin", (1, 1))
     assert not cache.obtain(KEY, fill, listener).made
     assert listener.stages == [("hash", None)]
@@ -94,7 +94,7 @@ def test_a_copied_cache_is_read_once(
     assert sorted(contents_read) == ["other.bin", "weights.bin"]
 
 
-def test_an_entry_of_an_earlier_version_gets_digests_when_it_is_used(made: Path, listener: Any) -> None:
+def test_an_entry_of_an_earlier_version_gets_digests_at_its_next_use(made: Path, listener: Any) -> None:
     record = json.loads((made / cache_entry.RECORD).read_text())
     old = {name: value for name, value in record.items() if name not in ("digests", "record")}
     (made / cache_entry.RECORD).write_text(json.dumps(old))
@@ -105,20 +105,20 @@ def test_an_entry_of_an_earlier_version_gets_digests_when_it_is_used(made: Path,
 
 
 def change_unseen(file: Path) -> None:
-    """Change a byte as a failing disk does: the time of change stays."""
+    """Change a byte like a failing disk, which keeps the modification time."""
     state = file.stat()
     flip(file)
     os.utime(file, ns=(state.st_atime_ns, state.st_mtime_ns))
 
 
-def test_what_the_time_of_change_does_not_show_is_found_by_reading_all(made: Path, listener: Any) -> None:
+def test_check_finds_a_change_that_kept_the_modification_time(made: Path, listener: Any) -> None:
     change_unseen(made / "weights.bin")
     assert cache.look_up(KEY)
     (found,) = cache.entries()
-    assert cache.check(found) == "weights.bin is not as it was made"
+    assert cache.check(found) == "weights.bin has changed"
     assert cache.look_up(KEY) is None
     (found,) = cache.entries()
-    assert (found.complete, found.what) == (False, "damaged: weights.bin is not as it was made")
+    assert (found.complete, found.what) == (False, "damaged: weights.bin has changed")
 
 
 Damage = Callable[[Path], None]
@@ -127,7 +127,7 @@ Damage = Callable[[Path], None]
 @pytest.mark.parametrize(
     "damage", [flip, change_unseen, lambda file: file.unlink(), lambda file: file.write_bytes(b"")]
 )
-def test_doctor_names_what_is_damaged(damage: Damage, made: Path, listener: Any) -> None:
+def test_doctor_names_damaged_entries(damage: Damage, made: Path, listener: Any) -> None:
     cache.obtain(cache.Key("exports", "two"), fill, listener)
     (cache.cache_home() / "exports" / ".three.12345678").mkdir()
     assert "2 entries checked, all as they were made" in hforch("doctor", "--check-cache").stdout
@@ -142,14 +142,14 @@ def test_doctor_names_what_is_damaged(damage: Damage, made: Path, listener: Any)
 
 
 @pytest.mark.parametrize("text", ["", "[]", "null", "[" * 100_000, '{"files": []}', '{"files": {"weights.bin": 1100}}'])
-def test_a_damaged_record_of_an_entry_is_no_entry(text: str, made: Path, listener: Any) -> None:
+def test_an_entry_with_a_damaged_record_is_incomplete(text: str, made: Path, listener: Any) -> None:
     (made / cache_entry.RECORD).write_text(text)
     assert cache.look_up(KEY) is None
     assert [one.complete for one in cache.entries()] == [False]
     assert cache.obtain(KEY, fill, listener).made
 
 
-def test_verify_reads_all_that_the_frozen_run_was_made_with(listener: Any) -> None:
+def test_verify_reads_all_entries_that_the_frozen_run_used(listener: Any) -> None:
     def fill_with(key: str) -> Callable[[Path], dict[str, Any]]:
         return lambda folder: fill(folder) | {"key": key}
 
@@ -159,6 +159,6 @@ def test_verify_reads_all_that_the_frozen_run_was_made_with(listener: Any) -> No
     for path in (one, two):
         change_unseen(path / "weights.bin")
     frozen: Any = SimpleNamespace(model={"export": "key-one", "fingerprint": "0"})
-    assert damaged_entries(frozen) == ["exports/one: weights.bin is not as it was made"]
+    assert damaged_entries(frozen) == ["exports/one: weights.bin has changed"]
     assert cache.look_up(KEY) is None
-    assert cache.look_up(cache.Key("exports", "two")) is None  # what else the run needs is read in full too
+    assert cache.look_up(cache.Key("exports", "two")) is None  # a later lookup reads its files in full too

@@ -1,4 +1,4 @@
-"""Tokenizer files that are damaged: errors name the file, and a panic of the Rust library is an error as any other."""
+"""Damaged tokenizer files: errors name the file, and a panic in the Rust library is handled like any other error."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def test_a_damaged_tokenizer_file_is_refused(text: Any, whole: dict[str, Any], t
 
 
 @pytest.mark.parametrize("name", ["tokenizer_config.json", "chat_template.jinja"])
-def test_a_damaged_file_beside_it_is_refused(name: str, whole: dict[str, Any], tmp_path: Path) -> None:
+def test_a_damaged_file_next_to_tokenizer_json_is_refused(name: str, whole: dict[str, Any], tmp_path: Path) -> None:
     (tmp_path / "tokenizer.json").write_text(json.dumps(whole))
     FileTokenizer(tmp_path)
     (tmp_path / name).write_bytes(b"\xff")
@@ -60,7 +60,7 @@ def test_a_damaged_file_beside_it_is_refused(name: str, whole: dict[str, Any], t
 
 
 @pytest.mark.parametrize("value", [5, [], {}, {"content": 5}, True])
-def test_a_special_token_that_is_no_text_is_none(value: Any, whole: dict[str, Any], tmp_path: Path) -> None:
+def test_an_invalid_special_token_is_ignored(value: Any, whole: dict[str, Any], tmp_path: Path) -> None:
     (tmp_path / "tokenizer.json").write_text(json.dumps(whole))
     (tmp_path / "tokenizer_config.json").write_text(json.dumps({"bos_token": value, "eos_token": "<|eos|>"}))
     found = FileTokenizer(tmp_path)
@@ -68,7 +68,7 @@ def test_a_special_token_that_is_no_text_is_none(value: Any, whole: dict[str, An
     assert found.encode("a")
 
 
-def test_what_a_tokenizer_raises_at_a_text_is_a_prompt_error_and_nothing_else_is() -> None:
+def test_only_errors_of_a_tokenizer_become_prompt_errors() -> None:
     class PanicException(BaseException):
         pass
 
@@ -81,15 +81,15 @@ def test_what_a_tokenizer_raises_at_a_text_is_a_prompt_error_and_nothing_else_is
         raise KeyboardInterrupt
 
 
-def test_tokens_that_the_model_does_not_know_are_refused() -> None:
+def test_tokens_without_embeddings_are_refused() -> None:
     check_ids([0, 6], 7)
     check_ids([], 7)
     check_ids([1 << 40], None)
-    with pytest.raises(PromptError, match="do not belong together"):
+    with pytest.raises(PromptError, match="and the weights do not match"):
         check_ids([0, 7], 7)
 
 
-def test_a_regular_expression_that_never_ends_fails_its_text(whole: dict[str, Any], tmp_path: Path) -> None:
+def test_a_regular_expression_with_endless_backtracking_fails_the_text(whole: dict[str, Any], tmp_path: Path) -> None:
     split = {"type": "Split", "pattern": {"Regex": "(a+)+$"}, "behavior": "Isolated", "invert": False}
     (tmp_path / "tokenizer.json").write_text(json.dumps(whole | {"pre_tokenizer": split}))
     found = FileTokenizer(tmp_path)

@@ -15,7 +15,7 @@ def test_help_has_an_example(capsys: pytest.CaptureFixture[str]) -> None:
     assert "hforch export -o smollm2-int8 model=smollm2 precision=int8" in capsys.readouterr().out
 
 
-def test_a_folder_with_something_in_it_is_not_touched(tmp_path: Path) -> None:
+def test_a_nonempty_folder_is_not_changed(tmp_path: Path) -> None:
     (tmp_path / "note").write_text("mine")
     with pytest.raises(ConfigError, match="not an empty folder"):
         main(["-o", str(tmp_path), "model=smollm2"])

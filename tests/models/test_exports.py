@@ -48,12 +48,12 @@ def test_the_bit_widths_are_read_from_the_ir(
     assert (again.path, again.key, again.bits) == (made.path, made.key, made.bits)
     ir = fetch(make.local(made.path), listener)
     assert ir.kind == "openvino"
-    with pytest.raises(ModelError, match="IR already"):
+    with pytest.raises(ModelError, match="already an OpenVINO IR"):
         export(ir, make.precision(name, group_size, fallback), False, listener)
 
 
 @pytest.mark.slow
-def test_an_export_has_its_tokenizer_and_says_what_decided_it(tiny_gpt2: Path, make: Any, listener: Any) -> None:
+def test_an_export_has_a_tokenizer_and_records_its_inputs(tiny_gpt2: Path, make: Any, listener: Any) -> None:
     made = export(fetch(make.local(tiny_gpt2), listener), make.precision("bf16"), False, listener)
     there = {path.name for path in made.path.iterdir()}
     assert there >= {"config.json", "generation_config.json", "tokenizer.json", "openvino_tokenizer.xml"}
@@ -68,17 +68,19 @@ def test_an_export_has_its_tokenizer_and_says_what_decided_it(tiny_gpt2: Path, m
 
 
 @pytest.mark.slow
-def test_a_group_size_that_does_not_fit_is_refused_or_said(tiny_gpt2: Path, make: Any, listener: Any) -> None:
+def test_a_group_size_that_does_not_fit_is_refused_or_noted(tiny_gpt2: Path, make: Any, listener: Any) -> None:
     checkpoint = fetch(make.local(tiny_gpt2), listener)
     with pytest.raises(ModelError, match=r"groups of 48 weights[\s\S]*group_size_fallback=adjust") as caught:
         export(checkpoint, make.precision("int4", 48, "error"), False, listener)
     assert "Traceback" not in str(caught.value)
     made = export(checkpoint, make.precision("int4", 48, "ignore"), False, listener)
     assert made.weight_format != "int4"
-    assert any("int4 weights were asked for" in note for note in listener.notes)
+    assert any("requested int4 weights" in note for note in listener.notes)
 
 
-def test_an_architecture_the_exporter_does_not_know_is_refused(gpt2_copy: Path, make: Any, listener: Any) -> None:
+def test_an_architecture_that_the_exporter_does_not_support_is_refused(
+    gpt2_copy: Path, make: Any, listener: Any
+) -> None:
     config = json.loads((gpt2_copy / "config.json").read_text())
     (gpt2_copy / "config.json").write_text(json.dumps(config | {"model_type": "rwkv", "architectures": None}))
     with pytest.raises(ModelError, match="'rwkv', which the OpenVINO exporter"):
@@ -86,7 +88,7 @@ def test_an_architecture_the_exporter_does_not_know_is_refused(gpt2_copy: Path, 
     assert cache.entries() == []
 
 
-def test_without_the_exporter_the_command_that_installs_it_is_said(
+def test_without_the_exporter_the_error_has_the_install_command(
     tiny_gpt2: Path, make: Any, listener: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from importlib import metadata
@@ -116,7 +118,7 @@ export(fetch(model, Silent()), Precision(name="fp16", group_size=None, group_siz
 
 @pytest.mark.slow
 @pytest.mark.own_process
-def test_killing_the_exporter_half_way_leaves_nothing_that_counts(
+def test_a_killed_export_leaves_only_an_incomplete_entry(
     tiny_gpt2: Path, make: Any, listener: Any, python_env: dict[str, str]
 ) -> None:
     parent = subprocess.Popen([sys.executable, "-c", EXPORT, str(tiny_gpt2)], env=python_env)
@@ -141,7 +143,7 @@ def test_a_local_folder_is_exported_without_a_hub(
 
 
 @pytest.mark.parametrize("text", [None, "", "<net><layers>", "text"])
-def test_what_is_no_ir_is_said_so(text: str | None, tmp_path: Path) -> None:
+def test_a_folder_without_a_valid_ir_is_refused(text: str | None, tmp_path: Path) -> None:
     if text is not None:
         (tmp_path / "openvino_model.xml").write_text(text)
     with pytest.raises(ModelError, match="IR"):

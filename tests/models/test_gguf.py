@@ -18,7 +18,7 @@ Write = Callable[..., Path]
 
 
 @pytest.mark.parametrize("pre", sorted(CUTTINGS))
-def test_every_known_cutting_gives_texts_back(pre: str, gguf_fields: Any) -> None:
+def test_every_known_pre_tokenizer_restores_texts(pre: str, gguf_fields: Any) -> None:
     tokenizer = build(gguf_fields(pre))
     check_round_trips(tokenizer)
     ids = tokenizer("2024 <|eos|><tool>", add_special_tokens=False)["input_ids"]
@@ -35,12 +35,12 @@ def test_every_known_cutting_gives_texts_back(pre: str, gguf_fields: Any) -> Non
         ("qwen2", ["I", "'m", "ĠHERE", "Ġ", "1", "2", "3", "4", "Ċ"]),
     ],
 )
-def test_text_is_cut_as_the_file_says(pre: str, pieces: list[str], gguf_fields: Any) -> None:
+def test_text_is_split_by_the_pre_tokenizer_of_the_file(pre: str, pieces: list[str], gguf_fields: Any) -> None:
     cutter = build(gguf_fields(pre)).backend_tokenizer.pre_tokenizer
     assert [piece for piece, _ in cutter.pre_tokenize_str("I'm HERE 1234\n")] == pieces
 
 
-def test_bos_and_eos_are_added_where_the_file_asks_for_it(gguf_fields: Any) -> None:
+def test_bos_and_eos_are_added_if_the_file_requests_it(gguf_fields: Any) -> None:
     assert build(gguf_fields())("a")["input_ids"][0] != 1
     tokenizer = build(gguf_fields(add_bos_token=True, add_eos_token=True))
     ids = tokenizer("a")["input_ids"]
@@ -53,13 +53,13 @@ def test_bos_and_eos_are_added_where_the_file_asks_for_it(gguf_fields: Any) -> N
     [
         ({"model": "llama"}, r"SentencePiece.*model=local"),
         ({"model": "rwkv"}, r"a rwkv tokenizer.*model=local"),
-        ({"pre": "deepseek-coder"}, r"cuts text as 'deepseek-coder'.*model=local"),
-        ({"pre": "default"}, "does not say how its tokenizer cuts text"),
-        ({"merges": ["no such"]}, "contradicts itself"),
-        ({"tokens": ["a", "a"]}, "2 tokens, 1 of them different"),
+        ({"pre": "deepseek-coder"}, r"uses the pre-tokenizer 'deepseek-coder'.*model=local"),
+        ({"pre": "default"}, "does not name its pre-tokenizer"),
+        ({"merges": ["no such"]}, "is inconsistent"),
+        ({"tokens": ["a", "a"]}, "2 tokens, of which 1 are distinct"),
     ],
 )
-def test_tokenizers_not_known_for_sure_are_refused(changes: dict[str, Any], message: str, gguf_fields: Any) -> None:
+def test_unknown_tokenizers_are_refused(changes: dict[str, Any], message: str, gguf_fields: Any) -> None:
     with pytest.raises(ModelError, match=message):
         build(gguf_fields(**changes))
 
@@ -76,12 +76,12 @@ def test_tokenizers_not_known_for_sure_are_refused(changes: dict[str, Any], mess
     ],
     ids=str,
 )
-def test_a_tokenizer_of_values_of_other_types_is_refused(changes: dict[str, Any], gguf_fields: Any) -> None:
+def test_tokenizer_metadata_of_the_wrong_type_is_refused(changes: dict[str, Any], gguf_fields: Any) -> None:
     with pytest.raises(ModelError):
         _tokenizer(Path("model.gguf"), gguf_fields(**changes))
 
 
-def test_a_special_token_of_an_id_below_zero_is_none(gguf_fields: Any) -> None:
+def test_a_special_token_with_a_negative_id_is_ignored(gguf_fields: Any) -> None:
     assert build(gguf_fields(bos_token_id=-3)).bos_token is None
 
 
@@ -111,10 +111,12 @@ def shuffled_rows(name: str, array: Any) -> Any:
     return np.random.default_rng(0).permutation(array)
 
 
-def test_a_model_that_speaks_nonsense_is_refused_with_both_figures(write_gguf: Write, make: Any, listener: Any) -> None:
+def test_a_model_that_generates_nonsense_is_refused_with_its_likelihoods(
+    write_gguf: Write, make: Any, listener: Any
+) -> None:
     path = write_gguf("nonsense", change=shuffled_rows)
     with pytest.raises(
-        ModelError, match=rf"makes no sense.*-\d+\.\d\d against -\d+\.\d\d nats a token.*at least {MARGIN}"
+        ModelError, match=rf"makes no sense.*-\d+\.\d\d against -\d+\.\d\d nats per token.*at least {MARGIN}"
     ):
         fetch(make.gguf(path), listener)
     assert cache.entries() == []
@@ -125,13 +127,13 @@ def test_a_model_that_speaks_nonsense_is_refused_with_both_figures(write_gguf: W
     [
         (Likelihood(-3.0, -8.3, -10.8, -2.8, -2.2), None),
         (Likelihood(-10.9, -10.9, -10.8, -10.9, -10.9), "tokens shuffled: -10.90 against -10.90"),
-        (Likelihood(-18.3, -25.7, -10.8, -18.0, -18.0), "than by guessing: -18.30 against -10.80"),
-        (Likelihood(-3.8, -8.4, -10.8, -3.3, -4.4), "the less likely the next token: -4.40 against -3.30"),
+        (Likelihood(-18.3, -25.7, -10.8, -18.0, -18.0), "than random tokens: -18.30 against -10.80"),
+        (Likelihood(-3.8, -8.4, -10.8, -3.3, -4.4), "less likely with more context: -4.40 against -3.30"),
         (Likelihood(-0.1, -8.4, -6.0, -0.3, -4.4), None),
         (Likelihood(float("nan"), -8.4, -6.0, -0.3, -4.4), "tokens shuffled: nan"),
     ],
 )
-def test_the_likelihood_check_tells_the_measured_cases_apart(found: Likelihood, problem: str | None) -> None:
+def test_the_likelihood_check_detects_the_measured_damages(found: Likelihood, problem: str | None) -> None:
     said = found.problem()
     assert (problem in said) if problem and said else said is problem
 
@@ -149,7 +151,7 @@ def test_a_sentencepiece_file_is_refused(write_gguf: Write, make: Any, listener:
         fetch(make.gguf(write_gguf("spm", model="llama")), listener)
 
 
-def test_an_architecture_that_transformers_does_not_know_is_refused(
+def test_an_architecture_that_transformers_does_not_support_is_refused(
     write_gguf: Write, make: Any, listener: Any
 ) -> None:
     with pytest.raises(ModelError, match=r"'rwkv9'.*cannot read from GGUF.*model=hub"):
@@ -157,25 +159,25 @@ def test_an_architecture_that_transformers_does_not_know_is_refused(
 
 
 @pytest.mark.parametrize("kept", [0.02, 0.5, 0.999])
-def test_a_file_cut_short_is_refused(kept: float, write_gguf: Write, tmp_path: Path, make: Any, listener: Any) -> None:
+def test_a_truncated_file_is_refused(kept: float, write_gguf: Write, tmp_path: Path, make: Any, listener: Any) -> None:
     whole = write_gguf("whole").read_bytes()
     (tmp_path / "cut.gguf").write_bytes(whole[: int(len(whole) * kept)])
-    with pytest.raises(ModelError, match="damaged or cut short"):
+    with pytest.raises(ModelError, match="damaged or truncated"):
         fetch(make.gguf(tmp_path / "cut.gguf"), listener)
 
 
-def test_other_files_and_folders_are_refused_at_once(tmp_path: Path, make: Any, listener: Any) -> None:
+def test_other_files_and_folders_are_refused_before_conversion(tmp_path: Path, make: Any, listener: Any) -> None:
     (tmp_path / "text.gguf").write_text("no model")
-    with pytest.raises(ModelError, match="not a GGUF file: it begins with b'no m'"):
+    with pytest.raises(ModelError, match="not a GGUF file: it starts with b'no m'"):
         fetch(make.gguf(tmp_path / "text.gguf"), listener)
-    with pytest.raises(ModelError, match="there is no file"):
+    with pytest.raises(ModelError, match="file not found"):
         fetch(make.gguf(tmp_path / "nothing.gguf"), listener)
     with pytest.raises(ModelError, match=r"is a folder.*model=local"):
         fetch(make.gguf(tmp_path), listener)
 
 
 @pytest.mark.own_process
-def test_a_converter_that_is_killed_is_said_so_with_its_log(
+def test_the_error_of_a_killed_converter_names_its_log(
     write_gguf: Write, make: Any, listener: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "sitecustomize.py").write_text(
@@ -188,13 +190,13 @@ def test_a_converter_that_is_killed_is_said_so_with_its_log(
         patch.setenv("PYTHONPATH", str(tmp_path))
         with pytest.raises(ModelError, match=r"was killed.*\.log") as caught:
             fetch(make.gguf(path), listener)
-    assert "and its log ends with: last words." in str(caught.value)
+    assert "last log lines: last words." in str(caught.value)
     assert Path(str(caught.value).split(" is in ")[1].rstrip(".")).read_text() == "last words\n"
     assert fetch(make.gguf(path), listener).convert_s
 
 
 @pytest.mark.slow
-def test_the_default_model_is_fetched_once_and_speaks(default_model: Any, listener: Any) -> None:
+def test_the_default_model_is_fetched_once_and_generates_sense(default_model: Any, listener: Any) -> None:
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
     fetch(default_model, listener)

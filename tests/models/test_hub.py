@@ -1,4 +1,4 @@
-"""A small server plays the hub; every fetch is a process of its own, for the hub library reads its environment once."""
+"""Models from a fake hub server. Each fetch runs in a new process, since the hub library reads its environment once."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ def fetch_hub(tmp_path: Path, python_env: dict[str, str]) -> Fetch:
 
 @pytest.fixture
 def cached(tmp_path: Path, tiny_gpt2: Path) -> Path:
-    """A copy of org/tiny in the hub library's cache, laid out by hand; gives the snapshot's folder."""
+    """The snapshot folder of a copy of org/tiny in the hub library's cache, created without the library."""
     repository = tmp_path / "hf/hub/models--org--tiny"
     snapshot = repository / "snapshots" / COMMIT
     for folder in (snapshot, repository / "blobs", repository / "refs"):
@@ -80,7 +80,7 @@ def cached(tmp_path: Path, tiny_gpt2: Path) -> Path:
     return snapshot
 
 
-def test_what_matters_is_downloaded_once_and_its_bytes_are_counted(hub: Hub, fetch_hub: Fetch) -> None:
+def test_relevant_files_are_downloaded_once_and_their_bytes_counted(hub: Hub, fetch_hub: Fetch) -> None:
     first = fetch_hub(HF_ENDPOINT=hub.url, HF_TOKEN="hf_secret")
     assert first["source"] == {"source": "hub", "id": "org/tiny", "revision": None, "commit": COMMIT}
     assert first["download_s"] is not None
@@ -99,21 +99,21 @@ def test_what_matters_is_downloaded_once_and_its_bytes_are_counted(hub: Hub, fet
     assert fetch_hub(HF_HUB_OFFLINE="1")["path"] == first["path"]
 
 
-def test_a_revision_is_recorded_and_an_unknown_one_named(hub: Hub, fetch_hub: Fetch) -> None:
+def test_a_revision_is_recorded_and_an_unknown_one_is_refused(hub: Hub, fetch_hub: Fetch) -> None:
     assert fetch_hub(revision=COMMIT, HF_ENDPOINT=hub.url)["source"]["revision"] == COMMIT
     error = fetch_hub(revision="v9", HF_ENDPOINT=hub.url)["error"]
-    assert "model.revision=v9: org/tiny has no such branch, tag or commit" in error
+    assert "model.revision=v9: branch, tag or commit not found in org/tiny" in error
 
 
 @pytest.mark.parametrize(
     ("model", "said"),
     [
-        ("org/nothing", "the hub has no such model, or it is private"),
-        ("org/gated", "is gated: accept its terms"),
-        ("org/broken", "the hub answered with HTTP 503"),
+        ("org/nothing", "model not found on the hub, or private"),
+        ("org/gated", "is gated: accept the terms"),
+        ("org/broken", "the hub responded with HTTP 503"),
     ],
 )
-def test_what_the_hub_refuses_is_explained(model: str, said: str, hub: Hub, fetch_hub: Fetch) -> None:
+def test_errors_of_the_hub_are_explained(model: str, said: str, hub: Hub, fetch_hub: Fetch) -> None:
     error = fetch_hub(model, HF_ENDPOINT=hub.url)["error"]
     assert said in error
     assert "Traceback" not in error
@@ -122,12 +122,12 @@ def test_what_the_hub_refuses_is_explained(model: str, said: str, hub: Hub, fetc
 def test_a_repository_without_weights_is_refused_before_any_download(hub: Hub, fetch_hub: Fetch) -> None:
     hub.files["tiny.Q4_0.gguf"] = hub.files.pop("model.safetensors")
     error = fetch_hub(HF_ENDPOINT=hub.url)["error"]
-    assert "org/tiny on the hub holds no weights that can be loaded" in error
+    assert "org/tiny on the hub has no loadable weights" in error
     assert "model=gguf" in error
     assert hub.served == []
 
 
-def test_a_hub_out_of_reach_is_said_within_seconds_with_the_ways_out(fetch_hub: Fetch) -> None:
+def test_an_unreachable_hub_is_reported_within_seconds_with_remedies(fetch_hub: Fetch) -> None:
     start = time.monotonic()
     error = fetch_hub()["error"]
     assert time.monotonic() - start < 20
@@ -136,13 +136,13 @@ def test_a_hub_out_of_reach_is_said_within_seconds_with_the_ways_out(fetch_hub: 
         assert way in error
 
 
-def test_a_cache_of_the_hub_that_cannot_be_written_is_named(hub: Hub, fetch_hub: Fetch) -> None:
+def test_an_unwritable_hub_cache_is_named(hub: Hub, fetch_hub: Fetch) -> None:
     said = fetch_hub(HF_ENDPOINT=hub.url, HF_HOME="/dev/null/hf")["error"]
-    assert "the hub's cache /dev/null/hf/hub cannot be written (Not a directory)" in said
+    assert "the hub cache /dev/null/hf/hub cannot be written (Not a directory)" in said
     assert "HF_HOME" in said
 
 
-def test_a_hub_out_of_reach_with_a_copy_in_the_cache_is_a_note(cached: Path, fetch_hub: Fetch) -> None:
+def test_an_unreachable_hub_with_a_cached_copy_is_a_note(cached: Path, fetch_hub: Fetch) -> None:
     found = fetch_hub()
     assert found["path"] == str(cached)
     assert found["source"]["commit"] == COMMIT
@@ -152,29 +152,29 @@ def test_a_hub_out_of_reach_with_a_copy_in_the_cache_is_a_note(cached: Path, fet
 
 
 @pytest.mark.parametrize("variable", ["HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE"])
-def test_offline_the_copy_in_the_cache_is_used(variable: str, cached: Path, fetch_hub: Fetch) -> None:
+def test_offline_the_cached_copy_is_used(variable: str, cached: Path, fetch_hub: Fetch) -> None:
     found = fetch_hub(**{variable: "1"})
     assert found["path"] == str(cached)
     assert found["notes"] == []
     error = fetch_hub("org/other", **{variable: "1"})["error"]
     assert "org/other is not in the cache" in error
-    assert "forbids to ask the hub" in error
+    assert "disables access to the hub" in error
 
 
-def test_an_incomplete_copy_is_said_with_what_is_missing(cached: Path, fetch_hub: Fetch) -> None:
+def test_an_incomplete_copy_is_refused_with_the_reason(cached: Path, fetch_hub: Fetch) -> None:
     (cached / "model.safetensors").unlink()
     error = fetch_hub(HF_HUB_OFFLINE="1")["error"]
-    assert "The copy of org/tiny in the hub's cache" in error
-    assert "holds no weights" in error
-    assert "forbids to ask the hub" in error
+    assert "The cached copy of org/tiny (" in error
+    assert "contains no weights" in error
+    assert "disables access to the hub" in error
 
 
 @pytest.mark.parametrize("model", ["a/b/c", "no spaces", "-dash", "org/tiny.git"])
-def test_what_cannot_be_an_id_is_said_so(model: str, fetch_hub: Fetch) -> None:
-    assert "is not the id of a model on the hub" in fetch_hub(model)["error"]
+def test_an_invalid_model_id_is_refused(model: str, fetch_hub: Fetch) -> None:
+    assert "is not a valid hub model ID" in fetch_hub(model)["error"]
 
 
-def test_a_folder_given_as_an_id_is_pointed_to_local(tiny_gpt2: Path, fetch_hub: Fetch) -> None:
+def test_a_folder_as_model_id_has_a_hint_to_use_model_local(tiny_gpt2: Path, fetch_hub: Fetch) -> None:
     assert f"model=local model.path={tiny_gpt2}" in fetch_hub(str(tiny_gpt2))["error"]
 
 
@@ -188,11 +188,11 @@ def test_a_folder_given_as_an_id_is_pointed_to_local(tiny_gpt2: Path, fetch_hub:
         (["consolidated.safetensors", "adapter_model.safetensors", "model.Q4_0.gguf"], ()),
     ],
 )
-def test_one_kind_of_weights_is_chosen(names: list[str], chosen: tuple[str, ...]) -> None:
+def test_one_format_of_weights_is_chosen(names: list[str], chosen: tuple[str, ...]) -> None:
     assert choose(names, trust_remote_code=False).weights == chosen
 
 
-def test_code_is_chosen_only_when_it_is_trusted() -> None:
+def test_code_is_chosen_only_if_trusted() -> None:
     names = ["config.json", "modeling_x.py", "chat_template.jinja", "model.safetensors", "training_args.bin"]
     assert choose(names, trust_remote_code=False).names == ("chat_template.jinja", "config.json", "model.safetensors")
     assert "modeling_x.py" in choose(names, trust_remote_code=True).names

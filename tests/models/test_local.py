@@ -16,7 +16,7 @@ from hforch.models import fetch, fingerprint
 from hforch.utils.progress import Silent
 
 
-def test_a_torch_folder_is_used_where_it_lies(tiny_gpt2: Path, make: Any, listener: Any) -> None:
+def test_a_torch_folder_is_used_in_place(tiny_gpt2: Path, make: Any, listener: Any) -> None:
     found = fetch(make.local(tiny_gpt2), listener)
     assert (found.kind, found.path) == ("torch", tiny_gpt2)
     assert found.source == {"source": "local", "path": str(tiny_gpt2)}
@@ -25,7 +25,7 @@ def test_a_torch_folder_is_used_where_it_lies(tiny_gpt2: Path, make: Any, listen
     assert found.convert_s is None
 
 
-def test_the_fingerprint_goes_by_contents_not_by_place(
+def test_the_fingerprint_depends_on_contents_and_not_on_the_folder(
     tiny_gpt2: Path, gpt2_copy: Path, make: Any, listener: Any
 ) -> None:
     first, second = fetch(make.local(tiny_gpt2), listener), fetch(make.local(gpt2_copy), listener)
@@ -37,7 +37,7 @@ def test_the_fingerprint_goes_by_contents_not_by_place(
     assert fetch(make.local(gpt2_copy), listener).fingerprint != first.fingerprint
 
 
-def test_a_file_is_read_once_and_again_when_it_changed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_file_is_read_once_and_again_after_a_change(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     file, read = tmp_path / "weights", []
     digest = fingerprint.of_content
     monkeypatch.setattr(fingerprint, "of_content", lambda file: read.append(file) or digest(file))
@@ -50,7 +50,7 @@ def test_a_file_is_read_once_and_again_when_it_changed(tmp_path: Path, monkeypat
     assert fingerprint.of_file(file) != before
 
 
-def test_home_and_relative_paths_are_found(
+def test_home_and_relative_paths_are_resolved(
     gpt2_copy: Path, monkeypatch: pytest.MonkeyPatch, make: Any, listener: Any
 ) -> None:
     monkeypatch.chdir(gpt2_copy.parent)
@@ -70,8 +70,8 @@ def test_fetching_imports_neither_torch_nor_transformers(tiny_gpt2: Path, python
     assert done.stdout.strip() == "[]"
 
 
-def test_a_folder_that_is_not_there_or_a_file_is_refused(tmp_path: Path, make: Any, listener: Any) -> None:
-    with pytest.raises(ModelError, match="there is no folder"):
+def test_a_missing_folder_or_a_file_is_refused(tmp_path: Path, make: Any, listener: Any) -> None:
+    with pytest.raises(ModelError, match="folder not found"):
         fetch(make.local(tmp_path / "nowhere"), listener)
     (tmp_path / "model.gguf").write_bytes(b"GGUF")
     with pytest.raises(ModelError, match=r"is a file.*model=gguf"):
@@ -81,18 +81,18 @@ def test_a_folder_that_is_not_there_or_a_file_is_refused(tmp_path: Path, make: A
 @pytest.mark.parametrize(
     ("name", "message"),
     [
-        ("model.safetensors", r"holds no weights.*model\.safetensors or pytorch_model\.bin"),
+        ("model.safetensors", r"contains no weights.*model\.safetensors or pytorch_model\.bin"),
         ("config.json", r"no config\.json"),
         ("tokenizer.json", "no tokenizer"),
     ],
 )
-def test_what_is_missing_is_named(gpt2_copy: Path, name: str, message: str, make: Any, listener: Any) -> None:
+def test_the_missing_file_is_named(gpt2_copy: Path, name: str, message: str, make: Any, listener: Any) -> None:
     (gpt2_copy / name).unlink()
     with pytest.raises(ModelError, match=message):
         fetch(make.local(gpt2_copy), listener)
 
 
-def test_shards_that_the_index_names_must_be_there(gpt2_copy: Path, make: Any, listener: Any) -> None:
+def test_shards_in_the_index_must_exist(gpt2_copy: Path, make: Any, listener: Any) -> None:
     first, second = "model-00001-of-00002.safetensors", "model-00002-of-00002.safetensors"
     (gpt2_copy / "model.safetensors").rename(gpt2_copy / first)
     with pytest.raises(ModelError, match=r"model\.safetensors\.index\.json is missing"):
@@ -105,17 +105,17 @@ def test_shards_that_the_index_names_must_be_there(gpt2_copy: Path, make: Any, l
     assert fetch(make.local(gpt2_copy), listener).kind == "torch"
 
 
-def test_weights_cut_short_and_git_lfs_pointers_are_refused(gpt2_copy: Path, make: Any, listener: Any) -> None:
+def test_truncated_weights_and_git_lfs_pointers_are_refused(gpt2_copy: Path, make: Any, listener: Any) -> None:
     weights = gpt2_copy / "model.safetensors"
     weights.write_bytes(weights.read_bytes()[:-100])
-    with pytest.raises(ModelError, match="cut short"):
+    with pytest.raises(ModelError, match="damaged or truncated"):
         fetch(make.local(gpt2_copy), listener)
     weights.write_text("version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 1\n")
     with pytest.raises(ModelError, match="git lfs pull"):
         fetch(make.local(gpt2_copy), listener)
 
 
-def test_folders_with_other_things_are_told_what_they_hold(gpt2_copy: Path, make: Any, listener: Any) -> None:
+def test_the_error_names_other_formats_in_the_folder(gpt2_copy: Path, make: Any, listener: Any) -> None:
     (gpt2_copy / "model.safetensors").rename(gpt2_copy / "adapter_model.safetensors")
     with pytest.raises(ModelError, match="PEFT adapter"):
         fetch(make.local(gpt2_copy), listener)
@@ -124,7 +124,7 @@ def test_folders_with_other_things_are_told_what_they_hold(gpt2_copy: Path, make
         fetch(make.local(gpt2_copy), listener)
 
 
-def test_an_ir_without_its_weights_is_not_complete(gpt2_copy: Path, make: Any, listener: Any) -> None:
+def test_an_ir_without_its_weights_is_incomplete(gpt2_copy: Path, make: Any, listener: Any) -> None:
     (gpt2_copy / "model.safetensors").unlink()
     (gpt2_copy / "openvino_model.xml").write_text("<net/>")
     with pytest.raises(ModelError, match=r"openvino_model\.bin is missing"):
@@ -137,10 +137,10 @@ def test_an_ir_without_its_weights_is_not_complete(gpt2_copy: Path, make: Any, l
     ("config", "said"),
     [
         ({"architectures": ["T5ForConditionalGeneration"], "is_encoder_decoder": True}, "encoder-decoder"),
-        ({"architectures": ["BertForMaskedLM"]}, "no causal language model"),
+        ({"architectures": ["BertForMaskedLM"]}, "not a causal language model"),
     ],
 )
-def test_a_model_that_does_not_continue_text_is_refused(
+def test_a_model_that_is_not_a_causal_language_model_is_refused(
     tiny_gpt2: Path, tmp_path: Path, config: dict[str, object], said: str
 ) -> None:
     folder = Path(shutil.copytree(tiny_gpt2, tmp_path / "other"))

@@ -45,7 +45,7 @@ def test_the_environment_variable_moves_the_cache(monkeypatch: pytest.MonkeyPatc
     assert cache.cache_home().name == "hforch"
 
 
-def test_two_processes_at_once_make_an_entry_once(tmp_path: Path, python_env: dict[str, str]) -> None:
+def test_two_parallel_processes_create_an_entry_once(tmp_path: Path, python_env: dict[str, str]) -> None:
     log = tmp_path / "log"
     processes = [start(log, 0.7, python_env) for _ in range(2)]
     answers = sorted(process.communicate(timeout=60)[0].strip() for process in processes)
@@ -53,7 +53,7 @@ def test_two_processes_at_once_make_an_entry_once(tmp_path: Path, python_env: di
     assert answers == ["False", "True"]
 
 
-def test_after_a_kill_half_way_the_next_one_makes_it_and_clears_up(
+def test_after_a_killed_process_the_next_one_creates_the_entry_and_cleans_up(
     tmp_path: Path, python_env: dict[str, str], listener: Any
 ) -> None:
     log = tmp_path / "log"
@@ -69,7 +69,7 @@ def test_after_a_kill_half_way_the_next_one_makes_it_and_clears_up(
     assert [path.name for path in (cache.cache_home() / "exports").iterdir()] == ["one"]
 
 
-def test_an_entry_says_what_it_is_when_it_was_made_and_how_large_it_is(listener: Any) -> None:
+def test_an_entry_records_its_contents_creation_time_and_size(listener: Any) -> None:
     def fill(folder: Path) -> dict[str, Any]:
         (folder / "weights.bin").write_bytes(b"x" * 2_000_000)
         return {"export_s": 1.5}
@@ -84,7 +84,7 @@ def test_an_entry_says_what_it_is_when_it_was_made_and_how_large_it_is(listener:
     assert entry.created.tzinfo is not None
 
 
-def test_an_entry_that_lost_a_file_is_made_again(listener: Any) -> None:
+def test_an_entry_with_a_changed_size_is_created_again(listener: Any) -> None:
     def fill(folder: Path) -> dict[str, Any]:
         (folder / "weights.bin").write_bytes(b"xyz")
         return {}
@@ -96,7 +96,7 @@ def test_an_entry_that_lost_a_file_is_made_again(listener: Any) -> None:
     assert not cache.obtain(cache.Key("exports", "one"), fill, listener).made
 
 
-def test_what_fails_half_way_leaves_nothing(listener: Any) -> None:
+def test_a_failed_fill_leaves_nothing(listener: Any) -> None:
     def fill(folder: Path) -> dict[str, Any]:
         (folder / "weights.bin").write_bytes(b"xyz")
         raise ModelError("no")
@@ -106,21 +106,23 @@ def test_what_fails_half_way_leaves_nothing(listener: Any) -> None:
     assert cache.entries() == []
 
 
-def test_names_that_begin_alike_do_not_clear_each_other(listener: Any) -> None:
+def test_an_entry_does_not_delete_another_with_the_same_prefix(listener: Any) -> None:
     other = cache.cache_home() / "exports" / ".one-two.12345678"
     other.mkdir(parents=True)
     cache.obtain(cache.Key("exports", "one"), lambda folder: {}, listener)
     assert other.exists()
 
 
-def test_a_cache_that_is_a_file_is_said_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, listener: Any) -> None:
+def test_a_cache_path_that_is_a_file_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, listener: Any) -> None:
     monkeypatch.setenv("HFORCH_CACHE", str(tmp_path / "file"))
     (tmp_path / "file").write_text("")
     with pytest.raises(ModelError, match=r"cannot be written.*HFORCH_CACHE"):
         cache.obtain(cache.Key("exports", "one"), lambda folder: {}, listener)
 
 
-def test_a_full_disk_is_said_before_and_after(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, listener: Any) -> None:
+def test_a_full_disk_is_reported_before_and_while_writing(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, listener: Any
+) -> None:
     with pytest.raises(ModelError, match="Not enough disk space to export it: about 1,000,000,000,000"):
         cache_files.require_space(tmp_path, 10**18, "export it")
 
@@ -131,7 +133,7 @@ def test_a_full_disk_is_said_before_and_after(monkeypatch: pytest.MonkeyPatch, t
         cache.obtain(cache.Key("exports", "one"), fill, listener)
 
 
-def test_a_text_is_made_once_and_again_when_it_is_damaged(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_cached_text_is_created_once_and_again_if_damaged(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HFORCH_CACHE", str(tmp_path))
     made = []
 
@@ -154,7 +156,9 @@ def test_a_text_is_made_once_and_again_when_it_is_damaged(tmp_path: Path, monkey
 
 
 @pytest.mark.parametrize("place", ["a_file", "/proc/nowhere", "~nobody-of-this-name"])
-def test_a_text_needs_no_cache(place: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_cached_text_works_without_a_writable_cache(
+    place: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     (tmp_path / "a_file").write_text("")
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("HFORCH_CACHE", place)
@@ -164,14 +168,14 @@ def test_a_text_needs_no_cache(place: str, tmp_path: Path, monkeypatch: pytest.M
 @pytest.mark.parametrize(
     "name", ["", ".", "..", "../x", "a/b", "a\\b", ".hidden", "a b", "a\n", "é", "x" * 201, "a\x00"]
 )
-def test_a_name_is_one_plain_name_of_a_file(name: str) -> None:
-    with pytest.raises(ModelError, match="is no name"):
+def test_a_key_must_be_a_plain_file_name(name: str) -> None:
+    with pytest.raises(ModelError, match="is not a valid cache entry name"):
         cache.Key("exports", name)
-    with pytest.raises(ModelError, match="is no name"):
+    with pytest.raises(ModelError, match="is not a valid cache entry name"):
         cache.Key("../exports", "one")
 
 
-def test_only_what_lies_in_the_cache_is_removed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_only_paths_in_the_cache_are_deleted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     home, mine = tmp_path / "cache", tmp_path / "mine"
     for folder in (home / "exports" / "one", mine):
         folder.mkdir(parents=True)
@@ -180,7 +184,7 @@ def test_only_what_lies_in_the_cache_is_removed(tmp_path: Path, monkeypatch: pyt
     (home / "link").symlink_to(mine)
     (home / "exports" / "one" / "inside").symlink_to(mine)
     for outside in (mine, home, home / ".." / "mine", home / "link" / "file", home / "exports" / "..", tmp_path):
-        with pytest.raises(ModelError, match="does not lie in the cache"):
+        with pytest.raises(ModelError, match="is outside the cache"):
             cache_files.remove_tree(outside)
     cache_files.remove_tree(home / "link")
     cache_files.remove_tree(home / "exports" / "one")

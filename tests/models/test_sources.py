@@ -1,4 +1,4 @@
-"""What a source of weights says of itself, and of what is on this machine."""
+"""The sources of weights: their options, labels and local files."""
 
 from __future__ import annotations
 
@@ -34,12 +34,12 @@ def test_every_source_has_an_option_and_a_module() -> None:
         (["model=smollm2", "model.file=some/folder/file.gguf"], "file.gguf"),
     ],
 )
-def test_its_label_is_in_the_header_of_a_job(words: list[str], label: str) -> None:
+def test_the_label_of_a_model_is_in_the_job_header(words: list[str], label: str) -> None:
     assert header(job_from_overrides(words))["model"] == label
 
 
 @pytest.mark.parametrize("model", MODELS)
-def test_what_is_not_on_this_machine_has_to_be_made_or_is_not_known(
+def test_local_files_of_a_missing_model_list_the_remaining_steps(
     model: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
@@ -56,13 +56,13 @@ def test_what_is_not_on_this_machine_has_to_be_made_or_is_not_known(
     }.get(job.model.source, found.to_do)
 
 
-def test_a_folder_that_cannot_be_loaded_is_there_all_the_same(tmp_path: Path) -> None:
+def test_local_files_include_a_folder_that_cannot_be_loaded(tmp_path: Path) -> None:
     (tmp_path / "config.json").write_text("{")
     model = job_from_overrides(["model=local", f"model.path={tmp_path}"]).model
     assert local_files(model) == LocalFiles(tmp_path)
 
 
-def test_a_frozen_recipe_has_the_commit_that_the_run_had() -> None:
+def test_a_frozen_recipe_has_the_commit_of_the_run() -> None:
     values = {"id": "a/b", "revision": "main"}
     assert SOURCES["hub"].pinned(values, {"commit": "abc"}) == {"id": "a/b", "revision": "abc"}
     assert SOURCES["hub"].pinned(values, {}) == values

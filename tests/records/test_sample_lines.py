@@ -46,7 +46,7 @@ FOREIGN = {
     "no UTF-8": (b'{"text": "\xff"}\n', "it is not UTF-8"),
     "a byte order mark": (b"\xef\xbb\xbf" + line(), "it is not valid JSON"),
     "UTF-16": ('{"a": 1}'.encode("utf-16-le") + b"\n", "it is not valid JSON"),
-    "NaN": (line(timings={"ttft_ms": float("nan")}), "NaN is no number of JSON"),
+    "NaN": (line(timings={"ttft_ms": float("nan")}), "NaN is not valid JSON"),
     "1e999": (line().replace(b"10.0", b"1e999"), "1e999 is too large"),
     "a huge integer": (line(index=10**400), "index is out of range"),
     "digits without end": (line().replace(b"10.0", b"1" * 5000), "limit"),
@@ -127,7 +127,7 @@ def test_only_regular_files_are_opened(job: Path, what: str) -> None:
         "a link to a device": lambda: file.symlink_to("/dev/zero"),
     }
     make[what]()
-    with pytest.raises(ConfigError, match="where a file is needed"):
+    with pytest.raises(ConfigError, match="not a file"):
         list(Samples(job, {}))
 
 
@@ -139,11 +139,11 @@ def test_only_regular_files_are_opened(job: Path, what: str) -> None:
         (b"\xef\xbb\xbf{}", "BOM"),
         (b"{}\0", "Extra data"),
         (b"\xff", "not UTF-8"),
-        (b'{"a": 1, "a": 2}', "the key 'a' is there twice"),
+        (b'{"a": 1, "a": 2}', "duplicate key 'a'"),
         (b"[" * 10_000 + b"]" * 10_000, "nested"),
         (b"[" * 101 + b"]" * 101, "nested"),
         (b"[1e999]", "too large"),
-        (b"[-Infinity]", "no number"),
+        (b"[-Infinity]", "is not valid JSON"),
         (b"1" * 5000, "4300"),
     ],
 )
@@ -156,5 +156,5 @@ def test_invalid_or_ambiguous_json_is_an_error(tmp_path: Path, content: bytes, t
 def test_json_within_limits_is_read(tmp_path: Path) -> None:
     (tmp_path / "f").write_bytes(b"[" * 100 + b"]" * 100)
     assert datafiles.read_json(tmp_path / "f")
-    with pytest.raises(ValueError, match="more than"):
+    with pytest.raises(ValueError, match="larger than"):
         datafiles.read_json(tmp_path / "f", largest=10)

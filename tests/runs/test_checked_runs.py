@@ -78,7 +78,7 @@ def test_a_failure_weighs_more_than_a_check(tmp_path: Path) -> None:
     words = (*FRENCH, failing, "checks.items=[{equals: un}]", "runtime.min_pass=0.9", "runtime.batch_size=1")
     record, samples = do(tmp_path, *words, code=1)
     assert record["status"] == "failed"
-    assert samples[1]["checks"] == [{"name": "equals 'un'", "passed": False, "why": "there is no answer"}]
+    assert samples[1]["checks"] == [{"name": "equals 'un'", "passed": False, "why": "no answer"}]
     assert record["totals"]["checks"]["total"] == 4
 
 

@@ -1,4 +1,4 @@
-"""What trackers get of runs and sweeps, and that a tracker which fails is no matter of the jobs."""
+"""What trackers receive of runs and sweeps; a failing tracker does not affect jobs."""
 
 from __future__ import annotations
 
@@ -85,7 +85,7 @@ def events(file: Path) -> list[list[Any]]:
 
 
 def names(some: list[list[Any]]) -> list[str]:
-    """The calls, with the job where they are about one, and how it ended."""
+    """Return the names of calls, with the job's number and final status if they concern one."""
     numbered = [(name, values) for name, *values in some]
     said = {
         "begin": "begin",
@@ -105,8 +105,8 @@ def on_disk(directory: Path) -> dict[str, Any]:
     return record
 
 
-# ---------------------------------------------------------------- what it gets
-def test_a_run_is_passed_on_as_it_lies_on_disk(copy: Copy, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+# ---------------------------------------------------------------- what a tracker receives
+def test_a_tracker_receives_a_run_as_saved_on_disk(copy: Copy, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     secret = "hf_" + "abcdefghij" * 3
     monkeypatch.setenv("HF_TOKEN", secret)
     told = f"inputs.items=[{{question: 'What is {secret}?'}}, {{question: b}}]"
@@ -123,14 +123,14 @@ def test_a_run_is_passed_on_as_it_lies_on_disk(copy: Copy, tmp_path: Path, monke
     assert directory == job["directory"] == str(tmp_path / "run") and resumed is False
 
 
-def test_a_sweep_is_passed_on_with_jobs_that_fail_and_jobs_that_are_equal(copy: Copy, tmp_path: Path) -> None:
+def test_a_tracker_receives_a_sweep_with_failed_and_identical_jobs(copy: Copy, tmp_path: Path) -> None:
     failures = "backend.failures=[{match: 'number 2', error: out of ink, after: 0}],[]"
     words = (*FAKE, failures, "precision=fp32,fp16", "tracker=events", f"tracker.path={tmp_path / 'events'}")
     copy.hforch("-m", *words, f"hydra.sweep.dir={tmp_path / 'out'}", code=1)
     found = events(tmp_path / "events")
     said = names(found)
     assert said[0] == "begin" and said[-1] == "end failed"
-    assert said.count("sample 0") == said.count("sample 2") == 4  # 1 and 3 are equal to them
+    assert said.count("sample 0") == said.count("sample 2") == 4  # 1 and 3 are identical to them
     ends = [one for one in said if one.startswith("end_job")]
     assert ends == ["end_job 0 failed", "end_job 2 ok", "end_job 1 failed", "end_job 3 ok"]
     for _, job, record in (one for one in found if one[0] == "end_job"):
@@ -147,10 +147,10 @@ def test_jobs_may_have_different_trackers_or_none(copy: Copy, tmp_path: Path) ->
     assert first[-1] == second[-1] == "end ok"
     mixed = (*FAKE, "tracker=none,events", "stop=newline,none", f"hydra.sweep.dir={tmp_path / 'mixed'}")
     done = copy.hforch("-m", *mixed, "--dry-run")
-    assert done.stdout.count("equal to job") == 2  # a tracker makes no job another
+    assert done.stdout.count("equal to job") == 2  # a tracker does not change a job's identity
 
 
-def test_another_launcher_passes_everything_on_too(copy: Copy, tmp_path: Path) -> None:
+def test_a_tracker_receives_everything_with_another_launcher(copy: Copy, tmp_path: Path) -> None:
     pytest.importorskip("hydra_plugins.hydra_joblib_launcher")
     joblib = ("hydra/launcher=joblib", "hydra.launcher.n_jobs=2")
     words = (*FAKE, *joblib, "runtime.seed=1,2", "tracker=events", f"tracker.path={tmp_path / 'events'}")
@@ -163,9 +163,7 @@ def test_another_launcher_passes_everything_on_too(copy: Copy, tmp_path: Path) -
 
 
 @pytest.mark.parametrize("kind", ["run", "sweep"])
-def test_what_is_interrupted_is_passed_on_and_the_rest_when_it_is_resumed(
-    copy: Copy, tmp_path: Path, kind: str
-) -> None:
+def test_a_tracker_receives_an_interrupted_run_and_the_rest_on_resume(copy: Copy, tmp_path: Path, kind: str) -> None:
     out, file = tmp_path / "out", tmp_path / "events"
     swept = ("runtime.seed=1,2", f"hydra.sweep.dir={out}", "-m") if kind == "sweep" else (f"hydra.run.dir={out}",)
     words = (*FAKE, *swept, "backend.token_s=0.1", "generation.max_new_tokens=8", "tracker=events")
@@ -191,9 +189,9 @@ def test_what_is_interrupted_is_passed_on_and_the_rest_when_it_is_resumed(
     assert [one for one in answered if not one["error"]] == [one for job in jobs for one in read_samples(job)]
 
 
-# ---------------------------------------------------------------- what it may not do
+# ---------------------------------------------------------------- failures
 @pytest.mark.parametrize("at", ["opening", "begin", "add_sample", "end"])
-def test_a_tracker_that_fails_is_a_warning_once_and_nothing_else(copy: Copy, tmp_path: Path, at: str) -> None:
+def test_a_failing_tracker_causes_one_warning(copy: Copy, tmp_path: Path, at: str) -> None:
     words = (*FAKE, "tracker=events", f"tracker.path={tmp_path / 'events'}", f"tracker.fails_at={at}")
     done = copy.hforch("-m", *words, "runtime.seed=1,2", f"hydra.sweep.dir={tmp_path / 'out'}")
     why = "SystemExit: nothing listens there" if at == "opening" else "ConnectionError: the server is gone"
@@ -205,7 +203,7 @@ def test_a_tracker_that_fails_is_a_warning_once_and_nothing_else(copy: Copy, tmp
 
 
 @pytest.mark.parametrize("display", ["plain", "json"])
-def test_a_run_whose_tracker_fails_says_so_however_it_is_shown(copy: Copy, tmp_path: Path, display: str) -> None:
+def test_a_failing_tracker_is_reported_in_every_display(copy: Copy, tmp_path: Path, display: str) -> None:
     words = (*FAKE, "tracker=events", "tracker.fails_at=add_sample", f"tracker.path={tmp_path / 'events'}")
     done = copy.hforch(*words, f"runtime.display={display}", f"hydra.run.dir={tmp_path / 'run'}")
     shown = done.stderr if display == "json" else done.stdout
@@ -215,7 +213,9 @@ def test_a_run_whose_tracker_fails_says_so_however_it_is_shown(copy: Copy, tmp_p
 
 
 @pytest.mark.parametrize("swept", [(), ("-m", "runtime.seed=1,2")])
-def test_what_it_cannot_do_is_told_before_anything_runs(copy: Copy, tmp_path: Path, swept: tuple[str, ...]) -> None:
+def test_unusable_tracker_options_are_reported_before_anything_runs(
+    copy: Copy, tmp_path: Path, swept: tuple[str, ...]
+) -> None:
     place = f"hydra.{'sweep' if swept else 'run'}.dir={tmp_path / 'out'}"
     said = copy.hforch(*swept, *FAKE, "tracker=events", "tracker.needs=mlflow", place, code=2).stderr
     assert "tracker.needs: mlflow is not installed" in said and "pip install it" in said
@@ -223,7 +223,7 @@ def test_what_it_cannot_do_is_told_before_anything_runs(copy: Copy, tmp_path: Pa
     assert not [*tmp_path.rglob("samples.jsonl")]
 
 
-def test_wrong_options_are_told_with_their_place(copy: Copy) -> None:
+def test_invalid_tracker_options_are_reported_with_their_path(copy: Copy) -> None:
     said = copy.hforch("backend=fake", "tracker=event", code=2).stderr
     assert "did you mean tracker=events?" in said
     said = copy.hforch("backend=fake", "tracker=events", "tracker.paht=x", code=2).stderr
@@ -232,7 +232,7 @@ def test_wrong_options_are_told_with_their_place(copy: Copy) -> None:
     assert f"tracker.kind: must be one of: {', '.join(sorted({'events', *TRACKERS}))}" in said
 
 
-# ---------------------------------------------------------------- what it is no part of
+# ---------------------------------------------------------------- what it does not affect
 @pytest.mark.filterwarnings("ignore:Pydantic serializer warnings")
 def test_a_tracker_changes_neither_load_key_nor_job_id() -> None:
     job = job_from_overrides(["backend=fake"])
@@ -242,7 +242,7 @@ def test_a_tracker_changes_neither_load_key_nor_job_id() -> None:
     assert (load_key(other), job_id(other, inputs)) == (load_key(job), job_id(job, inputs))
 
 
-def test_a_frozen_run_leaves_the_tracker_to_whoever_repeats_it(copy: Copy, tmp_path: Path) -> None:
+def test_a_frozen_recipe_has_no_tracker(copy: Copy, tmp_path: Path) -> None:
     words = (*FAKE, "tracker=events", f"tracker.path={tmp_path / 'events'}")
     copy.hforch(*words, f"hydra.run.dir={tmp_path / 'run'}")
     copy.hforch("freeze", str(tmp_path / "run"), "-o", str(tmp_path / "r.yaml"))
@@ -253,5 +253,5 @@ def test_a_frozen_run_leaves_the_tracker_to_whoever_repeats_it(copy: Copy, tmp_p
     assert len(events(tmp_path / "events")) == before
 
 
-def test_the_shipped_tracker_gets_nothing() -> None:
+def test_the_default_tracker_receives_nothing() -> None:
     assert not TRACKERS["none"].gets_results

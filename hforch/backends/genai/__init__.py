@@ -1,1 +1,1 @@
-"""The engine of openvino_genai: its scheduler and settings."""
+"""Engine, scheduler and generation settings of backend=openvino_genai."""

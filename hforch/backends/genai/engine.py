@@ -1,4 +1,4 @@
-"""Continuous batching: the engine of openvino_genai, whose requests share its batch while it runs."""
+"""The continuous batching engine of openvino_genai: new requests join the running batch."""
 
 from __future__ import annotations
 
@@ -20,13 +20,15 @@ class ContinuousEngine(Engine):
     """openvino-genai's engine with continuous batching.
 
     Args:
-        pipe: its ContinuousBatchingPipeline.
-        tokenizer: the model's.
-        eos: the ids that end an answer.
-        shipped: the checkpoint's generation_config.json.
-        together: how many sequences run at the same time.
-        extra: further fields of each GenerationConfig.
-        rows: how many tokens the model has embeddings for; None if that is not known.
+        pipe: the ContinuousBatchingPipeline.
+        tokenizer: the model's tokenizer.
+        eos: token ids that end an answer.
+        shipped: contents of the checkpoint's generation_config.json.
+        identity: everything that determines the answers of the model, for LangChain's cache.
+        context_length: maximum number of tokens of prompt and answer; None if unlimited or unknown.
+        together: maximum number of sequences that run at the same time.
+        extra: additional fields of each GenerationConfig.
+        rows: number of rows of the embedding matrix; None if unknown.
     """
 
     def __init__(
@@ -87,7 +89,7 @@ class ContinuousEngine(Engine):
             completion = self.completion(prompt, pending.request)
             took = time.perf_counter() - started
             values = self._settings(pending.request.generation, completion.limit, pending.request.seed)
-            if "min_new_tokens" in values:  # a checkpoint may ask for more than a request that is cut short
+            if "min_new_tokens" in values:  # the checkpoint's value may exceed the token limit of the request
                 values["min_new_tokens"] = min(values["min_new_tokens"], completion.limit)
             rows.append(ActiveSequence(pending, place, completion, values, took))
         return rows

@@ -1,4 +1,4 @@
-"""From the `generation` group to openvino-genai's GenerationConfig; what that engine lacks is refused with a reason."""
+"""Convert the `generation` group to openvino-genai's GenerationConfig; reject settings that openvino-genai lacks."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from hforch.generation.grammar import required_schema
 SAMPLED = ("temperature", "top_k", "top_p", "min_p")
 BEAMS = ("length_penalty", "no_repeat_ngram_size")
 ALWAYS = ("repetition_penalty", "min_new_tokens")
-# What a checkpoint may ship and this engine does not do, with the value that means nothing.
+# Settings that a checkpoint may ship but the engine does not support, with the value that has no effect.
 FOREIGN = {
     "typical_p": 1.0,
     "epsilon_cutoff": 0.0,
@@ -28,17 +28,17 @@ FOREIGN = {
     "begin_suppress_tokens": None,
     "sequence_bias": None,
 }
-ELSEWHERE = "backend=openvino has it"
+ELSEWHERE = "use backend=openvino, which supports it"
 
 
 def filled(generation: Generation, shipped: Mapping[str, Any]) -> Generation:
-    """`generation` with the checkpoint's own values where it leaves the choice to the checkpoint.
+    """Return `generation` with unset values filled from the checkpoint, if `from_checkpoint` is set.
 
     Args:
-        shipped: generation_config.json.
+        shipped: contents of generation_config.json.
 
     Raises:
-        UnknownArgument: the checkpoint asks for something that the engine does not do.
+        UnknownArgument: the checkpoint sets something that the engine does not support.
     """
     if not generation.from_checkpoint:
         return generation
@@ -46,8 +46,8 @@ def filled(generation: Generation, shipped: Mapping[str, Any]) -> Generation:
     if foreign:
         values = ", ".join(f"{name}={shipped[name]!r}" for name in foreign)
         raise UnknownArgument(
-            f"the checkpoint ships {values}, which openvino_genai does not do; use generation=greedy, or"
-            f" backend=openvino, which does"
+            f"the checkpoint sets {values}, which openvino_genai does not support; use generation=greedy, or"
+            f" backend=openvino, which supports it"
         )
     names = ("do_sample", *SAMPLED, "num_beams", "early_stopping", *BEAMS, *ALWAYS)
     own = {name: shipped[name] for name in names if shipped.get(name) is not None and getattr(generation, name) is None}
@@ -55,7 +55,7 @@ def filled(generation: Generation, shipped: Mapping[str, Any]) -> Generation:
 
 
 def unsupported(generation: Generation) -> list[Mistake]:
-    """What `generation` asks for and the engine does not do."""
+    """Return errors about settings of `generation` that the engine does not support."""
     mistakes = []
     beams = (generation.num_beams or 1) > 1
 
@@ -63,20 +63,24 @@ def unsupported(generation: Generation) -> list[Mistake]:
         mistakes.append(Mistake(f"generation.{name}", problem, None, f"{ELSEWHERE}; or set generation.{name}=null"))
 
     if generation.typical_p not in (None, 1.0) and is_sampled(generation):
-        lacks("typical_p", "openvino_genai has no typical_p")
+        lacks("typical_p", "openvino_genai does not support typical_p")
     if beams and is_sampled(generation):
-        problem = "openvino_genai draws no tokens at random in beam search"
+        problem = "openvino_genai does not support sampling in beam search"
         mistakes.append(Mistake("generation.do_sample", problem, None, f"{ELSEWHERE}; or set generation.num_beams=1"))
     if generation.no_repeat_ngram_size and not beams:
-        lacks("no_repeat_ngram_size", "openvino_genai heeds no_repeat_ngram_size in beam search alone")
+        lacks("no_repeat_ngram_size", "openvino_genai supports no_repeat_ngram_size only in beam search")
     return mistakes
 
 
 def settings(generation: Generation, limit: int, eos: Collection[int], seed: int) -> dict[str, Any]:
-    """The fields of a GenerationConfig that say anything.
+    """Return the fields to set in a GenerationConfig.
+
+    Args:
+        limit: maximum number of new tokens.
+        eos: token ids that end an answer.
 
     Raises:
-        UnknownArgument: the engine cannot do what is asked.
+        UnknownArgument: the engine does not support a setting.
     """
     if mistakes := unsupported(generation):
         raise UnknownArgument("; ".join(f"{mistake.problem} ({mistake.hint})" for mistake in mistakes))
@@ -88,7 +92,7 @@ def settings(generation: Generation, limit: int, eos: Collection[int], seed: int
         values |= {name: value for name in SAMPLED if (value := getattr(generation, name)) is not None}
         values["rng_seed"] = seed
         if not values.get("top_k"):
-            values.pop("top_k", None)  # 0 means all tokens here, and nothing there
+            values.pop("top_k", None)  # hforch's 0 (all tokens) is the engine's unset top_k
     if beams > 1:
         values["num_beams"] = beams
         values["stop_criteria"] = {True: "EARLY", "never": "NEVER"}.get(generation.early_stopping or False, "HEURISTIC")
@@ -101,7 +105,7 @@ def settings(generation: Generation, limit: int, eos: Collection[int], seed: int
 
 
 def generation_config(values: Mapping[str, Any]) -> Any:
-    """The GenerationConfig with these fields set."""
+    """Return a GenerationConfig with these fields set."""
     import openvino_genai
 
     config = openvino_genai.GenerationConfig()

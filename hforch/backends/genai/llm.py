@@ -1,4 +1,4 @@
-"""LangChain's LLM over openvino-genai."""
+"""The LangChain LLM of backend=openvino_genai."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from hforch.generation.engine_llm import EngineLLM
 
 
 class GenAILLM(EngineLLM):
-    """LangChain's BaseLLM over openvino-genai, with hforch's promises.
+    """A LangChain LLM over openvino-genai, with hforch's guarantees of generation.
 
-    `batch_size` says nothing here: all prompts of a call are handed to the engine, which runs as many at a time as
-    `backend.max_num_seqs` allows.
+    `batch_size` has no effect: all prompts of a call are submitted together, and the engine runs up to
+    `backend.max_num_seqs` of them at the same time.
     """
 
     def __init__(self, engine: ContinuousEngine, **fields: Any) -> None:

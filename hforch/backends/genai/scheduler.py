@@ -1,8 +1,8 @@
-"""The thread that steps openvino-genai's engine; requests join and leave while it runs.
+"""A thread that steps openvino-genai's engine while requests join and leave the batch.
 
-It admits as many sequences as the engine may run together; the others wait, and that is queue_ms. After each step it
-hands the new tokens to their completions, so stops, streams and times are those of every other backend. A sequence that
-is finished, or that nobody wants any more, leaves at once, and its place is free for the next step.
+It admits as many sequences as the engine may run at the same time; the waiting time of the others is queue_ms. After
+each step it passes the new tokens to their completions, so stop sequences, streams and timings work as in all other
+backends. A finished or cancelled sequence leaves immediately, and the next step can use its slot.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from hforch.machine.out_of_memory import is_out_of_memory, translate
 
 @dataclass
 class PendingRequest:
-    """A request on its way: its rows, and where the answers go."""
+    """A submitted request, with its sequences, finished answers and future."""
 
     request: Request
     future: Future[list[Answer]]
@@ -52,12 +52,17 @@ class PendingRequest:
 
 @dataclass(eq=False)
 class ActiveSequence:
-    """One prompt of a request, and the sequence that answers it.
+    """The sequence that completes one prompt of a request.
 
     Attributes:
-        place: its place in the request.
-        width: how many sequences it takes in the engine: its beams.
-        encoded_s: the seconds that tokenization took; they belong to the first token.
+        pending: the request.
+        place: position of the prompt in the request.
+        completion: receives the tokens.
+        values: fields of the GenerationConfig.
+        encoded_s: duration of tokenization in seconds; part of the time to first token.
+        started: when the engine started to work on it, in seconds (perf_counter), less encoded_s.
+        handle: the engine's generation handle, once admitted.
+        width: number of beams.
     """
 
     pending: PendingRequest
@@ -73,17 +78,17 @@ class ActiveSequence:
         return int(self.values.get("num_beams", 1))
 
     def take(self, now: float) -> bool:
-        """Read what the last step brought; True when the answer is finished.
+        """Read the tokens of the last step; return True when the answer is finished.
 
         Raises:
-            GenerationError: the engine gave the sequence up.
+            GenerationError: the engine dropped the sequence, because its KV cache is full.
         """
         status = self.handle.get_status().name
         if status == "IGNORED":
             had = len(self.completion.prompt_ids)
             raise GenerationError(
-                f"the engine's KV cache is full (a prompt of {had} tokens and its answer did not fit): raise"
-                " backend.cache_size, or leave it null, which lets the cache grow"
+                f"the engine's KV cache is full (a prompt of {had} tokens and its answer do not fit): increase"
+                " backend.cache_size, or set it to null to let the cache grow"
             )
         if self.width > 1:
             if status == "FINISHED":
@@ -103,14 +108,18 @@ Arrival = tuple[Callable[[PendingRequest], list[ActiveSequence]] | None, Pending
 
 
 class Scheduler:
-    """The thread that steps the engine. It is a daemon; at exit what is under way is cancelled and waited for."""
+    """A scheduler with a daemon thread that steps the engine. At exit, running requests are cancelled and awaited.
+
+    Args:
+        together: maximum number of sequences that run at the same time.
+    """
 
     def __init__(self, pipe: Any, together: int) -> None:
         self._arrivals: ThreadQueue[Arrival] = ThreadQueue()
         state = SchedulerLoop(pipe, together, self._arrivals)
         self._thread = threading.Thread(target=state.run, name="hforch-engine", daemon=True)
         self._thread.start()
-        # The thread must not keep the engine alive, nor the scheduler's end depend on anyone calling close.
+        # The thread must not keep the engine alive, and it must end even if `close` is never called.
         self._end = weakref.finalize(self, self._arrivals.end)
         self._end.atexit = False
         closed_at_exit(self)
@@ -121,13 +130,13 @@ class Scheduler:
         return future
 
     def settle(self) -> None:
-        """Wait until all that came before is done with."""
+        """Wait until all earlier requests are finished or cancelled."""
         future: Future[list[Answer]] = Future()
         self._arrivals.put((None, PendingRequest(Request((), None), future)))  # type: ignore[arg-type]
         future.result()
 
     def close(self) -> None:
-        self._end.detach()  # see Line.close
+        self._end.detach()  # see RequestQueue.close
         self._arrivals.end()
 
     def join(self, timeout: float) -> None:
@@ -135,13 +144,13 @@ class Scheduler:
 
 
 class SchedulerLoop:
-    """What the scheduler's thread knows."""
+    """The loop of the scheduler's thread, and its state."""
 
     def __init__(self, pipe: Any, together: int, arrivals: ThreadQueue[Arrival]) -> None:
         self.pipe, self.together, self.arrivals = pipe, together, arrivals
         self.waiting: deque[ActiveSequence] = deque()
         self.active: list[ActiveSequence] = []
-        self.leaving: list[Any] = []  # handles that were cancelled; the next step frees what they hold
+        self.leaving: list[Any] = []  # cancelled handles; the next step frees their KV cache blocks
         self.settling: list[PendingRequest] = []
         self.numbers = count(1)
 
@@ -158,7 +167,7 @@ class SchedulerLoop:
         self._step()
 
     def _arrive(self) -> bool:
-        """Take what has come, and wait for it if there is nothing else to do; False at the end."""
+        """Take new requests, blocking if there is nothing else to do; return False when the queue has ended."""
         while True:
             idle = not (self.waiting or self.active or self.leaving)
             if idle:
@@ -176,7 +185,7 @@ class SchedulerLoop:
                 self.settling.append(pending)
             elif pending.future.set_running_or_notify_cancel():
                 self._prepare(rows, pending)
-            del arrival, rows, pending  # what waits here keeps no engine alive
+            del arrival, rows, pending  # local variables must not keep the engine alive while the loop waits
 
     def _prepare(self, rows: Callable[[PendingRequest], list[ActiveSequence]], pending: PendingRequest) -> None:
         try:
@@ -240,7 +249,7 @@ class SchedulerLoop:
                 self._leave([row])
 
     def _leave(self, rows: Sequence[ActiveSequence]) -> None:
-        """Let the engine forget sequences. One that it has not finished must be cancelled, or it leaks its blocks."""
+        """Remove sequences from the engine, and cancel unfinished ones, which would leak their KV cache blocks."""
         for row in list(rows):
             if row.handle.get_status().name == "RUNNING":
                 row.handle.cancel()
@@ -248,7 +257,7 @@ class SchedulerLoop:
             self.active.remove(row)
 
     def _recover(self) -> None:
-        """After a step that failed: what made it fail has been cancelled, and another step forgets it."""
+        """Run a step after a failed one, to remove the sequences that were cancelled."""
         try:
             self.pipe.step()
         except Exception:
@@ -257,7 +266,7 @@ class SchedulerLoop:
 
 
 def _tensor(ids: Sequence[int]) -> Any:
-    """Token ids as a tensor of shape (1, tokens)."""
+    """Return token ids as a tensor of shape (1, tokens)."""
     import numpy
     import openvino
 
@@ -265,7 +274,7 @@ def _tensor(ids: Sequence[int]) -> Any:
 
 
 def one_token(pipe: Any, prompt: int, extra: Mapping[str, Any]) -> None:
-    """Let an engine that nobody uses yet answer a prompt of one token with one token."""
+    """Generate one token after a prompt of one token, with a pipeline that no scheduler uses yet."""
     handle = pipe.add_request(0, _tensor([prompt]), generation_config({"max_new_tokens": 1, **extra}))
     while pipe.has_non_finished_requests():
         pipe.step()

@@ -1,4 +1,4 @@
-"""What of a JSON Schema openvino-genai's grammar engine, xgrammar, does not enforce."""
+"""Find the parts of a JSON Schema that xgrammar, openvino-genai's grammar engine, does not enforce."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 
 from hforch.generation import grammar
 
-# What xgrammar reads over, found by letting openvino_genai 2026.4 answer under each, or not shown to be kept.
+# Keywords that openvino_genai 2026.4 was found to ignore, or that are not confirmed to be enforced.
 IGNORED = ("multipleOf", "minProperties", "maxProperties")
 SAYS_NOTHING = ("$defs", "definitions", "$schema", "$id", "$comment", "title", "description", "default", "examples")
 SUBSCHEMAS = ("items", "additionalProperties", "prefixItems", "anyOf", "oneOf", "allOf")
@@ -15,17 +15,17 @@ NAMED_SUBSCHEMAS = ("properties", "patternProperties", "$defs", "definitions")
 
 
 def unsupported(schema: Mapping[str, Any]) -> str | None:
-    """What of a schema cannot be enforced, by xgrammar or by llguidance, for people; None if all of it is."""
+    """Return a message about parts of a schema that xgrammar or llguidance cannot enforce; None if both can."""
     if problem := grammar.unsupported(schema):
         return problem
     ignored = dict.fromkeys(one for part in _parts(schema) for one in _read_over(part))
     if not ignored:
         return None
-    return f"openvino_genai's grammar engine reads over {', '.join(ignored)}; backend=openvino heeds it"
+    return f"openvino_genai's grammar engine ignores {', '.join(ignored)}; backend=openvino enforces it"
 
 
 def _parts(schema: Any) -> Iterator[Mapping[str, Any]]:
-    """A schema and all schemas in it."""
+    """Yield a schema and all its subschemas."""
     if isinstance(schema, list | tuple):
         for each in schema:
             yield from _parts(each)
@@ -39,17 +39,17 @@ def _parts(schema: Any) -> Iterator[Mapping[str, Any]]:
 
 
 def _read_over(part: Mapping[str, Any]) -> Iterator[str]:
-    """What of one schema, those in it aside, xgrammar does not enforce."""
+    """Yield the parts of one schema, without its subschemas, that xgrammar does not enforce."""
     yield from (name for name in IGNORED if name in part)
     if part.get("type") != "integer":
         yield from (f"{name} of a number" for name in ("exclusiveMinimum", "exclusiveMaximum") if name in part)
     if "pattern" in part:
-        yield from (f"{name} beside pattern" for name in ("minLength", "maxLength", "format") if name in part)
+        yield from (f"{name} next to pattern" for name in ("minLength", "maxLength", "format") if name in part)
     if len(part.get("allOf") or ()) > 1:
         yield "allOf"
     said = [name for name in part if name not in SAYS_NOTHING]
     for name in ("$ref", "anyOf", "oneOf", "allOf"):
         if name in part and len(said) > 1:
-            yield f"{', '.join(other for other in said if other != name)} beside {name}"
+            yield f"{', '.join(other for other in said if other != name)} next to {name}"
     if unknown := [name for name in part.get("required") or () if name not in (part.get("properties") or {})]:
-        yield f"required properties that are not described ({', '.join(unknown)})"
+        yield f"required properties without a schema ({', '.join(unknown)})"

@@ -1,1 +1,1 @@
-"""What the backends over a transformers pipeline share: torch and optimum-intel."""
+"""Modules shared by the backends that use transformers' generation: pytorch and openvino."""

@@ -1,4 +1,4 @@
-"""What torch needs on this machine to compile a forward pass: Triton or a C++ compiler, and Python's headers."""
+"""Check that torch can compile on this machine: it needs Triton or a C++ compiler, and Python's headers."""
 
 from __future__ import annotations
 
@@ -12,33 +12,33 @@ from shutil import which
 
 @dataclass(frozen=True)
 class MissingTool:
-    """Why nothing can be compiled here, and what to install."""
+    """The reason why torch cannot compile on this machine, and what to install."""
 
     problem: str
     hint: str
 
 
 def missing_tool(on_cpu: bool) -> MissingTool | None:
-    """Return what is missing to compile for the CPU, or for a GPU; None if nothing is."""
+    """Return the missing tool for compiling on the CPU, or on a GPU; None if everything is installed."""
     if not on_cpu and find_spec("triton") is None:
-        problem = "compiling on a GPU needs triton, which is not installed"
-        return MissingTool(problem, "it comes with torch's own builds for GPUs")
+        problem = "compiling on a GPU requires triton, which is not installed"
+        return MissingTool(problem, "it is included in torch's GPU builds")
     # Triton compiles its launchers with a C compiler.
     variable, language, known = ("CXX", "C++", ("g++", "clang++")) if on_cpu else ("CC", "C", ("gcc", "clang"))
     compiler = os.environ.get(variable) or next(filter(which, known), None)
     if not compiler or which(compiler.split()[0]) is None:
         place = "on the CPU" if on_cpu else "on a GPU"
-        return MissingTool(f"compiling {place} needs a {language} compiler, and there is none", _install(known[0]))
+        return MissingTool(f"compiling {place} requires a {language} compiler; none found", _install(known[0]))
     if not (_headers() / "Python.h").is_file():
         return MissingTool(
-            f"compiling needs Python's headers, and there is no {_headers()}/Python.h", _install("python3-dev")
+            f"compiling requires Python's headers, but {_headers()}/Python.h does not exist", _install("python3-dev")
         )
     return None
 
 
 def _headers() -> Path:
     scheme = sysconfig.get_default_scheme()
-    return Path(sysconfig.get_paths("posix_prefix" if scheme == "posix_local" else scheme)["include"])  # as Triton
+    return Path(sysconfig.get_paths("posix_prefix" if scheme == "posix_local" else scheme)["include"])  # like Triton
 
 
 def _install(package: str) -> str:

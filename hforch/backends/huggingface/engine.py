@@ -1,4 +1,4 @@
-"""The engine over a transformers pipeline, its model torch or OpenVINO."""
+"""The engine that generates with transformers, for torch and OpenVINO models."""
 
 from __future__ import annotations
 
@@ -24,18 +24,18 @@ from hforch.generation.request_queue import RequestQueue
 from hforch.models.architecture import CONTEXT_NAMES
 from hforch.models.tokenizers import check_ids, tokenizing
 
-# By the ids of model and tokenizer; an engine holds both, so the ids stay theirs as long as it lives.
+# Keys: id() of the model and of the tokenizer. The engine references both, so the ids are not reused while it exists.
 _engines: weakref.WeakValueDictionary[tuple[int, int], PipelineEngine] = weakref.WeakValueDictionary()
 
 
 class PipelineEngine(SerialEngine):
-    """A transformers `text-generation` pipeline, its model torch or OpenVINO.
+    """An engine that generates with the model of a transformers `text-generation` pipeline, torch or OpenVINO.
 
     Args:
         pipeline: the pipeline; only its model and its tokenizer are used.
-        identity: all that decides what this model answers; None for a model that came in from outside.
-        queue: the request queue of the model, if it has one already.
-        kv_caches: for a torch model; None: a dynamic cache at each call.
+        identity: everything that determines the answers of the model; None for a model that hforch did not load.
+        queue: the request queue of the model, if it already has one.
+        kv_caches: KV caches of a torch model; None for a new dynamic cache in each call.
     """
 
     def __init__(
@@ -65,7 +65,7 @@ class PipelineEngine(SerialEngine):
             ids = list(self.tokenizer(str(prompt), add_special_tokens=not rendered, truncation=False)["input_ids"])
         check_ids(ids, self.rows)
         bos = self.tokenizer.bos_token_id
-        # A text that brings its own BOS, as one that somebody else rendered through a chat template, needs no second.
+        # Remove a second BOS: the prompt may start with one, for example if another tool applied the chat template.
         return ids[1:] if bos is not None and ids[:2] == [bos, bos] and not rendered else ids
 
     def render(self, messages: Sequence[Mapping[str, str]], kwargs: Mapping[str, Any]) -> RenderedChat:
@@ -132,7 +132,7 @@ class PipelineEngine(SerialEngine):
         return self.kv_caches is not None and self.kv_caches.gives_up_compiling(error)
 
     def _static_cache(self, prompts: Sequence[Sequence[int]], generation: Generation, config: Any) -> tuple[Any, int]:
-        """The static KV cache for a batch, and how many rows it has; None, and the batch's own, without one."""
+        """Return the static KV cache for a batch and its number of rows; None and the batch size if it is dynamic."""
         if self.kv_caches is None:
             return None, len(prompts)
         lengths = [len(prompt) for prompt in prompts]
@@ -145,7 +145,7 @@ class PipelineEngine(SerialEngine):
         return cache, shape[0]
 
     def _logits_processors(self, generation: Generation, prompt_tokens: int) -> list[Any]:
-        """What holds the answers to a JSON Schema, if they are to fit one."""
+        """Return the logits processors that enforce a JSON Schema; none if no schema is set."""
         schema = required_schema(generation)
         return [] if schema is None else [self._guide.processor(schema, prompt_tokens)]
 
@@ -153,7 +153,7 @@ class PipelineEngine(SerialEngine):
     def _guide(self) -> Guide:
         fast = getattr(self.tokenizer, "backend_tokenizer", None)
         if fast is None:
-            raise UnknownArgument("json_schema: this model's tokenizer has no fast form, which a grammar needs")
+            raise UnknownArgument("json_schema requires a fast tokenizer, which this model does not have")
         return Guide(fast.to_str(), self.eos)
 
     def _config(self, generation: Generation, limit: int) -> Any:
@@ -161,7 +161,7 @@ class PipelineEngine(SerialEngine):
 
     @contextmanager
     def _neutral(self) -> Iterator[None]:
-        """Keep what the checkpoint ships out: transformers fills every unset field from the model's own config."""
+        """Hide the checkpoint's generation config, from which transformers would fill unset fields."""
         own, self.model.generation_config = self.model.generation_config, neutral_config(self.pad)
         try:
             yield
@@ -170,7 +170,7 @@ class PipelineEngine(SerialEngine):
 
     @contextmanager
     def _seeded(self, seed: int) -> Iterator[None]:
-        """Draw from a generator seeded for this call alone; the process's own is left as it was."""
+        """Seed torch's random generator for this call, and restore its state afterwards."""
         import torch
 
         device = self.model.device
@@ -181,7 +181,7 @@ class PipelineEngine(SerialEngine):
 
 
 def engine_of(pipeline: Any) -> PipelineEngine:
-    """The engine of a pipeline that came in from outside; engines of one model share its line."""
+    """Return the engine of a pipeline that hforch did not load; engines of the same model share a request queue."""
     key = (id(pipeline.model), id(pipeline.tokenizer))
     if (engine := _engines.get(key)) is None:
         queue = next((other.queue for (model, _), other in _engines.items() if model == key[0]), None)
@@ -190,10 +190,11 @@ def engine_of(pipeline: Any) -> PipelineEngine:
 
 
 def _tap(completions: Sequence[Completion], request: Request, rows: int, beams: bool) -> Any:
-    """A stopping criterion that hands each new token to its completion, and ends rows that are finished.
+    """Return a stopping criterion that passes new tokens to the completions and stops finished rows.
 
     Args:
-        rows: of the batch; those after the completions only fill it up, and end at once.
+        rows: number of rows of the batch; those after the completions are padding and stop immediately.
+        beams: whether beam search is used, whose tokens are only known at its end.
     """
     import torch
     from transformers import StoppingCriteria
@@ -202,7 +203,7 @@ def _tap(completions: Sequence[Completion], request: Request, rows: int, beams: 
         def __init__(self) -> None:
             self.seen = max(len(completion.prompt_ids) for completion in completions)
             self.done = [False] * len(completions) + [True] * (rows - len(completions))
-            self.told: Any = None  # `done` on the model's device, where copying it makes the host wait
+            self.told: Any = None  # `done` on the model's device; cached, since copying it makes the host wait
 
         def __call__(self, input_ids: Any, scores: Any, **kwargs: Any) -> Any:
             if request.cancelled.is_set():
@@ -211,7 +212,7 @@ def _tap(completions: Sequence[Completion], request: Request, rows: int, beams: 
                 is_over = request.token_limit is not None and input_ids.shape[1] - self.seen >= request.token_limit
                 return torch.full((input_ids.shape[0],), is_over, dtype=torch.bool, device=input_ids.device)
             new = input_ids[:, self.seen :].tolist()
-            now = time.perf_counter()  # a GPU has not made the tokens before they can be read
+            now = time.perf_counter()  # after reading the tokens, which waits for the GPU
             self.seen = input_ids.shape[1]
             done = [_push(completion, tokens, now) for completion, tokens in zip(completions, new, strict=False)]
             if self.told is None or done != self.done[: len(done)]:
@@ -229,7 +230,7 @@ def _push(completion: Completion, tokens: Sequence[int], now: float) -> bool:
 
 
 def _left_padded(prompts: Sequence[Sequence[int]], pad: int, device: Any) -> tuple[Any, Any]:
-    """Input ids and attention mask, both of shape (prompts, longest prompt)."""
+    """Return input ids and attention mask, both of shape (prompts, length of the longest prompt)."""
     import torch
 
     longest = max(map(len, prompts))
@@ -239,7 +240,7 @@ def _left_padded(prompts: Sequence[Sequence[int]], pad: int, device: Any) -> tup
 
 
 def _rows(model: Any) -> int | None:
-    """How many tokens the model has embeddings for; None if it does not say."""
+    """Return the number of rows of the embedding matrix, or the configured vocabulary size; None if unknown."""
     try:
         weight = model.get_input_embeddings().weight
     except (AttributeError, NotImplementedError):
@@ -257,9 +258,10 @@ def _vocabulary(tokenizer: Any, eos: Sequence[int]) -> Vocabulary:
 
 
 def _decode_of(tokenizer: Any) -> Decode:
-    """Token ids to text, by the Rust tokenizer itself where nothing in transformers comes on top of it.
+    """Return a function from token ids to text that calls the Rust tokenizer directly where possible.
 
-    That takes a third of the time, which counts: it is done for each token.
+    It is called for each token, and takes a third of the time of transformers' `decode`. Tokenizer classes that
+    override `decode` need the latter.
     """
     from transformers import TokenizersBackend
 
@@ -276,5 +278,5 @@ def _decode_of(tokenizer: Any) -> Decode:
 
 
 def _identity_of(model: Any) -> dict[str, Any]:
-    """A model that came in from outside may have been changed by anyone: it is the same as itself alone."""
+    """Return a unique identity for a model that hforch did not load, since its weights may have been modified."""
     return {"name": getattr(model, "name_or_path", ""), "class": type(model).__name__, "object": uuid4().hex}

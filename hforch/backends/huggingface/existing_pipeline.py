@@ -1,8 +1,8 @@
-"""What an existing transformers pipeline, made by somebody else, was told about decoding.
+"""Recover the decoding settings that were passed to an existing transformers pipeline.
 
-A pipeline mixes what it was given with its task's defaults (do_sample=True, temperature=0.7, max_new_tokens=256) and
-with the checkpoint's own settings, and keeps no trace of which is which. So what equals one of those counts as not
-given; pass it to the LLM instead, by `pipeline_kwargs` or `bind`.
+A pipeline merges its arguments with the defaults of its task (do_sample=True, temperature=0.7, max_new_tokens=256) and
+with the checkpoint's settings, and does not record which is which. So an argument that equals one of those is treated
+as not passed; pass it to the LLM instead, with `pipeline_kwargs` or `bind`.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from hforch.config.schema import Generation
 from hforch.errors import UnknownArgument
 from hforch.generation.call_arguments import GENERATION, SAMPLING, fields_of, merge, split, stops_of
 
-# They concern how a pipeline works, not what it says, or are looked at on their own.
+# Fields that do not affect decoding, or that have their own handling.
 ASIDE = {
     *("do_sample", "max_length", "stop_strings", "eos_token_id", "pad_token_id", "bos_token_id"),
     "transformers_version",
@@ -24,10 +24,10 @@ ASIDE = {
 
 
 def settings_of(pipeline: Any, fields: Mapping[str, Any]) -> dict[str, Any]:
-    """The fields of a HforchPipeline around a pipeline, from what was given to either.
+    """Return the fields of a HforchPipeline, from its own arguments and those of the wrapped pipeline.
 
     Raises:
-        UnknownArgument: something was given that hforch does not do, or that makes no sense.
+        UnknownArgument: an argument is not supported by hforch, or has an invalid value.
     """
     given = _constructor_arguments(pipeline)
     changes, others = split({"pipeline_kwargs": dict(fields.get("pipeline_kwargs") or {})})
@@ -43,7 +43,7 @@ def settings_of(pipeline: Any, fields: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _constructor_arguments(pipeline: Any) -> dict[str, Any]:
-    """The settings of a pipeline that are neither its task's defaults nor the checkpoint's."""
+    """Return the settings of a pipeline that differ from the defaults of its task and from the checkpoint's."""
     settings = getattr(pipeline, "generation_config", None)
     if settings is None:
         return {}
@@ -61,7 +61,7 @@ def _constructor_arguments(pipeline: Any) -> dict[str, Any]:
         and not name.startswith("_")
         and all(value != getattr(source, name, None) for source in defaults)
     }
-    if settings.do_sample is False:  # the task's default is to sample
+    if settings.do_sample is False:  # the task's default is True
         given["do_sample"] = False
     return given
 
@@ -69,7 +69,7 @@ def _constructor_arguments(pipeline: Any) -> dict[str, Any]:
 def _decoding(given: Mapping[str, Any]) -> dict[str, Any]:
     if unknown := [name for name in given if name not in GENERATION]:
         raise UnknownArgument(
-            f"the pipeline was made with {', '.join(unknown)}, which hforch does not do; make it without"
+            f"the pipeline was created with {', '.join(unknown)}, which hforch does not support; create it without"
         )
     if given.get("do_sample") is False:
         return {name: value for name, value in given.items() if name not in SAMPLING}

@@ -1,4 +1,4 @@
-"""`HforchPipeline.from_model_id`: the arguments of LangChain's own, as a Job. What they say is done or refused."""
+"""Convert the arguments of `HforchPipeline.from_model_id` to a Job; each is applied or rejected."""
 
 from __future__ import annotations
 
@@ -31,28 +31,30 @@ def job_of(
     pipeline_kwargs: Mapping[str, Any] | None = None,
     batch_size: int = 4,
 ) -> Job:
-    """The job that the arguments of `HuggingFacePipeline.from_model_id` describe.
+    """Return the job that arguments of LangChain's `HuggingFacePipeline.from_model_id` describe.
 
     Args:
-        model_id: a folder, if there is one of that name; else an id of the hub.
-        task: `text-generation`, the only one.
-        backend: `default` (torch) or `openvino`.
+        model_id: a directory if one with that name exists, else a model id of the Hugging Face Hub.
+        task: `text-generation`; no other task is supported.
+        backend: `default` (torch), `pytorch` or `openvino`.
         device: -1 or `cpu` for the CPU, n or `cuda:n` for GPU n.
-        device_map: `auto` and the like; not together with `device`.
-        model_kwargs: of the model (revision, trust_remote_code, attn_implementation, dtype), of OpenVINO (device,
-            ov_config), or of generation (temperature, max_length, ...).
-        pipeline_kwargs: of generation.
-        batch_size: how many prompts go through the model together.
+        device_map: a strategy such as `auto`; excludes `device`.
+        model_kwargs: arguments of the model (revision, trust_remote_code, attn_implementation, dtype), of OpenVINO
+            (device, ov_config) or of generation (temperature, max_length, ...).
+        pipeline_kwargs: arguments of generation.
+        batch_size: maximum number of prompts in a batch.
 
     Raises:
-        UnknownArgument: a name or a value that is not known; it would have been ignored otherwise.
-        ConfigError: values that do not go together.
+        UnknownArgument: an unknown name or value, which would be ignored otherwise.
+        ConfigError: values that exclude each other.
     """
     if task != "text-generation":
-        raise UnknownArgument(f"task={task!r}: the only one is 'text-generation'.")
+        raise UnknownArgument(f"task={task!r}: must be 'text-generation'.")
     if backend not in NAMES:
         hint = did_you_mean(backend, NAMES)
-        raise UnknownArgument(f"backend={backend!r} is none of {', '.join(NAMES)}" + (f": {hint}" if hint else "."))
+        raise UnknownArgument(
+            f"backend={backend!r}: must be one of {', '.join(NAMES)}" + (f": {hint}" if hint else ".")
+        )
     given = dict(model_kwargs or {})
     on_openvino = BACKENDS[NAMES[backend]].library == "openvino"
     tree = job_from_overrides([f"backend={NAMES[backend]}"]).model_dump()
@@ -82,11 +84,13 @@ def _device(
     on_openvino: bool, device: int | str | None, device_map: str | None, given: dict[str, Any]
 ) -> dict[str, Any]:
     if device is not None and device_map is not None:
-        raise UnknownArgument("device and device_map exclude each other: drop one.")
+        raise UnknownArgument("device and device_map exclude each other: remove one.")
     said = {"kind": "cpu", "index": None, "name": None, "device_map": None}
     if on_openvino and "device" in given:
         if device is not None or device_map is not None:
-            raise UnknownArgument("on OpenVINO the device is model_kwargs={'device': ...} alone: drop the other.")
+            raise UnknownArgument(
+                "with backend='openvino', set the device only in model_kwargs={'device': ...}: remove the other."
+            )
         name = str(given.pop("device"))
         return said if name == "CPU" else said | {"kind": "openvino", "name": name}
     if device_map is not None:
@@ -94,7 +98,7 @@ def _device(
     if device is None or device == "cpu":
         return said
     if (stands_for := meaning("device", str(device))) is None or isinstance(device, bool):
-        raise UnknownArgument(f"device={device!r}: -1 for the CPU, n or 'cuda:n' for GPU n.")
+        raise UnknownArgument(f"device={device!r}: must be -1 or 'cpu' for the CPU, n or 'cuda:n' for GPU n.")
     return said | {"kind": stands_for.option, **stands_for.values}
 
 
@@ -102,11 +106,11 @@ def _precision(given: dict[str, Any]) -> str:
     asked = [given.pop(name) for name in DTYPE if name in given]
     name = str(asked[0]).removeprefix("torch.") if asked else "auto"
     if name not in DTYPES:
-        raise UnknownArgument(f"dtype={name!r}: one of {', '.join(DTYPES)}.")
+        raise UnknownArgument(f"dtype={name!r}: must be one of {', '.join(DTYPES)}.")
     return DTYPES[name]
 
 
 def _unknown(name: str) -> str:
     known = (*MODEL, *DTYPE, *GENERATION, "device", "ov_config")
     hint = did_you_mean(name, known)
-    return f"model_kwargs has no {name!r}" + (f": {hint}" if hint else ".")
+    return f"unknown key {name!r} in model_kwargs" + (f": {hint}" if hint else ".")

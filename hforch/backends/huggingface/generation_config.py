@@ -1,4 +1,4 @@
-"""From the `generation` group to a transformers GenerationConfig, with nothing left to chance."""
+"""Convert the `generation` group to a transformers GenerationConfig with every setting explicit."""
 
 from __future__ import annotations
 
@@ -16,26 +16,26 @@ PASSED = (
     "min_new_tokens",
 )
 SAMPLED = ("temperature", "top_k", "top_p", "min_p", "typical_p")
-# What a checkpoint may decide with generation=checkpoint: how the next token is chosen. Not how long an answer is, and
-# none of the ways to generate that hand over several tokens at once or need another model.
+# Settings that generation=checkpoint takes from the checkpoint: those that select the next token. It takes neither the
+# length of an answer nor generation modes that yield several tokens at a time or need another model.
 SHIPPED = (
     *("do_sample", "num_beams", "length_penalty", "early_stopping", "renormalize_logits"),
     *("temperature", "top_k", "top_p", "min_p", "typical_p", "epsilon_cutoff", "eta_cutoff"),
     *("repetition_penalty", "no_repeat_ngram_size", "exponential_decay_length_penalty", "min_new_tokens"),
     *("bad_words_ids", "suppress_tokens", "begin_suppress_tokens", "sequence_bias", "guidance_scale"),
 )
-NEUTRAL = {"temperature": 1.0, "top_k": 0, "top_p": 1.0}  # drawing from the model's own distribution
+NEUTRAL = {"temperature": 1.0, "top_k": 0, "top_p": 1.0}  # sampling from the model's unmodified distribution
 
 
 def generation_config(generation: Generation, shipped: Any, eos: list[int], pad: int, limit: int) -> Any:
-    """The GenerationConfig for one call.
+    """Return the GenerationConfig for one call.
 
     Args:
         generation: the settings; None means not applied, or the checkpoint's value with `from_checkpoint`.
-        shipped: the checkpoint's own GenerationConfig.
-        eos: the ids that end an answer.
-        pad: the id that fills up a batch; any will do, for it is masked.
-        limit: the most new tokens.
+        shipped: the checkpoint's GenerationConfig.
+        eos: token ids that end an answer.
+        pad: token id for padding; its value does not matter, because padding is masked.
+        limit: maximum number of new tokens.
     """
     from transformers import GenerationConfig
 
@@ -66,14 +66,17 @@ def generation_config(generation: Generation, shipped: Any, eos: list[int], pad:
 
 
 def neutral_config(pad: int) -> Any:
-    """What a model's generation_config is set to while we generate, since transformers fills gaps from there."""
+    """Return an empty GenerationConfig, which replaces the model's own during generation.
+
+    transformers would fill unset fields from the model's own.
+    """
     from transformers import GenerationConfig
 
     return GenerationConfig(pad_token_id=pad)
 
 
 def effective(config: Any) -> dict[str, Any]:
-    """The settings of a GenerationConfig that say anything, for the record."""
+    """Return the settings of a GenerationConfig that differ from the defaults, for the record."""
     noise = {
         "transformers_version",
         "pad_token_id",

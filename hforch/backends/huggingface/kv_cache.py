@@ -1,10 +1,10 @@
-"""How a torch model keeps keys and values while it generates, and whether its forward pass is compiled.
+"""Choose between a dynamic and a static KV cache for a torch model, and whether to compile its forward pass.
 
-A dynamic KV cache grows with each token. A static one has its full length from the start, so all steps have one shape,
-and torch can compile the forward pass and record it as a CUDA graph. A step then costs what the GPU needs for it, and
-not what Python needs to launch hundreds of kernels; but compiling takes most of a minute for each shape. So there are
-few shapes: as many rows as a full batch, and lengths in steps. Smaller batches are filled up with rows that nobody
-asked for; where most rows would be such, the cache is dynamic.
+A dynamic KV cache grows with each token. A static one has its full length from the start, so all steps have the same
+shape, and torch can compile the forward pass and record it as a CUDA graph. The time of a step is then that of the GPU,
+not the time that Python needs to launch hundreds of kernels. But compiling takes most of a minute per shape. So the
+number of shapes is small: rows as in a full batch, and rounded lengths. Smaller batches are padded with extra rows; a
+batch that would consist mostly of padding uses a dynamic cache.
 """
 
 from __future__ import annotations
@@ -22,21 +22,21 @@ from hforch.generation.engine import Work
 from hforch.machine.out_of_memory import chain
 from hforch.utils.cache_home import cache_home
 
-# One H200, torch 2.11, a Llama of 1.2 B parameters: a step takes 11 to 14 ms, and 2.6 to 4.5 ms when it is compiled, at
-# batch 1 and 64; compiling took 37 to 44 s. So it pays from about 4,600 steps on.
+# Measured on one H200 with torch 2.11 and a Llama of 1.2 B parameters, batch sizes 1 and 64: a step takes 11 to 14 ms,
+# or 2.6 to 4.5 ms when compiled; compiling takes 37 to 44 s. So compiling pays off from about 4,600 steps.
 PAYS_FROM_STEPS = 5_000
-FULL_ENOUGH = 4  # a batch with less than this part of the rows is not filled up
-MOST_SHAPES = 6  # torch gives up compiling one function after eight
+FULL_ENOUGH = 4  # a batch with fewer than 1/4 of the rows is not padded
+MOST_SHAPES = 6  # torch stops compiling a function after eight shapes
 FIRST_LENGTH = 64
 COMPILED = "TORCHINDUCTOR_CACHE_DIR"
-COMPILERS = ("torch._dynamo", "torch._inductor", "triton")  # modules whose errors are theirs
+COMPILERS = ("torch._dynamo", "torch._inductor", "triton")  # modules that define the compiler's errors
 
 log = logging.getLogger("hforch")
 
 
 @dataclass(frozen=True)
 class Execution:
-    """What was chosen, and why where that was left to hforch."""
+    """How a model is run, with the reason (`why`) if hforch chose it automatically."""
 
     kv_cache: str
     is_compiled: bool
@@ -47,13 +47,13 @@ class Execution:
 
 
 def choose(asked: PytorchBackend, device: str, lacking: str | None, steps: int | None) -> Execution:
-    """How a model is run.
+    """Choose how a model is run.
 
     Args:
-        asked: `kv_cache` and `compile`.
+        asked: the configured `kv_cache` and `compile`.
         device: torch's device type, such as "cuda".
-        lacking: why this model cannot be compiled, from `not_compilable`; None if it can.
-        steps: as in `RunJob`.
+        lacking: why the model cannot be compiled, from `not_compilable`; None if it can.
+        steps: maximum number of decoding steps (see `Work`); None if unknown.
     """
     if asked.kv_cache == "dynamic":
         return Execution("dynamic", False)
@@ -61,42 +61,42 @@ def choose(asked: PytorchBackend, device: str, lacking: str | None, steps: int |
         if asked.compile != "auto":
             return Execution("static", bool(asked.compile))
         if device == "cpu" or lacking is not None:
-            return Execution("static", False, f"compile=auto: {lacking or 'on the CPU compiling gains little'}")
-        return Execution("static", True, "compile=auto: on a GPU, a static cache is of use to a compiled model only")
+            return Execution("static", False, f"compile=auto: {lacking or 'compiling gains little on the CPU'}")
+        return Execution("static", True, "compile=auto: on a GPU, a static cache only helps compiled models")
     if asked.compile is True:
-        return Execution("static", True, "kv_cache=auto: what is compiled needs a static cache")
+        return Execution("static", True, "kv_cache=auto: compiling requires a static cache")
     if asked.compile is False:
-        return Execution("dynamic", False, "kv_cache=auto: a static cache is of use to a compiled model only")
+        return Execution("dynamic", False, "kv_cache=auto: a static cache only helps compiled models")
     if device == "cpu":
-        return Execution("dynamic", False, "kv_cache=auto: on the CPU compiling gains little")
+        return Execution("dynamic", False, "kv_cache=auto: compiling gains little on the CPU")
     if lacking is not None:
         return Execution("dynamic", False, f"kv_cache=auto: {lacking}")
     if steps is None:
-        return Execution("dynamic", False, "kv_cache=auto: how much will be generated is not known")
+        return Execution("dynamic", False, "kv_cache=auto: the number of decoding steps is unknown")
     if steps < PAYS_FROM_STEPS:
-        why = f"kv_cache=auto: {steps:,} decoding steps at most; compiling pays from about {PAYS_FROM_STEPS:,} on"
+        why = f"kv_cache=auto: at most {steps:,} decoding steps; compiling pays off from about {PAYS_FROM_STEPS:,}"
         return Execution("dynamic", False, why)
-    return Execution("static", True, f"kv_cache=auto: up to {steps:,} decoding steps, for which compiling pays")
+    return Execution("static", True, f"kv_cache=auto: up to {steps:,} decoding steps; compiling pays off")
 
 
 def no_static_cache(model: Any) -> str | None:
-    """Why a model cannot be run with a static KV cache; None if it can."""
+    """Return why a model cannot run with a static KV cache, or None if it can."""
     if getattr(model, "_can_compile_fullgraph", False):
         return None
-    return f"transformers has no static KV cache for {type(model).__name__}"
+    return f"transformers does not support a static KV cache for {type(model).__name__}"
 
 
 def not_compilable(model: Any) -> str | None:
-    """Why a model's forward pass cannot be compiled for generation; None if it can."""
+    """Return why a model's forward pass cannot be compiled for generation, or None if it can."""
     if (problem := no_static_cache(model)) is not None:
         return problem
     quantizer = getattr(model, "hf_quantizer", None)
     if quantizer is not None and not quantizer.is_compileable:
         method = getattr(quantizer.quantization_config, "quant_method", None)
-        return f"weights quantized by {getattr(method, 'value', method)} do not compile"
+        return f"models quantized with {getattr(method, 'value', method)} cannot be compiled"
     places = set(map(str, (getattr(model, "hf_device_map", None) or {}).values()))
     if "disk" in places or ("cpu" in places and len(places) > 1):
-        return "a part of the model is not on the GPU"
+        return "part of the model is not on the GPU"
     return None
 
 
@@ -106,7 +106,7 @@ def _no_compiler(device: str) -> str | None:
 
 
 def length_of(tokens: int) -> int:
-    """The length of the cache for so many tokens: up to an eighth more (15 tokens where those are few)."""
+    """Return the cache length for a number of tokens: at least 64, rounded up by at most 15 tokens or an eighth."""
     step = FIRST_LENGTH // 4
     while step * 16 < tokens:
         step *= 2
@@ -114,19 +114,19 @@ def length_of(tokens: int) -> int:
 
 
 class KVCaches:
-    """The KV caches of one model, by what is asked and what the model can do.
+    """The static KV caches of one model, by shape.
 
     Args:
-        model: of transformers.
-        asked: `kv_cache` and `compile`.
-        work: what is known when the model is loaded.
+        model: a transformers model.
+        asked: the configured `kv_cache` and `compile`.
+        work: the expected work, as known when the model is loaded.
 
     Attributes:
         chosen: how the model is run.
-        dropped: how often caches and what was compiled for them were given up.
+        dropped: how often the caches and their compiled code were discarded.
 
     Raises:
-        BackendError: a static cache or compiling is asked for, and this model cannot be run like that.
+        BackendError: a static cache or compiling is configured, but the model does not support it.
     """
 
     def __init__(self, model: Any, asked: PytorchBackend, work: Work) -> None:
@@ -136,12 +136,12 @@ class KVCaches:
         self.dropped = 0
         self.chosen = self._choose(work)
         if self.chosen.is_compiled and self._lacking is not None:
-            raise BackendError(f"backend.compile=true: {self._lacking}; use backend.compile=false, or auto")
+            raise BackendError(f"backend.compile=true: {self._lacking}; use backend.compile=false or auto")
         if self.chosen.kv_cache == "static" and (lacking := no_static_cache(model)) is not None:
-            raise BackendError(f"backend.kv_cache=static: {lacking}; use backend.kv_cache=dynamic, or auto")
+            raise BackendError(f"backend.kv_cache=static: {lacking}; use backend.kv_cache=dynamic or auto")
 
     def expect(self, work: Work) -> None:
-        """Choose anew, for what is known now; caches of other sizes give their memory back."""
+        """Choose again for the expected work; discard all caches if the shape of a full batch changes."""
         before = self._full()
         self.work, self.chosen = work, self._choose(work)
         if self._caches and self._full() != before:
@@ -149,18 +149,21 @@ class KVCaches:
 
     def _choose(self, work: Work) -> Execution:
         if work.num_beams > 1:
-            return Execution("dynamic", False, "beam search is run with a dynamic cache")
+            return Execution("dynamic", False, "beam search uses a dynamic cache")
         return choose(self.asked, self.model.device.type, self._lacking, work.steps)
 
     def _full(self) -> tuple[str, bool, int, int]:
-        """Return how a full batch is run: the kind of cache, whether it is compiled, rows, length."""
+        """Return how a full batch runs: kind of cache, whether it is compiled, rows, length."""
         return self.chosen.kv_cache, self.chosen.is_compiled, self.work.rows, length_of(self.work.tokens or 1)
 
     def shape(self, rows: int, tokens: int) -> tuple[int, int] | None:
-        """The rows and the length of the static cache for a batch, by the batch and what is expected alone.
+        """Return the rows and the length of the static cache for a batch; None if the batch uses a dynamic cache.
 
-        Returns:
-            None where the batch is run with a dynamic cache.
+        The shape depends only on the batch and on the expected work.
+
+        Args:
+            rows: number of prompts.
+            tokens: length of the longest sequence, prompt and answer together.
         """
         expected = self.work
         if self.chosen.kv_cache == "dynamic" or rows * FULL_ENOUGH < expected.rows:
@@ -169,7 +172,7 @@ class KVCaches:
         return max(rows, expected.rows), length_of(most if tokens <= most else tokens)
 
     def take(self, shape: tuple[int, int]) -> Any:
-        """An empty static cache of a shape; None if there are too many shapes already."""
+        """Return an empty static cache of a shape; None if there are already too many shapes."""
         from transformers import StaticCache
 
         cache = self._caches.get(shape)
@@ -182,24 +185,24 @@ class KVCaches:
         return cache
 
     def configure(self, config: Any) -> None:
-        """Say in the GenerationConfig of a call whether transformers compiles the forward pass."""
+        """Set in the GenerationConfig of a call whether transformers compiles the forward pass."""
         from transformers import CompileConfig
 
         config.disable_compile = not self.chosen.is_compiled
         if self.chosen.is_compiled:
             _cache_compiled_code()
             config.compile_config = CompileConfig(dynamic=False)
-            if self.model.device.type == "cpu":  # elsewhere transformers compiles anyway
+            if self.model.device.type == "cpu":  # on other devices, transformers compiles by default
                 config.compile_config.mode = "default"
                 config.compile_config._compile_all_devices = True
 
     def make_room(self) -> None:
-        """Give the memory of all caches back, and fill up no batch any more: a full one has taken too much."""
+        """Free the memory of all caches, and stop padding batches, after a full batch ran out of memory."""
         self.work = replace(self.work, rows=1)
         self.drop()
 
     def gives_up_compiling(self, error: Exception) -> bool:
-        """Do without a compiled forward pass from now on, if an error is the compiler's and nobody asked to compile."""
+        """Stop compiling if an error is the compiler's and compiling was not requested; return whether it stopped."""
         if not self.chosen.is_compiled or self.asked.compile is True or not _is_compiler_error(error):
             return False
         log.warning("compiling failed", exc_info=error)
@@ -209,7 +212,7 @@ class KVCaches:
         return True
 
     def drop(self) -> None:
-        """Give the memory of all caches back, and forget what was compiled for them."""
+        """Free the memory of all caches, and discard the code compiled for them."""
         import torch
 
         self._caches.clear()
@@ -224,9 +227,9 @@ def _is_compiler_error(error: Exception) -> bool:
 
 
 def _cache_compiled_code() -> None:
-    """Let torch keep compiled code in hforch's cache, so that the next process need not compile it again.
+    """Let torch store compiled code in hforch's cache, so that later processes do not compile it again.
 
-    A place that somebody has chosen stays; torch puts its own default into the environment when it first looks.
+    A directory set by the user is respected; torch's own default is not, which torch itself puts into the environment.
     """
     from torch._inductor.runtime.cache_dir_utils import default_cache_dir
 
@@ -236,10 +239,10 @@ def _cache_compiled_code() -> None:
 
 
 def check(asked: PytorchBackend, device: str) -> list[Mistake]:
-    """What keeps torch from compiling on this machine.
+    """Return an error if compiling is requested but not possible on this machine.
 
     Args:
-        device: its kind, such as `cpu`.
+        device: kind of device, such as `cpu`.
     """
     if asked.compile is not True:
         return []

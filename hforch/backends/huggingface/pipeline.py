@@ -1,4 +1,4 @@
-"""HuggingFacePipeline with the promises kept: torch and OpenVINO models both come through here."""
+"""HforchPipeline: LangChain's HuggingFacePipeline with hforch's guarantees, for torch and OpenVINO models."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from hforch.generation.llm import HforchLLM
 
 
 class LazyPipeline:
-    """A transformers `text-generation` pipeline that is made when it is first asked for more than its parts.
+    """A transformers `text-generation` pipeline that is created on first use of anything but its model and tokenizer.
 
-    hforch generates with model and tokenizer alone, and importing transformers' pipelines takes near half a second.
+    hforch only needs the model and the tokenizer, and importing transformers' pipelines takes almost half a second.
     """
 
     def __init__(self, model: Any, tokenizer: Any) -> None:
@@ -32,23 +32,34 @@ class LazyPipeline:
         return self._made(*arguments, **named)
 
     def __getattr__(self, name: str) -> Any:
-        if name.startswith("__"):  # what copying and pickling look for is not the pipeline's
+        if name.startswith("__"):  # looked up by copy and pickle; must not create the pipeline
             raise AttributeError(name)
         return getattr(self._made, name)
 
 
 class HforchPipeline(HforchLLM, HuggingFacePipeline):
-    """LangChain's HuggingFacePipeline with hforch's promises.
+    """LangChain's HuggingFacePipeline with exact stop sequences, real streaming and no silently ignored arguments.
 
-    `HforchPipeline(pipeline=pipe)` takes an existing transformers pipeline; what was given to that pipeline and
-    `pipeline_kwargs` decide decoding (see `existing_pipeline.py` for what can be told), and the rest is as in
-    conf/generation/greedy.yaml. `hforch.load_llm` makes one from a configuration.
+    `HforchPipeline(pipeline=pipe)` wraps an existing transformers text-generation pipeline. Decoding follows the
+    arguments of that pipeline and `pipeline_kwargs`; all other settings are those of `generation=greedy`. An argument
+    of the pipeline that equals a default of its task or checkpoint is not recognized: pass it in `pipeline_kwargs`.
+
+    Other fields are those of `HforchLLM`, such as `stop`, `seed` and `batch_size`. `hforch.load_llm` loads a model from
+    a configuration, `HforchPipeline.from_model_id` from LangChain's arguments.
+
+    Raises:
+        UnknownArgument: an argument of the pipeline or of this class is unknown or unsupported.
+
+    Example:
+        pipe = transformers.pipeline("text-generation", model="gpt2")
+        llm = HforchPipeline(pipeline=pipe, pipeline_kwargs={"max_new_tokens": 32})
+        print(llm.invoke("The capital of France is", stop=["\\n"]))
     """
 
     def __init__(self, **fields: Any) -> None:
         engine, pipeline = fields.pop("engine", None), fields.get("pipeline")
         if not hasattr(pipeline, "model") or not hasattr(pipeline, "tokenizer"):
-            raise UnknownArgument("HforchPipeline needs pipeline=, a transformers text-generation pipeline")
+            raise UnknownArgument("HforchPipeline requires pipeline=, a transformers text-generation pipeline")
         if engine is None:
             fields = settings_of(pipeline, fields)
         super().__init__(**fields)
@@ -58,17 +69,28 @@ class HforchPipeline(HforchLLM, HuggingFacePipeline):
     def from_model_id(  # type: ignore[override]
         cls, model_id: str, task: str = "text-generation", **kwargs: Any
     ) -> HforchPipeline:
-        """Load a model with the arguments of LangChain's own `from_model_id`, every one of which counts.
+        """Load a model with the arguments of LangChain's `HuggingFacePipeline.from_model_id`; none is ignored.
 
         Args:
-            model_id: a folder, or an id of the hub.
-            task: `text-generation`.
-            kwargs: backend, device, device_map, model_kwargs, pipeline_kwargs, batch_size, described in
-                `from_model_id.job_of`; others are fields of the LLM, such as `callbacks`.
+            model_id: a directory if one with that name exists, else a model id of the Hugging Face Hub.
+            task: `text-generation`; no other task is supported.
+            kwargs: any of the following; others are fields of the LLM, such as `callbacks`.
+                backend: `default` (torch), `pytorch` or `openvino`.
+                device: -1 or `cpu` for the CPU, n or `cuda:n` for GPU n.
+                device_map: a strategy such as `auto`; excludes `device`.
+                model_kwargs: dict with revision, trust_remote_code, attn_implementation, dtype, generation settings,
+                    or, for OpenVINO, device and ov_config.
+                pipeline_kwargs: dict of generation settings, such as max_new_tokens or temperature.
+                batch_size: maximum number of prompts in a batch (default 4).
 
         Raises:
-            UnknownArgument: a name or value that is not known.
-            ConfigError, ModelError, BackendError: this machine cannot run it, or the weights cannot be had or loaded.
+            UnknownArgument: an unknown name or value.
+            ConfigError: this machine cannot run the model, or values exclude each other.
+            ModelError: the weights are missing, unusable or cannot be downloaded.
+            BackendError: the backend cannot load the model.
+
+        Example:
+            llm = HforchPipeline.from_model_id("gpt2", backend="openvino", pipeline_kwargs={"max_new_tokens": 10})
         """
         from hforch.backends.base import build_llm, load
         from hforch.backends.huggingface.from_model_id import job_of

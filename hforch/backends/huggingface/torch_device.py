@@ -1,4 +1,4 @@
-"""What a job asks of torch's devices: which one, and how attention is computed, checked before a model is loaded."""
+"""Device and attention implementation of a job on torch, and checks that this machine supports them."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ from hforch.errors import Mistake
 from hforch.machine import accelerators
 from hforch.machine.accelerators import Accelerator, Unusable
 
-NO_GPU = "there is no GPU that torch can use"
+NO_GPU = "torch found no usable GPU"
 FLASH = {
     "flash_attention_2": ("flash_attn", "flash-attn", (8, 0)),
     "flash_attention_3": ("flash_attn_interface", "flash-attn-3", (9, 0)),
 }
-"""By attention: the module, its package, and the least compute capability that it is made for."""
+"""By attention implementation: the module, its package, and the minimum compute capability."""
 ATTENTION = "model.attn_implementation"
 SDPA = "use model.attn_implementation=sdpa"
 
 
 def check(job: Job) -> list[Mistake]:
-    """Return what this machine's torch cannot do for the job."""
+    """Return errors about settings that torch does not support on this machine."""
     if job.device.kind == "gpu":
         there = accelerators.names()
         if mistakes := _check_gpu(job, there):
@@ -40,7 +40,7 @@ def check(job: Job) -> list[Mistake]:
 
 
 def device_map(job: Job) -> Any:
-    """Return transformers' `device_map`: a strategy of accelerate, or everything on one device."""
+    """Return the `device_map` for transformers: a strategy of accelerate, or a single device."""
     if job.device.device_map is not None:
         return job.device.device_map
     return {"": f"{accelerators.kind()}:{job.device.index}" if job.device.kind == "gpu" else "cpu"}
@@ -50,17 +50,19 @@ def _check_gpu(job: Job, there: list[str]) -> list[Mistake]:
     if not there:
         why = accelerators.reason_for_none()
         return [
-            Mistake("device.kind", f"{NO_GPU}: {why.problem}", None, f"{why.hint}; devices here: cpu; use device=cpu")
+            Mistake(
+                "device.kind", f"{NO_GPU}: {why.problem}", None, f"{why.hint}; available devices: cpu; use device=cpu"
+            )
         ]
     if job.device.index is not None and job.device.index >= len(there):
-        problem = f"there is no GPU number {job.device.index}"
-        hint = f"devices here: cpu, {', '.join(there)}{accelerators.hint_of_visible()}"
+        problem = f"GPU {job.device.index} does not exist"
+        hint = f"available devices: cpu, {', '.join(there)}{accelerators.hint_of_visible()}"
         return [Mistake("device.index", problem, None, hint)]
     return []
 
 
 def _not_working(one: Unusable, there: list[str]) -> Mistake:
-    return Mistake("device.index", one.problem, None, f"{one.hint}; devices here: cpu, {', '.join(there)}")
+    return Mistake("device.index", one.problem, None, f"{one.hint}; available devices: cpu, {', '.join(there)}")
 
 
 def _check_attention(job: Job, devices: list[Accelerator]) -> Iterator[Mistake]:
@@ -73,33 +75,29 @@ def _check_attention(job: Job, devices: list[Accelerator]) -> Iterator[Mistake]:
     cuda = [one for one in devices if one.capability is not None]
     if not cuda:
         place = "cpu" if job.device.kind == "cpu" else ", ".join(one.name for one in devices) or "cpu"
-        yield Mistake(ATTENTION, f"{asked} runs on NVIDIA GPUs only, and this job on {place}", None, SDPA)
+        yield Mistake(ATTENTION, f"{asked} requires an NVIDIA GPU, but this job runs on {place}", None, SDPA)
         return
     if (lacking := _lacking(module, package)) is not None:
-        hint = (
-            f"install {package} (it has to fit this torch and its CUDA), or {SDPA}; kernels from the hub are not used"
-        )
-        yield Mistake(ATTENTION, f"{asked} needs the package {package}{lacking}", None, hint)
+        hint = f"install {package} (built for this torch and CUDA), or {SDPA}; kernels from the Hub are not used"
+        yield Mistake(ATTENTION, f"{asked} requires the package {package}{lacking}", None, hint)
     for one in cuda:
         if one.capability is not None and one.capability < least:
             has, needs = (".".join(map(str, number)) for number in (one.capability, least))
-            problem = f"{asked} needs a compute capability of {needs}, and {one.name} ({one.model}) has {has}"
+            problem = f"{asked} requires compute capability {needs}, but {one.name} ({one.model}) has {has}"
             yield Mistake(ATTENTION, problem, None, SDPA)
     if job.precision.name == "fp32":
-        yield Mistake(
-            ATTENTION, f"{asked} computes in 16 bits, and precision is fp32", None, f"{SDPA}, or precision=bf16"
-        )
+        yield Mistake(ATTENTION, f"{asked} does not support precision=fp32", None, f"{SDPA}, or precision=bf16")
 
 
 def _no_flex(job: Job) -> str | None:
-    """Return why flex_attention cannot be used, as the end of a sentence; None if it can."""
+    """Return why flex_attention is unavailable, as a predicate for a message; None if it is available."""
     if job.device.kind == "cpu" or not accelerators.names():
-        return "is compiled for GPUs, and this job runs on the CPU"
-    return None if find_spec("triton") else "is compiled by Triton, which is not installed"
+        return "requires a GPU, but this job runs on the CPU"
+    return None if find_spec("triton") else "requires Triton, which is not installed"
 
 
 def _lacking(module: str, package: str) -> str | None:
-    """Return why a package cannot be used, as the end of a sentence; None if it can."""
+    """Return why a package is unusable, as the end of a message; None if it is usable."""
     if find_spec(module) is None:
         return ", which is not installed"
     try:
@@ -111,7 +109,7 @@ def _lacking(module: str, package: str) -> str | None:
 
 # ---------------------------------------------------------------- after loading
 def placed(model: Any) -> dict[str, list[str]]:
-    """Return which modules of a model lie on which device; empty if all are on one.
+    """Return the modules of a model by device; empty if all are on one device.
 
     Consecutive layers are one entry, such as `model.layers.0-15`.
     """
@@ -123,28 +121,28 @@ def placed(model: Any) -> dict[str, list[str]]:
 
 
 def devices_of(model: Any) -> list[str]:
-    """Return the devices that hold a part of a model."""
+    """Return the devices that hold parts of a model."""
     placement = getattr(model, "hf_device_map", None) or {"": model.device}
     return sorted({_name(device) for device in placement.values()})
 
 
 def remarks(placement: Mapping[str, list[str]]) -> tuple[Mistake, ...]:
-    """Return warnings about parts of a model that are on no accelerator, though others are."""
+    """Return a warning if only a part of a model is on accelerators."""
     slow = [device for device in ("cpu", "disk") if device in placement]
     if not slow or len(placement) < 2:
         return ()
     parts = " and ".join(f"{', '.join(placement[device])} on {device}" for device in slow)
-    problem = f"the accelerators do not hold the whole model: {parts}; each token has to fetch them, which is slow"
-    return (Mistake("device", problem, None, "a smaller precision or model may fit"),)
+    problem = f"the model does not fit on the accelerators: {parts}; loading them for each token is slow"
+    return (Mistake("device", problem, None, "a lower precision or a smaller model may fit"),)
 
 
 def _name(device: Any) -> str:
-    """Accelerate's device as torch calls it: a number is one of the accelerators."""
+    """Return torch's name of a device in accelerate's `device_map`, where accelerators are numbers."""
     return f"{accelerators.kind()}:{device}" if isinstance(device, int) else str(device)
 
 
 def _ranges(modules: list[str]) -> Iterator[str]:
-    """Join modules whose names end in consecutive numbers."""
+    """Yield module names, with consecutive numbers at their ends joined to a range."""
     first = last = None
     prefix = ""
     for module in [*modules, ""]:

@@ -1,1 +1,1 @@
-"""What the OpenVINO backends share: devices, properties, weights."""
+"""Devices, properties and weights of the OpenVINO backends."""

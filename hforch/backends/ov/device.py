@@ -1,4 +1,4 @@
-"""What a job asks of OpenVINO: a device and its properties, checked against this machine before a model is loaded."""
+"""Device and properties of a job on OpenVINO, and checks that this machine supports them."""
 
 from __future__ import annotations
 
@@ -14,27 +14,27 @@ CAPABILITIES = {"bf16": "BF16", "fp16": "FP16"}
 HINT = "INFERENCE_PRECISION_HINT"
 KV_KEYS = ("KV_CACHE_PRECISION", "KEY_CACHE_PRECISION", "VALUE_CACHE_PRECISION")
 KV_VALUES = ("u8", "u4", "bf16", "f16", "f32", "dynamic")
-SMALLER = "use a smaller precision or model, or device=cpu"  # where a GPU has no memory left
-# Compiling with it, even on trial, breaks every later compilation in the process.
+SMALLER = "use a lower precision, a smaller model, or device=cpu"  # hint when a GPU is out of memory
+# Compiling with one of these breaks every later compilation in the process.
 NOT_TRIED = ("ENABLE_CPU_RESERVATION",)
 
 
 def check(job: Job) -> list[Mistake]:
-    """What this machine's OpenVINO cannot do for the job."""
+    """Return errors about settings that OpenVINO does not support on this machine."""
     if job.device.device_map not in (None, "auto") or (job.device.device_map and job.device.kind != "auto"):
-        hint = "drop it, or use device=auto, which is OpenVINO's AUTO"
-        return [Mistake("device.device_map", "device_map belongs to pytorch", None, hint)]
+        hint = "remove it, or use device=auto, which selects OpenVINO's AUTO"
+        return [Mistake("device.device_map", "device_map is only supported by backend=pytorch", None, hint)]
     return _check_device(job) or [*_check_precision(job), *_check_ov_config(job)]
 
 
 def device_name(job: Job) -> str:
-    """The device as OpenVINO calls it, such as `CPU`, `GPU.0` or `AUTO`."""
+    """Return OpenVINO's name of the device, such as `CPU`, `GPU.0` or `AUTO`."""
     names = {"cpu": "CPU", "gpu": f"GPU.{job.device.index}", "auto": "AUTO", "npu": "NPU"}
     return names.get(job.device.kind) or str(job.device.name)
 
 
 def properties(job: Job) -> dict[str, str]:
-    """The OpenVINO properties for a job: its ov_config, which wins, and what precision and threads ask for."""
+    """Return the OpenVINO properties of a job: those of its precision and threads, overridden by its ov_config."""
     given = {name: _as_text(value) for name, value in job.ov_config.items()}
     asked = {HINT: COMPUTE[job.precision.name]} if job.precision.name in COMPUTE else {}
     if job.runtime.threads is not None:
@@ -55,9 +55,7 @@ def _check_device(job: Job) -> list[Mistake]:
     path = "device.name" if job.device.kind == "openvino" else "device.kind"
     if job.device.kind == "gpu" and any(name.startswith("GPU") for name in there):
         path = "device.index"
-    return [
-        Mistake(path, f"OpenVINO has no device {', '.join(absent)} here", None, f"devices here: {', '.join(there)}")
-    ]
+    return [Mistake(path, f"OpenVINO device not found: {', '.join(absent)}", None, f"available: {', '.join(there)}")]
 
 
 def _check_precision(job: Job) -> list[Mistake]:
@@ -71,13 +69,13 @@ def _check_precision(job: Job) -> list[Mistake]:
     if needed in capabilities:
         return []
     has = [name for name in ("fp32", "bf16", "fp16") if CAPABILITIES.get(name, "FP32") in capabilities]
-    problem = f"{device} does not compute in {job.precision.name} here"
+    problem = f"{device} does not support {job.precision.name} on this machine"
     ways = ", ".join(f"precision={name}" for name in has)
-    return [Mistake("precision.name", problem, None, f"it computes in {', '.join(has)}: use {ways}")]
+    return [Mistake("precision.name", problem, None, f"it supports {', '.join(has)}: use {ways}")]
 
 
 def _check_ov_config(job: Job) -> list[Mistake]:
-    """Compile a model of one operation with each property: it takes milliseconds and finds most mistakes."""
+    """Compile a model of one operation with each property, which takes milliseconds and finds most errors."""
     import openvino
 
     mistakes = _check_kv(job)
@@ -90,13 +88,13 @@ def _check_ov_config(job: Job) -> list[Mistake]:
             core.compile_model(model, device_name(job), {name: value})
         except (RuntimeError, TypeError) as error:
             path = f"ov_config.{name}" if name in job.ov_config else "precision.name"
-            problem = f"{device_name(job)} does not take {value!r}: {last_words(error)}"
+            problem = f"{device_name(job)} does not accept {value!r}: {last_words(error)}"
             mistakes.append(Mistake(path, problem, None, _nearest_property(core, device_name(job), name)))
     return mistakes
 
 
 def of_one_operation(job: Job) -> dict[str, Any]:
-    """The properties in effect for a model of one operation, compiled with what the job asks for."""
+    """Return the effective properties of a model of one operation, compiled with the job's properties."""
     import openvino
 
     given = {name: value for name, value in properties(job).items() if name not in NOT_TRIED}
@@ -106,11 +104,12 @@ def of_one_operation(job: Job) -> dict[str, Any]:
 def precision_of(
     job: Job, weights: Mapping[str, Any], values: Mapping[str, Any], kv_cache: str | None
 ) -> dict[str, Any]:
-    """What a record says of the precision.
+    """Return the precision for the record.
 
     Args:
-        weights: what the record says of the model.
-        values: the properties read back.
+        weights: the record of the weights.
+        values: properties of the compiled model.
+        kv_cache: precision of the KV cache; None if unknown.
     """
     return {
         "requested": job.precision.name,
@@ -121,7 +120,7 @@ def precision_of(
 
 
 def read_properties(compiled: Any) -> dict[str, Any]:
-    """The properties of a compiled model, by name, as JSON has them."""
+    """Return the properties of a compiled model, by name, as JSON values."""
     values = {}
     for name in compiled.get_property("SUPPORTED_PROPERTIES"):
         if name == "SUPPORTED_PROPERTIES":
@@ -129,7 +128,7 @@ def read_properties(compiled: Any) -> dict[str, Any]:
         try:
             values[str(name)] = _property(compiled.get_property(name))
         except (RuntimeError, TypeError, ValueError):
-            continue  # some properties are write-only, and a few have no Python form
+            continue  # some properties are write-only, and a few cannot be converted to Python
     return values
 
 
@@ -145,7 +144,7 @@ def _one_operation() -> Any:
 def _check_kv(job: Job) -> list[Mistake]:
     allowed = ", ".join(KV_VALUES)
     return [
-        Mistake(f"ov_config.{name}", f"{job.ov_config[name]!r} is no precision of the KV cache; allowed: {allowed}")
+        Mistake(f"ov_config.{name}", f"{job.ov_config[name]!r} is not a KV cache precision; allowed: {allowed}")
         for name in KV_KEYS
         if name in job.ov_config and job.ov_config[name] not in KV_VALUES
     ]
@@ -162,7 +161,7 @@ def _nearest_property(core: Any, device: str, name: str) -> str | None:
 
 
 def _property(value: Any) -> Any:
-    """An OpenVINO property value as JSON has it."""
+    """Return an OpenVINO property value as a JSON value."""
     if isinstance(value, bool | int | float | str):
         return value
     if hasattr(value, "get_type_name"):
@@ -181,9 +180,9 @@ def _as_text(value: Any) -> str:
 
 
 def last_words(error: Exception) -> str:
-    """The sentence that says something, out of OpenVINO's nested messages."""
+    """Return the relevant sentence of OpenVINO's nested error messages."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip() and not line.startswith("Exception from")]
     said = lines[-1].removeprefix("NotFound: ") if lines else str(error).strip()
-    # Its C++ names and a blank it forgets ("Wrong value FASTfor property key") would only puzzle.
+    # Remove C++ namespaces and add the space missing in "Wrong value FASTfor property key".
     said = re.sub(r"\bov::(\w+::)+", "", said).removesuffix("; stoi")
     return re.sub(r"(?<=\S)for property key", " for property key", said)

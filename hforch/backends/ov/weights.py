@@ -1,4 +1,4 @@
-"""The weights that an OpenVINO backend loads: an IR that is there already, or the export of a torch checkpoint."""
+"""Weights of the OpenVINO backends: an existing IR, or the export of a torch checkpoint."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ WEIGHTS = {"fp32": "fp32", "bf16": "fp16", "fp16": "fp16", "int8": "int8", "int4
 
 
 def needs(job: Job, kv_mb: float | None = None) -> Needs:
-    """What an OpenVINO backend makes of a job's weights.
+    """Return what an OpenVINO backend requires for a job: weights and KV cache.
 
     Args:
-        kv_mb: size of the KV cache, if it is allocated at once.
+        kv_mb: size of the KV cache in MB, if it is allocated when the model is loaded.
     """
     kv_bytes = 4.0 if job.precision.name == "fp32" else 2.0
     asked = str(job.ov_config.get("KV_CACHE_PRECISION", ""))
@@ -50,8 +50,8 @@ def _ready_made(job: Job, checkpoint: Checkpoint) -> dict[str, Any]:
     if asked is not None and asked != found["weight_format"]:
         raise ModelError(
             f"precision={job.precision.name}: the model in {checkpoint.path} is an OpenVINO IR with"
-            f" {found['weight_format']} weights already, and is not converted again; use precision=auto, or start from"
-            " the torch checkpoint",
+            f" {found['weight_format']} weights, which cannot be converted; use precision=auto, or load the torch"
+            " checkpoint",
             "precision.name",
         )
     return found

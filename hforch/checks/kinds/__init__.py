@@ -1,1 +1,1 @@
-"""One module for each kind of check, named as the kind; each names its class CHECK."""
+"""The kinds of checks: a module for each, which defines a class named CHECK."""

@@ -1,4 +1,4 @@
-"""`contains`: this text is in the answer."""
+"""`contains`: the answer contains a string."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ class ContainsCheck(Check):
     kind: Literal["contains"]
     value: NonEmpty | Column
 
-    passed_when = "this text is in it"
+    passed_when = "the answer contains this string"
     example = "contains: Paris"
 
     @classmethod

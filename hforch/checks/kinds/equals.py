@@ -1,4 +1,4 @@
-"""`equals`: the answer is this text."""
+"""`equals`: the answer equals a string."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ class EqualsCheck(Check):
     kind: Literal["equals"]
     value: str | Column
 
-    passed_when = "the answer is this text"
+    passed_when = "the answer equals this string"
     example = "equals: Paris"
     strips_value = True
 

@@ -1,4 +1,4 @@
-"""`finish_reason`: the answer ended by this, or one of these."""
+"""`finish_reason`: the answer has one of the given finish reasons."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ class FinishReasonCheck(Check):
     kind: Literal["finish_reason"]
     value: Reason | Annotated[tuple[Reason, ...], Field(strict=False, min_length=1)] | Column
 
-    passed_when = "it ended by this, or one of these: `stop`, `eos`, `length`"
+    passed_when = "the finish reason is this, or one of these: `stop`, `eos`, `length`"
     example = "finish_reason: [eos, stop]"
     is_quoted = False
 
@@ -23,11 +23,11 @@ class FinishReasonCheck(Check):
     def prepare(cls, value: Any) -> tuple[str, ...]:
         reasons = tuple(value) if isinstance(value, list | tuple) else (value,)
         if not reasons or any(reason not in get_args(Reason) for reason in reasons):
-            raise ValueError(f"is none of: {', '.join(get_args(Reason))}; it is {brief(value)}")
+            raise ValueError(f"must be one of: {', '.join(get_args(Reason))}; got {brief(value)}")
         return reasons
 
     def judge(self, text: str, wanted: Any, sample: Sample) -> Verdict:
-        return Verdict(sample["finish_reason"] in wanted, f"it ended by {sample['finish_reason']}")
+        return Verdict(sample["finish_reason"] in wanted, f"the finish reason is {sample['finish_reason']}")
 
 
 CHECK = FinishReasonCheck

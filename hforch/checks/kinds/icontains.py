@@ -1,4 +1,4 @@
-"""`icontains`: this text is in the answer, in capitals or not."""
+"""`icontains`: the answer contains a string, ignoring case."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ class IContainsCheck(Check):
     kind: Literal["icontains"]
     value: NonEmpty | Column
 
-    passed_when = "this text is in it, in capitals or not"
+    passed_when = "the answer contains this string, ignoring case"
     example = "icontains: paris"
 
     @classmethod
@@ -21,7 +21,7 @@ class IContainsCheck(Check):
 
     def judge(self, text: str, wanted: Any, sample: Sample) -> Verdict:
         found = wanted.casefold() in text.casefold()
-        return Verdict(found, f"{quoted(wanted)} is {'' if found else 'not '}in it, in capitals or not")
+        return Verdict(found, f"{quoted(wanted)} is {'' if found else 'not '}in it (ignoring case)")
 
 
 CHECK = IContainsCheck

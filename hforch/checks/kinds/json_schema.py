@@ -1,4 +1,4 @@
-"""`json_schema`: the answer is JSON and fits the schema."""
+"""`json_schema`: the answer is JSON that matches a schema."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from hforch.utils.strict_model import NonEmpty
 
 
 class JsonSchemaCheck(Check):
-    """`value`: a JSON Schema, or the path of a file that holds one."""
+    """`value`: a JSON Schema, or the path of a file with one."""
 
     kind: Literal["json_schema"]
     value: Annotated[Column | dict[str, Any] | NonEmpty, Field(union_mode="left_to_right")]
 
     passed_when = (
-        "all of it is JSON, and fits the schema: one written here, or in a file (`answer.json`); `{}` fits any"
+        "the whole answer is JSON that matches this schema: inline, or a file (`answer.json`); `{}` matches any JSON"
     )
     example = "json_schema: {type: object}"
     is_quoted = False

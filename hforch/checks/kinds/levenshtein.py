@@ -1,4 +1,4 @@
-"""`levenshtein`: the answer is near this text, by the number of characters that differ."""
+"""`levenshtein`: the answer is similar to a string, by edit distance."""
 
 from __future__ import annotations
 
@@ -18,9 +18,7 @@ class LevenshteinCheck(Check):
     max_distance: Count | None
     min_similarity: Probability | None
 
-    passed_when = (
-        "it is near this text: `max_distance` edits of a character, or `min_similarity` from 0 to 1 (1 is the same)"
-    )
+    passed_when = "at most `max_distance` edits from this string, or a similarity of at least `min_similarity` (0 to 1)"
     example = "{levenshtein: Paris, max_distance: 1}"
     defaults: ClassVar[Mapping[str, Any]] = {"negate": False, **dict.fromkeys(BOUNDS)}
     strips_value = True
@@ -29,11 +27,11 @@ class LevenshteinCheck(Check):
     def mistakes(cls, keys: Mapping[str, Any], path: str, strip: bool) -> Iterator[Mistake]:
         bounds = [key for key in BOUNDS if keys[key] is not None]
         if not bounds:
-            hint = "add max_distance: 3 (edits), or min_similarity: 0.8 (1 is the same text)"
-            yield Mistake(path, "levenshtein needs a bound", hint=hint)
+            hint = "add max_distance: 3 (edits), or min_similarity: 0.8 (1: equal)"
+            yield Mistake(path, "levenshtein requires max_distance or min_similarity", hint=hint)
         elif len(bounds) > 1:
-            problem = "levenshtein takes one bound, not both max_distance and min_similarity"
-            yield Mistake(path, problem, hint="drop one")
+            problem = "levenshtein accepts only one of max_distance and min_similarity"
+            yield Mistake(path, problem, hint="remove one")
 
     def judge(self, text: str, wanted: Any, sample: Sample) -> Verdict:
         from rapidfuzz.distance import Levenshtein
@@ -44,7 +42,7 @@ class LevenshteinCheck(Check):
             return Verdict(distance <= self.max_distance, seen)
         similarity = Levenshtein.normalized_similarity(text, wanted)
         assert self.min_similarity is not None
-        seen = f"it is {quoted(text)}, and its similarity to {quoted(wanted)} {similarity:.3f}"
+        seen = f"it is {quoted(text)}, similarity to {quoted(wanted)}: {similarity:.3f}"
         return Verdict(similarity >= self.min_similarity, seen)
 
     def describe_value(self) -> str:

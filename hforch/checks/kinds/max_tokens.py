@@ -1,4 +1,4 @@
-"""`max_tokens`: the answer has this many tokens at most."""
+"""`max_tokens`: the answer has at most N tokens."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ class MaxTokensCheck(Check):
     kind: Literal["max_tokens"]
     value: Count | Column
 
-    passed_when = "it has this many tokens at most"
+    passed_when = "the answer has at most this many tokens"
     example = "max_tokens: 20"
 
     @classmethod
@@ -20,14 +20,14 @@ class MaxTokensCheck(Check):
         if isinstance(value, str) and value.strip().isdecimal() and len(value) < 20:
             return int(value)
         if not isinstance(value, int) or isinstance(value, bool) or value < 0:
-            raise ValueError(f"must be a whole number, 0 or more; it is {brief(value)}")
+            raise ValueError(f"must be an integer of at least 0; got {brief(value)}")
         return value
 
     def judge(self, text: str, wanted: Any, sample: Sample) -> Verdict:
         tokens = sample["output_tokens"]
         if tokens is None:
-            raise Undecided("the number of its tokens is not known")
-        return Verdict(tokens <= wanted, f"it has {tokens} tokens, and {wanted} is the limit")
+            raise Undecided("the number of tokens is unknown")
+        return Verdict(tokens <= wanted, f"it has {tokens} tokens; the limit is {wanted}")
 
 
 CHECK = MaxTokensCheck

@@ -1,4 +1,4 @@
-"""`regex`: this pattern matches somewhere in the answer."""
+"""`regex`: a regular expression matches somewhere in the answer."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ class RegexCheck(Check):
     kind: Literal["regex"]
     value: NonEmpty | Column
 
-    passed_when = "this pattern, in Python's syntax, matches somewhere in it; `^` and `$` tie it to the ends"
+    passed_when = "this regular expression (Python syntax) matches somewhere in the answer; anchor it with `^` and `$`"
     example = r"regex: '^\d+$'"
 
     @classmethod

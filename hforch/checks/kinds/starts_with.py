@@ -1,4 +1,4 @@
-"""`starts_with`: the answer begins with this text."""
+"""`starts_with`: the answer starts with a string."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ class StartsWithCheck(Check):
     kind: Literal["starts_with"]
     value: NonEmpty | Column
 
-    passed_when = "it begins with this text"
+    passed_when = "the answer starts with this string"
     example = "starts_with: The"
     strips_value = True
 
@@ -25,10 +25,10 @@ class StartsWithCheck(Check):
     @classmethod
     def mistakes(cls, keys: Mapping[str, Any], path: str, strip: bool) -> Iterator[Mistake]:
         if strip and isinstance(keys["value"], str) and not keys["value"].strip():
-            yield Mistake(path, "is white space only, which checks.strip takes away", hint="set checks.strip=false")
+            yield Mistake(path, "contains only whitespace, which checks.strip removes", hint="set checks.strip=false")
 
     def judge(self, text: str, wanted: Any, sample: Sample) -> Verdict:
-        seen = f"it starts with {quoted(text[: len(wanted)])}, and {quoted(wanted)} was looked for"
+        seen = f"it starts with {quoted(text[: len(wanted)])}, not {quoted(wanted)}"
         return Verdict(text.startswith(wanted), seen)
 
 

@@ -1,4 +1,4 @@
-"""The ten promises of generation, on the default model, on every backend."""
+"""Tests of the ten guarantees of generation, with the default model on every backend."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def batches_continuously(llm: Any) -> bool:
 
 @pytest.fixture(scope="module")
 def free(smollm2: Any) -> list[str]:
-    """What each prompt gives without stop sequences."""
+    """The answer to each prompt without stop sequences."""
     return [smollm2.invoke(prompt) for prompt in PROMPTS]
 
 
@@ -91,7 +91,7 @@ def test_overlapping_stops_end_at_the_shorter_one_that_comes_first(smollm2: Any,
     assert smollm2.invoke(PROMPT, stop=["\n\n", "\n"]) == free[0].split("\n")[0]
 
 
-def test_a_match_cannot_begin_in_the_prompt(smollm2: Any) -> None:
+def test_a_stop_match_cannot_start_in_the_prompt(smollm2: Any) -> None:
     tempting = PROMPT + "\n"
     text = smollm2.invoke(tempting)
     stop = "\n" + text[:2]
@@ -103,7 +103,7 @@ def test_a_match_cannot_begin_in_the_prompt(smollm2: Any) -> None:
 def test_a_special_token_as_a_stop_is_matched_by_its_id(smollm2: Any) -> None:
     chat = smollm2.bind(max_new_tokens=40, ignore_eos=True)
     messages = [("user", "Say: hello")]
-    # Once it has said its piece, the model emits <|im_end|>, which prints as nothing; then it goes on.
+    # After its answer, the model generates <|im_end|>, which is invisible, and continues.
     full, stopped = Heard(), Heard()
     text = chat.invoke(messages, config={"callbacks": [full]})
     ended = chat.invoke(messages, stop=["<|im_end|>"], config={"callbacks": [stopped]})
@@ -142,7 +142,7 @@ def test_callbacks_get_usage_and_finish_reason(smollm2: Any, free: list[str], ho
     assert result.llm_output["token_usage"] == usage
 
 
-async def test_callbacks_get_them_in_the_async_forms_too(smollm2: Any) -> None:
+async def test_callbacks_get_usage_and_finish_reason_in_the_async_forms(smollm2: Any) -> None:
     heard = Heard()
     config = {"callbacks": [heard]}
     await smollm2.ainvoke(PROMPT, config=config)
@@ -152,7 +152,7 @@ async def test_callbacks_get_them_in_the_async_forms_too(smollm2: Any) -> None:
     assert {r.llm_output["token_usage"]["completion_tokens"] for r in heard.results} == {16}
 
 
-def test_an_answer_that_the_model_ends_by_itself_finishes_with_eos(smollm2: Any) -> None:
+def test_an_answer_that_the_model_ends_finishes_with_eos(smollm2: Any) -> None:
     value = ChatPromptTemplate([("user", "Say: hello")]).invoke({})
     result = smollm2.generate_prompt([value], max_new_tokens=40)
     info = result.generations[0][0].generation_info
@@ -166,14 +166,14 @@ def test_greedy_text_is_the_same_alone_batched_and_streamed(smollm2: Any, free: 
     assert ["".join(smollm2.stream(prompt)) for prompt in PROMPTS] == free
 
 
-async def test_and_in_the_async_forms(smollm2: Any, free: list[str]) -> None:
+async def test_greedy_text_is_the_same_in_the_async_forms(smollm2: Any, free: list[str]) -> None:
     assert await smollm2.abatch(PROMPTS) == free
     assert await smollm2.ainvoke(PROMPT) == free[0]
     assert "".join([piece async for piece in smollm2.astream(PROMPT)]) == free[0]
 
 
 # ---------------------------------------------------------------- 5 arguments
-def test_what_is_bound_or_passed_is_used(smollm2: Any, free: list[str]) -> None:
+def test_bound_and_passed_arguments_are_applied(smollm2: Any, free: list[str]) -> None:
     heard = Heard()
     smollm2.bind(max_new_tokens=3).invoke(PROMPT, config={"callbacks": [heard]})
     smollm2.invoke(PROMPT, max_new_tokens=4, config={"callbacks": [heard]})
@@ -189,7 +189,7 @@ def test_temperature_zero_means_greedy_and_another_temperature_is_used(smollm2: 
     assert smollm2.invoke(PROMPT, temperature=5.0) != free[0]
 
 
-def test_an_unknown_argument_is_an_error_that_names_the_nearest(smollm2: Any) -> None:
+def test_an_unknown_argument_is_an_error_with_a_suggestion(smollm2: Any) -> None:
     with pytest.raises(UnknownArgument, match="Did you mean max_new_tokens"):
         smollm2.invoke(PROMPT, max_new_token=3)
     with pytest.raises(UnknownArgument, match="temprature"):
@@ -198,7 +198,7 @@ def test_an_unknown_argument_is_an_error_that_names_the_nearest(smollm2: Any) ->
         smollm2.batch([PROMPT], top_p=7)
 
 
-def test_max_length_counts_each_prompt_by_itself(smollm2: Any) -> None:
+def test_max_length_counts_each_prompt_separately(smollm2: Any) -> None:
     heard = [Heard() for _ in PROMPTS]
     smollm2.batch(PROMPTS, config=[{"callbacks": [each]} for each in heard], max_length=20, temperature=0)
     usages = [each.results[0].generations[0][0].generation_info["token_usage"] for each in heard]
@@ -206,7 +206,7 @@ def test_max_length_counts_each_prompt_by_itself(smollm2: Any) -> None:
 
 
 # ---------------------------------------------------------------- 6 errors, closing, cancelling, beams
-def test_an_error_while_streaming_reaches_the_caller_at_once_as_itself(
+def test_an_error_while_streaming_reaches_the_caller_immediately_and_unchanged(
     smollm2: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     class OutOfOrder(RuntimeError): ...
@@ -229,7 +229,7 @@ def test_an_error_while_streaming_reaches_the_caller_at_once_as_itself(
 
 @pytest.fixture
 def pushed(monkeypatch: pytest.MonkeyPatch) -> list[float]:
-    """The times of all tokens that any model generates meanwhile."""
+    """The times of all tokens that are generated during the test."""
     times: list[float] = []
     push = Completion.push
 
@@ -241,7 +241,7 @@ def pushed(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     return times
 
 
-def test_closing_a_stream_stops_the_work(smollm2: Any, pushed: list[float]) -> None:
+def test_closing_a_stream_stops_generation(smollm2: Any, pushed: list[float]) -> None:
     stream = smollm2.stream(PROMPT, max_new_tokens=2000, ignore_eos=True)
     next(stream)
     stream.close()
@@ -249,7 +249,7 @@ def test_closing_a_stream_stops_the_work(smollm2: Any, pushed: list[float]) -> N
     assert 1 <= len(pushed) < 200
 
 
-async def test_cancelling_a_task_stops_the_work(smollm2: Any, pushed: list[float]) -> None:
+async def test_cancelling_a_task_stops_generation(smollm2: Any, pushed: list[float]) -> None:
     async def consume() -> None:
         async for _ in smollm2.astream(PROMPT, max_new_tokens=2000, ignore_eos=True):
             pass
@@ -267,7 +267,7 @@ async def test_cancelling_a_task_stops_the_work(smollm2: Any, pushed: list[float
         assert len(pushed) < 200
 
 
-async def test_leaving_an_async_stream_stops_the_work(smollm2: Any, pushed: list[float]) -> None:
+async def test_closing_an_async_stream_stops_generation(smollm2: Any, pushed: list[float]) -> None:
     stream = smollm2.astream(PROMPT, max_new_tokens=2000, ignore_eos=True)
     await anext(stream)
     await stream.aclose()
@@ -277,7 +277,7 @@ async def test_leaving_an_async_stream_stops_the_work(smollm2: Any, pushed: list
     assert len(pushed) < 200
 
 
-def test_beams_come_as_one_final_chunk(smollm2: Any) -> None:
+def test_beam_search_streams_one_final_chunk(smollm2: Any) -> None:
     beams = {"num_beams": 3, "max_new_tokens": 12}
     text = smollm2.invoke(PROMPTS[1], **beams)
     assert [piece for piece in smollm2.stream(PROMPTS[1], **beams) if piece] == [text]
@@ -287,7 +287,7 @@ def test_beams_come_as_one_final_chunk(smollm2: Any) -> None:
 
 
 # ---------------------------------------------------------------- 7 threads and tasks
-def test_forty_concurrent_calls_get_forty_right_answers_each_with_its_own_seed(smollm2: Any) -> None:
+def test_forty_concurrent_calls_get_correct_answers_each_with_its_own_seed(smollm2: Any) -> None:
     def ask(number: int) -> str:
         return str(smollm2.invoke(f"The number {number} is", seed=number, temperature=1.5, max_new_tokens=2))
 
@@ -297,8 +297,8 @@ def test_forty_concurrent_calls_get_forty_right_answers_each_with_its_own_seed(s
         assert list(pool.map(ask, range(40))) == alone
 
 
-async def test_forty_concurrent_tasks_do_too_and_the_event_loop_goes_on(smollm2: Any) -> None:
-    tokens = 20 if batches_continuously(smollm2) else 2  # so that the work takes longer than asking for it
+async def test_forty_concurrent_tasks_do_too_without_blocking_the_event_loop(smollm2: Any) -> None:
+    tokens = 20 if batches_continuously(smollm2) else 2  # so that generating takes longer than submitting
 
     def arguments(number: int) -> dict[str, Any]:
         return {"seed": number, "temperature": 0.9, "max_new_tokens": tokens}
@@ -314,7 +314,7 @@ async def test_forty_concurrent_tasks_do_too_and_the_event_loop_goes_on(smollm2:
     ticking = asyncio.ensure_future(tick())
     calls = [smollm2.ainvoke(f"The number {number} is", **arguments(number)) for number in range(40)]
     together = await asyncio.gather(*calls)
-    if batches_continuously(smollm2):  # forty steps for all of them: a busy machine may tick once in each
+    if batches_continuously(smollm2):  # a busy machine may tick only once per step, and all calls share the steps
         await smollm2.ainvoke("The number", max_new_tokens=5 * tokens, ignore_eos=True)
     ticking.cancel()
     assert ticks > 40
@@ -328,7 +328,7 @@ def test_the_same_seed_gives_the_same_text_in_invoke_and_stream(smollm2: Any) ->
     assert smollm2.bind(temperature=1.0, seed=8).invoke(PROMPT) != sampled.invoke(PROMPT)
 
 
-def test_the_process_own_random_numbers_are_left_alone(smollm2: Any) -> None:
+def test_the_random_state_of_the_process_is_unchanged(smollm2: Any) -> None:
     import torch
 
     torch.manual_seed(1)
@@ -339,7 +339,7 @@ def test_the_process_own_random_numbers_are_left_alone(smollm2: Any) -> None:
 
 
 @pytest.mark.timeout(120)
-def test_asking_inside_a_loop_over_its_own_stream_does_not_deadlock(smollm2: Any, free: list[str]) -> None:
+def test_calling_the_model_while_reading_its_stream_does_not_deadlock(smollm2: Any, free: list[str]) -> None:
     inner: list[str] = []
     pieces = []
     for piece in smollm2.stream(PROMPT):
@@ -350,7 +350,7 @@ def test_asking_inside_a_loop_over_its_own_stream_does_not_deadlock(smollm2: Any
     assert inner == [free[1]] * 2
 
 
-def test_two_streams_at_once_stay_apart(smollm2: Any, free: list[str]) -> None:
+def test_concurrent_streams_are_independent(smollm2: Any, free: list[str]) -> None:
     results: dict[int, str] = {}
 
     def read(which: int) -> None:
@@ -365,20 +365,20 @@ def test_two_streams_at_once_stay_apart(smollm2: Any, free: list[str]) -> None:
 
 
 @pytest.mark.parametrize("backend", BACKENDS)
-def test_a_model_that_was_closed_says_so(backend: str, tiny_gpt2: Any) -> None:
+def test_a_closed_model_raises_an_error(backend: str, tiny_gpt2: Any) -> None:
     llm = load_llm("model=local", f"model.path={tiny_gpt2}", f"backend={backend}", "generation.max_new_tokens=2")
     assert llm.batch(["one", "two"])
     llm.engine.close()
-    with suppress(GenerationError):  # as long as its thread has not ended
+    with suppress(GenerationError):  # calls may still succeed until the thread has ended
         for _ in range(1000):
             llm.invoke("one")
     time.sleep(0.5)
-    with pytest.raises(GenerationError, match="was closed"):
+    with pytest.raises(GenerationError, match="the model is closed"):
         llm.invoke("one")
 
 
 @pytest.mark.parametrize("backend", BACKENDS)
-def test_open_calls_end_with_one_clear_error_when_the_model_is_closed(backend: str, tiny_gpt2: Any) -> None:
+def test_closing_the_model_ends_open_calls_with_the_same_error(backend: str, tiny_gpt2: Any) -> None:
     words = ("model=local", f"model.path={tiny_gpt2}", f"backend={backend}", "runtime.batch_size=2")
     llm = load_llm(*words, "generation.max_new_tokens=900", "generation.ignore_eos=true")
     running = threading.Event()
@@ -404,7 +404,7 @@ def test_open_calls_end_with_one_clear_error_when_the_model_is_closed(backend: s
 
 
 @pytest.mark.parametrize("backend", BACKENDS)
-def test_a_fork_of_the_process_that_loaded_is_told_so(backend: str, tiny_gpt2: Any) -> None:
+def test_using_a_model_after_a_fork_is_an_error(backend: str, tiny_gpt2: Any) -> None:
     program = f"""
 import os, sys, warnings
 warnings.simplefilter("ignore")
@@ -423,13 +423,13 @@ print(len(llm.invoke("one")) > 0)
 """
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=120, check=True)
     *told, last = done.stdout.splitlines()
-    assert len(told) == 3 and all("GenerationError" in one and "forked from it" in one for one in told)
+    assert len(told) == 3 and all("GenerationError" in one and "unusable in this forked process" in one for one in told)
     assert last == "True"
 
 
-def test_waiting_behind_another_request_is_queue_time_and_not_first_token_time(smollm2: Any) -> None:
+def test_waiting_for_another_request_is_queue_time_and_not_time_to_first_token(smollm2: Any) -> None:
     if batches_continuously(smollm2):
-        pytest.skip("requests join the batch; tests/backends/test_openvino_genai.py has what waits there")
+        pytest.skip("requests join the running batch; tests/backends/test_openvino_genai.py tests waiting")
     heard = Heard()
     stream = smollm2.stream(PROMPT, max_new_tokens=30, ignore_eos=True)
     next(stream)
@@ -454,7 +454,7 @@ def memory_cache() -> Iterator[Any]:
     set_llm_cache(None)
 
 
-def test_what_differs_in_any_setting_never_shares_a_cache_key(smollm2: Any, memory_cache: Any) -> None:
+def test_different_settings_never_share_a_cache_key(smollm2: Any, memory_cache: Any) -> None:
     settings: list[dict[str, Any]] = [
         {},
         {"max_new_tokens": 4},
@@ -471,14 +471,14 @@ def test_what_differs_in_any_setting_never_shares_a_cache_key(smollm2: Any, memo
     assert len(memory_cache._cache) == len(settings)
 
 
-def test_the_cache_is_used_for_what_is_the_same(smollm2: Any, memory_cache: Any, pushed: list[float]) -> None:
+def test_the_cache_is_used_for_identical_calls(smollm2: Any, memory_cache: Any, pushed: list[float]) -> None:
     first = smollm2.invoke(PROMPT, max_new_tokens=4)
     count = len(pushed)
     assert smollm2.invoke(PROMPT, max_new_tokens=4) == first
     assert len(pushed) == count > 0
 
 
-def test_the_same_text_as_a_chat_and_as_plain_text_never_shares_a_key(smollm2: Any, memory_cache: Any) -> None:
+def test_a_chat_and_the_same_plain_text_never_share_a_key(smollm2: Any, memory_cache: Any) -> None:
     value = smollm2.prompt_value([("user", "Say: hello")])
     smollm2.invoke(value)
     smollm2.invoke(str(value.to_string()))
@@ -501,20 +501,20 @@ def test_a_chat_prompt_goes_through_the_models_own_template(smollm2: Any) -> Non
     )
     assert "Human:" not in rendered
     chain = ChatPromptTemplate([("system", "Be brief."), ("user", "{q}")]) | smollm2
-    expected = smollm2.invoke(rendered)  # this tokenizer adds nothing to plain text, so both are the same
+    expected = smollm2.invoke(rendered)  # equal, because this tokenizer adds no special tokens to plain text
     assert chain.invoke({"q": "Say: hello"}) == expected
     assert "".join(chain.stream({"q": "Say: hello"})) == expected
     assert chain.batch([{"q": "Say: hello"}]) == [expected]
 
 
-def test_a_chain_from_a_plain_template_is_what_invoking_its_text_is(smollm2: Any, free: list[str]) -> None:
+def test_a_chain_with_a_template_equals_invoking_the_formatted_text(smollm2: Any, free: list[str]) -> None:
     chain = PromptTemplate.from_template("Question: {question}\n\nAnswer: Let's think step by step.") | smollm2
     assert chain.invoke({"question": "What is electroencephalography?"}) == free[0]
     assert "".join(chain.stream("What is electroencephalography?")) == free[0]
 
 
-def test_an_empty_prompt_is_refused_with_a_reason(smollm2: Any) -> None:
-    with pytest.raises(PromptError, match="no tokens"):
+def test_an_empty_prompt_is_rejected_with_a_reason(smollm2: Any) -> None:
+    with pytest.raises(PromptError, match="the prompt is empty"):
         smollm2.invoke("")
 
 
