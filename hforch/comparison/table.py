@@ -376,7 +376,7 @@ def _noise_notes(rows: Sequence[Row]) -> Iterator[str]:
         noise = some[0].entry.noise or 0.0
         names = f"job{'s' * (len(some) > 1)} {', '.join(row.entry.name for row in some)}"
         told = f"{abs(noise):.0%} {'slower' if noise > 0 else 'faster'}"
-        yield f"timings of {names} are unreliable: the machine became {told} (limit {NOISE:.0%})"
+        yield f"timings of {names} are unreliable: the machine became {told} during the measurement (limit {NOISE:.0%})"
 
 
 def _repeat_notes(rows: Sequence[Row]) -> Iterator[str]:

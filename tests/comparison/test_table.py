@@ -256,7 +256,7 @@ def test_a_change_of_machine_speed_is_noted_for_its_sweep(tmp_path: Path) -> Non
         write_sweep(job.parent, ["0"], noise=[{"load_key": "k", "drift": drift}])
     found = compare(read_jobs([tmp_path / "a", tmp_path / "b"]))
     (note,) = [note for note in found.notes if "the machine" in note]
-    assert note == "timings of job a/0 are unreliable: the machine became 50% slower (limit 10%)"
+    assert note == "timings of job a/0 are unreliable: the machine became 50% slower during the measurement (limit 10%)"
     assert "the machine's speed changed" in decide(found, [], "tokens_per_s").reason
     assert "the machine's speed changed" not in decide(found, [], "disk_mb").reason
 
