@@ -37,7 +37,7 @@ class AcceleratorInfo(Part):
 
 
 class Environment(Part):
-    """The machine and the libraries."""
+    """The machine and software."""
 
     packages: dict[str, str | None] | None = Field(default=None, description="package versions, by name")
     python: str | None = Field(default=None, description="version of Python")
@@ -112,16 +112,16 @@ else:
 
 
 class Process(Part):
-    """How the process that held the model was started."""
+    """The process that held the model."""
 
-    start: str = Field(description="`fork`, `spawn` or `inline`")
+    start: str = Field(description="how it was started: `fork`, `spawn` or `inline`")
     because: list[str] | None = Field(
         default=None, description="accelerators that were initialized already, which rules out a fork"
     )
 
 
 class Execution(Part):
-    """How a torch model generates."""
+    """The execution mode of a torch model."""
 
     kv_cache: str = Field(description="`dynamic` or `static`")
     compiled: bool = Field(description="whether its forward pass is compiled")

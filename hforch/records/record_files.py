@@ -57,10 +57,10 @@ def read_versioned(path: Path) -> dict[str, Any]:
     try:
         found = read_json(path)
     except OSError as error:
-        problem = f"{path} cannot be read: {(error.strerror or str(error)).lower()}"
+        problem = f"cannot read {path}: {(error.strerror or str(error)).lower()}"
         raise ConfigError([Mistake("", problem)]) from error
     except ValueError as error:
-        raise ConfigError([Mistake("", f"{path} cannot be read: {error}", None, hint)]) from error
+        raise ConfigError([Mistake("", f"cannot read {path}: {error}", None, hint)]) from error
     version = found.get("schema_version") if isinstance(found, dict) else None
     if type(version) is not int or version < 1:
         raise ConfigError([Mistake("", f"{path} is not an hforch record: schema_version is missing or invalid")])

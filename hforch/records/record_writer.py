@@ -40,7 +40,7 @@ class RecordWriter:
                 hint = "use another directory; nothing in this one was changed"
                 raise HforchError(f"another run has written its samples to {directory} in the meantime\n    {hint}")
             if is_special(directory / SAMPLES):
-                raise HforchError(f"{directory / SAMPLES} cannot be written: it is not a regular file")
+                raise HforchError(f"cannot write {directory / SAMPLES}: it is not a regular file")
             self._samples = self._open("wb" if anew else "ab")
         except BaseException:
             self._stack.close()

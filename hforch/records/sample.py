@@ -53,7 +53,7 @@ class BatchPlace(Part):
 
 
 class Sample(Part):
-    """One line of samples.jsonl."""
+    """A line of samples.jsonl."""
 
     needed = frozenset({"input_id", "index", "repeat", "batch", "timings", "absent", "finish_reason", "error"})
 

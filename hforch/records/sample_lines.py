@@ -106,7 +106,7 @@ class Samples:
         except FileNotFoundError:
             return
         except OSError as error:
-            problem = f"{self.path} cannot be read: {(error.strerror or str(error)).lower()}"
+            problem = f"cannot read {self.path}: {(error.strerror or str(error)).lower()}"
             raise ConfigError([Mistake("", problem)]) from error
 
     def _judged(self, file: BinaryIO) -> Iterator[tuple[bytes, dict[str, Any]]]:

@@ -112,7 +112,7 @@ def load_text(scoring: TextScoring) -> str:
             [Mistake("scoring.text.encoding", f"{scoring.encoding} cannot decode text: {error}")]
         ) from None
     except OSError as error:
-        problem = f"{scoring.path} cannot be read: {(error.strerror or str(error)).lower()}"
+        problem = f"cannot read {scoring.path}: {(error.strerror or str(error)).lower()}"
         hint = "relative paths start at the working directory"
         raise ConfigError([Mistake("scoring.text.path", problem, None, hint)]) from None
     if not text.strip():
