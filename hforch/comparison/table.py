@@ -315,7 +315,7 @@ def _of_row(entry: Entry, is_base: bool, drift: Drift | None, seen: int) -> list
 
 
 def _lacks(record: Mapping[str, Any]) -> Iterator[str]:
-    """Yield what the backend lacks, by reason, except logits: scoring without them is refused anyway."""
+    """Yield what the backend lacks, by reason, except logits, which only scoring requires."""
     by_reason: dict[str, list[str]] = {}
     for name, reason in (record.get("absent") or {}).items():
         if name != "logits":

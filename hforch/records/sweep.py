@@ -40,7 +40,7 @@ class SweepRecord(Head):
 
     asked: Command | None = Field(default=None, description="the command")
     cwd: str | None = Field(default=None, description="working directory of the command")
-    launcher: str | None = Field(default=None, description="option of Hydra's launcher")
+    launcher: str | None = Field(default=None, description="option of the group `hydra/launcher`, such as `basic`")
     jobs: list[SweepJob] | None = Field(default=None, description="all jobs, in Hydra's order")
     noise: list[NoiseOfModel] | None = Field(
         default=None, description="for each loaded model, how much slower the machine became"
