@@ -175,5 +175,5 @@ class Record(Identity, Command, Configuration, Head):
         description="numbers of planned, recorded and failed samples, of tokens, of answers by finish reason, and of"
         " passed `checks`, in total and each",
     )
-    exit_code: Count | None = Field(default=None, description="exit code of the command, as far as it depends on this job")
+    exit_code: Count | None = Field(default=None, description="exit code of the command as determined by this job")
     error: Error | None = Field(default=None, description="the error that ended the run, if any")
