@@ -1,4 +1,4 @@
-"""`python -m hforch` is `hforch`."""
+"""Entry point of `python -m hforch`."""
 
 import sys
 

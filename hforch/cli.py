@@ -1,6 +1,6 @@
-"""The command line: verbs are dispatched here, all else is the Hydra app. The one place that makes exit codes.
+"""The command line: dispatch commands, and pass everything else to the Hydra app. Only this module makes exit codes.
 
-Nothing heavy is imported before it is known what was asked for: `hforch --help` needs Hydra and no more.
+Heavy imports wait until the command is known: `hforch --help` imports only Hydra.
 """
 
 from __future__ import annotations
@@ -28,20 +28,20 @@ from hforch.utils import std_streams, telemetry
 from hforch.utils.redaction import redacted_line
 from hforch.utils.system_limits import limit_reached
 
-MOST_TOLD = 200  # mistakes; of a list of thousands of wrong values, the first ones say enough
+MOST_TOLD = 200  # maximum errors shown; the first ones of thousands are enough
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run a verb or the Hydra app.
+    """Run a command or the Hydra app.
 
     Args:
-        argv: the words after the program's name; those of this process if None.
+        argv: the arguments after the program's name; None for sys.argv.
 
     Returns:
         the exit code, as described in `errors.py`.
     """
     words = list(sys.argv[1:] if argv is None else argv)
-    if argv is None:  # this process is ours
+    if argv is None:  # run as a program, not called as a function
         std_streams.open_missing()
         telemetry.set_environment()
     std_streams.prepare()
@@ -60,6 +60,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def dispatch(words: list[str]) -> int:
+    """Run the command named by the first word, or the Hydra app if it is an override or a flag."""
     first = words[0] if words else ""
     if first == "--version":
         from hforch import __version__
@@ -73,27 +74,27 @@ def dispatch(words: list[str]) -> int:
         from hforch.config.diagnose.suggestions import did_you_mean
 
         known = verbs()
-        hint = did_you_mean(first, known, "hforch {}") or "an override is written key=value"
-        raise ConfigError([Mistake("", f"'{first}' is no verb; there are: {', '.join(known)}", hint=hint)])
+        hint = did_you_mean(first, known, "hforch {}") or "overrides have the form key=value"
+        raise ConfigError([Mistake("", f"unknown command '{first}'; available: {', '.join(known)}", hint=hint)])
     from hforch.app.hydra_app import run_app
 
     return run_app(words)
 
 
 def _insist_on_a_folder() -> None:
-    """Raise ConfigError if the working directory has been removed: nearly all that follows would fail somehow."""
+    """Raise ConfigError if the working directory was removed, which would make almost everything fail."""
     try:
         os.getcwd()  # noqa: PTH109 (Path.cwd() is the same)
     except OSError as error:
         reason = (error.strerror or str(error)).lower()
-        problem = f"the working directory cannot be found: {reason}"
-        raise ConfigError([Mistake("", problem, hint="cd to a directory that exists, and try again")]) from error
+        problem = f"the working directory does not exist: {reason}"
+        raise ConfigError([Mistake("", problem, hint="cd to an existing directory and try again")]) from error
 
 
 def reporting(work: Callable[[], int]) -> int:
-    """Do the work and turn what it raises into a message on stderr and an exit code, once.
+    """Call the function, and turn an exception into a message on stderr and an exit code.
 
-    HYDRA_FULL_ERROR=1 shows the traceback too.
+    HYDRA_FULL_ERROR=1 shows the traceback as well.
     """
     try:
         code = work()
@@ -101,10 +102,10 @@ def reporting(work: Callable[[], int]) -> int:
         found = std_streams.outlet()
         return EXIT_FAILED if code == EXIT_OK and found is not None and found.is_incomplete else code
     except KeyboardInterrupt as stop:
-        if not stop.args:  # else the run has told it already
+        if not stop.args:  # otherwise the run has already printed it
             print("interrupted", file=sys.stderr)
-        # CPython remembers a Ctrl-C that left an exec() of text, as dataclasses have it, and would kill itself at its
-        # end with the signal instead of our exit code; another exec() makes it forget.
+        # If Ctrl-C interrupts an exec() of a string (dataclasses use it), CPython remembers that and at exit kills
+        # itself with the signal instead of returning our exit code. Another exec() clears the flag.
         exec("")
         return EXIT_INTERRUPTED
     except HforchError as error:
@@ -120,7 +121,7 @@ def reporting(work: Callable[[], int]) -> int:
             return EXIT_FAILED
         print(
             redacted_line(
-                f"internal error: {type(error).__name__}: {error}\n    HYDRA_FULL_ERROR=1 shows where it came from"
+                f"internal error: {type(error).__name__}: {error}\n    set HYDRA_FULL_ERROR=1 to see the traceback"
             ),
             file=sys.stderr,
         )
@@ -128,9 +129,10 @@ def reporting(work: Callable[[], int]) -> int:
 
 
 def describe(error: HforchError) -> str:
+    """Return the message of an error; several configuration errors get a heading with their number."""
     if isinstance(error, ConfigError) and len(error.mistakes) > 1:
         more = len(error.mistakes) - MOST_TOLD
         told = ConfigError(error.mistakes[:MOST_TOLD]) if more > 0 else error
         rest = f"\n\nand {more} more" if more > 0 else ""
-        return f"{len(error.mistakes)} mistakes, nothing was run:\n\n{message_of(told)}{rest}"
+        return f"{len(error.mistakes)} errors; nothing was run:\n\n{message_of(told)}{rest}"
     return message_of(error)

@@ -1,18 +1,17 @@
-"""Everything that hforch raises on purpose.
+"""Exceptions that hforch raises.
 
-HforchError                  what went wrong, and what to do about it
-├── ConfigError              the configuration or the usage is wrong (exit code 2); holds every Mistake found
-├── ModelError               the weights that were asked for are not to be had: not found, damaged, of an unknown kind
-│   └── ModelUnavailable     they could not be had this time: no network, a full disk, a process that died (exit code 1)
+HforchError                  base class
+├── ConfigError              invalid configuration or usage (exit code 2); holds every Mistake found
+├── ModelError               the model cannot be used: not found, damaged, or of an unknown kind (exit code 2)
+│   └── ModelUnavailable     the model cannot be loaded now: no network, disk full, a process died (exit code 1)
 ├── BackendError             a backend could not load the model (exit code 1)
-├── PromptError              one prompt cannot be answered: longer than the context, a variable is missing
-├── UnknownArgument          a name passed per call that generation does not know (also a TypeError)
-└── GenerationError          generation failed half way
-    └── OutOfMemory          an accelerator has no memory left, while loading (a BackendError too) or generating
+├── PromptError              a prompt cannot be used: longer than the context, or a variable is missing
+├── UnknownArgument          an unknown keyword argument of a generation call (also a TypeError)
+└── GenerationError          generation failed
+    └── OutOfMemory          an accelerator ran out of memory, while loading (also a BackendError) or generating
 
-`cli.py` is the one place that turns them into messages and exit codes. A missing device or library, a refused
-precision and a model that is not there are mistakes of the configuration too: they are met before any work is done, and
-exit with 2.
+Only `cli.py` turns them into messages and exit codes. A missing device, library or model and an unsupported precision
+are configuration errors too: they are detected before any work is done and exit with 2.
 """
 
 from __future__ import annotations
@@ -24,40 +23,40 @@ from dataclasses import dataclass
 from hforch.utils.redaction import redacted, redacted_line, without_known
 
 EXIT_OK, EXIT_FAILED, EXIT_USAGE, EXIT_UNMET, EXIT_INTERRUPTED = 0, 1, 2, 3, 130
-LONGEST, LONGEST_VALUE = 600, 80  # characters of a line of a message, and of a value that it repeats
+LONGEST, LONGEST_VALUE = 600, 80  # maximum characters of a message line, and of a value quoted in a message
 
 
 def full_errors() -> bool:
-    """Whether tracebacks are wanted: HYDRA_FULL_ERROR=1, as for every Hydra app."""
+    """Return whether to show tracebacks (HYDRA_FULL_ERROR=1, as in every Hydra app)."""
     return os.environ.get("HYDRA_FULL_ERROR") == "1"
 
 
 def shown(text: str, longest: int = LONGEST) -> str:
-    """Text that somebody wrote, fit for one line of a message.
+    """Return external text as one line of a message.
 
-    What has no shape of its own on a terminal, or would move things about there, is written as in Python; of a text of
-    more than `longest` characters, the middle is left out.
+    Control and other non-printable characters are written as Python escapes. The middle of a text longer than
+    `longest` characters is replaced with [...].
     """
-    text = without_known(text)  # before its middle is left out
+    text = without_known(text)  # before truncating, which could split a credential
     visible = "".join(one if one.isprintable() else one.encode("unicode_escape").decode() for one in text)
     return visible if len(visible) <= longest else f"{visible[: longest * 3 // 4]} [...] {visible[-longest // 4 :]}"
 
 
 class HforchError(Exception):
-    """The root. `str(error)` is a message for people: what was wrong, where, and what to do."""
+    """Base class. `str(error)` is the message for the user: what is wrong, where, and how to fix it."""
 
     exit_code = EXIT_FAILED
 
 
 @dataclass(frozen=True)
 class Mistake:
-    """One thing wrong with a configuration, or worth a second look (then it is told as a warning).
+    """An error in the configuration, or a doubtful setting that is reported as a warning.
 
     Attributes:
         path: the dotted config path, such as `generation.max_new_tokens`; empty for the command line as a whole.
-        problem: what is wrong, and what would be allowed.
-        where: where it was written: `file:line`, or the override as typed; None when nobody wrote it.
-        hint: what to do, such as the nearest known name; None when there is nothing to add.
+        problem: what is wrong, and what is allowed.
+        where: where the value was set: `file:line`, or the override; None for a default.
+        hint: how to fix it, such as the closest known name; None if there is nothing to add.
     """
 
     path: str
@@ -69,7 +68,7 @@ class Mistake:
         path, problem = shown(redacted_line(self.path)), shown(redacted_line(self.problem))
         lines = [f"{path}: {problem}" if path else problem]
         if self.where:
-            lines.append(f"    written in {shown(redacted_line(self.where))}")
+            lines.append(f"    set in {shown(redacted_line(self.where))}")
         if self.hint:
             lines.append(f"    {shown(redacted_line(self.hint))}")
         return "\n".join(lines)
@@ -83,21 +82,21 @@ class ConfigError(HforchError):
         super().__init__("\n".join(str(mistake) for mistake in self.mistakes))
 
     def __reduce__(self) -> tuple[type[ConfigError], tuple[tuple[Mistake, ...]]]:
-        return type(self), (self.mistakes,)  # it travels between processes
+        return type(self), (self.mistakes,)  # errors are pickled between processes
 
 
 def message_of(error: BaseException) -> str:
-    """Return an error's message without credentials."""
+    """Return an error's message with credentials removed."""
     return redacted(str(error)) if isinstance(error, ConfigError) else redacted_line(str(error))
 
 
 def first_line(error: BaseException | str, longest: int = 400, with_type: bool = False) -> str:
-    """Return the first line of an error's message that is not blank; the error's type where the message is empty.
+    """Return the first non-blank line of an error's message, or the error's type if the message is empty.
 
     Args:
         error: an error, or its text.
-        longest: characters to return at most.
-        with_type: put the error's type in front, as in `ValueError: no such key`.
+        longest: the maximum length of the message.
+        with_type: prefix the error's type, as in `ValueError: no such key`.
     """
     kind = "" if isinstance(error, str) else type(error).__name__
     said = next((line.strip() for line in str(error).splitlines() if line.strip()), "")[:longest]
@@ -105,7 +104,7 @@ def first_line(error: BaseException | str, longest: int = 400, with_type: bool =
 
 
 class ModelError(HforchError):
-    """`path` is the key of the configuration that is to blame, such as `model.path`; None if it is no single one."""
+    """A model cannot be used. `path` is the config key at fault, such as `model.path`; None if there are several."""
 
     exit_code = EXIT_USAGE
 
@@ -135,11 +134,11 @@ class GenerationError(HforchError):
 
 
 class OutOfMemory(BackendError, GenerationError):
-    """An accelerator has no memory left.
+    """An accelerator ran out of memory.
 
     Attributes:
-        shortage: what is short, such as `out of memory on cuda:0: asked for 2.1 GB, 0.9 of 150.8 GB free`.
-        remedy: what to do.
+        shortage: what ran out, such as `out of memory on cuda:0: asked for 2.1 GB, 0.9 of 150.8 GB free`.
+        remedy: how to avoid it.
     """
 
     def __init__(self, shortage: str, remedy: str) -> None:
@@ -147,4 +146,4 @@ class OutOfMemory(BackendError, GenerationError):
         self.shortage, self.remedy = shortage, remedy
 
     def __reduce__(self) -> tuple[type[OutOfMemory], tuple[str, str]]:
-        return type(self), (self.shortage, self.remedy)  # it travels between processes
+        return type(self), (self.shortage, self.remedy)  # errors are pickled between processes

@@ -1,4 +1,4 @@
-"""A real browser, Debian's Chromium, driven through Playwright; what a page says and asks for is remembered."""
+"""A real browser, Debian's Chromium, driven by Playwright, with a record of console messages and requests."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ FLAGS = (
     *("--disable-component-update", "--disable-sync"),
 )
 BROWSERS = ("chromium-headless-shell", "chromium", "chromium-browser", "google-chrome")
-"""The first, which has no windows to draw, opens a page in two thirds of the time of the others."""
+"""In order of preference: the headless shell opens a page in two thirds of the time of the others."""
 HINT = f"no Chromium: apt-get install {BROWSERS[0]}"
 
 
 def chromium() -> str:
-    """Where it is; without one the test is skipped, but where everything has to be tested (CI=true) it fails."""
+    """Return the path of Chromium. If it is missing, skip the test, or fail it if CI=true."""
     found = next(filter(None, map(shutil.which, BROWSERS)), None)
     if found is None and os.environ.get("CI") == "true":
         pytest.fail(HINT)
@@ -44,14 +44,14 @@ def browser() -> Iterator[Any]:
 
 @dataclass
 class Seen:
-    """A page, and what it has said and asked for."""
+    """A page with its console messages (`said`) and its requests (`asked`)."""
 
     page: Any
     said: list[str] = field(default_factory=list)
     asked: list[str] = field(default_factory=list)
 
     def is_quiet(self) -> bool:
-        """Whether nothing was said on the console, nothing was thrown, and nothing but the file was asked for."""
+        """Assert that the console is empty, nothing was thrown, and only the file was requested."""
         assert self.said == []
         assert [one for one in self.asked if not one.startswith(("file:///", "blob:"))] == []
         assert len({one.partition("#")[0] for one in self.asked}) <= 1
@@ -65,11 +65,10 @@ NEVER_IDLE = "window.requestIdleCallback = () => 0"
 
 
 def open_page(browser: Any, file: Path, fragment: str = "", charts: bool = True, **context: Any) -> Seen:
-    """Open a report, and wait until it is there.
+    """Open a report and wait until it is drawn.
 
     Args:
-        charts: whether to draw them. The page does so when the browser is idle, and it takes half of the time; without
-            them all else is there and stays where it is.
+        charts: whether to draw the charts, which takes half of the time. The rest of the page is the same without them.
     """
     context.setdefault("viewport", {"width": 1400, "height": 900})
     page = browser.new_context(**context).new_page()

@@ -1,4 +1,4 @@
-"""hforch as somebody types it."""
+"""Run hforch as on the command line."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from backends_tested import BACKENDS
 
 ROOT = Path(__file__).resolve().parents[1]
 may_load = True
-"""Whether the test that runs is one that loads a model, marked `model`; set for each test."""
+"""Whether the current test is marked `model`; set for each test."""
 LOADS_NO_MODEL = (
     *("backend=fake", "--help", "-h", "--cfg", "--info", "--version"),
     *("compare", "report", "freeze", "doctor", "export", "init", "schema"),
@@ -29,12 +29,12 @@ def run(
     loads: bool | None = None,
     timeout: float = 300,
 ) -> subprocess.CompletedProcess[str]:
-    """What `python -m hforch WORDS` prints, and how it ends.
+    """Return the output and the exit code of `python -m hforch WORDS`.
 
     Args:
-        env: its whole environment; this process's own if None.
-        cold: start a Python for it, as a person's shell does. Otherwise it is a fork of one that has imported hforch.
-        loads: whether that one has imported the libraries of all backends too; if None, when a model may be loaded.
+        env: the complete environment; the current one if None.
+        cold: start a new Python, as a shell does. Otherwise fork a process that has imported hforch.
+        loads: whether that process has also imported the libraries of all backends; None: if a model may be loaded.
     """
     environment = {**(os.environ if env is None else env), "PYTHONPATH": str(ROOT)}
     if cold:
@@ -51,7 +51,7 @@ def start(
     stdout: int | IO[Any] = subprocess.PIPE,
     stderr: int | IO[Any] = subprocess.PIPE,
 ) -> forking.Forked:
-    """The same, not waited for."""
+    """Start `python -m hforch WORDS` without waiting for it."""
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     return _server(words, environment, None).begin(words, cwd or Path.cwd(), environment, stdout, stderr)
 
@@ -65,7 +65,7 @@ def _server(words: Sequence[str], environment: Mapping[str, str], loads: bool | 
 def hforch(
     *words: str, code: int = 0, cwd: Path | None = None, timeout: float = 300
 ) -> subprocess.CompletedProcess[str]:
-    """What a command printed; it ended with this code, and with no traceback."""
+    """Return the output of a command after checking that it exited with this code and printed no traceback."""
     done = run(*words, cwd=cwd, timeout=timeout)
     assert done.returncode == code, done.stdout + done.stderr
     assert "Traceback" not in done.stdout + done.stderr

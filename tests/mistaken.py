@@ -114,18 +114,18 @@ VALUES = [
     Case(
         "a value out of range, on the command line",
         ("generation.max_new_tokens=-1",),
-        ("generation.max_new_tokens: must be 1 or more; it is -1", "written in generation.max_new_tokens=-1"),
+        ("generation.max_new_tokens: must be 1 or more; it is -1", "set in generation.max_new_tokens=-1"),
         check=nothing_written,
     ),
     Case(
         "a value of a shipped option that conflicts with an override",
         ("precision=int4", "precision.name=int8"),
-        ("precision.group_size: is for int4 only", "written in conf/precision/int4.yaml:3, chosen by precision=int4"),
+        ("precision.group_size: is for int4 only", "set in conf/precision/int4.yaml:3, chosen by precision=int4"),
     ),
     Case(
         "a value out of range, in a user's YAML",
         ("--config-dir", "mine", "generation=short"),
-        ("generation.temperature: must be 0 or more; it is -0.5", "written in mine/generation/short.yaml:3"),
+        ("generation.temperature: must be 0 or more; it is -0.5", "set in mine/generation/short.yaml:3"),
         files={"mine/generation/short.yaml": "defaults: [sample]\nmax_new_tokens: 8\ntemperature: -0.5\n"},
     ),
     Case(
@@ -139,13 +139,13 @@ VALUES = [
     Case(
         "a value out of range, in a recipe",
         ("run", "mine.yaml"),
-        ("runtime.batch_size: must be 1 or more; it is 0", "written in mine.yaml:4"),
+        ("runtime.batch_size: must be 1 or more; it is 0", "set in mine.yaml:4"),
         files={"mine.yaml": "defaults:\n  - model: smollm2\nruntime:\n  batch_size: 0\n"},
     ),
     Case(
         "several mistakes in several groups",
         ("model=gpt3", "runtime.batch_size=none", "generation.max_tokens=64", "device=gpux", "stop.sequences=['']"),
-        ("5 mistakes, nothing was run", "did you mean model=gpt2?", "a whole number", "did you mean device=gpu?"),
+        ("5 errors; nothing was run", "did you mean model=gpt2?", "a whole number", "did you mean device=gpu?"),
         check=nothing_written,
     ),
     Case(
@@ -161,7 +161,7 @@ VALUES = [
     Case(
         "an empty text to score",
         ("scoring=text", "scoring.text.path=empty.txt"),
-        ("scoring.text.path: empty.txt has no text in it", "written in scoring.text.path=empty.txt"),
+        ("scoring.text.path: empty.txt has no text in it", "set in scoring.text.path=empty.txt"),
         files={"empty.txt": ""},
     ),
     Case(
@@ -187,7 +187,7 @@ VALUES = [
     Case(
         "a baseline for a single run",
         ("scoring=baseline",),
-        ("scoring.baseline: a single run has no other job to be compared with", "choose scoring=text"),
+        ("scoring.baseline: a single run has no baseline to compare with", "set scoring=text"),
         check=nothing_written,
     ),
     Case(
@@ -198,12 +198,12 @@ VALUES = [
     Case(
         "one wrong value in a sweep",
         ("-m", "precision=bf16,int9", "stop=none,newline"),
-        ("'int9' is not one of its options", "written in precision=bf16,int9"),
+        ("'int9' is not one of its options", "set in precision=bf16,int9"),
         check=nothing_written,
     ),
-    Case("a verb that is none", ("compair", "outputs"), ("'compair' is no verb",)),
-    Case("a flag that is none", ("--mulitrun",), ("there is no flag --mulitrun", "did you mean --multirun?")),
-    Case("a recipe that is not there", ("run", "recipes/step.yaml"), ("there is no recipe recipes/step.yaml",)),
+    Case("an unknown command", ("compair", "outputs"), ("unknown command 'compair'", "did you mean hforch compare?")),
+    Case("an unknown flag", ("--mulitrun",), ("unknown flag --mulitrun", "did you mean --multirun?")),
+    Case("a missing recipe", ("run", "recipes/step.yaml"), ("recipe not found: recipes/step.yaml",)),
     Case(
         "a recipe that tries to run code",
         ("run", "mine.yaml"),
@@ -228,15 +228,15 @@ DEVICES = [
     Case(
         "an unknown OpenVINO property",
         ("backend=openvino", "+ov_config.PERFORMANCE_HINTS=LATENCY"),
-        ("ov_config.PERFORMANCE_HINTS: ", "did you mean PERFORMANCE_HINT?", "written in +ov_config.PERFORMANCE_HINTS"),
+        ("ov_config.PERFORMANCE_HINTS: ", "did you mean PERFORMANCE_HINT?", "set in +ov_config.PERFORMANCE_HINTS"),
         heavy=True,
     ),
     Case(
         "an OpenVINO property with a bad value",
         ("backend=openvino", "ov_config=latency", "ov_config.PERFORMANCE_HINT=FAST", "ov_config.NUM_STREAMS=x"),
         (
-            *("ov_config.PERFORMANCE_HINT: ", "written in ov_config.PERFORMANCE_HINT=FAST"),
-            *("ov_config.NUM_STREAMS: ", "written in ov_config.NUM_STREAMS=x"),
+            *("ov_config.PERFORMANCE_HINT: ", "set in ov_config.PERFORMANCE_HINT=FAST"),
+            *("ov_config.NUM_STREAMS: ", "set in ov_config.NUM_STREAMS=x"),
         ),
         heavy=True,
     ),
@@ -249,7 +249,7 @@ DEVICES = [
     Case(
         "an OpenVINO device that does not exist",
         ("backend=openvino", "device=openvino", "device.name=GPU.7"),
-        ("device.name: OpenVINO device not found: GPU.7", "available: CPU", "written in device.name=GPU.7"),
+        ("device.name: OpenVINO device not found: GPU.7", "available: CPU", "set in device.name=GPU.7"),
         heavy=True,
     ),
     Case(
@@ -262,7 +262,7 @@ DEVICES = [
     Case(
         "a CUDA device for OpenVINO",
         ("backend=openvino", "device=cuda:1"),
-        ("device: 'cuda:1' is torch's name for a GPU", "written in device=cuda:1", "write device=gpu device.index=1"),
+        ("device: 'cuda:1' is torch's name for a GPU", "set in device=cuda:1", "write device=gpu device.index=1"),
     ),
     Case(
         "an unknown device",
@@ -395,14 +395,14 @@ INPUTS = [
     Case(
         "a column that the prompt never uses: a warning",
         (*FAKE, "inputs=file", "inputs.path=questions.csv"),
-        ("warning: inputs: the prompt does not use these input columns: {topic}", "2 of 2 answered"),
+        ("warning: inputs: the prompt does not use these input columns: {topic}", "2 of 2 samples succeeded"),
         code=0,
         files={"questions.csv": "question,topic\nWhat is a volt?,physics\nWhat is a mole?,chemistry\n"},
     ),
     Case(
         "an invalid line in a jsonl file",
         (*FAKE, "inputs=file", "inputs.path=questions.jsonl"),
-        ("inputs.path: invalid JSON: ", "written in questions.jsonl:2"),
+        ("inputs.path: invalid JSON: ", "set in questions.jsonl:2"),
         files={"questions.jsonl": '{"question": "why?"}\n{"question": "how?"\n{"question": "when?"}\n'},
     ),
     Case(
@@ -424,7 +424,7 @@ INPUTS = [
     Case(
         "an empty list of inputs",
         (*FAKE, "inputs.items=[]"),
-        ("inputs.items: must not be empty", "written in inputs.items=[]"),
+        ("inputs.items: must not be empty", "set in inputs.items=[]"),
     ),
     Case(
         "an empty file of inputs",
@@ -435,7 +435,7 @@ INPUTS = [
     Case(
         "a prompt longer than the model's context",
         ("model=local", "model.path={gpt2}", "inputs=file", "inputs.path=questions.txt", "generation.max_new_tokens=4"),
-        ("failed: input 2: the prompt has ", "the model's context is 128", "3 of 4 answered"),
+        ("failed: input 2: the prompt has ", "the model's context is 128", "3 of 4 samples succeeded"),
         code=1,
         files={"questions.txt": f"why?\n{'why ' * 200}\nhow?\nwhen?\n"},
         check=three_of_four_answered,
@@ -447,7 +447,7 @@ INPUTS = [
         (
             r"warning: stop.sequences.0: '\n' holds a backslash and the letter n, not a line break",
             r'in YAML write "\n" in double quotes; or choose stop=newline',
-            "written in mine.yaml:2",
+            "set in mine.yaml:2",
         ),
         code=0,
         files={"mine.yaml": "stop:\n  sequences: ['\\n']\n"},
@@ -519,7 +519,7 @@ MACHINE = [
     Case(
         "a folder for outputs that cannot be written",
         FAKE,
-        ("the run's folder cannot be written", "read-only file system", "hydra.run.dir=DIR puts a run elsewhere"),
+        ("cannot write the run directory", "read-only file system", "set hydra.run.dir=DIR for a run"),
         code=1,
         wrapped=READ_ONLY,
         unless=no_namespaces,
@@ -527,7 +527,7 @@ MACHINE = [
     Case(
         "a file where the outputs should go",
         FAKE,
-        ("the run's folder cannot be written: ", "outputs", "hydra.run.dir=DIR puts a run elsewhere"),
+        ("cannot write the run directory: ", "outputs", "set hydra.run.dir=DIR for a run"),
         code=1,
         files={"outputs": "a file"},
     ),

@@ -1,4 +1,4 @@
-"""The command line: verbs, Hydra's flags, one report of all mistakes, exit codes."""
+"""The command line: commands, Hydra's flags, error messages, exit codes, completion."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]
 
 
 class Runs:
-    """Stands for the processes that run jobs: remembers what it was asked, and answers with the codes it was given."""
+    """A fake for the processes that run jobs: it records its calls and returns or raises the given answers."""
 
     def __init__(self) -> None:
         self.calls: list[tuple[Any, Path, tuple[str, ...], str | None]] = []
@@ -74,13 +74,13 @@ def process(*words: str, cold: bool = False, **env: str) -> subprocess.Completed
     return run(*words, env={**os.environ, **env}, cold=cold, loads=False)
 
 
-# ---------------------------------------------------------------- mistakes
-def test_many_mistakes_are_one_report_and_nothing_is_written(elsewhere: Path) -> None:
+# ---------------------------------------------------------------- errors
+def test_all_mistakes_are_reported_together_and_nothing_is_written(elsewhere: Path) -> None:
     done = process("model=gpt3", "stop=newlin", "generation.max_new_tokens=x", "runtime.sead=1", "runtime.batch_size=0")
     assert done.returncode == 2
     assert done.stdout == ""
     assert "Traceback" not in done.stderr
-    assert done.stderr.startswith("5 mistakes, nothing was run:")
+    assert done.stderr.startswith("5 errors; nothing was run:")
     for path in ("model:", "stop:", "generation.max_new_tokens:", "runtime.sead:", "runtime.batch_size:"):
         assert sum(line.startswith(path) for line in done.stderr.splitlines()) == 1
     assert list(elsewhere.iterdir()) == []
@@ -91,21 +91,21 @@ def test_many_mistakes_are_one_report_and_nothing_is_written(elsewhere: Path) ->
     [
         (["--multirn", "model=gpt2"], "did you mean --multirun?"),
         (["--cfg", "jobb"], "invalid choice"),
-        (["--cfg", "job", "-m"], "only one of"),
-        (["--resolve"], "--resolve goes with"),
+        (["--cfg", "job", "-m"], "cannot be combined"),
+        (["--resolve"], "--resolve requires"),
         (["rum"], "did you mean hforch run?"),
-        (["model"], "there are: "),
-        (["run"], "needs a recipe"),
-        (["run", "nowhere.yaml"], "there is no recipe nowhere.yaml"),
+        (["model"], "unknown command 'model'; available: "),
+        (["run"], "requires a recipe"),
+        (["run", "nowhere.yaml"], "recipe not found: nowhere.yaml"),
         (["--config-dir", "nowhere"], "there is no folder nowhere"),
         (["--config-name", "confg"], "did you mean --config-name config?"),
         (["--cfg", "job", "model=gpt3"], "did you mean model=gpt2?"),
         (["--help", "modle=gpt2"], "did you mean model?"),
         (["--info", "defaults", "model=gpt3"], "did you mean model=gpt2?"),
-        (["-m", "model=gpt2,gpt3", "stop=none,newline"], "written in model=gpt2,gpt3"),
+        (["-m", "model=gpt2,gpt3", "stop=none,newline"], "set in model=gpt2,gpt3"),
     ],
 )
-def test_wrong_usage_exits_with_2_and_says_what_to_do(
+def test_wrong_usage_exits_with_2_and_a_hint(
     words: list[str], said: str, elsewhere: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert cli.main(words) == 2
@@ -115,7 +115,7 @@ def test_wrong_usage_exits_with_2_and_says_what_to_do(
     assert list(elsewhere.iterdir()) == []
 
 
-def test_full_errors_bring_the_traceback_and_the_same_exit_code(
+def test_full_errors_show_the_traceback_and_keep_the_exit_code(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("HYDRA_FULL_ERROR", "1")
@@ -143,7 +143,7 @@ def test_two_runs_in_one_second_do_not_share_a_directory(runs: Runs, elsewhere: 
     assert first.parent.parent == elsewhere / "outputs"
 
 
-def test_overrides_may_stand_around_flags(runs: Runs) -> None:
+def test_overrides_may_precede_and_follow_flags(runs: Runs) -> None:
     assert cli.main(["stop=none,newline", "-m", "runtime.seed=1"]) == 0
     assert len(runs.calls) == 2
 
@@ -155,7 +155,7 @@ def test_a_sweep_numbers_its_jobs(runs: Runs) -> None:
     assert len({directory.parent for _, directory, _, _ in runs.calls}) == 1
 
 
-def test_a_sweep_may_be_asked_for_by_the_configuration(runs: Runs) -> None:
+def test_a_sweep_can_be_requested_by_hydra_mode(runs: Runs) -> None:
     assert cli.main(["hydra.mode=MULTIRUN", "stop=none,newline"]) == 0
     assert len(runs.calls) == 2
 
@@ -163,7 +163,7 @@ def test_a_sweep_may_be_asked_for_by_the_configuration(runs: Runs) -> None:
 @pytest.mark.parametrize(
     ("answers", "code"), [([0, 0, 0], 0), ([0, 3, 0], 3), ([3, 1, 0], 1), ([2, 3, 0], 2), ([2, 1, 3], 1)]
 )
-def test_the_worst_code_of_a_sweep_is_its_own(runs: Runs, answers: list[int], code: int) -> None:
+def test_a_sweep_exits_with_its_worst_code(runs: Runs, answers: list[int], code: int) -> None:
     runs.answers = list(answers)
     assert cli.main(["-m", "runtime.seed=1,2,3"]) == code
     assert len(runs.calls) == 3
@@ -178,7 +178,7 @@ def test_an_interrupt_ends_a_sweep(runs: Runs, answer: Any, capsys: pytest.Captu
 
 
 @pytest.mark.parametrize(("error", "code"), [(ModelError("no such model"), 2), (GenerationError("broke"), 1)])
-def test_an_error_of_ours_is_a_message_and_its_code(
+def test_an_hforch_error_is_a_message_with_its_exit_code(
     runs: Runs, error: Exception, code: int, capsys: pytest.CaptureFixture[str]
 ) -> None:
     runs.answers = [error]
@@ -186,15 +186,15 @@ def test_an_error_of_ours_is_a_message_and_its_code(
     assert capsys.readouterr().err == f"{error}\n"
 
 
-def test_a_mistake_that_the_machine_shows_is_told_with_its_place(
+def test_an_error_from_a_machine_check_shows_where_the_value_was_set(
     runs: Runs, capsys: pytest.CaptureFixture[str]
 ) -> None:
     runs.answers = [ConfigError([Mistake("device.kind", "there is no GPU")])]
     assert cli.main(["device=gpu", "device.kind=gpu"]) == 2
-    assert "written in device.kind=gpu" in capsys.readouterr().err
+    assert "set in device.kind=gpu" in capsys.readouterr().err
 
 
-def test_an_error_of_nobody_is_one_line_and_exits_with_1(
+def test_an_unexpected_error_is_one_line_and_exits_with_1(
     runs: Runs, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     runs.answers = [ZeroDivisionError("oh")]
@@ -205,11 +205,11 @@ def test_an_error_of_nobody_is_one_line_and_exits_with_1(
     assert "Traceback" not in shown
 
 
-def test_a_verbose_run_does_not_break(runs: Runs) -> None:
+def test_a_verbose_run_succeeds(runs: Runs) -> None:
     assert cli.main(["hydra.verbose=true", "hydra.run.dir=here"]) == 0
 
 
-def test_libraries_log_to_the_file_of_the_job_only(elsewhere: Path) -> None:
+def test_libraries_log_only_to_the_file_of_the_job(elsewhere: Path) -> None:
     done = process("backend=fake", "hydra.run.dir=here", "runtime.display=none", cold=True)
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
     assert (elsewhere / "here" / "hforch.log").is_file()
@@ -224,7 +224,7 @@ def test_a_run_can_be_repeated_from_its_pickle(runs: Runs, elsewhere: Path) -> N
 
 
 # ---------------------------------------------------------------- recipes
-def test_a_recipe_is_run_with_overrides_on_top(runs: Runs, elsewhere: Path) -> None:
+def test_overrides_take_precedence_over_a_recipe(runs: Runs, elsewhere: Path) -> None:
     (elsewhere / "r.yaml").write_text("stop:\n  sequences: [x]\nruntime:\n  seed: 1\n")
     assert cli.main(["run", "r.yaml", "runtime.seed=2"]) == 0
     [(job, _, overrides, recipe)] = runs.calls
@@ -238,7 +238,7 @@ def test_a_recipe_with_a_sweep_is_a_sweep_without_m(runs: Runs, elsewhere: Path)
     assert len(runs.calls) == 2
 
 
-def test_a_recipe_is_swept_over_with_m(runs: Runs, elsewhere: Path) -> None:
+def test_a_recipe_can_be_swept_with_m(runs: Runs, elsewhere: Path) -> None:
     (elsewhere / "r.yaml").write_text("runtime:\n  seed: 1\n")
     assert cli.main(["run", "-m", "stop=none,newline", "r.yaml"]) == 0
     assert len(runs.calls) == 2
@@ -250,7 +250,7 @@ def test_a_recipe_can_be_shown_instead_of_run(elsewhere: Path, capsys: pytest.Ca
     assert "seed: 77" in capsys.readouterr().out
 
 
-def test_a_recipe_and_a_folder_of_ones_own_go_together(runs: Runs, elsewhere: Path) -> None:
+def test_a_recipe_can_use_options_of_a_config_dir(runs: Runs, elsewhere: Path) -> None:
     (elsewhere / "my" / "stop").mkdir(parents=True)
     (elsewhere / "my" / "stop" / "mine.yaml").write_text("sequences: [mine]\n")
     (elsewhere / "r.yaml").write_text("defaults:\n  - stop: mine\n")
@@ -258,22 +258,20 @@ def test_a_recipe_and_a_folder_of_ones_own_go_together(runs: Runs, elsewhere: Pa
     assert runs.calls[0][0].stop.sequences == ("mine",)
 
 
-def test_a_mistyped_recipe_is_compared_with_those_beside_it(
-    elsewhere: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_mistyped_recipe_gives_the_closest_name(elsewhere: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (elsewhere / "french.yaml").write_text("")
     assert cli.main(["run", "frnch.yaml"]) == 2
     assert "did you mean french.yaml?" in capsys.readouterr().err
 
 
-# ---------------------------------------------------------------- showing
-def test_the_job_shown_is_the_job_composed(capsys: pytest.CaptureFixture[str]) -> None:
+# ---------------------------------------------------------------- output
+def test_cfg_job_prints_the_composed_job(capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.main(["--cfg", "job", "model=gpt2", "+ov_config.A=1"]) == 0
     shown = yaml.safe_load(capsys.readouterr().out)
     assert shown == OmegaConf.to_container(compose(["model=gpt2", "+ov_config.A=1"]).config)
 
 
-def test_a_configuration_that_is_not_complete_can_be_shown(capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_incomplete_configuration_can_be_shown(capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.main(["--cfg", "job", "model=hub"]) == 0
     assert "id: ???" in capsys.readouterr().out
 
@@ -285,7 +283,7 @@ def test_hydras_own_flags_work(words: list[str]) -> None:
     assert done.stdout
 
 
-def test_the_help_names_every_verb_and_every_group(capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_help_lists_commands_and_groups(capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.main(["--help"]) == 0
     shown = capsys.readouterr().out
     for word in [*verbs(), "smollm2", "precision: ", "--config-dir", '"$(hforch -sc install=bash)"']:
@@ -293,7 +291,7 @@ def test_the_help_names_every_verb_and_every_group(capsys: pytest.CaptureFixture
 
 
 @pytest.mark.parametrize("verb", verbs())
-def test_every_verb_has_a_help_with_an_example(verb: str) -> None:
+def test_every_command_has_a_help_with_an_example(verb: str) -> None:
     done = process(verb, "--help")
     assert done.returncode == 0
     assert f"hforch {verb}" in done.stdout
@@ -303,7 +301,7 @@ def test_every_verb_has_a_help_with_an_example(verb: str) -> None:
 @pytest.mark.parametrize(
     "words", [["--help"], ["--cfg", "job"], ["--version"], ["--info", "searchpath"], ["run", "-h"]]
 )
-def test_showing_imports_nothing_heavy(words: list[str]) -> None:
+def test_commands_that_only_print_import_nothing_heavy(words: list[str]) -> None:
     code = (
         "import sys, atexit, json; from hforch.cli import main\n"
         f"code = main({words!r})\n"
@@ -322,14 +320,14 @@ def test_showing_imports_nothing_heavy(words: list[str]) -> None:
         assert not imported & {"rich", "pydantic", "rapidfuzz"}
 
 
-def test_the_version_is_ours(capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_version_is_printed(capsys: pytest.CaptureFixture[str]) -> None:
     from hforch import __version__
 
     assert cli.main(["--version"]) == 0
     assert capsys.readouterr().out == f"hforch {__version__}\n"
 
 
-def test_a_reader_that_leaves_early_is_no_error() -> None:
+def test_a_reader_that_disconnects_early_causes_no_error() -> None:
     command = f"{sys.executable} -m hforch --cfg all | head -1"
     done = subprocess.run(
         ["bash", "-o", "pipefail", "-c", command],
@@ -348,7 +346,7 @@ def completed(line: str) -> list[str]:
     return done.stdout.split()
 
 
-def test_the_completion_script_is_for_the_console_script() -> None:
+def test_the_completion_script_can_be_installed() -> None:
     done = process("-sc", "install=bash", cold=True)
     assert "hydra_bash_completion" in done.stdout
 
@@ -369,7 +367,7 @@ def test_words_are_completed(line: str, word: str) -> None:
 
 
 # ---------------------------------------------------------------- installed from a wheel
-def test_an_installed_package_brings_its_configuration(elsewhere: Path) -> None:
+def test_an_installed_package_contains_its_configuration(elsewhere: Path) -> None:
     import shutil
 
     site = elsewhere / "site"
@@ -386,7 +384,7 @@ def test_an_installed_package_brings_its_configuration(elsewhere: Path) -> None:
         env={**os.environ, "PYTHONPATH": str(site)},
     )
     assert done.returncode == 2
-    assert "written in device.index=null" in done.stderr
+    assert "set in device.index=null" in done.stderr
     shown = subprocess.run(
         [sys.executable, "-m", "hforch", "--info", "searchpath"],
         capture_output=True,

@@ -7,18 +7,18 @@ import pytest
 from hforch.errors import ConfigError, HforchError, Mistake, UnknownArgument, first_line
 
 
-def test_a_config_error_survives_the_way_between_processes() -> None:
+def test_a_config_error_can_be_pickled() -> None:
     error = ConfigError([Mistake("a.b", "is wrong", "here", "do this"), Mistake("c", "too")])
     again = pickle.loads(pickle.dumps(error))
     assert again.mistakes == error.mistakes
-    assert str(again) == str(error) == "a.b: is wrong\n    written in here\n    do this\nc: too"
+    assert str(again) == str(error) == "a.b: is wrong\n    set in here\n    do this\nc: too"
 
 
-def test_the_same_mistake_is_told_once() -> None:
+def test_equal_mistakes_are_reported_once() -> None:
     assert len(ConfigError([Mistake("a", "b"), Mistake("a", "b")]).mistakes) == 1
 
 
-def test_every_error_has_an_exit_code_and_the_tree_is_drawn() -> None:
+def test_every_error_has_an_exit_code_and_is_in_the_module_docstring() -> None:
     import hforch.errors as errors
 
     def below(kind: type[HforchError]) -> set[type[HforchError]]:
@@ -45,6 +45,6 @@ def test_the_first_line_of_an_error_is_never_blank(error: Exception | str, line:
     assert first_line(error, with_type=True) == with_type
 
 
-def test_a_long_line_of_a_library_is_cut() -> None:
+def test_a_long_first_line_is_truncated() -> None:
     assert first_line("x" * 1000) == "x" * 400
     assert first_line(ValueError("x" * 1000), 10, with_type=True) == f"ValueError: {'x' * 10}"

@@ -214,7 +214,7 @@ def test_other_values_in_the_environment_become_their_interpolations() -> None:
 
 def test_an_error_message_is_not_redacted_as_an_assignment() -> None:
     error = ConfigError([Mistake("model.api_key", "looks bad", "model.api_key=sesame", f"not sk-{MADE_UP}")])
-    assert message_of(error) == "model.api_key: looks bad\n    written in model.api_key=***\n    not ***"
+    assert message_of(error) == "model.api_key: looks bad\n    set in model.api_key=***\n    not ***"
 
 
 def test_a_log_that_native_code_wrote_to_is_redacted_in_place(tmp_path: Path) -> None:

@@ -1,1 +1,1 @@
-"""The Hydra app: its flags, its shell completion, and what it does for each job."""
+"""The Hydra app: flags, shell completion, and planning and running jobs."""

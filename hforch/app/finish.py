@@ -1,4 +1,4 @@
-"""What a run or a sweep leaves for people at its end: a comparison, and a page if it was asked for."""
+"""The last steps of a run or sweep: the exit code, the comparison, and the page of --report."""
 
 from __future__ import annotations
 
@@ -17,18 +17,18 @@ from hforch.errors import (
     HforchError,
 )
 
-QUIET = ("json", "none")  # displays that leave stdout to records
+QUIET = ("json", "none")  # displays that reserve stdout for records
 WORST_FIRST = (EXIT_INTERRUPTED, EXIT_FAILED, EXIT_USAGE, EXIT_UNMET, EXIT_OK)
 
 
 def worst_exit_code(codes: Iterable[int]) -> int:
-    """Return the exit code of several jobs."""
+    """Return the exit code for several jobs: that of the worst outcome."""
     found = set(codes)
     return next((code for code in WORST_FIRST if code in found), max(found, default=EXIT_OK))
 
 
 def compare_all(directory: Path, stream: TextIO | None) -> None:
-    """The comparison at the end of a sweep, if there is anything to compare; its failure is not the sweep's."""
+    """Write and print the comparison of a sweep, if it has records. An error here does not fail the sweep."""
     from hforch.records.record_files import RECORD
     from hforch.report.comparison import summarise
     from hforch.utils.in_fork import run_in_fork
@@ -38,11 +38,11 @@ def compare_all(directory: Path, stream: TextIO | None) -> None:
     try:
         run_in_fork(lambda: summarise(directory, stream))
     except (HforchError, OSError) as error:
-        print(f"the jobs could not be compared: {error}", file=sys.stderr, flush=True)
+        print(f"cannot compare the jobs: {error}", file=sys.stderr, flush=True)
 
 
 def write_report(wanted: bool, directory: Path, display: str, code: int) -> int:
-    """The page of a run or sweep, if it was asked for; the exit code with what comes of that."""
+    """Write the page of a run or sweep if requested, and return the exit code; 1 if the page cannot be written."""
     if not wanted:
         return code
     from hforch.comparison.entries import readable_jobs
@@ -61,7 +61,7 @@ def write_report(wanted: bool, directory: Path, display: str, code: int) -> int:
     try:
         run_in_fork(work)
     except (HforchError, OSError) as error:
-        print(f"the page could not be written: {error}", file=sys.stderr, flush=True)
+        print(f"cannot write the report: {error}", file=sys.stderr, flush=True)
         return code if code in (EXIT_FAILED, EXIT_INTERRUPTED) else EXIT_FAILED
     print(f"report: {target}", file=sys.stderr if display in QUIET else sys.stdout, flush=True)
     return code

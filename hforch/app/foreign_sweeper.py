@@ -1,4 +1,4 @@
-"""Sweeps of another sweeper than Hydra's own: its jobs are not known before they are run, so Hydra runs them itself."""
+"""Run sweeps of a sweeper plugin. Its jobs are not known in advance, so Hydra runs them itself."""
 
 from __future__ import annotations
 
@@ -25,16 +25,16 @@ def run_by_sweeper(
     invocation: Invocation,
     report: bool,
 ) -> int:
-    """Let the chosen sweeper run its jobs; return the exit code. The arguments are those of `run_jobs`.
+    """Run the jobs of the configured sweeper and return the exit code. The arguments are those of `run_jobs`.
 
     Raises:
-        ConfigError: it is a dry run, or the directory holds answers.
+        ConfigError: for a dry run, or if the directory contains answers of an earlier run.
     """
     from hydra.types import RunMode
 
     if invocation.dry_run:
-        problem = "the jobs of this sweeper are not known before they are run"
-        raise ConfigError([Mistake("hydra.sweeper", problem, None, "leave --dry-run out, or use Hydra's own sweeper")])
+        problem = "the jobs of this sweeper are not known before they run"
+        raise ConfigError([Mistake("hydra.sweeper", problem, None, "omit --dry-run, or use Hydra's basic sweeper")])
     words = list(overrides)
     master = hydra.compose_config(config_name, words, RunMode.MULTIRUN, with_log_configuration=False)
     directory = Path(str(master.hydra.sweep.dir))
@@ -43,5 +43,5 @@ def run_by_sweeper(
             raise ConfigError(mistakes)
         clear(directory)
     code = worst_exit_code(returned_codes(hydra.multirun(config_name, Task(config_dirs, invocation), words)))
-    redact_file(directory / "multirun.yaml")  # which a sweeper saves by itself
+    redact_file(directory / "multirun.yaml")  # written by the sweeper itself
     return write_report(report, directory, "auto", code)

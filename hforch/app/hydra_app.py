@@ -1,7 +1,7 @@
-"""The Hydra app: what `hydra.main` does, with every mistake told before anything is run or written.
+"""The Hydra app: the counterpart of `hydra.main` that reports all errors before it runs or writes anything.
 
-Hydra's own entry point drops what jobs return, prints tracebacks for mistakes and exits with 1; so its parts are put
-together here. Its files, directories, numbering, flags and grammar stay as its users know them.
+Hydra's own entry point discards what jobs return, prints tracebacks for configuration errors and exits with 1. This
+module assembles the same parts; files, directories, numbering, flags and override grammar are unchanged.
 """
 
 from __future__ import annotations
@@ -30,15 +30,16 @@ def run_app(
     fingerprint: str | None = None,
     skip_damaged: bool = False,
 ) -> int:
-    """Do what the words after `hforch` ask for.
+    """Run the Hydra app with the arguments after `hforch`.
 
     Args:
-        resume: the directory of an earlier run or sweep of the same words, to go on with it.
-        fingerprint: of the weights; others are refused.
-        skip_damaged: of what is resumed, take lines that are no samples for missing.
+        recipe: the recipe to run, if any.
+        resume: the directory of an earlier run or sweep of the same arguments, to resume.
+        fingerprint: the expected fingerprint of the weights; other weights are refused.
+        skip_damaged: when resuming, treat invalid lines of samples.jsonl as missing.
 
     Raises:
-        ConfigError: with every mistake, before anything is run or written.
+        ConfigError: with all errors, before anything is run or written.
     """
     from hforch.app.flags import read_flags
 
@@ -101,7 +102,7 @@ def _show(hydra: Any, args: argparse.Namespace, parser: argparse.ArgumentParser,
     elif args.cfg:
         try:
             hydra.show_cfg(name, args.overrides, args.cfg, args.package, args.resolve)
-        except SystemExit as stop:  # after saying that there is no such package
+        except SystemExit as stop:  # Hydra has printed that the package does not exist
             raise SystemExit(EXIT_USAGE if stop.code else EXIT_OK) from None
     elif args.info:
         hydra.show_info(args.info, config_name=name, overrides=args.overrides)
@@ -127,7 +128,7 @@ def _run(args: argparse.Namespace, config_dirs: ConfigDirs, invocation: Invocati
     mode = MULTIRUN if planned.multirun else SINGLE_RUN
     overrides = [*args.overrides, f"hydra.mode={mode.hydra_mode}"]
     directory = resume
-    if directory is None and not planned.multirun:  # composed anew, it would hold another time
+    if directory is None and not planned.multirun:  # composing again would give another time
         directory = Path(str(planned.jobs[0].whole().hydra.run.dir))
     if directory is not None:
         overrides.append(f"{mode.directory}={quoted(str(directory))}")
@@ -154,7 +155,7 @@ def _rerun(args: argparse.Namespace, task: Task) -> int:
 
 @contextmanager
 def open_hydra(config_dirs: ConfigDirs) -> Iterator[Any]:
-    """A Hydra that looks things up in these places; it is Hydra's global one meanwhile, as plugins expect."""
+    """Yield a Hydra that searches these config dirs. It is the global Hydra within the block, as plugins expect."""
     from hydra.errors import HydraException
     from omegaconf.errors import OmegaConfBaseException
 
@@ -170,11 +171,11 @@ def open_hydra(config_dirs: ConfigDirs) -> Iterator[Any]:
         key = str(
             getattr(error, "full_key", None) or ("hydra.job_logging" if isinstance(error, ValueError) else "hydra")
         )
-        raise ConfigError([Mistake(key, f"Hydra cannot use its settings: {explain(error)}")]) from error
+        raise ConfigError([Mistake(key, f"invalid Hydra settings: {explain(error)}")]) from error
 
 
 def _is_about_settings(error: Exception) -> bool:
-    """Whether Hydra or OmegaConf raised it, or what sets up logging."""
+    """Return whether Hydra, OmegaConf or logging.config raised the error."""
     from hydra.errors import HydraException
     from omegaconf.errors import OmegaConfBaseException
 

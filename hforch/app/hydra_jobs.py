@@ -1,4 +1,4 @@
-"""Jobs as Hydra runs them: each with the directory, files, environment, logging and callbacks that Hydra gives it."""
+"""Run jobs as Hydra does: each with Hydra's directory, files, environment, logging and callbacks."""
 
 from __future__ import annotations
 
@@ -30,17 +30,18 @@ from hforch.runs.planned_job import JobRunner
 if TYPE_CHECKING:
     from omegaconf import DictConfig
 
-BY_NUMBER = "${hydra.job.num}"  # hydra.sweep.subdir, unless somebody sets it
+BY_NUMBER = "${hydra.job.num}"  # the default of hydra.sweep.subdir
 
 
 @dataclass(frozen=True)
 class HydraJobs:
-    """What Hydra knows of the jobs of a command line.
+    """Hydra's view of the jobs of a command line.
 
     Attributes:
-        master: the configuration of the sweep as a whole; of a single run, that of its job.
-        context: what Hydra's parts hand to each other.
-        config_name: of the primary config.
+        mode: single run or multirun.
+        master: the configuration of the sweep as a whole; for a single run, that of its job.
+        context: Hydra's context object, with the config loader and the callbacks.
+        config_name: the name of the primary config.
     """
 
     mode: RunMode
@@ -50,7 +51,7 @@ class HydraJobs:
 
     @cached_property
     def directory(self) -> Path:
-        """That of all jobs together; a single run's is as it was typed."""
+        """The directory of the sweep; for a single run, the directory as given."""
         from omegaconf import OmegaConf
 
         directory = Path(str(OmegaConf.select(self.master, self.mode.directory)))
@@ -58,19 +59,19 @@ class HydraJobs:
 
     def directory_of(self, composed: Composed, number: int) -> Path:
         """Return the directory of a job."""
-        if self.mode.has_summary and composed.subdir == BY_NUMBER:  # as it is but for those who set it
+        if self.mode.has_summary and composed.subdir == BY_NUMBER:  # the default
             return self.directory / str(number)
         return Path(self._config_of(composed, number).hydra.runtime.output_dir)
 
     def begin(self, composed: Composed, number: int) -> Callable[[JobRunner], int]:
-        """Return what does work as a job: where Hydra has made its directory, its files and its environment."""
+        """Return a function that runs work as a job, after Hydra has set up its directory, files and environment."""
         return lambda work: self._as_job(self._config_of(composed, number), work)
 
     @contextmanager
     def environment(self) -> Iterator[None]:
-        """Set what all jobs find in their environment, so that the machine is checked, and libraries read, as for them.
+        """Set the environment variables of hydra.job.env_set, so that machine checks see the environment of the jobs.
 
-        A variable that depends on the job is left out.
+        Variables that depend on the job are skipped.
         """
         from omegaconf import OmegaConf
         from omegaconf.errors import OmegaConfBaseException
@@ -78,7 +79,7 @@ class HydraJobs:
         names = OmegaConf.to_container(self.master.hydra.job.env_set)
         wanted = {}
         if isinstance(names, dict) and names:
-            config = copied(self.master)  # which Hydra makes read-only
+            config = copied(self.master)  # Hydra makes master read-only
             with visible_to_resolvers(config):
                 for name in names:
                     with suppress(OmegaConfBaseException):
@@ -96,7 +97,7 @@ class HydraJobs:
 
     @contextmanager
     def callbacks(self) -> Iterator[None]:
-        """Tell callbacks of the beginning and end of a sweep; those of a single run belong to its job."""
+        """Call the callbacks for the start and end of a sweep; those of a single run belong to its job."""
         if not self.mode.has_summary:
             yield
             return
@@ -109,7 +110,7 @@ class HydraJobs:
     # ---------------------------------------------------------------- launchers
     @cached_property
     def launcher(self) -> Launcher:
-        """What is known of the launcher of the jobs; a single run needs none."""
+        """The adapter of the launcher that runs the jobs; `basic` for a single run."""
         return launcher_of(self.launcher_settings.get("_target_")) if self.mode.has_summary else launcher_named("basic")
 
     @property
@@ -122,12 +123,12 @@ class HydraJobs:
         return str(self.master.hydra.runtime.choices.get("hydra/launcher") or "basic")
 
     def make_launcher(self, task: Callable[[DictConfig], Any]) -> Any:
-        """Return Hydra's launcher; it calls the task for each job."""
+        """Return Hydra's launcher, which calls the task for each job."""
         return make_launcher(self.context, task, self.master)
 
     # ---------------------------------------------------------------- one job
     def _config_of(self, composed: Composed, number: int) -> DictConfig:
-        """The configuration of one job, as Hydra would hand it to a launcher."""
+        """Return the configuration of one job, as Hydra would pass it to a launcher."""
         from omegaconf import OmegaConf, open_dict, read_write
 
         if not self.mode.has_summary:
@@ -135,7 +136,7 @@ class HydraJobs:
                 self.master.hydra.runtime.output_dir = str(self.directory.absolute())
             return self.master
         cfg = composed.whole()
-        OmegaConf.copy_cache(from_config=self.master, to_config=cfg)  # so that all jobs have the sweep's time
+        OmegaConf.copy_cache(from_config=self.master, to_config=cfg)  # all jobs get the time of the sweep
         with read_write(cfg), open_dict(cfg):
             cfg.hydra.mode = self.master.hydra.mode
             cfg.hydra.job.num, cfg.hydra.job.id = number, str(number)
@@ -151,7 +152,7 @@ class HydraJobs:
         def task(_: DictConfig) -> int | None:
             try:
                 return work(logging)
-            except Exception as error:  # Hydra would print it
+            except Exception as error:  # Hydra would print the traceback
                 raised.append(error)
                 return None
 
@@ -168,10 +169,10 @@ class HydraJobs:
 
 
 def open_jobs(hydra: Any, mode: RunMode, config_name: str, overrides: Sequence[str]) -> HydraJobs:
-    """Return what a Hydra knows of the jobs that overrides describe; its logging is set up from here on.
+    """Compose the jobs that the overrides describe, and set up Hydra's logging.
 
     Args:
-        hydra: as `hydra_of` gives it.
+        hydra: the Hydra that `open_hydra` yields.
     """
     from hydra.types import RunMode as HydraRunMode
 

@@ -1,4 +1,4 @@
-"""Hydra's own files and log lines, without credentials."""
+"""Remove credentials from the files and log lines that Hydra writes."""
 
 from __future__ import annotations
 
@@ -14,22 +14,22 @@ from hforch.utils.redaction import allow_in_path, redacted_override, redacted_tr
 
 
 def redact_what_hydra_writes() -> None:
-    """Let Hydra's functions that save configurations and set up logging write no credentials, in this process."""
+    """Replace Hydra's functions for saving configs and setting up logging with ones that redact credentials."""
     replace_writers(save_config, redact_logging)
 
 
 def refuse_credentials_in_path(path: Path, key: str) -> None:
-    """Refuse a directory whose name holds a credential.
+    """Raise ConfigError if the path of a directory contains a credential.
 
-    Raises:
-        ConfigError: it does; `key` is what named it.
+    Args:
+        key: the config key that set the path.
     """
     if not allow_in_path(str(path)):
-        raise ConfigError([Mistake(key, "the name of a directory would hold a credential", None, "give another name")])
+        raise ConfigError([Mistake(key, "the directory name contains a credential", None, "use another name")])
 
 
 def save_config(cfg: Any, filename: str, directory: Path) -> None:
-    """Save a configuration as Hydra does, with interpolations as they are written, and without credentials."""
+    """Save a configuration as Hydra does, with interpolations unresolved and credentials redacted."""
     directory.mkdir(parents=True, exist_ok=True)
     (directory / filename).write_text(_to_yaml(cfg), encoding="utf-8")
 

@@ -1,4 +1,4 @@
-"""What was asked for, and the function that Hydra calls for a job."""
+"""The invocation of the command line, and the task that Hydra calls for each job."""
 
 from __future__ import annotations
 
@@ -28,15 +28,15 @@ DISK_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 @dataclass(frozen=True)
 class Invocation:
-    """A command, so far as a record repeats it.
+    """The arguments of a command that a record stores.
 
     Attributes:
-        overrides: as typed.
-        resume: go on with what is in the directory.
-        fingerprint: of the weights that were used then; others are refused.
-        dry_run: only show what would be run.
-        skip_damaged: of what is resumed, take lines that are no samples for missing.
-        force: write over what an earlier run has left in the directory.
+        overrides: the overrides, as given on the command line.
+        resume: resume the run in the directory.
+        fingerprint: the expected fingerprint of the weights; other weights are refused.
+        dry_run: only show what would run.
+        skip_damaged: when resuming, treat invalid lines of samples.jsonl as missing.
+        force: overwrite the files of an earlier run in the directory.
     """
 
     overrides: tuple[str, ...]
@@ -50,12 +50,12 @@ class Invocation:
     skip_damaged: bool = False
 
     def job_context(self, overrides: tuple[str, ...], locate: Locator, **more: Any) -> JobContext:
-        """Return what a job of this command was made from.
+        """Return the context of a job of this command.
 
         Args:
-            overrides: of this job.
-            locate: finds the places where its values were written.
-            more: what else of it is known, as `JobContext` has it.
+            overrides: the overrides of this job.
+            locate: finds where its values were set.
+            more: other fields of `JobContext`.
         """
         from hforch.runs import JobContext
 
@@ -82,7 +82,7 @@ class Invocation:
 
 @dataclass(frozen=True)
 class Task:
-    """What Hydra calls for each job, in this process or in a launcher's."""
+    """The function that Hydra calls for each job, in this process or in a launcher's."""
 
     config_dirs: ConfigDirs
     invocation: Invocation
@@ -106,11 +106,11 @@ class Task:
             self._interrupted(Path(settings.runtime.output_dir), unresolved(settings.overrides.task))
             raise
         if code == EXIT_INTERRUPTED:
-            raise KeyboardInterrupt("told")  # the rest of a sweep is not wanted any more
+            raise KeyboardInterrupt("shown")  # stops the rest of the sweep; the argument means that it was printed
         return code
 
     def _interrupted(self, directory: Path, overrides: tuple[str, ...]) -> None:
-        """A run that was stopped before it had begun leaves a record like any other."""
+        """Write a record for a run that was interrupted before it started."""
         from hforch.config.locator import Locator
         from hforch.records.record_writer import begin_interrupted
 
@@ -147,7 +147,7 @@ class Task:
 
 
 def unresolved(overrides: Any) -> tuple[str, ...]:
-    """Hydra's list of overrides, with the interpolations in them as they are written."""
+    """Return Hydra's list of overrides with interpolations unresolved."""
     from omegaconf import OmegaConf
 
     texts: Any = OmegaConf.to_container(overrides, resolve=False)
@@ -155,7 +155,7 @@ def unresolved(overrides: Any) -> tuple[str, ...]:
 
 
 def job_logging(settings: Any) -> dict[str, Any] | None:
-    """Hydra's logging for a job, as `dictConfig` takes it, with what hydra.verbose adds; None if Hydra sets up none."""
+    """Return Hydra's job logging as input of `dictConfig`, including hydra.verbose; None if there is no logging."""
     from omegaconf import OmegaConf
 
     config = OmegaConf.to_container(settings.job_logging, resolve=True) if settings.job_logging is not None else None
@@ -170,13 +170,13 @@ def job_logging(settings: Any) -> dict[str, Any] | None:
 
 
 def write_error(error: OSError, is_resumed: bool) -> HforchError:
-    """Everything a run reads is looked after where it is read: what is left is its own folder."""
+    """Return the error for an OSError of a run. Inputs have their own errors: the run's directory is at fault."""
     elsewhere = (
-        "hydra.run.dir=DIR puts a run elsewhere, hydra.sweep.dir=DIR a sweep, --output DIR what hforch verify runs"
+        "set hydra.run.dir=DIR for a run, hydra.sweep.dir=DIR for a sweep, or pass --output DIR to hforch verify"
     )
     hint = "" if is_resumed else f"\n    {elsewhere}"
     if told := limit_reached(error):
         return HforchError(f"{told}{hint if error.errno in DISK_ERRORS else ''}")
     place = f"{error.filename}: " if error.filename else ""
     reason = (error.strerror or str(error)).lower()
-    return HforchError(f"the run's folder cannot be written: {place}{reason}{hint}")
+    return HforchError(f"cannot write the run directory: {place}{reason}{hint}")

@@ -1,8 +1,7 @@
-"""What a process of another of Hydra's launchers does with each job of a sweep; `launcher_parent.py` is the parent's.
+"""Run the jobs of a sweep in the processes of a launcher plugin; `launcher_parent.py` is the parent's side.
 
-A process keeps the worker with the loaded model from one job to the next, and jobs are handed out ordered by load key:
-so each process loads a model once. The records are the same as under the basic launcher, and say that other jobs ran
-at the same time.
+A process keeps the worker with the loaded model from one job to the next, and jobs are ordered by load key, so each
+process loads a model once. Records are the same as under the basic launcher, and note that other jobs ran in parallel.
 """
 
 from __future__ import annotations
@@ -32,20 +31,20 @@ from hforch.utils.redaction import remembered
 if TYPE_CHECKING:
     from omegaconf import DictConfig
 
-redact_what_hydra_writes()  # a launcher's process imports this before Hydra writes there
+redact_what_hydra_writes()  # a launcher's process imports this module before Hydra writes anything
 
-# Of a launcher's process; Hydra's own launchers import this module, so it outlives a job.
+# State of a launcher's process. The module is imported, not pickled, so its state outlives a job.
 _kept: list[tuple[WorkerPool, ModelSlot]] = []
 
 
 @dataclass(frozen=True)
 class LauncherTask:
-    """What a launcher's process calls for each job; the job itself it takes from sweep.json.
+    """The function that a launcher's process calls for each job. It reads the job from sweep.json.
 
     Attributes:
         parallel: whether other jobs run at the same time.
-        keeps_processes: whether the process goes on to another job, so that the loaded model is kept for it.
-        fingerprints: of the weights that a job must have, by load key.
+        keeps_processes: whether the launcher reuses the process for other jobs, so that it keeps the loaded model.
+        fingerprints: the expected fingerprints of the weights, by load key.
     """
 
     directory: Path
@@ -89,20 +88,20 @@ class LauncherTask:
 
 
 def _job(cfg: DictConfig, entry: Mapping[str, Any]) -> tuple[Job, FromEnv]:
-    """The job as it was planned; one that sweep.json does not say in full is taken from what Hydra has composed."""
+    """Return the planned job from sweep.json; if values are redacted there, the job from the composed config."""
     if not (entry.get("from_env") or entry.get("redacted")):
         return Job.model_validate(entry["job"]), {}
     from hforch.config.compose import job_from_config
 
     job, from_env = job_from_config(cfg)
     threads = entry["job"]["runtime"]["threads"]
-    if isinstance(threads, str):  # itself from the environment
+    if isinstance(threads, str):  # an environment variable
         return job, from_env
     return job.model_copy(update={"runtime": job.runtime.model_copy(update={"threads": threads})}), from_env
 
 
 def failed_before(directory: Path, job_context: JobContext, error: HforchError) -> int:
-    """Make sure that a job that could not be run has a record that says why."""
+    """Write a record with the error for a job that could not start, and return the exit code."""
     from hforch.records.fields import Error
     from hforch.records.record_writer import write_failure
 

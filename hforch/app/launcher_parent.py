@@ -1,4 +1,4 @@
-"""Hand the jobs of a sweep to another of Hydra's launchers, and follow them (its processes: `launcher_child.py`)."""
+"""Run the jobs of a sweep with a launcher plugin, and follow them (see `launcher_child.py` for its processes)."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ LOOK_S = 0.5
 
 
 def with_share_of_threads(job: Job, launcher: Launcher, settings: Mapping[str, Any], jobs: int) -> Job:
-    """Return a job with its share of the processor's threads, unless it sets a number itself.
+    """Return the job with its share of the CPU threads, unless it sets runtime.threads.
 
     Args:
-        settings: those of the launcher.
-        jobs: how many jobs the launcher gets.
+        settings: the settings of the launcher.
+        jobs: the number of jobs the launcher gets.
     """
     number = launcher.concurrent_jobs(settings, jobs) if launcher.divides_threads else None
     if number is None or job.runtime.threads is not None:
@@ -41,18 +41,18 @@ def with_share_of_threads(job: Job, launcher: Launcher, settings: Mapping[str, A
 def launch(
     launcher: Any, left: Sequence[PlannedJob], directory: Path, view: SweepView, adapter: Launcher
 ) -> dict[int, int]:
-    """Let a launcher run jobs, in this order.
+    """Run jobs with a launcher, in this order.
 
     Args:
-        launcher: Hydra's object.
-        directory: the sweep's.
-        adapter: what hforch knows of this launcher.
+        launcher: Hydra's launcher object.
+        directory: the directory of the sweep.
+        adapter: hforch's adapter of this launcher.
 
     Returns:
         exit codes by job number.
 
     Raises:
-        HforchError: one of its processes died, or could not be started.
+        HforchError: a process of the launcher died or could not be started.
     """
     overrides = [
         [*one.job_context.overrides, f"hydra.sweep.subdir={quoted(str(one.directory.relative_to(directory)))}"]
@@ -69,7 +69,7 @@ def launch(
                 limit_reached(error)
                 or f"the launcher failed: {next(iter(str(error).splitlines()), type(error).__name__)}"
             )
-            raise HforchError(f"{reason}\n    hforch resume {directory} continues the sweep") from error
+            raise HforchError(f"{reason}\n    to continue the sweep: hforch resume {directory}") from error
     return {one.number: _code(result) for one, result in zip(left, returned, strict=True)}
 
 
@@ -80,10 +80,9 @@ def _code(result: Any) -> int:
 
 @contextmanager
 def followed(jobs: Sequence[PlannedJob], view: SweepView, meanwhile: bool = True) -> Iterator[None]:
-    """Report each job to the view when its record says that it has ended.
+    """Report each job to the view once its record shows that it has ended.
 
-    Args:
-        meanwhile: while jobs run, and not only at the end.
+    With `meanwhile`, jobs are reported while others run, else at the end of the block.
     """
     over = threading.Event()
     waiting = {one.number: one for one in jobs}

@@ -1,4 +1,4 @@
-"""What this machine cannot do for jobs, found before anything is written and before the first weight is touched."""
+"""Check that this machine can run the jobs, before anything is written and before weights are loaded."""
 
 from __future__ import annotations
 
@@ -20,16 +20,16 @@ from hforch.scoring import preflight
 
 
 def check_machine(jobs: Sequence[PlannedJob], workers: WorkerPool, watcher: Watcher | None = None) -> list[str]:
-    """Look for what this machine cannot do.
+    """Check that this machine can run the jobs.
 
     Args:
-        watcher: whom to tell that libraries are imported for that.
+        watcher: the watcher to notify when libraries are imported for the check.
 
     Returns:
-        warnings about what it may not be able to do.
+        warnings about jobs that may not run.
 
     Raises:
-        ConfigError: with the mistakes of all jobs.
+        ConfigError: with the errors of all jobs.
     """
     several = len(jobs) > 1
     mistakes: list[Mistake] = []
@@ -57,7 +57,7 @@ def check_machine(jobs: Sequence[PlannedJob], workers: WorkerPool, watcher: Watc
 def _checked(
     jobs: Sequence[PlannedJob], workers: WorkerPool, watcher: Watcher | None
 ) -> Iterator[tuple[PlannedJob, list[Mistake]]]:
-    """Yield the first job of each load key with what its backend finds."""
+    """Yield the first job of each load key with the errors its backend reports."""
     first: dict[str, PlannedJob] = {}
     for one in jobs:
         first.setdefault(one.key, one)
@@ -69,13 +69,13 @@ def _checked(
             yield from ((one, check(one.job)) for one in some)
             continue
         kept_for = some[0].key if len(first) == 1 else ""
-        with suppress(WorkerDied):  # the job itself will tell
+        with suppress(WorkerDied):  # the job will report it
             found = workers.check(backend, [one.job for one in some], kept_for, watcher)
             yield from zip(some, found, strict=True)
 
 
 def _devices(jobs: Sequence[PlannedJob], workers: WorkerPool) -> dict[str, list[Accelerator]]:
-    """By backend, the accelerators that the jobs are for, with what is free of them before any of them runs."""
+    """Return the accelerators the jobs use, by backend, with the memory that is free before any job runs."""
     found: dict[str, list[Accelerator]] = {}
     for backend in dict.fromkeys(one.job.backend.name for one in jobs):
         some = [one.job for one in jobs if one.job.backend.name == backend]
@@ -84,12 +84,12 @@ def _devices(jobs: Sequence[PlannedJob], workers: WorkerPool) -> dict[str, list[
         if all(job.runtime.isolation == "inline" for job in some):
             found[backend] = devices_for(some)
             continue
-        with suppress(WorkerDied):  # the job itself will tell
+        with suppress(WorkerDied):  # the job will report it
             found[backend] = workers.devices(backend, some)
     return found
 
 
 def _with(one: PlannedJob) -> str:
-    """Which combination of a sweep it is that this machine cannot load."""
+    """Return the values of the sweep that identify a job's model, such as ` (with device=npu)`."""
     axes = [part for part in one.label.split() if affects(part.lstrip("+~").partition("=")[0], LOAD_KEY)]
     return f" (with {' '.join(axes)})" if axes else ""

@@ -1,4 +1,4 @@
-"""What is known of jobs before they are run: directory, identity, inputs, and what stands in their way."""
+"""Plan jobs before they run: their directories, identities and inputs, and the errors that prevent a run."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ from hforch.utils.in_fork import run_in_fork
 
 @dataclass(frozen=True)
 class InputSummary:
-    """What has to be known of a job's inputs before it is run: how many they are, and what they make of the job."""
+    """The number of a job's inputs, the job id that depends on them, and the memory estimate."""
 
     number: int
     job_id: str
@@ -43,10 +43,10 @@ class InputSummary:
 
 
 def summarize_inputs(jobs: Sequence[Job], closely: bool) -> list[InputSummary | ConfigError]:
-    """Read the inputs of jobs, each file once, and make sure that they have what prompts and checks name.
+    """Read the inputs of jobs, each file once, and check that they have the variables that prompts and checks use.
 
     Args:
-        closely: estimate the memory of all jobs by their longest prompts, and not only where it may be short.
+        closely: estimate the memory of all jobs from their longest prompts, not only of those that may not fit.
     """
     estimated = estimate_job if closely else estimate_before
 
@@ -69,7 +69,7 @@ def summarize_inputs(jobs: Sequence[Job], closely: bool) -> list[InputSummary | 
 
 
 def job_context_of(composed: Composed, invocation: Invocation, config_dirs: ConfigDirs) -> JobContext:
-    """Return what a composed job was made from."""
+    """Return the context of a composed job."""
     locate = Locator(composed.overrides, config_dirs)
     return invocation.job_context(
         composed.task_overrides, locate, from_env=composed.from_env, fingerprint=invocation.fingerprint
@@ -85,7 +85,7 @@ def planned_job(
     label: str,
     begin: Callable[[JobRunner], int],
 ) -> PlannedJob:
-    """Return a job with its identity and what it will take."""
+    """Return a job with its identity and its memory estimate."""
     return PlannedJob(
         number=number,
         directory=directory,
@@ -103,11 +103,11 @@ def planned_job(
 
 
 def plan_jobs(plan: Plan, hydra_jobs: HydraJobs, invocation: Invocation, config_dirs: ConfigDirs) -> list[PlannedJob]:
-    """Return the jobs of a command line, each with its directory and its identity. Nothing is written.
+    """Return the jobs of a command line, each with its directory and identity, without writing anything.
 
     Raises:
-        ConfigError: with all mistakes: inputs cannot be used, two jobs would share a directory, an earlier run stands
-            in the way, what is resumed is not what it was, there is no baseline.
+        ConfigError: with all errors: invalid inputs, two jobs with the same directory, an earlier run in the directory,
+            a resumed job that has changed, no baseline.
     """
     mode, launcher, number = hydra_jobs.mode, hydra_jobs.launcher, len(plan.jobs)
     if not mode.has_summary:
@@ -153,19 +153,15 @@ def _labels(plan: Plan) -> list[str]:
 
 
 def refuse_baseline(composed: Composed) -> None:
-    """Refuse a single run that is to be compared with a baseline.
-
-    Raises:
-        ConfigError: it is.
-    """
+    """Raise ConfigError if a single run sets scoring.baseline."""
     if composed.job.scoring.baseline is not None:
-        hint = "sweep over what shall be compared, or choose scoring=text"
-        problem = "a single run has no other job to be compared with"
+        hint = "sweep over the values to compare, or set scoring=text"
+        problem = "a single run has no baseline to compare with"
         raise ConfigError([Mistake("scoring.baseline", problem, composed.where("scoring.baseline"), hint)])
 
 
 def earlier_runs(directory: Path, jobs: Sequence[PlannedJob], mode: RunMode) -> list[Mistake]:
-    """Return what earlier runs have left where the jobs are to write."""
+    """Return an error if the directories of the jobs contain an earlier run."""
     own = mistakes_if_used(directory, mode.directory)
     if own or not mode.has_summary:
         return own
@@ -173,9 +169,9 @@ def earlier_runs(directory: Path, jobs: Sequence[PlannedJob], mode: RunMode) -> 
 
 
 def shared_directories(jobs: Sequence[PlannedJob], key: str) -> list[Mistake]:
-    """Return a mistake if two jobs would share a directory; `key` names it."""
+    """Return an error if two jobs would share a directory; `key` is the config key that sets it."""
     first: dict[Path, int] = {}
-    hint = f"leave {key} as it is, or let it hold ${{hydra.job.num}}"
+    hint = f"use the default {key}, or include ${{hydra.job.num}} in it"
     return [
         Mistake(key, f"jobs {first[one.directory]} and {one.number} would share a directory", None, hint)
         for one in jobs

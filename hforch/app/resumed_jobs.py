@@ -1,4 +1,4 @@
-"""What must hold of jobs that are resumed: they, their samples and their weights are what they were."""
+"""Check that resumed jobs, their samples and their weights have not changed."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ from hforch.runs.resuming import ANEW, changes
 
 
 def begun_before(mode: RunMode, directory: Path) -> dict[int, Mapping[str, Any]]:
-    """Return what is recorded of the jobs that were begun in a directory, by their numbers.
+    """Return the records of the jobs that were started in a directory, by job number.
 
     Raises:
-        ConfigError: that cannot be read.
+        ConfigError: a record cannot be read.
     """
     if not mode.has_summary:
         return {0: known_record(directory)}
@@ -31,14 +31,14 @@ def begun_before(mode: RunMode, directory: Path) -> dict[int, Mapping[str, Any]]
 def changed(
     jobs: Sequence[PlannedJob], before: Mapping[int, Mapping[str, Any]], skip_damaged: bool
 ) -> Iterator[Mistake]:
-    """Yield mistakes for jobs that are not those that were begun, and for what they have left that is damaged.
+    """Yield errors for jobs that differ from the recorded ones, and for damaged records and samples.
 
     Args:
-        before: what is recorded of them, by their numbers.
-        skip_damaged: take damaged samples for missing.
+        before: the recorded jobs, by job number.
+        skip_damaged: treat damaged samples as missing.
     """
     if before.keys() != {one.number for one in jobs}:
-        problem = f"the sweep had {len(before)} jobs when it was begun, and has {len(jobs)} now"
+        problem = f"the sweep started with {len(before)} jobs and now has {len(jobs)}"
         yield Mistake("", problem, None, ANEW)
         return
     for one in jobs:
@@ -51,15 +51,15 @@ def changed(
             if not skip_damaged:
                 refuse_damaged(one.directory, record)
             if not found and record.get("job_id") not in (None, one.id):
-                problem = "holds what an earlier sweep left in this directory, of another configuration"
-                hint = "remove that folder, then resume; or run the sweep anew, in another directory"
+                problem = "contains a job of an earlier sweep with another configuration"
+                hint = "delete that directory and resume, or run the sweep again in another directory"
                 yield Mistake("", f"{one.directory} {problem}", None, hint)
         except ConfigError as error:
             yield from error.mistakes
 
 
 def with_fingerprints(jobs: Sequence[PlannedJob]) -> Iterator[PlannedJob]:
-    """Yield the jobs, each with the fingerprint that the weights had for those that were run with the same ones."""
+    """Yield the jobs, each with the weights' fingerprint from an earlier record with the same load key, if any."""
     known: dict[str, str] = {}
     for one in jobs:
         if one.key not in known:

@@ -1,7 +1,7 @@
-"""Run what a command line asks for: its jobs are planned, checked, run, compared and reported, one as well as many.
+"""Plan, check, run, compare and report the jobs of a command line, for single runs and sweeps.
 
-Hydra's own launchers run jobs in the order of their numbers. Under its basic one, hforch runs them itself, those that
-share a model after each other. Under another launcher each of its processes does so with the jobs it gets; see
+Hydra's launchers run jobs in the order of their numbers. With the basic launcher, hforch runs them itself, jobs that
+share a model one after the other. With another launcher, each of its processes does so with its jobs; see
 `app/launcher_child.py`.
 """
 
@@ -33,22 +33,22 @@ from hforch.utils.std_streams import going_on
 
 
 def run_jobs(plan: Plan, hydra_jobs: HydraJobs, config_dirs: ConfigDirs, invocation: Invocation, report: bool) -> int:
-    """Plan, check and run jobs, and leave what people look at.
+    """Plan, check and run jobs, and write the comparison and the page.
 
     Args:
-        plan: the jobs as they were composed.
-        hydra_jobs: what Hydra knows of them.
-        report: whether to write a page.
+        plan: the composed jobs.
+        hydra_jobs: Hydra's view of them.
+        report: whether to write report.html.
 
     Returns:
         the exit code.
 
     Raises:
-        ConfigError: with the mistakes of all jobs; nothing was run or written then.
-        KeyboardInterrupt: somebody has stopped it; its argument says that this was shown.
+        ConfigError: with the errors of all jobs; nothing was run or written.
+        KeyboardInterrupt: the user interrupted it; an argument means that this was already printed.
     """
     mode, display = hydra_jobs.mode, plan.jobs[0].job.runtime.display
-    going = f"nobody reads the output any more; the {mode.name} goes on, and Ctrl-C stops it"
+    going = f"the output is no longer read; the {mode.name} continues (press Ctrl-C to stop it)"
     with WorkerPool() as workers, going_on(going), hydra_jobs.environment():
         for backend in dict.fromkeys(one.job.backend.name for one in plan.jobs):
             if any(one.job.runtime.isolation == "process" for one in plan.jobs):
@@ -62,11 +62,11 @@ def run_jobs(plan: Plan, hydra_jobs: HydraJobs, config_dirs: ConfigDirs, invocat
             return EXIT_OK
         if mode.has_summary:
             warnings, view = check_machine(jobs, workers), open_view(display, hydra_jobs.directory)
-            for note in (*(f"left out by the recipe: {label}" for label in plan.left_out), *warnings):
+            for note in (*(f"excluded by the recipe: {label}" for label in plan.left_out), *warnings):
                 view.note(note)
         else:
             watcher = open_watcher(display)
-            check_machine(jobs, workers, watcher)  # whatever it warns of, the job does as well
+            check_machine(jobs, workers, watcher)  # its warnings are repeated by the job
             view = SingleRunView(watcher)
         view = tracked_view(view, hydra_jobs.directory.absolute(), [one.job for one in jobs])
         codes = _run(jobs, hydra_jobs, workers, view, config_dirs, invocation)
@@ -87,11 +87,11 @@ def _run(
     config_dirs: ConfigDirs,
     invocation: Invocation,
 ) -> Mapping[int, int]:
-    """Run jobs in a directory that nobody else writes in meanwhile; return their exit codes by number."""
+    """Run jobs while holding the lock of the directory; return their exit codes by number."""
     directory, mode = hydra_jobs.directory, hydra_jobs.mode
     with locked(directory):
         if not invocation.resume:
-            # It was asked before, when another run may have been at it.
+            # Checked again: another run may have written here before the lock was acquired.
             if not invocation.force and (mistakes := earlier_runs(directory, jobs, mode)):
                 raise ConfigError(mistakes)
             folders = [one.directory for one in jobs if one.directory != directory.absolute()]
@@ -111,14 +111,14 @@ def _run(
 def _elsewhere(
     left: Sequence[PlannedJob], hydra_jobs: HydraJobs, view: SweepView, config_dirs: ConfigDirs, invocation: Invocation
 ) -> dict[int, int]:
-    """Let the chosen launcher run jobs; return their exit codes by number."""
+    """Run jobs with the configured launcher plugin; return their exit codes by number."""
     fingerprints = {one.key: one.job_context.fingerprint for one in left if one.job_context.fingerprint}
     directory, adapter = hydra_jobs.directory, hydra_jobs.launcher
     beside = len(left) > 1 and adapter.concurrent_jobs(hydra_jobs.launcher_settings, len(left)) != 1
     task = LauncherTask(directory, config_dirs, invocation, beside, adapter.keeps_processes, fingerprints)
     launcher = hydra_jobs.make_launcher(task)
     wanted = {one.baseline for one in left}
-    first = [one for one in left if one.number in wanted]  # what others score has to be there before them
+    first = [one for one in left if one.number in wanted]  # baselines run before the jobs scored against them
     others = [one for one in left if one.number not in wanted]
     codes: dict[int, int] = {}
     for some in filter(None, (first, others)):

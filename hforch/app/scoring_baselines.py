@@ -1,4 +1,4 @@
-"""Which job of a sweep each job's distributions are compared with."""
+"""Choose the baseline job that each job of a sweep is scored against."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from hforch.comparison.entries import Entry
 from hforch.errors import ConfigError, Mistake
 from hforch.runs.planned_job import PlannedJob
 
-ALONE = "no job differs from another in how its model is loaded alone, so none has a baseline"
+ALONE = "no baseline: no two jobs differ only in how the model is loaded"
 
 
 def with_baselines(jobs: Sequence[PlannedJob]) -> list[PlannedJob]:
-    """The jobs, those that are scored on answers with the job whose answers these are, as `hforch compare` chooses it.
+    """Return the jobs, setting the baseline of each job with scoring.baseline; `hforch compare` chooses the same one.
 
     Raises:
-        ConfigError: there is no such job.
+        ConfigError: a baseline does not exist.
     """
     scored = [one for one in jobs if one.job.scoring.baseline is not None]
     partners: dict[str, Entry | None] = {}
@@ -30,7 +30,7 @@ def with_baselines(jobs: Sequence[PlannedJob]) -> list[PlannedJob]:
             told = [replace(one, path="scoring.baseline.of", where=None) for one in error.mistakes]
             raise ConfigError(asked[0].job_context.locate(told)) from error
     if not any(partners.values()):
-        hint = "sweep over model, backend, device, precision or ov_config, or choose scoring=text"
+        hint = "sweep over model, backend, device, precision or ov_config, or set scoring=text"
         raise ConfigError(scored[0].job_context.locate([Mistake("scoring.baseline", ALONE, None, hint)]))
     numbered = {str(one.number): one for one in jobs}
     found = []
@@ -47,7 +47,7 @@ def with_baselines(jobs: Sequence[PlannedJob]) -> list[PlannedJob]:
 
 
 def _by_scoring(jobs: Iterable[PlannedJob]) -> Iterable[list[PlannedJob]]:
-    """The jobs, those together that are scored in the same way."""
+    """Group the jobs by their scoring settings."""
     found: dict[str, list[PlannedJob]] = {}
     for one in jobs:
         found.setdefault(one.job.scoring.model_dump_json(), []).append(one)

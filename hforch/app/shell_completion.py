@@ -1,4 +1,4 @@
-"""Shell completion: Hydra's own for overrides, and the verbs for the first word."""
+"""Shell completion: Hydra's own for overrides, and command names for the first word."""
 
 from __future__ import annotations
 
@@ -13,21 +13,21 @@ from hforch.config.config_dirs import ConfigDirs
 
 
 def complete(hydra: Any, config_name: str, subcommand: Sequence[str]) -> None:
-    """Answer `-sc install=SHELL`, `-sc uninstall=SHELL` or a shell's `-sc query=SHELL`."""
+    """Handle `-sc install=SHELL`, `-sc uninstall=SHELL` and the shell's `-sc query=SHELL`."""
     line = os.environ.get("COMP_LINE")
     if line is not None and any(word.startswith("query=") for word in subcommand):
         program, _, rest = line.lstrip().partition(" ")
         verb, _, after = rest.lstrip().partition(" ")
         _verbs(rest)
         if verb in _known() and rest != verb:
-            # Hydra reads a line of overrides: neither the verb nor a recipe is one.
+            # Hydra expects only overrides: remove the command and the recipe from the line.
             words = [word for word in after.split(" ") if "=" in word or word == after.split(" ")[-1]]
             os.environ["COMP_LINE"] = " ".join([program, *words])
     hydra.shell_completion(config_name=config_name, overrides=list(subcommand))
 
 
 def with_literal_words(config_dirs: ConfigDirs) -> ConfigDirs:
-    """The places, with the --config-dir of the line that is being completed."""
+    """Return the config dirs with the --config-dir of the line that is being completed."""
     words = os.environ.get("COMP_LINE", "").split()
     for flag, folder in pairwise(words):
         if flag in ("--config-dir", "-cd") and Path(folder).is_dir():

@@ -1,4 +1,4 @@
-"""hforch doctor --check-cache: all that is in the cache is read and compared with what was made."""
+"""hforch doctor --check-cache: verify the contents of all cache entries."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from hforch.models.cache import check, entries
 
 
 def check_cache(as_json: bool) -> int:
-    """Read all entries and tell of those that are damaged.
+    """Read all cache entries and print the damaged ones.
 
     Returns:
-        the exit code: 1 if some are.
+        the exit code: 1 if an entry is damaged.
     """
-    found = [entry for entry in entries() if not entry.path.name.startswith(".")]  # not what is being made just now
+    found = [entry for entry in entries() if not entry.path.name.startswith(".")]  # skip entries under construction
     wrong = [(entry, reason) for entry in found if (reason := check(entry))]
     if as_json:
         told = [describe_entry(entry) | {"reason": reason} for entry, reason in wrong]
@@ -25,7 +25,9 @@ def check_cache(as_json: bool) -> int:
         print(f"{entry.kind}/{entry.name} is damaged: {shown(reason)}")
     entries_ = f"{len(found)} {'entry' if len(found) == 1 else 'entries'}"
     if wrong:
-        print(f"{len(wrong)} of {entries_} damaged; made again when next needed (hforch doctor --clean incomplete)")
+        print(
+            f"{len(wrong)} of {entries_} damaged; recreated when needed (to delete: hforch doctor --clean incomplete)"
+        )
     else:
-        print(f"{entries_} checked, all as they were made")
+        print(f"{entries_} checked, none damaged")
     return EXIT_FAILED if wrong else EXIT_OK

@@ -1,4 +1,4 @@
-"""hforch doctor --clean: entries of the cache are removed, those that were asked for and no others."""
+"""hforch doctor --clean: remove the selected cache entries."""
 
 from __future__ import annotations
 
@@ -18,17 +18,20 @@ WORDS = (*KINDS, "incomplete", "all")
 
 
 def clean(wanted: Sequence[str], older_than: float | None, dry_run: bool, as_json: bool) -> int:
-    """Remove what is wanted and tell of each entry.
+    """Remove the selected entries and print each.
+
+    `wanted` contains names, prefixes of names, patterns, kinds, `incomplete` or `all`.
 
     Args:
-        wanted: names, beginnings of names, patterns, kinds, `incomplete`, `all`.
-        older_than: only what was made that many days ago, or earlier.
+        older_than: remove only entries that are at least this many days old.
+        dry_run: print what would be removed, and remove nothing.
+        as_json: print JSON.
 
     Returns:
-        the exit code: 1 if something could not be removed.
+        the exit code: 1 if an entry could not be removed.
 
     Raises:
-        ConfigError: a word names nothing in the cache; then nothing at all is removed.
+        ConfigError: an argument matches no entry; nothing is removed.
     """
     there = entries()
     chosen = choose(wanted, there)
@@ -50,10 +53,12 @@ def clean(wanted: Sequence[str], older_than: float | None, dry_run: bool, as_jso
 
 
 def choose(wanted: Sequence[str], there: Sequence[Entry]) -> list[Entry]:
-    """The entries that the words name, each once, in the order of the cache."""
+    """Return the entries that the arguments select, each once, in the order of the cache."""
     if not wanted:
-        names = ", ".join(entry.name for entry in there) or "nothing, the cache is empty"
-        raise ConfigError([Mistake("", "--clean needs to know what", hint=f"{', '.join(WORDS)}, or one of: {names}")])
+        names = ", ".join(entry.name for entry in there) or "none, the cache is empty"
+        raise ConfigError(
+            [Mistake("", "--clean requires an argument", hint=f"{', '.join(WORDS)}, or an entry: {names}")]
+        )
     found = {word: _named(word, there) for word in wanted}
     mistakes = [_nothing(word, there) for word, named in found.items() if not named and word not in WORDS]
     if mistakes:
@@ -75,8 +80,10 @@ def _named(word: str, there: Sequence[Entry]) -> list[Entry]:
     begun = [entry for entry in there if word and entry.name.startswith(word)]
     if not exact and len(begun) > 1:
         names = ", ".join(entry.name for entry in begun)
-        hint = f"'{word}*' means all of them"
-        raise ConfigError([Mistake("", f"--clean {word}: {len(begun)} entries begin like this: {names}", hint=hint)])
+        hint = f"to remove all of them: '{word}*'"
+        raise ConfigError(
+            [Mistake("", f"--clean {word}: {len(begun)} entries start with {word!r}: {names}", hint=hint)]
+        )
     return exact or begun
 
 
@@ -84,13 +91,15 @@ def _nothing(word: str, there: Sequence[Entry]) -> Mistake:
     from hforch.config.diagnose.suggestions import did_you_mean
 
     hint = did_you_mean(word, [*WORDS, *(entry.name for entry in there)])
-    return Mistake("", f"--clean {word}: the cache has no such entry", hint=hint or "hforch doctor --cache shows all")
+    return Mistake(
+        "", f"--clean {word}: no matching entry in the cache", hint=hint or "hforch doctor --cache lists all entries"
+    )
 
 
 def _remove(entry: Entry) -> str | None:
-    """Why it could not be removed; None if it was."""
+    """Remove an entry. Return the reason if that fails, else None."""
     try:
-        return None if remove(entry) else "another process is making it now"
+        return None if remove(entry) else "another process is creating it"
     except OSError as error:
         return (error.strerror or str(error)).lower()
 
@@ -108,6 +117,6 @@ def _print_removed(removed: Sequence[Entry], failed: Sequence[tuple[Entry, str]]
     else:
         for entry in removed:
             print(f"{'would remove' if dry_run else 'removed'} {entry.kind}/{entry_line(describe_entry(entry))}")
-        print(f"{freed:,.1f} MB {'would be' if dry_run else 'are'} free" if removed else "nothing to remove")
+        print(f"{freed:,.1f} MB {'would be' if dry_run else 'was'} freed" if removed else "nothing to remove")
     for entry, reason in failed:
-        print(f"{entry.kind}/{entry.name} is still there: {reason}", file=sys.stderr)
+        print(f"{entry.kind}/{entry.name} was not removed: {reason}", file=sys.stderr)

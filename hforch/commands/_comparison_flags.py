@@ -1,4 +1,4 @@
-"""The flags by which compare and report say what outputs are compared with, and which job to take."""
+"""Flags of `compare` and `report` for the baseline and for choosing a job."""
 
 from __future__ import annotations
 
@@ -19,31 +19,33 @@ Read = TypeVar("Read")
 
 
 def add_flags(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("directories", metavar="DIR", nargs="+", type=Path, help="directories of runs or sweeps")
+    parser.add_argument("directories", metavar="DIR", nargs="+", type=Path, help="a run or sweep directory")
     parser.add_argument(
-        "--baseline", metavar="AXIS=VALUE,...", help="what outputs are compared with; default: the most precise"
+        "--baseline", metavar="AXIS=VALUE,...", help="the job to compare outputs with (default: the most precise)"
     )
     parser.add_argument(
-        "--require", metavar="BOUND", action="append", default=[], help="a bound, such as 'checks>=0.9'"
+        "--require", metavar="LIMIT", action="append", default=[], help="a limit, such as 'checks>=0.9' (repeatable)"
     )
-    add_skip_damaged(parser, ", and jobs whose record cannot be read")
-    parser.add_argument("--optimize", metavar="METRIC", help="of the jobs that meet all bounds, name the best in this")
+    add_skip_damaged(parser, " and unreadable records")
+    parser.add_argument(
+        "--optimize", metavar="METRIC", help="choose the job with the best METRIC among those that meet all limits"
+    )
 
 
 def add_skip_damaged(parser: argparse.ArgumentParser, others: str = "") -> None:
-    """The flag of all commands that read samples.
+    """Add --skip-damaged, a flag of all commands that read samples.
 
     Args:
-        others: what else it leaves out.
+        others: what else the command skips.
     """
-    told = f"leave out lines of samples.jsonl that are no samples of their run{others}, and name them"
+    told = f"skip invalid lines of samples.jsonl{others}, and list them"
     parser.add_argument("--skip-damaged", action="store_true", help=told)
 
 
 def read_flags(args: argparse.Namespace, mistakes: list[Mistake]) -> tuple[Mapping[str, str] | None, Sequence[Bound]]:
-    """Return the baseline and the bounds; what is wrong with them is added to the mistakes.
+    """Return the baseline and the limits, and append errors in them to `mistakes`.
 
-    `args.optimize` gets the metric's name of today; earlier names are told on stderr.
+    `args.optimize` is set to the current name of the metric. Deprecated names are reported on stderr.
     """
     from hforch.comparison.baselines import read_baseline
     from hforch.comparison.decision import read_bounds, read_optimize, renamed
@@ -57,19 +59,19 @@ def read_flags(args: argparse.Namespace, mistakes: list[Mistake]) -> tuple[Mappi
 
 
 def metrics_help() -> str:
-    """Return the names of all metrics, by what is better, for the end of a help text."""
+    """Return the names of all metrics, grouped by direction, for the end of a help text."""
     from hforch.metrics.registry import COMPARED
 
     by_direction = {
-        way: ", ".join(metric.name for metric in COMPARED if metric.is_higher_better == (way == "more"))
-        for way in ("more", "less")
+        way: ", ".join(metric.name for metric in COMPARED if metric.is_higher_better == (way == "higher"))
+        for way in ("higher", "lower")
     }
     told = "; ".join(f"{listed} ({way} is better)" for way, listed in by_direction.items())
-    return textwrap.fill(f"Metrics: {told}. Shares are 0 to 1.", 118)
+    return textwrap.fill(f"Metrics: {told}. Fractions range from 0 to 1.", 118)
 
 
 def collect(mistakes: list[Mistake], work: Callable[[], Read]) -> Read | None:
-    """What work returns; None if it finds mistakes, which are added."""
+    """Return the result of `work`, or None if it raises ConfigError, whose errors are appended to `mistakes`."""
     try:
         return work()
     except ConfigError as error:
@@ -86,4 +88,4 @@ def write(file: Path, text: str) -> None:
     try:
         write_output(file, text)
     except OSError as error:
-        raise HforchError(f"{file} cannot be written: {(error.strerror or str(error)).lower()}") from error
+        raise HforchError(f"cannot write {file}: {(error.strerror or str(error)).lower()}") from error

@@ -1,4 +1,4 @@
-"""What `hforch doctor` looks at. A library that does not import is part of the answer, not the end of it."""
+"""Collect the data that `hforch doctor` shows. A library that fails to import is reported, not raised."""
 
 from __future__ import annotations
 
@@ -31,12 +31,12 @@ NO_ABILITIES = {"all", "dev"}  # extras that add none
 
 
 def inspect_machine() -> dict[str, Any]:
-    """Everything, as plain data. Sizes in GB and MB of 10^9 and 10^6 bytes."""
+    """Return all data as JSON-compatible values. GB and MB are 10^9 and 10^6 bytes."""
     return {
         "hforch": __version__,
         "machine": machine(),
         "packages": list(packages()),
-        "workers": workers(),  # before this process initializes what it looks at
+        "workers": workers(),  # before this process initializes accelerators
         "torch": _devices(_torch_devices) | {"build": _torch_build()},
         "nvidia": nvidia(),
         "openvino": _devices(_openvino_devices),
@@ -49,9 +49,9 @@ def machine() -> dict[str, Any]:
 
 
 def packages() -> Iterator[dict[str, Any]]:
-    """What hforch's own metadata asks for, with and without extras, what is installed of it, and what is tested.
+    """Yield each requirement of hforch, with and without extras, with the installed and the tested version.
 
-    Each package comes once; of several extras that want it, `extra` is the one that wants least besides.
+    Each package is listed once; if several extras require it, `extra` is the smallest of them.
     """
     from packaging.requirements import Requirement
     from packaging.version import Version
@@ -89,7 +89,7 @@ def packages() -> Iterator[dict[str, Any]]:
 
 @cache
 def tested_versions() -> dict[str, str]:
-    """The versions that are tested together, by package: constraints.txt, in the package or in the repository."""
+    """Return the tested versions by package, from constraints.txt in the package or in the repository."""
     package = Path(__file__).parents[1]
     for file in (package / "constraints.txt", package.parent / "constraints.txt"):
         if file.is_file():
@@ -105,7 +105,7 @@ def _canonical(name: str) -> str:
 
 
 def declared() -> list[str]:
-    """hforch's requirements, from its installed metadata or else from pyproject.toml beside it."""
+    """Return hforch's requirements, from its installed metadata or from pyproject.toml in the repository."""
     try:
         return requires("hforch") or []
     except PackageNotFoundError:
@@ -122,9 +122,9 @@ def declared() -> list[str]:
 
 
 def workers() -> dict[str, list[str] | None]:
-    """What importing the libraries of each installed backend initializes, so that workers are started anew.
+    """Return what importing the libraries of each installed backend initializes, which rules out forked workers.
 
-    None for one whose libraries end the process that imports them. Nothing is imported where there is no accelerator.
+    None stands for a backend whose import crashes the process. Without an accelerator, nothing is imported.
     """
     if not fork_safety.are_present():
         return {}
@@ -137,7 +137,7 @@ def workers() -> dict[str, list[str] | None]:
 
 
 def is_installed(libraries: Sequence[str]) -> bool:
-    """Whether a backend imports any libraries, and all of them are there."""
+    """Return whether there are libraries, and all of them are installed."""
     return bool(libraries) and all(find_spec(library.partition(".")[0]) for library in libraries)
 
 
@@ -148,12 +148,12 @@ def _devices(find: Callable[[], list[dict[str, Any]]]) -> dict[str, Any]:
     except ModuleNotFoundError as error:
         return {"error": f"not installed ({error.name})", "devices": []}
     except Exception as error:  # a native library can fail in any way
-        return {"error": f"does not load: {first_line(error, with_type=True)}", "devices": []}
+        return {"error": f"failed to load: {first_line(error, with_type=True)}", "devices": []}
 
 
 @contextmanager
 def _silence() -> Iterator[None]:
-    """Keep off the screen what libraries print, in Python or below it."""
+    """Suppress stderr while the block runs, including output of native code."""
     kept, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
     os.dup2(nowhere, 2)
     try:
@@ -165,7 +165,7 @@ def _silence() -> Iterator[None]:
 
 
 def _torch_build() -> dict[str, str | None] | None:
-    """torch's version, and the CUDA or HIP that it is built for; None if it could not be imported."""
+    """Return torch's version and its CUDA or HIP version; None if torch is not imported."""
     torch = sys.modules.get("torch")
     built = getattr(torch, "version", None)
     if torch is None or built is None:
@@ -204,7 +204,7 @@ def _openvino_devices() -> list[dict[str, Any]]:
 
 
 def _memory_of(core: Any, device: str) -> float | None:
-    """A GPU's memory in GB; other devices have none of their own, or do not tell."""
+    """Return a GPU's memory in GB; None for devices that do not report it."""
     try:
         return float(core.get_property(device, "GPU_DEVICE_TOTAL_MEM_SIZE")) / GB
     except (RuntimeError, TypeError, ValueError):
@@ -212,14 +212,14 @@ def _memory_of(core: Any, device: str) -> float | None:
 
 
 def cached() -> dict[str, Any]:
-    """The cache's place, the room left there, and its entries, newest first."""
+    """Return the cache directory, its free space, and its entries, newest first."""
     from hforch.models.cache import cache_home, entries, room
 
     try:
         found = [describe_entry(entry) for entry in entries()]
         return {"error": None, "home": str(cache_home()), "free_gb": room() / GB, "entries": found}
     except OSError as error:
-        return {"error": f"cannot be read: {error}", "home": str(cache_home()), "free_gb": None, "entries": []}
+        return {"error": f"cannot read the cache: {error}", "home": str(cache_home()), "free_gb": None, "entries": []}
 
 
 def describe_entry(entry: Any) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""NVIDIA cards in `hforch doctor`: what NVML reports, and why torch may not find them."""
+"""NVIDIA GPUs in `hforch doctor`: NVML data, and reasons why torch may not find them."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from hforch.machine.nvidia_processes import processes
 from hforch.machine.nvml import Absent, ask, handles, has_driver, visible
 
 SLOWDOWNS = events_in(SLOWED)
-WHERE = "https://pytorch.org/get-started/locally lists builds with CUDA"
+WHERE = "see https://pytorch.org/get-started/locally for CUDA builds"
 
 
 def nvidia() -> dict[str, Any]:
-    """Describe all cards, also those that CUDA_VISIBLE_DEVICES hides; `error` is why NVML cannot be used."""
+    """Describe all GPUs, including those that CUDA_VISIBLE_DEVICES hides; `error` is why NVML cannot be used."""
     found: dict[str, Any] = {"error": None, "driver_found": has_driver(), "cards": [], "hidden": False}
     try:
         found["cards"] = [_card(handle) for handle in handles()]
@@ -51,7 +51,7 @@ def _instances(handle: Any) -> Iterator[str]:
 
 
 def rows(found: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    """Yield a row for each card; none on a machine without an NVIDIA driver."""
+    """Yield a row for each GPU; none on a machine without an NVIDIA driver."""
     for index, card in enumerate(found["cards"]):
         yield f"nvidia {index}", ", ".join(_facts(card))
     if found["error"] and found["driver_found"]:
@@ -59,7 +59,7 @@ def rows(found: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
 
 
 def _facts(card: Mapping[str, Any]) -> Iterator[str]:
-    yield str(card.get("name", "a card without a name"))
+    yield str(card.get("name", "unknown GPU"))
     if "memory_mb" in card:
         yield f"{card['memory_mb'] / 1e3:.1f} GB"
     if "compute_capability" in card:
@@ -67,9 +67,9 @@ def _facts(card: Mapping[str, Any]) -> Iterator[str]:
     if "driver" in card:
         yield f"driver {card['driver']}" + (f" (CUDA {card['cuda_driver']})" if "cuda_driver" in card else "")
     if "power_limit_w" in card:
-        yield f"{card['power_limit_w']:.0f} W at most"
+        yield f"{card['power_limit_w']:.0f} W power limit"
     if slowed := [reason for reason in card.get("clocks_limited_by", ()) if reason in SLOWDOWNS]:
-        yield f"slowed down now: {' and '.join(slowed)}"
+        yield f"throttled: {' and '.join(slowed)}"
     if card.get("mig"):
         yield f"MIG: {', '.join(card['instances']) or 'no instances'}"
     if there := card.get("processes"):
@@ -78,27 +78,27 @@ def _facts(card: Mapping[str, Any]) -> Iterator[str]:
 
 
 def remarks(found: Mapping[str, Any], torch: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    """Yield why torch cannot use the machine's cards, and what to do.
+    """Yield why torch cannot use the machine's GPUs, and how to fix it.
 
     Args:
-        torch: its `devices`, `error` and `build` (None if it could not be imported).
+        torch: torch's `devices`, `error` and `build` (None if it could not be imported).
     """
     build = torch["build"]
     if build is None or build["hip"] or not (found["cards"] or found["driver_found"]):
         return
     if build["cuda"] is None:
-        yield "torch", f"{build['version']} is a build without CUDA, and there is an NVIDIA card: {WHERE}"
+        yield "torch", f"{build['version']} is a build without CUDA, but this machine has an NVIDIA GPU: {WHERE}"
         return
     if torch["error"] or any(device["device"].startswith("cuda") for device in torch["devices"]):
         return
     driver, supports = ((found["cards"] or [{}])[0].get(name) for name in ("driver", "cuda_driver"))
     if found["hidden"]:
-        yield "torch", f"CUDA_VISIBLE_DEVICES={os.environ['CUDA_VISIBLE_DEVICES']!r} hides all cards"
+        yield "torch", f"CUDA_VISIBLE_DEVICES={os.environ['CUDA_VISIBLE_DEVICES']!r} hides all GPUs"
     elif supports and _major(supports) < _major(build["cuda"]):
-        problem = f"{build['version']} is built for CUDA {build['cuda']}, and driver {driver} supports CUDA {supports}"
-        yield "torch", f"{problem} at most: install a newer driver, or a torch for an older CUDA ({WHERE})"
+        problem = f"{build['version']} requires CUDA {build['cuda']}, but driver {driver} only supports CUDA {supports}"
+        yield "torch", f"{problem}: install a newer driver, or torch for an older CUDA ({WHERE})"
     else:
-        yield "torch", "does not find the NVIDIA card; python -c 'import torch; torch.cuda.init()' says why"
+        yield "torch", "cannot find the NVIDIA GPU; to see why: python -c 'import torch; torch.cuda.init()'"
 
 
 def _major(version: str) -> int:

@@ -1,4 +1,4 @@
-"""How verbs read their flags: as argparse does, but a mistake is told like any other."""
+"""The argument parser of the commands, which reports errors as ConfigError."""
 
 from __future__ import annotations
 
@@ -10,12 +10,9 @@ from hforch.errors import ConfigError, Mistake
 
 
 class VerbParser(argparse.ArgumentParser):
-    """A parser whose mistakes are ConfigErrors.
+    """An argument parser that raises ConfigError.
 
-    Args:
-        verb: the verb, such as `doctor`.
-        description: what it does, one sentence.
-        example: commands to show below.
+    Its arguments are the name of the command, a description of one sentence, and examples to show below the options.
     """
 
     def __init__(self, verb: str, description: str, example: str) -> None:
@@ -30,14 +27,14 @@ class VerbParser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         unknown = re.fullmatch(r"unrecognized arguments: (.*)", message)
         if unknown is None:
-            raise ConfigError([Mistake("", message, hint=f"{self.prog} --help shows how")])
+            raise ConfigError([Mistake("", message, hint=f"run {self.prog} --help for usage")])
         raise ConfigError([self._unknown(word) for word in unknown[1].split()])
 
     def _unknown(self, word: str) -> Mistake:
         from hforch.config.diagnose.suggestions import did_you_mean
 
         if not word.startswith("-"):
-            return Mistake("", f"{self.prog} does not take '{word}'", hint=f"{self.prog} --help shows how")
+            return Mistake("", f"{self.prog}: unexpected argument '{word}'", hint=f"run {self.prog} --help for usage")
         flags = [flag for action in self._actions for flag in action.option_strings if flag.startswith("--")]
-        hint = did_you_mean(word.partition("=")[0], flags) or f"{self.prog} --help shows all"
-        return Mistake("", f"there is no flag {word}", hint=hint)
+        hint = did_you_mean(word.partition("=")[0], flags) or f"run {self.prog} --help to see all flags"
+        return Mistake("", f"unknown flag {word}", hint=hint)

@@ -1,4 +1,4 @@
-"""Known differences between the tested versions and others."""
+"""Known differences of untested package versions."""
 
 from __future__ import annotations
 
@@ -7,18 +7,18 @@ from collections.abc import Iterator
 DIFFERENCES: dict[str, tuple[tuple[str, str], ...]] = {
     "torch": (
         # torchao 0.18, __init__.py: min_torch_version
-        ("<2.11", "torchao 0.18 leaves out its compiled kernels (precision=int8)"),
+        ("<2.11", "torchao 0.18 does not use its compiled kernels (precision=int8)"),
         # transformers 5.5, integrations/moe.py: pytorch/pytorch#172440
-        ("<2.11", "mixtures of experts may run without torch's grouped matrix products on the CPU"),
+        ("<2.11", "mixture-of-experts models may run without torch's grouped matrix multiplication on the CPU"),
         # docs/architecture.md, "The processes that hold models"
-        ("==2.11.*", "importing torchao initialises CUDA (measured with cu130), and forks cannot use it then"),
+        ("==2.11.*", "importing torchao initializes CUDA (measured with cu130), so forked workers cannot use it"),
     ),
 }
-"""By package: versions and what differs with them, as found in the source named above each, or measured."""
+"""Version specifiers and their differences, by package; the comment above each names its source."""
 
 
 def differences(package: str, version: str) -> Iterator[str]:
-    """Yield the known differences of a package's version."""
+    """Yield the known differences of a version of a package."""
     from packaging.specifiers import SpecifierSet
     from packaging.version import Version
 

@@ -1,4 +1,4 @@
-"""hforch compare DIR...: what differs between runs: speed, memory, outputs, checks; and which to take."""
+"""hforch compare DIR...: compare speed, memory, outputs and checks of runs, and choose one."""
 
 from __future__ import annotations
 
@@ -25,21 +25,23 @@ EXAMPLE = """\
   hforch compare DIR OTHER_DIR --format csv --output comparison.csv
   hforch compare DIR --min-pass 0.9 --junit checks.xml
 
-Exit code 3: a bound was not met.
+Exit code 3: no job meets all limits, or a job is below --min-pass.
 """
 
 
 def main(argv: list[str]) -> int:
     parser = VerbParser(
-        "compare", "Compare runs and sweeps, from their records alone.", f"{EXAMPLE}\n{metrics_help()}\n"
+        "compare", "Compare runs and sweeps, using only their records.", f"{EXAMPLE}\n{metrics_help()}\n"
     )
     add_flags(parser)
-    parser.add_argument("--worst", metavar="K", type=int, default=3, help="show the K samples that differ most (3)")
     parser.add_argument(
-        "--min-pass", metavar="SHARE", type=float, help="the share of checks every job must pass, 0 to 1"
+        "--worst", metavar="K", type=int, default=3, help="show the K samples that differ most (default: 3)"
+    )
+    parser.add_argument(
+        "--min-pass", metavar="FRACTION", type=float, help="the fraction of checks every job must pass, 0 to 1"
     )
     parser.add_argument("--junit", metavar="FILE", type=Path, help="write the checks as JUnit XML")
-    parser.add_argument("--format", choices=FORMATS, default="table", help="table (default), markdown, csv or json")
+    parser.add_argument("--format", choices=FORMATS, default="table", help="the output format (default: table)")
     parser.add_argument("--output", metavar="FILE", type=Path, help="write to a file instead of the terminal")
     args = parser.parse_intermixed_args(argv)
     from hforch.comparison.decision import decide
@@ -48,9 +50,9 @@ def main(argv: list[str]) -> int:
     mistakes: list[Mistake] = []
     baseline, bounds = read_flags(args, mistakes)
     if args.worst < 0:
-        mistakes.append(Mistake("", "must be 0 or more", f"--worst {args.worst}"))
+        mistakes.append(Mistake("", f"--worst must be at least 0; got {args.worst}"))
     if args.min_pass is not None and not 0 <= args.min_pass <= 1:
-        mistakes.append(Mistake("", "a share is 0 to 1", f"--min-pass {args.min_pass}"))
+        mistakes.append(Mistake("", f"--min-pass must be between 0 and 1; got {args.min_pass:g}"))
     entries = collect(mistakes, lambda: _read(args.directories, args.skip_damaged)) or []
     if mistakes:
         raise ConfigError(mistakes)
@@ -66,14 +68,14 @@ def main(argv: list[str]) -> int:
 
 
 def _read(directories: Sequence[Path], skip_damaged: bool) -> list[Entry]:
-    """The jobs, those that cannot be read left out if they may be; says which."""
+    """Return the jobs. With `skip_damaged`, print and skip those that cannot be read."""
     from hforch.comparison.entries import readable_jobs
 
     entries, unread = readable_jobs(directories)
     if unread and not (skip_damaged and entries):
         raise ConfigError(unread)
     for one in unread:
-        print(f"left out: {one.problem}", file=sys.stderr)
+        print(f"skipped: {one.problem}", file=sys.stderr)
     return [replace(one, skips_damaged=skip_damaged) for one in entries]
 
 
@@ -97,21 +99,21 @@ def _put(comparison: Comparison, decision: Decision | None, form: str, output: P
         write(output, text)
     else:
         print(text, end="")
-    if decision is not None:  # what decides the exit code is told where a person looks
+    if decision is not None:  # the reason for the exit code goes to the terminal too
         from hforch.report.comparison import decision_lines
 
         print(*decision_lines(decision), sep="\n", file=sys.stderr)
 
 
 def _missed(comparison: Comparison, min_pass: float | None) -> bool:
-    """Whether a job passes too few of its checks; says which."""
+    """Return whether a job passes too few of its checks, and print each such job."""
     if min_pass is None:
         return False
     missed = False
     for row in comparison.rows:
         share = row.metrics.get("checks")
         if row.entry.record.get("status") not in ("ok", "failed"):
-            told = "has not come to its end" if row.entry.was_run else "has not been run"
+            told = "did not finish" if row.entry.was_run else "was not run"
         elif share is None:
             told = "has no checks"
         elif share < min_pass:
@@ -119,5 +121,5 @@ def _missed(comparison: Comparison, min_pass: float | None) -> bool:
         else:
             continue
         missed = True
-        print(f"job {row.title} {told}; --min-pass asks for {min_pass:.0%}", file=sys.stderr)
+        print(f"job {row.title} {told}; --min-pass requires {min_pass:.0%}", file=sys.stderr)
     return missed

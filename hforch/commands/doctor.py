@@ -1,4 +1,4 @@
-"""hforch doctor: what this machine can do, on one screen; and removing what the cache need not keep."""
+"""hforch doctor: show hardware, package versions and cache; check and clean the cache."""
 
 from __future__ import annotations
 
@@ -11,39 +11,51 @@ from hforch.commands._cache_entries import cache_rows
 from hforch.commands._parser import VerbParser
 from hforch.errors import EXIT_OK, ConfigError, Mistake
 
-DESCRIPTION = "Show what this machine can do: versions against what is tested, devices, CPU features, cached models."
+DESCRIPTION = "Show CPU features, memory, package versions, devices and cached models of this machine."
 EXAMPLE = """examples:
   hforch doctor
   hforch doctor --json > machine.json
-  hforch doctor --check-cache                read all of the cache, and name what is damaged (exit code 1)
-  hforch doctor --bandwidth                  measure how fast memory is read, for the metric mbu
-  hforch doctor --clean exports              all exported models
-  hforch doctor --clean int8-60881698        one entry, by the beginning of its name
-  hforch doctor --clean all --older-than 30  what was made more than 30 days ago
+  hforch doctor --check-cache                verify all cache entries (exit code 1 if one is damaged)
+  hforch doctor --bandwidth                  measure the memory read bandwidth, for the metric mbu
+  hforch doctor --clean exports              remove all exported models
+  hforch doctor --clean int8-60881698        remove one entry, by the start of its name
+  hforch doctor --clean all --older-than 30  remove everything that is more than 30 days old
 """
-WHAT = """remove entries of the cache: a name, the beginning of one, a pattern such as 'int8-*', a kind (wheels,
-checkpoints, exports), incomplete, or all"""
-SHOWN = 6  # entries of the cache, so that all fits on one screen
-# Named with their versions; of the others it is enough to know that they are as tested.
+WHAT = """remove cache entries: a name, the start of a name, a pattern such as 'int8-*', a kind (wheels, checkpoints,
+exports), incomplete, or all"""
+SHOWN = 6  # cache entries, so that the output fits on one screen
+# Packages listed with their versions if they match the tested ones; the others are counted.
 KNOWN = ("torch", "transformers", "langchain-core", "langchain-huggingface", "hydra-core", "accelerate")
 
 
 def main(argv: list[str]) -> int:
     parser = VerbParser("doctor", DESCRIPTION, EXAMPLE)
     parser.add_argument("--json", action="store_true", help="print one JSON object")
-    parser.add_argument("--cache", action="store_true", help="show every entry of the cache, and nothing else")
-    parser.add_argument("--check-cache", action="store_true", help="read all entries, and tell which are damaged")
-    parser.add_argument("--bandwidth", action="store_true", help="measure the memory's read bandwidth, and keep it")
+    parser.add_argument("--cache", action="store_true", help="list all cache entries")
+    parser.add_argument("--check-cache", action="store_true", help="verify all cache entries and list the damaged ones")
+    parser.add_argument("--bandwidth", action="store_true", help="measure and store the memory read bandwidth")
     parser.add_argument("--clean", nargs="*", metavar="WHAT", help=WHAT)
-    parser.add_argument("--older-than", type=float, metavar="DAYS", help="with --clean: only what was made before that")
-    parser.add_argument("--dry-run", action="store_true", help="with --clean: only say what would be removed")
+    parser.add_argument(
+        "--older-than", type=float, metavar="DAYS", help="with --clean: remove only entries older than DAYS days"
+    )
+    parser.add_argument(
+        "--dry-run", action="store_true", help="with --clean: list what would be removed, without removing it"
+    )
     options = parser.parse_args(argv)
     if options.clean is not None:
         from hforch.commands._clean_cache import clean
 
         return clean(options.clean, options.older_than, options.dry_run, options.json)
     if options.dry_run or options.older_than is not None:
-        raise ConfigError([Mistake("", "--dry-run and --older-than go with --clean", hint="hforch doctor --clean all")])
+        raise ConfigError(
+            [
+                Mistake(
+                    "",
+                    "--dry-run and --older-than require --clean",
+                    hint="for example: hforch doctor --clean all --dry-run",
+                )
+            ]
+        )
 
     if options.bandwidth:
         from hforch.commands._bandwidth import measure_bandwidth
@@ -65,7 +77,7 @@ def main(argv: list[str]) -> int:
 
 
 def sections(found: Mapping[str, Any]) -> dict[str, list[tuple[str, str]]]:
-    """What was found as rows of two columns, by section."""
+    """Return the collected data as rows of two columns, by section."""
     from hforch.commands._nvidia import remarks, rows
 
     machine = found["machine"]
@@ -74,7 +86,7 @@ def sections(found: Mapping[str, Any]) -> dict[str, list[tuple[str, str]]]:
             ("hforch", f"{found['hforch']}, Python {machine['python']}"),
             ("system", machine["system"]),
             ("CPU", f"{machine['cpu']}, {_threads(machine)}"),
-            ("can", _features(machine)),
+            ("features", _features(machine)),
             ("memory", _memory(machine)),
         ],
         "packages": _packages(found["packages"], found["nvidia"]["driver_found"]),
@@ -91,32 +103,34 @@ def sections(found: Mapping[str, Any]) -> dict[str, list[tuple[str, str]]]:
 
 def _threads(machine: Mapping[str, Any]) -> str:
     said = f"{machine['cores']} cores, {machine['threads']} threads"
-    return said if machine["usable"] == machine["threads"] else f"{said}, {machine['usable']} of them for this process"
+    return said if machine["usable"] == machine["threads"] else f"{said}, {machine['usable']} usable by this process"
 
 
 def _features(machine: Mapping[str, Any]) -> str:
-    """The instructions that matter, such as `AVX2, AVX-512 (VNNI, BF16), no AMX; bfloat16 in hardware`."""
+    """Return the relevant CPU instructions, such as `AVX2, AVX-512 (VNNI, BF16), no AMX; bfloat16 in hardware`."""
     found = machine["features"]
     if found is None:
-        return "not known here"
+        return "unknown"
     said = []
     for kind, parts in found.items():
         detail = ", ".join(part for part in parts if part)
         said.append(f"no {kind}" if not parts else f"{kind} ({detail})" if detail else kind)
-    return f"{', '.join(said)}; {'bfloat16 in hardware' if machine['bf16'] else 'bfloat16 is emulated, and slow'}"
+    return f"{', '.join(said)}; {'bfloat16 in hardware' if machine['bf16'] else 'bfloat16 is emulated (slow)'}"
 
 
 def _memory(machine: Mapping[str, Any]) -> str:
     said = f"{machine['memory_free_gb']:.1f} of {machine['memory_gb']:.1f} GB free"
     whole = machine["machine_memory_gb"]
-    return said if whole <= machine["memory_gb"] else f"{said} (the machine has {whole:.1f} GB, the container less)"
+    return (
+        said if whole <= machine["memory_gb"] else f"{said} (limited by the container; the machine has {whole:.1f} GB)"
+    )
 
 
 def _packages(found: Sequence[Mapping[str, Any]], has_nvidia: bool = True) -> list[tuple[str, str]]:
-    """A row for what is as tested, for each extra, and a row for each package that is not.
+    """Return a row for each extra with the packages in tested versions, and a row for each other package.
 
     Args:
-        has_nvidia: whether packages for NVIDIA cards are worth a row although they are not installed.
+        has_nvidia: whether to list missing packages for NVIDIA GPUs.
     """
     as_tested: dict[str, list[str]] = {}
     rows = []
@@ -126,9 +140,9 @@ def _packages(found: Sequence[Mapping[str, Any]], has_nvidia: bool = True) -> li
         if row["version"] is None:
             rows.append((row["name"], f"not installed: {row['install']}"))
         elif not row["fits"]:
-            rows.append((row["name"], f"{row['version']}, but hforch needs {row['wants']}: {row['install']}"))
+            rows.append((row["name"], f"{row['version']}, but hforch requires {row['wants']}: {row['install']}"))
         elif row["as_tested"] or row["tested"] is None:
-            as_tested.setdefault(row["extra"] or "needed", []).append(f"{row['name']} {row['version']}")
+            as_tested.setdefault(row["extra"] or "required", []).append(f"{row['name']} {row['version']}")
         else:
             rows.append((row["name"], f"{row['version']}, tested with {row['tested']}"))
         rows += [("", f"{row['name']} {row['version']}: {what}") for what in row["differs"]]
@@ -136,9 +150,9 @@ def _packages(found: Sequence[Mapping[str, Any]], has_nvidia: bool = True) -> li
 
 
 def _listed(names: Sequence[str], title: str) -> str:
-    shown = [name for name in names if title != "needed" or name.partition(" ")[0] in KNOWN]
+    shown = [name for name in names if title != "required" or name.partition(" ")[0] in KNOWN]
     more = len(names) - len(shown)
-    return f"as tested: {', '.join(shown)}{f' and {more} more' if more else ''}"
+    return f"tested versions: {', '.join(shown)}{f' and {more} more' if more else ''}"
 
 
 def _devices(library: str, found: Mapping[str, Any]) -> list[tuple[str, str]]:
@@ -148,11 +162,11 @@ def _devices(library: str, found: Mapping[str, Any]) -> list[tuple[str, str]]:
 
 
 def _workers(found: Mapping[str, Sequence[str] | None]) -> str:
-    """How processes that hold models are started."""
+    """Return how worker processes are started."""
     anew = [f"{one} (importing it initializes {', '.join(names)})" for one, names in found.items() if names]
-    said = [f"on accelerators started anew by {', '.join(anew)}; else forked"] if anew else []
-    broken = [f"{one} ends the process that imports it" for one, names in found.items() if names is None]
-    return "; ".join([*said, *broken]) or "forked from a process that has imported the libraries"
+    said = [f"on accelerators, a new process for {', '.join(anew)}; otherwise forked"] if anew else []
+    broken = [f"importing {one} crashes the process" for one, names in found.items() if names is None]
+    return "; ".join([*said, *broken]) or "forked from a process with the libraries imported"
 
 
 def _facts(device: Mapping[str, Any]) -> list[str]:

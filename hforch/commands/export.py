@@ -1,4 +1,4 @@
-"""hforch export: make the OpenVINO IR that a configuration needs, and say where it is and what it holds."""
+"""hforch export: export a model to OpenVINO IR and print where it is and its weight formats."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from hforch.errors import EXIT_OK, ConfigError, HforchError, Mistake
 from hforch.utils.paths import expanded
 from hforch.utils.system_limits import limit_reached
 
-DESCRIPTION = "Export a model to OpenVINO IR, once: what is in the cache is not made again."
+DESCRIPTION = "Export a model to OpenVINO IR. An export that is already in the cache is reused."
 EXAMPLE = """example:
   hforch export -o smollm2-int8 model=smollm2 precision=int8
   hforch model=local model.path=smollm2-int8 backend=openvino
@@ -21,10 +21,10 @@ EXAMPLE = """example:
 
 
 def main(argv: list[str]) -> int:
-    """Compose the job, fetch its model, export it, and print the folder, its size and its bit widths.
+    """Compose the job, fetch its model, export it, and print the directory, its size and its bit widths.
 
     Raises:
-        ConfigError: the overrides are wrong, or the output folder is not empty.
+        ConfigError: the overrides are invalid, or the output directory is not empty.
         ModelError, BackendError: see `hforch.models.exports.export`.
     """
     options = _parser().parse_args(argv)
@@ -36,10 +36,10 @@ def main(argv: list[str]) -> int:
     from hforch.report.display import open_watcher
 
     job = job_from_overrides(options.overrides)
-    progress = open_watcher("auto", sys.stderr)  # stdout holds the answer alone
+    progress = open_watcher("auto", sys.stderr)  # stdout is reserved for the result
     checkpoint = fetch(job.model, progress)
     if checkpoint.kind == "openvino":
-        progress.note("the model is an OpenVINO IR already: nothing is exported")
+        progress.note("the model already is an OpenVINO IR; nothing to export")
         path, found = checkpoint.path, describe(checkpoint.path)
     else:
         made = export(checkpoint, job.precision, job.model.trust_remote_code, progress)
@@ -52,9 +52,9 @@ def main(argv: list[str]) -> int:
 
 def _parser() -> VerbParser:
     parser = VerbParser("export", DESCRIPTION, EXAMPLE)
-    parser.add_argument("-o", "--output", metavar="DIR", type=Path, help="copy the IR into this empty or new folder")
+    parser.add_argument("-o", "--output", metavar="DIR", type=Path, help="copy the IR to this empty or new directory")
     parser.add_argument(
-        "overrides", metavar="OVERRIDE", nargs="*", help="as for `hforch run`: model=..., precision=..."
+        "overrides", metavar="OVERRIDE", nargs="*", help="overrides as for a run: model=..., precision=..."
     )
     return parser
 
@@ -64,16 +64,18 @@ def _checked(output: Path | None) -> Path | None:
         return None
     output = expanded(output).absolute()
     if output.exists() and (not output.is_dir() or any(output.iterdir())):
-        problem = f"{output} is not an empty folder, and nothing in it is overwritten"
-        raise ConfigError([Mistake("", problem, f"-o {output}", "Give a new folder, or empty it.")])
+        problem = f"{output} is not an empty directory"
+        raise ConfigError(
+            [Mistake("", problem, f"-o {output}", "use a new or empty directory; existing files are not overwritten")]
+        )
     return output
 
 
 def _copy(path: Path, output: Path) -> None:
-    """Copy an IR into an empty or new folder, the file that makes it a model last; an error leaves none of it.
+    """Copy an IR to an empty or new directory, openvino_model.xml last. On an error, delete the copied files.
 
     Raises:
-        HforchError: the folder cannot be written.
+        HforchError: the directory cannot be written.
     """
     was_there = output.exists()
     files = [file for file in path.rglob("*") if file.is_file() and file.name != "entry.json"]
@@ -91,7 +93,7 @@ def _copy(path: Path, output: Path) -> None:
                     left.unlink(missing_ok=True)
         if isinstance(error, OSError):
             reason = limit_reached(error) or (error.strerror or str(error)).lower()
-            raise HforchError(f"{output} cannot be written: {reason}") from error
+            raise HforchError(f"cannot write {output}: {reason}") from error
         raise
 
 
@@ -102,7 +104,7 @@ def _show(path: Path, found: dict[str, Any]) -> None:
         (element, f"{row['layers']:,}", f"{row['parameters']:,}", _groups(row.get("group_sizes")))
         for element, row in found["bits"].items()
     ]
-    header = ("type", "layers", "parameters", "weights that share a scale")
+    header = ("type", "layers", "parameters", "group size")
     if sys.stdout.isatty():
         _rich_table(header, rows)
         return

@@ -1,4 +1,4 @@
-"""hforch freeze JOB_DIR: a recipe that repeats a run, with what it answered."""
+"""hforch freeze JOB_DIR: write a recipe that repeats a run and contains its outputs."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from hforch.errors import EXIT_OK, ConfigError, HforchError, Mistake
 from hforch.utils.files import write_output
 
 EXAMPLE = """\
-The recipe holds the resolved configuration, the inputs, the model's revision or fingerprint, library versions, the
+The recipe contains the resolved configuration, the inputs, the model's revision or fingerprint, library versions, the
 machine, and the outputs.
 
   hforch freeze outputs/2026-11-23/10-15-00-123456 -o recipes/winner.yaml
@@ -23,12 +23,12 @@ machine, and the outputs.
 def main(argv: list[str]) -> int:
     parser = VerbParser("freeze", "Write a recipe that repeats a run.", EXAMPLE)
     parser.add_argument(
-        "directory", metavar="JOB_DIR", type=Path, help="the directory of a run, or of a job of a sweep"
+        "directory", metavar="JOB_DIR", type=Path, help="the directory of a run, or of one job of a sweep"
     )
     parser.add_argument(
-        "-o", "--output", metavar="FILE", type=Path, help="the recipe to write; default: standard output"
+        "-o", "--output", metavar="FILE", type=Path, help="the recipe to write (default: standard output)"
     )
-    parser.add_argument("--force", action="store_true", help="write over a file that is there")
+    parser.add_argument("--force", action="store_true", help="overwrite an existing file")
     add_skip_damaged(parser)
     args = parser.parse_args(argv)
     from hforch.comparison.entries import read_jobs
@@ -37,11 +37,11 @@ def main(argv: list[str]) -> int:
     entries = read_jobs([args.directory])
     if len(entries) > 1:
         jobs = ", ".join(str(one.directory) for one in entries[:3])
-        problem = f"{args.directory} holds {len(entries)} jobs, and a recipe repeats one"
-        raise ConfigError([Mistake("", problem, None, f"name one of them, such as {jobs}")])
+        problem = f"{args.directory} contains {len(entries)} jobs; a recipe repeats only one"
+        raise ConfigError([Mistake("", problem, None, f"pass one of them: {jobs}")])
     if args.output and args.output.exists() and not args.force:
         raise ConfigError(
-            [Mistake("", f"{args.output} is there already", f"-o {args.output}", "--force writes over it")]
+            [Mistake("", f"{args.output} already exists", f"-o {args.output}", "pass --force to overwrite it")]
         )
     text = freeze(replace(entries[0], skips_damaged=args.skip_damaged))
     if args.output is None:
@@ -50,7 +50,7 @@ def main(argv: list[str]) -> int:
     try:
         write_output(args.output, text)
     except OSError as error:
-        raise HforchError(f"{args.output} cannot be written: {(error.strerror or str(error)).lower()}") from error
-    print(f"{args.output}: repeats {entries[0].directory}")
-    print(f"hforch verify {args.output} says whether it still answers the same")
+        raise HforchError(f"cannot write {args.output}: {(error.strerror or str(error)).lower()}") from error
+    print(f"wrote {args.output}, which repeats {entries[0].directory}")
+    print(f"to check that it still gives the same outputs: hforch verify {args.output}")
     return EXIT_OK

@@ -1,4 +1,4 @@
-"""hforch init DIR: start a folder of one's own, with a configuration, inputs and a recipe that run as they are."""
+"""hforch init DIR: create a project directory with a working configuration, inputs and a recipe."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from hforch.errors import EXIT_OK, ConfigError, HforchError, Mistake
 from hforch.utils.files import write_whole
 
 EXAMPLE = """\
-  hforch init                 in the folder where it is typed
-  hforch init my-comparison   in a new one
+  hforch init                 in the current directory
+  hforch init my-comparison   in a new directory
 """
 
 CONFIG = """\
-# What is the same in all runs of this folder; it builds on hforch's own config:
+# Settings of all runs of this project, on top of hforch's defaults:
 #
 #   hforch --config-dir conf --config-name project
 defaults:
@@ -30,7 +30,7 @@ generation:
 
 INPUTS = """\
 # yaml-language-server: $schema=../../schema/inputs.json
-# The questions of this folder, one JSON object a line. The path is taken from where hforch is started.
+# The questions of this project, one JSON object per line. The path is relative to the working directory.
 kind: file
 path: inputs/questions.jsonl
 format: auto
@@ -47,11 +47,11 @@ QUESTIONS = """\
 
 RECIPE = """\
 # yaml-language-server: $schema=../schema/recipe.json
-# Which backend answers these questions faster, and do both say the same?
+# Which backend is faster on these questions, and do both give the same answers?
 #
 #   hforch run recipes/backends.yaml --config-dir conf --config-name project
 name: backends
-description: torch and OpenVINO on the questions of this folder.
+description: torch and OpenVINO on the questions of this project.
 defaults:
   - model: smollm2
   - precision: fp32
@@ -71,10 +71,10 @@ README = """\
     hforch freeze outputs/DAY/TIME/1 -o recipes/winner.yaml
     hforch verify recipes/winner.yaml
 
-- `inputs/questions.jsonl`: the questions, each with what its answer is expected to contain
-- `conf/`: options of your own, a folder a group, a file an option; `conf/project.yaml` chooses among them
+- `inputs/questions.jsonl`: the questions, each with a string that the answer should contain
+- `conf/`: your own options, one directory per group and one file per option; `conf/project.yaml` selects among them
 - `recipes/`: what to run and what to sweep over
-- `schema/`: for editors that complete and check YAML; `hforch schema --write schema` writes them anew
+- `schema/`: JSON Schemas for editors that complete and validate YAML; `hforch schema --write schema` updates them
 - `outputs/`: the records of all runs
 """
 
@@ -90,23 +90,27 @@ SCHEMAS = ("recipe", "inputs")
 
 
 def main(argv: list[str]) -> int:
-    parser = VerbParser("init", "Start a folder with a configuration, inputs and a recipe of your own.", EXAMPLE)
-    parser.add_argument("folder", metavar="DIR", nargs="?", type=Path, default=Path(), help="default: this folder")
+    parser = VerbParser(
+        "init", "Create a project directory with a configuration, inputs and a recipe to edit.", EXAMPLE
+    )
+    parser.add_argument(
+        "folder", metavar="DIR", nargs="?", type=Path, default=Path(), help="the directory (default: the current one)"
+    )
     folder = parser.parse_args(argv).folder
     from hforch.commands.schema import to_text
     from hforch.config.json_schema import schema_of
 
     files = FILES | {f"schema/{name}.json": to_text(schema_of(name)) for name in SCHEMAS}
     if there := [name for name in files if (folder / name).exists()]:
-        hint = "name another folder, or move them away"
-        raise ConfigError([Mistake("", f"{folder / name} is there already", None, hint) for name in there])
+        hint = "use another directory, or move the file"
+        raise ConfigError([Mistake("", f"{folder / name} already exists", None, hint) for name in there])
     try:
         for name, text in files.items():
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
             write_whole(folder / name, text)
     except OSError as error:
         place = error.filename or folder
-        raise HforchError(f"{place} cannot be written: {(error.strerror or str(error)).lower()}") from error
+        raise HforchError(f"cannot write {place}: {(error.strerror or str(error)).lower()}") from error
     for name in files:
         print(folder / name)
     print("\nNext:")

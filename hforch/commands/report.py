@@ -1,4 +1,4 @@
-"""hforch report DIR...: a page that shows runs and sweeps to people, in one HTML file."""
+"""hforch report DIR...: write an HTML report of runs and sweeps."""
 
 from __future__ import annotations
 
@@ -10,32 +10,32 @@ from hforch.commands._parser import VerbParser
 from hforch.errors import EXIT_FAILED, EXIT_OK, EXIT_UNMET, ConfigError, Mistake, shown
 
 EXAMPLE = """\
-The page has all that it shows in itself, and loads nothing: send it, open it, no network and no hforch is needed.
+The report is one self-contained HTML file: it loads nothing, and needs neither a network nor hforch to open.
 
   hforch report outputs/2026-11-23/10-15-00-123456
   hforch report DIR --require 'kl_mean<=0.05' --optimize tokens_per_s
   hforch report DIR OTHER_DIR -o both.html
-  hforch run recipes/precision_cost.yaml --report        writes it at the end of a run or sweep
+  hforch run recipes/precision_cost.yaml --report        write it when a run or sweep ends
 
-Of very many inputs a page shows a fixed share, and says so; --inputs N says how many. Exit code 1: some jobs, or lines
-of their samples, are damaged, and the page names them (0 with --skip-damaged); 3: a bound was not met.
+With very many inputs, the report shows a fixed sample of them; --inputs N sets the number. Exit code 1: jobs or samples
+are damaged, and the report lists them (0 with --skip-damaged). Exit code 3: no job meets all limits.
 """
 
 
 def main(argv: list[str]) -> int:
     parser = VerbParser(
-        "report", "Write a page that shows runs and sweeps, from their records alone.", f"{EXAMPLE}\n{metrics_help()}\n"
+        "report", "Write an HTML report of runs and sweeps, using only their records.", f"{EXAMPLE}\n{metrics_help()}\n"
     )
     add_flags(parser)
     parser.add_argument(
-        "--inputs", metavar="N", type=int, help="show the answers to about N inputs; default: 24,000 answers"
+        "--inputs", metavar="N", type=int, help="show about N inputs (default: as many as give 24,000 answers)"
     )
     parser.add_argument(
         "-o",
         "--output",
         metavar="FILE",
         type=Path,
-        help="the page; default: report.html in DIR, or here",
+        help="the file to write (default: report.html in DIR, or in the current directory for several DIRs)",
     )
     args = parser.parse_intermixed_args(argv)
     from hforch.comparison.entries import readable_jobs
@@ -45,7 +45,7 @@ def main(argv: list[str]) -> int:
     mistakes: list[Mistake] = missing_libraries()
     baseline, bounds = read_flags(args, mistakes)
     if args.inputs is not None and args.inputs < 1:
-        mistakes.append(Mistake("", "must be 1 or more", f"--inputs {args.inputs}"))
+        mistakes.append(Mistake("", f"--inputs must be at least 1; got {args.inputs}"))
     entries, unread = collect(mistakes, lambda: readable_jobs(args.directories)) or ([], [])
     if not entries:
         mistakes += unread
@@ -54,7 +54,7 @@ def main(argv: list[str]) -> int:
     target = args.output or (args.directories[0] / REPORT if len(args.directories) == 1 else Path(REPORT))
     page, qualified = write_page(target, entries, unread, baseline, bounds, args.optimize, args.inputs)
     for line in page.summary["about"]["missing"]:
-        print(f"not on the page: {shown(line)}", file=sys.stderr)
+        print(f"not in the report: {shown(line)}", file=sys.stderr)
     print(shown(page.summary["about"]["reason"] or f"jobs: {len(entries)}, inputs: {len(page.inputs)}"))
     print(shown(str(target)))
     incomplete = (unread or page.damaged) and not args.skip_damaged

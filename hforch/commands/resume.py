@@ -1,4 +1,4 @@
-"""hforch resume DIR: go on with a run or a sweep that was stopped, killed, or had failures."""
+"""hforch resume DIR: resume a run or sweep that was stopped, killed, or had failures."""
 
 from __future__ import annotations
 
@@ -16,27 +16,29 @@ from hforch.utils.paths import is_special
 from hforch.utils.redaction import STRUCK
 
 EXAMPLE = """\
-Whole batches that were answered stay as they are; the others, and failed ones, are run. Nothing is run if the
-configuration, the inputs or the model have changed meanwhile.
+Completed batches are kept; missing and failed ones are run. Nothing is run if the configuration, the inputs or the
+model have changed.
 
   hforch resume outputs/2026-11-23/10-15-00-123456
   hforch resume outputs/2026-11-23/10-15-00-123456 --dry-run
 """
 
 
-GRANTED = """what of the earlier command line only you may decide (code that is trusted, settings of Hydra's), once
-more: a record may come from somebody else"""
-AGAIN = "if you trust it, give it once more"
+GRANTED = """overrides of the earlier command to confirm: those that can run code or change Hydra's settings are not
+taken from the record, which may come from another user"""
+AGAIN = "if you trust it, pass it again"
 
 
 def main(argv: list[str]) -> int:
-    parser = VerbParser("resume", "Run what is missing or failed in an earlier run or sweep.", EXAMPLE)
-    parser.add_argument("directory", metavar="DIR", type=Path, help="the directory of a run, or of a whole sweep")
+    parser = VerbParser("resume", "Run the missing and failed samples of an earlier run or sweep.", EXAMPLE)
+    parser.add_argument("directory", metavar="DIR", type=Path, help="the directory of a run or of a whole sweep")
     parser.add_argument("granted", metavar="key=value", nargs="*", help=GRANTED)
-    parser.add_argument("--config-dir", metavar="CONF", type=Path, help="the folder of your own options, if it had one")
-    parser.add_argument("--dry-run", action="store_true", help="list the jobs that would be run")
-    parser.add_argument("--max-jobs", type=int, metavar="N", help="allow a sweep of so many jobs; 10000 otherwise")
-    parser.add_argument("--report", action="store_true", help="write a page of it at the end")
+    parser.add_argument(
+        "--config-dir", metavar="CONFIG_DIR", type=Path, help="the --config-dir of the earlier command, if any"
+    )
+    parser.add_argument("--dry-run", action="store_true", help="list the jobs that would run")
+    parser.add_argument("--max-jobs", type=int, metavar="N", help="maximum number of jobs of a sweep (default: 10000)")
+    parser.add_argument("--report", action="store_true", help="write report.html at the end")
     add_skip_damaged(parser)
     args = parser.parse_intermixed_args(argv)
     from hforch.app.hydra_app import run_app
@@ -54,23 +56,23 @@ def main(argv: list[str]) -> int:
     words += ["--config-name", asked["config_name"]] if asked.get("config_name") else []
     recipe = Path(asked["recipe"]) if asked.get("recipe") else None
     if cwd and Path(cwd).is_dir():
-        os.chdir(cwd)  # what the configuration names is found from where it was run
-        os.environ["PYTHONSAFEPATH"] = "1"  # and no module: processes that are started there import what we do
+        os.chdir(cwd)  # paths in the configuration are relative to the original working directory
+        os.environ["PYTHONSAFEPATH"] = "1"  # but do not import modules from it, in child processes either
     if recipe is not None and not recipe.is_file():
-        raise ConfigError([Mistake("", f"the recipe {recipe} of that run is not there any more")])
+        raise ConfigError([Mistake("", f"recipe not found: {recipe}, which the earlier command used")])
     return run_app([*words, *overrides], recipe=recipe, resume=directory, skip_damaged=args.skip_damaged)
 
 
 def _overrides(
     asked: Mapping[str, Any], granted: Sequence[str], config_dir: Path | None, typed: Path, missing: Sequence[str]
 ) -> list[str]:
-    """The overrides of a record, which is data: what is more than that has to be given once more.
+    """Return the overrides of a record. Those that can run code are used only if the user passes them again.
 
     Args:
-        missing: those that held a credential, which is not in the record.
+        missing: overrides with a credential, which the record does not contain.
 
     Raises:
-        ConfigError: with all that has to be, and with what was given and is not in the record.
+        ConfigError: overrides must be passed again, or an override that was passed is not in the record.
     """
     from hforch.config.untrusted import CHOSEN_ANEW, OPTION, unsafe_overrides
 
@@ -81,28 +83,28 @@ def _overrides(
     unsaid = [text for text in missing if text in found and text not in given_again]
     lacking = [(text, what) for text, what in unsafe_overrides(found) if text not in granted and text not in unsaid]
     needed = [text for text, _ in lacking] + unsaid
-    mistakes = [Mistake(_key(text), f"the record's {text} {what}", None, AGAIN) for text, what in lacking]
-    problem = f"held a credential, of which the record keeps {STRUCK}"
-    mistakes += [Mistake(_key(text), problem, text, f"{AGAIN}, with what stood there") for text in unsaid]
+    mistakes = [Mistake(_key(text), f"the recorded override {text} {what}", None, AGAIN) for text, what in lacking]
+    problem = f"contained a credential, which the record stores as {STRUCK}"
+    mistakes += [Mistake(_key(text), problem, text, f"{AGAIN}, with the credential") for text in unsaid]
     if asked.get("config_dir") and config_dir is None:
         needed += ["--config-dir", str(asked["config_dir"])]
-        problem = f"the run had options in {asked['config_dir']}, which can run code"
+        problem = f"the run used options in {asked['config_dir']}, which can run code"
         mistakes.append(Mistake("--config-dir", problem, None, AGAIN))
     name = asked.get("config_name")
     if name and not (isinstance(name, str) and OPTION.fullmatch(name)):
-        mistakes.append(Mistake("--config-name", f"{name!r} is not the name of a config"))
+        mistakes.append(Mistake("--config-name", f"{name!r} is not a valid config name"))
     if mistakes:
         command = shlex.join(["hforch", "resume", str(typed), *granted, *needed])
         last = replace(mistakes[-1], hint=f"{AGAIN}: {command}")
         raise ConfigError([*mistakes[:-1], last])
     if unknown := [text for text in granted if text not in found]:
-        problem = "is not among what was asked for there, and a resume changes nothing"
+        problem = "is not an override of the earlier command; resume cannot change the configuration"
         raise ConfigError([Mistake(_key(text), f"{text} {problem}", None, None) for text in unknown])
     return found
 
 
 def _redacted(directory: Path, asked: Mapping[str, Any]) -> list[str]:
-    """The overrides that are not in the record as they were typed, because they held a credential."""
+    """Return the recorded overrides in which a credential was redacted."""
     from hforch.records.record_files import RECORD, read_versioned
     from hforch.records.sweep_file import SWEEP, read_sweep
 
@@ -121,17 +123,13 @@ def _key(override: str) -> str:
 
 
 def _refuse_links(directory: Path) -> None:
-    """Refuse a directory with links in it, through which files elsewhere would be changed, or FIFOs and devices.
-
-    Raises:
-        ConfigError: with all of them.
-    """
+    """Raise ConfigError if the directory contains symlinks, which could change files elsewhere, FIFOs or devices."""
     from hforch.runs.output_dirs import answers_in_the_way
 
     found = sorted(directory.rglob("*"))
-    hint = "put the files there themselves"
+    hint = "replace it with the file or directory itself"
     mistakes = [
-        Mistake("", f"{one} is a link, and a resume would write through it", None, hint)
+        Mistake("", f"{one} is a symbolic link; resume does not write through links", None, hint)
         for one in found
         if one.is_symlink()
     ]
@@ -146,7 +144,7 @@ def _refuse_links(directory: Path) -> None:
 
 
 def _recorded_command(directory: Path, typed: Path) -> tuple[Mapping[str, Any], bool, str | None]:
-    """What was asked for there, whether it was a sweep, and in which directory the command was given."""
+    """Return the recorded command, whether it was a sweep, and its working directory."""
     from hforch.records.record_files import RECORD, known_record
     from hforch.records.sweep_file import SWEEP, read_sweep
 
@@ -154,16 +152,14 @@ def _recorded_command(directory: Path, typed: Path) -> tuple[Mapping[str, Any], 
         sweep = read_sweep(directory)
         return sweep["asked"], True, sweep.get("cwd")
     if not (directory / RECORD).is_file():
-        problem = f"{typed} holds neither {SWEEP} nor {RECORD}, so nothing was begun there"
-        hint = "name the directory of a run or of a sweep, as printed at its end"
-        raise ConfigError(
-            [Mistake("", problem if directory.is_dir() else f"there is no directory {typed}", None, hint)]
-        )
+        problem = f"nothing to resume in {typed}: it contains neither {SWEEP} nor {RECORD}"
+        hint = "pass the directory of a run or sweep, which is printed when it ends"
+        raise ConfigError([Mistake("", problem if directory.is_dir() else f"directory not found: {typed}", None, hint)])
     if (directory.parent / SWEEP).is_file():
-        hint = f"hforch resume {typed.parent} goes on with all that is missing there"
+        hint = f"to resume the sweep: hforch resume {typed.parent}"
         raise ConfigError([Mistake("", f"{typed} is one job of a sweep", None, hint)])
     record = known_record(directory)
     if not isinstance(record.get("overrides"), list):
-        problem = f"{typed / RECORD} does not say what was asked for"
-        raise ConfigError([Mistake("", problem, None, "run it anew, in another directory")])
+        problem = f"{typed / RECORD} does not contain the command line"
+        raise ConfigError([Mistake("", problem, None, "start a new run in another directory")])
     return record, False, record.get("cwd")

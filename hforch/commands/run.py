@@ -1,4 +1,4 @@
-"""hforch run RECIPE: run a recipe, a file that says what to run and what to sweep over."""
+"""hforch run RECIPE: run a recipe, a YAML file with options, values and what to sweep over."""
 
 from __future__ import annotations
 
@@ -9,15 +9,16 @@ from hforch.errors import EXIT_OK, ConfigError, Mistake
 HELP = """\
 hforch run RECIPE.yaml [key=value ...] [flags]
 
-Run a recipe: a YAML file with a choice of options, values, and what to sweep over. Overrides on the command line win
-over it: a value over its value, an option over all that it says of that group. The flags are those of hforch itself.
+Run a recipe: a YAML file with options, values and what to sweep over. Overrides on the command line take precedence: a
+value replaces the recipe's value, and an option replaces all of the recipe's settings for that group. All flags of
+hforch are allowed (see hforch --help).
 
   hforch run recipes/step_by_step.yaml
   hforch run recipes/step_by_step.yaml backend=openvino generation.max_new_tokens=32
   hforch run recipes/step_by_step.yaml -m precision=auto,int8
-  hforch run recipes/step_by_step.yaml --cfg job              show what would run
+  hforch run recipes/step_by_step.yaml --cfg job              print the configuration, without running it
 
-A recipe is data. It looks like this:
+A recipe looks like this:
 
   defaults:
     - model: smollm2
@@ -36,7 +37,7 @@ def main(argv: list[str]) -> int:
         print(HELP, end="")
         if argv:
             return EXIT_OK
-        raise ConfigError([Mistake("", "hforch run needs a recipe", hint="hforch run RECIPE.yaml")])
+        raise ConfigError([Mistake("", "hforch run requires a recipe", hint="hforch run RECIPE.yaml")])
     from hforch.app.hydra_app import run_app
 
     recipe, rest = _take_recipe(argv)
@@ -44,7 +45,7 @@ def main(argv: list[str]) -> int:
 
 
 def _take_recipe(argv: list[str]) -> tuple[Path, list[str]]:
-    """The first word that is neither a flag nor an override, and the others."""
+    """Return the recipe, the first argument that is neither a flag nor an override, and the other arguments."""
     takes_value = (
         "--config-dir",
         "-cd",
@@ -66,19 +67,19 @@ def _take_recipe(argv: list[str]) -> tuple[Path, list[str]]:
     number, word = plain or next(filter(_is_recipe, words), (None, ""))
     if number is not None:
         return existing(Path(word)), argv[:number] + argv[number + 1 :]
-    raise ConfigError([Mistake("", "hforch run needs a recipe", hint=f"hforch run RECIPE.yaml {' '.join(argv)}")])
+    raise ConfigError([Mistake("", "hforch run requires a recipe", hint=f"hforch run RECIPE.yaml {' '.join(argv)}")])
 
 
 def _is_recipe(numbered: tuple[int, str]) -> bool:
-    """Whether a word that could be an override names a YAML file that is there, such as `a=b.yaml`."""
+    """Return whether an argument that looks like an override, such as `a=b.yaml`, is an existing YAML file."""
     return Path(numbered[1]).suffix in (".yaml", ".yml") and Path(numbered[1]).is_file()
 
 
 def existing(file: Path) -> Path:
-    """The file, if there is one.
+    """Return the file if it exists.
 
     Raises:
-        ConfigError: there is none; with the nearest name.
+        ConfigError: it does not; with the closest name as a hint.
     """
     if file.is_file():
         return file
@@ -89,7 +90,7 @@ def existing(file: Path) -> Path:
     there = [str(other) for other in folder.glob("*.y*ml")] if folder.is_dir() else []
     there = there or [str(other) for other in Path("recipes").rglob("*.y*ml")]
     found = nearest(str(file), there) if not file.exists() else None
-    known = f"there are: {', '.join(sorted(there))}" if there else None
+    known = f"available: {', '.join(sorted(there))}" if there else None
     kind = kind_of_file(file)
-    problem = f"{file} is {kind}, where a file is needed" if kind else f"there is no recipe {file}"
+    problem = f"{file} is {kind}, not a file" if kind else f"recipe not found: {file}"
     raise ConfigError([Mistake("", problem, hint=f"did you mean {found}?" if found else known)])

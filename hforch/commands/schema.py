@@ -1,4 +1,4 @@
-"""hforch schema: JSON Schemas, for editors that complete and check YAML, and for programs that read records."""
+"""hforch schema: print JSON Schemas for editors that complete and validate YAML, and for readers of records."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ from hforch.errors import EXIT_OK, ConfigError, Mistake
 from hforch.utils.files import write_output
 
 DESCRIPTION = (
-    "Print the JSON Schema of a job, a recipe, a primary config, an option of a group, or a file that runs write."
+    "Print the JSON Schema of a job, a recipe, a primary config, an option of a group, or an output file of a run."
 )
 EXAMPLE = """examples:
-  hforch schema                                   a whole job, as record.json holds it
-  hforch schema recipe > recipe.schema.json       what a recipe may hold
-  hforch schema generation                        what FOLDER/generation/NAME.yaml may hold
+  hforch schema                                   a job, as stored in record.json
+  hforch schema recipe > recipe.schema.json       a recipe
+  hforch schema generation                        an option of a group, CONFIG_DIR/generation/NAME.yaml
   hforch schema record                            record.json; also: sample (a line of samples.jsonl), sweep
-  hforch schema --write schema                    all of them, as files
+  hforch schema --write schema                    write all schemas to a directory
 
-An editor with the YAML language server completes and checks a file that begins like this:
+Editors with the YAML language server complete and validate a file that starts with this line:
   # yaml-language-server: $schema=recipe.schema.json
 """
 
@@ -28,27 +28,27 @@ An editor with the YAML language server completes and checks a file that begins 
 def main(argv: list[str]) -> int:
     parser = VerbParser("schema", DESCRIPTION, EXAMPLE)
     parser.add_argument(
-        "name", metavar="NAME", nargs="?", help="job (if left out), recipe, config, a group, or record, sample, sweep"
+        "name", metavar="NAME", nargs="?", help="job (default), recipe, config, a group, record, sample or sweep"
     )
-    parser.add_argument("--write", metavar="FOLDER", type=Path, help="write every schema into this folder")
+    parser.add_argument("--write", metavar="DIR", type=Path, help="write all schemas to this directory")
     options = parser.parse_args(argv)
 
     if options.write is not None:
         if options.name is not None:
-            raise ConfigError([Mistake("", "--write writes all schemas", hint=f"leave {options.name} out")])
+            raise ConfigError([Mistake("", "--write writes all schemas", hint=f"omit {options.name}")])
         return _write(options.write)
     name = options.name or "job"
     if name not in names():
         from hforch.config.diagnose.suggestions import did_you_mean
 
-        problem = f"there is no schema of '{name}'; there are: {', '.join(names())}"
+        problem = f"unknown schema '{name}'; available: {', '.join(names())}"
         raise ConfigError([Mistake("", problem, hint=did_you_mean(name, names()))])
     print(to_text(schema_of(name)), end="")
     return EXIT_OK
 
 
 def names() -> tuple[str, ...]:
-    """Return what there is a schema of."""
+    """Return the names of all schemas."""
     from hforch.config import json_schema
     from hforch.records import schemas
 
@@ -56,7 +56,7 @@ def names() -> tuple[str, ...]:
 
 
 def schema_of(name: str) -> dict[str, Any]:
-    """Return the schema of one of `names()`."""
+    """Return the schema with a name from `names()`."""
     from hforch.config import json_schema
     from hforch.records import schemas
 
@@ -69,12 +69,12 @@ def _write(folder: Path) -> int:
         for name in names():
             write_output(folder / f"{name}.json", to_text(schema_of(name)))
     except OSError as error:
-        problem = f"{error.filename or folder} cannot be written: {(error.strerror or str(error)).lower()}"
+        problem = f"cannot write {error.filename or folder}: {(error.strerror or str(error)).lower()}"
         raise ConfigError([Mistake("", problem, f"--write {folder}")]) from error
-    print(f"{len(names())} schemas in {folder}")
+    print(f"wrote {len(names())} schemas to {folder}")
     return EXIT_OK
 
 
 def to_text(schema: dict[str, Any]) -> str:
-    """As it is committed: indented, the keys in the order of the types."""
+    """Return the schema as committed in schema/: indented, with keys in the order of the fields."""
     return json.dumps(schema, indent=2, ensure_ascii=False) + "\n"

@@ -1,4 +1,4 @@
-"""hforch verify RECIPE: run a frozen recipe, and say whether it answers as it did."""
+"""hforch verify RECIPE: run a frozen recipe and compare its outputs with the frozen ones."""
 
 from __future__ import annotations
 
@@ -20,19 +20,22 @@ if TYPE_CHECKING:
 SHOWN = 5
 EXAMPLE = """\
   hforch verify recipes/winner.yaml
-  hforch verify recipes/winner.yaml backend=openvino     does another backend answer the same?
+  hforch verify recipes/winner.yaml backend=openvino     compare another backend with the frozen outputs
   hforch verify recipes/winner.yaml --json
 
-Exit code 0: every output is the same, token for token (text for text if the backend has no token ids). 3: some are not.
+Exit code 0: all outputs are identical, token for token (or as text, if the backend has no token ids). Exit code 3: some
+outputs differ.
 """
 
 
 def main(argv: list[str]) -> int:
-    parser = VerbParser("verify", "Run a frozen recipe, and compare its outputs with the frozen ones.", EXAMPLE)
-    parser.add_argument("recipe", metavar="RECIPE", type=Path, help="as hforch freeze wrote it")
-    parser.add_argument("overrides", metavar="key=value", nargs="*", help="what to change")
-    parser.add_argument("--output", metavar="DIR", type=Path, help="where the run is recorded")
-    parser.add_argument("--json", action="store_true", help="print the outcome as JSON")
+    parser = VerbParser("verify", "Run a frozen recipe and compare its outputs with the frozen ones.", EXAMPLE)
+    parser.add_argument("recipe", metavar="RECIPE", type=Path, help="a recipe written by hforch freeze")
+    parser.add_argument("overrides", metavar="key=value", nargs="*", help="overrides of the recipe")
+    parser.add_argument(
+        "--output", metavar="DIR", type=Path, help="the directory of the run (default: outputs/DAY/TIME)"
+    )
+    parser.add_argument("--json", action="store_true", help="print the result as JSON")
     args = parser.parse_intermixed_args(argv)
     from hforch.app.hydra_app import run_app
     from hforch.commands.run import existing
@@ -46,10 +49,10 @@ def main(argv: list[str]) -> int:
     if missing := [one for one in frozen.needs if one.partition("=")[0] not in given]:
         hint = shlex.join(["hforch", "verify", str(args.recipe), *missing])
         raise ConfigError(
-            [Mistake("", f"no recipe may hold {one}, and this run had it", None, hint) for one in missing]
+            [Mistake("", f"the frozen run used {one}, which recipes cannot contain", None, hint) for one in missing]
         )
     if args.output and mistakes_if_used(args.output, "--output"):
-        raise ConfigError([Mistake("", f"{args.output} holds an earlier run", "--output", "name another directory")])
+        raise ConfigError([Mistake("", f"{args.output} contains an earlier run", "--output", "use another directory")])
     directory = args.output or Path("outputs") / datetime.now().strftime("%Y-%m-%d/%H-%M-%S-%f")
     words = [*args.overrides, f"hydra.run.dir={quoted(str(directory))}"]
     if args.json:
@@ -57,7 +60,7 @@ def main(argv: list[str]) -> int:
     fingerprint = None if "model" in given else frozen.model.get("fingerprint")
     damaged = damaged_entries(frozen)
     for one in damaged:
-        print(f"damaged in the cache, and made again if it is needed: {one}", file=sys.stderr)
+        print(f"damaged cache entry, recreated if needed: {one}", file=sys.stderr)
     try:
         code = run_app(words, recipe=recipe, fingerprint=fingerprint)
     except ConfigError as error:
@@ -79,8 +82,10 @@ def main(argv: list[str]) -> int:
 
 
 def damaged_entries(frozen: Frozen) -> list[str]:
-    """Read the entries of the cache that the frozen run was made with, and return those that have changed since, with
-    what is wrong; and let the run read all files of its model in full, whatever their times of change are."""
+    """Verify the cache entries that the frozen run used, and return the changed ones with the reason.
+
+    Cached file digests are dropped, so that the run reads all files of its model in full.
+    """
     from hforch.models.cache import check, entries, forget_digests
 
     forget_digests()
@@ -90,35 +95,35 @@ def damaged_entries(frozen: Frozen) -> list[str]:
 
 
 def _of_one_run(mistake: Mistake) -> Mistake:
-    """What else would be told to somebody who may sweep."""
+    """Replace the hint to sweep, which does not apply to a verification."""
     if mistake.problem != SEVERAL:
         return mistake
-    return replace(mistake, hint="a verification is one run: give one value")
+    return replace(mistake, hint="hforch verify runs one job: pass one value")
 
 
 def show(found: Verdict, directory: Path) -> None:
-    one_by_one = "token for token" if found.unit == "tokens" else "letter for letter (there are no token ids)"
+    one_by_one = "token for token" if found.unit == "tokens" else "character for character (no token ids)"
     print()
     if found.is_identical:
-        print(f"identical: all {found.outputs} outputs are the frozen ones, {one_by_one}")
+        print(f"identical: all {found.outputs} outputs match the frozen ones, {one_by_one}")
     else:
         same = found.outputs - len(found.differences) - len(found.missing)
-        print(f"not identical: {same} of {found.outputs} outputs are the frozen ones")
+        print(f"not identical: {same} of {found.outputs} outputs match the frozen ones")
     for one in found.differences[:SHOWN]:
         repeat = f", repeat {one.repeat}" if one.repeat else ""
         place = f"first differs at {found.unit[:-1]} {one.at}" if one.at is not None else "differs"
         print(f"  input {one.input_id}{repeat} {place}")
-        print(f"    frozen: {shown(one.frozen or '(kept as a digest alone)')}")
+        print(f"    frozen: {shown(one.frozen or '(only its digest is stored)')}")
         print(f"    now:    {shown(one.now or '')}")
     if len(found.differences) > SHOWN:
         print(f"  and {len(found.differences) - SHOWN} more")
     if found.missing:
-        print(f"  no output for {len(found.missing)} frozen ones: inputs {', '.join(found.missing[:SHOWN])}")
+        print(f"  {len(found.missing)} outputs are missing: inputs {', '.join(found.missing[:SHOWN])}")
     for what, then, now in found.changed:
-        print(f"changed since: {what}: {shown(str(then))} -> {shown(str(now))}")
+        print(f"changed: {what}: {shown(str(then))} -> {shown(str(now))}")
     if not found.is_model_known:
-        print("the model has no fingerprint, so whether it is the same is not known")
+        print("the model has no fingerprint; cannot check whether it is the same")
     if not found.changed:
         known = "configuration, model, versions" if found.is_model_known else "configuration, versions"
-        print(f"{known} and machine are as they were")
+        print(f"unchanged: {known}, machine")
     print(f"records: {directory}")

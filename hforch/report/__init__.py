@@ -1,1 +1,1 @@
-"""What people see of a run: the terminal now."""
+"""User-facing output: terminal views, comparison tables, exports, and the HTML report."""

@@ -1,4 +1,4 @@
-"""A comparison for people: on a terminal, and as Markdown."""
+"""Render a comparison on a terminal and as Markdown."""
 
 from __future__ import annotations
 
@@ -29,16 +29,16 @@ from hforch.report.wording import item_line
 from hforch.utils.files import write_whole
 from hforch.utils.sanitize import for_markdown, for_terminal
 
-WIDE = 280  # columns, where no terminal says how many there are
-NARROWEST, NARROWEST_AXIS = 8, 10  # characters, of a header, or of an axis, that is broken into lines
-GAP = 2  # blanks between columns
+WIDE = 280  # columns, if the output is not a terminal
+NARROWEST, NARROWEST_AXIS = 8, 10  # minimum width in characters of a wrapped header, and of a wrapped axis
+GAP = 2  # spaces between columns
 
 
 def summarise(directory: Path, stream: TextIO | None) -> None:
-    """The comparison at the end of a sweep: comparison.json and comparison.md in its directory, and its tables.
+    """Write comparison.json and comparison.md to the directory of a sweep, and print the tables.
 
     Args:
-        stream: where the tables go; None: nowhere.
+        stream: the stream for the tables; None to print nothing.
     """
     comparison = compare(read_jobs([directory]))
     write_whole(directory / "comparison.json", to_json_text(comparison))
@@ -47,15 +47,15 @@ def summarise(directory: Path, stream: TextIO | None) -> None:
         print_comparison(comparison, stream, worst=False)
 
 
-# ---------------------------------------------------------------- for people
+# ---------------------------------------------------------------- terminal
 def print_comparison(
     comparison: Comparison, stream: TextIO, decision: Decision | None = None, worst: bool = True
 ) -> None:
-    """The tables, the notes, the samples that differ most (unless `worst` is false), and what follows from bounds."""
+    """Print the tables, the notes, the samples that differ most (if `worst`), and the decision."""
     printer = console(stream, None if stream.isatty() else WIDE)
     found = list(tables(comparison, notes=False))
     if not found:
-        printer.print("nothing was measured: " + ", ".join(row.entry.name for row in comparison.rows))
+        printer.print("no measurements: " + ", ".join(row.entry.name for row in comparison.rows))
     if (whole := _joined(found, 1 + len(comparison.axes))) and _fits(*whole, printer):
         found = [whole]
     for headers, rows in found:
@@ -71,12 +71,12 @@ def print_comparison(
     for row in comparison.rows if worst else ():
         for pair in row.worst:
             printer.print(
-                Text.assemble((f"\njob {row.entry.name} against {row.baseline}: ", "bold"), shown(_where(pair, row)))
+                Text.assemble((f"\njob {row.entry.name} vs. {row.baseline}: ", "bold"), shown(_where(pair, row)))
             )
             printer.print(_coloured(pair))
         for token in row.divergent_tokens:
             where, *lines = divergent_token_lines(token)
-            printer.print(Text.assemble((f"\njob {row.entry.name} against {row.baseline}: ", "bold"), shown(where)))
+            printer.print(Text.assemble((f"\njob {row.entry.name} vs. {row.baseline}: ", "bold"), shown(where)))
             for line in lines:
                 printer.print(f"  {shown(line)}")
     if decision:
@@ -86,7 +86,7 @@ def print_comparison(
 
 
 def _laid_out(headers: Sequence[str], rows: Sequence[Sequence[str]], axes: int, printer: Console) -> Iterator[Table]:
-    """A table as it fits the terminal: with its axes in several lines, or in parts, but with no figure broken."""
+    """Yield a table that fits the terminal: with wrapped axes, or split into parts. Numbers are never wrapped."""
 
     def part(places: Sequence[int], whole: bool) -> Table:
         return _table([headers[at] for at in places], [[cells[at] for at in places] for cells in rows], whole)
@@ -117,7 +117,7 @@ def _laid_out(headers: Sequence[str], rows: Sequence[Sequence[str]], axes: int, 
 
 
 def _joined(found: Sequence[tuple[list[str], list[list[str]]]], lead: int) -> tuple[list[str], list[list[str]]] | None:
-    """Several tables as one; all of them begin with the same columns."""
+    """Join tables that start with the same `lead` columns; None if there are fewer than two."""
     if len(found) < 2:
         return None
     first, *others = found
@@ -135,7 +135,7 @@ def _width(headers: Sequence[str], rows: Sequence[Sequence[str]], at: int) -> in
 
 
 def _table(headers: Sequence[str], rows: Sequence[Sequence[str]], whole: bool) -> Table:
-    """As narrow as its cells allow; `whole`: no cell is broken, else none that holds a figure."""
+    """Return a table as narrow as its cells allow. Numbers are never wrapped; with `whole`, no cell is."""
     table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, collapse_padding=True)
     for at, header in enumerate(headers):
         number = _is_figure(header)
@@ -151,27 +151,27 @@ def _is_figure(header: str) -> bool:
 
 
 def _title(header: str, rows: Sequence[Sequence[str]], at: int) -> str:
-    """A header in lines that are not much wider than the cells below it."""
+    """Return a header wrapped to about the width of the cells below it."""
     width = max(NARROWEST, *(len(cells[at]) for cells in rows))
     lines = textwrap.wrap(shown(header).replace(".", ". "), width, break_long_words=False)
     return "\n".join(lines).replace(". ", ".")
 
 
 def _where(pair: Pair, row: Row) -> str:
-    return f"differs from {row.unit[:-1]} {pair.at} on ({pair.share:.0%}): {item_line(pair.item)}"
+    return f"differs from {row.unit[:-1]} {pair.at} onwards ({pair.share:.0%}): {item_line(pair.item)}"
 
 
 def divergent_token_lines(token: DivergentToken) -> Iterator[str]:
-    """Where it is, and what both would say there."""
-    after = f"after {token.before!r}" if token.before else "at the very beginning"
-    yield f"the distributions are {token.kl:.2f} nats apart at token {token.position}, {after}"
+    """Yield the position of a divergent token, and the most likely tokens of both models there."""
+    after = f"after {token.before!r}" if token.before else "at the start"
+    yield f"KL divergence of {token.kl:.2f} nats at token {token.position}, {after}"
     for name, tokens in (("baseline", token.baseline), ("job", token.job)):
         said = ", ".join(f"{one['text']!r} {math.exp(one['log_probability']):.0%}" for one in tokens)
         yield f"{name + ':':9} {said}"
 
 
 def words_that_differ(pair: Pair) -> Iterator[tuple[str, str]]:
-    """(sign, words): ' ' for what both texts have, '-' for the baseline's alone, '+' for the job's."""
+    """Yield (sign, words): ' ' for words of both texts, '-' for the baseline's only, '+' for the job's only."""
     one, other = pair.baseline.split(), pair.text.split()
     a = b = 0
     for same, gone, new in alignment(one, other):
@@ -195,11 +195,11 @@ def _coloured(pair: Pair) -> Text:
 
 
 def decision_lines(decision: Decision) -> Iterator[str]:
-    yield f"qualify: {', '.join(row.entry.name for row in decision.qualified) or 'none'}"
+    yield f"qualified: {', '.join(row.entry.name for row in decision.qualified) or 'none'}"
     for row, reasons in decision.refused:
-        yield f"  not {row.title}: {'; '.join(reasons)}"
+        yield f"  not qualified: {row.title}: {'; '.join(reasons)}"
     if decision.pareto:
-        yield f"Pareto set over speed, memory and quality: {', '.join(row.entry.name for row in decision.pareto)}"
+        yield f"Pareto-optimal in speed, memory and quality: {', '.join(row.entry.name for row in decision.pareto)}"
     if decision.reason:
         yield decision.reason
 
@@ -211,11 +211,11 @@ def to_markdown(comparison: Comparison, decision: Decision | None = None) -> str
     lines += [f"- {for_markdown(note.strip())}" for note in comparison.notes]
     for row in comparison.rows:
         for pair in row.worst:
-            lines += ["", for_markdown(f"Job {row.entry.name} against {row.baseline} {_where(pair, row)}"), ""]
+            lines += ["", for_markdown(f"Job {row.entry.name} vs. {row.baseline}: {_where(pair, row)}"), ""]
             lines += _fenced([f"{sign} {words}" for sign, words in words_that_differ(pair)], "diff")
         for token in row.divergent_tokens:
             where, *others = divergent_token_lines(token)
-            lines += ["", for_markdown(f"Job {row.entry.name} against {row.baseline}: {where}")]
+            lines += ["", for_markdown(f"Job {row.entry.name} vs. {row.baseline}: {where}")]
             lines += ["", *_fenced(others, "text")]
     if decision:
         lines += ["", *(f"- {for_markdown(line.strip())}" for line in decision_lines(decision))]
@@ -223,7 +223,7 @@ def to_markdown(comparison: Comparison, decision: Decision | None = None) -> str
 
 
 def _fenced(lines: Sequence[str], language: str) -> list[str]:
-    """A block of Markdown that no line within can end."""
+    """Return a Markdown code block whose fence is longer than any fence in the lines."""
     fence = "`" * max(3, 1 + max(map(len, re.findall("`+", "".join(lines))), default=0))
     return [f"{fence}{language}", *map(for_terminal, lines), fence]
 

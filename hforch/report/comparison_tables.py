@@ -1,4 +1,4 @@
-"""The tables of a comparison: their columns, from the registry of metrics, and their cells."""
+"""Columns and cells of the comparison tables, from the metric registry."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ Cell = Callable[[Row], str]
 
 
 def _value(metric: Metric) -> Cell:
-    """Return a cell with the value, and its standard error behind it if there is one."""
+    """Return a function that formats the value of a metric, with its standard error if known."""
 
     def cell(row: Row) -> str:
         value, error = row.metrics.get(metric.name), row.metrics.get(metric.error_name)
@@ -60,11 +60,11 @@ CELLS: dict[str, Cell] = {
     "failed": _failed,
     "first_diff": _first_diff,
 }
-"""Cells of more than a value."""
+"""The cells that show more than the value, by metric name."""
 
 
 def _columns(metrics: Iterable[Metric]) -> dict[str, Cell]:
-    """Return cells by header."""
+    """Return the cell functions of the metrics, by column header."""
     return {one.header: CELLS.get(one.name) or _value(one) for one in metrics if one.has_column}
 
 
@@ -78,10 +78,10 @@ OUTPUTS: dict[str, Cell] = {
 
 
 def tables(comparison: Comparison, notes: bool = True) -> Iterator[tuple[list[str], list[list[str]]]]:
-    """Headers and cells of the tables, costs, scores and answers of the jobs; columns that say nothing are left out.
+    """Yield headers and cells of the tables for costs, scores and outputs, without empty columns.
 
     Args:
-        notes: whether the last one has a column of notes.
+        notes: whether the last table has a notes column.
     """
     axes = {axis: _axis(axis) for axis in comparison.axes}
     for columns in (COSTS, SCORED, OUTPUTS):

@@ -1,4 +1,4 @@
-"""rich's console, on which text of others is only text."""
+"""A rich console that prints external text safely: without markup, control characters or credentials."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from hforch.utils.std_streams import styled
 
 
 class SafeConsole(Console):
-    """A console that makes the text of each segment visible; what rich itself writes to steer a terminal is kept.
+    """A console that escapes control characters in text; rich's own terminal codes are kept.
 
-    Credentials are taken out before lines are wrapped, which could break them in two.
+    Credentials are redacted before lines are wrapped, which could split them.
     """
 
     def render_str(self, text: str, **styles: Any) -> Text:
@@ -30,5 +30,5 @@ class SafeConsole(Console):
 
 
 def console(stream: Any, width: int | None = None) -> SafeConsole:
-    """A console without markup, emoji names and highlighting."""
+    """Return a console without markup, emoji codes and highlighting."""
     return SafeConsole(file=styled(stream), width=width, highlight=False, markup=False, emoji=False)

@@ -10,10 +10,10 @@ from hforch.runs.watcher import Watcher
 
 
 def open_watcher(display: str, stream: TextIO | None = None) -> Watcher:
-    """The watcher that `runtime.display` names; `auto` is rich on a terminal and plain elsewhere.
+    """Return the watcher for `runtime.display`; `auto` is rich on a terminal and plain otherwise.
 
     Args:
-        stream: where it writes; stdout if None.
+        stream: the output stream; stdout if None.
     """
     stream = stream or sys.stdout
     if display == "auto":

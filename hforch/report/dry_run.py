@@ -1,4 +1,4 @@
-"""What a dry run shows: the jobs of a sweep, what each loaded model needs, and what of it is done already."""
+"""Print a dry run: the jobs with their states, and the requirements of each model."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from hforch.runs.planned_job import PlannedJob
 from hforch.runs.resuming import previous_run
 from hforch.scoring.preflight import stored_mb
 
-WIDE = 200  # columns, where no terminal says how many there are
+WIDE = 200  # columns, if the output is not a terminal
 
 
 def show_plan(
@@ -26,39 +26,39 @@ def show_plan(
     warnings: Sequence[str] = (),
     stream: TextIO | None = None,
 ) -> None:
-    """Print the jobs in the order in which they would be run, and the models that they share.
+    """Print the jobs in the order in which they would run, and the models that they share.
 
     Args:
-        left_out: the jobs that a recipe excludes, in words.
-        resume: whether jobs that are done would be left as they are.
-        warnings: what may not work on this machine.
-        stream: where to; stdout if None.
+        left_out: the labels of the jobs that a recipe excludes.
+        resume: whether finished jobs are skipped.
+        warnings: warnings about this machine.
+        stream: the output stream; stdout if None.
     """
     stream = stream or sys.stdout
     printer = console(stream, None if stream.isatty() else WIDE)
     models = list(dict.fromkeys(one.key for one in jobs))
-    table = _table("job", "differs in", "samples", "model", "state")
+    table = _table("job", "settings", "samples", "model", "state")
     for one in sorted(jobs, key=lambda job: (models.index(job.key), job.number)):
         name = chr(ord("A") + models.index(one.key)) if len(models) <= 26 else str(models.index(one.key) + 1)
         table.add_row(str(one.number), one.label, str(one.samples), name, _state(one, resume))
     printer.print(table)
-    loads = _table("model", "what", "load key", "needs", "weights", "KV cache", "writes")
+    loads = _table("model", "description", "load key", "to do", "weights", "KV cache", "disk")
     for number, key in enumerate(models):
         sharing = [one for one in jobs if one.key == key]
         name = chr(ord("A") + number) if len(models) <= 26 else str(number + 1)
         loads.add_row(name, " ".join(header(sharing[0].job).values()), key, *_needs([one.expected for one in sharing]))
     printer.print(loads)
-    printer.print("Weights and KV cache are what memory has to hold at least; libraries and activations come on top.")
+    printer.print("Weights and KV cache are a lower limit for memory use; libraries and activations need more.")
     for one in jobs:
         mb = stored_mb(one.job, one.samples // one.job.runtime.repeat) if one.baseline == one.number else None
         if mb is not None:
             printer.print(
-                f"Job {one.number} keeps at most {mb} MB of log-probabilities, to score the other jobs against."
+                f"Job {one.number} stores up to {mb} MB of log-probabilities, to score the other jobs against."
             )
     for warning in warnings:
         printer.print(warning)
     if left_out:
-        printer.print(f"left out by the recipe: {len(left_out)}")
+        printer.print(f"excluded by the recipe: {len(left_out)}")
         for label in left_out:
             printer.print(f"  {label}")
 
@@ -74,14 +74,14 @@ def _state(one: PlannedJob, resume: bool) -> str:
     if one.same_as is not None:
         return f"equal to job {one.same_as}"
     if one.is_done():
-        return "done" if resume else "done, would be run again"
+        return "done" if resume else "done, will run again"
     before = previous_run(one.directory, one.job_context.skip_damaged) if resume else None
     answered = sum(len(ids) for ids in before.answered.values()) if before else 0
-    return f"to run, {answered} of {one.samples} answered before" if answered else "to run"
+    return f"to run, {answered} of {one.samples} samples done" if answered else "to run"
 
 
 def _needs(expected: Sequence[Estimate]) -> tuple[str, str, str, str]:
-    """Of the jobs that share a model: what it needs, and the largest cache."""
+    """Return the last four cells of a model: steps to do, size of the weights, largest KV cache, disk use."""
     first = expected[0]
     if first.weights_mb is None:
         return ", ".join(first.to_do) or "?", "?", "?", first.why or "?"
@@ -90,5 +90,5 @@ def _needs(expected: Sequence[Estimate]) -> tuple[str, str, str, str]:
         ", ".join(first.to_do) or "nothing",
         f"{first.weights_mb:.0f} MB",
         "?" if cache is None else f"{cache:.0f} MB",
-        f"{first.disk_mb:.0f} MB" if first.disk_mb else "nothing",
+        f"{first.disk_mb:.0f} MB" if first.disk_mb else "-",
     )

@@ -1,4 +1,4 @@
-"""A comparison for programs: CSV, plain data, JSON and JUnit."""
+"""Export a comparison as CSV, JSON and JUnit XML."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def to_csv(comparison: Comparison) -> str:
 
 
 def to_data(comparison: Comparison, decision: Decision | None = None) -> dict[str, Any]:
-    """The comparison as plain data; names as in the records."""
+    """Return the comparison as JSON-compatible data, with the names used in records."""
     rows = [
         {
             "job": row.entry.name,
@@ -73,9 +73,9 @@ def to_json_text(comparison: Comparison, decision: Decision | None = None) -> st
 
 
 def to_junit(comparison: Comparison) -> str:
-    """JUnit XML: a suite for each job, and in it a case for each check of each sample.
+    """Return JUnit XML with a test suite per job and a test case per check of each sample.
 
-    A sample that failed is an error, and so is a job that has not come to its end.
+    A failed sample is an error, and so is an unfinished job.
     """
     root = ElementTree.Element("testsuites", name="hforch")
     for row in comparison.rows:
@@ -102,13 +102,13 @@ def _cases(sample: dict[str, Any]) -> Iterator[ElementTree.Element]:
     for check in sample.get("checks") or []:
         case = ElementTree.Element("testcase", classname=for_xml(check["name"]), name=where)
         if not check["passed"]:
-            failure = ElementTree.SubElement(case, "failure", message=for_xml(str(check.get("why") or "not passed")))
+            failure = ElementTree.SubElement(case, "failure", message=for_xml(str(check.get("why") or "check failed")))
             failure.text = for_xml(str(sample["text"]))
         yield case
 
 
 def _case_of_job(row: Row) -> Iterator[ElementTree.Element]:
-    """A job that did not answer all its inputs, of which its samples cannot tell."""
+    """Yield an error case if the job is unfinished, which its samples do not show."""
     why = row.entry.unfinished
     if why is not None:
         case = ElementTree.Element("testcase", classname="job", name=for_xml(row.entry.name))

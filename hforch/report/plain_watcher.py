@@ -1,4 +1,4 @@
-"""Watchers of runs: plain lines for people, the record alone for programs. `rich_watcher.py` has those with colours."""
+"""Watchers that print plain text or JSON; `rich_watcher.py` has the one with colours."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 
 
 class QuietWatcher(NullWatcher):
-    """Says nothing but why a run failed, on stderr."""
+    """A watcher that prints only errors, on stderr."""
 
     def finished(self, record: Mapping[str, Any], directory: str) -> None:
         if message := failure(record, directory):
@@ -29,18 +29,18 @@ class QuietWatcher(NullWatcher):
 
 
 class JsonWatcher(QuietWatcher):
-    """The record alone on stdout."""
+    """A watcher that prints only the record, on stdout."""
 
     def finished(self, record: Mapping[str, Any], directory: str) -> None:
         super().finished(record, directory)
-        with suppress(OSError, ValueError):  # as it was written: what is handed over may lack what is long
+        with suppress(OSError, ValueError):  # the record on disk is complete; the argument may lack long values
             record = read_record(Path(directory))
         ascii_only = (sys.stdout.encoding or "").lower().replace("-", "") != "utf8"
         print(for_json(to_json({**record, "directory": directory}, indent=2, ascii_only=ascii_only)), flush=True)
 
 
 class PlainWatcher(QuietWatcher):
-    """Lines without colour or motion, the same on every terminal and in every log."""
+    """A watcher that prints plain lines, for pipes and logs."""
 
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
@@ -48,7 +48,7 @@ class PlainWatcher(QuietWatcher):
         self._streaming = False
         self._pieces = Pieces()
 
-    # What differs on a terminal.
+    # Overridden for terminals.
     def line(self, text: str, style: str = "", wrap: bool = False) -> None:
         print(shown(text), file=self._stream, flush=True)
 
@@ -57,13 +57,13 @@ class PlainWatcher(QuietWatcher):
 
     @contextmanager
     def progress(self, name: str, detail: str, total: int | None) -> Iterator[Callable[[int], None]]:
-        """Show that a stage goes on."""
+        """Show that a stage is running."""
         self.line(f"{name}: {detail} ...")
         yield lambda units: None
 
     @contextmanager
     def bar(self, name: str, detail: str, total: int) -> Iterator[Callable[[int], None]]:
-        """Show how much of a whole is done, where that can move."""
+        """Show a progress bar on terminals; nothing here."""
         yield lambda units: None
 
     # ----------------------------------------------------------------
@@ -109,10 +109,10 @@ class PlainWatcher(QuietWatcher):
         numbers, place = summary_lines(record, directory)
         style = "bold" if record["status"] == "ok" else "red"
         self.line(numbers, style, wrap=True)
-        super().finished(record, directory)  # the reason before the place, which is what a reader looks for last
+        super().finished(record, directory)  # the error comes before the path of the record, which is printed last
         self.line(place, style)
 
 
 def shown(text: str) -> str:
-    """Text as a terminal may have it: a model's output must not move the cursor or change colours."""
+    """Remove control characters: a model's output must not move the cursor or change colours."""
     return CONTROL.sub("", text)

@@ -1,4 +1,4 @@
-"""A terminal, with rich: colours, and live progress that leaves one line behind."""
+"""A watcher for terminals with colours and live progress bars."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from hforch.report.console import console
 from hforch.report.plain_watcher import PlainWatcher, shown
 
 BYTES = "download"
-"""The stage whose units are bytes; those of others are counted."""
+"""The stage whose progress is measured in bytes."""
 
 
 class Amount(ProgressColumn):
-    """How much of a total is done, in MB or in numbers; nothing where no total is known."""
+    """A progress column with the completed amount in MB or units; empty if the total is unknown."""
 
     def render(self, task: Task) -> Text:
         if not task.total:
@@ -28,7 +28,7 @@ class Amount(ProgressColumn):
 
 
 class RichWatcher(PlainWatcher):
-    """What Plain says, in colours, and with bars that tell only what is known."""
+    """A PlainWatcher with colours and progress bars."""
 
     def __init__(self, stream: TextIO) -> None:
         super().__init__(stream)
@@ -39,7 +39,7 @@ class RichWatcher(PlainWatcher):
         self._answered: Callable[[int], None] = lambda units: None
 
     def line(self, text: str, style: str = "", wrap: bool = False) -> None:
-        # What people may copy, an answer or a path, is not broken into lines of its own.
+        # Answers and paths are not wrapped, so that they can be copied.
         self._console.print(shown(text), style=style or None, soft_wrap=not wrap)
 
     def piece(self, text: str) -> None:

@@ -1,4 +1,4 @@
-"""What people see of a sweep while it goes: a line for each job, failures at once, and how long it will still take."""
+"""Show the progress of a sweep: a line per job, failures immediately, and the remaining time."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ from hforch.utils.progress import Advance
 
 
 def open_view(display: str, directory: Path, stream: TextIO | None = None) -> SweepView:
-    """The view of a sweep that `runtime.display` names; arguments as for `open_watcher`."""
+    """Return the view of a sweep for `runtime.display`; arguments as for `open_watcher`."""
     watcher = open_watcher(display, stream)
     return TextSweepView(watcher, directory) if isinstance(watcher, PlainWatcher) else SilentSweepView(watcher)
 
 
 class SilentSweepView:
-    """Each job tells its own; of the sweep as a whole nothing is said."""
+    """A view that passes each job to the watcher and prints nothing about the sweep as a whole."""
 
     def __init__(self, watcher: Watcher) -> None:
         self._watcher = watcher
@@ -48,14 +48,14 @@ class SilentSweepView:
 
 
 class SingleRunView(SilentSweepView):
-    """A run that is no sweep: its watcher shows all that there is."""
+    """The view of a single run, which prints notes through its watcher."""
 
     def note(self, text: str) -> None:
         self._watcher.note(text)
 
 
 class TextSweepView:
-    """A sweep as lines of text, or with bars below them on a terminal."""
+    """A view that prints lines of text, with a progress bar on terminals."""
 
     def __init__(self, base: PlainWatcher, directory: Path) -> None:
         self.base, self._directory = base, directory
@@ -71,12 +71,14 @@ class TextSweepView:
         done = sum(one.same_as is None for one in jobs) - len(left)
         parts = [f"{len(left)} job{'s' * (len(left) != 1)} over {loads} loaded model{'s' * (loads != 1)}"]
         if done:
-            parts.append(f"{done} done before")
+            parts.append(f"{done} already done")
         if equal := [one for one in jobs if one.same_as is not None]:
-            parts.append(f"{len(equal)} equal to another")
+            parts.append(f"{len(equal)} identical to another job")
         self.base.line(" · ".join(parts), "bold")
         for one in equal:
-            self.base.line(f"job {one.number} ({one.label}) is job {one.same_as} to its backend: it is not run again")
+            self.base.line(
+                f"job {one.number} ({one.label}) is identical to job {one.same_as} for its backend: not run again"
+            )
         samples = sum(one.samples for one in left)
         self.advance = self._bar.enter_context(self.base.bar("sweep", f"{len(left)} jobs", samples))
 
@@ -97,7 +99,7 @@ class TextSweepView:
         self.failure(planned, message)
 
     def failure(self, planned: PlannedJob, message: str) -> None:
-        """Tell of a failure at once, and remember it for the end."""
+        """Print a failure, and store it for the summary at the end."""
         line = f"failed: {planned.label}: {message}"
         self._failures.append(line)
         self.base.line(f"{line}\n    log: {planned.directory}/hforch.log", "red")
@@ -110,11 +112,11 @@ class TextSweepView:
                 self.base.line(line, "red")
         self.base.line(f"\nrecords: {self._directory}")
         if not whole:
-            self.base.line(f"hforch resume {self._directory} runs what is missing or has failed")
+            self.base.line(f"to run the missing and failed jobs: hforch resume {self._directory}")
 
 
 class JobWatcher(NullWatcher):
-    """The Watcher of one job of a sweep: stages and failures, and a line at its end instead of its answers."""
+    """The watcher of one job of a sweep, which prints stages, failures and a summary line, but no answers."""
 
     def __init__(self, view: TextSweepView, planned: PlannedJob) -> None:
         self._view, self._planned = view, planned

@@ -1,4 +1,4 @@
-"""The words a run is told in; pure."""
+"""Format the messages about a run."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from hforch.errors import EXIT_UNMET
 from hforch.metrics.metric import Metric
 from hforch.metrics.registry import ALL, BY_NAME
 
-ENDS = {"stop": "stopped by a stop sequence", "eos": "ended by itself", "length": "cut at the limit"}
+ENDS = {"stop": "stopped at a stop sequence", "eos": "finished", "length": "reached max_new_tokens"}
 
 
 def header_line(parts: Mapping[str, str]) -> str:
@@ -21,7 +21,7 @@ def stage_line(name: str, detail: str, seconds: float, finished: bool = True) ->
 
 
 def answer_lines(sample: Mapping[str, Any], done: int, total: int, streamed: bool) -> Iterator[tuple[str, str]]:
-    """The lines that tell of a finished sample, each with its style; of a streamed one the text is told already."""
+    """Yield the lines for a finished sample, each with its style. The text of a streamed sample is already printed."""
     if sample["error"] is not None:
         error = sample["error"]
         yield f"failed: input {sample['index'] + 1}: {error.get('traceback') or error['message']}", "red"
@@ -31,14 +31,14 @@ def answer_lines(sample: Mapping[str, Any], done: int, total: int, streamed: boo
         if sample["text"]:
             yield sample["text"], ""
     if not sample["text"].strip():
-        yield f"(an empty answer, {ENDS.get(sample['finish_reason'], sample['finish_reason'])})", "yellow"
+        yield f"(empty answer, {ENDS.get(sample['finish_reason'], sample['finish_reason'])})", "yellow"
     for check in sample.get("checks") or ():
         if not check["passed"]:
-            yield f"check not passed: {check['name']}: {check['why']}", "yellow"
+            yield f"check failed: {check['name']}: {check['why']}", "yellow"
 
 
 def item_line(item: Any, longest: int | None = 200) -> str:
-    """An input in one line: a text as it is, values by name otherwise; a single value without its name."""
+    """Return an input as one line: a string or a single value as is, several values with their names."""
     if isinstance(item, Mapping):
         values = [str(value) for value in item.values()]
         item = values[0] if len(values) == 1 else ", ".join(f"{name}: {value}" for name, value in item.items())
@@ -47,23 +47,23 @@ def item_line(item: Any, longest: int | None = 200) -> str:
 
 
 def summary_lines(record: Mapping[str, Any], directory: str) -> tuple[str, str]:
-    """What came out, in one line; and where the record is, in the next."""
+    """Return a line with the results of a run, and a line with the path of its record."""
     totals = record.get("totals") or {}
     many = (totals.get("planned") or 0) > 1
     parts = [record["status"]] if record["status"] != "ok" else []
     if many:
-        parts.append(f"{totals['samples'] - totals['failed']} of {totals['planned']} answered")
+        parts.append(f"{totals['samples'] - totals['failed']} of {totals['planned']} samples succeeded")
     if totals.get("output_tokens"):
         parts.append(f"{totals['output_tokens']} tokens, {_ends(totals['finish_reasons'])}")
     known = dict(record) if totals.get("samples") else {**record, "memory": {}}
     parts += (_phrase(metric, known, many) for metric in ALL if metric.summary and metric.read(known) is not None)
     if checks := totals.get("checks"):
         parts.append(_checks(checks, record.get("exit_code")))
-    return " · ".join(parts) or "nothing was answered", f"record: {directory}"
+    return " · ".join(parts) or "no sample succeeded", f"record: {directory}"
 
 
 def _phrase(metric: Metric, record: Mapping[str, Any], many: bool) -> str:
-    """Return a metric as the line at the end of a run has it, such as `TTFT 60 ms (median)`."""
+    """Return a metric for the summary line, such as `TTFT 60 ms (median)`."""
     value = metric.read(record)
     assert value is not None
     shown = accelerator_mb(record["memory"]) if metric.name == "peak_accelerator_mb" else metric.shown(value)
@@ -74,27 +74,27 @@ def _phrase(metric: Metric, record: Mapping[str, Any], many: bool) -> str:
 
 
 def accelerator_mb(memory: Mapping[str, Any]) -> str:
-    """Return the peak of accelerator memory; of several devices the sum and each one's, such as `30 (20 + 10)`."""
+    """Return the peak accelerator memory in MB; for several devices the sum and each, such as `30 (20 + 10)`."""
     devices = [one["allocated_mb"] for one in memory.get("accelerators") or () if one.get("allocated_mb") is not None]
     each = f" ({' + '.join(f'{size:.0f}' for size in devices)})" if len(devices) > 1 else ""
     return f"{memory['peak_accelerator_mb']:.0f}{each}"
 
 
 def _checks(counted: Mapping[str, Any], code: int | None) -> str:
-    """Such as: checks: 3 of 4 passed."""
-    enough = "" if code != EXIT_UNMET else ", fewer than runtime.min_pass asks for"
+    """Return the result of the checks, such as `checks: 3 of 4 passed`."""
+    enough = "" if code != EXIT_UNMET else ", below runtime.min_pass"
     return f"checks: {counted['passed']} of {counted['total']} passed{enough}"
 
 
 def duration(seconds: float) -> str:
-    """A time that is not known to the second anyway."""
+    """Return an estimated time, rounded to a suitable unit."""
     if seconds < 90:
         return f"{max(1, round(seconds))} s"
     return f"{round(seconds / 60)} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
 
 
 def failure(record: Mapping[str, Any], directory: str) -> str | None:
-    """Why a run failed, and where to look; None if it did not, or if its failed samples have been told."""
+    """Return the error of a run and the path of its log; None if the run has no error of its own."""
     error = record.get("error")
     if not error:
         return None
@@ -102,7 +102,7 @@ def failure(record: Mapping[str, Any], directory: str) -> str | None:
 
 
 def _ends(reasons: Mapping[str, int]) -> str:
-    """How the answers ended: in words for one, counted for several."""
+    """Return the finish reasons: in words for one answer, with counts for several."""
     known = {reason: number for reason, number in reasons.items() if reason in ENDS}
     if sum(known.values()) == 1:
         return ENDS[next(iter(known))]

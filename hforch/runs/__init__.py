@@ -1,4 +1,4 @@
-"""One Job to one record: `run` is the door."""
+"""Run jobs and write their records; `run` is the entry point."""
 
 from __future__ import annotations
 
@@ -25,15 +25,16 @@ def run(
     key: str = "",
     model_slot: ModelSlot | None = None,
 ) -> int:
-    """Run a job in a process of its own, or in this one with `runtime.isolation=inline`.
+    """Run a job in a worker process, or in this process if `runtime.isolation=inline`.
 
     Args:
-        directory: where its record goes.
-        job_context: what the job was made from.
-        watcher: whom to tell what happens.
-        workers: processes that may hold its model already, and are kept for the jobs after it.
-        key: its load key, if there may be more jobs with the same one.
-        model_slot: what this process holds for jobs that run in it.
+        job: the job.
+        directory: the directory for its record.
+        job_context: the origin of the job's configuration.
+        watcher: receives progress and results.
+        workers: processes that may already hold the model and stay alive for later jobs.
+        key: the job's load key, if other jobs may have the same one.
+        model_slot: the model held by this process, for inline jobs.
 
     Returns:
         the exit code.

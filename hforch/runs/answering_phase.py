@@ -1,4 +1,4 @@
-"""The measured phase of a job: its inputs are answered, batch by batch."""
+"""The measured phase of a job: generate answers batch by batch."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from hforch.runs.warmup import warm_up
 
 
 def answer_inputs(run: Run, loaded: LoadedModel, inputs: Sequence[Input]) -> None:
-    """Answer the inputs that are left, and measure how; before that, warm the model up for them."""
+    """Warm up the model, then answer the remaining inputs and measure speed and energy."""
     job, runtime, profile = run.job, run.job.runtime, profile_of(run.job)
     sampler = Sampler(job, build_llm(job, loaded, cache=False, seed=run.effective.seed), run.watcher)
     if run.before:
@@ -69,12 +69,12 @@ def answer_inputs(run: Run, loaded: LoadedModel, inputs: Sequence[Input]) -> Non
             run.record.metrics = summarize(run.samples, run.samples[kept + aside :], sampler.busy.seconds)
         else:
             run.keep_previous(["metrics"])
-    if run.before is None:  # or its repeats may be pieces
+    if run.before is None:  # repeats of a resumed run may be incomplete
         _look_at_repeats(run)
 
 
 def _warm_up(run: Run, sampler: Sampler, left: Sequence[Batch], loaded: LoadedModel) -> None:
-    """Warm the model up for the batches that are left, as far as no earlier job has done so."""
+    """Warm up the model for the remaining batches, except for shapes that an earlier job has warmed up."""
     on_cpu = is_on_cpu(loaded.effective["device"])
     started = time.perf_counter()
     warmed = warm_up(sampler, left, run.model_slot.warm, on_cpu, run.log)
@@ -84,12 +84,12 @@ def _warm_up(run: Run, sampler: Sampler, left: Sequence[Batch], loaded: LoadedMo
 
 
 def _goes_on(run: Run) -> bool:
-    """Return whether more batches are to be answered."""
+    """Return whether to continue with the next batch."""
     return not (run.job.runtime.fail_fast and any(sample["error"] for sample in run.samples))
 
 
 def _look_at_repeats(run: Run) -> None:
-    """Warn of a first repeat that is not like the others."""
+    """Warn if the speed of the first repeat differs from the others beyond noise."""
     metrics = run.whole()["metrics"]
     share = repeats.first_differs(metrics.get("tokens_per_s_each", ()), metrics["measured_s"])
     if share is not None:
@@ -97,12 +97,12 @@ def _look_at_repeats(run: Run) -> None:
 
 
 def lacked_memory(sample: Mapping[str, Any]) -> bool:
-    """Return whether an accelerator had no memory left for it, which is not the model's fault."""
+    """Return whether a sample failed because an accelerator ran out of memory; the model may still be usable."""
     return (sample["error"] or {}).get("type") == OutOfMemory.__name__
 
 
 def _with_remedy(run: Run, sample: Sample, inputs: Sequence[Input]) -> Sample:
-    """Name the batch size that fits in the error of a sample that failed because an accelerator had no memory left."""
+    """Add a batch size that fits to the error of a sample if an accelerator ran out of memory."""
     error = sample.error
     if error is not None and error.type == OutOfMemory.__name__ and SMALLER_BATCH in error.message:
         size = memory_check.smaller_batch(run.job, inputs, sample.batch.size)
@@ -111,10 +111,13 @@ def _with_remedy(run: Run, sample: Sample, inputs: Sequence[Input]) -> Sample:
 
 
 def _expect(run: Run, loaded: LoadedModel, batches: Sequence[Batch], longest: tuple[int, int]) -> None:
-    """Let the engine prepare for the whole job, also when a part of it is done: a part is answered as the whole is.
+    """Let the engine prepare for all batches of the job, so that a resumed job runs the same way as a whole one.
 
     Args:
-        longest: the tokens of the longest sequence (0: not known), and of the longest answer, at most.
+        run: the run.
+        loaded: its model.
+        batches: all batches of the job, including finished ones.
+        longest: upper bounds in tokens: the longest sequence (0 if unknown) and the longest answer.
     """
     if not batches:
         return
@@ -128,11 +131,11 @@ def _expect(run: Run, loaded: LoadedModel, batches: Sequence[Batch], longest: tu
     run.effective.execution = now
     run.note(effective=run.effective)
     if before and before.compiled and not now.compiled:
-        warn(run, [Mistake("backend.compile", f"not used after all; {now.why}")])
+        warn(run, [Mistake("backend.compile", f"compilation was disabled: {now.why}")])
 
 
 def _set_aside(run: Run, sampler: Sampler, inputs: Sequence[Input]) -> list[Input]:
-    """Record the inputs that cannot be answered, so that they take no batch down with them; return the others."""
+    """Record the inputs that cannot be answered as failed, so that they fail no batch; return the others."""
     answerable = []
     for each in inputs:
         if (error := sampler.unanswerable(each)) is None:

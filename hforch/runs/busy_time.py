@@ -1,4 +1,4 @@
-"""How long batches were being answered, whether one after the other or several at the same time."""
+"""Measure the time spent on batches, which may run sequentially or concurrently."""
 
 from __future__ import annotations
 
@@ -9,21 +9,21 @@ from threading import Lock
 
 
 class BusyTime:
-    """Seconds in which at least one batch was being answered.
+    """Meter of the time during which at least one batch is running.
 
     Attributes:
-        seconds: by repeat; a batch that was interrupted adds none.
+        seconds: seconds by repeat; an interrupted batch adds nothing.
     """
 
     def __init__(self) -> None:
         self.seconds: dict[int, float] = {}
         self._active: dict[int, int] = {}
-        self._since: dict[int, float] = {}  # the last time at which a batch ended, or began while there was no other
+        self._since: dict[int, float] = {}  # when a batch last ended, or last started while no other was running
         self._lock = Lock()
 
     @contextmanager
     def of_batch(self, repeat: int) -> Iterator[None]:
-        """Count the time of a batch, which is answered inside the context."""
+        """Count the time of a batch that runs inside the block."""
         with self._lock:
             if not self._active.get(repeat):
                 self._since[repeat] = time.perf_counter()

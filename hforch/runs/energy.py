@@ -1,4 +1,4 @@
-"""Energy of a job's measured phase: of its NVIDIA GPUs and the CPU packages, or of the CPU packages alone."""
+"""Measure the energy that a job's NVIDIA GPUs and the CPU packages use while it generates answers."""
 
 from __future__ import annotations
 
@@ -12,31 +12,25 @@ from hforch.metrics.metric import is_on_cpu
 from hforch.metrics.registry import ALL
 
 NAMES = tuple(metric.name for metric in ALL if metric.kind == "energy")
-RESUMED = "the job was resumed, so its energy was not measured in one piece"
+RESUMED = "the job was resumed, so its total energy is unknown"
 
 
 @dataclass(frozen=True)
 class Energy:
-    """Result of a measurement.
+    """Result of an energy measurement."""
 
-    Attributes:
-        cards: of the job's NVIDIA GPUs.
-        packages: of the machine's CPU packages.
-        is_on_cpu: whether the job used no other device than the CPU.
-    """
-
-    cards: CardReadings
-    packages: EnergyUsed
-    is_on_cpu: bool
+    cards: CardReadings  # of the job's NVIDIA GPUs
+    packages: EnergyUsed  # of the machine's CPU packages
+    is_on_cpu: bool  # whether the CPU was the job's only device
 
     def metrics(self, tokens: int, is_whole: bool) -> dict[str, Any]:
-        """Return the metrics of energy; unknown ones are under `absent` with the reason.
+        """Return the energy metrics; unknown ones are under `absent` with the reason.
 
-        `energy_of` names the devices that are counted: for a job on GPUs the CPU packages too, where that is known.
+        `energy_of` names the devices included: for a job on GPUs also the CPU packages, if they can be measured.
 
         Args:
             tokens: output tokens generated during the measurement.
-            is_whole: whether it covers all samples of the job (false for a resumed job).
+            is_whole: whether the measurement covers all samples of the job (false for a resumed job).
         """
         main = self.packages if self.is_on_cpu else self.cards
         if main.energy_j is None:
@@ -61,7 +55,7 @@ class Energy:
 
 
 class EnergyMeter:
-    """Meter of a job's devices, from `begin` to `end`.
+    """Meter of the energy of a job's devices, from `begin` to `end`.
 
     Args:
         devices: the job's devices as in its record, such as `cuda:0` or `CPU`.

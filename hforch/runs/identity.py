@@ -1,4 +1,4 @@
-"""What makes two jobs the same: the load key (the same loaded model) and the job id (the same outputs)."""
+"""Compute the identities of a job: the load key (same loaded model) and the job id (same outputs)."""
 
 from __future__ import annotations
 
@@ -16,33 +16,34 @@ from hforch.config.keys import affecting, restricted
 from hforch.config.schema import Job
 from hforch.inputs import Input
 
-ALWAYS = {"tracker": {"kind": "none"}}  # of every job id, from when the trackers were a part of it and there was one
+ALWAYS = {"tracker": {"kind": "none"}}  # part of every job id, for compatibility: job ids once included the tracker
 
 
 def load_key(job: Job) -> str:
-    """16 hex digits over all that decides the loaded model; what the backend ignores is left out."""
+    """Return a hash, 16 hex digits, of all settings that affect the loaded model, except those the backend ignores."""
     tree = restricted(_without(_dumped(job), capabilities(job).ignores), LOAD_KEY)
     return _digest({path: _get(tree, path) for path in affecting(LOAD_KEY)})
 
 
 def job_id(job: Job, inputs: Sequence[Input]) -> str:
-    """16 hex digits over all of the configuration that decides the outputs, the inputs' contents included.
+    """Return a hash, 16 hex digits, of all settings that affect the outputs, and of the inputs' contents.
 
-    The inputs stand for themselves, wherever they were read from; their order and the batch size decide which share
-    a batch, so both count.
+    Where the inputs come from does not count, but their order and the batch size do, since these determine which
+    inputs share a batch.
     """
     tree = restricted(_without(_dumped(job), [*capabilities(job).ignores, "inputs"]), JOB_ID)
-    if isinstance(named := job.generation.json_schema, str):  # its contents count, wherever they were read from
-        with suppress(ValueError):  # what is wrong with it is told by the backend's check
+    if isinstance(named := job.generation.json_schema, str):  # a file: hash its contents instead of its name
+        with suppress(ValueError):  # the backend's check reports errors in it
             tree["generation"] = tree["generation"] | {"json_schema": schema_of(named)}
     return _digest({**tree, **ALWAYS, "inputs": [each.id for each in inputs]})
 
 
 def equivalence_key(job: Job, identity: str) -> tuple[str, str]:
-    """Return what is the same for two jobs if one run can stand for both.
+    """Return a key that is equal for two jobs if one run can serve as both.
 
     Args:
-        identity: the job id.
+        job: the job.
+        identity: its job id.
     """
     beside = tuple(kind for kind in SAME_RUN if kind not in JOB_ID)
     return identity, json.dumps(restricted(job.model_dump(mode="json"), beside), sort_keys=True)

@@ -1,4 +1,4 @@
-"""What a job was made from: for its record, and for telling people where they wrote something."""
+"""The origin of a job's configuration, for its record and for the locations in error messages."""
 
 from __future__ import annotations
 
@@ -11,31 +11,32 @@ from hforch.config.credentials import FromEnv, recorded
 from hforch.errors import Mistake
 from hforch.utils.redaction import redacted_override
 
-if TYPE_CHECKING:  # the command line's help imports this module, and needs no types
+if TYPE_CHECKING:  # keeps --help fast, which imports this module
     from hforch.config.schema import Job
     from hforch.records.record import Configuration, Record
 
 
 @dataclass(frozen=True)
 class JobContext:
-    """How somebody asked for a job.
+    """The origin of a job's configuration and the options of its run.
 
     Attributes:
-        overrides: as given.
-        recipe: the recipe file, if there was one.
-        locate: adds to mistakes found in a job's values the places where those were written.
-        logging: for `logging.config.dictConfig`, in the process that runs the job; None: as it is there.
-        config_dir, config_name: the flags of those names.
+        overrides: the overrides as passed on the command line.
+        recipe: the recipe file, if any.
+        locate: a function that adds to errors the places where the values were set.
+        logging: a configuration for `logging.config.dictConfig` in the process that runs the job; None leaves logging
+            unchanged.
+        config_dir, config_name: the values of these flags.
         parallel: whether other jobs run on this machine at the same time.
-        resume: go on with what is in the directory; without it, a run there begins anew.
-        fingerprint: of the weights that were used then; others are refused.
-        baseline: the directory of the job whose answers this one scores; its own if it is the baseline.
-        skip_damaged: of a job that is resumed, take lines that are no samples of it for missing.
-        is_locked: whether the process that asks for the job has locked its directory.
-        from_env: the interpolations of the values that come from the environment, by their paths in the job.
-        credentials: what no process may write, and what it writes in its place.
+        resume: whether to continue an earlier run in the directory; otherwise the run starts from scratch.
+        fingerprint: the fingerprint of the weights used before; other weights are refused.
+        baseline: the directory of the job that this one is scored against; its own if it is the baseline.
+        skip_damaged: whether a resumed job treats damaged sample lines as missing.
+        is_locked: whether the calling process has locked the job's directory.
+        from_env: the interpolations of values that come from the environment, by config path.
+        credentials: secrets that must not be written, each with its replacement.
 
-    It travels to the worker, so all of it can be pickled.
+    All attributes can be pickled, since the context is sent to the worker.
     """
 
     overrides: tuple[str, ...] = ()
@@ -54,13 +55,13 @@ class JobContext:
     credentials: Mapping[str, str] = field(default_factory=dict, repr=False)
 
     def configuration(self, job: Job) -> Configuration:
-        """Return a job's configuration for records; where that is not what is run, with `from_env` and `redacted`."""
+        """Return a job's configuration for records; `from_env` and `redacted` list what differs from the actual one."""
         from hforch.records.record import Configuration
 
         return Configuration(**recorded(job.model_dump(mode="json"), self.from_env))
 
     def record(self, job: Job | None = None) -> Record:
-        """Return a record that says how the job was asked for, and its configuration if that is known."""
+        """Return a record with the origin of the job and, if `job` is given, its configuration."""
         from hforch.records.record import SCHEMA_VERSION, Record
 
         configuration = {} if job is None else self.configuration(job).dump()

@@ -1,4 +1,4 @@
-"""The job in a few words, for terminals."""
+"""A short description of a job for terminals."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from hforch.config.schema import Job
 
 
 def header(job: Job) -> dict[str, str]:
-    """The job in four words; what its backend ignores is not said."""
+    """Return the job's model, backend, device and precision, without those that its backend ignores."""
     device = job.device
     place = f"{device.kind}:{device.index}" if device.index is not None else device.kind
     parts = {

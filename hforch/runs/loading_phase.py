@@ -1,4 +1,4 @@
-"""The first phase of a job: its model comes into memory, if that has room for it."""
+"""The first phase of a job: load its model, if it fits into memory."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ from hforch.runs.run_state import Run, warn
 
 
 def check_memory(run: Run, inputs: Sequence[Input]) -> bool:
-    """Refuse a model that this machine's memory cannot hold, or warn of it, as runtime.memory_check says.
+    """Refuse a model that does not fit into memory, or warn about it, depending on runtime.memory_check.
 
     Returns:
-        whether there was something to warn of.
+        whether there was a warning.
     """
     mistake = memory_check.memory_problem(run.job, inputs)
     if mistake and run.job.runtime.memory_check == "refuse":
@@ -35,18 +35,18 @@ def check_memory(run: Run, inputs: Sequence[Input]) -> bool:
 
 
 def prepare_model(run: Run, inputs: Sequence[Input], memory: MemoryMeter) -> PreparedModel:
-    """Return the weights on disk: those of the model that this process holds if the job needs it, else made ready."""
+    """Return the weights on disk; download or convert them first, unless this process already holds the model."""
     slot, size = run.model_slot, run.job.runtime.batch_size
     run.note(shared_load=slot.key == load_key(run.job) and not slot.has_scored)
     if not run.record.shared_load:
         slot.drop()
-        memory.begin()  # what was held until now is not this job's
-        warned = check_memory(run, inputs)  # before a large file is read to its end
+        memory.begin()  # exclude the memory of the previous model
+        warned = check_memory(run, inputs)  # before a large file is read completely
         slot.prepared = backend_of(run.job).prepare(run.job, run.log)
         if slot.prepared.seconds and not warned:
-            check_memory(run, inputs)  # what was downloaded or converted only now
+            check_memory(run, inputs)  # the size is known only after the download or conversion
     elif slot.batch_size != size:
-        accelerators.release()  # what was kept for another size of batch is not this job's
+        accelerators.release()  # exclude memory that was cached for another batch size
         memory.begin()
     slot.batch_size = size
     prepared = slot.prepared
@@ -56,27 +56,27 @@ def prepare_model(run: Run, inputs: Sequence[Input], memory: MemoryMeter) -> Pre
 
 
 def refuse_other_weights(run: Run, prepared: PreparedModel) -> None:
-    """Refuse weights that are not those that were used before; warn where that is not known.
+    """Refuse weights that differ from those used before; warn if that cannot be verified.
 
     Raises:
-        ConfigError: their fingerprint is another, or missing.
+        ConfigError: their fingerprint is different or missing.
     """
     was, now = run.job_context.fingerprint, prepared.record["fingerprint"]
     if was is not None and was != now:
         if now is None:
-            why = capabilities(run.job).lacks.get("fingerprint", "the backend gives none")
-            told = f"may be another: the fingerprint of its weights was {was[:12]}..., and now it has none: {why}"
+            why = capabilities(run.job).lacks.get("fingerprint", "the backend provides none")
+            told = f"may have changed: the fingerprint of its weights was {was[:12]}... and is now missing: {why}"
         else:
-            told = f"has changed: its weights had the fingerprint {was[:12]}... then, and have {now[:12]}... now"
-        hint = ANEW if run.job_context.resume else "freeze the recipe anew, from a run with these weights"
+            told = f"has changed: the fingerprint of its weights was {was[:12]}... and is now {now[:12]}..."
+        hint = ANEW if run.job_context.resume else "freeze the recipe again, from a run with these weights"
         raise ConfigError([Mistake("model", f"the model {told}", None, hint)])
     if run.before and run.before.answered and now is None:
-        warn(run, [Mistake("model", "has no fingerprint, so whether the same one has answered before is not known")])
+        warn(run, [Mistake("model", "has no fingerprint; cannot verify that earlier answers are from the same model")])
 
 
 def load_model(run: Run, prepared: PreparedModel, memory: MemoryMeter) -> LoadedModel:
-    """Load the model, and keep it for the jobs that share it."""
-    preload(run.job.backend.name, run.job.precision.name)  # most is there already; the rest is no part of loading
+    """Load the model and store it in the slot, for later jobs with the same load key."""
+    preload(run.job.backend.name, run.job.precision.name)  # import libraries before the load time is measured
     started = time.perf_counter()
     with run.log.stage("load", header(run.job).get("model", run.job.backend.name)):
         loaded = backend_of(run.job).load(run.job, prepared)
@@ -89,9 +89,9 @@ def load_model(run: Run, prepared: PreparedModel, memory: MemoryMeter) -> Loaded
 
 
 def read_back(run: Run, loaded: LoadedModel) -> None:
-    """Put into the record what is really in effect."""
+    """Record the settings that are in effect after loading."""
     seed = run.job.runtime.seed
-    if seed is None:  # one is drawn here, so that even such a run can be repeated
+    if seed is None:  # choose a random seed and record it, so that the run can be reproduced
         drawn = (run.before.record.get("effective") or {}).get("seed") if run.before else None
         seed = secrets.randbits(32) if drawn is None else drawn
     decoding = loaded.engine.decoding(run.job.generation)

@@ -1,4 +1,4 @@
-"""Memory high-water marks of this process and its accelerators."""
+"""Measure peak memory use of this process and its accelerators."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ STATUS, CLEAR = Path("/proc/self/status"), Path("/proc/self/clear_refs")
 
 
 class MemoryMeter:
-    """The peaks of this process's resident memory and of its accelerators while it is open, in MB (10^6 bytes).
+    """Meter of the peak resident memory of this process and of its accelerators, in MB (10^6 bytes).
 
-    The kernel keeps the peak of the whole (VmHWM), which is reset on entering. Its anonymous and file-backed parts
-    (mmapped weights are file-backed) have no such mark, so a thread looks at them every 20 ms; their peaks may fall
-    at different moments, and need not add up to the peak of the whole.
+    The kernel tracks the total peak (VmHWM), which is reset on entering. It does not for the anonymous and file-backed
+    parts (mmapped weights are file-backed), so a thread samples those every 20 ms. Their peaks may occur at different
+    times and need not add up to the total peak.
     """
 
     def __enter__(self) -> Self:
@@ -32,9 +32,9 @@ class MemoryMeter:
         return self
 
     def begin(self) -> None:
-        """Give back what this process has freed, and forget the peaks so far.
+        """Return freed memory to the system and reset the peaks.
 
-        What torch's allocator keeps for a model in memory it may keep: the first batch would pay for it.
+        Memory that torch's allocator has cached stays, since the first batch would have to allocate it again.
         """
         _give_back_memory()
         accelerators.reset_peaks()
@@ -48,7 +48,7 @@ class MemoryMeter:
     def peaks(self) -> dict[str, Any]:
         """Return `peak_rss_mb` and its parts so far, and `accelerators` with the peaks of each device that was used.
 
-        What the system does not tell is absent, with the reason.
+        Values that the system does not provide are under `absent` with the reason.
         """
         self._look()
         status = _status()
@@ -74,7 +74,7 @@ class MemoryMeter:
 
 
 def merged_peaks(peaks: Mapping[str, Any], others: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the higher one of two peaks each, as `MemoryMeter.peaks` gives them."""
+    """Return the maximum of each peak in two results of `MemoryMeter.peaks`."""
     found = dict(peaks)
     for name, value in others.items():
         if name == "accelerators":
@@ -86,7 +86,7 @@ def merged_peaks(peaks: Mapping[str, Any], others: Mapping[str, Any]) -> dict[st
 
 def _give_back_memory() -> None:
     gc.collect()
-    with suppress(OSError, AttributeError):  # glibc has it
+    with suppress(OSError, AttributeError):  # only glibc has malloc_trim
         ctypes.CDLL(None).malloc_trim(0)
 
 
@@ -99,7 +99,7 @@ def _reset_high_water_mark() -> bool:
 
 
 def _status() -> dict[str, float]:
-    """The Vm* and Rss* lines of /proc/self/status, in MB."""
+    """Return the VmHWM, VmRSS, RssAnon and RssFile values of /proc/self/status, in MB."""
     try:
         lines = STATUS.read_text(encoding="ascii").splitlines()
     except OSError:

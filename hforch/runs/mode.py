@@ -1,4 +1,4 @@
-"""The two ways in which jobs are run: one alone, or several as a sweep."""
+"""Run modes: a single run, or a sweep of several jobs."""
 
 from __future__ import annotations
 
@@ -7,15 +7,15 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class RunMode:
-    """What differs between a single run and a sweep; all else is the same.
+    """Differences between a single run and a sweep.
 
     Attributes:
-        name: in messages.
+        name: the name in messages.
         hydra_mode: the value of `hydra.mode`.
-        directory: the setting that names the directory of all jobs together.
+        directory: the setting that names the common directory of all jobs.
         job_directory: the setting that names the directory of one job.
-        has_summary: whether the jobs are described as a whole: in sweep.json, with the machine's drift, and compared at
-            the end. Without it the record of the only job says all.
+        has_summary: whether there is a summary of all jobs: sweep.json, the drift of machine speed, and a comparison
+            at the end. A single run has only its record.
     """
 
     name: str

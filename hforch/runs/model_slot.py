@@ -1,4 +1,4 @@
-"""The model that a process holds from one job to the next, as long as their load key is the same."""
+"""The model that a process keeps loaded between jobs with the same load key."""
 
 from __future__ import annotations
 
@@ -15,16 +15,18 @@ if TYPE_CHECKING:
 
 @dataclass
 class ModelSlot:
-    """What of a run outlives it.
+    """A loaded model and its state, shared by the jobs of a process.
 
     Attributes:
-        key: the load key of the model in memory; empty when there is none.
-        timings: what loading it took, seconds by name.
-        memory: the peaks of the process up to the end of loading.
-        warm: the shapes of batches that the model has been warmed up for.
-        has_scored: whether it has read given tokens: what its engine keeps since then is not the next job's memory.
-        batch_size: that of the last job, for which the allocators of accelerators keep memory.
-        first: measures the first batch once more; and the seconds that it took at first.
+        key: the load key of the loaded model; empty if no model is loaded.
+        prepared: its weights on disk.
+        loaded: the model.
+        timings: the durations of preparing and loading it, in seconds by name.
+        memory: the memory peaks of the process until the end of loading.
+        warm: the batch shapes that are warmed up.
+        has_scored: whether the model has computed scores; its engine may then hold memory that is not the next job's.
+        batch_size: the batch size of the last job, for which accelerator allocators cache memory.
+        first: a function that times the first batch again, and the seconds it took the first time.
         process: how this process was started, for the record.
     """
 
@@ -40,13 +42,13 @@ class ModelSlot:
     process: Mapping[str, Any] = field(default_factory=lambda: {"start": "inline"})
 
     def drop(self) -> None:
-        """Forget the model, so that its memory, that of accelerators too, is free for another."""
+        """Drop the model and free its memory, including that of accelerators."""
         self.key, self.warm, self.has_scored = "", set(), False
         self.prepared = self.loaded = self.timings = self.memory = self.first = None
         accelerators.release()
 
     def again(self) -> tuple[float, float] | None:
-        """The seconds of the first batch, at first and now; None if it cannot be repeated."""
+        """Time the first batch again; return the seconds of the first time and of now, or None if that fails."""
         if self.first is None:
             return None
         measure, seconds = self.first

@@ -1,4 +1,4 @@
-"""Directories that hold what an earlier run or sweep answered: nothing is put in between it unasked."""
+"""Protect the results of earlier runs and sweeps in an output directory."""
 
 from __future__ import annotations
 
@@ -22,25 +22,26 @@ OF_A_SWEEP = (SWEEP, "comparison.json", "comparison.md", "multirun.yaml", REPORT
 
 
 def mistakes_if_used(directory: Path, key: str) -> list[Mistake]:
-    """A mistake if a run or sweep has left answers in a directory, or if it is within that of a sweep.
+    """Return an error if a directory contains results of an earlier run, or is inside the directory of a sweep.
 
     Args:
+        directory: the output directory.
         key: the override that names the directory.
     """
-    other = "or name another directory"
+    other = "or use another directory"
     if any(has_samples(one) for one in [directory, *_jobs(directory)]):
-        hint = f"hforch resume {directory} goes on with it; --force writes over it; {other}"
-        return [Mistake(key, f"{directory} holds the answers of an earlier run", None, hint)]
+        hint = f"hforch resume {directory} continues that run; --force overwrites it; {other}"
+        return [Mistake(key, f"{directory} contains the results of an earlier run", None, hint)]
     if (directory.parent / SWEEP).exists() and any(has_samples(one) for one in _jobs(directory.parent)):
-        return [Mistake(key, f"{directory.parent} is the directory of a sweep", None, "name one outside of it")]
+        return [Mistake(key, f"{directory.parent} is the directory of a sweep", None, "use a directory outside it")]
     return []
 
 
 def clear(directory: Path) -> None:
-    """Take away what earlier runs have written there, and nothing else.
+    """Delete the files of earlier runs in the directory; leave all others.
 
     Raises:
-        ConfigError: something else than a file stands where a run writes.
+        ConfigError: a path that runs write is a link or not a regular file.
     """
     if mistakes := answers_in_the_way(directory):
         raise ConfigError(mistakes)
@@ -51,15 +52,15 @@ def clear(directory: Path) -> None:
             (folder / name).unlink(missing_ok=True)
         shutil.rmtree(folder / ".hydra", ignore_errors=True)
         if folder != directory:
-            with suppress(OSError):  # it holds what is somebody else's
+            with suppress(OSError):  # it contains other files
                 folder.rmdir()
 
 
 def answers_in_the_way(directory: Path) -> list[Mistake]:
-    """Mistakes for what stands where a run or sweep writes, and would lead it elsewhere, or block it."""
-    hint = "remove it, or give another directory"
+    """Return an error for each path that a run or sweep writes and that is a link or not a regular file."""
+    hint = "remove it, or use another directory"
     return [
-        Mistake("", f"{one} is {what}, where a run writes a file", None, hint)
+        Mistake("", f"cannot write {one}: it is {what}", None, hint)
         for folder in [directory, *_jobs(directory)]
         for one in _written(folder)
         if (what := _kind_of_content(one))
@@ -67,19 +68,19 @@ def answers_in_the_way(directory: Path) -> list[Mistake]:
 
 
 def refuse_links(directories: Iterable[Path]) -> None:
-    """Refuse links where the jobs of a sweep have their directories.
+    """Refuse job directories that are symbolic links.
 
     Raises:
-        ConfigError: with all of them.
+        ConfigError: one error for each link.
     """
-    hint = "remove it, or give another directory"
+    hint = "remove it, or use another directory"
     found = [one for one in directories if one.is_symlink()]
     if found:
-        raise ConfigError([Mistake("", f"{one} is a link, where a job has its directory", None, hint) for one in found])
+        raise ConfigError([Mistake("", f"job directory {one} is a symbolic link", None, hint) for one in found])
 
 
 def _written(folder: Path) -> list[Path]:
-    """What a run or sweep writes in a folder."""
+    """Return the paths that a run or sweep may write in a folder."""
     hydra = folder / ".hydra"
     there = [hydra, *(folder / name for name in (*OF_A_JOB, *OF_A_SWEEP))]
     there += list(hydra.iterdir()) if hydra.is_dir() else []
@@ -87,16 +88,16 @@ def _written(folder: Path) -> list[Path]:
 
 
 def _kind_of_content(path: Path) -> str | None:
-    """What a path is, if it is not as a run writes it."""
+    """Return what a path is if a run must not write there, else None."""
     if path.is_symlink():
-        return "a link"
+        return "a symbolic link"
     if path.is_dir() and path.name != ".hydra":
-        return "a folder"
-    return "no regular file" if is_special(path) else None
+        return "a directory"
+    return "not a regular file" if is_special(path) else None
 
 
 def _jobs(directory: Path) -> list[Path]:
-    """The folders of jobs below, whether or not sweep.json names them."""
+    """Return the job directories in a directory: those named by numbers and those listed in sweep.json."""
     found = {one for one in directory.iterdir() if one.name.isdigit()} if directory.is_dir() else set()
     with suppress(ConfigError):
         found |= {directory / str(one["directory"]) for one in read_sweep(directory)["jobs"]}

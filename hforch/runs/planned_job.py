@@ -1,4 +1,4 @@
-"""A job before it is run: where its record goes, what makes it what it is, and what it will take."""
+"""A planned job: its directory, identity and expected memory use."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from hforch.scoring.preflight import is_scored
 from hforch.utils.redaction import redacted, redacted_override
 
 JobRunner = Callable[[Mapping[str, Any] | None], int]
-"""What a job does, given its logging for `logging.config.dictConfig`; returns its exit code."""
+"""A function that runs a job with a configuration for `logging.config.dictConfig` and returns its exit code."""
 
 
 @dataclass(frozen=True)
@@ -28,16 +28,19 @@ class PlannedJob:
     """A job of a sweep, before it is run.
 
     Attributes:
-        number: Hydra's.
-        directory: where its record goes.
+        number: Hydra's job number.
+        directory: the directory for its record.
+        job: its configuration.
+        job_context: the origin of its configuration.
         key: its load key.
         id: its job id.
-        label: the overrides in which it differs from the other jobs.
-        samples: how many it will have.
-        expected: what it will take, as far as that can be told without its weights.
-        same_as: the number of an earlier job with the same outputs, which is run in its stead.
-        baseline: the number of the job whose answers it scores, its own if it is one; None if nothing is scored.
-        begin: does work as this job: with its directory made, and its environment set; hands it the job's logging.
+        label: the overrides that differ from the other jobs.
+        samples: the number of samples.
+        expected: estimated memory and disk use, from file headers.
+        same_as: the number of an equal earlier job, whose results are copied instead of running this one.
+        baseline: the number of the job that it is scored against, its own if it is a baseline; None without scoring.
+        begin: calls a function with the job's logging configuration, after creating the job's directory and setting
+            its environment.
     """
 
     number: int
@@ -54,10 +57,10 @@ class PlannedJob:
     begin: Callable[[JobRunner], int]
 
     def record(self, sweep: Path | None = None) -> dict[str, Any]:
-        """Return what sweep.json says of it.
+        """Return the job's entry in sweep.json.
 
         Args:
-            sweep: the directory of the sweep, from which that of the job is told.
+            sweep: the directory of the sweep; the job's directory is recorded relative to it.
         """
         planned = SweepJob(
             **self.job_context.configuration(self.job).dump(),
@@ -74,7 +77,7 @@ class PlannedJob:
         return planned.dump()
 
     def is_done(self) -> bool:
-        """Whether its record is there, and lacks nothing; nor do its scores, nor the distributions that others need."""
+        """Return whether its record, samples, scores and the distributions for other jobs are complete."""
         with suppress(OSError, ValueError, HforchError):
             record = known_record(self.directory)
             if record.get("status") == "ok" and record.get("job_id") == self.id:
@@ -86,10 +89,10 @@ class PlannedJob:
 
 
 def equal_ones(jobs: Sequence[PlannedJob]) -> Iterator[PlannedJob]:
-    """The jobs, each that would only repeat an earlier one marked as such.
+    """Yield the jobs, with `same_as` set for each that is equal to an earlier one.
 
-    Jobs are equal when all that decides outputs and measurements is: what a backend ignores, such as ov_config on
-    pytorch, makes no difference.
+    Jobs are equal if all settings that affect outputs and measurements are. Settings that a backend ignores do not
+    count, such as ov_config on pytorch.
     """
     seen: dict[tuple[str, str], int] = {}
     for one in jobs:
@@ -98,6 +101,6 @@ def equal_ones(jobs: Sequence[PlannedJob]) -> Iterator[PlannedJob]:
 
 
 def labels(overrides: Sequence[Sequence[str]]) -> list[str]:
-    """For each job the overrides that not all jobs have."""
+    """Return a label for each job: its overrides that not all jobs share."""
     common = set(overrides[0]).intersection(*map(set, overrides)) if overrides else set()
     return [" ".join(one for one in own if one not in common) for own in overrides]

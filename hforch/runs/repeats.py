@@ -1,4 +1,4 @@
-"""Tell whether the first of a job's repeats differs from the later ones beyond noise. Pure."""
+"""Detect a first repeat that differs from the later ones beyond noise. Pure functions."""
 
 from __future__ import annotations
 
@@ -7,30 +7,30 @@ from math import exp, log, sqrt
 from statistics import mean, stdev
 
 LEAST = 0.15
-"""No smaller difference is reported (of logarithms: 14% slower, 16% faster); machines with few cores differ as much."""
+"""Smallest difference of logarithms that is reported (14% slower, 16% faster); machines with few cores vary as much."""
 WIDE = log(1.5)
-"""A factor of 1.5 is reported where the later repeats show no spread, or less than half of it."""
+"""A factor of 1.5 is reported if the later repeats have less than half of this spread, or if there is only one."""
 SHORTEST_S = 0.1
-"""Repeats that are shorter on average say nothing: the scheduler's time slices are of several milliseconds."""
+"""Repeats shorter than this on average are not judged: the scheduler's time slices take several milliseconds."""
 STUDENT = (31.821, 6.965, 4.541, 3.747, 3.365, 3.143, 2.998, 2.896, 2.821, 2.764)
-"""Two-sided 98% quantiles of Student's t for 1 to 10 degrees of freedom; the last stands for more as well."""
+"""Two-sided 98% quantiles of Student's t for 1 to 10 degrees of freedom; the last one is used for more as well."""
 
 
 def first_differs(speeds: Sequence[float], measured_s: float) -> float | None:
-    """Return by what share the first repeat was faster (0.2) or slower (-0.2) than the later ones.
+    """Return by what fraction the first repeat was faster (0.2) or slower (-0.2) than the later ones.
 
-    The first must lie outside the 98% prediction interval that the later repeats give for one more of their kind,
-    mean ± t s sqrt(1 + 1/n) (Hahn and Meeker, Statistical Intervals, section 4.7), and be off by LEAST besides, since
-    the spread of two or three values is often small by chance. So 2% of steady jobs are reported at most, and next to
-    none where repeats differ by a few percent. With two later repeats the interval is so wide that it would hide a cold
-    start, hence WIDE. Logarithms are taken because noise multiplies times.
+    The first repeat must be outside the 98% prediction interval of the later ones, mean ± t s sqrt(1 + 1/n) (Hahn and
+    Meeker, Statistical Intervals, section 4.7), and differ by at least LEAST, since the spread of two or three values
+    is often small by chance. So at most 2% of steady jobs are reported, and almost none if repeats differ by a few
+    percent only. With two later repeats the interval is so wide that it would hide a cold start, so WIDE limits it.
+    Logarithms are used because noise multiplies times.
 
     Args:
         speeds: tokens/s of each repeat, in order.
-        measured_s: the seconds of all together.
+        measured_s: the total time of all repeats, in seconds.
 
     Returns:
-        None if noise may explain the difference, or nothing can be said.
+        the fraction; None if noise may explain the difference, or if there is too little data.
     """
     if len(speeds) < 2 or min(speeds) <= 0 or measured_s / len(speeds) < SHORTEST_S:
         return None
@@ -47,22 +47,23 @@ def first_differs(speeds: Sequence[float], measured_s: float) -> float | None:
 
 
 def remark(share: float) -> str:
-    """Return what a difference of the first repeat means."""
+    """Return a warning about the first repeat, with likely causes."""
     if share < 0:
         return (
-            f"the first repeat was {-share:.0%} slower than the later ones: it includes what warm-up did not cover,"
+            f"the first repeat was {-share:.0%} slower than the later ones: the warm-up was too short,"
             " or the machine was busy"
         )
     return (
-        f"the first repeat was {share:.0%} faster than the later ones: the machine has slowed down meanwhile"
+        f"the first repeat was {share:.0%} faster than the later ones: the machine slowed down during the job"
         " (heat, a power limit, other processes)"
     )
 
 
 def remedy(share: float) -> str:
-    """Return what to do about it."""
+    """Return the hint for such a warning."""
     if share < 0:
         return (
-            "tokens/s is the median of the repeats; use runtime.warmup=auto or a larger number, or more runtime.repeat"
+            "tokens/s is the median of the repeats; set runtime.warmup=auto or a larger number, or increase"
+            " runtime.repeat"
         )
-    return "tokens/s is the median of the repeats; measure on an idle machine, with more runtime.repeat"
+    return "tokens/s is the median of the repeats; measure on an idle machine, and increase runtime.repeat"

@@ -1,4 +1,4 @@
-"""What a run that was stopped has left behind, and what of it need not be done again: batches that are whole."""
+"""Read the results of a stopped run and find its complete batches, which are not repeated."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ from hforch.records.sample_lines import Samples
 if TYPE_CHECKING:
     from hforch.load_profiles.base import Batch
 
-ANEW = "run it anew, in another directory"
+ANEW = "start a new run in another directory"
 
 
 @dataclass(frozen=True)
 class PreviousRun:
-    """An earlier piece of a run.
+    """The results of a run before it is resumed.
 
     Attributes:
-        record: as it was left.
-        samples: which it has left.
-        answered: the inputs of the batches that were answered as a whole, by repeat and batch.
+        record: its record.
+        samples: its samples.
+        answered: the input ids of complete batches, by repeat and batch index.
     """
 
     record: dict[str, Any]
@@ -35,14 +35,14 @@ class PreviousRun:
     answered: Mapping[tuple[int, int], frozenset[str]]
 
     def has(self, batch: Batch) -> bool:
-        """Whether every input of the batch was answered, and in this company."""
+        """Return whether a batch of the same inputs was completed."""
         return self.answered.get((batch.repeat, batch.index), frozenset()) == {each.id for each in batch.inputs}
 
     def has_all(self, batches: Sequence[Batch]) -> bool:
         return all(self.has(batch) for batch in batches)
 
     def wants(self, repeats: int) -> Callable[[Mapping[str, Any]], bool]:
-        """Which sample lines to keep: those of whole batches."""
+        """Return a filter of samples that accepts those of complete batches."""
 
         def wanted(sample: Mapping[str, Any]) -> bool:
             place = sample["repeat"], sample["batch"]["index"]
@@ -52,13 +52,14 @@ class PreviousRun:
 
 
 def previous_run(directory: Path, skip_damaged: bool = False) -> PreviousRun | None:
-    """What is in a run's directory; None if no run has begun there.
+    """Return the earlier results in a run's directory, or None if it has no record.
 
     Args:
-        skip_damaged: take lines that are no samples of this run for missing.
+        directory: the directory of the run.
+        skip_damaged: treat damaged sample lines as missing.
 
     Raises:
-        ConfigError: its record cannot be read, or such lines are not to be skipped.
+        ConfigError: the record cannot be read, or there are damaged lines and `skip_damaged` is false.
     """
     if not (directory / RECORD).exists():
         return None
@@ -84,35 +85,38 @@ def previous_run(directory: Path, skip_damaged: bool = False) -> PreviousRun | N
 
 
 def changes(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[Mistake]:
-    """What of a job is not as it was; a job that is resumed must be the same.
+    """Return an error for each setting that changed since a job was started; a resumed job must be the same.
 
     Args:
-        before, now: `job` and `job_id` of both; none of `before` if the job had not begun.
+        before: the earlier record, with `job` and `job_id`; without `job` if the job had not started.
+        now: the new record.
     """
     if not before.get("job"):
         return []
     old, new = dict(_flat(before["job"])), dict(_flat(now["job"]))
-    old = dict(_flat(with_added_keys(before["job"]))) | old  # the record may be older than some keys
-    for path in before.get("redacted") or []:  # the job id tells whether they are what they were
+    old = dict(_flat(with_added_keys(before["job"]))) | old  # add keys that are newer than the record
+    for path in before.get("redacted") or []:  # the job id shows whether redacted values have changed
         for values in (old, new):
             for found in [one for one in values if f"{one}.".startswith(f"{path}.")]:
                 del values[found]
     mistakes = [
-        Mistake(path, f"was {_describe(old, path)} when this was begun, and is {_describe(new, path)} now", None, ANEW)
+        Mistake(
+            path, f"changed from {_describe(old, path)} to {_describe(new, path)} since the run started", None, ANEW
+        )
         for path in sorted(old.keys() | new.keys())
         if old.get(path) != new.get(path) and not affects(path, others(SAME_RUN))
     ]
     if not mistakes and before.get("job_id") not in (None, now["job_id"]):
         if now.get("from_env"):
             read = ", ".join(f"{path}={text}" for path, text in now["from_env"].items())
-            problem = f"what the environment gives ({read}), or the inputs' contents, are not what they were"
-            return [Mistake("", problem, None, f"set the variables as they were, or {ANEW}")]
-        return [Mistake("inputs", "their contents are not what they were when this was begun", None, ANEW)]
+            problem = f"environment variables ({read}) or the contents of the inputs have changed since the run started"
+            return [Mistake("", problem, None, f"restore the variables, or {ANEW}")]
+        return [Mistake("inputs", "the contents have changed since the run started", None, ANEW)]
     return mistakes
 
 
 def _describe(values: Mapping[str, Any], path: str) -> str:
-    return repr(values[path]) if path in values else "not there"
+    return repr(values[path]) if path in values else "unset"
 
 
 def _flat(tree: Any, path: str = "") -> Iterator[tuple[str, Any]]:

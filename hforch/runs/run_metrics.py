@@ -1,4 +1,4 @@
-"""What was measured while a job was answered: memory, energy, and the metrics that are computed from all others."""
+"""Add measurements to the record of a job: memory, energy, and metrics computed from other metrics."""
 
 from __future__ import annotations
 
@@ -20,18 +20,18 @@ from hforch.runs.sample_metrics import count
 
 
 def memory_of(run: Run, memory: MemoryMeter, loaded: LoadedModel | None) -> Memory:
-    """The peaks of this job; those of loading its model belong to it, whichever job of a sweep came first."""
-    if reason := capabilities(run.job).lacks.get("memory"):  # what this process takes is not the model's
+    """Return the job's memory peaks; they include loading the model, even if an earlier job of the sweep loaded it."""
+    if reason := capabilities(run.job).lacks.get("memory"):  # the model is not in this process
         return Memory(absent=dict.fromkeys(("peak_rss_mb", "peak_accelerator_mb"), reason))
     peaks = merged_peaks(memory.peaks(), run.model_slot.memory or {})
     if devices := peaks.get("accelerators"):
         return Memory(**peaks | {"peak_accelerator_mb": round(sum(one["allocated_mb"] for one in devices), 1)})
-    reason = "no accelerator whose memory the backend reports was used" if loaded else "no model was loaded"
+    reason = "no accelerator with memory statistics was used" if loaded else "no model was loaded"
     return Memory(**{**peaks, "absent": {**peaks.get("absent", {}), "peak_accelerator_mb": reason}})
 
 
 def note_computed(run: Run, folder: Path | None) -> None:
-    """Add the metrics that are computed from all the others, if something was measured."""
+    """Add the metrics that are computed from other metrics, if anything was measured."""
     if run.energy is not None:
         _add_metrics(run, computed(Measured(run.whole(), run.samples, folder)))
 
@@ -40,19 +40,20 @@ def _add_metrics(run: Run, found: Mapping[str, Any]) -> None:
     """Add metrics to the record.
 
     Args:
-        found: by name, and under `absent` why others are not known.
+        run: the run.
+        found: values by name; `absent` has the reasons for missing ones.
     """
     known = run.record.metrics.dump() if run.record.metrics else {}
     run.record.metrics = Metrics(**{**known, **found, "absent": {**known.get("absent", {}), **found["absent"]}})
 
 
 def note_energy(run: Run) -> None:
-    """Add energy, cards and sharing to the record, if something was measured."""
+    """Add energy, the GPUs and whether they were shared to the record, if anything was measured."""
     if run.energy is None:
         return
     tokens = count(run.samples[run.kept :]).output_tokens
     found = run.energy.metrics(tokens, is_whole=not run.kept)
-    if reason := capabilities(run.job).lacks.get("memory"):  # the model is not here, nor is its energy
+    if reason := capabilities(run.job).lacks.get("memory"):  # the model runs elsewhere, so its energy is unknown
         found = {"absent": dict.fromkeys(energy.NAMES, reason)}
     _add_metrics(run, found)
     cards = run.energy.cards
@@ -64,9 +65,9 @@ def note_energy(run: Run) -> None:
 
 
 def card_remarks(cards: CardReadings) -> Iterator[Mistake]:
-    """Yield warnings about a job's cards: slowdowns, and other processes."""
+    """Yield warnings about a job's GPUs: reduced clocks, and use by other processes."""
     for device, reasons in cards.slowed.items():
-        problem = f"{device} reduced its clocks while the job was measured: {', '.join(reasons)}"
+        problem = f"{device} reduced its clocks during the measurement: {', '.join(reasons)}"
         yield Mistake("", problem, None, "check its cooling and power supply, then measure again")
     if cards.shared:
         hint = "not ranked by speed or energy; run it again when the GPU is free"

@@ -1,4 +1,4 @@
-"""A run in progress: what of its record is known so far."""
+"""The state of a run in progress."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from hforch.runs.model_slot import ModelSlot
 from hforch.runs.resuming import PreviousRun
 from hforch.runs.watcher import StageLog, Watcher
 
-# What the totals and metrics are made of; the rest of a sample is on disk, and need not stay in memory.
+# Fields of a sample that stay in memory, for totals and metrics; all others are only on disk.
 KEPT_FIELDS = ("error", "repeat", "finish_reason", "prompt_tokens", "output_tokens", "timings", "absent", "checks")
 
 
 @dataclass
 class Run:
-    """A run in progress: what of its record is known so far."""
+    """The state of a run in progress, including its record so far."""
 
     job: Job
     job_context: JobContext
@@ -33,10 +33,10 @@ class Run:
     before: PreviousRun | None = None
     log: StageLog = field(init=False)
     record: Record = field(init=False)
-    stored: dict[str, Any] = field(default_factory=dict)  # parts of the record that the run had before it was resumed
+    stored: dict[str, Any] = field(default_factory=dict)  # parts of the record from before the run was resumed
     effective: Effective = field(default_factory=Effective)
     samples: list[dict[str, Any]] = field(default_factory=list)
-    kept: int = 0  # the number of samples from before the job was resumed
+    kept: int = 0  # number of samples from before the run was resumed
     energy: Energy | None = None
 
     def __post_init__(self) -> None:
@@ -44,14 +44,14 @@ class Run:
         self.record = self.job_context.record(self.job)
 
     def note(self, **parts: Any) -> None:
-        """Set fields of the record, and write it."""
+        """Set fields of the record and write it."""
         for name, value in parts.items():
             setattr(self.record, name, value)
         self.record.stages = self.log.stages
         self.writer.write(self.record, self.stored)
 
     def keep_previous(self, names: Iterable[str]) -> None:
-        """Take parts of the record over as they were before the run was resumed, whatever was set since then."""
+        """Restore fields of the record from before the run was resumed, replacing any new values."""
         assert self.before is not None
         for name in names:
             if name in self.before.record:
@@ -59,12 +59,12 @@ class Run:
                 self.record.unset(name)
 
     def whole(self) -> dict[str, Any]:
-        """Return the record as it is written."""
+        """Return the complete record, as written to disk."""
         return {**self.stored, **self.record.dump()}
 
 
 def warn(run: Run, remarks: Sequence[Mistake]) -> None:
-    """Record warnings, and show them."""
+    """Record and show warnings."""
     warnings = [str(remark) for remark in run.job_context.locate(remarks)]
     run.note(warnings=[*(run.record.warnings or ()), *warnings])
     for warning in warnings:

@@ -1,4 +1,4 @@
-"""One Job, from inputs to a record."""
+"""Run one job in this process, from its inputs to its record."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ from hforch.utils.redaction import STRUCK
 log = logging.getLogger("hforch")
 
 
-# What a job that is resumed says of itself, and not what it had said before.
+# Fields that a resumed job writes itself instead of copying them from its earlier record.
 NEW_IN_A_RESUMED = (
     "status",
     "finished",
@@ -65,27 +65,32 @@ NEW_IN_A_RESUMED = (
     "from_env",
 )
 
-# What was measured when a job answered, and is not measured anew when it is only scored.
+# Measurements of the generation phase, which a resumed job keeps if it only computes scores.
 MEASURED = ("memory", "timings", "warmup", "shared_load", "accelerators", "shared_accelerator")
 
-# By which a later look knows the batches, and the samples that belong to them.
+# Fields that map samples to batches when a job is resumed.
 PLANNED = ("plan", "planned")
 
 
 def run_job(
     job: Job, directory: Path, job_context: JobContext, watcher: Watcher, model_slot: ModelSlot | None = None
 ) -> int:
-    """Run one job in this process, and leave its record in `directory`.
+    """Run one job in this process and write its record to `directory`.
 
     Args:
-        model_slot: the model that this process holds from the job before; used if the job needs it, else replaced.
+        job: the job.
+        directory: the directory for its record.
+        job_context: the origin of the job's configuration.
+        watcher: receives progress and results.
+        model_slot: the model loaded by an earlier job of this process; reused if it has the same load key, else
+            replaced.
 
     Returns:
-        the exit code: 0, 1 if a sample failed or nothing could be run, 2 if this machine cannot run the
-        configuration, 130 if interrupted.
+        the exit code: 0; 1 if a sample failed or the job could not run; 2 if the weights are missing or damaged; 3 if
+        fewer checks passed than `runtime.min_pass` requires; 130 if interrupted.
 
     Raises:
-        ConfigError: this machine cannot run it; the record is kept.
+        ConfigError: this machine cannot run the job; its record is written.
     """
     before = previous_run(directory, job_context.skip_damaged) if job_context.resume else None
     own = RecordWriter(directory, anew=before is None, fresh=not job_context.resume, is_locked=job_context.is_locked)
@@ -93,20 +98,20 @@ def run_job(
         run = Run(job, job_context, watcher, writer, model_slot or ModelSlot(), before)
         started = before.record.get("started") if before else None
         resumed = before.record.get("resumed", 0) + 1 if before else 0
-        if before:  # or what was answered would be lost if this is stopped before it plans anew
+        if before:  # so that finished samples are still usable if the run stops before it has made a new plan
             run.keep_previous(PLANNED)
         process = Process(**run.model_slot.process)
         run.note(status="partial", started=started or _now(), resumed=resumed, process=process)
         for notice in before.samples.notices() if before else ():
             watcher.note(notice)
         try:
-            signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})  # from here on Ctrl-C finds a record
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})  # a record exists now, so Ctrl-C may interrupt
             _work(run, memory)
         except KeyboardInterrupt:
             return _end(run, memory, "interrupted", EXIT_INTERRUPTED)
         except ConfigError as error:
             located = ConfigError(job_context.locate(error.mistakes))
-            if before:  # what was measured is still what it was
+            if before:  # the earlier results are still valid
                 writer.write(Record(), before.record)
             else:
                 _end(run, memory, "failed", error.exit_code, located, tell=False)
@@ -122,11 +127,11 @@ def run_job(
 
 
 def _located(error: HforchError, job_context: JobContext) -> HforchError:
-    """An error that blames one key of the configuration, with the place where that was written."""
+    """Return the error; if it names a config key, its message gets the place where that key was set."""
     path = getattr(error, "path", None)
     (where,) = [one.where for one in job_context.locate([Mistake(path, "")])] if path else [None]
     if where is not None:
-        error.args = (f"{error}\n    written in {where}",)
+        error.args = (f"{error}\n    set in {where}",)
     return error
 
 
@@ -154,16 +159,16 @@ def _work(run: Run, memory: MemoryMeter) -> None:
         run.record.memory = memory_of(run, memory, loaded)
         note_computed(run, prepared.path)
     warn(run, list(card_remarks(run.energy.cards)) if run.energy else ())
-    # A job that had answered everything before was measured then.
+    # If all samples were finished before, so were the measurements.
     if run.before and answers and run.before.has_all(profile_of(job).plan(job, inputs)):
         run.keep_previous(MEASURED)
     score_answers(run, loaded, prepared)
     if run.samples and all(sample["error"] is not None and not lacked_memory(sample) for sample in run.samples):
-        run.model_slot.drop()  # it may be the model that is broken
+        run.model_slot.drop()  # the loaded model may be broken
 
 
 def _read_inputs(run: Run) -> list[Input]:
-    """Return the job's inputs; its record gets its identity, and warnings of what is probably not meant."""
+    """Return the job's inputs; record its job id and load key, and warnings about likely errors."""
     job = run.job
     inputs = load_inputs(job.inputs)
     check_inputs(job.prompt, inputs, job.inputs)
@@ -177,14 +182,14 @@ def _read_inputs(run: Run) -> list[Input]:
 
 
 def not_recorded(redacted: Sequence[str]) -> Iterator[Mistake]:
-    """Yield a warning about each path of a job whose credential is not recorded."""
+    """Yield a warning for each config path whose value is redacted in the record."""
     for path in redacted:
-        problem = f"holds what looks like a credential; records keep {STRUCK}, so hforch freeze cannot repeat this run"
-        yield Mistake(path, problem, None, f"keep it in an environment variable: {path}=${{oc.env:NAME}}")
+        problem = f"looks like a credential; records store {STRUCK} instead, so hforch freeze cannot reproduce this run"
+        yield Mistake(path, problem, None, f"use an environment variable: {path}=${{oc.env:NAME}}")
 
 
 def _is_whole(run: Run, before: PreviousRun, inputs: Sequence[Input]) -> bool:
-    """Whether nothing of a resumed job is missing; then its record is all that is written anew."""
+    """Return whether a resumed job is already complete; if so, restore its samples and results."""
     batches = profile_of(run.job).plan(run.job, inputs)
     if not before.has_all(batches) or "effective" not in before.record:
         return False

@@ -1,4 +1,4 @@
-"""Memory high-water marks and the metrics of a job; the definitions are in docs/metrics.md."""
+"""Compute the metrics and totals of a job from its samples; docs/metrics.md defines them."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ from hforch.records.measured import CheckTotals, Metrics, Totals
 def summarize(
     samples: Sequence[Mapping[str, Any]], measured: Sequence[Mapping[str, Any]], walls: Mapping[int, float]
 ) -> Metrics:
-    """Return the metrics of a job from its samples.
+    """Return the metrics of a job, computed from its samples.
 
     Args:
-        samples: sample records, failed ones included.
-        measured: those of them that were measured in one piece: in a resumed job, what came after resuming.
-        walls: the wall time of that piece for each repeat, in seconds.
+        samples: sample records, including failed ones.
+        measured: the samples that count for speed: in a resumed job only those from after it was resumed.
+        walls: the wall time of `measured` by repeat, in seconds.
 
     Returns:
-        `measured_s`, `tokens_per_s` (the median over repeats, with the value of each in `tokens_per_s_each`), and the
-        metrics that aggregate a timing (milliseconds); those of a timing that no sample has are absent with the reason.
+        `measured_s`, `tokens_per_s` (the median over repeats, with each value in `tokens_per_s_each`), and the metrics
+        that aggregate a timing (milliseconds). Metrics that cannot be computed are under `absent` with the reason.
     """
     good = [sample for sample in samples if sample["error"] is None]
     metrics: dict[str, Any] = {"measured_s": round(sum(walls.values()), 6)}
@@ -63,17 +63,17 @@ def _no_speed(good: Sequence[Mapping[str, Any]], walls: Mapping[int, float]) -> 
     if not good:
         return "no sample succeeded"
     if _uncounted(good):
-        return "the number of output tokens is not known"
-    return "no output tokens" if walls else "nothing was left to measure when the job was resumed"
+        return "the number of output tokens is unknown"
+    return "no output tokens" if walls else "no samples were left to measure when the job was resumed"
 
 
 def _uncounted(samples: Sequence[Mapping[str, Any]]) -> bool:
-    """Return whether the number of output tokens of one of these answers is not known."""
+    """Return whether any of these samples has an unknown number of output tokens."""
     return any(sample["output_tokens"] is None for sample in samples)
 
 
 def count(samples: Sequence[Mapping[str, Any]], planned: int | None = None) -> Totals:
-    """Count samples, how they ended, and how many tokens went in and out."""
+    """Count samples, finish reasons, prompt and output tokens, and check results."""
     reasons = [sample["finish_reason"] for sample in samples]
     checks = totals(samples)
     return Totals(

@@ -1,4 +1,4 @@
-"""The measured phase: the inputs go through the chain, one stream or batch by batch, and every answer is recorded."""
+"""Pass inputs through the chain, streamed or in batches, and make a sample record of each answer."""
 
 from __future__ import annotations
 
@@ -34,10 +34,12 @@ log = logging.getLogger("hforch")
 
 
 class Collector(BaseCallbackHandler):
-    """Keeps what LangChain's callbacks report of one answer: the prompt as the LLM got it, the text, and the answer.
+    """A LangChain callback handler that stores the results of one call.
 
     Attributes:
-        text: as the chain gives it, with the prompt in front if it is echoed.
+        prompt: the prompt that the LLM received.
+        text: the output of the chain, which starts with the prompt if prompt.echo is set.
+        answer: the generated tokens and their timings.
     """
 
     raise_error = True
@@ -55,15 +57,14 @@ class Collector(BaseCallbackHandler):
 
 
 class Sampler:
-    """Answers batches with a chain, and makes the records of its samples.
+    """The chain of a job, with methods that answer batches and return sample records.
 
     Attributes:
-        busy: how long batches have been answered, by repeat.
-        torn: the sample whose stream was interrupted, with the text that had come; empty otherwise.
-        prompt_tokens: of each input that can be answered, by its index; known once `unanswerable` has looked at it.
-            None where there is no tokenizer.
-        longest: the tokens of the longest sequence (0 without a tokenizer), and of the longest answer, that the inputs
-            looked at may have.
+        busy: the seconds spent on batches, by repeat.
+        prompt_tokens: prompt tokens by input index, set by `unanswerable` for each input that can be answered; None
+            without a tokenizer.
+        longest: upper bounds over the inputs passed to `unanswerable`, in tokens: the longest sequence (0 without a
+            tokenizer) and the longest answer.
     """
 
     def __init__(self, job: Job, llm: HforchLLM, watcher: Watcher) -> None:
@@ -74,11 +75,11 @@ class Sampler:
         self._last: tuple[Batch, float] | None = None
         self._judge = judge(job.checks, job.prompt.echo, job.generation.json_schema)
         self.longest = (0, 0)
-        self.torn: list[Sample] = []
+        self.torn: list[Sample] = []  # the sample whose stream was interrupted, with its partial text
         self.prompt_tokens: dict[int, int | None] = {}
 
     def shortly(self, items: Sequence[Item], token_limit: int) -> list[Answer]:
-        """Answer items together with `token_limit` tokens each; nothing is measured or recorded."""
+        """Generate `token_limit` tokens for each item, in one batch; nothing is recorded."""
         collectors = [Collector() for _ in items]
         variables = [variables_of(item, self.job.prompt, self.prompt.input_variables) for item in items]
         configs = [RunnableConfig(callbacks=[collector]) for collector in collectors]
@@ -86,7 +87,7 @@ class Sampler:
         return [collector.answer for collector in collectors if collector.answer is not None]
 
     def first_batch_timing(self) -> tuple[Callable[[], float], float] | None:
-        """Return a way to measure the batch that was answered last once more, unseen, and the seconds that it took."""
+        """Return a function that times the last batch again without recording it, and the seconds it took; or None."""
         if self._last is None:
             return None
         batch, seconds = self._last
@@ -94,7 +95,7 @@ class Sampler:
         def measure() -> float:
             again = Sampler(self.job, self.llm, NullWatcher())
             if any(sample.error for sample in again.answer(batch)):
-                raise RuntimeError("the batch failed this time")
+                raise RuntimeError("the batch failed")
             return again.busy.seconds[batch.repeat]
 
         return measure, seconds
@@ -107,12 +108,12 @@ class Sampler:
         self._last = batch, time.perf_counter() - started
 
     def judged(self, sample: Sample) -> Sample:
-        """Add the results of the checks to a sample, and return it."""
+        """Add check results to a sample and return it."""
         sample.checks = [CheckResult(**result) for result in self._judge(sample.dump())]
         return sample
 
     def unanswerable(self, each: Input) -> HforchError | None:
-        """Why this input cannot be answered, such as a prompt longer than the model's context."""
+        """Return an error if this input cannot be answered, such as for a prompt that is too long; else None."""
         try:
             prompt = self.llm.prompt_value(self.prompt.invoke(self._variables(each))).to_string()
             tokens = self.llm.engine.prompt_tokens(prompt)
@@ -125,7 +126,7 @@ class Sampler:
         return None
 
     def stream(self, batch: Batch) -> list[Sample]:
-        """Answer a batch of one, piece by piece."""
+        """Answer a batch of one input and stream its text to the watcher."""
         (each,) = batch.inputs
         collector, pieces = Collector(), []
         with self._measured(batch):
@@ -144,7 +145,7 @@ class Sampler:
         return [self.judged(sample)]
 
     def answer(self, batch: Batch) -> list[Sample]:
-        """Answer a batch at once."""
+        """Answer a batch in one call of the chain."""
         collectors = [Collector() for _ in batch.inputs]
         configs = [RunnableConfig(callbacks=[collector]) for collector in collectors]
         with self._measured(batch):
@@ -164,18 +165,18 @@ class Sampler:
 
 
 def good_sample(each: Input, batch: Batch, seen: Collector) -> Sample:
-    """Return the sample of an input that was answered."""
+    """Return the sample of a completed input."""
     assert seen.answer is not None
     return _sample(each, batch, seen, answer=seen.answer)
 
 
 def failed_sample(each: Input, batch: Batch, error: BaseException, seen: Collector | None = None) -> Sample:
-    """Return the sample of an input that got no answer, and why."""
+    """Return the sample of a failed input, with its error."""
     return _sample(each, batch, seen or Collector(), error=error_of(error))
 
 
 def error_of(error: BaseException) -> Error:
-    """Return an error as records hold it; with its traceback if those are wanted."""
+    """Return an error in the form of records; with its traceback if HYDRA_FULL_ERROR=1."""
     found = Error(type=type(error).__name__, message=limit_reached(error) or message_of(error) or _unsaid(error))
     if full_errors():
         found.traceback = redacted_line("".join(traceback.format_exception(error)))
@@ -183,9 +184,9 @@ def error_of(error: BaseException) -> Error:
 
 
 def _unsaid(error: BaseException) -> str:
-    """What an error without words means."""
+    """Return a message for an exception that has none."""
     if isinstance(error, MemoryError):
-        return "there is not enough memory"
+        return "out of memory"
     return "interrupted" if isinstance(error, KeyboardInterrupt | asyncio.CancelledError) else type(error).__name__
 
 

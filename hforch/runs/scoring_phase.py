@@ -1,4 +1,4 @@
-"""The last phase of a job: the model reads given tokens, if the job asks for that."""
+"""The last phase of a job: compute the scores that it requests."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from hforch.scoring import preflight
 
 
 def refuse_unscorable(run: Run, loaded: LoadedModel, prepared: PreparedModel) -> None:
-    """Refuse what cannot be scored before anything is answered."""
+    """Raise ConfigError, before any answer is generated, if the job's scores cannot be computed."""
     text = run.job.scoring.text
     tokens = len(loaded.engine.encode(preflight.load_text(text))) if text else None
     config = prepared.path / "config.json" if prepared.path else None
@@ -23,13 +23,13 @@ def refuse_unscorable(run: Run, loaded: LoadedModel, prepared: PreparedModel) ->
 
 
 def score_answers(run: Run, loaded: LoadedModel, prepared: PreparedModel) -> None:
-    """Let the model read what the job says it shall, if it was not done before."""
+    """Compute and record the scores that the job requests."""
     if not run.job.scoring.is_requested:
         return
     from hforch.scoring.scorer import score
 
     if run.samples and all(sample["error"] is not None for sample in run.samples):
-        raise HforchError("nothing was answered, so nothing was scored")
+        raise HforchError("no sample succeeded; scoring skipped")
     try:
         with run.log.stage("score", _what_is_scored(run.job)):
             found, failed = score(
@@ -41,7 +41,7 @@ def score_answers(run: Run, loaded: LoadedModel, prepared: PreparedModel) -> Non
     run.note(scores=found)
     kept = found.against_baseline.size_mb if found.against_baseline else None
     if kept is not None:
-        run.watcher.note(f"kept for the jobs that are compared with this one: {kept} MB of log-probabilities")
+        run.watcher.note(f"stored {kept} MB of log-probabilities for the jobs that are scored against this one")
     if failed:
         raise failed[0]
 

@@ -1,4 +1,4 @@
-"""Jobs that are run together, so that each model is loaded once, and what is known of a sweep: sweep.json."""
+"""Run the jobs of a sweep, grouped so that each model is loaded once, and write sweep.json."""
 
 from __future__ import annotations
 
@@ -27,45 +27,46 @@ from hforch.runs.planned_job import PlannedJob
 from hforch.runs.processes.worker_pool import WorkerPool
 from hforch.runs.watcher import Watcher
 
-NOT_BEGUN = -1  # the number under which an interruption outside of jobs has its exit code
-WRITING_SHARE = 20  # so many times as long as writing sweep.json took are jobs run before it is written again
+NOT_BEGUN = -1  # stands for a job number in the exit codes if the sweep was interrupted outside a job
+WRITING_SHARE = 20  # sweep.json is rewritten at most once per 20 times the duration of its last write
 
 
 class SweepView(Protocol):
-    """Whom a sweep tells what happens."""
+    """Receiver of the events of a sweep."""
 
     def begin(self, jobs: Sequence[PlannedJob], left: Sequence[PlannedJob]) -> None:
-        """The sweep begins; `left` are the jobs that have to be run, in that order."""
+        """Handle the start of the sweep; `left` are the jobs to run, in that order."""
         ...
 
     def note(self, text: str) -> None:
-        """Something worth telling before it begins."""
+        """Show a line of text before the sweep starts."""
         ...
 
     def job(self, planned: PlannedJob) -> Watcher:
-        """A job begins; who watches it."""
+        """Handle the start of a job and return its watcher."""
         ...
 
     def ended(self, planned: PlannedJob, code: int) -> None: ...
 
     def failed(self, planned: PlannedJob, message: str) -> None:
-        """A job could not be run, and has told nobody why."""
+        """Report why a job could not be run."""
         ...
 
     def end(self, whole: bool) -> None:
-        """It is over; `whole`: nothing has failed, and nothing is missing."""
+        """Handle the end of the sweep; `whole`: all jobs have run and none has failed."""
         ...
 
 
 @dataclass
 class Sweep:
-    """Jobs that are run together.
+    """The jobs of a sweep, or the only job of a single run.
 
     Attributes:
-        jobs: in Hydra's order; a single run has one.
-        about: what sweep.json says besides: how it was asked for.
-        mode: whether there is a sweep.json, and what else is done for a sweep alone.
-        noise: how long the first batch of each model took, at first and at last.
+        directory: the directory of the sweep.
+        jobs: the jobs, in Hydra's order.
+        about: fields of sweep.json that describe how the sweep was started.
+        mode: single run or sweep; only a sweep has a sweep.json.
+        noise: for each model, the time of its first batch at the beginning and at the end.
     """
 
     directory: Path
@@ -76,10 +77,10 @@ class Sweep:
     _next_note: float = 0.0
 
     def run(self, workers: WorkerPool, view: SweepView, resume: bool = False) -> dict[int, int]:
-        """Run them, grouped by load key.
+        """Run the jobs, grouped by load key.
 
         Returns:
-            exit codes by job number; a job that was not begun, because the sweep was interrupted, has none.
+            exit codes by job number; jobs that were not started because the sweep was interrupted are missing.
         """
         self._note("partial", started=self.about.get("started") or _now())
         left = self.to_run(resume)
@@ -104,7 +105,7 @@ class Sweep:
     def run_by(
         self, launch: Callable[[Sequence[PlannedJob]], Mapping[int, int]], view: SweepView, resume: bool = False
     ) -> dict[int, int]:
-        """Let somebody else run the jobs, handed over in the order in which they share models; returns as `run`."""
+        """Run the jobs with `launch`, which gets them grouped by load key; return the same as `run`."""
         self._note("partial", started=self.about.get("started") or _now())
         left = self.to_run(resume)
         codes = self._codes_without(left)
@@ -118,42 +119,42 @@ class Sweep:
         return codes
 
     def _codes_without(self, left: Sequence[PlannedJob]) -> dict[int, int]:
-        """Those of the jobs that were done before."""
+        """Return the exit codes of the jobs that were complete before."""
         numbers = {one.number for one in left}
         done = (one.number for one in self.jobs if one.number not in numbers and one.same_as is None)
         return dict.fromkeys(done, EXIT_OK)
 
     def end(self, codes: Mapping[int, int]) -> bool:
-        """Write down how it ended; whether all went well."""
+        """Record the final status; return whether all jobs succeeded."""
         interrupted = EXIT_INTERRUPTED in codes.values()
         failed = any(codes.values()) or len(codes) < len(self.jobs)
         self._note("interrupted" if interrupted else "failed" if failed else "ok", finished=_now())
-        if interrupted and not self.mode.has_summary:  # its record is all that says so
+        if interrupted and not self.mode.has_summary:  # a single run has no sweep.json that shows it
             for one in self.jobs:
                 with suppress(OSError, HforchError):
                     begin_interrupted(one.directory, one.job_context.record(one.job))
         return not failed
 
     def to_run(self, resume: bool) -> list[PlannedJob]:
-        """The jobs that have to be run, those of one model after each other, in the order of the first of them.
+        """Return the jobs to run, grouped by load key, in the order of the first job of each group.
 
-        Jobs whose answers are scored come before those that score them.
+        Baselines come before the jobs that are scored against them.
         """
         own = [one for one in self.jobs if one.same_as is None]
         wanted = {one.baseline for one in own}
         first = [one for one in own if one.number in wanted]
         places = {key: at for at, key in enumerate(dict.fromkeys(one.key for one in [*first, *own]))}
-        last = max((places[one.key] for one in first), default=-1)  # loaded when those that score begin
+        last = max((places[one.key] for one in first), default=-1)  # the model that is loaded after the last baseline
 
         def place(one: PlannedJob) -> tuple[bool, bool, int, int]:
             scores, at = bool(wanted - {None}) and one.number not in wanted, places[one.key]
             return scores, scores and at != last, at, one.number
 
         ordered = sorted(own, key=place)
-        if not resume or not self.mode.has_summary:  # a run that is resumed shows what it has
+        if not resume or not self.mode.has_summary:  # a resumed single run shows its results even if it is complete
             return ordered
         again = {one.number for one in ordered if not one.is_done()}
-        return [one for one in ordered if one.number in again or one.baseline in again]  # whose answers may be others
+        return [one for one in ordered if one.number in again or one.baseline in again]  # its answers may change
 
     def _run_one(self, planned: PlannedJob, workers: WorkerPool, model_slot: ModelSlot, view: SweepView) -> int:
         watcher = view.job(planned)
@@ -175,7 +176,7 @@ class Sweep:
     def _measure_noise(
         self, planned: PlannedJob, left: Sequence[PlannedJob], workers: WorkerPool, model_slot: ModelSlot
     ) -> None:
-        """Before a model is dropped, see whether the machine still answers as fast as when it was loaded."""
+        """Time the first batch of a model again before the model is dropped, to detect drift of machine speed."""
         seconds = model_slot.again() if planned.job.runtime.isolation == "inline" else workers.again()
         workers.free()
         if seconds is None:
@@ -190,7 +191,7 @@ class Sweep:
             self._note("partial")
 
     def _equal_ones(self, codes: Mapping[int, int]) -> dict[int, int]:
-        """Give the jobs that others stand for their records."""
+        """Write the records of jobs that are equal to another job."""
         return {one.number: self._copy(one, codes) for one in self.jobs if one.same_as is not None}
 
     def _copy(self, planned: PlannedJob, codes: Mapping[int, int]) -> int:
@@ -207,7 +208,7 @@ class Sweep:
         return planned.begin(work)
 
     def _note(self, status: Status, **more: Any) -> None:
-        """Write sweep.json. Of many models, not after each: it says all that is planned, so it may be large."""
+        """Write sweep.json; it may be large, since it describes all jobs, so it is not rewritten after each model."""
         if not self.mode.has_summary:
             return
         began = time.monotonic()

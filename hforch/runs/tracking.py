@@ -1,4 +1,4 @@
-"""Pass results on to trackers while jobs run; a tracker that fails never ends a job."""
+"""Forward results to trackers while jobs run; a tracker that fails never stops a job."""
 
 from __future__ import annotations
 
@@ -27,11 +27,11 @@ from hforch.utils.redaction import redacted_line, redacted_override
 log = logging.getLogger("hforch")
 
 QUIET = ("json", "none")
-"""Displays that may show no notes."""
+"""Values of runtime.display whose stdout must not contain notes."""
 
 
 def tracked_view(view: SweepView, directory: Path, jobs: Sequence[Job]) -> SweepView:
-    """Return a view of a sweep that also passes results on to the trackers of its jobs."""
+    """Return a view of a sweep that also forwards results to the trackers of its jobs."""
     if not any(_gets_results(job.tracker) for job in jobs):
         return view
     return TrackedView(view, directory, _to_stderr if jobs[0].runtime.display in QUIET else view.note)
@@ -39,7 +39,7 @@ def tracked_view(view: SweepView, directory: Path, jobs: Sequence[Job]) -> Sweep
 
 @contextmanager
 def tracked_run(job: Job, directory: Path, job_context: JobContext, watcher: Watcher) -> Iterator[Watcher]:
-    """Pass the results of a single run on to its tracker.
+    """Forward the results of a single run to its tracker while the block runs.
 
     Yields:
         the watcher to run the job with.
@@ -64,11 +64,11 @@ def tracked_run(job: Job, directory: Path, job_context: JobContext, watcher: Wat
 
 
 class OpenTracker:
-    """A tracker that is opened when it is first sent something, and closed for good when it fails.
+    """A tracker that is created on its first event and disabled when it fails.
 
     Args:
-        options: those of its jobs.
-        note: shows the warning that it has failed.
+        options: the tracker options of its jobs.
+        note: shows the warning if the tracker fails.
     """
 
     def __init__(self, options: TrackerOptions, note: Callable[[str], None]) -> None:
@@ -77,7 +77,7 @@ class OpenTracker:
         self._has_failed = False
 
     def send(self, event: Callable[[Tracker], None]) -> None:
-        """Let the tracker handle an event; a failure is a warning, with details in the log."""
+        """Pass an event to the tracker; a failure is shown as a warning and logged."""
         if self._has_failed:
             return
         try:
@@ -87,13 +87,11 @@ class OpenTracker:
             self._has_failed = True
             log.info("the tracker failed", exc_info=error)
             why = redacted_line(traceback.format_exc()) if full_errors() else _first_line(error)
-            self._note(
-                f"warning: tracker={self._options.kind} failed and gets nothing more; records are complete. {why}"
-            )
+            self._note(f"warning: tracker={self._options.kind} failed and was disabled; records are complete. {why}")
 
 
 class TrackedWatcher:
-    """The watcher of a job, whose samples go to a tracker too."""
+    """A watcher that also forwards samples to a tracker."""
 
     def __init__(self, watcher: Watcher, opened: OpenTracker, job: Mapping[str, Any]) -> None:
         self._watcher, self._opened, self._job = watcher, opened, job
@@ -107,12 +105,12 @@ class TrackedWatcher:
 
 
 class TrackedView:
-    """A view of a sweep that passes results on to the trackers of its jobs.
+    """A view of a sweep that also forwards results to the trackers of its jobs.
 
     Args:
-        view: shows what happens.
-        directory: the sweep's.
-        note: shows the warning that a tracker has failed.
+        view: the view that shows the sweep.
+        directory: the directory of the sweep.
+        note: shows the warning if a tracker fails.
     """
 
     def __init__(self, view: SweepView, directory: Path, note: Callable[[str], None]) -> None:
@@ -157,7 +155,7 @@ class TrackedView:
 
     def end(self, whole: bool) -> None:
         for one in self._jobs.values():
-            if one.same_as is not None:  # its record is a copy, of which nobody was told
+            if one.same_as is not None:  # its record was copied, which sends no events
                 self._end_job(one)
         self._view.end(whole)
         status = "interrupted" if EXIT_INTERRUPTED in self._codes else "ok" if whole else "failed"
@@ -205,7 +203,7 @@ def _plain_job(number: int, label: str, directory: Path, job_context: JobContext
 
 
 def _record(directory: Path, status: str, problem: str | None) -> dict[str, Any]:
-    """Return a job's record as it lies on disk; one that ended before it had any, with a status and why."""
+    """Return a job's record from disk, or `status` and `problem` if it has none."""
     with suppress(OSError, ValueError):
         return {name: value for name, value in read_record(directory).items() if name != "plan"}
     return {"status": status, "error": {"message": problem}}

@@ -1,7 +1,7 @@
-"""Warm-up: short generations before the measured ones, in the shapes of the job's own batches, until they are steady.
+"""Warm-up: short generations in the shapes of the job's batches, repeated until their timings are steady.
 
-The first calls of a shape are slow: kernels are loaded, chosen or compiled, and memory is allocated. What steady state
-needs is done once for each loaded model and shape. Nothing of it is measured as the job's.
+The first calls with a shape are slow: kernels are loaded, selected or compiled, and memory is allocated. Each shape is
+warmed up once per loaded model. Warm-up is not part of the job's measurements.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from hforch.runs.warmup_rounds import FEWEST, FEWEST_ON_CPU, STEPS, Round, devia
 from hforch.utils.progress import Progress
 
 SHORT_TOKENS = 2
-# Settings of a generation that decide what is computed for each token.
+# Generation settings that change the computation per token.
 DECODING = (
     *("temperature", "top_k", "top_p", "min_p", "typical_p", "repetition_penalty", "no_repeat_ngram_size"),
     *("json_schema", "from_checkpoint"),
@@ -34,14 +34,14 @@ log = logging.getLogger("hforch")
 
 @dataclass(frozen=True)
 class Shape:
-    """What decides which kernels run.
+    """The properties of a batch that determine which kernels run.
 
     Attributes:
-        batch_size: rows that go through the model together.
-        prompt_tokens: of the longest prompt, rounded up to a power of two; None where there is no tokenizer.
-        num_beams: sequences for each prompt.
-        decoding: the settings in use that add computations to each token, by name.
-        cache: a KV cache of fixed size; None if it grows.
+        batch_size: rows of the batch.
+        prompt_tokens: the length of the longest prompt, rounded up to a power of two; None without a tokenizer.
+        num_beams: sequences per prompt.
+        decoding: the names of active settings that add computation to each token.
+        cache: the KV cache of fixed size; None if the cache grows.
     """
 
     batch_size: int
@@ -59,21 +59,25 @@ class Shape:
 
 
 NO_SHAPE = Shape(0, 0)
-"""Stands for a number of short generations, which are made once for a loaded model, whatever the job's shape."""
+"""Marks that `runtime.warmup=N` was done, once per loaded model and for any shape."""
 
 
 def warm_up(
     sampler: Sampler, batches: Sequence[Batch], warm: set[Shape], on_cpu: bool, progress: Progress
 ) -> list[WarmedUp]:
-    """Warm a model up for batches, as runtime.warmup says. If that fails, so will the batches, and those are recorded.
+    """Warm up a model for batches, as set by runtime.warmup.
+
+    Errors are only logged and recorded: the batches will fail with the same ones.
 
     Args:
-        batches: those that will be measured.
-        warm: the shapes that the model is warm for; those that are warmed up now are added.
+        sampler: generates the answers.
+        batches: the batches to be measured.
+        warm: shapes that are already warm; new ones are added.
         on_cpu: whether the model uses no accelerator.
+        progress: shows the stage.
 
     Returns:
-        for the record: of each shape how many rounds it took, and how that ended; empty if there was nothing to do.
+        for each shape, the number of rounds and the reason for their end; empty if nothing was to be done.
     """
     asked = sampler.job.runtime.warmup
     if asked == "auto":
@@ -92,8 +96,8 @@ def warm_up(
 def _is_warm(shape: Shape, warm: set[Shape], on_cpu: bool) -> bool:
     """Return whether a model needs no warm-up for a shape.
 
-    On a CPU one shape does for all with the same kind of KV cache: nothing is loaded or compiled for a shape there, and
-    what makes first calls slow (pages to be read, memory to be allocated, threads to be started) is the model's own.
+    On a CPU one shape is enough for all with the same kind of KV cache: nothing is loaded or compiled per shape, and
+    first calls are slow for reasons that depend on the model only (reading pages, allocating memory, starting threads).
     """
     if on_cpu:
         return any(one.cache == shape.cache for one in warm - {NO_SHAPE})
@@ -101,10 +105,10 @@ def _is_warm(shape: Shape, warm: set[Shape], on_cpu: bool) -> bool:
 
 
 def shapes(sampler: Sampler, batches: Sequence[Batch]) -> Iterator[tuple[Shape, list[Input]]]:
-    """Iterate over the shapes of batches, the largest first: of each batch size, that with the longest prompt.
+    """Yield the shapes of batches and their inputs, largest first: per batch size, the one with the longest prompt.
 
-    Each size of a fixed KV cache is a shape of its own. A backend that batches continuously has one shape, of as many
-    of the longest prompts as run together.
+    Each size of a fixed KV cache is a separate shape. A backend with continuous batching has one shape: as many of the
+    longest prompts as can run concurrently.
     """
     batching, tokens = capabilities(sampler.job).batching, sampler.prompt_tokens
     seen: set[tuple[int, FixedCache | None]] = set()
@@ -129,7 +133,7 @@ def _shape(sampler: Sampler, inputs: Sequence[Input]) -> Shape:
 
 
 def _longest(sampler: Sampler, inputs: Sequence[Input]) -> int | None:
-    """Return the tokens of the longest prompt; None if they are not known."""
+    """Return the number of tokens of the longest prompt, or None if it is unknown."""
     return max((known for each in inputs if (known := sampler.prompt_tokens[each.index]) is not None), default=None)
 
 
@@ -147,9 +151,9 @@ def _until_steady(
     on_cpu: bool,
     progress: Progress,
 ) -> WarmedUp:
-    """Repeat a short generation of one shape until its times are steady, or a bound is reached.
+    """Repeat a short generation of one shape until its timings are steady or a limit is reached.
 
-    On a CPU the first one has two tokens, after which it is known whether the job is worth more.
+    On a CPU the first round has two tokens only, which shows whether the job is long enough for more rounds.
     """
     rounds: list[Round] = []
     ended, failed = None, None
@@ -179,10 +183,10 @@ def _until_steady(
 
 
 def _round(sampler: Sampler, inputs: Sequence[Input], number: int, tokens: int) -> Round:
-    """Generate so many tokens of each answer once."""
+    """Generate `tokens` tokens for each input once."""
     items = [each.item for each in inputs]
     if capabilities(sampler.job).batching.keeps_prompts:
-        items = [_turned(item, number + 1) for item in items]  # or the cache would hold the measured prompts
+        items = [_turned(item, number + 1) for item in items]  # keeps the measured prompts out of the prefix cache
     started = time.perf_counter()
     answers = sampler.shortly(items, tokens)
     wall = time.perf_counter() - started
@@ -192,14 +196,14 @@ def _round(sampler: Sampler, inputs: Sequence[Input], number: int, tokens: int) 
 
 
 def _expected_s(sampler: Sampler, inputs: Sequence[Input], batches: Sequence[Batch], last: Round) -> float:
-    """Return the seconds that all batches will take if each is like this one and no answer ends early."""
+    """Return the seconds that all batches will take at the speed of `last` if every answer has its full length."""
     tokens = sampler.llm.engine.room(_longest(sampler, inputs), sampler.llm.generation)
     max_batch_size = capabilities(sampler.job).batching.max_batch_size
     return last.expected_s(tokens, sum(-(-len(batch.inputs) // max_batch_size) for batch in batches))
 
 
 def _so_many(sampler: Sampler, inputs: Sequence[Input], number: int) -> WarmedUp:
-    """Make a number of generations of two tokens."""
+    """Generate two tokens for each input, `number` times."""
     started = time.perf_counter()
     warmed, rounds = WarmedUp(batch_size=len(inputs), steady=None), 0
     try:
@@ -226,7 +230,7 @@ def _add_milliseconds(warmed: WarmedUp, last: Round) -> None:
 
 
 def _turned(item: Item, number: int) -> Item:
-    """Return an item of the same words in another order: its texts begin with their words from `number` on."""
+    """Return an item whose strings are rotated by `number` words."""
     if isinstance(item, Mapping):
         return {name: _turned(value, number) if isinstance(value, str) else value for name, value in item.items()}
     words = item.split(" ")

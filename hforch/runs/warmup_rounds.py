@@ -1,4 +1,4 @@
-"""Decide when a warm-up ends: successive rounds agree, or a bound is reached. Pure."""
+"""Decide when a warm-up ends: successive rounds agree, or a limit is reached. Pure functions."""
 
 from __future__ import annotations
 
@@ -7,32 +7,34 @@ from dataclasses import dataclass
 from typing import Literal
 
 STEPS = 8
-"""Decode steps in a round."""
+"""Decode steps per round."""
 TOLERANCE = 0.1
-"""Two rounds agree if neither their prefill times nor their step times differ by more than this share."""
+"""Two rounds agree if neither their prefill times nor their step times differ by more than this fraction."""
 AGREEMENTS = 2
-"""Agreements in a row that end a warm-up. One alone may be two slow rounds."""
+"""Consecutive agreements that end a warm-up. A single one may be two slow rounds."""
 FEWEST, FEWEST_ON_CPU, MOST = 2, 1, 12
-"""Rounds, unless a round fails. On a CPU nothing is compiled or chosen at first calls, so one may be enough."""
+"""Minimum (with an accelerator, on a CPU) and maximum number of rounds, unless a round fails. On a CPU nothing is
+compiled or selected in the first calls, so one round may be enough."""
 SHARE = 0.1
-"""Rounds after the fewest take at most this share of what the job itself is expected to take ..."""
+"""Rounds beyond the minimum take at most this fraction of the expected duration of the job ..."""
 FALLING, CHEAP_S = 1.5, 2.0
-"""... unless a time of the one before was still that many times as long, and another round takes few seconds."""
+"""... unless a timing of the round before was still over FALLING times longer than that of the last one, and a full
+round takes at most CHEAP_S seconds."""
 LONGEST_S = 120.0
-"""No round begins that would probably end later, in seconds from the beginning of the first."""
+"""Limit of the total duration, in seconds: no round starts that is expected to exceed it."""
 
 EndedBy = Literal["agreement", "share", "seconds", "rounds"]
 
 
 @dataclass(frozen=True)
 class Round:
-    """The times of one short generation, in seconds.
+    """The timings of one short generation, in seconds.
 
     Attributes:
-        wall_s: of the whole call.
-        prefill_s: until each prompt of the batch had its first token; None where tokens have no times (beam search).
-        step_s: of one decode step; None as well for answers of a single token.
-        tokens: of each answer.
+        wall_s: duration of the whole call.
+        prefill_s: time until each prompt of the batch had its first token; None if tokens are not timed (beam search).
+        step_s: duration of one decode step; None if tokens are not timed, or for answers of a single token.
+        tokens: tokens per answer.
     """
 
     wall_s: float
@@ -42,7 +44,7 @@ class Round:
 
     @property
     def next_s(self) -> float:
-        """What a round of full length would take."""
+        """The expected duration of a round of full length."""
         return self.wall_s + (1 + STEPS - self.tokens) * (self.step_s or self.wall_s / self.tokens)
 
     def expected_s(self, tokens: int, batches: int) -> float:
@@ -53,15 +55,16 @@ class Round:
 
 
 def deviation(one: Round, other: Round) -> float:
-    """Return by how much two rounds differ: the larger of the relative differences of their prefill and step times.
+    """Return the larger of the relative differences of two rounds' prefill and step times.
 
-    Where tokens have no times, it is that of their wall times. Differences are relative to the faster round.
+    If tokens are not timed, return the relative difference of the wall times. Differences are relative to the faster
+    round.
     """
     return max((abs(a - b) / min(a, b) if min(a, b) > 0 else float(a != b)) for a, b in _pairs(one, other))
 
 
 def _pairs(one: Round, other: Round) -> list[tuple[float, float]]:
-    """Return the times that both rounds have, side by side."""
+    """Return pairs of the timings that both rounds have."""
     pairs = [(one.prefill_s, other.prefill_s), (one.step_s, other.step_s)]
     return [(a, b) for a, b in pairs if a is not None and b is not None] or [(one.wall_s, other.wall_s)]
 
@@ -72,12 +75,12 @@ def is_steady(rounds: Sequence[Round]) -> bool:
 
 
 def ended_by(rounds: Sequence[Round], expected_s: float, fewest: int = FEWEST) -> EndedBy | None:
-    """Return why a warm-up ends after these rounds; None if it goes on.
+    """Return why a warm-up ends after these rounds, or None if it continues.
 
     Args:
-        rounds: all so far, in order.
-        expected_s: what the job itself will probably take, in seconds.
-        fewest: rounds that there are at least.
+        rounds: all rounds so far, in order.
+        expected_s: the expected duration of the job itself, in seconds.
+        fewest: the minimum number of rounds.
     """
     if len(rounds) < fewest:
         return None

@@ -1,4 +1,4 @@
-"""What a run tells while it goes: the Progress of its weights, and then its answers. A terminal or nobody watches."""
+"""The protocol by which a run reports its progress and results, such as to a terminal."""
 
 from __future__ import annotations
 
@@ -12,33 +12,35 @@ from hforch.utils.progress import Advance, Progress, Silent
 
 
 class Watcher(Progress, Protocol):
+    """Receiver of the events of a run."""
+
     def header(self, parts: Mapping[str, str]) -> None:
-        """The job in a few words: model, backend, device, precision."""
+        """Show a short description of the job: model, backend, device, precision."""
         ...
 
     def question(self, item: Any) -> None:
-        """The one input whose answer is streamed next."""
+        """Show the only input, before its answer is streamed."""
         ...
 
     def text(self, piece: str) -> None:
-        """A piece of the answer that is being streamed."""
+        """Show the next piece of the streamed answer."""
         ...
 
     def samples(self, total: int) -> None:
-        """So many samples will come."""
+        """Set the number of samples that will follow."""
         ...
 
     def sample(self, sample: Mapping[str, Any]) -> None:
-        """One sample is finished; its record."""
+        """Handle a finished sample."""
         ...
 
     def finished(self, record: Mapping[str, Any], directory: str) -> None:
-        """The run is over; its record, which may lack its plan, and where it lies."""
+        """Handle the end of the run; the record may lack its plan."""
         ...
 
 
 class NullWatcher(Silent):
-    """A Watcher that nobody is."""
+    """A Watcher that ignores all events."""
 
     def header(self, parts: Mapping[str, str]) -> None: ...
 
@@ -54,10 +56,10 @@ class NullWatcher(Silent):
 
 
 class StageLog:
-    """A Progress in front of another: it remembers each stage, how long it took, and whether it came to its end.
+    """A Progress that records the duration and outcome of each stage and forwards all calls to another Progress.
 
     Attributes:
-        stages: the stages so far, those under way included.
+        stages: the stages so far, including running ones.
     """
 
     def __init__(self, progress: Progress) -> None:

@@ -1,4 +1,4 @@
-"""Directories that hold something already: what is refused, what --force takes away, and records that are damaged."""
+"""Directories with earlier runs: what is refused, what --force deletes, and damaged records."""
 
 from __future__ import annotations
 
@@ -32,8 +32,8 @@ def contents(directory: Path) -> dict[str, bytes]:
     return {str(one.relative_to(directory)): one.read_bytes() for one in directory.rglob("*") if one.is_file()}
 
 
-# ---------------------------------------------------------------- what earlier runs have left
-def test_nothing_is_put_between_the_answers_of_an_earlier_run(tmp_path: Path) -> None:
+# ---------------------------------------------------------------- earlier runs
+def test_a_directory_with_an_earlier_run_is_refused(tmp_path: Path) -> None:
     run(tmp_path / "r")
     sweep(tmp_path / "s", "generation.max_new_tokens=1,2")
     before = contents(tmp_path)
@@ -48,17 +48,17 @@ def test_nothing_is_put_between_the_answers_of_an_earlier_run(tmp_path: Path) ->
         sweep(tmp_path / "s", "generation.max_new_tokens=3,4", "hydra/launcher=joblib", code=2),
     ):
         assert "hydra.run.dir" in refused.stderr or "hydra.sweep.dir" in refused.stderr
-        assert "another directory" in refused.stderr or "outside of it" in refused.stderr
+        assert "another directory" in refused.stderr or "outside it" in refused.stderr
     assert contents(tmp_path) == before
 
 
-def test_force_takes_away_what_is_there_and_nobody_elses_files(tmp_path: Path) -> None:
+def test_force_deletes_the_earlier_run_and_no_other_files(tmp_path: Path) -> None:
     sweep(tmp_path, "generation.max_new_tokens=1,2,3")
     (tmp_path / "2" / "notes.txt").write_text("mine")
     sweep(tmp_path, "generation.max_new_tokens=4,5", "--force")
     assert [one.parent.name for one in sorted(tmp_path.glob("*/record.json"))] == ["0", "1"]
     assert (tmp_path / "2" / "notes.txt").read_text() == "mine"
-    (tmp_path / "1" / "record.json").unlink()  # answers are left
+    (tmp_path / "1" / "record.json").unlink()  # the samples remain
     sweep(tmp_path, "generation.max_new_tokens=4,5", "--force")
     run(tmp_path, "--force")
     assert read_record(tmp_path)["status"] == "ok"
@@ -68,7 +68,7 @@ def test_force_takes_away_what_is_there_and_nobody_elses_files(tmp_path: Path) -
 
 @pytest.mark.parametrize("kind", ["run", "sweep"])
 @pytest.mark.parametrize("later_s", [0, 0.5])
-def test_of_two_in_one_directory_one_is_refused(tmp_path: Path, kind: str, later_s: float) -> None:
+def test_one_of_two_concurrent_runs_in_a_directory_is_refused(tmp_path: Path, kind: str, later_s: float) -> None:
     words = [*FAKE, "backend.token_s=0.02", "generation.max_new_tokens=8", f"hydra.{kind}.dir={tmp_path}"]
     words += ["-m", "runtime.repeat=1,2"] if kind == "sweep" else []
     first = start(*words, "runtime.seed=1")
@@ -88,13 +88,13 @@ def test_of_two_in_one_directory_one_is_refused(tmp_path: Path, kind: str, later
         assert f"runtime.seed={codes.index(0) + 1}" in config
 
 
-def test_what_failed_before_anything_was_answered_is_in_nobodys_way(tmp_path: Path) -> None:
+def test_a_run_that_failed_without_samples_can_be_overwritten(tmp_path: Path) -> None:
     run(tmp_path, "backend.fail_on='!load'", "model=local", f"model.path={tmp_path}/none", "backend=pytorch", code=2)
     run(tmp_path)
     assert read_record(tmp_path)["status"] == "ok"
 
 
-def test_a_verification_does_not_write_over_a_run(tmp_path: Path) -> None:
+def test_a_verification_does_not_overwrite_a_run(tmp_path: Path) -> None:
     run(tmp_path / "r")
     hforch("freeze", str(tmp_path / "r"), "-o", str(tmp_path / "w.yaml"))
     before = contents(tmp_path)
@@ -102,15 +102,15 @@ def test_a_verification_does_not_write_over_a_run(tmp_path: Path) -> None:
     assert "--output" in refused.stderr
     assert contents(tmp_path) == before
     refused = hforch("verify", str(tmp_path / "w.yaml"), "runtime.seed=1,2", code=2)
-    assert "give one value" in refused.stderr
+    assert "pass one value" in refused.stderr
 
 
-# ---------------------------------------------------------------- what damage a resume finds
+# ---------------------------------------------------------------- damage found by resume
 def change(file: Path, **parts: Any) -> None:
     file.write_text(json.dumps(json.loads(file.read_text()) | parts))
 
 
-def test_a_job_whose_samples_are_torn_is_not_done(tmp_path: Path) -> None:
+def test_a_job_with_truncated_samples_is_resumed(tmp_path: Path) -> None:
     sweep(tmp_path, "generation.max_new_tokens=1,2,3")
     torn = tmp_path / "0" / "samples.jsonl"
     lines = torn.read_text().splitlines(keepends=True)
@@ -124,7 +124,7 @@ def test_a_job_whose_samples_are_torn_is_not_done(tmp_path: Path) -> None:
         refused = hforch("resume", str(tmp_path), *words, code=2).stderr
         assert f"{broken}:2 is no sample of this run: it is not JSON" in refused and "--skip-damaged" in refused
     assert contents(tmp_path) == before
-    assert "answered before" in hforch("resume", str(tmp_path), "--skip-damaged", "--dry-run").stdout
+    assert "samples done" in hforch("resume", str(tmp_path), "--skip-damaged", "--dry-run").stdout
     hforch("resume", str(tmp_path), "--skip-damaged")
     for name in "012":
         ids = [one["input_id"] for one in read_samples(tmp_path / name)]
@@ -143,7 +143,7 @@ def test_a_job_whose_samples_are_torn_is_not_done(tmp_path: Path) -> None:
         ("sweep.json", '{"schema_version": 1, "asked": {"overrides": []}, "jobs": [{}]}', "which jobs it has"),
     ],
 )
-def test_a_damaged_record_is_told_and_nothing_is_lost(tmp_path: Path, name: str, text: str, told: str) -> None:
+def test_a_damaged_record_is_reported_and_nothing_is_changed(tmp_path: Path, name: str, text: str, told: str) -> None:
     copy_of_sweep(tmp_path, *FAKE, "generation.max_new_tokens=1,2")
     (tmp_path / name).write_text(text)
     before = contents(tmp_path)
@@ -151,16 +151,16 @@ def test_a_damaged_record_is_told_and_nothing_is_lost(tmp_path: Path, name: str,
     assert contents(tmp_path) == before
 
 
-def test_a_damaged_record_of_one_run_is_told(tmp_path: Path) -> None:
+def test_a_damaged_record_of_a_run_is_reported(tmp_path: Path) -> None:
     run(tmp_path)
     change(tmp_path / "record.json", overrides="x")
     assert "record.json is not as hforch writes it: overrides" in hforch("resume", str(tmp_path), code=2).stderr
     change(tmp_path / "record.json", overrides=None)
-    assert "does not say what was asked for" in hforch("resume", str(tmp_path), code=2).stderr
+    assert "does not contain the command line" in hforch("resume", str(tmp_path), code=2).stderr
 
 
 @pytest.mark.parametrize("directory", ["../outside", "/", "", ".", "a\0b", "x" * 300])
-def test_a_sweep_keeps_its_jobs_within_itself(tmp_path: Path, directory: str) -> None:
+def test_job_directories_outside_the_sweep_are_refused(tmp_path: Path, directory: str) -> None:
     copy_of_sweep(tmp_path / "s", *FAKE, "generation.max_new_tokens=1,2")
     file = tmp_path / "s" / "sweep.json"
     whole = json.loads(file.read_text())
@@ -171,40 +171,40 @@ def test_a_sweep_keeps_its_jobs_within_itself(tmp_path: Path, directory: str) ->
 
 
 @pytest.mark.parametrize("name", ["samples.jsonl", "hforch.log", ".hydra/config.yaml", ".hydra", "report.html"])
-@pytest.mark.parametrize("kind", ["a link", "no regular file", "a folder"])
-def test_nothing_is_written_through_what_is_no_file(tmp_path: Path, name: str, kind: str) -> None:
-    if (name, kind) == (".hydra", "a folder"):
-        return  # it is one
+@pytest.mark.parametrize("kind", ["a symbolic link", "not a regular file", "a directory"])
+def test_links_and_special_files_are_not_written_to(tmp_path: Path, name: str, kind: str) -> None:
+    if (name, kind) == (".hydra", "a directory"):
+        return  # .hydra is a directory
     outside, file = tmp_path / "outside", tmp_path / "r" / name
     outside.mkdir()
     (outside / "mine").write_text("mine")
     file.parent.mkdir(parents=True)
-    make = {"a link": lambda: file.symlink_to(outside / "mine"), "a folder": file.mkdir}
+    make = {"a symbolic link": lambda: file.symlink_to(outside / "mine"), "a directory": file.mkdir}
     make.get(kind, lambda: os.mkfifo(file))()
     refused = run(tmp_path / "r", "--force", code=2).stderr
-    assert f"{file} is {kind}" in refused and "remove it" in refused
+    assert f"cannot write {file}: it is {kind}" in refused and "remove it" in refused
     assert contents(outside) == {"mine": b"mine"}
 
 
-def test_a_link_in_the_place_of_a_job_is_refused(tmp_path: Path) -> None:
+def test_a_link_as_job_directory_is_refused(tmp_path: Path) -> None:
     copy_of_sweep(tmp_path / "s", *FAKE, "generation.max_new_tokens=1,2")
     (tmp_path / "s" / "1").rename(tmp_path / "mine")
     (tmp_path / "s" / "1").symlink_to(tmp_path / "mine")
     before = contents(tmp_path)
-    assert "1 is a link" in sweep(tmp_path / "s", "generation.max_new_tokens=1,2", "--force", code=2).stderr
+    assert "1 is a symbolic link" in sweep(tmp_path / "s", "generation.max_new_tokens=1,2", "--force", code=2).stderr
     assert contents(tmp_path) == before
 
 
-def test_links_in_a_circle_are_named(tmp_path: Path) -> None:
+def test_circular_links_are_reported(tmp_path: Path) -> None:
     copy_of_sweep(tmp_path / "s", *FAKE, "generation.max_new_tokens=1,2")
     shutil.rmtree(tmp_path / "s" / "1")
     (tmp_path / "s" / "1").symlink_to("1")
     assert "too many levels of symbolic links" in hforch("compare", str(tmp_path / "s"), code=2).stderr
-    assert "1 is a link" in hforch("resume", str(tmp_path / "s"), code=2).stderr
+    assert "1 is a symbolic link" in hforch("resume", str(tmp_path / "s"), code=2).stderr
 
 
 @pytest.mark.parametrize("launcher", ["basic", "joblib"])
-def test_damaged_lines_of_a_sweep_are_left_out_and_answered_again(tmp_path: Path, launcher: str) -> None:
+def test_damaged_lines_of_a_sweep_are_skipped_and_run_again(tmp_path: Path, launcher: str) -> None:
     copy_of_sweep(tmp_path, *FAKE, "generation.max_new_tokens=1,2", f"hydra/launcher={launcher}")
     file = tmp_path / "1" / "samples.jsonl"
     lines = file.read_bytes().splitlines(keepends=True)
@@ -213,12 +213,12 @@ def test_damaged_lines_of_a_sweep_are_left_out_and_answered_again(tmp_path: Path
     assert f"{file} has 2 lines" in refused and "2 (it has no index), 5 (line 1 has" in refused
     hforch("resume", str(tmp_path), "--skip-damaged")
     assert sorted(one["index"] for one in read_samples(tmp_path / "1")) == list(range(len(lines)))
-    assert "left out: " not in hforch("compare", str(tmp_path)).stdout
+    assert "skipped" not in hforch("compare", str(tmp_path)).stdout
 
 
-# ---------------------------------------------------------------- who reads
+# ---------------------------------------------------------------- readers of the output
 @pytest.mark.parametrize("unbuffered", ["", "1"])
-def test_a_sweep_whose_reader_goes_away_goes_on(tmp_path: Path, unbuffered: str) -> None:
+def test_a_sweep_continues_when_its_reader_disconnects(tmp_path: Path, unbuffered: str) -> None:
     words = ["-m", *FAKE, f"hydra.sweep.dir={tmp_path}", "generation.max_new_tokens=1,2,3", "backend.token_s=0.02"]
     line = f'"{sys.executable}" -m hforch {" ".join(words)} | head -1; exit ${{PIPESTATUS[0]}}'
     environment = {"PYTHONUNBUFFERED": unbuffered, "PATH": "/usr/bin:/bin", "HOME": str(Path.home())}
@@ -226,7 +226,7 @@ def test_a_sweep_whose_reader_goes_away_goes_on(tmp_path: Path, unbuffered: str)
         ["bash", "-c", line], capture_output=True, text=True, check=False, timeout=120, env=environment
     )
     assert done.returncode == 0, done.stderr
-    assert "the sweep goes on" in done.stderr
+    assert "the sweep continues" in done.stderr
     assert json.loads((tmp_path / "sweep.json").read_text())["status"] == "ok"
     assert {read_record(tmp_path / name)["status"] for name in "012"} == {"ok"}
     for typed, code in (
@@ -245,7 +245,7 @@ def test_a_sweep_whose_reader_goes_away_goes_on(tmp_path: Path, unbuffered: str)
         assert "wrong" not in said and "error" not in said
 
 
-def test_an_output_that_cannot_be_written_is_told_and_nothing_else_is_lost(tmp_path: Path) -> None:
+def test_unwritable_output_is_reported_and_the_record_is_complete(tmp_path: Path) -> None:
     with Path("/dev/full").open("w") as full:
         process = start(*FAKE, f"hydra.run.dir={tmp_path}", stdout=full)
         _, said = process.communicate(timeout=120)
@@ -255,7 +255,7 @@ def test_an_output_that_cannot_be_written_is_told_and_nothing_else_is_lost(tmp_p
 
 
 @pytest.mark.parametrize("words", [(), ("-m", "runtime.seed=1,2")])
-def test_a_dry_run_finds_inputs_that_lack_a_column(words: tuple[str, ...], tmp_path: Path) -> None:
+def test_a_dry_run_reports_inputs_without_a_column(words: tuple[str, ...], tmp_path: Path) -> None:
     file = tmp_path / "inputs.jsonl"
     file.write_text('{"topic": "physics", "question": "why?"}\n{"topic": "biology"}\n', encoding="utf-8")
     asked = ("backend=fake", "inputs=file", f"inputs.path={file}", "prompt.template='{topic}: {question}'")

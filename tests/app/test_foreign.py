@@ -1,4 +1,4 @@
-"""Directories that somebody else has made: what their records say is data, and what is more has to be given again."""
+"""Run directories from other users: their records are data, and anything that can run code must be passed again."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def foreign(made: Path, tmp_path: Path) -> Callable[..., Path]:
-    """A copy of a run or sweep, with a sample missing, whose record says more."""
+    """Copy a run or sweep, delete a sample, and change its record."""
 
     def foreign(kind: str, **says: Any) -> Path:
         directory = Path(shutil.copytree(made / kind, tmp_path / kind))
@@ -65,18 +65,20 @@ def contents(directory: Path) -> dict[str, bytes]:
         "--config-dir=MARK",
     ],
 )
-def test_a_record_says_nothing_but_data(foreign: Callable[..., Path], tmp_path: Path, kind: str, override: str) -> None:
+def test_unsafe_overrides_of_a_record_are_not_used(
+    foreign: Callable[..., Path], tmp_path: Path, kind: str, override: str
+) -> None:
     directory = foreign(kind, more=[override.replace("MARK", str(tmp_path / "mark"))])
     before = contents(tmp_path)
-    if override.startswith("hydra.run.dir"):  # a resume has the directory already
+    if override.startswith("hydra.run.dir"):  # resume sets the directory itself
         hforch("resume", str(directory))
         return
     told = hforch("resume", str(directory), code=2).stderr
-    assert override.partition("=")[0] in told and "if you trust it, give it once more" in told
+    assert override.partition("=")[0] in told and "if you trust it, pass it again" in told
     assert contents(tmp_path) == before
 
 
-def test_options_of_a_foreign_folder_are_not_followed(foreign: Callable[..., Path], tmp_path: Path) -> None:
+def test_a_recorded_config_dir_is_not_used(foreign: Callable[..., Path], tmp_path: Path) -> None:
     evil = tmp_path / "conf" / "hydra" / "job_logging" / "hforch.yaml"
     evil.parent.mkdir(parents=True)
     evil.write_text(EVIL.replace("MARK", str(tmp_path / "mark")))
@@ -85,21 +87,24 @@ def test_options_of_a_foreign_folder_are_not_followed(foreign: Callable[..., Pat
     assert f"hforch resume {directory} --config-dir {tmp_path / 'conf'}" in told
     assert not (tmp_path / "mark").exists()
     named = foreign("sweep", config_name="../../conf/evil")
-    assert "is not the name of a config" in hforch("resume", str(named), code=2).stderr
+    assert "is not a valid config name" in hforch("resume", str(named), code=2).stderr
 
 
-def test_what_is_given_again_holds(foreign: Callable[..., Path], tmp_path: Path) -> None:
+def test_overrides_that_are_passed_again_are_used(foreign: Callable[..., Path], tmp_path: Path) -> None:
     (tmp_path / "conf" / "stop").mkdir(parents=True)
     directory = foreign("run", more=["hydra.verbose=true"], config_dir=str(tmp_path / "conf"))
     told = hforch("resume", str(directory), code=2).stderr
-    again = told.rpartition("give it once more: hforch ")[2].split()
+    again = told.rpartition("pass it again: hforch ")[2].split()
     assert again == ["resume", str(directory), "hydra.verbose=true", "--config-dir", str(tmp_path / "conf")]
-    assert "hydra.job.name=x is not among what was asked for" in hforch(*again, "hydra.job.name=x", code=2).stderr
+    assert (
+        "hydra.job.name=x is not an override of the earlier command"
+        in hforch(*again, "hydra.job.name=x", code=2).stderr
+    )
     hforch(*again)
     assert read_record(directory)["status"] == "ok"
 
 
-def test_a_folder_of_modules_is_no_place_to_import_from(foreign: Callable[..., Path], tmp_path: Path) -> None:
+def test_modules_in_the_recorded_directory_are_not_imported(foreign: Callable[..., Path], tmp_path: Path) -> None:
     mark = tmp_path / "mark"
     for name in ("torch", "hforch", "pip", "orjson", "langchain_core"):
         (tmp_path / "evil").mkdir(exist_ok=True)
@@ -111,17 +116,17 @@ def test_a_folder_of_modules_is_no_place_to_import_from(foreign: Callable[..., P
     assert not mark.exists()
 
 
-def test_links_are_not_written_through(foreign: Callable[..., Path], tmp_path: Path) -> None:
+def test_resume_does_not_write_through_links(foreign: Callable[..., Path], tmp_path: Path) -> None:
     directory = foreign("run")
     mine = tmp_path / "mine"
     (directory / "samples.jsonl").rename(mine)
     (directory / "samples.jsonl").symlink_to(mine)
     before = mine.read_bytes()
-    assert "samples.jsonl is a link" in hforch("resume", str(directory), code=2).stderr
+    assert "samples.jsonl is a symbolic link" in hforch("resume", str(directory), code=2).stderr
     assert mine.read_bytes() == before
 
 
-def test_force_takes_nothing_away_behind_a_link(made: Path, tmp_path: Path) -> None:
+def test_force_deletes_nothing_behind_a_link(made: Path, tmp_path: Path) -> None:
     mine = Path(shutil.copytree(made / "run", tmp_path / "mine"))
     directory = Path(shutil.copytree(made / "sweep", tmp_path / "sweep"))
     shutil.rmtree(directory / "1")

@@ -1,4 +1,4 @@
-"""What Hydra knows of jobs: their environment."""
+"""Hydra jobs: their environment variables."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def test_the_machine_is_checked_in_the_environment_of_the_jobs(
     with open_hydra(dirs) as hydra:
         jobs = open_jobs(hydra, mode, dirs.config_name, words)
         with jobs.environment():
-            assert not OmegaConf.is_readonly(jobs.master.hydra)  # what is set there for each job can be set
+            assert not OmegaConf.is_readonly(jobs.master.hydra)  # Hydra can set values for each job
             found = {name: os.environ.get(f"TEST_{name}") for name in values}
-    assert found == {"CHANGED": "within", "NEW": "1", "COPIED": "7", "NUMBER": None}  # which each job has of its own
+    assert found == {"CHANGED": "within", "NEW": "1", "COPIED": "7", "NUMBER": None}  # NUMBER depends on the job
     assert os.environ["TEST_CHANGED"] == "before" and "TEST_NEW" not in os.environ

@@ -1,4 +1,4 @@
-"""Sweeps whose jobs a plugin decides while they run, so Hydra runs each by itself."""
+"""Sweeper plugins that choose jobs while the sweep runs, so Hydra runs each job."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ ConfigStore.instance().store(group="hydra/sweeper", name="halving", node=Conf, p
 
 
 class HalvingSweeper(BasicSweeper):
-    """Asks for the next job when it knows how the one before has ended."""
+    """A sweeper that chooses each job by the result of the previous one."""
 
     def __init__(self, rounds):
         super().__init__(max_batch_size=None)
@@ -43,16 +43,16 @@ WORDS = ("-m", "hydra/sweeper=halving", "backend=fake", "inputs=numbers_in_frenc
 BROKEN = "backend.failures=[{match: number 2, error: it broke, after: 3}]"
 
 
-def test_another_sweeper_decides_its_jobs_while_they_run(tmp_path: Path) -> None:
+def test_a_sweeper_plugin_chooses_jobs_while_they_run(tmp_path: Path) -> None:
     def records() -> list[dict[str, Any]]:
         return [json.loads((tmp_path / "out" / number / "record.json").read_text()) for number in "012"]
 
     with Copy({"hydra_plugins/halving/__init__.py": "", "hydra_plugins/halving/sweeper.py": PLUGIN}, tmp_path) as copy:
-        assert "are not known before they are run" in copy.hforch(*WORDS, "--dry-run", code=2).stderr
+        assert "are not known before they run" in copy.hforch(*WORDS, "--dry-run", code=2).stderr
         assert not (tmp_path / "out").exists()
         copy.hforch(*WORDS, BROKEN, code=1)
         assert [one["exit_code"] for one in records()] == [1, 1, 1]
-        assert "holds the answers of an earlier run" in copy.hforch(*WORDS, code=2).stderr
+        assert "contains the results of an earlier run" in copy.hforch(*WORDS, code=2).stderr
         copy.hforch(*WORDS, "--force")
     found = records()
     assert [one["job"]["generation"]["max_new_tokens"] for one in found] == [8, 4, 2]

@@ -1,4 +1,4 @@
-"""A backend that tells text alone, from a run to the page: what it lacks is absent, with the reason."""
+"""A backend that returns only text, from a run to the report: missing data is marked absent, with the reason."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ WHY = "backend.remote: only text is returned, as from an endpoint"
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A run; not to be changed."""
+    """A run. Tests must not change it."""
     directory = tmp_path_factory.mktemp("remote") / "run"
     hforch(*REMOTE, "backend.token_s=0.001", f"hydra.run.dir={directory}")
     return directory
@@ -36,14 +36,14 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def sweep(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Remote and local jobs that answer the same, and a remote one that answers otherwise; not to be changed."""
+    """A sweep of remote and local jobs with the same and with different answers. Tests must not change it."""
     directory = tmp_path_factory.mktemp("remote") / "sweep"
     words = ("backend.remote=true,false", f"backend.replies=[],{OTHERWISE}")
     hforch("-m", *LOCAL, "backend.token_s=0.001", *words, f"hydra.sweep.dir={directory}")
     return directory
 
 
-def test_its_record_and_samples_say_what_is_absent_and_why(run: Path) -> None:
+def test_the_record_and_samples_state_what_is_absent_and_why(run: Path) -> None:
     record = read_record(run)
     assert record["status"] == "ok"
     assert record["absent"] == {
@@ -61,7 +61,7 @@ def test_its_record_and_samples_say_what_is_absent_and_why(run: Path) -> None:
         assert sample["prompt_tokens"] > 0 and sample["output_tokens"] > 0 and sample["text"]
 
 
-def test_it_answers_as_the_local_one_does(run: Path, tmp_path: Path) -> None:
+def test_it_gives_the_same_answers_as_the_local_backend(run: Path, tmp_path: Path) -> None:
     hforch(*LOCAL, f"hydra.run.dir={tmp_path / 'local'}")
     told = ("text", "finish_reason", "output_tokens", "prompt_tokens")
     remote, local = ([[one[name] for name in told] for one in read_samples(at)] for at in (run, tmp_path / "local"))
@@ -75,14 +75,14 @@ def test_it_answers_as_the_local_one_does(run: Path, tmp_path: Path) -> None:
         (["generation.max_new_tokens=3"], "length"),
     ],
 )
-def test_stops_and_limits_are_kept(words: list[str], reason: str, tmp_path: Path) -> None:
+def test_stop_sequences_and_limits_apply(words: list[str], reason: str, tmp_path: Path) -> None:
     hforch(*REMOTE, *words, f"hydra.run.dir={tmp_path / 'run'}")
     for sample in read_samples(tmp_path / "run"):
         assert sample["finish_reason"] == reason
         assert sample["output_tokens"] <= 3
 
 
-def test_a_run_that_was_stopped_goes_on(tmp_path: Path) -> None:
+def test_an_interrupted_run_is_resumed(tmp_path: Path) -> None:
     directory = tmp_path / "run"
     hforch(*REMOTE, "runtime.batch_size=1", f"hydra.run.dir={directory}")
     file = directory / "samples.jsonl"
@@ -92,11 +92,11 @@ def test_a_run_that_was_stopped_goes_on(tmp_path: Path) -> None:
     assert [{**one, "timings": None} for one in read_samples(directory)] == whole
     record = read_record(directory)
     assert record["resumed"] == 1
-    told = "model: has no fingerprint, so whether the same one has answered before is not known"
+    told = "model: has no fingerprint; cannot verify that earlier answers are from the same model"
     assert [one for one in record["warnings"] if told in one]
 
 
-def test_in_langchain_it_streams_what_it_answers_and_counts_tokens() -> None:
+def test_in_langchain_it_streams_and_counts_tokens() -> None:
     llm = load_llm("backend=fake", "backend.remote=true", "stop=newline")
     assert "".join(llm.stream("Where is Paris?")) == llm.invoke("Where is Paris?") != ""
     usage = (llm.generate(["Where is Paris?"]).llm_output or {})["token_usage"]
@@ -105,7 +105,7 @@ def test_in_langchain_it_streams_what_it_answers_and_counts_tokens() -> None:
         llm.get_token_ids("Where is Paris?")
 
 
-def test_ids_that_are_missing_without_a_reason_are_damage(run: Path, tmp_path: Path) -> None:
+def test_missing_ids_without_a_reason_are_reported_as_damage(run: Path, tmp_path: Path) -> None:
     directory = Path(shutil.copytree(run, tmp_path / "run"))
     file = directory / "samples.jsonl"
     first, *others = map(json.loads, file.read_text().splitlines())
@@ -116,14 +116,14 @@ def test_ids_that_are_missing_without_a_reason_are_damage(run: Path, tmp_path: P
 
 
 # ---------------------------------------------------------------- comparing
-def test_two_missing_fingerprints_are_not_the_same_model(sweep: Path) -> None:
+def test_missing_fingerprints_are_not_treated_as_equal(sweep: Path) -> None:
     rows = compare(read_jobs([sweep]), {"backend.remote": "True"}).rows
     drifted = [row for row in rows if row.worst]
     assert drifted and all(row.unit == "characters" for row in rows if row.baseline)
     assert {pair.at for row in drifted for pair in row.worst} == {0}
 
 
-def test_texts_are_compared_without_ids_and_notes_tell_why(sweep: Path) -> None:
+def test_texts_are_compared_without_ids_and_notes_state_why(sweep: Path) -> None:
     done = hforch("compare", str(sweep), "--baseline", "backend.remote=False")
     assert f"no token ids, tokenizer, fingerprint, memory: {WHY}" in done.stdout
     rows = compare(read_jobs([sweep]), {"backend.remote": "False"}).rows
@@ -133,7 +133,7 @@ def test_texts_are_compared_without_ids_and_notes_tell_why(sweep: Path) -> None:
     assert sorted(row.metrics["exact_match"] or 0.0 for row in remote)[-1] == 1.0
 
 
-def test_a_bound_on_what_it_lacks_is_not_met_and_says_why(sweep: Path) -> None:
+def test_a_limit_on_a_missing_metric_is_not_met(sweep: Path) -> None:
     comparison = compare(read_jobs([sweep]))
     decision = decide(comparison, read_bounds(["peak_rss_mb<=100000"]), "tokens_per_s")
     refused = {row.entry.get("backend.remote"): why for row, why in decision.refused}
@@ -141,9 +141,9 @@ def test_a_bound_on_what_it_lacks_is_not_met_and_says_why(sweep: Path) -> None:
     assert decision.winner is not None and not decision.winner.entry.get("backend.remote")
 
 
-def test_memory_that_cannot_be_measured_beats_no_job_and_is_beaten_by_none(sweep: Path) -> None:
+def test_unknown_memory_is_incomparable_in_the_pareto_set(sweep: Path) -> None:
     rows = compare(read_jobs([sweep])).rows
-    for row in rows:  # as fast and as good, so memory alone decides
+    for row in rows:  # equal speed and quality, so only memory differs
         row.metrics |= {"tokens_per_s": 10.0, "exact_match": 1.0}
     assert pareto_set([row for row in rows if row.entry.get("backend.remote")]) == [
         row for row in rows if row.entry.get("backend.remote")
@@ -151,9 +151,9 @@ def test_memory_that_cannot_be_measured_beats_no_job_and_is_beaten_by_none(sweep
     one, other = (next(row for row in rows if row.entry.get("backend.remote") is told) for told in (True, False))
     assert pareto_set([one, other]) == [one, other]
     one.metrics["tokens_per_s"] = 5.0
-    assert pareto_set([one, other]) == [one, other]  # it may take less memory
+    assert pareto_set([one, other]) == [one, other]  # it may use less memory
     two = [row for row in rows if row.entry.get("backend.remote")]
-    assert pareto_set(two) == [two[1]]  # of jobs that lack the same, the rest decides
+    assert pareto_set(two) == [two[1]]  # jobs that lack the same metric are compared by the others
 
 
 # ---------------------------------------------------------------- freezing and verifying
@@ -166,7 +166,7 @@ def verified(tmp_path: Path) -> Callable[..., dict[str, Any]]:
     return verify
 
 
-def test_a_frozen_run_is_compared_by_its_texts(
+def test_a_frozen_run_without_ids_is_compared_by_text(
     run: Path, tmp_path: Path, verified: Callable[..., dict[str, Any]]
 ) -> None:
     recipe = tmp_path / "recipe.yaml"
@@ -177,15 +177,15 @@ def test_a_frozen_run_is_compared_by_its_texts(
     found = verified(recipe)
     assert (found["identical"], found["unit"], found["is_model_known"]) == (True, "characters", False)
     told = hforch("verify", str(recipe), cwd=tmp_path).stdout
-    assert "identical: all 4 outputs are the frozen ones, letter for letter" in told
-    assert "the model has no fingerprint, so whether it is the same is not known" in told
-    assert "configuration, versions and machine are as they were" in told
-    assert verified(recipe, "backend.remote=false")["identical"]  # that has ids, which the recipe lacks
+    assert "identical: all 4 outputs match the frozen ones, character for character" in told
+    assert "the model has no fingerprint; cannot check whether it is the same" in told
+    assert "unchanged: configuration, versions, machine" in told
+    assert verified(recipe, "backend.remote=false")["identical"]  # this backend has ids, the recipe has none
     changed = verified(recipe, f"backend.replies={OTHERWISE}", code=3)
     assert [one["at"] for one in changed["differences"]] == [0]
 
 
-def test_a_text_that_was_changed_by_hand_is_refused(run: Path, tmp_path: Path) -> None:
+def test_an_edited_text_is_refused(run: Path, tmp_path: Path) -> None:
     recipe = tmp_path / "recipe.yaml"
     hforch("freeze", str(run), "-o", str(recipe))
     data = yaml.safe_load(recipe.read_text())
@@ -195,16 +195,16 @@ def test_a_text_that_was_changed_by_hand_is_refused(run: Path, tmp_path: Path) -
     assert "is not that which sha256 was taken of" in done.stderr
 
 
-def test_a_run_with_a_fingerprint_is_not_repeated_by_a_model_without_one(tmp_path: Path) -> None:
+def test_a_model_without_fingerprint_cannot_repeat_a_run_that_has_one(tmp_path: Path) -> None:
     hforch(*LOCAL, f"hydra.run.dir={tmp_path / 'run'}")
     recipe = tmp_path / "recipe.yaml"
     hforch("freeze", str(tmp_path / "run"), "-o", str(recipe))
     done = hforch("verify", str(recipe), "backend.remote=true", code=2, cwd=tmp_path)
-    assert f"the fingerprint of its weights was fake..., and now it has none: {WHY}" in done.stderr
+    assert f"the fingerprint of its weights was fake... and is now missing: {WHY}" in done.stderr
 
 
 # ---------------------------------------------------------------- the page
-def test_the_page_shows_its_answers_and_what_is_absent(sweep: Path, tmp_path: Path) -> None:
+def test_the_report_shows_answers_and_absent_data(sweep: Path, tmp_path: Path) -> None:
     page = tmp_path / "report.html"
     hforch("report", str(sweep), "--optimize", "tokens_per_s", "-o", str(page))
     with real.browser() as opened:

@@ -1,4 +1,4 @@
-"""--report: the page of a run or sweep at its end."""
+"""--report: the report that a run or sweep writes when it ends."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from command_line import hforch
 ASKED = ("backend=fake", "inputs=facts", "runtime.warmup=0")
 
 
-def test_a_run_writes_its_page_and_prints_where(tmp_path: Path) -> None:
+def test_a_run_writes_its_report_and_prints_the_path(tmp_path: Path) -> None:
     done = hforch(*ASKED, "--report", f"hydra.run.dir={tmp_path}")
     assert done.stdout.splitlines()[-1] == f"report: {tmp_path / 'report.html'}"
     assert "<title>hforch report</title>" in (tmp_path / "report.html").read_text(encoding="utf-8")
 
 
-def test_a_sweep_a_recipe_and_a_resume_write_theirs(tmp_path: Path) -> None:
+def test_sweeps_recipes_and_resumes_write_reports(tmp_path: Path) -> None:
     (tmp_path / "recipe.yaml").write_text(
         "defaults: [backend: fake]\nhydra: {sweeper: {params: {runtime.seed: '1,2'}}}\n"
     )
@@ -33,20 +33,20 @@ def test_a_sweep_a_recipe_and_a_resume_write_theirs(tmp_path: Path) -> None:
     assert (directory / "report.html").is_file()
 
 
-def test_another_launcher_writes_it_too(tmp_path: Path) -> None:
+def test_a_launcher_plugin_writes_a_report(tmp_path: Path) -> None:
     pytest.importorskip("hydra_plugins.hydra_joblib_launcher")
     words = ("-m", *ASKED, "runtime.seed=1,2", "hydra/launcher=joblib", "hydra.launcher.n_jobs=2", "runtime.threads=1")
     hforch(*words, "--report", f"hydra.sweep.dir={tmp_path}")
     assert (tmp_path / "report.html").is_file()
 
 
-def test_records_alone_stay_on_stdout(tmp_path: Path) -> None:
+def test_stdout_contains_only_the_record(tmp_path: Path) -> None:
     done = hforch(*ASKED, "--report", "runtime.display=json", f"hydra.run.dir={tmp_path}")
     assert json.loads(done.stdout)["status"] == "ok"
     assert f"report: {tmp_path / 'report.html'}" in done.stderr
 
 
-def test_a_page_belongs_to_its_run_and_goes_with_it(tmp_path: Path) -> None:
+def test_force_deletes_the_report_of_the_earlier_run(tmp_path: Path) -> None:
     hforch(*ASKED, "--report", f"hydra.run.dir={tmp_path}")
     hforch(*ASKED, "--force", f"hydra.run.dir={tmp_path}")
     assert not (tmp_path / "report.html").exists()
@@ -54,14 +54,14 @@ def test_a_page_belongs_to_its_run_and_goes_with_it(tmp_path: Path) -> None:
     assert not (tmp_path / "report.html").exists()
 
 
-def test_failed_jobs_keep_their_exit_code_and_are_on_the_page(tmp_path: Path) -> None:
+def test_a_sweep_with_failed_jobs_writes_a_report_and_exits_with_1(tmp_path: Path) -> None:
     failures = "backend.failures=[{match: France, error: no answer, after: 1}]"
     words = ("-m", *ASKED, failures, "runtime.seed=1,2", "--report", f"hydra.sweep.dir={tmp_path}")
     done = hforch(*words, code=1)
     assert f"report: {tmp_path / 'report.html'}" in done.stdout
 
 
-def test_without_its_libraries_nothing_is_run(tmp_path: Path) -> None:
+def test_without_the_report_libraries_nothing_is_run(tmp_path: Path) -> None:
     program = "import sys; sys.modules['vl_convert'] = None; from hforch.cli import main; sys.exit(main(sys.argv[1:]))"
     words = [sys.executable, "-c", program, *ASKED, "--report", f"hydra.run.dir={tmp_path / 'run'}"]
     done = subprocess.run(words, capture_output=True, text=True, check=False)

@@ -1,4 +1,4 @@
-"""Sweeps that are scored: who is the baseline, that it comes first, and what is made of the scores."""
+"""Scored sweeps: the choice and order of baselines, and the use of scores."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def rows(directory: Path, *words: str) -> list[dict[str, Any]]:
 
 @pytest.fixture(scope="module")
 def scored(tiny_gpt2: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
-    """A sweep whose baseline is its last job, and what it has printed."""
+    """A scored sweep and its output; its baseline is job 1."""
     directory = tmp_path_factory.mktemp("scored") / "sweep"
     words = (*local(tiny_gpt2), "backend=openvino_genai,openvino", "precision=int8,fp32")
     return directory, sweep(directory, *words).stdout
@@ -54,14 +54,14 @@ def test_the_baseline_is_the_most_precise_and_is_run_first(scored: tuple[Path, s
         genai = record["job"]["backend"]["name"] == "openvino_genai"
         assert record["scores"]["read_by"] == ("openvino, over the same IR and properties" if genai else "openvino")
     assert found["1"]["scores"]["metrics"]["kl_max"] == 0.0
-    assert found["3"]["scores"]["metrics"]["kl_max"] < 1e-4  # the same weights, by the other engine
+    assert found["3"]["scores"]["metrics"]["kl_max"] < 1e-4  # the same weights with the other engine
     assert found["0"]["scores"]["metrics"]["kl_mean"] > 10 * found["3"]["scores"]["metrics"]["kl_mean"]
     assert (directory / "1" / "distributions.bin").stat().st_size < 4 * 12 * 50 * 8 + 2000
     assert "MB of log-probabilities" in printed
     assert not (directory / "0" / "distributions.bin").exists()
 
 
-def test_compare_tells_and_decides(scored: tuple[Path, str]) -> None:
+def test_compare_shows_scores_and_decides_by_them(scored: tuple[Path, str]) -> None:
     directory, printed = scored
     assert re.search(r"KL mean +KL p99", printed) and "±" in printed
     int8, fp32, *_ = rows(directory)
@@ -78,7 +78,7 @@ def test_compare_tells_and_decides(scored: tuple[Path, str]) -> None:
     assert {"kl_mean", "kl_mean_se", "kl_p99_se", "flips_early", "bits_per_byte"} <= set(header)
 
 
-def test_another_baseline_in_compare_does_not_pass_for_that_of_the_scores(scored: tuple[Path, str]) -> None:
+def test_compare_with_another_baseline_shows_no_scores(scored: tuple[Path, str]) -> None:
     directory, _ = scored
     others = rows(directory, "--baseline", "backend=openvino,precision=fp32")
     told = f"no KL and flips here: they were taken against {directory.name}/1, and not against this baseline"
@@ -86,7 +86,7 @@ def test_another_baseline_in_compare_does_not_pass_for_that_of_the_scores(scored
     assert not any("taken against" in note for note in rows(directory)[0]["notes"])
 
 
-def test_a_frozen_recipe_tells_its_scores_and_takes_none(scored: tuple[Path, str], tmp_path: Path) -> None:
+def test_a_frozen_recipe_contains_scores_and_does_not_score_again(scored: tuple[Path, str], tmp_path: Path) -> None:
     directory, _ = scored
     hforch("freeze", str(directory / "3"), "-o", str(tmp_path / "won.yaml"))
     told = yaml.safe_load((tmp_path / "won.yaml").read_text())["frozen"]["scores"]
@@ -95,17 +95,17 @@ def test_a_frozen_recipe_tells_its_scores_and_takes_none(scored: tuple[Path, str
     assert "scores" not in read_record(tmp_path / "again")
 
 
-def test_a_dry_run_tells_what_will_be_kept(tiny_gpt2: Path, tmp_path: Path) -> None:
+def test_a_dry_run_shows_the_size_of_the_log_probabilities(tiny_gpt2: Path, tmp_path: Path) -> None:
     words = (*local(tiny_gpt2), "backend=pytorch,openvino", "scoring.baseline.top_k=256", "inputs=facts")
     done = sweep(tmp_path / "sweep", *words, "--dry-run")
     expected = round(8 * 12 * 256 * 8 / 1e6, 1)
-    assert f"Job 0 keeps at most {expected} MB of log-probabilities" in done.stdout
+    assert f"Job 0 stores up to {expected} MB of log-probabilities" in done.stdout
     assert not (tmp_path / "sweep").exists()
 
 
-def test_a_sweep_that_is_resumed_does_not_read_again_what_was_read(scored: tuple[Path, str], tmp_path: Path) -> None:
+def test_a_resumed_sweep_does_not_score_the_baseline_again(scored: tuple[Path, str], tmp_path: Path) -> None:
     directory = shutil.copytree(scored[0], tmp_path / "sweep")
-    for name in ("0", "1"):  # job 0 has its answers and no scores; the baseline is as it was
+    for name in ("0", "1"):  # job 0 has answers and no scores; the baseline is unchanged
         record = read_record(directory / name)
         if name == "0":
             del record["scores"]
@@ -119,7 +119,7 @@ def test_a_sweep_that_is_resumed_does_not_read_again_what_was_read(scored: tuple
     assert (directory / "1" / "distributions.bin").stat().st_mtime_ns == began
 
 
-def test_a_launcher_is_given_the_baselines_first(tiny_gpt2: Path, tmp_path: Path) -> None:
+def test_a_launcher_runs_the_baselines_first(tiny_gpt2: Path, tmp_path: Path) -> None:
     pytest.importorskip("hydra_plugins.hydra_joblib_launcher")
     words = ("hydra/launcher=joblib", "hydra.launcher.n_jobs=2", "runtime.threads=1", "backend=openvino")
     sweep(tmp_path, *local(tiny_gpt2), *words, "precision=int8,int4,fp32")
@@ -128,10 +128,10 @@ def test_a_launcher_is_given_the_baselines_first(tiny_gpt2: Path, tmp_path: Path
     assert found[0]["metrics"]["kl_mean"] > 0 == found[2]["metrics"]["kl_mean"]
 
 
-def test_a_baseline_that_fails_costs_the_other_jobs_no_answers(tmp_path: Path) -> None:
+def test_other_jobs_keep_their_answers_if_the_baseline_fails(tmp_path: Path) -> None:
     good, bad = (tiny_models.save_gptj(tmp_path / name) for name in ("good", "bad"))
     config = json.loads((bad / "config.json").read_text())
-    (bad / "config.json").write_text(json.dumps(config | {"n_embd": 48}))  # does not fit its weights
+    (bad / "config.json").write_text(json.dumps(config | {"n_embd": 48}))  # does not match its weights
     of = f'scoring.baseline.of="model.path={bad}"'
     done = sweep(tmp_path / "sweep", *local(good, bad), "backend=pytorch", of, code=1)
     record = read_record(tmp_path / "sweep" / "0")
@@ -142,7 +142,7 @@ def test_a_baseline_that_fails_costs_the_other_jobs_no_answers(tmp_path: Path) -
     assert rows(tmp_path / "sweep")[0]["metrics"]["tokens_per_s"] > 0
 
 
-def test_another_tokenizer_is_told_and_bits_per_byte_are_there(tiny_gpt2: Path, tmp_path: Path) -> None:
+def test_with_another_tokenizer_only_bits_per_byte_are_comparable(tiny_gpt2: Path, tmp_path: Path) -> None:
     other = tiny_models.save_gpt2(tmp_path / "other", chat_template="{{ messages }}")
     of = f'scoring.baseline.of="model.path={tiny_gpt2}"'
     sweep(tmp_path / "sweep", *local(tiny_gpt2, other), "backend=pytorch", of)
@@ -155,29 +155,29 @@ def test_another_tokenizer_is_told_and_bits_per_byte_are_there(tiny_gpt2: Path, 
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (("prompt=raw,question",), "no job differs from another in how its model is loaded"),
+        (("prompt=raw,question",), "no baseline: no two jobs differ only in how the model is loaded"),
         (("precision=fp32,int8", "backend=openvino", 'scoring.baseline.of="precision=int4"'), "no job has precision"),
         (("precision=fp32,int8", "backend=openvino", "scoring.baseline.of=nonsense"), "'nonsense' is no baseline"),
         (("precision=fp32,int8", "backend=openvino", "scoring.baseline.top_k=9999"), "scoring.baseline.top_k: is 9999"),
         (("precision=fp32,int8", "backend=openvino", "scoring.text.path=no.txt"), "scoring.text.path: no.txt cannot"),
     ],
 )
-def test_what_cannot_be_scored_is_refused_before_anything_is_run(
+def test_invalid_scoring_is_refused_before_anything_is_run(
     words: tuple[str, ...], said: str, tiny_gpt2: Path, tmp_path: Path
 ) -> None:
     done = sweep(tmp_path / "sweep", *local(tiny_gpt2), *words, code=2)
-    assert said in done.stderr and "written in" in done.stderr
+    assert said in done.stderr and "set in" in done.stderr
     assert not list((tmp_path / "sweep").glob("*/record.json"))
 
 
 def test_a_single_run_has_no_baseline(tiny_gpt2: Path, tmp_path: Path) -> None:
     done = hforch(*local(tiny_gpt2), "scoring=baseline", f"hydra.run.dir={tmp_path / 'run'}", code=2)
-    assert "a single run has no other job to be compared with" in done.stderr
+    assert "a single run has no baseline to compare with" in done.stderr
     assert not (tmp_path / "run").exists()
 
 
 @pytest.mark.slow
-def test_a_smaller_kv_cache_is_part_of_what_is_measured(tmp_path: Path) -> None:
+def test_a_smaller_kv_cache_increases_the_divergence(tmp_path: Path) -> None:
     words = ("backend=openvino", "precision=fp32", "ov_config=accuracy", "prompt=chat", "inputs=facts")
     kinds = ("ov_config.KV_CACHE_PRECISION=f32,u8,u4", "generation.max_new_tokens=16", "scoring=baseline")
     of = "scoring.baseline.of='ov_config.KV_CACHE_PRECISION=f32'"
@@ -186,8 +186,8 @@ def test_a_smaller_kv_cache_is_part_of_what_is_measured(tmp_path: Path) -> None:
     assert f32 == 0.0 < u8 < u4
 
 
-def test_what_scoring_makes_an_engine_keep_is_not_the_memory_of_the_next_job(tiny_gpt2: Path, tmp_path: Path) -> None:
-    """It is loaded anew, in another process: pages that reading has touched would count as that job's."""
+def test_a_scored_engine_is_loaded_again_for_the_next_job(tiny_gpt2: Path, tmp_path: Path) -> None:
+    """Memory that scoring has touched would otherwise count as the next job's."""
     words = (*local(tiny_gpt2), "backend=openvino", "prompt=raw,question")
     for scoring, shared in (("text", [False, False]), ("none", [False, True])):
         asked = ("inputs=numbers_in_french", "generation.max_new_tokens=4", f"scoring={scoring}")

@@ -1,4 +1,4 @@
-"""Sweeps whose jobs use one GPU: side by side under a launcher, and one after the other."""
+"""Sweeps on one GPU: jobs in parallel with a launcher, and sequentially."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ pytestmark = pytest.mark.processes
 ROOT = Path(__file__).parents[2]
 
 PRETENDED = '''
-"""A card in every Python of the sweep; a process that has asked for the card's processes is on it until it ends."""
+"""Pretend that every Python process of the sweep has a GPU, used by each process that has listed its processes."""
 
 import sys
 from dataclasses import replace
@@ -42,7 +42,7 @@ def is_alive(pid):
 
 
 class WithCard(MetaPathFinder):
-    """Makes the fake backend claim cuda:0, and NVML and torch be fakes, when it is imported."""
+    """An import hook that replaces NVML and torch with fakes and lets the fake backend use cuda:0."""
 
     def find_spec(self, name, path, target=None):
         if name != "hforch.backends.fake":
@@ -80,7 +80,7 @@ sys.meta_path.insert(0, WithCard())
 
 
 def sweep(directory: Path, *words: str) -> tuple[str, list[dict[str, object]]]:
-    """What a sweep of two jobs on the pretended card printed, and its records."""
+    """Run a sweep of two jobs on the fake GPU, and return its output and records."""
     pretended = directory / "pretended"
     pretended.mkdir()
     (pretended / "sitecustomize.py").write_text(PRETENDED)
@@ -95,9 +95,9 @@ def sweep(directory: Path, *words: str) -> tuple[str, list[dict[str, object]]]:
     return done.stdout, [read_record(directory / "sweep" / name) for name in ("0", "1")]
 
 
-def test_jobs_side_by_side_on_one_gpu_are_marked_and_not_ranked(tmp_path: Path) -> None:
+def test_parallel_jobs_on_one_gpu_are_marked_and_not_ranked(tmp_path: Path) -> None:
     pytest.importorskip("hydra_plugins.hydra_joblib_launcher")
-    # Each is measured for seconds, so that they meet although one may have begun later.
+    # Each is measured for seconds, so that they overlap even if one starts later.
     words = ("hydra.launcher.n_jobs=2", "backend.token_s=0.1", "runtime.warmup=0")
     out, records = sweep(tmp_path, "hydra/launcher=joblib", *words)
     reason = "1 other process used cuda:0 at the same time"
@@ -106,8 +106,8 @@ def test_jobs_side_by_side_on_one_gpu_are_marked_and_not_ranked(tmp_path: Path) 
     assert all(record["metrics"]["energy_j"] > 0 for record in records)  # type: ignore[index]
 
 
-def test_jobs_one_after_the_other_have_the_gpu_to_themselves(tmp_path: Path) -> None:
+def test_sequential_jobs_do_not_share_the_gpu(tmp_path: Path) -> None:
     _, records = sweep(tmp_path, "runtime.isolation=process")
-    assert records[0]["load_key"] != records[1]["load_key"]  # so each has a process of its own
+    assert records[0]["load_key"] != records[1]["load_key"]  # so each has its own process
     assert [record.get("shared_accelerator") for record in records] == [None, None]
     assert all(record["accelerators"][0]["other_processes"]["number"] == 0 for record in records)  # type: ignore[index]

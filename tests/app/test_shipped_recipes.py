@@ -1,4 +1,4 @@
-"""Each recipe that hforch ships is run, and shows what its first lines promise."""
+"""The recipes of the repository: each is run, and its result matches its description."""
 
 from __future__ import annotations
 
@@ -29,12 +29,12 @@ def compared(directory: Path) -> list[dict[str, Any]]:
     return json.loads((directory / "comparison.json").read_text())["rows"]  # type: ignore[no-any-return]
 
 
-def test_every_recipe_is_run_here() -> None:
+def test_every_recipe_is_tested() -> None:
     assert {file.stem for file in RECIPES} == ALONE | SWEEPS.keys()
 
 
 @pytest.mark.parametrize("file", RECIPES, ids=[file.stem for file in RECIPES])
-def test_every_recipe_fits_the_schema_on_its_first_line_and_explains_itself(file: Path) -> None:
+def test_every_recipe_matches_its_schema_and_has_a_description(file: Path) -> None:
     first, *others = file.read_text().splitlines()
     schema = json.loads((file.parent / first.removeprefix("# yaml-language-server: $schema=")).read_text())
     jsonschema.validate(yaml.safe_load(file.read_text()), schema)

@@ -1,4 +1,4 @@
-"""Processes whose standard streams are not what a program expects."""
+"""Processes with closed standard streams."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ FAKE = "backend=fake inputs=numbers_in_french runtime.warmup=0"
 
 
 @pytest.mark.parametrize("closed", [">&-", "2>&-", "<&-", "<&- >&- 2>&-"])
-def test_closed_descriptors_do_not_end_or_hang_a_run(tmp_path: Path, closed: str) -> None:
+def test_a_run_succeeds_with_closed_streams(tmp_path: Path, closed: str) -> None:
     for kind, words in (("run", FAKE), ("sweep", f"-m {FAKE} runtime.seed=1,2")):
         directory = tmp_path / kind
         line = f'"{sys.executable}" -m hforch {words} hydra.{kind}.dir={directory} {closed}'

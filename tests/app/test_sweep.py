@@ -1,9 +1,10 @@
-"""Sweeps as people start them: what is run, in which order and process, what survives, what is refused before."""
+"""Sweeps from the command line: order and processes of jobs, failures, resume, dry runs, launchers."""
 
 from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import time
@@ -42,7 +43,7 @@ def records(directory: Path) -> dict[str, dict[str, Any]]:
 
 
 def keys(directory: Path) -> list[tuple[str, int]]:
-    """What samples there are; one that was written twice is there twice."""
+    """Return the keys of all samples, including duplicates."""
     return [(sample["input_id"], sample["repeat"]) for sample in read_samples(directory)]
 
 
@@ -59,7 +60,7 @@ def samples_in(directory: Path) -> int:
 
 
 # ---------------------------------------------------------------- order, numbers, processes
-def test_jobs_that_share_a_model_are_run_after_each_other_and_keep_hydras_numbers(tmp_path: Path) -> None:
+def test_jobs_that_share_a_model_run_consecutively_with_hydras_numbers(tmp_path: Path) -> None:
     done = sweep(tmp_path, *FAKE, "generation.max_new_tokens=2,3", "backend.load_s=0.01,0.02")
     found = records(tmp_path)
     assert [one["overrides"][-2:] for one in found.values()] == [
@@ -75,19 +76,19 @@ def test_jobs_that_share_a_model_are_run_after_each_other_and_keep_hydras_number
     assert all((tmp_path / name / ".hydra" / "config.yaml").is_file() for name in found)
 
 
-def test_labels_hold_only_what_differs(tmp_path: Path) -> None:
+def test_labels_contain_only_what_differs(tmp_path: Path) -> None:
     sweep(tmp_path, *FAKE, "generation.max_new_tokens=2,3", "runtime.seed=7")
     jobs = json.loads((tmp_path / "sweep.json").read_text())["jobs"]
     assert [one["label"] for one in jobs] == ["generation.max_new_tokens=2", "generation.max_new_tokens=3"]
 
 
-def test_a_jobs_worker_is_another_one_for_another_load_key_and_gone_at_the_end(tmp_path: Path) -> None:
+def test_each_load_key_has_its_own_worker_which_ends_with_the_sweep(tmp_path: Path) -> None:
     words = [*FAKE, "backend.load_s=0.0,0.01", "runtime.seed=1,2", "backend.token_s=0.02", SHORT]
     process = started(tmp_path, *words)
     workers: dict[int, set[str]] = {}
     children: set[int] = set()
     while process.poll() is None:
-        with suppress(psutil.NoSuchProcess):  # what ends while it is looked at, as the readers of inputs do
+        with suppress(psutil.NoSuchProcess):  # processes that end in the meantime, such as the readers of inputs
             for fork_server in psutil.Process(process.pid).children():
                 for worker in fork_server.children():
                     children.add(worker.pid)
@@ -101,17 +102,17 @@ def test_a_jobs_worker_is_another_one_for_another_load_key_and_gone_at_the_end(t
     assert not any(psutil.pid_exists(pid) for pid in children)
 
 
-def test_jobs_that_their_backend_makes_equal_are_run_once(tmp_path: Path) -> None:
+def test_jobs_that_are_equal_for_their_backend_run_once(tmp_path: Path) -> None:
     done = sweep(tmp_path, *FAKE, "ov_config=default,kv_u8")
     found = records(tmp_path)
     assert (found["0"].get("same_as"), found["1"]["same_as"]) == (None, "../0")
     assert not (tmp_path / "1" / "samples.jsonl").exists()
     assert found["1"]["metrics"] == found["0"]["metrics"]
-    assert "job 1 (ov_config=kv_u8) is job 0 to its backend" in done.stdout
+    assert "job 1 (ov_config=kv_u8) is identical to job 0 for its backend" in done.stdout
     assert "run once" in done.stdout.partition("records:")[2]
 
 
-def test_the_texts_of_a_shared_load_are_those_of_separate_runs(tmp_path: Path, tiny_gpt2: Path) -> None:
+def test_a_shared_model_gives_the_same_texts_as_separate_runs(tmp_path: Path, tiny_gpt2: Path) -> None:
     common = ["model=local", f"model.path={tiny_gpt2}", "inputs=numbers_in_french", "generation.max_new_tokens=6"]
     sweep(tmp_path / "s", *common, "backend=pytorch", "runtime.batch_size=1,4", "generation=greedy,sample")
     for name, record in records(tmp_path / "s").items():
@@ -122,7 +123,7 @@ def test_the_texts_of_a_shared_load_are_those_of_separate_runs(tmp_path: Path, t
 
 
 @pytest.mark.parametrize("backend", ["pytorch", "openvino"])
-def test_a_shared_load_has_the_loads_own_figures(tmp_path: Path, tiny_gpt2: Path, backend: str) -> None:
+def test_jobs_that_share_a_model_report_its_load_time_and_memory(tmp_path: Path, tiny_gpt2: Path, backend: str) -> None:
     common = ["model=local", f"model.path={tiny_gpt2}", "generation.max_new_tokens=4"]
     sweep(tmp_path, *common, f"backend={backend}", "runtime.seed=1,2")
     first, second = records(tmp_path).values()
@@ -135,7 +136,7 @@ def test_a_shared_load_has_the_loads_own_figures(tmp_path: Path, tiny_gpt2: Path
 
 
 # ---------------------------------------------------------------- failures
-def test_a_failing_job_stops_no_other_and_is_told_at_once_and_at_the_end(tmp_path: Path) -> None:
+def test_a_failed_job_stops_no_other_and_is_reported_immediately_and_at_the_end(tmp_path: Path) -> None:
     failing = "backend.failures=[{match: number 2, error: it broke, after: 0}]"
     done = sweep(tmp_path, *FAKE, failing, "runtime.seed=1,2", code=1)
     assert [(one["status"], one["totals"]["failed"]) for one in records(tmp_path).values()] == [("failed", 1)] * 2
@@ -151,7 +152,7 @@ def test_fail_fast_stops_after_the_first_failure(tmp_path: Path) -> None:
     assert list(records(tmp_path)) == ["0"]
 
 
-def test_a_killed_worker_fails_one_job_and_the_next_gets_a_new_one(tmp_path: Path) -> None:
+def test_a_killed_worker_fails_one_job_and_is_replaced(tmp_path: Path) -> None:
     words = [*FAKE, "backend.token_s=0.03", "runtime.seed=1,2", SHORT]
     process = started(tmp_path, *words)
     wait_for(lambda: samples_in(tmp_path) >= 1, "a first sample")
@@ -167,7 +168,7 @@ def test_a_killed_worker_fails_one_job_and_the_next_gets_a_new_one(tmp_path: Pat
 
 
 # ---------------------------------------------------------------- resume
-def test_a_sweep_that_is_killed_is_resumed_without_loss_or_repetition(tmp_path: Path) -> None:
+def test_a_killed_sweep_is_resumed_without_lost_or_repeated_samples(tmp_path: Path) -> None:
     words = [*FAKE, "backend.token_s=0.01", "runtime.seed=1,2,3", "runtime.repeat=2", SHORT]
     process = started(tmp_path, *words, stdout=subprocess.DEVNULL)
     wait_for(lambda: samples_in(tmp_path) >= 11, "eleven samples")
@@ -175,7 +176,7 @@ def test_a_sweep_that_is_killed_is_resumed_without_loss_or_repetition(tmp_path: 
     process.kill()
     process.wait()
     done = resume(tmp_path)
-    assert "2 jobs over 1 loaded model · 1 done before" in done.stdout
+    assert "2 jobs over 1 loaded model · 1 already done" in done.stdout
     found = records(tmp_path)
     assert [(one["status"], one["resumed"]) for one in found.values()] == [("ok", 0), ("ok", 1), ("ok", 0)]
     for name in found:
@@ -185,7 +186,7 @@ def test_a_sweep_that_is_killed_is_resumed_without_loss_or_repetition(tmp_path: 
     assert json.loads((tmp_path / "sweep.json").read_text())["status"] == "ok"
 
 
-def test_a_resumed_jobs_speed_covers_one_piece(tmp_path: Path) -> None:
+def test_the_speed_of_a_resumed_job_excludes_the_pause(tmp_path: Path) -> None:
     words = [*FAKE, "backend.token_s=0.02", "runtime.seed=1,2", "generation.max_new_tokens=8"]
     process = started(tmp_path, *words, stdout=subprocess.DEVNULL)
     wait_for(lambda: samples_in(tmp_path) == 2, "two samples")
@@ -203,7 +204,7 @@ def test_a_resumed_jobs_speed_covers_one_piece(tmp_path: Path) -> None:
     assert record["metrics"]["tokens_per_s"] == pytest.approx(tokens / record["metrics"]["measured_s"], rel=0.01)
 
 
-def test_ctrl_c_is_130_says_how_to_go_on_and_compares_what_there_is(tmp_path: Path) -> None:
+def test_ctrl_c_exits_with_130_a_hint_to_resume_and_a_comparison(tmp_path: Path) -> None:
     words = [*FAKE, "backend.token_s=0.03", "runtime.seed=1,2", SHORT]
     process = started(tmp_path, *words)
     wait_for(lambda: samples_in(tmp_path) >= 5, "five samples")
@@ -218,7 +219,7 @@ def test_ctrl_c_is_130_says_how_to_go_on_and_compares_what_there_is(tmp_path: Pa
     assert [len(set(keys(tmp_path / name))) for name in "01"] == [4, 4]
 
 
-def test_what_failed_is_run_again_and_nothing_else(tmp_path: Path, tiny_gpt2: Path) -> None:
+def test_resume_runs_only_failed_jobs_again(tmp_path: Path, tiny_gpt2: Path) -> None:
     folder = tmp_path / "model"
     subprocess.run(["cp", "-r", str(tiny_gpt2), str(folder)], check=True)
     common = ["backend=pytorch", "model=local", "generation.max_new_tokens=4", "inputs=numbers_in_french"]
@@ -235,7 +236,7 @@ def test_what_failed_is_run_again_and_nothing_else(tmp_path: Path, tiny_gpt2: Pa
 
 
 def interrupted(directory: Path, *words: str) -> None:
-    """A sweep with one of its two jobs done and the other begun."""
+    """Create a sweep with one of its two jobs done and the other started."""
     copy_of_sweep(directory, *words)
     record = json.loads((directory / "1" / "record.json").read_text())
     (directory / "1" / "record.json").write_text(json.dumps(record | {"status": "partial"}))
@@ -243,13 +244,13 @@ def interrupted(directory: Path, *words: str) -> None:
     (directory / "1" / "samples.jsonl").write_text("".join(lines[:2]) + lines[2][:20])
 
 
-def test_a_torn_line_is_answered_again(tmp_path: Path) -> None:
+def test_a_truncated_sample_is_run_again(tmp_path: Path) -> None:
     interrupted(tmp_path, *FAKE, "runtime.seed=1,2")
     resume(tmp_path)
     assert len(keys(tmp_path / "1")) == len(set(keys(tmp_path / "1"))) == 4
 
 
-def test_half_a_batch_is_answered_again(tmp_path: Path) -> None:
+def test_an_incomplete_batch_is_run_again(tmp_path: Path) -> None:
     interrupted(tmp_path, *FAKE[:-1], "runtime.batch_size=2", "runtime.seed=1,2")
     samples = tmp_path / "1" / "samples.jsonl"
     whole = (tmp_path / "0" / "samples.jsonl").read_text().splitlines(keepends=True)
@@ -259,17 +260,17 @@ def test_half_a_batch_is_answered_again(tmp_path: Path) -> None:
     assert samples.read_text().startswith("".join(whole[:2]))
 
 
-def test_nothing_is_resumed_when_the_inputs_changed(tmp_path: Path) -> None:
+def test_resume_refuses_changed_inputs(tmp_path: Path) -> None:
     questions = tmp_path / "questions.txt"
     questions.write_text("one\ntwo\nthree\n")
     words = ["backend=fake", "inputs=file", f"inputs.path={questions}", "runtime.warmup=0", "runtime.seed=1,2"]
     interrupted(tmp_path / "s", *words)
     questions.write_text("one\ntwo\nfour\n")
     done = resume(tmp_path / "s", code=2)
-    assert "inputs: their contents are not what they were when this was begun" in done.stderr
+    assert "inputs: the contents have changed since the run started" in done.stderr
 
 
-def test_nothing_is_resumed_when_the_configuration_changed(tmp_path: Path) -> None:
+def test_resume_refuses_a_changed_configuration(tmp_path: Path) -> None:
     (tmp_path / "conf" / "generation").mkdir(parents=True)
     option = tmp_path / "conf" / "generation" / "mine.yaml"
     greedy = (Path(__file__).parents[2] / "conf" / "generation" / "greedy.yaml").read_text()
@@ -278,20 +279,20 @@ def test_nothing_is_resumed_when_the_configuration_changed(tmp_path: Path) -> No
     interrupted(tmp_path / "s", "--config-dir", str(tmp_path / "conf"), *FAKE, "generation=mine", "runtime.seed=1,2")
     option.write_text(option.read_text().replace("max_new_tokens: 5", "max_new_tokens: 6"))
     done = resume(tmp_path / "s", "--config-dir", str(tmp_path / "conf"), code=2)
-    assert "generation.max_new_tokens: was 5 when this was begun, and is 6 now" in done.stderr
+    assert "generation.max_new_tokens: changed from 5 to 6 since the run started" in done.stderr
 
 
-def test_what_an_earlier_sweep_left_in_the_directory_is_not_taken_for_this_ones(tmp_path: Path) -> None:
+def test_resume_refuses_a_job_of_another_sweep(tmp_path: Path) -> None:
     sweep(tmp_path / "older", *FAKE, "runtime.seed=5,6")
     interrupted(tmp_path / "s", *FAKE, "runtime.seed=1,2")
-    for name in ("record.json", "samples.jsonl"):  # as if the sweep had been begun there, and stopped before job 1
+    for name in ("record.json", "samples.jsonl"):  # as if the sweep had stopped before job 1
         (tmp_path / "s" / "1" / name).write_bytes((tmp_path / "older" / "1" / name).read_bytes())
     done = resume(tmp_path / "s", code=2)
-    assert f"{tmp_path / 's' / '1'} holds what an earlier sweep left" in done.stderr
+    assert f"{tmp_path / 's' / '1'} contains a job of an earlier sweep" in done.stderr
     assert read_record(tmp_path / "s" / "1")["overrides"] == [*FAKE, "runtime.seed=6"]
 
 
-def test_nothing_is_resumed_when_the_model_changed(tmp_path: Path, tiny_gpt2: Path) -> None:
+def test_resume_refuses_a_changed_model(tmp_path: Path, tiny_gpt2: Path) -> None:
     import torch
     from safetensors.torch import load_file, save_file
 
@@ -306,12 +307,12 @@ def test_nothing_is_resumed_when_the_model_changed(tmp_path: Path, tiny_gpt2: Pa
     assert "the model has changed" in done.stdout + done.stderr
 
 
-def test_what_cannot_be_resumed_is_told(tmp_path: Path) -> None:
-    assert "there is no directory" in resume(tmp_path / "nowhere", code=2).stderr
-    assert "nothing was begun there" in resume(tmp_path, code=2).stderr
+def test_directories_that_cannot_be_resumed_are_reported(tmp_path: Path) -> None:
+    assert "directory not found" in resume(tmp_path / "nowhere", code=2).stderr
+    assert "nothing to resume" in resume(tmp_path, code=2).stderr
     (tmp_path / "died").mkdir()
     (tmp_path / "died" / "record.json").write_text('{"schema_version": 1, "status": "failed"}')
-    assert "does not say what was asked for" in resume(tmp_path / "died", code=2).stderr
+    assert "does not contain the command line" in resume(tmp_path / "died", code=2).stderr
     copy_of_sweep(tmp_path / "s", *FAKE, "runtime.seed=1,2")
     assert "is one job of a sweep" in resume(tmp_path / "s" / "0", code=2).stderr
     path = tmp_path / "s" / "sweep.json"
@@ -319,15 +320,15 @@ def test_what_cannot_be_resumed_is_told(tmp_path: Path) -> None:
     assert "99" in resume(tmp_path / "s", code=2).stderr
 
 
-def test_a_sweep_that_is_done_has_nothing_to_resume(tmp_path: Path) -> None:
+def test_a_finished_sweep_has_nothing_to_resume(tmp_path: Path) -> None:
     copy_of_sweep(tmp_path, *FAKE, "runtime.seed=1,2")
     before = {name: (tmp_path / name / "record.json").read_bytes() for name in "01"}
-    assert "2 done before" in resume(tmp_path).stdout
+    assert "2 already done" in resume(tmp_path).stdout
     assert {name: (tmp_path / name / "record.json").read_bytes() for name in "01"} == before
 
 
-# ---------------------------------------------------------------- before anything is run
-def test_all_mistakes_of_all_jobs_are_told_at_once(tmp_path: Path) -> None:
+# ---------------------------------------------------------------- checks before a run
+def test_all_mistakes_of_all_jobs_are_reported_together(tmp_path: Path) -> None:
     words = ["backend=fake,pytorch", "generation.max_new_tokens=4,-1", "stop.sequences=[a],[]", "runtime.batch_size=0"]
     done = sweep(tmp_path / "s", *words, code=2)
     assert "generation.max_new_tokens" in done.stderr
@@ -336,7 +337,7 @@ def test_all_mistakes_of_all_jobs_are_told_at_once(tmp_path: Path) -> None:
 
 
 @pytest.mark.model
-def test_a_combination_that_this_machine_cannot_load_is_named(tmp_path: Path) -> None:
+def test_an_unsupported_combination_is_named(tmp_path: Path) -> None:
     words = ["backend=openvino", "device=cpu,npu", "stop=none,newline"]
     done = sweep(tmp_path / "s", *words, code=2)
     assert "(with device=npu)" in done.stderr
@@ -352,7 +353,7 @@ def test_a_dry_run_lists_jobs_and_models_and_writes_nothing(tmp_path: Path) -> N
     assert not (tmp_path / "s").exists()
 
 
-def test_a_dry_run_of_a_resume_says_what_is_done(tmp_path: Path) -> None:
+def test_a_dry_run_of_a_resume_shows_what_is_done(tmp_path: Path) -> None:
     interrupted(tmp_path, *FAKE, "runtime.seed=1,2")
     lines = resume(tmp_path, "--dry-run").stdout.splitlines()
     assert any(line.startswith("0") and "done" in line for line in lines)
@@ -386,15 +387,15 @@ def test_a_dry_run_estimates_from_the_checkpoints_header(tmp_path: Path) -> None
     assert found.kv_mb == pytest.approx(token_mb * 100 * 3000, abs=0.05)
     # A sequence never grows beyond the model's context.
     assert estimated(*fp32, longest=1000).kv_mb == pytest.approx(token_mb * config.n_positions * 3000, abs=0.05)
-    # A cache of a given size is taken whole.
+    # A cache of a fixed size counts in full.
     genai = ("backend=openvino_genai", "precision=fp32")
     assert estimated(*genai, "backend.cache_size=3").kv_mb == pytest.approx(3 * 2**30 / 1e6, abs=0.05)
-    # On OpenVINO its precision may be another than that of the weights.
+    # On OpenVINO, its precision may differ from that of the weights.
     u8 = estimated(*genai, "+ov_config.KV_CACHE_PRECISION=u8")
     assert u8.kv_mb == pytest.approx(token_mb / 4 * 100 * 3000, abs=0.05)
 
 
-def test_what_a_recipe_excludes_is_left_out_and_named(tmp_path: Path) -> None:
+def test_jobs_excluded_by_a_recipe_are_listed(tmp_path: Path) -> None:
     recipe = tmp_path / "recipe.yaml"
     recipe.write_text(
         "defaults: [{backend: fake}, {inputs: numbers_in_french}]\n"
@@ -402,13 +403,13 @@ def test_what_a_recipe_excludes_is_left_out_and_named(tmp_path: Path) -> None:
         "hydra: {sweeper: {params: {runtime.seed: '1,2', stop: 'none,newline'}}}\n"
     )
     done = hforch("run", str(recipe), f"hydra.sweep.dir={tmp_path / 's'}")
-    assert "left out by the recipe: runtime.seed=1 stop=newline" in done.stdout
-    assert sorted(records(tmp_path / "s")) == ["0", "2", "3"]  # Hydra's numbers stay
+    assert "excluded by the recipe: runtime.seed=1 stop=newline" in done.stdout
+    assert sorted(records(tmp_path / "s")) == ["0", "2", "3"]  # Hydra's numbers are kept
 
 
 @pytest.fixture
 def huge(tmp_path: Path, tiny_gpt2: Path) -> Path:
-    """A checkpoint whose weights are a sparse file, a hundred times as large as this machine's memory."""
+    """A checkpoint with a sparse weights file, 100 times as large as this machine's memory."""
     folder = tmp_path / "huge"
     folder.mkdir()
     for file in tiny_gpt2.glob("*.json"):
@@ -424,19 +425,20 @@ def huge(tmp_path: Path, tiny_gpt2: Path) -> Path:
 def test_a_model_larger_than_memory_is_refused_before_it_is_loaded(tmp_path: Path, huge: Path) -> None:
     words = ["model=local", f"model.path={huge}", "precision=fp32"]
     done = sweep(tmp_path / "s", *words, "runtime.seed=1,2", code=2)
-    assert "model: runtime.seed=1: weights of" in done.stderr
-    assert f"do not fit into the {psutil.virtual_memory().total / 1e9:.1f} GB of this machine" in done.stderr
+    assert re.search(r"model: runtime\.seed=1: [\d.]+ GB of weights", done.stderr)
+    assert f"do not fit into {psutil.virtual_memory().total / 1e9:.1f} GB of CPU memory" in done.stderr
     assert not (tmp_path / "s").exists()
     for flags in ((), ("--dry-run",)):
-        assert "\nmodel: weights of" in "\n" + hforch(*words, f"hydra.run.dir={tmp_path / 'r'}", *flags, code=2).stderr
+        refused = hforch(*words, f"hydra.run.dir={tmp_path / 'r'}", *flags, code=2).stderr
+        assert re.search(r"^model: [\d.]+ GB of weights", refused, re.MULTILINE)
     assert not (tmp_path / "r").exists()
     warned = sweep(tmp_path / "s", "--dry-run", *words, "runtime.memory_check=warn", "runtime.seed=1,2")
     assert "2 " in warned.stdout
 
 
-# ---------------------------------------------------------------- beside each other
-def test_two_sweeps_of_one_moment_do_not_hurt_each_other(tmp_path: Path, tiny_gpt2: Path) -> None:
-    """Both export the same model, whose export is not there yet, and put their records where Hydra's default says."""
+# ---------------------------------------------------------------- concurrent sweeps
+def test_two_concurrent_sweeps_both_succeed(tmp_path: Path, tiny_gpt2: Path) -> None:
+    """Both export the same model, which is not cached, and use Hydra's default output directory."""
     common = ["model=local", f"model.path={tiny_gpt2}", "backend=openvino", "generation.max_new_tokens=4"]
     environment = {**os.environ, "HFORCH_CACHE": str(tmp_path / "cache")}
 
@@ -466,9 +468,7 @@ def test_a_second_sweep_in_the_same_directory_is_refused(tmp_path: Path) -> None
 
 
 # ---------------------------------------------------------------- launchers
-def test_joblib_gives_the_same_records_and_says_that_speeds_were_taken_in_parallel(
-    tmp_path: Path, tiny_gpt2: Path
-) -> None:
+def test_joblib_gives_the_same_records_and_notes_parallel_measurements(tmp_path: Path, tiny_gpt2: Path) -> None:
     pytest.importorskip("hydra_plugins.hydra_joblib_launcher")
     common = ["model=local", f"model.path={tiny_gpt2}", "inputs=numbers_in_french", "generation.max_new_tokens=4"]
     words = [*common, "backend=pytorch", "precision=fp32", "stop=none,newline"]
@@ -497,7 +497,7 @@ def test_joblib_jobs_that_fail_leave_records_and_the_comparison(tmp_path: Path) 
     assert "it broke" in done.stdout
 
 
-def test_joblib_runs_jobs_in_its_own_processes_if_they_ask_for_that(tmp_path: Path) -> None:
+def test_joblib_runs_jobs_inline_if_configured(tmp_path: Path) -> None:
     pytest.importorskip("hydra_plugins.hydra_joblib_launcher")
     words = [*FAKE, "runtime.seed=1,2,3", "hydra/launcher=joblib", "hydra.launcher.n_jobs=2"]
     sweep(tmp_path, *words, "runtime.isolation=inline")

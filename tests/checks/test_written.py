@@ -96,7 +96,7 @@ def test_errors_name_their_config_path(written: str, path: str, said: str) -> No
     found = mistakes(f"checks.items={written}")
     assert path in found
     assert said in found[path]
-    assert "written in" in found[path]
+    assert "set in" in found[path]
     assert all(other.startswith(path.rpartition(".")[0]) for other in found)
 
 

@@ -1,4 +1,4 @@
-"""hforch doctor --clean: what was asked for goes, and nothing else."""
+"""hforch doctor --clean: it removes the selected entries and no others."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ NAMES = {"wheels": ["w-1"], "checkpoints": ["gguf-1"], "exports": ["int8-aa", "i
 
 @pytest.fixture(autouse=True)
 def a_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A cache with an entry of each name, and one left half made."""
+    """A cache with an entry of each name and an incomplete one."""
     monkeypatch.setenv("HFORCH_CACHE", str(tmp_path / "cache"))
 
     def contents(folder: Path) -> dict[str, Any]:
@@ -54,7 +54,9 @@ ALL = {"w-1", "gguf-1", "int8-aa", "int8-ab", "int4-cc", ".int4-dd.01234567"}
         (["all"], ALL),
     ],
 )
-def test_what_was_asked_for_goes(words: list[str], gone: set[str], capsys: pytest.CaptureFixture[str]) -> None:
+def test_only_selected_entries_are_removed(
+    words: list[str], gone: set[str], capsys: pytest.CaptureFixture[str]
+) -> None:
     assert main(["doctor", "--clean", *words, "--dry-run"]) == 0
     assert left() == ALL
     assert capsys.readouterr().out.count("would remove") == len(gone)
@@ -69,15 +71,15 @@ def test_what_was_asked_for_goes(words: list[str], gone: set[str], capsys: pytes
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        ([], "--clean needs to know what"),
+        ([], "--clean requires an argument"),
         (["int8-aa", "exprts"], "did you mean exports?"),
-        (["int8-a"], "2 entries begin like this: "),
-        (["../exports"], "the cache has no such entry"),
-        (["nothing-*"], "the cache has no such entry"),
-        ([""], "the cache has no such entry"),
+        (["int8-a"], "2 entries start with 'int8-a': "),
+        (["../exports"], "no matching entry in the cache"),
+        (["nothing-*"], "no matching entry in the cache"),
+        ([""], "no matching entry in the cache"),
     ],
 )
-def test_a_word_that_names_nothing_removes_nothing(
+def test_an_argument_without_a_match_removes_nothing(
     words: list[str], said: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main(["doctor", "--clean", *words]) == 2
@@ -85,14 +87,14 @@ def test_a_word_that_names_nothing_removes_nothing(
     assert left() == ALL
 
 
-def test_what_is_being_made_stays_and_the_rest_goes(capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_entry_under_construction_is_not_removed(capsys: pytest.CaptureFixture[str]) -> None:
     with FileLock(cache_home() / "locks/exports-int8-aa.lock"):
         assert main(["doctor", "--clean", "int8-*"]) == 1
     assert left() == ALL - {"int8-ab"}
-    assert "exports/int8-aa is still there: another process is making it now" in capsys.readouterr().err
+    assert "exports/int8-aa was not removed: another process is creating it" in capsys.readouterr().err
 
 
-def test_a_link_goes_and_what_it_leads_to_stays(tmp_path: Path) -> None:
+def test_a_link_is_removed_and_its_target_stays(tmp_path: Path) -> None:
     elsewhere = (cache_home() / "exports/int8-aa").rename(tmp_path / "elsewhere")
     (cache_home() / "exports/int8-aa").symlink_to(elsewhere)
     assert main(["doctor", "--clean", "int8-aa"]) == 0
@@ -100,7 +102,7 @@ def test_a_link_goes_and_what_it_leads_to_stays(tmp_path: Path) -> None:
     assert (elsewhere / "weights.bin").exists()
 
 
-def test_what_cannot_be_removed_is_told_with_the_reason(
+def test_a_failed_removal_is_reported_with_the_reason(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     rename = Path.rename
@@ -112,14 +114,14 @@ def test_what_cannot_be_removed_is_told_with_the_reason(
 
     monkeypatch.setattr(Path, "rename", refusing)
     assert main(["doctor", "--clean", "int8-*"]) == 1
-    assert "exports/int8-aa is still there: permission denied" in capsys.readouterr().err
+    assert "exports/int8-aa was not removed: permission denied" in capsys.readouterr().err
     assert left() == ALL - {"int8-ab"}
 
 
-def test_only_what_is_older_than_so_many_days(capsys: pytest.CaptureFixture[str]) -> None:
+def test_only_entries_older_than_a_number_of_days_are_removed(capsys: pytest.CaptureFixture[str]) -> None:
     record = cache_home() / "exports/int8-aa/entry.json"
     old = json.loads(record.read_text()) | {"created": (datetime.now(UTC) - timedelta(days=40)).isoformat()}
-    del old["digests"]  # as earlier versions wrote it, or it would count as damaged
+    del old["digests"]  # as in earlier versions; otherwise the entry would count as damaged
     record.write_text(json.dumps(old))
     assert main(["doctor", "--clean", "all", "--older-than", "30", "--json"]) == 0
     told = json.loads(capsys.readouterr().out)
@@ -129,7 +131,7 @@ def test_only_what_is_older_than_so_many_days(capsys: pytest.CaptureFixture[str]
     assert main(["doctor", "--older-than", "30"]) == 2
 
 
-def test_a_clean_that_was_killed_leaves_what_counts_as_incomplete(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_interrupted_clean_leaves_an_incomplete_entry(monkeypatch: pytest.MonkeyPatch) -> None:
     import shutil
 
     def killed(*_: object, **__: object) -> None:
@@ -142,6 +144,6 @@ def test_a_clean_that_was_killed_leaves_what_counts_as_incomplete(monkeypatch: p
 
 
 @pytest.mark.parametrize("flag", ["--jsn", "--dry-rn"])
-def test_a_flag_that_is_none_is_a_mistake_like_others(flag: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_unknown_flag_gives_the_closest_name(flag: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["doctor", flag]) == 2
     assert "did you mean --" in capsys.readouterr().err

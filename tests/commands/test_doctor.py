@@ -1,4 +1,4 @@
-"""hforch doctor: what is there, what is missing, and how to get it."""
+"""hforch doctor: hardware, installed and missing packages, and the cache."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ Fill = Callable[[str, str], Path]
 
 @pytest.fixture
 def fill() -> Fill:
-    """Make an entry in the cache, and give its folder."""
+    """Create a cache entry and return its directory."""
 
     def contents(folder: Path) -> dict[str, Any]:
         (folder / "weights.bin").write_bytes(bytes(1000))
@@ -44,7 +44,7 @@ def no_devices(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(_doctor_report, "_openvino_devices", list)
 
 
-def test_it_is_one_json_object(no_devices: None, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_json_prints_one_object(no_devices: None, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["doctor", "--json"]) == 0
     found = json.loads(capsys.readouterr().out)
     assert set(found) == {"hforch", "machine", "packages", "workers", "torch", "nvidia", "openvino", "cache"}
@@ -53,7 +53,7 @@ def test_it_is_one_json_object(no_devices: None, tmp_path: Path, capsys: pytest.
     assert found["cache"] == {"error": None, "home": str(tmp_path / "cache"), "entries": []}
 
 
-def test_it_is_plain_lines_on_one_screen_when_nobody_watches(
+def test_without_a_terminal_it_prints_plain_lines_that_fit_one_screen(
     no_devices: None, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main(["doctor"]) == 0
@@ -63,7 +63,7 @@ def test_it_is_plain_lines_on_one_screen_when_nobody_watches(
     assert "\x1b" not in "".join(lines)
 
 
-def test_workers_are_started_anew_where_importing_a_backend_initializes_a_gpu(
+def test_workers_are_new_processes_where_importing_a_backend_initializes_a_gpu(
     no_devices: None, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.syspath_prepend(ROOT / "tests/pretended")
@@ -72,8 +72,8 @@ def test_workers_are_started_anew_where_importing_a_backend_initializes_a_gpu(
     for there, libraries, told in (
         (False, ("pretended_gpu",), "forked from"),
         (True, (), "forked from"),
-        (True, ("pretended_gpu",), "started anew by fake (importing it initializes torch.cuda); else forked"),
-        (True, ("pretended_crash",), "fake ends the process that imports it"),
+        (True, ("pretended_gpu",), "a new process for fake (importing it initializes torch.cuda); otherwise forked"),
+        (True, ("pretended_crash",), "importing fake crashes the process"),
     ):
         monkeypatch.setattr("hforch.runs.processes.fork_safety.are_present", lambda there=there: there)
         monkeypatch.setattr("hforch.backends.fake.LIBRARIES", libraries)
@@ -83,7 +83,7 @@ def test_workers_are_started_anew_where_importing_a_backend_initializes_a_gpu(
     assert "pretended_gpu" not in sys.modules
 
 
-def test_a_missing_extra_comes_with_the_command_that_installs_it(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_extra_is_shown_with_its_install_command(monkeypatch: pytest.MonkeyPatch) -> None:
     from importlib.metadata import PackageNotFoundError, version
 
     def without_openvino(name: str) -> str:
@@ -100,7 +100,7 @@ def test_a_missing_extra_comes_with_the_command_that_installs_it(monkeypatch: py
 
 
 @pytest.mark.parametrize("error", [ImportError("libcuda.so is not there"), RuntimeError("boom"), OSError("no")])
-def test_a_library_that_does_not_load_is_reported(
+def test_a_library_that_fails_to_load_is_reported(
     error: Exception, no_devices: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def broken() -> Any:
@@ -117,12 +117,12 @@ def test_a_library_that_is_not_installed_is_reported(monkeypatch: pytest.MonkeyP
 
 
 @pytest.mark.slow
-def test_the_devices_of_this_machine_are_named() -> None:
+def test_the_devices_of_this_machine_are_listed() -> None:
     found = _doctor_report.inspect_machine()
     assert any(device["device"] == "cpu" for device in found["torch"]["devices"])
 
 
-def test_versions_are_held_against_those_that_are_tested(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_versions_are_compared_with_the_tested_ones(monkeypatch: pytest.MonkeyPatch) -> None:
     from importlib.metadata import version
 
     tested = _doctor_report.tested_versions()
@@ -142,21 +142,19 @@ def test_versions_are_held_against_those_that_are_tested(monkeypatch: pytest.Mon
             "avx2 avx512f avx512_vnni avx512_bf16 amx_tile amx_int8",
             "AVX2, AVX-512 (VNNI, BF16), AMX (INT8); bfloat16 in",
         ),
-        ("avx2", "AVX2, no AVX-512, no AMX; bfloat16 is emulated"),
+        ("avx2", "AVX2, no AVX-512, no AMX; bfloat16 is emulated (slow)"),
         ("fp asimd i8mm bf16", "NEON, BF16, I8MM; bfloat16 in hardware"),
-        ("", "not known here"),
+        ("", "unknown"),
     ],
 )
-def test_the_instructions_that_matter_are_named(
-    flags: str, said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_cpu_features_are_listed(flags: str, said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     cpuinfo = tmp_path / "cpuinfo"
     cpuinfo.write_text(f"processor : 0\nflags : {flags}\n" if flags else "processor : 0\n")
     monkeypatch.setattr(_processor, "CPUINFO", cpuinfo)
     assert said in _features(_processor.processor())
 
 
-def test_a_container_has_what_it_is_left(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_limits_of_a_container_apply(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(_processor, "CGROUP", tmp_path)
     assert _processor.quota() is None
     (tmp_path / "cpu.max").write_text("150000 100000\n")
@@ -165,22 +163,22 @@ def test_a_container_has_what_it_is_left(tmp_path: Path, monkeypatch: pytest.Mon
     assert _processor.processor()["usable"] == 1
     found = _processor.memory()
     assert (found["memory_gb"], found["memory_free_gb"]) == (1.0, 0.6)
-    assert "the container less" in _memory(found)
+    assert "limited by the container" in _memory(found)
     (tmp_path / "cpu.max").write_text("max 100000\n")
     assert _processor.quota() is None
 
 
 @pytest.mark.parametrize(
     ("seconds", "said"),
-    [(5, "just made"), (60, "1 minute old"), (7300, "2 hours old"), (86_400, "1 day old"), (9e6, "104 days old")],
+    [(5, "just created"), (60, "1 minute old"), (7300, "2 hours old"), (86_400, "1 day old"), (9e6, "104 days old")],
 )
-def test_an_age_is_told_in_its_largest_unit(seconds: float, said: str) -> None:
+def test_an_age_is_shown_in_its_largest_unit(seconds: float, said: str) -> None:
     assert age(seconds) == said
 
 
-def test_one_screen_shows_the_newest_entries_and_how_to_see_all(fill: Fill) -> None:
+def test_the_newest_entries_are_shown_and_how_to_list_all(fill: Fill) -> None:
     for number in range(9):
         fill("exports", f"int8-{number}")
     found = _doctor_report.cached()
     assert len(cache_rows(found, None)) == 10
-    assert cache_rows(found, 6)[-1] == ("", "and 3 more: hforch doctor --cache")
+    assert cache_rows(found, 6)[-1] == ("", "and 3 more; hforch doctor --cache lists all")

@@ -1,4 +1,4 @@
-"""hforch doctor: NVIDIA cards, why torch may not use them, and packages that several extras want."""
+"""hforch doctor: NVIDIA GPUs, why torch cannot use them, and packages of several extras."""
 
 from __future__ import annotations
 
@@ -30,17 +30,17 @@ def said(found: dict[str, Any], about: dict[str, Any]) -> str:
     return "\n".join(text for _, text in remarks(found, about))
 
 
-def test_a_card_is_a_row(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_gpu_is_a_row(monkeypatch: pytest.MonkeyPatch) -> None:
     install(monkeypatch, [FakeCard(processes={os.getpid(): 1500.0, 7: 500.0}), FakeCard(name="B200", uuid="GPU-2")])
     assert dict(rows(nvidia())) == {
-        "nvidia 0": "NVIDIA H200, 150.0 GB, compute capability 9.0, driver 580.95.05 (CUDA 13.0), 700 W at most,"
+        "nvidia 0": "NVIDIA H200, 150.0 GB, compute capability 9.0, driver 580.95.05 (CUDA 13.0), 700 W power limit,"
         " 2 compute processes with 2.0 GB",
-        "nvidia 1": "B200, 150.0 GB, compute capability 9.0, driver 580.95.05 (CUDA 13.0), 700 W at most,"
+        "nvidia 1": "B200, 150.0 GB, compute capability 9.0, driver 580.95.05 (CUDA 13.0), 700 W power limit,"
         " 0 compute processes",
     }
 
 
-def test_a_partitioned_card_names_its_parts(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_partitioned_gpu_lists_its_instances(monkeypatch: pytest.MonkeyPatch) -> None:
     card = FakeCard(mig=True)
     parts = [FakeCard(name=f"NVIDIA H200 MIG {size}", uuid=f"MIG-{size}", parent=card) for size in ("1g", "2g")]
     fake = install(monkeypatch, [card, *parts])
@@ -49,22 +49,22 @@ def test_a_partitioned_card_names_its_parts(monkeypatch: pytest.MonkeyPatch) -> 
     assert "MIG: no instances" in dict(rows(nvidia()))["nvidia 0"]
 
 
-def test_a_card_that_is_too_hot_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_throttled_gpu_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
     install(monkeypatch, [FakeCard(events=[0x4 | 0x20])])
-    assert ", slowed down now: thermal slowdown (driver)," in dict(rows(nvidia()))["nvidia 0"]
+    assert ", throttled: thermal slowdown (driver)," in dict(rows(nvidia()))["nvidia 0"]
 
 
-def test_what_a_card_does_not_tell_is_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_unknown_data_of_a_gpu_is_omitted(monkeypatch: pytest.MonkeyPatch) -> None:
     card = FakeCard(processes={1: None})
     for name in ("EnforcedPowerLimit", "CudaComputeCapability", "MemoryInfo", "Name"):
         card.fails(f"nvmlDeviceGet{name}", NO_PERMISSION)
     install(monkeypatch, [card])
     found = nvidia()
-    assert dict(rows(found))["nvidia 0"] == "a card without a name, driver 580.95.05 (CUDA 13.0), 1 compute process"
+    assert dict(rows(found))["nvidia 0"] == "unknown GPU, driver 580.95.05 (CUDA 13.0), 1 compute process"
     assert found["cards"][0]["absent"]["name"] == "no permission"
 
 
-def test_it_is_json_and_has_no_uuid(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_json_output_contains_no_uuid(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     card = FakeCard(events=[0x40])
     install(monkeypatch, [card])
     monkeypatch.setattr(_doctor_report, "_torch_devices", list)
@@ -77,7 +77,7 @@ def test_it_is_json_and_has_no_uuid(monkeypatch: pytest.MonkeyPatch, capsys: pyt
     assert card.uuid.partition("-")[2] not in told
 
 
-def test_a_driver_whose_library_cannot_be_used_is_a_row(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_unusable_driver_library_is_a_row(monkeypatch: pytest.MonkeyPatch) -> None:
     install(monkeypatch, [FakeCard()], fails_to_start=18)
     assert "different versions" in dict(rows(nvidia()))["nvidia"]
 
@@ -89,16 +89,16 @@ def test_without_a_driver_there_is_no_row(monkeypatch: pytest.MonkeyPatch) -> No
     assert list(rows(found)) == [] and said(found, torch(CPU)) == ""
 
 
-# ---------------------------------------------------------------- torch and the card
-def test_a_torch_without_cuda_beside_a_card_is_told_with_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
+# ---------------------------------------------------------------- torch and the GPU
+def test_a_torch_without_cuda_is_reported_with_a_hint(monkeypatch: pytest.MonkeyPatch) -> None:
     install(monkeypatch, [FakeCard()])
     told = said(nvidia(), torch(CPU))
     assert "2.13.0+cpu is a build without CUDA" in told and "https://pytorch.org/get-started/locally" in told
-    install(monkeypatch, [FakeCard()], fails_to_start=12)  # a device file is enough
+    install(monkeypatch, [FakeCard()], fails_to_start=12)  # the device file suffices
     assert "is a build without CUDA" in said(nvidia(), torch(CPU))
 
 
-def test_a_torch_that_sees_its_card_needs_no_remark(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_torch_that_finds_the_gpu_gets_no_remark(monkeypatch: pytest.MonkeyPatch) -> None:
     install(monkeypatch, [FakeCard()])
     assert said(nvidia(), torch(CUDA, "cuda:0")) == ""
 
@@ -106,33 +106,31 @@ def test_a_torch_that_sees_its_card_needs_no_remark(monkeypatch: pytest.MonkeyPa
 @pytest.mark.parametrize(
     "about", [torch(None), torch(CUDA, error="does not load"), torch({"version": "2.13", "cuda": None, "hip": "6.4"})]
 )
-def test_a_torch_that_is_not_there_or_of_another_make_needs_none_either(
-    about: dict[str, Any], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_missing_or_rocm_torch_gets_no_remark(about: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
     install(monkeypatch, [FakeCard()])
     assert said(nvidia(), about) == ""
 
 
-def test_hidden_cards_are_told(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_hidden_gpus_are_reported(monkeypatch: pytest.MonkeyPatch) -> None:
     install(monkeypatch, [FakeCard()])
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
-    assert said(nvidia(), torch(CUDA)) == "CUDA_VISIBLE_DEVICES='' hides all cards"
+    assert said(nvidia(), torch(CUDA)) == "CUDA_VISIBLE_DEVICES='' hides all GPUs"
 
 
-def test_a_driver_that_is_too_old_for_torch_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_driver_that_is_too_old_for_torch_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
     fake = install(monkeypatch, [FakeCard()])
     monkeypatch.setattr(fake, "nvmlSystemGetCudaDriverVersion_v2", lambda: 12080)
     told = said(nvidia(), torch(CUDA))
-    assert "built for CUDA 13.0, and driver 580.95.05 supports CUDA 12.8 at most" in told
+    assert "requires CUDA 13.0, but driver 580.95.05 only supports CUDA 12.8" in told
     assert "newer driver" in told
 
 
-def test_another_reason_is_left_to_torch_to_tell(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_for_other_reasons_torch_is_asked(monkeypatch: pytest.MonkeyPatch) -> None:
     install(monkeypatch, [FakeCard()])
     assert "torch.cuda.init()" in said(nvidia(), torch(CUDA))
 
 
-def test_remarks_stand_among_the_devices(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_remarks_are_listed_among_the_devices(monkeypatch: pytest.MonkeyPatch) -> None:
     about = SimpleNamespace(version=SimpleNamespace(cuda=None, hip=None), __version__="2.13.0+cpu")
     install(monkeypatch, [FakeCard()], about)
     monkeypatch.setattr(_doctor_report, "_torch_devices", list)
@@ -165,7 +163,7 @@ def test_a_package_of_several_extras_is_listed_once(monkeypatch: pytest.MonkeyPa
     assert len(found) == 5
 
 
-def test_of_this_project_each_package_is_listed_once_with_an_extra_that_it_has(
+def test_each_package_of_this_project_is_listed_once_with_its_extra(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     from importlib.metadata import PackageNotFoundError
@@ -173,7 +171,7 @@ def test_of_this_project_each_package_is_listed_once_with_an_extra_that_it_has(
     def not_installed(name: str) -> list[str]:
         raise PackageNotFoundError(name)
 
-    monkeypatch.setattr(_doctor_report, "requires", not_installed)  # pyproject.toml is read instead
+    monkeypatch.setattr(_doctor_report, "requires", not_installed)  # so that pyproject.toml is read
     found = {row["name"]: row["extra"] for row in _doctor_report.packages()}
     assert found["openvino"] == "openvino" and found["openvino-genai"] == "genai"
     assert found["nvidia-ml-py"] == "cuda" and found["torch"] is None
@@ -182,7 +180,7 @@ def test_of_this_project_each_package_is_listed_once_with_an_extra_that_it_has(
     assert _doctor_report.tested_versions()["nvidia-ml-py"]
 
 
-def test_a_missing_package_for_nvidia_cards_is_a_row_where_there_is_one() -> None:
+def test_a_missing_nvidia_package_is_a_row_if_there_is_a_driver() -> None:
     missing = {"name": "nvidia-ml-py", "version": None, "extra": "cuda", "differs": []}
     missing["install"] = "pip install 'hforch[cuda]'"
     assert _packages([missing], has_nvidia=False) == []
@@ -192,25 +190,25 @@ def test_a_missing_package_for_nvidia_cards_is_a_row_where_there_is_one() -> Non
 @pytest.mark.parametrize(
     ("version", "said"),
     [
-        ("2.10.0+cu128", ["torchao 0.18", "mixtures of experts"]),
-        ("2.11.0+cu130", ["importing torchao initialises CUDA"]),
+        ("2.10.0+cu128", ["torchao 0.18", "mixture-of-experts"]),
+        ("2.11.0+cu130", ["importing torchao initializes CUDA"]),
         ("2.13.0", []),
         ("2.13.0+cpu", []),
     ],
 )
-def test_what_is_known_to_differ_with_another_torch(version: str, said: list[str]) -> None:
+def test_known_differences_of_other_torch_versions(version: str, said: list[str]) -> None:
     found = list(differences("torch", version))
     assert len(found) == len(said)
     assert all(part in whole for part, whole in zip(said, found, strict=True))
     assert list(differences("numpy", "1.0")) == []
 
 
-def test_the_tested_versions_differ_in_nothing() -> None:
+def test_the_tested_versions_have_no_differences() -> None:
     for package in DIFFERENCES:
         assert list(differences(package, _doctor_report.tested_versions()[package])) == []
 
 
-def test_the_compiled_kernels_of_torchao_need_the_torch_that_is_named() -> None:
+def test_torchao_requires_the_listed_torch_for_its_kernels() -> None:
     from importlib.util import find_spec
 
     spec = find_spec("torchao")
@@ -219,12 +217,12 @@ def test_the_compiled_kernels_of_torchao_need_the_torch_that_is_named() -> None:
     assert '_parse_version("2.11.0")' in Path(spec.origin).read_text(encoding="utf-8")
 
 
-def test_another_torch_is_told_with_what_differs(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_another_torch_is_listed_with_its_differences(monkeypatch: pytest.MonkeyPatch) -> None:
     from importlib.metadata import version
 
     monkeypatch.setattr(_doctor_report, "version", lambda name: "2.11.0+cu130" if name == "torch" else version(name))
     told = _packages(list(_doctor_report.packages()))
     at = told.index(("torch", f"2.11.0+cu130, tested with {_doctor_report.tested_versions()['torch']}"))
     assert told[at + 1][0] == "" and told[at + 1][1].startswith(
-        "torch 2.11.0+cu130: importing torchao initialises CUDA"
+        "torch 2.11.0+cu130: importing torchao initializes CUDA"
     )

@@ -1,4 +1,4 @@
-"""hforch init: a folder that runs as it is."""
+"""hforch init: a project directory that works without changes."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ from hforch.commands.init import FILES
 
 
 @pytest.mark.model
-def test_what_it_prints_as_next_can_be_typed(tmp_path: Path) -> None:
-    """On the fake backend; the recipe sweeps over the real ones, and is only planned."""
+def test_the_suggested_commands_work(tmp_path: Path) -> None:
+    """The run uses the fake backend; the recipe, with real backends, is only planned."""
     done = hforch(tmp_path, "init", "mine")
     commands = [line.strip() for line in done.partition("Next:")[2].splitlines() if line.strip()]
     assert commands[0] == "cd mine"
     first, planned, _ = (shlex.split(command)[1:] for command in commands[1:])
-    assert "4 of 4 answered" in hforch(tmp_path / "mine", *first, "backend=fake")
+    assert "4 of 4 samples succeeded" in hforch(tmp_path / "mine", *first, "backend=fake")
     assert "backend=openvino" in hforch(tmp_path / "mine", *planned)
 
 
 @pytest.mark.slow
-def test_its_readme_leads_from_a_run_to_a_verified_recipe(tmp_path: Path) -> None:
+def test_the_commands_of_its_readme_work(tmp_path: Path) -> None:
     hforch(tmp_path, "init")
     lines = [line.strip() for line in (tmp_path / "README.md").read_text().splitlines() if line.startswith("    ")]
     assert len(lines) == 6
@@ -34,21 +34,21 @@ def test_its_readme_leads_from_a_run_to_a_verified_recipe(tmp_path: Path) -> Non
         sweeps = sorted(one.parent for one in tmp_path.glob("outputs/*/*/sweep.json"))
         directory = str(sweeps[-1].relative_to(tmp_path)) if sweeps else "outputs/DAY/TIME"
         said = hforch(tmp_path, *shlex.split(line.replace("outputs/DAY/TIME", directory))[1:])
-    assert "identical: all 4 outputs are the frozen ones" in said
+    assert "identical: all 4 outputs match the frozen ones" in said
 
 
-def test_nothing_is_written_over(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_existing_files_are_not_overwritten(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "README.md").write_text("mine")
     (tmp_path / "conf").mkdir()
     (tmp_path / "conf" / "project.yaml").write_text("mine")
     assert cli.main(["init", str(tmp_path)]) == 2
     err = capsys.readouterr().err
-    assert "README.md is there already" in err
-    assert "project.yaml is there already" in err
+    assert "README.md already exists" in err
+    assert "project.yaml already exists" in err
     assert sorted(path.name for path in tmp_path.iterdir()) == ["README.md", "conf"]
 
 
-def test_its_files_fit_the_schemas_it_writes(tmp_path: Path) -> None:
+def test_its_files_match_the_schemas_it_writes(tmp_path: Path) -> None:
     import json
 
     assert cli.main(["init", str(tmp_path)]) == 0
@@ -59,10 +59,10 @@ def test_its_files_fit_the_schemas_it_writes(tmp_path: Path) -> None:
             jsonschema.validate(yaml.safe_load((tmp_path / name).read_text()), schema)
 
 
-def test_a_place_that_cannot_be_written_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_unwritable_directory_is_reported(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "file").write_text("")
     assert cli.main(["init", str(tmp_path / "file" / "x")]) == 1
-    assert "cannot be written" in capsys.readouterr().err
+    assert "cannot write" in capsys.readouterr().err
 
 
 def hforch(folder: Path, *words: str) -> str:

@@ -1,4 +1,4 @@
-"""hforch schema: on stdout, or as files."""
+"""hforch schema: JSON Schemas on stdout and as files."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def test_a_schema_is_printed(words: list[str], title: str, capsys: pytest.Captur
     assert json.loads(capsys.readouterr().out)["title"] == title
 
 
-def test_all_are_written(tmp_path: Path) -> None:
+def test_all_schemas_are_written(tmp_path: Path) -> None:
     assert main(["schema", "--write", str(tmp_path / "new")]) == 0
     assert {file.stem for file in (tmp_path / "new").iterdir()} == set(names())
 
@@ -31,12 +31,12 @@ def test_all_are_written(tmp_path: Path) -> None:
     ("words", "said"),
     [
         (["recipes"], "did you mean recipe?"),
-        (["job", "--write", "x"], "leave job out"),
+        (["job", "--write", "x"], "omit job"),
         (["--wriet", "x"], "did you mean --write?"),
-        (["--write", "/proc/schema"], "cannot be written"),
+        (["--write", "/proc/schema"], "cannot write"),
     ],
 )
-def test_wrong_words_exit_with_2(words: list[str], said: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_wrong_arguments_exit_with_2(words: list[str], said: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["schema", *words]) == 2
     assert said in capsys.readouterr().err
 

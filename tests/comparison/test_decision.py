@@ -130,7 +130,7 @@ def test_exit_codes_of_decisions(sweep: Path, capsys: pytest.CaptureFixture[str]
     assert cli.main(["compare", str(sweep), "--require", "tokens_per_s>=1000"]) == 3
     assert "the closest is job 2" in capsys.readouterr().out
     assert cli.main(["compare", str(sweep), "--require", "tokens>=1000", "--optimize", "speed", "--worst", "-1"]) == 2
-    assert capsys.readouterr().err.startswith("3 mistakes")
+    assert capsys.readouterr().err.startswith("3 errors")
 
 
 def test_former_metric_names_work_and_are_reported_once(sweep: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -154,7 +154,7 @@ def test_the_help_names_all_metrics(capsys: pytest.CaptureFixture[str]) -> None:
             cli.main([verb, "--help"])
         said = " ".join(capsys.readouterr().out.split())
         assert "Metrics: tokens_per_s, checks, exact_match" in said and "kl_p99" in said
-        assert "(more is better)" in said and "(less is better)" in said
+        assert "(higher is better)" in said and "(lower is better)" in said
 
 
 def test_too_few_passed_checks_exit_with_code_3(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -162,11 +162,11 @@ def test_too_few_passed_checks_exit_with_code_3(tmp_path: Path, capsys: pytest.C
     write_job(tmp_path / "0", answers(("a", [1])), totals=totals)
     assert cli.main(["compare", str(tmp_path), "--min-pass", "0.5"]) == 0
     assert cli.main(["compare", str(tmp_path), "--min-pass", "0.9"]) == 3
-    assert "passes 50% of its checks; --min-pass asks for 90%" in capsys.readouterr().err
+    assert "passes 50% of its checks; --min-pass requires 90%" in capsys.readouterr().err
     assert cli.main(["compare", str(tmp_path), "--min-pass", "90"]) == 2
     write_job(tmp_path / "1", answers(("a", [1])), totals=totals, status="interrupted")
     assert cli.main(["compare", str(tmp_path / "1"), "--min-pass", "0.5"]) == 3
-    assert "has not come to its end; --min-pass asks for 50%" in capsys.readouterr().err
+    assert "did not finish; --min-pass requires 50%" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("form", ["csv", "json", "markdown", "table"])
@@ -232,4 +232,4 @@ def test_escape_codes_in_answers_are_not_sent_to_the_terminal(
 def test_an_unwritable_output_file_is_an_error(sweep: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (sweep / "file").write_text("")
     assert cli.main(["compare", str(sweep), "--output", str(sweep / "file" / "x.csv"), "--format", "csv"]) == 1
-    assert "cannot be written" in capsys.readouterr().err
+    assert "cannot write" in capsys.readouterr().err

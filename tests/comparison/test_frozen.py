@@ -69,7 +69,7 @@ def test_the_default_model_verifies_bit_for_bit(
     run(tmp_path / "run", f"backend={backend}", "inputs=facts", "prompt=chat", "generation.max_new_tokens=16")
     recipe = frozen(tmp_path / "run", tmp_path / "r.yaml")
     assert cli.main(["verify", str(recipe)]) == 0
-    assert "identical: all 8 outputs are the frozen ones, token for token" in capfd.readouterr().out
+    assert "identical: all 8 outputs match the frozen ones, token for token" in capfd.readouterr().out
 
 
 # ---------------------------------------------------------------- contents of the recipe
@@ -174,9 +174,9 @@ def test_verify_reports_first_differences_and_changes(tmp_path: Path, capsys: py
     capsys.readouterr()
     assert cli.main(["verify", str(recipe)]) == 3
     out = capsys.readouterr().out
-    assert "not identical: 3 of 4 outputs are the frozen ones" in out
+    assert "not identical: 3 of 4 outputs match the frozen ones" in out
     assert "first differs at token 2" in out
-    assert "changed since: cpu: an abacus -> " in out
+    assert "changed: cpu: an abacus -> " in out
 
 
 def test_an_override_is_reported_as_a_change(tmp_path: Path) -> None:
@@ -268,13 +268,13 @@ def test_wrong_usage_is_an_error(tmp_path: Path, capsys: pytest.CaptureFixture[s
     assert "no records found in" in told("freeze", str(tmp_path))
     run(tmp_path / "runs" / "0", *FAKE)
     run(tmp_path / "runs" / "1", *FAKE)
-    assert "holds 2 jobs, and a recipe repeats one" in told("freeze", str(tmp_path / "runs"))
+    assert "contains 2 jobs; a recipe repeats only one" in told("freeze", str(tmp_path / "runs"))
     recipe = frozen(tmp_path / "runs" / "0", tmp_path / "r.yaml")
-    assert "is there already" in told("freeze", str(tmp_path / "runs" / "0"), "-o", str(recipe))
+    assert "already exists" in told("freeze", str(tmp_path / "runs" / "0"), "-o", str(recipe))
     assert cli.main(["freeze", str(tmp_path / "runs" / "0"), "-o", str(recipe), "--force"]) == 0
     (tmp_path / "plain.yaml").write_text("defaults: [{backend: fake}]\n")
     assert "hforch freeze" in told("verify", str(tmp_path / "plain.yaml"))
-    assert "there is no recipe" in told("verify", str(tmp_path / "none.yaml"))
+    assert "recipe not found" in told("verify", str(tmp_path / "none.yaml"))
     assert "frozen.schema_version" in told("verify", str(edited(recipe)))
 
 

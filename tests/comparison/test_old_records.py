@@ -75,7 +75,7 @@ def test_an_old_sweep_is_exported_in_every_format(found: Comparison) -> None:
 def test_limits_with_old_names_decide_as_before(capsys: pytest.CaptureFixture[str]) -> None:
     bound = THEN[1]["metrics"]["identical"]
     assert cli.main(["compare", str(RECORDED), "--require", f"identical>={bound}", "--optimize", "divergence"]) == 0
-    assert "qualify: 0, 1" in capsys.readouterr().out
+    assert "qualified: 0, 1" in capsys.readouterr().out
 
 
 def test_a_page_of_an_old_sweep_is_written(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -109,7 +109,7 @@ def test_such_a_run_is_resumed(older_run: Path, capsys: pytest.CaptureFixture[st
 
 def test_such_a_run_is_not_resumed_where_the_key_means_something_else_now(older_run: Path, added: Any) -> None:
     added(Runtime, {"memory_check": "off", "repeat": 2, "threads": None})
-    with pytest.raises(ConfigError, match=r"runtime\.repeat: was 2 when this was begun, and is 1 now"):
+    with pytest.raises(ConfigError, match=r"runtime\.repeat: changed from 2 to 1 since the run started"):
         resume.main([str(older_run)])
 
 

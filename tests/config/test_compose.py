@@ -63,7 +63,7 @@ def test_the_defaults_are_one_option_of_each_group() -> None:
 
 # ---------------------------------------------------------------- wrong inputs
 WRONG = [
-    ("model=gpt3", "model", ["'gpt3'", "smollm2", "did you mean model=gpt2?", "written in model=gpt3"]),
+    ("model=gpt3", "model", ["'gpt3'", "smollm2", "did you mean model=gpt2?", "set in model=gpt3"]),
     ("stop=newlin", "stop", ["did you mean stop=newline?"]),
     ("precision=8", "precision", ["'8' is not one of its options", "int8"]),
     ("model=", "model", ["is not one of its options"]),
@@ -81,15 +81,15 @@ WRONG = [
     ("runtime.sead=3", "runtime.sead", ["did you mean runtime.seed?"]),
     ("batch_size=3", "batch_size", ["did you mean", "runtime.batch_size"]),
     ("scoring.text.window=3", "scoring.text.window", ["scoring=none has no such key", "scoring=both", "scoring=text"]),
-    ("+generation.max_tokens=3", "generation.max_tokens", ["no such key", "written in +generation.max_tokens=3"]),
-    ("+foo.bar=1", "foo", ["no such group", "written in +foo.bar=1"]),
+    ("+generation.max_tokens=3", "generation.max_tokens", ["no such key", "set in +generation.max_tokens=3"]),
+    ("+foo.bar=1", "foo", ["no such group", "set in +foo.bar=1"]),
     ("generation={max_new_token: 3}", "generation.max_new_token", ["did you mean generation.max_new_tokens?"]),
     ("runtime.seed.x=1", "runtime.seed.x", ["no such key"]),
     ("model.id=a/b", "model.id", ["model=smollm2 has no such key", "model=hub"]),
     ("ov_config.NEW=1", "ov_config.NEW", ["write +ov_config.NEW=1"]),
     ("prompt.system=hi", "prompt.system", ["these have it: ", "prompt=chat"]),
     ("+generation.max_new_tokens=3", "generation.max_new_tokens", ["leave the + out: generation.max_new_tokens=3"]),
-    ("~runtime.warmup", "runtime.warmup", ["is missing", "written in ~runtime.warmup"]),
+    ("~runtime.warmup", "runtime.warmup", ["is missing", "set in ~runtime.warmup"]),
     ("~runtime.nope", "runtime.nope", ["no such key"]),
     ("model=hub", "model.id", ["model=hub needs model.id", "add model.id=ORG/NAME", "conf/model/hub.yaml:3"]),
     ("inputs=file", "inputs.path", ["inputs=file needs inputs.path", "add inputs.path=FILE"]),
@@ -297,14 +297,14 @@ def test_a_users_file_that_ours_would_hide_is_told(mine: Path) -> None:
 
 
 OUT_OF_RANGE = {
-    "the command line": ("", ["runtime.batch_size=0"], "written in runtime.batch_size=0"),
-    "a user's primary config": ("runtime:\n  batch_size: 0\n", [], "written in my/exp.yaml:5"),
+    "the command line": ("", ["runtime.batch_size=0"], "set in runtime.batch_size=0"),
+    "a user's primary config": ("runtime:\n  batch_size: 0\n", [], "set in my/exp.yaml:5"),
     "the other end of an interpolation": (
         "runtime:\n  batch_size: ${generation.top_k}\ngeneration:\n  top_k: 0\n  do_sample: true\n",
         [],
-        "written in my/exp.yaml:5, which takes ${generation.top_k} from my/exp.yaml:7",
+        "set in my/exp.yaml:5, which takes ${generation.top_k} from my/exp.yaml:7",
     ),
-    "a user's option": ("", ["runtime=mine"], "written in my/runtime/mine.yaml:1"),
+    "a user's option": ("", ["runtime=mine"], "set in my/runtime/mine.yaml:1"),
 }
 
 
@@ -426,7 +426,7 @@ def test_what_hydra_refuses_in_a_users_config_is_a_mistake_of_that_file(mine: Pa
     (mine / "exp.yaml").write_text(text)
     found = mistakes("backend=fake", config_dir="my", config_name="exp")
     assert said in "\n".join(found.values())
-    assert "written in" in found[""]
+    assert "set in" in found[""]
     assert "backend=fake" not in found[""]
 
 

@@ -113,7 +113,7 @@ def blocks(report: str) -> list[str]:
     for line in report.splitlines():
         if line.startswith("    ") and found:
             found[-1] += f"\n{line}"
-        elif line and not line.endswith("mistakes, nothing was run:"):
+        elif line and not line.endswith("errors; nothing was run:"):
             found.append(line)
     return found
 

@@ -61,7 +61,7 @@ def test_what_contradicts_itself_is_refused(overrides: list[str], path: str, sai
     found = mistakes(*overrides)
     assert list(found) == [path]
     assert said in found[path]
-    assert "written in" in found[path]
+    assert "set in" in found[path]
 
 
 ALLOWED = [

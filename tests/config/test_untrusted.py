@@ -133,4 +133,4 @@ def test_a_recipe_whose_name_looks_like_an_override_is_a_recipe(tmp_path: Path) 
     assert yaml.safe_load(told)["generation"]["max_new_tokens"] == 5
     told = hforch("run", "runtime.seed=4", str(recipe), "--cfg", "job", cwd=tmp_path).stdout
     assert yaml.safe_load(told)["runtime"]["seed"] == 4
-    assert "needs a recipe" in hforch("run", "runtime.seed=5.yaml", cwd=tmp_path, code=2).stderr
+    assert "requires a recipe" in hforch("run", "runtime.seed=5.yaml", cwd=tmp_path, code=2).stderr

@@ -80,7 +80,7 @@ def is_clear(done: subprocess.CompletedProcess[str], said: str, code: int = 1) -
 @pytest.mark.parametrize("words", [(), ("--help",), FAKE, SWEEP, ("doctor",), ("compare", "out"), ("resume", "out")])
 def test_a_removed_working_directory_is_reported(tmp_path: Path, words: Sequence[str]) -> None:
     line = "mkdir gone && cd gone && rmdir ../gone"
-    assert is_clear(limited(line, *words, cwd=tmp_path), "the working directory cannot be found", code=2)
+    assert is_clear(limited(line, *words, cwd=tmp_path), "the working directory does not exist", code=2)
 
 
 def test_the_version_needs_no_working_directory(tmp_path: Path) -> None:
@@ -209,7 +209,7 @@ def test_a_file_that_the_user_named_may_be_a_link_or_a_device(tmp_path: Path) ->
     assert (tmp_path / "new" / "file").read_text() == "text"
     files.write_output(Path(os.devnull), "text")
     assert Path(os.devnull).is_char_device()
-    with pytest.raises(HforchError, match="/dev/full cannot be written: no space left"):
+    with pytest.raises(HforchError, match="cannot write /dev/full: no space left"):
         _comparison_flags.write(Path("/dev/full"), "text")
 
 
@@ -222,10 +222,10 @@ def test_a_model_is_copied_completely_or_not_at_all(tmp_path: Path, exists: bool
         (source / name).write_bytes(b"x" * size)
     if exists:
         target.mkdir()
-    with small_files(2000), pytest.raises(HforchError, match="copy cannot be written: file size limit exceeded"):
+    with small_files(2000), pytest.raises(HforchError, match=r"cannot write .*copy: file size limit exceeded"):
         _copy(source, target)
     assert not any(target.iterdir()) if exists else not target.exists()
-    with pytest.raises(HforchError, match="/dev/null/ir cannot be written: not a directory"):
+    with pytest.raises(HforchError, match="cannot write /dev/null/ir: not a directory"):
         _copy(source, Path("/dev/null/ir"))
     _copy(source, target)
     assert {str(file.relative_to(target)) for file in target.rglob("*") if file.is_file()} == sizes.keys() - {

@@ -86,4 +86,4 @@ def test_an_unwritable_cache_is_reported(
     monkeypatch.setattr(bandwidth, "measure", lambda threads: 10.0)
     own_cache.write_text("a file")
     assert cli.main(["doctor", "--bandwidth"]) == 1
-    assert "bandwidth.json cannot be written" in capsys.readouterr().err
+    assert f"cannot write {bandwidth.file()}" in capsys.readouterr().err

@@ -255,7 +255,7 @@ def test_reduced_clocks_are_a_warning(tmp_path: Path, claim: Claim, monkeypatch:
     notes = Notes()
     record = do(tmp_path, *SLOW, watcher=notes)
     (warning,) = [one for one in record["warnings"] if "clocks" in one]
-    assert "cuda:0 reduced its clocks while the job was measured: thermal slowdown (hardware)" in warning
+    assert "cuda:0 reduced its clocks during the measurement: thermal slowdown (hardware)" in warning
     assert f"warning: {warning}" in notes.notes
     assert record["accelerators"][0]["slowed_by"] == ["thermal slowdown (hardware)"]
 

@@ -192,7 +192,7 @@ def test_memory_that_the_driver_does_not_report_is_null(library: Library) -> Non
 
 def test_doctor_has_a_row_for_the_gpu(library: Library) -> None:
     assert dict(rows(nvidia())) == {
-        "nvidia 0": "NVIDIA H200, 150.0 GB, compute capability 9.0, driver 580.95.05 (CUDA 13.0), 700 W at most,"
+        "nvidia 0": "NVIDIA H200, 150.0 GB, compute capability 9.0, driver 580.95.05 (CUDA 13.0), 700 W power limit,"
         " 0 compute processes"
     }
 

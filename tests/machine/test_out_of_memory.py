@@ -171,7 +171,7 @@ def test_the_estimated_batch_size_that_fits_is_named(
     generating(1)
     cuda.cards[0].total = cuda.cards[0].used_by_others + 60_000
     _, samples = do(tmp_path, tiny_gpt2, "runtime.batch_size=4", "runtime.memory_check=off", code=1)
-    assert "use a smaller runtime.batch_size (2 fits by the estimate)" in samples[0]["error"]["message"]
+    assert "use a smaller runtime.batch_size (2 is estimated to fit)" in samples[0]["error"]["message"]
 
 
 # ---------------------------------------------------------------- loading

@@ -17,7 +17,7 @@ def test_help_has_an_example(capsys: pytest.CaptureFixture[str]) -> None:
 
 def test_a_nonempty_folder_is_not_changed(tmp_path: Path) -> None:
     (tmp_path / "note").write_text("mine")
-    with pytest.raises(ConfigError, match="not an empty folder"):
+    with pytest.raises(ConfigError, match="not an empty directory"):
         main(["-o", str(tmp_path), "model=smollm2"])
 
 

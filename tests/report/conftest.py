@@ -1,4 +1,4 @@
-"""The page of a sweep that was written by hand, and a browser to look at it with."""
+"""Fixtures: the report of a hand-written sweep, and a browser to open it."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def browser() -> Iterator[Any]:
 
 @pytest.fixture(scope="session")
 def reported(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The page of three jobs, with a decision."""
+    """The report of three jobs, with a decision."""
     directory = write_reported(tmp_path_factory.mktemp("reported") / "sweep")
     hforch("report", str(directory), "--require", "exact_match>=0.5", "--optimize", "tokens_per_s")
     return directory / "report.html"
@@ -28,13 +28,13 @@ def reported(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def seen(browser: Any, reported: Path) -> Iterator[real.Seen]:
-    """That page, opened without its charts; in the end its console is empty, and nothing but its file was asked for."""
+    """That report, opened without charts. The console must stay empty, and only the file may be requested."""
     yield from quiet(real.open_page(browser, reported, charts=False))
 
 
 @pytest.fixture
 def drawn(browser: Any, reported: Path) -> Iterator[real.Seen]:
-    """The same with its charts."""
+    """That report, opened with charts."""
     yield from quiet(real.open_page(browser, reported))
 
 

@@ -1,4 +1,4 @@
-"""What the page is told: word-level differences, the share of inputs that is shown, and what cannot be shown."""
+"""The data of the report: word-level differences, the sample of inputs, and messages about missing data."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from hforch.report.page.rerun import of_job, of_sweeps
 
 
 def data_of(page: Path) -> tuple[dict[str, Any], list[dict[str, Any]]]:
-    """The summary and the parts of a written page."""
+    """Return the summary and the parts of a written report."""
     text = page.read_text(encoding="utf-8")
     packed = dict(re.findall(r'<script type="text/plain" id="([\w-]+)">([^<]*)</script>', text))
     found = {name: json.loads(gzip.decompress(base64.b64decode(one))) for name, one in packed.items()}
@@ -36,13 +36,13 @@ def data_of(page: Path) -> tuple[dict[str, Any], list[dict[str, Any]]]:
 
 
 def in_javascript(text: str, start: int, length: int) -> str:
-    """A slice of a text as JavaScript counts, in UTF-16 code units."""
+    """Return a slice of a text, counted in UTF-16 code units as in JavaScript."""
     return text.encode("utf-16-le", "surrogatepass")[2 * start : 2 * (start + length)].decode("utf-16-le")
 
 
 # ---------------------------------------------------------------- differences
 @given(st.text(st.sampled_from("ab .\n日本👩‍é"), max_size=40), st.text(st.sampled_from("ab .\n日本👩‍é"), max_size=40))
-def test_a_difference_leads_from_one_text_to_the_other(base: str, text: str) -> None:
+def test_a_difference_turns_one_text_into_the_other(base: str, text: str) -> None:
     steps = difference(base, text)
     assert len(steps) % 3 == 0
     again, a, b = "", 0, 0
@@ -53,21 +53,21 @@ def test_a_difference_leads_from_one_text_to_the_other(base: str, text: str) -> 
     assert again == text and a == len(base.encode("utf-16-le")) // 2
 
 
-def test_words_are_told_apart_and_not_letters() -> None:
+def test_texts_are_split_into_words() -> None:
     assert split_words("The cat, black.") == ["The ", "cat", ", ", "black", "."]
     assert split_words("東京は big") == ["東", "京", "は", " ", "big"]
     assert [*alignment(split_words("a cat sat"), split_words("a dog sat"))] == [(1, 1, 1), (1, 0, 0)]
     assert [*alignment([], [])] == []
 
 
-def test_very_long_texts_differ_as_a_whole_between_their_ends() -> None:
+def test_very_long_texts_are_only_compared_at_their_ends() -> None:
     one = ["start", *(f"a{n}" for n in range(6000)), "end"]
     other = ["start", *(f"b{n}" for n in range(6000)), "end"]
     assert [*alignment(one, other)] == [(1, 6000, 6000), (1, 0, 0)]
 
 
-# ---------------------------------------------------------------- which inputs
-def test_of_many_inputs_a_fixed_share_is_shown_and_those_that_failed(tmp_path: Path) -> None:
+# ---------------------------------------------------------------- inputs
+def test_many_inputs_are_sampled_and_failed_ones_included(tmp_path: Path) -> None:
     for number, name in enumerate(("fp32", "int8")):
         samples = [sample(index, f"text {index}", [index, number]) for index in range(400)]
         samples[13] = sample(13, "", None) | {"text": None}
@@ -80,7 +80,7 @@ def test_of_many_inputs_a_fixed_share_is_shown_and_those_that_failed(tmp_path: P
     assert all(None not in cells for _, _, cells in rows)  # the same inputs for each job
 
 
-def test_the_size_of_answers_bounds_how_many_are_shown(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_size_of_answers_limits_the_number_of_inputs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for number, name in enumerate(("fp32", "int8")):
         write_job(tmp_path / str(number), answers(*[("word " * 200, [1])] * 100), **precision(name))
     monkeypatch.setattr(collecting, "MOST_BYTES", 40_000)
@@ -89,7 +89,7 @@ def test_the_size_of_answers_bounds_how_many_are_shown(tmp_path: Path, monkeypat
     assert 0 < page.summary["rows"]["shown"] < 50 and page.summary["rows"]["of"] == 100
 
 
-def test_a_text_beyond_all_measure_is_cut_and_that_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_huge_text_is_truncated_and_its_length_recorded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     write_job(tmp_path / "0", answers(("word " * 100, [1])), **precision("fp32"))
     monkeypatch.setattr(collecting, "LONGEST", 50)
     entries, seen = first_pass(read_jobs([tmp_path]))
@@ -97,7 +97,7 @@ def test_a_text_beyond_all_measure_is_cut_and_that_is_told(tmp_path: Path, monke
     assert len(cell["text"]) == 50 and cell["cut"] == 500
 
 
-def test_answers_are_joined_by_input_and_those_of_repeats_left_out(tmp_path: Path) -> None:
+def test_answers_are_grouped_by_input_without_repeats(tmp_path: Path) -> None:
     one = [sample(0, "a", [1]), sample(1, "b", [2]), sample(0, "again", [1], repeat=1)]
     write_job(tmp_path / "0", one, **precision("fp32"))
     write_job(tmp_path / "1", [sample(1, "B", [3])], **precision("int8"))
@@ -109,8 +109,8 @@ def test_answers_are_joined_by_input_and_those_of_repeats_left_out(tmp_path: Pat
     assert texts == [["a", None], ["b", "B"]]
 
 
-# ---------------------------------------------------------------- what is missing
-def test_broken_lines_are_named_and_the_others_shown(tmp_path: Path) -> None:
+# ---------------------------------------------------------------- missing data
+def test_damaged_lines_are_reported_and_the_others_shown(tmp_path: Path) -> None:
     directory = write_reported(tmp_path / "sweep")
     file = directory / "1" / "samples.jsonl"
     lines = file.read_text().splitlines(keepends=True)
@@ -125,13 +125,13 @@ def test_broken_lines_are_named_and_the_others_shown(tmp_path: Path) -> None:
     told = "\n".join(summary["about"]["missing"])
     assert f"job 1: left out: {file} has 2 lines that are no samples of this run: 4 (it is not JSON), 6 (" in told
     assert f"job 1: the last line of {file} is torn" in told and "job 2 has no samples" in told
-    assert "not on the page: job 2 has no samples" in done.stderr
+    assert "not in the report: job 2 has no samples" in done.stderr
     cells = [cells for part in parts for _, _, cells in part["inputs"]]
     assert sum(row[1] is not None for row in cells) == INPUTS - 3
     assert all(row[0] is not None and row[2] is None for row in cells)
 
 
-def test_records_that_cannot_be_read_are_named_and_the_others_shown(tmp_path: Path) -> None:
+def test_unreadable_records_are_reported_and_the_others_shown(tmp_path: Path) -> None:
     directory = write_reported(tmp_path / "sweep")
     record = json.loads((directory / "1" / "record.json").read_text())
     (directory / "1" / "record.json").write_text(json.dumps(record | {"schema_version": 99}))
@@ -142,10 +142,10 @@ def test_records_that_cannot_be_read_are_named_and_the_others_shown(tmp_path: Pa
     told = "\n".join(summary["about"]["missing"])
     assert "has schema version 99" in told
     assert "there is no directory" in told and len(summary["about"]["missing"]) == 3
-    assert done.stderr.count("not on the page: ") == 3
+    assert done.stderr.count("not in the report: ") == 3
 
 
-def test_jobs_that_were_not_run_are_rows_without_figures(tmp_path: Path) -> None:
+def test_jobs_that_were_not_run_are_rows_without_metrics(tmp_path: Path) -> None:
     hforch("-m", "backend=fake", "inputs=facts", "runtime.seed=1,2", f"hydra.sweep.dir={tmp_path}")
     shutil.rmtree(tmp_path / "1")
     hforch("report", str(tmp_path))
@@ -159,13 +159,13 @@ def test_jobs_that_were_not_run_are_rows_without_figures(tmp_path: Path) -> None
     [
         (("{empty}",), "holds no records"),
         (("{gone}",), "there is no directory"),
-        (("{sweep}", "--require", "speed>3", "--optimize", "nice", "--inputs", "0"), "3 mistakes"),
+        (("{sweep}", "--require", "speed>3", "--optimize", "nice", "--inputs", "0"), "3 errors"),
         (("{sweep}", "--baseline", "precision=fp16"), "no job has precision=fp16"),
         (("{sweep}", "--inputs", "many"), "invalid int value: 'many'"),
         ((), "required: DIR"),
     ],
 )
-def test_wrong_usage_is_told_and_nothing_is_written(words: tuple[str, ...], said: str, tmp_path: Path) -> None:
+def test_wrong_usage_is_reported_and_nothing_is_written(words: tuple[str, ...], said: str, tmp_path: Path) -> None:
     names = {name: tmp_path / name for name in ("empty", "gone", "sweep")}
     names["empty"].mkdir()
     write_reported(names["sweep"])
@@ -174,24 +174,24 @@ def test_wrong_usage_is_told_and_nothing_is_written(words: tuple[str, ...], said
     assert not [*tmp_path.rglob("*.html*")]
 
 
-def test_a_target_that_cannot_be_written_is_told(tmp_path: Path) -> None:
+def test_an_unwritable_target_is_reported(tmp_path: Path) -> None:
     write_reported(tmp_path / "sweep")
     (tmp_path / "file").write_text("")
     (tmp_path / "folder").mkdir()
     for target in ("file/page.html", "folder"):
         done = hforch("report", str(tmp_path / "sweep"), "-o", str(tmp_path / target), code=1)
-        assert "cannot be written" in done.stderr
+        assert "cannot write" in done.stderr
     assert [*(tmp_path / "folder").iterdir()] == [] and not [*tmp_path.glob(".*")]
 
 
-def test_a_bound_that_nothing_meets_is_exit_code_3_and_on_the_page(tmp_path: Path) -> None:
+def test_an_unmet_limit_gives_exit_code_3_and_is_in_the_report(tmp_path: Path) -> None:
     directory = write_reported(tmp_path / "sweep")
     hforch("report", str(directory), "--require", "tokens_per_s>1000", code=3)
     assert "no job qualifies; the nearest miss is job 1" in data_of(directory / "report.html")[0]["about"]["reason"]
 
 
-# ---------------------------------------------------------------- again
-def test_the_command_of_a_job_makes_the_same_job(tmp_path: Path) -> None:
+# ---------------------------------------------------------------- run again
+def test_the_command_and_recipe_of_a_job_give_the_same_job(tmp_path: Path) -> None:
     words = ("backend=fake", "inputs=facts", "generation=sample", "runtime.seed=1,2", "prompt=step_by_step,question")
     hforch("-m", *words, f"hydra.sweep.dir={tmp_path / 'sweep'}", "--report")
     entries = read_jobs([tmp_path / "sweep"])
@@ -205,7 +205,7 @@ def test_the_command_of_a_job_makes_the_same_job(tmp_path: Path) -> None:
     assert ids == {entries[2].record["job_id"]}
 
 
-def test_a_job_that_was_scored_against_a_baseline_is_run_alone_without_that(tmp_path: Path) -> None:
+def test_the_command_of_a_scored_job_omits_the_baseline(tmp_path: Path) -> None:
     from hforch.config.compose import job_from_overrides
 
     words = ["scoring=both", "precision=int8", "backend=openvino"]
@@ -213,15 +213,15 @@ def test_a_job_that_was_scored_against_a_baseline_is_run_alone_without_that(tmp_
     write_job(tmp_path / "0", answers(("a", [1])), overrides=words, job=job)
     again = of_job(read_jobs([tmp_path / "0"])[0])
     assert again["command"] == "hforch precision=int8 backend=openvino scoring=text"
-    assert "- scoring: text" in again["recipe"] and "only the command of the whole sweep" in again["note"]
+    assert "- scoring: text" in again["recipe"] and "run the command of the whole sweep" in again["note"]
 
 
-# ---------------------------------------------------------------- figures
-def test_the_front_is_what_no_other_point_beats() -> None:
+# ---------------------------------------------------------------- Pareto front
+def test_the_front_contains_the_points_that_no_other_point_beats() -> None:
     assert front_of([(1, 3), (2, 2), (3, 1), (1, 1), (2, 2)]) == [0, 1, 2, 4]
 
 
-def test_reading_jobs_that_are_there_and_those_that_are_not(tmp_path: Path) -> None:
+def test_readable_jobs_returns_jobs_and_errors(tmp_path: Path) -> None:
     write_reported(tmp_path / "sweep")
     found, mistakes = readable_jobs([tmp_path / "gone", tmp_path / "sweep"])
     assert len(found) == 3 and [one.problem for one in mistakes] == [f"there is no directory {tmp_path / 'gone'}"]

@@ -1,4 +1,4 @@
-"""Records, samples and scores that something has damaged: whatever stands in them, the page shows what it can."""
+"""Damaged records, samples and scores: the report shows everything that can be read."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ VALUES: list[Any] = [None, [1, "a"], {"a": 1}, "text", -1, float("nan"), 1e300]
 
 @pytest.fixture(scope="module", autouse=True)
 def charts_of_the_same_data_are_made_once() -> Iterator[None]:
-    """Altair takes a fifth of a second for a chart, and few of the values that are damaged here are on any."""
+    """Cache charts by their data: Altair takes 0.2 s for each, and most values damaged here are not in a chart."""
 
     def once(make: Callable[..., Any]) -> Callable[..., Any]:
         made: dict[str, Any] = {}
@@ -56,7 +56,7 @@ def sweep(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def page_of(directory: Path) -> Page:
-    """The data of the page, made as hforch report makes it."""
+    """Collect the data of the report as `hforch report` does."""
     entries, unread = readable_jobs([directory])
     entries, seen = first_pass(entries)
     comparison = compare(entries)
@@ -74,7 +74,7 @@ def places(tree: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
 
 
 def damaged(whole: Any) -> Iterator[tuple[tuple[Any, ...], Any, Any]]:
-    """The whole with one value in it replaced by another, or gone."""
+    """Yield copies of a tree with one value replaced or deleted."""
     for path in places(whole):
         for value in [*VALUES, ...]:
             found = copy.deepcopy(whole)
@@ -88,7 +88,7 @@ def damaged(whole: Any) -> Iterator[tuple[tuple[Any, ...], Any, Any]]:
             yield path, value, found
 
 
-def test_a_record_with_one_wrong_value_costs_one_job_at_most(sweep: Path) -> None:
+def test_a_record_with_a_wrong_value_loses_at_most_one_job(sweep: Path) -> None:
     file = sweep / "1" / "record.json"
     text = file.read_text()
     number = left_out = 0
@@ -109,7 +109,7 @@ def test_a_record_with_one_wrong_value_costs_one_job_at_most(sweep: Path) -> Non
 
 
 @pytest.mark.parametrize("name", ["samples.jsonl", "scores.jsonl"])
-def test_a_line_with_one_wrong_value_costs_that_line_at_most(sweep: Path, name: str) -> None:
+def test_a_line_with_a_wrong_value_loses_at_most_that_line(sweep: Path, name: str) -> None:
     file = sweep / "1" / name
     text = file.read_text()
     first, *others = text.splitlines(keepends=True)
@@ -133,7 +133,7 @@ def test_a_line_with_one_wrong_value_costs_that_line_at_most(sweep: Path, name: 
     "junk", [b"", b"\xff\xfe\x00", b"[" * 100_000, b"null\n", b"\n\n", b'{"schema_version": true}']
 )
 @pytest.mark.parametrize("name", ["record.json", "samples.jsonl", "scores.jsonl"])
-def test_junk_is_named_and_nothing_breaks(sweep: Path, name: str, junk: bytes) -> None:
+def test_junk_is_reported_and_the_rest_is_shown(sweep: Path, name: str, junk: bytes) -> None:
     file = sweep / "1" / name
     text = file.read_bytes()
     try:
@@ -145,6 +145,6 @@ def test_junk_is_named_and_nothing_breaks(sweep: Path, name: str, junk: bytes) -
     assert page.summary["about"]["missing"] or name == "scores.jsonl"
 
 
-def test_an_answer_that_ends_within_a_character_is_an_answer(tmp_path: Path) -> None:
+def test_an_answer_that_ends_within_a_surrogate_pair_is_shown(tmp_path: Path) -> None:
     write_job(tmp_path / "0", answers(("smile \ud83d", [1])), **precision("fp32"))
     assert page_of(tmp_path).inputs[0].cells[0]["text"] == "smile \ud83d"

@@ -1,4 +1,4 @@
-"""Nothing that a model, a prompt, a file name or an error says is more than text on the page."""
+"""Hostile output of models, prompts, file names and errors is displayed as text."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ SHAPELESS = {
 }
 EMOJI = "👩‍🚀 日本語 العربية שלום ñ́"
 LINES = "".join(f"line\x07 {number}\n" for number in range(2500)) + "one more\n" * 1200 + "the last"
-"""More lines than one element has, the first of them in an element that begins within a line."""
+"""More lines than one element holds; the first element starts in the middle of a line."""
 TEXTS = [*HOSTILE.values(), *(text for text, _ in SHAPELESS.values()), EMOJI, LINES]
 NAMES = {
     "model": f"../{SCRIPT}{HANDLER}",
@@ -52,13 +52,13 @@ NAMES = {
 def hostile(tmp_path_factory: pytest.TempPathFactory) -> Path:
     directory = tmp_path_factory.mktemp("hostile") / "<img src=x onerror=window.ran=1>"
     write_hostile(directory, TEXTS, NAMES)
-    hforch("report", str(directory), "--optimize", "tokens_per_s", code=3)  # both jobs have failed
+    hforch("report", str(directory), "--optimize", "tokens_per_s", code=3)  # both jobs failed
     return directory / "report.html"
 
 
 @pytest.fixture(scope="module")
 def opened(browser: Any, hostile: Path, tmp_path_factory: pytest.TempPathFactory) -> Any:
-    copy = tmp_path_factory.mktemp("opened") / "page.html"  # the folder's own name has no place in an address
+    copy = tmp_path_factory.mktemp("opened") / "page.html"  # the directory's name is not valid in a URL
     copy.write_bytes(hostile.read_bytes())
     seen = open_page(browser, copy)
     yield seen
@@ -67,7 +67,7 @@ def opened(browser: Any, hostile: Path, tmp_path_factory: pytest.TempPathFactory
 
 @pytest.fixture
 def seen(opened: Seen) -> Any:
-    """The page, opened once for all tests; each leaves it as it was."""
+    """The page, opened once for all tests; each test restores its state."""
     yield opened
     assert opened.page.evaluate("window.ran === undefined")
     assert opened.is_quiet()
@@ -88,7 +88,7 @@ def in_drawer(seen: Seen, title: str) -> Any:
     return seen.page.locator("#drawer section", has=seen.page.locator("h3", has_text=title)).locator(".text")
 
 
-def test_nothing_of_it_has_become_an_element(seen: Seen) -> None:
+def test_hostile_text_creates_no_elements(seen: Seen) -> None:
     for index in range(len(TEXTS)):
         seen.page.evaluate("(top) => { document.getElementById('grid').scrollTop = top; }", index * 100)
         seen.page.wait_for_timeout(30)
@@ -100,7 +100,7 @@ def test_nothing_of_it_has_become_an_element(seen: Seen) -> None:
 
 
 @pytest.mark.parametrize("index", range(len(HOSTILE)), ids=[*HOSTILE])
-def test_it_is_shown_as_it_is(seen: Seen, index: int) -> None:
+def test_hostile_text_is_shown_unchanged(seen: Seen, index: int) -> None:
     text = [*HOSTILE.values()][index]
     seen.page.evaluate(f"location.hash = 'open={index}.1'")
     seen.page.wait_for_selector("#drawer[open]")
@@ -111,7 +111,7 @@ def test_it_is_shown_as_it_is(seen: Seen, index: int) -> None:
 
 
 @pytest.mark.parametrize("name", [*SHAPELESS])
-def test_what_has_no_shape_is_made_visible(seen: Seen, name: str) -> None:
+def test_hidden_characters_are_made_visible(seen: Seen, name: str) -> None:
     index = len(HOSTILE) + [*SHAPELESS].index(name)
     seen.page.evaluate(f"location.hash = 'open={index}.1'")
     seen.page.wait_for_selector("#drawer[open]")
@@ -119,7 +119,7 @@ def test_what_has_no_shape_is_made_visible(seen: Seen, name: str) -> None:
     assert shown.evaluate("(one) => one.textContent") == SHAPELESS[name][1]
 
 
-def test_writing_of_all_kinds_stays_as_it_is(seen: Seen) -> None:
+def test_scripts_and_emoji_are_shown_unchanged(seen: Seen) -> None:
     seen.page.evaluate(f"location.hash = 'open={TEXTS.index(EMOJI)}.1'")
     seen.page.wait_for_selector("#drawer[open]")
     shown = in_drawer(seen, "Raw output")
@@ -127,7 +127,7 @@ def test_writing_of_all_kinds_stays_as_it_is(seen: Seen) -> None:
     assert shown.get_attribute("dir") == "auto"
 
 
-def test_names_errors_and_commands_are_text_too(seen: Seen) -> None:
+def test_names_errors_and_commands_are_shown_as_text(seen: Seen) -> None:
     jobs, about = text_in(seen, "#jobs"), text_in(seen, "#about")
     assert NAMES["error"].replace("\x1b", "␛").replace("\u202e", "U+202E") in jobs
     assert NAMES["model"][:25] in jobs and NAMES["os"] in about
@@ -142,7 +142,7 @@ def test_names_errors_and_commands_are_text_too(seen: Seen) -> None:
     assert SCRIPT[:8] in seen.texts("table.answers mark")[0]
 
 
-def test_many_lines_are_copied_as_they_are(seen: Seen) -> None:
+def test_many_lines_can_be_copied_unchanged(seen: Seen) -> None:
     seen.page.evaluate(f"location.hash = 'open={TEXTS.index(LINES)}.1'")
     seen.page.wait_for_selector("#drawer[open]")
     shown = in_drawer(seen, "Raw output")

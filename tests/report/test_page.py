@@ -1,4 +1,4 @@
-"""The page in a real browser: every control is used as a person would, by mouse and by keyboard."""
+"""The report in a real browser: every control, by mouse and by keyboard."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def count(seen: Seen) -> str:
 
 
 def lacking(*jobs: str) -> set[int]:
-    """Inputs to which one of the jobs has an answer that does not pass its check."""
+    """Return the inputs for which an answer of one of the jobs fails its check."""
     return {index for index in range(INPUTS) for job in jobs if "light" not in text_of(index, job)}
 
 
@@ -40,7 +40,7 @@ def focused(seen: Seen) -> str:
     )
 
 
-def test_the_top_says_what_was_compared_and_decided(seen: Seen) -> None:
+def test_the_top_shows_the_comparison_and_the_decision(seen: Seen) -> None:
     assert "precision: fp32, int8, int4" in seen.page.inner_text("#swept")
     about = seen.page.inner_text("#about")
     assert "With exact_match>=0.5: take job 1 (precision=int8)" in about
@@ -54,24 +54,24 @@ def test_jobs_are_sorted_by_a_click_and_by_a_key(seen: Seen) -> None:
     seen.page.click("table.jobs th button:has-text('throughput')")
     assert shown_jobs(seen) == ["1", "2", "0"]
     assert seen.page.get_attribute("table.jobs th:has(button:has-text('throughput'))", "aria-sort") == "descending"
-    seen.page.keyboard.press("Enter")  # the focus is still there
+    seen.page.keyboard.press("Enter")  # the focus stays on the button
     assert shown_jobs(seen) == ["0", "2", "1"]
     assert "sort=tokens_per_s%3A1" in seen.page.url
     seen.page.click("table.jobs th button:has-text('KL mean')")
-    assert shown_jobs(seen) == ["1", "2", "0"]  # the baseline has none, and comes last
+    assert shown_jobs(seen) == ["1", "2", "0"]  # the baseline has no value and comes last
 
 
-def test_the_best_is_marked_units_are_told_and_failures_have_a_reason(seen: Seen) -> None:
+def test_the_best_value_units_and_failures_are_shown(seen: Seen) -> None:
     assert "★41.5" in seen.page.inner_text("table.jobs tbody tr:nth-child(2)").replace("\n", "")
     assert "tokens/s" in seen.page.inner_text("table.jobs thead")
     assert "0.1000 ±0.0020" in seen.page.inner_text("table.jobs tbody tr:nth-child(2)")
     last = seen.page.inner_text("table.jobs tbody tr:nth-child(3)")
-    assert "1 sample failed" in last and "does not qualify: exact_match is 0, not >= 0.5" in last
+    assert "1 sample failed" in last and "not qualified: exact_match is 0, not >= 0.5" in last
     bar = "getComputedStyle(document.querySelector('table.jobs tbody tr td.number')).backgroundImage"
     assert "linear-gradient" in seen.page.evaluate(bar)
 
 
-def test_charts_are_drawn_and_name_the_job_under_the_mouse(drawn: Seen) -> None:
+def test_charts_have_tooltips_that_name_the_job(drawn: Seen) -> None:
     titles = drawn.texts("#charts figcaption strong")
     assert {"Throughput and KL mean", "Peak memory and KL mean", "TTFT", "TPOT"} <= set(titles)
     assert {"Exact match", "KL mean", "Top-1 agreement"} <= set(titles)
@@ -79,12 +79,12 @@ def test_charts_are_drawn_and_name_the_job_under_the_mouse(drawn: Seen) -> None:
     assert "Pareto front" in drawn.page.inner_text("#charts figure:first-of-type")
     drawn.page.locator("#charts figure:has-text('Exact match') svg path[aria-roledescription=point]").first.hover()
     assert "precision=fp32" in drawn.page.inner_text("#tip")
-    lines = drawn.page.locator("#charts figure:has-text('KL mean Less') svg line[aria-roledescription='rule mark']")
+    lines = drawn.page.locator("#charts figure:has-text('KL mean Lower') svg line[aria-roledescription='rule mark']")
     told = [str(one.get_attribute("aria-label")) for one in lines.all()]
     bounds = [
         (float(low), float(high)) for low, high in re.findall(r"low: ([\d.]+);.* high: ([\d.]+);", "\n".join(told))
     ]
-    assert bounds == [(0.098, 0.102), (0.998, 1.002)]  # one standard error to each side
+    assert bounds == [(0.098, 0.102), (0.998, 1.002)]  # one standard error in each direction
 
 
 def test_text_search_filters_and_marks(seen: Seen) -> None:
@@ -93,13 +93,13 @@ def test_text_search_filters_and_marks(seen: Seen) -> None:
     assert seen.texts("table.answers mark")[0] == "question 13"
     seen.page.fill("#q", "something else")
     assert count(seen).startswith(f"{INPUTS - 1} of {INPUTS} inputs")
-    seen.page.fill("#q", "nobody says this")
-    assert "No input is like that" in seen.page.inner_text("table.answers")
+    seen.page.fill("#q", "no such text")
+    assert "No matching inputs" in seen.page.inner_text("table.answers")
     seen.page.click("text=Clear")
     assert count(seen).startswith(f"{INPUTS} of {INPUTS} inputs") and seen.page.input_value("#q") == ""
 
 
-def test_only_what_differs_fails_ends_or_passes_so(seen: Seen) -> None:
+def test_filters_by_difference_failure_finish_reason_and_check(seen: Seen) -> None:
     seen.page.click("#choose")
     seen.page.click("#columns li:has-text('int4') input")
     seen.page.keyboard.press("Escape")
@@ -121,7 +121,7 @@ def test_only_what_differs_fails_ends_or_passes_so(seen: Seen) -> None:
     seen.page.select_option("#finish", "")
     seen.page.select_option("#check", "-mentions light")
     assert count(seen).startswith(f"{len(lacking('fp32', 'int8', 'int4') - {7})} of")
-    seen.page.select_option("#finish", "length")  # of one and the same answer
+    seen.page.select_option("#finish", "length")  # both filters apply to the same answer
     both = {index for index in lacking("fp32", "int8", "int4") if index % 5 == 0}
     assert both and count(seen).startswith(f"{len(both)} of")
     assert "✗ mentions light" in seen.page.inner_text(FIRST_ROW)
@@ -139,7 +139,7 @@ def test_words_that_differ_from_the_baseline_are_marked(seen: Seen) -> None:
     assert not seen.page.locator(f"{FIRST_ROW} td[data-job='0'] :is(del, ins)").count()
 
 
-def test_n_and_p_go_from_one_difference_to_the_next(seen: Seen) -> None:
+def test_n_and_p_move_between_differences(seen: Seen) -> None:
     seen.page.click("#answers-title")
     steps = []
     for key in ("n", "n", "n", "n", "p", "p"):
@@ -149,12 +149,12 @@ def test_n_and_p_go_from_one_difference_to_the_next(seen: Seen) -> None:
     for _ in range(60):
         seen.page.keyboard.press("n")
     assert focused(seen) == "39.3"
-    assert seen.page.inner_text("#said") == "no difference after this one"
+    assert seen.page.inner_text("#said") == "no more differences"
     seen.page.click("#next")
-    assert seen.page.inner_text("#said") == "no difference after this one"
+    assert seen.page.inner_text("#said") == "no more differences"
 
 
-def test_arrow_keys_move_about_and_enter_opens(seen: Seen) -> None:
+def test_arrow_keys_move_the_focus_and_enter_opens(seen: Seen) -> None:
     seen.page.locator(f"{FIRST_ROW} th").focus()
     for key in ("ArrowDown", "ArrowRight", "ArrowRight", "End", "Home", "ArrowRight", "PageDown"):
         seen.page.keyboard.press(key)
@@ -171,18 +171,18 @@ def test_arrow_keys_move_about_and_enter_opens(seen: Seen) -> None:
     assert "previous difference" in seen.page.inner_text("#keys")
     seen.page.keyboard.press("Escape")
     seen.page.keyboard.press("/")
-    seen.page.keyboard.type("n")  # a letter, and no key for the page
+    seen.page.keyboard.type("n")  # typed into the field, not a shortcut
     assert seen.page.input_value("#q") == "n"
 
 
-def test_the_drawer_has_all_there_is_about_an_answer(seen: Seen) -> None:
+def test_the_drawer_shows_all_details_of_an_answer(seen: Seen) -> None:
     seen.page.click(f"{FIRST_ROW} td[data-job='1'] .text")
     drawer = seen.page.inner_text("#drawer")
     assert "<|user|>question 0<|assistant|>" in drawer
     assert text_of(0, "int8") in drawer
     assert re.search(r"output tokens\s+20", drawer) and re.search(r"TTFT\s+60.0 ms", drawer)
-    assert "✓ passed: mentions light" in drawer and "length: cut at the limit" in drawer
-    assert "1.250 nats apart at token 3" in drawer and '" word4"' in drawer
+    assert "✓ passed: mentions light" in drawer and "length: reached max_new_tokens" in drawer
+    assert "KL divergence of 1.250 nats at token 3" in drawer and '" word4"' in drawer
     assert seen.texts("#drawer ins")[-1] == "another "
     seen.page.click("#drawer summary:has-text('Token ids')")
     assert "3 5 2 1 4" in seen.page.inner_text("#drawer")
@@ -190,7 +190,7 @@ def test_the_drawer_has_all_there_is_about_an_answer(seen: Seen) -> None:
     assert seen.page.inner_text("#drawer-title") == "Input 1, job 2"
 
 
-def test_columns_are_chosen_and_put_in_order(seen: Seen) -> None:
+def test_columns_can_be_selected_and_reordered(seen: Seen) -> None:
     seen.page.click("#choose")
     seen.page.click("#columns button[aria-label='Move job 2 up']")
     seen.page.keyboard.press("Enter")
@@ -198,11 +198,11 @@ def test_columns_are_chosen_and_put_in_order(seen: Seen) -> None:
     seen.page.click("#columns li:has-text('fp32') input")
     assert columns(seen) == ["2", "1"]
     assert "2 of 3 jobs shown" in count(seen)
-    seen.page.click("#columns >> text=As at first")
+    seen.page.click("#columns >> text=Reset")
     assert columns(seen) == ["0", "1", "2"] and "cols" not in seen.page.url
 
 
-def test_commands_and_recipes_are_copied_by_a_click(browser: Any, reported: Path) -> None:
+def test_commands_and_recipes_can_be_copied(browser: Any, reported: Path) -> None:
     seen = open_page(browser, reported, charts=False, permissions=["clipboard-read", "clipboard-write"])
     seen.page.click("table.jobs tbody tr:nth-child(2) th button")
     section = seen.page.locator("#again-1")
@@ -213,7 +213,7 @@ def test_commands_and_recipes_are_copied_by_a_click(browser: Any, reported: Path
         section.locator(".code button").nth(number).click()
         assert seen.page.evaluate("navigator.clipboard.readText()").strip() == text.strip()
     assert section.locator(".code button").nth(2).inner_text() == "Copied"
-    seen.page.click("button[aria-label='Copy command of job 2']")  # without opening anything
+    seen.page.click("button[aria-label='Copy command of job 2']")  # without expanding the job
     assert seen.page.evaluate("navigator.clipboard.readText()") == "hforch precision=int4"
     assert seen.is_quiet()
 
@@ -241,13 +241,13 @@ def test_a_view_can_be_linked(browser: Any, reported: Path, seen: Seen) -> None:
 @pytest.mark.parametrize(
     "fragment", ["cols=99,x&sort=nothing:7&open=9999.5&finish=what&theme=%3Cscript%3E", "%%%", "open=..;;"]
 )
-def test_a_fragment_that_means_nothing_breaks_nothing(browser: Any, reported: Path, fragment: str) -> None:
+def test_an_invalid_fragment_is_ignored(browser: Any, reported: Path, fragment: str) -> None:
     seen = open_page(browser, reported, fragment, charts=False)
     assert len(shown_jobs(seen)) == 3 and columns(seen)
     assert seen.is_quiet()
 
 
-def test_light_and_dark_follow_the_system_or_the_button(browser: Any, reported: Path) -> None:
+def test_the_theme_follows_the_system_or_the_button(browser: Any, reported: Path) -> None:
     ground = "getComputedStyle(document.body).backgroundColor"
     light, dark = (open_page(browser, reported, color_scheme=scheme) for scheme in ("light", "dark"))
     assert light.page.evaluate(ground) == "rgb(255, 255, 255)"
@@ -261,7 +261,7 @@ def test_light_and_dark_follow_the_system_or_the_button(browser: Any, reported: 
     assert light.page.evaluate(axis) == "rgb(231, 234, 239)"
 
 
-def test_only_rows_near_those_in_view_exist(seen: Seen) -> None:
+def test_only_rows_near_the_view_are_drawn(seen: Seen) -> None:
     rows = seen.page.locator("table.answers tbody tr")
     assert 3 < rows.count() < INPUTS / 2
     assert seen.page.get_attribute("table.answers", "aria-rowcount") == str(INPUTS + 1)
@@ -271,7 +271,7 @@ def test_only_rows_near_those_in_view_exist(seen: Seen) -> None:
     assert f"question {INPUTS - 1}" in seen.page.inner_text("table.answers")
 
 
-def test_rows_are_opened_to_read_answers_in_full(seen: Seen) -> None:
+def test_rows_expand_to_show_full_answers(seen: Seen) -> None:
     height = f'document.querySelector("{FIRST_ROW}").offsetHeight'
     before = seen.page.evaluate(height)
     seen.page.click(f"{FIRST_ROW} button")
@@ -282,21 +282,21 @@ def test_rows_are_opened_to_read_answers_in_full(seen: Seen) -> None:
     assert seen.page.evaluate(height) == before
 
 
-def test_narrow_screens_have_no_sideways_scrolling_page(browser: Any, reported: Path) -> None:
+def test_narrow_screens_have_no_horizontal_scrolling(browser: Any, reported: Path) -> None:
     seen = open_page(browser, reported, viewport={"width": 360, "height": 740})
     assert seen.page.evaluate("document.documentElement.scrollWidth") <= 360
     seen.page.click(f"{FIRST_ROW} td[data-job='0'] .text")
     assert seen.page.evaluate("document.getElementById('drawer').getBoundingClientRect().width") <= 360
 
 
-def test_a_print_has_the_answers_in_full_and_no_controls(browser: Any, reported: Path) -> None:
+def test_printing_shows_full_answers_without_controls(browser: Any, reported: Path) -> None:
     seen = open_page(browser, reported)
     seen.page.emulate_media(media="print")
     seen.page.evaluate("dispatchEvent(new Event('beforeprint'))")
     assert seen.page.locator("table.answers tbody tr[data-row]").count() == INPUTS
     assert not seen.page.is_visible("#q") and not seen.page.is_visible("#theme")
     assert seen.page.evaluate("getComputedStyle(document.getElementById('grid')).overflow") == "visible"
-    assert "as filtered" not in seen.page.inner_text("#printed")
+    assert "filtered" not in seen.page.inner_text("#printed")
     seen.page.emulate_media(media="screen")
     seen.page.evaluate("dispatchEvent(new Event('afterprint'))")
     assert seen.page.locator("table.answers tbody tr[data-row]").count() < INPUTS
@@ -322,8 +322,8 @@ def test_axe_finds_no_serious_violation(browser: Any, reported: Path, scheme: st
         assert not bad, (place, bad)
 
 
-def test_a_script_that_gets_in_is_not_run(browser: Any, reported: Path, tmp_path: Path) -> None:
-    """What the policy is for: here somebody has put markup into the file."""
+def test_an_injected_script_does_not_run(browser: Any, reported: Path, tmp_path: Path) -> None:
+    """The content security policy blocks markup that was added to the file."""
     text = reported.read_text(encoding="utf-8")
     evil = "<script>window.ran = 1</script><img src=x onerror='window.ran = 2'><img src='https://example.org/x.png'>"
     (tmp_path / "evil.html").write_text(text.replace("<main>", f"<main>{evil}"), encoding="utf-8")
@@ -333,7 +333,7 @@ def test_a_script_that_gets_in_is_not_run(browser: Any, reported: Path, tmp_path
     assert "unsafe" not in re.search(r'http-equiv="Content-Security-Policy" content="([^"]*)"', text)[1]  # type: ignore[index]
 
 
-def test_every_script_of_the_page_is_in_it() -> None:
+def test_all_scripts_are_included_and_set_no_html() -> None:
     assert sorted(SCRIPTS) == sorted(file.stem for file in PARTS.glob("*.js"))
     for file in PARTS.glob("*.js"):
         assert not re.search(

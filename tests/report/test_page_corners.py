@@ -1,4 +1,4 @@
-"""Corners of the page that somebody has got stuck in."""
+"""Edge cases of the report in a browser."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def top_of_focus(seen: Seen) -> float:
     return float(seen.page.evaluate("document.activeElement.getBoundingClientRect().top"))
 
 
-def test_the_window_follows_n_to_the_difference(seen: Seen) -> None:
+def test_n_scrolls_to_the_difference(seen: Seen) -> None:
     assert seen.page.evaluate("scrollY") == 0
     seen.page.keyboard.press("n")
     assert 0 <= top_of_focus(seen) < 900 and seen.page.evaluate("scrollY") > 0
@@ -33,7 +33,7 @@ def test_the_window_follows_n_to_the_difference(seen: Seen) -> None:
     assert seen.page.get_attribute("td.current", "data-column") == "3"
 
 
-def test_after_scrolling_the_grid_is_reached_by_tab_and_arrows_go_on(seen: Seen) -> None:
+def test_after_scrolling_tab_and_arrow_keys_reach_the_grid(seen: Seen) -> None:
     seen.page.evaluate("document.getElementById('grid').scrollTop = 3000")
     seen.page.wait_for_timeout(100)
     seen.page.locator("form.filters button[type=reset]").focus()
@@ -44,7 +44,7 @@ def test_after_scrolling_the_grid_is_reached_by_tab_and_arrows_go_on(seen: Seen)
     seen.page.evaluate("document.getElementById('grid').scrollTop = 3000")
     seen.page.check("#differs")
     assert seen.page.evaluate("document.getElementById('grid').scrollTop") == 0
-    seen.page.keyboard.press("n")  # a checkbox has the focus, and takes no letters
+    seen.page.keyboard.press("n")  # a checkbox has the focus and ignores letters
     assert seen.page.locator("td.current").count() == 1
 
 
@@ -54,11 +54,11 @@ def test_focus_stays_in_the_columns_dialog(seen: Seen) -> None:
         seen.page.locator("#columns button[aria-label='Move job 2 up']").focus()
         seen.page.keyboard.press("Enter")
         assert seen.page.evaluate("document.activeElement.closest('dialog')?.id") == "columns"
-    seen.page.click("#columns >> text=As at first")
+    seen.page.click("#columns >> text=Reset")
     assert seen.page.evaluate("document.activeElement.closest('dialog')?.id") == "columns"
 
 
-def test_text_can_be_selected_in_the_drawer_and_a_click_beside_closes_it(seen: Seen) -> None:
+def test_text_in_the_drawer_can_be_selected_and_a_click_outside_closes_it(seen: Seen) -> None:
     seen.page.click(f"{FIRST_ROW} td[data-job='1'] .text")
     box = seen.page.locator("#drawer .text.full").first.bounding_box()
     seen.page.mouse.move(box["x"] + 20, box["y"] + 10)
@@ -70,14 +70,14 @@ def test_text_can_be_selected_in_the_drawer_and_a_click_beside_closes_it(seen: S
     assert not seen.page.is_visible("#drawer")
 
 
-def test_the_last_difference_is_told_in_the_drawer(seen: Seen) -> None:
+def test_the_drawer_reports_the_last_difference(seen: Seen) -> None:
     seen.page.evaluate(f"location.hash = 'open={INPUTS - 1}.2'")
     seen.page.wait_for_selector("#drawer[open]")
     seen.page.keyboard.press("n")
-    assert seen.page.inner_text("#drawer-said") == "no difference after this one"
+    assert seen.page.inner_text("#drawer-said") == "no more differences"
 
 
-def test_opened_rows_leave_no_gap_when_the_window_gets_wider(browser: Any, reported: Path) -> None:
+def test_expanded_rows_leave_no_gap_when_the_window_gets_wider(browser: Any, reported: Path) -> None:
     seen = open_page(browser, reported, charts=False, viewport={"width": 700, "height": 800})
     for row in range(4):
         seen.page.click(f"tr[data-row='{row}'] button")
@@ -91,7 +91,7 @@ def test_opened_rows_leave_no_gap_when_the_window_gets_wider(browser: Any, repor
     assert seen.page.evaluate(gap) == [True, True]
 
 
-def test_what_the_baseline_failed_to_answer_is_not_called_the_same(browser: Any, tmp_path: Path) -> None:
+def test_an_answer_without_baseline_answer_is_not_marked_same(browser: Any, tmp_path: Path) -> None:
     base = answers(("one", [1]), ("two", [2]))
     base[0] = sample(0, "", None) | {"text": None}
     write_job(tmp_path / "0", base, **precision("fp32"))
@@ -103,7 +103,7 @@ def test_what_the_baseline_failed_to_answer_is_not_called_the_same(browser: Any,
     assert "has no answer to this input" in seen.page.inner_text("#drawer") and seen.is_quiet()
 
 
-def test_axes_of_numbers_are_sorted_as_numbers(browser: Any, tmp_path: Path) -> None:
+def test_numeric_axes_are_sorted_numerically(browser: Any, tmp_path: Path) -> None:
     values = ("0.05", "0.1", "1e-05", "-1", "0.7")
     for number, value in enumerate(values):
         typed = [f"generation.temperature={value}"]
@@ -115,7 +115,7 @@ def test_axes_of_numbers_are_sorted_as_numbers(browser: Any, tmp_path: Path) -> 
     assert seen.texts("table.jobs tbody td:nth-child(2)") == ["-1", "1e-05", "0.05", "0.1", "0.7"]
 
 
-def test_emoji_are_not_cut_in_half_and_blank_lines_hide_nothing(browser: Any, tmp_path: Path) -> None:
+def test_previews_keep_emoji_whole_and_shorten_blank_lines(browser: Any, tmp_path: Path) -> None:
     texts = ("x" * 419 + "😀 tail", "\n\n\n\n\n\n\n\nfar below")
     write_job(tmp_path / "0", answers((texts[0], [1]), (texts[1], [2])), **precision("fp32"))
     seen = written(browser, tmp_path)
@@ -123,7 +123,7 @@ def test_emoji_are_not_cut_in_half_and_blank_lines_hide_nothing(browser: Any, tm
     assert seen.page.inner_text("tr[data-row='1'] .text >> nth=1") == "⏎⏎⏎⏎⏎⏎⏎⏎ far below"
 
 
-def test_of_many_jobs_all_are_in_the_table_and_the_first_are_columns(browser: Any, tmp_path: Path) -> None:
+def test_many_jobs_are_all_in_the_table_and_the_first_are_columns(browser: Any, tmp_path: Path) -> None:
     for number in range(150):
         job = {"runtime": {"seed": number}}
         write_job(tmp_path / str(number), answers(("x", [1])), overrides=[f"runtime.seed={number}"], job=job)
@@ -132,7 +132,7 @@ def test_of_many_jobs_all_are_in_the_table_and_the_first_are_columns(browser: An
     assert "12 of 150 jobs shown" in seen.page.inner_text("#count") and seen.is_quiet()
 
 
-def test_jobs_with_the_same_last_name_are_two(tmp_path: Path) -> None:
+def test_jobs_with_the_same_last_path_component_are_distinct(tmp_path: Path) -> None:
     for number, name in enumerate(("a/x", "b/x")):
         write_job(tmp_path / name, answers((f"text {number}", [number])), overrides=[f"runtime.seed={number}"])
     write_sweep(tmp_path, ["a/x", "b/x"])

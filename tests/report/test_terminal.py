@@ -1,4 +1,4 @@
-"""What a person sees: plain lines through a pipe, rich on a terminal, the record alone for programs."""
+"""The displays of a run: plain lines in a pipe, rich on a terminal, JSON, and none."""
 
 from __future__ import annotations
 
@@ -23,26 +23,28 @@ def hforch(*words: str, cwd: Path) -> subprocess.CompletedProcess[str]:
     return run(*words, cwd=cwd)
 
 
-def test_plain_lines_say_what_runs_answer_and_sum_up(tmp_path: Path) -> None:
+def test_plain_lines_show_header_answer_and_summary(tmp_path: Path) -> None:
     done = run(*FAKE, cwd=tmp_path, cold=True)
-    lines = [line for line in done.stdout.splitlines() if not line.startswith("import: ")]  # told when it takes long
+    lines = [
+        line for line in done.stdout.splitlines() if not line.startswith("import: ")
+    ]  # printed if importing takes long
     assert lines[0] == "backend fake"
     assert "> What is electroencephalography?" in lines
-    assert "25 tokens, ended by itself · " in lines[-2]
+    assert "25 tokens, finished · " in lines[-2]
     assert " tokens/s · TTFT " in lines[-2] and " ms · peak memory " in lines[-2]
     record = Path(lines[-1].removeprefix("record: "))
     assert (tmp_path / record / "record.json").is_file()
     assert "\x1b" not in done.stdout and done.stderr == ""
 
 
-def test_many_inputs_show_each_with_its_answer(tmp_path: Path) -> None:
+def test_each_of_many_inputs_is_shown_with_its_answer(tmp_path: Path) -> None:
     done = hforch(*FAKE, "inputs=numbers_in_french", cwd=tmp_path)
     assert "[1/4] What is the number 0 in french?" in done.stdout
     assert "[4/4] What is the number 3 in french?" in done.stdout
-    assert "4 of 4 answered" in done.stdout
+    assert "4 of 4 samples succeeded" in done.stdout
 
 
-def test_json_prints_the_record_alone(tmp_path: Path) -> None:
+def test_json_prints_only_the_record(tmp_path: Path) -> None:
     done = hforch(*FAKE, "runtime.display=json", cwd=tmp_path)
     record = json.loads(done.stdout)
     assert record["status"] == "ok"
@@ -51,21 +53,21 @@ def test_json_prints_the_record_alone(tmp_path: Path) -> None:
     }
 
 
-def test_none_prints_nothing_and_keeps_the_record(tmp_path: Path) -> None:
+def test_none_prints_nothing_and_writes_the_record(tmp_path: Path) -> None:
     done = hforch(*FAKE, "runtime.display=none", cwd=tmp_path)
     assert done.stdout == done.stderr == ""
     assert list(tmp_path.rglob("record.json"))
 
 
-def test_a_failed_sample_is_told_at_once_and_in_the_summary(tmp_path: Path) -> None:
+def test_a_failed_sample_is_reported_immediately_and_in_the_summary(tmp_path: Path) -> None:
     failing = "backend.failures=[{match: number 2, error: out of ink, after: 0}]"
     done = hforch(*FAKE, "inputs=numbers_in_french", failing, "runtime.batch_size=1", "runtime.warmup=0", cwd=tmp_path)
     assert done.returncode == 1
     assert "failed: input 3: out of ink" in done.stdout
-    assert "failed · 3 of 4 answered" in done.stdout
+    assert "failed · 3 of 4 samples succeeded" in done.stdout
 
 
-def test_a_terminal_gets_colours_and_the_answer_as_it_comes(tmp_path: Path) -> None:
+def test_a_terminal_shows_the_answer_as_it_is_generated(tmp_path: Path) -> None:
     words = ["-m", "hforch", *FAKE, "backend.token_s=0.05", "backend.replies=[{match: '', text: 'one two three'}]"]
     with python_at_terminal(words, tmp_path) as child:
         child.screen.expect("What is electroencephalography")
@@ -96,12 +98,12 @@ def record(**more: Any) -> dict[str, Any]:
     } | more
 
 
-def test_what_is_not_known_is_left_out_of_the_summary() -> None:
-    assert summary_lines(record(), "outputs/x") == ("5 tokens, cut at the limit", "record: outputs/x")
+def test_the_summary_omits_unknown_values() -> None:
+    assert summary_lines(record(), "outputs/x") == ("5 tokens, reached max_new_tokens", "record: outputs/x")
     assert failure(record(), "outputs/x") is None
 
 
-def test_a_summary_names_the_memory_of_each_card() -> None:
+def test_the_summary_shows_the_memory_of_each_gpu() -> None:
     cards = [{"device": f"cuda:{index}", "allocated_mb": 10.0 * (index + 1), "reserved_mb": 50.0} for index in (0, 1)]
     one = {"peak_accelerator_mb": 10.0, "accelerators": cards[:1]}
     both = {"peak_accelerator_mb": 30.0, "accelerators": cards}
@@ -109,20 +111,20 @@ def test_a_summary_names_the_memory_of_each_card() -> None:
     assert "accelerator 30 (10 + 20) MB" in summary_lines(record() | {"memory": both}, "x")[0]
 
 
-def test_a_failure_names_the_log(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_failure_shows_the_path_of_the_log(capsys: pytest.CaptureFixture[str]) -> None:
     PlainWatcher(sys.stdout).finished(
         record(status="failed", error={"type": "ModelError", "message": "no such model"}), "outputs/x"
     )
     assert capsys.readouterr().err == "no such model\n    log: outputs/x/hforch.log\n"
 
 
-def test_a_stage_that_does_not_come_to_its_end_says_so(capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_unfinished_stage_is_reported_as_stopped(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(KeyboardInterrupt), PlainWatcher(sys.stdout).stage("export", "a model"):
         raise KeyboardInterrupt
     assert "export: a model: stopped after 0.0 s" in capsys.readouterr().out
 
 
-def test_an_empty_answer_says_why(tmp_path: Path) -> None:
+def test_an_empty_answer_is_shown_with_its_finish_reason(tmp_path: Path) -> None:
     words = ("stop.sequences=['a']", "backend.replies=[{match: '', text: 'a b'}]")
     done = hforch(*FAKE, *words, cwd=tmp_path)
-    assert "(an empty answer, stopped by a stop sequence)" in done.stdout
+    assert "(empty answer, stopped at a stop sequence)" in done.stdout

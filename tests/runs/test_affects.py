@@ -1,4 +1,4 @@
-"""Every key of the schema affects what the schema says: each is changed, and all that may follow is looked at."""
+"""Changing a key of the schema has exactly the effects that the schema declares."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def of_backends() -> Iterator[Job]:
 
 
 def shapes(job: Job) -> Iterator[tuple[str, Job]]:
-    """Yield each group, and the job with each shape that the group may have."""
+    """Yield each group with variants of the job: unchanged, with empty fields filled, and with the other options."""
     for group, field in Job.model_fields.items():
         own = getattr(job, group)
         yield group, job
@@ -54,7 +54,7 @@ def shapes(job: Job) -> Iterator[tuple[str, Job]]:
 
 
 def filled(part: Any) -> Any:
-    """Return a part in which what is empty, and may hold parts, holds one of each kind."""
+    """Return a part whose empty fields contain one model of each kind that they may hold."""
     if not isinstance(part, BaseModel):
         return part
     new: dict[str, Any] = {}
@@ -66,12 +66,12 @@ def filled(part: Any) -> Any:
 
 
 def made_up(model: type[BaseModel]) -> BaseModel:
-    """Return a part whose values need not be legal ones, for digests are made of any."""
+    """Return a part whose values are all None; they need not be valid, since any values can be hashed."""
     return model.model_construct(**dict.fromkeys(model.model_fields))
 
 
 def variants(part: BaseModel, path: str = "", only: str = "") -> Iterator[tuple[str, Any]]:
-    """Yield each key below a part of a job, or below one of its fields, and the part with that key changed."""
+    """Yield each key of a part of a job, or of its field `only`, and the part with that key changed."""
     for name in [only] if only else type(part).model_fields:
         at, value = f"{path}.{name}".lstrip("."), getattr(part, name)
         if at == "inputs" or at in CHOSEN_BY_OPTION:
@@ -89,7 +89,7 @@ def variants(part: BaseModel, path: str = "", only: str = "") -> Iterator[tuple[
 
 
 def another(value: Any, kind: str) -> Any:
-    """Return a value like this one, of a kind of type; it need not be a legal one, for digests are made of any."""
+    """Return a different value of a similar type; it need not be valid, since any value can be hashed."""
     if value is None:
         return 1 if "int" in kind or "float" in kind else "something"
     if isinstance(value, bool):
@@ -102,7 +102,7 @@ def another(value: Any, kind: str) -> Any:
 
 
 def with_other_inputs(job: Job, folder: Path) -> Iterator[tuple[str, Job, Job]]:
-    """Yield each key of `inputs`, a job, and the job with another value there that changes what is read."""
+    """Yield each key of `inputs`, a job, and the job with that key changed so that other inputs are read."""
     for name, text in (("one.txt", "é\nb\n"), ("other.txt", "c\n")):
         (folder / name).write_text(text, encoding="utf-8")
     inline = InlineInputs(kind="inline", items=("a", "b"), limit=None)
@@ -120,7 +120,7 @@ def with_other_inputs(job: Job, folder: Path) -> Iterator[tuple[str, Job, Job]]:
 
 
 def effects(before: Job, after: Job) -> set[str]:
-    """Return what follows from a change of a job."""
+    """Return the effects of changing one job into the other."""
     jobs = (before, after)
     ids = [job_id(job, load_inputs(job.inputs)) for job in jobs]
     records = [{"job": job.model_dump(mode="json"), "status": "ok", "overrides": []} for job in jobs]
@@ -137,7 +137,7 @@ def effects(before: Job, after: Job) -> set[str]:
 
 
 @pytest.mark.filterwarnings("ignore:Pydantic serializer warnings")
-def test_changing_a_key_changes_what_the_schema_says_and_nothing_else(tmp_path: Path) -> None:
+def test_changing_a_key_has_exactly_the_declared_effects(tmp_path: Path) -> None:
     found: dict[str, set[str]] = {}
     for of_backend in of_backends():
         for group, job in shapes(of_backend):
@@ -150,7 +150,7 @@ def test_changing_a_key_changes_what_the_schema_says_and_nothing_else(tmp_path: 
     assert found == said
 
 
-def test_each_group_or_each_of_its_keys_says_what_it_affects() -> None:
+def test_each_group_or_each_of_its_keys_declares_its_effects() -> None:
     said = [path for path, _ in declared_affects()]
     assert len(said) == len(set(said))
     whole = {path for path in said if "." not in path}
@@ -173,7 +173,7 @@ class OtherBackend(StrictModel):
 
 @pytest.fixture
 def backends(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[Any], type[Job]]]:
-    """Make a type of jobs with other options of backends."""
+    """A function that makes a Job type with other backend options."""
 
     def have(hint: Any) -> type[Job]:
         schema = type("Job", (Job,), {"__annotations__": {"backend": Annotated[hint, LOADING]}})
@@ -190,7 +190,7 @@ def backends(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[Any], type[J
     forget()
 
 
-def test_a_key_of_a_backend_may_affect_something_else_than_its_group(
+def test_a_backend_key_may_override_the_effects_of_its_group(
     backends: Callable[[Any], type[Job]],
 ) -> None:
     schema = backends(TimedBackend)
@@ -205,7 +205,7 @@ def test_a_key_of_a_backend_may_affect_something_else_than_its_group(
     assert of(load_s=3.0) == EFFECTS["loading"]
 
 
-def test_a_key_that_two_options_share_affects_the_same_in_both(backends: Callable[[Any], type[Job]]) -> None:
+def test_a_key_shared_by_two_options_must_have_the_same_effects(backends: Callable[[Any], type[Job]]) -> None:
     backends(TimedBackend | OtherBackend)
     with pytest.raises(TypeError, match=r"backend\.timeout_s affects loading in OtherBackend, and nothing in another"):
         affects("backend.timeout_s", ("nothing",))
@@ -234,7 +234,7 @@ def test_a_key_that_two_options_share_affects_the_same_in_both(backends: Callabl
         ),
     ],
 )
-def test_load_keys_and_job_ids_are_those_of_earlier_records(words: Sequence[str], key: str, identity: str) -> None:
+def test_load_keys_and_job_ids_match_earlier_records(words: Sequence[str], key: str, identity: str) -> None:
     job = job_from_overrides(words)
     assert (load_key(job), job_id(job, load_inputs(job.inputs))) == (key, identity)
 
@@ -251,5 +251,5 @@ def test_load_keys_and_job_ids_are_those_of_earlier_records(words: Sequence[str]
         ("runtime.threads=7", {"load key", "job id", "run", "resume", "axes"}),
     ],
 )
-def test_what_follows_from_a_changed_setting(words: str, expected: set[str]) -> None:
+def test_effects_of_changed_settings(words: str, expected: set[str]) -> None:
     assert effects(job_from_overrides([]), job_from_overrides([words])) == expected

@@ -1,4 +1,4 @@
-"""The time in which batches were being answered: overlaps count once, and idle time does not."""
+"""BusyTime counts overlapping batches once and does not count idle time."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ def at(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     return now
 
 
-def test_batches_one_after_the_other_are_added_up_by_repeat(at: list[float]) -> None:
+def test_sequential_batches_are_summed_by_repeat(at: list[float]) -> None:
     busy = BusyTime()
     for repeat, begins, ends in [(0, 0, 1), (0, 3, 5), (1, 5, 9)]:
         at[0] = begins
@@ -37,7 +37,7 @@ def test_overlapping_batches_count_once(at: list[float]) -> None:
     assert busy.seconds == {0: 4}
 
 
-def test_a_batch_that_is_interrupted_adds_nothing(at: list[float]) -> None:
+def test_an_interrupted_batch_adds_nothing(at: list[float]) -> None:
     busy = BusyTime()
     interrupted = busy.of_batch(0)
     interrupted.__enter__()

@@ -1,4 +1,4 @@
-"""Runs whose answers are held against checks, on the fake backend."""
+"""Runs with checks, on the fake backend."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def do(directory: Path, *overrides: str, code: int = 0) -> tuple[dict[str, Any],
     return read_record(directory), list(read_samples(directory))
 
 
-def test_samples_have_results_and_the_record_counts_them(tmp_path: Path) -> None:
+def test_samples_have_check_results_and_the_record_counts_them(tmp_path: Path) -> None:
     record, samples = do(tmp_path, *FRENCH, "checks.items=[{icontains: ZERO}, {contains: idea, negate: true}]")
     passed = [[check["passed"] for check in sample["checks"]] for sample in samples]
     assert passed == [[True, True], [False, True], [False, False], [False, False]]
@@ -56,7 +56,7 @@ def test_samples_have_results_and_the_record_counts_them(tmp_path: Path) -> None
     assert Job.model_validate(record["job"]).checks.items[1].negate
 
 
-def test_without_checks_there_is_nothing_to_count(tmp_path: Path) -> None:
+def test_without_checks_there_are_no_results(tmp_path: Path) -> None:
     record, samples = do(tmp_path, *FRENCH)
     assert record["totals"]["checks"] is None
     assert all(sample["checks"] == [] for sample in samples)
@@ -68,12 +68,12 @@ def test_every_repeat_is_checked(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("share", "code"), [("0.5", 3), ("0.25", 0), ("null", 0)])
-def test_the_exit_code_is_3_below_the_share_asked_for(share: str, code: int, tmp_path: Path) -> None:
+def test_the_exit_code_is_3_below_min_pass(share: str, code: int, tmp_path: Path) -> None:
     record, _ = do(tmp_path, *FRENCH, "checks.items=[{equals: un}]", f"runtime.min_pass={share}", code=code)
     assert (record["status"], record["exit_code"]) == ("ok", code)
 
 
-def test_a_failure_weighs_more_than_a_check(tmp_path: Path) -> None:
+def test_a_failed_sample_takes_precedence_over_min_pass(tmp_path: Path) -> None:
     failing = "backend.failures=[{match: number 1, error: out of ink, after: 0}]"
     words = (*FRENCH, failing, "checks.items=[{equals: un}]", "runtime.min_pass=0.9", "runtime.batch_size=1")
     record, samples = do(tmp_path, *words, code=1)
@@ -82,14 +82,14 @@ def test_a_failure_weighs_more_than_a_check(tmp_path: Path) -> None:
     assert record["totals"]["checks"]["total"] == 4
 
 
-def test_an_answer_that_is_streamed_is_checked_too(tmp_path: Path) -> None:
+def test_a_streamed_answer_is_checked(tmp_path: Path) -> None:
     words = ("backend=fake", "backend.replies=[{match: '', text: Paris}]", "checks.items=[{equals: Paris}]")
     record, (sample,) = do(tmp_path, *words, "prompt.echo=true")
     assert sample["text"].endswith("Paris") and sample["text"] != "Paris"
     assert record["totals"]["checks"]["passed"] == 1
 
 
-def test_columns_of_a_file_are_looked_for_before_anything_is_loaded(tmp_path: Path) -> None:
+def test_columns_are_checked_before_the_model_is_loaded(tmp_path: Path) -> None:
     file = tmp_path / "q.csv"
     file.write_text("question,expected\nnumber 1, un \nnumber 2,\n", encoding="utf-8")
     words = ("backend=fake", "inputs=file", f"inputs.path={file}")
@@ -108,25 +108,25 @@ def test_checks_change_neither_the_job_id_nor_the_load_key() -> None:
     assert load_key(plain) == load_key(checked)
 
 
-# ---------------------------------------------------------------- what people see
-def test_what_was_not_passed_is_told_under_its_answer(tmp_path: Path) -> None:
+# ---------------------------------------------------------------- output
+def test_failed_checks_are_shown_below_their_answer(tmp_path: Path) -> None:
     record, samples = do(tmp_path, *FRENCH, "checks.items=[{equals: un}]", "runtime.min_pass=1", code=3)
     told = [text for text, _ in answer_lines(samples[0], 1, 4, streamed=False)]
-    assert told[-1] == "check not passed: equals 'un': it is 'It is zero.', not 'un'"
+    assert told[-1] == "check failed: equals 'un': it is 'It is zero.', not 'un'"
     assert not any("check" in text for text, _ in answer_lines(samples[1], 2, 4, streamed=False))
-    assert "checks: 1 of 4 passed, fewer than runtime.min_pass asks for" in summary_lines(record, "x")[0]
+    assert "checks: 1 of 4 passed, below runtime.min_pass" in summary_lines(record, "x")[0]
     record, _ = do(tmp_path / "more", *FRENCH, "checks.items=[{equals: un}]")
     assert summary_lines(record, "x")[0].endswith("checks: 1 of 4 passed")
 
 
-def test_a_missed_share_ends_a_command_line_with_3(tmp_path: Path) -> None:
+def test_a_command_exits_with_3_below_min_pass(tmp_path: Path) -> None:
     done = run_command(*FRENCH, "checks.items=[{equals: un}]", "runtime.min_pass=0.9", cwd=tmp_path)
     assert done.returncode == 3, done.stderr
-    assert done.stdout.count("check not passed: equals 'un'") == 3
+    assert done.stdout.count("check failed: equals 'un'") == 3
     assert "checks: 1 of 4 passed" in done.stdout
 
 
-# ---------------------------------------------------------------- the document
+# ---------------------------------------------------------------- docs/checks.md
 def blocks(language: str) -> list[str]:
     return re.findall(rf"^```{language}\n(.*?)^```", DOCUMENT, re.MULTILINE | re.DOTALL)
 
@@ -155,7 +155,7 @@ def test_the_files_of_the_document_compose(tmp_path: Path) -> None:
     assert len(compose([], recipe=tmp_path / "recipe.yaml").job.checks.items) == 2
 
 
-def test_the_checks_of_the_documents_table_are_right() -> None:
+def test_the_examples_in_the_documents_table_are_valid() -> None:
     rows = re.findall(r"^\| `(\w+)` \| .* \| `([^`]*)` \|$", DOCUMENT, re.MULTILINE)
     assert sorted(kind for kind, _ in rows) == sorted(KINDS)
     for kind, written in rows:

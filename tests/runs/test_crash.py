@@ -1,4 +1,4 @@
-"""What the record of a job says when the process that held its model has died."""
+"""The record of a job whose worker process has died."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ CRASH = "import ctypes; ctypes.string_at(0)"
 
 
 def message(folder: Path, program: str) -> str:
-    """What is told when a program ends the process that loads the model; LOG stands for its log."""
+    """Return the error if a program ends the process that loads the model; LOG stands for the path of its log."""
     done = run(folder, *FAKE, PRETENDED_LOAD=program)
     assert done.returncode == 1, done.stdout
     assert "Traceback" not in done.stdout + done.stderr
@@ -24,11 +24,11 @@ def message(folder: Path, program: str) -> str:
     assert (record["status"], record["exit_code"], record["error"]["type"]) == ("failed", 1, "WorkerDied")
     told = str(record["error"]["message"])
     assert told in done.stderr
-    return told.replace(str(folder / "run/hforch.log"), "LOG").removeprefix("the process that held the model ")
+    return told.replace(str(folder / "run/hforch.log"), "LOG").removeprefix("the worker process ")
 
 
 def test_a_signal_with_nothing_in_the_log(tmp_path: Path) -> None:
-    assert message(tmp_path, CRASH) == "was killed by SIGSEGV; its log LOG does not say why"
+    assert message(tmp_path, CRASH) == "was killed by SIGSEGV; its log LOG does not show why"
 
 
 def test_a_signal_with_a_report_of_faulthandler(tmp_path: Path) -> None:
@@ -38,9 +38,9 @@ def test_a_signal_with_a_report_of_faulthandler(tmp_path: Path) -> None:
     )
 
 
-def test_an_exception_that_nobody_catches(tmp_path: Path) -> None:
+def test_an_uncaught_exception(tmp_path: Path) -> None:
     told = message(tmp_path, "class Panic(BaseException): pass\nraise Panic('no kernel image')")
-    assert told.startswith("ended with exit code 1; its log LOG ends with: Panic: no kernel image | File ")
+    assert told.startswith("exited with code 1; its log LOG ends with: Panic: no kernel image | File ")
 
 
 def test_a_library_that_calls_exit(tmp_path: Path) -> None:
@@ -49,7 +49,7 @@ def test_a_library_that_calls_exit(tmp_path: Path) -> None:
 
 def test_garbage_in_the_log(tmp_path: Path) -> None:
     writes = "import os; os.write(2, bytes(range(256)) * 99 + b'\\nout of \\x1b[1mmemory\\n' + b'\\xff\\x00' * 999)"
-    assert message(tmp_path, f"{writes}; os._exit(4)") == "ended with exit code 4; its log LOG ends with: out of memory"
+    assert message(tmp_path, f"{writes}; os._exit(4)") == "exited with code 4; its log LOG ends with: out of memory"
 
 
 def test_a_huge_log(tmp_path: Path) -> None:
@@ -66,7 +66,7 @@ def test_the_log_of_an_earlier_attempt_is_not_quoted(tmp_path: Path) -> None:
     assert done.returncode == 1
     assert "of the first attempt" in (tmp_path / "run/hforch.log").read_text()
     told = read_record(tmp_path / "run")["error"]["message"]
-    assert told.endswith(f"ended with exit code 4; its log {tmp_path / 'run/hforch.log'} does not say why")
+    assert told.endswith(f"exited with code 4; its log {tmp_path / 'run/hforch.log'} does not show why")
 
 
 def test_credentials_are_not_quoted(tmp_path: Path) -> None:
@@ -78,11 +78,11 @@ def test_credentials_are_not_quoted(tmp_path: Path) -> None:
     assert b"swordfish" not in everything + done.stdout.encode() + done.stderr.encode()
 
 
-def test_libraries_that_end_the_process_that_imports_them(tmp_path: Path) -> None:
+def test_libraries_that_exit_when_imported(tmp_path: Path) -> None:
     done = run(tmp_path, *FAKE, PRETENDED_LIBRARY="pretended_crash")
     assert done.returncode == 1, done.stdout
     told = read_record(tmp_path / "run")["error"]["message"]
-    assert "the process that imports the libraries of fake ended with exit code 3" in told
+    assert "the process that imports the fake libraries exited with code 3" in told
     assert "ends with: no such instruction" in told
     done = python(
         "-m",
@@ -96,12 +96,15 @@ def test_libraries_that_end_the_process_that_imports_them(tmp_path: Path) -> Non
     )
     assert done.returncode == 1
     assert "internal error" not in done.stderr
-    assert [read_record(tmp_path / "sweep" / one)["error"]["message"].count("exit code 3") for one in "01"] == [1, 1]
+    assert [read_record(tmp_path / "sweep" / one)["error"]["message"].count("exited with code 3") for one in "01"] == [
+        1,
+        1,
+    ]
 
 
 @pytest.mark.parametrize(
     ("code", "told"),
-    [(None, "was stopped by the end of"), (0, "exit code 0"), (-11, "by SIGSEGV"), (-40, "killed by signal 40")],
+    [(None, "parent process exited"), (0, "exited with code 0"), (-11, "by SIGSEGV"), (-40, "killed by signal 40")],
 )
-def test_each_way_to_end_has_words(code: int | None, told: str) -> None:
+def test_each_kind_of_exit_has_a_message(code: int | None, told: str) -> None:
     assert told in str(WorkerDied(code))

@@ -1,4 +1,4 @@
-"""Which processes have initialized an accelerator, and which jobs may use one."""
+"""Detection of initialized accelerators and of jobs that may use one."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def test_which_jobs_may_use_an_accelerator(words: list[str], may: bool) -> None:
     assert fork_safety.may_use(job_from_overrides([*words, f"backend={backend}"])) is may
 
 
-def test_a_library_that_nothing_asks_for_is_seen_by_its_device_file(
+def test_libraries_other_than_torch_are_detected_by_their_device_files(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     node = tmp_path / "renderD128"
@@ -50,20 +50,20 @@ def test_a_library_that_nothing_asks_for_is_seen_by_its_device_file(
 @pytest.mark.parametrize(
     "file", ["nvidia0", "nvidiactl", "nvidia-uvm", "dri/renderD128", "kfd", "accel/accel0", "accel0", "dxg"]
 )
-def test_device_files_of_fork_safety(file: str) -> None:
+def test_device_files_of_accelerators_are_recognized(file: str) -> None:
     assert fork_safety.DEVICE_FILE.match(f"/dev/{file}")
 
 
 @pytest.mark.parametrize(
     "file", ["/dev/null", "/dev/dri/card0", "/home/me/dev/nvidia0", "/dev/shm/nvidia0", "/dev/pts/0"]
 )
-def test_other_files_are_none(file: str) -> None:
+def test_other_files_are_not_accelerators(file: str) -> None:
     assert not fork_safety.DEVICE_FILE.match(file)
 
 
 @pytest.mark.parametrize("question", ["is_initialized", "_is_in_bad_fork"])
 @pytest.mark.parametrize("device", ["cuda", "xpu"])
-def test_torch_is_asked_for_each_of_its_devices(device: str, question: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_each_torch_device_is_checked(device: str, question: str, monkeypatch: pytest.MonkeyPatch) -> None:
     class Device:
         def is_initialized(self) -> bool:
             raise RuntimeError("half imported")
@@ -74,8 +74,8 @@ def test_torch_is_asked_for_each_of_its_devices(device: str, question: str, monk
     assert fork_safety.initialized() == [f"torch.{device}"]
 
 
-def test_a_question_that_spoils_forks_alone_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
-    """As torch.cuda.is_available() does: nothing is initialized, and yet no fork can use CUDA."""
+def test_a_query_that_breaks_only_forks_is_detected(monkeypatch: pytest.MonkeyPatch) -> None:
+    """torch.cuda.is_available() does that: it initializes nothing, but forks cannot use CUDA afterwards."""
     here = os.getpid()
     cuda = SimpleNamespace(is_initialized=lambda: False, _is_in_bad_fork=lambda: os.getpid() != here)
     monkeypatch.setitem(sys.modules, "torch", SimpleNamespace(cuda=cuda))

@@ -1,3 +1,5 @@
+"""Memory peaks, metrics and totals of a job."""
+
 from __future__ import annotations
 
 import json
@@ -10,18 +12,18 @@ import pytest
 
 from hforch.runs.sample_metrics import count, summarize
 
-LINUX = pytest.mark.skipif(sys.platform != "linux", reason="the high-water mark is Linux's")
+LINUX = pytest.mark.skipif(sys.platform != "linux", reason="only Linux can reset the high-water mark")
 
 
 def in_a_process_of_its_own(program: str) -> dict[str, dict[str, float]]:
-    """What a program prints last; elsewhere, memory that earlier tests have freed would be taken again unseen."""
+    """Run a program in a new process, where no memory freed by earlier tests is reused, and return what it prints."""
     program = f"import json\nfrom hforch.runs.memory_meter import MemoryMeter\nMB = 1_000_000\n{program}"
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=120, check=True)
     return dict(json.loads(done.stdout))
 
 
 @LINUX
-def test_the_peak_of_memory_is_the_jobs_own() -> None:
+def test_peak_memory_excludes_earlier_jobs() -> None:
     found = in_a_process_of_its_own("""
 with MemoryMeter() as before:
     big = bytearray(300 * MB)
@@ -70,18 +72,18 @@ def summarized(*arguments: Any) -> dict[str, Any]:
     return summarize(*arguments).dump()
 
 
-def test_tokens_per_second_are_all_output_tokens_by_the_wall_time() -> None:
+def test_tokens_per_second_is_output_tokens_divided_by_wall_time() -> None:
     samples = [sample(), sample(output_tokens=30)]
     assert summarized(samples, samples, {0: 2.0})["tokens_per_s"] == 20.0
 
 
-def test_each_repeat_has_its_own_speed_and_their_median_is_the_jobs() -> None:
+def test_the_speed_of_a_job_is_the_median_of_its_repeats() -> None:
     samples = [sample(repeat=repeat) for repeat in range(3)]
     metrics = summarized(samples, samples, {0: 1.0, 1: 0.1, 2: 2.0})
     assert (metrics["tokens_per_s"], metrics["tokens_per_s_each"]) == (10.0, [10.0, 100.0, 5.0])
 
 
-def test_what_was_measured_before_a_job_was_resumed_is_no_part_of_its_speed() -> None:
+def test_samples_from_before_a_resume_do_not_count_for_speed() -> None:
     old, new = sample(), sample(output_tokens=30)
     assert summarized([old, new], [new], {0: 2.0})["tokens_per_s"] == 15.0
     assert "resumed" in summarized([old], [], {})["absent"]["tokens_per_s"]
@@ -110,7 +112,7 @@ def test_failed_samples_are_counted_and_add_no_tokens() -> None:
     assert summarized([failed], [failed], {0: 1.0})["absent"]["ttft_ms"] == "no sample succeeded"
 
 
-def test_without_a_number_of_tokens_there_is_no_speed() -> None:
+def test_speed_is_absent_if_the_number_of_tokens_is_unknown() -> None:
     found = summarized([sample(), sample(output_tokens=None)], [sample(), sample(output_tokens=None)], {0: 2.0})
     assert "tokens_per_s" not in found
-    assert found["absent"]["tokens_per_s"] == "the number of output tokens is not known"
+    assert found["absent"]["tokens_per_s"] == "the number of output tokens is unknown"

@@ -1,4 +1,4 @@
-"""What a worker has imported before it is asked for anything, and what only when it is needed."""
+"""Libraries that a worker imports early, and those it imports on demand."""
 
 from __future__ import annotations
 
@@ -29,7 +29,8 @@ print(json.dumps(found | {"torchao for int8": "torchao" in sys.modules}))
 
 
 @pytest.mark.model
-def test_torchao_whose_import_initializes_cuda_is_imported_for_int8_alone() -> None:
+def test_torchao_is_imported_only_for_int8() -> None:
+    """Importing torchao initializes CUDA, which forks cannot use then."""
     done = subprocess.run([sys.executable, "-c", PROGRAM], capture_output=True, text=True, check=True, timeout=120)
     assert json.loads(done.stdout) == {
         **{"torch": True, "torchao": False, "initialized": []},

@@ -1,4 +1,4 @@
-"""A worker may be started before the configuration is known; a wrong guess costs nothing but a core's idle time."""
+"""A fork server may be started before the configuration is known; a wrong guess has no effect."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ VERBS = ["doctor", "export", "run", "schema"]
 @pytest.fixture
 def needs_cores(all_cores: int) -> None:
     if all_cores < 2:
-        pytest.skip("nothing is started early on one core")
+        pytest.skip("no fork server is started early on a single core")
 
 
 @pytest.mark.parametrize(
@@ -45,7 +45,7 @@ def needs_cores(all_cores: int) -> None:
         (["runtime.isolation=inline"], None),
     ],
 )
-def test_the_backend_is_guessed_from_the_words(
+def test_the_backend_is_guessed_from_the_command_line(
     words: list[str], backend: str | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
@@ -61,16 +61,16 @@ def run(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
 def test_a_wrong_guess_changes_nothing(tmp_path: Path) -> None:
     (tmp_path / "mine/backend").mkdir(parents=True)
     (tmp_path / "mine/backend/scripted.yaml").write_text("defaults: [fake]\n")
-    done = run(tmp_path, "--config-dir", "mine", "backend=scripted")  # a name that is no module
+    done = run(tmp_path, "--config-dir", "mine", "backend=scripted")  # not the name of a backend module
     assert done.returncode == 0, done.stderr
     assert read_record(tmp_path / "run")["job"]["backend"]["name"] == "fake"
-    (tmp_path / "mine.yaml").write_text("defaults:\n- backend: pytorch\n")  # and one that is overridden later
+    (tmp_path / "mine.yaml").write_text("defaults:\n- backend: pytorch\n")  # overridden below
     done = run(tmp_path, "run", "mine.yaml", "backend=fake", "--force")
     assert done.returncode == 0, done.stderr
 
 
 @pytest.mark.usefixtures("needs_cores")
-def test_an_environment_that_hydra_sets_reaches_the_job(tmp_path: Path) -> None:
+def test_environment_variables_set_by_hydra_reach_the_job(tmp_path: Path) -> None:
     failing = "backend.failures=[{match: '', error: oh, after: 0}]"
     done = run(tmp_path, "backend=fake", failing, "+hydra.job.env_set.HYDRA_FULL_ERROR='1'", "hydra.verbose=true")
     assert done.returncode == 1
@@ -79,7 +79,7 @@ def test_an_environment_that_hydra_sets_reaches_the_job(tmp_path: Path) -> None:
 
 
 @pytest.mark.usefixtures("needs_cores")
-def test_ctrl_c_while_it_composes_leaves_no_process_behind(tmp_path: Path) -> None:
+def test_ctrl_c_during_composition_leaves_no_process(tmp_path: Path) -> None:
     process = subprocess.Popen(
         [sys.executable, "-m", "hforch", "backend=pytorch"], cwd=tmp_path, stderr=subprocess.PIPE, text=True
     )
@@ -93,7 +93,7 @@ def test_ctrl_c_while_it_composes_leaves_no_process_behind(tmp_path: Path) -> No
     assert not [child for child in children if child.is_running() and child.status() != psutil.STATUS_ZOMBIE]
 
 
-def test_a_hidden_module_is_hidden_for_a_while_only() -> None:
+def test_modules_are_hidden_only_inside_the_block() -> None:
     from importlib.util import find_spec
 
     before = list(sys.meta_path)

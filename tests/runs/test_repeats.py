@@ -1,4 +1,4 @@
-"""When a first repeat is reported as another than the later ones, on made-up speeds."""
+"""Detection of a first repeat that differs from the later ones, on made-up speeds."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ LONG_S = 60.0
 @pytest.mark.parametrize(
     "speeds",
     [
-        [762.0, 4501.0, 4620.0, 4550.0],  # kernels were loaded in the first
+        [762.0, 4501.0, 4620.0, 4550.0],  # the first repeat loaded kernels
         [20.0, 30.0, 30.5],
         [40.0, 50.0, 50.0, 50.0],  # no spread at all
         [10.0, 30.0],  # two repeats, and a wide margin
@@ -26,7 +26,7 @@ def test_a_slow_first_repeat_is_reported(speeds: list[float]) -> None:
     assert "slower than the later ones" in remark(share) and "runtime.warmup" in remedy(share)
 
 
-def test_a_fast_first_repeat_is_reported_as_a_machine_that_slows_down() -> None:
+def test_a_fast_first_repeat_is_reported_as_a_machine_that_slowed_down() -> None:
     share = first_differs([60.0, 40.0, 40.5, 39.8], LONG_S)
     assert share == pytest.approx(0.497, abs=0.01)
     assert "50% faster" in remark(share) and "idle machine" in remedy(share)
@@ -38,9 +38,9 @@ def test_a_fast_first_repeat_is_reported_as_a_machine_that_slows_down() -> None:
         [],
         [50.0],
         [40.0, 50.0],  # two repeats differ by as much on a busy machine
-        [45.0, 50.0, 50.1],  # a tenth is noise, however close the others are
-        [35.0, 60.0, 40.0, 50.0],  # the later ones differ as much among themselves
-        [50.0, 50.0, 20.0, 50.0],  # it was not the first
+        [45.0, 50.0, 50.1],  # 10% is noise, even if the others are close to each other
+        [35.0, 60.0, 40.0, 50.0],  # the later ones differ as much from each other
+        [50.0, 50.0, 20.0, 50.0],  # a later repeat was slow
         [0.0, 50.0, 50.0],
     ],
 )
@@ -48,7 +48,7 @@ def test_noise_is_not_reported(speeds: list[float]) -> None:
     assert first_differs(speeds, LONG_S) is None
 
 
-def test_repeats_of_milliseconds_say_nothing() -> None:
+def test_repeats_of_milliseconds_are_not_judged() -> None:
     assert first_differs([10.0, 100.0, 100.0], 0.2) is None
     assert first_differs([10.0, 100.0, 100.0], 0.4) is not None
 

@@ -1,4 +1,4 @@
-"""One job to one record, on the fake backend: what is written, and what happens when something fails."""
+"""Single jobs on the fake backend: their records, and the effects of failures."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def test_a_run_leaves_a_record_and_a_line_for_each_sample(tmp_path: Path) -> Non
     assert record["effective"]["decoding"]["max_new_tokens"] == 64
 
 
-def test_what_is_rendered_is_what_is_logged(tmp_path: Path) -> None:
+def test_the_recorded_prompt_is_the_rendered_one(tmp_path: Path) -> None:
     _, (sample,) = do(tmp_path / "template", "backend=fake")
     question = "What is electroencephalography?"
     assert sample["prompt"] == f"Question: {question}\n\nAnswer: Let's think step by step."
@@ -55,12 +55,12 @@ def test_what_is_rendered_is_what_is_logged(tmp_path: Path) -> None:
     assert sample["prompt"] == "{as} it is" == sample["input"]
 
 
-def test_the_echo_is_asked_for_by_the_prompt_group(tmp_path: Path) -> None:
+def test_echo_puts_the_prompt_before_the_text(tmp_path: Path) -> None:
     _, (sample,) = do(tmp_path, "backend=fake", "prompt.echo=true")
     assert sample["text"].startswith(sample["prompt"])
 
 
-def test_a_failed_sample_leaves_the_others_alone(tmp_path: Path) -> None:
+def test_a_failed_sample_does_not_affect_the_others(tmp_path: Path) -> None:
     failing = "backend.failures=[{match: number 2, error: out of ink, after: 1}]"
     record, samples = do(tmp_path, *FRENCH, failing, "runtime.batch_size=1", "runtime.warmup=0", code=1)
     assert record["status"] == "failed"
@@ -81,19 +81,19 @@ def test_fail_fast_stops_at_the_first_failure(tmp_path: Path) -> None:
     assert [bool(sample["error"]) for sample in samples] == [False, True]
 
 
-def test_repeats_keep_every_value(tmp_path: Path) -> None:
+def test_all_repeats_are_recorded(tmp_path: Path) -> None:
     record, samples = do(tmp_path, *FRENCH, "runtime.repeat=3")
     assert [sample["repeat"] for sample in samples] == [0] * 4 + [1] * 4 + [2] * 4
     assert len(record["plan"]) == 1
 
 
-def test_the_same_input_twice_has_two_identities(tmp_path: Path) -> None:
+def test_equal_inputs_have_different_ids(tmp_path: Path) -> None:
     _, samples = do(tmp_path, "backend=fake", "inputs.items=[one, two, one]")
     first, _, again = (sample["input_id"] for sample in samples)
     assert again == f"{first}-2"
 
 
-def test_known_delays_are_measured_as_what_they_are(tmp_path: Path) -> None:
+def test_known_delays_are_measured_correctly(tmp_path: Path) -> None:
     delays = ("backend.load_s=0.3", "backend.prefill_s=0.2", "backend.token_s=0.05")
     record, (sample,) = do(tmp_path, "backend=fake", *delays, "generation.max_new_tokens=5", "runtime.warmup=0")
     timings = sample["timings"]
@@ -118,7 +118,7 @@ def test_warm_up_is_not_measured(tmp_path: Path) -> None:
     assert len(samples) == 1
 
 
-def test_waiting_in_line_is_queue_time_within_one_call() -> None:
+def test_waiting_within_one_call_counts_as_queue_time() -> None:
     from hforch import load_llm
 
     llm = load_llm("backend=fake", "backend.prefill_s=0.1", "runtime.batch_size=1", "generation.max_new_tokens=1")
@@ -128,7 +128,7 @@ def test_waiting_in_line_is_queue_time_within_one_call() -> None:
     assert all(100 <= info["timings"]["ttft_ms"] < 200 for info in infos)
 
 
-def test_what_is_not_known_is_absent_with_a_reason_and_never_zero(tmp_path: Path) -> None:
+def test_unknown_values_are_absent_with_a_reason_and_never_zero(tmp_path: Path) -> None:
     record, _ = do(tmp_path, "backend=fake", "generation.max_new_tokens=1")
     assert "tpot_ms" not in record["metrics"]
     assert record["metrics"]["absent"]["tpot_ms"] == "fewer than two output tokens"
@@ -138,7 +138,7 @@ def test_what_is_not_known_is_absent_with_a_reason_and_never_zero(tmp_path: Path
     assert record["metrics"]["absent"]["tokens_per_s"] == "no sample succeeded"
 
 
-def test_an_input_without_the_prompts_variable_is_a_mistake_of_the_configuration(tmp_path: Path) -> None:
+def test_an_input_without_the_prompts_variable_is_a_config_error(tmp_path: Path) -> None:
     inputs = tmp_path / "rows.jsonl"
     inputs.write_text('{"question": "a"}\n{"other": "b"}\n', encoding="utf-8")
     with pytest.raises(ConfigError, match=r"input 2: the prompt requires \{question\}, but the input has \{other\}"):
@@ -146,7 +146,7 @@ def test_an_input_without_the_prompts_variable_is_a_mistake_of_the_configuration
     assert read_record(tmp_path / "run")["status"] == "failed"
 
 
-def test_a_measured_run_bypasses_langchains_cache(tmp_path: Path) -> None:
+def test_runs_bypass_the_langchain_cache(tmp_path: Path) -> None:
     from langchain_core.caches import InMemoryCache
     from langchain_core.globals import set_llm_cache
 
@@ -160,7 +160,7 @@ def test_a_measured_run_bypasses_langchains_cache(tmp_path: Path) -> None:
     assert not cache._cache
 
 
-def test_a_token_in_the_environment_never_reaches_the_record(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_credentials_never_reach_the_record(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HF_TOKEN", "correct-horse-battery")
     other = "hf_" + "a1B2" * 8
     do(tmp_path, "backend=fake", f"inputs.items=['correct-horse-battery and {other}']")
@@ -169,7 +169,7 @@ def test_a_token_in_the_environment_never_reaches_the_record(tmp_path: Path, mon
     assert "*** and ***" in written
 
 
-def test_a_prompt_longer_than_the_models_context_fails_alone(tmp_path: Path, tiny_gpt2: Path) -> None:
+def test_a_prompt_longer_than_the_models_context_fails_only_its_sample(tmp_path: Path, tiny_gpt2: Path) -> None:
     items = json.dumps(["short one", "word " * 300, "short two"])
     overrides = ("model=local", f"model.path={tiny_gpt2}", f"inputs.items={items}", "generation.max_new_tokens=4")
     record, samples = do(tmp_path, *overrides, "prompt=raw", code=1)
@@ -179,7 +179,7 @@ def test_a_prompt_longer_than_the_models_context_fails_alone(tmp_path: Path, tin
     assert record["totals"]["failed"] == 1
 
 
-def test_a_resumed_run_that_is_killed_before_it_loads_keeps_what_was_answered(tmp_path: Path) -> None:
+def test_a_resumed_run_that_is_killed_before_loading_keeps_finished_samples(tmp_path: Path) -> None:
     words = (*FRENCH, "runtime.batch_size=1", "runtime.isolation=inline")
     _, samples = do(tmp_path, *words)
     file = tmp_path / "samples.jsonl"
@@ -194,4 +194,4 @@ def test_a_resumed_run_that_is_killed_before_it_loads_keeps_what_was_answered(tm
         run(job_from_overrides(words), tmp_path, resumed, Killed())
     assert read_record(tmp_path)["status"] == "partial"
     assert run(job_from_overrides(words), tmp_path, resumed, NullWatcher()) == 0
-    assert list(read_samples(tmp_path))[:-1] == samples[:-1]  # the same times: none was asked again
+    assert list(read_samples(tmp_path))[:-1] == samples[:-1]  # same timings: no input was answered again

@@ -1,4 +1,4 @@
-"""Workers where importing the libraries initializes a GPU: pretended, so that it can be shown without one."""
+"""Workers of a backend whose libraries initialize a GPU when imported; the GPU is pretended."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ REINITIALISED = "Cannot re-initialize CUDA in forked subprocess"
 
 @pytest.fixture
 def begin(tmp_path: Path) -> Iterator[Callable[..., subprocess.Popen[str]]]:
-    """Start a run that is not waited for."""
+    """A function that starts a run without waiting for it."""
     begun: list[subprocess.Popen[str]] = []
 
     def begin(*words: str, **env: str) -> subprocess.Popen[str]:
@@ -64,10 +64,10 @@ def wait_for(condition: Callable[[], Any], what: str) -> Any:
 
 
 def worker_of(process: subprocess.Popen[str]) -> psutil.Process:
-    """The child of the fork server."""
+    """Return the child of the fork server."""
 
     def workers() -> list[psutil.Process]:
-        with suppress(psutil.NoSuchProcess):  # what reads the inputs is soon gone
+        with suppress(psutil.NoSuchProcess):  # the process that reads the inputs may have exited
             return [worker for one in psutil.Process(process.pid).children() for worker in one.children()]
         return []
 
@@ -83,15 +83,15 @@ def samples_in(folder: Path) -> int:
     return len(list(read_samples(folder / "run")))
 
 
-# ---------------------------------------------------------------- which worker is started anew
-def test_a_fork_cannot_use_what_its_nursery_has_initialized(tmp_path: Path) -> None:
+# ---------------------------------------------------------------- which workers are spawned
+def test_a_fork_cannot_use_what_its_fork_server_has_initialized(tmp_path: Path) -> None:
     done = run(tmp_path, *GPU, PRETENDED_FORK="1")
     assert done.returncode == 1
     record = read_record(tmp_path / "run")
     assert (record["process"], record["error"]["message"]) == (FORKED, REINITIALISED)
 
 
-def test_a_job_on_the_gpu_runs_in_a_worker_that_is_started_anew(tmp_path: Path) -> None:
+def test_a_gpu_job_runs_in_a_spawned_worker(tmp_path: Path) -> None:
     done = run(tmp_path, *GPU)
     assert done.returncode == 0, done.stderr
     assert read_record(tmp_path / "run")["process"] == SPAWNED
@@ -102,7 +102,7 @@ def test_a_job_on_the_gpu_runs_in_a_worker_that_is_started_anew(tmp_path: Path) 
 
 
 @pytest.mark.parametrize("words", [("device=cpu",), ("device=openvino", "device.name=CPU")])
-def test_a_job_on_the_cpu_runs_in_a_fork(words: tuple[str, ...], tmp_path: Path) -> None:
+def test_a_cpu_job_runs_in_a_fork(words: tuple[str, ...], tmp_path: Path) -> None:
     done = run(tmp_path, *FAKE, *words, PRETENDED_FORK="" if "device=cpu" in words else "1")
     assert read_record(tmp_path / "run")["process"] == FORKED
     assert (done.returncode == 0) is ("device=cpu" in words)  # the pretended GPU is used for all but device=cpu
@@ -110,7 +110,7 @@ def test_a_job_on_the_cpu_runs_in_a_fork(words: tuple[str, ...], tmp_path: Path)
 
 @pytest.mark.model
 @pytest.mark.parametrize(("device", "process"), [("auto", SPAWNED), ("cpu", FORKED)])
-def test_torch_that_is_initialized_while_it_is_imported(
+def test_torch_that_initializes_an_accelerator_when_imported(
     tmp_path: Path, tiny_gpt2: Path, device: str, process: dict[str, Any]
 ) -> None:
     words = ("model=local", f"model.path={tiny_gpt2}", f"device={device}", "generation.max_new_tokens=3")
@@ -119,7 +119,7 @@ def test_torch_that_is_initialized_while_it_is_imported(
     assert read_record(tmp_path / "run")["process"] == process
 
 
-def test_a_sweep_checks_its_jobs_and_loads_a_model_once_in_a_worker_of_either_kind(tmp_path: Path) -> None:
+def test_a_sweep_loads_each_model_once_in_workers_of_both_kinds(tmp_path: Path) -> None:
     words = ("-m", *FAKE, "device=cpu,gpu", "runtime.seed=1,2", f"hydra.sweep.dir={tmp_path / 'sweep'}")
     done = python("-m", "hforch", *words, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
@@ -128,14 +128,16 @@ def test_a_sweep_checks_its_jobs_and_loads_a_model_once_in_a_worker_of_either_ki
     assert [one["shared_load"] for one in found] == [False, True, False, True]
 
 
-# ---------------------------------------------------------------- it behaves as a fork does
-def test_it_shows_that_it_imports_its_libraries(tmp_path: Path) -> None:
+# ---------------------------------------------------------------- a spawned worker behaves like a fork
+def test_the_import_of_libraries_is_shown(tmp_path: Path) -> None:
     out = run(tmp_path, *GPU, PRETENDED_IMPORT="import time; time.sleep(2.5)").stdout
-    (took,) = [line for line in out.splitlines() if line.startswith("import: the libraries") and line.endswith(" s)")]
+    (took,) = [
+        line for line in out.splitlines() if line.startswith("import: backend libraries") and line.endswith(" s)")
+    ]
     assert float(took.rpartition("(")[2].removesuffix(" s)")) > 2.5
 
 
-def test_what_it_says_goes_to_the_log_and_credentials_do_not(tmp_path: Path) -> None:
+def test_its_output_goes_to_the_log_without_credentials(tmp_path: Path) -> None:
     says = "print('imported'); import os; os.write(2, b'and below Python: swordfish-123\\n')"
     words = ("hydra.verbose=true", "prompt.template='${oc.env:SECRET_TOKEN} {question}'")
     done = run(tmp_path, *GPU, *words, SECRET_TOKEN="swordfish-123", PRETENDED_IMPORT=says, PRETENDED_LOAD="print(1/3)")
@@ -147,14 +149,14 @@ def test_what_it_says_goes_to_the_log_and_credentials_do_not(tmp_path: Path) -> 
     assert b"swordfish" not in everything + done.stdout.encode() + done.stderr.encode()
 
 
-def test_the_logging_that_hydra_sets_up_reaches_it(tmp_path: Path) -> None:
+def test_it_uses_the_logging_configured_by_hydra(tmp_path: Path) -> None:
     told = "import logging; logging.getLogger('mine').info('hello from the worker')"
     assert run(tmp_path, *GPU, PRETENDED_LOAD=told).returncode == 0
     assert "[mine][INFO] hello from the worker" in (tmp_path / "run/hforch.log").read_text()
 
 
-def test_it_has_what_a_fork_has_of_its_parent(tmp_path: Path) -> None:
-    """Directory, environment, arguments, paths, standard input, warnings, signals; and no file of anybody else."""
+def test_it_has_the_same_process_state_as_a_fork(tmp_path: Path) -> None:
+    """Directory, environment, arguments, paths, standard input, warnings and signals; and no foreign open files."""
     looks = """
 import json, os, signal, sys
 from pathlib import Path
@@ -175,7 +177,7 @@ Path("state.json").write_text(json.dumps(state))
         assert done.returncode == 0, done.stderr
         found.append(json.loads((tmp_path / "state.json").read_text()))
     forked, spawned = found
-    files = ("stdin", "pipes", "sockets")  # of which a fork has more, and does not use them
+    files = ("stdin", "pipes", "sockets")  # a fork has more of these, but does not use them
     assert [spawned.pop(one) for one in files] == ["/dev/null", 0, 1]
     assert all(forked.pop(one) is not None for one in files)
     assert spawned["arguments"].pop(forked["arguments"].index("device=cpu")) == "device=gpu"
@@ -204,7 +206,7 @@ def test_ctrl_c_at_a_terminal_counts_once(tmp_path: Path, monkeypatch: pytest.Mo
     assert read_record(tmp_path / "run")["status"] == "interrupted"
 
 
-def test_ctrl_c_while_it_imports_ends_it_at_once_and_leaves_nothing(begin: Any, tmp_path: Path) -> None:
+def test_ctrl_c_during_imports_stops_it_immediately_and_leaves_nothing(begin: Any, tmp_path: Path) -> None:
     process = begin(*GPU, PRETENDED_IMPORT="import time; time.sleep(60)")
     worker = worker_of(process)
     time.sleep(0.5)
@@ -217,7 +219,7 @@ def test_ctrl_c_while_it_imports_ends_it_at_once_and_leaves_nothing(begin: Any, 
 
 
 @pytest.mark.parametrize("when", ["importing", "answering"])
-def test_it_ends_with_its_parent(begin: Any, tmp_path: Path, when: str) -> None:
+def test_it_exits_with_its_parent(begin: Any, tmp_path: Path, when: str) -> None:
     process = begin(*GPU, *SLOW, PRETENDED_IMPORT="import time; time.sleep(60)" if when == "importing" else "")
     worker = worker_of(process)
     if when == "answering":
@@ -227,7 +229,7 @@ def test_it_ends_with_its_parent(begin: Any, tmp_path: Path, when: str) -> None:
     wait_for(lambda: is_gone(worker), "the worker's end")
 
 
-def test_a_nursery_that_is_killed_takes_it_along_and_the_record_says_so(begin: Any, tmp_path: Path) -> None:
+def test_it_exits_with_its_fork_server_and_the_record_shows_why(begin: Any, tmp_path: Path) -> None:
     process = begin(*GPU, *SLOW)
     worker = worker_of(process)
     wait_for(lambda: samples_in(tmp_path) >= 1, "a first sample")
@@ -236,8 +238,8 @@ def test_a_nursery_that_is_killed_takes_it_along_and_the_record_says_so(begin: A
     assert process.returncode == 1
     assert is_gone(worker)
     message = read_record(tmp_path / "run")["error"]["message"]
-    assert "stopped by the end of the process that started it" in message
-    assert "the process that imports the libraries of fake was killed by SIGKILL" in message
+    assert "stopped because its parent process exited" in message
+    assert "the process that imports the fake libraries was killed by SIGKILL" in message
 
 
 @pytest.mark.parametrize(
@@ -247,11 +249,11 @@ def test_a_nursery_that_is_killed_takes_it_along_and_the_record_says_so(begin: A
             "import os; os.kill(os.getpid(), 9)",
             "was killed by SIGKILL, most likely because memory ran out; its log LOG",
         ),
-        ("import os; print('dead', flush=True); os._exit(7)", "ended with exit code 7; its log LOG ends with: dead"),
-        ("import sys; sys.exit('no')", 'exit code 1; its log LOG ends with: SystemExit: no | File "<string>"'),
+        ("import os; print('dead', flush=True); os._exit(7)", "exited with code 7; its log LOG ends with: dead"),
+        ("import sys; sys.exit('no')", 'exited with code 1; its log LOG ends with: SystemExit: no | File "<string>"'),
     ],
 )
-def test_how_it_ended_is_told(tmp_path: Path, dies: str, told: str) -> None:
+def test_the_record_shows_how_it_exited(tmp_path: Path, dies: str, told: str) -> None:
     done = run(tmp_path, *GPU, PRETENDED_LOAD=dies)
     assert done.returncode == 1
     record = read_record(tmp_path / "run")
@@ -260,25 +262,25 @@ def test_how_it_ended_is_told(tmp_path: Path, dies: str, told: str) -> None:
     assert (record["process"], record["status"]) == (SPAWNED, "failed")
 
 
-def test_how_it_ended_while_it_imported_is_told_too(tmp_path: Path) -> None:
+def test_the_record_shows_how_it_exited_during_imports(tmp_path: Path) -> None:
     done = run(tmp_path, *GPU, PRETENDED_IMPORT="import os; print('no such driver', flush=True); os._exit(9)")
     assert done.returncode == 1
     message = read_record(tmp_path / "run")["error"]["message"]
     log = tmp_path / "run/hforch.log"
-    assert message == f"the process that held the model ended with exit code 9; its log {log} ends with: no such driver"
+    assert message == f"the worker process exited with code 9; its log {log} ends with: no such driver"
     assert log.read_text() == "no such driver\n"
 
 
-def test_a_job_of_a_sweep_that_dies_leaves_the_others_alone(tmp_path: Path) -> None:
+def test_a_worker_that_dies_fails_only_its_job(tmp_path: Path) -> None:
     dies = "import os\nif job.runtime.seed == 1: os._exit(3)"
     words = ("-m", *GPU, "hydra.sweep.dir=sweep", "runtime.seed=1,2")
     done = python("-m", "hforch", *words, cwd=tmp_path, PRETENDED_LOAD=dies)
     assert done.returncode == 1
     assert [read_record(tmp_path / "sweep" / name)["status"] for name in "01"] == ["failed", "ok"]
-    assert "ended with exit code 3" in done.stdout + done.stderr
+    assert "exited with code 3" in done.stdout + done.stderr
 
 
-# ---------------------------------------------------------------- whoever calls
+# ---------------------------------------------------------------- the caller
 SCRIPT = f"""
 import sys
 print("the program begins", flush=True)
@@ -307,19 +309,19 @@ def test_the_caller_may_have_initialized_the_gpu(tmp_path: Path, device: str, pr
     assert read_record(tmp_path / "run")["process"] == process
 
 
-def test_hforch_is_found_where_the_caller_has_found_it(tmp_path: Path) -> None:
+def test_hforch_is_imported_from_the_path_of_the_caller(tmp_path: Path) -> None:
     program = (
         f"import sys; sys.path.insert(0, {str(ROOT)!r}); sys.path.insert(0, {str(PRETENDED)!r}); import sitecustomize"
     )
     command = [sys.executable, "-c", f"{program}\n{SCRIPT}"]
     env = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
     done = subprocess.run(command, cwd=tmp_path, env=env, capture_output=True, text=True, timeout=120, check=False)
-    # The worker has no sitecustomize, so it uses no GPU: what counts is that it is a new Python and finds hforch.
+    # The worker has no sitecustomize, so it uses no GPU; this only checks that a new Python process finds hforch.
     assert done.returncode == 0, done.stderr
     assert read_record(tmp_path / "run")["process"] == SPAWNED
 
 
-def test_modules_of_the_working_directory_are_not_those_of_the_library(tmp_path: Path) -> None:
+def test_modules_in_the_working_directory_do_not_shadow_the_standard_library(tmp_path: Path) -> None:
     for name in ("json", "pickle", "socket"):
         (tmp_path / f"{name}.py").write_text("raise RuntimeError('not this one')")
     command = [sys.executable, "-P", "-m", "hforch", *GPU, f"hydra.run.dir={tmp_path / 'run'}"]
@@ -330,7 +332,7 @@ def test_modules_of_the_working_directory_are_not_those_of_the_library(tmp_path:
     assert read_record(tmp_path / "run")["process"] == SPAWNED
 
 
-def test_a_process_of_a_launcher_starts_it_too(tmp_path: Path) -> None:
+def test_launcher_processes_spawn_workers_too(tmp_path: Path) -> None:
     pytest.importorskip("hydra_plugins.hydra_joblib_launcher")
     words = (
         "-m",
@@ -346,7 +348,7 @@ def test_a_process_of_a_launcher_starts_it_too(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("lacks", ["an executable", "an interpreter of its own"])
-def test_without_a_python_to_start_it_is_refused_with_what_to_do(lacks: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_a_python_interpreter_the_error_has_a_hint(lacks: str, monkeypatch: pytest.MonkeyPatch) -> None:
     if lacks == "an executable":
         monkeypatch.setattr("multiprocessing.spawn.get_executable", lambda: None)
     else:
@@ -355,7 +357,7 @@ def test_without_a_python_to_start_it_is_refused_with_what_to_do(lacks: str, mon
         spawn._python()
 
 
-def test_a_python_that_cannot_be_started_is_told(tmp_path: Path) -> None:
+def test_a_python_that_cannot_be_started_is_reported(tmp_path: Path) -> None:
     program = "import sys, multiprocessing\nmultiprocessing.set_executable('/nowhere/python')\n"
     done = python("-c", program + SCRIPT, cwd=tmp_path)
     assert "the program ends with 1" in done.stdout

@@ -1,4 +1,4 @@
-"""Warm-up: which shapes, how often, what it leaves in the record, and that nothing of it is measured."""
+"""Warm-up: its shapes, its rounds, its part of the record, and its exclusion from measurements."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ from hforch.utils.progress import Silent
 
 FRENCH = ("backend=fake", "inputs=numbers_in_french")
 SLOW = ("backend.prefill_s=0.05", "backend.token_s=0.01")
-COLD = ("backend.cold_s=0.8", "backend.cold_calls=3")  # 0.8, 0.4 and 0.2 s more, for each batch size
+COLD = ("backend.cold_s=0.8", "backend.cold_calls=3")  # 0.8, 0.4 and 0.2 s longer, for each batch size
 
 
 def do(
@@ -46,7 +46,7 @@ def do(
 
 @pytest.fixture
 def requests(monkeypatch: pytest.MonkeyPatch) -> list[Request]:
-    """What the fake engine was asked for."""
+    """The requests that the fake engine has received."""
     asked: list[Request] = []
     generate = FakeEngine.generate
 
@@ -63,7 +63,7 @@ def answer(**timings: float) -> Answer:
 
 
 class Stub:
-    """A sampler whose answers have made-up times (prefill and step, in seconds), the last of them from then on."""
+    """A sampler with given timings (prefill and step, in seconds); the last pair repeats."""
 
     def __init__(self, *overrides: str, times: Sequence[tuple[float, float]] = ((1.0, 0.1),)) -> None:
         self.job = job_from_overrides(["backend=fake", *overrides])
@@ -84,8 +84,8 @@ class Stub:
         return [answer(ttft_ms=1e3 * prefill_s, tpot_ms=1e3 * step_s) for _ in items]
 
 
-# ---------------------------------------------------------------- what is measured afterwards
-def test_slow_first_calls_are_over_when_the_measured_phase_begins(tmp_path: Path) -> None:
+# ---------------------------------------------------------------- measurements after warm-up
+def test_slow_first_calls_are_not_measured(tmp_path: Path) -> None:
     words = (*FRENCH, *SLOW, *COLD, "runtime.batch_size=2", "generation.max_new_tokens=12")
     cold, samples = do(tmp_path / "cold", *words, "runtime.warmup=0")
     assert [one["timings"]["ttft_ms"] > 400 for one in samples] == [True] * 4
@@ -93,7 +93,7 @@ def test_slow_first_calls_are_over_when_the_measured_phase_begins(tmp_path: Path
 
     record, samples = do(tmp_path / "warm", *words)
     (warmed,) = record["warmup"]
-    assert warmed["rounds"] >= 5  # three slow ones, and two that agree
+    assert warmed["rounds"] >= 5  # three slow rounds, and two that agree
     assert warmed["steady"] == (warmed["deviation"] <= 0.1) and warmed["deviation"] < 0.5  # the machine may be busy
     assert warmed["ended_by"] in ("agreement", "share")
     assert (warmed["batch_size"], warmed["prompt_tokens"], warmed["num_beams"]) == (2, 16, 1)
@@ -112,17 +112,15 @@ def test_one_short_generation_is_not_enough_for_slow_first_calls(tmp_path: Path)
     assert samples[0]["timings"]["ttft_ms"] > 400
 
 
-def test_a_first_repeat_that_warm_up_did_not_cover_is_reported(tmp_path: Path) -> None:
+def test_a_slow_first_repeat_without_warm_up_is_reported(tmp_path: Path) -> None:
     words = (*FRENCH, *SLOW, "backend.cold_s=0.8", "runtime.batch_size=4", "generation.max_new_tokens=8")
     record, _ = do(tmp_path, *words, "runtime.repeat=6", "runtime.warmup=0")
     (warning,) = record["warnings"]
     assert "runtime.repeat: the first repeat was" in warning and "slower than the later ones" in warning
 
 
-# ---------------------------------------------------------------- what is asked of the model
-def test_a_round_has_the_batch_of_the_job_and_its_generation_but_ends_after_a_few_steps(
-    tmp_path: Path, requests: list[Request]
-) -> None:
+# ---------------------------------------------------------------- requests to the model
+def test_a_round_uses_the_batch_and_settings_of_the_job_but_few_tokens(tmp_path: Path, requests: list[Request]) -> None:
     words = ("backend=fake", "inputs.items=[a, bb, a longer one, c, d]", "backend.replies=[{match: a, text: yes}]")
     more = ("stop.sequences=[yes]", "generation.min_new_tokens=2", "runtime.batch_size=2")
     record, samples = do(tmp_path, *words, *more)
@@ -140,7 +138,7 @@ def test_a_round_has_the_batch_of_the_job_and_its_generation_but_ends_after_a_fe
     assert len(samples) == 5
 
 
-def test_a_number_is_so_many_generations_of_two_tokens(tmp_path: Path, requests: list[Request]) -> None:
+def test_a_number_means_that_many_generations_of_two_tokens(tmp_path: Path, requests: list[Request]) -> None:
     record, _ = do(tmp_path / "3", *FRENCH, "runtime.warmup=3")
     assert [one.token_limit for one in requests] == [2, 2, 2, None]
     assert record["warmup"][0]["rounds"] == 3
@@ -150,8 +148,8 @@ def test_a_number_is_so_many_generations_of_two_tokens(tmp_path: Path, requests:
     assert "warmup" not in record and "warmup_s" not in record["timings"]
 
 
-# ---------------------------------------------------------------- once for a model and shape
-def test_jobs_that_share_a_model_warm_each_shape_once(tmp_path: Path) -> None:
+# ---------------------------------------------------------------- once per model and shape
+def test_jobs_that_share_a_model_warm_up_each_shape_once(tmp_path: Path) -> None:
     model_slot = ModelSlot()
     sizes = ("4", "4", "2", "4")
     done = [
@@ -165,7 +163,7 @@ def test_jobs_that_share_a_model_warm_each_shape_once(tmp_path: Path) -> None:
     assert not model_slot.warm
 
 
-def test_on_a_cpu_one_shape_does_for_all_unless_the_cache_has_another_size(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_on_a_cpu_one_shape_is_enough_unless_the_cache_size_differs(monkeypatch: pytest.MonkeyPatch) -> None:
     sampler = Stub()
     batches = [sampler.batch(10, 12), sampler.batch(70)]
     warm: set[Shape] = {NO_SHAPE}
@@ -193,7 +191,7 @@ def test_accelerators_are_warmed_up_for_each_shape(
     assert [one["batch_size"] for one in record["warmup"]] == sizes
 
 
-def test_a_number_of_generations_is_made_once_for_a_model(tmp_path: Path) -> None:
+def test_a_number_of_generations_is_done_once_per_model(tmp_path: Path) -> None:
     model_slot = ModelSlot()
     first, _ = do(tmp_path / "1", *FRENCH, "runtime.warmup=1", model_slot=model_slot)
     second, _ = do(tmp_path / "2", *FRENCH, "runtime.warmup=1", "runtime.batch_size=1", model_slot=model_slot)
@@ -202,7 +200,7 @@ def test_a_number_of_generations_is_made_once_for_a_model(tmp_path: Path) -> Non
     assert NO_SHAPE in model_slot.warm and len(model_slot.warm) == 2
 
 
-def test_what_is_left_of_a_resumed_job_is_warmed_up_for(tmp_path: Path) -> None:
+def test_a_resumed_job_warms_up_for_its_remaining_batches(tmp_path: Path) -> None:
     words = (*FRENCH, "runtime.batch_size=1", "runtime.isolation=inline")
     do(tmp_path, *words)
     file = tmp_path / "samples.jsonl"
@@ -211,11 +209,11 @@ def test_what_is_left_of_a_resumed_job_is_warmed_up_for(tmp_path: Path) -> None:
     assert [one["batch_size"] for one in read_record(tmp_path)["warmup"]] == [1]
     assert (
         run(job_from_overrides(words), tmp_path, JobContext(words, resume=True), NullWatcher()) == 0
-    )  # nothing is left
+    )  # all batches are complete
     assert [one["batch_size"] for one in read_record(tmp_path)["warmup"]] == [1]
 
 
-def test_settings_that_change_what_is_computed_are_part_of_the_shape() -> None:
+def test_settings_that_change_the_computation_are_part_of_the_shape() -> None:
     def shape(*overrides: str) -> Shape:
         sampler = Stub(*overrides)
         ((found, _),) = shapes(sampler, [sampler.batch(20, 33)])  # type: ignore[arg-type]
@@ -245,7 +243,12 @@ def test_each_size_of_a_fixed_cache_is_a_shape(monkeypatch: pytest.MonkeyPatch) 
 
     monkeypatch.setattr(FakeEngine, "fixed_cache", fixed)
     sampler = Stub()
-    batches = [sampler.batch(20, 33), sampler.batch(90, 1), sampler.batch(100, 2), sampler.batch(7)]  # is filled up
+    batches = [
+        sampler.batch(20, 33),
+        sampler.batch(90, 1),
+        sampler.batch(100, 2),
+        sampler.batch(7),
+    ]  # the last is padded
     found = [(shape.record().cache_length, shape.prompt_tokens) for shape, _ in shapes(sampler, batches)]  # type: ignore[arg-type]
     assert found == [(256, 128), (128, 64)]
 
@@ -257,7 +260,7 @@ def test_each_batch_size_has_the_batch_with_its_longest_prompt() -> None:
     assert found == [(2, 32, 2), (1, 128, 1)]
 
 
-def test_continuous_batching_has_one_shape_of_as_many_as_run_together() -> None:
+def test_continuous_batching_has_one_shape_of_the_concurrent_prompts() -> None:
     sampler = Stub("backend=openvino_genai", "backend.max_num_seqs=3")
     sampler.llm.engine = FakeEngine(job_from_overrides(["backend=fake"]).backend)  # type: ignore[arg-type]
     batches = [sampler.batch(5, 9, 40, 12, 3), sampler.batch(7)]
@@ -266,8 +269,8 @@ def test_continuous_batching_has_one_shape_of_as_many_as_run_together() -> None:
     assert [sampler.prompt_tokens[each.index] for each in inputs] == [40, 12, 9]
 
 
-# ---------------------------------------------------------------- its end
-def test_it_goes_on_until_rounds_agree() -> None:
+# ---------------------------------------------------------------- end of a warm-up
+def test_warm_up_continues_until_rounds_agree() -> None:
     sampler = Stub(times=[(9.0, 0.2), (2.0, 0.1), (1.2, 0.1), (1.0, 0.1), (1.05, 0.1), (1.0, 0.104)])
     warm: set[Shape] = set()
     (told,) = warm_up(sampler, [sampler.batch(10, 12)], warm, False, Silent())  # type: ignore[arg-type]
@@ -277,17 +280,17 @@ def test_it_goes_on_until_rounds_agree() -> None:
     assert warm == {Shape(2, 16)}
 
 
-def test_times_that_never_agree_end_at_a_bound_and_the_record_says_so() -> None:
+def test_timings_that_never_agree_stop_at_a_limit_and_are_not_steady() -> None:
     sampler = Stub(times=[(1.0, 0.1), (1.0, 0.2)] * MOST)
     warm: set[Shape] = set()
     (told,) = warm_up(sampler, [sampler.batch(10)], warm, False, Silent())  # type: ignore[arg-type]
     assert (told.rounds, told.ended_by, told.steady) == (MOST, "rounds", False)
     assert told.deviation == 1.0
     assert len(sampler.asked) == MOST and set(sampler.asked) == {(1, 1 + STEPS)}
-    assert warm == {Shape(1, 16)}  # more of it would not help the next job either
+    assert warm == {Shape(1, 16)}  # more rounds would not help the next job either
 
 
-def test_beams_have_no_times_of_tokens_so_wall_times_are_compared(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_wall_times_are_compared_for_beam_search(monkeypatch: pytest.MonkeyPatch) -> None:
     sampler = Stub("generation=beam")
     walls = chain([0.3], repeat(0.1))
 
@@ -302,9 +305,7 @@ def test_beams_have_no_times_of_tokens_so_wall_times_are_compared(monkeypatch: p
     assert "prefill_ms" not in told.dump() and (told.wall_ms or 0) >= 100
 
 
-def test_a_warm_up_that_fails_is_logged_and_the_measured_batches_fail_and_are_recorded(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_a_failed_warm_up_is_logged_and_recorded(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     failing = "backend.failures=[{match: number, error: CUDA out of memory, after: 1}]"
     model_slot = ModelSlot()
     with caplog.at_level(logging.WARNING, "hforch"):
@@ -318,7 +319,7 @@ def test_a_warm_up_that_fails_is_logged_and_the_measured_batches_fail_and_are_re
     assert not model_slot.warm
 
 
-def test_running_out_of_memory_has_words(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_out_of_memory_has_a_message(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def exhausted(self: FakeEngine, completions: Any, request: Request) -> None:
         raise MemoryError
 
@@ -328,7 +329,7 @@ def test_running_out_of_memory_has_words(tmp_path: Path, monkeypatch: pytest.Mon
 
 
 # ---------------------------------------------------------------- prompts, loading, old records
-def test_prompts_are_turned_where_the_engine_would_remember_them(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_prompts_are_rotated_if_the_engine_caches_prefixes(monkeypatch: pytest.MonkeyPatch) -> None:
     prefixes = "backend.enable_prefix_caching=true"
     sampler = Stub("backend=openvino_genai", prefixes)
     sampler.llm.engine = FakeEngine(job_from_overrides(["backend=fake"]).backend)  # type: ignore[arg-type]
@@ -341,14 +342,14 @@ def test_prompts_are_turned_where_the_engine_would_remember_them(monkeypatch: py
     assert seen[0] == "words some"
 
 
-def test_turned_words_are_the_same_words() -> None:
+def test_rotated_items_have_the_same_words() -> None:
     assert _turned("a b c", 1) == "b c a"
     assert _turned("a b c", 4) == "b c a"
     assert _turned({"question": "a b", "n": 3}, 1) == {"question": "b a", "n": 3}
     assert _turned("alone", 1) == "alone"
 
 
-def test_loading_ends_when_the_device_has_done_its_work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_load_time_includes_pending_work_of_the_device(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     load = fake.load
     slow_device = lambda *job_context: replace(load(*job_context), synchronize=lambda: time.sleep(0.2))  # noqa: E731
     monkeypatch.setattr(fake, "load", slow_device)
@@ -388,7 +389,7 @@ def static(tiny_llama: Path) -> tuple[str, ...]:
 
 
 @pytest.mark.model
-def test_a_static_cache_has_the_same_size_when_it_is_warmed_up_and_measured(
+def test_a_static_cache_has_the_same_size_in_warm_up_and_measurement(
     tmp_path: Path, static: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from hforch.backends.huggingface.kv_cache import KVCaches
@@ -398,14 +399,12 @@ def test_a_static_cache_has_the_same_size_when_it_is_warmed_up_and_measured(
     monkeypatch.setattr(KVCaches, "take", lambda self, shape: (taken.append(shape), take(self, shape))[1])
     model_slot = ModelSlot()
     record, samples = do(tmp_path / "1", *static, model_slot=model_slot)
-    (warmed,) = record["warmup"]  # the batch of one has as many rows as the others
+    (warmed,) = record["warmup"]  # the batch of one is padded to the rows of the others
     assert len(taken) == warmed["rounds"] + 2
     assert set(taken) == {(warmed["batch_size"], warmed["cache_length"])}
     assert {sample["output_tokens"] for sample in samples} == {40}
 
-    record, _ = do(
-        tmp_path / "2", *static, "runtime.repeat=2", model_slot=model_slot
-    )  # of the same shape: nothing was given up
+    record, _ = do(tmp_path / "2", *static, "runtime.repeat=2", model_slot=model_slot)  # same shape: the cache was kept
     assert "warmup" not in record
     record, _ = do(tmp_path / "3", *static, "generation.max_new_tokens=80", model_slot=model_slot)
     assert len(record["warmup"]) == 1

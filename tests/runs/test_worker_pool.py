@@ -1,4 +1,4 @@
-"""The process that holds the model, driven through the command line as a person would."""
+"""Worker processes, tested through the command line."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def start(directory: Path, *overrides: str) -> Forked:
 
 
 def start_cold(directory: Path, *overrides: str) -> subprocess.Popen[str]:
-    """One that imports what it needs itself."""
+    """Start a process that imports its libraries itself."""
     command = [sys.executable, "-m", "hforch", *overrides, f"hydra.run.dir={directory}"]
     return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
@@ -48,10 +48,10 @@ def wait_for(condition: Callable[[], bool], what: str) -> None:
 
 
 def worker_of(process: Forked | subprocess.Popen[str]) -> psutil.Process:
-    """The child of the child: between them is the fork server."""
+    """Return the grandchild of a process; its child is the fork server."""
 
     def workers() -> list[psutil.Process]:
-        with suppress(psutil.NoSuchProcess):  # what reads the inputs is soon gone
+        with suppress(psutil.NoSuchProcess):  # the process that reads the inputs may have exited
             return [worker for one in psutil.Process(process.pid).children() for worker in one.children()]
         return []
 
@@ -86,7 +86,7 @@ def test_ctrl_c_at_a_terminal_reaches_the_whole_group_and_counts_once(tmp_path: 
     assert read_record(tmp_path)["status"] == "interrupted"
 
 
-def test_a_worker_that_is_killed_fails_the_job_with_the_reason(tmp_path: Path) -> None:
+def test_a_killed_worker_fails_the_job_with_the_reason(tmp_path: Path) -> None:
     process = start(tmp_path, *SLOW)
     wait_for(lambda: samples_in(tmp_path) >= 1, "a first sample")
     worker_of(process).kill()
@@ -101,7 +101,7 @@ def test_a_worker_that_is_killed_fails_the_job_with_the_reason(tmp_path: Path) -
     assert "Traceback" not in out + err
 
 
-def test_a_nursery_that_is_killed_fails_the_job_and_nobody_was_interrupted(tmp_path: Path) -> None:
+def test_a_killed_fork_server_fails_the_job(tmp_path: Path) -> None:
     process = start(tmp_path, *SLOW)
     wait_for(lambda: samples_in(tmp_path) >= 1, "a first sample")
     worker_of(process).parent().kill()
@@ -110,7 +110,7 @@ def test_a_nursery_that_is_killed_fails_the_job_and_nobody_was_interrupted(tmp_p
     assert read_record(tmp_path)["status"] == "failed"
 
 
-def test_a_parent_that_is_killed_takes_its_worker_along(tmp_path: Path) -> None:
+def test_a_worker_exits_if_its_parent_is_killed(tmp_path: Path) -> None:
     process = start(tmp_path, *SLOW)
     worker = worker_of(process)
     wait_for(lambda: samples_in(tmp_path) >= 1, "a first sample")
@@ -120,7 +120,7 @@ def test_a_parent_that_is_killed_takes_its_worker_along(tmp_path: Path) -> None:
     assert read_record(tmp_path)["status"] == "interrupted"
 
 
-def test_the_worker_loads_the_libraries_that_hold_a_model_and_the_parent_none(tmp_path: Path, tiny_gpt2: Path) -> None:
+def test_only_the_worker_loads_torch_and_openvino(tmp_path: Path, tiny_gpt2: Path) -> None:
     def mapped(pid: int) -> set[str]:
         names = {Path(each.path).name for each in psutil.Process(pid).memory_maps()}
         return {name for name in names if "torch" in name or "openvino" in name}
@@ -135,7 +135,7 @@ def test_the_worker_loads_the_libraries_that_hold_a_model_and_the_parent_none(tm
     assert any(name.startswith("libtorch") for name in worker)
 
 
-def test_what_libraries_say_goes_to_the_log_and_not_to_the_terminal(tmp_path: Path, tiny_gpt2: Path) -> None:
+def test_output_of_libraries_goes_to_the_log_and_not_to_the_terminal(tmp_path: Path, tiny_gpt2: Path) -> None:
     process = start_cold(tmp_path, "model=local", f"model.path={tiny_gpt2}", "generation.max_new_tokens=3")
     out, err = process.communicate(timeout=300)
     assert process.returncode == 0
@@ -145,7 +145,7 @@ def test_what_libraries_say_goes_to_the_log_and_not_to_the_terminal(tmp_path: Pa
 
 
 @pytest.mark.parametrize("isolation", ["process", "inline"])
-def test_both_ways_of_isolation_give_the_same_texts(tmp_path: Path, isolation: str) -> None:
+def test_both_kinds_of_isolation_give_the_same_answers(tmp_path: Path, isolation: str) -> None:
     process = start(tmp_path, "backend=fake", "inputs=numbers_in_french", f"runtime.isolation={isolation}")
     out, _ = process.communicate(timeout=120)
     assert process.returncode == 0, out
@@ -156,8 +156,8 @@ def test_both_ways_of_isolation_give_the_same_texts(tmp_path: Path, isolation: s
     assert texts == [chain.invoke(f"What is the number {number} in french?") for number in range(4)]
 
 
-def test_memory_is_the_workers_own(tmp_path: Path, tiny_gpt2: Path) -> None:
-    """The parent holds no model, so its memory is a fraction of what is recorded."""
+def test_the_recorded_memory_is_that_of_the_worker(tmp_path: Path, tiny_gpt2: Path) -> None:
+    """The parent holds no model, so its memory is less than half of the recorded peak."""
     process = start_cold(tmp_path, "model=local", f"model.path={tiny_gpt2}", "generation.max_new_tokens=3")
     parent, status, highest = psutil.Process(process.pid), Path(f"/proc/{process.pid}/status"), 0.0
     while parent.is_running() and parent.status() != psutil.STATUS_ZOMBIE:
@@ -170,7 +170,7 @@ def test_memory_is_the_workers_own(tmp_path: Path, tiny_gpt2: Path) -> None:
     assert 0 < 2 * highest < memory["peak_rss_mb"]
 
 
-def test_a_reader_that_leaves_early_does_not_stop_the_run(tmp_path: Path) -> None:
+def test_closing_stdout_early_does_not_stop_the_run(tmp_path: Path) -> None:
     many = f"inputs.items={[f'number {i}' for i in range(300)]}"
     process = start(tmp_path, "backend=fake", many, "runtime.batch_size=1")
     assert process.stdout is not None
@@ -180,27 +180,27 @@ def test_a_reader_that_leaves_early_does_not_stop_the_run(tmp_path: Path) -> Non
     said = process.stderr.read()
     process.stderr.close()
     process.wait(timeout=120)
-    assert said == "nobody reads the output any more; the run goes on, and Ctrl-C stops it\n"
+    assert said == "the output is no longer read; the run continues (press Ctrl-C to stop it)\n"
     assert read_record(tmp_path)["status"] == "ok"
     assert samples_in(tmp_path) == 300
 
 
 @pytest.mark.parametrize("place", ["a file", "a folder that cannot be"])
-def test_a_folder_that_cannot_be_written_is_told_as_such(tmp_path: Path, place: str) -> None:
+def test_an_unwritable_directory_is_reported(tmp_path: Path, place: str) -> None:
     (tmp_path / "taken").touch()
     directory = tmp_path / "taken" / "run" if place == "a file" else Path("/proc/hforch/run")
     process = start(directory, "backend=fake")
     _, err = process.communicate(timeout=120)
     assert process.returncode == 1
-    assert "the run's folder cannot be written" in err
+    assert "cannot write the run directory" in err
     assert "hydra.run.dir=DIR" in err
     assert "Traceback" not in err
 
 
-def test_ctrl_c_before_there_is_anything_to_show_leaves_a_record_too(tmp_path: Path) -> None:
+def test_ctrl_c_before_any_output_leaves_a_record(tmp_path: Path) -> None:
     process = start(tmp_path, "backend=fake", "backend.load_s=30")
     wait_for((tmp_path / ".hydra" / "overrides.yaml").exists, "the run")
-    process.send_signal(signal.SIGINT)  # before the job has gone to its worker, or after: that is a race
+    process.send_signal(signal.SIGINT)  # before or after the job was sent to the worker: this is a race
     _, err = process.communicate(timeout=120)
     assert process.returncode == 130
     assert read_record(tmp_path)["status"] == "interrupted"
@@ -209,7 +209,7 @@ def test_ctrl_c_before_there_is_anything_to_show_leaves_a_record_too(tmp_path: P
 
 
 @pytest.mark.parametrize(("key", "is_kept"), [("the only one", True), ("", False)])
-def test_the_worker_that_looks_at_the_only_model_runs_its_jobs(tmp_path: Path, key: str, is_kept: bool) -> None:
+def test_the_worker_that_checks_jobs_of_a_single_model_also_runs_them(tmp_path: Path, key: str, is_kept: bool) -> None:
     job = job_from_overrides(["backend=fake"])
     with WorkerPool() as workers:
         assert workers.check("fake", [job], key) == [[]]

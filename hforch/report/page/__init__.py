@@ -1,1 +1,1 @@
-"""The page that people look at: one HTML file that holds everything it shows."""
+"""The HTML report: one self-contained file."""

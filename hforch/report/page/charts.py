@@ -1,7 +1,7 @@
-"""The page's charts, as Vega-Lite specifications: speed and memory against quality, times, drift, scores.
+"""The page's charts as Vega-Lite specifications: speed and memory against quality, times, drift, scores.
 
-Text, axes and lines are drawn in the colour of the page's text, so they are right on light and dark ground. What tells
-marks apart is their shape and a label beside them; colour only repeats it (Okabe and Ito's palette).
+Text, axes and lines use the text colour of the page, so they work in light and dark mode. Marks are distinguished by
+shape and label; colour only repeats that (palette of Okabe and Ito).
 """
 
 from __future__ import annotations
@@ -14,17 +14,17 @@ from hforch.comparison.table import Row
 from hforch.metrics.metric import Chart, Metric
 from hforch.metrics.registry import COMPARED
 
-MOST = 60  # jobs in a chart with a line for each
-MOST_LABELS = 24  # points that all have their name beside them; of more, those on the front have
+MOST = 60  # maximum jobs in a chart with one line per job
+MOST_LABELS = 24  # with more points, only those on the Pareto front are labelled
 BLUE, ORANGE, GREEN = "#0072B2", "#D55E00", "#009E73"
 QUALITIES = sorted((one for one in COMPARED if one.quality_rank), key=lambda one: one.quality_rank)
 COSTS = [one for one in COMPARED if one.in_pareto and one.kind in ("speed", "memory")]
-PERCENTS = ("p5", "p25", "p50", "p75", "p95")  # as QUANTILES of the comparison
-SMALL = 1e-3  # below it a logarithmic axis is linear, so that 0 has a place on it
+PERCENTS = ("p5", "p25", "p50", "p75", "p95")  # the QUANTILES of the comparison
+SMALL = 1e-3  # a logarithmic axis is linear below this value, so that it can show 0
 
 
 def charts(rows: Sequence[Row]) -> list[dict[str, Any]]:
-    """Return `group`, `title`, `says` (what it shows, in words) and `spec` of each chart that there is data for."""
+    """Return `group`, `title`, `says` (the caption) and `spec` of each chart that has data."""
     return [
         *_trade_offs(rows),
         *_times(rows),
@@ -47,7 +47,7 @@ def _trade_offs(rows: Sequence[Row]) -> Iterator[dict[str, Any]]:
     for metric in COSTS:
         known = [row for row in rows if _is_known(row, metric) and _is_known(row, quality)]
         if metric.kind == "speed":
-            # Speeds of several machines are not to be ranked, nor those of a GPU that was shared.
+            # Speeds of different machines or of a shared GPU are not comparable.
             known = [row for row in known if row.measured_on == measured_on and row.can_rank(metric.name)]
         if len(known) < 2:
             continue
@@ -60,13 +60,13 @@ def _trade_offs(rows: Sequence[Row]) -> Iterator[dict[str, Any]]:
         yield {
             "group": group,
             "title": f"{_capitalized(metric.title)} and {quality.title}",
-            "says": f"Right and up is better. On the Pareto front, where no other job is better in both: job {best}.",
+            "says": f"Up and to the right is better. On the Pareto front (no other job is better in both): job {best}.",
             "spec": _scatter(data, metric, quality),
         }
 
 
 def front_of(points: Sequence[tuple[float, float]]) -> list[int]:
-    """The places of the points that no other one is as good as in both and better in one; more is better."""
+    """Return the indices of the Pareto-optimal points; higher is better in both coordinates."""
     return [
         at for at, one in enumerate(points) if not any(a >= one[0] and b >= one[1] and (a, b) != one for a, b in points)
     ]
@@ -95,13 +95,13 @@ def _scatter(data: list[dict[str, Any]], x: Metric, y: Metric) -> dict[str, Any]
 
 
 def _around(values: Sequence[float]) -> list[float]:
-    """A domain with room at both ends for names, and not below 0."""
+    """Return an axis domain with space for labels at both ends, not below 0."""
     low, high = min(values), max(values)
     room = 0.18 * (high - low) or 0.1 * high or 1.0
     return [max(0.0, low - room), high + room]
 
 
-# ---------------------------------------------------------------- one line a job
+# ---------------------------------------------------------------- one line per job
 def _times(rows: Sequence[Row]) -> Iterator[dict[str, Any]]:
     for metric in _in_chart("Times"):
         known = [row for row in rows if metric.timing in row.quantiles]
@@ -110,7 +110,7 @@ def _times(rows: Sequence[Row]) -> Iterator[dict[str, Any]]:
             yield {
                 "group": "Times",
                 "title": metric.title,
-                "says": "Middle line: median. Box: the middle half of the samples. Thin line: 5% to 95%."
+                "says": "Line in the box: median. Box: middle half of the samples. Thin line: 5th to 95th percentile."
                 + _left(known),
                 "spec": _boxes(data, metric),
             }
@@ -138,9 +138,11 @@ def _by_job(rows: Sequence[Row], group: Chart) -> Iterator[dict[str, Any]]:
         if len(known) < 2 or (group == "Answers" and not _tells_apart(rows, metric)):
             continue
         data = [{**_named(row), "x": row.metrics[metric.name], **_error(row, metric)} for row in known[:MOST]]
-        better = "More" if metric.is_higher_better else "Less"
+        better = "Higher" if metric.is_higher_better else "Lower"
         error = (
-            " The line through a point is one standard error to each side." if any("low" in one for one in data) else ""
+            " The line through a point shows one standard error in each direction."
+            if any("low" in one for one in data)
+            else ""
         )
         yield {
             "group": group,
@@ -176,7 +178,7 @@ def _points(data: list[dict[str, Any]], metric: Metric) -> dict[str, Any]:
     return _spec(alt.layer(*layers, data=alt.Data(values=data)), jobs=len(data))
 
 
-# ---------------------------------------------------------------- what all share
+# ---------------------------------------------------------------- shared parts
 def _spec(chart: Any, height: int | None = None, jobs: int = 0) -> dict[str, Any]:
     plain = {
         "labelColor": "currentColor",
@@ -213,7 +215,7 @@ def _axis(metric: Metric) -> Any:
 
 def _axis_title(metric: Metric) -> str:
     unit = f", {metric.unit}" if metric.unit not in ("", "%") else ""
-    return f"{metric.title}{unit} ({'more' if metric.is_higher_better else 'less'} is better)"
+    return f"{metric.title}{unit} ({'higher' if metric.is_higher_better else 'lower'} is better)"
 
 
 def _tooltip(field: str, metric: Metric) -> Any:
@@ -231,7 +233,7 @@ def _named(row: Row) -> dict[str, str]:
 
 
 def _left(known: Sequence[Row]) -> str:
-    return f" The first {MOST} of {len(known)} jobs." if len(known) > MOST else ""
+    return f" Showing the first {MOST} of {len(known)} jobs." if len(known) > MOST else ""
 
 
 def _is_known(row: Row, metric: Metric) -> bool:

@@ -1,4 +1,4 @@
-"""What the page shows, as plain data: what was compared, the jobs, and of the inputs as many as a page can hold."""
+"""Collect the data of the page: the comparison, the jobs, and as many inputs as a page can show."""
 
 from __future__ import annotations
 
@@ -23,18 +23,18 @@ from hforch.report.page.summary import about
 from hforch.report.wording import item_line
 from hforch.utils.redaction import without_known
 
-MOST_CELLS = 24_000  # answers on one page
-MOST_BYTES = 150_000_000  # of samples.jsonl, on one page
-LONGEST = 2_000_000  # characters of a text
-AT_ONCE = 100  # inputs that the page unpacks together
+MOST_CELLS = 24_000  # maximum answers on a page
+MOST_BYTES = 150_000_000  # maximum size of the samples.jsonl shown on a page
+LONGEST = 2_000_000  # maximum characters of a text
+AT_ONCE = 100  # inputs per part of the page's data
 RESIDUES = 1 << 32
 
 
 class ShownSamples:
-    """The inputs that are shown: all, or of many a fixed share by a hash of their ids, and those that failed.
+    """The set of inputs to show: all, or a fixed sample chosen by a hash of their ids, plus those that failed.
 
     Args:
-        most: about how many inputs; None: as many as a page can hold.
+        most: the approximate number of inputs; None for as many as a page can show.
     """
 
     def __init__(self, seen: FirstPass, jobs: int, most: int | None) -> None:
@@ -50,7 +50,7 @@ class ShownSamples:
 
 @dataclass
 class Input:
-    """An input that is shown, and the answers of the jobs by their place, None where there is none."""
+    """An input, and the answers to it by the index of the job."""
 
     index: int
     text: str
@@ -59,12 +59,13 @@ class Input:
 
 @dataclass
 class Page:
-    """What the page shows.
+    """The data of the page.
 
     Attributes:
-        summary: all but the answers.
-        inputs: in the order asked.
-        damaged: how many jobs have lines or samples that are damaged, and left out.
+        summary: everything except the answers.
+        inputs: the inputs, in their original order.
+        baselines: the index of each job's baseline.
+        damaged: the number of jobs with damaged lines or samples, which are skipped.
     """
 
     summary: dict[str, Any]
@@ -73,7 +74,7 @@ class Page:
     damaged: int = 0
 
     def parts(self) -> Iterator[dict[str, Any]]:
-        """The answers, in pieces that a page unpacks together."""
+        """Yield the answers in parts, which the page unpacks one at a time."""
         for start in range(0, len(self.inputs), AT_ONCE):
             yield _part(self.inputs[start : start + AT_ONCE], self.baselines)
 
@@ -87,11 +88,11 @@ def collect(
     optimize: str | None,
     most: int | None,
 ) -> Page:
-    """All that the page shows.
+    """Return the data of the page.
 
     Args:
-        missing: what it cannot show, in words.
-        most: how many inputs it shows; None: as many as a page can hold.
+        missing: messages about data that cannot be shown.
+        most: the approximate number of inputs to show; None for as many as a page can show.
     """
     rows = comparison.rows
     shown = ShownSamples(seen, len(rows), most)
@@ -101,7 +102,7 @@ def collect(
         broken: list[int] = []
         apart = {one.input_id: one for one in all_divergent_tokens(row.entry, 1, broken) if one.input_id in shown}
         if broken:
-            told.append(f"job {row.entry.name}: lines of scores.jsonl that cannot be read: {len(broken)}")
+            told.append(f"job {row.entry.name}: invalid lines in scores.jsonl: {len(broken)}")
         for sample in samples_of(row.entry):
             if sample["repeat"] == 0 and sample["input_id"] in shown:
                 text = item_line(sample.get("input"), None)[:LONGEST]
@@ -168,7 +169,7 @@ def _tokens(tokens: Sequence[Mapping[str, Any]]) -> list[list[Any]]:
 
 
 def _part(inputs: Sequence[Input], baselines: Sequence[int | None]) -> dict[str, Any]:
-    """The texts of some inputs, each once, and the answers, which name them by number."""
+    """Return the distinct texts of some inputs, and the answers, which refer to them by index."""
     strings: dict[str, int] = {}
 
     def place(text: str) -> int:
@@ -195,9 +196,9 @@ def _part(inputs: Sequence[Input], baselines: Sequence[int | None]) -> dict[str,
 
 
 def difference(base: str, text: str) -> list[int]:
-    """How one text becomes another: so many characters stay, so many go, so many are new, and so on, in turns.
+    """Return the difference of two texts as repeated counts of equal, deleted and inserted characters.
 
-    Characters are UTF-16 code units, as JavaScript counts them.
+    Characters are UTF-16 code units, as in JavaScript.
     """
     one, other = split_words(base), split_words(text)
     found: list[int] = []

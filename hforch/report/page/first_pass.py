@@ -1,4 +1,4 @@
-"""A first look at what the page is to show: which samples can be read, and how many inputs there are."""
+"""Scan the samples before the page is built: count inputs and failures, and find damaged lines."""
 
 from __future__ import annotations
 
@@ -12,21 +12,22 @@ from hforch.comparison.entries import Entry
 from hforch.errors import ConfigError
 from hforch.records.sample_lines import Samples
 
-MOST_FAILED = 200  # inputs that a job failed to answer are remembered, and shown besides those that are chosen
+MOST_FAILED = 200  # maximum failed inputs that are shown in addition to the chosen ones
 NOWHERE = Path(os.devnull) / "nothing"
 
 
 @dataclass
 class FirstPass:
-    """What a first look has found.
+    """The result of a scan of the samples.
 
     Attributes:
-        inputs: a hash of each input's identity.
-        failed: inputs that a job has failed to answer.
-        samples, answered: how many could be read.
-        size: bytes of all samples.
-        missing: what cannot be shown, in words.
-        damaged: how many jobs have lines that are no samples, or samples that cannot be read.
+        inputs: a hash of each input id.
+        failed: the ids of inputs for which a job failed.
+        samples: the number of readable samples.
+        answered: the number of those that succeeded.
+        size: the size of all samples in bytes.
+        missing: messages about data that cannot be shown.
+        damaged: the number of jobs with invalid lines or unreadable samples.
     """
 
     inputs: set[int] = field(default_factory=set)
@@ -39,14 +40,14 @@ class FirstPass:
 
 
 def first_pass(entries: Sequence[Entry]) -> tuple[list[Entry], FirstPass]:
-    """The jobs, such that damaged lines are left out; and what their samples are in short."""
+    """Scan the samples of the jobs. Return the jobs, set to skip damaged lines, and the result."""
     seen, found = FirstPass(), []
     for entry in entries:
         try:
             found.append(_scan(entry, seen))
         except ConfigError as error:
             seen.damaged += 1
-            seen.missing.append(f"the answers of job {entry.name} cannot be read: {error.mistakes[0].problem}")
+            seen.missing.append(f"cannot read the answers of job {entry.name}: {error.mistakes[0].problem}")
             found.append(replace(entry, samples=NOWHERE))
     return found, seen
 

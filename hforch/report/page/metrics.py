@@ -1,4 +1,4 @@
-"""What the page says of each metric."""
+"""Describe metrics for the page."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from hforch.metrics.registry import BY_NAME, COMPARED
 
 
 def described(metric: Metric) -> dict[str, Any]:
-    """Return what the page's scripts and charts read of a metric."""
+    """Return the data of a metric that the page's scripts use."""
     return {
         "name": metric.name,
         "title": metric.title,
@@ -25,5 +25,5 @@ def described(metric: Metric) -> dict[str, Any]:
 
 
 def ordered(asked: Iterable[str]) -> list[Metric]:
-    """Return all metrics, those that a decision asked for before the others."""
+    """Return all metrics, those used by the decision first."""
     return list(dict.fromkeys([*(BY_NAME[name] for name in asked), *COMPARED]))

@@ -1,4 +1,4 @@
-"""How a job, and the sweep that it is of, is run again: as a command, and as a recipe."""
+"""Commands and recipes that run a job or a sweep again."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from hforch.errors import ConfigError, HforchError
 from hforch.records.sweep_file import SWEEP, read_sweep
 from hforch.utils.redaction import redacted_line, redacted_override
 
-ALONE = "A job by itself has no baseline, so only the command of the whole sweep takes divergence and agreement again."
+ALONE = "A single job has no baseline: to measure divergence and agreement again, run the command of the whole sweep."
 
 
 def of_job(entry: Entry) -> dict[str, str]:
-    """`command`, the `cwd` it was given in, `recipe`, `freeze`, and a `note` if something is left out."""
+    """Return `command`, its working directory `cwd`, `recipe`, `freeze`, and a `note` if something is omitted."""
     words, job, found = list(map(str, entry.record.get("overrides") or [])), dict(entry.job), {}
     if (job.get("scoring") or {}).get("baseline"):
         left = "text" if job["scoring"].get("text") else "none"
@@ -30,7 +30,7 @@ def of_job(entry: Entry) -> dict[str, str]:
     try:
         found["recipe"] = to_yaml(recipe_of(job))
     except (HforchError, KeyError, TypeError, ValueError, AttributeError) as error:
-        found["recipe"] = f"# this job cannot be written as a recipe: {(str(error) or 'no values').splitlines()[0]}\n"
+        found["recipe"] = f"# cannot write this job as a recipe: {(str(error) or 'no values').splitlines()[0]}\n"
     if warning := _warning(entry.record, words):
         found["note"] = " ".join(filter(None, (found.get("note"), warning)))
     return found | {
@@ -41,7 +41,7 @@ def of_job(entry: Entry) -> dict[str, str]:
 
 
 def of_sweeps(entries: Iterable[Entry]) -> Iterator[dict[str, str]]:
-    """For each sweep that the jobs are of, `directory`, `command`, `cwd` and `note`, which may be empty."""
+    """Yield `directory`, `command`, `cwd` and `note` (may be empty) of each sweep that the jobs belong to."""
     for folder in dict.fromkeys(entry.directory.parent for entry in entries):
         with suppress(ConfigError, OSError, KeyError, TypeError):
             if (folder / SWEEP).is_file():
@@ -53,16 +53,16 @@ def of_sweeps(entries: Iterable[Entry]) -> Iterator[dict[str, str]]:
 
 
 def _warning(asked: Mapping[str, Any], words: Iterable[str]) -> str:
-    """What of a command is more than data, as it may have been written by somebody else; empty if nothing is."""
+    """Return a warning if a recorded command can run code, since another user may have written it; else empty."""
     typed = [word for word in words if not word.startswith(CHOSEN_ANEW)]
     found = [f"{text} {what}" for text, what in unsafe_overrides(typed)]
     if asked.get("config_dir"):
-        found.append(f"--config-dir {asked['config_dir']} holds options that can run code")
-    return redacted_line(f"Look at this command before you run it: {'; '.join(found)}.") if found else ""
+        found.append(f"--config-dir {asked['config_dir']} contains options that can run code")
+    return redacted_line(f"Check this command before you run it: {'; '.join(found)}.") if found else ""
 
 
 def _command(asked: Mapping[str, Any], words: Iterable[str]) -> str:
-    """What was typed, without the directory, which holds the answers of that run."""
+    """Return the recorded command without its output directory, which contains that run."""
     recipe = ["run", str(asked["recipe"])] if asked.get("recipe") else []
     flags = [
         part

@@ -1,4 +1,4 @@
-"""The top of the page: what was compared, where and when, what is the same in all jobs, and the decision."""
+"""The top of the page: axes, date, machines, settings common to all jobs, and the decision."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def _sentence(decision: Decision, bounds: Sequence[Bound], jobs: int) -> str:
 
 
 def _alike(entries: Sequence[Entry]) -> dict[str, str]:
-    """What the jobs have in common, of what a reader asks first."""
+    """Return the main settings that are equal in all jobs."""
     told = [dict(_description(entry)) for entry in entries]
     first = told[0] if told else {}
     return {name: value for name, value in first.items() if all(one.get(name) == value for one in told)}
@@ -75,7 +75,7 @@ def _description(entry: Entry) -> Iterator[tuple[str, str]]:
         named = model.get("id") or model.get("path") or model.get("file") or model.get("source")
         yield "model", PurePath(str(named)).name if not model.get("id") else str(named)
     paths = {"backend": "backend.name", "device": "device.kind", "precision": "precision.name", "prompt": "prompt.kind"}
-    paths |= {"inputs": "inputs.kind", "new tokens at most": "generation.max_new_tokens"}
+    paths |= {"inputs": "inputs.kind", "max_new_tokens": "generation.max_new_tokens"}
     paths |= {"sampling": "generation.do_sample", "batch size": "runtime.batch_size", "repeats": "runtime.repeat"}
     for name, path in paths.items():
         value = entry.get(path)

@@ -1,4 +1,4 @@
-"""The page as one file: a template, a style, scripts and data, with a policy that lets nothing else run or load."""
+"""Write the page as one file: template, style, scripts and data, with a policy that blocks everything else."""
 
 from __future__ import annotations
 
@@ -30,11 +30,11 @@ NEEDS = {"altair": "altair", "vl_convert": "vl-convert-python"}
 
 
 def missing_libraries() -> list[Mistake]:
-    """What has to be installed before a page can be written."""
+    """Return an error if libraries for writing a page are not installed."""
     from importlib.util import find_spec
 
     gone = [name for module, name in NEEDS.items() if find_spec(module) is None]
-    problem = f"the page's charts need {' and '.join(gone)}"
+    problem = f"the report requires {' and '.join(gone)}"
     return [Mistake("", problem, None, "pip install 'hforch[report]'")] if gone else []
 
 
@@ -50,14 +50,14 @@ def write_page(
     """Write the page of some jobs.
 
     Args:
-        unread: what is wrong with jobs that could not be read.
-        most: how many inputs it shows; None: as many as a page can hold.
+        unread: the errors of jobs that could not be read.
+        most: the approximate number of inputs to show; None for as many as a page can show.
 
     Returns:
-        what it shows, and whether a job meets all bounds.
+        the data of the page, and whether a job meets all limits.
 
     Raises:
-        ConfigError: no job is such a baseline.
+        ConfigError: no job matches the baseline.
         HforchError: the file cannot be written.
     """
     if mistakes := missing_libraries():
@@ -75,12 +75,12 @@ def write_page(
             file.writelines(pieces)
     except (OSError, ValueError) as error:
         reason = (getattr(error, "strerror", None) or str(error)).lower()
-        raise HforchError(f"{target} cannot be written: {reason}\n    -o FILE puts the page elsewhere") from error
+        raise HforchError(f"cannot write {target}: {reason}\n    use -o FILE to write elsewhere") from error
     return page, decision is None or bool(decision.qualified)
 
 
 def page_of(page: Page) -> Iterable[str]:
-    """The text of the page, in pieces."""
+    """Yield the HTML of the page in pieces."""
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
     from markupsafe import Markup
 
@@ -101,7 +101,7 @@ def page_of(page: Page) -> Iterable[str]:
 
 @cache
 def library() -> str:
-    """Vega, Vega-Lite and Vega-Embed as one script. Bundling takes 2 s, so the script is kept in the cache."""
+    """Return Vega, Vega-Lite and Vega-Embed as one script. It is cached, as bundling takes 2 s."""
     name = f"vega-lite-{VEGA_LITE}-vl-convert-{version(NEEDS['vl_convert'])}.js"
     return _inline(cached_text(name, _bundle))
 
@@ -114,21 +114,21 @@ def _bundle() -> str:
 
 
 def _script() -> str:
-    """The page's own script: its files one after the other, in a scope of their own."""
+    """Return the page's script: all files concatenated in one function scope."""
     files = [(PARTS / f"{name}.js").read_text("utf-8") for name in SCRIPTS]
     return _inline('(() => {\n"use strict";\n' + "\n".join(files) + "})();\n")
 
 
 def _inline(script: str) -> str:
-    """A script that may stand in a page: nothing in it ends the element it is in, or begins a comment there."""
+    """Escape a script for an HTML page: nothing in it ends the script element or starts a comment."""
     return script.replace("</script", "<\\/script").replace("<!--", "< !--")
 
 
 def _hash(text: str) -> str:
-    """What a content security policy calls an inline script or style."""
+    """Return the hash of an inline script or style for a content security policy."""
     return f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"
 
 
 def packed(value: Any) -> str:
-    """JSON, gzipped, in base64: whatever is in it, it is no markup."""
+    """Return a value as gzipped JSON in base64, which contains no markup."""
     return base64.b64encode(gzip.compress(to_json(value).encode(), compresslevel=6, mtime=0)).decode()

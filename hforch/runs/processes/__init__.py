@@ -1,1 +1,1 @@
-"""The processes that hold models: fork server, workers, and what they tell each other."""
+"""Worker processes that hold models: fork server, workers, and the messages between them."""

@@ -1,4 +1,4 @@
-"""Processes that end without a word, and what the record of their job says of that."""
+"""Record and describe the death of worker processes."""
 
 from __future__ import annotations
 
@@ -17,41 +17,45 @@ if TYPE_CHECKING:
 
 
 class WorkerDied(Exception):
-    """A worker, or the process that was to start it, has ended without a word.
+    """A worker or its fork server has exited unexpectedly.
 
     Args:
-        code: as `subprocess.Popen.returncode`; None if it ended because its parent had, or if it cannot be known.
-        last_output: the last lines that it printed before it had a log.
-        of: which process it is.
-        parent: how its parent ended.
+        code: the exit code, as `subprocess.Popen.returncode`; None if it exited with its parent, or if unknown.
+        last_output: the last lines of its output before it had a log.
+        of: the description of the process.
+        parent: the exit of its parent.
     """
 
     def __init__(
         self,
         code: int | None,
         last_output: bytes = b"",
-        of: str = "the process that held the model",
+        of: str = "the worker process",
         parent: WorkerDied | None = None,
     ) -> None:
         super().__init__(code)
         self.code, self.last_output, self.of, self.parent = code, last_output, of, parent
 
     def __str__(self) -> str:
-        """Return how it ended, as a sentence without its end."""
+        """Return how the process exited, as a sentence without a period."""
         if self.code is None:
             because = f" ({self.parent})" if self.parent else ""
-            return f"{self.of} was stopped by the end of the process that started it{because}"
+            return f"{self.of} was stopped because its parent process exited{because}"
         if self.code >= 0:
-            return f"{self.of} ended with exit code {self.code}"
+            return f"{self.of} exited with code {self.code}"
         likely = ", most likely because memory ran out" if self.code == -signal.SIGKILL else ""
         return f"{self.of} was killed by {_name(-self.code)}{likely}"
 
 
 def record_death(death: WorkerDied, directory: Path, logged: int, job_context: JobContext, watcher: Watcher) -> int:
-    """Put how a job's process ended into the record that it had begun, and tell the watcher.
+    """Record the death of a job's process in the job's record, and notify the watcher.
 
     Args:
-        logged: the size that the job's log had before.
+        death: how the process exited.
+        directory: the directory of the job.
+        logged: the size of the job's log before the job.
+        job_context: the origin of the job, for the record if the process has not written one.
+        watcher: receives the record.
 
     Returns:
         the job's exit code.
@@ -61,11 +65,11 @@ def record_death(death: WorkerDied, directory: Path, logged: int, job_context: J
     from hforch.records.record_writer import write_failure
 
     log = directory / LOG
-    if death.last_output and size_of(log) <= logged:  # it had not opened its log yet
+    if death.last_output and size_of(log) <= logged:  # the process had not opened its log yet
         with suppress(OSError), log.open("ab") as file:
             file.write(death.last_output)
     end = quoted_tail(log, logged)
-    message = f"{death}; its log {log} ends with: {end}" if end else f"{death}; its log {log} does not say why"
+    message = f"{death}; its log {log} ends with: {end}" if end else f"{death}; its log {log} does not show why"
     with locked(directory):
         error = Error(type="WorkerDied", message=message)
         record = write_failure(directory, error, EXIT_FAILED, begun=job_context.record())
@@ -76,5 +80,5 @@ def record_death(death: WorkerDied, directory: Path, logged: int, job_context: J
 def _name(number: int) -> str:
     try:
         return signal.Signals(number).name
-    except ValueError:  # one without a name, such as a real-time signal
+    except ValueError:  # a signal without a name, such as a real-time signal
         return f"signal {number}"

@@ -1,4 +1,4 @@
-"""Which accelerators this process has initialized: its forks cannot use them."""
+"""Detect accelerators that this process has initialized, which its forks cannot use."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from hforch.config.schema import Job
 
-# Of NVIDIA's driver (also under WSL 2), AMD's, Intel's (OpenVINO's GPU plug-in opens a render node), and of NPUs.
+# Device files of NVIDIA (also under WSL 2), AMD, Intel (OpenVINO's GPU plug-in opens a render node) and of NPUs.
 DEVICE_FILE = re.compile(r"/dev/(nvidia|kfd$|dri/render|accel|dxg$)")
 OF_TORCH = ("cuda", "xpu", "mtia", "hpu", "npu")
 
 
 def initialized() -> list[str]:
-    """Return what this process has initialized, such as `torch.cuda` and `/dev/nvidia0`; empty if nothing."""
+    """Return the accelerators that this process has initialized, such as `torch.cuda` and `/dev/nvidia0`."""
     return [*(_by_torch() or _by_torch_in_a_fork()), *sorted(_open_device_files())]
 
 
@@ -31,7 +31,7 @@ def are_present() -> bool:
 
 
 def may_use(job: Job) -> bool:
-    """Return whether a job may run on anything but the CPU."""
+    """Return whether a job may use a device other than the CPU."""
     device = job.device
     if device.kind != "openvino":
         return device.kind != "cpu"
@@ -40,16 +40,16 @@ def may_use(job: Job) -> bool:
 
 
 def _by_torch() -> list[str]:
-    """Return torch's devices that are initialized here, or were in a process that this one is a fork of."""
+    """Return the torch devices that are initialized in this process or were in the process it was forked from."""
     torch = sys.modules.get("torch")
     devices = {f"torch.{name}": getattr(torch, name, None) for name in OF_TORCH}
     return [name for name, it in devices.items() if _says(it, "is_initialized") or _says(it, "_is_in_bad_fork")]
 
 
 def _by_torch_in_a_fork() -> list[str]:
-    """Return torch's devices that a fork of this process could not use, by asking one.
+    """Return the torch devices that a fork of this process cannot use, by asking a fork.
 
-    torch.cuda.is_available() alone is enough to spoil forks (torch 2.13), and leaves no trace in the process itself.
+    torch.cuda.is_available() alone makes CUDA unusable in forks (torch 2.13), without a trace in the process itself.
     """
     if "torch" not in sys.modules:
         return []
@@ -66,7 +66,7 @@ def _by_torch_in_a_fork() -> list[str]:
 
 
 def _says(device: Any, question: str) -> bool:
-    with suppress(Exception):  # of a library of another version, or half imported
+    with suppress(Exception):  # another version of torch, or only partly imported
         return bool(getattr(device, question)())
     return False
 
@@ -75,7 +75,7 @@ def _open_device_files() -> set[str]:
     found = set()
     with suppress(OSError):
         for opened in list(Path("/proc/self/fd").iterdir()):
-            with suppress(OSError):  # that of the listing itself is closed by now
+            with suppress(OSError):  # the descriptor of the listing itself is closed by now
                 if DEVICE_FILE.match(target := str(opened.readlink())):
                     found.add(target)
     return found

@@ -1,11 +1,12 @@
-"""The processes that hold models, as their parent sees them: fork servers, and the workers that those start.
+"""Handles of the parent process to its fork servers and workers.
 
-A fork server is a fork of a parent that has loaded no library; it imports those of one backend and nothing more, so
-each of its own forks, the workers, has them at once. Where importing them has initialized an accelerator, which forks
-could not use, a worker for one is a new Python instead (`spawn.py`). A worker holds one model and runs the jobs that
-share it. So a run's memory is its own and really freed, a native crash cannot take the parent down, and whatever
-libraries print goes to the job's log. `messages.py` has what they tell each other; `fork_server_process.py` and
-`worker_process.py` are the other sides, and `worker_pool.py` has the processes of one command.
+A fork server is forked from a parent that has not imported any backend library. It only imports the libraries of one
+backend, so that its own forks, the workers, have them immediately. If these imports have initialized an accelerator,
+which a fork could not use, a worker that needs one is a new Python process instead (`spawn.py`). A worker holds one
+model and runs the jobs that share it. So memory is measured per run and freed completely, a native crash does not
+affect the parent, and the output of libraries goes to the job's log. `messages.py` defines the messages,
+`fork_server_process.py` and `worker_process.py` are the code of the child processes, and `worker_pool.py` manages the
+processes of one command.
 """
 
 from __future__ import annotations
@@ -45,13 +46,13 @@ if TYPE_CHECKING:
     from hforch.runs.watcher import Watcher
 
 
-ENDING_S = 1.0  # that a process may take to end whose pipe is closed
+ENDING_S = 1.0  # how long to wait for a process to exit after its pipe was closed
 
-_ours: WeakSet[Connection] = WeakSet()  # the parent's ends of all pipes, which no child may keep open
+_ours: WeakSet[Connection] = WeakSet()  # the parent's ends of all pipes, which children must close
 
 
 class ForkServer:
-    """A process that has the libraries of a backend imported, and starts workers.
+    """A process that has imported the libraries of a backend and starts workers.
 
     Attributes:
         backend: the name of the backend.
@@ -63,13 +64,13 @@ class ForkServer:
         context = multiprocessing.get_context("fork")
         self._pipe, theirs = context.Pipe()
         _ours.add(self._pipe)
-        self._early_log = os.memfd_create("hforch-log")  # what its libraries print
+        self._early_log = os.memfd_create("hforch-log")  # output of the libraries before there is a job log
         arguments = (theirs, list(_ours), backend, os.getpid(), self._early_log)
-        # A daemon in multiprocessing's sense: a parent that ends without closing it, as launchers' do, ends it too.
+        # daemon: multiprocessing ends it with a parent that exits without closing it, as those of launchers do.
         self._process = context.Process(target=run_fork_server, args=arguments, name=f"hforch-{backend}", daemon=True)
         for stream in (sys.stdout, sys.stderr):
             stream.flush()
-        # The child starts with Ctrl-C blocked: until a worker has a record to finish, the parent answers for all.
+        # The child starts with SIGINT blocked: until a worker has a record to finish, the parent handles Ctrl-C alone.
         signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
         try:
             self._process.start()
@@ -81,17 +82,17 @@ class ForkServer:
             theirs.close()
 
     def suits(self, backend: str) -> bool:
-        """Whether it has what a job needs that runs now: the libraries, and the environment they read."""
+        """Return whether the process is alive, of this backend, and started with the current environment variables."""
         return self.backend == backend and self._environment == dict(os.environ) and self._process.is_alive()
 
     def start_worker(self, uses_accelerator: bool) -> Worker:
         """Start a worker.
 
         Args:
-            uses_accelerator: whether it shall run jobs that may use one.
+            uses_accelerator: whether its jobs may use an accelerator.
 
         Raises:
-            WorkerDied: the fork server has ended.
+            WorkerDied: the fork server has exited.
         """
         ours, theirs = multiprocessing.get_context("fork").Pipe()
         _ours.add(ours)
@@ -106,29 +107,27 @@ class ForkServer:
         return Worker(self, ours)
 
     def initialized(self) -> list[str] | None:
-        """The accelerators that importing the libraries has initialized; waits for that. None if it has ended."""
+        """Wait for the imports; return the accelerators they initialized, or None if the process has exited."""
         found: list[str] | None = self._ask(ListInitialized())
         return found
 
     def reap(self, pid: int) -> WorkerDied:
-        """How a worker of its own ended; waits for the end."""
+        """Wait until a worker of this fork server has exited, and return how."""
         end: WorkerEnd | None = self._ask(ReapWorker(pid))
         if end is None:
             return WorkerDied(None, parent=self.death())
         return WorkerDied(end.code, end.last_output)
 
     def death(self) -> WorkerDied:
-        """How it ended itself."""
+        """Return how the fork server itself exited."""
         self._process.join(ENDING_S)
         last_output = b""
-        with suppress(OSError):  # it was discarded
+        with suppress(OSError):  # the log was closed by `discard`
             last_output = tail(self._early_log)
-        return WorkerDied(
-            self._process.exitcode, last_output, f"the process that imports the libraries of {self.backend}"
-        )
+        return WorkerDied(self._process.exitcode, last_output, f"the process that imports the {self.backend} libraries")
 
     def discard(self) -> None:
-        """End it, and its workers with it."""
+        """Kill the process and its workers."""
         self._process.kill()
         self._process.join()
         self._pipe.close()
@@ -147,8 +146,8 @@ class Worker:
     """A process that runs jobs, one at a time.
 
     Attributes:
-        pid: its process id, once it has told it.
-        interrupted: whether Ctrl-C was passed on to it.
+        pid: its process id; None until it has started.
+        interrupted: whether Ctrl-C was forwarded to it.
     """
 
     def __init__(self, fork_server: ForkServer, pipe: Connection) -> None:
@@ -157,14 +156,14 @@ class Worker:
         self.interrupted = self._has_run = False
 
     def ask(self, request: WorkerRequest, watcher: Watcher | None = None) -> Any:
-        """Let it do something, show what it tells meanwhile, and return the outcome.
+        """Send a request, forward events to the watcher until it is handled, and return the outcome.
 
-        One Ctrl-C is passed on, and a worker with a job finishes its record; a second one kills it.
+        The first Ctrl-C is forwarded, so that a worker with a job finishes its record; a second one kills the worker.
 
         Raises:
-            WorkerDied: without an outcome.
-            HforchError: it could not be started.
-            KeyboardInterrupt: it was killed by Ctrl-C.
+            WorkerDied: the worker exited without an outcome.
+            HforchError: the worker could not be started.
+            KeyboardInterrupt: the worker was killed by Ctrl-C.
         """
         signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
         handler = MessageHandler(watcher, importing=self.pid is None)
@@ -205,7 +204,7 @@ class Worker:
         raise death
 
     def close(self) -> None:
-        """Hang up, and wait until its memory is free again."""
+        """Close the pipe and wait until the process has exited and freed its memory."""
         self._pipe.close()
         if self.pid is not None:
             self._fork_server.reap(self.pid)
@@ -213,7 +212,7 @@ class Worker:
     def _end(self) -> WorkerDied:
         self._pipe.close()
         death = self._fork_server.death() if self.pid is None else self._fork_server.reap(self.pid)
-        if self._has_run:  # what it printed before is in the log of a job before
+        if self._has_run:  # its early output is already in the log of an earlier job
             death.last_output = b""
         return death
 

@@ -1,4 +1,4 @@
-"""A fork server's own side: it imports the libraries of a backend and starts workers."""
+"""The code that runs in a fork server: import the libraries of a backend and start workers."""
 
 from __future__ import annotations
 
@@ -31,18 +31,18 @@ from hforch.utils.system_limits import limit_reached
 
 
 def run_fork_server(pipe: Connection, others: Sequence[Connection], backend: str, parent: int, early_log: int) -> None:
-    """What a fork server does, from its start to its end; SIGINT is blocked in it and in its children.
+    """Run a fork server until its parent closes the pipe; SIGINT is blocked in it and in its children.
 
     Args:
-        pipe: its own end of the pipe to its parent.
-        others: ends of pipes that are the parent's, which it must not keep open.
-        backend: whose libraries to import.
+        pipe: its end of the pipe to its parent.
+        others: the parent's ends of all pipes, to be closed.
+        backend: the backend whose libraries it imports.
         parent: the parent's process id.
-        early_log: a file for what the libraries print: there is no log yet, and nothing may go to the terminal.
+        early_log: a file descriptor for the output of the libraries, since there is no job log yet.
     """
     for other in others:
         other.close()
-    os.setpgid(0, 0)  # Ctrl-C reaches the parent alone, which passes it on once
+    os.setpgid(0, 0)  # a new process group, so that Ctrl-C reaches only the parent, which forwards it once
     exit_with_parent(parent)
     redirect(early_log)
     own = ForkServerProcess(pipe, early_log, backend)
@@ -51,7 +51,7 @@ def run_fork_server(pipe: Connection, others: Sequence[Connection], backend: str
 
 
 class ForkServerProcess:
-    """Does what the parent asks of a fork server, until it hangs up."""
+    """Handler of the parent's requests, until the parent closes the pipe."""
 
     def __init__(self, pipe: Connection, early_log: int, backend: str) -> None:
         self._pipe, self._early_log, self._backend = pipe, early_log, backend
@@ -76,7 +76,7 @@ class ForkServerProcess:
                 send(self._pipe, initialized())
 
     def _start_worker(self, uses_accelerator: bool) -> None:
-        """Start a worker: a fork, unless it could not use an accelerator then."""
+        """Start a worker: a fork, or a new Python process if a fork could not use an accelerator that it needs."""
         pipe = Connection(recv_handle(self._pipe))
         because = initialized() if uses_accelerator else []
         own = os.getpid()
@@ -91,7 +91,7 @@ class ForkServerProcess:
         pipe.close()
 
     def _reap(self, pid: int) -> WorkerEnd:
-        """Wait until a worker has ended."""
+        """Wait until a worker has exited."""
         process, early_log = self._spawned.pop(pid, (None, self._early_log))
         code = process.wait() if process else os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
         end = WorkerEnd(code, tail(early_log))

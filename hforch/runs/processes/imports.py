@@ -1,4 +1,4 @@
-"""Import what running jobs takes, in a process that exists for that."""
+"""Import everything that jobs need, in a worker or fork server."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from hforch.runs.processes.preload import preload, quick_imports
 
 
 def import_all(backend: str) -> None:
-    """Import what jobs on this backend will import."""
+    """Import the modules that jobs of a backend use."""
     with quick_imports():
         import_runner()
         preload(backend)
 
 
 def get_ready() -> None:
-    """Do what every job will do once, in a worker that waits for its first one; errors are reported by the job."""
+    """Do work that every job needs, while a worker waits for its first job; ignore errors, which the job reports."""
     with suppress(Exception):
         import langchain_core.prompts.chat  # noqa: F401
 
@@ -26,11 +26,11 @@ def get_ready() -> None:
 
 
 def import_runner() -> None:
-    """Import hforch's own modules that run a job; what cannot be imported is reported when it is needed."""
+    """Import hforch's own modules that run a job; ignore errors, which recur on first use."""
     with suppress(Exception):
         import hforch.runs.runner  # noqa: F401
         from hforch.records.record import Record
         from hforch.records.sample import Sample
 
-        Record.model_rebuild()  # here, where it is done once for all workers
+        Record.model_rebuild()  # once for all forked workers
         Sample.model_rebuild()

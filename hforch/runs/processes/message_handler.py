@@ -1,4 +1,4 @@
-"""What a worker tells of a run, passed on to whoever watches."""
+"""Forward a worker's events to the watcher of its job."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from hforch.runs.processes.messages import StageAdvanced, StageBegan, StageEnded
 if TYPE_CHECKING:
     from hforch.runs.watcher import Watcher
 
-AT_ONCE_S = 0.3  # what takes less than that need not be shown
-IMPORT = -1  # the number of a stage that is the parent's own
+AT_ONCE_S = 0.3  # shorter imports are not shown
+IMPORT = -1  # the number of the import stage, which the parent adds itself
 
 
 class MessageHandler:
-    """Passes on to a Watcher the events that `PipeWatcher` sends; when that cannot be written any more, to nobody.
+    """Handler that forwards the events of a `PipeWatcher` to a Watcher; after an OSError it drops them.
 
-    This process's own stdout takes all (`utils/std_streams.py`); that of somebody who calls hforch from Python may not.
+    The stdout of the command line never raises one (`utils/std_streams.py`), but that of a Python caller may.
     """
 
     def __init__(self, watcher: Watcher | None, importing: bool) -> None:
@@ -30,13 +30,13 @@ class MessageHandler:
         self._stages: dict[int, tuple[ExitStack, Callable[[int], None]]] = {}
 
     def wait(self, pipe: Connection) -> None:
-        """Wait for the child's next word; as long as it imports its libraries, show that, if it takes a while."""
+        """Wait for the worker's next message; show an import stage if importing the libraries takes a while."""
         if self._importing and IMPORT not in self._stages and not pipe.poll(AT_ONCE_S):
-            self.handle(StageBegan(IMPORT, "import", "the libraries of the backend"))
+            self.handle(StageBegan(IMPORT, "import", "backend libraries"))
         pipe.poll(None)
 
     def imported(self) -> None:
-        """The child has imported its libraries."""
+        """End the import stage."""
         self._importing = False
         self.handle(StageEnded(IMPORT, True))
 
@@ -46,10 +46,10 @@ class MessageHandler:
         except OSError:
             from hforch.runs.watcher import NullWatcher
 
-            self._watcher = NullWatcher()  # the run goes on: its record is still wanted
+            self._watcher = NullWatcher()  # the run continues, since its record is still useful
 
     def close(self) -> None:
-        """Leave the stages that the child could not leave."""
+        """End the stages that the worker has not ended."""
         for number in list(self._stages):
             self.handle(StageEnded(number, False))
 

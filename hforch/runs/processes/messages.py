@@ -1,7 +1,7 @@
-"""What a command, its fork servers and their workers tell each other: each message is a type, pickled and sent whole.
+"""Messages between a command, its fork servers and their workers, pickled and sent over pipes.
 
-Requests go down: to a fork server, and to a worker, which handles one at a time and ends it with an `Outcome`. Events
-come up from a worker meanwhile: how it starts, and what `runs/watcher.py` shows of a run.
+The command sends requests to fork servers and workers. A worker handles one request at a time and answers with an
+`Outcome`. Before that it sends events: the steps of its start, and the calls of the job's `Watcher`.
 """
 
 from __future__ import annotations
@@ -22,34 +22,34 @@ if TYPE_CHECKING:
 
 # ---------------------------------------------------------------- to a fork server
 class StartWorker(NamedTuple):
-    """Start a worker; the worker's end of a pipe follows. It answers nothing.
+    """Request to start a worker; the worker's end of a pipe follows. There is no reply.
 
     Attributes:
-        uses_accelerator: whether it will run jobs that may use one.
+        uses_accelerator: whether its jobs may use an accelerator.
     """
 
     uses_accelerator: bool
 
 
 class ReapWorker(NamedTuple):
-    """Wait until a worker has ended; the answer is a `WorkerEnd`."""
+    """Request to wait until a worker has exited; the reply is a `WorkerEnd`."""
 
     pid: int
 
 
 class ListInitialized(NamedTuple):
-    """Name the accelerators that importing the libraries has initialized; the answer is a list of names."""
+    """Request for the names of the accelerators that importing the libraries has initialized; the reply is a list."""
 
 
 ServerRequest = StartWorker | ReapWorker | ListInitialized
 
 
 class WorkerEnd(NamedTuple):
-    """How a worker ended.
+    """The exit of a worker.
 
     Attributes:
-        code: as `subprocess.Popen.returncode`.
-        last_output: the end of what it printed before it had a log.
+        code: its exit code, as `subprocess.Popen.returncode`.
+        last_output: the end of its output before it had a log.
     """
 
     code: int
@@ -58,7 +58,7 @@ class WorkerEnd(NamedTuple):
 
 # ---------------------------------------------------------------- to a worker
 class RunJob(NamedTuple):
-    """Run a job in a working directory; the outcome is a `JobOutcome`."""
+    """Request to run a job in a working directory; the outcome is a `JobOutcome`."""
 
     job: Job
     directory: Path
@@ -67,30 +67,30 @@ class RunJob(NamedTuple):
 
 
 class CheckJobs(NamedTuple):
-    """Say what this machine cannot do for each of some jobs; the outcome is a list of mistakes for each."""
+    """Request to check whether this machine can run some jobs; the outcome is a list of errors for each job."""
 
     jobs: Sequence[Job]
 
 
 class ListDevices(NamedTuple):
-    """List the accelerators that some jobs are for; the outcome is a list of `Accelerator`."""
+    """Request for the accelerators that some jobs may use; the outcome is a list of `Accelerator`."""
 
     jobs: Sequence[Job]
 
 
 class RepeatFirstBatch(NamedTuple):
-    """Measure the first batch again; the outcome is its seconds at first and now, or None."""
+    """Request to time the first batch again; the outcome is its seconds the first time and now, or None."""
 
 
 WorkerRequest = RunJob | CheckJobs | ListDevices | RepeatFirstBatch
 
 
 class JobOutcome(NamedTuple):
-    """How a job ended.
+    """The outcome of a job.
 
     Attributes:
-        result: its exit code, or why it was not run.
-        has_model: whether the worker still has a model that is good for another job.
+        result: its exit code, or the error because of which it was not run.
+        has_model: whether the worker still holds a model that another job can use.
     """
 
     result: int | HforchError
@@ -99,25 +99,25 @@ class JobOutcome(NamedTuple):
 
 # ---------------------------------------------------------------- from a worker
 class Started(NamedTuple):
-    """The process of a worker exists; it imports its libraries."""
+    """Event: the process of a spawned worker has started and is importing its libraries."""
 
     pid: int
 
 
 class Ready(NamedTuple):
-    """A worker has its libraries, and handles requests from now on."""
+    """Event: a worker has imported its libraries and handles requests."""
 
     pid: int
 
 
 class Refused(NamedTuple):
-    """The worker could not be started."""
+    """Event: the worker could not be started."""
 
     reason: str
 
 
 class Outcome(NamedTuple):
-    """A request was handled."""
+    """Reply to a request, with its result."""
 
     value: Any
 
@@ -199,13 +199,13 @@ def send(pipe: Connection, message: object) -> None:
     """Send a message.
 
     Raises:
-        OSError: nobody receives it.
+        OSError: the other side has closed the pipe.
     """
     pipe.send_bytes(pickle.dumps(message))
 
 
 def send_if_heard(pipe: Connection, message: object) -> None:
-    """Send a message; without a receiver it is lost, and the record is what counts."""
+    """Send a message; drop it if the other side has closed the pipe."""
     with suppress(OSError):
         send(pipe, message)
 

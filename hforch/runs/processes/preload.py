@@ -1,4 +1,4 @@
-"""Importing what a backend needs, before it is needed and as fast as that goes."""
+"""Import the libraries of a backend early and quickly."""
 
 from __future__ import annotations
 
@@ -9,18 +9,19 @@ from contextlib import contextmanager, suppress
 from importlib import import_module
 from typing import Any
 
-# transformers imports scikit-learn, which takes a second, for assisted generation alone, and hforch has none.
+# transformers imports scikit-learn (1 s), but only for assisted generation, which hforch does not use.
 UNUSED = ("sklearn",)
-# It imports torchao wherever that is installed, and needs it for models quantized by it alone. Importing torchao
-# initializes CUDA, which forks of the process that has done so cannot use.
+# transformers imports torchao if it is installed, but needs it only for models quantized with it. Importing torchao
+# initializes CUDA, so forks of the process could not use CUDA.
 LATE = ("torchao",)
 
 
 def preload(backend: str, precision: str | None = None) -> None:
-    """Import what loading and generating on this backend will import; what cannot be is told when it is needed.
+    """Import the libraries that a backend uses for loading and generating; ignore errors, which recur on first use.
 
     Args:
-        precision: import what only this one needs, too.
+        backend: the name of the backend.
+        precision: also import the libraries that only this precision needs.
     """
     with suppress(Exception):
         for library in (*libraries_of(backend, precision), import_module(f"hforch.backends.{backend}").LLM_MODULE):
@@ -28,14 +29,14 @@ def preload(backend: str, precision: str | None = None) -> None:
 
 
 def libraries_of(backend: str, precision: str | None = None) -> tuple[str, ...]:
-    """Return the modules that loading and generating on this backend will import."""
+    """Return the names of the modules that a backend uses for loading and generating."""
     module = import_module(f"hforch.backends.{backend}")
     return (*module.LIBRARIES, *getattr(module, "QUANTIZERS", {}).get(precision, ()))
 
 
 @contextmanager
 def quick_imports() -> Iterator[None]:
-    """Import libraries as fast as that goes, and without what they do not need yet."""
+    """Speed up imports in the block: disable garbage collection and hide modules that are not needed."""
     try:
         with without_garbage_collection(), without_modules((*UNUSED, *LATE)):
             yield
@@ -45,7 +46,7 @@ def quick_imports() -> Iterator[None]:
 
 @contextmanager
 def without_garbage_collection() -> Iterator[None]:
-    """Half a million objects come to stay: looking through them for garbage meanwhile costs a tenth of the time."""
+    """Disable garbage collection in the block; imports create half a million objects and take 10% longer with it."""
     gc.disable()
     try:
         yield
@@ -56,7 +57,7 @@ def without_garbage_collection() -> Iterator[None]:
 
 @contextmanager
 def without_modules(modules: Sequence[str]) -> Iterator[None]:
-    """Let modules that others import where they are installed, and can do without, pass for not installed."""
+    """Hide optional modules in the block, as if they were not installed."""
 
     class Hidden:
         def __init__(self, finder: Any) -> None:
@@ -77,7 +78,7 @@ def without_modules(modules: Sequence[str]) -> Iterator[None]:
 
 
 def _forget_availability() -> None:
-    """Let transformers find out once more what of LATE is installed: its answers are cached."""
+    """Clear transformers' cached results of whether the modules in LATE are installed."""
     answers = sys.modules.get("transformers.utils.import_utils")
     for module in LATE:
         getattr(getattr(answers, f"is_{module}_available", None), "cache_clear", lambda: None)()

@@ -1,7 +1,7 @@
-"""A head start: a fork server that imports its backend's libraries while the parent still composes the configuration.
+"""Start a fork server early, so that it imports libraries while the parent composes the configuration.
 
-Importing takes seconds, composing some tenths of one, and most machines have two cores. Which backend it will be is
-guessed from the command line; a wrong guess costs nothing but the work of a core that was idle.
+Importing takes seconds and composing some tenths of a second; on a second core both run in parallel. The backend is
+guessed from the command line; a wrong guess only costs work of an otherwise idle core.
 """
 
 from __future__ import annotations
@@ -25,12 +25,9 @@ _waiting: ForkServer | None = None
 
 
 def start(words: Sequence[str], verbs: Sequence[str], defaults: Path) -> None:
-    """Start a fork server for what a command line will probably run, where there is a second core for it.
+    """Start a fork server for the backend that a command line will probably use, if there is a second core.
 
-    Args:
-        words: the words after the program's name.
-        verbs: what the first word may be besides an override.
-        defaults: the primary config.
+    `words` are the command-line arguments, `verbs` the names of the commands, `defaults` is the primary config file.
     """
     global _waiting
     backend = likely_backend(words, verbs, defaults)
@@ -38,12 +35,12 @@ def start(words: Sequence[str], verbs: Sequence[str], defaults: Path) -> None:
         return
     from hforch.runs.processes.fork_server import ForkServer
 
-    with suppress(OSError):  # reported when it is needed
+    with suppress(OSError):  # reported when the job is run
         _waiting = ForkServer(backend)
 
 
 def take(backend: str) -> ForkServer | None:
-    """The fork server that waits, if it suits a job on this backend."""
+    """Return the idle fork server if it can run jobs of this backend, else None."""
     global _waiting
     fork_server, _waiting = _waiting, None
     if fork_server is None or fork_server.suits(backend):
@@ -53,12 +50,12 @@ def take(backend: str) -> ForkServer | None:
 
 
 def discard() -> None:
-    """End the fork server that nobody took."""
+    """Stop the idle fork server, if any."""
     take("")
 
 
 def likely_backend(words: Sequence[str], verbs: Sequence[str], defaults: Path) -> str | None:
-    """The backend that will probably be used; None where no model will be run in a process of its own."""
+    """Return the backend that will probably be used, or None if no worker process will be needed."""
     verb = words[0] if words and words[0] in verbs else None
     shown = any(word.partition("=")[0] in SHOWS_ONLY for word in words)
     if verb not in (None, "run") or shown or "runtime.isolation=inline" in words:

@@ -1,8 +1,8 @@
-"""Workers that are spawned: started as a new Python, and not as a fork.
+"""Start workers as new Python processes instead of forks.
 
-A fork of a process that has initialized an accelerator cannot use it. So where importing a backend's libraries does
-that (`fork_safety.py`), the fork server starts a new Python for each worker that may use one. It imports the
-libraries itself, and is told what else a fork would have inherited. The program that called hforch is not run in it.
+A fork of a process that has initialized an accelerator cannot use it. So if importing a backend's libraries initializes
+one (`fork_safety.py`), the fork server starts a new Python process for each worker that may use it. That process
+imports the libraries itself and receives the state that a fork would inherit. It never runs the caller's main program.
 """
 
 from __future__ import annotations
@@ -25,18 +25,18 @@ from hforch.runs.processes.worker_process import run_worker
 from hforch.utils.process_lifetime import exit_with_parent
 
 PROGRAM = (
-    "import json, sys; told = json.load(sys.stdin); sys.path[:] = told.pop('path');"
+    "import json, sys; told = json.load(sys.stdin); sys.path[:] = told.pop('path');"  # wording: ok
     " from hforch.runs.processes.spawn import main; main(**told)"
 )
 
 
 @dataclass(frozen=True)
 class SpawnEnvironment:
-    """What a new Python needs to be like this one, before a library has changed anything.
+    """The state of this process that a spawned worker gets, captured before libraries are imported.
 
     Attributes:
-        environment: its environment variables.
-        path: where modules are found.
+        environment: the environment variables.
+        path: `sys.path`.
         arguments: `sys.argv`.
     """
 
@@ -54,14 +54,14 @@ class SpawnEnvironment:
         """Start a worker as a child of this process.
 
         Args:
-            backend: whose libraries it imports.
-            pipe: its end of the pipe to the process that asks.
-            early_log: a file for what it prints before there is a log.
-            because: what is initialized here.
+            backend: the backend whose libraries it imports.
+            pipe: its end of the pipe to the command.
+            early_log: a file descriptor for its output before there is a job log.
+            because: the accelerators that are initialized in this process.
 
         Raises:
-            HforchError: no Python is known that could be started.
-            OSError: it cannot be started.
+            HforchError: there is no Python interpreter.
+            OSError: the process cannot be started.
         """
         told = {
             **{"path": self.path, "arguments": self.arguments, "backend": backend, "because": because},
@@ -81,20 +81,20 @@ class SpawnEnvironment:
 
 
 def _python() -> list[str]:
-    """Return the command that starts this Python with the options that it was given (`-W`, `-X`, ...)."""
+    """Return the command that starts this Python interpreter with the same options (`-W`, `-X`, ...)."""
     executable = multiprocessing.spawn.get_executable()
     if not executable or getattr(sys, "frozen", False):
-        hint = "runtime.isolation=inline runs the job without a process of its own"
-        raise HforchError(f"a worker cannot be started anew: this program has no Python interpreter\n    {hint}")
+        hint = "runtime.isolation=inline runs the job in the current process"
+        raise HforchError(f"cannot start a worker process: this program has no Python interpreter\n    {hint}")
     options: list[str] = subprocess._args_from_interpreter_flags()  # type: ignore[attr-defined]
-    # -P: a json.py in the working directory is not the library's.
+    # -P: do not import a json.py in the working directory instead of the standard library's.
     return [os.fsdecode(executable), *options, "-P"]
 
 
 def main(
     arguments: Sequence[str], backend: str, because: Sequence[str], fork_server: int, pipe: int, early_log: int
 ) -> NoReturn:
-    """Import the libraries and work, in the new process; see `SpawnEnvironment.start`."""
+    """Run the worker in the new process; for the arguments see `SpawnEnvironment.start`."""
     exit_with_parent(fork_server)
     with Path(os.devnull).open("rb") as nothing:
         os.dup2(nothing.fileno(), 0)

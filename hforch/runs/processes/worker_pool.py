@@ -1,4 +1,4 @@
-"""The processes of one command: a fork server for each backend, and the one worker that holds a model."""
+"""Manage the processes of one command: a fork server for each backend, and a single worker that holds a model."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 
 class WorkerPool:
-    """The processes of one command: a fork server for each backend, and the one worker that holds a model."""
+    """The processes of one command: a fork server for each backend, and a single worker that holds a model."""
 
     def __init__(self) -> None:
         self._fork_servers: dict[str, ForkServer] = {}
@@ -39,20 +39,22 @@ class WorkerPool:
         self.close()
 
     def start(self, backend: str) -> None:
-        """Let the libraries of a backend be imported, if they are not yet."""
+        """Start importing the libraries of a backend, if that was not done before."""
         self._fork_server(backend)
 
     def check(
         self, backend: str, jobs: Sequence[Job], key: str = "", watcher: Watcher | None = None
     ) -> list[list[Mistake]]:
-        """What this machine cannot do for each of the jobs, all on one backend.
+        """Return, for each of some jobs of one backend, errors that prevent it from running on this machine.
 
         Args:
-            key: the load key, if no job that is to be run has another one: the worker that looks runs them, too.
-            watcher: whom to tell that the libraries are imported.
+            backend: the name of the backend.
+            jobs: the jobs to check.
+            key: the load key if it is the same for all jobs to be run; the worker that checks them then runs them, too.
+            watcher: receives the progress of imports.
 
         Raises:
-            WorkerDied: looking at it crashed.
+            WorkerDied: the check crashed.
         """
         if key:
             self._take(jobs[0], key)
@@ -60,22 +62,26 @@ class WorkerPool:
         return found
 
     def devices(self, backend: str, jobs: Sequence[Job]) -> list[Accelerator]:
-        """Return the accelerators that some jobs, all on one backend, are for, with what is free of them now.
+        """Return the accelerators that some jobs of one backend may use, with their free memory.
 
         Raises:
-            WorkerDied: looking at them crashed.
+            WorkerDied: querying the devices crashed.
         """
         found: list[Accelerator] = self._ask(backend, ListDevices(jobs))
         return found
 
     def run(self, job: Job, directory: Path, job_context: JobContext, watcher: Watcher, key: str = "") -> int:
-        """Run a job in a process of its own, or in the one that holds its model; see `runner.run_job`.
+        """Run a job in the worker that holds its model, or in a new one; see `runner.run_job`.
 
         Args:
-            key: its load key, if there may be more jobs with the same one.
+            job: the job.
+            directory: the directory for its record.
+            job_context: the origin of the job's configuration.
+            watcher: receives progress and results.
+            key: the job's load key, if other jobs may have the same one.
         """
         directory.mkdir(parents=True, exist_ok=True)
-        logged = size_of(directory / LOG)  # by an earlier attempt
+        logged = size_of(directory / LOG)  # the log of an earlier attempt
         try:
             worker = self._take(job, key)
             request = RunJob(job, directory, job_context, str(Path.cwd()))
@@ -103,7 +109,7 @@ class WorkerPool:
         return outcome.result
 
     def again(self) -> tuple[float, float] | None:
-        """The seconds of the first batch that the model in memory answered, at first and once more now."""
+        """Time the loaded model's first batch again; return the seconds of the first time and of now, or None."""
         if self._worker is None:
             return None
         try:
@@ -114,7 +120,7 @@ class WorkerPool:
             return None
 
     def free(self) -> None:
-        """End the worker, and its model with it."""
+        """Stop the worker and free its model."""
         if self._worker is not None:
             self._worker.close()
         self._forget()
@@ -126,9 +132,9 @@ class WorkerPool:
         self._fork_servers.clear()
 
     def _ask(self, backend: str, request: CheckJobs | ListDevices, watcher: Watcher | None = None) -> Any:
-        """Ask the worker that is kept for jobs about them.
+        """Send a request to the current worker if it is of this backend, else to a temporary one.
 
-        If there is none, one is asked that ends with its answer, so that what it has initialized is free again.
+        A temporary worker exits after its reply, which frees the accelerators that it has initialized.
         """
         if self._worker is not None and self._holds is not None and self._holds[0] == backend:
             try:
@@ -146,7 +152,7 @@ class WorkerPool:
         backend = job.backend.name
         fork_server = self._fork_server(backend)
         if self._worker is None or self._holds != (backend, key) or self._has_scored:
-            self.free()  # what reading given tokens has made its engine keep is not the next job's memory
+            self.free()  # after scoring, the engine may hold memory that is not the next job's
             self._worker, self._holds = fork_server.start_worker(may_use(job)), (backend, key)
         return self._worker
 

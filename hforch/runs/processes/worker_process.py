@@ -1,4 +1,4 @@
-"""A worker's own side: it does what its parent asks, a job at a time, and tells all about it."""
+"""The code that runs in a worker: handle requests one at a time and send events to the parent."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ LOG = "hforch.log"
 
 
 def run_worker(pipe: Connection, early_log: int, fork_server: int, process: Mapping[str, Any]) -> NoReturn:
-    """Be a worker, from its start to its end; for the arguments see `WorkerService`."""
+    """Run a worker until its parent closes the pipe; for the arguments see `WorkerService`."""
     code = 1
     try:
         exit_with_parent(fork_server)
@@ -64,14 +64,14 @@ def run_worker(pipe: Connection, early_log: int, fork_server: int, process: Mapp
 
 
 class WorkerService:
-    """A worker: it does what its parent asks, one thing at a time, until the parent hangs up.
+    """Handler of the parent's requests, one at a time, until the parent closes the pipe.
 
     Args:
-        pipe: to the parent.
-        early_log: a file with what the libraries printed while they were imported.
-        fork_server: the id of the process that has started it.
-        process: what records say of its start: `start` is fork or spawn, `because` names the accelerators that were
-            initialized where a fork would have been made.
+        pipe: the worker's end of the pipe to the parent.
+        early_log: a file descriptor with the output of the libraries during their import.
+        fork_server: the process id of the fork server that started the worker.
+        process: the start of the worker, for records: `start` is fork or spawn; `because` names the accelerators that
+            were initialized in the fork server.
     """
 
     def __init__(self, pipe: Connection, early_log: int, fork_server: int, process: Mapping[str, Any]) -> None:
@@ -89,11 +89,11 @@ class WorkerService:
             except EOFError:
                 return
             send_if_heard(self.pipe, Outcome(self.handle(request)))
-            if isinstance(request, CheckJobs):  # the parent makes the job's directory meanwhile
+            if isinstance(request, CheckJobs):  # while the parent creates the job's directory
                 get_ready()
 
     def handle(self, request: WorkerRequest) -> Any:
-        """Do what is asked for; return the outcome that the type of the request names."""
+        """Handle a request; return the outcome that its type documents."""
         match request:
             case RunJob():
                 return self._run(request)
@@ -152,7 +152,7 @@ def _interrupt_once(*_: object) -> None:
 
 
 class PipeWatcher:
-    """The Watcher in the child: it sends everything to the parent."""
+    """A Watcher that sends all events to the parent."""
 
     def __init__(self, pipe: Connection) -> None:
         self._pipe = pipe
@@ -198,5 +198,5 @@ class PipeWatcher:
 
         from hforch.utils.json_text import to_json
 
-        brief = {name: value for name, value in record.items() if name != "plan"}  # which names every input
+        brief = {name: value for name, value in record.items() if name != "plan"}  # the plan lists all inputs
         self._send(Finished(json.loads(to_json(brief)), directory))

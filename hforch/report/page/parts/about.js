@@ -1,4 +1,4 @@
-// The top of the page: what was swept, where, when, what failed, what was decided.
+// The top of the page: axes, machines, dates, failures and the decision.
 
 function drawAbout() {
   const { about, jobs, rows } = summary;
@@ -8,7 +8,7 @@ function drawAbout() {
   const name = about.recipe ? `: ${about.recipe}` : "";
   $("title").textContent = plain(`hforch report${name}`);
   document.title = plain(`hforch report${name || `: ${axes.map(([axis]) => axis).join(" x ") || jobs[0]?.name || ""}`}`);
-  const links = { about: "Top", jobs: "Jobs", charts: "Charts", answers: "Answers", again: "Run it again" };
+  const links = { about: "Top", jobs: "Jobs", charts: "Charts", answers: "Answers", again: "Run again" };
   for (const [id, name] of Object.entries(links))
     $("nav").append(el("button", { type: "button", onclick: () => go(id) }, name));
   const section = $("about");
@@ -18,39 +18,39 @@ function drawAbout() {
     ["Jobs", figure(jobs.length, 0)],
     ["Samples", figure(about.samples, 0)],
     ["Failures", failed ? failures(about) : "none", failed ? "bad" : ""],
-    ["Run", about.started.map(moment).join(" to ") || "not known"],
-    ["Machine", about.machines.join("; ") || "not known"],
+    ["Started", about.started.map(moment).join(" to ") || "unknown"],
+    ["Machine", about.machines.join("; ") || "unknown"],
     ["hforch", about.hforch],
   ];
   const list = el("dl", { class: "facts" });
   for (const [name, value, kind] of facts) list.append(el("div", { class: kind || null }, el("dt", {}, name), el("dd", {}, value)));
   section.append(list);
   const alike = Object.entries(about.alike).map(([key, value]) => el("div", {}, el("dt", {}, key), el("dd", {}, value)));
-  section.append(el("h3", {}, jobs.length > 1 ? "The same in all jobs" : "What was run"), el("dl", { class: "facts" }, alike));
+  section.append(el("h3", {}, jobs.length > 1 ? "Common settings" : "Settings"), el("dl", { class: "facts" }, alike));
   const versions = [...about.systems, ...Object.entries(about.packages).map(([name, version]) => `${name} ${version}`)];
   if (versions.length) section.append(el("details", {}, el("summary", {}, "System and versions"), el("p", {}, versions.join(", "))));
   if (about.decision)
-    section.append(el("details", {}, el("summary", {}, "How it was decided"), el("ul", {}, about.decision.map((line) => el("li", {}, line.trim())))));
+    section.append(el("details", {}, el("summary", {}, "Details of the decision"), el("ul", {}, about.decision.map((line) => el("li", {}, line.trim())))));
   const notes = [...about.notes];
   if (rows.shown < rows.of) {
-    const failedToo = rows.failed ? `, and ${figure(rows.failed, 0)} that some job failed to answer` : "";
+    const failedToo = rows.failed ? `, plus ${figure(rows.failed, 0)} inputs for which a job failed` : "";
     notes.unshift(
-      `The answers below are to ${figure(rows.shown, 0)} of ${figure(rows.of, 0)} inputs: a fixed share, chosen by a hash of the input${failedToo}. ` +
-        "All figures are of all samples. hforch report --inputs N shows more.",
+      `The answers below cover ${figure(rows.shown, 0)} of ${figure(rows.of, 0)} inputs: a fixed sample, chosen by a hash of the input${failedToo}. ` +
+        "Metrics cover all samples. To show more inputs: hforch report --inputs N.",
     );
   }
-  if (about.repeats > 1) notes.push(`Each input was asked ${about.repeats} times; the answers below are the first ones.`);
+  if (about.repeats > 1) notes.push(`Each input was run ${about.repeats} times; the answers below are from the first run.`);
   if (notes.length) section.append(el("ul", { class: "notes" }, notes.map((note) => el("li", {}, note))));
   if (about.missing.length)
     section.append(
-      el("div", { class: "missing", role: "note" }, el("h3", {}, "Not on this page"), el("ul", {}, about.missing.map((line) => el("li", {}, line)))),
+      el("div", { class: "missing", role: "note" }, el("h3", {}, "Not in this report"), el("ul", {}, about.missing.map((line) => el("li", {}, line)))),
     );
 }
 
 function failures(about) {
   const parts = [];
   if (about.failures) parts.push(counted(about.failures, "sample"));
-  if (about.unfinished) parts.push(counted(about.unfinished, "job did not come to its end", "jobs did not come to their end"));
+  if (about.unfinished) parts.push(counted(about.unfinished, "unfinished job"));
   return parts.join(", ");
 }
 

@@ -1,10 +1,10 @@
-// How each job is run again: its command and its recipe, one click to copy.
+// Commands and recipes to run the jobs again, with copy buttons.
 
 function copyButton(title, text) {
   const button = el("button", { type: "button", class: "copy" }, title);
   button.addEventListener("click", async () => {
     const done = await copy(text());
-    button.textContent = done ? "Copied" : "Select it and copy it by hand";
+    button.textContent = done ? "Copied" : "Copy failed: select the text and copy it";
     say(button.textContent);
     setTimeout(() => (button.textContent = title), 1500);
   });
@@ -30,9 +30,9 @@ async function copy(text) {
 function drawAgain() {
   const section = $("again");
   for (const sweep of summary.about.sweeps) {
-    section.append(el("h3", {}, "The whole sweep"), code(sweep.command, "the command of the sweep"), sweep.cwd ? el("p", { class: "quiet" }, `given in ${sweep.cwd}`) : null, sweep.note ? el("p", { class: "why" }, sweep.note) : null);
+    section.append(el("h3", {}, "The whole sweep"), code(sweep.command, "the command of the sweep"), sweep.cwd ? el("p", { class: "quiet" }, `working directory: ${sweep.cwd}`) : "", sweep.note ? el("p", { class: "why" }, sweep.note) : "");
   }
-  section.append(el("h3", {}, "A job by itself"));
+  section.append(el("h3", {}, "Single jobs"));
   summary.jobs.forEach((job, at) => {
     const one = el("details", { id: `again-${at}` }, el("summary", {}, el("strong", {}, job.name), job.label === job.name ? "" : ` ${job.label}`));
     one.addEventListener("toggle", () => one.open && fill(one, job));
@@ -47,12 +47,12 @@ function fill(one, job) {
   one.dataset.filled = "true";
   const { command, cwd, recipe, freeze, note } = job.again;
   one.append(
-    el("p", {}, `Command${cwd ? `, given in ${cwd}` : ""}`),
+    el("p", {}, `Command${cwd ? ` (working directory: ${cwd})` : ""}`),
     code(command, `the command of job ${job.name}`),
     note ? el("p", { class: "why" }, note) : "",
-    el("p", {}, "Recipe: save it as recipe.yaml, then hforch run recipe.yaml"),
+    el("p", {}, "Recipe: save it as recipe.yaml, then run hforch run recipe.yaml"),
     code(recipe, `the recipe of job ${job.name}`),
-    el("p", {}, "With inputs and outputs, so that hforch verify can say whether it still answers the same"),
+    el("p", {}, "Recipe with inputs and outputs, for hforch verify"),
     code(freeze, `the command that freezes job ${job.name}`),
   );
 }

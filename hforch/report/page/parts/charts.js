@@ -1,4 +1,4 @@
-// Charts, by Vega-Lite with its interpreter: nothing is compiled, as the page's policy forbids that.
+// Charts, drawn by Vega-Lite with its interpreter, as the page's policy forbids compiling code.
 
 const tip = () => $("tip");
 
@@ -17,11 +17,11 @@ function showTip(handler, event, item, value) {
   tip().style.top = `${Math.max(4, Math.min(event.clientY + 14, innerHeight - height - 8))}px`;
 }
 
-/** One chart after the other, with time between them for whatever the reader does. */
+/** Draw the charts one at a time when the browser is idle, so that the page stays responsive. */
 async function drawCharts() {
   const section = $("charts");
   if (!summary.charts.length) {
-    section.append(el("p", { class: "quiet" }, "There is nothing to chart: one job, or no figures that tell jobs apart."));
+    section.append(el("p", { class: "quiet" }, "No charts: there is only one job, or the metrics do not differ between jobs."));
     return;
   }
   const groups = new Map();
@@ -31,7 +31,7 @@ async function drawCharts() {
       section.append(el("h3", {}, chart.group), grid);
       groups.set(chart.group, grid);
     }
-    const place = el("div", { class: "chart", role: "img", "aria-label": `${chart.title}. ${chart.says} The table of jobs has the numbers.` });
+    const place = el("div", { class: "chart", role: "img", "aria-label": `${chart.title}. ${chart.says} The table of jobs contains the numbers.` }); // wording: ok
     groups.get(chart.group).append(el("figure", {}, el("figcaption", {}, el("strong", {}, chart.title), " ", chart.says), place));
     chart.place = place;
   }

@@ -1,4 +1,4 @@
-// The page's data: a summary, and the answers in parts, each gzipped JSON in base64 inside an element that is never run.
+// The page's data: a summary, and the answers in parts, each as gzipped base64 JSON in a script element of type text/plain.
 
 async function unpack(id) {
   const packed = atob($(id).textContent);
@@ -8,12 +8,12 @@ async function unpack(id) {
   return JSON.parse(await new Response(stream).text());
 }
 
-/** The inputs that have been unpacked so far: {index, text, cells, low}. */
+/** The inputs unpacked so far: {index, text, cells, low}. */
 const inputs = [];
 let summary = null;
 let isWhole = false;
 
-/** Unpack all parts, one after the other; `come` is called after each. */
+/** Unpack all parts one at a time, and call `come` after each. */
 async function unpackAll(come) {
   for (let number = 0; number < summary.parts; number++) {
     const part = await unpack(`part-${number}`);
@@ -32,13 +32,13 @@ async function unpackAll(come) {
   isWhole = true;
 }
 
-/** The answer of another job that this job's answer at an input is compared with; null if there is none. */
+/** Return the baseline's answer to an input, with which a job's answer is compared, or null. */
 function baseOf(input, job) {
   const base = summary.jobs[job].baseline;
   return base == null ? null : input.cells[base];
 }
 
-/** An answer in pieces: [kind, text] with kind "same", "gone" (the baseline's alone) or "new". */
+/** Return an answer as pieces [kind, text] with kind "same", "gone" (only in the baseline) or "new". */
 function pieces(input, job) {
   const cell = input.cells[job];
   if (!cell.diff) return [["same", cell.text]];
@@ -57,7 +57,7 @@ function pieces(input, job) {
   return found;
 }
 
-/** Elements for pieces: what is gone is struck through, what is new is underlined. */
+/** Return elements for pieces: "gone" is struck through, "new" is underlined. */
 function drawn(some, wanted) {
   return some.map(([kind, text]) => {
     if (kind === "same") return visible(text, wanted);
@@ -67,7 +67,7 @@ function drawn(some, wanted) {
   });
 }
 
-/** So much of the pieces as fits into a preview: from the start, or from shortly before the first of `from`. */
+/** Return the pieces that fit into a preview of `size` characters, from the start or from shortly before `from`. */
 function preview(some, from, size) {
   const found = [];
   let skip = Math.max(0, from - 60);

@@ -1,4 +1,4 @@
-// All there is about one answer, in a drawer at the side; and the dialogs for columns and keys.
+// The drawer with the details of an answer, and the dialogs for columns and keyboard shortcuts.
 
 function openDrawer(number, job) {
   const input = inputs[number];
@@ -27,23 +27,23 @@ function ofAnswer(cell, input, job, base) {
   if (cell.error) parts.push(full("Failed", cell.error, "bad"));
   else if (cell.diff)
     parts.push(
-      el("h3", {}, `Against the baseline, job ${summary.jobs[summary.jobs[job].baseline].name}`),
-      el("p", { class: "quiet" }, el("del", {}, "the baseline's alone"), " ", el("ins", {}, "this job's alone")),
+      el("h3", {}, `Difference from the baseline, job ${summary.jobs[summary.jobs[job].baseline].name}`),
+      el("p", { class: "quiet" }, el("del", {}, "only in the baseline"), " ", el("ins", {}, "only in this job")),
       el("div", { class: "text full", dir: "auto" }, drawn(pieces(input, job), wanted())),
     );
   else if (base?.error) parts.push(el("p", { class: "quiet" }, `The baseline, job ${summary.jobs[summary.jobs[job].baseline].name}, has no answer to this input.`));
-  else if (cell.beyond) parts.push(el("p", { class: "quiet" }, "It differs from the baseline's beyond what is on this page."));
-  else if (base) parts.push(el("p", { class: "quiet" }, `The same as the baseline's, job ${summary.jobs[summary.jobs[job].baseline].name}.`));
-  if (!cell.error) parts.push(full("Raw output", cell.text), copyButton("Copy the output", () => cell.text));
-  if (cell.cut) parts.push(el("p", { class: "why" }, `Only the first ${figure(cell.text.length, 0)} of ${figure(cell.cut, 0)} characters are on this page; samples.jsonl has them all.`));
-  if (cell.diff) parts.push(el("details", {}, el("summary", {}, "The baseline's output"), el("div", { class: "text full", dir: "auto" }, visible(base.text))));
+  else if (cell.beyond) parts.push(el("p", { class: "quiet" }, "Differs from the baseline after the part that is in this report."));
+  else if (base) parts.push(el("p", { class: "quiet" }, `Identical to the baseline, job ${summary.jobs[summary.jobs[job].baseline].name}.`));
+  if (!cell.error) parts.push(full("Raw output", cell.text), copyButton("Copy output", () => cell.text));
+  if (cell.cut) parts.push(el("p", { class: "why" }, `Only the first ${figure(cell.text.length, 0)} of ${figure(cell.cut, 0)} characters are in this report; samples.jsonl contains all of them.`));
+  if (cell.diff) parts.push(el("details", {}, el("summary", {}, "Output of the baseline"), el("div", { class: "text full", dir: "auto" }, visible(base.text))));
   parts.push(el("h3", {}, "Tokens and times"), facts(cell));
   if (cell.checks)
     parts.push(
       el("h3", {}, "Checks"),
-      el("ul", {}, cell.checks.map(([name, passed, why]) => el("li", { class: passed ? "" : "bad" }, `${passed ? "✓ passed" : "✗ not passed"}: ${name}${why ? `: ${why}` : ""}`))),
+      el("ul", {}, cell.checks.map(([name, passed, why]) => el("li", { class: passed ? "" : "bad" }, `${passed ? "✓ passed" : "✗ failed"}: ${name}${why ? `: ${why}` : ""}`))),
     );
-  if (cell.apart) parts.push(el("h3", {}, "Where the distributions part most"), parting(cell.apart));
+  if (cell.apart) parts.push(el("h3", {}, "Largest divergence"), parting(cell.apart));
   parts.push(full("Rendered prompt", cell.prompt));
   if (cell.ids.length) parts.push(el("details", {}, el("summary", {}, `Token ids of the output (${cell.ids.length})`), el("div", { class: "text full" }, cell.ids.join(" "))));
   return parts;
@@ -69,8 +69,8 @@ function parting(one) {
   return el(
     "div",
     {},
-    el("p", {}, `${figure(one.kl, 3)} nats apart at token ${one.position} of the baseline's answer, after `, el("code", {}, visible(JSON.stringify(one.before))), ", where it says ", el("code", {}, visible(JSON.stringify(one.read))), "."),
-    el("table", {}, el("thead", {}, el("tr", {}, el("th", { scope: "col" }, "baseline"), el("th", { scope: "col" }, "this job"))), el("tbody", {}, rows.map(([a, b]) => el("tr", {}, el("td", {}, told(a)), el("td", {}, told(b)))))),
+    el("p", {}, `KL divergence of ${figure(one.kl, 3)} nats at token ${one.position} of the baseline's answer, after `, el("code", {}, visible(JSON.stringify(one.before))), "; the baseline's token is ", el("code", {}, visible(JSON.stringify(one.read))), "."),
+    el("table", {}, el("thead", {}, el("tr", {}, el("th", { scope: "col" }, "baseline"), el("th", { scope: "col" }, "this job"))), el("tbody", {}, rows.map(([a, b]) => el("tr", {}, el("td", {}, told(a)), el("td", {}, told(b)))))), // wording: ok
   );
 }
 
@@ -117,28 +117,28 @@ function openColumns() {
   }
   draw();
   const close = el("button", { type: "button", class: "close", "aria-label": "Close", onclick: () => $("columns").close() }, "✕");
-  const usual = el("button", { type: "button", onclick: () => { set({ cols: "" }); openColumns(); $("columns").querySelector(".close").focus(); } }, "As at first");
+  const usual = el("button", { type: "button", onclick: () => { set({ cols: "" }); openColumns(); $("columns").querySelector(".close").focus(); } }, "Reset");
   const all = el("button", { type: "button", onclick: () => { for (const at of order) chosen.add(at); apply(); draw(); } }, "All");
-  $("columns").replaceChildren(el("header", {}, el("h2", { id: "columns-title" }, "Columns"), close), el("p", { class: "quiet" }, "Which jobs are shown, from left to right."), el("p", {}, all, " ", usual), list);
+  $("columns").replaceChildren(el("header", {}, el("h2", { id: "columns-title" }, "Columns"), close), el("p", { class: "quiet" }, "Jobs shown, from left to right."), el("p", {}, all, " ", usual), list);
   if (!$("columns").open) $("columns").showModal();
 }
 
-// ---------------------------------------------------------------- keys
+// ---------------------------------------------------------------- keyboard shortcuts
 const KEYS = [
   ["n", "next difference"],
   ["p", "previous difference"],
   ["/", "search"],
   ["arrows, Page up, Page down, Home, End", "move between answers"],
-  ["Enter", "on an answer: all about it; on an input: its answers in full"],
+  ["Enter", "on an answer: show its details; on an input: show the full answers"],
   ["Escape", "close"],
-  ["?", "these keys"],
+  ["?", "show keyboard shortcuts"],
 ];
 
 function openKeys() {
   const close = el("button", { type: "button", class: "close", "aria-label": "Close", onclick: () => $("keys").close() }, "✕");
   const list = el("dl", { class: "keys" });
   for (const [key, what] of KEYS) list.append(el("dt", {}, el("kbd", {}, key)), el("dd", {}, what));
-  $("keys").replaceChildren(el("header", {}, el("h2", { id: "keys-title" }, "Keys"), close), list);
+  $("keys").replaceChildren(el("header", {}, el("h2", { id: "keys-title" }, "Keyboard shortcuts"), close), list);
   if (!$("keys").open) $("keys").showModal();
 }
 

@@ -1,14 +1,14 @@
-// Which inputs are shown: those whose shown answers are what was asked for.
+// Filters: which inputs are shown, depending on the answers in the shown columns.
 
 const wanted = () => state.q.trim().toLowerCase();
 
-/** What an input and an answer say, in lower case; kept, because every letter typed asks for all of it. */
+/** Return the text of an input or answer in lower case; cached, because every keystroke searches all texts. */
 function low(holder) {
   holder.low ??= holder.text.toLowerCase();
   return holder.low;
 }
 
-/** Whether an answer of a job differs from its baseline's, or failed where that did not. */
+/** Return whether an answer differs from the baseline's, or only one of them failed. */
 function isDifferent(input, job) {
   const cell = input.cells[job];
   const base = baseOf(input, job);
@@ -25,7 +25,7 @@ function matches(input, shown) {
   return shown.some((job) => isAsked(input, job));
 }
 
-/** Whether one answer is all that is asked for: two answers that are half of it each are not. */
+/** Return whether an answer matches all filters; several answers that each match one do not count. */
 function isAsked(input, job) {
   const cell = input.cells[job];
   if (state.differs && !isDifferent(input, job)) return false;
@@ -38,30 +38,30 @@ function isAsked(input, job) {
 
 const isFailure = (cell) => Boolean(cell.error) || Boolean(cell.checks?.some((one) => !one[1]));
 
-/** The places of the inputs that are shown, in order. */
+/** Return the indices of the inputs that are shown, in order. */
 function filtered() {
   const shown = columns();
   return inputs.map((one, at) => at).filter((at) => matches(inputs[at], shown));
 }
 
-const ENDS = { stop: "stop sequence", eos: "ended by itself", length: "cut at the limit", error: "error" };
+const ENDS = { stop: "stop sequence", eos: "finished", length: "reached max_new_tokens", error: "error" };
 
 function drawFilters() {
   const search = el("input", {
     id: "q",
     type: "search",
-    placeholder: "in inputs and answers",
+    placeholder: "inputs and answers",
     "aria-keyshortcuts": "/",
     oninput: (event) => set({ q: event.target.value }),
   });
   const finishes = [["", "any"], ...summary.finishes.map((one) => [one, Object.hasOwn(ENDS, one) ? ENDS[one] : one])];
-  const checks = [["", "any"], ...summary.checks.flatMap((one) => [[`-${one}`, `not passed: ${one}`], [`+${one}`, `passed: ${one}`]])];
+  const checks = [["", "any"], ...summary.checks.flatMap((one) => [[`-${one}`, `failed: ${one}`], [`+${one}`, `passed: ${one}`]])];
   const tools = el(
     "form",
     { class: "filters", role: "search", "aria-label": "Filter the answers", onsubmit: (event) => event.preventDefault() },
     el("label", {}, "Search ", search),
-    toggle("differs", "only what differs"),
-    toggle("failures", "only failures", "no answer, or a check that was not passed"),
+    toggle("differs", "only differences"),
+    toggle("failures", "only failures", "no answer, or a failed check"),
     choice("finish", "Finish reason", finishes),
     summary.checks.length ? choice("check", "Check", checks) : null,
     el("button", { type: "button", id: "choose", onclick: openColumns }, "Columns…"),
@@ -92,7 +92,7 @@ function clearFilters(event) {
   set({ q: "", differs: "", failures: "", finish: "", check: "" });
 }
 
-/** Controls as the state has them; what no answer can be, as another page's link may ask for, is not asked. */
+/** Update the controls from the state. Values that no answer has, as in a link to another report, are reset. */
 function showFilters() {
   if (!summary.finishes.includes(state.finish)) state.finish = "";
   if (!summary.checks.includes(state.check.slice(1))) state.check = "";
@@ -102,7 +102,7 @@ function showFilters() {
 
 function drawCount(number) {
   const cut = summary.jobs.length > columns().length ? ` · ${columns().length} of ${summary.jobs.length} jobs shown` : "";
-  const coming = isWhole ? "" : ` · reading ${figure(inputs.length, 0)} of ${figure(summary.rows.shown, 0)}`;
+  const coming = isWhole ? "" : ` · loading ${figure(inputs.length, 0)} of ${figure(summary.rows.shown, 0)}`;
   const text = `${figure(number, 0)} of ${figure(summary.rows.shown, 0)} inputs${cut}${coming}`;
   $("count").textContent = text;
   if (isWhole) say(text);

@@ -1,11 +1,11 @@
-// Answers side by side: one row an input, one column a job. Only rows near those in view exist.
+// Answers side by side: one row per input, one column per job. Only rows in or near the view are in the DOM.
 
 const LINE = 18; // pixels
-const BEYOND = 3; // rows drawn above and below what is in view
-const PREVIEW = 420; // characters of a cell
-const OPENED = 20_000; // characters of a cell of an opened row
+const BEYOND = 3; // rows drawn above and below the view
+const PREVIEW = 420; // maximum characters of a cell
+const OPENED = 20_000; // maximum characters of a cell in an expanded row
 
-/** Pixels of a row that is not opened: so many lines as nine of ten answers have, within reason. */
+/** The height in pixels of a collapsed row, so that 9 of 10 answers fit, within limits. */
 const rowHeight = () => 44 + LINE * Math.max(2, Math.min(7, Math.ceil(summary.typical / 45)));
 
 const grid = { height: 0, rows: [], tops: new Float64Array(1), opened: new Map(), drawn: new Map(), focus: [0, 0], queued: false, printing: false, isUsed: false };
@@ -39,7 +39,7 @@ function drawHead() {
   const head = el("tr", { "aria-rowindex": "1" }, el("th", { scope: "col", class: "input" }, "Input"));
   for (const at of shown) {
     const job = summary.jobs[at];
-    const base = job.baseline == null ? null : el("small", {}, ` against ${summary.jobs[job.baseline].name}`);
+    const base = job.baseline == null ? null : el("small", {}, ` vs. ${summary.jobs[job.baseline].name}`);
     const own = job.is_baseline ? el("small", {}, " baseline") : base;
     head.append(el("th", { scope: "col" }, el("strong", {}, job.name), own, el("span", { class: "label" }, job.label)));
   }
@@ -48,7 +48,7 @@ function drawHead() {
   grid.table.style.setProperty("--columns", String(shown.length));
 }
 
-/** Filter anew, and draw from there. */
+/** Apply the filters and redraw. */
 function refilter(keep = false) {
   grid.rows = filtered();
   grid.table.setAttribute("aria-rowcount", String(grid.rows.length + 1));
@@ -64,7 +64,7 @@ function refilter(keep = false) {
   drawCount(grid.rows.length);
 }
 
-/** Take all rows away, to be drawn anew. */
+/** Remove all rows, so that they are drawn again. */
 function forget() {
   for (const row of grid.drawn.values()) row.remove();
   grid.drawn.clear();
@@ -78,7 +78,7 @@ function place() {
   grid.tops = tops;
 }
 
-/** The row at so many pixels below the head. */
+/** Return the row at an offset in pixels below the header. */
 function rowAt(pixels) {
   let [low, high] = [0, grid.rows.length - 1];
   while (low < high) {
@@ -124,13 +124,13 @@ function drawRows() {
   grid.below.style.height = `${rows.length ? tops[rows.length] - tops[last + 1] : 0}px`;
   measure();
   if (!rows.length && !body.rows.length) {
-    const text = isWhole ? "No input is like that." : "Reading…";
+    const text = isWhole ? "No matching inputs." : "Loading…";
     body.replaceChildren(el("tr", {}, el("td", { class: "none", colspan: columns().length + 1 }, text)));
   } else if (rows.length) for (const row of [...body.rows]) if (!row.dataset.row) row.remove();
   if (hadFocus && !table.contains(document.activeElement)) (cellAt(...grid.focus) ?? scroller).focus({ preventScroll: true });
 }
 
-/** Opened rows are as high as they are, once they are there. */
+/** Measure the heights of expanded rows after they are drawn. */
 function measure() {
   let moved = false;
   for (const [at, row] of grid.drawn) {
@@ -144,7 +144,7 @@ function measure() {
   }
   if (!moved) return;
   place();
-  queueRows(); // what is in view may be other rows now
+  queueRows(); // other rows may be in view now
   const last = Math.max(...grid.drawn.keys());
   grid.below.style.height = `${grid.tops[grid.rows.length] - grid.tops[last + 1]}px`;
 }
@@ -153,7 +153,7 @@ function gridRow(at) {
   const input = inputs[grid.rows[at]];
   const isOpen = grid.opened.has(grid.rows[at]);
   const row = el("tr", { "aria-rowindex": at + 2, "data-row": at, class: isOpen ? "opened" : null });
-  const open = el("button", { type: "button", class: "link", tabindex: "-1", "aria-expanded": String(isOpen), "data-open": at }, isOpen ? "close" : "in full");
+  const open = el("button", { type: "button", class: "link", tabindex: "-1", "aria-expanded": String(isOpen), "data-open": at }, isOpen ? "collapse" : "expand");
   const text = visible(isOpen ? startOf(input.text, OPENED) : startOf(input.text, PREVIEW), wanted());
   const head = el("th", { scope: "row", class: "input", "data-column": 0, tabindex: tabindex(at, 0) });
   head.append(el("div", { class: "cell" }, el("span", { class: "badges" }, `${input.index + 1} `, open), el("div", { class: "text", dir: "auto" }, text)));
@@ -178,19 +178,19 @@ function gridCell(input, job, at, column, isOpen) {
   const all = pieces(input, job);
   const some = isOpen ? preview(all, 0, OPENED) : withoutBlankStart(preview(all, firstSight(cell), PREVIEW));
   const text = el("div", { class: "text", dir: "auto" }, drawn(some, wanted()));
-  if (!cell.text.trim() && !cell.diff) text.replaceChildren(el("span", { class: "quiet" }, cell.text ? "(blanks alone)" : "(an empty answer)"));
+  if (!cell.text.trim() && !cell.diff) text.replaceChildren(el("span", { class: "quiet" }, cell.text ? "(only whitespace)" : "(empty answer)"));
   box.append(text);
   return made;
 }
 
-/** A preview has few lines: blank ones at its start are told by a sign each. */
+/** Replace blank lines at the start of a preview with one ⏎ each, as a preview has few lines. */
 function withoutBlankStart(some) {
   const [[kind, text] = ["same", ""], ...others] = some;
   const blank = text.match(/^\s*\n/)?.[0];
   return blank ? [[kind, `${"⏎".repeat(blank.split("\n").length - 1)} ${text.slice(blank.length)}`], ...others] : some;
 }
 
-/** Where a preview should look: at what was searched for, else at the first difference. */
+/** Return the offset that a preview should show: the first search match, or the first difference. */
 function firstSight(cell) {
   if (wanted()) {
     const found = low(cell).indexOf(wanted());
@@ -205,19 +205,19 @@ function badges(cell, input, job) {
   else if (baseOf(input, job)?.error) found.push(el("span", { class: "tag differs" }, "baseline failed"));
   else if (!baseOf(input, job)) found.push(summary.jobs[job].is_baseline ? el("span", { class: "tag" }, "baseline") : null);
   else found.push(isDifferent(input, job) ? el("span", { class: "tag differs" }, "differs") : el("span", { class: "tag" }, "same"));
-  if (cell.finish === "length") found.push(el("span", { class: "tag", title: "cut at the limit of new tokens" }, "cut"));
+  if (cell.finish === "length") found.push(el("span", { class: "tag", title: "reached max_new_tokens" }, "truncated"));
   for (const [name, passed, why] of cell.checks ?? [])
-    found.push(el("span", { class: `tag check ${passed ? "good" : "bad"}`, title: passed ? "passed" : `not passed: ${why}` }, `${passed ? "✓" : "✗"} ${name}`));
+    found.push(el("span", { class: `tag check ${passed ? "good" : "bad"}`, title: passed ? "passed" : `failed: ${why}` }, `${passed ? "✓" : "✗"} ${name}`));
   return found;
 }
 
-// ---------------------------------------------------------------- moving about
+// ---------------------------------------------------------------- navigation
 const isFocus = (at, column) => at === grid.focus[0] && column === grid.focus[1];
 const tabindex = (at, column) => (isFocus(at, column) ? "0" : "-1");
 const current = (at, column) => (grid.isUsed && isFocus(at, column) ? "current" : null);
 const cellAt = (at, column) => grid.drawn.get(at)?.children[column] ?? null;
 
-/** Make a cell the one that keys act on, and bring it into view. */
+/** Move the keyboard focus to a cell, and scroll it into view. */
 function focusOn(at, column, take = true) {
   if (!grid.rows.length) return;
   const row = Math.max(0, Math.min(at, grid.rows.length - 1));
@@ -287,7 +287,7 @@ function gridClick(event) {
   openDrawer(grid.rows[Number(cell.parentElement.dataset.row)], Number(cell.dataset.job));
 }
 
-/** Open a row so that its answers can be read in full beside each other, or close it. */
+/** Expand a row to show its answers in full, or collapse it. */
 function toggleRow(at) {
   const input = grid.rows[at];
   if (grid.opened.has(input)) grid.opened.delete(input);
@@ -299,7 +299,7 @@ function toggleRow(at) {
   focusOn(at, 0);
 }
 
-/** Go to the next cell, or the one before, that differs from its baseline's; from one row to the next. */
+/** Move to the next (way = 1) or previous (way = -1) cell that differs from its baseline. */
 function step(way) {
   const shown = columns();
   const number = grid.rows.length * shown.length;
@@ -313,7 +313,7 @@ function step(way) {
     if ($("drawer").open) openDrawer(grid.rows[row], job);
     return say(text);
   }
-  const none = way > 0 ? "no difference after this one" : "no difference before this one";
+  const none = way > 0 ? "no more differences" : "no previous differences";
   say(none);
   if ($("drawer-said")) $("drawer-said").textContent = none;
 }

@@ -1,4 +1,4 @@
-// The table of jobs: sortable, with bars behind numbers and the best of each column marked.
+// The table of jobs: sortable, with bars behind numbers and the best value of each column marked.
 
 function drawJobs() {
   const before = $("jobs").querySelector(".scroll");
@@ -19,14 +19,14 @@ function drawJobs() {
   else $("jobs").append(box);
   $("jobs").querySelector(".scroll").scrollLeft = left;
   if (before) return;
-  const words = metrics.map((metric) => [el("dt", {}, metric.title, " ", el("code", {}, metric.name)), el("dd", {}, `${metric.says}; ${metric.better > 0 ? "more is better" : "less is better"}`)]);
+  const words = metrics.map((metric) => [el("dt", {}, metric.title, " ", el("code", {}, metric.name)), el("dd", {}, `${metric.says}; ${metric.better > 0 ? "higher is better" : "lower is better"}`)]); // wording: ok
   $("jobs").append(el("details", {}, el("summary", {}, "What the columns mean"), el("dl", { class: "words" }, words)));
 }
 
 function sortable(title, key, by, way, first, unit, metric) {
   const is = by === key;
   const next = is ? -Number(way) : first;
-  const better = metric ? `${metric.name}: ${metric.says}; ${metric.better > 0 ? "more is better" : "less is better"}` : null;
+  const better = metric ? `${metric.name}: ${metric.says}; ${metric.better > 0 ? "higher is better" : "lower is better"}` : null; // wording: ok
   const button = el(
     "button",
     { type: "button", title: better, onclick: () => sortBy(key, next) },
@@ -56,7 +56,7 @@ function sorted(jobs, by, way) {
   const compared = (a, b) => (isNumber(a) && isNumber(b) ? Number(a) - Number(b) : String(a).localeCompare(String(b), "en", { numeric: true }));
   return [...jobs].sort((one, other) => {
     const [a, b] = [key(one), key(other)];
-    if (a == null || b == null) return (a == null) - (b == null); // what is not known comes last
+    if (a == null || b == null) return (a == null) - (b == null); // unknown values come last
     return Number(way) * compared(a, b);
   });
 }
@@ -65,15 +65,15 @@ function jobRow(job) {
   const place = summary.jobs.indexOf(job);
   const marks = [];
   if (job.winner) marks.push(el("span", { class: "tag good" }, "chosen"));
-  if (job.pareto) marks.push(el("span", { class: "tag", title: "of the jobs that qualify, no other is better in speed, memory and quality at once" }, "Pareto"));
+  if (job.pareto) marks.push(el("span", { class: "tag", title: "no other qualified job is better in speed, memory and quality" }, "Pareto"));
   if (job.is_baseline) marks.push(el("span", { class: "tag" }, "baseline"));
   const why = job.why ?? (job.metrics.failed ? `${counted(job.metrics.failed, "sample")} failed` : null);
   const said = [
     why ? el("p", { class: "why bad" }, `${job.why ? "failed: " : ""}${why}`) : null,
-    job.refused && job.refused.join() !== job.why ? el("p", { class: "why" }, `does not qualify: ${job.refused.join("; ")}`) : null,
+    job.refused && job.refused.join() !== job.why ? el("p", { class: "why" }, `not qualified: ${job.refused.join("; ")}`) : null,
     job.notes.map((note) => el("p", { class: "why" }, note)),
   ];
-  const again = el("button", { type: "button", class: "link", onclick: () => openAgain(place), title: "how to run this job again" }, job.name);
+  const again = el("button", { type: "button", class: "link", onclick: () => openAgain(place), title: "show how to run this job again" }, job.name);
   const row = el("tr", { class: job.winner ? "winner" : null }, el("th", { scope: "row" }, again, " ", marks, said));
   for (const axis of summary.axes) row.append(el("td", {}, job.axes[axis] ?? "-"));
   for (const metric of summary.metrics) row.append(metricCell(job, metric));
@@ -82,7 +82,7 @@ function jobRow(job) {
 
 function metricCell(job, metric) {
   const value = job.metrics[metric.name];
-  if (value == null) return el("td", { class: "number none" }, el("span", { class: "unseen" }, "not known"));
+  if (value == null) return el("td", { class: "number none" }, el("span", { class: "unseen" }, "unknown"));
   const error = job.metrics[`${metric.name}_se`];
   const spread = metric.name === "tokens_per_s" && job.spread ? ` (${figure(job.spread[0], 1)} to ${figure(job.spread[1], 1)})` : "";
   metric.best ??= [best(metric), Math.max(...summary.jobs.map((one) => one.metrics[metric.name] ?? 0))];
@@ -100,15 +100,15 @@ function metricCell(job, metric) {
   return cell;
 }
 
-/** Whether a metric of a job can be held against others: speed and energy only where its GPU was not shared. */
+/** Return whether a metric of a job is comparable: speed and energy are not if the GPU was shared. */
 function isRanked(job, metric) {
   return !(metric.alone && job.is_shared);
 }
 
-/** The best value of a metric, as it is shown; none where all look alike, or where speeds are of several machines. */
+/** Return the best value of a metric as displayed; null if all are equal, or if speeds are from several machines. */
 function best(metric) {
   let known = summary.jobs.filter((job) => job.metrics[metric.name] != null && job.status !== "not run");
-  if (metric.against) known = known.filter((job) => !job.is_baseline); // it cannot be far from itself
+  if (metric.against) known = known.filter((job) => !job.is_baseline); // the baseline is always identical to itself
   known = known.filter((job) => isRanked(job, metric));
   const values = known.map((job) => job.metrics[metric.name]);
   if (new Set(values.map((value) => valueOf(metric, value))).size < 2 || (metric.speed && new Set(known.map((job) => job.site)).size > 1)) return null;

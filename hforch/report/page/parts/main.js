@@ -1,4 +1,4 @@
-// The page, from its start on: first what is seen first, then the answers, then the charts.
+// Start of the page: draw the top first, then the answers, then the charts.
 
 const MOST_PRINTED = 100;
 
@@ -28,7 +28,7 @@ async function start() {
   ready("whole");
 }
 
-/** For whoever waits: how far the page has got. */
+/** Publish how far the page is drawn, for tests and measurements. */
 function ready(what) {
   document.documentElement.dataset.ready = what;
   performance.mark(`hforch-${what}`);
@@ -47,7 +47,7 @@ function listen() {
     cellAt(...grid.focus)?.focus({ preventScroll: true });
   });
   for (const dialog of document.querySelectorAll("dialog")) {
-    let began = false; // a click beside it closes it, text that is selected across its edge does not
+    let began = false; // a click outside closes it, but not a text selection that ends outside
     const isBeside = (event) => {
       const { left, right, top, bottom } = dialog.getBoundingClientRect();
       return event.target === dialog && (event.clientX < left || event.clientX > right || event.clientY < top || event.clientY > bottom);
@@ -69,7 +69,7 @@ function listen() {
   addEventListener("afterprint", afterPrint);
 }
 
-/** The drawer that the fragment names: the place of an input, and of a job. */
+/** Open the drawer for the input and job in the URL fragment, or close it. */
 function openAsked() {
   const [number, job] = state.open.split(".").map(Number);
   if (!state.open || !inputs[number] || !summary.jobs[job]) return $("drawer").close();
@@ -93,8 +93,8 @@ function beforePrint() {
   grid.opened = before;
   grid.above.style.height = grid.below.style.height = "0px";
   const left = grid.rows.length - shown.length;
-  const of = grid.rows.length < inputs.length ? `${$("count").textContent}, as filtered. ` : "";
-  $("printed").textContent = of + (left > 0 ? `${counted(left, "more input is", "more inputs are")} not printed.` : "");
+  const of = grid.rows.length < inputs.length ? `${$("count").textContent} (filtered). ` : "";
+  $("printed").textContent = of + (left > 0 ? `${counted(left, "more input", "more inputs")} not printed.` : "");
   for (const one of document.querySelectorAll("#about details, #jobs details")) one.open = true;
 }
 
@@ -107,7 +107,7 @@ function afterPrint() {
 }
 
 start().catch((error) => {
-  $("about").append(el("p", { class: "missing" }, `This page could not draw itself (${error.message}). It needs a browser of 2024 or later.`));
+  $("about").append(el("p", { class: "missing" }, `Cannot display this report (${error.message}). It requires a browser from 2024 or later.`));
   ready("failed");
   throw error;
 });

@@ -1,8 +1,8 @@
-// What the reader has chosen. It stands in the URL's fragment, so that a view can be linked.
+// The state of the page: filters, columns, sort order, theme. It is stored in the URL fragment, so views can be linked.
 
 const USUAL = { q: "", differs: "", failures: "", finish: "", check: "", cols: "", sort: "", at: "", open: "", theme: "" };
 const state = { ...USUAL };
-const changed = []; // called with the keys that have changed, and whether another fragment was given
+const changed = []; // called with the changed keys, and whether the URL fragment was changed by navigation
 
 function readState() {
   const given = new URLSearchParams(location.hash.slice(1));
@@ -11,7 +11,7 @@ function readState() {
   if (!/^.+:-?1$/.test(state.sort)) state.sort = "";
 }
 
-/** Change what is chosen, and tell those who draw it the keys that have changed. */
+/** Change the state, and call the listeners with the changed keys. */
 function set(changes) {
   const names = Object.keys(changes).filter((name) => state[name] !== String(changes[name]));
   if (!names.length) return;
@@ -22,7 +22,7 @@ function set(changes) {
   try {
     history.replaceState(null, "", fragment ? `#${fragment}` : location.pathname + location.search);
   } catch {
-    // Inside a viewer that gives the page no address of its own there is nothing to link.
+    // Some viewers give the page no URL that can be changed.
   }
   for (const work of changed) work(new Set(names));
 }
@@ -32,7 +32,7 @@ addEventListener("hashchange", () => {
   for (const work of changed) work(new Set(Object.keys(USUAL)), true);
 });
 
-/** The jobs whose answers are shown, by place, in the order chosen. */
+/** The indices of the jobs whose answers are shown, in the order chosen by the user. */
 const MOST_COLUMNS = 12;
 function columns() {
   const asked = state.cols.split(",").filter(Boolean).map(Number);
@@ -40,7 +40,7 @@ function columns() {
   return there.length ? there : usualColumns();
 }
 
-/** Those that answered anything, the first of them. */
+/** The default columns: the first jobs that were run. */
 function usualColumns() {
   const all = summary.jobs.map((job, at) => at);
   const answered = all.filter((at) => summary.jobs[at].status !== "not run");
@@ -50,5 +50,5 @@ function usualColumns() {
 const THEMES = ["", "light", "dark"];
 function drawTheme() {
   document.documentElement.dataset.theme = state.theme;
-  $("theme").textContent = { "": "Theme: as the system", light: "Theme: light", dark: "Theme: dark" }[state.theme] ?? "";
+  $("theme").textContent = { "": "Theme: system", light: "Theme: light", dark: "Theme: dark" }[state.theme] ?? "";
 }

@@ -1,13 +1,13 @@
-// Text of others, such as a model's: always as text, with nothing in it that hides or turns about what is read.
+// Display of external text, such as a model's output: never as markup, and with hidden characters made visible.
 
-// Control characters but tab and newline, marks of writing direction, blanks without width, tags, lone surrogates. What
-// joins letters (U+200C, U+200D) is part of writing.
-const MOST_MARKS = 2000; // of one text; what lies beyond is text all the same
-const MOST_LINES = 500; // of one element: of many lines, only the elements in sight are laid out
+const MOST_MARKS = 2000; // maximum marked characters or matches in a text; the rest is plain text
+const MOST_LINES = 500; // maximum lines of an element: of long texts, only elements in view are laid out
+// Control characters except tab and newline, bidirectional marks, zero-width spaces, tag characters, lone surrogates.
+// Joiners (U+200C, U+200D) are part of normal text.
 const HIDDEN =
   /[\0-\x08\x0B-\x1F\x7F-\x9F\xAD\u061C\u180E\u200B\u200E\u200F\u2028-\u202E\u2060-\u206F\uFEFF\uFFF9-\uFFFB\u034F\u115F\u1160\u2800\u3164\uFFA0]|[\u{E0100}-\u{E01EF}]|[\u{E0000}-\u{E007F}]|[\uD800-\uDFFF]/gu;
 
-/** How a character that has no shape is shown. */
+/** Return a visible replacement for a hidden character. */
 function shapeOf(character) {
   const code = character.codePointAt(0);
   if (code < 0x20) return String.fromCodePoint(0x2400 + code);
@@ -15,7 +15,7 @@ function shapeOf(character) {
   return `U+${code.toString(16).toUpperCase().padStart(4, "0")}`;
 }
 
-/** A fragment with the text, its hidden characters made visible, and what was searched for marked. */
+/** Return a fragment with the text, its hidden characters made visible, and search matches marked. */
 function visible(text, wanted = "") {
   const fragment = document.createDocumentFragment();
   let [at, number] = [0, 0];
@@ -33,7 +33,7 @@ function visible(text, wanted = "") {
   return fragment;
 }
 
-/** Append a text. Very many lines become elements of whole lines; the first may go on where another text ended. */
+/** Append text. Many lines are split into elements of whole lines; the first may continue a line of earlier text. */
 function appendLines(fragment, text) {
   let [at, number] = [0, 0];
   for (let end = text.indexOf("\n"); end >= 0; end = text.indexOf("\n", end + 1)) {
@@ -51,7 +51,7 @@ function appendLines(fragment, text) {
 
 function marked(fragment, text, wanted) {
   const low = wanted ? text.toLowerCase() : "";
-  // Where lower case has another length, places would be off: nothing is marked there.
+  // If lower case changes the length, offsets would be wrong: mark nothing.
   if (!wanted || low.length !== text.length || !low.includes(wanted)) {
     appendLines(fragment, text);
     return;
@@ -67,18 +67,18 @@ function marked(fragment, text, wanted) {
   fragment.append(text.slice(at));
 }
 
-/** So many characters of a text, and none of them half of one. */
+/** Return the first `size` characters of a text, without splitting a surrogate pair. */
 function startOf(text, size) {
   const code = text.charCodeAt(size - 1);
   return text.slice(0, code >= 0xd800 && code < 0xdc00 ? size - 1 : size);
 }
 
-/** The text of an attribute or of a chart: hidden characters as words. */
+/** Return text for an attribute or a chart, with hidden characters replaced. */
 function plain(text) {
   return String(text).replace(HIDDEN, shapeOf);
 }
 
-/** An element: el("td", {class: "number", onclick: work}, "text", child). What is null or false is left out. */
+/** Create an element: el("td", {class: "number", onclick: work}, "text", child). Null and false are skipped. */
 function el(name, attributes = {}, ...children) {
   const made = document.createElement(name);
   for (const [key, value] of Object.entries(attributes)) {
@@ -95,18 +95,18 @@ function el(name, attributes = {}, ...children) {
 
 const $ = (id) => document.getElementById(id);
 
-/** A number with so many digits behind the point, and thousands set apart. */
+/** Format a number with a number of decimals and thousands separators. */
 function figure(value, digits) {
   if (!Number.isFinite(value)) return "-";
   return value.toLocaleString("en", { minimumFractionDigits: digits, maximumFractionDigits: digits });
 }
 
-/** Such as: 1 sample, 2 samples. */
+/** Return a count with its noun: 1 sample, 2 samples. */
 function counted(number, one, several = `${one}s`) {
   return `${figure(number, 0)} ${number === 1 ? one : several}`;
 }
 
-/** A metric's value with its unit, as in the table. */
+/** Format the value of a metric, with % where it applies. */
 function valueOf(metric, value, digits = metric.digits) {
   return metric.unit === "%" ? `${figure(100 * value, digits)}%` : figure(value, digits);
 }
