@@ -99,7 +99,7 @@ def _refuse_lacking(entry: Entry) -> None:
 def refuse_redacted(entry: Entry) -> None:
     """Raise ConfigError for a run whose configuration contained a credential, which its record does not."""
     if paths := entry.record.get("redacted"):
-        problem = f"contained a credential, recorded as {STRUCK}; no recipe can repeat this run"
+        problem = f"contained a credential, which the record stores as {STRUCK}; no recipe can repeat this run"
         hint = "run again with the credential in an environment variable: {}=${{oc.env:NAME}}"
         raise ConfigError([Mistake(path, problem, str(entry.directory), hint.format(path)) for path in paths])
 
