@@ -137,7 +137,7 @@ def test_a_job_with_truncated_samples_is_resumed(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "text", "told"),
     [
-        ("0/record.json", '{"schema_version": 99}', "newer"),
+        ("0/record.json", '{"schema_version": 99}', "upgrade hforch"),
         ("0/record.json", "[1]", "not an hforch record"),
         ("0/record.json", "{}", "not an hforch record"),
         ("0/record.json", '{"schema_version": 1}', "status is missing"),
