@@ -172,13 +172,13 @@ VALUES = [
     Case(
         "an empty text to score",
         ("scoring=text", "scoring.text.path=empty.txt"),
-        ("scoring.text.path: empty.txt has no text in it", "set in scoring.text.path=empty.txt"),
+        ("scoring.text.path: empty.txt is empty", "set in scoring.text.path=empty.txt"),
         files={"empty.txt": ""},
     ),
     Case(
         "a text to score that is longer than the limit",
         ("model=local", "model.path={gpt2}", "scoring=text", "scoring.text.max_tokens=9"),
-        ("scoring.text.max_tokens: is 9, and the text has", "take a shorter text, or raise it"),
+        ("scoring.text.max_tokens: is 9; the text has", "use a shorter text or increase the limit"),
         heavy=True,
     ),
     Case(
@@ -191,7 +191,7 @@ VALUES = [
             "scoring=baseline",
             "scoring.baseline.top_k=5000",
         ),
-        ("scoring.baseline.top_k: is 5000, and the model has", "256 is enough for most"),
+        ("scoring.baseline.top_k: must be at most ", "got 5000", "256 is enough for most"),
         check=nothing_written,
         heavy=True,
     ),

@@ -1,1 +1,1 @@
-"""Records side by side: what differs between jobs, how far their outputs are apart, and which to take."""
+"""Compare records: what differs between jobs, how much their outputs differ, and which job to use."""

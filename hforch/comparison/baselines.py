@@ -1,4 +1,4 @@
-"""Who is compared with whom: each job's baseline is equal to it in all but how its model is loaded."""
+"""Pair each job with its baseline, which differs from it only in how the model is loaded."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from hforch.config.diagnose.suggestions import did_you_mean
 from hforch.config.keys import affecting, affects, groups
 from hforch.errors import ConfigError, Mistake
 
-PRECISE_CACHE = ("f32", "None", "bf16", "f16", "u8", "u4")  # of KV caches; None: as the device has it
+PRECISE_CACHE = ("f32", "None", "bf16", "f16", "u8", "u4")  # of KV caches; None: the device's default
 MOST_PRECISE = ("fp32", "bf16", "fp16", "auto", "int8", "int4")
 
 
 def baseline_pairs(entries: Sequence[Entry], wanted: Mapping[str, str] | None) -> dict[str, Entry | None]:
-    """For each job, by name, the baseline that is equal to it in all but the load key; itself for a baseline.
+    """Return the baseline of each job by job name: a job that differs only in the load key, or the job itself.
 
     Raises:
         ConfigError: see `compare`.
@@ -41,45 +41,42 @@ def baseline_pairs(entries: Sequence[Entry], wanted: Mapping[str, str] | None) -
         partners |= {entry.name: _nearest(entry, bases, wanted is not None) for entry in group}
     alone = [entry for entry in entries if partners[entry.name] is None]
     if wanted is not None and alone:
-        hint = "a baseline says how the model is loaded; in all else it must have what each job has"
+        hint = "a job and its baseline may differ only in how the model is loaded"
         raise ConfigError(
-            [
-                Mistake("", f"job {entry.name} has no partner in the baseline {_shown(wanted)}", None, hint)
-                for entry in alone
-            ]
+            [Mistake("", f"job {entry.name} has no baseline with {_shown(wanted)}", None, hint) for entry in alone]
         )
     return partners
 
 
 def _nearest(entry: Entry, bases: Sequence[Entry], by_model: bool) -> Entry | None:
-    """The first of the bases; of those that were asked for, one of the job's own model goes first."""
+    """Return the first base; if the user chose the baseline, prefer one with the job's model."""
     alike = [one for one in bases if one.job.get("model") == entry.job.get("model")] if by_model else []
     return next(iter([*alike, *bases]), None)
 
 
 def read_baseline(text: str | None) -> Mapping[str, str] | None:
-    """`backend=pytorch,precision=fp32`.
+    """Parse the value of `--baseline`, such as `backend=pytorch,precision=fp32`.
 
     Raises:
-        ConfigError: it is not written like that.
+        ConfigError: the format is invalid.
     """
     if text is None:
         return None
     pairs = [part.partition("=") for part in text.split(",")]
     if any(not axis.strip() or not value.strip() for axis, _, value in pairs):
-        hint = "write AXIS=VALUE, several with commas: backend=pytorch,precision=fp32"
-        raise ConfigError([Mistake("", f"'{text}' is no baseline", f"--baseline {text}", hint)])
+        hint = "use AXIS=VALUE, separated by commas: backend=pytorch,precision=fp32"
+        raise ConfigError([Mistake("", f"'{text}' is not a valid baseline", f"--baseline {text}", hint)])
     return {axis.strip(): value.strip() for axis, _, value in pairs}
 
 
 def _hint(entries: Sequence[Entry], wanted: Mapping[str, str]) -> str:
-    """What the jobs have there instead."""
+    """Return the values that the jobs have in these axes."""
     known = {axis: sorted({one for entry in entries for one in _spellings(entry, axis)}) for axis in wanted}
-    return "; ".join(f"{axis} is {', '.join(values)}" for axis, values in known.items())
+    return "; ".join(f"available for {axis}: {', '.join(values)}" for axis, values in known.items())
 
 
 def _rest(entry: Entry) -> str:
-    """What a job and its baseline have in common: not the load key, and not what changes no output."""
+    """Return the settings that a job and its baseline share: those that affect outputs, except the load key."""
     kept = {path: value for path, value in flat(entry.job) if not affects(path, others(SAME_BASELINE))}
     return json.dumps(kept, sort_keys=True, default=str)
 
@@ -89,9 +86,9 @@ def _check_axes(wanted: Mapping[str, str]) -> None:
     for axis in wanted:
         if not affects(axis, LOAD_KEY):
             load = affecting(LOAD_KEY)
-            hint = did_you_mean(axis, load) or f"allowed are {', '.join(load)} and their keys"
+            hint = did_you_mean(axis, load) or f"allowed: {', '.join(load)} and their keys"
             known = axis.partition(".")[0] in groups()
-            problem = f"{axis} does not tell loaded models apart" if known else f"there is no axis {axis}"
+            problem = f"{axis} does not affect how the model is loaded" if known else f"unknown axis '{axis}'"
             mistakes.append(Mistake("", problem, f"--baseline {_shown(wanted)}", hint))
     if mistakes:
         raise ConfigError(mistakes)
@@ -106,7 +103,7 @@ def _has(entry: Entry, wanted: Mapping[str, str]) -> bool:
 
 
 def _spellings(entry: Entry, axis: str) -> set[str]:
-    """How the value of an axis may be written: the option as chosen, or what makes it that option."""
+    """Return the accepted spellings of an axis value: the override, and the names in the resolved value."""
     value = entry.get(axis)
     found = {entry.overrides[axis]} if axis in entry.overrides else set()
     if isinstance(value, Mapping):

@@ -1,4 +1,4 @@
-"""Which job to take: bounds that must be met, a metric to optimise, and the Pareto set over speed, memory, quality."""
+"""Choose a job: limits that must be met, a metric to optimize, and the Pareto set over speed, memory and quality."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from hforch.metrics.metric import Metric
 from hforch.metrics.registry import BY_NAME, COMPARED, find, names
 
 BOUND = re.compile(r"\s*([A-Za-z_]\w*)\s*(<=|>=|==|<|>)\s*([-+]?\d+(?:\.\d*)?(?:[eE][-+]?\d+)?)\s*(%?)\s*")
-MEMORY = ("peak_accelerator_mb", "peak_rss_mb")  # the Pareto set is over the first one that a job has
+MEMORY = ("peak_accelerator_mb", "peak_rss_mb")  # the Pareto set uses the first that a job has
 WORST = float("-inf")
 MEETS = {
     "<=": lambda value, bound: value <= bound,
@@ -26,7 +26,7 @@ MEETS = {
 
 @dataclass(frozen=True)
 class Bound:
-    """`metric <= value`; the metric by its name today."""
+    """A limit such as `metric <= value`; the metric has its current name."""
 
     metric: str
     relation: str
@@ -36,7 +36,10 @@ class Bound:
         return f"{self.metric}{self.relation}{self.value:g}"
 
     def is_met(self, row: Row) -> bool:
-        """A metric that is not known meets no bound; outputs that match exactly differ nowhere."""
+        """Return whether a row meets the limit.
+
+        An unknown metric meets no limit, except lower limits if it is infinite because all outputs match exactly.
+        """
         value = row.metrics.get(self.metric)
         if not row.can_rank(self.metric):
             return False
@@ -45,8 +48,10 @@ class Bound:
         return value is not None and MEETS[self.relation](value, self.value)
 
     def miss(self, row: Row) -> float:
-        """How far a row is from meeting it, as a share of the bound; infinite where the metric is unknown, or was
-        measured on a shared GPU."""
+        """Return how far a row is from meeting the limit, as a fraction of it.
+
+        Infinite if the metric is unknown or was measured on a shared GPU.
+        """
         value = row.metrics.get(self.metric)
         if value is None or not row.can_rank(self.metric):
             return float("inf")
@@ -58,21 +63,21 @@ class Bound:
             return f"{self.metric} was measured on a shared GPU: {row.shared}"
         reason = row.lacks(self.metric)
         return (
-            f"{self.metric} is not known{f': {reason}' if reason else ''}"
+            f"{self.metric} is not available{f': {reason}' if reason else ''}"
             if value is None
-            else f"{self.metric} is {value:g}, not {self.relation} {self.value:g}"
+            else f"{self.metric} is {value:g}, required {self.relation} {self.value:g}"
         )
 
 
 @dataclass(frozen=True)
 class Decision:
-    """What follows from the bounds.
+    """The result of applying limits to all jobs.
 
     Attributes:
-        qualified: rows that meet all bounds.
-        refused: the others, each with its reasons.
-        pareto: the qualified rows that no other one beats in speed, memory and quality at once.
-        winner: the row to take; None when nothing qualifies, or nothing was to be optimised.
+        qualified: rows that meet all limits.
+        refused: the other rows, each with its reasons.
+        pareto: the qualified rows that no other row dominates in speed, memory and quality.
+        winner: the best row; None if no row qualifies or no metric is optimized.
         reason: one sentence.
     """
 
@@ -84,17 +89,17 @@ class Decision:
 
 
 def read_bounds(texts: Sequence[str]) -> list[Bound]:
-    """`--require` as typed.
+    """Parse the values of `--require`.
 
     Raises:
-        ConfigError: with a mistake for each that is no bound, names no metric, or asks for a share beyond 0 to 1.
+        ConfigError: with an error for each invalid format, unknown metric, and fraction outside 0 to 1.
     """
     mistakes, bounds = [], []
     for text in texts:
         match = BOUND.fullmatch(text)
         if match is None:
-            hint = "write METRIC<=NUMBER, such as 'peak_rss_mb<=900', in quotes"
-            mistakes.append(Mistake("", f"'{text}' is no bound", f"--require {text}", hint))
+            hint = "use METRIC<=NUMBER in quotes, such as 'peak_rss_mb<=900'"
+            mistakes.append(Mistake("", f"'{text}' is not a valid limit", f"--require {text}", hint))
             continue
         name, relation, number, percent = match.groups()
         metric = find(name)
@@ -103,8 +108,8 @@ def read_bounds(texts: Sequence[str]) -> list[Bound]:
             continue
         bound = Bound(metric.name, relation, float(number) / (100 if percent else 1))
         if metric.is_share and not 0 <= bound.value <= 1:
-            hint = f"write {name}{relation}0.9, or {name}{relation}90%"
-            mistakes.append(Mistake("", f"{name} is a share, 0 to 1", f"--require {text}", hint))
+            hint = f"use {name}{relation}0.9 or {name}{relation}90%"
+            mistakes.append(Mistake("", f"{name} is a fraction; must be between 0 and 1", f"--require {text}", hint))
             continue
         bounds.append(bound)
     if mistakes:
@@ -113,10 +118,10 @@ def read_bounds(texts: Sequence[str]) -> list[Bound]:
 
 
 def read_optimize(name: str | None) -> str | None:
-    """Return the metric of `--optimize` by its name today; None if nothing is to be optimized.
+    """Return the current name of the metric in `--optimize`; None if the option is not set.
 
     Raises:
-        ConfigError: there is no such metric.
+        ConfigError: the metric does not exist.
     """
     if not name:
         return None
@@ -127,21 +132,21 @@ def read_optimize(name: str | None) -> str | None:
 
 
 def renamed(texts: Sequence[str], optimize: str | None) -> list[str]:
-    """Return a sentence for each earlier name of a metric in `--require` and `--optimize`, once for each name."""
+    """Return one notice for each former metric name in `--require` and `--optimize`."""
     matches = [match for text in texts if (match := BOUND.fullmatch(text))]
     asked = dict.fromkeys([*(match[1] for match in matches), *([optimize] if optimize else [])])
     found = {name: metric.name for name in asked if (metric := find(name)) is not None}
-    return [f"metric {was} is called {now} now" for was, now in found.items() if was != now]
+    return [f"metric {was} was renamed to {now}" for was, now in found.items() if was != now]
 
 
 def unknown(name: str, where: str) -> Mistake:
-    """Return the mistake of naming a metric that there is not."""
-    hint = did_you_mean(name, names()) or f"there are: {', '.join(names())}"
-    return Mistake("", f"there is no metric {name}", where, hint)
+    """Return the error for an unknown metric."""
+    hint = did_you_mean(name, names()) or f"available: {', '.join(names())}"
+    return Mistake("", f"unknown metric '{name}'", where, hint)
 
 
 def decide(comparison: Comparison, bounds: Sequence[Bound], optimize: str | None) -> Decision:
-    """Judge every job."""
+    """Check every job against the limits, and choose the best in the optimized metric."""
     refused = [(row, reasons) for row in comparison.rows if (reasons := _reasons(row, bounds))]
     out = {row.entry.name for row, _ in refused}
     qualified = [row for row in comparison.rows if row.entry.name not in out]
@@ -162,21 +167,24 @@ def _reasons(row: Row, bounds: Sequence[Bound]) -> list[str]:
 
 def _nearest_miss(rows: Sequence[Row], bounds: Sequence[Bound]) -> str:
     if not bounds:
-        return "no job has come to its end"
+        return "no job finished"
     misses = {row.entry.name: [(bound.miss(row), bound) for bound in bounds if not bound.is_met(row)] for row in rows}
     by_row = [(max(miss for miss, _ in found), row) for row in rows if (found := misses[row.entry.name])]
     known = [(worst, row) for worst, row in by_row if worst != float("inf")]
     if not known:
-        return "no job qualifies, and for none of them all the metrics are known"
+        return "no job qualifies; none has usable values of all required metrics"
     _, row = min(known, key=lambda one: one[0])
-    told = "; ".join(f"{bound.why(row)}, {miss:.1%} off" for miss, bound in misses[row.entry.name])
-    return f"no job qualifies; the nearest miss is job {row.title}: {told}"
+    told = "; ".join(f"{bound.why(row)} ({miss:.1%} off)" for miss, bound in misses[row.entry.name])
+    return f"no job qualifies; the closest is job {row.title}: {told}"
 
 
 def pareto_set(rows: Sequence[Row]) -> list[Row]:
-    """The rows that no other one, measured at the same site, is as good as in all of speed, memory, quality and better
-    in one. A metric that is not known is worse than any; one that a backend cannot have makes jobs incomparable where
-    the other one has it."""
+    """Return the rows that no other row dominates.
+
+    A row dominates another, measured on the same machine, if it is at least as good in speed, memory and quality and
+    better in one of them. An unknown metric is worse than any value. If a backend cannot provide a metric, its jobs are
+    incomparable with jobs that have it.
+    """
     return [row for row in rows if not any(_dominates(other, row) for other in rows if other is not row)]
 
 
@@ -196,7 +204,7 @@ def _dominates(one: Row, other: Row) -> bool:
 
 
 def _goods(row: Row) -> tuple[float | None, ...]:
-    """Return what is to be high: speed, freedom from memory, quality; None for what its backend cannot have."""
+    """Return memory, speed and quality such that higher is better; None where the backend cannot provide the metric."""
 
     def good(metric: Metric) -> float | None:
         value = row.metrics.get(metric.name)
@@ -213,38 +221,38 @@ def _winner(rows: Sequence[Row], metric: str) -> tuple[Row | None, str]:
     kind, high = BY_NAME[metric].kind, BY_NAME[metric].is_higher_better
     known = [row for row in rows if row.metrics.get(metric) is not None]
     if not known:
-        return None, f"{len(rows)} jobs qualify, but {metric} is known of none"
+        return None, f"{len(rows)} jobs qualify, but none has {metric}"
     left_out = ""
     if shared := [row for row in known if not row.can_rank(metric)]:
         known = [row for row in known if row.can_rank(metric)]
-        left_out = f"; {len(shared)} measured on a shared GPU {'is' if len(shared) == 1 else 'are'} not ranked"
+        left_out = f"; not ranked: {len(shared)} measured on a shared GPU"
         if not known:
-            return None, f"{len(rows)} jobs qualify, but all measured {metric} on a shared GPU: run them one at a time"
+            return None, f"{len(rows)} jobs qualify, but all measured {metric} on a shared GPU; run them one at a time"
     if kind == "speed":
         known, others = _largest_group(known, lambda row: row.measured_on)
         if others:
-            left_out += f"; {others} measured elsewhere, or beside other jobs, are not ranked with it"
+            left_out += f"; not ranked: {others} measured on another machine or in parallel with other jobs"
     elif kind == "energy":
         known, others = _largest_group(known, lambda row: row.counts_packages)
         if others:
-            left_out += f"; {others} whose energy was measured of other devices are not ranked with it"
+            left_out += f"; not ranked: {others} with the energy of other devices"
     ordered = sorted(known, key=lambda row: row.metrics[metric] or 0.0, reverse=high)
     best = ordered[0]
     value = best.metrics[metric]
     rank = "highest" if high else "lowest"
-    reason = f"take job {best.title}: of {len(known)} that qualify it has the {rank} {metric}, {value:g}"
+    reason = f"use job {best.title}: {rank} {metric} of {len(known)} qualifying job{'s' * (len(known) > 1)}, {value:g}"
     if len(ordered) > 1:
         second = ordered[1]
-        reason += f", before job {second.entry.name} with {second.metrics[metric]:g}"
+        reason += f"; next is job {second.entry.name} with {second.metrics[metric]:g}"
         if best.spread and second.spread and metric == "tokens_per_s" and best.spread[0] <= second.spread[1]:
-            reason += " (their repeats overlap: the difference may be noise)"
+            reason += " (their repeats overlap, so the difference may be noise)"
     if kind == "speed" and any(row.is_noisy for row in ordered[:2]):
-        reason += "; the machine's speed changed while they ran: repeat it before relying on that"
+        reason += "; the machine's speed changed while they ran: measure again before relying on this"
     return best, reason + left_out
 
 
 def _largest_group(rows: Sequence[Row], key: Callable[[Row], Hashable]) -> tuple[list[Row], int]:
-    """Return the rows that can be ranked with most others, and how many are left out."""
+    """Return the largest group of rows that can be ranked together, and the number of other rows."""
     keys = [key(row) for row in rows]
     most = max(dict.fromkeys(keys), key=keys.count)
     kept = [row for row, one in zip(rows, keys, strict=True) if one == most]

@@ -1,4 +1,4 @@
-"""Where the next-token distributions of a job and its baseline are furthest apart."""
+"""Find the positions where the next-token distributions of a job and its baseline differ most."""
 
 from __future__ import annotations
 
@@ -15,32 +15,32 @@ from hforch.records.record_files import SCORES
 from hforch.utils.datafiles import lines_of, parse_line
 from hforch.utils.paths import open_file
 
-LEAST_KL = 0.01  # nats; what is less is not worth a look
+LEAST_KL = 0.01  # nats; smaller divergences are not shown
 
 
 class Reading(TypedDict):
-    """A token that stands in a text."""
+    """A token of a text."""
 
     id: int
     text: str
 
 
 class TokenReading(Reading):
-    """A token that may come next."""
+    """A candidate for the next token, with its log-probability."""
 
     log_probability: Finite
 
 
 @dataclass(frozen=True)
 class DivergentToken:
-    """A position in an answer of the baseline's, and what both would have said there.
+    """A position in a baseline answer, and the most likely tokens of both jobs there.
 
     Attributes:
-        position: in tokens of the answer, from 0 on.
-        kl: KL(baseline || job) there, in nats.
-        before: the text before it, or its end.
-        read: the token that stands there.
-        baseline, job: the likeliest tokens of both, with log-probabilities.
+        position: index of the token in the answer, from 0.
+        kl: KL(baseline || job) at the position, in nats.
+        before: the text before the position, or its end.
+        read: the token at the position.
+        baseline, job: the most likely tokens of each, with log-probabilities.
     """
 
     input_id: str
@@ -53,20 +53,20 @@ class DivergentToken:
 
 
 def divergent_tokens(entry: Entry, number: int, broken: list[int]) -> list[DivergentToken]:
-    """The positions of a job that is scored against a baseline with the largest divergence, the largest first.
+    """Return the positions with the largest divergence between a scored job and its baseline, the largest first.
 
     Args:
-        broken: gets the numbers of lines that hold nothing of the kind.
+        broken: receives the numbers of invalid lines; 0 if the file cannot be read.
     """
     apart = (one for one in all_divergent_tokens(entry, None, broken) if one.kl >= LEAST_KL)
     return heapq.nlargest(number, apart, key=lambda one: one.kl)
 
 
 def all_divergent_tokens(entry: Entry, number: int | None, broken: list[int]) -> Iterator[DivergentToken]:
-    """What is kept of each answer of the baseline's, the largest divergence first.
+    """Yield the stored positions of each baseline answer, the largest divergence first.
 
     Args:
-        number: of each answer so many at most.
+        number: the maximum for each answer; None: all.
         broken: as for `divergent_tokens`.
     """
     path = entry.samples / SCORES

@@ -1,4 +1,4 @@
-"""How far the outputs of a job are from those of a baseline: sample by sample, joined by the identity of the input."""
+"""Measure how a job's outputs differ from a baseline's, sample by sample, joined by input id and repeat."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from zlib import crc32
 
 from hforch.comparison.entries import Entry, samples_of
 
-PAIRS = 1000  # texts are compared as texts for so many inputs at most, the same ones for every job
-LONGEST = 100_000  # characters of a text that are compared as text: edits take time as the square of it, chrF seconds
+PAIRS = 1000  # inputs whose texts are compared, at most; the same for every job
+LONGEST = 100_000  # characters of a text that are compared: edit distance takes quadratic time, chrF takes seconds
 RESIDUES = 1_000_003
 Key = tuple[str, int]
 
 
 @dataclass(frozen=True)
 class Output:
-    """One answer of the baseline: its token ids (packed), a hash of its text, and the text where it is needed."""
+    """An answer of the baseline: its packed token ids, a hash of its text, and the text if it is needed."""
 
     ids: bytes
     text_hash: int
@@ -29,7 +29,7 @@ class Output:
 
 @dataclass
 class Baseline:
-    """The answers of a baseline job by input and repeat; failed samples are left out."""
+    """The answers of a baseline job by input id and repeat, without failed samples."""
 
     entry: Entry
     chosen: Chosen
@@ -43,7 +43,7 @@ class Baseline:
 
 
 class Chosen:
-    """The inputs whose texts are compared: all of few, and of many a fixed share, by a hash of their ids."""
+    """The inputs whose texts are compared: all, or a fixed fraction of many, selected by a hash of their ids."""
 
     def __init__(self, inputs: int) -> None:
         self.share = min(1.0, PAIRS / max(inputs, 1))
@@ -58,7 +58,12 @@ def pack(ids: Sequence[int] | None) -> bytes:
 
 @dataclass(frozen=True)
 class Pair:
-    """Two answers to one input that differ; `at` is where, in tokens or characters, and `share` of the length."""
+    """Two different answers to one input.
+
+    Attributes:
+        at: index of the first difference, in tokens or characters.
+        share: `at` as a fraction of the longer answer.
+    """
 
     input_id: str
     item: Any
@@ -70,11 +75,11 @@ class Pair:
 
 @dataclass
 class Drift:
-    """What is known of the differences; see docs/metrics.md for the definitions.
+    """The differences between a job's outputs and its baseline's; docs/metrics.md has the definitions.
 
     Attributes:
-        unit: what `first_diff` counts: tokens, or characters where the tokenizers differ.
-        joined: the samples that both jobs have answered.
+        unit: what `first_diff` counts: tokens, or characters if the tokenizers differ.
+        joined: the number of samples that succeeded in both jobs.
     """
 
     baseline: str
@@ -113,7 +118,7 @@ class Drift:
             heapq.heapreplace(self._worst, entry)
 
     def worst(self, baseline: Entry) -> list[Pair]:
-        """The samples that differ soonest, with both texts."""
+        """Return the samples that differ earliest, with both texts."""
         chosen = {(one["input_id"], one["repeat"]): (share, one, at) for share, _, one, at in self._worst}
         pairs = []
         for sample in samples_of(baseline) if chosen else ():
@@ -124,7 +129,7 @@ class Drift:
         return sorted(pairs, key=lambda pair: (pair.share, pair.input_id))
 
     def metrics(self) -> dict[str, float | None]:
-        """Return `exact_match`, `first_diff` and its share (medians over samples that differ), `chrf`, `similarity`."""
+        """Return exact_match, first_diff and first_diff_share (medians over samples that differ), chrf, similarity."""
         if not self.joined:
             return {}
         return {
@@ -136,12 +141,12 @@ class Drift:
 
 
 def first_diff(one: Sequence[Any], other: Sequence[Any]) -> int:
-    """Return the index of the first difference; the length of the shorter where it is the other's beginning."""
+    """Return the index of the first difference; the shorter length if one sequence is a prefix of the other."""
     return next((at for at, (a, b) in enumerate(zip(one, other, strict=False)) if a != b), min(len(one), len(other)))
 
 
 def texts_alike(pairs: Iterable[tuple[str, str]]) -> dict[str, float | None]:
-    """chrF (0 to 100, of sacrebleu, over all pairs as one corpus) and edit similarity (0 to 1, of rapidfuzz, mean)."""
+    """Return chrF (0 to 100, sacrebleu, over all pairs as one corpus) and mean edit similarity (0 to 1, rapidfuzz)."""
     from rapidfuzz.distance import Levenshtein
 
     pairs = [(base[:LONGEST], text[:LONGEST]) for base, text in pairs]

@@ -1,4 +1,4 @@
-"""The jobs to compare: directories of runs and of sweeps, read as records and nothing else."""
+"""Read the jobs to compare from the records in directories of runs and sweeps."""
 
 from __future__ import annotations
 
@@ -21,25 +21,25 @@ from hforch.records.sweep_file import SWEEP, read_sweep
 from hforch.utils.redaction import redacted_tree
 
 Read = TypeVar("Read")
-DEPTH = 4  # directories below the one that is named in which runs are looked for
-NOT_RUN = "not run"  # the status of a job that its sweep had not come to
+DEPTH = 4  # levels of subdirectories that are searched for runs
+NOT_RUN = "not run"  # the status of a job that its sweep did not reach
 
 
 def is_only_shown(path: str) -> bool:
-    """Whether a dotted path is of how a job is shown, judged or scored, and decides no output."""
+    """Return whether a dotted path only affects how a job is displayed, checked or scored, not its outputs."""
     return affects(path, others(TELLS_APART))
 
 
 @dataclass(frozen=True)
 class Entry:
-    """One job that has run.
+    """A job of a run or sweep.
 
     Attributes:
-        name: how it is called in tables: its number in its sweep, with the sweep's directory if there are several.
-        samples: the directory that holds its samples: its own, or that of the job that was run in its stead.
-        noise: how much slower (0.1: by a tenth) the machine was when its model was dropped than when it was loaded.
-        skips_damaged: whether lines that are no samples of it are left out, and not refused.
-        job: the configuration of its record, with keys that are newer than the record.
+        name: its name in tables: the number in its sweep, with the sweep's directory if there are several.
+        samples: the directory with its samples: its own, or that of the identical job that was run instead.
+        noise: how much slower (0.1: by 10%) the machine was when its model was unloaded than when it was loaded.
+        skips_damaged: whether damaged lines of samples.jsonl are skipped; otherwise they are an error.
+        job: the configuration in its record, with keys that were added since.
     """
 
     name: str
@@ -55,29 +55,29 @@ class Entry:
 
     @property
     def was_run(self) -> bool:
-        """Whether its sweep had come to it."""
+        """Whether its sweep reached it."""
         return self.record.get("status") != NOT_RUN
 
     @property
     def unfinished(self) -> str | None:
-        """Why it has not answered all its inputs; None if it has tried."""
+        """Why not all inputs were attempted; None if they were."""
         status, error = str(self.record.get("status")), self.record.get("error") or {}
         if not self.was_run:
-            return "it has not been run"
+            return "it was not run"
         if status == "interrupted":
             return "interrupted"
         if status == "partial":
-            return "not finished: it runs now, or was killed"
+            return "not finished: still running, or killed"
         return first_line(str(error["message"]), LONGEST) if error.get("message") else None
 
     @property
     def overrides(self) -> dict[str, str]:
-        """What was chosen on the command line or swept over, by key."""
+        """The overrides from the command line or the sweep, by key."""
         pairs = (text.lstrip("+~").partition("=") for text in self.record.get("overrides") or [])
         return {key: value for key, _, value in pairs}
 
     def get(self, path: str) -> Any:
-        """A value of the job by its dotted path; None if there is none."""
+        """Return a value of the job by its dotted path, or None."""
         value: Any = self.job
         for name in path.split("."):
             value = value.get(name) if isinstance(value, Mapping) else None
@@ -85,10 +85,10 @@ class Entry:
 
 
 def read_jobs(paths: Sequence[Path]) -> list[Entry]:
-    """All jobs in these directories: of runs, of sweeps, or directories that hold such.
+    """Return all jobs in directories of runs or sweeps, and in directories that contain such directories.
 
     Raises:
-        ConfigError: with a mistake for each directory without records, and each record that cannot be read.
+        ConfigError: with an error for each directory without records, and each record that cannot be read.
     """
     found, mistakes = readable_jobs(paths)
     if mistakes:
@@ -97,7 +97,7 @@ def read_jobs(paths: Sequence[Path]) -> list[Entry]:
 
 
 def readable_jobs(paths: Sequence[Path]) -> tuple[list[Entry], list[Mistake]]:
-    """The jobs in these directories that can be read, and what is wrong with the others."""
+    """Return the jobs that can be read in these directories, and the errors of the others."""
     mistakes: list[Mistake] = []
     found: dict[str, Entry] = {}
     reads = (partial(_jobs, path, name, mistakes) for path, name in zip(paths, _names(paths), strict=True))
@@ -107,7 +107,7 @@ def readable_jobs(paths: Sequence[Path]) -> tuple[list[Entry], list[Mistake]]:
 
 
 def _names(paths: Sequence[Path]) -> list[str]:
-    """What tells the directories apart: nothing for a single one, else their paths from where they part."""
+    """Return names that distinguish the directories: paths from their common parent, or "" for a single directory."""
     if len(paths) < 2:
         return [""]
     whole = [one.absolute() for one in paths]
@@ -116,13 +116,13 @@ def _names(paths: Sequence[Path]) -> list[str]:
 
 
 def _jobs(path: Path, name: str, mistakes: list[Mistake]) -> list[Entry]:
-    """The jobs in a directory.
+    """Return the jobs in a directory.
 
     Args:
-        name: what tells it apart from others; empty if there are none.
+        name: distinguishes it from other directories; empty if it is the only one.
     """
     if not path.is_dir():
-        problem = f"{path} is a file, and not a directory" if path.exists() else f"there is no directory {path}"
+        problem = f"{path} is a file, not a directory" if path.exists() else f"directory not found: {path}"
         raise ConfigError([Mistake("", problem)])
     if (path / RECORD).is_file():
         return [_entry(path, name or path.name, {})]
@@ -136,14 +136,14 @@ def _jobs(path: Path, name: str, mistakes: list[Mistake]) -> list[Entry]:
         return _all_of(reads, mistakes)
     below = list(_below(path, DEPTH))
     if not below:
-        hint = "name the directory of a run or of a sweep, as printed at its end"
-        raise ConfigError([Mistake("", f"{path} holds no records", None, hint)])
+        hint = "pass the directory of a run or sweep; hforch prints it when the run finishes"
+        raise ConfigError([Mistake("", f"no records found in {path}", None, hint)])
     deeper = (partial(_jobs, one, f"{prefix}{one.relative_to(path)}", mistakes) for one in below)
     return list(chain.from_iterable(_all_of(deeper, mistakes)))
 
 
 def _below(path: Path, depth: int) -> Iterator[Path]:
-    """The directories of runs and sweeps in a directory, such as outputs/ with its days."""
+    """Yield the directories of runs and sweeps below a directory such as outputs/."""
     for one in sorted(path.iterdir()):
         if not one.is_dir() or one.name.startswith("."):
             continue
@@ -154,42 +154,42 @@ def _below(path: Path, depth: int) -> Iterator[Path]:
 
 
 def _all_of(reads: Iterable[Callable[[], Read]], mistakes: list[Mistake]) -> list[Read]:
-    """What each of them reads; what those that fail say is added to the mistakes."""
+    """Return the results of the reads that succeed; append the errors of the others to `mistakes`."""
     found = []
     for read in reads:
         try:
             found.append(read())
         except ConfigError as error:
             mistakes += error.mistakes
-        except (OSError, ValueError, RecursionError) as error:  # no permission, or a path that is none
-            mistakes.append(Mistake("", f"a directory or record cannot be read: {error}"))
+        except (OSError, ValueError, RecursionError) as error:  # no permission, or an invalid path
+            mistakes.append(Mistake("", f"cannot read a directory or record: {error}"))
     return found
 
 
 def _of_sweep(path: Path, sweep: Mapping[str, Any], prefix: str, mistakes: list[Mistake]) -> list[Entry]:
-    """The jobs of a sweep, those that were never run among them.
+    """Return the jobs of a sweep, including those that were not run.
 
     Raises:
-        ConfigError: none was run.
+        ConfigError: no job was run.
     """
     noise = dict(_noise(sweep.get("noise")))
     reads = [partial(_in_sweep, path / one["directory"], one, prefix, noise) for one in sweep["jobs"]]
     entries = _all_of(reads, mistakes)
     if len(entries) == len(reads) and not any(entry.was_run for entry in entries):
-        problem = f"none of the {len(entries)} jobs of {path} has been run"
-        raise ConfigError([Mistake("", problem, None, f"hforch resume {path} runs them")])
+        problem = f"none of the {len(entries)} jobs of {path} was run"
+        raise ConfigError([Mistake("", problem, None, f"run them with: hforch resume {path}")])
     return entries
 
 
 def _noise(told: Any) -> Iterator[tuple[str, float]]:
-    """How much slower the machine had become, by load key."""
+    """Yield the load key of each model, and how much slower the machine became while it was loaded."""
     for one in told if isinstance(told, list) else ():
         if isinstance(one, dict) and isinstance(one.get("load_key"), str) and isinstance(one.get("drift"), int | float):
             yield one["load_key"], one["drift"]
 
 
 def _in_sweep(directory: Path, planned: Mapping[str, Any], prefix: str, noise: Mapping[str, float]) -> Entry:
-    """A job of a sweep; all that is known of one that was not run is what sweep.json says."""
+    """Return a job of a sweep; one that was not run is described by sweep.json alone."""
     name = f"{prefix}{planned['directory']}"
     if (directory / RECORD).is_file():
         return _entry(directory, name, noise)
@@ -198,14 +198,14 @@ def _in_sweep(directory: Path, planned: Mapping[str, Any], prefix: str, noise: M
 
 
 def _numbered(path: Path) -> list[Path]:
-    """The directories of jobs of a sweep that has no sweep.json, in order."""
+    """Return the job directories of a sweep without sweep.json, in order."""
     numbered = [one for one in path.iterdir() if re.fullmatch(r"\d+", one.name) and (one / RECORD).is_file()]
     return sorted(numbered, key=lambda one: int(one.name))
 
 
 def _entry(directory: Path, name: str, noise: Mapping[str, float]) -> Entry:
     record = known_record(directory)
-    plan = record.pop("plan", None)  # ids, and many of them
+    plan = record.pop("plan", None)  # input ids, too many to redact
     record = {**redacted_tree(record), **({} if plan is None else {"plan": plan})}
     same = record.get("same_as")
     samples = Path(os.path.realpath(directory / same)) if same else directory
@@ -213,10 +213,10 @@ def _entry(directory: Path, name: str, noise: Mapping[str, float]) -> Entry:
 
 
 def samples_of(entry: Entry) -> Iterator[dict[str, Any]]:
-    """The samples of a job, one after the other; a torn last line is left out.
+    """Yield the samples of a job, without an incomplete last line.
 
     Raises:
-        ConfigError: at the end, if lines are no samples of it, and are not to be left out.
+        ConfigError: after the last sample, if lines are damaged and must not be skipped.
     """
     samples = Samples(entry.samples, entry.record)
     yield from samples

@@ -1,4 +1,4 @@
-"""Freeze a run into a recipe that says everything about it."""
+"""Freeze a run into a recipe that repeats it."""
 
 from __future__ import annotations
 
@@ -33,17 +33,17 @@ from hforch.records.record_files import RECORD
 from hforch.records.sample_lines import SAMPLES
 from hforch.utils.redaction import STRUCK
 
-PLAIN = re.compile(r"\$\{[\w.:,{}$]+\}")  # an interpolation that Hydra reads without quotes
-IN_FULL = 1000  # so many outputs are kept as token ids and texts, the others as digests
-WHOLE = "resume or repeat it, and freeze that"
+PLAIN = re.compile(r"\$\{[\w.:,{}$]+\}")  # an interpolation that Hydra parses without quotes
+IN_FULL = 1000  # outputs stored as token ids and text; the others are stored as digests
+WHOLE = "resume or repeat the run, then freeze it"
 
 
 # ---------------------------------------------------------------- freezing
 def freeze(entry: Entry) -> str:
-    """The text of a recipe that repeats a run, on any machine that has its model.
+    """Return the text of a recipe that repeats a run on any machine with its model.
 
     Raises:
-        ConfigError: the run is not whole, or a recipe cannot say what it was.
+        ConfigError: the run is incomplete, or a recipe cannot describe it.
     """
     refuse_halves(entry)
     refuse_redacted(entry)
@@ -56,28 +56,28 @@ def freeze(entry: Entry) -> str:
         composed = _composed(file, needs)
     whole = recorded(composed.job.model_dump(mode="json"), composed.from_env)["job"]
     if unlike := sorted(path for path in differing(whole, job)):
-        raise ConfigError([Mistake(path, "this value cannot be written into a recipe") for path in unlike])
+        raise ConfigError([Mistake(path, "this value cannot be stored in a recipe") for path in unlike])
     inputs = load_inputs(composed.job.inputs)
     if sorted(one.id for one in inputs) != sorted(chain.from_iterable(entry.record["plan"])):
-        problem = "what the records say of them does not give the same inputs again"
-        raise ConfigError([Mistake("inputs", problem, str(entry.samples), "credentials are not in records")])
+        problem = "the inputs cannot be restored from the recorded samples"
+        raise ConfigError([Mistake("inputs", problem, str(entry.samples), "records do not contain credentials")])
     frozen = _frozen(entry, needs, whole)
     return f"{_head(entry, needs)}{recipe}{to_yaml({'frozen': frozen.model_dump(mode='json')})}"
 
 
 def refuse_halves(entry: Entry) -> None:
-    """A run with failures, or one that has not ended, cannot be repeated."""
+    """Raise ConfigError for a run that has failed samples or did not finish."""
     record = entry.record
     if record.get("status") != "ok":
         error = record.get("error") or {}
         failed = (record.get("totals") or {}).get("failed")
-        why = error.get("message") or (f"{failed} samples failed" if failed else "it has not come to its end")
-        problem = f"this run is no whole one ({record.get('status')}): {why}"
+        why = error.get("message") or (f"{failed} samples failed" if failed else "it did not finish")
+        problem = f"the run is incomplete (status {record.get('status')}): {why}"
         raise ConfigError([Mistake("", problem, str(entry.directory), WHOLE)])
 
 
 def _refuse_lacking(entry: Entry) -> None:
-    """A record from which something was removed, or whose job is none any more."""
+    """Raise ConfigError for a record with missing keys or an invalid job."""
     record, path = entry.record, entry.directory / RECORD
     there = {
         "started": record.get("started"),
@@ -85,34 +85,34 @@ def _refuse_lacking(entry: Entry) -> None:
         "model": record.get("model"),
         "environment.packages": (record.get("environment") or {}).get("packages"),
     }
-    lacking = [f"it has no {name}" for name, value in there.items() if value in (None, "")]
+    lacking = [f"{name} is missing" for name, value in there.items() if value in (None, "")]
     try:
-        if not record.get("from_env"):  # what stands for a value from the environment fits no type
+        if not record.get("from_env"):  # placeholders of environment variables have no valid type
             Job.model_validate(entry.job)
     except ValidationError as error:
         lacking += [f"job.{'.'.join(map(str, one['loc']))}: {one['msg'].lower()}" for one in error.errors()]
     if lacking:
-        problem = f"{path} is not as hforch writes it: {'; '.join(lacking[:3])}"
-        raise ConfigError([Mistake("", problem, None, "something else has changed it")])
+        problem = f"{path} is not a valid record: {'; '.join(lacking[:3])}"
+        raise ConfigError([Mistake("", problem, None, "it was changed after hforch wrote it")])
 
 
 def refuse_redacted(entry: Entry) -> None:
-    """Refuse a run whose record lacks a credential that its configuration held."""
+    """Raise ConfigError for a run whose configuration contained a credential, which its record does not."""
     if paths := entry.record.get("redacted"):
-        problem = f"held a credential, of which the record keeps {STRUCK}, so no recipe can repeat this run"
-        hint = "run it again with the credential in an environment variable, and {}=${{oc.env:NAME}}"
+        problem = f"contained a credential, which the record stores as {STRUCK}; no recipe can repeat this run"
+        hint = "run again with the credential in an environment variable: {}=${{oc.env:NAME}}"
         raise ConfigError([Mistake(path, problem, str(entry.directory), hint.format(path)) for path in paths])
 
 
 def _from_env(entry: Entry) -> Iterator[tuple[str, str]]:
-    """The interpolations that a recipe may not hold: those that read the environment, by path."""
+    """Yield the interpolations that a recipe must not contain, those of environment variables, by path."""
     for path, text in (entry.record.get("from_env") or {}).items():
         if path.startswith("inputs.items") or path.partition(".")[0] not in ("inputs", "scoring"):
             yield str(path), str(text)
 
 
 def _left_open(job: Mapping[str, Any], entry: Entry) -> dict[str, Any]:
-    """The values of a job for a recipe: `???` where the environment decides, which nobody can overlook."""
+    """Return the values of a job for a recipe, with `???` (a mandatory value) where the environment sets them."""
     whole: dict[str, Any] = deepcopy(dict(job))
     for path, _ in _from_env(entry):
         put(whole, tuple(int(step) if step.isdigit() else step for step in path.split(".")), "???")
@@ -120,7 +120,7 @@ def _left_open(job: Mapping[str, Any], entry: Entry) -> dict[str, Any]:
 
 
 def _portable(entry: Entry) -> tuple[dict[str, Any], list[str]]:
-    """The values of a job such that they mean the same anywhere, and the overrides that no recipe may hold."""
+    """Return the values of a job in a portable form, and the overrides that a recipe must not contain."""
     job = {group: dict(part) for group, part in entry.job.items()}
     cwd = Path(str(entry.record.get("cwd") or "."))
     needs: list[str] = []
@@ -139,7 +139,7 @@ def _portable(entry: Entry) -> tuple[dict[str, Any], list[str]]:
         steps = tuple(int(step) if step.isdigit() else step for step in path.split("."))
         put(job, steps, text)
         needs.append(f"{path}={text if PLAIN.fullmatch(text) else quoted(text)}")
-    # A run of its own has no baseline, what was scored is under `frozen`; whoever repeats it chooses a tracker.
+    # A single run has no baseline, its scores are under `frozen`, and its tracker is not part of the recipe.
     for group in (*(path for path in affecting(("scores",)) if path in groups()), "tracker"):
         job[group] = option(group, "none")
     return job, needs
@@ -149,12 +149,12 @@ def _source(entry: Entry) -> type[ModelSource]:
     """Return the class of the source of a run's weights.
 
     Raises:
-        ConfigError: its record names none.
+        ConfigError: its record has no valid source.
     """
     name = str((entry.job.get("model") or {}).get("source"))
     if name not in SOURCES:
-        problem = f"{entry.directory / RECORD} is not as hforch writes it: job.model.source: {name!r} is no source"
-        raise ConfigError([Mistake("", problem, None, f"there are: {', '.join(SOURCES)}")])
+        problem = f"{entry.directory / RECORD} is not a valid record: job.model.source: unknown source {name!r}"
+        raise ConfigError([Mistake("", problem, None, f"available: {', '.join(SOURCES)}")])
     return SOURCES[name]
 
 
@@ -166,16 +166,16 @@ def _schema(path: str) -> dict[str, Any]:
 
 
 def _items(entry: Entry) -> list[Any]:
-    """The inputs, in order, as the samples tell them."""
+    """Return the inputs in order, as recorded in the samples."""
     found = {sample["index"]: sample["input"] for sample in samples_of(entry) if sample["repeat"] == 0}
     return [found[index] for index in sorted(found)]
 
 
 def _answers(entry: Entry) -> Iterator[dict[str, Any]]:
-    """The samples of a whole run, all that its record counts.
+    """Yield the samples of a complete run.
 
     Raises:
-        ConfigError: at the end, if some are missing, or damaged.
+        ConfigError: after the last sample, if some are missing or damaged.
     """
     seen = 0
     for sample in samples_of(entry):
@@ -183,7 +183,7 @@ def _answers(entry: Entry) -> Iterator[dict[str, Any]]:
         yield sample
     told = (entry.record.get("totals") or {}).get("samples")
     if told != seen:
-        problem = f"{entry.samples / SAMPLES} has {seen} of the {told} samples that the record counts"
+        problem = f"{entry.samples / SAMPLES} has {seen} samples; the record counts {told}"
         raise ConfigError([Mistake("", problem, None, WHOLE)])
 
 
@@ -245,10 +245,10 @@ def _output(sample: Mapping[str, Any], in_full: bool, by_text: bool) -> FrozenOu
 
 def _head(entry: Entry, needs: Sequence[str]) -> str:
     asked = " ".join(entry.record.get("overrides") or []) or "the defaults"
-    lines = [f"Frozen by hforch from a run of {entry.record['started']}: {shown(asked)}"]
-    lines += ["hforch run RECIPE runs it anywhere, hforch verify RECIPE says whether it still answers the same."]
+    lines = [f"Frozen by hforch from a run started {entry.record['started']}: {shown(asked)}"]
+    lines += ["To repeat it: hforch run RECIPE. To check that its answers are unchanged: hforch verify RECIPE."]
     if _source(entry).is_local:
-        lines += ["Its model is a file or folder of one machine: give model.path=... on another."]
+        lines += ["The model is a local file or folder: set model.path=... on other machines."]
     if needs:
-        lines += [f"No recipe may hold these, give them on the command line: {shown(shlex.join(needs))}"]
+        lines += [f"A recipe must not contain these; pass them on the command line: {shown(shlex.join(needs))}"]
     return "".join(f"# {line}\n" for line in lines)

@@ -1,4 +1,4 @@
-"""Rows of a comparison: one a job, with what differs between the jobs, its metrics, and what is to be said of them."""
+"""Build the rows of a comparison: one per job, with the settings that differ, its metrics and notes."""
 
 from __future__ import annotations
 
@@ -21,34 +21,34 @@ from hforch.records.sample_lines import Samples
 from hforch.runs import repeats
 from hforch.scoring.uncertainty import ratio_of_sums
 
-NOISE = 0.10  # how much the speed of the machine may change between the first and the last measurement of a model
+NOISE = 0.10  # largest accepted change of the machine's speed between a model's first and last measurement
 QUANTILES = (5, 25, 50, 75, 95)  # percentiles of each timing, for charts
 ERRORS = tuple(metric.error_name for metric in COMPARED if metric.has_error)
 ABSENT = {
     "memory": {metric.name for metric in COMPARED if metric.section == "memory" or metric.kind == "energy"},
     "logits": {metric.name for metric in COMPARED if metric.is_score},
 }
-"""By what a backend may lack, the metrics that its jobs cannot have; energy here is not that of a model elsewhere."""
+"""Metrics that are not available if the backend lacks this; without `memory`, the model runs on another machine."""
 
 NOT_SCORED = {
-    "against_baseline": "no divergence from the baseline's distributions",
-    "on_text": "no perplexity of the text",
+    "against_baseline": "not scored against the baseline",
+    "on_text": "no perplexity",
 }
 
 
 @dataclass
 class Row:
-    """One job in a comparison.
+    """A job in a comparison.
 
     Attributes:
-        axes: what differs between the jobs, by name.
-        metrics: by name, and the standard errors of some; what is not known is None.
-        quantiles: by timing of the samples, in milliseconds; see QUANTILES.
+        axes: the settings that differ between jobs, by name.
+        metrics: values by name, with some standard errors; None if unknown.
+        quantiles: percentiles (QUANTILES) of each sample timing, in milliseconds.
         spread: the lowest and highest tokens_per_s of its repeats.
-        measured_on: where its speed was measured: the machine, and whether other jobs ran meanwhile.
+        measured_on: the machine, and whether other jobs ran in parallel.
         baseline: the name of the job that its outputs were compared with.
-        worst: the samples that differ soonest from the baseline's.
-        divergent_tokens: where its next-token distributions are furthest from the baseline's.
+        worst: the samples that differ earliest from the baseline's.
+        divergent_tokens: the positions where its next-token distributions differ most from the baseline's.
     """
 
     entry: Entry
@@ -70,39 +70,39 @@ class Row:
 
     @property
     def shared(self) -> str | None:
-        """Why the job did not have its GPU to itself; None if it did."""
+        """Why the job counts as measured on a shared GPU; None if it does not."""
         reason = self.entry.record.get("shared_accelerator")
         return str(reason) if reason else None
 
     def lacks(self, metric: str) -> str | None:
-        """Return why a job of this backend cannot have a metric; None if it can."""
+        """Return why the job's backend cannot provide a metric; None if it can."""
         reasons = self.entry.record.get("absent") or {}
         return next((why for name, why in reasons.items() if metric in ABSENT.get(name, ())), None)
 
     def can_rank(self, metric: str) -> bool:
-        """Return whether a metric may be compared with bounds and other jobs."""
+        """Return whether a metric may be compared with limits and other jobs."""
         return self.shared is None or not BY_NAME[metric].is_lost_on_shared_gpu
 
     @property
     def counts_packages(self) -> bool:
-        """Whether its energy includes that of the CPU packages; older records have that of GPUs alone."""
+        """Whether its energy includes the CPU packages; in older records it covers GPUs only."""
         counted = (self.entry.record.get("metrics") or {}).get("energy_of") or ()
         return any(str(name).startswith("package") for name in counted)
 
     @property
     def is_noisy(self) -> bool:
-        """Whether the machine's speed has changed while its model was loaded, more than speeds can be told apart."""
+        """Whether the machine's speed changed by more than NOISE while its model was loaded."""
         return self.entry.noise is not None and abs(self.entry.noise) > NOISE
 
     @property
     def title(self) -> str:
-        """Its name, and what is different about it."""
+        """The job's name and label."""
         return f"{self.entry.name} ({self.label})" if self.axes else self.entry.name
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """Rows, and what has to be known to read them."""
+    """The rows of a comparison, and notes on all of them."""
 
     rows: list[Row]
     notes: list[str]
@@ -116,12 +116,12 @@ def compare(entries: Sequence[Entry], baseline: Mapping[str, str] | None = None,
     """Compare jobs.
 
     Args:
-        baseline: axes of the load key that the baseline jobs have; None: of those that differ in the load key alone,
-            the most precise one.
-        worst: how many of the samples that differ most each row keeps, and of the positions.
+        baseline: values of load settings that select the baseline jobs; None: the most precise of the jobs that differ
+            only in the load key.
+        worst: how many samples and positions with the largest differences each row stores.
 
     Raises:
-        ConfigError: no job is such a baseline, or jobs have no partner in it; samples are damaged.
+        ConfigError: no job matches the baseline, a job has no baseline, or samples are damaged.
     """
     partners = baseline_pairs(entries, baseline)
     axes = axes_of(entries)
@@ -151,19 +151,19 @@ def compare(entries: Sequence[Entry], baseline: Mapping[str, str] | None = None,
 def _keep(base: Entry, group: Iterable[Entry]) -> Baseline:
     by_text = any(_unit(base, entry) == "characters" for entry in group)
     kept = Baseline(base, Chosen(_inputs(base.record)))
-    for sample in Samples(base.samples, base.record):  # what is damaged of it, its own row says
+    for sample in Samples(base.samples, base.record):  # its own row reports damaged lines
         kept.add(sample, by_text)
     return kept
 
 
 def _inputs(record: Mapping[str, Any]) -> int:
-    """How many inputs a job answers; its samples, where no plan of batches was written."""
+    """Return the number of a job's inputs; of its samples if the record has no batch plan."""
     planned = {one for batch in record.get("plan") or [] for one in batch}
     return len(planned) or int((record.get("totals") or {}).get("planned") or 0)
 
 
 def _unit(one: Entry, other: Entry) -> str:
-    """Token ids of two jobs mean the same where the weights have the same source, and so the same tokenizer."""
+    """Return "tokens" if two jobs have the same weights, and so comparable token ids, else "characters"."""
     mine, its = ((entry.record.get("model") or {}).get("fingerprint") for entry in (one, other))
     has_ids = all("token_ids" not in (entry.record.get("absent") or {}) for entry in (one, other))
     return "tokens" if has_ids and mine is not None and mine == its else "characters"
@@ -211,19 +211,19 @@ def _row(entry: Entry, axes: dict[str, str], base: Baseline | None, worst: int) 
     row.divergent_tokens = divergent_tokens(entry, worst, broken)
     row.notes = [*_of_row(entry, own, drift, seen), *samples.notices()]
     if broken:
-        row.notes.append(f"scores.jsonl is damaged: {len(broken)} lines of it cannot be read")
+        row.notes.append(f"scores.jsonl is damaged: {len(broken)} lines cannot be read")
     other = _scored_against(entry)
     if base and other not in (None, Path(realpath(base.entry.samples))):
         metrics |= dict.fromkeys(one.name for one in AGAINST_BASELINE)
         metrics |= dict.fromkeys(one.error_name for one in AGAINST_BASELINE if one.has_error)
         row.divergent_tokens = []
         other_name = f"{other.parent.name}/{other.name}" if other else ""
-        row.notes.append(f"no KL and flips here: they were taken against {other_name}, and not against this baseline")
+        row.notes.append(f"KL divergence and flips omitted: they were computed against {other_name}, another baseline")
     return row
 
 
 def _add_ratio(row: Row, rows: Mapping[str, Row]) -> None:
-    """Perplexity over the baseline's: of the same text, with the same tokenizer."""
+    """Add the ratio of the perplexity to the baseline's, if both scored the same text with the same tokenizer."""
     base = rows.get(row.baseline) if row.baseline else row if "baseline" in row.notes else None
     if base is None:
         return
@@ -240,18 +240,18 @@ def _add_ratio(row: Row, rows: Mapping[str, Row]) -> None:
 
 
 def _scored_against(entry: Entry) -> Path | None:
-    """The directory of the job whose distributions those of this one were compared with."""
+    """Return the directory of the baseline that a job was scored against, or None."""
     baseline = _scores(entry, "against_baseline").get("baseline")
     return Path(realpath(entry.samples / baseline)) if baseline else None
 
 
 def _scores(entry: Entry, part: str) -> Mapping[str, Any]:
-    """What the record of a job says of being scored `against_baseline` or `on_text`."""
+    """Return the part `against_baseline` or `on_text` of a job's recorded scores."""
     return (entry.record.get("scores") or {}).get(part) or {}
 
 
 def _metrics(record: Mapping[str, Any], timings: Timings, failed: int) -> dict[str, float | None]:
-    """Return the metrics that the record has, those of timings computed if it is an older one that lacks them."""
+    """Return the metrics in the record; compute timings that an older record lacks."""
     known: dict[str, float | None] = dict.fromkeys((*(metric.name for metric in COMPARED), *ERRORS))
     for metric in COMPARED:
         value = metric.read(record)
@@ -272,7 +272,7 @@ def _not_run(rows: Sequence[Row]) -> list[str]:
     for entry in missing:
         by_sweep[entry.directory.parent] = by_sweep.get(entry.directory.parent, 0) + 1
     return [
-        f"{number} of {len(rows)} jobs have not been run: hforch resume {sweep} runs them"
+        f"{number} of {len(rows)} jobs were not run; run them with: hforch resume {sweep}"
         for sweep, number in by_sweep.items()
     ]
 
@@ -280,7 +280,7 @@ def _not_run(rows: Sequence[Row]) -> list[str]:
 def _site(record: Mapping[str, Any]) -> tuple[str, bool]:
     environment = record.get("environment") or {}
     cpu = environment.get("cpu") or {}
-    parts = [str(cpu.get("name", "an unknown machine")), f"{cpu.get('usable_cores', '?')} cores"]
+    parts = [str(cpu.get("name", "unknown CPU")), f"{cpu.get('usable_cores', '?')} cores"]
     parts += sorted(
         str(one.get("name", one)) if isinstance(one, Mapping) else str(one)
         for one in environment.get("accelerators") or []
@@ -288,34 +288,34 @@ def _site(record: Mapping[str, Any]) -> tuple[str, bool]:
     return ", ".join(parts), bool(record.get("parallel"))
 
 
-# ---------------------------------------------------------------- what is to be said
+# ---------------------------------------------------------------- notes
 def _of_row(entry: Entry, is_base: bool, drift: Drift | None, seen: int) -> list[str]:
     record = entry.record
     notes = ["baseline"] if is_base else []
     if record.get("same_as"):
-        notes.append(f"the same as job {str(record['same_as']).removeprefix('../')}: run once")
+        notes.append(f"same outputs as job {str(record['same_as']).removeprefix('../')}: not run again")
     status = str(record.get("status"))
     if entry.unfinished:
         notes.append(entry.unfinished)
     notes += _why_not_scored(entry)
     notes += _lacks(record)
     if record.get("resumed"):
-        notes.append("resumed: tokens/s of its last piece alone")
+        notes.append("resumed: tokens/s covers only the last part")
     if record.get("shared_accelerator"):
         notes.append(f"not ranked by speed or energy: {record['shared_accelerator']}")
     if drift and drift.missing:
-        notes.append(f"{drift.missing} samples have no partner in the baseline")
+        notes.append(f"{drift.missing} samples have no counterpart in the baseline")
     lacking = _lacking(record)
     if lacking and status not in ("interrupted", "partial"):
-        notes.append(f"{lacking} samples lack")
+        notes.append(f"{lacking} samples are missing")
     gone = int((record.get("totals") or {}).get("samples") or 0) - seen
     if gone > 0 and status in ("ok", "failed"):
-        notes.append(f"samples.jsonl is torn or was changed: {gone} samples of the record are not in it")
+        notes.append(f"samples.jsonl is incomplete or was changed: {gone} recorded samples are missing")
     return notes
 
 
 def _lacks(record: Mapping[str, Any]) -> Iterator[str]:
-    """What the backend does not have, by reason; logits aside, which scoring asks for, and is refused without."""
+    """Yield what the backend lacks, by reason, except logits, which only scoring requires."""
     by_reason: dict[str, list[str]] = {}
     for name, reason in (record.get("absent") or {}).items():
         if name != "logits":
@@ -325,7 +325,7 @@ def _lacks(record: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _why_not_scored(entry: Entry) -> Iterator[str]:
-    """Yield why a job lacks scores: those against its baseline, and those on a text."""
+    """Yield why a job lacks scores against its baseline or on a text."""
     for part, title in NOT_SCORED.items():
         for reason in dict.fromkeys((_scores(entry, part).get("absent") or {}).values()):
             yield f"{title}: {reason}"
@@ -341,37 +341,33 @@ def _notes(rows: Sequence[Row]) -> list[str]:
     rows = [row for row in rows if row.entry.record.get("environment")]
     sites = list(dict.fromkeys(row.measured_on for row in rows))
     if len({machine for machine, _ in sites}) > 1:
-        notes.append("speeds were measured on different machines, and are not to be ranked across them:")
+        notes.append("speeds were measured on different machines; do not rank them across machines:")
         for machine in dict.fromkeys(machine for machine, _ in sites):
             notes.append(f"  {machine}: {', '.join(row.entry.name for row in rows if row.measured_on[0] == machine)}")
     beside = [row.entry.name for row in rows if row.measured_on[1]]
     if beside and len(beside) < len(rows):
-        notes.append(
-            f"measured while other jobs ran on the machine, not to be ranked with the others: {', '.join(beside)}"
-        )
+        notes.append(f"measured in parallel with other jobs; do not rank with the rest: {', '.join(beside)}")
     elif beside:
-        notes.append("all jobs were measured while others ran on the machine: alone they are faster")
+        notes.append("all jobs were measured in parallel with others; each is faster alone")
     measured = [row for row in rows if row.metrics.get("power_w") is not None]
     on_gpu = [row.entry.name for row in measured if not row.counts_packages]
     if on_gpu and len(on_gpu) < len(measured):
         notes.append(
-            "energy is of GPUs alone in some jobs, and includes the CPU packages in the others; not to be ranked across"
-            f" them: {', '.join(on_gpu)}"
+            "energy includes the CPU packages in some jobs and covers GPUs only in others; do not rank across them."
+            f" GPUs only: {', '.join(on_gpu)}"
         )
     notes += _noise_notes(rows)
     notes += _repeat_notes(rows)
     if any(row.unit == "characters" and row.baseline for row in rows):
-        notes.append(
-            "first_diff counts characters where a job and its baseline have no token ids in common, tokens elsewhere"
-        )
+        notes.append("first_diff counts tokens, or characters if a job and its baseline have no comparable token ids")
     most = max((_inputs(row.entry.record) for row in rows), default=0)
     if most > PAIRS and any(row.baseline for row in rows):
-        notes.append(f"chrF and edit similarity are of about {PAIRS} of {most} inputs, the same ones for each job")
+        notes.append(f"chrF and edit similarity cover about {PAIRS} of {most} inputs, the same for each job")
     return notes
 
 
 def _noise_notes(rows: Sequence[Row]) -> Iterator[str]:
-    """Of each load in each sweep, if the machine has become slower or faster meanwhile."""
+    """Yield a warning for each loaded model during which the machine became slower or faster."""
     loads: dict[tuple[Path, Any], list[Row]] = {}
     for row in rows:
         if row.is_noisy:
@@ -380,11 +376,11 @@ def _noise_notes(rows: Sequence[Row]) -> Iterator[str]:
         noise = some[0].entry.noise or 0.0
         names = f"job{'s' * (len(some) > 1)} {', '.join(row.entry.name for row in some)}"
         told = f"{abs(noise):.0%} {'slower' if noise > 0 else 'faster'}"
-        yield f"the machine was {told} at the end of {names} than at the beginning (bound {NOISE:.0%})"
+        yield f"timings of {names} are unreliable: the machine became {told} during the measurement (limit {NOISE:.0%})"
 
 
 def _repeat_notes(rows: Sequence[Row]) -> Iterator[str]:
-    """Of each job whose first repeat differs from the later ones beyond noise, unless it was resumed."""
+    """Yield a warning for each job, unless resumed, whose first repeat differs from the later ones beyond noise."""
     for row in rows:
         metrics = row.entry.record.get("metrics") or {}
         each, seconds = metrics.get("tokens_per_s_each") or (), metrics.get("measured_s")

@@ -1,4 +1,4 @@
-"""Tell whether a run repeats a frozen one."""
+"""Compare a run with the frozen run of a recipe."""
 
 from __future__ import annotations
 
@@ -16,13 +16,17 @@ from hforch.config.frozen import Frozen, FrozenOutput, digest_of, digest_of_text
 from hforch.errors import ConfigError, HforchError, Mistake
 from hforch.machine.environment import PACKAGES
 
-AROUND = 40  # characters of text shown before and after a difference
+AROUND = 40  # characters of text shown on each side of a difference
 
 
 # ---------------------------------------------------------------- verifying
 @dataclass(frozen=True)
 class Difference:
-    """An answer that is not the frozen one; `at` is the first other token or character, None if it cannot be known."""
+    """An answer that differs from the frozen one.
+
+    Attributes:
+        at: index of the first different token or character; None if only a digest was frozen.
+    """
 
     input_id: str
     repeat: int
@@ -33,15 +37,14 @@ class Difference:
 
 @dataclass
 class Verdict:
-    """How a run compares with a frozen one.
+    """The result of comparing a run with a frozen one.
 
     Attributes:
-        outputs: how many answers were frozen.
-        unit: what was compared, tokens or, where there are no token ids, characters.
-        missing: the input ids of frozen answers that the run has none for.
-        changed: what of configuration, versions and machine is not as it was: name, then, now.
-        is_model_known: whether the weights are known to be the same, or known to be others; without a fingerprint
-            nobody knows.
+        outputs: the number of frozen answers.
+        unit: what was compared: tokens, or characters if there are no token ids.
+        missing: input ids of frozen answers that are missing in the run.
+        changed: changes of configuration, model, batches, versions and machine: name, frozen value, current value.
+        is_model_known: whether both runs have a fingerprint of the weights; otherwise changed weights go unnoticed.
     """
 
     outputs: int
@@ -57,19 +60,19 @@ class Verdict:
 
 
 def read_frozen(file: Path) -> Frozen:
-    """What a recipe says of the run that it was frozen from.
+    """Return the frozen run in a recipe.
 
     Raises:
-        ConfigError: it is no recipe, or not a frozen one.
+        ConfigError: the file is not a recipe, or not a frozen one.
     """
     from hforch.config.config_dirs import find_config_dirs
     from hforch.config.recipes import read_recipe
 
     data = read_recipe(file, find_config_dirs())
     if data.get("frozen") is None:
-        problem = "this recipe was not frozen from a run, so there are no outputs to compare with"
+        problem = "the recipe was not frozen from a run; no outputs to compare with"
         raise ConfigError(
-            [Mistake("frozen", problem, str(file), "hforch freeze JOB_DIR -o RECIPE writes one that was")]
+            [Mistake("frozen", problem, str(file), "create a frozen recipe with: hforch freeze JOB_DIR -o RECIPE")]
         )
     return Frozen.model_validate(data["frozen"])
 
@@ -78,11 +81,11 @@ def verdict(frozen: Frozen, entry: Entry) -> Verdict:
     """Compare a run with the frozen one.
 
     Raises:
-        HforchError: the run has failed.
+        HforchError: the run failed or did not finish.
     """
     if entry.record.get("status") != "ok":
         error = (entry.record.get("error") or {}).get("message") or "see its samples"
-        raise HforchError(f"the run did not come to its end, so there is nothing to compare: {error}")
+        raise HforchError(f"the run did not finish; nothing to compare: {error}")
     by_text = frozen.compared_by == "text" or "token_ids" in (entry.record.get("absent") or {})
     found = Verdict(len(frozen.outputs), "characters" if by_text else "tokens", changed=list(changed(frozen, entry)))
     found.is_model_known = None not in (frozen.model.get("fingerprint"), entry.record["model"].get("fingerprint"))
@@ -97,18 +100,18 @@ def verdict(frozen: Frozen, entry: Entry) -> Verdict:
 
 
 def _is_same(one: FrozenOutput, sample: Mapping[str, Any], frozen: Frozen, by_text: bool) -> bool:
-    """Whether an answer is the frozen one.
+    """Return whether an answer equals the frozen one.
 
     Raises:
-        HforchError: the frozen one is a digest of token ids, and the answer has none.
+        HforchError: the frozen answer is a digest of token ids, and the new answer has no token ids.
     """
     if not by_text:
         return one.sha256 == digest_of(sample["output_ids"] or [])
     if frozen.compared_by == "text":
         return one.sha256 == digest_of_text(sample["text"])
     if one.text is None:
-        problem = f"of the frozen answer to input {one.input_id} only a digest of its token ids is kept"
-        raise HforchError(f"{problem}, and this run has no token ids to compare it with")
+        problem = f"the frozen answer to input {one.input_id} is a digest of token ids"
+        raise HforchError(f"{problem}; this run has no token ids to compare with it")
     return one.text == sample["text"]
 
 
@@ -119,20 +122,20 @@ def _first_difference(one: FrozenOutput, sample: Mapping[str, Any], by_text: boo
 
 
 def changed(frozen: Frozen, entry: Entry) -> Iterator[tuple[str, Any, Any]]:
-    """What is not as it was: in the configuration, the model's files, the batches, the versions, the machine."""
+    """Yield the changes since the frozen run: of configuration, exported model, batches, versions and machine."""
     record = entry.record
     was = with_added_keys(frozen.job)
     then, now = dict(flat(was)), dict(flat(entry.job))
     for path in sorted(differing(was, entry.job)):
         if not is_only_shown(path) and (then.get(path), now.get(path)) != (None, None):
-            yield path, then.get(path, "not there"), now.get(path, "not there")
+            yield path, then.get(path, "not set"), now.get(path, "not set")
     export = (record["model"].get("export") or {}).get("key")
     if frozen.model.get("export") != export:
-        yield "the exported model", frozen.model.get("export"), export
+        yield "exported model", frozen.model.get("export"), export
     if frozen.plan != record["plan"]:
-        yield "the batches", f"{len(frozen.plan)}", f"{len(record['plan'])}, or other inputs in them"
+        yield "batches", f"{len(frozen.plan)}", f"{len(record['plan'])}, or with other inputs"
     packages = record["environment"]["packages"]
-    # Of a package that is the backend's own, an older recipe has no version.
+    # Older recipes have no versions of packages that belong to the backend.
     for name in sorted(frozen.packages.keys() | (packages.keys() & {*PACKAGES})):
         if frozen.packages.get(name) != packages.get(name):
             yield name, frozen.packages.get(name), packages.get(name)
@@ -143,7 +146,7 @@ def changed(frozen: Frozen, entry: Entry) -> Iterator[tuple[str, Any, Any]]:
 
 
 def _around(frozen: str | None, now: str) -> tuple[str | None, str]:
-    """Both texts from a little before their first difference to a little after it."""
+    """Return an excerpt of both texts around their first difference."""
     if frozen is None:
         return None, now[: 2 * AROUND]
     at = first_diff(frozen, now)

@@ -1,4 +1,4 @@
-"""Where two texts differ, word by word."""
+"""Find the differences between two texts, word by word."""
 
 from __future__ import annotations
 
@@ -8,20 +8,22 @@ import regex
 
 from hforch.comparison.drift import first_diff
 
-LARGEST = 25_000_000  # words of one text times words of the other, where they differ; beyond, they differ as a whole
-CJK = "\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af"  # written without blanks: each character is a word
+LARGEST = 25_000_000  # product of both numbers of differing words; above it, all of them count as replaced
+CJK = "\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af"  # scripts without spaces: each character is a word
 LETTER = rf"(?:(?![{CJK}])[\p{{L}}\p{{N}}_][\p{{M}}\u200c\u200d]*)"
 WORD = regex.compile(rf"{LETTER}+\s*|(?![{CJK}]|\s)\X\s*|[{CJK}]\p{{M}}*|\s+|\X")
 
 
 def split_words(text: str) -> list[str]:
-    """The text in words and signs, each with the blanks behind it."""
+    """Split a text into words and punctuation marks, each with the whitespace after it."""
     return WORD.findall(text)
 
 
 def alignment(one: Sequence[str], other: Sequence[str]) -> Iterator[tuple[int, int, int]]:
-    """Triples that lead from one sequence to another: so many items are equal, then so many of `one` are gone, then so
-    many of `other` are new. As few as possible are gone and new (longest common subsequence)."""
+    """Yield the edits from one sequence to the other as counts of items: equal, removed, added.
+
+    As few items as possible are removed and added (longest common subsequence).
+    """
     start = first_diff(one, other)
     end = first_diff(one[start:][::-1], other[start:][::-1])
     left, right = one[start : len(one) - end], other[start : len(other) - end]

@@ -1,1 +1,1 @@
-"""The registry of metrics: tables, charts, bounds, schemas and docs are made of it."""
+"""The registry of metrics, from which tables, charts, limits, schemas and docs are generated."""

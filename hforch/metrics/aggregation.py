@@ -1,4 +1,4 @@
-"""Medians and percentiles of the timings of samples: all of them are computed here."""
+"""Compute medians and percentiles of sample timings."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def percentiles(values: Sequence[float], percents: Sequence[int]) -> list[float]
     """Return percentiles (1 to 99) by linear interpolation between ranks, as numpy does.
 
     Raises:
-        ValueError: there are no values.
+        ValueError: `values` is empty.
     """
     if len(values) == 1:
         return [values[0]] * len(percents)
@@ -26,7 +26,7 @@ def percentiles(values: Sequence[float], percents: Sequence[int]) -> list[float]
 
 
 class Timings:
-    """The timings of a job's answered samples, by name, in milliseconds."""
+    """The timings of a job's successful samples, by name, in milliseconds."""
 
     def __init__(self) -> None:
         self._values = {name: array("d") for name in TIMINGS}
@@ -45,6 +45,6 @@ class Timings:
         return round(percentiles(values, [PERCENT[metric.aggregate]])[0], 3)
 
     def quantiles(self, percents: Sequence[int]) -> dict[str, list[float]]:
-        """Return percentiles of each timing that some sample has."""
+        """Return percentiles of each timing that at least one sample has."""
         found = {name: percentiles(values, percents) for name, values in self._values.items() if values}
         return {name: [round(one, 3) for one in some] for name, some in found.items()}

@@ -1,4 +1,4 @@
-"""Metrics that are computed from a job when it has been measured."""
+"""Compute metrics from a measured job."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from hforch.metrics.registry import ALL
 
 
 def computed(measured: Measured) -> dict[str, Any]:
-    """Return the values of all metrics with `compute`; those without a value are under `absent` with the reason."""
+    """Return the values of all metrics with `compute`; `absent` has the reasons for missing values."""
     found: dict[str, Any] = {}
     absent = {}
     for metric in ALL:
@@ -19,10 +19,10 @@ def computed(measured: Measured) -> dict[str, Any]:
         try:
             value = metric.compute(measured)
             if not math.isfinite(value):
-                raise Absent(f"its value is {value}")
+                raise Absent(f"the value is {value}")
             found[metric.name] = value
         except Absent as reason:
             absent[metric.name] = str(reason)
-        except Exception as error:  # a metric is never worth a job
-            absent[metric.name] = f"it could not be computed: {type(error).__name__}: {error}"
+        except Exception as error:  # a metric must not fail the job
+            absent[metric.name] = f"computation failed: {type(error).__name__}: {error}"
     return found | {"absent": absent}

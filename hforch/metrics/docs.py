@@ -1,4 +1,4 @@
-"""The tables of metrics in docs/metrics.md: `python -m hforch.metrics.docs docs/metrics.md` writes them anew."""
+"""Generate the metric tables in docs/metrics.md: `python -m hforch.metrics.docs docs/metrics.md`."""
 
 from __future__ import annotations
 
@@ -11,35 +11,35 @@ from hforch.utils.markdown import table, with_tables
 
 
 def tables() -> dict[str, str]:
-    """Return each table as Markdown, by the name in its mark."""
+    """Return each table as Markdown, by the name in its marker."""
     scored = (*AGAINST_BASELINE, *ON_TEXT)
     of_samples = [one for one in ALL if one.timing == one.name]
     of_jobs = [one for one in ALL if one.section is not None and one not in scored]
     of_comparisons = [one for one in ALL if one.section is None]
     return {
         "samples": table(("name", "definition"), ([_name(one), _defined(one.definition, one)] for one in of_samples)),
-        "jobs": table(("name", "where", "definition"), map(_of_job, of_jobs)),
+        "jobs": table(("name", "section", "definition"), map(_of_job, of_jobs)),
         "comparison": table(("name", "better", "definition"), map(_of_comparison, of_comparisons)),
-        "compared": table(("name", "on the page", "unit", "better", "kind", "earlier name"), map(_listed, COMPARED)),
+        "compared": table(("name", "title", "unit", "better", "kind", "former name"), map(_listed, COMPARED)),
         "against_baseline": table(("name", "better", "definition"), map(_of_comparison, AGAINST_BASELINE)),
         "on_text": table(("name", "better", "definition"), map(_of_comparison, ON_TEXT)),
     }
 
 
 def rewritten(text: str) -> str:
-    """Return a page with the tables between its marks replaced.
+    """Replace the tables between the markers of a page.
 
     Raises:
-        KeyError: a mark names no table.
+        KeyError: a marker has an unknown name.
     """
     return with_tables(text, "metrics", tables())
 
 
 def _of_job(metric: Metric) -> list[str]:
-    where = f"`{metric.section}`" if metric.section else "top"
+    where = f"`{metric.section}`" if metric.section else "top level"
     definition = f"{metric.aggregate} over the samples" if metric.timing else metric.definition
     if metric.timing and metric.aggregate != "median":
-        definition = f"95th percentile over the samples of `{metric.timing}`, by linear interpolation between ranks"
+        definition = f"95th percentile of `{metric.timing}` over the samples, by linear interpolation between ranks"
     return [_name(metric), where, _defined(definition, metric) if not metric.timing else definition]
 
 
@@ -48,7 +48,7 @@ def _of_comparison(metric: Metric) -> list[str]:
 
 
 def _listed(metric: Metric) -> list[str]:
-    unit = "share, shown in %" if metric.unit == "%" else "share" if metric.is_share else metric.unit
+    unit = "fraction, shown in %" if metric.unit == "%" else "fraction" if metric.is_share else metric.unit
     return [
         _name(metric),
         metric.title,

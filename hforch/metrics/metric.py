@@ -1,4 +1,4 @@
-"""A metric: its name, what it means, where its value comes from, and how it is shown."""
+"""The description of a metric: its name, definition, source of values, and presentation."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 Level = Literal["sample", "job", "baseline"]
-"""sample: a timing of each sample, aggregated. job: a value of the whole job. baseline: how far a job is from it."""
+"""sample: a timing of each sample, aggregated. job: a value of the whole job. baseline: a difference from it."""
 
 Kind = Literal["speed", "memory", "energy", "failure", "quality"]
 Direction = Literal["higher", "lower"]
@@ -19,17 +19,17 @@ AGGREGATES: Mapping[Aggregate, str] = {"median": "median over the samples", "p95
 
 
 class Absent(Exception):
-    """A metric cannot be computed; the message is the reason that the record gives."""
+    """A metric cannot be computed; the message is recorded as the reason."""
 
 
 @dataclass(frozen=True)
 class Measured:
-    """What metrics are computed from when a job has been measured.
+    """A measured job, from which metrics are computed.
 
     Attributes:
         record: the record so far.
-        samples: the job's samples; of each at least `error`, `prompt_tokens` and `output_tokens`.
-        folder: where the weights were loaded from; None for a backend without weights.
+        samples: the job's samples, each with at least `error`, `prompt_tokens` and `output_tokens`.
+        folder: the folder from which the weights were loaded; None for a backend without weights.
     """
 
     record: Mapping[str, Any]
@@ -38,42 +38,42 @@ class Measured:
 
 
 def is_on_cpu(devices: Sequence[str]) -> bool:
-    """Return whether a job's devices, as in its record, are the CPU and no other."""
+    """Return whether the devices in a job's record are the CPU only."""
     return bool(devices) and all(str(device).upper().startswith("CPU") for device in devices)
 
 
 @dataclass(frozen=True)
 class Metric:
-    """One metric. A new one is an entry in a module of `hforch/metrics/catalog/`.
+    """A metric. To add one, add an entry to a module of `hforch/metrics/catalog/`.
 
     Attributes:
-        name: as in records, in CSV, and for `--require` and `--optimize`.
-        title: as on the page.
-        unit: `%` for a share that is shown in percent; empty for a plain number.
-        digits: digits shown behind the point.
+        name: the name in records and CSV, and for `--require` and `--optimize`.
+        title: the name on the report page.
+        unit: `%` for a fraction that is shown in percent; empty for a number without unit.
+        digits: digits shown after the decimal point.
         better: whether higher or lower values are better.
         definition: one sentence, without the aggregate.
-        source: who defined it, or a reference for the definition.
-        section: the part of record.json that holds the value, such as `metrics`; empty for the top; None where it is
-            not in the record but computed by a comparison.
-        timing: the timing of a sample that it aggregates, for the level `sample`.
-        compute: computes it from a measured job, or raises Absent; for what the runner does not measure itself.
-        is_share: whether values are 0 to 1, so that bounds may be percentages and must lie there.
-        aliases: earlier names, which `--require`, `--optimize` and older records may have.
-        is_score: whether it is from reading given tokens (group `scoring`).
-        has_error: whether `NAME_se` is its standard error.
-        is_compared: whether it is in comparisons; otherwise it is only in records.
-        needs_idle_gpu: whether it means nothing if others used the job's GPU; None: if it is speed or energy.
-        is_main: whether it comes first on the page and in tables.
-        column: its header in tables; by default title and unit.
-        has_column: whether it has a column of its own in tables.
-        summary: how the line at the end of a run says it, such as `{value} tokens/s`; empty: not there.
-        in_pareto: whether the Pareto set is over it, and others.
+        source: the origin of the definition, or a reference.
+        section: the part of record.json with the value, such as `metrics`; empty for the top level; None if the value
+            is not in the record but computed by a comparison.
+        timing: for the level `sample`, the timing of a sample that it aggregates.
+        compute: computes the value from a measured job, or raises Absent; only if the runner does not measure it.
+        is_share: whether values are fractions, 0 to 1; limits may then be percentages, and must be in this range.
+        aliases: former names, accepted by `--require` and `--optimize` and found in older records.
+        is_score: whether it is computed from the logits of given tokens (group `scoring`).
+        has_error: whether it has a standard error, recorded as `NAME_se`.
+        is_compared: whether it is in comparisons; otherwise only in records.
+        needs_idle_gpu: whether it is invalid if other processes used the job's GPU; None: true for speed and energy.
+        is_main: whether it comes first on the report page and in tables.
+        column: its header in tables; default: title and unit.
+        has_column: whether it has a column in tables.
+        summary: its text in the last line of a run, such as `{value} tokens/s`; empty: omitted.
+        in_pareto: whether the Pareto set considers it.
         chart: the group of charts that shows it for each job.
-        quality_rank: its place (1 is first) among those that may be the quality axis of charts; 0: it may not.
-        is_logarithmic: whether charts have a logarithmic axis for it.
-        value_for_baseline: the value of a baseline compared with itself; None where a comparison does not set it.
-        infinite_if_exact: whether it is absent where all answers match exactly, and then meets any lower bound.
+        quality_rank: its rank (1 is first) among candidates for the quality axis of charts; 0: not a candidate.
+        is_logarithmic: whether charts use a logarithmic axis for it.
+        value_for_baseline: the value of a baseline compared with itself; None if a comparison does not set it.
+        infinite_if_exact: whether it is absent if all answers match exactly, and then meets any lower limit.
     """
 
     name: str
@@ -116,7 +116,7 @@ class Metric:
 
     @property
     def is_lost_on_shared_gpu(self) -> bool:
-        """Whether it may not be ranked if others used the job's GPU at the same time."""
+        """Whether it must not be ranked if other processes used the job's GPU."""
         return self.kind in ("speed", "energy") if self.needs_idle_gpu is None else self.needs_idle_gpu
 
     @property
@@ -134,7 +134,7 @@ class Metric:
         return f"{self.definition}; {AGGREGATES[self.aggregate]}" if self.timing else self.definition
 
     def goodness(self, value: float) -> float:
-        """Return the value such that more is better."""
+        """Return the value with the sign that makes higher better."""
         return value if self.is_higher_better else -value
 
     def shown(self, value: float) -> str:
@@ -142,7 +142,7 @@ class Metric:
         return f"{value:.{self.digits}{'%' if self.unit == '%' else 'f'}}"
 
     def read(self, record: Mapping[str, Any]) -> float | None:
-        """Return the value in a record, under an earlier name if it is an old one; None if there is none."""
+        """Return the value in a record, under the current or a former name, or None."""
         return self._read(record, self.name, *self.aliases)
 
     def read_error(self, record: Mapping[str, Any]) -> float | None:

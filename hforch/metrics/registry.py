@@ -1,4 +1,4 @@
-"""All metrics, found in the modules of `hforch/metrics/catalog/`."""
+"""All metrics, collected from the modules of `hforch/metrics/catalog/`."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def _order(metric: Metric) -> tuple[bool, int]:
 
 _LISTED = tuple(_found())
 ALL: tuple[Metric, ...] = tuple(sorted(_LISTED, key=_order))
-"""The main ones first; within each half by kind, and as the modules list them."""
+"""Main metrics first; both halves by kind, then in the order of the modules."""
 
 COMPARED = tuple(metric for metric in ALL if metric.is_compared)
 TIMINGS = tuple(dict.fromkeys(metric.timing for metric in ALL if metric.timing))
@@ -31,18 +31,18 @@ TIMINGS = tuple(dict.fromkeys(metric.timing for metric in ALL if metric.timing))
 SCORES = tuple(one for one in _LISTED if one.is_score)
 AGAINST_BASELINE = tuple(one for one in SCORES if one.section is not None and one.needs_baseline)
 ON_TEXT = tuple(one for one in SCORES if one.section is not None and not one.needs_baseline)
-"""The two parts of scoring, as they stand in records."""
+"""The metrics of the two parts of scoring, as in records."""
 
 BY_NAME = {metric.name: metric for metric in ALL}
 _ALIASES = {alias: metric for metric in ALL for alias in metric.aliases}
 
 
 def find(name: str) -> Metric | None:
-    """Return the metric of a comparison that has this name, or had it earlier; None if there is none."""
+    """Return the compared metric with this current or former name, or None."""
     metric = BY_NAME.get(name) or _ALIASES.get(name)
     return metric if metric is not None and metric.is_compared else None
 
 
 def names() -> tuple[str, ...]:
-    """Return the names of the metrics that can be bounded and optimized."""
+    """Return the names of the metrics that `--require` and `--optimize` accept."""
     return tuple(metric.name for metric in COMPARED)

@@ -1,7 +1,7 @@
-"""Types of what a run leaves behind: record.json, the lines of samples.jsonl, and sweep.json.
+"""Types of the files of a run: record.json, the lines of samples.jsonl, and sweep.json.
 
-Each key is declared once, as a field with its type, unit and meaning. Runs write through these types, which accept no
-other keys. `lenient.py` derives the validators for reading from them; `schemas.py` and `docs.py` generate the JSON
+Each key is declared once, as a field with its type, unit and description. Runs write through these types, which reject
+unknown keys. `lenient.py` derives the validators for reading from them; `schemas.py` and `docs.py` generate the JSON
 Schemas and the tables of docs/metrics.md. `record_files.py` and `sample_lines.py` read, `record_writer.py` writes.
 
 The modules with types have no `from __future__ import annotations`: pydantic takes half as long without it.

@@ -15,7 +15,7 @@ from hforch.records.sample import Sample
 from hforch.records.sweep import SweepRecord
 
 KINDS = {
-    **{"string_type": "a text", "bool_type": "true or false", "int_type": "a whole number", "float_type": "a number"},
+    **{"string_type": "a string", "bool_type": "a boolean", "int_type": "an integer", "float_type": "a number"},
     **{"dict_type": "a mapping", "list_type": "a list"},
 }
 RANGES = ("greater_than", "greater_than_equal", "less_than", "less_than_equal", "finite_number")
@@ -23,7 +23,7 @@ _validate_sample = validator(Sample).validate_python
 
 
 def flaws(part: type[Part], stored: Mapping[str, Any]) -> list[str]:
-    """Return the damaged values of a stored part: the path of each, and what is wrong with it."""
+    """Return the invalid values of a stored part, each as its path and the error."""
     try:
         validator(part).validate_python(dict(stored))
     except ValidationError as error:
@@ -32,17 +32,17 @@ def flaws(part: type[Part], stored: Mapping[str, Any]) -> list[str]:
 
 
 def record_flaws(record: Mapping[str, Any]) -> list[str]:
-    """Return the damaged values of a stored record.json."""
+    """Return the invalid values of a stored record.json."""
     return flaws(Record, record)
 
 
 def sweep_flaws(sweep: Mapping[str, Any]) -> list[str]:
-    """Return the damaged values of a stored sweep.json."""
+    """Return the invalid values of a stored sweep.json."""
     return flaws(SweepRecord, sweep)
 
 
 def sample_flaw(sample: Mapping[str, Any]) -> str | None:
-    """Return the first thing wrong with a line of samples.jsonl, or None."""
+    """Return the first error in a line of samples.jsonl, or None."""
     try:
         _validate_sample(sample)
     except ValidationError as error:
@@ -51,20 +51,20 @@ def sample_flaw(sample: Mapping[str, Any]) -> str | None:
         return None
     has_ids = sample.get("output_ids") is not None or "output_ids" in sample["absent"]
     if "input" not in sample or sample.get("text") is None or not has_ids:
-        return "it has neither an error nor an answer: input, text and output_ids"
+        return "it has neither an error nor an answer (input, text and output_ids)"
     return None
 
 
 def _by_path(error: ErrorDetails) -> str:
     path = ".".join(map(str, error["loc"]))
-    return f"it lacks {path}" if error["type"] == "missing" else f"{path}: {error['msg'].lower()}"
+    return f"{path} is missing" if error["type"] == "missing" else f"{path}: {error['msg'].lower()}"
 
 
 def _in_words(error: ErrorDetails) -> str:
     *parents, name = map(str, error["loc"])
     if error["type"] == "missing":
-        return f"its {'.'.join(parents)} has no {name}" if parents else f"it has no {name}"
+        return f"{'.'.join(parents)}.{name} is missing" if parents else f"{name} is missing"
     path = ".".join([*parents, name])
     if error["type"] in KINDS:
-        return f"its {path} is not {KINDS[error['type']]}"
-    return f"its {path} is out of range" if error["type"] in RANGES else f"its {path}: {error['msg']}"
+        return f"{path} is not {KINDS[error['type']]}"
+    return f"{path} is out of range" if error["type"] in RANGES else f"{path}: {error['msg']}"

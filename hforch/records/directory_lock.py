@@ -1,4 +1,4 @@
-"""A lock on the directory of a run or sweep, so that one process writes there at a time."""
+"""Lock the directory of a run or sweep, so that only one process writes there at a time."""
 
 from __future__ import annotations
 
@@ -18,18 +18,18 @@ from hforch.errors import HforchError
 from hforch.utils.datafiles import parse_json
 from hforch.utils.paths import open_file
 
-OWNER = ".hforch.owner"  # who writes in a directory, on file systems without locks
-LONGEST_OWNER = 4096  # bytes of it
+OWNER = ".hforch.owner"  # identifies the writing process, on file systems without locks
+LONGEST_OWNER = 4096  # bytes of this file
 PATIENCE_S = 10.0
-_locked: dict[Path, int] = {}  # by this process, each with the thread
+_locked: dict[Path, int] = {}  # directories locked by this process, with the locking thread
 
 
 @contextmanager
 def locked(directory: Path) -> Iterator[None]:
-    """Let no other process or thread run in a directory meanwhile; this one may lock it again within.
+    """Lock a directory against other processes and threads while the block runs; this thread may lock it again.
 
     Raises:
-        HforchError: one does.
+        HforchError: another process or thread holds the lock.
     """
     directory.mkdir(parents=True, exist_ok=True)
     own = directory.resolve()
@@ -56,12 +56,12 @@ def locked(directory: Path) -> Iterator[None]:
 
 
 def is_locked(directory: Path) -> bool:
-    """Whether this thread has locked a directory."""
+    """Return whether this thread has locked a directory."""
     return _locked.get(directory.resolve()) == threading.get_ident()
 
 
 def _insist(take: Callable[[], None], directory: Path) -> None:
-    """Take a lock; who was killed may need a moment to let go of it."""
+    """Acquire a lock; retry for some seconds, because a killed process may need a moment to release it."""
     until = time.monotonic() + PATIENCE_S
     while True:
         try:
@@ -69,13 +69,13 @@ def _insist(take: Callable[[], None], directory: Path) -> None:
         except (BlockingIOError, FileExistsError) as error:
             if time.monotonic() > until:
                 who = f" ({error})" if isinstance(error, FileExistsError) else ""
-                hint = "wait until it has ended, or give another directory"
-                raise HforchError(f"another run is writing in {directory}{who}\n    {hint}") from None
+                hint = "wait until it finishes, or use another directory"
+                raise HforchError(f"another run is writing to {directory}{who}\n    {hint}") from None
             time.sleep(0.1)
 
 
 def _lock(descriptor: int) -> None:
-    """Lock a directory that is open. A lock of the directory itself leaves no file in it, as a FileLock would.
+    """Lock an open directory; unlike a FileLock, this leaves no file in it.
 
     Raises:
         BlockingIOError: another process holds the lock.
@@ -86,10 +86,10 @@ def _lock(descriptor: int) -> None:
 
 
 def _own(file: Path) -> None:
-    """Create a file that says who writes in its directory, unless one says so already whose process may still be there.
+    """Create a file that identifies this process as the writer of its directory; replace the file of an ended process.
 
     Raises:
-        FileExistsError: one does; it says who.
+        FileExistsError: another process that may still run owns the directory; the message has the file's contents.
     """
     while True:
         try:
@@ -102,14 +102,14 @@ def _own(file: Path) -> None:
                 with open_file(file) as opened:
                     text = opened.read(LONGEST_OWNER).decode("utf-8", "replace")
                 if not _is_gone(text):
-                    raise FileExistsError(f"{file} says: {text}") from None
+                    raise FileExistsError(f"{file}: {text}") from None
                 stale = file.with_name(f"{file.name}.{os.getpid()}.{time.monotonic_ns()}")
-                file.rename(stale)  # of several that find it, one moves it away
+                file.rename(stale)  # only one of several processes succeeds
                 stale.unlink()
 
 
 def _is_gone(text: str) -> bool:
-    """Whether a process is known to have ended: it was on this machine, and is not there, or is another one now."""
+    """Return whether a process has certainly ended: it ran on this machine, and its id is free or was reused."""
     try:
         who = parse_json(text)
         here = who["host"] == socket.gethostname()
@@ -119,7 +119,7 @@ def _is_gone(text: str) -> bool:
 
 
 def _started(pid: int) -> float | None:
-    """When a process began, in seconds since the epoch; None if there is none."""
+    """Return when a process started, in seconds since the epoch; None if it does not exist."""
     import psutil
 
     try:

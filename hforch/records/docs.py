@@ -1,4 +1,4 @@
-"""The tables of keys in docs/metrics.md: `python -m hforch.records.docs docs/metrics.md` writes them anew."""
+"""Generate the tables of keys in docs/metrics.md: `python -m hforch.records.docs docs/metrics.md`."""
 
 from __future__ import annotations
 
@@ -21,19 +21,19 @@ EXPLAINED: dict[type[Part], Sequence[tuple[str, type[Part], str]]] = {
         ("environment", Environment, "accelerators"),
     )
 }
-"""Keys within others that have a row of their own; the JSON Schemas have all."""
+"""Nested keys with a separate row; the JSON Schemas have all keys."""
 
 
 def tables() -> dict[str, str]:
-    """Return each table as Markdown, by the name in its mark."""
-    return {name: table(("key", "holds"), _rows(part)) for name, (part, _) in FILES.items()}
+    """Return each table as Markdown, by the name in its marker."""
+    return {name: table(("key", "description"), _rows(part)) for name, (part, _) in FILES.items()}
 
 
 def rewritten(text: str) -> str:
-    """Return a page with the tables between its marks replaced.
+    """Replace the tables between the markers of a page.
 
     Raises:
-        KeyError: a mark names no table.
+        KeyError: a marker has an unknown name.
     """
     return with_tables(text, "keys", tables())
 

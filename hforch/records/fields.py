@@ -1,4 +1,4 @@
-"""The base of the types of records, and types of values that several of them share."""
+"""The base class of record types, and value types that they share."""
 
 from collections.abc import Mapping
 from typing import Annotated, Any, ClassVar
@@ -8,41 +8,41 @@ from pydantic import BaseModel, ConfigDict, Field
 Finite = Annotated[float, Field(allow_inf_nan=False)]
 Count = Annotated[int, Field(ge=0, lt=2**53)]
 Reasons = dict[str, str]
-ABSENT: Any = Field(default=None, description="by name, why a value is not known")
+ABSENT: Any = Field(default=None, description="the reasons for missing values, by name")
 
 
 class Part(BaseModel):
-    """A part of a record as it is written; refuses unknown keys, and values of another type."""
+    """A part of a record as it is written; rejects unknown keys and values of the wrong type."""
 
     model_config = ConfigDict(extra="forbid", validate_assignment=True, defer_build=True)
 
     needed: ClassVar[frozenset[str]] = frozenset()
-    """Keys that a stored part must have; readers do without all others."""
+    """Keys that a stored part must have; readers accept parts without the others."""
 
     former: ClassVar[Mapping[str, Any]] = {}
     """Keys that earlier versions wrote, with their types."""
 
     def dump(self) -> dict[str, Any]:
-        """Return the mapping to write: only fields that were set, null where they were set to None."""
+        """Return the mapping to write: only fields that were set; null for fields set to None."""
         return self.model_dump(exclude_unset=True)
 
     def unset(self, name: str) -> None:
-        """Mark a field as not set, so that it is not written."""
+        """Mark a field as unset, so that it is not written."""
         self.__dict__[name] = None
         self.model_fields_set.discard(name)
 
 
 class OpenPart(Part):
-    """A part to which backends and libraries may add keys of their own."""
+    """A part to which backends and libraries may add keys."""
 
     model_config = ConfigDict(extra="allow", validate_assignment=True, defer_build=True)
 
 
 class Error(Part):
-    """An error, as records and samples hold it."""
+    """An error, as stored in records and samples."""
 
     needed = frozenset({"message"})
 
-    type: str = Field(description="its class")
-    message: str = Field(description="what was wrong, and what to do")
-    traceback: str | None = Field(default=None, description="where it was raised; only with HYDRA_FULL_ERROR=1")
+    type: str = Field(description="class of the error")
+    message: str = Field(description="what went wrong, and how to fix it")
+    traceback: str | None = Field(default=None, description="the traceback; only with HYDRA_FULL_ERROR=1")

@@ -1,4 +1,4 @@
-"""Parts of record.json that metrics are in, with a field for each metric of the registry, and what belongs to them."""
+"""Parts of record.json with measurements; fields for metrics come from the registry."""
 
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar
@@ -13,9 +13,9 @@ Base = TypeVar("Base", bound=Part)
 
 
 def with_metrics(name: str, base: type[Base], section: str) -> type[Base]:
-    """Return a part with a field for each metric of a section of the record, and for the standard errors of some.
+    """Return a part with a field for each metric of a section of the record, and for standard errors.
 
-    Earlier names of metrics are read, and not written.
+    Former names of metrics are accepted when reading, but not written.
     """
     found = [metric for metric in ALL if metric.section == section]
     fields: dict[str, Any] = {}
@@ -35,12 +35,12 @@ def _field(meaning: str, metric: Metric) -> tuple[Any, Any]:
 
 
 class MetricsBase(Part):
-    """What was measured; the metrics of the section `metrics` are fields too."""
+    """Measurements; the metrics of the section `metrics` are fields too."""
 
     tokens_per_s_each: list[Finite] | None = Field(
         default=None, description="`tokens_per_s` of each repeat, if there are several"
     )
-    energy_of: list[str] | None = Field(default=None, description="the devices whose energy is counted")
+    energy_of: list[str] | None = Field(default=None, description="devices whose energy is counted")
     absent: Reasons | None = ABSENT
 
 
@@ -64,99 +64,104 @@ class AgainstBaseline(Part):
     """Scores against the next-token distributions of a baseline."""
 
     baseline: str | None = Field(
-        default=None, description="the baseline's directory, from the job's own; `.` for itself"
+        default=None, description="the baseline's directory, relative to the job's; `.` for a baseline itself"
     )
     of: str | None = Field(default=None, description="hash of the baseline's answers")
-    texts: Count | None = Field(default=None, description="answers of the baseline that were read")
-    positions: Count | None = Field(default=None, description="tokens of these answers")
-    size_mb: Finite | None = Field(default=None, description="of the distributions that a baseline keeps, in MB")
+    texts: Count | None = Field(default=None, description="number of baseline answers that were scored")
+    positions: Count | None = Field(default=None, description="number of tokens in these answers")
+    size_mb: Finite | None = Field(default=None, description="size of a baseline's stored distributions, in MB")
     absent: Reasons | None = ABSENT
 
 
 class OnText(Part):
     """Scores on a text."""
 
-    path: str | None = Field(default=None, description="of the text; null for the one that hforch ships")
-    sha256: str | None = Field(default=None, description="of the text")
-    tokens: Count | None = Field(default=None, description="scored tokens")
-    bytes: Count | None = Field(default=None, description="of the text in UTF-8, without its first token")
-    window: Count | None = Field(default=None, description="tokens of a window")
+    path: str | None = Field(default=None, description="path of the text; null for the text that hforch ships")
+    sha256: str | None = Field(default=None, description="hash of the text")
+    tokens: Count | None = Field(default=None, description="number of scored tokens")
+    bytes: Count | None = Field(default=None, description="UTF-8 bytes of the text without its first token")
+    window: Count | None = Field(default=None, description="tokens per window")
     windows: list[Annotated[list[Count | Finite], Field(min_length=2, max_length=2)]] | None = Field(
-        default=None, description="of each window its scored tokens, and their negative log-probability in nats"
+        default=None,
+        description="for each window, the number of scored tokens and their total negative log-probability in nats",
     )
     absent: Reasons | None = ABSENT
 
 
 class Scores(Part):
-    """What scoring found."""
+    """The results of scoring."""
 
     former = MappingProxyType({"absent": dict[str, str]})
 
-    read_by: str | None = Field(default=None, description="what read the tokens")
-    chunk: Count | None = Field(default=None, description="tokens read at once")
+    read_by: str | None = Field(default=None, description="the library that computed the logits")
+    chunk: Count | None = Field(default=None, description="tokens per forward pass")
     against_baseline: AgainstBaseline | None = Field(
-        default=None, description="what was read of the baseline, and why scores against it are absent"
+        default=None, description="the scored baseline answers, and why scores against them are absent"
     )
-    on_text: OnText | None = Field(default=None, description="what was read of a text, and why scores on it are absent")
-    metrics: ScoreMetrics | None = Field(default=None, description="of both parts, with standard errors")
-    seconds: Finite | None = Field(default=None, description="how long it took")
-    whole: bool | None = Field(default=None, description="whether nothing of it failed")
+    on_text: OnText | None = Field(default=None, description="the scored text, and why scores on it are absent")
+    metrics: ScoreMetrics | None = Field(default=None, description="metrics of both parts, with standard errors")
+    seconds: Finite | None = Field(default=None, description="duration of scoring, in seconds")
+    whole: bool | None = Field(default=None, description="whether every part succeeded")
 
     @property
     def reasons(self) -> dict[str, str]:
-        """Why metrics are absent, of all parts."""
+        """The reasons for absent metrics of all parts, by metric."""
         parts = (self.against_baseline, self.on_text)
         return {name: why for part in parts if part and part.absent for name, why in part.absent.items()}
 
 
 class WarmedUp(Part):
-    """How one shape of batches was warmed up."""
+    """The warm-up of one batch shape."""
 
-    batch_size: Count | None = Field(default=None, description="prompts at a time")
-    prompt_tokens: Count | None = Field(default=None, description="of the longest prompt, rounded up to a power of two")
-    num_beams: Count | None = Field(default=None, description="sequences for each prompt")
-    cache_length: Count | None = Field(default=None, description="tokens of a KV cache of fixed size")
-    rounds: Count | None = Field(default=None, description="short generations")
-    seconds: Finite | None = Field(default=None, description="of all together")
-    deviation: Finite | None = Field(default=None, description="share by which the times of the last two rounds differ")
-    prefill_ms: Finite | None = Field(default=None, description="of the last round")
-    step_ms: Finite | None = Field(default=None, description="of the last round")
-    wall_ms: Finite | None = Field(default=None, description="of the last round")
-    error: str | None = Field(default=None, description="why it failed")
-    ended_by: str | None = Field(default=None, description="what ended it")
+    batch_size: Count | None = Field(default=None, description="prompts per batch")
+    prompt_tokens: Count | None = Field(
+        default=None, description="tokens of the longest prompt, rounded up to a power of two"
+    )
+    num_beams: Count | None = Field(default=None, description="beams per prompt")
+    cache_length: Count | None = Field(default=None, description="tokens of a fixed-size KV cache")
+    rounds: Count | None = Field(default=None, description="number of short generations")
+    seconds: Finite | None = Field(default=None, description="duration of all rounds, in seconds")
+    deviation: Finite | None = Field(
+        default=None, description="relative difference between the times of the last two rounds"
+    )
+    prefill_ms: Finite | None = Field(default=None, description="prefill time of the last round, in ms")
+    step_ms: Finite | None = Field(default=None, description="time per decode step of the last round, in ms")
+    wall_ms: Finite | None = Field(default=None, description="wall time of the last round, in ms")
+    error: str | None = Field(default=None, description="why the warm-up failed")
+    ended_by: str | None = Field(default=None, description="why the warm-up stopped")
     steady: bool | None = Field(
-        default=None, description="whether the times were steady at the end; null where nobody looked"
+        default=None, description="whether the times were steady at the end; null if this was not checked"
     )
 
 
 class CheckCount(Part):
-    """How often a check was passed."""
+    """How often a check passed."""
 
-    name: str = Field(description="the check, as people call it")
-    passed: Count = Field(description="samples that passed it")
-    total: Count = Field(description="samples that it was held against")
+    name: str = Field(description="name of the check")
+    passed: Count = Field(description="number of samples that passed")
+    total: Count = Field(description="number of samples that were checked")
 
 
 class CheckTotals(Part):
-    """Checks passed, all together and each."""
+    """How often all checks passed, in total and each."""
 
     needed = frozenset({"passed", "total"})
 
-    passed: Count = Field(description="results that passed")
-    total: Count = Field(description="all results")
-    each: list[CheckCount] = Field(description="of each check")
+    passed: Count = Field(description="number of passed results")
+    total: Count = Field(description="number of results")
+    each: list[CheckCount] = Field(description="the counts of each check")
 
 
 class Totals(Part):
-    """Samples and tokens of a job."""
+    """Numbers of samples and tokens of a job."""
 
-    planned: Count | None = Field(description="samples that the job plans; null if it had not come so far")
+    planned: Count | None = Field(description="planned samples; null if the job stopped before planning")
     samples: Count = Field(description="recorded samples")
-    failed: Count = Field(description="recorded samples without an answer")
-    prompt_tokens: Count = Field(description="of all recorded samples")
-    output_tokens: Count = Field(description="of all recorded samples")
-    finish_reasons: dict[str, Count] = Field(description="how answers ended, counted")
-    checks: CheckTotals | None = Field(description="null where there are no checks")
+    failed: Count = Field(description="failed samples")
+    prompt_tokens: Count = Field(description="prompt tokens of all recorded samples")
+    output_tokens: Count = Field(description="output tokens of all recorded samples")
+    finish_reasons: dict[str, Count] = Field(description="number of answers by finish reason")
+    checks: CheckTotals | None = Field(description="results of checks; null without checks")
 
 
 SCORE_PARTS = {

@@ -1,4 +1,4 @@
-"""The type of record.json: one job, from what it was asked for to what came of it."""
+"""The type of record.json, which describes one job: its configuration, environment and results."""
 
 from typing import Any, Literal
 
@@ -10,92 +10,92 @@ from hforch.records.machine import CardUse, Effective, Environment, Memory, Proc
 from hforch.records.measured import Metrics, Scores, Totals, WarmedUp
 
 SCHEMA_VERSION = 2
-"""Version of record.json and sweep.json; `versions.py` has what was otherwise before."""
+"""Version of record.json and sweep.json; `versions.py` converts older versions."""
 
 Status = Literal["ok", "failed", "interrupted", "partial"]
-"""ok: every sample was answered. failed: some was not, or none could be. interrupted: by Ctrl-C.
-partial: the run has not ended; it goes on now, or it was killed."""
+"""ok: every sample succeeded. failed: some or all samples failed. interrupted: by Ctrl-C.
+partial: the run has not finished; it is still running, or was killed."""
 
 
 class Head(Part):
-    """What record.json and sweep.json begin with."""
+    """The first keys of record.json and sweep.json."""
 
-    schema_version: Count | None = Field(default=None, description="version of these keys")
-    status: Status | None = Field(default=None, description="how it ended, if it has")
-    started: str | None = Field(default=None, description="ISO 8601, in UTC")
-    finished: str | None = Field(default=None, description="ISO 8601, in UTC; missing before its end")
+    schema_version: Count | None = Field(default=None, description="version of the format")
+    status: Status | None = Field(default=None, description="`ok`, `failed`, `interrupted` or `partial`")
+    started: str | None = Field(default=None, description="start time, ISO 8601 in UTC")
+    finished: str | None = Field(default=None, description="end time, ISO 8601 in UTC; missing until the run finishes")
 
 
 class Configuration(Part):
     """The configuration of a job."""
 
     job: dict[str, dict[str, Any] | None] | None = Field(
-        default=None, description="the resolved configuration, as `hforch schema job` describes it"
+        default=None, description="the resolved configuration; `hforch schema job` describes it"
     )
     from_env: dict[str, str] | None = Field(
         default=None,
-        description="the interpolations of the values that came from environment variables, by their paths in `job`,"
-        " which holds them too; missing where there are none",
+        description="interpolations of environment variables, by path in `job`, which contains them instead of the"
+        " values; missing without any",
     )
     redacted: list[str] | None = Field(
         default=None,
-        description="the paths in `job` of values that held a credential, of which the record keeps `***`; missing"
-        " where there are none",
+        description="paths in `job` of values that contained a credential, recorded as `***`; missing without any",
     )
 
 
 class Command(Part):
-    """What a job or a sweep was asked for with."""
+    """The command of a job or sweep."""
 
     overrides: list[str] | None = Field(
-        default=None, description="as given on the command line or, of a job, swept over"
+        default=None, description="overrides from the command line; of a job in a sweep, with its swept values"
     )
-    recipe: str | None = Field(default=None, description="the file of that recipe, if there was one")
-    config_dir: str | None = Field(default=None, description="the flag `--config-dir`")
-    config_name: str | None = Field(default=None, description="the flag `--config-name`")
+    recipe: str | None = Field(default=None, description="file of the recipe, if any")
+    config_dir: str | None = Field(default=None, description="value of `--config-dir`")
+    config_name: str | None = Field(default=None, description="value of `--config-name`")
 
 
 class Identity(Part):
-    """What makes two jobs the same."""
+    """The hashes that identify a job."""
 
     job_id: str | None = Field(
-        default=None, description="hash of all in the configuration that decides outputs, the inputs' contents included"
+        default=None,
+        description="hash of all configuration that affects outputs, including the contents of the inputs",
     )
-    load_key: str | None = Field(default=None, description="hash of what decides the loaded model")
+    load_key: str | None = Field(default=None, description="hash of all configuration that affects the loaded model")
 
 
 class Stage(Part):
-    """One step of a run."""
+    """A stage of a run."""
 
-    name: str = Field(description="such as download, convert, export, load, warmup, score")
-    detail: str = Field(description="of what, such as the name of the model")
-    seconds: Finite | None = Field(description="null while it is under way")
-    finished: bool = Field(description="whether it came to its end")
+    name: str = Field(description="name of the stage: download, convert, export, load, warmup, score, ...")
+    detail: str = Field(description="what the stage works on, such as the name of the model")
+    seconds: Finite | None = Field(description="duration; null while the stage runs")
+    finished: bool = Field(description="whether the stage finished")
 
 
 class Export(OpenPart):
-    """How an OpenVINO model was made."""
+    """The export of an OpenVINO model."""
 
-    key: str | None = Field(default=None, description="of its entry in the cache")
-    weight_format: str | None = Field(default=None, description="of its weights, read from the model")
-    bits: dict[str, Any] | None = Field(default=None, description="layers and parameters by type of element")
+    key: str | None = Field(default=None, description="key of its cache entry")
+    weight_format: str | None = Field(default=None, description="format of the weights, read from the model")
+    bits: dict[str, Any] | None = Field(default=None, description="numbers of layers and parameters by element type")
 
 
 class Model(OpenPart):
-    """Where the weights came from; each source of models adds what names them there."""
+    """The origin of the weights; each model source adds keys that identify them."""
 
-    kind: str | None = Field(default=None, description="`torch`, `openvino`, or a backend's own")
+    kind: str | None = Field(default=None, description="`torch`, `openvino`, or a kind of the backend")
     fingerprint: str | None = Field(
-        default=None, description="sha256 over their contents; null where the backend gives none"
+        default=None, description="SHA-256 of the weights; null if the backend does not provide it"
     )
-    source: str | None = Field(default=None, description="the source in the group `model`, such as `hub`")
-    commit: str | None = Field(default=None, description="of a model of the hub")
-    export: Export | None = Field(default=None, description="of an exported model its key and bit widths")
+    source: str | None = Field(default=None, description="source in the group `model`, such as `hub`")
+    commit: str | None = Field(default=None, description="commit of a model from the hub")
+    export: Export | None = Field(default=None, description="key and bit widths of an exported model")
     likelihood: dict[str, Finite] | None = Field(
         default=None,
-        description="of a converted GGUF file: mean log-probability a token, in nats, of `plain` sentences, of the same"
-        " tokens `shuffled`, by `guessing`, and with few (`near`) or all (`far`) tokens before known; a conversion that"
-        " does not make sense of plain sentences is refused",
+        description="for a converted GGUF file: mean log-probability per token, in nats, of `plain` sentences, of the"
+        " same tokens `shuffled`, by `guessing`, and with few (`near`) or all (`far`) preceding tokens; a conversion"
+        " that cannot predict plain sentences is rejected",
     )
 
 
@@ -104,77 +104,76 @@ class Record(Identity, Command, Configuration, Head):
 
     needed = frozenset({"status"})
 
-    cwd: str | None = Field(default=None, description="the folder in which the command was given")
-    parallel: bool | None = Field(default=None, description="whether other jobs ran on the machine meanwhile")
-    resumed: Count | None = Field(default=None, description="how often the job was resumed")
+    cwd: str | None = Field(default=None, description="working directory of the command")
+    parallel: bool | None = Field(default=None, description="whether other jobs ran on the machine at the same time")
+    resumed: Count | None = Field(default=None, description="number of times the job was resumed")
     same_as: str | None = Field(
         default=None,
-        description="the directory of the job that was run in this one's stead, because their backend makes them equal",
+        description="directory of the job that was run instead, because both are identical for their backend",
     )
     process: Process | None = Field(
         default=None,
-        description="how the process that held the model was started: `start` is `fork`, `spawn` (a new Python, because"
-        " importing the libraries had initialized the accelerators named in `because`, and a fork cannot use them) or"
-        " `inline`",
+        description="how the process that held the model was started: `start` is `fork`, `inline`, or `spawn` (a new"
+        " Python process, because importing the libraries initialized the accelerators in `because`, which a fork"
+        " cannot use)",
     )
     stages: list[Stage] | None = Field(
-        default=None, description="download, convert, export, load, warmup: seconds, and whether each came to its end"
+        default=None, description="download, convert, export, load, warmup: seconds, and whether each finished"
     )
-    warnings: list[str] | None = Field(default=None, description="what was worth a second look")
+    warnings: list[str] | None = Field(default=None, description="warnings of the run")
     shared_load: bool | None = Field(
-        default=None, description="whether an earlier job of the sweep had loaded the model"
+        default=None, description="whether the model had been loaded by an earlier job of the sweep"
     )
     absent: Reasons | None = Field(
         default=None,
-        description="what the backend does not have, with the reason: `token_ids`, `tokenizer`, `logits`,"
-        " `fingerprint`, `memory` (of a model that runs elsewhere; then its energy is not known either)",
+        description="what the backend does not provide, with the reason: `token_ids`, `tokenizer`, `logits`,"
+        " `fingerprint`, `memory` (if the model runs on another machine; its energy is then unknown too)",
     )
     model: Model | None = Field(
         default=None,
-        description="where the weights came from, `fingerprint` (sha256 over their contents), and `export` with its bit"
-        " widths",
+        description="origin of the weights, `fingerprint` (SHA-256 of their contents), and `export` with bit widths",
     )
-    timings: dict[str, Finite | None] | None = Field(default=None, description="in seconds, by name")
-    disk_mb: Finite | None = Field(
-        default=None, description=f"{BY_NAME['disk_mb'].definition}, in MB of a million bytes"
-    )
+    timings: dict[str, Finite | None] | None = Field(default=None, description="timings by name, in seconds")
+    disk_mb: Finite | None = Field(default=None, description=f"{BY_NAME['disk_mb'].definition}, in MB (10^6 bytes)")
     effective: Effective | None = Field(
         default=None,
-        description="device, precision, `ov_config`, threads, decoding, stop and seed as the libraries report them"
+        description="device, precision, `ov_config`, threads, decoding, stop and seed, as reported by the libraries"
         " after loading",
     )
     environment: Environment | None = Field(
         default=None,
-        description="package versions, Python, OS, CPU, memory, accelerators, git state of the working directory; what"
-        " could not be read is `absent`, with the reason",
+        description="package versions, Python, OS, CPU, memory, accelerators, git state of the working directory;"
+        " `absent` has the reasons for values that could not be read",
     )
-    plan: list[list[str]] | None = Field(default=None, description="the inputs that share each batch, by `input_id`")
-    planned: Count | None = Field(default=None, description="samples that are planned, while it runs; in `totals` then")
+    plan: list[list[str]] | None = Field(default=None, description="the inputs of each batch, by `input_id`")
+    planned: Count | None = Field(
+        default=None, description="number of planned samples while the job runs; then in `totals`"
+    )
     warmup: list[WarmedUp] | None = Field(
-        default=None, description="of each shape that was warmed up, how many rounds that took, and what ended them"
+        default=None, description="for each shape that was warmed up, the number of rounds and why they stopped"
     )
-    metrics: Metrics | None = Field(default=None, description="what was measured, and why some of it is `absent`")
-    memory: Memory | None = Field(default=None, description="peaks of memory, and why some are `absent`")
+    metrics: Metrics | None = Field(default=None, description="measurements; `absent` has the reasons for missing ones")
+    memory: Memory | None = Field(default=None, description="peak memory; `absent` has the reasons for missing values")
     accelerators: list[CardUse] | None = Field(
         default=None,
-        description="of each NVIDIA card that the job used, in the measured phase: energy; clocks, temperature and"
-        " clock event reasons at its `begin` and `end`; `slowed_by`, slowdowns seen at any time (heat, power brake,"
-        " hardware); `other_processes` on the card, how many may have been computing, and their memory",
+        description="for each NVIDIA GPU that the job used, in the measured phase: energy; clocks, temperature and"
+        " clock event reasons at its `begin` and `end`; slowdowns at any time (`slowed_by`: heat, power brake,"
+        " hardware); `other_processes` on the GPU, how many may have been computing, and their memory",
     )
     shared_accelerator: str | None = Field(
         default=None,
-        description="why the job did not have its card to itself: other processes computed there, or other jobs ran and"
-        " may have used it; missing otherwise",
+        description="why the job counts as measured on a shared GPU: other processes computed there, or other jobs ran"
+        " and may have used it; missing otherwise",
     )
     scores: Scores | None = Field(
         default=None,
-        description="metrics of scoring; of each part (`against_baseline`, `on_text`) what was read, and why its"
-        " metrics are `absent`; what read it, and how long that took",
+        description="metrics of scoring; for each part (`against_baseline`, `on_text`), what was scored, and why"
+        " metrics are `absent`; the library that computed the logits, and the duration",
     )
     totals: Totals | None = Field(
         default=None,
-        description="samples planned, recorded and failed; tokens; how answers ended; `checks` passed, all together and"
-        " each",
+        description="numbers of planned, recorded and failed samples, of tokens, of answers by finish reason, and of"
+        " passed `checks`, in total and each",
     )
-    exit_code: Count | None = Field(default=None, description="of the command, as far as this job decides it")
-    error: Error | None = Field(default=None, description="what ended the run, if not all went well")
+    exit_code: Count | None = Field(default=None, description="exit code of the command as determined by this job")
+    error: Error | None = Field(default=None, description="the error that ended the run, if any")

@@ -1,4 +1,4 @@
-"""Writing what a run leaves behind: record.json, whole or not at all, and samples.jsonl, line by line."""
+"""Write record.json atomically, and samples.jsonl line by line."""
 
 from __future__ import annotations
 
@@ -22,15 +22,12 @@ from hforch.utils.redaction import redacted_tree
 
 
 class RecordWriter:
-    """Writes one job's record into its directory as the run goes; no other process can meanwhile.
+    """Writes the record and samples of a running job into its directory, which it locks.
 
-    Args:
-        anew: forget the samples that are there.
-        fresh: there must be none.
-        is_locked: by the process that has started this one for it.
+    `anew` deletes existing samples; `fresh` rejects them. `is_locked`: the parent process has locked the directory.
 
     Raises:
-        HforchError: another process writes there, or has written samples although there were to be none.
+        HforchError: another process is writing to the directory, or samples exist despite `fresh`.
     """
 
     def __init__(self, directory: Path, anew: bool = False, fresh: bool = False, is_locked: bool = False) -> None:
@@ -40,10 +37,10 @@ class RecordWriter:
             if not is_locked:
                 self._stack.enter_context(locked(directory))
             if fresh and has_samples(directory):
-                hint = "give another directory; nothing of it was touched"
-                raise HforchError(f"another run has written its answers in {directory} meanwhile\n    {hint}")
+                hint = "use another directory; nothing in this one was changed"
+                raise HforchError(f"another run has written its samples to {directory} in the meantime\n    {hint}")
             if is_special(directory / SAMPLES):
-                raise HforchError(f"{directory / SAMPLES} cannot be written: it is not a regular file")
+                raise HforchError(f"cannot write {directory / SAMPLES}: it is not a regular file")
             self._samples = self._open("wb" if anew else "ab")
         except BaseException:
             self._stack.close()
@@ -60,17 +57,17 @@ class RecordWriter:
         return (self.directory / SAMPLES).open(mode, buffering=0)
 
     def write(self, record: Record, stored: Mapping[str, Any] | None = None) -> None:
-        """Replace record.json, whole or not at all.
+        """Replace record.json atomically.
 
         Args:
-            stored: parts of an earlier record, which are kept where `record` does not set them anew.
+            stored: parts of an earlier record, which remain unless `record` sets them.
         """
         write_record(self.directory, record, stored)
 
     def keep(
         self, samples: Samples, wanted: Callable[[Mapping[str, Any]], bool], names: Sequence[str]
     ) -> list[dict[str, Any]]:
-        """Drop the samples that are not wanted, and lines that are none; return so much of the others as is named."""
+        """Delete invalid lines and samples that are not `wanted`; return the `names` keys of the others."""
         self._samples.close()
         kept = []
         with files.replacing(samples.path, binary=True) as file:
@@ -82,13 +79,13 @@ class RecordWriter:
         return kept
 
     def add(self, sample: Sample) -> dict[str, Any]:
-        """Append one sample, and hand it to the system at once.
+        """Append one sample, without buffering.
 
         Returns:
-            the sample as a mapping, as readers get it.
+            The sample as a mapping, as readers get it.
 
         Raises:
-            OSError: it cannot be written; nothing of it stays.
+            OSError: the sample cannot be written; a partial line is removed.
         """
         stored = sample.dump()
         line = (to_json(stored) + "\n").encode()
@@ -105,16 +102,16 @@ class RecordWriter:
 
 
 def write_record(directory: Path, record: Record, stored: Mapping[str, Any] | None = None) -> dict[str, Any]:
-    """Replace the record.json of a directory, whole or not at all; what looks like a credential is not written.
+    """Replace the record.json of a directory atomically, with credentials redacted.
 
     Args:
-        stored: parts of an earlier record, which are kept where `record` does not set them anew.
+        stored: parts of an earlier record, which remain unless `record` sets them.
 
     Returns:
-        what was written.
+        The written record.
     """
     whole = {**(stored or {}), **record.dump()}
-    plan = {"plan": whole["plan"]} if "plan" in whole else {}  # ids, and many of them
+    plan = {"plan": whole["plan"]} if "plan" in whole else {}  # input ids, too many to redact
     redacted = redacted_tree({name: value for name, value in whole.items() if name != "plan"})
     written = {name: (redacted | plan)[name] for name in whole}
     write_json(directory / RECORD, written)
@@ -122,7 +119,7 @@ def write_record(directory: Path, record: Record, stored: Mapping[str, Any] | No
 
 
 def write_json(path: Path, value: Mapping[str, Any]) -> None:
-    """Replace a JSON file, whole or not at all."""
+    """Replace a JSON file atomically."""
     files.write_whole(path, to_json(value, indent=2) + "\n")
 
 
@@ -133,26 +130,19 @@ def has_samples(directory: Path) -> bool:
 
 
 def begin_interrupted(directory: Path, begun: Record) -> None:
-    """Write the record of a job that was interrupted before it wrote one itself.
-
-    Args:
-        begun: what is known of the job; it is changed.
-    """
+    """Complete `begun` and write it as the record of a job that was interrupted before it wrote its own."""
     if not (directory / RECORD).exists():
         begun.status, begun.exit_code = "interrupted", EXIT_INTERRUPTED
-        begun.error = Error(type="KeyboardInterrupt", message="interrupted before it began")
+        begun.error = Error(type="KeyboardInterrupt", message="interrupted before it started")
         with RecordWriter(directory) as writer:
             writer.write(begun)
 
 
 def write_failure(directory: Path, error: Error, exit_code: int, begun: Record) -> dict[str, Any]:
-    """Add to the record of a directory that the job failed.
-
-    Args:
-        begun: what is written, with that, where there is no record that can be read.
+    """Add a failure to the record of a job's directory, or to `begun` if there is no readable record.
 
     Returns:
-        what was written.
+        The written record.
     """
     try:
         stored, record = read_record(directory), Record()

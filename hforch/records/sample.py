@@ -1,4 +1,4 @@
-"""The type of a line of samples.jsonl: one input, answered once by one job."""
+"""The type of a line of samples.jsonl: one generation for one input."""
 
 from array import array
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -19,13 +19,13 @@ else:
 
 
 def _token_ids(ids: Any) -> list[int]:
-    """Return token ids if they are such; as an array they are looked at in half the time that a list takes."""
+    """Validate token ids through an array, which takes half the time of validating a list."""
     if type(ids) is not list:
         raise PydanticCustomError("list_type", "Input should be a list")
     try:
         array("q", ids)
     except (TypeError, OverflowError):
-        raise PydanticCustomError("token_ids", "it has others than whole numbers of 64 bits") from None
+        raise PydanticCustomError("token_ids", "contains values that are not 64-bit integers") from None
     return ids
 
 
@@ -33,52 +33,50 @@ TokenIds = Annotated[list[int], PlainValidator(_token_ids, json_schema_input_typ
 
 
 class CheckResult(Part):
-    """Whether an answer passed a check."""
+    """The result of a check on an answer."""
 
     needed = frozenset({"name", "passed"})
 
-    name: str = Field(description="the check, as people call it; of a job no two alike")
-    passed: bool = Field(description="whether what it says is so")
-    why: str | None = Field(description="why not; null where it was passed")
+    name: str = Field(description="name of the check, unique within a job")
+    passed: bool = Field(description="whether the answer passed")
+    why: str | None = Field(description="why the answer did not pass; null if it passed")
 
 
 class BatchPlace(Part):
-    """Where an input stood when it was answered."""
+    """The position of an input in the batches of a run."""
 
     needed = frozenset({"index"})
 
-    index: int = Field(description="the batch in the plan, from 0; -1 of an input that was in none")
-    size: Count = Field(description="inputs of the batch")
-    place: Count | None = Field(description="the input in the batch, from 0")
+    index: int = Field(description="index of the batch in the plan, from 0; -1 if the input was in no batch")
+    size: Count = Field(description="number of inputs in the batch")
+    place: Count | None = Field(description="index of the input in the batch, from 0")
 
 
 class Sample(Part):
-    """One line of samples.jsonl."""
+    """A line of samples.jsonl."""
 
     needed = frozenset({"input_id", "index", "repeat", "batch", "timings", "absent", "finish_reason", "error"})
 
-    index: Count = Field(description="place among the inputs, from 0")
+    index: Count = Field(description="index of the input, from 0")
     input_id: str = Field(
-        description="hash of the input's content; `-2`, `-3` for repeated ones; a row of one column is the same as its"
-        " value"
+        description="hash of the input's content; duplicates end in `-2`, `-3`, ...; a row with a single column has the"
+        " hash of its value"
     )
-    repeat: Count = Field(description="which time the input was measured, from 0")
-    batch: BatchPlace = Field(description="its index in the plan, its size, the place in it")
-    input: Any = Field(description="the input, a text or values by name")
-    prompt: str | None = Field(description="as rendered")
-    text: str | None = Field(
-        description="the answer; of a sample with an error, what had come before that, if anything"
-    )
-    prompt_ids: TokenIds | None = Field(description="tokens of the prompt; null where only text is known")
-    output_ids: TokenIds | None = Field(description="tokens of the answer; null where only text is known")
-    prompt_tokens: Count | None = Field(description="number of tokens of the prompt; null if it is not known")
-    output_tokens: Count | None = Field(description="number of tokens of the answer; null if it is not known")
+    repeat: Count = Field(description="index of the repeat, from 0")
+    batch: BatchPlace = Field(description="index of the batch in the plan, its size, and the index in the batch")
+    input: Any = Field(description="the input: a string, or values by name")
+    prompt: str | None = Field(description="the rendered prompt")
+    text: str | None = Field(description="the answer; if the sample failed, the partial answer, if any")
+    prompt_ids: TokenIds | None = Field(description="token ids of the prompt; null if only text is available")
+    output_ids: TokenIds | None = Field(description="token ids of the answer; null if only text is available")
+    prompt_tokens: Count | None = Field(description="number of tokens of the prompt; null if unknown")
+    output_tokens: Count | None = Field(description="number of tokens of the answer; null if unknown")
     finish_reason: FinishReason = Field(
-        description="why the answer ended: `stop` (a stop sequence), `eos`, `length` or `error`"
+        description="why generation stopped: `stop` (a stop sequence), `eos`, `length` or `error`"
     )
-    timings: dict[TimingName, Milliseconds] = Field(description="in milliseconds, by name")
-    absent: dict[str, str] = Field(description="by name, why timings, or token ids, are not known")
-    error: Error | None = Field(description="why there is no answer; null where there is one")
+    timings: dict[TimingName, Milliseconds] = Field(description="timings by name, in milliseconds")
+    absent: dict[str, str] = Field(description="why timings or token ids are missing, by name")
+    error: Error | None = Field(description="why the sample failed; null if it succeeded")
     checks: list[CheckResult] = Field(
-        default=[], description="of each check its name, whether it was `passed`, and `why` not"
+        default=[], description="for each check, its name, whether it `passed`, and `why` not"
     )

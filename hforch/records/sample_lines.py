@@ -1,7 +1,7 @@
-"""Judge the lines of samples.jsonl, in one place for all who read them.
+"""Read and validate the lines of samples.jsonl, for all readers.
 
-A line counts if it holds a sample of its run: JSON of the right shape, of an input and a repeat that the record plans,
-and the first of them. The last line may be torn, if the run was killed or is still writing it.
+A line is valid if it is a sample of its run: JSON with the right keys and types, with an input and repeat that the
+record plans, and the first with these. The last line may be incomplete if the run was killed or is still writing it.
 """
 
 from __future__ import annotations
@@ -18,19 +18,19 @@ from hforch.utils.datafiles import LONGEST_LINE, lines_of, parse_line
 from hforch.utils.paths import open_file
 
 SAMPLES = "samples.jsonl"
-REMEMBERED = 1000  # damaged lines by number
-NAMED = 3  # damaged lines that are named in a message
+REMEMBERED = 1000  # damaged lines that are stored by number
+NAMED = 3  # damaged lines that a message lists
 SKIP = "--skip-damaged"
 
 
 @dataclass(frozen=True)
 class Expected:
-    """The samples that a run may have, as far as its record tells.
+    """The samples that a run may have according to its record.
 
     Attributes:
-        ids: of the inputs in its batches; None if no batches were planned yet.
-        repeats: how often each is asked; None if that is not known.
-        unasked: how many other inputs there are, which could not be asked and have an error each.
+        ids: ids of the inputs in its batches; None if no batches were planned yet.
+        repeats: the number of repeats of each input; None if unknown.
+        unasked: the number of other inputs, which could not be attempted and have one failed sample each.
     """
 
     ids: frozenset[str] | None = None
@@ -38,10 +38,10 @@ class Expected:
     unasked: int | None = None
 
     def flaw(self, sample: Mapping[str, Any], unasked: int) -> str | None:
-        """Return why this run has no such sample; None if it has.
+        """Return why a sample does not belong to this run, or None.
 
         Args:
-            unasked: how many samples of inputs that could not be asked there are already.
+            unasked: the number of preceding samples of inputs that could not be attempted.
         """
         if self.repeats is not None and sample["repeat"] >= self.repeats:
             return f"repeat {sample['repeat']} was not planned"
@@ -49,16 +49,16 @@ class Expected:
             return None
         if not was_attempted(sample) and sample["repeat"] == 0 and (self.unasked is None or unasked < self.unasked):
             return None
-        return f"the input {sample['input_id'][:40]!r} was not planned"
+        return f"input {sample['input_id'][:40]!r} was not planned"
 
 
 def was_attempted(sample: Mapping[str, Any]) -> bool:
-    """Whether a sample's input was in a batch; otherwise it could not be asked, such as one that is too long."""
+    """Return whether a sample's input was in a batch; False for an input that was, for example, too long."""
     return sample["error"] is None or sample["batch"]["index"] >= 0
 
 
 def expected(record: Mapping[str, Any]) -> Expected:
-    """Return the samples that the run of a record may have."""
+    """Return the samples that a run may have according to its record."""
     if not record.get("plan"):
         return Expected()
     ids = frozenset(one for batch in record["plan"] for one in batch)
@@ -74,10 +74,10 @@ def expected(record: Mapping[str, Any]) -> Expected:
 class Samples:
     """The samples in a job's directory, in the order in which they were written.
 
-    Attributes, which are those of the last pass over them:
-        damaged: the first lines that were left out, by number, and why.
-        left_out: how many lines that were.
-        is_torn: whether the last line has no end; it is left out too.
+    Attributes, set by the last iteration:
+        damaged: the first skipped lines, by number, with the reason.
+        left_out: the number of skipped lines.
+        is_torn: whether the last line is incomplete; it is skipped too.
     """
 
     directory: Path
@@ -94,7 +94,7 @@ class Samples:
         return (sample for _, sample in self.lines())
 
     def lines(self) -> Iterator[tuple[bytes, dict[str, Any]]]:
-        """Iterate over the lines that are samples, and what they hold.
+        """Yield each valid line with its sample.
 
         Raises:
             ConfigError: the file cannot be read.
@@ -106,15 +106,15 @@ class Samples:
         except FileNotFoundError:
             return
         except OSError as error:
-            problem = f"{self.path} cannot be read: {(error.strerror or str(error)).lower()}"
+            problem = f"cannot read {self.path}: {(error.strerror or str(error)).lower()}"
             raise ConfigError([Mistake("", problem)]) from error
 
     def _judged(self, file: BinaryIO) -> Iterator[tuple[bytes, dict[str, Any]]]:
         wanted, unasked = expected(self.record), 0
-        first: dict[int, int] = {}  # a hash of input and repeat, and the line
+        first: dict[int, int] = {}  # line number by hash of input and repeat
         for number, line in enumerate(lines_of(file), 1):
             if len(line) > LONGEST_LINE:
-                self._leave_out(number, f"it has more than {LONGEST_LINE // 2**20} MiB")
+                self._leave_out(number, f"it is longer than {LONGEST_LINE // 2**20} MiB")
                 continue
             if not line.endswith(b"\n"):
                 self.is_torn = True
@@ -124,7 +124,7 @@ class Samples:
                 flaw = wanted.flaw(sample, unasked)
             if flaw is None:
                 earlier = first.setdefault(hash((sample["input_id"], sample["repeat"])), number)
-                flaw = None if earlier == number else f"line {earlier} has this input and repeat already"
+                flaw = None if earlier == number else f"it has the same input and repeat as line {earlier}"
             if flaw is not None:
                 self._leave_out(number, flaw)
                 continue
@@ -137,37 +137,37 @@ class Samples:
             self.damaged[number] = flaw
 
     def refuse(self) -> None:
-        """Refuse lines that the last pass has left out.
+        """Raise an error if the last iteration skipped damaged lines.
 
         Raises:
-            ConfigError: there are some; it names the first of them.
+            ConfigError: lines were skipped; the message lists the first ones.
         """
         if self.left_out:
-            hint = f"{SKIP} leaves such lines out; they were not written by this run"
+            hint = f"they were not written by this run; to skip them, pass {SKIP}"
             raise ConfigError([Mistake("", f"{self.path}{self._named()}", None, hint)])
 
     def notices(self) -> Iterator[str]:
-        """Yield what the last pass has left out, in words."""
+        """Yield messages about the lines that the last iteration skipped."""
         if self.left_out:
-            yield f"left out: {self.path}{self._named()}"
+            yield f"skipped: {self.path}{self._named()}"
         if self.is_torn:
-            yield f"the last line of {self.path} is torn, and left out"
+            yield f"skipped: the last line of {self.path} is incomplete"
 
     def _named(self) -> str:
-        """Such as `:3 is no sample of this run: it is not JSON`."""
+        """Return the end of a message, such as `:3 is not a sample of this run: it is not valid JSON`."""
         if self.left_out == 1:
             ((number, flaw),) = self.damaged.items()
-            return f":{number} is no sample of this run: {flaw}"
+            return f":{number} is not a sample of this run: {flaw}"
         told = [f"{number} ({flaw})" for number, flaw in list(self.damaged.items())[:NAMED]]
         more = ", ..." if self.left_out > NAMED else ""
-        return f" has {self.left_out} lines that are no samples of this run: {', '.join(told)}{more}"
+        return f" has {self.left_out} lines that are not samples of this run: {', '.join(told)}{more}"
 
 
 def refuse_damaged(directory: Path, record: Mapping[str, Any]) -> None:
-    """Refuse a job whose samples.jsonl has lines that are no samples of it.
+    """Raise an error if the samples.jsonl of a job has lines that are not its samples.
 
     Raises:
-        ConfigError: it has; or the file cannot be read.
+        ConfigError: there are such lines, or the file cannot be read.
     """
     samples = Samples(directory, record)
     for _ in samples:
@@ -176,13 +176,13 @@ def refuse_damaged(directory: Path, record: Mapping[str, Any]) -> None:
 
 
 def parsed(line: bytes) -> tuple[dict[str, Any], str | None]:
-    """Return the sample that a line holds, and None; or what is wrong with it."""
+    """Return the sample in a line and None, or an empty mapping and the error."""
     try:
         sample = parse_line(line)
     except json.JSONDecodeError:
-        return {}, "it is not JSON"
+        return {}, "it is not valid JSON"
     except ValueError as error:
         return {}, str(error)
     if type(sample) is not dict:
-        return {}, "it holds no mapping"
+        return {}, "it is not a mapping"
     return sample, sample_flaw(sample)

@@ -1,4 +1,4 @@
-"""JSON Schemas of record.json, of a line of samples.jsonl, and of sweep.json, for programs that read them."""
+"""Generate the JSON Schemas of record.json, of a line of samples.jsonl, and of sweep.json."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from hforch.records.sweep import SweepRecord
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 FILES: dict[str, tuple[type[Part], str]] = {
     "record": (Record, "record.json of hforch: one job"),
-    "sample": (Sample, "a line of samples.jsonl of hforch: one answer"),
+    "sample": (Sample, "a line of samples.jsonl of hforch: one sample"),
     "sweep": (SweepRecord, "sweep.json of hforch: a sweep"),
 }
 
 
 class _WithoutTitles(GenerateJsonSchema):
-    """Leaves out the titles of keys, which only repeat their names."""
+    """Omits the titles of keys, which only repeat their names."""
 
     def field_title_should_be_set(self, schema: Any) -> bool:
         return False
@@ -32,7 +32,7 @@ def names() -> tuple[str, ...]:
 
 
 def schema_of(name: str) -> dict[str, Any]:
-    """Return one of the schemas: the keys as this version writes them."""
+    """Return a schema by name, with the keys that this version writes."""
     part, title = FILES[name]
     schema = part.model_json_schema(schema_generator=_WithoutTitles)
     return {"$schema": DIALECT, **schema, "title": title}

@@ -1,4 +1,4 @@
-"""The type of sweep.json: the jobs of a sweep, and what is known of them as a whole."""
+"""The type of sweep.json: the command and jobs of a sweep."""
 
 from pydantic import Field
 
@@ -7,29 +7,30 @@ from hforch.records.record import Command, Configuration, Head, Identity
 
 
 class SweepJob(Configuration, Identity):
-    """A job as it was planned."""
+    """A planned job."""
 
     needed = frozenset({"number", "directory", "label", "load_key", "job_id", "overrides", "job"})
 
-    number: Count = Field(description="Hydra's")
-    directory: str = Field(description="of its record, in that of the sweep")
-    label: str = Field(description="the overrides in which it differs from the other jobs")
-    samples: Count = Field(description="how many it will have")
-    same_as: Count | None = Field(description="the number of an earlier job with the same outputs, run in its stead")
+    number: Count = Field(description="Hydra's job number")
+    directory: str = Field(description="directory of the job, relative to the sweep's")
+    label: str = Field(description="the overrides that distinguish it from the other jobs")
+    samples: Count = Field(description="number of planned samples")
+    same_as: Count | None = Field(description="number of an earlier job with the same outputs, which is run instead")
     baseline: Count | None = Field(
-        description="the number of the job whose answers it scores, its own if it is one; null if nothing is scored"
+        description="number of the baseline job whose answers it scores, or its own if it is a baseline; null without"
+        " scoring"
     )
-    overrides: list[str] = Field(description="of this job")
+    overrides: list[str] = Field(description="overrides of this job")
 
 
 class NoiseOfModel(Part):
-    """How the speed of the machine changed while a model was loaded."""
+    """The change of the machine's speed while a model was loaded."""
 
-    load_key: str = Field(description="of the model")
-    job: Count = Field(description="the number of the first job with this model")
-    first_s: Finite = Field(description="seconds of its first batch, at first")
-    again_s: Finite = Field(description="seconds of the same batch, when the model was dropped")
-    drift: Finite | None = Field(description="how much slower that was (0.1: by a tenth)")
+    load_key: str = Field(description="load key of the model")
+    job: Count = Field(description="number of the first job with this model")
+    first_s: Finite = Field(description="seconds of the first batch after loading")
+    again_s: Finite = Field(description="seconds of the same batch before unloading")
+    drift: Finite | None = Field(description="how much slower the second measurement was (0.1: by 10%)")
 
 
 class SweepRecord(Head):
@@ -38,9 +39,9 @@ class SweepRecord(Head):
     needed = frozenset({"asked", "jobs"})
 
     asked: Command | None = Field(default=None, description="the command")
-    cwd: str | None = Field(default=None, description="the folder in which the command was given")
-    launcher: str | None = Field(default=None, description="Hydra's launcher, by its option")
+    cwd: str | None = Field(default=None, description="working directory of the command")
+    launcher: str | None = Field(default=None, description="option of the group `hydra/launcher`, such as `basic`")
     jobs: list[SweepJob] | None = Field(default=None, description="all jobs, in Hydra's order")
     noise: list[NoiseOfModel] | None = Field(
-        default=None, description="of each loaded model whether the machine became slower"
+        default=None, description="for each loaded model, how much slower the machine became"
     )

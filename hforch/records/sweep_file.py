@@ -1,4 +1,4 @@
-"""sweep.json, read again: which jobs a sweep has, and how it was asked for."""
+"""Read sweep.json, with the command and jobs of a sweep."""
 
 from __future__ import annotations
 
@@ -15,27 +15,27 @@ LONGEST_NAME = 255  # bytes of the name of a file
 
 
 def read_sweep(directory: Path) -> dict[str, Any]:
-    """The sweep.json of a sweep's directory.
+    """Return the sweep.json of a sweep's directory.
 
     Raises:
-        ConfigError: there is none that can be read, or it lacks what a comparison or a resume has to know.
+        ConfigError: it cannot be read, or lacks what a comparison or resume needs.
     """
     path = directory / SWEEP
     found = read_versioned(path)
     damaged = sweep_flaws(found) or [
-        f"jobs.{at}.directory: it is not within that of the sweep"
+        f"jobs.{at}.directory is outside the sweep's directory"
         for at, one in enumerate(found["jobs"])
         if not _is_within(one["directory"])
     ]
     if damaged:
-        problem = f"{path} does not say which jobs it has, and how it was asked for: {'; '.join(damaged[:3])}"
-        hint = "it is written whole, so something else has changed it"
+        problem = f"{path} is not a valid sweep file: {'; '.join(damaged[:3])}"
+        hint = "hforch writes this file atomically, so it was changed afterwards"
         raise ConfigError([Mistake("", problem, None, hint)])
     return found
 
 
 def _is_within(directory: str) -> bool:
-    """Return whether a path leads to a directory below the one that it starts from."""
+    """Return whether a relative path stays below its base directory."""
     path = PurePath(directory)
     is_below = not path.is_absolute() and ".." not in path.parts and bool(path.parts)
     return is_below and "\0" not in directory and all(len(os.fsencode(part)) <= LONGEST_NAME for part in path.parts)

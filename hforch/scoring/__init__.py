@@ -1,1 +1,1 @@
-"""Scores of next-token distributions: against a baseline's, and on a text."""
+"""Score next-token distributions against a baseline and on a text."""

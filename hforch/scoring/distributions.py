@@ -1,8 +1,8 @@
-"""Distributions over the next token: the likeliest tokens of a reference, kept in a file, and how far others are off.
+"""Store next-token distributions of a baseline, and compute the KL divergence of others from them.
 
-Kept is, for each position, the log-probability of the k likeliest tokens, and what is left for all others together.
-Over these k + 1 bins Kullback-Leibler divergence is never more than over the whole vocabulary (data processing
-inequality), and the same computation over the same logits gives exactly 0.
+For each position, the file has the log-probabilities of the k most likely tokens; the rest is the probability of all
+others together. Over these k + 1 bins, the Kullback-Leibler divergence is at most that over the whole vocabulary (data
+processing inequality), and the same computation on the same logits gives exactly 0.
 """
 
 from __future__ import annotations
@@ -20,17 +20,17 @@ from hforch.scoring.preflight import MAGIC, describe_stored
 from hforch.scoring.uncertainty import Mean, ratio_of_sums
 
 UNFINISHED = f".{DISTRIBUTIONS}"
-SMALLEST = 1e-12  # what all other tokens have together, at least: float32 cannot tell it from nothing
+SMALLEST = 1e-12  # minimum probability of all other tokens together: float32 cannot distinguish less from 0
 
 Array = numpy.ndarray[Any, Any]
 
 
 def log_softmax_at(logits: Array, ids: Array) -> Array:
-    """Log-probabilities of some tokens.
+    """Return the log-probabilities of some tokens.
 
     Args:
-        logits: float32, of shape (positions, vocabulary).
-        ids: of shape (positions, k).
+        logits: float32 of shape (positions, vocabulary).
+        ids: token ids of shape (positions, k).
 
     Returns:
         float32 of shape (positions, k), in nats.
@@ -39,61 +39,63 @@ def log_softmax_at(logits: Array, ids: Array) -> Array:
 
 
 def normalizer(logits: Array) -> Array:
-    """The logarithm of the sum of exponentials of each row, of shape (positions,).
+    """Return the log-sum-exp of each row, of shape (positions,).
 
     Raises:
-        ValueError: there is none.
+        ValueError: a row's maximum is NaN or infinite.
     """
     highest = logits.max(axis=1)
     if not numpy.isfinite(highest).all():
-        raise ValueError("the model gives logits that are no numbers (NaN), or infinite")
+        raise ValueError("the model returned NaN or infinite logits")
     return highest + numpy.log(numpy.exp(logits - highest[:, None]).sum(axis=1, dtype=numpy.float32))
 
 
 def likeliest(logits: Array, k: int) -> Array:
-    """The k tokens with the highest logits of each row, the highest first, and the lowest id of equal ones, as greedy
-    decoding has it; uint32 of shape (positions, k)."""
+    """Return the k tokens with the highest logits of each row, highest first, as uint32 of shape (positions, k).
+
+    Of equal logits, the lowest id comes first, as in greedy decoding.
+    """
     if k < logits.shape[1]:
         some = numpy.sort(numpy.argpartition(logits, logits.shape[1] - k, axis=1)[:, -k:], axis=1)
     else:
         some = numpy.broadcast_to(numpy.arange(logits.shape[1]), logits.shape)
     order = numpy.argsort(-numpy.take_along_axis(logits, some, axis=1), axis=1, kind="stable")
     found = numpy.take_along_axis(some, order, axis=1).astype(numpy.uint32)
-    found[:, 0] = logits.argmax(axis=1)  # of equal ones beyond the k-th, any may have been left out
+    found[:, 0] = logits.argmax(axis=1)  # argpartition may omit any of the tokens that tie for the k-th place
     return found
 
 
 def log_rest(log_probabilities: Array) -> Array:
-    """The log-probability of all other tokens together; float64, of shape (positions,)."""
+    """Return the log-probability of all other tokens together, as float64 of shape (positions,)."""
     rest = 1.0 - numpy.exp(log_probabilities.astype(numpy.float64)).sum(axis=1)
     return numpy.log(numpy.maximum(rest, SMALLEST))
 
 
 def divergence(reference: Array, other: Array, whole: bool = False) -> Array:
-    """KL(reference || other) of each position in nats, over the k tokens that are given and all others as one.
+    """Return KL(reference || other) of each position in nats, over the k tokens and one bin for all others.
 
     Args:
         reference, other: log-probabilities of the same tokens, of shape (positions, k).
-        whole: the k tokens are the whole vocabulary: there are no others.
+        whole: whether the k tokens are the whole vocabulary, so that no others exist.
     """
     p, q = reference.astype(numpy.float64), other.astype(numpy.float64)
     with numpy.errstate(invalid="ignore"):
         terms = numpy.exp(p) * (p - q)
-    kl = numpy.where(numpy.isneginf(p), 0.0, terms).sum(axis=1)  # what cannot be adds nothing
+    kl = numpy.where(numpy.isneginf(p), 0.0, terms).sum(axis=1)  # p = 0 contributes 0
     if not whole:
         rest, others = log_rest(reference), log_rest(other)
         kl = kl + numpy.exp(rest) * (rest - others)
-    return numpy.maximum(kl, 0.0)  # rounding alone can make it negative
+    return numpy.maximum(kl, 0.0)  # only rounding makes it negative
 
 
 @dataclass(frozen=True)
 class StoredDistributions:
-    """The distributions of a reference.
+    """The stored distributions of a baseline.
 
     Attributes:
-        about: what they are of: model, tokenizer, chunk, and for each text its identity and its tokens.
-        ids: uint32, of shape (positions, k), the likeliest first.
-        log_probabilities: float32, of the same shape.
+        about: the header: tokenizer, vocabulary size, chunk, k, and the digest of the answers.
+        ids: uint32 of shape (positions, k), most likely first.
+        log_probabilities: float32 of the same shape.
     """
 
     about: Mapping[str, Any]
@@ -102,7 +104,7 @@ class StoredDistributions:
 
 
 class DistributionWriter:
-    """Writes distributions into a directory as they come."""
+    """Writes distributions to a directory, position by position."""
 
     def __init__(self, directory: Path, about: Mapping[str, Any], k: int) -> None:
         self.path = directory / DISTRIBUTIONS
@@ -113,7 +115,7 @@ class DistributionWriter:
         self.positions = 0
 
     def add(self, ids: Array, log_probabilities: Array) -> None:
-        """Add positions: both of shape (positions, k)."""
+        """Add positions; both arrays have the shape (positions, k)."""
         for one, other in zip(ids.astype("<u4"), log_probabilities.astype("<f4"), strict=True):
             self._file.write(one.tobytes() + other.tobytes())
         self.positions += len(ids)
@@ -128,10 +130,10 @@ class DistributionWriter:
 
 
 def read_stored(directory: Path) -> StoredDistributions:
-    """The distributions in a directory, mapped into memory and not read.
+    """Return the distributions in a directory, memory-mapped.
 
     Raises:
-        OSError, ValueError: there are none, or they are damaged.
+        OSError, ValueError: the file cannot be read or is damaged.
     """
     path = directory / DISTRIBUTIONS
     about = describe_stored(directory)
@@ -140,7 +142,7 @@ def read_stored(directory: Path) -> StoredDistributions:
     kind = numpy.dtype([("ids", "<u4", (k,)), ("log_probabilities", "<f4", (k,))])
     left = path.stat().st_size - start
     if left % kind.itemsize:
-        raise ValueError(f"{path} is cut off")
+        raise ValueError(f"{path} is truncated")
     whole = (
         numpy.memmap(path, kind, "r", offset=start, shape=(left // kind.itemsize,)) if left else numpy.empty(0, kind)
     )
@@ -148,16 +150,19 @@ def read_stored(directory: Path) -> StoredDistributions:
 
 
 def clustered(samples: Sequence[Array]) -> Mean:
-    """The mean over all positions of all samples, and its standard error, clustered by sample."""
+    """Return the mean over all positions of all samples, with its standard error clustered by sample."""
     return ratio_of_sums([float(one.sum(dtype=numpy.float64)) for one in samples], [len(one) for one in samples])
 
 
 def quantile(samples: Sequence[Array], share: float) -> Mean:
-    """The value below which a share of all positions lies, and its standard error.
+    """Return a quantile over all positions of all samples, and its standard error.
 
-    Woodruff's method: how well the share of positions below that value is known, clustered by sample, read off at the
-    quantiles that much higher and lower. See Woodruff, Confidence Intervals for Medians and Other Position Measures
-    (1952).
+    The error is by Woodruff's method: the standard error of the fraction of positions below the quantile, clustered by
+    sample, is converted to the distance between the quantiles that much higher and lower. See Woodruff, Confidence
+    Intervals for Medians and Other Position Measures (1952).
+
+    Args:
+        share: the quantile, 0 to 1.
     """
     everything = numpy.concatenate(samples)
     value = float(numpy.quantile(everything, share))

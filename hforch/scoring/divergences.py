@@ -1,4 +1,4 @@
-"""How far a job's next-token distributions are from its baseline's, text by text, and over all texts."""
+"""Compare a job's next-token distributions with its baseline's, for each text and over all texts."""
 
 from __future__ import annotations
 
@@ -23,17 +23,17 @@ from hforch.scoring.distributions import (
 from hforch.scoring.token_reading import ScoredPart, Text, rounded
 
 EARLY = 16  # positions, for flips_early
-WORST, SHOWN_TOKENS = 3, 5  # positions of a sample that are kept in full, and tokens of each
-BEFORE = 12  # tokens before such a position that are kept with it, as text
+WORST, SHOWN_TOKENS = 3, 5  # positions of a sample that are stored in full, and tokens of each
+BEFORE = 12  # tokens before such a position that are stored with it, as text
 
 
 @dataclass
 class Compared:
-    """One text of the baseline's, as the job reads it.
+    """A comparison of both distributions on one baseline answer.
 
     Attributes:
-        start: its first position in what the baseline has kept.
-        decode: token ids to text.
+        start: index of the answer's first position in the stored distributions.
+        decode: converts token ids to text.
     """
 
     text: Text
@@ -45,7 +45,7 @@ class Compared:
     worst: list[tuple[float, int, dict[str, Any]]] = field(default_factory=list)
 
     def add(self, start: int, logits: Array) -> None:
-        """Positions from `start` on; logits of shape (positions, vocabulary)."""
+        """Add positions from `start`; `logits` has the shape (positions, vocabulary)."""
         here = slice(self.start + start, self.start + start + len(logits))
         ids, reference = numpy.asarray(self.kept.ids[here]), numpy.asarray(self.kept.log_probabilities[here])
         log_normalizer = normalizer(logits)
@@ -99,7 +99,7 @@ class Compared:
 
 
 def summary(found: Sequence[Compared]) -> ScoredPart:
-    """Return the metrics over all texts of a baseline."""
+    """Return the metrics over all answers of a baseline."""
     kls, agreed = [one.kl for one in found], [one.agreement for one in found]
     kl, agreement, p99 = clustered(kls), clustered(agreed), quantile(kls, 0.99)
     early = [numpy.array([not one[:EARLY].all()]) for one in agreed]

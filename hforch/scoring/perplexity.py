@@ -1,4 +1,4 @@
-"""How well a loaded model foretells a given text: perplexity, and bits per byte."""
+"""Compute the perplexity and bits per byte of a text."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ from hforch.scoring.distributions import Array, clustered, normalizer
 from hforch.scoring.preflight import load_text
 from hforch.scoring.token_reading import ScoredPart, Text, cut, read_rows, rounded
 
-LARGEST = 700.0  # nats a token; beyond, perplexity is larger than a float can be
-MOST_PIECES = 8  # tokens that one character may be cut into
+LARGEST = 700.0  # nats per token; above it, perplexity overflows a float
+MOST_PIECES = 8  # maximum number of tokens for one character
 
 
 def on_text(job: Job, logit_reader: LogitReader, engine: Engine) -> ScoredPart[OnText]:
-    """Perplexity and bits per byte on a text, each token of it but the first read once with what comes before.
+    """Return perplexity and bits per byte of a text; each token but the first is scored once, given its context.
 
     Raises:
-        ConfigError: it cannot be had.
+        ConfigError: the text cannot be read.
     """
     scoring = job.scoring.text
     assert scoring is not None
@@ -34,7 +34,7 @@ def on_text(job: Job, logit_reader: LogitReader, engine: Engine) -> ScoredPart[O
     window = min(scoring.window, engine.context_length or scoring.window)
     first, *others = windows(ids, window, min(scoring.stride or window // 2, window - 1))
     per_window: list[Array] = []
-    for batch in [[first], *cut(others, job.scoring.batch_size)]:  # the others are shorter, and would be padded
+    for batch in [[first], *cut(others, job.scoring.batch_size)]:  # the others are shorter and would need padding
 
         def look(row: int, start: int, logits: Array, batch: Sequence[Text] = batch) -> Array:
             tokens = numpy.array(batch[row].ids[start : start + len(logits)])[:, None]
@@ -45,9 +45,9 @@ def on_text(job: Job, logit_reader: LogitReader, engine: Engine) -> ScoredPart[O
     mean = clustered(per_window)
     if not mean.value < LARGEST or size <= 0:
         reason = (
-            "the text is one character"
+            "the text has only one character"
             if size <= 0
-            else "the text's tokens are too unlikely: its perplexity is no number"
+            else "the text's tokens are too unlikely: perplexity overflows"
         )
         return ScoredPart(not_on_text(reason))
     bits = mean.value * (len(ids) - 1) / math.log(2) / size
@@ -69,12 +69,12 @@ def on_text(job: Job, logit_reader: LogitReader, engine: Engine) -> ScoredPart[O
 
 
 def not_on_text(reason: str) -> OnText:
-    """Return the part of the record where no text was scored."""
+    """Return the part of the record for a text that was not scored."""
     return OnText(absent=dict.fromkeys(SCORE_PARTS["on_text"], reason))
 
 
 def _bytes_of_first(ids: Sequence[int], vocabulary: Vocabulary) -> int:
-    """The bytes of a text's first token, which is not scored; of a piece of a character, its share of that."""
+    """Return the bytes of a text's first token, which is not scored; a part of a character counts proportionally."""
     if ids[0] in vocabulary.special:
         return 0
     for number in range(1, 1 + min(len(ids), MOST_PIECES)):
@@ -85,8 +85,10 @@ def _bytes_of_first(ids: Sequence[int], vocabulary: Vocabulary) -> int:
 
 
 def windows(ids: Sequence[int], window: int, stride: int) -> Iterator[Text]:
-    """Pieces of at most `window` tokens such that each token but the first is in just one piece's text; behind the
-    first piece `stride` tokens are new in each, and the others before them are its prompt."""
+    """Yield windows of at most `window` tokens that score each token but the first exactly once.
+
+    After the first window, each scores `stride` new tokens; the tokens before them are its prompt.
+    """
     yield Text("0", ids[:1], ids[1:window])
     for number, end in enumerate(range(window, len(ids), stride), 1):
         yield Text(str(number), ids[end + stride - window : end], ids[end : end + stride])

@@ -1,4 +1,4 @@
-"""What can be told of scoring before anything is answered: its text, its k, and the size of what will be kept."""
+"""Check scoring settings before a run, estimate the size of distributions, and read the header of stored ones."""
 
 from __future__ import annotations
 
@@ -14,36 +14,39 @@ from hforch.utils.paths import expanded, open_file, read_text
 
 MAGIC = b"hforch-distributions-1\n"
 SHIPPED = Path(__file__).parent / "plain_english.txt"
-BYTES_A_TOKEN = 8  # its id, and its log-probability
-LONGEST_HEAD = 64 * 2**20  # bytes of what the distributions say of themselves
-MOST_TOKENS = 2**24  # of a vocabulary
+BYTES_A_TOKEN = 8  # id and log-probability
+LONGEST_HEAD = 64 * 2**20  # bytes of the header of distributions
+MOST_TOKENS = 2**24  # maximum size of a vocabulary
 
 
 def mistakes(job: Job, vocabulary: int | None, text_tokens: int | None = None) -> Iterator[Mistake]:
-    """What cannot be scored.
+    """Yield errors in the scoring settings.
 
     Args:
-        vocabulary: how many tokens the model has; None as long as that is not known.
-        text_tokens: how many the text has.
+        vocabulary: the vocabulary size of the model; None if unknown.
+        text_tokens: the number of tokens of the text; None if unknown.
     """
     kept, text = job.scoring.baseline, job.scoring.text
     if kept and vocabulary is not None and kept.top_k > vocabulary:
-        problem = f"is {kept.top_k}, and the model has {vocabulary} tokens"
-        yield Mistake("scoring.baseline.top_k", problem, None, f"take at most {vocabulary}; 256 is enough for most")
+        problem = f"must be at most {vocabulary}, the model's vocabulary size; got {kept.top_k}"
+        yield Mistake(
+            "scoring.baseline.top_k", problem, None, f"use at most {vocabulary}; 256 is enough for most models"
+        )
     if text and text_tokens is not None and text_tokens > text.max_tokens:
-        problem = f"is {text.max_tokens}, and the text has {text_tokens} tokens"
-        yield Mistake("scoring.text.max_tokens", problem, None, "take a shorter text, or raise it")
+        problem = f"is {text.max_tokens}; the text has {text_tokens} tokens"
+        yield Mistake("scoring.text.max_tokens", problem, None, "use a shorter text or increase the limit")
     if text and text_tokens is not None and text_tokens < 2:
-        problem = "the text has one token, and there is nothing before it to foretell it from"
-        yield Mistake("scoring.text.path", problem, None, "take a longer text")
+        problem = "the text has only one token; scoring needs at least two"
+        yield Mistake("scoring.text.path", problem, None, "use a longer text")
 
 
 def stored_mb(job: Job, answers: int) -> float | None:
-    """What a baseline's distributions will take on disk at most, in MB of a million bytes; None if it keeps none, or
-    the length of its answers has no limit.
+    """Return the maximum size of a baseline's distributions on disk, in MB (10^6 bytes).
+
+    None if it stores none, or if the length of its answers is not limited.
 
     Args:
-        answers: how many inputs it answers.
+        answers: the number of inputs.
     """
     longest = job.generation.max_new_tokens or job.generation.max_length
     if job.scoring.baseline is None or longest is None:
@@ -52,10 +55,10 @@ def stored_mb(job: Job, answers: int) -> float | None:
 
 
 def is_scored(record: Mapping[str, Any], job: Job, directory: Path, baseline: Path | None) -> bool:
-    """Whether nothing of a job's scores is missing, and they are against the answers that its baseline has now.
+    """Return whether a job's scores are complete and refer to its baseline's current answers.
 
     Args:
-        directory: the job's own, `baseline` that of the job it is compared with.
+        baseline: the directory of the baseline job; None without one.
     """
     if not job.scoring.is_requested:
         return True
@@ -72,44 +75,46 @@ def is_scored(record: Mapping[str, Any], job: Job, directory: Path, baseline: Pa
 
 
 def describe_stored(directory: Path) -> dict[str, Any]:
-    """What the distributions in a directory are of.
+    """Return the header of the distributions in a directory, and where their data starts.
 
     Raises:
-        OSError, ValueError: there are none.
+        OSError, ValueError: the file cannot be read, or its header is invalid.
     """
     path = directory / DISTRIBUTIONS
     with open_file(path) as file:
         if file.readline(len(MAGIC)) != MAGIC:
-            raise ValueError(f"{path} holds no distributions")
+            raise ValueError(f"{path} is not a distributions file")
         about = parse_json(file.readline(LONGEST_HEAD))
         kinds = {"k": int, "vocabulary": int, "tokenizer": str, "of": str}
         whole = isinstance(about, dict) and all(type(about.get(name)) is kind for name, kind in kinds.items())
         if not whole or not 0 < about["k"] <= MOST_TOKENS:
-            raise ValueError(f"{path} does not say what its distributions are of")
+            raise ValueError(f"{path} has an invalid header")
         return {**about, "start": file.tell()}
 
 
 def load_text(scoring: TextScoring) -> str:
-    """The text that is to be read.
+    """Return the text to score.
 
     Raises:
-        ConfigError: it cannot be had, or there is nothing in it.
+        ConfigError: the text cannot be read or decoded, or is empty.
     """
     path = SHIPPED if scoring.path is None else expanded(scoring.path)
     try:
         text = read_text(path, scoring.encoding if scoring.path is not None else "utf-8")
     except LookupError:
-        raise ConfigError([Mistake("scoring.text.encoding", f"there is no encoding {scoring.encoding}")]) from None
+        raise ConfigError([Mistake("scoring.text.encoding", f"unknown encoding '{scoring.encoding}'")]) from None
     except UnicodeDecodeError as error:
-        problem = f"{scoring.path} is not {scoring.encoding}: byte {error.start} fits no character"
-        hint = "say which encoding it has with scoring.text.encoding"
+        problem = f"{scoring.path} is not valid {scoring.encoding}: invalid byte at offset {error.start}"
+        hint = "set its encoding with scoring.text.encoding"
         raise ConfigError([Mistake("scoring.text.path", problem, None, hint)]) from None
     except UnicodeError as error:
-        raise ConfigError([Mistake("scoring.text.encoding", f"{scoring.encoding} reads no text: {error}")]) from None
+        raise ConfigError(
+            [Mistake("scoring.text.encoding", f"{scoring.encoding} cannot decode text: {error}")]
+        ) from None
     except OSError as error:
-        problem = f"{scoring.path} cannot be read: {(error.strerror or str(error)).lower()}"
-        hint = "a path is taken from the folder in which hforch is started"
+        problem = f"cannot read {scoring.path}: {(error.strerror or str(error)).lower()}"
+        hint = "relative paths start at the working directory"
         raise ConfigError([Mistake("scoring.text.path", problem, None, hint)]) from None
     if not text.strip():
-        raise ConfigError([Mistake("scoring.text.path", f"{scoring.path} has no text in it")])
+        raise ConfigError([Mistake("scoring.text.path", f"{scoring.path} is empty")])
     return text

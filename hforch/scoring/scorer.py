@@ -1,4 +1,4 @@
-"""Scoring: what the loaded model makes of given tokens, once the answers are there. See docs/metrics.md."""
+"""Score given tokens with the loaded model, after generation. See docs/metrics.md."""
 
 from __future__ import annotations
 
@@ -34,12 +34,11 @@ EMPTY = "all answers of the baseline are empty"
 def score(
     job: Job, directory: Path, baseline: Path | None, loaded: LoadedModel, tokenizer: str
 ) -> tuple[Scores, list[ScoringError]]:
-    """Score a job that has answered; return what the record says of it, and why parts could not be scored.
+    """Score a job after generation; return the scores for the record, and the errors of parts that failed.
 
     Args:
-        baseline: the directory of the job that this one is compared with; its own for a baseline; None if there is
-            none.
-        tokenizer: what tells its tokenizer from others.
+        baseline: the directory of the baseline job; for a baseline, its own directory; None without one.
+        tokenizer: the identity of the job's tokenizer.
     """
     assert loaded.logit_reader is not None
     started = time.perf_counter()
@@ -51,7 +50,7 @@ def score(
     def scored(work: Callable[[], ScoredPart[Part]], otherwise: Callable[[str], Part]) -> Part:
         try:
             one = work()
-        except ScoringError as error:  # the other part is kept
+        except ScoringError as error:  # continue with the other part
             failed.append(error)
             return otherwise(str(error))
         metrics.update(one.metrics)
@@ -74,7 +73,7 @@ def _against(
     job: Job, directory: Path, baseline: Path | None, loaded: LoadedModel, logit_reader: LogitReader, tokenizer: str
 ) -> ScoredPart[AgainstBaseline]:
     if baseline is None:
-        return ScoredPart(not_against_baseline("no other job differs in how its model is loaded"))
+        return ScoredPart(not_against_baseline("no baseline: no other job differs only in how its model is loaded"))
     if baseline.resolve() == directory.resolve():
         found = keep_baseline(job, directory, logit_reader, tokenizer)
     else:
@@ -86,18 +85,18 @@ def _against(
 
 
 def keep_baseline(job: Job, directory: Path, logit_reader: LogitReader, tokenizer: str) -> ScoredPart[AgainstBaseline]:
-    """Read the job's own answers, and keep the distributions for the jobs that are compared with it.
+    """Score the baseline's own answers, and store the distributions for the jobs that are compared with it.
 
     Args:
-        tokenizer: its identity; jobs with another one cannot be compared.
+        tokenizer: the identity of the tokenizer; jobs with another one cannot be compared.
 
     Raises:
-        ScoringError: there is nothing to read, or it cannot be kept.
+        ScoringError: there are no answers, or the vocabulary is smaller than top_k.
     """
     assert job.scoring.baseline is not None
     k = job.scoring.baseline.top_k
     if k > logit_reader.vocabulary:
-        raise ScoringError(f"scoring.baseline.top_k is {k}, and the model gives {logit_reader.vocabulary} logits")
+        raise ScoringError(f"scoring.baseline.top_k is {k}, but the model has only {logit_reader.vocabulary} logits")
     texts = answers(directory)
     digest = digest_of_texts(texts)
     about = {
@@ -133,13 +132,13 @@ def against_baseline(
     decode: Decode,
     context: int | None = None,
 ) -> ScoredPart[AgainstBaseline]:
-    """Read the baseline's answers, and say how far the next-token distributions are from the baseline's.
+    """Score the baseline's answers, and compare the next-token distributions with the baseline's.
 
     Args:
-        context: how many tokens the model can read; None if that has no bound.
+        context: the context length of the model in tokens; None if unlimited.
 
     Raises:
-        ScoringError: the baseline has left nothing to compare with.
+        ScoringError: the baseline has no distributions, or other answers than those.
     """
     try:
         kept = read_stored(baseline)
@@ -150,12 +149,12 @@ def against_baseline(
         return ScoredPart(not_against_baseline(reason, of))
     texts = answers(baseline)
     if digest_of_texts(texts) != of:
-        raise ScoringError(f"the baseline {baseline} has other answers than its distributions are of")
+        raise ScoringError(f"the distributions of the baseline {baseline} do not match its answers")
     if not texts:
         return ScoredPart(not_against_baseline(EMPTY, of))
     longest = max(len(one.prompt) + len(one.ids) for one in texts)
     if context is not None and longest > context:
-        reason = f"an answer of the baseline's has {longest} tokens with its prompt, and this model reads {context}"
+        reason = f"a baseline answer with its prompt has {longest} tokens; the context of this model is {context}"
         return ScoredPart(not_against_baseline(reason, of))
     per_sample = [Compared(one, start, kept, decode) for one, start in zip(texts, _starts(texts), strict=True)]
     place = {id(one.text): one for one in per_sample}
@@ -175,10 +174,10 @@ def against_baseline(
 
 
 def not_against_baseline(reason: str, of: str | None = None) -> AgainstBaseline:
-    """Return the part of the record where nothing was scored against a baseline.
+    """Return the part of the record for a job that was not scored against a baseline.
 
     Args:
-        of: the digest of the baseline's answers, if there are such.
+        of: the digest of the baseline's answers, if any.
     """
     part = AgainstBaseline(absent=dict.fromkeys(SCORE_PARTS["against_baseline"], reason))
     if of is not None:
@@ -187,10 +186,10 @@ def not_against_baseline(reason: str, of: str | None = None) -> AgainstBaseline:
 
 
 def answers(directory: Path) -> list[Text]:
-    """What a job has answered, the first time each input was asked; answers of no tokens have no positions.
+    """Return a job's answers in the first repeat, in input order, without empty answers.
 
     Raises:
-        ScoringError: it has answered nothing.
+        ScoringError: no sample succeeded.
     """
     found = {
         sample["index"]: Text(sample["input_id"], sample["prompt_ids"], sample["output_ids"])
@@ -199,12 +198,12 @@ def answers(directory: Path) -> list[Text]:
     }
     texts = [found[index] for index in sorted(found) if found[index].ids]
     if not found:
-        raise ScoringError(f"{directory} has no answers to read: {_why(directory)}")
+        raise ScoringError(f"no answers to score in {directory}: {_why(directory)}")
     return texts
 
 
 def digest_of_texts(texts: Sequence[Text]) -> str:
-    """What tells the answers that distributions are of from others."""
+    """Return a digest that identifies the answers of stored distributions."""
     told = [[one.id, list(one.prompt), list(one.ids)] for one in texts]
     return hashlib.sha256(json.dumps(told).encode()).hexdigest()
 
@@ -213,18 +212,20 @@ def _why(directory: Path) -> str:
     try:
         record = read_record(directory)
     except (OSError, ValueError):
-        return "it has not been run"
+        return "the job was not run"
     error = (record.get("error") or {}).get("message")
     totals = record.get("totals") or {}
-    failed = f"{totals['failed']} of its {totals.get('samples')} samples failed" if totals.get("failed") else None
-    return first_line(str(error or failed or f"its status is {record.get('status')}"))
+    failed = f"{totals['failed']} of {totals.get('samples')} samples failed" if totals.get("failed") else None
+    return first_line(str(error or failed or f"status {record.get('status')}"))
 
 
 def _not_comparable(about: Mapping[str, Any], logit_reader: LogitReader, tokenizer: str) -> str | None:
     if about["tokenizer"] != tokenizer:
-        return "the baseline has another tokenizer"
+        return "the baseline has a different tokenizer"
     if about["vocabulary"] != logit_reader.vocabulary:
-        return f"the baseline's vocabulary has {about['vocabulary']} tokens, and this model's {logit_reader.vocabulary}"
+        return (
+            f"vocabulary sizes differ: {about['vocabulary']} in the baseline, {logit_reader.vocabulary} in this model"
+        )
     return None
 
 

@@ -1,4 +1,4 @@
-"""What all scoring needs: texts as token ids, their reading in batches, and what is found."""
+"""Compute logits of texts in batches, for all kinds of scoring."""
 
 from __future__ import annotations
 
@@ -19,16 +19,16 @@ Part = TypeVar("Part", AgainstBaseline, OnText)
 
 
 class ScoringError(HforchError):
-    """A job could not be scored; its answers are there."""
+    """Scoring failed; the job's answers are not affected."""
 
 
 @dataclass
 class ScoredPart(Generic[Part]):
-    """What one part of scoring found.
+    """The result of one part of scoring.
 
     Attributes:
-        part: what the record says of it, with the reasons for metrics that are not known.
-        metrics: by name; `NAME_se` is the standard error of NAME.
+        part: the part for the record, with the reasons for missing metrics.
+        metrics: values by name; `NAME_se` is the standard error of NAME.
     """
 
     part: Part
@@ -37,7 +37,7 @@ class ScoredPart(Generic[Part]):
 
 @dataclass(frozen=True)
 class Text:
-    """A text behind its prompt, as token ids."""
+    """A text after its prompt, as token ids."""
 
     id: str
     prompt: Sequence[int]
@@ -45,7 +45,7 @@ class Text:
 
 
 def rounded(metrics: dict[str, float | None]) -> dict[str, float | None]:
-    """Return metrics as records have them; None for those that are not finite."""
+    """Return metrics rounded for the record; None for values that are not finite."""
     return {
         name: None if value is None or not math.isfinite(value) else round(value, 8) for name, value in metrics.items()
     }
@@ -54,17 +54,17 @@ def rounded(metrics: dict[str, float | None]) -> dict[str, float | None]:
 def read_rows(
     logit_reader: LogitReader, batch: Sequence[Text], chunk: int, look: Callable[[int, int, Array], Any]
 ) -> list[list[Any]]:
-    """Let a batch be read, and look at the logits of each row's own positions.
+    """Compute the logits of a batch, and call `look` with those of each row, without padding.
 
     Args:
-        look: gets the row, its first position, and logits of shape (positions, vocabulary); rows are looked at by
-            several threads, each row by one at a time.
+        look: called with the row, its first position, and logits of shape (positions, vocabulary); in several threads
+            for different rows, in one at a time for each row.
 
     Returns:
-        what it returned, by row.
+        The results of `look`, by row.
 
     Raises:
-        ScoringError: the model could not read, or `look` found what it gives to be no numbers (ValueError).
+        ScoringError: the model failed, or `look` raised ValueError, such as for NaN logits.
     """
     found: list[list[Any]] = [[] for _ in batch]
     with ThreadPoolExecutor() as pool:
@@ -81,10 +81,10 @@ def read_rows(
 
 
 def _read(logit_reader: LogitReader, batch: Sequence[Text], chunk: int) -> Iterator[tuple[int, Array]]:
-    """What a logit reader reads; an error of its library is told as one of scoring.
+    """Yield the chunks of a logit reader, with any error converted to ScoringError.
 
     Raises:
-        ScoringError: it could not read.
+        ScoringError: the model failed.
     """
     try:
         with out_of_memory.translating("use a smaller scoring.batch_size or scoring.chunk"):
@@ -92,10 +92,10 @@ def _read(logit_reader: LogitReader, batch: Sequence[Text], chunk: int) -> Itera
     except HforchError as error:
         raise ScoringError(str(error)) from error
     except Exception as error:
-        raise ScoringError(f"the model could not read given tokens: {first_line(error)}") from error
+        raise ScoringError(f"the model could not score the tokens: {first_line(error)}") from error
 
 
 def cut(texts: Sequence[Text], size: int) -> Iterator[Sequence[Text]]:
-    """The texts in batches."""
+    """Yield the texts in batches."""
     for start in range(0, len(texts), size):
         yield texts[start : start + size]

@@ -1,4 +1,4 @@
-"""Standard errors of means over positions, clustered by sample: the positions of one text are alike."""
+"""Standard errors of means over positions, clustered by sample, since positions of one text are not independent."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Mean:
-    """A mean, and its standard error; None where there is one sample only."""
+    """A mean and its standard error; a single sample has None as error."""
 
     value: float
     error: float | None
 
 
 def ratio_of_sums(sums: Sequence[float], numbers: Sequence[float]) -> Mean:
-    """The mean over all positions of all samples, and its standard error as of a ratio of sums over samples.
+    """Return the mean over all positions of all samples, with the standard error of a ratio of sums over samples.
 
     With m samples, s_i the sum and n_i the number of positions of sample i, N the sum of all n_i, and r the mean:
     error^2 = m / (m - 1) * sum((s_i - r * n_i)^2) / N^2. See Cochran, Sampling Techniques, 3rd edition, chapter 6.

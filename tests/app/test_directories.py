@@ -122,7 +122,9 @@ def test_a_job_with_truncated_samples_is_resumed(tmp_path: Path) -> None:
     before = contents(tmp_path)
     for words in ([], ["--dry-run"]):
         refused = hforch("resume", str(tmp_path), *words, code=2).stderr
-        assert f"{broken}:2 is no sample of this run: it is not JSON" in refused and "--skip-damaged" in refused
+        assert (
+            f"{broken}:2 is not a sample of this run: it is not valid JSON" in refused and "--skip-damaged" in refused
+        )
     assert contents(tmp_path) == before
     assert "samples done" in hforch("resume", str(tmp_path), "--skip-damaged", "--dry-run").stdout
     hforch("resume", str(tmp_path), "--skip-damaged")
@@ -135,12 +137,12 @@ def test_a_job_with_truncated_samples_is_resumed(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "text", "told"),
     [
-        ("0/record.json", '{"schema_version": 99}', "newer"),
-        ("0/record.json", "[1]", "no record of hforch"),
-        ("0/record.json", "{}", "no record of hforch"),
-        ("0/record.json", '{"schema_version": 1}', "lacks status"),
-        ("sweep.json", '{"schema_version": 1}', "lacks asked"),
-        ("sweep.json", '{"schema_version": 1, "asked": {"overrides": []}, "jobs": [{}]}', "which jobs it has"),
+        ("0/record.json", '{"schema_version": 99}', "upgrade hforch"),
+        ("0/record.json", "[1]", "not an hforch record"),
+        ("0/record.json", "{}", "not an hforch record"),
+        ("0/record.json", '{"schema_version": 1}', "status is missing"),
+        ("sweep.json", '{"schema_version": 1}', "asked is missing"),
+        ("sweep.json", '{"schema_version": 1, "asked": {"overrides": []}, "jobs": [{}]}', "not a valid sweep file"),
     ],
 )
 def test_a_damaged_record_is_reported_and_nothing_is_changed(tmp_path: Path, name: str, text: str, told: str) -> None:
@@ -154,7 +156,7 @@ def test_a_damaged_record_is_reported_and_nothing_is_changed(tmp_path: Path, nam
 def test_a_damaged_record_of_a_run_is_reported(tmp_path: Path) -> None:
     run(tmp_path)
     change(tmp_path / "record.json", overrides="x")
-    assert "record.json is not as hforch writes it: overrides" in hforch("resume", str(tmp_path), code=2).stderr
+    assert "record.json is not a valid record: overrides" in hforch("resume", str(tmp_path), code=2).stderr
     change(tmp_path / "record.json", overrides=None)
     assert "does not contain the command line" in hforch("resume", str(tmp_path), code=2).stderr
 
@@ -167,7 +169,7 @@ def test_job_directories_outside_the_sweep_are_refused(tmp_path: Path, directory
     whole["jobs"][0]["directory"] = directory
     file.write_text(json.dumps(whole))
     for verb in ("resume", "compare"):
-        assert "does not say which jobs it has" in hforch(verb, str(tmp_path / "s"), code=2).stderr
+        assert "not a valid sweep file" in hforch(verb, str(tmp_path / "s"), code=2).stderr
 
 
 @pytest.mark.parametrize("name", ["samples.jsonl", "hforch.log", ".hydra/config.yaml", ".hydra", "report.html"])
@@ -210,7 +212,7 @@ def test_damaged_lines_of_a_sweep_are_skipped_and_run_again(tmp_path: Path, laun
     lines = file.read_bytes().splitlines(keepends=True)
     file.write_bytes(b"".join([lines[0], b'{"a": 1}\n', *lines[2:], lines[0]]))
     refused = hforch("resume", str(tmp_path), code=2).stderr
-    assert f"{file} has 2 lines" in refused and "2 (it has no index), 5 (line 1 has" in refused
+    assert f"{file} has 2 lines" in refused and "2 (index is missing), 5 (it has the same input" in refused
     hforch("resume", str(tmp_path), "--skip-damaged")
     assert sorted(one["index"] for one in read_samples(tmp_path / "1")) == list(range(len(lines)))
     assert "skipped" not in hforch("compare", str(tmp_path)).stdout

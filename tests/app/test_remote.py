@@ -112,7 +112,7 @@ def test_missing_ids_without_a_reason_are_reported_as_damage(run: Path, tmp_path
     del first["absent"]["output_ids"]
     file.write_text("".join(json.dumps(one) + "\n" for one in (first, *others)))
     done = hforch("compare", str(directory), code=2)
-    assert ":1 is no sample of this run: it has neither an error nor an answer" in done.stderr
+    assert ":1 is not a sample of this run: it has neither an error nor an answer" in done.stderr
 
 
 # ---------------------------------------------------------------- comparing
@@ -137,7 +137,7 @@ def test_a_limit_on_a_missing_metric_is_not_met(sweep: Path) -> None:
     comparison = compare(read_jobs([sweep]))
     decision = decide(comparison, read_bounds(["peak_rss_mb<=100000"]), "tokens_per_s")
     refused = {row.entry.get("backend.remote"): why for row, why in decision.refused}
-    assert refused == {True: [f"peak_rss_mb is not known: {WHY}"]}
+    assert refused == {True: [f"peak_rss_mb is not available: {WHY}"]}
     assert decision.winner is not None and not decision.winner.entry.get("backend.remote")
 
 

@@ -81,9 +81,9 @@ def test_compare_shows_scores_and_decides_by_them(scored: tuple[Path, str]) -> N
 def test_compare_with_another_baseline_shows_no_scores(scored: tuple[Path, str]) -> None:
     directory, _ = scored
     others = rows(directory, "--baseline", "backend=openvino,precision=fp32")
-    told = f"no KL and flips here: they were taken against {directory.name}/1, and not against this baseline"
+    told = f"KL divergence and flips omitted: they were computed against {directory.name}/1, another baseline"
     assert told in others[0]["notes"] and others[0]["metrics"]["kl_mean"] is None
-    assert not any("taken against" in note for note in rows(directory)[0]["notes"])
+    assert not any("computed against" in note for note in rows(directory)[0]["notes"])
 
 
 def test_a_frozen_recipe_contains_scores_and_does_not_score_again(scored: tuple[Path, str], tmp_path: Path) -> None:
@@ -149,7 +149,7 @@ def test_with_another_tokenizer_only_bits_per_byte_are_comparable(tiny_gpt2: Pat
     _, row = rows(tmp_path / "sweep", "--baseline", f"model.path={tiny_gpt2}")
     assert row["metrics"]["kl_mean"] is None and row["metrics"]["flips_early"] is None
     assert row["metrics"]["ppl_ratio"] is None and row["metrics"]["bits_per_byte"] > 0
-    assert "no divergence from the baseline's distributions: the baseline has another tokenizer" in row["notes"]
+    assert "not scored against the baseline: the baseline has a different tokenizer" in row["notes"]
 
 
 @pytest.mark.parametrize(
@@ -157,9 +157,9 @@ def test_with_another_tokenizer_only_bits_per_byte_are_comparable(tiny_gpt2: Pat
     [
         (("prompt=raw,question",), "no baseline: no two jobs differ only in how the model is loaded"),
         (("precision=fp32,int8", "backend=openvino", 'scoring.baseline.of="precision=int4"'), "no job has precision"),
-        (("precision=fp32,int8", "backend=openvino", "scoring.baseline.of=nonsense"), "'nonsense' is no baseline"),
-        (("precision=fp32,int8", "backend=openvino", "scoring.baseline.top_k=9999"), "scoring.baseline.top_k: is 9999"),
-        (("precision=fp32,int8", "backend=openvino", "scoring.text.path=no.txt"), "scoring.text.path: no.txt cannot"),
+        (("precision=fp32,int8", "backend=openvino", "scoring.baseline.of=nonsense"), "'nonsense' is not a valid"),
+        (("precision=fp32,int8", "backend=openvino", "scoring.baseline.top_k=9999"), "scoring.baseline.top_k: must be"),
+        (("precision=fp32,int8", "backend=openvino", "scoring.text.path=no.txt"), "scoring.text.path: cannot read no"),
     ],
 )
 def test_invalid_scoring_is_refused_before_anything_is_run(

@@ -109,7 +109,7 @@ def test_jobs_that_are_equal_for_their_backend_run_once(tmp_path: Path) -> None:
     assert not (tmp_path / "1" / "samples.jsonl").exists()
     assert found["1"]["metrics"] == found["0"]["metrics"]
     assert "job 1 (ov_config=kv_u8) is identical to job 0 for its backend" in done.stdout
-    assert "run once" in done.stdout.partition("records:")[2]
+    assert "same outputs as job 0" in done.stdout.partition("records:")[2]
 
 
 def test_a_shared_model_gives_the_same_texts_as_separate_runs(tmp_path: Path, tiny_gpt2: Path) -> None:
@@ -483,7 +483,7 @@ def test_joblib_gives_the_same_records_and_notes_parallel_measurements(tmp_path:
         assert (alone[name]["parallel"], beside[name]["parallel"]) == (False, True)
         share = max(1, len(os.sched_getaffinity(0)) // 2)
         assert beside[name]["job"]["runtime"]["threads"] == share
-    assert "all jobs were measured while others ran" in done.stdout
+    assert "all jobs were measured in parallel with others" in done.stdout
     assert (tmp_path / "two" / "comparison.json").is_file()
 
 

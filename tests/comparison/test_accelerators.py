@@ -1,4 +1,4 @@
-"""Energy in comparisons, GPUs that jobs shared, and machines whose accelerators older records named."""
+"""Comparisons of energy, of jobs that shared a GPU, and of machines in older records."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def job(directory: Path, name: str, speed: float, memory: float, joules: float |
 
 @pytest.fixture
 def sweep(tmp_path: Path) -> Path:
-    """The fastest job and the one that takes least energy shared its GPU."""
+    """A sweep of three jobs; the fastest, which uses the least energy, shared its GPU."""
     job(tmp_path / "s" / "0", "fp32", 10.0, 900.0, 30.0)
     job(tmp_path / "s" / "1", "int8", 20.0, 500.0, 20.0)
     job(tmp_path / "s" / "2", "int4", 99.0, 600.0, 1.0, **SHARED)
@@ -50,17 +50,17 @@ def test_a_job_that_shared_its_gpu_is_not_the_fastest(sweep: Path) -> None:
     found = decided(sweep)
     assert found.winner is not None
     assert found.winner.entry.name == "1"
-    assert found.reason.endswith("; 1 measured on a shared GPU is not ranked")
+    assert found.reason.endswith("; not ranked: 1 measured on a shared GPU")
 
 
 @pytest.mark.parametrize("metric", ["energy_j", "joules_per_token"])
-def test_nor_does_it_take_the_least_energy(metric: str, sweep: Path) -> None:
+def test_a_job_that_shared_its_gpu_is_not_the_most_efficient(metric: str, sweep: Path) -> None:
     found = decided(sweep, optimize=metric)
     assert found.winner is not None
     assert found.winner.entry.name == "1"
 
 
-def test_its_memory_is_its_own(tmp_path: Path) -> None:
+def test_memory_is_ranked_on_a_shared_gpu(tmp_path: Path) -> None:
     job(tmp_path / "0", "fp32", 10.0, 900.0)
     job(tmp_path / "1", "int8", 20.0, 500.0, **SHARED)
     found = decided(tmp_path, "peak_rss_mb<=600", optimize="peak_rss_mb")
@@ -69,7 +69,7 @@ def test_its_memory_is_its_own(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("bound", ["tokens_per_s>=1", "ttft_ms<=1000", "energy_j<=1000", "power_w<=1000"])
-def test_it_meets_no_bound_on_speed_or_energy(bound: str, sweep: Path) -> None:
+def test_a_job_that_shared_its_gpu_meets_no_limit_on_speed_or_energy(bound: str, sweep: Path) -> None:
     found = decided(sweep, bound)
     assert [row.entry.name for row in found.qualified] == ["0", "1"]
     ((row, (why,)),) = found.refused
@@ -77,11 +77,11 @@ def test_it_meets_no_bound_on_speed_or_energy(bound: str, sweep: Path) -> None:
     assert why == f"{read_bounds([bound])[0].metric} was measured on a shared GPU: {REASON}"
 
 
-def test_speed_takes_it_into_no_pareto_set(sweep: Path) -> None:
+def test_speed_on_a_shared_gpu_does_not_count_in_the_pareto_set(sweep: Path) -> None:
     assert [row.entry.name for row in decided(sweep).pareto] == ["1"]
 
 
-def test_if_all_jobs_shared_a_gpu_none_is_taken(tmp_path: Path) -> None:
+def test_no_job_wins_if_all_shared_a_gpu(tmp_path: Path) -> None:
     job(tmp_path / "0", "fp32", 10.0, 900.0, **SHARED)
     job(tmp_path / "1", "int8", 20.0, 500.0, **SHARED)
     found = decided(tmp_path)
@@ -90,7 +90,7 @@ def test_if_all_jobs_shared_a_gpu_none_is_taken(tmp_path: Path) -> None:
     assert "no job qualifies" in decided(tmp_path, "tokens_per_s>=1").reason
 
 
-def test_its_row_says_why(sweep: Path) -> None:
+def test_the_row_of_a_job_that_shared_its_gpu_states_the_reason(sweep: Path) -> None:
     comparison = compare(read_jobs([sweep]))
     said = f"not ranked by speed or energy: {REASON}"
     assert [said in row.notes for row in comparison.rows] == [False, False, True]
@@ -103,7 +103,7 @@ def columns(directory: Path) -> list[str]:
     return [name for headers, _ in tables(compare(read_jobs([directory]))) for name in headers]
 
 
-def test_energy_has_columns_where_some_job_has_it(sweep: Path, tmp_path: Path) -> None:
+def test_energy_has_columns_if_a_job_has_it(sweep: Path, tmp_path: Path) -> None:
     assert {"energy J", "J/token", "power W"} <= set(columns(sweep))
     job(tmp_path / "cpu" / "0", "fp32", 10.0, 900.0)
     assert not {"energy J", "J/token", "power W"} & set(columns(tmp_path / "cpu"))
@@ -114,11 +114,11 @@ def test_energy_has_columns_where_some_job_has_it(sweep: Path, tmp_path: Path) -
     assert [row["joules_per_token"] for row in rows] == ["0.3", "0.2", "0.01", ""]
 
 
-def test_energy_can_be_bounded_and_optimised(sweep: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_energy_can_be_limited_and_optimized(sweep: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.main(["compare", str(sweep), "--require", "energy_j<=25", "--optimize", "joules_per_token"]) == 0
-    assert "take job 1" in capsys.readouterr().out
+    assert "use job 1" in capsys.readouterr().out
     assert cli.main(["compare", str(sweep), "--require", "energy_j<=5"]) == 3
-    assert "energy_j is 20, not <= 5" in capsys.readouterr().out
+    assert "energy_j is 20, required <= 5" in capsys.readouterr().out
 
 
 def test_energy_with_and_without_the_cpu_packages_is_not_ranked_together(tmp_path: Path) -> None:
@@ -131,25 +131,25 @@ def test_energy_with_and_without_the_cpu_packages_is_not_ranked_together(tmp_pat
     }
     for number, (name, devices) in enumerate(counted.items()):
         metrics = {"tokens_per_s": 1.0, "energy_j": 10.0 + number, "power_w": 5.0, "absent": {}}
-        metrics |= {} if devices is None else {"energy_of": devices}  # older records counted GPUs alone
+        metrics |= {} if devices is None else {"energy_of": devices}  # older records counted GPUs only
         write_job(tmp_path / name, answers(("a", [1])), overrides=[f"prompt={name}"], metrics=metrics)
     comparison = compare(read_jobs([tmp_path]))
     assert [row.counts_packages for row in comparison.rows] == [False, False, True, True, True]
     (note,) = [note for note in comparison.notes if "energy" in note]
-    assert note.endswith("not to be ranked across them: 0, 1")
+    assert note.endswith("do not rank across them. GPUs only: 0, 1")
     found = decided(tmp_path, optimize="energy_j")
     assert found.winner is not None and found.winner.entry.name == "2"
-    assert "2 whose energy was measured of other devices are not ranked with it" in found.reason
+    assert "not ranked: 2 with the energy of other devices" in found.reason
     assert "other devices" not in decided(tmp_path, optimize="tokens_per_s").reason
 
 
-def test_a_job_without_energy_meets_no_bound_on_it(tmp_path: Path) -> None:
+def test_a_job_without_energy_meets_no_limit_on_it(tmp_path: Path) -> None:
     job(tmp_path / "0", "fp32", 10.0, 900.0)
     ((_, why),) = decided(tmp_path, "energy_j<=5").refused
-    assert why == ["energy_j is not known"]
+    assert why == ["energy_j is not available"]
 
 
-def test_the_page_stars_no_job_that_shared_its_gpu(sweep: Path) -> None:
+def test_the_page_data_marks_a_job_that_shared_its_gpu(sweep: Path) -> None:
     entries, seen = first_pass(read_jobs([sweep]))
     summary = collect(compare(entries), seen, [], None, [], None, None).summary
     assert [one["is_shared"] for one in summary["jobs"]] == [False, False, True]
@@ -158,7 +158,7 @@ def test_the_page_stars_no_job_that_shared_its_gpu(sweep: Path) -> None:
     assert [one["unit"] for one in summary["metrics"] if one["name"] == "joules_per_token"] == ["J"]
 
 
-def test_the_pages_chart_of_speed_leaves_it_out(tmp_path: Path) -> None:
+def test_the_speed_chart_omits_a_job_that_shared_its_gpu(tmp_path: Path) -> None:
     for number, (name, more) in enumerate({"fp32": {}, "int8": {}, "int4": SHARED}.items()):
         scores = {"scores": {"metrics": {"kl_mean": 0.1 * number}, "against_baseline": {"baseline": "../0"}}}
         job(tmp_path / str(number), name, 10.0 + number, 500.0, **more, **(scores if number else {}))
@@ -171,7 +171,7 @@ def test_the_pages_chart_of_speed_leaves_it_out(tmp_path: Path) -> None:
 
 
 # ---------------------------------------------------------------- machines
-def test_cards_are_the_same_machine_in_older_records_and_in_any_order(tmp_path: Path) -> None:
+def test_gpus_in_older_records_and_in_any_order_identify_the_same_machine(tmp_path: Path) -> None:
     cpu = {"name": "a cpu", "usable_cores": 2}
     described = [{"name": "B200", "id": "0a"}, {"name": "A100", "id": "1b", "absent": {"ecc": "no permission"}}]
     for number, cards in enumerate([["A100", "B200"], described, ["A100"]]):
@@ -184,4 +184,4 @@ def test_cards_are_the_same_machine_in_older_records_and_in_any_order(tmp_path: 
 def test_a_record_whose_machine_could_not_be_described_is_compared(tmp_path: Path) -> None:
     job(tmp_path / "0", "fp32", 10.0, 1.0, environment={"absent": {"cpu": "OSError: no", "accelerators": "no"}})
     (row,) = compare(read_jobs([tmp_path])).rows
-    assert row.measured_on == ("an unknown machine, ? cores", False)
+    assert row.measured_on == ("unknown CPU, ? cores", False)

@@ -1,4 +1,4 @@
-"""Which job to take, and how that is told; `hforch compare` as it is typed."""
+"""Decisions among jobs, and `hforch compare` on the command line."""
 
 from __future__ import annotations
 
@@ -41,57 +41,59 @@ def names(rows: list) -> list[str]:  # type: ignore[type-arg]
     return [one.entry.name for one in rows]
 
 
-def test_the_fastest_job_that_meets_the_bounds_wins_and_the_others_have_reasons(sweep: Path) -> None:
+def test_the_fastest_job_that_meets_the_limits_wins_and_the_others_have_reasons(sweep: Path) -> None:
     found = decided(sweep, "exact_match>=0.5", "peak_rss_mb<=900")
     assert names(found.qualified) == ["0", "1"]
     assert {row.entry.name: why for row, why in found.refused} == {
-        "2": ["exact_match is 0, not >= 0.5"],
-        "3": ["peak_rss_mb is 950, not <= 900"],
+        "2": ["exact_match is 0, required >= 0.5"],
+        "3": ["peak_rss_mb is 950, required <= 900"],
     }
     assert found.winner is not None
     assert found.winner.entry.name == "1"
     assert found.reason == (
-        "take job 1 (precision=int8): of 2 that qualify it has the highest tokens_per_s, 20, before job 0 with 10"
+        "use job 1 (precision=int8): highest tokens_per_s of 2 qualifying jobs, 20; next is job 0 with 10"
     )
 
 
-def test_the_pareto_set_holds_what_no_other_job_beats_in_everything(sweep: Path) -> None:
+def test_the_pareto_set_has_the_jobs_that_no_other_job_dominates(sweep: Path) -> None:
     assert names(decided(sweep).pareto) == ["1", "2"]
 
 
-def test_of_two_jobs_that_are_equal_neither_beats_the_other(sweep: Path) -> None:
+def test_equal_jobs_do_not_dominate_each_other(sweep: Path) -> None:
     shutil.copytree(sweep / "1", sweep / "4")
     assert names(decided(sweep).pareto) == ["1", "2", "4"]
 
 
-def test_a_metric_that_is_to_be_low_is_optimised_downwards(sweep: Path) -> None:
+def test_a_metric_for_which_lower_is_better_is_minimized(sweep: Path) -> None:
     found = decided(sweep, optimize="peak_rss_mb")
     assert found.winner is not None
     assert found.winner.entry.name == "2"
 
 
-def test_when_none_qualifies_the_nearest_miss_is_named(sweep: Path) -> None:
+def test_if_no_job_qualifies_the_closest_is_named(sweep: Path) -> None:
     found = decided(sweep, "tokens_per_s>=31")
     assert found.qualified == []
     assert found.winner is None
-    assert found.reason.startswith("no job qualifies; the nearest miss is job 2 (precision=int4): tokens_per_s is 30")
+    assert found.reason == (
+        "no job qualifies; the closest is job 2 (precision=int4): tokens_per_s is 30, required >= 31 (3.2% off)"
+    )
 
 
-def test_outputs_that_match_exactly_differ_nowhere(sweep: Path) -> None:
+def test_exact_matches_meet_any_lower_limit_on_the_first_difference(sweep: Path) -> None:
     assert names(decided(sweep, "first_diff>=5").qualified) == ["0", "1", "3"]
 
 
-def test_speeds_taken_beside_other_jobs_are_not_ranked_with_those_taken_alone(tmp_path: Path) -> None:
+def test_speeds_of_parallel_jobs_are_not_ranked_with_others(tmp_path: Path) -> None:
     job(tmp_path / "0", "fp32", 10.0, 1.0, [1])
     job(tmp_path / "1", "int8", 20.0, 1.0, [1])
     job(tmp_path / "2", "int4", 99.0, 1.0, [1], parallel=True)
     found = decided(tmp_path)
     assert found.winner is not None
     assert found.winner.entry.name == "1"
-    assert "1 measured elsewhere, or beside other jobs, are not ranked with it" in found.reason
+    assert "not ranked: 1 measured on another machine or in parallel with other jobs" in found.reason
 
 
-def test_a_lead_within_the_spread_of_the_repeats_is_said_to_be_noise(tmp_path: Path) -> None:
+def test_a_lead_within_the_spread_of_the_repeats_is_reported_as_noise(tmp_path: Path) -> None:
     for number, each in enumerate([[18.0, 20.0, 22.0], [19.0, 21.0, 23.0]]):
         metrics = {"tokens_per_s": each[1], "tokens_per_s_each": each, "absent": {}}
         write_job(tmp_path / str(number), answers(("a", [1])), **precision(["fp32", "int8"][number]), metrics=metrics)
@@ -103,46 +105,47 @@ def test_a_lead_within_the_spread_of_the_repeats_is_said_to_be_noise(tmp_path: P
     [
         ("tokens_per_sec>=3", "did you mean tokens_per_s"),
         ("peak_rss<=3", "did you mean peak_rss_mb"),
-        ("checks", "is no bound"),
-        ("checks>=much", "is no bound"),
-        ("checks>=9", "checks is a share, 0 to 1"),
-        ("exact_match<=-1", "exact_match is a share, 0 to 1"),
-        ("identical<=-1", "identical is a share, 0 to 1"),
-        ("similarity>=150%", "write similarity>=0.9, or similarity>=90%"),
+        ("checks", "is not a valid limit"),
+        ("checks>=much", "is not a valid limit"),
+        ("checks>=9", "checks is a fraction; must be between 0 and 1"),
+        ("exact_match<=-1", "exact_match is a fraction; must be between 0 and 1"),
+        ("identical<=-1", "identical is a fraction; must be between 0 and 1"),
+        ("similarity>=150%", "use similarity>=0.9 or similarity>=90%"),
     ],
 )
-def test_a_bound_that_is_none_is_told(text: str, told: str) -> None:
+def test_an_invalid_limit_is_an_error(text: str, told: str) -> None:
     with pytest.raises(ConfigError, match=told):
         read_bounds([text])
 
 
-def test_bounds_may_be_percentages() -> None:
+def test_limits_may_be_percentages() -> None:
     (bound,) = read_bounds(["checks >= 90%"])
     assert (bound.metric, bound.relation, bound.value) == ("checks", ">=", 0.9)
 
 
-# ---------------------------------------------------------------- as it is typed
+# ---------------------------------------------------------------- command line
 def test_exit_codes_of_decisions(sweep: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.main(["compare", str(sweep), "--require", "exact_match>=0.5", "--optimize", "tokens_per_s"]) == 0
-    assert "take job 1" in capsys.readouterr().out
+    assert "use job 1" in capsys.readouterr().out
     assert cli.main(["compare", str(sweep), "--require", "tokens_per_s>=1000"]) == 3
-    assert "the nearest miss is job 2" in capsys.readouterr().out
+    assert "the closest is job 2" in capsys.readouterr().out
     assert cli.main(["compare", str(sweep), "--require", "tokens>=1000", "--optimize", "speed", "--worst", "-1"]) == 2
     assert capsys.readouterr().err.startswith("3 errors")
 
 
-def test_earlier_names_of_metrics_work_and_are_told_once(sweep: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_former_metric_names_work_and_are_reported_once(sweep: Path, capsys: pytest.CaptureFixture[str]) -> None:
     words = ["--require", "identical>=0.5", "--require", "identical<=1", "--require", "divergence>=1"]
     assert cli.main(["compare", str(sweep), *words, "--optimize", "tokens_per_s"]) == 0
     out, err = capsys.readouterr()
-    assert "take job 1" in out and "exact_match is 0, not >= 0.5" in out
+    assert "use job 1" in out and "exact_match is 0, required >= 0.5" in out
     assert err.splitlines() == [
-        "metric identical is called exact_match now",
-        "metric divergence is called first_diff now",
+        "metric identical was renamed to exact_match",
+        "metric divergence was renamed to first_diff",
     ]
     assert cli.main(["compare", str(sweep), "--optimize", "identical"]) == 0
     out, err = capsys.readouterr()
-    assert "the highest exact_match, 1" in out and err == "metric identical is called exact_match now\n"
+    assert "highest exact_match of 4 qualifying jobs, 1" in out
+    assert err == "metric identical was renamed to exact_match\n"
 
 
 def test_the_help_names_all_metrics(capsys: pytest.CaptureFixture[str]) -> None:
@@ -154,7 +157,7 @@ def test_the_help_names_all_metrics(capsys: pytest.CaptureFixture[str]) -> None:
         assert "(higher is better)" in said and "(lower is better)" in said
 
 
-def test_checks_that_too_few_pass_are_exit_code_3(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_too_few_passed_checks_exit_with_code_3(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     totals = {"planned": 1, "samples": 1, "checks": {"passed": 1, "total": 2, "each": []}}
     write_job(tmp_path / "0", answers(("a", [1])), totals=totals)
     assert cli.main(["compare", str(tmp_path), "--min-pass", "0.5"]) == 0
@@ -167,16 +170,16 @@ def test_checks_that_too_few_pass_are_exit_code_3(tmp_path: Path, capsys: pytest
 
 
 @pytest.mark.parametrize("form", ["csv", "json", "markdown", "table"])
-def test_a_decision_in_a_file_is_told_on_stderr_too(
+def test_a_decision_in_a_file_is_printed_on_stderr_too(
     sweep: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], form: str
 ) -> None:
     words = ["--format", form, "--output", str(tmp_path / "written"), "--require", "tokens_per_s>=1000"]
     assert cli.main(["compare", str(sweep), *words]) == 3
     out, err = capsys.readouterr()
-    assert out == "" and "the nearest miss is job 2" in err
+    assert out == "" and "the closest is job 2" in err
 
 
-def test_csv_and_json_hold_every_metric(sweep: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_csv_and_json_contain_every_metric(sweep: Path, capsys: pytest.CaptureFixture[str]) -> None:
     from hforch.metrics.registry import names as all_names
 
     assert cli.main(["compare", str(sweep), "--format", "csv"]) == 0
@@ -190,7 +193,7 @@ def test_csv_and_json_hold_every_metric(sweep: Path, capsys: pytest.CaptureFixtu
     assert data["decision"]["winner"] == "2"
 
 
-def test_markdown_escapes_what_would_break_its_table(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_markdown_tables_escape_special_characters(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     for number, name in enumerate(["a|b", "c"]):
         write_job(tmp_path / str(number), answers(("x", [1])), overrides=[f"model={name}"])
     assert cli.main(["compare", str(tmp_path), "--format", "markdown"]) == 0
@@ -215,7 +218,9 @@ def test_junit_has_a_case_for_each_check(tmp_path: Path) -> None:
     assert failure.attrib["message"] == "'x' is not in it\\x00"
 
 
-def test_a_terminal_is_sent_no_escape_codes_of_a_models(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_escape_codes_in_answers_are_not_sent_to_the_terminal(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     write_job(tmp_path / "0", answers(("hello", [1])), **precision("fp32"))
     write_job(tmp_path / "1", answers(("\x1b[2Jgone", [2])), **precision("int8"))
     assert cli.main(["compare", str(tmp_path)]) == 0
@@ -224,7 +229,7 @@ def test_a_terminal_is_sent_no_escape_codes_of_a_models(tmp_path: Path, capsys: 
     assert "\x1b[2J" not in out
 
 
-def test_a_file_that_cannot_be_written_is_told(sweep: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_unwritable_output_file_is_an_error(sweep: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (sweep / "file").write_text("")
     assert cli.main(["compare", str(sweep), "--output", str(sweep / "file" / "x.csv"), "--format", "csv"]) == 1
     assert "cannot write" in capsys.readouterr().err

@@ -1,4 +1,4 @@
-"""Freezing a run, and verifying that it still answers the same."""
+"""Freezing a run, and verifying the frozen recipe."""
 
 from __future__ import annotations
 
@@ -72,8 +72,8 @@ def test_the_default_model_verifies_bit_for_bit(
     assert "identical: all 8 outputs match the frozen ones, token for token" in capfd.readouterr().out
 
 
-# ---------------------------------------------------------------- what is written
-def test_the_recipe_describes_the_same_job_and_holds_its_inputs(tmp_path: Path, tiny_gpt2: Path) -> None:
+# ---------------------------------------------------------------- contents of the recipe
+def test_the_recipe_describes_the_same_job_and_contains_its_inputs(tmp_path: Path, tiny_gpt2: Path) -> None:
     questions = tmp_path / "q.jsonl"
     questions.write_text('{"question": "a ${x} \\\\${y} 1e5", "expected": "no"}\n{"question": "2026-01-01: {b}"}\n')
     job = ["model=local", f"model.path={tiny_gpt2.name}", "inputs=file", "inputs.path=q.jsonl", "backend=pytorch"]
@@ -93,20 +93,20 @@ def test_the_recipe_describes_the_same_job_and_holds_its_inputs(tmp_path: Path, 
     assert verified(recipe, code=0)["identical"]
 
 
-def test_what_no_recipe_may_hold_is_asked_for(
+def test_settings_that_a_recipe_must_not_contain_are_requested(
     tmp_path: Path, tiny_gpt2: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     common = ["model=local", f"model.path={tiny_gpt2}", "backend=openvino", "generation.max_new_tokens=3"]
     run(tmp_path / "run", *common, f"+ov_config.CACHE_DIR={tmp_path / 'cache'}")
     recipe = frozen(tmp_path / "run", tmp_path / "r.yaml")
-    assert "# No recipe may hold these" in recipe.read_text()
+    assert "# A recipe must not contain these" in recipe.read_text()
     assert cli.main(["verify", str(recipe)]) == 2
     hint = f'ov_config.CACHE_DIR="{tmp_path / "cache"}"'
     assert hint in capsys.readouterr().err
     assert verified(recipe, hint, code=0)["changed"] == []
 
 
-def test_versions_machine_and_revision_are_in_it(tmp_path: Path) -> None:
+def test_a_frozen_recipe_has_versions_machine_and_fingerprint(tmp_path: Path) -> None:
     run(tmp_path / "run", *FAKE)
     told = yaml.safe_load(frozen(tmp_path / "run", tmp_path / "r.yaml").read_text())["frozen"]
     record = read_record(tmp_path / "run")
@@ -116,14 +116,14 @@ def test_versions_machine_and_revision_are_in_it(tmp_path: Path) -> None:
     assert [one["input_id"] for one in told["outputs"]] == [id for batch in record["plan"] for id in batch]
 
 
-def test_another_option_may_be_chosen_on_top(tmp_path: Path) -> None:
+def test_a_frozen_recipe_accepts_overrides(tmp_path: Path) -> None:
     run(tmp_path / "run", *FAKE, "generation.max_new_tokens=5")
     recipe = frozen(tmp_path / "run", tmp_path / "r.yaml")
     job = compose(["backend=openvino", "stop=newline"], recipe=recipe).job
     assert (job.backend.name, job.stop.sequences, job.generation.max_new_tokens) == ("openvino", ("\n",), 5)
 
 
-# ---------------------------------------------------------------- what is not the same
+# ---------------------------------------------------------------- differences
 def changed_output(recipe: Path) -> None:
     data = yaml.safe_load(recipe.read_text())
     one = data["frozen"]["outputs"][2]
@@ -152,7 +152,7 @@ def with_other_ids(outputs: list[dict[str, Any]]) -> None:
 
 
 @pytest.mark.parametrize("spoil", [emptied, lacking_one, with_one_twice, with_other_ids])
-def test_outputs_that_were_tampered_with_give_no_verdict(
+def test_modified_frozen_outputs_are_an_error(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], spoil: Callable[[list[dict[str, Any]]], None]
 ) -> None:
     run(tmp_path / "run", *FAKE)
@@ -164,9 +164,7 @@ def test_outputs_that_were_tampered_with_give_no_verdict(
     assert "frozen.outputs" in capsys.readouterr().err
 
 
-def test_where_outputs_first_differ_and_what_changed_is_told(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_verify_reports_first_differences_and_changes(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     run(tmp_path / "run", *FAKE)
     recipe = frozen(tmp_path / "run", tmp_path / "r.yaml")
     changed_output(recipe)
@@ -181,7 +179,7 @@ def test_where_outputs_first_differ_and_what_changed_is_told(
     assert "changed: cpu: an abacus -> " in out
 
 
-def test_an_override_is_told_as_a_change(tmp_path: Path) -> None:
+def test_an_override_is_reported_as_a_change(tmp_path: Path) -> None:
     run(tmp_path / "run", *FAKE, "generation.max_new_tokens=9")
     recipe = frozen(tmp_path / "run", tmp_path / "r.yaml")
     found = verified(recipe, "generation.max_new_tokens=4", code=3)
@@ -208,18 +206,18 @@ def test_a_changed_model_is_refused_before_it_generates(
     assert not (tmp_path / "v" / "samples.jsonl").read_text()
 
 
-# ---------------------------------------------------------------- refused
+# ---------------------------------------------------------------- errors
 @pytest.mark.parametrize(
     ("change", "told"),
     [
-        ({"plan": None}, "it has no plan"),
-        ({"started": ""}, "it has no started"),
-        ({"environment": {}}, "it has no environment.packages"),
+        ({"plan": None}, "plan is missing"),
+        ({"started": ""}, "started is missing"),
+        ({"environment": {}}, "environment.packages is missing"),
         ({"job": {"model": {"source": "hub"}}}, "job."),
-        ({"totals": {"samples": 9}}, "of the 9 samples that the record counts"),
+        ({"totals": {"samples": 9}}, "has 4 samples; the record counts 9"),
     ],
 )
-def test_a_record_that_lacks_something_is_not_frozen(tmp_path: Path, change: dict[str, Any], told: str) -> None:
+def test_an_incomplete_record_is_not_frozen(tmp_path: Path, change: dict[str, Any], told: str) -> None:
     run(tmp_path / "run", *FAKE)
     file = tmp_path / "run" / "record.json"
     file.write_text(json.dumps(json.loads(file.read_text()) | change))
@@ -235,7 +233,7 @@ def test_keys_that_were_added_later_are_keys_of_their_backend(name: str) -> None
     assert type(backend).model_validate({**backend.model_dump(), **BACKENDS[name].added})
 
 
-def test_a_record_that_is_older_than_some_keys_is_frozen_with_what_they_meant_then(tmp_path: Path) -> None:
+def test_an_older_record_is_frozen_with_the_former_behavior_of_new_keys(tmp_path: Path) -> None:
     run(tmp_path / "run", *FAKE, "backend.cold_calls=3")
     file = tmp_path / "run" / "record.json"
     record = json.loads(file.read_text())
@@ -254,20 +252,20 @@ def test_a_record_that_is_older_than_some_keys_is_frozen_with_what_they_meant_th
 
 
 @pytest.mark.parametrize("status", ["failed", "interrupted", "partial"])
-def test_only_whole_runs_are_frozen(tmp_path: Path, status: str) -> None:
+def test_only_complete_runs_are_frozen(tmp_path: Path, status: str) -> None:
     run(tmp_path / "run", *FAKE)
     file = tmp_path / "run" / "record.json"
     file.write_text(json.dumps(json.loads(file.read_text()) | {"status": status}))
-    with pytest.raises(ConfigError, match=rf"no whole one \({status}\)"):
+    with pytest.raises(ConfigError, match=rf"incomplete \(status {status}\)"):
         freeze(read_jobs([tmp_path / "run"])[0])
 
 
-def test_wrong_uses_are_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_wrong_usage_is_an_error(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     def told(*words: str) -> str:
         assert cli.main(list(words)) == 2
         return capsys.readouterr().err
 
-    assert "holds no records" in told("freeze", str(tmp_path))
+    assert "no records found in" in told("freeze", str(tmp_path))
     run(tmp_path / "runs" / "0", *FAKE)
     run(tmp_path / "runs" / "1", *FAKE)
     assert "contains 2 jobs; a recipe repeats only one" in told("freeze", str(tmp_path / "runs"))
@@ -286,7 +284,7 @@ def edited(recipe: Path) -> Path:
     return other
 
 
-def test_a_frozen_recipe_to_standard_output_is_the_recipe(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_freeze_without_an_output_file_prints_the_recipe(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     run(tmp_path / "run", *FAKE)
     capsys.readouterr()
     assert cli.main(["freeze", str(tmp_path / "run")]) == 0

@@ -1,4 +1,4 @@
-"""What a comparison says of runs: who is compared with whom, how far outputs are apart, what is not comparable."""
+"""Comparisons: baselines, differences between outputs, columns, and notes on what is not comparable."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def test_drift_is_counted_in_tokens_from_the_recorded_ids(tmp_path: Path) -> Non
     assert found.metrics["similarity"] == pytest.approx((1 + 6 / 7 + 1 / 3) / 3, abs=1e-4)
 
 
-def test_drift_is_counted_in_characters_where_tokenizers_differ(tmp_path: Path) -> None:
+def test_drift_is_counted_in_characters_if_tokenizers_differ(tmp_path: Path) -> None:
     write_job(tmp_path / "0", answers(("hallo", [1, 2, 3])), **precision("fp32"))
     other = {"job": {"model": {"source": "hub", "id": "n"}, "precision": {"name": "int8"}}}
     write_job(tmp_path / "1", answers(("hall", [9])), overrides=["model=n"], model={"fingerprint": "0" * 64}, **other)
@@ -47,17 +47,17 @@ def test_drift_is_counted_in_characters_where_tokenizers_differ(tmp_path: Path) 
     assert (found.unit, found.metrics["first_diff"], found.metrics["first_diff_share"]) == ("characters", 4, 0.8)
 
 
-def test_samples_are_joined_by_identity_and_never_by_position(tmp_path: Path) -> None:
+def test_samples_are_joined_by_id_and_never_by_position(tmp_path: Path) -> None:
     write_job(tmp_path / "0", answers(("a", [1]), ("b", [2]), ("c", [3])), **precision("fp32"))
     write_job(tmp_path / "1", answers(("a", [1]), ("b", [2]), ("c", [3]))[::-1], **precision("int8"))
     assert row(comparison(tmp_path), "1").metrics["exact_match"] == 1.0
     write_job(tmp_path / "2", [sample(1, "b", [2]), sample(7, "z", [9])], **precision("int4"))
     found = row(comparison(tmp_path), "2")
     assert found.metrics["exact_match"] == 1.0
-    assert "1 samples have no partner in the baseline" in found.notes
+    assert "1 samples have no counterpart in the baseline" in found.notes
 
 
-def test_samples_that_failed_are_no_outputs(tmp_path: Path) -> None:
+def test_failed_samples_are_not_compared(tmp_path: Path) -> None:
     write_job(tmp_path / "0", answers(("a", [1]), ("", None)), **precision("fp32"))
     write_job(tmp_path / "1", answers(("", None), ("b", [2])), **precision("int8"), status="failed")
     found = row(comparison(tmp_path), "1")
@@ -72,7 +72,7 @@ def test_repeats_are_joined_with_the_same_repeat(tmp_path: Path) -> None:
     assert row(comparison(tmp_path), "1").metrics["exact_match"] == 1.0
 
 
-def test_the_worst_samples_are_those_that_differ_soonest(tmp_path: Path) -> None:
+def test_the_worst_samples_are_those_that_differ_earliest(tmp_path: Path) -> None:
     base = [(f"w{n} x y z", [n, 1, 2, 3]) for n in range(6)]
     other = [(f"w{n} x y z" if n == 5 else f"w{n} {'x ' * (n // 2)}!", [n, 1, 2, 3]) for n in range(6)]
     for n in range(5):
@@ -89,7 +89,7 @@ def test_the_first_difference(one: str, other: str, at: int) -> None:
     assert first_diff(one, other) == at
 
 
-def test_texts_that_are_alike_have_the_figures_of_the_libraries() -> None:
+def test_text_similarity_matches_the_libraries() -> None:
     from rapidfuzz.distance import Levenshtein
     from sacrebleu.metrics import CHRF
 
@@ -112,7 +112,7 @@ def test_the_default_baseline_is_the_most_precise_job_that_is_equal_on_all_other
     assert all("baseline" in row(found, name).notes for name in "13")
 
 
-def test_a_baseline_may_be_chosen_and_is_compared_with_itself_only(tmp_path: Path) -> None:
+def test_a_baseline_may_be_chosen_and_is_not_compared_with_another(tmp_path: Path) -> None:
     for number, name in enumerate(["fp32", "int8"]):
         write_job(tmp_path / str(number), answers(("a", [number])), **precision(name))
     found = comparison(tmp_path, baseline={"precision": "int8"})
@@ -120,7 +120,7 @@ def test_a_baseline_may_be_chosen_and_is_compared_with_itself_only(tmp_path: Pat
     assert row(found, "1").baseline is None
 
 
-def test_jobs_without_a_partner_in_the_baseline_are_listed(tmp_path: Path) -> None:
+def test_jobs_without_a_baseline_are_listed(tmp_path: Path) -> None:
     write_job(tmp_path / "0", answers(("a", [1])), **precision("fp32"))
     for number, style in enumerate(["chat", "few"], 1):
         job = {"precision": {"name": "int8"}, "prompt": {"kind": style}}
@@ -128,20 +128,20 @@ def test_jobs_without_a_partner_in_the_baseline_are_listed(tmp_path: Path) -> No
     with pytest.raises(ConfigError) as raised:
         comparison(tmp_path, baseline={"precision": "fp32"})
     assert [one.problem for one in raised.value.mistakes] == [
-        f"job {name} has no partner in the baseline precision=fp32" for name in "12"
+        f"job {name} has no baseline with precision=fp32" for name in "12"
     ]
 
 
-def test_a_baseline_fixes_axes_of_the_load_key_and_must_be_there(tmp_path: Path) -> None:
+def test_a_baseline_must_exist_and_use_axes_of_the_load_key(tmp_path: Path) -> None:
     write_job(tmp_path / "0", answers(("a", [1])), **precision("fp32"))
-    with pytest.raises(ConfigError, match="prompt does not tell loaded models apart"):
+    with pytest.raises(ConfigError, match="prompt does not affect how the model is loaded"):
         comparison(tmp_path, baseline={"prompt": "raw"})
     with pytest.raises(ConfigError, match="no job has precision=int4"):
         comparison(tmp_path, baseline={"precision": "int4"})
 
 
 # ---------------------------------------------------------------- columns and notes
-def test_columns_are_only_what_differs(tmp_path: Path) -> None:
+def test_columns_are_the_settings_that_differ(tmp_path: Path) -> None:
     for number, name in enumerate(["fp32", "int8"]):
         about = precision(name)
         about["overrides"] = [*about["overrides"], "runtime.seed=0", f"hydra.x={name}", f"runtime.display={name}"]
@@ -149,14 +149,14 @@ def test_columns_are_only_what_differs(tmp_path: Path) -> None:
     assert comparison(tmp_path).axes == ["precision"]
 
 
-def test_values_that_no_override_chose_are_columns_where_nothing_else_tells_jobs_apart(tmp_path: Path) -> None:
+def test_config_values_are_columns_if_no_override_distinguishes_jobs(tmp_path: Path) -> None:
     for number in range(2):
         job = {"runtime": {"seed": number, "threads": None, "batch_size": 1}}
         write_job(tmp_path / str(number), answers(("a", [1])), job=job)
     assert [one.axes for one in comparison(tmp_path).rows] == [{"runtime.seed": "0"}, {"runtime.seed": "1"}]
 
 
-def test_speeds_that_are_not_comparable_are_named(tmp_path: Path) -> None:
+def test_incomparable_speeds_are_noted(tmp_path: Path) -> None:
     other = {"packages": {}, "cpu": {"name": "another cpu", "usable_cores": 8}, "accelerators": []}
     write_job(tmp_path / "0", answers(("a", [1])), **precision("fp32"))
     write_job(tmp_path / "1", answers(("a", [1])), **precision("int8"), parallel=True)
@@ -164,20 +164,20 @@ def test_speeds_that_are_not_comparable_are_named(tmp_path: Path) -> None:
     notes = "\n".join(comparison(tmp_path).notes)
     assert "different machines" in notes
     assert "another cpu, 8 cores: 2" in notes
-    assert "while other jobs ran on the machine, not to be ranked with the others: 1" in notes
+    assert "measured in parallel with other jobs; do not rank with the rest: 1" in notes
 
 
-def test_a_machine_that_became_slower_is_named(tmp_path: Path) -> None:
+def test_a_machine_that_became_slower_is_noted(tmp_path: Path) -> None:
     write_job(tmp_path / "0", answers(("a", [1])), **precision("fp32"))
     noise = [{"load_key": "0", "job": 0, "first_s": 1.0, "again_s": 1.25, "drift": 0.25}]
     write_sweep(tmp_path, ["0"], noise=noise)
-    assert any("the machine was 25% slower" in note for note in comparison(tmp_path).notes)
+    assert any("the machine became 25% slower" in note for note in comparison(tmp_path).notes)
     noise[0]["drift"] = 0.05
     write_sweep(tmp_path, ["0"], noise=noise)
     assert not any("slower" in note for note in comparison(tmp_path).notes)
 
 
-def test_a_first_repeat_unlike_the_later_ones_is_named(tmp_path: Path) -> None:
+def test_a_first_repeat_that_differs_from_the_others_is_noted(tmp_path: Path) -> None:
     def metrics(*each: float) -> dict[str, Any]:
         return {"tokens_per_s": each[1], "tokens_per_s_each": list(each), "measured_s": 30.0, "absent": {}}
 
@@ -198,12 +198,12 @@ def test_repeats_show_median_and_spread(tmp_path: Path) -> None:
     assert "20.0 (18.0-25.0)" in to_markdown(found)
 
 
-OF_TEXT = dict.fromkeys(("ppl", "bits_per_byte"), "the text is one character")
-AGAINST = dict.fromkeys(("kl_mean", "flips_early"), "the baseline has another tokenizer")
+OF_TEXT = dict.fromkeys(("ppl", "bits_per_byte"), "the text has only one character")
+AGAINST = dict.fromkeys(("kl_mean", "flips_early"), "the baseline has a different tokenizer")
 
 
 @pytest.mark.parametrize("version", [1, 2])
-def test_a_failed_perplexity_is_no_missing_divergence(version: int, tmp_path: Path) -> None:
+def test_missing_perplexity_and_missing_divergence_have_separate_reasons(version: int, tmp_path: Path) -> None:
     memory: tuple[dict[str, str], dict[str, str]] = ({"kl_mean": "out of memory"}, {"ppl": "out of memory"})
     absent: dict[str, tuple[dict[str, str], dict[str, str]]] = {"0": ({}, OF_TEXT), "1": (AGAINST, OF_TEXT)}
     for name, (against, of_text) in (absent | {"2": memory}).items():
@@ -211,25 +211,25 @@ def test_a_failed_perplexity_is_no_missing_divergence(version: int, tmp_path: Pa
         scores = {"absent": against | of_text} if version == 1 else parts
         about = {"overrides": [f"prompt={name}"], "scores": scores, "schema_version": version}
         write_job(tmp_path / name, answers(("a", [1])), **about)  # type: ignore[arg-type]
-    found = [[note for note in one.notes if note.startswith("no ")] for one in comparison(tmp_path).rows]
-    perplexity = "no perplexity of the text: the text is one character"
-    divergence = "no divergence from the baseline's distributions:"
+    found = [[note for note in one.notes if note.startswith(("no ", "not "))] for one in comparison(tmp_path).rows]
+    perplexity = "no perplexity: the text has only one character"
+    divergence = "not scored against the baseline:"
     assert found[0] == [perplexity]
-    assert found[1] == [f"{divergence} the baseline has another tokenizer", perplexity]
-    assert found[2] == [f"{divergence} out of memory", "no perplexity of the text: out of memory"]
+    assert found[1] == [f"{divergence} the baseline has a different tokenizer", perplexity]
+    assert found[2] == [f"{divergence} out of memory", "no perplexity: out of memory"]
 
 
 # ---------------------------------------------------------------- directories
-def test_runs_sweeps_and_folders_of_them_can_be_mixed(tmp_path: Path) -> None:
+def test_runs_sweeps_and_their_parent_directories_can_be_mixed(tmp_path: Path) -> None:
     for name in ("a/0", "a/1", "b/0"):
         write_job(tmp_path / name, answers(("x", [1])), overrides=[f"model={name}"])
     write_job(tmp_path / "single", answers(("x", [1])))
     names = [one.name for one in read_jobs([tmp_path / "a", tmp_path / "b", tmp_path / "single", tmp_path / "a" / "1"])]
-    assert names == ["a/0", "a/1", "b/0", "single"]  # their paths from where they part
+    assert names == ["a/0", "a/1", "b/0", "single"]  # paths from the common parent
     assert [one.name for one in read_jobs([tmp_path])] == names
 
 
-def test_runs_are_found_below_a_folder_of_days(tmp_path: Path) -> None:
+def test_runs_are_found_below_a_directory_of_dates(tmp_path: Path) -> None:
     write_job(tmp_path / "2026-01-01" / "10-00-00", answers(("x", [1])))
     write_job(tmp_path / "2026-01-02" / "11-00-00" / "0", answers(("x", [1])))
     assert [one.name for one in read_jobs([tmp_path])] == ["2026-01-01/10-00-00", "2026-01-02/11-00-00/0"]
@@ -237,93 +237,91 @@ def test_runs_are_found_below_a_folder_of_days(tmp_path: Path) -> None:
     assert len(read_jobs([tmp_path])) == 2
 
 
-def test_how_a_job_was_scored_is_no_axis(tmp_path: Path) -> None:
+def test_scoring_settings_are_not_an_axis(tmp_path: Path) -> None:
     for name, scoring in (("a", {"text": {"path": None}}), ("b", {"text": None})):
         write_job(tmp_path / name, answers(("x", [1])), job={"scoring": scoring})
     assert compare(read_jobs([tmp_path])).axes == []
 
 
-def test_what_a_recipe_chose_and_somebody_typed_is_no_axis(tmp_path: Path) -> None:
+def test_an_override_that_repeats_the_value_of_other_jobs_is_not_an_axis(tmp_path: Path) -> None:
     for name, typed in (("a", ["inputs=facts", "precision=int8"]), ("b", ["precision=fp32"])):
         precision_of = {"precision": {"name": typed[-1].partition("=")[2]}}
         write_job(tmp_path / name, answers(("x", [1])), overrides=typed, job=precision_of)
     assert compare(read_jobs([tmp_path])).axes == ["precision"]
 
 
-def test_a_machine_that_changed_is_told_of_the_sweep_where_it_did(tmp_path: Path) -> None:
+def test_a_change_of_machine_speed_is_noted_for_its_sweep(tmp_path: Path) -> None:
     for sweep, drift in (("a", 0.5), ("b", 0.01)):
         job = write_job(tmp_path / sweep / "0", answers(("x", [1])), load_key="k", overrides=[f"model={sweep}"])
         write_sweep(job.parent, ["0"], noise=[{"load_key": "k", "drift": drift}])
     found = compare(read_jobs([tmp_path / "a", tmp_path / "b"]))
-    (note,) = [note for note in found.notes if "the machine was" in note]
-    assert note == "the machine was 50% slower at the end of job a/0 than at the beginning (bound 10%)"
+    (note,) = [note for note in found.notes if "the machine" in note]
+    assert note == "timings of job a/0 are unreliable: the machine became 50% slower during the measurement (limit 10%)"
     assert "the machine's speed changed" in decide(found, [], "tokens_per_s").reason
     assert "the machine's speed changed" not in decide(found, [], "disk_mb").reason
 
 
-def test_directories_without_records_and_newer_records_are_told_all_at_once(tmp_path: Path) -> None:
+def test_directories_without_records_and_newer_records_are_all_reported(tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     write_job(tmp_path / "new" / "0", answers(("x", [1])), schema_version=99)
     write_job(tmp_path / "new" / "1", answers(("x", [1])))
     with pytest.raises(ConfigError) as raised:
         read_jobs([tmp_path / "empty", tmp_path / "none", tmp_path / "new"])
     told = [str(one.problem) for one in raised.value.mistakes]
-    assert f"{tmp_path}/empty holds no records" in told
-    assert f"there is no directory {tmp_path}/none" in told
+    assert f"no records found in {tmp_path}/empty" in told
+    assert f"directory not found: {tmp_path}/none" in told
     assert any("schema version 99" in one for one in told)
 
 
-def test_a_torn_last_line_is_left_out_and_a_broken_one_is_named(tmp_path: Path) -> None:
+def test_an_incomplete_last_line_is_skipped_and_an_invalid_line_is_an_error(tmp_path: Path) -> None:
     write_job(tmp_path / "0", answers(("a", [1]), ("b", [2])))
     file = tmp_path / "0" / "samples.jsonl"
     whole = file.read_text()
     file.write_text(whole[:-5])
     found = comparison(tmp_path).rows[0]
     assert found.metrics["ttft_ms"] == 10.0
-    assert f"the last line of {file} is torn, and left out" in found.notes
+    assert f"skipped: the last line of {file} is incomplete" in found.notes
     file.write_text("{broken\n" + whole)
-    with pytest.raises(ConfigError, match=r"samples.jsonl:1 is no sample of this run: it is not JSON"):
+    with pytest.raises(ConfigError, match=r"samples.jsonl:1 is not a sample of this run: it is not valid JSON"):
         comparison(tmp_path)
 
 
-def test_a_job_that_stands_for_an_equal_one_has_its_samples(tmp_path: Path) -> None:
+def test_a_job_identical_to_another_has_its_samples(tmp_path: Path) -> None:
     write_job(tmp_path / "0", answers(("a", [1])), **precision("fp32"))
     write_job(tmp_path / "1", (), **precision("int8"), same_as="../0")
     found = row(comparison(tmp_path), "1")
     assert found.metrics["exact_match"] == 1.0
-    assert "the same as job 0: run once" in found.notes
+    assert "same outputs as job 0: not run again" in found.notes
 
 
-def test_samples_that_the_record_counts_and_the_file_lacks_are_told(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_recorded_samples_that_the_file_lacks_are_noted(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     totals = {"planned": 2, "samples": 2, "checks": None}
     write_job(tmp_path / "0", [sample(0, "a", [1]), sample(1, "b", [2])], totals=totals)
     file = tmp_path / "0" / "samples.jsonl"
     assert cli.main(["compare", str(tmp_path)]) == 0
-    assert "torn" not in capsys.readouterr().out
+    assert "incomplete" not in capsys.readouterr().out
     file.write_bytes(file.read_bytes()[:-20])
     assert cli.main(["compare", str(tmp_path)]) == 0
-    assert "1 samples of the record are not in it" in " ".join(capsys.readouterr().out.split())
+    assert "1 recorded samples are missing" in " ".join(capsys.readouterr().out.split())
 
 
-# ---------------------------------------------------------------- what a sweep has not come to
-def test_jobs_that_were_never_run_are_rows_and_decide_nothing(
+# ---------------------------------------------------------------- jobs that were not run
+def test_jobs_that_were_not_run_have_rows_but_are_not_ranked(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     write_job(tmp_path / "0", answers(("a", [1])), overrides=["runtime.seed=0"], job={"runtime": {"seed": 0}})
     write_sweep(tmp_path, ["0", "1", "2"])
     assert cli.main(["compare", str(tmp_path), "--optimize", "tokens_per_s"]) == 0
     out = capsys.readouterr().out
-    assert f"2 of 3 jobs have not been run: hforch resume {tmp_path} runs them" in out
-    assert "not 1 (runtime.seed=1): it has not been run" in out
+    assert f"2 of 3 jobs were not run; run them with: hforch resume {tmp_path}" in out
+    assert "1 (runtime.seed=1): it was not run" in out
     assert "different machines" not in out
     assert [one.entry.record["status"] for one in comparison(tmp_path).rows] == ["ok", "not run", "not run"]
     assert cli.main(["compare", str(tmp_path), "--min-pass", "0.5", "--junit", str(tmp_path / "j.xml")]) == 3
-    assert (tmp_path / "j.xml").read_text().count("it has not been run") == 2
+    assert (tmp_path / "j.xml").read_text().count("it was not run") == 2
 
 
-def test_every_record_that_cannot_be_read_is_told_without_a_sweep_json_too(tmp_path: Path) -> None:
+def test_every_unreadable_record_is_reported_without_a_sweep_json(tmp_path: Path) -> None:
     for name in ("0", "1", "2"):
         write_job(tmp_path / name, answers(("a", [1])))
     (tmp_path / "0" / "record.json").write_text("{")
@@ -333,7 +331,7 @@ def test_every_record_that_cannot_be_read_is_told_without_a_sweep_json_too(tmp_p
     assert len(caught.value.mistakes) == 2
 
 
-def test_a_sweep_of_which_nothing_was_run_is_no_comparison(tmp_path: Path) -> None:
+def test_a_sweep_whose_jobs_were_not_run_is_an_error(tmp_path: Path) -> None:
     write_sweep(tmp_path, ["0", "1"])
     with pytest.raises(ConfigError, match="none of the 2 jobs"):
         read_jobs([tmp_path])
@@ -347,7 +345,7 @@ def test_an_interrupted_job_is_an_error_in_junit(tmp_path: Path) -> None:
 
 # ---------------------------------------------------------------- narrow terminals
 @pytest.mark.parametrize("width", [120, 80, 60, 40, 30])
-def test_no_figure_is_ever_broken(tmp_path: Path, width: int, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_numbers_are_never_wrapped(tmp_path: Path, width: int, monkeypatch: pytest.MonkeyPatch) -> None:
     from hforch.report.comparison import print_comparison
     from hforch.report.comparison_tables import tables
 

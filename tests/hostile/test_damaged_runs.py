@@ -241,7 +241,7 @@ def test_commands_treat_a_foreign_line_alike(tmp_path: Path, finished: Finished,
     whole = file.read_bytes()
     file.write_bytes(whole + foreign + b"\n")
     compared, frozen = ["compare", str(run)], ["freeze", str(run), "-o", str(tmp_path / "frozen.yaml")]
-    told = f"{file}:4 is no sample of this run"
+    told = f"{file}:4 is not a sample of this run"
     for words in (["resume", str(run)], compared, frozen):
         done = attempt(*words, cwd=tmp_path, codes=[2])
         assert told in done.stderr and "--skip-damaged" in done.stderr

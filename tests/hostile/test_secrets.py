@@ -124,7 +124,7 @@ def test_a_resumed_run_requires_the_redacted_values_again(written: Written) -> N
     before = samples.read_text()
     samples.write_text(before.splitlines(keepends=True)[0])
     told = written.hforch("resume", "run", code=2)
-    assert "held a credential, of which the record keeps ***" in told and "hforch resume run" in told
+    assert "contained a credential, which the record stores as ***" in told and "hforch resume run" in told
     missing = written.hforch("resume", "run", *GIVEN[1:], code=2, DB_PASSWORD=None)
     assert "reads the environment variable DB_PASSWORD, which is not set" in missing
     other = written.hforch("resume", "run", *GIVEN[1:], code=2, QUESTION="What do seals want?")

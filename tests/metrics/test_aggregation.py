@@ -1,4 +1,4 @@
-"""Medians and percentiles, held against numpy's."""
+"""Medians and percentiles, compared with numpy's."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from hforch.metrics.registry import BY_NAME
 VALUES = st.lists(st.floats(0, 1e6), min_size=1, max_size=60)
 
 
-def test_percentiles_lie_between_the_nearest_ranks() -> None:
+def test_percentiles_interpolate_between_ranks() -> None:
     assert percentiles([1.0, 2.0, 3.0, 4.0], [50]) == [2.5]
     assert percentiles(list(map(float, range(1, 102))), [5, 95]) == [6.0, 96.0]
     assert percentiles([7.0], [5, 95]) == [7.0, 7.0]
 
 
 @given(VALUES, st.integers(1, 99))
-def test_percentiles_are_those_of_numpy(values: list[float], percent: int) -> None:
+def test_percentiles_match_numpy(values: list[float], percent: int) -> None:
     assert percentiles(values, [percent])[0] == pytest.approx(numpy.percentile(values, percent), rel=1e-9, abs=1e-6)
 
 

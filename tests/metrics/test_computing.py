@@ -1,4 +1,4 @@
-"""Metrics that are computed from a measured job, and what becomes of those that cannot be."""
+"""Metrics that are computed from a measured job, and the reasons for those that cannot be computed."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def answered(measured: Measured) -> float:
 
 
 def lacking(measured: Measured) -> float:
-    raise Absent("nobody knows")
+    raise Absent("not measured")
 
 
 def broken(measured: Measured) -> float:
@@ -45,17 +45,17 @@ def test_a_metric_that_cannot_be_computed_is_absent_with_the_reason(four: None) 
     assert found == {
         "mbu": 1.0,
         "absent": {
-            "energy_j": "nobody knows",
-            "power_w": "it could not be computed: KeyError: 'nothing'",
-            "joules_per_token": "its value is inf",
+            "energy_j": "not measured",
+            "power_w": "computation failed: KeyError: 'nothing'",
+            "joules_per_token": "the value is inf",
         },
     }
 
 
-def test_a_run_records_them_beside_those_that_it_measured(four: None, tmp_path: Path) -> None:
+def test_a_run_records_computed_and_measured_metrics(four: None, tmp_path: Path) -> None:
     words = ("backend=fake", "inputs=numbers_in_french", "runtime.isolation=inline")
     assert run(job_from_overrides(words), tmp_path, JobContext(words), NullWatcher()) == 0
     record = read_record(tmp_path)
     metrics = record["metrics"]
     assert metrics["mbu"] == record["totals"]["samples"] and metrics["tokens_per_s"] > 0
-    assert metrics["absent"]["energy_j"] == "nobody knows" and "joules_per_token" in metrics["absent"]
+    assert metrics["absent"]["energy_j"] == "not measured" and "joules_per_token" in metrics["absent"]

@@ -1,4 +1,4 @@
-"""Model bandwidth utilization: by hand, absent with its reasons, and in a run."""
+"""Model bandwidth utilization: the value, the reasons for its absence, and its value in a run."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def measured(folder: Path, **record: Any) -> Measured:
-    """An int8 export of 100 MB, 20 ms a token, 80 tokens of prompt and 40 of answer, on a machine of 10 GB/s."""
+    """Return a measured job: an int8 export of 100 MB, 20 ms per token, answers of 40 tokens to prompts of 80."""
     (folder / "config.json").write_text(json.dumps(CONFIG), encoding="utf-8")
     usual = {
         "effective": {"device": ["CPU"], "precision": {"weights": "int8", "kv_cache": "u8", "compute": "f32"}},
@@ -50,7 +50,7 @@ def kept(gb_per_s: float) -> None:
     bandwidth.store(machine, gb_per_s, 2)
 
 
-def test_it_is_bytes_by_time_by_bandwidth(tmp_path: Path) -> None:
+def test_mbu_is_bytes_by_time_by_bandwidth(tmp_path: Path) -> None:
     kept(10.0)
     one = measured(tmp_path)
     assert weight_bytes(one) == 100e6
@@ -58,7 +58,7 @@ def test_it_is_bytes_by_time_by_bandwidth(tmp_path: Path) -> None:
     assert utilization(one) == pytest.approx((100e6 + KV_ELEMENTS * 100) / 0.020 / 10e9, abs=1e-4)
 
 
-def test_the_steps_of_long_answers_count_for_more(tmp_path: Path) -> None:
+def test_kv_bytes_are_a_mean_over_the_steps_of_all_answers(tmp_path: Path) -> None:
     samples = [{"error": None, "prompt_tokens": 0, "output_tokens": number} for number in (10, 30)]
     one = measured(tmp_path)
     found = kv_bytes(Measured(one.record, samples, one.folder))
@@ -74,33 +74,33 @@ def test_the_steps_of_long_answers_count_for_more(tmp_path: Path) -> None:
         ({"metrics": {"absent": {"tpot_ms": "fewer than two output tokens"}}}, "fewer than two output tokens"),
         ({"environment": {"cpu": {"name": "another"}, "memory_mb": 8000}}, "hforch doctor --bandwidth"),
         ({"environment": {}}, "hforch doctor --bandwidth"),
-        ({"metrics": {"tpot_ms": 1.0}}, "caches hold a part"),
-        ({"model": {}}, "int8 weights in memory is not known"),
+        ({"metrics": {"tpot_ms": 1.0}}, "part of them is in the CPU caches"),
+        ({"model": {}}, "int8 weights in memory is unknown"),
         (
             {"effective": {"device": ["CPU"], "precision": {"kv_cache": "q7"}}},
-            "the size of the KV cache is not known",
+            "the size of the KV cache is unknown",
         ),
     ],
 )
-def test_it_is_absent_with_the_reason(record: dict[str, Any], said: str, tmp_path: Path) -> None:
+def test_mbu_is_absent_with_the_reason(record: dict[str, Any], said: str, tmp_path: Path) -> None:
     kept(10.0)
     with pytest.raises(Absent, match=said):
         utilization(measured(tmp_path, **record))
 
 
-def test_without_a_measurement_the_reason_says_how_to_make_one(tmp_path: Path) -> None:
+def test_without_a_bandwidth_the_reason_names_the_command_to_measure_it(tmp_path: Path) -> None:
     with pytest.raises(Absent, match="hforch doctor --bandwidth"):
         utilization(measured(tmp_path))
 
 
-def test_a_run_records_why_it_has_none(tmp_path: Path) -> None:
+def test_a_run_records_why_mbu_is_absent(tmp_path: Path) -> None:
     words = ("backend=fake", "inputs=numbers_in_french", "runtime.isolation=inline")
     assert run(job_from_overrides(words), tmp_path / "run", JobContext(words), NullWatcher()) == 0
     assert "the device was none" in read_record(tmp_path / "run")["metrics"]["absent"]["mbu"]
 
 
 @pytest.mark.model
-def test_a_model_on_the_cpu_has_it_once_the_bandwidth_is_known(tiny_gpt2: Path, tmp_path: Path) -> None:
+def test_a_model_on_the_cpu_has_mbu_once_the_bandwidth_is_measured(tiny_gpt2: Path, tmp_path: Path) -> None:
     words = ("model=local", f"model.path={tiny_gpt2}", "backend=pytorch", "precision=fp32", "runtime.isolation=inline")
     words += ("inputs=numbers_in_french", "generation.max_new_tokens=8", "generation.ignore_eos=true")
     words += ("runtime.batch_size=1", "runtime.warmup=0")

@@ -1,4 +1,4 @@
-"""The tables of docs/metrics.md are those that the registry makes."""
+"""The metric tables in docs/metrics.md."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def test_the_tables_are_up_to_date() -> None:
     assert set(re.findall(r"<!-- metrics: (\w+) -->", text)) == set(tables())
 
 
-def test_what_was_written_by_hand_is_replaced_and_the_rest_stays() -> None:
+def test_tables_are_replaced_and_other_text_stays() -> None:
     text = "before\n<!-- metrics: on_text -->\n| old |\n<!-- end -->\nafter\n"
     found = rewritten(text)
     assert found.startswith("before\n<!-- metrics: on_text -->\n| name |") and found.endswith(
@@ -27,6 +27,6 @@ def test_what_was_written_by_hand_is_replaced_and_the_rest_stays() -> None:
     assert "old" not in found and "`ppl`" in found
 
 
-def test_a_mark_of_no_table_is_an_error() -> None:
+def test_an_unknown_marker_is_an_error() -> None:
     with pytest.raises(KeyError, match="nothing"):
         rewritten("<!-- metrics: nothing -->\n<!-- end -->")

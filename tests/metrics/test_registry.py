@@ -1,4 +1,4 @@
-"""The registry of metrics: names, aliases, and that one new file is all that a metric needs."""
+"""The metric registry: names, aliases, and a metric that a single new file adds."""
 
 from __future__ import annotations
 
@@ -64,18 +64,18 @@ def test_names_and_aliases_are_unique() -> None:
 
 
 @pytest.mark.parametrize("metric", ALL, ids=lambda metric: str(metric.name))
-def test_every_metric_says_what_it_is(metric: Metric) -> None:
+def test_every_metric_is_described(metric: Metric) -> None:
     assert metric.title and metric.definition and not metric.definition.endswith(".")
     assert metric.timing in ("", *TIMINGS) and bool(metric.timing) == (metric.level == "sample")
     assert not metric.is_share or metric.unit in ("%", "")
     assert metric.unit != "%" or metric.is_share
 
 
-def test_an_earlier_name_finds_the_metric() -> None:
+def test_a_former_name_finds_the_metric() -> None:
     pairs = {"identical": "exact_match", "divergence": "first_diff", "divergence_share": "first_diff_share"}
     assert {was: found.name for was in pairs if (found := find(was))} == pairs
     assert find("exact_match") is BY_NAME["exact_match"]
-    assert find("measured_s") is None and find("nothing") is None  # the first is in records alone
+    assert find("measured_s") is None and find("nothing") is None  # the first is only in records
     assert not {"identical", "divergence", "measured_s"} & set(names())
 
 
@@ -84,13 +84,13 @@ def test_the_parts_of_scoring_share_no_metric() -> None:
     assert {one.name for one in ON_TEXT} == {"ppl", "bits_per_byte"}
 
 
-def test_what_others_disturb_on_a_gpu_is_speed_and_energy() -> None:
+def test_speed_and_energy_are_lost_on_a_shared_gpu() -> None:
     lost = {one.name for one in COMPARED if one.is_lost_on_shared_gpu}
     assert {"tokens_per_s", "ttft_ms", "ttft_p95_ms", "load_s", "joules_per_token"} <= lost
     assert not {"peak_rss_mb", "disk_mb", "kl_mean", "exact_match", "failed"} & lost
 
 
-def test_a_value_is_read_under_its_earlier_name_too() -> None:
+def test_a_value_is_read_under_its_former_name_too() -> None:
     metric = Metric(
         **{"name": "new", "title": "new", "unit": "", "digits": 1, "better": "higher", "level": "job"},  # type: ignore[arg-type]
         **{"kind": "quality", "definition": "new", "section": "a.b", "aliases": ("old",), "has_error": True},  # type: ignore[arg-type]
@@ -101,7 +101,7 @@ def test_a_value_is_read_under_its_earlier_name_too() -> None:
     assert metric.read({"a": None}) is None and metric.read({}) is None
 
 
-def test_one_file_is_a_new_metric_everywhere(tmp_path: Path) -> None:
+def test_one_file_adds_a_metric_everywhere(tmp_path: Path) -> None:
     (tmp_path / "extra.py").write_text(NEW, encoding="utf-8")
     program = USE.format(folder=str(tmp_path), tests=str(Path(__file__).parents[1]))
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
@@ -112,5 +112,5 @@ def test_one_file_is_a_new_metric_everywhere(tmp_path: Path) -> None:
     assert "| tokens per MB 1/MB |" in found["markdown"] and "4.50" in found["markdown"]
     assert found["docs"] == ["jobs", "compared"] and "tokens per MB" in found["page"]
     assert "metrics.tokens_per_mb" in found["flaws"][0]
-    assert found["code"] == 0 and "highest tokens_per_mb, 4.5" in (tmp_path / "out.txt").read_text(encoding="utf-8")
-    assert "metric tokens_a_mb is called tokens_per_mb now" in done.stderr
+    assert found["code"] == 0 and "highest tokens_per_mb of 2" in (tmp_path / "out.txt").read_text(encoding="utf-8")
+    assert "metric tokens_a_mb was renamed to tokens_per_mb" in done.stderr

@@ -23,7 +23,7 @@ from hforch.runs.sampling import error_of
 from hforch.utils.json_text import to_json
 
 
-def test_a_torn_last_line_is_left_out(tmp_path: Path) -> None:
+def test_an_incomplete_last_line_is_skipped(tmp_path: Path) -> None:
     with RecordWriter(tmp_path) as writer:
         writer.add(Sample(**sample(0, "naïve 中文 🙂", [1])))
         writer.add(Sample(**sample(1, "b", [1])))
@@ -34,14 +34,14 @@ def test_a_torn_last_line_is_left_out(tmp_path: Path) -> None:
         assert [one["index"] for one in read_samples(tmp_path)] == [0]
 
 
-def test_each_line_is_there_as_soon_as_it_is_added(tmp_path: Path) -> None:
+def test_each_sample_can_be_read_as_soon_as_it_is_added(tmp_path: Path) -> None:
     with RecordWriter(tmp_path) as writer:
         for index in range(3):
             writer.add(Sample(**sample(index, "a", [1])))
             assert len(list(read_samples(tmp_path))) == index + 1
 
 
-def test_a_record_is_replaced_whole_or_not_at_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_record_is_replaced_atomically(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with RecordWriter(tmp_path) as writer:
         writer.write(Record(status="partial"))
 
@@ -54,33 +54,33 @@ def test_a_record_is_replaced_whole_or_not_at_all(tmp_path: Path, monkeypatch: p
     assert read_record(tmp_path)["status"] == "partial"
 
 
-def test_half_a_surrogate_that_a_model_made_can_be_written(tmp_path: Path) -> None:
+def test_a_lone_surrogate_in_an_answer_can_be_written(tmp_path: Path) -> None:
     with RecordWriter(tmp_path) as writer:
         writer.add(Sample(**sample(0, "a\ud800b", [1])))
     assert json.loads((tmp_path / "samples.jsonl").read_text(encoding="utf-8"))["text"] == "a\ud800b"
 
 
-def test_a_number_that_json_lacks_becomes_null_and_the_rest_stays() -> None:
+def test_non_finite_numbers_are_written_as_null() -> None:
     assert json.loads(to_json({"a": [1.5, float("nan")], "b": float("inf")})) == {"a": [1.5, None], "b": None}
 
 
-def test_what_merely_looks_like_a_token_in_the_environment_spoils_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_short_hub_token_in_the_environment_is_not_redacted(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HF_TOKEN", "1")
     assert json.loads(to_json({"schema_version": 1, "text": "1 and 1"})) == {"schema_version": 1, "text": "1 and 1"}
 
 
-def test_a_job_without_samples_has_none(tmp_path: Path) -> None:
+def test_a_directory_without_samples_yields_none(tmp_path: Path) -> None:
     assert list(read_samples(tmp_path)) == []
 
 
-def test_answers_that_another_run_has_written_meanwhile_are_not_written_over(tmp_path: Path) -> None:
+def test_samples_of_another_run_are_not_overwritten(tmp_path: Path) -> None:
     with RecordWriter(tmp_path, anew=True, fresh=True) as writer:
         writer.add(Sample(**sample(0, "a", [1])))
     before = (tmp_path / SAMPLES).read_bytes()
-    with pytest.raises(HforchError, match="has written its answers"):
+    with pytest.raises(HforchError, match="has written its samples"):
         RecordWriter(tmp_path, anew=True, fresh=True)
     assert (tmp_path / SAMPLES).read_bytes() == before
-    RecordWriter(tmp_path, anew=True).__exit__()  # and the lock was given back
+    RecordWriter(tmp_path, anew=True).__exit__()  # the lock was released
 
 
 @pytest.fixture
@@ -93,7 +93,7 @@ def without_locks(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.usefixtures("without_locks")
-def test_without_locks_a_file_says_who_writes(tmp_path: Path) -> None:
+def test_without_locks_a_file_identifies_the_writer(tmp_path: Path) -> None:
     with locked(tmp_path):
         who = json.loads((tmp_path / OWNER).read_text())
         assert who["pid"] == os.getpid()
@@ -109,14 +109,14 @@ def test_without_locks_a_file_says_who_writes(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("who", "is_taken_over"),
     [
-        ({"pid": 2**22 - 7, "started": 1.0}, True),  # there is no such process
-        ({"started": 1.0}, True),  # another process has that number now
+        ({"pid": 2**22 - 7, "started": 1.0}, True),  # no such process
+        ({"started": 1.0}, True),  # another process has this id now
         ({}, False),
-        ({"host": "elsewhere", "pid": 2**22 - 7, "started": 1.0}, False),  # nobody knows
+        ({"host": "elsewhere", "pid": 2**22 - 7, "started": 1.0}, False),  # unknown, since it is on another machine
         ("", False),  # it is being written
     ],
 )
-def test_it_is_taken_over_from_a_process_that_is_gone_only(tmp_path: Path, who: Any, is_taken_over: bool) -> None:
+def test_only_the_file_of_an_ended_process_is_taken_over(tmp_path: Path, who: Any, is_taken_over: bool) -> None:
     with locked(tmp_path):
         own = json.loads((tmp_path / OWNER).read_text())
     (tmp_path / OWNER).write_text(json.dumps(own | who) if who != "" else "")
@@ -136,5 +136,5 @@ def test_it_is_taken_over_from_a_process_that_is_gone_only(tmp_path: Path, who: 
         (ValueError("no"), "no"),
     ],
 )
-def test_an_error_without_words_is_told_by_what_it_is(error: BaseException, said: str) -> None:
+def test_an_error_without_a_message_is_described_by_its_type(error: BaseException, said: str) -> None:
     assert error_of(error).message == said

@@ -1,4 +1,4 @@
-"""The types of records: what they refuse to write, what they read, and the JSON Schemas and tables made of them."""
+"""The types of records: validation on writing and reading, JSON Schemas and tables."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def validator(name: str) -> Draft202012Validator:
 
 
 def parts_in(part: type[BaseModel], path: str = "") -> Iterator[tuple[str, type[BaseModel], str]]:
-    """Yield every key of a part and of the parts in it: its dotted path, the part that has it, and its name."""
+    """Yield the dotted path, part and name of every key of a part, including nested parts."""
     for name, info in part.model_fields.items():
         here = f"{path}.{name}".lstrip(".")
         yield here, part, name
@@ -55,7 +55,7 @@ def _parts_of(kind: Any) -> Iterator[type[BaseModel]]:
 
 
 # ---------------------------------------------------------------- writing
-def test_a_key_that_is_none_cannot_be_written() -> None:
+def test_an_unknown_key_cannot_be_written() -> None:
     with pytest.raises(ValidationError, match="statsu"):
         Record(statsu="ok")  # type: ignore[call-arg]
     with pytest.raises(ValidationError, match="statsu"):
@@ -66,16 +66,16 @@ def test_a_key_that_is_none_cannot_be_written() -> None:
         Sample(**sample(0, "a", [1], timings={"tpot": 1.0}))
 
 
-def test_a_value_of_another_type_cannot_be_written() -> None:
+def test_a_value_of_the_wrong_type_cannot_be_written() -> None:
     with pytest.raises(ValidationError, match="status"):
         Record(status="done")  # type: ignore[arg-type]
     with pytest.raises(ValidationError, match="disk_mb"):
         Record().disk_mb = float("nan")
-    with pytest.raises(ValidationError, match="64 bits"):
+    with pytest.raises(ValidationError, match="64-bit"):
         Sample(**sample(0, "a", [2**63]))
 
 
-def test_what_is_set_is_written_and_nothing_else() -> None:
+def test_only_set_fields_are_written() -> None:
     whole = Record(status="ok", same_as=None, stages=[Stage(name="load", detail="x", seconds=None, finished=False)])
     assert whole.dump() == {
         "status": "ok",
@@ -87,12 +87,12 @@ def test_what_is_set_is_written_and_nothing_else() -> None:
     assert "same_as" not in whole.dump() and whole.dump()["error"] == {"type": "X", "message": "no"}
 
 
-def test_all_that_is_read_of_a_card_has_a_key() -> None:
+def test_every_property_read_from_a_gpu_has_a_key() -> None:
     assert WHAT.keys() <= machine.AcceleratorInfo.model_fields.keys()
     assert NOW.keys() <= machine.CardState.model_fields.keys()
 
 
-def test_a_model_on_several_devices_is_written_with_its_parts() -> None:
+def test_a_model_on_several_devices_is_recorded_with_its_modules() -> None:
     modules = {"model.embed": 0, "model.layers.0": 0, "model.layers.1": 1, "lm_head": "cpu"}
     placement = torch_device.placed(SimpleNamespace(hf_device_map=modules))
     assert len(placement) == 3
@@ -103,20 +103,20 @@ def test_a_model_on_several_devices_is_written_with_its_parts() -> None:
 
 
 # ---------------------------------------------------------------- reading
-def test_any_key_of_a_record_may_be_missing_or_null_but_its_status() -> None:
+def test_any_key_of_a_record_except_status_may_be_missing_or_null() -> None:
     assert record_flaws({"status": "ok"}) == []
     for name in Record.model_fields.keys() - {"status"}:
         assert record_flaws({"status": "ok", name: None}) == [], name
-    assert record_flaws({"started": "x"}) == ["it lacks status"]
+    assert record_flaws({"started": "x"}) == ["status is missing"]
 
 
-def test_a_damaged_value_is_found_wherever_it_lies() -> None:
-    """A mapping stands for a value, a text for a mapping or a list: every key of a recorded job in turn."""
+def test_an_invalid_value_is_found_anywhere() -> None:
+    """Replace each key of a recorded job in turn: values by a mapping, mappings and lists by a string."""
     whole = to_current(json.loads((RECORDED / "1" / "record.json").read_text()))
     assert record_flaws(whole) == []
     seen = 0
     for path in _paths(whole):
-        if path.startswith(("job.", "effective.", "model.")):  # backends and sources may have others there
+        if path.startswith(("job.", "effective.", "model.")):  # backends and sources may add keys there
             continue
         flaws = record_flaws(_with(whole, path.split(".")))
         assert flaws and flaws[0].startswith(path), path
@@ -135,18 +135,18 @@ def _paths(tree: dict[str, Any], above: str = "") -> Iterator[str]:
 
 
 def _with(tree: Any, steps: list[str]) -> Any:
-    """Return a copy of a tree with a value of no type of ours at a path."""
+    """Return a copy of a tree with a value of the wrong type at a path."""
     if not steps:
         return "x" if isinstance(tree, dict | list) else {"x": 1}
     return {**tree, steps[0]: _with(tree[steps[0]], steps[1:])}
 
 
-def test_keys_and_words_of_later_versions_are_kept() -> None:
+def test_keys_and_values_of_later_versions_are_accepted() -> None:
     assert record_flaws({"status": "paused", "mood": "good", "totals": {"bright": 3}}) == []
     assert sample_flaw(sample(0, "a", [1], finish_reason="tool_call", mood={})) is None
 
 
-def test_a_sample_lacks_nothing_that_its_readers_need() -> None:
+def test_a_sample_must_have_the_keys_that_readers_need() -> None:
     good = sample(0, "a", [1])
     for name in good:
         left = {key: value for key, value in good.items() if key != name}
@@ -154,15 +154,15 @@ def test_a_sample_lacks_nothing_that_its_readers_need() -> None:
         assert (sample_flaw(left) is not None) == needed, name
 
 
-def test_jobs_of_a_sweep_need_what_a_resume_asks_for() -> None:
+def test_jobs_of_a_sweep_must_have_the_keys_that_a_resume_needs() -> None:
     job: dict[str, Any] = {"number": 0, "directory": "0", "label": "", "load_key": "k", "job_id": "j", "overrides": []}
     whole = {"asked": {}, "jobs": [job | {"job": {}}]}
     assert sweep_flaws(whole) == []
-    assert sweep_flaws(whole | {"jobs": [job]}) == ["it lacks jobs.0.job"]
-    assert sweep_flaws({"jobs": []}) == ["it lacks asked"]
+    assert sweep_flaws(whole | {"jobs": [job]}) == ["jobs.0.job is missing"]
+    assert sweep_flaws({"jobs": []}) == ["asked is missing"]
 
 
-def test_every_name_that_is_needed_is_a_field() -> None:
+def test_every_needed_key_is_a_field() -> None:
     parts = {part for top in (Record, Sample, SweepRecord) for _, part, _ in parts_in(top)}
     assert len(parts) > 25
     for part in parts:
@@ -170,7 +170,7 @@ def test_every_name_that_is_needed_is_a_field() -> None:
 
 
 # ---------------------------------------------------------------- earlier versions
-def test_reasons_of_version_1_are_told_apart() -> None:
+def test_reasons_of_version_1_are_split_into_parts() -> None:
     absent = {"kl_mean": "another tokenizer", "ppl": "one character"}
     old = {"schema_version": 1, "status": "ok", "scores": {"on_text": {"path": None}, "absent": absent, "chunk": 8}}
     assert record_flaws(old) == []
@@ -186,20 +186,20 @@ def test_reasons_of_version_1_are_told_apart() -> None:
     assert to_current(to_current(old)) == to_current(old) and "absent" in old["scores"]
 
 
-def test_damaged_reasons_of_version_1_are_named() -> None:
+def test_invalid_reasons_of_version_1_are_reported() -> None:
     assert record_flaws({"schema_version": 1, "status": "ok", "scores": {"absent": {"ppl": 1}}})[0].startswith(
         "scores.absent.ppl"
     )
 
 
-def test_a_recorded_job_of_version_1_fits_the_schema_of_this_one() -> None:
+def test_a_recorded_job_of_version_1_fits_the_current_schema() -> None:
     found = known_record(RECORDED / "1")
     assert found["schema_version"] == SCHEMA_VERSION and found["scores"]["metrics"]["kl_mean"] > 0
     assert not list(validator("record").iter_errors(found))
 
 
 # ---------------------------------------------------------------- schemas and tables
-def test_what_a_run_writes_fits_the_schemas(tmp_path: Path) -> None:
+def test_the_files_of_a_run_fit_the_schemas(tmp_path: Path) -> None:
     words = (
         "backend=fake",
         "inputs=numbers_in_french",
@@ -216,7 +216,7 @@ def test_what_a_run_writes_fits_the_schemas(tmp_path: Path) -> None:
     assert list(validator("record").iter_errors(written | {"mood": "good"}))
 
 
-def test_what_a_sweep_writes_fits_the_schemas(tmp_path: Path) -> None:
+def test_the_files_of_a_sweep_fit_the_schemas(tmp_path: Path) -> None:
     words = ["-m", "backend=fake", "inputs=facts", "runtime.seed=1,2", "runtime.isolation=inline"]
     assert run_app([*words, "runtime.display=none", f"hydra.sweep.dir={tmp_path / 's'}"]) == 0
     written = json.loads((tmp_path / "s" / "sweep.json").read_text())
@@ -225,7 +225,7 @@ def test_what_a_sweep_writes_fits_the_schemas(tmp_path: Path) -> None:
     assert sweep_flaws(written) == []
 
 
-def test_every_part_says_what_it_is_for() -> None:
+def test_every_part_has_a_docstring() -> None:
     for module in (machine, measured, record, sweep):
         for name, part in vars(module).items():
             if isinstance(part, type) and issubclass(part, Part) and part.__module__ == module.__name__:
@@ -233,11 +233,11 @@ def test_every_part_says_what_it_is_for() -> None:
 
 
 @pytest.mark.parametrize("top", [Record, Sample, SweepRecord])
-def test_every_key_says_what_it_means(top: type[Part]) -> None:
+def test_every_key_has_a_description(top: type[Part]) -> None:
     assert [path for path, part, name in parts_in(top) if not part.model_fields[name].description] == []
 
 
-def test_the_keys_that_a_resumed_run_names_are_keys() -> None:
+def test_the_keys_that_a_resumed_run_names_exist() -> None:
     named = {*runner.NEW_IN_A_RESUMED, *runner.MEASURED, *runner.PLANNED}
     assert named <= Record.model_fields.keys() and set(runner.KEPT_FIELDS) <= Sample.model_fields.keys()
 

@@ -123,8 +123,8 @@ def test_damaged_lines_are_reported_and_the_others_shown(tmp_path: Path) -> None
     done = hforch("report", str(directory), code=1)
     summary, parts = data_of(directory / "report.html")
     told = "\n".join(summary["about"]["missing"])
-    assert f"job 1: left out: {file} has 2 lines that are no samples of this run: 4 (it is not JSON), 6 (" in told
-    assert f"job 1: the last line of {file} is torn" in told and "job 2 has no samples" in told
+    assert f"job 1: skipped: {file} has 2 lines that are not samples of this run: 4 (it is not valid JSON), 6 (" in told
+    assert f"job 1: skipped: the last line of {file} is incomplete" in told and "job 2 has no samples" in told
     assert "not in the report: job 2 has no samples" in done.stderr
     cells = [cells for part in parts for _, _, cells in part["inputs"]]
     assert sum(row[1] is not None for row in cells) == INPUTS - 3
@@ -141,7 +141,7 @@ def test_unreadable_records_are_reported_and_the_others_shown(tmp_path: Path) ->
     assert [job["metrics"]["tokens_per_s"] for job in summary["jobs"]] == [20.0]
     told = "\n".join(summary["about"]["missing"])
     assert "has schema version 99" in told
-    assert "there is no directory" in told and len(summary["about"]["missing"]) == 3
+    assert "directory not found" in told and len(summary["about"]["missing"]) == 3
     assert done.stderr.count("not in the report: ") == 3
 
 
@@ -150,15 +150,15 @@ def test_jobs_that_were_not_run_are_rows_without_metrics(tmp_path: Path) -> None
     shutil.rmtree(tmp_path / "1")
     hforch("report", str(tmp_path))
     summary, parts = data_of(tmp_path / "report.html")
-    assert [job["why"] for job in summary["jobs"]] == [None, "it has not been run"]
+    assert [job["why"] for job in summary["jobs"]] == [None, "it was not run"]
     assert "hforch resume" in summary["about"]["notes"][0] and len(parts[0]["inputs"]) == 8
 
 
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (("{empty}",), "holds no records"),
-        (("{gone}",), "there is no directory"),
+        (("{empty}",), "no records found in"),
+        (("{gone}",), "directory not found"),
         (("{sweep}", "--require", "speed>3", "--optimize", "nice", "--inputs", "0"), "3 errors"),
         (("{sweep}", "--baseline", "precision=fp16"), "no job has precision=fp16"),
         (("{sweep}", "--inputs", "many"), "invalid int value: 'many'"),
@@ -187,7 +187,7 @@ def test_an_unwritable_target_is_reported(tmp_path: Path) -> None:
 def test_an_unmet_limit_gives_exit_code_3_and_is_in_the_report(tmp_path: Path) -> None:
     directory = write_reported(tmp_path / "sweep")
     hforch("report", str(directory), "--require", "tokens_per_s>1000", code=3)
-    assert "no job qualifies; the nearest miss is job 1" in data_of(directory / "report.html")[0]["about"]["reason"]
+    assert "no job qualifies; the closest is job 1" in data_of(directory / "report.html")[0]["about"]["reason"]
 
 
 # ---------------------------------------------------------------- run again
@@ -224,4 +224,4 @@ def test_the_front_contains_the_points_that_no_other_point_beats() -> None:
 def test_readable_jobs_returns_jobs_and_errors(tmp_path: Path) -> None:
     write_reported(tmp_path / "sweep")
     found, mistakes = readable_jobs([tmp_path / "gone", tmp_path / "sweep"])
-    assert len(found) == 3 and [one.problem for one in mistakes] == [f"there is no directory {tmp_path / 'gone'}"]
+    assert len(found) == 3 and [one.problem for one in mistakes] == [f"directory not found: {tmp_path / 'gone'}"]

@@ -43,7 +43,7 @@ def focused(seen: Seen) -> str:
 def test_the_top_shows_the_comparison_and_the_decision(seen: Seen) -> None:
     assert "precision: fp32, int8, int4" in seen.page.inner_text("#swept")
     about = seen.page.inner_text("#about")
-    assert "With exact_match>=0.5: take job 1 (precision=int8)" in about
+    assert "With exact_match>=0.5: use job 1 (precision=int8)" in about
     assert "a cpu, 2 cores" in about and "2026-01-01 00:00:00 UTC" in about
     assert re.search(r"Jobs\s+3\s", about) and re.search(rf"Samples\s+{3 * INPUTS}\s", about)
     assert re.search(r"Failures\s+1 sample\s", about)
@@ -57,7 +57,7 @@ def test_jobs_are_sorted_by_a_click_and_by_a_key(seen: Seen) -> None:
     seen.page.keyboard.press("Enter")  # the focus stays on the button
     assert shown_jobs(seen) == ["0", "2", "1"]
     assert "sort=tokens_per_s%3A1" in seen.page.url
-    seen.page.click("table.jobs th button:has-text('KL mean')")
+    seen.page.click("table.jobs th button:has-text('KL divergence (mean)')")
     assert shown_jobs(seen) == ["1", "2", "0"]  # the baseline has no value and comes last
 
 
@@ -66,20 +66,21 @@ def test_the_best_value_units_and_failures_are_shown(seen: Seen) -> None:
     assert "tokens/s" in seen.page.inner_text("table.jobs thead")
     assert "0.1000 ±0.0020" in seen.page.inner_text("table.jobs tbody tr:nth-child(2)")
     last = seen.page.inner_text("table.jobs tbody tr:nth-child(3)")
-    assert "1 sample failed" in last and "not qualified: exact_match is 0, not >= 0.5" in last
+    assert "1 sample failed" in last and "not qualified: exact_match is 0, required >= 0.5" in last
     bar = "getComputedStyle(document.querySelector('table.jobs tbody tr td.number')).backgroundImage"
     assert "linear-gradient" in seen.page.evaluate(bar)
 
 
 def test_charts_have_tooltips_that_name_the_job(drawn: Seen) -> None:
     titles = drawn.texts("#charts figcaption strong")
-    assert {"Throughput and KL mean", "Peak memory and KL mean", "TTFT", "TPOT"} <= set(titles)
-    assert {"Exact match", "KL mean", "Top-1 agreement"} <= set(titles)
+    kl = "KL divergence (mean)"
+    assert {f"Throughput and {kl}", f"Peak memory and {kl}", "TTFT", "TPOT"} <= set(titles)
+    assert {"Exact match", kl, "Top-1 agreement"} <= set(titles)
     assert drawn.page.locator("#charts .chart svg").count() == len(titles)
     assert "Pareto front" in drawn.page.inner_text("#charts figure:first-of-type")
     drawn.page.locator("#charts figure:has-text('Exact match') svg path[aria-roledescription=point]").first.hover()
     assert "precision=fp32" in drawn.page.inner_text("#tip")
-    lines = drawn.page.locator("#charts figure:has-text('KL mean Lower') svg line[aria-roledescription='rule mark']")
+    lines = drawn.page.locator(f"#charts figure:has-text('{kl} Lower') svg line[aria-roledescription='rule mark']")
     told = [str(one.get_attribute("aria-label")) for one in lines.all()]
     bounds = [
         (float(low), float(high)) for low, high in re.findall(r"low: ([\d.]+);.* high: ([\d.]+);", "\n".join(told))

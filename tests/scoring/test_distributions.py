@@ -1,4 +1,4 @@
-"""Kullback-Leibler divergence, agreement and standard errors against closed forms."""
+"""KL divergence, stored distributions and standard errors, compared with closed forms."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def exact(one: numpy.ndarray, other: numpy.ndarray) -> numpy.ndarray:
 
 
 @pytest.mark.parametrize("k", [1, 5, 50])
-def test_a_model_against_itself_gives_exactly_nothing(k: int) -> None:
+def test_a_model_against_itself_gives_exactly_zero(k: int) -> None:
     one = logits()
     assert (kl(one, one.copy(), k) == 0.0).all()
 
@@ -64,19 +64,19 @@ def test_bins_never_exceed_the_full_divergence_and_converge_to_it() -> None:
     assert found[-1] == pytest.approx(full, rel=1e-4, abs=1e-6)
 
 
-def test_the_likeliest_come_first() -> None:
+def test_the_most_likely_tokens_come_first() -> None:
     one = logits()
     assert (likeliest(one, 4) == numpy.argsort(-one, axis=1)[:, :4]).all()
 
 
-def test_of_equal_ones_the_first_is_the_likeliest_as_greedy_decoding_has_it() -> None:
+def test_of_equal_logits_the_lowest_id_comes_first_as_in_greedy_decoding() -> None:
     one = numpy.zeros((3, 50), numpy.float32)
     one[1, [7, 9, 30]] = 2.0
     for k in (1, 2, 5):
         assert likeliest(one, k)[:, 0].tolist() == [0, 7, 0]
 
 
-def test_what_was_kept_is_read_back_bit_for_bit(tmp_path: Path) -> None:
+def test_stored_distributions_are_read_back_bit_for_bit(tmp_path: Path) -> None:
     keeper = DistributionWriter(tmp_path, ABOUT, 4)
     one = logits()
     ids = likeliest(one, 4)
@@ -84,7 +84,7 @@ def test_what_was_kept_is_read_back_bit_for_bit(tmp_path: Path) -> None:
     keeper.add(ids[:3], kept[:3])
     keeper.add(ids[3:], kept[3:])
     with pytest.raises(FileNotFoundError):
-        read_stored(tmp_path)  # not before it is whole
+        read_stored(tmp_path)  # not before it is complete
     keeper.close(whole=True)
     found = read_stored(tmp_path)
     assert found.about == {**ABOUT, "k": 4}
@@ -93,17 +93,17 @@ def test_what_was_kept_is_read_back_bit_for_bit(tmp_path: Path) -> None:
     assert isinstance(found.ids.base, numpy.memmap)
 
 
-def test_a_file_that_is_cut_off_is_refused(tmp_path: Path) -> None:
+def test_a_truncated_file_is_an_error(tmp_path: Path) -> None:
     keeper = DistributionWriter(tmp_path, ABOUT, 4)
     one = logits()
     ids = likeliest(one, 4)
     keeper.add(ids, log_softmax_at(one, ids))
     keeper.close(whole=True)
     keeper.path.write_bytes(keeper.path.read_bytes()[:-3])
-    with pytest.raises(ValueError, match="cut off"):
+    with pytest.raises(ValueError, match="truncated"):
         read_stored(tmp_path)
     keeper.path.write_bytes(b"something else")
-    with pytest.raises(ValueError, match="no distributions"):
+    with pytest.raises(ValueError, match="not a distributions file"):
         read_stored(tmp_path)
 
 
@@ -112,7 +112,7 @@ def test_standard_errors_are_clustered_by_sample() -> None:
     assert clustered(alike).value == 2.0
     assert clustered(alike).error == pytest.approx((3 / 2 * (100 + 0 + 100)) ** 0.5 / 30)
     assert clustered([numpy.arange(5.0)]).error is None
-    # Of samples of one position each, it is the usual standard error of a mean.
+    # With one position per sample, it is the usual standard error of a mean.
     ones = [DRAW.normal(0, 1, 1) for _ in range(400)]
     usual = numpy.std(ones, ddof=1) / 20
     assert clustered(ones).error == pytest.approx(usual, rel=1e-6)

@@ -1,4 +1,4 @@
-"""Scoring as part of a run: against closed forms where there are some, and what happens where it cannot be done."""
+"""Scoring as part of a run: values compared with closed forms, and errors."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ ASKED = ("inputs=numbers_in_french", "generation.max_new_tokens=24", "generation
 def do(
     directory: Path, *overrides: str, baseline: Path | None = None, code: int = 0, resume: bool = False
 ) -> dict[str, Any]:
-    """Run one job in this process; its record."""
+    """Run one job in this process, and return its record."""
     job = job_from_overrides([*ASKED, *overrides, "runtime.isolation=inline"])
     assert run(job, directory, JobContext(overrides, baseline=baseline, resume=resume), NullWatcher()) == code
     return read_record(directory)
@@ -51,7 +51,7 @@ def scores(directory: Path) -> list[dict[str, Any]]:
 
 # ---------------------------------------------------------------- against a baseline
 @pytest.mark.parametrize("backend", BACKENDS)
-def test_a_model_against_itself_is_exactly_itself(backend: str, tiny_gpt2: Path, tmp_path: Path) -> None:
+def test_a_model_against_itself_has_zero_divergence(backend: str, tiny_gpt2: Path, tmp_path: Path) -> None:
     words = (*local(tiny_gpt2, backend), "scoring=baseline", "scoring.chunk=5", "scoring.batch_size=3")
     base = do(tmp_path / "base", *words, baseline=tmp_path / "base")
     again = do(tmp_path / "again", *words, baseline=tmp_path / "base")
@@ -68,7 +68,7 @@ def test_a_model_against_itself_is_exactly_itself(backend: str, tiny_gpt2: Path,
 
 
 @pytest.mark.parametrize("backend", BACKENDS[1:])
-def test_backends_that_are_exact_agree(backend: str, tiny_gpt2: Path, tmp_path: Path) -> None:
+def test_exact_backends_agree(backend: str, tiny_gpt2: Path, tmp_path: Path) -> None:
     do(tmp_path / "torch", *local(tiny_gpt2), "scoring=baseline", baseline=tmp_path / "torch")
     other = do(tmp_path / "other", *local(tiny_gpt2, backend), "scoring=baseline", baseline=tmp_path / "torch")
     assert other["scores"]["metrics"]["kl_max"] < 1e-4
@@ -108,7 +108,7 @@ def test_fewer_bins_give_a_lower_bound_that_grows_with_them(tmp_path: Path) -> N
     assert 0 < found[0] < found[-1]
 
 
-def test_what_a_sample_keeps_is_where_both_part_most(tmp_path: Path) -> None:
+def test_stored_positions_have_the_largest_divergence(tmp_path: Path) -> None:
     one, other = tiny_models.save_gptj(tmp_path / "one"), tiny_models.save_gptj(tmp_path / "other", 9.0, 120)
     do(tmp_path / "base", *local(one), "scoring=baseline", baseline=tmp_path / "base")
     record = do(tmp_path / "job", *local(other), "scoring=baseline", baseline=tmp_path / "base")
@@ -121,7 +121,7 @@ def test_what_a_sample_keeps_is_where_both_part_most(tmp_path: Path) -> None:
         assert worst[0]["kl"] == sample["kl_max"]
         for place in worst:
             assert place["read"]["id"] == answers[sample["input_id"]]["output_ids"][place["position"]]
-            assert place["baseline"][0]["id"] == place["read"]["id"]  # it was greedy
+            assert place["baseline"][0]["id"] == place["read"]["id"]  # decoding was greedy
             assert place["before"] in answers[sample["input_id"]]["text"]
             for tokens in (place["baseline"], place["job"]):
                 known = [each["log_probability"] for each in tokens]
@@ -134,13 +134,13 @@ def test_what_a_sample_keeps_is_where_both_part_most(tmp_path: Path) -> None:
     assert metrics["flips_early"] == sum(early) / len(early)
 
 
-def test_another_tokenizer_makes_divergence_absent_and_says_why(tiny_gpt2: Path, tmp_path: Path) -> None:
+def test_with_a_different_tokenizer_divergence_is_absent_with_the_reason(tiny_gpt2: Path, tmp_path: Path) -> None:
     other = tiny_models.save_gpt2(tmp_path / "other", chat_template="{{ messages }}")
     do(tmp_path / "base", *local(tiny_gpt2), "scoring=both", "scoring.text.window=64", baseline=tmp_path / "base")
     words = (*local(other), "scoring=both", "scoring.text.window=64")
     record = do(tmp_path / "job", *words, baseline=tmp_path / "base")
     absent = record["scores"]["against_baseline"]["absent"]
-    assert set(absent.values()) == {"the baseline has another tokenizer"}
+    assert set(absent.values()) == {"the baseline has a different tokenizer"}
     assert "absent" not in record["scores"]["on_text"]
     assert set(absent) == {"kl_mean", "kl_p99", "kl_max", "top1_agreement", "flips_early"}
     assert "kl_mean" not in record["scores"]["metrics"]
@@ -158,7 +158,9 @@ SHORT = "The number three in French is trois. What is the number 2 in french? " 
 
 
 @pytest.mark.parametrize("backend", BACKENDS)
-def test_perplexity_of_a_short_text_is_that_of_one_pass(backend: str, tiny_gpt2: Path, tmp_path: Path) -> None:
+def test_perplexity_of_a_short_text_matches_a_single_forward_pass(
+    backend: str, tiny_gpt2: Path, tmp_path: Path
+) -> None:
     import torch
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
@@ -175,7 +177,7 @@ def test_perplexity_of_a_short_text_is_that_of_one_pass(backend: str, tiny_gpt2:
     assert metrics["bits_per_byte"] == pytest.approx(nats / math.log(2) / size, rel=1e-5)
 
 
-def test_windows_read_each_token_once_behind_what_comes_before_it(tiny_gpt2: Path, tmp_path: Path) -> None:
+def test_windows_score_each_token_once_with_its_context(tiny_gpt2: Path, tmp_path: Path) -> None:
     found = list(windows(range(100), 30, 12))
     assert [token for one in found for token in one.ids] == list(range(1, 100))
     assert all(len(one.prompt) + len(one.ids) <= 30 for one in found)
@@ -190,7 +192,7 @@ def test_windows_read_each_token_once_behind_what_comes_before_it(tiny_gpt2: Pat
     assert 0 < metrics["ppl_se"] < metrics["ppl"]
 
 
-def test_the_text_that_ships_is_read_in_windows_that_fit_the_model(tiny_gpt2: Path, tmp_path: Path) -> None:
+def test_the_shipped_text_is_read_in_windows_that_fit_the_model(tiny_gpt2: Path, tmp_path: Path) -> None:
     record = do(tmp_path, *local(tiny_gpt2), "scoring=text")
     about = record["scores"]["on_text"]
     assert about["path"] is None and about["window"] == 128 and about["tokens"] > 2000
@@ -198,34 +200,32 @@ def test_the_text_that_ships_is_read_in_windows_that_fit_the_model(tiny_gpt2: Pa
 
 
 # ---------------------------------------------------------------- what cannot be scored
-def test_a_baseline_that_is_missing_or_has_failed_costs_no_answer(tiny_gpt2: Path, tmp_path: Path) -> None:
+def test_a_missing_or_failed_baseline_does_not_affect_answers(tiny_gpt2: Path, tmp_path: Path) -> None:
     words = (*local(tiny_gpt2), "scoring=baseline")
     record = do(tmp_path / "job", *words, baseline=tmp_path / "nowhere", code=1)
     assert record["status"] == "failed" and record["totals"]["samples"] == 4 and record["totals"]["failed"] == 0
     assert record["metrics"]["tokens_per_s"] > 0
     assert record["scores"]["metrics"] == {} and not record["scores"]["whole"]
-    assert "it has not been run" in record["scores"]["against_baseline"]["absent"]["kl_mean"]
-    assert record["error"]["message"].endswith("nowhere has no distributions to compare with: it has not been run")
+    assert "the job was not run" in record["scores"]["against_baseline"]["absent"]["kl_mean"]
+    assert record["error"]["message"].endswith("nowhere has no distributions to compare with: the job was not run")
     assert len(list(read_samples(tmp_path / "job"))) == 4
     failing = tmp_path / "failing"
     do(failing, "backend=fake", "backend.failures=[{match: number, error: out of ink, after: 0}]", code=1)
     record = do(tmp_path / "other", *words, baseline=failing, code=1)
     assert "has no distributions to compare with: " in record["error"]["message"]
-    assert "4 of its 4 samples failed" in record["error"]["message"] and record["totals"]["samples"] == 4
+    assert "4 of 4 samples failed" in record["error"]["message"] and record["totals"]["samples"] == 4
 
 
-def test_a_baseline_that_was_answered_anew_is_not_compared_with_old_distributions(
-    tiny_gpt2: Path, tmp_path: Path
-) -> None:
+def test_new_answers_of_a_baseline_are_not_scored_with_old_distributions(tiny_gpt2: Path, tmp_path: Path) -> None:
     words = (*local(tiny_gpt2), "scoring=baseline")
     do(tmp_path / "base", *words, baseline=tmp_path / "base")
     samples = (tmp_path / "base" / "samples.jsonl").read_text().splitlines(keepends=True)
     (tmp_path / "base" / "samples.jsonl").write_text("".join(samples[:-1]))
     record = do(tmp_path / "job", *words, baseline=tmp_path / "base", code=1)
-    assert "other answers than its distributions are of" in record["error"]["message"]
+    assert "do not match its answers" in record["error"]["message"]
 
 
-def test_scores_against_answers_that_the_baseline_has_no_more_are_taken_again(tiny_gpt2: Path, tmp_path: Path) -> None:
+def test_scores_are_computed_again_if_the_baseline_has_new_answers(tiny_gpt2: Path, tmp_path: Path) -> None:
     words = (*local(tiny_gpt2), "scoring=baseline")
     do(tmp_path / "base", *words, baseline=tmp_path / "base")
     first = do(tmp_path / "job", *words, baseline=tmp_path / "base")["scores"]["against_baseline"]
@@ -233,37 +233,37 @@ def test_scores_against_answers_that_the_baseline_has_no_more_are_taken_again(ti
     (tmp_path / "base" / "samples.jsonl").write_text("".join(samples[:-1]))
     do(tmp_path / "base", *words, baseline=tmp_path / "base", resume=True)
     same = do(tmp_path / "job", *words, baseline=tmp_path / "base", resume=True)["scores"]["against_baseline"]
-    assert same == first  # it answered again as it had
+    assert same == first  # the new answers are the same
     (tmp_path / "other").mkdir()
     do(tmp_path / "other", *words, "generation.max_new_tokens=8", baseline=tmp_path / "other")
     now = do(tmp_path / "job", *words, baseline=tmp_path / "other", resume=True)["scores"]["against_baseline"]
     assert (now["positions"], now["baseline"]) == (32, "../other") and now["of"] != first["of"]
 
 
-def test_a_part_that_cannot_be_scored_costs_the_other_nothing(tiny_gpt2: Path, tmp_path: Path) -> None:
+def test_a_failed_part_of_scoring_does_not_affect_the_other(tiny_gpt2: Path, tmp_path: Path) -> None:
     record = do(tmp_path / "job", *local(tiny_gpt2), "scoring=both", baseline=tmp_path / "nowhere", code=1)
     assert record["scores"]["metrics"]["ppl"] > 1 and record["status"] == "failed"
     assert "absent" not in record["scores"]["on_text"]
-    assert "it has not been run" in record["scores"]["against_baseline"]["absent"]["kl_mean"]
+    assert "the job was not run" in record["scores"]["against_baseline"]["absent"]["kl_mean"]
     again = do(tmp_path / "job", *local(tiny_gpt2), "scoring=both", baseline=tmp_path / "nowhere", code=1, resume=True)
-    assert again["status"] == "failed" and again["memory"] == record["memory"]  # it still lacks the other one
+    assert again["status"] == "failed" and again["memory"] == record["memory"]  # the other part is still missing
 
 
-def test_logits_that_are_no_numbers_are_told_and_no_figures_made_of_them(tmp_path: Path) -> None:
+def test_nan_logits_are_an_error_and_give_no_metrics(tmp_path: Path) -> None:
     broken = tiny_models.save_gptj(tmp_path / "model", math.nan, 120)
     record = do(tmp_path / "job", *local(broken), "scoring=text", "scoring.text.window=64", code=1)
-    assert "logits that are no numbers" in record["error"]["message"]
-    assert record["scores"]["metrics"] == {} and "no numbers" in record["scores"]["on_text"]["absent"]["ppl"]
+    assert "NaN or infinite logits" in record["error"]["message"]
+    assert record["scores"]["metrics"] == {} and "NaN" in record["scores"]["on_text"]["absent"]["ppl"]
     assert len(list(read_samples(tmp_path / "job"))) == 4
 
 
-def test_a_text_too_unlikely_for_a_perplexity_leaves_it_absent(tmp_path: Path) -> None:
+def test_perplexity_is_absent_if_the_text_is_too_unlikely(tmp_path: Path) -> None:
     sure = tiny_models.save_gptj(tmp_path / "model", 5000.0, 120)
     record = do(tmp_path / "job", *local(sure), "scoring=text", "scoring.text.window=64")
-    assert "no number" in record["scores"]["on_text"]["absent"]["ppl"] and record["status"] == "ok"
+    assert "perplexity overflows" in record["scores"]["on_text"]["absent"]["ppl"] and record["status"] == "ok"
 
 
-def test_answers_longer_than_a_model_reads_are_not_compared(tiny_gpt2: Path, tmp_path: Path) -> None:
+def test_answers_longer_than_the_context_are_not_scored(tiny_gpt2: Path, tmp_path: Path) -> None:
     do(tmp_path / "base", *local(tiny_gpt2), "scoring=baseline", baseline=tmp_path / "base")
     job = job_from_overrides([*ASKED, *local(tiny_gpt2), "scoring=baseline"])
     loaded = load(job, Silent())
@@ -278,7 +278,7 @@ def test_answers_longer_than_a_model_reads_are_not_compared(tiny_gpt2: Path, tmp
         loaded.engine.vocabulary().decode,
     )
     found = against_baseline(*asked, 20)
-    assert found.metrics == {} and "this model reads 20" in (found.part.absent or {})["kl_mean"]
+    assert found.metrics == {} and "the context of this model is 20" in (found.part.absent or {})["kl_mean"]
     assert against_baseline(*asked, 128).metrics["kl_max"] == 0.0
 
 
@@ -286,8 +286,8 @@ def test_answers_longer_than_a_model_reads_are_not_compared(tiny_gpt2: Path, tmp
     ("pieces", "size"),
     [(["The", " rest"], 3), (["\u00e9t", "e"], 3), (["\ufffd", "\u20ac", "x"], 1), (["<s>", "x"], 0)],
 )
-def test_the_bytes_of_a_first_token_are_counted_also_within_a_character(pieces: list[str], size: int) -> None:
-    """A decoder gives U+FFFD for a part of a character, and the character once it is whole."""
+def test_bytes_of_a_first_token_within_a_character_are_counted_in_part(pieces: list[str], size: int) -> None:
+    """A decoder returns U+FFFD for a part of a character, and the character once it is complete."""
 
     def decode(ids: Sequence[int]) -> str:
         text = "".join(pieces[one] for one in ids)
@@ -311,7 +311,7 @@ def test_models_with_a_recurrent_state_are_read_token_by_token(about: dict[str, 
     assert is_recurrent(SimpleNamespace(config=SimpleNamespace(**about), _is_stateful=True))
 
 
-def test_a_job_whose_scores_alone_are_missing_is_scored_and_not_answered_again(tiny_gpt2: Path, tmp_path: Path) -> None:
+def test_a_job_that_only_lacks_scores_is_scored_without_new_answers(tiny_gpt2: Path, tmp_path: Path) -> None:
     words = (*local(tiny_gpt2), "scoring=baseline")
     do(tmp_path / "job", *words, baseline=tmp_path / "base", code=1)
     before = (tmp_path / "job" / "samples.jsonl").read_bytes()
@@ -329,13 +329,13 @@ def test_a_job_whose_scores_alone_are_missing_is_scored_and_not_answered_again(t
 @pytest.mark.parametrize(
     ("words", "path", "said"),
     [
-        (("scoring=baseline", "scoring.baseline.top_k=100000"), "scoring.baseline.top_k", "the model has 3"),
-        (("scoring=text", "scoring.text.max_tokens=50"), "scoring.text.max_tokens", "is 50, and the text has"),
-        (("scoring=text", "scoring.text.path=nowhere.txt"), "scoring.text.path", "nowhere.txt cannot be read"),
-        (("scoring=text", "scoring.text.encoding=klingon"), "scoring.text.encoding", "no encoding klingon"),
+        (("scoring=baseline", "scoring.baseline.top_k=100000"), "scoring.baseline.top_k", "must be at most 3"),
+        (("scoring=text", "scoring.text.max_tokens=50"), "scoring.text.max_tokens", "is 50; the text has"),
+        (("scoring=text", "scoring.text.path=nowhere.txt"), "scoring.text.path", "cannot read nowhere.txt"),
+        (("scoring=text", "scoring.text.encoding=klingon"), "scoring.text.encoding", "unknown encoding 'klingon'"),
     ],
 )
-def test_what_can_be_seen_before_is_refused_before_anything_is_answered(
+def test_invalid_scoring_settings_are_found_before_generation(
     words: tuple[str, ...], path: str, said: str, tiny_gpt2: Path, tmp_path: Path
 ) -> None:
     if path == "scoring.text.encoding":
@@ -347,17 +347,15 @@ def test_what_can_be_seen_before_is_refused_before_anything_is_answered(
     assert not list(read_samples(tmp_path / "job")) and read_record(tmp_path / "job")["exit_code"] == 2
 
 
-@pytest.mark.parametrize(
-    ("content", "said"), [(b"", "no text in it"), (b" \n", "no text in it"), (b"caf\xe9", "byte 3")]
-)
-def test_a_text_without_text_or_in_another_encoding_is_refused(
+@pytest.mark.parametrize(("content", "said"), [(b"", "is empty"), (b" \n", "is empty"), (b"caf\xe9", "offset 3")])
+def test_an_empty_text_or_a_wrong_encoding_is_an_error(
     content: bytes, said: str, tiny_gpt2: Path, tmp_path: Path
 ) -> None:
     (tmp_path / "text.txt").write_bytes(content)
     words = (*local(tiny_gpt2), "scoring=text", f"scoring.text.path={tmp_path / 'text.txt'}")
     with pytest.raises(ConfigError, match=said):
         do(tmp_path / "job", *words)
-    do(tmp_path / "job", *words, "scoring.text.encoding=latin-1") if said == "byte 3" else None
+    do(tmp_path / "job", *words, "scoring.text.encoding=latin-1") if said == "offset 3" else None
 
 
 def test_the_fake_backend_has_no_logits(tmp_path: Path) -> None:
@@ -365,7 +363,7 @@ def test_the_fake_backend_has_no_logits(tmp_path: Path) -> None:
         do(tmp_path, "backend=fake", "scoring=text")
 
 
-# ---------------------------------------------------------------- how much is held at once
+# ---------------------------------------------------------------- memory
 @pytest.mark.parametrize("backend", BACKENDS)
 def test_no_more_than_a_chunk_of_logits_is_held(backend: str, tiny_gpt2: Path) -> None:
     loaded = load(job_from_overrides(local(tiny_gpt2, backend)), Silent())

@@ -1,1 +1,1 @@
-"""The metrics, by subject. Each module has METRICS, a tuple; `registry.py` finds all modules of this folder."""
+"""The metrics, by subject. `registry.py` collects the tuple METRICS from each module in this directory."""

@@ -1,4 +1,4 @@
-"""The answers themselves: failures, checks, and how they differ from those of a baseline."""
+"""Metrics of answers: failures, checks, and differences from a baseline."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ METRICS = (
         better="lower",
         level="job",
         kind="failure",
-        definition="samples without an answer",
+        definition="number of failed samples",
         section=None,
         is_main=True,
         column="failed",
@@ -26,7 +26,7 @@ METRICS = (
         better="higher",
         level="job",
         kind="quality",
-        definition="checks passed / checks made",
+        definition="checks passed / checks run",
         section=None,
         is_share=True,
         is_main=True,
@@ -43,7 +43,7 @@ METRICS = (
         better="higher",
         level="baseline",
         kind="quality",
-        definition="samples whose text is the baseline's / samples joined",
+        definition="samples with the same text as the baseline / samples joined",
         section=None,
         is_share=True,
         aliases=("identical",),
@@ -61,8 +61,8 @@ METRICS = (
         better="higher",
         level="baseline",
         kind="quality",
-        definition="median, over the samples that differ, of the index of the first token that is another one; of the"
-        " first character where the jobs' weights are not the same",
+        definition="index of the first token that differs from the baseline, or of the first character if the jobs have"
+        " different weights; median over the samples that differ",
         section=None,
         aliases=("divergence",),
         column="first difference at",
@@ -70,13 +70,13 @@ METRICS = (
     ),
     Metric(
         name="first_diff_share",
-        title="first difference, share",
+        title="first difference (fraction)",
         unit="%",
         digits=0,
         better="higher",
         level="baseline",
         kind="quality",
-        definition="first_diff as a share of the longer of the two outputs; median over the samples that differ",
+        definition="first_diff / length of the longer output; median over the samples that differ",
         section=None,
         is_share=True,
         aliases=("divergence_share",),
@@ -91,7 +91,7 @@ METRICS = (
         better="higher",
         level="baseline",
         kind="quality",
-        definition="corpus chrF, 0 to 100, the baseline's text as reference",
+        definition="corpus chrF, 0 to 100, with the baseline's texts as references",
         source="Popovic 2015; sacrebleu",
         section=None,
         quality_rank=4,
@@ -105,7 +105,7 @@ METRICS = (
         better="higher",
         level="baseline",
         kind="quality",
-        definition="mean of 1 - Levenshtein distance / longer length, 0 to 1",
+        definition="mean of 1 - Levenshtein distance / length of the longer text, 0 to 1",
         source="rapidfuzz",
         section=None,
         is_share=True,

@@ -1,4 +1,4 @@
-"""Energy of the measured phase: of the job's NVIDIA GPUs and of the CPU packages, or of the CPU packages alone."""
+"""Energy metrics of the measured phase: the job's NVIDIA GPUs and the CPU packages, or the CPU packages only."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ METRICS = (
         better="lower",
         level="job",
         kind="energy",
-        definition="energy used in the measured phase by the devices that energy_of names: whole GPUs and whole CPU"
+        definition="energy used in the measured phase by the devices listed in energy_of: whole GPUs and whole CPU"
         " packages",
         is_main=True,
         summary="{value} J",
@@ -38,7 +38,7 @@ METRICS = (
         better="lower",
         level="job",
         kind="energy",
-        definition="mean power: energy_j / the time between the two readings",
+        definition="mean power: energy_j / time between the two readings",
         is_main=True,
     ),
 )

@@ -1,4 +1,4 @@
-"""Memory and disk. A megabyte is 10^6 bytes."""
+"""Metrics of memory and disk. A megabyte is 10^6 bytes."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ METRICS = (
         better="lower",
         level="job",
         kind="memory",
-        definition="the kernel's high-water mark (VmHWM) of the process that held the model, reset when the job begins",
+        definition="peak resident memory (VmHWM) of the process that held the model, reset at the start of the job",
         section="memory",
         is_main=True,
         column="memory MB",
@@ -28,8 +28,8 @@ METRICS = (
         better="lower",
         level="job",
         kind="memory",
-        definition="peaks of what torch allocated on CUDA and XPU devices since the job began, summed over them; absent"
-        " on a CPU and on OpenVINO devices",
+        definition="peak memory allocated by torch on CUDA and XPU devices since the start of the job, summed over"
+        " devices; absent on CPUs and OpenVINO devices",
         section="memory",
         is_main=True,
         column="accelerator MB",
@@ -44,7 +44,7 @@ METRICS = (
         better="lower",
         level="job",
         kind="memory",
-        definition="the weights that were loaded, as they lie on disk",
+        definition="size of the loaded weights on disk",
         section="",
         is_main=True,
     ),
@@ -56,7 +56,7 @@ METRICS = (
         better="lower",
         level="job",
         kind="memory",
-        definition="peak of the anonymous part of the resident memory, sampled every 20 ms",
+        definition="peak anonymous part of the resident memory, sampled every 20 ms",
         section="memory",
         is_compared=False,
     ),
@@ -68,7 +68,7 @@ METRICS = (
         better="lower",
         level="job",
         kind="memory",
-        definition="peak of the file-backed part (mmapped weights), sampled every 20 ms",
+        definition="peak file-backed part of the resident memory (memory-mapped weights), sampled every 20 ms",
         section="memory",
         is_compared=False,
     ),

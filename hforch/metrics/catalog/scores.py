@@ -1,4 +1,4 @@
-"""Scores of next-token distributions (group `scoring`): against a baseline's, and on a text."""
+"""Metrics of next-token distributions (group `scoring`): divergence from a baseline, and perplexity of a text."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ SECTION = "scores.metrics"
 METRICS = (
     Metric(
         name="kl_mean",
-        title="KL mean",
+        title="KL divergence (mean)",
         unit="nats",
         digits=4,
         better="lower",
@@ -31,7 +31,7 @@ METRICS = (
     ),
     Metric(
         name="kl_p99",
-        title="KL p99",
+        title="KL divergence (p99)",
         unit="nats",
         digits=3,
         better="lower",
@@ -46,14 +46,14 @@ METRICS = (
     ),
     Metric(
         name="kl_max",
-        title="KL max",
+        title="KL divergence (max)",
         unit="nats",
         digits=2,
         better="lower",
         level="baseline",
         kind="quality",
         is_score=True,
-        definition="the largest KL(p || q) at a position",
+        definition="largest KL(p || q) at any position",
         section=SECTION,
         column="KL max",
         value_for_baseline=0.0,
@@ -67,7 +67,7 @@ METRICS = (
         level="baseline",
         kind="quality",
         is_score=True,
-        definition="share of positions at which both have the same likeliest token; at the others, it flips",
+        definition="fraction of positions where both have the same most likely token; at the others, the token flips",
         section=SECTION,
         is_share=True,
         has_error=True,
@@ -84,7 +84,7 @@ METRICS = (
         level="baseline",
         kind="quality",
         is_score=True,
-        definition="share of answers with a flip in the first 16 positions, where all that follows is still to come",
+        definition="fraction of answers with a flip in the first 16 positions, which can change the rest of the answer",
         section=SECTION,
         is_share=True,
         has_error=True,
@@ -100,7 +100,7 @@ METRICS = (
         level="job",
         kind="quality",
         is_score=True,
-        definition="perplexity of a text, exp(-(1/N) sum of ln q(token)) over its N scored tokens",
+        definition="perplexity of a text: exp(-(1/N) sum of ln q(token)) over its N scored tokens",
         section=SECTION,
         has_error=True,
         is_main=True,
@@ -116,7 +116,7 @@ METRICS = (
         level="baseline",
         kind="quality",
         is_score=True,
-        definition="ppl / the baseline's, of the same text in the same windows",
+        definition="ppl / the baseline's ppl, for the same text and windows",
         section=None,
         has_error=True,
         column="ppl ratio",
@@ -130,7 +130,7 @@ METRICS = (
         level="job",
         kind="quality",
         is_score=True,
-        definition="-(sum of log2 q(token)) / bytes of the text in UTF-8 without its first token: comparable between"
+        definition="-(sum of log2 q(token)) / UTF-8 bytes of the text without its first token; comparable across"
         " tokenizers",
         section=SECTION,
         has_error=True,

@@ -1,4 +1,4 @@
-"""Speed: throughput, latencies as the serving benchmarks call them, and the times before the first answer."""
+"""Metrics of speed: throughput, latencies as defined by serving benchmarks, and times before the first answer."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ METRICS = (
         better="higher",
         level="job",
         kind="speed",
-        definition="output tokens of all samples / wall time of the measured phase, batching included; with"
-        " runtime.repeat the median of tokens_per_s_each",
+        definition="output tokens of all samples / wall time of the measured phase, including batching; with"
+        " runtime.repeat, the median of tokens_per_s_each",
         is_main=True,
         column="tokens/s",
         summary="{value} tokens/s",
@@ -28,8 +28,8 @@ METRICS = (
         better="lower",
         level="sample",
         kind="speed",
-        definition="time to first token: from the engine's start on a prompt to its first generated token, tokenization"
-        " included; waiting behind other requests is queue_ms, which servers' TTFT includes",
+        definition="time to first token: from when the engine starts a prompt to its first generated token, including"
+        " tokenization; excludes queue time (queue_ms), which the TTFT of servers includes",
         source="vLLM, MLPerf Inference",
         timing="ttft_ms",
         is_main=True,
@@ -45,8 +45,8 @@ METRICS = (
         better="lower",
         level="sample",
         kind="speed",
-        definition="time per output token, which is the mean inter-token latency (ITL) of an answer: (time of the last"
-        " token kept - time of the first) / (output tokens - 1); absent for fewer than 2 tokens",
+        definition="time per output token, the mean inter-token latency (ITL) of an answer: (time of the last kept"
+        " token - time of the first token) / (output tokens - 1); absent for fewer than 2 tokens",
         source="vLLM, MLPerf Inference",
         timing="tpot_ms",
         is_main=True,
@@ -54,7 +54,7 @@ METRICS = (
     ),
     Metric(
         name="ttft_p95_ms",
-        title="TTFT, p95",
+        title="TTFT p95",
         unit="ms",
         digits=0,
         better="lower",
@@ -73,8 +73,8 @@ METRICS = (
         better="lower",
         level="sample",
         kind="speed",
-        definition="end-to-end latency: from handing over the prompt's text to its final text; in a batch, when the"
-        " batch is done",
+        definition="end-to-end latency: from submitting the prompt to its final text; in a batch, to the end of the"
+        " batch",
         timing="latency_ms",
         has_column=False,
     ),
@@ -86,7 +86,7 @@ METRICS = (
         better="lower",
         level="sample",
         kind="speed",
-        definition="from handing over the prompt's text to the engine's start on it: waiting behind other requests",
+        definition="queue time: from submitting the prompt to when the engine starts it, waiting for other requests",
         timing="queue_ms",
         has_column=False,
     ),
@@ -98,8 +98,8 @@ METRICS = (
         better="lower",
         level="job",
         kind="speed",
-        definition="loading the model, until its devices have done all that loading asked of them; importing libraries"
-        " is not included",
+        definition="time to load the model, until its devices have completed all work of loading; excludes importing"
+        " libraries",
         section="timings",
     ),
     Metric(
@@ -110,7 +110,7 @@ METRICS = (
         better="lower",
         level="job",
         kind="speed",
-        definition="exporting the model to OpenVINO; absent where an export was in the cache",
+        definition="time to export the model to OpenVINO; absent if the export was cached",
         section="timings",
     ),
     Metric(
@@ -121,7 +121,7 @@ METRICS = (
         better="lower",
         level="job",
         kind="speed",
-        definition="converting a GGUF file; absent where a conversion was in the cache",
+        definition="time to convert a GGUF file; absent if the conversion was cached",
         section="timings",
         has_column=False,
     ),
@@ -133,7 +133,7 @@ METRICS = (
         better="lower",
         level="job",
         kind="speed",
-        definition="wall time of the measured phase: the sum over batches, without writing records between them",
+        definition="wall time of the measured phase: the sum over batches, excluding writing records between them",
         is_compared=False,
     ),
     Metric(
@@ -144,7 +144,7 @@ METRICS = (
         better="lower",
         level="job",
         kind="speed",
-        definition="downloading the weights; absent where they were on the machine",
+        definition="time to download the weights; absent if they were on the machine",
         section="timings",
         is_compared=False,
     ),
@@ -156,7 +156,7 @@ METRICS = (
         better="lower",
         level="job",
         kind="speed",
-        definition="generating before anything is measured; absent in jobs that found the model warm",
+        definition="time of warm-up generations before the measured phase; absent if the model was warm already",
         section="timings",
         is_compared=False,
     ),
