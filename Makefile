@@ -55,6 +55,7 @@ lint: install-dev  ## check formatting, lint, types, and the scripts of the HTML
 	@mkdir -p $(dir $(PAGE)) && cat hforch/report/page/parts/*.js > $(PAGE)
 	$(BIN)/oxlint --config .oxlintrc.json --no-ignore $(PAGE)
 	$(BIN)/mypy
+	$(BIN)/python tests/wording.py
 
 schema: install-dev  ## regenerate the JSON Schemas and the tables in docs/
 	$(BIN)/hforch schema --write schema

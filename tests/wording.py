@@ -2,8 +2,8 @@
 
 Prose is docstrings, comments and string literals of several words in Python; all text but code blocks and code spans in
 Markdown; comments in YAML and the Makefile; comments and literals of several words in pages. Of tests it is docstrings,
-comments and the names of test functions, since their literals are data. A docstring of a function that is no property
-starts with a verb. The comment `# wording: ok` exempts its line.
+comments and the names of test functions, since their literals are data. A function's docstring starts with a verb,
+unless the function is a property. The comment `# wording: ok` exempts its line.
 """
 
 from __future__ import annotations
@@ -124,7 +124,7 @@ def prose(path: Path, source: str) -> Iterator[tuple[int, str]]:
 
 
 def without_verb(source: str) -> Iterator[tuple[int, str]]:
-    """Yield functions that are no properties whose docstring does not start with a verb: line number, first word."""
+    """Yield the line number and first word of docstrings of functions (except properties) that lack an imperative."""
     for node in ast.walk(ast.parse(source)):
         if not isinstance(node, FUNCTION) or not (docstring := ast.get_docstring(node)):
             continue

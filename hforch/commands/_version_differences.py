@@ -10,7 +10,7 @@ DIFFERENCES: dict[str, tuple[tuple[str, str], ...]] = {
         ("<2.11", "torchao 0.18 does not use its compiled kernels (precision=int8)"),
         # transformers 5.5, integrations/moe.py: pytorch/pytorch#172440
         ("<2.11", "mixture-of-experts models may run without torch's grouped matrix multiplication on the CPU"),
-        # docs/architecture.md, "The processes that hold models"
+        # docs/architecture.md, "Processes"
         ("==2.11.*", "importing torchao initializes CUDA (measured with cu130), so forked workers cannot use it"),
     ),
 }
