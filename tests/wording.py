@@ -2,7 +2,7 @@
 
 Prose is docstrings, comments and string literals of several words in Python; all text but code blocks and code spans in
 Markdown; comments in YAML and the Makefile; comments and literals of several words in pages. Of tests it is docstrings,
-comments and the names of test functions, since their literals are data. A function's docstring starts with a verb,
+comments and the names of test functions, since their literals are data. A function's docstring starts with an imperative,
 unless the function is a property. The comment `# wording: ok` exempts its line.
 """
 
@@ -32,7 +32,7 @@ NO_VERB = re.compile(
 )
 SPAN = re.compile(r"``.*?``|`[^`]*`")
 FENCE = re.compile(r"^(```|~~~|    )")
-QUOTED = re.compile(r'"([^"\n]* [^"\n]*)"|//(.*)|/?\*(.*)|>([^<>{}]* [^<>{}]*)<|`([^`\n]* [^`\n]*)`')
+QUOTED = re.compile(r'"([^"\n]*)"|`([^`\n]*)`|//(.*)|/?\*(.*)|>([^<>{}]*)<')
 """In scripts and pages: a literal of several words, a comment, the text of an element."""
 
 
@@ -107,7 +107,9 @@ def page_prose(source: str) -> Iterator[tuple[int, str]]:
     """Yield the line numbers and texts of comments, elements and literals of several words."""
     for number, line in enumerate(source.splitlines(), 1):
         for match in QUOTED.finditer(line):
-            yield number, next(filter(None, match.groups()), "")
+            text = next(filter(None, match.groups()), "")
+            if len(text.split()) > 1:
+                yield number, text
 
 
 def prose(path: Path, source: str) -> Iterator[tuple[int, str]]:
