@@ -165,7 +165,7 @@ VALUES = [
         "an apostrophe in an unquoted value",
         ("inputs.items=[What's a volt?]",),
         (
-            "inputs.items: the value cannot be parsed",
+            "inputs.items: cannot parse the value: ",
             "quote each string for Hydra, and the whole override for the shell",
         ),
     ),
@@ -371,7 +371,7 @@ MODELS = [
     Case(
         "a folder that does not exist",
         ("model=local", "model.path=models/mine"),
-        ("model.path=models/mine: folder not found",),
+        ("model.path: directory not found: models/mine",),
         heavy=True,
     ),
     Case(

@@ -10,7 +10,7 @@ from hforch.models import subprocesses
 
 
 def convert(request: dict[str, Any]) -> None:
-    """Write tokenizer.json, tokenizer_config.json, and the tokenizer and detokenizer as IRs into the folder `output`.
+    """Write a tokenizer's JSON files, and the tokenizer and detokenizer as IRs, into the directory `output`.
 
     Raises:
         BackendError: openvino-tokenizers cannot be imported.
