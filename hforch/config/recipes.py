@@ -1,10 +1,11 @@
 """Recipes: shareable files, validated as data before Hydra reads them so that they cannot run their author's code.
 
 A recipe may contain: `name` and `description`; `defaults`, a list of options of hforch's groups and of
-`override hydra/launcher`; values in the groups; `hydra.sweeper.params`; settings in `hydra.launcher` that are numeric or
-that the launcher allows; `exclude`, combinations to exclude from the sweep; and `frozen`, the run that `hforch freeze` recorded,
-which is not passed to Hydra. Everything else is rejected, including two kinds of keys in the groups: trust_remote_code,
-and OpenVINO properties that name a file or directory to write. Users can pass both on the command line.
+`override hydra/launcher`; values in the groups; `hydra.sweeper.params`; settings in `hydra.launcher` that are numeric
+or that the launcher allows; `exclude`, combinations to exclude from the sweep; and `frozen`, the run that
+`hforch freeze` recorded, which is not passed to Hydra. Everything else is rejected, including two kinds of keys in the
+groups: trust_remote_code, and OpenVINO properties that name a file or directory to write. Users can pass both on the
+command line.
 """
 
 from __future__ import annotations

@@ -265,7 +265,7 @@ def test_composing_does_not_change_the_callers_hydra(tmp_path: Path) -> None:
     assert job_from_overrides(["model=gpt2"]) == job_from_overrides(["model=gpt2"])
 
 
-# ---------------------------------------------------------------- a user's own folder
+# ---------------------------------------------------------------- a user's own directory
 @pytest.fixture
 def mine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(tmp_path)
@@ -326,8 +326,8 @@ def test_a_users_option_is_validated(mine: Path) -> None:
     assert "is missing" in found["model.trust_remote_code"]
 
 
-def test_a_missing_folder_or_config_is_an_error(mine: Path) -> None:
-    assert "folder not found: nowhere" in mistakes(config_dir="nowhere")[""]
+def test_a_missing_directory_or_config_is_an_error(mine: Path) -> None:
+    assert "directory not found: nowhere" in mistakes(config_dir="nowhere")[""]
     assert "did you mean --config-name config?" in mistakes(config_name="confg")[""]
 
 
