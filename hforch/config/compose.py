@@ -72,7 +72,7 @@ def compose(
     """Compose and validate one job. Reads only YAML files; uses no network and no device.
 
     Args:
-        overrides: as on the command line, such as `model=gpt2` or `generation.max_new_tokens=8`.
+        overrides: overrides as on the command line, such as `model=gpt2` or `generation.max_new_tokens=8`.
         config_dir: a directory with your own options, in addition to the built-in ones.
         config_name: the primary config; default: `config`.
         recipe: a recipe file to which the overrides are applied.

@@ -174,7 +174,7 @@ def _is_data(path: Path) -> bool:
 
 
 def may_be_named_secret(path: tuple[str, ...]) -> bool:
-    """Return whether the name of this key may mark its value as a credential, which is not the case in data."""
+    """Return whether the key at a path may mark its value as a credential; keys in data may not."""
     return not _is_data(path)
 
 

@@ -1,4 +1,4 @@
-"""Add to errors the places where the values were set. OmegaConf is imported only if there is an error."""
+"""Add to each error the place where the value was set. OmegaConf is imported only if there is an error."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from hforch.errors import Mistake
 
 @dataclass(frozen=True)
 class Locator:
-    """Adds to errors in a job's values the places where the values were set.
+    """Adds to each error in a job's values the place where the value was set.
 
     Worker processes get one with each job and rarely call it, so OmegaConf is imported only in the call.
     """

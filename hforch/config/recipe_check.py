@@ -54,7 +54,7 @@ class _Walk:
         self.mistakes.append(Mistake(path, problem, f"{self.shown}:{node.start_mark.line + 1}", hint))
 
     def events(self, text: str) -> None:
-        """Reject YAML features beyond plain data: tags, anchors and aliases, a second document."""
+        """Reject YAML features beyond plain data: tags, anchors, aliases and a second document."""
         documents = 0
         for event in yaml.parse(text, Loader=yaml.SafeLoader):
             documents += isinstance(event, yaml.DocumentStartEvent)

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from omegaconf import DictConfig
 
 MOST_JOBS = 10_000
-"""The default maximum number of jobs of a sweep; each takes about 20 ms to compose, and a directory."""
+"""The default maximum number of jobs of a sweep. Composing a job takes about 20 ms, and each job has a directory."""
 MOST_ALLOWED = 10**7
 
 
@@ -52,7 +52,7 @@ def diagnose_all(overrides: Sequence[str], config_dirs: ConfigDirs) -> None:
     """Check that a configuration can be composed, without validating it, which suffices for printing it.
 
     Raises:
-        ConfigError: it cannot; contains all errors.
+        ConfigError: it cannot be composed; contains all errors.
     """
     with hydra_settings():
         loader = config_dirs.loader()
@@ -99,7 +99,7 @@ def _check_hydra_settings(base: Diagnosis, config_dirs: ConfigDirs, mistakes: Se
     """Validate Hydra's own settings.
 
     Raises:
-        ConfigError: one of them is invalid; contains all other errors too.
+        ConfigError: a setting is invalid; contains all other errors too.
     """
     assert base.cfg is not None
     sources = Sources(config_dirs, base.kept)

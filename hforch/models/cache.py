@@ -112,7 +112,7 @@ def obtain(key: Key, fill: Callable[[Path], dict[str, Any]], progress: Progress)
         progress: notified when another process is creating the entry, and when a damaged entry is replaced.
 
     Raises:
-        ModelError: the cache cannot be written, or the disk is full. Errors of `fill` are passed on.
+        ModelError: the cache cannot be written, or the disk is full. Errors raised by `fill` propagate.
     """
     record, wrong = _state(key.path, partial(_digest, progress))
     if record is not None and not wrong:
@@ -142,7 +142,7 @@ def forget_digests() -> None:
 
 
 def entries() -> list[Entry]:
-    """Return all entries, incomplete ones included, newest first."""
+    """Return all entries, including incomplete ones, newest first."""
     found = [_entry(kind, path) for kind in KINDS for path in directories_in(cache_home() / kind)]
     return sorted(found, key=lambda entry: entry.created, reverse=True)
 

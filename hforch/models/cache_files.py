@@ -52,7 +52,7 @@ def require_space(folder: Path, needed: int, purpose: str) -> None:
 
 @contextmanager
 def clear_errors() -> Iterator[None]:
-    """Turn errors of writing to the cache into ModelUnavailable with a hint.
+    """Turn errors raised while writing to the cache into ModelUnavailable with a hint.
 
     Raises:
         ModelUnavailable: the disk is full, a file exceeds the size limit, or the cache is not writable.

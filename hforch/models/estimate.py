@@ -2,8 +2,8 @@
 
 The size of the weights follows from the checkpoint's header (safetensors, GGUF, or the size of an OpenVINO IR's .bin)
 and the requested precision; the size of the KV cache follows from config.json and the longest prompt.
-Libraries and activations are
-not included, so an estimate is a lower bound: a job whose estimate exceeds the available memory cannot run.
+Libraries and activations are not included, so an estimate is a lower bound: a job whose estimate exceeds the available
+memory cannot run.
 """
 
 from __future__ import annotations

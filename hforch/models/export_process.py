@@ -1,4 +1,4 @@
-"""Subprocess that exports a checkpoint to an OpenVINO IR; `exports.py` starts it and caches the result."""
+"""A subprocess that exports a checkpoint to an OpenVINO IR; `exports.py` starts it and caches the result."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Subprocess that converts a GGUF file to a torch checkpoint; `gguf.py` starts it and caches the result."""
+"""A subprocess that converts a GGUF file to a torch checkpoint; `gguf.py` starts it and caches the result."""
 
 from __future__ import annotations
 

@@ -126,7 +126,7 @@ def _checkpoint(model: HubModel, folder: Path, progress: Progress, download_s: f
 
 @contextmanager
 def _explained(model: HubModel) -> Iterator[None]:
-    """Turn errors of huggingface_hub into ModelError, with the original error as its cause."""
+    """Turn errors raised by huggingface_hub into ModelError, with the original error as its cause."""
     import httpx
     from huggingface_hub import constants, errors
 

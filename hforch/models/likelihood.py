@@ -25,7 +25,7 @@ from typing import Any
 
 MARGIN = 1.0  # nats per token; plain sentences must exceed shuffled ones and guessing by this
 LOSS_BY_CONTEXT = 0.2  # maximum loss in nats per token with more context
-BY_HEART = -1.0  # nats per token; above, the model has memorized the sentences and context is not informative
+BY_HEART = -1.0  # nats per token; above this, the model has memorized the sentences, and context has no effect
 NEAR = 8
 SEED = 7
 SENTENCES = (

@@ -1,4 +1,4 @@
-"""Subprocess that converts a tokenizer for openvino-genai; `tokenizers.py` starts it and caches the result."""
+"""A subprocess that converts a tokenizer for openvino-genai; `tokenizers.py` starts it and caches the result."""
 
 from __future__ import annotations
 

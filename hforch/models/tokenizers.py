@@ -38,7 +38,7 @@ def open_tokenizer(file: Path) -> Any:
 
 @contextmanager
 def loading_tokenizer(folder: Path) -> Iterator[None]:
-    """Turn errors of transformers while it loads a directory's tokenizer into a ModelError that names the file."""
+    """Turn errors that transformers raises while loading a tokenizer into a ModelError that names the file."""
     try:
         yield
     except ImportError:
@@ -67,7 +67,7 @@ def _blame_config(folder: Path) -> None:
 
 @contextmanager
 def tokenizing() -> Iterator[None]:
-    """Turn errors of a tokenizer while it encodes a text into a PromptError."""
+    """Turn errors that a tokenizer raises while encoding text into a PromptError."""
     try:
         yield
     except BaseException as error:

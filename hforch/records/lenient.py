@@ -1,4 +1,4 @@
-"""Derive validators for stored records, of older and newer versions too, from the types that write records."""
+"""Derive validators for stored records, including those of other versions, from the types that write records."""
 
 from __future__ import annotations
 

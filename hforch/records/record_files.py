@@ -71,5 +71,5 @@ def read_versioned(path: Path) -> dict[str, Any]:
 
 
 def read_samples(directory: Path) -> Iterator[dict[str, Any]]:
-    """Yield the valid samples in a job's directory, planned or not."""
+    """Yield the valid samples in a job's directory, whether or not they were planned."""
     yield from Samples(directory, {})

@@ -15,7 +15,7 @@ from hforch.utils.paths import expanded, open_file, read_text
 MAGIC = b"hforch-distributions-1\n"
 SHIPPED = Path(__file__).parent / "plain_english.txt"
 BYTES_A_TOKEN = 8  # id and log-probability
-ENOUGH = 256  # value of top_k
+ENOUGH = 256  # the value of top_k that a hint recommends
 LONGEST_HEAD = 64 * 2**20  # maximum size of the header in bytes
 MOST_TOKENS = 2**24  # maximum size of a vocabulary
 
@@ -77,7 +77,7 @@ def is_scored(record: Mapping[str, Any], job: Job, directory: Path, baseline: Pa
 
 
 def describe_stored(directory: Path) -> dict[str, Any]:
-    """Return the header of the distributions in a directory, and where their data starts.
+    """Return the header of the distributions in a directory, and the offset of their data.
 
     Raises:
         OSError, ValueError: the file cannot be read, or its header is invalid.

@@ -36,7 +36,7 @@ def replacing(path: Path, binary: bool = False) -> Iterator[IO[Any]]:
 
 @contextmanager
 def output(path: Path) -> Iterator[IO[str]]:
-    """Open an output file: as `replacing`, but follow links, and write to devices and pipes directly."""
+    """Open an output file like `replacing`, but follow links, and write to devices and pipes directly."""
     path = path.resolve()
     if path.exists() and not path.is_file():
         with path.open("w", encoding="utf-8") as file:

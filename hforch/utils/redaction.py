@@ -155,7 +155,7 @@ def redacted_line(text: str) -> str:
 
 
 def redacted_override(text: str) -> str:
-    """Return an override for the record, redacted like a line (`redacted_line`) if it sets one of Hydra's settings."""
+    """Return an override redacted for the record: by `redacted_line` for Hydra's settings, by `redacted` for others."""
     key, equals, value = text.partition("=")
     if not key.lstrip("+~").startswith("hydra"):
         return redacted(text)
@@ -184,7 +184,7 @@ def redacted_tree(tree: Any, rule: Rule = redacted, by_name: Callable[[tuple[str
     """Return plain containers with a rule applied to every key and string.
 
     Args:
-        by_name: returns whether a key that names a credential, given by its path, has its value redacted; None: never.
+        by_name: returns whether the value at a path is redacted if its key names a credential; None: never.
     """
     return _redacted(tree, _once(rule, _known()), by_name, ())
 

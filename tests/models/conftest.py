@@ -1,4 +1,4 @@
-"""Tiny real models: a GPT-2 with random weights in a directory, and llamas trained on a few sentences, as GGUF files."""
+"""Tiny real models: a GPT-2 with random weights as a directory, and llamas trained on a few sentences as GGUF files."""
 
 from __future__ import annotations
 

@@ -111,11 +111,7 @@ class Loader(ConfigLoaderImpl):
         """Compose a configuration like Hydra's own loader, but merge files only once."""
         try:
             return self._composed(config_name, overrides, run_mode, from_shell, validate_sweep_overrides)
-        except (
-            AttributeError,
-            TypeError,
-            KeyError,
-        ) as error:  # such as a mapping in place of null, or a list in a list
+        except (AttributeError, TypeError, KeyError) as error:  # for example, a mapping in place of null
             raise ConfigCompositionException("the value is incompatible with the existing value") from error
 
     def _composed(

@@ -51,7 +51,7 @@ def split_into_jobs(parsed: Sequence[Any]) -> list[list[str]]:
 
 
 def is_group_default(entry: Any) -> bool:
-    """Return whether an entry of a defaults list chooses an option of a group."""
+    """Return whether an entry of a defaults list selects an option of a group."""
     from hydra.core.default_element import GroupDefault
 
     return isinstance(entry, GroupDefault)
