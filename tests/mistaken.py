@@ -278,7 +278,7 @@ DEVICES = [
     Case(
         "an unknown device",
         ("device=cuda:one",),
-        ("device: unknown option 'cuda:one'; available: auto, cpu, gpu", "a GPU index, such as cuda:1"),
+        ("device: unknown option 'cuda:one'; available: auto, cpu, gpu", "or a GPU index, such as cuda:1"),
     ),
     Case(
         "flash attention on the CPU",

@@ -171,11 +171,11 @@ def column_mistakes(written: Iterable[Tree], items: Sequence[Any], of: str = "")
 def _cell_problem(kind: str, column: str, item: Any) -> str | None:
     """Return the problem with one input's value in a column, or None."""
     if isinstance(item, str):
-        return f"is a string, so it has no column {column}"
+        return f"is a string and has no column '{column}'"
     if column not in item:
-        return f"has no column {column}; it has: {', '.join(map(str, item)) or 'nothing'}"
+        return f"has no column '{column}'; available: {', '.join(map(str, item)) or 'none'}"
     try:
         KINDS[kind].prepare(item[column])
     except ValueError as error:
-        return f"has an invalid value in column {column}: it {error}"
+        return f"has an invalid value in column '{column}': it {error}"
     return None

@@ -82,7 +82,7 @@ def meaning(group: str, name: str) -> Meaning | None:
 
 def allowed(group: str, options: list[str]) -> str:
     """Return the options of a group and its shorthands, for messages."""
-    return ", ".join([*options, *filter(None, [EXAMPLES.get(group)])])
+    return ", ".join([*options, *filter(None, [hint(group)])])
 
 
 def hint(group: str) -> str | None:

@@ -33,7 +33,7 @@ def fetch(model: GGUFModel, progress: Progress) -> Checkpoint:
             "model.path",
         )
     if not path.is_file():
-        raise ModelError(f"model.path={model.path}: file not found: {path}.", "model.path")
+        raise ModelError(f"model.path: file not found: {model.path}", "model.path")
     _check_start(path)
     digest = fingerprint.remembered_file(path)
     if digest is None:

@@ -220,8 +220,8 @@ def test_an_unreadable_value_has_the_reason(override: str, problem: str) -> None
 @pytest.mark.parametrize(
     ("key", "value"),
     [
-        *(("prompt.template", value) for value in ("Q: {x}", "it's {x}", 'say "{x}"')),
-        *(("inputs.items", value) for value in ("[What's a volt?]", "[what: is: a volt?]", '[5" disk: x?]')),
+        *(("prompt.template", value) for value in ("Q: {question}", "it's {question}", 'say "{question}"')),
+        *(("inputs.items", value) for value in ("[What's a volt?]", "[is it (a) volt?]", '[5" disk: x?]')),
     ],
 )
 def test_the_hint_for_an_unreadable_value_can_be_pasted_into_a_shell(key: str, value: str) -> None:
