@@ -86,7 +86,7 @@ def nothing_half_made(told: Told) -> None:
 
 
 def nothing_written(told: Told) -> None:
-    assert not (told.folder / "outputs").exists(), "a folder in outputs/"
+    assert not (told.folder / "outputs").exists(), "a directory in outputs/"
 
 
 def three_of_four_answered(told: Told) -> None:
@@ -121,8 +121,8 @@ VALUES = [
         "a value of a shipped option that conflicts with an override",
         ("precision=int4", "precision.name=int8"),
         (
-            "precision.group_size: requires precision.name=int4; precision.name is int8",
-            "set in conf/precision/int4.yaml:3, chosen by precision=int4",
+            "precision.group_size: requires precision=int4; precision.name is int8",
+            "set in conf/precision/int4.yaml:3, selected by precision=int4",
         ),
     ),
     Case(
@@ -165,7 +165,7 @@ VALUES = [
         "an apostrophe in an unquoted value",
         ("inputs.items=[What's a volt?]",),
         (
-            "inputs.items: the value cannot be parsed",
+            "inputs.items: cannot parse the value: ",
             "quote each string for Hydra, and the whole override for the shell",
         ),
     ),
@@ -178,7 +178,7 @@ VALUES = [
     Case(
         "a text to score that is longer than the limit",
         ("model=local", "model.path={gpt2}", "scoring=text", "scoring.text.max_tokens=9"),
-        ("scoring.text.max_tokens: is 9; the text has", "use a shorter text or increase the limit"),
+        ("scoring.text.max_tokens: the text has ", " tokens; the limit is 9", "use a shorter text"),
         heavy=True,
     ),
     Case(
@@ -278,7 +278,7 @@ DEVICES = [
     Case(
         "an unknown device",
         ("device=cuda:one",),
-        ("device: unknown option 'cuda:one'; available: auto, cpu, gpu", "a GPU number (cuda:1"),
+        ("device: unknown option 'cuda:one'; available: auto, cpu, gpu", "or a GPU index, such as cuda:1"),
     ),
     Case(
         "flash attention on the CPU",
@@ -326,9 +326,9 @@ MODELS = [
         heavy=True,
     ),
     Case(
-        "a model that the hub does not have",
+        "a model that the Hub does not have",
         ("model=hub", "model.id=org/tinny"),
-        ("model.id=org/tinny: model not found on the hub, or private", "Check the spelling"),
+        ("model.id=org/tinny: model not found on the Hub, or private", "Check the spelling"),
         env={"HF_ENDPOINT": "{hub}"},
         heavy=True,
     ),
@@ -341,9 +341,9 @@ MODELS = [
         heavy=True,
     ),
     Case(
-        "a hub that cannot be reached",
+        "an unreachable Hub",
         ("model=gpt2",),
-        ("the hub cannot be reached", "Check the connection, HF_ENDPOINT and the proxy", "model=smollm2"),
+        ("the Hub cannot be reached", "Check the connection, HF_ENDPOINT and the proxy", "model=smollm2"),
         code=1,
         heavy=True,
     ),
@@ -357,7 +357,7 @@ MODELS = [
     Case(
         "a file that is not GGUF",
         ("model=gguf", "model.path=notes.gguf"),
-        ("notes.gguf is not a GGUF file: it starts with b'Dear'",),
+        ("notes.gguf is not a GGUF file: it starts with 'Dear', not 'GGUF'",),
         files={"notes.gguf": "Dear diary"},
         heavy=True,
     ),
@@ -369,9 +369,9 @@ MODELS = [
         heavy=True,
     ),
     Case(
-        "a folder that does not exist",
+        "a directory that does not exist",
         ("model=local", "model.path=models/mine"),
-        ("model.path=models/mine: folder not found",),
+        ("model.path: directory not found: models/mine",),
         heavy=True,
     ),
     Case(
@@ -401,7 +401,7 @@ INPUTS = [
     Case(
         "a variable that the inputs lack",
         (*FAKE, "inputs.items=[{query: why?}]"),
-        ("inputs.items.0: lacks question, which the prompt uses; it has: query",),
+        ("inputs.items.0: missing column 'question', which the prompt uses; available: query",),
     ),
     Case(
         "a column that the prompt never uses: a warning",
@@ -457,7 +457,7 @@ INPUTS = [
         ("run", "mine.yaml", *FAKE),
         (
             r"warning: stop.sequences.0: '\n' contains a backslash and the letter n, not a line break",
-            r'in YAML write "\n" in double quotes; or use stop=newline',
+            r'in YAML, use double quotes ("\n"), or use stop=newline',
             "set in mine.yaml:2",
         ),
         code=0,
@@ -487,7 +487,7 @@ MACHINE = [
     Case(
         "a disk that fills up during an export",
         ("model=local", "model.path={gpt2}", "backend=openvino"),
-        ("is full", "HFORCH_CACHE"),
+        ("No space left on the disk of the cache", "HFORCH_CACHE"),
         code=1,
         env={"HFORCH_CACHE": "disk"},
         wrapped=DISK.format(size="250k"),
@@ -509,7 +509,7 @@ MACHINE = [
     Case(
         "a disk that fills up during a conversion",
         ("model=gguf", "model.path={gguf}"),
-        ("is full", "HFORCH_CACHE"),
+        ("No space left on the disk of the cache", "HFORCH_CACHE"),
         code=1,
         env={"HFORCH_CACHE": "disk"},
         wrapped=DISK.format(size="400k"),
@@ -520,7 +520,7 @@ MACHINE = [
     Case(
         "a disk that fills up while the answers are recorded",
         (*FAKE, "hydra.run.dir=disk/run", "inputs=file", "inputs.path=questions.txt"),
-        ("the disk is full", "free space, or use another disk"),
+        ("no space left on device", "free some space, or use another disk"),
         code=1,
         files={"questions.txt": "".join(f"What is the number {i}?\n" for i in range(400))},
         wrapped=DISK.format(size="128k"),
@@ -528,7 +528,7 @@ MACHINE = [
         unless=no_namespaces,
     ),
     Case(
-        "a folder for outputs that cannot be written",
+        "a directory for outputs that cannot be written",
         FAKE,
         ("cannot write the run directory", "read-only file system", "set hydra.run.dir=DIR for a run"),
         code=1,
@@ -545,7 +545,7 @@ MACHINE = [
     Case(
         "a killed export: the next run succeeds",
         ("model=local", "model.path={gpt2}", "backend=openvino", "generation.max_new_tokens=4"),
-        ("export: gpt2 to OpenVINO, fp16 weights, once", "record: "),
+        ("export: gpt2 to OpenVINO, fp16 weights (cached for later runs)", "record: "),
         code=0,
         env={"HFORCH_CACHE": "{here}/cache"},
         arrange=kill_an_export,
@@ -574,9 +574,9 @@ MACHINE = [
         heavy=True,
     ),
     Case(
-        "a cache folder that is a file",
+        "a cache directory that is a file",
         ("model=local", "model.path={gpt2}", "backend=openvino"),
-        ("cannot be written", "Set HFORCH_CACHE"),
+        ("Cannot write to the cache", "Set HFORCH_CACHE"),
         code=1,
         env={"HFORCH_CACHE": "{here}/cache"},
         files={"cache": "a file"},
