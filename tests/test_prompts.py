@@ -53,7 +53,7 @@ def test_at_most_three_inputs_that_lack_a_variable_are_reported() -> None:
     inputs = [Input(index, str(index), {"other": "x"}) for index in range(5)]
     with pytest.raises(ConfigError) as caught:
         check_inputs(TEMPLATE, inputs, INLINE)
-    assert str(caught.value).count("the prompt requires {question}, but the input has {other}") == 3
+    assert str(caught.value).count("missing column 'question', which the prompt uses; available: 'other'") == 3
     assert "and 2 more inputs with errors" in str(caught.value)
 
 

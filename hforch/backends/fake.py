@@ -1,4 +1,4 @@
-"""backend=fake: a scripted backend without a model, for tests and demos, with all guarantees of generation.
+"""backend=fake: a scripted backend without a model, for tests and demos, with all generation guarantees.
 
 It is deterministic: an answer depends only on the prompt and, when sampling, on the seed. With `remote`, it returns
 only text and token counts, like an endpoint.

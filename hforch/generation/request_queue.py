@@ -1,4 +1,4 @@
-"""A thread that runs a model, and its queue of requests, processed in order of arrival."""
+"""A thread that runs a model, and its request queue, which is processed in order of arrival."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ class ThreadQueue(Generic[Item]):
         if os.getpid() != self._process:  # before the lock, which may have been held during the fork
             raise GenerationError(
                 f"the model was loaded by process {self._process} and is unusable in this forked process"
-                f" ({os.getpid()}): load the model after the fork, or use threads, which share it"
+                f" ({os.getpid()}); load the model after the fork, or use threads, which share it"
             )
         with self._lock:
             if not self._is_open:

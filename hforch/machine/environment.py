@@ -125,7 +125,7 @@ def cpu_name() -> str:
 
 
 def git_state(folder: Path) -> dict[str, Any] | None:
-    """Return the commit of a folder and whether it has uncommitted changes; None outside a git repository."""
+    """Return the commit of a directory and whether it has uncommitted changes; None outside a git repository."""
 
     def git(*arguments: str) -> str | None:
         try:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from hforch.errors import HforchError, OutOfMemory
 from hforch.machine import accelerators
 
-SAID = (
+PHRASES = (
     "cuda out of memory",
     "hip out of memory",
     "xpu out of memory",
@@ -43,7 +43,7 @@ def is_out_of_memory(error: BaseException | None) -> bool:
     while error is not None and not isinstance(error, HforchError):  # hforch's own errors are already translated
         if known is not None and isinstance(error, known):
             return True
-        if isinstance(error, RuntimeError) and any(words in str(error).lower() for words in SAID):
+        if isinstance(error, RuntimeError) and any(words in str(error).lower() for words in PHRASES):
             return True
         error = error.__cause__ or error.__context__
     return False
@@ -54,7 +54,7 @@ class MemoryShortage:
     """The contents of an out-of-memory error. Sizes are in GB of 10^9 bytes; None if unknown.
 
     Attributes:
-        device: such as `cuda:0`.
+        device: name of the device, such as `cuda:0`.
         asked: size of the failed allocation.
         total: memory of the device.
         free: free memory of the device.
@@ -83,7 +83,7 @@ class MemoryShortage:
         if self.total is None or self.free is None or self.own is None:
             return ""
         others = self.total - self.free - self.own
-        return f" (other processes use {_gb(others)} GB)" if others >= 0.05 else ""
+        return f" (other processes are using {_gb(others)} GB)" if others >= 0.05 else ""
 
 
 def shortage_of(error: BaseException) -> MemoryShortage:
@@ -111,7 +111,7 @@ def translating(remedy: str, drop: Callable[[], None] = lambda: None) -> Iterato
 
     Args:
         remedy: hint for the user.
-        drop: discards other objects that the failed attempt has left.
+        drop: a function that discards other objects that the failed attempt has left.
 
     Raises:
         OutOfMemory: an accelerator is out of memory.

@@ -29,7 +29,7 @@ class JobContext:
         config_dir, config_name: the values of these flags.
         parallel: whether other jobs run on this machine at the same time.
         resume: whether to continue an earlier run in the directory; otherwise the run starts from scratch.
-        fingerprint: the fingerprint of the weights used before; other weights are refused.
+        fingerprint: the fingerprint of the weights used before; other weights are rejected.
         baseline: the directory of the job that this one is scored against; its own if it is the baseline.
         skip_damaged: whether a resumed job treats damaged sample lines as missing.
         is_locked: whether the calling process has locked the job's directory.

@@ -21,7 +21,7 @@ from hforch.runs.run_state import Run, warn
 
 
 def check_memory(run: Run, inputs: Sequence[Input]) -> bool:
-    """Refuse a model that does not fit into memory, or warn about it, depending on runtime.memory_check.
+    """Reject a model that does not fit into memory, or warn about it, depending on runtime.memory_check.
 
     Returns:
         whether there was a warning.
@@ -56,7 +56,7 @@ def prepare_model(run: Run, inputs: Sequence[Input], memory: MemoryMeter) -> Pre
 
 
 def refuse_other_weights(run: Run, prepared: PreparedModel) -> None:
-    """Refuse weights that differ from those used before; warn if that cannot be verified.
+    """Reject weights that differ from those used before; warn if that cannot be verified.
 
     Raises:
         ConfigError: their fingerprint is different or missing.

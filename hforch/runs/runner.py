@@ -30,7 +30,7 @@ from hforch.prompts import check_inputs, unused_columns
 from hforch.records.machine import Process
 from hforch.records.record import Record, Status
 from hforch.records.record_writer import RecordWriter
-from hforch.runs.answering_phase import answer_inputs, lacked_memory
+from hforch.runs.answering_phase import answer_inputs, ran_out_of_memory
 from hforch.runs.identity import job_id, load_key
 from hforch.runs.job_context import JobContext
 from hforch.runs.job_header import header
@@ -158,12 +158,12 @@ def _work(run: Run, memory: MemoryMeter) -> None:
         note_energy(run)
         run.record.memory = memory_of(run, memory, loaded)
         note_computed(run, prepared.path)
-    warn(run, list(card_remarks(run.energy.cards)) if run.energy else ())
+    warn(run, list(card_remarks(run.energy.gpus)) if run.energy else ())
     # If all samples were finished before, so were the measurements.
     if run.before and answers and run.before.has_all(profile_of(job).plan(job, inputs)):
         run.keep_previous(MEASURED)
     score_answers(run, loaded, prepared)
-    if run.samples and all(sample["error"] is not None and not lacked_memory(sample) for sample in run.samples):
+    if run.samples and all(sample["error"] is not None and not ran_out_of_memory(sample) for sample in run.samples):
         run.model_slot.drop()  # the loaded model may be broken
 
 

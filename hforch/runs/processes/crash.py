@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 class WorkerDied(Exception):
-    """A worker or its fork server has exited unexpectedly.
+    """The error that a worker or its fork server has exited unexpectedly.
 
     Args:
         code: the exit code, as `subprocess.Popen.returncode`; None if it exited with its parent, or if unknown.

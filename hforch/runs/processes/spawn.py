@@ -1,8 +1,9 @@
 """Start workers as new Python processes instead of forks.
 
-A fork of a process that has initialized an accelerator cannot use it. So if importing a backend's libraries initializes
-one (`fork_safety.py`), the fork server starts a new Python process for each worker that may use it. That process
-imports the libraries itself and receives the state that a fork would inherit. It never runs the caller's main program.
+A fork of a process that has initialized an accelerator cannot use it. If importing a backend's libraries initializes
+one (`fork_safety.py`), the fork server therefore starts a new Python process for each worker that may use it. That
+process imports the libraries itself and receives the state that a fork would inherit. It never runs the caller's main
+program.
 """
 
 from __future__ import annotations

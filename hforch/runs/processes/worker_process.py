@@ -64,7 +64,7 @@ def run_worker(pipe: Connection, early_log: int, fork_server: int, process: Mapp
 
 
 class WorkerService:
-    """Handler of the parent's requests, one at a time, until the parent closes the pipe.
+    """A handler of the parent's requests, one at a time, until the parent closes the pipe.
 
     Args:
         pipe: the worker's end of the pipe to the parent.
