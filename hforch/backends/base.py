@@ -42,7 +42,7 @@ if TYPE_CHECKING:  # importing LangChain takes half a second, and planning does 
 
 @dataclass(frozen=True)
 class PreparedModel:
-    """Weights on disk, ready to load.
+    """The weights of a model on disk, ready to load.
 
     Attributes:
         path: directory to load from; None for a backend without weights.
@@ -136,7 +136,7 @@ def load(job: Job, progress: Progress) -> LoadedModel:
 
 
 def build_llm(job: Job, loaded: LoadedModel, **fields: Any) -> HforchLLM:
-    """Return the LLM that a job describes, using a loaded model.
+    """Return an LLM for a job that uses a loaded model.
 
     Args:
         fields: other fields of the LLM, such as LangChain's `cache` or `callbacks`; they override those of the job.
@@ -186,10 +186,10 @@ def tokenizer_id(prepared: PreparedModel) -> str:
     assert folder is not None
     if not (folder / "tokenizer.json").is_file():
         return str(prepared.record.get("fingerprint"))[:16]
-    told = json.loads((folder / "tokenizer.json").read_text(encoding="utf-8"))
-    added = [[one["id"], one["content"]] for one in told.get("added_tokens") or []]
-    meant = [(told.get("model") or {}).get("vocab"), sorted(added)]
-    return hashlib.sha256(json.dumps(meant, sort_keys=True).encode()).hexdigest()[:16]
+    contents = json.loads((folder / "tokenizer.json").read_text(encoding="utf-8"))
+    added = [[one["id"], one["content"]] for one in contents.get("added_tokens") or []]
+    identifying = [(contents.get("model") or {}).get("vocab"), sorted(added)]
+    return hashlib.sha256(json.dumps(identifying, sort_keys=True).encode()).hexdigest()[:16]
 
 
 def missing_extra(module: str, extra: str, needed_for: str, path: str) -> list[Mistake]:

@@ -15,7 +15,7 @@ Lack = Literal["token_ids", "tokenizer", "logits", "fingerprint", "memory"]
 
 @dataclass(frozen=True)
 class Batching:
-    """How a backend batches inputs.
+    """The batching of a backend.
 
     Attributes:
         max_batch_size: maximum number of inputs that the model processes at the same time.
@@ -41,7 +41,7 @@ def padded_batches(job: Job) -> Batching:
 
 @dataclass(frozen=True)
 class Capabilities:
-    """Capabilities of a backend for one job.
+    """The capabilities of a backend for one job.
 
     Attributes:
         needs: requirements for weights and memory.

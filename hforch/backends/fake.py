@@ -30,7 +30,7 @@ from hforch.utils.progress import Progress
 LIBRARIES = ()
 LLM_MODULE = "hforch.generation.engine_llm"
 NO_LOGITS = "backend=fake has no logits to score"
-REMOTE = "backend.remote: only text is returned, as from an endpoint"
+REMOTE = "backend.remote=true returns only text, like an endpoint"
 
 EOS = 0
 WORDS = (

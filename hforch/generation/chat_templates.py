@@ -41,10 +41,10 @@ def render(template: str, messages: Sequence[Mapping[str, str]], variables: Mapp
         PromptError: the template rejects the messages, fails, or exceeds the time or memory limit.
     """
     continues = bool(messages) and messages[-1]["role"] == "assistant"
-    told = [dict(message) for message in messages]
+    copies = [dict(message) for message in messages]
     if continues:
-        told[-1]["content"] += MARK
-    given = {"tools": None, "documents": None, **variables, "messages": told, "add_generation_prompt": not continues}
+        copies[-1]["content"] += MARK
+    given = {"tools": None, "documents": None, **variables, "messages": copies, "add_generation_prompt": not continues}
     text = _process.render(template, given)
     return RenderedChat(_left_open(text, messages[-1]["content"]) if continues else text)
 

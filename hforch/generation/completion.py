@@ -102,7 +102,7 @@ class Completion:
         self._on_text = on_text
         self._ids: list[int] = []
         self._times: list[float] = []
-        # Text is only decoded token by token if stop sequences or a stream need it.
+        # Decode token by token only if stop sequences or a stream require it.
         self._follows = bool(stops) or on_text is not None
         self._detokenizer = Detokenizer(vocabulary.decode, vocabulary.special, prompt_ids) if self._follows else None
         self._finder = StopFinder(stops, vocabulary.special.values() if stops else ())

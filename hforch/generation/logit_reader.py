@@ -170,7 +170,7 @@ def openvino_logit_reader(folder: Path, device: str, properties: dict[str, Any],
     import openvino
 
     compiled = openvino.Core().compile_model(str(folder / "openvino_model.xml"), device, properties)
-    return OpenVINOLogitReader(compiled, pad, "openvino, over the same IR and properties")
+    return OpenVINOLogitReader(compiled, pad, "openvino, with the same IR and properties")
 
 
 def left_padded(rows: Sequence[Ids], pad: int) -> tuple[list[list[int]], list[list[int]]]:

@@ -6,7 +6,7 @@ from bisect import bisect_left
 from collections.abc import Collection, Sequence
 
 # Special tokens are invisible. In stop sequences, the text of a special token is replaced with a single character of
-# this private-use plane, which does not occur in text. Only the token itself matches then, not a part of its text.
+# this private-use plane, which does not occur in text. This way, only the token itself matches, not a part of its text.
 SYMBOLS = 0x100000
 
 

@@ -100,9 +100,9 @@ def query(name: str) -> Accelerator | Unusable:
         free, total = module.mem_get_info(int(index))
         properties = module.get_device_properties(int(index))
     except Exception as error:
-        said = first_line(error, 300).rstrip(".")
-        hint = next((hint for words, hint in HINTS.items() if words in said.lower()), "{tool} shows its state")
-        return Unusable(f"{name} cannot be used: {said}", f"{hint.format(tool=_tool(found))}; or use another device")
+        message = first_line(error, 300).rstrip(".")
+        hint = next((hint for words, hint in HINTS.items() if words in message.lower()), "{tool} shows its state")
+        return Unusable(f"{name} cannot be used: {message}", hint.format(tool=_tool(found)))
     capability = (properties.major, properties.minor) if found == "cuda" else None
     return Accelerator(name, str(properties.name), capability, free / MB, total / MB)
 
@@ -121,20 +121,20 @@ def reason_for_none() -> Unusable:
     if not built_for and not is_for_xpu:
         problem = f"this torch ({torch.__version__}) is a CPU build"
         return Unusable(problem, f"install a GPU build of torch: {INSTALL}")
-    said = _why_no_cuda() if built_for else "no XPU was found"
+    message = _why_no_cuda() if built_for else "no XPU was found"
     hidden = _hidden()
-    if "too old" in said:
-        return _old_driver(said)
-    if hidden and "found no nvidia driver" not in said.lower():
+    if "too old" in message:
+        return _old_driver(message)
+    if hidden and "found no nvidia driver" not in message.lower():
         name, value = hidden
         problem = (
             f"{name}={value!r} hides all devices"
             if value.strip() in ("", "-1")
             else f"{name}={value!r} matches no device"
         )
-        return Unusable(f"{problem} ({said})", f"unset {name}, or set it to a device, such as {name}=0")
+        return Unusable(f"{problem} ({message})", f"unset {name}, or set it to a device, such as {name}=0")
     tool = _tool("cuda" if built_for else "xpu")
-    return Unusable(said, f"check the driver and the GPU with {tool} (this torch is built for {_built_for()})")
+    return Unusable(message, f"check the driver and the GPU with {tool} (this torch is built for {_built_for()})")
 
 
 def hint_of_visible() -> str:
@@ -163,8 +163,8 @@ def _why_no_cuda() -> str:
     return "no CUDA device was found"
 
 
-def _old_driver(said: str) -> Unusable:
-    found = re.search(r"found version (\d+)", said)
+def _old_driver(message: str) -> Unusable:
+    found = re.search(r"found version (\d+)", message)
     version = f" (it supports CUDA {int(found[1]) // 1000}.{int(found[1]) % 1000 // 10})" if found else ""
     return Unusable(
         f"the NVIDIA driver{version} is too old for this torch, which is built for {_built_for()}",

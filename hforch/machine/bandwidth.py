@@ -49,7 +49,7 @@ def measure(threads: int, size_mb: int | None = None) -> float:
     def read(number: int) -> list[tuple[float, float]]:
         times = []
         try:
-            # Allocated by the thread that reads it, so that it is local on NUMA machines.
+            # Each thread allocates the memory that it reads, so that it is local on NUMA machines.
             mine = numpy.full(size // 8, number, dtype=numpy.int64)
             for _ in range(ROUNDS):
                 together.wait()

@@ -96,8 +96,8 @@ def _memory_mb() -> int:
 
 def reason_of(error: Exception) -> str:
     """Return the type of an error and the first line of its message."""
-    said = first_line(redacted_line(str(error)), 200)
-    return ": ".join(filter(None, (type(error).__name__, said)))
+    message = first_line(redacted_line(str(error)), 200)
+    return ": ".join(filter(None, (type(error).__name__, message)))
 
 
 @cache

@@ -152,13 +152,15 @@ class CardMeter:
             card.end = state(card.handle)
         ours = own_processes()
         why_not = self._why_no_energy()
-        told = [_card_record(card, energy, seconds, ours) for card, energy in zip(self._cards, energies, strict=True)]
-        told += [{"device": device, "absent": {"nvml": reason}} for device, reason in self._unknown.items()]
+        entries = [
+            _card_record(card, energy, seconds, ours) for card, energy in zip(self._cards, energies, strict=True)
+        ]
+        entries += [{"device": device, "absent": {"nvml": reason}} for device, reason in self._unknown.items()]
         return CardReadings(
             sum(energy for energy in energies if energy is not None) if why_not is None else None,
             why_not,
             seconds,
-            told,
+            entries,
             self._shared(ours),
             {card.device: events_in(card.bits & SLOWED) for card in self._cards if card.bits & SLOWED},
         )
@@ -218,26 +220,26 @@ def _possibly_shared(device: str, reason: str) -> str:
 def _card_record(card: Card, energy: float | None, seconds: float, ours: frozenset[int]) -> dict[str, Any]:
     """Return the record entry of a GPU."""
     absent: dict[str, str] = {}
-    told: dict[str, Any] = {"device": card.device}
+    entry: dict[str, Any] = {"device": card.device}
     try:
-        told["id"] = identity(card.handle)
+        entry["id"] = identity(card.handle)
     except Absent as reason:
         absent["id"] = str(reason)
     if energy is not None:
-        told |= {"energy_j": round(energy, 3), "power_w": round(energy / seconds, 3)}
-        told["energy_by"] = "sampled power" if card.power else "counter"
+        entry |= {"energy_j": round(energy, 3), "power_w": round(energy / seconds, 3)}
+        entry["energy_by"] = "sampled power" if card.power else "counter"
     else:
         absent["energy_j"] = card.no_energy or "unknown"
-    told |= {"begin": card.begin, "end": card.end, "slowed_by": events_in(card.bits & SLOWED)}
+    entry |= {"begin": card.begin, "end": card.end, "slowed_by": events_in(card.bits & SLOWED)}
     if card.processes:
         others, busy = count_others(card.processes, card.busy, ours)
-        told["other_processes"] = {"number": others, "computing": busy}
+        entry["other_processes"] = {"number": others, "computing": busy}
         if ours & card.processes.keys():
             memory = [used for pid, used in card.processes.items() if pid not in ours]
-            told["other_processes"]["memory_mb"] = round(sum(used or 0.0 for used in memory))
+            entry["other_processes"]["memory_mb"] = round(sum(used or 0.0 for used in memory))
     else:
         absent["other_processes"] = card.processes_absent or HIDDEN
-    return told | ({"absent": absent} if absent else {})
+    return entry | ({"absent": absent} if absent else {})
 
 
 # ---------------------------------------------------------------- energy

@@ -98,8 +98,8 @@ def ask(function: str, *arguments: Any) -> Any:
 
 def _why(error: Exception) -> str:
     code = getattr(error, "value", None)
-    said = REASONS.get(code) if isinstance(code, int) else None
-    return said or f"NVML: {first_line(error)}"
+    known = REASONS.get(code) if isinstance(code, int) else None
+    return known or f"NVML: {first_line(error)}"
 
 
 # ---------------------------------------------------------------- GPU handles

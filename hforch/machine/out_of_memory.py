@@ -88,20 +88,20 @@ class MemoryShortage:
 
 def shortage_of(error: BaseException) -> MemoryShortage:
     """Parse an out-of-memory error; if it does not state the free memory, query the device."""
-    said = "\n".join(str(one) for one in chain(error))
-    kind = "xpu" if "xpu" in said.lower() else "cuda" if re.search("cuda|cublas|cudnn|hip ", said, re.I) else None
-    number = re.search(r"GPU (\d+) has a total capacity", said)
+    message = "\n".join(str(one) for one in chain(error))
+    kind = "xpu" if "xpu" in message.lower() else "cuda" if re.search("cuda|cublas|cudnn|hip ", message, re.I) else None
+    number = re.search(r"GPU (\d+) has a total capacity", message)
     device = f"{kind}:{number[1]}" if kind and number else kind
-    free = _size(rf"of which {SIZE} is free", said)
+    free = _size(rf"of which {SIZE} is free", message)
     if free is None and kind and (now := accelerators.free_mb(int(number[1]) if number else None)) is not None:
         free = now / 1e3
     return MemoryShortage(
         device=device,
-        asked=_size(rf"Tried to allocate {SIZE}", said),
-        total=_size(rf"total capacity of {SIZE}", said),
+        asked=_size(rf"Tried to allocate {SIZE}", message),
+        total=_size(rf"total capacity of {SIZE}", message),
         free=free,
-        own=_size(rf"this process has {SIZE} memory in use", said),
-        allowed=_size(rf"{SIZE} allowed", said),
+        own=_size(rf"this process has {SIZE} memory in use", message),
+        allowed=_size(rf"{SIZE} allowed", message),
     )
 
 
@@ -146,9 +146,9 @@ def chain(error: BaseException) -> Iterator[BaseException]:
             waiting += [one.__cause__, one.__context__]
 
 
-def _size(pattern: str, said: str) -> float | None:
+def _size(pattern: str, message: str) -> float | None:
     """Return the size that a pattern matches, in GB, or None."""
-    found = re.search(pattern, said)
+    found = re.search(pattern, message)
     return float(found[1]) * BYTES[found[2]] / 1e9 if found else None
 
 

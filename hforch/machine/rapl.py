@@ -20,7 +20,7 @@ TOO_SHORT = "the energy counters did not change: the measured phase is too short
 
 
 class Unreadable(Exception):
-    """The error that a counter cannot be read; the message gives the reason and a remedy."""
+    """A counter that cannot be read; the message gives the reason and a remedy."""
 
 
 @dataclass

@@ -11,7 +11,7 @@ from hforch.config.credentials import FromEnv, recorded
 from hforch.errors import Mistake
 from hforch.utils.redaction import redacted_override
 
-if TYPE_CHECKING:  # keeps --help fast, which imports this module
+if TYPE_CHECKING:  # --help imports this module and must be fast
     from hforch.config.schema import Job
     from hforch.records.record import Configuration, Record
 

@@ -65,11 +65,11 @@ def refuse_other_weights(run: Run, prepared: PreparedModel) -> None:
     if was is not None and was != now:
         if now is None:
             why = capabilities(run.job).lacks.get("fingerprint", "the backend provides none")
-            told = f"may have changed: the fingerprint of its weights was {was[:12]}... and is now missing: {why}"
+            change = f"may have changed: the fingerprint of its weights was {was[:12]}... and is now missing: {why}"
         else:
-            told = f"has changed: the fingerprint of its weights was {was[:12]}... and is now {now[:12]}..."
+            change = f"has changed: the fingerprint of its weights was {was[:12]}... and is now {now[:12]}..."
         hint = ANEW if run.job_context.resume else "freeze the recipe again, from a run with these weights"
-        raise ConfigError([Mistake("model", f"the model {told}", None, hint)])
+        raise ConfigError([Mistake("model", f"the model {change}", None, hint)])
     if run.before and run.before.answered and now is None:
         warn(run, [Mistake("model", "has no fingerprint; cannot verify that earlier answers are from the same model")])
 

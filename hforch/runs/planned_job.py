@@ -81,10 +81,10 @@ class PlannedJob:
         with suppress(OSError, ValueError, HforchError):
             record = known_record(self.directory)
             if record.get("status") == "ok" and record.get("job_id") == self.id:
-                told = (record.get("totals") or {}).get("samples")
+                expected = (record.get("totals") or {}).get("samples")
                 scored = is_scored(record, self.job, self.directory, self.job_context.baseline)
                 samples = Samples(self.directory, record)
-                return scored and told == sum(1 for _ in samples) and not (samples.left_out or samples.is_torn)
+                return scored and expected == sum(1 for _ in samples) and not (samples.left_out or samples.is_torn)
         return False
 
 

@@ -98,7 +98,7 @@ def run_job(
         run = Run(job, job_context, watcher, writer, model_slot or ModelSlot(), before)
         started = before.record.get("started") if before else None
         resumed = before.record.get("resumed", 0) + 1 if before else 0
-        if before:  # so that finished samples are still usable if the run stops before it has made a new plan
+        if before:  # keeps finished samples usable if the run stops before it has a new plan
             run.keep_previous(PLANNED)
         process = Process(**run.model_slot.process)
         run.note(status="partial", started=started or _now(), resumed=resumed, process=process)
@@ -127,7 +127,7 @@ def run_job(
 
 
 def _located(error: HforchError, job_context: JobContext) -> HforchError:
-    """Return the error; if it names a config key, its message gets the place where that key was set."""
+    """Return the error; if it names a config key, add to its message where the key was set."""
     path = getattr(error, "path", None)
     (where,) = [one.where for one in job_context.locate([Mistake(path, "")])] if path else [None]
     if where is not None:

@@ -79,7 +79,7 @@ class Sampler:
         self.prompt_tokens: dict[int, int | None] = {}
 
     def generate_short(self, items: Sequence[Item], token_limit: int) -> list[Answer]:
-        """Generate `token_limit` tokens for each item, in one batch; nothing is recorded."""
+        """Generate `token_limit` tokens for each item, in one batch; record nothing."""
         collectors = [Collector() for _ in items]
         variables = [variables_of(item, self.job.prompt, self.prompt.input_variables) for item in items]
         configs = [RunnableConfig(callbacks=[collector]) for collector in collectors]

@@ -7,7 +7,7 @@ from typing import Any
 
 from hforch.generation import grammar
 
-# Keywords that openvino_genai 2026.4 ignores, or for which there is no evidence that it enforces them.
+# Keywords that openvino_genai 2026.4 ignores or does not verifiably enforce.
 IGNORED = ("multipleOf", "minProperties", "maxProperties")
 ANNOTATIONS = ("$defs", "definitions", "$schema", "$id", "$comment", "title", "description", "default", "examples")
 SUBSCHEMAS = ("items", "additionalProperties", "prefixItems", "anyOf", "oneOf", "allOf")
@@ -49,9 +49,9 @@ def _unenforced(part: Mapping[str, Any]) -> Iterator[str]:
         yield from (f"{name} combined with pattern" for name in ("minLength", "maxLength", "format") if name in part)
     if len(part.get("allOf") or ()) > 1:
         yield "allOf"
-    said = [name for name in part if name not in ANNOTATIONS]
+    keywords = [name for name in part if name not in ANNOTATIONS]
     for name in ("$ref", "anyOf", "oneOf", "allOf"):
-        if name in part and len(said) > 1:
-            yield f"{', '.join(other for other in said if other != name)} combined with {name}"
+        if name in part and len(keywords) > 1:
+            yield f"{', '.join(other for other in keywords if other != name)} combined with {name}"
     if unknown := [name for name in part.get("required") or () if name not in (part.get("properties") or {})]:
         yield f"required properties without a schema ({', '.join(unknown)})"

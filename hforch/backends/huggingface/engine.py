@@ -203,7 +203,7 @@ def _tap(completions: Sequence[Completion], request: Request, rows: int, beams: 
         def __init__(self) -> None:
             self.seen = max(len(completion.prompt_ids) for completion in completions)
             self.done = [False] * len(completions) + [True] * (rows - len(completions))
-            self.told: Any = None  # `done` on the model's device; cached, since copying it makes the host wait
+            self.done_mask: Any = None  # `done` on the model's device; cached, since copying it makes the host wait
 
         def __call__(self, input_ids: Any, scores: Any, **kwargs: Any) -> Any:
             if request.cancelled.is_set():
@@ -215,10 +215,10 @@ def _tap(completions: Sequence[Completion], request: Request, rows: int, beams: 
             now = time.perf_counter()  # after reading the tokens, which waits for the GPU
             self.seen = input_ids.shape[1]
             done = [_push(completion, tokens, now) for completion, tokens in zip(completions, new, strict=False)]
-            if self.told is None or done != self.done[: len(done)]:
+            if self.done_mask is None or done != self.done[: len(done)]:
                 self.done[: len(done)] = done
-                self.told = torch.tensor(self.done, dtype=torch.bool, device=input_ids.device)
-            return self.told
+                self.done_mask = torch.tensor(self.done, dtype=torch.bool, device=input_ids.device)
+            return self.done_mask
 
     return Tap()
 

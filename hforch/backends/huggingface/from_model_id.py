@@ -70,12 +70,12 @@ def job_of(
 
 
 def _model(model_id: str, given: dict[str, Any]) -> dict[str, Any]:
-    said = {name: given.pop(name) for name in MODEL if name in given}
+    found = {name: given.pop(name) for name in MODEL if name in given}
     common = {"trust_remote_code": False, "attn_implementation": None}
     if expanded(model_id).is_dir():
-        said.pop("revision", None)
-        return {"source": "local", "path": model_id, **common, **said}
-    return {"source": "hub", "id": model_id, "revision": None, **common, **said}
+        found.pop("revision", None)
+        return {"source": "local", "path": model_id, **common, **found}
+    return {"source": "hub", "id": model_id, "revision": None, **common, **found}
 
 
 def _device(
@@ -83,20 +83,20 @@ def _device(
 ) -> dict[str, Any]:
     if device is not None and device_map is not None:
         raise UnknownArgument("device and device_map are mutually exclusive; remove one")
-    said = {"kind": "cpu", "index": None, "name": None, "device_map": None}
+    found = {"kind": "cpu", "index": None, "name": None, "device_map": None}
     if on_openvino and "device" in given:
         if device is not None or device_map is not None:
             other = "device" if device is not None else "device_map"
             raise UnknownArgument(f"{other} and model_kwargs={{'device': ...}} are mutually exclusive; remove one")
         name = str(given.pop("device"))
-        return said if name == "CPU" else said | {"kind": "openvino", "name": name}
+        return found if name == "CPU" else found | {"kind": "openvino", "name": name}
     if device_map is not None:
-        return said | {"kind": "auto", "device_map": device_map}
+        return found | {"kind": "auto", "device_map": device_map}
     if device is None or device == "cpu":
-        return said
+        return found
     if (stands_for := meaning("device", str(device))) is None or isinstance(device, bool):
         raise UnknownArgument(f"device={device!r}: must be -1 or 'cpu' for the CPU, n or 'cuda:n' for GPU n")
-    return said | {"kind": stands_for.option, **stands_for.values}
+    return found | {"kind": stands_for.option, **stands_for.values}
 
 
 def _precision(given: dict[str, Any]) -> str:

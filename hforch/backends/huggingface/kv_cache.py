@@ -153,7 +153,7 @@ class KVCaches:
         return choose(self.asked, self.model.device.type, self._lacking, work.steps)
 
     def _full(self) -> tuple[str, bool, int, int]:
-        """Return how a full batch runs: kind of cache, whether it is compiled, rows, length."""
+        """Return the kind of cache, whether it is compiled, the rows and the length of a full batch."""
         return self.chosen.kv_cache, self.chosen.is_compiled, self.work.rows, length_of(self.work.tokens or 1)
 
     def shape(self, rows: int, tokens: int) -> tuple[int, int] | None:
@@ -249,4 +249,4 @@ def check(asked: PytorchBackend, device: str) -> list[Mistake]:
     found = compiler.missing_tool(on_cpu=device == "cpu")
     if found is None:
         return []
-    return [Mistake("backend.compile", found.problem, None, f"{found.hint}; or use backend.compile=false")]
+    return [Mistake("backend.compile", found.problem, None, f"{found.hint}, or use backend.compile=false")]

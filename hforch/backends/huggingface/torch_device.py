@@ -58,7 +58,7 @@ def _check_gpu(job: Job, there: list[str]) -> list[Mistake]:
 
 
 def _not_working(one: Unusable, there: list[str]) -> Mistake:
-    return Mistake("device.index", one.problem, None, f"{one.hint}; available devices: cpu, {', '.join(there)}")
+    return Mistake("device.index", one.problem, None, f"{one.hint}; or use another device: cpu, {', '.join(there)}")
 
 
 def _check_attention(job: Job, devices: list[Accelerator]) -> Iterator[Mistake]:

@@ -14,7 +14,7 @@ CAPABILITIES = {"bf16": "BF16", "fp16": "FP16"}
 HINT = "INFERENCE_PRECISION_HINT"
 KV_KEYS = ("KV_CACHE_PRECISION", "KEY_CACHE_PRECISION", "VALUE_CACHE_PRECISION")
 KV_VALUES = ("u8", "u4", "bf16", "f16", "f32", "dynamic")
-SMALLER = "use a lower precision, a smaller model, or device=cpu"  # hint when a GPU is out of memory
+SMALLER = "use a lower precision, a smaller model, or device=cpu"  # hint for a GPU that is out of memory
 # Compiling with one of these breaks every later compilation in the process.
 NOT_TRIED = ("ENABLE_CPU_RESERVATION",)
 
@@ -79,9 +79,9 @@ def _check_ov_config(job: Job) -> list[Mistake]:
 
     mistakes = _check_kv(job)
     model, core = _one_operation(), openvino.Core()
-    told = {mistake.path for mistake in mistakes}
+    reported = {mistake.path for mistake in mistakes}
     for name, value in properties(job).items():
-        if name in NOT_TRIED or f"ov_config.{name}" in told:
+        if name in NOT_TRIED or f"ov_config.{name}" in reported:
             continue
         try:
             core.compile_model(model, device_name(job), {name: value})
@@ -181,7 +181,7 @@ def _as_text(value: Any) -> str:
 def short_message(error: Exception) -> str:
     """Return the relevant sentence of OpenVINO's nested error messages."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip() and not line.startswith("Exception from")]
-    said = lines[-1].removeprefix("NotFound: ") if lines else str(error).strip()
+    message = lines[-1].removeprefix("NotFound: ") if lines else str(error).strip()
     # Remove C++ namespaces and add the space missing in "Wrong value FASTfor property key".
-    said = re.sub(r"\bov::(\w+::)+", "", said).removesuffix("; stoi")
-    return re.sub(r"(?<=\S)for property key", " for property key", said)
+    message = re.sub(r"\bov::(\w+::)+", "", message).removesuffix("; stoi")
+    return re.sub(r"(?<=\S)for property key", " for property key", message)

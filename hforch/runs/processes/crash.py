@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 class WorkerDied(Exception):
-    """The error that a worker or its fork server has exited unexpectedly.
+    """An unexpected exit of a worker or its fork server.
 
     Args:
         code: the exit code, as `subprocess.Popen.returncode`; None if it exited with its parent, or if unknown.

@@ -53,13 +53,13 @@ def _unusable_in_a_fork() -> list[str]:
     """
     if "torch" not in sys.modules:
         return []
-    told, tells = os.pipe()
+    reading_end, writing_end = os.pipe()
     if not (child := os.fork()):
         with suppress(BaseException):
-            os.write(tells, " ".join(_by_torch()).encode())
+            os.write(writing_end, " ".join(_by_torch()).encode())
         os._exit(0)
-    os.close(tells)
-    with os.fdopen(told) as answer:
+    os.close(writing_end)
+    with os.fdopen(reading_end) as answer:
         found = answer.read().split()
     os.waitpid(child, 0)
     return found

@@ -133,9 +133,9 @@ class WorkerService:
         except KeyboardInterrupt:
             outcome = EXIT_INTERRUPTED
         except (OSError, RuntimeError, MemoryError) as error:
-            if (told := limit_reached(error)) is None:
+            if (problem := limit_reached(error)) is None:
                 raise
-            outcome = HforchError(told)
+            outcome = HforchError(problem)
         finally:
             signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
         return JobOutcome(outcome, bool(self.model_slot.key))
