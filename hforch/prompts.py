@@ -117,7 +117,7 @@ def _raw(item: Item, column: str | None) -> str:
         return item
     if column is not None:
         if column not in item:
-            raise PromptError(f"prompt.column={column}: column not found; available: {_quoted(list(item))}")
+            raise PromptError(f"missing column {column!r} (prompt.column); available: {_quoted(list(item))}")
         return str(item[column])
     if len(item) != 1:
         raise PromptError(

@@ -406,7 +406,7 @@ INPUTS = [
     Case(
         "a column that the prompt never uses: a warning",
         (*FAKE, "inputs=file", "inputs.path=questions.csv"),
-        ("warning: inputs: the prompt does not use these input columns: {topic}", "2 of 2 samples succeeded"),
+        ("warning: inputs: the prompt does not use these input columns: 'topic'", "2 of 2 samples succeeded"),
         code=0,
         files={"questions.csv": "question,topic\nWhat is a volt?,physics\nWhat is a mole?,chemistry\n"},
     ),

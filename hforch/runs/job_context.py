@@ -1,4 +1,4 @@
-"""The origin of a job's configuration, for its record and for the locations in error messages."""
+"""The origin of a job's configuration, for its record and for error messages."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class JobContext:
     Attributes:
         overrides: the overrides as passed on the command line.
         recipe: the recipe file, if any.
-        locate: a function that adds to errors the places where the values were set.
+        locate: a function that adds to errors where their values were set.
         logging: a configuration for `logging.config.dictConfig` in the process that runs the job; None leaves logging
             unchanged.
         config_dir, config_name: the values of these flags.

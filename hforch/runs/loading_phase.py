@@ -59,7 +59,7 @@ def refuse_other_weights(run: Run, prepared: PreparedModel) -> None:
     """Reject weights that differ from those used before; warn if that cannot be verified.
 
     Raises:
-        ConfigError: their fingerprint is different or missing.
+        ConfigError: the fingerprint is different or missing.
     """
     was, now = run.job_context.fingerprint, prepared.record["fingerprint"]
     if was is not None and was != now:

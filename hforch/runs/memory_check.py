@@ -125,7 +125,7 @@ class DeviceMemory:
 
     Attributes:
         mb: its size in MB.
-        words: its description in error messages.
+        words: a description of it for error messages.
     """
 
     mb: float

@@ -19,15 +19,15 @@ class ModelSlot:
 
     Attributes:
         key: the load key of the loaded model; empty if no model is loaded.
-        prepared: its weights on disk.
+        prepared: the weights on disk.
         loaded: the model.
         timings: the durations of preparing and loading it, in seconds by name.
         memory: the memory peaks of the process until the end of loading.
         warm: the batch shapes that are warmed up.
-        has_scored: whether the model has computed scores; its engine may then hold memory that the next job
-            does not need.
+        has_scored: whether the model has computed scores; its engine may then hold memory that the next
+            job does not need.
         batch_size: the batch size of the last job, for which accelerator allocators cache memory.
-        first: a function that times the first batch again, and the first duration of that batch, in seconds.
+        first: a function that times the first batch again, and the batch's first duration in seconds.
         process: how this process was started, for the record.
     """
 

@@ -41,7 +41,7 @@ def clear(directory: Path) -> None:
     """Delete the files of earlier runs in the directory; leave all others.
 
     Raises:
-        ConfigError: a path that runs write is a link or not a regular file.
+        ConfigError: a path that a run writes is a link or not a regular file.
     """
     if mistakes := unwritable_paths(directory):
         raise ConfigError(mistakes)

@@ -39,8 +39,8 @@ class PlannedJob:
         expected: estimated memory and disk use, from file headers.
         same_as: the number of an equal earlier job, whose results are copied instead of running this one.
         baseline: the number of the job that it is scored against, its own if it is a baseline; None without scoring.
-        begin: calls a function with the job's logging configuration, after creating the job's directory and setting
-            its environment.
+        begin: creates the job's directory, sets its environment, and calls a function with the job's logging
+            configuration.
     """
 
     number: int

@@ -17,7 +17,7 @@ STUDENT = (31.821, 6.965, 4.541, 3.747, 3.365, 3.143, 2.998, 2.896, 2.821, 2.764
 
 
 def first_differs(speeds: Sequence[float], measured_s: float) -> float | None:
-    """Return by what fraction the first repeat was faster (0.2) or slower (-0.2) than the later ones.
+    """Return the fraction by which the first repeat was faster (0.2) or slower (-0.2) than the later ones.
 
     The first repeat must be outside the 98% prediction interval of the later ones, mean ± t s sqrt(1 + 1/n) (Hahn and
     Meeker, Statistical Intervals, section 4.7), and differ by at least LEAST, since the spread of two or three values

@@ -96,8 +96,9 @@ def warm_up(
 def _is_warm(shape: Shape, warm: set[Shape], on_cpu: bool) -> bool:
     """Return whether a model needs no warm-up for a shape.
 
-    On a CPU one shape is enough for all with the same kind of KV cache: nothing is loaded or compiled per shape, and
-    first calls are slow for reasons that depend on the model only (reading pages, allocating memory, starting threads).
+    On a CPU, one shape is enough for all shapes with the same KV cache size: nothing is loaded or compiled per shape, and
+    the first calls are slow for reasons that depend only on the model (reading pages, allocating memory, starting
+    threads).
     """
     if on_cpu:
         return any(one.cache == shape.cache for one in warm - {NO_SHAPE})

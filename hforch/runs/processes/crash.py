@@ -22,8 +22,8 @@ class WorkerDied(Exception):
     Args:
         code: the exit code, as `subprocess.Popen.returncode`; None if it exited with its parent, or if unknown.
         last_output: the last lines of its output before it had a log.
-        of: the description of the process.
-        parent: the exit of its parent.
+        of: a description of the process.
+        parent: the exit of its parent process, if known.
     """
 
     def __init__(
@@ -54,7 +54,7 @@ def record_death(death: WorkerDied, directory: Path, logged: int, job_context: J
         death: how the process exited.
         directory: the directory of the job.
         logged: the size of the job's log before the job.
-        job_context: the origin of the job, for the record if the process has not written one.
+        job_context: the origin of the job, for a record if the process has not written one.
         watcher: receives the record.
 
     Returns:

@@ -27,7 +27,7 @@ _waiting: ForkServer | None = None
 def start(words: Sequence[str], verbs: Sequence[str], defaults: Path) -> None:
     """Start a fork server for the backend that a command line will probably use, if there is a second core.
 
-    `words` are the command-line arguments, `verbs` the names of the commands, `defaults` is the primary config file.
+    `words` are the command-line arguments, `verbs` the names of the commands, and `defaults` is the primary config file.
     """
     global _waiting
     backend = likely_backend(words, verbs, defaults)

@@ -45,11 +45,11 @@ class WorkerPool:
     def check(
         self, backend: str, jobs: Sequence[Job], key: str = "", watcher: Watcher | None = None
     ) -> list[list[Mistake]]:
-        """Return the errors that prevent each of some jobs of one backend from running on this machine.
+        """Return, for each job, the errors that prevent it from running on this machine.
 
         Args:
             backend: the name of the backend.
-            jobs: the jobs to check.
+            jobs: the jobs to check, all of this backend.
             key: the load key if all jobs to be run have the same one; the worker that checks them then also runs them.
             watcher: receives the progress of imports.
 
@@ -62,7 +62,7 @@ class WorkerPool:
         return found
 
     def devices(self, backend: str, jobs: Sequence[Job]) -> list[Accelerator]:
-        """Return the accelerators that some jobs of one backend may use, with their free memory.
+        """Return the accelerators that jobs of one backend may use, with their free memory.
 
         Raises:
             WorkerDied: querying the devices crashed.
