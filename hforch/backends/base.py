@@ -11,7 +11,7 @@ A backend is a module in this package, named after its option in conf/backend. I
     prepare(job, progress) -> PreparedModel        the weights on disk, downloaded, converted or exported as needed
     load(job, prepared) -> LoadedModel             the model in memory
 
-A class in config/backends/ defines its configuration and the checks that do not depend on the machine.
+A class in config/backends/ defines the backend's options and the checks that do not depend on the machine.
 """
 
 from __future__ import annotations
@@ -136,7 +136,7 @@ def load(job: Job, progress: Progress) -> LoadedModel:
 
 
 def build_llm(job: Job, loaded: LoadedModel, **fields: Any) -> HforchLLM:
-    """Return an LLM for a job that uses a loaded model.
+    """Build the LLM of a job from a loaded model.
 
     Args:
         fields: other fields of the LLM, such as LangChain's `cache` or `callbacks`; they override those of the job.

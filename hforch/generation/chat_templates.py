@@ -86,7 +86,7 @@ class TemplateProcess:
             if answer == TOO_LONG:
                 self._timeouts[template] += 1
         if answer is None:
-            raise failure("the rendering process ended immediately")
+            raise failure("the rendering process exited immediately")
         if "refused" in answer:
             raise refusal(answer["refused"])
         if "failed" in answer:

@@ -185,7 +185,7 @@ def left_padded(rows: Sequence[Ids], pad: int) -> tuple[list[list[int]], list[li
 def right_padded(rows: Sequence[Ids], start: int, end: int, pad: int) -> tuple[list[list[int]], list[list[int]]]:
     """Return the tokens from `start` to `end` of each row, padded, and their attention mask.
 
-    Padding takes no position, so that a row cannot exceed the context length of the model.
+    Padding does not count as a position, so that a row cannot exceed the context length of the model.
     """
     cut = [row[start:end] for row in rows]
     return (

@@ -36,7 +36,7 @@ def closed_at_exit(one: Closable) -> None:
 
 
 class ThreadQueue(Generic[Item]):
-    """The queue of a thread. After its end it rejects items, so that no caller waits forever."""
+    """The queue of a thread. It rejects items once the thread has ended, so that no caller waits forever."""
 
     def __init__(self) -> None:
         self._items: queue.SimpleQueue[Item | None] = queue.SimpleQueue()

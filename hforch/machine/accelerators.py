@@ -150,7 +150,7 @@ def _hidden() -> tuple[str, str] | None:
 def _why_no_cuda() -> str:
     """Return the reason why CUDA cannot be initialized.
 
-    This retries the initialization, since torch reports the first failure only as a warning, once.
+    The initialization is retried, because torch reports the first failure only once, as a warning.
     """
     import torch
 

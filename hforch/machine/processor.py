@@ -69,8 +69,8 @@ def features(found: frozenset[str]) -> dict[str, list[str]] | None:
 def quota() -> int | None:
     """Return the CPU quota of a container, rounded down but at least 1, or None without a quota.
 
-    joblib.cpu_count() rounds up, so the last thread of a team would be throttled. psutil does not read the limits of
-    containers, neither of CPUs nor of memory.
+    joblib.cpu_count() rounds up, so that one thread would be throttled. psutil ignores the CPU and memory limits of
+    containers.
     """
     try:
         most, period = (CGROUP / "cpu.max").read_text(encoding="ascii").split()

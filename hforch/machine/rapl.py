@@ -29,7 +29,7 @@ class Package:
 
     Attributes:
         name: RAPL's name, such as `package-0`.
-        file: the file of the counter.
+        file: the counter's file.
         range_uj: the maximum value, after which the counter wraps around to 0.
         last_uj: the last reading.
         used_uj: the energy since the first reading.

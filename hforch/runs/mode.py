@@ -14,7 +14,8 @@ class RunMode:
         hydra_mode: the value of `hydra.mode`.
         directory: the setting that names the common directory of all jobs.
         job_directory: the setting that names the directory of one job.
-        has_summary: whether all jobs are summarized: sweep.json, changes of machine speed, and a comparison at the end. A single run has only its record.
+        has_summary: whether all jobs are summarized, with sweep.json, changes of machine speed, and a comparison at
+            the end. A single run has only its record.
     """
 
     name: str

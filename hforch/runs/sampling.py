@@ -89,7 +89,7 @@ class Sampler:
     def first_batch_timing(self) -> tuple[Callable[[], float], float] | None:
         """Return a function that times the most recent batch again, and that batch's duration in seconds.
 
-        The function records nothing. The result is None if no batch has run.
+        The function records nothing. Returns None if no batch has run.
         """
         if self._last is None:
             return None

@@ -1,4 +1,4 @@
-"""Warm-up: short generations in the shapes of the job's batches, repeated until their timings are steady.
+"""Warm up a model with short generations in the shapes of the job's batches, until their timings are steady.
 
 The first calls with a shape are slow: kernels are loaded, selected or compiled, and memory is allocated. Each shape is
 warmed up once per loaded model. Warm-up is not part of the job's measurements.
@@ -96,9 +96,8 @@ def warm_up(
 def _is_warm(shape: Shape, warm: set[Shape], on_cpu: bool) -> bool:
     """Return whether a model needs no warm-up for a shape.
 
-    On a CPU, one shape is enough for all shapes with the same KV cache size: nothing is loaded or compiled per shape, and
-    the first calls are slow for reasons that depend only on the model (reading pages, allocating memory, starting
-    threads).
+    On a CPU, one shape is enough for all shapes with the same `cache`: nothing is loaded or compiled per shape, and the
+    first calls are slow for reasons that depend only on the model (reading pages, allocating memory, starting threads).
     """
     if on_cpu:
         return any(one.cache == shape.cache for one in warm - {NO_SHAPE})
@@ -152,7 +151,7 @@ def _until_steady(
     on_cpu: bool,
     progress: Progress,
 ) -> WarmedUp:
-    """Repeat a short generation of one shape until its timings are steady or a limit is reached.
+    """Run short generations of one shape until their timings are steady or a limit is reached.
 
     On a CPU the first round generates only two tokens, which shows whether the job is long enough for more rounds.
     """

@@ -1,4 +1,4 @@
-"""Record and describe the death of worker processes."""
+"""Record and describe unexpected exits of worker processes."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ class WorkerDied(Exception):
 
 
 def record_death(death: WorkerDied, directory: Path, logged: int, job_context: JobContext, watcher: Watcher) -> int:
-    """Record the death of a job's process in the job's record, and notify the watcher.
+    """Record the unexpected exit of a job's process in the job's record, and notify the watcher.
 
     Args:
         death: how the process exited.
