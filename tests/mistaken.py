@@ -266,7 +266,7 @@ DEVICES = [
     Case(
         "a GPU, on a machine without one",
         ("device=gpu",),
-        ("device.kind: torch found no usable GPU", "available devices: cpu; use device=cpu"),
+        ("device.kind: torch found no usable GPU", "use device=cpu, or "),
         unless=has_gpu,
         heavy=True,
     ),
@@ -294,7 +294,7 @@ DEVICES = [
     Case(
         "a precision that the device lacks",
         ("backend=openvino", "precision=fp16"),
-        ("precision.name: CPU does not support fp16 on this machine", "it supports fp32"),
+        ("precision.name: this machine's CPU does not support fp16", "use precision=fp32"),
         unless=computes_in_fp16,
         heavy=True,
     ),
@@ -406,7 +406,7 @@ INPUTS = [
     Case(
         "a column that the prompt never uses: a warning",
         (*FAKE, "inputs=file", "inputs.path=questions.csv"),
-        ("warning: inputs: the prompt does not use these input columns: {topic}", "2 of 2 samples succeeded"),
+        ("warning: inputs: the prompt does not use these input columns: 'topic'", "2 of 2 samples succeeded"),
         code=0,
         files={"questions.csv": "question,topic\nWhat is a volt?,physics\nWhat is a mole?,chemistry\n"},
     ),
@@ -420,7 +420,7 @@ INPUTS = [
         "a csv file without a header",
         (*FAKE, "inputs=file", "inputs.path=questions.csv"),
         (
-            "the prompt requires {question}, but the input has",
+            "missing column 'question', which the prompt uses; available: 'What is a volt?', 'physics'",
             "questions.csv:1",
             "the first row of a CSV file must name",
         ),
@@ -429,7 +429,10 @@ INPUTS = [
     Case(
         "a file in another encoding",
         (*FAKE, "inputs=file", "inputs.path=questions.txt"),
-        ("questions.txt is not encoded in utf-8: invalid byte at offset 13", "such as inputs.encoding=latin-1"),
+        (
+            "questions.txt is not encoded in utf-8: invalid byte at offset 13",
+            "set the file's encoding, for example inputs.encoding=latin-1",
+        ),
         files={"questions.txt": "What is a café?\n".encode("latin-1")},
     ),
     Case(
@@ -444,9 +447,13 @@ INPUTS = [
         files={"questions.txt": "\n\n"},
     ),
     Case(
-        "a prompt longer than the model's context",
+        "a prompt longer than the model's context length",
         ("model=local", "model.path={gpt2}", "inputs=file", "inputs.path=questions.txt", "generation.max_new_tokens=4"),
-        ("failed: input 2: the prompt has ", "the model's context is 128", "3 of 4 samples succeeded"),
+        (
+            "failed: input 2: the prompt has ",
+            "more than the model's context length (128); shorten it",
+            "3 of 4 samples succeeded",
+        ),
         code=1,
         files={"questions.txt": f"why?\n{'why ' * 200}\nhow?\nwhen?\n"},
         check=three_of_four_answered,
@@ -562,14 +569,14 @@ MACHINE = [
     Case(
         "OpenVINO is not installed",
         ("backend=openvino",),
-        ("backend=openvino needs optimum.intel, which is not installed", "pip install 'hforch[openvino]'"),
+        ("backend=openvino requires optimum.intel, which is not installed", "pip install 'hforch[openvino]'"),
         env={"HIDE_MODULES": "optimum.intel openvino"},
         heavy=True,
     ),
     Case(
         "torch's quantizers are not installed",
         ("precision=int8",),
-        ("precision=int8 on pytorch needs torchao, which is not installed", "pip install 'hforch[quant]'"),
+        ("precision=int8 on pytorch requires torchao, which is not installed", "pip install 'hforch[quant]'"),
         env={"HIDE_MODULES": "torchao"},
         heavy=True,
     ),

@@ -67,7 +67,7 @@ class Identity(Part):
 class Stage(Part):
     """A stage of a run."""
 
-    name: str = Field(description="name of the stage: download, convert, export, load, warmup, score, ...")
+    name: str = Field(description="name of the stage: download, convert, export, load, warm-up, score, ...")
     detail: str = Field(description="what the stage works on, such as the name of the model")
     seconds: Finite | None = Field(description="duration in seconds; null while the stage runs")
     finished: bool = Field(description="whether the stage finished")
@@ -119,7 +119,7 @@ class Record(Identity, Command, Configuration, Head):
     )
     stages: list[Stage] | None = Field(
         default=None,
-        description="the stages download, convert, export, load, warmup, ...: seconds, and whether each finished",
+        description="the stages download, convert, export, load, warm-up, ...: seconds, and whether each finished",
     )
     warnings: list[str] | None = Field(default=None, description="warnings of the run")
     shared_load: bool | None = Field(
