@@ -97,7 +97,7 @@ def test_all_mistakes_are_reported_together_and_nothing_is_written(elsewhere: Pa
         (["model"], "unknown command 'model'; available: "),
         (["run"], "requires a recipe"),
         (["run", "nowhere.yaml"], "recipe not found: nowhere.yaml"),
-        (["--config-dir", "nowhere"], "folder not found: nowhere"),
+        (["--config-dir", "nowhere"], "directory not found: nowhere"),
         (["--config-name", "confg"], "did you mean --config-name config?"),
         (["--cfg", "job", "model=gpt3"], "did you mean model=gpt2?"),
         (["--help", "modle=gpt2"], "did you mean model?"),

@@ -124,7 +124,7 @@ def _key(override: str) -> str:
 
 def _refuse_links(directory: Path) -> None:
     """Raise ConfigError if the directory contains symlinks, which could change files elsewhere, FIFOs or devices."""
-    from hforch.runs.output_dirs import answers_in_the_way
+    from hforch.runs.output_dirs import unwritable_paths
 
     found = sorted(directory.rglob("*"))
     hint = "replace it with the file or directory itself"
@@ -138,7 +138,7 @@ def _refuse_links(directory: Path) -> None:
         for one in found
         if not one.is_symlink() and is_special(one)
     ]
-    mistakes = mistakes or answers_in_the_way(directory)
+    mistakes = mistakes or unwritable_paths(directory)
     if mistakes:
         raise ConfigError(mistakes)
 
