@@ -1,4 +1,4 @@
-"""Run the jobs of a sweep with a launcher plugin, and follow them (see `launcher_child.py` for its processes)."""
+"""Run the jobs of a sweep with a launcher plugin, in whose processes `launcher_child.py` runs, and follow them."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ LOOK_S = 0.5
 
 
 def with_share_of_threads(job: Job, launcher: Launcher, settings: Mapping[str, Any], jobs: int) -> Job:
-    """Return the job with its share of the CPU threads, unless it sets runtime.threads.
+    """Return the job with its share of the CPU threads; unchanged if it sets runtime.threads.
 
     Args:
         settings: the settings of the launcher.
-        jobs: the number of jobs the launcher gets.
+        jobs: the number of jobs that the launcher runs.
     """
     number = launcher.concurrent_jobs(settings, jobs) if launcher.divides_threads else None
     if number is None or job.runtime.threads is not None:
@@ -41,7 +41,7 @@ def with_share_of_threads(job: Job, launcher: Launcher, settings: Mapping[str, A
 def launch(
     launcher: Any, left: Sequence[PlannedJob], directory: Path, view: SweepView, adapter: Launcher
 ) -> dict[int, int]:
-    """Run jobs with a launcher, in this order.
+    """Run jobs with a launcher, in the order of `left`.
 
     Args:
         launcher: Hydra's launcher object.
@@ -82,7 +82,8 @@ def _code(result: Any) -> int:
 def followed(jobs: Sequence[PlannedJob], view: SweepView, meanwhile: bool = True) -> Iterator[None]:
     """Report each job to the view once its record shows that it has ended.
 
-    With `meanwhile`, jobs are reported while others run, else at the end of the block.
+    Args:
+        meanwhile: report jobs while others still run, not only at the end of the block.
     """
     over = threading.Event()
     waiting = {one.number: one for one in jobs}

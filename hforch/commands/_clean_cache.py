@@ -20,9 +20,8 @@ WORDS = (*KINDS, "incomplete", "all")
 def clean(wanted: Sequence[str], older_than: float | None, dry_run: bool, as_json: bool) -> int:
     """Remove the selected entries and print each.
 
-    `wanted` contains names, prefixes of names, patterns, kinds, `incomplete` or `all`.
-
     Args:
+        wanted: names, prefixes of names, patterns, kinds, `incomplete` or `all`.
         older_than: remove only entries that are at least this many days old.
         dry_run: print what would be removed, and remove nothing.
         as_json: print JSON.
@@ -53,7 +52,7 @@ def clean(wanted: Sequence[str], older_than: float | None, dry_run: bool, as_jso
 
 
 def choose(wanted: Sequence[str], there: Sequence[Entry]) -> list[Entry]:
-    """Return the entries that the arguments select, each once, in the order of the cache."""
+    """Return the selected entries, each once, in the order of the cache."""
     if not wanted:
         names = ", ".join(entry.name for entry in there) or "none, the cache is empty"
         raise ConfigError(
@@ -92,12 +91,12 @@ def _nothing(word: str, there: Sequence[Entry]) -> Mistake:
 
     hint = did_you_mean(word, [*WORDS, *(entry.name for entry in there)])
     return Mistake(
-        "", f"--clean {word}: no matching entry in the cache", hint=hint or "hforch doctor --cache lists all entries"
+        "", f"--clean {word}: no matching entry in the cache", hint=hint or "hforch doctor --cache lists the entries"
     )
 
 
 def _remove(entry: Entry) -> str | None:
-    """Remove an entry. Return the reason if that fails, else None."""
+    """Remove an entry. Return the reason if this fails, else None."""
     try:
         return None if remove(entry) else "another process is creating it"
     except OSError as error:

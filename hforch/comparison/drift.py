@@ -12,15 +12,15 @@ from zlib import crc32
 
 from hforch.comparison.entries import Entry, samples_of
 
-PAIRS = 1000  # inputs whose texts are compared, at most; the same for every job
-LONGEST = 100_000  # characters of a text that are compared: edit distance takes quadratic time, chrF takes seconds
+PAIRS = 1000  # maximum number of inputs whose texts are compared; the same inputs for all jobs
+LONGEST = 100_000  # maximum number of compared characters: edit distance takes quadratic time, and chrF seconds
 RESIDUES = 1_000_003
 Key = tuple[str, int]
 
 
 @dataclass(frozen=True)
 class Output:
-    """An answer of the baseline: its packed token ids, a hash of its text, and the text if it is needed."""
+    """An answer of the baseline: packed token ids, a hash of the text, and the text if it is needed."""
 
     ids: bytes
     text_hash: int
@@ -29,7 +29,7 @@ class Output:
 
 @dataclass
 class Baseline:
-    """The answers of a baseline job by input id and repeat, without failed samples."""
+    """The answers of a baseline by input id and repeat, without failed samples."""
 
     entry: Entry
     chosen: Chosen
@@ -43,7 +43,7 @@ class Baseline:
 
 
 class Chosen:
-    """The inputs whose texts are compared: all, or a fixed fraction of many, selected by a hash of their ids."""
+    """The inputs whose texts are compared: all, or about PAIRS of them, selected by a hash of their ids."""
 
     def __init__(self, inputs: int) -> None:
         self.share = min(1.0, PAIRS / max(inputs, 1))
@@ -67,6 +67,7 @@ class Pair:
 
     input_id: str
     item: Any
+    repeat: int
     at: int
     share: float
     baseline: str
@@ -75,10 +76,10 @@ class Pair:
 
 @dataclass
 class Drift:
-    """The differences between a job's outputs and its baseline's; docs/metrics.md has the definitions.
+    """The differences between the outputs of a job and of its baseline, as defined in docs/metrics.md.
 
     Attributes:
-        unit: what `first_diff` counts: tokens, or characters if the tokenizers differ.
+        unit: the unit of `first_diff`: tokens, or characters if token ids are not comparable.
         joined: the number of samples that succeeded in both jobs.
     """
 
@@ -118,14 +119,14 @@ class Drift:
             heapq.heapreplace(self._worst, entry)
 
     def worst(self, baseline: Entry) -> list[Pair]:
-        """Return the samples that differ earliest, with both texts."""
+        """Return the samples that differ earliest, with the texts of both jobs."""
         chosen = {(one["input_id"], one["repeat"]): (share, one, at) for share, _, one, at in self._worst}
         pairs = []
         for sample in samples_of(baseline) if chosen else ():
             key = (sample["input_id"], sample["repeat"])
             if key in chosen and sample["error"] is None:
                 share, other, at = chosen[key]
-                pairs.append(Pair(key[0], other["input"], at, abs(share), sample["text"], other["text"]))
+                pairs.append(Pair(key[0], other["input"], key[1], at, abs(share), sample["text"], other["text"]))
         return sorted(pairs, key=lambda pair: (pair.share, pair.input_id))
 
     def metrics(self) -> dict[str, float | None]:

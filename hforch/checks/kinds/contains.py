@@ -21,7 +21,7 @@ class ContainsCheck(Check):
 
     def judge(self, text: str, wanted: Any, sample: Sample) -> Verdict:
         found = wanted in text
-        return Verdict(found, f"{quoted(wanted)} is {'' if found else 'not '}in it")
+        return Verdict(found, f"the answer {'contains' if found else 'does not contain'} {quoted(wanted)}")
 
 
 CHECK = ContainsCheck

@@ -17,7 +17,8 @@ class EqualsCheck(Check):
 
     def judge(self, text: str, wanted: Any, sample: Sample) -> Verdict:
         same = text == wanted
-        return Verdict(same, f"it is {quoted(text)}" if same else f"it is {quoted(text)}, not {quoted(wanted)}")
+        seen = f"the answer is {quoted(text)}"
+        return Verdict(same, seen if same else f"{seen}, not {quoted(wanted)}")
 
 
 CHECK = EqualsCheck

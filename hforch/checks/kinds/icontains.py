@@ -21,7 +21,8 @@ class IContainsCheck(Check):
 
     def judge(self, text: str, wanted: Any, sample: Sample) -> Verdict:
         found = wanted.casefold() in text.casefold()
-        return Verdict(found, f"{quoted(wanted)} is {'' if found else 'not '}in it (ignoring case)")
+        contains = "contains" if found else "does not contain"
+        return Verdict(found, f"the answer {contains} {quoted(wanted)} (ignoring case)")
 
 
 CHECK = IContainsCheck

@@ -27,7 +27,7 @@ class MaxTokensCheck(Check):
         tokens = sample["output_tokens"]
         if tokens is None:
             raise Undecided("the number of tokens is unknown")
-        return Verdict(tokens <= wanted, f"it has {tokens} tokens; the limit is {wanted}")
+        return Verdict(tokens <= wanted, f"the answer has {tokens} token{'s' * (tokens != 1)} (limit {wanted})")
 
 
 CHECK = MaxTokensCheck

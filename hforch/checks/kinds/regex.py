@@ -23,8 +23,8 @@ class RegexCheck(Check):
     def judge(self, text: str, wanted: Any, sample: Sample) -> Verdict:
         match = wanted.search(text)
         if match is None:
-            return Verdict(False, f"nothing in it matches {quoted(wanted.text)}")
-        return Verdict(True, f"{quoted(match.group())} matches {quoted(wanted.text)}")
+            return Verdict(False, f"no match for {quoted(wanted.text)} in the answer")
+        return Verdict(True, f"the answer contains {quoted(match.group())}, which matches {quoted(wanted.text)}")
 
 
 CHECK = RegexCheck

@@ -28,8 +28,9 @@ class StartsWithCheck(Check):
             yield Mistake(path, "contains only whitespace, which checks.strip removes", hint="set checks.strip=false")
 
     def judge(self, text: str, wanted: Any, sample: Sample) -> Verdict:
-        seen = f"it starts with {quoted(text[: len(wanted)])}, not {quoted(wanted)}"
-        return Verdict(text.startswith(wanted), seen)
+        found = text.startswith(wanted)
+        seen = f"the answer starts with {quoted(text[: len(wanted)])}"
+        return Verdict(found, seen if found else f"{seen}, not {quoted(wanted)}")
 
 
 CHECK = StartsWithCheck
