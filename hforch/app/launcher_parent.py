@@ -59,7 +59,7 @@ def launch(
         for one in left
     ]
     adapter.configure(launcher)
-    with followed(left, view, meanwhile=adapter.shares_files):
+    with followed(left, view, while_running=adapter.shares_files):
         try:
             returned = launcher.launch(job_overrides=overrides, initial_job_idx=0)
         except (HforchError, OSError):
@@ -79,11 +79,11 @@ def _code(result: Any) -> int:
 
 
 @contextmanager
-def followed(jobs: Sequence[PlannedJob], view: SweepView, meanwhile: bool = True) -> Iterator[None]:
+def followed(jobs: Sequence[PlannedJob], view: SweepView, while_running: bool = True) -> Iterator[None]:
     """Report each job to the view once its record shows that it has ended.
 
     Args:
-        meanwhile: report jobs while others still run, not only at the end of the block.
+        while_running: report jobs while others still run, not only at the end of the block.
     """
     over = threading.Event()
     waiting = {one.number: one for one in jobs}
@@ -106,12 +106,12 @@ def followed(jobs: Sequence[PlannedJob], view: SweepView, meanwhile: bool = True
 
     started = datetime.now(UTC).isoformat(timespec="milliseconds")
     thread = threading.Thread(target=watch, name="hforch-follow", daemon=True)
-    if meanwhile:
+    if while_running:
         thread.start()
     try:
         yield
     finally:
         over.set()
-        if meanwhile:
+        if while_running:
             thread.join()
         look()

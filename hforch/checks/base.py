@@ -54,12 +54,12 @@ class Check(StrictModel):
     strips_value: ClassVar[bool] = False
     is_quoted: ClassVar[bool] = True
 
-    def judge(self, text: str, wanted: Any, sample: Sample) -> Verdict:
+    def judge(self, text: str, expected: Any, sample: Sample) -> Verdict:
         """Compare an answer with a value.
 
         Args:
             text: the answer.
-            wanted: the value, as returned by `prepare`.
+            expected: the value, as returned by `prepare`.
             sample: the answer's record, with text, input, output_tokens, finish_reason and more.
 
         Raises:

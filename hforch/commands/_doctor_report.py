@@ -124,7 +124,7 @@ def declared() -> list[str]:
 def workers() -> dict[str, list[str] | None]:
     """Return, by installed backend, what importing its libraries initializes. If anything, its workers are not forked.
 
-    The value is None if the import crashes the process. On machines without an accelerator, nothing is imported.
+    None stands for an import that crashes the process. On machines without an accelerator, nothing is imported.
     """
     if not fork_safety.are_present():
         return {}
@@ -137,7 +137,7 @@ def workers() -> dict[str, list[str] | None]:
 
 
 def is_installed(libraries: Sequence[str]) -> bool:
-    """Return whether all libraries are installed; False if there are none."""
+    """Return whether all libraries are installed; False for an empty sequence."""
     return bool(libraries) and all(find_spec(library.partition(".")[0]) for library in libraries)
 
 

@@ -88,7 +88,7 @@ class Decision:
         refused: the other rows, each with the reasons.
         pareto: the qualified rows that no other row dominates in speed, memory and quality.
         winner: the recommended row; None if no row qualifies or no metric is optimized.
-        reason: the recommendation, or why there is none; empty if no metric is optimized and jobs qualify.
+        reason: the recommendation, or why no job is recommended; empty if jobs qualify and no metric is optimized.
     """
 
     qualified: list[Row]

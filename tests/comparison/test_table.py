@@ -187,7 +187,7 @@ def test_a_first_repeat_that_differs_from_the_others_is_noted(tmp_path: Path) ->
     write_job(tmp_path / "1", answers(("a", [1])), **precision("int8"), metrics=metrics(29.0, 30.0, 30.5, 30.2))
     write_job(tmp_path / "2", answers(("a", [1])), **precision("int4"), metrics=metrics(9.0, 30.0, 30.5), resumed=1)
     (note,) = [note for note in comparison(tmp_path).notes if "repeat" in note]
-    assert note.startswith("0: the first repeat was 70% slower than the later ones")
+    assert note.startswith("job 0: the first repeat was 70% slower than the later ones")
 
 
 def test_repeats_show_median_and_spread(tmp_path: Path) -> None:

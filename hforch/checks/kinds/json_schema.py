@@ -31,8 +31,8 @@ class JsonSchemaCheck(Check):
     def file_of(cls, value: Any) -> str | None:
         return value if isinstance(value, str) else None
 
-    def judge(self, text: str, wanted: Any, sample: Sample) -> Verdict:
-        return conforms(text, wanted)
+    def judge(self, text: str, expected: Any, sample: Sample) -> Verdict:
+        return conforms(text, expected)
 
 
 CHECK = JsonSchemaCheck

@@ -36,16 +36,16 @@ class LevenshteinCheck(Check):
             problem = "levenshtein accepts only one of max_distance and min_similarity"
             yield Mistake(path, problem, hint="remove one")
 
-    def judge(self, text: str, wanted: Any, sample: Sample) -> Verdict:
+    def judge(self, text: str, expected: Any, sample: Sample) -> Verdict:
         from rapidfuzz.distance import Levenshtein
 
         if self.max_distance is not None:
-            distance = Levenshtein.distance(text, wanted)
-            seen = f"the answer is {quoted(text)}, {distance} edit{'s' * (distance != 1)} from {quoted(wanted)}"
+            distance = Levenshtein.distance(text, expected)
+            seen = f"the answer is {quoted(text)}, {distance} edit{'s' * (distance != 1)} from {quoted(expected)}"
             return Verdict(distance <= self.max_distance, seen)
-        similarity = Levenshtein.normalized_similarity(text, wanted)
+        similarity = Levenshtein.normalized_similarity(text, expected)
         assert self.min_similarity is not None
-        seen = f"the answer is {quoted(text)}, similarity to {quoted(wanted)}: {similarity:.3f}"
+        seen = f"the answer is {quoted(text)}, similarity to {quoted(expected)}: {similarity:.3f}"
         return Verdict(similarity >= self.min_similarity, seen)
 
     def describe_value(self) -> str:
