@@ -61,7 +61,7 @@ def _sentence(decision: Decision, bounds: Sequence[Bound], jobs: int) -> str:
         return decision.reason
     asked = " and ".join(map(str, bounds))
     if not decision.qualified:
-        return f"{decision.reason} (required: {asked})"
+        return decision.reason.replace("no job qualifies", f"no job meets {asked}", 1)
     meet = f"{len(decision.qualified)} of {jobs} jobs meet {asked}" if jobs > 1 else f"the job meets {asked}"
     return f"{meet}; {decision.reason}" if decision.reason else meet
 
