@@ -162,7 +162,7 @@ def test_with_another_tokenizer_only_bits_per_byte_are_comparable(tiny_gpt2: Pat
         (("precision=fp32,int8", "backend=openvino", "scoring.text.path=no.txt"), "scoring.text.path: cannot read no"),
     ],
 )
-def test_invalid_scoring_is_refused_before_anything_is_run(
+def test_invalid_scoring_is_rejected_before_anything_is_run(
     words: tuple[str, ...], said: str, tiny_gpt2: Path, tmp_path: Path
 ) -> None:
     done = sweep(tmp_path / "sweep", *local(tiny_gpt2), *words, code=2)

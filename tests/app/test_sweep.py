@@ -268,7 +268,7 @@ def test_an_incomplete_batch_is_run_again(tmp_path: Path) -> None:
     assert samples.read_text().startswith("".join(whole[:2]))
 
 
-def test_resume_refuses_changed_inputs(tmp_path: Path) -> None:
+def test_resume_rejects_changed_inputs(tmp_path: Path) -> None:
     questions = tmp_path / "questions.txt"
     questions.write_text("one\ntwo\nthree\n")
     words = ["backend=fake", "inputs=file", f"inputs.path={questions}", "runtime.warmup=0", "runtime.seed=1,2"]
@@ -278,7 +278,7 @@ def test_resume_refuses_changed_inputs(tmp_path: Path) -> None:
     assert "inputs: the contents have changed since the run started" in done.stderr
 
 
-def test_resume_refuses_a_changed_configuration(tmp_path: Path) -> None:
+def test_resume_rejects_a_changed_configuration(tmp_path: Path) -> None:
     (tmp_path / "conf" / "generation").mkdir(parents=True)
     option = tmp_path / "conf" / "generation" / "mine.yaml"
     greedy = (Path(__file__).parents[2] / "conf" / "generation" / "greedy.yaml").read_text()
@@ -290,7 +290,7 @@ def test_resume_refuses_a_changed_configuration(tmp_path: Path) -> None:
     assert "generation.max_new_tokens: changed from 5 to 6 since the run started" in done.stderr
 
 
-def test_resume_refuses_a_job_of_another_sweep(tmp_path: Path) -> None:
+def test_resume_rejects_a_job_of_another_sweep(tmp_path: Path) -> None:
     sweep(tmp_path / "older", *FAKE, "runtime.seed=5,6")
     interrupted(tmp_path / "s", *FAKE, "runtime.seed=1,2")
     for name in ("record.json", "samples.jsonl"):  # as if the sweep had stopped before job 1
@@ -300,7 +300,7 @@ def test_resume_refuses_a_job_of_another_sweep(tmp_path: Path) -> None:
     assert read_record(tmp_path / "s" / "1")["overrides"] == [*FAKE, "runtime.seed=6"]
 
 
-def test_resume_refuses_a_changed_model(tmp_path: Path, tiny_gpt2: Path) -> None:
+def test_resume_rejects_a_changed_model(tmp_path: Path, tiny_gpt2: Path) -> None:
     import torch
     from safetensors.torch import load_file, save_file
 
@@ -430,7 +430,7 @@ def huge(tmp_path: Path, tiny_gpt2: Path) -> Path:
     return folder
 
 
-def test_a_model_larger_than_memory_is_refused_before_it_is_loaded(tmp_path: Path, huge: Path) -> None:
+def test_a_model_larger_than_memory_is_rejected_before_it_is_loaded(tmp_path: Path, huge: Path) -> None:
     words = ["model=local", f"model.path={huge}", "precision=fp32"]
     done = sweep(tmp_path / "s", *words, "runtime.seed=1,2", code=2)
     assert re.search(r"model: runtime\.seed=1: [\d.]+ GB of weights", done.stderr)

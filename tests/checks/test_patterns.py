@@ -78,7 +78,7 @@ def test_patterns_in_a_schema_match_as_in_jsonschema(
         assert own.is_valid(value) == theirs.is_valid(value) == (value in fit)
 
 
-def test_a_schema_whose_patterns_cannot_be_limited_is_refused() -> None:
+def test_a_schema_whose_patterns_cannot_be_limited_is_rejected() -> None:
     with pytest.raises(ValueError, match="unevaluatedProperties and patternProperties"):
         validator({"unevaluatedProperties": False, "patternProperties": {"a": {}}})
     with pytest.raises(ValueError, match="not a 'regex'"):

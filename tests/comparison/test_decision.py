@@ -41,7 +41,7 @@ def names(rows: list) -> list[str]:  # type: ignore[type-arg]
     return [one.entry.name for one in rows]
 
 
-def test_the_fastest_job_that_meets_the_limits_wins_and_the_others_have_reasons(sweep: Path) -> None:
+def test_the_fastest_job_that_meets_the_requirements_is_recommended_and_the_others_have_reasons(sweep: Path) -> None:
     found = decided(sweep, "exact_match>=0.5", "peak_rss_mb<=900")
     assert names(found.qualified) == ["0", "1"]
     assert {row.entry.name: why for row, why in found.refused} == {
@@ -95,7 +95,7 @@ def test_a_missing_value_has_its_reason(tmp_path: Path) -> None:
     assert found.reason == "no job qualifies: no job has a value for exact_match or checks"
 
 
-def test_exact_matches_meet_any_lower_limit_on_the_first_difference(sweep: Path) -> None:
+def test_exact_matches_meet_any_minimum_of_the_first_difference(sweep: Path) -> None:
     assert names(decided(sweep, "first_diff>=5").qualified) == ["0", "1", "3"]
 
 

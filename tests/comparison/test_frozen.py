@@ -189,7 +189,7 @@ def test_an_override_is_reported_as_a_change(tmp_path: Path) -> None:
     assert len(missing["missing"]) == 1
 
 
-def test_a_changed_model_is_refused_before_it_generates(
+def test_a_changed_model_is_rejected_before_it_generates(
     tmp_path: Path, tiny_gpt2: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     import torch

@@ -112,7 +112,7 @@ def test_the_default_baseline_is_the_most_precise_job_that_is_equal_on_all_other
     assert all("baseline" in row(found, name).notes for name in "13")
 
 
-def test_a_baseline_may_be_chosen_and_is_not_compared_with_another(tmp_path: Path) -> None:
+def test_a_baseline_may_be_selected_and_is_not_compared_with_another(tmp_path: Path) -> None:
     for number, name in enumerate(["fp32", "int8"]):
         write_job(tmp_path / str(number), answers(("a", [number])), **precision(name))
     found = comparison(tmp_path, baseline={"precision": "int8"})

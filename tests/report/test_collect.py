@@ -187,7 +187,10 @@ def test_an_unwritable_target_is_reported(tmp_path: Path) -> None:
 def test_an_unmet_requirement_gives_exit_code_3_and_is_in_the_report(tmp_path: Path) -> None:
     directory = write_reported(tmp_path / "sweep")
     hforch("report", str(directory), "--require", "tokens_per_s>1000", code=3)
-    assert "no job meets tokens_per_s>1000; the closest is job 1" in data_of(directory / "report.html")[0]["about"]["reason"]
+    assert (
+        "no job meets tokens_per_s>1000; the closest is job 1"
+        in data_of(directory / "report.html")[0]["about"]["reason"]
+    )
 
 
 # ---------------------------------------------------------------- run again
