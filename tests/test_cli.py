@@ -86,6 +86,11 @@ def test_all_mistakes_are_reported_together_and_nothing_is_written(elsewhere: Pa
     assert list(elsewhere.iterdir()) == []
 
 
+def test_errors_of_a_command_that_runs_no_jobs_have_a_plain_heading(capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["compare", "gone", "--worst", "-1"]) == 2
+    assert capsys.readouterr().err.startswith("2 errors:\n\n")
+
+
 @pytest.mark.parametrize(
     ("words", "said"),
     [

@@ -84,6 +84,20 @@ def test_the_worst_samples_are_those_that_differ_earliest(tmp_path: Path) -> Non
     assert worst[0].baseline == "w0 x y z"
 
 
+def test_a_difference_names_its_repeat_if_inputs_were_repeated(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    job = {"runtime": {"seed": 0, "threads": None, "batch_size": 1, "repeat": 2}}
+    for name, ids in (("fp32", [1, 2]), ("int8", [1, 3])):
+        about = precision(name)
+        texts = [sample(0, "a b", [1, 2]), sample(0, f"a {ids[1]}", ids, repeat=1)]
+        write_job(tmp_path / name, texts, about["overrides"], about["job"] | job)
+    assert cli.main(["compare", str(tmp_path / "fp32"), str(tmp_path / "int8")]) == 0
+    out = capsys.readouterr().out
+    assert "job int8 vs. fp32: first difference at token 1 (50% of the answer). Input (repeat 2): question 0" in out
+    assert "a [-2-] {+3+}" in out
+
+
 @pytest.mark.parametrize(("one", "other", "at"), [("abc", "abd", 2), ("ab", "abc", 2), ("", "a", 0), ("x", "y", 0)])
 def test_the_first_difference(one: str, other: str, at: int) -> None:
     assert first_diff(one, other) == at
