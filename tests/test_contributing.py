@@ -88,7 +88,7 @@ def test_an_added_check_judges_a_run(tmp_path: Path) -> None:
     checks = "checks.items=[{ends_with: .}, {ends_with: '?'}]"
     with Copy(examples(PAGE, "A check"), tmp_path) as copy:
         done = copy.hforch(*words, replies, checks, "runtime.min_pass=1", code=3)
-        assert "ends_with '?': it ends with '.'" in done.stdout
+        assert "ends_with '?': the answer ends with '.'" in done.stdout
         assert "checks: 4 of 8 passed" in done.stdout
         said = copy.hforch(*words, "checks.items=[{ends_wiht: .}]", code=2).stderr
         assert "did you mean ends_with?" in said and "contains, ends_with, equals" in said
