@@ -15,7 +15,7 @@ FILES = {"A metric": 2, "A backend": 4, "A check": 2, "A tracker": 3, "A launche
 BESIDE = {
     "A metric": ["metrics/test_registry.py", "metrics/test_metric_docs.py"],
     "A backend": ["backends/test_capabilities.py"],
-    "A check": ["checks/test_kinds.py", "runs/test_checked_runs.py::test_the_checks_of_the_documents_table_are_right"],
+    "A check": ["checks/test_kinds.py", "runs/test_checked_runs.py::test_the_examples_in_the_documents_table_are_valid"],
 }
 """Tests that cover all entries of the registry, by heading."""
 OF_CONFIGURATION = (
