@@ -1,4 +1,4 @@
-# Everything runs in .venv, which is created by the first target that needs it.
+# Everything runs in .venv, which the first target that needs it creates.
 PYTHON ?= python3
 VENV ?= .venv
 WORKERS ?= 2
@@ -9,30 +9,30 @@ PAGE := build/page.js
 
 .PHONY: demo test check hostile fuzz install install-dev lint schema bench format clean help
 
-help:  ## list all targets, and how long each takes on two cores
+help:  ## list all targets, with their durations on two cores
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand --tabs=13
 
 demo: install  ## install, download the default model, answer a question with it (3 minutes, then seconds)
 	$(BIN)/python -m hforch
 
-test: install-dev  ## install test dependencies and run all tests (19 minutes, more from an empty cache; WORKERS=4 on more cores)
+test: install-dev  ## install test dependencies and run all tests (19 minutes, longer with an empty cache; WORKERS=4 with more cores)
 	$(PYTEST)
 
-check: lint  ## lint, and the tests that load no model, start few processes and are not hostile (3 minutes with a warm mypy cache)
+check: lint  ## lint, and run the tests that are not marked model, processes or hostile (3 minutes with a warm mypy cache)
 	$(PYTEST) -m "not model and not hostile and not processes"
 
 hostile: install-dev  ## test 2,200 hostile inputs: configurations, recipes, models, run directories, terminal strings (20 minutes)
 	HFORCH_HOSTILE=all $(PYTEST) --dist worksteal --timeout 3600 tests/hostile
 
-fuzz: install-dev  ## test 5,000 random configurations with errors, different ones each time (an hour)
+fuzz: install-dev  ## test 5,000 random invalid configurations, different in each run (an hour)
 	HFORCH_FUZZ=5000 $(BIN)/python -m pytest --timeout 7200 tests/config/test_fuzz.py
 
 bench: install-dev  ## run all benchmarks, print their tables, write them into docs/benchmarks.md (2 hours)
 	$(BIN)/python -m bench --write docs/benchmarks.md
 
-install: $(VENV)/.installed  ## install hforch with all its backends into .venv (3 minutes)
+install: $(VENV)/.installed  ## install hforch and all its backends into .venv (3 minutes)
 
-install-dev: $(VENV)/.installed-dev  ## install it with the dependencies of tests, lint and type checks
+install-dev: $(VENV)/.installed-dev  ## install hforch and the dependencies of tests, lint and type checks
 
 $(VENV)/.python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
@@ -63,9 +63,9 @@ schema: install-dev  ## regenerate the JSON Schemas and the tables in docs/
 	$(BIN)/python -m hforch.records.docs docs/metrics.md
 	$(BIN)/python -m hforch.checks.docs docs/checks.md
 
-format: install-dev  ## fix formatting, and lint findings that can be fixed automatically
+format: install-dev  ## format the code, and fix lint errors that can be fixed automatically
 	$(BIN)/ruff format hforch tests bench
 	$(BIN)/ruff check --fix hforch tests bench
 
-clean:  ## remove .venv and the files of tools; keep runs in outputs/ and the model cache
+clean:  ## remove .venv and tool caches; keep the runs in outputs/ and the model cache
 	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis build dist

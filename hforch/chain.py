@@ -44,7 +44,7 @@ def load_llm(
 
     Raises:
         ConfigError: the configuration is invalid; the message lists every error.
-        ModelError: the weights are missing, unusable or cannot be downloaded.
+        ModelError: the weights are missing or unusable, or cannot be downloaded.
         BackendError: the backend cannot load the model.
 
     Example:
@@ -64,7 +64,7 @@ def load_chain(
 ) -> Runnable[Any, str]:
     """Load the prompt and the model that a configuration describes, as a LangChain chain (prompt | LLM).
 
-    Arguments and errors are those of `load_llm`.
+    Takes the same arguments and raises the same errors as `load_llm`.
 
     Returns:
         A chain that takes the prompt's variables as a dict (or a string for a prompt with one variable) and returns

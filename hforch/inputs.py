@@ -40,7 +40,7 @@ def load_inputs(inputs: InlineInputs | FileInputs) -> list[Input]:
     """Return all inputs, in order.
 
     Raises:
-        ConfigError: the file is missing, unreadable, invalid or has no inputs; line numbers start at 1.
+        ConfigError: the file is missing, unreadable or invalid, or has no inputs; line numbers start at 1.
     """
     if isinstance(inputs, InlineInputs):
         items = list(inputs.items)
@@ -112,7 +112,9 @@ def _text(path: Path, encoding: str) -> str:
     except UnicodeError as error:
         at = f": invalid byte at offset {error.start}" if isinstance(error, UnicodeDecodeError) else ""
         problem = f"{path} is not encoded in {encoding}{at}"
-        raise ConfigError([Mistake("inputs.encoding", problem, None, "such as inputs.encoding=latin-1")]) from error
+        raise ConfigError(
+            [Mistake("inputs.encoding", problem, None, "set the file's encoding, for example inputs.encoding=latin-1")]
+        ) from error
     except OSError as error:
         raise ConfigError([Mistake("inputs.path", f"{path}: {(error.strerror or str(error)).lower()}")]) from error
 
@@ -149,7 +151,7 @@ def _csv(path: Path, text: str) -> Iterator[Item]:
     header = next(rows, None)
     if not header or any(not name.strip() for name in header) or len(set(header)) < len(header):
         problem = "the first row must contain the column names, without duplicates"
-        raise ConfigError([Mistake("inputs.path", problem, f"{path}:1", "such as: question,expected")])
+        raise ConfigError([Mistake("inputs.path", problem, f"{path}:1", "for example: question,expected")])
     for row in rows:
         if not row:
             continue

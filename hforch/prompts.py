@@ -1,4 +1,4 @@
-"""Build LangChain prompts from the `prompt` config group, and their variables from inputs."""
+"""Build LangChain prompts from the `prompt` config group, and the values of their variables from inputs."""
 
 from __future__ import annotations
 
@@ -54,11 +54,14 @@ def variables_of(item: Item, prompt: Prompt, wanted: Sequence[str]) -> dict[str,
         return {RAW: _raw(item, prompt.column)}
     if isinstance(item, str):
         if len(wanted) != 1:
-            raise PromptError(f"the prompt has {len(wanted)} variables ({_listed(wanted)}); pass a dict, not a string")
+            raise PromptError(
+                f"the prompt has {len(wanted)} variables ({', '.join(wanted)}); pass a dict instead of a string"
+            )
         return {wanted[0]: item}
     missing = [name for name in wanted if item.get(name) is None]
     if missing:
-        raise PromptError(f"the prompt requires {_listed(missing)}, but the input has {_listed(list(item))}")
+        columns = f"column{'s' * (len(missing) > 1)} {_quoted(missing)}"
+        raise PromptError(f"missing {columns}, which the prompt uses; available: {_quoted(list(item))}")
     return {name: item[name] for name in wanted}
 
 
@@ -94,8 +97,8 @@ def unused_columns(prompt: Prompt, inputs: Sequence[Input], others: Collection[s
     unused = [str(name) for name in has if name not in named and name not in others]
     if not unused or named == {None}:
         return []
-    what = f"input columns: {_listed(unused)}"
-    return [Mistake("inputs", f"the prompt does not use these {what}", hint="ignore this if it is intended")]
+    what = f"input columns: {_quoted(unused)}"
+    return [Mistake("inputs", f"the prompt does not use these {what}", hint="ignore this warning if that is intended")]
 
 
 def _check_header(prompt: Prompt, first: Input, wanted: Sequence[str], path: str) -> None:
@@ -105,7 +108,7 @@ def _check_header(prompt: Prompt, first: Input, wanted: Sequence[str], path: str
     except PromptError as error:
         assert isinstance(first.item, dict)
         if all(value is not None for value in first.item.values()):
-            hint = "the first row of a CSV file must name its columns, such as: question,expected"
+            hint = "the first row of a CSV file must name its columns, for example: question,expected"
             raise ConfigError([Mistake("inputs.path", str(error), f"{path}:1", hint)]) from error
 
 
@@ -114,15 +117,15 @@ def _raw(item: Item, column: str | None) -> str:
         return item
     if column is not None:
         if column not in item:
-            raise PromptError(f"prompt.column is {column!r}, but the input has {_listed(list(item))}")
+            raise PromptError(f"missing column {column!r} (prompt.column); available: {_quoted(list(item))}")
         return str(item[column])
     if len(item) != 1:
         raise PromptError(
-            f"the input has {_listed(list(item))}; select the column that holds the prompt, such as"
-            f" prompt.column={next(iter(item), 'NAME')}"
+            f"the input has {len(item)} columns ({_quoted(list(item))}); select the one that contains the prompt, for"
+            f" example prompt.column={next(iter(item), 'NAME')}"
         )
     return str(next(iter(item.values())))
 
 
-def _listed(names: Sequence[str]) -> str:
-    return ", ".join(f"{{{name}}}" for name in names) or "none"
+def _quoted(names: Sequence[str]) -> str:
+    return ", ".join(map(repr, names)) or "none"

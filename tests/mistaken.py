@@ -86,7 +86,7 @@ def nothing_half_made(told: Told) -> None:
 
 
 def nothing_written(told: Told) -> None:
-    assert not (told.folder / "outputs").exists(), "a folder in outputs/"
+    assert not (told.folder / "outputs").exists(), "a directory in outputs/"
 
 
 def three_of_four_answered(told: Told) -> None:
@@ -121,8 +121,8 @@ VALUES = [
         "a value of a shipped option that conflicts with an override",
         ("precision=int4", "precision.name=int8"),
         (
-            "precision.group_size: requires precision.name=int4; precision.name is int8",
-            "set in conf/precision/int4.yaml:3, chosen by precision=int4",
+            "precision.group_size: requires precision=int4; precision.name is int8",
+            "set in conf/precision/int4.yaml:3, selected by precision=int4",
         ),
     ),
     Case(
@@ -165,7 +165,7 @@ VALUES = [
         "an apostrophe in an unquoted value",
         ("inputs.items=[What's a volt?]",),
         (
-            "inputs.items: the value cannot be parsed",
+            "inputs.items: cannot parse the value: ",
             "quote each string for Hydra, and the whole override for the shell",
         ),
     ),
@@ -178,7 +178,7 @@ VALUES = [
     Case(
         "a text to score that is longer than the limit",
         ("model=local", "model.path={gpt2}", "scoring=text", "scoring.text.max_tokens=9"),
-        ("scoring.text.max_tokens: is 9; the text has", "use a shorter text or increase the limit"),
+        ("scoring.text.max_tokens: the text has ", " tokens; the limit is 9", "use a shorter text"),
         heavy=True,
     ),
     Case(
@@ -266,7 +266,7 @@ DEVICES = [
     Case(
         "a GPU, on a machine without one",
         ("device=gpu",),
-        ("device.kind: torch found no usable GPU", "available devices: cpu; use device=cpu"),
+        ("device.kind: torch found no usable GPU", "use device=cpu, or "),
         unless=has_gpu,
         heavy=True,
     ),
@@ -278,7 +278,7 @@ DEVICES = [
     Case(
         "an unknown device",
         ("device=cuda:one",),
-        ("device: unknown option 'cuda:one'; available: auto, cpu, gpu", "a GPU number (cuda:1"),
+        ("device: unknown option 'cuda:one'; available: auto, cpu, gpu", "or a GPU index, such as cuda:1"),
     ),
     Case(
         "flash attention on the CPU",
@@ -294,7 +294,7 @@ DEVICES = [
     Case(
         "a precision that the device lacks",
         ("backend=openvino", "precision=fp16"),
-        ("precision.name: CPU does not support fp16 on this machine", "it supports fp32"),
+        ("precision.name: this machine's CPU does not support fp16", "use precision=fp32"),
         unless=computes_in_fp16,
         heavy=True,
     ),
@@ -326,9 +326,9 @@ MODELS = [
         heavy=True,
     ),
     Case(
-        "a model that the hub does not have",
+        "a model that the Hub does not have",
         ("model=hub", "model.id=org/tinny"),
-        ("model.id=org/tinny: model not found on the hub, or private", "Check the spelling"),
+        ("model.id=org/tinny: model not found on the Hub, or private", "Check the spelling"),
         env={"HF_ENDPOINT": "{hub}"},
         heavy=True,
     ),
@@ -341,9 +341,9 @@ MODELS = [
         heavy=True,
     ),
     Case(
-        "a hub that cannot be reached",
+        "an unreachable Hub",
         ("model=gpt2",),
-        ("the hub cannot be reached", "Check the connection, HF_ENDPOINT and the proxy", "model=smollm2"),
+        ("the Hub cannot be reached", "Check the connection, HF_ENDPOINT and the proxy", "model=smollm2"),
         code=1,
         heavy=True,
     ),
@@ -357,7 +357,7 @@ MODELS = [
     Case(
         "a file that is not GGUF",
         ("model=gguf", "model.path=notes.gguf"),
-        ("notes.gguf is not a GGUF file: it starts with b'Dear'",),
+        ("notes.gguf is not a GGUF file: it starts with 'Dear', not 'GGUF'",),
         files={"notes.gguf": "Dear diary"},
         heavy=True,
     ),
@@ -369,9 +369,9 @@ MODELS = [
         heavy=True,
     ),
     Case(
-        "a folder that does not exist",
+        "a directory that does not exist",
         ("model=local", "model.path=models/mine"),
-        ("model.path=models/mine: folder not found",),
+        ("model.path: directory not found: models/mine",),
         heavy=True,
     ),
     Case(
@@ -401,12 +401,12 @@ INPUTS = [
     Case(
         "a variable that the inputs lack",
         (*FAKE, "inputs.items=[{query: why?}]"),
-        ("inputs.items.0: lacks question, which the prompt uses; it has: query",),
+        ("inputs.items.0: missing column 'question', which the prompt uses; available: query",),
     ),
     Case(
         "a column that the prompt never uses: a warning",
         (*FAKE, "inputs=file", "inputs.path=questions.csv"),
-        ("warning: inputs: the prompt does not use these input columns: {topic}", "2 of 2 samples succeeded"),
+        ("warning: inputs: the prompt does not use these input columns: 'topic'", "2 of 2 samples succeeded"),
         code=0,
         files={"questions.csv": "question,topic\nWhat is a volt?,physics\nWhat is a mole?,chemistry\n"},
     ),
@@ -420,7 +420,7 @@ INPUTS = [
         "a csv file without a header",
         (*FAKE, "inputs=file", "inputs.path=questions.csv"),
         (
-            "the prompt requires {question}, but the input has",
+            "missing column 'question', which the prompt uses; available: 'What is a volt?', 'physics'",
             "questions.csv:1",
             "the first row of a CSV file must name",
         ),
@@ -429,7 +429,10 @@ INPUTS = [
     Case(
         "a file in another encoding",
         (*FAKE, "inputs=file", "inputs.path=questions.txt"),
-        ("questions.txt is not encoded in utf-8: invalid byte at offset 13", "such as inputs.encoding=latin-1"),
+        (
+            "questions.txt is not encoded in utf-8: invalid byte at offset 13",
+            "set the file's encoding, for example inputs.encoding=latin-1",
+        ),
         files={"questions.txt": "What is a café?\n".encode("latin-1")},
     ),
     Case(
@@ -444,9 +447,13 @@ INPUTS = [
         files={"questions.txt": "\n\n"},
     ),
     Case(
-        "a prompt longer than the model's context",
+        "a prompt longer than the model's context length",
         ("model=local", "model.path={gpt2}", "inputs=file", "inputs.path=questions.txt", "generation.max_new_tokens=4"),
-        ("failed: input 2: the prompt has ", "the model's context is 128", "3 of 4 samples succeeded"),
+        (
+            "failed: input 2: the prompt has ",
+            "more than the model's context length (128); shorten it",
+            "3 of 4 samples succeeded",
+        ),
         code=1,
         files={"questions.txt": f"why?\n{'why ' * 200}\nhow?\nwhen?\n"},
         check=three_of_four_answered,
@@ -457,7 +464,7 @@ INPUTS = [
         ("run", "mine.yaml", *FAKE),
         (
             r"warning: stop.sequences.0: '\n' contains a backslash and the letter n, not a line break",
-            r'in YAML write "\n" in double quotes; or use stop=newline',
+            r'in YAML, use double quotes ("\n"), or use stop=newline',
             "set in mine.yaml:2",
         ),
         code=0,
@@ -487,7 +494,7 @@ MACHINE = [
     Case(
         "a disk that fills up during an export",
         ("model=local", "model.path={gpt2}", "backend=openvino"),
-        ("is full", "HFORCH_CACHE"),
+        ("No space left on the disk of the cache", "HFORCH_CACHE"),
         code=1,
         env={"HFORCH_CACHE": "disk"},
         wrapped=DISK.format(size="250k"),
@@ -509,7 +516,7 @@ MACHINE = [
     Case(
         "a disk that fills up during a conversion",
         ("model=gguf", "model.path={gguf}"),
-        ("is full", "HFORCH_CACHE"),
+        ("No space left on the disk of the cache", "HFORCH_CACHE"),
         code=1,
         env={"HFORCH_CACHE": "disk"},
         wrapped=DISK.format(size="400k"),
@@ -520,7 +527,7 @@ MACHINE = [
     Case(
         "a disk that fills up while the answers are recorded",
         (*FAKE, "hydra.run.dir=disk/run", "inputs=file", "inputs.path=questions.txt"),
-        ("the disk is full", "free space, or use another disk"),
+        ("no space left on device", "free some space, or use another disk"),
         code=1,
         files={"questions.txt": "".join(f"What is the number {i}?\n" for i in range(400))},
         wrapped=DISK.format(size="128k"),
@@ -528,7 +535,7 @@ MACHINE = [
         unless=no_namespaces,
     ),
     Case(
-        "a folder for outputs that cannot be written",
+        "a directory for outputs that cannot be written",
         FAKE,
         ("cannot write the run directory", "read-only file system", "set hydra.run.dir=DIR for a run"),
         code=1,
@@ -545,7 +552,7 @@ MACHINE = [
     Case(
         "a killed export: the next run succeeds",
         ("model=local", "model.path={gpt2}", "backend=openvino", "generation.max_new_tokens=4"),
-        ("export: gpt2 to OpenVINO, fp16 weights, once", "results: "),
+        ("export: gpt2 to OpenVINO, fp16 weights (cached for later runs)", "results: "),
         code=0,
         env={"HFORCH_CACHE": "{here}/cache"},
         arrange=kill_an_export,
@@ -562,21 +569,21 @@ MACHINE = [
     Case(
         "OpenVINO is not installed",
         ("backend=openvino",),
-        ("backend=openvino needs optimum.intel, which is not installed", "pip install 'hforch[openvino]'"),
+        ("backend=openvino requires optimum.intel, which is not installed", "pip install 'hforch[openvino]'"),
         env={"HIDE_MODULES": "optimum.intel openvino"},
         heavy=True,
     ),
     Case(
         "torch's quantizers are not installed",
         ("precision=int8",),
-        ("precision=int8 on pytorch needs torchao, which is not installed", "pip install 'hforch[quant]'"),
+        ("precision=int8 on pytorch requires torchao, which is not installed", "pip install 'hforch[quant]'"),
         env={"HIDE_MODULES": "torchao"},
         heavy=True,
     ),
     Case(
-        "a cache folder that is a file",
+        "a cache directory that is a file",
         ("model=local", "model.path={gpt2}", "backend=openvino"),
-        ("cannot be written", "Set HFORCH_CACHE"),
+        ("Cannot write to the cache", "Set HFORCH_CACHE"),
         code=1,
         env={"HFORCH_CACHE": "{here}/cache"},
         files={"cache": "a file"},

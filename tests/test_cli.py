@@ -102,7 +102,7 @@ def test_errors_of_a_command_that_runs_no_jobs_have_a_plain_heading(capsys: pyte
         (["model"], "unknown command 'model'; available: "),
         (["run"], "requires a recipe"),
         (["run", "nowhere.yaml"], "recipe not found: nowhere.yaml"),
-        (["--config-dir", "nowhere"], "folder not found: nowhere"),
+        (["--config-dir", "nowhere"], "directory not found: nowhere"),
         (["--config-name", "confg"], "did you mean --config-name config?"),
         (["--cfg", "job", "model=gpt3"], "did you mean model=gpt2?"),
         (["--help", "modle=gpt2"], "did you mean model?"),

@@ -15,7 +15,10 @@ FILES = {"A metric": 2, "A backend": 4, "A check": 2, "A tracker": 3, "A launche
 BESIDE = {
     "A metric": ["metrics/test_registry.py", "metrics/test_metric_docs.py"],
     "A backend": ["backends/test_capabilities.py"],
-    "A check": ["checks/test_kinds.py", "runs/test_checked_runs.py::test_the_examples_in_the_documents_table_are_valid"],
+    "A check": [
+        "checks/test_kinds.py",
+        "runs/test_checked_runs.py::test_the_examples_in_the_documents_table_are_valid",
+    ],
 }
 """Tests that cover all entries of the registry, by heading."""
 OF_CONFIGURATION = (
@@ -25,9 +28,8 @@ OF_CONFIGURATION = (
     "trackers/test_trackers.py",
 )
 OF_ALL_OPTIONS = (
-    "changing_a_key or says_what_it_affects or earlier_records or shipped_option or key_of_the_schema or defaults_are"
-    " or jax or floppy or batch_size or list_at_all or tracker_options or changes_neither or committed or options_fit"
-    " or in_conf"
+    "changing_a_key or declares_its_effects or earlier_records or built_in_option or key_of_the_schema or defaults_list"
+    " or jax or floppy or batch_size or tracker_options or changes_neither or committed or in_conf"
 )
 """Of those, the tests that cover all options, keys or backends."""
 

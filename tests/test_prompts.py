@@ -53,7 +53,7 @@ def test_at_most_three_inputs_that_lack_a_variable_are_reported() -> None:
     inputs = [Input(index, str(index), {"other": "x"}) for index in range(5)]
     with pytest.raises(ConfigError) as caught:
         check_inputs(TEMPLATE, inputs, INLINE)
-    assert str(caught.value).count("the prompt requires {question}, but the input has {other}") == 3
+    assert str(caught.value).count("missing column 'question', which the prompt uses; available: 'other'") == 3
     assert "and 2 more inputs with errors" in str(caught.value)
 
 
@@ -72,10 +72,10 @@ def test_a_csv_file_without_a_header_is_reported_once() -> None:
     [
         (TEMPLATE, ["why?"], None),
         (TEMPLATE, [{"question": "why?"}], None),
-        (TEMPLATE, [{"question": "why?"}, {"question": "how?", "topic": "x"}], "{topic}"),
-        (CHAT, [{"question": "why?", "tone": "brief", "id": 1}], "{id}"),
+        (TEMPLATE, [{"question": "why?"}, {"question": "how?", "topic": "x"}], "'topic'"),
+        (CHAT, [{"question": "why?", "tone": "brief", "id": 1}], "'id'"),
         (RawPrompt(kind="raw", column=None, echo=False), [{"text": "x"}], None),
-        (RawPrompt(kind="raw", column="b", echo=False), [{"a": "x", "b": "y"}], "{a}"),
+        (RawPrompt(kind="raw", column="b", echo=False), [{"a": "x", "b": "y"}], "'a'"),
     ],
 )
 def test_unused_columns_are_a_warning(prompt: Any, items: list[Any], unused: str | None) -> None:
@@ -86,7 +86,7 @@ def test_unused_columns_are_a_warning(prompt: Any, items: list[Any], unused: str
 
 
 def test_a_string_does_not_fit_two_variables() -> None:
-    with pytest.raises(PromptError, match=r"\{question\}, \{tone\}"):
+    with pytest.raises(PromptError, match=r"\(question, tone\)"):
         variables_of("why?", CHAT, ["question", "tone"])
 
 

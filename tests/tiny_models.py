@@ -1,4 +1,4 @@
-"""Tiny models with random weights, saved like checkpoints of the hub; their output is nonsense, but deterministic."""
+"""Tiny models with random weights, saved like checkpoints from the Hub; their output is nonsense, but deterministic."""
 
 from __future__ import annotations
 

@@ -2,7 +2,7 @@
 
 Prose is docstrings, comments and string literals of several words in Python; all text but code blocks and code spans in
 Markdown; comments in YAML and the Makefile; comments and literals of several words in pages. Of tests it is docstrings,
-comments and the names of test functions, since their literals are data. A function's docstring starts with an imperative,
+comments and the names of test functions; their literals are data. A function's docstring starts with an imperative,
 unless the function is a property. The comment `# wording: ok` exempts its line.
 """
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from hforch.config.credentials import has_names_that_count
+from hforch.config.credentials import may_be_named_secret
 from hforch.config.hydra_adapter.jobs import replace_writers
 from hforch.config.hydra_adapter.nodes import yaml_dumper
 from hforch.errors import ConfigError, Mistake
@@ -42,7 +42,7 @@ def _to_yaml(cfg: Any) -> str:
     if isinstance(tree, list):
         found: Any = [redacted_override(str(one)) for one in tree]
     else:
-        found = redacted_tree(tree, by_name=has_names_that_count)
+        found = redacted_tree(tree, by_name=may_be_named_secret)
         typed = tree["hydra"].get("overrides") if isinstance(tree.get("hydra"), dict) else None
         if typed:
             found["hydra"]["overrides"] = {

@@ -26,7 +26,7 @@ from hforch.report.sweep_view import SingleRunView, open_view
 from hforch.runs.output_dirs import clear, refuse_links
 from hforch.runs.planned_job import PlannedJob
 from hforch.runs.processes.worker_pool import WorkerPool
-from hforch.runs.sweep import NOT_BEGUN, Sweep, SweepView
+from hforch.runs.sweep import OUTSIDE_A_JOB, Sweep, SweepView
 from hforch.runs.tracking import tracked_view
 from hforch.utils.std_streams import going_on
 
@@ -73,7 +73,7 @@ def run_jobs(plan: Plan, hydra_jobs: HydraJobs, config_dirs: ConfigDirs, invocat
         compare_all(hydra_jobs.directory, None if display in QUIET else sys.stdout)
     code = write_report(report, hydra_jobs.directory, display, worst_exit_code(codes.values()))
     if code == EXIT_INTERRUPTED:
-        was_shown = mode.has_summary or NOT_BEGUN not in codes
+        was_shown = mode.has_summary or OUTSIDE_A_JOB not in codes
         raise KeyboardInterrupt(*(["shown"] if was_shown else []))
     return code
 

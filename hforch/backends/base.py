@@ -1,17 +1,17 @@
-"""The interface of a backend: a module in this package with the name of its option in conf/backend.
+"""The backend interface.
 
-A backend module defines:
+A backend is a module in this package, named after its option in conf/backend. It defines:
 
     LIBRARIES: tuple[str, ...]                     modules that loading and generating import; a worker imports them
                                                    early, and the versions of their packages are recorded
     LLM_MODULE: str                                the module of its LLM class; `load` imports it, planning does not
-    QUANTIZERS: dict[str, tuple[str, ...]]         modules imported for one precision only, by precision; optional
-    capabilities(job) -> Capabilities              capabilities and requirements for the job; imports nothing heavy
-    check(job) -> list[Mistake]                    errors that depend on this machine; runs before weights are read
-    prepare(job, progress) -> PreparedModel        the weights on disk: downloaded, converted, exported
+    QUANTIZERS: dict[str, tuple[str, ...]]         modules that only one precision imports, by precision; optional
+    capabilities(job) -> Capabilities              capabilities and requirements for the job, without heavy imports
+    check(job) -> list[Mistake]                    errors that depend on this machine; called before weights are read
+    prepare(job, progress) -> PreparedModel        the weights on disk, downloaded, converted or exported as needed
     load(job, prepared) -> LoadedModel             the model in memory
 
-A class in config/backends/ defines its configuration and the checks that do not depend on the machine.
+A class in config/backends/ defines the backend's options and the checks that do not depend on the machine.
 """
 
 from __future__ import annotations
@@ -42,11 +42,12 @@ if TYPE_CHECKING:  # importing LangChain takes half a second, and planning does 
 
 @dataclass(frozen=True)
 class PreparedModel:
-    """Weights on disk, ready to load.
+    """The weights of a model on disk, ready to load.
 
     Attributes:
         path: directory to load from; None for a backend without weights.
-        tokenizer: directory of the tokenizer, if the backend loads it from another one.
+        tokenizer: directory of the tokenizer, if it differs from `path`.
+        checkpoint: the checkpoint that the weights come from; None for a backend without weights.
         seconds: durations in seconds (download_s, convert_s, export_s), without steps that the cache made unnecessary.
         disk_mb: size of the loaded weights on disk, in MB.
         record: description of the weights for the run's record.
@@ -66,12 +67,12 @@ class LoadedModel:
 
     Attributes:
         engine: generates text with the model.
-        build: builds the LLM of the engine from the fields of HforchLLM.
+        build: returns an LLM that uses the engine; its arguments are fields of HforchLLM.
         effective: precision, device and settings as the library reports them after loading.
         logit_reader: builds a LogitReader of the model; None if the backend provides no logits.
         remarks: warnings about the loaded model.
         synchronize: waits until the devices have finished their queued work; does nothing on a CPU.
-        configure: applies, before each job, the backend options that are not part of the load key.
+        configure: applies the backend options that are not part of the load key; called before each job.
     """
 
     engine: Engine
@@ -122,7 +123,7 @@ def load(job: Job, progress: Progress) -> LoadedModel:
 
     Raises:
         ConfigError: this machine cannot run the job.
-        ModelError: the weights are missing, unusable or cannot be downloaded.
+        ModelError: the weights are missing or unusable, or cannot be downloaded.
         BackendError: the backend cannot load the model.
     """
     backend = backend_of(job)
@@ -135,7 +136,7 @@ def load(job: Job, progress: Progress) -> LoadedModel:
 
 
 def build_llm(job: Job, loaded: LoadedModel, **fields: Any) -> HforchLLM:
-    """Return the LLM that a job describes, over a loaded model.
+    """Build the LLM of a job from a loaded model.
 
     Args:
         fields: other fields of the LLM, such as LangChain's `cache` or `callbacks`; they override those of the job.
@@ -185,10 +186,10 @@ def tokenizer_id(prepared: PreparedModel) -> str:
     assert folder is not None
     if not (folder / "tokenizer.json").is_file():
         return str(prepared.record.get("fingerprint"))[:16]
-    told = json.loads((folder / "tokenizer.json").read_text(encoding="utf-8"))
-    added = [[one["id"], one["content"]] for one in told.get("added_tokens") or []]
-    meant = [(told.get("model") or {}).get("vocab"), sorted(added)]
-    return hashlib.sha256(json.dumps(meant, sort_keys=True).encode()).hexdigest()[:16]
+    contents = json.loads((folder / "tokenizer.json").read_text(encoding="utf-8"))
+    added = [[one["id"], one["content"]] for one in contents.get("added_tokens") or []]
+    identifying = [(contents.get("model") or {}).get("vocab"), sorted(added)]
+    return hashlib.sha256(json.dumps(identifying, sort_keys=True).encode()).hexdigest()[:16]
 
 
 def missing_extra(module: str, extra: str, needed_for: str, path: str) -> list[Mistake]:

@@ -15,14 +15,14 @@ Lack = Literal["token_ids", "tokenizer", "logits", "fingerprint", "memory"]
 
 @dataclass(frozen=True)
 class Batching:
-    """How a backend batches inputs.
+    """The batching of a backend.
 
     Attributes:
         max_batch_size: maximum number of inputs that the model processes at the same time.
-        key: config key that sets it.
+        key: config key that sets `max_batch_size`.
         max_in_flight: maximum number of inputs submitted to the engine together.
-        is_continuous: whether a waiting input takes the place of a finished one. If so, inputs are submitted in order;
-            otherwise inputs of similar length form a padded batch.
+        is_continuous: whether a waiting input replaces a finished one in the running batch. If so, inputs are submitted
+            in order; otherwise inputs of similar length form a padded batch.
         keeps_prompts: whether prompts reuse the KV cache of earlier prompts with the same prefix.
     """
 
@@ -34,22 +34,22 @@ class Batching:
 
 
 def padded_batches(job: Job) -> Batching:
-    """Return the batching of an engine whose batches of runtime.batch_size are padded to the longest prompt."""
+    """Return the batching of a backend whose batches of runtime.batch_size prompts are padded to the longest one."""
     size = job.runtime.batch_size
     return Batching(size, "runtime.batch_size", size)
 
 
 @dataclass(frozen=True)
 class Capabilities:
-    """Capabilities of a backend for one job.
+    """The capabilities of a backend for one job.
 
     Attributes:
-        needs: requirements on weights and memory.
+        needs: requirements for weights and memory.
         batching: how inputs are batched.
         ignores: config paths without effect; they are excluded from the load key and the job id.
-        lacks: missing features, with the reason. `memory` is missing if the model runs elsewhere, where its memory
-            cannot be measured.
-        has_torch_devices: whether it runs on torch's accelerators, which report their free memory.
+        lacks: missing features, with the reason for each. `memory` is missing if the model runs in another process or
+            on another machine, where its memory cannot be measured.
+        has_torch_devices: whether the backend runs on torch's accelerators, which report their free memory.
         unenforced: returns a message about the parts of a JSON Schema that cannot be enforced; None if all can.
     """
 

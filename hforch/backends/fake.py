@@ -1,4 +1,4 @@
-"""backend=fake: a scripted backend without a model, for tests and demos, with all guarantees of generation.
+"""backend=fake: a scripted backend without a model, for tests and demos, with all generation guarantees.
 
 It is deterministic: an answer depends only on the prompt and, when sampling, on the seed. With `remote`, it returns
 only text and token counts, like an endpoint.
@@ -30,7 +30,7 @@ from hforch.utils.progress import Progress
 LIBRARIES = ()
 LLM_MODULE = "hforch.generation.engine_llm"
 NO_LOGITS = "backend=fake has no logits to score"
-REMOTE = "backend.remote: only text is returned, as from an endpoint"
+REMOTE = "backend.remote=true returns only text, like an endpoint"
 
 EOS = 0
 WORDS = (

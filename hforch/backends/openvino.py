@@ -8,7 +8,7 @@ from typing import Any
 from hforch.backends.base import LoadedModel, PreparedModel, missing_extra
 from hforch.backends.capabilities import Capabilities, padded_batches
 from hforch.backends.ov import device
-from hforch.backends.ov.device import device_name, last_words, precision_of, properties, read_properties
+from hforch.backends.ov.device import device_name, precision_of, properties, read_properties, short_message
 from hforch.backends.ov.weights import needs, prepare
 from hforch.config.schema import Job
 from hforch.errors import BackendError, Mistake, ModelError
@@ -69,7 +69,7 @@ def load(job: Job, prepared: PreparedModel) -> LoadedModel:
         if is_out_of_memory(error):
             raise translate(error, device.SMALLER) from None
         raise BackendError(
-            f"OpenVINO cannot load {prepared.path} on {device_name(job)}: {last_words(error)}\n"
+            f"OpenVINO cannot load {prepared.path} on {device_name(job)}: {short_message(error)}\n"
             "If that directory is in hforch's cache, check it for damage with: hforch doctor --check-cache"
         ) from error
     effective = read_back(model, job, prepared)
@@ -85,7 +85,7 @@ def load(job: Job, prepared: PreparedModel) -> LoadedModel:
 
 
 def read_back(model: Any, job: Job, prepared: PreparedModel) -> dict[str, Any]:
-    """Return devices, precision and properties as the compiled model reports them."""
+    """Return the devices, precision and properties that the compiled model reports."""
     values = read_properties(model.request.get_compiled_model())
     devices = values.get("EXECUTION_DEVICES")
     return {

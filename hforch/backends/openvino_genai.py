@@ -19,7 +19,7 @@ from hforch.backends.genai.engine import ContinuousEngine
 from hforch.backends.genai.generation_config import unsupported
 from hforch.backends.genai.scheduler import one_token
 from hforch.backends.ov import device, weights
-from hforch.backends.ov.device import device_name, last_words, precision_of, properties
+from hforch.backends.ov.device import device_name, precision_of, properties, short_message
 from hforch.config.backends.openvino_genai import OpenVINOGenAIBackend
 from hforch.config.schema import Job
 from hforch.errors import BackendError, Mistake
@@ -136,7 +136,7 @@ def _try(pipe: Any, eos: list[int], extra: dict[str, Any]) -> int:
     """Generate one token, because some models load but fail to generate.
 
     Returns:
-        the size of the KV cache in bytes: that of one block, unless the cache has a configured size.
+        the size of the KV cache in bytes: the size of one block, unless a cache size is configured.
     """
     one_token(pipe, min(eos, default=0), extra)
     return int(pipe.get_metrics().cache_size_in_bytes)
@@ -145,7 +145,7 @@ def _try(pipe: Any, eos: list[int], extra: dict[str, Any]) -> int:
 def _cannot_load(job: Job, folder: Path, config: dict[str, Any], error: Exception) -> str:
     kind = config.get("model_type", "unknown")
     return (
-        f"openvino_genai cannot run {folder} (architecture {kind!r}) on {device_name(job)}: {last_words(error)}\n"
+        f"openvino_genai cannot run {folder} (architecture {kind!r}) on {device_name(job)}: {short_message(error)}\n"
         "Try backend=openvino, which runs every IR that optimum-intel exports. If the directory is in hforch's cache,\n"
         "check it for damage with: hforch doctor --check-cache"
     )
@@ -154,8 +154,8 @@ def _cannot_load(job: Job, folder: Path, config: dict[str, Any], error: Exceptio
 def _effective(job: Job, prepared: PreparedModel, backend: OpenVINOGenAIBackend, kv: str | None) -> dict[str, Any]:
     """Return the effective settings.
 
-    The engine does not expose its compiled model. So the properties are read from a model of one operation, compiled
-    with the same properties, and the precision of the KV cache is derived from its size.
+    The engine does not expose its compiled model. The properties are therefore read from a model of one operation,
+    compiled with the same properties, and the precision of the KV cache is derived from its size.
     """
     values = device.of_one_operation(job)
     return {
@@ -168,7 +168,7 @@ def _effective(job: Job, prepared: PreparedModel, backend: OpenVINOGenAIBackend,
 
 
 def _kv_precision(config: dict[str, Any], block_bytes: int, job: Job) -> str | None:
-    """Return the precision of the KV cache, from the size of one block; None if it cannot be derived.
+    """Return the precision of the KV cache, derived from the size of one block; None if it cannot be derived.
 
     A block is slightly larger than its elements, because quantized elements have scales.
     """

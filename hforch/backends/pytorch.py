@@ -142,7 +142,7 @@ def check_whole(folder: Path, missing: Collection[str]) -> None:
 
 
 def read_back(model: Any, precision: str) -> dict[str, Any]:
-    """Return devices, precision and attention of a loaded model."""
+    """Return the devices, precision and attention implementation of a loaded model."""
     import torch
 
     quantization = getattr(model.config, "quantization_config", None)

@@ -125,7 +125,7 @@ def _key(override: str) -> str:
 
 def _refuse_links(directory: Path) -> None:
     """Raise ConfigError if the directory contains FIFOs, devices, or symlinks, which could point to other files."""
-    from hforch.runs.output_dirs import answers_in_the_way
+    from hforch.runs.output_dirs import unwritable_paths
 
     found = sorted(directory.rglob("*"))
     hint = "replace it with the file or directory itself"
@@ -139,7 +139,7 @@ def _refuse_links(directory: Path) -> None:
         for one in found
         if not one.is_symlink() and is_special(one)
     ]
-    mistakes = mistakes or answers_in_the_way(directory)
+    mistakes = mistakes or unwritable_paths(directory)
     if mistakes:
         raise ConfigError(mistakes)
 

@@ -17,9 +17,9 @@ from hforch.utils.strict_model import StrictModel
 
 
 def with_added_keys(job: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the job of a possibly older record, with the keys that it lacks and the values that it implies for them.
+    """Return the job of a record, with the keys that an older record lacks set to the values that it implies.
 
-    Parts that do not match the types, as in a manually edited record, are unchanged.
+    Parts that do not match the types, as in a manually edited record, stay unchanged.
     """
     return _filled(Job, job)
 
@@ -77,14 +77,14 @@ def _added(model: type[BaseModel]) -> Mapping[str, Any]:
 
 @cache
 def _parts(model: type[BaseModel]) -> tuple[tuple[str, tuple[type[BaseModel], ...]], ...]:
-    """Return the fields of a class whose types have later keys, each with these types."""
+    """Return the fields whose types declare `added` keys, directly or in nested types, each with those types."""
     fields = ((name, tuple(models_in(field.annotation))) for name, field in model.model_fields.items())
-    return tuple((name, members) for name, members in fields if any(_is_older(one) for one in members))
+    return tuple((name, members) for name, members in fields if any(_has_added(one) for one in members))
 
 
 @cache
-def _is_older(model: type[BaseModel]) -> bool:
-    """Return whether older records may lack keys of a class or of its fields' types."""
+def _has_added(model: type[BaseModel]) -> bool:
+    """Return whether older records may lack keys of a class or of the types of its fields."""
     return bool(_added(model) or _parts(model))
 
 

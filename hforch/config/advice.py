@@ -17,12 +17,12 @@ def advice(job: Job, ignored: Collection[str]) -> list[Mistake]:
     """Return the warnings about a job's settings.
 
     Args:
-        ignored: the paths of the keys that the job's backend ignores.
+        ignored: paths of the keys that the job's backend ignores.
     """
-    return [*_settings_without_effect(job, ignored), *_a_share_of_no_checks(job), *_stops_with_a_backslash(job)]
+    return [*_settings_without_effect(job, ignored), *_min_pass_without_checks(job), *_stops_with_a_backslash(job)]
 
 
-def _a_share_of_no_checks(job: Job) -> list[Mistake]:
+def _min_pass_without_checks(job: Job) -> list[Mistake]:
     if job.runtime.min_pass is None or job.checks.items:
         return []
     return [Mistake("runtime.min_pass", "has no effect without checks", hint="add checks, such as checks=expected")]
@@ -36,13 +36,13 @@ def _settings_without_effect(job: Job, ignored: Collection[str]) -> list[Mistake
 
 
 def _stops_with_a_backslash(job: Job) -> list[Mistake]:
-    """Warn about \\n as two characters: YAML reads it as a line break only in double quotes, Hydra overrides never."""
+    """Warn about \\n as two characters: YAML reads it as a line break only in double quotes, and Hydra never does."""
     found = []
     for number, stop in enumerate(job.stop.sequences):
         if match := ESCAPE.search(stop):
             code = match.group()
             option = NAMED_OPTIONS.get(stop)
-            hint = f'in YAML write "{stop}" in double quotes' + (f"; or use stop={option}" if option else "")
+            hint = f'in YAML, use double quotes ("{stop}")' + (f", or use stop={option}" if option else "")
             problem = f"'{stop}' contains a backslash and the letter {code[1]}, not {ESCAPES[code]}"
             found.append(Mistake(f"stop.sequences.{number}", problem, hint=hint))
     return found

@@ -5,10 +5,10 @@ that affect something else.
 
 loading: the loaded model.
 outputs: the answers of a loaded model.
-samples: the number of samples, and which of them pass.
-timings: the measurement of the answers.
-scores: the scoring after the answers.
-nothing: the display of a run, and when it is refused or stopped.
+samples: the number of samples, and which of them pass their checks.
+timings: how the answers are measured.
+scores: the scoring after generation.
+nothing: how a run is displayed, and whether it is rejected or stopped early.
 """
 
 from __future__ import annotations
@@ -47,5 +47,5 @@ TIMINGS, SCORES, NOTHING = Affects("timings"), Affects("scores"), Affects("nothi
 
 
 def others(kinds: tuple[Kind, ...]) -> tuple[Kind, ...]:
-    """Return all other kinds."""
+    """Return all kinds that are not in `kinds`."""
     return tuple(kind for kind in KINDS if kind not in kinds)

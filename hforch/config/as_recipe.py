@@ -23,7 +23,7 @@ from hforch.utils.sanitize import for_yaml, is_visible
 def recipe_of(job: Mapping[str, Any]) -> dict[str, Any]:
     """Return a recipe for a job: the nearest option of each group, and the values that differ from it.
 
-    All values of a group with a single option are included, since no other option can be chosen.
+    All values of a group with a single option are included, since a recipe cannot select another option for it.
     """
     plain = {group: dict(part) for group, part in job.items()}
     plain["model"][TRUST] = False
@@ -32,7 +32,8 @@ def recipe_of(job: Mapping[str, Any]) -> dict[str, Any]:
             plain["ov_config"][name] = ""
     nearest = {group: _nearest_option(group, plain[group]) for group in groups()}
     values = {
-        group: part if len(_options(group)) == 1 else _beyond(nearest[group][1], part) for group, part in plain.items()
+        group: part if len(_options(group)) == 1 else _difference(nearest[group][1], part)
+        for group, part in plain.items()
     }
     defaults = [{group: name} for group, (name, _) in nearest.items()]
     return {"defaults": defaults, **{group: _escaped(part) for group, part in values.items() if part}}
@@ -43,18 +44,18 @@ def _options(group: str) -> list[Path]:
 
 
 def _nearest_option(group: str, wanted: Mapping[str, Any]) -> tuple[str, Mapping[str, Any]]:
-    """Return the name and values of the built-in option that differs least and has no additional keys."""
+    """Return the name and values of the built-in option that is closest to the values and has no other keys."""
     read = _read(group)
     keys = dict(flat(wanted)).keys()
     fit = {name: option for name, option in read.items() if dict(flat(option)).keys() - {""} <= keys}
     if not fit:
         raise ConfigError([Mistake(group, "no built-in option has these keys, so they cannot be written to a recipe")])
 
-    def unlike(name: str) -> int:
+    def distance(name: str) -> int:
         option = dict(flat(fit[name]))
         return sum(option.get(path) != "???" for path in differing(fit[name], wanted))
 
-    name = min(fit, key=lambda name: (unlike(name), name))
+    name = min(fit, key=lambda name: (distance(name), name))
     return name, fit[name]
 
 
@@ -66,21 +67,21 @@ def _read(group: str) -> Mapping[str, Mapping[str, Any]]:
 
 
 def _in_full(group: str, option: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Return an option as a job contains it, if the option is valid on its own; else unchanged."""
+    """Return a validated option as in a job, or the option unchanged if it is not valid on its own."""
     try:
         kind: TypeAdapter[Any] = TypeAdapter(get_type_hints(Job, include_extras=True)[group])
         found: Mapping[str, Any] = kind.dump_python(kind.validate_python(option), mode="json")
-    except ValidationError:  # it needs further values
+    except ValidationError:  # the option requires values that the user sets
         return option
     return found
 
 
-def _beyond(option: Mapping[str, Any], wanted: Mapping[str, Any]) -> dict[str, Any]:
+def _difference(option: Mapping[str, Any], wanted: Mapping[str, Any]) -> dict[str, Any]:
     """Return the values that differ from an option."""
     found = {}
     for key, value in wanted.items():
         if isinstance(value, Mapping) and isinstance(option.get(key), Mapping):
-            if inner := _beyond(option[key], value):
+            if inner := _difference(option[key], value):
                 found[key] = inner
         elif key not in option or option[key] != value:
             found[key] = value
@@ -110,13 +111,13 @@ def to_yaml(data: Mapping[str, Any]) -> str:
 
     plain = Dumper.yaml_representers[str]
 
-    def of_text(dumper: Any, text: str) -> yaml.ScalarNode:
+    def represent(dumper: Any, text: str) -> yaml.ScalarNode:
         if all(one == "\n" or is_visible(one) for one in text):
             node: yaml.ScalarNode = plain(dumper, text)
             return node
         return yaml.ScalarNode("tag:yaml.org,2002:str", text, style='"')
 
-    Dumper.add_representer(str, of_text)
+    Dumper.add_representer(str, represent)
     return for_yaml(yaml.dump(data, Dumper=Dumper, sort_keys=False, allow_unicode=True, width=120))
 
 

@@ -21,25 +21,26 @@ EXAMPLE = "write a check as {contains: Paris}, or {equals: {column: expected}, n
 
 # ---------------------------------------------------------------- short forms
 def expand_short_form(item: Any) -> Any:
-    """Return a check with all of its keys, from the short form or the long form.
+    """Return a check with all its keys, from its short form or long form.
 
-    They are `{contains: Paris}` and `{kind: contains, value: Paris}`.
+    An example of each: `{contains: Paris}` and `{kind: contains, value: Paris}`.
 
     Raises:
-        PydanticCustomError: of the type CHECK_ERROR: no kind, several kinds, an unknown kind or an unknown key.
+        PydanticCustomError: the check has no kind, several kinds, an unknown kind or an unknown key; its type is
+            CHECK_ERROR.
     """
     if not isinstance(item, Mapping):
-        return item if hasattr(item, "kind") else _refuse("is not a check", hint=EXAMPLE)
+        return item if hasattr(item, "kind") else _reject("is not a check", hint=EXAMPLE)
     if "kind" in item:
         return _long(item)
     kinds = [key for key in item if key in KINDS]
     if len(kinds) > 1:
-        return _refuse(f"has {len(kinds)} kinds of check: {', '.join(kinds)}", hint="write each as a separate item")
+        return _reject(f"has {len(kinds)} kinds of check: {', '.join(kinds)}", hint="write each as a separate item")
     if not kinds:
         near = (did_you_mean(str(key), KINDS) for key in item)
         hint = next((hint for hint in near if hint), EXAMPLE)
         has = f"; its keys: {', '.join(map(str, item))}" if item else ""
-        return _refuse(f"has no kind of check; available: {', '.join(KINDS)}{has}", hint=hint)
+        return _reject(f"has no kind of check; available: {', '.join(KINDS)}{has}", hint=hint)
     (kind,) = kinds
     return _complete(kind, {"kind": kind, "value": item[kind], **_others(item, kind)}, written=item)
 
@@ -48,9 +49,9 @@ def _long(item: Tree) -> dict[str, Any]:
     kind = item["kind"]
     if not isinstance(kind, str) or kind not in KINDS:
         hint = did_you_mean(kind, KINDS) if isinstance(kind, str) else None
-        return _refuse(f"must be one of: {', '.join(KINDS)}", key="kind", hint=hint)
+        return _reject(f"must be one of: {', '.join(KINDS)}", key="kind", hint=hint)
     if "value" not in item:
-        return _refuse(f"is missing: {kind} needs a value to compare with", key="value")
+        return _reject(f"is missing: {kind} needs a value to compare with", key="value")
     return _complete(kind, item, written=item)
 
 
@@ -64,18 +65,18 @@ def _complete(kind: str, item: Tree, written: Tree) -> dict[str, Any]:
     for key in written:
         if key not in known:
             may = ", ".join(one for one in known if one not in ("kind", "value"))
-            return _refuse(
+            return _reject(
                 f"unknown key for {kind}; available: {may}", key=str(key), hint=did_you_mean(str(key), known)
             )
     return {**defaults, **item}
 
 
-def _refuse(problem: str, key: str | None = None, hint: str | None = None) -> Any:
+def _reject(problem: str, key: str | None = None, hint: str | None = None) -> Any:
     raise PydanticCustomError(CHECK_ERROR, "{problem}", {"problem": problem, "key": key, "hint": hint})
 
 
 def as_written(location: Sequence[Any], tree: Tree) -> list[Any]:
-    """Convert the location of an error in the long form of a check to the form in which the user wrote the check."""
+    """Map an error location in a check's long form back to the form that the user wrote."""
     if list(location[:2]) != ["checks", "items"] or len(location) < 5:
         return list(location)
     number, _, key, *rest = location[2:]
@@ -98,7 +99,7 @@ def column_of(value: Any) -> str | None:
 
 
 def value_mistakes(checks: Tree) -> Iterator[Mistake]:
-    """Yield the errors in the literals and the other keys of checks, whose types are valid."""
+    """Yield the errors in the literal values and options of checks; the types must be valid."""
     for number, item in enumerate(checks["items"]):
         check, path = expand_short_form(item), value_path(number, item)
         kind, value = KINDS[check["kind"]], check["value"]
@@ -123,10 +124,10 @@ def check_inputs(checks: Checks, inputs: Sequence[Input], declared: object) -> N
     """Check that the files of all checks can be read, and that every input has the columns that they compare with.
 
     Args:
-        declared: the group `inputs`.
+        declared: the `inputs` group of the job.
 
     Raises:
-        ConfigError: with an error for each check that cannot be applied.
+        ConfigError: checks cannot be applied; contains an error for each.
     """
     path = getattr(declared, "path", None)
     mistakes = []
@@ -170,11 +171,11 @@ def column_mistakes(written: Iterable[Tree], items: Sequence[Any], of: str = "")
 def _cell_problem(kind: str, column: str, item: Any) -> str | None:
     """Return the problem with one input's value in a column, or None."""
     if isinstance(item, str):
-        return f"is a string, so it has no column {column}"
+        return f"is a string and has no column '{column}'"
     if column not in item:
-        return f"has no column {column}; it has: {', '.join(map(str, item)) or 'nothing'}"
+        return f"has no column '{column}'; available: {', '.join(map(str, item)) or 'none'}"
     try:
         KINDS[kind].prepare(item[column])
     except ValueError as error:
-        return f"has an invalid value in column {column}: it {error}"
+        return f"has an invalid value in column '{column}': it {error}"
     return None

@@ -30,14 +30,15 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Composed:
-    """A job, its configuration, and the places where its values were set.
+    """A job with its configuration and the places where its values were set.
 
     Attributes:
-        whole: returns a copy of the configuration with the `hydra` node; compressed, since a sweep may have thousands.
-        task_overrides: the overrides without those of Hydra's own settings.
+        whole: returns a copy of the configuration with the `hydra` node; stored compressed, since a sweep may have
+            thousands of jobs.
+        task_overrides: the overrides except those of Hydra's own settings.
         from_env: the interpolations of the values that come from the environment, by their paths in the job.
-        subdir: hydra.sweep.subdir, not resolved.
-        notes: the meanings of the shorthands among its options.
+        subdir: the unresolved value of hydra.sweep.subdir.
+        notes: notes that explain the shorthands that were used.
     """
 
     job: Job
@@ -71,13 +72,13 @@ def compose(
     """Compose and validate one job. Reads only YAML files; uses no network and no device.
 
     Args:
-        overrides: as on the command line, such as `model=gpt2` or `generation.max_new_tokens=8`.
-        config_dir: a folder with your own options, in addition to the built-in ones.
+        overrides: overrides as on the command line, such as `model=gpt2` or `generation.max_new_tokens=8`.
+        config_dir: a directory with your own options, in addition to the built-in ones.
         config_name: the primary config; default: `config`.
         recipe: a recipe file to which the overrides are applied.
 
     Raises:
-        ConfigError: with all errors, ordered by path.
+        ConfigError: the job is invalid; contains all errors, ordered by path.
     """
     from hforch.config.recipes import opened
 
@@ -99,7 +100,7 @@ def job_from_overrides(
     config_name: str | None = None,
     recipe: str | Path | None = None,
 ) -> Job:
-    """Return the job that overrides describe; see `compose`."""
+    """Compose overrides and return the job; see `compose`."""
     return compose(overrides, config_dir=config_dir, config_name=config_name, recipe=recipe).job
 
 
@@ -123,11 +124,11 @@ def judge(
 
     Args:
         look: the configuration and the errors found in composing it.
-        mistakes: further errors to report.
+        mistakes: other errors to report.
         number: the number of the job in a sweep; None for a single run.
 
     Raises:
-        ConfigError: with all of these errors and those in the values.
+        ConfigError: there are errors; contains these and those in the values.
     """
     sources = Sources(config_dirs, look.kept)
     found = [*mistakes, *look.mistakes]
@@ -157,9 +158,11 @@ def judge(
     if found or look.cfg is None:
         raise ConfigError(sorted(found, key=lambda mistake: mistake.path))
     overrides = tuple(one.text for one in look.kept)
-    of_task = tuple(one.text for one in look.kept if not one.parsed.is_hydra_override())
+    task_overrides = tuple(one.text for one in look.kept if not one.parsed.is_hydra_override())
     subdir = str(text_of(look.cfg.hydra.sweep, "subdir"))
-    return Composed(validate(tree), overrides, of_task, sources, packed(look.cfg), from_env, subdir, tuple(notes))
+    return Composed(
+        validate(tree), overrides, task_overrides, sources, packed(look.cfg), from_env, subdir, tuple(notes)
+    )
 
 
 def _misfits(choices: Mapping[str, str], tree: Mapping[str, Any], kept: Sequence[ParsedOverride]) -> Iterator[Mistake]:
@@ -181,7 +184,7 @@ def _stand_for(choices: Mapping[str, str]) -> Iterator[str]:
 def _values(
     cfg: DictConfig, choices: Mapping[str, str], number: int | None
 ) -> tuple[dict[str, Any], list[Mistake], FromEnv]:
-    """Return the resolved values of a configuration, with `${hydra:...}` as in the job; see `resolve`."""
+    """Return the values of a configuration, with `${hydra:...}` resolved as in the running job; see `resolve`."""
     written = as_written(cfg)
     if written is not None:
         return written, [], {}

@@ -1,4 +1,4 @@
-"""The config search path: the built-in conf/, a user's folder, and a recipe."""
+"""The config search path: the built-in conf/, a user's directory, and a recipe."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _LOADERS: dict[Any, Any] = {}
 
 
 def conf_dir() -> Path:
-    """Return the folder with the built-in options: in the installed package, else the repository's conf/."""
+    """Return the directory with the built-in options: in the installed package, else the repository's conf/."""
     package = Path(__file__).resolve().parents[1]
     packaged = package / "conf"
     return packaged if packaged.is_dir() else package.parent / "conf"
@@ -26,12 +26,12 @@ class ConfigDirs:
     """A search path and the name of the primary config.
 
     Attributes:
-        main: the folder with the groups, by default the built-in one.
-        extra: further folders; an option in `main` takes precedence over one of the same name.
+        main: the directory with the groups, by default the built-in one.
+        extra: further directories; an option in `main` takes precedence over one of the same name.
         config_name: the primary config.
-        exclude: the combinations that a recipe excludes from its sweep: values by group or dotted key.
+        exclude: the combinations that a recipe excludes from its sweep, as mappings of groups or dotted keys to values.
         notes: notes for the user about how a recipe was applied.
-        written_as: the recipe that each generated file was made from; messages show the recipe.
+        written_as: the recipe behind each generated file; messages show the recipe.
     """
 
     main: Path
@@ -42,7 +42,7 @@ class ConfigDirs:
     written_as: Mapping[Path, Path] = field(default_factory=dict)
 
     def search_path(self) -> Any:
-        """Return these folders as Hydra's search path."""
+        """Return these directories as Hydra's search path."""
         return search_path(self.main, self.extra)
 
     def loader(self) -> Any:
@@ -52,7 +52,7 @@ class ConfigDirs:
         return Loader(self.search_path())
 
     def same_loader(self) -> Any:
-        """Return the cached loader of this search path, which has already read its files, else a new one."""
+        """Return the cached loader of this search path, or a new one; a cached loader has already read its files."""
         key = (self.main, self.extra, self.config_name)
         if key not in _LOADERS:
             _LOADERS.clear()
@@ -86,7 +86,7 @@ def find_config_dirs(
     """Return the search path for the flags --config-dir, --config-name and --config-path.
 
     Raises:
-        ConfigError: a folder does not exist or cannot be read.
+        ConfigError: a directory does not exist or cannot be read.
     """
     mistakes = []
     for flag, folder in (("--config-dir", config_dir), ("--config-path", config_path)):
@@ -102,11 +102,11 @@ def find_config_dirs(
 
 
 def _unusable(folder: Path) -> str | None:
-    """Return why a folder of options cannot be read, or None if it can."""
+    """Return the reason why an options directory cannot be read, or None."""
     try:
         if not folder.is_dir():
-            return f"folder not found: {folder}"
+            return f"directory not found: {folder}"
         next(folder.iterdir(), None)
     except (OSError, ValueError) as error:
-        return f"cannot read folder {folder}: {(getattr(error, 'strerror', None) or str(error)).lower()}"
+        return f"cannot read directory {folder}: {(getattr(error, 'strerror', None) or str(error)).lower()}"
     return None

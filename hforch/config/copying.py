@@ -26,7 +26,7 @@ def copied(value: T) -> T:
 
 
 def packed(value: T) -> Callable[[], T]:
-    """Return the same compressed to a tenth of the memory, for thousands of configurations."""
+    """Return a function that returns copies of the value, which is stored compressed to a tenth of the memory."""
     try:
         return partial(_unpacked, zlib.compress(pickle.dumps(value), level=1))
     except (pickle.PicklingError, AttributeError, TypeError):

@@ -1,7 +1,7 @@
 """Keep credentials out of records.
 
-Values from the environment are recorded as interpolations. Settings that look like credentials are refused, since a
-run could not be repeated from a record without them.
+Values from the environment are recorded as interpolations. Settings that look like credentials are rejected, since a
+run could not be reproduced from a record without them.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ Path = tuple[str | int, ...]
 FromEnv = Mapping[Path, str]
 """The interpolations of values that come from the environment, by their paths in a job."""
 
-# Prompts, answers and what they are compared with: data, which may have a column named `token`.
+# Prompts, inputs and expected answers are data, in which a column may be named `token`.
 DATA = (
     *(("inputs", "items"), ("checks",), ("stop",), ("generation", "json_schema")),
     *(("prompt", name) for name in ("template", "system", "messages")),
@@ -44,12 +44,12 @@ def watch_environment() -> None:
     """Make OmegaConf's `oc.env` remember the values that it reads, so that they are redacted everywhere."""
     from hforch.config.hydra_adapter.nodes import replace_env
 
-    def told(name: str, value: Any) -> None:
+    def on_read(name: str, value: Any) -> None:
         _reads.append(name)
         if name in os.environ:
             remember_variable(name, str(value))
 
-    replace_env(told)
+    replace_env(on_read)
 
 
 @contextmanager
@@ -92,7 +92,7 @@ def for_name(overrides: str) -> str:
 
 
 def remember_pieces(value: Any, expression: str) -> None:
-    """Remember the credentials in a value that an interpolation such as oc.decode has made from a variable."""
+    """Remember the credentials in a value that an interpolation such as oc.decode has derived from a variable."""
     if isinstance(value, Mapping):
         for key, one in value.items():
             remember_pieces(str(key), expression)
@@ -106,7 +106,7 @@ def remember_pieces(value: Any, expression: str) -> None:
 
 # ---------------------------------------------------------------- a job
 def refuse_credentials(tree: Mapping[str, Any], from_env: FromEnv) -> Iterator[Mistake]:
-    """Yield an error for each setting that looks like a credential; those in data are only remembered."""
+    """Yield an error for each setting that looks like a credential; those in data are only registered for redaction."""
     for path, value, is_key in _texts(with_interpolations(tree, from_env), ()):
         dotted = ".".join(map(str, path))
         named = not is_key and path not in from_env and is_named_secret(str(path[-1]), value)
@@ -127,21 +127,21 @@ def refuse_credentials(tree: Mapping[str, Any], from_env: FromEnv) -> Iterator[M
 
 
 def recorded(tree: Mapping[str, Any], from_env: FromEnv) -> dict[str, Any]:
-    """Return the entries of a record about a job's values.
+    """Return the part of a record that contains a job's values.
 
     Returns:
         `job`: the values without credentials, with interpolations for those from the environment;
-        `from_env`: these interpolations by dotted path; `redacted`: the dotted paths of the removed values. The last
-        two are omitted if empty.
+        `from_env`: these interpolations by dotted path; `redacted`: the dotted paths of the redacted values. The
+        last two are omitted if empty.
     """
     whole = with_interpolations(tree, from_env)
     job = redacted_tree(whole)
-    told: dict[str, Any] = {"job": job}
+    entries: dict[str, Any] = {"job": job}
     if from_env:
-        told["from_env"] = {".".join(map(str, path)): redacted(text) for path, text in from_env.items()}
+        entries["from_env"] = {".".join(map(str, path)): redacted(text) for path, text in from_env.items()}
     if changed := list(_changed(whole, job, "")):
-        told["redacted"] = changed
-    return told
+        entries["redacted"] = changed
+    return entries
 
 
 def with_interpolations(tree: Mapping[str, Any], from_env: FromEnv) -> dict[str, Any]:
@@ -173,8 +173,8 @@ def _is_data(path: Path) -> bool:
     return any(path[: len(data)] == data for data in DATA)
 
 
-def has_names_that_count(path: tuple[str, ...]) -> bool:
-    """Return whether a key's name can mark its value as a credential; in data it cannot."""
+def may_be_named_secret(path: tuple[str, ...]) -> bool:
+    """Return whether the key at a path may mark its value as a credential; keys in data may not."""
     return not _is_data(path)
 
 

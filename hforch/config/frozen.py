@@ -1,4 +1,4 @@
-"""The `frozen` section of a recipe: the recorded run to repeat, with its answers."""
+"""The `frozen` section of a recipe: the recorded run to reproduce, with its answers."""
 
 from __future__ import annotations
 
@@ -19,7 +19,8 @@ class FrozenOutput(ConfigPart):
     """One answer.
 
     Attributes:
-        sha256: of the token ids as a JSON list without spaces, or of the text in UTF-8; see `Frozen.compared_by`.
+        sha256: the SHA-256 of the token ids as a JSON list without spaces, or of the UTF-8 text; see
+            `Frozen.compared_by`.
         ids: the token ids, separated by spaces; null after the first thousand answers of a run, or if only the text is
             known.
     """
@@ -46,7 +47,7 @@ class Frozen(ConfigPart):
     Attributes:
         started: the start time, ISO 8601.
         overrides: the overrides of the run; the recipe's own values are equivalent.
-        needs: overrides that the run requires but no recipe may contain.
+        needs: overrides that the run requires and that a recipe must not contain.
         job: every value of the configuration, including `needs`.
         model: the fingerprint and the source of the weights.
         plan: the input ids of each batch.
@@ -70,7 +71,7 @@ class Frozen(ConfigPart):
 
 
 def digest_of_text(text: str) -> str:
-    """Return the SHA-256 of an answer of which only the text is known."""
+    """Return the SHA-256 of an answer's text, for answers without token ids."""
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
 
 
@@ -90,7 +91,7 @@ def problems(tree: Any) -> list[tuple[str, str]]:
 
 
 def _contradictions(frozen: Frozen) -> Iterator[tuple[str, str]]:
-    """Yield the errors of outputs that were edited, added or removed, which would make the comparison wrong."""
+    """Yield an error for each output that was edited, added or removed, which would make the comparison wrong."""
     seen = set()
     for number, one in enumerate(frozen.outputs):
         if one.ids is not None and digest_of([int(id) for id in one.ids.split()]) != one.sha256:

@@ -38,7 +38,7 @@ def names() -> tuple[str, ...]:
 
 
 def schema_of(name: str) -> Schema:
-    """Return the schema with one of `names()`: of a job, a recipe, a primary config, or an option of a group."""
+    """Return a schema by its name, one of `names()`: a job, a recipe, a primary config, or an option of a group."""
     made = {"job": job, "recipe": recipe, "config": config}
     return made[name]() if name in made else option(name)
 
@@ -63,8 +63,8 @@ def recipe() -> Schema:
     frozen = Frozen.model_json_schema()
     parts = frozen.pop("$defs")
     properties: dict[str, Schema] = {
-        "name": {"type": "string", "description": "display name"},
-        "description": {"type": "string", "description": "purpose"},
+        "name": {"type": "string", "description": "the recipe's name"},
+        "description": {"type": "string", "description": "what the recipe is for"},
         "defaults": {
             "type": "array",
             "items": entry | {"minProperties": 1, "maxProperties": 1},
@@ -114,7 +114,7 @@ def _choice(group: str) -> Schema:
 
 
 def _launcher() -> Schema:
-    """Return the schema of the launcher settings that a recipe may set: numbers, and others that a launcher allows."""
+    """Return the schema of the launcher settings that a recipe may set: numbers, and those that a launcher allows."""
     texts: dict[str, list[Schema]] = {}
     for launcher in all_launchers().values():
         for key, pattern in launcher.recipe_settings.items():
@@ -134,9 +134,9 @@ def _sweep() -> Schema:
     return _closed(dict.fromkeys(keys, swept)) | {"patternProperties": patterns}
 
 
-# ---------------------------------------------------------------- a part of a group
+# ---------------------------------------------------------------- a group in a file
 def _part(group: str) -> Schema:
-    """Return the schema of a part of any option of a group, with the keys of all members of a union."""
+    """Return the schema of a group in a file: any of the keys of its options, none of them required."""
     whole = Job.model_json_schema()
     defs = whole.get("$defs", {})
     node = whole["properties"][group]
@@ -161,14 +161,14 @@ def _part(group: str) -> Schema:
 
 
 def _narrowed(member: Schema) -> Schema:
-    """Return a schema that allows only the keys of a union's member if its discriminator is present."""
+    """Return a schema that allows only the keys of a union's member if a file sets the member's discriminator."""
     tag, value = next((key, value["const"]) for key, value in member["properties"].items() if "const" in value)
     told: Schema = {"properties": {tag: {"const": value}}, "required": [tag]}
     return {"if": told, "then": {"propertyNames": {"enum": [*member["properties"], "defaults"]}}}
 
 
 def _loose(node: Schema, defs: Mapping[str, Schema]) -> Schema:
-    """Return the schema of a value in a file: of its type, or an interpolation."""
+    """Return the schema of a value in a file: a value of its type, or an interpolation."""
     node = _resolved(node, defs)
     if "anyOf" in node:
         return _any([_loose(member, defs) for member in node["anyOf"]])
@@ -199,7 +199,7 @@ def _short_forms(member: Schema) -> Iterator[Schema]:
 
 
 def _any(schemas: list[Schema]) -> Schema:
-    """Return a schema for any of several, without duplicates; enumerations are merged for completion in editors."""
+    """Return a schema that accepts any of several; enums are merged, so that editors can complete them."""
     members: list[Schema] = []
     for schema in schemas:
         members += [member for member in schema.get("anyOf", [schema]) if member not in members]
@@ -225,7 +225,7 @@ def _keys(group: str, name: str) -> Iterator[str]:
 
 
 def _comments(group: str) -> dict[str, str]:
-    """Return the comment of each key in the built-in options, on the same line; the first one counts."""
+    """Return the comment of each key in the built-in options, on the same line; the first one found is used."""
     found: dict[str, str] = {}
     for name in options(group):
         for line in _lines(group, name):
@@ -235,9 +235,9 @@ def _comments(group: str) -> dict[str, str]:
 
 
 def _first_comment(group: str) -> str:
-    """Return the options of a group, each with the first line of its file if that is a comment."""
+    """Describe the options of a group, each with the comment in the first line of its file, if any."""
     said = []
     for name in options(group):
         first = _lines(group, name)[0]
-        said.append(f"{name}: {first.removeprefix('#').strip()}" if first.startswith("#") else name)
-    return "; ".join(said)
+        said.append(f"{name}: {first.removeprefix('#').strip().rstrip('.')}" if first.startswith("#") else name)
+    return " | ".join(said)

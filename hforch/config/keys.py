@@ -53,7 +53,7 @@ def affects(path: str, kinds: tuple[Kind, ...]) -> bool:
 
 
 def restricted(job: Mapping[str, Any], kinds: tuple[Kind, ...]) -> dict[str, Any]:
-    """Return the part of a job, as a mapping, that affects one of these kinds: the groups with their matching keys."""
+    """Return the part of a job that affects one of these kinds: the groups with their matching keys."""
     kept = {}
     for group, value in job.items():
         if not isinstance(value, Mapping):
@@ -83,7 +83,7 @@ def _declared_kinds() -> dict[str, Kind]:
 
 
 def _declared_keys(group: str, hint: Any, of_group: Kind | None) -> Iterator[tuple[str, Kind]]:
-    """Yield the annotated keys of a group with their kinds; options of a group may share a key."""
+    """Yield the annotated keys of a group with their kinds; several options of a group may have the same key."""
     found: dict[str, Kind | None] = {}
     for model in models_in(hint):
         for name, key in model.model_fields.items():

@@ -1,4 +1,4 @@
-"""Find the places where the values in an error were set, only if there is an error."""
+"""Add to each error the place where the value was set. OmegaConf is imported only if there is an error."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from hforch.errors import Mistake
 
 @dataclass(frozen=True)
 class Locator:
-    """A function that adds to errors in a job's values the places where these were set.
+    """Adds to each error in a job's values the place where the value was set.
 
-    Workers get one with each job and rarely call it, so OmegaConf is imported only in the call.
+    Worker processes get one with each job and rarely call it, so OmegaConf is imported only in the call.
     """
 
     overrides: tuple[str, ...]

@@ -42,7 +42,7 @@ def mistakes_in(text: str, shown: str) -> list[Mistake]:
 
 
 class _Walk:
-    """A visitor of a recipe's nodes that collects errors."""
+    """Visits the nodes of a recipe and collects errors."""
 
     def __init__(self, shown: str) -> None:
         self.shown = shown
@@ -50,21 +50,21 @@ class _Walk:
         self.launcher = Launcher()
         self.mistakes: list[Mistake] = []
 
-    def refuse(self, node: Any, path: str, problem: str, hint: str | None = None) -> None:
+    def reject(self, node: Any, path: str, problem: str, hint: str | None = None) -> None:
         self.mistakes.append(Mistake(path, problem, f"{self.shown}:{node.start_mark.line + 1}", hint))
 
     def events(self, text: str) -> None:
-        """Refuse YAML features beyond plain data: tags, anchors and aliases, a second document."""
+        """Reject YAML features beyond plain data: tags, anchors, aliases and a second document."""
         documents = 0
         for event in yaml.parse(text, Loader=yaml.SafeLoader):
             documents += isinstance(event, yaml.DocumentStartEvent)
             if isinstance(event, yaml.DocumentStartEvent) and documents == 2:
-                self.refuse(event, "", "a recipe must be a single YAML document")
+                self.reject(event, "", "a recipe must be a single YAML document")
             if isinstance(event, yaml.AliasEvent) or getattr(event, "anchor", None) is not None:
-                self.refuse(event, "", "anchors and aliases are not allowed in a recipe", "write the value out")
+                self.reject(event, "", "anchors and aliases are not allowed in a recipe", "write the value out")
             tag = getattr(event, "tag", None)
             if tag is not None:
-                self.refuse(event, "", f"the YAML tag {tag} is not allowed in a recipe", "write plain YAML")
+                self.reject(event, "", f"the YAML tag {tag} is not allowed in a recipe", "write plain YAML")
 
     def top(self, node: Node | None) -> None:
         if node is None:
@@ -83,30 +83,30 @@ class _Walk:
             elif name == "frozen":
                 self.frozen(value)
             elif name in groups() and not isinstance(value, yaml.MappingNode):
-                self.refuse(value, name, "must be a mapping of the group's keys; set options under defaults")
+                self.reject(value, name, "must be a mapping of the group's keys; set options under defaults")
             elif name in groups():
                 self.value(value, name)
             elif name in TEXTS:
                 if not isinstance(value, yaml.ScalarNode):
-                    self.refuse(value, name, "must be a string")
+                    self.reject(value, name, "must be a string")
             else:
-                self.refuse(key, name, "unknown key", did_you_mean(name, allowed))
+                self.reject(key, name, "unknown key", did_you_mean(name, allowed))
 
     def pairs(self, node: Node, path: str) -> Iterator[tuple[str, Node, Node]]:
-        """Yield the entries of a mapping whose keys are plain names and not duplicates; refuse the others."""
+        """Yield the entries of a mapping whose keys are plain names and not duplicates; reject the others."""
         if not isinstance(node, yaml.MappingNode):
-            self.refuse(node, path, "must be a mapping")
+            self.reject(node, path, "must be a mapping")
             return
         seen = set()
         for key, value in node.value:
             name = key.value if isinstance(key, yaml.ScalarNode) else None
             inner = f"{path}.{name}".lstrip(".")
             if not isinstance(name, str) or name == "<<":
-                self.refuse(key, path, "a key must be a plain name")
+                self.reject(key, path, "a key must be a plain name")
             elif name.startswith("_") and name.endswith("_"):
-                self.refuse(key, inner, f"{name} is a Hydra keyword that can run code: not allowed in a recipe")
+                self.reject(key, inner, f"{name} is a Hydra keyword that can run code: not allowed in a recipe")
             elif name in seen:
-                self.refuse(key, inner, "is a duplicate key")
+                self.reject(key, inner, "is a duplicate key")
             else:
                 seen.add(name)
                 yield name, key, value
@@ -125,32 +125,32 @@ class _Walk:
             self.text(node, path)
 
     def trusted(self, name: str, node: Node, path: str) -> None:
-        """Refuse values that only the user who runs the recipe may set."""
+        """Reject values that only the user who runs the recipe may set."""
         value = node.value if isinstance(node, yaml.ScalarNode) else None
         if name == TRUST and value != "false":
-            self.refuse(
+            self.reject(
                 node, path, "a recipe cannot enable trust_remote_code", f"pass model.{TRUST}=true on the command line"
             )
         if path.startswith("ov_config.") and NAMES_A_FILE.search(name.upper()) and value != "":
-            self.refuse(node, path, "a recipe cannot set file or folder paths here", "pass it on the command line")
+            self.reject(node, path, "a recipe cannot set file or directory paths here", "pass it on the command line")
 
     def text(self, node: Any, path: str) -> None:
-        """Check a scalar: each `${` must start a plain reference into the groups, or an oc.select of one.
+        """Check a scalar: each `${` must start a plain reference to a group's key, or an oc.select of one.
 
-        An escaped `${` is text, unless the recipe has a sweep: swept values are parsed twice.
+        An escaped `${` is text, unless the recipe has a sweep, whose values are parsed twice.
         """
         if not has_only_references(node.value, read_twice=self.sweeps):
             problem = f"the interpolation in '{node.value}' is not allowed in a recipe"
-            self.refuse(node, path, problem, REFERENCES)
+            self.reject(node, path, problem, REFERENCES)
 
     def defaults(self, node: Node) -> None:
         if not isinstance(node, yaml.SequenceNode):
-            self.refuse(node, "defaults", "must be a list, such as: - model: smollm2")
+            self.reject(node, "defaults", "must be a list, such as: - model: smollm2")
             return
         seen: set[str] = set()
         for entry in node.value:
             if not isinstance(entry, yaml.MappingNode) or len(entry.value) != 1:
-                self.refuse(entry, "defaults", "each entry must be a single `group: option`")
+                self.reject(entry, "defaults", "each entry must be a single `group: option`")
                 continue
             for name, key, option in self.pairs(entry, "defaults"):
                 self.choice(name, key, option, seen)
@@ -159,19 +159,19 @@ class _Walk:
         path = "hydra.launcher" if name == LAUNCHER else name
         if name not in (*groups(), LAUNCHER):
             hint = did_you_mean(name, [*groups(), LAUNCHER])
-            self.refuse(
-                key, f"defaults.{name}", "a recipe can only set options of hforch's groups and hydra/launcher", hint
+            self.reject(
+                key, f"defaults.{name}", "recipes may set only options of hforch's groups and of hydra/launcher", hint
             )
         elif name in seen:
-            self.refuse(key, path, "is set twice")
+            self.reject(key, path, "is set twice")
         elif not isinstance(option, yaml.ScalarNode) or not _is_option(name, option.value):
-            self.refuse(option, path, "must be the name of one option", shorthand.hint(name))
+            self.reject(option, path, "must be the name of one option", shorthand.hint(name))
         seen.add(name)
 
     def exclude(self, node: Node) -> None:
         """Check the combinations to exclude from the sweep: a list of mappings from groups or their keys to values."""
         if not isinstance(node, yaml.SequenceNode):
-            self.refuse(
+            self.reject(
                 node, "exclude", "must be a list of combinations, such as: - {backend: pytorch, precision: int4}"
             )
             return
@@ -181,18 +181,18 @@ class _Walk:
                 values = value.value if isinstance(value, yaml.SequenceNode) else [value]
                 if name.partition(".")[0] not in groups():
                     hint = did_you_mean(name.partition(".")[0], groups())
-                    self.refuse(key, path, "only hforch's groups and their keys can be excluded", hint)
+                    self.reject(key, path, "only hforch's groups and their keys can be excluded", hint)
                 elif not all(isinstance(one, yaml.ScalarNode) and "$" not in one.value for one in values):
-                    self.refuse(value, path, "must be a value or a list of values")
+                    self.reject(value, path, "must be a value or a list of values")
 
     def frozen(self, node: Node) -> None:
-        """Check the section that `hforch freeze` wrote: its types; strings are not checked, as none is interpolated."""
+        """Check the section that `hforch freeze` wrote: only its types, since no string in it is interpolated."""
         from hforch.config.frozen import problems
 
         tree = yaml_loader()("").construct_object(node, deep=True)
         for path, problem in problems(tree):
             hint = "restore this section from hforch freeze, or remove it"
-            self.refuse(node, f"frozen.{path}".rstrip("."), problem, hint)
+            self.reject(node, f"frozen.{path}".rstrip("."), problem, hint)
 
     def hydra(self, node: Node) -> None:
         for name, key, value in self.pairs(node, "hydra"):
@@ -201,17 +201,17 @@ class _Walk:
             elif name == "launcher":
                 self.launcher_settings(value, "hydra.launcher")
             else:
-                self.refuse(
+                self.reject(
                     key,
                     f"hydra.{name}",
-                    "of Hydra's own settings, a recipe can only set sweeper.params and numbers of the launcher",
+                    "recipes may set only sweeper.params and numeric launcher settings under hydra",
                     "pass it on the command line instead",
                 )
 
     def sweeper(self, node: Node) -> None:
         for name, key, value in self.pairs(node, "hydra.sweeper"):
             if name != "params":
-                self.refuse(key, f"hydra.sweeper.{name}", "of the sweeper, a recipe can only set params")
+                self.reject(key, f"hydra.sweeper.{name}", "recipes may set only `params` of the sweeper")
                 continue
             for swept, swept_key, values in self.pairs(value, "hydra.sweeper.params"):
                 self.swept(swept, swept_key, values)
@@ -221,25 +221,25 @@ class _Walk:
         match = SWEPT_KEY.fullmatch(name)
         if match is None or match["group"] not in groups():
             hint = did_you_mean(name.partition(".")[0], groups())
-            self.refuse(key, path, "only hforch's groups and their keys can be swept", hint)
+            self.reject(key, path, "only hforch's groups and their keys can be swept", hint)
         elif not isinstance(values, yaml.ScalarNode):
-            self.refuse(values, path, "must be a string as on the command line, such as: a,b")
+            self.reject(values, path, "must be a string as on the command line, such as: a,b")
         elif name.lstrip("+") in groups() and not _are_options(name.lstrip("+"), values.value):
             hint = shorthand.hint(name.lstrip("+"))
-            self.refuse(values, path, "must name options of the group, such as: a,b or glob(*)", hint)
+            self.reject(values, path, "must name options of the group, such as: a,b or glob(*)", hint)
         elif TRUST in f"{name} {values.value}":
-            self.refuse(
+            self.reject(
                 key, path, "a recipe cannot enable trust_remote_code", f"pass model.{TRUST}=true on the command line"
             )
         elif match["group"] == "ov_config" and NAMES_A_FILE.search(name.upper()):
-            self.refuse(key, path, "a recipe cannot set file or folder paths here", "pass it on the command line")
+            self.reject(key, path, "a recipe cannot set file or directory paths here", "pass it on the command line")
         elif re.search(r"\$(?!\{)", values.value):
-            self.refuse(values, path, "$ is only allowed at the start of a reference such as ${group.key}")
+            self.reject(values, path, "$ is only allowed at the start of a reference such as ${group.key}")
         else:
             self.text(values, path)
 
     def launcher_settings(self, node: Node, path: str) -> None:
-        """Check the settings of the chosen launcher: numbers, and others that the launcher allows."""
+        """Check the launcher settings: numbers, and others that the selected launcher allows."""
         for name, _, value in self.pairs(node, path):
             inner = f"{path}.{name}"
             if isinstance(value, yaml.MappingNode):
@@ -249,8 +249,8 @@ class _Walk:
             if isinstance(value, yaml.ScalarNode) and self.launcher.may_be_set(key, value.value):
                 continue
             others = ", ".join(self.launcher.recipe_settings)
-            hint = f"other settings that a recipe can set: {others}" if others else None
-            self.refuse(value, inner, "must be a number: of the launcher, a recipe can only set numbers", hint)
+            hint = f"recipes may also set: {others}" if others else None
+            self.reject(value, inner, "must be a number: recipes may set only numeric launcher settings", hint)
 
 
 def _chosen_launcher(recipe: Node) -> str | None:

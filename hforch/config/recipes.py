@@ -1,10 +1,11 @@
 """Recipes: shareable files, validated as data before Hydra reads them so that they cannot run their author's code.
 
 A recipe may contain: `name` and `description`; `defaults`, a list of options of hforch's groups and of
-`override hydra/launcher`; values in the groups; `hydra.sweeper.params`; harmless settings in `hydra.launcher`;
-`exclude`, combinations to exclude from the sweep; and `frozen`, the run that `hforch freeze` recorded, which is not
-passed to Hydra. Everything else is refused, including two kinds of keys in the groups: trust in a repository's code,
-and OpenVINO properties with a file or folder to write. The user can pass both on the command line.
+`override hydra/launcher`; values in the groups; `hydra.sweeper.params`; settings in `hydra.launcher` that are numeric
+or that the launcher allows; `exclude`, combinations to exclude from the sweep; and `frozen`, the run that
+`hforch freeze` recorded, which is not passed to Hydra. Everything else is rejected, including two kinds of keys in the
+groups: trust_remote_code, and OpenVINO properties that name a file or directory to write. Users can pass both on the
+command line.
 """
 
 from __future__ import annotations
@@ -32,11 +33,11 @@ ENTRIES_BEFORE = 2  # in the generated defaults list: the base config and _self_
 
 @contextmanager
 def opened(recipe: Path | None, config_dirs: ConfigDirs, overrides: Sequence[str] = ()) -> Iterator[ConfigDirs]:
-    """Yield the search path with a recipe as the primary config, based on the given one; unchanged without a recipe.
+    """Yield the search path with a recipe as the primary config, based on the previous one; unchanged without a recipe.
 
     Args:
-        overrides: the overrides applied to the recipe; if they choose an option of a group, the recipe's values in
-            that group, written for another option, are dropped.
+        overrides: the overrides applied to the recipe; if one selects an option of a group, the recipe's values in
+            that group are dropped, since they belong to another option.
 
     Raises:
         ConfigError: the recipe is invalid.
@@ -65,7 +66,7 @@ def opened(recipe: Path | None, config_dirs: ConfigDirs, overrides: Sequence[str
 
 
 def _replaced(data: dict[str, Any], overrides: Sequence[str]) -> Iterator[str]:
-    """Remove the recipe's values in groups whose option an override chooses; yield a note for each."""
+    """Remove the recipe's values in groups whose option an override selects; yield a note for each group."""
     for text in overrides:
         group, sign, option = text.lstrip("+").partition("=")
         if sign and group in groups() and not option.lstrip().startswith("{") and (values := data.pop(group, None)):
@@ -92,7 +93,7 @@ def read_recipe(file: Path, config_dirs: ConfigDirs) -> dict[str, Any]:
     """Return the data of a recipe file.
 
     Raises:
-        ConfigError: with all errors and their lines.
+        ConfigError: the recipe is invalid; contains all errors and their lines.
     """
     shown = config_dirs.show(file.resolve())
     with _as_mistakes(shown):
@@ -104,7 +105,7 @@ def read_recipe(file: Path, config_dirs: ConfigDirs) -> dict[str, Any]:
 
 @contextmanager
 def _as_mistakes(shown: str) -> Iterator[None]:
-    """Convert exceptions raised while reading YAML to errors of the recipe."""
+    """Convert exceptions raised while reading YAML to errors in the recipe."""
     from hforch.config.diagnose.library_errors import REFUSALS, explain
 
     try:

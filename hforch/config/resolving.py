@@ -1,4 +1,4 @@
-"""Convert OmegaConf containers to plain ones, with interpolations resolved; one that cannot be resolved is an error."""
+"""Convert OmegaConf containers to plain ones, with interpolations resolved."""
 
 from __future__ import annotations
 
@@ -26,10 +26,10 @@ def resolve(cfg: DictConfig, choices: Mapping[str, str]) -> tuple[dict[str, Any]
 
     Args:
         cfg: the composed configuration.
-        choices: the chosen option of each group, for messages.
+        choices: the selected option of each group, for messages.
 
     Returns:
-        the tree; an error for each value that is missing or cannot be resolved (None in the tree); and the
+        The tree, with None for values that are missing or cannot be resolved; an error for each of these; and the
         interpolations that read the environment.
     """
     watch_environment()
@@ -93,7 +93,7 @@ def _container(node: Any) -> Any:
 
 
 def _leaves(parent: Any, path: tuple[Any, ...]) -> Iterator[tuple[tuple[Any, ...], tuple[Any, Any]]]:
-    """Yield the path of every scalar, interpolation and `???` below, with its (parent, key)."""
+    """Yield the path and the (parent, key) of every scalar, interpolation and `???` in a node."""
     key = path[-1]
     node = node_of(parent, key)
     special = node is None or is_special(node)
@@ -116,7 +116,7 @@ def _leaf_mistake(path: tuple[Any, ...], where: tuple[Any, Any], choices: Mappin
     if is_missing(node):
         group = str(path[0])
         choice = f"{group}={choices[group]}" if group in choices else "the configuration"
-        return Mistake(dotted, f"{choice} needs {dotted}", hint=f"add {dotted}={EXAMPLES.get(dotted, 'VALUE')}")
+        return Mistake(dotted, f"required by {choice}", hint=f"add {dotted}={EXAMPLES.get(dotted, 'VALUE')}")
     if not is_interpolation(node):
         return None
     text = text_of(parent, key)

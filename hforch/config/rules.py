@@ -1,4 +1,4 @@
-"""Rules between the keys of a job that types cannot express. Pure functions of plain values."""
+"""Rules about combinations of keys, which types cannot express. Pure functions of plain values."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ Tree = Mapping[str, Any]
 
 @dataclass(frozen=True)
 class Rule:
-    """A check and the groups that it reads; it runs only if none of these groups has an error."""
+    """A check and the groups that it reads; the check runs only if none of these groups has an error."""
 
     groups: frozenset[str]
     check: Callable[[Tree], Iterator[Mistake]]
@@ -60,9 +60,7 @@ def device_is_named_once(tree: Tree) -> Iterator[Mistake]:
             else "use device.name instead, such as GPU.1",
         )
     elif kind == "auto" and index is not None:
-        yield Mistake(
-            "device.index", "device=auto leaves the choice of the device to the library", hint="use device=gpu"
-        )
+        yield Mistake("device.index", "device=auto lets the library choose the device", hint="use device=gpu")
     if kind == "openvino" and name is None:
         yield Mistake("device.name", "device=openvino needs a device name", hint="set one, such as device.name=GPU.1")
     if kind != "openvino" and name is not None:
@@ -82,7 +80,7 @@ for other in ("backend", "device", "generation"):
     rule("backend", other)(partial(backend_rules, other))
 
 
-def backend_takes_values(group: str, tree: Tree) -> Iterator[Mistake]:
+def values_are_supported(group: str, tree: Tree) -> Iterator[Mistake]:
     for path, values, problem, hint in BACKENDS[tree["backend"]["name"]].refuses:
         of, _, key = path.partition(".")
         if of == group and (value := tree[group][key]) in values:
@@ -90,7 +88,7 @@ def backend_takes_values(group: str, tree: Tree) -> Iterator[Mistake]:
 
 
 for refused in sorted({one.path.partition(".")[0] for backend in BACKENDS.values() for one in backend.refuses}):
-    rule("backend", refused)(partial(backend_takes_values, refused))
+    rule("backend", refused)(partial(values_are_supported, refused))
 
 
 # ---------------------------------------------------------------- generation
@@ -161,8 +159,16 @@ def json_schema_is_valid(tree: Tree) -> Iterator[Mistake]:
             yield Mistake("generation.json_schema", str(error))
     excluded = {
         "num_beams": ((generation["num_beams"] or 1) > 1, "beam search does not support a JSON schema", "1"),
-        "ignore_eos": (generation["ignore_eos"], "an answer with a JSON schema must be able to end", "false"),
-        "min_new_tokens": (generation["min_new_tokens"], "an answer with a JSON schema may be shorter", "null"),
+        "ignore_eos": (
+            generation["ignore_eos"],
+            "an answer constrained by a JSON schema must be able to end with EOS",
+            "false",
+        ),
+        "min_new_tokens": (
+            generation["min_new_tokens"],
+            "an answer constrained by a JSON schema must be able to end before min_new_tokens",
+            "null",
+        ),
     }
     for key, (is_set, problem, instead) in excluded.items():
         if is_set:
@@ -180,8 +186,8 @@ def group_size_needs_int4(tree: Tree) -> Iterator[Mistake]:
             if precision[key] is not None:
                 yield Mistake(
                     f"precision.{key}",
-                    f"requires precision.name=int4; precision.name is {precision['name']}",
-                    hint=f"use an option: precision={precision['name']} or precision=int4",
+                    f"requires precision=int4; precision.name is {precision['name']}",
+                    hint=f"do not set precision.name directly; use precision={precision['name']} or precision=int4",
                 )
     elif size is not None and size != -1 and size < 1:
         yield Mistake("precision.group_size", f"must be -1 (one scale per channel) or at least 1; got {size}")
@@ -260,8 +266,14 @@ def inputs_have_prompt_columns(tree: Tree) -> Iterator[Mistake]:
         if lacking:
             yield Mistake(
                 f"inputs.items.{number}",
-                f"lacks {', '.join(lacking)}, which the prompt uses; it has: {', '.join(map(str, item)) or 'nothing'}",
+                _missing(lacking, ", which the prompt uses", item),
             )
+
+
+def _missing(names: list[str], why: str, item: Mapping[str, Any]) -> str:
+    columns = "column" if len(names) == 1 else "columns"
+    wanted = ", ".join(f"'{name}'" for name in names)
+    return f"missing {columns} {wanted}{why}; available: {', '.join(map(str, item)) or 'none'}"
 
 
 def _raw_columns(column: str | None, items: Any) -> Iterator[Mistake]:
@@ -269,8 +281,7 @@ def _raw_columns(column: str | None, items: Any) -> Iterator[Mistake]:
         if isinstance(item, str):
             continue
         if column is not None and column not in item:
-            has = ", ".join(map(str, item)) or "nothing"
-            yield Mistake(f"inputs.items.{number}", f"lacks {column}, the prompt.column; it has: {has}")
+            yield Mistake(f"inputs.items.{number}", _missing([column], " (prompt.column)", item))
         elif column is None and len(item) != 1:
             yield Mistake(
                 f"inputs.items.{number}",

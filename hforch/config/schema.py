@@ -1,4 +1,4 @@
-"""The types that validate a configuration: one class per config group, one field per key, no defaults.
+"""Types that validate a configuration: one class per config group, one field per key, no defaults.
 
 Defaults are only in conf/, so every field is required. A group whose options have different keys (the source of the
 weights, the kind of prompt) is a discriminated union. Each group, or each key where keys differ, is annotated with what
@@ -76,7 +76,7 @@ Prompt = Annotated[TemplatePrompt | ChatPrompt | RawPrompt, Field(discriminator=
 
 
 class Generation(ConfigPart):
-    """Token selection, with the names of transformers' GenerationConfig. None: not applied."""
+    """Decoding settings, named as in transformers' GenerationConfig. None: the setting is not applied."""
 
     from_checkpoint: bool
     do_sample: bool | None
@@ -136,8 +136,8 @@ class BaselineScoring(ConfigPart):
     """Divergence of the next-token distributions from those of the baseline, on the baseline's answers.
 
     Attributes:
-        of: AXIS=VALUE,... as in `hforch compare --baseline`; null: the most precise job.
-        top_k: the number of tokens per position whose log-probabilities are stored; the others count as one.
+        of: SETTING=VALUE,... as in `hforch compare --baseline`; null: the most precise job.
+        top_k: the number of tokens per position whose log-probabilities are stored; all others are combined into one.
     """
 
     of: NonEmpty | None
@@ -163,7 +163,7 @@ class TextScoring(ConfigPart):
 
 
 class Scoring(ConfigPart):
-    """Scoring with the loaded model after the answers.
+    """Scoring with the loaded model, after generation.
 
     Attributes:
         chunk: the number of tokens per forward pass; earlier ones are in the KV cache.

@@ -1,7 +1,7 @@
 """Shorthands for an option of a group with values, such as `device=cuda:1` for `device=gpu device.index=1`.
 
 A shorthand is allowed wherever an option's name is: on the command line, in a sweep, a defaults list or a recipe. The
-config repository (`hydra_adapter/repository.py`) loads it as the option that it means, with the values set. An option
+config repository (`hydra_adapter/repository.py`) loads the option that it means, with the values set. An option
 file of the same name takes precedence.
 """
 
@@ -31,12 +31,12 @@ class Meaning:
 
 @dataclass(frozen=True)
 class Shorthand:
-    """A form of short names for options of a group.
+    """A pattern of short names for options of a group.
 
     Attributes:
         pattern: matches the full name.
         means: returns the meaning of a name.
-        library: the library that uses this form for devices; None for a form defined by hforch.
+        library: the library that uses these names for devices; None for names defined by hforch.
     """
 
     group: str
@@ -49,8 +49,8 @@ def _gpu(found: re.Match[str]) -> Meaning:
     return Meaning("gpu", {"index": int(found["index"] or 0)})
 
 
-NUMBERS = {"openvino": "OpenVINO runs on Intel GPUs and numbers them on its own"}
-"""By library: a note on its GPU numbers, for users of another library's device names."""
+NUMBERS = {"openvino": "OpenVINO runs on Intel GPUs and uses its own GPU numbering"}
+"""A note on the GPU numbering of each library, for users of another library's device names."""
 SHORTHANDS = (
     Shorthand(
         "device",
@@ -61,7 +61,7 @@ SHORTHANDS = (
     Shorthand("device", re.compile(rf"(gpu:)?(?P<index>{INDEX})"), _gpu),
     Shorthand("device", re.compile(r"-1|cpu:0"), lambda found: Meaning("cpu", {})),
 )
-EXAMPLES = {"device": "a GPU number (cuda:1, xpu:1, gpu:1 or 1)"}
+EXAMPLES = {"device": "a GPU index, such as cuda:1, xpu:1, gpu:1 or 1"}
 
 
 def has_any(group: str) -> bool:
@@ -82,7 +82,7 @@ def meaning(group: str, name: str) -> Meaning | None:
 
 def allowed(group: str, options: list[str]) -> str:
     """Return the options of a group and its shorthands, for messages."""
-    return ", ".join([*options, *filter(None, [EXAMPLES.get(group)])])
+    return ", ".join([*options, *filter(None, [hint(group)])])
 
 
 def hint(group: str) -> str | None:

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from omegaconf import DictConfig
 
 MOST_JOBS = 10_000
-"""The default limit for the jobs of a sweep; each takes about 20 ms to compose, and a directory."""
+"""The default maximum number of jobs of a sweep. Composing a job takes about 20 ms, and each job has a directory."""
 MOST_ALLOWED = 10**7
 
 
@@ -35,9 +35,9 @@ class Plan:
 
     Attributes:
         jobs: all jobs.
-        multirun: whether they are a sweep, possibly of one job.
-        numbers: the numbers of the jobs; in a sweep those of Hydra.
-        whole: whether all jobs of a sweep are known; False if the sweeper is a plugin, which decides what runs.
+        multirun: whether the jobs are a sweep, possibly of one job.
+        numbers: the numbers of the jobs; in a sweep, Hydra's job numbers.
+        whole: whether all jobs of a sweep are known; False if a plugin is the sweeper and decides which jobs run.
         left_out: the overrides of the jobs that the recipe excludes.
     """
 
@@ -49,10 +49,10 @@ class Plan:
 
 
 def diagnose_all(overrides: Sequence[str], config_dirs: ConfigDirs) -> None:
-    """Check that a configuration can be composed, without validating it: enough to print it.
+    """Check that a configuration can be composed, without validating it, which suffices for printing it.
 
     Raises:
-        ConfigError: with all errors.
+        ConfigError: it cannot be composed; contains all errors.
     """
     with hydra_settings():
         loader = config_dirs.loader()
@@ -71,7 +71,7 @@ def plan(overrides: Sequence[str], config_dirs: ConfigDirs, multirun: bool, most
         most: the maximum number of jobs of a sweep.
 
     Raises:
-        ConfigError: with the errors of all jobs, without duplicates.
+        ConfigError: there are errors; contains those of all jobs, without duplicates.
     """
     with hydra_settings():
         loader = config_dirs.loader()
@@ -80,7 +80,7 @@ def plan(overrides: Sequence[str], config_dirs: ConfigDirs, multirun: bool, most
         base = diagnose(fixed, config_dirs, loader)
         if base.cfg is None:
             raise ConfigError([*mistakes, *base.mistakes])
-        _refuse_hydra_mistakes(base, config_dirs, mistakes)
+        _check_hydra_settings(base, config_dirs, mistakes)
         mode = getattr(base.cfg.hydra.mode, "name", None)
         if not multirun and mode != "MULTIRUN":
             _, sweeps = without_sweeps(typed)
@@ -95,11 +95,11 @@ def plan(overrides: Sequence[str], config_dirs: ConfigDirs, multirun: bool, most
         return Plan(tuple(composed.values()), True, tuple(composed), whole, labels)
 
 
-def _refuse_hydra_mistakes(base: Diagnosis, config_dirs: ConfigDirs, mistakes: Sequence[Mistake]) -> None:
+def _check_hydra_settings(base: Diagnosis, config_dirs: ConfigDirs, mistakes: Sequence[Mistake]) -> None:
     """Validate Hydra's own settings.
 
     Raises:
-        ConfigError: one of them is invalid; contains all other errors too.
+        ConfigError: a setting is invalid; contains all other errors too.
     """
     assert base.cfg is not None
     sources = Sources(config_dirs, base.kept)
@@ -110,7 +110,7 @@ def _refuse_hydra_mistakes(base: Diagnosis, config_dirs: ConfigDirs, mistakes: S
         judge(base, config_dirs, mistakes)
     except ConfigError as error:
         found += [one for one in error.mistakes if one.path not in {told.path for told in found}]
-    except (OmegaConfBaseException, AttributeError, TypeError):  # it needs the invalid settings
+    except (OmegaConfBaseException, AttributeError, TypeError):  # validation needs the invalid settings
         found += [*mistakes, *base.mistakes]
     raise ConfigError(sorted(found, key=lambda mistake: mistake.path))
 
@@ -139,15 +139,15 @@ def _label(job: Sequence[ParsedOverride]) -> str:
 def _judge_all(
     jobs: Sequence[Sequence[ParsedOverride]], config_dirs: ConfigDirs, loader: Any, mistakes: Sequence[Mistake]
 ) -> tuple[dict[int, Composed], list[int]]:
-    """Compose and validate the jobs, first the few that contain every value once.
+    """Compose and validate the jobs, starting with a few jobs that together cover every value.
 
-    After an error, jobs with only values that have been checked are skipped: they have the same errors.
+    After an error, jobs that contain only values already checked are skipped, since they have the same errors.
 
     Returns:
-        the jobs by number, and the numbers of the excluded jobs.
+        The jobs by number, and the numbers of the excluded jobs.
 
     Raises:
-        ConfigError: with the errors of all jobs, or because all jobs are excluded.
+        ConfigError: a job is invalid (contains the errors of all jobs), or all jobs are excluded.
     """
     composed: dict[int, Composed] = {}
     left_out: list[int] = []
@@ -195,7 +195,7 @@ def _jobs(
     mistakes: list[Mistake],
     most: int,
 ) -> list[list[ParsedOverride]]:
-    """Return the overrides of each job as Hydra's basic sweeper splits them; jobs of other sweepers are unknown."""
+    """Return the overrides of each job as split by Hydra's basic sweeper; other sweepers: one job without sweeps."""
     assert base.cfg is not None
     sweeper = base.cfg.hydra.sweeper
     if sweeper.get("_target_") != BASIC_SWEEPER:
@@ -208,9 +208,9 @@ def _jobs(
     hydra = [one for one in typed if one.parsed.is_hydra_override()]
     task = [*swept, *(one for one in typed if not one.parsed.is_hydra_override())]
     origin = {one.parsed.get_key_element(): one.where for one in task}
-    _refuse_too_many(task, loader, mistakes, most)
+    _check_number(task, loader, mistakes, most)
     bad = [mistake for one in (*hydra, *task) if (mistake := _sweep_mistake(one))]
-    bad += _lost_in_a_sweep(task)
+    bad += _dropped_by_sweeper(task)
     mistakes.extend(bad)
     wrong = {mistake.where for mistake in bad}
     hydra = [one for one in hydra if one.where not in wrong]
@@ -223,17 +223,17 @@ def _jobs(
 
 
 def _unescaped(text: str) -> str:
-    """Return an override as users write it: Hydra's sweeper escapes the colon of `device=cuda:1` needlessly."""
+    """Return an override without the needless escape that Hydra's sweeper adds to the colon of `device=cuda:1`."""
     group, _, value = text.partition("=")
     plain = value.replace("\\:", ":")
     return f"{group}={plain}" if meaning(group.lstrip("+"), plain) else text
 
 
-def _refuse_too_many(task: Sequence[ParsedOverride], loader: Any, mistakes: Sequence[Mistake], most: int) -> None:
-    """Count the jobs before they are created: `range(0,1e9)` has a billion.
+def _check_number(task: Sequence[ParsedOverride], loader: Any, mistakes: Sequence[Mistake], most: int) -> None:
+    """Check the number of jobs before they are created, since `range(0,1e9)` has a billion.
 
     Raises:
-        ConfigError: there are more than the limit.
+        ConfigError: there are more than `most` jobs.
     """
     sizes = {one.where: size for one in task if (size := size_of_sweep(one.parsed, loader)) is not None}
     number = math.prod(sizes.values())
@@ -241,20 +241,20 @@ def _refuse_too_many(task: Sequence[ParsedOverride], loader: Any, mistakes: Sequ
         return
     several = [where for where, size in sizes.items() if size > 1]
     many = f"{number:,.0f}" if math.isfinite(number) else "infinitely many"
-    hint = f"sweep over less, or set --max-jobs {number:.0f}" if number < MOST_ALLOWED else "sweep over less"
+    hint = f"reduce the sweep, or set --max-jobs {number:.0f}" if number < MOST_ALLOWED else "reduce the sweep"
     problem = f"the sweep has {many} jobs; at most {most:,} are allowed"
     raise ConfigError([*mistakes, Mistake("", problem, " ".join(several), hint)])
 
 
-def _lost_in_a_sweep(task: Sequence[ParsedOverride]) -> list[Mistake]:
-    """Find overrides that Hydra's sweeper would silently drop, as the first in `inputs=file inputs={path: x}`.
+def _dropped_by_sweeper(task: Sequence[ParsedOverride]) -> list[Mistake]:
+    """Find overrides that Hydra's sweeper would silently drop, such as the first in `inputs=file inputs={path: x}`.
 
-    It uses only the last override of each key.
+    The sweeper uses only the last override of each key.
     """
     last = {one.parsed.get_key_element(): one for one in task}
     hint = "write the mapping key by key: group.key=value"
     return [
-        Mistake(one.key, f"would be lost in a sweep: {other.where} replaces it", one.where, hint)
+        Mistake(one.key, f"would be dropped in a sweep: {other.where} replaces it", one.where, hint)
         for one in task
         if (other := last[one.parsed.get_key_element()]) is not one
         and (other.is_group != one.is_group or _is_mapping(one))

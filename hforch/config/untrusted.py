@@ -23,10 +23,10 @@ CHOSEN_ANEW = ("hydra.run.dir=", "hydra.sweep.dir=")
 
 
 def has_only_references(text: str, read_twice: bool = False) -> bool:
-    """Return whether each `${` in a string starts a plain reference into the groups, or an oc.select of one.
+    """Return whether each `${` in a string starts a plain reference to a key of a group, or an oc.select of one.
 
     Args:
-        read_twice: check escaped ones too, as for the values of a sweep, which are parsed twice.
+        read_twice: whether to check escaped ones too, because the values of a sweep are parsed twice.
     """
     names = "|".join(groups())
     plain = rf"\$\{{\s*(\.+\w+|({names}))(\.\w+)*\s*\}}"
@@ -39,7 +39,7 @@ def has_only_references(text: str, read_twice: bool = False) -> bool:
 
 
 def unsafe_overrides(overrides: Sequence[str]) -> Iterator[tuple[str, str]]:
-    """Yield the overrides of a record that are more than data, each with what it does."""
+    """Yield the overrides of a record that can run code or write files, each with what it does."""
     chosen = [match["option"] for text in overrides if (match := LAUNCHER_OPTION.fullmatch(text))]
     launcher = launcher_named(chosen[-1] if chosen else None)
     for text in overrides:
@@ -55,6 +55,6 @@ def unsafe_overrides(overrides: Sequence[str]) -> Iterator[tuple[str, str]]:
         elif TRUST in text and not re.fullmatch(rf"\+*model\.{TRUST}=false", text):
             yield text, "trusts the code in a model repository"
         elif group == "ov_config" and NAMES_A_FILE.search(text.removeprefix("ov_config=").upper()):
-            yield text, "passes file or folder paths to OpenVINO"
+            yield text, "passes file or directory paths to OpenVINO"
         elif not has_only_references(text, read_twice=True) or re.search(r"\$(?!\{)", text):
             yield text, "reads more than configuration values"

@@ -34,7 +34,7 @@ def mistakes_in(tree: Mapping[str, Any], leave_out: Collection[str] = ()) -> lis
         leave_out: groups and dotted paths that already have an error, such as an unknown option or a value that
             cannot be resolved; errors in them are not reported.
     """
-    found = [mistake for mistake in _shape(tree) if not _lies_in(mistake.path, leave_out)]
+    found = [mistake for mistake in _shape(tree) if not _is_below(mistake.path, leave_out)]
     unsound = {path.partition(".")[0] for path in (*leave_out, *(mistake.path for mistake in found))}
     for rule in RULES:
         if not rule.groups & unsound:
@@ -42,7 +42,7 @@ def mistakes_in(tree: Mapping[str, Any], leave_out: Collection[str] = ()) -> lis
     return sorted(found, key=lambda mistake: mistake.path)
 
 
-def _lies_in(path: str, places: Collection[str]) -> bool:
+def _is_below(path: str, places: Collection[str]) -> bool:
     return any(path == place or path.startswith(f"{place}.") for place in places)
 
 

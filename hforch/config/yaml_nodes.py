@@ -27,7 +27,7 @@ class Found:
 
     Attributes:
         line: the line number, from 1.
-        depth: the number of requested segments that were found.
+        depth: the number of segments of the path that were found.
         text: the scalar there; None for a list or a mapping.
     """
 
@@ -91,7 +91,7 @@ def root(file: Path) -> yaml.Node | None:
 
 
 def find(file: Path, segments: Segments) -> Found:
-    """Return the deepest place along a path that the file contains."""
+    """Return the deepest place on a path that exists in the file."""
     node = root(file)
     found = Found(1, 0, node.value if isinstance(node, yaml.ScalarNode) else None)
     for depth, segment in enumerate(segments, start=1):
@@ -104,7 +104,7 @@ def find(file: Path, segments: Segments) -> Found:
 
 
 def _child(node: yaml.Node | None, segment: str) -> tuple[int, yaml.Node] | None:
-    """Return the line of a child (in a mapping, of its key) and the child, or None."""
+    """Return the line of a child (for a mapping, the line of its key) and the child, or None."""
     if isinstance(node, yaml.MappingNode):
         for key, value in node.value:
             if key.value == segment:

@@ -16,7 +16,7 @@ SAMPLING = ("temperature", "top_k", "top_p", "min_p", "typical_p")
 
 
 def split(arguments: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Split call arguments into those of generation and the others; those in `pipeline_kwargs` are included.
+    """Split call arguments, including those in `pipeline_kwargs`, into generation settings and others.
 
     Raises:
         UnknownArgument: a name is unknown, or a value is invalid.
@@ -40,7 +40,7 @@ def split(arguments: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]
 
 
 def fields_of(others: Mapping[str, Any]) -> dict[str, Any]:
-    """Return arguments that do not belong to generation as fields of HforchLLM.
+    """Return call arguments other than generation settings as fields of HforchLLM.
 
     Raises:
         UnknownArgument: a stop sequence is empty or not a string.
@@ -72,8 +72,8 @@ def merge(generation: Generation, changes: Mapping[str, Any]) -> Generation:
     try:
         return Generation.model_validate({**generation.model_dump(), **changed})
     except ValidationError as error:
-        problems = [f"{'.'.join(map(str, e['loc'][:1]))}={e['input']!r}: {e['msg']}." for e in error.errors()]
-        raise UnknownArgument(" ".join(problems)) from error
+        problems = [f"{'.'.join(map(str, e['loc'][:1]))}={e['input']!r}: {e['msg']}" for e in error.errors()]
+        raise UnknownArgument("; ".join(problems)) from error
 
 
 def stops_of(stop: object) -> tuple[str, ...]:
@@ -84,7 +84,7 @@ def stops_of(stop: object) -> tuple[str, ...]:
     """
     stops = (stop,) if isinstance(stop, str) else tuple(stop) if isinstance(stop, Iterable) else (stop,)
     if wrong := [each for each in stops if not isinstance(each, str) or not each]:
-        raise UnknownArgument(f"stop={wrong[0]!r}: a stop sequence must be a non-empty string.")
+        raise UnknownArgument(f"stop={wrong[0]!r}: a stop sequence must be a non-empty string")
     return stops
 
 
@@ -92,10 +92,10 @@ def _check_others(others: Mapping[str, Any]) -> None:
     """Check values that pydantic does not validate."""
     size, seed = others.get("batch_size", 1), others.get("seed")
     if not isinstance(size, int) or isinstance(size, bool) or size < 1:
-        raise UnknownArgument(f"batch_size={size!r}: must be an integer of at least 1.")
+        raise UnknownArgument(f"batch_size={size!r}: must be an integer of at least 1")
     if seed is not None and (not isinstance(seed, int) or isinstance(seed, bool) or not 0 <= seed < 2**63):
         raise UnknownArgument(
-            f"seed={seed!r}: must be an integer of at least 0, or None for a new random seed per call."
+            f"seed={seed!r}: must be an integer of at least 0, or None for a new random seed per call"
         )
 
 

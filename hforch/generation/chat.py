@@ -47,7 +47,9 @@ def as_messages(messages: Sequence[BaseMessage]) -> list[dict[str, str]]:
 def apply_chat_template(
     tokenizer: Any, messages: Sequence[Mapping[str, str]], kwargs: Mapping[str, Any]
 ) -> RenderedChat:
-    """Render messages as a prompt; the model continues a last message of the assistant.
+    """Render messages ({role, content}) as a prompt.
+
+    If the last message is from the assistant, the model continues it.
 
     Raises:
         PromptError: the model has no chat template, or the template rejects the messages.

@@ -29,7 +29,9 @@ MARK = "HFORCH_LEFT_OPEN "  # marks the end of the last message during rendering
 
 
 def render(template: str, messages: Sequence[Mapping[str, str]], variables: Mapping[str, Any]) -> RenderedChat:
-    """Render messages ({role, content}) as a prompt; the model continues a last message of the assistant.
+    """Render messages ({role, content}) as a prompt.
+
+    If the last message is from the assistant, the model continues it.
 
     Args:
         template: the chat template, in Jinja.
@@ -39,10 +41,10 @@ def render(template: str, messages: Sequence[Mapping[str, str]], variables: Mapp
         PromptError: the template rejects the messages, fails, or exceeds the time or memory limit.
     """
     continues = bool(messages) and messages[-1]["role"] == "assistant"
-    told = [dict(message) for message in messages]
+    copies = [dict(message) for message in messages]
     if continues:
-        told[-1]["content"] += MARK
-    given = {"tools": None, "documents": None, **variables, "messages": told, "add_generation_prompt": not continues}
+        copies[-1]["content"] += MARK
+    given = {"tools": None, "documents": None, **variables, "messages": copies, "add_generation_prompt": not continues}
     text = _process.render(template, given)
     return RenderedChat(_left_open(text, messages[-1]["content"]) if continues else text)
 
@@ -64,7 +66,7 @@ def _left_open(text: str, content: str) -> str:
 
 
 class TemplateProcess:
-    """The process that renders templates; it is started on first use, and again after it has ended."""
+    """A handle of the process that renders templates, which starts on first use and again after it has ended."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -79,12 +81,12 @@ class TemplateProcess:
             raise refusal(error) from error
         with self._lock:
             if self._timeouts[template] >= PATIENCE:  # otherwise each of thousands of prompts would time out
-                raise failure(f"rendering took longer than {SECONDS:.0f} seconds {PATIENCE} times; no further attempts")
+                raise failure(f"rendering timed out {PATIENCE} times (after {SECONDS:.0f} s each); giving up")
             answer = self._ask(request) or self._ask(request)  # the process may have ended after its idle time
             if answer == TOO_LONG:
                 self._timeouts[template] += 1
         if answer is None:
-            raise failure("the rendering process ended immediately")
+            raise failure("the rendering process exited immediately")
         if "refused" in answer:
             raise refusal(answer["refused"])
         if "failed" in answer:

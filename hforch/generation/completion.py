@@ -1,4 +1,4 @@
-"""Turn the tokens of one answer, with their times, into text, and detect when the answer is finished."""
+"""Convert the tokens of an answer to text as they arrive, and detect when the answer is finished."""
 
 from __future__ import annotations
 
@@ -77,10 +77,10 @@ class Completion:
         vocabulary: decodes token ids.
         prompt_ids: token ids of the prompt; a stop sequence cannot start in it.
         stops: stop sequences; the text of a special token also matches that token.
-        `room`: maximum number of tokens of the answer.
+        max_tokens: maximum number of tokens of the answer.
         ignore_eos: continue after an EOS, which then counts as a token.
         on_text: called with each piece of text as soon as it is final.
-        token_limit: end the answer after this many tokens, although the model is prepared for `room`.
+        token_limit: end the answer after this many tokens, although the model is prepared for `max_tokens`.
     """
 
     def __init__(
@@ -88,7 +88,7 @@ class Completion:
         vocabulary: Vocabulary,
         prompt_ids: Sequence[int],
         stops: Sequence[str],
-        room: int,
+        max_tokens: int,
         ignore_eos: bool = False,
         on_text: Callable[[str], None] | None = None,
         token_limit: int | None = None,
@@ -97,12 +97,12 @@ class Completion:
         self.finish_reason: FinishReason | None = None
         self._vocabulary = vocabulary
         self._eos = frozenset() if ignore_eos else frozenset(vocabulary.eos)
-        self.room = room
-        self.limit = room if token_limit is None else min(room, token_limit)
+        self.max_tokens = max_tokens
+        self.limit = max_tokens if token_limit is None else min(max_tokens, token_limit)
         self._on_text = on_text
         self._ids: list[int] = []
         self._times: list[float] = []
-        # Text is only decoded token by token if stop sequences or a stream need it.
+        # Decode token by token only if stop sequences or a stream require it.
         self._follows = bool(stops) or on_text is not None
         self._detokenizer = Detokenizer(vocabulary.decode, vocabulary.special, prompt_ids) if self._follows else None
         self._finder = StopFinder(stops, vocabulary.special.values() if stops else ())
@@ -112,7 +112,7 @@ class Completion:
         self._starts: list[int] = []  # position in the text where each token starts
 
     def push(self, token: int, now: float) -> bool:
-        """Add the next token, which became known at `now` (seconds, perf_counter).
+        """Add the next token, received at `now` (seconds, perf_counter).
 
         Returns:
             True if the answer is finished; later tokens are ignored.
@@ -132,12 +132,12 @@ class Completion:
         return self.finish_reason is not None
 
     def finish(self) -> None:
-        """End the answer with reason `length` if it is unfinished, because the engine has stopped."""
+        """End an answer that is unfinished when the engine stops, with reason `length`."""
         if self.finish_reason is None:
             self._finish("length")
 
     def take(self, ids: Sequence[int]) -> None:
-        """Add a complete answer as one piece; its tokens have no times, as in beam search."""
+        """Add a complete answer, whose tokens have no times, as in beam search."""
         on_text, self._on_text = self._on_text, None
         for token in ids:
             if self.push(token, 0.0):
@@ -152,7 +152,7 @@ class Completion:
 
         Args:
             submitted_at: when the prompt was submitted, in seconds (perf_counter).
-            started: when the engine started to work on it.
+            started: when the engine started to process it.
             finished: when the final text was known.
         """
         timings = {"queue_ms": 1e3 * (started - submitted_at), "latency_ms": 1e3 * (finished - submitted_at)}
@@ -160,7 +160,9 @@ class Completion:
         kept = len(self._ids)
         tokens = self.output_tokens
         if not self._times:
-            absent["ttft_ms"] = absent["tpot_ms"] = "no times of single tokens (beam search returns all at the end)"
+            absent["ttft_ms"] = absent["tpot_ms"] = (
+                "no times of individual tokens (beam search returns all tokens at the end)"
+            )
         else:
             timings["ttft_ms"] = 1e3 * (self._times[0] - started)
             if tokens is None:

@@ -1,7 +1,7 @@
 """Decode token ids token by token, so that the joined pieces equal the text decoded as a whole.
 
-A token may be part of a character, and a tokenizer may decode a token differently at the start of a text. So each step
-decodes a few tokens before the new one as well, and text that ends inside a character waits for the rest.
+A token may be part of a character, and a tokenizer may decode a token differently at the start of a text. Each step
+therefore also decodes a few tokens before the new one, and text that ends inside a character waits for the rest.
 
 DecodeStream of the tokenizers library does not work for all tokenizers: after a prompt that ends inside a character it
 returns the prompt's text again, it fails if byte fallback changes text that it has already returned, and it cannot
@@ -17,7 +17,7 @@ Decode = Callable[[list[int]], str]
 
 INCOMPLETE = "\ufffd"
 CONTEXT = 6
-"""Number of prompt tokens that the first generated token is decoded with."""
+"""Number of prompt tokens that are decoded together with the first generated token."""
 
 
 class Detokenizer:

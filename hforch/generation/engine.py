@@ -1,7 +1,7 @@
 """The interface of an engine: a loaded model with one thread that runs it.
 
-The thread pushes text into unbounded queues. So it never waits for a reader, and a reader may submit another request
-to the same model in between. A `SerialEngine` processes one request after another; the engine in
+The thread pushes text into unbounded queues, so it never blocks on a slow reader, and a reader may submit another
+request to the same model while it reads. A `SerialEngine` processes one request after another; the engine in
 `backends/genai/engine.py` processes several at the same time.
 """
 
@@ -23,13 +23,14 @@ from hforch.generation.completion import Answer, Completion, Vocabulary
 from hforch.generation.request_queue import RequestQueue
 from hforch.machine import out_of_memory
 
+CONTEXT = "the model's context length"
 # Torch's random generator is global to the process, so only one model at a time may sample.
 SAMPLING = threading.Lock()
 
 
 @dataclass(frozen=True)
 class Work:
-    """The expected work of a model.
+    """The expected workload of a model.
 
     Attributes:
         rows: number of prompts in a full batch.
@@ -51,7 +52,8 @@ class FixedCache:
     Attributes:
         rows: number of rows of a batch, including padding rows.
         tokens: length of a row, prompt and answer together.
-        number: how often caches and compiled code were discarded before; earlier warm-up does not count after that.
+        number: how often caches and compiled code have been discarded; a new value means that earlier warm-up no longer
+            applies.
     """
 
     rows: int
@@ -77,8 +79,8 @@ class Request:
         on_text: called in the engine's thread with each piece of the answer; requires a single prompt.
         submitted_at: when the prompts were submitted, in seconds (perf_counter).
         cancelled: event that stops the work at the next token.
-        token_limit: maximum number of tokens per answer, in addition to those in `generation`. The model is still
-            prepared for the full length, for example with a KV cache of that size. For warm-up.
+        token_limit: maximum number of tokens per answer, for warm-up, in addition to the limits in `generation`. The
+            model is still prepared for the full length, for example with a KV cache of that size.
     """
 
     prompts: Sequence[str]
@@ -132,6 +134,8 @@ class Engine(ABC):
     def render(self, messages: Sequence[Mapping[str, str]], kwargs: Mapping[str, Any]) -> RenderedChat:
         """Render messages ({role, content}) as a prompt with the model's chat template.
 
+        If the last message is from the assistant, the model continues it.
+
         Raises:
             PromptError: the model has no chat template, or the template rejects the messages.
         """
@@ -145,10 +149,10 @@ class Engine(ABC):
         """Return the effective decoding settings for `generation`, for the record."""
 
     def expect(self, work: Work) -> dict[str, Any]:
-        """Prepare for the expected work of a job.
+        """Prepare for the expected workload of a job.
 
         Returns:
-            What was chosen for it, for the record; empty if there is nothing to choose.
+            The chosen settings, for the record; empty if there is nothing to choose.
         """
         return {}
 
@@ -176,21 +180,23 @@ class Engine(ABC):
         """Return the maximum number of tokens of an answer, from max_new_tokens, max_length and the context length.
 
         Args:
-            prompt_tokens: number of tokens of the prompt; None if unknown, then only max_new_tokens applies.
+            prompt_tokens: number of tokens of the prompt; if None (unknown), only max_new_tokens applies.
 
         Raises:
-            PromptError: the prompt is empty, leaves no space for an answer, or nothing limits the answer.
+            PromptError: the prompt is empty or leaves no space for an answer, or nothing limits the answer.
         """
         if prompt_tokens == 0:
             raise PromptError("the prompt is empty (0 tokens); pass some text")
         limits = [generation.max_new_tokens] if generation.max_new_tokens is not None else []
-        for name, total in (("generation.max_length", generation.max_length), ("context", self.context_length)):
+        for name, total in (("generation.max_length", generation.max_length), (CONTEXT, self.context_length)):
             if total is None or prompt_tokens is None:
                 continue
             if prompt_tokens >= total:
+                longer = f"more than {name} ({total})"
+                equal = f"as many as {name} allows, which leaves none for the answer"
                 raise PromptError(
-                    f"the prompt has {prompt_tokens} tokens and the {_say(name)} is {total}, which leaves none for the"
-                    f" answer; shorten the prompt{' or increase the limit' if name != 'context' else ''}"
+                    f"the prompt has {prompt_tokens} tokens, {longer if prompt_tokens > total else equal}; shorten it"
+                    f"{f' or increase {name}' if name != CONTEXT else ''}"
                 )
             limits.append(total - prompt_tokens)
         if not limits and prompt_tokens is None:
@@ -204,7 +210,8 @@ class Engine(ABC):
 class SerialEngine(Engine):
     """An engine that processes one request after another; the time a request waits in the queue is queue_ms.
 
-    A compiled OpenVINO model has one infer request, and torch's random generator is global.
+    Requests do not run concurrently, because a compiled OpenVINO model has one infer request and torch's random
+    generator is global.
     """
 
     def __init__(self, queue: RequestQueue | None = None) -> None:
@@ -250,10 +257,6 @@ class SerialEngine(Engine):
         with out_of_memory.translating(_smaller(len(completions)), self.drop_caches):
             self.generate(completions, request)
         return completions
-
-
-def _say(limit: str) -> str:
-    return "model's context length" if limit == "context" else limit
 
 
 def _smaller(rows: int) -> str:

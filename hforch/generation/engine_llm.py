@@ -1,4 +1,4 @@
-"""The LLM of engines that need no LangChain class of their own."""
+"""The LLM class for engines without a LangChain class of their own."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from hforch.generation.llm import HforchLLM
 
 
 class EngineLLM(HforchLLM):
-    """A LangChain LLM over an engine.
+    """A LangChain LLM that generates with an engine.
 
     Args:
         engine: the loaded model.

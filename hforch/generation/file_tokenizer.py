@@ -60,7 +60,9 @@ class FileTokenizer:
         return Vocabulary(self._decode, special, tuple(eos))
 
     def render(self, messages: Sequence[Mapping[str, str]], kwargs: Mapping[str, Any]) -> RenderedChat:
-        """Render messages ({role, content}) as a prompt; the model continues a last message of the assistant.
+        """Render messages ({role, content}) as a prompt.
+
+        If the last message is from the assistant, the model continues it.
 
         Raises:
             PromptError: the model has no chat template, or the template rejects the messages.

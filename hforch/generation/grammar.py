@@ -82,11 +82,11 @@ def unsupported(schema: Mapping[str, Any]) -> str | None:
 def _llguidance_lacks(schema: str) -> str | None:
     from llguidance import LLMatcher
 
-    wrong, told = LLMatcher.validate_grammar_with_warnings(_grammar(schema))
-    if not wrong:
+    is_invalid, warnings = LLMatcher.validate_grammar_with_warnings(_grammar(schema))
+    if not is_invalid:
         return None
-    said = " ".join(" ".join(told).split())
-    return f"the grammar engine cannot enforce this schema: {said.removesuffix('.')}"
+    message = " ".join(" ".join(warnings).split())
+    return f"the grammar engine cannot enforce this schema: {message.removesuffix('.')}"
 
 
 def _grammar(schema: str) -> str:

@@ -1,4 +1,4 @@
-"""HforchLLM, a LangChain BaseLLM over an Engine; it implements the guarantees of generation for all backends.
+"""HforchLLM, a LangChain BaseLLM that uses an Engine and implements the generation guarantees for all backends.
 
 `invoke`, `batch`, `stream` and their async forms call `_generate`, `_agenerate`, `_stream` and `_astream`, which submit
 requests to the engine's queue.
@@ -105,7 +105,7 @@ class HforchLLM(BaseLLM):
     def _for_call(self, prompts: list[str], kwargs: dict[str, Any]) -> tuple[HforchLLM, dict[str, Any]]:
         """Return a copy of this LLM with the settings of a call, and LangChain's own arguments.
 
-        LangChain's cache key depends on the LLM but not on arguments of a call.
+        The settings become part of the LLM, because LangChain's cache key ignores the arguments of a call.
         """
         rest = {name: kwargs[name] for name in LANGCHAIN_ARGUMENTS if name in kwargs}
         llm = self.with_arguments(**{name: value for name, value in kwargs.items() if name not in rest})
@@ -118,14 +118,14 @@ class HforchLLM(BaseLLM):
         return llm, rest
 
     def with_arguments(self, **arguments: Any) -> HforchLLM:
-        """Return a copy of this LLM with other settings, over the same loaded model.
+        """Return a copy of this LLM with other settings, which uses the same loaded model.
 
         Args:
             arguments: generation settings (max_new_tokens, temperature, ...), `stop`, `skip_prompt`, `seed`,
                 `batch_size`, `chat_template_kwargs`, or LangChain's `pipeline_kwargs`, a dict of these.
 
         Raises:
-            UnknownArgument: an unknown name or an invalid value.
+            UnknownArgument: a name is unknown, or a value is invalid.
         """
         if not arguments:
             return self
@@ -134,9 +134,10 @@ class HforchLLM(BaseLLM):
         return self.model_copy(update={"generation": merged, **fields_of(others)})
 
     def shortened(self, token_limit: int) -> HforchLLM:
-        """Return a copy whose answers have `token_limit` tokens, for warm-up; the model is prepared for full answers.
+        """Return a copy whose answers have `token_limit` tokens, for warm-up.
 
-        Stop sequences and EOS are ignored. An answer under a JSON Schema may be shorter, because it must end with EOS.
+        The model is still prepared for answers of full length. Stop sequences and EOS are ignored, except that EOS ends
+        an answer with a JSON Schema, which may therefore be shorter.
         """
         changes = {} if self.generation.json_schema else {"ignore_eos": True, "min_new_tokens": None}
         llm = self.model_copy(update={"generation": self.generation.model_copy(update=changes), "stop": ()})
@@ -157,7 +158,7 @@ class HforchLLM(BaseLLM):
         return RenderedPromptValue(text=rendered)
 
     def get_token_ids(self, text: str) -> list[int]:
-        """Return the token ids of a text by the model's tokenizer; LangChain's default downloads GPT-2's."""
+        """Return the token ids of a text from the model's tokenizer; LangChain's default would use GPT-2's."""
         return self._engine.encode(text)
 
     def generate_prompt(

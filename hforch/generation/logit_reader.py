@@ -1,7 +1,7 @@
 """Compute the logits of given token sequences with a loaded model (teacher forcing).
 
-The prompt is read first, then the text in chunks. So each chunk attends to earlier tokens through the KV cache, whose
-precision affects the logits. Only the logits of one chunk are in memory at a time.
+The prompt is read first, then the text in chunks, so that each chunk attends to earlier tokens through the KV cache,
+whose precision affects the logits. Only the logits of one chunk are in memory at a time.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ class LogitReader(Protocol):
         ...
 
     def close(self) -> None:
-        """Free the memory of the reader, which is unusable afterwards."""
+        """Free the memory of the reader, which cannot be used afterwards."""
         ...
 
 
@@ -58,7 +58,7 @@ def pieces(prompts: Sequence[Ids], texts: Sequence[Ids], chunk: int) -> Iterator
 
 
 class TorchLogitReader:
-    """A LogitReader of a transformers model.
+    """A LogitReader for a transformers model.
 
     Args:
         pad: token id for padding.
@@ -109,7 +109,7 @@ class TorchLogitReader:
 def is_recurrent(model: Any) -> bool:
     """Return whether a transformers model has layers with a recurrent state instead of keys and values.
 
-    With a state, such models compute several tokens in one pass differently than one by one, or not at all.
+    Given a state, such models cannot process several tokens in one pass, or get other results than token by token.
     """
     config = model.config.get_text_config() if hasattr(model.config, "get_text_config") else model.config
     kinds = {str(kind) for kind in getattr(config, "layer_types", None) or ()}
@@ -118,7 +118,7 @@ def is_recurrent(model: Any) -> bool:
 
 
 class OpenVINOLogitReader:
-    """A LogitReader of a stateful OpenVINO IR.
+    """A LogitReader for a stateful OpenVINO IR.
 
     Args:
         compiled: the compiled model; the reader creates its own infer request, because the engine's is bound to its
@@ -166,11 +166,11 @@ class OpenVINOLogitReader:
 
 
 def openvino_logit_reader(folder: Path, device: str, properties: dict[str, Any], pad: int) -> OpenVINOLogitReader:
-    """Return a reader of an IR compiled again with the same properties, if the engine does not expose its own."""
+    """Compile an IR again and return its reader, for an engine that does not expose its compiled model."""
     import openvino
 
     compiled = openvino.Core().compile_model(str(folder / "openvino_model.xml"), device, properties)
-    return OpenVINOLogitReader(compiled, pad, "openvino, over the same IR and properties")
+    return OpenVINOLogitReader(compiled, pad, "openvino, with the same IR and properties")
 
 
 def left_padded(rows: Sequence[Ids], pad: int) -> tuple[list[list[int]], list[list[int]]]:
@@ -185,7 +185,7 @@ def left_padded(rows: Sequence[Ids], pad: int) -> tuple[list[list[int]], list[li
 def right_padded(rows: Sequence[Ids], start: int, end: int, pad: int) -> tuple[list[list[int]], list[list[int]]]:
     """Return the tokens from `start` to `end` of each row, padded, and their attention mask.
 
-    Padding takes no position, so that a row cannot exceed the context length of the model.
+    Padding does not count as a position, so that a row cannot exceed the context length of the model.
     """
     cut = [row[start:end] for row in rows]
     return (

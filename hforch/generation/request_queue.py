@@ -1,4 +1,4 @@
-"""A thread that runs a model, and its queue of requests, processed in order of arrival."""
+"""A thread that runs a model, and its request queue, which is processed in order of arrival."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def closed_at_exit(one: Closable) -> None:
 
 
 class ThreadQueue(Generic[Item]):
-    """The queue of a thread. After its end it rejects items, so that no caller waits forever."""
+    """The queue of a thread. It rejects items once the thread has ended, so that no caller waits forever."""
 
     def __init__(self) -> None:
         self._items: queue.SimpleQueue[Item | None] = queue.SimpleQueue()
@@ -53,7 +53,7 @@ class ThreadQueue(Generic[Item]):
         if os.getpid() != self._process:  # before the lock, which may have been held during the fork
             raise GenerationError(
                 f"the model was loaded by process {self._process} and is unusable in this forked process"
-                f" ({os.getpid()}): load the model after the fork, or use threads, which share it"
+                f" ({os.getpid()}); load the model after the fork, or use threads, which share it"
             )
         with self._lock:
             if not self._is_open:

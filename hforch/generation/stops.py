@@ -6,7 +6,7 @@ from bisect import bisect_left
 from collections.abc import Collection, Sequence
 
 # Special tokens are invisible. In stop sequences, the text of a special token is replaced with a single character of
-# this private-use plane, which does not occur in text. So only the token itself matches, not a part of its text.
+# this private-use plane, which does not occur in text. This way, only the token itself matches, not a part of its text.
 SYMBOLS = 0x100000
 
 
@@ -61,10 +61,10 @@ class StopScanner:
 
 
 class StopFinder:
-    """A detector of the end of an answer's visible text: the start of the stop sequence that starts first.
+    """A finder for the end of an answer's visible text, which is the start of the earliest stop sequence.
 
-    If a stop sequence is complete while one that starts earlier is still incomplete, the next pieces decide. So the
-    result depends only on the text, not on how it is split into pieces.
+    If a stop sequence is complete while one that starts earlier is still incomplete, the next pieces decide, so
+    that the result depends only on the text, not on how it is split into pieces.
 
     Args:
         stops: stop sequences; the text of a special token matches both that token and the same visible text.

@@ -1,8 +1,8 @@
 """The process that renders chat templates, started by `generation/chat_templates.py`.
 
 A template is a program that comes with a model. Jinja's sandbox restricts what it can access, but does not prevent it
-from looping for hours or from producing a terabyte of text. So it runs in a process whose time and memory the operating
-system limits. Requests and responses are JSON, one per line.
+from looping for hours or from producing a terabyte of text. Templates therefore run in a process with time and memory
+limits set by the operating system. Requests and responses are JSON, one per line.
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ from datetime import datetime
 from functools import lru_cache
 from typing import Any, ClassVar
 
-SECONDS = 10.0  # time limit of one rendering, which usually takes a millisecond
-MEMORY = 1 << 30  # bytes of address space
-LONGEST = 50_000_000  # characters of a prompt
+SECONDS = 10.0  # time limit per prompt; rendering usually takes a millisecond
+MEMORY = 1 << 30  # limit of the address space, in bytes
+LONGEST = 50_000_000  # maximum number of characters of a prompt
 IDLE_S = 60.0  # the process ends after this time without a request
 
 
@@ -83,7 +83,7 @@ def compiled(template: str) -> Any:
 
 
 def _generation_blocks() -> type:
-    """Return a Jinja extension that renders the body of `{% generation %}`, which marks text of the assistant."""
+    """Return a Jinja extension that renders the body of `{% generation %}`, which marks assistant text."""
     from jinja2.ext import Extension
 
     class GenerationBlocks(Extension):

@@ -1,4 +1,4 @@
-"""A completion for answers that arrive as text, as from an endpoint that returns no token ids."""
+"""A completion for answers that arrive as text, such as from an endpoint that returns no token ids."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class TextCompletion(Completion):
         super().__init__(pieces, (), stops, most, on_text=on_text)
 
     def push_text(self, piece: str, now: float) -> bool:
-        """Add the next piece, which became known at `now` (seconds, perf_counter).
+        """Add the next piece, received at `now` (seconds, perf_counter).
 
         Returns:
             True if the answer is finished; later pieces are ignored.

@@ -1,1 +1,1 @@
-"""Adapters of Hydra's launchers: a module for each, named as its `hydra/launcher` option, which defines LAUNCHER."""
+"""Launcher adapters, one per module. Each module is named after its `hydra/launcher` option and defines LAUNCHER."""

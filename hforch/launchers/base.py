@@ -1,4 +1,4 @@
-"""The base class of launcher adapters: what hforch needs to know about a Hydra launcher."""
+"""The base class of launcher adapters, which describe Hydra launchers to hforch."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ NUMBER = re.compile(r"-?\d+(\.\d+)?")
 
 
 class Launcher:
-    """How a launcher runs the jobs of a sweep; this class itself has the defaults for launchers without an adapter.
+    """A description of how a launcher runs jobs; the base class has the defaults for launchers without an adapter.
 
     Attributes:
         class_name: the name of Hydra's launcher class, the last part of `_target_`.
-        run_by_hforch: whether hforch runs the jobs itself instead.
+        run_by_hforch: whether hforch runs the jobs itself, without calling the launcher.
         divides_threads: whether concurrent jobs share this machine's CPUs, so that each gets a part of the threads.
         keeps_processes: whether a process runs several jobs, so that a loaded model is worth keeping.
-        shares_files: whether its processes write to the sweep's directory on this machine while they run.
-        recipe_settings: the settings other than numbers that a recipe or record may set: key to regular expression.
+        shares_files: whether the processes write to the sweep's directory on this machine while they run.
+        recipe_settings: regular expressions, by key, for values other than numbers that a recipe or record may set.
     """
 
     class_name: ClassVar[str] = ""
@@ -29,7 +29,7 @@ class Launcher:
     recipe_settings: ClassVar[Mapping[str, str]] = {}
 
     def concurrent_jobs(self, settings: Mapping[str, Any], jobs: int) -> int | None:
-        """Return how many jobs run at the same time, or None if unknown.
+        """Return the number of jobs that run at the same time, or None if unknown.
 
         Args:
             settings: the launcher's settings, `hydra.launcher`.
@@ -38,7 +38,7 @@ class Launcher:
         return None
 
     def configure(self, launcher: Any) -> None:
-        """Configure the launcher's library, such as a function that each of its processes calls at startup.
+        """Configure the launcher's library, for example to call a function when each of its processes starts.
 
         Args:
             launcher: Hydra's launcher object, before `launch` is called.

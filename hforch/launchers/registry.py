@@ -1,4 +1,4 @@
-"""All launcher adapters: the modules of this package."""
+"""The registry of launcher adapters."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ def all_launchers() -> dict[str, Launcher]:
 
 
 def launcher_named(option: str | None) -> Launcher:
-    """Return the adapter for `hydra/launcher=OPTION`; without one, the defaults."""
+    """Return the adapter for `hydra/launcher=OPTION`, or the defaults if it has no adapter."""
     return all_launchers().get(str(option), Launcher())
 
 
 def launcher_of(target: object) -> Launcher:
-    """Return the adapter for a launcher class; without one, the defaults.
+    """Return the adapter for a launcher class, or the defaults if it has no adapter.
 
     Args:
         target: the qualified name of the class, `hydra.launcher._target_`.

@@ -1,1 +1,1 @@
-"""Load profiles, which decide when inputs are sent to the model: a module for each, which defines PROFILE."""
+"""Load profiles, which decide when inputs are sent to the model, one per module. Each module defines PROFILE."""

@@ -1,4 +1,4 @@
-"""The base class of load profiles: which inputs are sent to the model together, and when."""
+"""The base class of load profiles, which decide which inputs are sent to the model together, and when."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ class Batch:
     """Inputs that are processed together.
 
     Attributes:
-        repeat: the repetition, from 0.
-        index: the position in the plan, from 0.
+        repeat: the number of the repeat, from 0.
+        index: the position of the batch in the plan, from 0.
     """
 
     repeat: int
@@ -27,24 +27,24 @@ class Batch:
 
 
 class LoadProfile:
-    """How the inputs of a job are sent to the model in the measured phase."""
+    """A schedule by which the inputs of a job are sent to the model in the measured phase."""
 
     def plan(self, job: Job, inputs: Sequence[Input]) -> list[Batch]:
-        """Return all batches, for all repetitions.
+        """Return the batches of all repeats.
 
-        The plan must be deterministic: outputs depend on the inputs in a batch, and a resumed job runs the missing
-        batches of its plan.
+        The plan must be deterministic, because outputs depend on the inputs in a batch, and a resumed job runs the
+        missing batches of its plan.
         """
         raise NotImplementedError
 
     def run(self, batches: Sequence[Batch], answer: Callable[[Batch], Samples]) -> Generator[Samples, None, None]:
-        """Run batches, each at its time, and yield the samples of each finished batch.
+        """Run each batch at its scheduled time, and yield its samples when it is finished.
+
+        When the generator is closed, it starts no more batches and leaves no thread running.
 
         Args:
             batches: the remaining batches of the plan, in its order.
-            answer: runs a batch and returns its samples, including failed ones. Threads may call it at
-                the same time; the job's wall time is the time during which at least one batch was running.
-
-        When the generator is closed, it starts no more batches and leaves no thread running.
+            answer: runs a batch and returns its samples, including failed ones. Several threads may
+                call it at the same time; the job's wall time is the time during which at least one batch was running.
         """
         raise NotImplementedError

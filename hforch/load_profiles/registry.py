@@ -1,4 +1,4 @@
-"""All load profiles: the modules of this package. Jobs cannot select one, because there is only one so far."""
+"""The registry of load profiles. Jobs cannot select one, because only one exists."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""List torch's accelerators (CUDA, ROCm, XPU), their memory, and the reasons why one cannot be used.
+"""List torch's accelerators (CUDA, ROCm, XPU), their memory, and the reason why one cannot be used.
 
 Functions that measure (`peaks`, `reset_peaks`, `release`) neither import torch nor initialize a device; they use torch
 only if this process has already done so. Call the other functions only in a process that will load the model, never in
@@ -28,9 +28,9 @@ MEASURES = ("is_initialized", "device_count", "max_memory_allocated", "max_memor
 """Functions of torch's device modules that are needed to measure memory."""
 
 HINTS = {
-    "busy or unavailable": "another process may use it exclusively ({tool} shows compute mode and processes)",
+    "busy or unavailable": "another process may be using it exclusively ({tool} shows compute mode and processes)",
     "ecc error": "its memory has errors ({tool} -q -d ECC shows them); reset or replace the GPU",
-    "out of memory": "other processes use its memory ({tool} shows them)",
+    "out of memory": "other processes are using its memory ({tool} shows them)",
     "re-initialize": "CUDA was initialized before this process was forked",
 }
 """Hints by lower-case phrases of errors; `tool` is the vendor's command."""
@@ -42,7 +42,7 @@ class Accelerator:
 
     Attributes:
         name: torch's name of the device, such as `cuda:0`.
-        model: such as `NVIDIA H200`.
+        model: name of the product, such as `NVIDIA H200`.
         capability: CUDA compute capability (major, minor); None for other devices.
         free_mb, total_mb: memory of the whole device, in MB of 10^6 bytes.
     """
@@ -88,8 +88,8 @@ def names() -> list[str]:
     return [f"{found}:{index}" for index in range(module.device_count())]  # type: ignore[union-attr]
 
 
-def list_accelerators(name: str) -> Accelerator | Unusable:
-    """Initialize a device and query its memory. An error here would also occur when a model is loaded."""
+def query(name: str) -> Accelerator | Unusable:
+    """Initialize a device and query its memory; return an Accelerator, or Unusable with the reason."""
     import torch
 
     found, _, index = name.partition(":")
@@ -100,41 +100,41 @@ def list_accelerators(name: str) -> Accelerator | Unusable:
         free, total = module.mem_get_info(int(index))
         properties = module.get_device_properties(int(index))
     except Exception as error:
-        said = first_line(error, 300).rstrip(".")
-        hint = next((hint for words, hint in HINTS.items() if words in said.lower()), "{tool} shows its state")
-        return Unusable(f"{name} cannot be used: {said}", f"{hint.format(tool=_tool(found))}; or use another device")
+        message = first_line(error, 300).rstrip(".")
+        hint = next((hint for words, hint in HINTS.items() if words in message.lower()), "{tool} shows its state")
+        return Unusable(f"{name} cannot be used: {message}", hint.format(tool=_tool(found)))
     capability = (properties.major, properties.minor) if found == "cuda" else None
     return Accelerator(name, str(properties.name), capability, free / MB, total / MB)
 
 
 def usable() -> list[Accelerator]:
     """Return all devices that can be used."""
-    return [one for name in names() if isinstance(one := list_accelerators(name), Accelerator)]
+    return [one for name in names() if isinstance(one := query(name), Accelerator)]
 
 
 def reason_for_none() -> Unusable:
-    """Return the reason why torch has no accelerator on this machine."""
+    """Return the reason why torch has no accelerator on this machine, and a hint in the imperative."""
     import torch
 
     built_for = [name for name, version in (("CUDA", torch.version.cuda), ("ROCm", torch.version.hip)) if version]
     is_for_xpu = getattr(torch.xpu, "_is_compiled", lambda: False)()
     if not built_for and not is_for_xpu:
         problem = f"this torch ({torch.__version__}) is a CPU build"
-        return Unusable(problem, f"see {INSTALL} for the command that installs a build for your GPU")
-    said = _why_no_cuda() if built_for else "no XPU was found"
+        return Unusable(problem, f"install a GPU build of torch: {INSTALL}")
+    message = _why_no_cuda() if built_for else "no XPU was found"
     hidden = _hidden()
-    if "too old" in said:
-        return _old_driver(said)
-    if hidden and "found no nvidia driver" not in said.lower():
+    if "too old" in message:
+        return _old_driver(message)
+    if hidden and "found no nvidia driver" not in message.lower():
         name, value = hidden
         problem = (
             f"{name}={value!r} hides all devices"
             if value.strip() in ("", "-1")
             else f"{name}={value!r} matches no device"
         )
-        return Unusable(f"{problem} ({said})", f"unset {name}, or set it to a device, such as {name}=0")
+        return Unusable(f"{problem} ({message})", f"unset {name}, or set it to a device, such as {name}=0")
     tool = _tool("cuda" if built_for else "xpu")
-    return Unusable(said, f"{tool} shows whether the driver and the GPU work; this torch is built for {_built_for()}")
+    return Unusable(message, f"check the driver and the GPU with {tool} (this torch is built for {_built_for()})")
 
 
 def hint_of_visible() -> str:
@@ -150,7 +150,7 @@ def _hidden() -> tuple[str, str] | None:
 def _why_no_cuda() -> str:
     """Return the reason why CUDA cannot be initialized.
 
-    This retries the initialization, since torch reports the first failure only as a warning, once.
+    The initialization is retried, because torch reports the first failure only once, as a warning.
     """
     import torch
 
@@ -163,8 +163,8 @@ def _why_no_cuda() -> str:
     return "no CUDA device was found"
 
 
-def _old_driver(said: str) -> Unusable:
-    found = re.search(r"found version (\d+)", said)
+def _old_driver(message: str) -> Unusable:
+    found = re.search(r"found version (\d+)", message)
     version = f" (it supports CUDA {int(found[1]) // 1000}.{int(found[1]) % 1000 // 10})" if found else ""
     return Unusable(
         f"the NVIDIA driver{version} is too old for this torch, which is built for {_built_for()}",
@@ -191,8 +191,8 @@ def _built_for() -> str:
 def peaks() -> list[dict[str, Any]]:
     """Return torch's peak memory on each device since `reset_peaks`, in MB.
 
-    `allocated_mb` is the memory of tensors, `reserved_mb` that of torch's allocator. Devices without allocated memory
-    are omitted, so the list is empty if no accelerator is used.
+    `allocated_mb` is the memory of tensors, and `reserved_mb` the memory reserved by torch's allocator. Devices without
+    allocated memory are omitted, so the list is empty if no accelerator is used.
     """
     found = []
     for name, module, index in _at_work():
@@ -237,7 +237,7 @@ def free_mb(index: int | None) -> float | None:
     """Return the free memory, in MB, of a device that this process has initialized, or None if unknown.
 
     Args:
-        index: of the device; None for the sum over all devices.
+        index: index of the device; None for the sum over all devices.
     """
     found = [module.mem_get_info(at)[0] for _, module, at in _at_work() if index in (None, at)]
     return sum(found) / MB if found else None

@@ -16,9 +16,9 @@ from hforch.utils.datafiles import read_json
 from hforch.utils.files import write_whole
 
 ROUNDS = 5
-PASSES = 4  # over each thread's memory in a round
+PASSES = 4  # passes over each thread's memory per round
 LEAST_MB, CACHES = 512, 4  # memory to read: at least LEAST_MB, and CACHES times the total last-level cache
-LARGEST_SHARE = 0.25  # of the free memory
+LARGEST_SHARE = 0.25  # maximum fraction of the free memory to read
 CACHE_SIZES = Path("/sys/devices/system/cpu")
 
 
@@ -35,11 +35,11 @@ def identity(environment: Mapping[str, Any]) -> str | None:
 
 
 def measure(threads: int, size_mb: int | None = None) -> float:
-    """Return the read bandwidth in GB/s (10^9 bytes): the best of ROUNDS in which all threads read their memory.
+    """Return the read bandwidth in GB/s (10^9 bytes): the best of ROUNDS rounds in which all threads read their memory.
 
     Args:
         threads: number of threads that read at the same time.
-        size_mb: total memory to read, in MB; None: more than the CPU caches hold.
+        size_mb: total memory to read, in MB; by default more than the CPU caches hold.
     """
     import numpy
 
@@ -49,7 +49,7 @@ def measure(threads: int, size_mb: int | None = None) -> float:
     def read(number: int) -> list[tuple[float, float]]:
         times = []
         try:
-            # Allocated by the thread that reads it, so that it is local on NUMA machines.
+            # Each thread allocates the memory that it reads, so that it is local on NUMA machines.
             mine = numpy.full(size // 8, number, dtype=numpy.int64)
             for _ in range(ROUNDS):
                 together.wait()

@@ -96,8 +96,8 @@ def _memory_mb() -> int:
 
 def reason_of(error: Exception) -> str:
     """Return the type of an error and the first line of its message."""
-    said = first_line(redacted_line(str(error)), 200)
-    return ": ".join(filter(None, (type(error).__name__, said)))
+    message = first_line(redacted_line(str(error)), 200)
+    return ": ".join(filter(None, (type(error).__name__, message)))
 
 
 @cache
@@ -125,7 +125,7 @@ def cpu_name() -> str:
 
 
 def git_state(folder: Path) -> dict[str, Any] | None:
-    """Return the commit of a folder and whether it has uncommitted changes; None outside a git repository."""
+    """Return the commit of a directory and whether it has uncommitted changes; None outside a git repository."""
 
     def git(*arguments: str) -> str | None:
         try:

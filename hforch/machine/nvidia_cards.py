@@ -1,4 +1,4 @@
-"""Describe NVIDIA GPUs and their current state with NVML; values that cannot be read come with a reason."""
+"""Describe NVIDIA GPUs and their current state with NVML; record the reason for values that cannot be read."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ WHAT: Reads = {
     "ecc": lambda handle: bool(ask("nvmlDeviceGetEccMode", card_of(handle))[0]),
     "mig": is_partitioned,
 }
-"""Properties of a GPU, by their names in records."""
+"""The properties of a GPU, by names in records."""
 
 NOW: Reads = {
     "sm_mhz": _reading("nvmlDeviceGetClockInfo", SM_CLOCK),
@@ -66,7 +66,7 @@ NOW: Reads = {
     "temperature_c": _reading("nvmlDeviceGetTemperature", DIE),
     "clocks_limited_by": lambda handle: events_in(event_bits(handle)),
 }
-"""State of a GPU, by names in records."""
+"""The state of a GPU, by names in records."""
 
 
 def read(reads: Reads, handle: Any) -> dict[str, Any]:
@@ -82,7 +82,7 @@ def read(reads: Reads, handle: Any) -> dict[str, Any]:
 
 
 def state(handle: Any) -> dict[str, Any]:
-    """Read clocks, temperature and clock event reasons; of a MIG instance, those of its GPU."""
+    """Read clocks, temperature and clock event reasons; for a MIG instance, those of its GPU."""
     return read(NOW, card_of(handle))
 
 
@@ -106,9 +106,9 @@ def events_in(bits: int) -> list[str]:
 
 # ---------------------------------------------------------------- accelerators of a record
 def accelerators() -> list[dict[str, Any]]:
-    """Describe this process's accelerators: torch's devices if CUDA is initialised, else NVML's visible GPUs.
+    """Describe this process's accelerators: torch's devices if CUDA is initialized, else NVML's visible GPUs.
 
-    CUDA is initialised only if NVML is missing, since its memory would be counted as memory of a CPU job.
+    CUDA is initialized only if NVML is missing, since its memory would be counted as memory of a CPU job.
     """
     torch = sys.modules.get("torch")
     if torch is None or not torch.cuda.is_initialized():

@@ -24,7 +24,7 @@ PARTITIONED = "the GPU is partitioned (MIG), and its energy counter covers all p
 
 @dataclass
 class Card:
-    """State of a GPU while a job is measured.
+    """The state of a GPU while a job is measured.
 
     Attributes:
         device: torch's name of the device.
@@ -58,12 +58,12 @@ class Card:
 
 @dataclass(frozen=True)
 class CardReadings:
-    """Result of a measurement.
+    """The result of a measurement.
 
     Attributes:
         energy_j: energy of all GPUs, in J; None if unknown, with the reason in `why_not`.
         seconds: time between the two readings.
-        `cards`: one entry per GPU, as in the record.
+        gpus: one entry per GPU, as in the record.
         shared: why the GPUs were not used by this job alone; None if they were.
         slowed: slowdown reasons by device, without normal operation such as the power limit.
     """
@@ -71,22 +71,22 @@ class CardReadings:
     energy_j: float | None
     why_not: str | None
     seconds: float
-    cards: list[dict[str, Any]]
+    gpus: list[dict[str, Any]]
     shared: str | None = None
     slowed: dict[str, list[str]] = field(default_factory=dict)
 
     @property
     def power_w(self) -> float:
-        """Mean power, in W."""
+        """The mean power, in W."""
         return self.energy_j / self.seconds if self.energy_j is not None else 0.0
 
     @property
     def names(self) -> tuple[str, ...]:
-        return tuple(str(card["device"]) for card in self.cards)
+        return tuple(str(card["device"]) for card in self.gpus)
 
 
 class CardMeter:
-    """Meter of a job's GPUs, from `begin` to `end`.
+    """A meter of a job's GPUs, from `begin` to `end`.
 
     Energy is the difference of NVML's counter, which covers the whole GPU. Without a counter, sampled power is
     integrated over time.
@@ -122,7 +122,7 @@ class CardMeter:
                 return self._seen()
             except Exception as error:
                 self._broken = f"{type(error).__name__}: {error}"
-        shared = [_perhaps(f"cuda:{number}", str(self._broken)) for number in self._numbers if self._parallel]
+        shared = [_possibly_shared(f"cuda:{number}", str(self._broken)) for number in self._numbers if self._parallel]
         return CardReadings(None, self._broken, 0.0, [], "; ".join(shared) or None)
 
     def _begin(self) -> None:
@@ -152,13 +152,15 @@ class CardMeter:
             card.end = state(card.handle)
         ours = own_processes()
         why_not = self._why_no_energy()
-        told = [_card_record(card, energy, seconds, ours) for card, energy in zip(self._cards, energies, strict=True)]
-        told += [{"device": device, "absent": {"nvml": reason}} for device, reason in self._unknown.items()]
+        entries = [
+            _card_record(card, energy, seconds, ours) for card, energy in zip(self._cards, energies, strict=True)
+        ]
+        entries += [{"device": device, "absent": {"nvml": reason}} for device, reason in self._unknown.items()]
         return CardReadings(
             sum(energy for energy in energies if energy is not None) if why_not is None else None,
             why_not,
             seconds,
-            told,
+            entries,
             self._shared(ours),
             {card.device: events_in(card.bits & SLOWED) for card in self._cards if card.bits & SLOWED},
         )
@@ -205,39 +207,39 @@ class CardMeter:
             if busy:
                 reasons.append(f"{busy} other process{'es' * (busy > 1)} used {card.device} at the same time")
             elif self._parallel and not card.processes:
-                reasons.append(_perhaps(card.device, card.processes_absent or HIDDEN))
+                reasons.append(_possibly_shared(card.device, card.processes_absent or HIDDEN))
         if self._parallel:
-            reasons += [_perhaps(device, reason) for device, reason in self._unknown.items()]
+            reasons += [_possibly_shared(device, reason) for device, reason in self._unknown.items()]
         return "; ".join(reasons) or None
 
 
-def _perhaps(device: str, reason: str) -> str:
+def _possibly_shared(device: str, reason: str) -> str:
     return f"other jobs ran in parallel, possibly also on {device}: {reason}"
 
 
 def _card_record(card: Card, energy: float | None, seconds: float, ours: frozenset[int]) -> dict[str, Any]:
     """Return the record entry of a GPU."""
     absent: dict[str, str] = {}
-    told: dict[str, Any] = {"device": card.device}
+    entry: dict[str, Any] = {"device": card.device}
     try:
-        told["id"] = identity(card.handle)
+        entry["id"] = identity(card.handle)
     except Absent as reason:
         absent["id"] = str(reason)
     if energy is not None:
-        told |= {"energy_j": round(energy, 3), "power_w": round(energy / seconds, 3)}
-        told["energy_by"] = "sampled power" if card.power else "counter"
+        entry |= {"energy_j": round(energy, 3), "power_w": round(energy / seconds, 3)}
+        entry["energy_by"] = "sampled power" if card.power else "counter"
     else:
         absent["energy_j"] = card.no_energy or "unknown"
-    told |= {"begin": card.begin, "end": card.end, "slowed_by": events_in(card.bits & SLOWED)}
+    entry |= {"begin": card.begin, "end": card.end, "slowed_by": events_in(card.bits & SLOWED)}
     if card.processes:
         others, busy = count_others(card.processes, card.busy, ours)
-        told["other_processes"] = {"number": others, "computing": busy}
+        entry["other_processes"] = {"number": others, "computing": busy}
         if ours & card.processes.keys():
             memory = [used for pid, used in card.processes.items() if pid not in ours]
-            told["other_processes"]["memory_mb"] = round(sum(used or 0.0 for used in memory))
+            entry["other_processes"]["memory_mb"] = round(sum(used or 0.0 for used in memory))
     else:
         absent["other_processes"] = card.processes_absent or HIDDEN
-    return told | ({"absent": absent} if absent else {})
+    return entry | ({"absent": absent} if absent else {})
 
 
 # ---------------------------------------------------------------- energy

@@ -27,13 +27,13 @@ REASONS = {  # by NVML return code (nvmlReturn_t)
     9: "the NVIDIA driver is not loaded",
     12: "the NVIDIA driver's libnvidia-ml.so.1 was not found",
     13: "the NVIDIA driver is too old to report this",
-    15: "the GPU has fallen off the bus: restart the machine",
-    18: "the loaded NVIDIA driver and libnvidia-ml.so.1 have different versions: restart the machine",
+    15: "the GPU has fallen off the bus; restart the machine",
+    18: "the loaded NVIDIA driver and libnvidia-ml.so.1 have different versions; restart the machine",
 }
 
 _lock = threading.Lock()
-_process: int | None = None  # id of the process in which NVML is initialised
-_failed: Absent | None = None  # why the initialisation failed in that process
+_process: int | None = None  # id of the process in which NVML is initialized
+_failed: Absent | None = None  # why the initialization failed in that process
 
 
 class Absent(Exception):
@@ -46,17 +46,17 @@ def has_driver() -> bool:
 
 
 def library() -> Any:
-    """Return pynvml, initialised in this process.
+    """Return pynvml, initialized in this process.
 
     Raises:
-        Absent: there is no driver, pynvml is not installed, or NVML cannot be initialised.
+        Absent: there is no driver, pynvml is not installed, or NVML cannot be initialized.
     """
     global _process, _failed
     with _lock:
         if _process != os.getpid():
             forked, _process, _failed = _process is not None and _failed is None, os.getpid(), None
             try:
-                _initialise(forked)
+                _initialize(forked)
             except Absent as reason:
                 _failed = reason
         if _failed is not None:
@@ -64,8 +64,8 @@ def library() -> Any:
     return sys.modules["pynvml"]
 
 
-def _initialise(forked: bool) -> None:
-    """Load and initialise NVML; after a fork, shut down the inherited state first."""
+def _initialize(forked: bool) -> None:
+    """Load and initialize NVML; after a fork, shut down the inherited state first."""
     if not has_driver():
         raise Absent(NO_DRIVER)
     try:
@@ -98,8 +98,8 @@ def ask(function: str, *arguments: Any) -> Any:
 
 def _why(error: Exception) -> str:
     code = getattr(error, "value", None)
-    said = REASONS.get(code) if isinstance(code, int) else None
-    return said or f"NVML: {first_line(error)}"
+    known = REASONS.get(code) if isinstance(code, int) else None
+    return known or f"NVML: {first_line(error)}"
 
 
 # ---------------------------------------------------------------- GPU handles
@@ -115,7 +115,7 @@ def handles() -> Iterator[Any]:
 
 
 def visible() -> list[Any]:
-    """Return the handles of the GPUs that CUDA_VISIBLE_DEVICES selects, without initialising CUDA.
+    """Return the handles of the GPUs that CUDA_VISIBLE_DEVICES selects, without initializing CUDA.
 
     Indices are interpreted as NVML's, which equal CUDA's with CUDA_DEVICE_ORDER=PCI_BUS_ID or GPUs of the same model.
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from hforch.errors import HforchError, OutOfMemory
 from hforch.machine import accelerators
 
-SAID = (
+PHRASES = (
     "cuda out of memory",
     "hip out of memory",
     "xpu out of memory",
@@ -43,7 +43,7 @@ def is_out_of_memory(error: BaseException | None) -> bool:
     while error is not None and not isinstance(error, HforchError):  # hforch's own errors are already translated
         if known is not None and isinstance(error, known):
             return True
-        if isinstance(error, RuntimeError) and any(words in str(error).lower() for words in SAID):
+        if isinstance(error, RuntimeError) and any(words in str(error).lower() for words in PHRASES):
             return True
         error = error.__cause__ or error.__context__
     return False
@@ -54,7 +54,7 @@ class MemoryShortage:
     """The contents of an out-of-memory error. Sizes are in GB of 10^9 bytes; None if unknown.
 
     Attributes:
-        device: such as `cuda:0`.
+        device: name of the device, such as `cuda:0`.
         asked: size of the failed allocation.
         total: memory of the device.
         free: free memory of the device.
@@ -83,25 +83,25 @@ class MemoryShortage:
         if self.total is None or self.free is None or self.own is None:
             return ""
         others = self.total - self.free - self.own
-        return f" (other processes use {_gb(others)} GB)" if others >= 0.05 else ""
+        return f" (other processes are using {_gb(others)} GB)" if others >= 0.05 else ""
 
 
 def shortage_of(error: BaseException) -> MemoryShortage:
     """Parse an out-of-memory error; if it does not state the free memory, query the device."""
-    said = "\n".join(str(one) for one in chain(error))
-    kind = "xpu" if "xpu" in said.lower() else "cuda" if re.search("cuda|cublas|cudnn|hip ", said, re.I) else None
-    number = re.search(r"GPU (\d+) has a total capacity", said)
+    message = "\n".join(str(one) for one in chain(error))
+    kind = "xpu" if "xpu" in message.lower() else "cuda" if re.search("cuda|cublas|cudnn|hip ", message, re.I) else None
+    number = re.search(r"GPU (\d+) has a total capacity", message)
     device = f"{kind}:{number[1]}" if kind and number else kind
-    free = _size(rf"of which {SIZE} is free", said)
+    free = _size(rf"of which {SIZE} is free", message)
     if free is None and kind and (now := accelerators.free_mb(int(number[1]) if number else None)) is not None:
         free = now / 1e3
     return MemoryShortage(
         device=device,
-        asked=_size(rf"Tried to allocate {SIZE}", said),
-        total=_size(rf"total capacity of {SIZE}", said),
+        asked=_size(rf"Tried to allocate {SIZE}", message),
+        total=_size(rf"total capacity of {SIZE}", message),
         free=free,
-        own=_size(rf"this process has {SIZE} memory in use", said),
-        allowed=_size(rf"{SIZE} allowed", said),
+        own=_size(rf"this process has {SIZE} memory in use", message),
+        allowed=_size(rf"{SIZE} allowed", message),
     )
 
 
@@ -111,7 +111,7 @@ def translating(remedy: str, drop: Callable[[], None] = lambda: None) -> Iterato
 
     Args:
         remedy: hint for the user.
-        drop: discards other objects that the failed attempt has left.
+        drop: a function that discards other objects that the failed attempt has left.
 
     Raises:
         OutOfMemory: an accelerator is out of memory.
@@ -146,9 +146,9 @@ def chain(error: BaseException) -> Iterator[BaseException]:
             waiting += [one.__cause__, one.__context__]
 
 
-def _size(pattern: str, said: str) -> float | None:
+def _size(pattern: str, message: str) -> float | None:
     """Return the size that a pattern matches, in GB, or None."""
-    found = re.search(pattern, said)
+    found = re.search(pattern, message)
     return float(found[1]) * BYTES[found[2]] / 1e9 if found else None
 
 

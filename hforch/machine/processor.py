@@ -13,7 +13,7 @@ from hforch.machine.environment import cpu_name
 
 GB = 1_000_000_000
 CPUINFO, CGROUP = Path("/proc/cpuinfo"), Path("/sys/fs/cgroup")
-# CPU features that matter to language models: common names by the kernel's flags, by kind of instruction.
+# CPU features that matter to language models: common names by the kernel's flags, by instruction set.
 FEATURES = {
     "AVX2": {"avx2": ""},
     "AVX-512": {"avx512f": "", "avx512_vnni": "VNNI", "avx512_bf16": "BF16", "avx512_fp16": "FP16"},
@@ -58,7 +58,7 @@ def flags() -> frozenset[str]:
 
 
 def features(found: frozenset[str]) -> dict[str, list[str]] | None:
-    """Return the supported extensions by kind of instruction ("" for the kind itself), or None if unknown."""
+    """Return the extensions that the CPU supports for each instruction set ("" for the set itself); None if unknown."""
     if not found:
         return None
     if "asimd" in found or platform.machine() in ("aarch64", "arm64"):
@@ -69,8 +69,8 @@ def features(found: frozenset[str]) -> dict[str, list[str]] | None:
 def quota() -> int | None:
     """Return the CPU quota of a container, rounded down but at least 1, or None without a quota.
 
-    joblib.cpu_count() rounds up, so the last thread of a team would be throttled. psutil does not read the limits of
-    containers, neither of CPUs nor of memory.
+    joblib.cpu_count() rounds up, so that one thread would be throttled. psutil ignores the CPU and memory limits of
+    containers.
     """
     try:
         most, period = (CGROUP / "cpu.max").read_text(encoding="ascii").split()

@@ -11,8 +11,8 @@ from typing import Self
 ROOT = Path("/sys/class/powercap")
 LOOK_S = 60.0  # interval of readings; a counter wraps around at most once in this time
 NO_RAPL = (
-    "no RAPL counters of CPU packages in {root}: Intel and AMD CPUs have them, but virtual machines and containers"
-    " usually hide them"
+    "no RAPL counters of CPU packages found in {root}; Intel and AMD CPUs have them, but virtual machines and"
+    " containers usually hide them"
 )
 UNREADABLE = "only root can read {file}; to allow all users: sudo chmod a+r {root}/intel-rapl:*/energy_uj"
 PARALLEL = "other jobs ran in parallel, and the energy counters cover the whole CPU"
@@ -20,7 +20,7 @@ TOO_SHORT = "the energy counters did not change: the measured phase is too short
 
 
 class Unreadable(Exception):
-    """A counter cannot be read; the message gives the reason and a remedy."""
+    """A counter that cannot be read; the message gives the reason and a remedy."""
 
 
 @dataclass
@@ -29,7 +29,7 @@ class Package:
 
     Attributes:
         name: RAPL's name, such as `package-0`.
-        file: of the counter.
+        file: the counter's file.
         range_uj: the maximum value, after which the counter wraps around to 0.
         last_uj: the last reading.
         used_uj: the energy since the first reading.
@@ -54,7 +54,7 @@ class Package:
 
 @dataclass(frozen=True)
 class EnergyUsed:
-    """Result of a measurement.
+    """The result of a measurement.
 
     Attributes:
         energy_j: energy of all packages, in J; None if unknown, with the reason in `why_not`.
@@ -69,7 +69,7 @@ class EnergyUsed:
 
 
 class PackageMeter:
-    """Meter of this machine's CPU packages, from `begin` to `end`.
+    """A meter of the energy that this machine's CPU packages use from `begin` to `end`.
 
     Args:
         parallel: whether other jobs run on this machine at the same time.
@@ -123,7 +123,7 @@ class PackageMeter:
 
 
 def _folders() -> list[Path]:
-    """Return the folders of CPU packages. Cores, graphics and memory are parts of packages; `psys` includes more."""
+    """Return the directories of the CPU packages, without their parts (core, uncore, dram) and without psys."""
     return [folder for folder in sorted(ROOT.glob("intel-rapl:*")) if _text(folder / "name").startswith("package")]
 
 

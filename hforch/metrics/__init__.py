@@ -1,1 +1,1 @@
-"""The registry of metrics, from which tables, charts, limits, schemas and docs are generated."""
+"""The registry of metrics, from which tables, charts, requirements, schemas and docs are generated."""

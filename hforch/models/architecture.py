@@ -9,7 +9,7 @@ CONTEXT_NAMES = ("max_position_embeddings", "n_positions", "n_ctx", "max_seq_len
 
 
 def text_part(config: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Return the part that describes the language model; multimodal models have it under `text_config`."""
+    """Return the part that describes the language model, which multimodal models have under `text_config`."""
     part = config.get("text_config")
     return part if isinstance(part, Mapping) else config
 

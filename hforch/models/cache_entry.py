@@ -1,6 +1,6 @@
 """Read and write entry.json, the record of a cache entry, and check that the entry is unchanged.
 
-The record holds the size and the sha256 of each file, and its own digest. Sizes are compared at each use. Digests are
+The record holds the size and the SHA-256 of each file, and its own digest. Sizes are compared at each use. Digests are
 compared only if a file's modification time differs from the one stored with its digest (see `fingerprint.py`), so a
 copied or touched file is read once.
 """
@@ -22,13 +22,13 @@ from hforch.models import fingerprint
 RECORD = "entry.json"
 
 
-def write(folder: Path, said: dict[str, Any], names: Iterable[str]) -> dict[str, Any]:
+def write(folder: Path, contents: dict[str, Any], names: Iterable[str]) -> dict[str, Any]:
     """Write the record of an entry.
 
     Args:
-        folder: of the entry.
-        `said`: further contents of the record.
-        names: paths of the entry's files, relative to the folder.
+        folder: the entry's directory.
+        contents: the record without the entries about files.
+        names: paths of the entry's files, relative to the directory.
 
     Returns:
         The record.
@@ -36,7 +36,7 @@ def write(folder: Path, said: dict[str, Any], names: Iterable[str]) -> dict[str,
     files = {name: folder / name for name in names}
     sizes = {name: file.stat().st_size for name, file in files.items()}
     digests = {name: fingerprint.of_content(file) for name, file in files.items()}
-    record: dict[str, Any] = json.loads(json.dumps({**said, "files": sizes, "digests": digests}))
+    record: dict[str, Any] = json.loads(json.dumps({**contents, "files": sizes, "digests": digests}))
     record["record"] = _digest(record)
     temporary = folder / f".{RECORD}.{secrets.token_hex(4)}"
     try:
@@ -48,7 +48,7 @@ def write(folder: Path, said: dict[str, Any], names: Iterable[str]) -> dict[str,
 
 
 def remember(folder: Path, record: dict[str, Any]) -> None:
-    """Store the digests of an entry's files, so that its first use does not read them."""
+    """Store the digests of an entry's files, so that they are not read on first use."""
     for name, digest in record["digests"].items():
         fingerprint.remember(folder / name, digest)
 
@@ -68,9 +68,9 @@ def damage(folder: Path, record: dict[str, Any], digest_of: Callable[[Path], str
     """Return a description of the first changed file of an entry, or None if all are unchanged.
 
     Args:
-        folder: of the entry.
-        record: of the entry; not checked if an earlier version wrote it, without digests.
-        digest_of: returns the sha256 of a file, or None to skip the file.
+        folder: the entry's directory.
+        record: the entry's record; not checked if an earlier version wrote it without digests.
+        digest_of: returns the SHA-256 of a file, or None to skip the file.
     """
     digests = record.get("digests")
     if digests is None:
@@ -87,7 +87,7 @@ def damage(folder: Path, record: dict[str, Any], digest_of: Callable[[Path], str
 
 
 def adopt(folder: Path, record: dict[str, Any]) -> dict[str, Any]:
-    """Add digests to a record that an earlier version wrote, so that later changes are detected; return the record."""
+    """Add digests to a record that an earlier version wrote, so that later changes are detected; then return it."""
     if "digests" in record or not os.access(folder, os.W_OK):
         return record
     with suppress(OSError):  # a read-only cache can still be used
@@ -97,5 +97,5 @@ def adopt(folder: Path, record: dict[str, Any]) -> dict[str, Any]:
 
 
 def _digest(record: dict[str, Any]) -> str:
-    said = {name: value for name, value in record.items() if name != "record"}
-    return hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()
+    contents = {name: value for name, value in record.items() if name != "record"}
+    return hashlib.sha256(json.dumps(contents, sort_keys=True).encode()).hexdigest()

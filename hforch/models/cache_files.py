@@ -17,7 +17,7 @@ UNWRITABLE = (*FULL, errno.EFBIG, errno.EACCES, errno.EPERM, errno.EROFS, errno.
 
 
 def remove_tree(path: Path) -> None:
-    """Delete a directory in the cache with its contents. Of a symbolic link, only the link is deleted.
+    """Delete a directory in the cache with its contents. If it is a symbolic link, only the link is deleted.
 
     Raises:
         OSError: the directory cannot be deleted.
@@ -40,19 +40,19 @@ def size_mb(path: Path) -> float:
 
 
 def require_space(folder: Path, needed: int, purpose: str) -> None:
-    """Raise ModelUnavailable unless the disk of `folder` has `needed` bytes free."""
+    """Raise ModelUnavailable unless the disk of a directory has `needed` bytes free."""
     free = shutil.disk_usage(folder).free
     if free < needed:
         raise ModelUnavailable(
-            f"Not enough disk space to {purpose}: about {needed / MB:,.1f} MB needed in {cache_home()}, "
-            f"{free / MB:,.1f} MB free. Free some space (hforch doctor lists cache entries), or set HFORCH_CACHE to a "
-            "folder on a larger disk."
+            f"Not enough disk space to {purpose}: {needed / MB:,.1f} MB needed, {free / MB:,.1f} MB free in "
+            f"'{cache_home()}'. Free some space (hforch doctor lists cache entries), or set HFORCH_CACHE to a "
+            "directory on a larger disk."
         )
 
 
 @contextmanager
 def clear_errors() -> Iterator[None]:
-    """Turn errors of writing to the cache into ModelUnavailable with a remedy.
+    """Turn errors raised while writing to the cache into ModelUnavailable with a hint.
 
     Raises:
         ModelUnavailable: the disk is full, a file exceeds the size limit, or the cache is not writable.
@@ -60,16 +60,17 @@ def clear_errors() -> Iterator[None]:
     try:
         yield
     except OSError as error:
+        cache = cache_home()
         if error.errno in FULL:
-            problem = f"The disk that holds the cache {cache_home()} is full."
+            problem = f"No space left on the disk of the cache ('{cache}')."
         elif error.errno == errno.EFBIG:
-            problem = f"A file in the cache {cache_home()} exceeds the maximum file size (ulimit -f, or a quota)."
+            problem = f"A file in the cache '{cache}' exceeds the maximum file size (ulimit -f, or a quota)."
         elif error.errno in (*UNWRITABLE, errno.EEXIST):
-            problem = f"The cache {cache_home()} cannot be written: {error.strerror or error}."
+            problem = f"Cannot write to the cache '{cache}': {(error.strerror or str(error)).lower()}."
         else:
             raise
-        ways = "Free some space (hforch doctor lists cache entries), or set" if "full" in problem else "Set"
-        raise ModelUnavailable(f"{problem} {ways} HFORCH_CACHE to a writable folder with enough space.") from error
+        ways = "Free some space (hforch doctor lists cache entries), or set" if error.errno in FULL else "Set"
+        raise ModelUnavailable(f"{problem} {ways} HFORCH_CACHE to a writable directory with enough space.") from error
 
 
 def directories_in(folder: Path) -> list[Path]:

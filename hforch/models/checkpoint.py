@@ -14,8 +14,8 @@ class LocalFiles:
     """The files of a model on this machine, found without network access and without reading large files.
 
     Attributes:
-        folder: of the checkpoint; None if it does not exist yet.
-        fingerprint: of the checkpoint, if known.
+        folder: the checkpoint's directory; None if it does not exist yet.
+        fingerprint: the checkpoint's fingerprint, if known.
         to_do: the remaining steps: download, convert.
         gguf: the existing GGUF file to convert, if any.
     """
@@ -31,9 +31,10 @@ class Checkpoint:
     """Weights, configuration and tokenizer, ready to load without network access.
 
     Attributes:
-        path: a folder with config.json, weights and tokenizer, or an OpenVINO IR with its configuration and tokenizer.
+        path: a directory with config.json, weights and tokenizer, or with an OpenVINO IR, its configuration and
+            tokenizer.
         kind: `torch`, or `openvino` for an IR.
-        fingerprint: sha256 of the relevant files' names and contents, independent of their folder.
+        fingerprint: the SHA-256 of the relevant files' names and contents, independent of their directory.
         source: the origin of the files, for the record.
         disk_mb: size of the weight files on disk, in MB of 10^6 bytes.
         download_s: duration of the download in s; None if nothing was downloaded this time.

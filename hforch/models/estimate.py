@@ -1,8 +1,9 @@
 """Estimate memory and disk use from file headers, without loading weights or downloading files.
 
 The size of the weights follows from the checkpoint's header (safetensors, GGUF, or the size of an OpenVINO IR's .bin)
-and the requested precision; that of the KV cache from config.json and the longest prompt. Libraries and activations are
-not included, so an estimate is a lower bound: a job whose estimate exceeds the available memory cannot run.
+and the requested precision; the size of the KV cache follows from config.json and the longest prompt.
+Libraries and activations are not included, so an estimate is a lower bound: a job whose estimate exceeds the available
+memory cannot run.
 """
 
 from __future__ import annotations
@@ -45,14 +46,15 @@ class Needs:
 
 @dataclass(frozen=True)
 class Estimate:
-    """Minimum memory and disk space of a job, in MB of 10^6 bytes.
+    """The minimum memory and disk space of a job, in MB of 10^6 bytes.
 
     Attributes:
-        weights_mb, kv_mb: memory; None if unknown, with the reason in `why`.
+        weights_mb, kv_mb: memory of the weights and the KV cache; None if unknown, with the reason in `why`.
         disk_mb: approximate size of the files that a conversion or an export will write.
         to_do: steps before loading: download, convert, export.
-        vocabulary: number of tokens in the model's vocabulary; None if unknown.
-        longest, sequences: tokens of the longest sequence, and sequences per batch; the KV cache holds all of them.
+        vocabulary: the model's vocabulary size; None if unknown.
+        longest: the number of tokens of the longest sequence, prompt plus answer.
+        sequences: the number of sequences per batch; the KV cache holds all of them.
     """
 
     weights_mb: float | None
@@ -71,7 +73,7 @@ class Estimate:
 
 @dataclass(frozen=True)
 class Header:
-    """Number of parameters, stored bytes per parameter, and architecture of a model, read without loading weights."""
+    """The parameters, stored bytes per parameter and architecture of a model, read without loading weights."""
 
     parameters: float
     stored: float
@@ -85,8 +87,8 @@ def estimate(job: Job, needs: Needs, longest: int, sequences: int) -> Estimate:
     Args:
         job: the job.
         needs: the memory layout that its backend uses.
-        longest: tokens of the longest sequence, prompt plus answer.
-        sequences: sequences per batch.
+        longest: the number of tokens of the longest sequence, prompt plus answer.
+        sequences: the number of sequences per batch.
     """
     if needs.weights is None:
         return Estimate(0.0, 0.0, 0.0, ())
@@ -96,7 +98,7 @@ def estimate(job: Job, needs: Needs, longest: int, sequences: int) -> Estimate:
         header = read_header(files.folder) if files.folder else None
         if header is None and files.gguf:
             header = read_gguf(files.gguf)
-    except Exception as error:  # loading the file will report the error; here the size is only unknown
+    except Exception as error:  # loading the file reports the error; here, the size is unknown
         return Estimate(None, None, None, to_do, f"cannot read the header: {error}")
     if header is None:
         return Estimate(None, None, None, to_do, "the weights are not on this machine yet")
@@ -123,7 +125,7 @@ def smaller_precisions(name: str) -> list[str]:
 
 
 def read_header(folder: Path) -> Header:
-    """Read the headers of the weight files in a folder.
+    """Read the headers of the weight files in a directory.
 
     Raises:
         OSError, ModelError: a header cannot be read.

@@ -1,4 +1,4 @@
-"""Subprocess that exports a checkpoint to an OpenVINO IR; `exports.py` starts it and caches the result."""
+"""A subprocess that exports a checkpoint to an OpenVINO IR; `exports.py` starts it and caches the result."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ TASK = "text-generation-with-past"
 
 
 def export(request: dict[str, Any]) -> None:
-    """Write the IR, its configuration and its tokenizer into the folder `output`.
+    """Write an IR, its configuration and its tokenizer into the directory `output`.
 
     Raises:
         BackendError: the exporter is not installed or cannot be imported.
-        ModelError: the exporter does not support the architecture, or the group size does not divide a layer.
+        ModelError: the exporter does not support the architecture, or the group size does not divide a layer's width.
     """
     try:
         from optimum.exporters.openvino import main_export

@@ -30,7 +30,7 @@ class Export:
     """An OpenVINO IR in the cache.
 
     Attributes:
-        path: its folder, with configuration and tokenizer.
+        path: the directory of the IR, with configuration and tokenizer.
         key: digest of the checkpoint's contents, the options, and the versions of the exporting packages.
         export_s: duration of the export in s; None if the IR was cached.
         disk_mb: size of the weight file, in MB of 10^6 bytes.
@@ -52,7 +52,7 @@ def export(checkpoint: Checkpoint, precision: Precision, trust_remote_code: bool
     Raises:
         BackendError: a package that the export needs is not installed.
         ModelError: the checkpoint is already an IR, the exporter does not support its architecture, the group size
-            does not divide a layer, the disk is full, or the subprocess died.
+            does not divide a layer's width, the disk is full, or the subprocess died.
     """
     if checkpoint.kind == "openvino":
         raise ModelError(f"{checkpoint.path} is already an OpenVINO IR; nothing to export.")
@@ -106,7 +106,9 @@ def _fill(
     purpose = f"Exporting {checkpoint.path} to OpenVINO with {options['weight_format']} weights"
     # All files are local, but custom code of a repository may refer to another repository.
     env = {} if options["trust_remote_code"] else {"HF_HUB_OFFLINE": "1"}
-    with progress.stage("export", f"{_label(checkpoint)} to OpenVINO, {options['weight_format']} weights, once"):
+    with progress.stage(
+        "export", f"{_label(checkpoint)} to OpenVINO, {options['weight_format']} weights (cached for later runs)"
+    ):
         subprocesses.run("hforch.models.export_process", request, cache.log_path(name), purpose, env)
     return {
         **said,

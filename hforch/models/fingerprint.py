@@ -12,41 +12,41 @@ from hforch.utils.cache_home import cache_home
 
 
 def of_files(files: Iterable[Path]) -> str:
-    """Return the sha256 of the files' names and contents, independent of their folder and order."""
+    """Return the SHA-256 of the files' names and contents, independent of their directory and order."""
     return _combined({file.name: of_file(file) for file in files})
 
 
 def remembered(files: Iterable[Path]) -> str | None:
-    """Return `of_files` from cached digests only, or None if a file is new or has changed."""
+    """Return the result of `of_files` from cached digests, or None if a file is new or has changed."""
     digests = {file.name: remembered_file(file) for file in files}
     known = {name: digest for name, digest in digests.items() if digest is not None}
     return _combined(known) if len(known) == len(digests) else None
 
 
 def remembered_file(file: Path) -> str | None:
-    """Return the cached sha256 of a file, or None if the file is new or has changed."""
+    """Return the cached SHA-256 of a file, or None if the file is new or has changed."""
     return _recall(*_memo(file.resolve()))
 
 
 def of_new(files: Iterable[Path]) -> str:
-    """Return the same digest as `of_files` without caching digests, for files that will be moved."""
+    """Return the digest that `of_files` returns, without caching digests; for files that will be moved."""
     return _combined({file.name: of_content(file) for file in files})
 
 
 def of_file(file: Path) -> str:
-    """Return the sha256 of a file, from the cache if the file has not changed."""
+    """Return the SHA-256 of a file, from the cache if the file has not changed."""
     return remembered_file(file) or read_again(file)
 
 
 def read_again(file: Path) -> str:
-    """Read a file, cache its sha256, and return it."""
+    """Read a file, cache its SHA-256, and return it."""
     digest = of_content(file)
     remember(file, digest)
     return digest
 
 
 def of_content(file: Path) -> str:
-    """Read a file and return its sha256, without using the cache."""
+    """Read a file and return its SHA-256, without using the cache."""
     with file.open("rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 

@@ -1,4 +1,4 @@
-"""Select the files of a checkpoint by name, and check that a folder holds a complete one. Imports no heavy library."""
+"""Select the files of a checkpoint by name, and check that a directory holds a complete checkpoint."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ WEIGHTS = {  # in the order in which transformers searches: a single file, shard
 
 @dataclass(frozen=True)
 class Choice:
-    """The file names of a checkpoint. `weights` is empty if a folder has no loadable weights."""
+    """The file names of a checkpoint. `weights` is empty if a directory has no loadable weights."""
 
     kind: Kind
     weights: tuple[str, ...]
@@ -55,7 +55,7 @@ class Contents:
 
 
 def choose(names: Iterable[str], trust_remote_code: bool) -> Choice:
-    """Select the file names of a checkpoint; torch weights take precedence over an IR in the same folder."""
+    """Select the file names of a checkpoint; torch weights take precedence over an IR in the same directory."""
     there = sorted(name for name in names if "/" not in name)
     code = ("*.py",) if trust_remote_code else ()
     others = matching(there, (*CONFIG, *TOKENIZER, *code))
@@ -73,12 +73,12 @@ def choose(names: Iterable[str], trust_remote_code: bool) -> Choice:
 
 
 def survey(folder: Path, trust_remote_code: bool, what: str) -> Contents:
-    """Check that a folder holds a complete checkpoint, and return its files.
+    """Check that a directory holds a complete checkpoint, and return its files.
 
     Args:
-        folder: an existing folder.
-        trust_remote_code: whether to include the folder's Python files.
-        what: description of the folder for messages.
+        folder: an existing directory.
+        trust_remote_code: whether to include the directory's Python files.
+        what: a description of the directory for messages.
 
     Raises:
         ModelError: a file is missing or damaged; the message names it.
@@ -122,7 +122,7 @@ def _check_kind(config: Mapping[str, Any], what: str) -> None:
 
 
 def no_weights(names: Iterable[str]) -> str:
-    """Return a hint for a folder without loadable weights, by the names of its files."""
+    """Return a hint for a directory without loadable weights, by the names of its files."""
     names = list(names)
     ggufs = [name for name in names if name.endswith(".gguf")]
     if ggufs:
@@ -147,7 +147,7 @@ def check_weights(file: Path) -> int | None:
     with file.open("rb") as stream:
         start = stream.read(64)
     if start.startswith(b"version https://git-lfs"):
-        raise ModelError(f"{file} is a Git LFS pointer, not a weight file: run `git lfs pull` in its folder.")
+        raise ModelError(f"{file} is a Git LFS pointer, not a weight file: run `git lfs pull` in its directory.")
     if not start:
         raise ModelError(f"{file} is empty.")
     if file.suffix == ".safetensors":

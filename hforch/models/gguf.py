@@ -17,7 +17,7 @@ from hforch.models.gguf_header import check_header
 from hforch.utils.paths import expanded
 from hforch.utils.progress import Progress
 
-VERSION = 1  # of the conversion; a change makes all files be converted again
+VERSION = 1  # conversion version; bump it to reconvert all files
 
 
 def fetch(model: GGUFModel, progress: Progress) -> Checkpoint:
@@ -28,10 +28,12 @@ def fetch(model: GGUFModel, progress: Progress) -> Checkpoint:
     """
     path = expanded(model.path).absolute()
     if path.is_dir():
-        problem = f"model.path={model.path} is a folder; model=gguf requires a file. For a folder, use model=local."
-        raise ModelError(problem, "model.path")
+        raise ModelError(
+            f"model.path={model.path} is a directory; model=gguf requires a file. For a directory, use model=local.",
+            "model.path",
+        )
     if not path.is_file():
-        raise ModelError(f"model.path={model.path}: file not found: {path}.", "model.path")
+        raise ModelError(f"model.path: file not found: {model.path}", "model.path")
     _check_start(path)
     digest = fingerprint.remembered_file(path)
     if digest is None:
@@ -49,13 +51,13 @@ def local_files(model: GGUFModel) -> LocalFiles:
 
 
 def of_conversion(digest: str | None, otherwise: LocalFiles) -> LocalFiles:
-    """Return the cached conversion of the file with this sha256, or else `otherwise`."""
+    """Return the cached conversion of the file with this SHA-256, or else `otherwise`."""
     ready = look_up(digest, {}) if digest else None
     return LocalFiles(ready.path, ready.fingerprint) if ready else otherwise
 
 
 def look_up(digest: str, source: dict[str, Any]) -> Checkpoint | None:
-    """Return the cached conversion of the file with this sha256, or None."""
+    """Return the cached conversion of the file with this SHA-256, or None."""
     found = cache.look_up(_name(digest))
     return _checkpoint(found, source, None) if found else None
 
@@ -67,7 +69,7 @@ def converted(
 
     Args:
         file: the GGUF file.
-        digest: its sha256.
+        digest: the file's SHA-256.
         source: the origin of the file, for the record.
         progress: shows the conversion.
         download_s: duration of the download in s, or None.
@@ -83,7 +85,7 @@ def converted(
 
 def _fill(file: Path, digest: str, name: cache.Key, progress: Progress, folder: Path) -> dict[str, Any]:
     start = time.monotonic()
-    with progress.stage("convert", f"{file.name} to a float32 checkpoint, once"):
+    with progress.stage("convert", f"{file.name} to a float32 checkpoint (cached for later runs)"):
         said = subprocesses.run(
             "hforch.models.gguf_process",
             {"file": str(file), "output": str(folder)},
@@ -121,8 +123,13 @@ def _name(digest: str) -> cache.Key:
     return cache.Key("checkpoints", f"gguf-{hashlib.sha256(key.encode()).hexdigest()[:16]}")
 
 
+def _ascii(data: bytes) -> str:
+    """Return bytes as a quoted string, with escapes for those that are not printable ASCII."""
+    return repr(data)[1:]
+
+
 def _check_start(path: Path) -> None:
     with path.open("rb") as stream:
         start = stream.read(4)
     if start != b"GGUF":
-        raise ModelError(f"{path} is not a GGUF file: it starts with {start!r} instead of b'GGUF'.", "model.path")
+        raise ModelError(f"{path} is not a GGUF file: it starts with {_ascii(start)}, not 'GGUF'.", "model.path")

@@ -1,4 +1,4 @@
-"""Check the header of a GGUF file before the gguf package reads it, since that package does not validate lengths.
+"""Check the header of a GGUF file; the gguf package, which reads it afterwards, does not validate lengths.
 
 Format: https://github.com/ggml-org/ggml/blob/master/docs/gguf.md.
 """
@@ -17,7 +17,7 @@ SCALARS = {0: "B", 1: "b", 2: "H", 3: "h", 4: "I", 5: "i", 6: "f", 7: "?", 10: "
 STRING, ARRAY = 8, 9
 VERSIONS = (2, 3)
 ALIGNMENT = 32
-# The gguf package needs microseconds and hundreds of bytes per element; the largest tokenizers have a million elements.
+# The gguf package needs microseconds and hundreds of bytes per element. The largest tokenizers have a million elements.
 MOST_ELEMENTS = 4_000_000
 MOST_DIMENSIONS = 4
 DEEPEST = 2  # levels of arrays inside an array
@@ -32,7 +32,7 @@ def check_header(file: Path) -> None:
     """Check that all lengths, counts and offsets in a GGUF file are within the file.
 
     Raises:
-        ModelError: one is not; the message names it.
+        ModelError: one is outside the file; the message names it.
         OSError: the file cannot be read.
     """
     with file.open("rb") as stream, mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ) as data:

@@ -1,4 +1,4 @@
-"""Subprocess that converts a GGUF file to a torch checkpoint; `gguf.py` starts it and caches the result."""
+"""A subprocess that converts a GGUF file to a torch checkpoint; `gguf.py` starts it and caches the result."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from hforch.models.gguf_header import check_header
 
 
 def convert(request: dict[str, Any]) -> dict[str, Any]:
-    """Write tokenizer, configuration and float32 weights into the folder `output`, and check the converted model.
+    """Write tokenizer, configuration and float32 weights into the directory `output` and check the converted model.
 
     Raises:
         ModelError: the file, its tokenizer or its architecture cannot be used, or the converted model fails the check.
@@ -47,7 +47,7 @@ def _read(file: Path) -> tuple[dict[str, Any], int]:
     try:
         reader = GGUFReader(file)
         fields = {name: field.contents() for name, field in reader.fields.items()}
-    except Exception as error:  # the parser raises many types of errors, with unhelpful messages
+    except Exception as error:  # the parser raises many types of errors without helpful messages
         raise ModelError(
             f"{file} is damaged or truncated: it starts like a GGUF file, but cannot be parsed. Download it again."
         ) from error
@@ -105,7 +105,7 @@ def _load(file: Path, tokens: int) -> Any:
 
 
 def _set_ids(model: Any, fields: dict[str, Any]) -> None:
-    """Set bos, eos and pad from the file; transformers sets defaults of the architecture instead."""
+    """Set bos, eos and pad from the file, since transformers sets the architecture's defaults."""
     from transformers import GenerationConfig
 
     bos, eos, pad, eot = (gguf_tokenizer.token_id(fields, name) for name in ("bos", "eos", "padding", "eot"))

@@ -34,7 +34,7 @@ ROUND_TRIP = (
 
 @dataclass(frozen=True)
 class Cutting:
-    """Options of a pre-tokenizer: byte-level, with a regular expression for splits, or with single digits."""
+    """The options of a byte-level pre-tokenizer, which may split by a regular expression or into single digits."""
 
     split: str | None = None
     single_digits: bool = False

@@ -1,6 +1,6 @@
-"""Download models from the Hugging Face hub into the hub library's cache.
+"""Download models from the Hugging Face Hub into the cache of huggingface_hub.
 
-The hub library reads HF_HOME, HF_TOKEN, HF_ENDPOINT, HF_HUB_OFFLINE and TRANSFORMERS_OFFLINE as usual. If the hub
+huggingface_hub reads HF_HOME, HF_TOKEN, HF_ENDPOINT, HF_HUB_OFFLINE and TRANSFORMERS_OFFLINE as usual. If the Hub
 cannot be reached, a complete copy in the cache is used.
 """
 
@@ -23,9 +23,9 @@ from hforch.models.local import from_folder, of_folder
 from hforch.utils.paths import expanded
 from hforch.utils.progress import Progress
 
-ANSWER_S = 10.0  # timeout, in s, after which the cached copy is used
+ANSWER_S = 10.0  # timeout in s, after which the cached copy is used
 WAYS_OUT = (
-    "Use a local copy (model=local model.path=DIR), or the default model, which does not need the hub (model=smollm2)."
+    "use a local copy (model=local model.path=DIR) or the default model (model=smollm2), which does not need the Hub."
 )
 
 
@@ -33,15 +33,15 @@ def fetch(model: HubModel, progress: Progress) -> Checkpoint:
     """Return the checkpoint of a repository; download the files that are not cached.
 
     Raises:
-        ModelError: the repository or revision does not exist, is not accessible or has no weights; or the hub cannot be
+        ModelError: the repository or revision does not exist, is not accessible or has no weights; or the Hub cannot be
             reached and the cache has no complete copy.
     """
     from huggingface_hub import constants
 
     _check_id(model)
     if constants.HF_HUB_OFFLINE:
-        reason = "HF_HUB_OFFLINE (or TRANSFORMERS_OFFLINE) disables access to the hub"
-        return _cached(model, progress, ModelUnavailable(_not_cached(model, reason, "Unset it to download the model.")))
+        reason = "HF_HUB_OFFLINE (or TRANSFORMERS_OFFLINE) disables access to the Hub"
+        return _cached(model, progress, ModelUnavailable(_not_cached(model, reason, "Unset it to download the model,")))
     try:
         info = _ask(model)
     except ModelError as error:
@@ -53,7 +53,7 @@ def fetch(model: HubModel, progress: Progress) -> Checkpoint:
     choice = choose([file.rfilename for file in info.siblings or []], model.trust_remote_code)
     if not choice.weights:
         names = [file.rfilename for file in info.siblings or []]
-        raise ModelError(f"{model.id} on the hub has no loadable weights. {no_weights(names)}")
+        raise ModelError(f"{model.id} on the Hub has no loadable weights. {no_weights(names)}")
     folder, download_s = _download(model, info, choice.names, progress)
     return _checkpoint(model, folder, progress, download_s)
 
@@ -71,7 +71,7 @@ def local_files(model: HubModel) -> LocalFiles:
 
 
 class HubUnreachable(ModelUnavailable):
-    """The hub did not return the repository's file list; a cached copy may be used instead."""
+    """The Hub did not return the repository's file list; a cached copy may be used instead."""
 
     def __init__(self, message: str, reason: str) -> None:
         super().__init__(message)
@@ -86,7 +86,7 @@ def _ask(model: HubModel) -> Any:
 
 
 def _download(model: HubModel, info: Any, names: tuple[str, ...], progress: Progress) -> tuple[Path, float | None]:
-    """Return the folder of the files, and the duration of the download in s, or None if all files were cached."""
+    """Return the directory of the files, and the duration of the download in s, or None if all files were cached."""
     from huggingface_hub import snapshot_download, try_to_load_from_cache
 
     sizes = {file.rfilename: file.size for file in info.siblings}
@@ -95,7 +95,7 @@ def _download(model: HubModel, info: Any, names: tuple[str, ...], progress: Prog
     total = sum(sizes[name] for name in missing) if known else None
     start = time.monotonic()
     patterns = [glob.escape(name) for name in names]
-    detail = f"{model.id} from the hub" if missing else f"{model.id}: all files cached"
+    detail = f"{model.id} from the Hub" if missing else f"{model.id}: all files cached"
     with _explained(model), progress.stage("download", detail, total) as advance:
         folder = snapshot_download(
             model.id, revision=model.revision, allow_patterns=patterns, tqdm_class=byte_counter(advance)
@@ -126,7 +126,7 @@ def _checkpoint(model: HubModel, folder: Path, progress: Progress, download_s: f
 
 @contextmanager
 def _explained(model: HubModel) -> Iterator[None]:
-    """Turn errors of the hub library into ModelError, with the original error as the cause."""
+    """Turn errors raised by huggingface_hub into ModelError, with the original error as its cause."""
     import httpx
     from huggingface_hub import constants, errors
 
@@ -135,7 +135,7 @@ def _explained(model: HubModel) -> Iterator[None]:
         yield
     except errors.RevisionNotFoundError as error:
         raise ModelError(
-            f"model.revision={model.revision}: branch, tag or commit not found in {model.id} on the hub.",
+            f"model.revision={model.revision}: branch, tag or commit not found in {model.id} on the Hub.",
             "model.revision",
         ) from error
     except errors.GatedRepoError as error:
@@ -146,7 +146,7 @@ def _explained(model: HubModel) -> Iterator[None]:
         ) from error
     except errors.RepositoryNotFoundError as error:
         raise ModelError(
-            f"{where}: model not found on the hub, or private. Check the spelling (ORG/NAME); for a private model, set "
+            f"{where}: model not found on the Hub, or private. Check the spelling (ORG/NAME); for a private model, set "
             "HF_TOKEN to a token with read access (or run `hf auth login`).",
             "model.id",
         ) from error
@@ -154,18 +154,18 @@ def _explained(model: HubModel) -> Iterator[None]:
         status = error.response.status_code if isinstance(error, errors.HfHubHTTPError) else None
         if status in (401, 403):
             raise ModelError(
-                f"{where}: the hub denied access (HTTP {status}). Set HF_TOKEN to a token with read access."
+                f"{where}: the Hub denied access (HTTP {status}). Set HF_TOKEN to a token with read access."
             ) from error
-        reason = f"the hub responded with HTTP {status}" if status else f"the hub cannot be reached ({_short(error)})"
+        reason = f"the Hub responded with HTTP {status}" if status else f"the Hub cannot be reached ({_short(error)})"
         raise HubUnreachable(
-            _not_cached(model, reason, "Check the connection, HF_ENDPOINT and the proxy."), reason
+            _not_cached(model, reason, "Check the connection, HF_ENDPOINT and the proxy,"), reason
         ) from error
     except OSError as error:
         if error.errno not in UNWRITABLE:
             raise
         raise ModelUnavailable(
-            f"{where} cannot be downloaded: the hub cache {constants.HF_HUB_CACHE} cannot be written "
-            f"({error.strerror}). Free some space, or set HF_HOME to a writable folder with enough space."
+            f"{where} cannot be downloaded: the Hub cache {constants.HF_HUB_CACHE} cannot be written "
+            f"({error.strerror}). Free some space, or set HF_HOME to a writable directory with enough space."
         ) from error
 
 
@@ -173,7 +173,7 @@ def _not_cached(model: HubModel, reason: str, remedy: str) -> str:
     from huggingface_hub import constants
 
     at = f" at revision {model.revision}" if model.revision else ""
-    return f"{model.id}{at} is not in the cache {constants.HF_HUB_CACHE}, and {reason}. {remedy} {WAYS_OUT}"
+    return f"{model.id}{at} is not in the cache {constants.HF_HUB_CACHE}, and {reason}. {remedy} or {WAYS_OUT}"
 
 
 def _check_id(model: HubModel) -> None:
@@ -181,14 +181,14 @@ def _check_id(model: HubModel) -> None:
     from huggingface_hub.utils import validate_repo_id
 
     if expanded(model.id).is_dir() and (model.id.count("/") != 1 or model.id.startswith((".", "~", "/"))):
-        problem = f"model.id={model.id} is a local folder: use model=local model.path={model.id}."
+        problem = f"model.id={model.id} is a local directory: use model=local model.path={model.id}."
         raise ModelError(problem, "model.id")
     try:
         validate_repo_id(model.id)
     except HFValidationError as error:
         raise ModelError(
-            f"model.id={model.id!r} is not a valid hub model ID: expected NAME or ORG/NAME, with letters, digits, "
-            "'-', '_' and '.'. For a local folder, use model=local model.path=DIR.",
+            f"model.id={model.id!r} is not a valid Hub model ID: expected NAME or ORG/NAME, with letters, digits, "
+            "'-', '_' and '.'. For a local directory, use model=local model.path=DIR.",
             "model.id",
         ) from error
 

@@ -1,4 +1,4 @@
-"""Forward the hub library's download progress to hforch's progress display."""
+"""Forward huggingface_hub's download progress to hforch's progress display."""
 
 from __future__ import annotations
 

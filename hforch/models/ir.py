@@ -10,7 +10,7 @@ from xml.etree import ElementTree
 
 from hforch.errors import ModelError, shown
 
-LARGEST = 500_000_000  # bytes of an XML file; those of large models have a hundredth of this
+LARGEST = 500_000_000  # bytes of an XML file; the largest known one is a hundredth of this
 
 
 @dataclass(frozen=True)
@@ -25,9 +25,9 @@ class Graph:
     """The layers of an IR and their connections.
 
     Attributes:
-        layers: by id.
-        readers: ids of the layers that read a layer, with the index of their input.
-        inputs: ids of the layers that a layer reads, by input index.
+        layers: the layers by id.
+        readers: for each layer, the ids of the layers that read it, with the index of their input.
+        inputs: for each layer, the ids of the layers that it reads, by input index.
     """
 
     layers: dict[str, Layer]

@@ -21,12 +21,12 @@ PER_CHANNEL = "per channel"
 
 
 def describe(ir: Path) -> dict[str, Any]:
-    """Describe the weights of the IR in a folder.
+    """Describe the weights of the IR in a directory.
 
     Returns:
-        `weight_format`: int4 or int8 if any weight matrix is (int4 first), else fp16 (bf16 too) or fp32, the type of
-        most parameters; `bits`: by element type, `layers`, `parameters`, and for 4 and 8 bits `group_sizes` (number of
-        layers by group size).
+        `weight_format`: int4 if any weight matrix has 4 bits, else int8 if any has 8 bits, else the type of most
+        parameters, fp16 (which includes bf16) or fp32; `bits`: for each element type, `layers`, `parameters`, and, for
+        4 and 8 bits, `group_sizes` (the number of layers by group size).
 
     Raises:
         ModelError: there is no IR, or it cannot be read.
@@ -44,11 +44,11 @@ def _table(graph: Graph) -> dict[str, Any]:
     groups: dict[str, Counter[str]] = defaultdict(Counter)
     for name, layer in graph.layers.items():
         if layer.kind != "Const" or sum(size > 1 for size in layer.shape) < 2:
-            continue  # norms and biases are not compressed, and are small
+            continue  # norms and biases are small and not compressed
         if layer.element in COMPRESSED:
             scale = _scale(graph, name)
             if scale is None:
-                continue  # a zero point or another constant
+                continue  # not a weight, but a zero point or another constant
             groups[layer.element][scale] += 1
         elif layer.element not in FLOATS or _is_scale(graph, name):
             continue

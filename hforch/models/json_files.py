@@ -8,7 +8,7 @@ from typing import Any
 
 from hforch.errors import ModelError, shown
 
-LARGEST = 100_000_000  # bytes; the largest known tokenizer.json has a third of this
+LARGEST = 100_000_000  # bytes; the largest known tokenizer.json is a third of this
 MOST_VALUES = 8_000_000  # each takes about 100 bytes of memory
 
 
@@ -26,7 +26,7 @@ def read_object(file: Path) -> dict[str, Any]:
 
 
 def parse_object(data: bytes, what: str) -> dict[str, Any]:
-    """Parse a JSON object; raise ModelError if `data` is not one. Error messages refer to the data as `what`."""
+    """Return a JSON object; raise ModelError if `data` is not one. Messages refer to the data as `what`."""
     if sum(map(data.count, (b",", b"[", b"{"))) > MOST_VALUES:
         raise ModelError(f"{what} is damaged: it has more than {MOST_VALUES:,} values.")
     try:

@@ -11,7 +11,7 @@ likely with more context. Values for SmolLM2-135M-Instruct, intact and damaged, 
     norms off by one              -23.1     -22.9
     random weights                -10.9     -10.9
     gate and up exchanged         -18.3     -25.7                  worse than guessing
-    halves of q and k exchanged    -3.8      -8.4    -3.2   -3.8   worse with more context: positions are broken
+    halves of q and k exchanged    -3.8      -8.4    -3.2   -3.8   worse with more context: positions are wrong
 
 The thresholds reject all damaged variants, with tolerance for small models and for languages other than English.
 """
@@ -23,9 +23,9 @@ import random
 from dataclasses import dataclass
 from typing import Any
 
-MARGIN = 1.0  # nats per token by which plain sentences must exceed shuffled ones and guessing
+MARGIN = 1.0  # nats per token; plain sentences must exceed shuffled ones and guessing by this
 LOSS_BY_CONTEXT = 0.2  # maximum loss in nats per token with more context
-BY_HEART = -1.0  # nats per token; above, the model has memorized the sentences and context is not informative
+BY_HEART = -1.0  # nats per token; above this, the model has memorized the sentences, and context has no effect
 NEAR = 8
 SEED = 7
 SENTENCES = (
@@ -42,7 +42,7 @@ SENTENCES = (
 
 @dataclass(frozen=True)
 class Likelihood:
-    """Mean log-probabilities per token, in nats; see the table above."""
+    """The mean log-probabilities per token, in nats; see the table above."""
 
     plain: float
     shuffled: float
@@ -54,17 +54,17 @@ class Likelihood:
         """Return the failed condition with its values, or None. The comparisons are written so that NaN fails."""
         if not self.plain - self.shuffled >= MARGIN:
             return (
-                f"plain sentences are hardly more likely than the same tokens shuffled: {self.plain:.2f} against "
+                f"plain sentences are hardly more likely than the same tokens shuffled: {self.plain:.2f} vs. "
                 f"{self.shuffled:.2f} nats per token (expected difference: at least {MARGIN})"
             )
         if not self.plain - self.guessing >= MARGIN:
             return (
-                f"plain sentences are hardly more likely than random tokens: {self.plain:.2f} against "
+                f"plain sentences are hardly more likely than random tokens: {self.plain:.2f} vs. "
                 f"{self.guessing:.2f} nats per token (expected difference: at least {MARGIN})"
             )
         if self.plain < BY_HEART and not self.far >= self.near - LOSS_BY_CONTEXT:
             return (
-                f"the next token is less likely with more context: {self.far:.2f} against {self.near:.2f} nats per "
+                f"the next token is less likely with more context: {self.far:.2f} vs. {self.near:.2f} nats per "
                 f"token with only {NEAR} tokens of context, so positions are encoded incorrectly"
             )
         return None

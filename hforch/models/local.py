@@ -1,4 +1,4 @@
-"""Use a local folder as a model: a torch checkpoint or an OpenVINO IR, detected from its files."""
+"""Use a local directory as a model: a torch checkpoint or an OpenVINO IR, detected from its files."""
 
 from __future__ import annotations
 
@@ -16,19 +16,21 @@ from hforch.utils.progress import Progress
 
 
 def fetch(model: LocalModel, progress: Progress) -> Checkpoint:
-    """Return the checkpoint in a folder, without copying it.
+    """Return the checkpoint in a directory, without copying it.
 
     Raises:
-        ModelError: the folder does not exist, is a file, or is incomplete; the message names the missing file.
+        ModelError: the directory does not exist, is a file, or is incomplete; the message names the missing file.
     """
     path = expanded(model.path).absolute()
     if path.is_file():
-        hint = " For a GGUF file, use model=gguf." if path.suffix == ".gguf" else " Set it to the file's folder."
-        raise ModelError(f"model.path={model.path} is a file; model=local requires a folder.{hint}", "model.path")
+        hint = (
+            "For a GGUF file, use model=gguf." if path.suffix == ".gguf" else "Set model.path to the file's directory."
+        )
+        raise ModelError(f"model.path={model.path} is a file; model=local requires a directory. {hint}", "model.path")
     if not path.is_dir():
-        raise ModelError(f"model.path={model.path}: folder not found: {path}.", "model.path")
+        raise ModelError(f"model.path: directory not found: {model.path}", "model.path")
     source = {"source": "local", "path": str(path)}
-    return from_folder(path, model.trust_remote_code, f"The folder {path}", source, progress, None)
+    return from_folder(path, model.trust_remote_code, f"The directory {path}", source, progress, None)
 
 
 def local_files(model: LocalModel) -> LocalFiles:
@@ -36,7 +38,7 @@ def local_files(model: LocalModel) -> LocalFiles:
 
 
 def of_folder(folder: Path, trust_remote_code: bool) -> LocalFiles:
-    """Return the state of a folder whose files need no conversion."""
+    """Return the state of a directory whose files need no conversion."""
     if not folder.is_dir():
         return LocalFiles(None)
     try:
@@ -53,7 +55,7 @@ def from_folder(
     progress: Progress,
     download_s: float | None,
 ) -> Checkpoint:
-    """Return the checkpoint of a folder that needs no conversion; see `survey` for the errors it raises."""
+    """Return the checkpoint of a directory that needs no conversion; see `survey` for the errors it raises."""
     contents = survey(path, trust_remote_code, what)
     digest = fingerprint.remembered(contents.files)
     if digest is None:

@@ -14,14 +14,14 @@ from hforch.models.architecture import CONTEXT_NAMES, text_part
 from hforch.models.json_files import read_object
 
 LAYERS = ("num_hidden_layers", "n_layer", "n_layers", "num_layers")
-SIZES = {  # the largest accepted value; real models have at most a hundredth of it
+SIZES = {  # the largest accepted value; the largest known one is a hundredth of this
     **dict.fromkeys(LAYERS, 10_000),
     **dict.fromkeys(("num_attention_heads", "n_head", "num_key_value_heads", "head_dim"), 1 << 17),
     **dict.fromkeys(("hidden_size", "n_embd", "d_model"), 1 << 22),
     **dict.fromkeys(CONTEXT_NAMES, 1 << 40),
     "vocab_size": 1 << 28,
 }
-MOST, MOST_EXPERTS = 1 << 20, 10_000  # limits of other counts, since libraries create an object for each
+MOST, MOST_EXPERTS = 1 << 20, 10_000  # the largest accepted values of other counts; libraries create an object for each
 IDS = ("eos_token_id", "bos_token_id", "pad_token_id", "decoder_start_token_id")
 NUMBERS = (
     *("temperature", "top_k", "top_p", "min_p", "typical_p", "repetition_penalty", "length_penalty"),
@@ -48,7 +48,7 @@ SIDES = (None, "left", "right")
 
 
 def check(folder: Path) -> None:
-    """Check the JSON files and chat templates in a model's folder.
+    """Check the JSON files and chat templates in a model's directory.
 
     Raises:
         ModelError: a file is damaged or has an invalid value.
@@ -75,7 +75,7 @@ def read_template(file: Path) -> str:
 
 
 def check_layers(folder: Path, config: Mapping[str, Any], tensors: int) -> None:
-    """Raise ModelError if config.json has more layers than there are tensors, since a library would create them all."""
+    """Raise ModelError if config.json has more layers than there are tensors; a library would create all of them."""
     for name in LAYERS:
         layers = text_part(config).get(name)
         if isinstance(layers, int) and layers > tensors:

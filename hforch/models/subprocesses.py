@@ -33,14 +33,14 @@ def run(module: str, request: dict[str, Any], log: Path, purpose: str, env: dict
     """Run `python -m MODULE` on a request, and return its result.
 
     Args:
-        module: calls `answer` when run as the main module.
+        module: the module to run; as the main module, it calls `answer`.
         request: JSON-serializable arguments.
-        log: file for the output of the subprocess.
-        purpose: start of error messages, such as `Converting FILE`.
-        env: environment variables that are added to those of this process.
+        log: the file for the output of the subprocess.
+        purpose: the start of error messages, such as `Converting FILE`.
+        env: environment variables to add to those of this process.
 
     Raises:
-        ModelError, BackendError: the subprocess raised it, or died; the message names the log then.
+        ModelError, BackendError: the subprocess raised it, or died; in this case, the message names the log.
         OSError: the disk is full.
     """
     package_root = str(Path(__file__).resolve().parents[2])
@@ -92,7 +92,7 @@ def answer(work: Callable[[dict[str, Any]], Any]) -> None:
         _log(error)
     except BaseException as error:
         if isinstance(error, KeyboardInterrupt | SystemExit):
-            raise  # other BaseExceptions are failures: a panic in a Rust library is not an Exception
+            raise  # other BaseExceptions are failures, such as a panic in a Rust library
         result = {"error": f"{type(error).__name__}: {_first_lines(str(error))}", "kind": None}
         if _disk_is_full(Path(request.get("output", "."))):
             result = {"error": "the disk is full", "kind": "OSError"}
@@ -124,7 +124,7 @@ def _log(error: BaseException) -> None:
 
 
 def _disk_is_full(folder: Path) -> bool:
-    """Return whether the disk is full. The errors of libraries do not show this reliably."""
+    """Return whether the disk is full, which errors of libraries do not show reliably."""
     try:
         return shutil.disk_usage(folder).free < FULL
     except OSError:

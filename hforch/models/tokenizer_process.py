@@ -1,4 +1,4 @@
-"""Subprocess that converts a tokenizer for openvino-genai; `tokenizers.py` starts it and caches the result."""
+"""A subprocess that converts a tokenizer for openvino-genai; `tokenizers.py` starts it and caches the result."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from hforch.models import subprocesses
 
 
 def convert(request: dict[str, Any]) -> None:
-    """Write tokenizer.json, tokenizer_config.json, and the tokenizer and detokenizer as IRs into the folder `output`.
+    """Write a tokenizer's JSON files, and the tokenizer and detokenizer as IRs, into the directory `output`.
 
     Raises:
         BackendError: openvino-tokenizers cannot be imported.

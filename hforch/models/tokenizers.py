@@ -38,7 +38,7 @@ def open_tokenizer(file: Path) -> Any:
 
 @contextmanager
 def loading_tokenizer(folder: Path) -> Iterator[None]:
-    """Turn errors of transformers while it loads a folder's tokenizer into a ModelError that names the file."""
+    """Turn errors that transformers raises while loading a tokenizer into a ModelError that names the file."""
     try:
         yield
     except ImportError:
@@ -58,7 +58,7 @@ def _blame_config(folder: Path) -> None:
 
     try:
         AutoConfig.from_pretrained(folder, local_files_only=True)
-    except ValueError:  # an architecture from custom code
+    except ValueError:  # the architecture is defined by custom code
         return
     except Exception as error:
         said = shown(f"{type(error).__name__}: {error}")
@@ -67,7 +67,7 @@ def _blame_config(folder: Path) -> None:
 
 @contextmanager
 def tokenizing() -> Iterator[None]:
-    """Turn errors of a tokenizer while it encodes a text into a PromptError."""
+    """Turn errors that a tokenizer raises while encoding text into a PromptError."""
     try:
         yield
     except BaseException as error:
@@ -86,9 +86,9 @@ def check_ids(ids: Sequence[int], rows: int | None) -> None:
 
 
 def raise_unless_failed(error: BaseException) -> None:
-    """Raise an error again if it is not a failure of the library: an hforch error, or Ctrl-C.
+    """Re-raise hforch's own errors and KeyboardInterrupt; return for any other error.
 
-    A panic in the library's Rust code is a failure, although it is not an Exception.
+    A panic in the library's Rust code counts as an error, although it is not an Exception.
     """
     if isinstance(error, HforchError):
         raise error
@@ -97,7 +97,7 @@ def raise_unless_failed(error: BaseException) -> None:
 
 
 def tokenizer_of(folder: Path, trust_remote_code: bool, progress: Progress) -> Path:
-    """Return a folder with the NEEDED tokenizer files of an IR: the IR's own, or a cached conversion.
+    """Return a directory with the NEEDED tokenizer files of an IR: the IR's own, or a cached conversion.
 
     Raises:
         ModelError: the tokenizer is damaged or cannot be converted.
@@ -125,6 +125,6 @@ def _fill(folder: Path, name: cache.Key, trust_remote_code: bool, progress: Prog
     request = {"folder": str(folder), "output": str(output), "trust_remote_code": trust_remote_code}
     purpose = f"Converting the tokenizer of {folder}"
     env = {} if trust_remote_code else {"HF_HUB_OFFLINE": "1"}
-    with progress.stage("export", f"the tokenizer of {folder.name} to OpenVINO, once"):
+    with progress.stage("export", f"the tokenizer of {folder.name} to OpenVINO (cached for later runs)"):
         subprocesses.run("hforch.models.tokenizer_process", request, cache.log_path(name), purpose, env)
     return {"what": f"tokenizer of {folder.name}", "source": {"source": "local", "path": str(folder)}}

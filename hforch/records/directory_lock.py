@@ -18,10 +18,10 @@ from hforch.errors import HforchError
 from hforch.utils.datafiles import parse_json
 from hforch.utils.paths import open_file
 
-OWNER = ".hforch.owner"  # identifies the writing process, on file systems without locks
-LONGEST_OWNER = 4096  # bytes of this file
+OWNER = ".hforch.owner"  # the file that identifies the writing process on file systems without locks
+LONGEST_OWNER = 4096  # maximum size of this file in bytes
 PATIENCE_S = 10.0
-_locked: dict[Path, int] = {}  # directories locked by this process, with the locking thread
+_locked: dict[Path, int] = {}  # directories locked by this process, with the thread that locked them
 
 
 @contextmanager
@@ -41,7 +41,7 @@ def locked(directory: Path) -> Iterator[None]:
         try:
             _insist(partial(_lock, lock), directory)
             owned = None
-        except OSError:  # a file system without locks
+        except OSError:  # the file system has no locks
             owned = directory / OWNER
             _insist(partial(_own, owned), directory)
         _locked[own] = threading.get_ident()
@@ -75,7 +75,7 @@ def _insist(take: Callable[[], None], directory: Path) -> None:
 
 
 def _lock(descriptor: int) -> None:
-    """Lock an open directory; unlike a FileLock, this leaves no file in it.
+    """Lock an open directory without creating a file in it, unlike a FileLock.
 
     Raises:
         BlockingIOError: another process holds the lock.
@@ -86,10 +86,11 @@ def _lock(descriptor: int) -> None:
 
 
 def _own(file: Path) -> None:
-    """Create a file that identifies this process as the writer of its directory; replace the file of an ended process.
+    """Create the file that identifies this process as the writer of a directory; replace that of an ended process.
 
     Raises:
-        FileExistsError: another process that may still run owns the directory; the message has the file's contents.
+        FileExistsError: another process, which may still be running, owns the directory; the message has the file's
+            contents.
     """
     while True:
         try:
@@ -109,7 +110,7 @@ def _own(file: Path) -> None:
 
 
 def _is_gone(text: str) -> bool:
-    """Return whether a process has certainly ended: it ran on this machine, and its id is free or was reused."""
+    """Return whether a process is known to have ended: it ran on this machine, and its id is unused or was reused."""
     try:
         who = parse_json(text)
         here = who["host"] == socket.gethostname()
@@ -119,7 +120,7 @@ def _is_gone(text: str) -> bool:
 
 
 def _started(pid: int) -> float | None:
-    """Return when a process started, in seconds since the epoch; None if it does not exist."""
+    """Return the start time of a process in seconds since the epoch, or None if it does not exist."""
     import psutil
 
     try:

@@ -17,13 +17,13 @@ class Part(BaseModel):
     model_config = ConfigDict(extra="forbid", validate_assignment=True, defer_build=True)
 
     needed: ClassVar[frozenset[str]] = frozenset()
-    """Keys that a stored part must have; readers accept parts without the others."""
+    """Keys that a stored part must have; others may be missing."""
 
     former: ClassVar[Mapping[str, Any]] = {}
     """Keys that earlier versions wrote, with their types."""
 
     def dump(self) -> dict[str, Any]:
-        """Return the mapping to write: only fields that were set; null for fields set to None."""
+        """Return the mapping to write, with only the fields that were set."""
         return self.model_dump(exclude_unset=True)
 
     def unset(self, name: str) -> None:

@@ -1,4 +1,4 @@
-"""Parts of record.json about the machine: environment, accelerators during the measured phase, memory, process."""
+"""Parts of record.json about the machine: environment, accelerators in the measured phase, memory, process."""
 
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -20,7 +20,7 @@ class GitState(Part):
 
 
 class AcceleratorInfo(Part):
-    """An accelerator of the machine that is visible to the process."""
+    """An accelerator that is visible to the process."""
 
     device: str | None = Field(default=None, description="torch device, such as `cuda:0`")
     name: str | None = Field(default=None, description="name reported by the driver")
@@ -68,7 +68,7 @@ class CardState(Part):
 class OtherProcesses(Part):
     number: Count = Field(description="number of processes")
     computing: Count = Field(description="number of processes that may have been computing")
-    memory_mb: Count | None = Field(default=None, description="memory of all these processes, in MB (10^6 bytes)")
+    memory_mb: Count | None = Field(default=None, description="memory used by all these processes, in MB (10^6 bytes)")
 
 
 class CardUse(Part):
@@ -81,7 +81,7 @@ class CardUse(Part):
     energy_by: str | None = Field(default=None, description="source of the energy: `counter` or `sampled power`")
     begin: CardState | None = Field(default=None, description="state at the start of the measured phase")
     end: CardState | None = Field(default=None, description="state at the end of the measured phase")
-    slowed_by: list[str] | None = Field(default=None, description="slowdowns observed at any time in the phase")
+    slowed_by: list[str] | None = Field(default=None, description="slowdowns at any time in the measured phase")
     other_processes: OtherProcesses | None = Field(
         default=None, description="processes on the GPU that do not belong to this run"
     )
@@ -116,7 +116,7 @@ class Process(Part):
 
     start: str = Field(description="how it was started: `fork`, `spawn` or `inline`")
     because: list[str] | None = Field(
-        default=None, description="accelerators that were initialized already, which rules out a fork"
+        default=None, description="accelerators that were already initialized, so the process could not be forked"
     )
 
 
@@ -125,7 +125,7 @@ class Execution(Part):
 
     kv_cache: str = Field(description="`dynamic` or `static`")
     compiled: bool = Field(description="whether its forward pass is compiled")
-    why: str | None = Field(description="reason for the choice, if `auto` made it")
+    why: str | None = Field(description="reason for these settings, if `auto` selected them")
 
 
 class Effective(OpenPart):
@@ -145,6 +145,6 @@ class Effective(OpenPart):
     decoding: dict[str, Any] | None = Field(default=None, description="effective decoding settings")
     stop: list[str] | None = Field(default=None, description="stop sequences")
     seed: Annotated[int, Field(ge=0, lt=2**63)] | None = Field(
-        default=None, description="the seed, configured or random"
+        default=None, description="seed from the configuration, or a random one"
     )
     execution: Execution | None = Field(default=None, description="KV cache, and whether the forward pass is compiled")

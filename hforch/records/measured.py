@@ -1,4 +1,4 @@
-"""Parts of record.json with measurements; fields for metrics come from the registry."""
+"""Parts of record.json with measurements; the fields for metrics are created from the registry."""
 
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar
@@ -13,7 +13,7 @@ Base = TypeVar("Base", bound=Part)
 
 
 def with_metrics(name: str, base: type[Base], section: str) -> type[Base]:
-    """Return a part with a field for each metric of a section of the record, and for standard errors.
+    """Return a part with a field for each metric of a section of the record, and one for each standard error.
 
     Former names of metrics are accepted when reading, but not written.
     """
@@ -66,7 +66,7 @@ class AgainstBaseline(Part):
     baseline: str | None = Field(
         default=None, description="the baseline's directory, relative to the job's; `.` for a baseline itself"
     )
-    of: str | None = Field(default=None, description="hash of the baseline's answers")
+    of: str | None = Field(default=None, description="SHA-256 of the baseline's answers")
     texts: Count | None = Field(default=None, description="number of baseline answers that were scored")
     positions: Count | None = Field(default=None, description="number of tokens in these answers")
     size_mb: Finite | None = Field(default=None, description="size of a baseline's stored distributions, in MB")
@@ -77,7 +77,7 @@ class OnText(Part):
     """Scores on a text."""
 
     path: str | None = Field(default=None, description="path of the text; null for the text that hforch ships")
-    sha256: str | None = Field(default=None, description="hash of the text")
+    sha256: str | None = Field(default=None, description="SHA-256 of the text")
     tokens: Count | None = Field(default=None, description="number of scored tokens")
     bytes: Count | None = Field(default=None, description="UTF-8 bytes of the text without its first token")
     window: Count | None = Field(default=None, description="tokens per window")
@@ -96,9 +96,11 @@ class Scores(Part):
     read_by: str | None = Field(default=None, description="the library that computed the logits")
     chunk: Count | None = Field(default=None, description="tokens per forward pass")
     against_baseline: AgainstBaseline | None = Field(
-        default=None, description="the scored baseline answers, and why scores against them are absent"
+        default=None, description="the scored baseline answers, or the reasons why scores against them are absent"
     )
-    on_text: OnText | None = Field(default=None, description="the scored text, and why scores on it are absent")
+    on_text: OnText | None = Field(
+        default=None, description="the scored text, or the reasons why scores on it are absent"
+    )
     metrics: ScoreMetrics | None = Field(default=None, description="metrics of both parts, with standard errors")
     seconds: Finite | None = Field(default=None, description="duration of scoring, in seconds")
     whole: bool | None = Field(default=None, description="whether every part succeeded")
@@ -124,8 +126,8 @@ class WarmedUp(Part):
     deviation: Finite | None = Field(
         default=None, description="relative difference between the times of the last two rounds"
     )
-    prefill_ms: Finite | None = Field(default=None, description="prefill time of the last round, in ms")
-    step_ms: Finite | None = Field(default=None, description="time per decode step of the last round, in ms")
+    prefill_ms: Finite | None = Field(default=None, description="prefill time in the last round, in ms")
+    step_ms: Finite | None = Field(default=None, description="time per decode step in the last round, in ms")
     wall_ms: Finite | None = Field(default=None, description="wall time of the last round, in ms")
     error: str | None = Field(default=None, description="why the warm-up failed")
     ended_by: str | None = Field(default=None, description="why the warm-up stopped")
@@ -135,7 +137,7 @@ class WarmedUp(Part):
 
 
 class CheckCount(Part):
-    """How often a check passed."""
+    """The results of one check."""
 
     name: str = Field(description="name of the check")
     passed: Count = Field(description="number of samples that passed")
@@ -143,17 +145,17 @@ class CheckCount(Part):
 
 
 class CheckTotals(Part):
-    """How often all checks passed, in total and each."""
+    """The results of all checks, in total and by check."""
 
     needed = frozenset({"passed", "total"})
 
-    passed: Count = Field(description="number of passed results")
-    total: Count = Field(description="number of results")
-    each: list[CheckCount] = Field(description="the counts of each check")
+    passed: Count = Field(description="number of passed checks")
+    total: Count = Field(description="number of checks that were run")
+    each: list[CheckCount] = Field(description="the results by check")
 
 
 class Totals(Part):
-    """Numbers of samples and tokens of a job."""
+    """The numbers of samples and tokens of a job."""
 
     planned: Count | None = Field(description="planned samples; null if the job stopped before planning")
     samples: Count = Field(description="recorded samples")

@@ -20,7 +20,7 @@ partial: the run has not finished; it is still running, or was killed."""
 class Head(Part):
     """The first keys of record.json and sweep.json."""
 
-    schema_version: Count | None = Field(default=None, description="version of the format")
+    schema_version: Count | None = Field(default=None, description="version of the file format")
     status: Status | None = Field(default=None, description="`ok`, `failed`, `interrupted` or `partial`")
     started: str | None = Field(default=None, description="start time, ISO 8601 in UTC")
     finished: str | None = Field(default=None, description="end time, ISO 8601 in UTC; missing until the run finishes")
@@ -35,11 +35,11 @@ class Configuration(Part):
     from_env: dict[str, str] | None = Field(
         default=None,
         description="interpolations of environment variables, by path in `job`, which contains them instead of the"
-        " values; missing without any",
+        " values; missing if empty",
     )
     redacted: list[str] | None = Field(
         default=None,
-        description="paths in `job` of values that contained a credential, recorded as `***`; missing without any",
+        description="paths in `job` of values that contained a credential, recorded as `***`; missing if empty",
     )
 
 
@@ -47,7 +47,7 @@ class Command(Part):
     """The command of a job or sweep."""
 
     overrides: list[str] | None = Field(
-        default=None, description="overrides from the command line; of a job in a sweep, with its swept values"
+        default=None, description="overrides from the command line; for a job of a sweep, including its swept values"
     )
     recipe: str | None = Field(default=None, description="file of the recipe, if any")
     config_dir: str | None = Field(default=None, description="value of `--config-dir`")
@@ -67,9 +67,9 @@ class Identity(Part):
 class Stage(Part):
     """A stage of a run."""
 
-    name: str = Field(description="name of the stage: download, convert, export, load, warmup, score, ...")
+    name: str = Field(description="name of the stage: download, convert, export, load, warm-up, score, ...")
     detail: str = Field(description="what the stage works on, such as the name of the model")
-    seconds: Finite | None = Field(description="duration; null while the stage runs")
+    seconds: Finite | None = Field(description="duration in seconds; null while the stage runs")
     finished: bool = Field(description="whether the stage finished")
 
 
@@ -78,7 +78,7 @@ class Export(OpenPart):
 
     key: str | None = Field(default=None, description="key of its cache entry")
     weight_format: str | None = Field(default=None, description="format of the weights, read from the model")
-    bits: dict[str, Any] | None = Field(default=None, description="numbers of layers and parameters by element type")
+    bits: dict[str, Any] | None = Field(default=None, description="number of layers and parameters by element type")
 
 
 class Model(OpenPart):
@@ -89,7 +89,7 @@ class Model(OpenPart):
         default=None, description="SHA-256 of the weights; null if the backend does not provide it"
     )
     source: str | None = Field(default=None, description="source in the group `model`, such as `hub`")
-    commit: str | None = Field(default=None, description="commit of a model from the hub")
+    commit: str | None = Field(default=None, description="commit of a model from the Hugging Face Hub")
     export: Export | None = Field(default=None, description="key and bit widths of an exported model")
     likelihood: dict[str, Finite] | None = Field(
         default=None,
@@ -100,7 +100,7 @@ class Model(OpenPart):
 
 
 class Record(Identity, Command, Configuration, Head):
-    """record.json: one job."""
+    """The contents of record.json, which describes one job."""
 
     needed = frozenset({"status"})
 
@@ -109,7 +109,7 @@ class Record(Identity, Command, Configuration, Head):
     resumed: Count | None = Field(default=None, description="number of times the job was resumed")
     same_as: str | None = Field(
         default=None,
-        description="directory of the job that was run instead, because both are identical for their backend",
+        description="directory of the equivalent job that was run instead of this one",
     )
     process: Process | None = Field(
         default=None,
@@ -118,7 +118,8 @@ class Record(Identity, Command, Configuration, Head):
         " cannot use)",
     )
     stages: list[Stage] | None = Field(
-        default=None, description="download, convert, export, load, warmup: seconds, and whether each finished"
+        default=None,
+        description="the stages download, convert, export, load, warm-up, ...: seconds, and whether each finished",
     )
     warnings: list[str] | None = Field(default=None, description="warnings of the run")
     shared_load: bool | None = Field(
@@ -126,8 +127,8 @@ class Record(Identity, Command, Configuration, Head):
     )
     absent: Reasons | None = Field(
         default=None,
-        description="what the backend does not provide, with the reason: `token_ids`, `tokenizer`, `logits`,"
-        " `fingerprint`, `memory` (if the model runs on another machine; its energy is then unknown too)",
+        description="the reason for everything that the backend does not provide: `token_ids`, `tokenizer`, `logits`,"
+        " `fingerprint`, `memory` (if the model runs on another machine; energy is then unknown as well)",
     )
     model: Model | None = Field(
         default=None,
@@ -147,10 +148,10 @@ class Record(Identity, Command, Configuration, Head):
     )
     plan: list[list[str]] | None = Field(default=None, description="the inputs of each batch, by `input_id`")
     planned: Count | None = Field(
-        default=None, description="number of planned samples while the job runs; then in `totals`"
+        default=None, description="number of planned samples while the job runs; in `totals` after it"
     )
     warmup: list[WarmedUp] | None = Field(
-        default=None, description="for each shape that was warmed up, the number of rounds and why they stopped"
+        default=None, description="for each warmed-up batch shape, the number of rounds and why they stopped"
     )
     metrics: Metrics | None = Field(default=None, description="measurements; `absent` has the reasons for missing ones")
     memory: Memory | None = Field(default=None, description="peak memory; `absent` has the reasons for missing values")
@@ -158,12 +159,12 @@ class Record(Identity, Command, Configuration, Head):
         default=None,
         description="for each NVIDIA GPU that the job used, in the measured phase: energy; clocks, temperature and"
         " clock event reasons at its `begin` and `end`; slowdowns at any time (`slowed_by`: heat, power brake,"
-        " hardware); `other_processes` on the GPU, how many may have been computing, and their memory",
+        " hardware); `other_processes` on the GPU, how many of them may have used the GPU, and their memory",
     )
     shared_accelerator: str | None = Field(
         default=None,
-        description="why the job counts as measured on a shared GPU: other processes computed there, or other jobs ran"
-        " and may have used it; missing otherwise",
+        description="why the GPU counts as shared during the job: other processes used it, or jobs that ran in parallel"
+        " may have used it; missing otherwise",
     )
     scores: Scores | None = Field(
         default=None,
@@ -172,8 +173,8 @@ class Record(Identity, Command, Configuration, Head):
     )
     totals: Totals | None = Field(
         default=None,
-        description="numbers of planned, recorded and failed samples, of tokens, of answers by finish reason, and of"
-        " passed `checks`, in total and each",
+        description="numbers of planned, recorded and failed samples, tokens, answers by finish reason, and passed"
+        " `checks`, in total and by check",
     )
     exit_code: Count | None = Field(default=None, description="exit code of the command as determined by this job")
     error: Error | None = Field(default=None, description="the error that ended the run, if any")

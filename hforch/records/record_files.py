@@ -16,10 +16,11 @@ from hforch.utils.datafiles import read_json
 RECORD = "record.json"
 SCORES = "scores.jsonl"  # divergence from the baseline for each of its answers
 DISTRIBUTIONS = "distributions.bin"  # next-token distributions of a baseline
+CHANGED = "the file was modified after hforch wrote it; restore it or run again"
 
 
 def read_record(directory: Path) -> dict[str, Any]:
-    """Return the record of a job's directory, in the layout of this version.
+    """Return the record in a job's directory, in the layout of this version.
 
     Raises:
         OSError: the file cannot be read.
@@ -34,7 +35,7 @@ def read_record(directory: Path) -> dict[str, Any]:
 
 
 def known_record(directory: Path) -> dict[str, Any]:
-    """Return the record of any job's directory in the layout of this version, with errors meant for the user.
+    """Return the record in a directory that the user passed, in the layout of this version.
 
     Raises:
         ConfigError: the record cannot be read, is invalid, or was written by a newer version of hforch.
@@ -43,7 +44,7 @@ def known_record(directory: Path) -> dict[str, Any]:
     record = read_versioned(path)
     if found := record_flaws(record):
         problem = f"{path} is not a valid record: {'; '.join(found[:3])}"
-        raise ConfigError([Mistake("", problem, None, "it was changed after hforch wrote it")])
+        raise ConfigError([Mistake("", problem, None, CHANGED)])
     return to_current(record)
 
 
@@ -53,14 +54,13 @@ def read_versioned(path: Path) -> dict[str, Any]:
     Raises:
         ConfigError: the file cannot be read, is invalid, or was written by a newer version of hforch.
     """
-    hint = "hforch writes this file atomically, so it was changed afterwards"
     try:
         found = read_json(path)
     except OSError as error:
         problem = f"cannot read {path}: {(error.strerror or str(error)).lower()}"
         raise ConfigError([Mistake("", problem)]) from error
     except ValueError as error:
-        raise ConfigError([Mistake("", f"cannot read {path}: {error}", None, hint)]) from error
+        raise ConfigError([Mistake("", f"cannot read {path}: {error}", None, CHANGED)]) from error
     version = found.get("schema_version") if isinstance(found, dict) else None
     if type(version) is not int or version < 1:
         raise ConfigError([Mistake("", f"{path} is not an hforch record: schema_version is missing or invalid")])
@@ -71,5 +71,5 @@ def read_versioned(path: Path) -> dict[str, Any]:
 
 
 def read_samples(directory: Path) -> Iterator[dict[str, Any]]:
-    """Yield the valid samples in a job's directory, planned or not."""
+    """Yield the valid samples in a job's directory, whether or not they were planned."""
     yield from Samples(directory, {})

@@ -24,7 +24,10 @@ from hforch.utils.redaction import redacted_tree
 class RecordWriter:
     """Writes the record and samples of a running job into its directory, which it locks.
 
-    `anew` deletes existing samples; `fresh` rejects them. `is_locked`: the parent process has locked the directory.
+    Args:
+        `anew`: whether to delete existing samples.
+        fresh: whether existing samples are an error.
+        is_locked: whether the parent process has locked the directory.
 
     Raises:
         HforchError: another process is writing to the directory, or samples exist despite `fresh`.
@@ -60,14 +63,14 @@ class RecordWriter:
         """Replace record.json atomically.
 
         Args:
-            stored: parts of an earlier record, which remain unless `record` sets them.
+            stored: parts of an earlier record to retain, unless `record` sets them.
         """
         write_record(self.directory, record, stored)
 
     def keep(
         self, samples: Samples, wanted: Callable[[Mapping[str, Any]], bool], names: Sequence[str]
     ) -> list[dict[str, Any]]:
-        """Delete invalid lines and samples that are not `wanted`; return the `names` keys of the others."""
+        """Delete invalid lines and samples that are not `wanted`; return the keys `names` of the others."""
         self._samples.close()
         kept = []
         with files.replacing(samples.path, binary=True) as file:
@@ -82,7 +85,7 @@ class RecordWriter:
         """Append one sample, without buffering.
 
         Returns:
-            The sample as a mapping, as readers get it.
+            The sample as a mapping, in the form in which it is read.
 
         Raises:
             OSError: the sample cannot be written; a partial line is removed.
@@ -105,13 +108,13 @@ def write_record(directory: Path, record: Record, stored: Mapping[str, Any] | No
     """Replace the record.json of a directory atomically, with credentials redacted.
 
     Args:
-        stored: parts of an earlier record, which remain unless `record` sets them.
+        stored: parts of an earlier record to retain, unless `record` sets them.
 
     Returns:
         The written record.
     """
     whole = {**(stored or {}), **record.dump()}
-    plan = {"plan": whole["plan"]} if "plan" in whole else {}  # input ids, too many to redact
+    plan = {"plan": whole["plan"]} if "plan" in whole else {}  # only input ids, too many to redact
     redacted = redacted_tree({name: value for name, value in whole.items() if name != "plan"})
     written = {name: (redacted | plan)[name] for name in whole}
     write_json(directory / RECORD, written)
@@ -130,7 +133,7 @@ def has_samples(directory: Path) -> bool:
 
 
 def begin_interrupted(directory: Path, begun: Record) -> None:
-    """Complete `begun` and write it as the record of a job that was interrupted before it wrote its own."""
+    """Write `begun` as the record of a job that was interrupted before it wrote one."""
     if not (directory / RECORD).exists():
         begun.status, begun.exit_code = "interrupted", EXIT_INTERRUPTED
         begun.error = Error(type="KeyboardInterrupt", message="interrupted before it started")

@@ -1,7 +1,7 @@
 """Read and validate the lines of samples.jsonl, for all readers.
 
-A line is valid if it is a sample of its run: JSON with the right keys and types, with an input and repeat that the
-record plans, and the first with these. The last line may be incomplete if the run was killed or is still writing it.
+A line is valid if it is JSON with the right keys and types, if the record plans its input and repeat, and if no earlier
+line has the same input and repeat. The last line may be incomplete if the run was killed or is still writing.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ from hforch.utils.datafiles import LONGEST_LINE, lines_of, parse_line
 from hforch.utils.paths import open_file
 
 SAMPLES = "samples.jsonl"
-REMEMBERED = 1000  # damaged lines that are stored by number
-NAMED = 3  # damaged lines that a message lists
+REMEMBERED = 1000  # maximum number of damaged lines whose numbers are stored
+NAMED = 3  # maximum number of damaged lines that a message lists
 SKIP = "--skip-damaged"
 
 
@@ -30,7 +30,7 @@ class Expected:
     Attributes:
         ids: ids of the inputs in its batches; None if no batches were planned yet.
         repeats: the number of repeats of each input; None if unknown.
-        unasked: the number of other inputs, which could not be attempted and have one failed sample each.
+        unasked: the number of other inputs, which could not be attempted; each has one failed sample.
     """
 
     ids: frozenset[str] | None = None
@@ -53,7 +53,7 @@ class Expected:
 
 
 def was_attempted(sample: Mapping[str, Any]) -> bool:
-    """Return whether a sample's input was in a batch; False for an input that was, for example, too long."""
+    """Return whether a sample's input was in a batch, unlike, for example, an input that was too long."""
     return sample["error"] is None or sample["batch"]["index"] >= 0
 
 
@@ -74,10 +74,10 @@ def expected(record: Mapping[str, Any]) -> Expected:
 class Samples:
     """The samples in a job's directory, in the order in which they were written.
 
-    Attributes, set by the last iteration:
-        damaged: the first skipped lines, by number, with the reason.
-        left_out: the number of skipped lines.
-        is_torn: whether the last line is incomplete; it is skipped too.
+    Attributes:
+        damaged: the reasons for the first lines that the last iteration skipped, by line number.
+        left_out: the number of lines that the last iteration skipped.
+        is_torn: whether the last line is incomplete, and therefore skipped.
     """
 
     directory: Path
@@ -111,7 +111,7 @@ class Samples:
 
     def _judged(self, file: BinaryIO) -> Iterator[tuple[bytes, dict[str, Any]]]:
         wanted, unasked = expected(self.record), 0
-        first: dict[int, int] = {}  # line number by hash of input and repeat
+        first: dict[int, int] = {}  # line numbers by the hash of input and repeat
         for number, line in enumerate(lines_of(file), 1):
             if len(line) > LONGEST_LINE:
                 self._leave_out(number, f"it is longer than {LONGEST_LINE // 2**20} MiB")

@@ -13,14 +13,14 @@ from hforch.records.sweep import SweepRecord
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 FILES: dict[str, tuple[type[Part], str]] = {
-    "record": (Record, "record.json of hforch: one job"),
-    "sample": (Sample, "a line of samples.jsonl of hforch: one sample"),
-    "sweep": (SweepRecord, "sweep.json of hforch: a sweep"),
+    "record": (Record, "hforch record.json: one job"),
+    "sample": (Sample, "hforch samples.jsonl: one line"),
+    "sweep": (SweepRecord, "hforch sweep.json: one sweep"),
 }
 
 
 class _WithoutTitles(GenerateJsonSchema):
-    """Omits the titles of keys, which only repeat their names."""
+    """A generator that omits the titles of keys, which only repeat their names."""
 
     def field_title_should_be_set(self, schema: Any) -> bool:
         return False

@@ -13,12 +13,12 @@ class SweepJob(Configuration, Identity):
 
     number: Count = Field(description="Hydra's job number")
     directory: str = Field(description="directory of the job, relative to the sweep's")
-    label: str = Field(description="the overrides that distinguish it from the other jobs")
+    label: str = Field(description="overrides that distinguish the job from the others")
     samples: Count = Field(description="number of planned samples")
-    same_as: Count | None = Field(description="number of an earlier job with the same outputs, which is run instead")
+    same_as: Count | None = Field(description="number of an equivalent earlier job that is run instead of this one")
     baseline: Count | None = Field(
-        description="number of the baseline job whose answers it scores, or its own if it is a baseline; null without"
-        " scoring"
+        description="number of the baseline job whose answers this job scores; its own number if it is a baseline; null"
+        " without scoring"
     )
     overrides: list[str] = Field(description="overrides of this job")
 
@@ -28,20 +28,22 @@ class NoiseOfModel(Part):
 
     load_key: str = Field(description="load key of the model")
     job: Count = Field(description="number of the first job with this model")
-    first_s: Finite = Field(description="seconds of the first batch after loading")
-    again_s: Finite = Field(description="seconds of the same batch before unloading")
-    drift: Finite | None = Field(description="how much slower the second measurement was (0.1: by 10%)")
+    first_s: Finite = Field(description="time of the first batch after loading, in seconds")
+    again_s: Finite = Field(description="time of the same batch before unloading, in seconds")
+    drift: Finite | None = Field(
+        description="relative change of the first batch's time between loading and unloading (0.1: 10% slower)"
+    )
 
 
 class SweepRecord(Head):
-    """sweep.json: a sweep."""
+    """The contents of sweep.json, which describes a sweep."""
 
     needed = frozenset({"asked", "jobs"})
 
-    asked: Command | None = Field(default=None, description="the command")
+    asked: Command | None = Field(default=None, description="the command line of the sweep")
     cwd: str | None = Field(default=None, description="working directory of the command")
     launcher: str | None = Field(default=None, description="option of the group `hydra/launcher`, such as `basic`")
     jobs: list[SweepJob] | None = Field(default=None, description="all jobs, in Hydra's order")
     noise: list[NoiseOfModel] | None = Field(
-        default=None, description="for each loaded model, how much slower the machine became"
+        default=None, description="for each loaded model, the change of the machine's speed"
     )

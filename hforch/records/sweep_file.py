@@ -8,17 +8,17 @@ from typing import Any
 
 from hforch.errors import ConfigError, Mistake
 from hforch.records.damage import sweep_flaws
-from hforch.records.record_files import read_versioned
+from hforch.records.record_files import CHANGED, read_versioned
 
 SWEEP = "sweep.json"
-LONGEST_NAME = 255  # bytes of the name of a file
+LONGEST_NAME = 255  # maximum length of a file name in bytes
 
 
 def read_sweep(directory: Path) -> dict[str, Any]:
     """Return the sweep.json of a sweep's directory.
 
     Raises:
-        ConfigError: it cannot be read, or lacks what a comparison or resume needs.
+        ConfigError: it cannot be read, or lacks keys that a comparison or resume needs.
     """
     path = directory / SWEEP
     found = read_versioned(path)
@@ -29,8 +29,7 @@ def read_sweep(directory: Path) -> dict[str, Any]:
     ]
     if damaged:
         problem = f"{path} is not a valid sweep file: {'; '.join(damaged[:3])}"
-        hint = "hforch writes this file atomically, so it was changed afterwards"
-        raise ConfigError([Mistake("", problem, None, hint)])
+        raise ConfigError([Mistake("", problem, None, CHANGED)])
     return found
 
 

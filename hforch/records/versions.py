@@ -10,9 +10,9 @@ from hforch.records.record import SCHEMA_VERSION
 
 
 def to_current(record: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a stored record, whose values are of valid types, in the layout of this version.
+    """Return a stored record with valid types in the layout of this version.
 
-    Version 1 had the reasons of both parts of scoring in `scores.absent`.
+    Version 1 stored the reasons of both parts of scoring in `scores.absent`.
     """
     current = dict(record)
     if (record.get("schema_version") or 0) < SCHEMA_VERSION:

@@ -32,7 +32,7 @@ def answer_inputs(run: Run, loaded: LoadedModel, inputs: Sequence[Input]) -> Non
     if run.before:
         run.samples = run.writer.keep(run.before.samples, run.before.wants(runtime.repeat), KEPT_FIELDS)
     kept = len(run.samples)
-    answerable = _set_aside(run, sampler, inputs)
+    answerable = _fail_unanswerable(run, sampler, inputs)
     aside = len(run.samples) - kept
     batches = profile.plan(job, answerable)
     planned = len(inputs) - len(answerable) + len(answerable) * runtime.repeat
@@ -56,12 +56,12 @@ def answer_inputs(run: Run, loaded: LoadedModel, inputs: Sequence[Input]) -> Non
 
     try:
         with closing(profile.run(left, answer)) as answered:
-            while _goes_on(run) and (samples := next(answered, None)) is not None:
-                _keep(run, [_with_remedy(run, sample, inputs) for sample in samples])
+            while _should_continue(run) and (samples := next(answered, None)) is not None:
+                _keep(run, [_with_smaller_batch(run, sample, inputs) for sample in samples])
                 if run.model_slot.first is None:
                     run.model_slot.first = sampler.first_batch_timing()
     except KeyboardInterrupt:
-        _keep(run, sampler.torn)
+        _keep(run, sampler.interrupted)
         raise
     finally:
         run.energy, run.kept = meter.end() if left else None, kept
@@ -70,7 +70,7 @@ def answer_inputs(run: Run, loaded: LoadedModel, inputs: Sequence[Input]) -> Non
         else:
             run.keep_previous(["metrics"])
     if run.before is None:  # repeats of a resumed run may be incomplete
-        _look_at_repeats(run)
+        _check_repeats(run)
 
 
 def _warm_up(run: Run, sampler: Sampler, left: Sequence[Batch], loaded: LoadedModel) -> None:
@@ -83,26 +83,26 @@ def _warm_up(run: Run, sampler: Sampler, left: Sequence[Batch], loaded: LoadedMo
         run.record.warmup = warmed
 
 
-def _goes_on(run: Run) -> bool:
+def _should_continue(run: Run) -> bool:
     """Return whether to continue with the next batch."""
     return not (run.job.runtime.fail_fast and any(sample["error"] for sample in run.samples))
 
 
-def _look_at_repeats(run: Run) -> None:
-    """Warn if the speed of the first repeat differs from the others beyond noise."""
+def _check_repeats(run: Run) -> None:
+    """Warn if the speed of the first repeat differs significantly from the others."""
     metrics = run.whole()["metrics"]
     share = repeats.first_differs(metrics.get("tokens_per_s_each", ()), metrics["measured_s"])
     if share is not None:
         warn(run, [Mistake("runtime.repeat", repeats.remark(share), hint=repeats.remedy(share))])
 
 
-def lacked_memory(sample: Mapping[str, Any]) -> bool:
+def ran_out_of_memory(sample: Mapping[str, Any]) -> bool:
     """Return whether a sample failed because an accelerator ran out of memory; the model may still be usable."""
     return (sample["error"] or {}).get("type") == OutOfMemory.__name__
 
 
-def _with_remedy(run: Run, sample: Sample, inputs: Sequence[Input]) -> Sample:
-    """Add a batch size that fits to the error of a sample if an accelerator ran out of memory."""
+def _with_smaller_batch(run: Run, sample: Sample, inputs: Sequence[Input]) -> Sample:
+    """Suggest a smaller batch size in the error of a sample if an accelerator ran out of memory."""
     error = sample.error
     if error is not None and error.type == OutOfMemory.__name__ and SMALLER_BATCH in error.message:
         size = memory_check.smaller_batch(run.job, inputs, sample.batch.size)
@@ -111,7 +111,7 @@ def _with_remedy(run: Run, sample: Sample, inputs: Sequence[Input]) -> Sample:
 
 
 def _expect(run: Run, loaded: LoadedModel, batches: Sequence[Batch], longest: tuple[int, int]) -> None:
-    """Let the engine prepare for all batches of the job, so that a resumed job runs the same way as a whole one.
+    """Prepare the engine for all batches of the job, so that a resumed job runs the same way as an uninterrupted one.
 
     Args:
         run: the run.
@@ -134,8 +134,8 @@ def _expect(run: Run, loaded: LoadedModel, batches: Sequence[Batch], longest: tu
         warn(run, [Mistake("backend.compile", f"compilation was disabled: {now.why}")])
 
 
-def _set_aside(run: Run, sampler: Sampler, inputs: Sequence[Input]) -> list[Input]:
-    """Record the inputs that cannot be answered as failed, so that they fail no batch; return the others."""
+def _fail_unanswerable(run: Run, sampler: Sampler, inputs: Sequence[Input]) -> list[Input]:
+    """Record inputs that cannot be answered as failed, so that they do not fail a batch; return the others."""
     answerable = []
     for each in inputs:
         if (error := sampler.unanswerable(each)) is None:

@@ -9,7 +9,7 @@ from threading import Lock
 
 
 class BusyTime:
-    """Meter of the time during which at least one batch is running.
+    """A meter of the time during which at least one batch is running.
 
     Attributes:
         seconds: seconds by repeat; an interrupted batch adds nothing.

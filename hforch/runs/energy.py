@@ -17,11 +17,17 @@ RESUMED = "the job was resumed, so its total energy is unknown"
 
 @dataclass(frozen=True)
 class Energy:
-    """Result of an energy measurement."""
+    """The result of an energy measurement.
 
-    cards: CardReadings  # of the job's NVIDIA GPUs
-    packages: EnergyUsed  # of the machine's CPU packages
-    is_on_cpu: bool  # whether the CPU was the job's only device
+    Attributes:
+        gpus: the measurement of the job's NVIDIA GPUs.
+        packages: the measurement of the machine's CPU packages.
+        is_on_cpu: whether the CPU was the job's only device.
+    """
+
+    gpus: CardReadings
+    packages: EnergyUsed
+    is_on_cpu: bool
 
     def metrics(self, tokens: int, is_whole: bool) -> dict[str, Any]:
         """Return the energy metrics; unknown ones are under `absent` with the reason.
@@ -32,10 +38,10 @@ class Energy:
             tokens: output tokens generated during the measurement.
             is_whole: whether the measurement covers all samples of the job (false for a resumed job).
         """
-        main = self.packages if self.is_on_cpu else self.cards
+        main = self.packages if self.is_on_cpu else self.gpus
         if main.energy_j is None:
             return {"absent": dict.fromkeys(NAMES, main.why_not)}
-        parts: list[CardReadings | EnergyUsed] = [self.cards] if not self.is_on_cpu else []
+        parts: list[CardReadings | EnergyUsed] = [self.gpus] if not self.is_on_cpu else []
         parts += [self.packages] if self.packages.energy_j is not None else []
         energy = sum(part.energy_j or 0.0 for part in parts)
         found: dict[str, Any] = {
@@ -55,7 +61,7 @@ class Energy:
 
 
 class EnergyMeter:
-    """Meter of the energy of a job's devices, from `begin` to `end`.
+    """A meter of the energy of a job's devices, from `begin` to `end`.
 
     Args:
         devices: the job's devices as in its record, such as `cuda:0` or `CPU`.

@@ -28,8 +28,8 @@ def load_key(job: Job) -> str:
 def job_id(job: Job, inputs: Sequence[Input]) -> str:
     """Return a hash, 16 hex digits, of all settings that affect the outputs, and of the inputs' contents.
 
-    Where the inputs come from does not count, but their order and the batch size do, since these determine which
-    inputs share a batch.
+    The source of the inputs does not count, but their order and the batch size do, because these determine which inputs
+    share a batch.
     """
     tree = restricted(_without(_dumped(job), [*capabilities(job).ignores, "inputs"]), JOB_ID)
     if isinstance(named := job.generation.json_schema, str):  # a file: hash its contents instead of its name

@@ -1,4 +1,4 @@
-"""The origin of a job's configuration, for its record and for the locations in error messages."""
+"""The origin of a job's configuration, for its record and for error messages."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from hforch.config.credentials import FromEnv, recorded
 from hforch.errors import Mistake
 from hforch.utils.redaction import redacted_override
 
-if TYPE_CHECKING:  # keeps --help fast, which imports this module
+if TYPE_CHECKING:  # --help imports this module and must be fast
     from hforch.config.schema import Job
     from hforch.records.record import Configuration, Record
 
@@ -23,13 +23,13 @@ class JobContext:
     Attributes:
         overrides: the overrides as passed on the command line.
         recipe: the recipe file, if any.
-        locate: a function that adds to errors the places where the values were set.
+        locate: a function that adds to errors where their values were set.
         logging: a configuration for `logging.config.dictConfig` in the process that runs the job; None leaves logging
             unchanged.
         config_dir, config_name: the values of these flags.
         parallel: whether other jobs run on this machine at the same time.
         resume: whether to continue an earlier run in the directory; otherwise the run starts from scratch.
-        fingerprint: the fingerprint of the weights used before; other weights are refused.
+        fingerprint: the fingerprint of the weights used before; other weights are rejected.
         baseline: the directory of the job that this one is scored against; its own if it is the baseline.
         skip_damaged: whether a resumed job treats damaged sample lines as missing.
         is_locked: whether the calling process has locked the job's directory.

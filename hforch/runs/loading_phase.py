@@ -21,7 +21,7 @@ from hforch.runs.run_state import Run, warn
 
 
 def check_memory(run: Run, inputs: Sequence[Input]) -> bool:
-    """Refuse a model that does not fit into memory, or warn about it, depending on runtime.memory_check.
+    """Reject a model that does not fit into memory, or warn about it, depending on runtime.memory_check.
 
     Returns:
         whether there was a warning.
@@ -56,20 +56,20 @@ def prepare_model(run: Run, inputs: Sequence[Input], memory: MemoryMeter) -> Pre
 
 
 def refuse_other_weights(run: Run, prepared: PreparedModel) -> None:
-    """Refuse weights that differ from those used before; warn if that cannot be verified.
+    """Reject weights that differ from those used before; warn if that cannot be verified.
 
     Raises:
-        ConfigError: their fingerprint is different or missing.
+        ConfigError: the fingerprint is different or missing.
     """
     was, now = run.job_context.fingerprint, prepared.record["fingerprint"]
     if was is not None and was != now:
         if now is None:
             why = capabilities(run.job).lacks.get("fingerprint", "the backend provides none")
-            told = f"may have changed: the fingerprint of its weights was {was[:12]}... and is now missing: {why}"
+            change = f"may have changed: the fingerprint of its weights was {was[:12]}... and is now missing: {why}"
         else:
-            told = f"has changed: the fingerprint of its weights was {was[:12]}... and is now {now[:12]}..."
+            change = f"has changed: the fingerprint of its weights was {was[:12]}... and is now {now[:12]}..."
         hint = ANEW if run.job_context.resume else "freeze the recipe again, from a run with these weights"
-        raise ConfigError([Mistake("model", f"the model {told}", None, hint)])
+        raise ConfigError([Mistake("model", f"the model {change}", None, hint)])
     if run.before and run.before.answered and now is None:
         warn(run, [Mistake("model", "has no fingerprint; cannot verify that earlier answers are from the same model")])
 

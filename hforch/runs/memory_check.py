@@ -121,11 +121,11 @@ def spread(job: Job, expected: Estimate, devices: Sequence[Accelerator]) -> Mist
 # ---------------------------------------------------------------- device memory
 @dataclass(frozen=True)
 class DeviceMemory:
-    """Memory available to a model.
+    """The memory available to a model.
 
     Attributes:
         mb: its size in MB.
-        words: its description in error messages.
+        words: a description of it for error messages.
     """
 
     mb: float
@@ -135,8 +135,8 @@ class DeviceMemory:
 def device_memory(job: Job, devices: Sequence[Accelerator]) -> DeviceMemory | None:
     """Return the memory available to a job's model, or None if it is unknown.
 
-    On the CPU this is the total memory of the machine, since the system may free some; on an accelerator its memory
-    that is free now.
+    On the CPU this is the total memory of the machine, since the system may free some; on an accelerator, it is
+    the memory that is free now.
     """
     machine = memory()["memory_gb"] * 1000
     if job.device.kind == "cpu" or (_has_limits(job) and job.device.kind == "auto" and not devices):
@@ -164,7 +164,7 @@ def devices_for(jobs: Sequence[Job]) -> list[Accelerator]:
             continue
         names = accelerators.names()
         wanted |= dict.fromkeys(name for name in names if _is_spread(job) or name.endswith(f":{job.device.index}"))
-    return [one for name in wanted if isinstance(one := accelerators.list_accelerators(name), Accelerator)]
+    return [one for name in wanted if isinstance(one := accelerators.query(name), Accelerator)]
 
 
 def needs_devices(jobs: Sequence[Job]) -> bool:

@@ -17,11 +17,11 @@ STATUS, CLEAR = Path("/proc/self/status"), Path("/proc/self/clear_refs")
 
 
 class MemoryMeter:
-    """Meter of the peak resident memory of this process and of its accelerators, in MB (10^6 bytes).
+    """A meter of the peak resident memory of this process and of its accelerators, in MB (10^6 bytes).
 
-    The kernel tracks the total peak (VmHWM), which is reset on entering. It does not for the anonymous and file-backed
-    parts (mmapped weights are file-backed), so a thread samples those every 20 ms. Their peaks may occur at different
-    times and need not add up to the total peak.
+    The kernel tracks the total peak (VmHWM), which is reset on entering, but not the peaks of the anonymous and
+    file-backed parts (mmapped weights are file-backed), so a thread samples those every 20 ms. Their peaks may occur at
+    different times and need not add up to the total peak.
     """
 
     def __enter__(self) -> Self:
@@ -34,9 +34,9 @@ class MemoryMeter:
     def begin(self) -> None:
         """Return freed memory to the system and reset the peaks.
 
-        Memory that torch's allocator has cached stays, since the first batch would have to allocate it again.
+        Memory cached by torch's allocator is not freed, since the first batch would have to allocate it again.
         """
-        _give_back_memory()
+        _return_freed_memory()
         accelerators.reset_peaks()
         self._peaks = {"anon": 0.0, "file": 0.0}
         self._reset = _reset_high_water_mark()
@@ -84,7 +84,7 @@ def merged_peaks(peaks: Mapping[str, Any], others: Mapping[str, Any]) -> dict[st
     return found
 
 
-def _give_back_memory() -> None:
+def _return_freed_memory() -> None:
     gc.collect()
     with suppress(OSError, AttributeError):  # only glibc has malloc_trim
         ctypes.CDLL(None).malloc_trim(0)

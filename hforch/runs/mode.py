@@ -7,15 +7,15 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class RunMode:
-    """Differences between a single run and a sweep.
+    """The differences between a single run and a sweep.
 
     Attributes:
         name: the name in messages.
         hydra_mode: the value of `hydra.mode`.
         directory: the setting that names the common directory of all jobs.
         job_directory: the setting that names the directory of one job.
-        has_summary: whether there is a summary of all jobs: sweep.json, the drift of machine speed, and a comparison
-            at the end. A single run has only its record.
+        has_summary: whether all jobs are summarized, with sweep.json, changes of machine speed, and a comparison at
+            the end. A single run has only its record.
     """
 
     name: str

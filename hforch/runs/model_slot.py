@@ -19,14 +19,15 @@ class ModelSlot:
 
     Attributes:
         key: the load key of the loaded model; empty if no model is loaded.
-        prepared: its weights on disk.
+        prepared: the weights on disk.
         loaded: the model.
         timings: the durations of preparing and loading it, in seconds by name.
         memory: the memory peaks of the process until the end of loading.
         warm: the batch shapes that are warmed up.
-        has_scored: whether the model has computed scores; its engine may then hold memory that is not the next job's.
+        has_scored: whether the model has computed scores; its engine may then hold memory that the next
+            job does not need.
         batch_size: the batch size of the last job, for which accelerator allocators cache memory.
-        first: a function that times the first batch again, and the seconds it took the first time.
+        first: a function that times the first batch again, and the batch's first duration in seconds.
         process: how this process was started, for the record.
     """
 
@@ -48,7 +49,7 @@ class ModelSlot:
         accelerators.release()
 
     def again(self) -> tuple[float, float] | None:
-        """Time the first batch again; return the seconds of the first time and of now, or None if that fails."""
+        """Time the first batch again; return its first and its new duration in seconds, or None if that fails."""
         if self.first is None:
             return None
         measure, seconds = self.first

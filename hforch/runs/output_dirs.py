@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 from collections.abc import Iterable
 from contextlib import suppress
-from os.path import commonpath, realpath  # pathlib's raises RuntimeError for links in a circle
+from os.path import commonpath, realpath  # pathlib's raises RuntimeError for circular symlinks
 from pathlib import Path
 
 from hforch.config.hydra_adapter.session import JOB_NAME
@@ -30,7 +30,7 @@ def mistakes_if_used(directory: Path, key: str) -> list[Mistake]:
     """
     other = "or use another directory"
     if any(has_samples(one) for one in [directory, *_jobs(directory)]):
-        hint = f"hforch resume {directory} continues that run; --force overwrites it; {other}"
+        hint = f"to continue it: hforch resume {directory}; to overwrite it: --force; {other}"
         return [Mistake(key, f"{directory} contains the results of an earlier run", None, hint)]
     if (directory.parent / SWEEP).exists() and any(has_samples(one) for one in _jobs(directory.parent)):
         return [Mistake(key, f"{directory.parent} is the directory of a sweep", None, "use a directory outside it")]
@@ -41,9 +41,9 @@ def clear(directory: Path) -> None:
     """Delete the files of earlier runs in the directory; leave all others.
 
     Raises:
-        ConfigError: a path that runs write is a link or not a regular file.
+        ConfigError: a path that a run writes is a link or not a regular file.
     """
-    if mistakes := answers_in_the_way(directory):
+    if mistakes := unwritable_paths(directory):
         raise ConfigError(mistakes)
     for folder in [directory, *_jobs(directory)]:
         if not any((folder / name).exists() for name in (RECORD, SAMPLES, SWEEP)):
@@ -56,7 +56,7 @@ def clear(directory: Path) -> None:
                 folder.rmdir()
 
 
-def answers_in_the_way(directory: Path) -> list[Mistake]:
+def unwritable_paths(directory: Path) -> list[Mistake]:
     """Return an error for each path that a run or sweep writes and that is a link or not a regular file."""
     hint = "remove it, or use another directory"
     return [
@@ -68,7 +68,7 @@ def answers_in_the_way(directory: Path) -> list[Mistake]:
 
 
 def refuse_links(directories: Iterable[Path]) -> None:
-    """Refuse job directories that are symbolic links.
+    """Reject job directories that are symbolic links.
 
     Raises:
         ConfigError: one error for each link.
@@ -80,7 +80,7 @@ def refuse_links(directories: Iterable[Path]) -> None:
 
 
 def _written(folder: Path) -> list[Path]:
-    """Return the paths that a run or sweep may write in a folder."""
+    """Return the paths that a run or sweep may write in a directory."""
     hydra = folder / ".hydra"
     there = [hydra, *(folder / name for name in (*OF_A_JOB, *OF_A_SWEEP))]
     there += list(hydra.iterdir()) if hydra.is_dir() else []

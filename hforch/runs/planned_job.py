@@ -39,8 +39,8 @@ class PlannedJob:
         expected: estimated memory and disk use, from file headers.
         same_as: the number of an equal earlier job, whose results are copied instead of running this one.
         baseline: the number of the job that it is scored against, its own if it is a baseline; None without scoring.
-        begin: calls a function with the job's logging configuration, after creating the job's directory and setting
-            its environment.
+        begin: creates the job's directory, sets its environment, and calls a function with the job's logging
+            configuration.
     """
 
     number: int
@@ -81,10 +81,10 @@ class PlannedJob:
         with suppress(OSError, ValueError, HforchError):
             record = known_record(self.directory)
             if record.get("status") == "ok" and record.get("job_id") == self.id:
-                told = (record.get("totals") or {}).get("samples")
+                expected = (record.get("totals") or {}).get("samples")
                 scored = is_scored(record, self.job, self.directory, self.job_context.baseline)
                 samples = Samples(self.directory, record)
-                return scored and told == sum(1 for _ in samples) and not (samples.left_out or samples.is_torn)
+                return scored and expected == sum(1 for _ in samples) and not (samples.left_out or samples.is_torn)
         return False
 
 

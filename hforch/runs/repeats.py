@@ -1,4 +1,4 @@
-"""Detect a first repeat that differs from the later ones beyond noise. Pure functions."""
+"""Detect a first repeat whose speed differs significantly from the later ones. Pure functions."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ STUDENT = (31.821, 6.965, 4.541, 3.747, 3.365, 3.143, 2.998, 2.896, 2.821, 2.764
 
 
 def first_differs(speeds: Sequence[float], measured_s: float) -> float | None:
-    """Return by what fraction the first repeat was faster (0.2) or slower (-0.2) than the later ones.
+    """Return the fraction by which the first repeat was faster (0.2) or slower (-0.2) than the later ones.
 
     The first repeat must be outside the 98% prediction interval of the later ones, mean ± t s sqrt(1 + 1/n) (Hahn and
     Meeker, Statistical Intervals, section 4.7), and differ by at least LEAST, since the spread of two or three values
-    is often small by chance. So at most 2% of steady jobs are reported, and almost none if repeats differ by a few
-    percent only. With two later repeats the interval is so wide that it would hide a cold start, so WIDE limits it.
-    Logarithms are used because noise multiplies times.
+    is often small by chance. At most 2% of steady jobs are therefore reported, and almost none if repeats differ by a
+    few percent. With two later repeats the interval is so wide that it would hide a cold start, so WIDE limits it.
+    Logarithms are used because noise is multiplicative.
 
     Args:
         speeds: tokens/s of each repeat, in order.

@@ -1,4 +1,4 @@
-"""Read the results of a stopped run and find its complete batches, which are not repeated."""
+"""Read the results of a stopped run and find its complete batches, which are not run again."""
 
 from __future__ import annotations
 

@@ -56,11 +56,11 @@ def note_energy(run: Run) -> None:
     if reason := capabilities(run.job).lacks.get("memory"):  # the model runs elsewhere, so its energy is unknown
         found = {"absent": dict.fromkeys(energy.NAMES, reason)}
     _add_metrics(run, found)
-    cards = run.energy.cards
-    if cards.cards:
-        run.record.accelerators = [CardUse(**card) for card in cards.cards]
+    readings = run.energy.gpus
+    if readings.gpus:
+        run.record.accelerators = [CardUse(**one) for one in readings.gpus]
     before = run.before.record.get("shared_accelerator") if run.before and run.kept else None
-    if shared := cards.shared or before:
+    if shared := readings.shared or before:
         run.record.shared_accelerator = shared
 
 
@@ -70,5 +70,5 @@ def card_remarks(cards: CardReadings) -> Iterator[Mistake]:
         problem = f"{device} reduced its clocks during the measurement: {', '.join(reasons)}"
         yield Mistake("", problem, None, "check its cooling and power supply, then measure again")
     if cards.shared:
-        hint = "not ranked by speed or energy; run it again when the GPU is free"
+        hint = "the job is not ranked by speed or energy; run it again when the GPU is free"
         yield Mistake("", cards.shared, None, hint)

@@ -30,7 +30,7 @@ from hforch.prompts import check_inputs, unused_columns
 from hforch.records.machine import Process
 from hforch.records.record import Record, Status
 from hforch.records.record_writer import RecordWriter
-from hforch.runs.answering_phase import answer_inputs, lacked_memory
+from hforch.runs.answering_phase import answer_inputs, ran_out_of_memory
 from hforch.runs.identity import job_id, load_key
 from hforch.runs.job_context import JobContext
 from hforch.runs.job_header import header
@@ -98,7 +98,7 @@ def run_job(
         run = Run(job, job_context, watcher, writer, model_slot or ModelSlot(), before)
         started = before.record.get("started") if before else None
         resumed = before.record.get("resumed", 0) + 1 if before else 0
-        if before:  # so that finished samples are still usable if the run stops before it has made a new plan
+        if before:  # keeps finished samples usable if the run stops before it has a new plan
             run.keep_previous(PLANNED)
         process = Process(**run.model_slot.process)
         run.note(status="partial", started=started or _now(), resumed=resumed, process=process)
@@ -127,7 +127,7 @@ def run_job(
 
 
 def _located(error: HforchError, job_context: JobContext) -> HforchError:
-    """Return the error; if it names a config key, its message gets the place where that key was set."""
+    """Return the error; if it names a config key, add to its message where the key was set."""
     path = getattr(error, "path", None)
     (where,) = [one.where for one in job_context.locate([Mistake(path, "")])] if path else [None]
     if where is not None:
@@ -158,12 +158,12 @@ def _work(run: Run, memory: MemoryMeter) -> None:
         note_energy(run)
         run.record.memory = memory_of(run, memory, loaded)
         note_computed(run, prepared.path)
-    warn(run, list(card_remarks(run.energy.cards)) if run.energy else ())
+    warn(run, list(card_remarks(run.energy.gpus)) if run.energy else ())
     # If all samples were finished before, so were the measurements.
     if run.before and answers and run.before.has_all(profile_of(job).plan(job, inputs)):
         run.keep_previous(MEASURED)
     score_answers(run, loaded, prepared)
-    if run.samples and all(sample["error"] is not None and not lacked_memory(sample) for sample in run.samples):
+    if run.samples and all(sample["error"] is not None and not ran_out_of_memory(sample) for sample in run.samples):
         run.model_slot.drop()  # the loaded model may be broken
 
 

@@ -75,11 +75,11 @@ class Sampler:
         self._last: tuple[Batch, float] | None = None
         self._judge = judge(job.checks, job.prompt.echo, job.generation.json_schema)
         self.longest = (0, 0)
-        self.torn: list[Sample] = []  # the sample whose stream was interrupted, with its partial text
+        self.interrupted: list[Sample] = []  # the sample whose stream was interrupted, with its partial text
         self.prompt_tokens: dict[int, int | None] = {}
 
-    def shortly(self, items: Sequence[Item], token_limit: int) -> list[Answer]:
-        """Generate `token_limit` tokens for each item, in one batch; nothing is recorded."""
+    def generate_short(self, items: Sequence[Item], token_limit: int) -> list[Answer]:
+        """Generate `token_limit` tokens for each item, in one batch; record nothing."""
         collectors = [Collector() for _ in items]
         variables = [variables_of(item, self.job.prompt, self.prompt.input_variables) for item in items]
         configs = [RunnableConfig(callbacks=[collector]) for collector in collectors]
@@ -87,7 +87,10 @@ class Sampler:
         return [collector.answer for collector in collectors if collector.answer is not None]
 
     def first_batch_timing(self) -> tuple[Callable[[], float], float] | None:
-        """Return a function that times the last batch again without recording it, and the seconds it took; or None."""
+        """Return a function that times the most recent batch again, and that batch's duration in seconds.
+
+        The function records nothing. Returns None if no batch has run.
+        """
         if self._last is None:
             return None
         batch, seconds = self._last
@@ -113,7 +116,7 @@ class Sampler:
         return sample
 
     def unanswerable(self, each: Input) -> HforchError | None:
-        """Return an error if this input cannot be answered, such as for a prompt that is too long; else None."""
+        """Return an error if this input cannot be answered, for example because its prompt is too long; else None."""
         try:
             prompt = self.llm.prompt_value(self.prompt.invoke(self._variables(each))).to_string()
             tokens = self.llm.engine.prompt_tokens(prompt)
@@ -138,9 +141,9 @@ class Sampler:
             except Exception as error:
                 sample = failed_sample(each, batch, error, collector)
             except KeyboardInterrupt as interrupt:
-                torn = self.judged(failed_sample(each, batch, interrupt, collector))
-                torn.text = "".join(pieces) or None
-                self.torn = [torn]
+                partial = self.judged(failed_sample(each, batch, interrupt, collector))
+                partial.text = "".join(pieces) or None
+                self.interrupted = [partial]
                 raise
         return [self.judged(sample)]
 
@@ -176,14 +179,16 @@ def failed_sample(each: Input, batch: Batch, error: BaseException, seen: Collect
 
 
 def error_of(error: BaseException) -> Error:
-    """Return an error in the form of records; with its traceback if HYDRA_FULL_ERROR=1."""
-    found = Error(type=type(error).__name__, message=limit_reached(error) or message_of(error) or _unsaid(error))
+    """Convert an error for records, with its traceback if HYDRA_FULL_ERROR=1."""
+    found = Error(
+        type=type(error).__name__, message=limit_reached(error) or message_of(error) or _default_message(error)
+    )
     if full_errors():
         found.traceback = redacted_line("".join(traceback.format_exception(error)))
     return found
 
 
-def _unsaid(error: BaseException) -> str:
+def _default_message(error: BaseException) -> str:
     """Return a message for an exception that has none."""
     if isinstance(error, MemoryError):
         return "out of memory"

@@ -27,12 +27,12 @@ from hforch.runs.planned_job import PlannedJob
 from hforch.runs.processes.worker_pool import WorkerPool
 from hforch.runs.watcher import Watcher
 
-NOT_BEGUN = -1  # stands for a job number in the exit codes if the sweep was interrupted outside a job
+OUTSIDE_A_JOB = -1  # job number in the exit codes if the sweep was interrupted outside a job
 WRITING_SHARE = 20  # sweep.json is rewritten at most once per 20 times the duration of its last write
 
 
 class SweepView(Protocol):
-    """Receiver of the events of a sweep."""
+    """A receiver of the events of a sweep."""
 
     def begin(self, jobs: Sequence[PlannedJob], left: Sequence[PlannedJob]) -> None:
         """Handle the start of the sweep; `left` are the jobs to run, in that order."""
@@ -53,7 +53,7 @@ class SweepView(Protocol):
         ...
 
     def end(self, whole: bool) -> None:
-        """Handle the end of the sweep; `whole`: all jobs have run and none has failed."""
+        """Handle the end of the sweep; `whole` is whether all jobs have run without errors."""
         ...
 
 
@@ -66,7 +66,7 @@ class Sweep:
         jobs: the jobs, in Hydra's order.
         about: fields of sweep.json that describe how the sweep was started.
         mode: single run or sweep; only a sweep has a sweep.json.
-        noise: for each model, the time of its first batch at the beginning and at the end.
+        noise: the time of the first batch of each model, at the beginning and at the end.
     """
 
     directory: Path
@@ -98,14 +98,14 @@ class Sweep:
             else:
                 codes |= self._equal_ones(codes)
         except KeyboardInterrupt:
-            codes[NOT_BEGUN] = EXIT_INTERRUPTED
+            codes[OUTSIDE_A_JOB] = EXIT_INTERRUPTED
         view.end(self.end(codes))
         return codes
 
     def run_by(
         self, launch: Callable[[Sequence[PlannedJob]], Mapping[int, int]], view: SweepView, resume: bool = False
     ) -> dict[int, int]:
-        """Run the jobs with `launch`, which gets them grouped by load key; return the same as `run`."""
+        """Run the jobs with `launch`, grouped by load key; return exit codes like `run`."""
         self._note("partial", started=self.about.get("started") or _now())
         left = self.to_run(resume)
         codes = self._codes_without(left)
@@ -114,7 +114,7 @@ class Sweep:
             codes |= launch(left) if left else {}
             codes |= self._equal_ones(codes)
         except KeyboardInterrupt:
-            codes[NOT_BEGUN] = EXIT_INTERRUPTED
+            codes[OUTSIDE_A_JOB] = EXIT_INTERRUPTED
         view.end(self.end(codes))
         return codes
 
@@ -176,7 +176,7 @@ class Sweep:
     def _measure_noise(
         self, planned: PlannedJob, left: Sequence[PlannedJob], workers: WorkerPool, model_slot: ModelSlot
     ) -> None:
-        """Time the first batch of a model again before the model is dropped, to detect drift of machine speed."""
+        """Time the first batch of a model again before the model is dropped, to detect a change of machine speed."""
         seconds = model_slot.again() if planned.job.runtime.isolation == "inline" else workers.again()
         workers.free()
         if seconds is None:

@@ -1,4 +1,4 @@
-"""Warm-up: short generations in the shapes of the job's batches, repeated until their timings are steady.
+"""Warm up a model with short generations in the shapes of the job's batches, until their timings are steady.
 
 The first calls with a shape are slow: kernels are loaded, selected or compiled, and memory is allocated. Each shape is
 warmed up once per loaded model. Warm-up is not part of the job's measurements.
@@ -59,7 +59,7 @@ class Shape:
 
 
 NO_SHAPE = Shape(0, 0)
-"""Marks that `runtime.warmup=N` was done, once per loaded model and for any shape."""
+"""A marker that `runtime.warmup=N` was done, which happens once per loaded model and for any shape."""
 
 
 def warm_up(
@@ -67,7 +67,7 @@ def warm_up(
 ) -> list[WarmedUp]:
     """Warm up a model for batches, as set by runtime.warmup.
 
-    Errors are only logged and recorded: the batches will fail with the same ones.
+    Errors are only logged and recorded, because the batches will fail with the same ones.
 
     Args:
         sampler: generates the answers.
@@ -77,7 +77,7 @@ def warm_up(
         progress: shows the stage.
 
     Returns:
-        for each shape, the number of rounds and the reason for their end; empty if nothing was to be done.
+        the number of rounds of each shape, and why they ended; empty if no warm-up was necessary.
     """
     asked = sampler.job.runtime.warmup
     if asked == "auto":
@@ -89,15 +89,15 @@ def warm_up(
     if warm or not asked:
         return []
     warm.add(NO_SHAPE)
-    with progress.stage("warmup", f"{asked} short generation{'s' * (asked > 1)}"):
-        return [_so_many(sampler, batches[0].inputs, asked)]
+    with progress.stage("warm-up", f"{asked} short generation{'s' * (asked > 1)}"):
+        return [_fixed_number(sampler, batches[0].inputs, asked)]
 
 
 def _is_warm(shape: Shape, warm: set[Shape], on_cpu: bool) -> bool:
     """Return whether a model needs no warm-up for a shape.
 
-    On a CPU one shape is enough for all with the same kind of KV cache: nothing is loaded or compiled per shape, and
-    first calls are slow for reasons that depend on the model only (reading pages, allocating memory, starting threads).
+    On a CPU, one shape is enough for all shapes with the same `cache`: nothing is loaded or compiled per shape, and the
+    first calls are slow for reasons that depend only on the model (reading pages, allocating memory, starting threads).
     """
     if on_cpu:
         return any(one.cache == shape.cache for one in warm - {NO_SHAPE})
@@ -151,14 +151,14 @@ def _until_steady(
     on_cpu: bool,
     progress: Progress,
 ) -> WarmedUp:
-    """Repeat a short generation of one shape until its timings are steady or a limit is reached.
+    """Run short generations of one shape until their timings are steady or a limit is reached.
 
-    On a CPU the first round has two tokens only, which shows whether the job is long enough for more rounds.
+    On a CPU the first round generates only two tokens, which shows whether the job is long enough for more rounds.
     """
     rounds: list[Round] = []
     ended, failed = None, None
     started = time.perf_counter()
-    with progress.stage("warmup", f"{len(inputs)} prompt{'s' * (len(inputs) > 1)} at a time, until steady"):
+    with progress.stage("warm-up", f"batches of {len(inputs)} until times are stable"):
         try:
             while ended is None:
                 tokens = SHORT_TOKENS if on_cpu and not rounds else 1 + STEPS
@@ -186,9 +186,9 @@ def _round(sampler: Sampler, inputs: Sequence[Input], number: int, tokens: int) 
     """Generate `tokens` tokens for each input once."""
     items = [each.item for each in inputs]
     if capabilities(sampler.job).batching.keeps_prompts:
-        items = [_turned(item, number + 1) for item in items]  # keeps the measured prompts out of the prefix cache
+        items = [_rotated(item, number + 1) for item in items]  # keeps the measured prompts out of the prefix cache
     started = time.perf_counter()
-    answers = sampler.shortly(items, tokens)
+    answers = sampler.generate_short(items, tokens)
     wall = time.perf_counter() - started
     prefills = [answer.timings["ttft_ms"] / 1e3 for answer in answers if "ttft_ms" in answer.timings]
     steps = [answer.timings["tpot_ms"] / 1e3 for answer in answers if "tpot_ms" in answer.timings]
@@ -202,13 +202,13 @@ def _expected_s(sampler: Sampler, inputs: Sequence[Input], batches: Sequence[Bat
     return last.expected_s(tokens, sum(-(-len(batch.inputs) // max_batch_size) for batch in batches))
 
 
-def _so_many(sampler: Sampler, inputs: Sequence[Input], number: int) -> WarmedUp:
+def _fixed_number(sampler: Sampler, inputs: Sequence[Input], number: int) -> WarmedUp:
     """Generate two tokens for each input, `number` times."""
     started = time.perf_counter()
     warmed, rounds = WarmedUp(batch_size=len(inputs), steady=None), 0
     try:
         for _ in range(number):
-            sampler.shortly([each.item for each in inputs], SHORT_TOKENS)
+            sampler.generate_short([each.item for each in inputs], SHORT_TOKENS)
             rounds += 1
     except Exception as error:
         warmed.error = _failed(error)
@@ -229,10 +229,10 @@ def _add_milliseconds(warmed: WarmedUp, last: Round) -> None:
         warmed.step_ms = round(1e3 * last.step_s, 3)
 
 
-def _turned(item: Item, number: int) -> Item:
+def _rotated(item: Item, number: int) -> Item:
     """Return an item whose strings are rotated by `number` words."""
     if isinstance(item, Mapping):
-        return {name: _turned(value, number) if isinstance(value, str) else value for name, value in item.items()}
+        return {name: _rotated(value, number) if isinstance(value, str) else value for name, value in item.items()}
     words = item.split(" ")
     at = number % len(words)
     return " ".join(words[at:] + words[:at])

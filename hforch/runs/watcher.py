@@ -12,7 +12,7 @@ from hforch.utils.progress import Advance, Progress, Silent
 
 
 class Watcher(Progress, Protocol):
-    """Receiver of the events of a run."""
+    """A receiver of the events of a run."""
 
     def header(self, parts: Mapping[str, str]) -> None:
         """Show a short description of the job: model, backend, device, precision."""

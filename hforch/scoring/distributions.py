@@ -1,8 +1,8 @@
 """Store next-token distributions of a baseline, and compute the KL divergence of others from them.
 
-For each position, the file has the log-probabilities of the k most likely tokens; the rest is the probability of all
-others together. Over these k + 1 bins, the Kullback-Leibler divergence is at most that over the whole vocabulary (data
-processing inequality), and the same computation on the same logits gives exactly 0.
+For each position, the file has the log-probabilities of the k most likely tokens; the remaining probability is that of
+all others together. The Kullback-Leibler divergence over these k + 1 bins is at most that over the whole vocabulary
+(data processing inequality), and the same computation on the same logits gives exactly 0.
 """
 
 from __future__ import annotations
@@ -20,13 +20,13 @@ from hforch.scoring.preflight import MAGIC, describe_stored
 from hforch.scoring.uncertainty import Mean, ratio_of_sums
 
 UNFINISHED = f".{DISTRIBUTIONS}"
-SMALLEST = 1e-12  # minimum probability of all other tokens together: float32 cannot distinguish less from 0
+SMALLEST = 1e-12  # minimum probability of all other tokens together; float32 cannot distinguish less from 0
 
 Array = numpy.ndarray[Any, Any]
 
 
 def log_softmax_at(logits: Array, ids: Array) -> Array:
-    """Return the log-probabilities of some tokens.
+    """Return the log-probabilities of the tokens `ids`.
 
     Args:
         logits: float32 of shape (positions, vocabulary).
@@ -53,7 +53,7 @@ def normalizer(logits: Array) -> Array:
 def likeliest(logits: Array, k: int) -> Array:
     """Return the k tokens with the highest logits of each row, highest first, as uint32 of shape (positions, k).
 
-    Of equal logits, the lowest id comes first, as in greedy decoding.
+    Among equal logits, the lowest id comes first, as in greedy decoding.
     """
     if k < logits.shape[1]:
         some = numpy.sort(numpy.argpartition(logits, logits.shape[1] - k, axis=1)[:, -k:], axis=1)
@@ -85,7 +85,7 @@ def divergence(reference: Array, other: Array, whole: bool = False) -> Array:
     if not whole:
         rest, others = log_rest(reference), log_rest(other)
         kl = kl + numpy.exp(rest) * (rest - others)
-    return numpy.maximum(kl, 0.0)  # only rounding makes it negative
+    return numpy.maximum(kl, 0.0)  # it is negative only through rounding
 
 
 @dataclass(frozen=True)
@@ -157,12 +157,12 @@ def clustered(samples: Sequence[Array]) -> Mean:
 def quantile(samples: Sequence[Array], share: float) -> Mean:
     """Return a quantile over all positions of all samples, and its standard error.
 
-    The error is by Woodruff's method: the standard error of the fraction of positions below the quantile, clustered by
-    sample, is converted to the distance between the quantiles that much higher and lower. See Woodruff, Confidence
-    Intervals for Medians and Other Position Measures (1952).
+    The error is computed by Woodruff's method: the standard error of the fraction of positions below the quantile,
+    clustered by sample, is converted to the distance between the quantiles that much higher and lower. See Woodruff,
+    Confidence Intervals for Medians and Other Position Measures (1952).
 
     Args:
-        share: the quantile, 0 to 1.
+        share: the quantile, from 0 to 1.
     """
     everything = numpy.concatenate(samples)
     value = float(numpy.quantile(everything, share))

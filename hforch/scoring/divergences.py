@@ -22,17 +22,17 @@ from hforch.scoring.distributions import (
 )
 from hforch.scoring.token_reading import ScoredPart, Text, rounded
 
-EARLY = 16  # positions, for flips_early
-WORST, SHOWN_TOKENS = 3, 5  # positions of a sample that are stored in full, and tokens of each
-BEFORE = 12  # tokens before such a position that are stored with it, as text
+EARLY = 16  # the first positions of an answer, which flips_early covers
+WORST, SHOWN_TOKENS = 3, 5  # positions per sample that are stored in full, and tokens stored for each
+BEFORE = 12  # preceding tokens that are stored with such a position, as text
 
 
 @dataclass
 class Compared:
-    """A comparison of both distributions on one baseline answer.
+    """A comparison of the distributions of a job and its baseline on one baseline answer.
 
     Attributes:
-        start: index of the answer's first position in the stored distributions.
+        start: the index of the answer's first position in the stored distributions.
         decode: converts token ids to text.
     """
 

@@ -18,7 +18,7 @@ from hforch.scoring.preflight import load_text
 from hforch.scoring.token_reading import ScoredPart, Text, cut, read_rows, rounded
 
 LARGEST = 700.0  # nats per token; above it, perplexity overflows a float
-MOST_PIECES = 8  # maximum number of tokens for one character
+MOST_PIECES = 8  # maximum number of tokens in one character
 
 
 def on_text(job: Job, logit_reader: LogitReader, engine: Engine) -> ScoredPart[OnText]:
@@ -34,7 +34,10 @@ def on_text(job: Job, logit_reader: LogitReader, engine: Engine) -> ScoredPart[O
     window = min(scoring.window, engine.context_length or scoring.window)
     first, *others = windows(ids, window, min(scoring.stride or window // 2, window - 1))
     per_window: list[Array] = []
-    for batch in [[first], *cut(others, job.scoring.batch_size)]:  # the others are shorter and would need padding
+    for batch in [
+        [first],
+        *cut(others, job.scoring.batch_size),
+    ]:  # the other windows are shorter and would need padding
 
         def look(row: int, start: int, logits: Array, batch: Sequence[Text] = batch) -> Array:
             tokens = numpy.array(batch[row].ids[start : start + len(logits)])[:, None]
@@ -74,7 +77,7 @@ def not_on_text(reason: str) -> OnText:
 
 
 def _bytes_of_first(ids: Sequence[int], vocabulary: Vocabulary) -> int:
-    """Return the bytes of a text's first token, which is not scored; a part of a character counts proportionally."""
+    """Return the bytes of the first token, which is not scored; a part of a character counts proportionally."""
     if ids[0] in vocabulary.special:
         return 0
     for number in range(1, 1 + min(len(ids), MOST_PIECES)):
@@ -87,7 +90,7 @@ def _bytes_of_first(ids: Sequence[int], vocabulary: Vocabulary) -> int:
 def windows(ids: Sequence[int], window: int, stride: int) -> Iterator[Text]:
     """Yield windows of at most `window` tokens that score each token but the first exactly once.
 
-    After the first window, each scores `stride` new tokens; the tokens before them are its prompt.
+    After the first window, each scores `stride` new tokens; the preceding tokens are its prompt.
     """
     yield Text("0", ids[:1], ids[1:window])
     for number, end in enumerate(range(window, len(ids), stride), 1):

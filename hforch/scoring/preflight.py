@@ -15,7 +15,8 @@ from hforch.utils.paths import expanded, open_file, read_text
 MAGIC = b"hforch-distributions-1\n"
 SHIPPED = Path(__file__).parent / "plain_english.txt"
 BYTES_A_TOKEN = 8  # id and log-probability
-LONGEST_HEAD = 64 * 2**20  # bytes of the header of distributions
+ENOUGH = 256  # the value of top_k that a hint recommends
+LONGEST_HEAD = 64 * 2**20  # maximum size of the header in bytes
 MOST_TOKENS = 2**24  # maximum size of a vocabulary
 
 
@@ -29,12 +30,13 @@ def mistakes(job: Job, vocabulary: int | None, text_tokens: int | None = None) -
     kept, text = job.scoring.baseline, job.scoring.text
     if kept and vocabulary is not None and kept.top_k > vocabulary:
         problem = f"must be at most {vocabulary}, the model's vocabulary size; got {kept.top_k}"
-        yield Mistake(
-            "scoring.baseline.top_k", problem, None, f"use at most {vocabulary}; 256 is enough for most models"
-        )
+        hint = f"{ENOUGH} is enough for most models" if vocabulary > ENOUGH else None
+        yield Mistake("scoring.baseline.top_k", problem, None, hint)
     if text and text_tokens is not None and text_tokens > text.max_tokens:
-        problem = f"is {text.max_tokens}; the text has {text_tokens} tokens"
-        yield Mistake("scoring.text.max_tokens", problem, None, "use a shorter text or increase the limit")
+        problem = f"the text has {text_tokens} tokens; the limit is {text.max_tokens}"
+        yield Mistake(
+            "scoring.text.max_tokens", problem, None, "use a shorter text, or increase scoring.text.max_tokens"
+        )
     if text and text_tokens is not None and text_tokens < 2:
         problem = "the text has only one token; scoring needs at least two"
         yield Mistake("scoring.text.path", problem, None, "use a longer text")
@@ -43,7 +45,7 @@ def mistakes(job: Job, vocabulary: int | None, text_tokens: int | None = None) -
 def stored_mb(job: Job, answers: int) -> float | None:
     """Return the maximum size of a baseline's distributions on disk, in MB (10^6 bytes).
 
-    None if it stores none, or if the length of its answers is not limited.
+    Return None if it stores none, or if the length of its answers is not limited.
 
     Args:
         answers: the number of inputs.
@@ -55,7 +57,7 @@ def stored_mb(job: Job, answers: int) -> float | None:
 
 
 def is_scored(record: Mapping[str, Any], job: Job, directory: Path, baseline: Path | None) -> bool:
-    """Return whether a job's scores are complete and refer to its baseline's current answers.
+    """Return whether a job's scores are complete and were computed from its baseline's current answers.
 
     Args:
         baseline: the directory of the baseline job; None without one.
@@ -75,7 +77,7 @@ def is_scored(record: Mapping[str, Any], job: Job, directory: Path, baseline: Pa
 
 
 def describe_stored(directory: Path) -> dict[str, Any]:
-    """Return the header of the distributions in a directory, and where their data starts.
+    """Return the header of the distributions in a directory, and the offset of their data.
 
     Raises:
         OSError, ValueError: the file cannot be read, or its header is invalid.
@@ -113,7 +115,7 @@ def load_text(scoring: TextScoring) -> str:
         ) from None
     except OSError as error:
         problem = f"cannot read {scoring.path}: {(error.strerror or str(error)).lower()}"
-        hint = "relative paths start at the working directory"
+        hint = "a relative path is resolved against the current directory"
         raise ConfigError([Mistake("scoring.text.path", problem, None, hint)]) from None
     if not text.strip():
         raise ConfigError([Mistake("scoring.text.path", f"{scoring.path} is empty")])

@@ -1,4 +1,4 @@
-"""Score given tokens with the loaded model, after generation. See docs/metrics.md."""
+"""Score tokens with the loaded model after generation; see docs/metrics.md."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def score(
     """Score a job after generation; return the scores for the record, and the errors of parts that failed.
 
     Args:
-        baseline: the directory of the baseline job; for a baseline, its own directory; None without one.
+        baseline: the directory of the baseline job, which is the job's own if it is the baseline; None without one.
         tokenizer: the identity of the job's tokenizer.
     """
     assert loaded.logit_reader is not None
@@ -88,7 +88,7 @@ def keep_baseline(job: Job, directory: Path, logit_reader: LogitReader, tokenize
     """Score the baseline's own answers, and store the distributions for the jobs that are compared with it.
 
     Args:
-        tokenizer: the identity of the tokenizer; jobs with another one cannot be compared.
+        tokenizer: the identity of the tokenizer; jobs with a different tokenizer cannot be compared.
 
     Raises:
         ScoringError: there are no answers, or the vocabulary is smaller than top_k.
@@ -138,7 +138,7 @@ def against_baseline(
         context: the context length of the model in tokens; None if unlimited.
 
     Raises:
-        ScoringError: the baseline has no distributions, or other answers than those.
+        ScoringError: the baseline has no distributions, or they do not match its answers.
     """
     try:
         kept = read_stored(baseline)
@@ -186,7 +186,7 @@ def not_against_baseline(reason: str, of: str | None = None) -> AgainstBaseline:
 
 
 def answers(directory: Path) -> list[Text]:
-    """Return a job's answers in the first repeat, in input order, without empty answers.
+    """Return a job's answers of the first repeat in input order, without empty ones.
 
     Raises:
         ScoringError: no sample succeeded.
@@ -203,9 +203,9 @@ def answers(directory: Path) -> list[Text]:
 
 
 def digest_of_texts(texts: Sequence[Text]) -> str:
-    """Return a digest that identifies the answers of stored distributions."""
-    told = [[one.id, list(one.prompt), list(one.ids)] for one in texts]
-    return hashlib.sha256(json.dumps(told).encode()).hexdigest()
+    """Return a digest that identifies the answers of a baseline."""
+    content = [[one.id, list(one.prompt), list(one.ids)] for one in texts]
+    return hashlib.sha256(json.dumps(content).encode()).hexdigest()
 
 
 def _why(directory: Path) -> str:

@@ -1,4 +1,4 @@
-"""Compute logits of texts in batches, for all kinds of scoring."""
+"""Compute the logits of texts in batches, for all kinds of scoring."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class ScoredPart(Generic[Part]):
 
 @dataclass(frozen=True)
 class Text:
-    """A text after its prompt, as token ids."""
+    """A text and its prompt, as token ids."""
 
     id: str
     prompt: Sequence[int]
@@ -57,8 +57,8 @@ def read_rows(
     """Compute the logits of a batch, and call `look` with those of each row, without padding.
 
     Args:
-        look: called with the row, its first position, and logits of shape (positions, vocabulary); in several threads
-            for different rows, in one at a time for each row.
+        look: called with the row, its first position, and logits of shape (positions, vocabulary); may be called from
+            several threads, but by only one at a time per row.
 
     Returns:
         The results of `look`, by row.

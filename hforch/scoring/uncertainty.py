@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Mean:
-    """A mean and its standard error; a single sample has None as error."""
+    """A mean and its standard error (None for a single sample)."""
 
     value: float
     error: float | None

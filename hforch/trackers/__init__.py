@@ -1,1 +1,1 @@
-"""Trackers, which receive copies of results: a module for each, named as its option, which defines TRACKER."""
+"""Trackers, which receive results, one per module. Each module is named after its option and defines TRACKER."""

@@ -26,15 +26,15 @@ class Tracker:
     """A tracker, opened for one command. All methods are called one at a time, in the command's process.
 
     An exception that a method raises is shown once, as a warning; the tracker is then not called again, and jobs
-    continue. Slow methods delay jobs: do slow work in a thread.
+    continue. Slow methods delay jobs, so do slow work in a thread.
+
+    Each job passed to a method has these keys: number, label, directory, overrides, and job (its configuration).
 
     Args:
         options: the jobs' options. The tracker receives all jobs with equal options.
 
-    Each job passed to a method has these keys: number, label, directory, overrides, and job (its configuration).
-
     Attributes:
-        Options: the type of its options.
+        Options: the class of its options.
         gets_results: whether the tracker receives results.
     """
 
@@ -57,8 +57,8 @@ class Tracker:
 
         Args:
             directory: its output directory.
-            jobs: the jobs that will run; of a resumed sweep, those that were incomplete.
-            resumed: whether it resumes an earlier run or sweep.
+            jobs: the jobs that will run; in a resumed sweep, only the incomplete ones.
+            resumed: whether an earlier run or sweep is resumed.
         """
 
     def begin_job(self, job: Values) -> None:

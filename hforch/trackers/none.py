@@ -1,4 +1,4 @@
-"""`tracker=none`: results are only in the records."""
+"""`tracker=none`: results are stored only in the records."""
 
 from __future__ import annotations
 

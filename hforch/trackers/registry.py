@@ -1,4 +1,4 @@
-"""All trackers: the modules of this package."""
+"""The registry of trackers."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The directory of hforch's cache: exported models and other results that are slow to produce."""
+"""The directory of hforch's cache, which holds exported models and other results that are slow to produce."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from hforch.utils.paths import expanded
 
 
 def cache_home() -> Path:
-    """Return the cache directory; it need not exist.
+    """Return the cache directory, which need not exist.
 
     Raises:
         ConfigError: HFORCH_CACHE starts with `~NAME`, and that user has no home directory.

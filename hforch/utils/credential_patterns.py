@@ -51,7 +51,7 @@ SECRET_NAME = re.compile(
     r"(?:^|_)(?:api_?key|access_?key|private_?key|secret_?key|account_?key|secret|token|password|passwd|pwd|passphrase"
     r"|authorization|credentials?)$"
 )
-# Names of vocabulary tokens and of token counts, which are not credentials.
+# Names of vocabulary tokens and token counts, which are not credentials.
 VOCABULARY = re.compile(
     r"(?:^|_)(?:pad|eos|bos|unk|sep|cls|mask|stop|start|end|special|image|audio|video|boi|eoi|eot|eom|think|tool|prefix"
     r"|suffix|middle|first|last|next|new|max|min|per|each|decoder)_token$"
@@ -62,7 +62,7 @@ VALUE = re.compile(r"""((?i:bearer|basic|token)\s+)?(?P<value>"[^"\n]*"|'[^'\n]*
 ONLY_WITH_EQUALS = ("token", "secret", "credential", "credentials")  # `unknown token: x` is prose
 
 
-# ---------------------------------------------------------------- what is a credential
+# ---------------------------------------------------------------- recognizing credentials
 def is_secret_name(name: str) -> bool:
     """Return whether the name of a key or variable marks its value as a credential."""
     plain = CAMEL.sub("_", name).replace("-", "_").lower()

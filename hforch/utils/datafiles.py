@@ -13,16 +13,16 @@ import orjson
 
 from hforch.utils.paths import open_file
 
-LARGEST = 256 * 2**20  # bytes of a JSON file
-LONGEST_LINE = 32 * 2**20  # bytes per line of JSON
-DEEPEST = 100  # levels of nested lists and mappings
+LARGEST = 256 * 2**20  # maximum size of a JSON file in bytes
+LONGEST_LINE = 32 * 2**20  # maximum length of a line of JSON in bytes
+DEEPEST = 100  # maximum number of nested lists and mappings
 
 
 def read_json(path: Path, largest: int = LARGEST) -> Any:
     """Read a JSON file.
 
     Args:
-        largest: the limit of the size, in bytes.
+        largest: the maximum size in bytes.
 
     Raises:
         OSError: the file cannot be read.
@@ -45,7 +45,7 @@ def parse_json(text: bytes | str) -> Any:
         plain = text.decode("utf-8") if isinstance(text, bytes) else text
         if not plain.strip():
             raise ValueError("it is empty")
-        found = json.loads(plain, object_pairs_hook=_unique, parse_constant=_refuse, parse_float=_finite)
+        found = json.loads(plain, object_pairs_hook=_unique, parse_constant=_reject, parse_float=_finite)
     except UnicodeDecodeError as error:
         raise ValueError(f"it is not UTF-8: invalid byte at position {error.start}") from None
     except RecursionError:
@@ -56,7 +56,7 @@ def parse_json(text: bytes | str) -> Any:
 
 
 def parse_line(line: bytes) -> Any:
-    """Parse JSON fast; the last of duplicate keys wins.
+    """Parse JSON fast; the last of several duplicate keys is used.
 
     Raises:
         ValueError: the line is not valid JSON, or is nested too deeply.
@@ -105,7 +105,7 @@ def _unique(pairs: list[tuple[str, Any]]) -> Mapping[str, Any]:
     return found
 
 
-def _refuse(name: str) -> NoReturn:
+def _reject(name: str) -> NoReturn:
     raise ValueError(f"{name} is not valid JSON")
 
 

@@ -8,7 +8,7 @@ from types import ModuleType
 from typing import Any
 
 NO_ENTRIES = ("base", "registry")
-"""Modules of such a package that are not entries."""
+"""The modules of such a package that are not entries."""
 
 
 def names_of(package: ModuleType) -> tuple[str, ...]:

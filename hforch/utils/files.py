@@ -14,7 +14,7 @@ def replacing(path: Path, binary: bool = False) -> Iterator[IO[Any]]:
     """Open a temporary file that replaces `path` when the block succeeds; an error leaves `path` unchanged.
 
     Args:
-        binary: open for bytes instead of UTF-8 text.
+        binary: whether to open the file for bytes instead of UTF-8 text.
 
     Raises:
         OSError: the file cannot be written; the temporary file is deleted.
@@ -36,7 +36,7 @@ def replacing(path: Path, binary: bool = False) -> Iterator[IO[Any]]:
 
 @contextmanager
 def output(path: Path) -> Iterator[IO[str]]:
-    """Open a file that the user named: like `replacing`, but follow links, and write to devices and pipes directly."""
+    """Open an output file like `replacing`, but follow links, and write to devices and pipes directly."""
     path = path.resolve()
     if path.exists() and not path.is_file():
         with path.open("w", encoding="utf-8") as file:
@@ -54,6 +54,6 @@ def write_whole(path: Path, text: str) -> None:
 
 
 def write_output(path: Path, text: str) -> None:
-    """Write a text file that the user named; see `output`."""
+    """Write a text file whose path the user passed; see `output`."""
     with output(path) as file:
         file.write(text)

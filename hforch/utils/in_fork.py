@@ -46,11 +46,11 @@ def _do(work: Callable[[], T], ours: Connection, theirs: Connection, parent: int
     exit_with_parent(parent)
     ours.close()
     try:
-        told = (True, work())
+        result = (True, work())
     except KeyboardInterrupt:
         return
     except Exception as error:
-        told = (False, error)  # type: ignore[assignment]
+        result = (False, error)  # type: ignore[assignment]
     for stream in (sys.stdout, sys.stderr):
         stream.flush()
-    theirs.send_bytes(pickle.dumps(told))
+    theirs.send_bytes(pickle.dumps(result))

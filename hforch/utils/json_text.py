@@ -11,7 +11,7 @@ from hforch.utils.redaction import may_hold_known, redacted_tree, without_known
 
 
 def to_json(value: Any, indent: int | None = None, ascii_only: bool = False) -> str:
-    """Return a value as JSON: known credentials are redacted, NaN and infinity become null."""
+    """Return a value as JSON, with known credentials redacted, and null for NaN and infinity."""
     try:
         text = _dumps(value, indent, ascii_only)
     except ValueError:

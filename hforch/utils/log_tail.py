@@ -12,26 +12,26 @@ from hforch.errors import shown
 from hforch.utils.paths import open_file
 from hforch.utils.redaction import redacted, redacted_line
 
-READ = 1 << 16  # bytes from the end
-LINES, LONGEST = 3, 200  # quoted, and characters per line
-RECENT = 12  # lines: an earlier exception was probably caught, and did not end the process
-LEGIBLE = 0.8  # fraction of a line's characters
+READ = 1 << 16  # bytes that are read from the end
+LINES, LONGEST = 3, 200  # maximum number of quoted lines, and of characters in each
+RECENT = 12  # an exception more than this many lines from the end was probably caught
+LEGIBLE = 0.8  # minimum fraction of printable characters in a line
 
 ESCAPES = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)?)")
 TRACEBACK = "Traceback (most recent call last):"
-FATAL = "Fatal Python error: "  # as faulthandler prints it
+FATAL = "Fatal Python error: "  # printed by faulthandler
 FRAME = 'File "'
 
 
 def quoted_tail(log: Path, start: int = 0) -> str:
-    """Return the lines at the end of a log that best explain why its process died, joined to one line; "" if none do.
+    """Return the last lines of a log that best explain why its process died, joined to one line, or an empty string.
 
     Args:
-        start: the size of the log before the process wrote to it, in bytes.
+        start: the size of the log in bytes before the process wrote to it.
     """
     with suppress(OSError), open_file(log) as file:
         text = redacted(ESCAPES.sub("", tail(file.fileno(), start).decode("utf-8", "replace")))
-        told = _telling([line.rstrip() for line in re.split(r"[\r\n]+", text) if _is_legible(line)])
+        told = _informative([line.rstrip() for line in re.split(r"[\r\n]+", text) if _is_legible(line)])
         return " | ".join(shown(redacted_line(line.strip()), LONGEST) for line in told)
     return ""
 
@@ -52,13 +52,13 @@ def size_of(path: Path) -> int:
 
 
 def _is_legible(line: str) -> bool:
-    """Return whether a line contains words, not only a progress bar or bytes that are not text."""
+    """Return whether a line contains words, and not only a progress bar or binary data."""
     good = sum(one.isprintable() and one != "\N{REPLACEMENT CHARACTER}" for one in line)
     return good >= LEGIBLE * len(line) and re.search(r"[^\W\d_]{3}", line) is not None
 
 
-def _telling(lines: list[str]) -> list[str]:
-    """Return the report of faulthandler, or the last exception and where it was raised, or else the last lines."""
+def _informative(lines: list[str]) -> list[str]:
+    """Return the lines of faulthandler's report, or the last exception and its location, or the last lines."""
     fatal = _last(lines, lambda line: line.startswith(FATAL))
     if fatal is not None:
         return [lines[fatal], *[line for line in lines[fatal:] if line.lstrip().startswith(FRAME)][:1]]

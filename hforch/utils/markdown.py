@@ -15,7 +15,7 @@ def with_tables(text: str, kind: str, tables: Mapping[str, str]) -> str:
     """Return a page with each table between `<!-- KIND: NAME -->` and `<!-- end -->` replaced by tables[NAME].
 
     Raises:
-        KeyError: there is no table for a name in the page.
+        KeyError: the page names a table that is not in `tables`.
     """
     block = re.compile(rf"<!-- {kind}: (\w+) -->\n.*?<!-- end -->", re.DOTALL)
     return block.sub(lambda mark: f"<!-- {kind}: {mark[1]} -->\n{tables[mark[1]]}\n<!-- end -->", text)

@@ -9,26 +9,26 @@ from pathlib import Path
 from typing import BinaryIO
 
 KINDS = (
-    (stat.S_ISDIR, "a folder"),
+    (stat.S_ISDIR, "a directory"),
     (stat.S_ISFIFO, "a pipe"),
     (stat.S_ISSOCK, "a socket"),
     (stat.S_ISCHR, "a device"),
     (stat.S_ISBLK, "a device"),
 )
 MOST_READ = 2**31
-"""The default limit for a file that is read as a whole, in bytes."""
+"""The default maximum size in bytes of a file that is read as a whole."""
 
 
 def expanded(path: str | Path) -> Path:
     """Return a path with `~` and `~name` expanded; like a shell, leave `~name` of an unknown user unchanged."""
-    return Path(os.path.expanduser(path))  # noqa: PTH111 (pathlib's own raises RuntimeError for an unknown name)
+    return Path(os.path.expanduser(path))  # noqa: PTH111 (Path.expanduser raises RuntimeError for an unknown user)
 
 
 def open_file(path: Path, most: int | None = None) -> BinaryIO:
-    """Open a regular file for reading; refuse pipes, which may block forever, and devices, which may never end.
+    """Open a regular file for reading; reject pipes, which may block forever, and devices, which may never end.
 
     Args:
-        most: the limit of the size, in bytes.
+        most: the maximum size in bytes.
 
     Raises:
         OSError: the file cannot be read, is not a regular file, or is too large.
@@ -39,7 +39,7 @@ def open_file(path: Path, most: int | None = None) -> BinaryIO:
         if kind := _kind(found.st_mode):
             raise OSError(errno.EINVAL, f"{kind}, not a file", str(path))
         if most is not None and found.st_size > most:
-            problem = f"too large: {found.st_size:,} bytes; the limit is {most:,}"
+            problem = f"too large: {found.st_size:,} bytes (maximum {most:,})"
             raise OSError(errno.EOVERFLOW, problem, str(path))
         return os.fdopen(opened, "rb")
     except BaseException:
@@ -59,7 +59,7 @@ def read_text(path: Path, encoding: str = "utf-8", most: int = MOST_READ) -> str
 
 
 def kind_of_file(path: Path) -> str | None:
-    """Return what a path is if not a regular file, such as `a folder`; None for a file, and if it does not exist."""
+    """Return what a path is if not a regular file, such as `a directory`; None for a file or a missing path."""
     try:
         return _kind(path.stat().st_mode)
     except OSError:
@@ -67,8 +67,8 @@ def kind_of_file(path: Path) -> str | None:
 
 
 def is_special(path: Path) -> bool:
-    """Return whether a path is a pipe, a socket or a device; opening one may block."""
-    return kind_of_file(path) not in (None, "a folder")
+    """Return whether a path is a pipe, a socket or a device, which may block when opened."""
+    return kind_of_file(path) not in (None, "a directory")
 
 
 def _kind(mode: int) -> str | None:

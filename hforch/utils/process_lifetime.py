@@ -1,4 +1,4 @@
-"""Child processes that die with the process that started them (Linux)."""
+"""Make child processes exit when the process that started them dies (Linux)."""
 
 from __future__ import annotations
 
@@ -29,6 +29,7 @@ def exit_with_parent(parent: int, by: signal.Signals = signal.SIGKILL) -> None:
 
     Args:
         parent: the process id of the parent.
+        by: the signal.
     """
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, by)

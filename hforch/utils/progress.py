@@ -1,6 +1,6 @@
-"""Progress reports of long work: stages with a name, a detail and, if known, a total.
+"""Progress reports of long operations: stages with a name, a detail and, if known, a total.
 
-Models and the runner report to a Progress: the terminal, a pipe to another process, or Silent.
+Models and the runner report to a Progress, which is the terminal, a pipe to another process, or Silent.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ class Progress(Protocol):
         """Enter a stage such as `download`, `convert`, `export` or `load`.
 
         Args:
-            name: one word.
+            name: a single word.
             detail: what the stage works on, for display.
             total: the number of units, bytes for a download; None if unknown.
 

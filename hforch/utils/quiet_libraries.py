@@ -1,4 +1,4 @@
-"""Silence library messages that do not help the user while a model is loaded."""
+"""Silence library messages that are of no help to the user, while a model is loaded."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-# When imported, these libraries warn of kernels for other hardware, and of each other.
+# When imported, these libraries warn about missing kernels for other hardware, and about each other.
 NOISY = ("torchao", "torch.utils._pytree", "nncf", "optimum", "transformers.generation.configuration_utils")
 
 

@@ -24,7 +24,7 @@ class RedactingFormatter(logging.Formatter):
 
 
 def redact_logging() -> None:
-    """Make the handlers that all loggers have now redact credentials."""
+    """Make all existing log handlers redact credentials."""
     loggers = [logging.getLogger(), *(one for one in logging.root.manager.loggerDict.values())]
     for logger in loggers:
         for handler in logger.handlers if isinstance(logger, logging.Logger) else ():
@@ -48,7 +48,7 @@ def redacting(number: int, before: Any) -> RedactingStream:
 
 
 def redact_file(path: Path) -> None:
-    """Redact credentials in a log that native code may have written to; in place, since other processes may append."""
+    """Redact credentials in a log file, in place, since other processes may append to it."""
     with suppress(OSError), path.open("r+b") as file:
         before = file.read()
         text = before.decode("utf-8", "surrogateescape")

@@ -1,11 +1,14 @@
 """Find and replace credentials in everything that hforch writes and prints.
 
-There are three rules, from the narrowest to the widest:
+To remember a credential is to register it in this process: from then on, every rule replaces it. There are three rules,
+from the narrowest to the widest:
 
-- `without_known`: credentials that this process has remembered, and Hugging Face tokens. For inputs and outputs of
-  models, which are data and otherwise stay unchanged.
-- `redacted`: also strings of a known format (`sk-...`, a private key, a password in a URL). For configuration, records.
-- `redacted_line`: also `name=value` if the name is that of a credential. For messages and logs.
+- `without_known` replaces remembered credentials and Hugging Face tokens. It is for inputs and outputs of models, which
+  are data and otherwise stay unchanged.
+- `redacted` also replaces strings of a known format (`sk-...`, a private key, a password in a URL). It is for
+  configuration and records.
+- `redacted_line` also replaces the value in `name=value` if the name is that of a credential. It is for messages and
+  logs.
 """
 
 from __future__ import annotations
@@ -22,19 +25,19 @@ from hforch.utils.credential_patterns import HINTS, HUB_TOKEN, SHAPES, credentia
 
 STRUCK = "***"
 TOKEN_VARIABLES = ("HF_TOKEN", "HUGGING_FACE_HUB_TOKEN", "HUGGINGFACEHUB_API_TOKEN")
-SHORTEST = 8  # characters; a shorter value is part of too many words
-SHORTEST_NAMED = 6  # characters of a value whose name is that of a credential
+SHORTEST = 8  # characters; a shorter value may occur in other words
+SHORTEST_NAMED = 6  # characters, for a value whose name is that of a credential
 INTERPOLATION = re.compile(r"\$\{[^}]*\}")
 
-MOST_REMEMBERED = 200  # characters of a cached string
+MOST_REMEMBERED = 200  # characters; redactions of longer strings are not cached
 
-_given: dict[str, str] = {}  # known credentials, each with its replacement
-_ordinary: set[str] = set()  # known values that are only those of environment variables in the configuration
+_given: dict[str, str] = {}  # remembered credentials, each with its replacement
+_ordinary: set[str] = set()  # remembered only because the configuration reads them from environment variables
 _in_paths: set[str] = set()  # ordinary values that occur in the path of an output directory
 
 
 def remember(value: str, shown: str = STRUCK) -> None:
-    """Redact `value`, and the parts of it that are credentials, from now on: replace them by `shown`."""
+    """Remember a value and the parts of it that are credentials; `shown` is the text that replaces them."""
     if len(value) >= SHORTEST_NAMED and not INTERPOLATION.fullmatch(value) and set(value) != {"*"}:
         _given.setdefault(value, shown)
     remember_shapes(value, shown)
@@ -53,7 +56,7 @@ def remember_shapes(text: str, shown: str = STRUCK) -> None:
 
 
 def remember_named(text: str) -> None:
-    """Remember the values of credential names in a string, as in `password=...`."""
+    """Remember the values that follow names of credentials in a string, as in `password=...`."""
     for match in named_values(text):
         remember(match["value"].strip("\"'"))
 
@@ -61,7 +64,7 @@ def remember_named(text: str) -> None:
 def remember_variable(name: str, value: str) -> None:
     """Remember the value of an environment variable that the configuration reads.
 
-    Ignore paths, numbers and plain words: they are not credentials, and occur in many places.
+    Paths, numbers and plain words are ignored: they are not credentials and occur in many places.
     """
     shown = f"${{oc.env:{name}}}"
     if is_secret_name(name) or any(credentials_in(value)):
@@ -74,7 +77,7 @@ def remember_variable(name: str, value: str) -> None:
 def allow_in_path(path: str) -> bool:
     """Return whether a path contains no credential and may be written.
 
-    Ordinary values of environment variables are allowed in it, and are no longer redacted afterwards.
+    Ordinary values of environment variables are allowed in the path, and are not redacted from then on.
     """
     for value in [one for one, _ in _known() if one in path]:
         if value not in _ordinary:
@@ -85,12 +88,12 @@ def allow_in_path(path: str) -> bool:
 
 
 def remembered() -> dict[str, str]:
-    """Return the known credentials, to pass them to a child process."""
+    """Return the remembered credentials, for a child process."""
     return dict(_given)
 
 
 def remember_all(given: Mapping[str, str]) -> None:
-    """Add the known credentials of the parent process."""
+    """Remember the credentials that the parent process remembered."""
     _given.update(given)
 
 
@@ -100,20 +103,20 @@ def _is_common(value: str) -> bool:
 
 # ---------------------------------------------------------------- text
 def without_known(text: str) -> str:
-    """Return a string with the known credentials and Hugging Face tokens redacted."""
+    """Return a string with remembered credentials and Hugging Face tokens redacted."""
     for value, shown in _known():
         text = text.replace(value, shown)
     return re.sub(HUB_TOKEN, STRUCK, text) if "hf_" in text else text
 
 
 class Pieces:
-    """A redactor for text that arrives in pieces; it finds credentials that span two pieces."""
+    """Redacts text that arrives in pieces; finds credentials that span several pieces."""
 
     def __init__(self) -> None:
         self._held = ""
 
     def add(self, piece: str) -> str:
-        """Return the text that can be shown by now: all except an end that may be the start of a credential."""
+        """Add a piece and return the text that can be shown: all but an end that may be the start of a credential."""
         text = without_known(self._held + piece)
         longest = max((len(value) for value, _ in _known()), default=1)
         ends = (size for size in range(min(longest - 1, len(text)), 0, -1) if _begins_known(text[-size:]))
@@ -132,7 +135,7 @@ def _begins_known(text: str) -> bool:
 
 
 def redacted(text: str) -> str:
-    """Return a string with everything that looks like a credential redacted."""
+    """Return a string with remembered credentials, and strings in the format of one, redacted."""
     text = without_known(text)
     if not any(hint in text for hint in HINTS):
         return text
@@ -140,7 +143,7 @@ def redacted(text: str) -> str:
 
 
 def redacted_line(text: str) -> str:
-    """Return a line of a message or log with credentials redacted, including `name=value` with the name of one."""
+    """Return a line of a message or log with credentials redacted, including the values in `password=...`."""
     text = redacted(text)
     pieces, at = [], 0
     for match in named_values(text):
@@ -152,7 +155,7 @@ def redacted_line(text: str) -> str:
 
 
 def redacted_override(text: str) -> str:
-    """Return an override for the record: Hydra's settings as `redacted_line`, those of a job (data) as `redacted`."""
+    """Return an override redacted for the record: by `redacted_line` for Hydra's settings, by `redacted` for others."""
     key, equals, value = text.partition("=")
     if not key.lstrip("+~").startswith("hydra"):
         return redacted(text)
@@ -162,7 +165,7 @@ def redacted_override(text: str) -> str:
 
 
 def _known() -> tuple[tuple[str, str], ...]:
-    """Return the known credentials with their replacements, longest first."""
+    """Return the remembered credentials with their replacements, longest first."""
     tokens = tuple(value for name in TOKEN_VARIABLES if len(value := os.environ.get(name, "")) >= SHORTEST)
     return _ordered(tokens, tuple(_given.items()))
 
@@ -181,14 +184,14 @@ def redacted_tree(tree: Any, rule: Rule = redacted, by_name: Callable[[tuple[str
     """Return plain containers with a rule applied to every key and string.
 
     Args:
-        by_name: returns whether the value at a path is also redacted because of its key; None: never.
+        by_name: returns whether the value at a path is redacted if its key names a credential; None: never.
     """
     return _redacted(tree, _once(rule, _known()), by_name, ())
 
 
 @lru_cache(maxsize=8)
 def _once(rule: Rule, known: tuple[tuple[str, str], ...]) -> Rule:
-    """Return a rule that caches results of short strings (records repeat many) for the given known credentials."""
+    """Return a rule that caches the results for short strings, many of which are repeated in records."""
     remembered = lru_cache(maxsize=20_000)(rule)
     return lambda text: remembered(text) if len(text) < MOST_REMEMBERED else rule(text)
 
@@ -200,7 +203,7 @@ def _redacted(tree: Any, rule: Rule, by_name: Callable[[tuple[str, ...]], bool] 
             inner = (*path, str(key))
             named = by_name is not None and is_named_secret(str(key), value) and by_name(inner)
             new = rule(key) if isinstance(key, str) else key
-            while new in found:  # two keys of a mapping are credentials
+            while new in found:  # two keys are redacted to the same string
                 new += "*"
             found[new] = STRUCK if named else _redacted(value, rule, by_name, inner)
         return found

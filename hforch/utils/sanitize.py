@@ -1,7 +1,7 @@
 """Escape untrusted text: one function for each kind of output.
 
-Records store text unchanged. On a terminal, in a spreadsheet or in a Markdown viewer it must not move the cursor,
-start a formula or load an image.
+Records store text unchanged. Elsewhere, it must not move the cursor of a terminal, be evaluated by a spreadsheet or
+load an image in a Markdown viewer.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import re
 import unicodedata
 from collections.abc import Callable
 
-JOINERS = "\u200c\u200d"  # used in emoji and many scripts
+JOINERS = "\u200c\u200d"  # which emoji and many scripts use
 NUMBER = re.compile(r"[-+]?(\d+(\.\d*)?|\.\d+)([eE][-+]?\d+)?%?")
 FORMULA = ("=", "+", "-", "@", "\t", "\r")
 MARKDOWN = re.compile(r"[\\`\[\]<&|]|(?<=:)//|(?<=www)\.")
@@ -47,12 +47,12 @@ def for_json(text: str) -> str:
 
 
 def for_yaml(text: str) -> str:
-    """Return YAML with such characters escaped; `hforch.config.as_recipe.to_yaml` double-quotes such strings."""
+    """Return YAML text with such characters escaped; `hforch.config.as_recipe.to_yaml` double-quotes these strings."""
     return _escaped(text, "\n", lambda one: f"\\U{ord(one):08x}")
 
 
 def for_csv(value: object) -> object:
-    """Return a CSV cell: an apostrophe precedes a string that a spreadsheet would evaluate; numbers stay numbers."""
+    """Return a CSV cell, with an apostrophe before a string that a spreadsheet would evaluate as a formula."""
     if not isinstance(value, str):
         return value
     text = f"'{value}" if value.startswith(FORMULA) and not NUMBER.fullmatch(value) else value

@@ -1,5 +1,7 @@
-"""Standard output and error that never fail: a closed reader (`| head`) or a full disk neither stops a run nor changes
-its exit code."""
+"""Standard output and error streams that never fail.
+
+Neither a reader that exits (`| head`) nor a full disk stops a run or changes its exit code.
+"""
 
 from __future__ import annotations
 
@@ -18,15 +20,15 @@ STDERR = 2
 
 
 class Outlet(io.FileIO):
-    """A file descriptor whose writes never fail: what cannot be written is dropped.
+    """A file descriptor whose writes never fail: data that cannot be written is dropped.
 
     Attributes:
         lost: the first error; None while all writes succeeded.
-        `told`: the message printed to stderr when the reader has disconnected; None: no message.
+        notice: the message printed to stderr when the reader has disconnected; None: no message.
     """
 
     lost: OSError | None = None
-    told: str | None = None
+    notice: str | None = None
 
     def write(self, data: Any, /) -> int:
         try:
@@ -49,24 +51,24 @@ class Outlet(io.FileIO):
             return
         if not isinstance(error, BrokenPipeError):
             print(f"cannot write to stdout: {(error.strerror or str(error)).lower()}", file=sys.stderr, flush=True)
-        elif self.told:
-            print(self.told, file=sys.stderr, flush=True)
+        elif self.notice:
+            print(self.notice, file=sys.stderr, flush=True)
 
 
 def open_missing() -> None:
-    """Open those of the descriptors 0 to 2 that the parent has closed, before another file gets the number."""
+    """Open the descriptors 0 to 2 if the parent has closed them, so that no other file gets their numbers."""
     for number in range(3):
         try:
             os.fstat(number)
         except OSError:
-            os.open(os.devnull, os.O_RDWR)  # gets the lowest free number
+            os.open(os.devnull, os.O_RDWR)  # opens the lowest free number
     for number, name in ((1, "stdout"), (2, "stderr")):
         if getattr(sys, name) is None:
             setattr(sys, name, os.fdopen(number, "w", encoding="utf-8", closefd=False))
 
 
 def prepare() -> None:
-    """Make stdout and stderr usable: open missing streams, and escape characters that the encoding lacks."""
+    """Make stdout and stderr usable: open missing streams, and escape characters that cannot be encoded."""
     sys.stdout = sys.stdout or Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115 (stays open)
     sys.stderr = sys.stderr or Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115
     for stream in (sys.stdout, sys.stderr):
@@ -75,10 +77,10 @@ def prepare() -> None:
 
 
 class Safe(io.TextIOWrapper):
-    """A stream that escapes control characters, except in what `styled` writes.
+    """A stream that escapes control characters, except in text written through `styled`.
 
     Attributes:
-        redact: redacts credentials in what is printed.
+        redact: redacts credentials in the text.
     """
 
     redact: Callable[[str], str] = staticmethod(without_known)
@@ -89,7 +91,7 @@ class Safe(io.TextIOWrapper):
 
 
 class SafeErrors(Safe):
-    """The same for stderr, which never shows a model's text: redacts by format too."""
+    """A `Safe` stream for stderr, which never shows model output and therefore also redacts by credential format."""
 
     redact = staticmethod(redacted)
 
@@ -106,12 +108,12 @@ class _Styled:
 
 
 def styled(stream: Any) -> Any:
-    """Return the stream without escaping, for a writer of styles that escapes its text, as `report/console.py` does."""
+    """Return the stream without escaping, for a writer of styled text that escapes it itself (`report/console.py`)."""
     return _Styled(stream) if isinstance(stream, Safe) else stream
 
 
 def survive_closed_readers() -> None:
-    """Make stdout and stderr of this process survive closed readers, and escape what is printed."""
+    """Make stdout and stderr of this process tolerate closed readers and escape control characters."""
     sys.stdout, sys.stderr = _outlasting(sys.stdout, Safe), _outlasting(sys.stderr, SafeErrors)
 
 
@@ -120,7 +122,7 @@ def _outlasting(stream: Any, kind: type[Safe]) -> Any:
         return stream
     stream.flush()
     raw: Any = Outlet(stream.fileno(), "wb", closefd=False)
-    is_buffered = stream.buffer is not _raw(stream)  # not with PYTHONUNBUFFERED
+    is_buffered = stream.buffer is not _raw(stream)  # False with PYTHONUNBUFFERED
     return kind(
         io.BufferedWriter(raw) if is_buffered else raw,
         encoding=stream.encoding,
@@ -142,12 +144,12 @@ def _raw(stream: Any) -> Any:
 
 
 @contextmanager
-def going_on(told: str) -> Iterator[None]:
-    """Print `told` to stderr if the reader of stdout disconnects while the block runs; the block continues."""
+def going_on(notice: str) -> Iterator[None]:
+    """Print `notice` to stderr if the reader of stdout disconnects while the block runs; the block continues."""
     if (found := outlet()) is not None:
-        found.told = told
+        found.notice = notice
     try:
         yield
     finally:
         if found is not None:
-            found.told = None
+            found.notice = None

@@ -20,7 +20,7 @@ class StrictModel(BaseModel):
     """A model that is immutable, rejects unknown keys, and does not convert types ("3" is not 3).
 
     Attributes:
-        added: keys that older records lack, with the values that applied then.
+        added: keys that older records lack, with the values that these records imply.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
@@ -29,5 +29,5 @@ class StrictModel(BaseModel):
 
 
 def union_of(models: Sequence[type[BaseModel]], tag: str) -> Any:
-    """Return the union of the models, discriminated by a field; for a single model, the model."""
+    """Return the union of the models, discriminated by a field, or the model if there is only one."""
     return models[0] if len(models) == 1 else Annotated[reduce(or_, models), Field(discriminator=tag)]

@@ -13,7 +13,7 @@ MEMORY = "out of memory; free memory, or use a smaller model, precision or batch
 
 
 def limit_reached(error: BaseException | None) -> str | None:
-    """Return which limit caused `error` and what to do, or None if no limit did.
+    """Return the limit that caused an error and what to do, or None if no limit did.
 
     An HforchError already explains its cause.
     """
@@ -31,7 +31,7 @@ def limit_reached(error: BaseException | None) -> str | None:
 
 
 def _of_system(error: OSError) -> str | None:
-    place = f" (writing {error.filename})" if error.filename else ""
+    place = f" (writing '{error.filename}')" if error.filename else ""
     match error.errno:
         case errno.EMFILE | errno.ENFILE:
             return few_files()
@@ -40,7 +40,7 @@ def _of_system(error: OSError) -> str | None:
         case errno.ENOMEM:
             return MEMORY
         case errno.ENOSPC | errno.EDQUOT:
-            return f"the disk is full{place}; free space, or use another disk"
+            return f"no space left on device{place}; free some space, or use another disk"
         case errno.EFBIG:
             return f"file size limit exceeded{place}; raise the limit (ulimit -f) or the quota"
     return None
@@ -48,7 +48,7 @@ def _of_system(error: OSError) -> str | None:
 
 def few_files() -> str:
     limit = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
-    return f"too many open files: the limit of this process is {limit}; raise it, e.g. with `ulimit -n 1024`"
+    return f"too many open files: the limit of this process is {limit}; raise it, for example with `ulimit -n 1024`"
 
 
 def no_processes() -> str:

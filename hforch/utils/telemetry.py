@@ -1,4 +1,4 @@
-"""Disable usage reports of libraries that hforch imports, in this process only.
+"""Disable the telemetry of libraries that hforch imports, in this process only.
 
 The user's settings stay unchanged: nothing is written to disk, and existing environment variables are respected.
 """
@@ -12,10 +12,10 @@ INTEL = "openvino_telemetry"
 
 
 def opt_out() -> None:
-    """Stop OpenVINO and NNCF from reporting usage to Google Analytics.
+    """Stop OpenVINO and NNCF from sending telemetry to Google Analytics.
 
-    They report by default if openvino_telemetry is installed. From now on importing it fails, which both libraries
-    handle; if it is already imported, it is set to "consent declined" instead.
+    They send it by default if openvino_telemetry is installed. Importing that package fails from now on, which both
+    libraries handle; if it is already imported, it is set to "consent declined" instead.
     """
     main = sys.modules.get(f"{INTEL}.main")
     if main is None:

@@ -23,7 +23,7 @@ from hforch.records.record_files import read_record, read_samples
 REMOTE = ("backend=fake", "backend.remote=true", "inputs=numbers_in_french", "runtime.display=none")
 LOCAL = ("backend=fake", "inputs=numbers_in_french", "runtime.display=none")
 OTHERWISE = "[{match: 'number 2', text: another answer}]"
-WHY = "backend.remote: only text is returned, as from an endpoint"
+WHY = "backend.remote=true returns only text, like an endpoint"
 
 
 @pytest.fixture(scope="module")

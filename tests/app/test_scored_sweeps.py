@@ -52,7 +52,7 @@ def test_the_baseline_is_the_most_precise_and_is_run_first(scored: tuple[Path, s
     for name, record in found.items():
         assert record["scores"]["against_baseline"]["baseline"] == ("." if name == "1" else "../1")
         genai = record["job"]["backend"]["name"] == "openvino_genai"
-        assert record["scores"]["read_by"] == ("openvino, over the same IR and properties" if genai else "openvino")
+        assert record["scores"]["read_by"] == ("openvino, with the same IR and properties" if genai else "openvino")
     assert found["1"]["scores"]["metrics"]["kl_max"] == 0.0
     assert found["3"]["scores"]["metrics"]["kl_max"] < 1e-4  # the same weights with the other engine
     assert found["0"]["scores"]["metrics"]["kl_mean"] > 10 * found["3"]["scores"]["metrics"]["kl_mean"]

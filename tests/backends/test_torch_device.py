@@ -72,7 +72,7 @@ def test_hidden_gpus_are_reported_with_the_variable_that_hides_them(
         found = mistake_of("device=gpu")
     assert found.path == "device.kind"
     assert f"torch found no usable GPU: CUDA_VISIBLE_DEVICES='{value}' hides all devices" in found.problem
-    assert "unset CUDA_VISIBLE_DEVICES" in str(found.hint) and "available devices: cpu" in str(found.hint)
+    assert "unset CUDA_VISIBLE_DEVICES" in str(found.hint) and "use device=cpu, or " in str(found.hint)
 
 
 def test_an_old_driver_is_reported_with_its_cuda_version_and_torchs() -> None:
@@ -101,9 +101,9 @@ def test_a_missing_driver_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize(
     ("failure", "hint"),
     [
-        (fake_cuda.BUSY, "another process may use it exclusively"),
+        (fake_cuda.BUSY, "another process may be using it exclusively"),
         ("CUDA error: uncorrectable ECC error encountered", "nvidia-smi -q -d ECC"),
-        ("CUDA error: out of memory", "other processes use its memory"),
+        ("CUDA error: out of memory", "other processes are using its memory"),
         ("CUDA error: unspecified launch failure", "nvidia-smi shows its state"),
     ],
 )

@@ -201,7 +201,7 @@ def test_the_input_without_the_column_is_named() -> None:
     file = FileInputs(kind="file", path="q.csv", format="auto", encoding="utf-8", limit=None)
     items = [{"q": "a", "expected": "b"}, {"q": "c"}, "d", {"q": "e"}]
     (said,) = told(file, items, {"equals": COLUMN})
-    assert "input 2 of q.csv has no column expected; it has: q (the first of 3 such inputs)" in said
+    assert "input 2 of q.csv has no column 'expected'; available: q (the first of 3 such inputs)" in said
     (said,) = told(file, items, {"equals": {"column": "expectd"}})
     assert "did you mean expected?" in said
 
@@ -223,7 +223,7 @@ def test_the_input_without_the_column_is_named() -> None:
 def test_an_unusable_column_value_is_reported(kind: str, cell: Any, said: str) -> None:
     (mistake,) = told(INLINE, [{"expected": cell}], {kind: COLUMN})
     assert (
-        mistake.startswith("checks.items.0: input 1 has an invalid value in column expected: it ") and said in mistake
+        mistake.startswith("checks.items.0: input 1 has an invalid value in column 'expected': it ") and said in mistake
     )
 
 

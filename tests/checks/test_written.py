@@ -87,7 +87,7 @@ REFUSED = [
     ("[{json_schema: {$ref: 'http://localhost/x'}}]", "checks.items.0.json_schema", "a $ref to http://localhost/x"),
     ("[{json_schema: {$ref: '#/$defs/x'}}]", "checks.items.0.json_schema", "a $ref to #/$defs/x"),
     ("Paris", "checks.items", "must be a list"),
-    ("[{equals: {column: expected}}]", "checks.items.0", "input 1 has no column expected; it has: question"),
+    ("[{equals: {column: expected}}]", "checks.items.0", "input 1 has no column 'expected'; available: question"),
 ]
 
 
@@ -106,20 +106,20 @@ def test_an_error_names_the_file_and_line(tmp_path: Path) -> None:
     file.write_text("defaults: [none]\nitems:\n  - contains: a\n  - regex: '['\n    negate: true\n", encoding="utf-8")
     found = mistakes("checks=mine", config_dir=tmp_path)
     assert list(found) == ["checks.items.1.regex"]
-    assert "checks/mine.yaml:4, chosen by checks=mine" in found["checks.items.1.regex"]
+    assert "checks/mine.yaml:4, selected by checks=mine" in found["checks.items.1.regex"]
 
 
 def test_inputs_beyond_the_limit_need_no_column() -> None:
     inputs = "inputs.items=[{question: a, expected: b},{question: c}]"
     assert job_from_overrides(["checks=expected", inputs, "inputs.limit=1"]).inputs.limit == 1
     said = mistakes("checks=expected", inputs)["checks.items.0"]
-    assert "input 2 has no column expected" in said
-    assert "conf/checks/expected.yaml:3, chosen by checks=expected" in said
+    assert "input 2 has no column 'expected'" in said
+    assert "conf/checks/expected.yaml:3, selected by checks=expected" in said
 
 
 def test_a_string_input_has_no_columns() -> None:
     said = mistakes("checks=expected", "inputs.items=[one]")["checks.items.0"]
-    assert "input 1 is a string, so it has no column expected" in said
+    assert "input 1 is a string and has no column 'expected'" in said
 
 
 def test_a_check_value_can_be_interpolated() -> None:

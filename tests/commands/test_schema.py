@@ -15,7 +15,7 @@ from hforch.commands.schema import names
 
 @pytest.mark.parametrize(
     ("words", "title"),
-    [([], "hforch job"), (["recipe"], "hforch recipe"), (["sweep"], "sweep.json of hforch: a sweep")],
+    [([], "hforch job"), (["recipe"], "hforch recipe"), (["sweep"], "hforch sweep.json: one sweep")],
 )
 def test_a_schema_is_printed(words: list[str], title: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["schema", *words]) == 0

@@ -30,12 +30,12 @@ def added(monkeypatch: pytest.MonkeyPatch) -> Any:
 
     def to(model: type, values: Mapping[str, Any]) -> None:
         monkeypatch.setattr(model, "added", values)
-        for one in (added_keys._parts, added_keys._is_older):
+        for one in (added_keys._parts, added_keys._has_added):
             one.cache_clear()
 
     yield to
     monkeypatch.undo()
-    for one in (added_keys._parts, added_keys._is_older):
+    for one in (added_keys._parts, added_keys._has_added):
         one.cache_clear()
 
 

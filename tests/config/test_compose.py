@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shlex
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -19,7 +21,7 @@ from hforch.config.copying import copies
 from hforch.config.hydra_adapter.session import hydra_settings
 from hforch.config.keys import groups, known_keys
 from hforch.config.models.registry import SOURCES
-from hforch.errors import ConfigError
+from hforch.errors import ConfigError, Mistake
 
 
 def mistakes(*overrides: str, **places: str) -> dict[str, str]:
@@ -29,6 +31,12 @@ def mistakes(*overrides: str, **places: str) -> dict[str, str]:
     assert len(paths) == len(set(paths)), f"a path is reported twice: {paths}"
     assert paths == sorted(paths)
     return {mistake.path: str(mistake) for mistake in caught.value.mistakes}
+
+
+def caught(overrides: Sequence[str]) -> Sequence[Mistake]:
+    with pytest.raises(ConfigError) as error:
+        compose(overrides)
+    return error.value.mistakes
 
 
 def test_the_options_are_found() -> None:
@@ -91,14 +99,14 @@ WRONG = [
     ("+generation.max_new_tokens=3", "generation.max_new_tokens", ["remove the +: generation.max_new_tokens=3"]),
     ("~runtime.warmup", "runtime.warmup", ["is missing", "set in ~runtime.warmup"]),
     ("~runtime.nope", "runtime.nope", ["unknown key"]),
-    ("model=hub", "model.id", ["model=hub needs model.id", "add model.id=ORG/NAME", "conf/model/hub.yaml:3"]),
-    ("inputs=file", "inputs.path", ["inputs=file needs inputs.path", "add inputs.path=FILE"]),
+    ("model=hub", "model.id", ["required by model=hub", "add model.id=ORG/NAME", "conf/model/hub.yaml:3"]),
+    ("inputs=file", "inputs.path", ["required by inputs=file", "add inputs.path=FILE"]),
     ("runtime.seed=1,2", "runtime.seed", ["add -m"]),
     ("runtime.seed=range(1,3)", "runtime.seed", ["add -m"]),
     ("model=gpt2,smollm2", "model", ["add -m"]),
     ("stop=glob(*)", "stop", ["add -m"]),
     ("gpt2", "", ["'gpt2' is not an override"]),
-    ("prompt.template=Q: {x}", "prompt.template", ["cannot be parsed", "quote the value for Hydra"]),
+    ("prompt.template=Q: {x}", "prompt.template", ["cannot parse the value", "quote the value for Hydra"]),
     ("generation.max_new_tokens=lots", "generation.max_new_tokens", ["must be an integer; got 'lots' (string)"]),
     ("generation.max_new_tokens=1.5", "generation.max_new_tokens", ["must be an integer; got 1.5 (number)"]),
     ("generation.max_new_tokens=true", "generation.max_new_tokens", ["must be an integer; got true (boolean)"]),
@@ -194,6 +202,42 @@ def test_a_quoted_template_is_parsed() -> None:
     assert job.prompt.template == "Q: {question}"  # type: ignore[union-attr]
 
 
+@pytest.mark.parametrize(
+    ("override", "problem"),
+    [
+        ("prompt.template=it's {x}", "cannot parse the value: unmatched quote at column 19"),
+        ("inputs.items=[a,'b]", "cannot parse the value: unmatched quote at column 17"),
+        ('prompt.template="{x}', "cannot parse the value: unmatched quote at column 17"),
+        ("inputs.items=[a b", "cannot parse the value: no viable alternative at input '[a b'"),
+        ("stop.sequences=a]", "cannot parse the value: extraneous input ']' expecting <EOF>"),
+    ],
+)
+def test_an_unreadable_value_has_the_reason(override: str, problem: str) -> None:
+    (mistake,) = caught([override])
+    assert mistake.problem == problem
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        *(("prompt.template", value) for value in ("Q: {question}", "it's {question}", 'say "{question}"')),
+        *(("inputs.items", value) for value in ("[What's a volt?]", "[is it (a) volt?]", '[5" disk: x?]')),
+    ],
+)
+def test_the_hint_for_an_unreadable_value_can_be_pasted_into_a_shell(key: str, value: str) -> None:
+    (mistake,) = caught([f"{key}={value}"])
+    assert mistake.hint is not None
+    (word,) = shlex.split(mistake.hint.partition("the shell: ")[2])
+    job = job_from_overrides([word, *(["prompt=raw"] if key == "inputs.items" else [])])
+    plain = value.strip("[]")
+    assert plain in (getattr(job.prompt, "template", None), getattr(job.inputs, "items", [None])[0])
+
+
+def test_an_unclosed_quote_has_a_hint() -> None:
+    (mistake,) = caught(["prompt.template='{x}"])
+    assert mistake.hint == "close each quote; write \\' or \\\" for a quote inside a string"
+
+
 def test_a_composed_config_gives_the_same_job() -> None:
     composed = compose(["model=gpt2", "generation=sample"])
     assert job_from_config(composed.config) == (composed.job, {})
@@ -221,7 +265,7 @@ def test_composing_does_not_change_the_callers_hydra(tmp_path: Path) -> None:
     assert job_from_overrides(["model=gpt2"]) == job_from_overrides(["model=gpt2"])
 
 
-# ---------------------------------------------------------------- a user's own folder
+# ---------------------------------------------------------------- a user's own directory
 @pytest.fixture
 def mine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(tmp_path)
@@ -282,8 +326,8 @@ def test_a_users_option_is_validated(mine: Path) -> None:
     assert "is missing" in found["model.trust_remote_code"]
 
 
-def test_a_missing_folder_or_config_is_an_error(mine: Path) -> None:
-    assert "folder not found: nowhere" in mistakes(config_dir="nowhere")[""]
+def test_a_missing_directory_or_config_is_an_error(mine: Path) -> None:
+    assert "directory not found: nowhere" in mistakes(config_dir="nowhere")[""]
     assert "did you mean --config-name config?" in mistakes(config_name="confg")[""]
 
 

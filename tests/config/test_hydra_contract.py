@@ -52,7 +52,7 @@ PARTS = {
     "hydra._internal.utils.create_config_search_path": "the search path of options",
     "hydra._internal.utils.get_args_parser": "Hydra's flags",
     "hydra.core.config_search_path.ConfigSearchPath": "the search path of options",
-    "hydra.core.config_search_path.SearchPathQuery": "a user's folder precedes Hydra's own configs",
+    "hydra.core.config_search_path.SearchPathQuery": "a user's directory precedes Hydra's own configs",
     "hydra.core.default_element.GroupDefault": "distinguishes entries of a defaults list",
     "hydra.core.default_element.InputDefault": "whether an entry holds an interpolation",
     "hydra.core.global_hydra.GlobalHydra": "plugins expect an instance",

@@ -42,7 +42,7 @@ def test_a_value_in_a_mapping_or_a_list_on_the_command_line() -> None:
 def test_built_in_yaml(mine: Path) -> None:
     assert compose([]).where("generation.max_new_tokens") == "conf/" + line("generation/greedy.yaml", "max_new_tokens")
     place = "conf/" + line("generation/beam.yaml", "num_beams")
-    assert compose(["generation=beam"]).where("generation.num_beams") == f"{place}, chosen by generation=beam"
+    assert compose(["generation=beam"]).where("generation.num_beams") == f"{place}, selected by generation=beam"
     assert compose([]).where("inputs.items.0.question") == "conf/inputs/eeg.yaml:3"
 
 

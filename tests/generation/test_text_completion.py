@@ -95,6 +95,23 @@ def test_without_the_prompts_length_only_max_new_tokens_applies() -> None:
         remote.room(None, job.generation.model_copy(update={"max_new_tokens": None}))
 
 
+@pytest.mark.parametrize(
+    ("prompt_tokens", "message"),
+    [
+        (9, r"9 tokens, more than the model's context length \(8\); shorten it$"),
+        (8, r"8 tokens, as many as the model's context length allows, which leaves none for the answer; shorten it$"),
+        (6, r"6 tokens, more than generation.max_length \(5\); shorten it or increase generation.max_length$"),
+    ],
+)
+def test_a_prompt_that_leaves_no_tokens_for_the_answer_is_rejected(prompt_tokens: int, message: str) -> None:
+    max_length = 5 if prompt_tokens == 6 else 100
+    job = job_from_overrides(["backend=fake", f"generation.max_length={max_length}"])
+    fake = engine(FakeEngine)
+    fake.context_length = 8
+    with pytest.raises(PromptError, match=message):
+        fake.room(prompt_tokens, job.generation)
+
+
 @pytest.mark.filterwarnings("ignore:The function `loads` is in beta")
 def test_a_generation_has_its_answer_and_is_cached_as_a_plain_one() -> None:
     answer = Answer("a", (1, 2), (3,), "stop", {"ttft_ms": 1.0})

@@ -192,5 +192,5 @@ os._exit(0)  # it would try again several times
 
 def test_loading_a_hub_model_contacts_only_the_hub(own: Sandbox) -> None:
     said = own.hforch("model=hub", "model.id=org/name", "backend=pytorch", code=1)
-    assert "the hub cannot be reached" in said
+    assert "the Hub cannot be reached" in said
     assert own.looked_up and all(" huggingface.co " in line for line in own.looked_up)

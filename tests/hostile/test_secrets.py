@@ -283,7 +283,8 @@ def test_ordinary_values_are_written_unchanged(written: Written) -> None:
     written.hforch(*words, PLACE="/some/place", RUN="my-run-2026")
     directory = written.folder / "out/my-run-2026"
     record = read_record(directory)
-    assert "redacted" not in record and record["warnings"] == []
+    assert "redacted" not in record
+    assert [one.partition(":")[0] for one in record["warnings"]] == ["ov_config"], "the fake backend ignores it"
     assert record["job"]["prompt"]["template"] == "Password: {question} token: secret=x *** sk-learn"
     assert record["job"]["generation"]["max_new_tokens"] == 3
     assert record["job"]["inputs"]["items"] == items

@@ -119,7 +119,7 @@ def test_the_exhausted_resource_is_found_behind_other_errors() -> None:
     behind.__cause__ = OSError(errno.EMFILE, "Too many open files")
     assert "ulimit -n" in str(limit_reached(behind))
     assert "out of memory" in str(limit_reached(MemoryError()))
-    assert "the disk is full (writing a/b)" in str(limit_reached(OSError(errno.ENOSPC, "", "a/b")))
+    assert "no space left on device (writing 'a/b')" in str(limit_reached(OSError(errno.ENOSPC, "", "a/b")))
     assert limit_reached(OSError(errno.ENOENT, "", "a")) is None
     assert limit_reached(ValueError()) is None
 
@@ -175,7 +175,7 @@ def test_a_full_disk_is_reported_with_the_file(tmp_path: Path) -> None:
         check=False,
         timeout=120,
     )
-    assert is_clear(done, "the disk is full (writing ")
+    assert is_clear(done, "no space left on device (writing ")
     assert "disk/out/.record" not in done.stdout
 
 

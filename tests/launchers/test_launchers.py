@@ -76,8 +76,8 @@ def test_a_recipe_can_set_harmless_launcher_settings(tmp_path: Path, setting: st
 @pytest.mark.parametrize(
     ("launcher", "setting", "hint"),
     [
-        ("joblib", "temp_folder: /tmp/x", "other settings that a recipe can set: batch_size, pre_dispatch"),
-        ("joblib", "pre_dispatch: __import__('os')", "other settings"),
+        ("joblib", "temp_folder: /tmp/x", "recipes may also set: batch_size, pre_dispatch"),
+        ("joblib", "pre_dispatch: __import__('os')", "recipes may also set"),
         ("other", "batch_size: auto", None),
     ],
 )

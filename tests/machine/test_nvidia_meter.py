@@ -439,5 +439,5 @@ def test_a_failed_measurement_does_not_hide_that_jobs_ran_in_parallel(
     meter = CardMeter(["cuda:0"], parallel)
     meter.begin()
     seen = meter.end()
-    assert (seen.energy_j, seen.why_not, seen.cards) == (None, "TypeError: NVML gave None", [])
+    assert (seen.energy_j, seen.why_not, seen.gpus) == (None, "TypeError: NVML gave None", [])
     assert ("possibly also on cuda:0: TypeError: NVML gave None" in str(seen.shared)) == parallel

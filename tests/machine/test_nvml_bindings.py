@@ -166,7 +166,7 @@ def test_energy_clocks_and_other_processes_are_measured(library: Library) -> Non
     assert seen.energy_j == pytest.approx(500 * seen.seconds, rel=0.05)
     assert seen.shared == "1 other process used cuda:0 at the same time"
     assert seen.slowed == {"cuda:0": ["thermal slowdown (hardware)"]}
-    (card,) = seen.cards
+    (card,) = seen.gpus
     assert card["other_processes"] == {"number": 1, "computing": 1, "memory_mb": 500}
     assert card["begin"] == {
         **{"sm_mhz": 1980, "memory_mhz": 3201, "temperature_c": 45},

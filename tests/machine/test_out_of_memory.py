@@ -74,7 +74,7 @@ def test_an_error_of_torch_is_parsed() -> None:
     said = shortage_of(caught.value)
     assert said.device == "cuda:1"
     assert str(said) == (
-        "out of memory on cuda:1: requested 2.1 GB, 1.1 of 150.3 GB free (other processes use 10.7 GB)"
+        "out of memory on cuda:1: requested 2.1 GB, 1.1 of 150.3 GB free (other processes are using 10.7 GB)"
     )
 
 
@@ -128,7 +128,7 @@ def test_a_batch_that_is_too_large_fails_and_smaller_ones_succeed(
     for sample in failed:
         assert sample["error"]["type"] == "OutOfMemory"
         assert sample["error"]["message"].startswith(
-            "out of memory on cuda:0: requested 2.3 GB, 70.0 of 100.0 GB free (other processes use 30.0 GB); "
+            "out of memory on cuda:0: requested 2.3 GB, 70.0 of 100.0 GB free (other processes are using 30.0 GB); "
             "use a smaller runtime.batch_size (such as 1), a lower precision"
         )
     assert attempts and all(attempt() is None for attempt in attempts), "the failed attempt's tensors are still alive"
@@ -189,7 +189,7 @@ def test_a_model_that_runs_out_of_memory_while_loading_fails_only_its_job(
         record, _ = do(tmp_path / "full", tiny_gpt2, held=held, code=1)
     assert record["error"]["type"] == "OutOfMemory"
     assert record["error"]["message"] == (
-        "out of memory on cuda:0: requested 20.0 GB, 70.0 of 100.0 GB free (other processes use 30.0 GB); use "
+        "out of memory on cuda:0: requested 20.0 GB, 70.0 of 100.0 GB free (other processes are using 30.0 GB); use "
         "precision=bf16 or precision=int8 or precision=int4, a smaller model, or device=auto, which distributes it "
         "over all GPUs and the CPU"
     )

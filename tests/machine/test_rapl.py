@@ -97,7 +97,9 @@ def test_a_counter_that_wraps_twice_is_read_in_between(powercap: Powercap, monke
 def test_the_reason_for_missing_counters_names_the_searched_folder(powercap: Powercap) -> None:
     found = measured(powercap)
     assert found.energy_j is None and found.why_not is not None
-    assert f"no RAPL counters of CPU packages in {powercap.root}" in found.why_not and "containers" in found.why_not
+    assert (
+        f"no RAPL counters of CPU packages found in {powercap.root}" in found.why_not and "containers" in found.why_not
+    )
 
 
 def test_the_reason_for_an_unreadable_counter_has_the_command_that_allows_access(

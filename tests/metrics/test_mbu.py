@@ -74,7 +74,7 @@ def test_kv_bytes_are_a_mean_over_the_steps_of_all_answers(tmp_path: Path) -> No
         ({"metrics": {"absent": {"tpot_ms": "fewer than two output tokens"}}}, "fewer than two output tokens"),
         ({"environment": {"cpu": {"name": "another"}, "memory_mb": 8000}}, "hforch doctor --bandwidth"),
         ({"environment": {}}, "hforch doctor --bandwidth"),
-        ({"metrics": {"tpot_ms": 1.0}}, "part of them is in the CPU caches"),
+        ({"metrics": {"tpot_ms": 1.0}}, "some of them are in the CPU caches"),
         ({"model": {}}, "int8 weights in memory is unknown"),
         (
             {"effective": {"device": ["CPU"], "precision": {"kv_cache": "q7"}}},

@@ -1,4 +1,4 @@
-"""Tiny real models: a GPT-2 with random weights in a folder, and llamas trained on a few sentences, as GGUF files."""
+"""Tiny real models: a GPT-2 with random weights as a directory, and llamas trained on a few sentences as GGUF files."""
 
 from __future__ import annotations
 
@@ -103,7 +103,7 @@ def write_gguf(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
 
 @pytest.fixture(scope="session")
 def tiny_gpt2(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A GPT-2 with random weights, as a torch folder. Copy it before changing its files."""
+    """A GPT-2 with random weights, as a torch checkpoint. Copy it before changing its files."""
     import torch
     from transformers import GPT2Config, GPT2LMHeadModel
 

@@ -35,7 +35,7 @@ def in_seconds_and_little_memory() -> Iterator[None]:
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """A folder that looks like a complete checkpoint, without using a library."""
+    """A directory that looks like a complete checkpoint, without using a library."""
     made = tmp_path / "model"
     made.mkdir()
     config = {"model_type": "gpt2", "architectures": ["GPT2LMHeadModel"], "vocab_size": 7, "n_layer": 2}

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from hforch.errors import BackendError, ModelError
-from hforch.models import cache, fetch
+from hforch.models import cache, exports, fetch
 from hforch.models.exports import describe, export
 
 CASES = [
@@ -91,15 +91,8 @@ def test_an_architecture_that_the_exporter_does_not_support_is_refused(
 def test_without_the_exporter_the_error_has_the_install_command(
     tiny_gpt2: Path, make: Any, listener: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from importlib import metadata
-
-    def version(name: str) -> str:
-        if name == "optimum-intel":
-            raise metadata.PackageNotFoundError(name)
-        return "1"
-
     checkpoint = fetch(make.local(tiny_gpt2), listener)
-    monkeypatch.setattr(metadata, "version", version)
+    monkeypatch.setattr(exports, "installed", lambda name: None if name == "optimum-intel" else "1")
     with pytest.raises(BackendError, match=r"pip install 'hforch\[openvino\]'"):
         export(checkpoint, make.precision("fp16"), False, listener)
 

@@ -116,7 +116,7 @@ def test_a_model_that_generates_nonsense_is_refused_with_its_likelihoods(
 ) -> None:
     path = write_gguf("nonsense", change=shuffled_rows)
     with pytest.raises(
-        ModelError, match=rf"makes no sense.*-\d+\.\d\d against -\d+\.\d\d nats per token.*at least {MARGIN}"
+        ModelError, match=rf"makes no sense.*-\d+\.\d\d vs. -\d+\.\d\d nats per token.*at least {MARGIN}"
     ):
         fetch(make.gguf(path), listener)
     assert cache.entries() == []
@@ -126,9 +126,9 @@ def test_a_model_that_generates_nonsense_is_refused_with_its_likelihoods(
     ("found", "problem"),
     [
         (Likelihood(-3.0, -8.3, -10.8, -2.8, -2.2), None),
-        (Likelihood(-10.9, -10.9, -10.8, -10.9, -10.9), "tokens shuffled: -10.90 against -10.90"),
-        (Likelihood(-18.3, -25.7, -10.8, -18.0, -18.0), "than random tokens: -18.30 against -10.80"),
-        (Likelihood(-3.8, -8.4, -10.8, -3.3, -4.4), "less likely with more context: -4.40 against -3.30"),
+        (Likelihood(-10.9, -10.9, -10.8, -10.9, -10.9), "tokens shuffled: -10.90 vs. -10.90"),
+        (Likelihood(-18.3, -25.7, -10.8, -18.0, -18.0), "than random tokens: -18.30 vs. -10.80"),
+        (Likelihood(-3.8, -8.4, -10.8, -3.3, -4.4), "less likely with more context: -4.40 vs. -3.30"),
         (Likelihood(-0.1, -8.4, -6.0, -0.3, -4.4), None),
         (Likelihood(float("nan"), -8.4, -6.0, -0.3, -4.4), "tokens shuffled: nan"),
     ],
@@ -168,11 +168,11 @@ def test_a_truncated_file_is_refused(kept: float, write_gguf: Write, tmp_path: P
 
 def test_other_files_and_folders_are_refused_before_conversion(tmp_path: Path, make: Any, listener: Any) -> None:
     (tmp_path / "text.gguf").write_text("no model")
-    with pytest.raises(ModelError, match="not a GGUF file: it starts with b'no m'"):
+    with pytest.raises(ModelError, match="not a GGUF file: it starts with 'no m'"):
         fetch(make.gguf(tmp_path / "text.gguf"), listener)
     with pytest.raises(ModelError, match="file not found"):
         fetch(make.gguf(tmp_path / "nothing.gguf"), listener)
-    with pytest.raises(ModelError, match=r"is a folder.*model=local"):
+    with pytest.raises(ModelError, match=r"is a directory.*model=local"):
         fetch(make.gguf(tmp_path), listener)
 
 

@@ -1,4 +1,4 @@
-"""Models from a fake hub server. Each fetch runs in a new process, since the hub library reads its environment once."""
+"""Models from a fake hub server. Each fetch runs in a new process, since huggingface_hub reads its environment once."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ def fetch_hub(tmp_path: Path, python_env: dict[str, str]) -> Fetch:
 
 @pytest.fixture
 def cached(tmp_path: Path, tiny_gpt2: Path) -> Path:
-    """The snapshot folder of a copy of org/tiny in the hub library's cache, created without the library."""
+    """The snapshot directory of a copy of org/tiny in huggingface_hub's cache, created without the library."""
     repository = tmp_path / "hf/hub/models--org--tiny"
     snapshot = repository / "snapshots" / COMMIT
     for folder in (snapshot, repository / "blobs", repository / "refs"):
@@ -108,9 +108,9 @@ def test_a_revision_is_recorded_and_an_unknown_one_is_refused(hub: Hub, fetch_hu
 @pytest.mark.parametrize(
     ("model", "said"),
     [
-        ("org/nothing", "model not found on the hub, or private"),
+        ("org/nothing", "model not found on the Hub, or private"),
         ("org/gated", "is gated: accept the terms"),
-        ("org/broken", "the hub responded with HTTP 503"),
+        ("org/broken", "the Hub responded with HTTP 503"),
     ],
 )
 def test_errors_of_the_hub_are_explained(model: str, said: str, hub: Hub, fetch_hub: Fetch) -> None:
@@ -122,7 +122,7 @@ def test_errors_of_the_hub_are_explained(model: str, said: str, hub: Hub, fetch_
 def test_a_repository_without_weights_is_refused_before_any_download(hub: Hub, fetch_hub: Fetch) -> None:
     hub.files["tiny.Q4_0.gguf"] = hub.files.pop("model.safetensors")
     error = fetch_hub(HF_ENDPOINT=hub.url)["error"]
-    assert "org/tiny on the hub has no loadable weights" in error
+    assert "org/tiny on the Hub has no loadable weights" in error
     assert "model=gguf" in error
     assert hub.served == []
 
@@ -131,14 +131,14 @@ def test_an_unreachable_hub_is_reported_within_seconds_with_remedies(fetch_hub: 
     start = time.monotonic()
     error = fetch_hub()["error"]
     assert time.monotonic() - start < 20
-    assert "the hub cannot be reached (ConnectError" in error or "the hub cannot be reached (ConnectionRefused" in error
+    assert "the Hub cannot be reached (ConnectError" in error or "the Hub cannot be reached (ConnectionRefused" in error
     for way in ("model=local model.path=DIR", "model=smollm2", "HF_ENDPOINT"):
         assert way in error
 
 
 def test_an_unwritable_hub_cache_is_named(hub: Hub, fetch_hub: Fetch) -> None:
     said = fetch_hub(HF_ENDPOINT=hub.url, HF_HOME="/dev/null/hf")["error"]
-    assert "the hub cache /dev/null/hf/hub cannot be written (Not a directory)" in said
+    assert "the Hub cache /dev/null/hf/hub cannot be written (Not a directory)" in said
     assert "HF_HOME" in said
 
 
@@ -158,7 +158,7 @@ def test_offline_the_cached_copy_is_used(variable: str, cached: Path, fetch_hub:
     assert found["notes"] == []
     error = fetch_hub("org/other", **{variable: "1"})["error"]
     assert "org/other is not in the cache" in error
-    assert "disables access to the hub" in error
+    assert "disables access to the Hub" in error
 
 
 def test_an_incomplete_copy_is_refused_with_the_reason(cached: Path, fetch_hub: Fetch) -> None:
@@ -166,12 +166,12 @@ def test_an_incomplete_copy_is_refused_with_the_reason(cached: Path, fetch_hub: 
     error = fetch_hub(HF_HUB_OFFLINE="1")["error"]
     assert "The cached copy of org/tiny (" in error
     assert "contains no weights" in error
-    assert "disables access to the hub" in error
+    assert "disables access to the Hub" in error
 
 
 @pytest.mark.parametrize("model", ["a/b/c", "no spaces", "-dash", "org/tiny.git"])
 def test_an_invalid_model_id_is_refused(model: str, fetch_hub: Fetch) -> None:
-    assert "is not a valid hub model ID" in fetch_hub(model)["error"]
+    assert "is not a valid Hub model ID" in fetch_hub(model)["error"]
 
 
 def test_a_folder_as_model_id_has_a_hint_to_use_model_local(tiny_gpt2: Path, fetch_hub: Fetch) -> None:

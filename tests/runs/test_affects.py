@@ -207,7 +207,7 @@ def test_a_backend_key_may_override_the_effects_of_its_group(
 
 def test_a_key_shared_by_two_options_must_have_the_same_effects(backends: Callable[[Any], type[Job]]) -> None:
     backends(TimedBackend | OtherBackend)
-    with pytest.raises(TypeError, match=r"backend\.timeout_s affects loading in OtherBackend, and nothing in another"):
+    with pytest.raises(TypeError, match=r"backend\.timeout_s affects loading in OtherBackend but nothing in another"):
         affects("backend.timeout_s", ("nothing",))
 
 

@@ -93,7 +93,7 @@ def test_columns_are_checked_before_the_model_is_loaded(tmp_path: Path) -> None:
     file = tmp_path / "q.csv"
     file.write_text("question,expected\nnumber 1, un \nnumber 2,\n", encoding="utf-8")
     words = ("backend=fake", "inputs=file", f"inputs.path={file}")
-    with pytest.raises(ConfigError, match=r"input 2 of .*q.csv has an invalid value in column expected: it is empty"):
+    with pytest.raises(ConfigError, match=r"input 2 of .*q.csv has an invalid value in column 'expected': it is empty"):
         do(tmp_path / "contains", *words, "checks=contains_expected")
     record = read_record(tmp_path / "contains")
     assert record["exit_code"] == 2 and "timings" not in record

@@ -26,7 +26,7 @@ from hforch.records.record_files import known_record, read_record, read_samples
 from hforch.runs import JobContext, run
 from hforch.runs.model_slot import ModelSlot
 from hforch.runs.runner import run_job
-from hforch.runs.warmup import NO_SHAPE, Shape, _turned, shapes, warm_up
+from hforch.runs.warmup import NO_SHAPE, Shape, _rotated, shapes, warm_up
 from hforch.runs.warmup_rounds import MOST, STEPS
 from hforch.runs.watcher import NullWatcher
 from hforch.utils.progress import Silent
@@ -78,7 +78,7 @@ class Stub:
         self.prompt_tokens |= dict(enumerate(lengths, first))
         return Batch(0, 0, [Input(first + number, "", "some words") for number in range(len(lengths))])
 
-    def shortly(self, items: Sequence[Any], token_limit: int) -> list[Answer]:
+    def generate_short(self, items: Sequence[Any], token_limit: int) -> list[Answer]:
         self.asked.append((len(items), token_limit))
         prefill_s, step_s = next(self._times)
         return [answer(ttft_ms=1e3 * prefill_s, tpot_ms=1e3 * step_s) for _ in items]
@@ -101,7 +101,7 @@ def test_slow_first_calls_are_not_measured(tmp_path: Path) -> None:
     assert warmed["prefill_ms"] >= 50 and warmed["step_ms"] >= 10
     assert [50 <= one["timings"]["ttft_ms"] < 400 for one in samples] == [True] * 4
     assert record["metrics"]["tokens_per_s"] > 2 * cold["metrics"]["tokens_per_s"]
-    assert [stage["finished"] for stage in record["stages"] if stage["name"] == "warmup"] == [True]
+    assert [stage["finished"] for stage in record["stages"] if stage["name"] == "warm-up"] == [True]
 
 
 def test_one_short_generation_is_not_enough_for_slow_first_calls(tmp_path: Path) -> None:
@@ -294,11 +294,11 @@ def test_wall_times_are_compared_for_beam_search(monkeypatch: pytest.MonkeyPatch
     sampler = Stub("generation=beam")
     walls = chain([0.3], repeat(0.1))
 
-    def shortly(items: Sequence[Any], token_limit: int) -> list[Answer]:
+    def generate_short(items: Sequence[Any], token_limit: int) -> list[Answer]:
         time.sleep(next(walls))
         return [answer() for _ in items]
 
-    monkeypatch.setattr(sampler, "shortly", shortly)
+    monkeypatch.setattr(sampler, "generate_short", generate_short)
     (told,) = warm_up(sampler, [sampler.batch(10)] * 100, set(), False, Silent())  # type: ignore[arg-type]
     assert (told.ended_by, told.steady) == ("agreement", True)
     assert told.rounds >= 4
@@ -334,19 +334,19 @@ def test_prompts_are_rotated_if_the_engine_caches_prefixes(monkeypatch: pytest.M
     sampler = Stub("backend=openvino_genai", prefixes)
     sampler.llm.engine = FakeEngine(job_from_overrides(["backend=fake"]).backend)  # type: ignore[arg-type]
     seen: list[Any] = []
-    shortly = sampler.shortly
+    generate_short = sampler.generate_short
     monkeypatch.setattr(
-        sampler, "shortly", lambda items, token_limit: seen.extend(items) or shortly(items, token_limit)
+        sampler, "generate_short", lambda items, token_limit: seen.extend(items) or generate_short(items, token_limit)
     )
     warm_up(sampler, [sampler.batch(10)], set(), False, Silent())  # type: ignore[arg-type]
     assert seen[0] == "words some"
 
 
 def test_rotated_items_have_the_same_words() -> None:
-    assert _turned("a b c", 1) == "b c a"
-    assert _turned("a b c", 4) == "b c a"
-    assert _turned({"question": "a b", "n": 3}, 1) == {"question": "b a", "n": 3}
-    assert _turned("alone", 1) == "alone"
+    assert _rotated("a b c", 1) == "b c a"
+    assert _rotated("a b c", 4) == "b c a"
+    assert _rotated({"question": "a b", "n": 3}, 1) == {"question": "b a", "n": 3}
+    assert _rotated("alone", 1) == "alone"
 
 
 def test_the_load_time_includes_pending_work_of_the_device(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -330,7 +330,7 @@ def test_a_job_that_only_lacks_scores_is_scored_without_new_answers(tiny_gpt2: P
     ("words", "path", "said"),
     [
         (("scoring=baseline", "scoring.baseline.top_k=100000"), "scoring.baseline.top_k", "must be at most 3"),
-        (("scoring=text", "scoring.text.max_tokens=50"), "scoring.text.max_tokens", "is 50; the text has"),
+        (("scoring=text", "scoring.text.max_tokens=50"), "scoring.text.max_tokens", "tokens; the limit is 50"),
         (("scoring=text", "scoring.text.path=nowhere.txt"), "scoring.text.path", "cannot read nowhere.txt"),
         (("scoring=text", "scoring.text.encoding=klingon"), "scoring.text.encoding", "unknown encoding 'klingon'"),
     ],

@@ -15,7 +15,7 @@ from hforch.generation.grammar import required_schema
 SAMPLED = ("temperature", "top_k", "top_p", "min_p")
 BEAMS = ("length_penalty", "no_repeat_ngram_size")
 ALWAYS = ("repetition_penalty", "min_new_tokens")
-# Settings that a checkpoint may ship but the engine does not support, with the value that has no effect.
+# Settings of checkpoints that the engine does not support, with the value that has no effect.
 FOREIGN = {
     "typical_p": 1.0,
     "epsilon_cutoff": 0.0,
@@ -28,7 +28,7 @@ FOREIGN = {
     "begin_suppress_tokens": None,
     "sequence_bias": None,
 }
-ELSEWHERE = "use backend=openvino, which supports it"
+USE_OPENVINO = "use backend=openvino, which supports it"
 
 
 def filled(generation: Generation, shipped: Mapping[str, Any]) -> Generation:
@@ -38,7 +38,7 @@ def filled(generation: Generation, shipped: Mapping[str, Any]) -> Generation:
         shipped: contents of generation_config.json.
 
     Raises:
-        UnknownArgument: the checkpoint sets something that the engine does not support.
+        UnknownArgument: the checkpoint has a setting that the engine does not support.
     """
     if not generation.from_checkpoint:
         return generation
@@ -60,13 +60,15 @@ def unsupported(generation: Generation) -> list[Mistake]:
     beams = (generation.num_beams or 1) > 1
 
     def lacks(name: str, problem: str) -> None:
-        mistakes.append(Mistake(f"generation.{name}", problem, None, f"{ELSEWHERE}; or set generation.{name}=null"))
+        mistakes.append(Mistake(f"generation.{name}", problem, None, f"{USE_OPENVINO}; or set generation.{name}=null"))
 
     if generation.typical_p not in (None, 1.0) and is_sampled(generation):
         lacks("typical_p", "openvino_genai does not support typical_p")
     if beams and is_sampled(generation):
-        problem = "openvino_genai does not support sampling in beam search"
-        mistakes.append(Mistake("generation.do_sample", problem, None, f"{ELSEWHERE}; or set generation.num_beams=1"))
+        problem = "openvino_genai does not support beam search with sampling"
+        mistakes.append(
+            Mistake("generation.do_sample", problem, None, f"{USE_OPENVINO}; or set generation.num_beams=1")
+        )
     if generation.no_repeat_ngram_size and not beams:
         lacks("no_repeat_ngram_size", "openvino_genai supports no_repeat_ngram_size only in beam search")
     return mistakes
@@ -105,7 +107,7 @@ def settings(generation: Generation, limit: int, eos: Collection[int], seed: int
 
 
 def generation_config(values: Mapping[str, Any]) -> Any:
-    """Return a GenerationConfig with these fields set."""
+    """Return a GenerationConfig with the given field values."""
     import openvino_genai
 
     config = openvino_genai.GenerationConfig()

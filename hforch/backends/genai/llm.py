@@ -10,7 +10,7 @@ from hforch.generation.engine_llm import EngineLLM
 
 
 class GenAILLM(EngineLLM):
-    """A LangChain LLM over openvino-genai, with hforch's guarantees of generation.
+    """A LangChain LLM that uses openvino-genai, with hforch's generation guarantees.
 
     `batch_size` has no effect: all prompts of a call are submitted together, and the engine runs up to
     `backend.max_num_seqs` of them at the same time.

@@ -19,7 +19,7 @@ from itertools import count
 from typing import Any
 
 from hforch.backends.genai.generation_config import generation_config
-from hforch.backends.ov.device import last_words
+from hforch.backends.ov.device import short_message
 from hforch.errors import GenerationError
 from hforch.generation.completion import Answer, Completion
 from hforch.generation.engine import Request
@@ -60,7 +60,7 @@ class ActiveSequence:
         completion: receives the tokens.
         values: fields of the GenerationConfig.
         encoded_s: duration of tokenization in seconds; part of the time to first token.
-        started: when the engine started to work on it, in seconds (perf_counter), less encoded_s.
+        started: when the engine started to process it, in seconds (perf_counter), minus encoded_s.
         handle: the engine's generation handle, once admitted.
         width: number of beams.
     """
@@ -87,7 +87,7 @@ class ActiveSequence:
         if status == "IGNORED":
             had = len(self.completion.prompt_ids)
             raise GenerationError(
-                f"the engine's KV cache is full (a prompt of {had} tokens and its answer do not fit): increase"
+                f"the engine's KV cache is full (a prompt of {had} tokens and its answer do not fit); increase"
                 " backend.cache_size, or set it to null to let the cache grow"
             )
         if self.width > 1:
@@ -226,7 +226,7 @@ class SchedulerLoop:
             if self.pipe.has_non_finished_requests():
                 self.pipe.step()
         except Exception as error:
-            failure = GenerationError(f"openvino_genai failed: {last_words(error)}")
+            failure = GenerationError(f"openvino_genai failed: {short_message(error)}")
             if is_out_of_memory(error):
                 failure = translate(error, "use a smaller backend.max_num_seqs, backend.cache_size or precision")
             for row in self.active:
@@ -249,7 +249,7 @@ class SchedulerLoop:
                 self._leave([row])
 
     def _leave(self, rows: Sequence[ActiveSequence]) -> None:
-        """Remove sequences from the engine, and cancel unfinished ones, which would leak their KV cache blocks."""
+        """Remove sequences from the engine; cancel unfinished ones, since they would leak their KV cache blocks."""
         for row in list(rows):
             if row.handle.get_status().name == "RUNNING":
                 row.handle.cancel()
@@ -257,7 +257,7 @@ class SchedulerLoop:
             self.active.remove(row)
 
     def _recover(self) -> None:
-        """Run a step after a failed one, to remove the sequences that were cancelled."""
+        """Run another step after a failed one, so that the engine removes the cancelled sequences."""
         try:
             self.pipe.step()
         except Exception:
@@ -274,7 +274,7 @@ def _tensor(ids: Sequence[int]) -> Any:
 
 
 def one_token(pipe: Any, prompt: int, extra: Mapping[str, Any]) -> None:
-    """Generate one token after a prompt of one token, with a pipeline that no scheduler uses yet."""
+    """Generate one token from a one-token prompt, with a pipeline that has no scheduler yet."""
     handle = pipe.add_request(0, _tensor([prompt]), generation_config({"max_new_tokens": 1, **extra}))
     while pipe.has_non_finished_requests():
         pipe.step()

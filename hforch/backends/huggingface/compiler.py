@@ -12,7 +12,7 @@ from shutil import which
 
 @dataclass(frozen=True)
 class MissingTool:
-    """The reason why torch cannot compile on this machine, and what to install."""
+    """The reason why torch cannot compile on this machine, and a hint what to install."""
 
     problem: str
     hint: str
@@ -22,7 +22,7 @@ def missing_tool(on_cpu: bool) -> MissingTool | None:
     """Return the missing tool for compiling on the CPU, or on a GPU; None if everything is installed."""
     if not on_cpu and find_spec("triton") is None:
         problem = "compiling on a GPU requires triton, which is not installed"
-        return MissingTool(problem, "it is included in torch's GPU builds")
+        return MissingTool(problem, "install a GPU build of torch, which includes it")
     # Triton compiles its launchers with a C compiler.
     variable, language, known = ("CXX", "C++", ("g++", "clang++")) if on_cpu else ("CC", "C", ("gcc", "clang"))
     compiler = os.environ.get(variable) or next(filter(which, known), None)

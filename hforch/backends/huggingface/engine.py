@@ -29,7 +29,7 @@ _engines: weakref.WeakValueDictionary[tuple[int, int], PipelineEngine] = weakref
 
 
 class PipelineEngine(SerialEngine):
-    """An engine that generates with the model of a transformers `text-generation` pipeline, torch or OpenVINO.
+    """An engine that generates with the torch or OpenVINO model of a transformers `text-generation` pipeline.
 
     Args:
         pipeline: the pipeline; only its model and its tokenizer are used.
@@ -101,7 +101,7 @@ class PipelineEngine(SerialEngine):
         import torch
         from transformers import LogitsProcessorList, StoppingCriteriaList
 
-        limit = max(completion.room for completion in completions)
+        limit = max(completion.max_tokens for completion in completions)
         config = self._config(request.generation, limit)
         beams = (config.num_beams or 1) > 1
         prompts = [completion.prompt_ids for completion in completions]
@@ -129,10 +129,10 @@ class PipelineEngine(SerialEngine):
             self.kv_caches.make_room()
 
     def recovers(self, error: Exception) -> bool:
-        return self.kv_caches is not None and self.kv_caches.gives_up_compiling(error)
+        return self.kv_caches is not None and self.kv_caches.disable_compiling_after(error)
 
     def _static_cache(self, prompts: Sequence[Sequence[int]], generation: Generation, config: Any) -> tuple[Any, int]:
-        """Return the static KV cache for a batch and its number of rows; None and the batch size if it is dynamic."""
+        """Return the static KV cache of a batch and its number of rows; for a dynamic one, None and the batch size."""
         if self.kv_caches is None:
             return None, len(prompts)
         lengths = [len(prompt) for prompt in prompts]
@@ -194,7 +194,7 @@ def _tap(completions: Sequence[Completion], request: Request, rows: int, beams: 
 
     Args:
         rows: number of rows of the batch; those after the completions are padding and stop immediately.
-        beams: whether beam search is used, whose tokens are only known at its end.
+        beams: whether beam search is used, which returns its tokens only at the end.
     """
     import torch
     from transformers import StoppingCriteria
@@ -203,7 +203,7 @@ def _tap(completions: Sequence[Completion], request: Request, rows: int, beams: 
         def __init__(self) -> None:
             self.seen = max(len(completion.prompt_ids) for completion in completions)
             self.done = [False] * len(completions) + [True] * (rows - len(completions))
-            self.told: Any = None  # `done` on the model's device; cached, since copying it makes the host wait
+            self.done_mask: Any = None  # `done` on the model's device; cached, since copying it makes the host wait
 
         def __call__(self, input_ids: Any, scores: Any, **kwargs: Any) -> Any:
             if request.cancelled.is_set():
@@ -215,10 +215,10 @@ def _tap(completions: Sequence[Completion], request: Request, rows: int, beams: 
             now = time.perf_counter()  # after reading the tokens, which waits for the GPU
             self.seen = input_ids.shape[1]
             done = [_push(completion, tokens, now) for completion, tokens in zip(completions, new, strict=False)]
-            if self.told is None or done != self.done[: len(done)]:
+            if self.done_mask is None or done != self.done[: len(done)]:
                 self.done[: len(done)] = done
-                self.told = torch.tensor(self.done, dtype=torch.bool, device=input_ids.device)
-            return self.told
+                self.done_mask = torch.tensor(self.done, dtype=torch.bool, device=input_ids.device)
+            return self.done_mask
 
     return Tap()
 
@@ -260,8 +260,8 @@ def _vocabulary(tokenizer: Any, eos: Sequence[int]) -> Vocabulary:
 def _decode_of(tokenizer: Any) -> Decode:
     """Return a function from token ids to text that calls the Rust tokenizer directly where possible.
 
-    It is called for each token, and takes a third of the time of transformers' `decode`. Tokenizer classes that
-    override `decode` need the latter.
+    The function is called for each token. The Rust tokenizer is three times as fast as transformers' `decode`, which is
+    used only for tokenizer classes that override it.
     """
     from transformers import TokenizersBackend
 

@@ -1,8 +1,8 @@
 """Recover the decoding settings that were passed to an existing transformers pipeline.
 
 A pipeline merges its arguments with the defaults of its task (do_sample=True, temperature=0.7, max_new_tokens=256) and
-with the checkpoint's settings, and does not record which is which. So an argument that equals one of those is treated
-as not passed; pass it to the LLM instead, with `pipeline_kwargs` or `bind`.
+with the checkpoint's settings, and does not record which is which. An argument that equals one of those is therefore
+treated as not passed; pass it to the LLM instead, with `pipeline_kwargs` or `bind`.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from hforch.config.schema import Generation
 from hforch.errors import UnknownArgument
 from hforch.generation.call_arguments import GENERATION, SAMPLING, fields_of, merge, split, stops_of
 
-# Fields that do not affect decoding, or that have their own handling.
+# Fields that do not affect decoding or are handled separately.
 ASIDE = {
     *("do_sample", "max_length", "stop_strings", "eos_token_id", "pad_token_id", "bos_token_id"),
     "transformers_version",
@@ -69,7 +69,8 @@ def _constructor_arguments(pipeline: Any) -> dict[str, Any]:
 def _decoding(given: Mapping[str, Any]) -> dict[str, Any]:
     if unknown := [name for name in given if name not in GENERATION]:
         raise UnknownArgument(
-            f"the pipeline was created with {', '.join(unknown)}, which hforch does not support; create it without"
+            f"hforch does not support these arguments of the pipeline: {', '.join(unknown)};"
+            " create the pipeline without them"
         )
     if given.get("do_sample") is False:
         return {name: value for name, value in given.items() if name not in SAMPLING}

@@ -38,23 +38,21 @@ def job_of(
         task: `text-generation`; no other task is supported.
         backend: `default` (torch), `pytorch` or `openvino`.
         device: -1 or `cpu` for the CPU, n or `cuda:n` for GPU n.
-        device_map: a strategy such as `auto`; excludes `device`.
+        device_map: a strategy such as `auto`; mutually exclusive with `device`.
         model_kwargs: arguments of the model (revision, trust_remote_code, attn_implementation, dtype), of OpenVINO
             (device, ov_config) or of generation (temperature, max_length, ...).
         pipeline_kwargs: arguments of generation.
         batch_size: maximum number of prompts in a batch.
 
     Raises:
-        UnknownArgument: an unknown name or value, which would be ignored otherwise.
-        ConfigError: values that exclude each other.
+        UnknownArgument: a name or value is unknown.
+        ConfigError: values are invalid or mutually exclusive.
     """
     if task != "text-generation":
-        raise UnknownArgument(f"task={task!r}: must be 'text-generation'.")
+        raise UnknownArgument(f"task={task!r}: must be 'text-generation'")
     if backend not in NAMES:
         hint = did_you_mean(backend, NAMES)
-        raise UnknownArgument(
-            f"backend={backend!r}: must be one of {', '.join(NAMES)}" + (f": {hint}" if hint else ".")
-        )
+        raise UnknownArgument(f"backend={backend!r}: must be one of {', '.join(NAMES)}" + (f": {hint}" if hint else ""))
     given = dict(model_kwargs or {})
     on_openvino = BACKENDS[NAMES[backend]].library == "openvino"
     tree = job_from_overrides([f"backend={NAMES[backend]}"]).model_dump()
@@ -65,52 +63,51 @@ def job_of(
     tree["runtime"]["batch_size"] = batch_size
     generation = {name: given.pop(name) for name in GENERATION if name in given}
     if given:
-        raise UnknownArgument(" ".join(_unknown(name) for name in given))
+        raise UnknownArgument("; ".join(_unknown(name) for name in given))
     changes = generation | split({"pipeline_kwargs": dict(pipeline_kwargs or {})})[0]
     job = validate(tree)
     return job.model_copy(update={"generation": merge(job.generation, changes)})
 
 
 def _model(model_id: str, given: dict[str, Any]) -> dict[str, Any]:
-    said = {name: given.pop(name) for name in MODEL if name in given}
+    found = {name: given.pop(name) for name in MODEL if name in given}
     common = {"trust_remote_code": False, "attn_implementation": None}
     if expanded(model_id).is_dir():
-        said.pop("revision", None)
-        return {"source": "local", "path": model_id, **common, **said}
-    return {"source": "hub", "id": model_id, "revision": None, **common, **said}
+        found.pop("revision", None)
+        return {"source": "local", "path": model_id, **common, **found}
+    return {"source": "hub", "id": model_id, "revision": None, **common, **found}
 
 
 def _device(
     on_openvino: bool, device: int | str | None, device_map: str | None, given: dict[str, Any]
 ) -> dict[str, Any]:
     if device is not None and device_map is not None:
-        raise UnknownArgument("device and device_map exclude each other: remove one.")
-    said = {"kind": "cpu", "index": None, "name": None, "device_map": None}
+        raise UnknownArgument("device and device_map are mutually exclusive; remove one")
+    found = {"kind": "cpu", "index": None, "name": None, "device_map": None}
     if on_openvino and "device" in given:
         if device is not None or device_map is not None:
-            raise UnknownArgument(
-                "with backend='openvino', set the device only in model_kwargs={'device': ...}: remove the other."
-            )
+            other = "device" if device is not None else "device_map"
+            raise UnknownArgument(f"{other} and model_kwargs={{'device': ...}} are mutually exclusive; remove one")
         name = str(given.pop("device"))
-        return said if name == "CPU" else said | {"kind": "openvino", "name": name}
+        return found if name == "CPU" else found | {"kind": "openvino", "name": name}
     if device_map is not None:
-        return said | {"kind": "auto", "device_map": device_map}
+        return found | {"kind": "auto", "device_map": device_map}
     if device is None or device == "cpu":
-        return said
+        return found
     if (stands_for := meaning("device", str(device))) is None or isinstance(device, bool):
-        raise UnknownArgument(f"device={device!r}: must be -1 or 'cpu' for the CPU, n or 'cuda:n' for GPU n.")
-    return said | {"kind": stands_for.option, **stands_for.values}
+        raise UnknownArgument(f"device={device!r}: must be -1 or 'cpu' for the CPU, n or 'cuda:n' for GPU n")
+    return found | {"kind": stands_for.option, **stands_for.values}
 
 
 def _precision(given: dict[str, Any]) -> str:
     asked = [given.pop(name) for name in DTYPE if name in given]
     name = str(asked[0]).removeprefix("torch.") if asked else "auto"
     if name not in DTYPES:
-        raise UnknownArgument(f"dtype={name!r}: must be one of {', '.join(DTYPES)}.")
+        raise UnknownArgument(f"dtype={name!r}: must be one of {', '.join(DTYPES)}")
     return DTYPES[name]
 
 
 def _unknown(name: str) -> str:
     known = (*MODEL, *DTYPE, *GENERATION, "device", "ov_config")
     hint = did_you_mean(name, known)
-    return f"unknown key {name!r} in model_kwargs" + (f": {hint}" if hint else ".")
+    return f"unknown key {name!r} in model_kwargs" + (f": {hint}" if hint else "")

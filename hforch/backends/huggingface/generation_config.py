@@ -16,8 +16,8 @@ PASSED = (
     "min_new_tokens",
 )
 SAMPLED = ("temperature", "top_k", "top_p", "min_p", "typical_p")
-# Settings that generation=checkpoint takes from the checkpoint: those that select the next token. It takes neither the
-# length of an answer nor generation modes that yield several tokens at a time or need another model.
+# Settings that generation=checkpoint reads from the checkpoint: those that affect the choice of the next token. The
+# answer length is excluded, and so are generation modes that yield several tokens at a time or need another model.
 SHIPPED = (
     *("do_sample", "num_beams", "length_penalty", "early_stopping", "renormalize_logits"),
     *("temperature", "top_k", "top_p", "min_p", "typical_p", "epsilon_cutoff", "eta_cutoff"),
@@ -66,9 +66,9 @@ def generation_config(generation: Generation, shipped: Any, eos: list[int], pad:
 
 
 def neutral_config(pad: int) -> Any:
-    """Return an empty GenerationConfig, which replaces the model's own during generation.
+    """Return an empty GenerationConfig that replaces the model's own during generation.
 
-    transformers would fill unset fields from the model's own.
+    Otherwise transformers would fill unset fields from the model's own.
     """
     from transformers import GenerationConfig
 

@@ -1,9 +1,9 @@
 """Choose between a dynamic and a static KV cache for a torch model, and whether to compile its forward pass.
 
 A dynamic KV cache grows with each token. A static one has its full length from the start, so all steps have the same
-shape, and torch can compile the forward pass and record it as a CUDA graph. The time of a step is then that of the GPU,
-not the time that Python needs to launch hundreds of kernels. But compiling takes most of a minute per shape. So the
-number of shapes is small: rows as in a full batch, and rounded lengths. Smaller batches are padded with extra rows; a
+shape, and torch can compile the forward pass and record it as a CUDA graph. A step then takes as long as the GPU
+computes, not as long as Python needs to launch hundreds of kernels. Because compiling takes most of a minute per shape,
+only a few shapes are used: the rows of a full batch, and rounded lengths. Smaller batches are padded with extra rows; a
 batch that would consist mostly of padding uses a dynamic cache.
 """
 
@@ -23,7 +23,7 @@ from hforch.machine.out_of_memory import chain
 from hforch.utils.cache_home import cache_home
 
 # Measured on one H200 with torch 2.11 and a Llama of 1.2 B parameters, batch sizes 1 and 64: a step takes 11 to 14 ms,
-# or 2.6 to 4.5 ms when compiled; compiling takes 37 to 44 s. So compiling pays off from about 4,600 steps.
+# or 2.6 to 4.5 ms when compiled; compiling takes 37 to 44 s. Compiling pays off from about 4,600 steps.
 PAYS_FROM_STEPS = 5_000
 FULL_ENOUGH = 4  # a batch with fewer than 1/4 of the rows is not padded
 MOST_SHAPES = 6  # torch stops compiling a function after eight shapes
@@ -36,7 +36,7 @@ log = logging.getLogger("hforch")
 
 @dataclass(frozen=True)
 class Execution:
-    """How a model is run, with the reason (`why`) if hforch chose it automatically."""
+    """The kind of KV cache, and whether the model is compiled; `why` is the reason for an automatic choice."""
 
     kv_cache: str
     is_compiled: bool
@@ -47,7 +47,7 @@ class Execution:
 
 
 def choose(asked: PytorchBackend, device: str, lacking: str | None, steps: int | None) -> Execution:
-    """Choose how a model is run.
+    """Choose the kind of KV cache, and whether to compile the model.
 
     Args:
         asked: the configured `kv_cache` and `compile`.
@@ -106,7 +106,7 @@ def _no_compiler(device: str) -> str | None:
 
 
 def length_of(tokens: int) -> int:
-    """Return the cache length for a number of tokens: at least 64, rounded up by at most 15 tokens or an eighth."""
+    """Return the cache length for a number of tokens: at least 64, and rounded up by at most 15 tokens or 1/8."""
     step = FIRST_LENGTH // 4
     while step * 16 < tokens:
         step *= 2
@@ -119,10 +119,10 @@ class KVCaches:
     Args:
         model: a transformers model.
         asked: the configured `kv_cache` and `compile`.
-        work: the expected work, as known when the model is loaded.
+        work: the expected workload, as known when the model is loaded.
 
     Attributes:
-        chosen: how the model is run.
+        chosen: the kind of KV cache, and whether the model is compiled.
         dropped: how often the caches and their compiled code were discarded.
 
     Raises:
@@ -141,7 +141,7 @@ class KVCaches:
             raise BackendError(f"backend.kv_cache=static: {lacking}; use backend.kv_cache=dynamic or auto")
 
     def expect(self, work: Work) -> None:
-        """Choose again for the expected work; discard all caches if the shape of a full batch changes."""
+        """Update the choice for the expected workload; discard all caches if the shape of a full batch changes."""
         before = self._full()
         self.work, self.chosen = work, self._choose(work)
         if self._caches and self._full() != before:
@@ -153,13 +153,13 @@ class KVCaches:
         return choose(self.asked, self.model.device.type, self._lacking, work.steps)
 
     def _full(self) -> tuple[str, bool, int, int]:
-        """Return how a full batch runs: kind of cache, whether it is compiled, rows, length."""
+        """Return the kind of cache, whether it is compiled, the rows and the length of a full batch."""
         return self.chosen.kv_cache, self.chosen.is_compiled, self.work.rows, length_of(self.work.tokens or 1)
 
     def shape(self, rows: int, tokens: int) -> tuple[int, int] | None:
         """Return the rows and the length of the static cache for a batch; None if the batch uses a dynamic cache.
 
-        The shape depends only on the batch and on the expected work.
+        The shape depends only on the batch and on the expected workload.
 
         Args:
             rows: number of prompts.
@@ -201,8 +201,8 @@ class KVCaches:
         self.work = replace(self.work, rows=1)
         self.drop()
 
-    def gives_up_compiling(self, error: Exception) -> bool:
-        """Stop compiling if an error is the compiler's and compiling was not requested; return whether it stopped."""
+    def disable_compiling_after(self, error: Exception) -> bool:
+        """Disable compiling if the compiler raised `error` and compiling was not requested; return whether it did."""
         if not self.chosen.is_compiled or self.asked.compile is True or not _is_compiler_error(error):
             return False
         log.warning("compiling failed", exc_info=error)
@@ -229,7 +229,7 @@ def _is_compiler_error(error: Exception) -> bool:
 def _cache_compiled_code() -> None:
     """Let torch store compiled code in hforch's cache, so that later processes do not compile it again.
 
-    A directory set by the user is respected; torch's own default is not, which torch itself puts into the environment.
+    A directory set by the user is kept; torch's own default, which torch puts into the environment, is replaced.
     """
     from torch._inductor.runtime.cache_dir_utils import default_cache_dir
 
@@ -249,4 +249,4 @@ def check(asked: PytorchBackend, device: str) -> list[Mistake]:
     found = compiler.missing_tool(on_cpu=device == "cpu")
     if found is None:
         return []
-    return [Mistake("backend.compile", found.problem, None, f"{found.hint}; or use backend.compile=false")]
+    return [Mistake("backend.compile", found.problem, None, f"{found.hint}, or use backend.compile=false")]

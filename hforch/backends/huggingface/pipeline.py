@@ -40,9 +40,9 @@ class LazyPipeline:
 class HforchPipeline(HforchLLM, HuggingFacePipeline):
     """LangChain's HuggingFacePipeline with exact stop sequences, real streaming and no silently ignored arguments.
 
-    `HforchPipeline(pipeline=pipe)` wraps an existing transformers text-generation pipeline. Decoding follows the
-    arguments of that pipeline and `pipeline_kwargs`; all other settings are those of `generation=greedy`. An argument
-    of the pipeline that equals a default of its task or checkpoint is not recognized: pass it in `pipeline_kwargs`.
+    `HforchPipeline(pipeline=pipe)` wraps an existing transformers text-generation pipeline. Decoding uses the
+    arguments of that pipeline and `pipeline_kwargs`; all other settings come from `generation=greedy`. An argument of
+    the pipeline that equals a default of its task or checkpoint cannot be detected; pass it in `pipeline_kwargs`.
 
     Other fields are those of `HforchLLM`, such as `stop`, `seed` and `batch_size`. `hforch.load_llm` loads a model from
     a configuration, `HforchPipeline.from_model_id` from LangChain's arguments.
@@ -69,7 +69,7 @@ class HforchPipeline(HforchLLM, HuggingFacePipeline):
     def from_model_id(  # type: ignore[override]
         cls, model_id: str, task: str = "text-generation", **kwargs: Any
     ) -> HforchPipeline:
-        """Load a model with the arguments of LangChain's `HuggingFacePipeline.from_model_id`; none is ignored.
+        """Load a model with the arguments of LangChain's `HuggingFacePipeline.from_model_id`; reject unknown ones.
 
         Args:
             model_id: a directory if one with that name exists, else a model id of the Hugging Face Hub.
@@ -77,16 +77,16 @@ class HforchPipeline(HforchLLM, HuggingFacePipeline):
             kwargs: any of the following; others are fields of the LLM, such as `callbacks`.
                 backend: `default` (torch), `pytorch` or `openvino`.
                 device: -1 or `cpu` for the CPU, n or `cuda:n` for GPU n.
-                device_map: a strategy such as `auto`; excludes `device`.
+                device_map: a strategy such as `auto`; mutually exclusive with `device`.
                 model_kwargs: dict with revision, trust_remote_code, attn_implementation, dtype, generation settings,
                     or, for OpenVINO, device and ov_config.
                 pipeline_kwargs: dict of generation settings, such as max_new_tokens or temperature.
                 batch_size: maximum number of prompts in a batch (default 4).
 
         Raises:
-            UnknownArgument: an unknown name or value.
-            ConfigError: this machine cannot run the model, or values exclude each other.
-            ModelError: the weights are missing, unusable or cannot be downloaded.
+            UnknownArgument: a name or value is unknown.
+            ConfigError: this machine cannot run the model, or values are invalid or mutually exclusive.
+            ModelError: the weights are missing or unusable, or cannot be downloaded.
             BackendError: the backend cannot load the model.
 
         Example:

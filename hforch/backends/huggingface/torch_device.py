@@ -18,7 +18,7 @@ FLASH = {
     "flash_attention_2": ("flash_attn", "flash-attn", (8, 0)),
     "flash_attention_3": ("flash_attn_interface", "flash-attn-3", (9, 0)),
 }
-"""By attention implementation: the module, its package, and the minimum compute capability."""
+"""The module, its package and the minimum compute capability, by attention implementation."""
 ATTENTION = "model.attn_implementation"
 SDPA = "use model.attn_implementation=sdpa"
 
@@ -30,7 +30,7 @@ def check(job: Job) -> list[Mistake]:
         if mistakes := _check_gpu(job, there):
             return mistakes
         index = job.device.index
-        found = [accelerators.list_accelerators(name) for name in (there if index is None else [there[index]])]
+        found = [accelerators.query(name) for name in (there if index is None else [there[index]])]
         working = [one for one in found if isinstance(one, Accelerator)]
         if not working:
             return [_not_working(one, there) for one in found if isinstance(one, Unusable)][:1]
@@ -49,11 +49,7 @@ def device_map(job: Job) -> Any:
 def _check_gpu(job: Job, there: list[str]) -> list[Mistake]:
     if not there:
         why = accelerators.reason_for_none()
-        return [
-            Mistake(
-                "device.kind", f"{NO_GPU}: {why.problem}", None, f"{why.hint}; available devices: cpu; use device=cpu"
-            )
-        ]
+        return [Mistake("device.kind", f"{NO_GPU}: {why.problem}", None, f"use device=cpu, or {why.hint}")]
     if job.device.index is not None and job.device.index >= len(there):
         problem = f"GPU {job.device.index} does not exist"
         hint = f"available devices: cpu, {', '.join(there)}{accelerators.hint_of_visible()}"
@@ -62,12 +58,12 @@ def _check_gpu(job: Job, there: list[str]) -> list[Mistake]:
 
 
 def _not_working(one: Unusable, there: list[str]) -> Mistake:
-    return Mistake("device.index", one.problem, None, f"{one.hint}; available devices: cpu, {', '.join(there)}")
+    return Mistake("device.index", one.problem, None, f"{one.hint}; or use another device: cpu, {', '.join(there)}")
 
 
 def _check_attention(job: Job, devices: list[Accelerator]) -> Iterator[Mistake]:
     asked = job.model.attn_implementation
-    if asked == "flex_attention" and (reason := _no_flex(job)):
+    if asked == "flex_attention" and (reason := _why_no_flex(job)):
         yield Mistake(ATTENTION, f"flex_attention {reason}", None, SDPA)
     if asked not in FLASH:
         return
@@ -89,15 +85,15 @@ def _check_attention(job: Job, devices: list[Accelerator]) -> Iterator[Mistake]:
         yield Mistake(ATTENTION, f"{asked} does not support precision=fp32", None, f"{SDPA}, or precision=bf16")
 
 
-def _no_flex(job: Job) -> str | None:
-    """Return why flex_attention is unavailable, as a predicate for a message; None if it is available."""
+def _why_no_flex(job: Job) -> str | None:
+    """Return why flex_attention is unavailable, worded to follow "flex_attention"; None if it is available."""
     if job.device.kind == "cpu" or not accelerators.names():
         return "requires a GPU, but this job runs on the CPU"
     return None if find_spec("triton") else "requires Triton, which is not installed"
 
 
 def _lacking(module: str, package: str) -> str | None:
-    """Return why a package is unusable, as the end of a message; None if it is usable."""
+    """Return why a package is unusable, worded to follow its name; None if it is usable."""
     if find_spec(module) is None:
         return ", which is not installed"
     try:
@@ -127,13 +123,14 @@ def devices_of(model: Any) -> list[str]:
 
 
 def remarks(placement: Mapping[str, list[str]]) -> tuple[Mistake, ...]:
-    """Return a warning if only a part of a model is on accelerators."""
+    """Return a warning if a part of a model is on the CPU or the disk because it does not fit."""
     slow = [device for device in ("cpu", "disk") if device in placement]
     if not slow or len(placement) < 2:
         return ()
     parts = " and ".join(f"{', '.join(placement[device])} on {device}" for device in slow)
-    problem = f"the model does not fit on the accelerators: {parts}; loading them for each token is slow"
-    return (Mistake("device", problem, None, "a lower precision or a smaller model may fit"),)
+    slowness = "copying these layers to the accelerator for every token is slow"
+    problem = f"the model does not fit on the accelerators: {parts}; {slowness}"
+    return (Mistake("device", problem, None, "use a lower precision or a smaller model"),)
 
 
 def _name(device: Any) -> str:
@@ -142,7 +139,7 @@ def _name(device: Any) -> str:
 
 
 def _ranges(modules: list[str]) -> Iterator[str]:
-    """Yield module names, with consecutive numbers at their ends joined to a range."""
+    """Yield module names; merge names with consecutive trailing numbers into a range."""
     first = last = None
     prefix = ""
     for module in [*modules, ""]:

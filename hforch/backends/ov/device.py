@@ -14,7 +14,7 @@ CAPABILITIES = {"bf16": "BF16", "fp16": "FP16"}
 HINT = "INFERENCE_PRECISION_HINT"
 KV_KEYS = ("KV_CACHE_PRECISION", "KEY_CACHE_PRECISION", "VALUE_CACHE_PRECISION")
 KV_VALUES = ("u8", "u4", "bf16", "f16", "f32", "dynamic")
-SMALLER = "use a lower precision, a smaller model, or device=cpu"  # hint when a GPU is out of memory
+SMALLER = "use a lower precision, a smaller model, or device=cpu"  # hint for a GPU that is out of memory
 # Compiling with one of these breaks every later compilation in the process.
 NOT_TRIED = ("ENABLE_CPU_RESERVATION",)
 
@@ -34,7 +34,7 @@ def device_name(job: Job) -> str:
 
 
 def properties(job: Job) -> dict[str, str]:
-    """Return the OpenVINO properties of a job: those of its precision and threads, overridden by its ov_config."""
+    """Return the OpenVINO properties for a job's precision and threads, overridden by its ov_config."""
     given = {name: _as_text(value) for name, value in job.ov_config.items()}
     asked = {HINT: COMPUTE[job.precision.name]} if job.precision.name in COMPUTE else {}
     if job.runtime.threads is not None:
@@ -69,9 +69,8 @@ def _check_precision(job: Job) -> list[Mistake]:
     if needed in capabilities:
         return []
     has = [name for name in ("fp32", "bf16", "fp16") if CAPABILITIES.get(name, "FP32") in capabilities]
-    problem = f"{device} does not support {job.precision.name} on this machine"
-    ways = ", ".join(f"precision={name}" for name in has)
-    return [Mistake("precision.name", problem, None, f"it supports {', '.join(has)}: use {ways}")]
+    problem = f"this machine's {device} does not support {job.precision.name}"
+    return [Mistake("precision.name", problem, None, f"use {' or '.join(f'precision={name}' for name in has)}")]
 
 
 def _check_ov_config(job: Job) -> list[Mistake]:
@@ -80,15 +79,15 @@ def _check_ov_config(job: Job) -> list[Mistake]:
 
     mistakes = _check_kv(job)
     model, core = _one_operation(), openvino.Core()
-    told = {mistake.path for mistake in mistakes}
+    reported = {mistake.path for mistake in mistakes}
     for name, value in properties(job).items():
-        if name in NOT_TRIED or f"ov_config.{name}" in told:
+        if name in NOT_TRIED or f"ov_config.{name}" in reported:
             continue
         try:
             core.compile_model(model, device_name(job), {name: value})
         except (RuntimeError, TypeError) as error:
             path = f"ov_config.{name}" if name in job.ov_config else "precision.name"
-            problem = f"{device_name(job)} does not accept {value!r}: {last_words(error)}"
+            problem = f"OpenVINO rejected {name}={value} on {device_name(job)}: {short_message(error)}"
             mistakes.append(Mistake(path, problem, None, _nearest_property(core, device_name(job), name)))
     return mistakes
 
@@ -104,7 +103,7 @@ def of_one_operation(job: Job) -> dict[str, Any]:
 def precision_of(
     job: Job, weights: Mapping[str, Any], values: Mapping[str, Any], kv_cache: str | None
 ) -> dict[str, Any]:
-    """Return the precision for the record.
+    """Return the precisions of a loaded model, for the record.
 
     Args:
         weights: the record of the weights.
@@ -179,10 +178,10 @@ def _as_text(value: Any) -> str:
     return ("YES" if value else "NO") if isinstance(value, bool) else str(value)
 
 
-def last_words(error: Exception) -> str:
+def short_message(error: Exception) -> str:
     """Return the relevant sentence of OpenVINO's nested error messages."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip() and not line.startswith("Exception from")]
-    said = lines[-1].removeprefix("NotFound: ") if lines else str(error).strip()
+    message = lines[-1].removeprefix("NotFound: ") if lines else str(error).strip()
     # Remove C++ namespaces and add the space missing in "Wrong value FASTfor property key".
-    said = re.sub(r"\bov::(\w+::)+", "", said).removesuffix("; stoi")
-    return re.sub(r"(?<=\S)for property key", " for property key", said)
+    message = re.sub(r"\bov::(\w+::)+", "", message).removesuffix("; stoi")
+    return re.sub(r"(?<=\S)for property key", " for property key", message)

@@ -18,7 +18,7 @@ WEIGHTS = {"fp32": "fp32", "bf16": "fp16", "fp16": "fp16", "int8": "int8", "int4
 
 
 def needs(job: Job, kv_mb: float | None = None) -> Needs:
-    """Return what an OpenVINO backend requires for a job: weights and KV cache.
+    """Return the weights and the KV cache that an OpenVINO backend requires for a job.
 
     Args:
         kv_mb: size of the KV cache in MB, if it is allocated when the model is loaded.

@@ -10,7 +10,7 @@ from hforch.utils.strict_model import StrictModel
 
 
 class Refusal(NamedTuple):
-    """Values of a key that a backend does not support; `problem` completes a sentence that starts with the value."""
+    """Values of a key that a backend does not support; `problem` follows the value in the message."""
 
     path: str
     values: tuple[str, ...]
@@ -26,9 +26,9 @@ class BackendOptions(StrictModel):
     values of this key, which `LoadedModel.configure` applies.
 
     Attributes:
-        library: the library of its devices, whose device names it accepts; None for any.
+        library: the library whose device names it accepts; None if it accepts all names.
         refuses: values of other groups that it does not support.
-        is_reference: whether its job is the baseline among equally precise jobs.
+        is_reference: whether its job is preferred as the baseline among equally precise jobs.
     """
 
     name: str

@@ -38,7 +38,7 @@ class PytorchBackend(BackendOptions):
         if group == "backend" and own["kv_cache"] == "dynamic" and own["compile"] is True:
             yield Mistake(
                 "backend.compile",
-                "a compiled forward pass needs a fixed cache size, but backend.kv_cache=dynamic grows at each step",
+                "a compiled forward pass requires a fixed cache size, but backend.kv_cache=dynamic grows at each step",
                 hint="use backend.kv_cache=static, or set one of the two to auto",
             )
 

@@ -1,4 +1,4 @@
-"""Diagnose a whole command line: Hydra stops at the first error, so what it refuses is checked piece by piece."""
+"""Find all errors in a command line. Hydra stops at the first one, so the overrides are also checked one by one."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Diagnosis:
-    """The configuration composed from the valid overrides, and the errors in the others.
+    """A configuration composed from the valid overrides, and the errors in the others.
 
     Attributes:
         cfg: the configuration with the `hydra` node; None if even the primary config cannot be composed.
         kept: the valid overrides.
-        faulty: groups with an invalid option; `cfg` has another option of them.
+        faulty: groups with an invalid option, for which `cfg` contains another option.
     """
 
     cfg: DictConfig | None
@@ -48,7 +48,7 @@ def diagnose(
 def _diagnose_each(
     typed: Sequence[ParsedOverride], config_dirs: ConfigDirs, loader: Any, faulty: frozenset[str]
 ) -> Diagnosis:
-    """Check the overrides one at a time, after Hydra refused them together."""
+    """Check the overrides one at a time, after Hydra rejected them together."""
     from hydra.types import RunMode
 
     from hforch.config.diagnose.library_errors import REFUSALS, explain
@@ -60,7 +60,7 @@ def _diagnose_each(
         ]
         return Diagnosis(None, (), (*broken, *groups_only), frozenset())
     try:
-        # Without overrides, and with `group: ???` left open: an error here is not due to an override.
+        # No override is passed and `group: ???` is allowed, so an override cannot cause an error here.
         loader.load_configuration(config_dirs.config_name, [], RunMode.MULTIRUN, from_shell=False)
         known = loader.compute_defaults_list(config_dirs.config_name, [], RunMode.MULTIRUN).overrides.known_choices
     except REFUSALS as error:
@@ -104,10 +104,10 @@ def _load(
     loader: Any,
     otherwise: Sequence[ParsedOverride] | None = None,
 ) -> tuple[DictConfig | None, list[ParsedOverride], list[Mistake]]:
-    """Compose; if Hydra refuses, find the overrides it refuses and compose without them.
+    """Compose; if Hydra rejects overrides, find these and compose without them.
 
     Returns:
-        the configuration, the remaining overrides of `otherwise` (default: of `using`), and the errors.
+        The configuration, the remaining overrides of `otherwise` (default: `using`), and the errors.
     """
     from hforch.config.diagnose.library_errors import REFUSALS, explain
 
@@ -142,10 +142,10 @@ def _compose(using: Sequence[ParsedOverride], config_dirs: ConfigDirs, loader: A
 
 
 def _where(one: ParsedOverride, config_dirs: ConfigDirs, loader: Any) -> str:
-    """Return the override, preceded by the file of the option that it chooses."""
+    """Return the override, preceded by the file of the option that it selects."""
     file = (
         show_file(config_dirs, loader, f"{one.key}/{one.parsed.value()}")
         if one.is_group and one.parsed.value()
         else None
     )
-    return f"{file}, chosen by {one.where}" if file else one.where
+    return f"{file}, selected by {one.where}" if file else one.where

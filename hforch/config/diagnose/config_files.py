@@ -1,4 +1,4 @@
-"""Check a config file and the files in its defaults list, since Hydra stops at the first invalid one."""
+"""Check a config file and the files in its defaults list; Hydra itself stops at the first invalid one."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ def file_mistakes(
     """Yield the errors in a config file and its defaults list, and in the files that this list names.
 
     Args:
-        name: the name of the config in Hydra, such as `model/gpt2`.
+        name: Hydra's name of the config, such as `model/gpt2`.
         path: the group of the option; empty for a primary config.
-        above: the configs whose defaults lists led to this one.
+        above: the configs whose defaults lists led to this config.
     """
     broken = unreadable(config_dirs, loader, name, path)
     if broken is not None:
@@ -39,7 +39,7 @@ def file_mistakes(
     folder = name.rpartition("/")[0]
     for number, entry in enumerate(loaded.defaults_list or [] if loaded else []):
         entry.update_parent(folder, folder.replace("/", "."))
-        if _leads_nowhere_yet(entry):
+        if _has_no_target(entry):
             continue
         about = path or (entry.get_group_path() if hasattr(entry, "get_group_path") else "")
         target = entry.get_config_path()
@@ -102,8 +102,8 @@ def _file(config_dirs: ConfigDirs, loader: Any, name: str) -> Path | None:
     return config_file(folders, name)
 
 
-def _leads_nowhere_yet(entry: Any) -> bool:
-    """Return whether an entry is `_self_`, or has no option yet (`???`, null or an interpolation)."""
+def _has_no_target(entry: Any) -> bool:
+    """Return whether an entry is `_self_` or does not name an option (`???`, null or an interpolation)."""
     if is_group_default(entry):
         return not isinstance(entry.value, str) or "${" in entry.value or entry.value == "???"
     return bool(entry.is_self())

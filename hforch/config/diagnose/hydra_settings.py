@@ -1,4 +1,4 @@
-"""Validate Hydra's own settings before they are used: a wrong one makes Hydra fail with an internal traceback."""
+"""Validate Hydra's own settings, since an invalid one makes Hydra fail with an internal traceback."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ def _verbose(settings: DictConfig) -> Iterator[Mistake]:
 
 
 def _text(settings: DictConfig, path: str) -> Iterator[Mistake]:
-    """Check that a setting resolves to a string; values of a job that has not started may be missing."""
+    """Check that a setting resolves to a string; values that are set when the job starts may be missing."""
     try:
         value = OmegaConf.select(settings, path, throw_on_missing=False)
     except OmegaConfBaseException as error:
@@ -76,7 +76,7 @@ def _text(settings: DictConfig, path: str) -> Iterator[Mistake]:
 
 
 def _plugin(settings: DictConfig, kind: str) -> Iterator[Mistake]:
-    """Check that the launcher or sweeper is one of Hydra's or of an installed plugin."""
+    """Check that the launcher or sweeper belongs to Hydra or to an installed plugin."""
     from hydra.plugins.launcher import Launcher
     from hydra.plugins.sweeper import Sweeper
 
@@ -86,7 +86,7 @@ def _plugin(settings: DictConfig, kind: str) -> Iterator[Mistake]:
         yield Mistake(f"hydra.{kind}", f"needs a _target_, the class of the {kind}", hint=hint)
         return
     if target not in installed(Launcher if kind == "launcher" else Sweeper):
-        hint = f"use one of Hydra or of an installed plugin, such as hydra/{kind}=basic"
+        hint = f"use hydra/{kind}=basic, or the {kind} of an installed plugin"
         yield Mistake(f"hydra.{kind}._target_", f"{target} is not an installed {kind}", hint=hint)
 
 
@@ -113,12 +113,12 @@ def _callbacks(settings: DictConfig) -> Iterator[Mistake]:
 
 
 def _logging(settings: DictConfig, name: str) -> Iterator[Mistake]:
-    """Check what `logging.config` would refuse, as far as possible without setting up logging."""
+    """Check for settings that `logging.config` would reject, without setting up logging."""
     path = f"hydra.{name}"
     try:
         config = OmegaConf.to_container(settings[name], resolve=True) if settings.get(name) is not None else None
     except OmegaConfBaseException:
-        return  # it refers to values of a job, which are known only when the job starts
+        return  # it refers to values that are set when the job starts
     if config is None:
         return
     if not isinstance(config, Mapping):

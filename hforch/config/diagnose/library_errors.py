@@ -1,4 +1,4 @@
-"""Plain messages for the exceptions that Hydra, OmegaConf and PyYAML raise while reading and composing configs."""
+"""Clear messages for exceptions that Hydra, OmegaConf and PyYAML raise while reading and composing configs."""
 
 from __future__ import annotations
 
@@ -30,11 +30,11 @@ def explain(error: BaseException) -> str:
         return (error.strerror or str(error)).lower()
     if isinstance(error, ValueError) and "integer string conversion" in str(error):
         return "a number has too many digits"
-    return _in_their_words(error) or "Hydra cannot compose it"
+    return _library_message(error) or "Hydra cannot compose it"
 
 
-def _in_their_words(error: BaseException) -> str:
-    """Return Hydra's message and the first line of OmegaConf's message that caused it, without noise."""
+def _library_message(error: BaseException) -> str:
+    """Return Hydra's message and the first line of the OmegaConf message that caused it, without internal details."""
     lines = [*str(error).splitlines(), *(str(error.__cause__).splitlines()[:1] if error.__cause__ else [])]
     told = [line.strip() for line in lines[: lines.index(SEARCH_PATH) if SEARCH_PATH in lines else None]]
     return "; ".join(line.rstrip(".") for line in told if line and not line.startswith(NOISE))

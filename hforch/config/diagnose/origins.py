@@ -27,8 +27,8 @@ class Origin:
 
     Attributes:
         where: the place as messages show it.
-        text: the scalar as written; None for a list or a mapping.
-        depth: how many segments of the path were found.
+        text: the scalar before interpolations are resolved; None for a list or a mapping.
+        depth: the number of segments of the path that were found.
     """
 
     where: str
@@ -37,10 +37,10 @@ class Origin:
 
 
 class Sources:
-    """The overrides and files of one composed configuration, in the order in which Hydra applies them.
+    """The overrides and files of a composed configuration, in the order in which Hydra applies them.
 
     Args:
-        loader: a loader that has already read the files; None creates one.
+        loader: a loader that has already read the files; None: create one.
     """
 
     def __init__(self, config_dirs: ConfigDirs, overrides: Sequence[ParsedOverride], loader: Any = None) -> None:
@@ -48,11 +48,11 @@ class Sources:
         self._overrides = tuple(overrides)
 
     def where(self, path: str) -> str | None:
-        """Return where the value at a dotted path was set, or None if it was set nowhere."""
+        """Return the place where the value at a dotted path was set, or None if it was not set."""
         return self.where_at(tuple(path.split(".")))
 
     def where_at(self, segments: Segments) -> str | None:
-        """Return the same for a path whose segments may contain dots."""
+        """Return the place where the value at a path was set, or None. Unlike in `where`, segments may contain dots."""
         return self._where(segments, seen=(segments,))
 
     def _where(self, segments: Segments, seen: tuple[Segments, ...]) -> str | None:
@@ -66,7 +66,7 @@ class Sources:
         return f"{origin.where}, where {origin.text} comes from {there}" if there else origin.where
 
     def prepare(self) -> None:
-        """Find the files now, before a temporary folder in the search path is deleted."""
+        """Find the files before a temporary directory in the search path is deleted."""
         _ = self._files
 
     def _below(self, segments: Segments) -> Origin | None:
@@ -97,7 +97,7 @@ class Sources:
         return bool(stands_for and rest and rest[0] in stands_for.values)
 
     def _written(self, segments: Segments) -> Origin | None:
-        """Return the place in the last file that has the path, else in the file with the longest part of it."""
+        """Return the place in the last file that contains the path, or else the longest part of the path."""
         best: Origin | None = None
         for file, package in reversed(self._files):
             if segments[: len(package)] != package[: len(segments)]:
@@ -113,11 +113,11 @@ class Sources:
         return best
 
     def _chosen(self, package: Segments) -> str:
-        """Return `, chosen by OVERRIDE` for the override that chose a group's option, or an empty string."""
+        """Return `, selected by OVERRIDE` for the override that selected a group's option, or an empty string."""
         if len(package) != 1:
             return ""
         chose = [one.where for one in self._overrides if one.is_group and one.segments == package]
-        return f", chosen by {chose[-1]}" if chose else ""
+        return f", selected by {chose[-1]}" if chose else ""
 
     @cached_property
     def _files(self) -> list[tuple[Path, Segments]]:
@@ -144,7 +144,7 @@ def _option_file(folders: Sequence[Path], name: str) -> Path | None:
 
 
 def config_file(folders: Sequence[Path], name: str) -> Path | None:
-    """Return the file of a config such as `model/gpt2` in the first folder that has it, or None."""
+    """Return the file of a config such as `model/gpt2` in the first directory that has it, or None."""
     files = (folder / f"{name.removesuffix('.yaml')}.yaml" for folder in folders)
     return next((file for file in files if file.is_file()), None)
 

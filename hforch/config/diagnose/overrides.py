@@ -1,4 +1,4 @@
-"""Parse and validate each override separately, since Hydra stops at its first error."""
+"""Parse and validate each override separately; Hydra itself stops at its first error."""
 
 from __future__ import annotations
 
@@ -17,6 +17,8 @@ from hforch.errors import LONGEST_VALUE, Mistake, shown
 
 SEVERAL = "multiple values require --multirun"
 HOW_TO_WRITE = "write key=value or group=option"
+LEXER = "LexerNoViableAltException: "  # precedes the override in messages of Hydra's lexer
+SPECIAL_IN_SHELL = re.compile(r'["$`!\\]')  # in double quotes
 
 
 @dataclass(frozen=True)
@@ -27,7 +29,7 @@ class ParsedOverride:
         text: the override as passed to Hydra.
         where: the override as messages show it: as the user wrote it, or the file and line that contains it.
         parsed: the override parsed by Hydra.
-        is_group: whether it chooses an option of a group, instead of setting a value.
+        is_group: whether it selects an option of a group instead of setting a value.
     """
 
     text: str
@@ -50,7 +52,7 @@ def parse_override(
     """Parse each override; `where` maps overrides that come from a file to their places.
 
     Returns:
-        the parsed overrides, and an error for each that cannot be parsed.
+        The parsed overrides, and an error for each that cannot be parsed.
     """
     from hforch.config.diagnose.library_errors import REFUSALS
 
@@ -74,7 +76,7 @@ def parse_override(
 
 
 def _unreadable(text: str, written: str, error: BaseException, parser: Any) -> Mistake:
-    from hforch.config.diagnose.library_errors import REFUSALS, explain
+    from hforch.config.diagnose.library_errors import REFUSALS
 
     key, equals, value = text.partition("=")
     if not equals:
@@ -85,33 +87,49 @@ def _unreadable(text: str, written: str, error: BaseException, parser: Any) -> M
         parser.parse_overrides([f"{key}=0"])
     except REFUSALS:
         return Mistake("", f"'{shown(key, LONGEST_VALUE)}' is not a valid key", written, HOW_TO_WRITE)
-    why = shown(explain(error).removeprefix("LexerNoViableAltException: "), LONGEST_VALUE)
-    return Mistake(key.lstrip("+~"), f"the value cannot be parsed ({why})", written, _quoted(key, value))
+    problem = f"cannot parse the value: {_reason(text, error)}"
+    return Mistake(key.lstrip("+~"), problem, written, _how_to_quote(key, value))
 
 
-def _quoted(key: str, value: str) -> str | None:
-    """Return a hint how to quote a value that Hydra's grammar cannot parse, or None."""
+def _reason(text: str, error: BaseException) -> str:
+    """Return why Hydra's grammar cannot parse an override, from the message of its parser."""
+    from hforch.config.diagnose.library_errors import explain
+
+    message, _, below = str(error).partition("\n")
+    caret = below.partition("\n")[0]
+    if caret.strip() == "^" and message == f"{LEXER}{text}":
+        column = caret.index("^") - len(LEXER)
+        if text[column : column + 1] in ("'", '"'):
+            return f"unmatched quote at column {column + 1}"
+    plain = explain(error).removeprefix(LEXER).removeprefix(f"Error parsing override '{text}'; ")
+    return shown(plain.removesuffix("; ^"), LONGEST_VALUE)
+
+
+def _how_to_quote(key: str, value: str) -> str | None:
+    """Return a hint how to quote a value that Hydra's grammar cannot parse, or None if the value is too long."""
     if len(value) > LONGEST_VALUE:
         return None
+    inner, before, after, what = value, "", "", "the value"
     if value[:1] in ("[", "{"):
         inner = value[1:-1] if value[-1:] in ("]", "}") else value[1:]
-        example = f'["{inner}"]' if value[0] == "[" else f'{{name: "{inner}"}}'
-        return f"""quote each string for Hydra, and the whole override for the shell: '{key}={example}'"""
-    return (
-        f"""quote the value for Hydra, and the whole override for the shell: '{key}="{value}"'"""
-        if value[:1] != '"'
-        else None
-    )
+        before, after, what = ("[", "]", "each string") if value[0] == "[" else ("{name: ", "}", "each string")
+    if inner[:1] in ("'", '"'):
+        return "close each quote; write \\' or \\\" for a quote inside a string"
+    hint = f"quote {what} for Hydra, and the whole override for the shell"
+    if "'" not in inner:
+        escaped = inner.replace('"', '\\"')
+        return f"""{hint}: '{key}={before}"{escaped}"{after}'"""
+    return hint if SPECIAL_IN_SHELL.search(inner) else f'{hint}: "{key}={before}{quoted(inner)}{after}"'
 
 
 def quoted(text: str) -> str:
-    """Quote any string as the value of an override. Hydra treats backslashes as escapes only before a quote."""
+    """Quote a string as the value of an override. In Hydra, backslashes are escapes only before a quote."""
     escaped = re.sub(r"(\\*)('|\Z)", lambda found: found[1] * 2 + found[2].replace("'", "\\'"), text)
     return f"'{escaped}'"
 
 
 def without_sweeps(typed: Sequence[ParsedOverride]) -> tuple[list[ParsedOverride], list[Mistake]]:
-    """Return the overrides that are not sweeps, and an error for each one that is: a single job takes none."""
+    """Return the overrides that are not sweeps, and an error for each sweep, which a single job cannot have."""
     kept = [one for one in typed if not one.parsed.is_sweep_override()]
     mistakes = [
         Mistake(
@@ -128,7 +146,7 @@ def without_sweeps(typed: Sequence[ParsedOverride]) -> tuple[list[ParsedOverride
 
 # ---------------------------------------------------------------- group=option
 def group_mistake(one: ParsedOverride, repo: Any, in_defaults: set[str]) -> Mistake | None:
-    """Return the error in an override that chooses an option, or None."""
+    """Return the error in an override that selects an option, or None."""
     group, value = one.key, None if one.parsed.value_type is None else one.parsed.value()
     bare = one.text.lstrip("+~")
     if one.parsed.is_delete():
@@ -163,7 +181,7 @@ def value_mistakes(
 
     Args:
         tree: the configuration composed without these overrides, as plain containers.
-        choices: the chosen option of each group.
+        choices: the selected option of each group.
         faulty: groups with an invalid option, whose keys are therefore unknown.
     """
     added: set[tuple[str, ...]] = set()
@@ -257,7 +275,7 @@ def _at(tree: Any, path: tuple[str, ...]) -> Any:
         elif isinstance(tree, list) and segment.isdigit() and int(segment) < len(tree):
             tree = tree[int(segment)]
         elif isinstance(tree, str) and "${" in tree:
-            return tree  # an interpolation, which is resolved only later
+            return tree  # the value is an interpolation, which is resolved later
         else:
             return _NOWHERE
     return tree

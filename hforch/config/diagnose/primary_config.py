@@ -1,4 +1,4 @@
-"""Check that the primary config exists, and that no user file is hidden by a file of the same name."""
+"""Check that the primary config exists and that no file hides a user's file of the same name."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def primary_file(config_dirs: ConfigDirs) -> str:
 
 
 def hidden_files(config_dirs: ConfigDirs, choices: Mapping[str, str]) -> list[Mistake]:
-    """Return an error for each user file that is hidden by a different file of the same name in another folder."""
+    """Return an error for each user file that a different file of the same name in another directory hides."""
     if not config_dirs.extra:
         return []
     names = {"": config_dirs.config_name, **{group: f"{group}/{option}" for group, option in choices.items()}}

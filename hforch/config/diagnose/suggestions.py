@@ -24,7 +24,7 @@ def did_you_mean(name: str, known: Iterable[str], form: str = "{}") -> str | Non
 
 
 def did_you_mean_key(path: str, known: Iterable[str]) -> str | None:
-    """Return the same for dotted keys, which are compared without their group."""
+    """Return `did you mean X?` for a dotted key, compared without its group, or None."""
     known = list(known)
     group, _, name = path.rpartition(".") if "." not in path else path.partition(".")
     within = {key.partition(".")[2]: key for key in known if key.startswith(f"{group}.")}

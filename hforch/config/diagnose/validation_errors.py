@@ -12,7 +12,7 @@ from hforch.config.models.registry import SHAPES
 from hforch.config.schema import Job
 from hforch.errors import LONGEST_VALUE, Mistake, shown
 
-TOLD_APART_BY = {group: str(field.discriminator) for group, field in Job.model_fields.items() if field.discriminator}
+DISCRIMINATORS = {group: str(field.discriminator) for group, field in Job.model_fields.items() if field.discriminator}
 """The discriminator key of each group whose options have different keys."""
 KINDS = {
     "string_type": "a string",
@@ -36,7 +36,7 @@ EMPTY = ("string_too_short", "too_short")
 
 
 def kind_of(value: Any) -> str:
-    """Return a value with its YAML type, such as `'none' (string)`; for a list or a mapping only the type."""
+    """Return a value with its YAML type, such as `'none' (string)`; or only the type for a list or mapping."""
     if isinstance(value, bool):
         return f"{literal_of(value)} (boolean)"
     if isinstance(value, int):
@@ -51,7 +51,7 @@ def kind_of(value: Any) -> str:
 
 
 def literal_of(value: Any) -> str:
-    """Return a value as YAML shows it, shortened; of a list or a mapping that is not empty only the type."""
+    """Return a value as in YAML, shortened; for a nonempty list or mapping, only the type."""
     if value is None or isinstance(value, bool):
         return "null" if value is None else str(value).lower()
     if isinstance(value, str):
@@ -64,17 +64,25 @@ def literal_of(value: Any) -> str:
 
 
 def mistakes_from(errors: Sequence[Any], tree: Mapping[str, Any]) -> list[Mistake]:
-    """Return one Mistake per path, from pydantic's error dictionaries and the tree that was validated."""
+    """Return one Mistake per path.
+
+    Args:
+        errors: pydantic's error dictionaries.
+        tree: the tree that was validated.
+    """
     by_path: dict[str, list[Any]] = {}
     for error in errors:
         if error["type"] == "too_short" and error["input"]:
-            continue  # pydantic did not count invalid items, which have errors of their own
+            continue  # pydantic did not count invalid items, which are reported separately
         by_path.setdefault(config_path(error, tree), []).append(error)
     return [_mistake(path, found) for path, found in by_path.items() if not _reported_below(path, by_path)]
 
 
 def _reported_below(path: str, paths: Collection[str]) -> bool:
-    """Return whether a path has errors below it: the value matches another member of a union except for these."""
+    """Return whether there are more specific errors below a path.
+
+    In a union, the value then matches the member with these errors better than the others.
+    """
     return any(other.startswith(f"{path}.") for other in paths)
 
 
@@ -83,17 +91,17 @@ def config_path(error: Mapping[str, Any], tree: Mapping[str, Any]) -> str:
     location = as_written(error["loc"], tree)
     if error["type"] == CHECK_ERROR and error["ctx"]["key"] is not None:
         location.append(error["ctx"]["key"])
-    if location[0] in TOLD_APART_BY and len(location) > 1:
+    if location[0] in DISCRIMINATORS and len(location) > 1:
         del location[1]
     if error["type"] in ("union_tag_invalid", "union_tag_not_found"):
-        return f"{location[0]}.{TOLD_APART_BY[location[0]]}"
+        return f"{location[0]}.{DISCRIMINATORS[location[0]]}"
     path: list[str] = []
     node: Any = tree
     for index, step in enumerate(location):
         if (isinstance(node, Mapping) and step in node) or (isinstance(node, list | tuple) and isinstance(step, int)):
             node = node[step]
         elif not (error["type"] in ("missing", CHECK_ERROR) and index == len(location) - 1):
-            continue  # the name of a union member
+            continue  # the step is the name of a union member
         path.append(str(step))
     return ".".join(path)
 
@@ -110,13 +118,13 @@ def _mistake(path: str, errors: list[Any]) -> Mistake:
     if errors[0]["loc"][-1] == "[key]":
         return Mistake(path, f"a key must be a string; got {kind_of(value)}", hint="quote it")
     if kind == "extra_forbidden" and path in keys_of(group):
-        tag = f"{group}.{TOLD_APART_BY[group]}={errors[0]['loc'][1]}"
+        tag = f"{group}.{DISCRIMINATORS[group]}={errors[0]['loc'][1]}"
         return Mistake(path, f"unknown key for {tag}", hint=f"use another option of {group}")
     if kind == "extra_forbidden":
         return Mistake(path, "unknown key", hint=did_you_mean_key(path, keys_of(group) | OPEN_MAPPINGS))
     if kind in ("union_tag_invalid", "union_tag_not_found"):
         return _wrong_tag(path, errors[0])
-    bounds = [error for error in errors if error["type"] in (*BOUNDS, *EMPTY)]  # the type is right
+    bounds = [error for error in errors if error["type"] in (*BOUNDS, *EMPTY)]  # the type is valid
     wanted, hint = _wanted(errors)
     if wanted and not bounds:
         return Mistake(path, f"must be {' or '.join(wanted)}; got {kind_of(value)}", hint=hint)

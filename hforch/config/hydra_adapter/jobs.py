@@ -27,7 +27,7 @@ def flags_of(parser: argparse.ArgumentParser) -> list[str]:
 
 
 def configuration_to_rerun(file: str, overrides: Sequence[str]) -> DictConfig:
-    """Return the configuration that one of Hydra's callbacks has pickled for --experimental-rerun."""
+    """Return the configuration that a Hydra callback pickled for --experimental-rerun."""
     from hydra.main import _get_rerun_conf
 
     config: DictConfig = _get_rerun_conf(file, list(overrides))
@@ -43,7 +43,7 @@ def installed(kind: type) -> set[str]:
 
 
 def make_launcher(context: Any, task: Callable[[DictConfig], Any], config: DictConfig) -> Any:
-    """Return the launcher that a configuration chooses."""
+    """Return the launcher that a configuration selects."""
     from hydra.core.plugins import Plugins
 
     return Plugins.instance().instantiate_launcher(hydra_context=context, task_function=task, config=config)
@@ -80,7 +80,7 @@ def as_job_of_sweep(task: Callable[[DictConfig], Any], config: DictConfig, conte
 def as_single_run(task: Callable[[DictConfig], Any], config: DictConfig, context: Any, config_name: str | None) -> Any:
     """Run a task like `Hydra.run`, with an already composed configuration; return its return value.
 
-    Callbacks for the start and end of the run and of its job are called.
+    This calls the callbacks for the start and end of the run and its job.
     """
     from hydra.core.utils import run_job
 
@@ -102,7 +102,7 @@ def set_up_logging(logging: Any, verbose: Any) -> None:
 def replace_writers(save: Callable[[Any, str, Path], None], logging_is_set_up: Callable[[], None]) -> None:
     """Make Hydra save configurations with `save`, and call `logging_is_set_up` after it sets up logging.
 
-    This applies to the current process.
+    This applies to the current process only.
     """
     from hydra._internal import hydra as entry
     from hydra.core import utils

@@ -1,7 +1,7 @@
 """A config loader for Hydra that reads and merges files once, since the jobs of a sweep share most of them.
 
-Building the defaults list and merging its files is most of the work and depends only on the chosen options. The result
-is cached, and value overrides are applied to a copy of it.
+Building the defaults list and merging its files is most of the work and depends only on the selected options. The
+result is cached, and value overrides are applied to a copy of it.
 """
 
 from __future__ import annotations
@@ -36,12 +36,12 @@ from hforch.config.hydra_adapter.repository import Merged, RememberingRepository
 
 MOST_MERGED = 64
 MOST_PARSED = 256
-_merged: dict[Any, Merged] = {}  # by folders, primary config and options
+_merged: dict[Any, Merged] = {}  # key: directories, primary config and options
 
 
 @contextmanager
-def _maps_where_needed() -> Iterator[None]:
-    """Skip Hydra's map of all choices for files whose options contain no `${}`: it takes a third of the time."""
+def _skipping_unused_maps() -> Iterator[None]:
+    """Skip Hydra's map of all choices, a third of composition time, for files whose options contain no `${}`."""
     make = defaults_list._create_interpolation_map
 
     def where_needed(overrides: Overrides, defaults: list[InputDefault], self_added: bool) -> DictConfig:
@@ -57,7 +57,7 @@ def _maps_where_needed() -> Iterator[None]:
 
 @contextmanager
 def parsing_once() -> Iterator[None]:
-    """Parse each override and each string with `${}` once: jobs of a sweep share most of them, and parsing is slow."""
+    """Parse each override and each string with `${}` once; parsing is slow, and jobs of a sweep share most of them."""
     parse, parse_rule = omegaconf.base.parse, OverridesParser.parse_rule
     known: dict[tuple[str, str], Any] = {}
 
@@ -108,10 +108,10 @@ class Loader(ConfigLoaderImpl):
         from_shell: bool = True,
         validate_sweep_overrides: bool = True,
     ) -> DictConfig:
-        """Compose like Hydra's own loader, from files that are merged once."""
+        """Compose a configuration like Hydra's own loader, but merge files only once."""
         try:
             return self._composed(config_name, overrides, run_mode, from_shell, validate_sweep_overrides)
-        except (AttributeError, TypeError, KeyError) as error:  # a mapping for a null value, a list in a list
+        except (AttributeError, TypeError, KeyError) as error:  # for example, a mapping in place of null
             raise ConfigCompositionException("the value is incompatible with the existing value") from error
 
     def _composed(
@@ -147,7 +147,7 @@ class Loader(ConfigLoaderImpl):
                     settings.job.env_set[name] = os.environ[name]
             remember_settings(settings.job)
         if any(one.is_hydra_override() for one in parsed):
-            self._tell_runtime(settings, merged.choices, repo)  # again: overrides must not change it
+            self._set_runtime(settings, merged.choices, repo)  # set them again, since overrides must not change them
         settings.runtime.cwd = str(Path.cwd())
         if "name" not in settings.job:
             settings.job.name = JobRuntime.instance().get("name")
@@ -158,7 +158,7 @@ class Loader(ConfigLoaderImpl):
         settings.job.config_name = config_name
 
     @staticmethod
-    def _tell_runtime(settings: DictConfig, choices: Mapping[str, Any], repo: CachingConfigRepository) -> None:
+    def _set_runtime(settings: DictConfig, choices: Mapping[str, Any], repo: CachingConfigRepository) -> None:
         """Set the values in `hydra.runtime` that depend only on the options."""
         with open_dict(settings):
             settings.runtime.choices.update(choices)
@@ -183,13 +183,13 @@ class Loader(ConfigLoaderImpl):
                 break
         else:
             skipping = skip_missing
-            with _maps_where_needed():
+            with _skipping_unused_maps():
                 defaults = create_defaults_list(repo, config_name, options, prepend_hydra=True, skip_missing=skipping)
             config = self._compose_config_from_defaults_list(defaults.defaults, repo)
             OmegaConf.set_struct(config, True)
             OmegaConf.set_readonly(config.hydra, False)
             choices = dict(defaults.overrides.known_choices)
-            self._tell_runtime(config.hydra, choices, repo)
+            self._set_runtime(config.hydra, choices, repo)
             merged = Merged(copies(config), choices, dict(files.used))
         while len(_merged) >= MOST_MERGED:
             del _merged[next(iter(_merged))]

@@ -29,7 +29,7 @@ def is_missing(node: Any) -> bool:
 
 
 def is_special(node: Any) -> bool:
-    """Return whether a node has no content of its own: an interpolation, `???` or null."""
+    """Return whether a node is an interpolation, `???` or null."""
     return bool(node._is_interpolation() or node._is_missing() or node._is_none())
 
 
@@ -39,7 +39,7 @@ def open_up(config: DictConfig) -> None:
 
 
 def yaml_loader() -> Any:
-    """Return OmegaConf's YAML loader class, which reads 1e3 as a number and refuses duplicate keys."""
+    """Return OmegaConf's YAML loader class, which reads 1e3 as a number and rejects duplicate keys."""
     from omegaconf._utils import get_yaml_loader
 
     return get_yaml_loader()
@@ -52,14 +52,14 @@ def yaml_dumper() -> Any:
     return get_omega_conf_dumper()
 
 
-def replace_env(told: Callable[[str, Any], None]) -> None:
-    """Make `oc.env` call `told` with the name and value of each variable that it reads."""
+def replace_env(on_read: Callable[[str, Any], None]) -> None:
+    """Make `oc.env` call `on_read` with the name and value of each variable that it reads."""
     from omegaconf import OmegaConf
     from omegaconf.resolvers import oc
 
     def env(*arguments: Any) -> Any:
         value = oc.env(*arguments)
-        told(str(arguments[0]), value)
+        on_read(str(arguments[0]), value)
         return value
 
     OmegaConf.register_new_resolver("oc.env", env, replace=True)

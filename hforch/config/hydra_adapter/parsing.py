@@ -11,19 +11,19 @@ BASIC_SWEEPER = "hydra._internal.core_plugins.basic_sweeper.BasicSweeper"
 
 
 def parser_of(loader: Any) -> Any:
-    """Return a parser for overrides, which uses the loader for globs over options."""
+    """Return a parser for overrides, which resolves globs over options with the loader."""
     from hydra.core.override_parser.overrides_parser import OverridesParser
 
     return OverridesParser.create(config_loader=loader)
 
 
 def value_of(parsed: Any) -> Any:
-    """Return the value of a parsed override, with its quotes and as a sweep object."""
+    """Return the raw value of a parsed override; strings are still quoted, and sweeps are Hydra's sweep objects."""
     return parsed._value
 
 
 def with_value(parsed: Any, value: Any) -> Any:
-    """Return the override with another value."""
+    """Return a copy of a parsed override with another value."""
     return replace(parsed, _value=value)
 
 
@@ -51,7 +51,7 @@ def split_into_jobs(parsed: Sequence[Any]) -> list[list[str]]:
 
 
 def is_group_default(entry: Any) -> bool:
-    """Return whether an entry of a defaults list chooses an option of a group."""
+    """Return whether an entry of a defaults list selects an option of a group."""
     from hydra.core.default_element import GroupDefault
 
     return isinstance(entry, GroupDefault)

@@ -1,4 +1,4 @@
-"""A repository of config files for Hydra that reads each file once, and again if it has changed."""
+"""A repository of config files for Hydra that reads each file once, and again after a change."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ from hforch.config.yaml_nodes import read_yaml
 MOST_REMEMBERED = 1000
 
 State = tuple[int, ...] | None
-"""Values of a file's stat that change if the file changes; None if there is no file."""
+"""Values from a file's stat that change with the file; None if there is no file."""
 
 States = tuple[State, ...]
-"""One state for each folder that may contain the file."""
+"""One state for each directory that may contain the file."""
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,7 @@ class Merged:
 
     Attributes:
         config: returns a copy of the merged configuration.
-        states: by config, the states of its possible files when it was read.
+        states: the states of the possible files of each config when it was read.
     """
 
     config: Callable[[], DictConfig]
@@ -40,14 +40,14 @@ class Merged:
     states: Mapping[str, States]
 
 
-_remembered: dict[Any, Callable[[], Any]] = {}  # contents by config and states of the files
+_remembered: dict[Any, Callable[[], Any]] = {}  # maps configs and the states of their files to contents
 
 
 class RememberingRepository(ConfigRepository):
     """A repository that shares its cache with its copies: Hydra copies the repository for every configuration.
 
     Attributes:
-        used: the configs that this copy has loaded, and the states of their files when they were read.
+        used: the configs that this copy loaded, with the states of their files at that time.
     """
 
     def __init__(self, config_search_path: ConfigSearchPath) -> None:
@@ -98,7 +98,7 @@ class RememberingRepository(ConfigRepository):
         return meaning
 
     def _create_defaults_list(self, config_path: str, defaults: Any) -> Any:
-        """Create a defaults list in which options may be numbers, as in `device: 0`."""
+        """Create a defaults list; options may be numbers, as in `device: 0`."""
         for entry in defaults:
             for key in list(entry) if OmegaConf.is_dict(entry) else ():
                 written = entry._get_node(key)._value()
@@ -119,12 +119,12 @@ class RememberingRepository(ConfigRepository):
             if (key, states) not in _remembered:
                 if len(_remembered) >= MOST_REMEMBERED:
                     _remembered.clear()
-                self._look_at_file(config_path)
+                self._check_file(config_path)
                 _remembered[key, states] = copies(super().load_config(config_path))
             self._read[key] = states, _remembered[key, states]
         return self._read[key]
 
-    def _look_at_file(self, config_path: str) -> None:
+    def _check_file(self, config_path: str) -> None:
         """Check that a file is not too large or too deeply nested before OmegaConf reads it.
 
         Raises:

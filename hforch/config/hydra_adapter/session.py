@@ -19,7 +19,7 @@ _HYDRA_IS_GLOBAL = threading.RLock()  # one thread composes at a time
 
 
 def search_path(main: Path, extra: Sequence[Path]) -> ConfigSearchPath:
-    """Return Hydra's search path for these folders: first `main`, then the others."""
+    """Return Hydra's search path for these directories: first `main`, then the others."""
     from hydra._internal.utils import create_config_search_path
     from hydra.core.config_search_path import SearchPathQuery
 
@@ -31,7 +31,7 @@ def search_path(main: Path, extra: Sequence[Path]) -> ConfigSearchPath:
 
 @contextmanager
 def hydra_settings() -> Iterator[None]:
-    """Use hforch's Hydra settings while the block runs, and restore those of a caller who uses Hydra too."""
+    """Use hforch's Hydra settings while the block runs, then restore those of a caller that also uses Hydra."""
     from hydra import version
     from hydra.core.hydra_config import HydraConfig
     from hydra.core.singleton import Singleton
@@ -39,7 +39,7 @@ def hydra_settings() -> Iterator[None]:
 
     held = (version.VersionBase, JobRuntime, HydraConfig)
     with _HYDRA_IS_GLOBAL, warnings.catch_warnings():
-        warnings.simplefilter("ignore", UserWarning)  # about _self_; Hydra repeats it when it runs
+        warnings.simplefilter("ignore", UserWarning)  # the warning about _self_, which Hydra repeats when it runs
         before = {kind: Singleton._instances.pop(kind, None) for kind in held}
         try:
             version.setbase(VERSION_BASE)
@@ -62,7 +62,7 @@ def register_resolvers() -> None:
 
 @contextmanager
 def global_hydra(make_loader: Callable[[], Any]) -> Iterator[Any]:
-    """Yield a Hydra object with hforch's loader; it is the global one while the block runs, as plugins expect."""
+    """Yield a Hydra object with hforch's loader, which is the global one while the block runs, as plugins require."""
     from hydra import version
     from hydra._internal.hydra import Hydra
     from hydra.core.global_hydra import GlobalHydra

@@ -14,8 +14,8 @@ class ModelSource(StrictModel):
     """The source of the weights.
 
     Attributes:
-        is_local: whether it refers to a file or folder on this machine, which other machines may not have.
-        shapes: descriptions of the patterns of its keys, for messages.
+        is_local: whether it refers to a file or directory on this machine, which other machines may not have.
+        shapes: descriptions of the patterns that its keys must match, for messages.
     """
 
     trust_remote_code: bool
@@ -32,9 +32,9 @@ class ModelSource(StrictModel):
 
     @classmethod
     def pinned(cls, values: Mapping[str, Any], record: Mapping[str, Any]) -> dict[str, Any]:
-        """Return the values of its keys that make a frozen recipe load the same files again.
+        """Return the values with which a frozen recipe loads the same files again.
 
         Args:
-            record: the files of the run, as recorded.
+            record: the recorded files of the run.
         """
         return dict(values)

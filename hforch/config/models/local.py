@@ -1,4 +1,4 @@
-"""`model.source=local`: a folder on this machine."""
+"""`model.source=local`: a directory on this machine."""
 
 from __future__ import annotations
 

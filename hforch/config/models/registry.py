@@ -14,7 +14,7 @@ SOURCES: Mapping[str, type[ModelSource]] = {name: load_entry(models, name, "SOUR
 """The class of each source, by name."""
 
 SHAPES = {pattern: shape for source in SOURCES.values() for pattern, shape in source.shapes.items()}
-"""Descriptions of patterns, for messages."""
+"""Descriptions of the patterns, for messages."""
 
 if TYPE_CHECKING:
     AnySource = ModelSource

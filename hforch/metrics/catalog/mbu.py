@@ -10,7 +10,7 @@ from hforch.metrics.metric import Absent, Measured, Metric, is_on_cpu
 BYTES = {"float32": 4.0, "f32": 4.0, "bfloat16": 2.0, "bf16": 2.0, "float16": 2.0, "f16": 2.0}
 BYTES |= {"u8": 1.0, "i8": 1.0, "u4": 0.5}
 NOT_MEASURED = "the read bandwidth of this machine was not measured; to measure it: hforch doctor --bandwidth"
-IN_CACHES = "the weights were read faster than the memory bandwidth allows: part of them is in the CPU caches"
+IN_CACHES = "the weights were read faster than the memory bandwidth allows, so some of them are in the CPU caches"
 
 
 def utilization(measured: Measured) -> float:

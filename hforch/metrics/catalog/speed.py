@@ -28,8 +28,8 @@ METRICS = (
         better="lower",
         level="sample",
         kind="speed",
-        definition="time to first token: from when the engine starts a prompt to its first generated token, including"
-        " tokenization; excludes queue time (queue_ms), which the TTFT of servers includes",
+        definition="time to first token: from when the engine starts processing a prompt to its first generated"
+        " token, including tokenization; excludes queue time (queue_ms), which the TTFT of servers includes",
         source="vLLM, MLPerf Inference",
         timing="ttft_ms",
         is_main=True,
@@ -73,7 +73,7 @@ METRICS = (
         better="lower",
         level="sample",
         kind="speed",
-        definition="end-to-end latency: from submitting the prompt to its final text; in a batch, to the end of the"
+        definition="end-to-end latency: from submitting a prompt to its final text or, in a batch, to the end of the"
         " batch",
         timing="latency_ms",
         has_column=False,
@@ -86,7 +86,8 @@ METRICS = (
         better="lower",
         level="sample",
         kind="speed",
-        definition="queue time: from submitting the prompt to when the engine starts it, waiting for other requests",
+        definition="queue time: from submitting a prompt to when the engine starts processing it; other requests"
+        " are processed in the meantime",
         timing="queue_ms",
         has_column=False,
     ),
@@ -98,7 +99,7 @@ METRICS = (
         better="lower",
         level="job",
         kind="speed",
-        definition="time to load the model, until its devices have completed all work of loading; excludes importing"
+        definition="time to load the model, until its devices have finished all loading work; excludes importing"
         " libraries",
         section="timings",
     ),
@@ -144,7 +145,7 @@ METRICS = (
         better="lower",
         level="job",
         kind="speed",
-        definition="time to download the weights; absent if they were on the machine",
+        definition="time to download the weights; absent if they were already on this machine",
         section="timings",
         is_compared=False,
     ),
@@ -156,7 +157,7 @@ METRICS = (
         better="lower",
         level="job",
         kind="speed",
-        definition="time of warm-up generations before the measured phase; absent if the model was warm already",
+        definition="time of warm-up generations before the measured phase; absent if the model was already warm",
         section="timings",
         is_compared=False,
     ),

@@ -1,4 +1,4 @@
-"""Record and describe the death of worker processes."""
+"""Record and describe unexpected exits of worker processes."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ if TYPE_CHECKING:
 
 
 class WorkerDied(Exception):
-    """A worker or its fork server has exited unexpectedly.
+    """An unexpected exit of a worker or its fork server.
 
     Args:
         code: the exit code, as `subprocess.Popen.returncode`; None if it exited with its parent, or if unknown.
         last_output: the last lines of its output before it had a log.
-        of: the description of the process.
-        parent: the exit of its parent.
+        of: a description of the process.
+        parent: the exit of its parent process, if known.
     """
 
     def __init__(
@@ -48,13 +48,13 @@ class WorkerDied(Exception):
 
 
 def record_death(death: WorkerDied, directory: Path, logged: int, job_context: JobContext, watcher: Watcher) -> int:
-    """Record the death of a job's process in the job's record, and notify the watcher.
+    """Record the unexpected exit of a job's process in the job's record, and notify the watcher.
 
     Args:
         death: how the process exited.
         directory: the directory of the job.
         logged: the size of the job's log before the job.
-        job_context: the origin of the job, for the record if the process has not written one.
+        job_context: the origin of the job, for a record if the process has not written one.
         watcher: receives the record.
 
     Returns:

@@ -12,14 +12,14 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from hforch.config.schema import Job
 
-# Device files of NVIDIA (also under WSL 2), AMD, Intel (OpenVINO's GPU plug-in opens a render node) and of NPUs.
+# Device files of NVIDIA (also under WSL 2), AMD, Intel (OpenVINO's GPU plugin opens a render node) and of NPUs.
 DEVICE_FILE = re.compile(r"/dev/(nvidia|kfd$|dri/render|accel|dxg$)")
 OF_TORCH = ("cuda", "xpu", "mtia", "hpu", "npu")
 
 
 def initialized() -> list[str]:
     """Return the accelerators that this process has initialized, such as `torch.cuda` and `/dev/nvidia0`."""
-    return [*(_by_torch() or _by_torch_in_a_fork()), *sorted(_open_device_files())]
+    return [*(_by_torch() or _unusable_in_a_fork()), *sorted(_open_device_files())]
 
 
 def are_present() -> bool:
@@ -43,29 +43,29 @@ def _by_torch() -> list[str]:
     """Return the torch devices that are initialized in this process or were in the process it was forked from."""
     torch = sys.modules.get("torch")
     devices = {f"torch.{name}": getattr(torch, name, None) for name in OF_TORCH}
-    return [name for name, it in devices.items() if _says(it, "is_initialized") or _says(it, "_is_in_bad_fork")]
+    return [name for name, it in devices.items() if _reports(it, "is_initialized") or _reports(it, "_is_in_bad_fork")]
 
 
-def _by_torch_in_a_fork() -> list[str]:
-    """Return the torch devices that a fork of this process cannot use, by asking a fork.
+def _unusable_in_a_fork() -> list[str]:
+    """Fork this process, and return the torch devices that the fork cannot use.
 
     torch.cuda.is_available() alone makes CUDA unusable in forks (torch 2.13), without a trace in the process itself.
     """
     if "torch" not in sys.modules:
         return []
-    told, tells = os.pipe()
+    reading_end, writing_end = os.pipe()
     if not (child := os.fork()):
         with suppress(BaseException):
-            os.write(tells, " ".join(_by_torch()).encode())
+            os.write(writing_end, " ".join(_by_torch()).encode())
         os._exit(0)
-    os.close(tells)
-    with os.fdopen(told) as answer:
+    os.close(writing_end)
+    with os.fdopen(reading_end) as answer:
         found = answer.read().split()
     os.waitpid(child, 0)
     return found
 
 
-def _says(device: Any, question: str) -> bool:
+def _reports(device: Any, question: str) -> bool:
     with suppress(Exception):  # another version of torch, or only partly imported
         return bool(getattr(device, question)())
     return False

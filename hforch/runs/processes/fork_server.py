@@ -1,10 +1,10 @@
-"""Handles of the parent process to its fork servers and workers.
+"""Handles with which the parent process controls its fork servers and workers.
 
 A fork server is forked from a parent that has not imported any backend library. It only imports the libraries of one
-backend, so that its own forks, the workers, have them immediately. If these imports have initialized an accelerator,
+backend, so that its forks, the workers, have them immediately. If these imports have initialized an accelerator,
 which a fork could not use, a worker that needs one is a new Python process instead (`spawn.py`). A worker holds one
-model and runs the jobs that share it. So memory is measured per run and freed completely, a native crash does not
-affect the parent, and the output of libraries goes to the job's log. `messages.py` defines the messages,
+model and runs the jobs that share it. Memory is therefore measured per run and freed completely, a native crash does
+not affect the parent, and the output of libraries goes to the job's log. `messages.py` defines the messages,
 `fork_server_process.py` and `worker_process.py` are the code of the child processes, and `worker_pool.py` manages the
 processes of one command.
 """
@@ -66,7 +66,7 @@ class ForkServer:
         _ours.add(self._pipe)
         self._early_log = os.memfd_create("hforch-log")  # output of the libraries before there is a job log
         arguments = (theirs, list(_ours), backend, os.getpid(), self._early_log)
-        # daemon: multiprocessing ends it with a parent that exits without closing it, as those of launchers do.
+        # daemon: multiprocessing then ends it even if the parent exits without closing it, as launchers' processes do.
         self._process = context.Process(target=run_fork_server, args=arguments, name=f"hforch-{backend}", daemon=True)
         for stream in (sys.stdout, sys.stderr):
             stream.flush()
@@ -112,7 +112,7 @@ class ForkServer:
         return found
 
     def reap(self, pid: int) -> WorkerDied:
-        """Wait until a worker of this fork server has exited, and return how."""
+        """Wait until a worker of this fork server has exited; return how it exited."""
         end: WorkerEnd | None = self._ask(ReapWorker(pid))
         if end is None:
             return WorkerDied(None, parent=self.death())

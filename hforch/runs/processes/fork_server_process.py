@@ -51,7 +51,7 @@ def run_fork_server(pipe: Connection, others: Sequence[Connection], backend: str
 
 
 class ForkServerProcess:
-    """Handler of the parent's requests, until the parent closes the pipe."""
+    """A handler of the parent's requests, until the parent closes the pipe."""
 
     def __init__(self, pipe: Connection, early_log: int, backend: str) -> None:
         self._pipe, self._early_log, self._backend = pipe, early_log, backend

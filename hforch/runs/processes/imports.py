@@ -15,7 +15,7 @@ def import_all(backend: str) -> None:
 
 
 def get_ready() -> None:
-    """Do work that every job needs, while a worker waits for its first job; ignore errors, which the job reports."""
+    """Load what every job needs, while a worker waits for its first job; ignore errors, which the job reports."""
     with suppress(Exception):
         import langchain_core.prompts.chat  # noqa: F401
 

@@ -17,9 +17,9 @@ IMPORT = -1  # the number of the import stage, which the parent adds itself
 
 
 class MessageHandler:
-    """Handler that forwards the events of a `PipeWatcher` to a Watcher; after an OSError it drops them.
+    """A handler that forwards the events of a `PipeWatcher` to a Watcher; after an OSError it drops them.
 
-    The stdout of the command line never raises one (`utils/std_streams.py`), but that of a Python caller may.
+    The stdout of the command line never raises an OSError (`utils/std_streams.py`), but that of a Python caller may.
     """
 
     def __init__(self, watcher: Watcher | None, importing: bool) -> None:

@@ -1,7 +1,7 @@
 """Messages between a command, its fork servers and their workers, pickled and sent over pipes.
 
-The command sends requests to fork servers and workers. A worker handles one request at a time and answers with an
-`Outcome`. Before that it sends events: the steps of its start, and the calls of the job's `Watcher`.
+The command sends requests to fork servers and workers. A worker handles one request at a time and replies with an
+`Outcome`. Before that, it sends events: the steps of its startup, and the calls of the job's `Watcher`.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 # ---------------------------------------------------------------- to a fork server
 class StartWorker(NamedTuple):
-    """Request to start a worker; the worker's end of a pipe follows. There is no reply.
+    """A request to start a worker; the worker's end of a pipe follows. There is no reply.
 
     Attributes:
         uses_accelerator: whether its jobs may use an accelerator.
@@ -32,13 +32,13 @@ class StartWorker(NamedTuple):
 
 
 class ReapWorker(NamedTuple):
-    """Request to wait until a worker has exited; the reply is a `WorkerEnd`."""
+    """A request to wait until a worker has exited; the reply is a `WorkerEnd`."""
 
     pid: int
 
 
 class ListInitialized(NamedTuple):
-    """Request for the names of the accelerators that importing the libraries has initialized; the reply is a list."""
+    """A request for the accelerators that importing the libraries has initialized; the reply is a list of names."""
 
 
 ServerRequest = StartWorker | ReapWorker | ListInitialized
@@ -58,7 +58,7 @@ class WorkerEnd(NamedTuple):
 
 # ---------------------------------------------------------------- to a worker
 class RunJob(NamedTuple):
-    """Request to run a job in a working directory; the outcome is a `JobOutcome`."""
+    """A request to run a job in a working directory; the outcome is a `JobOutcome`."""
 
     job: Job
     directory: Path
@@ -67,19 +67,19 @@ class RunJob(NamedTuple):
 
 
 class CheckJobs(NamedTuple):
-    """Request to check whether this machine can run some jobs; the outcome is a list of errors for each job."""
+    """A request to check whether this machine can run jobs; the outcome is a list of errors for each job."""
 
     jobs: Sequence[Job]
 
 
 class ListDevices(NamedTuple):
-    """Request for the accelerators that some jobs may use; the outcome is a list of `Accelerator`."""
+    """A request for the accelerators that jobs may use; the outcome is a list of `Accelerator`."""
 
     jobs: Sequence[Job]
 
 
 class RepeatFirstBatch(NamedTuple):
-    """Request to time the first batch again; the outcome is its seconds the first time and now, or None."""
+    """A request to time the first batch again; the outcome is its first and its new duration in seconds, or None."""
 
 
 WorkerRequest = RunJob | CheckJobs | ListDevices | RepeatFirstBatch
@@ -89,7 +89,7 @@ class JobOutcome(NamedTuple):
     """The outcome of a job.
 
     Attributes:
-        result: its exit code, or the error because of which it was not run.
+        result: its exit code, or the error that prevented it from running.
         has_model: whether the worker still holds a model that another job can use.
     """
 
@@ -99,25 +99,25 @@ class JobOutcome(NamedTuple):
 
 # ---------------------------------------------------------------- from a worker
 class Started(NamedTuple):
-    """Event: the process of a spawned worker has started and is importing its libraries."""
+    """An event: the process of a spawned worker has started and is importing its libraries."""
 
     pid: int
 
 
 class Ready(NamedTuple):
-    """Event: a worker has imported its libraries and handles requests."""
+    """An event: a worker has imported its libraries and handles requests."""
 
     pid: int
 
 
 class Refused(NamedTuple):
-    """Event: the worker could not be started."""
+    """An event: the worker could not be started."""
 
     reason: str
 
 
 class Outcome(NamedTuple):
-    """Reply to a request, with its result."""
+    """The reply to a request, with its result."""
 
     value: Any
 

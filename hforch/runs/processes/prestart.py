@@ -24,13 +24,16 @@ CHOSEN = re.compile(r"^\s*-\s*backend:\s*(\w+)", re.MULTILINE)  # in a defaults 
 _waiting: ForkServer | None = None
 
 
-def start(words: Sequence[str], verbs: Sequence[str], defaults: Path) -> None:
+def start(words: Sequence[str], commands: Sequence[str], defaults: Path) -> None:
     """Start a fork server for the backend that a command line will probably use, if there is a second core.
 
-    `words` are the command-line arguments, `verbs` the names of the commands, `defaults` is the primary config file.
+    Args:
+        words: the command-line arguments.
+        commands: the names of the commands.
+        defaults: the primary config file.
     """
     global _waiting
-    backend = likely_backend(words, verbs, defaults)
+    backend = likely_backend(words, commands, defaults)
     if backend is None or len(os.sched_getaffinity(0)) < 2:
         return
     from hforch.runs.processes.fork_server import ForkServer
@@ -54,14 +57,14 @@ def discard() -> None:
     take("")
 
 
-def likely_backend(words: Sequence[str], verbs: Sequence[str], defaults: Path) -> str | None:
+def likely_backend(words: Sequence[str], commands: Sequence[str], defaults: Path) -> str | None:
     """Return the backend that will probably be used, or None if no worker process will be needed."""
-    verb = words[0] if words and words[0] in verbs else None
+    command = words[0] if words and words[0] in commands else None
     shown = any(word.partition("=")[0] in SHOWS_ONLY for word in words)
-    if verb not in (None, "run") or shown or "runtime.isolation=inline" in words:
+    if command not in (None, "run") or shown or "runtime.isolation=inline" in words:
         return None
     found = [word.removeprefix("backend=") for word in words if word.startswith("backend=")]
-    files = [Path(word) for word in words[1:] if verb and "=" not in word and not word.startswith("-")][:1]
+    files = [Path(word) for word in words[1:] if command and "=" not in word and not word.startswith("-")][:1]
     for file in (*files, defaults):
         try:
             found += CHOSEN.findall(read_text(file, most=2**20))

@@ -1,8 +1,9 @@
 """Start workers as new Python processes instead of forks.
 
-A fork of a process that has initialized an accelerator cannot use it. So if importing a backend's libraries initializes
-one (`fork_safety.py`), the fork server starts a new Python process for each worker that may use it. That process
-imports the libraries itself and receives the state that a fork would inherit. It never runs the caller's main program.
+A fork of a process that has initialized an accelerator cannot use it. If importing a backend's libraries initializes
+one (`fork_safety.py`), the fork server therefore starts a new Python process for each worker that may use it. That
+process imports the libraries itself and receives the state that a fork would inherit. It never runs the caller's main
+program.
 """
 
 from __future__ import annotations
@@ -25,8 +26,8 @@ from hforch.runs.processes.worker_process import run_worker
 from hforch.utils.process_lifetime import exit_with_parent
 
 PROGRAM = (
-    "import json, sys; told = json.load(sys.stdin); sys.path[:] = told.pop('path');"  # wording: ok
-    " from hforch.runs.processes.spawn import main; main(**told)"
+    "import json, sys; given = json.load(sys.stdin); sys.path[:] = given.pop('path');"
+    " from hforch.runs.processes.spawn import main; main(**given)"
 )
 
 
@@ -63,12 +64,12 @@ class SpawnEnvironment:
             HforchError: there is no Python interpreter.
             OSError: the process cannot be started.
         """
-        told = {
+        given = {
             **{"path": self.path, "arguments": self.arguments, "backend": backend, "because": because},
             **{"fork_server": os.getpid(), "pipe": pipe.fileno(), "early_log": early_log},
         }
         with os.fdopen(os.memfd_create("hforch-worker"), "w+b") as asked:
-            asked.write(json.dumps(told).encode("ascii"))
+            asked.write(json.dumps(given).encode("ascii"))
             asked.seek(0)
             return subprocess.Popen(
                 [*_python(), "-c", PROGRAM],

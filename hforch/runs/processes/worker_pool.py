@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 
 class WorkerPool:
-    """The processes of one command: a fork server for each backend, and a single worker that holds a model."""
+    """The processes of one command."""
 
     def __init__(self) -> None:
         self._fork_servers: dict[str, ForkServer] = {}
@@ -39,18 +39,18 @@ class WorkerPool:
         self.close()
 
     def start(self, backend: str) -> None:
-        """Start importing the libraries of a backend, if that was not done before."""
+        """Start importing the libraries of a backend, unless this has already been done."""
         self._fork_server(backend)
 
     def check(
         self, backend: str, jobs: Sequence[Job], key: str = "", watcher: Watcher | None = None
     ) -> list[list[Mistake]]:
-        """Return, for each of some jobs of one backend, errors that prevent it from running on this machine.
+        """Return, for each job, the errors that prevent it from running on this machine.
 
         Args:
             backend: the name of the backend.
-            jobs: the jobs to check.
-            key: the load key if it is the same for all jobs to be run; the worker that checks them then runs them, too.
+            jobs: the jobs to check, all of this backend.
+            key: the load key if all jobs to be run have the same one; the worker that checks them then also runs them.
             watcher: receives the progress of imports.
 
         Raises:
@@ -62,7 +62,7 @@ class WorkerPool:
         return found
 
     def devices(self, backend: str, jobs: Sequence[Job]) -> list[Accelerator]:
-        """Return the accelerators that some jobs of one backend may use, with their free memory.
+        """Return the accelerators that jobs of one backend may use, with their free memory.
 
         Raises:
             WorkerDied: querying the devices crashed.
@@ -109,7 +109,7 @@ class WorkerPool:
         return outcome.result
 
     def again(self) -> tuple[float, float] | None:
-        """Time the loaded model's first batch again; return the seconds of the first time and of now, or None."""
+        """Time the loaded model's first batch again; return its first and its new duration in seconds, or None."""
         if self._worker is None:
             return None
         try:
@@ -152,7 +152,7 @@ class WorkerPool:
         backend = job.backend.name
         fork_server = self._fork_server(backend)
         if self._worker is None or self._holds != (backend, key) or self._has_scored:
-            self.free()  # after scoring, the engine may hold memory that is not the next job's
+            self.free()  # after scoring, the engine may hold memory that the next job does not need
             self._worker, self._holds = fork_server.start_worker(may_use(job)), (backend, key)
         return self._worker
 

@@ -64,7 +64,7 @@ def run_worker(pipe: Connection, early_log: int, fork_server: int, process: Mapp
 
 
 class WorkerService:
-    """Handler of the parent's requests, one at a time, until the parent closes the pipe.
+    """A handler of the parent's requests, one at a time, until the parent closes the pipe.
 
     Args:
         pipe: the worker's end of the pipe to the parent.
@@ -133,9 +133,9 @@ class WorkerService:
         except KeyboardInterrupt:
             outcome = EXIT_INTERRUPTED
         except (OSError, RuntimeError, MemoryError) as error:
-            if (told := limit_reached(error)) is None:
+            if (problem := limit_reached(error)) is None:
                 raise
-            outcome = HforchError(told)
+            outcome = HforchError(problem)
         finally:
             signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
         return JobOutcome(outcome, bool(self.model_slot.key))
