@@ -1,6 +1,6 @@
-"""The command line: dispatch commands, and pass everything else to the Hydra app. Only this module makes exit codes.
+"""The command line: dispatch commands and pass everything else to the Hydra app. Exceptions become exit codes here.
 
-Heavy imports wait until the command is known: `hforch --help` imports only Hydra.
+Heavy imports are deferred until the command is known: `hforch --help` imports only Hydra.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import traceback
 from collections.abc import Callable, Sequence
 from importlib import import_module
 
-from hforch.commands import verbs
+from hforch.commands import command_names
 from hforch.config.config_dirs import conf_dir
 from hforch.errors import (
     EXIT_FAILED,
@@ -28,17 +28,15 @@ from hforch.utils import std_streams, telemetry
 from hforch.utils.redaction import redacted_line
 from hforch.utils.system_limits import limit_reached
 
-MOST_TOLD = 200  # maximum errors shown; the first ones of thousands are enough
+MOST_TOLD = 200  # maximum number of errors shown
+RUNNING = ("run", "resume", "verify")  # commands that run jobs, like the Hydra app
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run a command or the Hydra app.
+    """Run a command or the Hydra app, and return the exit code.
 
     Args:
         argv: the arguments after the program's name; None for sys.argv.
-
-    Returns:
-        the exit code, as described in `errors.py`.
     """
     words = list(sys.argv[1:] if argv is None else argv)
     if argv is None:  # run as a program, not called as a function
@@ -50,11 +48,11 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     def work() -> int:
         if argv is None:
-            prestart.start(words, verbs(), conf_dir() / "config.yaml")
+            prestart.start(words, command_names(), conf_dir() / "config.yaml")
         return dispatch(words)
 
     try:
-        return reporting(work)
+        return reporting(work, runs_jobs(words))
     finally:
         prestart.discard()
 
@@ -67,13 +65,13 @@ def dispatch(words: list[str]) -> int:
 
         print(f"hforch {__version__}")
         return EXIT_OK
-    _insist_on_a_folder()
-    if first in verbs():
+    _check_working_directory()
+    if first in command_names():
         return int(import_module(f"hforch.commands.{first}").main(words[1:]))
     if first and "=" not in first and first[0] not in "-+~":
         from hforch.config.diagnose.suggestions import did_you_mean
 
-        known = verbs()
+        known = command_names()
         hint = did_you_mean(first, known, "hforch {}") or "overrides have the form key=value"
         raise ConfigError([Mistake("", f"unknown command '{first}'; available: {', '.join(known)}", hint=hint)])
     from hforch.app.hydra_app import run_app
@@ -81,8 +79,13 @@ def dispatch(words: list[str]) -> int:
     return run_app(words)
 
 
-def _insist_on_a_folder() -> None:
-    """Raise ConfigError if the working directory was removed, which would make almost everything fail."""
+def runs_jobs(words: list[str]) -> bool:
+    """Return whether a command line runs jobs, unlike `hforch compare`."""
+    return not words or words[0] in RUNNING or words[0] not in command_names()
+
+
+def _check_working_directory() -> None:
+    """Raise ConfigError if the working directory was deleted, because almost everything would fail."""
     try:
         os.getcwd()  # noqa: PTH109 (Path.cwd() is the same)
     except OSError as error:
@@ -91,10 +94,13 @@ def _insist_on_a_folder() -> None:
         raise ConfigError([Mistake("", problem, hint="cd to an existing directory and try again")]) from error
 
 
-def reporting(work: Callable[[], int]) -> int:
-    """Call the function, and turn an exception into a message on stderr and an exit code.
+def reporting(work: Callable[[], int], is_run: bool = True) -> int:
+    """Call the function and return its exit code; turn an exception into a message on stderr and an exit code.
 
     HYDRA_FULL_ERROR=1 shows the traceback as well.
+
+    Args:
+        is_run: whether the function runs jobs.
     """
     try:
         code = work()
@@ -102,16 +108,16 @@ def reporting(work: Callable[[], int]) -> int:
         found = std_streams.outlet()
         return EXIT_FAILED if code == EXIT_OK and found is not None and found.is_incomplete else code
     except KeyboardInterrupt as stop:
-        if not stop.args:  # otherwise the run has already printed it
+        if not stop.args:  # with arguments, the run has already printed the message
             print("interrupted", file=sys.stderr)
-        # If Ctrl-C interrupts an exec() of a string (dataclasses use it), CPython remembers that and at exit kills
-        # itself with the signal instead of returning our exit code. Another exec() clears the flag.
+        # If Ctrl-C interrupts exec() of a string (as in dataclasses), CPython sets a flag, and at exit kills itself
+        # with the signal instead of returning our exit code. Another exec() clears the flag.
         exec("")
         return EXIT_INTERRUPTED
     except HforchError as error:
         if full_errors():
             traceback.print_exc()
-        print(describe(error), file=sys.stderr)
+        print(describe(error, is_run), file=sys.stderr)
         return error.exit_code
     except Exception as error:
         if full_errors():
@@ -128,11 +134,16 @@ def reporting(work: Callable[[], int]) -> int:
         return EXIT_FAILED
 
 
-def describe(error: HforchError) -> str:
-    """Return the message of an error; several configuration errors get a heading with their number."""
+def describe(error: HforchError, is_run: bool = True) -> str:
+    """Return the message of an error; several configuration errors get a heading with their number.
+
+    Args:
+        is_run: whether the command runs jobs; the heading then states that none was run.
+    """
     if isinstance(error, ConfigError) and len(error.mistakes) > 1:
         more = len(error.mistakes) - MOST_TOLD
         told = ConfigError(error.mistakes[:MOST_TOLD]) if more > 0 else error
         rest = f"\n\nand {more} more" if more > 0 else ""
-        return f"{len(error.mistakes)} errors; nothing was run:\n\n{message_of(told)}{rest}"
+        heading = f"{len(error.mistakes)} errors{'; nothing was run' if is_run else ''}:"
+        return f"{heading}\n\n{message_of(told)}{rest}"
     return message_of(error)

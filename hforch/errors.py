@@ -10,8 +10,9 @@ HforchError                  base class
 └── GenerationError          generation failed
     └── OutOfMemory          an accelerator ran out of memory, while loading (also a BackendError) or generating
 
-Only `cli.py` turns them into messages and exit codes. A missing device, library or model and an unsupported precision
-are configuration errors too: they are detected before any work is done and exit with 2.
+`cli.py` turns them into messages and exit codes; each job of a sweep has its own exit code, and the worst one is
+returned. A missing device, library or model and an unsupported precision are configuration errors too: they are
+detected before any work is done, and the exit code is 2.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ from dataclasses import dataclass
 from hforch.utils.redaction import redacted, redacted_line, without_known
 
 EXIT_OK, EXIT_FAILED, EXIT_USAGE, EXIT_UNMET, EXIT_INTERRUPTED = 0, 1, 2, 3, 130
-LONGEST, LONGEST_VALUE = 600, 80  # maximum characters of a message line, and of a value quoted in a message
+LONGEST, LONGEST_VALUE = 600, 80  # maximum number of characters of a message line, and of a value quoted in it
 
 
 def full_errors() -> bool:
@@ -32,10 +33,10 @@ def full_errors() -> bool:
 
 
 def shown(text: str, longest: int = LONGEST) -> str:
-    """Return external text as one line of a message.
+    """Return external text as one line for a message.
 
-    Control and other non-printable characters are written as Python escapes. The middle of a text longer than
-    `longest` characters is replaced with [...].
+    Control and other non-printable characters are written as Python escapes. Text longer than `longest`
+    characters has its middle replaced with [...].
     """
     text = without_known(text)  # before truncating, which could split a credential
     visible = "".join(one if one.isprintable() else one.encode("unicode_escape").decode() for one in text)
@@ -43,20 +44,20 @@ def shown(text: str, longest: int = LONGEST) -> str:
 
 
 class HforchError(Exception):
-    """Base class. `str(error)` is the message for the user: what is wrong, where, and how to fix it."""
+    """The base class. `str(error)` is the message for the user: what is wrong, where, and how to fix it."""
 
     exit_code = EXIT_FAILED
 
 
 @dataclass(frozen=True)
 class Mistake:
-    """An error in the configuration, or a doubtful setting that is reported as a warning.
+    """An error in the configuration, or a questionable setting that is reported as a warning.
 
     Attributes:
         path: the dotted config path, such as `generation.max_new_tokens`; empty for the command line as a whole.
         problem: what is wrong, and what is allowed.
-        where: where the value was set: `file:line`, or the override; None for a default.
-        hint: how to fix it, such as the closest known name; None if there is nothing to add.
+        where: the `file:line` or the override that set the value; None for a default.
+        hint: how to fix it, such as the closest known name; None if there is no hint.
     """
 
     path: str
@@ -104,7 +105,7 @@ def first_line(error: BaseException | str, longest: int = 400, with_type: bool =
 
 
 class ModelError(HforchError):
-    """A model cannot be used. `path` is the config key at fault, such as `model.path`; None if there are several."""
+    """A model cannot be used. `path` is the invalid config key, such as `model.path`; None if there are several."""
 
     exit_code = EXIT_USAGE
 
@@ -137,7 +138,7 @@ class OutOfMemory(BackendError, GenerationError):
     """An accelerator ran out of memory.
 
     Attributes:
-        shortage: what ran out, such as `out of memory on cuda:0: asked for 2.1 GB, 0.9 of 150.8 GB free`.
+        shortage: what ran out, such as `out of memory on cuda:0: requested 2.1 GB, 0.9 of 150.8 GB free`.
         remedy: how to avoid it.
     """
 

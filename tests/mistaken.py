@@ -552,7 +552,7 @@ MACHINE = [
     Case(
         "a killed export: the next run succeeds",
         ("model=local", "model.path={gpt2}", "backend=openvino", "generation.max_new_tokens=4"),
-        ("export: gpt2 to OpenVINO, fp16 weights (cached for later runs)", "record: "),
+        ("export: gpt2 to OpenVINO, fp16 weights (cached for later runs)", "results: "),
         code=0,
         env={"HFORCH_CACHE": "{here}/cache"},
         arrange=kill_an_export,

@@ -29,7 +29,7 @@ def answer(index: int, job: str, **more: Any) -> dict[str, Any]:
     text = text_of(index, job)
     ids = [len(word) for word in text.split()]
     finish = "length" if index % 5 == 0 else "eos"
-    checks = [{"name": "mentions light", "passed": "light" in text, "why": "'light' is not in it"}]
+    checks = [{"name": "mentions light", "passed": "light" in text, "why": "the answer does not contain 'light'"}]
     timings = {"ttft_ms": 20.0 + index + 10 * len(job), "tpot_ms": 5.0 + index % 7, "latency_ms": 90.0, "queue_ms": 0.1}
     own = {"prompt_tokens": 9, "checks": checks, "finish_reason": finish, "timings": timings}
     return sample(index, text, ids, **own, prompt=f"<|user|>question {index}<|assistant|>", **more)

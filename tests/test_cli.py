@@ -16,7 +16,7 @@ from command_line import run
 from omegaconf import OmegaConf
 
 from hforch import cli
-from hforch.commands import verbs
+from hforch.commands import command_names
 from hforch.config.compose import compose
 from hforch.config.config_dirs import conf_dir
 from hforch.errors import ConfigError, GenerationError, Mistake, ModelError
@@ -84,6 +84,11 @@ def test_all_mistakes_are_reported_together_and_nothing_is_written(elsewhere: Pa
     for path in ("model:", "stop:", "generation.max_new_tokens:", "runtime.sead:", "runtime.batch_size:"):
         assert sum(line.startswith(path) for line in done.stderr.splitlines()) == 1
     assert list(elsewhere.iterdir()) == []
+
+
+def test_errors_of_a_command_that_runs_no_jobs_have_a_plain_heading(capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["compare", "gone", "--worst", "-1"]) == 2
+    assert capsys.readouterr().err.startswith("2 errors:\n\n")
 
 
 @pytest.mark.parametrize(
@@ -286,11 +291,11 @@ def test_hydras_own_flags_work(words: list[str]) -> None:
 def test_the_help_lists_commands_and_groups(capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.main(["--help"]) == 0
     shown = capsys.readouterr().out
-    for word in [*verbs(), "smollm2", "precision: ", "--config-dir", '"$(hforch -sc install=bash)"']:
+    for word in [*command_names(), "smollm2", "precision: ", "--config-dir", '"$(hforch -sc install=bash)"']:
         assert word in shown
 
 
-@pytest.mark.parametrize("verb", verbs())
+@pytest.mark.parametrize("verb", command_names())
 def test_every_command_has_a_help_with_an_example(verb: str) -> None:
     done = process(verb, "--help")
     assert done.returncode == 0

@@ -1,4 +1,4 @@
-"""The last steps of a run or sweep: the exit code, the comparison, and the page of --report."""
+"""The last steps of a run or sweep: the exit code, the comparison, and the HTML report."""
 
 from __future__ import annotations
 
@@ -17,18 +17,18 @@ from hforch.errors import (
     HforchError,
 )
 
-QUIET = ("json", "none")  # displays that reserve stdout for records
+QUIET = ("json", "none")  # values of runtime.display that reserve stdout for records
 WORST_FIRST = (EXIT_INTERRUPTED, EXIT_FAILED, EXIT_USAGE, EXIT_UNMET, EXIT_OK)
 
 
 def worst_exit_code(codes: Iterable[int]) -> int:
-    """Return the exit code for several jobs: that of the worst outcome."""
+    """Return the exit code of the worst outcome among several jobs."""
     found = set(codes)
     return next((code for code in WORST_FIRST if code in found), max(found, default=EXIT_OK))
 
 
 def compare_all(directory: Path, stream: TextIO | None) -> None:
-    """Write and print the comparison of a sweep, if it has records. An error here does not fail the sweep."""
+    """Write and print the comparison of a sweep, if it has records. Errors are printed; they do not fail the sweep."""
     from hforch.records.record_files import RECORD
     from hforch.report.comparison import summarise
     from hforch.utils.in_fork import run_in_fork
@@ -42,7 +42,7 @@ def compare_all(directory: Path, stream: TextIO | None) -> None:
 
 
 def write_report(wanted: bool, directory: Path, display: str, code: int) -> int:
-    """Write the page of a run or sweep if requested, and return the exit code; 1 if the page cannot be written."""
+    """Write the HTML report if requested. Return the exit code; 1 if the report cannot be written."""
     if not wanted:
         return code
     from hforch.comparison.entries import readable_jobs

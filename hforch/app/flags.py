@@ -1,4 +1,4 @@
-"""Parse Hydra's flags, with clear messages for unknown ones and overrides allowed before and after them."""
+"""Parse Hydra's flags and overrides, in any order, with hints for unknown flags."""
 
 from __future__ import annotations
 
@@ -11,15 +11,17 @@ from hforch.errors import ConfigError, Mistake
 
 
 def read_flags(words: Sequence[str]) -> tuple[argparse.Namespace, argparse.ArgumentParser]:
-    """Return the flags and overrides of the Hydra app, and Hydra's parser, which --help needs.
+    """Return the parsed flags and overrides, and Hydra's parser, which --help needs.
 
     Raises:
-        ConfigError: an unknown flag, an invalid value of a flag, or two modes at the same time.
+        ConfigError: a flag is unknown, its value is invalid, or several modes are combined.
     """
     parser: Any = flags_parser()
     parser.allow_abbrev = False
-    parser.add_argument("--dry-run", action="store_true", help="List the jobs and what they need, without running them")
-    parser.add_argument("--report", action="store_true", help="Write report.html when the run or sweep ends")
+    parser.add_argument(
+        "--dry-run", action="store_true", help="List the jobs and their requirements, without running them"
+    )
+    parser.add_argument("--report", action="store_true", help="Write report.html at the end of the run or sweep")
     parser.add_argument("--max-jobs", type=int, metavar="N", help="Maximum number of jobs of a sweep (default: 10000)")
     parser.add_argument("--force", action="store_true", help="Overwrite an earlier run in the same directory")
 

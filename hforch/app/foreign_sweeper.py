@@ -1,4 +1,4 @@
-"""Run sweeps of a sweeper plugin. Its jobs are not known in advance, so Hydra runs them itself."""
+"""Run sweeps with a sweeper plugin, through Hydra, because the jobs are not known in advance."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def run_by_sweeper(
     invocation: Invocation,
     report: bool,
 ) -> int:
-    """Run the jobs of the configured sweeper and return the exit code. The arguments are those of `run_jobs`.
+    """Run the jobs of the configured sweeper and return the exit code. For the arguments, see `run_jobs`.
 
     Raises:
         ConfigError: for a dry run, or if the directory contains answers of an earlier run.
@@ -34,7 +34,7 @@ def run_by_sweeper(
 
     if invocation.dry_run:
         problem = "the jobs of this sweeper are not known before they run"
-        raise ConfigError([Mistake("hydra.sweeper", problem, None, "omit --dry-run, or use Hydra's basic sweeper")])
+        raise ConfigError([Mistake("hydra.sweeper", problem, None, "remove --dry-run, or use Hydra's basic sweeper")])
     words = list(overrides)
     master = hydra.compose_config(config_name, words, RunMode.MULTIRUN, with_log_configuration=False)
     directory = Path(str(master.hydra.sweep.dir))
@@ -43,5 +43,5 @@ def run_by_sweeper(
             raise ConfigError(mistakes)
         clear(directory)
     code = worst_exit_code(returned_codes(hydra.multirun(config_name, Task(config_dirs, invocation), words)))
-    redact_file(directory / "multirun.yaml")  # written by the sweeper itself
+    redact_file(directory / "multirun.yaml")  # written by the sweeper
     return write_report(report, directory, "auto", code)

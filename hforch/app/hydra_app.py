@@ -1,7 +1,7 @@
-"""The Hydra app: the counterpart of `hydra.main` that reports all errors before it runs or writes anything.
+"""The Hydra app: a replacement for `hydra.main` that reports all errors before it runs or writes anything.
 
-Hydra's own entry point discards what jobs return, prints tracebacks for configuration errors and exits with 1. This
-module assembles the same parts; files, directories, numbering, flags and override grammar are unchanged.
+`hydra.main` discards the return values of jobs, and on configuration errors prints a traceback and exits with 1. This
+module uses the same parts of Hydra, so files, directories, job numbers, flags and override grammar are unchanged.
 """
 
 from __future__ import annotations
@@ -30,16 +30,16 @@ def run_app(
     fingerprint: str | None = None,
     skip_damaged: bool = False,
 ) -> int:
-    """Run the Hydra app with the arguments after `hforch`.
+    """Run the Hydra app with the arguments that follow `hforch`, and return the exit code.
 
     Args:
         recipe: the recipe to run, if any.
-        resume: the directory of an earlier run or sweep of the same arguments, to resume.
-        fingerprint: the expected fingerprint of the weights; other weights are refused.
+        resume: the directory of an earlier run or sweep with the same arguments, to resume.
+        fingerprint: the expected fingerprint of the weights; other weights are rejected.
         skip_damaged: when resuming, treat invalid lines of samples.jsonl as missing.
 
     Raises:
-        ConfigError: with all errors, before anything is run or written.
+        ConfigError: the configuration has errors; nothing was run or written.
     """
     from hforch.app.flags import read_flags
 
@@ -102,7 +102,7 @@ def _show(hydra: Any, args: argparse.Namespace, parser: argparse.ArgumentParser,
     elif args.cfg:
         try:
             hydra.show_cfg(name, args.overrides, args.cfg, args.package, args.resolve)
-        except SystemExit as stop:  # Hydra has printed that the package does not exist
+        except SystemExit as stop:  # Hydra has printed the error: the package does not exist
             raise SystemExit(EXIT_USAGE if stop.code else EXIT_OK) from None
     elif args.info:
         hydra.show_info(args.info, config_name=name, overrides=args.overrides)
@@ -128,7 +128,7 @@ def _run(args: argparse.Namespace, config_dirs: ConfigDirs, invocation: Invocati
     mode = MULTIRUN if planned.multirun else SINGLE_RUN
     overrides = [*args.overrides, f"hydra.mode={mode.hydra_mode}"]
     directory = resume
-    if directory is None and not planned.multirun:  # composing again would give another time
+    if directory is None and not planned.multirun:  # composing again would use a later time
         directory = Path(str(planned.jobs[0].whole().hydra.run.dir))
     if directory is not None:
         overrides.append(f"{mode.directory}={quoted(str(directory))}")
@@ -155,7 +155,7 @@ def _rerun(args: argparse.Namespace, task: Task) -> int:
 
 @contextmanager
 def open_hydra(config_dirs: ConfigDirs) -> Iterator[Any]:
-    """Yield a Hydra that searches these config dirs. It is the global Hydra within the block, as plugins expect."""
+    """Yield a Hydra object that searches these config dirs. In the block, it is the global one, as plugins expect."""
     from hydra.errors import HydraException
     from omegaconf.errors import OmegaConfBaseException
 

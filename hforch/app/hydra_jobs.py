@@ -1,4 +1,4 @@
-"""Run jobs as Hydra does: each with Hydra's directory, files, environment, logging and callbacks."""
+"""Run jobs as Hydra runs them, with the same directories, files, environment, logging and callbacks."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ class HydraJobs:
 
     @cached_property
     def directory(self) -> Path:
-        """The directory of the sweep; for a single run, the directory as given."""
+        """The directory of the sweep or run. That of a run may be relative."""
         from omegaconf import OmegaConf
 
         directory = Path(str(OmegaConf.select(self.master, self.mode.directory)))
@@ -64,14 +64,14 @@ class HydraJobs:
         return Path(self._config_of(composed, number).hydra.runtime.output_dir)
 
     def begin(self, composed: Composed, number: int) -> Callable[[JobRunner], int]:
-        """Return a function that runs work as a job, after Hydra has set up its directory, files and environment."""
+        """Return a function that runs its argument as a Hydra job, with its directory, files and environment set up."""
         return lambda work: self._as_job(self._config_of(composed, number), work)
 
     @contextmanager
     def environment(self) -> Iterator[None]:
-        """Set the environment variables of hydra.job.env_set, so that machine checks see the environment of the jobs.
+        """Set the variables of hydra.job.env_set while the block runs, so that the machine is checked as in the jobs.
 
-        Variables that depend on the job are skipped.
+        Variables whose value cannot be resolved without a job are skipped.
         """
         from omegaconf import OmegaConf
         from omegaconf.errors import OmegaConfBaseException
@@ -97,7 +97,7 @@ class HydraJobs:
 
     @contextmanager
     def callbacks(self) -> Iterator[None]:
-        """Call the callbacks for the start and end of a sweep; those of a single run belong to its job."""
+        """Call Hydra's callbacks at the start and end of a sweep. A single run has only those of its job."""
         if not self.mode.has_summary:
             yield
             return
@@ -110,7 +110,7 @@ class HydraJobs:
     # ---------------------------------------------------------------- launchers
     @cached_property
     def launcher(self) -> Launcher:
-        """The adapter of the launcher that runs the jobs; `basic` for a single run."""
+        """The adapter of the configured launcher; for a single run, of `basic`."""
         return launcher_of(self.launcher_settings.get("_target_")) if self.mode.has_summary else launcher_named("basic")
 
     @property
@@ -136,7 +136,7 @@ class HydraJobs:
                 self.master.hydra.runtime.output_dir = str(self.directory.absolute())
             return self.master
         cfg = composed.whole()
-        OmegaConf.copy_cache(from_config=self.master, to_config=cfg)  # all jobs get the time of the sweep
+        OmegaConf.copy_cache(from_config=self.master, to_config=cfg)  # ${now:} is the same in all jobs
         with read_write(cfg), open_dict(cfg):
             cfg.hydra.mode = self.master.hydra.mode
             cfg.hydra.job.num, cfg.hydra.job.id = number, str(number)
@@ -152,7 +152,7 @@ class HydraJobs:
         def task(_: DictConfig) -> int | None:
             try:
                 return work(logging)
-            except Exception as error:  # Hydra would print the traceback
+            except Exception as error:  # raised below, as Hydra would print a traceback
                 raised.append(error)
                 return None
 

@@ -14,7 +14,7 @@ from hforch.utils.redaction import allow_in_path, redacted_override, redacted_tr
 
 
 def redact_what_hydra_writes() -> None:
-    """Replace Hydra's functions for saving configs and setting up logging with ones that redact credentials."""
+    """Replace Hydra's functions that save configs and set up logging with functions that redact credentials."""
     replace_writers(save_config, redact_logging)
 
 

@@ -1,4 +1,4 @@
-"""The invocation of the command line, and the task that Hydra calls for each job."""
+"""The arguments of a command, and the task that Hydra calls for each job."""
 
 from __future__ import annotations
 
@@ -28,13 +28,13 @@ DISK_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 @dataclass(frozen=True)
 class Invocation:
-    """The arguments of a command that a record stores.
+    """The arguments of a command; records store some of them.
 
     Attributes:
         overrides: the overrides, as given on the command line.
         resume: resume the run in the directory.
-        fingerprint: the expected fingerprint of the weights; other weights are refused.
-        dry_run: only show what would run.
+        fingerprint: the expected fingerprint of the weights; other weights are rejected.
+        dry_run: list the jobs without running them.
         skip_damaged: when resuming, treat invalid lines of samples.jsonl as missing.
         force: overwrite the files of an earlier run in the directory.
     """
@@ -54,7 +54,7 @@ class Invocation:
 
         Args:
             overrides: the overrides of this job.
-            locate: finds where its values were set.
+            locate: a function that adds to errors where their values were set.
             more: other fields of `JobContext`.
         """
         from hforch.runs import JobContext
@@ -82,7 +82,7 @@ class Invocation:
 
 @dataclass(frozen=True)
 class Task:
-    """The function that Hydra calls for each job, in this process or in a launcher's."""
+    """The function that Hydra calls for each job, in this process or in a process of a launcher."""
 
     config_dirs: ConfigDirs
     invocation: Invocation
@@ -106,7 +106,7 @@ class Task:
             self._interrupted(Path(settings.runtime.output_dir), unresolved(settings.overrides.task))
             raise
         if code == EXIT_INTERRUPTED:
-            raise KeyboardInterrupt("shown")  # stops the rest of the sweep; the argument means that it was printed
+            raise KeyboardInterrupt("shown")  # stops the sweep; an argument means that the message was already printed
         return code
 
     def _interrupted(self, directory: Path, overrides: tuple[str, ...]) -> None:
@@ -147,7 +147,7 @@ class Task:
 
 
 def unresolved(overrides: Any) -> tuple[str, ...]:
-    """Return Hydra's list of overrides with interpolations unresolved."""
+    """Return the overrides without resolving their interpolations."""
     from omegaconf import OmegaConf
 
     texts: Any = OmegaConf.to_container(overrides, resolve=False)
@@ -155,7 +155,7 @@ def unresolved(overrides: Any) -> tuple[str, ...]:
 
 
 def job_logging(settings: Any) -> dict[str, Any] | None:
-    """Return Hydra's job logging as input of `dictConfig`, including hydra.verbose; None if there is no logging."""
+    """Return Hydra's job logging, including hydra.verbose, for `dictConfig`; None if it is disabled."""
     from omegaconf import OmegaConf
 
     config = OmegaConf.to_container(settings.job_logging, resolve=True) if settings.job_logging is not None else None
@@ -170,7 +170,7 @@ def job_logging(settings: Any) -> dict[str, Any] | None:
 
 
 def write_error(error: OSError, is_resumed: bool) -> HforchError:
-    """Return the error for an OSError of a run. Inputs have their own errors: the run's directory is at fault."""
+    """Return the error for an OSError of a run, whose cause is the run directory (inputs raise other errors)."""
     elsewhere = (
         "set hydra.run.dir=DIR for a run, hydra.sweep.dir=DIR for a sweep, or pass --output DIR to hforch verify"
     )

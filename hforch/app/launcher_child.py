@@ -1,7 +1,7 @@
-"""Run the jobs of a sweep in the processes of a launcher plugin; `launcher_parent.py` is the parent's side.
+"""Run the jobs of a sweep in the processes of a launcher plugin (`launcher_parent.py` is the parent's side).
 
-A process keeps the worker with the loaded model from one job to the next, and jobs are ordered by load key, so each
-process loads a model once. Records are the same as under the basic launcher, and note that other jobs ran in parallel.
+A process keeps the worker process with the loaded model between jobs. Jobs are ordered by load key, so each process
+loads a model once. Records are the same as with the basic launcher; they also record that other jobs ran in parallel.
 """
 
 from __future__ import annotations
@@ -31,19 +31,19 @@ from hforch.utils.redaction import remembered
 if TYPE_CHECKING:
     from omegaconf import DictConfig
 
-redact_what_hydra_writes()  # a launcher's process imports this module before Hydra writes anything
+redact_what_hydra_writes()  # processes of launchers import this module before Hydra writes anything
 
-# State of a launcher's process. The module is imported, not pickled, so its state outlives a job.
+# The state of a process of a launcher. The module is imported, not pickled, so its state survives between jobs.
 _kept: list[tuple[WorkerPool, ModelSlot]] = []
 
 
 @dataclass(frozen=True)
 class LauncherTask:
-    """The function that a launcher's process calls for each job. It reads the job from sweep.json.
+    """The function that a process of a launcher calls for each job. It reads the job from sweep.json.
 
     Attributes:
         parallel: whether other jobs run at the same time.
-        keeps_processes: whether the launcher reuses the process for other jobs, so that it keeps the loaded model.
+        keeps_processes: whether the launcher reuses processes, which then keep the loaded model.
         fingerprints: the expected fingerprints of the weights, by load key.
     """
 
@@ -88,7 +88,7 @@ class LauncherTask:
 
 
 def _job(cfg: DictConfig, entry: Mapping[str, Any]) -> tuple[Job, FromEnv]:
-    """Return the planned job from sweep.json; if values are redacted there, the job from the composed config."""
+    """Return the job from sweep.json, or from the composed config if sweep.json has redacted values."""
     if not (entry.get("from_env") or entry.get("redacted")):
         return Job.model_validate(entry["job"]), {}
     from hforch.config.compose import job_from_config

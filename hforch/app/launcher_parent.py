@@ -1,4 +1,4 @@
-"""Run the jobs of a sweep with a launcher plugin, and follow them (see `launcher_child.py` for its processes)."""
+"""Run the jobs of a sweep with a launcher plugin, in whose processes `launcher_child.py` runs, and follow them."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ LOOK_S = 0.5
 
 
 def with_share_of_threads(job: Job, launcher: Launcher, settings: Mapping[str, Any], jobs: int) -> Job:
-    """Return the job with its share of the CPU threads, unless it sets runtime.threads.
+    """Return the job with its share of the CPU threads; unchanged if it sets runtime.threads.
 
     Args:
         settings: the settings of the launcher.
-        jobs: the number of jobs the launcher gets.
+        jobs: the number of jobs that the launcher runs.
     """
     number = launcher.concurrent_jobs(settings, jobs) if launcher.divides_threads else None
     if number is None or job.runtime.threads is not None:
@@ -41,7 +41,7 @@ def with_share_of_threads(job: Job, launcher: Launcher, settings: Mapping[str, A
 def launch(
     launcher: Any, left: Sequence[PlannedJob], directory: Path, view: SweepView, adapter: Launcher
 ) -> dict[int, int]:
-    """Run jobs with a launcher, in this order.
+    """Run jobs with a launcher, in the order of `left`.
 
     Args:
         launcher: Hydra's launcher object.
@@ -59,7 +59,7 @@ def launch(
         for one in left
     ]
     adapter.configure(launcher)
-    with followed(left, view, meanwhile=adapter.shares_files):
+    with followed(left, view, while_running=adapter.shares_files):
         try:
             returned = launcher.launch(job_overrides=overrides, initial_job_idx=0)
         except (HforchError, OSError):
@@ -79,10 +79,11 @@ def _code(result: Any) -> int:
 
 
 @contextmanager
-def followed(jobs: Sequence[PlannedJob], view: SweepView, meanwhile: bool = True) -> Iterator[None]:
+def followed(jobs: Sequence[PlannedJob], view: SweepView, while_running: bool = True) -> Iterator[None]:
     """Report each job to the view once its record shows that it has ended.
 
-    With `meanwhile`, jobs are reported while others run, else at the end of the block.
+    Args:
+        while_running: report jobs while others still run, not only at the end of the block.
     """
     over = threading.Event()
     waiting = {one.number: one for one in jobs}
@@ -105,12 +106,12 @@ def followed(jobs: Sequence[PlannedJob], view: SweepView, meanwhile: bool = True
 
     started = datetime.now(UTC).isoformat(timespec="milliseconds")
     thread = threading.Thread(target=watch, name="hforch-follow", daemon=True)
-    if meanwhile:
+    if while_running:
         thread.start()
     try:
         yield
     finally:
         over.set()
-        if meanwhile:
+        if while_running:
             thread.join()
         look()

@@ -1,4 +1,4 @@
-"""Check that this machine can run the jobs, before anything is written and before weights are loaded."""
+"""Check that this machine can run the jobs, before anything is written and any weights are loaded."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ def check_machine(jobs: Sequence[PlannedJob], workers: WorkerPool, watcher: Watc
     """Check that this machine can run the jobs.
 
     Args:
-        watcher: the watcher to notify when libraries are imported for the check.
+        watcher: receives the import of libraries as a stage.
 
     Returns:
-        warnings about jobs that may not run.
+        warnings about jobs that may run out of memory.
 
     Raises:
-        ConfigError: with the errors of all jobs.
+        ConfigError: jobs cannot run; with the errors of all jobs.
     """
     several = len(jobs) > 1
     mistakes: list[Mistake] = []
@@ -75,7 +75,7 @@ def _checked(
 
 
 def _devices(jobs: Sequence[PlannedJob], workers: WorkerPool) -> dict[str, list[Accelerator]]:
-    """Return the accelerators the jobs use, by backend, with the memory that is free before any job runs."""
+    """Return the accelerators of the jobs by backend, with the memory that is free before any job runs."""
     found: dict[str, list[Accelerator]] = {}
     for backend in dict.fromkeys(one.job.backend.name for one in jobs):
         some = [one.job for one in jobs if one.job.backend.name == backend]
@@ -90,6 +90,6 @@ def _devices(jobs: Sequence[PlannedJob], workers: WorkerPool) -> dict[str, list[
 
 
 def _with(one: PlannedJob) -> str:
-    """Return the values of the sweep that identify a job's model, such as ` (with device=npu)`."""
+    """Return the overrides of a job that affect its loaded model, such as ` (with device=npu)`."""
     axes = [part for part in one.label.split() if affects(part.lstrip("+~").partition("=")[0], LOAD_KEY)]
     return f" (with {' '.join(axes)})" if axes else ""

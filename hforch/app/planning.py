@@ -1,4 +1,4 @@
-"""Plan jobs before they run: their directories, identities and inputs, and the errors that prevent a run."""
+"""Plan jobs before they run: determine directories, ids and inputs, and find errors."""
 
 from __future__ import annotations
 
@@ -43,10 +43,10 @@ class InputSummary:
 
 
 def summarize_inputs(jobs: Sequence[Job], closely: bool) -> list[InputSummary | ConfigError]:
-    """Read the inputs of jobs, each file once, and check that they have the variables that prompts and checks use.
+    """Read the inputs of jobs, each file once, and check that they have all variables of the prompts and checks.
 
     Args:
-        closely: estimate the memory of all jobs from their longest prompts, not only of those that may not fit.
+        closely: estimate the memory of all jobs from their longest prompts, not only of jobs that might not fit.
     """
     estimated = estimate_job if closely else estimate_before
 
@@ -85,7 +85,7 @@ def planned_job(
     label: str,
     begin: Callable[[JobRunner], int],
 ) -> PlannedJob:
-    """Return a job with its identity and its memory estimate."""
+    """Return a job with its ids and its memory estimate."""
     return PlannedJob(
         number=number,
         directory=directory,
@@ -103,7 +103,7 @@ def planned_job(
 
 
 def plan_jobs(plan: Plan, hydra_jobs: HydraJobs, invocation: Invocation, config_dirs: ConfigDirs) -> list[PlannedJob]:
-    """Return the jobs of a command line, each with its directory and identity, without writing anything.
+    """Return the jobs of a command line, with directories and ids, without writing anything.
 
     Raises:
         ConfigError: with all errors: invalid inputs, two jobs with the same directory, an earlier run in the directory,
@@ -155,7 +155,7 @@ def _labels(plan: Plan) -> list[str]:
 def refuse_baseline(composed: Composed) -> None:
     """Raise ConfigError if a single run sets scoring.baseline."""
     if composed.job.scoring.baseline is not None:
-        hint = "sweep over the values to compare, or set scoring=text"
+        hint = "run a sweep (-m), or use scoring=text"
         problem = "a single run has no baseline to compare with"
         raise ConfigError([Mistake("scoring.baseline", problem, composed.where("scoring.baseline"), hint)])
 
@@ -169,7 +169,11 @@ def earlier_runs(directory: Path, jobs: Sequence[PlannedJob], mode: RunMode) -> 
 
 
 def shared_directories(jobs: Sequence[PlannedJob], key: str) -> list[Mistake]:
-    """Return an error if two jobs would share a directory; `key` is the config key that sets it."""
+    """Return an error if two jobs would share a directory.
+
+    Args:
+        key: the config key that sets the directory.
+    """
     first: dict[Path, int] = {}
     hint = f"use the default {key}, or include ${{hydra.job.num}} in it"
     return [

@@ -1,4 +1,4 @@
-"""Check that resumed jobs, their samples and their weights have not changed."""
+"""Check that the jobs of a resumed run have not changed, and that their samples are readable."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from hforch.runs.resuming import ANEW, changes
 
 
 def begun_before(mode: RunMode, directory: Path) -> dict[int, Mapping[str, Any]]:
-    """Return the records of the jobs that were started in a directory, by job number.
+    """Return the recorded jobs of a directory by number: from sweep.json, or from the record of a single run.
 
     Raises:
         ConfigError: a record cannot be read.
@@ -59,7 +59,7 @@ def changed(
 
 
 def with_fingerprints(jobs: Sequence[PlannedJob]) -> Iterator[PlannedJob]:
-    """Yield the jobs, each with the weights' fingerprint from an earlier record with the same load key, if any."""
+    """Yield the jobs, with the fingerprint of the weights from an earlier record with the same load key, if any."""
     known: dict[str, str] = {}
     for one in jobs:
         if one.key not in known:

@@ -1,8 +1,7 @@
 """Plan, check, run, compare and report the jobs of a command line, for single runs and sweeps.
 
-Hydra's launchers run jobs in the order of their numbers. With the basic launcher, hforch runs them itself, jobs that
-share a model one after the other. With another launcher, each of its processes does so with its jobs; see
-`app/launcher_child.py`.
+Hydra's launchers run jobs in the order of their numbers. hforch replaces the basic launcher, and runs jobs that share a
+model consecutively. With another launcher, each of its processes runs its jobs; see `app/launcher_child.py`.
 """
 
 from __future__ import annotations
@@ -33,7 +32,7 @@ from hforch.utils.std_streams import going_on
 
 
 def run_jobs(plan: Plan, hydra_jobs: HydraJobs, config_dirs: ConfigDirs, invocation: Invocation, report: bool) -> int:
-    """Plan, check and run jobs, and write the comparison and the page.
+    """Plan, check and run jobs, and write the comparison and the report.
 
     Args:
         plan: the composed jobs.
@@ -44,11 +43,11 @@ def run_jobs(plan: Plan, hydra_jobs: HydraJobs, config_dirs: ConfigDirs, invocat
         the exit code.
 
     Raises:
-        ConfigError: with the errors of all jobs; nothing was run or written.
-        KeyboardInterrupt: the user interrupted it; an argument means that this was already printed.
+        ConfigError: jobs have errors (all are included); nothing was run or written.
+        KeyboardInterrupt: the user pressed Ctrl-C; an argument means that the message was already printed.
     """
     mode, display = hydra_jobs.mode, plan.jobs[0].job.runtime.display
-    going = f"the output is no longer read; the {mode.name} continues (press Ctrl-C to stop it)"
+    going = f"the reader of stdout has disconnected; the {mode.name} continues (Ctrl-C stops it)"
     with WorkerPool() as workers, going_on(going), hydra_jobs.environment():
         for backend in dict.fromkeys(one.job.backend.name for one in plan.jobs):
             if any(one.job.runtime.isolation == "process" for one in plan.jobs):
@@ -66,7 +65,7 @@ def run_jobs(plan: Plan, hydra_jobs: HydraJobs, config_dirs: ConfigDirs, invocat
                 view.note(note)
         else:
             watcher = open_watcher(display)
-            check_machine(jobs, workers, watcher)  # its warnings are repeated by the job
+            check_machine(jobs, workers, watcher)  # the job prints its warnings again
             view = SingleRunView(watcher)
         view = tracked_view(view, hydra_jobs.directory.absolute(), [one.job for one in jobs])
         codes = _run(jobs, hydra_jobs, workers, view, config_dirs, invocation)
@@ -87,11 +86,11 @@ def _run(
     config_dirs: ConfigDirs,
     invocation: Invocation,
 ) -> Mapping[int, int]:
-    """Run jobs while holding the lock of the directory; return their exit codes by number."""
+    """Run jobs with the directory locked; return their exit codes by number."""
     directory, mode = hydra_jobs.directory, hydra_jobs.mode
     with locked(directory):
         if not invocation.resume:
-            # Checked again: another run may have written here before the lock was acquired.
+            # Check again: another process may have written here before the lock was acquired.
             if not invocation.force and (mistakes := earlier_runs(directory, jobs, mode)):
                 raise ConfigError(mistakes)
             folders = [one.directory for one in jobs if one.directory != directory.absolute()]
@@ -118,7 +117,7 @@ def _elsewhere(
     task = LauncherTask(directory, config_dirs, invocation, beside, adapter.keeps_processes, fingerprints)
     launcher = hydra_jobs.make_launcher(task)
     wanted = {one.baseline for one in left}
-    first = [one for one in left if one.number in wanted]  # baselines run before the jobs scored against them
+    first = [one for one in left if one.number in wanted]  # run baselines before the jobs that are scored against them
     others = [one for one in left if one.number not in wanted]
     codes: dict[int, int] = {}
     for some in filter(None, (first, others)):

@@ -1,4 +1,4 @@
-"""Choose the baseline job that each job of a sweep is scored against."""
+"""Choose the baseline that each job of a sweep is scored against."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ ALONE = "no baseline: no two jobs differ only in how the model is loaded"
 
 
 def with_baselines(jobs: Sequence[PlannedJob]) -> list[PlannedJob]:
-    """Return the jobs, setting the baseline of each job with scoring.baseline; `hforch compare` chooses the same one.
+    """Return the jobs with the baseline of each scored job set; `hforch compare` chooses the same baselines.
 
     Raises:
-        ConfigError: a baseline does not exist.
+        ConfigError: no job matches scoring.baseline.of, or no job has a baseline.
     """
     scored = [one for one in jobs if one.job.scoring.baseline is not None]
     partners: dict[str, Entry | None] = {}

@@ -1,4 +1,4 @@
-"""Shell completion: Hydra's own for overrides, and command names for the first word."""
+"""Shell completion: Hydra's completion of overrides, and command names for the first word."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from hforch.config.config_dirs import ConfigDirs
 
 
 def complete(hydra: Any, config_name: str, subcommand: Sequence[str]) -> None:
-    """Handle `-sc install=SHELL`, `-sc uninstall=SHELL` and the shell's `-sc query=SHELL`."""
+    """Handle `-sc install=SHELL` and `uninstall=SHELL`, and `query=SHELL`, which the shell calls."""
     line = os.environ.get("COMP_LINE")
     if line is not None and any(word.startswith("query=") for word in subcommand):
         program, _, rest = line.lstrip().partition(" ")
@@ -27,7 +27,7 @@ def complete(hydra: Any, config_name: str, subcommand: Sequence[str]) -> None:
 
 
 def with_literal_words(config_dirs: ConfigDirs) -> ConfigDirs:
-    """Return the config dirs with the --config-dir of the line that is being completed."""
+    """Return the config dirs with the --config-dir of the command line that is being completed."""
     words = os.environ.get("COMP_LINE", "").split()
     for flag, folder in pairwise(words):
         if flag in ("--config-dir", "-cd") and Path(folder).is_dir():
@@ -36,9 +36,9 @@ def with_literal_words(config_dirs: ConfigDirs) -> ConfigDirs:
 
 
 def _known() -> list[str]:
-    from hforch.commands import verbs
+    from hforch.commands import command_names
 
-    return verbs()
+    return command_names()
 
 
 def _verbs(rest: str) -> None:

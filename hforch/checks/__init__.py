@@ -1,1 +1,1 @@
-"""Checks of answers: their kinds, and how they are judged."""
+"""Checks of answers: the kinds of checks, and judging answers by them."""

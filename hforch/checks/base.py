@@ -10,7 +10,7 @@ from hforch.errors import LONGEST_VALUE, Mistake, shown
 from hforch.utils.strict_model import NonEmpty, StrictModel
 
 Sample = Mapping[str, Any]
-LONGEST_NAME, LONGEST_SEEN = 60, 120  # characters of a value in a check's name, and in the reason of a failure
+LONGEST_NAME, LONGEST_SEEN = 60, 120  # maximum number of characters of a value in a check's name, and in a reason
 
 
 class Column(StrictModel):
@@ -27,15 +27,15 @@ class Verdict(NamedTuple):
 
 
 class Undecided(Exception):
-    """It is unknown whether the condition holds: the check fails, negated or not. The message is the reason."""
+    """Raised when a check cannot be evaluated; the check then fails, even if negated. The message is the reason."""
 
 
 class Check(StrictModel):
-    """A check of one kind. A kind is a module of `hforch/checks/kinds/` that defines a subclass named CHECK.
+    """A check. Each kind is a module of `hforch/checks/kinds/` that assigns its Check subclass to CHECK.
 
     Attributes:
         kind: the name of the module, as a Literal.
-        value: the value that answers are compared with, or the column of the inputs that holds it.
+        value: the value that answers are compared with, or the column of the inputs that contains it.
         negate: whether to invert the result.
         passed_when: when an answer passes, for docs/checks.md.
         example: an example in YAML, for docs/checks.md.
@@ -54,12 +54,12 @@ class Check(StrictModel):
     strips_value: ClassVar[bool] = False
     is_quoted: ClassVar[bool] = True
 
-    def judge(self, text: str, wanted: Any, sample: Sample) -> Verdict:
+    def judge(self, text: str, expected: Any, sample: Sample) -> Verdict:
         """Compare an answer with a value.
 
         Args:
             text: the answer.
-            `wanted`: the value, as `prepare` returned it.
+            expected: the value, as returned by `prepare`.
             sample: the answer's record, with text, input, output_tokens, finish_reason and more.
 
         Raises:
@@ -76,18 +76,18 @@ class Check(StrictModel):
                 `file_of` names.
 
         Raises:
-            ValueError: the check cannot use the value; the message completes a sentence that starts with the value.
+            ValueError: the value is invalid; the message is appended to the value, as in "5 must be a string".
         """
         return as_text(value)
 
     @classmethod
     def file_of(cls, value: Any) -> str | None:
-        """Return the path if a literal names a file whose text is the value; None if the literal is the value."""
+        """Return the path if a literal is the path of a file with the value; None if the literal is the value."""
         return None
 
     @classmethod
     def mistakes(cls, keys: Mapping[str, Any], path: str, strip: bool) -> Iterator[Mistake]:
-        """Yield errors in combinations of keys that are valid on their own.
+        """Yield errors in combinations of keys that are valid individually.
 
         Args:
             keys: all keys of the check.
@@ -97,7 +97,7 @@ class Check(StrictModel):
         yield from ()
 
     def describe_value(self) -> str:
-        """Return the value as shown in the check's name."""
+        """Return the value as it appears in the check's name."""
         value = self.value
         if isinstance(value, Column):
             return f"{{{value.column}}}"
@@ -124,7 +124,7 @@ def as_text(value: Any) -> str:
 
 
 def as_some_text(value: Any) -> str:
-    """Do the same, but reject the empty string, which every answer contains.
+    """Return `as_text(value)`, but reject the empty string, which every answer contains.
 
     Raises:
         ValueError: the value is empty or has another type.
@@ -136,7 +136,7 @@ def as_some_text(value: Any) -> str:
 
 
 def brief(value: Any) -> str:
-    """Return a value as shown in messages."""
+    """Return a value as it appears in messages."""
     if value is None:
         return "null"
     if isinstance(value, Mapping | list | tuple):
@@ -145,5 +145,5 @@ def brief(value: Any) -> str:
 
 
 def quoted(text: str, longest: int = LONGEST_SEEN) -> str:
-    """Return a string in quotes, shortened."""
+    """Return a string in quotes, shortened to `longest` characters."""
     return f"'{shown(text, longest)}'"

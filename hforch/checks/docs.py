@@ -10,7 +10,7 @@ from hforch.utils.markdown import table, with_tables
 
 
 def rewritten(text: str) -> str:
-    """Return the page with the table between its markers replaced."""
+    """Return the text with the table between its markers replaced."""
     rows = ([f"`{name}`", kind.passed_when, f"`{kind.example}`"] for name, kind in KINDS.items())
     return with_tables(text, "checks", {"kinds": table(("kind", "passed when", "example"), rows)})
 

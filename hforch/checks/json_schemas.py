@@ -1,4 +1,4 @@
-"""User-supplied JSON Schemas: read them from files, and validate answers."""
+"""Read JSON Schemas of users and validate answers against them."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from hforch.checks.patterns import Pattern, patterns_in, unbounded, with_pattern
 from hforch.errors import shown
 from hforch.utils.paths import expanded, read_text
 
-MOST_BYTES = 2**20  # limit of the size of a schema file
+MOST_BYTES = 2**20  # maximum size of a schema file
 
 
 def schema_of(value: Mapping[str, Any] | str) -> dict[str, Any]:
@@ -53,10 +53,10 @@ def parse(text: str) -> Any:
 
 
 def validator(schema: Any) -> Any:
-    """Return a validator for a JSON Schema that never accesses the network; draft 2020-12 if `$schema` names no other.
+    """Return a validator for a JSON Schema, of draft 2020-12 unless `$schema` names another. It never uses the network.
 
     Raises:
-        ValueError: the schema is invalid, or cannot be applied in limited time; the message states the reason.
+        ValueError: the schema is invalid, or validation might take forever; the message states the reason.
     """
     from jsonschema.exceptions import SchemaError
     from jsonschema.validators import Draft202012Validator, validator_for
@@ -106,7 +106,7 @@ def conforms(text: str, validator: Any) -> Verdict:
         problem = f"the schema cannot be applied: {unusable or 'infinite recursion'}"
         return Verdict(False, shown(problem, LONGEST_SEEN))
     if misfit is None:
-        return Verdict(True, "it matches the schema")
+        return Verdict(True, "the answer matches the schema")
     at = misfit.json_path.removeprefix("$").removeprefix(".")
     return Verdict(False, shown(f"{f'{at}: ' if at else ''}{misfit.message}", LONGEST_SEEN))
 

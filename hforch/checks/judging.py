@@ -1,4 +1,4 @@
-"""Judge answers by checks, and count the results."""
+"""Judge answers by checks and count the results."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from hforch.checks.base import LONGEST_SEEN, Check, Column, Sample, Undecided
 from hforch.checks.json_schemas import conforms, read_schema, schema_of, validator
 from hforch.errors import shown
 
-FITS = "fits generation.json_schema"
+FITS = "matches generation.json_schema"
 
 
 class Checks(Protocol):
@@ -25,7 +25,7 @@ class Checks(Protocol):
 def judge(
     checks: Checks, echo: bool = False, schema: Mapping[str, Any] | str | None = None
 ) -> Callable[[Sample], list[dict[str, Any]]]:
-    """Return a function from a sample's record to its list of check results: name, passed, and the reason of a failure.
+    """Return a function that judges a sample and returns its check results: name, passed, and why it failed.
 
     A failed sample fails all of its checks, including negated ones.
 
@@ -57,7 +57,7 @@ def columns(checks: Checks) -> set[str]:
 
 
 def names(checks: Checks) -> list[str]:
-    """Return a unique display name for each check: `contains 'Paris'`, `not equals {expected}` for a column."""
+    """Return a unique name for each check, such as `contains 'Paris'`, or `not equals {expected}` for a column."""
     found: list[str] = []
     for check in checks.items:
         name = " ".join(["not"] * check.negate + [check.kind, check.describe_value()])
@@ -88,7 +88,7 @@ def _result(check: Check, wanted: Any, sample: Sample, text: str, strip: bool) -
 
 
 def _fits(validator: Any, sample: Sample, text: str) -> dict[str, Any]:
-    """Check an answer against the schema that constrained it; explain a mismatch by truncation if there was one."""
+    """Check an answer against the schema that constrained it. If it was truncated, give that as the reason."""
     try:
         passed, seen = conforms(text, validator)
     except Undecided as reason:

@@ -1,4 +1,4 @@
-"""Untrusted regular expressions: searches have a time limit, because some patterns would take forever."""
+"""Untrusted regular expressions, whose searches have a time limit, because some patterns would take forever."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ if TYPE_CHECKING:
 LONGEST_S = 1.0
 """Time limit of a search, in seconds. Only patterns with catastrophic backtracking, such as `(a+)+$`, exceed it."""
 MOST_TRIES = 3
-"""Number of timeouts after which a pattern is no longer searched for."""
+"""Maximum number of timeouts of a pattern; it is not searched for again."""
 
 
 class TooSlow(Undecided):
-    """A search timed out, so it is unknown whether the pattern matches."""
+    """Raised when a search timed out, so it is unknown whether the pattern matches."""
 
 
 class Pattern:
@@ -47,7 +47,7 @@ class Pattern:
         """Return the first match in a string, or None.
 
         Raises:
-            TooSlow: the search exceeded LONGEST_S, or earlier ones did MOST_TRIES times.
+            TooSlow: the search took longer than LONGEST_S, or MOST_TRIES earlier searches did.
         """
         if self._given_up < MOST_TRIES:
             try:
@@ -55,8 +55,8 @@ class Pattern:
             except TimeoutError:
                 self._given_up += 1
         raise TooSlow(
-            f"the search for '{self.text}' was stopped after {LONGEST_S:g} s: the pattern can match a part of the text "
-            "in too many ways"
+            f"the search for '{self.text}' timed out after {LONGEST_S:g} s: the pattern has too many ways to match "
+            "the same text"
         )
 
 
@@ -113,7 +113,7 @@ def patterns_in(schema: Any) -> Iterator[str]:
 
 
 def unbounded(schema: Any) -> bool:
-    """Return whether a schema has both `unevaluatedProperties` and `patternProperties`, which have no time limit."""
+    """Return whether a schema has both `unevaluatedProperties` and `patternProperties`: searches would be unlimited."""
     words = {str(key) for node in _mappings(schema) for key in node}
     return {"unevaluatedProperties", "patternProperties"} <= words
 

@@ -11,7 +11,7 @@ from hforch.utils.entries import load_entry, names_of
 from hforch.utils.strict_model import union_of
 
 KINDS: Mapping[str, type[Check]] = {name: load_entry(kinds, name, "CHECK") for name in names_of(kinds)}
-"""The class of each kind, by name."""
+"""The Check subclass of each kind, by name."""
 
 if TYPE_CHECKING:
     AnyCheck = Check

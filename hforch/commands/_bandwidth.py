@@ -1,4 +1,4 @@
-"""hforch doctor --bandwidth: measure the memory read bandwidth, and store it for the metric mbu."""
+"""hforch doctor --bandwidth: measure the memory read bandwidth and store it for the metric mbu."""
 
 from __future__ import annotations
 

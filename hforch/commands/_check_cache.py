@@ -15,7 +15,7 @@ def check_cache(as_json: bool) -> int:
     Returns:
         the exit code: 1 if an entry is damaged.
     """
-    found = [entry for entry in entries() if not entry.path.name.startswith(".")]  # skip entries under construction
+    found = [entry for entry in entries() if not entry.path.name.startswith(".")]  # skip entries that are being created
     wrong = [(entry, reason) for entry in found if (reason := check(entry))]
     if as_json:
         told = [describe_entry(entry) | {"reason": reason} for entry, reason in wrong]
@@ -25,9 +25,8 @@ def check_cache(as_json: bool) -> int:
         print(f"{entry.kind}/{entry.name} is damaged: {shown(reason)}")
     entries_ = f"{len(found)} {'entry' if len(found) == 1 else 'entries'}"
     if wrong:
-        print(
-            f"{len(wrong)} of {entries_} damaged; recreated when needed (to delete: hforch doctor --clean incomplete)"
-        )
+        are = "is damaged; it is" if len(wrong) == 1 else "are damaged; they are"
+        print(f"{len(wrong)} of {entries_} {are} recreated when needed (to delete: hforch doctor --clean incomplete)")
     else:
         print(f"{entries_} checked, none damaged")
     return EXIT_FAILED if wrong else EXIT_OK

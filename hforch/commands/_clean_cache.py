@@ -17,12 +17,11 @@ from hforch.models.cache import KINDS, Entry, entries, remove, remove_rest
 WORDS = (*KINDS, "incomplete", "all")
 
 
-def clean(wanted: Sequence[str], older_than: float | None, dry_run: bool, as_json: bool) -> int:
+def clean(words: Sequence[str], older_than: float | None, dry_run: bool, as_json: bool) -> int:
     """Remove the selected entries and print each.
 
-    `wanted` contains names, prefixes of names, patterns, kinds, `incomplete` or `all`.
-
     Args:
+        words: names, prefixes of names, patterns, kinds, `incomplete` or `all`.
         older_than: remove only entries that are at least this many days old.
         dry_run: print what would be removed, and remove nothing.
         as_json: print JSON.
@@ -34,7 +33,7 @@ def clean(wanted: Sequence[str], older_than: float | None, dry_run: bool, as_jso
         ConfigError: an argument matches no entry; nothing is removed.
     """
     there = entries()
-    chosen = choose(wanted, there)
+    chosen = choose(words, there)
     if older_than is not None:
         limit = datetime.now(UTC) - timedelta(days=older_than)
         chosen = [entry for entry in chosen if entry.created <= limit]
@@ -46,20 +45,20 @@ def clean(wanted: Sequence[str], older_than: float | None, dry_run: bool, as_jso
             removed.append(entry)
         else:
             failed.append((entry, reason))
-    if "all" in wanted and older_than is None and not dry_run:
+    if "all" in words and older_than is None and not dry_run:
         remove_rest()
     _print_removed(removed, failed, dry_run, as_json)
     return EXIT_FAILED if failed else EXIT_OK
 
 
-def choose(wanted: Sequence[str], there: Sequence[Entry]) -> list[Entry]:
-    """Return the entries that the arguments select, each once, in the order of the cache."""
-    if not wanted:
+def choose(words: Sequence[str], there: Sequence[Entry]) -> list[Entry]:
+    """Return the selected entries, each once, in the order of the cache."""
+    if not words:
         names = ", ".join(entry.name for entry in there) or "none, the cache is empty"
         raise ConfigError(
             [Mistake("", "--clean requires an argument", hint=f"{', '.join(WORDS)}, or an entry: {names}")]
         )
-    found = {word: _named(word, there) for word in wanted}
+    found = {word: _named(word, there) for word in words}
     mistakes = [_nothing(word, there) for word, named in found.items() if not named and word not in WORDS]
     if mistakes:
         raise ConfigError(mistakes)
@@ -92,12 +91,12 @@ def _nothing(word: str, there: Sequence[Entry]) -> Mistake:
 
     hint = did_you_mean(word, [*WORDS, *(entry.name for entry in there)])
     return Mistake(
-        "", f"--clean {word}: no matching entry in the cache", hint=hint or "hforch doctor --cache lists all entries"
+        "", f"--clean {word}: no matching entry in the cache", hint=hint or "hforch doctor --cache lists the entries"
     )
 
 
 def _remove(entry: Entry) -> str | None:
-    """Remove an entry. Return the reason if that fails, else None."""
+    """Remove an entry. Return the reason if this fails, else None."""
     try:
         return None if remove(entry) else "another process is creating it"
     except OSError as error:

@@ -1,4 +1,4 @@
-"""Flags of `compare` and `report` for the baseline and for choosing a job."""
+"""Flags of `compare` and `report`: the baseline, requirements, and the metric to optimize."""
 
 from __future__ import annotations
 
@@ -21,14 +21,22 @@ Read = TypeVar("Read")
 def add_flags(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("directories", metavar="DIR", nargs="+", type=Path, help="a run or sweep directory")
     parser.add_argument(
-        "--baseline", metavar="AXIS=VALUE,...", help="the job to compare outputs with (default: the most precise)"
+        "--baseline",
+        metavar="SETTING=VALUE,...",
+        help="compare outputs with the job that has these settings (default: the most precise job)",
     )
     parser.add_argument(
-        "--require", metavar="LIMIT", action="append", default=[], help="a limit, such as 'checks>=0.9' (repeatable)"
+        "--require",
+        metavar="REQUIREMENT",
+        action="append",
+        default=[],
+        help="a requirement, such as 'checks>=0.9' or 'checks>=90%%' (repeatable)",
     )
     add_skip_damaged(parser, " and unreadable records")
     parser.add_argument(
-        "--optimize", metavar="METRIC", help="choose the job with the best METRIC among those that meet all limits"
+        "--optimize",
+        metavar="METRIC",
+        help="recommend the job with the best METRIC among those that meet the requirements",
     )
 
 
@@ -43,7 +51,7 @@ def add_skip_damaged(parser: argparse.ArgumentParser, others: str = "") -> None:
 
 
 def read_flags(args: argparse.Namespace, mistakes: list[Mistake]) -> tuple[Mapping[str, str] | None, Sequence[Bound]]:
-    """Return the baseline and the limits, and append errors in them to `mistakes`.
+    """Return the baseline and the requirements; append their errors to `mistakes`.
 
     `args.optimize` is set to the current name of the metric. Deprecated names are reported on stderr.
     """
@@ -59,7 +67,7 @@ def read_flags(args: argparse.Namespace, mistakes: list[Mistake]) -> tuple[Mappi
 
 
 def metrics_help() -> str:
-    """Return the names of all metrics, grouped by direction, for the end of a help text."""
+    """Return the names of all metrics by direction, for a help text."""
     from hforch.metrics.registry import COMPARED
 
     by_direction = {
@@ -71,7 +79,7 @@ def metrics_help() -> str:
 
 
 def collect(mistakes: list[Mistake], work: Callable[[], Read]) -> Read | None:
-    """Return the result of `work`, or None if it raises ConfigError, whose errors are appended to `mistakes`."""
+    """Return the result of `work`. If it raises ConfigError, append the errors to `mistakes` and return None."""
     try:
         return work()
     except ConfigError as error:

@@ -27,7 +27,7 @@ from hforch.runs.processes.fork_server import ForkServer
 from hforch.runs.processes.preload import libraries_of
 
 EXTRA = re.compile(r"extra == ['\"]([\w-]+)")
-NO_ABILITIES = {"all", "dev"}  # extras that add none
+NO_ABILITIES = {"all", "dev"}  # extras that add no features
 
 
 def inspect_machine() -> dict[str, Any]:
@@ -49,9 +49,9 @@ def machine() -> dict[str, Any]:
 
 
 def packages() -> Iterator[dict[str, Any]]:
-    """Yield each requirement of hforch, with and without extras, with the installed and the tested version.
+    """Yield each requirement of hforch, including those of extras, with its installed and tested versions.
 
-    Each package is listed once; if several extras require it, `extra` is the smallest of them.
+    Each package is listed once. If several extras require it, `extra` is the extra with the fewest packages.
     """
     from packaging.requirements import Requirement
     from packaging.version import Version
@@ -122,9 +122,9 @@ def declared() -> list[str]:
 
 
 def workers() -> dict[str, list[str] | None]:
-    """Return what importing the libraries of each installed backend initializes, which rules out forked workers.
+    """Return, by installed backend, what importing its libraries initializes. If anything, its workers are not forked.
 
-    None stands for a backend whose import crashes the process. Without an accelerator, nothing is imported.
+    None stands for an import that crashes the process. On machines without an accelerator, nothing is imported.
     """
     if not fork_safety.are_present():
         return {}
@@ -137,7 +137,7 @@ def workers() -> dict[str, list[str] | None]:
 
 
 def is_installed(libraries: Sequence[str]) -> bool:
-    """Return whether there are libraries, and all of them are installed."""
+    """Return whether all libraries are installed; False for an empty sequence."""
     return bool(libraries) and all(find_spec(library.partition(".")[0]) for library in libraries)
 
 
@@ -204,7 +204,7 @@ def _openvino_devices() -> list[dict[str, Any]]:
 
 
 def _memory_of(core: Any, device: str) -> float | None:
-    """Return a GPU's memory in GB; None for devices that do not report it."""
+    """Return the memory of an OpenVINO GPU in GB; None for devices that do not report it."""
     try:
         return float(core.get_property(device, "GPU_DEVICE_TOTAL_MEM_SIZE")) / GB
     except (RuntimeError, TypeError, ValueError):

@@ -1,4 +1,4 @@
-"""NVIDIA GPUs in `hforch doctor`: NVML data, and reasons why torch may not find them."""
+"""NVIDIA GPUs in `hforch doctor`: data from NVML, and reasons why torch cannot use them."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ WHERE = "see https://pytorch.org/get-started/locally for CUDA builds"
 
 
 def nvidia() -> dict[str, Any]:
-    """Describe all GPUs, including those that CUDA_VISIBLE_DEVICES hides; `error` is why NVML cannot be used."""
+    """Return data on all GPUs, including those that CUDA_VISIBLE_DEVICES hides; `error` is why NVML cannot be used."""
     found: dict[str, Any] = {"error": None, "driver_found": has_driver(), "cards": [], "hidden": False}
     try:
         found["cards"] = [_card(handle) for handle in handles()]
@@ -78,7 +78,7 @@ def _facts(card: Mapping[str, Any]) -> Iterator[str]:
 
 
 def remarks(found: Mapping[str, Any], torch: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    """Yield why torch cannot use the machine's GPUs, and how to fix it.
+    """Yield the reason why torch cannot use the GPUs, with the fix.
 
     Args:
         torch: torch's `devices`, `error` and `build` (None if it could not be imported).

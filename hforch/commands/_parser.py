@@ -1,4 +1,4 @@
-"""The argument parser of the commands, which reports errors as ConfigError."""
+"""The argument parser of the commands."""
 
 from __future__ import annotations
 
@@ -9,17 +9,20 @@ from typing import NoReturn
 from hforch.errors import ConfigError, Mistake
 
 
-class VerbParser(argparse.ArgumentParser):
+class CommandParser(argparse.ArgumentParser):
     """An argument parser that raises ConfigError.
 
-    Its arguments are the name of the command, a description of one sentence, and examples to show below the options.
+    Args:
+        command: the name of the command.
+        description: one sentence.
+        epilog: the text below the options: examples and details.
     """
 
-    def __init__(self, verb: str, description: str, example: str) -> None:
+    def __init__(self, command: str, description: str, epilog: str) -> None:
         super().__init__(
-            f"hforch {verb}",
+            f"hforch {command}",
             description=description,
-            epilog=example,
+            epilog=epilog,
             formatter_class=argparse.RawDescriptionHelpFormatter,
             allow_abbrev=False,
         )

@@ -1,4 +1,4 @@
-"""Known differences of untested package versions."""
+"""Known differences between untested and tested package versions."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ DIFFERENCES: dict[str, tuple[tuple[str, str], ...]] = {
         ("==2.11.*", "importing torchao initializes CUDA (measured with cu130), so forked workers cannot use it"),
     ),
 }
-"""Version specifiers and their differences, by package; the comment above each names its source."""
+"""Version specifiers and differences, by package. The comment above each states the source."""
 
 
 def differences(package: str, version: str) -> Iterator[str]:

@@ -1,4 +1,4 @@
-"""hforch compare DIR...: compare speed, memory, outputs and checks of runs, and choose one."""
+"""hforch compare DIR...: compare speed, memory, outputs and checks of runs, and recommend one."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from hforch.commands._comparison_flags import add_flags, collect, metrics_help, read_flags, write
-from hforch.commands._parser import VerbParser
+from hforch.commands._parser import CommandParser
 from hforch.errors import EXIT_OK, EXIT_UNMET, ConfigError, Mistake
 
 if TYPE_CHECKING:
@@ -18,27 +18,30 @@ if TYPE_CHECKING:
     from hforch.comparison.table import Comparison
 
 FORMATS = ("table", "markdown", "csv", "json")
-EXAMPLE = """\
+EXAMPLE = """examples:
   hforch compare outputs/2026-11-23/10-15-00-123456
   hforch compare DIR --baseline backend=pytorch,precision=fp32 --worst 5
   hforch compare DIR --require 'peak_rss_mb<=900' --require 'checks>=0.9' --optimize tokens_per_s
   hforch compare DIR OTHER_DIR --format csv --output comparison.csv
   hforch compare DIR --min-pass 0.9 --junit checks.xml
 
-Exit code 3: no job meets all limits, or a job is below --min-pass.
+Exit code 3: no job meets all requirements, or a job passes fewer checks than --min-pass.
 """
 
 
 def main(argv: list[str]) -> int:
-    parser = VerbParser(
+    parser = CommandParser(
         "compare", "Compare runs and sweeps, using only their records.", f"{EXAMPLE}\n{metrics_help()}\n"
     )
     add_flags(parser)
     parser.add_argument(
-        "--worst", metavar="K", type=int, default=3, help="show the K samples that differ most (default: 3)"
+        "--worst", metavar="K", type=int, default=3, help="show the K most different samples of each job (default: 3)"
     )
     parser.add_argument(
-        "--min-pass", metavar="FRACTION", type=float, help="the fraction of checks every job must pass, 0 to 1"
+        "--min-pass",
+        metavar="FRACTION",
+        type=float,
+        help="the minimum fraction of checks that each job must pass, 0 to 1",
     )
     parser.add_argument("--junit", metavar="FILE", type=Path, help="write the checks as JUnit XML")
     parser.add_argument("--format", choices=FORMATS, default="table", help="the output format (default: table)")
@@ -68,7 +71,7 @@ def main(argv: list[str]) -> int:
 
 
 def _read(directories: Sequence[Path], skip_damaged: bool) -> list[Entry]:
-    """Return the jobs. With `skip_damaged`, print and skip those that cannot be read."""
+    """Return the jobs. With `skip_damaged`, skip those that cannot be read and print the errors."""
     from hforch.comparison.entries import readable_jobs
 
     entries, unread = readable_jobs(directories)
@@ -99,14 +102,14 @@ def _put(comparison: Comparison, decision: Decision | None, form: str, output: P
         write(output, text)
     else:
         print(text, end="")
-    if decision is not None:  # the reason for the exit code goes to the terminal too
+    if decision is not None:  # the terminal shows it too, as it explains the exit code
         from hforch.report.comparison import decision_lines
 
         print(*decision_lines(decision), sep="\n", file=sys.stderr)
 
 
 def _missed(comparison: Comparison, min_pass: float | None) -> bool:
-    """Return whether a job passes too few of its checks, and print each such job."""
+    """Return whether a job passes fewer checks than required; print each such job."""
     if min_pass is None:
         return False
     missed = False

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from hforch.commands._cache_entries import cache_rows
-from hforch.commands._parser import VerbParser
+from hforch.commands._parser import CommandParser
 from hforch.errors import EXIT_OK, ConfigError, Mistake
 
 DESCRIPTION = "Show CPU features, memory, package versions, devices and cached models of this machine."
@@ -18,18 +18,18 @@ EXAMPLE = """examples:
   hforch doctor --check-cache                verify all cache entries (exit code 1 if one is damaged)
   hforch doctor --bandwidth                  measure the memory read bandwidth, for the metric mbu
   hforch doctor --clean exports              remove all exported models
-  hforch doctor --clean int8-60881698        remove one entry, by the start of its name
-  hforch doctor --clean all --older-than 30  remove everything that is more than 30 days old
+  hforch doctor --clean int8-60881698        remove the entry whose name starts with this
+  hforch doctor --clean all --older-than 30  remove all entries that are more than 30 days old
 """
 WHAT = """remove cache entries: a name, the start of a name, a pattern such as 'int8-*', a kind (wheels, checkpoints,
-exports), incomplete, or all"""
-SHOWN = 6  # cache entries, so that the output fits on one screen
-# Packages listed with their versions if they match the tested ones; the others are counted.
+exports, tokenizers), incomplete, or all"""
+SHOWN = 6  # maximum number of cache entries shown, so that the output fits on one screen
+# Required packages that are listed if they have the tested version; the others are only counted.
 KNOWN = ("torch", "transformers", "langchain-core", "langchain-huggingface", "hydra-core", "accelerate")
 
 
 def main(argv: list[str]) -> int:
-    parser = VerbParser("doctor", DESCRIPTION, EXAMPLE)
+    parser = CommandParser("doctor", DESCRIPTION, EXAMPLE)
     parser.add_argument("--json", action="store_true", help="print one JSON object")
     parser.add_argument("--cache", action="store_true", help="list all cache entries")
     parser.add_argument("--check-cache", action="store_true", help="verify all cache entries and list the damaged ones")
@@ -77,7 +77,7 @@ def main(argv: list[str]) -> int:
 
 
 def sections(found: Mapping[str, Any]) -> dict[str, list[tuple[str, str]]]:
-    """Return the collected data as rows of two columns, by section."""
+    """Return the collected data as rows of two columns for each section."""
     from hforch.commands._nvidia import remarks, rows
 
     machine = found["machine"]
@@ -107,7 +107,7 @@ def _threads(machine: Mapping[str, Any]) -> str:
 
 
 def _features(machine: Mapping[str, Any]) -> str:
-    """Return the relevant CPU instructions, such as `AVX2, AVX-512 (VNNI, BF16), no AMX; bfloat16 in hardware`."""
+    """Return the relevant CPU features, such as `AVX2, AVX-512 (VNNI, BF16), no AMX; bfloat16 in hardware`."""
     found = machine["features"]
     if found is None:
         return "unknown"
@@ -127,7 +127,7 @@ def _memory(machine: Mapping[str, Any]) -> str:
 
 
 def _packages(found: Sequence[Mapping[str, Any]], has_nvidia: bool = True) -> list[tuple[str, str]]:
-    """Return a row for each extra with the packages in tested versions, and a row for each other package.
+    """Return a row of the packages in tested versions for each extra, and a row for each other package.
 
     Args:
         has_nvidia: whether to list missing packages for NVIDIA GPUs.
@@ -152,7 +152,7 @@ def _packages(found: Sequence[Mapping[str, Any]], has_nvidia: bool = True) -> li
 def _listed(names: Sequence[str], title: str) -> str:
     shown = [name for name in names if title != "required" or name.partition(" ")[0] in KNOWN]
     more = len(names) - len(shown)
-    return f"tested versions: {', '.join(shown)}{f' and {more} more' if more else ''}"
+    return f"all at the tested versions: {', '.join(shown)}{f' and {more} more' if more else ''}"
 
 
 def _devices(library: str, found: Mapping[str, Any]) -> list[tuple[str, str]]:
@@ -164,9 +164,9 @@ def _devices(library: str, found: Mapping[str, Any]) -> list[tuple[str, str]]:
 def _workers(found: Mapping[str, Sequence[str] | None]) -> str:
     """Return how worker processes are started."""
     anew = [f"{one} (importing it initializes {', '.join(names)})" for one, names in found.items() if names]
-    said = [f"on accelerators, a new process for {', '.join(anew)}; otherwise forked"] if anew else []
+    said = [f"on accelerators, started as new processes (slower): {', '.join(anew)}; otherwise by fork"] if anew else []
     broken = [f"importing {one} crashes the process" for one, names in found.items() if names is None]
-    return "; ".join([*said, *broken]) or "forked from a process with the libraries imported"
+    return "; ".join([*said, *broken]) or "started by fork (fast)"
 
 
 def _facts(device: Mapping[str, Any]) -> list[str]:

@@ -1,4 +1,4 @@
-"""hforch export: export a model to OpenVINO IR and print where it is and its weight formats."""
+"""hforch export: export a model to OpenVINO IR and print its directory and weight formats."""
 
 from __future__ import annotations
 
@@ -8,20 +8,20 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from hforch.commands._parser import VerbParser
+from hforch.commands._parser import CommandParser
 from hforch.errors import EXIT_OK, ConfigError, HforchError, Mistake
 from hforch.utils.paths import expanded
 from hforch.utils.system_limits import limit_reached
 
-DESCRIPTION = "Export a model to OpenVINO IR. An export that is already in the cache is reused."
-EXAMPLE = """example:
+DESCRIPTION = "Export a model to OpenVINO IR. An existing export in the cache is reused."
+EXAMPLE = """examples:
   hforch export -o smollm2-int8 model=smollm2 precision=int8
   hforch model=local model.path=smollm2-int8 backend=openvino
 """
 
 
 def main(argv: list[str]) -> int:
-    """Compose the job, fetch its model, export it, and print the directory, its size and its bit widths.
+    """Compose the job, fetch its model, export it, and print the directory, size and bit widths of the IR.
 
     Raises:
         ConfigError: the overrides are invalid, or the output directory is not empty.
@@ -39,7 +39,7 @@ def main(argv: list[str]) -> int:
     progress = open_watcher("auto", sys.stderr)  # stdout is reserved for the result
     checkpoint = fetch(job.model, progress)
     if checkpoint.kind == "openvino":
-        progress.note("the model already is an OpenVINO IR; nothing to export")
+        progress.note("the model is already an OpenVINO IR; nothing to export")
         path, found = checkpoint.path, describe(checkpoint.path)
     else:
         made = export(checkpoint, job.precision, job.model.trust_remote_code, progress)
@@ -50,11 +50,11 @@ def main(argv: list[str]) -> int:
     return EXIT_OK
 
 
-def _parser() -> VerbParser:
-    parser = VerbParser("export", DESCRIPTION, EXAMPLE)
+def _parser() -> CommandParser:
+    parser = CommandParser("export", DESCRIPTION, EXAMPLE)
     parser.add_argument("-o", "--output", metavar="DIR", type=Path, help="copy the IR to this empty or new directory")
     parser.add_argument(
-        "overrides", metavar="OVERRIDE", nargs="*", help="overrides as for a run: model=..., precision=..."
+        "overrides", metavar="key=value", nargs="*", help="overrides as for a run: model=..., precision=..."
     )
     return parser
 
@@ -72,7 +72,7 @@ def _checked(output: Path | None) -> Path | None:
 
 
 def _copy(path: Path, output: Path) -> None:
-    """Copy an IR to an empty or new directory, openvino_model.xml last. On an error, delete the copied files.
+    """Copy an IR to an empty or new directory, openvino_model.xml last. Delete the copied files on an error.
 
     Raises:
         HforchError: the directory cannot be written.

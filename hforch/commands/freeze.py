@@ -1,4 +1,4 @@
-"""hforch freeze JOB_DIR: write a recipe that repeats a run and contains its outputs."""
+"""hforch freeze JOB_DIR: save a run as a recipe that reproduces it and contains its outputs."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from hforch.commands._comparison_flags import add_skip_damaged
-from hforch.commands._parser import VerbParser
+from hforch.commands._parser import CommandParser
 from hforch.errors import EXIT_OK, ConfigError, HforchError, Mistake
 from hforch.utils.files import write_output
 
@@ -14,6 +14,7 @@ EXAMPLE = """\
 The recipe contains the resolved configuration, the inputs, the model's revision or fingerprint, library versions, the
 machine, and the outputs.
 
+examples:
   hforch freeze outputs/2026-11-23/10-15-00-123456 -o recipes/winner.yaml
   hforch run recipes/winner.yaml
   hforch verify recipes/winner.yaml
@@ -21,7 +22,7 @@ machine, and the outputs.
 
 
 def main(argv: list[str]) -> int:
-    parser = VerbParser("freeze", "Write a recipe that repeats a run.", EXAMPLE)
+    parser = CommandParser("freeze", "Save a run as a recipe that reproduces it.", EXAMPLE)
     parser.add_argument(
         "directory", metavar="JOB_DIR", type=Path, help="the directory of a run, or of one job of a sweep"
     )
@@ -36,9 +37,9 @@ def main(argv: list[str]) -> int:
 
     entries = read_jobs([args.directory])
     if len(entries) > 1:
-        jobs = ", ".join(str(one.directory) for one in entries[:3])
-        problem = f"{args.directory} contains {len(entries)} jobs; a recipe repeats only one"
-        raise ConfigError([Mistake("", problem, None, f"pass one of them: {jobs}")])
+        jobs = f"{entries[0].directory} ... {entries[-1].directory}"
+        problem = f"{args.directory} contains {len(entries)} jobs; freeze one of them"
+        raise ConfigError([Mistake("", problem, None, jobs)])
     if args.output and args.output.exists() and not args.force:
         raise ConfigError(
             [Mistake("", f"{args.output} already exists", f"-o {args.output}", "pass --force to overwrite it")]
@@ -51,6 +52,6 @@ def main(argv: list[str]) -> int:
         write_output(args.output, text)
     except OSError as error:
         raise HforchError(f"cannot write {args.output}: {(error.strerror or str(error)).lower()}") from error
-    print(f"wrote {args.output}, which repeats {entries[0].directory}")
-    print(f"to check that it still gives the same outputs: hforch verify {args.output}")
+    print(f"wrote {args.output}, which reproduces the run in {entries[0].directory}")
+    print(f"to verify its outputs: hforch verify {args.output}")
     return EXIT_OK

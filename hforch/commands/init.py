@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from hforch.commands._parser import VerbParser
+from hforch.commands._parser import CommandParser
 from hforch.errors import EXIT_OK, ConfigError, HforchError, Mistake
 from hforch.utils.files import write_whole
 
-EXAMPLE = """\
-  hforch init                 in the current directory
-  hforch init my-comparison   in a new directory
+EXAMPLE = """examples:
+  hforch init                 create the files in the current directory
+  hforch init my-comparison   create them in a new directory
 """
 
 CONFIG = """\
-# Settings of all runs of this project, on top of hforch's defaults:
+# Settings for all runs of this project, in addition to hforch's defaults:
 #
 #   hforch --config-dir conf --config-name project
 defaults:
@@ -47,11 +47,11 @@ QUESTIONS = """\
 
 RECIPE = """\
 # yaml-language-server: $schema=../schema/recipe.json
-# Which backend is faster on these questions, and do both give the same answers?
+# Compare the speed and the answers of two backends on these questions:
 #
 #   hforch run recipes/backends.yaml --config-dir conf --config-name project
 name: backends
-description: torch and OpenVINO on the questions of this project.
+description: compare torch and OpenVINO on the questions of this project.
 defaults:
   - model: smollm2
   - precision: fp32
@@ -62,18 +62,24 @@ hydra:
 """
 
 README = """\
-# A comparison with hforch
+# hforch project
 
+    # answer the questions
     hforch --config-dir conf --config-name project
+    # list the jobs of the recipe, without running them
     hforch run recipes/backends.yaml --config-dir conf --config-name project --dry-run
+    # run the recipe
     hforch run recipes/backends.yaml --config-dir conf --config-name project
-    hforch compare outputs/DAY/TIME --require 'checks>=0.5' --optimize tokens_per_s
-    hforch freeze outputs/DAY/TIME/1 -o recipes/winner.yaml
+    # recommend the fastest job that passes half of its checks
+    hforch compare outputs/DATE/TIME --require 'checks>=0.5' --optimize tokens_per_s
+    # save a job as a recipe that reproduces it
+    hforch freeze outputs/DATE/TIME/1 -o recipes/winner.yaml
+    # run that recipe and compare the outputs
     hforch verify recipes/winner.yaml
 
 - `inputs/questions.jsonl`: the questions, each with a string that the answer should contain
 - `conf/`: your own options, one directory per group and one file per option; `conf/project.yaml` selects among them
-- `recipes/`: what to run and what to sweep over
+- `recipes/`: recipes, files with settings and sweep parameters
 - `schema/`: JSON Schemas for editors that complete and validate YAML; `hforch schema --write schema` updates them
 - `outputs/`: the records of all runs
 """
@@ -90,7 +96,7 @@ SCHEMAS = ("recipe", "inputs")
 
 
 def main(argv: list[str]) -> int:
-    parser = VerbParser(
+    parser = CommandParser(
         "init", "Create a project directory with a configuration, inputs and a recipe to edit.", EXAMPLE
     )
     parser.add_argument(
@@ -102,8 +108,9 @@ def main(argv: list[str]) -> int:
 
     files = FILES | {f"schema/{name}.json": to_text(schema_of(name)) for name in SCHEMAS}
     if there := [name for name in files if (folder / name).exists()]:
-        hint = "use another directory, or move the file"
-        raise ConfigError([Mistake("", f"{folder / name} already exists", None, hint) for name in there])
+        found = f"{'file' if len(there) == 1 else 'files'} already {'exists' if len(there) == 1 else 'exist'}"
+        hint = "use another directory, or move the existing files"
+        raise ConfigError([Mistake("", f"{found}: {', '.join(str(folder / name) for name in there)}", None, hint)])
     try:
         for name, text in files.items():
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
@@ -113,7 +120,7 @@ def main(argv: list[str]) -> int:
         raise HforchError(f"cannot write {place}: {(error.strerror or str(error)).lower()}") from error
     for name in files:
         print(folder / name)
-    print("\nNext:")
+    print("\nNext steps:")
     for command in (*([f"cd {folder}"] if folder != Path() else []), *next_commands()):
         print(f"  {command}")
     return EXIT_OK

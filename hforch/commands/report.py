@@ -6,29 +6,30 @@ import sys
 from pathlib import Path
 
 from hforch.commands._comparison_flags import add_flags, collect, metrics_help, read_flags
-from hforch.commands._parser import VerbParser
+from hforch.commands._parser import CommandParser
 from hforch.errors import EXIT_FAILED, EXIT_OK, EXIT_UNMET, ConfigError, Mistake, shown
 
 EXAMPLE = """\
-The report is one self-contained HTML file: it loads nothing, and needs neither a network nor hforch to open.
+The report is a single self-contained file; opening it requires neither a network nor hforch.
 
+examples:
   hforch report outputs/2026-11-23/10-15-00-123456
   hforch report DIR --require 'kl_mean<=0.05' --optimize tokens_per_s
   hforch report DIR OTHER_DIR -o both.html
-  hforch run recipes/precision_cost.yaml --report        write it when a run or sweep ends
+  hforch run recipes/precision_cost.yaml --report        write it at the end of a run or sweep
 
-With very many inputs, the report shows a fixed sample of them; --inputs N sets the number. Exit code 1: jobs or samples
-are damaged, and the report lists them (0 with --skip-damaged). Exit code 3: no job meets all limits.
+With very many inputs, the report shows a sample of them; --inputs N sets the approximate number. Exit code 1: some jobs
+or samples are damaged (listed in the report; 0 with --skip-damaged). Exit code 3: no job meets all requirements.
 """
 
 
 def main(argv: list[str]) -> int:
-    parser = VerbParser(
+    parser = CommandParser(
         "report", "Write an HTML report of runs and sweeps, using only their records.", f"{EXAMPLE}\n{metrics_help()}\n"
     )
     add_flags(parser)
     parser.add_argument(
-        "--inputs", metavar="N", type=int, help="show about N inputs (default: as many as give 24,000 answers)"
+        "--inputs", metavar="N", type=int, help="show about N inputs (default: up to 24,000 answers in total)"
     )
     parser.add_argument(
         "-o",
@@ -54,8 +55,8 @@ def main(argv: list[str]) -> int:
     target = args.output or (args.directories[0] / REPORT if len(args.directories) == 1 else Path(REPORT))
     page, qualified = write_page(target, entries, unread, baseline, bounds, args.optimize, args.inputs)
     for line in page.summary["about"]["missing"]:
-        print(f"not in the report: {shown(line)}", file=sys.stderr)
+        print(f"skipped: {shown(line)}", file=sys.stderr)
     print(shown(page.summary["about"]["reason"] or f"jobs: {len(entries)}, inputs: {len(page.inputs)}"))
-    print(shown(str(target)))
+    print(f"wrote {shown(str(target))}")
     incomplete = (unread or page.damaged) and not args.skip_damaged
     return EXIT_FAILED if incomplete else EXIT_OK if qualified else EXIT_UNMET

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from hforch.commands._comparison_flags import add_skip_damaged
-from hforch.commands._parser import VerbParser
+from hforch.commands._parser import CommandParser
 from hforch.errors import ConfigError, Mistake
 from hforch.utils.paths import is_special
 from hforch.utils.redaction import STRUCK
@@ -19,22 +19,23 @@ EXAMPLE = """\
 Completed batches are kept; missing and failed ones are run. Nothing is run if the configuration, the inputs or the
 model have changed.
 
+examples:
   hforch resume outputs/2026-11-23/10-15-00-123456
   hforch resume outputs/2026-11-23/10-15-00-123456 --dry-run
 """
 
 
-GRANTED = """overrides of the earlier command to confirm: those that can run code or change Hydra's settings are not
-taken from the record, which may come from another user"""
+GRANTED = """overrides of the earlier command that can run code or change Hydra's settings; repeat them to confirm that
+you trust them"""
 AGAIN = "if you trust it, pass it again"
 
 
 def main(argv: list[str]) -> int:
-    parser = VerbParser("resume", "Run the missing and failed samples of an earlier run or sweep.", EXAMPLE)
+    parser = CommandParser("resume", "Run the missing and failed samples of an earlier run or sweep.", EXAMPLE)
     parser.add_argument("directory", metavar="DIR", type=Path, help="the directory of a run or of a whole sweep")
     parser.add_argument("granted", metavar="key=value", nargs="*", help=GRANTED)
     parser.add_argument(
-        "--config-dir", metavar="CONFIG_DIR", type=Path, help="the --config-dir of the earlier command, if any"
+        "--config-dir", metavar="CONFIG_DIR", type=Path, help="the --config-dir of the earlier command, if it had one"
     )
     parser.add_argument("--dry-run", action="store_true", help="list the jobs that would run")
     parser.add_argument("--max-jobs", type=int, metavar="N", help="maximum number of jobs of a sweep (default: 10000)")
@@ -57,7 +58,7 @@ def main(argv: list[str]) -> int:
     recipe = Path(asked["recipe"]) if asked.get("recipe") else None
     if cwd and Path(cwd).is_dir():
         os.chdir(cwd)  # paths in the configuration are relative to the original working directory
-        os.environ["PYTHONSAFEPATH"] = "1"  # but do not import modules from it, in child processes either
+        os.environ["PYTHONSAFEPATH"] = "1"  # but never import modules from it, not even in child processes
     if recipe is not None and not recipe.is_file():
         raise ConfigError([Mistake("", f"recipe not found: {recipe}, which the earlier command used")])
     return run_app([*words, *overrides], recipe=recipe, resume=directory, skip_damaged=args.skip_damaged)
@@ -66,7 +67,7 @@ def main(argv: list[str]) -> int:
 def _overrides(
     asked: Mapping[str, Any], granted: Sequence[str], config_dir: Path | None, typed: Path, missing: Sequence[str]
 ) -> list[str]:
-    """Return the overrides of a record. Those that can run code are used only if the user passes them again.
+    """Return the overrides of a record, checking that the user has passed again those that can run code.
 
     Args:
         missing: overrides with a credential, which the record does not contain.
@@ -123,7 +124,7 @@ def _key(override: str) -> str:
 
 
 def _refuse_links(directory: Path) -> None:
-    """Raise ConfigError if the directory contains symlinks, which could change files elsewhere, FIFOs or devices."""
+    """Raise ConfigError if the directory contains FIFOs, devices, or symlinks, which could point to other files."""
     from hforch.runs.output_dirs import unwritable_paths
 
     found = sorted(directory.rglob("*"))
@@ -153,7 +154,7 @@ def _recorded_command(directory: Path, typed: Path) -> tuple[Mapping[str, Any], 
         return sweep["asked"], True, sweep.get("cwd")
     if not (directory / RECORD).is_file():
         problem = f"nothing to resume in {typed}: it contains neither {SWEEP} nor {RECORD}"
-        hint = "pass the directory of a run or sweep, which is printed when it ends"
+        hint = "pass the directory that hforch printed at the end of the run or sweep"
         raise ConfigError([Mistake("", problem if directory.is_dir() else f"directory not found: {typed}", None, hint)])
     if (directory.parent / SWEEP).is_file():
         hint = f"to resume the sweep: hforch resume {typed.parent}"

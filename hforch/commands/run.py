@@ -1,4 +1,4 @@
-"""hforch run RECIPE: run a recipe, a YAML file with options, values and what to sweep over."""
+"""hforch run RECIPE: run a recipe, a YAML file with options, values and sweep parameters."""
 
 from __future__ import annotations
 
@@ -9,10 +9,11 @@ from hforch.errors import EXIT_OK, ConfigError, Mistake
 HELP = """\
 hforch run RECIPE.yaml [key=value ...] [flags]
 
-Run a recipe: a YAML file with options, values and what to sweep over. Overrides on the command line take precedence: a
-value replaces the recipe's value, and an option replaces all of the recipe's settings for that group. All flags of
-hforch are allowed (see hforch --help).
+Run a recipe: a YAML file with options, values and sweep parameters. Overrides on the command line take precedence: a
+value replaces the recipe's value, and an option replaces all of the recipe's settings for that group. Accepts all
+hforch flags (see hforch --help).
 
+examples:
   hforch run recipes/step_by_step.yaml
   hforch run recipes/step_by_step.yaml backend=openvino generation.max_new_tokens=32
   hforch run recipes/step_by_step.yaml -m precision=auto,int8
@@ -71,15 +72,15 @@ def _take_recipe(argv: list[str]) -> tuple[Path, list[str]]:
 
 
 def _is_recipe(numbered: tuple[int, str]) -> bool:
-    """Return whether an argument that looks like an override, such as `a=b.yaml`, is an existing YAML file."""
+    """Return whether an argument is an existing YAML file, even if it looks like an override (`a=b.yaml`)."""
     return Path(numbered[1]).suffix in (".yaml", ".yml") and Path(numbered[1]).is_file()
 
 
 def existing(file: Path) -> Path:
-    """Return the file if it exists.
+    """Return the file.
 
     Raises:
-        ConfigError: it does not; with the closest name as a hint.
+        ConfigError: it does not exist; the hint is the closest name.
     """
     if file.is_file():
         return file

@@ -1,4 +1,4 @@
-"""hforch schema: print JSON Schemas for editors that complete and validate YAML, and for readers of records."""
+"""hforch schema: print JSON Schemas, for editors that complete and validate YAML and for programs that read records."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from hforch.commands._parser import VerbParser
+from hforch.commands._parser import CommandParser
 from hforch.errors import EXIT_OK, ConfigError, Mistake
 from hforch.utils.files import write_output
 
@@ -26,7 +26,7 @@ Editors with the YAML language server complete and validate a file that starts w
 
 
 def main(argv: list[str]) -> int:
-    parser = VerbParser("schema", DESCRIPTION, EXAMPLE)
+    parser = CommandParser("schema", DESCRIPTION, EXAMPLE)
     parser.add_argument(
         "name", metavar="NAME", nargs="?", help="job (default), recipe, config, a group, record, sample or sweep"
     )

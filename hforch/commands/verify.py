@@ -9,7 +9,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from hforch.commands._parser import VerbParser
+from hforch.commands._parser import CommandParser
 from hforch.config.diagnose.overrides import SEVERAL, quoted
 from hforch.errors import EXIT_FAILED, EXIT_OK, EXIT_UNMET, EXIT_USAGE, ConfigError, Mistake, shown
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from hforch.config.frozen import Frozen
 
 SHOWN = 5
-EXAMPLE = """\
+EXAMPLE = """examples:
   hforch verify recipes/winner.yaml
   hforch verify recipes/winner.yaml backend=openvino     compare another backend with the frozen outputs
   hforch verify recipes/winner.yaml --json
@@ -29,11 +29,11 @@ outputs differ.
 
 
 def main(argv: list[str]) -> int:
-    parser = VerbParser("verify", "Run a frozen recipe and compare its outputs with the frozen ones.", EXAMPLE)
+    parser = CommandParser("verify", "Run a frozen recipe and compare its outputs with the frozen ones.", EXAMPLE)
     parser.add_argument("recipe", metavar="RECIPE", type=Path, help="a recipe written by hforch freeze")
     parser.add_argument("overrides", metavar="key=value", nargs="*", help="overrides of the recipe")
     parser.add_argument(
-        "--output", metavar="DIR", type=Path, help="the directory of the run (default: outputs/DAY/TIME)"
+        "--output", metavar="DIR", type=Path, help="the directory of the run (default: outputs/DATE/TIME)"
     )
     parser.add_argument("--json", action="store_true", help="print the result as JSON")
     args = parser.parse_intermixed_args(argv)
@@ -60,7 +60,7 @@ def main(argv: list[str]) -> int:
     fingerprint = None if "model" in given else frozen.model.get("fingerprint")
     damaged = damaged_entries(frozen)
     for one in damaged:
-        print(f"damaged cache entry, recreated if needed: {one}", file=sys.stderr)
+        print(f"damaged cache entry (will be recreated if needed): {one}", file=sys.stderr)
     try:
         code = run_app(words, recipe=recipe, fingerprint=fingerprint)
     except ConfigError as error:
@@ -82,9 +82,9 @@ def main(argv: list[str]) -> int:
 
 
 def damaged_entries(frozen: Frozen) -> list[str]:
-    """Verify the cache entries that the frozen run used, and return the changed ones with the reason.
+    """Verify the cache entries that the frozen run used; return the damaged ones with the reason.
 
-    Cached file digests are dropped, so that the run reads all files of its model in full.
+    Cached file digests are dropped first, so that all files are read in full, here and by the run.
     """
     from hforch.models.cache import check, entries, forget_digests
 
@@ -95,17 +95,18 @@ def damaged_entries(frozen: Frozen) -> list[str]:
 
 
 def _of_one_run(mistake: Mistake) -> Mistake:
-    """Replace the hint to sweep, which does not apply to a verification."""
+    """Replace the hint to run a sweep, which hforch verify cannot do."""
     if mistake.problem != SEVERAL:
         return mistake
-    return replace(mistake, hint="hforch verify runs one job: pass one value")
+    return replace(mistake, hint="pass a single value; hforch verify runs only one job")
 
 
 def show(found: Verdict, directory: Path) -> None:
     one_by_one = "token for token" if found.unit == "tokens" else "character for character (no token ids)"
     print()
     if found.is_identical:
-        print(f"identical: all {found.outputs} outputs match the frozen ones, {one_by_one}")
+        all_ = "the output matches the frozen one" if found.outputs == 1 else f"all {found.outputs} outputs match"
+        print(f"identical: {all_}, {one_by_one}")
     else:
         same = found.outputs - len(found.differences) - len(found.missing)
         print(f"not identical: {same} of {found.outputs} outputs match the frozen ones")
@@ -118,12 +119,13 @@ def show(found: Verdict, directory: Path) -> None:
     if len(found.differences) > SHOWN:
         print(f"  and {len(found.differences) - SHOWN} more")
     if found.missing:
-        print(f"  {len(found.missing)} outputs are missing: inputs {', '.join(found.missing[:SHOWN])}")
+        more = ", ..." if len(found.missing) > SHOWN else ""
+        print(f"  missing outputs: {len(found.missing)} (inputs {', '.join(found.missing[:SHOWN])}{more})")
     for what, then, now in found.changed:
         print(f"changed: {what}: {shown(str(then))} -> {shown(str(now))}")
     if not found.is_model_known:
-        print("the model has no fingerprint; cannot check whether it is the same")
+        print("cannot check whether the model is the same: it has no fingerprint")
     if not found.changed:
         known = "configuration, model, versions" if found.is_model_known else "configuration, versions"
         print(f"unchanged: {known}, machine")
-    print(f"records: {directory}")
+    print(f"results: {directory}")

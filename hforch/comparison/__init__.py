@@ -1,1 +1,1 @@
-"""Compare records: what differs between jobs, how much their outputs differ, and which job to use."""
+"""Compare the records of jobs: settings, metrics and outputs, and recommend a job."""

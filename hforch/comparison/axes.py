@@ -11,7 +11,7 @@ from hforch.config.as_recipe import flat
 
 
 def axes_of(entries: Sequence[Entry]) -> dict[str, dict[str, str]]:
-    """Return the settings that differ between jobs, by job name: overrides, and config values where those are equal."""
+    """Return the settings that differ between jobs, by job name: overrides, or config values if overrides are equal."""
     chosen = {
         entry.name: {axis: value for axis, value in entry.overrides.items() if _is_axis(axis)} for entry in entries
     }
@@ -22,7 +22,7 @@ def axes_of(entries: Sequence[Entry]) -> dict[str, dict[str, str]]:
     paths = list(dict.fromkeys(path for own in values.values() for path in own if not is_only_shown(path)))
     told: dict[tuple[str, ...], str] = {}
     more: set[str] = set()
-    for entry in entries:  # where overrides do not distinguish jobs, add the config values that do
+    for entry in entries:  # if overrides do not distinguish two jobs, add the config values that do
         first = told.setdefault(tuple(axes[entry.name].values()), entry.name)
         more |= {path for path in paths if values[first].get(path) != values[entry.name].get(path)}
     for entry in entries:
@@ -31,7 +31,7 @@ def axes_of(entries: Sequence[Entry]) -> dict[str, dict[str, str]]:
 
 
 def _varies(entries: Sequence[Entry], chosen: Mapping[str, Mapping[str, str]], name: str) -> bool:
-    """Return whether jobs differ in an axis; False if a job without the override has the same value by default."""
+    """Return whether jobs differ in a setting; False if a job without the override has the same value by default."""
     if len({_axis(entry, chosen, name) for entry in entries}) < 2:
         return False
     values = {json.dumps(entry.get(name), sort_keys=True, default=str) for entry in entries}

@@ -18,7 +18,7 @@ MOST_PRECISE = ("fp32", "bf16", "fp16", "auto", "int8", "int4")
 
 
 def baseline_pairs(entries: Sequence[Entry], wanted: Mapping[str, str] | None) -> dict[str, Entry | None]:
-    """Return the baseline of each job by job name: a job that differs only in the load key, or the job itself.
+    """Return the baseline of each job (or None) by job name: the job itself, or one that differs only in the load key.
 
     Raises:
         ConfigError: see `compare`.
@@ -49,7 +49,7 @@ def baseline_pairs(entries: Sequence[Entry], wanted: Mapping[str, str] | None) -
 
 
 def _nearest(entry: Entry, bases: Sequence[Entry], by_model: bool) -> Entry | None:
-    """Return the first base; if the user chose the baseline, prefer one with the job's model."""
+    """Return the first candidate baseline. With `by_model`, prefer one with the model of the job."""
     alike = [one for one in bases if one.job.get("model") == entry.job.get("model")] if by_model else []
     return next(iter([*alike, *bases]), None)
 
@@ -64,13 +64,13 @@ def read_baseline(text: str | None) -> Mapping[str, str] | None:
         return None
     pairs = [part.partition("=") for part in text.split(",")]
     if any(not axis.strip() or not value.strip() for axis, _, value in pairs):
-        hint = "use AXIS=VALUE, separated by commas: backend=pytorch,precision=fp32"
+        hint = "use SETTING=VALUE,..., such as backend=pytorch,precision=fp32"
         raise ConfigError([Mistake("", f"'{text}' is not a valid baseline", f"--baseline {text}", hint)])
     return {axis.strip(): value.strip() for axis, _, value in pairs}
 
 
 def _hint(entries: Sequence[Entry], wanted: Mapping[str, str]) -> str:
-    """Return the values that the jobs have in these axes."""
+    """Return a hint that lists the values that the jobs have for these settings."""
     known = {axis: sorted({one for entry in entries for one in _spellings(entry, axis)}) for axis in wanted}
     return "; ".join(f"available for {axis}: {', '.join(values)}" for axis, values in known.items())
 
@@ -86,9 +86,12 @@ def _check_axes(wanted: Mapping[str, str]) -> None:
     for axis in wanted:
         if not affects(axis, LOAD_KEY):
             load = affecting(LOAD_KEY)
-            hint = did_you_mean(axis, load) or f"allowed: {', '.join(load)} and their keys"
+            hint = (
+                did_you_mean(axis, load) or f"allowed: {', '.join(load)}, and keys of these groups (such as model.id)"
+            )
             known = axis.partition(".")[0] in groups()
-            problem = f"{axis} does not affect how the model is loaded" if known else f"unknown axis '{axis}'"
+            only = "only by settings that affect how the model is loaded"
+            problem = f"--baseline cannot select by {axis}, {only}" if known else f"unknown setting '{axis}'"
             mistakes.append(Mistake("", problem, f"--baseline {_shown(wanted)}", hint))
     if mistakes:
         raise ConfigError(mistakes)
@@ -103,7 +106,7 @@ def _has(entry: Entry, wanted: Mapping[str, str]) -> bool:
 
 
 def _spellings(entry: Entry, axis: str) -> set[str]:
-    """Return the accepted spellings of an axis value: the override, and the names in the resolved value."""
+    """Return the accepted spellings of a setting's value: the override, and names in the resolved value."""
     value = entry.get(axis)
     found = {entry.overrides[axis]} if axis in entry.overrides else set()
     if isinstance(value, Mapping):

@@ -1,4 +1,4 @@
-"""Choose a job: limits that must be met, a metric to optimize, and the Pareto set over speed, memory and quality."""
+"""Recommend a job: requirements, a metric to optimize, and the Pareto set over speed, memory and quality."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ MEETS = {
 
 @dataclass(frozen=True)
 class Bound:
-    """A limit such as `metric <= value`; the metric has its current name."""
+    """A requirement such as `metric <= value`; the metric has its current name."""
 
     metric: str
     relation: str
@@ -36,9 +36,9 @@ class Bound:
         return f"{self.metric}{self.relation}{self.value:g}"
 
     def is_met(self, row: Row) -> bool:
-        """Return whether a row meets the limit.
+        """Return whether a row meets the requirement.
 
-        An unknown metric meets no limit, except lower limits if it is infinite because all outputs match exactly.
+        A missing metric does not, except for `>` and `>=` if the metric is infinite because all outputs match exactly.
         """
         value = row.metrics.get(self.metric)
         if not row.can_rank(self.metric):
@@ -48,9 +48,9 @@ class Bound:
         return value is not None and MEETS[self.relation](value, self.value)
 
     def miss(self, row: Row) -> float:
-        """Return how far a row is from meeting the limit, as a fraction of it.
+        """Return how far a row is from meeting the requirement, as a fraction of the required value.
 
-        Infinite if the metric is unknown or was measured on a shared GPU.
+        Infinite if the metric is not available or was measured on a shared GPU.
         """
         value = row.metrics.get(self.metric)
         if value is None or not row.can_rank(self.metric):
@@ -58,27 +58,37 @@ class Bound:
         return 0.0 if self.is_met(row) else abs(value - self.value) / (abs(self.value) or 1.0)
 
     def why(self, row: Row) -> str:
+        """Return why a row does not meet the requirement."""
         value = row.metrics.get(self.metric)
         if value is not None and not row.can_rank(self.metric):
             return f"{self.metric} was measured on a shared GPU: {row.shared}"
-        reason = row.lacks(self.metric)
-        return (
-            f"{self.metric} is not available{f': {reason}' if reason else ''}"
-            if value is None
-            else f"{self.metric} is {value:g}, required {self.relation} {self.value:g}"
-        )
+        if value is not None:
+            return f"{self.metric}={value:g}, required: {self.relation}{self.value:g}"
+        reason = _why_missing(self.metric, row)
+        return f"{self.metric} is not available{f': {reason}' if reason else ''}"
+
+
+def _why_missing(metric: str, row: Row) -> str | None:
+    """Return why a row has no value for a metric, if known."""
+    if metric == "checks":
+        return "the job has no checks"
+    if reason := row.lacks(metric):
+        return reason
+    if BY_NAME[metric].needs_baseline and row.baseline is None and "baseline" not in row.notes:
+        return "no job shares all other settings with a baseline"
+    return None
 
 
 @dataclass(frozen=True)
 class Decision:
-    """The result of applying limits to all jobs.
+    """The result of applying requirements to all jobs.
 
     Attributes:
-        qualified: rows that meet all limits.
-        refused: the other rows, each with its reasons.
+        qualified: rows that meet all requirements.
+        refused: the other rows, each with the reasons.
         pareto: the qualified rows that no other row dominates in speed, memory and quality.
-        winner: the best row; None if no row qualifies or no metric is optimized.
-        reason: one sentence.
+        winner: the recommended row; None if no row qualifies or no metric is optimized.
+        reason: the recommendation, or why no job is recommended; empty if jobs qualify and no metric is optimized.
     """
 
     qualified: list[Row]
@@ -92,14 +102,14 @@ def read_bounds(texts: Sequence[str]) -> list[Bound]:
     """Parse the values of `--require`.
 
     Raises:
-        ConfigError: with an error for each invalid format, unknown metric, and fraction outside 0 to 1.
+        ConfigError: formats are invalid, metrics are unknown, or fractions are not between 0 and 1.
     """
     mistakes, bounds = [], []
     for text in texts:
         match = BOUND.fullmatch(text)
         if match is None:
             hint = "use METRIC<=NUMBER in quotes, such as 'peak_rss_mb<=900'"
-            mistakes.append(Mistake("", f"'{text}' is not a valid limit", f"--require {text}", hint))
+            mistakes.append(Mistake("", f"'{text}' is not a valid requirement", f"--require {text}", hint))
             continue
         name, relation, number, percent = match.groups()
         metric = find(name)
@@ -132,7 +142,7 @@ def read_optimize(name: str | None) -> str | None:
 
 
 def renamed(texts: Sequence[str], optimize: str | None) -> list[str]:
-    """Return one notice for each former metric name in `--require` and `--optimize`."""
+    """Return a note for each former metric name in `--require` and `--optimize`."""
     matches = [match for text in texts if (match := BOUND.fullmatch(text))]
     asked = dict.fromkeys([*(match[1] for match in matches), *([optimize] if optimize else [])])
     found = {name: metric.name for name in asked if (metric := find(name)) is not None}
@@ -146,7 +156,7 @@ def unknown(name: str, where: str) -> Mistake:
 
 
 def decide(comparison: Comparison, bounds: Sequence[Bound], optimize: str | None) -> Decision:
-    """Check every job against the limits, and choose the best in the optimized metric."""
+    """Check each job against the requirements, and recommend the one with the best value of the optimized metric."""
     refused = [(row, reasons) for row in comparison.rows if (reasons := _reasons(row, bounds))]
     out = {row.entry.name for row, _ in refused}
     qualified = [row for row in comparison.rows if row.entry.name not in out]
@@ -172,18 +182,26 @@ def _nearest_miss(rows: Sequence[Row], bounds: Sequence[Bound]) -> str:
     by_row = [(max(miss for miss, _ in found), row) for row in rows if (found := misses[row.entry.name])]
     known = [(worst, row) for worst, row in by_row if worst != float("inf")]
     if not known:
-        return "no job qualifies; none has usable values of all required metrics"
+        return f"no job qualifies: {_why_no_values(rows, bounds)}"
     _, row = min(known, key=lambda one: one[0])
-    told = "; ".join(f"{bound.why(row)} ({miss:.1%} off)" for miss, bound in misses[row.entry.name])
+    told = "; ".join(bound.why(row) for _, bound in misses[row.entry.name])
     return f"no job qualifies; the closest is job {row.title}: {told}"
+
+
+def _why_no_values(rows: Sequence[Row], bounds: Sequence[Bound]) -> str:
+    needed = dict.fromkeys(bound.metric for bound in bounds)
+    missing = [name for name in needed if all(row.metrics.get(name) is None for row in rows)]
+    if missing:
+        return f"no job has a value for {' or '.join(missing)}"
+    return f"no job has a usable value for {' and '.join(needed)}"
 
 
 def pareto_set(rows: Sequence[Row]) -> list[Row]:
     """Return the rows that no other row dominates.
 
-    A row dominates another, measured on the same machine, if it is at least as good in speed, memory and quality and
-    better in one of them. An unknown metric is worse than any value. If a backend cannot provide a metric, its jobs are
-    incomparable with jobs that have it.
+    A row dominates another from the same machine if it is at least as good in speed, memory and quality, and better in
+    one of them. A missing value is worse than any other. If a backend cannot provide a metric, its jobs neither
+    dominate jobs that have it nor are dominated by them.
     """
     return [row for row in rows if not any(_dominates(other, row) for other in rows if other is not row)]
 
@@ -204,7 +222,7 @@ def _dominates(one: Row, other: Row) -> bool:
 
 
 def _goods(row: Row) -> tuple[float | None, ...]:
-    """Return memory, speed and quality such that higher is better; None where the backend cannot provide the metric."""
+    """Return speed, memory and quality, signed so that higher is better; None if the backend cannot provide it."""
 
     def good(metric: Metric) -> float | None:
         value = row.metrics.get(metric.name)
@@ -221,13 +239,14 @@ def _winner(rows: Sequence[Row], metric: str) -> tuple[Row | None, str]:
     kind, high = BY_NAME[metric].kind, BY_NAME[metric].is_higher_better
     known = [row for row in rows if row.metrics.get(metric) is not None]
     if not known:
-        return None, f"{len(rows)} jobs qualify, but none has {metric}"
+        return None, f"{_qualify(rows)}, but none has a value for {metric}"
     left_out = ""
     if shared := [row for row in known if not row.can_rank(metric)]:
         known = [row for row in known if row.can_rank(metric)]
         left_out = f"; not ranked: {len(shared)} measured on a shared GPU"
         if not known:
-            return None, f"{len(rows)} jobs qualify, but all measured {metric} on a shared GPU; run them one at a time"
+            shared_gpu = f"{metric} was measured on a shared GPU in all of them"
+            return None, f"{_qualify(rows)}, but {shared_gpu}; run them one at a time"
     if kind == "speed":
         known, others = _largest_group(known, lambda row: row.measured_on)
         if others:
@@ -235,24 +254,33 @@ def _winner(rows: Sequence[Row], metric: str) -> tuple[Row | None, str]:
     elif kind == "energy":
         known, others = _largest_group(known, lambda row: row.counts_packages)
         if others:
-            left_out += f"; not ranked: {others} with the energy of other devices"
+            left_out += f"; not ranked: {others} whose energy covers different devices"
     ordered = sorted(known, key=lambda row: row.metrics[metric] or 0.0, reverse=high)
     best = ordered[0]
     value = best.metrics[metric]
-    rank = "highest" if high else "lowest"
-    reason = f"use job {best.title}: {rank} {metric} of {len(known)} qualifying job{'s' * (len(known) > 1)}, {value:g}"
-    if len(ordered) > 1:
+    ranked = "qualified" if len(known) == len(rows) else "ranked"
+    reason = f"recommended: job {best.title}, "
+    if len(ordered) == 1:
+        reason += f"the only {ranked} job ({metric} {value:g})"
+    else:
         second = ordered[1]
-        reason += f"; next is job {second.entry.name} with {second.metrics[metric]:g}"
+        rank = "highest" if high else "lowest"
+        reason += f"with the {rank} {metric} of {len(known)} {ranked} jobs: {value:g}"
+        reason += f" (runner-up: job {second.entry.name}, {second.metrics[metric]:g})"
         if best.spread and second.spread and metric == "tokens_per_s" and best.spread[0] <= second.spread[1]:
-            reason += " (their repeats overlap, so the difference may be noise)"
+            reason += "; their repeats overlap, so the difference may be noise"
+    reason += left_out
     if kind == "speed" and any(row.is_noisy for row in ordered[:2]):
-        reason += "; the machine's speed changed while they ran: measure again before relying on this"
-    return best, reason + left_out
+        reason += ". The machine's speed changed during these runs; repeat the measurement."
+    return best, reason
+
+
+def _qualify(rows: Sequence[Row]) -> str:
+    return "1 job qualifies" if len(rows) == 1 else f"{len(rows)} jobs qualify"
 
 
 def _largest_group(rows: Sequence[Row], key: Callable[[Row], Hashable]) -> tuple[list[Row], int]:
-    """Return the largest group of rows that can be ranked together, and the number of other rows."""
+    """Return the largest group of rows with the same key, and the number of other rows."""
     keys = [key(row) for row in rows]
     most = max(dict.fromkeys(keys), key=keys.count)
     kept = [row for row, one in zip(rows, keys, strict=True) if one == most]

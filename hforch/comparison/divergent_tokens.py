@@ -19,14 +19,14 @@ LEAST_KL = 0.01  # nats; smaller divergences are not shown
 
 
 class Reading(TypedDict):
-    """A token of a text."""
+    """A token, with its id and text."""
 
     id: int
     text: str
 
 
 class TokenReading(Reading):
-    """A candidate for the next token, with its log-probability."""
+    """A possible next token, with its log-probability."""
 
     log_probability: Finite
 
@@ -40,7 +40,8 @@ class DivergentToken:
         kl: KL(baseline || job) at the position, in nats.
         before: the text before the position, or its end.
         read: the token at the position.
-        baseline, job: the most likely tokens of each, with log-probabilities.
+        baseline: the most likely tokens of the baseline.
+        job: the most likely tokens of the job.
     """
 
     input_id: str
@@ -53,7 +54,7 @@ class DivergentToken:
 
 
 def divergent_tokens(entry: Entry, number: int, broken: list[int]) -> list[DivergentToken]:
-    """Return the positions with the largest divergence between a scored job and its baseline, the largest first.
+    """Return the positions with the largest divergence between a scored job and its baseline, in descending order.
 
     Args:
         broken: receives the numbers of invalid lines; 0 if the file cannot be read.
@@ -63,10 +64,10 @@ def divergent_tokens(entry: Entry, number: int, broken: list[int]) -> list[Diver
 
 
 def all_divergent_tokens(entry: Entry, number: int | None, broken: list[int]) -> Iterator[DivergentToken]:
-    """Yield the stored positions of each baseline answer, the largest divergence first.
+    """Yield the stored positions of each baseline answer, those with the largest divergence first.
 
     Args:
-        number: the maximum for each answer; None: all.
+        number: the maximum number of positions of each answer; None: all.
         broken: as for `divergent_tokens`.
     """
     path = entry.samples / SCORES

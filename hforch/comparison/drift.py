@@ -12,8 +12,8 @@ from zlib import crc32
 
 from hforch.comparison.entries import Entry, samples_of
 
-PAIRS = 1000  # inputs whose texts are compared, at most; the same for every job
-LONGEST = 100_000  # characters of a text that are compared: edit distance takes quadratic time, chrF takes seconds
+PAIRS = 1000  # maximum number of inputs whose texts are compared; the same inputs for all jobs
+LONGEST = 100_000  # maximum number of compared characters: edit distance takes quadratic time, and chrF seconds
 RESIDUES = 1_000_003
 Key = tuple[str, int]
 
@@ -25,7 +25,8 @@ class Output:
     Attributes:
         ids: its packed token ids.
         text: None if only the hash is needed.
-        prompt_hash, prompt_ids_hash: of the rendered prompt and of its token ids; None if unknown.
+        prompt_hash: hash of the rendered prompt; None if unknown.
+        prompt_ids_hash: hash of its token ids; None if unknown.
     """
 
     ids: bytes
@@ -42,7 +43,7 @@ class Output:
 
 @dataclass
 class Baseline:
-    """The answers of a baseline job by input id and repeat, without failed samples."""
+    """The answers of a baseline by input id and repeat, without failed samples."""
 
     entry: Entry
     chosen: Chosen
@@ -56,7 +57,7 @@ class Baseline:
 
 
 class Chosen:
-    """The inputs whose texts are compared: all, or a fixed fraction of many, selected by a hash of their ids."""
+    """The inputs whose texts are compared: all, or about PAIRS of them, selected by a hash of their ids."""
 
     def __init__(self, inputs: int) -> None:
         self.share = min(1.0, PAIRS / max(inputs, 1))
@@ -86,6 +87,7 @@ class Pair:
 
     input_id: str
     item: Any
+    repeat: int
     at: int
     share: float
     baseline: str
@@ -94,10 +96,10 @@ class Pair:
 
 @dataclass
 class Drift:
-    """The differences between a job's outputs and its baseline's; docs/metrics.md has the definitions.
+    """The differences between the outputs of a job and of its baseline, as defined in docs/metrics.md.
 
     Attributes:
-        unit: what `first_diff` counts: tokens, or characters if the tokenizers differ.
+        unit: the unit of `first_diff`: tokens, or characters if token ids are not comparable.
         joined: the number of samples that succeeded in both jobs.
         other_prompt_ids: the number of those whose prompt is the same and has other token ids; counted if the weights
             are the same.
@@ -141,14 +143,14 @@ class Drift:
             heapq.heapreplace(self._worst, entry)
 
     def worst(self, baseline: Entry) -> list[Pair]:
-        """Return the samples that differ earliest, with both texts."""
+        """Return the samples that differ earliest, with the texts of both jobs."""
         chosen = {(one["input_id"], one["repeat"]): (share, one, at) for share, _, one, at in self._worst}
         pairs = []
         for sample in samples_of(baseline) if chosen else ():
             key = (sample["input_id"], sample["repeat"])
             if key in chosen and sample["error"] is None:
                 share, other, at = chosen[key]
-                pairs.append(Pair(key[0], other["input"], at, abs(share), sample["text"], other["text"]))
+                pairs.append(Pair(key[0], other["input"], key[1], at, abs(share), sample["text"], other["text"]))
         return sorted(pairs, key=lambda pair: (pair.share, pair.input_id))
 
     def metrics(self) -> dict[str, float | None]:

@@ -1,4 +1,4 @@
-"""Read the jobs to compare from the records in directories of runs and sweeps."""
+"""Read the jobs of runs and sweeps from their directories."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ from hforch.records.sweep_file import SWEEP, read_sweep
 from hforch.utils.redaction import redacted_tree
 
 Read = TypeVar("Read")
-DEPTH = 4  # levels of subdirectories that are searched for runs
+DEPTH = 4  # maximum depth of subdirectories that are searched for runs
 NOT_RUN = "not run"  # the status of a job that its sweep did not reach
 
 
 def is_only_shown(path: str) -> bool:
-    """Return whether a dotted path only affects how a job is displayed, checked or scored, not its outputs."""
+    """Return whether a config path affects only how a job is displayed, checked or scored, not its outputs."""
     return affects(path, others(TELLS_APART))
 
 
@@ -37,7 +37,7 @@ class Entry:
     Attributes:
         name: its name in tables: the number in its sweep, with the sweep's directory if there are several.
         samples: the directory with its samples: its own, or that of the identical job that was run instead.
-        noise: how much slower (0.1: by 10%) the machine was when its model was unloaded than when it was loaded.
+        noise: how much slower (0.1: 10%) the machine was just before its model was unloaded than after it was loaded.
         skips_damaged: whether damaged lines of samples.jsonl are skipped; otherwise they are an error.
         job: the configuration in its record, with keys that were added since.
     """
@@ -60,14 +60,14 @@ class Entry:
 
     @property
     def unfinished(self) -> str | None:
-        """Why not all inputs were attempted; None if they were."""
+        """Why the job did not attempt all inputs; None if it did."""
         status, error = str(self.record.get("status")), self.record.get("error") or {}
         if not self.was_run:
-            return "it was not run"
+            return "the job was not run"
         if status == "interrupted":
-            return "interrupted"
+            return "the job was interrupted"
         if status == "partial":
-            return "not finished: still running, or killed"
+            return "the job is still running or was killed"
         return first_line(str(error["message"]), LONGEST) if error.get("message") else None
 
     @property
@@ -88,7 +88,7 @@ def read_jobs(paths: Sequence[Path]) -> list[Entry]:
     """Return all jobs in directories of runs or sweeps, and in directories that contain such directories.
 
     Raises:
-        ConfigError: with an error for each directory without records, and each record that cannot be read.
+        ConfigError: directories contain no records, or records cannot be read.
     """
     found, mistakes = readable_jobs(paths)
     if mistakes:
@@ -97,7 +97,7 @@ def read_jobs(paths: Sequence[Path]) -> list[Entry]:
 
 
 def readable_jobs(paths: Sequence[Path]) -> tuple[list[Entry], list[Mistake]]:
-    """Return the jobs that can be read in these directories, and the errors of the others."""
+    """Return the readable jobs in these directories, and the errors of the others."""
     mistakes: list[Mistake] = []
     found: dict[str, Entry] = {}
     reads = (partial(_jobs, path, name, mistakes) for path, name in zip(paths, _names(paths), strict=True))
@@ -107,7 +107,7 @@ def readable_jobs(paths: Sequence[Path]) -> tuple[list[Entry], list[Mistake]]:
 
 
 def _names(paths: Sequence[Path]) -> list[str]:
-    """Return names that distinguish the directories: paths from their common parent, or "" for a single directory."""
+    """Return a name for each directory: its path relative to their common parent, or "" if there is only one."""
     if len(paths) < 2:
         return [""]
     whole = [one.absolute() for one in paths]
@@ -119,7 +119,7 @@ def _jobs(path: Path, name: str, mistakes: list[Mistake]) -> list[Entry]:
     """Return the jobs in a directory.
 
     Args:
-        name: distinguishes it from other directories; empty if it is the only one.
+        name: the name of the directory in tables; empty if it is the only one.
     """
     if not path.is_dir():
         problem = f"{path} is a file, not a directory" if path.exists() else f"directory not found: {path}"
@@ -136,7 +136,7 @@ def _jobs(path: Path, name: str, mistakes: list[Mistake]) -> list[Entry]:
         return _all_of(reads, mistakes)
     below = list(_below(path, DEPTH))
     if not below:
-        hint = "pass the directory of a run or sweep; hforch prints it when the run finishes"
+        hint = "pass the directory that hforch printed at the end of the run or sweep"
         raise ConfigError([Mistake("", f"no records found in {path}", None, hint)])
     deeper = (partial(_jobs, one, f"{prefix}{one.relative_to(path)}", mistakes) for one in below)
     return list(chain.from_iterable(_all_of(deeper, mistakes)))
@@ -154,7 +154,7 @@ def _below(path: Path, depth: int) -> Iterator[Path]:
 
 
 def _all_of(reads: Iterable[Callable[[], Read]], mistakes: list[Mistake]) -> list[Read]:
-    """Return the results of the reads that succeed; append the errors of the others to `mistakes`."""
+    """Return the results of the successful reads; append the errors of the others to `mistakes`."""
     found = []
     for read in reads:
         try:
@@ -177,19 +177,19 @@ def _of_sweep(path: Path, sweep: Mapping[str, Any], prefix: str, mistakes: list[
     entries = _all_of(reads, mistakes)
     if len(entries) == len(reads) and not any(entry.was_run for entry in entries):
         problem = f"none of the {len(entries)} jobs of {path} was run"
-        raise ConfigError([Mistake("", problem, None, f"run them with: hforch resume {path}")])
+        raise ConfigError([Mistake("", problem, None, f"to run them: hforch resume {path}")])
     return entries
 
 
 def _noise(told: Any) -> Iterator[tuple[str, float]]:
-    """Yield the load key of each model, and how much slower the machine became while it was loaded."""
+    """Yield the load key of each model, and how much slower its first batch ran at the end than at the start."""
     for one in told if isinstance(told, list) else ():
         if isinstance(one, dict) and isinstance(one.get("load_key"), str) and isinstance(one.get("drift"), int | float):
             yield one["load_key"], one["drift"]
 
 
 def _in_sweep(directory: Path, planned: Mapping[str, Any], prefix: str, noise: Mapping[str, float]) -> Entry:
-    """Return a job of a sweep; one that was not run is described by sweep.json alone."""
+    """Return a job of a sweep. If it was not run, the data come from sweep.json."""
     name = f"{prefix}{planned['directory']}"
     if (directory / RECORD).is_file():
         return _entry(directory, name, noise)
@@ -198,7 +198,7 @@ def _in_sweep(directory: Path, planned: Mapping[str, Any], prefix: str, noise: M
 
 
 def _numbered(path: Path) -> list[Path]:
-    """Return the job directories of a sweep without sweep.json, in order."""
+    """Return the numbered job directories of a sweep whose sweep.json is missing, in order."""
     numbered = [one for one in path.iterdir() if re.fullmatch(r"\d+", one.name) and (one / RECORD).is_file()]
     return sorted(numbered, key=lambda one: int(one.name))
 
@@ -213,10 +213,10 @@ def _entry(directory: Path, name: str, noise: Mapping[str, float]) -> Entry:
 
 
 def samples_of(entry: Entry) -> Iterator[dict[str, Any]]:
-    """Yield the samples of a job, without an incomplete last line.
+    """Yield the samples of a job, except an incomplete last line.
 
     Raises:
-        ConfigError: after the last sample, if lines are damaged and must not be skipped.
+        ConfigError: lines are damaged and are not skipped; raised after the last sample.
     """
     samples = Samples(entry.samples, entry.record)
     yield from samples

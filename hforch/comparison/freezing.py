@@ -1,4 +1,4 @@
-"""Freeze a run into a recipe that repeats it."""
+"""Freeze a run into a recipe that reproduces it."""
 
 from __future__ import annotations
 
@@ -35,12 +35,12 @@ from hforch.utils.redaction import STRUCK
 
 PLAIN = re.compile(r"\$\{[\w.:,{}$]+\}")  # an interpolation that Hydra parses without quotes
 IN_FULL = 1000  # outputs stored as token ids and text; the others are stored as digests
-WHOLE = "resume or repeat the run, then freeze it"
+WHOLE = "resume the run, or run it again; then freeze it"
 
 
 # ---------------------------------------------------------------- freezing
 def freeze(entry: Entry) -> str:
-    """Return the text of a recipe that repeats a run on any machine with its model.
+    """Return the text of a recipe that reproduces a run on any machine that has its model.
 
     Raises:
         ConfigError: the run is incomplete, or a recipe cannot describe it.
@@ -66,7 +66,7 @@ def freeze(entry: Entry) -> str:
 
 
 def refuse_halves(entry: Entry) -> None:
-    """Raise ConfigError for a run that has failed samples or did not finish."""
+    """Raise ConfigError if a run has failed samples or did not finish."""
     record = entry.record
     if record.get("status") != "ok":
         error = record.get("error") or {}
@@ -77,7 +77,7 @@ def refuse_halves(entry: Entry) -> None:
 
 
 def _refuse_lacking(entry: Entry) -> None:
-    """Raise ConfigError for a record with missing keys or an invalid job."""
+    """Raise ConfigError if a record lacks keys or its job is invalid."""
     record, path = entry.record, entry.directory / RECORD
     there = {
         "started": record.get("started"),
@@ -87,32 +87,32 @@ def _refuse_lacking(entry: Entry) -> None:
     }
     lacking = [f"{name} is missing" for name, value in there.items() if value in (None, "")]
     try:
-        if not record.get("from_env"):  # placeholders of environment variables have no valid type
+        if not record.get("from_env"):  # environment variables are placeholders, which are not valid values
             Job.model_validate(entry.job)
     except ValidationError as error:
         lacking += [f"job.{'.'.join(map(str, one['loc']))}: {one['msg'].lower()}" for one in error.errors()]
     if lacking:
         problem = f"{path} is not a valid record: {'; '.join(lacking[:3])}"
-        raise ConfigError([Mistake("", problem, None, "it was changed after hforch wrote it")])
+        raise ConfigError([Mistake("", problem, None, "the record was changed after hforch wrote it")])
 
 
 def refuse_redacted(entry: Entry) -> None:
-    """Raise ConfigError for a run whose configuration contained a credential, which its record does not."""
+    """Raise ConfigError if the configuration of a run contained a credential, which its record does not store."""
     if paths := entry.record.get("redacted"):
-        problem = f"contained a credential, which the record stores as {STRUCK}; no recipe can repeat this run"
+        problem = f"contained a credential, which the record stores as {STRUCK}; no recipe can reproduce this run"
         hint = "run again with the credential in an environment variable: {}=${{oc.env:NAME}}"
         raise ConfigError([Mistake(path, problem, str(entry.directory), hint.format(path)) for path in paths])
 
 
 def _from_env(entry: Entry) -> Iterator[tuple[str, str]]:
-    """Yield the interpolations that a recipe must not contain, those of environment variables, by path."""
+    """Yield the interpolations of environment variables, which a recipe must not contain: path and text."""
     for path, text in (entry.record.get("from_env") or {}).items():
         if path.startswith("inputs.items") or path.partition(".")[0] not in ("inputs", "scoring"):
             yield str(path), str(text)
 
 
 def _left_open(job: Mapping[str, Any], entry: Entry) -> dict[str, Any]:
-    """Return the values of a job for a recipe, with `???` (a mandatory value) where the environment sets them."""
+    """Return the values of a job, with `???` (mandatory value) for those that come from environment variables."""
     whole: dict[str, Any] = deepcopy(dict(job))
     for path, _ in _from_env(entry):
         put(whole, tuple(int(step) if step.isdigit() else step for step in path.split(".")), "???")
@@ -120,7 +120,7 @@ def _left_open(job: Mapping[str, Any], entry: Entry) -> dict[str, Any]:
 
 
 def _portable(entry: Entry) -> tuple[dict[str, Any], list[str]]:
-    """Return the values of a job in a portable form, and the overrides that a recipe must not contain."""
+    """Return the values of a job with absolute paths and inline inputs, and overrides to omit from a recipe."""
     job = {group: dict(part) for group, part in entry.job.items()}
     cwd = Path(str(entry.record.get("cwd") or "."))
     needs: list[str] = []
@@ -139,14 +139,14 @@ def _portable(entry: Entry) -> tuple[dict[str, Any], list[str]]:
         steps = tuple(int(step) if step.isdigit() else step for step in path.split("."))
         put(job, steps, text)
         needs.append(f"{path}={text if PLAIN.fullmatch(text) else quoted(text)}")
-    # A single run has no baseline, its scores are under `frozen`, and its tracker is not part of the recipe.
+    # A single run has no baseline, its scores are stored under `frozen`, and a recipe contains no tracker.
     for group in (*(path for path in affecting(("scores",)) if path in groups()), "tracker"):
         job[group] = option(group, "none")
     return job, needs
 
 
 def _source(entry: Entry) -> type[ModelSource]:
-    """Return the class of the source of a run's weights.
+    """Return the class of the model source of a run.
 
     Raises:
         ConfigError: its record has no valid source.
@@ -166,16 +166,16 @@ def _schema(path: str) -> dict[str, Any]:
 
 
 def _items(entry: Entry) -> list[Any]:
-    """Return the inputs in order, as recorded in the samples."""
+    """Return the inputs that the samples contain, in order."""
     found = {sample["index"]: sample["input"] for sample in samples_of(entry) if sample["repeat"] == 0}
     return [found[index] for index in sorted(found)]
 
 
 def _answers(entry: Entry) -> Iterator[dict[str, Any]]:
-    """Yield the samples of a complete run.
+    """Yield all samples of a run.
 
     Raises:
-        ConfigError: after the last sample, if some are missing or damaged.
+        ConfigError: samples are missing or damaged; raised after the last sample.
     """
     seen = 0
     for sample in samples_of(entry):
@@ -246,9 +246,9 @@ def _output(sample: Mapping[str, Any], in_full: bool, by_text: bool) -> FrozenOu
 def _head(entry: Entry, needs: Sequence[str]) -> str:
     asked = " ".join(entry.record.get("overrides") or []) or "the defaults"
     lines = [f"Frozen by hforch from a run started {entry.record['started']}: {shown(asked)}"]
-    lines += ["To repeat it: hforch run RECIPE. To check that its answers are unchanged: hforch verify RECIPE."]
+    lines += ["Run it: hforch run RECIPE. Verify its outputs: hforch verify RECIPE."]
     if _source(entry).is_local:
-        lines += ["The model is a local file or folder: set model.path=... on other machines."]
+        lines += ["The model is a local file or directory: set model.path=... on other machines."]
     if needs:
-        lines += [f"A recipe must not contain these; pass them on the command line: {shown(shlex.join(needs))}"]
+        lines += [f"Pass on the command line, as a recipe must not contain them: {shown(shlex.join(needs))}"]
     return "".join(f"# {line}\n" for line in lines)

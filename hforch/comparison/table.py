@@ -1,4 +1,4 @@
-"""Build the rows of a comparison: one per job, with the settings that differ, its metrics and notes."""
+"""Build the rows of a comparison, one per job, with the differing settings, metrics and notes."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from hforch.runs import repeats
 from hforch.scoring.uncertainty import ratio_of_sums
 
 NOISE = 0.10  # largest accepted change of the machine's speed between a model's first and last measurement
-QUANTILES = (5, 25, 50, 75, 95)  # percentiles of each timing, for charts
+QUANTILES = (5, 25, 50, 75, 95)  # the percentiles of each timing that charts show
 ERRORS = tuple(metric.error_name for metric in COMPARED if metric.has_error)
 ABSENT = {
     "memory": {metric.name for metric in COMPARED if metric.section == "memory" or metric.kind == "energy"},
@@ -45,14 +45,14 @@ class Row:
 
     Attributes:
         axes: the settings that differ between jobs, by name.
-        metrics: values by name, with some standard errors; None if unknown.
+        metrics: values and standard errors by name; None if not available.
         quantiles: percentiles (QUANTILES) of each sample timing, in milliseconds.
-        spread: the lowest and highest tokens_per_s of its repeats.
+        spread: the lowest and highest tokens_per_s of the repeats.
         measured_on: the machine, and whether other jobs ran in parallel.
-        baseline: the name of the job that its outputs were compared with.
-        worst: the samples that differ earliest from the baseline's.
-        incomparable: why its outputs and scores cannot be compared with the baseline's; None if they can.
-        divergent_tokens: the positions where its next-token distributions differ most from the baseline's.
+        baseline: the name of the job that its outputs are compared with.
+        worst: the samples that differ earliest from those of the baseline.
+        incomparable: why outputs and scores cannot be compared with those of the baseline; None if they can.
+        divergent_tokens: the positions where next-token distributions differ most from those of the baseline.
     """
 
     entry: Entry
@@ -87,12 +87,12 @@ class Row:
         return next((why for name, why in reasons.items() if metric in ABSENT.get(name, ())), None)
 
     def can_rank(self, metric: str) -> bool:
-        """Return whether a metric may be compared with limits and other jobs."""
+        """Return whether a metric may be compared with requirements and other jobs."""
         return self.shared is None or not BY_NAME[metric].is_lost_on_shared_gpu
 
     @property
     def counts_packages(self) -> bool:
-        """Whether its energy includes the CPU packages; in older records it covers GPUs only."""
+        """Whether its energy includes the CPU packages; in older records, it covers only GPUs."""
         counted = (self.entry.record.get("metrics") or {}).get("energy_of") or ()
         return any(str(name).startswith("package") for name in counted)
 
@@ -125,7 +125,7 @@ def compare(entries: Sequence[Entry], baseline: Mapping[str, str] | None = None,
     Args:
         baseline: values of load settings that select the baseline jobs; None: the most precise of the jobs that differ
             only in the load key.
-        worst: how many samples and positions with the largest differences each row stores.
+        worst: the number of samples, and of token positions, with the largest differences that each row stores.
 
     Raises:
         ConfigError: no job matches the baseline, a job has no baseline, or samples are damaged.
@@ -158,19 +158,19 @@ def compare(entries: Sequence[Entry], baseline: Mapping[str, str] | None = None,
 def _keep(base: Entry, group: Iterable[Entry]) -> Baseline:
     by_text = any(_unit(base, entry) == "characters" for entry in group)
     kept = Baseline(base, Chosen(_inputs(base.record)))
-    for sample in Samples(base.samples, base.record):  # its own row reports damaged lines
+    for sample in Samples(base.samples, base.record):  # damaged lines are reported in the row of the baseline
         kept.add(sample, by_text)
     return kept
 
 
 def _inputs(record: Mapping[str, Any]) -> int:
-    """Return the number of a job's inputs; of its samples if the record has no batch plan."""
+    """Return the number of inputs of a job, or of its samples if the record has no batch plan."""
     planned = {one for batch in record.get("plan") or [] for one in batch}
     return len(planned) or int((record.get("totals") or {}).get("planned") or 0)
 
 
 def _unit(one: Entry, other: Entry) -> str:
-    """Return "tokens" if two jobs have the same weights, and so comparable token ids, else "characters"."""
+    """Return "tokens" if token ids are comparable because two jobs have the same weights, else "characters"."""
     mine, its = ((entry.record.get("model") or {}).get("fingerprint") for entry in (one, other))
     has_ids = all("token_ids" not in (entry.record.get("absent") or {}) for entry in (one, other))
     return "tokens" if has_ids and mine is not None and mine == its else "characters"
@@ -227,19 +227,19 @@ def _row(entry: Entry, axes: dict[str, str], base: Baseline | None, worst: int) 
     if row.incomparable:
         row.notes.append(row.incomparable)
     if broken:
-        row.notes.append(f"scores.jsonl is damaged: {len(broken)} lines cannot be read")
+        row.notes.append(f"scores.jsonl is damaged: {len(broken)} unreadable line{'s' * (len(broken) > 1)}")
     other = _scored_against(entry)
     if base and other not in (None, Path(realpath(base.entry.samples))):
         metrics |= dict.fromkeys(one.name for one in AGAINST_BASELINE)
         metrics |= dict.fromkeys(one.error_name for one in AGAINST_BASELINE if one.has_error)
         row.divergent_tokens = []
         other_name = f"{other.parent.name}/{other.name}" if other else ""
-        row.notes.append(f"KL divergence and flips omitted: they were computed against {other_name}, another baseline")
+        row.notes.append(f"KL divergence and flips omitted: computed against a different baseline ({other_name})")
     return row
 
 
 def _add_ratio(row: Row, rows: Mapping[str, Row]) -> None:
-    """Add the ratio of the perplexity to the baseline's, if both scored the same text with the same tokenizer."""
+    """Add the ratio of the perplexities of a job and its baseline, if both scored the same tokens."""
     base = rows.get(row.baseline) if row.baseline else row if "baseline" in row.notes else None
     if base is None:
         return
@@ -288,7 +288,7 @@ def _not_run(rows: Sequence[Row]) -> list[str]:
     for entry in missing:
         by_sweep[entry.directory.parent] = by_sweep.get(entry.directory.parent, 0) + 1
     return [
-        f"{number} of {len(rows)} jobs were not run; run them with: hforch resume {sweep}"
+        f"{number} of {len(rows)} jobs were not run; to run them: hforch resume {sweep}"
         for sweep, number in by_sweep.items()
     ]
 
@@ -309,7 +309,7 @@ def _of_row(entry: Entry, is_base: bool, drift: Drift | None, seen: int) -> list
     record = entry.record
     notes = ["baseline"] if is_base else []
     if record.get("same_as"):
-        notes.append(f"same outputs as job {str(record['same_as']).removeprefix('../')}: not run again")
+        notes.append(f"skipped: identical to job {str(record['same_as']).removeprefix('../')}")
     status = str(record.get("status"))
     if entry.unfinished:
         notes.append(entry.unfinished)
@@ -320,18 +320,19 @@ def _of_row(entry: Entry, is_base: bool, drift: Drift | None, seen: int) -> list
     if record.get("shared_accelerator"):
         notes.append(f"not ranked by speed or energy: {record['shared_accelerator']}")
     if drift and drift.missing:
-        notes.append(f"{drift.missing} samples have no counterpart in the baseline")
+        have = "sample has" if drift.missing == 1 else "samples have"
+        notes.append(f"{drift.missing} {have} no matching sample in the baseline")
     lacking = _lacking(record)
     if lacking and status not in ("interrupted", "partial"):
         notes.append(f"{lacking} samples are missing")
     gone = int((record.get("totals") or {}).get("samples") or 0) - seen
     if gone > 0 and status in ("ok", "failed"):
-        notes.append(f"samples.jsonl is incomplete or was changed: {gone} recorded samples are missing")
+        notes.append(f"samples.jsonl is incomplete or was changed: {gone} of its samples are missing")
     return notes
 
 
 def _lacks(record: Mapping[str, Any]) -> Iterator[str]:
-    """Yield what the backend lacks, by reason, except logits, which only scoring requires."""
+    """Yield a note for each reason why the backend lacks something, except logits, which only scoring requires."""
     by_reason: dict[str, list[str]] = {}
     for name, reason in (record.get("absent") or {}).items():
         if name != "logits":
@@ -357,33 +358,34 @@ def _notes(rows: Sequence[Row]) -> list[str]:
     rows = [row for row in rows if row.entry.record.get("environment")]
     sites = list(dict.fromkeys(row.measured_on for row in rows))
     if len({machine for machine, _ in sites}) > 1:
-        notes.append("speeds were measured on different machines; do not rank them across machines:")
+        notes.append("the jobs ran on different machines, so their speeds are not comparable:")
         for machine in dict.fromkeys(machine for machine, _ in sites):
             notes.append(f"  {machine}: {', '.join(row.entry.name for row in rows if row.measured_on[0] == machine)}")
     beside = [row.entry.name for row in rows if row.measured_on[1]]
     if beside and len(beside) < len(rows):
-        notes.append(f"measured in parallel with other jobs; do not rank with the rest: {', '.join(beside)}")
+        told = "some jobs ran in parallel with others; their speeds are not comparable with those of the other jobs"
+        notes.append(f"{told}: {', '.join(beside)}")
     elif beside:
-        notes.append("all jobs were measured in parallel with others; each is faster alone")
+        notes.append("all jobs ran in parallel with others; each would be faster alone")
     measured = [row for row in rows if row.metrics.get("power_w") is not None]
     on_gpu = [row.entry.name for row in measured if not row.counts_packages]
     if on_gpu and len(on_gpu) < len(measured):
         notes.append(
-            "energy includes the CPU packages in some jobs and covers GPUs only in others; do not rank across them."
-            f" GPUs only: {', '.join(on_gpu)}"
+            f"energy covers only the GPUs in some jobs ({', '.join(on_gpu)}); it is not comparable with that of the "
+            "other jobs, which includes the CPU packages"
         )
     notes += _noise_notes(rows)
     notes += _repeat_notes(rows)
     if any(row.unit == "characters" and row.baseline for row in rows):
-        notes.append("first_diff counts tokens, or characters if a job and its baseline have no comparable token ids")
+        notes.append("first_diff is in tokens, or in characters where token ids are not comparable")
     most = max((_inputs(row.entry.record) for row in rows), default=0)
     if most > PAIRS and any(row.baseline for row in rows):
-        notes.append(f"chrF and edit similarity cover about {PAIRS} of {most} inputs, the same for each job")
+        notes.append(f"chrF and edit similarity are computed on about {PAIRS} of {most} inputs, the same for all jobs")
     return notes
 
 
 def _noise_notes(rows: Sequence[Row]) -> Iterator[str]:
-    """Yield a warning for each loaded model during which the machine became slower or faster."""
+    """Yield a warning for each loaded model whose first batch ran slower or faster at the end than at the start."""
     loads: dict[tuple[Path, Any], list[Row]] = {}
     for row in rows:
         if row.is_noisy:
@@ -392,15 +394,16 @@ def _noise_notes(rows: Sequence[Row]) -> Iterator[str]:
         noise = some[0].entry.noise or 0.0
         names = f"job{'s' * (len(some) > 1)} {', '.join(row.entry.name for row in some)}"
         told = f"{abs(noise):.0%} {'slower' if noise > 0 else 'faster'}"
-        yield f"timings of {names} are unreliable: the machine became {told} during the measurement (limit {NOISE:.0%})"
+        change = f"the same batch ran {told} at the end than at the start (tolerance {NOISE:.0%})"
+        yield f"timings of {names} are unreliable: {change}"
 
 
 def _repeat_notes(rows: Sequence[Row]) -> Iterator[str]:
-    """Yield a warning for each job, unless resumed, whose first repeat differs from the later ones beyond noise."""
+    """Yield a warning for each job, unless resumed, whose first repeat differs significantly from the later ones."""
     for row in rows:
         metrics = row.entry.record.get("metrics") or {}
         each, seconds = metrics.get("tokens_per_s_each") or (), metrics.get("measured_s")
         if seconds and not row.entry.record.get("resumed"):
             share = repeats.first_differs(each, seconds)
             if share is not None:
-                yield f"{row.entry.name}: {repeats.remark(share)}"
+                yield f"job {row.entry.name}: {repeats.remark(share)}"

@@ -1,4 +1,4 @@
-"""Compare a run with the frozen run of a recipe."""
+"""Compare the outputs of a run with the frozen outputs of a recipe."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from hforch.config.frozen import Frozen, FrozenOutput, digest_of, digest_of_text
 from hforch.errors import ConfigError, HforchError, Mistake
 from hforch.machine.environment import PACKAGES
 
-AROUND = 40  # characters of text shown on each side of a difference
+AROUND = 40  # number of characters shown on each side of a difference
 
 
 # ---------------------------------------------------------------- verifying
@@ -42,9 +42,9 @@ class Verdict:
     Attributes:
         outputs: the number of frozen answers.
         unit: what was compared: tokens, or characters if there are no token ids.
-        missing: input ids of frozen answers that are missing in the run.
+        missing: the input ids of the frozen answers that the run does not have.
         changed: changes of configuration, model, batches, versions and machine: name, frozen value, current value.
-        is_model_known: whether both runs have a fingerprint of the weights; otherwise changed weights go unnoticed.
+        is_model_known: whether both runs have a fingerprint of the weights, so that a change is detected.
     """
 
     outputs: int
@@ -60,7 +60,7 @@ class Verdict:
 
 
 def read_frozen(file: Path) -> Frozen:
-    """Return the frozen run in a recipe.
+    """Return the frozen run that a recipe contains.
 
     Raises:
         ConfigError: the file is not a recipe, or not a frozen one.
@@ -70,7 +70,7 @@ def read_frozen(file: Path) -> Frozen:
 
     data = read_recipe(file, find_config_dirs())
     if data.get("frozen") is None:
-        problem = "the recipe was not frozen from a run; no outputs to compare with"
+        problem = "not a frozen recipe: it contains no outputs to compare with"
         raise ConfigError(
             [Mistake("frozen", problem, str(file), "create a frozen recipe with: hforch freeze JOB_DIR -o RECIPE")]
         )
@@ -103,7 +103,7 @@ def _is_same(one: FrozenOutput, sample: Mapping[str, Any], frozen: Frozen, by_te
     """Return whether an answer equals the frozen one.
 
     Raises:
-        HforchError: the frozen answer is a digest of token ids, and the new answer has no token ids.
+        HforchError: the frozen answer is a digest of token ids, but the new answer has no token ids.
     """
     if not by_text:
         return one.sha256 == digest_of(sample["output_ids"] or [])
@@ -122,7 +122,7 @@ def _first_difference(one: FrozenOutput, sample: Mapping[str, Any], by_text: boo
 
 
 def changed(frozen: Frozen, entry: Entry) -> Iterator[tuple[str, Any, Any]]:
-    """Yield the changes since the frozen run: of configuration, exported model, batches, versions and machine."""
+    """Yield the changes since the frozen run, in configuration, exported model, batches, versions and machine."""
     record = entry.record
     was = with_added_keys(frozen.job)
     then, now = dict(flat(was)), dict(flat(entry.job))
@@ -133,9 +133,10 @@ def changed(frozen: Frozen, entry: Entry) -> Iterator[tuple[str, Any, Any]]:
     if frozen.model.get("export") != export:
         yield "exported model", frozen.model.get("export"), export
     if frozen.plan != record["plan"]:
-        yield "batches", f"{len(frozen.plan)}", f"{len(record['plan'])}, or with other inputs"
+        was_number, number = len(frozen.plan), len(record["plan"])
+        yield "batches", f"{was_number}", f"{number}{' (with other inputs)' if number == was_number else ''}"
     packages = record["environment"]["packages"]
-    # Older recipes have no versions of packages that belong to the backend.
+    # Older recipes do not contain the versions of the backend's packages.
     for name in sorted(frozen.packages.keys() | (packages.keys() & {*PACKAGES})):
         if frozen.packages.get(name) != packages.get(name):
             yield name, frozen.packages.get(name), packages.get(name)
@@ -146,9 +147,13 @@ def changed(frozen: Frozen, entry: Entry) -> Iterator[tuple[str, Any, Any]]:
 
 
 def _around(frozen: str | None, now: str) -> tuple[str | None, str]:
-    """Return an excerpt of both texts around their first difference."""
+    """Return excerpts of both texts around their first difference, with an ellipsis where text is omitted."""
     if frozen is None:
-        return None, now[: 2 * AROUND]
+        return None, _excerpt(now, 0, 2 * AROUND)
     at = first_diff(frozen, now)
-    window = slice(max(0, at - AROUND), at + AROUND)
-    return frozen[window], now[window]
+    start, end = max(0, at - AROUND), at + AROUND
+    return _excerpt(frozen, start, end), _excerpt(now, start, end)
+
+
+def _excerpt(text: str, start: int, end: int) -> str:
+    return f"{'…' if start else ''}{text[start:end]}{'…' if len(text) > end else ''}"

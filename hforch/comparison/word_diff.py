@@ -8,7 +8,7 @@ import regex
 
 from hforch.comparison.drift import first_diff
 
-LARGEST = 25_000_000  # product of both numbers of differing words; above it, all of them count as replaced
+LARGEST = 25_000_000  # maximum product of both word counts; if exceeded, all words count as replaced
 CJK = "\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af"  # scripts without spaces: each character is a word
 LETTER = rf"(?:(?![{CJK}])[\p{{L}}\p{{N}}_][\p{{M}}\u200c\u200d]*)"
 WORD = regex.compile(rf"{LETTER}+\s*|(?![{CJK}]|\s)\X\s*|[{CJK}]\p{{M}}*|\s+|\X")
@@ -20,9 +20,9 @@ def split_words(text: str) -> list[str]:
 
 
 def alignment(one: Sequence[str], other: Sequence[str]) -> Iterator[tuple[int, int, int]]:
-    """Yield the edits from one sequence to the other as counts of items: equal, removed, added.
+    """Yield the edits from one sequence to the other as counts of equal, removed and added items.
 
-    As few items as possible are removed and added (longest common subsequence).
+    The number of removed and added items is minimal (longest common subsequence).
     """
     start = first_diff(one, other)
     end = first_diff(one[start:][::-1], other[start:][::-1])

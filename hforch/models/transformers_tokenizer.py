@@ -1,9 +1,9 @@
-"""Load tokenizers with transformers such that they tokenize as their own tokenizer.json does.
+"""Load transformers tokenizers that give the token ids of their own tokenizer.json.
 
 Some tokenizer classes of transformers rebuild the tokenizer from the vocabulary of tokenizer.json and drop its
-normalizer, pre-tokenizer or decoder: other token ids than the file's, and broken whitespace. What is saved and loaded
-again may change once more. So a probe text is tokenized by the file and by transformers; if they differ, the
-file's own components are used, with the special tokens that transformers adds at the start and the end.
+normalizer, pre-tokenizer or decoder. Token ids then differ from those of the file, whitespace is lost, and saving and
+loading the tokenizer can change it again. Therefore probe texts are tokenized by the file and by transformers; if the
+results differ, the components of the file are used, with the special tokens that transformers adds at both ends.
 """
 
 from __future__ import annotations

@@ -1,1 +1,1 @@
-"""User-facing output: terminal views, comparison tables, exports, and the HTML report."""
+"""Output for users: terminal views, comparison tables, exports, and the HTML report."""

@@ -29,9 +29,9 @@ from hforch.report.wording import item_line
 from hforch.utils.files import write_whole
 from hforch.utils.sanitize import for_markdown, for_terminal
 
-WIDE = 280  # columns, if the output is not a terminal
-NARROWEST, NARROWEST_AXIS = 8, 10  # minimum width in characters of a wrapped header, and of a wrapped axis
-GAP = 2  # spaces between columns
+WIDE = 280  # width in characters if the output is not a terminal
+NARROWEST, NARROWEST_AXIS = 8, 10  # minimum width in characters of a wrapped header, and of a wrapped setting
+GAP = 2  # number of spaces between columns
 
 
 def summarise(directory: Path, stream: TextIO | None) -> None:
@@ -73,7 +73,7 @@ def print_comparison(
             printer.print(
                 Text.assemble((f"\njob {row.entry.name} vs. {row.baseline}: ", "bold"), shown(_where(pair, row)))
             )
-            printer.print(_coloured(pair))
+            printer.print(_colored(pair))
         for token in row.divergent_tokens:
             where, *lines = divergent_token_lines(token)
             printer.print(Text.assemble((f"\njob {row.entry.name} vs. {row.baseline}: ", "bold"), shown(where)))
@@ -86,7 +86,7 @@ def print_comparison(
 
 
 def _laid_out(headers: Sequence[str], rows: Sequence[Sequence[str]], axes: int, printer: Console) -> Iterator[Table]:
-    """Yield a table that fits the terminal: with wrapped axes, or split into parts. Numbers are never wrapped."""
+    """Yield a table that fits the terminal, with wrapped settings or in several parts. Numbers are never wrapped."""
 
     def part(places: Sequence[int], whole: bool) -> Table:
         return _table([headers[at] for at in places], [[cells[at] for at in places] for cells in rows], whole)
@@ -117,7 +117,7 @@ def _laid_out(headers: Sequence[str], rows: Sequence[Sequence[str]], axes: int, 
 
 
 def _joined(found: Sequence[tuple[list[str], list[list[str]]]], lead: int) -> tuple[list[str], list[list[str]]] | None:
-    """Join tables that start with the same `lead` columns; None if there are fewer than two."""
+    """Join tables that start with the same `lead` columns; return None if there are fewer than two tables."""
     if len(found) < 2:
         return None
     first, *others = found
@@ -135,7 +135,7 @@ def _width(headers: Sequence[str], rows: Sequence[Sequence[str]], at: int) -> in
 
 
 def _table(headers: Sequence[str], rows: Sequence[Sequence[str]], whole: bool) -> Table:
-    """Return a table as narrow as its cells allow. Numbers are never wrapped; with `whole`, no cell is."""
+    """Return a table with columns as narrow as their cells. Numbers are never wrapped; with `whole`, no cell is."""
     table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, collapse_padding=True)
     for at, header in enumerate(headers):
         number = _is_figure(header)
@@ -151,27 +151,29 @@ def _is_figure(header: str) -> bool:
 
 
 def _title(header: str, rows: Sequence[Sequence[str]], at: int) -> str:
-    """Return a header wrapped to about the width of the cells below it."""
+    """Return a header, wrapped to about the width of the cells below it."""
     width = max(NARROWEST, *(len(cells[at]) for cells in rows))
     lines = textwrap.wrap(shown(header).replace(".", ". "), width, break_long_words=False)
     return "\n".join(lines).replace(". ", ".")
 
 
 def _where(pair: Pair, row: Row) -> str:
-    return f"differs from {row.unit[:-1]} {pair.at} onwards ({pair.share:.0%}): {item_line(pair.item)}"
+    repeat = f" (repeat {pair.repeat + 1})" if (row.entry.get("runtime.repeat") or 1) > 1 else ""
+    where = f"first difference at {row.unit[:-1]} {pair.at} ({pair.share:.0%} of the answer)"
+    return f"{where}. Input{repeat}: {item_line(pair.item)}"
 
 
 def divergent_token_lines(token: DivergentToken) -> Iterator[str]:
-    """Yield the position of a divergent token, and the most likely tokens of both models there."""
+    """Yield the position of a divergent token, and the most likely tokens of both jobs there."""
     after = f"after {token.before!r}" if token.before else "at the start"
-    yield f"KL divergence of {token.kl:.2f} nats at token {token.position}, {after}"
+    yield f"token {token.position} of the baseline's answer, {after}: KL divergence {token.kl:.2f} nats"
     for name, tokens in (("baseline", token.baseline), ("job", token.job)):
         said = ", ".join(f"{one['text']!r} {math.exp(one['log_probability']):.0%}" for one in tokens)
         yield f"{name + ':':9} {said}"
 
 
 def words_that_differ(pair: Pair) -> Iterator[tuple[str, str]]:
-    """Yield (sign, words): ' ' for words of both texts, '-' for the baseline's only, '+' for the job's only."""
+    """Yield (sign, words): ' ' for words in both texts, '-' only in the baseline's text, '+' only in the job's."""
     one, other = pair.baseline.split(), pair.text.split()
     a = b = 0
     for same, gone, new in alignment(one, other):
@@ -185,11 +187,12 @@ def words_that_differ(pair: Pair) -> Iterator[tuple[str, str]]:
         a, b = a + same + gone, b + same + new
 
 
-def _coloured(pair: Pair) -> Text:
+def _colored(pair: Pair) -> Text:
     text = Text("  ")
     for sign, words in words_that_differ(pair):
         style = {" ": "", "-": "red", "+": "green"}[sign]
-        text.append(shown(words) if sign == " " else f"[{sign}{shown(words)}{sign}]", style)
+        opening, closing = {" ": ("", ""), "-": ("[-", "-]"), "+": ("{+", "+}")}[sign]
+        text.append(f"{opening}{shown(words)}{closing}", style)
         text.append(" ")
     return text
 

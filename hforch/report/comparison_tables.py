@@ -13,7 +13,7 @@ Cell = Callable[[Row], str]
 
 
 def _value(metric: Metric) -> Cell:
-    """Return a function that formats the value of a metric, with its standard error if known."""
+    """Return a function that formats the value of a metric, with its standard error if available."""
 
     def cell(row: Row) -> str:
         value, error = row.metrics.get(metric.name), row.metrics.get(metric.error_name)
@@ -60,25 +60,25 @@ CELLS: dict[str, Cell] = {
     "failed": _failed,
     "first_diff": _first_diff,
 }
-"""The cells that show more than the value, by metric name."""
+"""The functions for cells that show more than the value, by metric name."""
 
 
 def _columns(metrics: Iterable[Metric]) -> dict[str, Cell]:
-    """Return the cell functions of the metrics, by column header."""
+    """Return the cell function of each metric, by column header."""
     return {one.header: CELLS.get(one.name) or _value(one) for one in metrics if one.has_column}
 
 
 COSTS = _columns(one for one in COMPARED if one.kind in ("speed", "memory", "energy"))
 SCORED = _columns(SCORES)
 OUTPUTS: dict[str, Cell] = {
-    "baseline": lambda row: row.baseline or ("itself" if "baseline" in row.notes else ""),
+    "baseline": lambda row: row.baseline or ("(baseline)" if "baseline" in row.notes else ""),
     **_columns(one for one in COMPARED if one.kind in ("failure", "quality") and not one.is_score),
     "notes": lambda row: "; ".join(row.notes),
 }
 
 
 def tables(comparison: Comparison, notes: bool = True) -> Iterator[tuple[list[str], list[list[str]]]]:
-    """Yield headers and cells of the tables for costs, scores and outputs, without empty columns.
+    """Yield the headers and cells of the tables of costs, scores and outputs, without empty columns.
 
     Args:
         notes: whether the last table has a notes column.

@@ -1,4 +1,4 @@
-"""A rich console that prints external text safely: without markup, control characters or credentials."""
+"""A rich console that prints external text safely, without markup, control characters or credentials."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from hforch.utils.std_streams import styled
 
 
 class SafeConsole(Console):
-    """A console that escapes control characters in text; rich's own terminal codes are kept.
+    """A console that escapes control characters in text, but not the terminal codes of rich.
 
-    Credentials are redacted before lines are wrapped, which could split them.
+    Credentials are redacted before lines are wrapped, as wrapping could split them.
     """
 
     def render_str(self, text: str, **styles: Any) -> Text:
@@ -30,5 +30,5 @@ class SafeConsole(Console):
 
 
 def console(stream: Any, width: int | None = None) -> SafeConsole:
-    """Return a console without markup, emoji codes and highlighting."""
+    """Return a console with markup, emoji codes and highlighting disabled."""
     return SafeConsole(file=styled(stream), width=width, highlight=False, markup=False, emoji=False)

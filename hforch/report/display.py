@@ -1,4 +1,4 @@
-"""Choose a watcher by `runtime.display`."""
+"""Create the watcher for `runtime.display`."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from hforch.runs.watcher import Watcher
 
 
 def open_watcher(display: str, stream: TextIO | None = None) -> Watcher:
-    """Return the watcher for `runtime.display`; `auto` is rich on a terminal and plain otherwise.
+    """Return the watcher for `runtime.display`; `auto` is `rich` on a terminal, else `plain`.
 
     Args:
         stream: the output stream; stdout if None.

@@ -1,4 +1,4 @@
-"""Print a dry run: the jobs with their states, and the requirements of each model."""
+"""Print a dry run: the jobs with their states, and the memory, disk space and setup that each model requires."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from hforch.runs.planned_job import PlannedJob
 from hforch.runs.resuming import previous_run
 from hforch.scoring.preflight import stored_mb
 
-WIDE = 200  # columns, if the output is not a terminal
+WIDE = 200  # width in characters if the output is not a terminal
 
 
 def show_plan(
@@ -26,7 +26,7 @@ def show_plan(
     warnings: Sequence[str] = (),
     stream: TextIO | None = None,
 ) -> None:
-    """Print the jobs in the order in which they would run, and the models that they share.
+    """Print the jobs in the order in which they would run, and their models.
 
     Args:
         left_out: the labels of the jobs that a recipe excludes.
@@ -42,18 +42,18 @@ def show_plan(
         name = chr(ord("A") + models.index(one.key)) if len(models) <= 26 else str(models.index(one.key) + 1)
         table.add_row(str(one.number), one.label, str(one.samples), name, _state(one, resume))
     printer.print(table)
-    loads = _table("model", "description", "load key", "to do", "weights", "KV cache", "disk")
+    loads = _table("model", "description", "load key", "setup", "weights", "KV cache", "disk")
     for number, key in enumerate(models):
         sharing = [one for one in jobs if one.key == key]
         name = chr(ord("A") + number) if len(models) <= 26 else str(number + 1)
         loads.add_row(name, " ".join(header(sharing[0].job).values()), key, *_needs([one.expected for one in sharing]))
     printer.print(loads)
-    printer.print("Weights and KV cache are a lower limit for memory use; libraries and activations need more.")
+    printer.print("Weights and KV cache are the minimum; libraries and activations need additional memory.")
     for one in jobs:
         mb = stored_mb(one.job, one.samples // one.job.runtime.repeat) if one.baseline == one.number else None
         if mb is not None:
             printer.print(
-                f"Job {one.number} stores up to {mb} MB of log-probabilities, to score the other jobs against."
+                f"Job {one.number}, the baseline, stores up to {mb} MB of log-probabilities for scoring the other jobs."
             )
     for warning in warnings:
         printer.print(warning)
@@ -72,22 +72,22 @@ def _table(*columns: str) -> Table:
 
 def _state(one: PlannedJob, resume: bool) -> str:
     if one.same_as is not None:
-        return f"equal to job {one.same_as}"
+        return f"skipped: identical to job {one.same_as}"
     if one.is_done():
-        return "done" if resume else "done, will run again"
+        return "done" if resume else "done; will be overwritten"
     before = previous_run(one.directory, one.job_context.skip_damaged) if resume else None
     answered = sum(len(ids) for ids in before.answered.values()) if before else 0
-    return f"to run, {answered} of {one.samples} samples done" if answered else "to run"
+    return f"to run ({answered} of {one.samples} samples done)" if answered else "to run"
 
 
 def _needs(expected: Sequence[Estimate]) -> tuple[str, str, str, str]:
-    """Return the last four cells of a model: steps to do, size of the weights, largest KV cache, disk use."""
+    """Return the last four cells of a model: setup steps, size of the weights, largest KV cache, disk use."""
     first = expected[0]
     if first.weights_mb is None:
         return ", ".join(first.to_do) or "?", "?", "?", first.why or "?"
     cache = max((one.kv_mb for one in expected if one.kv_mb is not None), default=None)
     return (
-        ", ".join(first.to_do) or "nothing",
+        ", ".join(first.to_do) or "none",
         f"{first.weights_mb:.0f} MB",
         "?" if cache is None else f"{cache:.0f} MB",
         f"{first.disk_mb:.0f} MB" if first.disk_mb else "-",

@@ -33,7 +33,7 @@ def to_csv(comparison: Comparison) -> str:
 
 
 def to_data(comparison: Comparison, decision: Decision | None = None) -> dict[str, Any]:
-    """Return the comparison as JSON-compatible data, with the names used in records."""
+    """Return the comparison as JSON-compatible data, with the names that records use."""
     rows = [
         {
             "job": row.entry.name,
@@ -73,9 +73,9 @@ def to_json_text(comparison: Comparison, decision: Decision | None = None) -> st
 
 
 def to_junit(comparison: Comparison) -> str:
-    """Return JUnit XML with a test suite per job and a test case per check of each sample.
+    """Return JUnit XML with a test suite for each job and a test case for each check of a sample.
 
-    A failed sample is an error, and so is an unfinished job.
+    Failed samples and unfinished jobs are errors.
     """
     root = ElementTree.Element("testsuites", name="hforch")
     for row in comparison.rows:
@@ -108,7 +108,7 @@ def _cases(sample: dict[str, Any]) -> Iterator[ElementTree.Element]:
 
 
 def _case_of_job(row: Row) -> Iterator[ElementTree.Element]:
-    """Yield an error case if the job is unfinished, which its samples do not show."""
+    """Yield an error case if the job did not finish."""
     why = row.entry.unfinished
     if why is not None:
         case = ElementTree.Element("testcase", classname="job", name=for_xml(row.entry.name))

@@ -10,7 +10,7 @@ from hforch.runs.planned_job import PlannedJob
 
 
 class Pace:
-    """An estimate of the remaining time of a sweep, from the jobs that are done."""
+    """An estimate of the remaining time of a sweep, based on the finished jobs."""
 
     def __init__(self, left: Sequence[PlannedJob]) -> None:
         self._left = {one.number: one for one in left}
@@ -20,7 +20,7 @@ class Pace:
         self._since = time.monotonic()
 
     def done(self, planned: PlannedJob, record: Mapping[str, Any]) -> None:
-        """Record the time of a job that has ended."""
+        """Record the duration of a finished job."""
         timings = record.get("timings") or {}
         loading = 0.0 if record.get("shared_load") else sum(timings.values()) - timings.get("warmup_s", 0.0)
         took, self._since = time.monotonic() - self._since, time.monotonic()
@@ -31,7 +31,7 @@ class Pace:
         self._left.pop(planned.number, None)
 
     def seconds_left(self) -> float | None:
-        """Return the estimate in seconds; None before the first job has ended."""
+        """Return the estimate in seconds; None before the first job has finished."""
         if not self._samples:
             return None
         overall = sum(self._seconds.values()) / sum(self._samples.values())

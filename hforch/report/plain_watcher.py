@@ -1,4 +1,4 @@
-"""Watchers that print plain text or JSON; `rich_watcher.py` has the one with colours."""
+"""Watchers that print plain text or JSON."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class JsonWatcher(QuietWatcher):
 
     def finished(self, record: Mapping[str, Any], directory: str) -> None:
         super().finished(record, directory)
-        with suppress(OSError, ValueError):  # the record on disk is complete; the argument may lack long values
+        with suppress(OSError, ValueError):  # read it from disk, as the argument may lack long values
             record = read_record(Path(directory))
         ascii_only = (sys.stdout.encoding or "").lower().replace("-", "") != "utf8"
         print(for_json(to_json({**record, "directory": directory}, indent=2, ascii_only=ascii_only)), flush=True)
@@ -48,7 +48,7 @@ class PlainWatcher(QuietWatcher):
         self._streaming = False
         self._pieces = Pieces()
 
-    # Overridden for terminals.
+    # ---------------------------------------------------------------- overridden for terminals
     def line(self, text: str, style: str = "", wrap: bool = False) -> None:
         print(shown(text), file=self._stream, flush=True)
 
@@ -57,13 +57,13 @@ class PlainWatcher(QuietWatcher):
 
     @contextmanager
     def progress(self, name: str, detail: str, total: int | None) -> Iterator[Callable[[int], None]]:
-        """Show that a stage is running."""
+        """Show that a stage is running; yield a function that adds to its completed units."""
         self.line(f"{name}: {detail} ...")
         yield lambda units: None
 
     @contextmanager
     def bar(self, name: str, detail: str, total: int) -> Iterator[Callable[[int], None]]:
-        """Show a progress bar on terminals; nothing here."""
+        """Show a progress bar; this class shows none."""
         yield lambda units: None
 
     # ----------------------------------------------------------------
@@ -109,10 +109,10 @@ class PlainWatcher(QuietWatcher):
         numbers, place = summary_lines(record, directory)
         style = "bold" if record["status"] == "ok" else "red"
         self.line(numbers, style, wrap=True)
-        super().finished(record, directory)  # the error comes before the path of the record, which is printed last
+        super().finished(record, directory)  # prints the error, before the path of the results
         self.line(place, style)
 
 
 def shown(text: str) -> str:
-    """Remove control characters: a model's output must not move the cursor or change colours."""
+    """Return text without control characters, so that a model's output cannot move the cursor or change colors."""
     return CONTROL.sub("", text)

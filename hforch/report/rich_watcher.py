@@ -1,4 +1,4 @@
-"""A watcher for terminals with colours and live progress bars."""
+"""A watcher for terminals, with colors and live progress bars."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from hforch.report.console import console
 from hforch.report.plain_watcher import PlainWatcher, shown
 
 BYTES = "download"
-"""The stage whose progress is measured in bytes."""
+"""The name of the stage whose progress is measured in bytes."""
 
 
 class Amount(ProgressColumn):
-    """A progress column with the completed amount in MB or units; empty if the total is unknown."""
+    """A progress column that shows the completed amount in MB or units; empty if the total is unknown."""
 
     def render(self, task: Task) -> Text:
         if not task.total:
@@ -28,7 +28,7 @@ class Amount(ProgressColumn):
 
 
 class RichWatcher(PlainWatcher):
-    """A PlainWatcher with colours and progress bars."""
+    """A PlainWatcher with colors and progress bars."""
 
     def __init__(self, stream: TextIO) -> None:
         super().__init__(stream)
@@ -39,7 +39,7 @@ class RichWatcher(PlainWatcher):
         self._answered: Callable[[int], None] = lambda units: None
 
     def line(self, text: str, style: str = "", wrap: bool = False) -> None:
-        # Answers and paths are not wrapped, so that they can be copied.
+        # Do not wrap answers and paths, so that they can be copied.
         self._console.print(shown(text), style=style or None, soft_wrap=not wrap)
 
     def piece(self, text: str) -> None:

@@ -1,4 +1,4 @@
-"""Show the progress of a sweep: a line per job, failures immediately, and the remaining time."""
+"""Show the progress of a sweep: a line for each job and each failure, and the remaining time."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ from hforch.utils.progress import Advance
 
 
 def open_view(display: str, directory: Path, stream: TextIO | None = None) -> SweepView:
-    """Return the view of a sweep for `runtime.display`; arguments as for `open_watcher`."""
+    """Return the view of a sweep for `runtime.display`. For the arguments, see `open_watcher`."""
     watcher = open_watcher(display, stream)
     return TextSweepView(watcher, directory) if isinstance(watcher, PlainWatcher) else SilentSweepView(watcher)
 
 
 class SilentSweepView:
-    """A view that passes each job to the watcher and prints nothing about the sweep as a whole."""
+    """A view that passes each job to a watcher and prints only notes and errors of its own."""
 
     def __init__(self, watcher: Watcher) -> None:
         self._watcher = watcher
@@ -55,12 +55,12 @@ class SingleRunView(SilentSweepView):
 
 
 class TextSweepView:
-    """A view that prints lines of text, with a progress bar on terminals."""
+    """A view that prints a line for each event, and a progress bar on terminals."""
 
     def __init__(self, base: PlainWatcher, directory: Path) -> None:
         self.base, self._directory = base, directory
         self._jobs: Sequence[PlannedJob] = ()
-        self._failures: list[str] = []
+        self._failures: dict[tuple[str, int | None, str], list[int]] = {}  # repeats by label, input index, message
         self._number = 0
         self._bar = ExitStack()
         self.advance: Advance = lambda units: None
@@ -69,15 +69,18 @@ class TextSweepView:
         self._jobs, self._left, self.pace = jobs, len(left), Pace(left)
         loads = len({one.key for one in left})
         done = sum(one.same_as is None for one in jobs) - len(left)
-        parts = [f"{len(left)} job{'s' * (len(left) != 1)} over {loads} loaded model{'s' * (loads != 1)}"]
+        parts = [f"{_counted(len(left), 'job')}, {_counted(loads, 'model')} to load"]
         if done:
             parts.append(f"{done} already done")
+        if not left:
+            parts = [f"nothing to do: {'the job is' if len(jobs) == 1 else f'all {len(jobs)} jobs are'} done"]
         if equal := [one for one in jobs if one.same_as is not None]:
             parts.append(f"{len(equal)} identical to another job")
         self.base.line(" · ".join(parts), "bold")
         for one in equal:
             self.base.line(
-                f"job {one.number} ({one.label}) is identical to job {one.same_as} for its backend: not run again"
+                f"job {one.number} ({one.label}) skipped: identical to job {one.same_as} "
+                "except for settings that its backend ignores"
             )
         samples = sum(one.samples for one in left)
         self.advance = self._bar.enter_context(self.base.bar("sweep", f"{len(left)} jobs", samples))
@@ -98,25 +101,43 @@ class TextSweepView:
     def failed(self, planned: PlannedJob, message: str) -> None:
         self.failure(planned, message)
 
-    def failure(self, planned: PlannedJob, message: str) -> None:
-        """Print a failure, and store it for the summary at the end."""
-        line = f"failed: {planned.label}: {message}"
-        self._failures.append(line)
+    def failure(self, planned: PlannedJob, message: str, index: int | None = None, repeat: int = 0) -> None:
+        """Print a failure, and store it for the summary at the end.
+
+        Args:
+            index: the index of the failed input; None if the job failed.
+            repeat: the index of the failed repeat.
+        """
+        self._failures.setdefault((planned.label, index, message), []).append(repeat)
+        line = _failure_line(planned.label, index, message)
         self.base.line(f"{line}\n    log: {planned.directory}/hforch.log", "red")
 
     def end(self, whole: bool) -> None:
         self._bar.close()
         if self._failures:
-            self.base.line(f"\n{len(self._failures)} failed:", "red")
-            for line in self._failures:
-                self.base.line(line, "red")
-        self.base.line(f"\nrecords: {self._directory}")
+            samples = sum(len(repeats) for (_, index, _), repeats in self._failures.items() if index is not None)
+            jobs = sum(index is None for _, index, _ in self._failures)
+            counts = [_counted(number, noun) for number, noun in ((samples, "sample"), (jobs, "job")) if number]
+            self.base.line(f"\n{' and '.join(counts)} failed:", "red")
+            for (label, index, message), repeats in self._failures.items():
+                self.base.line(_failure_line(label, index, message, repeats), "red")
+        self.base.line(f"\nresults: {self._directory}")
         if not whole:
             self.base.line(f"to run the missing and failed jobs: hforch resume {self._directory}")
 
 
+def _counted(number: int, noun: str) -> str:
+    return f"{number} {noun}{'s' * (number != 1)}"
+
+
+def _failure_line(label: str, index: int | None, message: str, repeats: Sequence[int] = ()) -> str:
+    """Return the line for a failure, such as `failed: seed=1: input 1 (repeats 1, 3): out of memory`."""
+    which = f" (repeats {', '.join(str(one + 1) for one in repeats)})" if len(repeats) > 1 else ""
+    return f"failed: {label}: {'' if index is None else f'input {index + 1}{which}: '}{message}"
+
+
 class JobWatcher(NullWatcher):
-    """The watcher of one job of a sweep, which prints stages, failures and a summary line, but no answers."""
+    """A watcher for one job of a sweep, which prints stages, failures and a summary line, but no answers."""
 
     def __init__(self, view: TextSweepView, planned: PlannedJob) -> None:
         self._view, self._planned = view, planned
@@ -134,7 +155,7 @@ class JobWatcher(NullWatcher):
         if sample["error"] is not None:
             error = sample["error"]
             told = error.get("traceback") or error["message"]
-            self._view.failure(self._planned, f"input {sample['index'] + 1}: {told}")
+            self._view.failure(self._planned, told, sample["index"], sample["repeat"])
 
     def finished(self, record: Mapping[str, Any], directory: str) -> None:
         self._view.pace.done(self._planned, record)

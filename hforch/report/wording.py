@@ -9,7 +9,7 @@ from hforch.errors import EXIT_UNMET
 from hforch.metrics.metric import Metric
 from hforch.metrics.registry import ALL, BY_NAME
 
-ENDS = {"stop": "stopped at a stop sequence", "eos": "finished", "length": "reached max_new_tokens"}
+ENDS = {"stop": "stopped at a stop sequence", "eos": "ended with EOS", "length": "reached max_new_tokens"}
 
 
 def header_line(parts: Mapping[str, str]) -> str:
@@ -21,7 +21,7 @@ def stage_line(name: str, detail: str, seconds: float, finished: bool = True) ->
 
 
 def answer_lines(sample: Mapping[str, Any], done: int, total: int, streamed: bool) -> Iterator[tuple[str, str]]:
-    """Yield the lines for a finished sample, each with its style. The text of a streamed sample is already printed."""
+    """Yield the lines for a finished sample, each with its style, without text that was already streamed."""
     if sample["error"] is not None:
         error = sample["error"]
         yield f"failed: input {sample['index'] + 1}: {error.get('traceback') or error['message']}", "red"
@@ -38,7 +38,7 @@ def answer_lines(sample: Mapping[str, Any], done: int, total: int, streamed: boo
 
 
 def item_line(item: Any, longest: int | None = 200) -> str:
-    """Return an input as one line: a string or a single value as is, several values with their names."""
+    """Return an input as one line: a string or a single value unchanged, several values with their names."""
     if isinstance(item, Mapping):
         values = [str(value) for value in item.values()]
         item = values[0] if len(values) == 1 else ", ".join(f"{name}: {value}" for name, value in item.items())
@@ -47,19 +47,19 @@ def item_line(item: Any, longest: int | None = 200) -> str:
 
 
 def summary_lines(record: Mapping[str, Any], directory: str) -> tuple[str, str]:
-    """Return a line with the results of a run, and a line with the path of its record."""
+    """Return a line with the results of a run, and a line with its directory."""
     totals = record.get("totals") or {}
     many = (totals.get("planned") or 0) > 1
     parts = [record["status"]] if record["status"] != "ok" else []
     if many:
         parts.append(f"{totals['samples'] - totals['failed']} of {totals['planned']} samples succeeded")
     if totals.get("output_tokens"):
-        parts.append(f"{totals['output_tokens']} tokens, {_ends(totals['finish_reasons'])}")
+        parts.append(f"{totals['output_tokens']} tokens{_ends(totals['finish_reasons'])}")
     known = dict(record) if totals.get("samples") else {**record, "memory": {}}
     parts += (_phrase(metric, known, many) for metric in ALL if metric.summary and metric.read(known) is not None)
     if checks := totals.get("checks"):
         parts.append(_checks(checks, record.get("exit_code")))
-    return " · ".join(parts) or "no sample succeeded", f"record: {directory}"
+    return " · ".join(parts) or "no sample succeeded", f"results: {directory}"
 
 
 def _phrase(metric: Metric, record: Mapping[str, Any], many: bool) -> str:
@@ -81,20 +81,20 @@ def accelerator_mb(memory: Mapping[str, Any]) -> str:
 
 
 def _checks(counted: Mapping[str, Any], code: int | None) -> str:
-    """Return the result of the checks, such as `checks: 3 of 4 passed`."""
+    """Return the results of the checks, such as `checks: 3 of 4 passed`."""
     enough = "" if code != EXIT_UNMET else ", below runtime.min_pass"
     return f"checks: {counted['passed']} of {counted['total']} passed{enough}"
 
 
 def duration(seconds: float) -> str:
-    """Return an estimated time, rounded to a suitable unit."""
+    """Return an estimated time in s, min or h."""
     if seconds < 90:
         return f"{max(1, round(seconds))} s"
     return f"{round(seconds / 60)} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
 
 
 def failure(record: Mapping[str, Any], directory: str) -> str | None:
-    """Return the error of a run and the path of its log; None if the run has no error of its own."""
+    """Return the error of a run and the path of its log; None if the run itself has no error."""
     error = record.get("error")
     if not error:
         return None
@@ -102,8 +102,12 @@ def failure(record: Mapping[str, Any], directory: str) -> str | None:
 
 
 def _ends(reasons: Mapping[str, int]) -> str:
-    """Return the finish reasons: in words for one answer, with counts for several."""
+    """Return the finish reasons, such as `, ended with EOS` for one answer, and with counts for several answers."""
     known = {reason: number for reason, number in reasons.items() if reason in ENDS}
-    if sum(known.values()) == 1:
-        return ENDS[next(iter(known))]
-    return ", ".join(f"{number} {ENDS[reason]}" for reason, number in known.items())
+    if not known:
+        return ""
+    (first, number), *others = known.items()
+    if number == 1 and not others:
+        return f", {ENDS[first]}"
+    told = [f"{number} answer{'s' * (number != 1)} {ENDS[first]}", *(f"{some} {ENDS[one]}" for one, some in others)]
+    return f"; {', '.join(told)}"

@@ -102,7 +102,7 @@ def test_a_verification_does_not_overwrite_a_run(tmp_path: Path) -> None:
     assert "--output" in refused.stderr
     assert contents(tmp_path) == before
     refused = hforch("verify", str(tmp_path / "w.yaml"), "runtime.seed=1,2", code=2)
-    assert "pass one value" in refused.stderr
+    assert "pass a single value" in refused.stderr
 
 
 # ---------------------------------------------------------------- damage found by resume

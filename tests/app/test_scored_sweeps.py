@@ -81,7 +81,7 @@ def test_compare_shows_scores_and_decides_by_them(scored: tuple[Path, str]) -> N
 def test_compare_with_another_baseline_shows_no_scores(scored: tuple[Path, str]) -> None:
     directory, _ = scored
     others = rows(directory, "--baseline", "backend=openvino,precision=fp32")
-    told = f"KL divergence and flips omitted: they were computed against {directory.name}/1, another baseline"
+    told = f"KL divergence and flips omitted: computed against a different baseline ({directory.name}/1)"
     assert told in others[0]["notes"] and others[0]["metrics"]["kl_mean"] is None
     assert not any("computed against" in note for note in rows(directory)[0]["notes"])
 
@@ -162,7 +162,7 @@ def test_with_another_tokenizer_only_bits_per_byte_are_comparable(tiny_gpt2: Pat
         (("precision=fp32,int8", "backend=openvino", "scoring.text.path=no.txt"), "scoring.text.path: cannot read no"),
     ],
 )
-def test_invalid_scoring_is_refused_before_anything_is_run(
+def test_invalid_scoring_is_rejected_before_anything_is_run(
     words: tuple[str, ...], said: str, tiny_gpt2: Path, tmp_path: Path
 ) -> None:
     done = sweep(tmp_path / "sweep", *local(tiny_gpt2), *words, code=2)

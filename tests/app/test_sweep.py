@@ -71,7 +71,7 @@ def test_jobs_that_share_a_model_run_consecutively_with_hydras_numbers(tmp_path:
     ]
     assert sorted(found, key=lambda name: found[name]["started"]) == ["0", "2", "1", "3"]
     assert [found[name]["shared_load"] for name in "0213"] == [False, True, False, True]
-    assert "4 jobs over 2 loaded models" in done.stdout
+    assert "4 jobs, 2 models to load" in done.stdout
     assert (tmp_path / "multirun.yaml").is_file()
     assert all((tmp_path / name / ".hydra" / "config.yaml").is_file() for name in found)
 
@@ -108,8 +108,8 @@ def test_jobs_that_are_equal_for_their_backend_run_once(tmp_path: Path) -> None:
     assert (found["0"].get("same_as"), found["1"]["same_as"]) == (None, "../0")
     assert not (tmp_path / "1" / "samples.jsonl").exists()
     assert found["1"]["metrics"] == found["0"]["metrics"]
-    assert "job 1 (ov_config=kv_u8) is identical to job 0 for its backend" in done.stdout
-    assert "same outputs as job 0" in done.stdout.partition("records:")[2]
+    assert "job 1 (ov_config=kv_u8) skipped: identical to job 0 except for settings that its backend" in done.stdout
+    assert "skipped: identical to job 0" in done.stdout.partition("results:")[2]
 
 
 def test_a_shared_model_gives_the_same_texts_as_separate_runs(tmp_path: Path, tiny_gpt2: Path) -> None:
@@ -141,9 +141,17 @@ def test_a_failed_job_stops_no_other_and_is_reported_immediately_and_at_the_end(
     done = sweep(tmp_path, *FAKE, failing, "runtime.seed=1,2", code=1)
     assert [(one["status"], one["totals"]["failed"]) for one in records(tmp_path).values()] == [("failed", 1)] * 2
     assert done.stdout.count("failed: runtime.seed=1: input 3: it broke") == 2
+    assert "2 samples failed:" in done.stdout
     assert done.stdout.index("seed=1: input 3") < done.stdout.index("[2/2]")
     assert f"hforch resume {tmp_path}" in done.stdout
     assert (tmp_path / "comparison.md").is_file()
+
+
+def test_equal_failures_of_the_repeats_of_an_input_are_one_line_of_the_summary(tmp_path: Path) -> None:
+    failing = "backend.failures=[{match: number 2, error: it broke, after: 0}]"
+    done = sweep(tmp_path, *FAKE, failing, "runtime.seed=1,2", "runtime.repeat=3", code=1)
+    summary = done.stdout.partition("6 samples failed:\n")[2].splitlines()
+    assert summary[:2] == [f"failed: runtime.seed={seed}: input 3 (repeats 1, 2, 3): it broke" for seed in (1, 2)]
 
 
 def test_fail_fast_stops_after_the_first_failure(tmp_path: Path) -> None:
@@ -176,7 +184,7 @@ def test_a_killed_sweep_is_resumed_without_lost_or_repeated_samples(tmp_path: Pa
     process.kill()
     process.wait()
     done = resume(tmp_path)
-    assert "2 jobs over 1 loaded model · 1 already done" in done.stdout
+    assert "2 jobs, 1 model to load · 1 already done" in done.stdout
     found = records(tmp_path)
     assert [(one["status"], one["resumed"]) for one in found.values()] == [("ok", 0), ("ok", 1), ("ok", 0)]
     for name in found:
@@ -260,7 +268,7 @@ def test_an_incomplete_batch_is_run_again(tmp_path: Path) -> None:
     assert samples.read_text().startswith("".join(whole[:2]))
 
 
-def test_resume_refuses_changed_inputs(tmp_path: Path) -> None:
+def test_resume_rejects_changed_inputs(tmp_path: Path) -> None:
     questions = tmp_path / "questions.txt"
     questions.write_text("one\ntwo\nthree\n")
     words = ["backend=fake", "inputs=file", f"inputs.path={questions}", "runtime.warmup=0", "runtime.seed=1,2"]
@@ -270,7 +278,7 @@ def test_resume_refuses_changed_inputs(tmp_path: Path) -> None:
     assert "inputs: the contents have changed since the run started" in done.stderr
 
 
-def test_resume_refuses_a_changed_configuration(tmp_path: Path) -> None:
+def test_resume_rejects_a_changed_configuration(tmp_path: Path) -> None:
     (tmp_path / "conf" / "generation").mkdir(parents=True)
     option = tmp_path / "conf" / "generation" / "mine.yaml"
     greedy = (Path(__file__).parents[2] / "conf" / "generation" / "greedy.yaml").read_text()
@@ -282,7 +290,7 @@ def test_resume_refuses_a_changed_configuration(tmp_path: Path) -> None:
     assert "generation.max_new_tokens: changed from 5 to 6 since the run started" in done.stderr
 
 
-def test_resume_refuses_a_job_of_another_sweep(tmp_path: Path) -> None:
+def test_resume_rejects_a_job_of_another_sweep(tmp_path: Path) -> None:
     sweep(tmp_path / "older", *FAKE, "runtime.seed=5,6")
     interrupted(tmp_path / "s", *FAKE, "runtime.seed=1,2")
     for name in ("record.json", "samples.jsonl"):  # as if the sweep had stopped before job 1
@@ -292,7 +300,7 @@ def test_resume_refuses_a_job_of_another_sweep(tmp_path: Path) -> None:
     assert read_record(tmp_path / "s" / "1")["overrides"] == [*FAKE, "runtime.seed=6"]
 
 
-def test_resume_refuses_a_changed_model(tmp_path: Path, tiny_gpt2: Path) -> None:
+def test_resume_rejects_a_changed_model(tmp_path: Path, tiny_gpt2: Path) -> None:
     import torch
     from safetensors.torch import load_file, save_file
 
@@ -323,7 +331,7 @@ def test_directories_that_cannot_be_resumed_are_reported(tmp_path: Path) -> None
 def test_a_finished_sweep_has_nothing_to_resume(tmp_path: Path) -> None:
     copy_of_sweep(tmp_path, *FAKE, "runtime.seed=1,2")
     before = {name: (tmp_path / name / "record.json").read_bytes() for name in "01"}
-    assert "2 already done" in resume(tmp_path).stdout
+    assert "nothing to do: all 2 jobs are done\n" in resume(tmp_path).stdout
     assert {name: (tmp_path / name / "record.json").read_bytes() for name in "01"} == before
 
 
@@ -422,7 +430,7 @@ def huge(tmp_path: Path, tiny_gpt2: Path) -> Path:
     return folder
 
 
-def test_a_model_larger_than_memory_is_refused_before_it_is_loaded(tmp_path: Path, huge: Path) -> None:
+def test_a_model_larger_than_memory_is_rejected_before_it_is_loaded(tmp_path: Path, huge: Path) -> None:
     words = ["model=local", f"model.path={huge}", "precision=fp32"]
     done = sweep(tmp_path / "s", *words, "runtime.seed=1,2", code=2)
     assert re.search(r"model: runtime\.seed=1: [\d.]+ GB of weights", done.stderr)
@@ -483,7 +491,7 @@ def test_joblib_gives_the_same_records_and_notes_parallel_measurements(tmp_path:
         assert (alone[name]["parallel"], beside[name]["parallel"]) == (False, True)
         share = max(1, len(os.sched_getaffinity(0)) // 2)
         assert beside[name]["job"]["runtime"]["threads"] == share
-    assert "all jobs were measured in parallel with others" in done.stdout
+    assert "all jobs ran in parallel with others" in done.stdout
     assert (tmp_path / "two" / "comparison.json").is_file()
 
 

@@ -125,9 +125,9 @@ def test_strange_answers_are_judged(text: str) -> None:
 def test_reasons_describe_the_answer() -> None:
     judged = judge(made({"equals": "Rome"}, {"json_schema": PERSON}, {"levenshtein": "x", "max_distance": 1}))
     assert [result["why"] for result in judged(sample('{"name": 3}'))] == [
-        "it is '{\"name\": 3}', not 'Rome'",
+        "the answer is '{\"name\": 3}', not 'Rome'",
         "name: 3 is not of type 'string'",
-        "it is '{\"name\": 3}', 11 edits from 'x'",
+        "the answer is '{\"name\": 3}', 11 edits from 'x'",
     ]
     assert len(judge(made({"equals": "x"}))(sample("y" * 10_000))[0]["why"]) < 300
 

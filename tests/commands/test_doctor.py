@@ -70,9 +70,13 @@ def test_workers_are_new_processes_where_importing_a_backend_initializes_a_gpu(
     monkeypatch.setattr(_doctor_report, "BACKENDS", {"fake": None, "openvino": None})
     monkeypatch.setattr("hforch.backends.openvino.LIBRARIES", ("openvino", "not_installed.module"))
     for there, libraries, told in (
-        (False, ("pretended_gpu",), "forked from"),
-        (True, (), "forked from"),
-        (True, ("pretended_gpu",), "a new process for fake (importing it initializes torch.cuda); otherwise forked"),
+        (False, ("pretended_gpu",), "started by fork (fast)"),
+        (True, (), "started by fork (fast)"),
+        (
+            True,
+            ("pretended_gpu",),
+            "on accelerators, started as new processes (slower): fake (importing it initializes torch.cuda)",
+        ),
         (True, ("pretended_crash",), "importing fake crashes the process"),
     ):
         monkeypatch.setattr("hforch.runs.processes.fork_safety.are_present", lambda there=there: there)

@@ -18,7 +18,7 @@ from hforch.commands.init import FILES
 def test_the_suggested_commands_work(tmp_path: Path) -> None:
     """The run uses the fake backend; the recipe, with real backends, is only planned."""
     done = hforch(tmp_path, "init", "mine")
-    commands = [line.strip() for line in done.partition("Next:")[2].splitlines() if line.strip()]
+    commands = [line.strip() for line in done.partition("Next steps:")[2].splitlines() if line.strip()]
     assert commands[0] == "cd mine"
     first, planned, _ = (shlex.split(command)[1:] for command in commands[1:])
     assert "4 of 4 samples succeeded" in hforch(tmp_path / "mine", *first, "backend=fake")
@@ -28,13 +28,15 @@ def test_the_suggested_commands_work(tmp_path: Path) -> None:
 @pytest.mark.slow
 def test_the_commands_of_its_readme_work(tmp_path: Path) -> None:
     hforch(tmp_path, "init")
-    lines = [line.strip() for line in (tmp_path / "README.md").read_text().splitlines() if line.startswith("    ")]
+    lines = [
+        line.strip() for line in (tmp_path / "README.md").read_text().splitlines() if line.startswith("    hforch")
+    ]
     assert len(lines) == 6
     for line in lines:
         sweeps = sorted(one.parent for one in tmp_path.glob("outputs/*/*/sweep.json"))
-        directory = str(sweeps[-1].relative_to(tmp_path)) if sweeps else "outputs/DAY/TIME"
-        said = hforch(tmp_path, *shlex.split(line.replace("outputs/DAY/TIME", directory))[1:])
-    assert "identical: all 4 outputs match the frozen ones" in said
+        directory = str(sweeps[-1].relative_to(tmp_path)) if sweeps else "outputs/DATE/TIME"
+        said = hforch(tmp_path, *shlex.split(line.replace("outputs/DATE/TIME", directory))[1:])
+    assert "identical: all 4 outputs match" in said
 
 
 def test_existing_files_are_not_overwritten(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -43,8 +45,7 @@ def test_existing_files_are_not_overwritten(tmp_path: Path, capsys: pytest.Captu
     (tmp_path / "conf" / "project.yaml").write_text("mine")
     assert cli.main(["init", str(tmp_path)]) == 2
     err = capsys.readouterr().err
-    assert "README.md already exists" in err
-    assert "project.yaml already exists" in err
+    assert err.startswith(f"files already exist: {tmp_path}/conf/project.yaml, {tmp_path}/README.md\n")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["README.md", "conf"]
 
 

@@ -69,7 +69,7 @@ def test_memory_is_ranked_on_a_shared_gpu(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("bound", ["tokens_per_s>=1", "ttft_ms<=1000", "energy_j<=1000", "power_w<=1000"])
-def test_a_job_that_shared_its_gpu_meets_no_limit_on_speed_or_energy(bound: str, sweep: Path) -> None:
+def test_a_job_that_shared_its_gpu_meets_no_requirement_on_speed_or_energy(bound: str, sweep: Path) -> None:
     found = decided(sweep, bound)
     assert [row.entry.name for row in found.qualified] == ["0", "1"]
     ((row, (why,)),) = found.refused
@@ -81,13 +81,13 @@ def test_speed_on_a_shared_gpu_does_not_count_in_the_pareto_set(sweep: Path) -> 
     assert [row.entry.name for row in decided(sweep).pareto] == ["1"]
 
 
-def test_no_job_wins_if_all_shared_a_gpu(tmp_path: Path) -> None:
+def test_no_job_is_recommended_if_all_shared_a_gpu(tmp_path: Path) -> None:
     job(tmp_path / "0", "fp32", 10.0, 900.0, **SHARED)
     job(tmp_path / "1", "int8", 20.0, 500.0, **SHARED)
     found = decided(tmp_path)
     assert found.winner is None
-    assert "all measured tokens_per_s on a shared GPU" in found.reason
-    assert "no job qualifies" in decided(tmp_path, "tokens_per_s>=1").reason
+    assert "tokens_per_s was measured on a shared GPU in all of them" in found.reason
+    assert "no job qualifies: no job has a usable value for tokens_per_s" in decided(tmp_path, "tokens_per_s>=1").reason
 
 
 def test_the_row_of_a_job_that_shared_its_gpu_states_the_reason(sweep: Path) -> None:
@@ -114,11 +114,11 @@ def test_energy_has_columns_if_a_job_has_it(sweep: Path, tmp_path: Path) -> None
     assert [row["joules_per_token"] for row in rows] == ["0.3", "0.2", "0.01", ""]
 
 
-def test_energy_can_be_limited_and_optimized(sweep: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_energy_can_be_required_and_optimized(sweep: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.main(["compare", str(sweep), "--require", "energy_j<=25", "--optimize", "joules_per_token"]) == 0
-    assert "use job 1" in capsys.readouterr().out
+    assert "recommended: job 1" in capsys.readouterr().out
     assert cli.main(["compare", str(sweep), "--require", "energy_j<=5"]) == 3
-    assert "energy_j is 20, required <= 5" in capsys.readouterr().out
+    assert "energy_j=20, required: <=5" in capsys.readouterr().out
 
 
 def test_energy_with_and_without_the_cpu_packages_is_not_ranked_together(tmp_path: Path) -> None:
@@ -136,14 +136,14 @@ def test_energy_with_and_without_the_cpu_packages_is_not_ranked_together(tmp_pat
     comparison = compare(read_jobs([tmp_path]))
     assert [row.counts_packages for row in comparison.rows] == [False, False, True, True, True]
     (note,) = [note for note in comparison.notes if "energy" in note]
-    assert note.endswith("do not rank across them. GPUs only: 0, 1")
+    assert note.startswith("energy covers only the GPUs in some jobs (0, 1); it is not comparable")
     found = decided(tmp_path, optimize="energy_j")
     assert found.winner is not None and found.winner.entry.name == "2"
-    assert "not ranked: 2 with the energy of other devices" in found.reason
-    assert "other devices" not in decided(tmp_path, optimize="tokens_per_s").reason
+    assert "not ranked: 2 whose energy covers different devices" in found.reason
+    assert "different devices" not in decided(tmp_path, optimize="tokens_per_s").reason
 
 
-def test_a_job_without_energy_meets_no_limit_on_it(tmp_path: Path) -> None:
+def test_a_job_without_energy_meets_no_requirement_on_it(tmp_path: Path) -> None:
     job(tmp_path / "0", "fp32", 10.0, 900.0)
     ((_, why),) = decided(tmp_path, "energy_j<=5").refused
     assert why == ["energy_j is not available"]

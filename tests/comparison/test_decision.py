@@ -41,17 +41,18 @@ def names(rows: list) -> list[str]:  # type: ignore[type-arg]
     return [one.entry.name for one in rows]
 
 
-def test_the_fastest_job_that_meets_the_limits_wins_and_the_others_have_reasons(sweep: Path) -> None:
+def test_the_fastest_job_that_meets_the_requirements_is_recommended_and_the_others_have_reasons(sweep: Path) -> None:
     found = decided(sweep, "exact_match>=0.5", "peak_rss_mb<=900")
     assert names(found.qualified) == ["0", "1"]
     assert {row.entry.name: why for row, why in found.refused} == {
-        "2": ["exact_match is 0, required >= 0.5"],
-        "3": ["peak_rss_mb is 950, required <= 900"],
+        "2": ["exact_match=0, required: >=0.5"],
+        "3": ["peak_rss_mb=950, required: <=900"],
     }
     assert found.winner is not None
     assert found.winner.entry.name == "1"
     assert found.reason == (
-        "use job 1 (precision=int8): highest tokens_per_s of 2 qualifying jobs, 20; next is job 0 with 10"
+        "recommended: job 1 (precision=int8), with the highest tokens_per_s of 2 qualified jobs: 20"
+        " (runner-up: job 0, 10)"
     )
 
 
@@ -74,12 +75,27 @@ def test_if_no_job_qualifies_the_closest_is_named(sweep: Path) -> None:
     found = decided(sweep, "tokens_per_s>=31")
     assert found.qualified == []
     assert found.winner is None
-    assert found.reason == (
-        "no job qualifies; the closest is job 2 (precision=int4): tokens_per_s is 30, required >= 31 (3.2% off)"
-    )
+    assert found.reason == ("no job qualifies; the closest is job 2 (precision=int4): tokens_per_s=30, required: >=31")
 
 
-def test_exact_matches_meet_any_lower_limit_on_the_first_difference(sweep: Path) -> None:
+def test_the_only_qualified_job_is_recommended_as_such(sweep: Path) -> None:
+    reason = decided(sweep, "tokens_per_s>=30").reason
+    assert reason == "recommended: job 2 (precision=int4), the only qualified job (tokens_per_s 30)"
+
+
+def test_a_missing_value_has_its_reason(tmp_path: Path) -> None:
+    write_job(tmp_path / "0", answers(("a", [1])), **precision("fp32"))
+    found = decided(tmp_path, "exact_match>=0.5", "checks>=0.5")
+    assert [reasons for _, reasons in found.refused] == [
+        [
+            "exact_match is not available: no job shares all other settings with a baseline",
+            "checks is not available: the job has no checks",
+        ]
+    ]
+    assert found.reason == "no job qualifies: no job has a value for exact_match or checks"
+
+
+def test_exact_matches_meet_any_minimum_of_the_first_difference(sweep: Path) -> None:
     assert names(decided(sweep, "first_diff>=5").qualified) == ["0", "1", "3"]
 
 
@@ -105,20 +121,20 @@ def test_a_lead_within_the_spread_of_the_repeats_is_reported_as_noise(tmp_path: 
     [
         ("tokens_per_sec>=3", "did you mean tokens_per_s"),
         ("peak_rss<=3", "did you mean peak_rss_mb"),
-        ("checks", "is not a valid limit"),
-        ("checks>=much", "is not a valid limit"),
+        ("checks", "is not a valid requirement"),
+        ("checks>=much", "is not a valid requirement"),
         ("checks>=9", "checks is a fraction; must be between 0 and 1"),
         ("exact_match<=-1", "exact_match is a fraction; must be between 0 and 1"),
         ("identical<=-1", "identical is a fraction; must be between 0 and 1"),
         ("similarity>=150%", "use similarity>=0.9 or similarity>=90%"),
     ],
 )
-def test_an_invalid_limit_is_an_error(text: str, told: str) -> None:
+def test_an_invalid_requirement_is_an_error(text: str, told: str) -> None:
     with pytest.raises(ConfigError, match=told):
         read_bounds([text])
 
 
-def test_limits_may_be_percentages() -> None:
+def test_requirements_may_be_percentages() -> None:
     (bound,) = read_bounds(["checks >= 90%"])
     assert (bound.metric, bound.relation, bound.value) == ("checks", ">=", 0.9)
 
@@ -126,25 +142,25 @@ def test_limits_may_be_percentages() -> None:
 # ---------------------------------------------------------------- command line
 def test_exit_codes_of_decisions(sweep: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.main(["compare", str(sweep), "--require", "exact_match>=0.5", "--optimize", "tokens_per_s"]) == 0
-    assert "use job 1" in capsys.readouterr().out
+    assert "recommended: job 1" in capsys.readouterr().out
     assert cli.main(["compare", str(sweep), "--require", "tokens_per_s>=1000"]) == 3
     assert "the closest is job 2" in capsys.readouterr().out
     assert cli.main(["compare", str(sweep), "--require", "tokens>=1000", "--optimize", "speed", "--worst", "-1"]) == 2
-    assert capsys.readouterr().err.startswith("3 errors")
+    assert capsys.readouterr().err.startswith("3 errors:\n")
 
 
 def test_former_metric_names_work_and_are_reported_once(sweep: Path, capsys: pytest.CaptureFixture[str]) -> None:
     words = ["--require", "identical>=0.5", "--require", "identical<=1", "--require", "divergence>=1"]
     assert cli.main(["compare", str(sweep), *words, "--optimize", "tokens_per_s"]) == 0
     out, err = capsys.readouterr()
-    assert "use job 1" in out and "exact_match is 0, required >= 0.5" in out
+    assert "recommended: job 1" in out and "exact_match=0, required: >=0.5" in out
     assert err.splitlines() == [
         "metric identical was renamed to exact_match",
         "metric divergence was renamed to first_diff",
     ]
     assert cli.main(["compare", str(sweep), "--optimize", "identical"]) == 0
     out, err = capsys.readouterr()
-    assert "highest exact_match of 4 qualifying jobs, 1" in out
+    assert "with the highest exact_match of 4 qualified jobs: 1 (" in out
     assert err == "metric identical was renamed to exact_match\n"
 
 
@@ -203,7 +219,7 @@ def test_markdown_tables_escape_special_characters(tmp_path: Path, capsys: pytes
 
 def test_junit_has_a_case_for_each_check(tmp_path: Path) -> None:
     passed = {"name": "contains 'x'", "passed": True, "why": None}
-    missed = {"name": "contains 'x'", "passed": False, "why": "'x' is not in it\x00"}
+    missed = {"name": "contains 'x'", "passed": False, "why": "no 'x'\x00"}
     samples = [
         sample(0, "x", [1], checks=[passed]),
         sample(1, "y\x1b[31m", [2], checks=[missed]),
@@ -215,7 +231,7 @@ def test_junit_has_a_case_for_each_check(tmp_path: Path) -> None:
     assert (suite.attrib["tests"], suite.attrib["failures"], suite.attrib["errors"]) == ("3", "1", "1")
     failure = suite.find("testcase/failure")
     assert failure is not None
-    assert failure.attrib["message"] == "'x' is not in it\\x00"
+    assert failure.attrib["message"] == "no 'x'\\x00"
 
 
 def test_escape_codes_in_answers_are_not_sent_to_the_terminal(

@@ -72,13 +72,13 @@ def test_an_old_sweep_is_exported_in_every_format(found: Comparison) -> None:
     assert "exact match" in {one["title"] for one in summary["metrics"]}
 
 
-def test_limits_with_old_names_decide_as_before(capsys: pytest.CaptureFixture[str]) -> None:
+def test_requirements_with_old_names_decide_as_before(capsys: pytest.CaptureFixture[str]) -> None:
     bound = THEN[1]["metrics"]["identical"]
     assert cli.main(["compare", str(RECORDED), "--require", f"identical>={bound}", "--optimize", "divergence"]) == 0
     assert "qualified: 0, 1" in capsys.readouterr().out
 
 
-def test_a_page_of_an_old_sweep_is_written(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_report_of_an_old_sweep_is_written(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     shutil.copytree(RECORDED, tmp_path / "sweep")
     assert cli.main(["report", str(tmp_path / "sweep"), "-o", str(tmp_path / "page.html")]) == 0
     assert (tmp_path / "page.html").stat().st_size > 100_000

@@ -70,7 +70,7 @@ def test_samples_are_joined_by_id_and_never_by_position(tmp_path: Path) -> None:
     write_job(tmp_path / "2", [sample(1, "b", [2]), sample(7, "z", [9])], **precision("int4"))
     found = row(comparison(tmp_path), "2")
     assert found.metrics["exact_match"] == 1.0
-    assert "1 samples have no counterpart in the baseline" in found.notes
+    assert "1 sample has no matching sample in the baseline" in found.notes
 
 
 def test_failed_samples_are_not_compared(tmp_path: Path) -> None:
@@ -98,6 +98,20 @@ def test_the_worst_samples_are_those_that_differ_earliest(tmp_path: Path) -> Non
     worst = row(comparison(tmp_path, worst=2), "1").worst
     assert [(one.input_id, one.at) for one in worst] == [("input-0", 0), ("input-4", 0)]
     assert worst[0].baseline == "w0 x y z"
+
+
+def test_a_difference_names_its_repeat_if_inputs_were_repeated(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    job = {"runtime": {"seed": 0, "threads": None, "batch_size": 1, "repeat": 2}}
+    for name, ids in (("fp32", [1, 2]), ("int8", [1, 3])):
+        about = precision(name)
+        texts = [sample(0, "a b", [1, 2]), sample(0, f"a {ids[1]}", ids, repeat=1)]
+        write_job(tmp_path / name, texts, about["overrides"], about["job"] | job)
+    assert cli.main(["compare", str(tmp_path / "fp32"), str(tmp_path / "int8")]) == 0
+    out = capsys.readouterr().out
+    assert "job int8 vs. fp32: first difference at token 1 (50% of the answer). Input (repeat 2): question 0" in out
+    assert "a [-2-] {+3+}" in out
 
 
 @pytest.mark.parametrize(("one", "other", "at"), [("abc", "abd", 2), ("ab", "abc", 2), ("", "a", 0), ("x", "y", 0)])
@@ -128,7 +142,7 @@ def test_the_default_baseline_is_the_most_precise_job_that_is_equal_on_all_other
     assert all("baseline" in row(found, name).notes for name in "13")
 
 
-def test_a_baseline_may_be_chosen_and_is_not_compared_with_another(tmp_path: Path) -> None:
+def test_a_baseline_may_be_selected_and_is_not_compared_with_another(tmp_path: Path) -> None:
     for number, name in enumerate(["fp32", "int8"]):
         write_job(tmp_path / str(number), answers(("a", [number])), **precision(name))
     found = comparison(tmp_path, baseline={"precision": "int8"})
@@ -150,7 +164,9 @@ def test_jobs_without_a_baseline_are_listed(tmp_path: Path) -> None:
 
 def test_a_baseline_must_exist_and_use_axes_of_the_load_key(tmp_path: Path) -> None:
     write_job(tmp_path / "0", answers(("a", [1])), **precision("fp32"))
-    with pytest.raises(ConfigError, match="prompt does not affect how the model is loaded"):
+    with pytest.raises(
+        ConfigError, match="cannot select by prompt, only by settings that affect how the model is loaded"
+    ):
         comparison(tmp_path, baseline={"prompt": "raw"})
     with pytest.raises(ConfigError, match="no job has precision=int4"):
         comparison(tmp_path, baseline={"precision": "int4"})
@@ -180,14 +196,14 @@ def test_incomparable_speeds_are_noted(tmp_path: Path) -> None:
     notes = "\n".join(comparison(tmp_path).notes)
     assert "different machines" in notes
     assert "another cpu, 8 cores: 2" in notes
-    assert "measured in parallel with other jobs; do not rank with the rest: 1" in notes
+    assert "their speeds are not comparable with those of the other jobs: 1" in notes
 
 
 def test_a_machine_that_became_slower_is_noted(tmp_path: Path) -> None:
     write_job(tmp_path / "0", answers(("a", [1])), **precision("fp32"))
     noise = [{"load_key": "0", "job": 0, "first_s": 1.0, "again_s": 1.25, "drift": 0.25}]
     write_sweep(tmp_path, ["0"], noise=noise)
-    assert any("the machine became 25% slower" in note for note in comparison(tmp_path).notes)
+    assert any("the same batch ran 25% slower at the end" in note for note in comparison(tmp_path).notes)
     noise[0]["drift"] = 0.05
     write_sweep(tmp_path, ["0"], noise=noise)
     assert not any("slower" in note for note in comparison(tmp_path).notes)
@@ -201,7 +217,7 @@ def test_a_first_repeat_that_differs_from_the_others_is_noted(tmp_path: Path) ->
     write_job(tmp_path / "1", answers(("a", [1])), **precision("int8"), metrics=metrics(29.0, 30.0, 30.5, 30.2))
     write_job(tmp_path / "2", answers(("a", [1])), **precision("int4"), metrics=metrics(9.0, 30.0, 30.5), resumed=1)
     (note,) = [note for note in comparison(tmp_path).notes if "repeat" in note]
-    assert note.startswith("0: the first repeat was 70% slower than the later ones")
+    assert note.startswith("job 0: the first repeat was 70% slower than the later ones")
 
 
 def test_repeats_show_median_and_spread(tmp_path: Path) -> None:
@@ -271,10 +287,12 @@ def test_a_change_of_machine_speed_is_noted_for_its_sweep(tmp_path: Path) -> Non
         job = write_job(tmp_path / sweep / "0", answers(("x", [1])), load_key="k", overrides=[f"model={sweep}"])
         write_sweep(job.parent, ["0"], noise=[{"load_key": "k", "drift": drift}])
     found = compare(read_jobs([tmp_path / "a", tmp_path / "b"]))
-    (note,) = [note for note in found.notes if "the machine" in note]
-    assert note == "timings of job a/0 are unreliable: the machine became 50% slower during the measurement (limit 10%)"
-    assert "the machine's speed changed" in decide(found, [], "tokens_per_s").reason
-    assert "the machine's speed changed" not in decide(found, [], "disk_mb").reason
+    (note,) = [note for note in found.notes if "unreliable" in note]
+    assert note == (
+        "timings of job a/0 are unreliable: the same batch ran 50% slower at the end than at the start (tolerance 10%)"
+    )
+    assert "The machine's speed changed" in decide(found, [], "tokens_per_s").reason
+    assert "The machine's speed changed" not in decide(found, [], "disk_mb").reason
 
 
 def test_directories_without_records_and_newer_records_are_all_reported(tmp_path: Path) -> None:
@@ -307,7 +325,7 @@ def test_a_job_identical_to_another_has_its_samples(tmp_path: Path) -> None:
     write_job(tmp_path / "1", (), **precision("int8"), same_as="../0")
     found = row(comparison(tmp_path), "1")
     assert found.metrics["exact_match"] == 1.0
-    assert "same outputs as job 0: not run again" in found.notes
+    assert "skipped: identical to job 0" in found.notes
 
 
 def test_recorded_samples_that_the_file_lacks_are_noted(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -318,7 +336,7 @@ def test_recorded_samples_that_the_file_lacks_are_noted(tmp_path: Path, capsys: 
     assert "incomplete" not in capsys.readouterr().out
     file.write_bytes(file.read_bytes()[:-20])
     assert cli.main(["compare", str(tmp_path)]) == 0
-    assert "1 recorded samples are missing" in " ".join(capsys.readouterr().out.split())
+    assert "1 of its samples are missing" in " ".join(capsys.readouterr().out.split())
 
 
 # ---------------------------------------------------------------- jobs that were not run
@@ -329,12 +347,12 @@ def test_jobs_that_were_not_run_have_rows_but_are_not_ranked(
     write_sweep(tmp_path, ["0", "1", "2"])
     assert cli.main(["compare", str(tmp_path), "--optimize", "tokens_per_s"]) == 0
     out = capsys.readouterr().out
-    assert f"2 of 3 jobs were not run; run them with: hforch resume {tmp_path}" in out
-    assert "1 (runtime.seed=1): it was not run" in out
+    assert f"2 of 3 jobs were not run; to run them: hforch resume {tmp_path}" in out
+    assert "1 (runtime.seed=1): the job was not run" in out
     assert "different machines" not in out
     assert [one.entry.record["status"] for one in comparison(tmp_path).rows] == ["ok", "not run", "not run"]
     assert cli.main(["compare", str(tmp_path), "--min-pass", "0.5", "--junit", str(tmp_path / "j.xml")]) == 3
-    assert (tmp_path / "j.xml").read_text().count("it was not run") == 2
+    assert (tmp_path / "j.xml").read_text().count("the job was not run") == 2
 
 
 def test_every_unreadable_record_is_reported_without_a_sweep_json(tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import io
 import os
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -113,7 +114,7 @@ def blocks(report: str) -> list[str]:
     for line in report.splitlines():
         if line.startswith("    ") and found:
             found[-1] += f"\n{line}"
-        elif line and not line.endswith("errors; nothing was run:"):
+        elif line and not re.fullmatch(r"\d+ errors(; nothing was run)?:", line):
             found.append(line)
     return found
 

@@ -422,7 +422,7 @@ def test_a_run_on_a_shared_gpu_is_not_chosen(
     do(tmp_path / "beside", *QUICK)
     assert cli.main(["compare", str(tmp_path), "--optimize", "tokens_per_s"]) == 0
     told = capsys.readouterr().out
-    assert "use job alone" in told and "not ranked: 1 measured on a shared GPU" in told
+    assert "recommended: job alone" in told and "not ranked: 1 measured on a shared GPU" in told
     assert "energy J" in told and "J/token" in told and "power W" in told
     assert cli.main(["compare", str(tmp_path), "--require", "joules_per_token<=0.001"]) == 3
     assert "joules_per_token was measured on a shared GPU: 1 other process" in capsys.readouterr().out

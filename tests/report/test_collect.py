@@ -125,7 +125,7 @@ def test_damaged_lines_are_reported_and_the_others_shown(tmp_path: Path) -> None
     told = "\n".join(summary["about"]["missing"])
     assert f"job 1: skipped: {file} has 2 lines that are not samples of this run: 4 (it is not valid JSON), 6 (" in told
     assert f"job 1: skipped: the last line of {file} is incomplete" in told and "job 2 has no samples" in told
-    assert "not in the report: job 2 has no samples" in done.stderr
+    assert "skipped: job 2 has no samples" in done.stderr
     cells = [cells for part in parts for _, _, cells in part["inputs"]]
     assert sum(row[1] is not None for row in cells) == INPUTS - 3
     assert all(row[0] is not None and row[2] is None for row in cells)
@@ -142,7 +142,7 @@ def test_unreadable_records_are_reported_and_the_others_shown(tmp_path: Path) ->
     told = "\n".join(summary["about"]["missing"])
     assert "has schema version 99" in told
     assert "directory not found" in told and len(summary["about"]["missing"]) == 3
-    assert done.stderr.count("not in the report: ") == 3
+    assert done.stderr.count("skipped: ") == 3
 
 
 def test_jobs_that_were_not_run_are_rows_without_metrics(tmp_path: Path) -> None:
@@ -150,7 +150,7 @@ def test_jobs_that_were_not_run_are_rows_without_metrics(tmp_path: Path) -> None
     shutil.rmtree(tmp_path / "1")
     hforch("report", str(tmp_path))
     summary, parts = data_of(tmp_path / "report.html")
-    assert [job["why"] for job in summary["jobs"]] == [None, "it was not run"]
+    assert [job["why"] for job in summary["jobs"]] == [None, "the job was not run"]
     assert "hforch resume" in summary["about"]["notes"][0] and len(parts[0]["inputs"]) == 8
 
 
@@ -184,10 +184,13 @@ def test_an_unwritable_target_is_reported(tmp_path: Path) -> None:
     assert [*(tmp_path / "folder").iterdir()] == [] and not [*tmp_path.glob(".*")]
 
 
-def test_an_unmet_limit_gives_exit_code_3_and_is_in_the_report(tmp_path: Path) -> None:
+def test_an_unmet_requirement_gives_exit_code_3_and_is_in_the_report(tmp_path: Path) -> None:
     directory = write_reported(tmp_path / "sweep")
     hforch("report", str(directory), "--require", "tokens_per_s>1000", code=3)
-    assert "no job qualifies; the closest is job 1" in data_of(directory / "report.html")[0]["about"]["reason"]
+    assert (
+        "no job meets tokens_per_s>1000; the closest is job 1"
+        in data_of(directory / "report.html")[0]["about"]["reason"]
+    )
 
 
 # ---------------------------------------------------------------- run again
@@ -213,7 +216,7 @@ def test_the_command_of_a_scored_job_omits_the_baseline(tmp_path: Path) -> None:
     write_job(tmp_path / "0", answers(("a", [1])), overrides=words, job=job)
     again = of_job(read_jobs([tmp_path / "0"])[0])
     assert again["command"] == "hforch precision=int8 backend=openvino scoring=text"
-    assert "- scoring: text" in again["recipe"] and "run the command of the whole sweep" in again["note"]
+    assert "- scoring: text" in again["recipe"] and "run the entire sweep" in again["note"]
 
 
 # ---------------------------------------------------------------- Pareto front

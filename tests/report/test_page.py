@@ -43,7 +43,7 @@ def focused(seen: Seen) -> str:
 def test_the_top_shows_the_comparison_and_the_decision(seen: Seen) -> None:
     assert "precision: fp32, int8, int4" in seen.page.inner_text("#swept")
     about = seen.page.inner_text("#about")
-    assert "With exact_match>=0.5: use job 1 (precision=int8)" in about
+    assert "2 of 3 jobs meet exact_match>=0.5; recommended: job 1 (precision=int8)" in about
     assert "a cpu, 2 cores" in about and "2026-01-01 00:00:00 UTC" in about
     assert re.search(r"Jobs\s+3\s", about) and re.search(rf"Samples\s+{3 * INPUTS}\s", about)
     assert re.search(r"Failures\s+1 sample\s", about)
@@ -66,7 +66,7 @@ def test_the_best_value_units_and_failures_are_shown(seen: Seen) -> None:
     assert "tokens/s" in seen.page.inner_text("table.jobs thead")
     assert "0.1000 ±0.0020" in seen.page.inner_text("table.jobs tbody tr:nth-child(2)")
     last = seen.page.inner_text("table.jobs tbody tr:nth-child(3)")
-    assert "1 sample failed" in last and "not qualified: exact_match is 0, required >= 0.5" in last
+    assert "1 sample failed" in last and "not qualified: exact_match=0, required: >=0.5" in last
     bar = "getComputedStyle(document.querySelector('table.jobs tbody tr td.number')).backgroundImage"
     assert "linear-gradient" in seen.page.evaluate(bar)
 
@@ -183,7 +183,8 @@ def test_the_drawer_shows_all_details_of_an_answer(seen: Seen) -> None:
     assert text_of(0, "int8") in drawer
     assert re.search(r"output tokens\s+20", drawer) and re.search(r"TTFT\s+60.0 ms", drawer)
     assert "✓ passed: mentions light" in drawer and "length: reached max_new_tokens" in drawer
-    assert "KL divergence of 1.250 nats at token 3" in drawer and '" word4"' in drawer
+    assert "Token 3 of the baseline's answer" in drawer and ": KL divergence 1.250 nats" in drawer
+    assert '" word4"' in drawer
     assert seen.texts("#drawer ins")[-1] == "another "
     seen.page.click("#drawer summary:has-text('Token ids')")
     assert "3 5 2 1 4" in seen.page.inner_text("#drawer")

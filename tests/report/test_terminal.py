@@ -30,9 +30,9 @@ def test_plain_lines_show_header_answer_and_summary(tmp_path: Path) -> None:
     ]  # printed if importing takes long
     assert lines[0] == "backend fake"
     assert "> What is electroencephalography?" in lines
-    assert "25 tokens, finished · " in lines[-2]
+    assert "25 tokens, ended with EOS · " in lines[-2]
     assert " tokens/s · TTFT " in lines[-2] and " ms · peak memory " in lines[-2]
-    record = Path(lines[-1].removeprefix("record: "))
+    record = Path(lines[-1].removeprefix("results: "))
     assert (tmp_path / record / "record.json").is_file()
     assert "\x1b" not in done.stdout and done.stderr == ""
 
@@ -99,7 +99,7 @@ def record(**more: Any) -> dict[str, Any]:
 
 
 def test_the_summary_omits_unknown_values() -> None:
-    assert summary_lines(record(), "outputs/x") == ("5 tokens, reached max_new_tokens", "record: outputs/x")
+    assert summary_lines(record(), "outputs/x") == ("5 tokens, reached max_new_tokens", "results: outputs/x")
     assert failure(record(), "outputs/x") is None
 
 

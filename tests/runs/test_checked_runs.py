@@ -112,7 +112,7 @@ def test_checks_change_neither_the_job_id_nor_the_load_key() -> None:
 def test_failed_checks_are_shown_below_their_answer(tmp_path: Path) -> None:
     record, samples = do(tmp_path, *FRENCH, "checks.items=[{equals: un}]", "runtime.min_pass=1", code=3)
     told = [text for text, _ in answer_lines(samples[0], 1, 4, streamed=False)]
-    assert told[-1] == "check failed: equals 'un': it is 'It is zero.', not 'un'"
+    assert told[-1] == "check failed: equals 'un': the answer is 'It is zero.', not 'un'"
     assert not any("check" in text for text, _ in answer_lines(samples[1], 2, 4, streamed=False))
     assert "checks: 1 of 4 passed, below runtime.min_pass" in summary_lines(record, "x")[0]
     record, _ = do(tmp_path / "more", *FRENCH, "checks.items=[{equals: un}]")

@@ -180,7 +180,7 @@ def test_closing_stdout_early_does_not_stop_the_run(tmp_path: Path) -> None:
     said = process.stderr.read()
     process.stderr.close()
     process.wait(timeout=120)
-    assert said == "the output is no longer read; the run continues (press Ctrl-C to stop it)\n"
+    assert said == "the reader of stdout has disconnected; the run continues (Ctrl-C stops it)\n"
     assert read_record(tmp_path)["status"] == "ok"
     assert samples_in(tmp_path) == 300
 

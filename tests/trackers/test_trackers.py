@@ -147,7 +147,7 @@ def test_jobs_may_have_different_trackers_or_none(copy: Copy, tmp_path: Path) ->
     assert first[-1] == second[-1] == "end ok"
     mixed = (*FAKE, "tracker=none,events", "stop=newline,none", f"hydra.sweep.dir={tmp_path / 'mixed'}")
     done = copy.hforch("-m", *mixed, "--dry-run")
-    assert done.stdout.count("equal to job") == 2  # a tracker does not change a job's identity
+    assert done.stdout.count("identical to job") == 2  # a tracker does not change a job's identity
 
 
 def test_a_tracker_receives_everything_with_another_launcher(copy: Copy, tmp_path: Path) -> None:

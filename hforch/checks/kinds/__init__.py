@@ -1,1 +1,1 @@
-"""The kinds of checks: a module for each, which defines a class named CHECK."""
+"""The kinds of checks. Each is a module that assigns its Check subclass to CHECK."""

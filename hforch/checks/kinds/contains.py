@@ -19,9 +19,9 @@ class ContainsCheck(Check):
     def prepare(cls, value: Any) -> str:
         return as_some_text(value)
 
-    def judge(self, text: str, wanted: Any, sample: Sample) -> Verdict:
-        found = wanted in text
-        return Verdict(found, f"{quoted(wanted)} is {'' if found else 'not '}in it")
+    def judge(self, text: str, expected: Any, sample: Sample) -> Verdict:
+        found = expected in text
+        return Verdict(found, f"the answer {'contains' if found else 'does not contain'} {quoted(expected)}")
 
 
 CHECK = ContainsCheck

@@ -15,9 +15,10 @@ class EqualsCheck(Check):
     example = "equals: Paris"
     strips_value = True
 
-    def judge(self, text: str, wanted: Any, sample: Sample) -> Verdict:
-        same = text == wanted
-        return Verdict(same, f"it is {quoted(text)}" if same else f"it is {quoted(text)}, not {quoted(wanted)}")
+    def judge(self, text: str, expected: Any, sample: Sample) -> Verdict:
+        same = text == expected
+        seen = f"the answer is {quoted(text)}"
+        return Verdict(same, seen if same else f"{seen}, not {quoted(expected)}")
 
 
 CHECK = EqualsCheck

@@ -26,8 +26,8 @@ class FinishReasonCheck(Check):
             raise ValueError(f"must be one of: {', '.join(get_args(Reason))}; got {brief(value)}")
         return reasons
 
-    def judge(self, text: str, wanted: Any, sample: Sample) -> Verdict:
-        return Verdict(sample["finish_reason"] in wanted, f"the finish reason is {sample['finish_reason']}")
+    def judge(self, text: str, expected: Any, sample: Sample) -> Verdict:
+        return Verdict(sample["finish_reason"] in expected, f"the finish reason is {sample['finish_reason']}")
 
 
 CHECK = FinishReasonCheck

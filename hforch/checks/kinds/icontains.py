@@ -19,9 +19,10 @@ class IContainsCheck(Check):
     def prepare(cls, value: Any) -> str:
         return as_some_text(value)
 
-    def judge(self, text: str, wanted: Any, sample: Sample) -> Verdict:
-        found = wanted.casefold() in text.casefold()
-        return Verdict(found, f"{quoted(wanted)} is {'' if found else 'not '}in it (ignoring case)")
+    def judge(self, text: str, expected: Any, sample: Sample) -> Verdict:
+        found = expected.casefold() in text.casefold()
+        contains = "contains" if found else "does not contain"
+        return Verdict(found, f"the answer {contains} {quoted(expected)} (ignoring case)")
 
 
 CHECK = IContainsCheck

@@ -12,7 +12,7 @@ from hforch.utils.strict_model import NonEmpty
 
 
 class JsonSchemaCheck(Check):
-    """`value`: a JSON Schema, or the path of a file with one."""
+    """A check whose value is a JSON Schema, or the path of a file with one."""
 
     kind: Literal["json_schema"]
     value: Annotated[Column | dict[str, Any] | NonEmpty, Field(union_mode="left_to_right")]
@@ -31,8 +31,8 @@ class JsonSchemaCheck(Check):
     def file_of(cls, value: Any) -> str | None:
         return value if isinstance(value, str) else None
 
-    def judge(self, text: str, wanted: Any, sample: Sample) -> Verdict:
-        return conforms(text, wanted)
+    def judge(self, text: str, expected: Any, sample: Sample) -> Verdict:
+        return conforms(text, expected)
 
 
 CHECK = JsonSchemaCheck

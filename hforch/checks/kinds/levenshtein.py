@@ -18,7 +18,10 @@ class LevenshteinCheck(Check):
     max_distance: Count | None
     min_similarity: Probability | None
 
-    passed_when = "at most `max_distance` edits from this string, or a similarity of at least `min_similarity` (0 to 1)"
+    passed_when = (
+        "the answer is within `max_distance` edits of this string, or has a similarity of at least `min_similarity` "
+        "(0 to 1)"
+    )
     example = "{levenshtein: Paris, max_distance: 1}"
     defaults: ClassVar[Mapping[str, Any]] = {"negate": False, **dict.fromkeys(BOUNDS)}
     strips_value = True
@@ -33,16 +36,16 @@ class LevenshteinCheck(Check):
             problem = "levenshtein accepts only one of max_distance and min_similarity"
             yield Mistake(path, problem, hint="remove one")
 
-    def judge(self, text: str, wanted: Any, sample: Sample) -> Verdict:
+    def judge(self, text: str, expected: Any, sample: Sample) -> Verdict:
         from rapidfuzz.distance import Levenshtein
 
         if self.max_distance is not None:
-            distance = Levenshtein.distance(text, wanted)
-            seen = f"it is {quoted(text)}, {distance} edits from {quoted(wanted)}"
+            distance = Levenshtein.distance(text, expected)
+            seen = f"the answer is {quoted(text)}, {distance} edit{'s' * (distance != 1)} from {quoted(expected)}"
             return Verdict(distance <= self.max_distance, seen)
-        similarity = Levenshtein.normalized_similarity(text, wanted)
+        similarity = Levenshtein.normalized_similarity(text, expected)
         assert self.min_similarity is not None
-        seen = f"it is {quoted(text)}, similarity to {quoted(wanted)}: {similarity:.3f}"
+        seen = f"the answer is {quoted(text)}, similarity to {quoted(expected)}: {similarity:.3f}"
         return Verdict(similarity >= self.min_similarity, seen)
 
     def describe_value(self) -> str:

@@ -23,11 +23,11 @@ class MaxTokensCheck(Check):
             raise ValueError(f"must be an integer of at least 0; got {brief(value)}")
         return value
 
-    def judge(self, text: str, wanted: Any, sample: Sample) -> Verdict:
+    def judge(self, text: str, expected: Any, sample: Sample) -> Verdict:
         tokens = sample["output_tokens"]
         if tokens is None:
             raise Undecided("the number of tokens is unknown")
-        return Verdict(tokens <= wanted, f"it has {tokens} tokens; the limit is {wanted}")
+        return Verdict(tokens <= expected, f"the answer has {tokens} token{'s' * (tokens != 1)} (limit {expected})")
 
 
 CHECK = MaxTokensCheck

@@ -20,11 +20,11 @@ class RegexCheck(Check):
     def prepare(cls, value: Any) -> Pattern:
         return Pattern(as_some_text(value))
 
-    def judge(self, text: str, wanted: Any, sample: Sample) -> Verdict:
-        match = wanted.search(text)
+    def judge(self, text: str, expected: Any, sample: Sample) -> Verdict:
+        match = expected.search(text)
         if match is None:
-            return Verdict(False, f"nothing in it matches {quoted(wanted.text)}")
-        return Verdict(True, f"{quoted(match.group())} matches {quoted(wanted.text)}")
+            return Verdict(False, f"no match for {quoted(expected.text)} in the answer")
+        return Verdict(True, f"the answer contains {quoted(match.group())}, which matches {quoted(expected.text)}")
 
 
 CHECK = RegexCheck

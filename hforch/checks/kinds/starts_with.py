@@ -27,9 +27,10 @@ class StartsWithCheck(Check):
         if strip and isinstance(keys["value"], str) and not keys["value"].strip():
             yield Mistake(path, "contains only whitespace, which checks.strip removes", hint="set checks.strip=false")
 
-    def judge(self, text: str, wanted: Any, sample: Sample) -> Verdict:
-        seen = f"it starts with {quoted(text[: len(wanted)])}, not {quoted(wanted)}"
-        return Verdict(text.startswith(wanted), seen)
+    def judge(self, text: str, expected: Any, sample: Sample) -> Verdict:
+        found = text.startswith(expected)
+        seen = f"the answer starts with {quoted(text[: len(expected)])}"
+        return Verdict(found, seen if found else f"{seen}, not {quoted(expected)}")
 
 
 CHECK = StartsWithCheck

@@ -1,7 +1,7 @@
-"""The page's charts as Vega-Lite specifications: speed and memory against quality, times, drift, scores.
+"""The charts of the report as Vega-Lite specifications: speed and memory against quality, times, answers, scores.
 
-Text, axes and lines use the text colour of the page, so they work in light and dark mode. Marks are distinguished by
-shape and label; colour only repeats that (palette of Okabe and Ito).
+Text, axes and lines use the text color of the report, so they work in light and dark mode. Marks have different shapes
+and labels, and also different colors (from the palette of Okabe and Ito).
 """
 
 from __future__ import annotations
@@ -14,13 +14,13 @@ from hforch.comparison.table import Row
 from hforch.metrics.metric import Chart, Metric
 from hforch.metrics.registry import COMPARED
 
-MOST = 60  # maximum jobs in a chart with one line per job
-MOST_LABELS = 24  # with more points, only those on the Pareto front are labelled
+MOST = 60  # maximum number of jobs in a chart with one line per job
+MOST_LABELS = 24  # with more points, only those on the Pareto front have labels
 BLUE, ORANGE, GREEN = "#0072B2", "#D55E00", "#009E73"
 QUALITIES = sorted((one for one in COMPARED if one.quality_rank), key=lambda one: one.quality_rank)
 COSTS = [one for one in COMPARED if one.in_pareto and one.kind in ("speed", "memory")]
 PERCENTS = ("p5", "p25", "p50", "p75", "p95")  # the QUANTILES of the comparison
-SMALL = 1e-3  # a logarithmic axis is linear below this value, so that it can show 0
+SMALL = 1e-3  # logarithmic axes are linear below this value, so that they can show 0
 
 
 def charts(rows: Sequence[Row]) -> list[dict[str, Any]]:
@@ -60,13 +60,14 @@ def _trade_offs(rows: Sequence[Row]) -> Iterator[dict[str, Any]]:
         yield {
             "group": group,
             "title": f"{_capitalized(metric.title)} and {quality.title}",
-            "says": f"Up and to the right is better. On the Pareto front (no other job is better in both): job {best}.",
+            "says": "Up and to the right is better. On the Pareto front (no other job is at least as good in both and "
+            f"better in one): job {best}.",
             "spec": _scatter(data, metric, quality),
         }
 
 
 def front_of(points: Sequence[tuple[float, float]]) -> list[int]:
-    """Return the indices of the Pareto-optimal points; higher is better in both coordinates."""
+    """Return the indices of the Pareto-optimal points; in both coordinates, higher is better."""
     return [
         at for at, one in enumerate(points) if not any(a >= one[0] and b >= one[1] and (a, b) != one for a, b in points)
     ]
@@ -110,7 +111,7 @@ def _times(rows: Sequence[Row]) -> Iterator[dict[str, Any]]:
             yield {
                 "group": "Times",
                 "title": metric.title,
-                "says": "Line in the box: median. Box: middle half of the samples. Thin line: 5th to 95th percentile."
+                "says": "Line in the box: median. Box: 25th to 75th percentile. Whiskers: 5th to 95th percentile."
                 + _left(known),
                 "spec": _boxes(data, metric),
             }
@@ -139,11 +140,7 @@ def _by_job(rows: Sequence[Row], group: Chart) -> Iterator[dict[str, Any]]:
             continue
         data = [{**_named(row), "x": row.metrics[metric.name], **_error(row, metric)} for row in known[:MOST]]
         better = "Higher" if metric.is_higher_better else "Lower"
-        error = (
-            " The line through a point shows one standard error in each direction."
-            if any("low" in one for one in data)
-            else ""
-        )
+        error = " Error bars: one standard error in each direction." if any("low" in one for one in data) else ""
         yield {
             "group": group,
             "title": _capitalized(metric.title),

@@ -1,4 +1,4 @@
-"""Collect the data of the page: the comparison, the jobs, and as many inputs as a page can show."""
+"""Collect the data of the report: the comparison, the jobs, and as many inputs as a report can show."""
 
 from __future__ import annotations
 
@@ -23,18 +23,18 @@ from hforch.report.page.summary import about
 from hforch.report.wording import item_line
 from hforch.utils.redaction import without_known
 
-MOST_CELLS = 24_000  # maximum answers on a page
-MOST_BYTES = 150_000_000  # maximum size of the samples.jsonl shown on a page
-LONGEST = 2_000_000  # maximum characters of a text
-AT_ONCE = 100  # inputs per part of the page's data
+MOST_CELLS = 24_000  # maximum number of answers in a report
+MOST_BYTES = 150_000_000  # maximum size of the samples in a report
+LONGEST = 2_000_000  # maximum number of characters of a text
+AT_ONCE = 100  # number of inputs in each part of the data
 RESIDUES = 1 << 32
 
 
 class ShownSamples:
-    """The set of inputs to show: all, or a fixed sample chosen by a hash of their ids, plus those that failed.
+    """The set of inputs to show: all, or a deterministic sample (by a hash of the ids) and inputs that failed.
 
     Args:
-        most: the approximate number of inputs; None for as many as a page can show.
+        most: the approximate number of inputs; None for as many as a report can show.
     """
 
     def __init__(self, seen: FirstPass, jobs: int, most: int | None) -> None:
@@ -50,7 +50,7 @@ class ShownSamples:
 
 @dataclass
 class Input:
-    """An input, and the answers to it by the index of the job."""
+    """An input with its answers by job index."""
 
     index: int
     text: str
@@ -59,13 +59,13 @@ class Input:
 
 @dataclass
 class Page:
-    """The data of the page.
+    """The data of the report.
 
     Attributes:
         summary: everything except the answers.
         inputs: the inputs, in their original order.
         baselines: the index of each job's baseline.
-        damaged: the number of jobs with damaged lines or samples, which are skipped.
+        damaged: the number of jobs with damaged or unreadable samples, which are skipped.
     """
 
     summary: dict[str, Any]
@@ -74,7 +74,7 @@ class Page:
     damaged: int = 0
 
     def parts(self) -> Iterator[dict[str, Any]]:
-        """Yield the answers in parts, which the page unpacks one at a time."""
+        """Yield the answers in parts, which the report unpacks one at a time."""
         for start in range(0, len(self.inputs), AT_ONCE):
             yield _part(self.inputs[start : start + AT_ONCE], self.baselines)
 
@@ -88,11 +88,11 @@ def collect(
     optimize: str | None,
     most: int | None,
 ) -> Page:
-    """Return the data of the page.
+    """Return the data of the report.
 
     Args:
         missing: messages about data that cannot be shown.
-        most: the approximate number of inputs to show; None for as many as a page can show.
+        most: the approximate number of inputs to show; None for as many as a report can show.
     """
     rows = comparison.rows
     shown = ShownSamples(seen, len(rows), most)
@@ -169,7 +169,7 @@ def _tokens(tokens: Sequence[Mapping[str, Any]]) -> list[list[Any]]:
 
 
 def _part(inputs: Sequence[Input], baselines: Sequence[int | None]) -> dict[str, Any]:
-    """Return the distinct texts of some inputs, and the answers, which refer to them by index."""
+    """Return a part of the data: inputs and answers, and their distinct texts, which they refer to by index."""
     strings: dict[str, int] = {}
 
     def place(text: str) -> int:
@@ -196,9 +196,9 @@ def _part(inputs: Sequence[Input], baselines: Sequence[int | None]) -> dict[str,
 
 
 def difference(base: str, text: str) -> list[int]:
-    """Return the difference of two texts as repeated counts of equal, deleted and inserted characters.
+    """Return the edits from one text to the other as a sequence of counts: equal, deleted, inserted, equal, ...
 
-    Characters are UTF-16 code units, as in JavaScript.
+    The counts are in UTF-16 code units, as in JavaScript.
     """
     one, other = split_words(base), split_words(text)
     found: list[int] = []

@@ -1,4 +1,4 @@
-"""Scan the samples before the page is built: count inputs and failures, and find damaged lines."""
+"""Scan the samples before the report is built: count inputs and failures, and find damaged lines."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from hforch.comparison.entries import Entry
 from hforch.errors import ConfigError
 from hforch.records.sample_lines import Samples
 
-MOST_FAILED = 200  # maximum failed inputs that are shown in addition to the chosen ones
+MOST_FAILED = 200  # maximum number of failed inputs that are shown in addition to the sample
 NOWHERE = Path(os.devnull) / "nothing"
 
 
@@ -24,7 +24,7 @@ class FirstPass:
         inputs: a hash of each input id.
         failed: the ids of inputs for which a job failed.
         samples: the number of readable samples.
-        answered: the number of those that succeeded.
+        answered: the number of samples that succeeded.
         size: the size of all samples in bytes.
         missing: messages about data that cannot be shown.
         damaged: the number of jobs with invalid lines or unreadable samples.

@@ -1,4 +1,4 @@
-"""Describe metrics for the page."""
+"""Describe metrics for the scripts of the report."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from hforch.metrics.registry import BY_NAME, COMPARED
 
 
 def described(metric: Metric) -> dict[str, Any]:
-    """Return the data of a metric that the page's scripts use."""
+    """Return the data of a metric that the scripts use."""
     return {
         "name": metric.name,
         "title": metric.title,
@@ -25,5 +25,5 @@ def described(metric: Metric) -> dict[str, Any]:
 
 
 def ordered(asked: Iterable[str]) -> list[Metric]:
-    """Return all metrics, those used by the decision first."""
+    """Return all metrics, with those that the decision uses first."""
     return list(dict.fromkeys([*(BY_NAME[name] for name in asked), *COMPARED]))

@@ -15,11 +15,11 @@ from hforch.errors import ConfigError, HforchError
 from hforch.records.sweep_file import SWEEP, read_sweep
 from hforch.utils.redaction import redacted_line, redacted_override
 
-ALONE = "A single job has no baseline: to measure divergence and agreement again, run the command of the whole sweep."
+ALONE = "A single job has no baseline. To recompute KL divergence and agreement, run the entire sweep."
 
 
 def of_job(entry: Entry) -> dict[str, str]:
-    """Return `command`, its working directory `cwd`, `recipe`, `freeze`, and a `note` if something is omitted."""
+    """Return `command`, `cwd` (the working directory), `recipe`, `freeze`, and `note` if there is a warning."""
     words, job, found = list(map(str, entry.record.get("overrides") or [])), dict(entry.job), {}
     if (job.get("scoring") or {}).get("baseline"):
         left = "text" if job["scoring"].get("text") else "none"
@@ -41,7 +41,7 @@ def of_job(entry: Entry) -> dict[str, str]:
 
 
 def of_sweeps(entries: Iterable[Entry]) -> Iterator[dict[str, str]]:
-    """Yield `directory`, `command`, `cwd` and `note` (may be empty) of each sweep that the jobs belong to."""
+    """Yield `directory`, `command`, `cwd` and `note` (may be empty) for each sweep of the jobs."""
     for folder in dict.fromkeys(entry.directory.parent for entry in entries):
         with suppress(ConfigError, OSError, KeyError, TypeError):
             if (folder / SWEEP).is_file():
@@ -53,16 +53,16 @@ def of_sweeps(entries: Iterable[Entry]) -> Iterator[dict[str, str]]:
 
 
 def _warning(asked: Mapping[str, Any], words: Iterable[str]) -> str:
-    """Return a warning if a recorded command can run code, since another user may have written it; else empty."""
+    """Return a warning if a recorded command, which may come from another user, can run code; else an empty string."""
     typed = [word for word in words if not word.startswith(CHOSEN_ANEW)]
     found = [f"{text} {what}" for text, what in unsafe_overrides(typed)]
     if asked.get("config_dir"):
-        found.append(f"--config-dir {asked['config_dir']} contains options that can run code")
+        found.append(f"--config-dir {asked['config_dir']} may contain options that run code")
     return redacted_line(f"Check this command before you run it: {'; '.join(found)}.") if found else ""
 
 
 def _command(asked: Mapping[str, Any], words: Iterable[str]) -> str:
-    """Return the recorded command without its output directory, which contains that run."""
+    """Return the recorded command, without the output directory, which already contains a run."""
     recipe = ["run", str(asked["recipe"])] if asked.get("recipe") else []
     flags = [
         part

@@ -1,4 +1,4 @@
-"""The top of the page: axes, date, machines, settings common to all jobs, and the decision."""
+"""The top of the report: settings of the jobs, dates, machines, and the decision."""
 
 from __future__ import annotations
 
@@ -57,13 +57,17 @@ def about(
 
 
 def _sentence(decision: Decision, bounds: Sequence[Bound], jobs: int) -> str:
+    if not bounds:
+        return decision.reason
     asked = " and ".join(map(str, bounds))
-    within = f"With {asked}: " if asked else ""
-    return within + (decision.reason or f"{len(decision.qualified)} of {jobs} jobs qualify")
+    if not decision.qualified:
+        return decision.reason.replace("no job qualifies", f"no job meets {asked}", 1)
+    meet = f"{len(decision.qualified)} of {jobs} jobs meet {asked}" if jobs > 1 else f"the job meets {asked}"
+    return f"{meet}; {decision.reason}" if decision.reason else meet
 
 
 def _alike(entries: Sequence[Entry]) -> dict[str, str]:
-    """Return the main settings that are equal in all jobs."""
+    """Return the main settings that all jobs share."""
     told = [dict(_description(entry)) for entry in entries]
     first = told[0] if told else {}
     return {name: value for name, value in first.items() if all(one.get(name) == value for one in told)}
@@ -75,11 +79,11 @@ def _description(entry: Entry) -> Iterator[tuple[str, str]]:
         named = model.get("id") or model.get("path") or model.get("file") or model.get("source")
         yield "model", PurePath(str(named)).name if not model.get("id") else str(named)
     paths = {"backend": "backend.name", "device": "device.kind", "precision": "precision.name", "prompt": "prompt.kind"}
-    paths |= {"inputs": "inputs.kind", "max_new_tokens": "generation.max_new_tokens"}
-    paths |= {"sampling": "generation.do_sample", "batch size": "runtime.batch_size", "repeats": "runtime.repeat"}
+    paths |= {"input source": "inputs.kind", "max_new_tokens": "generation.max_new_tokens"}
+    paths |= {"do_sample": "generation.do_sample", "batch size": "runtime.batch_size", "repeats": "runtime.repeat"}
     for name, path in paths.items():
         value = entry.get(path)
         if value is not None:
-            yield name, ("yes" if value else "no") if isinstance(value, bool) else str(value)
+            yield name, ("true" if value else "false") if isinstance(value, bool) else str(value)
     if planned := {one for batch in entry.record.get("plan") or [] for one in batch}:
-        yield "number of inputs", str(len(planned))
+        yield "inputs", str(len(planned))

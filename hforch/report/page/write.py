@@ -1,4 +1,4 @@
-"""Write the page as one file: template, style, scripts and data, with a policy that blocks everything else."""
+"""Write the report as one HTML file with style, scripts and data, and a policy that blocks everything else."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ NEEDS = {"altair": "altair", "vl_convert": "vl-convert-python"}
 
 
 def missing_libraries() -> list[Mistake]:
-    """Return an error if libraries for writing a page are not installed."""
+    """Return an error if libraries that the report requires are not installed."""
     from importlib.util import find_spec
 
     gone = [name for module, name in NEEDS.items() if find_spec(module) is None]
@@ -47,14 +47,14 @@ def write_page(
     optimize: str | None = None,
     most: int | None = None,
 ) -> tuple[Page, bool]:
-    """Write the page of some jobs.
+    """Write the report of some jobs.
 
     Args:
         unread: the errors of jobs that could not be read.
-        most: the approximate number of inputs to show; None for as many as a page can show.
+        most: the approximate number of inputs to show; None for as many as a report can show.
 
     Returns:
-        the data of the page, and whether a job meets all limits.
+        the data of the report, and whether a job meets all requirements.
 
     Raises:
         ConfigError: no job matches the baseline.
@@ -80,7 +80,7 @@ def write_page(
 
 
 def page_of(page: Page) -> Iterable[str]:
-    """Yield the HTML of the page in pieces."""
+    """Return the HTML of the report in pieces."""
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
     from markupsafe import Markup
 
@@ -101,7 +101,7 @@ def page_of(page: Page) -> Iterable[str]:
 
 @cache
 def library() -> str:
-    """Return Vega, Vega-Lite and Vega-Embed as one script. It is cached, as bundling takes 2 s."""
+    """Return Vega, Vega-Lite and Vega-Embed as one script, cached because bundling takes 2 s."""
     name = f"vega-lite-{VEGA_LITE}-vl-convert-{version(NEEDS['vl_convert'])}.js"
     return _inline(cached_text(name, _bundle))
 
@@ -114,13 +114,13 @@ def _bundle() -> str:
 
 
 def _script() -> str:
-    """Return the page's script: all files concatenated in one function scope."""
+    """Return all scripts of the report, concatenated in one function scope."""
     files = [(PARTS / f"{name}.js").read_text("utf-8") for name in SCRIPTS]
     return _inline('(() => {\n"use strict";\n' + "\n".join(files) + "})();\n")
 
 
 def _inline(script: str) -> str:
-    """Escape a script for an HTML page: nothing in it ends the script element or starts a comment."""
+    """Escape a script for HTML, so that it neither ends the script element nor starts a comment."""
     return script.replace("</script", "<\\/script").replace("<!--", "< !--")
 
 

@@ -1,4 +1,4 @@
-// The top of the page: axes, machines, dates, failures and the decision.
+// The top of the report: settings that differ, machines, dates, failures and the decision.
 
 function drawAbout() {
   const { about, jobs, rows } = summary;
@@ -30,12 +30,12 @@ function drawAbout() {
   const versions = [...about.systems, ...Object.entries(about.packages).map(([name, version]) => `${name} ${version}`)];
   if (versions.length) section.append(el("details", {}, el("summary", {}, "System and versions"), el("p", {}, versions.join(", "))));
   if (about.decision)
-    section.append(el("details", {}, el("summary", {}, "Details of the decision"), el("ul", {}, about.decision.map((line) => el("li", {}, line.trim())))));
+    section.append(el("details", {}, el("summary", {}, "Decision details"), el("ul", {}, about.decision.map((line) => el("li", {}, line.trim())))));
   const notes = [...about.notes];
   if (rows.shown < rows.of) {
     const failedToo = rows.failed ? `, plus ${figure(rows.failed, 0)} inputs for which a job failed` : "";
     notes.unshift(
-      `The answers below cover ${figure(rows.shown, 0)} of ${figure(rows.of, 0)} inputs: a fixed sample, chosen by a hash of the input${failedToo}. ` +
+      `The answers below cover ${figure(rows.shown, 0)} of ${figure(rows.of, 0)} inputs: a deterministic sample${failedToo}. ` +
         "Metrics cover all samples. To show more inputs: hforch report --inputs N.",
     );
   }
@@ -43,7 +43,7 @@ function drawAbout() {
   if (notes.length) section.append(el("ul", { class: "notes" }, notes.map((note) => el("li", {}, note))));
   if (about.missing.length)
     section.append(
-      el("div", { class: "missing", role: "note" }, el("h3", {}, "Not in this report"), el("ul", {}, about.missing.map((line) => el("li", {}, line)))),
+      el("div", { class: "missing", role: "note" }, el("h3", {}, "Omitted from this report"), el("ul", {}, about.missing.map((line) => el("li", {}, line)))),
     );
 }
 

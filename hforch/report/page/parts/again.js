@@ -1,4 +1,4 @@
-// Commands and recipes to run the jobs again, with copy buttons.
+// Commands and recipes for running the jobs again, with copy buttons.
 
 function copyButton(title, text) {
   const button = el("button", { type: "button", class: "copy" }, title);
@@ -30,9 +30,9 @@ async function copy(text) {
 function drawAgain() {
   const section = $("again");
   for (const sweep of summary.about.sweeps) {
-    section.append(el("h3", {}, "The whole sweep"), code(sweep.command, "the command of the sweep"), sweep.cwd ? el("p", { class: "quiet" }, `working directory: ${sweep.cwd}`) : "", sweep.note ? el("p", { class: "why" }, sweep.note) : "");
+    section.append(el("h3", {}, "Entire sweep"), code(sweep.command, "the command of the sweep"), sweep.cwd ? el("p", { class: "quiet" }, `working directory: ${sweep.cwd}`) : "", sweep.note ? el("p", { class: "why" }, sweep.note) : "");
   }
-  section.append(el("h3", {}, "Single jobs"));
+  section.append(el("h3", {}, "Individual jobs"));
   summary.jobs.forEach((job, at) => {
     const one = el("details", { id: `again-${at}` }, el("summary", {}, el("strong", {}, job.name), job.label === job.name ? "" : ` ${job.label}`));
     one.addEventListener("toggle", () => one.open && fill(one, job));
@@ -50,9 +50,9 @@ function fill(one, job) {
     el("p", {}, `Command${cwd ? ` (working directory: ${cwd})` : ""}`),
     code(command, `the command of job ${job.name}`),
     note ? el("p", { class: "why" }, note) : "",
-    el("p", {}, "Recipe: save it as recipe.yaml, then run hforch run recipe.yaml"),
+    el("p", {}, "Recipe: save it as recipe.yaml, and run it: hforch run recipe.yaml"),
     code(recipe, `the recipe of job ${job.name}`),
-    el("p", {}, "Recipe with inputs and outputs, for hforch verify"),
+    el("p", {}, "To create a recipe for hforch verify:"),
     code(freeze, `the command that freezes job ${job.name}`),
   );
 }

@@ -1,4 +1,4 @@
-// Charts, drawn by Vega-Lite with its interpreter, as the page's policy forbids compiling code.
+// Charts, drawn by Vega-Lite with its interpreter, because the content security policy forbids compiling code.
 
 const tip = () => $("tip");
 
@@ -17,7 +17,7 @@ function showTip(handler, event, item, value) {
   tip().style.top = `${Math.max(4, Math.min(event.clientY + 14, innerHeight - height - 8))}px`;
 }
 
-/** Draw the charts one at a time when the browser is idle, so that the page stays responsive. */
+/** Draw the charts one at a time while the browser is idle, so that the report stays responsive. */
 async function drawCharts() {
   const section = $("charts");
   if (!summary.charts.length) {

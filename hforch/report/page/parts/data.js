@@ -1,4 +1,4 @@
-// The page's data: a summary, and the answers in parts, each as gzipped base64 JSON in a script element of type text/plain.
+// The data of the report: a summary, and the answers in parts, each in a script element as gzipped JSON in base64.
 
 async function unpack(id) {
   const packed = atob($(id).textContent);
@@ -13,7 +13,7 @@ const inputs = [];
 let summary = null;
 let isWhole = false;
 
-/** Unpack all parts one at a time, and call `come` after each. */
+/** Unpack the parts one at a time, and call `come` after each. */
 async function unpackAll(come) {
   for (let number = 0; number < summary.parts; number++) {
     const part = await unpack(`part-${number}`);
@@ -32,13 +32,13 @@ async function unpackAll(come) {
   isWhole = true;
 }
 
-/** Return the baseline's answer to an input, with which a job's answer is compared, or null. */
+/** Return the baseline's answer that a job's answer is compared with, or null. */
 function baseOf(input, job) {
   const base = summary.jobs[job].baseline;
   return base == null ? null : input.cells[base];
 }
 
-/** Return an answer as pieces [kind, text] with kind "same", "gone" (only in the baseline) or "new". */
+/** Return an answer as pieces [kind, text]; kind is "same", "gone" (only in the baseline) or "new". */
 function pieces(input, job) {
   const cell = input.cells[job];
   if (!cell.diff) return [["same", cell.text]];
@@ -57,7 +57,7 @@ function pieces(input, job) {
   return found;
 }
 
-/** Return elements for pieces: "gone" is struck through, "new" is underlined. */
+/** Return the elements for pieces: del for "gone", ins for "new". */
 function drawn(some, wanted) {
   return some.map(([kind, text]) => {
     if (kind === "same") return visible(text, wanted);
@@ -67,7 +67,7 @@ function drawn(some, wanted) {
   });
 }
 
-/** Return the pieces that fit into a preview of `size` characters, from the start or from shortly before `from`. */
+/** Return the pieces for a preview of `size` characters that contains the offset `from`. */
 function preview(some, from, size) {
   const found = [];
   let skip = Math.max(0, from - 60);

@@ -13,7 +13,7 @@ function openDrawer(number, job) {
     el("p", {}, el("button", { type: "button", onclick: () => step(-1) }, "◀ Previous difference"), " ", el("button", { type: "button", onclick: () => step(1) }, "Next difference ▶"), " ", el("span", { id: "drawer-said", class: "quiet", role: "status" })),
     full("Input", input.text),
   ];
-  if (!cell) parts.push(el("p", {}, "This job has no answer to this input."));
+  if (!cell) parts.push(el("p", {}, "no answer"));
   else parts.push(...ofAnswer(cell, input, job, base));
   $("drawer").replaceChildren(...parts);
   if (!$("drawer").open) $("drawer").showModal();
@@ -32,7 +32,7 @@ function ofAnswer(cell, input, job, base) {
       el("div", { class: "text full", dir: "auto" }, drawn(pieces(input, job), wanted())),
     );
   else if (base?.error) parts.push(el("p", { class: "quiet" }, `The baseline, job ${summary.jobs[summary.jobs[job].baseline].name}, has no answer to this input.`));
-  else if (cell.beyond) parts.push(el("p", { class: "quiet" }, "Differs from the baseline after the part that is in this report."));
+  else if (cell.beyond) parts.push(el("p", { class: "quiet" }, "Differs from the baseline only beyond the text included in this report."));
   else if (base) parts.push(el("p", { class: "quiet" }, `Identical to the baseline, job ${summary.jobs[summary.jobs[job].baseline].name}.`));
   if (!cell.error) parts.push(full("Raw output", cell.text), copyButton("Copy output", () => cell.text));
   if (cell.cut) parts.push(el("p", { class: "why" }, `Only the first ${figure(cell.text.length, 0)} of ${figure(cell.cut, 0)} characters are in this report; samples.jsonl contains all of them.`));
@@ -69,7 +69,7 @@ function parting(one) {
   return el(
     "div",
     {},
-    el("p", {}, `KL divergence of ${figure(one.kl, 3)} nats at token ${one.position} of the baseline's answer, after `, el("code", {}, visible(JSON.stringify(one.before))), "; the baseline's token is ", el("code", {}, visible(JSON.stringify(one.read))), "."),
+    el("p", {}, `Token ${one.position} of the baseline's answer, `, el("code", {}, visible(JSON.stringify(one.read))), ", after ", el("code", {}, visible(JSON.stringify(one.before))), `: KL divergence ${figure(one.kl, 3)} nats`),
     el("table", {}, el("thead", {}, el("tr", {}, el("th", { scope: "col" }, "baseline"), el("th", { scope: "col" }, "this job"))), el("tbody", {}, rows.map(([a, b]) => el("tr", {}, el("td", {}, told(a)), el("td", {}, told(b)))))), // wording: ok
   );
 }
@@ -129,7 +129,7 @@ const KEYS = [
   ["p", "previous difference"],
   ["/", "search"],
   ["arrows, Page up, Page down, Home, End", "move between answers"],
-  ["Enter", "on an answer: show its details; on an input: show the full answers"],
+  ["Enter", "show the details of an answer, or the full answers to an input"],
   ["Escape", "close"],
   ["?", "show keyboard shortcuts"],
 ];

@@ -1,8 +1,8 @@
-// Filters: which inputs are shown, depending on the answers in the shown columns.
+// Filters that select the inputs to show by their answers in the shown columns.
 
 const wanted = () => state.q.trim().toLowerCase();
 
-/** Return the text of an input or answer in lower case; cached, because every keystroke searches all texts. */
+/** Return the text of an input or answer in lower case, cached because each keystroke searches all texts. */
 function low(holder) {
   holder.low ??= holder.text.toLowerCase();
   return holder.low;
@@ -25,7 +25,7 @@ function matches(input, shown) {
   return shown.some((job) => isAsked(input, job));
 }
 
-/** Return whether an answer matches all filters; several answers that each match one do not count. */
+/** Return whether a single answer matches all filters except the search. */
 function isAsked(input, job) {
   const cell = input.cells[job];
   if (state.differs && !isDifferent(input, job)) return false;
@@ -44,7 +44,7 @@ function filtered() {
   return inputs.map((one, at) => at).filter((at) => matches(inputs[at], shown));
 }
 
-const ENDS = { stop: "stop sequence", eos: "finished", length: "reached max_new_tokens", error: "error" };
+const ENDS = { stop: "stop sequence", eos: "end-of-sequence token", length: "reached max_new_tokens", error: "error" };
 
 function drawFilters() {
   const search = el("input", {
@@ -92,7 +92,7 @@ function clearFilters(event) {
   set({ q: "", differs: "", failures: "", finish: "", check: "" });
 }
 
-/** Update the controls from the state. Values that no answer has, as in a link to another report, are reset. */
+/** Update the controls from the state. Reset values that no answer has, such as those of a link to another report. */
 function showFilters() {
   if (!summary.finishes.includes(state.finish)) state.finish = "";
   if (!summary.checks.includes(state.check.slice(1))) state.check = "";

@@ -1,11 +1,11 @@
-// Answers side by side: one row per input, one column per job. Only rows in or near the view are in the DOM.
+// Answers side by side, with a row per input and a column per job. Only rows in or near the view are in the DOM.
 
 const LINE = 18; // pixels
-const BEYOND = 3; // rows drawn above and below the view
-const PREVIEW = 420; // maximum characters of a cell
-const OPENED = 20_000; // maximum characters of a cell in an expanded row
+const BEYOND = 3; // number of rows drawn above and below the view
+const PREVIEW = 420; // maximum number of characters of a cell
+const OPENED = 20_000; // maximum number of characters of a cell in an expanded row
 
-/** The height in pixels of a collapsed row, so that 9 of 10 answers fit, within limits. */
+/** The height of a collapsed row in pixels: 2 to 7 lines, so that most answers fit. */
 const rowHeight = () => 44 + LINE * Math.max(2, Math.min(7, Math.ceil(summary.typical / 45)));
 
 const grid = { height: 0, rows: [], tops: new Float64Array(1), opened: new Map(), drawn: new Map(), focus: [0, 0], queued: false, printing: false, isUsed: false };
@@ -64,7 +64,7 @@ function refilter(keep = false) {
   drawCount(grid.rows.length);
 }
 
-/** Remove all rows, so that they are drawn again. */
+/** Remove all rows from the DOM, so that they are drawn again. */
 function forget() {
   for (const row of grid.drawn.values()) row.remove();
   grid.drawn.clear();
@@ -167,7 +167,7 @@ function gridCell(input, job, at, column, isOpen) {
   const box = el("div", { class: "cell" });
   const made = el("td", { role: "gridcell", "data-column": column, "data-job": job, tabindex: tabindex(at, column), class: current(at, column) }, box);
   if (!cell) {
-    box.append(el("span", { class: "quiet" }, "no answer to this input"));
+    box.append(el("span", { class: "quiet" }, "no answer"));
     return made;
   }
   box.append(el("span", { class: "badges" }, badges(cell, input, job)));
@@ -183,14 +183,14 @@ function gridCell(input, job, at, column, isOpen) {
   return made;
 }
 
-/** Replace blank lines at the start of a preview with one ⏎ each, as a preview has few lines. */
+/** Replace each blank line at the start of a preview with ⏎, as a preview has few lines. */
 function withoutBlankStart(some) {
   const [[kind, text] = ["same", ""], ...others] = some;
   const blank = text.match(/^\s*\n/)?.[0];
   return blank ? [[kind, `${"⏎".repeat(blank.split("\n").length - 1)} ${text.slice(blank.length)}`], ...others] : some;
 }
 
-/** Return the offset that a preview should show: the first search match, or the first difference. */
+/** Return the offset that a preview should contain: the first search match, or the first difference. */
 function firstSight(cell) {
   if (wanted()) {
     const found = low(cell).indexOf(wanted());

@@ -1,4 +1,4 @@
-// The table of jobs: sortable, with bars behind numbers and the best value of each column marked.
+// The table of jobs, which can be sorted, with bars behind numbers and the best value of each column marked.
 
 function drawJobs() {
   const before = $("jobs").querySelector(".scroll");
@@ -42,7 +42,8 @@ function sortBy(key, way) {
   set({ sort: `${key}:${way}` });
   const buttons = [...$("jobs").querySelectorAll("th button")];
   buttons.find((one) => one.closest("th").getAttribute("aria-sort") !== "none")?.focus({ preventScroll: true });
-  say("sorted");
+  const title = summary.metrics.find((metric) => metric.name === key)?.title ?? key.replace(/^axis /, "");
+  say(`Table sorted by ${title}`);
 }
 
 function sorted(jobs, by, way) {
@@ -56,7 +57,7 @@ function sorted(jobs, by, way) {
   const compared = (a, b) => (isNumber(a) && isNumber(b) ? Number(a) - Number(b) : String(a).localeCompare(String(b), "en", { numeric: true }));
   return [...jobs].sort((one, other) => {
     const [a, b] = [key(one), key(other)];
-    if (a == null || b == null) return (a == null) - (b == null); // unknown values come last
+    if (a == null || b == null) return (a == null) - (b == null); // missing values come last
     return Number(way) * compared(a, b);
   });
 }
@@ -64,12 +65,12 @@ function sorted(jobs, by, way) {
 function jobRow(job) {
   const place = summary.jobs.indexOf(job);
   const marks = [];
-  if (job.winner) marks.push(el("span", { class: "tag good" }, "chosen"));
-  if (job.pareto) marks.push(el("span", { class: "tag", title: "no other qualified job is better in speed, memory and quality" }, "Pareto"));
+  if (job.winner) marks.push(el("span", { class: "tag good" }, "recommended"));
+  if (job.pareto) marks.push(el("span", { class: "tag", title: "no other qualified job is at least as good in speed, memory and quality, and better in one" }, "Pareto"));
   if (job.is_baseline) marks.push(el("span", { class: "tag" }, "baseline"));
   const why = job.why ?? (job.metrics.failed ? `${counted(job.metrics.failed, "sample")} failed` : null);
   const said = [
-    why ? el("p", { class: "why bad" }, `${job.why ? "failed: " : ""}${why}`) : null,
+    why ? el("p", { class: "why bad" }, why) : null,
     job.refused && job.refused.join() !== job.why ? el("p", { class: "why" }, `not qualified: ${job.refused.join("; ")}`) : null,
     job.notes.map((note) => el("p", { class: "why" }, note)),
   ];
@@ -82,7 +83,7 @@ function jobRow(job) {
 
 function metricCell(job, metric) {
   const value = job.metrics[metric.name];
-  if (value == null) return el("td", { class: "number none" }, el("span", { class: "unseen" }, "unknown"));
+  if (value == null) return el("td", { class: "number none" }, el("span", { class: "unseen" }, "not available"));
   const error = job.metrics[`${metric.name}_se`];
   const spread = metric.name === "tokens_per_s" && job.spread ? ` (${figure(job.spread[0], 1)} to ${figure(job.spread[1], 1)})` : "";
   metric.best ??= [best(metric), Math.max(...summary.jobs.map((one) => one.metrics[metric.name] ?? 0))];
@@ -105,7 +106,7 @@ function isRanked(job, metric) {
   return !(metric.alone && job.is_shared);
 }
 
-/** Return the best value of a metric as displayed; null if all are equal, or if speeds are from several machines. */
+/** Return the best value of a metric as displayed; null if all are equal, or if speeds come from several machines. */
 function best(metric) {
   let known = summary.jobs.filter((job) => job.metrics[metric.name] != null && job.status !== "not run");
   if (metric.against) known = known.filter((job) => !job.is_baseline); // the baseline is always identical to itself

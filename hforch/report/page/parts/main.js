@@ -1,4 +1,4 @@
-// Start of the page: draw the top first, then the answers, then the charts.
+// Draw the report: first the top, then the answers, then the charts.
 
 const MOST_PRINTED = 100;
 
@@ -28,7 +28,7 @@ async function start() {
   ready("whole");
 }
 
-/** Publish how far the page is drawn, for tests and measurements. */
+/** Publish which parts are drawn, for tests and measurements. */
 function ready(what) {
   document.documentElement.dataset.ready = what;
   performance.mark(`hforch-${what}`);
@@ -47,7 +47,7 @@ function listen() {
     cellAt(...grid.focus)?.focus({ preventScroll: true });
   });
   for (const dialog of document.querySelectorAll("dialog")) {
-    let began = false; // a click outside closes it, but not a text selection that ends outside
+    let began = false; // a click outside closes the dialog, but a text selection that ends outside does not
     const isBeside = (event) => {
       const { left, right, top, bottom } = dialog.getBoundingClientRect();
       return event.target === dialog && (event.clientX < left || event.clientX > right || event.clientY < top || event.clientY > bottom);
@@ -107,7 +107,7 @@ function afterPrint() {
 }
 
 start().catch((error) => {
-  $("about").append(el("p", { class: "missing" }, `Cannot display this report (${error.message}). It requires a browser from 2024 or later.`));
+  $("about").append(el("p", { class: "missing" }, `Cannot display this report (${error.message}). It requires a browser released in 2024 or later.`));
   ready("failed");
   throw error;
 });

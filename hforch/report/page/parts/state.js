@@ -1,4 +1,4 @@
-// The state of the page: filters, columns, sort order, theme. It is stored in the URL fragment, so views can be linked.
+// The state of the report: filters, columns, sort order and theme. It is stored in the URL fragment, so views can be linked.
 
 const USUAL = { q: "", differs: "", failures: "", finish: "", check: "", cols: "", sort: "", at: "", open: "", theme: "" };
 const state = { ...USUAL };
@@ -22,7 +22,7 @@ function set(changes) {
   try {
     history.replaceState(null, "", fragment ? `#${fragment}` : location.pathname + location.search);
   } catch {
-    // Some viewers give the page no URL that can be changed.
+    // Some viewers do not allow the URL to be changed.
   }
   for (const work of changed) work(new Set(names));
 }

@@ -1,7 +1,7 @@
-// Display of external text, such as a model's output: never as markup, and with hidden characters made visible.
+// Display external text, such as a model's output, never as markup and with hidden characters made visible.
 
-const MOST_MARKS = 2000; // maximum marked characters or matches in a text; the rest is plain text
-const MOST_LINES = 500; // maximum lines of an element: of long texts, only elements in view are laid out
+const MOST_MARKS = 2000; // maximum number of marked characters or matches in a text; the rest is plain text
+const MOST_LINES = 500; // maximum number of lines of an element; browsers lay out only the elements in view
 // Control characters except tab and newline, bidirectional marks, zero-width spaces, tag characters, lone surrogates.
 // Joiners (U+200C, U+200D) are part of normal text.
 const HIDDEN =
@@ -15,7 +15,7 @@ function shapeOf(character) {
   return `U+${code.toString(16).toUpperCase().padStart(4, "0")}`;
 }
 
-/** Return a fragment with the text, its hidden characters made visible, and search matches marked. */
+/** Return a fragment with the text, with hidden characters made visible and search matches marked. */
 function visible(text, wanted = "") {
   const fragment = document.createDocumentFragment();
   let [at, number] = [0, 0];
@@ -33,7 +33,7 @@ function visible(text, wanted = "") {
   return fragment;
 }
 
-/** Append text. Many lines are split into elements of whole lines; the first may continue a line of earlier text. */
+/** Append text, in elements of MOST_LINES whole lines; its first line may continue earlier text. */
 function appendLines(fragment, text) {
   let [at, number] = [0, 0];
   for (let end = text.indexOf("\n"); end >= 0; end = text.indexOf("\n", end + 1)) {
@@ -51,7 +51,7 @@ function appendLines(fragment, text) {
 
 function marked(fragment, text, wanted) {
   const low = wanted ? text.toLowerCase() : "";
-  // If lower case changes the length, offsets would be wrong: mark nothing.
+  // If the lower case has another length, offsets would be wrong: mark nothing.
   if (!wanted || low.length !== text.length || !low.includes(wanted)) {
     appendLines(fragment, text);
     return;
@@ -73,7 +73,7 @@ function startOf(text, size) {
   return text.slice(0, code >= 0xd800 && code < 0xdc00 ? size - 1 : size);
 }
 
-/** Return text for an attribute or a chart, with hidden characters replaced. */
+/** Return text with hidden characters replaced, for attributes and charts. */
 function plain(text) {
   return String(text).replace(HIDDEN, shapeOf);
 }
@@ -95,18 +95,18 @@ function el(name, attributes = {}, ...children) {
 
 const $ = (id) => document.getElementById(id);
 
-/** Format a number with a number of decimals and thousands separators. */
+/** Format a number with `digits` decimals and thousands separators. */
 function figure(value, digits) {
   if (!Number.isFinite(value)) return "-";
   return value.toLocaleString("en", { minimumFractionDigits: digits, maximumFractionDigits: digits });
 }
 
-/** Return a count with its noun: 1 sample, 2 samples. */
+/** Return a number with its noun: 1 sample, 2 samples. */
 function counted(number, one, several = `${one}s`) {
   return `${figure(number, 0)} ${number === 1 ? one : several}`;
 }
 
-/** Format the value of a metric, with % where it applies. */
+/** Format the value of a metric, fractions in percent. */
 function valueOf(metric, value, digits = metric.digits) {
   return metric.unit === "%" ? `${figure(100 * value, digits)}%` : figure(value, digits);
 }
