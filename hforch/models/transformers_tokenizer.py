@@ -55,14 +55,15 @@ def load_tokenizer(folder: Path, trust_remote_code: bool) -> LoadedTokenizer:
     Raises:
         ModelError: its files are damaged or missing, or it tokenizes differently from its own tokenizer.json.
     """
-    from transformers import AutoTokenizer
+    from transformers import AutoTokenizer, PreTrainedTokenizerFast
 
     file = folder / "tokenizer.json"
     _require_sentencepiece(folder)
     with loading_tokenizer(folder):
         tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=trust_remote_code)
     _refuse_placeholder(folder, tokenizer)
-    if file.is_file() and hasattr(tokenizer, "_tokenizer"):
+    uses_file = type(tokenizer) is PreTrainedTokenizerFast  # its subclasses rebuild the tokenizer
+    if file.is_file() and hasattr(tokenizer, "_tokenizer") and not uses_file:
         own = open_tokenizer(file)
         if _differs(tokenizer, own):
             _use(tokenizer, own)
@@ -108,7 +109,9 @@ def _require_sentencepiece(folder: Path) -> None:
 def _refuse_placeholder(folder: Path, tokenizer: Any) -> None:
     """Raise ModelError if the vocabulary is almost empty: transformers creates one if tokenizer files are missing."""
     config = read_object(folder / "config.json") if (folder / "config.json").is_file() else {}
-    size, expected = len(tokenizer), _vocabulary_size(config)
+    fast = getattr(tokenizer, "_tokenizer", None)  # whose size is known without listing all tokens
+    size = len(tokenizer) if fast is None else fast.get_vocab_size()
+    expected = _vocabulary_size(config)
     if size < SMALLEST and expected is not None and expected >= 4 * size:
         raise ModelError(
             f"The tokenizer in {folder} has {size} tokens, but the model has {expected:,}: its files are missing or"
