@@ -39,6 +39,45 @@ def byte_level_tokenizer(special: tuple[str, ...] = ("<|endoftext|>",), adds_bos
     )
 
 
+def sentencepiece_tokenizer(legacy: bool) -> Any:
+    """Return a BPE tokenizer with byte fallback, like Llama 2's tokenizer.json: BOS 1, EOS 2.
+
+    Args:
+        legacy: prepend a space to every part of a text, also after special tokens; else only to the whole text.
+    """
+    from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, processors, trainers
+
+    tokenizer = Tokenizer(models.BPE(unk_token="<unk>", fuse_unk=True, byte_fallback=True))
+    if legacy:
+        tokenizer.normalizer = normalizers.Sequence([normalizers.Prepend("▁"), normalizers.Replace(" ", "▁")])
+    else:
+        tokenizer.pre_tokenizer = pre_tokenizers.Metaspace(replacement="▁", prepend_scheme="first", split=False)
+    tokenizer.decoder = decoders.Sequence(
+        [decoders.Replace("▁", " "), decoders.ByteFallback(), decoders.Fuse(), decoders.Strip(" ", 1, 0)]
+    )
+    special = ["<unk>", "<s>", "</s>", *(f"<0x{byte:02X}>" for byte in range(256))]
+    tokenizer.train_from_iterator(
+        TEXT, trainers.BpeTrainer(vocab_size=450, special_tokens=special, show_progress=False)
+    )
+    tokenizer.post_processor = processors.TemplateProcessing(single="<s> $A", special_tokens=[("<s>", 1)])
+    return tokenizer
+
+
+def save_with_tokenizer(folder: Path, tokenizer: Any, **config: Any) -> Path:
+    """Save a tiny Llama with a `tokenizers.Tokenizer`, and a tokenizer_config.json with these values."""
+    import json
+
+    from transformers import PreTrainedTokenizerFast
+
+    named = {"bos_token": "<s>", "eos_token": "</s>"}
+    wrapped = PreTrainedTokenizerFast(tokenizer_object=tokenizer, **named)
+    save_llama(folder, tokenizer=wrapped)
+    tokenizer.save(str(folder / "tokenizer.json"))
+    values = {**named, "add_bos_token": True, "add_eos_token": False, **config}
+    (folder / "tokenizer_config.json").write_text(json.dumps(values), encoding="utf-8")
+    return folder
+
+
 def save_gpt2(folder: Path, chat_template: str | None = None, generation: dict[str, Any] | None = None) -> Path:
     """Save a GPT-2 with 2 layers and a context of 128 tokens.
 
@@ -84,17 +123,18 @@ def save_bloom(folder: Path) -> Path:
     return _save(BloomForCausalLM(config), tokenizer, folder, None)
 
 
-def save_llama(folder: Path, window: int | None = None, **more: Any) -> Path:
+def save_llama(folder: Path, window: int | None = None, tokenizer: Any = None, **more: Any) -> Path:
     """Save a Llama with 2 layers, grouped queries and a context of 512 tokens.
 
     Args:
         window: if set, save a Mistral with this sliding window, in tokens.
+        tokenizer: of transformers; default: `byte_level_tokenizer`.
         more: values of its config that replace the defaults here.
     """
     import torch
     from transformers import LlamaConfig, LlamaForCausalLM, MistralConfig, MistralForCausalLM
 
-    tokenizer = byte_level_tokenizer()
+    tokenizer = tokenizer or byte_level_tokenizer()
     shape = {
         "vocab_size": len(tokenizer),
         "hidden_size": 64,

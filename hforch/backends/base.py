@@ -51,6 +51,7 @@ class PreparedModel:
         seconds: durations in seconds (download_s, convert_s, export_s), without steps that the cache made unnecessary.
         disk_mb: size of the loaded weights on disk, in MB.
         record: description of the weights for the run's record.
+        token_ids: token ids of the probe texts by the checkpoint's tokenizer; empty if unknown.
     """
 
     path: Path | None
@@ -59,6 +60,7 @@ class PreparedModel:
     seconds: dict[str, float] = field(default_factory=dict)
     disk_mb: float | None = None
     record: dict[str, Any] = field(default_factory=dict)
+    token_ids: list[list[int]] = field(default_factory=list)
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ from hforch.config.schema import Job
 from hforch.errors import BackendError, Mistake, ModelError
 from hforch.generation.logit_reader import OpenVINOLogitReader
 from hforch.machine.out_of_memory import is_out_of_memory, translate
-from hforch.models.tokenizers import loading_tokenizer
+from hforch.models.transformers_tokenizer import load_tokenizer, refuse_other_ids
 
 __all__ = ["LIBRARIES", "capabilities", "check", "load", "prepare"]
 
@@ -45,7 +45,6 @@ def check(job: Job) -> list[Mistake]:
 
 def load(job: Job, prepared: PreparedModel) -> LoadedModel:
     from optimum.intel import OVModelForCausalLM
-    from transformers import AutoTokenizer
 
     from hforch.backends.huggingface.engine import PipelineEngine
     from hforch.backends.huggingface.pipeline import HforchPipeline, LazyPipeline
@@ -53,10 +52,10 @@ def load(job: Job, prepared: PreparedModel) -> LoadedModel:
     trust = job.model.trust_remote_code
     assert prepared.path is not None
     try:
-        with loading_tokenizer(prepared.path):
-            tokenizer = AutoTokenizer.from_pretrained(prepared.path, local_files_only=True, trust_remote_code=trust)
+        tokenizer = load_tokenizer(prepared.path, trust)
+        refuse_other_ids(prepared.path, tokenizer.probe_ids() if prepared.token_ids else [], prepared.token_ids)
         model = OVModelForCausalLM.from_pretrained(
-            prepared.path,
+            str(prepared.path),  # optimum-intel logs an error if this is a Path
             export=False,
             device=device_name(job),
             ov_config=properties(job),
@@ -73,7 +72,7 @@ def load(job: Job, prepared: PreparedModel) -> LoadedModel:
             "If that directory is in hforch's cache, check it for damage with: hforch doctor --check-cache"
         ) from error
     effective = read_back(model, job, prepared)
-    pipeline = LazyPipeline(model, tokenizer)
+    pipeline = LazyPipeline(model, tokenizer.tokenizer)
     engine = PipelineEngine(pipeline, identity={"weights": prepared.record, **effective})
     build = partial(HforchPipeline, pipeline=pipeline, engine=engine, model_id=str(prepared.path))
     return LoadedModel(
@@ -81,6 +80,7 @@ def load(job: Job, prepared: PreparedModel) -> LoadedModel:
         build,
         effective,
         logit_reader=lambda: OpenVINOLogitReader(model.request.get_compiled_model(), engine.pad),
+        remarks=tokenizer.remarks,
     )
 
 

@@ -29,6 +29,7 @@ from hforch.generation.logit_reader import openvino_logit_reader
 from hforch.machine.out_of_memory import is_out_of_memory, translate
 from hforch.models.architecture import context_length, kv_elements, vocabulary
 from hforch.models.tokenizers import tokenizer_of
+from hforch.models.transformers_tokenizer import probe_ids, refuse_other_ids
 from hforch.utils.progress import Progress
 
 LIBRARIES = ("openvino", "openvino_genai", "tokenizers", "jinja2", "numpy")
@@ -78,6 +79,8 @@ def load(job: Job, prepared: PreparedModel) -> LoadedModel:
     backend, folder = job.backend, prepared.path
     assert isinstance(backend, OpenVINOGenAIBackend) and folder is not None and prepared.tokenizer is not None
     tokenizer = FileTokenizer(prepared.tokenizer)
+    found = probe_ids(tokenizer.encode, tokenizer.named.get("eos_token")) if prepared.token_ids else []
+    refuse_other_ids(prepared.tokenizer, found, prepared.token_ids)
     config, shipped = read_json(folder / "config.json"), read_json(folder / "generation_config.json")
     given: dict[str, Any] = dict(properties(job))
     if backend.prompt_lookup:

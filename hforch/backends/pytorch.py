@@ -19,7 +19,7 @@ from hforch.generation.logit_reader import TorchLogitReader
 from hforch.machine import accelerators, out_of_memory
 from hforch.models import fetch
 from hforch.models.estimate import IN_MEMORY, Needs, smaller_precisions
-from hforch.models.tokenizers import loading_tokenizer
+from hforch.models.transformers_tokenizer import load_tokenizer
 from hforch.utils.progress import Progress
 
 LIBRARIES = (
@@ -75,7 +75,7 @@ def prepare(job: Job, progress: Progress) -> PreparedModel:
 
 def load(job: Job, prepared: PreparedModel) -> LoadedModel:
     import torch
-    from transformers import AutoModelForCausalLM, AutoTokenizer
+    from transformers import AutoModelForCausalLM
 
     from hforch.backends.huggingface.engine import PipelineEngine
     from hforch.backends.huggingface.pipeline import HforchPipeline, LazyPipeline
@@ -85,8 +85,7 @@ def load(job: Job, prepared: PreparedModel) -> LoadedModel:
     trust = job.model.trust_remote_code
     assert prepared.path is not None
     try:
-        with loading_tokenizer(prepared.path):
-            tokenizer = AutoTokenizer.from_pretrained(prepared.path, local_files_only=True, trust_remote_code=trust)
+        tokenizer = load_tokenizer(prepared.path, trust)
         model, found = AutoModelForCausalLM.from_pretrained(
             prepared.path,
             output_loading_info=True,
@@ -111,14 +110,14 @@ def load(job: Job, prepared: PreparedModel) -> LoadedModel:
         check_whole(prepared.path, found["missing_keys"])
     model.eval()
     effective = read_back(model, job.precision.name)
-    pipeline = LazyPipeline(model, tokenizer)
+    pipeline = LazyPipeline(model, tokenizer.tokenizer)
     assert isinstance(job.backend, PytorchBackend)
     caches = KVCaches(model, job.backend, Work(job.runtime.batch_size))
     identity = {"weights": prepared.record, **effective, "execution": caches.chosen.record()}
     engine = PipelineEngine(pipeline, identity, kv_caches=caches)
     build = partial(HforchPipeline, pipeline=pipeline, engine=engine, model_id=str(prepared.path))
     logit_reader = partial(TorchLogitReader, model, engine.pad)
-    remarks = torch_device.remarks(effective.get("device_map", {}))
+    remarks = (*tokenizer.remarks, *torch_device.remarks(effective.get("device_map", {})))
     return LoadedModel(
         engine, build, effective, logit_reader, remarks, partial(accelerators.synchronize, effective["device"])
     )

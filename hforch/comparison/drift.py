@@ -20,11 +20,25 @@ Key = tuple[str, int]
 
 @dataclass(frozen=True)
 class Output:
-    """An answer of the baseline: packed token ids, a hash of the text, and the text if it is needed."""
+    """An answer of the baseline.
+
+    Attributes:
+        ids: its packed token ids.
+        text: None if only the hash is needed.
+        prompt_hash: hash of the rendered prompt; None if unknown.
+        prompt_ids_hash: hash of its token ids; None if unknown.
+    """
 
     ids: bytes
     text_hash: int
     text: str | None
+    prompt_hash: int | None
+    prompt_ids_hash: int | None
+
+    def has_other_prompt_ids(self, sample: Mapping[str, Any]) -> bool:
+        """Return whether the same prompt has other token ids in a sample."""
+        prompt, ids = _prompt_hashes(sample)
+        return None not in (ids, self.prompt_ids_hash) and prompt == self.prompt_hash and ids != self.prompt_ids_hash
 
 
 @dataclass
@@ -39,7 +53,7 @@ class Baseline:
         if sample["error"] is None:
             key = (sample["input_id"], sample["repeat"])
             text = sample["text"] if by_text or key[0] in self.chosen else None
-            self.outputs[key] = Output(pack(sample["output_ids"]), hash(sample["text"]), text)
+            self.outputs[key] = Output(pack(sample["output_ids"]), hash(sample["text"]), text, *_prompt_hashes(sample))
 
 
 class Chosen:
@@ -50,6 +64,12 @@ class Chosen:
 
     def __contains__(self, input_id: str) -> bool:
         return self.share >= 1.0 or crc32(input_id.encode()) % RESIDUES < self.share * RESIDUES
+
+
+def _prompt_hashes(sample: Mapping[str, Any]) -> tuple[int | None, int | None]:
+    """Return hashes of a sample's prompt and of its token ids, None for what is unknown."""
+    prompt, ids = sample.get("prompt"), sample.get("prompt_ids")
+    return None if prompt is None else hash(prompt), None if ids is None else hash(tuple(ids))
 
 
 def pack(ids: Sequence[int] | None) -> bytes:
@@ -81,6 +101,8 @@ class Drift:
     Attributes:
         unit: the unit of `first_diff`: tokens, or characters if token ids are not comparable.
         joined: the number of samples that succeeded in both jobs.
+        other_prompt_ids: the number of those whose prompt is the same and has other token ids; counted if the weights
+            are the same.
     """
 
     baseline: str
@@ -90,6 +112,7 @@ class Drift:
     joined: int = 0
     exact: int = 0
     missing: int = 0
+    other_prompt_ids: int = 0
     at: list[int] = field(default_factory=list)
     shares: list[float] = field(default_factory=list)
     pairs: list[tuple[str, str]] = field(default_factory=list)
@@ -98,6 +121,7 @@ class Drift:
     def add(self, sample: Mapping[str, Any], base: Output) -> None:
         """Compare one sample with the baseline's."""
         self.joined += 1
+        self.other_prompt_ids += self.unit == "tokens" and base.has_other_prompt_ids(sample)
         text = sample["text"]
         if base.text is not None and sample["input_id"] in self.chosen:
             self.pairs.append((base.text, text))

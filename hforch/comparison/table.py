@@ -30,6 +30,9 @@ ABSENT = {
 }
 """Metrics that are not available if the backend lacks this; without `memory`, the model runs on another machine."""
 
+WITH_BASELINE = {one.name for one in COMPARED if one.needs_baseline}
+"""Metrics that compare a job with its baseline."""
+
 NOT_SCORED = {
     "against_baseline": "not scored against the baseline",
     "on_text": "no perplexity",
@@ -48,6 +51,7 @@ class Row:
         measured_on: the machine, and whether other jobs ran in parallel.
         baseline: the name of the job that its outputs are compared with.
         worst: the samples that differ earliest from those of the baseline.
+        incomparable: why outputs and scores cannot be compared with those of the baseline; None if they can.
         divergent_tokens: the positions where next-token distributions differ most from those of the baseline.
     """
 
@@ -63,6 +67,7 @@ class Row:
     checks: tuple[int, int] | None = None
     worst: list[Pair] = field(default_factory=list)
     divergent_tokens: list[DivergentToken] = field(default_factory=list)
+    incomparable: str | None = None
 
     @property
     def label(self) -> str:
@@ -75,7 +80,9 @@ class Row:
         return str(reason) if reason else None
 
     def lacks(self, metric: str) -> str | None:
-        """Return why the job's backend cannot provide a metric; None if it can."""
+        """Return why the job cannot have a metric; None if it can."""
+        if self.incomparable and metric in WITH_BASELINE:
+            return self.incomparable
         reasons = self.entry.record.get("absent") or {}
         return next((why for name, why in reasons.items() if metric in ABSENT.get(name, ())), None)
 
@@ -200,6 +207,13 @@ def _row(entry: Entry, axes: dict[str, str], base: Baseline | None, worst: int) 
     if drift and base and not own:
         row.baseline = base.entry.name
         metrics |= drift.metrics()
+        if drift.other_prompt_ids:
+            row.incomparable = (
+                f"{drift.other_prompt_ids} of {drift.joined} prompts have other token ids than in the baseline, so"
+                " outputs and scores cannot be compared"
+            )
+            metrics |= dict.fromkeys(WITH_BASELINE)
+            metrics |= dict.fromkeys(one.error_name for one in AGAINST_BASELINE if one.has_error)
         row.worst = drift.worst(base.entry)
     elif own and seen > failed:
         metrics |= {
@@ -210,6 +224,8 @@ def _row(entry: Entry, axes: dict[str, str], base: Baseline | None, worst: int) 
     broken: list[int] = []
     row.divergent_tokens = divergent_tokens(entry, worst, broken)
     row.notes = [*_of_row(entry, own, drift, seen), *samples.notices()]
+    if row.incomparable:
+        row.notes.append(row.incomparable)
     if broken:
         row.notes.append(f"scores.jsonl is damaged: {len(broken)} unreadable line{'s' * (len(broken) > 1)}")
     other = _scored_against(entry)

@@ -7,12 +7,14 @@ from typing import Any
 
 from hforch.errors import BackendError, ModelError, first_line
 from hforch.models import subprocesses
+from hforch.models.tokenizer_process import save_converted
+from hforch.models.transformers_tokenizer import load_tokenizer, refuse_other_ids
 
 TASK = "text-generation-with-past"
 
 
-def export(request: dict[str, Any]) -> None:
-    """Write an IR, its configuration and its tokenizer into the directory `output`.
+def export(request: dict[str, Any]) -> list[list[int]]:
+    """Write an IR, its configuration and its tokenizer into the directory `output`; return ids of the probe texts.
 
     Raises:
         BackendError: the exporter is not installed or cannot be imported.
@@ -42,6 +44,22 @@ def export(request: dict[str, Any]) -> None:
     if quantization:
         _compress(output / "openvino_model.xml", quantization, request)
     config.save_pretrained(output)
+    return _save_tokenizer(Path(request["checkpoint"]), output, request["trust_remote_code"])
+
+
+def _save_tokenizer(folder: Path, output: Path, trust_remote_code: bool) -> list[list[int]]:
+    """Save a checkpoint's tokenizer next to the IR, and return its token ids of the probe texts.
+
+    Raises:
+        ModelError: the saved tokenizer tokenizes differently.
+    """
+    loaded = load_tokenizer(folder, trust_remote_code)
+    loaded.tokenizer.save_pretrained(output)
+    if loaded.is_corrected and (output / "openvino_tokenizer.xml").is_file():  # made from the uncorrected one
+        save_converted(loaded.tokenizer, output)
+    ids = loaded.probe_ids()
+    refuse_other_ids(output, load_tokenizer(output, trust_remote_code).probe_ids(), ids)
+    return ids
 
 
 def _check_architecture(request: dict[str, Any]) -> None:

@@ -22,6 +22,7 @@ __all__ = ["Export", "describe", "export"]
 
 WEIGHT_FORMATS = {"auto": "fp16", "bf16": "fp16", "fp16": "fp16", "fp32": "fp32", "int8": "int8", "int4": "int4"}
 VERSIONS = ("optimum-intel", "openvino", "nncf", "transformers", "torch")
+FORM = 2  # version of an entry; since 2, exports store token ids of the checkpoint's tokenizer
 BYTES = {"fp32": 4.0, "fp16": 2.0, "int8": 1.0, "int4": 0.7}  # approximate bytes per parameter
 
 
@@ -36,6 +37,7 @@ class Export:
         disk_mb: size of the weight file, in MB of 10^6 bytes.
         weight_format: fp32, fp16, int8 or int4, as read from the IR.
         bits: table of bit widths, as read from the IR; see `ir_precision.describe`.
+        token_ids: token ids of the probe texts by the checkpoint's tokenizer; see `transformers_tokenizer.PROBES`.
     """
 
     path: Path
@@ -44,6 +46,7 @@ class Export:
     disk_mb: float
     weight_format: str
     bits: dict[str, Any]
+    token_ids: list[list[int]]
 
 
 def export(checkpoint: Checkpoint, precision: Precision, trust_remote_code: bool, progress: Progress) -> Export:
@@ -68,6 +71,7 @@ def export(checkpoint: Checkpoint, precision: Precision, trust_remote_code: bool
         disk_mb=record["disk_mb"],
         weight_format=record["weight_format"],
         bits=record["bits"],
+        token_ids=record["token_ids"],
     )
     if result.weight_format != options["weight_format"]:
         progress.note(f"requested {options['weight_format']} weights, but the layers allow only {result.weight_format}")
@@ -85,7 +89,7 @@ def is_made(fingerprint: str, precision: Precision, trust_remote_code: bool) -> 
 
 def _identity(fingerprint: str, options: dict[str, Any]) -> tuple[dict[str, Any], str, cache.Key]:
     """Return the inputs that determine an IR, their digest, and the IR's cache key."""
-    determined = {"checkpoint": fingerprint, **options, "versions": _versions()}
+    determined = {"checkpoint": fingerprint, **options, "versions": _versions(), "form": FORM}
     key = hashlib.sha256(json.dumps(determined, sort_keys=True).encode()).hexdigest()
     return determined, key, cache.Key("exports", f"{options['weight_format']}-{key[:16]}")
 
@@ -109,13 +113,14 @@ def _fill(
     with progress.stage(
         "export", f"{_label(checkpoint)} to OpenVINO, {options['weight_format']} weights (cached for later runs)"
     ):
-        subprocesses.run("hforch.models.export_process", request, cache.log_path(name), purpose, env)
+        token_ids = subprocesses.run("hforch.models.export_process", request, cache.log_path(name), purpose, env)
     return {
         **said,
         "what": f"{_label(checkpoint)} in {options['weight_format']}",
         "source": checkpoint.source,
         "export_s": round(time.monotonic() - start, 3),
         "disk_mb": round((folder / "openvino_model.bin").stat().st_size / cache_files.MB, 3),
+        "token_ids": token_ids,
         **describe(folder),
     }
 

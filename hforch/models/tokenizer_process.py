@@ -7,6 +7,7 @@ from typing import Any
 
 from hforch.errors import BackendError, ModelError
 from hforch.models import subprocesses
+from hforch.models.transformers_tokenizer import load_tokenizer
 
 
 def convert(request: dict[str, Any]) -> None:
@@ -17,28 +18,31 @@ def convert(request: dict[str, Any]) -> None:
         ModelError: the tokenizer cannot be loaded or converted.
     """
     try:
-        from openvino import save_model
-        from openvino_tokenizers import convert_tokenizer
+        import openvino_tokenizers  # noqa: F401
     except ImportError as error:
         raise BackendError(
             f"The tokenizer converter cannot be imported ({error}): pip install 'hforch[openvino]'"
         ) from error
-    from transformers import AutoTokenizer
-
     folder, output = request["folder"], Path(request["output"])
     try:
-        tokenizer = AutoTokenizer.from_pretrained(
-            folder, local_files_only=True, trust_remote_code=request["trust_remote_code"]
-        )
+        tokenizer = load_tokenizer(Path(folder), request["trust_remote_code"]).tokenizer
         tokenizer.save_pretrained(output)
         if not (output / "tokenizer.json").is_file():
             raise ValueError("it has no fast version (tokenizer.json)")
-        encoder, decoder = convert_tokenizer(tokenizer, with_detokenizer=True)
+        save_converted(tokenizer, output)
     except Exception as error:
         raise ModelError(
             f"The tokenizer in {folder} cannot be converted for openvino_genai: {error}\nUse backend=openvino instead.",
             "model.path",
         ) from error
+
+
+def save_converted(tokenizer: Any, output: Path) -> None:
+    """Save a tokenizer and its detokenizer as IRs."""
+    from openvino import save_model
+    from openvino_tokenizers import convert_tokenizer
+
+    encoder, decoder = convert_tokenizer(tokenizer, with_detokenizer=True)
     save_model(encoder, output / "openvino_tokenizer.xml")
     save_model(decoder, output / "openvino_detokenizer.xml")
 

@@ -11,7 +11,7 @@ import pytest
 from written import answers, precision, sample, write_job, write_sweep
 
 from hforch import cli
-from hforch.comparison.decision import decide
+from hforch.comparison.decision import decide, read_bounds
 from hforch.comparison.drift import first_diff, texts_alike
 from hforch.comparison.entries import read_jobs
 from hforch.comparison.table import Comparison, Row, compare
@@ -45,6 +45,22 @@ def test_drift_is_counted_in_characters_if_tokenizers_differ(tmp_path: Path) -> 
     write_job(tmp_path / "1", answers(("hall", [9])), overrides=["model=n"], model={"fingerprint": "0" * 64}, **other)
     found = row(comparison(tmp_path), "1")
     assert (found.unit, found.metrics["first_diff"], found.metrics["first_diff_share"]) == ("characters", 4, 0.8)
+
+
+def test_jobs_that_tokenize_the_same_prompt_differently_are_not_compared(tmp_path: Path) -> None:
+    write_job(tmp_path / "0", answers(("a b", [1, 2]), ("c", [3])), **precision("fp32"))
+    other = [sample(0, "a b", [1, 2], prompt_ids=[0, 1, 2]), sample(1, "c", [3])]
+    write_job(tmp_path / "1", other, **precision("int8"))
+    write_job(tmp_path / "2", [one | {"prompt": f"<s>{one['prompt']}"} for one in other], **precision("int4"))
+    found = comparison(tmp_path)
+    assert row(found, "1").metrics["exact_match"] is None
+    why = "1 of 2 prompts have other token ids than in the baseline, so outputs and scores cannot be compared"
+    assert why in row(found, "1").notes and row(found, "1").lacks("kl_mean") == why
+    assert row(found, "2").metrics["exact_match"] == 1.0, "another prompt has other ids"
+    refused = decide(found, read_bounds(["exact_match>=0.5"]), None).refused
+    assert [(one.entry.name, reasons) for one, reasons in refused] == [
+        ("1", [f"exact_match is not available: {why}"]),
+    ]
 
 
 def test_samples_are_joined_by_id_and_never_by_position(tmp_path: Path) -> None:

@@ -39,7 +39,14 @@ def prepare(job: Job, progress: Progress) -> PreparedModel:
     seconds = prepared.seconds | ({"export_s": exported.export_s} if exported.export_s is not None else {})
     how = {"key": exported.key, "weight_format": exported.weight_format, "bits": exported.bits}
     record = prepared.record | {"export": how}
-    return replace(prepared, path=exported.path, seconds=seconds, disk_mb=exported.disk_mb, record=record)
+    return replace(
+        prepared,
+        path=exported.path,
+        seconds=seconds,
+        disk_mb=exported.disk_mb,
+        record=record,
+        token_ids=exported.token_ids,
+    )
 
 
 def _ready_made(job: Job, checkpoint: Checkpoint) -> dict[str, Any]:
