@@ -6,7 +6,8 @@ import re
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
 
-from hforch.comparison.table import Comparison, Row
+from hforch.comparison.rows import Row
+from hforch.comparison.table import Comparison
 from hforch.config.diagnose.suggestions import did_you_mean
 from hforch.errors import ConfigError, Mistake
 from hforch.metrics.metric import Metric

@@ -19,7 +19,8 @@ from hforch.comparison.decision import Decision
 from hforch.comparison.divergent_tokens import DivergentToken
 from hforch.comparison.drift import Pair
 from hforch.comparison.entries import read_jobs
-from hforch.comparison.table import Comparison, Row, compare
+from hforch.comparison.rows import Row
+from hforch.comparison.table import Comparison, compare
 from hforch.comparison.word_diff import alignment
 from hforch.report.comparison_tables import COSTS, OUTPUTS, SCORED, tables
 from hforch.report.console import console

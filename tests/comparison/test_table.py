@@ -14,7 +14,8 @@ from hforch import cli
 from hforch.comparison.decision import decide, read_bounds
 from hforch.comparison.drift import first_diff, texts_alike
 from hforch.comparison.entries import read_jobs
-from hforch.comparison.table import Comparison, Row, compare
+from hforch.comparison.rows import Row
+from hforch.comparison.table import Comparison, compare
 from hforch.errors import ConfigError
 
 
