@@ -76,7 +76,7 @@ def _why_missing(metric: str, row: Row) -> str | None:
     if reason := row.lacks(metric):
         return reason
     if BY_NAME[metric].needs_baseline and row.baseline is None and "baseline" not in row.notes:
-        return "no job shares all other settings with a baseline"
+        return "no other job differs only in how the model is loaded"
     return None
 
 
@@ -109,7 +109,7 @@ def read_bounds(texts: Sequence[str]) -> list[Bound]:
     for text in texts:
         match = BOUND.fullmatch(text)
         if match is None:
-            hint = "use METRIC<=NUMBER in quotes, such as 'peak_rss_mb<=900'"
+            hint = "use METRIC>=NUMBER or METRIC<=NUMBER, in quotes, such as 'peak_rss_mb<=900'"
             mistakes.append(Mistake("", f"'{text}' is not a valid requirement", f"--require {text}", hint))
             continue
         name, relation, number, percent = match.groups()
