@@ -76,7 +76,7 @@ def _why_missing(metric: str, row: Row) -> str | None:
     if reason := row.lacks(metric):
         return reason
     if BY_NAME[metric].needs_baseline and row.baseline is None and "baseline" not in row.notes:
-        return "no job shares all other settings with a baseline"
+        return "the job has no baseline: no other job that was run differs from it only in how the model is loaded"
     return None
 
 
