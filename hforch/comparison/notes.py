@@ -36,10 +36,11 @@ def notes_of_row(entry: Entry, is_base: bool, drift: Drift | None, seen: int) ->
         notes.append(f"{drift.missing} {have} no matching sample in the baseline")
     lacking = _lacking(record)
     if lacking and status not in ("interrupted", "partial"):
-        notes.append(f"{lacking} samples are missing")
+        notes.append(f"{lacking} {'sample is' if lacking == 1 else 'samples are'} missing")
     gone = int((record.get("totals") or {}).get("samples") or 0) - seen
     if gone > 0 and status in ("ok", "failed"):
-        notes.append(f"samples.jsonl is incomplete or was changed: {gone} of its samples are missing")
+        verb = "is" if gone == 1 else "are"
+        notes.append(f"samples.jsonl is incomplete or was changed: {gone} of its samples {verb} missing")
     return notes
 
 
@@ -75,8 +76,10 @@ def notes_of_rows(rows: Sequence[Row]) -> list[str]:
             notes.append(f"  {machine}: {', '.join(row.entry.name for row in rows if row.measured_on[0] == machine)}")
     beside = [row.entry.name for row in rows if row.measured_on[1]]
     if beside and len(beside) < len(rows):
-        told = "some jobs ran in parallel with others; their speeds are not comparable with those of the other jobs"
-        notes.append(f"{told}: {', '.join(beside)}")
+        notes.append(
+            "these jobs ran in parallel with others, so their speeds are not comparable with those of the remaining "
+            f"jobs: {', '.join(beside)}"
+        )
     elif beside:
         notes.append("all jobs ran in parallel with others; each would be faster alone")
     measured = [row for row in rows if row.metrics.get("power_w") is not None]
@@ -127,6 +130,6 @@ def _not_run(rows: Sequence[Row]) -> list[str]:
     for entry in missing:
         by_sweep[entry.directory.parent] = by_sweep.get(entry.directory.parent, 0) + 1
     return [
-        f"{number} of {len(rows)} jobs were not run; to run them: hforch resume {sweep}"
+        f"{number} of {len(rows)} jobs {'was' if number == 1 else 'were'} not run; to run them: hforch resume {sweep}"
         for sweep, number in by_sweep.items()
     ]

@@ -122,8 +122,8 @@ def _row(entry: Entry, axes: dict[str, str], base: Baseline | None, worst: int) 
         metrics |= drift.metrics()
         if drift.other_prompt_ids:
             row.incomparable = (
-                f"{drift.other_prompt_ids} of {drift.joined} prompts have other token ids than in the baseline, so"
-                " outputs and scores cannot be compared"
+                f"{drift.other_prompt_ids} of {drift.joined} prompts {'has' if drift.other_prompt_ids == 1 else 'have'}"
+                " different token ids in the baseline, so outputs and scores cannot be compared"
             )
             metrics |= dict.fromkeys(WITH_BASELINE)
             metrics |= dict.fromkeys(one.error_name for one in AGAINST_BASELINE if one.has_error)

@@ -160,7 +160,7 @@ def _title(header: str, rows: Sequence[Sequence[str]], at: int) -> str:
 
 def _where(pair: Pair, row: Row) -> str:
     repeat = f" (repeat {pair.repeat + 1})" if (row.entry.get("runtime.repeat") or 1) > 1 else ""
-    where = f"first difference at {row.unit[:-1]} {pair.at} ({pair.share:.0%} of the answer)"
+    where = f"first difference at {row.unit[:-1]} {pair.at} ({pair.share:.0%} into the answer)"
     return f"{where}. Input{repeat}: {item_line(pair.item)}"
 
 
