@@ -110,7 +110,7 @@ class HydraJobs:
     # ---------------------------------------------------------------- launchers
     @cached_property
     def launcher(self) -> Launcher:
-        """The adapter of the configured launcher; for a single run, of `basic`."""
+        """The adapter for the configured launcher; for a single run, the one for `basic`."""
         return launcher_of(self.launcher_settings.get("_target_")) if self.mode.has_summary else launcher_named("basic")
 
     @property

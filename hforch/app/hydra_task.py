@@ -170,7 +170,7 @@ def job_logging(settings: Any) -> dict[str, Any] | None:
 
 
 def write_error(error: OSError, is_resumed: bool) -> HforchError:
-    """Return the error for an OSError of a run, whose cause is the run directory (inputs raise other errors)."""
+    """Convert an OSError of a run to an error about writing the run directory (inputs raise other errors)."""
     elsewhere = (
         "set hydra.run.dir=DIR for a run, hydra.sweep.dir=DIR for a sweep, or pass --output DIR to hforch verify"
     )

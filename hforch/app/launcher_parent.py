@@ -1,4 +1,4 @@
-"""Run the jobs of a sweep with a launcher plugin, in whose processes `launcher_child.py` runs, and follow them."""
+"""Run the jobs of a sweep with a launcher plugin and report their progress; its processes run `launcher_child.py`."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def launch(
     Args:
         launcher: Hydra's launcher object.
         directory: the directory of the sweep.
-        adapter: hforch's adapter of this launcher.
+        adapter: hforch's adapter for this launcher.
 
     Returns:
         exit codes by job number.

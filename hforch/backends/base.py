@@ -51,7 +51,8 @@ class PreparedModel:
         seconds: durations in seconds (download_s, convert_s, export_s), without steps that the cache made unnecessary.
         disk_mb: size of the loaded weights on disk, in MB.
         record: description of the weights for the run's record.
-        token_ids: token ids of the probe texts by the checkpoint's tokenizer; empty if unknown.
+        token_ids: token ids that the checkpoint's tokenizer gives for `transformers_tokenizer.PROBES`, the probe texts,
+            to check other copies of the tokenizer; empty if unknown.
     """
 
     path: Path | None

@@ -122,9 +122,10 @@ def declared() -> list[str]:
 
 
 def workers() -> dict[str, list[str] | None]:
-    """Return, by installed backend, what importing its libraries initializes. If anything, its workers are not forked.
+    """Return the accelerators that importing each installed backend's libraries initializes.
 
-    None stands for an import that crashes the process. On machines without an accelerator, nothing is imported.
+    If there are any, workers of the backend are not forked. None stands for an import that crashes the process. On
+    machines without an accelerator, nothing is imported.
     """
     if not fork_safety.are_present():
         return {}

@@ -164,7 +164,8 @@ def _devices(library: str, found: Mapping[str, Any]) -> list[tuple[str, str]]:
 def _workers(found: Mapping[str, Sequence[str] | None]) -> str:
     """Return how worker processes are started."""
     anew = [f"{one} (importing it initializes {', '.join(names)})" for one, names in found.items() if names]
-    said = [f"on accelerators, started as new processes (slower): {', '.join(anew)}; otherwise by fork"] if anew else []
+    slower = f"started by fork, except on accelerators with {', '.join(anew)}: started as new processes (slower)"
+    said = [slower] if anew else []
     broken = [f"importing {one} crashes the process" for one, names in found.items() if names is None]
     return "; ".join([*said, *broken]) or "started by fork (fast)"
 

@@ -16,8 +16,8 @@ from hforch.utils.paths import is_special
 from hforch.utils.redaction import STRUCK
 
 EXAMPLE = """\
-Completed batches are kept; missing and failed ones are run. Nothing is run if the configuration, the inputs or the
-model have changed.
+Completed batches are kept; missing and failed ones are run. Nothing is run if the
+configuration, the inputs or the model has changed.
 
 examples:
   hforch resume outputs/2026-11-23/10-15-00-123456

@@ -6,7 +6,8 @@ import re
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
 
-from hforch.comparison.table import Comparison, Row
+from hforch.comparison.rows import Row
+from hforch.comparison.table import Comparison
 from hforch.config.diagnose.suggestions import did_you_mean
 from hforch.errors import ConfigError, Mistake
 from hforch.metrics.metric import Metric
@@ -75,7 +76,7 @@ def _why_missing(metric: str, row: Row) -> str | None:
     if reason := row.lacks(metric):
         return reason
     if BY_NAME[metric].needs_baseline and row.baseline is None and "baseline" not in row.notes:
-        return "no job shares all other settings with a baseline"
+        return "no baseline, since no other job that was run differs from it only in how the model is loaded"
     return None
 
 
@@ -108,7 +109,7 @@ def read_bounds(texts: Sequence[str]) -> list[Bound]:
     for text in texts:
         match = BOUND.fullmatch(text)
         if match is None:
-            hint = "use METRIC<=NUMBER in quotes, such as 'peak_rss_mb<=900'"
+            hint = "use METRIC>=NUMBER or METRIC<=NUMBER, in quotes, such as 'peak_rss_mb<=900'"
             mistakes.append(Mistake("", f"'{text}' is not a valid requirement", f"--require {text}", hint))
             continue
         name, relation, number, percent = match.groups()

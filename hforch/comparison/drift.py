@@ -36,7 +36,7 @@ class Output:
     prompt_ids_hash: int | None
 
     def has_other_prompt_ids(self, sample: Mapping[str, Any]) -> bool:
-        """Return whether the same prompt has other token ids in a sample."""
+        """Return whether the same prompt has different token ids in a sample."""
         prompt, ids = _prompt_hashes(sample)
         return None not in (ids, self.prompt_ids_hash) and prompt == self.prompt_hash and ids != self.prompt_ids_hash
 
@@ -101,8 +101,8 @@ class Drift:
     Attributes:
         unit: the unit of `first_diff`: tokens, or characters if token ids are not comparable.
         joined: the number of samples that succeeded in both jobs.
-        other_prompt_ids: the number of those whose prompt is the same and has other token ids; counted if the weights
-            are the same.
+        other_prompt_ids: the number of those whose prompt is the same but has different token ids; counted if the
+            weights are the same.
     """
 
     baseline: str

@@ -71,7 +71,9 @@ def refuse_halves(entry: Entry) -> None:
     if record.get("status") != "ok":
         error = record.get("error") or {}
         failed = (record.get("totals") or {}).get("failed")
-        why = error.get("message") or (f"{failed} samples failed" if failed else "it did not finish")
+        why = error.get("message") or (
+            f"{failed} sample{'s' * (failed != 1)} failed" if failed else "it did not finish"
+        )
         problem = f"the run is incomplete (status {record.get('status')}): {why}"
         raise ConfigError([Mistake("", problem, str(entry.directory), WHOLE)])
 

@@ -20,19 +20,20 @@ Kind = Literal["loading", "outputs", "samples", "timings", "scores", "nothing"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
 
 LOAD_KEY: tuple[Kind, ...] = ("loading",)
-"""Jobs that share a loaded model have the same values of these kinds."""
+"""Jobs that share a loaded model have equal values of all keys that affect these."""
 
 JOB_ID: tuple[Kind, ...] = ("loading", "outputs")
-"""Jobs with the same outputs have the same values of these kinds."""
+"""Jobs with the same outputs have equal values of all keys that affect these."""
 
 SAME_RUN: tuple[Kind, ...] = ("loading", "outputs", "samples", "timings", "scores")
-"""Values of these kinds must be unchanged when a run is resumed; two jobs that share them need only one run."""
+"""Values of keys that affect these must be unchanged when a run is resumed; one run suffices for two jobs that have
+them in common."""
 
 SAME_BASELINE: tuple[Kind, ...] = ("outputs", "samples")
-"""A job and its baseline have the same values of these kinds."""
+"""A job and its baseline have equal values of all keys that affect these."""
 
 TELLS_APART: tuple[Kind, ...] = ("loading", "outputs", "samples", "timings")
-"""Values of these kinds distinguish compared jobs; `hforch verify` reports changes of them."""
+"""Values of keys that affect these distinguish compared jobs; `hforch verify` reports changes of them."""
 
 
 @dataclass(frozen=True)

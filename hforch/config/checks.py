@@ -39,8 +39,8 @@ def expand_short_form(item: Any) -> Any:
     if not kinds:
         near = (did_you_mean(str(key), KINDS) for key in item)
         hint = next((hint for hint in near if hint), EXAMPLE)
-        has = f"; its keys: {', '.join(map(str, item))}" if item else ""
-        return _reject(f"has no kind of check; available: {', '.join(KINDS)}{has}", hint=hint)
+        has = f"no kind of check among its keys ({', '.join(map(str, item))})" if item else "no kind of check"
+        return _reject(f"{has}; available: {', '.join(KINDS)}", hint=hint)
     (kind,) = kinds
     return _complete(kind, {"kind": kind, "value": item[kind], **_others(item, kind)}, written=item)
 

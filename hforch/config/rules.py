@@ -125,7 +125,7 @@ def answer_length_is_limited(tree: Tree) -> Iterator[Mistake]:
     if most is None and generation["max_length"] is None:
         yield Mistake(
             "generation.max_new_tokens",
-            "this and generation.max_length are null, so the answer has no length limit",
+            "is null, and so is generation.max_length, so the answer has no length limit",
             hint="set one of them, such as generation.max_new_tokens=64",
         )
     if least is not None and most is not None and least > most:

@@ -195,7 +195,10 @@ def _jobs(
     mistakes: list[Mistake],
     most: int,
 ) -> list[list[ParsedOverride]]:
-    """Return the overrides of each job as split by Hydra's basic sweeper; other sweepers: one job without sweeps."""
+    """Return the overrides of each job as split by Hydra's basic sweeper.
+
+    For other sweepers, return one job without the sweep overrides.
+    """
     assert base.cfg is not None
     sweeper = base.cfg.hydra.sweeper
     if sweeper.get("_target_") != BASIC_SWEEPER:

@@ -65,7 +65,7 @@ class Vocabulary:
 
 
 def eos_ids(*named: Any) -> list[int]:
-    """Return the token ids that end an answer, sorted: the first argument (an id or a list) that is not None."""
+    """Return the sorted token ids that end an answer, from the first argument (an id or a list) that is not None."""
     found = next((one for one in named if one is not None), ())
     return sorted({int(one) for one in (found if isinstance(found, list | tuple) else [found])})
 

@@ -38,7 +38,7 @@ class Measured:
 
 
 def is_on_cpu(devices: Sequence[str]) -> bool:
-    """Return whether the devices in a job's record are the CPU only."""
+    """Return whether the CPU is the only device in a job's record."""
     return bool(devices) and all(str(device).upper().startswith("CPU") for device in devices)
 
 
@@ -49,7 +49,7 @@ class Metric:
     Attributes:
         name: the name in records and CSV, and for `--require` and `--optimize`.
         title: the name in the HTML report.
-        unit: `%` for a fraction that is shown in percent; empty for a number without unit.
+        unit: `%` for a fraction that is shown as a percentage; empty for a number without a unit.
         digits: digits shown after the decimal point.
         better: whether higher or lower values are better.
         level: what a value describes: a sample, a job, or the difference of a job from its baseline.

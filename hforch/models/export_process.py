@@ -48,7 +48,7 @@ def export(request: dict[str, Any]) -> list[list[int]]:
 
 
 def _save_tokenizer(folder: Path, output: Path, trust_remote_code: bool) -> list[list[int]]:
-    """Save a checkpoint's tokenizer next to the IR, and return its token ids of the probe texts.
+    """Save a checkpoint's tokenizer next to the IR, and return the token ids that it gives for the probe texts.
 
     Raises:
         ModelError: the saved tokenizer tokenizes differently.

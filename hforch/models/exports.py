@@ -37,7 +37,8 @@ class Export:
         disk_mb: size of the weight file, in MB of 10^6 bytes.
         weight_format: fp32, fp16, int8 or int4, as read from the IR.
         bits: table of bit widths, as read from the IR; see `ir_precision.describe`.
-        token_ids: token ids of the probe texts by the checkpoint's tokenizer; see `transformers_tokenizer.PROBES`.
+        token_ids: token ids that the checkpoint's tokenizer gives for `transformers_tokenizer.PROBES`, the probe texts,
+            to check other copies of the tokenizer.
     """
 
     path: Path

@@ -85,7 +85,7 @@ def probe_ids(encode: Any, special: str | None) -> list[list[int]]:
 
 
 def refuse_other_ids(folder: Path, found: Sequence[Sequence[int]], expected: Sequence[Sequence[int]]) -> None:
-    """Raise ModelError if a tokenizer gives other ids for the probe texts than the checkpoint's."""
+    """Raise ModelError if a tokenizer gives different ids for the probe texts than the checkpoint's does."""
     for one, other in zip(found, expected, strict=False):
         if list(one) != list(other):
             raise ModelError(

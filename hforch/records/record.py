@@ -93,9 +93,10 @@ class Model(OpenPart):
     export: Export | None = Field(default=None, description="key and bit widths of an exported model")
     likelihood: dict[str, Finite] | None = Field(
         default=None,
-        description="for a converted GGUF file: mean log-probability per token, in nats, of `plain` sentences, of the"
-        " same tokens `shuffled`, by `guessing`, and with few (`near`) or all (`far`) preceding tokens; a conversion"
-        " that cannot predict plain sentences is rejected",
+        description="for a converted GGUF file: mean log-probability per token, in nats: of sentences (`plain`), of the"
+        " same tokens in random order (`shuffled`), of a uniform distribution over the vocabulary (`guessing`), and of"
+        " the sentences' tokens given only a few (`near`) or all (`far`) preceding tokens; a conversion that cannot"
+        " predict plain sentences is rejected",
     )
 
 
@@ -114,8 +115,8 @@ class Record(Identity, Command, Configuration, Head):
     process: Process | None = Field(
         default=None,
         description="how the process that held the model was started: `start` is `fork`, `inline`, or `spawn` (a new"
-        " Python process, because importing the libraries initialized the accelerators in `because`, which a fork"
-        " cannot use)",
+        " Python process, used if importing the libraries initialized accelerators, which a fork could then not use;"
+        " `because` lists them)",
     )
     stages: list[Stage] | None = Field(
         default=None,

@@ -19,7 +19,8 @@ from hforch.comparison.decision import Decision
 from hforch.comparison.divergent_tokens import DivergentToken
 from hforch.comparison.drift import Pair
 from hforch.comparison.entries import read_jobs
-from hforch.comparison.table import Comparison, Row, compare
+from hforch.comparison.rows import Row
+from hforch.comparison.table import Comparison, compare
 from hforch.comparison.word_diff import alignment
 from hforch.report.comparison_tables import COSTS, OUTPUTS, SCORED, tables
 from hforch.report.console import console
@@ -159,7 +160,7 @@ def _title(header: str, rows: Sequence[Sequence[str]], at: int) -> str:
 
 def _where(pair: Pair, row: Row) -> str:
     repeat = f" (repeat {pair.repeat + 1})" if (row.entry.get("runtime.repeat") or 1) > 1 else ""
-    where = f"first difference at {row.unit[:-1]} {pair.at} ({pair.share:.0%} of the answer)"
+    where = f"first difference at {row.unit[:-1]} {pair.at} ({pair.share:.0%} into the answer)"
     return f"{where}. Input{repeat}: {item_line(pair.item)}"
 
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 
-from hforch.comparison.table import Comparison, Row
+from hforch.comparison.rows import Row
+from hforch.comparison.table import Comparison
 from hforch.metrics.metric import Metric
 from hforch.metrics.registry import COMPARED, SCORES
 from hforch.report.wording import accelerator_mb

@@ -12,7 +12,8 @@ from xml.etree import ElementTree
 
 from hforch.comparison.decision import Decision
 from hforch.comparison.entries import samples_of
-from hforch.comparison.table import ERRORS, Comparison, Row
+from hforch.comparison.rows import Row
+from hforch.comparison.table import ERRORS, Comparison
 from hforch.metrics.registry import names
 from hforch.records.record import SCHEMA_VERSION
 from hforch.utils.json_text import to_json

@@ -69,13 +69,13 @@ class TextSweepView:
         self._jobs, self._left, self.pace = jobs, len(left), Pace(left)
         loads = len({one.key for one in left})
         done = sum(one.same_as is None for one in jobs) - len(left)
-        parts = [f"{_counted(len(left), 'job')}, {_counted(loads, 'model')} to load"]
+        parts = [f"{_counted(len(left), 'job')} to run, {_counted(loads, 'model')} to load"]
         if done:
             parts.append(f"{done} already done")
         if not left:
             parts = [f"nothing to do: {'the job is' if len(jobs) == 1 else f'all {len(jobs)} jobs are'} done"]
         if equal := [one for one in jobs if one.same_as is not None]:
-            parts.append(f"{len(equal)} identical to another job")
+            parts.append(f"{len(equal)} skipped (identical to another job)")
         self.base.line(" · ".join(parts), "bold")
         for one in equal:
             self.base.line(

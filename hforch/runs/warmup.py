@@ -59,7 +59,7 @@ class Shape:
 
 
 NO_SHAPE = Shape(0, 0)
-"""A marker that `runtime.warmup=N` was done, which happens once per loaded model and for any shape."""
+"""The marker in `warm` for a completed `runtime.warmup=N`, which runs once per loaded model, whatever the shape."""
 
 
 def warm_up(

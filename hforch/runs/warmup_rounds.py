@@ -16,10 +16,11 @@ FEWEST, FEWEST_ON_CPU, MOST = 2, 1, 12
 """Minimum (with an accelerator, on a CPU) and maximum number of rounds, unless a round fails. On a CPU nothing is
 compiled or selected in the first calls, so one round may be enough."""
 SHARE = 0.1
-"""Rounds beyond the minimum take at most this fraction of the expected duration of the job ..."""
+"""Rounds beyond the minimum take at most this fraction of the expected duration of the job; FALLING and CHEAP_S define
+an exception."""
 FALLING, CHEAP_S = 1.5, 2.0
-"""... unless a timing of the round before was still over FALLING times longer than that of the last one, and a full
-round takes at most CHEAP_S seconds."""
+"""The limit SHARE does not apply while the last round was still much faster than the previous one (a timing fell by
+more than the factor FALLING) and a full round takes at most CHEAP_S seconds."""
 LONGEST_S = 120.0
 """Limit of the total duration, in seconds: no round starts that is expected to exceed it."""
 

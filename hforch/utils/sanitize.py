@@ -47,7 +47,10 @@ def for_json(text: str) -> str:
 
 
 def for_yaml(text: str) -> str:
-    """Return YAML text with such characters escaped; `hforch.config.as_recipe.to_yaml` double-quotes these strings."""
+    """Return YAML text with control characters and direction marks escaped.
+
+    `hforch.config.as_recipe.to_yaml` double-quotes strings that contain them.
+    """
     return _escaped(text, "\n", lambda one: f"\\U{ord(one):08x}")
 
 

@@ -71,7 +71,7 @@ def test_jobs_that_share_a_model_run_consecutively_with_hydras_numbers(tmp_path:
     ]
     assert sorted(found, key=lambda name: found[name]["started"]) == ["0", "2", "1", "3"]
     assert [found[name]["shared_load"] for name in "0213"] == [False, True, False, True]
-    assert "4 jobs, 2 models to load" in done.stdout
+    assert "4 jobs to run, 2 models to load" in done.stdout
     assert (tmp_path / "multirun.yaml").is_file()
     assert all((tmp_path / name / ".hydra" / "config.yaml").is_file() for name in found)
 
@@ -184,7 +184,7 @@ def test_a_killed_sweep_is_resumed_without_lost_or_repeated_samples(tmp_path: Pa
     process.kill()
     process.wait()
     done = resume(tmp_path)
-    assert "2 jobs, 1 model to load · 1 already done" in done.stdout
+    assert "2 jobs to run, 1 model to load · 1 already done" in done.stdout
     found = records(tmp_path)
     assert [(one["status"], one["resumed"]) for one in found.values()] == [("ok", 0), ("ok", 1), ("ok", 0)]
     for name in found:

@@ -57,8 +57,8 @@ def test_the_job_in_a_record_is_the_same_job(overrides: list[str]) -> None:
 
 REFUSED = [
     ("[{contain: Paris}]", "checks.items.0", "did you mean contains?"),
-    ("[{}]", "checks.items.0", "has no kind of check"),
-    ("[{negate: true}]", "checks.items.0", "its keys: negate"),
+    ("[{}]", "checks.items.0", "no kind of check"),
+    ("[{negate: true}]", "checks.items.0", "no kind of check among its keys (negate)"),
     ("[x]", "checks.items.0", "is not a check"),
     ("[{contains: a, equals: b}]", "checks.items.0", "has 2 kinds of check: contains, equals"),
     ("[{contains: a}, {kind: contain, value: b}]", "checks.items.1.kind", "did you mean contains?"),

@@ -75,7 +75,8 @@ def test_workers_are_new_processes_where_importing_a_backend_initializes_a_gpu(
         (
             True,
             ("pretended_gpu",),
-            "on accelerators, started as new processes (slower): fake (importing it initializes torch.cuda)",
+            "started by fork, except on accelerators with fake (importing it initializes torch.cuda): started as new"
+            " processes (slower)",
         ),
         (True, ("pretended_crash",), "importing fake crashes the process"),
     ):

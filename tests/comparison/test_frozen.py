@@ -99,7 +99,7 @@ def test_settings_that_a_recipe_must_not_contain_are_requested(
     common = ["model=local", f"model.path={tiny_gpt2}", "backend=openvino", "generation.max_new_tokens=3"]
     run(tmp_path / "run", *common, f"+ov_config.CACHE_DIR={tmp_path / 'cache'}")
     recipe = frozen(tmp_path / "run", tmp_path / "r.yaml")
-    assert "# A recipe must not contain these" in recipe.read_text()
+    assert "as a recipe must not contain them: " in recipe.read_text()
     assert cli.main(["verify", str(recipe)]) == 2
     hint = f'ov_config.CACHE_DIR="{tmp_path / "cache"}"'
     assert hint in capsys.readouterr().err

@@ -14,7 +14,8 @@ from hforch import cli
 from hforch.comparison.decision import decide, read_bounds
 from hforch.comparison.drift import first_diff, texts_alike
 from hforch.comparison.entries import read_jobs
-from hforch.comparison.table import Comparison, Row, compare
+from hforch.comparison.rows import Row
+from hforch.comparison.table import Comparison, compare
 from hforch.errors import ConfigError
 
 
@@ -54,7 +55,7 @@ def test_jobs_that_tokenize_the_same_prompt_differently_are_not_compared(tmp_pat
     write_job(tmp_path / "2", [one | {"prompt": f"<s>{one['prompt']}"} for one in other], **precision("int4"))
     found = comparison(tmp_path)
     assert row(found, "1").metrics["exact_match"] is None
-    why = "1 of 2 prompts have other token ids than in the baseline, so outputs and scores cannot be compared"
+    why = "1 of 2 prompts has different token ids in the baseline, so outputs and scores cannot be compared"
     assert why in row(found, "1").notes and row(found, "1").lacks("kl_mean") == why
     assert row(found, "2").metrics["exact_match"] == 1.0, "another prompt has other ids"
     refused = decide(found, read_bounds(["exact_match>=0.5"]), None).refused
@@ -110,7 +111,7 @@ def test_a_difference_names_its_repeat_if_inputs_were_repeated(
         write_job(tmp_path / name, texts, about["overrides"], about["job"] | job)
     assert cli.main(["compare", str(tmp_path / "fp32"), str(tmp_path / "int8")]) == 0
     out = capsys.readouterr().out
-    assert "job int8 vs. fp32: first difference at token 1 (50% of the answer). Input (repeat 2): question 0" in out
+    assert "job int8 vs. fp32: first difference at token 1 (50% into the answer). Input (repeat 2): question 0" in out
     assert "a [-2-] {+3+}" in out
 
 
@@ -336,7 +337,7 @@ def test_recorded_samples_that_the_file_lacks_are_noted(tmp_path: Path, capsys: 
     assert "incomplete" not in capsys.readouterr().out
     file.write_bytes(file.read_bytes()[:-20])
     assert cli.main(["compare", str(tmp_path)]) == 0
-    assert "1 of its samples are missing" in " ".join(capsys.readouterr().out.split())
+    assert "1 of its samples is missing" in " ".join(capsys.readouterr().out.split())
 
 
 # ---------------------------------------------------------------- jobs that were not run

@@ -15,7 +15,7 @@ class FinishReasonCheck(Check):
     kind: Literal["finish_reason"]
     value: Reason | Annotated[tuple[Reason, ...], Field(strict=False, min_length=1)] | Column
 
-    passed_when = "the finish reason is this, or one of these: `stop`, `eos`, `length`"
+    passed_when = "the finish reason (`stop`, `eos` or `length`) is this one, or is in this list"
     example = "finish_reason: [eos, stop]"
     is_quoted = False
 

@@ -13,7 +13,10 @@ class RegexCheck(Check):
     kind: Literal["regex"]
     value: NonEmpty | Column
 
-    passed_when = "this regular expression (Python syntax) matches somewhere in the answer; anchor it with `^` and `$`"
+    passed_when = (
+        "this regular expression (Python syntax) matches somewhere in the answer;"
+        " to match the whole answer, anchor it with `^` and `$`"
+    )
     example = r"regex: '^\d+$'"
 
     @classmethod

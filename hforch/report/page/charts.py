@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from hforch.comparison.table import Row
+from hforch.comparison.rows import Row
 from hforch.metrics.metric import Chart, Metric
 from hforch.metrics.registry import COMPARED
 

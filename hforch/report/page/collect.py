@@ -11,7 +11,8 @@ from zlib import crc32
 from hforch.comparison.decision import Bound, Decision
 from hforch.comparison.divergent_tokens import all_divergent_tokens
 from hforch.comparison.entries import samples_of
-from hforch.comparison.table import Comparison, Row
+from hforch.comparison.rows import Row
+from hforch.comparison.table import Comparison
 from hforch.comparison.word_diff import alignment, split_words
 from hforch.metrics.aggregation import percentiles
 from hforch.metrics.registry import ALL

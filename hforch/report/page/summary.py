@@ -62,7 +62,9 @@ def _sentence(decision: Decision, bounds: Sequence[Bound], jobs: int) -> str:
     asked = " and ".join(map(str, bounds))
     if not decision.qualified:
         return decision.reason.replace("no job qualifies", f"no job meets {asked}", 1)
-    meet = f"{len(decision.qualified)} of {jobs} jobs meet {asked}" if jobs > 1 else f"the job meets {asked}"
+    number = len(decision.qualified)
+    verb = "meets" if number == 1 else "meet"
+    meet = f"{number} of {jobs} jobs {verb} {asked}" if jobs > 1 else f"the job meets {asked}"
     return f"{meet}; {decision.reason}" if decision.reason else meet
 
 
