@@ -198,7 +198,7 @@ VALUES = [
     Case(
         "a baseline for a single run",
         ("scoring=baseline",),
-        ("scoring.baseline: a single run has no baseline to compare with", "set scoring=text"),
+        ("scoring.baseline: a single run has no baseline to compare with", "use scoring=text"),
         check=nothing_written,
     ),
     Case(
@@ -377,7 +377,7 @@ MODELS = [
     Case(
         "an option that requires a value",
         ("model=hub",),
-        ("model=hub needs model.id", "add model.id=ORG/NAME"),
+        ("model.id: required by model=hub", "add model.id=ORG/NAME"),
     ),
     Case(
         "a group size of int4 that does not fit",

@@ -357,7 +357,7 @@ def test_a_dry_run_lists_jobs_and_models_and_writes_nothing(tmp_path: Path) -> N
     done = sweep(tmp_path / "s", "--dry-run", *FAKE, "runtime.seed=1,2", "ov_config=default,kv_u8")
     rows = [line.split() for line in done.stdout.splitlines()]
     assert ["0", "runtime.seed=1", "ov_config=default", "4", "A", "to", "run"] in rows
-    assert ["1", "runtime.seed=1", "ov_config=kv_u8", "4", "A", "equal", "to", "job", "0"] in rows
+    assert ["1", "runtime.seed=1", "ov_config=kv_u8", "4", "A", "skipped:", "identical", "to", "job", "0"] in rows
     assert not (tmp_path / "s").exists()
 
 
