@@ -1,7 +1,8 @@
 """Run the jobs of a sweep in the processes of a launcher plugin (`launcher_parent.py` is the parent's side).
 
 A process keeps the worker process with the loaded model between jobs. Jobs are ordered by load key, so each process
-loads a model once. Records are the same as with the basic launcher; they also record that other jobs ran in parallel.
+loads a model once. Records are the same as with the basic launcher, except that they also state that other jobs ran in
+parallel.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Read JSON Schemas of users and validate answers against them."""
+"""Read users' JSON Schemas and validate answers against them."""
 
 from __future__ import annotations
 

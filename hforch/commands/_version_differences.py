@@ -1,4 +1,4 @@
-"""Known differences between untested and tested package versions."""
+"""Known effects of package versions other than the tested ones."""
 
 from __future__ import annotations
 

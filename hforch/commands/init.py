@@ -70,7 +70,7 @@ README = """\
     hforch run recipes/backends.yaml --config-dir conf --config-name project --dry-run
     # run the recipe
     hforch run recipes/backends.yaml --config-dir conf --config-name project
-    # recommend the fastest job that passes half of its checks
+    # recommend the fastest job that passes at least half of its checks
     hforch compare outputs/DATE/TIME --require 'checks>=0.5' --optimize tokens_per_s
     # save a job as a recipe that reproduces it
     hforch freeze outputs/DATE/TIME/1 -o recipes/winner.yaml

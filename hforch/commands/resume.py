@@ -1,4 +1,4 @@
-"""hforch resume DIR: resume a run or sweep that was stopped, killed, or had failures."""
+"""hforch resume DIR: resume a run or sweep that was stopped or killed, or that had failures."""
 
 from __future__ import annotations
 

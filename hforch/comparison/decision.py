@@ -76,7 +76,7 @@ def _why_missing(metric: str, row: Row) -> str | None:
     if reason := row.lacks(metric):
         return reason
     if BY_NAME[metric].needs_baseline and row.baseline is None and "baseline" not in row.notes:
-        return "no baseline, since no other job that was run differs from it only in how the model is loaded"
+        return "no other completed job has the same settings apart from how the model is loaded"
     return None
 
 

@@ -1,4 +1,4 @@
-"""Complete jobs of older records with keys and groups that were added to the configuration later.
+"""Add keys and groups to the jobs of older records, if they were added to the configuration later.
 
 Each class lists its later keys in `added`, with the values that older records imply; `Job` lists whole groups.
 """

@@ -1,7 +1,7 @@
 """Annotations that state what a key of the configuration affects.
 
-`schema.py` annotates a whole group or each of its keys; the options of a backend or a tracker annotate only their keys
-that affect something else.
+`schema.py` annotates a whole group or each of its keys; the options of a backend or a tracker annotate only the keys
+whose effect differs from that of their group.
 
 loading: the loaded model.
 outputs: the answers of a loaded model.

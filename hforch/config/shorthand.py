@@ -1,8 +1,8 @@
-"""Shorthands for an option of a group with values, such as `device=cuda:1` for `device=gpu device.index=1`.
+"""Shorthand for an option together with some of its values, such as `device=cuda:1` for `device=gpu device.index=1`.
 
 A shorthand is allowed wherever an option's name is: on the command line, in a sweep, a defaults list or a recipe. The
-config repository (`hydra_adapter/repository.py`) loads the option that it means, with the values set. An option
-file of the same name takes precedence.
+config repository (`hydra_adapter/repository.py`) loads the option that the shorthand stands for, with the values set.
+An option file of the same name takes precedence.
 """
 
 from __future__ import annotations

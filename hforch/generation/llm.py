@@ -136,8 +136,8 @@ class HforchLLM(BaseLLM):
     def shortened(self, token_limit: int) -> HforchLLM:
         """Return a copy whose answers have `token_limit` tokens, for warm-up.
 
-        The model is still prepared for answers of full length. Stop sequences and EOS are ignored, except that EOS ends
-        an answer with a JSON Schema, which may therefore be shorter.
+        The model is still prepared for answers of full length. Stop sequences and EOS are ignored. Exception: EOS ends
+        an answer that is constrained to a JSON Schema, so such an answer may be shorter.
         """
         changes = {} if self.generation.json_schema else {"ignore_eos": True, "min_new_tokens": None}
         llm = self.model_copy(update={"generation": self.generation.model_copy(update=changes), "stop": ()})

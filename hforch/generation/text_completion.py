@@ -1,4 +1,4 @@
-"""A completion for answers that arrive as text, such as from an endpoint that returns no token ids."""
+"""A completion for answers that arrive as text, for example from an endpoint that returns no token ids."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The base class of engines that return only text, such as an endpoint without token ids."""
+"""The base class of engines that return only text, for example from an endpoint without token ids."""
 
 from __future__ import annotations
 

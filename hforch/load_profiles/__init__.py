@@ -1,1 +1,1 @@
-"""Load profiles, which decide when inputs are sent to the model, one per module. Each module defines PROFILE."""
+"""Load profiles, one per module, which decide when inputs are sent to the model. Each module defines PROFILE."""

@@ -1,4 +1,4 @@
-"""Describe NVIDIA GPUs and their current state with NVML; record the reason for values that cannot be read."""
+"""Describe NVIDIA GPUs and their current state with NVML; record the reason if a value cannot be read."""
 
 from __future__ import annotations
 

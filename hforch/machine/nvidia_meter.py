@@ -1,4 +1,4 @@
-"""Measure energy, clocks and other processes of a job's NVIDIA GPUs during its measured phase."""
+"""Measure the energy and clocks of a job's NVIDIA GPUs during its measured phase; record other processes on them."""
 
 from __future__ import annotations
 

@@ -149,7 +149,7 @@ class Record(Identity, Command, Configuration, Head):
     )
     plan: list[list[str]] | None = Field(default=None, description="the inputs of each batch, by `input_id`")
     planned: Count | None = Field(
-        default=None, description="number of planned samples while the job runs; in `totals` after it"
+        default=None, description="number of planned samples, while the job runs; afterwards, it is in `totals`"
     )
     warmup: list[WarmedUp] | None = Field(
         default=None, description="for each warmed-up batch shape, the number of rounds and why they stopped"

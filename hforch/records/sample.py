@@ -78,5 +78,5 @@ class Sample(Part):
     absent: dict[str, str] = Field(description="why timings or token ids are missing, by name")
     error: Error | None = Field(description="why the sample failed; null if it succeeded")
     checks: list[CheckResult] = Field(
-        default=[], description="for each check, its name, whether it `passed`, and otherwise `why` not"
+        default=[], description="for each check, its name, whether it `passed`, and if not, `why`"
     )

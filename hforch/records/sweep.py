@@ -45,5 +45,5 @@ class SweepRecord(Head):
     launcher: str | None = Field(default=None, description="option of the group `hydra/launcher`, such as `basic`")
     jobs: list[SweepJob] | None = Field(default=None, description="all jobs, in Hydra's order")
     noise: list[NoiseOfModel] | None = Field(
-        default=None, description="for each loaded model, the change of the machine's speed"
+        default=None, description="for each loaded model, the change in the machine's speed"
     )

@@ -1,4 +1,4 @@
-"""The protocol by which a run reports its progress and results, such as to a terminal."""
+"""The protocol by which a run reports its progress and results, for example to a terminal."""
 
 from __future__ import annotations
 

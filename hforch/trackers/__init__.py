@@ -1,1 +1,1 @@
-"""Trackers, which receive results, one per module. Each module is named after its option and defines TRACKER."""
+"""Trackers, one per module, which receive results. Each module is named after its option and defines TRACKER."""

@@ -88,7 +88,7 @@ def test_a_missing_value_has_its_reason(tmp_path: Path) -> None:
     found = decided(tmp_path, "exact_match>=0.5", "checks>=0.5")
     assert [reasons for _, reasons in found.refused] == [
         [
-            "exact_match is not available: no baseline, since no other job that was run differs from it only in"
+            "exact_match is not available: no other completed job has the same settings apart from"
             " how the model is loaded",
             "checks is not available: the job has no checks",
         ]

@@ -34,7 +34,7 @@ def job_of(
     """Return the job that arguments of LangChain's `HuggingFacePipeline.from_model_id` describe.
 
     Args:
-        model_id: a directory if one with that name exists, else a model id of the Hugging Face Hub.
+        model_id: a directory if one with that name exists, otherwise a model id on the Hugging Face Hub.
         task: `text-generation`; no other task is supported.
         backend: `default` (torch), `pytorch` or `openvino`.
         device: -1 or `cpu` for the CPU, n or `cuda:n` for GPU n.

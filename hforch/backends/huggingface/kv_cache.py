@@ -1,10 +1,10 @@
 """Choose between a dynamic and a static KV cache for a torch model, and whether to compile its forward pass.
 
 A dynamic KV cache grows with each token. A static one has its full length from the start, so all steps have the same
-shape, and torch can compile the forward pass and record it as a CUDA graph. A step then takes as long as the GPU
-computes, not as long as Python needs to launch hundreds of kernels. Because compiling takes most of a minute per shape,
-only a few shapes are used: the rows of a full batch, and rounded lengths. Smaller batches are padded with extra rows; a
-batch that would consist mostly of padding uses a dynamic cache.
+shape, and torch can compile the forward pass and record it as a CUDA graph. The duration of a step is then determined
+by the GPU's computation, not by the time Python needs to launch hundreds of kernels. Because compiling takes most of a
+minute per shape, only a few shapes are used: the number of rows is always that of a full batch, and lengths are
+rounded. Smaller batches are padded with extra rows; a batch that would consist mostly of padding uses a dynamic cache.
 """
 
 from __future__ import annotations

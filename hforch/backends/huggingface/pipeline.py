@@ -72,7 +72,7 @@ class HforchPipeline(HforchLLM, HuggingFacePipeline):
         """Load a model with the arguments of LangChain's `HuggingFacePipeline.from_model_id`; reject unknown ones.
 
         Args:
-            model_id: a directory if one with that name exists, else a model id of the Hugging Face Hub.
+            model_id: a directory if one with that name exists, otherwise a model id on the Hugging Face Hub.
             task: `text-generation`; no other task is supported.
             kwargs: any of the following; others are fields of the LLM, such as `callbacks`.
                 backend: `default` (torch), `pytorch` or `openvino`.

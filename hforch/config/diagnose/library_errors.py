@@ -1,4 +1,4 @@
-"""Clear messages for exceptions that Hydra, OmegaConf and PyYAML raise while reading and composing configs."""
+"""Convert exceptions of Hydra, OmegaConf and PyYAML, raised while reading and composing configs, to clear messages."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Find where a value was set: an override, a line of a YAML file, or both ends of an interpolation."""
+"""Find where a value was set: in an override, in a line of a YAML file, or both if one is an interpolation."""
 
 from __future__ import annotations
 

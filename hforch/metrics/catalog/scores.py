@@ -67,7 +67,8 @@ METRICS = (
         level="baseline",
         kind="quality",
         is_score=True,
-        definition="fraction of positions at which both have the same most likely token; elsewhere, the token flips",
+        definition="fraction of positions at which both have the same most likely token; a position at which they"
+        " differ is a flip",
         section=SECTION,
         is_share=True,
         has_error=True,

@@ -1,7 +1,7 @@
 """Messages between a command, its fork servers and their workers, pickled and sent over pipes.
 
 The command sends requests to fork servers and workers. A worker handles one request at a time and replies with an
-`Outcome`. Before that, it sends events: the steps of its startup, and the calls of the job's `Watcher`.
+`Outcome`. Before that, it sends events: the steps of its startup, and the calls to the job's `Watcher`.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Start a fork server early, so that it imports libraries while the parent composes the configuration.
 
-Importing takes seconds and composing some tenths of a second; on a second core both run in parallel. The backend is
-guessed from the command line; a wrong guess only costs work of an otherwise idle core.
+Importing takes seconds and composing takes a few tenths of a second; on a second core both run in parallel. The backend
+is guessed from the command line; a wrong guess only costs time on an otherwise idle core.
 """
 
 from __future__ import annotations
