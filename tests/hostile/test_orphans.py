@@ -81,7 +81,15 @@ def test_no_process_outlives_its_parent(kind: str, number: signal.Signals, mark:
     parent = launched(kind, mark)
     parent.send_signal(number)  # only to this process
     assert parent.wait(ENDING_S) == -number
-    assert wait_until(lambda: not marked(mark), ENDING_S), [one.cmdline() for one in marked(mark)]
+    assert wait_until(lambda: not marked(mark), ENDING_S), [command_of(one) for one in marked(mark)]
+
+
+def command_of(process: psutil.Process) -> list[str]:
+    """Return the command line of a process, empty if it has ended in the meantime."""
+    try:
+        return process.cmdline()
+    except psutil.NoSuchProcess:
+        return []
 
 
 @pytest.mark.slow
@@ -90,12 +98,12 @@ def test_joblib_processes_die_if_the_parent_is_killed_while_they_start(mark: str
     parent = start(mark, sys.executable, "-m", "hforch", *SLOW.split(), *JOBLIB.split(), "hydra.sweep.dir=out")
 
     def is_starting() -> bool:
-        return any("LokyProcess" in " ".join(one.cmdline()) for one in marked(mark))
+        return any("LokyProcess" in " ".join(command_of(one)) for one in marked(mark))
 
     assert wait_until(is_starting, 60)
     parent.kill()
     parent.wait()
-    assert wait_until(lambda: not marked(mark), ENDING_S), [one.cmdline() for one in marked(mark)]
+    assert wait_until(lambda: not marked(mark), ENDING_S), [command_of(one) for one in marked(mark)]
 
 
 def test_a_module_process_dies_with_its_parent(mark: str) -> None:
