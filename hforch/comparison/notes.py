@@ -77,7 +77,8 @@ def notes_of_rows(rows: Sequence[Row]) -> list[str]:
     beside = [row.entry.name for row in rows if row.measured_on[1]]
     if beside and len(beside) < len(rows):
         notes.append(
-            f"not comparable in speed with the remaining jobs, because they ran in parallel with others: {', '.join(beside)}"
+            "not comparable in speed with the remaining jobs, because they ran in parallel with others: "
+            + ", ".join(beside)
         )
     elif beside:
         notes.append("all jobs ran in parallel with others; each would be faster alone")
