@@ -176,7 +176,7 @@ def test_a_frozen_recipe_reads_the_environment_again(written: Written) -> None:
     assert "is not set" in written.hforch("verify", "recipe.yaml", *AGAIN, code=2, OPENAI_API_KEY=None)
     written.hforch("verify", "recipe.yaml", *AGAIN, "--output", "again")
     written.hforch("verify", "recipe.yaml", *AGAIN, "--json", "--output", "json")
-    assert "needs ov_config.SERVICE_TOKEN" in written.hforch("run", "recipe.yaml", code=2)
+    assert "ov_config.SERVICE_TOKEN: required" in written.hforch("run", "recipe.yaml", code=2)
     assert "is not set" in written.hforch("freeze", "run", code=2, QUESTION=None)
     assert not written.leaks()
 

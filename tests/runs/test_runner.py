@@ -176,7 +176,7 @@ def test_a_prompt_longer_than_the_models_context_fails_only_its_sample(tmp_path:
     overrides = ("model=local", f"model.path={tiny_gpt2}", f"inputs.items={items}", "generation.max_new_tokens=4")
     record, samples = do(tmp_path, *overrides, "prompt=raw", code=1)
     by_index = {sample["index"]: sample for sample in samples}
-    assert "context is 128" in by_index[1]["error"]["message"]
+    assert "context length (128)" in by_index[1]["error"]["message"]
     assert by_index[0]["text"] and by_index[2]["text"]
     assert record["totals"]["failed"] == 1
 
