@@ -5,7 +5,7 @@ Each class lists its later keys in `added`, with the values that older records i
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import cache
 from typing import Any, Literal, get_args, get_origin
 
@@ -15,34 +15,42 @@ from hforch.config.keys import models_in
 from hforch.config.schema import Job
 from hforch.utils.strict_model import StrictModel
 
+Change = Callable[[Mapping[str, Any], Mapping[str, Any]], dict[str, Any]]
+"""How the values of a class change, given its `added` and the values."""
+
 
 def with_added_keys(job: Mapping[str, Any]) -> dict[str, Any]:
     """Return the job of a record, with the keys that an older record lacks set to the values that it implies.
 
     Parts that do not match the types, as in a manually edited record, stay unchanged.
     """
-    return _filled(Job, job)
+    return _changed(Job, job, lambda added, values: {**added, **values})
 
 
 def without_added_keys(job: Mapping[str, Any]) -> dict[str, Any]:
     """Return a job without the added keys whose values equal those that older records imply."""
-    return _trimmed(Job, job)
+    return _changed(Job, job, _without)
 
 
-def _filled(model: type[BaseModel], values: Mapping[str, Any]) -> dict[str, Any]:
-    whole = {**_added(model), **values}
+def _without(added: Mapping[str, Any], values: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in values.items() if not (name in added and added[name] == value)}
+
+
+def _changed(model: type[BaseModel], values: Mapping[str, Any], change: Change) -> dict[str, Any]:
+    """Return the values of a class, changed by the `added` of the class, and its parts by theirs."""
+    changed = change(_added(model), values)
     for name, members in _parts(model):
-        part = whole.get(name)
+        part = changed.get(name)
         if isinstance(part, list | tuple):
-            whole[name] = [_filled_member(members, one) for one in part]
+            changed[name] = [_changed_member(members, one, change) for one in part]
         elif isinstance(part, Mapping):
-            whole[name] = _filled_member(members, part)
-    return whole
+            changed[name] = _changed_member(members, part, change)
+    return changed
 
 
-def _filled_member(members: tuple[type[BaseModel], ...], values: Any) -> Any:
+def _changed_member(members: tuple[type[BaseModel], ...], values: Any, change: Change) -> Any:
     model = _chosen(members, values)
-    return values if model is None else _filled(model, values)
+    return values if model is None else _changed(model, values, change)
 
 
 def _chosen(members: tuple[type[BaseModel], ...], values: Any) -> type[BaseModel] | None:
@@ -52,23 +60,6 @@ def _chosen(members: tuple[type[BaseModel], ...], values: Any) -> type[BaseModel
     tag = _tag(members)
     chosen = (one for one in members if not tag or values.get(tag) in get_args(one.model_fields[tag].annotation))
     return next(chosen, None)
-
-
-def _trimmed(model: type[BaseModel], values: Mapping[str, Any]) -> dict[str, Any]:
-    added = _added(model)
-    left = {name: value for name, value in values.items() if not (name in added and added[name] == value)}
-    for name, members in _parts(model):
-        part = left.get(name)
-        if isinstance(part, list | tuple):
-            left[name] = [_trimmed_member(members, one) for one in part]
-        elif isinstance(part, Mapping):
-            left[name] = _trimmed_member(members, part)
-    return left
-
-
-def _trimmed_member(members: tuple[type[BaseModel], ...], values: Any) -> Any:
-    model = _chosen(members, values)
-    return values if model is None else _trimmed(model, values)
 
 
 def _added(model: type[BaseModel]) -> Mapping[str, Any]:

@@ -8,13 +8,14 @@ results differ, the components of the file are used, with the special tokens tha
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 from hforch.errors import Mistake, ModelError
+from hforch.models.architecture import vocabulary
 from hforch.models.json_files import read_object
 from hforch.models.tokenizers import loading_tokenizer, open_tokenizer, tokenizing
 
@@ -111,7 +112,7 @@ def _refuse_placeholder(folder: Path, tokenizer: Any) -> None:
     config = read_object(folder / "config.json") if (folder / "config.json").is_file() else {}
     fast = getattr(tokenizer, "_tokenizer", None)  # whose size is known without listing all tokens
     size = len(tokenizer) if fast is None else fast.get_vocab_size()
-    expected = _vocabulary_size(config)
+    expected = vocabulary(config)
     if size < SMALLEST and expected is not None and expected >= 4 * size:
         raise ModelError(
             f"The tokenizer in {folder} has {size} tokens, but the model has {expected:,}: its files are missing or"
@@ -119,19 +120,14 @@ def _refuse_placeholder(folder: Path, tokenizer: Any) -> None:
         )
 
 
-def _vocabulary_size(config: Mapping[str, Any]) -> int | None:
-    from hforch.models.architecture import vocabulary
-
-    return vocabulary(dict(config))
-
-
 def _differs(tokenizer: Any, own: Any) -> bool:
-    return any(
-        tokenizer.encode(text, add_special_tokens=False) != own.encode(text, add_special_tokens=False).ids
-        or tokenizer.decode(own.encode(text, add_special_tokens=False).ids, clean_up_tokenization_spaces=False)
-        != own.decode(own.encode(text, add_special_tokens=False).ids)
-        for text in PROBES
-    )
+    for text in PROBES:
+        ids = own.encode(text, add_special_tokens=False).ids
+        if tokenizer.encode(text, add_special_tokens=False) != ids:
+            return True
+        if tokenizer.decode(ids, clean_up_tokenization_spaces=False) != own.decode(ids):
+            return True
+    return False
 
 
 def _use(tokenizer: Any, own: Any) -> None:
