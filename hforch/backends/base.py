@@ -9,6 +9,8 @@ A backend is a module in this package, named after its option in conf/backend. I
     capabilities(job) -> Capabilities              capabilities and requirements for the job, without heavy imports
     check(job) -> list[Mistake]                    errors that depend on this machine; called before weights are read
     prepare(job, progress) -> PreparedModel        the weights on disk, downloaded, converted or exported as needed
+    verify(job, prepared, longest, progress) -> PreparedModel
+                                                   check an engine whose scores another library computes; optional
     load(job, prepared) -> LoadedModel             the model in memory
 
 A class in config/backends/ defines the backend's options and the checks that do not depend on the machine.
@@ -40,6 +42,9 @@ if TYPE_CHECKING:  # importing LangChain takes half a second, and planning does 
     from hforch.generation.llm import HforchLLM
 
 
+Longest = Callable[[], int] | None
+
+
 @dataclass(frozen=True)
 class PreparedModel:
     """The weights of a model on disk, ready to load.
@@ -53,6 +58,8 @@ class PreparedModel:
         record: description of the weights for the run's record.
         token_ids: token ids that the checkpoint's tokenizer gives for `transformers_tokenizer.PROBES`, the probe texts,
             to check other copies of the tokenizer; empty if unknown.
+        unscorable: why scores would not describe the backend's engine; None if they do.
+        engine_check: result of `verify`, for the record.
     """
 
     path: Path | None
@@ -62,6 +69,8 @@ class PreparedModel:
     disk_mb: float | None = None
     record: dict[str, Any] = field(default_factory=dict)
     token_ids: list[list[int]] = field(default_factory=list)
+    unscorable: str | None = None
+    engine_check: dict[str, Any] | None = None
 
 
 @dataclass(frozen=True)
@@ -88,7 +97,7 @@ class LoadedModel:
 
 
 class Backend(Protocol):
-    """A backend module, as returned by `backend_of`; the optional QUANTIZERS is not part of the protocol."""
+    """A backend module, as returned by `backend_of`; the optional QUANTIZERS and `verify` are not in the protocol."""
 
     LIBRARIES: tuple[str, ...]
     LLM_MODULE: str
@@ -121,6 +130,19 @@ def check(job: Job) -> list[Mistake]:
     return mistakes + backend_of(job).check(job)
 
 
+def verify(job: Job, prepared: PreparedModel, longest: Longest, progress: Progress) -> PreparedModel:
+    """Check the backend's engine, before the model is loaded; return the weights with the result.
+
+    Args:
+        longest: returns the maximum number of tokens of a prompt and its answer; None if unknown.
+
+    Raises:
+        BackendError: the engine computes the model incorrectly, or crashes.
+    """
+    own = getattr(backend_of(job), "verify", None)
+    return prepared if own is None else cast(PreparedModel, own(job, prepared, longest, progress))
+
+
 def load(job: Job, progress: Progress) -> LoadedModel:
     """Check that this machine can run a job, then prepare and load its model.
 
@@ -132,7 +154,7 @@ def load(job: Job, progress: Progress) -> LoadedModel:
     backend = backend_of(job)
     if mistakes := check(job):
         raise ConfigError(mistakes)
-    prepared = backend.prepare(job, progress)
+    prepared = verify(job, backend.prepare(job, progress), None, progress)
     is_noisy = any(library.startswith("transformers") for library in backend.LIBRARIES)
     with quiet() if is_noisy else nullcontext():
         return backend.load(job, prepared)

@@ -12,12 +12,13 @@ from typing import Any
 
 import psutil
 
-from hforch.backends.base import LoadedModel, PreparedModel, missing_extra
+from hforch.backends.base import LoadedModel, Longest, PreparedModel, missing_extra
 from hforch.backends.capabilities import Batching, Capabilities
 from hforch.backends.genai import xgrammar
 from hforch.backends.genai.engine import ContinuousEngine
+from hforch.backends.genai.engine_check import Engine, check_engine
 from hforch.backends.genai.generation_config import unsupported
-from hforch.backends.genai.scheduler import one_token
+from hforch.backends.genai.pipeline import SCHEDULER, generate, open_pipeline
 from hforch.backends.ov import device, weights
 from hforch.backends.ov.device import device_name, precision_of, properties, short_message
 from hforch.config.backends.openvino_genai import OpenVINOGenAIBackend
@@ -71,9 +72,25 @@ def prepare(job: Job, progress: Progress) -> PreparedModel:
     return replace(prepared, tokenizer=tokenizer_of(prepared.path, job.model.trust_remote_code, progress))
 
 
-def load(job: Job, prepared: PreparedModel) -> LoadedModel:
-    import openvino_genai
+def verify(job: Job, prepared: PreparedModel, longest: Longest, progress: Progress) -> PreparedModel:
+    folder, record = prepared.path, prepared.record
+    assert isinstance(job.backend, OpenVINOGenAIBackend) and prepared.checkpoint is not None
+    assert folder is not None and prepared.tokenizer is not None
+    threads = "INFERENCE_NUM_THREADS"  # does not change results
+    engine = Engine(
+        prepared.checkpoint.label,
+        str(record["export"].get("key") or record["fingerprint"]),
+        folder,
+        prepared.tokenizer,
+        device_name(job),
+        {name: value for name, value in properties(job).items() if name != threads},
+        job.backend.model_dump(include={"max_num_batched_tokens", "enable_prefix_caching"}),
+    )
+    verdict = check_engine(engine, read_json(folder / "config.json"), longest, progress)
+    return replace(prepared, unscorable=verdict.doubt, engine_check=verdict.record)
 
+
+def load(job: Job, prepared: PreparedModel) -> LoadedModel:
     from hforch.backends.genai.llm import GenAILLM
 
     backend, folder = job.backend, prepared.path
@@ -89,10 +106,8 @@ def load(job: Job, prepared: PreparedModel) -> LoadedModel:
     extra = extra if backend.prompt_lookup else {}
     eos = eos_ids(shipped.get("eos_token_id"), config.get("eos_token_id"), tokenizer.id_of("eos_token"))
     try:
-        own = openvino_genai.Tokenizer(str(prepared.tokenizer))
-        pipe = openvino_genai.ContinuousBatchingPipeline(
-            str(folder), own, _scheduler(backend), device_name(job), **given
-        )
+        scheduler = backend.model_dump(include=set(SCHEDULER))
+        pipe = open_pipeline(folder, prepared.tokenizer, device_name(job), scheduler, given)
         block_bytes = _try(pipe, eos, extra)
     except Exception as error:
         if is_out_of_memory(error):
@@ -124,24 +139,13 @@ def _check_cache(backend: OpenVINOGenAIBackend) -> list[Mistake]:
     ]
 
 
-def _scheduler(backend: OpenVINOGenAIBackend) -> Any:
-    import openvino_genai
-
-    scheduler = openvino_genai.SchedulerConfig()
-    scheduler.max_num_seqs = backend.max_num_seqs
-    scheduler.max_num_batched_tokens = backend.max_num_batched_tokens
-    scheduler.enable_prefix_caching = backend.enable_prefix_caching
-    scheduler.cache_size = backend.cache_size or 0
-    return scheduler
-
-
 def _try(pipe: Any, eos: list[int], extra: dict[str, Any]) -> int:
     """Generate one token, because some models load but fail to generate.
 
     Returns:
         the size of the KV cache in bytes: the size of one block, unless a cache size is configured.
     """
-    one_token(pipe, min(eos, default=0), extra)
+    generate(pipe, [([min(eos, default=0)], {"max_new_tokens": 1, **extra})])
     return int(pipe.get_metrics().cache_size_in_bytes)
 
 

@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from typing import Any
 
 CONTEXT_NAMES = ("max_position_embeddings", "n_positions", "n_ctx", "max_seq_len")
+WINDOW_NAMES = ("sliding_window", "window_size", "attention_window_size", "attention_chunk_size")
+ROPE_NAMES = ("rope_scaling", "rope_parameters")
 
 
 def text_part(config: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -18,6 +20,18 @@ def context_length(config: Mapping[str, Any]) -> int | None:
     """Return the maximum number of tokens, prompt plus answer, or None if the config does not state it."""
     found = (text_part(config).get(name) for name in CONTEXT_NAMES)
     return next((length for length in found if isinstance(length, int) and length > 0), None)
+
+
+def attention_lengths(config: Mapping[str, Any]) -> list[int]:
+    """Return the numbers of tokens at which the attention changes, ascending: sliding windows and scaled positions."""
+    text = text_part(config)
+    windows = [
+        text.get(name) for name in WINDOW_NAMES if name != "sliding_window" or text.get("use_sliding_window", True)
+    ]
+    ropes = [text, *(text.get(name) for name in ROPE_NAMES)]
+    ropes += [one for rope in ropes[1:] if isinstance(rope, Mapping) for one in rope.values()]  # for each kind of layer
+    scaled = [rope.get("original_max_position_embeddings") for rope in ropes if isinstance(rope, Mapping)]
+    return sorted({length for length in (*windows, *scaled) if type(length) is int and length > 0})
 
 
 def vocabulary(config: Mapping[str, Any]) -> int | None:

@@ -4,6 +4,7 @@
     HOME/checkpoints/NAME/   a GGUF file converted to a torch checkpoint
     HOME/exports/NAME/       an OpenVINO IR
     HOME/tokenizers/NAME/    the converted tokenizer of an IR that has none
+    HOME/engine_checks/NAME/ a comparison of openvino_genai with OpenVINO
     HOME/compiled/           code that torch compiled for static KV caches
     HOME/texts/              text that takes seconds to build, such as the charting library of the HTML report
     HOME/locks, digests, logs
@@ -39,7 +40,7 @@ from hforch.utils.redaction import redacted_tree
 
 __all__ = ["Entry", "Filled", "Key", "cache_home", "check", "entries", "look_up", "obtain", "remove"]
 
-KINDS = ("wheels", "checkpoints", "exports", "tokenizers")
+KINDS = ("wheels", "checkpoints", "exports", "tokenizers", "engine_checks")
 REST = ("logs", "digests", "texts", "compiled")
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]{0,199}")
 

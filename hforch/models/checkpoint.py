@@ -48,3 +48,9 @@ class Checkpoint:
     disk_mb: float
     download_s: float | None
     convert_s: float | None
+
+    @property
+    def label(self) -> str:
+        """The model's name for messages."""
+        source = self.source
+        return Path(str(source.get("id") or source.get("file") or source.get("path") or self.path)).name

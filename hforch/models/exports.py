@@ -112,12 +112,12 @@ def _fill(
     # All files are local, but custom code of a repository may refer to another repository.
     env = {} if options["trust_remote_code"] else {"HF_HUB_OFFLINE": "1"}
     with progress.stage(
-        "export", f"{_label(checkpoint)} to OpenVINO, {options['weight_format']} weights (cached for later runs)"
+        "export", f"{checkpoint.label} to OpenVINO, {options['weight_format']} weights (cached for later runs)"
     ):
         token_ids = subprocesses.run("hforch.models.export_process", request, cache.log_path(name), purpose, env)
     return {
         **said,
-        "what": f"{_label(checkpoint)} in {options['weight_format']}",
+        "what": f"{checkpoint.label} in {options['weight_format']}",
         "source": checkpoint.source,
         "export_s": round(time.monotonic() - start, 3),
         "disk_mb": round((folder / "openvino_model.bin").stat().st_size / cache_files.MB, 3),
@@ -148,9 +148,3 @@ def _versions() -> dict[str, str]:
     if (version := installed("openvino-tokenizers")) is not None:
         found["openvino-tokenizers"] = version
     return found
-
-
-def _label(checkpoint: Checkpoint) -> str:
-    """Return the model's name for messages."""
-    source = checkpoint.source
-    return Path(str(source.get("id") or source.get("file") or source.get("path") or checkpoint.path)).name

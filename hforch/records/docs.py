@@ -16,6 +16,7 @@ from hforch.utils.markdown import table, with_tables
 
 EXPLAINED: dict[type[Part], Sequence[tuple[str, type[Part], str]]] = {
     Record: (
+        ("model", Model, "engine_check"),
         ("model", Model, "likelihood"),
         ("effective", Effective, "device_map"),
         ("environment", Environment, "accelerators"),

@@ -81,6 +81,21 @@ class Export(OpenPart):
     bits: dict[str, Any] | None = Field(default=None, description="number of layers and parameters by element type")
 
 
+class EngineCheck(Part):
+    """The comparison of an engine with the library that computes its scores, by log-probabilities of tokens."""
+
+    agrees: bool | None = Field(
+        default=None, description="whether rounding explains the differences; null if they are unknown"
+    )
+    reason: str | None = Field(default=None, description="why the differences are unknown")
+    prompt_tokens: Count | None = Field(default=None, description="tokens of the longest prompt")
+    tokens: Count | None = Field(default=None, description="number of generated tokens")
+    difference: Finite | None = Field(default=None, description="mean absolute difference, in nats")
+    rounding: Finite | None = Field(
+        default=None, description="mean absolute change of the library's results by the job's settings, in nats"
+    )
+
+
 class Model(OpenPart):
     """The origin of the weights; each model source adds keys that identify them."""
 
@@ -91,6 +106,9 @@ class Model(OpenPart):
     source: str | None = Field(default=None, description="source in the group `model`, such as `hub`")
     commit: str | None = Field(default=None, description="commit of a model from the Hugging Face Hub")
     export: Export | None = Field(default=None, description="key and bit widths of an exported model")
+    engine_check: EngineCheck | None = Field(
+        default=None, description="comparison of openvino_genai with OpenVINO, which computes its scores"
+    )
     likelihood: dict[str, Finite] | None = Field(
         default=None,
         description="for a converted GGUF file: mean log-probability per token, in nats: of sentences (`plain`), of the"

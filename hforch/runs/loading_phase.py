@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import secrets
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
-from hforch.backends.base import LoadedModel, PreparedModel, backend_of, capabilities
+from hforch.backends.base import LoadedModel, PreparedModel, backend_of, capabilities, verify
+from hforch.config.schema import ChatPrompt, Job
 from hforch.errors import ConfigError, Mistake
 from hforch.inputs import Input
 from hforch.machine import accelerators
@@ -18,6 +19,8 @@ from hforch.runs.memory_meter import MemoryMeter
 from hforch.runs.processes.preload import preload
 from hforch.runs.resuming import ANEW
 from hforch.runs.run_state import Run, warn
+
+CHAT_TOKENS = 256  # more than a chat template usually adds to a prompt
 
 
 def check_memory(run: Run, inputs: Sequence[Input]) -> bool:
@@ -49,10 +52,17 @@ def prepare_model(run: Run, inputs: Sequence[Input], memory: MemoryMeter) -> Pre
         accelerators.release()  # exclude memory that was cached for another batch size
         memory.begin()
     slot.batch_size = size
-    prepared = slot.prepared
-    assert prepared is not None
-    run.note(model=prepared.record, timings=dict(slot.timings or prepared.seconds), disk_mb=prepared.disk_mb)
+    assert slot.prepared is not None
+    prepared = slot.prepared = verify(run.job, slot.prepared, _longest(run.job, inputs, slot.prepared), run.log)
+    found = {"engine_check": prepared.engine_check} if prepared.engine_check else {}
+    run.note(model=prepared.record | found, timings=dict(slot.timings or prepared.seconds), disk_mb=prepared.disk_mb)
     return prepared
+
+
+def _longest(job: Job, inputs: Sequence[Input], prepared: PreparedModel) -> Callable[[], int]:
+    """Return a function that returns the maximum number of tokens of a prompt and its answer."""
+    more = CHAT_TOKENS if isinstance(job.prompt, ChatPrompt) else 0
+    return lambda: more + memory_check.longest_sequence(job, inputs, prepared.tokenizer or prepared.path)
 
 
 def refuse_other_weights(run: Run, prepared: PreparedModel) -> None:

@@ -6,9 +6,9 @@ import json
 
 from hforch.backends.base import LoadedModel, PreparedModel, tokenizer_id
 from hforch.config.schema import Job
-from hforch.errors import ConfigError, HforchError
+from hforch.errors import ConfigError, HforchError, Mistake
 from hforch.models.architecture import vocabulary
-from hforch.runs.run_state import Run
+from hforch.runs.run_state import Run, warn
 from hforch.scoring import preflight
 
 
@@ -26,8 +26,12 @@ def score_answers(run: Run, loaded: LoadedModel, prepared: PreparedModel) -> Non
     """Compute and record the scores that the job requests."""
     if not run.job.scoring.is_requested:
         return
-    from hforch.scoring.scorer import score
+    from hforch.scoring.scorer import not_scored, score
 
+    if prepared.unscorable:
+        warn(run, [Mistake("scoring", prepared.unscorable, None, "use backend=openvino, or ov_config=accuracy")])
+        run.note(scores=not_scored(run.job, run.writer.directory, run.job_context.baseline, prepared.unscorable))
+        return
     if run.samples and all(sample["error"] is not None for sample in run.samples):
         raise HforchError("no sample succeeded; scoring skipped")
     try:

@@ -7,6 +7,7 @@ import json
 import os
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
@@ -22,6 +23,7 @@ from hforch.records.record_files import SCORES, read_record, read_samples
 from hforch.scoring.distributions import Array, DistributionWriter, likeliest, log_softmax_at, read_stored
 from hforch.scoring.divergences import Compared, summary
 from hforch.scoring.perplexity import not_on_text, on_text
+from hforch.scoring.preflight import describe_stored
 from hforch.scoring.token_reading import ScoredPart, ScoringError, Text, cut, read_rows
 from hforch.utils.files import replacing
 from hforch.utils.json_text import to_json
@@ -185,6 +187,26 @@ def not_against_baseline(reason: str, of: str | None = None) -> AgainstBaseline:
     return part
 
 
+def not_scored(job: Job, directory: Path, baseline: Path | None, reason: str) -> Scores:
+    """Return the scores of a job that cannot be scored.
+
+    Args:
+        baseline: as for `score`.
+    """
+    found = Scores(whole=True)
+    if job.scoring.baseline is not None:
+        of = None
+        if baseline is not None:
+            with suppress(OSError, ValueError):
+                of = str(describe_stored(baseline)["of"])
+        found.against_baseline = not_against_baseline(reason, of)
+        if baseline is not None:
+            found.against_baseline.baseline = os.path.relpath(baseline, directory)
+    if job.scoring.text is not None:
+        found.on_text = not_on_text(reason)
+    return found
+
+
 def answers(directory: Path) -> list[Text]:
     """Return a job's answers of the first repeat in input order, without empty ones.
 
@@ -213,7 +235,9 @@ def _why(directory: Path) -> str:
         record = read_record(directory)
     except (OSError, ValueError):
         return "the job was not run"
-    error = (record.get("error") or {}).get("message")
+    scores = (record.get("scores") or {}).get("against_baseline") or {}
+    unscored = next(iter((scores.get("absent") or {}).values()), None)
+    error = (record.get("error") or {}).get("message") or unscored
     totals = record.get("totals") or {}
     failed = f"{totals['failed']} of {totals.get('samples')} samples failed" if totals.get("failed") else None
     return first_line(str(error or failed or f"status {record.get('status')}"))

@@ -19,6 +19,7 @@ from itertools import count
 from typing import Any
 
 from hforch.backends.genai.generation_config import generation_config
+from hforch.backends.genai.pipeline import token_tensor
 from hforch.backends.ov.device import short_message
 from hforch.errors import GenerationError
 from hforch.generation.completion import Answer, Completion
@@ -213,7 +214,7 @@ class SchedulerLoop:
             try:
                 row.started = time.perf_counter() - row.encoded_s
                 row.handle = self.pipe.add_request(
-                    next(self.numbers), _tensor(row.completion.prompt_ids), generation_config(row.values)
+                    next(self.numbers), token_tensor(row.completion.prompt_ids), generation_config(row.values)
                 )
             except Exception as error:
                 row.pending.fail(error)
@@ -263,19 +264,3 @@ class SchedulerLoop:
         except Exception:
             time.sleep(0.01)
         self.leaving.clear()
-
-
-def _tensor(ids: Sequence[int]) -> Any:
-    """Return token ids as a tensor of shape (1, tokens)."""
-    import numpy
-    import openvino
-
-    return openvino.Tensor(numpy.array([ids], dtype=numpy.int64))
-
-
-def one_token(pipe: Any, prompt: int, extra: Mapping[str, Any]) -> None:
-    """Generate one token from a one-token prompt, with a pipeline that has no scheduler yet."""
-    handle = pipe.add_request(0, _tensor([prompt]), generation_config({"max_new_tokens": 1, **extra}))
-    while pipe.has_non_finished_requests():
-        pipe.step()
-    handle.read_all()

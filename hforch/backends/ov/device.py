@@ -12,6 +12,7 @@ from hforch.errors import Mistake
 COMPUTE = {"fp32": "f32", "bf16": "bf16", "fp16": "f16"}  # INFERENCE_PRECISION_HINT
 CAPABILITIES = {"bf16": "BF16", "fp16": "FP16"}
 HINT = "INFERENCE_PRECISION_HINT"
+EXACT = {HINT: "f32", "KV_CACHE_PRECISION": "f32", "DYNAMIC_QUANTIZATION_GROUP_SIZE": "0"}  # as ov_config=accuracy
 KV_KEYS = ("KV_CACHE_PRECISION", "KEY_CACHE_PRECISION", "VALUE_CACHE_PRECISION")
 KV_VALUES = ("u8", "u4", "bf16", "f16", "f32", "dynamic")
 SMALLER = "use a lower precision, a smaller model, or device=cpu"  # hint for a GPU that is out of memory
