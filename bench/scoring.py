@@ -63,15 +63,16 @@ def measure(backend: str, folder: Path, scale: Scale, sizes: list[tuple[str, str
     with MemoryMeter() as memory:
         bare()
         theirs = memory.peaks()["peak_rss_mb"]
-    for name, work in (("the baseline", keep), ("against it", against)):
+    works = {"scoring the baseline": keep, "scoring a job against the baseline": against}
+    for name, work in works.items():
         with MemoryMeter() as memory:
             work()
             more = memory.peaks()["peak_rss_mb"] - theirs
         whole = texts * tokens * teacher.vocabulary * 4 / 1e6
         sizes.append((f"{backend}: {name}, memory above the bare pass", f"{more:.0f}", f"all logits: {whole:.0f}"))
     size = (folder / DISTRIBUTIONS).stat().st_size / 1e6
-    sizes.append((f"{backend}: the file", f"{size:.1f}", f"at most: {LARGEST_MB:.0f}"))
-    for name, work in (("the baseline", keep), ("against it", against)):
+    sizes.append((f"{backend}: file of stored distributions", f"{size:.1f}", f"at most: {LARGEST_MB:.0f}"))
+    for name, work in works.items():
         yield in_turns(f"{backend}: {name}", partial(timed, work), partial(timed, bare), scale.rounds(3), AT_MOST)
 
 

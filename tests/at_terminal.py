@@ -33,8 +33,8 @@ os.execv(sys.executable, [sys.executable, *sys.argv[1:]])
 class Screen(SpawnBase):  # type: ignore[misc]
     """pexpect's view of a terminal, read by a thread of its own.
 
-    A program blocks once it has written a few kilobytes that nobody has read, so a test that waits for something else
-    would wait forever.
+    A program blocks once it has written a few kilobytes that have not been read, so a test that waits for something
+    else would wait forever.
     """
 
     def __init__(self, terminal: int, timeout: float) -> None:

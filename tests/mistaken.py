@@ -121,7 +121,7 @@ VALUES = [
         "a value of a shipped option that conflicts with an override",
         ("precision=int4", "precision.name=int8"),
         (
-            "precision.group_size: requires precision=int4; precision.name is int8",
+            "precision.group_size: can be set only if precision.name is int4; precision.name is int8",
             "set in conf/precision/int4.yaml:3, selected by precision=int4",
         ),
     ),

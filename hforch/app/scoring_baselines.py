@@ -14,7 +14,7 @@ ALONE = "no baseline: no two jobs differ only in how the model is loaded"
 
 
 def with_baselines(jobs: Sequence[PlannedJob]) -> list[PlannedJob]:
-    """Return the jobs with the baseline of each scored job set; `hforch compare` chooses the same baselines.
+    """Return the jobs, after setting the baseline of each scored job; `hforch compare` chooses the same baselines.
 
     Raises:
         ConfigError: no job matches scoring.baseline.of, or no job has a baseline.

@@ -32,6 +32,7 @@ from hforch.models.architecture import context_length, kv_elements, vocabulary
 from hforch.models.tokenizers import tokenizer_of
 from hforch.models.transformers_tokenizer import probe_ids, refuse_other_ids
 from hforch.utils.progress import Progress
+from hforch.utils.rounding import rounded_apart
 
 LIBRARIES = ("openvino", "openvino_genai", "tokenizers", "jinja2", "numpy")
 LLM_MODULE = "hforch.backends.genai.llm"
@@ -133,7 +134,8 @@ def _check_cache(backend: OpenVINOGenAIBackend) -> list[Mistake]:
     has = psutil.virtual_memory().available / GB
     if backend.cache_size is None or backend.cache_size <= has:
         return []
-    problem = f"a KV cache of {backend.cache_size} GB exceeds the free memory ({has:.1f} GB)"
+    free = rounded_apart(has, backend.cache_size)
+    problem = f"a KV cache of {backend.cache_size} GB exceeds the free memory ({free} GB)"
     return [
         Mistake("backend.cache_size", problem, None, "use a smaller value, or null to let the cache grow as needed")
     ]

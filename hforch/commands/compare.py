@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from hforch.commands._comparison_flags import add_flags, collect, metrics_help, read_flags, write
 from hforch.commands._parser import CommandParser
 from hforch.errors import EXIT_OK, EXIT_UNMET, ConfigError, Mistake
+from hforch.utils.rounding import percent, percent_apart
 
 if TYPE_CHECKING:
     from hforch.comparison.decision import Decision
@@ -120,9 +121,9 @@ def _missed(comparison: Comparison, min_pass: float | None) -> bool:
         elif share is None:
             told = "has no checks"
         elif share < min_pass:
-            told = f"passes {share:.0%} of its checks"
+            told = f"passes {percent_apart(share, min_pass)} of its checks"
         else:
             continue
         missed = True
-        print(f"job {row.title} {told}; --min-pass requires {min_pass:.0%}", file=sys.stderr)
+        print(f"job {row.title} {told}; --min-pass requires {percent(min_pass)}", file=sys.stderr)
     return missed

@@ -127,7 +127,7 @@ def _memory(machine: Mapping[str, Any]) -> str:
 
 
 def _packages(found: Sequence[Mapping[str, Any]], has_nvidia: bool = True) -> list[tuple[str, str]]:
-    """Return a row of the packages in tested versions for each extra, and a row for each other package.
+    """Return, for each extra, a row that lists its packages at the tested version; and a row for each other package.
 
     Args:
         has_nvidia: whether to list missing packages for NVIDIA GPUs.

@@ -37,7 +37,7 @@ class Entry:
     Attributes:
         name: its name in tables: the number in its sweep, with the sweep's directory if there are several.
         samples: the directory with its samples: its own, or that of the identical job that was run instead.
-        noise: how much slower (0.1: 10%) the machine was just before its model was unloaded than after it was loaded.
+        noise: relative change of the first batch's time between loading and unloading its model (0.1: 10% more time).
         skips_damaged: whether damaged lines of samples.jsonl are skipped; otherwise they are an error.
         job: the configuration in its record, with keys that were added since.
     """
@@ -182,7 +182,7 @@ def _of_sweep(path: Path, sweep: Mapping[str, Any], prefix: str, mistakes: list[
 
 
 def _noise(told: Any) -> Iterator[tuple[str, float]]:
-    """Yield the load key of each model, and how much slower its first batch ran at the end than at the start."""
+    """Yield the load key of each model, and the relative change of its first batch's time while it was loaded."""
     for one in told if isinstance(told, list) else ():
         if isinstance(one, dict) and isinstance(one.get("load_key"), str) and isinstance(one.get("drift"), int | float):
             yield one["load_key"], one["drift"]

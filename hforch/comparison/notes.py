@@ -10,6 +10,7 @@ from hforch.comparison.drift import PAIRS, Drift
 from hforch.comparison.entries import Entry
 from hforch.comparison.rows import NOISE, Row, number_of_inputs, scores_of
 from hforch.runs import repeats
+from hforch.utils.rounding import percent, percent_apart
 
 NOT_SCORED = {
     "against_baseline": "not scored against the baseline",
@@ -100,7 +101,7 @@ def notes_of_rows(rows: Sequence[Row]) -> list[str]:
 
 
 def _noise_notes(rows: Sequence[Row]) -> Iterator[str]:
-    """Yield a warning for each loaded model whose first batch ran slower or faster at the end than at the start."""
+    """Yield a warning for each loaded model whose first batch took more or less time at the end than at the start."""
     loads: dict[tuple[Path, Any], list[Row]] = {}
     for row in rows:
         if row.is_noisy:
@@ -108,9 +109,9 @@ def _noise_notes(rows: Sequence[Row]) -> Iterator[str]:
     for some in loads.values():
         noise = some[0].entry.noise or 0.0
         names = f"job{'s' * (len(some) > 1)} {', '.join(row.entry.name for row in some)}"
-        told = f"{abs(noise):.0%} {'slower' if noise > 0 else 'faster'}"
-        change = f"the same batch ran {told} at the end than at the start (tolerance {NOISE:.0%})"
-        yield f"timings of {names} are unreliable: {change}"
+        change = f"{percent_apart(abs(noise), NOISE)} {'more' if noise > 0 else 'less'} time"
+        told = f"the same batch took {change} at the end than at the start (tolerance {percent(NOISE)})"
+        yield f"timings of {names} are unreliable: {told}"
 
 
 def _repeat_notes(rows: Sequence[Row]) -> Iterator[str]:

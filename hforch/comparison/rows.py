@@ -11,7 +11,7 @@ from hforch.comparison.drift import Pair
 from hforch.comparison.entries import Entry
 from hforch.metrics.registry import BY_NAME, COMPARED
 
-NOISE = 0.10  # largest accepted change of the machine's speed between a model's first and last measurement
+NOISE = 0.10  # largest accepted relative change of the time of a model's first batch while it is loaded
 ABSENT = {
     "memory": {metric.name for metric in COMPARED if metric.section == "memory" or metric.kind == "energy"},
     "logits": {metric.name for metric in COMPARED if metric.is_score},
@@ -81,7 +81,7 @@ class Row:
 
     @property
     def is_noisy(self) -> bool:
-        """Whether the machine's speed changed by more than NOISE while its model was loaded."""
+        """Whether the time of its model's first batch changed by more than NOISE while the model was loaded."""
         return self.entry.noise is not None and abs(self.entry.noise) > NOISE
 
     @property

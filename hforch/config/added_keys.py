@@ -37,7 +37,10 @@ def _without(added: Mapping[str, Any], values: Mapping[str, Any]) -> dict[str, A
 
 
 def _changed(model: type[BaseModel], values: Mapping[str, Any], change: Change) -> dict[str, Any]:
-    """Return the values of a class, changed by the `added` of the class, and its parts by theirs."""
+    """Return the values of a class, with `change` applied to them and to each nested part.
+
+    `change` receives the `added` of the class whose values it changes.
+    """
     changed = change(_added(model), values)
     for name, members in _parts(model):
         part = changed.get(name)

@@ -67,7 +67,7 @@ def _read(group: str) -> Mapping[str, Mapping[str, Any]]:
 
 
 def _in_full(group: str, option: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Return a validated option as in a job, or the option unchanged if it is not valid on its own."""
+    """Return the option as it would appear in a validated job, or unchanged if it is not valid on its own."""
     try:
         kind: TypeAdapter[Any] = TypeAdapter(get_type_hints(Job, include_extras=True)[group])
         found: Mapping[str, Any] = kind.dump_python(kind.validate_python(option), mode="json")

@@ -225,7 +225,7 @@ def _keys(group: str, name: str) -> Iterator[str]:
 
 
 def _comments(group: str) -> dict[str, str]:
-    """Return the comment of each key in the built-in options, on the same line; the first one found is used."""
+    """Return, for each key in the built-in options, the comment on the key's line; the first one found is used."""
     found: dict[str, str] = {}
     for name in options(group):
         for line in _lines(group, name):

@@ -204,7 +204,7 @@ class _Walk:
                 self.reject(
                     key,
                     f"hydra.{name}",
-                    "recipes may set only sweeper.params and numeric launcher settings under hydra",
+                    "recipes may set only sweeper.params and launcher settings under hydra",
                     "pass it on the command line instead",
                 )
 

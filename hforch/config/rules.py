@@ -66,7 +66,7 @@ def device_is_named_once(tree: Tree) -> Iterator[Mistake]:
     if kind != "openvino" and name is not None:
         yield Mistake(
             "device.name",
-            f"requires device.kind=openvino; device.kind is {kind}",
+            f"can be set only if device.kind is openvino; device.kind is {kind}",
             hint="use device=openvino, or device.name=null",
         )
 
@@ -186,7 +186,7 @@ def group_size_needs_int4(tree: Tree) -> Iterator[Mistake]:
             if precision[key] is not None:
                 yield Mistake(
                     f"precision.{key}",
-                    f"requires precision=int4; precision.name is {precision['name']}",
+                    f"can be set only if precision.name is int4; precision.name is {precision['name']}",
                     hint=f"do not set precision.name directly; use precision={precision['name']} or precision=int4",
                 )
     elif size is not None and size != -1 and size < 1:

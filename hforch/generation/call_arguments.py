@@ -77,7 +77,7 @@ def merge(generation: Generation, changes: Mapping[str, Any]) -> Generation:
 
 
 def stops_of(stop: object) -> tuple[str, ...]:
-    """Return the stop sequences passed to a call, as a list or a single string.
+    """Return the stop sequences of a call, which may be passed as a list or a single string.
 
     Raises:
         UnknownArgument: a stop sequence is empty or not a string.

@@ -66,7 +66,7 @@ def _left_open(text: str, content: str) -> str:
 
 
 class TemplateProcess:
-    """A handle of the process that renders templates, which starts on first use and again after it has ended."""
+    """A handle to the process that renders templates, which starts on first use and again after it has ended."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()

@@ -31,7 +31,7 @@ class Closable(Protocol):
 
 
 def closed_at_exit(one: Closable) -> None:
-    """Register an object to be closed at exit, and its thread joined."""
+    """Register an object, so that it is closed and its thread is joined at exit."""
     _closed_at_exit.add(one)
 
 

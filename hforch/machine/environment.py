@@ -71,7 +71,7 @@ def _versions(packages: Iterable[str]) -> dict[str, str]:
 
 
 def packages_of(libraries: Iterable[str]) -> list[str]:
-    """Return the installed packages of modules, without those in PACKAGES. Imports nothing."""
+    """Return the installed packages that provide these modules, except those in PACKAGES, without importing them."""
     modules = {library.partition(".")[0] for library in libraries}
     return sorted({name for module in modules for name in _packages_of(module)} - {*PACKAGES})
 

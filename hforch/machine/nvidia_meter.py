@@ -28,8 +28,8 @@ class Card:
 
     Attributes:
         device: torch's name of the device.
-        handle: NVML's handle of the device.
-        whole: NVML's handle of the whole GPU, which differs for a MIG instance.
+        handle: NVML's handle to the device.
+        whole: NVML's handle to the whole GPU, which differs for a MIG instance.
         begin, end: clocks, temperature and clock event reasons at the start and the end.
         energy_j: reading of the energy counter at the start, in J.
         power: power samples as (perf_counter in s, W), used without an energy counter.

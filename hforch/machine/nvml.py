@@ -146,7 +146,7 @@ def _of_uuid(name: str, there: Sequence[Any]) -> Any:
 
 
 def handle_of(number: int) -> Any:
-    """Return NVML's handle of a torch CUDA device; a MIG instance has its own handle.
+    """Return NVML's handle to a torch CUDA device; a MIG instance has its own handle.
 
     Args:
         number: index of the device: 1 for cuda:1.
@@ -179,7 +179,7 @@ def handle_of(number: int) -> Any:
 
 
 def card_of(handle: Any) -> Any:
-    """Return the handle of a MIG instance's GPU; for a GPU, the handle itself."""
+    """Return the handle to the GPU of a MIG instance; for a GPU, the handle itself."""
     with suppress(Absent):
         answer = ask("nvmlDeviceIsMigDeviceHandle", handle)
         if getattr(answer, "value", answer):  # pynvml returns a ctypes.c_uint here

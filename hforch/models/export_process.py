@@ -14,7 +14,10 @@ TASK = "text-generation-with-past"
 
 
 def export(request: dict[str, Any]) -> list[list[int]]:
-    """Write an IR, its configuration and its tokenizer into the directory `output`; return ids of the probe texts.
+    """Write an IR, its configuration and its tokenizer into the directory `output`.
+
+    Returns:
+        the token ids of the probe texts.
 
     Raises:
         BackendError: the exporter is not installed or cannot be imported.

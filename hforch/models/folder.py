@@ -122,7 +122,7 @@ def _check_kind(config: Mapping[str, Any], what: str) -> None:
 
 
 def no_weights(names: Iterable[str]) -> str:
-    """Return a hint for a directory without loadable weights, by the names of its files."""
+    """Return a hint, based on the file names, for a directory without loadable weights."""
     names = list(names)
     ggufs = [name for name in names if name.endswith(".gguf")]
     if ggufs:

@@ -38,7 +38,7 @@ def local_files(model: LocalModel) -> LocalFiles:
 
 
 def of_folder(folder: Path, trust_remote_code: bool) -> LocalFiles:
-    """Return the state of a directory whose files need no conversion."""
+    """Return the LocalFiles of a directory whose files need no conversion, with the fingerprint if it is cached."""
     if not folder.is_dir():
         return LocalFiles(None)
     try:

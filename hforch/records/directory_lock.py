@@ -86,7 +86,9 @@ def _lock(descriptor: int) -> None:
 
 
 def _own(file: Path) -> None:
-    """Create the file that identifies this process as the writer of a directory; replace that of an ended process.
+    """Create the file that identifies this process as the writer of a directory.
+
+    The file of a process that has exited is replaced.
 
     Raises:
         FileExistsError: another process, which may still be running, owns the directory; the message has the file's

@@ -31,7 +31,7 @@ class NoiseOfModel(Part):
     first_s: Finite = Field(description="time of the first batch after loading, in seconds")
     again_s: Finite = Field(description="time of the same batch before unloading, in seconds")
     drift: Finite | None = Field(
-        description="relative change of the first batch's time between loading and unloading (0.1: 10% slower)"
+        description="relative change of the first batch's time between loading and unloading (0.1: 10% more time)"
     )
 
 

@@ -89,7 +89,7 @@ def _should_continue(run: Run) -> bool:
 
 
 def _check_repeats(run: Run) -> None:
-    """Warn if the speed of the first repeat differs significantly from the others."""
+    """Warn if the speed of the first repeat differs significantly from that of the others."""
     metrics = run.whole()["metrics"]
     share = repeats.first_differs(metrics.get("tokens_per_s_each", ()), metrics["measured_s"])
     if share is not None:

@@ -1,4 +1,4 @@
-"""Detect a first repeat whose speed differs significantly from the later ones. Pure functions."""
+"""Detect a first repeat whose speed differs significantly from that of the later ones. Pure functions."""
 
 from __future__ import annotations
 

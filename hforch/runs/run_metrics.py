@@ -48,7 +48,7 @@ def _add_metrics(run: Run, found: Mapping[str, Any]) -> None:
 
 
 def note_energy(run: Run) -> None:
-    """Add energy, the GPUs and whether they were shared to the record, if anything was measured."""
+    """Add to the record the energy, the GPUs, and whether the GPUs were shared, if anything was measured."""
     if run.energy is None:
         return
     tokens = count(run.samples[run.kept :]).output_tokens

@@ -228,6 +228,15 @@ def test_a_cache_larger_than_free_memory_is_rejected() -> None:
     assert "exceeds the free memory" in found["backend.cache_size"]
 
 
+def test_the_free_memory_shown_differs_from_the_size_of_the_cache(monkeypatch: pytest.MonkeyPatch) -> None:
+    from hforch.backends import openvino_genai
+
+    free = openvino_genai.psutil.virtual_memory()._replace(available=int(7.98 * openvino_genai.GB))
+    monkeypatch.setattr(openvino_genai.psutil, "virtual_memory", lambda: free)
+    (mistake,) = openvino_genai.check(job_from_overrides([BACKEND, "backend.cache_size=8"]))
+    assert mistake.problem == "a KV cache of 8 GB exceeds the free memory (7.98 GB)"
+
+
 def test_unsupported_settings_are_rejected_before_loading() -> None:
     found = mistakes("generation=sample", "generation.typical_p=0.5", "generation.no_repeat_ngram_size=2")
     assert set(found) == {"generation.typical_p", "generation.no_repeat_ngram_size"}

@@ -186,6 +186,19 @@ def test_too_few_passed_checks_exit_with_code_3(tmp_path: Path, capsys: pytest.C
     assert "did not finish; --min-pass requires 50%" in capsys.readouterr().err
 
 
+def test_a_pass_rate_just_below_min_pass_is_not_shown_as_equal_to_it(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    totals = {"planned": 1, "samples": 1, "checks": {"passed": 199, "total": 200, "each": []}}
+    write_job(tmp_path / "0", answers(("a", [1])), totals=totals)
+    assert cli.main(["compare", str(tmp_path), "--min-pass", "0.9952"]) == 3
+    assert "passes 99.5% of its checks; --min-pass requires 99.52%" in capsys.readouterr().err
+    totals["checks"] = {"passed": 2999, "total": 3000, "each": []}
+    write_job(tmp_path / "1", answers(("a", [1])), totals=totals)
+    assert cli.main(["compare", str(tmp_path / "1"), "--min-pass", "1"]) == 3
+    assert "passes 99.97% of its checks; --min-pass requires 100%" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("form", ["csv", "json", "markdown", "table"])
 def test_a_decision_in_a_file_is_printed_on_stderr_too(
     sweep: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], form: str

@@ -21,7 +21,7 @@ from hforch.comparison.entries import read_jobs, readable_jobs
 from hforch.comparison.table import compare
 from hforch.comparison.word_diff import alignment, split_words
 from hforch.report.page import collect as collecting
-from hforch.report.page.charts import front_of
+from hforch.report.page.charts import charts, front_of
 from hforch.report.page.collect import collect, difference
 from hforch.report.page.first_pass import first_pass
 from hforch.report.page.rerun import of_job, of_sweeps
@@ -222,6 +222,11 @@ def test_the_command_of_a_scored_job_omits_the_baseline(tmp_path: Path) -> None:
 # ---------------------------------------------------------------- Pareto front
 def test_the_front_contains_the_points_that_no_other_point_beats() -> None:
     assert front_of([(1, 3), (2, 2), (3, 1), (1, 1), (2, 2)]) == [0, 1, 2, 4]
+
+
+def test_the_caption_names_the_jobs_on_the_front(tmp_path: Path) -> None:
+    rows = compare(read_jobs([write_reported(tmp_path)])).rows
+    assert [chart["says"].partition("): ")[2] for chart in charts(rows)[:2]] == ["job 1.", "jobs 1, 2."]
 
 
 def test_readable_jobs_returns_jobs_and_errors(tmp_path: Path) -> None:

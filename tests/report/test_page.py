@@ -45,6 +45,7 @@ def test_the_top_shows_the_comparison_and_the_decision(seen: Seen) -> None:
     about = seen.page.inner_text("#about")
     assert "2 of 3 jobs meet exact_match>=0.5; recommended: job 1 (precision=int8)" in about
     assert "a cpu, 2 cores" in about and "2026-01-01 00:00:00 UTC" in about
+    assert re.search(r"Jobs started\s+2026-01-01 00:00:00 UTC\s", about)
     assert re.search(r"Jobs\s+3\s", about) and re.search(rf"Samples\s+{3 * INPUTS}\s", about)
     assert re.search(r"Failures\s+1 sample\s", about)
 
@@ -78,6 +79,7 @@ def test_charts_have_tooltips_that_name_the_job(drawn: Seen) -> None:
     assert {"Exact match", kl, "Top-1 agreement"} <= set(titles)
     assert drawn.page.locator("#charts .chart svg").count() == len(titles)
     assert "Pareto front" in drawn.page.inner_text("#charts figure:first-of-type")
+    assert "better in one): job 1." in drawn.page.inner_text("#charts figure:first-of-type")
     drawn.page.locator("#charts figure:has-text('Exact match') svg path[aria-roledescription=point]").first.hover()
     assert "precision=fp32" in drawn.page.inner_text("#tip")
     lines = drawn.page.locator(f"#charts figure:has-text('{kl} Lower') svg line[aria-roledescription='rule mark']")

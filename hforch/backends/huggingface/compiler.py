@@ -12,7 +12,7 @@ from shutil import which
 
 @dataclass(frozen=True)
 class MissingTool:
-    """The reason why torch cannot compile on this machine, and a hint what to install."""
+    """The reason why torch cannot compile on this machine, and a hint about what to install."""
 
     problem: str
     hint: str

@@ -202,7 +202,11 @@ class KVCaches:
         self.drop()
 
     def disable_compiling_after(self, error: Exception) -> bool:
-        """Disable compiling if the compiler raised `error` and compiling was not requested; return whether it did."""
+        """Disable compiling if the compiler raised `error` and compiling was not requested.
+
+        Returns:
+            whether compiling was disabled.
+        """
         if not self.chosen.is_compiled or self.asked.compile is True or not _is_compiler_error(error):
             return False
         log.warning("compiling failed", exc_info=error)

@@ -106,7 +106,7 @@ def _reason(text: str, error: BaseException) -> str:
 
 
 def _how_to_quote(key: str, value: str) -> str | None:
-    """Return a hint how to quote a value that Hydra's grammar cannot parse, or None if the value is too long."""
+    """Return a hint on how to quote a value that Hydra's grammar cannot parse, or None if the value is too long."""
     if len(value) > LONGEST_VALUE:
         return None
     inner, before, after, what = value, "", "", "the value"

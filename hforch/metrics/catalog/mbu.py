@@ -38,7 +38,10 @@ def utilization(measured: Measured) -> float:
 
 
 def weight_bytes(measured: Measured) -> float:
-    """Return the bytes of the weights in memory: the disk size of an exported model, else parameters times width."""
+    """Return the size of the weights in memory, in bytes.
+
+    It is the disk size of an exported model, else the number of parameters times the bytes per parameter.
+    """
     from hforch.models.estimate import read_header
 
     record = measured.record

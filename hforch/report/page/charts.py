@@ -56,12 +56,12 @@ def _trade_offs(rows: Sequence[Row]) -> Iterator[dict[str, Any]]:
             {**_named(row), "x": row.metrics[metric.name], "y": row.metrics[quality.name], "front": at in front}
             for at, row in enumerate(known)
         ]
-        best = ", ".join(known[at].entry.name for at in front)
+        best = f"job{'s' * (len(front) > 1)} {', '.join(known[at].entry.name for at in front)}"
         yield {
             "group": group,
             "title": f"{_capitalized(metric.title)} and {quality.title}",
             "says": "Up and to the right is better. On the Pareto front (no other job is at least as good in both and "
-            f"better in one): job {best}.",
+            f"better in one): {best}.",
             "spec": _scatter(data, metric, quality),
         }
 

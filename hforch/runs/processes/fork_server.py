@@ -82,7 +82,7 @@ class ForkServer:
             theirs.close()
 
     def suits(self, backend: str) -> bool:
-        """Return whether the process is alive, of this backend, and started with the current environment variables."""
+        """Return whether the process is alive and was started for this backend with the current environment."""
         return self.backend == backend and self._environment == dict(os.environ) and self._process.is_alive()
 
     def start_worker(self, uses_accelerator: bool) -> Worker:

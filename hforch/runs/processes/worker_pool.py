@@ -132,7 +132,7 @@ class WorkerPool:
         self._fork_servers.clear()
 
     def _ask(self, backend: str, request: CheckJobs | ListDevices, watcher: Watcher | None = None) -> Any:
-        """Send a request to the current worker if it is of this backend, else to a temporary one.
+        """Send a request to the current worker if it was started for this backend, else to a temporary one.
 
         A temporary worker exits after its reply, which frees the accelerators that it has initialized.
         """

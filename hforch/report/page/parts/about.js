@@ -14,11 +14,12 @@ function drawAbout() {
   const section = $("about");
   if (about.reason) section.append(el("p", { class: about.qualified ? "decision" : "decision none" }, el("strong", {}, "Decision "), about.reason));
   const failed = about.failures + about.unfinished;
+  const started = [...new Set(about.started.map(moment))];
   const facts = [
     ["Jobs", figure(jobs.length, 0)],
     ["Samples", figure(about.samples, 0)],
     ["Failures", failed ? failures(about) : "none", failed ? "bad" : ""],
-    ["Started", about.started.map(moment).join(" to ") || "unknown"],
+    [jobs.length > 1 ? "Jobs started" : "Started", started.join(" to ") || "unknown"],
     ["Machine", about.machines.join("; ") || "unknown"],
     ["hforch", about.hforch],
   ];
