@@ -10,6 +10,7 @@ from hforch.comparison.drift import PAIRS, Drift
 from hforch.comparison.entries import Entry
 from hforch.comparison.rows import NOISE, Row, number_of_inputs, scores_of
 from hforch.runs import repeats
+from hforch.scoring.choices import contradiction
 from hforch.utils.rounding import percent, percent_apart
 
 NOT_SCORED = {
@@ -27,6 +28,8 @@ def notes_of_row(entry: Entry, is_base: bool, drift: Drift | None, seen: int) ->
     if entry.unfinished:
         notes.append(entry.unfinished)
     notes += _why_not_scored(entry)
+    if contradicted := scores_of(entry, "against_baseline").get("contradicted"):
+        notes.append(contradiction(contradicted))
     notes += _lacks(record)
     if record.get("resumed"):
         notes.append("resumed: tokens/s covers only the last part")

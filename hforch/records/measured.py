@@ -69,6 +69,11 @@ class AgainstBaseline(Part):
     of: str | None = Field(default=None, description="SHA-256 of the baseline's answers")
     texts: Count | None = Field(default=None, description="number of baseline answers that were scored")
     positions: Count | None = Field(default=None, description="number of tokens in these answers")
+    contradicted: Count | None = Field(
+        default=None,
+        description="number of the job's answers with a token that cannot be its choice according to these"
+        " distributions; null unless the job always chooses the most likely token",
+    )
     size_mb: Finite | None = Field(default=None, description="size of a baseline's stored distributions, in MB")
     absent: Reasons | None = ABSENT
 

@@ -26,6 +26,7 @@ def score_answers(run: Run, loaded: LoadedModel, prepared: PreparedModel) -> Non
     """Compute and record the scores that the job requests."""
     if not run.job.scoring.is_requested:
         return
+    from hforch.scoring.choices import contradiction
     from hforch.scoring.scorer import not_scored, score
 
     if prepared.unscorable:
@@ -46,6 +47,9 @@ def score_answers(run: Run, loaded: LoadedModel, prepared: PreparedModel) -> Non
     kept = found.against_baseline.size_mb if found.against_baseline else None
     if kept is not None:
         run.watcher.note(f"stored {kept} MB of log-probabilities for the jobs that are scored against this one")
+    contradicted = found.against_baseline.contradicted if found.against_baseline else None
+    if contradicted:
+        warn(run, [Mistake("scoring", contradiction(contradicted))])
     if failed:
         raise failed[0]
 

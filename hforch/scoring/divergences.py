@@ -11,6 +11,7 @@ import numpy
 
 from hforch.generation.completion import Decode
 from hforch.records.measured import AgainstBaseline
+from hforch.scoring.choices import Choices
 from hforch.scoring.distributions import (
     Array,
     StoredDistributions,
@@ -34,18 +35,22 @@ class Compared:
     Attributes:
         start: the index of the answer's first position in the stored distributions.
         decode: converts token ids to text.
+        choices: the tokens that the job chose; None if it does not choose the most likely ones.
     """
 
     text: Text
     start: int
     kept: StoredDistributions
     decode: Decode
+    choices: Choices | None = None
     divergences: list[Array] = field(default_factory=list)
     agreed: list[Array] = field(default_factory=list)
     worst: list[tuple[float, int, dict[str, Any]]] = field(default_factory=list)
 
     def add(self, start: int, logits: Array) -> None:
         """Add positions from `start`; `logits` has the shape (positions, vocabulary)."""
+        if self.choices:
+            self.choices.add(start, logits)
         here = slice(self.start + start, self.start + start + len(logits))
         ids, reference = numpy.asarray(self.kept.ids[here]), numpy.asarray(self.kept.log_probabilities[here])
         log_normalizer = normalizer(logits)
@@ -88,12 +93,14 @@ class Compared:
 
     def record(self) -> dict[str, Any]:
         flips = numpy.flatnonzero(~self.agreement)
+        contradiction = self.choices.record() if self.choices else None
         return {
             "input_id": self.text.id,
             "positions": len(self.text.ids),
             "kl_mean": round(float(self.kl.mean()), 6),
             "kl_max": round(float(self.kl.max()), 6),
             "flips": [int(one) for one in flips],
+            **({"contradiction": contradiction} if contradiction else {}),
             "worst": [{"kl": round(kl, 6), **both} for kl, _, both in sorted(self.worst, key=lambda one: -one[0])],
         }
 

@@ -6,7 +6,7 @@ import hashlib
 import json
 import os
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
@@ -20,6 +20,7 @@ from hforch.generation.logit_reader import LogitReader
 from hforch.metrics.registry import AGAINST_BASELINE as METRICS_AGAINST_BASELINE
 from hforch.records.measured import SCORE_PARTS, AgainstBaseline, OnText, ScoreMetrics, Scores
 from hforch.records.record_files import SCORES, read_record, read_samples
+from hforch.scoring.choices import Choices, is_greedy
 from hforch.scoring.distributions import Array, DistributionWriter, likeliest, log_softmax_at, read_stored
 from hforch.scoring.divergences import Compared, summary
 from hforch.scoring.perplexity import not_on_text, on_text
@@ -76,21 +77,25 @@ def _against(
 ) -> ScoredPart[AgainstBaseline]:
     if baseline is None:
         return ScoredPart(not_against_baseline("no baseline: no other job differs only in how its model is loaded"))
+    own = answers(directory) if is_greedy(loaded.engine.decoding(job.generation)) else None
     if baseline.resolve() == directory.resolve():
-        found = keep_baseline(job, directory, logit_reader, tokenizer)
+        found = keep_baseline(job, directory, logit_reader, tokenizer, own is not None)
     else:
         engine = loaded.engine
         decode, context = engine.vocabulary().decode, engine.context_length
-        found = against_baseline(job, directory, baseline, logit_reader, tokenizer, decode, context)
+        found = against_baseline(job, directory, baseline, logit_reader, tokenizer, decode, context, own)
     found.part.baseline = os.path.relpath(baseline, directory)
     return found
 
 
-def keep_baseline(job: Job, directory: Path, logit_reader: LogitReader, tokenizer: str) -> ScoredPart[AgainstBaseline]:
+def keep_baseline(
+    job: Job, directory: Path, logit_reader: LogitReader, tokenizer: str, greedy: bool = False
+) -> ScoredPart[AgainstBaseline]:
     """Score the baseline's own answers, and store the distributions for the jobs that are compared with it.
 
     Args:
         tokenizer: the identity of the tokenizer; jobs with a different tokenizer cannot be compared.
+        greedy: whether the job always chose the most likely token.
 
     Raises:
         ScoringError: there are no answers, or the vocabulary is smaller than top_k.
@@ -108,10 +113,17 @@ def keep_baseline(job: Job, directory: Path, logit_reader: LogitReader, tokenize
         "of": digest,
     }
     keeper, whole = DistributionWriter(directory, about, k), False
+    choices = {id(one): Choices.of(one.ids, one.ids) for one in texts} if greedy else {}
     try:
         for batch in cut(texts, job.scoring.batch_size):
-            kept = read_rows(logit_reader, batch, job.scoring.chunk, lambda row, start, logits: _likeliest(logits, k))
-            for parts in kept:
+            chosen = [choices.get(id(one)) for one in batch]
+
+            def keep(row: int, start: int, logits: Array, chosen: list[Choices | None] = chosen) -> tuple[Array, Array]:
+                if (one := chosen[row]) is not None:
+                    one.add(start, logits)
+                return _likeliest(logits, k)
+
+            for parts in read_rows(logit_reader, batch, job.scoring.chunk, keep):
                 for ids, log_probabilities in parts:
                     keeper.add(ids, log_probabilities)
         whole = True
@@ -119,6 +131,7 @@ def keep_baseline(job: Job, directory: Path, logit_reader: LogitReader, tokenize
         keeper.close(whole)
     size = round(keeper.path.stat().st_size / 1e6, 3)
     part = AgainstBaseline(texts=len(texts), positions=keeper.positions, of=digest, size_mb=size)
+    part.contradicted = contradicted(choices.values())
     if not texts:
         part.absent = not_against_baseline(EMPTY).absent
         return ScoredPart(part)
@@ -133,11 +146,13 @@ def against_baseline(
     tokenizer: str,
     decode: Decode,
     context: int | None = None,
+    own: Sequence[Text] | None = None,
 ) -> ScoredPart[AgainstBaseline]:
     """Score the baseline's answers, and compare the next-token distributions with the baseline's.
 
     Args:
         context: the context length of the model in tokens; None if unlimited.
+        own: the job's answers if it always chose the most likely token, to compare them with its distributions.
 
     Raises:
         ScoringError: the baseline has no distributions, or they do not match its answers.
@@ -158,7 +173,11 @@ def against_baseline(
     if context is not None and longest > context:
         reason = f"a baseline answer with its prompt has {longest} tokens; the context of this model is {context}"
         return ScoredPart(not_against_baseline(reason, of))
-    per_sample = [Compared(one, start, kept, decode) for one, start in zip(texts, _starts(texts), strict=True)]
+    ids = {one.id: one for one in own or ()}
+    per_sample = [
+        Compared(one, start, kept, decode, _choices(ids.get(one.id), one))
+        for one, start in zip(texts, _starts(texts), strict=True)
+    ]
     place = {id(one.text): one for one in per_sample}
     for batch in cut(texts, job.scoring.batch_size):
         compared = [place[id(one)] for one in batch]
@@ -171,6 +190,7 @@ def against_baseline(
         for one in per_sample:
             file.write(to_json(one.record()) + "\n")
     found = summary(per_sample)
+    found.part.contradicted = contradicted([one.choices for one in per_sample if one.choices])
     found.part.of = of
     return found
 
@@ -222,6 +242,16 @@ def answers(directory: Path) -> list[Text]:
     if not found:
         raise ScoringError(f"no answers to score in {directory}: {_why(directory)}")
     return texts
+
+
+def contradicted(choices: Collection[Choices]) -> int | None:
+    """Return the number of answers that contradict the logits; None if there are none to compare."""
+    return sum(one.position is not None for one in choices) if choices else None
+
+
+def _choices(own: Text | None, text: Text) -> Choices | None:
+    """Return the choices of a job's answer while the baseline's is read; None if their prompts differ."""
+    return Choices.of(own.ids, text.ids) if own and list(own.prompt) == list(text.prompt) else None
 
 
 def digest_of_texts(texts: Sequence[Text]) -> str:

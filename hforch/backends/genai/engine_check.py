@@ -24,6 +24,7 @@ from hforch.utils.progress import Progress
 
 VERSIONS = ("openvino", "openvino-genai")
 FORM = 1  # version of the check
+RESULT = "deviation.json"
 NEW = 64  # tokens per completion, at full precision
 FEW = 32  # with the settings of a job
 PROMPTS = (7, 45)  # tokens of the prompts that do not depend on the model
@@ -167,7 +168,8 @@ def _measure(
     digest = hashlib.sha256(json.dumps(determined, sort_keys=True).encode()).hexdigest()
     key = cache.Key("engine_checks", digest[:16])
     request |= {"folder": str(engine.folder), "tokenizer": str(engine.tokenizer)}
-    found = cache.obtain(key, partial(_fill, engine, key, request, progress), progress).record["found"]
+    entry = cache.obtain(key, partial(_fill, engine, key, request, progress), progress)
+    found = json.loads((entry.path / RESULT).read_text(encoding="utf-8"))
     return str(found["failed"]) if "failed" in found else Deviation(**found)
 
 
@@ -178,7 +180,8 @@ def _fill(engine: Engine, key: cache.Key, request: dict[str, Any], progress: Pro
         found = subprocesses.run(
             "hforch.backends.genai.engine_check_process", request, cache.log_path(key), f"Comparing {what}"
         )
-    return {"what": f"comparison of {what}", "found": found}
+    (folder / RESULT).write_text(json.dumps(found), encoding="utf-8")
+    return {"what": f"comparison of {what}"}
 
 
 def _not_compared(reason: str) -> Verdict:
