@@ -153,6 +153,27 @@ def save_llama(folder: Path, window: int | None = None, tokenizer: Any = None, *
     return _save(LlamaForCausalLM(LlamaConfig(**shape)), tokenizer, folder, None)
 
 
+def save_gpt_neo(folder: Path, window: int) -> Path:
+    """Save a GPT-Neo with a layer of global attention, one with this sliding window, and a context of 512 tokens."""
+    import torch
+    from transformers import GPTNeoConfig, GPTNeoForCausalLM
+
+    tokenizer = byte_level_tokenizer()
+    config = GPTNeoConfig(
+        vocab_size=len(tokenizer),
+        max_position_embeddings=512,
+        hidden_size=32,
+        num_layers=2,
+        num_heads=2,
+        attention_types=[[["global", "local"], 1]],
+        window_size=window,
+        bos_token_id=tokenizer.bos_token_id,
+        eos_token_id=tokenizer.eos_token_id,
+    )
+    torch.manual_seed(0)
+    return _save(GPTNeoForCausalLM(config), tokenizer, folder, None)
+
+
 def save_gptj(folder: Path, added: float = 0.0, token: int = 0) -> Path:
     """Save a GPT-J with 2 layers and a bias in its output layer.
 

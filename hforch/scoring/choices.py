@@ -23,7 +23,9 @@ def is_greedy(decoding: Mapping[str, Any]) -> bool:
     Args:
         decoding: the effective decoding settings.
     """
-    return all(value in (None, False, 0, 1) for name, value in decoding.items() if name not in LIMITS)
+    return all(
+        value is not True and value in (None, False, 0, 1) for name, value in decoding.items() if name not in LIMITS
+    )
 
 
 def contradiction(answers: int) -> str:
@@ -41,7 +43,7 @@ class Choices:
     Attributes:
         ids: the job's answer.
         number: how many of its tokens are compared: all up to and including the first that differs from the text.
-        position: index of the first token that contradicts the logits; None if there is none.
+        position: index of the first token that contradicts the logits; None without one.
         margin: the difference between its logit and the highest one.
     """
 

@@ -245,7 +245,7 @@ def answers(directory: Path) -> list[Text]:
 
 
 def contradicted(choices: Collection[Choices]) -> int | None:
-    """Return the number of answers that contradict the logits; None if there are none to compare."""
+    """Return the number of answers that contradict the logits; None without answers to compare."""
     return sum(one.position is not None for one in choices) if choices else None
 
 

@@ -19,7 +19,7 @@ def open_pipeline(
     Args:
         folder: the directory of the IR.
         tokenizer: the directory of its converted tokenizer.
-        scheduler: fields of SchedulerConfig; those that are None or missing keep openvino-genai's default.
+        scheduler: fields of SchedulerConfig; unset fields keep openvino-genai's default.
         properties: OpenVINO properties.
     """
     import openvino_genai
