@@ -14,7 +14,15 @@ if TYPE_CHECKING:  # numpy is only needed to score, not to report
     from hforch.scoring.distributions import Array
 
 SHARE = 0.3  # of the logits' standard deviation: rounding does not change the order of tokens that differ by more
-LIMITS = ("max_new_tokens", "max_length", "context_length", "eos_token_id", "stop_token_ids", "pad_token_id")
+LIMITS = (
+    "max_new_tokens",
+    "max_length",
+    "context_length",
+    "eos_token_id",
+    "stop_token_ids",
+    "pad_token_id",
+    "ignore_eos",
+)
 
 
 def is_greedy(decoding: Mapping[str, Any]) -> bool:

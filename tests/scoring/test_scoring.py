@@ -61,7 +61,7 @@ def test_a_model_against_itself_has_zero_divergence(backend: str, tiny_gpt2: Pat
         assert (metrics["top1_agreement"], metrics["flips_early"]) == (1.0, 0.0)
         assert "absent" not in found["scores"]["against_baseline"]
     told = again["scores"]["against_baseline"]
-    assert told == {"texts": 4, "positions": 96, "baseline": "../base", "of": told["of"]}
+    assert told == {"texts": 4, "positions": 96, "baseline": "../base", "of": told["of"], "contradicted": 0}
     assert all(one["flips"] == [] and one["kl_max"] == 0.0 for one in scores(tmp_path / "again"))
     library = base["scores"]["read_by"].partition(",")[0]
     assert library == {"pytorch": "transformers"}.get(backend, again["scores"]["read_by"].partition(",")[0])
