@@ -19,15 +19,15 @@ def open_pipeline(
     Args:
         folder: the directory of the IR.
         tokenizer: the directory of its converted tokenizer.
-        scheduler: fields of SchedulerConfig; unset fields keep openvino-genai's default.
+        scheduler: fields of SchedulerConfig; None keeps openvino-genai's default.
         properties: OpenVINO properties.
     """
     import openvino_genai
 
     config = openvino_genai.SchedulerConfig()
     config.cache_size = 0  # the cache grows as needed
-    for name in SCHEDULER:
-        if (value := scheduler.get(name)) is not None:
+    for name, value in scheduler.items():
+        if value is not None:
             setattr(config, name, value)
     own = openvino_genai.Tokenizer(str(tokenizer))
     return openvino_genai.ContinuousBatchingPipeline(str(folder), own, config, device, **properties)
