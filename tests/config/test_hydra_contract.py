@@ -361,7 +361,6 @@ def test_the_exception_of_a_failed_job_is_returned_without_raising_it() -> None:
     done.status, done.return_value = JobStatus.COMPLETED, 3
     assert str(jobs.returned_by(failed)) == "no"
     assert jobs.returned_by(done) == 3
-    assert list(jobs.returned_codes([[done], [done]])) == [3, 3]
 
 
 def test_the_leftmost_override_varies_slowest_in_hydras_basic_sweeper() -> None:

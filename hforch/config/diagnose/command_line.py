@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from hforch.config.config_dirs import ConfigDirs
 from hforch.config.diagnose.config_files import file_mistakes, show_file
-from hforch.config.diagnose.overrides import ParsedOverride, group_mistake, value_mistakes
+from hforch.config.diagnose.overrides import ParsedOverride, about_sweep_parameters, group_mistake, value_mistakes
 from hforch.config.diagnose.primary_config import primary_file, primary_mistakes
 from hforch.config.resolving import unresolved
 from hforch.errors import Mistake
@@ -85,7 +85,7 @@ def _diagnose_each(
         dropped = {id(one) for one, _ in bad} | {id(one) for one in values if one.segments[0] in wrong}
         cfg, kept, refused = _load([one for one in kept if id(one) not in dropped], config_dirs, loader)
         mistakes.extend(refused)
-    return Diagnosis(cfg, tuple(kept), tuple(mistakes), wrong)
+    return Diagnosis(cfg, tuple(kept), tuple(map(about_sweep_parameters, mistakes)), wrong)
 
 
 def _option_mistake(
