@@ -63,6 +63,7 @@ PARTS = {
     "hydra.core.override_parser.types.Glob": "the size of a sweep is known before its jobs are created",
     "hydra.core.override_parser.types.RangeSweep": "the size of a sweep is known before its jobs are created",
     "hydra.core.plugins.Plugins": "which launchers and sweepers are installed",
+    "hydra.plugins.completion_plugin.CompletionPlugin": "the shells whose completion can be installed",
     "hydra.core.singleton.Singleton": "the caller's global state is saved and restored",
     "hydra.core.utils": "its functions that write configurations and set up logging are replaced",
     "hydra.core.utils.JobRuntime": "the name of the job",
@@ -389,6 +390,10 @@ def test_the_basic_plugins_are_found_by_name() -> None:
 
     assert any(launcher_of(name) is all_launchers()["basic"] for name in jobs.installed(Launcher))
     assert parsing.BASIC_SWEEPER in jobs.installed(Sweeper)
+
+
+def test_completion_plugins_name_their_shells() -> None:
+    assert jobs.shells() == ["bash", "fish", "zsh"]
 
 
 def test_nodes_return_unresolved_values() -> None:

@@ -12,7 +12,7 @@ from command_line import hforch
 GLOBAL = "# @package _global_\n"
 FAKE = ("backend=fake", "inputs=numbers_in_french", "hydra.sweep.dir=out", "--config-dir", "mine")
 ONCE = "Hydra reads it once for the whole sweep"
-IN_VAIN = {
+READ_ONCE = {
     "a launcher": ("defaults:\n  - override /hydra/launcher: joblib\n", "hydra.launcher", 3),
     "a setting of a launcher": ("hydra:\n  launcher:\n    n_jobs: 1\n", "hydra.launcher.n_jobs", 4),
     "a directory": ("hydra:\n  sweep:\n    dir: elsewhere\n", "hydra.sweep.dir", 4),
@@ -38,9 +38,9 @@ def options(folder: Path, files: Mapping[str, str]) -> None:
         (folder / "mine" / path).write_text(text)
 
 
-@pytest.mark.parametrize("name", IN_VAIN)
+@pytest.mark.parametrize("name", READ_ONCE)
 def test_a_setting_that_is_read_once_is_rejected_in_a_swept_option(tmp_path: Path, name: str) -> None:
-    text, path, line = IN_VAIN[name]
+    text, path, line = READ_ONCE[name]
     options(tmp_path, {"experiment/a.yaml": GLOBAL + text, "experiment/b.yaml": f"{GLOBAL}runtime: {{seed: 2}}\n"})
     launcher = ["hydra/launcher=joblib"] if "n_jobs" in path else []
     words = [word for word in FAKE if not ("sweep.dir" in word and "sweep.dir" in path)]

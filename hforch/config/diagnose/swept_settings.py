@@ -1,4 +1,4 @@
-"""Find the settings of Hydra that a swept option sets in vain, and errors in those that it sets for its jobs."""
+"""Find the settings of Hydra that a swept option sets without effect, and errors in those that it sets for its jobs."""
 
 from __future__ import annotations
 
@@ -41,9 +41,9 @@ class SweptSettings:
 
     def mistakes(self, cfg: DictConfig, number: int) -> list[Mistake]:
         """Return the errors in the settings of Hydra of one job."""
-        return list(structure_mistakes(cfg)) or [*self._set_in_vain(cfg), *self._of_the_job(cfg, number)]
+        return list(structure_mistakes(cfg)) or [*self._without_effect(cfg), *self._of_the_job(cfg, number)]
 
-    def _set_in_vain(self, cfg: DictConfig) -> Iterator[Mistake]:
+    def _without_effect(self, cfg: DictConfig) -> Iterator[Mistake]:
         for path, before in self._once.items():
             now = unresolved_setting(cfg, path)
             if path == "mode" and getattr(now, "name", None) in (None, "MULTIRUN"):
