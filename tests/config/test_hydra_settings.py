@@ -129,6 +129,45 @@ def test_it_is_found_in_planning(text: str, swept: bool, told: tuple[str, str]) 
     assert found.where and (words[-1] in found.where or "conf/" in found.where)
 
 
+IN_FILES = {
+    "sweeper: {params: x}": ("hydra.sweeper.params", "Cannot assign str"),
+    "sweeper: {params: {stop: [none, newline]}}": ("hydra.sweeper.params.stop", "must be a string as on the command"),
+    "sweeper: {params: {stop: null}}": ("hydra.sweeper.params.stop", "is not Optional"),
+    "sweeper: {params: {stop: '${nope}'}}": ("hydra.sweeper.params.stop", "'nope' not found"),
+    "sweeper: {params: {hydra.launcher.n_jobs: '1,2'}}": ("hydra.launcher.n_jobs", "cannot be swept"),
+    "sweeper: {params: {hydra/launcher: joblib}}": ("hydra.launcher", "reads it once for the whole sweep"),
+    "sweeper: {nothing: 1}": ("hydra.sweeper.nothing", "unknown key"),
+    "mode: x": ("hydra.mode", "expected one of [RUN, MULTIRUN]"),
+    "nothing: 1": ("hydra.nothing", "unknown key"),
+    "job: {chdir: x}": ("hydra.job.chdir", "not a valid bool"),
+    "sweep: {dir: null}": ("hydra.sweep.dir", "Incompatible value 'None'"),
+    "verbose: {a: b}": ("hydra.verbose", "must name loggers"),
+    "searchpath: [nowhere]": ("hydra.searchpath.0", "directory not found"),
+    "callbacks: {x: 3}": ("hydra.callbacks.x", "needs a _target_"),
+}
+
+
+@pytest.mark.parametrize("text", IN_FILES)
+def test_it_is_found_in_files(text: str, tmp_path: Path) -> None:
+    """The setting is in a primary config and, unless it is a sweep parameter, in an option."""
+    path, problem = IN_FILES[text]
+    start = "defaults: [config, {override backend: fake}, _self_]\nhydra:\n  "
+    (tmp_path / "mine.yaml").write_text(f"{start}{text}\n")
+    (tmp_path / "experiment").mkdir()
+    (tmp_path / "experiment" / "a.yaml").write_text(f"# @package _global_\nhydra:\n  {text}\n")
+    with pytest.raises(ConfigError) as caught:
+        plan([], find_config_dirs(tmp_path, "mine"), True)
+    (found,) = caught.value.mistakes
+    assert (found.path, problem in found.problem, found.where) == (path, True, f"{tmp_path}/mine.yaml:3"), found
+    if "params: {" in text or "searchpath" in text:
+        return
+    with pytest.raises(ConfigError) as caught:
+        plan([*FAKE, "+experiment=a"], find_config_dirs(tmp_path), False)
+    (found,) = caught.value.mistakes
+    assert (found.path, problem in found.problem) == (path, True), found
+    assert found.where == f"{tmp_path}/experiment/a.yaml:3, selected by +experiment=a"
+
+
 RIGHT = [
     "hydra/job_logging=none",
     "hydra/job_logging=default",

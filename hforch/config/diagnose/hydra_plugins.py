@@ -54,6 +54,10 @@ def argument_mistakes(settings: DictConfig, kind: str) -> Iterator[Mistake]:
         for key, problem in launcher_of(given["_target_"]).mistakes(given):
             yield Mistake(f"hydra.launcher.{key}", problem)
         return
+    for key, value in (given.get("params") or {}).items():
+        if isinstance(value, dict | list):
+            problem = f"must be a string as on the command line, such as a,b; got {kind_of(value)}"
+            yield Mistake(f"hydra.sweeper.params.{key}", problem)
     size = given.get("max_batch_size")
     if size is not None and size < 1:
         problem = f"must be at least 1, or null for no limit; got {size}"

@@ -250,7 +250,7 @@ def unknown_key(
 
 def about_sweep_parameters(mistake: Mistake) -> Mistake:
     """Return the error with a better message if an override sets sweep parameters, which is possible only in a file."""
-    if f"{mistake.path}.".startswith(f"{SWEEP_PARAMETERS}."):
+    if (mistake.where or "").lstrip("+~").startswith(SWEEP_PARAMETERS):
         problem = "an override cannot set sweep parameters; a file can, as a mapping of keys to strings such as a,b"
         return replace(mistake, problem=problem, hint="sweep on the command line instead: -m group=a,b group.key=1,2")
     return mistake
