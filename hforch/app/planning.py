@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from os.path import normpath
 from pathlib import Path
@@ -129,7 +129,8 @@ def plan_jobs(plan: Plan, hydra_jobs: HydraJobs, invocation: Invocation, config_
             mistakes += job_context.locate(inputs.mistakes)
             continue
         begin = hydra_jobs.begin(composed, number)
-        jobs.append(planned_job(number, directory, job, job_context, inputs, label, begin))
+        made = planned_job(number, directory, job, job_context, inputs, label, begin)
+        jobs.append(replace(made, env_set=composed.env_set))
     mistakes += shared_directories(jobs, mode.job_directory)
     if mode.has_summary:
         mistakes += outside(jobs, hydra_jobs.directory, mode.job_directory)

@@ -114,6 +114,15 @@ hydra:
     assert not (tmp_path / "nowhere").exists()
 
 
+def test_jobs_that_differ_only_in_their_environment_are_all_run(tmp_path: Path) -> None:
+    """Hydra sets the variables for each job, and equal jobs are otherwise run once."""
+    text = f"{GLOBAL}hydra: {{job: {{env_set: {{HFORCH_TEST: VALUE}}}}}}\n"
+    options(tmp_path, {f"experiment/{one}.yaml": text.replace("VALUE", one[0]) for one in ("a", "b", "b2")})
+    hforch("-m", "+experiment=a,b,b2", *FAKE, cwd=tmp_path)
+    records = [json.loads((tmp_path / "out" / number / "record.json").read_text()) for number in "012"]
+    assert [one.get("same_as") for one in records] == [None, None, "../1"]
+
+
 def test_errors_in_settings_of_jobs_are_reported_before_the_first_job(tmp_path: Path) -> None:
     text = f"{GLOBAL}hydra:\n  job_logging:\n    root:\n      level: LOUD\n  job:\n    env_set:\n      X: ${{nope}}\n"
     options(tmp_path, {"experiment/a.yaml": text, "experiment/b.yaml": f"{GLOBAL}runtime: {{seed: 2}}\n"})
