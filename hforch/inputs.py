@@ -45,7 +45,12 @@ def load_inputs(inputs: InlineInputs | FileInputs) -> list[Input]:
     if isinstance(inputs, InlineInputs):
         items = list(inputs.items)
         problems = [(number, unusable(item)) for number, item in enumerate(items)]
-        if mistakes := [Mistake(f"inputs.items.{number}", problem) for number, problem in problems if problem]:
+        mistakes = [
+            Mistake(f"inputs.items.{number}", f"input {number + 1} {problem}")
+            for number, problem in problems
+            if problem
+        ]
+        if mistakes:
             raise ConfigError(mistakes)
     else:
         items = list(_read(inputs))

@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import argparse
+import os
 from collections.abc import Sequence
 from typing import Any, NoReturn
 
-from hforch.config.hydra_adapter.jobs import flags_of, flags_parser
+from hforch.config.hydra_adapter.jobs import flags_of, flags_parser, shells
 from hforch.errors import ConfigError, Mistake
+
+NAMES = ("config_dir", "config_path", "config_name", "package")
+NOT_EMPTY = "omit the flag, or pass a value; an unset shell variable is empty"
+COMPLETION = ("install", "uninstall", "query")
 
 
 def read_flags(words: Sequence[str]) -> tuple[argparse.Namespace, argparse.ArgumentParser]:
@@ -39,7 +44,33 @@ def read_flags(words: Sequence[str]) -> tuple[argparse.Namespace, argparse.Argum
         refuse(f"--run, --multirun, --cfg, --info and --shell-completion cannot be combined; got {len(modes)} of them")
     if args.resolve and not (args.cfg or args.help):
         refuse("--resolve requires --cfg or --help")
+    if args.package is not None and not args.cfg:
+        refuse("--package requires --cfg")
+    if empty := [flag for flag in NAMES if getattr(args, flag) == ""]:
+        mistakes = [Mistake("", f"--{flag.replace('_', '-')} is empty", hint=NOT_EMPTY) for flag in empty]
+        raise ConfigError(mistakes)
+    if args.shell_completion:
+        _check_completion(args.overrides)
     return args, parser
+
+
+def _check_completion(words: Sequence[str]) -> None:
+    """Check the words after --shell-completion.
+
+    Raises:
+        ConfigError: they are not one command with the name of a shell.
+    """
+    commands = [word.partition("=") for word in words]
+    hint = 'to install it in bash: eval "$(hforch -sc install=bash)"'
+    if len(commands) != 1 or commands[0][0] not in COMPLETION:
+        problem = f"--shell-completion requires one of {', '.join(f'{one}=SHELL' for one in COMPLETION)}"
+        raise ConfigError([Mistake("", problem, " ".join(words) or None, hint)])
+    name, _, shell = commands[0]
+    if shell not in (known := shells()):
+        raise ConfigError([Mistake("", f"unknown shell '{shell}'; available: {', '.join(known)}", words[0], hint)])
+    if name == "query" and "COMP_LINE" not in os.environ:
+        problem = "query is called by the shell, which sets COMP_LINE"
+        raise ConfigError([Mistake("", problem, words[0], hint)])
 
 
 def _unknown(word: str, parser: argparse.ArgumentParser) -> Mistake:

@@ -19,8 +19,8 @@ from hforch.app.hydra_task import Invocation, Task, write_error
 from hforch.config.config_dirs import ConfigDirs, find_config_dirs
 from hforch.config.credentials import remember_typed
 from hforch.config.hydra_adapter.jobs import configuration_to_rerun
-from hforch.config.hydra_adapter.session import global_hydra
-from hforch.errors import EXIT_OK, EXIT_USAGE, ConfigError, Mistake, full_errors
+from hforch.config.hydra_adapter.session import global_hydra, visible_to_resolvers
+from hforch.errors import EXIT_OK, ConfigError, Mistake, first_line, full_errors
 
 
 def run_app(
@@ -100,10 +100,9 @@ def _show(hydra: Any, args: argparse.Namespace, parser: argparse.ArgumentParser,
     elif args.hydra_help:
         hydra.hydra_help(config_name=name, args_parser=parser, args=args)
     elif args.cfg:
-        try:
-            hydra.show_cfg(name, args.overrides, args.cfg, args.package, args.resolve)
-        except SystemExit as stop:  # Hydra has printed the error: the package does not exist
-            raise SystemExit(EXIT_USAGE if stop.code else EXIT_OK) from None
+        from hforch.app.shown_config import show_config
+
+        show_config(hydra, name, args)
     elif args.info:
         hydra.show_info(args.info, config_name=name, overrides=args.overrides)
     else:
@@ -129,15 +128,12 @@ def _run(args: argparse.Namespace, config_dirs: ConfigDirs, invocation: Invocati
     overrides = [*args.overrides, f"hydra.mode={mode.hydra_mode}"]
     directory = resume
     if directory is None and not planned.multirun:  # composing again would use a later time
-        directory = Path(str(planned.jobs[0].whole().hydra.run.dir))
+        with visible_to_resolvers(config := planned.jobs[0].whole()):
+            directory = Path(str(config.hydra.run.dir))
     if directory is not None:
         overrides.append(f"{mode.directory}={quoted(str(directory))}")
     with open_hydra(config_dirs) as hydra:
         try:
-            if not planned.whole:
-                from hforch.app.foreign_sweeper import run_by_sweeper
-
-                return run_by_sweeper(hydra, config_dirs.config_name, overrides, config_dirs, invocation, args.report)
             from hforch.app.hydra_jobs import open_jobs
             from hforch.app.running import run_jobs
 
@@ -150,7 +146,18 @@ def _run(args: argparse.Namespace, config_dirs: ConfigDirs, invocation: Invocati
 
 
 def _rerun(args: argparse.Namespace, task: Task) -> int:
-    return task(configuration_to_rerun(args.experimental_rerun, args.overrides))
+    file = args.experimental_rerun
+    where = f"--experimental-rerun {file}"
+    if not Path(file).is_file():
+        raise ConfigError([Mistake("", f"file not found: {file}", where, "pass the config.pickle of a job")])
+    try:
+        config = configuration_to_rerun(file, args.overrides)
+    except Exception as error:  # unpickling can raise anything
+        if full_errors():
+            raise
+        problem = f"{file} is not a configuration saved by Hydra's PickleJobInfoCallback: {first_line(error)}"
+        raise ConfigError([Mistake("", problem, where, "pass the config.pickle of a job")]) from error
+    return task(config)
 
 
 @contextmanager
@@ -168,9 +175,8 @@ def open_hydra(config_dirs: ConfigDirs) -> Iterator[Any]:
     except (HydraException, OmegaConfBaseException, ValueError) as error:
         if full_errors() or not _is_about_settings(error):
             raise
-        key = str(
-            getattr(error, "full_key", None) or ("hydra.job_logging" if isinstance(error, ValueError) else "hydra")
-        )
+        of_logging = isinstance(error, ValueError) and not isinstance(error, OmegaConfBaseException)
+        key = str(getattr(error, "full_key", None) or ("hydra.job_logging" if of_logging else "hydra"))
         raise ConfigError([Mistake(key, f"invalid Hydra settings: {explain(error)}")]) from error
 
 

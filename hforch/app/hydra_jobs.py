@@ -122,6 +122,11 @@ class HydraJobs:
     def launcher_name(self) -> str:
         return str(self.master.hydra.runtime.choices.get("hydra/launcher") or "basic")
 
+    def batch_size(self, jobs: int) -> int:
+        """Return the number of jobs that the launcher receives at a time (hydra.sweeper.max_batch_size)."""
+        size = self.master.hydra.sweeper.get("max_batch_size") if self.mode.has_summary else None
+        return jobs if size is None else min(jobs, int(size))
+
     def make_launcher(self, task: Callable[[DictConfig], Any]) -> Any:
         """Return Hydra's launcher, which calls the task for each job."""
         return make_launcher(self.context, task, self.master)
@@ -141,7 +146,9 @@ class HydraJobs:
             cfg.hydra.mode = self.master.hydra.mode
             cfg.hydra.job.num, cfg.hydra.job.id = number, str(number)
             cfg.hydra.sweep.dir = str(self.directory)
+        with visible_to_resolvers(cfg):
             subdir = str(OmegaConf.select(cfg, "hydra.sweep.subdir"))
+        with read_write(cfg), open_dict(cfg):
             cfg.hydra.runtime.output_dir = str(self.directory / subdir)
         return cfg
 

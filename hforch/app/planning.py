@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
+from os.path import normpath
 from pathlib import Path
 
 from hforch.app.hydra_jobs import HydraJobs
@@ -112,7 +113,8 @@ def plan_jobs(plan: Plan, hydra_jobs: HydraJobs, invocation: Invocation, config_
     mode, launcher, number = hydra_jobs.mode, hydra_jobs.launcher, len(plan.jobs)
     if not mode.has_summary:
         refuse_baseline(plan.jobs[0])
-    own = [with_share_of_threads(one.job, launcher, hydra_jobs.launcher_settings, number) for one in plan.jobs]
+    together = hydra_jobs.batch_size(number)
+    own = [with_share_of_threads(one.job, launcher, hydra_jobs.launcher_settings, together) for one in plan.jobs]
     inline = any(job.runtime.isolation == "inline" for job in own)
     refuse_credentials_in_path(hydra_jobs.directory, mode.directory)
     closely = invocation.dry_run
@@ -127,8 +129,11 @@ def plan_jobs(plan: Plan, hydra_jobs: HydraJobs, invocation: Invocation, config_
             mistakes += job_context.locate(inputs.mistakes)
             continue
         begin = hydra_jobs.begin(composed, number)
-        jobs.append(planned_job(number, directory, job, job_context, inputs, label, begin))
+        made = planned_job(number, directory, job, job_context, inputs, label, begin)
+        jobs.append(replace(made, env_set=composed.env_set))
     mistakes += shared_directories(jobs, mode.job_directory)
+    if mode.has_summary:
+        mistakes += outside(jobs, hydra_jobs.directory, mode.job_directory)
     if invocation.resume:
         before = begun_before(mode, hydra_jobs.directory)
         mistakes += changed(jobs, before, invocation.skip_damaged)
@@ -166,6 +171,19 @@ def earlier_runs(directory: Path, jobs: Sequence[PlannedJob], mode: RunMode) -> 
     if own or not mode.has_summary:
         return own
     return [mistake for one in jobs for mistake in mistakes_if_used(one.directory, mode.job_directory)][:1]
+
+
+def outside(jobs: Sequence[PlannedJob], directory: Path, key: str) -> list[Mistake]:
+    """Return an error if the directory of a job is not in that of the sweep, where all commands look for it.
+
+    Args:
+        key: the config key that sets the directories of jobs.
+    """
+    for one in jobs:
+        if not Path(normpath(one.directory)).is_relative_to(normpath(directory)):
+            problem = f"the directory of job {one.number} would be {one.directory}, outside that of the sweep"
+            return [Mistake(key, problem, None, "use a relative path without ..")]
+    return []
 
 
 def shared_directories(jobs: Sequence[PlannedJob], key: str) -> list[Mistake]:

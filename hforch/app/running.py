@@ -113,13 +113,15 @@ def _elsewhere(
     """Run jobs with the configured launcher plugin; return their exit codes by number."""
     fingerprints = {one.key: one.job_context.fingerprint for one in left if one.job_context.fingerprint}
     directory, adapter = hydra_jobs.directory, hydra_jobs.launcher
-    beside = len(left) > 1 and adapter.concurrent_jobs(hydra_jobs.launcher_settings, len(left)) != 1
+    size = hydra_jobs.batch_size(len(left))
+    beside = size > 1 and adapter.concurrent_jobs(hydra_jobs.launcher_settings, size) != 1
     task = LauncherTask(directory, config_dirs, invocation, beside, adapter.keeps_processes, fingerprints)
     launcher = hydra_jobs.make_launcher(task)
     wanted = {one.baseline for one in left}
     first = [one for one in left if one.number in wanted]  # run baselines before the jobs that are scored against them
     others = [one for one in left if one.number not in wanted]
     codes: dict[int, int] = {}
-    for some in filter(None, (first, others)):
-        codes |= launch(launcher, some, directory, view, adapter)
+    for some in (first, others):
+        for start in range(0, len(some), size):
+            codes |= launch(launcher, some[start : start + size], directory, view, adapter)
     return codes

@@ -2,40 +2,45 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import sys
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from hforch.commands._parser import CommandParser
 from hforch.errors import EXIT_OK, ConfigError, HforchError, Mistake
 from hforch.utils.paths import expanded
 from hforch.utils.system_limits import limit_reached
 
+if TYPE_CHECKING:
+    from hforch.config.schema import Job
+
 DESCRIPTION = "Export a model to OpenVINO IR. An existing export in the cache is reused."
 EXAMPLE = """examples:
   hforch export -o smollm2-int8 model=smollm2 precision=int8
   hforch model=local model.path=smollm2-int8 backend=openvino
 """
+EXPORTED = ("model", "precision")  # groups that determine an export
 
 
 def main(argv: list[str]) -> int:
     """Compose the job, fetch its model, export it, and print the directory, size and bit widths of the IR.
 
     Raises:
-        ConfigError: the overrides are invalid, or the output directory is not empty.
+        ConfigError: the overrides are invalid or do not affect an export, or the output directory is not empty.
         ModelError, BackendError: see `hforch.models.exports.export`.
     """
     options = _parser().parse_args(argv)
     output = _checked(options.output)
 
-    from hforch.config.compose import job_from_overrides
     from hforch.models import fetch
     from hforch.models.exports import describe, export
     from hforch.report.display import open_watcher
 
-    job = job_from_overrides(options.overrides)
+    job = _composed(options.overrides)
     progress = open_watcher("auto", sys.stderr)  # stdout is reserved for the result
     checkpoint = fetch(job.model, progress)
     if checkpoint.kind == "openvino":
@@ -54,7 +59,10 @@ def _parser() -> CommandParser:
     parser = CommandParser("export", DESCRIPTION, EXAMPLE)
     parser.add_argument("-o", "--output", metavar="DIR", type=Path, help="copy the IR to this empty or new directory")
     parser.add_argument(
-        "overrides", metavar="key=value", nargs="*", help="overrides as for a run: model=..., precision=..."
+        "overrides",
+        metavar="key=value",
+        nargs="*",
+        help="overrides of a run that affect the export: model=..., precision=...",
     )
     return parser
 
@@ -69,6 +77,41 @@ def _checked(output: Path | None) -> Path | None:
             [Mistake("", problem, f"-o {output}", "use a new or empty directory; existing files are not overwritten")]
         )
     return output
+
+
+def _composed(overrides: Sequence[str]) -> Job:
+    """Return the job whose model is exported.
+
+    Raises:
+        ConfigError: overrides are invalid or have no effect on an export; contains all errors.
+    """
+    from hforch.backends.base import capabilities
+    from hforch.config.compose import job_from_overrides
+
+    mistakes = list(_without_effect(overrides))
+    try:
+        job = job_from_overrides(overrides)
+    except ConfigError as error:
+        raise ConfigError([*mistakes, *error.mistakes]) from error
+    typed = [text for text in overrides if _group(text) == "backend"]
+    if typed and capabilities(job).needs.weights != "openvino":
+        problem = f"the backend {job.backend.name} does not load OpenVINO models"
+        mistakes.append(Mistake("backend", problem, typed[-1], "remove it, or select a backend that does"))
+    if mistakes:
+        raise ConfigError(mistakes)
+    return job
+
+
+def _without_effect(overrides: Sequence[str]) -> Iterator[Mistake]:
+    for text in overrides:
+        group = _group(text)
+        if "=" in text and group not in (*EXPORTED, "backend"):
+            hint = f"remove it; an export depends only on {' and '.join(EXPORTED)}"
+            yield Mistake(group, "has no effect on an export", text, hint)
+
+
+def _group(override: str) -> str:
+    return re.split(r"[.@=]", override.lstrip("+~"))[0]
 
 
 def _copy(path: Path, output: Path) -> None:

@@ -105,7 +105,11 @@ def main(argv: list[str]) -> int:
     folder = parser.parse_args(argv).folder
     from hforch.commands.schema import to_text
     from hforch.config.json_schema import schema_of
+    from hforch.runs.output_dirs import has_results
 
+    if has_results(folder.absolute()):
+        problem = f"{folder} contains the results of a run or a sweep, or is inside those of a sweep"
+        raise ConfigError([Mistake("", problem, None, "use another directory")])
     files = FILES | {f"schema/{name}.json": to_text(schema_of(name)) for name in SCHEMAS}
     if there := [name for name in files if (folder / name).exists()]:
         found = f"{'file' if len(there) == 1 else 'files'} already {'exists' if len(there) == 1 else 'exist'}"

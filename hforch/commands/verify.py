@@ -37,6 +37,7 @@ def main(argv: list[str]) -> int:
     )
     parser.add_argument("--json", action="store_true", help="print the result as JSON")
     args = parser.parse_intermixed_args(argv)
+    from hforch.app.finish import QUIET
     from hforch.app.hydra_app import run_app
     from hforch.commands.run import existing
     from hforch.comparison.entries import read_jobs
@@ -67,7 +68,8 @@ def main(argv: list[str]) -> int:
         raise ConfigError(map(_of_one_run, error.mistakes)) from error
     if code == EXIT_USAGE or not directory.is_dir():
         return code
-    found = verdict(frozen, read_jobs([directory])[0])
+    entry = read_jobs([directory])[0]
+    found = verdict(frozen, entry)
     if args.json:
         from hforch.utils.json_text import to_json
         from hforch.utils.sanitize import for_json
@@ -77,7 +79,9 @@ def main(argv: list[str]) -> int:
         told["changed"] = [dict(zip(("what", "then", "now"), one, strict=True)) for one in found.changed]
         print(for_json(to_json(told, indent=2)))
     else:
-        show(found, directory)
+        show(found)
+        if entry.get("runtime.display") in QUIET:  # otherwise the run has printed its directory
+            print(f"results: {directory}")
     return EXIT_UNMET if not found.is_identical else EXIT_FAILED if code == EXIT_FAILED else EXIT_OK
 
 
@@ -101,7 +105,7 @@ def _of_one_run(mistake: Mistake) -> Mistake:
     return replace(mistake, hint="pass a single value; hforch verify runs only one job")
 
 
-def show(found: Verdict, directory: Path) -> None:
+def show(found: Verdict) -> None:
     one_by_one = "token for token" if found.unit == "tokens" else "character for character (no token ids)"
     print()
     if found.is_identical:
@@ -111,9 +115,9 @@ def show(found: Verdict, directory: Path) -> None:
         same = found.outputs - len(found.differences) - len(found.missing)
         print(f"not identical: {same} of {found.outputs} outputs match the frozen ones")
     for one in found.differences[:SHOWN]:
-        repeat = f", repeat {one.repeat}" if one.repeat else ""
+        repeat = f", repeat {one.repeat + 1}" if one.repeat else ""
         place = f"first differs at {found.unit[:-1]} {one.at}" if one.at is not None else "differs"
-        print(f"  input {one.input_id}{repeat} {place}")
+        print(f"  input {one.index + 1} ({one.input_id}){repeat} {place}")
         print(f"    frozen: {shown(one.frozen or '(only its digest is stored)')}")
         print(f"    now:    {shown(one.now or '')}")
     if len(found.differences) > SHOWN:
@@ -128,4 +132,3 @@ def show(found: Verdict, directory: Path) -> None:
     if not found.changed:
         known = "configuration, model, versions" if found.is_model_known else "configuration, versions"
         print(f"unchanged: {known}, machine")
-    print(f"results: {directory}")

@@ -25,10 +25,13 @@ class Difference:
     """An answer that differs from the frozen one.
 
     Attributes:
+        index: position of the input among the inputs, from 0.
+        repeat: number of the repeat, from 0.
         at: index of the first different token or character; None if only a digest was frozen.
     """
 
     input_id: str
+    index: int
     repeat: int
     at: int | None
     frozen: str | None
@@ -94,7 +97,8 @@ def verdict(frozen: Frozen, entry: Entry) -> Verdict:
         one = wanted.pop((sample["input_id"], sample["repeat"]), None)
         if one is not None and not _is_same(one, sample, frozen, by_text):
             at = _first_difference(one, sample, by_text)
-            found.differences.append(Difference(one.input_id, one.repeat, at, *_around(one.text, sample["text"])))
+            texts = _around(one.text, sample["text"])
+            found.differences.append(Difference(one.input_id, sample["index"], one.repeat, at, *texts))
     found.missing = [input_id for input_id, _ in wanted]
     return found
 

@@ -18,7 +18,7 @@ from hforch.config.diagnose.primary_config import hidden_files, primary_file
 from hforch.config.hydra_adapter.nodes import open_up, text_of
 from hforch.config.hydra_adapter.session import hydra_settings
 from hforch.config.keys import groups
-from hforch.config.resolving import as_in_the_job, as_written, asks_hydra, resolve
+from hforch.config.resolving import as_in_the_job, as_written, asks_hydra, resolve, unresolved
 from hforch.config.schema import Job
 from hforch.config.shorthand import meaning, misfit
 from hforch.config.validate import mistakes_in, validate
@@ -38,6 +38,7 @@ class Composed:
         task_overrides: the overrides except those of Hydra's own settings.
         from_env: the interpolations of the values that come from the environment, by their paths in the job.
         subdir: the unresolved value of hydra.sweep.subdir.
+        env_set: the unresolved value of hydra.job.env_set.
         notes: notes that explain the shorthands that were used.
     """
 
@@ -48,6 +49,7 @@ class Composed:
     whole: Callable[[], DictConfig]
     from_env: FromEnv
     subdir: str
+    env_set: Mapping[str, str]
     notes: tuple[str, ...] = ()
 
     @property
@@ -159,9 +161,16 @@ def judge(
         raise ConfigError(sorted(found, key=lambda mistake: mistake.path))
     overrides = tuple(one.text for one in look.kept)
     task_overrides = tuple(one.text for one in look.kept if not one.parsed.is_hydra_override())
-    subdir = str(text_of(look.cfg.hydra.sweep, "subdir"))
     return Composed(
-        validate(tree), overrides, task_overrides, sources, packed(look.cfg), from_env, subdir, tuple(notes)
+        validate(tree),
+        overrides,
+        task_overrides,
+        sources,
+        packed(look.cfg),
+        from_env,
+        subdir=str(text_of(look.cfg.hydra.sweep, "subdir")),
+        env_set=unresolved(look.cfg.hydra.job.env_set),
+        notes=tuple(notes),
     )
 
 

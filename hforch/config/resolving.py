@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -38,7 +38,7 @@ def resolve(cfg: DictConfig, choices: Mapping[str, str]) -> tuple[dict[str, Any]
     unknown: list[tuple[Any, ...]] = []
     groups = [key for key in cfg if key != "hydra"]
     for key in groups:
-        for path, node in _leaves(cfg, (key,)):
+        for path, node in leaves(cfg, (key,)):
             with reading_environment() as variables:
                 mistake = _leaf_mistake(path, node, choices)
             if mistake is not None:
@@ -92,19 +92,37 @@ def _container(node: Any) -> Any:
     return OmegaConf.to_container(node, resolve=True) if OmegaConf.is_config(node) else node
 
 
-def _leaves(parent: Any, path: tuple[Any, ...]) -> Iterator[tuple[tuple[Any, ...], tuple[Any, Any]]]:
+def leaves(parent: Any, path: tuple[Any, ...]) -> Iterator[tuple[tuple[Any, ...], tuple[Any, Any]]]:
     """Yield the path and the (parent, key) of every scalar, interpolation and `???` in a node."""
     key = path[-1]
     node = node_of(parent, key)
     special = node is None or is_special(node)
     if isinstance(node, DictConfig) and not special:
         for name in node:
-            yield from _leaves(node, (*path, name))
+            yield from leaves(node, (*path, name))
     elif isinstance(node, ListConfig) and not special:
         for index in range(len(node)):
-            yield from _leaves(node, (*path, index))
+            yield from leaves(node, (*path, index))
     else:
         yield path, (parent, key)
+
+
+def unresolvable(parent: Any, path: tuple[Any, ...]) -> Iterator[tuple[tuple[Any, ...], Exception]]:
+    """Yield the path and the error of each interpolation at or below a path that cannot be resolved.
+
+    Args:
+        parent: the container at which the path starts.
+    """
+    for step in path[:-1]:
+        parent = parent[step]
+    for place, (container, key) in leaves(parent, path[-1:]):
+        node = node_of(container, key)
+        if node is None or is_missing(node) or not is_interpolation(node):
+            continue
+        try:
+            _container(container[key])
+        except (OmegaConfBaseException, RecursionError) as error:
+            yield (*path[:-1], *place), error
 
 
 def _leaf_mistake(path: tuple[Any, ...], where: tuple[Any, Any], choices: Mapping[str, str]) -> Mistake | None:
@@ -137,16 +155,23 @@ def _leaf_mistake(path: tuple[Any, ...], where: tuple[Any, Any], choices: Mappin
 
 
 @contextmanager
-def as_in_the_job(cfg: DictConfig, number: int | None) -> Iterator[None]:
-    """Resolve `${hydra:...}` as in the running job while the block runs; `number` is the job's number in a sweep."""
+def as_in_the_job(cfg: DictConfig, number: int | None) -> Iterator[DictConfig]:
+    """Yield the configuration of the running job; in the block, `${hydra:...}` is resolved as in the job.
+
+    Args:
+        number: the number of the job in a sweep; None for a single run.
+    """
     seen = copied(cfg)
-    with read_write(seen), open_dict(seen):
-        kind = "run" if number is None else "sweep"
-        if number is not None:
+    if number is not None:
+        with read_write(seen.hydra), open_dict(seen.hydra):
             seen.hydra.job.num, seen.hydra.job.id = number, str(number)
-        seen.hydra.runtime.output_dir = str(Path.cwd() / str(seen.hydra[kind].dir))
+    with suppress(OmegaConfBaseException):  # hydra_settings.py reports it
+        with visible_to_resolvers(seen):
+            parts = [seen.hydra.run.dir] if number is None else [seen.hydra.sweep.dir, seen.hydra.sweep.subdir]
+        with read_write(seen.hydra), open_dict(seen.hydra):
+            seen.hydra.runtime.output_dir = str(Path.cwd().joinpath(*map(str, parts)))
     with visible_to_resolvers(seen):
-        yield
+        yield seen
 
 
 def asks_hydra(cfg: DictConfig) -> bool:
@@ -155,6 +180,6 @@ def asks_hydra(cfg: DictConfig) -> bool:
         is_interpolation(node_of(parent, name)) and "${hydra:" in text_of(parent, name)
         for key in cfg
         if key != "hydra"
-        for _, (parent, name) in _leaves(cfg, (key,))
+        for _, (parent, name) in leaves(cfg, (key,))
         if node_of(parent, name) is not None
     )

@@ -258,7 +258,7 @@ def inputs_have_prompt_columns(tree: Tree) -> Iterator[Mistake]:
             if len(names) > 1:
                 yield Mistake(
                     f"inputs.items.{number}",
-                    f"is a string, but the prompt has {len(names)} variables: {', '.join(names)}",
+                    f"input {number + 1} is a string, but the prompt has {len(names)} variables: {', '.join(names)}",
                     hint=f"write a mapping: {{{', '.join(f'{name}: ...' for name in names)}}}",
                 )
             continue
@@ -266,7 +266,7 @@ def inputs_have_prompt_columns(tree: Tree) -> Iterator[Mistake]:
         if lacking:
             yield Mistake(
                 f"inputs.items.{number}",
-                _missing(lacking, ", which the prompt uses", item),
+                f"input {number + 1}: {_missing(lacking, ', which the prompt uses', item)}",
             )
 
 
@@ -281,11 +281,12 @@ def _raw_columns(column: str | None, items: Any) -> Iterator[Mistake]:
         if isinstance(item, str):
             continue
         if column is not None and column not in item:
-            yield Mistake(f"inputs.items.{number}", _missing([column], " (prompt.column)", item))
+            problem = f"input {number + 1}: {_missing([column], ' (prompt.column)', item)}"
+            yield Mistake(f"inputs.items.{number}", problem)
         elif column is None and len(item) != 1:
             yield Mistake(
                 f"inputs.items.{number}",
-                f"has {len(item)} columns, so prompt=raw needs prompt.column",
+                f"input {number + 1} has {len(item)} columns, so prompt=raw needs prompt.column",
                 hint="set prompt.column to the column with the prompt",
             )
 

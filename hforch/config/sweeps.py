@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -15,8 +15,9 @@ from hforch.config.diagnose.command_line import Diagnosis, diagnose
 from hforch.config.diagnose.hydra_settings import hydra_mistakes
 from hforch.config.diagnose.origins import Sources
 from hforch.config.diagnose.overrides import ParsedOverride, parse_override, without_sweeps
+from hforch.config.diagnose.swept_settings import SweptSettings
 from hforch.config.hydra_adapter.loader import parsing_once
-from hforch.config.hydra_adapter.parsing import BASIC_SWEEPER, size_of_sweep, split_into_jobs
+from hforch.config.hydra_adapter.parsing import size_of_sweep, split_into_jobs
 from hforch.config.hydra_adapter.session import hydra_settings
 from hforch.config.shorthand import as_name, meaning
 from hforch.errors import ConfigError, Mistake
@@ -37,14 +38,12 @@ class Plan:
         jobs: all jobs.
         multirun: whether the jobs are a sweep, possibly of one job.
         numbers: the numbers of the jobs; in a sweep, Hydra's job numbers.
-        whole: whether all jobs of a sweep are known; False if a plugin is the sweeper and decides which jobs run.
         left_out: the overrides of the jobs that the recipe excludes.
     """
 
     jobs: tuple[Composed, ...]
     multirun: bool
     numbers: tuple[int, ...]
-    whole: bool = True
     left_out: tuple[str, ...] = ()
 
 
@@ -80,30 +79,38 @@ def plan(overrides: Sequence[str], config_dirs: ConfigDirs, multirun: bool, most
         base = diagnose(fixed, config_dirs, loader)
         if base.cfg is None:
             raise ConfigError([*mistakes, *base.mistakes])
-        _check_hydra_settings(base, config_dirs, mistakes)
-        mode = getattr(base.cfg.hydra.mode, "name", None)
-        if not multirun and mode != "MULTIRUN":
+        is_sweep = multirun or _asks_for_sweep(base.cfg)
+        _check_hydra_settings(base, config_dirs, mistakes, is_sweep)
+        if not is_sweep:
             _, sweeps = without_sweeps(typed)
             swept = frozenset(one.key for one in typed if one.parsed.is_sweep_override() and one.is_group)
             seen = Diagnosis(base.cfg, base.kept, base.mistakes, base.faulty | swept)
             return Plan((judge(seen, config_dirs, [*mistakes, *sweeps]),), multirun=False, numbers=(0,))
         jobs = _jobs(typed, base, config_dirs, loader, mistakes, most)
         with parsing_once():
-            composed, left_out = _judge_all(jobs, config_dirs, loader, mistakes)
-        whole = base.cfg.hydra.sweeper.get("_target_") == BASIC_SWEEPER
+            composed, left_out = _judge_all(jobs, config_dirs, loader, mistakes, SweptSettings(base.cfg))
         labels = tuple(_label(jobs[number]) for number in left_out)
-        return Plan(tuple(composed.values()), True, tuple(composed), whole, labels)
+        return Plan(tuple(composed.values()), True, tuple(composed), labels)
 
 
-def _check_hydra_settings(base: Diagnosis, config_dirs: ConfigDirs, mistakes: Sequence[Mistake]) -> None:
-    """Validate Hydra's own settings.
+def _asks_for_sweep(cfg: DictConfig) -> bool:
+    """Return whether a configuration sets hydra.mode to MULTIRUN."""
+    try:
+        return getattr(cfg.hydra.mode, "name", None) == "MULTIRUN"
+    except (OmegaConfBaseException, AttributeError):
+        return False  # reported as invalid
+
+
+def _check_hydra_settings(
+    base: Diagnosis, config_dirs: ConfigDirs, mistakes: Sequence[Mistake], is_sweep: bool
+) -> None:
+    """Validate the settings of Hydra that are read before the first job; for a single run, all of them.
 
     Raises:
         ConfigError: a setting is invalid; contains all other errors too.
     """
     assert base.cfg is not None
-    sources = Sources(config_dirs, base.kept)
-    found = [replace(one, where=sources.where(one.path)) for one in hydra_mistakes(base.cfg.get("hydra"))]
+    found = _with_places(hydra_mistakes(base.cfg, is_sweep), Sources(config_dirs, base.kept))
     if not found:
         return
     try:
@@ -113,6 +120,18 @@ def _check_hydra_settings(base: Diagnosis, config_dirs: ConfigDirs, mistakes: Se
     except (OmegaConfBaseException, AttributeError, TypeError):  # validation needs the invalid settings
         found += [*mistakes, *base.mistakes]
     raise ConfigError(sorted(found, key=lambda mistake: mistake.path))
+
+
+def _with_places(mistakes: Iterable[Mistake], sources: Sources) -> list[Mistake]:
+    """Return errors in Hydra's settings with the places where they were set."""
+    return [replace(one, where=_place(one.path, sources)) for one in mistakes]
+
+
+def _place(path: str, sources: Sources) -> str | None:
+    """Return the place where a setting of Hydra was set, or its option selected."""
+    parts = path.split(".")
+    whole = f"{path}._target_" if path in ("hydra.launcher", "hydra.sweeper") else path
+    return sources.where_exactly(whole) or sources.where_option("/".join(parts[:2])) or sources.where(path)
 
 
 def is_excluded(cfg: DictConfig | None, rules: Sequence[Mapping[str, Any]]) -> bool:
@@ -137,7 +156,11 @@ def _label(job: Sequence[ParsedOverride]) -> str:
 
 
 def _judge_all(
-    jobs: Sequence[Sequence[ParsedOverride]], config_dirs: ConfigDirs, loader: Any, mistakes: Sequence[Mistake]
+    jobs: Sequence[Sequence[ParsedOverride]],
+    config_dirs: ConfigDirs,
+    loader: Any,
+    mistakes: Sequence[Mistake],
+    settings: SweptSettings,
 ) -> tuple[dict[int, Composed], list[int]]:
     """Compose and validate the jobs, starting with a few jobs that together cover every value.
 
@@ -163,6 +186,8 @@ def _judge_all(
             left_out.append(number)
             continue
         judged |= texts
+        if seen.cfg is not None and (wrong := settings.mistakes(seen.cfg, number)):
+            found.extend(_with_places(wrong, Sources(config_dirs, seen.kept)))
         try:
             composed[number] = judge(seen, config_dirs, number=number)
         except ConfigError as error:
@@ -195,14 +220,9 @@ def _jobs(
     mistakes: list[Mistake],
     most: int,
 ) -> list[list[ParsedOverride]]:
-    """Return the overrides of each job as split by Hydra's basic sweeper.
-
-    For other sweepers, return one job without the sweep overrides.
-    """
+    """Return the overrides of each job as split by Hydra's basic sweeper."""
     assert base.cfg is not None
     sweeper = base.cfg.hydra.sweeper
-    if sweeper.get("_target_") != BASIC_SWEEPER:
-        return [[one for one in typed if not one.parsed.is_sweep_override()]]
     sources = Sources(config_dirs, base.kept)
     params = {f"{key}={value}": key for key, value in (sweeper.get("params") or {}).items()}
     where = {text: sources.where_at(("hydra", "sweeper", "params", str(key))) or text for text, key in params.items()}

@@ -103,6 +103,19 @@ def find(file: Path, segments: Segments) -> Found:
     return found
 
 
+def line_of_default(file: Path, group: str) -> int | None:
+    """Return the line of the last entry in a file's defaults list for a group, as in `override /hydra/launcher: x`."""
+    step = _child(root(file), "defaults")
+    entries = step[1].value if step and isinstance(step[1], yaml.SequenceNode) else []
+    keys = [key for entry in entries if isinstance(entry, yaml.MappingNode) for key, _ in entry.value]
+    lines = [key.start_mark.line + 1 for key in keys if _group_in(str(key.value)) == group]
+    return lines[-1] if lines else None
+
+
+def _group_in(key: str) -> str:
+    return key.split()[-1].partition("@")[0].lstrip("/") if key.split() else ""
+
+
 def _child(node: yaml.Node | None, segment: str) -> tuple[int, yaml.Node] | None:
     """Return the line of a child (for a mapping, the line of its key) and the child, or None."""
     if isinstance(node, yaml.MappingNode):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, ClassVar
 
 NUMBER = re.compile(r"-?\d+(\.\d+)?")
@@ -36,6 +36,14 @@ class Launcher:
             jobs: the number of jobs.
         """
         return None
+
+    def mistakes(self, settings: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+        """Yield the key and the problem of each setting that the launcher would reject or fail with.
+
+        Args:
+            settings: the launcher's settings with interpolations resolved; Hydra has checked their types.
+        """
+        yield from ()
 
     def configure(self, launcher: Any) -> None:
         """Configure the launcher's library, for example to call a function when each of its processes starts.

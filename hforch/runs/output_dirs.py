@@ -37,6 +37,11 @@ def mistakes_if_used(directory: Path, key: str) -> list[Mistake]:
     return []
 
 
+def has_results(directory: Path) -> bool:
+    """Return whether a directory is that of a run or a sweep, or is inside that of a sweep."""
+    return any((directory / name).exists() for name in (RECORD, SWEEP)) or (directory.parent / SWEEP).exists()
+
+
 def clear(directory: Path) -> None:
     """Delete the files of earlier runs in the directory; leave all others.
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -41,6 +41,7 @@ class PlannedJob:
         baseline: the number of the job that it is scored against, its own if it is a baseline; None without scoring.
         begin: creates the job's directory, sets its environment, and calls a function with the job's logging
             configuration.
+        env_set: the environment variables that `begin` sets, with unresolved interpolations.
     """
 
     number: int
@@ -55,6 +56,7 @@ class PlannedJob:
     same_as: int | None
     baseline: int | None
     begin: Callable[[JobRunner], int]
+    env_set: Mapping[str, str] = field(default_factory=dict)
 
     def record(self, sweep: Path | None = None) -> dict[str, Any]:
         """Return the job's entry in sweep.json.
@@ -91,12 +93,13 @@ class PlannedJob:
 def equal_ones(jobs: Sequence[PlannedJob]) -> Iterator[PlannedJob]:
     """Yield the jobs, with `same_as` set for each that is equal to an earlier one.
 
-    Jobs are equal if all settings that affect outputs and measurements are. Settings that a backend ignores do not
-    count, such as ov_config on pytorch.
+    Jobs are equal if all settings that affect outputs and measurements are, and their environment. Settings that a
+    backend ignores do not count, such as ov_config on pytorch.
     """
-    seen: dict[tuple[str, str], int] = {}
+    seen: dict[tuple[Any, ...], int] = {}
     for one in jobs:
-        earlier = seen.setdefault(equivalence_key(one.job, one.id), one.number)
+        key = (*equivalence_key(one.job, one.id), *sorted(one.env_set.items()))
+        earlier = seen.setdefault(key, one.number)
         yield one if earlier == one.number else replace(one, same_as=earlier)
 
 

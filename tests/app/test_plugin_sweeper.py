@@ -1,15 +1,15 @@
-"""Sweeper plugins that choose jobs while the sweep runs, so Hydra runs each job."""
+"""Sweeper plugins are rejected, wherever one is selected."""
 
 from __future__ import annotations
 
-import json
-from pathlib import Path
-from typing import Any
+from collections.abc import Iterator
 
+import pytest
 from repository_copy import Copy
 
 PLUGIN = '''
 from dataclasses import dataclass
+from typing import Dict, Optional
 
 from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
 from hydra.core.config_store import ConfigStore
@@ -19,6 +19,7 @@ from hydra.core.config_store import ConfigStore
 class Conf:
     _target_: str = "hydra_plugins.halving.sweeper.HalvingSweeper"
     rounds: int = 3
+    params: Optional[Dict[str, str]] = None
 
 
 ConfigStore.instance().store(group="hydra/sweeper", name="halving", node=Conf, provider="halving")
@@ -27,7 +28,7 @@ ConfigStore.instance().store(group="hydra/sweeper", name="halving", node=Conf, p
 class HalvingSweeper(BasicSweeper):
     """A sweeper that chooses each job by the result of the previous one."""
 
-    def __init__(self, rounds):
+    def __init__(self, rounds, params):
         super().__init__(max_batch_size=None)
         self.rounds = rounds
 
@@ -39,22 +40,57 @@ class HalvingSweeper(BasicSweeper):
             tokens = tokens // 2 if found[-1].return_value == 0 else tokens
         return found
 '''
-WORDS = ("-m", "hydra/sweeper=halving", "backend=fake", "inputs=numbers_in_french", "hydra.sweep.dir=out")
-BROKEN = "backend.failures=[{match: number 2, error: it broke, after: 3}]"
+FAKE = ("backend=fake", "inputs=numbers_in_french", "hydra.sweep.dir=out", "hydra.run.dir=out")
+TARGET = "hydra_plugins.halving.sweeper.HalvingSweeper"
+FILES = {
+    "mine/halved.yaml": "defaults:\n  - config\n  - override hydra/sweeper: halving\n  - _self_\n",
+    "mine/targeted.yaml": f"defaults: [config, _self_]\nhydra:\n  sweeper:\n    _target_: {TARGET}\n",
+    "mine/experiment/a.yaml": "# @package _global_\ndefaults:\n  - override /hydra/sweeper: halving\n",
+    "mine/experiment/b.yaml": "# @package _global_\nruntime:\n  seed: 1\n",
+    "recipe.yaml": "defaults: [{backend: fake}]\nhydra: {sweeper: {params: {runtime.seed: '1,2'}}}\n",
+}
+MINE = ("--config-dir", "mine")
+CHOSEN = {
+    "an option": (["-m", "hydra/sweeper=halving"], "hydra/sweeper=halving"),
+    "a class": (["-m", f"hydra.sweeper._target_={TARGET}"], f"hydra.sweeper._target_={TARGET}"),
+    "a mode": (["hydra.mode=MULTIRUN", "hydra/sweeper=halving"], "hydra/sweeper=halving"),
+    "a single run": (["hydra/sweeper=halving"], "hydra/sweeper=halving"),
+    "a dry run": (["-m", "hydra/sweeper=halving", "--dry-run"], "hydra/sweeper=halving"),
+    "a primary config": (["-m", *MINE, "--config-name", "halved"], "mine/halved.yaml:3"),
+    "a class in a primary config": (["-m", *MINE, "--config-name", "targeted"], "mine/targeted.yaml:4"),
+    "an experiment": (["-m", *MINE, "+experiment=a"], "mine/experiment/a.yaml:3, selected by +experiment=a"),
+    "a swept experiment": (["-m", *MINE, "+experiment=b,a"], "mine/experiment/a.yaml:3, selected by +experiment=b,a"),
+    "a recipe": (["run", "recipe.yaml", "hydra/sweeper=halving"], "hydra/sweeper=halving"),
+    "the base of a recipe": (["run", "recipe.yaml", *MINE, "--config-name", "halved"], "mine/halved.yaml:3"),
+}
 
 
-def test_a_sweeper_plugin_chooses_jobs_while_they_run(tmp_path: Path) -> None:
-    def records() -> list[dict[str, Any]]:
-        return [json.loads((tmp_path / "out" / number / "record.json").read_text()) for number in "012"]
+@pytest.fixture(scope="module")
+def copy(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Copy]:
+    folder = tmp_path_factory.mktemp("plugin")
+    files = {"hydra_plugins/halving/__init__.py": "", "hydra_plugins/halving/sweeper.py": PLUGIN}
+    for path, text in FILES.items():
+        (folder / path).parent.mkdir(parents=True, exist_ok=True)
+        (folder / path).write_text(text)
+    with Copy(files, folder) as copy:
+        yield copy
 
-    with Copy({"hydra_plugins/halving/__init__.py": "", "hydra_plugins/halving/sweeper.py": PLUGIN}, tmp_path) as copy:
-        assert "are not known before they run" in copy.hforch(*WORDS, "--dry-run", code=2).stderr
-        assert not (tmp_path / "out").exists()
-        copy.hforch(*WORDS, BROKEN, code=1)
-        assert [one["exit_code"] for one in records()] == [1, 1, 1]
-        assert "contains the results of an earlier run" in copy.hforch(*WORDS, code=2).stderr
-        copy.hforch(*WORDS, "--force")
-    found = records()
-    assert [one["job"]["generation"]["max_new_tokens"] for one in found] == [8, 4, 2]
-    assert [one["status"] for one in found] == ["ok"] * 3
-    assert not (tmp_path / "out" / "sweep.json").exists()
+
+@pytest.mark.parametrize("chosen", CHOSEN)
+def test_a_sweeper_plugin_is_rejected_with_the_place_that_selects_it(copy: Copy, chosen: str) -> None:
+    words, place = CHOSEN[chosen]
+    done = copy.hforch(*words, *FAKE, code=2)
+    assert "hydra.sweeper: HalvingSweeper cannot be used: " in done.stderr
+    assert "jobs of hforch return an exit code" in done.stderr
+    assert f"    set in {place}" in done.stderr
+    assert "hydra/sweeper=basic" in done.stderr
+    assert not (copy.path.parent / "out").exists()
+
+
+def test_other_errors_are_reported_with_it(copy: Copy) -> None:
+    done = copy.hforch("-m", "hydra/sweeper=halving", *FAKE, "runtime.batch_size=0", code=2)
+    assert "HalvingSweeper" in done.stderr and "runtime.batch_size" in done.stderr
+
+
+def test_its_configuration_can_be_displayed(copy: Copy) -> None:
+    assert TARGET in copy.hforch("--cfg", "hydra", "-p", "hydra.sweeper", "hydra/sweeper=halving").stdout

@@ -49,6 +49,19 @@ def test_existing_files_are_not_overwritten(tmp_path: Path, capsys: pytest.Captu
     assert sorted(path.name for path in tmp_path.iterdir()) == ["README.md", "conf"]
 
 
+@pytest.mark.parametrize("swept", [True, False], ids=["sweep", "run"])
+def test_results_are_not_mixed_with_a_project(tmp_path: Path, capsys: pytest.CaptureFixture[str], swept: bool) -> None:
+    kind, flags = ("sweep", ["-m", "runtime.seed=1,2"]) if swept else ("run", [])
+    hforch(tmp_path, *flags, "backend=fake", "inputs=numbers_in_french", f"hydra.{kind}.dir=results")
+    before = sorted(tmp_path.rglob("*"))
+    folders = [tmp_path / "results", *([tmp_path / "results" / "0", tmp_path / "results" / "new"] if swept else [])]
+    for folder in folders:
+        assert cli.main(["init", str(folder)]) == 2
+        assert "contains the results of a run or a sweep" in capsys.readouterr().err
+    assert sorted(tmp_path.rglob("*")) == before
+    hforch(tmp_path, "init")  # a directory above results may become a project
+
+
 def test_its_files_match_the_schemas_it_writes(tmp_path: Path) -> None:
     import json
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -175,8 +176,38 @@ def test_verify_reports_first_differences_and_changes(tmp_path: Path, capsys: py
     assert cli.main(["verify", str(recipe)]) == 3
     out = capsys.readouterr().out
     assert "not identical: 3 of 4 outputs match the frozen ones" in out
-    assert "first differs at token 2" in out
+    assert re.search(r"  input 3 \([0-9a-f]{16}\) first differs at token 2\n", out)
     assert "changed: cpu: an abacus -> " in out
+
+
+@pytest.mark.parametrize("display", ["plain", "none"])
+def test_verify_prints_the_directory_once(tmp_path: Path, capsys: pytest.CaptureFixture[str], display: str) -> None:
+    run(tmp_path / "run", *FAKE)
+    recipe = frozen(tmp_path / "run", tmp_path / "r.yaml")
+    capsys.readouterr()
+    again = tmp_path / "again"
+    assert cli.main(["verify", str(recipe), f"runtime.display={display}", "--output", str(again)]) == 0
+    shown = capsys.readouterr()
+    assert (shown.out + shown.err).count("results: ") == 1
+    assert f"results: {again}\n" in shown.out
+
+
+def test_inputs_and_repeats_are_numbered_from_1(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    run(tmp_path / "run", *FAKE, "runtime.repeat=2")
+    recipe = frozen(tmp_path / "run", tmp_path / "r.yaml")
+    data = yaml.safe_load(recipe.read_text())
+    sample = json.loads((tmp_path / "run" / "samples.jsonl").read_text().splitlines()[0])
+    assert sample["index"] == 0
+    first = sample["input_id"]
+    for one in data["frozen"]["outputs"]:
+        if one["input_id"] == first:
+            one |= {"ids": "1 2 3", "sha256": digest_of([1, 2, 3])}
+    recipe.write_text(yaml.safe_dump(data))
+    capsys.readouterr()
+    assert cli.main(["verify", str(recipe)]) == 3
+    out = capsys.readouterr().out
+    assert f"  input 1 ({first}) " in out and f"  input 1 ({first}), repeat 2 " in out
+    assert out.count("  input ") == 2
 
 
 def test_an_override_is_reported_as_a_change(tmp_path: Path) -> None:

@@ -63,6 +63,7 @@ PARTS = {
     "hydra.core.override_parser.types.Glob": "the size of a sweep is known before its jobs are created",
     "hydra.core.override_parser.types.RangeSweep": "the size of a sweep is known before its jobs are created",
     "hydra.core.plugins.Plugins": "which launchers and sweepers are installed",
+    "hydra.plugins.completion_plugin.CompletionPlugin": "the shells whose completion can be installed",
     "hydra.core.singleton.Singleton": "the caller's global state is saved and restored",
     "hydra.core.utils": "its functions that write configurations and set up logging are replaced",
     "hydra.core.utils.JobRuntime": "the name of the job",
@@ -361,7 +362,6 @@ def test_the_exception_of_a_failed_job_is_returned_without_raising_it() -> None:
     done.status, done.return_value = JobStatus.COMPLETED, 3
     assert str(jobs.returned_by(failed)) == "no"
     assert jobs.returned_by(done) == 3
-    assert list(jobs.returned_codes([[done], [done]])) == [3, 3]
 
 
 def test_the_leftmost_override_varies_slowest_in_hydras_basic_sweeper() -> None:
@@ -390,6 +390,10 @@ def test_the_basic_plugins_are_found_by_name() -> None:
 
     assert any(launcher_of(name) is all_launchers()["basic"] for name in jobs.installed(Launcher))
     assert parsing.BASIC_SWEEPER in jobs.installed(Sweeper)
+
+
+def test_completion_plugins_name_their_shells() -> None:
+    assert jobs.shells() == ["bash", "fish", "zsh"]
 
 
 def test_nodes_return_unresolved_values() -> None:

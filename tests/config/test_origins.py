@@ -62,7 +62,7 @@ def test_a_file_with_a_package_directive(mine: Path) -> None:
     (mine / "experiment").mkdir()
     (mine / "experiment" / "a.yaml").write_text("# @package _global_\nruntime:\n  seed: 5\n")
     composed = compose(["+experiment=a"], config_dir="my")
-    assert composed.where("runtime.seed") == "my/experiment/a.yaml:3"
+    assert composed.where("runtime.seed") == "my/experiment/a.yaml:3, selected by +experiment=a"
 
 
 def test_both_ends_of_an_interpolation(mine: Path) -> None:

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from hforch.config.config_dirs import ConfigDirs
-from hforch.config.diagnose.config_files import file_mistakes, show_file
-from hforch.config.diagnose.overrides import ParsedOverride, group_mistake, value_mistakes
+from hforch.config.diagnose.config_files import composition_mistake, file_mistakes, show_file
+from hforch.config.diagnose.overrides import ParsedOverride, about_sweep_parameters, group_mistake, value_mistakes
 from hforch.config.diagnose.primary_config import primary_file, primary_mistakes
 from hforch.config.resolving import unresolved
 from hforch.errors import Mistake
@@ -51,7 +51,7 @@ def _diagnose_each(
     """Check the overrides one at a time, after Hydra rejected them together."""
     from hydra.types import RunMode
 
-    from hforch.config.diagnose.library_errors import REFUSALS, explain
+    from hforch.config.diagnose.library_errors import REFUSALS
 
     broken = primary_mistakes(config_dirs, loader)
     if broken:
@@ -64,8 +64,8 @@ def _diagnose_each(
         loader.load_configuration(config_dirs.config_name, [], RunMode.MULTIRUN, from_shell=False)
         known = loader.compute_defaults_list(config_dirs.config_name, [], RunMode.MULTIRUN).overrides.known_choices
     except REFUSALS as error:
-        said = explain(error).replace(f"'{config_dirs.config_name}'", "the defaults").removeprefix("In the defaults: ")
-        return Diagnosis(None, (), (Mistake("", said, primary_file(config_dirs)),), frozenset())
+        mistake = composition_mistake(error, config_dirs, loader, "", primary_file(config_dirs))
+        return Diagnosis(None, (), (mistake,), frozenset())
     mistakes = []
     kept = []
     for one in typed:
@@ -85,7 +85,7 @@ def _diagnose_each(
         dropped = {id(one) for one, _ in bad} | {id(one) for one in values if one.segments[0] in wrong}
         cfg, kept, refused = _load([one for one in kept if id(one) not in dropped], config_dirs, loader)
         mistakes.extend(refused)
-    return Diagnosis(cfg, tuple(kept), tuple(mistakes), wrong)
+    return Diagnosis(cfg, tuple(kept), tuple(map(about_sweep_parameters, mistakes)), wrong)
 
 
 def _option_mistake(
@@ -109,7 +109,7 @@ def _load(
     Returns:
         The configuration, the remaining overrides of `otherwise` (default: `using`), and the errors.
     """
-    from hforch.config.diagnose.library_errors import REFUSALS, explain
+    from hforch.config.diagnose.library_errors import REFUSALS
 
     rest = list(using if otherwise is None else otherwise)
     try:
@@ -123,10 +123,11 @@ def _load(
             _compose([*good, one], config_dirs, loader)
             good.append(one)
         except REFUSALS as error:
-            mistakes.append(Mistake(one.key, explain(error), _where(one, config_dirs, loader)))
+            where = _where(one, config_dirs, loader)
+            mistakes.append(composition_mistake(error, config_dirs, loader, one.key, where))
             rest.remove(one)
     if not mistakes:
-        return None, rest, [Mistake("", explain(first), primary_file(config_dirs))]
+        return None, rest, [composition_mistake(first, config_dirs, loader, "", primary_file(config_dirs))]
     try:
         return _compose(good, config_dirs, loader), rest, mistakes
     except REFUSALS:

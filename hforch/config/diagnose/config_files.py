@@ -18,6 +18,10 @@ from hforch.config.recipes import ENTRIES_BEFORE
 from hforch.config.shorthand import allowed
 from hforch.errors import Mistake
 
+FAILED = re.compile(r"In '(?P<name>[^']+)': \w+ raised while composing config:$")
+KEY = "full_key: "
+UNKNOWN_KEY = re.compile(r"Key '.*' not in '\w+'")
+
 
 def file_mistakes(
     config_dirs: ConfigDirs, loader: Any, name: str, path: str = "", above: tuple[str, ...] = ()
@@ -90,6 +94,34 @@ def unreadable(config_dirs: ConfigDirs, loader: Any, name: str, path: str) -> Mi
     if loaded is not None and not hasattr(loaded.config, "keys"):
         return Mistake(path, f"{name} must contain a YAML mapping", shown)
     return None
+
+
+def composition_mistake(error: Exception, config_dirs: ConfigDirs, loader: Any, path: str, where: str) -> Mistake:
+    """Return Hydra's error while merging files as an error in the file and the key that Hydra names, if any.
+
+    Args:
+        path: the config path if Hydra names none.
+        where: the place if Hydra names no file; an override that selects an option is appended to the name of its file.
+    """
+    from hforch.config.diagnose.library_errors import explain
+
+    said = [line.strip() for line in str(error).splitlines()]
+    failed = FAILED.match(said[0]) if len(said) > 1 else None
+    if failed is None:
+        return Mistake(path, explain(error), where)
+    key = next((line.removeprefix(KEY) for line in said if line.startswith(KEY)), "")
+    problem = "unknown key" if UNKNOWN_KEY.match(said[1]) else said[1].rstrip(".")
+    file = _file(config_dirs, loader, failed["name"])
+    if file is None:
+        return Mistake(key or path, problem, where)
+    written = config_dirs.written_as.get(file, file)
+    segments = tuple(re.findall(r"[^.\[\]]+", key))
+    group = tuple(filter(None, failed["name"].rpartition("/")[0].split("/")))
+    inner = segments[len(group) :] if segments[: len(group)] == group else segments
+    line = max((yaml_nodes.find(written, one) for one in (segments, inner)), key=lambda found: found.depth).line
+    _, selected, override = where.partition(", selected by ")
+    at = f":{line}" if key else ""
+    return Mistake(key or path, problem, f"{config_dirs.show(file)}{at}{selected}{override}")
 
 
 def show_file(config_dirs: ConfigDirs, loader: Any, name: str) -> str | None:

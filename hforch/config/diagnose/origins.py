@@ -65,6 +65,24 @@ class Sources:
         there = self._where(target + segments[origin.depth :], (*seen, target))
         return f"{origin.where}, where {origin.text} comes from {there}" if there else origin.where
 
+    def where_exactly(self, path: str) -> str | None:
+        """Return the place where the value at a dotted path was set; None if only a part of the path was found."""
+        segments = tuple(path.split("."))
+        origin = self._typed(segments) or self._below(segments)
+        if origin is None and ((origin := self._written(segments)) is None or origin.depth < len(segments)):
+            return None
+        return self.where_at(segments)
+
+    def where_option(self, group: str) -> str | None:
+        """Return the place that selected the option of a group, such as `hydra/launcher`, or None."""
+        typed = [one.where for one in self._overrides if one.is_group and one.key == group]
+        if typed:
+            return typed[-1]
+        for file, _, name in reversed(self._files):
+            if line := yaml_nodes.line_of_default(file, group):
+                return f"{self._config_dirs.show(file)}:{line}{self._chosen(name)}"
+        return None
+
     def prepare(self) -> None:
         """Find the files before a temporary directory in the search path is deleted."""
         _ = self._files
@@ -99,12 +117,12 @@ class Sources:
     def _written(self, segments: Segments) -> Origin | None:
         """Return the place in the last file that contains the path, or else the longest part of the path."""
         best: Origin | None = None
-        for file, package in reversed(self._files):
+        for file, package, name in reversed(self._files):
             if segments[: len(package)] != package[: len(segments)]:
                 continue
             found = yaml_nodes.find(file, segments[len(package) :])
             depth = min(len(package) + found.depth, len(segments))
-            chosen = self._chosen(package)
+            chosen = self._chosen(name)
             origin = Origin(f"{self._config_dirs.show(file)}:{found.line}{chosen}", found.text, depth)
             if depth == len(segments) or (found.text is not None and "${" in found.text):
                 return origin
@@ -112,16 +130,15 @@ class Sources:
                 best = origin
         return best
 
-    def _chosen(self, package: Segments) -> str:
-        """Return `, selected by OVERRIDE` for the override that selected a group's option, or an empty string."""
-        if len(package) != 1:
-            return ""
-        chose = [one.where for one in self._overrides if one.is_group and one.segments == package]
+    def _chosen(self, name: str) -> str:
+        """Return `, selected by OVERRIDE` for the override that selected an option of a config's group, or ''."""
+        group = name.rpartition("/")[0]
+        chose = [one.where for one in self._overrides if one.is_group and one.key == group]
         return f", selected by {chose[-1]}" if chose else ""
 
     @cached_property
-    def _files(self) -> list[tuple[Path, Segments]]:
-        """The YAML files of the configuration with their packages, in the order of the defaults list."""
+    def _files(self) -> list[tuple[Path, Segments, str]]:
+        """The YAML files of the configuration with their packages and names, in the order of the defaults list."""
         from hydra.types import RunMode
 
         texts = [override.text for override in self._overrides]
@@ -130,7 +147,11 @@ class Sources:
             defaults = loader.compute_defaults_list(self._config_dirs.config_name, texts, RunMode.MULTIRUN).defaults
             folders = [Path(source.path) for source in loader.get_sources() if source.scheme() == "file"]
         return [
-            (self._config_dirs.written_as.get(file, file), tuple(entry.package.split(".")) if entry.package else ())
+            (
+                self._config_dirs.written_as.get(file, file),
+                tuple(entry.package.split(".")) if entry.package else (),
+                entry.config_path,
+            )
             for entry in defaults
             if (file := _option_file(folders, entry.config_path)) is not None
         ]

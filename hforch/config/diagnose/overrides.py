@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from hforch.config.credentials import remember_typed
@@ -18,6 +18,8 @@ from hforch.errors import LONGEST_VALUE, Mistake, shown
 SEVERAL = "multiple values require --multirun"
 HOW_TO_WRITE = "write key=value or group=option"
 LEXER = "LexerNoViableAltException: "  # precedes the override in messages of Hydra's lexer
+SWEEP_PARAMETERS = "hydra.sweeper.params"
+OPEN_IN_HYDRA = ("hydra.job.env_set.", "hydra.callbacks.")  # mappings of Hydra's to which any key can be added
 SPECIAL_IN_SHELL = re.compile(r'["$`!\\]')  # in double quotes
 
 
@@ -223,7 +225,7 @@ def unknown_key(
     """Return the error for a key that the composed configuration does not have."""
     dotted = ".".join(path or one.segments)
     group = dotted.partition(".")[0]
-    if in_open_mapping(dotted):
+    if in_open_mapping(dotted) or dotted.startswith(OPEN_IN_HYDRA):
         addition = one.text if dotted == one.key else f"{dotted}=VALUE"
         return Mistake(dotted, "is not set yet", one.where, f"write +{addition} to add it")
     if dotted in known_keys() and group in choices:
@@ -244,6 +246,14 @@ def unknown_key(
     else:
         hint = did_you_mean_key(dotted, known_keys() | OPEN_MAPPINGS)
     return Mistake(dotted, "unknown key", one.where, hint)
+
+
+def about_sweep_parameters(mistake: Mistake) -> Mistake:
+    """Return the error with a better message if an override sets sweep parameters, which is possible only in a file."""
+    if (mistake.where or "").lstrip("+~").startswith(SWEEP_PARAMETERS):
+        problem = "an override cannot set sweep parameters; a file can, as a mapping of keys to strings such as a,b"
+        return replace(mistake, problem=problem, hint="sweep on the command line instead: -m group=a,b group.key=1,2")
+    return mistake
 
 
 def _options_with(dotted: str, group: str, repo: Any) -> list[str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from functools import partial, update_wrapper, wraps
 from typing import TYPE_CHECKING, Any
 
@@ -40,6 +40,14 @@ def installed(kind: type) -> set[str]:
     from hydra.core.plugins import Plugins
 
     return {f"{one.__module__}.{one.__qualname__}" for one in Plugins.instance().discover(kind)}
+
+
+def shells() -> list[str]:
+    """Return the shells for which Hydra has a completion plugin."""
+    from hydra.core.plugins import Plugins
+    from hydra.plugins.completion_plugin import CompletionPlugin
+
+    return sorted(one.provides() for one in Plugins.instance().discover(CompletionPlugin))
 
 
 def make_launcher(context: Any, task: Callable[[DictConfig], Any], config: DictConfig) -> Any:
@@ -122,15 +130,6 @@ def replace_writers(save: Callable[[Any, str, Path], None], logging_is_set_up: C
 
 
 # ---------------------------------------------------------------- returning
-def returned_codes(returned: Any) -> Iterator[int]:
-    """Yield the exit codes of the jobs that Hydra's run or multirun returned; a sweep has nested lists."""
-    if isinstance(returned, list | tuple):
-        for one in returned:
-            yield from returned_codes(one)
-    elif returned is not None and isinstance(getattr(returned, "return_value", None), int):
-        yield returned.return_value
-
-
 def returned_by(job: Any) -> Any:
     """Return the return value of a launcher's job, or its exception without raising it."""
     return getattr(job, "_return_value", None)

@@ -87,10 +87,12 @@ def settings_of_job() -> Any:
 def visible_to_resolvers(config: DictConfig) -> Iterator[None]:
     """Make `${hydra:...}` read from a configuration while the block runs."""
     from hydra.core.hydra_config import HydraConfig
+    from omegaconf import OmegaConf
 
-    before = HydraConfig.instance().cfg
+    before, is_readonly = HydraConfig.instance().cfg, OmegaConf.is_readonly(config.hydra)
     try:
-        HydraConfig.instance().set_config(config)
+        HydraConfig.instance().set_config(config)  # makes config.hydra read-only
         yield
     finally:
         HydraConfig.instance().cfg = before
+        OmegaConf.set_readonly(config.hydra, is_readonly)
