@@ -19,7 +19,7 @@ from hforch.generation.chat import apply_chat_template
 from hforch.generation.completion import Completion, Vocabulary, eos_ids
 from hforch.generation.detokenizer import Decode
 from hforch.generation.engine import FixedCache, RenderedChat, Request, SerialEngine, Work
-from hforch.generation.grammar import Guide, required_schema
+from hforch.generation.grammar import Guide, require_eos, required_schema
 from hforch.generation.request_queue import RequestQueue
 from hforch.models.architecture import CONTEXT_NAMES
 from hforch.models.tokenizers import check_ids, tokenizing
@@ -161,6 +161,7 @@ class PipelineEngine(SerialEngine):
         fast = getattr(self.tokenizer, "backend_tokenizer", None)
         if fast is None:
             raise UnknownArgument("json_schema requires a fast tokenizer, which this model does not have")
+        require_eos(self.eos)
         return Guide(fast.to_str(), self.eos)
 
     def _config(self, generation: Generation, limit: int) -> Any:
