@@ -55,6 +55,7 @@ def test_an_id_that_is_not_a_directory_is_a_hub_id() -> None:
     assert job.model.model_dump() | {"source": "hub", "id": "gpt2", "revision": "main"} == job.model.model_dump()
     assert (job.device.kind, job.device.device_map, job.precision.name) == ("auto", "auto", "bf16")
     assert job_of("gpt2", device=1).device.index == 1
+    assert job_of("gpt2", backend="openvino", device_map="auto").device.kind == "auto"
 
 
 @pytest.mark.parametrize(

@@ -68,7 +68,8 @@ def job_of(
         raise UnknownArgument("; ".join(_unknown(name) for name in given))
     changes = generation | split({"pipeline_kwargs": dict(pipeline_kwargs or {})})[0]
     job = validate(tree)
-    set_keys = {"device.device_map": job.device.device_map, "model.attn_implementation": job.model.attn_implementation}
+    spread = job.device.device_map if job.device.device_map != "auto" else None  # "auto" is OpenVINO's AUTO
+    set_keys = {"device.device_map": spread, "model.attn_implementation": job.model.attn_implementation}
     for key in capabilities(job).ignores:
         if set_keys.get(key) is not None:
             raise UnknownArgument(f"{key.split('.')[-1]} has no effect with backend={backend!r}; remove it")
