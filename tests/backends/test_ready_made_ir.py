@@ -64,6 +64,6 @@ def test_an_ir_with_its_kv_cache_in_inputs_runs_on_the_backend_that_the_error_na
     assert load(*overrides(folder, "openvino")).invoke(PROMPT) == expected
 
 
-def test_only_a_cached_model_is_said_to_be_checkable(tmp_path: Path) -> None:
+def test_only_for_a_cached_model_a_hint_suggests_to_check_the_cache(tmp_path: Path) -> None:
     assert if_cached(tmp_path) == ""
     assert "hforch doctor --check-cache" in if_cached(cache_home() / "exports" / "int8-1")

@@ -192,7 +192,9 @@ def value_mistakes(
             added.add(one.segments)
         elif one.parsed.is_delete():
             if not _has(tree, one.segments) or _at(tree, one.segments) is None:
-                mistake = Mistake(one.key, "cannot be deleted: it is not set", one.where, f"remove {one.text}")
+                is_known = one.key in known_keys() or in_open_mapping(one.key)
+                problem = "cannot be deleted: it is not set" if is_known else "unknown key"
+                mistake = Mistake(one.key, problem, one.where, f"remove {one.text}")
             elif one.parsed.value_type is not None and one.parsed.value() != _at(tree, one.segments):
                 there = kind_of(_at(tree, one.segments))
                 mistake = Mistake(one.key, f"cannot be deleted: the current value is {there}", one.where)
