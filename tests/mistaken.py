@@ -464,7 +464,7 @@ INPUTS = [
         ("run", "mine.yaml", *FAKE),
         (
             r"warning: stop.sequences.0: '\n' contains a backslash and the letter n, not a line break",
-            r'in YAML, use double quotes ("\n"), or use stop=newline',
+            "use stop=newline; in YAML, use double quotes",
             "set in mine.yaml:2",
         ),
         code=0,

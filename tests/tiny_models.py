@@ -174,6 +174,20 @@ def save_gpt_neo(folder: Path, window: int) -> Path:
     return _save(GPTNeoForCausalLM(config), tokenizer, folder, None)
 
 
+def save_without_eos(folder: Path) -> Path:
+    """Save a Llama for which neither its configurations nor its tokenizer name an EOS."""
+    import json
+
+    save_llama(folder)
+    for name in ("config.json", "generation_config.json", "tokenizer_config.json"):
+        values = json.loads((folder / name).read_text(encoding="utf-8"))
+        kept = {key: value for key, value in values.items() if key.partition("_")[0] not in ("bos", "eos", "pad")}
+        # If config.json lacks the id, transformers assumes 2.
+        none = {"bos_token_id": None, "eos_token_id": None} if name == "config.json" else {}
+        (folder / name).write_text(json.dumps(kept | none), encoding="utf-8")
+    return folder
+
+
 def save_gptj(folder: Path, added: float = 0.0, token: int = 0) -> Path:
     """Save a GPT-J with 2 layers and a bias in its output layer.
 

@@ -68,8 +68,8 @@ def load(job: Job, prepared: PreparedModel) -> LoadedModel:
         if is_out_of_memory(error):
             raise translate(error, device.SMALLER) from None
         raise BackendError(
-            f"OpenVINO cannot load {prepared.path} on {device_name(job)}: {short_message(error)}\n"
-            "If that directory is in hforch's cache, check it for damage with: hforch doctor --check-cache"
+            f"OpenVINO cannot load {prepared.path} on {device_name(job)}: {short_message(error)}"
+            f"{device.if_cached(prepared.path)}"
         ) from error
     effective = read_back(model, job, prepared)
     pipeline = LazyPipeline(model, tokenizer.tokenizer)

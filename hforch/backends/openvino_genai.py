@@ -68,7 +68,7 @@ def check(job: Job) -> list[Mistake]:
 
 
 def prepare(job: Job, progress: Progress) -> PreparedModel:
-    prepared = weights.prepare(job, progress)
+    prepared = weights.prepare(job, progress, needs_state=True)
     assert prepared.path is not None
     return replace(prepared, tokenizer=tokenizer_of(prepared.path, job.model.trust_remote_code, progress))
 
@@ -155,8 +155,7 @@ def _cannot_load(job: Job, folder: Path, config: dict[str, Any], error: Exceptio
     kind = config.get("model_type", "unknown")
     return (
         f"openvino_genai cannot run {folder} (architecture {kind!r}) on {device_name(job)}: {short_message(error)}\n"
-        "Try backend=openvino, which runs every IR that optimum-intel exports. If the directory is in hforch's cache,\n"
-        "check it for damage with: hforch doctor --check-cache"
+        f"backend=openvino supports more models.{device.if_cached(folder)}"
     )
 
 

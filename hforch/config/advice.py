@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 
-from hforch.config.schema import Job
-from hforch.errors import Mistake
+from hforch.config.schema import ChatPrompt, Job, TemplatePrompt
+from hforch.errors import LONGEST_VALUE, Mistake, shown
 
 ESCAPES = {r"\n": "a line break", r"\t": "a tab", r"\r": "a carriage return"}
 NAMED_OPTIONS = {r"\n": "newline", r"\n\n": "blank_line"}
 ESCAPE = re.compile(r"\\[ntr]")
+IN_A_PROMPT = re.compile(r"\\[ntr](?![a-z])")  # not a command of LaTeX, such as \tau
 
 
 def advice(job: Job, ignored: Collection[str]) -> list[Mistake]:
@@ -19,7 +20,12 @@ def advice(job: Job, ignored: Collection[str]) -> list[Mistake]:
     Args:
         ignored: paths of the keys that the job's backend ignores.
     """
-    return [*_settings_without_effect(job, ignored), *_min_pass_without_checks(job), *_stops_with_a_backslash(job)]
+    return [
+        *_settings_without_effect(job, ignored),
+        *_min_pass_without_checks(job),
+        *_stops_with_a_backslash(job),
+        *_prompts_with_a_backslash(job),
+    ]
 
 
 def _min_pass_without_checks(job: Job) -> list[Mistake]:
@@ -36,13 +42,37 @@ def _settings_without_effect(job: Job, ignored: Collection[str]) -> list[Mistake
 
 
 def _stops_with_a_backslash(job: Job) -> list[Mistake]:
-    """Warn about \\n as two characters: YAML reads it as a line break only in double quotes, and Hydra never does."""
+    stops = job.stop.sequences
     found = []
-    for number, stop in enumerate(job.stop.sequences):
+    for number, stop in enumerate(stops):
         if match := ESCAPE.search(stop):
-            code = match.group()
-            option = NAMED_OPTIONS.get(stop)
-            hint = f'in YAML, use double quotes ("{stop}")' + (f", or use stop={option}" if option else "")
-            problem = f"'{stop}' contains a backslash and the letter {code[1]}, not {ESCAPES[code]}"
-            found.append(Mistake(f"stop.sequences.{number}", problem, hint=hint))
+            option = NAMED_OPTIONS.get(stop) if len(stops) == 1 else None
+            instead = f"use stop={option}" if option else _in_bash("stop.sequences", stops)
+            found.append(_backslash(f"stop.sequences.{number}", stop, match.group(), instead))
     return found
+
+
+def _prompts_with_a_backslash(job: Job) -> list[Mistake]:
+    texts: dict[str, str | None] = {}
+    if isinstance(job.prompt, TemplatePrompt):
+        texts["prompt.template"] = job.prompt.template
+    elif isinstance(job.prompt, ChatPrompt):
+        texts["prompt.system"] = job.prompt.system
+        texts |= {f"prompt.messages.{number}.content": one.content for number, one in enumerate(job.prompt.messages)}
+    found = [(path, text, IN_A_PROMPT.search(text)) for path, text in texts.items() if text]
+    return [_backslash(path, text, match.group(), _in_bash(path, text)) for path, text, match in found if match]
+
+
+def _in_bash(key: str, value: str | Sequence[str]) -> str:
+    """Return how to write the value of a key with its escapes on the command line."""
+    written = f'"{value}"' if isinstance(value, str) else "[" + ",".join(f'"{one}"' for one in value) + "]"
+    is_plain = not re.search(r"""['"]|\\(?![ntr])""", "".join(value)) and key.count(".") == 1
+    if is_plain and len(written) < LONGEST_VALUE:
+        return f"in bash, write $'{key}={written}'"
+    return "in bash, quote the whole override with $'...'"
+
+
+def _backslash(path: str, text: str, code: str, instead: str) -> Mistake:
+    """Warn about \\n as two characters: YAML reads it as a line break only in double quotes, and Hydra never does."""
+    problem = f"'{shown(text, LONGEST_VALUE)}' contains a backslash and the letter {code[1]}, not {ESCAPES[code]}"
+    return Mistake(path, problem, hint=f"{instead}; in YAML, use double quotes")

@@ -156,7 +156,7 @@ def judge(
         found += _misfits(short, tree, look.kept)
         notes += _stand_for(short)
         told = {mistake.path for mistake in found}
-        found += [replace(one, where=one.where or sources.where(one.path)) for one in values if one.path not in told]
+        found += [_located(one, sources) for one in values if one.path not in told]
     if found or look.cfg is None:
         raise ConfigError(sorted(found, key=lambda mistake: mistake.path))
     overrides = tuple(one.text for one in look.kept)
@@ -172,6 +172,13 @@ def judge(
         env_set=unresolved(look.cfg.hydra.job.env_set),
         notes=tuple(notes),
     )
+
+
+def _located(mistake: Mistake, sources: Sources) -> Mistake:
+    """Return an error with the place where its value was set."""
+    where = mistake.where or sources.where(mistake.path)
+    hint = f"remove {where}" if where and where.startswith("~") else mistake.hint
+    return replace(mistake, where=where, hint=hint)
 
 
 def _misfits(choices: Mapping[str, str], tree: Mapping[str, Any], kept: Sequence[ParsedOverride]) -> Iterator[Mistake]:

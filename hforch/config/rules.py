@@ -187,7 +187,7 @@ def group_size_needs_int4(tree: Tree) -> Iterator[Mistake]:
                 yield Mistake(
                     f"precision.{key}",
                     f"can be set only if precision.name is int4; precision.name is {precision['name']}",
-                    hint=f"do not set precision.name directly; use precision={precision['name']} or precision=int4",
+                    hint=f"set precision.{key}=null, or use precision=int4 without precision.name",
                 )
     elif size is not None and size != -1 and size < 1:
         yield Mistake("precision.group_size", f"must be -1 (one scale per channel) or at least 1; got {size}")

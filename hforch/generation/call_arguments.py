@@ -14,6 +14,18 @@ GENERATION = tuple(name for name in Generation.model_fields if name != "from_che
 OTHERS = ("stop", "skip_prompt", "seed", "batch_size", "pipeline_kwargs", "chat_template_kwargs")
 SAMPLING = ("temperature", "top_k", "top_p", "min_p", "typical_p")
 
+# Arguments of transformers that hforch does not have, and what to use instead.
+INSTEAD = {
+    "eos_token_id": "use stop=[...] with the text of the token",
+    "min_length": "use min_new_tokens",
+    "num_return_sequences": "call the model several times, each time with another seed",
+    "prefix": "put it into the prompt",
+    "return_text": "use skip_prompt",
+    "stop_sequence": "use stop=[...]",
+    "stop_strings": "use stop=[...]",
+    "streamer": "use `stream`",
+}
+
 
 def split(arguments: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
     """Split call arguments, including those in `pipeline_kwargs`, into generation settings and others.
@@ -21,16 +33,11 @@ def split(arguments: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]
     Raises:
         UnknownArgument: a name is unknown, or a value is invalid.
     """
-    flat = dict(arguments)
-    for name, value in dict(flat.pop("pipeline_kwargs", None) or {}).items():
-        if name == "return_full_text":
-            flat.setdefault("skip_prompt", not value)
-        else:
-            flat.setdefault(name, value)
-    # Convert numpy scalars.
-    flat = {
-        name: value.item() if hasattr(value, "item") and callable(value.item) else value for name, value in flat.items()
-    }
+    flat = {**(arguments.get("pipeline_kwargs") or {}), **arguments}
+    flat.pop("pipeline_kwargs", None)
+    if (full := flat.pop("return_full_text", None)) is not None:
+        flat.setdefault("skip_prompt", not full)
+    flat = {name: _plain(value) for name, value in flat.items()}
     unknown = [name for name in flat if name not in GENERATION and name not in OTHERS]
     if unknown:
         raise UnknownArgument(" ".join(_unknown(name) for name in unknown))
@@ -51,6 +58,19 @@ def fields_of(others: Mapping[str, Any]) -> dict[str, Any]:
     if "skip_prompt" in others:
         fields["echo"] = not others["skip_prompt"]
     return fields
+
+
+def checked_fields(fields: Mapping[str, Any]) -> dict[str, Any]:
+    """Return fields of HforchLLM, checked like arguments of a call.
+
+    Raises:
+        UnknownArgument: a value is invalid.
+    """
+    plain = {name: _plain(value) if name in OTHERS else value for name, value in fields.items()}
+    _check_others({name: value for name, value in plain.items() if name in OTHERS})
+    if "stop" in plain:
+        plain["stop"] = () if plain["stop"] is None else stops_of(plain["stop"])
+    return plain
 
 
 def merge(generation: Generation, changes: Mapping[str, Any]) -> Generation:
@@ -97,6 +117,16 @@ def _check_others(others: Mapping[str, Any]) -> None:
         raise UnknownArgument(
             f"seed={seed!r}: must be an integer of at least 0, or None for a new random seed per call"
         )
+    skip, variables = others.get("skip_prompt", True), others.get("chat_template_kwargs", {})
+    if not isinstance(skip, bool):
+        raise UnknownArgument(f"skip_prompt={skip!r}: must be True or False")
+    if not isinstance(variables, Mapping) or any(not isinstance(name, str) for name in variables):
+        raise UnknownArgument(f"chat_template_kwargs={variables!r}: must be a dict with strings as keys")
+
+
+def _plain(value: Any) -> Any:
+    """Return a numpy scalar as a Python number, other values unchanged."""
+    return value.item() if hasattr(value, "item") and callable(value.item) else value
 
 
 def is_sampled(generation: Generation) -> bool:
@@ -106,6 +136,8 @@ def is_sampled(generation: Generation) -> bool:
 
 def _unknown(name: str) -> str:
     known = (*GENERATION, *OTHERS)
+    if name in INSTEAD:
+        return f"unknown generation argument {name!r}: {INSTEAD[name]}."
     from rapidfuzz import process
 
     nearest = process.extractOne(name, known, score_cutoff=60)

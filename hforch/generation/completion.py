@@ -121,11 +121,13 @@ class Completion:
             return True
         self._ids.append(token)
         self._times.append(now)
-        cut = self._follow(token) if self._follows else None
+        is_eos = token in self._eos
+        hides = is_eos and token not in self._vocabulary.special  # an ordinary token that ends the answer is not text
+        cut = self._follow(token) if self._follows and not hides else None
         if cut is not None:
             self._finish_at(cut)
-        elif token in self._eos:
-            self._drop_last()
+        elif is_eos:
+            self._drop_last(is_followed=not hides)
             self._finish("eos")
         elif len(self._ids) >= self.limit:
             self._finish("length")
@@ -232,7 +234,7 @@ class Completion:
         self.finish_reason = reason
         return None
 
-    def _drop_last(self) -> None:
+    def _drop_last(self, is_followed: bool) -> None:
         self._ids.pop()
-        if self._starts:
+        if self._starts and is_followed:
             self._starts.pop()

@@ -8,7 +8,7 @@ another grammar engine reports what that engine does not enforce (`Capabilities.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import lru_cache
 from typing import Any
 
@@ -35,6 +35,15 @@ def resolved(generation: Generation) -> Generation:
         return generation.model_copy(update={"json_schema": schema_of(generation.json_schema)})
     except ValueError as error:
         raise UnknownArgument(f"json_schema={generation.json_schema!r} {error}") from error
+
+
+def require_eos(eos: Collection[int]) -> None:
+    """Raise UnknownArgument if no EOS can end an answer that is valid against a JSON Schema."""
+    if not eos:
+        raise UnknownArgument(
+            "json_schema requires a model with an EOS token, which ends an answer, but this model has none (no"
+            " eos_token_id in its config.json and generation_config.json, and no eos_token in its tokenizer)"
+        )
 
 
 def required_schema(generation: Generation, unenforced: Unenforced | None = None) -> Mapping[str, Any] | None:

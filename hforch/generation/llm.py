@@ -12,18 +12,18 @@ import secrets
 import time
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from concurrent.futures import Future
-from typing import Any
+from typing import Any, Self
 
 from langchain_core.callbacks import AsyncCallbackManagerForLLMRun, CallbackManagerForLLMRun
 from langchain_core.language_models.llms import BaseLLM
 from langchain_core.outputs import GenerationChunk, LLMResult
 from langchain_core.prompt_values import ChatPromptValue, PromptValue
-from pydantic import Field, PrivateAttr
+from pydantic import ConfigDict, Field, PrivateAttr
 
 from hforch import __version__
 from hforch.config.schema import Generation
 from hforch.generation.batching import by_length, in_order
-from hforch.generation.call_arguments import fields_of, merge, split, stops_of
+from hforch.generation.call_arguments import checked_fields, fields_of, merge, split, stops_of
 from hforch.generation.chat import RenderedPromptValue, as_messages
 from hforch.generation.completion import Answer
 from hforch.generation.engine import Engine, RenderedChat, Request
@@ -48,9 +48,11 @@ class HforchLLM(BaseLLM):
 
     `invoke`, `batch`, `stream`, their async forms and `bind` accept generation settings (max_new_tokens, temperature,
     ...), `stop`, `seed`, `batch_size`, `skip_prompt` and `chat_template_kwargs`. `temperature=0` means greedy decoding;
-    another temperature enables sampling. Create an LLM with `hforch.load_llm`.
+    another temperature enables sampling. Create an LLM with `hforch.load_llm`. Copies use the same loaded model, also
+    deep ones; an LLM cannot be pickled.
 
     Attributes:
+        engine: the loaded model.
         generation: generation settings.
         stop: stop sequences for calls that pass none.
         seed: seed for sampling; None for a new random seed per call.
@@ -59,6 +61,9 @@ class HforchLLM(BaseLLM):
         chat_template_kwargs: variables passed to the model's chat template.
     """
 
+    model_config = ConfigDict(extra="forbid")
+
+    engine: Engine = Field(exclude=True, repr=False)
     generation: Generation
     stop: tuple[str, ...] = ()
     seed: int | None = 0
@@ -66,21 +71,35 @@ class HforchLLM(BaseLLM):
     batch_size: int = 4
     chat_template_kwargs: dict[str, Any] = Field(default_factory=dict)
 
-    _engine: Engine = PrivateAttr()
     _chat: bool = PrivateAttr(default=False)
     _at_most: int | None = PrivateAttr(default=None)
 
-    @property
-    def engine(self) -> Engine:
-        """The loaded model."""
-        return self._engine
+    def __init__(self, **fields: Any) -> None:
+        super().__init__(**checked_fields(fields))
+        self.generation = resolved(self.generation)
+
+    # ------------------------------------------------------------ copies
+    def __deepcopy__(self, memo: dict[int, Any] | None = None) -> Self:
+        memo = {} if memo is None else memo
+        memo.update({id(loaded): loaded for loaded in self._loaded()})
+        return super().__deepcopy__(memo)
+
+    def __reduce__(self) -> Any:
+        raise TypeError(
+            f"a {type(self).__name__} cannot be pickled, because it holds a loaded model; in another process, load the"
+            " model with hforch.load_llm"
+        )
+
+    def _loaded(self) -> Sequence[Any]:
+        """Return the objects that belong to the loaded model, which copies share."""
+        return [self.engine]
 
     # ------------------------------------------------------------ LangChain's cache
     @property
     def _identifying_params(self) -> Mapping[str, Any]:
         return {
             "hforch": __version__,
-            "model": dict(self._engine.identity),
+            "model": dict(self.engine.identity),
             "generation": self.generation.model_dump(),
             "default_stop": self.stop,
             "seed": self.seed,
@@ -154,12 +173,15 @@ class HforchLLM(BaseLLM):
         value = self._convert_input(model_input)
         if not isinstance(value, ChatPromptValue):
             return value
-        rendered = self._engine.render(as_messages(value.to_messages()), self.chat_template_kwargs)
+        rendered = self.engine.render(as_messages(value.to_messages()), self.chat_template_kwargs)
         return RenderedPromptValue(text=rendered)
 
     def get_token_ids(self, text: str) -> list[int]:
-        """Return the token ids of a text from the model's tokenizer; LangChain's default would use GPT-2's."""
-        return self._engine.encode(text)
+        """Return the token ids of a text from the model's tokenizer; LangChain's default would use GPT-2's.
+
+        The field `custom_get_token_ids` replaces the tokenizer.
+        """
+        return self.engine.encode(text) if self.custom_get_token_ids is None else self.custom_get_token_ids(text)
 
     def generate_prompt(
         self, prompts: list[PromptValue], stop: list[str] | None = None, callbacks: Any = None, **kwargs: Any
@@ -218,7 +240,7 @@ class HforchLLM(BaseLLM):
         """Submit prompts to the engine; return the batches, with a request and a future for each."""
         batches = self._batches(prompts)
         requests = self._requests(prompts, stop, batches)
-        return batches, requests, [self._engine.submit(request) for request in requests]
+        return batches, requests, [self.engine.submit(request) for request in requests]
 
     def _generate(
         self,
@@ -267,7 +289,7 @@ class HforchLLM(BaseLLM):
         pieces: queue.SimpleQueue[str | None] = queue.SimpleQueue()
         (request,) = llm._requests([prompt], stop, [[0]])
         request.on_text = pieces.put
-        future = self._engine.submit(request)
+        future = self.engine.submit(request)
         future.add_done_callback(lambda _: pieces.put(None))
         try:
             if llm.echo:
@@ -297,7 +319,7 @@ class HforchLLM(BaseLLM):
 
         (request,) = llm._requests([prompt], stop, [[0]])
         request.on_text = hand_over
-        future = self._engine.submit(request)
+        future = self.engine.submit(request)
         future.add_done_callback(lambda _: hand_over(None))
         try:
             if llm.echo:

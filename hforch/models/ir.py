@@ -13,11 +13,21 @@ from hforch.errors import ModelError, shown
 LARGEST = 500_000_000  # bytes of an XML file; the largest known one is a hundredth of this
 
 
+CACHE_INPUTS = ("past_key_values", "cache_params")
+
+
 @dataclass(frozen=True)
 class Layer:
+    """A layer of an IR.
+
+    Attributes:
+        names: the names of its output, if it is an input of the model.
+    """
+
     kind: str
     element: str
     shape: tuple[int, ...]
+    names: str = ""
 
 
 @dataclass(frozen=True)
@@ -33,6 +43,16 @@ class Graph:
     layers: dict[str, Layer]
     readers: dict[str, list[tuple[str, int]]]
     inputs: dict[str, dict[int, str]]
+
+    @property
+    def is_stateful(self) -> bool:
+        """Whether the model has a state, which holds its KV cache."""
+        return any(layer.kind == "Assign" for layer in self.layers.values())
+
+    @property
+    def has_cache_inputs(self) -> bool:
+        """Whether the KV cache is an input of the model, as in exports with stateful=False."""
+        return any(name in layer.names for layer in self.layers.values() for name in CACHE_INPUTS)
 
 
 def read_graph(xml: Path) -> Graph:
@@ -86,7 +106,10 @@ def _read(xml: Path) -> tuple[Graph, int]:
             if depth != 1:
                 continue
             shape = tuple(int(size) for size in given.get("shape", "").replace(" ", "").split(",") if size.isdigit())
-            layers[node.attrib["id"]] = Layer(node.attrib["type"], given.get("element_type", ""), shape)
+            names = ""
+            if node.attrib["type"] == "Parameter" and (output := node.find("output/port")) is not None:
+                names = output.attrib.get("names", "")
+            layers[node.attrib["id"]] = Layer(node.attrib["type"], given.get("element_type", ""), shape, names)
             for index, port in enumerate(node.findall("input/port")):
                 ports[node.attrib["id"], port.attrib["id"]] = index
             node.clear()

@@ -31,7 +31,11 @@ def describe(ir: Path) -> dict[str, Any]:
     Raises:
         ModelError: there is no IR, or it cannot be read.
     """
-    graph = read_graph(ir / "openvino_model.xml")
+    return describe_graph(ir, read_graph(ir / "openvino_model.xml"))
+
+
+def describe_graph(ir: Path, graph: Graph) -> dict[str, Any]:
+    """Describe the weights of an IR that has been read; see `describe`."""
     try:
         bits = _table(graph)
     except RecursionError:

@@ -55,6 +55,7 @@ def test_an_id_that_is_not_a_directory_is_a_hub_id() -> None:
     assert job.model.model_dump() | {"source": "hub", "id": "gpt2", "revision": "main"} == job.model.model_dump()
     assert (job.device.kind, job.device.device_map, job.precision.name) == ("auto", "auto", "bf16")
     assert job_of("gpt2", device=1).device.index == 1
+    assert job_of("gpt2", backend="openvino", device_map="auto").device.kind == "auto"
 
 
 @pytest.mark.parametrize(
@@ -66,6 +67,14 @@ def test_an_id_that_is_not_a_directory_is_a_hub_id() -> None:
         ({"model_kwargs": {"temprature": 0}}, "temperature"),
         ({"pipeline_kwargs": {"max_new_token": 3}}, "max_new_tokens"),
         ({"model_kwargs": {"dtype": "int3"}}, "int3"),
+        ({"model_kwargs": {"dtype": "float32", "torch_dtype": "bfloat16"}}, "dtype and torch_dtype are mutually"),
+        ({"model_kwargs": {"device_map": "auto"}}, "pass device_map= to from_model_id"),
+        ({"pipeline_kwargs": {"eos_token_id": 3}}, "use stop"),
+        ({"backend": "openvino", "device_map": "balanced"}, "device_map has no effect with backend='openvino'"),
+        (
+            {"backend": "openvino", "model_kwargs": {"attn_implementation": "eager"}},
+            "attn_implementation has no effect with backend='openvino'",
+        ),
         (
             {"backend": "openvino", "device": 0, "model_kwargs": {"device": "GPU"}},
             "device and model_kwargs=.* are mutually exclusive",
@@ -75,6 +84,16 @@ def test_an_id_that_is_not_a_directory_is_a_hub_id() -> None:
 def test_arguments_that_langchain_ignores_are_rejected(arguments: dict[str, Any], said: str) -> None:
     with pytest.raises(UnknownArgument, match=said):
         job_of("gpt2", **arguments)
+
+
+def test_a_revision_of_a_directory_is_rejected(tiny_gpt2: Path) -> None:
+    with pytest.raises(UnknownArgument, match="revision applies only to models on the Hugging Face Hub"):
+        job_of(str(tiny_gpt2), model_kwargs={"revision": "main"})
+
+
+def test_arguments_that_are_given_twice_are_rejected(tiny_gpt2: Path) -> None:
+    with pytest.raises(UnknownArgument, match="batch_size: given twice"):
+        HforchPipeline.from_model_id(str(tiny_gpt2), batch_size=2, pipeline_kwargs={"batch_size": 3})
 
 
 def test_a_batch_size_of_zero_is_a_config_error() -> None:

@@ -333,7 +333,9 @@ def test_an_unsupported_architecture_is_reported_with_its_name(ir: Path, tmp_pat
     logits.output(0).get_tensor().set_names({"logits"})
     for suffix in ("xml", "bin"):
         (folder / f"openvino_model.{suffix}").unlink()
-    openvino.save_model(openvino.Model([logits], [ids]), folder / "openvino_model.xml")
+    state = opset13.read_value(opset13.constant(numpy.zeros((1, 1), numpy.float32)), "state")
+    sink = opset13.assign(state, "state")
+    openvino.save_model(openvino.Model([logits.output(0)], [sink], [ids]), folder / "openvino_model.xml")
     config = json.loads((folder / "config.json").read_text())
     (folder / "config.json").write_text(json.dumps(config | {"model_type": "table"}))
     with pytest.raises(BackendError, match=r"(?s)'table'.*backend=openvino"):

@@ -9,7 +9,9 @@ from typing import Any
 
 from hforch.backends.genai.generation_config import filled, settings
 from hforch.backends.genai.scheduler import ActiveSequence, PendingRequest, Scheduler
+from hforch.config.backends.openvino_genai import LOOKUP_HINT, LOOKUP_PROBLEM
 from hforch.config.schema import Generation
+from hforch.errors import UnknownArgument
 from hforch.generation.completion import Answer, Vocabulary
 from hforch.generation.engine import Engine, RenderedChat, Request
 from hforch.generation.file_tokenizer import FileTokenizer
@@ -27,7 +29,7 @@ class ContinuousEngine(Engine):
         identity: everything that determines the answers of the model, for LangChain's cache.
         context_length: maximum number of tokens of prompt and answer; None if unlimited or unknown.
         together: maximum number of sequences that run at the same time.
-        extra: additional fields of each GenerationConfig.
+        extra: additional fields of each GenerationConfig, for prompt lookup; empty without it.
         rows: number of rows of the embedding matrix; None if unknown.
     """
 
@@ -80,7 +82,10 @@ class ContinuousEngine(Engine):
         }
 
     def _settings(self, generation: Generation, limit: int, seed: int) -> dict[str, Any]:
-        return settings(filled(generation, self.shipped), limit, self.eos, seed) | dict(self.extra)
+        values = settings(filled(generation, self.shipped), limit, self.eos, seed)
+        if self.extra and (beams := values.get("num_beams", 1)) > 1:
+            raise UnknownArgument(f"num_beams={beams}: {LOOKUP_PROBLEM}; {LOOKUP_HINT}")
+        return values | dict(self.extra)
 
     def _rows(self, pending: PendingRequest) -> list[ActiveSequence]:
         rows = []

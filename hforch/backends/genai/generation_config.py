@@ -10,7 +10,7 @@ from hforch.backends.genai import xgrammar
 from hforch.config.schema import Generation
 from hforch.errors import Mistake, UnknownArgument
 from hforch.generation.call_arguments import is_sampled
-from hforch.generation.grammar import required_schema
+from hforch.generation.grammar import require_eos, required_schema
 
 SAMPLED = ("temperature", "top_k", "top_p", "min_p")
 BEAMS = ("length_penalty", "no_repeat_ngram_size")
@@ -28,6 +28,8 @@ FOREIGN = {
     "begin_suppress_tokens": None,
     "sequence_bias": None,
 }
+# Settings with which no EOS ends an answer. Unless ids are set, the engine takes them from the model.
+ENDLESS = {"ignore_eos": True, "eos_token_id": 0, "stop_token_ids": (0,)}
 USE_OPENVINO = "use backend=openvino, which supports it"
 
 
@@ -100,6 +102,7 @@ def settings(generation: Generation, limit: int, eos: Collection[int], seed: int
         values["stop_criteria"] = {True: "EARLY", "never": "NEVER"}.get(generation.early_stopping or False, "HEURISTIC")
     values["ignore_eos"] = generation.ignore_eos
     if (schema := required_schema(generation, xgrammar.unsupported)) is not None:
+        require_eos(eos)
         values["json_schema"] = json.dumps(schema)
     if not generation.ignore_eos and eos:
         values["eos_token_id"], values["stop_token_ids"] = min(eos), sorted(eos)
@@ -107,10 +110,13 @@ def settings(generation: Generation, limit: int, eos: Collection[int], seed: int
 
 
 def generation_config(values: Mapping[str, Any]) -> Any:
-    """Return a GenerationConfig with the given field values."""
+    """Return a GenerationConfig with the given field values. Without `stop_token_ids`, no EOS ends an answer."""
     import openvino_genai
 
     config = openvino_genai.GenerationConfig()
+    if "stop_token_ids" not in values:
+        # The minimum length delays an EOS, so it has no effect; the engine would avoid the ids that it is to ignore.
+        values = {name: value for name, value in values.items() if name != "min_new_tokens"} | ENDLESS
     for name, value in values.items():
         match name:
             case "stop_criteria":

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
-from hforch.backends.genai.engine import ContinuousEngine
+from pydantic import Field
+
 from hforch.generation.engine_llm import EngineLLM
 
 
@@ -16,8 +16,7 @@ class GenAILLM(EngineLLM):
     `backend.max_num_seqs` of them at the same time.
     """
 
-    def __init__(self, engine: ContinuousEngine, **fields: Any) -> None:
-        super().__init__(engine, "hforch_openvino_genai", **fields)
+    kind: str = Field(default="hforch_openvino_genai", exclude=True, repr=False)
 
     def _batches(self, prompts: Sequence[str]) -> list[list[int]]:
         return [list(range(len(prompts)))] if prompts else []

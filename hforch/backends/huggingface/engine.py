@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import threading
 import time
-import weakref
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from functools import cached_property, partial
@@ -13,19 +12,17 @@ from uuid import uuid4
 
 from hforch.backends.huggingface.generation_config import effective, generation_config, neutral_config
 from hforch.backends.huggingface.kv_cache import KVCaches
+from hforch.backends.huggingface.pipeline_settings import PromptHandling
 from hforch.config.schema import Generation
 from hforch.errors import UnknownArgument
 from hforch.generation.chat import apply_chat_template
 from hforch.generation.completion import Completion, Vocabulary, eos_ids
 from hforch.generation.detokenizer import Decode
 from hforch.generation.engine import FixedCache, RenderedChat, Request, SerialEngine, Work
-from hforch.generation.grammar import Guide, required_schema
+from hforch.generation.grammar import Guide, require_eos, required_schema
 from hforch.generation.request_queue import RequestQueue
 from hforch.models.architecture import CONTEXT_NAMES
 from hforch.models.tokenizers import check_ids, tokenizing
-
-# Keys: id() of the model and of the tokenizer. The engine references both, so the ids are not reused while it exists.
-_engines: weakref.WeakValueDictionary[tuple[int, int], PipelineEngine] = weakref.WeakValueDictionary()
 
 
 class PipelineEngine(SerialEngine):
@@ -36,6 +33,8 @@ class PipelineEngine(SerialEngine):
         identity: everything that determines the answers of the model; None for a model that hforch did not load.
         queue: the request queue of the model, if it already has one.
         kv_caches: KV caches of a torch model; None for a new dynamic cache in each call.
+        shipped: the GenerationConfig to use instead of the model's own.
+        prompts: how to convert a prompt to tokens.
     """
 
     def __init__(
@@ -44,29 +43,37 @@ class PipelineEngine(SerialEngine):
         identity: Mapping[str, Any] | None = None,
         queue: RequestQueue | None = None,
         kv_caches: KVCaches | None = None,
+        shipped: Any = None,
+        prompts: PromptHandling | None = None,
     ) -> None:
         super().__init__(queue)
-        self.kv_caches = kv_caches
+        self.kv_caches, self.prompts = kv_caches, prompts or PromptHandling()
         self.model, self.tokenizer = pipeline.model, pipeline.tokenizer
         self.identity = identity if identity is not None else _identity_of(self.model)
-        self.shipped = self.model.generation_config
+        self.shipped = shipped if shipped is not None else self.model.generation_config
         config = self.model.config.get_text_config()
         self.context_length = next((n for name in CONTEXT_NAMES if (n := getattr(config, name, None))), None)
         self.rows = _rows(self.model)
-        self.eos = eos_ids(
-            self.model.generation_config.eos_token_id, self.model.config.eos_token_id, self.tokenizer.eos_token_id
-        )
+        self.eos = eos_ids(self.shipped.eos_token_id, self.model.config.eos_token_id, self.tokenizer.eos_token_id)
         self.pad = next((i for i in (self.tokenizer.pad_token_id, *self.eos) if i is not None), 0)
         self._vocabulary = _vocabulary(self.tokenizer, self.eos)
 
     def encode(self, prompt: str) -> list[int]:
         rendered = isinstance(prompt, RenderedChat)
+        text = str(prompt) if rendered else self.prompts.prefix + prompt
+        adds = self.prompts.adds_special_tokens and not rendered
         with tokenizing():
-            ids = list(self.tokenizer(str(prompt), add_special_tokens=not rendered, truncation=False)["input_ids"])
+            ids = list(self.tokenizer(text, add_special_tokens=adds, truncation=False)["input_ids"])
         check_ids(ids, self.rows)
         bos = self.tokenizer.bos_token_id
         # Remove a second BOS: the prompt may start with one, for example if another tool applied the chat template.
         return ids[1:] if bos is not None and ids[:2] == [bos, bos] and not rendered else ids
+
+    def room(self, prompt_tokens: int | None, generation: Generation) -> int:
+        if generation.max_length is not None and self.prompts.prefix_tokens:
+            longer = generation.max_length + self.prompts.prefix_tokens
+            generation = generation.model_copy(update={"max_length": longer})
+        return super().room(prompt_tokens, generation)
 
     def render(self, messages: Sequence[Mapping[str, str]], kwargs: Mapping[str, Any]) -> RenderedChat:
         return apply_chat_template(self.tokenizer, messages, kwargs)
@@ -154,6 +161,7 @@ class PipelineEngine(SerialEngine):
         fast = getattr(self.tokenizer, "backend_tokenizer", None)
         if fast is None:
             raise UnknownArgument("json_schema requires a fast tokenizer, which this model does not have")
+        require_eos(self.eos)
         return Guide(fast.to_str(), self.eos)
 
     def _config(self, generation: Generation, limit: int) -> Any:
@@ -178,15 +186,6 @@ class PipelineEngine(SerialEngine):
         with torch.random.fork_rng(devices=[device] if cuda else []):
             torch.manual_seed(seed)
             yield
-
-
-def engine_of(pipeline: Any) -> PipelineEngine:
-    """Return the engine of a pipeline that hforch did not load; engines of the same model share a request queue."""
-    key = (id(pipeline.model), id(pipeline.tokenizer))
-    if (engine := _engines.get(key)) is None:
-        queue = next((other.queue for (model, _), other in _engines.items() if model == key[0]), None)
-        engine = _engines[key] = PipelineEngine(pipeline, queue=queue)
-    return engine
 
 
 def _tap(completions: Sequence[Completion], request: Request, rows: int, beams: bool) -> Any:

@@ -1,77 +1,88 @@
-"""Recover the decoding settings that were passed to an existing transformers pipeline.
-
-A pipeline merges its arguments with the defaults of its task (do_sample=True, temperature=0.7, max_new_tokens=256) and
-with the checkpoint's settings, and does not record which is which. An argument that equals one of those is therefore
-treated as not passed; pass it to the LLM instead, with `pipeline_kwargs` or `bind`.
-"""
+"""Wrap an existing transformers pipeline: its engine, and the fields of its LLM."""
 
 from __future__ import annotations
 
+import json
+import logging
+import weakref
 from collections.abc import Mapping
-from types import SimpleNamespace
 from typing import Any
 
+from hforch.backends.huggingface.engine import PipelineEngine
+from hforch.backends.huggingface.pipeline_settings import PipelineSettings, read_settings
 from hforch.config.options import option
 from hforch.config.schema import Generation
 from hforch.errors import UnknownArgument
-from hforch.generation.call_arguments import GENERATION, SAMPLING, fields_of, merge, split, stops_of
+from hforch.generation.call_arguments import fields_of, merge, split
 
-# Fields that do not affect decoding or are handled separately.
-ASIDE = {
-    *("do_sample", "max_length", "stop_strings", "eos_token_id", "pad_token_id", "bos_token_id"),
-    "transformers_version",
-}
+# Keys: id() of the model and of the tokenizer, and the settings that the engine applies. The engine references model
+# and tokenizer, so the ids are not reused while it exists.
+_engines: weakref.WeakValueDictionary[tuple[int, int, str], PipelineEngine] = weakref.WeakValueDictionary()
+
+log = logging.getLogger(__name__)
 
 
-def settings_of(pipeline: Any, fields: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the fields of a HforchPipeline, from its own arguments and those of the wrapped pipeline.
+def wrapped(pipeline: Any, fields: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the fields of a HforchPipeline that wraps a pipeline, from its own arguments and those of the pipeline.
 
     Raises:
-        UnknownArgument: an argument is not supported by hforch, or has an invalid value.
+        UnknownArgument: an argument is not supported by hforch, is given twice, or has an invalid value.
     """
-    given = _constructor_arguments(pipeline)
-    changes, others = split({"pipeline_kwargs": dict(fields.get("pipeline_kwargs") or {})})
-    _, checked = split({name: fields[name] for name in ("batch_size", "seed") if name in fields})
-    greedy = Generation.model_validate(option("generation", "greedy"))
-    found: dict[str, Any] = {"generation": merge(merge(greedy, _decoding(given)), changes)}
-    if (stops := getattr(pipeline.generation_config, "stop_strings", None)) is not None:
-        found["stop"] = stops_of(stops)
-    found |= fields_of(others)
-    if fields.get("stop") is not None:
-        found["stop"] = stops_of(fields["stop"])
-    return found | {name: value for name, value in fields.items() if name != "stop"} | checked
-
-
-def _constructor_arguments(pipeline: Any) -> dict[str, Any]:
-    """Return the settings of a pipeline that differ from the defaults of its task and from the checkpoint's."""
-    settings = getattr(pipeline, "generation_config", None)
-    if settings is None:
-        return {}
-    shipped = pipeline.model.generation_config
-    defaults = [
-        getattr(pipeline, "_default_generation_config", None),
-        shipped,
-        SimpleNamespace(**shipped._get_default_generation_params()),
-    ]
-    given = {
-        name: value
-        for name, value in settings.to_dict().items()
-        if value is not None
-        and name not in ASIDE
-        and not name.startswith("_")
-        and all(value != getattr(source, name, None) for source in defaults)
+    settings = read_settings(pipeline)
+    base = {**option("generation", "checkpoint"), "max_new_tokens": None}
+    found = {
+        "generation": merge(Generation.model_validate(base), settings.generation),
+        **settings.fields,
+        **{name: value for name, value in fields.items() if value is not None or name not in settings.fields},
+        "engine": engine_of(pipeline, settings),
     }
-    if settings.do_sample is False:  # the task's default is True
-        given["do_sample"] = False
-    return given
+    if variables := settings.fields.get("chat_template_kwargs"):
+        found["chat_template_kwargs"] = variables | (fields.get("chat_template_kwargs") or {})
+    arguments = dict(fields.get("pipeline_kwargs") or {})
+    refuse_twice(arguments, fields)
+    if settings.hides_sampling and not _decides_sampling(arguments) and "generation" not in fields:
+        _report_greedy(settings)
+    return with_pipeline_kwargs(found)
 
 
-def _decoding(given: Mapping[str, Any]) -> dict[str, Any]:
-    if unknown := [name for name in given if name not in GENERATION]:
-        raise UnknownArgument(
-            f"hforch does not support these arguments of the pipeline: {', '.join(unknown)};"
-            " create the pipeline without them"
-        )
-    if given.get("do_sample") is False:
-        return {name: value for name, value in given.items() if name not in SAMPLING}
-    return dict(given)
+def with_pipeline_kwargs(fields: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the fields of a HforchPipeline with its pipeline_kwargs merged into the others.
+
+    Raises:
+        UnknownArgument: an argument in pipeline_kwargs is unknown or invalid.
+    """
+    generation, others = split({"pipeline_kwargs": dict(fields.get("pipeline_kwargs") or {})})
+    base = Generation.model_validate(fields["generation"])
+    return {**fields, "generation": merge(base, generation), **fields_of(others), "pipeline_kwargs": None}
+
+
+def refuse_twice(pipeline_kwargs: Mapping[str, Any], fields: Mapping[str, Any]) -> None:
+    """Raise UnknownArgument if an argument in `pipeline_kwargs` is unknown, or also passed as a field of the LLM."""
+    _, others = split({"pipeline_kwargs": dict(pipeline_kwargs)})
+    if twice := sorted(fields_of(others).keys() & fields.keys()):
+        raise UnknownArgument(f"{', '.join(twice)}: given twice, also in pipeline_kwargs; remove one")
+
+
+def engine_of(pipeline: Any, settings: PipelineSettings | None = None) -> PipelineEngine:
+    """Return the engine of a pipeline that hforch did not load; engines of the same model share a request queue."""
+    settings = settings or read_settings(pipeline)
+    applied = json.dumps([settings.config.to_dict(), vars(settings.prompts)], sort_keys=True, default=repr)
+    key = (id(pipeline.model), id(pipeline.tokenizer), applied)
+    if (engine := _engines.get(key)) is None:
+        queue = next((other.queue for (model, *_), other in _engines.items() if model == key[0]), None)
+        engine = PipelineEngine(pipeline, queue=queue, shipped=settings.config, prompts=settings.prompts)
+        _engines[key] = engine
+    return engine
+
+
+def _decides_sampling(arguments: Mapping[str, Any]) -> bool:
+    return "do_sample" in arguments or arguments.get("temperature") is not None
+
+
+def _report_greedy(settings: PipelineSettings) -> None:
+    log.warning(
+        "Decoding is greedy: the pipeline samples (do_sample=True, temperature=%s), but these are the defaults of its"
+        " task. To sample, pass pipeline_kwargs={'do_sample': True} to HforchPipeline; to omit this message, pass"
+        " {'do_sample': False}.",
+        settings.config.temperature,
+    )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from hforch.backends.base import capabilities
 from hforch.config.backends.registry import BACKENDS
 from hforch.config.compose import job_from_overrides
 from hforch.config.diagnose.suggestions import did_you_mean
@@ -19,6 +20,7 @@ NAMES = {"default": "pytorch", "pytorch": "pytorch", "openvino": "openvino"}
 DTYPES = {"float32": "fp32", "bfloat16": "bf16", "float16": "fp16", "auto": "auto"}
 MODEL = ("revision", "trust_remote_code", "attn_implementation")
 DTYPE = ("dtype", "torch_dtype")
+OUTSIDE = ("backend", "batch_size", "device", "device_map")
 
 
 def job_of(
@@ -66,6 +68,11 @@ def job_of(
         raise UnknownArgument("; ".join(_unknown(name) for name in given))
     changes = generation | split({"pipeline_kwargs": dict(pipeline_kwargs or {})})[0]
     job = validate(tree)
+    spread = job.device.device_map if job.device.device_map != "auto" else None  # "auto" is OpenVINO's AUTO
+    set_keys = {"device.device_map": spread, "model.attn_implementation": job.model.attn_implementation}
+    for key in capabilities(job).ignores:
+        if set_keys.get(key) is not None:
+            raise UnknownArgument(f"{key.split('.')[-1]} has no effect with backend={backend!r}; remove it")
     return job.model_copy(update={"generation": merge(job.generation, changes)})
 
 
@@ -73,7 +80,10 @@ def _model(model_id: str, given: dict[str, Any]) -> dict[str, Any]:
     found = {name: given.pop(name) for name in MODEL if name in given}
     common = {"trust_remote_code": False, "attn_implementation": None}
     if expanded(model_id).is_dir():
-        found.pop("revision", None)
+        if found.pop("revision", None) is not None:
+            raise UnknownArgument(
+                f"revision applies only to models on the Hugging Face Hub, but {model_id} is a directory; remove it"
+            )
         return {"source": "local", "path": model_id, **common, **found}
     return {"source": "hub", "id": model_id, "revision": None, **common, **found}
 
@@ -101,6 +111,8 @@ def _device(
 
 def _precision(given: dict[str, Any]) -> str:
     asked = [given.pop(name) for name in DTYPE if name in given]
+    if len(asked) > 1:
+        raise UnknownArgument(f"{' and '.join(DTYPE)} are mutually exclusive; remove one")
     name = str(asked[0]).removeprefix("torch.") if asked else "auto"
     if name not in DTYPES:
         raise UnknownArgument(f"dtype={name!r}: must be one of {', '.join(DTYPES)}")
@@ -108,6 +120,8 @@ def _precision(given: dict[str, Any]) -> str:
 
 
 def _unknown(name: str) -> str:
+    if name in OUTSIDE:
+        return f"unknown key {name!r} in model_kwargs: pass {name}= to from_model_id"
     known = (*MODEL, *DTYPE, *GENERATION, "device", "ov_config")
     hint = did_you_mean(name, known)
     return f"unknown key {name!r} in model_kwargs" + (f": {hint}" if hint else "")

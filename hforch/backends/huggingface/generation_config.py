@@ -58,7 +58,7 @@ def generation_config(generation: Generation, shipped: Any, eos: list[int], pad:
             setattr(config, name, value)
     config.max_length, config.min_length = None, None
     config.max_new_tokens = limit
-    config.eos_token_id = None if generation.ignore_eos else eos
+    config.eos_token_id = eos if eos and not generation.ignore_eos else None
     config.pad_token_id = pad
     config.num_return_sequences, config.return_dict_in_generate, config.use_cache = 1, False, True
     config.stop_strings = None

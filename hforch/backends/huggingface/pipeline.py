@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import cached_property
 from typing import Any, cast
 
 from langchain_huggingface import HuggingFacePipeline
 
-from hforch.backends.huggingface.engine import engine_of
-from hforch.backends.huggingface.existing_pipeline import settings_of
+from hforch.backends.huggingface.existing_pipeline import engine_of, refuse_twice, with_pipeline_kwargs, wrapped
 from hforch.errors import UnknownArgument
 from hforch.generation.llm import HforchLLM
 
@@ -40,30 +40,45 @@ class LazyPipeline:
 class HforchPipeline(HforchLLM, HuggingFacePipeline):
     """LangChain's HuggingFacePipeline with exact stop sequences, real streaming and no silently ignored arguments.
 
-    `HforchPipeline(pipeline=pipe)` wraps an existing transformers text-generation pipeline. Decoding uses the
-    arguments of that pipeline and `pipeline_kwargs`; all other settings come from `generation=greedy`. An argument of
-    the pipeline that equals a default of its task or checkpoint cannot be detected; pass it in `pipeline_kwargs`.
+    `HforchPipeline(pipeline=pipe)` wraps an existing transformers text-generation pipeline. All settings of the
+    pipeline apply, including those that it takes from its model's `generation_config`, with one exception: the sampling
+    that is the default of its task (do_sample=True, temperature=0.7). Unless the pipeline has another sampling setting,
+    decoding is greedy, and a log message reports it; `pipeline_kwargs={"do_sample": True}` samples. Answers do not
+    contain the EOS token.
 
-    Other fields are those of `HforchLLM`, such as `stop`, `seed` and `batch_size`. `hforch.load_llm` loads a model from
-    a configuration, `HforchPipeline.from_model_id` from LangChain's arguments.
+    `pipeline_kwargs` takes precedence over the pipeline; it is applied once, when the LLM is created, and then reset
+    to None. Other fields are those of `HforchLLM`, such as `stop`, `seed` and `batch_size`. `hforch.load_llm` loads a
+    model from a configuration, `HforchPipeline.from_model_id` from LangChain's arguments.
 
     Raises:
-        UnknownArgument: an argument of the pipeline or of this class is unknown or unsupported.
+        UnknownArgument: an argument of the pipeline or of this class is unknown, unsupported or given twice.
 
     Example:
-        pipe = transformers.pipeline("text-generation", model="gpt2")
+        pipe = transformers.pipeline("text-generation", model="gpt2", do_sample=False)
         llm = HforchPipeline(pipeline=pipe, pipeline_kwargs={"max_new_tokens": 32})
         print(llm.invoke("The capital of France is", stop=["\\n"]))
     """
 
     def __init__(self, **fields: Any) -> None:
-        engine, pipeline = fields.pop("engine", None), fields.get("pipeline")
+        engine: Any = fields.get("engine")
+        pipeline: Any = fields.get("pipeline")
         if not hasattr(pipeline, "model") or not hasattr(pipeline, "tokenizer"):
             raise UnknownArgument("HforchPipeline requires pipeline=, a transformers text-generation pipeline")
+        if fields.get("model_kwargs"):
+            raise UnknownArgument(
+                "model_kwargs has no effect on the model of a pipeline, which is already loaded; pass it to"
+                " HforchPipeline.from_model_id, or load the model with it"
+            )
         if engine is None:
-            fields = settings_of(pipeline, fields)
+            fields = wrapped(pipeline, fields)
+        else:  # loaded by hforch, or a copy with other fields, as made by LangChain's configurable_fields
+            if engine.model is not pipeline.model or engine.tokenizer is not pipeline.tokenizer:
+                fields["engine"] = engine_of(pipeline)
+            fields = with_pipeline_kwargs(fields)
         super().__init__(**fields)
-        self._engine = engine or engine_of(pipeline)
+
+    def _loaded(self) -> Sequence[Any]:
+        return [self.engine, self.pipeline]
 
     @classmethod
     def from_model_id(  # type: ignore[override]
@@ -80,7 +95,8 @@ class HforchPipeline(HforchLLM, HuggingFacePipeline):
                 device_map: a strategy such as `auto`; mutually exclusive with `device`.
                 model_kwargs: dict with revision, trust_remote_code, attn_implementation, dtype, generation settings,
                     or, for OpenVINO, device and ov_config.
-                pipeline_kwargs: dict of generation settings, such as max_new_tokens or temperature.
+                pipeline_kwargs: dict of generation settings, such as max_new_tokens or temperature, and of other
+                    arguments of calls, such as stop or return_full_text.
                 batch_size: maximum number of prompts in a batch (default 4).
 
         Raises:
@@ -97,5 +113,7 @@ class HforchPipeline(HforchLLM, HuggingFacePipeline):
         from hforch.utils.progress import Silent
 
         named = ("backend", "device", "device_map", "model_kwargs", "pipeline_kwargs", "batch_size")
+        arguments = dict(kwargs.get("pipeline_kwargs") or {})
+        refuse_twice(arguments, kwargs)
         job = job_of(model_id, task, **{name: kwargs.pop(name) for name in named if name in kwargs})
-        return cast(HforchPipeline, build_llm(job, load(job, Silent()), **kwargs))
+        return cast(HforchPipeline, build_llm(job, load(job, Silent()), pipeline_kwargs=arguments, **kwargs))

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
+from pathlib import Path
 from typing import Any
 
 from hforch.config.schema import Job
 from hforch.errors import Mistake
+from hforch.utils.cache_home import cache_home
 
 COMPUTE = {"fp32": "f32", "bf16": "bf16", "fp16": "f16"}  # INFERENCE_PRECISION_HINT
 CAPABILITIES = {"bf16": "BF16", "fp16": "FP16"}
@@ -23,9 +25,16 @@ NOT_TRIED = ("ENABLE_CPU_RESERVATION",)
 def check(job: Job) -> list[Mistake]:
     """Return errors about settings that OpenVINO does not support on this machine."""
     if job.device.device_map not in (None, "auto") or (job.device.device_map and job.device.kind != "auto"):
-        hint = "remove it, or use device=auto, which selects OpenVINO's AUTO"
+        hint = "set device.device_map=null; for OpenVINO's AUTO, use device=auto without device.device_map"
         return [Mistake("device.device_map", "device_map is only supported by backend=pytorch", None, hint)]
     return _check_device(job) or [*_check_precision(job), *_check_ov_config(job)]
+
+
+def if_cached(folder: Path) -> str:
+    """Return a hint for a model that cannot be loaded from hforch's cache; empty for another directory."""
+    if not folder.is_relative_to(cache_home()):
+        return ""
+    return "\nIts cached files may be damaged; to check them: hforch doctor --check-cache"
 
 
 def device_name(job: Job) -> str:

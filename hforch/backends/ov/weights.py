@@ -28,13 +28,18 @@ def needs(job: Job, kv_mb: float | None = None) -> Needs:
     return Needs("openvino", IN_MEMORY.get(job.precision.name, 2.0), KV_BYTES.get(asked, kv_bytes), kv_mb)
 
 
-def prepare(job: Job, progress: Progress) -> PreparedModel:
+def prepare(job: Job, progress: Progress, needs_state: bool = False) -> PreparedModel:
+    """Return the IR of a job, exported if necessary.
+
+    Args:
+        needs_state: whether the backend requires an IR whose KV cache is its state.
+    """
     from hforch.models.exports import export
 
     checkpoint = fetch(job.model, progress)
     prepared = prepared_from(checkpoint)
     if checkpoint.kind == "openvino":
-        return replace(prepared, record=prepared.record | {"export": _ready_made(job, checkpoint)})
+        return replace(prepared, record=prepared.record | {"export": _ready_made(job, checkpoint, needs_state)})
     exported = export(checkpoint, job.precision, job.model.trust_remote_code, progress)
     seconds = prepared.seconds | ({"export_s": exported.export_s} if exported.export_s is not None else {})
     how = {"key": exported.key, "weight_format": exported.weight_format, "bits": exported.bits}
@@ -49,10 +54,22 @@ def prepare(job: Job, progress: Progress) -> PreparedModel:
     )
 
 
-def _ready_made(job: Job, checkpoint: Checkpoint) -> dict[str, Any]:
-    from hforch.models.exports import describe
+def _ready_made(job: Job, checkpoint: Checkpoint, needs_state: bool) -> dict[str, Any]:
+    from hforch.models.ir import read_graph
+    from hforch.models.ir_precision import describe_graph
 
-    found = describe(checkpoint.path)
+    graph = read_graph(checkpoint.path / "openvino_model.xml")
+    if not graph.is_stateful:
+        path = "model.path" if job.model.source == "local" else "model"
+        if not graph.has_cache_inputs:
+            problem = "has no KV cache, which hforch requires; load the torch checkpoint, or export it again with"
+            again = "optimum-cli export openvino --task text-generation-with-past"
+            raise ModelError(f"The OpenVINO IR in {checkpoint.path} {problem}: {again}", path)
+        if needs_state:
+            lacking = f"which backend={job.backend.name} does not support; use backend=openvino"
+            problem = f"keeps its KV cache in inputs (stateful=False), {lacking}"
+            raise ModelError(f"The OpenVINO IR in {checkpoint.path} {problem}", path)
+    found = describe_graph(checkpoint.path, graph)
     asked = WEIGHTS.get(job.precision.name)
     if asked is not None and asked != found["weight_format"]:
         raise ModelError(

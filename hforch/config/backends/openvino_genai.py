@@ -9,6 +9,9 @@ from hforch.config.backends.base import BackendOptions, Refusal
 from hforch.errors import Mistake
 from hforch.utils.strict_model import Positive
 
+LOOKUP_PROBLEM = "beams cannot be combined with backend.prompt_lookup=true"
+LOOKUP_HINT = "set generation.num_beams=1, or backend.prompt_lookup=false"
+
 
 class OpenVINOGenAIBackend(BackendOptions):
     name: Literal["openvino_genai"]
@@ -36,6 +39,9 @@ class OpenVINOGenAIBackend(BackendOptions):
         if group == "device" and str(tree["device"]["name"]).startswith("NPU"):
             (refusal,) = cls.refuses
             yield Mistake("device.name", f"'{tree['device']['name']}' {refusal.problem}", hint=refusal.hint)
+        beams = tree["generation"]["num_beams"] or 1
+        if group == "generation" and beams > 1 and tree["backend"]["prompt_lookup"]:
+            yield Mistake("generation.num_beams", f"{beams} {LOOKUP_PROBLEM}", hint=LOOKUP_HINT)
 
 
 OPTIONS = OpenVINOGenAIBackend

@@ -193,8 +193,10 @@ def value_mistakes(
             mistake = _addition(one, tree)
             added.add(one.segments)
         elif one.parsed.is_delete():
-            if not _has(tree, one.segments):
-                mistake = unknown_key(one, choices, repo)
+            if not _has(tree, one.segments) or _at(tree, one.segments) is None:
+                is_known = one.key in known_keys() or in_open_mapping(one.key)
+                problem = "cannot be deleted: it is not set" if is_known else "unknown key"
+                mistake = Mistake(one.key, problem, one.where, f"remove {one.text}")
             elif one.parsed.value_type is not None and one.parsed.value() != _at(tree, one.segments):
                 there = kind_of(_at(tree, one.segments))
                 mistake = Mistake(one.key, f"cannot be deleted: the current value is {there}", one.where)
@@ -225,6 +227,9 @@ def unknown_key(
     """Return the error for a key that the composed configuration does not have."""
     dotted = ".".join(path or one.segments)
     group = dotted.partition(".")[0]
+    holds_keys = any(key.startswith(f"{one.key}.") for key in known_keys())
+    if dotted != one.key and one.key in known_keys() and not holds_keys and not in_open_mapping(dotted):
+        return Mistake(dotted, "unknown key", one.where, f"write {one.key}=VALUE; its value is not a mapping")
     if in_open_mapping(dotted) or dotted.startswith(OPEN_IN_HYDRA):
         addition = one.text if dotted == one.key else f"{dotted}=VALUE"
         return Mistake(dotted, "is not set yet", one.where, f"write +{addition} to add it")

@@ -25,7 +25,7 @@ def did_you_mean(name: str, known: Iterable[str], form: str = "{}") -> str | Non
 
 def did_you_mean_key(path: str, known: Iterable[str]) -> str | None:
     """Return `did you mean X?` for a dotted key, compared without its group, or None."""
-    known = list(known)
+    known = [key for key in known if not path.startswith(f"{key}.")]
     group, _, name = path.rpartition(".") if "." not in path else path.partition(".")
     within = {key.partition(".")[2]: key for key in known if key.startswith(f"{group}.")}
     found = within.get(nearest(name, within) or "") if within else None
