@@ -68,7 +68,7 @@ class PipelineEngine(SerialEngine):
         # Remove a second BOS: the prompt may start with one, for example if another tool applied the chat template.
         return ids[1:] if bos is not None and ids[:2] == [bos, bos] and not rendered else ids
 
-    def render(self, messages: Sequence[Mapping[str, str]], kwargs: Mapping[str, Any]) -> RenderedChat:
+    def render(self, messages: Sequence[Mapping[str, Any]], kwargs: Mapping[str, Any]) -> RenderedChat:
         return apply_chat_template(self.tokenizer, messages, kwargs)
 
     def vocabulary(self) -> Vocabulary:
