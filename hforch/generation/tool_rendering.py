@@ -14,8 +14,8 @@ COMMON = ("system", "user", "assistant")  # roles that every template handles, o
 def check_rendered(messages: Sequence[Mapping[str, Any]], render: Callable[[Sequence[Mapping[str, Any]]], str]) -> None:
     """Check that every tool call (its name and arguments) and every message with another role is rendered.
 
-    The messages are rendered a second time, with unique marks in place of these parts. Their own text would not do: it may
-    occur elsewhere in the prompt, and templates may escape it.
+    The messages are rendered a second time, with unique marks in place of these parts. Their own text is not enough: it
+    may occur elsewhere in the prompt, and templates may escape it.
 
     Args:
         messages: messages as dicts {role, content, ...}.

@@ -81,8 +81,8 @@ class OnText(Part):
     tokens: Count | None = Field(default=None, description="number of scored tokens")
     added_before: list[str] | None = Field(
         default=None,
-        description="special tokens, such as BOS, that the tokenizer adds before the text, only in the first window: they"
-        " are not scored, but the text's first token is; if empty, that token is not scored",
+        description="special tokens, such as BOS, that the tokenizer adds before the text, only in the first window;"
+        " they are not scored, but the text's first token is; if empty, that token is not scored",
     )
     added_after: list[str] | None = Field(
         default=None, description="special tokens that the tokenizer adds after the text; not scored"
