@@ -107,7 +107,7 @@ class _Grammar:
         return '""'
 
     def _rule(self, body: str) -> str:
-        """Return the name of the rule with this body, which is added if there is none: fewer rules compile faster."""
+        """Return the name of the rule with this body, added if missing; fewer rules compile faster."""
         name = self._names.setdefault(body, f"rule{len(self.rules)}")
         self.rules[name] = body
         return name
