@@ -17,6 +17,7 @@ from hforch.errors import ConfigError, Mistake
 from hforch.utils.paths import expanded, read_bytes
 
 Item = str | dict[str, Any]
+Row = tuple[int | None, Item]  # the number of the line, and the item
 
 FORMATS = {".jsonl": "jsonl", ".ndjson": "jsonl", ".csv": "csv", ".txt": "txt"}
 
@@ -29,11 +30,13 @@ class Input:
         index: position among the inputs, from 0.
         id: hash of the content; `-2` is appended for the second input with the same content, `-3` for the third, ...
         item: a string, or a dict of values by column name.
+        line: the number of its first line in a file, from 1; None for an inline input.
     """
 
     index: int
     id: str
     item: Item
+    line: int | None = None
 
 
 def load_inputs(inputs: InlineInputs | FileInputs) -> list[Input]:
@@ -43,20 +46,20 @@ def load_inputs(inputs: InlineInputs | FileInputs) -> list[Input]:
         ConfigError: the file is missing, unreadable or invalid, or has no inputs; line numbers start at 1.
     """
     if isinstance(inputs, InlineInputs):
-        items = list(inputs.items)
-        problems = [(number, unusable(item)) for number, item in enumerate(items)]
+        problems = [(number, unusable(item)) for number, item in enumerate(inputs.items)]
         mistakes = [
-            Mistake(f"inputs.items.{number}", f"input {number + 1} {problem}")
+            Mistake(f"inputs.items.{number}", f"input {number + 1}: {problem}")
             for number, problem in problems
             if problem
         ]
         if mistakes:
             raise ConfigError(mistakes)
+        rows: list[Row] = [(None, item) for item in inputs.items]
     else:
-        items = list(_read(inputs))
-    if not items:
+        rows = list(_read(inputs))
+    if not rows:
         raise ConfigError([Mistake("inputs.path", f"no inputs found in {getattr(inputs, 'path', '')}")])
-    return list(_identified(items[: inputs.limit]))
+    return list(_identified(rows[: inputs.limit]))
 
 
 def digest(item: Any) -> str:
@@ -76,7 +79,10 @@ def format_of(inputs: FileInputs) -> str | None:
 
 
 def unusable(item: Any) -> str | None:
-    """Return why an item cannot be encoded as JSON in UTF-8, or None if it can."""
+    """Return why an item cannot be encoded as JSON in UTF-8, with the column, or None if it can."""
+    if isinstance(item, dict):
+        problems = ((name, unusable(name) or unusable([value])) for name, value in item.items())
+        return next((f"column {str(name)!r} {problem}" for name, problem in problems if problem), None)
     try:
         json.dumps(item, ensure_ascii=False, allow_nan=False, default=str).encode("utf-8")
     except UnicodeEncodeError:
@@ -86,15 +92,15 @@ def unusable(item: Any) -> str | None:
     return None
 
 
-def _identified(items: Iterable[Item]) -> Iterator[Input]:
+def _identified(rows: Iterable[Row]) -> Iterator[Input]:
     seen: Counter[str] = Counter()
-    for index, item in enumerate(items):
+    for index, (line, item) in enumerate(rows):
         own = digest(item)
         seen[own] += 1
-        yield Input(index, own if seen[own] == 1 else f"{own}-{seen[own]}", item)
+        yield Input(index, own if seen[own] == 1 else f"{own}-{seen[own]}", item, line)
 
 
-def _read(inputs: FileInputs) -> Iterator[Item]:
+def _read(inputs: FileInputs) -> Iterator[Row]:
     path = expanded(inputs.path)
     if inputs.path == "-":
         problem = "inputs cannot be read from standard input, because they are read more than once"
@@ -124,7 +130,7 @@ def _text(path: Path, encoding: str) -> str:
         raise ConfigError([Mistake("inputs.path", f"{path}: {(error.strerror or str(error)).lower()}")]) from error
 
 
-def _jsonl(path: Path, text: str) -> Iterator[Item]:
+def _jsonl(path: Path, text: str) -> Iterator[Row]:
     mistakes = []
     for number, line in enumerate(text.split("\n"), 1):
         if not line.strip():
@@ -142,7 +148,7 @@ def _jsonl(path: Path, text: str) -> Iterator[Item]:
         if problem := unusable(item):
             mistakes.append(Mistake("inputs.path", problem, f"{path}:{number}"))
         elif isinstance(item, str | dict):
-            yield item
+            yield number, item
         else:
             problem = f"each line must be a JSON object or string; got {type(item).__name__}"
             mistakes.append(Mistake("inputs.path", problem, f"{path}:{number}"))
@@ -150,21 +156,28 @@ def _jsonl(path: Path, text: str) -> Iterator[Item]:
         raise ConfigError(mistakes)
 
 
-def _csv(path: Path, text: str) -> Iterator[Item]:
+def _csv(path: Path, text: str) -> Iterator[Row]:
     csv.field_size_limit(max(csv.field_size_limit(), len(text) + 1))
     rows = csv.reader(io.StringIO(text, newline=""))
     header = next(rows, None)
     if not header or any(not name.strip() for name in header) or len(set(header)) < len(header):
         problem = "the first row must contain the column names, without duplicates"
         raise ConfigError([Mistake("inputs.path", problem, f"{path}:1", "for example: question,expected")])
+    mistakes = []
+    end = rows.line_num
     for row in rows:
+        line, end = end + 1, rows.line_num  # a quoted value may span several lines
         if not row:
             continue
         if len(row) != len(header):
             problem = f"the row has {len(row)} values, but the header has {len(header)} columns"
-            raise ConfigError([Mistake("inputs.path", problem, f"{path}:{rows.line_num}")])
-        yield dict(zip(header, row, strict=True))
+            mistakes.append(Mistake("inputs.path", problem, f"{path}:{line}"))
+            continue
+        yield line, dict(zip(header, row, strict=True))
+    if mistakes:
+        raise ConfigError(mistakes)
 
 
-def _txt(path: Path, text: str) -> Iterator[Item]:
-    return (line for line in io.StringIO(text, newline=None).read().split("\n") if line.strip())
+def _txt(path: Path, text: str) -> Iterator[Row]:
+    lines = io.StringIO(text, newline=None).read().split("\n")
+    return ((number, line) for number, line in enumerate(lines, 1) if line.strip())

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from hforch.config.cells import EMPTY, as_text
 from hforch.config.rules import variables
 from hforch.config.schema import ChatPrompt, FileInputs, InlineInputs, RawPrompt, TemplatePrompt
 from hforch.errors import ConfigError, Mistake, PromptError
@@ -14,20 +16,21 @@ if TYPE_CHECKING:
     from langchain_core.prompts import BasePromptTemplate
 
 RAW = "prompt"
+MOST_NUMBERS = 10  # maximum number of inputs that an error lists by number
 
 Prompt = TemplatePrompt | ChatPrompt | RawPrompt
 
 
 def build_prompt(prompt: Prompt) -> BasePromptTemplate:
     """Return the LangChain prompt, whose output is the input of the LLM."""
-    from langchain_core.prompts import ChatPromptTemplate, PromptTemplate
+    from hforch.prompt_templates import TextChatPromptTemplate, TextPromptTemplate
 
     if isinstance(prompt, RawPrompt):
-        return PromptTemplate.from_template(f"{{{RAW}}}")
+        return TextPromptTemplate.from_template(f"{{{RAW}}}")
     if isinstance(prompt, TemplatePrompt):
-        return PromptTemplate.from_template(prompt.template)
+        return TextPromptTemplate.from_template(prompt.template)
     system = [("system", prompt.system)] if prompt.system is not None else []
-    return ChatPromptTemplate.from_messages(
+    return TextChatPromptTemplate.from_messages(
         [*system, *((message.role, message.content) for message in prompt.messages)]
     )
 
@@ -42,52 +45,44 @@ def variable_names(prompt: Prompt) -> list[str]:
     return sorted({name for text in texts for name in variables(text)})
 
 
-def variables_of(item: Item, prompt: Prompt, wanted: Sequence[str]) -> dict[str, Any]:
-    """Return the values of the prompt's variables, whose names are `wanted`, for one item.
+def variables_of(item: Item, prompt: Prompt, wanted: Sequence[str]) -> dict[str, str]:
+    """Return the texts of the prompt's variables, whose names are `wanted`, for one item.
 
     A string is the value of the only variable.
 
     Raises:
-        PromptError: the item lacks a variable.
+        PromptError: the item lacks a variable, or a value is not text; the message lists all of them.
     """
-    if isinstance(prompt, RawPrompt):
-        return {RAW: _raw(item, prompt.column)}
-    if isinstance(item, str):
-        if len(wanted) != 1:
-            raise PromptError(
-                f"the prompt has {len(wanted)} variables ({', '.join(wanted)}); pass a dict instead of a string"
-            )
-        return {wanted[0]: item}
-    missing = [name for name in wanted if item.get(name) is None]
-    if missing:
-        columns = f"column{'s' * (len(missing) > 1)} {_quoted(missing)}"
-        raise PromptError(f"missing {columns}, which the prompt uses; available: {_quoted(list(item))}")
-    return {name: item[name] for name in wanted}
+    cells = _cells(item, prompt, wanted)
+    if problems := _problems(cells):
+        raise PromptError("; ".join(problems))
+    return {name: as_text(cell.value) for name, cell in cells.items()}
 
 
 def check_inputs(prompt: Prompt, inputs: Sequence[Input], declared: InlineInputs | FileInputs) -> None:
-    """Check that every input has the variables of the prompt.
+    """Check that every input has text for each variable of the prompt.
 
     Args:
         declared: the source of the inputs, for messages.
 
     Raises:
-        ConfigError: inputs lack variables; the error lists up to three of them and the number of the others, or the
-            header of a CSV file.
+        ConfigError: inputs lack variables, or have values that are not text, such as null or an empty cell of a CSV
+            file; inputs with the same error are reported together.
     """
     wanted = variable_names(prompt)
-    if isinstance(declared, FileInputs) and format_of(declared) == "csv":
+    is_csv = isinstance(declared, FileInputs) and format_of(declared) == "csv"
+    if isinstance(declared, FileInputs) and is_csv:
         _check_header(prompt, inputs[0], wanted, declared.path)
-    mistakes = []
+    found: dict[str, list[Input]] = {}
     for each in inputs:
         try:
-            variables_of(each.item, prompt, wanted)
+            problems = _problems(_cells(each.item, prompt, wanted), is_csv)
         except PromptError as error:
-            mistakes.append(Mistake("inputs", f"input {each.index + 1}: {error}"))
-    if len(mistakes) > 3:
-        mistakes = [*mistakes[:3], Mistake("inputs", f"and {len(mistakes) - 3} more inputs with errors")]
-    if mistakes:
-        raise ConfigError(mistakes)
+            problems = [str(error)]
+        for problem in problems:
+            found.setdefault(problem, []).append(each)
+    if found:
+        raise ConfigError(_mistake(problem, having, declared) for problem, having in found.items())
 
 
 def unused_columns(prompt: Prompt, inputs: Sequence[Input], others: Collection[str] = ()) -> list[Mistake]:
@@ -104,27 +99,79 @@ def unused_columns(prompt: Prompt, inputs: Sequence[Input], others: Collection[s
 def _check_header(prompt: Prompt, first: Input, wanted: Sequence[str], path: str) -> None:
     """Check the columns of a CSV file with its first row, since all rows have the columns of the header."""
     try:
-        variables_of(first.item, prompt, wanted)
+        _cells(first.item, prompt, wanted)
     except PromptError as error:
-        assert isinstance(first.item, dict)
-        if all(value is not None for value in first.item.values()):
-            hint = "the first row of a CSV file must name its columns, for example: question,expected"
-            raise ConfigError([Mistake("inputs.path", str(error), f"{path}:1", hint)]) from error
+        hint = "the first row of a CSV file must name its columns, for example: question,expected"
+        raise ConfigError([Mistake("inputs.path", str(error), f"{path}:1", hint)]) from error
 
 
-def _raw(item: Item, column: str | None) -> str:
+@dataclass(frozen=True)
+class Cell:
+    """The value of a variable, and the column that contains it; None for an input that is a string."""
+
+    column: str | None
+    value: Any
+
+
+def _cells(item: Item, prompt: Prompt, wanted: Sequence[str]) -> dict[str, Cell]:
+    """Return the values of the prompt's variables for one item.
+
+    Raises:
+        PromptError: the item lacks a variable.
+    """
+    if isinstance(prompt, RawPrompt):
+        return {RAW: _raw(item, prompt.column)}
     if isinstance(item, str):
-        return item
+        if len(wanted) != 1:
+            raise PromptError(
+                f"the prompt has {len(wanted)} variables ({', '.join(wanted)}); pass a dict instead of a string"
+            )
+        return {wanted[0]: Cell(None, item)}
+    missing = [name for name in wanted if name not in item]
+    if missing:
+        columns = f"column{'s' * (len(missing) > 1)} {_quoted(missing)}"
+        raise PromptError(f"missing {columns}, which the prompt uses; available: {_quoted(list(item))}")
+    return {name: Cell(name, item[name]) for name in wanted}
+
+
+def _raw(item: Item, column: str | None) -> Cell:
+    if isinstance(item, str):
+        return Cell(None, item)
     if column is not None:
         if column not in item:
             raise PromptError(f"missing column {column!r} (prompt.column); available: {_quoted(list(item))}")
-        return str(item[column])
+        return Cell(column, item[column])
     if len(item) != 1:
         raise PromptError(
             f"the input has {len(item)} columns ({_quoted(list(item))}); select the one that contains the prompt, for"
             f" example prompt.column={next(iter(item), 'NAME')}"
         )
-    return str(next(iter(item.values())))
+    return Cell(*next(iter(item.items())))
+
+
+def _problems(cells: Mapping[str, Cell], is_csv: bool = False) -> list[str]:
+    """Return the errors in values; a CSV file has no null, so an empty value is an error there."""
+    found = []
+    for cell in cells.values():
+        try:
+            if is_csv and cell.value == "":
+                raise ValueError(EMPTY.format("empty"))
+            as_text(cell.value)
+        except ValueError as error:
+            found.append(f"column {cell.column!r} {error}")
+    return found
+
+
+def _mistake(problem: str, having: Sequence[Input], declared: InlineInputs | FileInputs) -> Mistake:
+    """Return the error that these inputs have in common, at the first of them."""
+    numbers = [str(each.index + 1) for each in having[:MOST_NUMBERS]]
+    more = f" and {len(having) - MOST_NUMBERS} more" if len(having) > MOST_NUMBERS else ""
+    where = f"{declared.path}:{having[0].line}" if isinstance(declared, FileInputs) and having[0].line else None
+    return Mistake(
+        "inputs" if where is None else "inputs.path",
+        f"input{'s' * (len(having) > 1)} {', '.join(numbers)}{more}: {problem}",
+        where,
+    )
 
 
 def _quoted(names: Sequence[str]) -> str:

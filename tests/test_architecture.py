@@ -25,6 +25,7 @@ WALK = [
     {"inputs"},
     {"generation"},
     {"backends"},
+    {"prompt_templates"},
     {"prompts"},
     {"chain"},
     {"metrics"},

@@ -51,7 +51,7 @@ def test_a_line_that_cannot_be_recorded_is_rejected_with_its_number(tmp_path: Pa
 
 def test_an_inline_item_that_cannot_be_recorded_is_rejected() -> None:
     inputs = InlineInputs(kind="inline", items=["fine", {"a": float("nan")}], limit=None)  # type: ignore[arg-type]
-    with pytest.raises(ConfigError, match=r"inputs\.items\.1: input 2 contains NaN or infinity"):
+    with pytest.raises(ConfigError, match=r"inputs\.items\.1: input 2: column 'a' contains NaN or infinity"):
         load_inputs(inputs)
 
 
@@ -66,6 +66,21 @@ def test_csv_that_does_not_match_its_header_is_rejected_with_the_line(tmp_path: 
     path = tmp_path / "in.csv"
     path.write_text(text, encoding="utf-8")
     assert f"{path}:" in mistakes(path)
+
+
+def test_every_row_of_a_csv_file_with_a_wrong_length_is_reported(tmp_path: Path) -> None:
+    path = tmp_path / "in.csv"
+    path.write_text('a,b\n"1\n2"\n1,2\n1,2,3\n', encoding="utf-8")
+    said = mistakes(path)
+    assert f"{path}:2" in said and f"{path}:5" in said and f"{path}:4" not in said
+
+
+def test_inputs_know_their_lines(tmp_path: Path) -> None:
+    texts = {"jsonl": '"a"\n\n"b"\n', "csv": 'q\n"a\nb"\n\nc\n', "txt": "a\n\nb\n"}
+    for kind, text in texts.items():
+        path = tmp_path / f"in.{kind}"
+        path.write_text(text, encoding="utf-8")
+        assert [each.line for each in load_inputs(of_file(path))] == {"csv": [2, 5]}.get(kind, [1, 3])
 
 
 def test_txt_has_one_input_per_line(tmp_path: Path) -> None:

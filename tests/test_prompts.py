@@ -1,12 +1,15 @@
 from __future__ import annotations
 
+from datetime import date
+from pathlib import Path
 from typing import Any
 
 import pytest
+from command_line import hforch
 
 from hforch.config.schema import ChatPrompt, FileInputs, InlineInputs, Message, RawPrompt, TemplatePrompt
 from hforch.errors import ConfigError, PromptError
-from hforch.inputs import Input
+from hforch.inputs import Input, load_inputs
 from hforch.prompts import build_prompt, check_inputs, unused_columns, variable_names, variables_of
 
 TEMPLATE = TemplatePrompt(kind="template", template="Q: {question}\nA:", echo=False)
@@ -49,12 +52,93 @@ def test_raw_uses_the_string_the_only_column_or_the_configured_one() -> None:
         rendered(RawPrompt(kind="raw", column="c", echo=False), {"a": "x"})
 
 
-def test_at_most_three_inputs_that_lack_a_variable_are_reported() -> None:
-    inputs = [Input(index, str(index), {"other": "x"}) for index in range(5)]
+def test_inputs_with_the_same_error_are_reported_together() -> None:
+    inputs = [Input(index, str(index), {"other": "x"} if index % 2 else {"question": None}) for index in range(25)]
     with pytest.raises(ConfigError) as caught:
         check_inputs(TEMPLATE, inputs, INLINE)
-    assert str(caught.value).count("missing column 'question', which the prompt uses; available: 'other'") == 3
-    assert "and 2 more inputs with errors" in str(caught.value)
+    assert [mistake.problem for mistake in caught.value.mistakes] == [
+        "inputs 1, 3, 5, 7, 9, 11, 13, 15, 17, 19 and 3 more: column 'question' is null, but the prompt needs text;"
+        " fill it in, or remove this input",
+        "inputs 2, 4, 6, 8, 10, 12, 14, 16, 18, 20 and 2 more: missing column 'question', which the prompt uses;"
+        " available: 'other'",
+    ]
+
+
+PROMPTS = [
+    TEMPLATE,
+    TemplatePrompt(kind="template", template="{question}", echo=False),
+    CHAT,
+    RawPrompt(kind="raw", column="question", echo=False),
+]
+NOT_TEXT = {
+    "null": (None, "is null"),
+    "a boolean": (True, "is the boolean true"),
+    "a list": ([1], "is a list"),
+    "a mapping": ({"a": "b"}, "is a mapping"),
+    "NaN": (float("nan"), "is nan"),
+    "infinity": (float("-inf"), "is -inf"),
+    "a date": (date(2020, 1, 2), "is date"),
+}
+
+
+@pytest.mark.parametrize("prompt", PROMPTS, ids=["template", "only the column", "chat", "raw"])
+@pytest.mark.parametrize(("value", "said"), NOT_TEXT.values(), ids=NOT_TEXT)
+def test_a_value_that_is_not_text_never_gets_into_a_prompt(prompt: Any, value: object, said: str) -> None:
+    item = {"question": value, "tone": "brief"}
+    with pytest.raises(PromptError, match=f"^column 'question' {said}, but the prompt needs text"):
+        rendered(prompt, item)
+    inputs = [Input(0, "0", item | {"question": "why?"}), Input(1, "1", item)]
+    with pytest.raises(ConfigError, match=f"input 2: column 'question' {said}"):
+        check_inputs(prompt, inputs, INLINE)
+    names = dict.fromkeys(build_prompt(prompt).input_variables, value)
+    with pytest.raises(PromptError, match=f"variable '{min(names)}' {said}"):
+        build_prompt(prompt).invoke(names)
+
+
+async def test_async_chains_reject_values_that_are_not_text() -> None:
+    for prompt in PROMPTS:
+        built = build_prompt(prompt)
+        with pytest.raises(PromptError, match="is null"):
+            await built.ainvoke(dict.fromkeys(built.input_variables))
+
+
+def test_the_only_column_of_a_raw_prompt_must_be_text() -> None:
+    with pytest.raises(PromptError, match="column 'text' is null"):
+        rendered(RawPrompt(kind="raw", column=None, echo=False), {"text": None})
+
+
+@pytest.mark.parametrize(("value", "text"), [(3, "3"), (-0.5, "-0.5"), (1e22, "1e+22"), (2.0, "2.0"), ("", "")])
+def test_numbers_are_inserted_as_in_json(value: object, text: str) -> None:
+    assert rendered(TEMPLATE, {"question": value}) == f"Q: {text}\nA:"
+
+
+def test_an_empty_cell_of_a_csv_file_is_an_error_at_its_line(tmp_path: Path) -> None:
+    file = tmp_path / "q.csv"
+    file.write_text('question,tone,note\n"two\nlines",brief,\n,brief,\nwhy?,,x\n"",,\n', encoding="utf-8")
+    declared = FileInputs(kind="file", path=str(file), format="auto", encoding="utf-8", limit=None)
+    with pytest.raises(ConfigError) as caught:
+        check_inputs(CHAT, load_inputs(declared), declared)
+    reason = "is empty, but the prompt needs text; fill it in, or remove this input"
+    assert [(mistake.problem, mistake.where) for mistake in caught.value.mistakes] == [
+        (f"inputs 2, 4: column 'question' {reason}", f"{file}:4"),
+        (f"inputs 3, 4: column 'tone' {reason}", f"{file}:5"),
+    ]
+
+
+@pytest.mark.parametrize("prompt", ["question", "chat", "step_by_step", "raw"])
+def test_a_null_cell_is_an_error_before_anything_runs(prompt: str, tmp_path: Path) -> None:
+    file, run = tmp_path / "q.jsonl", tmp_path / "run"
+    file.write_text('{"question": "why?"}\n\n{"question": null}\n{"question": [1]}\n', encoding="utf-8")
+    words = ("backend=fake", f"prompt={prompt}", f"hydra.run.dir={run}")
+    said = hforch(*words, "inputs=file", f"inputs.path={file}", code=2).stderr
+    assert "input 2: column 'question' is null, but the prompt needs text" in said and f"set in {file}:3" in said
+    assert "input 3: column 'question' is a list" in said and f"set in {file}:4" in said
+    inline = "inputs.items=[{question: null},{question: true},{question: nan}]"
+    said = hforch(*words, inline, "runtime.batch_size=0", code=2).stderr
+    for path in ("inputs.items.0.question: is null", "inputs.items.1.question: is the boolean true"):
+        assert path in said
+    assert "inputs.items.2.question: is nan" in said and "runtime.batch_size" in said and "4 errors" in said
+    assert not run.exists()
 
 
 def test_a_csv_file_without_a_header_is_reported_once() -> None:

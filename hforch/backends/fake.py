@@ -88,7 +88,7 @@ class FakeEngine(SerialEngine):
     def encode(self, prompt: str) -> list[int]:
         return self._ids_of(prompt)
 
-    def render(self, messages: Sequence[Mapping[str, str]], kwargs: Mapping[str, Any]) -> RenderedChat:
+    def render(self, messages: Sequence[Mapping[str, Any]], kwargs: Mapping[str, Any]) -> RenderedChat:
         return RenderedChat(
             "\n".join(f"{message['role']}: {message['content']}" for message in messages) + "\nassistant:"
         )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import string
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -11,6 +11,7 @@ from typing import Any
 from hforch.checks.json_schemas import validator
 from hforch.config import checks
 from hforch.config.backends.registry import BACKENDS
+from hforch.config.cells import as_text
 from hforch.errors import Mistake
 
 Tree = Mapping[str, Any]
@@ -268,6 +269,15 @@ def inputs_have_prompt_columns(tree: Tree) -> Iterator[Mistake]:
                 f"inputs.items.{number}",
                 f"input {number + 1}: {_missing(lacking, ', which the prompt uses', item)}",
             )
+        yield from _not_text(number, item, names)
+
+
+def _not_text(number: int, item: Mapping[str, Any], names: Sequence[str]) -> Iterator[Mistake]:
+    for name in names:
+        try:
+            as_text(item.get(name, ""))
+        except ValueError as error:
+            yield Mistake(f"inputs.items.{number}.{name}", str(error))
 
 
 def _missing(names: list[str], why: str, item: Mapping[str, Any]) -> str:
@@ -289,6 +299,8 @@ def _raw_columns(column: str | None, items: Any) -> Iterator[Mistake]:
                 f"input {number + 1} has {len(item)} columns, so prompt=raw needs prompt.column",
                 hint="set prompt.column to the column with the prompt",
             )
+        else:
+            yield from _not_text(number, item, [column] if column is not None else list(item))
 
 
 # ---------------------------------------------------------------- checks

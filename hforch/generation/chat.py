@@ -1,18 +1,18 @@
-"""Render LangChain chat messages with the chat template of a model."""
+"""Render chat messages with the chat template of a model."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from langchain_core.messages import BaseMessage, HumanMessage
-from langchain_core.prompt_values import PromptValue
+from langchain_core.prompt_values import ImagePromptValue, PromptValue
 
-from hforch.errors import PromptError
-from hforch.generation.chat_templates import NO_TEMPLATE, refusal, render
-from hforch.generation.engine import RenderedChat
-
-ROLES = {"human": "user", "ai": "assistant", "system": "system", "tool": "tool"}
+from hforch.errors import PromptError, shown
+from hforch.generation.chat_templates import refusal, render, select
+from hforch.generation.engine import Engine, RenderedChat
+from hforch.generation.messages import as_messages
+from hforch.generation.tool_rendering import check_rendered
 
 
 class RenderedPromptValue(PromptValue):
@@ -27,49 +27,77 @@ class RenderedPromptValue(PromptValue):
         return [HumanMessage(content=self.text)]
 
 
-def as_messages(messages: Sequence[BaseMessage]) -> list[dict[str, str]]:
-    """Convert LangChain messages to dicts {role, content}, the format of chat templates.
+def as_prompt_value(model_input: Any, convert: Callable[[Any], PromptValue]) -> PromptValue:
+    """Convert the input of an LLM to text or messages.
+
+    Args:
+        convert: LangChain's conversion.
 
     Raises:
-        PromptError: the content of a message is not a string.
+        PromptError: the input is an image, or LangChain cannot convert it.
     """
-    plain = []
-    for message in messages:
-        if not isinstance(message.content, str):
-            raise PromptError(
-                f"a {message.type} message has content other than text; text-generation models accept only text"
-            )
-        role = getattr(message, "role", None) or ROLES.get(message.type, message.type)
-        plain.append({"role": role, "content": message.content})
-    return plain
+    try:
+        value = convert(_completed(model_input))
+    except (AttributeError, KeyError, NotImplementedError, TypeError, ValueError) as error:
+        reason = f"the key {error} is missing" if isinstance(error, KeyError) else shown(" ".join(str(error).split()))
+        raise PromptError(f"the input cannot be converted to messages: {reason}") from error
+    if isinstance(value, ImagePromptValue):
+        raise PromptError("the input is an image; text-generation models accept only text")
+    return value
+
+
+def _completed(model_input: Any) -> Any:
+    """Add keys to messages given as dicts that LangChain requires, but chat templates do not."""
+    if not isinstance(model_input, list):
+        return model_input
+    return [_with_keys(message) if isinstance(message, dict) else message for message in model_input]
+
+
+def _with_keys(message: Mapping[str, Any]) -> dict[str, Any]:
+    if message.get("role") == "tool":
+        return {"tool_call_id": "", **message}
+    if not (calls := message.get("tool_calls")):
+        return dict(message)
+    return {"content": "", **message, "tool_calls": [{"id": None, **call} for call in calls]}
+
+
+def render_messages(engine: Engine, messages: Sequence[BaseMessage], kwargs: Mapping[str, Any]) -> RenderedChat:
+    """Render messages with the chat template of an engine's model.
+
+    Args:
+        kwargs: variables passed to the template.
+
+    Raises:
+        PromptError: the model has no chat template; the template rejects the messages, or omits tool calls or their
+            results; or a message has content other than text.
+    """
+    plain = as_messages(messages)
+    text = engine.render(plain, kwargs)
+    check_rendered(plain, lambda marked: engine.render(marked, kwargs))
+    return text
 
 
 def apply_chat_template(
-    tokenizer: Any, messages: Sequence[Mapping[str, str]], kwargs: Mapping[str, Any]
+    tokenizer: Any, messages: Sequence[Mapping[str, Any]], kwargs: Mapping[str, Any]
 ) -> RenderedChat:
-    """Render messages ({role, content}) as a prompt.
+    """Render messages ({role, content, ...}) as a prompt.
 
     If the last message is from the assistant, the model continues it.
 
     Raises:
         PromptError: the model has no chat template, or the template rejects the messages.
     """
-    if not getattr(tokenizer, "chat_template", None):
-        raise PromptError(NO_TEMPLATE)
+    named = getattr(tokenizer, "chat_template", None) or {}
+    template = select(named if isinstance(named, Mapping) else {"default": named}, kwargs)
     from transformers import PreTrainedTokenizerBase
 
     if type(tokenizer).apply_chat_template is not PreTrainedTokenizerBase.apply_chat_template:
         return _rendered_by_tokenizer(tokenizer, messages, kwargs)
-    others = {name: value for name, value in kwargs.items() if name != "chat_template"}
-    try:
-        template = tokenizer.get_chat_template(kwargs.get("chat_template"), kwargs.get("tools"))
-    except (TypeError, ValueError) as error:
-        raise refusal(error) from error
-    return render(template, messages, {**tokenizer.special_tokens_map, **others})
+    return render(template, messages, {**tokenizer.special_tokens_map, **kwargs})
 
 
 def _rendered_by_tokenizer(
-    tokenizer: Any, messages: Sequence[Mapping[str, str]], kwargs: Mapping[str, Any]
+    tokenizer: Any, messages: Sequence[Mapping[str, Any]], kwargs: Mapping[str, Any]
 ) -> RenderedChat:
     """Render messages with a tokenizer class that overrides `apply_chat_template`."""
     continues = bool(messages) and messages[-1]["role"] == "assistant"

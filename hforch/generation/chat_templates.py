@@ -28,8 +28,36 @@ PATIENCE = 3
 MARK = "HFORCH_LEFT_OPEN "  # marks the end of the last message during rendering
 
 
-def render(template: str, messages: Sequence[Mapping[str, str]], variables: Mapping[str, Any]) -> RenderedChat:
-    """Render messages ({role, content}) as a prompt.
+def select(templates: Mapping[str, str], kwargs: Mapping[str, Any]) -> str:
+    """Return the template to use, as transformers does.
+
+    Args:
+        templates: the templates of a model by name; most models have only `default`.
+        kwargs: variables passed to the template; `chat_template` is a template or the name of one, `tools` selects the
+            template `tool_use`.
+
+    Raises:
+        PromptError: the model has no template, or several and none of these.
+    """
+    given = kwargs.get("chat_template")
+    if given is not None and not isinstance(given, str):
+        raise PromptError(f"chat_template must be a template or the name of one; got {type(given).__name__}")
+    if given is not None:
+        return templates.get(given, given)
+    names = ("tool_use", "default") if kwargs.get("tools") is not None else ("default",)
+    found = next((templates[name] for name in names if name in templates), None)
+    if found is not None:
+        return found
+    if not templates:
+        raise PromptError(NO_TEMPLATE)
+    options = ", ".join(sorted(templates))
+    raise PromptError(
+        f"the model has several chat templates ({options}); select one with prompt.chat_template_kwargs.chat_template"
+    )
+
+
+def render(template: str, messages: Sequence[Mapping[str, Any]], variables: Mapping[str, Any]) -> RenderedChat:
+    """Render messages ({role, content, ...}) as a prompt.
 
     If the last message is from the assistant, the model continues it.
 
@@ -45,6 +73,7 @@ def render(template: str, messages: Sequence[Mapping[str, str]], variables: Mapp
     if continues:
         copies[-1]["content"] += MARK
     given = {"tools": None, "documents": None, **variables, "messages": copies, "add_generation_prompt": not continues}
+    given.pop("chat_template", None)  # it selected the template
     text = _process.render(template, given)
     return RenderedChat(_left_open(text, messages[-1]["content"]) if continues else text)
 

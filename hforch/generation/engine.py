@@ -131,8 +131,8 @@ class Engine(ABC):
         return len(self.encode(prompt))
 
     @abstractmethod
-    def render(self, messages: Sequence[Mapping[str, str]], kwargs: Mapping[str, Any]) -> RenderedChat:
-        """Render messages ({role, content}) as a prompt with the model's chat template.
+    def render(self, messages: Sequence[Mapping[str, Any]], kwargs: Mapping[str, Any]) -> RenderedChat:
+        """Render messages ({role, content, ...}) as a prompt with the model's chat template.
 
         If the last message is from the assistant, the model continues it.
 

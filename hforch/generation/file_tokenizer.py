@@ -9,8 +9,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from hforch.errors import PromptError
-from hforch.generation.chat_templates import NO_TEMPLATE, render
+from hforch.generation.chat_templates import render, select
 from hforch.generation.completion import Vocabulary
 from hforch.generation.engine import RenderedChat
 from hforch.models.json_files import read_object
@@ -33,7 +32,7 @@ class FileTokenizer:
     def __init__(self, folder: Path) -> None:
         self._tokenizer = open_tokenizer(folder / "tokenizer.json")
         self._config = read_json(folder / "tokenizer_config.json")
-        self._template = _template(folder, self._config)
+        self._templates = _templates(folder, self._config)
         self._tokenizer.no_truncation()
         self._tokenizer.no_padding()
         self.named = {name: text for name in NAMED if (text := _content(self._config.get(name))) is not None}
@@ -59,30 +58,31 @@ class FileTokenizer:
                 special[number] = text
         return Vocabulary(self._decode, special, tuple(eos))
 
-    def render(self, messages: Sequence[Mapping[str, str]], kwargs: Mapping[str, Any]) -> RenderedChat:
-        """Render messages ({role, content}) as a prompt.
+    def render(self, messages: Sequence[Mapping[str, Any]], kwargs: Mapping[str, Any]) -> RenderedChat:
+        """Render messages ({role, content, ...}) as a prompt.
 
         If the last message is from the assistant, the model continues it.
 
         Raises:
             PromptError: the model has no chat template, or the template rejects the messages.
         """
-        if not self._template:
-            raise PromptError(NO_TEMPLATE)
-        return render(self._template, messages, {**self.named, **kwargs})
+        return render(select(self._templates, kwargs), messages, {**self.named, **kwargs})
 
     def _decode(self, ids: list[int]) -> str:
         return str(self._tokenizer.decode(ids, skip_special_tokens=False))
 
 
-def _template(folder: Path, config: Mapping[str, Any]) -> str | None:
-    file = folder / "chat_template.jinja"
-    if file.is_file():
-        return read_template(file)
-    found = config.get("chat_template")
-    if isinstance(found, list):  # several named templates
-        found = {one["name"]: one["template"] for one in found}.get("default")
-    return found
+def _templates(folder: Path, config: Mapping[str, Any]) -> dict[str, str]:
+    """Return the chat templates of a model by name; those in files take precedence, as in transformers."""
+    found = {file.stem: read_template(file) for file in sorted((folder / "additional_chat_templates").glob("*.jinja"))}
+    if (file := folder / "chat_template.jinja").is_file():
+        found["default"] = read_template(file)
+    if found:
+        return found
+    named = config.get("chat_template")
+    if isinstance(named, list):
+        return {one["name"]: one["template"] for one in named}
+    return {"default": named} if named else {}
 
 
 def _content(token: Any) -> str | None:

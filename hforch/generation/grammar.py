@@ -15,9 +15,11 @@ from typing import Any
 from hforch.checks.json_schemas import schema_of
 from hforch.config.schema import Generation, Job
 from hforch.errors import Mistake, UnknownArgument
+from hforch.generation.bounded_schema import bounded, has_huge_numbers
 
 PATH = "generation.json_schema"
-BLANKS = r"\n? {0,12}"
+MOST_BLANKS = 12
+BLANKS = rf"\n? {{0,{MOST_BLANKS}}}"
 """Allowed whitespace: enough to indent. If it were unlimited, small models would generate nothing else."""
 Unenforced = Callable[[Mapping[str, Any]], str | None]
 """Returns a message about the parts of a schema that cannot be enforced; None if all can."""
@@ -84,6 +86,8 @@ def check(job: Job, unenforced: Unenforced) -> list[Mistake]:
 
 def unsupported(schema: Mapping[str, Any]) -> str | None:
     """Return a message about the parts of a schema that llguidance cannot enforce; None if it can."""
+    if has_huge_numbers(schema):
+        return "the grammar engine cannot enforce this schema: bounds of numbers must fit into 64 bits"
     return _llguidance_lacks(json.dumps(schema))
 
 
@@ -91,17 +95,24 @@ def unsupported(schema: Mapping[str, Any]) -> str | None:
 def _llguidance_lacks(schema: str) -> str | None:
     from llguidance import LLMatcher
 
-    is_invalid, warnings = LLMatcher.validate_grammar_with_warnings(_grammar(schema))
+    is_invalid, warnings = LLMatcher.validate_grammar_with_warnings(LLMatcher.grammar_from_json_schema(schema))
     if not is_invalid:
         return None
     message = " ".join(" ".join(warnings).split())
     return f"the grammar engine cannot enforce this schema: {message.removesuffix('.')}"
 
 
+@lru_cache(maxsize=64)
 def _grammar(schema: str) -> str:
+    """Return llguidance's grammar for a schema, given as JSON.
+
+    Where only one text is valid, llguidance would also prescribe its tokens (`no_forcing`). The grammar engine of
+    openvino_genai does not, so the same model would give other answers there.
+    """
     from llguidance import LLMatcher
 
-    return str(LLMatcher.grammar_from_json_schema(schema, overrides={"whitespace_pattern": BLANKS}))
+    limited = json.dumps({**bounded(json.loads(schema)), "x-guidance": {"whitespace_pattern": BLANKS}})
+    return str(LLMatcher.grammar_from_lark(f'%llguidance {{"no_forcing": true}}\nstart: %json {limited}'))
 
 
 class Guide:

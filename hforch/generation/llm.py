@@ -16,6 +16,7 @@ from typing import Any, Self
 
 from langchain_core.callbacks import AsyncCallbackManagerForLLMRun, CallbackManagerForLLMRun
 from langchain_core.language_models.llms import BaseLLM
+from langchain_core.messages import BaseMessage
 from langchain_core.outputs import GenerationChunk, LLMResult
 from langchain_core.prompt_values import ChatPromptValue, PromptValue
 from pydantic import ConfigDict, Field, PrivateAttr
@@ -24,7 +25,7 @@ from hforch import __version__
 from hforch.config.schema import Generation
 from hforch.generation.batching import by_length, in_order
 from hforch.generation.call_arguments import checked_fields, fields_of, merge, split, stops_of
-from hforch.generation.chat import RenderedPromptValue, as_messages
+from hforch.generation.chat import RenderedPromptValue, as_prompt_value, render_messages
 from hforch.generation.completion import Answer
 from hforch.generation.engine import Engine, RenderedChat, Request
 from hforch.generation.grammar import resolved
@@ -168,13 +169,17 @@ class HforchLLM(BaseLLM):
         """Convert an input to a prompt: text is unchanged, chat messages are rendered with the model's chat template.
 
         Raises:
-            PromptError: the model has no chat template, or the template rejects the messages.
+            PromptError: the input is neither text nor messages; or the messages cannot be rendered, see
+                `render_messages`.
         """
         value = self._convert_input(model_input)
         if not isinstance(value, ChatPromptValue):
             return value
-        rendered = self.engine.render(as_messages(value.to_messages()), self.chat_template_kwargs)
+        rendered = render_messages(self.engine, value.to_messages(), self.chat_template_kwargs)
         return RenderedPromptValue(text=rendered)
+
+    def _convert_input(self, model_input: Any) -> PromptValue:
+        return as_prompt_value(model_input, super()._convert_input)
 
     def get_token_ids(self, text: str) -> list[int]:
         """Return the token ids of a text from the model's tokenizer; LangChain's default would use GPT-2's.
@@ -182,6 +187,18 @@ class HforchLLM(BaseLLM):
         The field `custom_get_token_ids` replaces the tokenizer.
         """
         return self.engine.encode(text) if self.custom_get_token_ids is None else self.custom_get_token_ids(text)
+
+    def get_num_tokens_from_messages(self, messages: list[BaseMessage], tools: Sequence[Any] | None = None) -> int:
+        """Return the number of tokens of messages, rendered with the model's chat template.
+
+        Args:
+            tools: passed to the chat template.
+
+        Raises:
+            PromptError: the messages cannot be rendered, see `render_messages`.
+        """
+        kwargs = self.chat_template_kwargs if tools is None else {**self.chat_template_kwargs, "tools": list(tools)}
+        return len(self.engine.encode(render_messages(self.engine, messages, kwargs)))
 
     def generate_prompt(
         self, prompts: list[PromptValue], stop: list[str] | None = None, callbacks: Any = None, **kwargs: Any

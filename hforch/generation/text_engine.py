@@ -29,7 +29,7 @@ class TextEngine(SerialEngine):
     def decoding(self, generation: Generation) -> dict[str, Any]:
         return {name: value for name, value in generation.model_dump().items() if value is not None}
 
-    def render(self, messages: Sequence[Mapping[str, str]], kwargs: Mapping[str, Any]) -> RenderedChat:
+    def render(self, messages: Sequence[Mapping[str, Any]], kwargs: Mapping[str, Any]) -> RenderedChat:
         raise PromptError(f"this engine has no chat template ({self.reason})")
 
     def prompt_tokens(self, prompt: str) -> int | None:

@@ -84,7 +84,17 @@ class OnText(Part):
     path: str | None = Field(default=None, description="path of the text; null for the text that hforch ships")
     sha256: str | None = Field(default=None, description="SHA-256 of the text")
     tokens: Count | None = Field(default=None, description="number of scored tokens")
-    bytes: Count | None = Field(default=None, description="UTF-8 bytes of the text without its first token")
+    added_before: list[str] | None = Field(
+        default=None,
+        description="special tokens, such as BOS, that the tokenizer adds before the text, only in the first window;"
+        " they are not scored, but the text's first token is; if empty, that token is not scored",
+    )
+    added_after: list[str] | None = Field(
+        default=None, description="special tokens that the tokenizer adds after the text; not scored"
+    )
+    bytes: Count | None = Field(
+        default=None, description="UTF-8 bytes of the text, without its first token if that is not scored"
+    )
     window: Count | None = Field(default=None, description="tokens per window")
     windows: list[Annotated[list[Count | Finite], Field(min_length=2, max_length=2)]] | None = Field(
         default=None,

@@ -10,19 +10,22 @@ import numpy
 
 from hforch.config.schema import Job
 from hforch.generation.completion import Vocabulary
-from hforch.generation.engine import Engine
+from hforch.generation.engine import Engine, RenderedChat
 from hforch.generation.logit_reader import LogitReader
 from hforch.records.measured import SCORE_PARTS, OnText
 from hforch.scoring.distributions import Array, clustered, normalizer
 from hforch.scoring.preflight import load_text
-from hforch.scoring.token_reading import ScoredPart, Text, cut, read_rows, rounded
+from hforch.scoring.token_reading import ScoredPart, ScoringError, Text, cut, read_rows, rounded
 
 LARGEST = 700.0  # nats per token; above it, perplexity overflows a float
 MOST_PIECES = 8  # maximum number of tokens in one character
 
 
 def on_text(job: Job, logit_reader: LogitReader, engine: Engine) -> ScoredPart[OnText]:
-    """Return perplexity and bits per byte of a text; each token but the first is scored once, given its context.
+    """Return perplexity and bits per byte of a text; each token is scored once, given its context.
+
+    Special tokens that the tokenizer adds before the text are the context of its first token; without any, the first
+    token itself is not scored. Special tokens that it adds after the text are omitted.
 
     Raises:
         ConfigError: the text cannot be read.
@@ -30,9 +33,10 @@ def on_text(job: Job, logit_reader: LogitReader, engine: Engine) -> ScoredPart[O
     scoring = job.scoring.text
     assert scoring is not None
     text = load_text(scoring)
-    ids = engine.encode(text)
+    before, ids, after = _encoded(text, engine)
+    context = len(before) or 1
     window = min(scoring.window, engine.context_length or scoring.window)
-    first, *others = windows(ids, window, min(scoring.stride or window // 2, window - 1))
+    first, *others = windows([*before, *ids], window, min(scoring.stride or window // 2, window - 1), context)
     per_window: list[Array] = []
     for batch in [
         [first],
@@ -44,7 +48,9 @@ def on_text(job: Job, logit_reader: LogitReader, engine: Engine) -> ScoredPart[O
             return normalizer(logits).astype(numpy.float64) - numpy.take_along_axis(logits, tokens, axis=1)[:, 0]
 
         per_window += [numpy.concatenate(parts) for parts in read_rows(logit_reader, batch, job.scoring.chunk, look)]
-    size = len(text.encode()) - _bytes_of_first(ids, engine.vocabulary())
+    vocabulary = engine.vocabulary()
+    size = len(text.encode()) - (0 if before else _bytes_of_first(ids, vocabulary))
+    tokens = len(before) + len(ids) - context
     mean = clustered(per_window)
     if not mean.value < LARGEST or size <= 0:
         reason = (
@@ -53,7 +59,7 @@ def on_text(job: Job, logit_reader: LogitReader, engine: Engine) -> ScoredPart[O
             else "the text's tokens are too unlikely: perplexity overflows"
         )
         return ScoredPart(not_on_text(reason))
-    bits = mean.value * (len(ids) - 1) / math.log(2) / size
+    bits = mean.value * tokens / math.log(2) / size
     metrics: dict[str, float | None] = {
         "ppl": math.exp(mean.value),
         "ppl_se": None if mean.error is None else math.exp(mean.value) * mean.error,
@@ -63,7 +69,9 @@ def on_text(job: Job, logit_reader: LogitReader, engine: Engine) -> ScoredPart[O
     part = OnText(
         path=scoring.path,
         sha256=hashlib.sha256(text.encode()).hexdigest(),
-        tokens=len(ids) - 1,
+        tokens=tokens,
+        added_before=[vocabulary.special.get(one, vocabulary.decode([one])) for one in before],
+        added_after=[vocabulary.special.get(one, vocabulary.decode([one])) for one in after],
         bytes=size,
         window=window,
         windows=[[len(one), round(float(one.sum()), 6)] for one in per_window],
@@ -74,6 +82,17 @@ def on_text(job: Job, logit_reader: LogitReader, engine: Engine) -> ScoredPart[O
 def not_on_text(reason: str) -> OnText:
     """Return the part of the record for a text that was not scored."""
     return OnText(absent=dict.fromkeys(SCORE_PARTS["on_text"], reason))
+
+
+def _encoded(text: str, engine: Engine) -> tuple[list[int], list[int], list[int]]:
+    """Return the token ids of a text, and those that the tokenizer adds before and after it."""
+    whole = engine.encode(text)
+    plain = engine.encode(RenderedChat(text))  # to which nothing is added
+    for start in range(len(whole) - len(plain) + 1):
+        end = start + len(plain)
+        if whole[start:end] == plain:
+            return whole[:start], plain, whole[end:]
+    return [], whole, []
 
 
 def _bytes_of_first(ids: Sequence[int], vocabulary: Vocabulary) -> int:
@@ -87,11 +106,16 @@ def _bytes_of_first(ids: Sequence[int], vocabulary: Vocabulary) -> int:
     return 1
 
 
-def windows(ids: Sequence[int], window: int, stride: int) -> Iterator[Text]:
-    """Yield windows of at most `window` tokens that score each token but the first exactly once.
+def windows(ids: Sequence[int], window: int, stride: int, context: int = 1) -> Iterator[Text]:
+    """Yield windows of at most `window` tokens that score each token after the first `context` exactly once.
 
     After the first window, each scores `stride` new tokens; the preceding tokens are its prompt.
+
+    Raises:
+        ScoringError: the first tokens leave no space for others in a window.
     """
-    yield Text("0", ids[:1], ids[1:window])
+    if context >= window:
+        raise ScoringError(f"the tokenizer adds {context} tokens, which leaves none in a window of {window} tokens")
+    yield Text("0", ids[:context], ids[context:window])
     for number, end in enumerate(range(window, len(ids), stride), 1):
         yield Text(str(number), ids[end + stride - window : end], ids[end : end + stride])

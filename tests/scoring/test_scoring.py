@@ -25,6 +25,7 @@ from hforch.runs.watcher import NullWatcher
 from hforch.scoring.distributions import read_stored
 from hforch.scoring.perplexity import _bytes_of_first, windows
 from hforch.scoring.scorer import against_baseline
+from hforch.scoring.token_reading import ScoringError
 from hforch.utils.progress import Silent
 
 pytestmark = pytest.mark.model
@@ -177,12 +178,64 @@ def test_perplexity_of_a_short_text_matches_a_single_forward_pass(
     assert metrics["bits_per_byte"] == pytest.approx(nats / math.log(2) / size, rel=1e-5)
 
 
+def added(before: list[str], after: list[str]) -> Any:
+    """Return a tokenizer that adds these special tokens to a text."""
+    from tokenizers import processors
+
+    special = ("<g>", "<s>", "</s>")
+    tokenizer = tiny_models.byte_level_tokenizer(special)
+    ids = [(name, tokenizer.convert_tokens_to_ids(name)) for name in special]
+    tokenizer.backend_tokenizer.post_processor = processors.TemplateProcessing(
+        single=" ".join([*before, "$A", *after]), special_tokens=ids
+    )
+    return tokenizer
+
+
+@pytest.mark.parametrize(
+    ("backend", "before", "after"),
+    [
+        *(("pytorch", *added) for added in ((["<s>"], []), ([], ["</s>"]), ([], []))),
+        *((backend, ["<g>", "<s>"], ["</s>"]) for backend in BACKENDS),
+    ],
+    ids=str,
+)
+def test_added_special_tokens_are_context_and_recorded(
+    backend: str, before: list[str], after: list[str], tmp_path: Path
+) -> None:
+    import torch
+    from transformers import AutoModelForCausalLM
+
+    tokenizer = added(before, after)
+    folder = tiny_models.save_llama(tmp_path / "model", tokenizer=tokenizer)
+    words = (*local(folder, backend), "scoring=text", text_file(tmp_path, SHORT))
+    record = do(tmp_path / "job", *words, "scoring.text.window=128", "scoring.chunk=7")
+    about, metrics = record["scores"]["on_text"], record["scores"]["metrics"]
+    text = tokenizer(SHORT, add_special_tokens=False).input_ids
+    context = tokenizer.convert_tokens_to_ids(before) or text[:1]
+    scored = text if before else text[1:]
+    assert (about["added_before"], about["added_after"], about["tokens"]) == (before, after, len(scored))
+    with torch.no_grad():
+        logits = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32)(torch.tensor([[*context, *scored]]))
+    at = torch.log_softmax(logits.logits[0, len(context) - 1 : -1], dim=-1)
+    nats = -at[range(len(scored)), scored].sum().item()
+    assert math.log(metrics["ppl"]) == pytest.approx(nats / len(scored), rel=1e-5)
+    size = len(SHORT.encode()) - (0 if before else len(tokenizer.decode(text[:1])))
+    assert about["bytes"] == size
+    assert metrics["bits_per_byte"] == pytest.approx(nats / math.log(2) / size, rel=1e-5)
+
+
 def test_windows_score_each_token_once_with_its_context(tiny_gpt2: Path, tmp_path: Path) -> None:
     found = list(windows(range(100), 30, 12))
     assert [token for one in found for token in one.ids] == list(range(1, 100))
     assert all(len(one.prompt) + len(one.ids) <= 30 for one in found)
     assert all(one.prompt[-1] + 1 == one.ids[0] for one in found)
     assert [one.ids for one in windows(range(30), 30, 12)] == [range(1, 30)]
+    assert [(one.prompt, one.ids) for one in windows(range(40), 30, 12, 3)] == [
+        (range(3), range(3, 30)),
+        (range(12, 30), range(30, 40)),
+    ]
+    with pytest.raises(ScoringError, match="adds 3 tokens, which leaves none in a window of 3"):
+        next(windows(range(40), 3, 1, 3))
     words = (*local(tiny_gpt2), "scoring=text", text_file(tmp_path, SHORT * 4))
     record = do(tmp_path / "one", *words, "scoring.text.window=64", "scoring.text.stride=16")
     about, metrics = record["scores"]["on_text"], record["scores"]["metrics"]

@@ -66,7 +66,7 @@ class ContinuousEngine(Engine):
         check_ids(ids, self.rows)
         return ids
 
-    def render(self, messages: Sequence[Mapping[str, str]], kwargs: Mapping[str, Any]) -> RenderedChat:
+    def render(self, messages: Sequence[Mapping[str, Any]], kwargs: Mapping[str, Any]) -> RenderedChat:
         return self.tokenizer.render(messages, kwargs)
 
     def vocabulary(self) -> Vocabulary:

@@ -7,6 +7,7 @@ from collections.abc import Collection, Mapping
 from typing import Any
 
 from hforch.backends.genai import xgrammar
+from hforch.backends.genai.json_grammar import ebnf
 from hforch.config.schema import Generation
 from hforch.errors import Mistake, UnknownArgument
 from hforch.generation.call_arguments import is_sampled
@@ -122,7 +123,7 @@ def generation_config(values: Mapping[str, Any]) -> Any:
             case "stop_criteria":
                 config.stop_criteria = getattr(openvino_genai.StopCriteria, value)
             case "json_schema":
-                config.structured_output_config = openvino_genai.StructuredOutputConfig(json_schema=value)
+                config.structured_output_config = openvino_genai.StructuredOutputConfig(grammar=ebnf(value))
             case "stop_token_ids":
                 config.stop_token_ids = set(value)
             case _:

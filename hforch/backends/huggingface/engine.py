@@ -75,7 +75,7 @@ class PipelineEngine(SerialEngine):
             generation = generation.model_copy(update={"max_length": longer})
         return super().room(prompt_tokens, generation)
 
-    def render(self, messages: Sequence[Mapping[str, str]], kwargs: Mapping[str, Any]) -> RenderedChat:
+    def render(self, messages: Sequence[Mapping[str, Any]], kwargs: Mapping[str, Any]) -> RenderedChat:
         return apply_chat_template(self.tokenizer, messages, kwargs)
 
     def vocabulary(self) -> Vocabulary:

@@ -131,8 +131,7 @@ METRICS = (
         level="job",
         kind="quality",
         is_score=True,
-        definition="-(sum of log2 q(token)) / UTF-8 bytes of the text without its first token; comparable across"
-        " tokenizers",
+        definition="-(sum of log2 q(token)) / UTF-8 bytes of the scored text; comparable across tokenizers",
         section=SECTION,
         has_error=True,
         is_main=True,
