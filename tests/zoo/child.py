@@ -1,0 +1,28 @@
+"""python -m tests.zoo.child build NAME FOLDER, or answer FOLDER BACKEND: one step of a comparison, in its own process."""
+
+from __future__ import annotations
+
+import os
+import sys
+import warnings
+from pathlib import Path
+
+from .answering import answer, save
+from .building import build
+from .cases import CASES
+
+
+def main() -> None:
+    warnings.simplefilter("ignore")
+    core, step, *words = sys.argv[1:]
+    os.sched_setaffinity(0, {int(core)})
+    if step == "build":
+        (case,) = (case for case in CASES if case.name == words[0])
+        build(case, Path(words[1]))
+    else:
+        folder, backend = Path(words[0]), words[1]
+        save(answer(folder, backend), folder.with_name(f"{backend}.json"))
+
+
+if __name__ == "__main__":
+    main()
