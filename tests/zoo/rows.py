@@ -27,17 +27,21 @@ class Row:
     Attributes:
         verdicts: by backend.
         note: what the comparison could not ensure.
+        is_created: whether transformers can create the model.
         seconds: duration.
     """
 
     case: Case
     verdicts: dict[str, str] = field(default_factory=dict)
     note: str = ""
+    is_created: bool = True
     seconds: float = 0.0
 
     @property
     def is_wrong(self) -> bool:
-        return not self.verdicts or any(verdict.startswith(WRONG) for verdict in self.verdicts.values())
+        if not self.is_created:
+            return not self.case.not_created or self.case.not_created not in self.note
+        return any(verdict.startswith(WRONG) for verdict in self.verdicts.values())
 
 
 class Run(Protocol):
@@ -61,7 +65,8 @@ def make(case: Case, run: Run, core: int, keep: Path | None = None, backends: tu
         row = Row(case)
         error = _step(run, top / "build.log", [str(core), "build", case.name, str(folder)])
         if error:
-            row.note = f"cannot be built: {error}"
+            row.is_created = False
+            row.note = f"transformers cannot create it: {error}"
         else:
             reference = Reference(**json.loads((folder / "reference.json").read_text(encoding="utf-8")))
             row.note = reference.remark

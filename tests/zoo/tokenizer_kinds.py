@@ -79,6 +79,13 @@ def qwen2() -> TrainedTokenizer:
     return trained
 
 
+def no_eos() -> TrainedTokenizer:
+    """Train byte-level BPE that adds a BOS and has no other special token."""
+    trained = _split_byte_level(LLAMA3, {"bos_token": "<|begin_of_text|>"})
+    _add_bos(trained.tokenizer, "<|begin_of_text|>")
+    return trained
+
+
 def no_special_tokens() -> TrainedTokenizer:
     """Train byte-level BPE without BOS, EOS, padding or unknown token."""
     return _split_byte_level(LLAMA3, {})
@@ -168,6 +175,7 @@ KINDS: dict[str, Callable[[], TrainedTokenizer]] = {
     "byte-level BPE, single digits, no pad": starcoder,
     "byte-level BPE, BOS, no pad": llama3,
     "byte-level BPE, NFC, no BOS": qwen2,
+    "byte-level BPE, BOS, no EOS": no_eos,
     "byte-level BPE, no special tokens": no_special_tokens,
     "SentencePiece BPE, legacy, no pad": lambda: llama2(legacy=True),
     "SentencePiece BPE, no pad": lambda: llama2(legacy=False),
