@@ -99,7 +99,7 @@ def randomize(model: Any, gain: float) -> None:
 
 
 def answers(model: Any, trained: TrainedTokenizer, varied: int = VARIED, clear: float = CLEAR) -> Reference | None:
-    """Return transformers' greedy answers to each prompt alone; None if an answer is not varied or not clear enough."""
+    """Return transformers' greedy answers to each prompt alone, without a KV cache; None if an answer is not varied or not clear enough."""
     import torch
     from transformers import GenerationConfig
 
@@ -116,6 +116,7 @@ def answers(model: Any, trained: TrainedTokenizer, varied: int = VARIED, clear: 
                 attention_mask=torch.ones_like(asked),
                 do_sample=False,
                 max_new_tokens=NEW_TOKENS,
+                use_cache=False,
                 eos_token_id=eos,
                 pad_token_id=eos if eos is not None else 0,
                 output_logits=True,

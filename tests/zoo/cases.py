@@ -58,9 +58,12 @@ def rope(kind: str, **values: Any) -> dict[str, Any]:
     return {"rope_parameters": {**scaling, **values}, "max_position_embeddings": 256}
 
 
+def longrope(**values: float) -> dict[str, Any]:
+    factors = {"short_factor": [1.0] * 8, "long_factor": [1.0 + 0.5 * place for place in range(8)]}
+    return {**rope("longrope", **factors, **values), "original_max_position_embeddings": 32}
+
+
 LLAMA3_ROPE = rope("llama3", low_freq_factor=1.0, high_freq_factor=4.0)
-LONGROPE = rope("longrope", short_factor=[1.0] * 8, long_factor=[1.0 + 0.5 * place for place in range(8)])
-LONGROPE["original_max_position_embeddings"] = 32
 SLIDING = {"sliding_window": WINDOW}
 ALTERNATING = {"layer_types": ["sliding_attention", "full_attention"], **SLIDING}
 WINDOWED = f"sliding window of {WINDOW} tokens"
@@ -163,10 +166,13 @@ CASES = [
     Case("opt", BYTES, "", {"ffn_dim": 96, "word_embed_proj_dim": 64}),
     Case("pegasus", UNIGRAM, "", DECODER),
     Case("persimmon", UNIGRAM),
-    Case("phi", BYTES, "embeddings without tokens", extra_tokens=62),
+    Case("phi", BYTES, "embeddings without tokens", {"num_key_value_heads": 4}, extra_tokens=62),
     Case("phi3", LEGACY, WINDOWED, SLIDING),
-    Case("phi3 longrope", LEGACY, "rope scaling longrope", LONGROPE),
+    Case("phi3 longrope", LEGACY, "rope scaling longrope", longrope()),
     Case("phimoe", LEGACY, WINDOWED, {**LOCAL_EXPERTS, **SLIDING}),
+    Case("phimoe longrope", LEGACY, "rope scaling longrope", {
+        **LOCAL_EXPERTS, **longrope(short_mscale=1.0, long_mscale=1.2),
+    }),
     Case("qwen2", QWEN, "embeddings without tokens", extra_tokens=62),
     Case("qwen2 window", QWEN, WINDOWED_LAYER, {**SLIDING, "use_sliding_window": True, "max_window_layers": 1}),
     Case("qwen2_moe", QWEN, "", {**EXPERTS, "shared_expert_intermediate_size": 48}),

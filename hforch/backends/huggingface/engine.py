@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 import time
 import weakref
@@ -11,10 +12,12 @@ from functools import cached_property, partial
 from typing import Any
 from uuid import uuid4
 
+from hforch.backends.huggingface.batch_rows import NOISE, difference, together
 from hforch.backends.huggingface.generation_config import effective, generation_config, neutral_config
 from hforch.backends.huggingface.kv_cache import KVCaches
+from hforch.backends.huggingface.longrope import longrope_switch, recomputing
 from hforch.config.schema import Generation
-from hforch.errors import UnknownArgument
+from hforch.errors import UnknownArgument, first_line
 from hforch.generation.chat import apply_chat_template
 from hforch.generation.completion import Completion, Vocabulary, eos_ids
 from hforch.generation.detokenizer import Decode
@@ -23,6 +26,9 @@ from hforch.generation.grammar import Guide, required_schema
 from hforch.generation.request_queue import RequestQueue
 from hforch.models.architecture import CONTEXT_NAMES
 from hforch.models.tokenizers import check_ids, tokenizing
+from hforch.models.transformers_tokenizer import PROBES
+
+log = logging.getLogger("hforch")
 
 # Keys: id() of the model and of the tokenizer. The engine references both, so the ids are not reused while it exists.
 _engines: weakref.WeakValueDictionary[tuple[int, int], PipelineEngine] = weakref.WeakValueDictionary()
@@ -53,6 +59,7 @@ class PipelineEngine(SerialEngine):
         config = self.model.config.get_text_config()
         self.context_length = next((n for name in CONTEXT_NAMES if (n := getattr(config, name, None))), None)
         self.rows = _rows(self.model)
+        self._switch = longrope_switch(config)
         self.eos = eos_ids(
             self.model.generation_config.eos_token_id, self.model.config.eos_token_id, self.tokenizer.eos_token_id
         )
@@ -97,6 +104,40 @@ class PipelineEngine(SerialEngine):
         shape = self.kv_caches.shape(rows, prompt_tokens + self.room(prompt_tokens, generation))
         return FixedCache(*shape, self.kv_caches.dropped) if shape else None
 
+    def parts(self, completions: Sequence[Completion]) -> list[list[int]]:
+        lengths = [len(completion.prompt_ids) for completion in completions]
+        if len({*lengths}) < 2:
+            return super().parts(completions)
+        limits = [completion.max_tokens for completion in completions]
+        return together(lengths, limits, self.padding_counts, self._switch)
+
+    @cached_property
+    def padding_counts(self) -> bool:
+        """Whether the model treats padding as tokens before the prompt, found by comparing logits for two texts."""
+        try:
+            short, long = (self.encode(text)[: self.context_length and self.context_length - 1] for text in PROBES)
+            alone, padded = self._next_logits([short])[0], self._next_logits([short, long])[0]
+        except Exception as error:  # the model cannot run a batch of two, so there will be none
+            log.info("no batch of two texts: %s", first_line(error, with_type=True))
+            return False
+        return difference(alone, padded) > NOISE
+
+    def _next_logits(self, prompts: Sequence[Sequence[int]]) -> Any:
+        """Return the logits of the token after each prompt, of shape (prompts, vocabulary)."""
+        import torch
+
+        ids, mask = _left_padded(prompts, self.pad, self.model.device)
+        with self._neutral(), torch.no_grad():
+            found = self.model.generate(
+                input_ids=ids,
+                attention_mask=mask,
+                max_new_tokens=1,
+                do_sample=False,
+                output_logits=True,
+                return_dict_in_generate=True,
+            )
+        return found.logits[0]
+
     def generate(self, completions: Sequence[Completion], request: Request) -> None:
         import torch
         from transformers import LogitsProcessorList, StoppingCriteriaList
@@ -109,7 +150,7 @@ class PipelineEngine(SerialEngine):
         ids, mask = _left_padded([*prompts, *prompts[:1] * (rows - len(prompts))], self.pad, self.model.device)
         tap = _tap(completions, request, rows, beams)
         seeded = self._seeded(request.seed) if config.do_sample else nullcontext()
-        with seeded, self._neutral(), torch.no_grad():
+        with seeded, self._neutral(), recomputing(self.model, self._switch), torch.no_grad():
             sequences = self.model.generate(
                 input_ids=ids,
                 attention_mask=mask,
