@@ -127,10 +127,10 @@ class Server:
         self,
         module: str,
         words: Sequence[str],
-        folder: Path,
-        environment: Mapping[str, str],
         output: IO[bytes],
         timeout: float,
+        folder: Path,
+        environment: Mapping[str, str],
     ) -> int | None:
         """Run `python -m MODULE WORDS` with its output in a file.
 

@@ -1,4 +1,7 @@
-"""python -m tests.zoo: compare tiny random models of every architecture on all backends; exit with 1 if one is wrong."""
+"""python -m tests.zoo: compare tiny random models of every architecture on all backends.
+
+The exit code is 1 if a backend gives a wrong answer.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +15,6 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 from queue import SimpleQueue
-from typing import IO
 
 from tests import forking
 
@@ -22,7 +24,7 @@ from .table import PAGE, write
 
 
 def main(words: Sequence[str] | None = None) -> int:
-    parser = argparse.ArgumentParser("python -m tests.zoo", description=__doc__)
+    parser = argparse.ArgumentParser("python -m tests.zoo", description=__doc__.partition("\n")[0])
     parser.add_argument("--only", metavar="NAME", nargs="+", help="cases; default: all")
     parser.add_argument("--keep", metavar="DIR", type=Path, help="keep models, answers and logs in this directory")
     parser.add_argument("--write", action="store_true", help=f"write the table into {PAGE.relative_to(ROOT)}")
@@ -56,6 +58,7 @@ def compare(cases: Sequence[Case], keep: Path | None) -> list[Row]:
             "OMP_NUM_THREADS": "1",
         }
         server = forking.server_for(BACKENDS, environment)
+        run = partial(server.run_module, folder=ROOT, environment=environment)
         cores: SimpleQueue[int] = SimpleQueue()
         for core in (available := sorted(os.sched_getaffinity(0))):
             cores.put(core)
@@ -63,7 +66,7 @@ def compare(cases: Sequence[Case], keep: Path | None) -> list[Row]:
         def row_of(case: Case) -> Row:
             core = cores.get()
             try:
-                row = make(case, partial(_run, server, environment), core, keep)
+                row = make(case, run, core, keep)
             finally:
                 cores.put(core)
             _print(row)
@@ -71,12 +74,6 @@ def compare(cases: Sequence[Case], keep: Path | None) -> list[Row]:
 
         with ThreadPoolExecutor(len(available)) as pool:
             return list(pool.map(row_of, cases))
-
-
-def _run(
-    server: forking.Server, environment: dict[str, str], module: str, words: list[str], output: IO[bytes], timeout: float
-) -> int | None:
-    return server.run_module(module, words, ROOT, environment, output, timeout)
 
 
 def _print(row: Row) -> None:

@@ -16,8 +16,8 @@ from .tokenizer_kinds import KINDS, TrainedTokenizer
 NEW_TOKENS = 64
 GAINS, SEEDS = (1.5, 2.5, 4.0), (0, 1, 2, 3)
 VARIED, CLEAR = 8, 1e-4
-"""Required of each reference answer: distinct tokens, unless it is short, and the smallest gap between the two largest logits, in standard
-deviations of the logits, so that rounding cannot change an answer."""
+"""Required of each reference answer: distinct tokens, unless it is short, and the smallest gap between the two largest
+logits, in standard deviations of the logits, so that rounding cannot change an answer."""
 KEPT = ("A_log", "dt_proj", "dt_bias", "conv")
 """Parts of names of parameters that keep their initial values."""
 
@@ -99,7 +99,10 @@ def randomize(model: Any, gain: float) -> None:
 
 
 def answers(model: Any, trained: TrainedTokenizer, varied: int = VARIED, clear: float = CLEAR) -> Reference | None:
-    """Return transformers' greedy answers to each prompt alone, without a KV cache; None if an answer is not varied or not clear enough."""
+    """Return transformers' greedy answers to each prompt alone, without a KV cache.
+
+    None if an answer is not varied or not clear enough.
+    """
     import torch
     from transformers import GenerationConfig
 

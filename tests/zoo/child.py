@@ -1,4 +1,8 @@
-"""python -m tests.zoo.child build NAME FOLDER, or answer FOLDER BACKEND: one step of a comparison, in its own process."""
+"""One step of a comparison, in its own process.
+
+python -m tests.zoo.child CORE build NAME FOLDER
+python -m tests.zoo.child CORE answer FOLDER BACKEND
+"""
 
 from __future__ import annotations
 

@@ -9,12 +9,17 @@ from typing import Any
 from .answering import STREAMED, Answers
 from .building import Reference
 
+LONGEST = 240
 WORKS = "works"
 WRONG, REFUSED = "wrong: ", "refused: "
 
 
-def verdict(found: Answers, reference: Reference) -> str:
-    """Return `works`, or what is wrong, or why the backend refused the model."""
+def verdict(found: Answers, reference: Reference, streamed: Sequence[int] = STREAMED) -> str:
+    """Return `works`, or what is wrong, or why the backend refused the model.
+
+    Args:
+        streamed: positions of the prompts whose answers were streamed.
+    """
     if found.refused:
         return REFUSED + short(found.refused)
     if found.failed:
@@ -24,16 +29,18 @@ def verdict(found: Answers, reference: Reference) -> str:
         _differing("answers", found.alone, reference.output_ids),
         _differing("answers in a batch", found.batch, found.alone),
         _differing("texts in a batch", found.batch_texts, found.alone_texts),
-        _differing("streams", found.streams, [found.alone_texts[place] for place in STREAMED]),
+        _differing("streams", found.streams, [found.alone_texts[place] for place in streamed]),
     )
     told = [problem for problem in problems if problem]
     return WRONG + "; ".join(told) if told else WORKS
 
 
 def short(message: str) -> str:
-    """Return the first sentence of a message, without the paths of temporary directories."""
-    line = re.sub(r"\S*/([\w.-]+)", r"\1", message.splitlines()[0] if message else "")
-    return line if len(line) <= 200 else f"{line[:197]}..."
+    """Return the first line of a message, without paths and cache entries, which differ in each run."""
+    line = message.splitlines()[0] if message else ""
+    line = re.sub(r" \(full log: .*\)|fp32-[0-9a-f]{16}", lambda found: "" if found[0][0] == " " else "model", line)
+    line = re.sub(r"/\S*/([\w.-]+)", r"\1", line)
+    return line if len(line) <= LONGEST else f"{line[: LONGEST - 3]}..."
 
 
 def _differing(what: str, found: Sequence[Any], expected: Sequence[Any]) -> str:
@@ -48,5 +55,5 @@ def _differing(what: str, found: Sequence[Any], expected: Sequence[Any]) -> str:
 
 def _common(one: Sequence[Any], other: Sequence[Any]) -> int:
     """Return the length of the common prefix."""
-    return next((place for place, pair in enumerate(zip(one, other, strict=False)) if pair[0] != pair[1]),
-                min(len(one), len(other)))
+    pairs = enumerate(zip(one, other, strict=False))
+    return next((place for place, (left, right) in pairs if left != right), min(len(one), len(other)))

@@ -1,7 +1,7 @@
 """Tokenizers of the kinds that causal language models have, trained on a short text.
 
-Each is a `tokenizer.json` and a `tokenizer_config.json`, as in a repository on the Hub. Their token ids are those of the
-library `tokenizers`, which is the reference for all backends.
+Each is a `tokenizer.json` and a `tokenizer_config.json`, as in a repository on the Hub. The token ids of the library
+`tokenizers` are the reference for all backends.
 """
 
 from __future__ import annotations
@@ -17,7 +17,10 @@ from tokenizers import Regex, Tokenizer, decoders, models, normalizers, pre_toke
 from .texts import TRAINING
 
 SIZE = 450
-LLAMA3 = r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"
+LLAMA3 = (
+    r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+"
+    r"|\s+(?!\S)|\s+"
+)
 QWEN2 = LLAMA3.replace("{1,3}", "")
 BYTES = [f"<0x{byte:02X}>" for byte in range(256)]
 
@@ -37,7 +40,7 @@ class TrainedTokenizer:
     config: dict[str, Any] = field(default_factory=dict)
 
     def id_of(self, role: str) -> int | None:
-        """Return the id of the special token with this role; None if there is none."""
+        """Return the id of the special token with this role; None if it is missing."""
         return self.tokenizer.token_to_id(self.named[role]) if role in self.named else None
 
     def save(self, folder: Path) -> None:

@@ -1,21 +1,13 @@
 """Decide which prompts of a batch can be answered together without changing each other's answers.
 
-Shorter prompts are padded on the left. Most architectures mask the padding and number the tokens without it. Some
-(BART's decoder and its relatives) number the positions of the batch instead, so padding moves a prompt to other
-positions. And with RoPE scaling `longrope`, the longest row of a batch determines the frequencies of all its rows.
-Prompts of the same length are unaffected by both.
+Shorter prompts are padded on the left, which some models treat as tokens (`generation/padding.py`). With RoPE scaling
+`longrope`, the longest row of a batch determines the frequencies of all its rows. Prompts of the same length are
+unaffected by both.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
-
-NOISE = 0.05
-"""The largest root mean square difference of logits that rounding causes, in standard deviations of the logits.
-
-Padding that counts as positions causes a difference of about 1, quantized activations one of about 0.01.
-"""
 
 
 def together(
@@ -47,9 +39,3 @@ def together(
 def _by_length(places: Sequence[int], prompt_tokens: Sequence[int]) -> list[list[int]]:
     lengths = sorted({prompt_tokens[place] for place in places}, reverse=True)
     return [[place for place in places if prompt_tokens[place] == length] for length in lengths]
-
-
-def difference(logits: Any, others: Any) -> float:
-    """Return the root mean square difference of two vectors of logits, in standard deviations of the first."""
-    logits, others = logits.float(), others.float()
-    return float((logits - others).square().mean().sqrt() / logits.std().clamp_min(1e-9))

@@ -12,19 +12,20 @@ from functools import cached_property, partial
 from typing import Any
 from uuid import uuid4
 
-from hforch.backends.huggingface.batch_rows import NOISE, difference, together
+from hforch.backends.huggingface.batch_rows import together
 from hforch.backends.huggingface.generation_config import effective, generation_config, neutral_config
 from hforch.backends.huggingface.kv_cache import KVCaches
-from hforch.backends.huggingface.longrope import longrope_switch, recomputing
+from hforch.backends.huggingface.longrope import recomputing
 from hforch.config.schema import Generation
-from hforch.errors import UnknownArgument, first_line
+from hforch.errors import Mistake, UnknownArgument, first_line
 from hforch.generation.chat import apply_chat_template
 from hforch.generation.completion import Completion, Vocabulary, eos_ids
 from hforch.generation.detokenizer import Decode
 from hforch.generation.engine import FixedCache, RenderedChat, Request, SerialEngine, Work
 from hforch.generation.grammar import Guide, required_schema
+from hforch.generation.padding import padding_counts
 from hforch.generation.request_queue import RequestQueue
-from hforch.models.architecture import CONTEXT_NAMES
+from hforch.models.architecture import CONTEXT_NAMES, longrope_switch
 from hforch.models.tokenizers import check_ids, tokenizing
 from hforch.models.transformers_tokenizer import PROBES
 
@@ -59,7 +60,7 @@ class PipelineEngine(SerialEngine):
         config = self.model.config.get_text_config()
         self.context_length = next((n for name in CONTEXT_NAMES if (n := getattr(config, name, None))), None)
         self.rows = _rows(self.model)
-        self._switch = longrope_switch(config)
+        self.longrope_switch = longrope_switch(config.to_dict())
         self.eos = eos_ids(
             self.model.generation_config.eos_token_id, self.model.config.eos_token_id, self.tokenizer.eos_token_id
         )
@@ -109,18 +110,25 @@ class PipelineEngine(SerialEngine):
         if len({*lengths}) < 2:
             return super().parts(completions)
         limits = [completion.max_tokens for completion in completions]
-        return together(lengths, limits, self.padding_counts, self._switch)
+        return together(lengths, limits, self.padding_counts, self.longrope_switch)
 
     @cached_property
     def padding_counts(self) -> bool:
         """Whether the model treats padding as tokens before the prompt, found by comparing logits for two texts."""
+        most = self.context_length and self.context_length - 1
         try:
-            short, long = (self.encode(text)[: self.context_length and self.context_length - 1] for text in PROBES)
-            alone, padded = self._next_logits([short])[0], self._next_logits([short, long])[0]
+            short, long = (self.encode(text)[:most] for text in PROBES)
+            return padding_counts(self._next_logits, short, long)
         except Exception as error:  # the model cannot run a batch of two, so there will be none
-            log.info("no batch of two texts: %s", first_line(error, with_type=True))
+            log.info("cannot answer two texts together: %s", first_line(error, with_type=True))
             return False
-        return difference(alone, padded) > NOISE
+
+    def batch_remarks(self, batch_size: int) -> tuple[Mistake, ...]:
+        """Return a warning if prompts of different lengths cannot share a batch."""
+        if batch_size == 1 or not self.padding_counts:
+            return ()
+        problem = "this model treats padding as tokens, so only prompts with the same number of tokens share a batch"
+        return (Mistake("runtime.batch_size", problem),)
 
     def _next_logits(self, prompts: Sequence[Sequence[int]]) -> Any:
         """Return the logits of the token after each prompt, of shape (prompts, vocabulary)."""
@@ -136,7 +144,7 @@ class PipelineEngine(SerialEngine):
                 output_logits=True,
                 return_dict_in_generate=True,
             )
-        return found.logits[0]
+        return found.logits[0].float().cpu().numpy()
 
     def generate(self, completions: Sequence[Completion], request: Request) -> None:
         import torch
@@ -150,7 +158,7 @@ class PipelineEngine(SerialEngine):
         ids, mask = _left_padded([*prompts, *prompts[:1] * (rows - len(prompts))], self.pad, self.model.device)
         tap = _tap(completions, request, rows, beams)
         seeded = self._seeded(request.seed) if config.do_sample else nullcontext()
-        with seeded, self._neutral(), recomputing(self.model, self._switch), torch.no_grad():
+        with seeded, self._neutral(), recomputing(self.model, self.longrope_switch), torch.no_grad():
             sequences = self.model.generate(
                 input_ids=ids,
                 attention_mask=mask,

@@ -7,22 +7,10 @@ TypeError, and for most architectures both keep the old keys.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import wraps
 from typing import Any
-
-
-def longrope_switch(config: Any) -> int | None:
-    """Return the number of tokens beyond which a model uses the long factors of `longrope`; None if it has none.
-
-    Args:
-        config: the transformers config of the language model.
-    """
-    parameters = getattr(config, "rope_parameters", None) or {}
-    layers = [one for one in parameters.values() if isinstance(one, Mapping)] or [parameters]
-    found = [one.get("original_max_position_embeddings") for one in layers if one.get("rope_type") == "longrope"]
-    return min((number for number in found if isinstance(number, int)), default=None)
 
 
 @contextmanager
