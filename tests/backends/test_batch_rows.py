@@ -12,11 +12,14 @@ from backends_tested import EXACT
 from hypothesis import given
 from hypothesis import strategies as st
 
+from hforch.backends.base import load as load_model
 from hforch.backends.huggingface.batch_rows import together
+from hforch.config.compose import job_from_overrides
 from hforch.generation.completion import Completion
 from hforch.generation.engine import SerialEngine
 from hforch.models.architecture import longrope_switch
 from hforch.models.json_files import read_object
+from hforch.utils.progress import Silent
 
 PADDED = ("pytorch", "openvino")
 """The backends that pad the prompts of a batch."""
@@ -146,3 +149,14 @@ def test_the_switch_of_longrope_is_read_from_older_configs() -> None:
     older = {"rope_scaling": {"type": "su", "short_factor": [1.0]}, "original_max_position_embeddings": 4096}
     assert longrope_switch(older) == 4096
     assert longrope_switch({"rope_scaling": {"rope_type": "linear", "factor": 2.0}}) is None
+
+
+@pytest.mark.model
+@pytest.mark.parametrize("backend", PADDED)
+def test_a_model_that_counts_padding_causes_a_warning(bart: Path, backend: str) -> None:
+    for size, warnings in ((1, 0), (4, 1)):
+        words = ["model=local", f"model.path={bart}", f"backend={backend}", *EXACT, f"runtime.batch_size={size}"]
+        loaded = load_model(job_from_overrides(words), Silent())
+        assert len(loaded.remarks) == warnings
+        assert all("treats padding as tokens" in str(remark) for remark in loaded.remarks)
+        loaded.engine.close()

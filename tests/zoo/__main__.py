@@ -27,6 +27,9 @@ def main(words: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser("python -m tests.zoo", description=__doc__.partition("\n")[0])
     parser.add_argument("--only", metavar="NAME", nargs="+", help="cases; default: all")
     parser.add_argument("--keep", metavar="DIR", type=Path, help="keep models, answers and logs in this directory")
+    parser.add_argument(
+        "--resume", action="store_true", help="use the models and answers that --keep's DIR already has"
+    )
     parser.add_argument("--write", action="store_true", help=f"write the table into {PAGE.relative_to(ROOT)}")
     parser.add_argument("--list", action="store_true", help="list the cases")
     options = parser.parse_args(words)
@@ -38,9 +41,11 @@ def main(words: Sequence[str] | None = None) -> int:
         parser.error(f"unknown case {', '.join(unknown)}; available: {', '.join(names)}")
     if options.write and options.only:
         parser.error("--write needs all cases; omit --only")
+    if options.resume and not options.keep:
+        parser.error("--resume needs --keep DIR")
     cases = [case for case in CASES if not options.only or case.name in options.only]
     started = time.monotonic()
-    rows = compare(cases, options.keep and options.keep.absolute())
+    rows = compare(cases, options.keep and options.keep.absolute(), options.resume)
     wrong = [row.case.name for row in rows if row.is_wrong]
     print(f"{len(rows)} cases in {(time.monotonic() - started) / 60:.1f} min; wrong: {', '.join(wrong) or 'none'}")
     if options.write:
@@ -48,7 +53,7 @@ def main(words: Sequence[str] | None = None) -> int:
     return int(bool(wrong))
 
 
-def compare(cases: Sequence[Case], keep: Path | None) -> list[Row]:
+def compare(cases: Sequence[Case], keep: Path | None, resume: bool = False) -> list[Row]:
     """Compare all cases, on each processor core one at a time, and print each row as soon as it is complete."""
     with tempfile.TemporaryDirectory(prefix="hforch-zoo-cache-") as cache:
         environment = dict(os.environ) | {
@@ -66,7 +71,7 @@ def compare(cases: Sequence[Case], keep: Path | None) -> list[Row]:
         def row_of(case: Case) -> Row:
             core = cores.get()
             try:
-                row = make(case, run, core, keep)
+                row = make(case, run, core, keep, resume)
             finally:
                 cores.put(core)
             _print(row)

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Protocol
 
-from .answering import Answers, read
+from .answering import Answers, read, save
 from .building import Reference
 from .cases import Case
 from .judging import WRONG, verdict
@@ -50,12 +50,13 @@ class Run(Protocol):
     def __call__(self, module: str, words: list[str], output: IO[bytes], timeout: float) -> int | None: ...
 
 
-def make(case: Case, run: Run, core: int, keep: Path | None = None, backends: tuple[str, ...] = BACKENDS) -> Row:
+def make(case: Case, run: Run, core: int, keep: Path | None = None, resume: bool = False) -> Row:
     """Build the model of a case, let each backend answer, and compare.
 
     Args:
         core: the processor core for all processes.
         keep: the directory in which models and answers are kept.
+        resume: use the models and answers that are already there.
     """
     started = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="hforch-zoo-") as scratch:
@@ -63,25 +64,29 @@ def make(case: Case, run: Run, core: int, keep: Path | None = None, backends: tu
         folder = top / "model"
         folder.mkdir(parents=True, exist_ok=True)
         row = Row(case)
-        error = _step(run, top / "build.log", [str(core), "build", case.name, str(folder)])
+        built = resume and (folder / "reference.json").is_file()
+        error = "" if built else _step(run, top / "build.log", [str(core), "build", case.name, str(folder)])
         if error:
             row.is_created = False
             row.note = f"transformers cannot create it: {error}"
         else:
             reference = Reference(**json.loads((folder / "reference.json").read_text(encoding="utf-8")))
             row.note = reference.remark
-            for backend in backends:
-                row.verdicts[backend] = _ask(run, top, core, backend, reference)
+            for backend in BACKENDS:
+                file = top / f"{backend}.json"
+                if not built or not file.is_file():
+                    _ask(run, file, core)
+                row.verdicts[backend] = verdict(read(file), reference)
     row.seconds = time.monotonic() - started
     return row
 
 
-def _ask(run: Run, top: Path, core: int, backend: str, reference: Reference) -> str:
-    file = top / f"{backend}.json"
+def _ask(run: Run, file: Path, core: int) -> None:
+    """Write the answers of a backend, or the error of its process, into a file."""
     file.unlink(missing_ok=True)
-    error = _step(run, top / f"{backend}.log", [str(core), "answer", str(top / "model"), backend])
-    found = read(file) if file.is_file() else Answers(failed=error or "no result")
-    return verdict(found, reference)
+    error = _step(run, file.with_suffix(".log"), [str(core), "answer", str(file.with_name("model")), file.stem])
+    if not file.is_file():
+        save(Answers(failed=error or "no result"), file)
 
 
 def _step(run: Run, log: Path, words: list[str]) -> str:

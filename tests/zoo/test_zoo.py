@@ -22,6 +22,11 @@ from .tokenizer_kinds import KINDS
 
 QUICK = ("gpt2", "granite", "llama", "mistral")
 """A byte-level tokenizer, a model without EOS, legacy SentencePiece, and a sliding window."""
+WRONG_ON_GENAI = {
+    *("bigbird_pegasus", "blenderbot", "blenderbot-small", "gpt_neo", "mpt", "pegasus"),
+    *("phi3 longrope", "phimoe longrope"),
+}
+"""Cases that openvino_genai computes wrongly and hforch does not refuse yet."""
 ENVIRONMENT = dict(os.environ)
 
 REFERENCE = Reference([[1, 2], [3]], [[7, 8, 9], [5, 6]], distinct=30.0, gap=0.1)
@@ -45,11 +50,16 @@ def test_the_cases_use_all_kinds_of_tokenizers() -> None:
     assert len({case.name for case in CASES}) == len(CASES)
 
 
-def test_the_table_has_all_cases_and_none_is_wrong() -> None:
+def test_the_table_has_all_cases_and_lists_each_wrong_one() -> None:
     rows = documented(PAGE.read_text(encoding="utf-8"))
     assert [row[:3] for row in rows] == [[f"`{case.model_type}`", case.tokenizer, case.variation] for case in CASES]
-    for row in rows:
-        assert all(cell == "-" or cell.startswith((WORKS, REFUSED)) for cell in row[3:6]), row
+    wrong = {
+        f"{case.name}, {backend}"
+        for case, row in zip(CASES, rows, strict=True)
+        for backend, cell in zip(BACKENDS, row[3:6], strict=True)
+        if not cell.startswith((WORKS, REFUSED)) and not case.not_created
+    }
+    assert wrong == {f"{name}, openvino_genai" for name in WRONG_ON_GENAI}
 
 
 def test_correct_answers_work() -> None:
