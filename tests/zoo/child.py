@@ -6,6 +6,7 @@ python -m tests.zoo.child CORE answer FOLDER BACKEND
 
 from __future__ import annotations
 
+import faulthandler
 import os
 import sys
 import warnings
@@ -15,9 +16,13 @@ from .answering import answer, save
 from .building import build
 from .cases import CASES
 
+SLOW_S = 240
+"""Seconds after which a step writes its stack into its log, in case that it hangs."""
+
 
 def main() -> None:
     warnings.simplefilter("ignore")
+    faulthandler.dump_traceback_later(SLOW_S)
     core, step, *words = sys.argv[1:]
     os.sched_setaffinity(0, {int(core)})
     if step == "build":

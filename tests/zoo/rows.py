@@ -16,7 +16,7 @@ from .cases import Case
 from .judging import WRONG, verdict
 
 ROOT = Path(__file__).resolve().parents[2]
-STEP_S = 300
+STEP_S = 600
 BACKENDS = ("pytorch", "openvino", "openvino_genai")
 
 

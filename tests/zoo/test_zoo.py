@@ -100,5 +100,7 @@ def test_backends_do_what_the_table_states(name: str, tmp_path: Path) -> None:
         for cells, one in zip(documented(PAGE.read_text(encoding="utf-8")), CASES, strict=True)
         if one.name == name
     )
-    assert list(row.verdicts.values()) == expected[3:6]
+    assert [verdict.partition(":")[0] for verdict in row.verdicts.values()] == [
+        cell.partition(":")[0] for cell in expected[3:6]
+    ]
     assert not row.note
