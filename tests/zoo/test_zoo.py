@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import os
-from dataclasses import replace
+import signal
+from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
+from typing import IO
 
 import forking
 import pytest
@@ -86,6 +89,31 @@ def test_a_refusal_states_its_reason_without_paths() -> None:
     message = "/tmp/x/model has the architecture 'x', which is not supported (full log: /tmp/y.log)\nUse another."
     found = verdict(Answers(refused=message), REFERENCE)
     assert found == f"{REFUSED}model has the architecture 'x', which is not supported"
+
+
+def crash(module: str, words: list[str], output: IO[bytes], timeout: float) -> int:
+    """Act like processes of which all but the one that builds the model crash."""
+    if words[1] != "build":
+        return -signal.SIGSEGV
+    (Path(words[3]) / "reference.json").write_text(json.dumps(asdict(REFERENCE)))
+    return 0
+
+
+def test_a_crash_is_a_wrong_row(tmp_path: Path) -> None:
+    row = make(CASES[0], crash, core=0, keep=tmp_path)
+    assert [*row.verdicts.values()] == [f"{WRONG}the process was terminated by SIGSEGV"] * 3
+    assert row.is_wrong
+
+
+def test_a_model_that_cannot_be_created_is_wrong_unless_this_is_known(tmp_path: Path) -> None:
+    def fails(module: str, words: list[str], output: IO[bytes], timeout: float) -> int:
+        output.write(b"AttributeError: no attribute 'x'\n")
+        output.flush()
+        return 1
+
+    row = make(CASES[0], fails, core=0, keep=tmp_path)
+    assert row.is_wrong and "no attribute 'x'" in row.note
+    assert not make(replace(CASES[0], not_created="no attribute 'x'"), fails, core=0, keep=tmp_path).is_wrong
 
 
 @pytest.mark.model
