@@ -12,10 +12,11 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     import numpy
 
-NOISE = 0.05
+NOISE = 0.12
 """The largest root mean square difference of logits that rounding causes, in standard deviations of the logits.
 
-Padding that counts as positions causes a difference of about 1, quantized activations one of about 0.01.
+Measured with the probe texts: SmolLM2 on torch in fp32, bf16 and int8 1e-5, on OpenVINO in int8 0.03 and in int4 0.06
+(quantized activations and KV cache). Padding that counts as positions: 0.18 to 1.3 with random weights.
 """
 
 

@@ -29,6 +29,7 @@ class Case:
         variation: what is special about it; empty if nothing is.
         config: values of its configuration.
         extra_tokens: number of embeddings without a token.
+        seed: the first seed of its weights; another one if rounding in a recurrent scan would decide a token.
         not_created: part of the error with which transformers cannot create the model; empty if it can.
     """
 
@@ -37,6 +38,7 @@ class Case:
     variation: str = ""
     config: Mapping[str, Any] = field(default_factory=dict)
     extra_tokens: int = 0
+    seed: int = 0
     not_created: str = ""
 
     @property
@@ -136,7 +138,7 @@ CASES = [
     Case("granitemoe", DIGITS, "rope scaling linear", {**LOCAL_EXPERTS, **rope("linear")}),
     Case("granitemoehybrid", DIGITS, "", {
         **LOCAL_EXPERTS, "layer_types": ["mamba", "attention"], "mamba_n_heads": 8, "mamba_d_head": 16,
-        "mamba_d_state": 16, "shared_intermediate_size": 48,
+        "mamba_d_state": 16, "mamba_chunk_size": 16, "shared_intermediate_size": 48,
     }),
     Case("hunyuan_v1_dense", QWEN, "", {"head_dim": 16}),
     Case("lfm2", BOS, "", {"layer_types": ["conv", "full_attention"], "block_auto_adjust_ff_dim": False}),
@@ -187,6 +189,6 @@ CASES = [
     Case("xglm", UNIGRAM, "", {"d_model": 64, "num_layers": 2, "attention_heads": 4, "ffn_dim": 96}),
     Case("zamba2", PIECES, "", {
         "num_hidden_layers": 3, "layers_block_type": ["mamba", "hybrid", "mamba"], "n_mamba_heads": 8,
-        "mamba_d_state": 16, "num_key_value_heads": 4, "adapter_rank": 8,
-    }),
+        "mamba_d_state": 16, "chunk_size": 16, "num_key_value_heads": 4, "adapter_rank": 8,
+    }, seed=10),
 ]  # fmt: skip
