@@ -210,6 +210,41 @@ def save_phi3(folder: Path, switch: int) -> Path:
     return _save(Phi3ForCausalLM(config), tokenizer, folder, None)
 
 
+def save_zamba2(folder: Path, chunk: int) -> Path:
+    """Save a Zamba2 with 3 layers, two of them recurrent.
+
+    Args:
+        chunk: number of tokens that its scan reads at once.
+    """
+    import torch
+    from transformers import Zamba2Config, Zamba2ForCausalLM
+
+    tokenizer = byte_level_tokenizer()
+    config = Zamba2Config(
+        vocab_size=len(tokenizer),
+        hidden_size=32,
+        intermediate_size=64,
+        num_hidden_layers=3,
+        layers_block_type=["mamba", "hybrid", "mamba"],
+        num_attention_heads=2,
+        num_key_value_heads=2,
+        n_mamba_heads=4,
+        mamba_d_state=8,
+        adapter_rank=4,
+        chunk_size=chunk,
+        max_position_embeddings=256,
+        bos_token_id=tokenizer.bos_token_id,
+        eos_token_id=tokenizer.eos_token_id,
+        pad_token_id=tokenizer.pad_token_id,
+    )
+    torch.manual_seed(0)
+    model = Zamba2ForCausalLM(config)
+    folder.mkdir(parents=True, exist_ok=True)
+    model.save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+    return folder
+
+
 def save_gptj(folder: Path, added: float = 0.0, token: int = 0) -> Path:
     """Save a GPT-J with 2 layers and a bias in its output layer.
 

@@ -119,7 +119,7 @@ def load(job: Job, prepared: PreparedModel) -> LoadedModel:
     build = partial(HforchPipeline, pipeline=pipeline, engine=engine, model_id=str(prepared.path))
 
     def logit_reader() -> GuardedReader:
-        return GuardedReader(TorchLogitReader(model, engine.pad), engine.longrope_switch)
+        return GuardedReader(TorchLogitReader(model, engine.pad), engine.longrope_switch, engine.longest_prompt)
 
     remarks = (
         *tokenizer.remarks,

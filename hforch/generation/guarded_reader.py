@@ -20,14 +20,15 @@ class GuardedReader:
         reader: the reader that runs the model.
         switch: number of tokens beyond which the model uses other RoPE frequencies (`architecture.longrope_switch`);
             None if it always uses the same.
+        longest_prompt: number of tokens of the longest prompt that the model reads correctly; None if it reads any.
 
     Raises:
         BackendError: while reading, if a model treats padding as tokens and the prompts of a batch have different
-            lengths, or if a sequence crosses the switch.
+            lengths, if a sequence crosses the switch, or if a prompt is too long.
     """
 
-    def __init__(self, reader: LogitReader, switch: int | None) -> None:
-        self._reader, self._switch = reader, switch
+    def __init__(self, reader: LogitReader, switch: int | None, longest_prompt: int | None = None) -> None:
+        self._reader, self._switch, self._longest_prompt = reader, switch, longest_prompt
         self._padding_counts: bool | None = None
         self.vocabulary, self.about = reader.vocabulary, reader.about
 
@@ -40,6 +41,10 @@ class GuardedReader:
                     f"the model uses other RoPE frequencies (longrope) beyond {self._switch:,} tokens, so it cannot"
                     " read the logits of a text that crosses this length; use shorter texts"
                 )
+        if self._longest_prompt is not None and len(longest) > self._longest_prompt:
+            raise BackendError(
+                f"on this device, the model reads only prompts of at most {self._longest_prompt:,} tokens correctly"
+            )
         if len(shortest) < len(longest):
             if self._padding_counts is None:
                 self._padding_counts = padding_counts(self._next_logits, shortest, longest)

@@ -16,6 +16,7 @@ from hforch.backends.huggingface.batch_rows import together
 from hforch.backends.huggingface.generation_config import effective, generation_config, neutral_config
 from hforch.backends.huggingface.kv_cache import KVCaches
 from hforch.backends.huggingface.longrope import recomputing
+from hforch.backends.huggingface.recurrent_scan import longest_prompt, refuse_longer
 from hforch.config.schema import Generation
 from hforch.errors import Mistake, UnknownArgument, first_line
 from hforch.generation.chat import apply_chat_template
@@ -60,6 +61,7 @@ class PipelineEngine(SerialEngine):
         config = self.model.config.get_text_config()
         self.context_length = next((n for name in CONTEXT_NAMES if (n := getattr(config, name, None))), None)
         self.rows = _rows(self.model)
+        self.longest_prompt = longest_prompt(self.model)
         self.longrope_switch = longrope_switch(config.to_dict())
         self.eos = eos_ids(
             self.model.generation_config.eos_token_id, self.model.config.eos_token_id, self.tokenizer.eos_token_id
@@ -104,6 +106,10 @@ class PipelineEngine(SerialEngine):
             return None
         shape = self.kv_caches.shape(rows, prompt_tokens + self.room(prompt_tokens, generation))
         return FixedCache(*shape, self.kv_caches.dropped) if shape else None
+
+    def room(self, prompt_tokens: int | None, generation: Generation) -> int:
+        refuse_longer(prompt_tokens or 0, self.longest_prompt)
+        return super().room(prompt_tokens, generation)
 
     def parts(self, completions: Sequence[Completion]) -> list[list[int]]:
         lengths = [len(completion.prompt_ids) for completion in completions]
