@@ -214,7 +214,7 @@ def save_zamba2(folder: Path, chunk: int) -> Path:
     """Save a Zamba2 with 3 layers, two of them recurrent.
 
     Args:
-        chunk: number of tokens that its scan reads at once.
+        chunk: number of tokens in a chunk of its scan.
     """
     import torch
     from transformers import Zamba2Config, Zamba2ForCausalLM

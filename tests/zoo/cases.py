@@ -104,7 +104,10 @@ CASES = [
     Case("codegen", DIGITS, "", {"rotary_dim": 8}),
     Case("cohere", BOS, "tied embeddings", TIED),
     Case("cohere2", BOS, WINDOWED_LAYER, ALTERNATING),
-    Case("dbrx", BYTES, not_created="no attribute 'rope_theta'"),
+    Case("dbrx", BYTES, "experts as wide as the model", {  # transformers fails with others
+        "ffn_config": {"hidden_size": 64, "ffn_hidden_size": 64, "moe_num_experts": 4, "moe_top_k": 2},
+        "attn_config": {"clip_qkv": 8.0, "kv_n_heads": 2, "rope_theta": 10_000.0},
+    }),
     Case("deepseek_v2", QWEN, "", LATENT),
     Case("deepseek_v3", QWEN, "rope scaling yarn", {**LATENT, **rope("yarn")}),
     Case("exaone4", DIGITS, WINDOWED_LAYER, ALTERNATING),

@@ -36,8 +36,8 @@ def verdict(found: Answers, reference: Reference, streamed: Sequence[int] = STRE
 
 
 def short(message: str) -> str:
-    """Return the first line of a message, without paths and cache entries, which differ in each run."""
-    line = message.splitlines()[0] if message else ""
+    """Return the first line of a message, without its hint, paths and cache entries, which differ in each run."""
+    line = message.splitlines()[0].partition(". Use ")[0] if message else ""
     line = re.sub(r" \(full log: .*\)|fp32-[0-9a-f]{16}", lambda found: "" if found[0][0] == " " else "model", line)
     line = re.sub(r"/\S*/([\w.-]+)", r"\1", line)
     return line if len(line) <= LONGEST else f"{line[: LONGEST - 3]}..."
