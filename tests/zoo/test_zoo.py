@@ -23,8 +23,8 @@ from .rows import ROOT, make
 from .table import PAGE, documented
 from .tokenizer_kinds import KINDS
 
-QUICK = ("gpt2", "granite", "llama", "mistral")
-"""A byte-level tokenizer, a model without EOS, legacy SentencePiece, and a sliding window."""
+QUICK = ("granite", "llama", "mistral")
+"""A model without EOS, legacy SentencePiece, and a sliding window."""
 WRONG_ON_GENAI = {
     *("bigbird_pegasus", "blenderbot", "blenderbot-small", "gpt_neo", "mpt", "pegasus"),
     *("phi3 longrope", "phimoe longrope"),
