@@ -81,7 +81,7 @@ def load(job: Job, prepared: PreparedModel) -> LoadedModel:
         build,
         effective,
         logit_reader=lambda: GuardedReader(
-            OpenVINOLogitReader(model.request.get_compiled_model(), engine.pad), engine.longrope_switch
+            OpenVINOLogitReader(model.request.get_compiled_model(), engine.pad, owner=model), engine.longrope_switch
         ),
         remarks=(*tokenizer.remarks, *engine.batch_remarks(job.runtime.batch_size)),
     )

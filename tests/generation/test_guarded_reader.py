@@ -10,7 +10,7 @@ import pytest
 import tiny_models
 from backends_tested import BACKENDS, EXACT
 
-from hforch.backends.base import LoadedModel, load
+from hforch.backends.base import load
 from hforch.config.compose import job_from_overrides
 from hforch.errors import BackendError
 from hforch.generation.logit_reader import LogitReader
@@ -29,7 +29,6 @@ def readers(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str, str], Lo
     folders: dict[str, Path] = {}
     top = tmp_path_factory.mktemp("tiny")
     made: dict[tuple[str, str], LogitReader] = {}
-    models: list[LoadedModel] = []  # a reader needs the model it comes from
 
     def reader(model: str, backend: str) -> LogitReader:
         if model not in folders:
@@ -39,7 +38,6 @@ def readers(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str, str], Lo
             job = job_from_overrides(["model=local", f"model.path={folders[model]}", f"backend={backend}", *EXACT])
             loaded = load(job, Silent())
             assert loaded.logit_reader is not None
-            models.append(loaded)
             made[model, backend] = loaded.logit_reader()
         return made[model, backend]
 
