@@ -50,6 +50,7 @@ def answer(folder: Path, backend: str) -> Answers:
             f"backend={backend}",
             *settings,
             f"runtime.batch_size={len(PROMPTS)}",
+            "runtime.threads=1",  # the process is pinned to one core
         )
     except HforchError as error:
         found.refused = str(error)

@@ -45,6 +45,9 @@ class Reference:
 
 def build(case: Case, folder: Path) -> None:
     """Save the model of a case with its tokenizer and its `reference.json`."""
+    import torch
+
+    torch.set_num_threads(1)  # the process is pinned to one core
     trained = KINDS[case.tokenizer]()
     config = config_of(case, trained)
     for model in candidates(config):

@@ -23,8 +23,8 @@ from .rows import ROOT, make
 from .table import PAGE, documented
 from .tokenizer_kinds import KINDS
 
-QUICK = ("granite", "phi3")
-"""A model without EOS, and one with legacy SentencePiece and a sliding window."""
+QUICK = ("granite", "llama", "mistral", "phi3")
+"""A model without EOS, legacy SentencePiece, and sliding windows."""
 WRONG_ON_GENAI = {
     *("bigbird_pegasus", "blenderbot", "blenderbot-small", "gpt_neo", "mpt", "pegasus"),
     *("phi3 longrope", "phimoe longrope"),
