@@ -44,6 +44,7 @@ LONG_S = {
         "test_secrets": 40,
         "test_shared_gpu": 40,
     },
+    **{"test_zoo": 50, "test_batch_rows": 50, "test_guarded_reader": 30},
     **{"test_anew": 130, "test_death": 40, "test_trackers": 60, "test_contributing": 100, "test_launchers": 15},
 }
 """Approximate duration of test files in seconds; all others take less. Long ones start first."""

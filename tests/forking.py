@@ -123,6 +123,23 @@ class Server:
         """Start the same, without waiting for it."""
         return Forked(self._address, Request("hforch", list(words), str(folder), dict(environment)), stdout, stderr)
 
+    def run_module(
+        self,
+        module: str,
+        words: Sequence[str],
+        output: IO[bytes],
+        timeout: float,
+        folder: Path,
+        environment: Mapping[str, str],
+    ) -> int | None:
+        """Run `python -m MODULE WORDS` with its output in a file.
+
+        Returns:
+            the exit code, or the negative number of the signal that killed it; None if it was killed after the timeout.
+        """
+        request = Request(module, list(words), str(folder), dict(environment))
+        return ask(self._address, request, output, output, timeout)
+
     def start(self, module: str, files: Sequence[Path], output: IO[bytes], environment: Mapping[str, str]) -> int:
         """Replace `hforch.models.subprocesses.start`."""
         return start(self._address, module, files, output, environment)

@@ -185,6 +185,97 @@ def save_without_eos(folder: Path) -> Path:
         # If config.json lacks the id, transformers assumes 2.
         none = {"bos_token_id": None, "eos_token_id": None} if name == "config.json" else {}
         (folder / name).write_text(json.dumps(kept | none), encoding="utf-8")
+
+
+def save_bart(folder: Path) -> Path:
+    """Save the decoder of a BART with 2 layers, whose position embeddings count padding."""
+    import torch
+    from transformers import BartConfig, BartForCausalLM
+
+    tokenizer = byte_level_tokenizer(("<s>", "<pad>", "</s>"))
+    tokenizer.pad_token = "<pad>"
+    config = BartConfig(
+        vocab_size=len(tokenizer),
+        d_model=32,
+        encoder_layers=2,  # the exporter reads the number of heads of the encoder
+        encoder_attention_heads=2,
+        decoder_layers=2,
+        decoder_attention_heads=2,
+        decoder_ffn_dim=64,
+        max_position_embeddings=256,
+        is_decoder=True,
+        bos_token_id=tokenizer.bos_token_id,
+        eos_token_id=tokenizer.eos_token_id,
+        pad_token_id=tokenizer.pad_token_id,
+        forced_eos_token_id=None,
+        tie_word_embeddings=False,
+    )
+    torch.manual_seed(0)
+    return _save(BartForCausalLM(config), tokenizer, folder, None)
+
+
+def save_phi3(folder: Path, switch: int) -> Path:
+    """Save a Phi-3 with 2 layers and RoPE scaling `longrope`.
+
+    Args:
+        switch: number of tokens beyond which it uses the long factors.
+    """
+    import torch
+    from transformers import Phi3Config, Phi3ForCausalLM
+
+    tokenizer = byte_level_tokenizer()
+    scaling = {"rope_type": "longrope", "rope_theta": 10_000.0, "original_max_position_embeddings": switch}
+    factors = {"short_factor": [1.0] * 8, "long_factor": [1.0 + 0.5 * place for place in range(8)]}
+    config = Phi3Config(
+        vocab_size=len(tokenizer),
+        hidden_size=64,
+        intermediate_size=128,
+        num_hidden_layers=2,
+        num_attention_heads=4,
+        num_key_value_heads=2,
+        max_position_embeddings=8 * switch,
+        original_max_position_embeddings=switch,
+        rope_parameters={**scaling, **factors},
+        bos_token_id=tokenizer.bos_token_id,
+        eos_token_id=tokenizer.eos_token_id,
+        pad_token_id=tokenizer.pad_token_id,
+    )
+    torch.manual_seed(0)
+    return _save(Phi3ForCausalLM(config), tokenizer, folder, None)
+
+
+def save_zamba2(folder: Path, chunk: int) -> Path:
+    """Save a Zamba2 with 3 layers, two of them recurrent.
+
+    Args:
+        chunk: number of tokens in a chunk of its scan.
+    """
+    import torch
+    from transformers import Zamba2Config, Zamba2ForCausalLM
+
+    tokenizer = byte_level_tokenizer()
+    config = Zamba2Config(
+        vocab_size=len(tokenizer),
+        hidden_size=32,
+        intermediate_size=64,
+        num_hidden_layers=3,
+        layers_block_type=["mamba", "hybrid", "mamba"],
+        num_attention_heads=2,
+        num_key_value_heads=2,
+        n_mamba_heads=4,
+        mamba_d_state=8,
+        adapter_rank=4,
+        chunk_size=chunk,
+        max_position_embeddings=256,
+        bos_token_id=tokenizer.bos_token_id,
+        eos_token_id=tokenizer.eos_token_id,
+        pad_token_id=tokenizer.pad_token_id,
+    )
+    torch.manual_seed(0)
+    model = Zamba2ForCausalLM(config)
+    folder.mkdir(parents=True, exist_ok=True)
+    model.save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
     return folder
 
 

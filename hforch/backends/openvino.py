@@ -12,6 +12,7 @@ from hforch.backends.ov.device import device_name, precision_of, properties, rea
 from hforch.backends.ov.weights import needs, prepare
 from hforch.config.schema import Job
 from hforch.errors import BackendError, Mistake, ModelError
+from hforch.generation.guarded_reader import GuardedReader
 from hforch.generation.logit_reader import OpenVINOLogitReader
 from hforch.machine.out_of_memory import is_out_of_memory, translate
 from hforch.models.transformers_tokenizer import load_tokenizer, refuse_other_ids
@@ -79,8 +80,10 @@ def load(job: Job, prepared: PreparedModel) -> LoadedModel:
         engine,
         build,
         effective,
-        logit_reader=lambda: OpenVINOLogitReader(model.request.get_compiled_model(), engine.pad),
-        remarks=tokenizer.remarks,
+        logit_reader=lambda: GuardedReader(
+            OpenVINOLogitReader(model.request.get_compiled_model(), engine.pad, owner=model), engine.longrope_switch
+        ),
+        remarks=(*tokenizer.remarks, *engine.batch_remarks(job.runtime.batch_size)),
     )
 
 

@@ -26,9 +26,10 @@ from hforch.config.schema import Job
 from hforch.errors import BackendError, Mistake
 from hforch.generation.completion import eos_ids
 from hforch.generation.file_tokenizer import FileTokenizer, read_json
+from hforch.generation.guarded_reader import GuardedReader
 from hforch.generation.logit_reader import openvino_logit_reader
 from hforch.machine.out_of_memory import is_out_of_memory, translate
-from hforch.models.architecture import context_length, kv_elements, vocabulary
+from hforch.models.architecture import context_length, kv_elements, longrope_switch, vocabulary
 from hforch.models.tokenizers import tokenizer_of
 from hforch.models.transformers_tokenizer import probe_ids, refuse_other_ids
 from hforch.utils.progress import Progress
@@ -126,7 +127,11 @@ def load(job: Job, prepared: PreparedModel) -> LoadedModel:
         extra,
         vocabulary(config),
     )
-    logit_reader = partial(openvino_logit_reader, folder, device_name(job), dict(properties(job)), min(eos, default=0))
+
+    def logit_reader() -> GuardedReader:
+        reader = openvino_logit_reader(folder, device_name(job), dict(properties(job)), min(eos, default=0))
+        return GuardedReader(reader, longrope_switch(config))
+
     return LoadedModel(engine, partial(GenAILLM, engine=engine), effective, logit_reader=logit_reader)
 
 

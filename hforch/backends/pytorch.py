@@ -15,6 +15,7 @@ from hforch.config.backends.pytorch import PytorchBackend
 from hforch.config.schema import Job
 from hforch.errors import BackendError, Mistake, ModelError, first_line
 from hforch.generation.engine import Work
+from hforch.generation.guarded_reader import GuardedReader
 from hforch.generation.logit_reader import TorchLogitReader
 from hforch.machine import accelerators, out_of_memory
 from hforch.models import fetch
@@ -116,8 +117,15 @@ def load(job: Job, prepared: PreparedModel) -> LoadedModel:
     identity = {"weights": prepared.record, **effective, "execution": caches.chosen.record()}
     engine = PipelineEngine(pipeline, identity, kv_caches=caches)
     build = partial(HforchPipeline, pipeline=pipeline, engine=engine, model_id=str(prepared.path))
-    logit_reader = partial(TorchLogitReader, model, engine.pad)
-    remarks = (*tokenizer.remarks, *torch_device.remarks(effective.get("device_map", {})))
+
+    def logit_reader() -> GuardedReader:
+        return GuardedReader(TorchLogitReader(model, engine.pad), engine.longrope_switch, engine.longest_prompt)
+
+    remarks = (
+        *tokenizer.remarks,
+        *torch_device.remarks(effective.get("device_map", {})),
+        *engine.batch_remarks(job.runtime.batch_size),
+    )
     return LoadedModel(
         engine, build, effective, logit_reader, remarks, partial(accelerators.synchronize, effective["device"])
     )

@@ -238,25 +238,41 @@ class SerialEngine(Engine):
     def close(self) -> None:
         self.queue.close()
 
+    def parts(self, completions: Sequence[Completion]) -> list[list[int]]:
+        """Split a batch into parts to be generated one after another; return the positions in each."""
+        return [list(range(len(completions)))]
+
     def _work(self, request: Request) -> list[Answer]:
         with SAMPLING if self.draws(request.generation) else nullcontext():
             started = time.perf_counter()
             if request.cancelled.is_set():
                 return []
-            try:
-                completions = self._generated(request)
-            except Exception as error:
-                if request.on_text is not None or not self.recovers(error):  # streamed text cannot be undone
-                    raise
-                completions = self._generated(request)
-            finished = time.perf_counter()
-        return [completion.answer(request.submitted_at, started, finished) for completion in completions]
+            completions = [self.completion(prompt, request) for prompt in request.prompts]
+            answers: dict[int, Answer] = {}
+            for part in self.parts(completions):
+                generated = self._generated([completions[place] for place in part], part, request)
+                finished = time.perf_counter()
+                for place, completion in zip(part, generated, strict=True):
+                    answers[place] = completion.answer(request.submitted_at, started, finished)
+                started = finished
+        return [answers[place] for place in range(len(completions))]
 
-    def _generated(self, request: Request) -> list[Completion]:
-        completions = [self.completion(prompt, request) for prompt in request.prompts]
+    def _generated(
+        self, completions: Sequence[Completion], places: Sequence[int], request: Request
+    ) -> Sequence[Completion]:
+        """Generate a part of a request; return its completions, or new ones if a second attempt was necessary."""
+        try:
+            self._generate(completions, request)
+        except Exception as error:
+            if request.on_text is not None or not self.recovers(error):  # streamed text cannot be undone
+                raise
+            completions = [self.completion(request.prompts[place], request) for place in places]
+            self._generate(completions, request)
+        return completions
+
+    def _generate(self, completions: Sequence[Completion], request: Request) -> None:
         with out_of_memory.translating(_smaller(len(completions)), self.drop_caches):
             self.generate(completions, request)
-        return completions
 
 
 def _smaller(rows: int) -> str:

@@ -124,10 +124,13 @@ class OpenVINOLogitReader:
         compiled: the compiled model; the reader creates its own infer request, because the engine's is bound to its
             inputs.
         pad: token id for padding.
+        owner: the object that owns the engine's infer request, kept as long as the reader: if a request that has run is
+            freed, the next inference of another one crashes.
     """
 
-    def __init__(self, compiled: Any, pad: int, about: str = "openvino") -> None:
+    def __init__(self, compiled: Any, pad: int, about: str = "openvino", owner: Any = None) -> None:
         self.request, self.pad, self.about = compiled.create_infer_request(), pad, about
+        self._owner = owner
         self._compiled = compiled
         self._inputs = {name for port in compiled.inputs for name in port.get_names()}
         self.vocabulary = compiled.output("logits").get_partial_shape()[2].get_length()
@@ -149,6 +152,7 @@ class OpenVINOLogitReader:
 
     def close(self) -> None:
         del self.request
+        self._owner = None
         self._compiled.release_memory()
 
     def _infer(self, ids: Any, mask: Any) -> Any:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+LONGROPE = ("longrope", "su")
 CONTEXT_NAMES = ("max_position_embeddings", "n_positions", "n_ctx", "max_seq_len")
 WINDOW_NAMES = ("sliding_window", "window_size", "attention_window_size", "attention_chunk_size")
 ROPE_NAMES = ("rope_scaling", "rope_parameters")
@@ -53,3 +54,18 @@ def kv_elements(config: Mapping[str, Any]) -> float | None:
     groups = text.get("num_key_value_heads") or heads
     head = text.get("head_dim") or hidden / heads
     return float(2 * layers * groups * head) if isinstance(groups, int) and isinstance(head, int | float) else None
+
+
+def longrope_switch(config: Mapping[str, Any]) -> int | None:
+    """Return the number of tokens beyond which a model uses the long factors of RoPE scaling `longrope`.
+
+    None if it has no such scaling.
+    """
+    text = text_part(config)
+    scaling = text.get("rope_parameters") or text.get("rope_scaling")
+    if not isinstance(scaling, Mapping):
+        return None
+    layers = [one for one in scaling.values() if isinstance(one, Mapping)] or [scaling]
+    long = [one for one in layers if (one.get("rope_type") or one.get("type")) in LONGROPE]
+    named = [one.get("original_max_position_embeddings", text.get("original_max_position_embeddings")) for one in long]
+    return min((number for number in named if isinstance(number, int)), default=None)

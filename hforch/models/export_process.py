@@ -11,6 +11,7 @@ from hforch.models.tokenizer_process import save_converted
 from hforch.models.transformers_tokenizer import load_tokenizer, refuse_other_ids
 
 TASK = "text-generation-with-past"
+OTHERS = "Use backend=pytorch, or model=local with an existing OpenVINO IR."
 
 
 def export(request: dict[str, Any]) -> list[list[int]]:
@@ -67,7 +68,9 @@ def _save_tokenizer(folder: Path, output: Path, trust_remote_code: bool) -> list
 
 def _check_architecture(request: dict[str, Any]) -> None:
     from optimum.exporters.tasks import TasksManager
+    from packaging.version import Version
     from transformers import AutoConfig
+    from transformers import __version__ as installed
 
     folder = request["checkpoint"]
     config = AutoConfig.from_pretrained(folder, trust_remote_code=request["trust_remote_code"])
@@ -79,7 +82,16 @@ def _check_architecture(request: dict[str, Any]) -> None:
     if TASK not in tasks:
         raise ModelError(
             f"{folder} has the architecture {name!r}, which the OpenVINO exporter (optimum-intel) does not support "
-            "for text generation. Use backend=pytorch, or model=local with an existing OpenVINO IR."
+            f"for text generation. {OTHERS}"
+        )
+    exporter = TasksManager.get_exporter_config_constructor(
+        exporter="openvino", model_type=name, task=TASK, library_name="transformers"
+    )
+    newest = getattr(getattr(exporter, "func", exporter), "MAX_TRANSFORMERS_VERSION", None)
+    if newest is not None and Version(installed) > Version(str(newest)):
+        raise ModelError(
+            f"{folder} has the architecture {name!r}, which the OpenVINO exporter (optimum-intel) supports only with "
+            f"transformers {str(newest).replace('.99', '.*')} and earlier; {installed} is installed. {OTHERS}"
         )
 
 

@@ -88,6 +88,16 @@ def test_an_architecture_that_the_exporter_does_not_support_is_refused(
     assert cache.entries() == []
 
 
+def test_an_architecture_that_needs_an_older_transformers_is_refused_before_its_weights_are_loaded(
+    tiny_gpt2: Path, tmp_path: Path, make: Any, listener: Any
+) -> None:
+    folder = Path(shutil.copytree(tiny_gpt2, tmp_path / "gemma"))
+    config = {"model_type": "gemma", "architectures": ["GemmaForCausalLM"], "num_hidden_layers": 2, "hidden_size": 32}
+    (folder / "config.json").write_text(json.dumps(config))
+    with pytest.raises(ModelError, match=r"'gemma'.* only with transformers 5\.0 and earlier.*Use backend=pytorch"):
+        export(fetch(make.local(folder), listener), make.precision("fp32"), False, listener)
+
+
 def test_without_the_exporter_the_error_has_the_install_command(
     tiny_gpt2: Path, make: Any, listener: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:

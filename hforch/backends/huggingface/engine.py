@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -10,19 +11,26 @@ from functools import cached_property, partial
 from typing import Any
 from uuid import uuid4
 
+from hforch.backends.huggingface.batch_rows import together
 from hforch.backends.huggingface.generation_config import effective, generation_config, neutral_config
 from hforch.backends.huggingface.kv_cache import KVCaches
+from hforch.backends.huggingface.longrope import recomputing
 from hforch.backends.huggingface.pipeline_settings import PromptHandling
+from hforch.backends.huggingface.recurrent_scan import longest_prompt, refuse_longer
 from hforch.config.schema import Generation
-from hforch.errors import UnknownArgument
+from hforch.errors import Mistake, UnknownArgument, first_line
 from hforch.generation.chat import apply_chat_template
 from hforch.generation.completion import Completion, Vocabulary, eos_ids
 from hforch.generation.detokenizer import Decode
 from hforch.generation.engine import FixedCache, RenderedChat, Request, SerialEngine, Work
 from hforch.generation.grammar import Guide, require_eos, required_schema
+from hforch.generation.padding import padding_counts
 from hforch.generation.request_queue import RequestQueue
-from hforch.models.architecture import CONTEXT_NAMES
+from hforch.models.architecture import CONTEXT_NAMES, longrope_switch
 from hforch.models.tokenizers import check_ids, tokenizing
+from hforch.models.transformers_tokenizer import PROBES
+
+log = logging.getLogger("hforch")
 
 
 class PipelineEngine(SerialEngine):
@@ -54,6 +62,8 @@ class PipelineEngine(SerialEngine):
         config = self.model.config.get_text_config()
         self.context_length = next((n for name in CONTEXT_NAMES if (n := getattr(config, name, None))), None)
         self.rows = _rows(self.model)
+        self.longest_prompt = longest_prompt(self.model)
+        self.longrope_switch = longrope_switch(config.to_dict())
         self.eos = eos_ids(self.shipped.eos_token_id, self.model.config.eos_token_id, self.tokenizer.eos_token_id)
         self.pad = next((i for i in (self.tokenizer.pad_token_id, *self.eos) if i is not None), 0)
         self._vocabulary = _vocabulary(self.tokenizer, self.eos)
@@ -70,6 +80,7 @@ class PipelineEngine(SerialEngine):
         return ids[1:] if bos is not None and ids[:2] == [bos, bos] and not rendered else ids
 
     def room(self, prompt_tokens: int | None, generation: Generation) -> int:
+        refuse_longer(prompt_tokens or 0, self.longest_prompt)
         if generation.max_length is not None and self.prompts.prefix_tokens:
             longer = generation.max_length + self.prompts.prefix_tokens
             generation = generation.model_copy(update={"max_length": longer})
@@ -104,6 +115,47 @@ class PipelineEngine(SerialEngine):
         shape = self.kv_caches.shape(rows, prompt_tokens + self.room(prompt_tokens, generation))
         return FixedCache(*shape, self.kv_caches.dropped) if shape else None
 
+    def parts(self, completions: Sequence[Completion]) -> list[list[int]]:
+        lengths = [len(completion.prompt_ids) for completion in completions]
+        if len({*lengths}) < 2:
+            return super().parts(completions)
+        limits = [completion.max_tokens for completion in completions]
+        return together(lengths, limits, self.padding_counts, self.longrope_switch)
+
+    @cached_property
+    def padding_counts(self) -> bool:
+        """Whether the model treats padding as tokens before the prompt, found by comparing logits for two texts."""
+        most = self.context_length and self.context_length - 1
+        try:
+            short, long = (self.encode(text)[:most] for text in PROBES)
+            return padding_counts(self._next_logits, short, long)
+        except Exception as error:  # the model cannot run a batch of two, so there will be none
+            log.info("cannot answer two texts together: %s", first_line(error, with_type=True))
+            return False
+
+    def batch_remarks(self, batch_size: int) -> tuple[Mistake, ...]:
+        """Return a warning if prompts of different lengths cannot share a batch."""
+        if batch_size == 1 or not self.padding_counts:
+            return ()
+        problem = "this model treats padding as tokens, so only prompts with the same number of tokens share a batch"
+        return (Mistake("runtime.batch_size", problem),)
+
+    def _next_logits(self, prompts: Sequence[Sequence[int]]) -> Any:
+        """Return the logits of the token after each prompt, of shape (prompts, vocabulary)."""
+        import torch
+
+        ids, mask = _left_padded(prompts, self.pad, self.model.device)
+        with self._neutral(), torch.no_grad():
+            found = self.model.generate(
+                input_ids=ids,
+                attention_mask=mask,
+                max_new_tokens=1,
+                do_sample=False,
+                output_logits=True,
+                return_dict_in_generate=True,
+            )
+        return found.logits[0].float().cpu().numpy()
+
     def generate(self, completions: Sequence[Completion], request: Request) -> None:
         import torch
         from transformers import LogitsProcessorList, StoppingCriteriaList
@@ -116,7 +168,7 @@ class PipelineEngine(SerialEngine):
         ids, mask = _left_padded([*prompts, *prompts[:1] * (rows - len(prompts))], self.pad, self.model.device)
         tap = _tap(completions, request, rows, beams)
         seeded = self._seeded(request.seed) if config.do_sample else nullcontext()
-        with seeded, self._neutral(), torch.no_grad():
+        with seeded, self._neutral(), recomputing(self.model, self.longrope_switch), torch.no_grad():
             sequences = self.model.generate(
                 input_ids=ids,
                 attention_mask=mask,
