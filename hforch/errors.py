@@ -58,18 +58,20 @@ class Mistake:
         problem: what is wrong, and what is allowed.
         where: the `file:line` or the override that set the value; None for a default.
         hint: how to fix it, such as the closest known name; None if there is no hint.
+        relation: `set in`, or `at` if `where` is a line of a data file.
     """
 
     path: str
     problem: str
     where: str | None = None
     hint: str | None = None
+    relation: str = "set in"
 
     def __str__(self) -> str:
         path, problem = shown(redacted_line(self.path)), shown(redacted_line(self.problem))
         lines = [f"{path}: {problem}" if path else problem]
         if self.where:
-            lines.append(f"    set in {shown(redacted_line(self.where))}")
+            lines.append(f"    {self.relation} {shown(redacted_line(self.where))}")
         if self.hint:
             lines.append(f"    {shown(redacted_line(self.hint))}")
         return "\n".join(lines)

@@ -139,19 +139,24 @@ def _jsonl(path: Path, text: str) -> Iterator[Row]:
             item = json.loads(line)
         except json.JSONDecodeError as error:
             mistakes.append(
-                Mistake("inputs.path", f"invalid JSON: {error.msg} (column {error.colno})", f"{path}:{number}")
+                Mistake(
+                    "inputs.path",
+                    f"invalid JSON: {error.msg} (column {error.colno})",
+                    f"{path}:{number}",
+                    relation="at",
+                )
             )
             continue
         except (ValueError, RecursionError) as error:
-            mistakes.append(Mistake("inputs.path", f"unusable JSON: {error}", f"{path}:{number}"))
+            mistakes.append(Mistake("inputs.path", f"unusable JSON: {error}", f"{path}:{number}", relation="at"))
             continue
         if problem := unusable(item):
-            mistakes.append(Mistake("inputs.path", problem, f"{path}:{number}"))
+            mistakes.append(Mistake("inputs.path", problem, f"{path}:{number}", relation="at"))
         elif isinstance(item, str | dict):
             yield number, item
         else:
             problem = f"each line must be a JSON object or string; got {type(item).__name__}"
-            mistakes.append(Mistake("inputs.path", problem, f"{path}:{number}"))
+            mistakes.append(Mistake("inputs.path", problem, f"{path}:{number}", relation="at"))
     if mistakes:
         raise ConfigError(mistakes)
 
@@ -162,7 +167,7 @@ def _csv(path: Path, text: str) -> Iterator[Row]:
     header = next(rows, None)
     if not header or any(not name.strip() for name in header) or len(set(header)) < len(header):
         problem = "the first row must contain the column names, without duplicates"
-        raise ConfigError([Mistake("inputs.path", problem, f"{path}:1", "for example: question,expected")])
+        raise ConfigError([Mistake("inputs.path", problem, f"{path}:1", "for example: question,expected", "at")])
     mistakes = []
     end = rows.line_num
     for row in rows:
@@ -171,7 +176,7 @@ def _csv(path: Path, text: str) -> Iterator[Row]:
             continue
         if len(row) != len(header):
             problem = f"the row has {len(row)} values, but the header has {len(header)} columns"
-            mistakes.append(Mistake("inputs.path", problem, f"{path}:{line}"))
+            mistakes.append(Mistake("inputs.path", problem, f"{path}:{line}", relation="at"))
             continue
         yield line, dict(zip(header, row, strict=True))
     if mistakes:

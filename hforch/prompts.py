@@ -102,7 +102,7 @@ def _check_header(prompt: Prompt, first: Input, wanted: Sequence[str], path: str
         _cells(first.item, prompt, wanted)
     except PromptError as error:
         hint = "the first row of a CSV file must name its columns, for example: question,expected"
-        raise ConfigError([Mistake("inputs.path", str(error), f"{path}:1", hint)]) from error
+        raise ConfigError([Mistake("inputs.path", str(error), f"{path}:1", hint, "at")]) from error
 
 
 @dataclass(frozen=True)

@@ -413,7 +413,7 @@ INPUTS = [
     Case(
         "an invalid line in a jsonl file",
         (*FAKE, "inputs=file", "inputs.path=questions.jsonl"),
-        ("inputs.path: invalid JSON: ", "set in questions.jsonl:2"),
+        ("inputs.path: invalid JSON: ", "at questions.jsonl:2"),
         files={"questions.jsonl": '{"question": "why?"}\n{"question": "how?"\n{"question": "when?"}\n'},
     ),
     Case(
