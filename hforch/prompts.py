@@ -171,6 +171,7 @@ def _mistake(problem: str, having: Sequence[Input], declared: InlineInputs | Fil
         "inputs" if where is None else "inputs.path",
         f"input{'s' * (len(having) > 1)} {', '.join(numbers)}{more}: {problem}",
         where,
+        relation="at",
     )
 
 

@@ -38,7 +38,7 @@ def _settings_without_effect(job: Job, ignored: Collection[str]) -> list[Mistake
     if "ov_config" not in ignored or not job.ov_config:
         return []
     problem = f"ignored by backend={job.backend.name} ({', '.join(job.ov_config)})"
-    return [Mistake("ov_config", problem, hint="use backend=openvino, or remove it")]
+    return [Mistake("ov_config", problem, hint="use backend=openvino, or remove these settings")]
 
 
 def _stops_with_a_backslash(job: Job) -> list[Mistake]:
