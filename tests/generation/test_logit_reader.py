@@ -80,3 +80,17 @@ def test_reading_twice_gives_the_same_bits(teachers: dict[str, LogitReader], bac
 def test_a_text_of_one_token_is_read(teachers: dict[str, LogitReader], backend: str) -> None:
     (found,) = read(teachers[backend], [[5, 6]], [[7]], 32)
     assert len(found) == 1
+
+
+@pytest.mark.parametrize("backend", [name for name in BACKENDS if name.startswith("openvino")])
+def test_batches_may_grow_with_a_quantized_kv_cache(backend: str, tiny_gpt2: Path) -> None:
+    words = ["model=local", f"model.path={tiny_gpt2}", f"backend={backend}", "precision=int8", "ov_config=kv_u8"]
+    loaded = load(job_from_overrides(words), Silent())
+    assert loaded.logit_reader is not None
+    logit_reader = loaded.logit_reader()
+    prompts, texts = [[number, 5, 6, 7] for number in range(10, 18)], [[*range(20, 32)]] * 8
+    for size in (1, 2, 4, 8, 3):
+        for logits in read(logit_reader, prompts[:size], texts[:size], 64):
+            assert numpy.isfinite(logits).all()
+    logit_reader.close()
+    loaded.engine.close()
