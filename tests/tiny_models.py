@@ -185,6 +185,7 @@ def save_without_eos(folder: Path) -> Path:
         # If config.json lacks the id, transformers assumes 2.
         none = {"bos_token_id": None, "eos_token_id": None} if name == "config.json" else {}
         (folder / name).write_text(json.dumps(kept | none), encoding="utf-8")
+    return folder
 
 
 def save_bart(folder: Path) -> Path:

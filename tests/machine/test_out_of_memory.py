@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import weakref
 from collections.abc import Callable, Iterator
+from functools import wraps
 from pathlib import Path
 from typing import Any
 
@@ -45,6 +46,7 @@ def generating(monkeypatch: pytest.MonkeyPatch, cuda: FakeCuda) -> Callable[[int
 
         real, attempts = GPT2LMHeadModel.forward, []
 
+        @wraps(real)  # transformers passes the arguments that the signature names
         def forward(self: Any, input_ids: Any = None, **named: Any) -> Any:
             if len(input_ids) > rows:
                 activations = torch.zeros(1000)
