@@ -537,7 +537,7 @@ MACHINE = [
     Case(
         "a directory for outputs that cannot be written",
         FAKE,
-        ("cannot write the run directory", "read-only file system", "set hydra.run.dir=DIR for a run"),
+        ("cannot write to the run directory", "read-only file system", "set hydra.run.dir=DIR for a run"),
         code=1,
         wrapped=READ_ONLY,
         unless=no_namespaces,
@@ -545,7 +545,7 @@ MACHINE = [
     Case(
         "a file where the outputs should go",
         FAKE,
-        ("cannot write the run directory: ", "outputs", "set hydra.run.dir=DIR for a run"),
+        ("cannot write to the run directory: ", "outputs", "set hydra.run.dir=DIR for a run"),
         code=1,
         files={"outputs": "a file"},
     ),

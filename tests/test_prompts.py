@@ -131,8 +131,8 @@ def test_a_null_cell_is_an_error_before_anything_runs(prompt: str, tmp_path: Pat
     file.write_text('{"question": "why?"}\n\n{"question": null}\n{"question": [1]}\n', encoding="utf-8")
     words = ("backend=fake", f"prompt={prompt}", f"hydra.run.dir={run}")
     said = hforch(*words, "inputs=file", f"inputs.path={file}", code=2).stderr
-    assert "input 2: column 'question' is null, but the prompt needs text" in said and f"set in {file}:3" in said
-    assert "input 3: column 'question' is a list" in said and f"set in {file}:4" in said
+    assert "input 2: column 'question' is null, but the prompt needs text" in said and f"at {file}:3" in said
+    assert "input 3: column 'question' is a list" in said and f"at {file}:4" in said
     inline = "inputs.items=[{question: null},{question: true},{question: nan}]"
     said = hforch(*words, inline, "runtime.batch_size=0", code=2).stderr
     for path in ("inputs.items.0.question: is null", "inputs.items.1.question: is the boolean true"):

@@ -179,4 +179,4 @@ def write_error(error: OSError, is_resumed: bool) -> HforchError:
         return HforchError(f"{told}{hint if error.errno in DISK_ERRORS else ''}")
     place = f"{error.filename}: " if error.filename else ""
     reason = (error.strerror or str(error)).lower()
-    return HforchError(f"cannot write the run directory: {place}{reason}{hint}")
+    return HforchError(f"cannot write to the run directory: {place}{reason}{hint}")

@@ -56,7 +56,7 @@ def read_tensors(file: Path) -> list[Tensor]:
         place = tensor.end
     if place != size - START - length:
         raise ModelError(
-            f"{file} is damaged or truncated: its header describes {place:,} bytes of weights, but it has "
+            f"{file} is damaged or truncated: its header describes {place:,} bytes of weights, but the file has "
             f"{size - START - length:,}. Download it again."
         )
     return tensors

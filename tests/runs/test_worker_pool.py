@@ -192,7 +192,7 @@ def test_an_unwritable_directory_is_reported(tmp_path: Path, place: str) -> None
     process = start(directory, "backend=fake")
     _, err = process.communicate(timeout=120)
     assert process.returncode == 1
-    assert "cannot write the run directory" in err
+    assert "cannot write to the run directory" in err
     assert "hydra.run.dir=DIR" in err
     assert "Traceback" not in err
 
