@@ -133,8 +133,8 @@ class Record(Identity, Command, Configuration, Head):
     process: Process | None = Field(
         default=None,
         description="how the process that held the model was started: `start` is `fork`, `inline`, or `spawn` (a new"
-        " Python process, used if importing the libraries initialized accelerators, which a fork could then not use;"
-        " `because` lists them)",
+        " Python process, used if importing the libraries initialized accelerators, because a forked process could not"
+        " use them; `because` lists these accelerators)",
     )
     stages: list[Stage] | None = Field(
         default=None,

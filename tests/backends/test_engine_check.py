@@ -91,7 +91,7 @@ def test_an_engine_that_ignores_the_window_is_rejected(gpt_neo: Path, tmp_path: 
     longer = "word " * 40
     words = (*short(gpt_neo), f"inputs.items=['{longer}']")
     out = hforch(*words, BACKEND, f"hydra.run.dir={tmp_path / 'long'}", code=1)
-    assert "openvino_genai computes neo (architecture 'gpt_neo') incorrectly: at full precision" in out.stderr
+    assert "openvino_genai runs neo (architecture 'gpt_neo') incorrectly: at full precision" in out.stderr
     assert "Use backend=openvino." in out.stderr
     assert read_record(tmp_path / "long")["totals"]["samples"] == 0
     hforch(*words, "backend=openvino", f"hydra.run.dir={tmp_path / 'openvino'}")

@@ -13,7 +13,7 @@ METRICS = (
         better="higher",
         level="job",
         kind="speed",
-        definition="output tokens of all samples / wall time of the measured phase, which processes batches; with"
+        definition="output tokens of all samples / wall time of the measured phase (`measured_s`); with"
         " runtime.repeat, the median of tokens_per_s_each",
         is_main=True,
         column="tokens/s",
