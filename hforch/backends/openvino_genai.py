@@ -18,7 +18,7 @@ from hforch.backends.genai import xgrammar
 from hforch.backends.genai.engine import ContinuousEngine
 from hforch.backends.genai.engine_check import Engine, check_engine
 from hforch.backends.genai.generation_config import unsupported
-from hforch.backends.genai.pipeline import SCHEDULER, generate, open_pipeline
+from hforch.backends.genai.pipeline import generate, open_pipeline
 from hforch.backends.ov import device, weights
 from hforch.backends.ov.device import device_name, precision_of, properties, short_message
 from hforch.config.backends.openvino_genai import OpenVINOGenAIBackend
@@ -41,6 +41,8 @@ LLM_MODULE = "hforch.backends.genai.llm"
 BLOCK = {"CPU": 32}  # tokens per block of the KV cache; 16 on other devices
 BITS = {"f32": 32, "f16": 16, "u8": 8, "u4": 4}
 GB = 1 << 30
+SCHEDULER = {"max_num_seqs", "max_num_batched_tokens", "enable_prefix_caching", "cache_size"}
+"""Options of the backend that are fields of openvino-genai's SchedulerConfig."""
 
 
 def capabilities(job: Job) -> Capabilities:
@@ -108,7 +110,7 @@ def load(job: Job, prepared: PreparedModel) -> LoadedModel:
     extra = extra if backend.prompt_lookup else {}
     eos = eos_ids(shipped.get("eos_token_id"), config.get("eos_token_id"), tokenizer.id_of("eos_token"))
     try:
-        scheduler = backend.model_dump(include=set(SCHEDULER))
+        scheduler = backend.model_dump(include=SCHEDULER)
         pipe = open_pipeline(folder, prepared.tokenizer, device_name(job), scheduler, given)
         block_bytes = _try(pipe, eos, extra)
     except Exception as error:

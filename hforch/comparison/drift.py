@@ -11,6 +11,7 @@ from typing import Any
 from zlib import crc32
 
 from hforch.comparison.entries import Entry, samples_of
+from hforch.utils.sequences import first_diff
 
 PAIRS = 1000  # maximum number of inputs whose texts are compared; the same inputs for all jobs
 LONGEST = 100_000  # maximum number of compared characters: edit distance takes quadratic time, and chrF seconds
@@ -163,11 +164,6 @@ class Drift:
             "first_diff_share": round(median(self.shares), 4) if self.shares else None,
             **texts_alike(self.pairs),
         }
-
-
-def first_diff(one: Sequence[Any], other: Sequence[Any]) -> int:
-    """Return the index of the first difference; the shorter length if one sequence is a prefix of the other."""
-    return next((at for at, (a, b) in enumerate(zip(one, other, strict=False)) if a != b), min(len(one), len(other)))
 
 
 def texts_alike(pairs: Iterable[tuple[str, str]]) -> dict[str, float | None]:

@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-from hforch.comparison.drift import first_diff
 from hforch.comparison.entries import Entry, is_only_shown, samples_of
 from hforch.comparison.freezing import machine_of
 from hforch.config.added_keys import with_added_keys
@@ -15,6 +14,7 @@ from hforch.config.as_recipe import differing, flat
 from hforch.config.frozen import Frozen, FrozenOutput, digest_of, digest_of_text
 from hforch.errors import ConfigError, HforchError, Mistake
 from hforch.machine.environment import PACKAGES
+from hforch.utils.sequences import first_diff
 
 AROUND = 40  # number of characters shown on each side of a difference
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 
 import regex
 
-from hforch.comparison.drift import first_diff
+from hforch.utils.sequences import first_diff
 
 LARGEST = 25_000_000  # maximum product of both word counts; if exceeded, all words count as replaced
 CJK = "\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af"  # scripts without spaces: each character is a word

@@ -10,6 +10,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from hforch.utils.sequences import first_diff
+
 if TYPE_CHECKING:  # numpy is only needed to score, not to report
     from hforch.scoring.distributions import Array
 
@@ -63,9 +65,7 @@ class Choices:
     @classmethod
     def of(cls, ids: Sequence[int], text: Sequence[int]) -> Choices:
         """Return the choices of a job whose answer is `ids`, while `text` is read."""
-        pairs = enumerate(zip(ids, text, strict=False))
-        differs = next((at for at, (own, other) in pairs if own != other), min(len(ids), len(text)))
-        return cls(ids, min(differs + 1, len(ids), len(text)))
+        return cls(ids, min(first_diff(ids, text) + 1, len(ids), len(text)))
 
     def add(self, start: int, logits: Array) -> None:
         """Compare the tokens from `start`; `logits` has the shape (positions, vocabulary)."""

@@ -12,11 +12,12 @@ from written import answers, precision, sample, write_job, write_sweep
 
 from hforch import cli
 from hforch.comparison.decision import decide, read_bounds
-from hforch.comparison.drift import first_diff, texts_alike
+from hforch.comparison.drift import texts_alike
 from hforch.comparison.entries import read_jobs
 from hforch.comparison.rows import Row
 from hforch.comparison.table import Comparison, compare
 from hforch.errors import ConfigError
+from hforch.utils.sequences import first_diff
 
 
 def comparison(directory: Path, **about: Any) -> Comparison:

@@ -8,8 +8,6 @@ from typing import Any
 
 from hforch.backends.genai.generation_config import generation_config
 
-SCHEDULER = ("max_num_seqs", "max_num_batched_tokens", "enable_prefix_caching", "cache_size")
-
 
 def open_pipeline(
     folder: Path, tokenizer: Path, device: str, scheduler: Mapping[str, Any], properties: Mapping[str, Any]
