@@ -1,8 +1,8 @@
 """Generation on one NVIDIA GPU: hforch vs. bare transformers on the same weights, and vs. the memory bandwidth.
 
-The model is a Llama with 1.2 billion random weights in bfloat16, created on the fly. 64 short prompts get 128 tokens
-each, at batch sizes 1, 16 and 64, with the dynamic KV cache, and with the static one and a compiled forward pass. Both
-sides are warmed up, and alternate in each round. Energy is that of the whole GPU, by NVML's counter.
+The model is a Llama with 1.2 billion random weights in bfloat16, created on the fly. 64 short prompts (4 at batch size
+1) get 128 tokens each. Both sides are warmed up, and alternate in each round. Energy is that of the whole GPU, by
+NVML's counter.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import gc
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import median
@@ -43,44 +44,45 @@ class Contestant:
     energies: list[float] = field(default_factory=list)
 
 
-def run(scale: Scale) -> Iterator[Table | str]:
+def plain(scale: Scale) -> Iterator[Table | str]:
+    """Measure with the dynamic KV cache."""
     device = _device(scale)
-    shape = scale.pick(random_llama.BILLION, random_llama.TINY)
-    rows: list[list[str]] = []
-    missed: set[int] = set()
-    with tempfile.TemporaryDirectory() as folder:
-        model = random_llama.save(Path(folder), shape, device)
-        gc.collect()
-        yield f"created {model}"
-        plain = _loaded(model, device, scale, "backend.kv_cache=dynamic")
+    results = Results()
+    with _saved(scale, device) as model:
+        llm = _loaded(model, device, scale, "backend.kv_cache=dynamic")
         for size, least in scale.pick(PLAIN_AT_LEAST, {2: 0.0}).items():
-            pair = _measured(plain, size, False, scale)
-            _add(rows, missed, "dynamic KV cache", size, pair, least)
-            yield " | ".join(rows[-1])
+            yield results.add(size, _measured(llm, size, False, scale), least)
+        bound = _bound(llm.engine.model, device)
+        llm.engine.close()
+        del llm
+        gc.collect()
         yield from _as_reported(model, device, scale)
+    yield results.table("with the dynamic KV cache")
+    yield Table("", ("upper limit for one stream, by GPU memory bandwidth", "tokens/s"), [bound])
+
+
+def compiled(scale: Scale) -> Iterator[Table | str]:
+    """Measure with the static KV cache and a compiled forward pass."""
+    device = _device(scale)
+    results = Results()
+    with _saved(scale, device) as model:
         for size, least in scale.pick(COMPILED_AT_LEAST, {2: 0.0}).items():
             words = ("backend.kv_cache=static", f"backend.compile={scale.pick('true', 'false')}")
-            static = _loaded(model, device, scale, *words, f"runtime.batch_size={size}")
-            pair = _measured(static, size, not scale.smoke, scale)
-            _add(rows, missed, "static and compiled", size, pair, least)
-            yield " | ".join(rows[-1])
-            static.engine.close()
-            del static
+            llm = _loaded(model, device, scale, *words, f"runtime.batch_size={size}")
+            yield results.add(size, _measured(llm, size, not scale.smoke, scale), least)
+            llm.engine.close()
+            del llm
             gc.collect()
-        bound = _bound(plain.engine.model, device)
-    columns = (
-        "what",
-        "batch",
-        "hforch, tokens/s",
-        "bare",
-        "ratio",
-        "each round",
-        "at least",
-        "J/token",
-        "bare, J/token",
-    )
-    yield Table(f"{len(PROMPTS)} prompts, {TOKENS} new tokens, bfloat16", columns, rows, frozenset(missed))
-    yield Table("", ("upper limit for one stream, by GPU memory bandwidth", "tokens/s"), [bound])
+    yield results.table("with the static KV cache and a compiled forward pass")
+
+
+@contextmanager
+def _saved(scale: Scale, device: str) -> Iterator[Path]:
+    """Save the model to a temporary directory."""
+    with tempfile.TemporaryDirectory() as folder:
+        model = random_llama.save(Path(folder), scale.pick(random_llama.BILLION, random_llama.TINY), device)
+        gc.collect()
+        yield model
 
 
 def _device(scale: Scale) -> str:
@@ -115,7 +117,7 @@ def _measured(llm: Any, size: int, is_compiled: bool, scale: Scale) -> tuple[Con
     for each in pair:  # warm up: load, select and compile kernels
         for _ in range(scale.pick(2, 1)):
             each.generate(batches[0])
-    for turn in range(scale.rounds(5)):
+    for turn in range(scale.rounds(3)):
         for each in pair if turn % 2 else pair[::-1]:
             _round(each, batches)
     return pair
@@ -154,17 +156,30 @@ def _bare(llm: Any, prompts: Sequence[str], tokens: int, is_compiled: bool) -> i
     return int(made.numel())
 
 
-def _add(
-    rows: list[list[str]], missed: set[int], what: str, size: int, pair: tuple[Contestant, Contestant], least: float
-) -> None:
-    ours, bare = pair
-    ratio = median(ours.speeds) / median(bare.speeds)
-    each = " ".join(f"{mine / other:.2f}" for mine, other in zip(ours.speeds, bare.speeds, strict=True))
-    if ratio < least:
-        missed.add(len(rows))
-    speeds = [f"{median(one.speeds):,.0f}" for one in pair]
-    energies = [f"{median(one.energies):.3f}" if one.energies else "-" for one in pair]
-    rows.append([what, str(size), *speeds, f"{ratio:.2f}", each, f"{least:.2f}", *energies])
+class Results:
+    """The table of hforch and bare transformers at several batch sizes."""
+
+    COLUMNS = ("batch", "hforch, tokens/s", "bare", "ratio", "each round", "at least", "J/token", "bare, J/token")
+
+    def __init__(self) -> None:
+        self._rows: list[list[str]] = []
+        self._missed: set[int] = set()
+
+    def add(self, size: int, pair: tuple[Contestant, Contestant], least: float) -> str:
+        """Add a row, and return it as one line."""
+        ours, bare = pair
+        ratio = median(ours.speeds) / median(bare.speeds)
+        each = " ".join(f"{mine / other:.2f}" for mine, other in zip(ours.speeds, bare.speeds, strict=True))
+        if ratio < least:
+            self._missed.add(len(self._rows))
+        speeds = [f"{median(one.speeds):,.0f}" for one in pair]
+        energies = [f"{median(one.energies):.3f}" if one.energies else "-" for one in pair]
+        self._rows.append([str(size), *speeds, f"{ratio:.2f}", each, f"{least:.2f}", *energies])
+        return " | ".join(self._rows[-1])
+
+    def table(self, how: str) -> Table:
+        title = f"{len(PROMPTS)} prompts, {TOKENS} new tokens, bfloat16, {how}"
+        return Table(title, self.COLUMNS, self._rows, frozenset(self._missed))
 
 
 def _as_reported(model: Path, device: str, scale: Scale) -> Iterator[Table]:
@@ -186,7 +201,7 @@ def _as_reported(model: Path, device: str, scale: Scale) -> Iterator[Table]:
                 *("model=local", f"model.path={model}", f"device={kind}", "precision=bf16"),
                 *("prompt=raw", "inputs=file", f"inputs.path={file}"),
                 *(f"generation.max_new_tokens={scale.pick(TOKENS, 2)}", "generation.ignore_eos=true"),
-                *(f"runtime.batch_size={size}", "runtime.repeat=3", "backend.kv_cache=dynamic"),
+                *(f"runtime.batch_size={size}", "runtime.repeat=2", "backend.kv_cache=dynamic"),
                 *("runtime.isolation=inline", "runtime.display=none"),
             ]
             assert (

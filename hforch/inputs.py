@@ -47,11 +47,7 @@ def load_inputs(inputs: InlineInputs | FileInputs) -> list[Input]:
     """
     if isinstance(inputs, InlineInputs):
         problems = [(number, unusable(item)) for number, item in enumerate(inputs.items)]
-        mistakes = [
-            Mistake(f"inputs.items.{number}", f"input {number + 1}: {problem}")
-            for number, problem in problems
-            if problem
-        ]
+        mistakes = [Mistake(f"inputs.items.{number}", problem) for number, problem in problems if problem]
         if mistakes:
             raise ConfigError(mistakes)
         rows: list[Row] = [(None, item) for item in inputs.items]

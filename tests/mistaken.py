@@ -401,7 +401,7 @@ INPUTS = [
     Case(
         "a variable that the inputs lack",
         (*FAKE, "inputs.items=[{query: why?}]"),
-        ("inputs.items.0: input 1: missing column 'question', which the prompt uses; available: query",),
+        ("inputs.items.0: missing column 'question', which the prompt uses; available: query",),
     ),
     Case(
         "a column that the prompt never uses: a warning",

@@ -51,7 +51,7 @@ def test_a_line_that_cannot_be_recorded_is_rejected_with_its_number(tmp_path: Pa
 
 def test_an_inline_item_that_cannot_be_recorded_is_rejected() -> None:
     inputs = InlineInputs(kind="inline", items=["fine", {"a": float("nan")}], limit=None)  # type: ignore[arg-type]
-    with pytest.raises(ConfigError, match=r"inputs\.items\.1: input 2: column 'a' contains NaN or infinity"):
+    with pytest.raises(ConfigError, match=r"inputs\.items\.1: column 'a' contains NaN or infinity"):
         load_inputs(inputs)
 
 

@@ -259,16 +259,13 @@ def inputs_have_prompt_columns(tree: Tree) -> Iterator[Mistake]:
             if len(names) > 1:
                 yield Mistake(
                     f"inputs.items.{number}",
-                    f"input {number + 1} is a string, but the prompt has {len(names)} variables: {', '.join(names)}",
+                    f"is a string, but the prompt has {len(names)} variables: {', '.join(names)}",
                     hint=f"write a mapping: {{{', '.join(f'{name}: ...' for name in names)}}}",
                 )
             continue
         lacking = [name for name in names if name not in item]
         if lacking:
-            yield Mistake(
-                f"inputs.items.{number}",
-                f"input {number + 1}: {_missing(lacking, ', which the prompt uses', item)}",
-            )
+            yield Mistake(f"inputs.items.{number}", _missing(lacking, ", which the prompt uses", item))
         yield from _not_text(number, item, names)
 
 
@@ -291,12 +288,11 @@ def _raw_columns(column: str | None, items: Any) -> Iterator[Mistake]:
         if isinstance(item, str):
             continue
         if column is not None and column not in item:
-            problem = f"input {number + 1}: {_missing([column], ' (prompt.column)', item)}"
-            yield Mistake(f"inputs.items.{number}", problem)
+            yield Mistake(f"inputs.items.{number}", _missing([column], " (prompt.column)", item))
         elif column is None and len(item) != 1:
             yield Mistake(
                 f"inputs.items.{number}",
-                f"input {number + 1} has {len(item)} columns, so prompt=raw needs prompt.column",
+                f"has {len(item)} columns, so prompt=raw needs prompt.column",
                 hint="set prompt.column to the column with the prompt",
             )
         else:

@@ -32,7 +32,8 @@ def convert(request: dict[str, Any]) -> None:
         save_converted(tokenizer, output)
     except Exception as error:
         raise ModelError(
-            f"The tokenizer in {folder} cannot be converted for openvino_genai: {error}\nUse backend=openvino instead.",
+            f"The tokenizer in {folder} cannot be converted for openvino_genai: {str(error).strip(': ')}\n"
+            "Use backend=openvino instead.",
             "model.path",
         ) from error
 

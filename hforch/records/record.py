@@ -195,5 +195,7 @@ class Record(Identity, Command, Configuration, Head):
         description="numbers of planned, recorded and failed samples, tokens, answers by finish reason, and passed"
         " `checks`, in total and by check",
     )
-    exit_code: Count | None = Field(default=None, description="exit code of the command as determined by this job")
+    exit_code: Count | None = Field(
+        default=None, description="exit code of this job; the command exits with the worst one of its jobs"
+    )
     error: Error | None = Field(default=None, description="the error that ended the run, if any")

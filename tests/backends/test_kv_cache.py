@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -288,6 +289,28 @@ def test_failed_compilation_falls_back_with_auto_and_raises_with_true(
 
 # ---------------------------------------------------------------- runs
 @pytest.mark.model
+def test_cuda_graphs_can_be_recorded_in_any_thread() -> None:
+    """Before torch 2.13, a thread that did not import `cudagraph_trees` fails when it looks up its graphs."""
+    from torch._C import _get_obj_in_tls, _is_key_in_tls
+    from torch._inductor import cudagraph_trees
+
+    names = ("tree_manager_containers", "tree_manager_locks")
+
+    def found() -> tuple[list[bool], list[int]]:
+        before = [_is_key_in_tls(name) for name in names]
+        kv_cache.enable_cuda_graphs()
+        first = [id(_get_obj_in_tls(name)) for name in names]
+        kv_cache.enable_cuda_graphs()  # keeps the graphs of earlier calls
+        assert [id(_get_obj_in_tls(name)) for name in names] == first
+        assert [id(getattr(cudagraph_trees.local, name)) for name in names] == first
+        return before, first
+
+    with ThreadPoolExecutor(1) as one, ThreadPoolExecutor(1) as other:
+        results = [each.submit(found).result() for each in (one, other)]
+    assert [before for before, _ in results] == [[False, False]] * 2
+    assert results[0][1] != results[1][1]
+
+
 def test_a_run_records_cache_and_compilation(folders: dict[str, Path], tmp_path: Path) -> None:
     words = ["model=local", f"model.path={folders['llama']}", "precision=fp32", "inputs=numbers_in_french"]
     done = command_line.run(*words, "backend.kv_cache=static", f"hydra.run.dir={tmp_path / 'static'}")

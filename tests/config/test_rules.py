@@ -45,15 +45,15 @@ REFUSED = [
     (["prompt.template='{question.x}'"], "prompt.template", "plain name"),
     (["prompt.template='{0}'"], "prompt.template", "plain name"),
     (["prompt.template='{}'"], "prompt.template", "plain name"),
-    (["prompt.template='{context}'"], "inputs.items.0", "input 1: missing column 'context', which the prompt uses"),
+    (["prompt.template='{context}'"], "inputs.items.0", "missing column 'context', which the prompt uses"),
     (["prompt.template='{a} {b}'", "inputs.items=[hi]"], "inputs.items.0", "{a: ..., b: ...}"),
-    (["prompt.template='{a} {b}'", "inputs.items=[{a: 1, b: 2}, hi]"], "inputs.items.1", "input 2 is a string"),
+    (["prompt.template='{a} {b}'", "inputs.items=[{a: 1, b: 2}, hi]"], "inputs.items.1", "is a string"),
     (["prompt=chat", "prompt.system='{style}'"], "inputs.items.0", "missing column 'style', which the prompt uses"),
     (["prompt=chat", "prompt.messages=[{role: user, content: hi}]"], "prompt.messages", "contains no variable"),
     (["prompt=chat", "prompt.messages=[{role: user, content: '{'}]"], "prompt.messages.0.content", "{{"),
-    (["prompt=raw", "prompt.column=text"], "inputs.items.0", "input 1: missing column 'text' (prompt.column)"),
+    (["prompt=raw", "prompt.column=text"], "inputs.items.0", "missing column 'text' (prompt.column)"),
     (["scoring=text", "scoring.text.window=64", "scoring.text.stride=64"], "scoring.text.stride", "at most 63"),
-    (["prompt=raw", "inputs.items=[{a: x, b: y}]"], "inputs.items.0", "input 1 has 2 columns, so prompt=raw needs"),
+    (["prompt=raw", "inputs.items=[{a: x, b: y}]"], "inputs.items.0", "has 2 columns, so prompt=raw needs"),
 ]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 import subprocess
@@ -140,6 +141,22 @@ def test_compiled_code_is_cached_for_the_next_process(model: Path, tmp_path: Pat
     assert kept
     first, second = (read_record(tmp_path / name)["timings"]["warmup_s"] for name in ("first", "second"))
     print(f"warm-up with compiling: {first} s, and again: {second} s")
+
+
+def test_dropping_a_compiled_model_frees_its_memory(model: Path) -> None:
+    import torch
+
+    words = ("model=local", f"model.path={model}", "device=gpu", "precision=fp32", *CACHES["compiled"])
+    resting = []
+    for _ in range(3):
+        llm = load_llm(*words, "generation.max_new_tokens=8")
+        assert llm.batch(PROMPTS)
+        llm.engine.close()
+        del llm
+        gc.collect()
+        torch.cuda.empty_cache()
+        resting.append(torch.cuda.memory_allocated())
+    assert resting[2] <= resting[0] + 10**6, resting
 
 
 # ---------------------------------------------------------------- end to end

@@ -48,7 +48,8 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def run(folder: Path, model: Path, *words: str, path: str = "") -> subprocess.CompletedProcess[str]:
     """Run hforch in a new Python process."""
     command = [sys.executable, "-m", "hforch", "model=local", f"model.path={model}", "generation.max_new_tokens=4"]
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, (path, str(ROOT))))}
+    paths = (path, str(ROOT), os.environ.get("PYTHONPATH"))
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, paths))}
     return subprocess.run(
         [*command, *words], cwd=folder, env=environment, capture_output=True, text=True, timeout=600, check=False
     )

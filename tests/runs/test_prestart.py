@@ -93,6 +93,18 @@ def test_ctrl_c_during_composition_leaves_no_process(tmp_path: Path) -> None:
     assert not [child for child in children if child.is_running() and child.status() != psutil.STATUS_ZOMBIE]
 
 
+def test_preloading_imports_torchao_only_for_its_precision() -> None:
+    """Importing torchao initializes CUDA, also for a job on the CPU that runs in the caller's process."""
+    pytest.importorskip("torchao")
+    program = (
+        "import sys; from hforch.runs.processes.preload import preload;"
+        " preload('pytorch', 'fp32'); print('transformers.modeling_utils' in sys.modules, 'torchao' in sys.modules);"
+        " preload('pytorch', 'int8'); print('torchao.quantization' in sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=300, check=True)
+    assert done.stdout.split() == ["True", "False", "True"]
+
+
 def test_modules_are_hidden_only_inside_the_block() -> None:
     from importlib.util import find_spec
 

@@ -49,7 +49,7 @@ BOS, QWEN = "byte-level BPE, BOS, no pad", "byte-level BPE, NFC, no BOS"
 NO_EOS, BARE = "byte-level BPE, BOS, no EOS", "byte-level BPE, no special tokens"
 LEGACY, PIECES = "SentencePiece BPE, legacy, no pad", "SentencePiece BPE, no pad"
 GEMMA, UNIGRAM = "SentencePiece BPE, no prefix", "Unigram"
-WORDPIECE, WORD_ENDS = "WordPiece", "BPE with word ends"
+WORDPIECE, WORD_ENDS = "WordPiece", "BPE with end-of-word suffixes"
 
 
 def rope(kind: str, **values: Any) -> dict[str, Any]:
@@ -188,7 +188,7 @@ CASES = [
     Case("stablelm", DIGITS, "rope scaling linear", rope("linear", partial_rotary_factor=0.25)),
     Case("starcoder2", DIGITS, WINDOWED, SLIDING),
     Case("xglm", UNIGRAM, "", {"d_model": 64, "num_layers": 2, "attention_heads": 4, "ffn_dim": 96}),
-    Case("zamba2", PIECES, "prompts longer than 256 tokens are refused", {
+    Case("zamba2", PIECES, "Mamba-2 scan in chunks of 256 tokens", {
         "num_hidden_layers": 3, "layers_block_type": ["mamba", "hybrid", "mamba"], "n_mamba_heads": 4,
         "mamba_d_state": 8, "num_key_value_heads": 4, "adapter_rank": 8,
     }),

@@ -40,6 +40,7 @@ def short(message: str) -> str:
     line = message.splitlines()[0].partition(". Use ")[0] if message else ""
     line = re.sub(r" \(full log: .*\)|fp32-[0-9a-f]{16}", lambda found: "" if found[0][0] == " " else "model", line)
     line = re.sub(r"/\S*/([\w.-]+)", r"\1", line)
+    line = re.sub(r"^The ", "the ", line)
     return line if len(line) <= LONGEST else f"{line[: LONGEST - 3]}..."
 
 

@@ -185,7 +185,7 @@ KINDS: dict[str, Callable[[], TrainedTokenizer]] = {
     "SentencePiece BPE, no prefix": gemma,
     "Unigram": unigram,
     "WordPiece": wordpiece,
-    "BPE with word ends": word_end_bpe,
+    "BPE with end-of-word suffixes": word_end_bpe,
 }
 """Functions that train a tokenizer, by the name in the table."""
 

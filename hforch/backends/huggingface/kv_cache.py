@@ -11,6 +11,8 @@ from __future__ import annotations
 
 import logging
 import os
+import threading
+from collections import defaultdict
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any
@@ -191,6 +193,7 @@ class KVCaches:
         config.disable_compile = not self.chosen.is_compiled
         if self.chosen.is_compiled:
             _cache_compiled_code()
+            enable_cuda_graphs()
             config.compile_config = CompileConfig(dynamic=False)
             if self.model.device.type == "cpu":  # on other devices, transformers compiles by default
                 config.compile_config.mode = "default"
@@ -240,6 +243,21 @@ def _cache_compiled_code() -> None:
     with suppress(ConfigError):
         if os.environ.get(COMPILED) in (None, default_cache_dir()):
             os.environ[COMPILED] = str(cache_home() / "compiled")
+
+
+def enable_cuda_graphs() -> None:
+    """Let the current thread record CUDA graphs.
+
+    Before torch 2.13, only the thread that imported this module of torch, and autograd's threads, can do so.
+    """
+    from torch._C import _is_key_in_tls, _stash_obj_in_tls
+    from torch._inductor import cudagraph_trees
+
+    state: dict[str, Any] = {"tree_manager_containers": {}, "tree_manager_locks": defaultdict(threading.Lock)}
+    for name, value in state.items():
+        if not hasattr(cudagraph_trees.local, name) and not _is_key_in_tls(name):
+            setattr(cudagraph_trees.local, name, value)
+            _stash_obj_in_tls(name, value)
 
 
 def check(asked: PytorchBackend, device: str) -> list[Mistake]:

@@ -24,7 +24,10 @@ def preload(backend: str, precision: str | None = None) -> None:
         precision: also import the libraries that only this precision needs.
     """
     with suppress(Exception):
-        for library in (*libraries_of(backend, precision), import_module(f"hforch.backends.{backend}").LLM_MODULE):
+        with without_late_modules():
+            for library in (*libraries_of(backend), import_module(f"hforch.backends.{backend}").LLM_MODULE):
+                import_module(library)
+        for library in libraries_of(backend, precision):
             import_module(library)
 
 
@@ -37,8 +40,15 @@ def libraries_of(backend: str, precision: str | None = None) -> tuple[str, ...]:
 @contextmanager
 def quick_imports() -> Iterator[None]:
     """Speed up imports in the block: disable garbage collection and hide modules that are not needed."""
+    with without_garbage_collection(), without_modules(UNUSED), without_late_modules():
+        yield
+
+
+@contextmanager
+def without_late_modules() -> Iterator[None]:
+    """Hide the modules in LATE in the block, unless they are already imported."""
     try:
-        with without_garbage_collection(), without_modules((*UNUSED, *LATE)):
+        with without_modules([name for name in LATE if name not in sys.modules]):
             yield
     finally:
         _forget_availability()
