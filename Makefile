@@ -28,7 +28,7 @@ fuzz: install-dev  ## test 5,000 random invalid configurations, different in eac
 	HFORCH_FUZZ=5000 $(BIN)/python -m pytest --timeout 7200 tests/config/test_fuzz.py
 
 bench: install-dev  ## run all benchmarks, print their tables, write them into docs/benchmarks.md (2 hours)
-	$(BIN)/python -m bench --write docs/benchmarks.md
+	$(BIN)/python -m bench --write docs/benchmarks.md --write README.md
 
 install: $(VENV)/.installed  ## install hforch and all its backends into .venv (3 minutes)
 

@@ -15,6 +15,7 @@ from rich.console import Console
 
 from bench import (
     continuous,
+    extras,
     faults,
     generation,
     gpu,
@@ -31,7 +32,7 @@ from bench.machine import machine
 from bench.ratios import Ratio
 from bench.registry import Bench
 from bench.scale import Scale
-from bench.tables import Table, around_marks, ratio_table, write
+from bench.tables import Table, page_with, ratio_table, write
 
 BENCHES: dict[str, Bench] = {
     "generation-pytorch": Bench(generation.pytorch, minutes=3),
@@ -54,6 +55,7 @@ BENCHES: dict[str, Bench] = {
     "records": Bench(records.run, minutes=8),
     "faults": Bench(faults.run, minutes=8),
     "report": Bench(report.run, minutes=3),
+    "extras": Bench(extras.run, minutes=1),
 }
 
 
@@ -62,7 +64,13 @@ def main(words: Sequence[str] | None = None) -> int:
     parser.add_argument("names", metavar="NAME", nargs="*", help="benchmarks to run; default: all")
     parser.add_argument("--rounds", type=int, help="number of measured rounds; default: set by each benchmark")
     parser.add_argument("--smoke", action="store_true", help="one round of two tokens, to test that it runs")
-    parser.add_argument("--write", metavar="FILE", type=Path, help="write the tables to FILE, between their markers")
+    parser.add_argument(
+        "--write",
+        metavar="FILE",
+        type=Path,
+        action="append",
+        help="write the tables to FILE, between their markers; repeat it if they are in several files",
+    )
     parser.add_argument("--list", action="store_true", help="list benchmarks and their approximate duration")
     words = sys.argv[1:] if words is None else words
     options = parser.parse_args(words)
@@ -74,12 +82,10 @@ def main(words: Sequence[str] | None = None) -> int:
     if options.rounds is not None and options.rounds < 1:
         parser.error("--rounds: must be at least 1")
     names = options.names or list(BENCHES)
-    if options.write:
-        for name in names:
-            around_marks(options.write, name)
+    pages = {name: page_with(name, options.write) for name in names} if options.write else {}
     if len(names) > 1:
         return _each_alone(names, [word for word in words if word not in options.names])
-    return _one(names[0], Scale(options.rounds, options.smoke), options.write)
+    return _one(names[0], Scale(options.rounds, options.smoke), pages.get(names[0]))
 
 
 def _each_alone(names: list[str], flags: list[str]) -> int:

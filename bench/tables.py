@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from rich.markup import escape
 from rich.table import Table as RichTable
 
 from bench.ratios import Ratio
@@ -28,7 +29,7 @@ class Table:
     def for_terminal(self) -> RichTable:
         made = RichTable(*self.columns, title=self.title or None)
         for number, row in enumerate(self.rows):
-            made.add_row(*row, style="red" if number in self.missed else None)
+            made.add_row(*map(escape, row), style="red" if number in self.missed else None)
         return made
 
     def markdown(self) -> str:
@@ -46,23 +47,24 @@ def marks(name: str) -> tuple[str, str]:
     return f"<!-- bench {name}: begin -->", f"<!-- bench {name}: end -->"
 
 
-def around_marks(page: Path, name: str) -> tuple[str, str]:
-    """Return the text before and after a benchmark's tables in a page.
+def page_with(name: str, pages: Sequence[Path]) -> Path:
+    """Return the page with a benchmark's markers.
 
     Raises:
-        SystemExit: the page lacks the markers.
+        SystemExit: no page has the markers.
     """
     begin, end = marks(name)
-    before, found, rest = page.read_text(encoding="utf-8").partition(begin)
-    _, closed, after = rest.partition(end)
-    if not found or not closed:
-        raise SystemExit(f"{page} lacks the markers {begin} and {end}")
-    return before, after
+    for page in pages:
+        text = page.read_text(encoding="utf-8")
+        if begin in text and end in text.partition(begin)[2]:
+            return page
+    raise SystemExit(f"{', '.join(map(str, pages))} lacks the markers {begin} and {end}")
 
 
 def write(page: Path, name: str, introduction: str, tables: Iterable[Table]) -> None:
     """Replace a benchmark's tables in a page."""
-    before, after = around_marks(page, name)
     begin, end = marks(name)
+    before, _, rest = page.read_text(encoding="utf-8").partition(begin)
+    after = rest.partition(end)[2]
     text = "\n".join([introduction, *(table.markdown() for table in tables)])
     page.write_text(f"{before}{begin}\n{text}{end}{after}", encoding="utf-8")

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import io
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from rich.console import Console
 
 from bench import contestant, tables
 from bench.__main__ import BENCHES, main
@@ -60,7 +62,7 @@ def test_the_command_runs_and_writes(tmp_path: Path) -> None:
     assert text.startswith(f"before\n{begin}\n`python -m bench help`, on ") and text.endswith(f"|\n{end}\nafter\n")
     assert "old" not in text and "| --help, vs. a trivial Hydra app |" in text
     with pytest.raises(SystemExit, match="lacks the markers"):
-        tables.around_marks(page, "sweep")
+        tables.page_with("sweep", [page])
 
 
 @pytest.mark.parametrize(
@@ -81,9 +83,15 @@ def test_benchmarks_are_listed(capsys: pytest.CaptureFixture[str]) -> None:
     assert [line.split()[0] for line in capsys.readouterr().out.splitlines()] == list(BENCHES)
 
 
-def test_the_page_has_markers_for_every_benchmark() -> None:
+def test_the_pages_have_markers_for_every_benchmark() -> None:
     for name in BENCHES:
-        tables.around_marks(PAGE, name)
+        assert tables.page_with(name, [PAGE, ROOT / "README.md"])
+
+
+def test_brackets_are_printed() -> None:
+    console = Console(width=80, record=True, file=io.StringIO())
+    console.print(tables.Table("", ("install",), [["hforch[genai]"]]).for_terminal())
+    assert "hforch[genai]" in console.export_text()
 
 
 def test_workloads_have_the_documented_size() -> None:

@@ -7,9 +7,8 @@ import platform
 import re
 import sys
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from functools import cache
 from importlib.metadata import PackageNotFoundError, requires, version
 from importlib.util import find_spec
 from pathlib import Path
@@ -25,6 +24,7 @@ from hforch.machine.processor import GB, memory, processor
 from hforch.runs.processes import fork_safety
 from hforch.runs.processes.fork_server import ForkServer
 from hforch.runs.processes.preload import libraries_of
+from hforch.utils.tested_versions import SETS, versions
 
 EXTRA = re.compile(r"extra == ['\"]([\w-]+)")
 NO_ABILITIES = {"all", "dev"}  # extras that add no features
@@ -32,10 +32,12 @@ NO_ABILITIES = {"all", "dev"}  # extras that add no features
 
 def inspect_machine() -> dict[str, Any]:
     """Return all data as JSON-compatible values. GB and MB are 10^9 and 10^6 bytes."""
+    installed = list(packages())
     return {
         "hforch": __version__,
         "machine": machine(),
-        "packages": list(packages()),
+        "packages": installed,
+        "versions": tested_set(installed),
         "workers": workers(),  # before this process initializes accelerators
         "torch": _devices(_torch_devices) | {"build": _torch_build()},
         "nvidia": nvidia(),
@@ -71,7 +73,7 @@ def packages() -> Iterator[dict[str, Any]]:
             installed = version(wanted.name)
         except PackageNotFoundError:
             installed = None
-        tested = tested_versions().get(_canonical(wanted.name))
+        tested = versions("tested").get(_canonical(wanted.name))
         target = f"hforch[{extra}]" if extra else f"{wanted.name}{wanted.specifier}"
         yield {
             "name": wanted.name,
@@ -87,15 +89,27 @@ def packages() -> Iterator[dict[str, Any]]:
         }
 
 
-@cache
-def tested_versions() -> dict[str, str]:
-    """Return the tested versions by package, from constraints.txt in the package or in the repository."""
-    package = Path(__file__).parents[1]
-    for file in (package / "constraints.txt", package.parent / "constraints.txt"):
-        if file.is_file():
-            lines = [line.partition("==") for line in file.read_text(encoding="utf-8").splitlines() if "==" in line]
-            return {_canonical(name): number.strip() for name, _, number in lines}
-    return {}
+def tested_set(found: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """Return which set of tested versions is installed.
+
+    Args:
+        found: the packages, from `packages`.
+
+    Returns:
+        `set`: a name in SETS; None if the versions differ from each. `differ`: the packages that differ from the
+        closest set.
+    """
+    from packaging.version import Version
+
+    installed = {_canonical(row["name"]): Version(row["version"]).public for row in found if row["version"]}
+    differ = {
+        name: sorted(package for package, number in installed.items() if versions(name).get(package) != number)
+        for name in SETS
+        if versions(name)
+    }
+    closest = min(differ, key=lambda name: len(differ[name]), default=None)
+    names = differ[closest] if closest else sorted(installed)
+    return {"set": None if names else closest, "differ": names}
 
 
 def _canonical(name: str) -> str:

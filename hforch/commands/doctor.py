@@ -89,7 +89,10 @@ def sections(found: Mapping[str, Any]) -> dict[str, list[tuple[str, str]]]:
             ("features", _features(machine)),
             ("memory", _memory(machine)),
         ],
-        "packages": _packages(found["packages"], found["nvidia"]["driver_found"]),
+        "packages": [
+            ("versions", _versions(found["versions"])),
+            *_packages(found["packages"], found["nvidia"]["driver_found"]),
+        ],
         "devices": [
             *_devices("torch", found["torch"]),
             *rows(found["nvidia"]),
@@ -124,6 +127,17 @@ def _memory(machine: Mapping[str, Any]) -> str:
     return (
         said if whole <= machine["memory_gb"] else f"{said} (limited by the container; the machine has {whole:.1f} GB)"
     )
+
+
+def _versions(found: Mapping[str, Any]) -> str:
+    """Return which set of tested versions is installed."""
+    if found["set"] == "newest":
+        return "the newest tested set, without OpenVINO (hforch constraints --newest)"
+    if found["set"] is not None:
+        return "the tested set (hforch constraints)"
+    names = found["differ"]
+    told = f"{', '.join(names[:SHOWN])}{f' and {len(names) - SHOWN} more' if len(names) > SHOWN else ''}"
+    return f'not tested together: {told}; for the tested set: pip install -c "$(hforch constraints)" hforch'
 
 
 def _packages(found: Sequence[Mapping[str, Any]], has_nvidia: bool = True) -> list[tuple[str, str]]:

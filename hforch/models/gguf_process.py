@@ -88,7 +88,7 @@ def _load(file: Path, tokens: int) -> Any:
 
     try:
         model, info = AutoModelForCausalLM.from_pretrained(
-            file.parent, gguf_file=file.name, dtype=torch.float32, output_loading_info=True
+            file.parent, gguf_file=file.name, dtype=torch.float32, output_loading_info=True, **_dequantizing()
         )
     except Exception as error:
         raise ModelError(f"transformers cannot load {file}: {type(error).__name__}: {error}") from error
@@ -101,7 +101,24 @@ def _load(file: Path, tokens: int) -> Any:
     rows = model.get_input_embeddings().weight.shape[0]
     if tokens > rows:
         raise ModelError(f"{file} has {tokens} tokens, but embeddings for only {rows}.")
+    _forget_quantizer(model)
     return model.eval()
+
+
+def _dequantizing() -> dict[str, Any]:
+    """Return the arguments with which later versions of transformers also dequantize the weights while loading."""
+    import transformers
+
+    config = getattr(transformers, "GgufConfig", None)
+    return {} if config is None else {"quantization_config": config(dequantize=True)}
+
+
+def _forget_quantizer(model: Any) -> None:
+    """Remove the quantizer that later versions of transformers keep, since it does not allow saving the weights."""
+    if getattr(model, "hf_quantizer", None) is not None:
+        model.hf_quantizer = None
+        model.is_quantized = False
+        vars(model.config).pop("quantization_config", None)
 
 
 def _set_ids(model: Any, fields: dict[str, Any]) -> None:

@@ -13,10 +13,11 @@ import pytest
 from hforch.cli import main
 from hforch.commands import _doctor_report
 from hforch.commands._cache_entries import age, cache_rows
-from hforch.commands.doctor import _features, _memory, _packages, sections
+from hforch.commands.doctor import _features, _memory, _packages, _versions, sections
 from hforch.machine import processor as _processor
 from hforch.models.cache import Key, obtain
 from hforch.utils.progress import Silent
+from hforch.utils.tested_versions import SETS, constraints_file, versions
 
 ROOT = Path(__file__).parents[2]
 Fill = Callable[[str, str], Path]
@@ -47,7 +48,10 @@ def no_devices(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_json_prints_one_object(no_devices: None, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["doctor", "--json"]) == 0
     found = json.loads(capsys.readouterr().out)
-    assert set(found) == {"hforch", "machine", "packages", "workers", "torch", "nvidia", "openvino", "cache"}
+    assert set(found) == {
+        *("hforch", "machine", "packages", "versions", "workers"),
+        *("torch", "nvidia", "openvino", "cache"),
+    }
     assert found["machine"]["memory_gb"] > 0
     assert found["cache"].pop("free_gb") > 0
     assert found["cache"] == {"error": None, "home": str(tmp_path / "cache"), "entries": []}
@@ -130,7 +134,7 @@ def test_the_devices_of_this_machine_are_listed() -> None:
 def test_versions_are_compared_with_the_tested_ones(monkeypatch: pytest.MonkeyPatch) -> None:
     from importlib.metadata import version
 
-    tested = _doctor_report.tested_versions()
+    tested = versions("tested")
     assert tested["transformers"] in (ROOT / "constraints.txt").read_text()
     newer = {"pyyaml": "6.0.99"}
     monkeypatch.setattr(_doctor_report, "version", lambda name: newer.get(name.lower()) or version(name))
@@ -138,6 +142,18 @@ def test_versions_are_compared_with_the_tested_ones(monkeypatch: pytest.MonkeyPa
     assert rows["pyyaml"]["fits"] and not rows["pyyaml"]["as_tested"]
     shown = dict(_packages(list(rows.values())))
     assert shown["pyyaml"] == f"6.0.99, tested with {tested['pyyaml']}"
+
+
+@pytest.mark.parametrize("name", [name for name in SETS if constraints_file(name)])
+def test_doctor_states_which_set_of_versions_is_installed(name: str) -> None:
+    rows = [{"name": package, "version": number} for package, number in versions(name).items()]
+    found = _doctor_report.tested_set(rows)
+    assert found == {"set": name, "differ": []}
+    assert _versions(found).startswith(f"the {name}")
+    rows[3]["version"] = "0.0.1"
+    found = _doctor_report.tested_set([*rows, {"name": "absent", "version": None}])
+    assert found == {"set": None, "differ": [rows[3]["name"]]}
+    assert _versions(found).startswith(f"not tested together: {rows[3]['name']}; for the tested set: pip install -c")
 
 
 @pytest.mark.parametrize(

@@ -17,6 +17,7 @@ from hforch.commands._nvidia import nvidia, remarks, rows
 from hforch.commands._version_differences import DIFFERENCES, differences
 from hforch.commands.doctor import _packages, sections
 from hforch.machine import nvml
+from hforch.utils.tested_versions import versions
 
 CUDA = {"version": "2.13.0+cu130", "cuda": "13.0", "hip": None}
 CPU = {"version": "2.13.0+cpu", "cuda": None, "hip": None}
@@ -177,7 +178,7 @@ def test_each_package_of_this_project_is_listed_once_with_its_extra(
     assert found["nvidia-ml-py"] == "cuda" and found["torch"] is None
     assert "hforch" not in found
     assert len(found) == len(list(_doctor_report.packages()))
-    assert _doctor_report.tested_versions()["nvidia-ml-py"]
+    assert versions("tested")["nvidia-ml-py"]
 
 
 def test_a_missing_nvidia_package_is_a_row_if_there_is_a_driver() -> None:
@@ -205,7 +206,7 @@ def test_known_differences_of_other_torch_versions(version: str, said: list[str]
 
 def test_the_tested_versions_have_no_differences() -> None:
     for package in DIFFERENCES:
-        assert list(differences(package, _doctor_report.tested_versions()[package])) == []
+        assert list(differences(package, versions("tested")[package])) == []
 
 
 def test_torchao_requires_the_listed_torch_for_its_kernels() -> None:
@@ -222,7 +223,7 @@ def test_another_torch_is_listed_with_its_differences(monkeypatch: pytest.Monkey
 
     monkeypatch.setattr(_doctor_report, "version", lambda name: "2.11.0+cu130" if name == "torch" else version(name))
     told = _packages(list(_doctor_report.packages()))
-    at = told.index(("torch", f"2.11.0+cu130, tested with {_doctor_report.tested_versions()['torch']}"))
+    at = told.index(("torch", f"2.11.0+cu130, tested with {versions('tested')['torch']}"))
     assert told[at + 1][0] == "" and told[at + 1][1].startswith(
         "torch 2.11.0+cu130: importing torchao initializes CUDA"
     )
