@@ -1,13 +1,14 @@
 # Everything runs in .venv, which the first target that needs it creates.
 PYTHON ?= python3
 VENV ?= .venv
+TORCH ?= torch
 WORKERS ?= 2
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 PYTEST := $(BIN)/python -m pytest --numprocesses $(WORKERS) --dist loadfile --no-loadscope-reorder
 PAGE := build/page.js
 
-.PHONY: demo test check hostile fuzz install install-dev lint schema bench format clean help
+.PHONY: demo test test-newest release-check check hostile fuzz install install-dev lint schema bench format clean help
 
 help:  ## list all targets, with their durations on two cores
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand --tabs=13
@@ -20,6 +21,19 @@ test: install-dev  ## install test dependencies and run all tests (19 minutes, l
 
 check: lint  ## lint, and run the tests that are not marked model, processes or hostile (3 minutes with a warm mypy cache)
 	$(PYTEST) -m "not model and not hostile and not processes"
+
+test-newest:  ## test with the newest versions of all packages, without OpenVINO, in .venv-newest; then record them (15 minutes)
+	$(PYTHON) -m venv $(VENV)-newest
+	$(VENV)-newest/bin/python -m pip install --quiet --disable-pip-version-check --upgrade --upgrade-strategy eager \
+	  $(TORCH) --editable '.[cuda,dev,joblib,quant,report]'
+	$(VENV)-newest/bin/python -m pytest --numprocesses $(WORKERS) --dist loadfile --no-loadscope-reorder \
+	  -m "not hostile and not processes"
+	{ echo '# The newest versions that were tested, without OpenVINO: make test-newest'; \
+	  $(VENV)-newest/bin/python -m pip list --format freeze --exclude hforch --exclude pip | sed 's/+[a-z0-9.]*$$//'; \
+	} > constraints-newest.txt
+
+release-check: install-dev  ## build a release, install it into a new environment, run the README's commands there (15 minutes)
+	$(BIN)/python tests/release_check.py
 
 hostile: install-dev  ## test 2,200 hostile inputs: configurations, recipes, models, run directories, terminal strings (20 minutes)
 	HFORCH_HOSTILE=all $(PYTEST) --dist worksteal --timeout 3600 tests/hostile
@@ -68,4 +82,4 @@ format: install-dev  ## format the code, and fix lint errors that can be fixed a
 	$(BIN)/ruff check --fix hforch tests bench
 
 clean:  ## remove .venv and tool caches; keep the runs in outputs/ and the model cache
-	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis build dist
+	rm -rf $(VENV) $(VENV)-newest .pytest_cache .mypy_cache .ruff_cache .hypothesis build dist
