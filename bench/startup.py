@@ -36,7 +36,8 @@ def openvino_genai(scale: Scale) -> Iterator[Ratio]:
 
 def measure(name: str, scale: Scale, *overrides: str, target: float = START) -> Iterator[Ratio]:
     folder = prepared(*overrides)
-    words = [sys.executable, "-m", "hforch", *overrides, SHORT, "runtime.display=plain"]
+    asked = ("prompt=step_by_step", "inputs=eeg", SHORT, "runtime.display=plain")  # as the bare scripts
+    words = [sys.executable, "-m", "hforch", *overrides, *asked]
     theirs = [sys.executable, str(BARE / f"generate_{name.split()[0]}.py"), str(folder)]
     after = f"> {QUESTION}\n"
 

@@ -7,6 +7,7 @@ from typing import Any
 
 from langchain_core.runnables import Runnable
 
+from hforch.auto_prompt import settle
 from hforch.backends.base import build_llm, load
 from hforch.config.compose import job_from_overrides
 from hforch.config.schema import Job
@@ -76,4 +77,6 @@ def load_chain(
             print(piece, end="", flush=True)
     """
     job = job_from_overrides(overrides, recipe=recipe, config_dir=config_dir)
-    return build_chain(job, build_llm(job, load(job, progress or Silent()), **fields))
+    loaded = load(job, progress or Silent())
+    job = settle(job).job  # the model's files are here now
+    return build_chain(job, build_llm(job, loaded, **fields))

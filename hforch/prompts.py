@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from hforch.config.cells import EMPTY, as_text
 from hforch.config.rules import variables
-from hforch.config.schema import ChatPrompt, FileInputs, InlineInputs, RawPrompt, TemplatePrompt
+from hforch.config.schema import FileInputs, InlineInputs, MessagesPrompt, RawPrompt, TemplatePrompt
 from hforch.errors import ConfigError, Mistake, PromptError
 from hforch.inputs import Input, Item, format_of
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 RAW = "prompt"
 MOST_NUMBERS = 10  # maximum number of inputs that an error lists by number
 
-Prompt = TemplatePrompt | ChatPrompt | RawPrompt
+Prompt = TemplatePrompt | MessagesPrompt | RawPrompt
 
 
 def build_prompt(prompt: Prompt) -> BasePromptTemplate:

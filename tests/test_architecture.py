@@ -25,6 +25,7 @@ WALK = [
     {"inputs"},
     {"generation"},
     {"backends"},
+    {"auto_prompt"},
     {"prompt_templates"},
     {"prompts"},
     {"chain"},

@@ -13,6 +13,7 @@ from hforch.app.hydra_redaction import refuse_credentials_in_path
 from hforch.app.hydra_task import Invocation
 from hforch.app.launcher_parent import with_share_of_threads
 from hforch.app.resumed_jobs import begun_before, changed, with_fingerprints
+from hforch.auto_prompt import Settled, is_open, settle
 from hforch.config import checks
 from hforch.config.compose import Composed
 from hforch.config.config_dirs import ConfigDirs
@@ -23,6 +24,7 @@ from hforch.errors import ConfigError, Mistake
 from hforch.inputs import Input, load_inputs
 from hforch.models.estimate import Estimate
 from hforch.prompts import check_inputs
+from hforch.records.record_files import RECORD, known_record
 from hforch.runs.identity import job_id, load_key
 from hforch.runs.job_context import JobContext
 from hforch.runs.memory_check import estimate_before, estimate_job
@@ -36,17 +38,21 @@ from hforch.utils.in_fork import run_in_fork
 
 @dataclass(frozen=True)
 class InputSummary:
-    """The number of a job's inputs, the job id that depends on them, and the memory estimate."""
+    """A job with its prompt settled, the number of its inputs, its job id, which depends on them, and an estimate."""
 
+    settled: Settled
     number: int
     job_id: str
     expected: Estimate
 
 
-def summarize_inputs(jobs: Sequence[Job], closely: bool) -> list[InputSummary | ConfigError]:
-    """Read the inputs of jobs, each file once, and check that they have all variables of the prompts and checks.
+def summarize_inputs(
+    jobs: Sequence[Job], directories: Sequence[Path | None], closely: bool
+) -> list[InputSummary | ConfigError]:
+    """Settle the prompts of jobs, read their inputs, each file once, and check the variables of prompts and checks.
 
     Args:
+        directories: the directories of the jobs; None for jobs that are not resumed.
         closely: estimate the memory of all jobs from their longest prompts, not only of jobs that might not fit.
     """
     estimated = estimate_job if closely else estimate_before
@@ -55,7 +61,11 @@ def summarize_inputs(jobs: Sequence[Job], closely: bool) -> list[InputSummary | 
     def inputs_of(kind: type, text: str) -> list[Input]:
         return load_inputs(kind.model_validate_json(text))  # type: ignore[attr-defined]
 
-    def look(job: Job) -> InputSummary | ConfigError:
+    def look(job: Job, directory: Path | None) -> InputSummary | ConfigError:
+        settled = settle(job)
+        if is_open(settled.job) and directory and (directory / RECORD).exists():
+            settled = settle(job, known_record(directory))
+        job = settled.job
         try:
             inputs = inputs_of(type(job.inputs), job.inputs.model_dump_json())
             check_inputs(job.prompt, inputs, job.inputs)
@@ -64,9 +74,9 @@ def summarize_inputs(jobs: Sequence[Job], closely: bool) -> list[InputSummary | 
                 preflight.load_text(job.scoring.text)
         except ConfigError as error:
             return error
-        return InputSummary(len(inputs), job_id(job, inputs), estimated(job, inputs))
+        return InputSummary(settled, len(inputs), job_id(job, inputs), estimated(job, inputs))
 
-    return [look(job) for job in jobs]
+    return [look(*one) for one in zip(jobs, directories, strict=True)]
 
 
 def job_context_of(composed: Composed, invocation: Invocation, config_dirs: ConfigDirs) -> JobContext:
@@ -118,18 +128,25 @@ def plan_jobs(plan: Plan, hydra_jobs: HydraJobs, invocation: Invocation, config_
     inline = any(job.runtime.isolation == "inline" for job in own)
     refuse_credentials_in_path(hydra_jobs.directory, mode.directory)
     closely = invocation.dry_run
-    seen = summarize_inputs(own, closely) if inline else run_in_fork(lambda: summarize_inputs(own, closely))
-    jobs, mistakes = [], []
-    for number, composed, job, label, inputs in zip(plan.numbers, plan.jobs, own, _labels(plan), seen, strict=True):
-        directory = hydra_jobs.directory_of(composed, number)
+    directories = [hydra_jobs.directory_of(*one) for one in zip(plan.jobs, plan.numbers, strict=True)]
+    for directory in directories:
         refuse_credentials_in_path(directory, mode.job_directory)
+    begun = directories if invocation.resume else [None] * len(own)
+    seen = (
+        summarize_inputs(own, begun, closely) if inline else run_in_fork(lambda: summarize_inputs(own, begun, closely))
+    )
+    jobs, mistakes = [], []
+    all_of_them = zip(plan.numbers, plan.jobs, own, directories, _labels(plan), seen, strict=True)
+    for number, composed, job, directory, label, inputs in all_of_them:
         job_context = job_context_of(composed, invocation, config_dirs)
         mistakes += job_context.locate(tracker_mistakes(job.tracker))
         if isinstance(inputs, ConfigError):
             mistakes += job_context.locate(inputs.mistakes)
             continue
         begin = hydra_jobs.begin(composed, number)
-        made = planned_job(number, directory, job, job_context, inputs, label, begin)
+        settled = inputs.settled
+        job_context = replace(job_context, auto_prompt=settled.option, remarks=tuple(settled.remarks))
+        made = planned_job(number, directory, settled.job, job_context, inputs, label, begin)
         jobs.append(replace(made, env_set=composed.env_set))
     mistakes += shared_directories(jobs, mode.job_directory)
     if mode.has_summary:

@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from hforch.auto_prompt import is_open, settled_as
 from hforch.errors import ConfigError, Mistake
 from hforch.records.record_files import RECORD, known_record, read_record
 from hforch.records.sample_lines import refuse_damaged
@@ -42,7 +43,7 @@ def changed(
         yield Mistake("", problem, None, ANEW)
         return
     for one in jobs:
-        found = one.job_context.locate(changes(before[one.number], one.record()))
+        found = one.job_context.locate(changes(_as_settled(before[one.number], one), one.record()))
         yield from found
         if not (one.directory / RECORD).exists():
             continue
@@ -56,6 +57,14 @@ def changed(
                 yield Mistake("", f"{one.directory} {problem}", None, hint)
         except ConfigError as error:
             yield from error.mistakes
+
+
+def _as_settled(before: Mapping[str, Any], one: PlannedJob) -> Mapping[str, Any]:
+    """Return a recorded job with its prompt settled; it was not if the model had to be downloaded first."""
+    recorded = before.get("job")
+    if not recorded or is_open(one.job) or (settled := settled_as(recorded, one.job)) == recorded:
+        return before
+    return {**before, "job": settled, "job_id": None}  # the job id was that of the open prompt
 
 
 def with_fingerprints(jobs: Sequence[PlannedJob]) -> Iterator[PlannedJob]:

@@ -28,7 +28,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, cast
 
 from hforch.backends.capabilities import Capabilities
-from hforch.config.schema import ChatPrompt, Job
+from hforch.config.schema import Job, MessagesPrompt
 from hforch.errors import ConfigError, Mistake
 from hforch.generation import grammar
 from hforch.generation.batching import by_length, cut
@@ -172,7 +172,7 @@ def build_llm(job: Job, loaded: LoadedModel, **fields: Any) -> HforchLLM:
         "seed": job.runtime.seed,
         "echo": job.prompt.echo,
         "batch_size": job.runtime.batch_size,
-        "chat_template_kwargs": job.prompt.chat_template_kwargs if isinstance(job.prompt, ChatPrompt) else {},
+        "chat_template_kwargs": job.prompt.chat_template_kwargs if isinstance(job.prompt, MessagesPrompt) else {},
     }
     loaded.configure(job)
     return loaded.build(**described | fields)

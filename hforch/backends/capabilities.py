@@ -50,6 +50,7 @@ class Capabilities:
         lacks: missing features, with the reason for each. `memory` is missing if the model runs in another process or
             on another machine, where its memory cannot be measured.
         has_torch_devices: whether the backend runs on torch's accelerators, which report their free memory.
+        formats_chat: whether the backend formats chat messages itself; None: it uses the model's chat template.
         unenforced: returns a message about the parts of a JSON Schema that cannot be enforced; None if all can.
     """
 
@@ -58,4 +59,5 @@ class Capabilities:
     ignores: tuple[str, ...]
     lacks: Mapping[Lack, str] = field(default_factory=dict)
     has_torch_devices: bool = False
+    formats_chat: bool | None = None
     unenforced: Callable[[Mapping[str, Any]], str | None] = unsupported

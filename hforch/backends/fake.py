@@ -48,6 +48,7 @@ def capabilities(job: Job) -> Capabilities:
         batching=padded_batches(job),
         ignores=("model", "device", "precision", "ov_config", "runtime.threads"),
         lacks={"logits": NO_LOGITS, **dict.fromkeys(remote, REMOTE)},
+        formats_chat=True,
         unenforced=lacking,
     )
 

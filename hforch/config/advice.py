@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Sequence
 
-from hforch.config.schema import ChatPrompt, Job, TemplatePrompt
+from hforch.config.schema import Job, MessagesPrompt, TemplatePrompt
 from hforch.errors import LONGEST_VALUE, Mistake, shown
 
 ESCAPES = {r"\n": "a line break", r"\t": "a tab", r"\r": "a carriage return"}
@@ -56,7 +56,7 @@ def _prompts_with_a_backslash(job: Job) -> list[Mistake]:
     texts: dict[str, str | None] = {}
     if isinstance(job.prompt, TemplatePrompt):
         texts["prompt.template"] = job.prompt.template
-    elif isinstance(job.prompt, ChatPrompt):
+    elif isinstance(job.prompt, MessagesPrompt):
         texts["prompt.system"] = job.prompt.system
         texts |= {f"prompt.messages.{number}.content": one.content for number, one in enumerate(job.prompt.messages)}
     found = [(path, text, IN_A_PROMPT.search(text)) for path, text in texts.items() if text]

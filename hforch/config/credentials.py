@@ -134,6 +134,7 @@ def recorded(tree: Mapping[str, Any], from_env: FromEnv) -> dict[str, Any]:
         `from_env`: these interpolations by dotted path; `redacted`: the dotted paths of the redacted values. The
         last two are omitted if empty.
     """
+    from_env = {path: text for path, text in from_env.items() if is_in(tree, path)}
     whole = with_interpolations(tree, from_env)
     job = redacted_tree(whole)
     entries: dict[str, Any] = {"job": job}
@@ -160,6 +161,15 @@ def put(tree: Any, path: Path, value: Any) -> None:
         tree[str(path[-1])] = value
     elif isinstance(tree, list) and isinstance(path[-1], int) and path[-1] < len(tree):
         tree[path[-1]] = value
+
+
+def is_in(tree: Any, path: Path) -> bool:
+    """Return whether a path exists in a job; a path in a setting that prompt=auto dropped does not."""
+    for step in path[:-1]:
+        tree = _at(tree, step)
+    if isinstance(tree, list):
+        return path[-1] in range(len(tree))
+    return isinstance(tree, dict) and str(path[-1]) in tree
 
 
 def _at(tree: Any, step: str | int) -> Any:

@@ -12,6 +12,7 @@ from hforch.checks.json_schemas import validator
 from hforch.config import checks
 from hforch.config.backends.registry import BACKENDS
 from hforch.config.cells import as_text
+from hforch.config.template_prompts import with_template
 from hforch.errors import Mistake
 
 Tree = Mapping[str, Any]
@@ -222,9 +223,10 @@ def _template_mistake(path: str, template: str) -> Mistake | None:
 
 
 def _templates(prompt: Mapping[str, Any]) -> dict[str, str]:
+    prompt = with_template(prompt)
     if prompt["kind"] == "template":
         return {"prompt.template": prompt["template"]}
-    if prompt["kind"] == "chat":
+    if prompt["kind"] in ("chat", "auto"):
         messages = {f"prompt.messages.{i}.content": message["content"] for i, message in enumerate(prompt["messages"])}
         return messages if prompt["system"] is None else {"prompt.system": prompt["system"], **messages}
     return {}

@@ -17,6 +17,7 @@ from hforch.config.affects import LOADING, NOTHING, OUTPUTS, SAMPLES, SCORES, TI
 from hforch.config.backends.registry import AnyBackend
 from hforch.config.checks import expand_short_form
 from hforch.config.models.registry import AnySource
+from hforch.config.template_prompts import with_template
 from hforch.trackers.registry import AnyOptions
 from hforch.utils.strict_model import Count, NonEmpty, Positive, Probability, StrictModel
 
@@ -60,11 +61,16 @@ class Message(ConfigPart):
     content: str
 
 
-class ChatPrompt(PromptPart):
-    kind: Literal["chat"]
+class MessagesPrompt(PromptPart):
+    """Messages for the model's chat template."""
+
     system: str | None
     messages: Annotated[tuple[Message, ...], Field(strict=False, min_length=1)]
     chat_template_kwargs: dict[str, Any]
+
+
+class ChatPrompt(MessagesPrompt):
+    kind: Literal["chat"]
 
 
 class RawPrompt(PromptPart):
@@ -72,7 +78,21 @@ class RawPrompt(PromptPart):
     column: NonEmpty | None
 
 
-Prompt = Annotated[TemplatePrompt | ChatPrompt | RawPrompt, Field(discriminator="kind")]
+class AutoPrompt(MessagesPrompt):
+    """A ChatPrompt if the model has a chat template, otherwise a RawPrompt (`auto_prompt.py`).
+
+    With a template, it is validated as a TemplatePrompt, so a job never has an AutoPrompt with one.
+    """
+
+    kind: Literal["auto"]
+    column: NonEmpty | None
+    template: NonEmpty | None
+
+
+Prompt = Annotated[
+    Annotated[AutoPrompt | TemplatePrompt | ChatPrompt | RawPrompt, Field(discriminator="kind")],
+    BeforeValidator(with_template),
+]
 
 
 class Generation(ConfigPart):

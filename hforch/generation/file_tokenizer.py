@@ -12,8 +12,8 @@ from typing import Any
 from hforch.generation.chat_templates import render, select
 from hforch.generation.completion import Vocabulary
 from hforch.generation.engine import RenderedChat
+from hforch.models.chat_template import templates_in
 from hforch.models.json_files import read_object
-from hforch.models.model_json import read_template
 from hforch.models.tokenizers import open_tokenizer, tokenizing
 
 NAMED = ("bos_token", "eos_token", "unk_token", "sep_token", "pad_token", "cls_token", "mask_token")
@@ -32,7 +32,7 @@ class FileTokenizer:
     def __init__(self, folder: Path) -> None:
         self._tokenizer = open_tokenizer(folder / "tokenizer.json")
         self._config = read_json(folder / "tokenizer_config.json")
-        self._templates = _templates(folder, self._config)
+        self._templates = templates_in(folder, self._config)
         self._tokenizer.no_truncation()
         self._tokenizer.no_padding()
         self.named = {name: text for name in NAMED if (text := _content(self._config.get(name))) is not None}
@@ -70,19 +70,6 @@ class FileTokenizer:
 
     def _decode(self, ids: list[int]) -> str:
         return str(self._tokenizer.decode(ids, skip_special_tokens=False))
-
-
-def _templates(folder: Path, config: Mapping[str, Any]) -> dict[str, str]:
-    """Return the chat templates of a model by name; those in files take precedence, as in transformers."""
-    found = {file.stem: read_template(file) for file in sorted((folder / "additional_chat_templates").glob("*.jinja"))}
-    if (file := folder / "chat_template.jinja").is_file():
-        found["default"] = read_template(file)
-    if found:
-        return found
-    named = config.get("chat_template")
-    if isinstance(named, list):
-        return {one["name"]: one["template"] for one in named}
-    return {"default": named} if named else {}
 
 
 def _content(token: Any) -> str | None:

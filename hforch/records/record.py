@@ -124,6 +124,11 @@ class Record(Identity, Command, Configuration, Head):
     needed = frozenset({"status"})
 
     cwd: str | None = Field(default=None, description="working directory of the command")
+    auto_prompt: Literal["chat", "question"] | None = Field(
+        default=None,
+        description="the option that `prompt=auto` stands for: `chat` if the model has a chat template, else"
+        " `question`; missing for other prompts",
+    )
     parallel: bool | None = Field(default=None, description="whether other jobs ran on the machine at the same time")
     resumed: Count | None = Field(default=None, description="number of times the job was resumed")
     same_as: str | None = Field(

@@ -9,6 +9,7 @@ from typing import TextIO
 from rich import box
 from rich.table import Table
 
+from hforch.auto_prompt import is_open
 from hforch.models.estimate import Estimate
 from hforch.report.console import console
 from hforch.runs.job_header import header
@@ -48,6 +49,9 @@ def show_plan(
         name = chr(ord("A") + number) if len(models) <= 26 else str(number + 1)
         loads.add_row(name, " ".join(header(sharing[0].job).values()), key, *_needs([one.expected for one in sharing]))
     printer.print(loads)
+    for text in dict.fromkeys(_prompt(one) for one in jobs):
+        if text:
+            printer.print(text)
     printer.print("Weights and KV cache are the minimum; libraries and activations need additional memory.")
     for one in jobs:
         mb = stored_mb(one.job, one.samples // one.job.runtime.repeat) if one.baseline == one.number else None
@@ -61,6 +65,17 @@ def show_plan(
         printer.print(f"excluded by the recipe: {len(left_out)}")
         for label in left_out:
             printer.print(f"  {label}")
+
+
+def _prompt(one: PlannedJob) -> str | None:
+    """Return what prompt=auto stands for in a job; None if the job has another prompt."""
+    option = one.job_context.auto_prompt
+    if option is None and not is_open(one.job):
+        return None
+    model = header(one.job).get("model", f"backend={one.job.backend.name}")
+    if option is None:
+        return f"prompt=auto depends on the chat template of {model}, which is not on this machine yet."
+    return f"prompt=auto is prompt={option} for {model}."
 
 
 def _table(*columns: str) -> Table:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from hforch.config.credentials import FromEnv, recorded
 from hforch.errors import Mistake
@@ -35,6 +35,8 @@ class JobContext:
         is_locked: whether the calling process has locked the job's directory.
         from_env: the interpolations of values that come from the environment, by config path.
         credentials: secrets that must not be written, each with its replacement.
+        auto_prompt: the option that prompt=auto stands for; None if it is unknown, or the job has another prompt.
+        remarks: warnings about the configuration, found when the job was planned.
 
     All attributes can be pickled, since the context is sent to the worker.
     """
@@ -53,6 +55,8 @@ class JobContext:
     skip_damaged: bool = False
     from_env: FromEnv = field(default_factory=dict)
     credentials: Mapping[str, str] = field(default_factory=dict, repr=False)
+    auto_prompt: Literal["chat", "question"] | None = None
+    remarks: tuple[Mistake, ...] = ()
 
     def configuration(self, job: Job) -> Configuration:
         """Return a job's configuration for records; `from_env` and `redacted` list what differs from the actual one."""
@@ -65,7 +69,7 @@ class JobContext:
         from hforch.records.record import SCHEMA_VERSION, Record
 
         configuration = {} if job is None else self.configuration(job).dump()
-        return Record(
+        record = Record(
             schema_version=SCHEMA_VERSION,
             **configuration,
             overrides=[redacted_override(one) for one in self.overrides],
@@ -75,3 +79,6 @@ class JobContext:
             parallel=self.parallel,
             cwd=str(Path.cwd()),
         )
+        if self.auto_prompt is not None:
+            record.auto_prompt = self.auto_prompt
+        return record

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Sequence
 
 from hforch.backends.base import LoadedModel, PreparedModel, backend_of, capabilities, verify
-from hforch.config.schema import ChatPrompt, Job
+from hforch.config.schema import Job, MessagesPrompt
 from hforch.errors import ConfigError, Mistake
 from hforch.inputs import Input
 from hforch.machine import accelerators
@@ -61,7 +61,7 @@ def prepare_model(run: Run, inputs: Sequence[Input], memory: MemoryMeter) -> Pre
 
 def _longest(job: Job, inputs: Sequence[Input], prepared: PreparedModel) -> Callable[[], int]:
     """Return a function that returns the maximum number of tokens of a prompt and its answer."""
-    more = CHAT_TOKENS if isinstance(job.prompt, ChatPrompt) else 0
+    more = CHAT_TOKENS if isinstance(job.prompt, MessagesPrompt) else 0
     return lambda: more + memory_check.longest_sequence(job, inputs, prepared.tokenizer or prepared.path)
 
 

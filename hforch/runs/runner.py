@@ -5,10 +5,12 @@ from __future__ import annotations
 import logging
 import signal
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from hforch.auto_prompt import is_open, settle
 from hforch.backends.base import capabilities, check
 from hforch.checks import judging
 from hforch.config import checks
@@ -136,21 +138,23 @@ def _located(error: HforchError, job_context: JobContext) -> HforchError:
 
 
 def _work(run: Run, memory: MemoryMeter) -> None:
-    job = run.job
     inputs = _read_inputs(run)
-    if mistakes := check(job):
+    if mistakes := check(run.job):
         raise ConfigError(mistakes)
-    run.watcher.header(header(job))
+    run.watcher.header(header(run.job))
     if run.before and _is_whole(run, run.before, inputs):
         return
     prepared = prepare_model(run, inputs, memory)
+    if is_open(run.job):  # the model's files were not on this machine before
+        _settle_prompt(run)
+        _examine(run, inputs)
     refuse_other_weights(run, prepared)
     loaded = run.model_slot.loaded if run.record.shared_load else load_model(run, prepared, memory)
     assert loaded is not None
     refuse_unscorable(run, loaded, prepared)
     read_back(run, loaded)
     warn(run, loaded.remarks)
-    run.note(environment=_environment(job))
+    run.note(environment=_environment(run.job))
     answers = len(run.before.answered) if run.before else 0
     try:
         answer_inputs(run, loaded, inputs)
@@ -160,7 +164,7 @@ def _work(run: Run, memory: MemoryMeter) -> None:
         note_computed(run, prepared.path)
     warn(run, list(card_remarks(run.energy.gpus)) if run.energy else ())
     # If all samples were finished before, so were the measurements.
-    if run.before and answers and run.before.has_all(profile_of(job).plan(job, inputs)):
+    if run.before and answers and run.before.has_all(profile_of(run.job).plan(run.job, inputs)):
         run.keep_previous(MEASURED)
     score_answers(run, loaded, prepared)
     if run.samples and all(sample["error"] is not None and not ran_out_of_memory(sample) for sample in run.samples):
@@ -168,17 +172,39 @@ def _work(run: Run, memory: MemoryMeter) -> None:
 
 
 def _read_inputs(run: Run) -> list[Input]:
-    """Return the job's inputs; record its job id and load key, and warnings about likely errors."""
-    job = run.job
+    """Return the job's inputs; if its prompt is settled, also examine them."""
+    job = _settle_prompt(run)
     inputs = load_inputs(job.inputs)
+    if is_open(job):
+        check_inputs(job.prompt, inputs, job.inputs)
+    else:
+        _examine(run, inputs)
+    return inputs
+
+
+def _settle_prompt(run: Run) -> Job:
+    """Settle the prompt of the job, if the model's files are on this machine; return the job."""
+    settled = settle(run.job, run.before.record if run.before else None)
+    if settled.option is not None:
+        run.job = settled.job
+        run.job_context = replace(
+            run.job_context, auto_prompt=settled.option, remarks=(*run.job_context.remarks, *settled.remarks)
+        )
+        run.note(auto_prompt=settled.option, **run.job_context.configuration(run.job).dump())
+    return run.job
+
+
+def _examine(run: Run, inputs: Sequence[Input]) -> None:
+    """Check the inputs; record the job id and the load key, and warn about likely errors."""
+    job = run.job
     check_inputs(job.prompt, inputs, job.inputs)
     checks.check_inputs(job.checks, inputs, job.inputs)
     if job.scoring.text:
         preflight.load_text(job.scoring.text)
     unused = unused_columns(job.prompt, inputs, judging.columns(job.checks))
-    warn(run, [*not_recorded(run.record.redacted or ()), *advice(job, capabilities(job).ignores), *unused])
+    remarks = [*run.job_context.remarks, *not_recorded(run.record.redacted or ())]
+    warn(run, [*remarks, *advice(job, capabilities(job).ignores), *unused])
     run.note(job_id=job_id(job, inputs), load_key=load_key(job), absent=dict(capabilities(job).lacks))
-    return inputs
 
 
 def not_recorded(redacted: Sequence[str]) -> Iterator[Mistake]:

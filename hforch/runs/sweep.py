@@ -13,6 +13,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, Protocol
 
+from hforch.auto_prompt import settle
 from hforch.errors import EXIT_INTERRUPTED, EXIT_OK, HforchError, full_errors, message_of
 from hforch.records.directory_lock import is_locked
 from hforch.records.record import SCHEMA_VERSION, Configuration, Status
@@ -198,9 +199,12 @@ class Sweep:
         source = self._by_number[planned.same_as]
 
         def work(_: object) -> int:
-            own = planned.job_context.record(planned.job)
-            own.same_as = os.path.relpath(source.directory, planned.directory)
             other = read_record(source.directory)
+            settled = settle(planned.job, other)
+            own = planned.job_context.record(settled.job)
+            if settled.option is not None:
+                own.auto_prompt = settled.option
+            own.same_as = os.path.relpath(source.directory, planned.directory)
             stored = {name: value for name, value in other.items() if name not in Configuration.model_fields}
             write_record(planned.directory, own, stored)
             return codes.get(source.number, EXIT_OK)

@@ -43,7 +43,7 @@ def test_built_in_yaml(mine: Path) -> None:
     assert compose([]).where("generation.max_new_tokens") == "conf/" + line("generation/greedy.yaml", "max_new_tokens")
     place = "conf/" + line("generation/beam.yaml", "num_beams")
     assert compose(["generation=beam"]).where("generation.num_beams") == f"{place}, selected by generation=beam"
-    assert compose([]).where("inputs.items.0.question") == "conf/inputs/eeg.yaml:3"
+    assert compose([]).where("inputs.items.0.question") == "conf/inputs/capital.yaml:4"
 
 
 def test_a_users_yaml(mine: Path) -> None:

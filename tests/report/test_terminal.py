@@ -29,7 +29,7 @@ def test_plain_lines_show_header_answer_and_summary(tmp_path: Path) -> None:
         line for line in done.stdout.splitlines() if not line.startswith("import: ")
     ]  # printed if importing takes long
     assert lines[0] == "backend fake"
-    assert "> What is electroencephalography?" in lines
+    assert "> What is the capital of France?" in lines
     assert "25 tokens, ended with EOS · " in lines[-2]
     assert " tokens/s · TTFT " in lines[-2] and " ms · peak memory " in lines[-2]
     record = Path(lines[-1].removeprefix("results: "))
@@ -70,7 +70,7 @@ def test_a_failed_sample_is_reported_immediately_and_in_the_summary(tmp_path: Pa
 def test_a_terminal_shows_the_answer_as_it_is_generated(tmp_path: Path) -> None:
     words = ["-m", "hforch", *FAKE, "backend.token_s=0.05", "backend.replies=[{match: '', text: 'one two three'}]"]
     with python_at_terminal(words, tmp_path) as child:
-        child.screen.expect("What is electroencephalography")
+        child.screen.expect("What is the capital of France")
         child.screen.expect("one")
         assert "three" not in child.screen.before + (child.screen.buffer or "")
         child.screen.expect("three")

@@ -46,10 +46,10 @@ def test_a_run_leaves_a_record_and_a_line_for_each_sample(tmp_path: Path) -> Non
 
 
 def test_the_recorded_prompt_is_the_rendered_one(tmp_path: Path) -> None:
-    _, (sample,) = do(tmp_path / "template", "backend=fake")
+    _, (sample,) = do(tmp_path / "template", "backend=fake", "prompt=step_by_step", "inputs=eeg")
     question = "What is electroencephalography?"
     assert sample["prompt"] == f"Question: {question}\n\nAnswer: Let's think step by step."
-    _, (sample,) = do(tmp_path / "chat", "backend=fake", "prompt=chat", "prompt.system=Be brief.")
+    _, (sample,) = do(tmp_path / "chat", "backend=fake", "inputs=eeg", "prompt=chat", "prompt.system=Be brief.")
     assert sample["prompt"] == f"system: Be brief.\nuser: {question}\nassistant:"
     _, (sample,) = do(tmp_path / "raw", "backend=fake", "prompt=raw", "inputs.items=['{as} it is']")
     assert sample["prompt"] == "{as} it is" == sample["input"]
