@@ -10,12 +10,15 @@ from hforch.config.cells import EMPTY, as_text
 from hforch.config.rules import variables
 from hforch.config.schema import ChatPrompt, FileInputs, InlineInputs, RawPrompt, TemplatePrompt
 from hforch.errors import ConfigError, Mistake, PromptError
-from hforch.inputs import Input, Item, format_of
+from hforch.input_files.read import format_of, name_of
+from hforch.input_files.rows import Item
+from hforch.inputs import Input
 
 if TYPE_CHECKING:
     from langchain_core.prompts import BasePromptTemplate
 
 RAW = "prompt"
+DELIMITED = ("csv", "tsv")
 MOST_NUMBERS = 10  # maximum number of inputs that an error lists by number
 
 Prompt = TemplatePrompt | ChatPrompt | RawPrompt
@@ -70,9 +73,9 @@ def check_inputs(prompt: Prompt, inputs: Sequence[Input], declared: InlineInputs
             file; inputs with the same error are reported together.
     """
     wanted = variable_names(prompt)
-    is_csv = isinstance(declared, FileInputs) and format_of(declared) == "csv"
+    is_csv = isinstance(declared, FileInputs) and format_of(declared) in DELIMITED
     if isinstance(declared, FileInputs) and is_csv:
-        _check_header(prompt, inputs[0], wanted, declared.path)
+        _check_header(prompt, inputs[0], wanted, name_of(declared))
     found: dict[str, list[Input]] = {}
     for each in inputs:
         try:
@@ -166,7 +169,7 @@ def _mistake(problem: str, having: Sequence[Input], declared: InlineInputs | Fil
     """Return the error that these inputs have in common, at the first of them."""
     numbers = [str(each.index + 1) for each in having[:MOST_NUMBERS]]
     more = f" and {len(having) - MOST_NUMBERS} more" if len(having) > MOST_NUMBERS else ""
-    where = f"{declared.path}:{having[0].line}" if isinstance(declared, FileInputs) and having[0].line else None
+    where = f"{name_of(declared)}:{having[0].line}" if isinstance(declared, FileInputs) and having[0].line else None
     return Mistake(
         "inputs" if where is None else "inputs.path",
         f"input{'s' * (len(having) > 1)} {', '.join(numbers)}{more}: {problem}",

@@ -114,7 +114,7 @@ class InlineInputs(ConfigPart):
 class FileInputs(ConfigPart):
     kind: Literal["file"]
     path: NonEmpty
-    format: Literal["auto", "jsonl", "csv", "txt"]
+    format: Literal["auto", "jsonl", "json", "csv", "tsv", "parquet", "txt"]
     encoding: NonEmpty
     limit: Positive | None
 

@@ -118,6 +118,13 @@ class Model(OpenPart):
     )
 
 
+class InputsRead(Part):
+    """How the inputs were read."""
+
+    format: str | None = Field(default=None, description="format of the file; missing for inline inputs")
+    delimiter: str | None = Field(default=None, description="delimiter of a CSV or TSV file")
+
+
 class Record(Identity, Command, Configuration, Head):
     """The contents of record.json, which describes one job."""
 
@@ -141,6 +148,9 @@ class Record(Identity, Command, Configuration, Head):
         description="the stages download, convert, export, load, warm-up, ...: seconds, and whether each finished",
     )
     warnings: list[str] | None = Field(default=None, description="warnings of the run")
+    inputs: InputsRead | None = Field(
+        default=None, description="how the inputs were read; those from standard input are in `job.inputs.items`"
+    )
     shared_load: bool | None = Field(
         default=None, description="whether the model had been loaded by an earlier job of the sweep"
     )

@@ -23,12 +23,12 @@ from hforch.errors import (
     HforchError,
     Mistake,
 )
-from hforch.inputs import Input, load_inputs
+from hforch.inputs import Input, LoadedInputs, read_inputs
 from hforch.load_profiles.registry import profile_of
 from hforch.machine.environment import describe_environment
 from hforch.prompts import check_inputs, unused_columns
 from hforch.records.machine import Process
-from hforch.records.record import Record, Status
+from hforch.records.record import InputsRead, Record, Status
 from hforch.records.record_writer import RecordWriter
 from hforch.runs.answering_phase import answer_inputs, ran_out_of_memory
 from hforch.runs.identity import job_id, load_key
@@ -170,7 +170,8 @@ def _work(run: Run, memory: MemoryMeter) -> None:
 def _read_inputs(run: Run) -> list[Input]:
     """Return the job's inputs; record its job id and load key, and warnings about likely errors."""
     job = run.job
-    inputs = load_inputs(job.inputs)
+    loaded = read_inputs(job.inputs)
+    inputs = list(loaded.inputs)
     check_inputs(job.prompt, inputs, job.inputs)
     checks.check_inputs(job.checks, inputs, job.inputs)
     if job.scoring.text:
@@ -178,7 +179,15 @@ def _read_inputs(run: Run) -> list[Input]:
     unused = unused_columns(job.prompt, inputs, judging.columns(job.checks))
     warn(run, [*not_recorded(run.record.redacted or ()), *advice(job, capabilities(job).ignores), *unused])
     run.note(job_id=job_id(job, inputs), load_key=load_key(job), absent=dict(capabilities(job).lacks))
+    if how := _how_read(loaded):
+        run.note(inputs=InputsRead(**how))
     return inputs
+
+
+def _how_read(loaded: LoadedInputs) -> dict[str, str]:
+    """Return what is recorded about how the inputs were read."""
+    found = {"format": loaded.format, "delimiter": loaded.delimiter}
+    return {name: value for name, value in found.items() if value is not None}
 
 
 def not_recorded(redacted: Sequence[str]) -> Iterator[Mistake]:
