@@ -75,7 +75,7 @@ def read_inputs(inputs: InlineInputs | FileInputs, content: bytes | None = None)
     table = read_table(inputs, content)
     if not table.rows:
         raise ConfigError([Mistake("inputs.path", f"no inputs found in {name_of(inputs)}")])
-    notes = ()
+    notes: tuple[str, ...] = ()
     if table.is_sniffed and table.delimiter is not None:
         notes = (f"{name_of(inputs)}: the values are separated by {DELIMITER_NAMES[table.delimiter]}",)
     return LoadedInputs(list(_identified(table.rows[: inputs.limit])), format_of(inputs), table.delimiter, notes)

@@ -25,7 +25,7 @@ from hforch.errors import ConfigError, Mistake
 from hforch.input_files.read import is_stdin
 from hforch.inputs import LoadedInputs, read_inputs
 from hforch.models.estimate import Estimate
-from hforch.prompts import check_inputs
+from hforch.prompts import check_inputs, column_note
 from hforch.runs.identity import job_id, load_key
 from hforch.runs.job_context import JobContext
 from hforch.runs.memory_check import estimate_before, estimate_job
@@ -81,9 +81,10 @@ def summarize_inputs(
                 preflight.load_text(job.scoring.text)
         except ConfigError as error:
             return error
+        notes = (*loaded.notes, *column_note(job.prompt, inputs, job.inputs))
         if reads_stdin(job):
             job = with_stored_inputs(job, loaded)
-        return InputSummary(job, len(inputs), job_id(job, inputs), estimated(job, inputs), loaded.notes)
+        return InputSummary(job, len(inputs), job_id(job, inputs), estimated(job, inputs), notes)
 
     return [look(job) for job in jobs]
 

@@ -8,7 +8,8 @@ the value that older records imply; `Job` does so for whole groups (`added_keys.
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from collections.abc import Mapping
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import BeforeValidator, Field
 
@@ -47,12 +48,23 @@ OVValue = str | int | float | bool
 
 # ---------------------------------------------------------------- prompt, generation, stop
 class PromptPart(ConfigPart):
+    """How an input becomes a prompt.
+
+    Attributes:
+        column: the input column that supplies the only variable; null: the column with the name of the variable, or
+            the obvious one (`prompt_columns.py`).
+        echo: output the prompt before the answer.
+    """
+
+    column: NonEmpty | None
     echo: bool
 
 
 class TemplatePrompt(PromptPart):
     kind: Literal["template"]
     template: NonEmpty
+
+    added: ClassVar[Mapping[str, Any]] = {"column": None}
 
 
 class Message(ConfigPart):
@@ -66,10 +78,11 @@ class ChatPrompt(PromptPart):
     messages: Annotated[tuple[Message, ...], Field(strict=False, min_length=1)]
     chat_template_kwargs: dict[str, Any]
 
+    added: ClassVar[Mapping[str, Any]] = {"column": None}
+
 
 class RawPrompt(PromptPart):
     kind: Literal["raw"]
-    column: NonEmpty | None
 
 
 Prompt = Annotated[TemplatePrompt | ChatPrompt | RawPrompt, Field(discriminator="kind")]

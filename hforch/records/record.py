@@ -123,6 +123,9 @@ class InputsRead(Part):
 
     format: str | None = Field(default=None, description="format of the file; missing for inline inputs")
     delimiter: str | None = Field(default=None, description="delimiter of a CSV or TSV file")
+    column: str | None = Field(
+        default=None, description="column that is the prompt, if it was chosen by its name or as the only one"
+    )
 
 
 class Record(Identity, Command, Configuration, Head):

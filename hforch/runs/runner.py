@@ -26,7 +26,7 @@ from hforch.errors import (
 from hforch.inputs import Input, LoadedInputs, read_inputs
 from hforch.load_profiles.registry import profile_of
 from hforch.machine.environment import describe_environment
-from hforch.prompts import check_inputs, unused_columns
+from hforch.prompts import check_inputs, column_in_use, unused_columns
 from hforch.records.machine import Process
 from hforch.records.record import InputsRead, Record, Status
 from hforch.records.record_writer import RecordWriter
@@ -179,14 +179,14 @@ def _read_inputs(run: Run) -> list[Input]:
     unused = unused_columns(job.prompt, inputs, judging.columns(job.checks))
     warn(run, [*not_recorded(run.record.redacted or ()), *advice(job, capabilities(job).ignores), *unused])
     run.note(job_id=job_id(job, inputs), load_key=load_key(job), absent=dict(capabilities(job).lacks))
-    if how := _how_read(loaded):
+    if how := _how_read(loaded, column_in_use(job.prompt, inputs)):
         run.note(inputs=InputsRead(**how))
     return inputs
 
 
-def _how_read(loaded: LoadedInputs) -> dict[str, str]:
+def _how_read(loaded: LoadedInputs, column: str | None) -> dict[str, str]:
     """Return what is recorded about how the inputs were read."""
-    found = {"format": loaded.format, "delimiter": loaded.delimiter}
+    found = {"format": loaded.format, "delimiter": loaded.delimiter, "column": column}
     return {name: value for name, value in found.items() if value is not None}
 
 
