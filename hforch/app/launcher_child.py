@@ -69,6 +69,7 @@ class LauncherTask:
             Locator(overrides, self.config_dirs),
             logging=job_logging(settings),
             parallel=self.parallel,
+            given_paths=self.config_dirs.given_paths,
             fingerprint=self.fingerprints.get(entry["load_key"]),
             baseline=None if baseline is None else self.directory / baseline,
         )

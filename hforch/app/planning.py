@@ -93,7 +93,11 @@ def job_context_of(composed: Composed, invocation: Invocation, config_dirs: Conf
     """Return the context of a composed job."""
     locate = Locator(composed.overrides, config_dirs)
     return invocation.job_context(
-        composed.task_overrides, locate, from_env=composed.from_env, fingerprint=invocation.fingerprint
+        composed.task_overrides,
+        locate,
+        from_env=composed.from_env,
+        fingerprint=invocation.fingerprint,
+        given_paths=config_dirs.given_paths,
     )
 
 

@@ -19,7 +19,15 @@ from hforch.config.backends.registry import AnyBackend
 from hforch.config.checks import expand_short_form
 from hforch.config.models.registry import AnySource
 from hforch.trackers.registry import AnyOptions
-from hforch.utils.strict_model import Count, NonEmpty, Positive, Probability, StrictModel
+from hforch.utils.strict_model import (
+    NAMES_A_PATH,
+    Count,
+    NonEmpty,
+    PathText,
+    Positive,
+    Probability,
+    StrictModel,
+)
 
 
 class ConfigPart(StrictModel):
@@ -107,7 +115,7 @@ class Generation(ConfigPart):
     min_new_tokens: Count | None
     max_length: Positive | None
     ignore_eos: bool
-    json_schema: Annotated[dict[str, Any] | NonEmpty, Field(union_mode="left_to_right")] | None
+    json_schema: Annotated[Annotated[dict[str, Any] | NonEmpty, Field(union_mode="left_to_right")] | None, NAMES_A_PATH]
 
 
 class Stop(ConfigPart):
@@ -126,7 +134,7 @@ class InlineInputs(ConfigPart):
 
 class FileInputs(ConfigPart):
     kind: Literal["file"]
-    path: NonEmpty
+    path: PathText
     format: Literal["auto", "jsonl", "json", "csv", "tsv", "parquet", "txt"]
     encoding: NonEmpty
     limit: Positive | None
@@ -168,7 +176,7 @@ class TextScoring(ConfigPart):
         max_tokens: the maximum length of the text; a longer one is an error.
     """
 
-    path: NonEmpty | None
+    path: Annotated[NonEmpty | None, NAMES_A_PATH]
     encoding: NonEmpty
     window: Annotated[int, Field(ge=2)]
     stride: Positive | None

@@ -118,6 +118,15 @@ class Model(OpenPart):
     )
 
 
+class PathUse(Part):
+    """A path in the configuration."""
+
+    given: str = Field(description="the path as it was given")
+    resolved: str = Field(
+        description="the absolute path; relative paths in a recipe are relative to the recipe, others to `cwd`"
+    )
+
+
 class InputsRead(Part):
     """How the inputs were read."""
 
@@ -134,6 +143,9 @@ class Record(Identity, Command, Configuration, Head):
     needed = frozenset({"status"})
 
     cwd: str | None = Field(default=None, description="working directory of the command")
+    paths: dict[str, PathUse] | None = Field(
+        default=None, description="the paths in `job`, by config path; missing if there are none"
+    )
     parallel: bool | None = Field(default=None, description="whether other jobs ran on the machine at the same time")
     resumed: Count | None = Field(default=None, description="number of times the job was resumed")
     same_as: str | None = Field(
