@@ -144,7 +144,7 @@ class Record(Identity, Command, Configuration, Head):
 
     cwd: str | None = Field(default=None, description="working directory of the command")
     paths: dict[str, PathUse] | None = Field(
-        default=None, description="the paths in `job`, by config path; missing if there are none"
+        default=None, description="the paths in `job`, by config path; missing if empty"
     )
     parallel: bool | None = Field(default=None, description="whether other jobs ran on the machine at the same time")
     resumed: Count | None = Field(default=None, description="number of times the job was resumed")
