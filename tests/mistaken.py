@@ -400,8 +400,11 @@ MODELS = [
 INPUTS = [
     Case(
         "a variable that the inputs lack",
-        (*FAKE, "inputs.items=[{query: why?}]"),
-        ("inputs.items.0: missing column 'question', which the prompt uses; available: query",),
+        (*FAKE, "inputs.items=[{query: why?, topic: physics}]"),
+        (
+            "inputs.items.0: missing column 'question', which the prompt uses; available: query, topic",
+            "prompt.column=query",
+        ),
     ),
     Case(
         "a column that the prompt never uses: a warning",

@@ -22,6 +22,7 @@ WALK = [
     {"config"},
     {"machine"},
     {"models"},
+    {"input_files"},
     {"inputs"},
     {"generation"},
     {"backends"},

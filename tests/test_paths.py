@@ -94,8 +94,3 @@ def test_a_huge_yaml_file_is_refused_unread(place: str, tmp_path: Path) -> None:
 def test_ten_thousand_levels_of_nesting_are_refused(text: str, tmp_path: Path) -> None:
     (tmp_path / "deep.yaml").write_text(f"a: {text}")
     assert "nested too deeply" in hforch("run", str(tmp_path / "deep.yaml"), code=2, timeout=30).stderr
-
-
-def test_standard_input_is_refused_with_a_hint(tmp_path: Path) -> None:
-    done = hforch("backend=fake", "inputs=file", "inputs.path=-", f"hydra.run.dir={tmp_path / 'out'}", code=2)
-    assert "save them to a file" in done.stderr

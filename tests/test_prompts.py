@@ -12,9 +12,10 @@ from hforch.errors import ConfigError, PromptError
 from hforch.inputs import Input, load_inputs
 from hforch.prompts import build_prompt, check_inputs, unused_columns, variable_names, variables_of
 
-TEMPLATE = TemplatePrompt(kind="template", template="Q: {question}\nA:", echo=False)
+TEMPLATE = TemplatePrompt(kind="template", column=None, template="Q: {question}\nA:", echo=False)
 CHAT = ChatPrompt(
     kind="chat",
+    column=None,
     system="Be {tone}.",
     messages=(Message(role="user", content="{question}"),),
     chat_template_kwargs={},
@@ -66,7 +67,7 @@ def test_inputs_with_the_same_error_are_reported_together() -> None:
 
 PROMPTS = [
     TEMPLATE,
-    TemplatePrompt(kind="template", template="{question}", echo=False),
+    TemplatePrompt(kind="template", column=None, template="{question}", echo=False),
     CHAT,
     RawPrompt(kind="raw", column="question", echo=False),
 ]
@@ -179,7 +180,7 @@ def test_a_string_does_not_fit_two_variables() -> None:
     [
         TEMPLATE,
         CHAT,
-        TemplatePrompt(kind="template", template="{b} {a} {{c}} {b}", echo=False),
+        TemplatePrompt(kind="template", column=None, template="{b} {a} {{c}} {b}", echo=False),
         RawPrompt(kind="raw", column=None, echo=False),
     ],
 )

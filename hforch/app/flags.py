@@ -7,6 +7,7 @@ import os
 from collections.abc import Sequence
 from typing import Any, NoReturn
 
+from hforch.config.home_paths import with_home
 from hforch.config.hydra_adapter.jobs import flags_of, flags_parser, shells
 from hforch.errors import ConfigError, Mistake
 
@@ -37,6 +38,7 @@ def read_flags(words: Sequence[str]) -> tuple[argparse.Namespace, argparse.Argum
     args, unknown = parser.parse_known_intermixed_args(list(words))
     if unknown:
         raise ConfigError([_unknown(word, parser) for word in unknown])
+    args.overrides = [with_home(override) for override in args.overrides]
     if args.max_jobs is not None and args.max_jobs < 1:
         refuse(f"--max-jobs must be at least 1; got {args.max_jobs}")
     modes = [name for name in ("run", "multirun", "cfg", "info", "shell_completion") if getattr(args, name)]

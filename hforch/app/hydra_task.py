@@ -139,6 +139,7 @@ class Task:
             fingerprint=self.invocation.fingerprint,
             is_locked=is_locked(directory),
             from_env=from_env,
+            given_paths=self.config_dirs.given_paths,
         )
         if found := tracker_mistakes(job.tracker):
             raise ConfigError(job_context.locate(found))

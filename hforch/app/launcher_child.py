@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from hforch.app.hydra_redaction import redact_what_hydra_writes, refuse_credentials_in_path
 from hforch.app.hydra_task import Invocation, job_logging, unresolved
+from hforch.app.standard_input import reads_stdin, resumed
 from hforch.config.config_dirs import ConfigDirs
 from hforch.config.credentials import FromEnv
 from hforch.config.hydra_adapter.session import settings_of_job
@@ -68,6 +69,7 @@ class LauncherTask:
             Locator(overrides, self.config_dirs),
             logging=job_logging(settings),
             parallel=self.parallel,
+            given_paths=self.config_dirs.given_paths,
             fingerprint=self.fingerprints.get(entry["load_key"]),
             baseline=None if baseline is None else self.directory / baseline,
         )
@@ -95,6 +97,8 @@ def _job(cfg: DictConfig, entry: Mapping[str, Any]) -> tuple[Job, FromEnv]:
     from hforch.config.compose import job_from_config
 
     job, from_env = job_from_config(cfg)
+    if reads_stdin(job):
+        job = resumed(job, entry)
     threads = entry["job"]["runtime"]["threads"]
     if isinstance(threads, str):  # an environment variable
         return job, from_env

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
@@ -13,17 +14,19 @@ from hforch.app.hydra_redaction import refuse_credentials_in_path
 from hforch.app.hydra_task import Invocation
 from hforch.app.launcher_parent import with_share_of_threads
 from hforch.app.resumed_jobs import begun_before, changed, with_fingerprints
+from hforch.app.standard_input import read_stdin, reads_stdin, resumed, with_stored_inputs
 from hforch.auto_prompt import Settled, is_open, settle
 from hforch.config import checks
 from hforch.config.compose import Composed
 from hforch.config.config_dirs import ConfigDirs
 from hforch.config.locator import Locator
-from hforch.config.schema import Job
+from hforch.config.schema import FileInputs, Job
 from hforch.config.sweeps import Plan
 from hforch.errors import ConfigError, Mistake
-from hforch.inputs import Input, load_inputs
+from hforch.input_files.read import is_stdin
+from hforch.inputs import LoadedInputs, read_inputs
 from hforch.models.estimate import Estimate
-from hforch.prompts import check_inputs
+from hforch.prompts import check_inputs, column_note
 from hforch.records.record_files import RECORD, known_record
 from hforch.runs.identity import job_id, load_key
 from hforch.runs.job_context import JobContext
@@ -38,28 +41,42 @@ from hforch.utils.in_fork import run_in_fork
 
 @dataclass(frozen=True)
 class InputSummary:
-    """A job with its prompt settled, the number of its inputs, its job id, which depends on them, and an estimate."""
+    """What a job's inputs determine.
+
+    Attributes:
+        settled: the job with its prompt settled.
+        job: the same job; inputs read from standard input are stored in it.
+        number: the number of inputs.
+        job_id: its job id, which depends on the inputs.
+        expected: an estimate of its memory.
+        notes: what was detected from the inputs, for the user.
+    """
 
     settled: Settled
+    job: Job
     number: int
     job_id: str
     expected: Estimate
+    notes: tuple[str, ...] = ()
 
 
 def summarize_inputs(
-    jobs: Sequence[Job], directories: Sequence[Path | None], closely: bool
+    jobs: Sequence[Job], directories: Sequence[Path | None], closely: bool, stdin: bytes | None = None
 ) -> list[InputSummary | ConfigError]:
     """Settle the prompts of jobs, read their inputs, each file once, and check the variables of prompts and checks.
 
     Args:
         directories: the directories of the jobs; None for jobs that are not resumed.
         closely: estimate the memory of all jobs from their longest prompts, not only of jobs that might not fit.
+        stdin: the contents of standard input, for jobs that read it.
     """
     estimated = estimate_job if closely else estimate_before
 
     @cache
-    def inputs_of(kind: type, text: str) -> list[Input]:
-        return load_inputs(kind.model_validate_json(text))  # type: ignore[attr-defined]
+    def inputs_of(kind: type, text: str) -> LoadedInputs:
+        declared = kind.model_validate_json(text)  # type: ignore[attr-defined]
+        of_stdin = isinstance(declared, FileInputs) and is_stdin(declared)
+        return read_inputs(declared, stdin if of_stdin else None)
 
     def look(job: Job, directory: Path | None) -> InputSummary | ConfigError:
         settled = settle(job)
@@ -67,14 +84,18 @@ def summarize_inputs(
             settled = settle(job, known_record(directory))
         job = settled.job
         try:
-            inputs = inputs_of(type(job.inputs), job.inputs.model_dump_json())
+            loaded = inputs_of(type(job.inputs), job.inputs.model_dump_json())
+            inputs = loaded.inputs
             check_inputs(job.prompt, inputs, job.inputs)
             checks.check_inputs(job.checks, inputs, job.inputs)
             if job.scoring.text:
                 preflight.load_text(job.scoring.text)
         except ConfigError as error:
             return error
-        return InputSummary(settled, len(inputs), job_id(job, inputs), estimated(job, inputs))
+        notes = (*loaded.notes, *column_note(job.prompt, inputs, job.inputs))
+        if reads_stdin(job):
+            job = with_stored_inputs(job, loaded)
+        return InputSummary(settled, job, len(inputs), job_id(job, inputs), estimated(job, inputs), notes)
 
     return [look(*one) for one in zip(jobs, directories, strict=True)]
 
@@ -83,7 +104,11 @@ def job_context_of(composed: Composed, invocation: Invocation, config_dirs: Conf
     """Return the context of a composed job."""
     locate = Locator(composed.overrides, config_dirs)
     return invocation.job_context(
-        composed.task_overrides, locate, from_env=composed.from_env, fingerprint=invocation.fingerprint
+        composed.task_overrides,
+        locate,
+        from_env=composed.from_env,
+        fingerprint=invocation.fingerprint,
+        given_paths=config_dirs.given_paths,
     )
 
 
@@ -128,13 +153,21 @@ def plan_jobs(plan: Plan, hydra_jobs: HydraJobs, invocation: Invocation, config_
     inline = any(job.runtime.isolation == "inline" for job in own)
     refuse_credentials_in_path(hydra_jobs.directory, mode.directory)
     closely = invocation.dry_run
+    before = begun_before(mode, hydra_jobs.directory) if invocation.resume else {}
+    if invocation.resume:
+        numbered = zip(plan.numbers, own, strict=True)
+        own = [resumed(job, before.get(number)) if reads_stdin(job) else job for number, job in numbered]
+    stdin = read_stdin(own)
     directories = [hydra_jobs.directory_of(*one) for one in zip(plan.jobs, plan.numbers, strict=True)]
     for directory in directories:
         refuse_credentials_in_path(directory, mode.job_directory)
     begun = directories if invocation.resume else [None] * len(own)
-    seen = (
-        summarize_inputs(own, begun, closely) if inline else run_in_fork(lambda: summarize_inputs(own, begun, closely))
-    )
+
+    def look() -> list[InputSummary | ConfigError]:
+        return summarize_inputs(own, begun, closely, stdin)
+
+    seen = look() if inline else run_in_fork(look)
+    tell_notes(seen)
     jobs, mistakes = [], []
     all_of_them = zip(plan.numbers, plan.jobs, own, directories, _labels(plan), seen, strict=True)
     for number, composed, job, directory, label, inputs in all_of_them:
@@ -144,15 +177,16 @@ def plan_jobs(plan: Plan, hydra_jobs: HydraJobs, invocation: Invocation, config_
             mistakes += job_context.locate(inputs.mistakes)
             continue
         begin = hydra_jobs.begin(composed, number)
+        if reads_stdin(job):
+            job_context = without_source_of_inputs(job_context)
         settled = inputs.settled
         job_context = replace(job_context, auto_prompt=settled.option, remarks=tuple(settled.remarks))
-        made = planned_job(number, directory, settled.job, job_context, inputs, label, begin)
+        made = planned_job(number, directory, inputs.job, job_context, inputs, label, begin)
         jobs.append(replace(made, env_set=composed.env_set))
     mistakes += shared_directories(jobs, mode.job_directory)
     if mode.has_summary:
         mistakes += outside(jobs, hydra_jobs.directory, mode.job_directory)
     if invocation.resume:
-        before = begun_before(mode, hydra_jobs.directory)
         mistakes += changed(jobs, before, invocation.skip_damaged)
         jobs = list(with_fingerprints(jobs))
     elif not invocation.force:
@@ -165,6 +199,17 @@ def plan_jobs(plan: Plan, hydra_jobs: HydraJobs, invocation: Invocation, config_
     from hforch.app.scoring_baselines import with_baselines
 
     return with_baselines(found)
+
+
+def tell_notes(seen: Sequence[InputSummary | ConfigError]) -> None:
+    """Print what was detected from the inputs, once per command."""
+    for note in dict.fromkeys(note for one in seen if isinstance(one, InputSummary) for note in one.notes):
+        print(f"note: {note}", file=sys.stderr)
+
+
+def without_source_of_inputs(job_context: JobContext) -> JobContext:
+    """Return the context of a job whose inputs are stored in it, without the interpolations of their source."""
+    return replace(job_context, from_env={at: text for at, text in job_context.from_env.items() if at[0] != "inputs"})
 
 
 def _labels(plan: Plan) -> list[str]:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from hforch.errors import ConfigError, HforchError, Mistake
 from hforch.utils.files import write_output
+from hforch.utils.paths import expanded
 
 if TYPE_CHECKING:
     from hforch.comparison.decision import Bound
@@ -19,7 +20,7 @@ Read = TypeVar("Read")
 
 
 def add_flags(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("directories", metavar="DIR", nargs="+", type=Path, help="a run or sweep directory")
+    parser.add_argument("directories", metavar="DIR", nargs="+", type=expanded, help="a run or sweep directory")
     parser.add_argument(
         "--baseline",
         metavar="SETTING=VALUE,...",

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from hforch.commands._comparison_flags import add_flags, collect, metrics_help, read_flags, write
 from hforch.commands._parser import CommandParser
 from hforch.errors import EXIT_OK, EXIT_UNMET, ConfigError, Mistake
+from hforch.utils.paths import expanded
 from hforch.utils.rounding import percent, percent_apart
 
 if TYPE_CHECKING:
@@ -44,9 +45,9 @@ def main(argv: list[str]) -> int:
         type=float,
         help="the minimum fraction of checks that each job must pass, 0 to 1",
     )
-    parser.add_argument("--junit", metavar="FILE", type=Path, help="write the checks as JUnit XML")
+    parser.add_argument("--junit", metavar="FILE", type=expanded, help="write the checks as JUnit XML")
     parser.add_argument("--format", choices=FORMATS, default="table", help="the output format (default: table)")
-    parser.add_argument("--output", metavar="FILE", type=Path, help="write to a file instead of the terminal")
+    parser.add_argument("--output", metavar="FILE", type=expanded, help="write to a file instead of the terminal")
     args = parser.parse_intermixed_args(argv)
     from hforch.comparison.decision import decide
     from hforch.comparison.table import compare

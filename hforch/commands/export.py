@@ -57,7 +57,9 @@ def main(argv: list[str]) -> int:
 
 def _parser() -> CommandParser:
     parser = CommandParser("export", DESCRIPTION, EXAMPLE)
-    parser.add_argument("-o", "--output", metavar="DIR", type=Path, help="copy the IR to this empty or new directory")
+    parser.add_argument(
+        "-o", "--output", metavar="DIR", type=expanded, help="copy the IR to this empty or new directory"
+    )
     parser.add_argument(
         "overrides",
         metavar="key=value",

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from pathlib import Path
 
 from hforch.commands._comparison_flags import add_skip_damaged
 from hforch.commands._parser import CommandParser
 from hforch.errors import EXIT_OK, ConfigError, HforchError, Mistake
 from hforch.utils.files import write_output
+from hforch.utils.paths import expanded
 
 EXAMPLE = """\
 The recipe contains the resolved configuration, the inputs, the model's revision or fingerprint, library versions, the
@@ -24,10 +24,10 @@ examples:
 def main(argv: list[str]) -> int:
     parser = CommandParser("freeze", "Save a run as a recipe that reproduces it.", EXAMPLE)
     parser.add_argument(
-        "directory", metavar="JOB_DIR", type=Path, help="the directory of a run, or of one job of a sweep"
+        "directory", metavar="JOB_DIR", type=expanded, help="the directory of a run, or of one job of a sweep"
     )
     parser.add_argument(
-        "-o", "--output", metavar="FILE", type=Path, help="the recipe to write (default: standard output)"
+        "-o", "--output", metavar="FILE", type=expanded, help="the recipe to write (default: standard output)"
     )
     parser.add_argument("--force", action="store_true", help="overwrite an existing file")
     add_skip_damaged(parser)

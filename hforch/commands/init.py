@@ -7,6 +7,7 @@ from pathlib import Path
 from hforch.commands._parser import CommandParser
 from hforch.errors import EXIT_OK, ConfigError, HforchError, Mistake
 from hforch.utils.files import write_whole
+from hforch.utils.paths import expanded
 
 EXAMPLE = """examples:
   hforch init                 create the files in the current directory
@@ -100,7 +101,12 @@ def main(argv: list[str]) -> int:
         "init", "Create a project directory with a configuration, inputs and a recipe to edit.", EXAMPLE
     )
     parser.add_argument(
-        "folder", metavar="DIR", nargs="?", type=Path, default=Path(), help="the directory (default: the current one)"
+        "folder",
+        metavar="DIR",
+        nargs="?",
+        type=expanded,
+        default=Path(),
+        help="the directory (default: the current one)",
     )
     folder = parser.parse_args(argv).folder
     from hforch.commands.schema import to_text

@@ -8,6 +8,7 @@ from pathlib import Path
 from hforch.commands._comparison_flags import add_flags, collect, metrics_help, read_flags
 from hforch.commands._parser import CommandParser
 from hforch.errors import EXIT_FAILED, EXIT_OK, EXIT_UNMET, ConfigError, Mistake, shown
+from hforch.utils.paths import expanded
 
 EXAMPLE = """\
 The report is a single self-contained file; opening it requires neither a network nor hforch.
@@ -35,7 +36,7 @@ def main(argv: list[str]) -> int:
         "-o",
         "--output",
         metavar="FILE",
-        type=Path,
+        type=expanded,
         help="the file to write (default: report.html in DIR, or in the current directory for several DIRs)",
     )
     args = parser.parse_intermixed_args(argv)

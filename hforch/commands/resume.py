@@ -12,7 +12,7 @@ from typing import Any
 from hforch.commands._comparison_flags import add_skip_damaged
 from hforch.commands._parser import CommandParser
 from hforch.errors import ConfigError, Mistake
-from hforch.utils.paths import is_special
+from hforch.utils.paths import expanded, is_special
 from hforch.utils.redaction import STRUCK
 
 EXAMPLE = """\
@@ -32,16 +32,22 @@ AGAIN = "if you trust it, pass it again"
 
 def main(argv: list[str]) -> int:
     parser = CommandParser("resume", "Run the missing and failed samples of an earlier run or sweep.", EXAMPLE)
-    parser.add_argument("directory", metavar="DIR", type=Path, help="the directory of a run or of a whole sweep")
+    parser.add_argument("directory", metavar="DIR", type=expanded, help="the directory of a run or of a whole sweep")
     parser.add_argument("granted", metavar="key=value", nargs="*", help=GRANTED)
     parser.add_argument(
-        "--config-dir", metavar="CONFIG_DIR", type=Path, help="the --config-dir of the earlier command, if it had one"
+        "--config-dir",
+        metavar="CONFIG_DIR",
+        type=expanded,
+        help="the --config-dir of the earlier command, if it had one",
     )
     parser.add_argument("--dry-run", action="store_true", help="list the jobs that would run")
     parser.add_argument("--max-jobs", type=int, metavar="N", help="maximum number of jobs of a sweep (default: 10000)")
     parser.add_argument("--report", action="store_true", help="write report.html at the end")
     add_skip_damaged(parser)
     args = parser.parse_intermixed_args(argv)
+    from hforch.config.home_paths import with_home
+
+    args.granted = [with_home(override) for override in args.granted]
     from hforch.app.hydra_app import run_app
 
     directory = args.directory.absolute()

@@ -9,6 +9,7 @@ from typing import Any
 from hforch.commands._parser import CommandParser
 from hforch.errors import EXIT_OK, ConfigError, Mistake
 from hforch.utils.files import write_output
+from hforch.utils.paths import expanded
 
 DESCRIPTION = (
     "Print the JSON Schema of a job, a recipe, a primary config, an option of a group, or an output file of a run."
@@ -30,7 +31,7 @@ def main(argv: list[str]) -> int:
     parser.add_argument(
         "name", metavar="NAME", nargs="?", help="job (default), recipe, config, a group, record, sample or sweep"
     )
-    parser.add_argument("--write", metavar="DIR", type=Path, help="write all schemas to this directory")
+    parser.add_argument("--write", metavar="DIR", type=expanded, help="write all schemas to this directory")
     options = parser.parse_args(argv)
 
     if options.write is not None:

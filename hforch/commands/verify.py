@@ -10,8 +10,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from hforch.commands._parser import CommandParser
-from hforch.config.diagnose.overrides import SEVERAL, quoted
+from hforch.config.diagnose.overrides import SEVERAL
+from hforch.config.hydra_adapter.parsing import quoted
 from hforch.errors import EXIT_FAILED, EXIT_OK, EXIT_UNMET, EXIT_USAGE, ConfigError, Mistake, shown
+from hforch.utils.paths import expanded
 
 if TYPE_CHECKING:
     from hforch.comparison.verifying import Verdict
@@ -30,10 +32,10 @@ outputs differ.
 
 def main(argv: list[str]) -> int:
     parser = CommandParser("verify", "Run a frozen recipe and compare its outputs with the frozen ones.", EXAMPLE)
-    parser.add_argument("recipe", metavar="RECIPE", type=Path, help="a recipe written by hforch freeze")
+    parser.add_argument("recipe", metavar="RECIPE", type=expanded, help="a recipe written by hforch freeze")
     parser.add_argument("overrides", metavar="key=value", nargs="*", help="overrides of the recipe")
     parser.add_argument(
-        "--output", metavar="DIR", type=Path, help="the directory of the run (default: outputs/DATE/TIME)"
+        "--output", metavar="DIR", type=expanded, help="the directory of the run (default: outputs/DATE/TIME)"
     )
     parser.add_argument("--json", action="store_true", help="print the result as JSON")
     args = parser.parse_intermixed_args(argv)

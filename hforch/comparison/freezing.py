@@ -19,18 +19,20 @@ from hforch.comparison.entries import Entry, samples_of
 from hforch.config.as_recipe import differing, recipe_of, to_yaml
 from hforch.config.compose import Composed, compose
 from hforch.config.credentials import put, recorded
-from hforch.config.diagnose.overrides import quoted
 from hforch.config.frozen import Frozen, FrozenOutput, digest_of, digest_of_text
+from hforch.config.hydra_adapter.parsing import quoted
 from hforch.config.keys import affecting, groups
 from hforch.config.models.base import ModelSource
 from hforch.config.models.registry import SOURCES
 from hforch.config.options import option
+from hforch.config.path_settings import file_in_check
 from hforch.config.schema import Job
 from hforch.config.untrusted import NAMES_A_FILE, TRUST
 from hforch.errors import ConfigError, Mistake, shown
 from hforch.inputs import load_inputs
 from hforch.records.record_files import RECORD
 from hforch.records.sample_lines import SAMPLES
+from hforch.utils.paths import expanded
 from hforch.utils.redaction import STRUCK
 
 PLAIN = re.compile(r"\$\{[\w.:,{}$]+\}")  # an interpolation that Hydra parses without quotes
@@ -128,9 +130,11 @@ def _portable(entry: Entry) -> tuple[dict[str, Any], list[str]]:
     needs: list[str] = []
     model = job["model"] = _source(entry).pinned(job["model"], entry.record.get("model") or {})
     if "path" in model:
-        model["path"] = str((cwd / Path(str(model["path"])).expanduser()).resolve())
+        model["path"] = str((cwd / expanded(str(model["path"]))).resolve())
+    if "items" in job.get("checks", {}):
+        job["checks"]["items"] = [_portable_check(item, cwd) for item in job["checks"]["items"]]
     if isinstance(named := job["generation"].get("json_schema"), str):
-        job["generation"]["json_schema"] = _schema(str((cwd / Path(named).expanduser()).resolve()))
+        job["generation"]["json_schema"] = _schema(str((cwd / expanded(named)).resolve()))
     if model[TRUST]:
         needs.append(f"model.{TRUST}=true")
     for name, value in job["ov_config"].items():
@@ -145,6 +149,12 @@ def _portable(entry: Entry) -> tuple[dict[str, Any], list[str]]:
     for group in (*(path for path in affecting(("scores",)) if path in groups()), "tracker"):
         job[group] = option(group, "none")
     return job, needs
+
+
+def _portable_check(item: Any, cwd: Path) -> Any:
+    """Return a check with the absolute path of its file, if it has one."""
+    found = file_in_check(item)
+    return item if found is None else {**item, found[0]: str((cwd / expanded(found[1])).resolve())}
 
 
 def _source(entry: Entry) -> type[ModelSource]:

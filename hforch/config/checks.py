@@ -136,7 +136,7 @@ def check_inputs(checks: Checks, inputs: Sequence[Input], declared: object) -> N
             try:
                 check.prepare(read_schema(file))
             except ValueError as error:
-                hint = "a relative path is resolved against the current directory"
+                hint = "a relative path is relative to the current directory, or to the recipe that sets it"
                 mistakes.append(Mistake(f"checks.items.{number}", f"{file} {error}", hint=hint))
     written = (check.model_dump() for check in checks.items)
     mistakes += column_mistakes(written, [each.item for each in inputs], f" of {path}" if path else "")

@@ -15,6 +15,7 @@ from hforch.config.diagnose.command_line import Diagnosis, diagnose
 from hforch.config.diagnose.origins import Sources
 from hforch.config.diagnose.overrides import ParsedOverride, needed, parse_override, without_sweeps
 from hforch.config.diagnose.primary_config import hidden_files, primary_file
+from hforch.config.home_paths import with_home
 from hforch.config.hydra_adapter.nodes import open_up, text_of
 from hforch.config.hydra_adapter.session import hydra_settings
 from hforch.config.keys import groups
@@ -85,6 +86,7 @@ def compose(
     from hforch.config.recipes import opened
 
     base = find_config_dirs(config_dir, config_name)
+    overrides = [with_home(override) for override in overrides]
     with opened(Path(recipe) if recipe else None, base, overrides) as config_dirs, hydra_settings():
         loader = config_dirs.loader()
         typed, unreadable = parse_override(overrides, loader)

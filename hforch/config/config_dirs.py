@@ -10,6 +10,7 @@ from typing import Any
 from hforch.config.hydra_adapter.session import search_path
 from hforch.config.shorthand import Meaning, meaning
 from hforch.errors import ConfigError, Mistake
+from hforch.utils.paths import expanded
 
 _LOADERS: dict[Any, Any] = {}
 
@@ -31,6 +32,7 @@ class ConfigDirs:
         config_name: the primary config.
         exclude: the combinations that a recipe excludes from its sweep, as mappings of groups or dotted keys to values.
         notes: notes for the user about how a recipe was applied.
+        given_paths: the paths as a recipe states them, by their values in the configuration.
         written_as: the recipe behind each generated file; messages show the recipe.
     """
 
@@ -40,6 +42,7 @@ class ConfigDirs:
     exclude: tuple[Mapping[str, Any], ...] = ()
     notes: tuple[str, ...] = ()
     written_as: Mapping[Path, Path] = field(default_factory=dict)
+    given_paths: Mapping[str, str] = field(default_factory=dict)
 
     def search_path(self) -> Any:
         """Return these directories as Hydra's search path."""
@@ -88,6 +91,7 @@ def find_config_dirs(
     Raises:
         ConfigError: a directory does not exist or cannot be read.
     """
+    config_dir, config_path = (path and expanded(path) for path in (config_dir, config_path))
     mistakes = []
     for flag, folder in (("--config-dir", config_dir), ("--config-path", config_path)):
         if folder is not None and (problem := _unusable(Path(folder))):

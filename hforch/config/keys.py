@@ -12,6 +12,7 @@ from pydantic.fields import FieldInfo
 
 from hforch.config.affects import Affects, Kind
 from hforch.config.schema import Job
+from hforch.utils.strict_model import NamesAPath
 
 OPEN_MAPPINGS = frozenset({"ov_config", "prompt.chat_template_kwargs"})
 
@@ -33,6 +34,22 @@ def keys_of(group: str) -> frozenset[str]:
 
 def in_open_mapping(path: str) -> bool:
     return any(path.startswith(f"{mapping}.") for mapping in OPEN_MAPPINGS)
+
+
+@cache
+def path_keys() -> frozenset[str]:
+    """Return the dotted paths of the keys whose values may be paths of files and directories."""
+    return frozenset(_path_keys("", Job))
+
+
+def _path_keys(path: str, model: type[BaseModel]) -> Iterator[str]:
+    for name, field in model.model_fields.items():
+        inner = f"{path}.{name}".lstrip(".")
+        if any(isinstance(one, NamesAPath) for one in field.metadata):
+            yield inner
+        elif inner != "checks":  # a list, whose files depend on the kinds (`path_settings.py`)
+            for one in models_in(field.annotation):
+                yield from _path_keys(inner, one)
 
 
 @cache

@@ -24,6 +24,7 @@ from hforch.config.diagnose.origins import config_file
 from hforch.config.hydra_adapter.nodes import yaml_loader
 from hforch.config.keys import groups
 from hforch.config.recipe_check import LAUNCHER, TEXTS, mistakes_in
+from hforch.config.recipe_paths import RecipePaths
 from hforch.config.yaml_nodes import read_yaml
 from hforch.errors import ConfigError, Mistake
 
@@ -50,6 +51,8 @@ def opened(recipe: Path | None, config_dirs: ConfigDirs, overrides: Sequence[str
         raise ConfigError([Mistake("", problem, f"--config-name {config_dirs.config_name}", "omit the flag")])
     data = read_recipe(recipe, config_dirs)
     notes = tuple(_replaced(data, overrides))
+    paths = RecipePaths(recipe.resolve().parent)
+    paths.resolve(data)
     with _as_mistakes(config_dirs.show(recipe.resolve())):
         config = _as_config(data, config_dirs.config_name)
     with tempfile.TemporaryDirectory(prefix="hforch-recipe-") as folder:
@@ -61,6 +64,7 @@ def opened(recipe: Path | None, config_dirs: ConfigDirs, overrides: Sequence[str
             config_name=CONFIG_NAME,
             exclude=tuple(data.get("exclude") or ()),
             notes=notes,
+            given_paths=paths.given,
             written_as={**config_dirs.written_as, file: recipe.resolve()},
         )
 

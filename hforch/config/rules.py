@@ -9,7 +9,7 @@ from functools import partial
 from typing import Any
 
 from hforch.checks.json_schemas import validator
-from hforch.config import checks
+from hforch.config import checks, prompt_columns
 from hforch.config.backends.registry import BACKENDS
 from hforch.config.cells import as_text
 from hforch.config.template_prompts import with_template
@@ -244,19 +244,34 @@ def templates_can_be_read(tree: Tree) -> Iterator[Mistake]:
         )
 
 
+def variables_of(prompt: Mapping[str, Any]) -> list[str] | None:
+    """Return the variables of a prompt in order; None if a template is invalid."""
+    templates = _templates(prompt)
+    if any(_template_mistake(path, text) for path, text in templates.items()):
+        return None
+    return list(dict.fromkeys(name for text in templates.values() for name in variables(text)))
+
+
+@rule("prompt")
+def column_needs_one_variable(tree: Tree) -> Iterator[Mistake]:
+    prompt = tree["prompt"]
+    names = variables_of(prompt)
+    if prompt["kind"] != "raw" and prompt["column"] is not None and names and len(names) > 1:
+        problem = f"is for prompts with one variable; this prompt has {len(names)}: {', '.join(names)}"
+        yield Mistake("prompt.column", problem, hint="set prompt.column=null, and name the columns in the prompt")
+
+
 @rule("prompt", "inputs")
 def inputs_have_prompt_columns(tree: Tree) -> Iterator[Mistake]:
     prompt, inputs = tree["prompt"], tree["inputs"]
-    if inputs["kind"] != "inline":
+    names = variables_of(prompt)
+    if inputs["kind"] != "inline" or names is None:
         return
-    if prompt["kind"] == "raw":
-        yield from _raw_columns(prompt["column"], inputs["items"])
+    items = inputs["items"]
+    if prompt["kind"] == "raw" or len(names) == 1:
+        yield from _chosen_column(prompt, next(iter(names), None), items)
         return
-    templates = _templates(prompt)
-    if any(_template_mistake(path, text) for path, text in templates.items()):
-        return
-    names = list(dict.fromkeys(name for text in templates.values() for name in variables(text)))
-    for number, item in enumerate(inputs["items"]):
+    for number, item in enumerate(items):
         if isinstance(item, str):
             if len(names) > 1:
                 yield Mistake(
@@ -271,6 +286,35 @@ def inputs_have_prompt_columns(tree: Tree) -> Iterator[Mistake]:
         yield from _not_text(number, item, names)
 
 
+def _chosen_column(prompt: Mapping[str, Any], variable: str | None, items: Sequence[Any]) -> Iterator[Mistake]:
+    """Yield the errors in the column that supplies the only variable of a prompt."""
+    columns = prompt_columns.columns_of(items)
+    try:
+        column = prompt_columns.choose(variable, prompt["column"], columns) if columns else None
+    except prompt_columns.NoColumn as error:
+        if error.likely:
+            problem, hint = prompt_columns.several(error.likely)
+            yield Mistake("prompt.column", problem, hint=hint)
+            return
+        column = None
+    wanted = column or prompt["column"] or variable
+    for number, item in enumerate(items):
+        if isinstance(item, str):
+            continue
+        path, hint = f"inputs.items.{number}", prompt_columns.hint_to_choose(list(item))
+        if wanted is None:
+            if len(item) != 1:
+                problem = f"has {len(item)} columns, so prompt={prompt['kind']} needs prompt.column"
+                yield Mistake(path, problem, hint="set prompt.column to the column with the prompt")
+            else:
+                yield from _not_text(number, item, list(item))
+        elif wanted not in item:
+            why = " (prompt.column)" if prompt["column"] is not None else ", which the prompt uses"
+            yield Mistake(path, _missing([wanted], why, item), hint=hint if item else None)
+        else:
+            yield from _not_text(number, item, [wanted])
+
+
 def _not_text(number: int, item: Mapping[str, Any], names: Sequence[str]) -> Iterator[Mistake]:
     for name in names:
         try:
@@ -283,22 +327,6 @@ def _missing(names: list[str], why: str, item: Mapping[str, Any]) -> str:
     columns = "column" if len(names) == 1 else "columns"
     wanted = ", ".join(f"'{name}'" for name in names)
     return f"missing {columns} {wanted}{why}; available: {', '.join(map(str, item)) or 'none'}"
-
-
-def _raw_columns(column: str | None, items: Any) -> Iterator[Mistake]:
-    for number, item in enumerate(items):
-        if isinstance(item, str):
-            continue
-        if column is not None and column not in item:
-            yield Mistake(f"inputs.items.{number}", _missing([column], " (prompt.column)", item))
-        elif column is None and len(item) != 1:
-            yield Mistake(
-                f"inputs.items.{number}",
-                f"has {len(item)} columns, so prompt=raw needs prompt.column",
-                hint="set prompt.column to the column with the prompt",
-            )
-        else:
-            yield from _not_text(number, item, [column] if column is not None else list(item))
 
 
 # ---------------------------------------------------------------- checks

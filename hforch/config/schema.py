@@ -8,7 +8,8 @@ the value that older records imply; `Job` does so for whole groups (`added_keys.
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from collections.abc import Mapping
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import BeforeValidator, Field
 
@@ -19,7 +20,15 @@ from hforch.config.checks import expand_short_form
 from hforch.config.models.registry import AnySource
 from hforch.config.template_prompts import with_template
 from hforch.trackers.registry import AnyOptions
-from hforch.utils.strict_model import Count, NonEmpty, Positive, Probability, StrictModel
+from hforch.utils.strict_model import (
+    NAMES_A_PATH,
+    Count,
+    NonEmpty,
+    PathText,
+    Positive,
+    Probability,
+    StrictModel,
+)
 
 
 class ConfigPart(StrictModel):
@@ -48,12 +57,23 @@ OVValue = str | int | float | bool
 
 # ---------------------------------------------------------------- prompt, generation, stop
 class PromptPart(ConfigPart):
+    """How an input becomes a prompt.
+
+    Attributes:
+        column: the input column that supplies the only variable; null: the column with the name of the variable, or
+            the obvious one (`prompt_columns.py`).
+        echo: output the prompt before the answer.
+    """
+
+    column: NonEmpty | None
     echo: bool
 
 
 class TemplatePrompt(PromptPart):
     kind: Literal["template"]
     template: NonEmpty
+
+    added: ClassVar[Mapping[str, Any]] = {"column": None}
 
 
 class Message(ConfigPart):
@@ -68,6 +88,8 @@ class MessagesPrompt(PromptPart):
     messages: Annotated[tuple[Message, ...], Field(strict=False, min_length=1)]
     chat_template_kwargs: dict[str, Any]
 
+    added: ClassVar[Mapping[str, Any]] = {"column": None}
+
 
 class ChatPrompt(MessagesPrompt):
     kind: Literal["chat"]
@@ -75,7 +97,6 @@ class ChatPrompt(MessagesPrompt):
 
 class RawPrompt(PromptPart):
     kind: Literal["raw"]
-    column: NonEmpty | None
 
 
 class AutoPrompt(MessagesPrompt):
@@ -114,7 +135,7 @@ class Generation(ConfigPart):
     min_new_tokens: Count | None
     max_length: Positive | None
     ignore_eos: bool
-    json_schema: Annotated[dict[str, Any] | NonEmpty, Field(union_mode="left_to_right")] | None
+    json_schema: Annotated[Annotated[dict[str, Any] | NonEmpty, Field(union_mode="left_to_right")] | None, NAMES_A_PATH]
 
 
 class Stop(ConfigPart):
@@ -133,8 +154,8 @@ class InlineInputs(ConfigPart):
 
 class FileInputs(ConfigPart):
     kind: Literal["file"]
-    path: NonEmpty
-    format: Literal["auto", "jsonl", "csv", "txt"]
+    path: PathText
+    format: Literal["auto", "jsonl", "json", "csv", "tsv", "parquet", "txt"]
     encoding: NonEmpty
     limit: Positive | None
 
@@ -175,7 +196,7 @@ class TextScoring(ConfigPart):
         max_tokens: the maximum length of the text; a longer one is an error.
     """
 
-    path: NonEmpty | None
+    path: Annotated[NonEmpty | None, NAMES_A_PATH]
     encoding: NonEmpty
     window: Annotated[int, Field(ge=2)]
     stride: Positive | None

@@ -118,6 +118,25 @@ class Model(OpenPart):
     )
 
 
+class PathUse(Part):
+    """A path in the configuration."""
+
+    given: str = Field(description="the path as it was given")
+    resolved: str = Field(
+        description="the absolute path; relative paths in a recipe are relative to the recipe, others to `cwd`"
+    )
+
+
+class InputsRead(Part):
+    """How the inputs were read."""
+
+    format: str | None = Field(default=None, description="format of the file; missing for inline inputs")
+    delimiter: str | None = Field(default=None, description="delimiter of a CSV or TSV file")
+    column: str | None = Field(
+        default=None, description="column that is the prompt, if it was chosen by its name or as the only one"
+    )
+
+
 class Record(Identity, Command, Configuration, Head):
     """The contents of record.json, which describes one job."""
 
@@ -128,6 +147,9 @@ class Record(Identity, Command, Configuration, Head):
         default=None,
         description="the option that `prompt=auto` stands for: `chat` if the model has a chat template, else"
         " `question`; missing for other prompts",
+    )
+    paths: dict[str, PathUse] | None = Field(
+        default=None, description="the paths in `job`, by config path; missing if empty"
     )
     parallel: bool | None = Field(default=None, description="whether other jobs ran on the machine at the same time")
     resumed: Count | None = Field(default=None, description="number of times the job was resumed")
@@ -146,6 +168,9 @@ class Record(Identity, Command, Configuration, Head):
         description="the stages download, convert, export, load, warm-up, ...: seconds, and whether each finished",
     )
     warnings: list[str] | None = Field(default=None, description="warnings of the run")
+    inputs: InputsRead | None = Field(
+        default=None, description="how the inputs were read; those from standard input are in `job.inputs.items`"
+    )
     shared_load: bool | None = Field(
         default=None, description="whether the model had been loaded by an earlier job of the sweep"
     )

@@ -34,6 +34,7 @@ class JobContext:
         skip_damaged: whether a resumed job treats damaged sample lines as missing.
         is_locked: whether the calling process has locked the job's directory.
         from_env: the interpolations of values that come from the environment, by config path.
+        given_paths: the paths as a recipe states them, by their values in the job.
         credentials: secrets that must not be written, each with its replacement.
         auto_prompt: the option that prompt=auto stands for; None if it is unknown, or the job has another prompt.
         remarks: warnings about the configuration, found when the job was planned.
@@ -57,6 +58,7 @@ class JobContext:
     credentials: Mapping[str, str] = field(default_factory=dict, repr=False)
     auto_prompt: Literal["chat", "question"] | None = None
     remarks: tuple[Mistake, ...] = ()
+    given_paths: Mapping[str, str] = field(default_factory=dict)
 
     def configuration(self, job: Job) -> Configuration:
         """Return a job's configuration for records; `from_env` and `redacted` list what differs from the actual one."""
@@ -69,6 +71,8 @@ class JobContext:
         from hforch.records.record import SCHEMA_VERSION, Record
 
         configuration = {} if job is None else self.configuration(job).dump()
+        if job is not None and (paths := self._paths(job)):
+            configuration["paths"] = paths
         record = Record(
             schema_version=SCHEMA_VERSION,
             **configuration,
@@ -82,3 +86,10 @@ class JobContext:
         if self.auto_prompt is not None:
             record.auto_prompt = self.auto_prompt
         return record
+
+    def _paths(self, job: Job) -> dict[str, dict[str, str]]:
+        """Return the paths in a job as given and as resolved; those from the environment are omitted."""
+        from hforch.config.recipe_paths import described
+
+        hidden = (".".join(map(str, at)) for at in self.from_env)
+        return described(job.model_dump(mode="json"), self.given_paths, hidden)

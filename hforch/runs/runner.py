@@ -25,12 +25,12 @@ from hforch.errors import (
     HforchError,
     Mistake,
 )
-from hforch.inputs import Input, load_inputs
+from hforch.inputs import Input, read_inputs
 from hforch.load_profiles.registry import profile_of
 from hforch.machine.environment import describe_environment
-from hforch.prompts import check_inputs, unused_columns
+from hforch.prompts import check_inputs, column_in_use, unused_columns
 from hforch.records.machine import Process
-from hforch.records.record import Record, Status
+from hforch.records.record import InputsRead, Record, Status
 from hforch.records.record_writer import RecordWriter
 from hforch.runs.answering_phase import answer_inputs, ran_out_of_memory
 from hforch.runs.identity import job_id, load_key
@@ -174,7 +174,9 @@ def _work(run: Run, memory: MemoryMeter) -> None:
 def _read_inputs(run: Run) -> list[Input]:
     """Return the job's inputs; if its prompt is settled, also examine them."""
     job = _settle_prompt(run)
-    inputs = load_inputs(job.inputs)
+    loaded = read_inputs(job.inputs)
+    _note_how_read(run, format=loaded.format, delimiter=loaded.delimiter)
+    inputs = list(loaded.inputs)
     if is_open(job):
         check_inputs(job.prompt, inputs, job.inputs)
     else:
@@ -205,6 +207,15 @@ def _examine(run: Run, inputs: Sequence[Input]) -> None:
     remarks = [*run.job_context.remarks, *not_recorded(run.record.redacted or ())]
     warn(run, [*remarks, *advice(job, capabilities(job).ignores), *unused])
     run.note(job_id=job_id(job, inputs), load_key=load_key(job), absent=dict(capabilities(job).lacks))
+    _note_how_read(run, column=column_in_use(job.prompt, inputs))
+
+
+def _note_how_read(run: Run, **how: str | None) -> None:
+    """Record how the inputs were read, in addition to what is already recorded."""
+    known = run.record.inputs.dump() if run.record.inputs else {}
+    known |= {name: value for name, value in how.items() if value is not None}
+    if known:
+        run.note(inputs=InputsRead(**known))
 
 
 def not_recorded(redacted: Sequence[str]) -> Iterator[Mistake]:

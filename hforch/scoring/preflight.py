@@ -115,7 +115,7 @@ def load_text(scoring: TextScoring) -> str:
         ) from None
     except OSError as error:
         problem = f"cannot read {scoring.path}: {(error.strerror or str(error)).lower()}"
-        hint = "a relative path is resolved against the current directory"
+        hint = "a relative path is relative to the current directory, or to the recipe that sets it"
         raise ConfigError([Mistake("scoring.text.path", problem, None, hint)]) from None
     if not text.strip():
         raise ConfigError([Mistake("scoring.text.path", f"{scoring.path} is empty")])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from functools import reduce
 from operator import or_
 from typing import Annotated, Any, ClassVar
@@ -10,6 +11,15 @@ from typing import Annotated, Any, ClassVar
 from pydantic import BaseModel, ConfigDict, Field
 
 NonEmpty = Annotated[str, Field(min_length=1)]
+
+
+@dataclass(frozen=True)
+class NamesAPath:
+    """An annotation of a field whose value may be the path of a file or directory."""
+
+
+NAMES_A_PATH = NamesAPath()
+PathText = Annotated[NonEmpty, NAMES_A_PATH]
 Positive = Annotated[int, Field(ge=1)]
 Count = Annotated[int, Field(ge=0)]
 Seconds = Annotated[float, Field(ge=0)]

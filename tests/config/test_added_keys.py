@@ -51,7 +51,7 @@ def test_any_part_of_a_job_and_the_job_itself_can_have_later_keys(added: Any) ->
     added(Job, {"tracker": {"kind": "none"}})
     tree = dumped("model=hub", "model.id=a/b", "scoring=both")
     older = json.loads(json.dumps(tree))
-    for path in ("runtime.memory_check", "model.revision", "scoring.text.stride", "tracker"):
+    for path in ("runtime.memory_check", "model.revision", "scoring.text.stride", "prompt.column", "tracker"):
         *groups, key = path.split(".")
         part = older
         for group in groups:

@@ -10,6 +10,7 @@ from typing import Any
 from hforch.config.schema import Job
 from hforch.errors import Mistake
 from hforch.utils.cache_home import cache_home
+from hforch.utils.paths import expanded
 
 COMPUTE = {"fp32": "f32", "bf16": "bf16", "fp16": "f16"}  # INFERENCE_PRECISION_HINT
 CAPABILITIES = {"bf16": "BF16", "fp16": "FP16"}
@@ -46,6 +47,7 @@ def device_name(job: Job) -> str:
 def properties(job: Job) -> dict[str, str]:
     """Return the OpenVINO properties for a job's precision and threads, overridden by its ov_config."""
     given = {name: _as_text(value) for name, value in job.ov_config.items()}
+    given |= {name: str(expanded(text)) for name, text in given.items() if text.startswith("~/")}
     asked = {HINT: COMPUTE[job.precision.name]} if job.precision.name in COMPUTE else {}
     if job.runtime.threads is not None:
         asked["INFERENCE_NUM_THREADS"] = str(job.runtime.threads)

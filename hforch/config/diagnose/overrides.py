@@ -10,7 +10,7 @@ from typing import Any
 from hforch.config.credentials import remember_typed
 from hforch.config.diagnose.suggestions import did_you_mean, did_you_mean_key
 from hforch.config.diagnose.validation_errors import kind_of
-from hforch.config.hydra_adapter.parsing import parser_of
+from hforch.config.hydra_adapter.parsing import parser_of, quoted
 from hforch.config.keys import OPEN_MAPPINGS, groups, in_open_mapping, keys_of, known_keys
 from hforch.config.shorthand import allowed, as_option
 from hforch.errors import LONGEST_VALUE, Mistake, shown
@@ -122,12 +122,6 @@ def _how_to_quote(key: str, value: str) -> str | None:
         escaped = inner.replace('"', '\\"')
         return f"""{hint}: '{key}={before}"{escaped}"{after}'"""
     return hint if SPECIAL_IN_SHELL.search(inner) else f'{hint}: "{key}={before}{quoted(inner)}{after}"'
-
-
-def quoted(text: str) -> str:
-    """Quote a string as the value of an override. In Hydra, backslashes are escapes only before a quote."""
-    escaped = re.sub(r"(\\*)('|\Z)", lambda found: found[1] * 2 + found[2].replace("'", "\\'"), text)
-    return f"'{escaped}'"
 
 
 def without_sweeps(typed: Sequence[ParsedOverride]) -> tuple[list[ParsedOverride], list[Mistake]]:

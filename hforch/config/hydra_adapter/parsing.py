@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
@@ -17,6 +18,12 @@ def parser_of(loader: Any) -> Any:
     return OverridesParser.create(config_loader=loader)
 
 
+def quoted(text: str) -> str:
+    """Quote a string as the value of an override. In Hydra, backslashes are escapes only before a quote."""
+    escaped = re.sub(r"(\\*)('|\Z)", lambda found: found[1] * 2 + found[2].replace("'", "\\'"), text)
+    return f"'{escaped}'"
+
+
 def value_of(parsed: Any) -> Any:
     """Return the raw value of a parsed override; strings are still quoted, and sweeps are Hydra's sweep objects."""
     return parsed._value
@@ -25,6 +32,21 @@ def value_of(parsed: Any) -> Any:
 def with_value(parsed: Any, value: Any) -> Any:
     """Return a copy of a parsed override with another value."""
     return replace(parsed, _value=value)
+
+
+def choices_of(text: str) -> list[Any] | None:
+    """Return the values of an override that is one value or a list of choices; None for other sweeps and errors."""
+    from hydra.core.override_parser.overrides_parser import OverridesParser
+    from hydra.core.override_parser.types import ChoiceSweep, QuotedString
+    from hydra.errors import HydraException
+
+    try:
+        value = OverridesParser.create().parse_override(text)._value
+    except HydraException:
+        return None
+    values = value.list if isinstance(value, ChoiceSweep) else [value]
+    plain = [one.text if isinstance(one, QuotedString) else one for one in values]
+    return plain if all(isinstance(one, str) for one in plain) else None
 
 
 def size_of_sweep(parsed: Any, loader: Any) -> float | None:

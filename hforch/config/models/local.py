@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import Literal
 
 from hforch.config.models.base import ModelSource
-from hforch.utils.strict_model import NonEmpty
+from hforch.utils.strict_model import PathText
 
 
 class LocalModel(ModelSource):
     source: Literal["local"]
-    path: NonEmpty
+    path: PathText
 
     is_local = True
 
