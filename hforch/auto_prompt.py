@@ -13,6 +13,7 @@ from typing import Any, Literal
 from pydantic import ValidationError
 
 from hforch.backends.base import capabilities
+from hforch.config.prompt_columns import DEFAULT
 from hforch.config.schema import AutoPrompt, ChatPrompt, Job, MessagesPrompt, RawPrompt
 from hforch.errors import Mistake, PromptError
 from hforch.generation.chat_templates import select
@@ -51,7 +52,7 @@ def settle(job: Job, before: Mapping[str, Any] | None = None) -> Settled:
     if has_template:
         chat = ChatPrompt(kind="chat", **auto.model_dump(include=set(MessagesPrompt.model_fields)))
         return Settled(_with_prompt(job, chat), "chat")
-    question = RawPrompt(kind="raw", column=auto.column, echo=auto.echo)
+    question = RawPrompt(kind="raw", column=auto.column or DEFAULT, echo=auto.echo)
     return Settled(_with_prompt(job, question), "question", _without_effect(job, auto))
 
 

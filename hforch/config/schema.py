@@ -106,7 +106,6 @@ class AutoPrompt(MessagesPrompt):
     """
 
     kind: Literal["auto"]
-    column: NonEmpty | None
     template: NonEmpty | None
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-OF_A_MODEL = ("kind", "system", "messages", "chat_template_kwargs", "column")
+OF_A_MODEL = ("kind", "system", "messages", "chat_template_kwargs")
 """The keys of prompt=auto that a template replaces."""
 
 
