@@ -273,7 +273,7 @@ DEVICES = [
     Case(
         "a CUDA device for OpenVINO",
         ("backend=openvino", "device=cuda:1"),
-        ("device: 'cuda:1' is a torch device name", "set in device=cuda:1", "write device=gpu device.index=1"),
+        ("device: 'cuda:1' is a torch device name", "set in device=cuda:1", "use ", "device=cpu"),
     ),
     Case(
         "an unknown device",

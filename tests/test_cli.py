@@ -94,7 +94,7 @@ def test_errors_of_a_command_that_runs_no_jobs_have_a_plain_heading(capsys: pyte
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (["--multirn", "model=gpt2"], "did you mean --multirun?"),
+        (["--multirn", "model=gpt2"], "did you mean --multirun (-m)?"),
         (["--cfg", "jobb"], "invalid choice"),
         (["--cfg", "job", "-m"], "cannot be combined"),
         (["--resolve"], "--resolve requires"),

@@ -7,7 +7,7 @@ import os
 from collections.abc import Sequence
 from typing import Any, NoReturn
 
-from hforch.config.hydra_adapter.jobs import flags_of, flags_parser, shells
+from hforch.config.hydra_adapter.jobs import flags_parser, forms_of, shells
 from hforch.errors import ConfigError, Mistake
 
 NAMES = ("config_dir", "config_path", "config_name", "package")
@@ -36,7 +36,10 @@ def read_flags(words: Sequence[str]) -> tuple[argparse.Namespace, argparse.Argum
     parser.error = refuse
     args, unknown = parser.parse_known_intermixed_args(list(words))
     if unknown:
-        raise ConfigError([_unknown(word, parser) for word in unknown])
+        from hforch.config.diagnose.unknown_flags import long_flags, unknown_flags
+
+        flags = long_flags(forms_of(parser))
+        raise ConfigError(unknown_flags(unknown, words, flags, "hforch", takes_overrides=True))
     if args.max_jobs is not None and args.max_jobs < 1:
         refuse(f"--max-jobs must be at least 1; got {args.max_jobs}")
     modes = [name for name in ("run", "multirun", "cfg", "info", "shell_completion") if getattr(args, name)]
@@ -71,12 +74,3 @@ def _check_completion(words: Sequence[str]) -> None:
     if name == "query" and "COMP_LINE" not in os.environ:
         problem = "query is called by the shell, which sets COMP_LINE"
         raise ConfigError([Mistake("", problem, words[0], hint)])
-
-
-def _unknown(word: str, parser: argparse.ArgumentParser) -> Mistake:
-    from hforch.config.diagnose.suggestions import nearest
-
-    found = nearest(word.partition("=")[0], flags_of(parser))
-    return Mistake(
-        "", f"unknown flag {word}", hint=f"did you mean {found}?" if found else "run hforch --help to see all flags"
-    )

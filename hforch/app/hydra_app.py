@@ -112,7 +112,7 @@ def _show(hydra: Any, args: argparse.Namespace, parser: argparse.ArgumentParser,
 
 
 def _run(args: argparse.Namespace, config_dirs: ConfigDirs, invocation: Invocation, resume: Path | None) -> int:
-    from hforch.config.diagnose.overrides import quoted
+    from hforch.config.diagnose.quoting import quoted
     from hforch.config.sweeps import MOST_JOBS, plan
     from hforch.runs.mode import MULTIRUN, SINGLE_RUN
 

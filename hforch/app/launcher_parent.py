@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from hforch.config.diagnose.overrides import quoted
+from hforch.config.diagnose.quoting import quoted
 from hforch.config.hydra_adapter.jobs import returned_by
 from hforch.config.schema import Job
 from hforch.errors import EXIT_FAILED, HforchError

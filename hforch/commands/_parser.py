@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import re
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from hforch.errors import ConfigError, Mistake
 
@@ -26,18 +26,18 @@ class CommandParser(argparse.ArgumentParser):
             formatter_class=argparse.RawDescriptionHelpFormatter,
             allow_abbrev=False,
         )
+        self._words: list[str] = []
+
+    def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
+        self._words = self._words or list(args or ())  # intermixed arguments are parsed in several passes
+        return super().parse_known_args(args, namespace)
 
     def error(self, message: str) -> NoReturn:
         unknown = re.fullmatch(r"unrecognized arguments: (.*)", message)
         if unknown is None:
             raise ConfigError([Mistake("", message, hint=f"run {self.prog} --help for usage")])
-        raise ConfigError([self._unknown(word) for word in unknown[1].split()])
+        from hforch.config.diagnose.unknown_flags import long_flags, unknown_flags
 
-    def _unknown(self, word: str) -> Mistake:
-        from hforch.config.diagnose.suggestions import did_you_mean
-
-        if not word.startswith("-"):
-            return Mistake("", f"{self.prog}: unexpected argument '{word}'", hint=f"run {self.prog} --help for usage")
-        flags = [flag for action in self._actions for flag in action.option_strings if flag.startswith("--")]
-        hint = did_you_mean(word.partition("=")[0], flags) or f"run {self.prog} --help to see all flags"
-        return Mistake("", f"unknown flag {word}", hint=hint)
+        flags = long_flags(action.option_strings for action in self._actions)
+        takes_overrides = any(action.dest == "overrides" for action in self._actions)
+        raise ConfigError(unknown_flags(unknown[1].split(), self._words, flags, self.prog, takes_overrides))

@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from hforch.commands._parser import CommandParser
-from hforch.config.diagnose.overrides import SEVERAL, quoted
+from hforch.config.diagnose.overrides import SEVERAL
+from hforch.config.diagnose.quoting import quoted
 from hforch.errors import EXIT_FAILED, EXIT_OK, EXIT_UNMET, EXIT_USAGE, ConfigError, Mistake, shown
 
 if TYPE_CHECKING:

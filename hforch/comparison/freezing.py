@@ -19,7 +19,7 @@ from hforch.comparison.entries import Entry, samples_of
 from hforch.config.as_recipe import differing, recipe_of, to_yaml
 from hforch.config.compose import Composed, compose
 from hforch.config.credentials import put, recorded
-from hforch.config.diagnose.overrides import quoted
+from hforch.config.diagnose.quoting import quoted
 from hforch.config.frozen import Frozen, FrozenOutput, digest_of, digest_of_text
 from hforch.config.keys import affecting, groups
 from hforch.config.models.base import ModelSource

@@ -503,7 +503,7 @@ def test_a_value_that_cannot_be_pickled_is_deep_copied(monkeypatch: pytest.Monke
 def test_a_quoted_value_is_parsed_unchanged(text: str) -> None:
     from hydra.core.override_parser.overrides_parser import OverridesParser
 
-    from hforch.config.diagnose.overrides import quoted
+    from hforch.config.diagnose.quoting import quoted
 
     parsed = OverridesParser.create().parse_override(f"key={quoted(text)}")
     assert str(parsed.value()) == text

@@ -9,7 +9,7 @@ import yaml
 from command_line import hforch
 
 from hforch.config.compose import compose, job_from_overrides
-from hforch.config.diagnose.overrides import quoted
+from hforch.config.diagnose.quoting import quoted
 from hforch.config.untrusted import has_only_references, unsafe_overrides
 from hforch.errors import ConfigError
 

@@ -9,8 +9,9 @@ from typing import Any
 
 from hforch.config import yaml_nodes
 from hforch.config.config_dirs import ConfigDirs
+from hforch.config.diagnose.option_hints import did_you_mean_option
 from hforch.config.diagnose.origins import config_file
-from hforch.config.diagnose.suggestions import did_you_mean, nearest
+from hforch.config.diagnose.suggestions import did_you_mean
 from hforch.config.hydra_adapter.nodes import node_of
 from hforch.config.hydra_adapter.parsing import is_group_default
 from hforch.config.keys import groups
@@ -155,8 +156,7 @@ def _absent(loader: Any, entry: Any, path: str, where: str | None) -> Mistake:
         return Mistake(path or group, problem, where, did_you_mean(group, known))
     options = repo.get_group_options(group)
     problem = f"unknown option '{option}'{f' of {group}' if path else ''}; available: "
-    found = nearest(option, options)
-    hint = f"did you mean {group}: {found}?" if found else None
+    hint = did_you_mean_option(group, option, options, f"{group}: {{}}")
     return Mistake(path or group, problem + allowed(group, options), where, hint)
 
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 from hforch.config.credentials import remember_typed
+from hforch.config.diagnose.option_hints import did_you_mean_option, where_it_belongs
+from hforch.config.diagnose.quoting import as_typed
 from hforch.config.diagnose.suggestions import did_you_mean, did_you_mean_key
 from hforch.config.diagnose.validation_errors import kind_of
 from hforch.config.hydra_adapter.parsing import parser_of
@@ -20,7 +21,6 @@ HOW_TO_WRITE = "write key=value or group=option"
 LEXER = "LexerNoViableAltException: "  # precedes the override in messages of Hydra's lexer
 SWEEP_PARAMETERS = "hydra.sweeper.params"
 OPEN_IN_HYDRA = ("hydra.job.env_set.", "hydra.callbacks.")  # mappings of Hydra's to which any key can be added
-SPECIAL_IN_SHELL = re.compile(r'["$`!\\]')  # in double quotes
 
 
 @dataclass(frozen=True)
@@ -90,6 +90,8 @@ def _unreadable(text: str, written: str, error: BaseException, parser: Any) -> M
     except REFUSALS:
         return Mistake("", f"'{shown(key, LONGEST_VALUE)}' is not a valid key", written, HOW_TO_WRITE)
     problem = f"cannot parse the value: {_reason(text, error)}"
+    if key in groups() and (hint := where_it_belongs(key, value.strip("'\""))) is not None:
+        return Mistake(key, f"'{shown(value, LONGEST_VALUE)}' is not an option of {key}", written, hint)
     return Mistake(key.lstrip("+~"), problem, written, _how_to_quote(key, value))
 
 
@@ -118,16 +120,7 @@ def _how_to_quote(key: str, value: str) -> str | None:
     if inner[:1] in ("'", '"'):
         return "close each quote; write \\' or \\\" for a quote inside a string"
     hint = f"quote {what} for Hydra, and the whole override for the shell"
-    if "'" not in inner:
-        escaped = inner.replace('"', '\\"')
-        return f"""{hint}: '{key}={before}"{escaped}"{after}'"""
-    return hint if SPECIAL_IN_SHELL.search(inner) else f'{hint}: "{key}={before}{quoted(inner)}{after}"'
-
-
-def quoted(text: str) -> str:
-    """Quote a string as the value of an override. In Hydra, backslashes are escapes only before a quote."""
-    escaped = re.sub(r"(\\*)('|\Z)", lambda found: found[1] * 2 + found[2].replace("'", "\\'"), text)
-    return f"'{escaped}'"
+    return f"{hint}: {as_typed(key, inner, before, after)}"
 
 
 def without_sweeps(typed: Sequence[ParsedOverride]) -> tuple[list[ParsedOverride], list[Mistake]]:
@@ -163,7 +156,7 @@ def group_mistake(one: ParsedOverride, repo: Any, in_defaults: set[str]) -> Mist
                 group,
                 f"unknown option '{shown(name, LONGEST_VALUE)}'; available: {allowed(group, options)}",
                 one.where,
-                did_you_mean(name, options, f"{group}={{}}"),
+                did_you_mean_option(group, name, options, f"{group}={{}}") if isinstance(value, str) else None,
             )
     if not one.parsed.is_add() and group not in in_defaults:
         return Mistake(group, "the group is not in a defaults list", one.where, f"add it with a +: +{bare}")
