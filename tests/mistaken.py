@@ -213,7 +213,7 @@ VALUES = [
         check=nothing_written,
     ),
     Case("an unknown command", ("compair", "outputs"), ("unknown command 'compair'", "did you mean hforch compare?")),
-    Case("an unknown flag", ("--mulitrun",), ("unknown flag --mulitrun", "did you mean --multirun?")),
+    Case("an unknown flag", ("--mulitrun",), ("unknown flag --mulitrun", "did you mean --multirun (-m)?")),
     Case("a missing recipe", ("run", "recipes/step.yaml"), ("recipe not found: recipes/step.yaml",)),
     Case(
         "a recipe that tries to run code",

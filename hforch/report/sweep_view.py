@@ -21,7 +21,7 @@ from hforch.utils.progress import Advance
 
 def open_view(display: str, directory: Path, stream: TextIO | None = None) -> SweepView:
     """Return the view of a sweep for `runtime.display`. For the arguments, see `open_watcher`."""
-    watcher = open_watcher(display, stream)
+    watcher = open_watcher(display, stream, in_sweep=True)
     return TextSweepView(watcher, directory) if isinstance(watcher, PlainWatcher) else SilentSweepView(watcher)
 
 
