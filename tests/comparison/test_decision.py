@@ -324,3 +324,39 @@ def test_a_baseline_may_be_the_number_of_a_job(sweep: Path, capsys: pytest.Captu
     assert cli.main(["compare", str(sweep), "--baseline", "int8"]) == 2
     assert "did you mean --baseline precision=int8?" in capsys.readouterr().err
     assert cli.main(["compare", str(sweep), "--baseline", "precision=int8"]) == 0
+
+
+def junit(directory: Path) -> dict[str, list[str]]:
+    """Return the names of the test cases by suite, from `hforch compare --junit` and `--format junit`."""
+    assert cli.main(["compare", str(directory), "--junit", str(directory / "checks.xml")]) == 0
+    assert cli.main(["compare", str(directory), "--format", "junit", "--output", str(directory / "same.xml")]) == 0
+    assert (directory / "same.xml").read_text() == (directory / "checks.xml").read_text()
+    suites = ElementTree.parse(directory / "checks.xml").getroot()
+    return {suite.attrib["name"]: [case.attrib["name"] for case in suite] for suite in suites}
+
+
+def test_junit_names_suites_by_configuration_and_tests_by_question(tmp_path: Path) -> None:
+    passed = {"name": "contains 'x'", "passed": True, "why": None}
+    row = {"question": "What is\n<x>?", "expected": "x"}
+    long = {"question": "Why? " * 60, "expected": "x"}
+    samples = [
+        sample(0, "x", [1], checks=[passed], input=row),
+        sample(0, "x", [1], checks=[passed], input=row, repeat=1, batch={"index": 1, "size": 1, "place": 0}),
+        sample(1, "x", [1], checks=[passed], input=row),
+        sample(2, "x", [1], checks=[passed], input=long),
+        sample(3, "x", [1], checks=[passed], input=long | {"expected": "y"}),
+        sample(4, "x", [1], checks=[passed], input="a text"),
+    ]
+    asked = {"kind": "chat", "messages": [{"role": "user", "content": "{question}"}]}
+    hub = {"source": "hub", "id": "org/name", "revision": None}
+    run = {"prompt": asked, "model": hub, "runtime": {"repeat": 2}}
+    write_job(tmp_path / "out" / "0", samples, ["model=hub"], job=run)
+    (names,) = junit(tmp_path / "out").values()
+    assert [*junit(tmp_path / "out")] == ["model=org/name backend=pytorch precision=fp32"]
+    assert names[:3] == ["What is <x>?", "What is <x>? (repeat 2)", "What is <x>? (input 2)"]
+    assert names[3].startswith("Why? Why?") and len(names[3]) <= 120 and names[4] == f"{names[3]} (input 4)"
+    assert names[5] == "a text" and len({*names}) == 6
+
+
+def test_junit_suites_of_a_sweep_have_the_settings_that_differ(sweep: Path) -> None:
+    assert [*junit(sweep)] == ["precision=fp32", "precision=int8", "precision=int4", "precision=fp16"]
