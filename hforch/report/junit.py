@@ -12,6 +12,7 @@ from xml.etree import ElementTree
 from hforch.comparison.entries import Entry, samples_of
 from hforch.comparison.rows import Row
 from hforch.comparison.table import Comparison
+from hforch.records.sample_lines import was_interrupted
 from hforch.report.wording import item_line
 from hforch.utils.sanitize import for_xml
 
@@ -23,19 +24,20 @@ def to_junit(comparison: Comparison) -> str:
     """Return JUnit XML with a test suite for each job and a test case for each check of a sample.
 
     A suite is named after the settings that differ between the jobs, or after model, backend and precision; a test case
-    after the question. Failed samples and unfinished jobs are errors.
+    after the question. Failed samples and unfinished jobs are errors; interrupted samples are skipped.
     """
     root = ElementTree.Element("testsuites", name="hforch")
     names = suite_names(comparison.rows)
     for row in comparison.rows:
         suite = ElementTree.SubElement(root, "testsuite", name=for_xml(names[row.entry.name]))
-        counts = {"tests": 0, "failures": 0, "errors": 0}
+        counts = {"tests": 0, "failures": 0, "errors": 0, "skipped": 0}
         cases = Cases(row.entry)
         for case in chain(chain.from_iterable(map(cases.of, samples_of(row.entry))), _case_of_job(row)):
             suite.append(case)
             counts["tests"] += 1
             counts["failures"] += case.find("failure") is not None
             counts["errors"] += case.find("error") is not None
+            counts["skipped"] += case.find("skipped") is not None
         suite.attrib |= {name: str(number) for name, number in counts.items()}
     ElementTree.indent(root)
     return ElementTree.tostring(root, encoding="unicode", xml_declaration=True) + "\n"
@@ -75,7 +77,8 @@ class Cases:
         name = for_xml(self._name(sample))
         if sample["error"] is not None:
             case = ElementTree.Element("testcase", classname="answer", name=name)
-            ElementTree.SubElement(case, "error", message=for_xml(sample["error"]["message"]))
+            kind = "skipped" if was_interrupted(sample) else "error"
+            ElementTree.SubElement(case, kind, message=for_xml(sample["error"]["message"]))
             yield case
             return
         for check in sample.get("checks") or []:

@@ -8,6 +8,7 @@ from typing import Any
 from hforch.errors import EXIT_UNMET
 from hforch.metrics.metric import Metric
 from hforch.metrics.registry import ALL, BY_NAME
+from hforch.records.sample_lines import was_interrupted
 from hforch.utils.rounding import percent, percent_apart
 
 ENDS = {"stop": "stopped at a stop sequence", "eos": "ended with EOS", "length": "reached max_new_tokens"}
@@ -25,7 +26,10 @@ def answer_lines(sample: Mapping[str, Any], done: int, total: int, streamed: boo
     """Yield the lines for a finished sample, each with its style, without text that was already streamed."""
     if sample["error"] is not None:
         error = sample["error"]
-        yield f"failed: input {sample['index'] + 1}: {error.get('traceback') or error['message']}", "red"
+        if was_interrupted(sample):
+            yield f"interrupted: input {sample['index'] + 1}", "yellow"
+        else:
+            yield f"failed: input {sample['index'] + 1}: {error.get('traceback') or error['message']}", "red"
         return
     if not streamed:
         yield f"\n[{done}/{total}] {item_line(sample['input'])}", "cyan"
@@ -53,7 +57,8 @@ def summary_lines(record: Mapping[str, Any], directory: str) -> tuple[str, str]:
     many = (totals.get("planned") or 0) > 1
     parts = [record["status"]] if record["status"] != "ok" else []
     if many:
-        parts.append(f"{totals['samples'] - totals['failed']} of {totals['planned']} samples succeeded")
+        succeeded = totals["samples"] - totals["failed"] - totals.get("interrupted", 0)
+        parts.append(f"{succeeded} of {totals['planned']} samples succeeded")
     if totals.get("output_tokens"):
         parts.append(f"{totals['output_tokens']} tokens{_ends(totals['finish_reasons'])}")
     known = dict(record) if totals.get("samples") else {**record, "memory": {}}
