@@ -581,6 +581,30 @@ MACHINE = [
         heavy=True,
     ),
     Case(
+        "a launcher whose extra is not installed",
+        ("-m", "hydra/launcher=joblib", "backend=fake", "runtime.seed=1,2"),
+        (
+            "hydra/launcher: joblib requires hydra-joblib-launcher, which is not installed",
+            "pip install 'hforch[joblib]'",
+        ),
+        env={"HIDE_MODULES": "hydra_plugins"},
+    ),
+    Case(
+        "a launcher whose extra is not installed, in a recipe",
+        ("run", "mine.yaml"),
+        ("hydra/launcher: joblib requires hydra-joblib-launcher", "set in mine.yaml:3", "pip install 'hforch[joblib]'"),
+        files={"mine.yaml": "defaults:\n  - backend: fake\n  - override hydra/launcher: joblib\n"},
+        env={"HIDE_MODULES": "hydra_plugins"},
+    ),
+    Case(
+        "a launcher of a package that is not installed",
+        ("-m", "hydra/launcher=submitit_slurm", "backend=fake", "runtime.seed=1,2"),
+        (
+            "submitit_slurm requires hydra-submitit-launcher, which is not installed",
+            "pip install hydra-submitit-launcher",
+        ),
+    ),
+    Case(
         "a cache directory that is a file",
         ("model=local", "model.path={gpt2}", "backend=openvino"),
         ("Cannot write to the cache", "Set HFORCH_CACHE"),

@@ -371,6 +371,39 @@ def test_words_are_completed(line: str, word: str) -> None:
     assert word in completed(line)
 
 
+@pytest.mark.parametrize("verb", command_names())
+def test_the_flags_of_every_command_are_completed(verb: str) -> None:
+    flags = completed(f"hforch {verb} --")
+    if verb == "run":  # its help refers to that of hforch
+        assert {"--help", "--multirun", "--dry-run", "--config-dir", "--force"} < {*flags}
+    else:
+        shown = process(verb, "--help").stdout
+        assert "--help" in flags and all(flag in shown for flag in flags)
+    assert not [word for word in flags if "=" in word]
+
+
+@pytest.mark.parametrize(
+    ("line", "words"),
+    [
+        ("hforch compare --r", ["--require"]),
+        ("hforch compare outputs --format ", ["csv", "json", "junit", "markdown", "table"]),
+        ("hforch compare ", []),
+        ("hforch compare outputs/2", []),
+        ("hforch --dry", ["--dry-run"]),
+        ("hforch model=gpt2 --multi", ["--multirun"]),
+        ("hforch run recipes/x.yaml --dry", ["--dry-run"]),
+        ("hforch run recipes/x.yaml --cfg j", ["job"]),
+    ],
+)
+def test_flags_and_their_choices_are_completed(line: str, words: list[str]) -> None:
+    assert completed(line) == words
+
+
+@pytest.mark.parametrize("verb", ["export", "verify x.yaml", "resume outputs"])
+def test_overrides_are_completed_for_commands_that_take_them(verb: str) -> None:
+    assert "precision=int8" in completed(f"hforch {verb} precision=in")
+
+
 # ---------------------------------------------------------------- installed from a wheel
 def test_an_installed_package_contains_its_configuration(elsewhere: Path) -> None:
     import shutil

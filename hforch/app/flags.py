@@ -15,13 +15,9 @@ NOT_EMPTY = "omit the flag, or pass a value; an unset shell variable is empty"
 COMPLETION = ("install", "uninstall", "query")
 
 
-def read_flags(words: Sequence[str]) -> tuple[argparse.Namespace, argparse.ArgumentParser]:
-    """Return the parsed flags and overrides, and Hydra's parser, which --help needs.
-
-    Raises:
-        ConfigError: a flag is unknown, its value is invalid, or several modes are combined.
-    """
-    parser: Any = flags_parser()
+def parser_of_runs() -> argparse.ArgumentParser:
+    """Return the parser of `hforch` and `hforch run`: Hydra's, with the flags of hforch."""
+    parser = flags_parser()
     parser.allow_abbrev = False
     parser.add_argument(
         "--dry-run", action="store_true", help="List the jobs and their requirements, without running them"
@@ -29,6 +25,16 @@ def read_flags(words: Sequence[str]) -> tuple[argparse.Namespace, argparse.Argum
     parser.add_argument("--report", action="store_true", help="Write report.html at the end of the run or sweep")
     parser.add_argument("--max-jobs", type=int, metavar="N", help="Maximum number of jobs of a sweep (default: 10000)")
     parser.add_argument("--force", action="store_true", help="Overwrite an earlier run in the same directory")
+    return parser
+
+
+def read_flags(words: Sequence[str]) -> tuple[argparse.Namespace, argparse.ArgumentParser]:
+    """Return the parsed flags and overrides, and Hydra's parser, which --help needs.
+
+    Raises:
+        ConfigError: a flag is unknown, its value is invalid, or several modes are combined.
+    """
+    parser: Any = parser_of_runs()
 
     def refuse(message: str) -> NoReturn:
         raise ConfigError([Mistake("", message, hint="run hforch --help to see all flags")])

@@ -18,6 +18,7 @@ from hforch.config.keys import groups
 from hforch.config.recipes import ENTRIES_BEFORE
 from hforch.config.shorthand import allowed
 from hforch.errors import Mistake
+from hforch.launchers.registry import not_installed
 
 FAILED = re.compile(r"In '(?P<name>[^']+)': \w+ raised while composing config:$")
 KEY = "full_key: "
@@ -155,6 +156,8 @@ def _absent(loader: Any, entry: Any, path: str, where: str | None) -> Mistake:
         problem = f"its defaults list names the group {group}, which does not exist" if path else "unknown group"
         return Mistake(path or group, problem, where, did_you_mean(group, known))
     options = repo.get_group_options(group)
+    if group == "hydra/launcher" and (absent := not_installed(option)) is not None:
+        return Mistake(path or group, absent[0], where, absent[1])
     problem = f"unknown option '{option}'{f' of {group}' if path else ''}; available: "
     hint = did_you_mean_option(group, option, options, f"{group}: {{}}")
     return Mistake(path or group, problem + allowed(group, options), where, hint)

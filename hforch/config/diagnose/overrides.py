@@ -15,10 +15,12 @@ from hforch.config.hydra_adapter.parsing import parser_of
 from hforch.config.keys import OPEN_MAPPINGS, groups, in_open_mapping, keys_of, known_keys
 from hforch.config.shorthand import allowed, as_option
 from hforch.errors import LONGEST_VALUE, Mistake, shown
+from hforch.launchers.registry import not_installed
 
 SEVERAL = "multiple values require --multirun"
 HOW_TO_WRITE = "write key=value or group=option"
 LEXER = "LexerNoViableAltException: "  # precedes the override in messages of Hydra's lexer
+LAUNCHER = "hydra/launcher"
 SWEEP_PARAMETERS = "hydra.sweeper.params"
 OPEN_IN_HYDRA = ("hydra.job.env_set.", "hydra.callbacks.")  # mappings of Hydra's to which any key can be added
 
@@ -152,6 +154,8 @@ def group_mistake(one: ParsedOverride, repo: Any, in_defaults: set[str]) -> Mist
     for option in value if isinstance(value, list) else [value]:
         name = "null" if option is None else str(option)
         if not isinstance(option, str) or ".." in name or not repo.config_exists(f"{group}/{name}"):
+            if group == LAUNCHER and (absent := not_installed(name)) is not None:
+                return Mistake(group, absent[0], one.where, absent[1])
             return Mistake(
                 group,
                 f"unknown option '{shown(name, LONGEST_VALUE)}'; available: {allowed(group, options)}",
