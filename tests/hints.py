@@ -30,6 +30,8 @@ def suggestions(overrides: list[str], mistake: Mistake) -> Iterator[list[str]]:
         for name in found["names"].split(" or "):
             value = culprits[0].partition("=")[2] if culprits else ""
             yield [*others, name if "=" in name else f"{name}={value}"]
+    elif (typed := overrides_in(hint)) is not None:
+        yield changed(overrides, typed, [culprits[0].partition("=")[0]] if culprits else [])
     elif found := WHOLE.match(hint):
         yield [*others, found["override"]]
     elif "for the shell" in hint and (found := QUOTED.search(hint)):
@@ -45,6 +47,17 @@ def suggestions(overrides: list[str], mistake: Mistake) -> Iterator[list[str]]:
             without = re.findall(r"without ([a-z_.]+)", clause)
             if changes := re.findall(OVERRIDE, clause):
                 yield changed(overrides, [filled(one) for one in changes], without)
+
+
+def overrides_in(hint: str) -> list[str] | None:
+    """Return the overrides of a hint to write some, in which words are quoted for a shell; None for another hint."""
+    if not hint.startswith("write ") or not ("'" in hint or '"' in hint):
+        return None
+    try:
+        words = shlex.split(hint.removeprefix("write ").replace(", and inputs with ", " ").partition(", such as ")[0])
+    except ValueError:
+        return None
+    return words if all("=" in word for word in words) else None
 
 
 def filled(override: str) -> str:

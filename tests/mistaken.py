@@ -213,7 +213,7 @@ VALUES = [
         check=nothing_written,
     ),
     Case("an unknown command", ("compair", "outputs"), ("unknown command 'compair'", "did you mean hforch compare?")),
-    Case("an unknown flag", ("--mulitrun",), ("unknown flag --mulitrun", "did you mean --multirun?")),
+    Case("an unknown flag", ("--mulitrun",), ("unknown flag --mulitrun", "did you mean --multirun (-m)?")),
     Case("a missing recipe", ("run", "recipes/step.yaml"), ("recipe not found: recipes/step.yaml",)),
     Case(
         "a recipe that tries to run code",
@@ -273,7 +273,7 @@ DEVICES = [
     Case(
         "a CUDA device for OpenVINO",
         ("backend=openvino", "device=cuda:1"),
-        ("device: 'cuda:1' is a torch device name", "set in device=cuda:1", "write device=gpu device.index=1"),
+        ("device: 'cuda:1' is a torch device name", "set in device=cuda:1", "use ", "device=cpu"),
     ),
     Case(
         "an unknown device",
@@ -582,6 +582,30 @@ MACHINE = [
         ("precision=int8 on pytorch requires torchao, which is not installed", "pip install 'hforch[quant]'"),
         env={"HIDE_MODULES": "torchao"},
         heavy=True,
+    ),
+    Case(
+        "a launcher whose extra is not installed",
+        ("-m", "hydra/launcher=joblib", "backend=fake", "runtime.seed=1,2"),
+        (
+            "hydra/launcher: joblib requires hydra-joblib-launcher, which is not installed",
+            "pip install 'hforch[joblib]'",
+        ),
+        env={"HIDE_MODULES": "hydra_plugins"},
+    ),
+    Case(
+        "a launcher whose extra is not installed, in a recipe",
+        ("run", "mine.yaml"),
+        ("hydra/launcher: joblib requires hydra-joblib-launcher", "set in mine.yaml:3", "pip install 'hforch[joblib]'"),
+        files={"mine.yaml": "defaults:\n  - backend: fake\n  - override hydra/launcher: joblib\n"},
+        env={"HIDE_MODULES": "hydra_plugins"},
+    ),
+    Case(
+        "a launcher of a package that is not installed",
+        ("-m", "hydra/launcher=submitit_slurm", "backend=fake", "runtime.seed=1,2"),
+        (
+            "submitit_slurm requires hydra-submitit-launcher, which is not installed",
+            "pip install hydra-submitit-launcher",
+        ),
     ),
     Case(
         "a cache directory that is a file",

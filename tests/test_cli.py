@@ -94,7 +94,7 @@ def test_errors_of_a_command_that_runs_no_jobs_have_a_plain_heading(capsys: pyte
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (["--multirn", "model=gpt2"], "did you mean --multirun?"),
+        (["--multirn", "model=gpt2"], "did you mean --multirun (-m)?"),
         (["--cfg", "jobb"], "invalid choice"),
         (["--cfg", "job", "-m"], "cannot be combined"),
         (["--resolve"], "--resolve requires"),
@@ -369,6 +369,39 @@ def test_the_completion_script_can_be_installed() -> None:
 )
 def test_words_are_completed(line: str, word: str) -> None:
     assert word in completed(line)
+
+
+@pytest.mark.parametrize("verb", command_names())
+def test_the_flags_of_every_command_are_completed(verb: str) -> None:
+    flags = completed(f"hforch {verb} --")
+    if verb == "run":  # its help refers to that of hforch
+        assert {"--help", "--multirun", "--dry-run", "--config-dir", "--force"} < {*flags}
+    else:
+        shown = process(verb, "--help").stdout
+        assert "--help" in flags and all(flag in shown for flag in flags)
+    assert not [word for word in flags if "=" in word]
+
+
+@pytest.mark.parametrize(
+    ("line", "words"),
+    [
+        ("hforch compare --r", ["--require"]),
+        ("hforch compare outputs --format ", ["csv", "json", "junit", "markdown", "table"]),
+        ("hforch compare ", []),
+        ("hforch compare outputs/2", []),
+        ("hforch --dry", ["--dry-run"]),
+        ("hforch model=gpt2 --multi", ["--multirun"]),
+        ("hforch run recipes/x.yaml --dry", ["--dry-run"]),
+        ("hforch run recipes/x.yaml --cfg j", ["job"]),
+    ],
+)
+def test_flags_and_their_choices_are_completed(line: str, words: list[str]) -> None:
+    assert completed(line) == words
+
+
+@pytest.mark.parametrize("verb", ["export", "verify x.yaml", "resume outputs"])
+def test_overrides_are_completed_for_commands_that_take_them(verb: str) -> None:
+    assert "precision=int8" in completed(f"hforch {verb} precision=in")
 
 
 # ---------------------------------------------------------------- installed from a wheel

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TextIO
 
@@ -15,7 +15,12 @@ from hforch.errors import (
     EXIT_USAGE,
     ConfigError,
     HforchError,
+    shown,
 )
+from hforch.records.record_files import read_record
+from hforch.records.sample_lines import Samples
+from hforch.report.wording import failed_check, unmet_line
+from hforch.runs.planned_job import PlannedJob
 
 QUIET = ("json", "none")  # values of runtime.display that reserve stdout for records
 WORST_FIRST = (EXIT_INTERRUPTED, EXIT_FAILED, EXIT_USAGE, EXIT_UNMET, EXIT_OK)
@@ -25,6 +30,19 @@ def worst_exit_code(codes: Iterable[int]) -> int:
     """Return the exit code of the worst outcome among several jobs."""
     found = set(codes)
     return next((code for code in WORST_FIRST if code in found), max(found, default=EXIT_OK))
+
+
+def print_unmet(jobs: Sequence[PlannedJob], codes: Mapping[int, int]) -> None:
+    """Print a line on stderr that states why jobs end with exit code 3, with the first check that failed."""
+    unmet = [one for one in jobs if codes.get(one.number) == EXIT_UNMET and one.same_as is None]
+    for one in unmet:
+        try:
+            record = read_record(one.directory)
+            failed = next((found for sample in Samples(one.directory, record) if (found := failed_check(sample))), None)
+        except (OSError, ValueError):
+            continue
+        job = f"job {one.number} ({one.label}): " if len(jobs) > 1 else ""
+        print(shown(job + unmet_line(record, one.job.runtime.min_pass, failed)), file=sys.stderr, flush=True)
 
 
 def compare_all(directory: Path, stream: TextIO | None) -> None:

@@ -8,12 +8,25 @@ from collections.abc import Sequence
 from typing import Any, NoReturn
 
 from hforch.config.home_paths import with_home
-from hforch.config.hydra_adapter.jobs import flags_of, flags_parser, shells
+from hforch.config.hydra_adapter.jobs import flags_parser, forms_of, shells
 from hforch.errors import ConfigError, Mistake
 
 NAMES = ("config_dir", "config_path", "config_name", "package")
 NOT_EMPTY = "omit the flag, or pass a value; an unset shell variable is empty"
 COMPLETION = ("install", "uninstall", "query")
+
+
+def parser_of_runs() -> argparse.ArgumentParser:
+    """Return the parser of `hforch` and `hforch run`: Hydra's, with the flags of hforch."""
+    parser = flags_parser()
+    parser.allow_abbrev = False
+    parser.add_argument(
+        "--dry-run", action="store_true", help="List the jobs and their requirements, without running them"
+    )
+    parser.add_argument("--report", action="store_true", help="Write report.html at the end of the run or sweep")
+    parser.add_argument("--max-jobs", type=int, metavar="N", help="Maximum number of jobs of a sweep (default: 10000)")
+    parser.add_argument("--force", action="store_true", help="Overwrite an earlier run in the same directory")
+    return parser
 
 
 def read_flags(words: Sequence[str]) -> tuple[argparse.Namespace, argparse.ArgumentParser]:
@@ -22,14 +35,7 @@ def read_flags(words: Sequence[str]) -> tuple[argparse.Namespace, argparse.Argum
     Raises:
         ConfigError: a flag is unknown, its value is invalid, or several modes are combined.
     """
-    parser: Any = flags_parser()
-    parser.allow_abbrev = False
-    parser.add_argument(
-        "--dry-run", action="store_true", help="List the jobs and their requirements, without running them"
-    )
-    parser.add_argument("--report", action="store_true", help="Write report.html at the end of the run or sweep")
-    parser.add_argument("--max-jobs", type=int, metavar="N", help="Maximum number of jobs of a sweep (default: 10000)")
-    parser.add_argument("--force", action="store_true", help="Overwrite an earlier run in the same directory")
+    parser: Any = parser_of_runs()
 
     def refuse(message: str) -> NoReturn:
         raise ConfigError([Mistake("", message, hint="run hforch --help to see all flags")])
@@ -37,7 +43,10 @@ def read_flags(words: Sequence[str]) -> tuple[argparse.Namespace, argparse.Argum
     parser.error = refuse
     args, unknown = parser.parse_known_intermixed_args(list(words))
     if unknown:
-        raise ConfigError([_unknown(word, parser) for word in unknown])
+        from hforch.config.diagnose.unknown_flags import long_flags, unknown_flags
+
+        flags = long_flags(forms_of(parser))
+        raise ConfigError(unknown_flags(unknown, words, flags, "hforch", takes_overrides=True))
     args.overrides = [with_home(override) for override in args.overrides]
     if args.max_jobs is not None and args.max_jobs < 1:
         refuse(f"--max-jobs must be at least 1; got {args.max_jobs}")
@@ -73,12 +82,3 @@ def _check_completion(words: Sequence[str]) -> None:
     if name == "query" and "COMP_LINE" not in os.environ:
         problem = "query is called by the shell, which sets COMP_LINE"
         raise ConfigError([Mistake("", problem, words[0], hint)])
-
-
-def _unknown(word: str, parser: argparse.ArgumentParser) -> Mistake:
-    from hforch.config.diagnose.suggestions import nearest
-
-    found = nearest(word.partition("=")[0], flags_of(parser))
-    return Mistake(
-        "", f"unknown flag {word}", hint=f"did you mean {found}?" if found else "run hforch --help to see all flags"
-    )

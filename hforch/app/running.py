@@ -9,7 +9,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Mapping, Sequence
 
-from hforch.app.finish import QUIET, compare_all, worst_exit_code, write_report
+from hforch.app.finish import QUIET, compare_all, print_unmet, worst_exit_code, write_report
 from hforch.app.hydra_jobs import HydraJobs
 from hforch.app.hydra_task import Invocation
 from hforch.app.launcher_child import LauncherTask
@@ -71,6 +71,7 @@ def run_jobs(plan: Plan, hydra_jobs: HydraJobs, config_dirs: ConfigDirs, invocat
         codes = _run(jobs, hydra_jobs, workers, view, config_dirs, invocation)
     if mode.has_summary:
         compare_all(hydra_jobs.directory, None if display in QUIET else sys.stdout)
+    print_unmet(jobs, codes)
     code = write_report(report, hydra_jobs.directory, display, worst_exit_code(codes.values()))
     if code == EXIT_INTERRUPTED:
         was_shown = mode.has_summary or OUTSIDE_A_JOB not in codes

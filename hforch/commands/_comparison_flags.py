@@ -23,8 +23,8 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("directories", metavar="DIR", nargs="+", type=expanded, help="a run or sweep directory")
     parser.add_argument(
         "--baseline",
-        metavar="SETTING=VALUE,...",
-        help="compare outputs with the job that has these settings (default: the most precise job)",
+        metavar="JOB|SETTING=VALUE,...",
+        help="compare outputs with this job, or with the job that has these settings (default: the most precise job)",
     )
     parser.add_argument(
         "--require",

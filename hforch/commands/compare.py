@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from hforch.comparison.entries import Entry
     from hforch.comparison.table import Comparison
 
-FORMATS = ("table", "markdown", "csv", "json")
+FORMATS = ("table", "markdown", "csv", "json", "junit")
 EXAMPLE = """examples:
   hforch compare outputs/2026-11-23/10-15-00-123456
   hforch compare DIR --baseline backend=pytorch,precision=fp32 --worst 5
@@ -65,7 +65,7 @@ def main(argv: list[str]) -> int:
     decision = decide(comparison, bounds, args.optimize) if bounds or args.optimize else None
     _put(comparison, decision, args.format, args.output)
     if args.junit:
-        from hforch.report.export import to_junit
+        from hforch.report.junit import to_junit
 
         write(args.junit, to_junit(comparison))
     unmet = decision is not None and not decision.qualified
@@ -87,6 +87,7 @@ def _read(directories: Sequence[Path], skip_damaged: bool) -> list[Entry]:
 def _put(comparison: Comparison, decision: Decision | None, form: str, output: Path | None) -> None:
     from hforch.report.comparison import print_comparison, to_markdown
     from hforch.report.export import to_csv, to_json_text
+    from hforch.report.junit import to_junit
 
     if form == "table" and output is None:
         print_comparison(comparison, sys.stdout, decision)
@@ -98,8 +99,9 @@ def _put(comparison: Comparison, decision: Decision | None, form: str, output: P
         print_comparison(comparison, stream, decision)
         text = stream.getvalue()
     else:
+        by_rows = {"csv": to_csv, "junit": to_junit}
         made = {"markdown": to_markdown, "json": to_json_text}
-        text = to_csv(comparison) if form == "csv" else made[form](comparison, decision)
+        text = by_rows[form](comparison) if form in by_rows else made[form](comparison, decision)
     if output:
         write(output, text)
     else:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 
+from hforch.comparison.axes import axes_of
 from hforch.comparison.entries import Entry
 from hforch.config.affects import LOAD_KEY, SAME_BASELINE, others
 from hforch.config.as_recipe import flat
@@ -14,6 +15,8 @@ from hforch.config.keys import affecting, affects, groups
 from hforch.errors import ConfigError, Mistake
 
 PRECISE_CACHE = ("f32", "None", "bf16", "f16", "u8", "u4")  # of KV caches; None: the device's default
+JOB = "job"  # selects a baseline by its name, which is its number in a sweep
+MOST_LISTED = 12  # maximum number of jobs that a hint lists
 MOST_PRECISE = ("fp32", "bf16", "fp16", "auto", "int8", "int4")
 
 
@@ -30,7 +33,7 @@ def baseline_pairs(entries: Sequence[Entry], wanted: Mapping[str, str] | None) -
         _check_axes(wanted)
         if not any(_has(entry, wanted) for entry in entries):
             raise ConfigError(
-                [Mistake("", f"no job has {_shown(wanted)}", f"--baseline {_shown(wanted)}", _hint(entries, wanted))]
+                [Mistake("", _no_such_job(wanted), f"--baseline {_flag_value(wanted)}", _hint(entries, wanted))]
             )
     partners: dict[str, Entry | None] = {}
     for group in alike.values():
@@ -42,9 +45,8 @@ def baseline_pairs(entries: Sequence[Entry], wanted: Mapping[str, str] | None) -
     alone = [entry for entry in entries if partners[entry.name] is None]
     if wanted is not None and alone:
         hint = "a job and its baseline may differ only in how the model is loaded"
-        raise ConfigError(
-            [Mistake("", f"job {entry.name} has no baseline with {_shown(wanted)}", None, hint) for entry in alone]
-        )
+        problem = "cannot be compared with" if JOB in wanted else "has no baseline with"
+        raise ConfigError([Mistake("", f"job {entry.name} {problem} {_shown(wanted)}", None, hint) for entry in alone])
     return partners
 
 
@@ -55,13 +57,15 @@ def _nearest(entry: Entry, bases: Sequence[Entry], by_model: bool) -> Entry | No
 
 
 def read_baseline(text: str | None) -> Mapping[str, str] | None:
-    """Parse the value of `--baseline`, such as `backend=pytorch,precision=fp32`.
+    """Parse the value of `--baseline`: settings, such as `backend=pytorch,precision=fp32`, or the name of a job.
 
     Raises:
         ConfigError: the format is invalid.
     """
     if text is None:
         return None
+    if text.strip() and "=" not in text:
+        return {JOB: text.strip()}
     pairs = [part.partition("=") for part in text.split(",")]
     if any(not axis.strip() or not value.strip() for axis, _, value in pairs):
         hint = "use SETTING=VALUE,..., such as backend=pytorch,precision=fp32"
@@ -70,7 +74,17 @@ def read_baseline(text: str | None) -> Mapping[str, str] | None:
 
 
 def _hint(entries: Sequence[Entry], wanted: Mapping[str, str]) -> str:
-    """Return a hint that lists the values that the jobs have for these settings."""
+    """Return a hint that lists the values that the jobs have for these settings, or the jobs."""
+    if JOB in wanted:
+        load = [
+            axis for axis in affecting(LOAD_KEY) if any(wanted[JOB] in _spellings(entry, axis) for entry in entries)
+        ]
+        if load:
+            return f"did you mean --baseline {load[0]}={wanted[JOB]}?"
+        labels = axes_of(entries)
+        told = [_with_label(entry.name, labels[entry.name]) for entry in entries[:MOST_LISTED]]
+        more = len(entries) - len(told)
+        return f"jobs: {', '.join(told)}{f' and {more} more' if more > 0 else ''}"
     known = {axis: sorted({one for entry in entries for one in _spellings(entry, axis)}) for axis in wanted}
     return "; ".join(f"available for {axis}: {', '.join(values)}" for axis, values in known.items())
 
@@ -84,7 +98,7 @@ def _rest(entry: Entry) -> str:
 def _check_axes(wanted: Mapping[str, str]) -> None:
     mistakes = []
     for axis in wanted:
-        if not affects(axis, LOAD_KEY):
+        if axis != JOB and not affects(axis, LOAD_KEY):
             load = affecting(LOAD_KEY)
             hint = (
                 did_you_mean(axis, load) or f"allowed: {', '.join(load)}, and keys of these groups (such as model.id)"
@@ -97,12 +111,27 @@ def _check_axes(wanted: Mapping[str, str]) -> None:
         raise ConfigError(mistakes)
 
 
+def _no_such_job(wanted: Mapping[str, str]) -> str:
+    return f"no job '{wanted[JOB]}'" if [*wanted] == [JOB] else f"no job has {_shown(wanted)}"
+
+
+def _with_label(name: str, axes: Mapping[str, str]) -> str:
+    label = " ".join(f"{axis}={value}" for axis, value in axes.items())
+    return f"{name} ({label})" if label else name
+
+
+def _flag_value(wanted: Mapping[str, str]) -> str:
+    return wanted[JOB] if [*wanted] == [JOB] else _shown(wanted)
+
+
 def _shown(wanted: Mapping[str, str]) -> str:
-    return ",".join(f"{axis}={value}" for axis, value in wanted.items())
+    return f"job {wanted[JOB]}" if [*wanted] == [JOB] else ",".join(f"{axis}={value}" for axis, value in wanted.items())
 
 
 def _has(entry: Entry, wanted: Mapping[str, str]) -> bool:
-    return all(value in _spellings(entry, axis) for axis, value in wanted.items())
+    return all(
+        value == entry.name if axis == JOB else value in _spellings(entry, axis) for axis, value in wanted.items()
+    )
 
 
 def _spellings(entry: Entry, axis: str) -> set[str]:

@@ -8,12 +8,12 @@ from dataclasses import dataclass
 
 from hforch.comparison.rows import Row
 from hforch.comparison.table import Comparison
-from hforch.config.diagnose.suggestions import did_you_mean
 from hforch.errors import ConfigError, Mistake
 from hforch.metrics.metric import Metric
-from hforch.metrics.registry import BY_NAME, COMPARED, find, names
+from hforch.metrics.registry import BY_NAME, COMPARED, alike, find
 
-BOUND = re.compile(r"\s*([A-Za-z_]\w*)\s*(<=|>=|==|<|>)\s*([-+]?\d+(?:\.\d*)?(?:[eE][-+]?\d+)?)\s*(%?)\s*")
+BOUND = re.compile(r"\s*([A-Za-z][^<>=!]*?)\s*(<=|>=|==|<|>)\s*([-+]?\d+(?:\.\d*)?(?:[eE][-+]?\d+)?)\s*(%?)\s*")
+LISTED = "hforch compare --help lists the metrics, such as tokens_per_s, ttft_ms, peak_rss_mb, kl_mean and checks"
 MEMORY = ("peak_accelerator_mb", "peak_rss_mb")  # the Pareto set uses the first that a job has
 WORST = float("-inf")
 MEETS = {
@@ -115,11 +115,11 @@ def read_bounds(texts: Sequence[str]) -> list[Bound]:
         name, relation, number, percent = match.groups()
         metric = find(name)
         if metric is None:
-            mistakes.append(unknown(name, f"--require {text}"))
+            mistakes.append(unknown(name, f"--require {text}", (relation, number, percent)))
             continue
-        bound = Bound(metric.name, relation, float(number) / (100 if percent else 1))
-        if metric.is_share and not 0 <= bound.value <= 1:
-            hint = f"use {name}{relation}0.9 or {name}{relation}90%"
+        bound = Bound(metric.name, relation, _value(number, percent))
+        if not _in_range(metric, bound.value):
+            hint = f"use '{name}{relation}0.9' or '{name}{relation}90%'"
             mistakes.append(Mistake("", f"{name} is a fraction; must be between 0 and 1", f"--require {text}", hint))
             continue
         bounds.append(bound)
@@ -146,14 +146,29 @@ def renamed(texts: Sequence[str], optimize: str | None) -> list[str]:
     """Return a note for each former metric name in `--require` and `--optimize`."""
     matches = [match for text in texts if (match := BOUND.fullmatch(text))]
     asked = dict.fromkeys([*(match[1] for match in matches), *([optimize] if optimize else [])])
-    found = {name: metric.name for name in asked if (metric := find(name)) is not None}
-    return [f"metric {was} was renamed to {now}" for was, now in found.items() if was != now]
+    found = {name: metric for name in asked if (metric := find(name)) is not None}
+    return [f"metric {was} was renamed to {now.name}" for was, now in found.items() if was in now.aliases]
 
 
-def unknown(name: str, where: str) -> Mistake:
-    """Return the error for an unknown metric."""
-    hint = did_you_mean(name, names()) or f"available: {', '.join(names())}"
-    return Mistake("", f"unknown metric '{name}'", where, hint)
+def unknown(name: str, where: str, bound: tuple[str, str, str] | None = None) -> Mistake:
+    """Return the error for an unknown metric.
+
+    Args:
+        bound: the relation, the number and `%` or nothing, of a requirement, which the hint repeats.
+    """
+    meant = [metric.name for metric in alike(name)]
+    if bound is not None:
+        value = _value(*bound[1:])
+        meant = [f"'{metric.name}{''.join(bound)}'" for metric in alike(name) if _in_range(metric, value)]
+    return Mistake("", f"unknown metric '{name}'", where, f"did you mean {' or '.join(meant)}?" if meant else LISTED)
+
+
+def _value(number: str, percent: str) -> float:
+    return float(number) / (100 if percent else 1)
+
+
+def _in_range(metric: Metric, value: float) -> bool:
+    return not metric.is_share or 0 <= value <= 1
 
 
 def decide(comparison: Comparison, bounds: Sequence[Bound], optimize: str | None) -> Decision:

@@ -59,12 +59,17 @@ class Entry:
         return self.record.get("status") != NOT_RUN
 
     @property
+    def is_interrupted(self) -> bool:
+        """Whether Ctrl-C ended the job."""
+        return self.record.get("status") == "interrupted"
+
+    @property
     def unfinished(self) -> str | None:
         """Why the job did not attempt all inputs; None if it did."""
         status, error = str(self.record.get("status")), self.record.get("error") or {}
         if not self.was_run:
             return "the job was not run"
-        if status == "interrupted":
+        if self.is_interrupted:
             return "the job was interrupted"
         if status == "partial":
             return "the job is still running or was killed"

@@ -19,7 +19,7 @@ from hforch.comparison.rows import WITH_BASELINE, Row, number_of_inputs, scores_
 from hforch.errors import ConfigError, Mistake
 from hforch.metrics.aggregation import Timings
 from hforch.metrics.registry import AGAINST_BASELINE, COMPARED
-from hforch.records.sample_lines import Samples
+from hforch.records.sample_lines import Samples, has_failed
 from hforch.scoring.uncertainty import ratio_of_sums
 
 QUANTILES = (5, 25, 50, 75, 95)  # the percentiles of each timing that charts show
@@ -92,15 +92,16 @@ def _unit(one: Entry, other: Entry) -> str:
 def _row(entry: Entry, axes: dict[str, str], base: Baseline | None, worst: int) -> Row:
     record = entry.record
     timings = Timings()
-    failed = seen = 0
+    failed = seen = answered = 0
     drift = Drift(base.entry.name, _unit(base.entry, entry), worst, base.chosen) if base else None
     own = base is not None and base.entry.name == entry.name
     samples = Samples(entry.samples, entry.record)
     for sample in samples:
         seen += 1
         if sample["error"] is not None:
-            failed += 1
+            failed += has_failed(sample)
             continue
+        answered += 1
         timings.add(sample)
         if drift and base and not own:
             output = base.outputs.get((sample["input_id"], sample["repeat"]))
@@ -128,7 +129,7 @@ def _row(entry: Entry, axes: dict[str, str], base: Baseline | None, worst: int) 
             metrics |= dict.fromkeys(WITH_BASELINE)
             metrics |= dict.fromkeys(one.error_name for one in AGAINST_BASELINE if one.has_error)
         row.worst = drift.worst(base.entry)
-    elif own and seen > failed:
+    elif own and answered:
         metrics |= {
             metric.name: metric.value_for_baseline
             for metric in COMPARED

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from hforch.config.hydra_adapter.parsing import value_of, with_value
+from hforch.utils.gpu_files import has_graphics_driver, has_nvidia_gpu
 
 INDEX = r"(0|[1-9][0-9]{0,3})"
 
@@ -98,9 +99,12 @@ def misfit(group: str, name: str, backend: str | None) -> tuple[str, str] | None
     library = BACKENDS[backend].library if backend is not None and backend in BACKENDS else None
     if found is None or found[0].library is None or library is None or found[0].library == library:
         return None
-    words = found[0].means(found[1]).words(group)
     problem = f"'{name}' is a {found[0].library} device name; {NUMBERS[library]}"
-    return problem, f"write {words} for an OpenVINO GPU, or use backend=pytorch"
+    if has_nvidia_gpu() and name.startswith("cuda"):
+        return problem, "use backend=pytorch, or device=cpu"
+    if has_graphics_driver():
+        return problem, f"write {found[0].means(found[1]).words(group)} for an OpenVINO GPU, or device=cpu"
+    return problem, "use device=cpu: no GPU was found"
 
 
 def as_name(group: str, value: Any) -> Any:

@@ -13,6 +13,8 @@ class Launcher:
     """A description of how a launcher runs jobs; the base class has the defaults for launchers without an adapter.
 
     Attributes:
+        package: the package that provides the launcher, for the error if it is not installed.
+        extra: the extra of hforch that installs the package; empty if none does.
         class_name: the name of Hydra's launcher class, the last part of `_target_`.
         run_by_hforch: whether hforch runs the jobs itself, without calling the launcher.
         divides_threads: whether concurrent jobs share this machine's CPUs, so that each gets a part of the threads.
@@ -21,6 +23,8 @@ class Launcher:
         recipe_settings: regular expressions, by key, for values other than numbers that a recipe or record may set.
     """
 
+    package: ClassVar[str] = ""
+    extra: ClassVar[str] = ""
     class_name: ClassVar[str] = ""
     run_by_hforch: ClassVar[bool] = False
     divides_threads: ClassVar[bool] = False

@@ -22,6 +22,8 @@ ALLOWED = {
 
 
 class JoblibLauncher(Launcher):
+    package = "hydra-joblib-launcher"
+    extra = "joblib"
     class_name = "JoblibLauncher"
     divides_threads = True
     recipe_settings: ClassVar[Mapping[str, str]] = {"batch_size": "auto", "pre_dispatch": r"all|\d+\*n_jobs"}

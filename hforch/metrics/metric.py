@@ -63,6 +63,7 @@ class Metric:
         compute: computes the value from a measured job, or raises Absent; only if the runner does not measure it.
         is_share: whether values are fractions, 0 to 1; requirements may then be percentages, and must be in this range.
         aliases: former names, accepted by `--require` and `--optimize` and found in older records.
+        keywords: words that users may type for it; a hint then names the metric.
         is_score: whether it is computed from the logits of given tokens (group `scoring`).
         has_error: whether it has a standard error, recorded as `NAME_se`.
         is_compared: whether it is in comparisons, and not only in records.
@@ -95,6 +96,7 @@ class Metric:
     compute: Callable[[Measured], float] | None = None
     is_share: bool = False
     aliases: tuple[str, ...] = ()
+    keywords: tuple[str, ...] = ()
     is_score: bool = False
     has_error: bool = False
     is_compared: bool = True
@@ -131,6 +133,11 @@ class Metric:
     def header(self) -> str:
         unit = "" if self.unit == "%" else self.unit
         return self.column or f"{self.title} {unit}".rstrip()
+
+    @property
+    def spellings(self) -> tuple[str, ...]:
+        """The names that `--require` and `--optimize` accept: its name, former names, header in tables, and title."""
+        return tuple(dict.fromkeys((self.name, *self.aliases, self.header, self.title)))
 
     @property
     def meaning(self) -> str:

@@ -34,13 +34,29 @@ ON_TEXT = tuple(one for one in SCORES if one.section is not None and not one.nee
 """The metrics of the two parts of scoring, as in records."""
 
 BY_NAME = {metric.name: metric for metric in ALL}
-_ALIASES = {alias: metric for metric in ALL for alias in metric.aliases}
+
+
+def _plain(name: str) -> str:
+    return " ".join(name.lower().split())
+
+
+_SPELLED = {_plain(name): metric for metric in reversed(COMPARED) for name in metric.spellings}
 
 
 def find(name: str) -> Metric | None:
-    """Return the compared metric with this current or former name, or None."""
-    metric = BY_NAME.get(name) or _ALIASES.get(name)
+    """Return the compared metric with this current or former name, header in tables or title, or None."""
+    metric = BY_NAME.get(name) or _SPELLED.get(_plain(name))
     return metric if metric is not None and metric.is_compared else None
+
+
+def alike(name: str) -> list[Metric]:
+    """Return the compared metrics that an unknown name probably means: those with this keyword, or the most similar."""
+    from hforch.config.diagnose.suggestions import nearest
+
+    word = _plain(name.replace("_", " "))
+    by_keyword = [metric for metric in COMPARED if word in metric.keywords]
+    closest = _SPELLED.get(nearest(_plain(name), _SPELLED) or "")
+    return by_keyword or ([closest] if closest else [])
 
 
 def names() -> tuple[str, ...]:

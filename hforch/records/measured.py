@@ -174,7 +174,8 @@ class Totals(Part):
 
     planned: Count | None = Field(description="planned samples; null if the job stopped before planning")
     samples: Count = Field(description="recorded samples")
-    failed: Count = Field(description="failed samples")
+    failed: Count = Field(description="failed samples, without interrupted ones")
+    interrupted: Count = Field(default=0, description="samples interrupted by Ctrl-C")
     prompt_tokens: Count = Field(description="prompt tokens of all recorded samples")
     output_tokens: Count = Field(description="output tokens of all recorded samples")
     finish_reasons: dict[str, Count] = Field(description="number of answers by finish reason")

@@ -57,6 +57,16 @@ def was_attempted(sample: Mapping[str, Any]) -> bool:
     return sample["error"] is None or sample["batch"]["index"] >= 0
 
 
+def was_interrupted(sample: Mapping[str, Any]) -> bool:
+    """Return whether Ctrl-C ended a sample; such a sample has not failed."""
+    return (sample["error"] or {}).get("type") == KeyboardInterrupt.__name__
+
+
+def has_failed(sample: Mapping[str, Any]) -> bool:
+    """Return whether a sample failed, other than by an interruption."""
+    return sample["error"] is not None and not was_interrupted(sample)
+
+
 def expected(record: Mapping[str, Any]) -> Expected:
     """Return the samples that a run may have according to its record."""
     if not record.get("plan"):

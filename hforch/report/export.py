@@ -1,23 +1,18 @@
-"""Export a comparison as CSV, JSON and JUnit XML."""
+"""Export a comparison as CSV and JSON."""
 
 from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterator
 from dataclasses import asdict
-from itertools import chain
 from typing import Any
-from xml.etree import ElementTree
 
 from hforch.comparison.decision import Decision
-from hforch.comparison.entries import samples_of
-from hforch.comparison.rows import Row
 from hforch.comparison.table import ERRORS, Comparison
 from hforch.metrics.registry import names
 from hforch.records.record import SCHEMA_VERSION
 from hforch.utils.json_text import to_json
-from hforch.utils.sanitize import for_csv, for_json, for_xml
+from hforch.utils.sanitize import for_csv, for_json
 
 
 def to_csv(comparison: Comparison) -> str:
@@ -71,47 +66,3 @@ def to_data(comparison: Comparison, decision: Decision | None = None) -> dict[st
 
 def to_json_text(comparison: Comparison, decision: Decision | None = None) -> str:
     return for_json(to_json(to_data(comparison, decision), indent=2)) + "\n"
-
-
-def to_junit(comparison: Comparison) -> str:
-    """Return JUnit XML with a test suite for each job and a test case for each check of a sample.
-
-    Failed samples and unfinished jobs are errors.
-    """
-    root = ElementTree.Element("testsuites", name="hforch")
-    for row in comparison.rows:
-        suite = ElementTree.SubElement(root, "testsuite", name=for_xml(row.label))
-        counts = {"tests": 0, "failures": 0, "errors": 0}
-        cases = chain.from_iterable(map(_cases, samples_of(row.entry)))
-        for case in chain(cases, _case_of_job(row)):
-            suite.append(case)
-            counts["tests"] += 1
-            counts["failures"] += case.find("failure") is not None
-            counts["errors"] += case.find("error") is not None
-        suite.attrib |= {name: str(number) for name, number in counts.items()}
-    ElementTree.indent(root)
-    return ElementTree.tostring(root, encoding="unicode", xml_declaration=True) + "\n"
-
-
-def _cases(sample: dict[str, Any]) -> Iterator[ElementTree.Element]:
-    where = f"input {sample['index'] + 1}" + (f", repeat {sample['repeat'] + 1}" if sample["repeat"] else "")
-    if sample["error"] is not None:
-        case = ElementTree.Element("testcase", classname="answer", name=where)
-        ElementTree.SubElement(case, "error", message=for_xml(sample["error"]["message"]))
-        yield case
-        return
-    for check in sample.get("checks") or []:
-        case = ElementTree.Element("testcase", classname=for_xml(check["name"]), name=where)
-        if not check["passed"]:
-            failure = ElementTree.SubElement(case, "failure", message=for_xml(str(check.get("why") or "check failed")))
-            failure.text = for_xml(str(sample["text"]))
-        yield case
-
-
-def _case_of_job(row: Row) -> Iterator[ElementTree.Element]:
-    """Yield an error case if the job did not finish."""
-    why = row.entry.unfinished
-    if why is not None:
-        case = ElementTree.Element("testcase", classname="job", name=for_xml(row.entry.name))
-        ElementTree.SubElement(case, "error", message=for_xml(why))
-        yield case

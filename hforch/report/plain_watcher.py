@@ -29,14 +29,24 @@ class QuietWatcher(NullWatcher):
 
 
 class JsonWatcher(QuietWatcher):
-    """A watcher that prints only the record, on stdout."""
+    """A watcher that prints only the record, on stdout.
+
+    Args:
+        indent: the indentation of nested values; None prints each record as a line (JSON Lines).
+    """
+
+    def __init__(self, indent: int | None = 2) -> None:
+        self._indent = indent
 
     def finished(self, record: Mapping[str, Any], directory: str) -> None:
         super().finished(record, directory)
         with suppress(OSError, ValueError):  # read it from disk, as the argument may lack long values
             record = read_record(Path(directory))
         ascii_only = (sys.stdout.encoding or "").lower().replace("-", "") != "utf8"
-        print(for_json(to_json({**record, "directory": directory}, indent=2, ascii_only=ascii_only)), flush=True)
+        print(
+            for_json(to_json({**record, "directory": directory}, indent=self._indent, ascii_only=ascii_only)),
+            flush=True,
+        )
 
 
 class PlainWatcher(QuietWatcher):

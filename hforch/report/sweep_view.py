@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from hforch.errors import EXIT_INTERRUPTED
+from hforch.records.sample_lines import has_failed
 from hforch.report.display import open_watcher
 from hforch.report.pace import Pace
 from hforch.report.plain_watcher import PlainWatcher
@@ -21,7 +22,7 @@ from hforch.utils.progress import Advance
 
 def open_view(display: str, directory: Path, stream: TextIO | None = None) -> SweepView:
     """Return the view of a sweep for `runtime.display`. For the arguments, see `open_watcher`."""
-    watcher = open_watcher(display, stream)
+    watcher = open_watcher(display, stream, in_sweep=True)
     return TextSweepView(watcher, directory) if isinstance(watcher, PlainWatcher) else SilentSweepView(watcher)
 
 
@@ -60,6 +61,7 @@ class TextSweepView:
     def __init__(self, base: PlainWatcher, directory: Path) -> None:
         self.base, self._directory = base, directory
         self._jobs: Sequence[PlannedJob] = ()
+        self._interrupted: dict[str, None] = {}  # the labels of interrupted jobs
         self._failures: dict[tuple[str, int | None, str], list[int]] = {}  # repeats by label, input index, message
         self._number = 0
         self._bar = ExitStack()
@@ -94,6 +96,8 @@ class TextSweepView:
         return JobWatcher(self, planned)
 
     def ended(self, planned: PlannedJob, code: int) -> None:
+        if code == EXIT_INTERRUPTED:
+            self._interrupted[planned.label] = None
         seconds = self.pace.seconds_left()
         if seconds is not None and code != EXIT_INTERRUPTED and self._number < self._left:
             self.base.line(f"about {duration(seconds)} left", "dim")
@@ -121,6 +125,8 @@ class TextSweepView:
             self.base.line(f"\n{' and '.join(counts)} failed:", "red")
             for (label, index, message), repeats in self._failures.items():
                 self.base.line(_failure_line(label, index, message, repeats), "red")
+        for label in self._interrupted:
+            self.base.line(f"interrupted: {label}", "yellow")
         self.base.line(f"\nresults: {self._directory}")
         if not whole:
             self.base.line(f"to run the missing and failed jobs: hforch resume {self._directory}")
@@ -152,14 +158,14 @@ class JobWatcher(NullWatcher):
 
     def sample(self, sample: Mapping[str, Any]) -> None:
         self._view.advance(1)
-        if sample["error"] is not None:
+        if has_failed(sample):
             error = sample["error"]
             told = error.get("traceback") or error["message"]
             self._view.failure(self._planned, told, sample["index"], sample["repeat"])
 
     def finished(self, record: Mapping[str, Any], directory: str) -> None:
         self._view.pace.done(self._planned, record)
-        if error := record.get("error"):
+        if (error := record.get("error")) and record["status"] != "interrupted":
             self._view.failure(self._planned, error.get("traceback") or error["message"])
         numbers, _ = summary_lines(record, directory)
         self._view.base.line(numbers, "" if record["status"] == "ok" else "red")

@@ -8,6 +8,8 @@ from typing import Any
 from hforch.errors import EXIT_UNMET
 from hforch.metrics.metric import Metric
 from hforch.metrics.registry import ALL, BY_NAME
+from hforch.records.sample_lines import was_interrupted
+from hforch.utils.rounding import percent, percent_apart
 
 ENDS = {"stop": "stopped at a stop sequence", "eos": "ended with EOS", "length": "reached max_new_tokens"}
 
@@ -24,7 +26,10 @@ def answer_lines(sample: Mapping[str, Any], done: int, total: int, streamed: boo
     """Yield the lines for a finished sample, each with its style, without text that was already streamed."""
     if sample["error"] is not None:
         error = sample["error"]
-        yield f"failed: input {sample['index'] + 1}: {error.get('traceback') or error['message']}", "red"
+        if was_interrupted(sample):
+            yield f"interrupted: input {sample['index'] + 1}", "yellow"
+        else:
+            yield f"failed: input {sample['index'] + 1}: {error.get('traceback') or error['message']}", "red"
         return
     if not streamed:
         yield f"\n[{done}/{total}] {item_line(sample['input'])}", "cyan"
@@ -52,7 +57,8 @@ def summary_lines(record: Mapping[str, Any], directory: str) -> tuple[str, str]:
     many = (totals.get("planned") or 0) > 1
     parts = [record["status"]] if record["status"] != "ok" else []
     if many:
-        parts.append(f"{totals['samples'] - totals['failed']} of {totals['planned']} samples succeeded")
+        succeeded = totals["samples"] - totals["failed"] - totals.get("interrupted", 0)
+        parts.append(f"{succeeded} of {totals['planned']} samples succeeded")
     if totals.get("output_tokens"):
         parts.append(f"{totals['output_tokens']} tokens{_ends(totals['finish_reasons'])}")
     known = dict(record) if totals.get("samples") else {**record, "memory": {}}
@@ -84,6 +90,24 @@ def _checks(counted: Mapping[str, Any], code: int | None) -> str:
     """Return the results of the checks, such as `checks: 3 of 4 passed`."""
     enough = "" if code != EXIT_UNMET else ", below runtime.min_pass"
     return f"checks: {counted['passed']} of {counted['total']} passed{enough}"
+
+
+def failed_check(sample: Mapping[str, Any]) -> str | None:
+    """Return the first failed check of a sample, such as `input 2: contains: the answer has no 'Paris'`, or None."""
+    failed = (one for one in sample.get("checks") or () if not one["passed"])
+    return next((f"input {sample['index'] + 1}: {one['name']}: {one['why']}" for one in failed), None)
+
+
+def unmet_line(record: Mapping[str, Any], min_pass: float | None, first: str | None) -> str:
+    """Return why a job ends with exit code 3.
+
+    Args:
+        first: the first failed check.
+    """
+    counted = record["totals"]["checks"]
+    share = percent_apart(counted["passed"] / counted["total"], min_pass or 0.0)
+    told = f"{counted['passed']} of {counted['total']} checks passed ({share}); runtime.min_pass requires "
+    return told + percent(min_pass or 0.0) + (f"; the first that failed: {first}" if first else "")
 
 
 def duration(seconds: float) -> str:

@@ -10,6 +10,7 @@ from hforch.checks.judging import totals
 from hforch.metrics.aggregation import Timings
 from hforch.metrics.registry import ALL
 from hforch.records.measured import CheckTotals, Metrics, Totals
+from hforch.records.sample_lines import has_failed, was_interrupted
 
 
 def summarize(
@@ -79,7 +80,8 @@ def count(samples: Sequence[Mapping[str, Any]], planned: int | None = None) -> T
     return Totals(
         planned=planned,
         samples=len(samples),
-        failed=sum(sample["error"] is not None for sample in samples),
+        failed=sum(map(has_failed, samples)),
+        interrupted=sum(map(was_interrupted, samples)),
         prompt_tokens=sum(sample["prompt_tokens"] or 0 for sample in samples),
         output_tokens=sum(sample["output_tokens"] or 0 for sample in samples),
         finish_reasons={reason: reasons.count(reason) for reason in sorted(set(reasons))},

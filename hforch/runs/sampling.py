@@ -141,7 +141,8 @@ class Sampler:
             except Exception as error:
                 sample = failed_sample(each, batch, error, collector)
             except KeyboardInterrupt as interrupt:
-                partial = self.judged(failed_sample(each, batch, interrupt, collector))
+                partial = failed_sample(each, batch, interrupt, collector)
+                partial.checks = []  # an incomplete answer has neither passed nor failed
                 partial.text = "".join(pieces) or None
                 self.interrupted = [partial]
                 raise

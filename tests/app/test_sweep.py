@@ -227,6 +227,24 @@ def test_ctrl_c_exits_with_130_a_hint_to_resume_and_a_comparison(tmp_path: Path)
     assert [len(set(keys(tmp_path / name))) for name in "01"] == [4, 4]
 
 
+def test_an_interrupted_answer_has_not_failed(tmp_path: Path) -> None:
+    words = ["backend=fake", "backend.token_s=0.5", "runtime.warmup=0", "runtime.seed=1,2", "checks=finished"]
+    process = started(tmp_path, *words)
+    record = tmp_path / "0" / "record.json"
+    wait_for(lambda: record.is_file() and '"plan"' in record.read_text(), "the plan of the first job")
+    time.sleep(0.5)  # the first token follows the plan at once
+    process.send_signal(signal.SIGINT)
+    out, _ = process.communicate(timeout=60)
+    assert process.returncode == 130, out
+    assert "failed:" not in out and "interrupted: runtime.seed=1\n" in out
+    totals = records(tmp_path)["0"]["totals"]
+    assert (totals["samples"], totals["failed"], totals["interrupted"], totals["checks"]) == (1, 0, 1, None)
+    (row, _) = json.loads((tmp_path / "comparison.json").read_text())["rows"]
+    assert row["status"] == "interrupted" and row["metrics"]["failed"] == 0
+    hforch("compare", str(tmp_path), "--junit", str(tmp_path / "checks.xml"))
+    assert 'skipped="1"' in (tmp_path / "checks.xml").read_text()
+
+
 def test_resume_runs_only_failed_jobs_again(tmp_path: Path, tiny_gpt2: Path) -> None:
     folder = tmp_path / "model"
     subprocess.run(["cp", "-r", str(tiny_gpt2), str(folder)], check=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import shlex
 import shutil
 from pathlib import Path
 from xml.etree import ElementTree
@@ -13,10 +14,12 @@ import pytest
 from written import answers, precision, sample, write_job
 
 from hforch import cli
-from hforch.comparison.decision import Decision, decide, read_bounds
+from hforch.comparison.baselines import read_baseline
+from hforch.comparison.decision import Decision, decide, read_bounds, read_optimize
 from hforch.comparison.entries import read_jobs
 from hforch.comparison.table import compare
 from hforch.errors import ConfigError
+from hforch.metrics.registry import COMPARED
 
 
 def job(directory: Path, name: str, speed: float, memory: float, ids: list[int], **more: object) -> None:
@@ -120,14 +123,14 @@ def test_a_lead_within_the_spread_of_the_repeats_is_reported_as_noise(tmp_path: 
 @pytest.mark.parametrize(
     ("text", "told"),
     [
-        ("tokens_per_sec>=3", "did you mean tokens_per_s"),
-        ("peak_rss<=3", "did you mean peak_rss_mb"),
+        ("tokens_per_sec>=3", "did you mean 'tokens_per_s>=3'"),
+        ("peak_rss<=3", "did you mean 'peak_rss_mb<=3'"),
         ("checks", "is not a valid requirement"),
         ("checks>=much", "is not a valid requirement"),
         ("checks>=9", "checks is a fraction; must be between 0 and 1"),
         ("exact_match<=-1", "exact_match is a fraction; must be between 0 and 1"),
         ("identical<=-1", "identical is a fraction; must be between 0 and 1"),
-        ("similarity>=150%", "use similarity>=0.9 or similarity>=90%"),
+        ("similarity>=150%", "use 'similarity>=0.9' or 'similarity>=90%'"),
     ],
 )
 def test_an_invalid_requirement_is_an_error(text: str, told: str) -> None:
@@ -263,3 +266,97 @@ def test_an_unwritable_output_file_is_an_error(sweep: Path, capsys: pytest.Captu
     (sweep / "file").write_text("")
     assert cli.main(["compare", str(sweep), "--output", str(sweep / "file" / "x.csv"), "--format", "csv"]) == 1
     assert "cannot write" in capsys.readouterr().err
+
+
+HEADERS = {
+    "accelerator MB<=800": "peak_accelerator_mb",
+    "tokens/s>=5": "tokens_per_s",
+    "load s<=3": "load_s",
+    "kl mean<0.1": "kl_mean",
+    "peak memory<=800": "peak_rss_mb",
+}
+
+
+@pytest.mark.parametrize("text", HEADERS)
+def test_headers_and_titles_of_tables_are_accepted_as_metric_names(text: str) -> None:
+    assert [one.metric for one in read_bounds([text])] == [HEADERS[text]]
+
+
+def test_each_header_in_the_tables_is_a_metric_name(sweep: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for metric in COMPARED:
+        assert read_optimize(metric.header) == read_optimize(metric.title) == metric.name
+    code = cli.main(["compare", str(sweep), "--require", "memory MB<=600", "--optimize", "tokens/s"])
+    shown = capsys.readouterr()
+    assert code == 0 and "recommended: job 2" in shown.out and not shown.err
+
+
+@pytest.mark.parametrize(
+    ("flags", "hint"),
+    [
+        (("--require", "memory<=800"), "did you mean 'peak_rss_mb<=800' or 'peak_accelerator_mb<=800'?"),
+        (("--require", "accuracy>=90%"), "did you mean 'checks>=90%'?"),
+        (("--require", "quality>=3"), "did you mean 'kl_mean>=3' or 'ppl>=3'?"),
+        (("--optimize", "speed"), "did you mean tokens_per_s?"),
+        (("--optimize", "tokens_per_sec"), "did you mean tokens_per_s?"),
+    ],
+)
+def test_an_unknown_metric_gets_the_nearest_ones(
+    flags: tuple[str, str], hint: str, sweep: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert cli.main(["compare", str(sweep), *flags]) == 2
+    assert capsys.readouterr().err.splitlines()[-1].strip() == hint
+    for meant in shlex.split(hint.removeprefix("did you mean ").removesuffix("?")):
+        if meant != "or":
+            assert cli.main(["compare", str(sweep), flags[0], meant]) in (0, 3)
+
+
+def test_a_name_like_no_metric_gets_a_short_hint(sweep: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["compare", str(sweep), "--optimize", "zzzz"]) == 2
+    assert len(capsys.readouterr().err) < 250
+
+
+def test_a_baseline_may_be_the_number_of_a_job(sweep: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert [row.baseline for row in compare(read_jobs([sweep]), read_baseline("1")).rows] == ["1", None, "1", "1"]
+    assert cli.main(["compare", str(sweep), "--baseline", "7"]) == 2
+    error = capsys.readouterr().err
+    assert "no job '7'" in error and "set in --baseline 7" in error
+    assert "jobs: 0 (precision=fp32), 1 (precision=int8), 2 (precision=int4), 3 (precision=fp16)" in error
+    assert cli.main(["compare", str(sweep), "--baseline", "int8"]) == 2
+    assert "did you mean --baseline precision=int8?" in capsys.readouterr().err
+    assert cli.main(["compare", str(sweep), "--baseline", "precision=int8"]) == 0
+
+
+def junit(directory: Path) -> dict[str, list[str]]:
+    """Return the names of the test cases by suite, from `hforch compare --junit` and `--format junit`."""
+    assert cli.main(["compare", str(directory), "--junit", str(directory / "checks.xml")]) == 0
+    assert cli.main(["compare", str(directory), "--format", "junit", "--output", str(directory / "same.xml")]) == 0
+    assert (directory / "same.xml").read_text() == (directory / "checks.xml").read_text()
+    suites = ElementTree.parse(directory / "checks.xml").getroot()
+    return {suite.attrib["name"]: [case.attrib["name"] for case in suite] for suite in suites}
+
+
+def test_junit_names_suites_by_configuration_and_tests_by_question(tmp_path: Path) -> None:
+    passed = {"name": "contains 'x'", "passed": True, "why": None}
+    row = {"question": "What is\n<x>?", "expected": "x"}
+    long = {"question": "Why? " * 60, "expected": "x"}
+    samples = [
+        sample(0, "x", [1], checks=[passed], input=row),
+        sample(0, "x", [1], checks=[passed], input=row, repeat=1, batch={"index": 1, "size": 1, "place": 0}),
+        sample(1, "x", [1], checks=[passed], input=row),
+        sample(2, "x", [1], checks=[passed], input=long),
+        sample(3, "x", [1], checks=[passed], input=long | {"expected": "y"}),
+        sample(4, "x", [1], checks=[passed], input="a text"),
+    ]
+    asked = {"kind": "chat", "messages": [{"role": "user", "content": "{question}"}]}
+    hub = {"source": "hub", "id": "org/name", "revision": None}
+    run = {"prompt": asked, "model": hub, "runtime": {"repeat": 2}}
+    write_job(tmp_path / "out" / "0", samples, ["model=hub"], job=run)
+    (names,) = junit(tmp_path / "out").values()
+    assert [*junit(tmp_path / "out")] == ["model=org/name backend=pytorch precision=fp32"]
+    assert names[:3] == ["What is <x>?", "What is <x>? (repeat 2)", "What is <x>? (input 2)"]
+    assert names[3].startswith("Why? Why?") and len(names[3]) <= 120 and names[4] == f"{names[3]} (input 4)"
+    assert names[5] == "a text" and len({*names}) == 6
+
+
+def test_junit_suites_of_a_sweep_have_the_settings_that_differ(sweep: Path) -> None:
+    assert [*junit(sweep)] == ["precision=fp32", "precision=int8", "precision=int4", "precision=fp16"]

@@ -445,7 +445,7 @@ def test_our_loader_uses_our_repository() -> None:
 
 
 def test_all_flags_of_hydra_are_handled() -> None:
-    flags = {*jobs.flags_of(jobs.flags_parser())}
+    flags = {form for forms in jobs.forms_of(jobs.flags_parser()) for form in forms if form.startswith("--")}
     assert flags == {
         *("--help", "--hydra-help", "--version", "--cfg", "--resolve", "--package", "--run", "--multirun"),
         *("--shell-completion", "--config-path", "--config-name", "--config-dir", "--experimental-rerun", "--info"),

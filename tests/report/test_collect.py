@@ -233,3 +233,20 @@ def test_readable_jobs_returns_jobs_and_errors(tmp_path: Path) -> None:
     write_reported(tmp_path / "sweep")
     found, mistakes = readable_jobs([tmp_path / "gone", tmp_path / "sweep"])
     assert len(found) == 3 and [one.problem for one in mistakes] == [f"directory not found: {tmp_path / 'gone'}"]
+
+
+def test_interrupted_samples_and_jobs_are_not_failures(tmp_path: Path) -> None:
+    stopped = {"error": {"type": "KeyboardInterrupt", "message": "interrupted"}}
+    broken = sample(1, "", None)
+    write_job(tmp_path / "0", [sample(0, "a", [1]), broken, sample(2, "", None, **stopped)], status="interrupted")
+    entries, seen = first_pass(read_jobs([tmp_path]))
+    page = collect(compare(entries), seen, [], None, [], None, None)
+    about = page.summary["about"]
+    assert (about["failures"], about["interrupted"], about["unfinished"], about["interrupted_jobs"]) == (1, 1, 0, 1)
+    assert compare(entries).rows[0].metrics["failed"] == 1
+    cells = [one.cells[0] for one in page.inputs]
+    assert [(bool(cell.get("error")), cell.get("interrupted", False)) for cell in cells] == [
+        (False, False),
+        (True, False),
+        (True, True),
+    ]

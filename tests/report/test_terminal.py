@@ -53,6 +53,31 @@ def test_json_prints_only_the_record(tmp_path: Path) -> None:
     }
 
 
+def test_a_sweep_prints_a_line_of_json_for_each_job(tmp_path: Path) -> None:
+    done = hforch("-m", *FAKE, "runtime.display=json", "runtime.seed=1,2", cwd=tmp_path)
+    jobs = [json.loads(line) for line in done.stdout.splitlines()]
+    assert [(one["status"], one["job"]["runtime"]["seed"]) for one in jobs] == [("ok", 1), ("ok", 2)]
+    assert done.stderr == ""
+
+
+UNMET = ("inputs=facts", "prompt=question", "checks=contains_expected", "runtime.min_pass=0.5")
+
+
+@pytest.mark.parametrize("display", ["plain", "json", "none"])
+def test_exit_code_3_has_a_reason_on_stderr(tmp_path: Path, display: str) -> None:
+    words = (*FAKE, *UNMET, f"runtime.display={display}")
+    done = hforch(*words, cwd=tmp_path)
+    assert done.returncode == 3
+    (line,) = done.stderr.splitlines()
+    assert " checks passed (0%); runtime.min_pass requires 50%; the first that failed: input 1: " in line
+    done = hforch("-m", *words, "runtime.seed=1,2", cwd=tmp_path)
+    assert done.returncode == 3
+    lines = done.stderr.splitlines()
+    assert [line.partition(": 0 of ")[0] for line in lines] == ["job 0 (runtime.seed=1)", "job 1 (runtime.seed=2)"]
+    done = hforch(*words[:-2], "runtime.min_pass=0", words[-1], cwd=tmp_path)
+    assert done.returncode == 0 and done.stderr == ""
+
+
 def test_none_prints_nothing_and_writes_the_record(tmp_path: Path) -> None:
     done = hforch(*FAKE, "runtime.display=none", cwd=tmp_path)
     assert done.stdout == done.stderr == ""

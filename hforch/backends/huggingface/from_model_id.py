@@ -8,6 +8,7 @@ from typing import Any
 from hforch.backends.base import capabilities
 from hforch.config.backends.registry import BACKENDS
 from hforch.config.compose import job_from_overrides
+from hforch.config.diagnose.option_hints import did_you_mean_option
 from hforch.config.diagnose.suggestions import did_you_mean
 from hforch.config.schema import Job
 from hforch.config.shorthand import meaning
@@ -53,7 +54,7 @@ def job_of(
     if task != "text-generation":
         raise UnknownArgument(f"task={task!r}: must be 'text-generation'")
     if backend not in NAMES:
-        hint = did_you_mean(backend, NAMES)
+        hint = did_you_mean_option("backend", backend, NAMES)
         raise UnknownArgument(f"backend={backend!r}: must be one of {', '.join(NAMES)}" + (f": {hint}" if hint else ""))
     given = dict(model_kwargs or {})
     on_openvino = BACKENDS[NAMES[backend]].library == "openvino"

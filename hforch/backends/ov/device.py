@@ -67,7 +67,9 @@ def _check_device(job: Job) -> list[Mistake]:
     path = "device.name" if job.device.kind == "openvino" else "device.kind"
     if job.device.kind == "gpu" and any(name.startswith("GPU") for name in there):
         path = "device.index"
-    return [Mistake(path, f"OpenVINO device not found: {', '.join(absent)}", None, f"available: {', '.join(there)}")]
+    other = f"device.name={there[0]}" if job.device.kind == "openvino" and there else "device=cpu"
+    hint = f"use {other}; available: {', '.join(there)}"
+    return [Mistake(path, f"OpenVINO device not found: {', '.join(absent)}", None, hint)]
 
 
 def _check_precision(job: Job) -> list[Mistake]:

@@ -9,14 +9,16 @@ from typing import Any
 
 from hforch.config import yaml_nodes
 from hforch.config.config_dirs import ConfigDirs
+from hforch.config.diagnose.option_hints import did_you_mean_option
 from hforch.config.diagnose.origins import config_file
-from hforch.config.diagnose.suggestions import did_you_mean, nearest
+from hforch.config.diagnose.suggestions import did_you_mean
 from hforch.config.hydra_adapter.nodes import node_of
 from hforch.config.hydra_adapter.parsing import is_group_default
 from hforch.config.keys import groups
 from hforch.config.recipes import ENTRIES_BEFORE
 from hforch.config.shorthand import allowed
 from hforch.errors import Mistake
+from hforch.launchers.registry import not_installed
 
 FAILED = re.compile(r"In '(?P<name>[^']+)': \w+ raised while composing config:$")
 KEY = "full_key: "
@@ -154,9 +156,10 @@ def _absent(loader: Any, entry: Any, path: str, where: str | None) -> Mistake:
         problem = f"its defaults list names the group {group}, which does not exist" if path else "unknown group"
         return Mistake(path or group, problem, where, did_you_mean(group, known))
     options = repo.get_group_options(group)
+    if group == "hydra/launcher" and (absent := not_installed(option)) is not None:
+        return Mistake(path or group, absent[0], where, absent[1])
     problem = f"unknown option '{option}'{f' of {group}' if path else ''}; available: "
-    found = nearest(option, options)
-    hint = f"did you mean {group}: {found}?" if found else None
+    hint = did_you_mean_option(group, option, options, f"{group}: {{}}")
     return Mistake(path or group, problem + allowed(group, options), where, hint)
 
 

@@ -2,25 +2,27 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 from hforch.config.credentials import remember_typed
+from hforch.config.diagnose.option_hints import did_you_mean_option, where_it_belongs
+from hforch.config.diagnose.quoting import as_typed
 from hforch.config.diagnose.suggestions import did_you_mean, did_you_mean_key
 from hforch.config.diagnose.validation_errors import kind_of
-from hforch.config.hydra_adapter.parsing import parser_of, quoted
+from hforch.config.hydra_adapter.parsing import parser_of
 from hforch.config.keys import OPEN_MAPPINGS, groups, in_open_mapping, keys_of, known_keys
 from hforch.config.shorthand import allowed, as_option
 from hforch.errors import LONGEST_VALUE, Mistake, shown
+from hforch.launchers.registry import not_installed
 
 SEVERAL = "multiple values require --multirun"
 HOW_TO_WRITE = "write key=value or group=option"
 LEXER = "LexerNoViableAltException: "  # precedes the override in messages of Hydra's lexer
+LAUNCHER = "hydra/launcher"
 SWEEP_PARAMETERS = "hydra.sweeper.params"
 OPEN_IN_HYDRA = ("hydra.job.env_set.", "hydra.callbacks.")  # mappings of Hydra's to which any key can be added
-SPECIAL_IN_SHELL = re.compile(r'["$`!\\]')  # in double quotes
 
 
 @dataclass(frozen=True)
@@ -90,6 +92,8 @@ def _unreadable(text: str, written: str, error: BaseException, parser: Any) -> M
     except REFUSALS:
         return Mistake("", f"'{shown(key, LONGEST_VALUE)}' is not a valid key", written, HOW_TO_WRITE)
     problem = f"cannot parse the value: {_reason(text, error)}"
+    if key in groups() and (hint := where_it_belongs(key, value.strip("'\""))) is not None:
+        return Mistake(key, f"'{shown(value, LONGEST_VALUE)}' is not an option of {key}", written, hint)
     return Mistake(key.lstrip("+~"), problem, written, _how_to_quote(key, value))
 
 
@@ -118,10 +122,7 @@ def _how_to_quote(key: str, value: str) -> str | None:
     if inner[:1] in ("'", '"'):
         return "close each quote; write \\' or \\\" for a quote inside a string"
     hint = f"quote {what} for Hydra, and the whole override for the shell"
-    if "'" not in inner:
-        escaped = inner.replace('"', '\\"')
-        return f"""{hint}: '{key}={before}"{escaped}"{after}'"""
-    return hint if SPECIAL_IN_SHELL.search(inner) else f'{hint}: "{key}={before}{quoted(inner)}{after}"'
+    return f"{hint}: {as_typed(key, inner, before, after)}"
 
 
 def without_sweeps(typed: Sequence[ParsedOverride]) -> tuple[list[ParsedOverride], list[Mistake]]:
@@ -153,11 +154,13 @@ def group_mistake(one: ParsedOverride, repo: Any, in_defaults: set[str]) -> Mist
     for option in value if isinstance(value, list) else [value]:
         name = "null" if option is None else str(option)
         if not isinstance(option, str) or ".." in name or not repo.config_exists(f"{group}/{name}"):
+            if group == LAUNCHER and (absent := not_installed(name)) is not None:
+                return Mistake(group, absent[0], one.where, absent[1])
             return Mistake(
                 group,
                 f"unknown option '{shown(name, LONGEST_VALUE)}'; available: {allowed(group, options)}",
                 one.where,
-                did_you_mean(name, options, f"{group}={{}}"),
+                did_you_mean_option(group, name, options, f"{group}={{}}") if isinstance(value, str) else None,
             )
     if not one.parsed.is_add() and group not in in_defaults:
         return Mistake(group, "the group is not in a defaults list", one.where, f"add it with a +: +{bare}")

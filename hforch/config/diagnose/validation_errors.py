@@ -6,9 +6,11 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from hforch.config.checks import CHECK_ERROR, as_written
-from hforch.config.diagnose.suggestions import did_you_mean, did_you_mean_key
+from hforch.config.diagnose.option_hints import did_you_mean_option, option_meant
+from hforch.config.diagnose.suggestions import did_you_mean_key
 from hforch.config.keys import OPEN_MAPPINGS, keys_of
 from hforch.config.models.registry import SHAPES
+from hforch.config.options import option_names
 from hforch.config.schema import Job
 from hforch.errors import LONGEST_VALUE, Mistake, shown
 
@@ -125,7 +127,7 @@ def _mistake(path: str, errors: list[Any]) -> Mistake:
     if kind in ("union_tag_invalid", "union_tag_not_found"):
         return _wrong_tag(path, errors[0])
     bounds = [error for error in errors if error["type"] in (*BOUNDS, *EMPTY)]  # the type is valid
-    wanted, hint = _wanted(errors)
+    wanted, hint = _wanted(group, errors)
     if wanted and not bounds:
         return Mistake(path, f"must be {' or '.join(wanted)}; got {kind_of(value)}", hint=hint)
     return Mistake(path, f"{_broken_rule((bounds or errors)[0])}; got {literal_of(value)}")
@@ -141,14 +143,16 @@ def _wrong_tag(path: str, error: Any) -> Mistake:
     wanted = f"must be one of: {allowed}" if allowed else "must be set"
     if key not in error["input"]:
         return Mistake(path, f"{wanted}; {seen}", hint=_extend(group))
-    return Mistake(path, f"{wanted}; {seen}", hint=f"use an option of the group instead: {group}=OPTION")
+    options = option_names(group)
+    found = option_meant(group, str(value), options) if isinstance(value, str) else None
+    return Mistake(path, f"{wanted}; {seen}", hint=f"use an option of the group instead: {group}={found or 'OPTION'}")
 
 
 def _extend(group: str) -> str:
     return f"extend a built-in option: start {group}/NAME.yaml with `defaults: [OPTION]`"
 
 
-def _wanted(errors: list[Any]) -> tuple[list[str], str | None]:
+def _wanted(group: str, errors: list[Any]) -> tuple[list[str], str | None]:
     """Return the types that the members of a union accept, and a hint for a misspelled literal."""
     wanted: list[str] = []
     hint = None
@@ -157,7 +161,7 @@ def _wanted(errors: list[Any]) -> tuple[list[str], str | None]:
             allowed = str(error["ctx"]["expected"]).replace("'", "").replace(" or ", ", ").split(", ")
             wanted.append(f"one of: {', '.join(allowed)}" if len(allowed) > 1 else allowed[0])
             if isinstance(error["input"], str):
-                hint = did_you_mean(error["input"], allowed)
+                hint = did_you_mean_option(group, error["input"], allowed)
         elif error["type"] in KINDS:
             wanted.append(KINDS[error["type"]])
     return list(dict.fromkeys(wanted)), hint

@@ -21,9 +21,9 @@ def flags_parser() -> argparse.ArgumentParser:
     return parser
 
 
-def flags_of(parser: argparse.ArgumentParser) -> list[str]:
-    """Return all long flags of a parser."""
-    return [flag for action in parser._actions for flag in action.option_strings if flag.startswith("--")]
+def forms_of(parser: argparse.ArgumentParser) -> list[Sequence[str]]:
+    """Return the forms of each flag of a parser, such as `--multirun` and `-m`."""
+    return [action.option_strings for action in parser._actions]
 
 
 def configuration_to_rerun(file: str, overrides: Sequence[str]) -> DictConfig:

@@ -17,6 +17,7 @@ METRICS = (
         section=None,
         is_main=True,
         column="failed",
+        keywords=("failures", "errors", "error"),
     ),
     Metric(
         name="checks",
@@ -34,6 +35,7 @@ METRICS = (
         in_pareto=True,
         chart="Answers",
         quality_rank=3,
+        keywords=("accuracy", "acc", "pass rate", "passed", "pass", "correct", "score", "quality", "success"),
     ),
     Metric(
         name="exact_match",
@@ -52,6 +54,7 @@ METRICS = (
         chart="Answers",
         quality_rank=2,
         value_for_baseline=1.0,
+        keywords=("exact", "identical", "em", "same"),
     ),
     Metric(
         name="first_diff",

@@ -17,6 +17,7 @@ METRICS = (
         " packages",
         is_main=True,
         summary="{value} J",
+        keywords=("joules", "kwh", "wh"),
     ),
     Metric(
         name="joules_per_token",
@@ -40,5 +41,6 @@ METRICS = (
         kind="energy",
         definition="mean power: energy_j / time between the two readings",
         is_main=True,
+        keywords=("watts", "watt"),
     ),
 )

@@ -19,6 +19,7 @@ METRICS = (
         column="memory MB",
         summary="peak memory {value} MB",
         in_pareto=True,
+        keywords=("memory", "mem", "ram", "rss", "peak", "memory mb"),
     ),
     Metric(
         name="peak_accelerator_mb",
@@ -35,6 +36,7 @@ METRICS = (
         column="accelerator MB",
         summary="accelerator {value} MB",
         in_pareto=True,
+        keywords=("memory", "mem", "vram", "gpu memory", "gpu", "cuda memory"),
     ),
     Metric(
         name="disk_mb",
@@ -47,6 +49,7 @@ METRICS = (
         definition="size of the loaded weights on disk",
         section="",
         is_main=True,
+        keywords=("size", "model size", "storage", "weights"),
     ),
     Metric(
         name="peak_rss_anon_mb",

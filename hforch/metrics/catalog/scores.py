@@ -28,6 +28,7 @@ METRICS = (
         quality_rank=1,
         is_logarithmic=True,
         value_for_baseline=0.0,
+        keywords=("kl", "kld", "kl divergence", "quality", "loss", "quality loss"),
     ),
     Metric(
         name="kl_p99",
@@ -75,6 +76,7 @@ METRICS = (
         is_main=True,
         chart="Scores",
         value_for_baseline=1.0,
+        keywords=("top1", "top 1", "agreement"),
     ),
     Metric(
         name="flips_early",
@@ -107,6 +109,7 @@ METRICS = (
         is_main=True,
         column="ppl",
         chart="Scores",
+        keywords=("quality",),
     ),
     Metric(
         name="ppl_ratio",

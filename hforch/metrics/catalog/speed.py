@@ -19,6 +19,7 @@ METRICS = (
         column="tokens/s",
         summary="{value} tokens/s",
         in_pareto=True,
+        keywords=("speed", "fast", "fastest", "tps", "rate", "tok/s", "tokens per second", "tokens"),
     ),
     Metric(
         name="ttft_ms",
@@ -36,6 +37,7 @@ METRICS = (
         column="TTFT ms p50 / p95",
         summary="TTFT {value} ms",
         chart="Times",
+        keywords=("time to first token", "first token", "prefill", "responsiveness", "delay"),
     ),
     Metric(
         name="tpot_ms",
@@ -51,6 +53,7 @@ METRICS = (
         timing="tpot_ms",
         is_main=True,
         chart="Times",
+        keywords=("time per output token", "itl", "inter token latency", "decode"),
     ),
     Metric(
         name="ttft_p95_ms",
@@ -77,6 +80,7 @@ METRICS = (
         " batch",
         timing="latency_ms",
         has_column=False,
+        keywords=("time", "duration", "ms"),
     ),
     Metric(
         name="queue_ms",
@@ -102,6 +106,7 @@ METRICS = (
         definition="time to load the model, until its devices have finished all loading work; excludes importing"
         " libraries",
         section="timings",
+        keywords=("loading", "load time", "startup", "start"),
     ),
     Metric(
         name="export_s",
@@ -113,6 +118,7 @@ METRICS = (
         kind="speed",
         definition="time to export the model to OpenVINO; absent if the export was cached",
         section="timings",
+        keywords=("export time",),
     ),
     Metric(
         name="convert_s",

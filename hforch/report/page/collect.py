@@ -16,6 +16,7 @@ from hforch.comparison.table import Comparison
 from hforch.comparison.word_diff import alignment, split_words
 from hforch.metrics.aggregation import percentiles
 from hforch.metrics.registry import ALL
+from hforch.records.sample_lines import was_interrupted
 from hforch.report.page.charts import charts
 from hforch.report.page.first_pass import MOST_FAILED, FirstPass
 from hforch.report.page.metrics import described, ordered
@@ -153,6 +154,8 @@ def _cell(sample: Mapping[str, Any]) -> dict[str, Any]:
         cell |= {"cut": len(text), "whole": hash(text)}
     if sample.get("error") is not None:
         cell["error"] = str(sample["error"].get("message") or sample["error"].get("type") or "failed")[:LONGEST]
+        if was_interrupted(sample):
+            cell["interrupted"] = True
     else:
         cell["finish"] = str(sample.get("finish_reason") or "")
     if sample.get("checks"):

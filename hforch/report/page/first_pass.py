@@ -10,7 +10,7 @@ from zlib import crc32
 
 from hforch.comparison.entries import Entry
 from hforch.errors import ConfigError
-from hforch.records.sample_lines import Samples
+from hforch.records.sample_lines import Samples, was_interrupted
 
 MOST_FAILED = 200  # maximum number of failed inputs that are shown in addition to the sample
 NOWHERE = Path(os.devnull) / "nothing"
@@ -25,6 +25,7 @@ class FirstPass:
         failed: the ids of inputs for which a job failed.
         samples: the number of readable samples.
         answered: the number of samples that succeeded.
+        interrupted: the number of samples that Ctrl-C ended.
         size: the size of all samples in bytes.
         missing: messages about data that cannot be shown.
         damaged: the number of jobs with invalid lines or unreadable samples.
@@ -34,6 +35,7 @@ class FirstPass:
     failed: dict[str, None] = field(default_factory=dict)
     samples: int = 0
     answered: int = 0
+    interrupted: int = 0
     size: int = 0
     missing: list[str] = field(default_factory=list)
     damaged: int = 0
@@ -59,6 +61,9 @@ def _scan(entry: Entry, seen: FirstPass) -> Entry:
         seen.samples += 1
         seen.inputs.add(crc32(sample["input_id"].encode()))
         if sample.get("error") is not None:
+            if was_interrupted(sample):
+                seen.interrupted += 1
+                continue
             failed += 1
             if failed <= MOST_FAILED:
                 seen.failed[sample["input_id"]] = None

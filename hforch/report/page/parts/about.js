@@ -14,11 +14,13 @@ function drawAbout() {
   const section = $("about");
   if (about.reason) section.append(el("p", { class: about.qualified ? "decision" : "decision none" }, el("strong", {}, "Decision "), about.reason));
   const failed = about.failures + about.unfinished;
+  const interrupted = about.interrupted + about.interrupted_jobs;
   const started = [...new Set(about.started.map(moment))];
   const facts = [
     ["Jobs", figure(jobs.length, 0)],
     ["Samples", figure(about.samples, 0)],
-    ["Failures", failed ? failures(about) : "none", failed ? "bad" : ""],
+    ["Failures", failed ? both(about.failures, about.unfinished, "unfinished job") : "none", failed ? "bad" : ""],
+    ...(interrupted ? [["Interrupted", both(about.interrupted, about.interrupted_jobs, "job"), ""]] : []),
     [jobs.length > 1 ? "Jobs started" : "Started", started.join(" to ") || "unknown"],
     ["Machine", about.machines.join("; ") || "unknown"],
     ["hforch", about.hforch],
@@ -48,10 +50,10 @@ function drawAbout() {
     );
 }
 
-function failures(about) {
+function both(samples, jobs, noun) {
   const parts = [];
-  if (about.failures) parts.push(counted(about.failures, "sample"));
-  if (about.unfinished) parts.push(counted(about.unfinished, "unfinished job"));
+  if (samples) parts.push(counted(samples, "sample"));
+  if (jobs) parts.push(counted(jobs, noun));
   return parts.join(", ");
 }
 

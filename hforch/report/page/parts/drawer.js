@@ -24,7 +24,7 @@ function openDrawer(number, job) {
 
 function ofAnswer(cell, input, job, base) {
   const parts = [];
-  if (cell.error) parts.push(full("Failed", cell.error, "bad"));
+  if (cell.error) parts.push(full(cell.interrupted ? "Interrupted" : "Failed", cell.error, "bad"));
   else if (cell.diff)
     parts.push(
       el("h3", {}, `Difference from the baseline, job ${summary.jobs[summary.jobs[job].baseline].name}`),

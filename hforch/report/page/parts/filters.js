@@ -36,7 +36,7 @@ function isAsked(input, job) {
   return Boolean(cell?.checks?.some((one) => one[0] === name && one[1] === (sign === "+")));
 }
 
-const isFailure = (cell) => Boolean(cell.error) || Boolean(cell.checks?.some((one) => !one[1]));
+const isFailure = (cell) => (Boolean(cell.error) && !cell.interrupted) || Boolean(cell.checks?.some((one) => !one[1]));
 
 /** Return the indices of the inputs that are shown, in order. */
 function filtered() {

@@ -201,7 +201,7 @@ function firstSight(cell) {
 
 function badges(cell, input, job) {
   const found = [];
-  if (cell.error) found.push(el("span", { class: "tag bad" }, "failed"));
+  if (cell.error) found.push(el("span", { class: "tag bad" }, cell.interrupted ? "interrupted" : "failed"));
   else if (baseOf(input, job)?.error) found.push(el("span", { class: "tag differs" }, "baseline failed"));
   else if (!baseOf(input, job)) found.push(summary.jobs[job].is_baseline ? el("span", { class: "tag" }, "baseline") : null);
   else found.push(isDifferent(input, job) ? el("span", { class: "tag differs" }, "differs") : el("span", { class: "tag" }, "same"));
