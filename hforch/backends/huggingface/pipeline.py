@@ -109,11 +109,12 @@ class HforchPipeline(HforchLLM, HuggingFacePipeline):
             llm = HforchPipeline.from_model_id("gpt2", backend="openvino", pipeline_kwargs={"max_new_tokens": 10})
         """
         from hforch.backends.base import build_llm, load
-        from hforch.backends.huggingface.from_model_id import job_of
+        from hforch.backends.huggingface.from_model_id import check_llm_fields, job_of
         from hforch.utils.progress import Silent
 
         named = ("backend", "device", "device_map", "model_kwargs", "pipeline_kwargs", "batch_size")
         arguments = dict(kwargs.get("pipeline_kwargs") or {})
         refuse_twice(arguments, kwargs)
         job = job_of(model_id, task, **{name: kwargs.pop(name) for name in named if name in kwargs})
+        check_llm_fields(kwargs)
         return cast(HforchPipeline, build_llm(job, load(job, Silent()), pipeline_kwargs=arguments, **kwargs))
