@@ -12,7 +12,7 @@ import secrets
 import time
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from concurrent.futures import Future
-from typing import Any, Self
+from typing import Any, NoReturn, Self
 
 from langchain_core.callbacks import AsyncCallbackManagerForLLMRun, CallbackManagerForLLMRun
 from langchain_core.language_models.llms import BaseLLM
@@ -23,6 +23,7 @@ from pydantic import ConfigDict, Field, PrivateAttr
 
 from hforch import __version__
 from hforch.config.schema import Generation
+from hforch.errors import NotAChatModel
 from hforch.generation.batching import by_length, in_order
 from hforch.generation.call_arguments import checked_fields, fields_of, merge, split, stops_of
 from hforch.generation.chat import RenderedPromptValue, as_prompt_value, render_messages
@@ -60,6 +61,7 @@ class HforchLLM(BaseLLM):
         echo: whether the answer starts with the prompt.
         batch_size: maximum number of prompts in a batch.
         chat_template_kwargs: variables passed to the model's chat template.
+        model_name: the name of the model in LangChain's usage callbacks and traces.
     """
 
     model_config = ConfigDict(extra="forbid")
@@ -71,6 +73,7 @@ class HforchLLM(BaseLLM):
     echo: bool = False
     batch_size: int = 4
     chat_template_kwargs: dict[str, Any] = Field(default_factory=dict)
+    model_name: str = Field(default="", exclude=True)
 
     _chat: bool = PrivateAttr(default=False)
     _at_most: int | None = PrivateAttr(default=None)
@@ -94,6 +97,28 @@ class HforchLLM(BaseLLM):
     def _loaded(self) -> Sequence[Any]:
         """Return the objects that belong to the loaded model, which copies share."""
         return [self.engine]
+
+    @property
+    def name_of_model(self) -> str:
+        """The name of the model in usage callbacks, which ignore the usage of a model without a name."""
+        return self.model_name or self._llm_type
+
+    # ------------------------------------------------------------ methods of chat models
+    def with_structured_output(self, schema: Any, **kwargs: Any) -> NoReturn:
+        """Raise NotAChatModel with what to use instead: `json_schema`."""
+        raise NotAChatModel(
+            "with_structured_output is a method of chat models, and this is a text LLM; constrain its answers with"
+            " llm.bind(json_schema=SCHEMA) or load_llm(generation={'json_schema': SCHEMA}), and parse them, for example"
+            " with LangChain's JsonOutputParser"
+        )
+
+    def bind_tools(self, tools: Any, **kwargs: Any) -> NoReturn:
+        """Raise NotAChatModel with what to use instead: the variable `tools` of the chat template."""
+        raise NotAChatModel(
+            "bind_tools is a method of chat models, and this is a text LLM; pass the tools to the model's chat template"
+            " with llm.bind(chat_template_kwargs={'tools': [...]}), call it with messages, and parse the answer;"
+            " json_schema=SCHEMA constrains it"
+        )
 
     # ------------------------------------------------------------ LangChain's cache
     @property
@@ -292,7 +317,7 @@ class HforchLLM(BaseLLM):
         return llm._result(prompts, in_order(batches, answers))
 
     def _result(self, prompts: Sequence[str], answers: Sequence[Answer]) -> LLMResult:
-        return llm_result(answers, [str(prompt) if self.echo else "" for prompt in prompts])
+        return llm_result(answers, [str(prompt) if self.echo else "" for prompt in prompts], self.name_of_model)
 
     # ------------------------------------------------------------ streams
     def _stream(
@@ -314,7 +339,7 @@ class HforchLLM(BaseLLM):
             while (piece := pieces.get()) is not None:
                 yield notify_new_token(GenerationChunk(text=piece), run_manager)
             (answer,) = future.result()
-            add_usage_to_stream(run_manager, answer)
+            add_usage_to_stream(run_manager, answer, llm.name_of_model)
             yield GenerationChunk(text="", generation_info=generation_info(answer))
         finally:
             cancel([request], [future])
@@ -344,7 +369,7 @@ class HforchLLM(BaseLLM):
             while (piece := await pieces.get()) is not None:
                 yield await anotify_new_token(GenerationChunk(text=piece), run_manager)
             (answer,) = future.result()
-            add_usage_to_stream(run_manager, answer)
+            add_usage_to_stream(run_manager, answer, llm.name_of_model)
             yield GenerationChunk(text="", generation_info=generation_info(answer))
         finally:
             cancel([request], [future])

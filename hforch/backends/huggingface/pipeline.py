@@ -75,6 +75,7 @@ class HforchPipeline(HforchLLM, HuggingFacePipeline):
             if engine.model is not pipeline.model or engine.tokenizer is not pipeline.tokenizer:
                 fields["engine"] = engine_of(pipeline)
             fields = with_pipeline_kwargs(fields)
+        fields.setdefault("model_name", str(getattr(pipeline.model, "name_or_path", "")))
         super().__init__(**fields)
 
     def _loaded(self) -> Sequence[Any]:
