@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Unpack
+from typing import Any, Unpack, cast
 
+from langchain_core.prompts import ChatPromptTemplate
 from langchain_core.runnables import Runnable
 
 from hforch.backends.base import build_llm, load
 from hforch.config.compose import job_from_overrides
 from hforch.config.keywords import Setting, overrides_of, refuse_unknown
-from hforch.config.schema import Job
+from hforch.config.schema import ChatPrompt, Job
 from hforch.generation.llm import HforchLLM
 from hforch.generation.llm_fields import LLMFields, check_fields
 from hforch.prompts import build_prompt
@@ -43,6 +44,10 @@ def load_llm(
 
     Weights are downloaded, converted or exported if they are not in the cache yet.
 
+    The LLM sends text to the model unchanged, except with a chat prompt (`prompt="chat"`, or a recipe with one): then
+    text is the value of the prompt's variable and is rendered with the model's chat template, as in a run. Other
+    prompts apply only in `load_chain`.
+
     Each group of the configuration is a keyword argument: the name of an option, such as `backend="openvino"`, or a
     dict of values, such as `generation={"max_new_tokens": 32}`. Keyword arguments take precedence over `overrides`, and
     their strings are literal: `${...}` is not interpolated.
@@ -57,7 +62,7 @@ def load_llm(
         device: where the model runs, such as `"gpu"` or `"cuda:1"`.
         precision: the weight and compute precision.
         ov_config: an option, or OpenVINO properties.
-        prompt: how an input becomes a prompt.
+        prompt: an option or values; only a chat prompt affects the LLM.
         generation: an option, or generation settings.
         stop: a list of stop sequences, or the name of an option.
         runtime: batch size, seed, threads.
@@ -78,7 +83,11 @@ def load_llm(
         print(llm.invoke("The capital of France is"))
     """
     given = locals()
-    return _loaded(_job(given), given)
+    job = _job(given)
+    llm = _loaded(job, given)
+    if isinstance(job.prompt, ChatPrompt):
+        llm.chat_prompt = cast(ChatPromptTemplate, build_prompt(job.prompt))
+    return llm
 
 
 def load_chain(

@@ -27,7 +27,7 @@ def test_the_groups_that_affect_an_llm_are_keyword_arguments(load: Callable[...,
 
 
 def test_the_fields_are_those_of_the_llm() -> None:
-    of_the_configuration = {"engine", "generation", "stop", "model_name"}
+    of_the_configuration = {"engine", "generation", "stop", "model_name", "chat_prompt"}
     assert (
         LLMFields.__annotations__.keys() - {"pipeline_kwargs"} == HforchLLM.model_fields.keys() - of_the_configuration
     )

@@ -19,6 +19,7 @@ from langchain_core.language_models.llms import BaseLLM
 from langchain_core.messages import BaseMessage
 from langchain_core.outputs import GenerationChunk, LLMResult
 from langchain_core.prompt_values import ChatPromptValue, PromptValue
+from langchain_core.prompts import ChatPromptTemplate
 from pydantic import ConfigDict, Field, PrivateAttr
 
 from hforch import __version__
@@ -26,7 +27,7 @@ from hforch.config.schema import Generation
 from hforch.errors import NotAChatModel
 from hforch.generation.batching import by_length, in_order
 from hforch.generation.call_arguments import checked_fields, fields_of, merge, split, stops_of
-from hforch.generation.chat import RenderedPromptValue, as_prompt_value, render_messages
+from hforch.generation.chat import RenderedPromptValue, as_chat, as_prompt_value, render_messages
 from hforch.generation.completion import Answer
 from hforch.generation.engine import Engine, RenderedChat, Request
 from hforch.generation.grammar import resolved
@@ -62,6 +63,8 @@ class HforchLLM(BaseLLM):
         batch_size: maximum number of prompts in a batch.
         chat_template_kwargs: variables passed to the model's chat template.
         model_name: the name of the model in LangChain's usage callbacks and traces.
+        chat_prompt: a chat prompt for plain text, which becomes the value of its variable; its system message also
+            applies to messages without one. None: plain text is sent to the model unchanged.
     """
 
     model_config = ConfigDict(extra="forbid")
@@ -74,6 +77,7 @@ class HforchLLM(BaseLLM):
     batch_size: int = 4
     chat_template_kwargs: dict[str, Any] = Field(default_factory=dict)
     model_name: str = Field(default="", exclude=True)
+    chat_prompt: ChatPromptTemplate | None = Field(default=None, exclude=True, repr=False)
 
     _chat: bool = PrivateAttr(default=False)
     _at_most: int | None = PrivateAttr(default=None)
@@ -191,13 +195,17 @@ class HforchLLM(BaseLLM):
 
     # ------------------------------------------------------------ prompts
     def prompt_value(self, model_input: Any) -> PromptValue:
-        """Convert an input to a prompt: text is unchanged, chat messages are rendered with the model's chat template.
+        """Convert an input to a prompt: messages are rendered with the model's chat template.
+
+        Text is unchanged, unless the LLM has a `chat_prompt`.
 
         Raises:
-            PromptError: the input is neither text nor messages; or the messages cannot be rendered, see
-                `render_messages`.
+            PromptError: the input is neither text nor messages; the messages cannot be rendered, see `render_messages`;
+                or the chat prompt does not have exactly one variable.
         """
         value = self._convert_input(model_input)
+        if self.chat_prompt is not None and not isinstance(value, RenderedPromptValue):
+            value = as_chat(value, self.chat_prompt)
         if not isinstance(value, ChatPromptValue):
             return value
         rendered = render_messages(self.engine, value.to_messages(), self.chat_template_kwargs)
