@@ -12,7 +12,7 @@ from hforch.config.diagnose.overrides import quoted
 from hforch.config.diagnose.suggestions import did_you_mean_key, nearest
 from hforch.config.diagnose.validation_errors import kind_of
 from hforch.config.hydra_adapter.parsing import parser_of
-from hforch.config.keys import OPEN_MAPPINGS, groups, in_open_mapping, known_keys
+from hforch.config.keys import OPEN_MAPPINGS, groups, in_open_mapping, known_keys, list_keys
 from hforch.config.schema import ConfigPart
 from hforch.errors import ConfigError, Mistake, UnknownArgument
 
@@ -39,12 +39,14 @@ INSTEAD = {
 """Names of other libraries, and what to use instead; a key of a group needs no entry."""
 
 
-def overrides_of(overrides: Sequence[str], given: Mapping[str, Any]) -> list[str]:
+def overrides_of(overrides: Sequence[str], given: Mapping[str, Any], sweeps: bool = False) -> list[str]:
     """Return overrides as on the command line, followed by those of keyword arguments, which take precedence.
 
     Args:
         given: an option's name, a dict of values, a list (`stop`, `inputs`, `checks`) or a path (`model`, `inputs`) by
             group; other names, and groups without a value, are ignored.
+        sweeps: whether several options (a list, or a string with commas), and a list of values for a key that takes no
+            list, are swept over.
 
     Raises:
         ConfigError: an argument is not of these types, or an override is not a string.
@@ -54,7 +56,7 @@ def overrides_of(overrides: Sequence[str], given: Mapping[str, Any]) -> list[str
     for group in groups():
         if (value := given.get(group)) is not None:
             try:
-                found += _of_group(group, value)
+                found += _of_group(group, value, sweeps)
             except ConfigError as error:
                 mistakes += error.mistakes
     if mistakes:
@@ -88,16 +90,20 @@ def _not_a_string(override: object) -> Mistake:
     return Mistake("", what, None, 'write "group=option" or "group.key=value", or use keyword arguments')
 
 
-def _of_group(group: str, value: Any) -> Iterator[str]:
+def _of_group(group: str, value: Any, sweeps: bool) -> Iterator[str]:
     if isinstance(value, Path) and group in FILES:
         yield from (f"{group}={FILES[group]}", _written(f"{group}.path", value))
         return
     value = _plain(value)
     if isinstance(value, Mapping):
-        yield from _values(group, value)
+        yield from _values(group, value, sweeps)
     elif isinstance(value, list) and group in LISTS:
         yield from INLINE if group == "inputs" else ()
         yield _written(f"{group}.{LISTS[group]}", value)
+    elif isinstance(value, str) and "," in value and sweeps:
+        yield _choices(group, [name.strip() for name in value.split(",")])
+    elif isinstance(value, list) and value and sweeps:
+        yield _choices(group, value)
     elif isinstance(value, str) and (group != "stop" or re.fullmatch(r"[\w./-]+", value)):
         yield _written(group, value)
     elif isinstance(value, int) and not isinstance(value, bool):
@@ -105,10 +111,11 @@ def _of_group(group: str, value: Any) -> Iterator[str]:
     else:
         kinds = f"the name of an option{', a list' if group in LISTS else ''} or a dict of values"
         hint = f"for stop sequences, pass a list: stop=[{value!r}]" if group == "stop" else f"{group}={{'key': value}}"
+        hint = "only hforch.sweep takes several options" if isinstance(value, list) else hint
         raise ConfigError([Mistake(group, f"must be {kinds}; got {kind_of(value)}", None, hint)])
 
 
-def _values(path: str, values: Mapping[Any, Any]) -> Iterator[str]:
+def _values(path: str, values: Mapping[Any, Any], sweeps: bool) -> Iterator[str]:
     """Yield an override for each value; a mapping that is the value of one key is one override."""
     for name, value in values.items():
         key = f"{path}.{name}"
@@ -117,9 +124,17 @@ def _values(path: str, values: Mapping[Any, Any]) -> Iterator[str]:
             raise ConfigError([Mistake(path, problem, None, "use strings such as 'max_new_tokens'")])
         has_keys = any(known.startswith(f"{key}.") for known in known_keys())
         if isinstance(value, Mapping) and value and (key in OPEN_MAPPINGS or has_keys):
-            yield from _values(key, value)
+            yield from _values(key, value, sweeps)
         else:
-            yield f"{'++' if in_open_mapping(key) else ''}{_written(key, value)}"
+            is_swept = sweeps and isinstance(value, list) and len(value) > 0 and key not in list_keys()
+            override = _choices(key, value) if is_swept else _written(key, value)
+            yield f"{'++' if in_open_mapping(key) else ''}{override}"
+
+
+def _choices(key: str, values: Sequence[Any]) -> str:
+    """Return an override that sweeps over values."""
+    written = [_written(key, value).partition("=")[2] for value in values]
+    return f"{key}={','.join(written)}"
 
 
 def _written(key: str, value: Any) -> str:

@@ -82,3 +82,17 @@ def test_errors_in_values_name_the_key_and_the_closest_name() -> None:
     }  # fmt: skip
     with pytest.raises(ConfigError, match="a value of type object cannot be written as an override"):
         job_of(generation={"temperature": object()})
+
+
+def test_several_options_and_values_are_swept_over() -> None:
+    given = {
+        "backend": ["pytorch", "openvino"], "precision": "fp32, int8", "stop": ["x", "y"], "inputs": ["a", "b"],
+        "generation": {"max_new_tokens": [8, 16], "top_k": None}, "prompt": {"messages": [{"role": "user"}]},
+    }  # fmt: skip
+    assert overrides_of(["-x"], given, sweeps=True) == [
+        "-x", "backend=pytorch,openvino", "precision=fp32,int8", "prompt.messages=[{role: user}]",
+        "generation.max_new_tokens=8,16", "generation.top_k=null", "stop.sequences=[x, y]", "inputs=eeg",
+        "inputs.items=[a, b]",
+    ]  # fmt: skip
+    with pytest.raises(ConfigError, match="takes several options"):
+        overrides_of([], given)
