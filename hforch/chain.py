@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Unpack, cast
 
+from langchain_core.prompts import ChatPromptTemplate
 from langchain_core.runnables import Runnable
 
 from hforch.auto_prompt import settle
 from hforch.backends.base import build_llm, load
 from hforch.config.compose import job_from_overrides
-from hforch.config.schema import Job
+from hforch.config.keywords import Setting, overrides_of, refuse_unknown
+from hforch.config.schema import ChatPrompt, Job
 from hforch.generation.llm import HforchLLM
+from hforch.generation.llm_fields import LLMFields, check_fields
 from hforch.prompts import build_prompt
 from hforch.utils.progress import Progress, Silent
 
@@ -26,34 +30,65 @@ def load_llm(
     recipe: str | Path | None = None,
     config_dir: str | Path | None = None,
     progress: Progress | None = None,
-    **fields: Any,
+    model: Setting | Path = None,
+    backend: Setting = None,
+    device: Setting = None,
+    precision: Setting = None,
+    ov_config: Setting = None,
+    prompt: Setting = None,
+    generation: Setting = None,
+    stop: Setting | Sequence[str] = None,
+    runtime: Setting = None,
+    **fields: Unpack[LLMFields],
 ) -> HforchLLM:
     """Load the model that a configuration describes, as a LangChain LLM.
 
     Weights are downloaded, converted or exported if they are not in the cache yet.
 
+    The LLM sends text to the model unchanged, except with a chat prompt (`prompt="chat"`, or a recipe with one): then
+    text is the value of the prompt's variable and is rendered with the model's chat template, as in a run. Other
+    prompts apply only in `load_chain`.
+
+    Each group of the configuration is a keyword argument: the name of an option, such as `backend="openvino"`, or a
+    dict of values, such as `generation={"max_new_tokens": 32}`. Keyword arguments take precedence over `overrides`, and
+    their strings are literal: `${...}` is not interpolated.
+
     Args:
         overrides: configuration overrides as on the command line, such as `"model=gpt2", "backend=openvino"`.
-        recipe: a recipe file; the overrides apply on top of it.
+        recipe: a recipe file; all other arguments apply on top of it.
         config_dir: a directory with your own options.
         progress: receives the progress of downloads and exports; by default, it is not reported.
-        fields: fields of LangChain's BaseLLM, such as `callbacks` or `cache`.
+        model: the source of the weights; a pathlib.Path is a local directory.
+        backend: the inference library.
+        device: where the model runs, such as `"gpu"` or `"cuda:1"`.
+        precision: the weight and compute precision.
+        ov_config: an option, or OpenVINO properties.
+        prompt: an option or values; only a chat prompt affects the LLM.
+        generation: an option, or generation settings.
+        stop: a list of stop sequences, or the name of an option.
+        runtime: batch size, seed, threads.
+        fields: fields of LangChain's BaseLLM, such as `callbacks` or `cache`, and of HforchLLM, such as `seed`.
 
     Returns:
         An LLM with `invoke`, `batch`, `stream` and their async forms. To change generation settings for a call, pass
         them to the call or use `bind`, such as `llm.bind(max_new_tokens=8, stop=["."])`.
 
     Raises:
+        UnknownArgument: the name of a keyword argument is unknown, or the value of a field is invalid.
         ConfigError: the configuration is invalid; the message lists every error.
         ModelError: the weights are missing or unusable, or cannot be downloaded.
         BackendError: the backend cannot load the model.
 
     Example:
-        llm = load_llm("backend=openvino", "precision=int8", "generation.max_new_tokens=32")
+        llm = load_llm(backend="openvino", precision="int8", generation={"max_new_tokens": 32})
         print(llm.invoke("The capital of France is"))
     """
-    job = job_from_overrides(overrides, recipe=recipe, config_dir=config_dir)
-    return build_llm(job, load(job, progress or Silent()), **fields)
+    given = locals()
+    job = _job(given)
+    llm = _loaded(job, given)
+    if isinstance(job.prompt, ChatPrompt):
+        llm.chat_prompt = cast(ChatPromptTemplate, build_prompt(job.prompt))
+    return llm
 
 
 def load_chain(
@@ -61,7 +96,16 @@ def load_chain(
     recipe: str | Path | None = None,
     config_dir: str | Path | None = None,
     progress: Progress | None = None,
-    **fields: Any,
+    model: Setting | Path = None,
+    backend: Setting = None,
+    device: Setting = None,
+    precision: Setting = None,
+    ov_config: Setting = None,
+    prompt: Setting = None,
+    generation: Setting = None,
+    stop: Setting | Sequence[str] = None,
+    runtime: Setting = None,
+    **fields: Unpack[LLMFields],
 ) -> Runnable[Any, str]:
     """Load the prompt and the model that a configuration describes, as a LangChain chain (prompt | LLM).
 
@@ -72,11 +116,32 @@ def load_chain(
         the answer as a string.
 
     Example:
-        chain = load_chain("prompt=chat")
+        chain = load_chain(prompt="chat")
         for piece in chain.stream({"question": "What is electroencephalography?"}):
             print(piece, end="", flush=True)
     """
-    job = job_from_overrides(overrides, recipe=recipe, config_dir=config_dir)
-    loaded = load(job, progress or Silent())
-    job = settle(job).job  # the model's files are here now
-    return build_chain(job, build_llm(job, loaded, **fields))
+    given = locals()
+    job = _job(given)
+    llm = _loaded(job, given)
+    return build_chain(settle(job).job, llm)  # the model's files are here now
+
+
+def _job(given: Mapping[str, Any]) -> Job:
+    """Return the job that the arguments of `load_llm` describe; nothing is loaded.
+
+    Raises:
+        UnknownArgument: the name of a keyword argument is unknown, or the value of a field is invalid.
+        ConfigError: the configuration is invalid.
+    """
+    known = given.keys() - {"overrides", "fields"} | LLMFields.__annotations__.keys()
+    refuse_unknown(given["fields"], sorted(known))
+    check_fields(given["fields"])
+    overrides = overrides_of(given["overrides"], given)
+    return job_from_overrides(overrides, recipe=given["recipe"], config_dir=given["config_dir"])
+
+
+def _loaded(job: Job, given: Mapping[str, Any]) -> HforchLLM:
+    """Load the model of a job, and return its LLM with the fields in the arguments of `load_llm`."""
+    fields = dict(given["fields"])
+    arguments = fields.pop("pipeline_kwargs", None) or {}
+    return build_llm(job, load(job, given["progress"] or Silent()), **fields).with_arguments(**arguments)

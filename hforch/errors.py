@@ -6,7 +6,8 @@ HforchError                  base class
 │   └── ModelUnavailable     the model cannot be loaded now: no network, disk full, a process died (exit code 1)
 ├── BackendError             a backend could not load the model (exit code 1)
 ├── PromptError              a prompt cannot be used: longer than the context, or a variable is missing
-├── UnknownArgument          an unknown keyword argument of a generation call (also a TypeError)
+├── UnknownArgument          an unknown or invalid keyword argument of the Python API (also a TypeError)
+├── NotAChatModel            a method of LangChain's chat models was called on an LLM (also a NotImplementedError)
 └── GenerationError          generation failed
     └── OutOfMemory          an accelerator ran out of memory, while loading (also a BackendError) or generating
 
@@ -129,6 +130,10 @@ class PromptError(HforchError):
 
 
 class UnknownArgument(HforchError, TypeError):
+    pass
+
+
+class NotAChatModel(HforchError, NotImplementedError):
     pass
 
 

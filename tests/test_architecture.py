@@ -37,7 +37,7 @@ WALK = [
     {"runs"},
     {"comparison"},
     {"report"},
-    {"app", "commands", "cli", "__main__"},
+    {"app", "commands", "cli", "__main__", "api"},
 ]
 """The packages in their order; the root package itself (its version) comes first."""
 

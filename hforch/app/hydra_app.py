@@ -12,7 +12,7 @@ import traceback
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from hforch.app.hydra_redaction import redact_what_hydra_writes
 from hforch.app.hydra_task import Invocation, Task, write_error
@@ -22,6 +22,9 @@ from hforch.config.hydra_adapter.jobs import configuration_to_rerun
 from hforch.config.hydra_adapter.session import global_hydra, visible_to_resolvers
 from hforch.errors import EXIT_OK, ConfigError, Mistake, first_line, full_errors
 
+if TYPE_CHECKING:
+    from hforch.app.running import Listener
+
 
 def run_app(
     words: Sequence[str],
@@ -29,6 +32,7 @@ def run_app(
     resume: Path | None = None,
     fingerprint: str | None = None,
     skip_damaged: bool = False,
+    listener: Listener | None = None,
 ) -> int:
     """Run the Hydra app with the arguments that follow `hforch`, and return the exit code.
 
@@ -37,6 +41,7 @@ def run_app(
         resume: the directory of an earlier run or sweep with the same arguments, to resume.
         fingerprint: the expected fingerprint of the weights; other weights are rejected.
         skip_damaged: when resuming, treat invalid lines of samples.jsonl as missing.
+        listener: receives the events of the jobs, in addition to the display.
 
     Raises:
         ConfigError: the configuration has errors; nothing was run or written.
@@ -48,13 +53,13 @@ def run_app(
         remember_typed(override)
     base = find_config_dirs(args.config_dir, args.config_name, args.config_path)
     if recipe is None:
-        return _do(args, parser, base, None, resume, fingerprint, skip_damaged)
+        return _do(args, parser, base, None, resume, fingerprint, skip_damaged, listener)
     from hforch.config.recipes import opened
 
     with opened(recipe, base, args.overrides) as config_dirs:
         for note in config_dirs.notes:
             print(f"note: {note}", file=sys.stderr)
-        return _do(args, parser, config_dirs, recipe, resume, fingerprint, skip_damaged)
+        return _do(args, parser, config_dirs, recipe, resume, fingerprint, skip_damaged, listener)
 
 
 def _do(
@@ -65,6 +70,7 @@ def _do(
     resume: Path | None,
     fingerprint: str | None,
     skip_damaged: bool,
+    listener: Listener | None,
 ) -> int:
     invocation = Invocation(
         overrides=tuple(args.overrides),
@@ -80,7 +86,7 @@ def _do(
     if args.experimental_rerun is not None:
         return _rerun(args, Task(config_dirs, invocation))
     if not (args.help or args.hydra_help or args.cfg or args.info or args.shell_completion):
-        return _run(args, config_dirs, invocation, resume)
+        return _run(args, config_dirs, invocation, resume, listener)
     if args.overrides and not args.shell_completion:
         from hforch.config.sweeps import diagnose_all
 
@@ -111,7 +117,13 @@ def _show(hydra: Any, args: argparse.Namespace, parser: argparse.ArgumentParser,
         complete(hydra, name, args.overrides)
 
 
-def _run(args: argparse.Namespace, config_dirs: ConfigDirs, invocation: Invocation, resume: Path | None) -> int:
+def _run(
+    args: argparse.Namespace,
+    config_dirs: ConfigDirs,
+    invocation: Invocation,
+    resume: Path | None,
+    listener: Listener | None,
+) -> int:
     from hforch.config.hydra_adapter.parsing import quoted
     from hforch.config.sweeps import MOST_JOBS, plan
     from hforch.runs.mode import MULTIRUN, SINGLE_RUN
@@ -138,7 +150,7 @@ def _run(args: argparse.Namespace, config_dirs: ConfigDirs, invocation: Invocati
             from hforch.app.running import run_jobs
 
             hydra_jobs = open_jobs(hydra, mode, config_dirs.config_name, overrides)
-            return run_jobs(planned, hydra_jobs, config_dirs, invocation, args.report)
+            return run_jobs(planned, hydra_jobs, config_dirs, invocation, args.report, listener)
         except OSError as error:
             if full_errors():
                 raise

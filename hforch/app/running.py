@@ -7,7 +7,8 @@ model consecutively. With another launcher, each of its processes runs its jobs;
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 
 from hforch.app.finish import QUIET, compare_all, print_unmet, worst_exit_code, write_report
 from hforch.app.hydra_jobs import HydraJobs
@@ -23,6 +24,7 @@ from hforch.errors import EXIT_INTERRUPTED, EXIT_OK, ConfigError
 from hforch.records.directory_lock import locked
 from hforch.report.display import open_watcher
 from hforch.report.sweep_view import SingleRunView, open_view
+from hforch.runs.mode import RunMode
 from hforch.runs.output_dirs import clear, refuse_links
 from hforch.runs.planned_job import PlannedJob
 from hforch.runs.processes.worker_pool import WorkerPool
@@ -30,14 +32,25 @@ from hforch.runs.sweep import OUTSIDE_A_JOB, Sweep, SweepView
 from hforch.runs.tracking import tracked_view
 from hforch.utils.std_streams import going_on
 
+Listener = Callable[[SweepView, RunMode, Path], SweepView]
+"""Wraps the view of a run or sweep to receive its events; also gets the mode and the absolute directory."""
 
-def run_jobs(plan: Plan, hydra_jobs: HydraJobs, config_dirs: ConfigDirs, invocation: Invocation, report: bool) -> int:
+
+def run_jobs(
+    plan: Plan,
+    hydra_jobs: HydraJobs,
+    config_dirs: ConfigDirs,
+    invocation: Invocation,
+    report: bool,
+    listener: Listener | None = None,
+) -> int:
     """Plan, check and run jobs, and write the comparison and the report.
 
     Args:
         plan: the composed jobs.
         hydra_jobs: Hydra's view of them.
         report: whether to write report.html.
+        listener: receives the events of the jobs, in addition to the display.
 
     Returns:
         the exit code.
@@ -68,6 +81,8 @@ def run_jobs(plan: Plan, hydra_jobs: HydraJobs, config_dirs: ConfigDirs, invocat
             check_machine(jobs, workers, watcher)  # the job prints its warnings again
             view = SingleRunView(watcher)
         view = tracked_view(view, hydra_jobs.directory.absolute(), [one.job for one in jobs])
+        if listener is not None:
+            view = listener(view, mode, hydra_jobs.directory.absolute())
         codes = _run(jobs, hydra_jobs, workers, view, config_dirs, invocation)
     if mode.has_summary:
         compare_all(hydra_jobs.directory, None if display in QUIET else sys.stdout)

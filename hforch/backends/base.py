@@ -173,6 +173,7 @@ def build_llm(job: Job, loaded: LoadedModel, **fields: Any) -> HforchLLM:
         "echo": job.prompt.echo,
         "batch_size": job.runtime.batch_size,
         "chat_template_kwargs": job.prompt.chat_template_kwargs if isinstance(job.prompt, MessagesPrompt) else {},
+        "model_name": job.backend.name if "model" in capabilities(job).ignores else job.model.label,
     }
     loaded.configure(job)
     return loaded.build(**described | fields)

@@ -36,7 +36,7 @@ def recipe_of(job: Mapping[str, Any]) -> dict[str, Any]:
         for group, part in plain.items()
     }
     defaults = [{group: name} for group, (name, _) in nearest.items()]
-    return {"defaults": defaults, **{group: _escaped(part) for group, part in values.items() if part}}
+    return {"defaults": defaults, **{group: escaped(part) for group, part in values.items() if part}}
 
 
 def _options(group: str) -> list[Path]:
@@ -88,13 +88,13 @@ def _difference(option: Mapping[str, Any], wanted: Mapping[str, Any]) -> dict[st
     return found
 
 
-def _escaped(value: Any) -> Any:
+def escaped(value: Any) -> Any:
     """Escape each `${` in a value, so that OmegaConf reads it as text."""
     if isinstance(value, str):
         return re.sub(r"(\\*)\$\{", lambda match: f"{match[1]}{match[1]}\\${{", value)
     if isinstance(value, Mapping):
-        return {key: _escaped(inner) for key, inner in value.items()}
-    return [_escaped(inner) for inner in value] if isinstance(value, list) else value
+        return {key: escaped(inner) for key, inner in value.items()}
+    return [escaped(inner) for inner in value] if isinstance(value, list) else value
 
 
 def differing(one: Mapping[str, Any], other: Mapping[str, Any]) -> Iterator[str]:

@@ -28,6 +28,20 @@ def known_keys() -> frozenset[str]:
     return frozenset(_paths("", Job))
 
 
+@cache
+def list_keys() -> frozenset[str]:
+    """Return the `group.key` paths whose values are lists."""
+    found = set()
+    for group, field in Job.model_fields.items():
+        for model in models_in(field.annotation):
+            found |= {f"{group}.{name}" for name, key in model.model_fields.items() if _is_list(key.annotation)}
+    return frozenset(found)
+
+
+def _is_list(hint: Any) -> bool:
+    return get_origin(hint) is tuple or any(_is_list(inner) for inner in get_args(hint) if get_origin(hint) is not dict)
+
+
 def keys_of(group: str) -> frozenset[str]:
     return frozenset(path for path in known_keys() if path == group or path.startswith(f"{group}."))
 

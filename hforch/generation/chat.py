@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from itertools import takewhile
 from typing import Any
 
 from langchain_core.messages import BaseMessage, HumanMessage
-from langchain_core.prompt_values import ImagePromptValue, PromptValue
+from langchain_core.prompt_values import ChatPromptValue, ImagePromptValue, PromptValue
+from langchain_core.prompts import ChatPromptTemplate
+from langchain_core.prompts.chat import SystemMessagePromptTemplate
 
 from hforch.errors import PromptError, shown
 from hforch.generation.chat_templates import refusal, render, select
@@ -59,6 +62,30 @@ def _with_keys(message: Mapping[str, Any]) -> dict[str, Any]:
     if not (calls := message.get("tool_calls")):
         return dict(message)
     return {"content": "", **message, "tool_calls": [{"id": None, **call} for call in calls]}
+
+
+def as_chat(value: PromptValue, prompt: ChatPromptTemplate) -> ChatPromptValue:
+    """Convert an input to the messages of a chat prompt.
+
+    Text becomes the value of the prompt's variable. Messages are kept, after the prompt's system message unless they
+    have their own.
+
+    Raises:
+        PromptError: the input is text, and the prompt does not have exactly one variable.
+    """
+    if not isinstance(value, ChatPromptValue):
+        if len(names := prompt.input_variables) != 1:
+            raise PromptError(
+                f"the chat prompt has {len(names)} variables ({', '.join(names)}), so it cannot be applied to"
+                " text; use load_chain, which takes a dict, or pass messages"
+            )
+        return prompt.format_prompt(**{names[0]: value.to_string()})
+    messages = value.to_messages()
+    if any(message.type == "system" or getattr(message, "role", None) == "system" for message in messages):
+        return value
+    first = takewhile(lambda one: isinstance(one, SystemMessagePromptTemplate), prompt.messages)
+    system = [one.format() for one in first if isinstance(one, SystemMessagePromptTemplate) and not one.input_variables]
+    return ChatPromptValue(messages=[*system, *messages])
 
 
 def render_messages(engine: Engine, messages: Sequence[BaseMessage], kwargs: Mapping[str, Any]) -> RenderedChat:

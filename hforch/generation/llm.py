@@ -12,20 +12,22 @@ import secrets
 import time
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from concurrent.futures import Future
-from typing import Any, Self
+from typing import Any, NoReturn, Self
 
 from langchain_core.callbacks import AsyncCallbackManagerForLLMRun, CallbackManagerForLLMRun
 from langchain_core.language_models.llms import BaseLLM
 from langchain_core.messages import BaseMessage
 from langchain_core.outputs import GenerationChunk, LLMResult
 from langchain_core.prompt_values import ChatPromptValue, PromptValue
+from langchain_core.prompts import ChatPromptTemplate
 from pydantic import ConfigDict, Field, PrivateAttr
 
 from hforch import __version__
 from hforch.config.schema import Generation
+from hforch.errors import NotAChatModel
 from hforch.generation.batching import by_length, in_order
 from hforch.generation.call_arguments import checked_fields, fields_of, merge, split, stops_of
-from hforch.generation.chat import RenderedPromptValue, as_prompt_value, render_messages
+from hforch.generation.chat import RenderedPromptValue, as_chat, as_prompt_value, render_messages
 from hforch.generation.completion import Answer
 from hforch.generation.engine import Engine, RenderedChat, Request
 from hforch.generation.grammar import resolved
@@ -60,6 +62,9 @@ class HforchLLM(BaseLLM):
         echo: whether the answer starts with the prompt.
         batch_size: maximum number of prompts in a batch.
         chat_template_kwargs: variables passed to the model's chat template.
+        model_name: the name of the model in LangChain's usage callbacks and traces.
+        chat_prompt: a chat prompt for plain text, which becomes the value of its variable; its system message also
+            applies to messages without one. None: plain text is sent to the model unchanged.
     """
 
     model_config = ConfigDict(extra="forbid")
@@ -71,6 +76,8 @@ class HforchLLM(BaseLLM):
     echo: bool = False
     batch_size: int = 4
     chat_template_kwargs: dict[str, Any] = Field(default_factory=dict)
+    model_name: str = Field(default="", exclude=True)
+    chat_prompt: ChatPromptTemplate | None = Field(default=None, exclude=True, repr=False)
 
     _chat: bool = PrivateAttr(default=False)
     _at_most: int | None = PrivateAttr(default=None)
@@ -94,6 +101,28 @@ class HforchLLM(BaseLLM):
     def _loaded(self) -> Sequence[Any]:
         """Return the objects that belong to the loaded model, which copies share."""
         return [self.engine]
+
+    @property
+    def name_of_model(self) -> str:
+        """The name of the model in usage callbacks, which ignore the usage of a model without a name."""
+        return self.model_name or self._llm_type
+
+    # ------------------------------------------------------------ methods of chat models
+    def with_structured_output(self, schema: Any, **kwargs: Any) -> NoReturn:
+        """Raise NotAChatModel with what to use instead: `json_schema`."""
+        raise NotAChatModel(
+            "with_structured_output is a method of chat models, and this is a text LLM; constrain its answers with"
+            " llm.bind(json_schema=SCHEMA) or load_llm(generation={'json_schema': SCHEMA}), and parse them, for example"
+            " with LangChain's JsonOutputParser"
+        )
+
+    def bind_tools(self, tools: Any, **kwargs: Any) -> NoReturn:
+        """Raise NotAChatModel with what to use instead: the variable `tools` of the chat template."""
+        raise NotAChatModel(
+            "bind_tools is a method of chat models, and this is a text LLM; pass the tools to the model's chat template"
+            " with llm.bind(chat_template_kwargs={'tools': [...]}), call it with messages, and parse the answer;"
+            " json_schema=SCHEMA constrains it"
+        )
 
     # ------------------------------------------------------------ LangChain's cache
     @property
@@ -166,13 +195,17 @@ class HforchLLM(BaseLLM):
 
     # ------------------------------------------------------------ prompts
     def prompt_value(self, model_input: Any) -> PromptValue:
-        """Convert an input to a prompt: text is unchanged, chat messages are rendered with the model's chat template.
+        """Convert an input to a prompt: messages are rendered with the model's chat template.
+
+        Text is unchanged, unless the LLM has a `chat_prompt`.
 
         Raises:
-            PromptError: the input is neither text nor messages; or the messages cannot be rendered, see
-                `render_messages`.
+            PromptError: the input is neither text nor messages; the messages cannot be rendered, see `render_messages`;
+                or the chat prompt does not have exactly one variable.
         """
         value = self._convert_input(model_input)
+        if self.chat_prompt is not None and not isinstance(value, RenderedPromptValue):
+            value = as_chat(value, self.chat_prompt)
         if not isinstance(value, ChatPromptValue):
             return value
         rendered = render_messages(self.engine, value.to_messages(), self.chat_template_kwargs)
@@ -292,7 +325,7 @@ class HforchLLM(BaseLLM):
         return llm._result(prompts, in_order(batches, answers))
 
     def _result(self, prompts: Sequence[str], answers: Sequence[Answer]) -> LLMResult:
-        return llm_result(answers, [str(prompt) if self.echo else "" for prompt in prompts])
+        return llm_result(answers, [str(prompt) if self.echo else "" for prompt in prompts], self.name_of_model)
 
     # ------------------------------------------------------------ streams
     def _stream(
@@ -314,7 +347,7 @@ class HforchLLM(BaseLLM):
             while (piece := pieces.get()) is not None:
                 yield notify_new_token(GenerationChunk(text=piece), run_manager)
             (answer,) = future.result()
-            add_usage_to_stream(run_manager, answer)
+            add_usage_to_stream(run_manager, answer, llm.name_of_model)
             yield GenerationChunk(text="", generation_info=generation_info(answer))
         finally:
             cancel([request], [future])
@@ -344,7 +377,7 @@ class HforchLLM(BaseLLM):
             while (piece := await pieces.get()) is not None:
                 yield await anotify_new_token(GenerationChunk(text=piece), run_manager)
             (answer,) = future.result()
-            add_usage_to_stream(run_manager, answer)
+            add_usage_to_stream(run_manager, answer, llm.name_of_model)
             yield GenerationChunk(text="", generation_info=generation_info(answer))
         finally:
             cancel([request], [future])

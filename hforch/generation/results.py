@@ -7,29 +7,49 @@ from concurrent.futures import Future
 from typing import Any
 
 from langchain_core.callbacks import AsyncCallbackManagerForLLMRun, CallbackManagerForLLMRun
-from langchain_core.outputs import Generation, GenerationChunk, LLMResult
+from langchain_core.load.serializable import SerializedConstructor, SerializedNotImplemented
+from langchain_core.messages import AIMessage
+from langchain_core.messages.ai import UsageMetadata
+from langchain_core.outputs import ChatGeneration, Generation, GenerationChunk, LLMResult
 from pydantic import PrivateAttr
 
 from hforch.generation.completion import Answer
 from hforch.generation.engine import Request
 
 
-class AnsweredGeneration(Generation):
-    """A generation with the `Answer` that it was created from, for hforch's callbacks."""
+class AnsweredGeneration(ChatGeneration):
+    """A generation with the `Answer` that it was created from, for hforch's callbacks.
+
+    It also has the answer as a message, because LangChain's usage callbacks read token counts only from messages
+    (`AIMessage.usage_metadata`, with `response_metadata["model_name"]`).
+    """
 
     _answer: Answer = PrivateAttr()
 
     @classmethod
-    def of(cls, answer: Answer, text: str) -> AnsweredGeneration:
+    def of(cls, answer: Answer, text: str, model_name: str) -> AnsweredGeneration:
         """Return the generation of an answer; `text` may start with the prompt."""
-        generation = cls(text=text, generation_info=generation_info(answer))
+        info = generation_info(answer)
+        metadata = {"model_name": model_name, "finish_reason": answer.finish_reason}
+        message = AIMessage(content=text, usage_metadata=_usage_metadata(answer), response_metadata=metadata)
+        generation = cls(message=message, generation_info=info)
         generation._answer = answer
         return generation
 
-    @classmethod
-    def lc_id(cls) -> list[str]:
-        """Return the id of a plain generation, so that LangChain's caches store and load it as one."""
-        return Generation.lc_id()
+    def to_json(self) -> SerializedConstructor | SerializedNotImplemented:
+        """Serialize as a plain generation, so that LangChain's caches store and load it as one."""
+        return Generation(text=self.text, generation_info=self.generation_info).to_json()
+
+
+def _usage_metadata(answer: Answer) -> UsageMetadata | None:
+    """Return the token counts by the names of LangChain's messages, or None if they are unknown."""
+    if not (usage := answer.usage):
+        return None
+    return UsageMetadata(
+        input_tokens=usage["prompt_tokens"],
+        output_tokens=usage["completion_tokens"],
+        total_tokens=usage["total_tokens"],
+    )
 
 
 def answer_of(response: LLMResult) -> Answer:
@@ -44,10 +64,11 @@ def answer_of(response: LLMResult) -> Answer:
     return generation._answer
 
 
-def llm_result(answers: Sequence[Answer], before: Sequence[str]) -> LLMResult:
+def llm_result(answers: Sequence[Answer], before: Sequence[str], model_name: str) -> LLMResult:
     """Return the result of a call: one generation per prompt, prefixed with `before`, and the total token usage."""
     generations: list[list[Any]] = [
-        [AnsweredGeneration.of(answer, prefix + answer.text)] for prefix, answer in zip(before, answers, strict=True)
+        [AnsweredGeneration.of(answer, prefix + answer.text, model_name)]
+        for prefix, answer in zip(before, answers, strict=True)
     ]
     each = [answer.usage for answer in answers]
     names = each[0] if each and all(each) else ()  # empty unless the usage of all answers is known
@@ -67,7 +88,7 @@ def generation_info(answer: Answer) -> dict[str, Any]:
     }
 
 
-def add_usage_to_stream(run_manager: Any, answer: Answer) -> None:
+def add_usage_to_stream(run_manager: Any, answer: Answer, model_name: str) -> None:
     """Add token usage and answer to the final result of a stream, where LangChain leaves llm_output empty."""
     if run_manager is None:
         return
@@ -77,7 +98,7 @@ def add_usage_to_stream(run_manager: Any, answer: Answer) -> None:
         text = response.generations[0][0].text
         whole = {
             "llm_output": {"token_usage": answer.usage},
-            "generations": [[AnsweredGeneration.of(answer, text)]],
+            "generations": [[AnsweredGeneration.of(answer, text, model_name)]],
         }
         return end(response.model_copy(update=whole), **kwargs)
 

@@ -15,16 +15,24 @@ from hforch.utils.json_text import to_json
 from hforch.utils.sanitize import for_csv, for_json
 
 
-def to_csv(comparison: Comparison) -> str:
-    text = io.StringIO()
-    headers = ["job", "directory", *comparison.axes, *names(), *ERRORS, "unit", "baseline", "status", "notes"]
-    writer = csv.DictWriter(text, headers, lineterminator="\n")
-    writer.writerow({name: for_csv(name) for name in headers})
+def to_rows(comparison: Comparison) -> list[dict[str, Any]]:
+    """Return a row for each job, all with the same columns: settings, metrics, baseline, status, notes."""
+    columns = ["job", "directory", *comparison.axes, *names(), *ERRORS, "unit", "baseline", "status", "notes"]
+    rows = []
     for row in comparison.rows:
         own = {"job": row.entry.name, "directory": str(row.entry.directory), "unit": row.unit, "baseline": row.baseline}
         status = row.entry.record.get("status")
         cells = own | row.axes | row.metrics | {"status": status, "notes": "; ".join(row.notes)}
-        writer.writerow({name: for_csv(value) for name, value in cells.items()})
+        rows.append({name: cells.get(name) for name in columns})
+    return rows
+
+
+def to_csv(comparison: Comparison) -> str:
+    text, rows = io.StringIO(), to_rows(comparison)
+    writer = csv.DictWriter(text, list(rows[0]), lineterminator="\n")
+    writer.writerow({name: for_csv(name) for name in rows[0]})
+    for row in rows:
+        writer.writerow({name: for_csv(value) for name, value in row.items()})
     return text.getvalue()
 
 

@@ -86,6 +86,20 @@ def test_arguments_that_langchain_ignores_are_rejected(arguments: dict[str, Any]
         job_of("gpt2", **arguments)
 
 
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        ({"max_new_tokens": 3}, "unknown argument 'max_new_tokens' of from_model_id: pass it in pipeline_kwargs"),
+        ({"revision": "main"}, "pass it in model_kwargs"),
+        ({"callback": []}, r"did you mean callbacks\?"),
+        ({"callbacks": 3}, "callbacks=3: input should be a valid list"),
+    ],
+)
+def test_fields_of_the_llm_are_checked_before_the_model_is_loaded(arguments: dict[str, Any], said: str) -> None:
+    with pytest.raises(UnknownArgument, match=said):
+        HforchPipeline.from_model_id("/does/not/exist", **arguments)
+
+
 def test_a_revision_of_a_directory_is_rejected(tiny_gpt2: Path) -> None:
     with pytest.raises(UnknownArgument, match="revision applies only to models on the Hugging Face Hub"):
         job_of(str(tiny_gpt2), model_kwargs={"revision": "main"})

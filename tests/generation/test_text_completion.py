@@ -67,8 +67,8 @@ def test_tpot_counts_reported_tokens_and_not_pieces() -> None:
 def test_usage_is_only_reported_if_it_is_known_for_all_answers() -> None:
     counted, uncounted = completed(["a"])[0], completed(["b"])[0]
     counted.count(1, 1)
-    assert llm_result([answer(counted), answer(uncounted)], ["", ""]).llm_output == {"token_usage": {}}
-    both = llm_result([answer(counted), answer(counted)], ["", ""])
+    assert llm_result([answer(counted), answer(uncounted)], ["", ""], "model").llm_output == {"token_usage": {}}
+    both = llm_result([answer(counted), answer(counted)], ["", ""], "model")
     assert (both.llm_output or {})["token_usage"]["total_tokens"] == 4
 
 
@@ -115,7 +115,7 @@ def test_a_prompt_that_leaves_no_tokens_for_the_answer_is_rejected(prompt_tokens
 @pytest.mark.filterwarnings("ignore:The function `loads` is in beta")
 def test_a_generation_has_its_answer_and_is_cached_as_a_plain_one() -> None:
     answer = Answer("a", (1, 2), (3,), "stop", {"ttft_ms": 1.0})
-    result = llm_result([answer], ["echo "])
+    result = llm_result([answer], ["echo "], "model")
     assert answer_of(result) is answer
     (generation,) = result.generations[0]
     assert generation.text == "echo a" and (generation.generation_info or {})["output_ids"] == [3]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from hforch.backends.base import capabilities
@@ -15,6 +15,8 @@ from hforch.config.shorthand import meaning
 from hforch.config.validate import validate
 from hforch.errors import UnknownArgument
 from hforch.generation.call_arguments import GENERATION, merge, split
+from hforch.generation.llm import HforchLLM
+from hforch.generation.llm_fields import check_fields
 from hforch.utils.paths import expanded
 
 NAMES = {"default": "pytorch", "pytorch": "pytorch", "openvino": "openvino"}
@@ -75,6 +77,28 @@ def job_of(
         if set_keys.get(key) is not None:
             raise UnknownArgument(f"{key.split('.')[-1]} has no effect with backend={backend!r}; remove it")
     return job.model_copy(update={"generation": merge(job.generation, changes)})
+
+
+def check_llm_fields(fields: Mapping[str, Any]) -> None:
+    """Check the arguments that are fields of the LLM, before the model is loaded.
+
+    Raises:
+        UnknownArgument: a name is unknown, or a value is invalid.
+    """
+    known = HforchLLM.model_fields.keys() - {"engine"}
+    if unknown := [name for name in fields if name not in known]:
+        raise UnknownArgument("; ".join(_unknown_field(name, known) for name in unknown))
+    check_fields(fields)
+
+
+def _unknown_field(name: str, known: Collection[str]) -> str:
+    problem = f"unknown argument {name!r} of from_model_id"
+    if name in GENERATION:
+        return f"{problem}: pass it in pipeline_kwargs"
+    if name in MODEL or name in DTYPE:
+        return f"{problem}: pass it in model_kwargs"
+    hint = did_you_mean(name, [*known, *OUTSIDE, "pipeline_kwargs", "model_kwargs"])
+    return f"{problem}{f': {hint}' if hint else ''}"
 
 
 def _model(model_id: str, given: dict[str, Any]) -> dict[str, Any]:

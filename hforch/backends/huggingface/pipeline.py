@@ -75,6 +75,7 @@ class HforchPipeline(HforchLLM, HuggingFacePipeline):
             if engine.model is not pipeline.model or engine.tokenizer is not pipeline.tokenizer:
                 fields["engine"] = engine_of(pipeline)
             fields = with_pipeline_kwargs(fields)
+        fields.setdefault("model_name", str(getattr(pipeline.model, "name_or_path", "")))
         super().__init__(**fields)
 
     def _loaded(self) -> Sequence[Any]:
@@ -109,11 +110,12 @@ class HforchPipeline(HforchLLM, HuggingFacePipeline):
             llm = HforchPipeline.from_model_id("gpt2", backend="openvino", pipeline_kwargs={"max_new_tokens": 10})
         """
         from hforch.backends.base import build_llm, load
-        from hforch.backends.huggingface.from_model_id import job_of
+        from hforch.backends.huggingface.from_model_id import check_llm_fields, job_of
         from hforch.utils.progress import Silent
 
         named = ("backend", "device", "device_map", "model_kwargs", "pipeline_kwargs", "batch_size")
         arguments = dict(kwargs.get("pipeline_kwargs") or {})
         refuse_twice(arguments, kwargs)
         job = job_of(model_id, task, **{name: kwargs.pop(name) for name in named if name in kwargs})
+        check_llm_fields(kwargs)
         return cast(HforchPipeline, build_llm(job, load(job, Silent()), pipeline_kwargs=arguments, **kwargs))

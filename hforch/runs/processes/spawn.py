@@ -72,7 +72,7 @@ class SpawnEnvironment:
             asked.write(json.dumps(given).encode("ascii"))
             asked.seek(0)
             return subprocess.Popen(
-                [*_python(), "-c", PROGRAM],
+                [*python_command(), "-c", PROGRAM],
                 stdin=asked,
                 stdout=early_log,
                 stderr=early_log,
@@ -81,7 +81,7 @@ class SpawnEnvironment:
             )
 
 
-def _python() -> list[str]:
+def python_command() -> list[str]:
     """Return the command that starts this Python interpreter with the same options (`-W`, `-X`, ...)."""
     executable = multiprocessing.spawn.get_executable()
     if not executable or getattr(sys, "frozen", False):

@@ -1,0 +1,1 @@
+"""The Python functions `run`, `sweep` and `compare`, and their results."""

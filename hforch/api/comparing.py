@@ -1,0 +1,95 @@
+"""`hforch.compare`: compare runs and sweeps from their records."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, TypeVar
+
+from hforch.api.results import ComparisonResult, RunResult, SweepResult
+from hforch.comparison.baselines import read_baseline
+from hforch.comparison.decision import decide, read_bounds, read_optimize
+from hforch.comparison.entries import readable_jobs
+from hforch.comparison.table import compare as compare_entries
+from hforch.errors import ConfigError, Mistake
+
+Source = str | Path | RunResult | SweepResult
+Value = TypeVar("Value")
+
+
+def compare(
+    *directories: Source | Iterable[Source],
+    baseline: str | Mapping[str, Any] | None = None,
+    require: str | Sequence[str] = (),
+    optimize: str | None = None,
+    worst: int = 3,
+    skip_damaged: bool = False,
+) -> ComparisonResult:
+    """Compare runs and sweeps, like `hforch compare DIR...`, using only their records.
+
+    Args:
+        directories: directories of runs and sweeps, or results of `run` and `sweep`.
+        baseline: the settings of the job that outputs are compared with, such as `{"precision": "fp32"}` or
+            `"precision=fp32"`; None: the most precise job.
+        require: requirements, such as `"checks>=0.9"`.
+        optimize: the metric by which to recommend one of the jobs that meet the requirements.
+        worst: the number of samples per job whose differences `rows` contain.
+        skip_damaged: skip invalid lines of samples.jsonl and unreadable records.
+
+    Returns:
+        The rows, the baseline and the decision. That no job meets the requirements is not an error: then there is no
+        `winner`, and `decision.reason` names the closest job.
+
+    Raises:
+        ConfigError: directories contain no records, or arguments are invalid; the message lists every error.
+
+    Example:
+        found = hforch.compare("outputs/cost", require="kl_mean<=0.05", optimize="tokens_per_s")
+        print(found.decision.reason)
+    """
+    mistakes: list[Mistake] = []
+    paths = list(_paths(directories))
+    if not paths:
+        mistakes.append(Mistake("", "compare requires a directory", None, 'hforch.compare("outputs/2026-11-23")'))
+    if worst < 0:
+        mistakes.append(Mistake("", f"worst must be at least 0; got {worst}"))
+    if isinstance(baseline, Mapping):
+        baseline = ",".join(f"{key}={value}" for key, value in baseline.items())
+    settings = _valid(lambda: read_baseline(baseline), mistakes)
+    bounds = _valid(lambda: read_bounds([require] if isinstance(require, str) else list(require)), mistakes) or []
+    metric = _valid(lambda: read_optimize(optimize), mistakes)
+    entries, unread = readable_jobs(paths) if paths else ([], [])
+    mistakes += [] if skip_damaged and entries else unread
+    if mistakes:
+        raise ConfigError(mistakes)
+    table = compare_entries([replace(one, skips_damaged=skip_damaged) for one in entries], settings, worst)
+    is_decided = bool(bounds) or metric is not None
+    return ComparisonResult(table, decide(table, bounds, metric) if is_decided else None)
+
+
+def _paths(sources: Iterable[Source | Iterable[Source]]) -> Iterator[Path]:
+    """Yield the directories, also those in lists."""
+    for source in sources:
+        if isinstance(source, RunResult | SweepResult):
+            yield source.directory
+        elif isinstance(source, str | Path):
+            yield Path(source).expanduser()
+        else:
+            yield from _paths(source)
+
+
+def _valid(read: Callable[[], Value], mistakes: list[Mistake]) -> Value | None:
+    """Return the result of `read`, or None if it raises ConfigError, whose errors are appended."""
+    try:
+        return read()
+    except ConfigError as error:
+        mistakes += [replace(one, where=_as_argument(one.where)) for one in error.mistakes]
+        return None
+
+
+def _as_argument(where: str | None) -> str | None:
+    """Return a flag of the command line as a keyword argument."""
+    found = re.fullmatch(r"--(\w+) (.*)", where or "", re.DOTALL)
+    return f"{found[1]}={found[2]!r}" if found else where

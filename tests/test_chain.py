@@ -1,0 +1,72 @@
+"""`load_llm` and `load_chain`: their arguments, checked before a model is loaded."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from hforch import load_chain, load_llm
+from hforch.config.keys import groups
+from hforch.errors import HforchError, UnknownArgument
+from hforch.generation.llm import HforchLLM
+from hforch.generation.llm_fields import LLMFields
+
+LOADS = pytest.mark.parametrize("load", [load_llm, load_chain])
+
+
+@LOADS
+def test_the_groups_that_affect_an_llm_are_keyword_arguments(load: Callable[..., Any]) -> None:
+    named = inspect.signature(load).parameters
+    other = {"overrides", "recipe", "config_dir", "progress", "fields"}
+    assert set(named) - other == set(groups()) - {"inputs", "checks", "scoring", "tracker"}
+    assert all(named[name].kind is inspect.Parameter.KEYWORD_ONLY for name in set(named) & set(groups()))
+    assert inspect.signature(load_llm).parameters == inspect.signature(load_chain).parameters
+
+
+def test_the_fields_are_those_of_the_llm() -> None:
+    of_the_configuration = {"engine", "generation", "stop", "model_name", "chat_prompt"}
+    assert (
+        LLMFields.__annotations__.keys() - {"pipeline_kwargs"} == HforchLLM.model_fields.keys() - of_the_configuration
+    )
+
+
+def test_keyword_arguments_configure_the_llm() -> None:
+    llm = load_llm(backend="fake", generation={"max_new_tokens": 2}, stop=["x"], seed=7, tags=["a"])
+    assert (llm.generation.max_new_tokens, llm.stop, llm.seed, llm.tags) == (2, ("x",), 7, ["a"])
+    assert len(llm.invoke("Hello").split()) == 2
+    assert len(load_chain("backend=fake", generation={"max_new_tokens": 3}).invoke("Hello").split()) == 3
+
+
+WRONG = [
+    ({"bakend": "openvino"}, "unknown keyword argument 'bakend'; did you mean backend?"),
+    ({"max_new_tokens": 20}, "unknown keyword argument 'max_new_tokens'; write generation={'max_new_tokens': ...}"),
+    ({"temprature": 1}, "write generation={'temperature': ...}"),
+    ({"model_id": "gpt2"}, "unknown keyword argument 'model_id'; use model"),
+    ({"inputs": ["a"]}, "the group inputs does not affect a loaded model; pass it to hforch.run"),
+    ({"xyzzy": 1}, "unknown keyword argument 'xyzzy'; available: backend, batch_size, "),
+    ({"seed": -1}, "seed=-1: must be an integer of at least 0"),
+    ({"callbacks": 3}, "callbacks=3: input should be a valid list"),
+    ({"pipeline_kwargs": {"max_new": 3}}, "unknown generation argument 'max_new'. Did you mean max_new_tokens?"),
+    ({"precision": "int9"}, "unknown option 'int9'"),
+]
+
+
+@LOADS
+@pytest.mark.parametrize(("arguments", "message"), WRONG)
+def test_a_wrong_argument_is_refused_before_a_model_is_loaded(
+    load: Callable[..., Any], arguments: dict[str, Any], message: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("hforch.chain.load", lambda *_: pytest.fail("a model was loaded"))
+    with pytest.raises(HforchError) as found:
+        load(**arguments)
+    assert message in str(found.value)
+
+
+def test_all_unknown_names_are_reported_together() -> None:
+    with pytest.raises(UnknownArgument, match=r"'bakend'; did you mean backend\?; unknown keyword argument 'xyzzy'"):
+        load_llm(bakend="fake", xyzzy=1)  # type: ignore[call-arg]
+    with pytest.raises(TypeError, match="bakend"):
+        load_llm(bakend="fake")  # type: ignore[call-arg]
