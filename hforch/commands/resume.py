@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from hforch.commands._comparison_flags import add_skip_damaged
+from hforch.commands._directories import HELP, run_directory
 from hforch.commands._parser import CommandParser
 from hforch.errors import ConfigError, Mistake
 from hforch.utils.paths import is_special
@@ -21,7 +22,7 @@ configuration, the inputs or the model has changed.
 
 examples:
   hforch resume outputs/2026-11-23/10-15-00-123456
-  hforch resume outputs/2026-11-23/10-15-00-123456 --dry-run
+  hforch resume latest --dry-run
 """
 
 
@@ -32,7 +33,9 @@ AGAIN = "if you trust it, pass it again"
 
 def main(argv: list[str]) -> int:
     parser = CommandParser("resume", "Run the missing and failed samples of an earlier run or sweep.", EXAMPLE)
-    parser.add_argument("directory", metavar="DIR", type=Path, help="the directory of a run or of a whole sweep")
+    parser.add_argument(
+        "directory", metavar="DIR", type=run_directory, help=f"the directory of a run or of a whole sweep; {HELP}"
+    )
     parser.add_argument("granted", metavar="key=value", nargs="*", help=GRANTED)
     parser.add_argument(
         "--config-dir", metavar="CONFIG_DIR", type=Path, help="the --config-dir of the earlier command, if it had one"
