@@ -45,10 +45,12 @@ def main(argv: list[str]) -> int:
     if not question.strip():
         raise ConfigError([Mistake("", "the question is empty", hint=_USAGE)])
     from hforch.app.asking import ask
+    from hforch.app.hydra_app import use_project
     from hforch.config.credentials import remember_typed
     from hforch.report.answer_watcher import AnswerWatcher
     from hforch.report.display import open_watcher
 
+    use_project(args)
     for override in overrides:
         remember_typed(override)
     watcher = AnswerWatcher(open_watcher("auto", sys.stderr), silent=args.json)

@@ -49,6 +49,8 @@ def main(argv: list[str]) -> int:
 
     directory = args.directory.absolute()
     asked, multirun, cwd = _recorded_command(directory, args.directory)
+    if args.config_dir is None:
+        args.config_dir = _own_project(asked, cwd)
     missing = _redacted(directory, asked)
     overrides = _overrides(asked, args.granted, args.config_dir, args.directory, missing)
     _refuse_links(directory)
@@ -65,6 +67,16 @@ def main(argv: list[str]) -> int:
     if recipe is not None and not recipe.is_file():
         raise ConfigError([Mistake("", f"recipe not found: {recipe}, which the earlier command used")])
     return run_app([*words, *overrides], recipe=recipe, resume=directory, skip_damaged=args.skip_damaged)
+
+
+def _own_project(asked: Mapping[str, Any], cwd: str | None) -> Path | None:
+    """Return the --config-dir of a record if it is that of the project in the current directory, else None."""
+    from hforch.config.project import DIRECTORY, NAME, found_project
+
+    recorded = Path(cwd or "", str(asked.get("config_dir") or ""))
+    if asked.get("config_name") != NAME or found_project() is None:
+        return None
+    return Path(DIRECTORY) if recorded.resolve() == Path(DIRECTORY).resolve() else None
 
 
 def _overrides(
