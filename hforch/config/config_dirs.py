@@ -30,6 +30,7 @@ class ConfigDirs:
         extra: further directories; an option in `main` takes precedence over one of the same name.
         config_name: the primary config.
         exclude: the combinations that a recipe excludes from its sweep, as mappings of groups or dotted keys to values.
+        jobs: the combinations that a recipe lists in addition to its sweep, as mappings of overrides.
         notes: notes for the user about how a recipe was applied.
         written_as: the recipe behind each generated file; messages show the recipe.
         replaced: groups whose values in the user's primary config do not apply, because the command line or a recipe
@@ -40,6 +41,7 @@ class ConfigDirs:
     extra: tuple[Path, ...] = ()
     config_name: str = "config"
     exclude: tuple[Mapping[str, Any], ...] = ()
+    jobs: tuple[Mapping[str, Any], ...] = ()
     notes: tuple[str, ...] = ()
     written_as: Mapping[Path, Path] = field(default_factory=dict)
     replaced: frozenset[str] = frozenset()

@@ -2,10 +2,10 @@
 
 A recipe may contain: `name` and `description`; `defaults`, a list of options of hforch's groups and of
 `override hydra/launcher`; values in the groups; `hydra.sweeper.params`; settings in `hydra.launcher` that are numeric
-or that the launcher allows; `exclude`, combinations to exclude from the sweep; and `frozen`, the run that
-`hforch freeze` recorded, which is not passed to Hydra. Everything else is rejected, including two kinds of keys in the
-groups: trust_remote_code, and OpenVINO properties that name a file or directory to write. Users can pass both on the
-command line.
+or that the launcher allows; `jobs`, combinations to run in addition to the sweep; `exclude`, combinations to exclude;
+and `frozen`, the run that `hforch freeze` recorded, which is not passed to Hydra. Everything else is rejected,
+including two kinds of keys in the groups: trust_remote_code, and OpenVINO properties that name a file or directory to
+write. Users can pass both on the command line.
 """
 
 from __future__ import annotations
@@ -67,6 +67,7 @@ def opened(recipe: Path | None, config_dirs: ConfigDirs, overrides: Sequence[str
             extra=(*config_dirs.extra, file.parent),
             config_name=CONFIG_NAME,
             exclude=tuple(data.get("exclude") or ()),
+            jobs=tuple(data.get("jobs") or ()),
             notes=(*config_dirs.notes, *notes),
             written_as={**config_dirs.written_as, file: recipe.resolve()},
         )
@@ -82,6 +83,9 @@ def _selected_by(data: Mapping[str, Any]) -> dict[str, str]:
     """Return the groups of which every job of a recipe selects an option, each with what selects it."""
     options = dict(next(iter(entry.items())) for entry in data.get("defaults") or [])
     params = ((data.get("hydra") or {}).get("sweeper") or {}).get("params") or {}
+    for job in data.get("jobs") or ():  # a group counts only if all of them select an option
+        chosen = {key: value for key, value in job.items() if not isinstance(value, Mapping)}
+        params = {key: value for key, value in (params or chosen).items() if key in chosen}
     return {
         group: f"the recipe's {group}={option}" for group, option in {**options, **params}.items() if group in groups()
     }
@@ -103,10 +107,10 @@ def _as_config(data: dict[str, Any], base: str) -> str:
     config = {
         key: value
         for key, value in data.items()
-        if key not in (*TEXTS, "defaults", "exclude", "frozen") and value is not None
+        if key not in (*TEXTS, "defaults", "jobs", "exclude", "frozen") and value is not None
     }
-    if (config.get("hydra") or {}).get("sweeper", {}).get("params"):
-        config["hydra"] = {**config["hydra"], "mode": "MULTIRUN"}
+    if (config.get("hydra") or {}).get("sweeper", {}).get("params") or data.get("jobs"):
+        config["hydra"] = {**(config.get("hydra") or {}), "mode": "MULTIRUN"}
     return OmegaConf.to_yaml(OmegaConf.create({"defaults": [base, "_self_", *overrides], **config}))
 
 
