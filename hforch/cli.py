@@ -29,7 +29,7 @@ from hforch.utils.redaction import redacted_line
 from hforch.utils.system_limits import limit_reached
 
 MOST_TOLD = 200  # maximum number of errors shown
-RUNNING = ("run", "resume", "verify")  # commands that run jobs, like the Hydra app
+RUNNING = ("ask", "run", "resume", "verify")  # commands that run jobs, like the Hydra app
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -11,7 +11,7 @@ from hforch.api.process import Outcome, run_command
 from hforch.api.results import ComparisonResult, RunResult, SweepResult
 from hforch.comparison.entries import read_jobs
 from hforch.comparison.table import compare
-from hforch.config.diagnose.overrides import quoted
+from hforch.config.hydra_adapter.parsing import quoted
 from hforch.config.keywords import Setting, overrides_of, refuse_unknown
 from hforch.errors import ConfigError, HforchError, Mistake
 from hforch.runs.mode import MULTIRUN, SINGLE_RUN, RunMode

@@ -51,15 +51,27 @@ def run_app(
     args, parser = read_flags(words)
     for override in args.overrides:
         remember_typed(override)
+    if resume is None:
+        use_project(args)
     base = find_config_dirs(args.config_dir, args.config_name, args.config_path)
-    if recipe is None:
-        return _do(args, parser, base, None, resume, fingerprint, skip_damaged, listener)
     from hforch.config.recipes import opened
 
     with opened(recipe, base, args.overrides) as config_dirs:
-        for note in config_dirs.notes:
+        for note in () if args.shell_completion else config_dirs.notes:
             print(f"note: {note}", file=sys.stderr)
         return _do(args, parser, config_dirs, recipe, resume, fingerprint, skip_damaged, listener)
+
+
+def use_project(args: argparse.Namespace) -> None:
+    """Set the flags for the project in the current directory, if there is one and no such flag was passed."""
+    from hforch.config.project import DIRECTORY, NAME, found_project
+
+    if any(getattr(args, flag, None) for flag in ("config_dir", "config_name", "config_path")):
+        return
+    if (file := found_project()) is not None:
+        if not getattr(args, "shell_completion", False):
+            print(f"note: using the project file {file} (to ignore it: --config-name config)", file=sys.stderr)
+        args.config_dir, args.config_name = DIRECTORY, NAME
 
 
 def _do(

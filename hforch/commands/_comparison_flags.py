@@ -9,9 +9,9 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
+from hforch.commands._directories import HELP, run_directory
 from hforch.errors import ConfigError, HforchError, Mistake
 from hforch.utils.files import write_output
-from hforch.utils.paths import expanded
 
 if TYPE_CHECKING:
     from hforch.comparison.decision import Bound
@@ -20,7 +20,9 @@ Read = TypeVar("Read")
 
 
 def add_flags(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("directories", metavar="DIR", nargs="+", type=expanded, help="a run or sweep directory")
+    parser.add_argument(
+        "directories", metavar="DIR", nargs="+", type=run_directory, help=f"a run or sweep directory; {HELP}"
+    )
     parser.add_argument(
         "--baseline",
         metavar="JOB|SETTING=VALUE,...",

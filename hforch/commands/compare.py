@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 FORMATS = ("table", "markdown", "csv", "json", "junit")
 EXAMPLE = """examples:
   hforch compare outputs/2026-11-23/10-15-00-123456
+  hforch compare latest
   hforch compare DIR --baseline backend=pytorch,precision=fp32 --worst 5
   hforch compare DIR --require 'peak_rss_mb<=900' --require 'checks>=0.9' --optimize tokens_per_s
   hforch compare DIR OTHER_DIR --format csv --output comparison.csv

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import shutil
 import sys
+from argparse import Namespace
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -87,12 +88,15 @@ def _composed(overrides: Sequence[str]) -> Job:
     Raises:
         ConfigError: overrides are invalid or have no effect on an export; contains all errors.
     """
+    from hforch.app.hydra_app import use_project
     from hforch.backends.base import capabilities
     from hforch.config.compose import job_from_overrides
 
     mistakes = list(_without_effect(overrides))
+    flags = Namespace(config_dir=None, config_name=None)
+    use_project(flags)
     try:
-        job = job_from_overrides(overrides)
+        job = job_from_overrides(overrides, flags.config_dir, flags.config_name)
     except ConfigError as error:
         raise ConfigError([*mistakes, *error.mistakes]) from error
     typed = [text for text in overrides if _group(text) == "backend"]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from hforch.commands._comparison_flags import add_skip_damaged
+from hforch.commands._directories import HELP, run_directory
 from hforch.commands._parser import CommandParser
 from hforch.errors import EXIT_OK, ConfigError, HforchError, Mistake
 from hforch.utils.files import write_output
@@ -16,6 +17,7 @@ machine, and the outputs.
 
 examples:
   hforch freeze outputs/2026-11-23/10-15-00-123456 -o recipes/winner.yaml
+  hforch freeze latest/3 -o recipes/winner.yaml
   hforch run recipes/winner.yaml
   hforch verify recipes/winner.yaml
 """
@@ -24,7 +26,10 @@ examples:
 def main(argv: list[str]) -> int:
     parser = CommandParser("freeze", "Save a run as a recipe that reproduces it.", EXAMPLE)
     parser.add_argument(
-        "directory", metavar="JOB_DIR", type=expanded, help="the directory of a run, or of one job of a sweep"
+        "directory",
+        metavar="JOB_DIR",
+        type=run_directory,
+        help=f"the directory of a run, or of one job of a sweep; {HELP}, `latest/3` is its job 3",
     )
     parser.add_argument(
         "-o", "--output", metavar="FILE", type=expanded, help="the recipe to write (default: standard output)"

@@ -15,18 +15,26 @@ EXAMPLE = """examples:
 """
 
 CONFIG = """\
-# Settings for all runs of this project, in addition to hforch's defaults:
-#
-#   hforch --config-dir conf --config-name project
+# Settings for all runs in this directory, in addition to hforch's defaults. hforch uses this file automatically, like
+# hforch --config-dir conf --config-name project; to ignore it, pass --config-name config.
 defaults:
   - config
   - override inputs: questions
   - override prompt: chat
   - override checks: contains_expected
+  - override generation: short
   - _self_
 
-generation:
-  max_new_tokens: 32
+# Values that you add here, such as generation.max_new_tokens, replace those of the options above. An option that is
+# selected on the command line or in a recipe replaces all values of its group.
+"""
+
+GENERATION = """\
+# yaml-language-server: $schema=../../schema/generation.json
+# Short answers.
+defaults:
+  - greedy
+max_new_tokens: 32
 """
 
 INPUTS = """\
@@ -50,7 +58,7 @@ RECIPE = """\
 # yaml-language-server: $schema=../schema/recipe.json
 # Compare the speed and the answers of two backends on these questions:
 #
-#   hforch run recipes/backends.yaml --config-dir conf --config-name project
+#   hforch run recipes/backends.yaml
 name: backends
 description: compare torch and OpenVINO on the questions of this project.
 defaults:
@@ -66,20 +74,21 @@ README = """\
 # hforch project
 
     # answer the questions
-    hforch --config-dir conf --config-name project
+    hforch
     # list the jobs of the recipe, without running them
-    hforch run recipes/backends.yaml --config-dir conf --config-name project --dry-run
+    hforch run recipes/backends.yaml --dry-run
     # run the recipe
-    hforch run recipes/backends.yaml --config-dir conf --config-name project
+    hforch run recipes/backends.yaml
     # recommend the fastest job that passes at least half of its checks
-    hforch compare outputs/DATE/TIME --require 'checks>=0.5' --optimize tokens_per_s
+    hforch compare latest --require 'checks>=0.5' --optimize tokens_per_s
     # save a job as a recipe that reproduces it
-    hforch freeze outputs/DATE/TIME/1 -o recipes/winner.yaml
+    hforch freeze latest/1 -o recipes/winner.yaml
     # run that recipe and compare the outputs
     hforch verify recipes/winner.yaml
 
 - `inputs/questions.jsonl`: the questions, each with a string that the answer should contain
-- `conf/`: your own options, one directory per group and one file per option; `conf/project.yaml` selects among them
+- `conf/`: your own options, one directory per group and one file per option; `conf/project.yaml` selects among them,
+  for every hforch command in this directory
 - `recipes/`: recipes, files with settings and sweep parameters
 - `schema/`: JSON Schemas for editors that complete and validate YAML; `hforch schema --write schema` updates them
 - `outputs/`: the records of all runs
@@ -88,12 +97,13 @@ README = """\
 FILES = {
     "conf/project.yaml": CONFIG,
     "conf/inputs/questions.yaml": INPUTS,
+    "conf/generation/short.yaml": GENERATION,
     "inputs/questions.jsonl": QUESTIONS,
     "recipes/backends.yaml": RECIPE,
     "README.md": README,
     ".gitignore": "outputs/\n",
 }
-SCHEMAS = ("recipe", "inputs")
+SCHEMAS = ("recipe", "inputs", "generation")
 
 
 def main(argv: list[str]) -> int:
@@ -137,6 +147,5 @@ def main(argv: list[str]) -> int:
 
 
 def next_commands() -> list[str]:
-    flags = "--config-dir conf --config-name project"
-    recipe = f"hforch run recipes/backends.yaml {flags}"
-    return [f"hforch {flags}", f"{recipe} --dry-run", recipe]
+    recipe = "hforch run recipes/backends.yaml"
+    return ["hforch", f"{recipe} --dry-run", recipe]

@@ -15,6 +15,7 @@ The report is a single self-contained file; opening it requires neither a networ
 
 examples:
   hforch report outputs/2026-11-23/10-15-00-123456
+  hforch report latest
   hforch report DIR --require 'kl_mean<=0.05' --optimize tokens_per_s
   hforch report DIR OTHER_DIR -o both.html
   hforch run recipes/precision_cost.yaml --report        write it at the end of a run or sweep

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from hforch.commands._comparison_flags import add_skip_damaged
+from hforch.commands._directories import HELP, run_directory
 from hforch.commands._parser import CommandParser
 from hforch.errors import ConfigError, Mistake
 from hforch.utils.paths import expanded, is_special
@@ -21,7 +22,7 @@ configuration, the inputs or the model has changed.
 
 examples:
   hforch resume outputs/2026-11-23/10-15-00-123456
-  hforch resume outputs/2026-11-23/10-15-00-123456 --dry-run
+  hforch resume latest --dry-run
 """
 
 
@@ -32,7 +33,9 @@ AGAIN = "if you trust it, pass it again"
 
 def main(argv: list[str]) -> int:
     parser = CommandParser("resume", "Run the missing and failed samples of an earlier run or sweep.", EXAMPLE)
-    parser.add_argument("directory", metavar="DIR", type=expanded, help="the directory of a run or of a whole sweep")
+    parser.add_argument(
+        "directory", metavar="DIR", type=run_directory, help=f"the directory of a run or of a whole sweep; {HELP}"
+    )
     parser.add_argument("granted", metavar="key=value", nargs="*", help=GRANTED)
     parser.add_argument(
         "--config-dir",
@@ -52,6 +55,8 @@ def main(argv: list[str]) -> int:
 
     directory = args.directory.absolute()
     asked, multirun, cwd = _recorded_command(directory, args.directory)
+    if args.config_dir is None:
+        args.config_dir = _own_project(asked, cwd)
     missing = _redacted(directory, asked)
     overrides = _overrides(asked, args.granted, args.config_dir, args.directory, missing)
     _refuse_links(directory)
@@ -68,6 +73,16 @@ def main(argv: list[str]) -> int:
     if recipe is not None and not recipe.is_file():
         raise ConfigError([Mistake("", f"recipe not found: {recipe}, which the earlier command used")])
     return run_app([*words, *overrides], recipe=recipe, resume=directory, skip_damaged=args.skip_damaged)
+
+
+def _own_project(asked: Mapping[str, Any], cwd: str | None) -> Path | None:
+    """Return the --config-dir of a record if it is that of the project in the current directory, else None."""
+    from hforch.config.project import DIRECTORY, NAME, found_project
+
+    recorded = Path(cwd or "", str(asked.get("config_dir") or ""))
+    if asked.get("config_name") != NAME or found_project() is None:
+        return None
+    return Path(DIRECTORY) if recorded.resolve() == Path(DIRECTORY).resolve() else None
 
 
 def _overrides(

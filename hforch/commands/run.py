@@ -30,6 +30,12 @@ A recipe looks like this:
     sweeper:
       params:
         stop: none,newline
+
+Instead of a sweep, or in addition to it, a recipe can list combinations, which are overrides of one job each:
+
+  jobs:
+    - {backend: pytorch, precision: fp32}
+    - {backend: openvino, precision: int8, generation.max_new_tokens: 16}
 """
 
 

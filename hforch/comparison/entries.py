@@ -139,7 +139,7 @@ def _jobs(path: Path, name: str, mistakes: list[Mistake]) -> list[Entry]:
     if numbered := _numbered(path):
         reads = [partial(_entry, directory, f"{prefix}{directory.name}", {}) for directory in numbered]
         return _all_of(reads, mistakes)
-    below = list(_below(path, DEPTH))
+    below = list(run_directories(path))
     if not below:
         hint = "pass the directory that hforch printed at the end of the run or sweep"
         raise ConfigError([Mistake("", f"no records found in {path}", None, hint)])
@@ -147,15 +147,20 @@ def _jobs(path: Path, name: str, mistakes: list[Mistake]) -> list[Entry]:
     return list(chain.from_iterable(_all_of(deeper, mistakes)))
 
 
-def _below(path: Path, depth: int) -> Iterator[Path]:
+def has_records(path: Path) -> bool:
+    """Return whether a directory is that of a run or sweep."""
+    return any((path / name).is_file() for name in (RECORD, SWEEP)) or bool(_numbered(path))
+
+
+def run_directories(path: Path, depth: int = DEPTH) -> Iterator[Path]:
     """Yield the directories of runs and sweeps below a directory such as outputs/."""
     for one in sorted(path.iterdir()):
         if not one.is_dir() or one.name.startswith("."):
             continue
-        if _numbered(one) or any((one / name).is_file() for name in (RECORD, SWEEP)):
+        if has_records(one):
             yield one
         elif depth > 1 and not one.is_symlink():
-            yield from _below(one, depth - 1)
+            yield from run_directories(one, depth - 1)
 
 
 def _all_of(reads: Iterable[Callable[[], Read]], mistakes: list[Mistake]) -> list[Read]:

@@ -45,7 +45,7 @@ def _options(group: str) -> list[Path]:
 
 def _nearest_option(group: str, wanted: Mapping[str, Any]) -> tuple[str, Mapping[str, Any]]:
     """Return the name and values of the built-in option that is closest to the values and has no other keys."""
-    read = _read(group)
+    read = options_of(group)
     keys = dict(flat(wanted)).keys()
     fit = {name: option for name, option in read.items() if dict(flat(option)).keys() - {""} <= keys}
     if not fit:
@@ -60,10 +60,17 @@ def _nearest_option(group: str, wanted: Mapping[str, Any]) -> tuple[str, Mapping
 
 
 @cache
-def _read(group: str) -> Mapping[str, Mapping[str, Any]]:
+def options_of(group: str) -> Mapping[str, Mapping[str, Any]]:
     """Return all built-in options of a group by name."""
     texts = {file.stem: file.read_text("utf-8") for file in _options(group)}
     return {name: _in_full(group, yaml.load(text, Loader=yaml_loader()) or {}) for name, text in texts.items()}
+
+
+def default_option(group: str) -> str:
+    """Return the name of the option of a group that hforch selects by default."""
+    text = (conf_dir() / "config.yaml").read_text("utf-8")
+    entries = yaml.load(text, Loader=yaml_loader())["defaults"]
+    return next(str(entry[group]) for entry in entries if isinstance(entry, dict) and group in entry)
 
 
 def _in_full(group: str, option: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -31,18 +31,23 @@ class ConfigDirs:
         extra: further directories; an option in `main` takes precedence over one of the same name.
         config_name: the primary config.
         exclude: the combinations that a recipe excludes from its sweep, as mappings of groups or dotted keys to values.
+        jobs: the combinations that a recipe lists in addition to its sweep, as mappings of overrides.
         notes: notes for the user about how a recipe was applied.
         given_paths: the paths as a recipe states them, by their values in the configuration.
         written_as: the recipe behind each generated file; messages show the recipe.
+        replaced: groups whose values in the user's primary config do not apply, because the command line or a recipe
+            selects an option of the group.
     """
 
     main: Path
     extra: tuple[Path, ...] = ()
     config_name: str = "config"
     exclude: tuple[Mapping[str, Any], ...] = ()
+    jobs: tuple[Mapping[str, Any], ...] = ()
     notes: tuple[str, ...] = ()
     written_as: Mapping[Path, Path] = field(default_factory=dict)
     given_paths: Mapping[str, str] = field(default_factory=dict)
+    replaced: frozenset[str] = frozenset()
 
     def search_path(self) -> Any:
         """Return these directories as Hydra's search path."""
@@ -52,15 +57,21 @@ class ConfigDirs:
         """Return a new Hydra config loader; use it inside `hydra_settings()`."""
         from hforch.config.hydra_adapter.loader import Loader
 
-        return Loader(self.search_path())
+        return Loader(self.search_path(), self.has_replaced)
 
     def same_loader(self) -> Any:
         """Return the cached loader of this search path, or a new one; a cached loader has already read its files."""
-        key = (self.main, self.extra, self.config_name)
+        key = (self.main, self.extra, self.config_name, self.replaced)
         if key not in _LOADERS:
             _LOADERS.clear()
             _LOADERS[key] = self.loader()
         return _LOADERS[key]
+
+    def has_replaced(self, config: str) -> frozenset[str]:
+        """Return the groups whose values in a config, such as `project` or `model/gpt2`, do not apply."""
+        is_recipe = self.written_as and config == self.config_name
+        is_option = "/" in config and config != self.config_name
+        return frozenset() if is_recipe or is_option else self.replaced
 
     def written(self) -> Path:
         """Return the recipe that is used as the primary config, else the primary config in `main`."""

@@ -71,6 +71,12 @@ def recipe() -> Schema:
             "description": "the options, one `group: option` per entry",
         },
         **{group: _part(group) for group in groups()},
+        "jobs": {
+            "type": "array",
+            "items": _listed_job(),
+            "minItems": 1,
+            "description": "combinations to run in addition to the sweep, such as {backend: pytorch, precision: int4}",
+        },
         "exclude": {
             "type": "array",
             "items": {"type": "object", "additionalProperties": SCALAR | {"type": [*SCALAR["type"], "array"]}},
@@ -132,6 +138,15 @@ def _sweep() -> Schema:
     added = "|".join(groups())
     patterns = {rf"^\+{{0,2}}({free})\.": swept, rf"^\+{{1,2}}({added})(\.|$)": swept}
     return _closed(dict.fromkeys(keys, swept)) | {"patternProperties": patterns}
+
+
+def _listed_job() -> Schema:
+    """Return the schema of a listed job: options or values of groups, and keys with their values."""
+    properties: dict[str, Schema] = {group: {"anyOf": [_choice(group), {"type": "object"}]} for group in groups()}
+    properties |= {key: {} for key in sorted(known_keys()) if "." in key}
+    free = "|".join(re.escape(mapping) for mapping in sorted(OPEN_MAPPINGS))
+    patterns: Schema = {rf"^\+{{0,2}}({free})\.": {}, rf"^\+{{1,2}}({'|'.join(groups())})(\.|$)": {}}
+    return _closed(properties) | {"patternProperties": patterns, "minProperties": 1}
 
 
 # ---------------------------------------------------------------- a group in a file

@@ -8,10 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from hforch.config.as_recipe import escaped
-from hforch.config.diagnose.overrides import quoted
 from hforch.config.diagnose.suggestions import did_you_mean_key, nearest
 from hforch.config.diagnose.validation_errors import kind_of
-from hforch.config.hydra_adapter.parsing import parser_of
+from hforch.config.hydra_adapter.parsing import parser_of, quoted
 from hforch.config.keys import OPEN_MAPPINGS, groups, in_open_mapping, known_keys, list_keys
 from hforch.config.schema import ConfigPart
 from hforch.errors import ConfigError, Mistake, UnknownArgument

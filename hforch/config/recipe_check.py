@@ -69,15 +69,17 @@ class _Walk:
     def top(self, node: Node | None) -> None:
         if node is None:
             return
-        allowed = [*groups(), "defaults", "hydra", "exclude", "frozen", *TEXTS]
+        allowed = [*groups(), "defaults", "hydra", "jobs", "exclude", "frozen", *TEXTS]
         entries = list(self.pairs(node, ""))
-        self.sweeps = any(name == "hydra" for name, _, _ in entries)
+        self.sweeps = any(name in ("hydra", "jobs") for name, _, _ in entries)
         self.launcher = launcher_named(_chosen_launcher(node))
         for name, key, value in entries:
             if name == "defaults":
                 self.defaults(value)
             elif name == "hydra":
                 self.hydra(value)
+            elif name == "jobs":
+                self.jobs(value)
             elif name == "exclude":
                 self.exclude(value)
             elif name == "frozen":
@@ -167,6 +169,34 @@ class _Walk:
         elif not isinstance(option, yaml.ScalarNode) or not _is_option(name, option.value):
             self.reject(option, path, "must be the name of one option", shorthand.hint(name))
         seen.add(name)
+
+    def jobs(self, node: Node) -> None:
+        """Check the listed jobs: a list of mappings from groups or their keys to single values."""
+        example = "such as: - {backend: openvino, precision: int8}"
+        if not isinstance(node, yaml.SequenceNode) or not node.value:
+            self.reject(node, "jobs", f"must be a list of combinations, {example}")
+            return
+        for number, entry in enumerate(node.value):
+            if isinstance(entry, yaml.MappingNode) and not entry.value:
+                self.reject(entry, f"jobs.{number}", f"is empty; set at least one override, {example}")
+            for name, key, value in self.pairs(entry, f"jobs.{number}"):
+                self.override(name, key, value, f"jobs.{number}.{name}")
+
+    def override(self, name: str, key: Node, value: Node, path: str) -> None:
+        """Check one override of a listed job: an option of a group, a mapping of its keys, or the value of a key."""
+        match = SWEPT_KEY.fullmatch(name)
+        plain = name.lstrip("+")
+        if match is None or match["group"] not in groups():
+            hint = did_you_mean(plain.partition(".")[0], groups())
+            self.reject(key, path, "only hforch's groups and their keys can be set", hint)
+        elif plain not in groups():
+            self.trusted(plain.rpartition(".")[2], value, plain)
+            self.value(value, plain)
+        elif isinstance(value, yaml.MappingNode):
+            self.value(value, plain)
+        elif not isinstance(value, yaml.ScalarNode) or not _is_option(plain, value.value):
+            hint = shorthand.hint(plain) or "list each combination as a separate job"
+            self.reject(value, path, "must be the name of one option", hint)
 
     def exclude(self, node: Node) -> None:
         """Check the combinations to exclude from the sweep: a list of mappings from groups or their keys to values."""

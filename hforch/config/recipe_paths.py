@@ -29,11 +29,11 @@ class RecipePaths:
 
     def resolve(self, data: dict[str, Any]) -> None:
         """Replace the relative paths in the data of a recipe."""
-        for key in path_keys():
-            group, _, rest = key.partition(".")
-            if isinstance(data.get(group), dict):
-                data[group] = _replaced(data[group], rest.split("."), self.resolved)
-        self._resolve_checks(data.get("checks"))
+        self._resolve_settings(data)
+        for job in data.get("jobs") or []:
+            self._resolve_settings(job)
+            for key in set(job) & path_keys():
+                job[key] = self.resolved(job[key])
         params = ((data.get("hydra") or {}).get("sweeper") or {}).get("params")
         if isinstance(params, dict):
             for key, value in params.items():
@@ -56,6 +56,14 @@ class RecipePaths:
         found = str(whole.relative_to(Path.cwd()) if inside else whole)
         self.given[found] = path
         return found
+
+    def _resolve_settings(self, data: dict[str, Any]) -> None:
+        """Replace the relative paths in mappings of groups."""
+        for key in path_keys():
+            group, _, rest = key.partition(".")
+            if isinstance(data.get(group), dict):
+                data[group] = _replaced(data[group], rest.split("."), self.resolved)
+        self._resolve_checks(data.get("checks"))
 
     def _resolve_checks(self, checks: Any) -> None:
         items = checks.get("items") if isinstance(checks, dict) else None

@@ -2,16 +2,16 @@
 
 A recipe may contain: `name` and `description`; `defaults`, a list of options of hforch's groups and of
 `override hydra/launcher`; values in the groups; `hydra.sweeper.params`; settings in `hydra.launcher` that are numeric
-or that the launcher allows; `exclude`, combinations to exclude from the sweep; and `frozen`, the run that
-`hforch freeze` recorded, which is not passed to Hydra. Everything else is rejected, including two kinds of keys in the
-groups: trust_remote_code, and OpenVINO properties that name a file or directory to write. Users can pass both on the
-command line.
+or that the launcher allows; `jobs`, combinations to run in addition to the sweep; `exclude`, combinations to exclude;
+and `frozen`, the run that `hforch freeze` recorded, which is not passed to Hydra. Everything else is rejected,
+including two kinds of keys in the groups: trust_remote_code, and OpenVINO properties that name a file or directory to
+write. Users can pass both on the command line.
 """
 
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -23,6 +23,7 @@ from hforch.config.config_dirs import ConfigDirs
 from hforch.config.diagnose.origins import config_file
 from hforch.config.hydra_adapter.nodes import yaml_loader
 from hforch.config.keys import groups
+from hforch.config.project import overridden_options, replaced_values, selected_groups
 from hforch.config.recipe_check import LAUNCHER, TEXTS, mistakes_in
 from hforch.config.recipe_paths import RecipePaths
 from hforch.config.yaml_nodes import read_yaml
@@ -34,17 +35,22 @@ ENTRIES_BEFORE = 2  # in the generated defaults list: the base config and _self_
 
 @contextmanager
 def opened(recipe: Path | None, config_dirs: ConfigDirs, overrides: Sequence[str] = ()) -> Iterator[ConfigDirs]:
-    """Yield the search path with a recipe as the primary config, based on the previous one; unchanged without a recipe.
+    """Yield the search path with a recipe as the primary config, based on the previous one.
+
+    If an override or the recipe selects an option of a group, the values of the group in the user's primary config do
+    not apply, since they belong to another option.
 
     Args:
-        overrides: the overrides applied to the recipe; if one selects an option of a group, the recipe's values in
-            that group are dropped, since they belong to another option.
+        recipe: the recipe, if any.
+        overrides: the overrides applied to it; if one selects an option of a group, the recipe's values in that group
+            do not apply either.
 
     Raises:
         ConfigError: the recipe is invalid.
     """
+    selected = selected_groups(overrides)
     if recipe is None:
-        yield config_dirs
+        yield _with_project_values(config_dirs, selected)
         return
     if config_file([config_dirs.main, *config_dirs.extra], config_dirs.config_name) is None:
         problem = f"config not found: {config_dirs.config_name}, which the recipe extends"
@@ -53,6 +59,7 @@ def opened(recipe: Path | None, config_dirs: ConfigDirs, overrides: Sequence[str
     notes = tuple(_replaced(data, overrides))
     paths = RecipePaths(recipe.resolve().parent)
     paths.resolve(data)
+    config_dirs = _with_project_values(config_dirs, {**_selected_by(data), **selected})
     with _as_mistakes(config_dirs.show(recipe.resolve())):
         config = _as_config(data, config_dirs.config_name)
     with tempfile.TemporaryDirectory(prefix="hforch-recipe-") as folder:
@@ -63,17 +70,35 @@ def opened(recipe: Path | None, config_dirs: ConfigDirs, overrides: Sequence[str
             extra=(*config_dirs.extra, file.parent),
             config_name=CONFIG_NAME,
             exclude=tuple(data.get("exclude") or ()),
-            notes=notes,
+            jobs=tuple(data.get("jobs") or ()),
+            notes=(*config_dirs.notes, *notes),
             given_paths=paths.given,
             written_as={**config_dirs.written_as, file: recipe.resolve()},
         )
 
 
+def _with_project_values(config_dirs: ConfigDirs, selected: Mapping[str, str]) -> ConfigDirs:
+    """Return the search path without the primary config's values of the selected groups, with a note on each."""
+    notes = (*replaced_values(config_dirs, selected), *overridden_options(config_dirs, selected))
+    return replace(config_dirs, replaced=frozenset(selected), notes=(*config_dirs.notes, *notes))
+
+
+def _selected_by(data: Mapping[str, Any]) -> dict[str, str]:
+    """Return the groups of which every job of a recipe selects an option, each with what selects it."""
+    options = dict(next(iter(entry.items())) for entry in data.get("defaults") or [])
+    params = ((data.get("hydra") or {}).get("sweeper") or {}).get("params") or {}
+    for job in data.get("jobs") or ():  # a group counts only if all of them select an option
+        chosen = {key: value for key, value in job.items() if not isinstance(value, Mapping)}
+        params = {key: value for key, value in (params or chosen).items() if key in chosen}
+    return {
+        group: f"the recipe's {group}={option}" for group, option in {**options, **params}.items() if group in groups()
+    }
+
+
 def _replaced(data: dict[str, Any], overrides: Sequence[str]) -> Iterator[str]:
     """Remove the recipe's values in groups whose option an override selects; yield a note for each group."""
-    for text in overrides:
-        group, sign, option = text.lstrip("+").partition("=")
-        if sign and group in groups() and not option.lstrip().startswith("{") and (values := data.pop(group, None)):
+    for group, text in selected_groups(overrides).items():
+        if values := data.pop(group, None):
             yield f"{text} replaces the recipe's values of {group}: {', '.join(values)}"
 
 
@@ -86,10 +111,10 @@ def _as_config(data: dict[str, Any], base: str) -> str:
     config = {
         key: value
         for key, value in data.items()
-        if key not in (*TEXTS, "defaults", "exclude", "frozen") and value is not None
+        if key not in (*TEXTS, "defaults", "jobs", "exclude", "frozen") and value is not None
     }
-    if (config.get("hydra") or {}).get("sweeper", {}).get("params"):
-        config["hydra"] = {**config["hydra"], "mode": "MULTIRUN"}
+    if (config.get("hydra") or {}).get("sweeper", {}).get("params") or data.get("jobs"):
+        config["hydra"] = {**(config.get("hydra") or {}), "mode": "MULTIRUN"}
     return OmegaConf.to_yaml(OmegaConf.create({"defaults": [base, "_self_", *overrides], **config}))
 
 

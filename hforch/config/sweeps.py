@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +19,7 @@ from hforch.config.diagnose.swept_settings import SweptSettings
 from hforch.config.hydra_adapter.loader import parsing_once
 from hforch.config.hydra_adapter.parsing import size_of_sweep, split_into_jobs
 from hforch.config.hydra_adapter.session import hydra_settings
+from hforch.config.listed_jobs import listed_jobs
 from hforch.config.shorthand import as_name, meaning
 from hforch.errors import ConfigError, Mistake
 
@@ -220,7 +221,7 @@ def _jobs(
     mistakes: list[Mistake],
     most: int,
 ) -> list[list[ParsedOverride]]:
-    """Return the overrides of each job as split by Hydra's basic sweeper."""
+    """Return the overrides of each job: those of the grid, as split by Hydra's basic sweeper, and the listed ones."""
     assert base.cfg is not None
     sweeper = base.cfg.hydra.sweeper
     sources = Sources(config_dirs, base.kept)
@@ -229,20 +230,24 @@ def _jobs(
     swept, unreadable = parse_override(list(params), loader, where)
     mistakes.extend(unreadable)
     hydra = [one for one in typed if one.parsed.is_hydra_override()]
-    task = [*swept, *(one for one in typed if not one.parsed.is_hydra_override())]
+    own = [one for one in typed if not one.parsed.is_hydra_override()]
+    task = [*swept, *own]
     origin = {one.parsed.get_key_element(): one.where for one in task}
-    _check_number(task, loader, mistakes, most)
+    listed = listed_jobs(config_dirs, own, loader, mistakes)
+    _check_number(task if swept or not listed else [], own if listed else [], len(listed), loader, mistakes, most)
     bad = [mistake for one in (*hydra, *task) if (mistake := _sweep_mistake(one))]
     bad += _dropped_by_sweeper(task)
     mistakes.extend(bad)
     wrong = {mistake.where for mistake in bad}
     hydra = [one for one in hydra if one.where not in wrong]
-    jobs = []
-    for split in split_into_jobs([one.parsed for one in task if one.where not in wrong]):
-        texts = [_unescaped(text) for text in split]
-        job, _ = parse_override(texts, loader, {text: origin[text.partition("=")[0]] for text in texts})
-        jobs.append([*hydra, *job])
-    return jobs
+
+    def split(overrides: Sequence[ParsedOverride]) -> Iterator[list[ParsedOverride]]:
+        for texts in split_into_jobs([one.parsed for one in overrides if one.where not in wrong]):
+            plain = [_unescaped(text) for text in texts]
+            yield parse_override(plain, loader, {text: origin[text.partition("=")[0]] for text in plain})[0]
+
+    grid = [[*hydra, *job] for job in split(task)] if swept or not config_dirs.jobs else []
+    return [*grid, *([*hydra, *job, *typed_here] for job in listed for typed_here in split(own))]
 
 
 def _unescaped(text: str) -> str:
@@ -252,14 +257,30 @@ def _unescaped(text: str) -> str:
     return f"{group}={plain}" if meaning(group.lstrip("+"), plain) else text
 
 
-def _check_number(task: Sequence[ParsedOverride], loader: Any, mistakes: Sequence[Mistake], most: int) -> None:
+def _check_number(
+    grid: Sequence[ParsedOverride],
+    own: Sequence[ParsedOverride],
+    listed: int,
+    loader: Any,
+    mistakes: Sequence[Mistake],
+    most: int,
+) -> None:
     """Check the number of jobs before they are created, since `range(0,1e9)` has a billion.
+
+    Args:
+        grid: the overrides of the grid; empty without a grid.
+        own: the overrides that each listed job is combined with.
+        listed: the number of listed jobs.
 
     Raises:
         ConfigError: there are more than `most` jobs.
     """
-    sizes = {one.where: size for one in task if (size := size_of_sweep(one.parsed, loader)) is not None}
-    number = math.prod(sizes.values())
+
+    def sizes_of(overrides: Sequence[ParsedOverride]) -> dict[str, float]:
+        return {one.where: size for one in overrides if (size := size_of_sweep(one.parsed, loader)) is not None}
+
+    sizes = sizes_of([*grid, *own])
+    number = (math.prod(sizes_of(grid).values()) if grid else 0) + listed * math.prod(sizes_of(own).values())
     if number <= most:
         return
     several = [where for where, size in sizes.items() if size > 1]

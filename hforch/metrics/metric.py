@@ -130,9 +130,13 @@ class Metric:
         return f"{self.name}_se"
 
     @property
+    def label(self) -> str:
+        """The title with the unit of the values that `shown` returns."""
+        return f"{self.title} {'' if self.unit == '%' else self.unit}".rstrip()
+
+    @property
     def header(self) -> str:
-        unit = "" if self.unit == "%" else self.unit
-        return self.column or f"{self.title} {unit}".rstrip()
+        return self.column or self.label
 
     @property
     def spellings(self) -> tuple[str, ...]:

@@ -5,12 +5,14 @@ from __future__ import annotations
 import hashlib
 import json
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from hforch.config.schema import Precision
+from hforch.config.untrusted import TRUST
 from hforch.errors import BackendError, ModelError
 from hforch.machine.environment import installed
 from hforch.models import cache, cache_files, subprocesses
@@ -86,6 +88,21 @@ def is_made(fingerprint: str, precision: Precision, trust_remote_code: bool) -> 
     except BackendError:
         return False
     return cache.look_up(name) is not None
+
+
+def would_be_reused(name: str, record: Mapping[str, Any]) -> bool:
+    """Return whether a run with the installed packages would reuse a cached export.
+
+    Args:
+        name: the name of its cache entry.
+        record: its entry.json.
+    """
+    try:
+        options = {key: record[key] for key in ("weight_format", "group_size", "group_size_fallback", TRUST)}
+        _, _, key = _identity(record["checkpoint"], options)
+    except (BackendError, KeyError):
+        return False
+    return key.name == name
 
 
 def _identity(fingerprint: str, options: dict[str, Any]) -> tuple[dict[str, Any], str, cache.Key]:

@@ -60,6 +60,22 @@ def is_locked(directory: Path) -> bool:
     return _locked.get(directory.resolve()) == threading.get_ident()
 
 
+def is_in_use(directory: Path) -> bool:
+    """Return whether another process is writing to a directory; False if that is unknown."""
+    try:
+        lock = os.open(directory, os.O_RDONLY)
+    except OSError:
+        return False
+    try:
+        return not lock_descriptor(lock, blocking=False)
+    except OSError:  # the file system has no locks
+        with suppress(OSError), open_file(directory / OWNER) as opened:
+            return not _is_gone(opened.read(LONGEST_OWNER).decode("utf-8", "replace"))
+        return False
+    finally:
+        os.close(lock)
+
+
 def _insist(take: Callable[[], None], directory: Path) -> None:
     """Acquire a lock; retry for some seconds, because a killed process may need a moment to release it."""
     until = time.monotonic() + PATIENCE_S

@@ -16,7 +16,7 @@ from hforch.records.record_files import read_record, read_samples
 from hforch.runs.processes.preload import without_modules
 from hforch.runs.processes.prestart import likely_backend
 
-VERBS = ["doctor", "export", "run", "schema"]
+VERBS = ["ask", "doctor", "export", "run", "schema"]
 
 
 @pytest.fixture
@@ -35,6 +35,8 @@ def needs_cores(all_cores: int) -> None:
         (["run", "mine.yaml"], "fake"),
         (["run", "mine.yaml", "backend=openvino"], "openvino"),
         (["run", "absent.yaml"], "pytorch"),
+        (["ask", "mine.yaml"], "pytorch"),
+        (["ask", "What is it?", "backend=openvino"], "openvino"),
         (["backend=opnvino"], None),
         (["backend=../cli"], None),
         (["--help"], None),

@@ -120,6 +120,8 @@ class Sources:
         for file, package, name in reversed(self._files):
             if segments[: len(package)] != package[: len(segments)]:
                 continue
+            if segments and segments[0] in self._config_dirs.has_replaced(name):
+                continue
             found = yaml_nodes.find(file, segments[len(package) :])
             depth = min(len(package) + found.depth, len(segments))
             chosen = self._chosen(name)

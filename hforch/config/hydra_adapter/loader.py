@@ -7,7 +7,7 @@ result is cached, and value overrides are applied to a copy of it.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import lru_cache
 from pathlib import Path
@@ -32,7 +32,7 @@ from omegaconf import DictConfig, OmegaConf, open_dict
 from hforch.config import shorthand
 from hforch.config.copying import copies
 from hforch.config.credentials import for_name, remember_settings, watch_environment
-from hforch.config.hydra_adapter.repository import Merged, RememberingRepository
+from hforch.config.hydra_adapter.repository import Merged, RememberingRepository, nothing_replaced
 
 MOST_MERGED = 64
 MOST_PARSED = 256
@@ -81,10 +81,18 @@ def parsing_once() -> Iterator[None]:
 
 
 class Loader(ConfigLoaderImpl):
-    def __init__(self, config_search_path: ConfigSearchPath) -> None:
+    """Hydra's loader with a cache.
+
+    Args:
+        replaced: returns the groups whose values in a config do not apply.
+    """
+
+    def __init__(
+        self, config_search_path: ConfigSearchPath, replaced: Callable[[str], frozenset[str]] = nothing_replaced
+    ) -> None:
         super().__init__(config_search_path)
         watch_environment()
-        self.repository = RememberingRepository(config_search_path)
+        self.repository = RememberingRepository(config_search_path, replaced)
 
     def get_group_options(
         self,
@@ -178,7 +186,8 @@ class Loader(ConfigLoaderImpl):
         """Return the merged files of these options, cached until one of the files changes."""
         files: RememberingRepository = repo.delegate
         where = tuple((source.scheme(), source.path) for source in files.sources)
-        key = (where, config_name, tuple(one.input_line for one in options))
+        replaced = files.replaced("")
+        key = (where, config_name, replaced, tuple(one.input_line for one in options))
         # A result without skipped mandatory options is also valid if skipping is allowed.
         for skipping in (False, True) if skip_missing else (False,):
             merged = _merged.pop((*key, skipping), None)

@@ -43,14 +43,23 @@ class Merged:
 _remembered: dict[Any, Callable[[], Any]] = {}  # maps configs and the states of their files to contents
 
 
+def nothing_replaced(config_path: str) -> frozenset[str]:
+    """Return no groups."""
+    return frozenset()
+
+
 class RememberingRepository(ConfigRepository):
     """A repository that shares its cache with its copies: Hydra copies the repository for every configuration.
 
     Attributes:
+        replaced: returns the groups whose values in a config do not apply.
         used: the configs that this copy loaded, with the states of their files at that time.
     """
 
-    def __init__(self, config_search_path: ConfigSearchPath) -> None:
+    def __init__(
+        self, config_search_path: ConfigSearchPath, replaced: Callable[[str], frozenset[str]] = nothing_replaced
+    ) -> None:
+        self.replaced = replaced
         self.used: dict[str, States] = {}
         self._read: dict[tuple[tuple[str, ...], str], tuple[States, Callable[[], Any]]] = {}
         super().__init__(config_search_path)
@@ -74,13 +83,20 @@ class RememberingRepository(ConfigRepository):
         meaning = self._shorthand(config_path)
         if meaning is None:
             self.used[config_path], read = self._once(config_path)
-            return read()
+            return self._without_replaced(config_path, read())
         self.used[config_path] = self.states(config_path)  # a file of that name would take precedence
         target = f"{config_path.rpartition('/')[0]}/{meaning.option}"
         self.used[target], read = self._once(target)
         result = read()
         for key, value in meaning.values.items():
             OmegaConf.update(result.config, key, value)
+        return result
+
+    def _without_replaced(self, config_path: str, result: Any) -> Any:
+        """Remove the values of replaced groups from a loaded config, and return it."""
+        if result is not None and OmegaConf.is_dict(result.config):
+            for group in self.replaced(config_path):
+                result.config.pop(group, None)
         return result
 
     def _is_file(self, config_path: str) -> bool:

@@ -61,10 +61,10 @@ def likely_backend(words: Sequence[str], commands: Sequence[str], defaults: Path
     """Return the backend that will probably be used, or None if no worker process will be needed."""
     command = words[0] if words and words[0] in commands else None
     shown = any(word.partition("=")[0] in SHOWS_ONLY for word in words)
-    if command not in (None, "run") or shown or "runtime.isolation=inline" in words:
+    if command not in (None, "run", "ask") or shown or "runtime.isolation=inline" in words:
         return None
     found = [word.removeprefix("backend=") for word in words if word.startswith("backend=")]
-    files = [Path(word) for word in words[1:] if command and "=" not in word and not word.startswith("-")][:1]
+    files = [Path(word) for word in words[1:] if command == "run" and "=" not in word and not word.startswith("-")][:1]
     for file in (*files, defaults):
         try:
             found += CHOSEN.findall(read_text(file, most=2**20))
