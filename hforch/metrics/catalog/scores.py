@@ -107,6 +107,7 @@ METRICS = (
         is_main=True,
         column="ppl",
         chart="Scores",
+        floor=1.0,
     ),
     Metric(
         name="ppl_ratio",

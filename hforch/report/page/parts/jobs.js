@@ -65,7 +65,7 @@ function sorted(jobs, by, way) {
 function jobRow(job) {
   const place = summary.jobs.indexOf(job);
   const marks = [];
-  if (job.winner) marks.push(el("span", { class: "tag good" }, "recommended"));
+  if (job.winner) marks.push(winnerMark(job));
   if (job.pareto) marks.push(el("span", { class: "tag", title: "no other qualified job is at least as good in speed, memory and quality, and better in one" }, "Pareto"));
   if (job.is_baseline) marks.push(el("span", { class: "tag" }, "baseline"));
   const why = job.why ?? (job.metrics.failed ? `${counted(job.metrics.failed, "sample")} failed` : null);
@@ -80,6 +80,9 @@ function jobRow(job) {
   for (const metric of summary.metrics) row.append(metricCell(job, metric));
   return row;
 }
+
+/** Return the mark of the recommended job, or null. */
+const winnerMark = (job) => (job.winner ? [" ", el("span", { class: "tag good" }, "recommended")] : null);
 
 function metricCell(job, metric) {
   const value = job.metrics[metric.name];
