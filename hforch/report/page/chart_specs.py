@@ -14,7 +14,7 @@ from hforch.metrics.metric import Metric
 
 BLUE, ORANGE, GREEN = "#0072B2", "#D55E00", "#009E73"
 RECOMMENDED, FRONT, OTHER = "recommended", "Pareto front", "other"
-STAR = "M0,-1.8L.42,-.58L1.71,-.56L.69,.22L1.06,1.46L0,.72L-1.06,1.46L-.69,.22L-1.71,-.56L-.42,-.58Z"
+STAR = "M0.00,-1.55L0.36,-0.50L1.47,-0.48L0.59,0.19L0.91,1.26L0.00,0.62L-0.91,1.26L-0.59,0.19L-1.47,-0.48L-0.36,-0.50Z"
 STATES = {RECOMMENDED: (GREEN, STAR), FRONT: (ORANGE, "diamond"), OTHER: (BLUE, "circle")}
 """The color and shape of each kind of point, in the order of the legend."""
 

@@ -28,7 +28,7 @@ function drawGrid() {
     const cell = event.target.closest("[data-column]");
     if (cell) focusOn(Number(cell.parentElement.dataset.row), Number(cell.dataset.column), false);
   });
-  $("answers").append(grid.scroller, el("p", { id: "printed", class: "quiet" }));
+  $("answers").append(wide(grid.scroller, grid.table), el("p", { id: "printed", class: "quiet" }));
   new ResizeObserver(queueRows).observe(grid.scroller);
   grid.scroller.style.setProperty("--row", `${grid.height}px`);
   drawHead();
