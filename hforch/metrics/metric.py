@@ -76,6 +76,7 @@ class Metric:
         chart: the group of charts in which it is shown for each job; None: no chart.
         quality_rank: its rank (1 is first) among candidates for the quality axis of charts; 0: not a candidate.
         is_logarithmic: whether charts use a logarithmic axis for it.
+        floor: the smallest possible value, at which linear axes of charts start.
         value_for_baseline: the value of a baseline compared with itself; None if not defined.
         infinite_if_exact: whether it is infinite (recorded as absent) if all answers match exactly, so that it meets
             any lower requirement.
@@ -109,6 +110,7 @@ class Metric:
     chart: Chart | None = None
     quality_rank: int = 0
     is_logarithmic: bool = False
+    floor: float = 0.0
     value_for_baseline: float | None = None
     infinite_if_exact: bool = False
 

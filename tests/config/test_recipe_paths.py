@@ -93,6 +93,15 @@ def test_swept_and_excluded_paths_are_relative_to_the_recipe(recipe: Path, tmp_p
     assert not (tmp_path / "sweep" / "2").exists()
 
 
+def test_paths_of_listed_jobs_are_relative_to_the_recipe(recipe: Path, tmp_path: Path) -> None:
+    (recipe.parent / "data" / "z.txt").write_text("how?\n")
+    listed = "jobs:\n- {inputs.path: data/q.txt}\n- {inputs: {path: data/z.txt}}\n"
+    recipe.write_text(f"{RECIPE.partition('generation')[0]}runtime: {{warmup: 0}}\n{listed}")
+    hforch("run", str(recipe), f"hydra.sweep.dir={tmp_path / 'sweep'}", cwd=tmp_path)
+    found = [record(tmp_path / "sweep" / number)["paths"]["inputs.path"] for number in "01"]
+    assert [one["resolved"] for one in found] == [str(recipe.parent / one) for one in ("data/q.txt", "data/z.txt")]
+
+
 def test_a_run_from_another_directory_is_recorded_resumed_frozen_and_verified(recipe: Path, tmp_path: Path) -> None:
     (elsewhere := tmp_path / "elsewhere").mkdir()
     recipe.write_text(RECIPE.replace("generation: {json_schema: ../schemas/a.json}\n", ""))

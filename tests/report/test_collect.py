@@ -226,7 +226,7 @@ def test_the_front_contains_the_points_that_no_other_point_beats() -> None:
 
 def test_the_caption_names_the_jobs_on_the_front(tmp_path: Path) -> None:
     rows = compare(read_jobs([write_reported(tmp_path)])).rows
-    assert [chart["says"].partition("): ")[2] for chart in charts(rows)[:2]] == ["job 1.", "jobs 1, 2."]
+    assert [chart["says"].partition("): ")[2] for chart in charts(rows)[:2]] == ["jobs 0, 1.", "jobs 0, 1, 2."]
 
 
 def test_readable_jobs_returns_jobs_and_errors(tmp_path: Path) -> None:

@@ -110,6 +110,7 @@ METRICS = (
         column="ppl",
         chart="Scores",
         keywords=("quality",),
+        floor=1.0,
     ),
     Metric(
         name="ppl_ratio",

@@ -133,7 +133,7 @@ def collect(
         ],
         "finishes": sorted({cell["finish"] for cell in cells if cell.get("finish")}),
         "checks": sorted({check[0] for cell in cells for check in cell.get("checks", ())}),
-        "charts": charts(rows),
+        "charts": charts(rows, asked, decision.winner if decision else None),
         "typical": round(percentiles([len(cell["text"]) for cell in cells], [90])[0]) if cells else 0,
         "parts": -(-len(in_order) // AT_ONCE),
     }

@@ -24,7 +24,21 @@ from hforch.utils.files import output
 from hforch.utils.json_text import to_json
 
 PARTS = Path(__file__).parent / "parts"
-SCRIPTS = ("text", "state", "data", "about", "jobs", "charts", "filters", "grid", "drawer", "again", "main")
+SCRIPTS = (
+    "text",
+    "state",
+    "data",
+    "about",
+    "wide",
+    "jobs",
+    "labels",
+    "charts",
+    "filters",
+    "grid",
+    "drawer",
+    "again",
+    "main",
+)
 VEGA_LITE = "6.4"
 NEEDS = {"altair": "altair", "vl_convert": "vl-convert-python"}
 

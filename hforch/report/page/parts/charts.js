@@ -32,13 +32,14 @@ async function drawCharts() {
       groups.set(chart.group, grid);
     }
     const place = el("div", { class: "chart", role: "img", "aria-label": `${chart.title}. ${chart.says} The table of jobs contains the numbers.` }); // wording: ok
-    groups.get(chart.group).append(el("figure", {}, el("figcaption", {}, el("strong", {}, chart.title), " ", chart.says), place));
     chart.place = place;
+    chart.names = chart.points && el("details", { class: "names", hidden: true });
+    groups.get(chart.group).append(el("figure", {}, el("figcaption", {}, el("strong", {}, chart.title), " ", chart.says), place, chart.names));
   }
   for (const chart of summary.charts) {
     await new Promise((done) => (window.requestIdleCallback ?? setTimeout)(done));
     const spec = JSON.parse(JSON.stringify(chart.spec), (key, value) => (typeof value === "string" ? plain(value) : value));
-    await vegaEmbed(chart.place, spec, {
+    const { view } = await vegaEmbed(chart.place, spec, {
       ast: true,
       renderer: "svg",
       actions: false,
@@ -46,6 +47,10 @@ async function drawCharts() {
       tooltip: showTip,
       config: { font: "inherit", text: { font: "system-ui, sans-serif" }, axis: { labelFont: "system-ui, sans-serif", titleFont: "system-ui, sans-serif" } },
     });
+    if (chart.points) {
+      labelPoints(chart, view);
+      view.addSignalListener("width", () => view.runAfter(() => labelPoints(chart, view)));
+    }
     for (const svg of chart.place.querySelectorAll("svg")) svg.setAttribute("aria-hidden", "true");
   }
   section.dataset.ready = "true";

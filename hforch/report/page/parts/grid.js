@@ -28,7 +28,7 @@ function drawGrid() {
     const cell = event.target.closest("[data-column]");
     if (cell) focusOn(Number(cell.parentElement.dataset.row), Number(cell.dataset.column), false);
   });
-  $("answers").append(grid.scroller, el("p", { id: "printed", class: "quiet" }));
+  $("answers").append(wide(grid.scroller, grid.table), el("p", { id: "printed", class: "quiet" }));
   new ResizeObserver(queueRows).observe(grid.scroller);
   grid.scroller.style.setProperty("--row", `${grid.height}px`);
   drawHead();
@@ -41,7 +41,7 @@ function drawHead() {
     const job = summary.jobs[at];
     const base = job.baseline == null ? null : el("small", {}, ` vs. ${summary.jobs[job.baseline].name}`);
     const own = job.is_baseline ? el("small", {}, " baseline") : base;
-    head.append(el("th", { scope: "col" }, el("strong", {}, job.name), own, el("span", { class: "label" }, job.label)));
+    head.append(el("th", { scope: "col" }, el("strong", {}, job.name), own, winnerMark(job), el("span", { class: "label" }, job.label)));
   }
   grid.table.tHead.replaceChildren(head);
   grid.table.setAttribute("aria-colcount", String(shown.length + 1));

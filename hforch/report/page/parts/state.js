@@ -40,11 +40,13 @@ function columns() {
   return there.length ? there : usualColumns();
 }
 
-/** The default columns: the first jobs that were run. */
+/** The default columns: the first jobs that were run, and the recommended one. */
 function usualColumns() {
   const all = summary.jobs.map((job, at) => at);
   const answered = all.filter((at) => summary.jobs[at].status !== "not run");
-  return (answered.length ? answered : all).slice(0, MOST_COLUMNS);
+  const shown = answered.length ? answered : all;
+  const late = shown.slice(MOST_COLUMNS).filter((at) => summary.jobs[at].winner);
+  return [...shown.slice(0, MOST_COLUMNS - late.length), ...late];
 }
 
 const THEMES = ["", "light", "dark"];
