@@ -68,8 +68,8 @@ def test_the_wheel_contains_the_recipes(tmp_path: Path) -> None:
     for package in wheel["packages"]:
         shutil.copytree(ROOT / package, site / package, ignore=shutil.ignore_patterns("__pycache__"))
     for source, target in wheel["force-include"].items():
-        copy = shutil.copytree if (ROOT / source).is_dir() else shutil.copy
-        copy(ROOT / source, site / target)
+        if (ROOT / source).is_dir():
+            shutil.copytree(ROOT / source, site / target)
     work.mkdir()
     done = subprocess.run(
         [sys.executable, "-m", "hforch", "run", "stop_sequences", "backend=fake", "--dry-run"],
