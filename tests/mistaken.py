@@ -216,6 +216,15 @@ VALUES = [
     Case("an unknown flag", ("--mulitrun",), ("unknown flag --mulitrun", "did you mean --multirun (-m)?")),
     Case("a missing recipe", ("run", "recipes/step.yaml"), ("recipe not found: recipes/step.yaml",)),
     Case(
+        "wrong jobs in a recipe",
+        ("run", "mine.yaml"),
+        ("unknown option 'none2'", "mine.yaml:3", "generation.max_new_tokens: must be an integer", "mine.yaml:4"),
+        files={"mine.yaml": "defaults: [{backend: fake}]\njobs:\n- stop: none2\n- generation.max_new_tokens: many\n"},
+        check=nothing_written,
+    ),
+    Case("the latest run before the first one", ("show", "latest"), ("no runs found in outputs/ and multirun/",)),
+    Case("a question without quotes", ("ask", "What", "is", "it?"), ("unexpected words: is it?", "quote the question")),
+    Case(
         "a recipe that tries to run code",
         ("run", "mine.yaml"),
         ("_target_ is a Hydra keyword that can run code: not allowed in a recipe", "mine.yaml:3"),

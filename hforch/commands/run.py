@@ -11,10 +11,13 @@ hforch run RECIPE.yaml [key=value ...] [flags]
 
 Run a recipe: a YAML file with options, values and sweep parameters. Overrides on the command line take precedence: a
 value replaces the recipe's value, and an option replaces all of the recipe's settings for that group. Accepts all
-hforch flags (see hforch --help).
+hforch flags (see hforch --help). If there is no such file, NAME stands for recipes/NAME.yaml, or for a recipe that is
+installed with hforch; without arguments, hforch run lists those.
 
 examples:
+  hforch run                                                  list the recipes of hforch
   hforch run recipes/step_by_step.yaml
+  hforch run step_by_step
   hforch run recipes/step_by_step.yaml backend=openvino generation.max_new_tokens=32
   hforch run recipes/step_by_step.yaml -m precision=auto,int8
   hforch run recipes/step_by_step.yaml --cfg job              print the configuration, without running it
@@ -41,10 +44,18 @@ Instead of a sweep, or in addition to it, a recipe can list combinations, which 
 
 def main(argv: list[str]) -> int:
     if not argv or argv[0] in ("-h", "--help"):
-        print(HELP, end="")
         if argv:
+            print(HELP, end="")
             return EXIT_OK
-        raise ConfigError([Mistake("", "hforch run requires a recipe", hint="hforch run RECIPE.yaml")])
+        from hforch.commands._recipes import shipped_recipes
+
+        print("recipes of hforch (hforch run NAME):")
+        shipped = shipped_recipes()
+        width = max(map(len, shipped), default=0)
+        for name, description in shipped.items():
+            print(f"  {name:<{width}}  {description}")
+        hint = "hforch run RECIPE.yaml, or hforch run NAME; hforch run --help shows how to write a recipe"
+        raise ConfigError([Mistake("", "hforch run requires a recipe", hint=hint)])
     from hforch.app.hydra_app import run_app
 
     recipe, rest = _take_recipe(argv)
@@ -73,31 +84,12 @@ def _take_recipe(argv: list[str]) -> tuple[Path, list[str]]:
     plain = next((one for one in words if one[1][0:1] not in ("+", "~") and "=" not in one[1]), None)
     number, word = plain or next(filter(_is_recipe, words), (None, ""))
     if number is not None:
-        return existing(Path(word)), argv[:number] + argv[number + 1 :]
+        from hforch.commands._recipes import found_recipe
+
+        return found_recipe(word), argv[:number] + argv[number + 1 :]
     raise ConfigError([Mistake("", "hforch run requires a recipe", hint=f"hforch run RECIPE.yaml {' '.join(argv)}")])
 
 
 def _is_recipe(numbered: tuple[int, str]) -> bool:
     """Return whether an argument is an existing YAML file, even if it looks like an override (`a=b.yaml`)."""
     return Path(numbered[1]).suffix in (".yaml", ".yml") and Path(numbered[1]).is_file()
-
-
-def existing(file: Path) -> Path:
-    """Return the file.
-
-    Raises:
-        ConfigError: it does not exist; the hint is the closest name.
-    """
-    if file.is_file():
-        return file
-    from hforch.config.diagnose.suggestions import nearest
-    from hforch.utils.paths import kind_of_file
-
-    folder = file if file.is_dir() else file.parent
-    there = [str(other) for other in folder.glob("*.y*ml")] if folder.is_dir() else []
-    there = there or [str(other) for other in Path("recipes").rglob("*.y*ml")]
-    found = nearest(str(file), there) if not file.exists() else None
-    known = f"available: {', '.join(sorted(there))}" if there else None
-    kind = kind_of_file(file)
-    problem = f"{file} is {kind}, not a file" if kind else f"recipe not found: {file}"
-    raise ConfigError([Mistake("", problem, hint=f"did you mean {found}?" if found else known)])

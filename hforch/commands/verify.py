@@ -41,7 +41,7 @@ def main(argv: list[str]) -> int:
     args = parser.parse_intermixed_args(argv)
     from hforch.app.finish import QUIET
     from hforch.app.hydra_app import run_app
-    from hforch.commands.run import existing
+    from hforch.commands._recipes import existing
     from hforch.comparison.entries import read_jobs
     from hforch.comparison.verifying import read_frozen, verdict
     from hforch.runs.output_dirs import mistakes_if_used

@@ -17,9 +17,18 @@ _LOADERS: dict[Any, Any] = {}
 
 def conf_dir() -> Path:
     """Return the directory with the built-in options: in the installed package, else the repository's conf/."""
+    return _shipped("conf")
+
+
+def recipes_dir() -> Path:
+    """Return the directory with hforch's recipes: in the installed package, else the repository's recipes/."""
+    return _shipped("recipes")
+
+
+def _shipped(name: str) -> Path:
     package = Path(__file__).resolve().parents[1]
-    packaged = package / "conf"
-    return packaged if packaged.is_dir() else package.parent / "conf"
+    packaged = package / name
+    return packaged if packaged.is_dir() else package.parent / name
 
 
 @dataclass(frozen=True)
