@@ -300,7 +300,8 @@ def prepare(backends: Sequence[str], address: str) -> None:
         for backend in backends:
             preload(backend)
         if backends:
-            import_module("optimum.exporters.openvino")
+            with suppress(ImportError):
+                import_module("optimum.exporters.openvino")
             subprocesses.start = partial(start, address)
         for options in COMPOSED:  # creates Hydra's parser, reads and merges files
             recipe_of(job_from_overrides(options).model_dump(mode="json"))

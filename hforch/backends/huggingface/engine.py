@@ -13,7 +13,7 @@ from uuid import uuid4
 
 from hforch.backends.huggingface.batch_rows import together
 from hforch.backends.huggingface.generation_config import effective, generation_config, neutral_config
-from hforch.backends.huggingface.kv_cache import KVCaches
+from hforch.backends.huggingface.kv_cache import KVCaches, cache_argument
 from hforch.backends.huggingface.longrope import recomputing
 from hforch.backends.huggingface.pipeline_settings import PromptHandling
 from hforch.backends.huggingface.recurrent_scan import longest_prompt, refuse_longer
@@ -175,7 +175,7 @@ class PipelineEngine(SerialEngine):
                 generation_config=config,
                 stopping_criteria=StoppingCriteriaList([tap]),
                 logits_processor=LogitsProcessorList(self._logits_processors(request.generation, ids.shape[1])),
-                **({} if cache is None else {"past_key_values": cache}),
+                **({} if cache is None else {cache_argument(): cache}),
             )
         if beams:
             for completion, sequence in zip(completions, sequences[:, ids.shape[1] :].tolist(), strict=True):

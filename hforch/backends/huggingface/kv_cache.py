@@ -81,6 +81,13 @@ def choose(asked: PytorchBackend, device: str, lacking: str | None, steps: int |
     return Execution("static", True, f"kv_cache=auto: up to {steps:,} decoding steps; compiling pays off")
 
 
+def cache_argument() -> str:
+    """Return the name of the argument of `generate` that takes a KV cache."""
+    from transformers.generation import utils
+
+    return "cache" if "cache" in getattr(utils, "ALL_CACHE_NAMES", ()) else "past_key_values"
+
+
 def no_static_cache(model: Any) -> str | None:
     """Return why a model cannot run with a static KV cache, or None if it can."""
     if getattr(model, "_can_compile_fullgraph", False):

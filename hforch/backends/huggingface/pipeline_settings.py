@@ -82,7 +82,7 @@ def read_settings(pipeline: Any) -> PipelineSettings:
         UnknownArgument: hforch does not support a setting, or the kind of pipeline; the message lists all.
     """
     _check_kind(pipeline)
-    config = copy.deepcopy(pipeline.generation_config)
+    config = _config_of(pipeline)
     before, after = dict(pipeline._preprocess_params), dict(pipeline._postprocess_params)
     during = dict(pipeline._forward_params)
     problems = [
@@ -106,6 +106,20 @@ def read_settings(pipeline: Any) -> PipelineSettings:
         bool(encoding.get("add_special_tokens", before.get("add_special_tokens", True))),
     )
     return PipelineSettings(config, generation, _fields(pipeline, config, before, after), prompts, hides_sampling)
+
+
+def _config_of(pipeline: Any) -> Any:
+    """Return the GenerationConfig with which a pipeline generates.
+
+    Later versions of transformers put it together for each call.
+    """
+    own = getattr(pipeline, "generation_config", None)
+    if own is not None:
+        return copy.deepcopy(own)
+    arguments = pipeline._prepare_generate_kwargs({})
+    config = copy.deepcopy(arguments.pop("generation_config", None) or pipeline.model.generation_config)
+    config.update(**arguments)
+    return config
 
 
 def _check_kind(pipeline: Any) -> None:
