@@ -57,6 +57,8 @@ def _trade_offs(rows: Sequence[Row], asked: Sequence[str], winner: Row | None) -
         return
     measured_on = Counter(row.measured_on for row in rows).most_common(1)[0][0]
     group = "Speed and memory against quality"
+    are_equal = quality is not CHECKS and all(_is_known(row, CHECKS) for row in rows)
+    notes = " All jobs passed the same fraction of checks." if are_equal else ""
     for metric in COSTS:
         known = [row for row in rows if _is_known(row, metric) and _is_known(row, quality)]
         if metric.kind == "speed":
@@ -81,7 +83,9 @@ def _trade_offs(rows: Sequence[Row], asked: Sequence[str], winner: Row | None) -
             "group": group,
             "title": f"{_capitalized(metric.title)} and {quality.title}",
             "says": "Up and to the right is better. On the Pareto front (no other job is at least as good in both and "
-            f"better in one): {job_list([known[at].entry.name for at in front])}.{_scale_notes(metric, quality)}",
+            f"better in one): {job_list([known[at].entry.name for at in front])}."
+            + notes
+            + _scale_notes(metric, quality),
             "spec": scatter(data, metric, quality),
             "points": drawn,
         }
