@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from hforch.errors import EXIT_UNMET
@@ -12,6 +12,7 @@ from hforch.records.sample_lines import was_interrupted
 from hforch.utils.rounding import percent, percent_apart
 
 ENDS = {"stop": "stopped at a stop sequence", "eos": "ended with EOS", "length": "reached max_new_tokens"}
+MOST_NAMES = 12  # maximum number of jobs in a list
 
 
 def header_line(parts: Mapping[str, str]) -> str:
@@ -135,3 +136,9 @@ def _ends(reasons: Mapping[str, int]) -> str:
         return f", {ENDS[first]}"
     told = [f"{number} answer{'s' * (number != 1)} {ENDS[first]}", *(f"{some} {ENDS[one]}" for one, some in others)]
     return f"; {', '.join(told)}"
+
+
+def job_list(names: Sequence[str]) -> str:
+    """Return the names of jobs as `jobs 0, 1, 2`, shortened if there are many."""
+    more = f" and {len(names) - MOST_NAMES} more" if len(names) > MOST_NAMES else ""
+    return f"job{'s' * (len(names) > 1)} {', '.join(names[:MOST_NAMES])}{more}"

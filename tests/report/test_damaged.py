@@ -39,7 +39,7 @@ def charts_of_the_same_data_are_made_once() -> Iterator[None]:
         return remembered
 
     with pytest.MonkeyPatch.context() as patch:
-        for name in ("_points", "_boxes"):
+        for name in ("points", "boxes"):
             patch.setattr(charts, name, once(getattr(charts, name)))
         yield
 

@@ -116,8 +116,8 @@ def test_numeric_axes_are_sorted_numerically(browser: Any, tmp_path: Path) -> No
 
 
 def test_previews_keep_emoji_whole_and_shorten_blank_lines(browser: Any, tmp_path: Path) -> None:
-    texts = ("x" * 419 + "😀 tail", "\n\n\n\n\n\n\n\nfar below")
-    write_job(tmp_path / "0", answers((texts[0], [1]), (texts[1], [2])), **precision("fp32"))
+    texts = ("x" + "😀" * 9000, "\n\n\n\n\n\n\n\nfar below", *["so many that rows are collapsed"] * 20)
+    write_job(tmp_path / "0", answers(*((text, [1]) for text in texts)), **precision("fp32"))
     seen = written(browser, tmp_path)
     assert "U+D83D" not in seen.page.inner_text(FIRST_ROW)
     assert seen.page.inner_text("tr[data-row='1'] .text >> nth=1") == "⏎⏎⏎⏎⏎⏎⏎⏎ far below"

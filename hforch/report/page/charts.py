@@ -10,10 +10,10 @@ from hforch.comparison.rows import Row
 from hforch.metrics.metric import Chart, Metric
 from hforch.metrics.registry import BY_NAME, COMPARED
 from hforch.report.page.chart_specs import FRONT, OTHER, PERCENTS, RECOMMENDED, boxes, points, scatter
+from hforch.report.wording import job_list
 
 MOST = 60  # maximum number of jobs in a chart with one line per job
 MOST_LABELS = 24  # with more points, only the recommended job and those on the Pareto front have labels
-MOST_NAMES = 12  # maximum number of jobs that a caption lists
 CHECKS = BY_NAME["checks"]
 QUALITIES = sorted((one for one in COMPARED if one.quality_rank), key=lambda one: one.quality_rank)
 COSTS = [one for one in COMPARED if one.in_pareto and one.kind in ("speed", "memory")]
@@ -57,6 +57,8 @@ def _trade_offs(rows: Sequence[Row], asked: Sequence[str], winner: Row | None) -
         return
     measured_on = Counter(row.measured_on for row in rows).most_common(1)[0][0]
     group = "Speed and memory against quality"
+    are_equal = quality is not CHECKS and all(_is_known(row, CHECKS) for row in rows)
+    notes = " All jobs passed the same fraction of checks." if are_equal else ""
     for metric in COSTS:
         known = [row for row in rows if _is_known(row, metric) and _is_known(row, quality)]
         if metric.kind == "speed":
@@ -81,7 +83,9 @@ def _trade_offs(rows: Sequence[Row], asked: Sequence[str], winner: Row | None) -
             "group": group,
             "title": f"{_capitalized(metric.title)} and {quality.title}",
             "says": "Up and to the right is better. On the Pareto front (no other job is at least as good in both and "
-            f"better in one): {_listed([known[at].entry.name for at in front])}.{_scale_notes(metric, quality)}",
+            f"better in one): {job_list([known[at].entry.name for at in front])}."
+            + notes
+            + _scale_notes(metric, quality),
             "spec": scatter(data, metric, quality),
             "points": drawn,
         }
@@ -92,11 +96,6 @@ def front_of(points: Sequence[tuple[float, float]]) -> list[int]:
     return [
         at for at, one in enumerate(points) if not any(a >= one[0] and b >= one[1] and (a, b) != one for a, b in points)
     ]
-
-
-def _listed(names: Sequence[str]) -> str:
-    more = f" and {len(names) - MOST_NAMES} more" if len(names) > MOST_NAMES else ""
-    return f"job{'s' * (len(names) > 1)} {', '.join(names[:MOST_NAMES])}{more}"
 
 
 # ---------------------------------------------------------------- one line per job

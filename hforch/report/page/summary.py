@@ -13,6 +13,7 @@ from hforch.comparison.table import Comparison
 from hforch.report.comparison import decision_lines
 from hforch.report.page.first_pass import FirstPass
 from hforch.report.page.rerun import of_sweeps
+from hforch.report.wording import job_list
 
 
 def about(
@@ -52,7 +53,7 @@ def about(
         "repeats": max(repeats, default=1),
         "decision": None if decision is None else list(decision_lines(decision)),
         "reason": None if decision is None else _sentence(decision, bounds, len(comparison.rows)),
-        "notes": [note.strip() for note in comparison.notes],
+        "notes": [*_input_files([row.entry for row in comparison.rows]), *(note.strip() for note in comparison.notes)],
         "missing": list(missing),
         "sweeps": list(of_sweeps(row.entry for row in comparison.rows)),
     }
@@ -83,11 +84,30 @@ def _description(entry: Entry) -> Iterator[tuple[str, str]]:
         named = model.get("id") or model.get("path") or model.get("file") or model.get("source")
         yield "model", PurePath(str(named)).name if not model.get("id") else str(named)
     paths = {"backend": "backend.name", "device": "device.kind", "precision": "precision.name", "prompt": "prompt.kind"}
-    paths |= {"input source": "inputs.kind", "max_new_tokens": "generation.max_new_tokens"}
-    paths |= {"do_sample": "generation.do_sample", "batch size": "runtime.batch_size", "repeats": "runtime.repeat"}
+    if file := _input_file(entry):
+        yield "input file", file
+    elif entry.get("inputs.kind") is not None:
+        yield "input source", entry.overrides.get("inputs", str(entry.get("inputs.kind")))
+    paths |= {"max_new_tokens": "generation.max_new_tokens", "do_sample": "generation.do_sample"}
+    paths |= {"batch size": "runtime.batch_size", "repeats": "runtime.repeat"}
     for name, path in paths.items():
         value = entry.get(path)
         if value is not None:
             yield name, ("true" if value else "false") if isinstance(value, bool) else str(value)
     if planned := {one for batch in entry.record.get("plan") or [] for one in batch}:
         yield "inputs", str(len(planned))
+
+
+def _input_file(entry: Entry) -> str | None:
+    path = entry.get("inputs.path")
+    return str(path) if path and entry.get("inputs.kind") == "file" else None
+
+
+def _input_files(entries: Sequence[Entry]) -> Iterator[str]:
+    """Yield a note for each file from which some of the jobs read their inputs."""
+    files: dict[str | None, list[str]] = {}
+    for entry in entries:
+        files.setdefault(_input_file(entry), []).append(entry.name)
+    for file, names in files.items():
+        if file is not None and len(files) > 1:
+            yield f"inputs of {job_list(names)}: {file}"

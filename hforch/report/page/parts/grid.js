@@ -2,13 +2,24 @@
 
 const LINE = 18; // pixels
 const BEYOND = 3; // number of rows drawn above and below the view
-const PREVIEW = 420; // maximum number of characters of a cell
+const FEW = 12; // up to this number of inputs, rows are expanded at first, so that answers are shown in full
+const NARROWEST = 4; // average width of narrow characters in pixels
+const PREVIEW = 420; // minimum number of characters of a cell that are drawn; its style shows whole lines
 const OPENED = 20_000; // maximum number of characters of a cell in an expanded row
 
-/** The height of a collapsed row in pixels: 2 to 7 lines, so that most answers fit. */
-const rowHeight = () => 44 + LINE * Math.max(2, Math.min(7, Math.ceil(summary.typical / 45)));
+/** The number of lines of a collapsed row: 2 to 7, so that most answers fit. */
+const rowLines = () => Math.max(2, Math.min(7, Math.ceil(summary.typical / 45)));
 
-const grid = { height: 0, rows: [], tops: new Float64Array(1), opened: new Map(), drawn: new Map(), focus: [0, 0], queued: false, printing: false, isUsed: false };
+/** The height of a collapsed row in pixels. */
+const rowHeight = () => 44 + LINE * rowLines();
+
+/** Return a number of characters that fills the lines of a collapsed cell. */
+function previewSize() {
+  const width = Math.max(innerWidth, screen.width) / columns().length;
+  return Math.max(PREVIEW, Math.ceil((rowLines() * width) / NARROWEST));
+}
+
+const grid = { height: 0, preview: PREVIEW, rows: [], tops: new Float64Array(1), opened: new Map(), drawn: new Map(), focus: [0, 0], queued: false, printing: false, isUsed: false };
 
 function drawGrid() {
   grid.height = rowHeight();
@@ -31,11 +42,16 @@ function drawGrid() {
   $("answers").append(wide(grid.scroller, grid.table), el("p", { id: "printed", class: "quiet" }));
   new ResizeObserver(queueRows).observe(grid.scroller);
   grid.scroller.style.setProperty("--row", `${grid.height}px`);
+  grid.scroller.style.setProperty("--lines", String(rowLines()));
+  grid.scroller.style.setProperty("--line-height", `${LINE}px`);
+  const isExpanded = summary.rows.shown <= FEW && summary.typical <= OPENED;
+  if (isExpanded) for (let input = 0; input < summary.rows.shown; input++) grid.opened.set(input, grid.height);
   drawHead();
 }
 
 function drawHead() {
   const shown = columns();
+  grid.preview = previewSize();
   const head = el("tr", { "aria-rowindex": "1" }, el("th", { scope: "col", class: "input" }, "Input"));
   for (const at of shown) {
     const job = summary.jobs[at];
@@ -154,7 +170,7 @@ function gridRow(at) {
   const isOpen = grid.opened.has(grid.rows[at]);
   const row = el("tr", { "aria-rowindex": at + 2, "data-row": at, class: isOpen ? "opened" : null });
   const open = el("button", { type: "button", class: "link", tabindex: "-1", "aria-expanded": String(isOpen), "data-open": at }, isOpen ? "collapse" : "expand");
-  const text = visible(isOpen ? startOf(input.text, OPENED) : startOf(input.text, PREVIEW), wanted());
+  const text = visible(isOpen ? startOf(input.text, OPENED) : startOf(input.text, grid.preview), wanted());
   const head = el("th", { scope: "row", class: "input", "data-column": 0, tabindex: tabindex(at, 0) });
   head.append(el("div", { class: "cell" }, el("span", { class: "badges" }, `${input.index + 1} `, open), el("div", { class: "text", dir: "auto" }, text)));
   row.append(head);
@@ -172,11 +188,11 @@ function gridCell(input, job, at, column, isOpen) {
   }
   box.append(el("span", { class: "badges" }, badges(cell, input, job)));
   if (cell.error) {
-    box.append(el("div", { class: "text bad" }, visible(startOf(cell.error, isOpen ? OPENED : PREVIEW), wanted())));
+    box.append(el("div", { class: "text bad" }, visible(startOf(cell.error, isOpen ? OPENED : grid.preview), wanted())));
     return made;
   }
   const all = pieces(input, job);
-  const some = isOpen ? preview(all, 0, OPENED) : withoutBlankStart(preview(all, firstSight(cell), PREVIEW));
+  const some = isOpen ? preview(all, 0, OPENED) : withoutBlankStart(preview(all, firstSight(cell), grid.preview));
   const text = el("div", { class: "text", dir: "auto" }, drawn(some, wanted()));
   if (!cell.text.trim() && !cell.diff) text.replaceChildren(el("span", { class: "quiet" }, cell.text ? "(only whitespace)" : "(empty answer)"));
   box.append(text);

@@ -54,7 +54,7 @@ function placeAll(layer, points, text, distances, marks, area) {
   let left = 0;
   for (const group of points) {
     const [point] = group;
-    const label = svgElement("text", { "text-anchor": "middle", "dominant-baseline": "central" });
+    const label = svgElement("text", { "dominant-baseline": "central" });
     label.textContent = plain(text(group));
     layer.append(label);
     const { width, height } = label.getBBox();
@@ -64,7 +64,7 @@ function placeAll(layer, points, text, distances, marks, area) {
       left += 1;
       continue;
     }
-    label.setAttribute("x", found.x);
+    label.setAttribute("x", found.x - width / 2);
     label.setAttribute("y", found.y);
     taken.push(found.box);
     if (found.distance === NEAR[0]) continue;
