@@ -95,7 +95,7 @@ WRONG = [
     ("runtime.seed.x=1", "runtime.seed.x", ["unknown key"]),
     ("model.id=a/b", "model.id", ["unknown key for model=smollm2", "model=hub"]),
     ("ov_config.NEW=1", "ov_config.NEW", ["write +ov_config.NEW=1"]),
-    ("prompt.system=hi", "prompt.system", ["options with this key: ", "prompt=chat"]),
+    ("inputs.path=a.csv", "inputs.path", ["options with this key: ", "inputs=file"]),
     ("+generation.max_new_tokens=3", "generation.max_new_tokens", ["remove the +: generation.max_new_tokens=3"]),
     ("~runtime.warmup", "runtime.warmup", ["is missing", "set in ~runtime.warmup"]),
     ("~runtime.nope", "runtime.nope", ["unknown key"]),

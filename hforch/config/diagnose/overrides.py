@@ -12,7 +12,7 @@ from hforch.config.diagnose.suggestions import did_you_mean, did_you_mean_key
 from hforch.config.diagnose.validation_errors import kind_of
 from hforch.config.hydra_adapter.parsing import parser_of
 from hforch.config.keys import OPEN_MAPPINGS, groups, in_open_mapping, keys_of, known_keys
-from hforch.config.shorthand import allowed, as_option
+from hforch.config.shorthand import allowed, as_option, as_written, is_path
 from hforch.errors import LONGEST_VALUE, Mistake, shown
 
 SEVERAL = "multiple values require --multirun"
@@ -60,9 +60,9 @@ def parse_override(
 
     parser = parser_of(loader)
     typed, mistakes = [], []
-    for text in texts:
-        remember_typed(text)
-        written = (where or {}).get(text, text)
+    for given in texts:
+        remember_typed(given)
+        text, written = as_written(given), (where or {}).get(given, given)
         try:
             parsed = as_option(parser.parse_overrides([text])[0])
         except REFUSALS as error:
@@ -158,7 +158,8 @@ def group_mistake(one: ParsedOverride, repo: Any, in_defaults: set[str]) -> Mist
     options = repo.get_group_options(group)
     for option in value if isinstance(value, list) else [value]:
         name = "null" if option is None else str(option)
-        if not isinstance(option, str) or ".." in name or not repo.config_exists(f"{group}/{name}"):
+        outside = ".." in name and not is_path(group, name)
+        if not isinstance(option, str) or outside or not repo.config_exists(f"{group}/{name}"):
             return Mistake(
                 group,
                 f"unknown option '{shown(name, LONGEST_VALUE)}'; available: {allowed(group, options)}",

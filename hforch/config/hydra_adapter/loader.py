@@ -100,7 +100,8 @@ class Loader(ConfigLoaderImpl):
     def _parse_overrides_and_create_caching_repo(
         self, config_name: str | None, overrides: list[str]
     ) -> tuple[list[Any], CachingConfigRepository]:
-        parsed, repo = super()._parse_overrides_and_create_caching_repo(config_name, overrides)
+        written = [shorthand.as_written(one) for one in overrides]
+        parsed, repo = super()._parse_overrides_and_create_caching_repo(config_name, written)
         return [shorthand.as_option(one) for one in parsed], repo
 
     def _load_configuration_impl(
