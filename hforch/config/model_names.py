@@ -1,7 +1,7 @@
 """Names of models that are not options: `model=./folder`, `model=file.gguf` and `model=ORG/NAME`.
 
 An option's name takes precedence over an existing file or directory, and that over a name on the Hugging Face Hub.
-Names that start with /, ./, ../ or ~, and those that end in .gguf, are always paths.
+Names that start with /, ./, ../ or ~, and those that end in .gguf, are always paths, and never those of config files.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from hforch.utils.paths import expanded
 
 PATTERN = r"[^\x00-\x1f$]+"
 ON_THE_HUB = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9_][\w.-]*", re.ASCII)
-ROOTS = re.compile(r"(\.{0,2}|~[^/]*)(/.*)?", re.DOTALL)  # of paths that do not look like names
+ROOTS = re.compile(r"(\.{0,2}|~[^/]*)(/|$)")  # the start of paths that do not look like names
 GGUF = ".gguf"
 
 
@@ -28,7 +28,8 @@ def meaning(name: str) -> tuple[str, dict[str, Any]] | None:
 
 def is_path(name: str) -> bool:
     """Return whether a name is a path by its form, whether or not the path exists."""
-    return bool(name) and (bool(ROOTS.fullmatch(name)) or (name.endswith(GGUF) and "/" in name))
+    steps = name.split("/")
+    return bool(name) and bool(ROOTS.match(name) or ".." in steps or (name.endswith(GGUF) and len(steps) > 1))
 
 
 def state_of(name: str) -> tuple[int, ...]:
