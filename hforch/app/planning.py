@@ -13,7 +13,7 @@ from hforch.app.hydra_redaction import refuse_credentials_in_path
 from hforch.app.hydra_task import Invocation
 from hforch.app.launcher_parent import with_share_of_threads
 from hforch.app.resumed_jobs import begun_before, changed, with_fingerprints
-from hforch.auto_prompt import Settled, is_open, settle
+from hforch.auto_prompt import Settled, is_open, settle, settle_all
 from hforch.config import checks
 from hforch.config.compose import Composed
 from hforch.config.config_dirs import ConfigDirs
@@ -61,12 +61,11 @@ def summarize_inputs(
     def inputs_of(kind: type, text: str) -> list[Input]:
         return load_inputs(kind.model_validate_json(text))  # type: ignore[attr-defined]
 
-    def look(job: Job, directory: Path | None) -> InputSummary | ConfigError:
-        settled = settle(job)
-        if is_open(settled.job) and directory and (directory / RECORD).exists():
-            settled = settle(job, known_record(directory))
-        job = settled.job
+    def look(settled: Settled, directory: Path | None) -> InputSummary | ConfigError:
         try:
+            if is_open(settled.job) and directory and (directory / RECORD).exists():
+                settled = settle(settled.job, known_record(directory))
+            job = settled.job
             inputs = inputs_of(type(job.inputs), job.inputs.model_dump_json())
             check_inputs(job.prompt, inputs, job.inputs)
             checks.check_inputs(job.checks, inputs, job.inputs)
@@ -76,7 +75,7 @@ def summarize_inputs(
             return error
         return InputSummary(settled, len(inputs), job_id(job, inputs), estimated(job, inputs))
 
-    return [look(*one) for one in zip(jobs, directories, strict=True)]
+    return [look(*one) for one in zip(settle_all(jobs), directories, strict=True)]
 
 
 def job_context_of(composed: Composed, invocation: Invocation, config_dirs: ConfigDirs) -> JobContext:
