@@ -6,8 +6,8 @@ after the download, before anything is generated. Until then, it counts as a cha
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 from pydantic import ValidationError
@@ -56,6 +56,21 @@ def settle(job: Job, before: Mapping[str, Any] | None = None) -> Settled:
     return Settled(_with_prompt(job, question), "question", _without_effect(job, auto))
 
 
+def settle_all(jobs: Sequence[Job]) -> list[Settled]:
+    """Settle the prompts of jobs; the files of each model are read once."""
+    known: dict[str, Settled] = {}
+
+    def settled(job: Job) -> Settled:
+        if not is_open(job):
+            return Settled(job)
+        key = job.model_dump_json(include={"model", "backend", "prompt"})
+        if key not in known:
+            known[key] = settle(job)
+        return replace(known[key], job=job.model_copy(update={"prompt": known[key].job.prompt}))
+
+    return [settled(job) for job in jobs]
+
+
 def is_open(job: Job) -> bool:
     """Return whether a job's prompt is not settled."""
     return isinstance(job.prompt, AutoPrompt)
@@ -98,7 +113,7 @@ def _has_template(job: Job, prompt: AutoPrompt) -> bool | None:
 
 
 def _had_template(record: Mapping[str, Any]) -> bool | None:
-    """Return whether the model of a recorded job had a chat template; None if the record does not say so."""
+    """Return whether the model of a recorded job had a chat template; None if the record does not state it."""
     option = record.get("auto_prompt")
     return None if option is None else option == "chat"
 

@@ -170,6 +170,23 @@ def test_unused_columns_are_a_warning(prompt: Any, items: list[Any], unused: str
     )
 
 
+@pytest.mark.parametrize(
+    ("words", "warnings"),
+    [
+        (("inputs=facts",), []),
+        (("inputs=facts", "prompt=question"), []),
+        (("inputs.items=[{question: a, expected: b, topic: c}]",), ["'topic'"]),
+        (("inputs.items=[{question: a, answer: b}]", "checks.items=[{equals: {column: answer}}]"), []),
+    ],
+)
+def test_columns_that_checks_can_use_cause_no_warning(
+    words: tuple[str, ...], warnings: list[str], tmp_path: Path
+) -> None:
+    done = hforch("backend=fake", *words, f"hydra.run.dir={tmp_path / 'run'}", "runtime.warmup=0")
+    found = [line for line in (done.stdout + done.stderr).splitlines() if line.startswith("warning:")]
+    assert [f"columns: {names}" in line for line, names in zip(found, warnings, strict=True)] == [True] * len(warnings)
+
+
 def test_a_string_does_not_fit_two_variables() -> None:
     with pytest.raises(PromptError, match=r"\(question, tone\)"):
         variables_of("why?", CHAT, ["question", "tone"])

@@ -15,7 +15,7 @@ from hforch.app.hydra_task import Invocation
 from hforch.app.launcher_parent import with_share_of_threads
 from hforch.app.resumed_jobs import begun_before, changed, with_fingerprints
 from hforch.app.standard_input import read_stdin, reads_stdin, resumed, with_stored_inputs
-from hforch.auto_prompt import Settled, is_open, settle
+from hforch.auto_prompt import Settled, is_open, settle, settle_all
 from hforch.config import checks
 from hforch.config.compose import Composed
 from hforch.config.config_dirs import ConfigDirs
@@ -78,12 +78,11 @@ def summarize_inputs(
         of_stdin = isinstance(declared, FileInputs) and is_stdin(declared)
         return read_inputs(declared, stdin if of_stdin else None)
 
-    def look(job: Job, directory: Path | None) -> InputSummary | ConfigError:
-        settled = settle(job)
-        if is_open(settled.job) and directory and (directory / RECORD).exists():
-            settled = settle(job, known_record(directory))
-        job = settled.job
+    def look(settled: Settled, directory: Path | None) -> InputSummary | ConfigError:
         try:
+            if is_open(settled.job) and directory and (directory / RECORD).exists():
+                settled = settle(settled.job, known_record(directory))
+            job = settled.job
             loaded = inputs_of(type(job.inputs), job.inputs.model_dump_json())
             inputs = loaded.inputs
             check_inputs(job.prompt, inputs, job.inputs)
@@ -97,7 +96,7 @@ def summarize_inputs(
             job = with_stored_inputs(job, loaded)
         return InputSummary(settled, job, len(inputs), job_id(job, inputs), estimated(job, inputs), notes)
 
-    return [look(*one) for one in zip(jobs, directories, strict=True)]
+    return [look(*one) for one in zip(settle_all(jobs), directories, strict=True)]
 
 
 def job_context_of(composed: Composed, invocation: Invocation, config_dirs: ConfigDirs) -> JobContext:

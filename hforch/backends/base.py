@@ -8,6 +8,7 @@ A backend is a module in this package, named after its option in conf/backend. I
     QUANTIZERS: dict[str, tuple[str, ...]]         modules that only one precision imports, by precision; optional
     capabilities(job) -> Capabilities              capabilities and requirements for the job, without heavy imports
     check(job) -> list[Mistake]                    errors that depend on this machine; called before weights are read
+    check_files(job, found) -> None                raise ModelError if it cannot load these files of a model; optional
     prepare(job, progress) -> PreparedModel        the weights on disk, downloaded, converted or exported as needed
     verify(job, prepared, longest, progress) -> PreparedModel
                                                    check an engine whose scores another library computes; optional
@@ -20,6 +21,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, field
@@ -29,12 +31,13 @@ from typing import TYPE_CHECKING, Any, Protocol, cast
 
 from hforch.backends.capabilities import Capabilities
 from hforch.config.schema import Job, MessagesPrompt
-from hforch.errors import ConfigError, Mistake
+from hforch.errors import ConfigError, Mistake, ModelError
 from hforch.generation import grammar
 from hforch.generation.batching import by_length, cut
 from hforch.generation.engine import Engine
 from hforch.generation.logit_reader import LogitReader
 from hforch.models.checkpoint import Checkpoint
+from hforch.models.sources import examine
 from hforch.utils.progress import Progress
 from hforch.utils.quiet_libraries import quiet
 
@@ -97,7 +100,7 @@ class LoadedModel:
 
 
 class Backend(Protocol):
-    """A backend module, as returned by `backend_of`; the optional QUANTIZERS and `verify` are not in the protocol."""
+    """A backend module, as returned by `backend_of`, without the optional QUANTIZERS, `check_files` and `verify`."""
 
     LIBRARIES: tuple[str, ...]
     LLM_MODULE: str
@@ -127,7 +130,22 @@ def check(job: Job) -> list[Mistake]:
     mistakes = grammar.check(job, able.unenforced)
     if job.scoring.is_requested and (reason := able.lacks.get("logits")):
         mistakes.append(Mistake("scoring", reason, None, "use scoring=none"))
-    return mistakes + backend_of(job).check(job)
+    return [*mistakes, *backend_of(job).check(job), *_check_files(job, able)]
+
+
+def _check_files(job: Job, able: Capabilities) -> list[Mistake]:
+    """Return the error in the model's files, as far as they are on this machine."""
+    if able.needs.weights is None:
+        return []
+    try:
+        found = examine(job.model)
+        own = getattr(backend_of(job), "check_files", None)
+        if found is not None and own is not None:
+            own(job, found)
+    except ModelError as error:
+        path = error.path or "model"
+        return [Mistake(path, re.sub(rf"^({re.escape(path)}|model)[:=] ?", "", str(error)))]
+    return []
 
 
 def verify(job: Job, prepared: PreparedModel, longest: Longest, progress: Progress) -> PreparedModel:

@@ -9,12 +9,13 @@ from hforch.backends.base import LoadedModel, PreparedModel, missing_extra
 from hforch.backends.capabilities import Capabilities, padded_batches
 from hforch.backends.ov import device
 from hforch.backends.ov.device import device_name, precision_of, properties, read_properties, short_message
-from hforch.backends.ov.weights import needs, prepare
+from hforch.backends.ov.weights import needs, prepare, ready_made
 from hforch.config.schema import Job
 from hforch.errors import BackendError, Mistake, ModelError
 from hforch.generation.guarded_reader import GuardedReader
 from hforch.generation.logit_reader import OpenVINOLogitReader
 from hforch.machine.out_of_memory import is_out_of_memory, translate
+from hforch.models.checkpoint import Found
 from hforch.models.transformers_tokenizer import load_tokenizer, refuse_other_ids
 
 __all__ = ["LIBRARIES", "capabilities", "check", "load", "prepare"]
@@ -42,6 +43,11 @@ def check(job: Job) -> list[Mistake]:
         if missing := missing_extra(module, "openvino", "backend=openvino", "backend.name"):
             return missing
     return device.check(job)
+
+
+def check_files(job: Job, found: Found) -> None:
+    if found.kind == "openvino":
+        ready_made(job, found.folder, needs_state=False)
 
 
 def load(job: Job, prepared: PreparedModel) -> LoadedModel:

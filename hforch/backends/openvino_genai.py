@@ -30,6 +30,7 @@ from hforch.generation.guarded_reader import GuardedReader
 from hforch.generation.logit_reader import openvino_logit_reader
 from hforch.machine.out_of_memory import is_out_of_memory, translate
 from hforch.models.architecture import context_length, kv_elements, longrope_switch, vocabulary
+from hforch.models.checkpoint import Found
 from hforch.models.tokenizers import tokenizer_of
 from hforch.models.transformers_tokenizer import probe_ids, refuse_other_ids
 from hforch.utils.progress import Progress
@@ -68,6 +69,11 @@ def check(job: Job) -> list[Mistake]:
     if missing := missing_extra("openvino_genai", "genai", "backend=openvino_genai", "backend.name"):
         return missing
     return [*device.check(job), *unsupported(job.generation), *_check_cache(job.backend)]
+
+
+def check_files(job: Job, found: Found) -> None:
+    if found.kind == "openvino":
+        weights.ready_made(job, found.folder, needs_state=True)
 
 
 def prepare(job: Job, progress: Progress) -> PreparedModel:

@@ -19,6 +19,7 @@ from hforch.generation.guarded_reader import GuardedReader
 from hforch.generation.logit_reader import TorchLogitReader
 from hforch.machine import accelerators, out_of_memory
 from hforch.models import fetch
+from hforch.models.checkpoint import Found
 from hforch.models.estimate import IN_MEMORY, Needs, smaller_precisions
 from hforch.models.transformers_tokenizer import load_tokenizer
 from hforch.utils.progress import Progress
@@ -65,13 +66,17 @@ def check(job: Job) -> list[Mistake]:
 
 def prepare(job: Job, progress: Progress) -> PreparedModel:
     checkpoint = fetch(job.model, progress)
-    if checkpoint.kind == "openvino":
+    check_files(job, Found(checkpoint.path, checkpoint.kind))
+    return prepared_from(checkpoint)
+
+
+def check_files(job: Job, found: Found) -> None:
+    if found.kind == "openvino":
         raise ModelError(
-            f"model: {checkpoint.path} contains an OpenVINO IR, which pytorch cannot run; use backend=openvino,"
+            f"model: {found.folder} contains an OpenVINO IR, which pytorch cannot run; use backend=openvino,"
             " or a directory with torch weights (*.safetensors)",
             "model.path",
         )
-    return prepared_from(checkpoint)
 
 
 def load(job: Job, prepared: PreparedModel) -> LoadedModel:

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 DESCRIPTION = "Export a model to OpenVINO IR. An existing export in the cache is reused."
 EXAMPLE = """examples:
   hforch export -o smollm2-int8 model=smollm2 precision=int8
-  hforch model=local model.path=smollm2-int8 backend=openvino
+  hforch model=./smollm2-int8 backend=openvino
 """
 EXPORTED = ("model", "precision")  # groups that determine an export
 
@@ -90,21 +90,24 @@ def _composed(overrides: Sequence[str]) -> Job:
     """
     from hforch.app.hydra_app import use_project
     from hforch.backends.base import capabilities
-    from hforch.config.compose import job_from_overrides
+    from hforch.config.compose import compose
 
     mistakes = list(_without_effect(overrides))
     flags = Namespace(config_dir=None, config_name=None)
     use_project(flags)
     try:
-        job = job_from_overrides(overrides, flags.config_dir, flags.config_name)
+        composed = compose(overrides, config_dir=flags.config_dir, config_name=flags.config_name)
     except ConfigError as error:
         raise ConfigError([*mistakes, *error.mistakes]) from error
+    job = composed.job
     typed = [text for text in overrides if _group(text) == "backend"]
     if typed and capabilities(job).needs.weights != "openvino":
         problem = f"the backend {job.backend.name} does not load OpenVINO models"
         mistakes.append(Mistake("backend", problem, typed[-1], "remove it, or select a backend that does"))
     if mistakes:
         raise ConfigError(mistakes)
+    for note in composed.notes:
+        print(f"note: {note}", file=sys.stderr)
     return job
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import cache
 from typing import Any, Protocol
 
 from pydantic_core import PydanticCustomError
@@ -11,6 +12,7 @@ from hforch.checks.json_schemas import read_schema
 from hforch.checks.judging import Checks
 from hforch.checks.registry import KINDS
 from hforch.config.diagnose.suggestions import did_you_mean
+from hforch.config.options import option, options
 from hforch.errors import ConfigError, Mistake
 
 Tree = Mapping[str, Any]
@@ -96,6 +98,16 @@ def value_path(number: int, item: Tree) -> str:
 def column_of(value: Any) -> str | None:
     """Return the column that a check's value refers to, or None for a literal."""
     return value["column"] if isinstance(value, Mapping) and set(value) == {"column"} else None
+
+
+@cache
+def columns_of_options() -> frozenset[str]:
+    """Return the columns that the built-in options of the group `checks` refer to, such as `expected`.
+
+    Inputs may have them for checks that a run does not select.
+    """
+    written = [item for name in options("checks") for item in option("checks", name)["items"]]
+    return frozenset(name for item in written if (name := column_of(expand_short_form(item)["value"])) is not None)
 
 
 def value_mistakes(checks: Tree) -> Iterator[Mistake]:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from hforch.config.hydra_adapter.session import search_path
-from hforch.config.shorthand import Meaning, meaning
+from hforch.config.shorthand import Meaning, is_path, meaning
 from hforch.errors import ConfigError, Mistake
 from hforch.utils.paths import expanded
 
@@ -89,7 +89,11 @@ class ConfigDirs:
     def stands_for(self, group: str, name: str) -> Meaning | None:
         """Return the meaning of a shorthand; None for another name, or if an option has that name."""
         found = meaning(group, name)
-        if found and any((folder / group / f"{name}.yaml").is_file() for folder in (self.main, *self.extra)):
+        if (
+            found
+            and not is_path(group, name)
+            and any((folder / group / f"{name}.yaml").is_file() for folder in (self.main, *self.extra))
+        ):
             return None
         return found
 

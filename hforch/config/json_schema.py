@@ -13,6 +13,7 @@ from typing import Any
 from hforch.config.config_dirs import conf_dir
 from hforch.config.frozen import Frozen
 from hforch.config.keys import OPEN_MAPPINGS, groups, known_keys
+from hforch.config.options import options
 from hforch.config.recipe_check import LAUNCHER
 from hforch.config.schema import Job
 from hforch.config.shorthand import patterns
@@ -98,11 +99,6 @@ def config() -> Schema:
         "hydra": {"type": "object", "description": "Hydra's own settings"},
     }
     return _file("hforch primary config", _closed(properties))
-
-
-def options(group: str) -> list[str]:
-    """Return the names of the built-in options of a group."""
-    return sorted(file.stem for file in (conf_dir() / group).glob("*.yaml"))
 
 
 def _file(title: str, schema: Schema, more: Mapping[str, Schema] | None = None) -> Schema:

@@ -10,6 +10,11 @@ import yaml
 from hforch.config.config_dirs import conf_dir
 
 
+def options(group: str) -> list[str]:
+    """Return the names of the built-in options of a group."""
+    return sorted(file.stem for file in (conf_dir() / group).glob("*.yaml"))
+
+
 @cache
 def option(group: str, name: str) -> dict[str, Any]:
     """Return the content of conf/GROUP/NAME.yaml, such as the defaults in `option("generation", "greedy")`."""

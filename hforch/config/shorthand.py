@@ -1,17 +1,19 @@
 """Shorthand for an option together with some of its values, such as `device=cuda:1` for `device=gpu device.index=1`.
 
-A shorthand is allowed wherever an option's name is: on the command line, in a sweep, a defaults list or a recipe. The
-config repository (`hydra_adapter/repository.py`) loads the option that the shorthand stands for, with the values set.
-An option file of the same name takes precedence.
+`model=PATH` and `model=ORG/NAME` are shorthand as well (`model_names.py`). A shorthand is allowed wherever an option's
+name is: on the command line, in a sweep, a defaults list or a recipe. The config repository
+(`hydra_adapter/repository.py`) loads the option that the shorthand stands for, with the values set. An option file of
+the same name takes precedence.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from hforch.config import model_names
 from hforch.config.hydra_adapter.parsing import value_of, with_value
 from hforch.utils.gpu_files import has_graphics_driver, has_nvidia_gpu
 
@@ -36,18 +38,23 @@ class Shorthand:
 
     Attributes:
         pattern: matches the full name.
-        means: returns the meaning of a name.
+        means: returns the meaning of a name; None if it is not a shorthand.
         library: the library that uses these names for devices; None for names defined by hforch.
     """
 
     group: str
     pattern: re.Pattern[str]
-    means: Callable[[re.Match[str]], Meaning]
+    means: Callable[[re.Match[str]], Meaning | None]
     library: str | None = None
 
 
 def _gpu(found: re.Match[str]) -> Meaning:
     return Meaning("gpu", {"index": int(found["index"] or 0)})
+
+
+def _model(found: re.Match[str]) -> Meaning | None:
+    meant = model_names.meaning(found[0])
+    return Meaning(*meant) if meant else None
 
 
 NUMBERS = {"openvino": "OpenVINO runs on Intel GPUs and uses its own GPU numbering"}
@@ -61,8 +68,12 @@ SHORTHANDS = (
     ),
     Shorthand("device", re.compile(rf"(gpu:)?(?P<index>{INDEX})"), _gpu),
     Shorthand("device", re.compile(r"-1|cpu:0"), lambda found: Meaning("cpu", {})),
+    Shorthand("model", re.compile(model_names.PATTERN), _model),
 )
-EXAMPLES = {"device": "a GPU index, such as cuda:1, xpu:1, gpu:1 or 1"}
+EXAMPLES = {
+    "device": "a GPU index, such as cuda:1, xpu:1, gpu:1 or 1",
+    "model": "a directory or GGUF file, such as ./model, or ORG/NAME on the Hugging Face Hub",
+}
 
 
 def has_any(group: str) -> bool:
@@ -77,8 +88,17 @@ def patterns(group: str) -> list[str]:
 
 def meaning(group: str, name: str) -> Meaning | None:
     """Return the meaning of a name, or None if it is not a shorthand of that group."""
-    found = _find(group, name)
-    return found[0].means(found[1]) if found else None
+    return next((found for _, found in _meanings(group, name)), None)
+
+
+def is_path(group: str, name: str) -> bool:
+    """Return whether a name is a path by its form, so that no option has this name."""
+    return group == "model" and model_names.is_path(name)
+
+
+def state_of(group: str, name: str) -> tuple[int, ...] | None:
+    """Return values that change if the meaning of a name may have changed, or None."""
+    return model_names.state_of(name) if group == "model" else None
 
 
 def allowed(group: str, options: list[str]) -> str:
@@ -95,15 +115,15 @@ def misfit(group: str, name: str, backend: str | None) -> tuple[str, str] | None
     """Return the problem and the hint if a shorthand is not valid for a backend, else None."""
     from hforch.config.backends.registry import BACKENDS  # imports pydantic, which --cfg and --info do not need
 
-    found = _find(group, name)
     library = BACKENDS[backend].library if backend is not None and backend in BACKENDS else None
-    if found is None or found[0].library is None or library is None or found[0].library == library:
+    of, meant = next(_meanings(group, name), (None, None))
+    if of is None or meant is None or of.library is None or library is None or of.library == library:
         return None
-    problem = f"'{name}' is a {found[0].library} device name; {NUMBERS[library]}"
+    problem = f"'{name}' is a {of.library} device name; {NUMBERS[library]}"
     if has_nvidia_gpu() and name.startswith("cuda"):
         return problem, "use backend=pytorch, or device=cpu"
     if has_graphics_driver():
-        return problem, f"write {found[0].means(found[1]).words(group)} for an OpenVINO GPU, or device=cpu"
+        return problem, f"write {meant.words(group)} for an OpenVINO GPU, or device=cpu"
     return problem, "use device=cpu: no GPU was found"
 
 
@@ -121,8 +141,7 @@ def as_option(parsed: Any) -> Any:
     return parsed if value is written else with_value(parsed, value)
 
 
-def _find(group: str, name: str) -> tuple[Shorthand, re.Match[str]] | None:
+def _meanings(group: str, name: str) -> Iterator[tuple[Shorthand, Meaning]]:
     for one in SHORTHANDS:
-        if one.group == group and (found := one.pattern.fullmatch(name)):
-            return one, found
-    return None
+        if one.group == group and (found := one.pattern.fullmatch(name)) and (meant := one.means(found)):
+            yield one, meant

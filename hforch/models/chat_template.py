@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 from hforch.config.models.base import ModelSource
-from hforch.errors import HforchError
 from hforch.models.folder import survey
 from hforch.models.gguf_header import check_header
 from hforch.models.json_files import read_object
@@ -50,7 +49,7 @@ def known_templates(model: ModelSource) -> dict[str, str] | None:
                 survey(files.folder, model.trust_remote_code, str(files.folder))
             return found
         return _templates_of_gguf(files.gguf) if files.gguf is not None and files.gguf.is_file() else None
-    except (HforchError, OSError, ValueError, KeyError, TypeError):  # loading the model reports the error
+    except Exception:  # loading the model reports the error
         return None
 
 

@@ -27,6 +27,19 @@ class LocalFiles:
 
 
 @dataclass(frozen=True)
+class Found:
+    """Files on this machine that can be loaded as they are.
+
+    Attributes:
+        folder: their directory.
+        kind: `torch`, or `openvino` for an IR.
+    """
+
+    folder: Path
+    kind: Kind
+
+
+@dataclass(frozen=True)
 class Checkpoint:
     """Weights, configuration and tokenizer, ready to load without network access.
 

@@ -26,6 +26,23 @@ def fetch(model: GGUFModel, progress: Progress) -> Checkpoint:
     Raises:
         ModelError: the path is not a GGUF file, or see `converted`.
     """
+    path = _file(model)
+    digest = fingerprint.remembered_file(path)
+    if digest is None:
+        check_header(path)  # takes milliseconds; hashing the file can take minutes
+        with progress.stage("hash", str(path)):
+            digest = fingerprint.of_file(path)
+    source = {"source": "gguf", "path": str(path), "sha256": digest}
+    return converted(path, digest, source, progress, None)
+
+
+def examine(model: GGUFModel) -> None:
+    path = _file(model)
+    if fingerprint.remembered_file(path) is None:
+        check_header(path)
+
+
+def _file(model: GGUFModel) -> Path:
     path = expanded(model.path).absolute()
     if path.is_dir():
         raise ModelError(
@@ -35,13 +52,7 @@ def fetch(model: GGUFModel, progress: Progress) -> Checkpoint:
     if not path.is_file():
         raise ModelError(f"model.path: file not found: {model.path}", "model.path")
     _check_start(path)
-    digest = fingerprint.remembered_file(path)
-    if digest is None:
-        check_header(path)  # takes milliseconds; hashing the file can take minutes
-        with progress.stage("hash", str(path)):
-            digest = fingerprint.of_file(path)
-    source = {"source": "gguf", "path": str(path), "sha256": digest}
-    return converted(path, digest, source, progress, None)
+    return path
 
 
 def local_files(model: GGUFModel) -> LocalFiles:

@@ -70,6 +70,10 @@ def local_files(model: HubModel) -> LocalFiles:
     return of_folder(folder, model.trust_remote_code)
 
 
+def examine(model: HubModel) -> None:
+    _check_id(model)
+
+
 class HubUnreachable(ModelUnavailable):
     """The Hub did not return the repository's file list; a cached copy may be used instead."""
 

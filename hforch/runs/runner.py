@@ -203,7 +203,8 @@ def _examine(run: Run, inputs: Sequence[Input]) -> None:
     checks.check_inputs(job.checks, inputs, job.inputs)
     if job.scoring.text:
         preflight.load_text(job.scoring.text)
-    unused = unused_columns(job.prompt, inputs, judging.columns(job.checks))
+    known = checks.columns_of_options() | judging.columns(job.checks)
+    unused = unused_columns(job.prompt, inputs, known)
     remarks = [*run.job_context.remarks, *not_recorded(run.record.redacted or ())]
     warn(run, [*remarks, *advice(job, capabilities(job).ignores), *unused])
     run.note(job_id=job_id(job, inputs), load_key=load_key(job), absent=dict(capabilities(job).lacks))

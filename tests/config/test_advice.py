@@ -58,7 +58,7 @@ def test_other_settings_cause_no_warning(overrides: list[str]) -> None:
 )
 def test_following_the_hint_about_a_backslash_removes_the_warning(override: str) -> None:
     """Double quotes alone do not help, because Hydra does not know \\n."""
-    job = job_from_overrides([override])
+    job = job_from_overrides(["prompt=step_by_step", override])
     remark = advice(job, capabilities(job).ignores)[0]
     if option := re.search(r"use (stop=\w+)", remark.hint or ""):
         suggested = option[1]
@@ -67,7 +67,7 @@ def test_following_the_hint_about_a_backslash_removes_the_warning(override: str)
         assert quoted is not None, remark.hint
         done = subprocess.run(["bash", "-c", f"printf %s {quoted[0]}'"], capture_output=True, text=True, check=True)
         suggested = done.stdout
-    changed = job_from_overrides([suggested])
+    changed = job_from_overrides(["prompt=step_by_step", suggested])
     assert advice(changed, capabilities(changed).ignores) == []
     assert changed.stop.sequences == tuple(real(one) for one in job.stop.sequences)
     assert changed.model_dump()["prompt"]["template"] == real(job.model_dump()["prompt"]["template"])

@@ -22,7 +22,7 @@ def test_every_source_has_an_option_and_a_module() -> None:
     assert {option("model", one.removeprefix("model="))["source"] for one in MODELS} == set(SOURCES)
     for name in SOURCES:
         module = import_module(f"hforch.models.{name}")
-        assert module.fetch and module.local_files
+        assert module.fetch and module.local_files and module.examine
 
 
 @pytest.mark.parametrize(

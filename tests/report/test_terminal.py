@@ -30,7 +30,7 @@ def test_plain_lines_show_header_answer_and_summary(tmp_path: Path) -> None:
     ]  # printed if importing takes long
     assert lines[0] == "backend fake"
     assert "> What is the capital of France?" in lines
-    assert "25 tokens, ended with EOS · " in lines[-2]
+    assert "31 tokens, ended with EOS · " in lines[-2]
     assert " tokens/s · TTFT " in lines[-2] and " ms · peak memory " in lines[-2]
     record = Path(lines[-1].removeprefix("results: "))
     assert (tmp_path / record / "record.json").is_file()

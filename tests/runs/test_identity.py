@@ -47,5 +47,5 @@ def test_the_contents_of_inputs_count_and_not_their_source(tmp_path: object) -> 
     from pathlib import Path
 
     file = Path(str(tmp_path)) / "questions.csv"
-    file.write_text("question\nWhat is electroencephalography?\n", encoding="utf-8")
+    file.write_text("question\nWhat is the capital of France?\n", encoding="utf-8")
     assert identities() == identities("inputs=file", f"inputs.path={file}")

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from pathlib import Path
 from typing import Any
 
 from hforch.backends.base import PreparedModel, prepared_from
 from hforch.config.schema import Job
 from hforch.errors import ModelError
 from hforch.models import fetch
-from hforch.models.checkpoint import Checkpoint
 from hforch.models.estimate import IN_MEMORY, Needs
 from hforch.utils.progress import Progress
 
@@ -39,7 +40,7 @@ def prepare(job: Job, progress: Progress, needs_state: bool = False) -> Prepared
     checkpoint = fetch(job.model, progress)
     prepared = prepared_from(checkpoint)
     if checkpoint.kind == "openvino":
-        return replace(prepared, record=prepared.record | {"export": _ready_made(job, checkpoint, needs_state)})
+        return replace(prepared, record=prepared.record | {"export": ready_made(job, checkpoint.path, needs_state)})
     exported = export(checkpoint, job.precision, job.model.trust_remote_code, progress)
     seconds = prepared.seconds | ({"export_s": exported.export_s} if exported.export_s is not None else {})
     how = {"key": exported.key, "weight_format": exported.weight_format, "bits": exported.bits}
@@ -54,28 +55,49 @@ def prepare(job: Job, progress: Progress, needs_state: bool = False) -> Prepared
     )
 
 
-def _ready_made(job: Job, checkpoint: Checkpoint, needs_state: bool) -> dict[str, Any]:
-    from hforch.models.ir import read_graph
-    from hforch.models.ir_precision import describe_graph
+def ready_made(job: Job, folder: Path, needs_state: bool) -> dict[str, Any]:
+    """Return a description of the weights of an existing IR.
 
-    graph = read_graph(checkpoint.path / "openvino_model.xml")
-    if not graph.is_stateful:
+    Raises:
+        ModelError: the IR is damaged, has no suitable KV cache, or does not have the requested precision.
+    """
+    ir = _read(folder, (folder / "openvino_model.xml").stat().st_mtime_ns)
+    if not ir.is_stateful:
         path = "model.path" if job.model.source == "local" else "model"
-        if not graph.has_cache_inputs:
+        if not ir.has_cache_inputs:
             problem = "has no KV cache, which hforch requires; load the torch checkpoint, or export it again with"
             again = "optimum-cli export openvino --task text-generation-with-past"
-            raise ModelError(f"The OpenVINO IR in {checkpoint.path} {problem}: {again}", path)
+            raise ModelError(f"The OpenVINO IR in {folder} {problem}: {again}", path)
         if needs_state:
             lacking = f"which backend={job.backend.name} does not support; use backend=openvino"
             problem = f"keeps its KV cache in inputs (stateful=False), {lacking}"
-            raise ModelError(f"The OpenVINO IR in {checkpoint.path} {problem}", path)
-    found = describe_graph(checkpoint.path, graph)
+            raise ModelError(f"The OpenVINO IR in {folder} {problem}", path)
+    found = ir.weights
     asked = WEIGHTS.get(job.precision.name)
     if asked is not None and asked != found["weight_format"]:
         raise ModelError(
-            f"precision={job.precision.name}: the model in {checkpoint.path} is an OpenVINO IR with"
+            f"precision={job.precision.name}: the model in {folder} is an OpenVINO IR with"
             f" {found['weight_format']} weights, which cannot be converted; use precision=auto, or load the torch"
             " checkpoint",
             "precision.name",
         )
-    return found
+    return dict(found)
+
+
+@dataclass(frozen=True)
+class ReadyMade:
+    """What `ready_made` needs to know about an IR."""
+
+    is_stateful: bool
+    has_cache_inputs: bool
+    weights: dict[str, Any]
+
+
+@lru_cache(maxsize=8)
+def _read(folder: Path, changed: int) -> ReadyMade:
+    """Read an IR, which takes seconds for a large one; `changed` is when the file was last changed."""
+    from hforch.models.ir import read_graph
+    from hforch.models.ir_precision import describe_graph
+
+    graph = read_graph(folder / "openvino_model.xml")
+    return ReadyMade(graph.is_stateful, graph.has_cache_inputs, describe_graph(folder, graph))

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from hforch.config import yaml_nodes
 from hforch.config.config_dirs import ConfigDirs
 from hforch.config.hydra_adapter.session import hydra_settings
-from hforch.config.shorthand import meaning
+from hforch.config.shorthand import is_path, meaning
 
 if TYPE_CHECKING:
     from hforch.config.diagnose.overrides import ParsedOverride
@@ -161,9 +161,10 @@ class Sources:
 
 def _option_file(folders: Sequence[Path], name: str) -> Path | None:
     """Return the file of a config; for a shorthand, the file of its option."""
-    group, _, option = name.rpartition("/")
+    group, _, option = name.partition("/")
     stands_for = meaning(group, option)
-    return config_file(folders, name) or (config_file(folders, f"{group}/{stands_for.option}") if stands_for else None)
+    found = None if is_path(group, option) else config_file(folders, name)
+    return found or (config_file(folders, f"{group}/{stands_for.option}") if stands_for else None)
 
 
 def config_file(folders: Sequence[Path], name: str) -> Path | None:

@@ -13,7 +13,7 @@ from hforch.config.diagnose.suggestions import did_you_mean, did_you_mean_key
 from hforch.config.diagnose.validation_errors import kind_of
 from hforch.config.hydra_adapter.parsing import parser_of
 from hforch.config.keys import OPEN_MAPPINGS, groups, in_open_mapping, keys_of, known_keys
-from hforch.config.shorthand import allowed, as_option
+from hforch.config.shorthand import allowed, as_option, is_path
 from hforch.errors import LONGEST_VALUE, Mistake, shown
 from hforch.launchers.registry import not_installed
 
@@ -153,7 +153,8 @@ def group_mistake(one: ParsedOverride, repo: Any, in_defaults: set[str]) -> Mist
     options = repo.get_group_options(group)
     for option in value if isinstance(value, list) else [value]:
         name = "null" if option is None else str(option)
-        if not isinstance(option, str) or ".." in name or not repo.config_exists(f"{group}/{name}"):
+        outside = ".." in name and not is_path(group, name)
+        if not isinstance(option, str) or outside or not repo.config_exists(f"{group}/{name}"):
             if group == LAUNCHER and (absent := not_installed(name)) is not None:
                 return Mistake(group, absent[0], one.where, absent[1])
             return Mistake(

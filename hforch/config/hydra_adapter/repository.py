@@ -23,7 +23,7 @@ State = tuple[int, ...] | None
 """Values from a file's stat that change with the file; None if there is no file."""
 
 States = tuple[State, ...]
-"""One state for each directory that may contain the file."""
+"""One state for each directory that may contain the file, and one for a path that a shorthand names."""
 
 
 @dataclass(frozen=True)
@@ -85,7 +85,7 @@ class RememberingRepository(ConfigRepository):
             self.used[config_path], read = self._once(config_path)
             return self._without_replaced(config_path, read())
         self.used[config_path] = self.states(config_path)  # a file of that name would take precedence
-        target = f"{config_path.rpartition('/')[0]}/{meaning.option}"
+        target = f"{_split(config_path)[0]}/{meaning.option}"
         self.used[target], read = self._once(target)
         result = read()
         for key, value in meaning.values.items():
@@ -100,6 +100,8 @@ class RememberingRepository(ConfigRepository):
         return result
 
     def _is_file(self, config_path: str) -> bool:
+        if shorthand.is_path(*_split(config_path)):
+            return False
         try:
             return bool(super().config_exists(config_path))
         except OSError:  # a name too long for a file
@@ -107,7 +109,7 @@ class RememberingRepository(ConfigRepository):
 
     def _shorthand(self, config_path: str) -> shorthand.Meaning | None:
         """Return the meaning of a config name that is a shorthand and not a file, else None."""
-        group, _, name = config_path.rpartition("/")
+        group, name = _split(config_path)
         meaning = shorthand.meaning(group, name)
         if meaning is None or self._is_file(config_path) or not self._is_file(f"{group}/{meaning.option}"):
             return None
@@ -125,7 +127,8 @@ class RememberingRepository(ConfigRepository):
 
     def states(self, config_path: str) -> States:
         """Return the current states of a config's possible files."""
-        return tuple(state_of(source, config_path) for source in self.sources)
+        meant = shorthand.state_of(*_split(config_path))
+        return (*(state_of(source, config_path) for source in self.sources), meant)
 
     def _once(self, config_path: str) -> tuple[States, Callable[[], Any]]:
         """Return the states and the content of a config, cached until one of its possible files changes."""
@@ -150,6 +153,14 @@ class RememberingRepository(ConfigRepository):
             if source.scheme() == "file" and source.is_config(config_path):
                 read_yaml(Path(source.path, f"{config_path.removesuffix('.yaml')}.yaml"))
                 return
+
+
+def _split(config_path: str) -> tuple[str, str]:
+    """Return the group and the name of a config; the name of a model may contain slashes."""
+    group, _, name = config_path.partition("/")
+    return (
+        (group, name) if shorthand.has_any(group) else (config_path.rpartition("/")[0], config_path.rpartition("/")[2])
+    )
 
 
 def state_of(source: ConfigSource, config_path: str) -> State:
