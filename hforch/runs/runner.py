@@ -13,6 +13,7 @@ from hforch.backends.base import capabilities, check
 from hforch.checks import judging
 from hforch.config import checks
 from hforch.config.advice import advice
+from hforch.config.prompt_columns import columns_of
 from hforch.config.schema import Job
 from hforch.errors import (
     EXIT_FAILED,
@@ -177,7 +178,8 @@ def _read_inputs(run: Run) -> list[Input]:
     if job.scoring.text:
         preflight.load_text(job.scoring.text)
     unused = unused_columns(job.prompt, inputs, judging.columns(job.checks))
-    warn(run, [*not_recorded(run.record.redacted or ()), *advice(job, capabilities(job).ignores), *unused])
+    braces = checks.braces_instead_of_columns(job.checks, columns_of(each.item for each in inputs))
+    warn(run, [*not_recorded(run.record.redacted or ()), *advice(job, capabilities(job).ignores), *unused, *braces])
     run.note(job_id=job_id(job, inputs), load_key=load_key(job), absent=dict(capabilities(job).lacks))
     if how := _how_read(loaded, column_in_use(job.prompt, inputs)):
         run.note(inputs=InputsRead(**how))
