@@ -22,7 +22,7 @@ class LatencyCheck(Check):
     value: Bound
 
     passed_when = (
-        "the answer took at most `max_ms` milliseconds, from submitting its prompt to its end (`latency_ms` in"
+        "the answer took at most `max_ms` milliseconds, from the submission of its prompt (`latency_ms` in"
         " `samples.jsonl`; in a batch, to the end of the batch)"
     )
     example = "latency: {max_ms: 500}"
