@@ -64,11 +64,8 @@ class RecipePaths:
 
     def _swept(self, key: str, value: str) -> str:
         """Return the values of a sweep parameter with paths resolved; unchanged if it is not a list of paths."""
-        quoted_home = with_home(f"{key}={value}").partition("=")[2]
-        if key not in path_keys():
-            return quoted_home
-        paths = choices_of(f"{key}={quoted_home}")
-        return quoted_home if paths is None else ",".join(quoted(str(self.resolved(path))) for path in paths)
+        paths = choices_of(with_home(f"{key}={value}")) if key in path_keys() else None
+        return value if paths is None else ",".join(quoted(str(self.resolved(path))) for path in paths)
 
 
 def described(job: Mapping[str, Any], given: Mapping[str, str], hidden: Iterator[str]) -> dict[str, dict[str, str]]:
