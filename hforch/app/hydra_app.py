@@ -21,6 +21,7 @@ from hforch.config.credentials import remember_typed
 from hforch.config.hydra_adapter.jobs import configuration_to_rerun
 from hforch.config.hydra_adapter.session import global_hydra, visible_to_resolvers
 from hforch.errors import EXIT_OK, ConfigError, Mistake, first_line, full_errors
+from hforch.utils.paths import expanded
 
 if TYPE_CHECKING:
     from hforch.app.running import Listener
@@ -151,9 +152,11 @@ def _run(
     mode = MULTIRUN if planned.multirun else SINGLE_RUN
     overrides = [*args.overrides, f"hydra.mode={mode.hydra_mode}"]
     directory = resume
-    if directory is None and not planned.multirun:  # composing again would use a later time
+    if directory is None:
         with visible_to_resolvers(config := planned.jobs[0].whole()):
-            directory = Path(str(config.hydra.run.dir))
+            given = str(config.hydra.sweep.dir if planned.multirun else config.hydra.run.dir)
+        if not planned.multirun or given.startswith("~"):  # composing a run again would use a later time
+            directory = expanded(given)
     if directory is not None:
         overrides.append(f"{mode.directory}={quoted(str(directory))}")
     with open_hydra(config_dirs) as hydra:

@@ -14,9 +14,21 @@ LONGEST_NAME, LONGEST_SEEN = 60, 120  # maximum number of characters of a value 
 
 
 class Column(StrictModel):
-    """A column of the inputs, used instead of one value for all inputs."""
+    """A column of the inputs, used instead of one value for all inputs.
+
+    Attributes:
+        separator: what separates several accepted values in a string, for files that have no lists, such as CSV; null:
+            a string is one value.
+    """
 
     column: NonEmpty
+    separator: NonEmpty | None = None
+
+    def cell(self, value: Any) -> Any:
+        """Return the content of a cell: a list if the separator splits it."""
+        if self.separator is None or not isinstance(value, str):
+            return value
+        return [part.strip() for part in value.split(self.separator) if part.strip()]
 
 
 class Verdict(NamedTuple):
@@ -41,6 +53,8 @@ class Check(StrictModel):
         example: an example in YAML, for docs/checks.md.
         defaults: the default values of all optional keys.
         strips_value: whether `checks.strip` also applies to the value.
+        takes_lists: whether a list is one value; otherwise, a list in a column contains several accepted values.
+        holds_checks: whether the value is a list of checks (`members`).
         is_quoted: whether the value is quoted in the check's name.
     """
 
@@ -53,6 +67,18 @@ class Check(StrictModel):
     defaults: ClassVar[Mapping[str, Any]] = {"negate": False}
     strips_value: ClassVar[bool] = False
     is_quoted: ClassVar[bool] = True
+    takes_lists: ClassVar[bool] = False
+    holds_checks: ClassVar[bool] = False
+
+    @property
+    def members(self) -> tuple[Check, ...]:
+        """The checks that this check combines."""
+        return ()
+
+    @property
+    def name(self) -> str:
+        """The name of the check, such as `contains 'Paris'`, or `not equals {expected}` for a column."""
+        return " ".join(["not"] * self.negate + [self.kind, self.describe_value()])
 
     def judge(self, text: str, expected: Any, sample: Sample) -> Verdict:
         """Compare an answer with a value.
@@ -79,6 +105,19 @@ class Check(StrictModel):
             ValueError: the value is invalid; the message is appended to the value, as in "5 must be a string".
         """
         return as_text(value)
+
+    @classmethod
+    def alternatives(cls, value: Any) -> list[Any]:
+        """Convert the content of a column to the values of which an answer must match one.
+
+        Raises:
+            ValueError: a value is invalid, or the list is empty.
+        """
+        if not isinstance(value, list | tuple) or cls.takes_lists:
+            return [cls.prepare(value)]
+        if not value:
+            raise ValueError("is an empty list")
+        return [cls.prepare(one) for one in value]
 
     @classmethod
     def file_of(cls, value: Any) -> str | None:

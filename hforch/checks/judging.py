@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Protocol
 
-from hforch.checks.base import LONGEST_SEEN, Check, Column, Sample, Undecided
+from hforch.checks.base import LONGEST_SEEN, Check, Column, Sample, Undecided, Verdict
 from hforch.checks.json_schemas import conforms, read_schema, schema_of, validator
 from hforch.errors import shown
+
+Judge = Callable[[Sample, str], Verdict]
+"""A check with its prepared values: returns the verdict on an answer's sample and text, ignoring `negate`."""
 
 FITS = "matches generation.json_schema"
 
@@ -34,36 +37,76 @@ def judge(
         schema: the JSON Schema that constrained generation; adds a check that answers match it.
     """
     fits = None if schema is None else validator(schema_of(schema))
-    literals = [None if isinstance(check.value, Column) else _literal(check, checks.strip) for check in checks.items]
-    named = list(zip(checks.items, names(checks), literals, strict=True))
+    named = [
+        (name, check.negate, _judge_of(check, checks.strip))
+        for name, check in zip(names(checks), checks.items, strict=True)
+    ]
 
     def judged(sample: Sample) -> list[dict[str, Any]]:
         if sample["error"] is not None or sample["text"] is None:
-            failed = [*(name for _, name, _ in named), *([FITS] if fits else [])]
+            failed = [*(name for name, _, _ in named), *([FITS] if fits else [])]
             return [{"name": name, "passed": False, "why": "no answer"} for name in failed]
         answer = sample["text"].removeprefix(sample["prompt"] or "") if echo else sample["text"]
         text = _stripped(answer, checks.strip)
-        results = [
-            {"name": name, **_result(check, wanted, sample, text, checks.strip)} for check, name, wanted in named
-        ]
+        results = [{"name": name, **_result(judge_one, sample, text, negate)} for name, negate, judge_one in named]
         return [*results, {"name": FITS, **_fits(fits, sample, answer)}] if fits else results
 
     return judged
 
 
+def each_check(checks: Checks) -> Iterator[tuple[str, Check]]:
+    """Yield all checks and the members of those that combine several, with the config paths of the items."""
+    for number, check in enumerate(checks.items):
+        for one in (check, *check.members):
+            yield f"checks.items.{number}", one
+
+
 def columns(checks: Checks) -> set[str]:
     """Return the columns of the inputs that checks refer to."""
-    return {check.value.column for check in checks.items if isinstance(check.value, Column)}
+    return {check.value.column for _, check in each_check(checks) if isinstance(check.value, Column)}
 
 
 def names(checks: Checks) -> list[str]:
-    """Return a unique name for each check, such as `contains 'Paris'`, or `not equals {expected}` for a column."""
+    """Return a unique name for each check."""
     found: list[str] = []
     for check in checks.items:
-        name = " ".join(["not"] * check.negate + [check.kind, check.describe_value()])
+        name = check.name
         same = sum(other == name or other.startswith(f"{name} (") for other in found)
         found.append(f"{name} ({same + 1})" if name in found else name)
     return found
+
+
+def _judge_of(check: Check, strip: bool) -> Judge:
+    """Return a function that applies a check, ignoring `negate`; values that all inputs share are prepared once."""
+    if check.members:
+        return _judge_members([(one.name, one.negate, _judge_of(one, strip)) for one in check.members])
+    if isinstance(column := check.value, Column):
+        return lambda sample, text: _any_holds(
+            check, check.alternatives(_stripped(column.cell(sample["input"][column.column]), strip)), sample, text
+        )
+    literal = _literal(check, strip)
+    return lambda sample, text: check.judge(text, literal, sample)
+
+
+def _any_holds(check: Check, accepted: Sequence[Any], sample: Sample, text: str) -> Verdict:
+    """Return the first verdict that holds, or else the first one."""
+    verdicts = [check.judge(text, one, sample) for one in accepted]
+    first = verdicts[0]
+    more = f", nor does any of the other {len(verdicts) - 1} accepted values match" if len(verdicts) > 1 else ""
+    return next((one for one in verdicts if one.holds), Verdict(False, f"{first.seen}{more}"))
+
+
+def _judge_members(members: Sequence[tuple[str, bool, Judge]]) -> Judge:
+    def judged(sample: Sample, text: str) -> Verdict:
+        reasons = []
+        for name, negate, judge_one in members:
+            result = _result(judge_one, sample, text, negate)
+            if result["passed"]:
+                return Verdict(True, f"the answer passes: {name}")
+            reasons.append(str(result["why"]))
+        return Verdict(False, "; ".join(reasons))
+
+    return judged
 
 
 def _literal(check: Check, strip: bool) -> Any:
@@ -73,17 +116,17 @@ def _literal(check: Check, strip: bool) -> Any:
 
 
 def _stripped(value: Any, strip: bool) -> Any:
+    if strip and isinstance(value, list | tuple):
+        return [_stripped(one, strip) for one in value]
     return value.strip() if strip and isinstance(value, str) else value
 
 
-def _result(check: Check, wanted: Any, sample: Sample, text: str, strip: bool) -> dict[str, Any]:
-    if isinstance(check.value, Column):
-        wanted = check.prepare(_stripped(sample["input"][check.value.column], strip))
+def _result(judge_one: Judge, sample: Sample, text: str, negate: bool) -> dict[str, Any]:
     try:
-        holds, seen = check.judge(text, wanted, sample)
+        holds, seen = judge_one(sample, text)
     except Undecided as reason:
         return {"passed": False, "why": shown(str(reason), LONGEST_SEEN)}
-    passed = holds != check.negate
+    passed = holds != negate
     return {"passed": passed, "why": None if passed else seen}
 
 

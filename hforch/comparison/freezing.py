@@ -25,7 +25,7 @@ from hforch.config.keys import affecting, groups
 from hforch.config.models.base import ModelSource
 from hforch.config.models.registry import SOURCES
 from hforch.config.options import option
-from hforch.config.path_settings import file_in_check
+from hforch.config.path_settings import with_files
 from hforch.config.schema import Job
 from hforch.config.untrusted import NAMES_A_FILE, TRUST
 from hforch.errors import ConfigError, Mistake, shown
@@ -132,7 +132,8 @@ def _portable(entry: Entry) -> tuple[dict[str, Any], list[str]]:
     if "path" in model:
         model["path"] = str((cwd / expanded(str(model["path"]))).resolve())
     if "items" in job.get("checks", {}):
-        job["checks"]["items"] = [_portable_check(item, cwd) for item in job["checks"]["items"]]
+        items = job["checks"]["items"]
+        job["checks"]["items"] = [with_files(one, lambda file: str((cwd / expanded(file)).resolve())) for one in items]
     if isinstance(named := job["generation"].get("json_schema"), str):
         job["generation"]["json_schema"] = _schema(str((cwd / expanded(named)).resolve()))
     if model[TRUST]:
@@ -149,12 +150,6 @@ def _portable(entry: Entry) -> tuple[dict[str, Any], list[str]]:
     for group in (*(path for path in affecting(("scores",)) if path in groups()), "tracker"):
         job[group] = option(group, "none")
     return job, needs
-
-
-def _portable_check(item: Any, cwd: Path) -> Any:
-    """Return a check with the absolute path of its file, if it has one."""
-    found = file_in_check(item)
-    return item if found is None else {**item, found[0]: str((cwd / expanded(found[1])).resolve())}
 
 
 def _source(entry: Entry) -> type[ModelSource]:

@@ -11,7 +11,7 @@ from typing import Any
 from hforch.config.home_paths import with_home
 from hforch.config.hydra_adapter.parsing import choices_of, quoted
 from hforch.config.keys import path_keys
-from hforch.config.path_settings import file_in_check
+from hforch.config.path_settings import files_in, with_files
 from hforch.utils.paths import expanded
 
 
@@ -67,18 +67,13 @@ class RecipePaths:
 
     def _resolve_checks(self, checks: Any) -> None:
         items = checks.get("items") if isinstance(checks, dict) else None
-        for item in items if isinstance(items, list) else []:
-            if (found := file_in_check(item)) is not None:
-                key, path = found
-                item[key] = self.resolved(path)
+        if isinstance(items, list):
+            checks["items"] = [with_files(item, self.resolved) for item in items]
 
     def _swept(self, key: str, value: str) -> str:
         """Return the values of a sweep parameter with paths resolved; unchanged if it is not a list of paths."""
-        quoted_home = with_home(f"{key}={value}").partition("=")[2]
-        if key not in path_keys():
-            return quoted_home
-        paths = choices_of(f"{key}={quoted_home}")
-        return quoted_home if paths is None else ",".join(quoted(str(self.resolved(path))) for path in paths)
+        paths = choices_of(with_home(f"{key}={value}")) if key in path_keys() else None
+        return value if paths is None else ",".join(quoted(str(self.resolved(path))) for path in paths)
 
 
 def described(job: Mapping[str, Any], given: Mapping[str, str], hidden: Iterator[str]) -> dict[str, dict[str, str]]:
@@ -105,8 +100,7 @@ def _paths_in(job: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
         if isinstance(value, str) and value != "-":
             yield key, value
     for number, item in enumerate((job.get("checks") or {}).get("items") or []):
-        if (found := file_in_check(item)) is not None:
-            yield f"checks.items.{number}.{found[0]}", found[1]
+        yield from ((f"checks.items.{number}.{key}", file) for key, file in files_in(item))
 
 
 def _replaced(tree: dict[str, Any], steps: list[str], change: Callable[[Any], Any]) -> dict[str, Any]:

@@ -192,14 +192,14 @@ class TextScoring(ConfigPart):
         window: the maximum number of tokens in one forward pass.
         stride: the number of tokens scored in each window after the first, with the previous ones as context; null:
             half the window.
-        max_tokens: the maximum length of the text; a longer one is an error.
+        max_tokens: the number of tokens of the text to score; the rest of a longer text is ignored.
     """
 
     path: Annotated[NonEmpty | None, NAMES_A_PATH]
     encoding: NonEmpty
     window: Annotated[int, Field(ge=2)]
     stride: Positive | None
-    max_tokens: Positive
+    max_tokens: Annotated[int, Field(ge=2)]
 
 
 class Scoring(ConfigPart):

@@ -77,7 +77,7 @@ def check(job: Job, unenforced: Unenforced) -> list[Mistake]:
     try:
         schema = schema_of(job.generation.json_schema)
     except ValueError as error:
-        hint = "relative paths are resolved against the current directory"
+        hint = "a relative path is relative to the current directory, or to the recipe that sets it"
         return [Mistake(PATH, f"{job.generation.json_schema} {error}", None, hint)]
     problem = unenforced(schema)
     hint = "remove json_schema, and validate the answers with a check of kind json_schema instead"

@@ -82,8 +82,11 @@ class OnText(Part):
     """Scores on a text."""
 
     path: str | None = Field(default=None, description="path of the text; null for the text that hforch ships")
-    sha256: str | None = Field(default=None, description="SHA-256 of the text")
+    sha256: str | None = Field(default=None, description="SHA-256 of the text, of its scored part if it was truncated")
     tokens: Count | None = Field(default=None, description="number of scored tokens")
+    of_tokens: Count | None = Field(
+        default=None, description="number of tokens of the whole text, if `scoring.text.max_tokens` truncated it"
+    )
     added_before: list[str] | None = Field(
         default=None,
         description="special tokens, such as BOS, that the tokenizer adds before the text, only in the first window;"
@@ -93,7 +96,7 @@ class OnText(Part):
         default=None, description="special tokens that the tokenizer adds after the text; not scored"
     )
     bytes: Count | None = Field(
-        default=None, description="UTF-8 bytes of the text, without its first token if that is not scored"
+        default=None, description="UTF-8 bytes of the scored text, without its first token if that is not scored"
     )
     window: Count | None = Field(default=None, description="tokens per window")
     windows: list[Annotated[list[Count | Finite], Field(min_length=2, max_length=2)]] | None = Field(

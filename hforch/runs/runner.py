@@ -15,6 +15,7 @@ from hforch.backends.base import capabilities, check
 from hforch.checks import judging
 from hforch.config import checks
 from hforch.config.advice import advice
+from hforch.config.prompt_columns import columns_of
 from hforch.config.schema import Job
 from hforch.errors import (
     EXIT_FAILED,
@@ -205,8 +206,9 @@ def _examine(run: Run, inputs: Sequence[Input]) -> None:
         preflight.load_text(job.scoring.text)
     known = checks.columns_of_options() | judging.columns(job.checks)
     unused = unused_columns(job.prompt, inputs, known)
+    braces = checks.braces_instead_of_columns(job.checks, columns_of(each.item for each in inputs))
     remarks = [*run.job_context.remarks, *not_recorded(run.record.redacted or ())]
-    warn(run, [*remarks, *advice(job, capabilities(job).ignores), *unused])
+    warn(run, [*remarks, *advice(job, capabilities(job).ignores), *unused, *braces])
     run.note(job_id=job_id(job, inputs), load_key=load_key(job), absent=dict(capabilities(job).lacks))
     _note_how_read(run, column=column_in_use(job.prompt, inputs))
 

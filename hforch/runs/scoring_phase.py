@@ -18,6 +18,9 @@ def refuse_unscorable(run: Run, loaded: LoadedModel, prepared: PreparedModel) ->
     tokens = len(loaded.engine.encode(preflight.load_text(text))) if text else None
     config = prepared.path / "config.json" if prepared.path else None
     known = vocabulary(json.loads(config.read_text(encoding="utf-8"))) if config and config.is_file() else None
+    if text and tokens is not None and tokens > text.max_tokens:
+        said = f"scoring the first {text.max_tokens} of {tokens} tokens of the text (scoring.text.max_tokens)"
+        run.watcher.note(said)
     if mistakes := list(preflight.mistakes(run.job, known, tokens)):
         raise ConfigError(mistakes)
 

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 import numpy
 
 from hforch.config.schema import Job
-from hforch.generation.completion import Vocabulary
+from hforch.generation.completion import Decode, Vocabulary
 from hforch.generation.engine import Engine, RenderedChat
 from hforch.generation.logit_reader import LogitReader
 from hforch.records.measured import SCORE_PARTS, OnText
@@ -26,6 +26,7 @@ def on_text(job: Job, logit_reader: LogitReader, engine: Engine) -> ScoredPart[O
 
     Special tokens that the tokenizer adds before the text are the context of its first token; without any, the first
     token itself is not scored. Special tokens that it adds after the text are omitted.
+    Of a text with more than `scoring.text.max_tokens` tokens, only the first ones are scored.
 
     Raises:
         ConfigError: the text cannot be read.
@@ -33,7 +34,11 @@ def on_text(job: Job, logit_reader: LogitReader, engine: Engine) -> ScoredPart[O
     scoring = job.scoring.text
     assert scoring is not None
     text = load_text(scoring)
-    before, ids, after = _encoded(text, engine)
+    vocabulary = engine.vocabulary()
+    before, whole, after = _encoded(text, engine)
+    ids = whole_characters(whole, scoring.max_tokens, vocabulary.decode)
+    if len(ids) < len(whole):
+        text = vocabulary.decode(ids)
     context = len(before) or 1
     window = min(scoring.window, engine.context_length or scoring.window)
     first, *others = windows([*before, *ids], window, min(scoring.stride or window // 2, window - 1), context)
@@ -48,7 +53,6 @@ def on_text(job: Job, logit_reader: LogitReader, engine: Engine) -> ScoredPart[O
             return normalizer(logits).astype(numpy.float64) - numpy.take_along_axis(logits, tokens, axis=1)[:, 0]
 
         per_window += [numpy.concatenate(parts) for parts in read_rows(logit_reader, batch, job.scoring.chunk, look)]
-    vocabulary = engine.vocabulary()
     size = len(text.encode()) - (0 if before else _bytes_of_first(ids, vocabulary))
     tokens = len(before) + len(ids) - context
     mean = clustered(per_window)
@@ -76,6 +80,8 @@ def on_text(job: Job, logit_reader: LogitReader, engine: Engine) -> ScoredPart[O
         window=window,
         windows=[[len(one), round(float(one.sum()), 6)] for one in per_window],
     )
+    if len(ids) < len(whole):
+        part.of_tokens = len(before) + len(whole) - context
     return ScoredPart(part, rounded(metrics))
 
 
@@ -93,6 +99,15 @@ def _encoded(text: str, engine: Engine) -> tuple[list[int], list[int], list[int]
         if whole[start:end] == plain:
             return whole[:start], plain, whole[end:]
     return [], whole, []
+
+
+def whole_characters(ids: Sequence[int], most: int, decode: Decode) -> list[int]:
+    """Return the first `most` token ids, without an incomplete character, but at least two."""
+    found = list(ids[:most])
+    for number in range(len(found), max(1, len(found) - MOST_PIECES), -1) if len(found) < len(ids) else ():
+        if not decode(found[:number]).endswith("\ufffd"):
+            return found[:number]
+    return found
 
 
 def _bytes_of_first(ids: Sequence[int], vocabulary: Vocabulary) -> int:

@@ -32,11 +32,6 @@ def mistakes(job: Job, vocabulary: int | None, text_tokens: int | None = None) -
         problem = f"must be at most {vocabulary}, the model's vocabulary size; got {kept.top_k}"
         hint = f"{ENOUGH} is enough for most models" if vocabulary > ENOUGH else None
         yield Mistake("scoring.baseline.top_k", problem, None, hint)
-    if text and text_tokens is not None and text_tokens > text.max_tokens:
-        problem = f"the text has {text_tokens} tokens; the limit is {text.max_tokens}"
-        yield Mistake(
-            "scoring.text.max_tokens", problem, None, "use a shorter text, or increase scoring.text.max_tokens"
-        )
     if text and text_tokens is not None and text_tokens < 2:
         problem = "the text has only one token; scoring needs at least two"
         yield Mistake("scoring.text.path", problem, None, "use a longer text")

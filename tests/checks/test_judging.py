@@ -72,6 +72,53 @@ def test_answers_are_compared_with_a_column(kind: str, cell: Any, good: str, bad
     assert not passes({kind: COLUMN}, sample(bad, input={"expected": cell}))
 
 
+@pytest.mark.parametrize("kind", ["equals", "icontains", "contains", "starts_with"])
+def test_any_value_of_a_list_in_a_column_is_accepted(kind: str) -> None:
+    answer = sample("Lutetia", input={"expected": ["Paris", " Lutetia ", 4]})
+    assert passes({kind: COLUMN}, answer)
+    assert not passes({kind: COLUMN}, sample("Rome", input=answer["input"]))
+    (result,) = judge(made({kind: COLUMN}))(sample("Rome", input=answer["input"]))
+    assert ", nor does any of the other 2 accepted values match" in result["why"]
+
+
+def test_a_separator_splits_a_cell_into_accepted_values() -> None:
+    column = {"column": "expected", "separator": "|"}
+    for answer, passed in {"Paris": True, "Lutetia": True, "Paris | Lutetia": False, "": False}.items():
+        assert passes({"equals": column}, sample(answer, input={"expected": "Paris | Lutetia|"})) is passed
+    assert passes({"equals": column}, sample("x", input={"expected": "x"}))
+    assert passes({"equals": COLUMN}, sample("a|b", input={"expected": "a|b"}))
+    assert passes({"max_tokens": column}, sample(input={"expected": "1|3"}))
+
+
+def test_any_of_passes_if_one_of_its_checks_does() -> None:
+    item = {"any_of": [{"equals": "Rome"}, {"contains": "x", "negate": True}, {"icontains": COLUMN}]}
+    assert passes(item, sample("Rome x", input={"expected": "y"})) is False
+    assert passes(item, sample("Rome", input={"expected": "y"}))
+    assert passes(item, sample("x Paris", input={"expected": "paris"}))
+    (result,) = judge(made(item))(sample("x", input={"expected": "y"}))
+    assert result["name"] == "any_of equals 'Rome' or not contains 'x' or icontains {expected}"
+    assert result["why"] == (
+        "the answer is 'x', not 'Rome'; the answer contains 'x'; the answer does not contain 'y' (ignoring case)"
+    )
+    assert columns(made(item)) == {"expected"}
+    undecided = {"any_of": [{"max_tokens": 3}, {"equals": "a"}]}
+    assert passes(undecided, sample("a", output_tokens=None))
+
+
+def test_the_latency_of_an_answer_is_bounded() -> None:
+    item = {"latency": {"max_ms": 500}}
+    assert passes(item, sample(timings={"latency_ms": 500.0}))
+    assert not passes(item, sample(timings={"latency_ms": 500.1}))
+    (result,) = judge(made(item))(sample(timings={"latency_ms": 1234.5}))
+    assert result == {
+        "name": "latency 500 ms or less",
+        "passed": False,
+        "why": "the answer took 1234.5 ms (limit 500 ms)",
+    }
+    (result,) = judge(made(item))(sample(timings={}))
+    assert result["why"] == "the latency is unknown"
+
+
 def test_numbers_in_a_csv_file_are_strings() -> None:
     assert passes({"max_tokens": COLUMN}, sample(input={"expected": "3"}))
     assert not passes({"max_tokens": COLUMN}, sample(input={"expected": "2"}))
@@ -211,7 +258,9 @@ def test_the_input_without_the_column_is_named() -> None:
     [
         ("contains", "", "is empty"),
         ("equals", None, "must be a string or a number; got null"),
-        ("equals", ["a"], "got a list"),
+        ("equals", [["a"]], "got a list"),
+        ("equals", ["a", None], "got null"),
+        ("equals", [], "is an empty list"),
         ("regex", "(", "is not a valid regular expression: missing )"),
         ("max_tokens", "-1", "an integer"),
         ("max_tokens", True, "an integer"),

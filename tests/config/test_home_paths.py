@@ -73,6 +73,19 @@ def test_a_run_reads_from_and_writes_to_the_home_directory(tmp_path: Path) -> No
     assert not (tmp_path / "~").exists()
 
 
+def test_files_may_use_a_tilde_in_directories_and_sweep_parameters(tmp_path: Path) -> None:
+    (tmp_path / "x.txt").write_text("why?\n")
+    env = {**os.environ, "HOME": str(tmp_path)}
+    base = "defaults: [config, {override backend: fake}, {override inputs: file}, {override prompt: question}, _self_]"
+    sweeper = "sweeper: {params: {inputs.path: '~/x.txt,~/./x.txt'}}"
+    text = f"{base}\nhydra: {{mode: MULTIRUN, sweep: {{dir: ~/all}}, {sweeper}}}\n"
+    (tmp_path / "mine.yaml").write_text(text)
+    done = run("--config-dir=~", "--config-name", "mine", env=env, cwd=tmp_path, cold=True)
+    assert done.returncode == 0, done.stderr
+    record = json.loads((tmp_path / "all" / "1" / "record.json").read_text())
+    assert record["job"]["inputs"]["path"] == "~/./x.txt" and not (tmp_path / "~").exists()
+
+
 def test_openvino_gets_the_expanded_directory() -> None:
     from hforch.backends.ov.device import properties
 

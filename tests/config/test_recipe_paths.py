@@ -23,6 +23,7 @@ checks:
   items:
     - json_schema: ../schemas/a.json
     - {kind: json_schema, value: ../schemas/a.json, negate: true}
+    - any_of: [{contains: data/q.txt}, {json_schema: ../schemas/a.json}]
     - contains: data/q.txt
 runtime: {warmup: 0}
 """
@@ -53,7 +54,9 @@ def test_paths_are_relative_to_the_recipe_from_any_directory(recipe: Path, tmp_p
     job = job_from_overrides([], recipe=recipe)
     assert job.inputs.path == "project/recipes/data/q.txt"  # type: ignore[union-attr]
     assert job.generation.json_schema == "project/schemas/a.json"
-    assert [check.value for check in job.checks.items] == ["project/schemas/a.json"] * 2 + ["data/q.txt"]
+    *schemas, members, contains = job.checks.items
+    assert [check.value for check in (*schemas, contains)] == ["project/schemas/a.json"] * 2 + ["data/q.txt"]
+    assert members.members[1].value == "project/schemas/a.json"
     (elsewhere := tmp_path / "elsewhere").mkdir()
     monkeypatch.chdir(elsewhere)
     job = job_from_overrides([], recipe="../project/recipes/mine.yaml")
@@ -112,6 +115,7 @@ def test_a_run_from_another_directory_is_recorded_resumed_frozen_and_verified(re
         "inputs.path": {"given": "data/q.txt", "resolved": str(recipe.parent / "data" / "q.txt")},
         "checks.items.0.value": schema,
         "checks.items.1.value": schema,
+        "checks.items.2.value.1.value": schema,
     }
     (run / "samples.jsonl").write_text("")
     hforch("resume", str(run), cwd=tmp_path)

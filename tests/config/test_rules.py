@@ -53,6 +53,7 @@ REFUSED = [
     (["prompt=chat", "prompt.messages=[{role: user, content: '{'}]"], "prompt.messages.0.content", "{{"),
     (["prompt=raw", "prompt.column=text"], "inputs.items.0", "missing column 'text' (prompt.column)"),
     (["scoring=text", "scoring.text.window=64", "scoring.text.stride=64"], "scoring.text.stride", "at most 63"),
+    (["scoring=text", "scoring.text.max_tokens=1"], "scoring.text.max_tokens", "must be at least 2"),
     (["prompt=raw", "inputs.items=[{a: x, b: y}]"], "inputs.items.0", "has 2 columns, so prompt=raw needs"),
 ]
 

@@ -23,7 +23,7 @@ from hforch.records.record_files import read_record, read_samples
 from hforch.runs import JobContext, run
 from hforch.runs.watcher import NullWatcher
 from hforch.scoring.distributions import read_stored
-from hforch.scoring.perplexity import _bytes_of_first, windows
+from hforch.scoring.perplexity import _bytes_of_first, whole_characters, windows
 from hforch.scoring.scorer import against_baseline
 from hforch.scoring.token_reading import ScoringError
 from hforch.utils.progress import Silent
@@ -176,6 +176,34 @@ def test_perplexity_of_a_short_text_matches_a_single_forward_pass(
     size = len(SHORT.encode()) - len(tiny_models.byte_level_tokenizer().decode(ids[0, :1]))
     nats = expected * (ids.shape[1] - 1)
     assert metrics["bits_per_byte"] == pytest.approx(nats / math.log(2) / size, rel=1e-5)
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_only_the_first_tokens_of_a_longer_text_are_scored(backend: str, tiny_gpt2: Path, tmp_path: Path) -> None:
+    encoded = tiny_models.byte_level_tokenizer()(SHORT).input_ids
+    start = tiny_models.byte_level_tokenizer().decode(encoded[:20])
+    assert SHORT.startswith(start) and len(encoded) > 20
+    words = (*local(tiny_gpt2, backend), "scoring=text")
+    found = {}
+    for name, text, most in (("cut", SHORT, 20), ("short", start, 100)):
+        (folder := tmp_path / name).mkdir()
+        found[name] = do(folder / "job", *words, text_file(folder, text), f"scoring.text.max_tokens={most}")["scores"]
+    assert found["cut"]["metrics"] == found["short"]["metrics"]
+    assert found["cut"]["on_text"].pop("of_tokens") == len(encoded) - 1
+    assert "of_tokens" not in found["short"]["on_text"]
+    for one in found.values():
+        del one["on_text"]["path"]
+    assert found["cut"]["on_text"] == found["short"]["on_text"] and found["cut"]["on_text"]["tokens"] == 19
+
+
+@pytest.mark.parametrize(("most", "kept"), [(2, 2), (3, 2), (4, 2), (5, 5), (6, 6), (9, 6)])
+def test_a_text_is_truncated_between_characters(most: int, kept: int) -> None:
+    pieces = [b"a", b"b", b"\xe2", b"\x82", b"\xac", b"c"]  # 'ab€c'
+
+    def decode(ids: list[int]) -> str:
+        return b"".join(pieces[one] for one in ids).decode(errors="replace")
+
+    assert whole_characters(range(6), most, decode) == list(range(kept))
 
 
 def added(before: list[str], after: list[str]) -> Any:
@@ -383,7 +411,7 @@ def test_a_job_that_only_lacks_scores_is_scored_without_new_answers(tiny_gpt2: P
     ("words", "path", "said"),
     [
         (("scoring=baseline", "scoring.baseline.top_k=100000"), "scoring.baseline.top_k", "must be at most 3"),
-        (("scoring=text", "scoring.text.max_tokens=50"), "scoring.text.max_tokens", "tokens; the limit is 50"),
+        (("scoring=text", "scoring.text.path=-one-"), "scoring.text.path", "the text has only one token"),
         (("scoring=text", "scoring.text.path=nowhere.txt"), "scoring.text.path", "cannot read nowhere.txt"),
         (("scoring=text", "scoring.text.encoding=klingon"), "scoring.text.encoding", "unknown encoding 'klingon'"),
     ],
@@ -391,6 +419,8 @@ def test_a_job_that_only_lacks_scores_is_scored_without_new_answers(tiny_gpt2: P
 def test_invalid_scoring_settings_are_found_before_generation(
     words: tuple[str, ...], path: str, said: str, tiny_gpt2: Path, tmp_path: Path
 ) -> None:
+    if words[-1] == "scoring.text.path=-one-":
+        words = (*words[:-1], text_file(tmp_path, "a"))
     if path == "scoring.text.encoding":
         words = (*words, text_file(tmp_path, SHORT))
     with pytest.raises(ConfigError) as caught:

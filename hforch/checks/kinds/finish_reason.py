@@ -18,6 +18,7 @@ class FinishReasonCheck(Check):
     passed_when = "the finish reason (`stop`, `eos` or `length`) is this one, or is in this list"
     example = "finish_reason: [eos, stop]"
     is_quoted = False
+    takes_lists = True
 
     @classmethod
     def prepare(cls, value: Any) -> tuple[str, ...]:

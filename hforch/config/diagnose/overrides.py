@@ -11,6 +11,7 @@ from hforch.config.diagnose.option_hints import did_you_mean_option, where_it_be
 from hforch.config.diagnose.quoting import as_typed
 from hforch.config.diagnose.suggestions import did_you_mean, did_you_mean_key
 from hforch.config.diagnose.validation_errors import kind_of
+from hforch.config.home_paths import with_home
 from hforch.config.hydra_adapter.parsing import parser_of
 from hforch.config.keys import OPEN_MAPPINGS, groups, in_open_mapping, keys_of, known_keys
 from hforch.config.shorthand import allowed, as_option, is_path
@@ -62,9 +63,10 @@ def parse_override(
 
     parser = parser_of(loader)
     typed, mistakes = [], []
-    for text in texts:
-        remember_typed(text)
-        written = (where or {}).get(text, text)
+    for given in texts:
+        remember_typed(given)
+        written = (where or {}).get(given, given)
+        text = with_home(given)  # one that comes from a file
         try:
             parsed = as_option(parser.parse_overrides([text])[0])
         except REFUSALS as error:
