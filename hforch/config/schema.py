@@ -8,7 +8,8 @@ the value that older records imply; `Job` does so for whole groups (`added_keys.
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from collections.abc import Mapping
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import BeforeValidator, Field
 
@@ -183,6 +184,8 @@ class Scoring(ConfigPart):
 
 # ---------------------------------------------------------------- runtime
 class Runtime(ConfigPart):
+    added: ClassVar[Mapping[str, Any]] = {"emulated": "warn"}
+
     batch_size: Annotated[Positive, OUTPUTS]
     seed: Annotated[Annotated[int, Field(ge=0, lt=2**63)] | None, OUTPUTS]
     threads: Annotated[Positive | None, LOADING]
@@ -191,6 +194,7 @@ class Runtime(ConfigPart):
     fail_fast: Annotated[bool, NOTHING]
     min_pass: Annotated[Probability | None, NOTHING]
     memory_check: Annotated[Literal["refuse", "warn", "off"], NOTHING]
+    emulated: Annotated[Literal["warn", "skip"], NOTHING]
     isolation: Annotated[Literal["process", "inline"], NOTHING]
     display: Annotated[Literal["auto", "rich", "plain", "json", "none"], NOTHING]
 

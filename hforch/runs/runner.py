@@ -31,6 +31,7 @@ from hforch.records.machine import Process
 from hforch.records.record import Record, Status
 from hforch.records.record_writer import RecordWriter
 from hforch.runs.answering_phase import answer_inputs, ran_out_of_memory
+from hforch.runs.emulation import emulated
 from hforch.runs.identity import job_id, load_key
 from hforch.runs.job_context import JobContext
 from hforch.runs.job_header import header
@@ -176,7 +177,16 @@ def _read_inputs(run: Run) -> list[Input]:
     if job.scoring.text:
         preflight.load_text(job.scoring.text)
     unused = unused_columns(job.prompt, inputs, judging.columns(job.checks))
-    warn(run, [*not_recorded(run.record.redacted or ()), *advice(job, capabilities(job).ignores), *unused])
+    slow = emulated(job)
+    warn(
+        run,
+        [
+            *([slow] if slow else []),
+            *not_recorded(run.record.redacted or ()),
+            *advice(job, capabilities(job).ignores),
+            *unused,
+        ],
+    )
     run.note(job_id=job_id(job, inputs), load_key=load_key(job), absent=dict(capabilities(job).lacks))
     return inputs
 
