@@ -177,16 +177,9 @@ def _read_inputs(run: Run) -> list[Input]:
     if job.scoring.text:
         preflight.load_text(job.scoring.text)
     unused = unused_columns(job.prompt, inputs, judging.columns(job.checks))
-    slow = emulated(job)
-    warn(
-        run,
-        [
-            *([slow] if slow else []),
-            *not_recorded(run.record.redacted or ()),
-            *advice(job, capabilities(job).ignores),
-            *unused,
-        ],
-    )
+    slow = [one] if (one := emulated(job)) else []
+    redacted = not_recorded(run.record.redacted or ())
+    warn(run, [*slow, *redacted, *advice(job, capabilities(job).ignores), *unused])
     run.note(job_id=job_id(job, inputs), load_key=load_key(job), absent=dict(capabilities(job).lacks))
     return inputs
 
