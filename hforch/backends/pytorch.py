@@ -52,7 +52,7 @@ def capabilities(job: Job) -> Capabilities:
         batching=padded_batches(job),
         ignores=("ov_config", "precision.group_size", "precision.group_size_fallback", "device.name"),
         has_torch_devices=True,
-        computes_in=COMPUTES_IN.get(DTYPES[precision]),
+        computes_in=COMPUTES_IN.get(DTYPES.get(precision, "")),
     )
 
 
