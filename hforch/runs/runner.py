@@ -142,6 +142,8 @@ def _work(run: Run, memory: MemoryMeter) -> None:
     if mistakes := check(job):
         raise ConfigError(mistakes)
     run.watcher.header(header(job))
+    if slow := emulated(job):
+        warn(run, [slow])
     if run.before and _is_whole(run, run.before, inputs):
         return
     prepared = prepare_model(run, inputs, memory)
@@ -177,9 +179,7 @@ def _read_inputs(run: Run) -> list[Input]:
     if job.scoring.text:
         preflight.load_text(job.scoring.text)
     unused = unused_columns(job.prompt, inputs, judging.columns(job.checks))
-    slow = [one] if (one := emulated(job)) else []
-    redacted = not_recorded(run.record.redacted or ())
-    warn(run, [*slow, *redacted, *advice(job, capabilities(job).ignores), *unused])
+    warn(run, [*not_recorded(run.record.redacted or ()), *advice(job, capabilities(job).ignores), *unused])
     run.note(job_id=job_id(job, inputs), load_key=load_key(job), absent=dict(capabilities(job).lacks))
     return inputs
 
