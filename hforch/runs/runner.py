@@ -142,10 +142,10 @@ def _work(run: Run, memory: MemoryMeter) -> None:
     if mistakes := check(job):
         raise ConfigError(mistakes)
     run.watcher.header(header(job))
-    if slow := emulated(job):
-        warn(run, [slow])
     if run.before and _is_whole(run, run.before, inputs):
         return
+    if slow := emulated(run.job):
+        warn(run, [slow])
     prepared = prepare_model(run, inputs, memory)
     refuse_other_weights(run, prepared)
     loaded = run.model_slot.loaded if run.record.shared_load else load_model(run, prepared, memory)
