@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import replace
 
+from hforch.app.emulated_jobs import emulation_warnings
 from hforch.backends.base import check
 from hforch.config.affects import LOAD_KEY
 from hforch.config.keys import affects
@@ -26,7 +27,7 @@ def check_machine(jobs: Sequence[PlannedJob], workers: WorkerPool, watcher: Watc
         watcher: receives the import of libraries as a stage.
 
     Returns:
-        warnings about jobs that may run out of memory.
+        warnings about jobs that may run out of memory, and about emulated ones.
 
     Raises:
         ConfigError: jobs cannot run; with the errors of all jobs.
@@ -38,7 +39,7 @@ def check_machine(jobs: Sequence[PlannedJob], workers: WorkerPool, watcher: Watc
             replace(mistake, problem=f"{mistake.problem}{_with(one)}") if several else mistake for mistake in found
         ]
         mistakes += one.job_context.locate(named)
-    warnings = []
+    warnings = emulation_warnings(jobs)
     devices = {} if mistakes else _devices(jobs, workers)
     for one in jobs:
         mistakes += one.job_context.locate(list(preflight.mistakes(one.job, one.expected.vocabulary)))

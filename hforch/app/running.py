@@ -10,6 +10,7 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
+from hforch.app.emulated_jobs import without_emulated
 from hforch.app.finish import QUIET, compare_all, print_unmet, worst_exit_code, write_report
 from hforch.app.hydra_jobs import HydraJobs
 from hforch.app.hydra_task import Invocation
@@ -59,6 +60,7 @@ def run_jobs(
         ConfigError: jobs have errors (all are included); nothing was run or written.
         KeyboardInterrupt: the user pressed Ctrl-C; an argument means that the message was already printed.
     """
+    plan, emulated = without_emulated(plan, hydra_jobs.launcher)
     mode, display = hydra_jobs.mode, plan.jobs[0].job.runtime.display
     going = f"the reader of stdout has disconnected; the {mode.name} continues (Ctrl-C stops it)"
     with WorkerPool() as workers, going_on(going), hydra_jobs.environment():
@@ -70,11 +72,11 @@ def run_jobs(
         if invocation.dry_run:
             from hforch.report.dry_run import show_plan
 
-            show_plan(jobs, plan.left_out, invocation.resume, check_machine(jobs, workers))
+            show_plan(jobs, plan.left_out, invocation.resume, [*emulated, *check_machine(jobs, workers)])
             return EXIT_OK
         if mode.has_summary:
             warnings, view = check_machine(jobs, workers), open_view(display, hydra_jobs.directory)
-            for note in (*(f"excluded by the recipe: {label}" for label in plan.left_out), *warnings):
+            for note in (*(f"excluded by the recipe: {label}" for label in plan.left_out), *emulated, *warnings):
                 view.note(note)
         else:
             watcher = open_watcher(display)

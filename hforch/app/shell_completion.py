@@ -19,18 +19,18 @@ def complete(hydra: Any, config_name: str, subcommand: Sequence[str]) -> None:
     query = next((word.partition("=")[2] for word in subcommand if word.startswith("query=")), None)
     if line is not None and query is not None:
         program, _, rest = line.lstrip().partition(" ")
-        verb, space, after = rest.lstrip().partition(" ")
-        words = after.split(" ") if space and verb in _known() else rest.lstrip().split(" ")
-        verb = verb if space and verb in _known() else ""
-        told = _own_words(verb, words)
+        command, space, after = rest.lstrip().partition(" ")
+        words = after.split(" ") if space and command in _known() else rest.lstrip().split(" ")
+        command = command if space and command in _known() else ""
+        told = _own_words(command, words)
         if told is not None:
             print(("\n" if query == "fish" else " ").join(told))
             return
-        if verb:  # Hydra expects only overrides: remove the command and the recipe from the line
+        if command:  # Hydra expects only overrides: remove the command and the recipe from the line
             kept = [word for word in words if "=" in word or word == words[-1]]
             os.environ["COMP_LINE"] = " ".join([program, *kept])
         else:
-            _verbs(rest)
+            _commands(rest)
     hydra.shell_completion(config_name=config_name, overrides=list(subcommand))
 
 
@@ -43,25 +43,25 @@ def with_literal_words(config_dirs: ConfigDirs) -> ConfigDirs:
     return config_dirs
 
 
-def _own_words(verb: str, words: Sequence[str]) -> list[str] | None:
+def _own_words(command: str, words: Sequence[str]) -> list[str] | None:
     """Return the flags, or the choices of a flag, that complete the last word; None for an override.
 
     An empty list makes the shell complete files.
 
     Args:
-        verb: the command; empty for `hforch` itself.
+        command: the command; empty for `hforch` itself.
         words: the words after the command.
     """
     from hforch.commands._parser import OVERRIDES, parser_of
 
-    parser = parser_of(verb or "run")
+    parser = parser_of(command or "run")
     flags = {form: action for action in parser._actions for form in action.option_strings}
     last, before = words[-1], words[-2] if len(words) > 1 else ""
     if before in flags and takes_value(flags[before]):
         return _that_start(map(str, flags[before].choices or ()), last)
     if last.startswith("-"):
         return _that_start((form for form in flags if form.startswith("--") or last == form), last)
-    takes_overrides = verb in ("", "run") or any(action.metavar == OVERRIDES for action in parser._actions)
+    takes_overrides = command in ("", "run") or any(action.metavar == OVERRIDES for action in parser._actions)
     return None if takes_overrides else []
 
 
@@ -80,6 +80,6 @@ def _known() -> list[str]:
     return command_names()
 
 
-def _verbs(rest: str) -> None:
+def _commands(rest: str) -> None:
     if " " not in rest.lstrip():
-        print(" ".join(verb for verb in _known() if verb.startswith(rest.strip())))
+        print(" ".join(command for command in _known() if command.startswith(rest.strip())))

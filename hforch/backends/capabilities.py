@@ -46,6 +46,8 @@ class Capabilities:
     Attributes:
         needs: requirements for weights and memory.
         batching: how inputs are batched.
+        computes_in: `bf16` or `fp16` if the job computes in it, which some CPUs emulate; None for other precisions, or
+            if it is not known before the model is loaded.
         ignores: config paths without effect; they are excluded from the load key and the job id.
         lacks: missing features, with the reason for each. `memory` is missing if the model runs in another process or
             on another machine, where its memory cannot be measured.
@@ -58,6 +60,7 @@ class Capabilities:
     batching: Batching
     ignores: tuple[str, ...]
     lacks: Mapping[Lack, str] = field(default_factory=dict)
+    computes_in: Literal["bf16", "fp16"] | None = None
     has_torch_devices: bool = False
     formats_chat: bool | None = None
     unenforced: Callable[[Mapping[str, Any]], str | None] = unsupported

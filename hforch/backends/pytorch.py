@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from hforch.backends.base import LoadedModel, PreparedModel, missing_extra, prepared_from
 from hforch.backends.capabilities import Capabilities, padded_batches
@@ -41,6 +41,7 @@ DTYPES = {
     "int8": "bfloat16",
     "int4": "bfloat16",
 }
+COMPUTES_IN: Mapping[str, Literal["bf16", "fp16"]] = {"bfloat16": "bf16", "float16": "fp16"}
 WEIGHTS = {"int8": "int8", "int4": "nf4"}
 QUANTIZERS = {"int8": ("torchao.quantization",), "int4": ("bitsandbytes",)}
 
@@ -52,6 +53,7 @@ def capabilities(job: Job) -> Capabilities:
         batching=padded_batches(job),
         ignores=("ov_config", "precision.group_size", "precision.group_size_fallback", "device.name"),
         has_torch_devices=True,
+        computes_in=COMPUTES_IN.get(DTYPES.get(precision, "")),
     )
 
 

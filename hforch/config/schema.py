@@ -223,6 +223,8 @@ class Scoring(ConfigPart):
 
 # ---------------------------------------------------------------- runtime
 class Runtime(ConfigPart):
+    added: ClassVar[Mapping[str, Any]] = {"emulated": "warn"}
+
     batch_size: Annotated[Positive, OUTPUTS]
     seed: Annotated[Annotated[int, Field(ge=0, lt=2**63)] | None, OUTPUTS]
     threads: Annotated[Positive | None, LOADING]
@@ -231,6 +233,7 @@ class Runtime(ConfigPart):
     fail_fast: Annotated[bool, NOTHING]
     min_pass: Annotated[Probability | None, NOTHING]
     memory_check: Annotated[Literal["refuse", "warn", "off"], NOTHING]
+    emulated: Annotated[Literal["warn", "skip"], NOTHING]
     isolation: Annotated[Literal["process", "inline"], NOTHING]
     display: Annotated[Literal["auto", "rich", "plain", "json", "none"], NOTHING]
 

@@ -21,6 +21,8 @@ FEATURES = {
 }
 ARM = {"asimd": "NEON", "bf16": "BF16", "i8mm": "I8MM", "sve": "SVE", "sve2": "SVE2"}
 BF16 = ("avx512_bf16", "amx_bf16", "bf16")
+NATIVE = {"bf16": BF16, "fp16": ("avx512_fp16", "amx_fp16", "asimdhp")}
+"""The flags of CPUs that compute in a precision; others convert each number to float32 and back."""
 
 
 def processor() -> dict[str, Any]:
@@ -33,7 +35,7 @@ def processor() -> dict[str, Any]:
         "threads": threads,
         "usable": min(len(os.sched_getaffinity(0)), quota() or threads),
         "features": features(found),
-        "bf16": any(name in found for name in BF16) if found else None,
+        "bf16": not emulates("bf16") if found else None,
     }
 
 
@@ -55,6 +57,12 @@ def flags() -> frozenset[str]:
         return frozenset()
     found = next((line for line in lines if line.startswith(("flags", "Features"))), "")
     return frozenset(found.partition(":")[2].split())
+
+
+def emulates(precision: str) -> bool:
+    """Return whether this CPU emulates `bf16` or `fp16`; False if its features are unknown."""
+    found = flags()
+    return bool(found) and precision in NATIVE and not found.intersection(NATIVE[precision])
 
 
 def features(found: frozenset[str]) -> dict[str, list[str]] | None:

@@ -17,6 +17,10 @@ from hforch.utils.json_text import to_json
 from hforch.utils.redaction import Pieces
 from hforch.utils.sanitize import for_json
 
+PERIOD_S = 10.0  # minimum time between two lines about the progress of a stage
+BYTES = "download"
+"""The name of the stage whose progress is measured in bytes."""
+
 CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 
 
@@ -67,9 +71,18 @@ class PlainWatcher(QuietWatcher):
 
     @contextmanager
     def progress(self, name: str, detail: str, total: int | None) -> Iterator[Callable[[int], None]]:
-        """Show that a stage is running; yield a function that adds to its completed units."""
+        """Show that a stage is running; yield a function that adds to its completed units, and prints them at times."""
         self.line(f"{name}: {detail} ...")
-        yield lambda units: None
+        done, told = 0, time.monotonic()
+
+        def advance(units: int) -> None:
+            nonlocal done, told
+            done += units
+            if total and done < total and time.monotonic() - told >= PERIOD_S:
+                told = time.monotonic()
+                self.line(f"{name}: {amount(name, done, total)}", "dim")
+
+        yield advance
 
     @contextmanager
     def bar(self, name: str, detail: str, total: int) -> Iterator[Callable[[int], None]]:
@@ -121,6 +134,11 @@ class PlainWatcher(QuietWatcher):
         self.line(numbers, style, wrap=True)
         super().finished(record, directory)  # prints the error, before the path of the results
         self.line(place, style)
+
+
+def amount(name: str, done: float, total: float) -> str:
+    """Return the completed amount of a stage, such as `3/8`, in MB for a download."""
+    return f"{done / 1e6:.1f}/{total / 1e6:.1f} MB" if name.startswith(BYTES) else f"{done:.0f}/{total:.0f}"
 
 
 def shown(text: str) -> str:

@@ -10,21 +10,14 @@ from rich.progress import BarColumn, Progress, ProgressColumn, SpinnerColumn, Ta
 from rich.text import Text
 
 from hforch.report.console import console
-from hforch.report.plain_watcher import PlainWatcher, shown
-
-BYTES = "download"
-"""The name of the stage whose progress is measured in bytes."""
+from hforch.report.plain_watcher import PlainWatcher, amount, shown
 
 
 class Amount(ProgressColumn):
     """A progress column that shows the completed amount in MB or units; empty if the total is unknown."""
 
     def render(self, task: Task) -> Text:
-        if not task.total:
-            return Text("")
-        if task.description.startswith(BYTES):
-            return Text(f"{task.completed / 1e6:.1f}/{task.total / 1e6:.1f} MB")
-        return Text(f"{task.completed:.0f}/{task.total:.0f}")
+        return Text(amount(task.description, task.completed, task.total) if task.total else "")
 
 
 class RichWatcher(PlainWatcher):

@@ -34,6 +34,7 @@ from hforch.records.machine import Process
 from hforch.records.record import InputsRead, Record, Status
 from hforch.records.record_writer import RecordWriter
 from hforch.runs.answering_phase import answer_inputs, ran_out_of_memory
+from hforch.runs.emulation import emulated
 from hforch.runs.identity import job_id, load_key
 from hforch.runs.job_context import JobContext
 from hforch.runs.job_header import header
@@ -145,6 +146,8 @@ def _work(run: Run, memory: MemoryMeter) -> None:
     run.watcher.header(header(run.job))
     if run.before and _is_whole(run, run.before, inputs):
         return
+    if slow := emulated(run.job):
+        warn(run, [slow])
     prepared = prepare_model(run, inputs, memory)
     if is_open(run.job):  # the model's files were not on this machine before
         _settle_prompt(run)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 
 from hforch.backends.base import LoadedModel, PreparedModel, tokenizer_id
-from hforch.config.schema import Job
 from hforch.errors import ConfigError, HforchError, Mistake
 from hforch.models.architecture import vocabulary
 from hforch.runs.run_state import Run, warn
@@ -39,10 +38,9 @@ def score_answers(run: Run, loaded: LoadedModel, prepared: PreparedModel) -> Non
     if run.samples and all(sample["error"] is not None for sample in run.samples):
         raise HforchError("no sample succeeded; scoring skipped")
     try:
-        with run.log.stage("score", _what_is_scored(run.job)):
-            found, failed = score(
-                run.job, run.writer.directory, run.job_context.baseline, loaded, tokenizer_id(prepared)
-            )
+        found, failed = score(
+            run.job, run.writer.directory, run.job_context.baseline, loaded, tokenizer_id(prepared), run.log
+        )
     finally:
         run.model_slot.has_scored = True
     found.whole = not failed
@@ -55,8 +53,3 @@ def score_answers(run: Run, loaded: LoadedModel, prepared: PreparedModel) -> Non
         warn(run, [Mistake("scoring", contradiction(contradicted))])
     if failed:
         raise failed[0]
-
-
-def _what_is_scored(job: Job) -> str:
-    parts = ["against the baseline"] if job.scoring.baseline else []
-    return " and ".join([*parts, *(["on a text"] if job.scoring.text else [])])

@@ -15,13 +15,14 @@ from hforch.generation.logit_reader import LogitReader
 from hforch.records.measured import SCORE_PARTS, OnText
 from hforch.scoring.distributions import Array, clustered, normalizer
 from hforch.scoring.preflight import load_text
-from hforch.scoring.token_reading import ScoredPart, ScoringError, Text, cut, read_rows, rounded
+from hforch.scoring.token_reading import ScoredPart, ScoringError, Text, cut, read_rows, rounded, scoring
+from hforch.utils.progress import Progress
 
 LARGEST = 700.0  # nats per token; above it, perplexity overflows a float
 MOST_PIECES = 8  # maximum number of tokens in one character
 
 
-def on_text(job: Job, logit_reader: LogitReader, engine: Engine) -> ScoredPart[OnText]:
+def on_text(job: Job, logit_reader: LogitReader, engine: Engine, progress: Progress) -> ScoredPart[OnText]:
     """Return perplexity and bits per byte of a text; each token is scored once, given its context.
 
     Special tokens that the tokenizer adds before the text are the context of its first token; without any, the first
@@ -31,28 +32,30 @@ def on_text(job: Job, logit_reader: LogitReader, engine: Engine) -> ScoredPart[O
     Raises:
         ConfigError: the text cannot be read.
     """
-    scoring = job.scoring.text
-    assert scoring is not None
-    text = load_text(scoring)
+    asked = job.scoring.text
+    assert asked is not None
+    text = load_text(asked)
     vocabulary = engine.vocabulary()
     before, whole, after = _encoded(text, engine)
-    ids = whole_characters(whole, scoring.max_tokens, vocabulary.decode)
+    ids = whole_characters(whole, asked.max_tokens, vocabulary.decode)
     if len(ids) < len(whole):
         text = vocabulary.decode(ids)
     context = len(before) or 1
-    window = min(scoring.window, engine.context_length or scoring.window)
-    first, *others = windows([*before, *ids], window, min(scoring.stride or window // 2, window - 1), context)
+    window = min(asked.window, engine.context_length or asked.window)
+    first, *others = windows([*before, *ids], window, min(asked.stride or window // 2, window - 1), context)
     per_window: list[Array] = []
-    for batch in [
-        [first],
-        *cut(others, job.scoring.batch_size),
-    ]:  # the other windows are shorter and would need padding
+    # The first window is longer than the others, which would need padding.
+    batches = [[first], *cut(others, job.scoring.batch_size)]
+    with scoring(progress, "windows of a text", batches) as advance:
+        for batch in batches:
 
-        def look(row: int, start: int, logits: Array, batch: Sequence[Text] = batch) -> Array:
-            tokens = numpy.array(batch[row].ids[start : start + len(logits)])[:, None]
-            return normalizer(logits).astype(numpy.float64) - numpy.take_along_axis(logits, tokens, axis=1)[:, 0]
+            def look(row: int, start: int, logits: Array, batch: Sequence[Text] = batch) -> Array:
+                tokens = numpy.array(batch[row].ids[start : start + len(logits)])[:, None]
+                return normalizer(logits).astype(numpy.float64) - numpy.take_along_axis(logits, tokens, axis=1)[:, 0]
 
-        per_window += [numpy.concatenate(parts) for parts in read_rows(logit_reader, batch, job.scoring.chunk, look)]
+            rows = read_rows(logit_reader, batch, job.scoring.chunk, look)
+            per_window += [numpy.concatenate(parts) for parts in rows]
+            advance(len(batch))
     size = len(text.encode()) - (0 if before else _bytes_of_first(ids, vocabulary))
     tokens = len(before) + len(ids) - context
     mean = clustered(per_window)
@@ -71,7 +74,7 @@ def on_text(job: Job, logit_reader: LogitReader, engine: Engine) -> ScoredPart[O
         "bits_per_byte_se": None if mean.error is None or not mean.value else bits * mean.error / mean.value,
     }
     part = OnText(
-        path=scoring.path,
+        path=asked.path,
         sha256=hashlib.sha256(text.encode()).hexdigest(),
         tokens=tokens,
         added_before=[vocabulary.special.get(one, vocabulary.decode([one])) for one in before],

@@ -25,23 +25,27 @@ from hforch.scoring.distributions import Array, DistributionWriter, likeliest, l
 from hforch.scoring.divergences import Compared, summary
 from hforch.scoring.perplexity import not_on_text, on_text
 from hforch.scoring.preflight import describe_stored
-from hforch.scoring.token_reading import ScoredPart, ScoringError, Text, cut, read_rows
+from hforch.scoring.token_reading import ScoredPart, ScoringError, Text, cut, read_rows, scoring
 from hforch.utils.files import replacing
 from hforch.utils.json_text import to_json
+from hforch.utils.progress import Progress, Silent
 
 Part = TypeVar("Part", AgainstBaseline, OnText)
 
+ANSWERS = "answers against the baseline"
+SILENT = Silent()
 EMPTY = "all answers of the baseline are empty"
 
 
 def score(
-    job: Job, directory: Path, baseline: Path | None, loaded: LoadedModel, tokenizer: str
+    job: Job, directory: Path, baseline: Path | None, loaded: LoadedModel, tokenizer: str, progress: Progress
 ) -> tuple[Scores, list[ScoringError]]:
     """Score a job after generation; return the scores for the record, and the errors of parts that failed.
 
     Args:
         baseline: the directory of the baseline job, which is the job's own if it is the baseline; None without one.
         tokenizer: the identity of the job's tokenizer.
+        progress: receives the number of scored answers, and of scored parts of the text.
     """
     assert loaded.logit_reader is not None
     started = time.perf_counter()
@@ -61,10 +65,10 @@ def score(
 
     try:
         if job.scoring.baseline is not None:
-            against = partial(_against, job, directory, baseline, loaded, logit_reader, tokenizer)
+            against = partial(_against, job, directory, baseline, loaded, logit_reader, tokenizer, progress)
             found.against_baseline = scored(against, not_against_baseline)
         if job.scoring.text is not None:
-            found.on_text = scored(partial(on_text, job, logit_reader, loaded.engine), not_on_text)
+            found.on_text = scored(partial(on_text, job, logit_reader, loaded.engine, progress), not_on_text)
     finally:
         logit_reader.close()
     found.metrics = ScoreMetrics(**metrics)
@@ -73,29 +77,41 @@ def score(
 
 
 def _against(
-    job: Job, directory: Path, baseline: Path | None, loaded: LoadedModel, logit_reader: LogitReader, tokenizer: str
+    job: Job,
+    directory: Path,
+    baseline: Path | None,
+    loaded: LoadedModel,
+    logit_reader: LogitReader,
+    tokenizer: str,
+    progress: Progress,
 ) -> ScoredPart[AgainstBaseline]:
     if baseline is None:
         return ScoredPart(not_against_baseline("no baseline: no other job differs only in how its model is loaded"))
     own = answers(directory) if is_greedy(loaded.engine.decoding(job.generation)) else None
     if baseline.resolve() == directory.resolve():
-        found = keep_baseline(job, directory, logit_reader, tokenizer, own is not None)
+        found = keep_baseline(job, directory, logit_reader, tokenizer, own is not None, progress)
     else:
         engine = loaded.engine
         decode, context = engine.vocabulary().decode, engine.context_length
-        found = against_baseline(job, directory, baseline, logit_reader, tokenizer, decode, context, own)
+        found = against_baseline(job, directory, baseline, logit_reader, tokenizer, decode, context, own, progress)
     found.part.baseline = os.path.relpath(baseline, directory)
     return found
 
 
 def keep_baseline(
-    job: Job, directory: Path, logit_reader: LogitReader, tokenizer: str, greedy: bool = False
+    job: Job,
+    directory: Path,
+    logit_reader: LogitReader,
+    tokenizer: str,
+    greedy: bool = False,
+    progress: Progress = SILENT,
 ) -> ScoredPart[AgainstBaseline]:
     """Score the baseline's own answers, and store the distributions for the jobs that are compared with it.
 
     Args:
         tokenizer: the identity of the tokenizer; jobs with a different tokenizer cannot be compared.
         greedy: whether the job always chose the most likely token.
+        progress: receives the number of scored answers.
 
     Raises:
         ScoringError: there are no answers, or the vocabulary is smaller than top_k.
@@ -114,18 +130,23 @@ def keep_baseline(
     }
     keeper, whole = DistributionWriter(directory, about, k), False
     choices = {id(one): Choices.of(one.ids, one.ids) for one in texts} if greedy else {}
+    batches = list(cut(texts, job.scoring.batch_size))
     try:
-        for batch in cut(texts, job.scoring.batch_size):
-            chosen = [choices.get(id(one)) for one in batch]
+        with scoring(progress, ANSWERS, batches) as advance:
+            for batch in batches:
+                chosen = [choices.get(id(one)) for one in batch]
 
-            def keep(row: int, start: int, logits: Array, chosen: list[Choices | None] = chosen) -> tuple[Array, Array]:
-                if (one := chosen[row]) is not None:
-                    one.add(start, logits)
-                return _likeliest(logits, k)
+                def keep(
+                    row: int, start: int, logits: Array, chosen: list[Choices | None] = chosen
+                ) -> tuple[Array, Array]:
+                    if (one := chosen[row]) is not None:
+                        one.add(start, logits)
+                    return _likeliest(logits, k)
 
-            for parts in read_rows(logit_reader, batch, job.scoring.chunk, keep):
-                for ids, log_probabilities in parts:
-                    keeper.add(ids, log_probabilities)
+                for parts in read_rows(logit_reader, batch, job.scoring.chunk, keep):
+                    for ids, log_probabilities in parts:
+                        keeper.add(ids, log_probabilities)
+                advance(len(batch))
         whole = True
     finally:
         keeper.close(whole)
@@ -147,12 +168,14 @@ def against_baseline(
     decode: Decode,
     context: int | None = None,
     own: Sequence[Text] | None = None,
+    progress: Progress = SILENT,
 ) -> ScoredPart[AgainstBaseline]:
     """Score the baseline's answers, and compare the next-token distributions with the baseline's.
 
     Args:
         context: the context length of the model in tokens; None if unlimited.
         own: the job's answers if it always chose the most likely token, to compare them with its distributions.
+        progress: receives the number of scored answers.
 
     Raises:
         ScoringError: the baseline has no distributions, or they do not match its answers.
@@ -179,13 +202,16 @@ def against_baseline(
         for one, start in zip(texts, _starts(texts), strict=True)
     ]
     place = {id(one.text): one for one in per_sample}
-    for batch in cut(texts, job.scoring.batch_size):
-        compared = [place[id(one)] for one in batch]
+    batches = list(cut(texts, job.scoring.batch_size))
+    with scoring(progress, ANSWERS, batches) as advance:
+        for batch in batches:
+            compared = [place[id(one)] for one in batch]
 
-        def compare(row: int, start: int, logits: Array, compared: list[Compared] = compared) -> None:
-            compared[row].add(start, logits)
+            def compare(row: int, start: int, logits: Array, compared: list[Compared] = compared) -> None:
+                compared[row].add(start, logits)
 
-        read_rows(logit_reader, batch, job.scoring.chunk, compare)
+            read_rows(logit_reader, batch, job.scoring.chunk, compare)
+            advance(len(batch))
     with replacing(directory / SCORES) as file:
         for one in per_sample:
             file.write(to_json(one.record()) + "\n")

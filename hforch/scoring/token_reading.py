@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from itertools import repeat
 from typing import Any, Generic, TypeVar
@@ -14,6 +15,7 @@ from hforch.generation.logit_reader import LogitReader
 from hforch.machine import out_of_memory
 from hforch.records.measured import AgainstBaseline, OnText
 from hforch.scoring.distributions import Array
+from hforch.utils.progress import Advance, Progress
 
 Part = TypeVar("Part", AgainstBaseline, OnText)
 
@@ -93,6 +95,12 @@ def _read(logit_reader: LogitReader, batch: Sequence[Text], chunk: int) -> Itera
         raise ScoringError(str(error)) from error
     except Exception as error:
         raise ScoringError(f"the model could not score the tokens: {first_line(error)}") from error
+
+
+def scoring(progress: Progress, what: str, batches: Sequence[Sequence[Text]]) -> AbstractContextManager[Advance]:
+    """Return a stage that shows how many texts are scored; call what it yields with the number of finished texts."""
+    total = sum(map(len, batches))
+    return progress.stage("score", f"{total} {what}", total)
 
 
 def cut(texts: Sequence[Text], size: int) -> Iterator[Sequence[Text]]:

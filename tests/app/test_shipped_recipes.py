@@ -11,6 +11,7 @@ import pytest
 import yaml
 from finished import ALONE, recipe
 
+from hforch.machine.processor import emulates
 from hforch.records.record_files import read_record, read_samples
 
 ROOT = Path(__file__).parents[2]
@@ -62,6 +63,8 @@ def test_french_numbers(shared: Path) -> None:
 @pytest.mark.parametrize("name", SWEEPS)
 def test_a_sweep(name: str, shared: Path) -> None:
     axis, values = SWEEPS[name]
+    if name == "precision_cost" and emulates("bf16"):  # the recipe leaves it out
+        values = [one for one in values if one != "bf16"]
     directory = recipe(name, shared).directory
     rows = compared(directory)
     assert [row["axes"][axis] for row in rows] == values

@@ -232,7 +232,7 @@ def test_an_interrupted_answer_has_not_failed(tmp_path: Path) -> None:
     process = started(tmp_path, *words)
     record = tmp_path / "0" / "record.json"
     wait_for(lambda: record.is_file() and '"plan"' in record.read_text(), "the plan of the first job")
-    time.sleep(0.5)  # the first token follows the plan at once
+    time.sleep(0.5)  # the first token follows immediately
     process.send_signal(signal.SIGINT)
     out, _ = process.communicate(timeout=60)
     assert process.returncode == 130, out

@@ -107,8 +107,6 @@ TEXTS = {
     "prompt=What is it?": ['inputs.items=["What is it?"]'],
     "inputs=data/q.csv": ["inputs=file", "inputs.path=data/q.csv"],
     "stop=###": ['stop.sequences=["###"]'],
-    "model=org/name": ["model=hub", "model.id=org/name"],
-    "model=./m.gguf": ["model=gguf", "model.path=./m.gguf"],
 }
 
 

@@ -11,6 +11,7 @@ from command_line import hforch
 from hforch.config import sweeps
 from hforch.config.compose import Composed, compose
 from hforch.config.config_dirs import find_config_dirs
+from hforch.config.home_paths import with_home
 from hforch.config.recipes import opened
 from hforch.errors import ConfigError
 
@@ -62,7 +63,7 @@ def test_an_option_comes_before_a_path_and_a_path_before_the_hub(name: str, mean
     else:
         key = "id" if meaning[0] == "hub" else "path"
         assert composed.notes == (f"model={name} is short for model={meaning[0]} model.{key}={meaning[1]}",)
-        assert composed.where(f"model.{key}") == f"model={name}"
+        assert composed.where(f"model.{key}") == with_home(f"model={name}")
 
 
 def test_a_folder_that_is_created_later_is_found(tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ import pytest
 from at_terminal import python_at_terminal
 from command_line import run
 
+from hforch.report import plain_watcher
 from hforch.report.plain_watcher import PlainWatcher, shown
 from hforch.report.wording import failure, item_line, summary_lines
 
@@ -141,6 +142,18 @@ def test_a_failure_shows_the_path_of_the_log(capsys: pytest.CaptureFixture[str])
         record(status="failed", error={"type": "ModelError", "message": "no such model"}), "outputs/x"
     )
     assert capsys.readouterr().err == "no such model\n    log: outputs/x/hforch.log\n"
+
+
+def test_plain_text_shows_the_progress_of_long_stages(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(plain_watcher, "PERIOD_S", 0.0)
+    with PlainWatcher(sys.stdout).stage("score", "8 answers", 8) as advance:
+        advance(3)
+        advance(5)
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[:2] == ["score: 8 answers ...", "score: 3/8"] and lines[2].startswith("score: 8 answers (")
+    assert len(lines) == 3
 
 
 def test_an_unfinished_stage_is_reported_as_stopped(capsys: pytest.CaptureFixture[str]) -> None:

@@ -244,6 +244,7 @@ def test_load_keys_and_job_ids_match_earlier_records(words: Sequence[str], key: 
     [
         *((f"runtime.{one}", set()) for one in ("display=none", "isolation=inline", "fail_fast=true", "min_pass=0.5")),
         ("runtime.memory_check=off", set()),
+        ("runtime.emulated=skip", set()),
         ("runtime.warmup=7", {"run", "resume", "axes"}),
         *((one, {"run", "resume", "axes", "baseline"}) for one in ("runtime.repeat=7", "checks=json")),
         ("scoring=text", {"run", "resume"}),

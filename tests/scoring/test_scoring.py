@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -26,7 +27,7 @@ from hforch.scoring.distributions import read_stored
 from hforch.scoring.perplexity import _bytes_of_first, whole_characters, windows
 from hforch.scoring.scorer import against_baseline
 from hforch.scoring.token_reading import ScoringError
-from hforch.utils.progress import Silent
+from hforch.utils.progress import Advance, Silent
 
 pytestmark = pytest.mark.model
 
@@ -66,6 +67,33 @@ def test_a_model_against_itself_has_zero_divergence(backend: str, tiny_gpt2: Pat
     assert all(one["flips"] == [] and one["kl_max"] == 0.0 for one in scores(tmp_path / "again"))
     library = base["scores"]["read_by"].partition(",")[0]
     assert library == {"pytorch": "transformers"}.get(backend, again["scores"]["read_by"].partition(",")[0])
+
+
+class Counting(NullWatcher):
+    """Stores the total and the reported units of each scoring stage."""
+
+    def __init__(self) -> None:
+        self.seen: dict[str, tuple[int | None, list[int]]] = {}
+
+    @contextmanager
+    def stage(self, name: str, detail: str, total: int | None = None) -> Iterator[Advance]:
+        units: list[int] = []
+        if name == "score":
+            self.seen[detail] = total, units
+        yield units.append
+
+
+def test_progress_counts_the_scored_answers_and_windows(tiny_gpt2: Path, tmp_path: Path) -> None:
+    words = (*local(tiny_gpt2), "scoring=both", "scoring.batch_size=3", "runtime.isolation=inline")
+    (tmp_path / "text.txt").write_text("one two three four five six seven eight nine ten\n" * 10)
+    short = (f"scoring.text.path={tmp_path / 'text.txt'}", "scoring.text.window=64")
+    job = job_from_overrides([*ASKED, *words, *short])
+    for name in ("base", "job"):
+        watcher = Counting()
+        assert run(job, tmp_path / name, JobContext(words, baseline=tmp_path / "base"), watcher) == 0
+        (answers, (total, units)), (text, (windows_in_all, done)) = watcher.seen.items()
+        assert (answers, total, units) == ("4 answers against the baseline", 4, [3, 1])
+        assert text == f"{windows_in_all} windows of a text" and sum(done) == windows_in_all and len(done) > 2
 
 
 @pytest.mark.parametrize("backend", BACKENDS[1:])

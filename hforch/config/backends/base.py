@@ -28,6 +28,7 @@ class BackendOptions(StrictModel):
     Attributes:
         library: the library whose device names it accepts; None if it accepts all names.
         refuses: values of other groups that it does not support.
+        synonyms: its names in other tools, for hints about an unknown backend, separated by spaces.
         is_reference: whether its job is preferred as the baseline among equally precise jobs.
     """
 
@@ -35,6 +36,7 @@ class BackendOptions(StrictModel):
 
     library: ClassVar[Literal["torch", "openvino"] | None] = None
     refuses: ClassVar[tuple[Refusal, ...]] = ()
+    synonyms: ClassVar[str] = ""
     is_reference: ClassVar[bool] = False
 
     @classmethod

@@ -11,6 +11,7 @@ class OpenVINOBackend(BackendOptions):
     name: Literal["openvino"]
 
     library = "openvino"
+    synonyms = "ov optimum optimum-intel openvino-ir"
 
 
 OPTIONS = OpenVINOBackend

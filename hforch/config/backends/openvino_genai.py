@@ -25,6 +25,7 @@ class OpenVINOGenAIBackend(BackendOptions):
     window: Positive
 
     library = "openvino"
+    synonyms = "genai ov-genai openvino-gen-ai continuous-batching"
     refuses = (
         Refusal(
             "device.kind",

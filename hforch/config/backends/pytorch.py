@@ -23,6 +23,7 @@ class PytorchBackend(BackendOptions):
             "use backend=openvino, or device=cpu",
         ),
     )
+    synonyms = "torch pt hf transformers huggingface eager"
     is_reference = True
     added: ClassVar[Mapping[str, Any]] = {"kv_cache": "dynamic", "compile": False}
 

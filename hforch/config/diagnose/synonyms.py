@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 
+from hforch.config.backends.registry import BACKENDS
+
 OPTIONS: Mapping[str, Mapping[str, str]] = {
-    "backend": {
-        "pytorch": "torch pt hf transformers huggingface eager",
-        "openvino": "ov optimum optimum-intel openvino-ir",
-        "openvino_genai": "genai ov-genai openvino-gen-ai continuous-batching",
-    },
+    "backend": {name: options.synonyms for name, options in BACKENDS.items()},
     "device": {"gpu": "nvidia rocm intel-gpu igpu", "auto": "balanced"},
     "generation": {"greedy": "greedy-search deterministic", "sample": "do-sample multinomial", "beam": "num-beams"},
     "inputs": {"file": "csv jsonl json txt tsv path"},
