@@ -13,6 +13,7 @@ from hforch.app.hydra_redaction import refuse_credentials_in_path
 from hforch.app.hydra_task import Invocation
 from hforch.app.launcher_parent import with_share_of_threads
 from hforch.app.resumed_jobs import begun_before, changed, with_fingerprints
+from hforch.backends.load_key import load_key
 from hforch.config import checks
 from hforch.config.compose import Composed
 from hforch.config.config_dirs import ConfigDirs
@@ -23,7 +24,7 @@ from hforch.errors import ConfigError, Mistake
 from hforch.inputs import Input, load_inputs
 from hforch.models.estimate import Estimate
 from hforch.prompts import check_inputs
-from hforch.runs.identity import job_id, load_key
+from hforch.runs.identity import job_id
 from hforch.runs.job_context import JobContext
 from hforch.runs.memory_check import estimate_before, estimate_job
 from hforch.runs.mode import RunMode
