@@ -10,7 +10,8 @@ from langchain_core.prompts import ChatPromptTemplate
 from langchain_core.runnables import Runnable
 
 from hforch.auto_prompt import settle
-from hforch.backends.base import build_llm, load
+from hforch.backends.base import build_llm
+from hforch.backends.shared_models import lease_model
 from hforch.config.compose import job_from_overrides
 from hforch.config.keywords import Setting, overrides_of, refuse_unknown
 from hforch.config.schema import ChatPrompt, Job
@@ -43,7 +44,8 @@ def load_llm(
 ) -> HforchLLM:
     """Load the model that a configuration describes, as a LangChain LLM.
 
-    Weights are downloaded, converted or exported if they are not in the cache yet.
+    Weights are downloaded, converted or exported if they are not in the cache yet. LLMs that load the same model with
+    the same settings share it; `close`, or `with load_llm(...) as llm:`, frees it when no other LLM uses it.
 
     The LLM sends text to the model unchanged, except with a chat prompt (`prompt="chat"`, or a recipe with one): then
     text is the value of the prompt's variable and is rendered with the model's chat template, as in a run. Other
@@ -141,7 +143,8 @@ def _job(given: Mapping[str, Any]) -> Job:
 
 
 def _loaded(job: Job, given: Mapping[str, Any]) -> HforchLLM:
-    """Load the model of a job, and return its LLM with the fields in the arguments of `load_llm`."""
+    """Load the model of a job, or share a loaded one; return its LLM with the fields in the arguments of `load_llm`."""
     fields = dict(given["fields"])
     arguments = fields.pop("pipeline_kwargs", None) or {}
-    return build_llm(job, load(job, given["progress"] or Silent()), **fields).with_arguments(**arguments)
+    loaded, lease = lease_model(job, given["progress"] or Silent())
+    return build_llm(job, loaded, lease=lease, **fields).with_arguments(**arguments)

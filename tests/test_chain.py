@@ -27,7 +27,7 @@ def test_the_groups_that_affect_an_llm_are_keyword_arguments(load: Callable[...,
 
 
 def test_the_fields_are_those_of_the_llm() -> None:
-    of_the_configuration = {"engine", "generation", "stop", "model_name", "chat_prompt"}
+    of_the_configuration = {"engine", "generation", "stop", "model_name", "chat_prompt", "lease"}
     assert (
         LLMFields.__annotations__.keys() - {"pipeline_kwargs"} == HforchLLM.model_fields.keys() - of_the_configuration
     )
@@ -59,7 +59,7 @@ WRONG = [
 def test_a_wrong_argument_is_refused_before_a_model_is_loaded(
     load: Callable[..., Any], arguments: dict[str, Any], message: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("hforch.chain.load", lambda *_: pytest.fail("a model was loaded"))
+    monkeypatch.setattr("hforch.chain.lease_model", lambda *_: pytest.fail("a model was loaded"))
     with pytest.raises(HforchError) as found:
         load(**arguments)
     assert message in str(found.value)

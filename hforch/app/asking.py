@@ -12,13 +12,13 @@ from typing import TYPE_CHECKING
 from hforch.app.hydra_task import Invocation
 from hforch.app.machine_check import check_machine
 from hforch.app.planning import InputSummary, job_context_of, planned_job, summarize_inputs
+from hforch.backends.load_key import load_key
 from hforch.config.compose import Composed, compose
 from hforch.config.config_dirs import find_config_dirs
 from hforch.config.diagnose.overrides import SEVERAL
 from hforch.config.schema import InlineInputs, Job
 from hforch.errors import EXIT_INTERRUPTED, ConfigError, Mistake
 from hforch.runs import run
-from hforch.runs.identity import load_key
 from hforch.runs.processes.worker_pool import WorkerPool
 from hforch.utils.in_fork import run_in_fork
 

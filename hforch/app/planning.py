@@ -16,6 +16,7 @@ from hforch.app.launcher_parent import with_share_of_threads
 from hforch.app.resumed_jobs import begun_before, changed, with_fingerprints
 from hforch.app.standard_input import read_stdin, reads_stdin, resumed, with_stored_inputs
 from hforch.auto_prompt import Settled, is_open, settle, settle_all
+from hforch.backends.load_key import load_key
 from hforch.config import checks
 from hforch.config.compose import Composed
 from hforch.config.config_dirs import ConfigDirs
@@ -28,7 +29,7 @@ from hforch.inputs import LoadedInputs, read_inputs
 from hforch.models.estimate import Estimate
 from hforch.prompts import check_inputs, column_note
 from hforch.records.record_files import RECORD, known_record
-from hforch.runs.identity import job_id, load_key
+from hforch.runs.identity import job_id
 from hforch.runs.job_context import JobContext
 from hforch.runs.memory_check import estimate_before, estimate_job
 from hforch.runs.mode import RunMode

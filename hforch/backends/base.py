@@ -88,6 +88,7 @@ class LoadedModel:
         remarks: warnings about the loaded model.
         synchronize: waits until the devices have finished their queued work; does nothing on a CPU.
         configure: applies the backend options that are not part of the load key; called before each job.
+        drop: drops the model from objects that LLMs reference, other than the engine.
     """
 
     engine: Engine
@@ -97,6 +98,12 @@ class LoadedModel:
     remarks: tuple[Mistake, ...] = ()
     synchronize: Callable[[], None] = lambda: None
     configure: Callable[[Job], None] = lambda job: None
+    drop: Callable[[], None] = lambda: None
+
+    def free(self) -> None:
+        """Close the engine and free the model, even if LLMs still reference it."""
+        self.engine.free()
+        self.drop()
 
 
 class Backend(Protocol):
@@ -161,18 +168,27 @@ def verify(job: Job, prepared: PreparedModel, longest: Longest, progress: Progre
     return prepared if own is None else cast(PreparedModel, own(job, prepared, longest, progress))
 
 
-def load(job: Job, progress: Progress) -> LoadedModel:
-    """Check that this machine can run a job, then prepare and load its model.
+def check_and_prepare(job: Job, progress: Progress) -> PreparedModel:
+    """Check that this machine can run a job, then prepare its weights.
 
     Raises:
         ConfigError: this machine cannot run the job.
         ModelError: the weights are missing or unusable, or cannot be downloaded.
+    """
+    if mistakes := check(job):
+        raise ConfigError(mistakes)
+    return backend_of(job).prepare(job, progress)
+
+
+def load_prepared(job: Job, prepared: PreparedModel, progress: Progress) -> LoadedModel:
+    """Check the backend's engine, then load the model.
+
+    Raises:
+        ModelError: the weights are unusable.
         BackendError: the backend cannot load the model.
     """
     backend = backend_of(job)
-    if mistakes := check(job):
-        raise ConfigError(mistakes)
-    prepared = verify(job, backend.prepare(job, progress), None, progress)
+    prepared = verify(job, prepared, None, progress)
     is_noisy = any(library.startswith("transformers") for library in backend.LIBRARIES)
     with quiet() if is_noisy else nullcontext():
         return backend.load(job, prepared)

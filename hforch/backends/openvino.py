@@ -90,6 +90,7 @@ def load(job: Job, prepared: PreparedModel) -> LoadedModel:
             OpenVINOLogitReader(model.request.get_compiled_model(), engine.pad, owner=model), engine.longrope_switch
         ),
         remarks=(*tokenizer.remarks, *engine.batch_remarks(job.runtime.batch_size)),
+        drop=pipeline.drop,
     )
 
 

@@ -134,7 +134,13 @@ def load(job: Job, prepared: PreparedModel) -> LoadedModel:
         *engine.batch_remarks(job.runtime.batch_size),
     )
     return LoadedModel(
-        engine, build, effective, logit_reader, remarks, partial(accelerators.synchronize, effective["device"])
+        engine,
+        build,
+        effective,
+        logit_reader,
+        remarks,
+        partial(accelerators.synchronize, effective["device"]),
+        drop=pipeline.drop,
     )
 
 

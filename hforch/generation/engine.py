@@ -20,7 +20,7 @@ from hforch.config.schema import Generation
 from hforch.errors import PromptError
 from hforch.generation.call_arguments import is_sampled
 from hforch.generation.completion import Answer, Completion, Vocabulary
-from hforch.generation.request_queue import RequestQueue
+from hforch.generation.request_queue import GRACE_S, RequestQueue
 from hforch.machine import out_of_memory
 
 CONTEXT = "the model's context length"
@@ -117,6 +117,15 @@ class Engine(ABC):
     @abstractmethod
     def close(self) -> None:
         """Cancel all requests and end the thread."""
+
+    @property
+    @abstractmethod
+    def is_closed(self) -> bool:
+        """Whether `close` was called."""
+
+    @abstractmethod
+    def free(self) -> None:
+        """Close the engine, wait until its thread has ended, and drop the model; the tokenizer remains usable."""
 
     @abstractmethod
     def encode(self, prompt: str) -> list[int]:
@@ -237,6 +246,14 @@ class SerialEngine(Engine):
 
     def close(self) -> None:
         self.queue.close()
+
+    @property
+    def is_closed(self) -> bool:
+        return self.queue.is_closed
+
+    def free(self) -> None:
+        self.close()
+        self.queue.join(GRACE_S)
 
     def parts(self, completions: Sequence[Completion]) -> list[list[int]]:
         """Split a batch into parts to be generated one after another; return the positions in each."""

@@ -31,6 +31,7 @@ from hforch.generation.chat import RenderedPromptValue, as_chat, as_prompt_value
 from hforch.generation.completion import Answer
 from hforch.generation.engine import Engine, RenderedChat, Request
 from hforch.generation.grammar import resolved
+from hforch.generation.lease import Lease
 from hforch.generation.results import (
     add_usage_to_stream,
     anotify_new_token,
@@ -65,6 +66,7 @@ class HforchLLM(BaseLLM):
         model_name: the name of the model in LangChain's usage callbacks and traces.
         chat_prompt: a chat prompt for plain text, which becomes the value of its variable; its system message also
             applies to messages without one. None: plain text is sent to the model unchanged.
+        lease: the right to use the loaded model; copies share it.
     """
 
     model_config = ConfigDict(extra="forbid")
@@ -78,6 +80,7 @@ class HforchLLM(BaseLLM):
     chat_template_kwargs: dict[str, Any] = Field(default_factory=dict)
     model_name: str = Field(default="", exclude=True)
     chat_prompt: ChatPromptTemplate | None = Field(default=None, exclude=True, repr=False)
+    lease: Lease = Field(default_factory=Lease, exclude=True, repr=False)
 
     _chat: bool = PrivateAttr(default=False)
     _at_most: int | None = PrivateAttr(default=None)
@@ -86,10 +89,25 @@ class HforchLLM(BaseLLM):
         super().__init__(**checked_fields(fields))
         self.generation = resolved(self.generation)
 
+    # ------------------------------------------------------------ closing
+    def close(self) -> None:
+        """Free the model, unless another LLM from `load_llm` shares it. This LLM and its copies then raise an error.
+
+        The model is also freed if all LLMs that share it are garbage-collected. An LLM over a pipeline of the caller
+        frees nothing.
+        """
+        self.lease.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
     # ------------------------------------------------------------ copies
     def __deepcopy__(self, memo: dict[int, Any] | None = None) -> Self:
         memo = {} if memo is None else memo
-        memo.update({id(loaded): loaded for loaded in self._loaded()})
+        memo.update({id(loaded): loaded for loaded in (*self._loaded(), self.lease)})
         return super().__deepcopy__(memo)
 
     def __reduce__(self) -> Any:
@@ -290,7 +308,11 @@ class HforchLLM(BaseLLM):
         """Submit prompts to the engine; return the batches, with a request and a future for each."""
         batches = self._batches(prompts)
         requests = self._requests(prompts, stop, batches)
-        return batches, requests, [self.engine.submit(request) for request in requests]
+        return batches, requests, [self._submitted(request) for request in requests]
+
+    def _submitted(self, request: Request) -> Future[list[Answer]]:
+        self.lease.check()
+        return self.engine.submit(request)
 
     def _generate(
         self,
@@ -339,7 +361,7 @@ class HforchLLM(BaseLLM):
         pieces: queue.SimpleQueue[str | None] = queue.SimpleQueue()
         (request,) = llm._requests([prompt], stop, [[0]])
         request.on_text = pieces.put
-        future = self.engine.submit(request)
+        future = self._submitted(request)
         future.add_done_callback(lambda _: pieces.put(None))
         try:
             if llm.echo:
@@ -369,7 +391,7 @@ class HforchLLM(BaseLLM):
 
         (request,) = llm._requests([prompt], stop, [[0]])
         request.on_text = hand_over
-        future = self.engine.submit(request)
+        future = self._submitted(request)
         future.add_done_callback(lambda _: hand_over(None))
         try:
             if llm.echo:

@@ -128,8 +128,19 @@ class RequestQueue:
         self._end.detach()  # at exit, weakref's atexit handler may already have disabled it
         self._waiting.end()
 
+    @property
+    def is_closed(self) -> bool:
+        """Whether `close` was called."""
+        return self._closing.is_set()
+
     def join(self, timeout: float) -> None:
-        self._thread.join(timeout)
+        join(self._thread, timeout)
+
+
+def join(thread: threading.Thread, timeout: float) -> None:
+    """Wait until a thread has ended, unless it is the current one, in which garbage collection may free a model."""
+    if thread is not threading.current_thread():
+        thread.join(timeout)
 
 
 def _work(waiting: ThreadQueue[Work], closing: threading.Event) -> None:

@@ -7,13 +7,13 @@ import time
 from collections.abc import Callable, Sequence
 
 from hforch.backends.base import LoadedModel, PreparedModel, backend_of, capabilities, verify
+from hforch.backends.load_key import load_key
 from hforch.config.schema import Job, MessagesPrompt
 from hforch.errors import ConfigError, Mistake
 from hforch.inputs import Input
 from hforch.machine import accelerators
 from hforch.records.machine import Effective
 from hforch.runs import memory_check
-from hforch.runs.identity import load_key
 from hforch.runs.job_header import header
 from hforch.runs.memory_meter import MemoryMeter
 from hforch.runs.processes.preload import preload

@@ -12,6 +12,7 @@ from typing import Any
 
 from hforch.auto_prompt import is_open, settle
 from hforch.backends.base import capabilities, check
+from hforch.backends.load_key import load_key
 from hforch.checks import judging
 from hforch.config import checks
 from hforch.config.advice import advice
@@ -35,7 +36,7 @@ from hforch.records.record import InputsRead, Record, Status
 from hforch.records.record_writer import RecordWriter
 from hforch.runs.answering_phase import answer_inputs, ran_out_of_memory
 from hforch.runs.emulation import emulated
-from hforch.runs.identity import job_id, load_key
+from hforch.runs.identity import job_id
 from hforch.runs.job_context import JobContext
 from hforch.runs.job_header import header
 from hforch.runs.loading_phase import load_model, prepare_model, read_back, refuse_other_weights

@@ -10,6 +10,7 @@ import pytest
 from pydantic import BaseModel
 from shipped_options import needs
 
+from hforch.backends.load_key import load_key
 from hforch.comparison.axes import axes_of
 from hforch.comparison.baselines import baseline_pairs
 from hforch.comparison.entries import Entry
@@ -21,7 +22,7 @@ from hforch.config.compose import job_from_overrides
 from hforch.config.keys import affects, declared_affects, groups, known_keys, models_in
 from hforch.config.schema import FileInputs, InlineInputs, Job
 from hforch.inputs import load_inputs
-from hforch.runs.identity import equivalence_key, job_id, load_key
+from hforch.runs.identity import equivalence_key, job_id
 from hforch.runs.resuming import changes
 from hforch.utils.strict_model import StrictModel
 

@@ -11,6 +11,7 @@ import pytest
 import yaml
 from command_line import run as run_command
 
+from hforch.backends.load_key import load_key
 from hforch.checks.registry import KINDS
 from hforch.config.compose import compose, job_from_overrides
 from hforch.config.schema import Job
@@ -18,7 +19,7 @@ from hforch.errors import ConfigError
 from hforch.records.record_files import read_record, read_samples
 from hforch.report.wording import answer_lines, summary_lines
 from hforch.runs import JobContext, run
-from hforch.runs.identity import job_id, load_key
+from hforch.runs.identity import job_id
 from hforch.runs.watcher import NullWatcher
 
 DOCUMENT = (Path(__file__).parents[2] / "docs/checks.md").read_text(encoding="utf-8")

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import pytest
 
+from hforch.backends.load_key import load_key
 from hforch.config.compose import job_from_overrides
 from hforch.inputs import load_inputs
-from hforch.runs.identity import job_id, load_key
+from hforch.runs.identity import job_id
 
 
 def identities(*overrides: str) -> tuple[str, str]:

@@ -15,10 +15,11 @@ import pytest
 import yaml
 from repository_copy import Copy
 
+from hforch.backends.load_key import load_key
 from hforch.config.compose import job_from_overrides
 from hforch.inputs import load_inputs
 from hforch.records.record_files import read_record, read_samples
-from hforch.runs.identity import job_id, load_key
+from hforch.runs.identity import job_id
 from hforch.trackers.registry import TRACKERS
 
 EVENTS = '''

@@ -15,6 +15,7 @@ from hforch.errors import UnknownArgument
 from hforch.generation.completion import Answer, Vocabulary
 from hforch.generation.engine import Engine, RenderedChat, Request
 from hforch.generation.file_tokenizer import FileTokenizer
+from hforch.generation.request_queue import GRACE_S
 from hforch.models.tokenizers import check_ids
 
 
@@ -59,7 +60,18 @@ class ContinuousEngine(Engine):
         self._scheduler.settle()
 
     def close(self) -> None:
+        # The thread that has run the pipeline must also destroy it: openvino-genai may crash if another thread does so
+        # while that thread exits.
+        self.pipe = None
         self._scheduler.close()
+
+    @property
+    def is_closed(self) -> bool:
+        return self._scheduler.is_closed
+
+    def free(self) -> None:
+        self.close()
+        self._scheduler.join(GRACE_S)
 
     def encode(self, prompt: str) -> list[int]:
         ids = self.tokenizer.encode(prompt)

@@ -24,7 +24,7 @@ from hforch.backends.ov.device import short_message
 from hforch.errors import GenerationError
 from hforch.generation.completion import Answer, Completion
 from hforch.generation.engine import Request
-from hforch.generation.request_queue import CLOSED, ThreadQueue, closed_at_exit
+from hforch.generation.request_queue import CLOSED, ThreadQueue, closed_at_exit, join
 from hforch.machine.out_of_memory import is_out_of_memory, translate
 
 
@@ -116,6 +116,7 @@ class Scheduler:
     """
 
     def __init__(self, pipe: Any, together: int) -> None:
+        self.is_closed = False
         self._arrivals: ThreadQueue[Arrival] = ThreadQueue()
         state = SchedulerLoop(pipe, together, self._arrivals)
         self._thread = threading.Thread(target=state.run, name="hforch-engine", daemon=True)
@@ -137,11 +138,12 @@ class Scheduler:
         future.result()
 
     def close(self) -> None:
+        self.is_closed = True
         self._end.detach()  # see RequestQueue.close
         self._arrivals.end()
 
     def join(self, timeout: float) -> None:
-        self._thread.join(timeout)
+        join(self._thread, timeout)
 
 
 class SchedulerLoop:

@@ -183,6 +183,10 @@ class PipelineEngine(SerialEngine):
         for completion in completions:
             completion.finish()
 
+    def free(self) -> None:
+        super().free()
+        self.model = self.kv_caches = None
+
     def drop_caches(self) -> None:
         if self.kv_caches is not None:
             self.kv_caches.make_room()

@@ -85,7 +85,7 @@ def check_llm_fields(fields: Mapping[str, Any]) -> None:
     Raises:
         UnknownArgument: a name is unknown, or a value is invalid.
     """
-    known = HforchLLM.model_fields.keys() - {"engine"}
+    known = HforchLLM.model_fields.keys() - {"engine", "lease"}
     if unknown := [name for name in fields if name not in known]:
         raise UnknownArgument("; ".join(_unknown_field(name, known) for name in unknown))
     check_fields(fields)

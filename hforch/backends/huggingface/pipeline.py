@@ -28,6 +28,11 @@ class LazyPipeline:
 
         return TextGenerationPipeline(model=self.model, tokenizer=self.tokenizer)
 
+    def drop(self) -> None:
+        """Drop the model."""
+        self.model = None
+        self.__dict__.pop("_made", None)
+
     def __call__(self, *arguments: Any, **named: Any) -> Any:
         return self._made(*arguments, **named)
 
@@ -109,8 +114,9 @@ class HforchPipeline(HforchLLM, HuggingFacePipeline):
         Example:
             llm = HforchPipeline.from_model_id("gpt2", backend="openvino", pipeline_kwargs={"max_new_tokens": 10})
         """
-        from hforch.backends.base import build_llm, load
+        from hforch.backends.base import build_llm
         from hforch.backends.huggingface.from_model_id import check_llm_fields, job_of
+        from hforch.backends.shared_models import lease_model
         from hforch.utils.progress import Silent
 
         named = ("backend", "device", "device_map", "model_kwargs", "pipeline_kwargs", "batch_size")
@@ -118,4 +124,5 @@ class HforchPipeline(HforchLLM, HuggingFacePipeline):
         refuse_twice(arguments, kwargs)
         job = job_of(model_id, task, **{name: kwargs.pop(name) for name in named if name in kwargs})
         check_llm_fields(kwargs)
-        return cast(HforchPipeline, build_llm(job, load(job, Silent()), pipeline_kwargs=arguments, **kwargs))
+        loaded, lease = lease_model(job, Silent())
+        return cast(HforchPipeline, build_llm(job, loaded, lease=lease, pipeline_kwargs=arguments, **kwargs))
