@@ -55,6 +55,8 @@ def run_app(
     if resume is None:
         use_project(args)
     base = find_config_dirs(args.config_dir, args.config_name, args.config_path)
+    if recipe is None and not any((args.config_dir, args.config_name, args.config_path)):
+        return _do(args, parser, base, None, resume, fingerprint, skip_damaged, listener)
     from hforch.config.recipes import opened
 
     with opened(recipe, base, args.overrides) as config_dirs:

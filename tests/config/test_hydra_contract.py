@@ -61,6 +61,7 @@ PARTS = {
     "hydra.core.override_parser.overrides_parser.OverridesParser": "parses overrides, each string once",
     "hydra.core.override_parser.types.ChoiceSweep": "the size of a sweep is known before its jobs are created",
     "hydra.core.override_parser.types.Glob": "the size of a sweep is known before its jobs are created",
+    "hydra.core.override_parser.types.QuotedString": "the values of a sweep, without their quotes",
     "hydra.core.override_parser.types.RangeSweep": "the size of a sweep is known before its jobs are created",
     "hydra.core.plugins.Plugins": "which launchers and sweepers are installed",
     "hydra.plugins.completion_plugin.CompletionPlugin": "the shells whose completion can be installed",
