@@ -21,14 +21,14 @@ from rich.text import Text
 DOCS = Path(__file__).resolve().parent
 sys.path.insert(0, str(DOCS.parent / "tests"))
 COLUMNS, WIDTH = 112, 1400
-REPORT_HEIGHT, ANSWERS_HEIGHT = 1180, 820
+REPORT_HEIGHT, ANSWERS_HEIGHT = 1560, 820
 
 
 def main() -> int:
     if len(sys.argv) < 2:
         raise SystemExit(__doc__)
     directory, flags = sys.argv[1], sys.argv[2:]
-    terminal(["compare", directory, *flags], DOCS / "compare.svg")
+    terminal(["compare", directory, *flags, "--worst", "1"], DOCS / "compare.svg")
     with tempfile.TemporaryDirectory() as folder:
         page = Path(folder) / "report.html"
         subprocess.run([sys.executable, "-m", "hforch", "report", directory, *flags, "-o", str(page)], check=True)

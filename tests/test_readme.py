@@ -15,18 +15,26 @@ from finished import recipe
 from hforch.config.keys import groups
 
 ROOT = Path(__file__).parents[1]
-README = (ROOT / "README.md").read_text(encoding="utf-8")
+README, CONFIGURATION, SWEEPS, PYTHON = (
+    (ROOT / name).read_text(encoding="utf-8")
+    for name in ("README.md", "docs/configuration.md", "docs/sweeps.md", "docs/python.md")
+)
 
 
 DOCUMENTS = [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").glob("*.md"))]
 
 
-def blocks(language: str) -> list[str]:
-    return re.findall(rf"^```{language}\n(.*?)^```", README, re.MULTILINE | re.DOTALL)
+def blocks(language: str, *documents: str) -> list[str]:
+    return [
+        block
+        for text in documents
+        for block in re.findall(rf"^```{language}\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
+    ]
 
 
 def commands() -> list[str]:
-    lines = [line.partition("   #")[0].strip() for block in blocks("console") for line in block.splitlines()]
+    found = blocks("console", README, CONFIGURATION, SWEEPS)
+    lines = [line.partition("   #")[0].strip() for block in found for line in block.splitlines()]
     return [line for line in lines if line.startswith(("hforch", "python -m hforch"))]
 
 
@@ -61,13 +69,18 @@ def test_the_commands_in_the_readme_work_in_order(command: str, folder: Path, sh
 
 def test_the_readme_has_commands_and_examples() -> None:
     assert len(commands()) >= 6
-    assert len(blocks("python")) == 2
+    assert len(examples()) == 2
+
+
+def examples() -> list[str]:
+    """Return the complete examples: that of the README, and that of an existing pipeline."""
+    return [*blocks("python", README), blocks("python", PYTHON)[-1]]
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("number", [0, 1])
-def test_the_library_examples_in_the_readme_run(number: int, tiny_gpt2: Path, tmp_path: Path) -> None:
-    program = blocks("python")[number].replace("path/to/model", str(tiny_gpt2))
+def test_the_library_examples_run(number: int, tiny_gpt2: Path, tmp_path: Path) -> None:
+    program = examples()[number].replace("path/to/model", str(tiny_gpt2))
     command = [sys.executable, "-c", program]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=600, check=False)
     assert done.returncode == 0, done.stderr
@@ -82,8 +95,8 @@ def test_links_between_the_documents_are_valid(document: Path) -> None:
         assert target.startswith("https://") or (document.parent / target).exists(), target
 
 
-def test_the_readme_lists_every_option() -> None:
-    table = dict(re.findall(r"^\| `(\w+)` \| [^|]+ \| (.+) \|$", README, re.MULTILINE))
+def test_the_documents_list_every_option() -> None:
+    table = dict(re.findall(r"^\| `(\w+)` \| [^|]+ \| (.+) \|$", CONFIGURATION, re.MULTILINE))
     for group in set(groups()) - {"tracker", "runtime"}:
         told = set(re.findall(r"`(\w+)`", table[group]))
         assert told == {file.stem for file in (ROOT / "conf" / group).glob("*.yaml")}

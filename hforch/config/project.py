@@ -11,7 +11,6 @@ from hforch.config import yaml_nodes
 from hforch.config.config_dirs import ConfigDirs, conf_dir
 from hforch.config.diagnose.origins import config_file
 from hforch.config.hydra_adapter.nodes import yaml_loader
-from hforch.config.keys import groups
 from hforch.config.yaml_nodes import read_yaml
 
 DIRECTORY, NAME = "conf", "project"
@@ -30,6 +29,8 @@ def found_project() -> Path | None:
 
 def selected_groups(overrides: Sequence[str]) -> dict[str, str]:
     """Return the groups of which overrides select an option, each with the override."""
+    from hforch.config.keys import groups  # imports pydantic, which `hforch --help` does not need
+
     found = {}
     for text in overrides:
         group, sign, option = text.lstrip("+").partition("=")
