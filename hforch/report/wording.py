@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from hforch.config.checks import columns_of_options
 from hforch.errors import EXIT_UNMET
 from hforch.metrics.metric import Metric
 from hforch.metrics.registry import ALL, BY_NAME
@@ -44,10 +45,14 @@ def answer_lines(sample: Mapping[str, Any], done: int, total: int, streamed: boo
 
 
 def item_line(item: Any, longest: int | None = 200) -> str:
-    """Return an input as one line: a string or a single value unchanged, several values with their names."""
+    """Return an input as one line: a string or a single value unchanged, several values with their names.
+
+    Columns for checks, such as `expected`, are omitted.
+    """
     if isinstance(item, Mapping):
-        values = [str(value) for value in item.values()]
-        item = values[0] if len(values) == 1 else ", ".join(f"{name}: {value}" for name, value in item.items())
+        asked = {name: value for name, value in item.items() if name not in columns_of_options()} or item
+        values = [str(value) for value in asked.values()]
+        item = values[0] if len(values) == 1 else ", ".join(f"{name}: {value}" for name, value in asked.items())
     line = " ".join(str(item).split())
     return line if longest is None or len(line) <= longest else line[: longest - 1] + "…"
 

@@ -112,6 +112,8 @@ def test_a_models_output_cannot_move_the_cursor() -> None:
 def test_a_long_item_becomes_one_short_line() -> None:
     assert item_line({"question": "what\nnow"}) == "what now"
     assert item_line({"a": 1, "b": "x"}) == "a: 1, b: x"
+    assert item_line({"question": "what?", "expected": "that"}) == "what?"  # `expected` is for checks
+    assert item_line({"expected": "that"}) == "that"
     assert len(item_line("x" * 500)) == 200
 
 
