@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Unpack, cast
@@ -19,6 +20,13 @@ from hforch.generation.llm import HforchLLM
 from hforch.generation.llm_fields import LLMFields, check_fields
 from hforch.prompts import build_prompt
 from hforch.utils.progress import Progress, Silent
+
+OF_RUNS = {
+    "inputs": ("inputs=file", "inputs.path=unused.jsonl"),
+    "checks": ("checks=none",),
+    "scoring": ("scoring=none",),
+}
+"""Overrides for groups that affect only runs, so that no input, check or score restricts the prompt or backend."""
 
 
 def build_chain(job: Job, llm: HforchLLM) -> Runnable[Any, str]:
@@ -139,6 +147,9 @@ def _job(given: Mapping[str, Any]) -> Job:
     refuse_unknown(given["fields"], sorted(known))
     check_fields(given["fields"])
     overrides = overrides_of(given["overrides"], given)
+    own = {re.split(r"[.=@]", text.lstrip("+~"), maxsplit=1)[0] for text in overrides}
+    unused = [text for group, texts in OF_RUNS.items() if group not in own for text in texts]
+    overrides = [*unused, *overrides]
     return job_from_overrides(overrides, recipe=given["recipe"], config_dir=given["config_dir"])
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,6 +15,7 @@ from hforch.errors import HforchError, UnknownArgument
 from hforch.generation.llm import HforchLLM
 from hforch.generation.llm_fields import LLMFields
 
+ROOT = Path(__file__).parents[1]
 LOADS = pytest.mark.parametrize("load", [load_llm, load_chain])
 
 
@@ -52,6 +54,14 @@ WRONG = [
     ({"pipeline_kwargs": {"max_new": 3}}, "unknown generation argument 'max_new'. Did you mean max_new_tokens?"),
     ({"precision": "int9"}, "unknown option 'int9'"),
 ]
+
+
+def test_inputs_and_scores_of_a_configuration_do_not_restrict_a_chain() -> None:
+    """A chain gets its inputs from the caller, so its prompt may have other variables than they have columns."""
+    chain = load_chain("prompt.template='Context: {context} Question: {question}'", backend="fake")
+    assert chain.invoke({"context": "a", "question": "b"})
+    chain = load_chain(recipe=ROOT / "recipes" / "precision_cost.yaml", backend="fake")  # which asks for scores
+    assert chain.invoke({"question": "b"})
 
 
 @LOADS
