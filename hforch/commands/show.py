@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from hforch.comparison.entries import Entry
 
 EXAMPLE = """\
-Of a sweep, it lists the jobs.
+For a sweep, it lists the jobs.
 
 examples:
   hforch show latest
