@@ -29,7 +29,9 @@ EXTRAS = {
     "report": ("charts of `hforch report`", "import altair, vl_convert"),
     "joblib": ("parallel sweeps", "import joblib"),
     "cuda": ("energy and clocks of NVIDIA GPUs", "import pynvml"),
-    "all": ("all of the above", ""),
+    "parquet": ("inputs in Parquet files", "import pyarrow.parquet"),
+    "pandas": ("DataFrames in the Python API", "import pandas"),
+    "all": ("all of the above, except pandas", ""),
 }
 """By extra: what it is for, and a program that imports its packages."""
 
