@@ -53,7 +53,7 @@ def plain(scale: Scale) -> Iterator[Table | str]:
         for size, least in scale.pick(PLAIN_AT_LEAST, {2: 0.0}).items():
             yield results.add(size, _measured(llm, size, False, scale), least)
         bound = _bound(llm.engine.model, device)
-        llm.engine.close()
+        llm.close()
         del llm
         gc.collect()
         yield from _as_reported(model, device, scale)
@@ -70,7 +70,7 @@ def compiled(scale: Scale) -> Iterator[Table | str]:
             words = ("backend.kv_cache=static", f"backend.compile={scale.pick('true', 'false')}")
             llm = _loaded(model, device, scale, *words, f"runtime.batch_size={size}")
             yield results.add(size, _measured(llm, size, not scale.smoke, scale), least)
-            llm.engine.close()
+            llm.close()
             del llm
             gc.collect()
     yield results.table("with the static KV cache and a compiled forward pass")

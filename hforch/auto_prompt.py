@@ -71,6 +71,12 @@ def settle_all(jobs: Sequence[Job]) -> list[Settled]:
     return [settled(job) for job in jobs]
 
 
+def settled_option(job: Job) -> Literal["chat", "question"] | None:
+    """Return the option that prompt=auto stands for in a job that was settled; None if it was not."""
+    kinds: dict[type, Literal["chat", "question"]] = {ChatPrompt: "chat", RawPrompt: "question"}
+    return kinds.get(type(job.prompt))
+
+
 def is_open(job: Job) -> bool:
     """Return whether a job's prompt is not settled."""
     return isinstance(job.prompt, AutoPrompt)

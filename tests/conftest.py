@@ -175,7 +175,7 @@ def load() -> Iterator[Callable[..., Any]]:
 
     yield load
     for llm in loaded.values():
-        llm.engine.close()
+        llm.close()
 
 
 @pytest.fixture(scope="session", params=BACKENDS)

@@ -176,12 +176,6 @@ VALUES = [
         files={"empty.txt": ""},
     ),
     Case(
-        "a text to score that is longer than the limit",
-        ("model=local", "model.path={gpt2}", "scoring=text", "scoring.text.max_tokens=9"),
-        ("scoring.text.max_tokens: the text has ", " tokens; the limit is 9", "use a shorter text"),
-        heavy=True,
-    ),
-    Case(
         "a top_k larger than the vocabulary",
         (
             "-m",

@@ -32,7 +32,7 @@ def local(folder: Path) -> tuple[str, str]:
 def gpt2(tiny_gpt2: Path) -> Any:
     llm = load_llm(*local(tiny_gpt2), "generation.max_new_tokens=10")
     yield llm
-    llm.engine.close()
+    llm.close()
 
 
 def usage(llm: Any, prompt: str, **more: Any) -> dict[str, int]:
@@ -199,11 +199,11 @@ def test_an_exported_folder_with_compressed_weights(ov_model_dir: dict[str, Path
 
 
 def test_an_existing_ir_is_not_used_for_another_precision(ov_model_dir: dict[str, Path]) -> None:
-    from hforch.errors import ModelError
+    from hforch.errors import ConfigError
 
-    with pytest.raises(ModelError, match="int8 weights, which cannot be converted"):
+    with pytest.raises(ConfigError, match="int8 weights, which cannot be converted"):
         load_llm(*local(ov_model_dir["int8"]), "backend=openvino", "precision=int4")
-    with pytest.raises(ModelError, match="use backend=openvino"):
+    with pytest.raises(ConfigError, match="use backend=openvino"):
         load_llm(*local(ov_model_dir["int8"]), "backend=pytorch")
 
 

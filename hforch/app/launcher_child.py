@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from hforch.app.hydra_redaction import redact_what_hydra_writes, refuse_credentials_in_path
 from hforch.app.hydra_task import Invocation, job_logging, unresolved
 from hforch.app.standard_input import reads_stdin, resumed
+from hforch.auto_prompt import settled_option
 from hforch.config.config_dirs import ConfigDirs
 from hforch.config.credentials import FromEnv
 from hforch.config.hydra_adapter.session import settings_of_job
@@ -76,7 +77,8 @@ class LauncherTask:
         try:
             job, from_env = _job(cfg, entry)
             refuse_credentials_in_path(output, "hydra.sweep.subdir")
-            job_context = replace(job_context, from_env=from_env, credentials=remembered())
+            option = settled_option(job) if cfg.prompt.kind == "auto" else None
+            job_context = replace(job_context, from_env=from_env, credentials=remembered(), auto_prompt=option)
             if not _kept:
                 _kept.append((WorkerPool(), ModelSlot()))
             workers, model_slot = _kept[0]

@@ -194,6 +194,17 @@ def load_prepared(job: Job, prepared: PreparedModel, progress: Progress) -> Load
         return backend.load(job, prepared)
 
 
+def load(job: Job, progress: Progress) -> LoadedModel:
+    """Check that this machine can run a job, then prepare and load its model, which is not shared.
+
+    Raises:
+        ConfigError: this machine cannot run the job.
+        ModelError: the weights are missing or unusable, or cannot be downloaded.
+        BackendError: the backend cannot load the model.
+    """
+    return load_prepared(job, check_and_prepare(job, progress), progress)
+
+
 def build_llm(job: Job, loaded: LoadedModel, **fields: Any) -> HforchLLM:
     """Build the LLM of a job from a loaded model.
 

@@ -1,4 +1,4 @@
-"""Names of models that are not options: `model=./folder`, `model=file.gguf` and `model=ORG/NAME`.
+"""Names of models that are not options: `model=./folder`, `model=FILE.gguf` and `model=ORG/NAME`.
 
 An option's name takes precedence over an existing file or directory, and that over a name on the Hugging Face Hub.
 Names that start with /, ./, ../ or ~, and those that end in .gguf, are always paths, and never those of config files.

@@ -145,7 +145,7 @@ def test_other_jobs_keep_their_answers_if_the_baseline_fails(tmp_path: Path) -> 
 def test_with_another_tokenizer_only_bits_per_byte_are_comparable(tiny_gpt2: Path, tmp_path: Path) -> None:
     other = tiny_models.save_gpt2(tmp_path / "other", chat_template="{{ messages }}")
     of = f'scoring.baseline.of="model.path={tiny_gpt2}"'
-    sweep(tmp_path / "sweep", *local(tiny_gpt2, other), "backend=pytorch", of)
+    sweep(tmp_path / "sweep", *local(tiny_gpt2, other), "backend=pytorch", "prompt=question", of)
     _, row = rows(tmp_path / "sweep", "--baseline", f"model.path={tiny_gpt2}")
     assert row["metrics"]["kl_mean"] is None and row["metrics"]["flips_early"] is None
     assert row["metrics"]["ppl_ratio"] is None and row["metrics"]["bits_per_byte"] > 0
@@ -157,7 +157,7 @@ def test_with_another_tokenizer_only_bits_per_byte_are_comparable(tiny_gpt2: Pat
     [
         (("prompt=raw,question",), "no baseline: no two jobs differ only in how the model is loaded"),
         (("precision=fp32,int8", "backend=openvino", 'scoring.baseline.of="precision=int4"'), "no job has precision"),
-        (("precision=fp32,int8", "backend=openvino", "scoring.baseline.of=nonsense"), "'nonsense' is not a valid"),
+        (("precision=fp32,int8", "backend=openvino", "scoring.baseline.of=nonsense"), "no job 'nonsense'"),
         (("precision=fp32,int8", "backend=openvino", "scoring.baseline.top_k=9999"), "scoring.baseline.top_k: must be"),
         (("precision=fp32,int8", "backend=openvino", "scoring.text.path=no.txt"), "scoring.text.path: cannot read no"),
     ],

@@ -16,6 +16,7 @@ from typing import Any
 
 import psutil
 import pytest
+import tiny_models
 from command_line import hforch, run, start
 from finished import copy_of_sweep
 from forking import Forked
@@ -253,7 +254,9 @@ def test_resume_runs_only_failed_jobs_again(tmp_path: Path, tiny_gpt2: Path) -> 
     words = [*common, f"model.path={tiny_gpt2},{bad}"]
     bad.symlink_to(folder)
     (folder / "model.safetensors").rename(tmp_path / "weights")
-    sweep(tmp_path / "s", *words, code=2)
+    wider = tiny_models.save_gpt2(tmp_path / "wider", n_embd=64)
+    (wider / "model.safetensors").rename(folder / "model.safetensors")  # it has other shapes, which only loading finds
+    sweep(tmp_path / "s", *words, code=1)
     (tmp_path / "weights").rename(folder / "model.safetensors")
     before = (tmp_path / "s" / "0" / "samples.jsonl").read_bytes()
     resume(tmp_path / "s")
@@ -440,11 +443,7 @@ def huge(tmp_path: Path, tiny_gpt2: Path) -> Path:
     folder.mkdir()
     for file in tiny_gpt2.glob("*.json"):
         (folder / file.name).write_bytes(file.read_bytes())
-    numbers = psutil.virtual_memory().total * 25
-    header = json.dumps({"a": {"dtype": "F32", "shape": [numbers], "data_offsets": [0, 4 * numbers]}}).encode()
-    with (folder / "model.safetensors").open("wb") as file:
-        file.write(len(header).to_bytes(8, "little") + header)
-        file.truncate(8 + len(header) + 4 * numbers)
+    tiny_models.save_sparse_weights(folder, psutil.virtual_memory().total * 25)
     return folder
 
 

@@ -132,7 +132,7 @@ def test_an_engine_is_compared_once_for_each_export_and_settings(
     monkeypatch.setenv("HFORCH_CACHE", str(tmp_path / "cache"))
     monkeypatch.setattr(subprocesses, "run", run)
     for more in ((), (), ("ov_config=kv_u8",), ("runtime.threads=1",)):
-        load_llm(*short(folder), BACKEND, *more).engine.close()
+        load_llm(*short(folder), BACKEND, *more).close()
     compared = [name for name in asked if name == "engine_check_process"]
     assert len(compared) == 3, asked  # at full precision, with the default settings, and with kv_u8
 

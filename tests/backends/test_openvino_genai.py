@@ -19,7 +19,7 @@ from langchain_core.callbacks import BaseCallbackHandler
 from hforch import load_llm
 from hforch.backends.genai.scheduler import ActiveSequence, SchedulerLoop
 from hforch.config.compose import job_from_overrides
-from hforch.errors import BackendError, ConfigError, GenerationError, ModelError, UnknownArgument
+from hforch.errors import BackendError, ConfigError, GenerationError, UnknownArgument
 
 pytestmark = pytest.mark.slow
 
@@ -56,7 +56,7 @@ def genai(load: Callable[..., Any]) -> Any:
 def one_at_a_time(tiny_gpt2: Path) -> Iterator[Any]:
     llm = load_llm("model=local", f"model.path={tiny_gpt2}", BACKEND, "backend.max_num_seqs=1", *EXACT)
     yield llm
-    llm.engine.close()
+    llm.close()
 
 
 # ---------------------------------------------------------------- imports, tokenizer and chat template
@@ -71,7 +71,7 @@ def one_at_a_time(tiny_gpt2: Path) -> Iterator[Any]:
     ids=["library", "command line"],
 )
 def test_an_existing_export_needs_neither_torch_nor_transformers(program: str, tmp_path: Path) -> None:
-    load_llm(BACKEND, "precision=int8").engine.close()
+    load_llm(BACKEND, "precision=int8").close()
     show = "import sys; print('THERE', [n for n in ('torch', 'transformers', 'optimum') if n in sys.modules])"
     command = [sys.executable, "-c", f"{program}\n{show}"]
     done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, check=False)
@@ -315,7 +315,7 @@ def test_an_ir_without_a_converted_tokenizer_gets_one_in_the_cache(
 def test_an_ir_without_any_tokenizer_is_rejected(ir: Path, tmp_path: Path) -> None:
     folder = tmp_path / "none"
     shutil.copytree(ir, folder, ignore=shutil.ignore_patterns("tokenizer*", "vocab*", "merges*", "special*"))
-    with pytest.raises(ModelError, match="has no tokenizer"):
+    with pytest.raises(ConfigError, match="has no tokenizer"):
         load_llm("model=local", f"model.path={folder}", BACKEND)
 
 

@@ -38,7 +38,7 @@ def test_pytorch(precision: str, compute: str, weights: str) -> None:
     llm, effective = loaded("pytorch", precision)
     assert (effective["compute"], effective["weights"]) == (compute, weights)
     assert "Paris" in llm.invoke(PARIS)
-    llm.engine.close()
+    llm.close()
 
 
 @pytest.mark.slow
@@ -64,7 +64,7 @@ def test_openvino(precision: str, weights: str, compute: str | None) -> None:
     assert effective["weights"] == weights
     assert compute is None or effective["compute"] == compute
     assert "Paris" in llm.invoke(PARIS)
-    llm.engine.close()
+    llm.close()
 
 
 @pytest.mark.slow
@@ -74,7 +74,7 @@ def test_the_bit_widths_of_an_int4_export_are_recorded() -> None:
     assert bits["u4"]["layers"] > 200
     # The width of the model, 576, is not a multiple of 128, so some layers fell back to groups of 64.
     assert set(bits["u4"]["group_sizes"]) == {"64", "128"}
-    llm.engine.close()
+    llm.close()
 
 
 def test_ov_config_overrides_the_precision_hint() -> None:
@@ -87,7 +87,7 @@ def test_threads_are_the_same_setting_for_every_backend(tiny_gpt2: Path) -> None
     for backend in ("pytorch", "openvino"):
         llm = load_llm("model=local", f"model.path={tiny_gpt2}", f"backend={backend}", "runtime.threads=1")
         assert llm.engine.identity["threads"] == 1
-        llm.engine.close()
+        llm.close()
     import torch
 
     torch.set_num_threads(max(1, len(os.sched_getaffinity(0))))

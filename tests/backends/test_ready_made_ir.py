@@ -10,7 +10,7 @@ import tiny_models
 from backends_tested import EXACT
 
 from hforch.backends.ov.device import if_cached
-from hforch.errors import ModelError
+from hforch.errors import ConfigError
 from hforch.utils.cache_home import cache_home
 
 pytestmark = pytest.mark.model
@@ -47,9 +47,9 @@ def overrides(folder: Path, backend: str) -> tuple[str, ...]:
 def test_an_ir_without_kv_cache_is_rejected_with_a_remedy_that_works(checkpoint: Path, export: Any, load: Any) -> None:
     folder = export("without", use_cache=False)
     for backend in ("openvino", "openvino_genai"):
-        with pytest.raises(ModelError, match=r"has no KV cache.*load the torch checkpoint.*with-past") as caught:
+        with pytest.raises(ConfigError, match=r"has no KV cache.*load the torch checkpoint.*with-past") as caught:
             load(*overrides(folder, backend))
-        assert caught.value.path == "model.path" and "use_cache" not in str(caught.value)
+        assert caught.value.mistakes[0].path == "model.path" and "use_cache" not in str(caught.value)
         assert load(*overrides(checkpoint, backend)).invoke(PROMPT)
 
 
@@ -58,7 +58,7 @@ def test_an_ir_with_its_kv_cache_in_inputs_runs_on_the_backend_that_the_error_na
     checkpoint: Path, export: Any, load: Any
 ) -> None:
     folder = export("inputs", stateful=False)
-    with pytest.raises(ModelError, match=r"stateful=False\), which backend=openvino_genai .*; use backend=openvino$"):
+    with pytest.raises(ConfigError, match=r"stateful=False\), which backend=openvino_genai .*; use backend=openvino$"):
         load(*overrides(folder, "openvino_genai"))
     expected = load(*overrides(checkpoint, "openvino")).invoke(PROMPT)
     assert load(*overrides(folder, "openvino")).invoke(PROMPT) == expected

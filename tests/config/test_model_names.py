@@ -138,4 +138,4 @@ def test_load_llm_accepts_a_folder(tmp_path: Path, tiny_gpt2: Path) -> None:
     (tmp_path / "tiny").symlink_to(tiny_gpt2)
     llm = load_llm("model=./tiny", "generation.max_new_tokens=2")
     assert isinstance(llm.invoke("One"), str)
-    llm.engine.close()
+    llm.close()

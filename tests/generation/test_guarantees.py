@@ -368,7 +368,7 @@ def test_concurrent_streams_are_independent(smollm2: Any, free: list[str]) -> No
 def test_a_closed_model_raises_an_error(backend: str, tiny_gpt2: Any) -> None:
     llm = load_llm("model=local", f"model.path={tiny_gpt2}", f"backend={backend}", "generation.max_new_tokens=2")
     assert llm.batch(["one", "two"])
-    llm.engine.close()
+    llm.close()
     with suppress(GenerationError):  # calls may still succeed until the thread has ended
         for _ in range(1000):
             llm.invoke("one")
@@ -398,7 +398,7 @@ def test_closing_the_model_ends_open_calls_with_the_same_error(backend: str, tin
     with ThreadPoolExecutor(len(hows)) as pool:
         calls = [pool.submit(call, how) for how in hows]
         assert running.wait(60)
-        llm.engine.close()
+        llm.close()
         ended = [one.result(timeout=60) for one in calls]
     assert [(type(error), str(error)) for error in ended] == [(GenerationError, CLOSED)] * len(hows)
 

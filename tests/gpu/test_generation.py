@@ -79,7 +79,7 @@ def test_the_requested_precision_is_loaded(model: Path, precision: str) -> None:
         assert torch.accelerator.memory_allocated() - before >= weights
         assert llm.bind(max_new_tokens=4, ignore_eos=True).invoke(PROMPTS[0]) is not None
     finally:
-        llm.engine.close()
+        llm.close()
 
 
 # ---------------------------------------------------------------- guarantees
@@ -151,7 +151,7 @@ def test_dropping_a_compiled_model_frees_its_memory(model: Path) -> None:
     for _ in range(3):
         llm = load_llm(*words, "generation.max_new_tokens=8")
         assert llm.batch(PROMPTS)
-        llm.engine.close()
+        llm.close()
         del llm
         gc.collect()
         torch.cuda.empty_cache()

@@ -43,13 +43,13 @@ def test_a_damaged_folder_is_reported_when_loaded(name: str, damage: Damage, tmp
 
 
 @pytest.mark.parametrize("name", ["a header of 2^40", "nested"])
-def test_a_dry_run_shows_a_damaged_folder_without_an_estimate(name: str, tmp_path: Path) -> None:
+def test_a_dry_run_reports_a_damaged_folder(name: str, tmp_path: Path) -> None:
     model = folder(tmp_path / "model")
     file, damage = DAMAGES[name]
     damage(model / file)
     asked = ("model=local", f"model.path={model}", "runtime.display=none", "--dry-run")
-    hforch(*asked, cwd=tmp_path, timeout=60)
-    hforch(*asked, "--multirun", "runtime.seed=1,2", cwd=tmp_path, timeout=60)
+    for more in ((), ("--multirun", "runtime.seed=1,2")):
+        assert "is damaged" in hforch(*asked, *more, code=2, cwd=tmp_path, timeout=60).stderr
 
 
 @pytest.mark.parametrize("length", [1 << 60, (1 << 64) - 1])
@@ -60,4 +60,4 @@ def test_a_gguf_file_with_an_endless_array(length: int, tmp_path: Path) -> None:
     asked = ("model=gguf", f"model.path={file}", "runtime.display=none")
     done = hforch(*asked, "runtime.isolation=inline", code=2, cwd=tmp_path, timeout=60)
     assert f"{file} is damaged or truncated" in done.stderr
-    hforch(*asked, "--dry-run", cwd=tmp_path, timeout=60)
+    hforch(*asked, "--dry-run", code=2, cwd=tmp_path, timeout=60)

@@ -182,13 +182,13 @@ def test_a_frozen_recipe_reads_the_environment_again(written: Written) -> None:
 
 
 def test_values_decoded_from_a_variable_contain_no_credentials(written: Written) -> None:
-    words = ("backend=fake", "prompt=chat", "prompt.chat_template_kwargs=${oc.decode:${oc.env:KWARGS}}")
     config = written.folder / "conf"
     config.mkdir()
     (config / "mine.yaml").write_text(
-        "defaults: [config, _self_]\nprompt:\n  chat_template_kwargs:\n    more: ${oc.decode:${oc.env:KWARGS}}\n"
+        "defaults: [config, {override prompt: chat}, _self_]\n"
+        "prompt:\n  chat_template_kwargs:\n    more: ${oc.decode:${oc.env:KWARGS}}\n"
     )
-    written.hforch(*words[:2], "--config-dir", "conf", "--config-name", "mine", "hydra.run.dir=run")
+    written.hforch("backend=fake", "--config-dir", "conf", "--config-name", "mine", "hydra.run.dir=run")
     kwargs = read_record(written.folder / "run")["job"]["prompt"]["chat_template_kwargs"]
     assert kwargs == {"more": "${oc.decode:${oc.env:KWARGS}}"}
     assert not written.leaks()

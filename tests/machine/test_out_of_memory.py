@@ -172,7 +172,14 @@ def test_the_estimated_batch_size_that_fits_is_named(
     """A GPT-2 with 2 layers of size 32 has a KV cache of 512 bytes per token, and about 40 tokens per sequence."""
     generating(1)
     cuda.cards[0].total = cuda.cards[0].used_by_others + 60_000
-    _, samples = do(tmp_path, tiny_gpt2, "runtime.batch_size=4", "runtime.memory_check=off", code=1)
+    _, samples = do(
+        tmp_path,
+        tiny_gpt2,
+        "prompt=step_by_step",
+        "runtime.batch_size=4",
+        "runtime.memory_check=off",
+        code=1,
+    )
     assert "use a smaller runtime.batch_size (2 is estimated to fit)" in samples[0]["error"]["message"]
 
 

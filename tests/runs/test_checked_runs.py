@@ -136,7 +136,7 @@ COMMANDS = [line for block in blocks("console") for line in block.splitlines()]
 
 
 def test_the_document_has_examples() -> None:
-    assert len(COMMANDS) >= 2 and len(blocks("yaml")) == 2
+    assert len(COMMANDS) >= 2 and len(blocks("yaml")) == 3
 
 
 @pytest.mark.parametrize("command", COMMANDS)
@@ -147,11 +147,13 @@ def test_the_commands_of_the_document_work(command: str, tmp_path: Path) -> None
 
 
 def test_the_files_of_the_document_compose(tmp_path: Path) -> None:
-    own, recipe = blocks("yaml")
+    own, recipe, any_of = blocks("yaml")
     (tmp_path / "checks").mkdir()
     (tmp_path / "checks/mine.yaml").write_text(own, encoding="utf-8")
     job_context = "inputs.items=[{question: a, expected: b}]"
     assert len(compose(["checks=mine", job_context], config_dir=tmp_path).job.checks.items) == 3
+    (tmp_path / "checks/either.yaml").write_text(f"defaults: [none]\nitems:\n{any_of}", encoding="utf-8")
+    assert compose(["checks=either", job_context], config_dir=tmp_path).job.checks.items[0].kind == "any_of"
     (tmp_path / "recipe.yaml").write_text(recipe, encoding="utf-8")
     assert len(compose([], recipe=tmp_path / "recipe.yaml").job.checks.items) == 2
 

@@ -104,6 +104,7 @@ def test_failed_samples_are_counted_and_add_no_tokens() -> None:
         "planned": 3,
         "samples": 2,
         "failed": 1,
+        "interrupted": 0,
         "prompt_tokens": 3,
         "output_tokens": 10,
         "finish_reasons": {"eos": 1, "error": 1},

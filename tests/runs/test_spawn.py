@@ -354,7 +354,7 @@ def test_without_a_python_interpreter_the_error_has_a_hint(lacks: str, monkeypat
     else:
         monkeypatch.setattr(sys, "frozen", True, raising=False)
     with pytest.raises(HforchError, match=r"no Python interpreter\n    runtime\.isolation=inline"):
-        spawn._python()
+        spawn.python_command()
 
 
 def test_a_python_that_cannot_be_started_is_reported(tmp_path: Path) -> None:

@@ -68,7 +68,7 @@ def answer(folder: Path, backend: str) -> Answers:
     except Exception as error:
         found.failed = f"generating: {type(error).__name__}: {error}"
     finally:
-        llm.engine.close()
+        llm.close()
     return found
 
 
