@@ -32,7 +32,7 @@ def measure(name: str, scale: Scale, tokens: int, *overrides: str) -> Iterator[R
     from hforch import load_chain
 
     rounds, tokens = scale.rounds(9), scale.pick(tokens, 2)
-    chain = load_chain(*overrides, f"generation.max_new_tokens={tokens}")
+    chain = load_chain(*overrides, "prompt=step_by_step", f"generation.max_new_tokens={tokens}")
     bare = Bare(chain.last.engine.model, chain.last.engine.tokenizer, tokens)
     stopped = chain.first | chain.last.bind(stop=STOPS)
     assert chain.invoke(QUESTION) == stopped.invoke(QUESTION) == "".join(chain.stream(QUESTION)) == bare.text()
