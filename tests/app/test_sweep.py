@@ -20,7 +20,6 @@ import tiny_models
 from command_line import hforch, run, start
 from finished import copy_of_sweep
 from forking import Forked
-from safetensors.numpy import load_file, save_file
 
 from hforch.records.record_files import read_record, read_samples
 
@@ -248,21 +247,18 @@ def test_an_interrupted_answer_has_not_failed(tmp_path: Path) -> None:
 
 
 def test_resume_runs_only_failed_jobs_again(tmp_path: Path, tiny_gpt2: Path) -> None:
-    folder = tmp_path / "model"
-    subprocess.run(["cp", "-r", str(tiny_gpt2), str(folder)], check=True)
+    """A job whose worker was killed while it loaded the model has a record with an error, and no samples."""
     common = ["backend=pytorch", "model=local", "generation.max_new_tokens=4", "inputs=numbers_in_french"]
-    bad = tmp_path / "bad"
-    words = [*common, f"model.path={tiny_gpt2},{bad}"]
-    bad.symlink_to(folder)
-    (folder / "model.safetensors").rename(tmp_path / "weights")
-    cut = {name: tensor[:1].copy() for name, tensor in load_file(tmp_path / "weights").items()}
-    save_file(cut, folder / "model.safetensors", {"format": "pt"})  # wrong shapes, which only loading finds
-    sweep(tmp_path / "s", *words, code=2)
-    (tmp_path / "weights").rename(folder / "model.safetensors")
-    before = (tmp_path / "s" / "0" / "samples.jsonl").read_bytes()
-    resume(tmp_path / "s")
-    assert (tmp_path / "s" / "0" / "samples.jsonl").read_bytes() == before
-    assert [one["status"] for one in records(tmp_path / "s").values()] == ["ok", "ok"]
+    sweep(tmp_path, *common, f"model.path={tiny_gpt2}", "precision=fp32,bf16")
+    failed = json.loads((tmp_path / "1" / "record.json").read_text())
+    failed |= {"status": "failed", "exit_code": 1, "error": {"type": "WorkerDied", "message": "killed"}}
+    (tmp_path / "1" / "record.json").write_text(json.dumps(failed))
+    (tmp_path / "1" / "samples.jsonl").unlink()
+    before = (tmp_path / "0" / "samples.jsonl").read_bytes()
+    resume(tmp_path)
+    assert (tmp_path / "0" / "samples.jsonl").read_bytes() == before
+    assert [one["status"] for one in records(tmp_path).values()] == ["ok", "ok"]
+    assert len(keys(tmp_path / "1")) == 4
 
 
 def interrupted(directory: Path, *words: str) -> None:
