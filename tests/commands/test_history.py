@@ -123,7 +123,7 @@ def test_show_can_omit_answers_that_passed(ran: Path, tmp_path: Path) -> None:
     hforch(*FAKE[:-1], "checks.strip=false", *words, cwd=tmp_path)
     whole, failed = (hforch("show", "run", *flags, cwd=tmp_path).stdout for flags in ((), ("--failed",)))
     assert "check passed: icontains {expected}" in whole and "not shown" not in whole
-    assert "] question: a" not in failed and "] question: b" in failed
+    assert "] a\n" not in failed and "] b\n" in failed
     assert "not shown: 1 without" in failed
     found = json.loads(hforch("show", "run", "--failed", "--json", cwd=tmp_path).stdout)
     assert [one["index"] for one in found["samples"]] == [1]
@@ -162,7 +162,7 @@ def test_a_directory_named_latest_takes_precedence(ran: Path, tmp_path: Path) ->
     folder = copied(ran, tmp_path)
     (folder / "elsewhere" / "one").rename(folder / "latest")
     done = hforch("show", "latest", cwd=folder)
-    assert "latest:" not in done.stderr and "[1/1] question: a" in done.stdout
+    assert "latest:" not in done.stderr and "[1/1] a\n" in done.stdout
 
 
 def test_latest_without_runs_is_an_error(tmp_path: Path) -> None:
