@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 from command_line import hforch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from reported import INPUTS, write_reported
 from written import answers, precision, sample, write_job
@@ -41,6 +41,7 @@ def in_javascript(text: str, start: int, length: int) -> str:
 
 
 # ---------------------------------------------------------------- differences
+@settings(deadline=None)
 @given(st.text(st.sampled_from("ab .\n日本👩‍é"), max_size=40), st.text(st.sampled_from("ab .\n日本👩‍é"), max_size=40))
 def test_a_difference_turns_one_text_into_the_other(base: str, text: str) -> None:
     steps = difference(base, text)
