@@ -41,6 +41,8 @@ class Answer(BaseHTTPRequestHandler):
             "/api/models/org/tiny/revision/main",
         ):
             return self._info()
+        if path == f"/api/models/org/tiny/tree/{COMMIT}":  # how later versions of huggingface-hub list the files
+            return self._tree()
         if path.startswith("/api/models/org/tiny/revision/"):
             return self._send(404, b"{}", {"X-Error-Code": "RevisionNotFound"})
         if path.startswith(f"/org/tiny/resolve/{COMMIT}/"):
@@ -55,6 +57,13 @@ class Answer(BaseHTTPRequestHandler):
         siblings = [{"rfilename": name, "size": len(content)} for name, content in self.server.files.items()]
         info = {"_id": "1", "id": "org/tiny", "modelId": "org/tiny", "sha": COMMIT, "private": False, "tags": []}
         self._send(200, json.dumps({**info, "downloads": 0, "siblings": siblings}).encode(), {})
+
+    def _tree(self) -> None:
+        files = [
+            {"type": "file", "path": name, "size": len(content), "oid": hashlib.sha1(content).hexdigest()}
+            for name, content in self.server.files.items()
+        ]
+        self._send(200, json.dumps(files).encode(), {})
 
     def _file(self, name: str) -> None:
         content = self.server.files[name]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from hforch.backends.base import load as load_model
 from hforch.config.compose import job_from_overrides
 from hforch.errors import BackendError, PromptError
 from hforch.utils.progress import Silent
+from hforch.utils.tested_versions import versions
 
 pytestmark = pytest.mark.model
 
@@ -27,6 +29,8 @@ def zamba2(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_transformers_still_mixes_up_the_chunks(zamba2: Path) -> None:
+    if version("transformers") != versions("tested")["transformers"]:
+        pytest.skip("the tested version of transformers mixes them up; later versions may not")
     import torch
     from transformers import AutoModelForCausalLM
 
