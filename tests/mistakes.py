@@ -13,7 +13,6 @@ import os
 import subprocess
 import sys
 import tempfile
-import threading
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
@@ -24,7 +23,7 @@ from typing import Self
 import tiny_ggufs
 import tiny_models
 from command_line import run
-from hub_server import Hub
+from hub_server import served
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 TIMEOUT_S = 300
@@ -81,12 +80,7 @@ class Workshop:
     @cached_property
     def hub(self) -> str:
         """The address of a hub that has org/tiny."""
-        server = Hub(self.gpt2)
-        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
-        thread.start()
-        self._open.callback(server.server_close)
-        self._open.callback(server.shutdown)
-        return server.url
+        return self._open.enter_context(served(self.gpt2)).url
 
     @property
     def environment(self) -> dict[str, str]:

@@ -98,9 +98,17 @@ def installed(folder: Path, wheel: Path, quick: bool) -> Path:
 
 def readme_commands() -> list[str]:
     """Return the commands of hforch in README.md, in order."""
-    text = (ROOT / "README.md").read_text(encoding="utf-8")
-    blocks = re.findall(r"^```console\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
-    lines = [line.partition("   #")[0].strip() for block in blocks for line in block.splitlines()]
+    return commands_in((ROOT / "README.md").read_text(encoding="utf-8"))
+
+
+def blocks(language: str, text: str) -> list[str]:
+    """Return the code blocks of a language in a Markdown text."""
+    return re.findall(rf"^```{language}\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
+
+
+def commands_in(text: str) -> list[str]:
+    """Return the commands of hforch in a Markdown text, without comments."""
+    lines = [line.partition("   #")[0].strip() for block in blocks("console", text) for line in block.splitlines()]
     return [line for line in lines if line.startswith(("hforch", "python -m hforch"))]
 
 

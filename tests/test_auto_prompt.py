@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -12,7 +11,7 @@ from typing import Any
 import pytest
 import tiny_models
 from command_line import hforch, run
-from hub_server import Hub
+from hub_server import Hub, served
 
 from hforch.auto_prompt import settle
 from hforch.config.compose import job_from_overrides
@@ -32,13 +31,8 @@ def with_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def hub(with_template: Path) -> Iterator[Hub]:
-    server = Hub(with_template)
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
-    thread.start()
-    yield server
-    server.shutdown()
-    thread.join()
-    server.server_close()
+    with served(with_template) as server:
+        yield server
 
 
 def local(folder: Path) -> tuple[str, str]:

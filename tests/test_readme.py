@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from command_line import run
 from finished import recipe
+from release_check import blocks, commands_in
 
 from hforch.config.keys import groups
 
@@ -24,18 +25,8 @@ README, CONFIGURATION, SWEEPS, PYTHON = (
 DOCUMENTS = [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").glob("*.md"))]
 
 
-def blocks(language: str, *documents: str) -> list[str]:
-    return [
-        block
-        for text in documents
-        for block in re.findall(rf"^```{language}\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
-    ]
-
-
 def commands() -> list[str]:
-    found = blocks("console", README, CONFIGURATION, SWEEPS)
-    lines = [line.partition("   #")[0].strip() for block in found for line in block.splitlines()]
-    return [line for line in lines if line.startswith(("hforch", "python -m hforch"))]
+    return [command for text in (README, CONFIGURATION, SWEEPS) for command in commands_in(text)]
 
 
 COLD = commands()[:2]

@@ -14,6 +14,7 @@ from hforch.comparison.decision import decide, read_bounds, read_optimize
 from hforch.comparison.entries import readable_jobs
 from hforch.comparison.table import compare as compare_entries
 from hforch.errors import ConfigError, Mistake
+from hforch.utils.paths import expanded
 
 Source = str | Path | RunResult | SweepResult
 Value = TypeVar("Value")
@@ -75,7 +76,7 @@ def _paths(sources: Iterable[Source | Iterable[Source]]) -> Iterator[Path]:
         if isinstance(source, RunResult | SweepResult):
             yield source.directory
         elif isinstance(source, str | Path):
-            yield Path(source).expanduser()
+            yield expanded(source)
         else:
             yield from _paths(source)
 

@@ -6,14 +6,13 @@ import hashlib
 import json
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from hub_server import COMMIT, Hub
+from hub_server import COMMIT, Hub, served
 
 from hforch.models.folder import choose
 
@@ -43,13 +42,8 @@ Fetch = Callable[..., dict[str, Any]]
 
 @pytest.fixture
 def hub(tiny_gpt2: Path) -> Iterator[Hub]:
-    server = Hub(tiny_gpt2)
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
-    thread.start()
-    yield server
-    server.shutdown()
-    thread.join()
-    server.server_close()
+    with served(tiny_gpt2) as server:
+        yield server
 
 
 @pytest.fixture
