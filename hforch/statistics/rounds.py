@@ -19,7 +19,9 @@ EXACT = 1e-12  # relative spread below which all ratios count as equal: clocks r
 def log_ratios(one: Sequence[float | None], other: Sequence[float | None]) -> list[float]:
     """Return ln(one / other) of each round that both jobs have measured."""
     pairs = zip(one, other, strict=False)
-    return [math.log(a / b) for a, b in pairs if a is not None and b is not None and 0 < a < math.inf and 0 < b < math.inf]
+    return [
+        math.log(a / b) for a, b in pairs if a is not None and b is not None and 0 < a < math.inf and 0 < b < math.inf
+    ]
 
 
 def ratio_of_jobs(logs: Sequence[float], confidence: float, looked: bool = False) -> Effect:
@@ -56,7 +58,9 @@ def value_of_job(values: Sequence[float], confidence: float) -> Estimate:
     if len(logs) < 2:
         return Estimate(math.exp(mean), why="measured in one round")
     half = half_width(_deviation(logs, mean), len(logs), confidence)
-    return Estimate(math.exp(mean), Interval(_exp(mean - half), _exp(mean + half), confidence, "t of rounds", len(logs)))
+    return Estimate(
+        math.exp(mean), Interval(_exp(mean - half), _exp(mean + half), confidence, "t of rounds", len(logs))
+    )
 
 
 def ratio_from_drifts(log_ratio: float, drifts: Sequence[float], confidence: float) -> Effect:
