@@ -52,8 +52,8 @@ def difference_of_jobs(one: Units, other: Units, confidence: float) -> Effect:
     spread = float(apart.std(ddof=1)) if len(ids) > 1 else None
     if _are_binary(*mine) and _are_binary(*theirs):
         gained, lost = int((apart_of(mine, theirs) > 0).sum()), int((apart_of(mine, theirs) < 0).sum())
-        interval = bonett_price(gained, lost, len(ids), confidence)
-        return Effect(value, "difference", interval, mcnemar(gained, lost), spread=spread)
+        adjusted = bonett_price(gained, lost, len(ids), confidence)
+        return Effect(value, "difference", adjusted, mcnemar(gained, lost), spread=spread)
     if len(ids) < 2:
         return Effect(value, "difference", why=ONE)
     interval, why = _interval(apart, value, confidence)
