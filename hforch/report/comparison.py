@@ -64,7 +64,7 @@ def print_comparison(
             printer.print(table)
             printer.print()
     if line := intervals_line(comparison):
-        printer.print(shown(line), soft_wrap=True)
+        printer.print(shown(line))
     for row in comparison.rows:
         for note in row.notes:
             if note != "baseline" and row.entry.was_run:
