@@ -85,3 +85,10 @@ def test_words_that_follow_an_override_of_ask_are_not_taken_for_the_question(
 ) -> None:
     assert main(["ask", "What?", "backend=fake", "prompt.template=Hello", "{question}"]) == 2
     assert "'prompt.template=\"Hello {question}\"'" in capsys.readouterr().err
+
+
+def test_a_check_without_braces_gets_them() -> None:
+    (mistake,) = mistakes_of("checks.items=[icontains: {column: answer}]")
+    assert mistake.hint == "enclose each check in braces: 'checks.items=[{icontains: {column: answer}}]'"
+    inputs = "inputs.items=[{question: a, answer: b}]"
+    assert mistakes_of("checks.items=[{icontains: {column: answer}}]", inputs) == []

@@ -38,5 +38,7 @@ def how_to_quote(key: str, value: str) -> str | None:
         before, after, what = ("[", "]", "each string") if value[0] == "[" else ("{name: ", "}", "each string")
     if inner[:1] in ("'", '"'):
         return "close each quote; write \\' or \\\" for a quote inside a string"
+    if value[0] == "[" and key == "checks.items" and re.match(r"\w+: ", inner):
+        return f"enclose each check in braces: {shlex.quote(f'{key}=[{{{inner}}}]')}"
     hint = f"quote {what} for Hydra, and the whole override for the shell"
     return f"{hint}: {as_typed(key, inner, before, after)}"
