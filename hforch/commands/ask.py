@@ -71,8 +71,8 @@ def split(words: Sequence[str]) -> tuple[str, list[str]]:
     """Return the question, the first word that is not an override of a known group, and the other words.
 
     Raises:
-        ConfigError: there is no question, or it is followed by other words without `=`. Words without `=` after an override
-            are left to the parser of overrides, because they are probably part of it.
+        ConfigError: there is no question, or it is followed by other words without `=`. Such words after an override
+            are probably part of it, so they are returned with the overrides.
     """
     from hforch.config.keys import groups
 

@@ -243,7 +243,13 @@ def _another_column(kind: str, column: str, names: Sequence[str], from_file: boo
     add = "add the column to each input, as in inputs.items=[{question: ..., " + column + ": ...}]"
     if not from_file:
         return add
-    use = "to use another column, write 'checks.items=[{" + kind + ": {column: " + (names[-1] if names else "...") + "}}]'"
+    use = (
+        "to use another column, write 'checks.items=[{"
+        + kind
+        + ": {column: "
+        + (names[-1] if names else "...")
+        + "}}]'"
+    )
     return f"add the column to the file, or, {use}"
 
 

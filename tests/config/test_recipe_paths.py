@@ -153,7 +153,7 @@ def test_the_path_of_a_model_in_place_of_an_option_is_relative_to_the_recipe(tmp
             assert Path(path) == Path(start, Path(name).name)
 
 
-def test_names_of_models_that_are_not_paths_beside_the_recipe_are_unchanged(tmp_path: Path) -> None:
+def test_names_of_models_that_are_not_paths_are_unchanged(tmp_path: Path) -> None:
     file = tmp_path / "recipe.yaml"
     (tmp_path / "gpt2").mkdir()  # an option takes precedence
     for name, source in (("gpt2", "hub"), ("ORG/NAME", "hub"), ("smollm2", "wheel")):

@@ -1,4 +1,4 @@
-"""Overrides that the shell split into several words get one error, whose hint works when it is typed."""
+"""Overrides that the shell split into several words get one error, and its hint works in a shell."""
 
 from __future__ import annotations
 
