@@ -123,7 +123,7 @@ def _cached_folder(model: HubModel) -> Path:
     """Return the directory of the cached copy, which may be incomplete.
 
     Raises:
-        LocalEntryNotFoundError: there is none.
+        LocalEntryNotFoundError: the cache has no copy.
     """
     from huggingface_hub import snapshot_download
 
