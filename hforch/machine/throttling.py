@@ -18,7 +18,7 @@ def frequency_files(root: Path) -> list[Path]:
     """Return the files with the current frequency of the usable CPUs, or of some of them if there are many.
 
     Raises:
-        ValueError: there are none.
+        ValueError: no such file is readable.
     """
     usable = sorted(os.sched_getaffinity(0))
     some = usable[:: -(-len(usable) // MOST_CPUS)]

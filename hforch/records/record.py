@@ -212,9 +212,9 @@ class Record(Identity, Command, Configuration, Head):
     )
     machine_load: MachineLoad | None = Field(
         default=None,
-        description="what may have disturbed the measured phase: CPU time of other processes (`others_cpu`, a fraction),"
-        " `steal` time of a virtual machine, swapping, the clock frequency of the CPU, throttling by heat and by the CPU"
-        " quota of a container; `absent` has the reasons for values that could not be read",
+        description="what may have disturbed the measured phase: CPU time of other processes (`others_cpu`, a"
+        " fraction), `steal` time of a virtual machine, swapping, the clock frequency of the CPU, throttling by heat"
+        " and by the CPU quota of a container; `absent` has the reasons for values that could not be read",
     )
     shared_accelerator: str | None = Field(
         default=None,
