@@ -16,8 +16,8 @@ def verdict(effect: Effect, alpha: float, margin: float, floor: float = 0.0) -> 
     Args:
         effect: the effect, with its p-value adjusted for the number of comparisons.
         alpha: the significance level.
-        margin: the largest effect that counts as a tie: a fraction for a ratio (0.02 stands for 1/1.02 to 1.02), else in
-            the unit of the difference.
+        margin: the largest effect that counts as a tie: for a ratio, a fraction (0.02 stands for 1/1.02 to 1.02); for a
+            difference, in its unit.
         floor: how far two measurements of the same job lie apart, as for `margin`; a smaller effect is never shown.
 
     Returns:
