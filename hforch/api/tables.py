@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 MOST_ROWS = 50  # maximum number of rows in a notebook
 STYLE = "white-space: pre-wrap; text-align: left; vertical-align: top; max-width: 40em"
 
+AS_TEXT = "tex2jax_ignore mathjax_ignore"  # notebooks would typeset $...$ in answers
+
 
 def to_dataframe(rows: Sequence[Mapping[str, Any]]) -> DataFrame:
     """Return rows as a pandas DataFrame.
@@ -38,7 +40,7 @@ def to_html(headers: Sequence[str], rows: Sequence[Sequence[str]], title: str = 
     parts.append(f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>")
     more = [f"{len(rows) - MOST_ROWS} more rows"] if len(rows) > MOST_ROWS else []
     parts += [f"<p>{_shown(note)}</p>" for note in (*more, *notes)]
-    return "".join(parts)
+    return f'<div class="{AS_TEXT}">{"".join(parts)}</div>'
 
 
 def _row(cells: Sequence[str]) -> str:

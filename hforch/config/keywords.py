@@ -13,7 +13,7 @@ from hforch.config.diagnose.validation_errors import kind_of
 from hforch.config.hydra_adapter.parsing import parser_of, quoted
 from hforch.config.keys import OPEN_MAPPINGS, groups, in_open_mapping, known_keys, list_keys
 from hforch.config.schema import ConfigPart
-from hforch.errors import ConfigError, Mistake, UnknownArgument
+from hforch.errors import LONGEST_VALUE, ConfigError, Mistake, UnknownArgument, shown
 
 Setting = str | int | Mapping[str, Any] | None
 """An option's name (or a GPU index), or a dict of values; None: not set."""
@@ -94,6 +94,8 @@ def _of_group(group: str, value: Any, sweeps: bool) -> Iterator[str]:
         yield from (f"{group}={FILES[group]}", _written(f"{group}.path", value))
         return
     value = _plain(value)
+    if isinstance(value, Mapping) and (hint := _list_hint(group, value)):
+        raise ConfigError([Mistake(group, "must be a list; got a single dict", None, hint)])
     if isinstance(value, Mapping):
         yield from _values(group, value, sweeps)
     elif isinstance(value, list) and group in LISTS:
@@ -103,15 +105,47 @@ def _of_group(group: str, value: Any, sweeps: bool) -> Iterator[str]:
         yield _choices(group, [name.strip() for name in value.split(",")])
     elif isinstance(value, list) and value and sweeps:
         yield _choices(group, value)
-    elif isinstance(value, str) and (group != "stop" or re.fullmatch(r"[\w./-]+", value)):
+    elif isinstance(value, str) and not _is_list_item(group, value):
         yield _written(group, value)
     elif isinstance(value, int) and not isinstance(value, bool):
         yield f"{group}={value}"
     else:
         kinds = f"the name of an option{', a list' if group in LISTS else ''} or a dict of values"
-        hint = f"for stop sequences, pass a list: stop=[{value!r}]" if group == "stop" else f"{group}={{'key': value}}"
-        hint = "only hforch.sweep takes several options" if isinstance(value, list) else hint
-        raise ConfigError([Mistake(group, f"must be {kinds}; got {kind_of(value)}", None, hint)])
+        if isinstance(value, list):
+            hint = "only hforch.sweep takes several options"
+        elif group not in LISTS:
+            hint = f"{group}={{'key': value}}"
+        else:
+            hint = (
+                f"{group}=[{shown(repr(value), LONGEST_VALUE)}]" if isinstance(value, str) else _as_list(group, value)
+            )
+        raise ConfigError([Mistake(group, f"must be {kinds}; got {_kind(value)}", None, hint)])
+
+
+def _is_list_item(group: str, text: str) -> bool:
+    """Return whether a string is an item of the group's list and not the name of an option: a stop sequence, an input."""
+    if group == "stop":
+        return not re.fullmatch(r"[\w./-]+", text)
+    return group == "inputs" and re.search(r"\s", text) is not None and not re.search(r"\.\w+$", text)
+
+
+def _list_hint(group: str, values: Mapping[Any, Any]) -> str | None:
+    """Return how to write a dict that is an item of a group's list and not a dict of the group's values, or None."""
+    keys = {key.split(".")[1] for key in known_keys() if key.startswith(f"{group}.")}
+    is_item = group in LISTS and group != "stop" and values and not keys & set(map(str, values))
+    return f"write {group}=[{shown(repr(dict(values)), LONGEST_VALUE)}]" if is_item else None
+
+
+def _as_list(group: str, value: Any) -> str:
+    if hasattr(value, "to_dict") and hasattr(value, "columns"):
+        return f"for a DataFrame, write {group}=frame.to_dict('records')"
+    return f"write {group}=list(...)"
+
+
+def _kind(value: Any) -> str:
+    """Return a value with its YAML type, or the name of its class if it has none."""
+    is_plain = value is None or isinstance(value, str | int | float | list | Mapping)
+    return kind_of(value) if is_plain else f"a value of type {type(value).__name__}"
 
 
 def _values(path: str, values: Mapping[Any, Any], sweeps: bool) -> Iterator[str]:
