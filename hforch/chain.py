@@ -159,5 +159,7 @@ def _loaded(job: Job, given: Mapping[str, Any]) -> HforchLLM:
     """Load the model of a job, or share a loaded one; return its LLM with the fields in the arguments of `load_llm`."""
     fields = dict(given["fields"])
     arguments = fields.pop("pipeline_kwargs", None) or {}
-    loaded, lease = lease_model(job, progress_of(given["progress"]))
+    progress = progress_of(given["progress"])
+    with progress.stage("load", job.model.label):
+        loaded, lease = lease_model(job, progress)
     return build_llm(job, loaded, lease=lease, **fields).with_arguments(**arguments)

@@ -8,12 +8,14 @@ from pathlib import Path
 from typing import Any
 
 from hforch.config.as_recipe import escaped
+from hforch.config.diagnose.option_hints import IS_DATA, IS_TEXT
 from hforch.config.diagnose.suggestions import did_you_mean_key, nearest
 from hforch.config.diagnose.validation_errors import kind_of
 from hforch.config.hydra_adapter.parsing import parser_of, quoted
 from hforch.config.keys import OPEN_MAPPINGS, groups, in_open_mapping, known_keys, list_keys
 from hforch.config.schema import ConfigPart
 from hforch.errors import LONGEST_VALUE, ConfigError, Mistake, UnknownArgument, shown
+from hforch.utils.class_schemas import hint_for_class
 
 Setting = str | int | Mapping[str, Any] | None
 """An option's name (or a GPU index), or a dict of values; None: not set."""
@@ -116,17 +118,15 @@ def _of_group(group: str, value: Any, sweeps: bool) -> Iterator[str]:
         elif group not in LISTS:
             hint = f"{group}={{'key': value}}"
         else:
-            hint = (
-                f"{group}=[{shown(repr(value), LONGEST_VALUE)}]" if isinstance(value, str) else _as_list(group, value)
-            )
+            hint = _as_list(group, value)
         raise ConfigError([Mistake(group, f"must be {kinds}; got {_kind(value)}", None, hint)])
 
 
 def _is_list_item(group: str, text: str) -> bool:
-    """Return whether a string is an item of the group's list and not the name of an option: a stop sequence, an input."""
+    """Return whether a string is a stop sequence, an input or the path of an input file, not the name of an option."""
     if group == "stop":
         return not re.fullmatch(r"[\w./-]+", text)
-    return group == "inputs" and re.search(r"\s", text) is not None and not re.search(r"\.\w+$", text)
+    return group == "inputs" and bool(IS_TEXT.search(text) or IS_DATA.fullmatch(text))
 
 
 def _list_hint(group: str, values: Mapping[Any, Any]) -> str | None:
@@ -137,6 +137,12 @@ def _list_hint(group: str, values: Mapping[Any, Any]) -> str | None:
 
 
 def _as_list(group: str, value: Any) -> str:
+    """Return how to write a value that is none of a group's types."""
+    if isinstance(value, str) and group == "inputs" and IS_DATA.fullmatch(value):
+        return f"for a file, write inputs=Path({value!r}), with Path from pathlib"
+    if isinstance(value, str):
+        what = {"stop": "stop sequences", "inputs": "inputs"}.get(group, "items")
+        return f"for {what}, pass a list: {group}=[{shown(repr(value), LONGEST_VALUE)}]"
     if hasattr(value, "to_dict") and hasattr(value, "columns"):
         return f"for a DataFrame, write {group}=frame.to_dict('records')"
     return f"write {group}=list(...)"
@@ -177,6 +183,9 @@ def _written(key: str, value: Any) -> str:
         ConfigError: Hydra's grammar cannot express the value.
     """
     value = escaped(_plain(value))
+    if isinstance(value, type):
+        hint = f"for a JSON Schema, write {hint_for_class(value)}"
+        raise ConfigError([Mistake(key, f"must be a value; got the class {value.__name__}", None, hint)])
     try:
         override = f"{key}={_grammar(value)}"
     except TypeError as error:

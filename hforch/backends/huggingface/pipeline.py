@@ -138,5 +138,7 @@ class HforchPipeline(HforchLLM, HuggingFacePipeline):
         refuse_twice(arguments, kwargs)
         job = job_of(model_id, task, **{name: kwargs.pop(name) for name in named if name in kwargs})
         check_llm_fields(kwargs)
-        loaded, lease = lease_model(job, progress_of(None))
+        progress = progress_of(None)
+        with progress.stage("load", job.model.label):
+            loaded, lease = lease_model(job, progress)
         return cast(HforchPipeline, build_llm(job, loaded, lease=lease, pipeline_kwargs=arguments, **kwargs))
