@@ -1,4 +1,4 @@
-"""Express what errors say about the command line as arguments of the Python functions."""
+"""Express flags and Hydra settings in errors as arguments of the Python functions."""
 
 from __future__ import annotations
 

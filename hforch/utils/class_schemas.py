@@ -1,4 +1,4 @@
-"""Tell callers who pass a class, such as a pydantic model, how to get its JSON Schema."""
+"""Hints for callers who pass a class, such as a pydantic model, in place of its JSON Schema."""
 
 from __future__ import annotations
 

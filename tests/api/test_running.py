@@ -235,7 +235,7 @@ def test_an_internal_error_in_the_other_process_is_worded_as_on_the_command_line
     expected = "internal error: ZeroDivisionError: division by zero\n    set HYDRA_FULL_ERROR=1 to see the traceback"
     assert str(found.value) == expected
     monkeypatch.setenv("HYDRA_FULL_ERROR", "1")
-    with pytest.raises(HforchError, match=r"division by zero\n(.|\n)*Traceback(.|\n)*1 / 0"):
+    with pytest.raises(HforchError, match=r"division by zero\n(.|\n)*Traceback(.|\n)*in <lambda>"):
         api.run(**FAST)
 
 
