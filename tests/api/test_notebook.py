@@ -84,9 +84,12 @@ def error_of(outputs: list[dict[str, Any]]) -> str:
 
 
 def test_an_llm_is_one_short_line(outputs: Any) -> None:
-    assert outputs["import"] == []
     assert text_of(outputs["llm"]) == "EngineLLM(model='fake', max_new_tokens=3)"
     assert text_of(outputs["await"]) == "3"
+
+
+def test_loading_a_model_shows_its_progress(outputs: Any) -> None:
+    assert "load: SmolLM2" in "".join(output["text"] for output in outputs["import"])
 
 
 def test_results_are_tables_whose_text_is_not_typeset(outputs: Any) -> None:
