@@ -44,7 +44,7 @@ CELLS = {
     "run": "result = hforch.run(backend='fake', inputs=['What is $x$?', '<b>'], directory='run')\nresult",
     "run twice": "hforch.run(backend='fake', inputs=['a'], directory='run')",
     "sweep": "found = hforch.sweep(backend='fake', precision=['fp32', 'int8'], inputs=['a'])\nfound",
-    "winner": "hforch.compare(found, optimize='tokens_per_s').winner",
+    "row": "hforch.compare(found).rows[0]",
     "a call's error": "def call():\n    llm.invoke('a', max_tokens=3)\ncall()",
     "full error": "%env HYDRA_FULL_ERROR=1\ncall()",
     "interrupt": (
@@ -102,7 +102,7 @@ def test_results_are_tables_whose_text_is_not_typeset(outputs: Any) -> None:
 
 def test_results_without_html_are_short(outputs: Any) -> None:
     assert text_of(outputs["sweep"]).startswith("SweepResult(2 jobs; baseline: 0; results: ")
-    assert text_of(outputs["winner"]).startswith("Row('") and len(text_of(outputs["winner"])) < 1000
+    assert text_of(outputs["row"]).startswith("Row('") and len(text_of(outputs["row"])) < 1000
 
 
 def test_an_error_shows_only_the_lines_of_the_notebook(outputs: Any) -> None:

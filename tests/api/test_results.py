@@ -66,8 +66,8 @@ def test_results_are_tables_in_a_notebook(swept: Any) -> None:
 def test_results_have_a_short_repr(swept: Any) -> None:
     assert repr(swept).startswith("SweepResult(4 jobs; ") and f"results: {swept.directory}" in repr(swept)
     found = api.compare(swept, optimize="tokens_per_s")
-    assert repr(found).startswith("ComparisonResult(4 jobs; ") and "recommended: job" in repr(found)
-    assert found.winner is not None and repr(found.winner).startswith(f"Row('{found.winner.entry.name} ")
+    assert repr(found).startswith("ComparisonResult(4 jobs; ") and found.decision.reason in repr(found)
+    assert repr(found.rows[0]).startswith(f"Row('{found.rows[0].entry.name} ")
     assert all(len(repr(result)) < 1000 for result in (swept, found, *found.rows, found.rows[0].entry))
 
 
