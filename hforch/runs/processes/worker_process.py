@@ -28,6 +28,7 @@ from hforch.runs.processes.messages import (
     Question,
     Ready,
     RepeatFirstBatch,
+    RoundMeasured,
     RunJob,
     SampleCount,
     StageAdvanced,
@@ -192,6 +193,9 @@ class PipeWatcher:
 
     def sample(self, sample: Mapping[str, Any]) -> None:
         self._send(OneSample(dict(sample)))
+
+    def measured(self, round_entry: Mapping[str, Any], rounds: int | None) -> None:
+        self._send(RoundMeasured(dict(round_entry), rounds))
 
     def finished(self, record: Mapping[str, Any], directory: str) -> None:
         import json

@@ -1,0 +1,46 @@
+"""The order in which the jobs of a sweep take turns. Pure functions."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TypeVar
+
+Item = TypeVar("Item")
+
+
+@dataclass(frozen=True)
+class Part:
+    """The part of a job that one call of `run_job` runs, if the job takes turns with others.
+
+    Attributes:
+        rounds_end: the number of rounds that are complete afterwards.
+        is_first: whether it is the job's first part in this command.
+        is_last: whether the job is scored and finished afterwards.
+        measures: whether there are rounds to measure; otherwise the job is only scored and finished.
+        looked_early: whether the results decide when measuring stops.
+    """
+
+    rounds_end: int
+    is_first: bool = True
+    is_last: bool = True
+    measures: bool = True
+    looked_early: bool = False
+
+
+def turns(items: Sequence[Item], number: int) -> list[Item]:
+    """Return the order of a round: A B C, then C B A, then A B C, ...
+
+    Each job then comes equally often before and after each other one, and in two consecutive rounds the jobs have the
+    same mean time of measurement, so a steady drift of the machine's speed affects all of them in the same way.
+
+    Args:
+        items: the jobs, in the order of the first round.
+        number: the number of the round, from 0.
+    """
+    return list(items) if number % 2 == 0 else list(reversed(items))
+
+
+def is_last_of_group(keys: Sequence[str], at: int) -> bool:
+    """Return whether no later one of these keys, which are in the order of a round, equals the one at `at`."""
+    return keys[at] not in keys[at + 1 :]
