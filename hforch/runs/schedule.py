@@ -18,6 +18,7 @@ class Part:
         is_first: whether it is the job's first part in this command.
         is_last: whether the job is scored and finished afterwards.
         measures: whether there are rounds to measure; otherwise the job is only scored and finished.
+        interleaved: whether other jobs take turns with it.
         looked_early: whether the results decide when measuring stops.
     """
 
@@ -25,6 +26,7 @@ class Part:
     is_first: bool = True
     is_last: bool = True
     measures: bool = True
+    interleaved: bool = True
     looked_early: bool = False
 
 
@@ -39,8 +41,3 @@ def turns(items: Sequence[Item], number: int) -> list[Item]:
         number: the number of the round, from 0.
     """
     return list(items) if number % 2 == 0 else list(reversed(items))
-
-
-def is_last_of_group(keys: Sequence[str], at: int) -> bool:
-    """Return whether no later one of these keys, which are in the order of a round, equals the one at `at`."""
-    return keys[at] not in keys[at + 1 :]
