@@ -5,10 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from hforch.app.machine_check import devices_of
-from hforch.config.schema import Job
-from hforch.errors import Mistake
 from hforch.launchers.base import Launcher
-from hforch.metrics.registry import BY_NAME, COMPARED
 from hforch.runs.mode import RunMode
 from hforch.runs.planned_job import PlannedJob
 from hforch.runs.processes.worker_pool import WorkerPool

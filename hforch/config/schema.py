@@ -255,8 +255,12 @@ class Measure(ConfigPart):
     confidence: Annotated[float, Field(gt=0, lt=1)]
 
 
+FIXED = {"until": None, "at_most": "120s", "optimize": "tokens_per_s", "margin": 0.02, "confidence": 0.95}
+"""The value of `runtime.measure` that older records imply."""
+
+
 class Runtime(ConfigPart):
-    added: ClassVar[Mapping[str, Any]] = {"emulated": "warn", "rounds": 1, "measure": None}
+    added: ClassVar[Mapping[str, Any]] = {"emulated": "warn", "rounds": 1, "measure": FIXED}
 
     batch_size: Annotated[Positive, OUTPUTS]
     seed: Annotated[Annotated[int, Field(ge=0, lt=2**63)] | None, OUTPUTS]
@@ -264,7 +268,7 @@ class Runtime(ConfigPart):
     warmup: Annotated[Count | Literal["auto"], TIMINGS]
     repeat: Annotated[Positive, SAMPLES]
     rounds: Annotated[Positive, SAMPLES]
-    measure: Annotated[Measure | None, NOTHING]
+    measure: Annotated[Measure, NOTHING]
     fail_fast: Annotated[bool, NOTHING]
     min_pass: Annotated[Probability | None, NOTHING]
     memory_check: Annotated[Literal["refuse", "warn", "off"], NOTHING]
@@ -275,7 +279,7 @@ class Runtime(ConfigPart):
     @property
     def until_decided(self) -> Measure | None:
         """When to stop measuring, if the number of rounds is not fixed."""
-        return self.measure if self.measure is not None and self.measure.until is not None else None
+        return None if self.measure.until is None else self.measure
 
 
 class Job(ConfigPart):

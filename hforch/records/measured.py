@@ -67,8 +67,8 @@ class Round(Part):
 
     round: Count = Field(description="index of the round, from 0")
     load: Count = Field(
-        description="index of the load of the model, from 0: rounds with the same index were measured on the same loaded"
-        " model"
+        description="index of the load of the model, from 0: rounds with the same index were measured with the same"
+        " loaded model"
     )
     started: str | None = Field(default=None, description="start time, ISO 8601 in UTC")
     seconds: Finite | None = Field(

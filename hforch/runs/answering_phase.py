@@ -33,8 +33,10 @@ def answer_inputs(run: Run, loaded: LoadedModel, inputs: Sequence[Input]) -> Non
     job, runtime, profile = run.job, run.job.runtime, profile_of(run.job)
     sampler = Sampler(job, build_llm(job, loaded, cache=False, seed=run.effective.seed), run.watcher)
     if run.before:
-        run.samples = run.writer.keep(run.before.samples, run.before.wants(runtime.repeat * run.all_rounds), KEPT_FIELDS)
-    run.kept = kept = len(run.samples)
+        run.samples = run.writer.keep(
+            run.before.samples, run.before.wants(runtime.repeat * run.all_rounds), KEPT_FIELDS
+        )
+    run.kept = len(run.samples)
     answerable = _fail_unanswerable(run, sampler, inputs)
     plan = profile.plan(job, answerable)
     batches = in_rounds(plan, runtime.repeat, run.all_rounds)

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import logging
 import signal
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +14,6 @@ from hforch.backends.base import capabilities, check
 from hforch.backends.load_key import load_key
 from hforch.checks import judging
 from hforch.config import checks
-from hforch.config.added_keys import with_added_keys
 from hforch.config.advice import advice
 from hforch.config.prompt_columns import columns_of
 from hforch.config.schema import Job
@@ -29,27 +27,24 @@ from hforch.errors import (
     Mistake,
 )
 from hforch.inputs import Input, read_inputs
-from hforch.load_profiles.base import Batch
-from hforch.load_profiles.registry import profile_of
 from hforch.machine.environment import describe_environment
 from hforch.prompts import check_inputs, column_in_use, unused_columns
-from hforch.records.machine import Memory, Process
-from hforch.records.record import InputsRead, Record, Stage, Status
+from hforch.records.record import InputsRead, Record, Status
 from hforch.records.record_writer import RecordWriter
 from hforch.runs.answering_phase import answer_inputs, ran_out_of_memory
+from hforch.runs.continuing import begin, is_whole, keep_measurements, now, pause
 from hforch.runs.emulation import emulated
 from hforch.runs.identity import job_id
 from hforch.runs.job_context import JobContext
 from hforch.runs.job_header import header
 from hforch.runs.loading_phase import load_model, prepare_model, read_back, refuse_other_weights
-from hforch.runs.memory_meter import MemoryMeter, merged_peaks
+from hforch.runs.memory_meter import MemoryMeter
 from hforch.runs.model_slot import ModelSlot
 from hforch.runs.processes.preload import libraries_of
-from hforch.runs.resuming import PreviousRun, previous_run
-from hforch.runs.rounds import in_rounds
+from hforch.runs.resuming import previous_run
 from hforch.runs.run_metrics import card_remarks, memory_of, note_computed, note_energy
-from hforch.runs.run_state import KEPT_FIELDS, Run, warn
-from hforch.runs.sample_metrics import count, summarize
+from hforch.runs.run_state import Run, warn
+from hforch.runs.sample_metrics import count
 from hforch.runs.sampling import error_of
 from hforch.runs.scoring_phase import refuse_unscorable, score_answers
 from hforch.runs.watcher import Watcher
@@ -57,33 +52,6 @@ from hforch.scoring import preflight
 from hforch.utils.redaction import STRUCK
 
 log = logging.getLogger("hforch")
-
-
-# Fields that a resumed job writes itself instead of copying them from its earlier record.
-NEW_IN_A_RESUMED = (
-    "status",
-    "finished",
-    "totals",
-    "exit_code",
-    "error",
-    "resumed",
-    "stages",
-    "job",
-    "job_id",
-    "from_env",
-)
-
-# Fields that the next part of a job writes itself instead of copying them.
-NEW_IN_A_PART = ("status", "finished", "exit_code", "error", "stages", "warnings")
-
-# Measurements of the first load of the model, which later rounds do not replace.
-OF_THE_FIRST_LOAD = ("timings", "warmup", "shared_load", "process")
-
-# Measurements of the generation phase, which a resumed job keeps if it only computes scores.
-MEASURED = ("memory", "timings", "warmup", "shared_load", "accelerators", "shared_accelerator")
-
-# Fields that map samples to batches and rounds when a job is resumed.
-PLANNED = ("plan", "planned", "rounds", "interleaved", "extended", "looked_early")
 
 
 def run_job(
@@ -111,7 +79,7 @@ def run_job(
     own = RecordWriter(directory, anew=before is None, fresh=not keeps, is_locked=job_context.is_locked)
     with own as writer, MemoryMeter() as memory:
         run = Run(job, job_context, watcher, writer, model_slot or ModelSlot(), before)
-        _begin(run)
+        begin(run)
         for notice in before.samples.notices() if before else ():
             watcher.note(notice)
         try:
@@ -132,46 +100,11 @@ def run_job(
             return _end(run, memory, "failed", EXIT_FAILED, error)
         failed = any(sample["error"] is not None for sample in run.samples)
         if not (failed or run.is_last_part):
-            return _pause(run)
+            pause(run)
+            return EXIT_OK
         unmet = judging.missed(judging.totals(run.samples), job.runtime.min_pass)
         code = EXIT_FAILED if failed else EXIT_UNMET if unmet else EXIT_OK
         return _end(run, memory, "failed" if failed else "ok", code)
-
-
-def _begin(run: Run) -> None:
-    """Write the record of a job that begins, or is continued or resumed."""
-    before, part = run.before, run.job_context.part
-    in_turns, more = part is not None, {}
-    resumed = 0
-    if before and run.continues:
-        run.keep_previous([name for name in before.record if name not in NEW_IN_A_PART and not run.has(name)])
-        run.record.warnings = before.record.get("warnings")
-        run.log.stages += [Stage(**one) for one in before.record.get("stages") or ()]
-        resumed = before.record.get("resumed") or 0
-    elif before:  # keeps finished samples usable if the run stops before it has a new plan
-        run.keep_previous(PLANNED)
-        resumed = (before.record.get("resumed") or 0) + 1
-        in_turns = in_turns and (before.record.get("interleaved") is not False or not before.record.get("rounds"))
-        if before.record.get("extended") or _has_more_rounds(run.job, before.record):
-            more["extended"] = True
-    if run.job.runtime.rounds > 1 or part is not None:
-        more["interleaved"] = in_turns
-    if part is not None and part.looked_early:
-        more["looked_early"] = True
-    started = before.record.get("started") if before else None
-    process = Process(**run.model_slot.process)
-    run.note(status="partial", started=started or _now(), resumed=resumed, process=process, **more)
-
-
-def _has_more_rounds(job: Job, record: Mapping[str, Any]) -> bool:
-    """Return whether a job measures more rounds than its record was to have."""
-    return job.runtime.rounds > (with_added_keys(record.get("job") or {}).get("runtime") or {}).get("rounds", 1)
-
-
-def _pause(run: Run) -> int:
-    """Write the record between two parts of the job; return the exit code."""
-    run.note(status="partial", totals=count(run.samples, run.whole().get("planned")))
-    return EXIT_OK
 
 
 def _located(error: HforchError, job_context: JobContext) -> HforchError:
@@ -188,7 +121,7 @@ def _work(run: Run, memory: MemoryMeter) -> None:
     if mistakes := check(run.job):
         raise ConfigError(mistakes)
     run.watcher.header(header(run.job))
-    if run.before and _is_whole(run, run.before, inputs):
+    if run.before and is_whole(run, run.before, inputs):
         return
     if slow := emulated(run.job):
         warn(run, [slow])
@@ -204,7 +137,6 @@ def _work(run: Run, memory: MemoryMeter) -> None:
     read_back(run, loaded)
     warn(run, loaded.remarks)
     run.note(environment=_environment(run.job))
-    answers = len(run.before.answered) if run.before else 0
     try:
         answer_inputs(run, loaded, inputs)
     finally:
@@ -212,11 +144,7 @@ def _work(run: Run, memory: MemoryMeter) -> None:
         run.record.memory = memory_of(run, memory, loaded)
         note_computed(run, prepared.path)
     warn(run, list(card_remarks(run.energy.gpus)) if run.energy else ())
-    # If all samples were finished before, so were the measurements.
-    if run.before and answers and run.before.has_all(batches_of(run, inputs)):
-        run.keep_previous(MEASURED)
-    elif run.before and any(one.seconds is not None for one in run.rounds[:1]):
-        _keep_first_load(run)
+    keep_measurements(run, inputs)
     if run.is_last_part:
         score_answers(run, loaded, prepared)
     if run.samples and all(sample["error"] is not None and not ran_out_of_memory(sample) for sample in run.samples):
@@ -279,38 +207,6 @@ def not_recorded(redacted: Sequence[str]) -> Iterator[Mistake]:
         yield Mistake(path, problem, None, f"use an environment variable: {path}=${{oc.env:NAME}}")
 
 
-def batches_of(run: Run, inputs: Sequence[Input]) -> list[Batch]:
-    """Return the batches of the rounds that are complete after this part of the job."""
-    return in_rounds(profile_of(run.job).plan(run.job, inputs), run.job.runtime.repeat, run.rounds_end)
-
-
-def _keep_first_load(run: Run) -> None:
-    """Keep the measurements of the first load; its memory peaks include those of later rounds on the same model."""
-    assert run.before is not None
-    run.keep_previous(OF_THE_FIRST_LOAD)
-    earlier = run.before.record.get("memory")
-    if earlier and run.record.memory and run.rounds[0].load == run.model_slot.loads.get(run.writer.directory):
-        run.record.memory = Memory(**merged_peaks(run.record.memory.dump(), earlier))
-    else:
-        run.keep_previous(["memory"])
-
-
-def _is_whole(run: Run, before: PreviousRun, inputs: Sequence[Input]) -> bool:
-    """Return whether a part of a job is already complete; if so, restore its samples and results."""
-    if not before.has_all(batches_of(run, inputs)) or "effective" not in before.record:
-        return False
-    if run.is_last_part and not preflight.is_scored(
-        before.record, run.job, run.writer.directory, run.job_context.baseline
-    ):
-        return False
-    run.samples = run.writer.keep(before.samples, lambda sample: True, KEPT_FIELDS)
-    run.keep_previous(name for name in before.record if name not in NEW_IN_A_RESUMED)
-    if "metrics" not in before.record:
-        run.record.metrics = summarize(run.samples, [])
-    run.record.planned = len(inputs) * run.job.runtime.repeat * run.all_rounds
-    return True
-
-
 def _end(
     run: Run, memory: MemoryMeter, status: Status, code: int, error: BaseException | None = None, tell: bool = True
 ) -> int:
@@ -326,7 +222,7 @@ def _end(
     run.record.unset("planned")
     if run.samples or not run.continues:
         run.record.totals = count(run.samples, known.get("planned"))
-    run.note(status=status, finished=_now(), exit_code=code, error=message, **environment)
+    run.note(status=status, finished=now(), exit_code=code, error=message, **environment)
     if tell:
         run.watcher.finished(run.whole(), str(run.writer.directory))
     return code
@@ -334,7 +230,3 @@ def _end(
 
 def _environment(job: Job) -> dict[str, Any]:
     return describe_environment(libraries_of(job.backend.name, job.precision.name))
-
-
-def _now() -> str:
-    return datetime.now(UTC).isoformat(timespec="milliseconds")

@@ -175,7 +175,7 @@ class Sweep:
         began = time.monotonic()
         self.about = {**self.about, **more}
         kept = self.kept_loaded
-        told = {} if kept is None else {"kept_loaded": kept.value, "kept_loaded_because": kept.because}
+        told: dict[str, Any] = {} if kept is None else {"kept_loaded": kept.value, "kept_loaded_because": kept.because}
         sweep = SweepRecord(schema_version=SCHEMA_VERSION, status=status, **self.about, **told, noise=self.noise)
         write_json(self.directory / SWEEP, {**sweep.dump(), "jobs": self._records})
         ended = time.monotonic()

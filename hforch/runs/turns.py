@@ -231,5 +231,3 @@ def _time_after_next(planned: PlannedJob) -> float:
         taken = [one.get("seconds") or 0.0 for one in read_record(planned.directory).get("rounds") or ()]
         return sum(taken) + max(taken, default=0.0)
     return 0.0
-
-
