@@ -103,11 +103,11 @@ def keep_measurements(run: Run, inputs: Sequence[Input]) -> None:
 
 def _has_first_round(run: Run, before: PreviousRun) -> bool:
     """Return whether the first round was complete before this part of the job."""
-    recorded = before.record.get("rounds")
+    recorded = next(iter(before.record.get("rounds") or ()), None)
     first = run.rounds[0] if run.rounds else None
-    return (
-        bool(recorded) and first is not None and first.seconds is not None and first.started == recorded[0]["started"]
-    )
+    if recorded is None or first is None or first.seconds is None:
+        return False
+    return bool(first.started == recorded.get("started"))  # else it was measured in this part
 
 
 def _keep_first_load(run: Run) -> None:
