@@ -18,6 +18,7 @@ import hforch
 ROOT = Path(hforch.__file__).parent
 WALK = [
     {"utils", "errors", ""},
+    {"statistics"},
     {"checks", "launchers", "trackers"},
     {"config"},
     {"machine"},

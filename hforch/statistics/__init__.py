@@ -1,0 +1,1 @@
+"""Intervals and tests for comparisons: pure functions of numbers, on numpy and scipy."""
