@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
-from hforch.comparison.decision import unknown
+from hforch.comparison.bounds import read_optimize
 from hforch.config.schema import Job
-from hforch.errors import Mistake
+from hforch.errors import ConfigError, Mistake
 from hforch.launchers.base import Launcher
-from hforch.metrics.registry import find
 from hforch.runs.mode import RunMode
 
 Locate = Callable[[Sequence[Mistake]], list[Mistake]]
@@ -39,10 +38,10 @@ def measure_mistakes(
     elif not launcher.run_by_hforch:
         problem = "jobs of this launcher do not take turns, so measuring cannot stop when they are decided"
         found.append(Mistake(until, problem, None, f"use hydra/launcher=basic, {fixed}"))
-    for name in measure.optimize.split(","):
-        if find(name.strip()) is None:
-            told = unknown(name.strip(), "")
-            found.append(replace(told, path="runtime.measure.optimize", where=None))
+    try:
+        read_optimize(measure.optimize)
+    except ConfigError as error:
+        found += [replace(one, path="runtime.measure.optimize", where=None) for one in error.mistakes]
     whole = {job.runtime.measure.model_dump_json() for job in jobs}
     if len(whole) > 1:
         problem = "must be the same in all jobs of a sweep, which stop measuring together"

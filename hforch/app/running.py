@@ -126,6 +126,8 @@ def _run(
                 clear(folder)
         about = {**invocation.record(), "launcher": hydra_jobs.launcher_name}
         sweep = Sweep(directory, jobs, about, mode, kept_loaded=kept)
+        if invocation.resume:
+            sweep.restore()
         with hydra_jobs.callbacks():
             if hydra_jobs.launcher.run_by_hforch:
                 return sweep.run(workers, view, invocation.resume)

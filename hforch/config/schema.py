@@ -241,7 +241,7 @@ class Measure(ConfigPart):
     Attributes:
         until: null: after `runtime.rounds`; decided: when the jobs can be ranked, or are shown to be tied.
         at_most: the maximum measured time per job, in seconds or as text such as `2min` (`durations.py`).
-        optimize: the metrics to decide on, as in `hforch compare --optimize`.
+        optimize: the metrics to decide on, as in `hforch compare --optimize`: a list, or text such as `A,B`.
         margin: the relative difference below which two jobs are tied.
         confidence: the confidence level of the decision.
     """
@@ -250,7 +250,7 @@ class Measure(ConfigPart):
 
     until: Literal["decided"] | None
     at_most: Duration
-    optimize: NonEmpty
+    optimize: NonEmpty | Annotated[tuple[NonEmpty, ...], Field(strict=False, min_length=1)]
     margin: Annotated[float, Field(ge=0, lt=1)]
     confidence: Annotated[float, Field(gt=0, lt=1)]
 

@@ -18,7 +18,7 @@ from hforch.records.record import SCHEMA_VERSION, Configuration, Status
 from hforch.records.record_files import read_record
 from hforch.records.record_writer import begin_interrupted, stop_between_parts, write_json, write_record
 from hforch.records.sweep import NoiseOfModel, SweepRecord
-from hforch.records.sweep_file import SWEEP
+from hforch.records.sweep_file import SWEEP, read_sweep
 from hforch.runs.mode import MULTIRUN, RunMode
 from hforch.runs.planned_job import PlannedJob
 from hforch.runs.processes.worker_pool import WorkerPool
@@ -78,6 +78,14 @@ class Sweep:
         more = {} if turns.measured is None else {"measured": turns.measured}
         view.end(self.end(codes, **more))
         return codes
+
+    def restore(self) -> None:
+        """Keep what an earlier command recorded about the sweep as a whole."""
+        if self.mode.has_summary:
+            before = read_sweep(self.directory)
+            kept = {name: before[name] for name in ("started", "measured") if before.get(name) is not None}
+            self.about = {**self.about, **kept}
+            self.noise += [NoiseOfModel(**one) for one in before.get("noise") or ()]
 
     def run_by(
         self, launch: Callable[[Sequence[PlannedJob]], Mapping[int, int]], view: SweepView, resume: bool = False
