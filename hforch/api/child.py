@@ -19,7 +19,7 @@ from hforch.app.hydra_app import run_app
 from hforch.errors import EXIT_INTERRUPTED, ConfigError, HforchError, Mistake, full_errors
 from hforch.runs.mode import RunMode
 from hforch.runs.planned_job import PlannedJob
-from hforch.runs.sweep import SweepView
+from hforch.runs.sweep_view import SweepView
 from hforch.runs.watcher import Watcher
 from hforch.utils import std_streams, telemetry
 from hforch.utils.internal_errors import internal_error
