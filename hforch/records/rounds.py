@@ -68,8 +68,8 @@ class Round(Part):
     machine: MachineLoad | None = Field(
         default=None,
         description="what may have disturbed the round: CPU time of other processes (`others_cpu`, a fraction), `steal`"
-        " time of a virtual machine, swapping, the clock frequency of the CPU, throttling by heat and by the CPU quota of"
-        " a container; `absent` has the reasons for values that could not be read",
+        " time of a virtual machine, swapping, the clock frequency of the CPU, throttling by heat and by the CPU quota"
+        " of a container; `absent` has the reasons for values that could not be read",
     )
     incomplete: bool | None = Field(
         default=None,

@@ -23,7 +23,7 @@ QUIET = {
 def row(name: str, load: dict[str, Any] | None, machine: str = "a cpu", **record: Any) -> Row:
     """Return the row of a job on the CPU, with the differences of its load from that of a quiet machine."""
     whole = {"effective": {"device": ["cpu"]}, **record}
-    if load is not None:
+    if load is not None and "rounds" not in whole:
         whole["rounds"] = [{"machine": QUIET | load}]
     return Row(Entry(name, Path(name), whole, Path(name)), {}, {}, (machine, False))
 
@@ -132,7 +132,7 @@ def planned(inputs: int, times: int, rounds: int = 0) -> Row:
     each = [10.0] * times if times > 1 else None
     made = {"rounds": [{"round": number} for number in range(rounds)]} if rounds else {}
     plan = [[f"input-{number}"] for number in range(inputs)]
-    return row("0", {}, plan=plan, metrics={"tokens_per_s_each": each}, **made)
+    return row("0", None, plan=plan, metrics={"tokens_per_s_each": each}, **made)
 
 
 def test_little_data_is_one_sentence_with_what_is_missing() -> None:
