@@ -32,8 +32,8 @@ def mean_of_job(units: Units, confidence: float) -> Estimate:
     if not total:
         return Estimate(math.nan, why="no input has a value")
     value, n = float(sums.sum()) / total, len(units)
-    if units.are_binary:
-        return Estimate(value, wilson(round(float(sums.sum())), n, confidence))
+    if _are_binary(sums, weights):
+        return Estimate(value, wilson(round(value * n), n, confidence))
     if n < 2:
         return Estimate(value, why=ONE)
     return Estimate(value, *_interval(_influence(sums, weights), value, confidence))
@@ -55,7 +55,7 @@ def difference_of_jobs(one: Units, other: Units, confidence: float, resample: bo
     apart = _influence(*mine) - _influence(*theirs)
     spread = float(apart.std(ddof=1)) if n > 1 else None
     if _are_binary(*mine) and _are_binary(*theirs):
-        gained, lost = int((mine[0] > theirs[0]).sum()), int((mine[0] < theirs[0]).sum())
+        gained, lost = int(((mine[0] > 0) & (theirs[0] == 0)).sum()), int(((mine[0] == 0) & (theirs[0] > 0)).sum())
         adjusted = bonett_price(gained, lost, n, confidence)
         return Effect(value, "difference", adjusted, mcnemar(gained, lost), spread=spread)
     if n < 2:
@@ -67,7 +67,8 @@ def difference_of_jobs(one: Units, other: Units, confidence: float, resample: bo
 
 
 def _are_binary(sums: Array, weights: Array) -> bool:
-    return bool(((sums == 0) | (sums == 1)).all() and (weights == 1).all())
+    """Return whether each input has the value 0 or 1 with the same weight, as for one check with equal repeats."""
+    return bool((weights == weights[0]).all() and ((sums == 0) | (sums == weights)).all())
 
 
 def _influence(sums: Array, weights: Array) -> Array:
