@@ -29,6 +29,7 @@ from bench import (
     warmup,
 )
 from bench.machine import machine
+from bench.noise import record as noise
 from bench.ratios import Ratio
 from bench.registry import Bench
 from bench.scale import Scale
@@ -52,6 +53,8 @@ BENCHES: dict[str, Bench] = {
     "sweep-processes": Bench(sweep.against_processes, minutes=14),
     "warmup": Bench(warmup.run, minutes=15),
     "scoring": Bench(scoring.run, minutes=14),
+    "noise": Bench(noise.run, minutes=25),
+    "noise-recorded": Bench(noise.recorded, minutes=1),
     "records": Bench(records.run, minutes=8),
     "faults": Bench(faults.run, minutes=8),
     "report": Bench(report.run, minutes=3),
