@@ -8,7 +8,8 @@ from typing import Any
 
 from hforch.comparison.drift import PAIRS, Drift
 from hforch.comparison.entries import Entry
-from hforch.comparison.rows import NOISE, Row, number_of_inputs, scores_of
+from hforch.comparison.evidence import scores_of
+from hforch.comparison.rows import NOISE, Row, number_of_inputs
 from hforch.runs import repeats
 from hforch.scoring.choices import contradiction
 from hforch.utils.rounding import percent, percent_apart

@@ -78,6 +78,7 @@ class Metric:
         is_logarithmic: whether charts use a logarithmic axis for it.
         floor: the smallest possible value, at which linear axes of charts start.
         value_for_baseline: the value of a baseline compared with itself; None if not defined.
+        without_interval: why no confidence interval of it is computed; empty if there may be one.
         infinite_if_exact: whether it is infinite (recorded as absent) if all answers match exactly, so that it meets
             any lower requirement.
     """
@@ -113,6 +114,12 @@ class Metric:
     floor: float = 0.0
     value_for_baseline: float | None = None
     infinite_if_exact: bool = False
+    without_interval: str = ""
+
+    @property
+    def is_throughput(self) -> bool:
+        """Whether it is a speed of the whole measured phase, which each round has."""
+        return self.name == "tokens_per_s"
 
     @property
     def is_higher_better(self) -> bool:

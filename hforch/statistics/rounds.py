@@ -63,6 +63,22 @@ def value_of_job(values: Sequence[float], confidence: float) -> Estimate:
     )
 
 
+def value_from_drifts(value: float, drifts: Sequence[float], confidence: float) -> Estimate:
+    """Return a value that was measured once, with noise estimated from batches that were timed twice.
+
+    Args:
+        drifts: as for `ratio_from_drifts`.
+    """
+    if not drifts or value <= 0:
+        return Estimate(value, why="measured once, and no batch was timed again" if not drifts else "not positive")
+    spread = math.sqrt(math.fsum(one * one for one in drifts) / (2 * len(drifts)))
+    if spread <= EXACT:
+        return Estimate(value, why="measured once")
+    half = half_width(spread, 1, confidence, degrees=len(drifts))
+    low, high = _exp(math.log(value) - half), _exp(math.log(value) + half)
+    return Estimate(value, Interval(low, high, confidence, "repeated batch", len(drifts)))
+
+
 def ratio_from_drifts(log_ratio: float, drifts: Sequence[float], confidence: float) -> Effect:
     """Return the ratio of two jobs that were measured once, with noise estimated from batches that were timed twice.
 

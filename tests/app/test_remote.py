@@ -14,7 +14,8 @@ import yaml
 from command_line import hforch
 
 from hforch import load_llm
-from hforch.comparison.decision import decide, pareto_set, read_bounds
+from hforch.comparison.bounds import read_bounds
+from hforch.comparison.decision import decide
 from hforch.comparison.entries import read_jobs
 from hforch.comparison.table import compare
 from hforch.errors import GenerationError

@@ -11,7 +11,8 @@ import pytest
 from written import answers, precision, write_job
 
 from hforch import cli
-from hforch.comparison.decision import Decision, decide, read_bounds
+from hforch.comparison.bounds import read_bounds
+from hforch.comparison.decision import Decision, decide
 from hforch.comparison.entries import read_jobs
 from hforch.comparison.table import compare
 from hforch.report.comparison import to_markdown

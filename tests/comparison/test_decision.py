@@ -15,7 +15,8 @@ from written import answers, precision, sample, write_job
 
 from hforch import cli
 from hforch.comparison.baselines import read_baseline
-from hforch.comparison.decision import Decision, decide, read_bounds, read_optimize
+from hforch.comparison.bounds import read_bounds, read_optimize
+from hforch.comparison.decision import Decision, decide
 from hforch.comparison.entries import read_jobs
 from hforch.comparison.table import compare
 from hforch.errors import ConfigError

@@ -31,7 +31,7 @@ catalog.__path__.append({folder!r})
 from written import answers, precision, write_job
 from hforch.cli import main
 from hforch.commands._comparison_flags import metrics_help
-from hforch.comparison.decision import read_bounds
+from hforch.comparison.bounds import read_bounds
 from hforch.comparison.entries import read_jobs
 from hforch.comparison.table import compare
 from hforch.metrics.docs import tables as docs

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 from zlib import crc32
 
-from hforch.comparison.decision import Bound, Decision
+from hforch.comparison.decision import Criteria, Decision
 from hforch.comparison.divergent_tokens import all_divergent_tokens
 from hforch.comparison.entries import samples_of
 from hforch.comparison.rows import Row
@@ -86,8 +86,7 @@ def collect(
     seen: FirstPass,
     missing: Sequence[str],
     decision: Decision | None,
-    bounds: Sequence[Bound],
-    optimize: str | None,
+    criteria: Criteria,
     most: int | None,
 ) -> Page:
     """Return the data of the report.
@@ -115,13 +114,13 @@ def collect(
     in_order = [inputs[name] for name in sorted(inputs, key=lambda name: (inputs[name].index, name))]
     names = {row.entry.name: place for place, row in enumerate(rows)}
     baselines = [names.get(row.baseline) if row.baseline else None for row in rows]
-    asked = [*(bound.metric for bound in bounds), *([optimize] if optimize else [])]
+    asked = criteria.asked
     known = {one: {row.metrics.get(one.name) for row in rows} - {None} for one in ordered(asked)}
     metrics = [described(one) for one, values in known.items() if values and (one.kind != "failure" or values != {0.0})]
     sites = list(dict.fromkeys(row.measured_on for row in rows))
     cells = [cell for one in in_order for cell in one.cells.values()]
     summary = {
-        "about": about(comparison, seen, told, decision, bounds),
+        "about": about(comparison, seen, told, decision, criteria.bounds),
         "rows": {"shown": len(in_order), "of": shown.of, "failed": len(shown.failed)},
         "metrics": metrics,
         "timings": {one.timing: one.title for one in ALL if one.timing == one.name},
