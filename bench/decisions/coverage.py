@@ -30,7 +30,7 @@ def of_inputs(simulations: int) -> Table:
         found = [_coverage(draw, size, simulations, number) for size in SIZES]
         if not all(_is_met(covered, simulations) for covered, _ in found):
             missed.add(len(rows))
-        rows.append((name, *(f"{100 * covered:.1f}% ({width:.3f})" for covered, width in found)))
+        rows.append((name, *(f"{100 * covered:.1f}% ({width:.2g})" for covered, width in found)))
     columns = ("metric", *(f"{size:,} inputs (median width)" for size in SIZES))
     return Table(_title("inputs", simulations), columns, rows, frozenset(missed))
 

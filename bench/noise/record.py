@@ -35,7 +35,7 @@ MATRIX = 1_280
 
 def run(scale: Scale) -> Iterator[Table | str]:
     recording = Recording(machine(), datetime.datetime.now(datetime.UTC).date().isoformat(), [])
-    for kind in ("pair", "loads"):
+    for kind in ("loads", "pair"):
         for number in range(scale.pick(PAIRS, 2) if kind == "pair" else 1):
             for name in scale.pick((*TOKENS,), SMOKE):
                 made = pair(name, scale) if kind == "pair" else loads(name, scale)

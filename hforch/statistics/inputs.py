@@ -23,6 +23,7 @@ SKEWED = 1.0  # skewness from which a t interval of few inputs gets pseudo-obser
 UNCHANGED = 0.2  # as for SKEWED: the fraction of inputs that have the same value
 CHANGED = 10  # other inputs that the bootstrap needs, because it draws samples without them too often
 ONE = "only 1 input was answered"
+NOT_FINITE = "the value of an input is not finite"
 
 
 def mean_of_job(units: Units, confidence: float) -> Estimate:
@@ -32,6 +33,8 @@ def mean_of_job(units: Units, confidence: float) -> Estimate:
     if not total:
         return Estimate(math.nan, why="no input has a value")
     value, n = float(sums.sum()) / total, len(units)
+    if not math.isfinite(value):
+        return Estimate(value, why=NOT_FINITE)
     if units.are_binary:
         return Estimate(value, wilson(round(float(sums.sum())), n, confidence))
     if n < 2:
@@ -53,6 +56,8 @@ def difference_of_jobs(one: Units, other: Units, confidence: float, resample: bo
     if not (mine[1].sum() and theirs[1].sum()):
         return Effect(math.nan, "difference", why="no input has a value in both jobs")
     value = float(mine[0].sum() / mine[1].sum() - theirs[0].sum() / theirs[1].sum())
+    if not math.isfinite(value):
+        return Effect(value, "difference", why=NOT_FINITE)
     apart = _influence(*mine) - _influence(*theirs)
     spread = float(apart.std(ddof=1)) if n > 1 else None
     if _are_binary(*mine) and _are_binary(*theirs):
