@@ -8,7 +8,6 @@ from pydantic import Field, create_model
 from hforch.metrics.metric import Metric
 from hforch.metrics.registry import AGAINST_BASELINE, ALL, ON_TEXT
 from hforch.records.fields import ABSENT, Count, Finite, Part, Reasons
-from hforch.records.machine import MachineLoad
 
 Base = TypeVar("Base", bound=Part)
 
@@ -59,40 +58,6 @@ if TYPE_CHECKING:
 else:
     Metrics = with_metrics("Metrics", MetricsBase, "metrics")
     ScoreMetrics = with_metrics("ScoreMetrics", ScoreMetricsBase, "scores.metrics")
-
-
-class Round(Part):
-    """The measurements of one round of a job."""
-
-    needed = frozenset({"round", "load"})
-
-    round: Count = Field(description="index of the round, from 0")
-    load: Count = Field(
-        description="index of the load of the model, from 0: rounds with the same index were measured with the same"
-        " loaded model"
-    )
-    started: str | None = Field(default=None, description="start time, ISO 8601 in UTC")
-    seconds: Finite | None = Field(
-        default=None, description="wall time of its batches, in seconds; missing while the round is being measured"
-    )
-    output_tokens: Count | None = Field(default=None, description="output tokens of its samples")
-    tokens_per_s: Finite | None = Field(
-        default=None, description="output tokens per second, the median of its repeats; missing if unknown"
-    )
-    tokens_per_s_each: list[Finite] | None = Field(
-        default=None, description="tokens per second of each of its repeats, if there are several"
-    )
-    machine: MachineLoad | None = Field(
-        default=None,
-        description="what may have disturbed the round: CPU time of other processes (`others_cpu`, a fraction), `steal`"
-        " time of a virtual machine, swapping, the clock frequency of the CPU, throttling by heat and by the CPU quota of a"
-        " container; `absent` has the reasons for values that could not be read",
-    )
-    incomplete: bool | None = Field(
-        default=None,
-        description="true if these measurements cover only some batches of the round, because the job was stopped or"
-        " resumed during it; they do not count if another round is complete",
-    )
 
 
 class AgainstBaseline(Part):

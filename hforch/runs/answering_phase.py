@@ -17,7 +17,8 @@ from hforch.load_profiles.registry import profile_of
 from hforch.machine.load_meter import LoadMeter
 from hforch.machine.out_of_memory import SMALLER_BATCH
 from hforch.metrics.metric import is_on_cpu
-from hforch.records.machine import Execution, MachineLoad
+from hforch.records.machine import Execution
+from hforch.records.rounds import MachineLoad
 from hforch.records.sample import Sample
 from hforch.runs import memory_check, repeats
 from hforch.runs.energy import EnergyMeter

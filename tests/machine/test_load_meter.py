@@ -18,8 +18,8 @@ from hforch.config.compose import job_from_overrides
 from hforch.machine import load_meter, own_processes, throttling
 from hforch.machine.load_meter import LoadMeter
 from hforch.machine.own_processes import cpu_ticks, descendants
-from hforch.records.machine import MachineLoad
 from hforch.records.record_files import read_record
+from hforch.records.rounds import MachineLoad
 from hforch.runs import JobContext, run
 from hforch.runs.watcher import NullWatcher
 
