@@ -15,6 +15,7 @@ from rich.console import Console
 
 from bench import (
     continuous,
+    decisions,
     extras,
     faults,
     generation,
@@ -28,6 +29,7 @@ from bench import (
     throughput,
     warmup,
 )
+from bench.decisions import real
 from bench.machine import machine
 from bench.noise import record as noise
 from bench.ratios import Ratio
@@ -55,6 +57,8 @@ BENCHES: dict[str, Bench] = {
     "scoring": Bench(scoring.run, minutes=14),
     "noise": Bench(noise.run, minutes=25),
     "noise-recorded": Bench(noise.recorded, minutes=1),
+    "decisions": Bench(decisions.run, minutes=8),
+    "decisions-real": Bench(real.run, minutes=30),
     "records": Bench(records.run, minutes=8),
     "faults": Bench(faults.run, minutes=8),
     "report": Bench(report.run, minutes=3),
