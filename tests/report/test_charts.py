@@ -146,7 +146,8 @@ def test_the_recommended_job_is_among_the_columns_of_many(browser: Any, tmp_path
 
 # ---------------------------------------------------------------- the quality axis
 def test_the_quality_axis_is_checks_or_what_the_decision_uses(tmp_path: Path) -> None:
-    rows = compare(read_jobs([write_reported(tmp_path)])).rows
+    comparison = compare(read_jobs([write_reported(tmp_path)]))
+    rows = comparison.rows
 
     def title(*asked: str) -> str | None:
         found = quality_of(rows, asked)
@@ -157,7 +158,7 @@ def test_the_quality_axis_is_checks_or_what_the_decision_uses(tmp_path: Path) ->
         row.metrics["checks"] = 1.0  # equal checks distinguish no jobs
     assert title("tokens_per_s", "similarity") == "edit similarity"
     assert title("peak_rss_mb") == "KL divergence (mean)"
-    assert "All jobs passed the same fraction of checks." in charts(rows)[0]["says"]
+    assert "All jobs passed the same fraction of checks." in charts(comparison)[0]["says"]
     for row in rows:
         row.metrics["kl_mean"] = None
     assert title() == "exact match"
@@ -183,12 +184,13 @@ def scales(spec: Any) -> list[tuple[str, dict[str, Any]]]:
 
 
 def test_axes_do_not_magnify_small_differences(tmp_path: Path) -> None:
-    rows = compare(read_jobs([write_reported(tmp_path)])).rows
+    comparison = compare(read_jobs([write_reported(tmp_path)]))
+    rows = comparison.rows
     for number, row in enumerate(rows):
         row.metrics |= {"tokens_per_s": 40.0 + number, "peak_rss_mb": 1000.0 - 30 * number, "ppl": 15.0 + number / 10}
         row.metrics |= {"checks": 1.0 - 0.02 * number, "similarity": 1 - 0.13 * number, "top1_agreement": 0.93}
     seen = 0
-    for chart in charts(rows):
+    for chart in charts(comparison):
         for field, scale in scales(chart["spec"]):
             if scale.get("type") == "symlog":
                 assert "is logarithmic" in chart["says"]
