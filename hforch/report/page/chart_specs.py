@@ -39,7 +39,7 @@ def scatter(data: list[dict[str, Any]], x: Metric, y: Metric) -> dict[str, Any]:
     import altair as alt
 
     data = sorted(data, key=lambda one: list(STATES).index(one["state"]), reverse=True)  # the last one is drawn on top
-    axis = alt.Axis(tickCount=8)
+    axis = alt.Axis(tickCount=8, labelFlush=12)
     across = alt.X("x:Q", title=_axis_title(x), scale=_scale(x, _ends(data, "x"), is_free=True), axis=axis)
     up = alt.Y("y:Q", title=_axis_title(y), scale=_scale(y, _ends(data, "y"), is_free=True), axis=_axis(y))
     base = alt.Chart(alt.Data(values=data)).encode(x=across, y=up)
@@ -51,7 +51,10 @@ def scatter(data: list[dict[str, Any]], x: Metric, y: Metric) -> dict[str, Any]:
     )
     rules = [
         alt.Chart(alt.Data(values=known)).mark_rule(**RULE).encode(**encoding)
-        for axis, encoding in {"x": {"x": "x_low:Q", "x2": "x_high:Q", "y": up}, "y": {"y": "y_low:Q", "y2": "y_high:Q", "x": across}}.items()
+        for axis, encoding in {
+            "x": {"x": "x_low:Q", "x2": "x_high:Q", "y": up},
+            "y": {"y": "y_low:Q", "y2": "y_high:Q", "x": across},
+        }.items()
         if (known := [one for one in data if f"{axis}_low" in one])
     ]
     return _spec(alt.layer(*rules, front.encode(order="x:Q"), marks), height=300)
@@ -67,7 +70,7 @@ def boxes(data: list[dict[str, Any]], metric: Metric) -> dict[str, Any]:
         *(alt.Tooltip(f"{one}:Q", title=f"{one} {metric.unit}", format=",.1f") for one in ("p5", "p50", "p95")),
         *_tooltips("x", metric, data)[1:],
     ]
-    base = alt.Chart(alt.Data(values=data)).encode(y=_jobs(), tooltip=tooltip)
+    base = alt.Chart(alt.Data(values=data)).encode(y=_jobs(data), tooltip=tooltip)
     across = alt.X("p5:Q", title=f"{metric.title}, {metric.unit}", scale=_scale(metric, [one["p95"] for one in data]))
     whole = base.mark_rule(color="currentColor").encode(x=across, x2="p95:Q")
     half = base.mark_bar(size=11).encode(x="p25:Q", x2="p75:Q", color=_marked(data)["color"])
@@ -80,7 +83,7 @@ def points(data: list[dict[str, Any]], metric: Metric) -> dict[str, Any]:
     import altair as alt
 
     across = alt.X("x:Q", title=_axis_title(metric), scale=_scale(metric, _ends(data, "x")), axis=_axis(metric))
-    told = {"y": _jobs(), "tooltip": ["job:N", "label:N", *_tooltips("x", metric, data)]}
+    told = {"y": _jobs(data), "tooltip": ["job:N", "label:N", *_tooltips("x", metric, data)]}
     layers = [alt.Chart().encode(x=across, **told, **_marked(data)).mark_point(size=90, filled=True, opacity=1)]
     if known := [one for one in data if "x_low" in one]:
         intervals = alt.Chart(alt.Data(values=known)).encode(x="x_low:Q", x2="x_high:Q", **told)
@@ -138,11 +141,14 @@ def _spec(chart: Any, height: int | None = None, jobs: int = 0) -> dict[str, Any
     return spec
 
 
-def _jobs() -> Any:
+def _jobs(data: Sequence[dict[str, Any]]) -> Any:
     import altair as alt
 
     return alt.Y(
-        "short:N", sort=None, title=None, axis=alt.Axis(domain=False, ticks=False, grid=False, labelPadding=10)
+        "short:N",
+        sort=[one["short"] for one in data],
+        title=None,
+        axis=alt.Axis(domain=False, ticks=False, grid=False, labelPadding=10),
     )
 
 

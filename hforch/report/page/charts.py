@@ -22,9 +22,7 @@ QUALITIES = sorted((one for one in COMPARED if one.quality_rank), key=lambda one
 COSTS = [one for one in COMPARED if one.in_pareto and one.kind in ("speed", "memory")]
 
 
-def charts(
-    comparison: Comparison, asked: Sequence[str] = (), decision: Decision | None = None
-) -> list[dict[str, Any]]:
+def charts(comparison: Comparison, asked: Sequence[str] = (), decision: Decision | None = None) -> list[dict[str, Any]]:
     """Return `group`, `title`, `says` (the caption) and `spec` of each chart that has data.
 
     Scatter charts also have `points`, whose labels are placed by a script of the report.
@@ -55,9 +53,7 @@ def _in_chart(chart: Chart) -> list[Metric]:
 
 
 # ---------------------------------------------------------------- speed and memory against quality
-def _trade_offs(
-    comparison: Comparison, asked: Sequence[str], decision: Decision | None
-) -> Iterator[dict[str, Any]]:
+def _trade_offs(comparison: Comparison, asked: Sequence[str], decision: Decision | None) -> Iterator[dict[str, Any]]:
     rows = comparison.rows
     quality = quality_of(rows, asked)
     if quality is None:
@@ -88,13 +84,17 @@ def _trade_offs(
         yield {
             "group": "Speed and memory against quality",
             "title": f"{_capitalized(metric.title)} and {quality.title}",
-            "says": "Up and to the right is better. Dashed line: the measured values that no other job reaches in both."
+            "says": "Up and to the right is better. Dashed line: through the best measured values."
             f" {_pareto([row.entry.name for row in known if any(row is one for one in pareto)])}"
             + _intervals(data, comparison)
             + notes
             + _scale_notes(metric, quality),
             "spec": scatter(data, metric, quality),
             "points": [_labelled(one, len(data)) for one in data],
+            "front": {
+                "points": sorted([one["x"], one["y"]] for one in data if one["front"]),
+                "isStepAfter": metric.is_higher_better,
+            },
         }
 
 

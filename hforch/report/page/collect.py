@@ -22,7 +22,7 @@ from hforch.report.page.charts import charts
 from hforch.report.page.first_pass import MOST_FAILED, FirstPass
 from hforch.report.page.metrics import described, ordered
 from hforch.report.page.rerun import of_job
-from hforch.report.page.roles import PARETO, is_tied, role_of
+from hforch.report.page.roles import PARETO, is_tied, role_of, unshown
 from hforch.report.page.summary import about
 from hforch.report.wording import item_line
 from hforch.statistics.estimates import METHODS, Estimate
@@ -226,7 +226,7 @@ def _units(some: Sequence[str]) -> int:
 def _job(row: Row, decision: Decision | None) -> dict[str, Any]:
     entry = row.entry
     refused = {} if decision is None else {one.entry.name: why for one, why in decision.refused}
-    doubted = {} if decision is None else {one.entry.name: why for one, why in decision.not_shown}
+    doubted = {} if decision is None else {one.entry.name: unshown(why) for one, why in decision.not_shown}
     return {
         "name": entry.name,
         "label": row.label,

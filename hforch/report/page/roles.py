@@ -14,7 +14,9 @@ Role = Literal["recommended", "tie", "undecided"]
 MARKS: dict[Role | None, str] = {"recommended": "★ ", "tie": "≈ ", "undecided": "? ", None: ""}
 """The mark before the name of a job in charts."""
 
-PARETO = "not shown to be dominated: no other qualified job is shown to be at least as good in speed, memory and quality"
+PARETO = (
+    "not shown to be dominated: no other qualified job is shown to be at least as good in speed, memory and quality"
+)
 PARETO += ", and better in one of them"
 MOST_RIVALS = 12  # maximum number of jobs in the table of evidence
 MOST_DOUBTS = 6  # maximum number of jobs at the top that are not shown to meet the requirements
@@ -68,6 +70,11 @@ def doubts(decision: Decision | None) -> dict[str, Any]:
     found = decision.not_shown if decision else []
     ordered = sorted(found, key=lambda one: role_of(one[0], decision) is None)
     return {"jobs": [[row.title, *some] for row, some in ordered[:MOST_DOUBTS]], "of": len(found)}
+
+
+def unshown(doubts: Sequence[str]) -> list[str]:
+    """Return the requirements in the reasons why they are not shown to be met."""
+    return [doubt.partition(": ")[0] for doubt in doubts]
 
 
 def _candidates(decision: Decision) -> Sequence[Row]:

@@ -59,7 +59,7 @@ function evidenceTable({ evidence, confidence }) {
     el(
       "tr",
       {},
-      el("th", { scope: "row", title: one.label }, `job ${one.job}`),
+      el("th", { scope: "row" }, `job ${one.job}`, one.label === one.job ? null : el("small", {}, ` ${one.label}`)),
       el("td", {}, one.effect, one.why ? el("small", {}, ` no interval: ${one.why}`) : null),
       el("td", {}, one.p ?? "-"),
       el("td", {}, one.says),
@@ -86,7 +86,7 @@ function doubtsList({ doubts, confidence }) {
   if (!doubts.of) return null;
   const items = doubts.jobs.map(([title, ...some]) => el("li", {}, el("strong", {}, `job ${title}`), `: ${some.join("; ")}`));
   const left = doubts.of - doubts.jobs.length;
-  if (left) items.push(el("li", {}, `${counted(left, "more job")} in the table of jobs`));
+  if (left) items.push(el("li", {}, `${counted(left, "more job")} in the decision details`));
   return [el("p", { class: "doubts" }, `Met, but not shown with ${percent(confidence)} confidence:`), el("ul", {}, items)];
 }
 

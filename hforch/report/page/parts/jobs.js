@@ -153,7 +153,7 @@ function barOf(value, interval, end) {
   if (!interval) return el("span", { class: "track" }, bar);
   const [low, high] = [share(interval[0] ?? 0), share(interval[1] ?? Infinity)];
   const line = el("span", { class: "whisker" });
-  line.style.right = `${low}%`;
+  line.style.left = `${low}%`;
   line.style.width = `${high - low}%`;
   return el("span", { class: "track" }, bar, line);
 }
@@ -162,7 +162,7 @@ function barOf(value, interval, end) {
 function endOfBars(metric) {
   const most = Math.max(...summary.jobs.map((job) => job.metrics[metric.name] ?? 0));
   const ends = summary.jobs.map((job) => job.intervals[metric.name]).filter(Array.isArray).map(([, high]) => high ?? Infinity);
-  return Math.max(most, Math.min(1.5 * most, ...[Math.max(...ends, most)]));
+  return Math.min(1.5 * most, Math.max(most, ...ends));
 }
 
 function intervalOf(metric, [low, high]) {
