@@ -24,7 +24,7 @@ from hforch.report.page.metrics import described, ordered
 from hforch.report.page.rerun import of_job
 from hforch.report.page.roles import PARETO, is_tied, role_of, unshown
 from hforch.report.page.summary import about
-from hforch.report.wording import item_line
+from hforch.report.wording import columns_of, item_line
 from hforch.statistics.estimates import METHODS, Estimate
 from hforch.utils.redaction import without_known
 
@@ -107,9 +107,10 @@ def collect(
         apart = {one.input_id: one for one in all_divergent_tokens(row.entry, 1, broken) if one.input_id in shown}
         if broken:
             told.append(f"job {row.entry.name}: invalid lines in scores.jsonl: {len(broken)}")
+        columns = columns_of(row.entry.get("prompt"))
         for sample in samples_of(row.entry):
             if sample["repeat"] == 0 and sample["input_id"] in shown:
-                text = item_line(sample.get("input"), None)[:LONGEST]
+                text = item_line(sample.get("input"), None, columns)[:LONGEST]
                 one = inputs.setdefault(sample["input_id"], Input(sample["index"], text))
                 one.cells[place] = _cell(sample)
                 if token := apart.get(sample["input_id"]):
