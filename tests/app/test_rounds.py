@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
@@ -142,6 +143,7 @@ def test_idle_models_are_freed_at_the_end(tmp_path: Path) -> None:
     while process.poll() is None:
         alive = [worker.pid for worker in workers_of(process.pid)]
         seen |= {pid: max(seen.get(pid, 0), len(alive)) for pid in alive}
+        time.sleep(0.02)
     process.communicate()
     assert max(seen.values()) == 2
     assert not any(psutil.pid_exists(pid) for pid in seen)
