@@ -15,12 +15,13 @@ COMMIT = "0123456789abcdef0123456789abcdef01234567"
 
 
 class Hub(ThreadingHTTPServer):
-    """Serves org/tiny, denies access to org/gated, has no other models; records the tokens sent to it."""
+    """Serves org/tiny, denies access to org/gated, has no other models; records requests and their tokens."""
 
     def __init__(self, folder: Path) -> None:
         super().__init__(("127.0.0.1", 0), Answer)
         self.files = {path.name: path.read_bytes() for path in folder.iterdir()} | {"README.md": b"hello"}
         self.tokens: set[str | None] = set()
+        self.requested: list[str] = []
         self.served: list[str] = []
 
     @property
@@ -52,6 +53,7 @@ class Answer(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         self.server.tokens.add(self.headers.get("Authorization"))
         path = self.path.split("?")[0]
+        self.server.requested.append(path)
         if path in (
             "/api/models/org/tiny",
             f"/api/models/org/tiny/revision/{COMMIT}",

@@ -6,6 +6,7 @@ import io
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 from rich.console import Console
@@ -21,11 +22,16 @@ from bench.workload import WORKLOADS, prompts
 ROOT = Path(__file__).parents[1]
 PAGE = ROOT / "docs" / "benchmarks.md"
 LOADS_NO_MODEL = {"help", "records", "faults", "report"}
+ON_OPENVINO = {"throughput", "scheduler", "sweep", "sweep-processes", "warmup", "scoring", "extras"}
+"""Those that need OpenVINO, besides those that are named after it."""
 
 
-@pytest.mark.parametrize(
-    "name", [pytest.param(name, marks=() if name in LOADS_NO_MODEL else pytest.mark.slow) for name in BENCHES]
-)
+def marked(name: str) -> Any:
+    marks = [] if name in LOADS_NO_MODEL else [pytest.mark.slow]
+    return pytest.param(name, marks=[*marks, pytest.mark.openvino] if name in ON_OPENVINO else marks)
+
+
+@pytest.mark.parametrize("name", [marked(name) for name in BENCHES])
 def test_each_benchmark_runs(name: str) -> None:
     if name == "report":
         from browser import chromium

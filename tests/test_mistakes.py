@@ -18,9 +18,11 @@ def workshop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Workshop]:
 
 
 def marked(case: Case) -> Any:
-    """Return the case as a parameter, marked if it needs a model or an export."""
+    """Return the case as a parameter, marked if it needs a model, an export or OpenVINO."""
     loads = case.heavy or any(name in word for name in ("{gpt2}", "{ir}", "{gguf}", "{hub}") for word in told_to(case))
-    return pytest.param(case, id=case.name.replace(" ", "-"), marks=pytest.mark.model if loads else ())
+    on_openvino = case.heavy and any("backend=openvino" in word or "{ir}" in word for word in case.command)
+    marks = [*([pytest.mark.model] if loads else []), *([pytest.mark.openvino] if on_openvino else [])]
+    return pytest.param(case, id=case.name.replace(" ", "-"), marks=marks)
 
 
 def told_to(case: Case) -> list[str]:

@@ -7,6 +7,7 @@ import shlex
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 from command_line import run
@@ -33,13 +34,21 @@ COLD = commands()[:2]
 """Commands for which a new Python process is started, as for a reader; the others run in forks."""
 
 
+ON_OPENVINO = ("hforch export", "outputs/cost", "winner.yaml")
+"""What occurs in commands that need OpenVINO, or the results of such a command, without naming it."""
+
+
+def marked(command: str) -> Any:
+    return pytest.param(command, marks=pytest.mark.openvino if any(one in command for one in ON_OPENVINO) else ())
+
+
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("readme")
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("command", commands())
+@pytest.mark.parametrize("command", [marked(command) for command in commands()])
 def test_the_commands_in_the_readme_work_in_order(command: str, folder: Path, shared: Path) -> None:
     words = shlex.split(command)
     words = words[1:] if words[0] == "hforch" else words[3:]
@@ -69,7 +78,7 @@ def examples() -> list[str]:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("number", [0, 1])
+@pytest.mark.parametrize("number", [pytest.param(0, marks=pytest.mark.openvino), 1])
 def test_the_library_examples_run(number: int, tiny_gpt2: Path, tmp_path: Path) -> None:
     program = examples()[number].replace("path/to/model", str(tiny_gpt2))
     command = [sys.executable, "-c", program]

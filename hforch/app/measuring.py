@@ -4,14 +4,35 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from pathlib import Path
 
 from hforch.comparison.bounds import read_optimize
-from hforch.config.schema import Job
+from hforch.comparison.choosing import Rules, rank
+from hforch.comparison.entries import read_jobs
+from hforch.comparison.table import compare
+from hforch.config.schema import Job, Measure
 from hforch.errors import ConfigError, Mistake
 from hforch.launchers.base import Launcher
+from hforch.metrics.registry import BY_NAME
 from hforch.runs.mode import RunMode
 
 Locate = Callable[[Sequence[Mistake]], list[Mistake]]
+
+
+def why_decided(directory: Path, measure: Measure) -> str | None:
+    """Return why a sweep can stop measuring: a job is shown to be the best, or several to be as good; None if neither.
+
+    Args:
+        directory: the directory of the sweep, whose jobs are still being measured.
+    """
+    found = compare(read_jobs([directory]), worst=0, confidence=measure.confidence)
+    metric = BY_NAME[read_optimize(measure.optimize)[0]]
+    ranking = rank(found.rows, metric, Rules(measure.confidence, measure.margin, found.drifts))
+    if isinstance(ranking, str) or ranking.outcome == "undecided":
+        return None
+    if ranking.outcome == "tie":
+        return f"jobs {', '.join(row.entry.name for row in ranking.tied)} tie in {metric.name}"
+    return f"job {ranking.best.entry.name} has the {'highest' if metric.is_higher_better else 'lowest'} {metric.name}"
 
 
 def measure_mistakes(

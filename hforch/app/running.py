@@ -17,6 +17,7 @@ from hforch.app.hydra_task import Invocation
 from hforch.app.launcher_child import LauncherTask
 from hforch.app.launcher_parent import launch
 from hforch.app.machine_check import check_machine
+from hforch.app.measuring import why_decided
 from hforch.app.planning import earlier_runs, plan_jobs
 from hforch.app.rounds import kept_loaded, round_notes
 from hforch.config.config_dirs import ConfigDirs
@@ -125,7 +126,9 @@ def _run(
             for folder in (directory, *folders):
                 clear(folder)
         about = {**invocation.record(), "launcher": hydra_jobs.launcher_name}
-        sweep = Sweep(directory, jobs, about, mode, kept_loaded=kept)
+        measure = jobs[0].job.runtime.measure
+        decided = None if measure.until is None else lambda folder: why_decided(folder, measure)
+        sweep = Sweep(directory, jobs, about, mode, kept_loaded=kept, decided=decided)
         if invocation.resume:
             sweep.restore()
         with hydra_jobs.callbacks():

@@ -59,18 +59,19 @@ def _estimate(row: Row, metric: Metric, drifts: Sequence[float], confidence: flo
 
 def _of_units(units: Units, metric: Metric, confidence: float) -> Estimate:
     found = mean_of_job(units, confidence)
-    if metric.name not in LOGARITHMIC or found.interval is None:
+    if found.interval is None:
         return found
-    one = found.interval
-    return replace(found, interval=replace(one, low=math.exp(one.low), high=math.exp(one.high)))
+    ends = found.interval.low, found.interval.high
+    if metric.name in LOGARITHMIC:
+        ends = math.exp(ends[0]), math.exp(ends[1])
+    low, high = map(metric.within_range, ends)
+    return replace(found, interval=replace(found.interval, low=low, high=high))
 
 
 def _from_error(value: float, error: float, metric: Metric, confidence: float) -> Interval:
     half = quantile(math.inf, confidence) * error
-    low, high = value - half, value + half
-    if metric.is_share:
-        low, high = max(0.0, low), min(1.0, high)
-    return Interval(max(low, metric.floor), high, confidence, "standard error", 0)
+    low, high = metric.within_range(value - half), metric.within_range(value + half)
+    return Interval(low, high, confidence, "standard error", 0)
 
 
 def _of_rounds(values: Sequence[float | None], value: float, drifts: Sequence[float], confidence: float) -> Estimate:

@@ -59,10 +59,8 @@ def fetch(model: HubModel, progress: Progress) -> Checkpoint:
 
 
 def local_files(model: HubModel) -> LocalFiles:
-    from huggingface_hub import snapshot_download
-
     try:
-        folder = Path(snapshot_download(model.id, revision=model.revision, local_files_only=True))
+        folder = _cached_folder(model)
     except Exception:
         folder = None
     if folder is None or not folder.is_dir():
@@ -109,17 +107,28 @@ def _download(model: HubModel, info: Any, names: tuple[str, ...], progress: Prog
 
 def _cached(model: HubModel, progress: Progress, otherwise: ModelError) -> Checkpoint:
     """Return the cached copy, or raise `otherwise`."""
-    from huggingface_hub import snapshot_download
     from huggingface_hub.errors import LocalEntryNotFoundError
 
     try:
-        folder = Path(snapshot_download(model.id, revision=model.revision, local_files_only=True))
+        folder = _cached_folder(model)
     except LocalEntryNotFoundError:
         raise otherwise from otherwise.__cause__
     try:
         return _checkpoint(model, folder, progress, None)
     except ModelError as error:
         raise ModelUnavailable(f"{error}\nMissing files cannot be downloaded: {otherwise}") from error
+
+
+def _cached_folder(model: HubModel) -> Path:
+    """Return the directory of the cached copy, which may be incomplete.
+
+    Raises:
+        LocalEntryNotFoundError: the cache has no copy.
+    """
+    from huggingface_hub import snapshot_download
+
+    # Without patterns, later versions of huggingface_hub require all files of the repository, also unneeded ones.
+    return Path(snapshot_download(model.id, revision=model.revision, local_files_only=True, allow_patterns=[]))
 
 
 def _checkpoint(model: HubModel, folder: Path, progress: Progress, download_s: float | None) -> Checkpoint:

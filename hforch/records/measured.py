@@ -60,34 +60,6 @@ else:
     ScoreMetrics = with_metrics("ScoreMetrics", ScoreMetricsBase, "scores.metrics")
 
 
-class Round(Part):
-    """The measurements of one round of a job."""
-
-    needed = frozenset({"round", "load"})
-
-    round: Count = Field(description="index of the round, from 0")
-    load: Count = Field(
-        description="index of the load of the model, from 0: rounds with the same index were measured with the same"
-        " loaded model"
-    )
-    started: str | None = Field(default=None, description="start time, ISO 8601 in UTC")
-    seconds: Finite | None = Field(
-        default=None, description="wall time of its batches, in seconds; missing while the round is being measured"
-    )
-    output_tokens: Count | None = Field(default=None, description="output tokens of its samples")
-    tokens_per_s: Finite | None = Field(
-        default=None, description="output tokens per second, the median of its repeats; missing if unknown"
-    )
-    tokens_per_s_each: list[Finite] | None = Field(
-        default=None, description="tokens per second of each of its repeats, if there are several"
-    )
-    incomplete: bool | None = Field(
-        default=None,
-        description="true if these measurements cover only some batches of the round, because the job was stopped or"
-        " resumed during it; they do not count if another round is complete",
-    )
-
-
 class AgainstBaseline(Part):
     """Scores against the next-token distributions of a baseline."""
 

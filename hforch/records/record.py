@@ -7,7 +7,8 @@ from pydantic import Field
 from hforch.metrics.registry import BY_NAME
 from hforch.records.fields import Count, Error, Finite, OpenPart, Part, Reasons
 from hforch.records.machine import CardUse, Effective, Environment, Memory, Process
-from hforch.records.measured import Metrics, Round, Scores, Totals, WarmedUp
+from hforch.records.measured import Metrics, Scores, Totals, WarmedUp
+from hforch.records.rounds import Round
 
 SCHEMA_VERSION = 2
 """Version of record.json and sweep.json; `versions.py` converts older versions."""

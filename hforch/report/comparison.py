@@ -26,7 +26,7 @@ from hforch.report.comparison_tables import COSTS, OUTPUTS, SCORED, intervals_li
 from hforch.report.console import console
 from hforch.report.export import to_json_text
 from hforch.report.plain_watcher import shown
-from hforch.report.wording import item_line
+from hforch.report.wording import columns_of, item_line
 from hforch.utils.files import write_whole
 from hforch.utils.sanitize import for_markdown, for_terminal
 
@@ -64,7 +64,7 @@ def print_comparison(
             printer.print(table)
             printer.print()
     if line := intervals_line(comparison):
-        printer.print(shown(line), soft_wrap=True)
+        printer.print(shown(line))
     for row in comparison.rows:
         for note in row.notes:
             if note != "baseline" and row.entry.was_run:
@@ -163,7 +163,7 @@ def _title(header: str, rows: Sequence[Sequence[str]], at: int) -> str:
 def _where(pair: Pair, row: Row) -> str:
     repeat = f" (repeat {pair.repeat + 1})" if (row.entry.get("runtime.repeat") or 1) > 1 else ""
     where = f"first difference at {row.unit[:-1]} {pair.at} ({pair.share:.0%} into the answer)"
-    return f"{where}. Input{repeat}: {item_line(pair.item)}"
+    return f"{where}. Input{repeat}: {item_line(pair.item, columns=columns_of(row.entry.get('prompt')))}"
 
 
 def divergent_token_lines(token: DivergentToken) -> Iterator[str]:

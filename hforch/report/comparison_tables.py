@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 
 from hforch.comparison.effect_text import interval_text
-from hforch.comparison.intervals import reasons_without_interval
+from hforch.comparison.intervals import OF_BASELINE, reasons_without_interval
 from hforch.comparison.rows import Row
 from hforch.comparison.table import Comparison
 from hforch.metrics.metric import Metric
@@ -102,10 +102,10 @@ def tables(comparison: Comparison, notes: bool = True) -> Iterator[tuple[list[st
 
 def intervals_line(comparison: Comparison) -> str:
     """Return a line that explains the intervals in the tables, and names the shown metrics that have none."""
-    columns = {*COSTS, *SCORED, *OUTPUTS}
-    shown = {one.name for one in COMPARED if one.header in columns}
+    shown = {one.name: one.header for one in COMPARED if one.header in {*COSTS, *SCORED, *OUTPUTS}}
     found = reasons_without_interval(comparison.rows)
-    by_reason = {why: [one for one in some if one in shown] for why, some in found.items()}
+    by_reason = {why: [shown[name] for name in some if name in shown] for why, some in found.items()}
+    by_reason.pop(OF_BASELINE, None)
     lacking = "; ".join(f"{', '.join(some)} ({why})" for why, some in by_reason.items() if some)
     has_any = any(one.interval is not None for row in comparison.rows for one in row.estimates.values())
     if not has_any and not lacking:

@@ -14,9 +14,11 @@ from hforch.generation.engine import Work
 from hforch.inputs import Input
 from hforch.load_profiles.base import Batch, Samples
 from hforch.load_profiles.registry import profile_of
+from hforch.machine.load_meter import LoadMeter
 from hforch.machine.out_of_memory import SMALLER_BATCH
 from hforch.metrics.metric import is_on_cpu
 from hforch.records.machine import Execution
+from hforch.records.rounds import MachineLoad
 from hforch.records.sample import Sample
 from hforch.runs import memory_check, repeats
 from hforch.runs.energy import EnergyMeter
@@ -89,9 +91,10 @@ def _measure_round(
         is_whole: whether they are all batches of the round.
         inputs: the inputs of the job.
     """
-    repeat, load = run.job.runtime.repeat, _index_of_load(run)
-    entry = begun(number, load)
+    repeat, meter = run.job.runtime.repeat, LoadMeter()
+    entry = begun(number, _index_of_load(run))
     run.set_round(entry)
+    meter.begin()
     start, unfinished = len(run.samples), len(batches)
     alone = len(inputs) * repeat * run.all_rounds == 1
 
@@ -114,6 +117,7 @@ def _measure_round(
     finally:
         walls = {at: seconds for at, seconds in sampler.busy.seconds.items() if at // repeat == number}
         entry = measured(entry, run.samples[start:], walls, is_whole and not unfinished)
+        entry.machine = MachineLoad(**meter.end())
         run.set_round(entry)
     if run.all_rounds > 1 or run.job_context.part:
         run.watcher.measured(entry.dump(), run.job.runtime.rounds if not _is_open_ended(run) else None)

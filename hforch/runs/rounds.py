@@ -9,7 +9,7 @@ from statistics import median
 from typing import TYPE_CHECKING, Any
 
 from hforch.load_profiles.base import Batch
-from hforch.records.measured import Round
+from hforch.records.rounds import Round
 
 if TYPE_CHECKING:
     from hforch.runs.resuming import PreviousRun

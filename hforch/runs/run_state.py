@@ -9,10 +9,10 @@ from typing import Any
 from hforch.config.schema import Job
 from hforch.errors import Mistake
 from hforch.records.machine import Effective
-from hforch.records.measured import Round
 from hforch.records.record import Record
 from hforch.records.record_writer import RecordWriter
 from hforch.records.round_count import rounds_of
+from hforch.records.rounds import Round
 from hforch.runs.energy import Energy
 from hforch.runs.job_context import JobContext
 from hforch.runs.model_slot import ModelSlot

@@ -9,7 +9,8 @@ from typing import Any
 from hforch.checks.judging import totals
 from hforch.metrics.aggregation import Timings
 from hforch.metrics.registry import ALL
-from hforch.records.measured import CheckTotals, Metrics, Round, Totals
+from hforch.records.measured import CheckTotals, Metrics, Totals
+from hforch.records.rounds import Round
 from hforch.records.sample_lines import has_failed, was_interrupted
 from hforch.runs.rounds import counted, has_unknown_tokens, speeds_of
 

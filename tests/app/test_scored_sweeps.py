@@ -44,6 +44,7 @@ def scored(tiny_gpt2: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[P
     return directory, sweep(directory, *words).stdout
 
 
+@pytest.mark.openvino
 def test_the_baseline_is_the_most_precise_and_is_run_first(scored: tuple[Path, str]) -> None:
     directory, printed = scored
     found = {one.parent.name: read_record(one.parent) for one in directory.glob("*/record.json")}
@@ -61,6 +62,7 @@ def test_the_baseline_is_the_most_precise_and_is_run_first(scored: tuple[Path, s
     assert not (directory / "0" / "distributions.bin").exists()
 
 
+@pytest.mark.openvino
 def test_compare_shows_scores_and_decides_by_them(scored: tuple[Path, str]) -> None:
     directory, printed = scored
     assert re.search(r"KL mean +KL p99", printed) and "±" in printed
@@ -78,6 +80,7 @@ def test_compare_shows_scores_and_decides_by_them(scored: tuple[Path, str]) -> N
     assert {"kl_mean", "kl_mean_se", "kl_p99_se", "flips_early", "bits_per_byte"} <= set(header)
 
 
+@pytest.mark.openvino
 def test_compare_with_another_baseline_shows_no_scores(scored: tuple[Path, str]) -> None:
     directory, _ = scored
     others = rows(directory, "--baseline", "backend=openvino,precision=fp32")
@@ -86,6 +89,7 @@ def test_compare_with_another_baseline_shows_no_scores(scored: tuple[Path, str])
     assert not any("computed against" in note for note in rows(directory)[0]["notes"])
 
 
+@pytest.mark.openvino
 def test_a_frozen_recipe_contains_scores_and_does_not_score_again(scored: tuple[Path, str], tmp_path: Path) -> None:
     directory, _ = scored
     hforch("freeze", str(directory / "3"), "-o", str(tmp_path / "won.yaml"))
@@ -103,6 +107,7 @@ def test_a_dry_run_shows_the_size_of_the_log_probabilities(tiny_gpt2: Path, tmp_
     assert not (tmp_path / "sweep").exists()
 
 
+@pytest.mark.openvino
 def test_a_resumed_sweep_does_not_score_the_baseline_again(scored: tuple[Path, str], tmp_path: Path) -> None:
     directory = shutil.copytree(scored[0], tmp_path / "sweep")
     for name in ("0", "1"):  # job 0 has answers and no scores; the baseline is unchanged

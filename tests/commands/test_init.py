@@ -33,6 +33,7 @@ def test_its_own_option_applies(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.openvino
 def test_the_commands_of_its_readme_work(tmp_path: Path) -> None:
     hforch(tmp_path, "init")
     lines = [

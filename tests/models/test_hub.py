@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from command_line import run
 from hub_server import COMMIT, Hub, served
 
 from hforch.models.folder import choose
@@ -91,6 +92,15 @@ def test_relevant_files_are_downloaded_once_and_their_bytes_counted(hub: Hub, fe
     assert again["download_s"] is None
     assert hub.served == []
     assert fetch_hub(HF_HUB_OFFLINE="1")["path"] == first["path"]
+
+
+def test_a_command_requests_only_the_model(hub: Hub, tmp_path: Path, python_env: dict[str, str]) -> None:
+    env = {name: value for name, value in python_env.items() if not name.startswith(("HF_", "TRANSFORMERS_"))}
+    env |= {"HF_HOME": str(tmp_path / "hf"), "HF_ENDPOINT": hub.url}
+    words = ("model=hub", "model.id=org/nothing", "backend=pytorch", f"hydra.run.dir={tmp_path / 'run'}")
+    done = run(*words, env=env, cold=True)
+    assert "model not found on the Hub" in done.stdout + done.stderr
+    assert set(hub.requested) == {"/api/models/org/nothing"}
 
 
 def test_a_revision_is_recorded_and_an_unknown_one_is_refused(hub: Hub, fetch_hub: Fetch) -> None:

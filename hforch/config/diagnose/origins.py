@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hforch.config import yaml_nodes
-from hforch.config.config_dirs import ConfigDirs
+from hforch.config.config_dirs import ConfigDirs, conf_dir
 from hforch.config.hydra_adapter.session import hydra_settings
 from hforch.config.shorthand import is_path, meaning
 
@@ -83,6 +83,17 @@ class Sources:
                 return f"{self._config_dirs.show(file)}:{line}{self._chosen(name)}"
         return None
 
+    def is_set(self, group: str) -> bool:
+        """Return whether the user selected an option of a group, or set a value in it."""
+        if any(one.segments[0] == group for one in self._overrides):
+            return True
+        return any(
+            yaml_nodes.line_of_default(file, group)
+            or (group not in self._config_dirs.has_replaced(name) and yaml_nodes.find(file, (group,)).depth > 0)
+            for file, package, name in self._files
+            if not package and not file.is_relative_to(conf_dir())
+        )
+
     def prepare(self) -> None:
         """Find the files before a temporary directory in the search path is deleted."""
         _ = self._files
@@ -122,6 +133,8 @@ class Sources:
                 continue
             if segments and segments[0] in self._config_dirs.has_replaced(name):
                 continue
+            if (place := self._of_shorthand(name, segments[len(package) :])) is not None:
+                return Origin(place, None, len(segments))
             found = yaml_nodes.find(file, segments[len(package) :])
             depth = min(len(package) + found.depth, len(segments))
             chosen = self._chosen(name)
@@ -131,6 +144,12 @@ class Sources:
             if depth > 0 and (best is None or depth > best.depth):
                 best = origin
         return best
+
+    def _of_shorthand(self, name: str, rest: Segments) -> str | None:
+        """Return the place that selected a config, if its name is a shorthand that sets the value at `rest`."""
+        group, _, option = name.partition("/")
+        stands_for = self._config_dirs.stands_for(group, option)
+        return self.where_option(group) if stands_for and rest and rest[0] in stands_for.values else None
 
     def _chosen(self, name: str) -> str:
         """Return `, selected by OVERRIDE` for the override that selected an option of a config's group, or ''."""

@@ -102,6 +102,7 @@ METRICS = (
         section=None,
         quality_rank=4,
         value_for_baseline=100.0,
+        ceiling=100.0,
     ),
     Metric(
         name="similarity",
@@ -117,5 +118,6 @@ METRICS = (
         is_share=True,
         chart="Answers",
         value_for_baseline=1.0,
+        ceiling=1.0,
     ),
 )

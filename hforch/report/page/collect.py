@@ -22,7 +22,7 @@ from hforch.report.page.first_pass import MOST_FAILED, FirstPass
 from hforch.report.page.metrics import described, ordered
 from hforch.report.page.rerun import of_job
 from hforch.report.page.summary import about
-from hforch.report.wording import item_line
+from hforch.report.wording import columns_of, item_line
 from hforch.utils.redaction import without_known
 
 MOST_CELLS = 24_000  # maximum number of answers in a report
@@ -104,9 +104,10 @@ def collect(
         apart = {one.input_id: one for one in all_divergent_tokens(row.entry, 1, broken) if one.input_id in shown}
         if broken:
             told.append(f"job {row.entry.name}: invalid lines in scores.jsonl: {len(broken)}")
+        columns = columns_of(row.entry.get("prompt"))
         for sample in samples_of(row.entry):
             if sample["repeat"] == 0 and sample["input_id"] in shown:
-                text = item_line(sample.get("input"), None)[:LONGEST]
+                text = item_line(sample.get("input"), None, columns)[:LONGEST]
                 one = inputs.setdefault(sample["input_id"], Input(sample["index"], text))
                 one.cells[place] = _cell(sample)
                 if token := apart.get(sample["input_id"]):
