@@ -85,7 +85,7 @@ class Turns:
             if self.is_stopped:
                 return
         if self.keeps_loaded:
-            for one in {one.key: one for one in self._unfinished}.values():
+            for one in {one.key: one for one in self.jobs}.values():
                 self._measure_noise(one)
         self._pass(self._last_parts(), frees=True, with_noise=False)
         self.workers.free()

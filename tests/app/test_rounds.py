@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
+import time
 from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
@@ -15,7 +17,6 @@ from typing import Any
 import psutil
 import pytest
 from command_line import ROOT, hforch, start
-from finished import copy_of_sweep
 from test_sweep import keys, records, samples_in, wait_for
 
 from hforch.records.record_files import read_record, read_samples
@@ -137,11 +138,12 @@ def test_jobs_may_have_different_numbers_of_rounds(tmp_path: Path) -> None:
 
 def test_idle_models_are_freed_at_the_end(tmp_path: Path) -> None:
     words = ("-m", *FAKE, SHORT, TWO_MODELS, "runtime.rounds=3", "backend.token_s=0.02", f"hydra.sweep.dir={tmp_path}")
-    process = start(*words, stdout=subprocess.DEVNULL)
+    process = start(*words, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     seen: dict[int, int] = {}
     while process.poll() is None:
         alive = [worker.pid for worker in workers_of(process.pid)]
         seen |= {pid: max(seen.get(pid, 0), len(alive)) for pid in alive}
+        time.sleep(0.02)
     process.communicate()
     assert max(seen.values()) == 2
     assert not any(psutil.pid_exists(pid) for pid in seen)
@@ -246,7 +248,7 @@ def test_ctrl_c_interrupts_all_jobs_which_can_be_resumed(tmp_path: Path) -> None
 # ---------------------------------------------------------------- resume
 def test_a_sweep_killed_in_the_second_round_loses_and_repeats_nothing(tmp_path: Path) -> None:
     words = ("-m", *FAKE, SHORT, "generation.max_new_tokens=6,7,8", "runtime.rounds=3", "backend.token_s=0.02")
-    process = start(*words, f"hydra.sweep.dir={tmp_path}", stdout=subprocess.DEVNULL)
+    process = start(*words, f"hydra.sweep.dir={tmp_path}", stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     wait_for(lambda: samples_in(tmp_path) >= 17, "the middle of the second round")
     workers = workers_of(process.pid)
     process.kill()
@@ -270,7 +272,7 @@ def test_a_sweep_killed_in_the_second_round_loses_and_repeats_nothing(tmp_path: 
 
 
 def test_more_rounds_are_measured_when_a_sweep_is_resumed(measured: tuple[Path, str], tmp_path: Path) -> None:
-    directory = copy_of_sweep(measured[0], tmp_path / "copy")
+    directory = Path(shutil.copytree(measured[0], tmp_path / "copy"))
     before = records(directory)
     hforch("resume", str(directory), "runtime.rounds=5")
     for name, record in records(directory).items():
@@ -338,7 +340,7 @@ def test_rounds_is_the_least_number_that_is_measured(tmp_path: Path) -> None:
 
 def test_a_killed_measurement_continues_with_the_rounds_that_it_had(tmp_path: Path) -> None:
     words = ("-m", *FAKE, *MEASURE, "backend.token_s=0.01", "runtime.measure.at_most=2")
-    process = start(*words, f"hydra.sweep.dir={tmp_path}", stdout=subprocess.DEVNULL)
+    process = start(*words, f"hydra.sweep.dir={tmp_path}", stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     wait_for(lambda: samples_in(tmp_path) >= 29, "the fourth round")
     process.kill()
     process.wait()
