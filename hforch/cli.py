@@ -6,6 +6,7 @@ Heavy imports are deferred until the command is known: `hforch --help` imports o
 from __future__ import annotations
 
 import os
+import shlex
 import sys
 import traceback
 from collections.abc import Callable, Sequence
@@ -27,6 +28,7 @@ from hforch.runs.processes import prestart
 from hforch.utils import std_streams, telemetry
 from hforch.utils.redaction import redacted_line
 from hforch.utils.system_limits import limit_reached
+from hforch.utils.tested_versions import missing_package
 
 MOST_TOLD = 200  # maximum number of errors shown
 RUNNING = ("ask", "run", "resume", "verify")  # commands that run jobs, like the Hydra app
@@ -69,8 +71,12 @@ def dispatch(words: list[str]) -> int:
     if first in command_names():
         return int(import_module(f"hforch.commands.{first}").main(words[1:]))
     if first and "=" not in first and first[0] not in "-+~":
+        from hforch.config.diagnose.split_words import is_key
         from hforch.config.diagnose.suggestions import did_you_mean
 
+        if is_key(first) and words[1:]:
+            value = "".join(words[1:3] if words[1] == "=" else words[1:2]).removeprefix("=")
+            raise ConfigError([Mistake("", f"'{first}' has no `=`", hint=f"write {shlex.quote(f'{first}={value}')}")])
         known = command_names()
         hint = did_you_mean(first, known, "hforch {}") or "overrides have the form key=value"
         raise ConfigError([Mistake("", f"unknown command '{first}'; available: {', '.join(known)}", hint=hint)])
@@ -122,7 +128,7 @@ def reporting(work: Callable[[], int], is_run: bool = True) -> int:
     except Exception as error:
         if full_errors():
             traceback.print_exc()
-        if told := limit_reached(error):
+        if told := limit_reached(error) or missing_package(error):
             print(told, file=sys.stderr)
             return EXIT_FAILED
         print(

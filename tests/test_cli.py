@@ -432,3 +432,12 @@ def test_an_installed_package_contains_its_configuration(elsewhere: Path) -> Non
         env={**os.environ, "PYTHONPATH": str(site)},
     )
     assert str(site / "hforch" / "conf") in shown.stdout
+
+
+def test_a_missing_dependency_is_reported_with_the_command_that_installs_it(capsys: pytest.CaptureFixture[str]) -> None:
+    def work() -> int:
+        raise ModuleNotFoundError("No module named 'hydra.core'", name="hydra.core")
+
+    assert cli.reporting(work) == 1
+    told = capsys.readouterr().err
+    assert "the module hydra is not installed" in told and 'pip install -c "$(hforch constraints)" hforch' in told

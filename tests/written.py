@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from random import Random
 from typing import Any
 
 from hforch.records.record import SCHEMA_VERSION
@@ -95,3 +96,11 @@ def answers(*given: Answer) -> list[dict[str, Any]]:
 
 def precision(name: str) -> dict[str, Any]:
     return {"overrides": [f"precision={name}"], "job": {"precision": {"name": name}}}
+
+
+def rounds(speed: float, noise: float = 0.01, count: int = 6, **more: Any) -> dict[str, Any]:
+    """Return the fields of a record for a speed that was measured in turns with other jobs, with some noise."""
+    draw = Random(f"{speed}")
+    each = [speed * (1 + noise * draw.uniform(-1, 1)) for _ in range(count)]
+    told = [{"round": number, "load": 0, "tokens_per_s": one, "seconds": 2.0} for number, one in enumerate(each)]
+    return {"metrics": {"tokens_per_s": speed, "absent": {}, **more}, "rounds": told, "interleaved": True}

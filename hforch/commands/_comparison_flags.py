@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 import textwrap
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
@@ -14,7 +14,7 @@ from hforch.errors import ConfigError, HforchError, Mistake
 from hforch.utils.files import write_output
 
 if TYPE_CHECKING:
-    from hforch.comparison.decision import Bound
+    from hforch.comparison.decision import Criteria
 
 Read = TypeVar("Read")
 
@@ -38,8 +38,26 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
     add_skip_damaged(parser, " and unreadable records")
     parser.add_argument(
         "--optimize",
-        metavar="METRIC",
-        help="recommend the job with the best METRIC among those that meet the requirements",
+        metavar="METRIC[,METRIC...]",
+        help="recommend the job with the best METRIC among those that meet the requirements; the other metrics decide"
+        " between jobs that tie (default: memory, then disk)",
+    )
+    parser.add_argument(
+        "--confidence",
+        metavar="LEVEL",
+        type=float,
+        default=0.95,
+        help="the confidence level of intervals and tests (default: 0.95)",
+    )
+    parser.add_argument(
+        "--margin",
+        metavar="FRACTION",
+        type=float,
+        default=0.02,
+        help="the largest relative difference that counts as a tie (default: 0.02)",
+    )
+    parser.add_argument(
+        "--strict", action="store_true", help="jobs qualify only if it is shown that they meet the requirements"
     )
 
 
@@ -53,20 +71,25 @@ def add_skip_damaged(parser: argparse.ArgumentParser, others: str = "") -> None:
     parser.add_argument("--skip-damaged", action="store_true", help=told)
 
 
-def read_flags(args: argparse.Namespace, mistakes: list[Mistake]) -> tuple[Mapping[str, str] | None, Sequence[Bound]]:
-    """Return the baseline and the requirements; append their errors to `mistakes`.
+def read_flags(args: argparse.Namespace, mistakes: list[Mistake]) -> tuple[Mapping[str, str] | None, Criteria]:
+    """Return the baseline and the criteria; append their errors to `mistakes`.
 
-    `args.optimize` is set to the current name of the metric. Deprecated names are reported on stderr.
+    Deprecated names of metrics are reported on stderr.
     """
     from hforch.comparison.baselines import read_baseline
-    from hforch.comparison.decision import read_bounds, read_optimize, renamed
+    from hforch.comparison.bounds import read_bounds, read_optimize, renamed
+    from hforch.comparison.decision import Criteria
 
     for sentence in renamed(args.require, args.optimize):
         print(sentence, file=sys.stderr)
     bounds = collect(mistakes, lambda: read_bounds(args.require)) or []
     baseline = collect(mistakes, lambda: read_baseline(args.baseline))
-    args.optimize = collect(mistakes, lambda: read_optimize(args.optimize))
-    return baseline, bounds
+    optimize = collect(mistakes, lambda: read_optimize(args.optimize)) or []
+    if not 0.5 <= args.confidence < 1:
+        mistakes.append(Mistake("", f"--confidence must be at least 0.5 and less than 1; got {args.confidence:g}"))
+    if not 0 <= args.margin < 1:
+        mistakes.append(Mistake("", f"--margin must be at least 0 and less than 1; got {args.margin:g}"))
+    return baseline, Criteria(bounds, optimize, args.confidence, args.margin, args.strict)
 
 
 def metrics_help() -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -70,7 +71,8 @@ def split(words: Sequence[str]) -> tuple[str, list[str]]:
     """Return the question, the first word that is not an override of a known group, and the other words.
 
     Raises:
-        ConfigError: there is no question, or there are further words without `=`.
+        ConfigError: there is no question, or it is followed by other words without `=`. Such words after an override
+            are probably part of it, so they are returned with the overrides.
     """
     from hforch.config.keys import groups
 
@@ -82,7 +84,8 @@ def split(words: Sequence[str]) -> tuple[str, list[str]]:
     if at is None:
         raise ConfigError([Mistake("", "hforch ask requires a question", hint=_USAGE)])
     others = [*words[:at], *words[at + 1 :]]
-    if plain := [word for word in others if "=" not in word and not word.startswith("~")]:
+    after = itertools.takewhile(lambda word: not is_override(word), words[at + 1 :])
+    if plain := [word for word in after if "=" not in word and not word.startswith("~")]:
         problem = f"unexpected words: {' '.join(plain)}"
         raise ConfigError([Mistake("", problem, hint=f"quote the question: {_USAGE}")])
     return words[at], others

@@ -50,11 +50,10 @@ def main(argv: list[str]) -> int:
     parser.add_argument("--format", choices=FORMATS, default="table", help="the output format (default: table)")
     parser.add_argument("--output", metavar="FILE", type=expanded, help="write to a file instead of the terminal")
     args = parser.parse_intermixed_args(argv)
-    from hforch.comparison.decision import decide
     from hforch.comparison.table import compare
 
     mistakes: list[Mistake] = []
-    baseline, bounds = read_flags(args, mistakes)
+    baseline, criteria = read_flags(args, mistakes)
     if args.worst < 0:
         mistakes.append(Mistake("", f"--worst must be at least 0; got {args.worst}"))
     if args.min_pass is not None and not 0 <= args.min_pass <= 1:
@@ -62,8 +61,8 @@ def main(argv: list[str]) -> int:
     entries = collect(mistakes, lambda: _read(args.directories, args.skip_damaged)) or []
     if mistakes:
         raise ConfigError(mistakes)
-    comparison = compare(entries, baseline, args.worst)
-    decision = decide(comparison, bounds, args.optimize) if bounds or args.optimize else None
+    comparison = compare(entries, baseline, args.worst, criteria.confidence)
+    decision = criteria.decide(comparison)
     _put(comparison, decision, args.format, args.output)
     if args.junit:
         from hforch.report.junit import to_junit

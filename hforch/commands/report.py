@@ -46,7 +46,7 @@ def main(argv: list[str]) -> int:
     from hforch.runs.output_dirs import REPORT
 
     mistakes: list[Mistake] = missing_libraries()
-    baseline, bounds = read_flags(args, mistakes)
+    baseline, criteria = read_flags(args, mistakes)
     if args.inputs is not None and args.inputs < 1:
         mistakes.append(Mistake("", f"--inputs must be at least 1; got {args.inputs}"))
     entries, unread = collect(mistakes, lambda: readable_jobs(args.directories)) or ([], [])
@@ -55,7 +55,7 @@ def main(argv: list[str]) -> int:
     if mistakes:
         raise ConfigError(mistakes)
     target = args.output or (args.directories[0] / REPORT if len(args.directories) == 1 else Path(REPORT))
-    page, qualified = write_page(target, entries, unread, baseline, bounds, args.optimize, args.inputs)
+    page, qualified = write_page(target, entries, unread, baseline, criteria, args.inputs)
     for line in page.summary["about"]["missing"]:
         print(f"skipped: {shown(line)}", file=sys.stderr)
     print(shown(page.summary["about"]["reason"] or f"jobs: {len(entries)}, inputs: {len(page.inputs)}"))

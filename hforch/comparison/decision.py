@@ -1,83 +1,23 @@
-"""Recommend a job: requirements, a metric to optimize, and the Pareto set over speed, memory and quality."""
+"""Recommend a job: those that meet the requirements, ranked by metrics, as far as the measurements show it."""
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Hashable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 
+from hforch.comparison.bounds import Bound
+from hforch.comparison.choosing import MARGIN, Outcome, Ranking, Rules, break_tie, judged, rank
+from hforch.comparison.decision_text import recommendation
+from hforch.comparison.effects import effect_of
+from hforch.comparison.intervals import CONFIDENCE
+from hforch.comparison.pareto import Judge, pareto_set
 from hforch.comparison.rows import Row
 from hforch.comparison.table import Comparison
-from hforch.errors import ConfigError, Mistake
 from hforch.metrics.metric import Metric
-from hforch.metrics.registry import BY_NAME, COMPARED, alike, find
+from hforch.metrics.registry import BY_NAME
+from hforch.statistics.verdicts import Verdict
 
-BOUND = re.compile(r"\s*([A-Za-z][^<>=!]*?)\s*(<=|>=|==|<|>)\s*([-+]?\d+(?:\.\d*)?(?:[eE][-+]?\d+)?)\s*(%?)\s*")
-LISTED = "hforch compare --help lists the metrics, such as tokens_per_s, ttft_ms, peak_rss_mb, kl_mean and checks"
-MEMORY = ("peak_accelerator_mb", "peak_rss_mb")  # the Pareto set uses the first that a job has
-WORST = float("-inf")
-MEETS = {
-    "<=": lambda value, bound: value <= bound,
-    ">=": lambda value, bound: value >= bound,
-    "<": lambda value, bound: value < bound,
-    ">": lambda value, bound: value > bound,
-    "==": lambda value, bound: value == bound,
-}
-
-
-@dataclass(frozen=True)
-class Bound:
-    """A requirement such as `metric <= value`; the metric has its current name."""
-
-    metric: str
-    relation: str
-    value: float
-
-    def __str__(self) -> str:
-        return f"{self.metric}{self.relation}{self.value:g}"
-
-    def is_met(self, row: Row) -> bool:
-        """Return whether a row meets the requirement.
-
-        A missing metric does not, except for `>` and `>=` if the metric is infinite because all outputs match exactly.
-        """
-        value = row.metrics.get(self.metric)
-        if not row.can_rank(self.metric):
-            return False
-        if value is None and BY_NAME[self.metric].infinite_if_exact and row.metrics.get("exact_match") == 1.0:
-            return self.relation in (">", ">=")
-        return value is not None and MEETS[self.relation](value, self.value)
-
-    def miss(self, row: Row) -> float:
-        """Return how far a row is from meeting the requirement, as a fraction of the required value.
-
-        Infinite if the metric is not available or was measured on a shared GPU.
-        """
-        value = row.metrics.get(self.metric)
-        if value is None or not row.can_rank(self.metric):
-            return float("inf")
-        return 0.0 if self.is_met(row) else abs(value - self.value) / (abs(self.value) or 1.0)
-
-    def why(self, row: Row) -> str:
-        """Return why a row does not meet the requirement."""
-        value = row.metrics.get(self.metric)
-        if value is not None and not row.can_rank(self.metric):
-            return f"{self.metric} was measured on a shared GPU: {row.shared}"
-        if value is not None:
-            return f"{self.metric}={value:g}, required: {self.relation}{self.value:g}"
-        reason = _why_missing(self.metric, row)
-        return f"{self.metric} is not available{f': {reason}' if reason else ''}"
-
-
-def _why_missing(metric: str, row: Row) -> str | None:
-    """Return why a row has no value for a metric, if known."""
-    if metric == "checks":
-        return "the job has no checks"
-    if reason := row.lacks(metric):
-        return reason
-    if BY_NAME[metric].needs_baseline and row.baseline is None and "baseline" not in row.notes:
-        return "no other completed job has the same settings apart from how the model is loaded"
-    return None
+Doubts = list[tuple[Row, list[str]]]
 
 
 @dataclass(frozen=True)
@@ -87,9 +27,13 @@ class Decision:
     Attributes:
         qualified: rows that meet all requirements.
         refused: the other rows, each with the reasons.
-        pareto: the qualified rows that no other row dominates in speed, memory and quality.
-        winner: the recommended row; None if no row qualifies or no metric is optimized.
+        pareto: the qualified rows that no other row is shown to dominate in speed, memory and quality.
+        winner: the recommended row; None if no row qualifies, no metric is optimized, or it cannot be told.
         reason: the recommendation, or why no job is recommended; empty if jobs qualify and no metric is optimized.
+        outcome: whether the recommended job is shown to be the best (`winner`) or one of several that are as good
+            (`tie`), or more measurements are needed (`undecided`); `none` if nothing is optimized or no job qualifies.
+        ranking: the jobs ranked by the first optimized metric.
+        not_shown: qualified rows that meet requirements, but are not shown to, each with the reasons.
     """
 
     qualified: list[Row]
@@ -97,92 +41,100 @@ class Decision:
     pareto: list[Row]
     winner: Row | None
     reason: str
+    outcome: Outcome = "none"
+    ranking: Ranking | None = None
+    not_shown: Doubts = field(default_factory=list)
+
+    @property
+    def tied(self) -> list[Row]:
+        """The jobs that are as good as the best one, with it; empty if there are none."""
+        return self.ranking.tied if self.ranking and len(self.ranking.tied) > 1 else []
 
 
-def read_bounds(texts: Sequence[str]) -> list[Bound]:
-    """Parse the values of `--require`.
+@dataclass(frozen=True)
+class Criteria:
+    """How to compare and choose jobs.
 
-    Raises:
-        ConfigError: formats are invalid, metrics are unknown, or fractions are not between 0 and 1.
+    Attributes:
+        bounds: the requirements.
+        optimize: the metrics to optimize, most important first; the later ones decide between jobs that tie.
+        confidence: the confidence level of intervals and tests.
+        margin: the largest relative difference that counts as a tie.
+        strict: whether jobs qualify only if it is shown that they meet the requirements.
     """
-    mistakes, bounds = [], []
-    for text in texts:
-        match = BOUND.fullmatch(text)
-        if match is None:
-            hint = "use METRIC>=NUMBER or METRIC<=NUMBER, in quotes, such as 'peak_rss_mb<=900'"
-            mistakes.append(Mistake("", f"'{text}' is not a valid requirement", f"--require {text}", hint))
-            continue
-        name, relation, number, percent = match.groups()
-        metric = find(name)
-        if metric is None:
-            mistakes.append(unknown(name, f"--require {text}", (relation, number, percent)))
-            continue
-        bound = Bound(metric.name, relation, _value(number, percent))
-        if not _in_range(metric, bound.value):
-            hint = f"use '{name}{relation}0.9' or '{name}{relation}90%'"
-            mistakes.append(Mistake("", f"{name} is a fraction; must be between 0 and 1", f"--require {text}", hint))
-            continue
-        bounds.append(bound)
-    if mistakes:
-        raise ConfigError(mistakes)
-    return bounds
+
+    bounds: Sequence[Bound] = ()
+    optimize: Sequence[str] = ()
+    confidence: float = CONFIDENCE
+    margin: float = MARGIN
+    strict: bool = False
+
+    @property
+    def asked(self) -> list[str]:
+        """The metrics that the decision uses."""
+        return [*(bound.metric for bound in self.bounds), *self.optimize]
+
+    def decide(self, comparison: Comparison) -> Decision | None:
+        """Return the decision on a comparison; None without requirements and metrics to optimize."""
+        if not self.asked:
+            return None
+        return decide(comparison, self.bounds, self.optimize, self.margin, self.strict)
 
 
-def read_optimize(name: str | None) -> str | None:
-    """Return the current name of the metric in `--optimize`; None if the option is not set.
-
-    Raises:
-        ConfigError: the metric does not exist.
-    """
-    if not name:
-        return None
-    metric = find(name)
-    if metric is None:
-        raise ConfigError([unknown(name, f"--optimize {name}")])
-    return metric.name
-
-
-def renamed(texts: Sequence[str], optimize: str | None) -> list[str]:
-    """Return a note for each former metric name in `--require` and `--optimize`."""
-    matches = [match for text in texts if (match := BOUND.fullmatch(text))]
-    asked = dict.fromkeys([*(match[1] for match in matches), *([optimize] if optimize else [])])
-    found = {name: metric for name in asked if (metric := find(name)) is not None}
-    return [f"metric {was} was renamed to {now.name}" for was, now in found.items() if was in now.aliases]
-
-
-def unknown(name: str, where: str, bound: tuple[str, str, str] | None = None) -> Mistake:
-    """Return the error for an unknown metric.
+def decide(
+    comparison: Comparison,
+    bounds: Sequence[Bound],
+    optimize: Sequence[str] = (),
+    margin: float = MARGIN,
+    strict: bool = False,
+) -> Decision:
+    """Check each job against the requirements, and recommend one by the optimized metrics.
 
     Args:
-        bound: the relation, the number and `%` or nothing, of a requirement, which the hint repeats.
+        bounds: the requirements.
+        optimize: the metrics, most important first; the later ones decide between jobs that tie.
+        margin: the largest relative difference that counts as a tie.
+        strict: whether jobs that are not shown to meet a requirement are refused.
     """
-    meant = [metric.name for metric in alike(name)]
-    if bound is not None:
-        value = _value(*bound[1:])
-        meant = [f"'{metric.name}{''.join(bound)}'" for metric in alike(name) if _in_range(metric, value)]
-    return Mistake("", f"unknown metric '{name}'", where, f"did you mean {' or '.join(meant)}?" if meant else LISTED)
-
-
-def _value(number: str, percent: str) -> float:
-    return float(number) / (100 if percent else 1)
-
-
-def _in_range(metric: Metric, value: float) -> bool:
-    return not metric.is_share or 0 <= value <= 1
-
-
-def decide(comparison: Comparison, bounds: Sequence[Bound], optimize: str | None) -> Decision:
-    """Check each job against the requirements, and recommend the one with the best value of the optimized metric."""
-    refused = [(row, reasons) for row in comparison.rows if (reasons := _reasons(row, bounds))]
+    doubts = [(row, found) for row in comparison.rows if (found := _doubts(row, bounds))]
+    doubted = {row.entry.name: found for row, found in doubts} if strict else {}
+    refused = [
+        (row, reasons)
+        for row in comparison.rows
+        if (reasons := _reasons(row, bounds) or [f"not shown: {one}" for one in doubted.get(row.entry.name, [])])
+    ]
     out = {row.entry.name for row, _ in refused}
     qualified = [row for row in comparison.rows if row.entry.name not in out]
+    doubts = [(row, found) for row, found in doubts if row.entry.name not in out]
     if not qualified:
-        return Decision([], refused, [], None, _nearest_miss(comparison.rows, bounds))
-    pareto = pareto_set(qualified)
-    if optimize is None:
-        return Decision(qualified, refused, pareto, None, "")
-    winner, reason = _winner(qualified, optimize)
-    return Decision(qualified, refused, pareto, winner, reason)
+        return Decision([], refused, [], None, _nearest_miss(comparison.rows, bounds, doubted))
+    rules = Rules(comparison.confidence, margin, comparison.drifts)
+    pareto = pareto_set(qualified, _judge(rules))
+    if not optimize:
+        return Decision(qualified, refused, pareto, None, "", not_shown=doubts)
+    ranking = rank(qualified, BY_NAME[optimize[0]], rules)
+    if isinstance(ranking, str):
+        return Decision(qualified, refused, pareto, None, ranking, not_shown=doubts)
+    winner, tie_break = (ranking.best, None) if ranking.outcome != "tie" else break_tie(ranking.tied, optimize, rules)
+    reason = recommendation(ranking, winner, tie_break, len(qualified), rules)
+    recommended = None if ranking.outcome == "undecided" else winner
+    return Decision(qualified, refused, pareto, recommended, reason, ranking.outcome, ranking, doubts)
+
+
+def _judge(rules: Rules) -> Judge:
+    """Return a function that judges the difference of two jobs, without resampling, which would take too long."""
+
+    def judge(row: Row, other: Row, metric: Metric) -> Verdict:
+        if other.metrics.get(metric.name) is None:
+            return "better"
+        effect = effect_of(row, other, metric, rules.drifts, rules.confidence, resample=False)
+        return judged(effect, other, metric, 0.0, rules)
+
+    return judge
+
+
+def _doubts(row: Row, bounds: Sequence[Bound]) -> list[str]:
+    return [f"{bound}: {doubt}" for bound in bounds if bound.is_met(row) and (doubt := bound.doubt(row))]
 
 
 def _reasons(row: Row, bounds: Sequence[Bound]) -> list[str]:
@@ -191,7 +143,12 @@ def _reasons(row: Row, bounds: Sequence[Bound]) -> list[str]:
     return [bound.why(row) for bound in bounds if not bound.is_met(row)]
 
 
-def _nearest_miss(rows: Sequence[Row], bounds: Sequence[Bound]) -> str:
+def _nearest_miss(rows: Sequence[Row], bounds: Sequence[Bound], doubted: dict[str, list[str]]) -> str:
+    if doubted:
+        name, doubts = next(iter(doubted.items()))
+        return (
+            f"no job is shown to qualify; job {name} meets the requirements, but does not show it: {'; '.join(doubts)}"
+        )
     if not bounds:
         return "no job finished"
     misses = {row.entry.name: [(bound.miss(row), bound) for bound in bounds if not bound.is_met(row)] for row in rows}
@@ -210,94 +167,3 @@ def _why_no_values(rows: Sequence[Row], bounds: Sequence[Bound]) -> str:
     if missing:
         return f"no job has a value for {' or '.join(missing)}"
     return f"no job has a usable value for {' and '.join(needed)}"
-
-
-def pareto_set(rows: Sequence[Row]) -> list[Row]:
-    """Return the rows that no other row dominates.
-
-    A row dominates another from the same machine if it is at least as good in speed, memory and quality, and better in
-    one of them. A missing value is worse than any other. If a backend cannot provide a metric, its jobs neither
-    dominate jobs that have it nor are dominated by them.
-    """
-    return [row for row in rows if not any(_dominates(other, row) for other in rows if other is not row)]
-
-
-def _dominates(one: Row, other: Row) -> bool:
-    if one.measured_on != other.measured_on:
-        return False
-    is_better = False
-    for mine, theirs in zip(_goods(one), _goods(other), strict=True):
-        if mine is None or theirs is None:
-            if {mine, theirs} - {None, WORST}:
-                return False
-            continue
-        if mine < theirs:
-            return False
-        is_better |= mine > theirs
-    return is_better
-
-
-def _goods(row: Row) -> tuple[float | None, ...]:
-    """Return speed, memory and quality, signed so that higher is better; None if the backend cannot provide it."""
-
-    def good(metric: Metric) -> float | None:
-        value = row.metrics.get(metric.name)
-        if value is None and row.lacks(metric.name):
-            return None
-        return WORST if value is None or not row.can_rank(metric.name) else metric.goodness(value)
-
-    memory = next((name for name in MEMORY if row.metrics.get(name)), MEMORY[-1])
-    others = (metric for metric in COMPARED if metric.in_pareto and metric.kind != "memory")
-    return (good(BY_NAME[memory]), *map(good, others))
-
-
-def _winner(rows: Sequence[Row], metric: str) -> tuple[Row | None, str]:
-    kind, high = BY_NAME[metric].kind, BY_NAME[metric].is_higher_better
-    known = [row for row in rows if row.metrics.get(metric) is not None]
-    if not known:
-        return None, f"{_qualify(rows)}, but none has a value for {metric}"
-    left_out = ""
-    if shared := [row for row in known if not row.can_rank(metric)]:
-        known = [row for row in known if row.can_rank(metric)]
-        left_out = f"; not ranked: {len(shared)} measured on a shared GPU"
-        if not known:
-            shared_gpu = f"{metric} was measured on a shared GPU in all of them"
-            return None, f"{_qualify(rows)}, but {shared_gpu}; run them one at a time"
-    if kind == "speed":
-        known, others = _largest_group(known, lambda row: row.measured_on)
-        if others:
-            left_out += f"; not ranked: {others} measured on another machine or in parallel with other jobs"
-    elif kind == "energy":
-        known, others = _largest_group(known, lambda row: row.counts_packages)
-        if others:
-            left_out += f"; not ranked: {others} whose energy covers different devices"
-    ordered = sorted(known, key=lambda row: row.metrics[metric] or 0.0, reverse=high)
-    best = ordered[0]
-    value = best.metrics[metric]
-    ranked = "qualified" if len(known) == len(rows) else "ranked"
-    reason = f"recommended: job {best.title}, "
-    if len(ordered) == 1:
-        reason += f"the only {ranked} job ({metric} {value:g})"
-    else:
-        second = ordered[1]
-        rank = "highest" if high else "lowest"
-        reason += f"with the {rank} {metric} of {len(known)} {ranked} jobs: {value:g}"
-        reason += f" (runner-up: job {second.entry.name}, {second.metrics[metric]:g})"
-        if best.spread and second.spread and metric == "tokens_per_s" and best.spread[0] <= second.spread[1]:
-            reason += "; their repeats overlap, so the difference may be noise"
-    reason += left_out
-    if kind == "speed" and any(row.is_noisy for row in ordered[:2]):
-        reason += ". The machine's speed changed during these runs; repeat the measurement."
-    return best, reason
-
-
-def _qualify(rows: Sequence[Row]) -> str:
-    return "1 job qualifies" if len(rows) == 1 else f"{len(rows)} jobs qualify"
-
-
-def _largest_group(rows: Sequence[Row], key: Callable[[Row], Hashable]) -> tuple[list[Row], int]:
-    """Return the largest group of rows with the same key, and the number of other rows."""
-    keys = [key(row) for row in rows]
-    most = max(dict.fromkeys(keys), key=keys.count)
-    kept = [row for row, one in zip(rows, keys, strict=True) if one == most]
-    return kept, len(rows) - len(kept)

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import heapq
 from array import array
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from statistics import median
 from typing import Any
 from zlib import crc32
 
 from hforch.comparison.entries import Entry, samples_of
+from hforch.comparison.text_similarity import TextSimilarity
+from hforch.statistics.units import Units
 from hforch.utils.sequences import first_diff
 
 PAIRS = 1000  # maximum number of inputs whose texts are compared; the same inputs for all jobs
-LONGEST = 100_000  # maximum number of compared characters: edit distance takes quadratic time, and chrF seconds
 RESIDUES = 1_000_003
 Key = tuple[str, int]
 
@@ -117,6 +119,8 @@ class Drift:
     at: list[int] = field(default_factory=list)
     shares: list[float] = field(default_factory=list)
     pairs: list[tuple[str, str]] = field(default_factory=list)
+    pair_ids: list[str] = field(default_factory=list)
+    exact_by_input: Units = field(default_factory=Units)
     _worst: list[tuple[float, int, Mapping[str, Any], int]] = field(default_factory=list)
 
     def add(self, sample: Mapping[str, Any], base: Output) -> None:
@@ -126,7 +130,10 @@ class Drift:
         text = sample["text"]
         if base.text is not None and sample["input_id"] in self.chosen:
             self.pairs.append((base.text, text))
-        if hash(text) == base.text_hash:
+            self.pair_ids.append(sample["input_id"])
+        is_exact = hash(text) == base.text_hash
+        self.exact_by_input.add(sample["input_id"], float(is_exact))
+        if is_exact:
             self.exact += 1
             return
         if self.unit == "tokens":
@@ -162,21 +169,15 @@ class Drift:
             "exact_match": self.exact / self.joined,
             "first_diff": float(median(self.at)) if self.at else None,
             "first_diff_share": round(median(self.shares), 4) if self.shares else None,
-            **texts_alike(self.pairs),
+            **self._alike.metrics,
         }
 
+    def units(self) -> dict[str, Units]:
+        """Return the contribution of each input to exact_match, chrf and similarity."""
+        if not self.joined:
+            return {}
+        return {"exact_match": self.exact_by_input, **self._alike.by_input(self.pair_ids)}
 
-def texts_alike(pairs: Iterable[tuple[str, str]]) -> dict[str, float | None]:
-    """Return chrF (0 to 100, sacrebleu, over all pairs as one corpus) and mean edit similarity (0 to 1, rapidfuzz)."""
-    from rapidfuzz.distance import Levenshtein
-
-    pairs = [(base[:LONGEST], text[:LONGEST]) for base, text in pairs]
-    if not pairs:
-        return {"chrf": None, "similarity": None}
-    if all(base == text for base, text in pairs):
-        return {"chrf": 100.0, "similarity": 1.0}
-    from sacrebleu.metrics import CHRF
-
-    score = CHRF().corpus_score([text for _, text in pairs], [[base for base, _ in pairs]]).score
-    similar = [Levenshtein.normalized_similarity(base, text) for base, text in pairs]
-    return {"chrf": round(score, 2), "similarity": round(sum(similar) / len(similar), 4)}
+    @cached_property
+    def _alike(self) -> TextSimilarity:
+        return TextSimilarity(self.pairs)

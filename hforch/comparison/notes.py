@@ -8,7 +8,9 @@ from typing import Any
 
 from hforch.comparison.drift import PAIRS, Drift
 from hforch.comparison.entries import Entry
-from hforch.comparison.rows import NOISE, Row, number_of_inputs, scores_of
+from hforch.comparison.evidence import scores_of
+from hforch.comparison.machine_notes import machine_notes
+from hforch.comparison.rows import NOISE, Row, number_of_inputs
 from hforch.runs import repeats
 from hforch.scoring.choices import contradiction
 from hforch.utils.rounding import percent, percent_apart
@@ -94,6 +96,7 @@ def notes_of_rows(rows: Sequence[Row]) -> list[str]:
             "other jobs, which includes the CPU packages"
         )
     notes += _noise_notes(rows)
+    notes += machine_notes(rows)
     notes += _repeat_notes(rows)
     if any(row.unit == "characters" and row.baseline for row in rows):
         notes.append("first_diff is in tokens, or in characters where token ids are not comparable")

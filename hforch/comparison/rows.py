@@ -9,7 +9,9 @@ from typing import Any
 from hforch.comparison.divergent_tokens import DivergentToken
 from hforch.comparison.drift import Pair
 from hforch.comparison.entries import Entry
+from hforch.comparison.evidence import Evidence
 from hforch.metrics.registry import BY_NAME, COMPARED
+from hforch.statistics.estimates import Estimate
 
 NOISE = 0.10  # largest accepted relative change of the time of a model's first batch while it is loaded
 ABSENT = {
@@ -31,6 +33,8 @@ class Row:
         metrics: values and standard errors by name; None if not available.
         quantiles: percentiles (QUANTILES) of each sample timing, in milliseconds.
         spread: the lowest and highest tokens_per_s of the repeats.
+        evidence: what its inputs and rounds contribute to its metrics.
+        estimates: for each metric that has a value, its confidence interval, or the reason why it has none.
         measured_on: the machine, and whether other jobs ran in parallel.
         baseline: the name of the job that its outputs are compared with.
         worst: the samples that differ earliest from those of the baseline.
@@ -44,6 +48,8 @@ class Row:
     measured_on: tuple[str, bool]
     quantiles: dict[str, list[float]] = field(default_factory=dict)
     spread: tuple[float, float] | None = None
+    evidence: Evidence = field(default_factory=Evidence)
+    estimates: dict[str, Estimate] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
     unit: str = "tokens"
     baseline: str | None = None
@@ -94,8 +100,3 @@ def number_of_inputs(record: Mapping[str, Any]) -> int:
     """Return the number of inputs of a job, or of its samples if the record has no batch plan."""
     planned = {one for batch in record.get("plan") or [] for one in batch}
     return len(planned) or int((record.get("totals") or {}).get("planned") or 0)
-
-
-def scores_of(entry: Entry, part: str) -> Mapping[str, Any]:
-    """Return the part `against_baseline` or `on_text` of a job's recorded scores."""
-    return (entry.record.get("scores") or {}).get(part) or {}

@@ -14,8 +14,10 @@ from hforch.comparison.baselines import baseline_pairs
 from hforch.comparison.divergent_tokens import divergent_tokens
 from hforch.comparison.drift import Baseline, Chosen, Drift
 from hforch.comparison.entries import Entry
+from hforch.comparison.evidence import Evidence, scores_of
+from hforch.comparison.intervals import CONFIDENCE, drifts_of, estimates_of
 from hforch.comparison.notes import notes_of_row, notes_of_rows
-from hforch.comparison.rows import WITH_BASELINE, Row, number_of_inputs, scores_of
+from hforch.comparison.rows import WITH_BASELINE, Row, number_of_inputs
 from hforch.errors import ConfigError, Mistake
 from hforch.metrics.aggregation import Timings
 from hforch.metrics.registry import AGAINST_BASELINE, COMPARED
@@ -28,23 +30,36 @@ ERRORS = tuple(metric.error_name for metric in COMPARED if metric.has_error)
 
 @dataclass(frozen=True)
 class Comparison:
-    """The rows of a comparison, and notes on all of them."""
+    """The rows of a comparison, and notes on all of them.
+
+    Attributes:
+        confidence: the confidence level of intervals.
+        drifts: for each model that was loaded, ln(second / first duration of its first batch).
+    """
 
     rows: list[Row]
     notes: list[str]
+    confidence: float = CONFIDENCE
+    drifts: Sequence[float] = ()
 
     @property
     def axes(self) -> list[str]:
         return list(dict.fromkeys(name for row in self.rows for name in row.axes))
 
 
-def compare(entries: Sequence[Entry], baseline: Mapping[str, str] | None = None, worst: int = 3) -> Comparison:
+def compare(
+    entries: Sequence[Entry],
+    baseline: Mapping[str, str] | None = None,
+    worst: int = 3,
+    confidence: float = CONFIDENCE,
+) -> Comparison:
     """Compare jobs.
 
     Args:
         baseline: values of load settings that select the baseline jobs; None: the most precise of the jobs that differ
             only in the load key.
         worst: the number of samples, and of token positions, with the largest differences that each row stores.
+        confidence: the confidence level of intervals, between 0 and 1.
 
     Raises:
         ConfigError: no job matches the baseline, a job has no baseline, or samples are damaged.
@@ -70,7 +85,10 @@ def compare(entries: Sequence[Entry], baseline: Mapping[str, str] | None = None,
     ordered = [rows[entry.name] for entry in entries]
     for row in ordered:
         _add_ratio(row, rows)
-    return Comparison(ordered, notes_of_rows(ordered))
+    drifts = drifts_of(entries)
+    for row in ordered:
+        row.estimates = estimates_of(row, drifts, confidence)
+    return Comparison(ordered, notes_of_rows(ordered), confidence, drifts)
 
 
 # ---------------------------------------------------------------- one job
@@ -91,13 +109,14 @@ def _unit(one: Entry, other: Entry) -> str:
 
 def _row(entry: Entry, axes: dict[str, str], base: Baseline | None, worst: int) -> Row:
     record = entry.record
-    timings = Timings()
+    timings, evidence = Timings(), Evidence(max(1, int(entry.get("runtime.repeat") or 1)))
     failed = seen = answered = 0
     drift = Drift(base.entry.name, _unit(base.entry, entry), worst, base.chosen) if base else None
     own = base is not None and base.entry.name == entry.name
     samples = Samples(entry.samples, entry.record)
     for sample in samples:
         seen += 1
+        evidence.add(sample)
         if sample["error"] is not None:
             failed += has_failed(sample)
             continue
@@ -112,7 +131,8 @@ def _row(entry: Entry, axes: dict[str, str], base: Baseline | None, worst: int) 
     if not entry.skips_damaged:
         samples.refuse()
     metrics = _metrics(record, timings, failed)
-    row = Row(entry, axes, metrics, _site(record), timings.quantiles(QUANTILES), _spread(record))
+    evidence.finish(entry)
+    row = Row(entry, axes, metrics, _site(record), timings.quantiles(QUANTILES), _spread(record), evidence)
     row.unit = drift.unit if drift else "tokens"
     checks = (record.get("totals") or {}).get("checks")
     if checks and checks["total"]:
@@ -121,6 +141,7 @@ def _row(entry: Entry, axes: dict[str, str], base: Baseline | None, worst: int) 
     if drift and base and not own:
         row.baseline = base.entry.name
         metrics |= drift.metrics()
+        evidence.units |= drift.units()
         if drift.other_prompt_ids:
             row.incomparable = (
                 f"{drift.other_prompt_ids} of {drift.joined} prompts {'has' if drift.other_prompt_ids == 1 else 'have'}"

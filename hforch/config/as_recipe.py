@@ -55,7 +55,8 @@ def _nearest_option(group: str, wanted: Mapping[str, Any]) -> tuple[str, Mapping
         option = dict(flat(fit[name]))
         return sum(option.get(path) != "???" for path in differing(fit[name], wanted))
 
-    name = min(fit, key=lambda name: (distance(name), name))
+    usual = default_option(group)
+    name = min(fit, key=lambda name: (distance(name), name != usual, name))
     return name, fit[name]
 
 

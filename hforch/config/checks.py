@@ -234,9 +234,23 @@ def column_mistakes(written: Iterable[Tree], items: Sequence[Any], of: str = "")
         names = dict.fromkeys(str(name) for item in items if isinstance(item, Mapping) for name in item)
         hint = None
         if column not in names:
-            example = "add the column to each input, as in inputs.items=[{question: ..., " + column + ": ...}]"
-            hint = did_you_mean(column, names) or example
+            hint = did_you_mean(column, names) or _another_column(check["kind"], column, list(names), bool(of))
         yield Mistake(path, f"input {at + 1}{of} {said}{more}", hint=hint)
+
+
+def _another_column(kind: str, column: str, names: Sequence[str], from_file: bool) -> str:
+    """Return a hint for a check whose column no input has: add the column, or use an existing one."""
+    add = "add the column to each input, as in inputs.items=[{question: ..., " + column + ": ...}]"
+    if not from_file:
+        return add
+    use = (
+        "to use another column, write 'checks.items=[{"
+        + kind
+        + ": {column: "
+        + (names[-1] if names else "...")
+        + "}}]'"
+    )
+    return f"add the column to the file, or, {use}"
 
 
 def _cell_problem(kind: str, column: Column, item: Any) -> str | None:

@@ -7,6 +7,7 @@ Names that start with /, ./, ../ or ~, and those that end in .gguf, are always p
 from __future__ import annotations
 
 import re
+from pathlib import Path
 from typing import Any
 
 from hforch.utils.paths import expanded
@@ -30,6 +31,11 @@ def is_path(name: str) -> bool:
     """Return whether a name is a path by its form, whether or not the path exists."""
     steps = name.split("/")
     return bool(name) and bool(ROOTS.match(name) or ".." in steps or (name.endswith(GGUF) and len(steps) > 1))
+
+
+def exists(path: Path) -> bool:
+    """Return whether a path is an existing file or directory."""
+    return any(state_of(str(path)))
 
 
 def state_of(name: str) -> tuple[int, ...]:

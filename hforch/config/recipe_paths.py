@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from os.path import normpath
 from pathlib import Path
 from typing import Any
 
+from hforch.config import model_names
 from hforch.config.home_paths import with_home
 from hforch.config.hydra_adapter.parsing import choices_of, quoted
 from hforch.config.keys import path_keys
 from hforch.config.path_settings import files_in, with_files
 from hforch.utils.paths import expanded
+
+MODEL = "model"  # the group whose option may be the path of a model
+PLAIN = re.compile(r"[\w./-]+")
 
 
 @dataclass
@@ -21,15 +26,21 @@ class RecipePaths:
 
     Attributes:
         folder: the directory of the recipe.
+        is_model: returns whether a name is an option of `model`, which takes precedence over a path.
         given: the paths as the recipe states them, by their resolved form.
     """
 
     folder: Path
+    is_model: Callable[[str], bool] = lambda name: False
     given: dict[str, str] = field(default_factory=dict)
 
     def resolve(self, data: dict[str, Any]) -> None:
         """Replace the relative paths in the data of a recipe."""
         self._resolve_settings(data)
+        for selected in (*(data.get("defaults") or []), *(data.get("jobs") or []), *(data.get("exclude") or [])):
+            for key in set(selected) & {MODEL}:
+                named = selected[key]
+                selected[key] = [self.model(one) for one in named] if isinstance(named, list) else self.model(named)
         for job in data.get("jobs") or []:
             self._resolve_settings(job)
             for key in set(job) & path_keys():
@@ -57,6 +68,21 @@ class RecipePaths:
         self.given[found] = path
         return found
 
+    def model(self, name: Any) -> Any:
+        """Return the name of a model with its path resolved, if it is a path; other values unchanged.
+
+        The result starts with `./` or `/`, or ends with .gguf, so it is never taken for an option or a name on the Hub.
+        """
+        if not isinstance(name, str) or name.startswith(("~", "/", "${")) or self.is_model(name):
+            return name
+        is_path = model_names.is_path(name) or name.endswith(model_names.GGUF)
+        if not is_path and not model_names.exists(self.folder / name):
+            return name
+        found = str(self.resolved(name))
+        found = found if found.startswith("/") or found.endswith(model_names.GGUF) else f"./{found}"
+        self.given[found] = name
+        return found
+
     def _resolve_settings(self, data: dict[str, Any]) -> None:
         """Replace the relative paths in mappings of groups."""
         for key in path_keys():
@@ -72,8 +98,12 @@ class RecipePaths:
 
     def _swept(self, key: str, value: str) -> str:
         """Return the values of a sweep parameter with paths resolved; unchanged if it is not a list of paths."""
-        paths = choices_of(with_home(f"{key}={value}")) if key in path_keys() else None
-        return value if paths is None else ",".join(quoted(str(self.resolved(path))) for path in paths)
+        resolved = self.model if key == MODEL else self.resolved if key in path_keys() else None
+        paths = choices_of(with_home(f"{key}={value}")) if resolved else None
+        if resolved is None or paths is None:
+            return value
+        names = [str(resolved(path)) for path in paths]
+        return ",".join(name if key == MODEL and PLAIN.fullmatch(name) else quoted(name) for name in names)
 
 
 def described(job: Mapping[str, Any], given: Mapping[str, str], hidden: Iterator[str]) -> dict[str, dict[str, str]]:

@@ -52,12 +52,13 @@ def opened(recipe: Path | None, config_dirs: ConfigDirs, overrides: Sequence[str
     if recipe is None:
         yield _with_project_values(config_dirs, selected)
         return
-    if config_file([config_dirs.main, *config_dirs.extra], config_dirs.config_name) is None:
+    folders = [config_dirs.main, *config_dirs.extra]
+    if config_file(folders, config_dirs.config_name) is None:
         problem = f"config not found: {config_dirs.config_name}, which the recipe extends"
         raise ConfigError([Mistake("", problem, f"--config-name {config_dirs.config_name}", "omit the flag")])
     data = read_recipe(recipe, config_dirs)
     notes = tuple(_replaced(data, overrides))
-    paths = RecipePaths(recipe.resolve().parent)
+    paths = RecipePaths(recipe.resolve().parent, lambda name: config_file(folders, f"model/{name}") is not None)
     paths.resolve(data)
     config_dirs = _with_project_values(config_dirs, {**_selected_by(data), **selected})
     with _as_mistakes(config_dirs.show(recipe.resolve())):

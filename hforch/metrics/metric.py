@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from math import inf
 from pathlib import Path
 from typing import Any, Literal
 
@@ -78,6 +79,8 @@ class Metric:
         is_logarithmic: whether charts use a logarithmic axis for it.
         floor: the smallest possible value, at which linear axes of charts start.
         value_for_baseline: the value of a baseline compared with itself; None if not defined.
+        ceiling: the largest possible value.
+        without_interval: why no confidence interval of it is computed; empty if there may be one.
         infinite_if_exact: whether it is infinite (recorded as absent) if all answers match exactly, so that it meets
             any lower requirement.
     """
@@ -113,6 +116,17 @@ class Metric:
     floor: float = 0.0
     value_for_baseline: float | None = None
     infinite_if_exact: bool = False
+    ceiling: float = inf
+    without_interval: str = ""
+
+    @property
+    def is_throughput(self) -> bool:
+        """Whether it is a speed of the whole measured phase, which each round has."""
+        return self.name == "tokens_per_s"
+
+    def within_range(self, value: float) -> float:
+        """Return the possible value that is nearest to a value."""
+        return min(max(value, self.floor), 1.0 if self.is_share else self.ceiling)
 
     @property
     def is_higher_better(self) -> bool:

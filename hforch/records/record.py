@@ -6,7 +6,7 @@ from pydantic import Field
 
 from hforch.metrics.registry import BY_NAME
 from hforch.records.fields import Count, Error, Finite, OpenPart, Part, Reasons
-from hforch.records.machine import CardUse, Effective, Environment, Memory, Process
+from hforch.records.machine import CardUse, Effective, Environment, MachineLoad, Memory, Process
 from hforch.records.measured import Metrics, Scores, Totals, WarmedUp
 
 SCHEMA_VERSION = 2
@@ -209,6 +209,12 @@ class Record(Identity, Command, Configuration, Head):
         description="for each NVIDIA GPU that the job used, in the measured phase: energy; clocks, temperature and"
         " clock event reasons at its `begin` and `end`; slowdowns at any time (`slowed_by`: heat, power brake,"
         " hardware); `other_processes` on the GPU, how many of them may have used the GPU, and their memory",
+    )
+    machine_load: MachineLoad | None = Field(
+        default=None,
+        description="what may have disturbed the measured phase: CPU time of other processes (`others_cpu`, a"
+        " fraction), `steal` time of a virtual machine, swapping, the clock frequency of the CPU, throttling by heat"
+        " and by the CPU quota of a container; `absent` has the reasons for values that could not be read",
     )
     shared_accelerator: str | None = Field(
         default=None,

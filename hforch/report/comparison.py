@@ -22,11 +22,11 @@ from hforch.comparison.entries import read_jobs
 from hforch.comparison.rows import Row
 from hforch.comparison.table import Comparison, compare
 from hforch.comparison.word_diff import alignment
-from hforch.report.comparison_tables import COSTS, OUTPUTS, SCORED, tables
+from hforch.report.comparison_tables import COSTS, OUTPUTS, SCORED, intervals_line, tables
 from hforch.report.console import console
 from hforch.report.export import to_json_text
 from hforch.report.plain_watcher import shown
-from hforch.report.wording import item_line
+from hforch.report.wording import columns_of, item_line
 from hforch.utils.files import write_whole
 from hforch.utils.sanitize import for_markdown, for_terminal
 
@@ -63,6 +63,8 @@ def print_comparison(
         for table in _laid_out(headers, rows, len(comparison.axes), printer):
             printer.print(table)
             printer.print()
+    if line := intervals_line(comparison):
+        printer.print(shown(line))
     for row in comparison.rows:
         for note in row.notes:
             if note != "baseline" and row.entry.was_run:
@@ -161,7 +163,7 @@ def _title(header: str, rows: Sequence[Sequence[str]], at: int) -> str:
 def _where(pair: Pair, row: Row) -> str:
     repeat = f" (repeat {pair.repeat + 1})" if (row.entry.get("runtime.repeat") or 1) > 1 else ""
     where = f"first difference at {row.unit[:-1]} {pair.at} ({pair.share:.0%} into the answer)"
-    return f"{where}. Input{repeat}: {item_line(pair.item)}"
+    return f"{where}. Input{repeat}: {item_line(pair.item, columns=columns_of(row.entry.get('prompt')))}"
 
 
 def divergent_token_lines(token: DivergentToken) -> Iterator[str]:
@@ -202,8 +204,11 @@ def decision_lines(decision: Decision) -> Iterator[str]:
     yield f"qualified: {', '.join(row.entry.name for row in decision.qualified) or 'none'}"
     for row, reasons in decision.refused:
         yield f"  not qualified: {row.title}: {'; '.join(reasons)}"
+    for row, doubts in decision.not_shown:
+        yield f"  not shown: {row.title}: {'; '.join(doubts)}"
     if decision.pareto:
-        yield f"Pareto-optimal in speed, memory and quality: {', '.join(row.entry.name for row in decision.pareto)}"
+        names = ", ".join(row.entry.name for row in decision.pareto)
+        yield f"Pareto-optimal in speed, memory and quality (not shown to be dominated): {names}"
     if decision.reason:
         yield decision.reason
 
@@ -212,6 +217,8 @@ def to_markdown(comparison: Comparison, decision: Decision | None = None) -> str
     lines = []
     for headers, rows in tables(comparison):
         lines += [_line(headers), _line(["---"] * len(headers)), *map(_line, rows), ""]
+    if line := intervals_line(comparison):
+        lines.append(f"- {for_markdown(line)}")
     lines += [f"- {for_markdown(note.strip())}" for note in comparison.notes]
     for row in comparison.rows:
         for pair in row.worst:

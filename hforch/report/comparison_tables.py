@@ -4,30 +4,37 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 
+from hforch.comparison.effect_text import interval_text
+from hforch.comparison.intervals import OF_BASELINE, reasons_without_interval
 from hforch.comparison.rows import Row
 from hforch.comparison.table import Comparison
 from hforch.metrics.metric import Metric
-from hforch.metrics.registry import COMPARED, SCORES
+from hforch.metrics.registry import BY_NAME, COMPARED, SCORES
 from hforch.report.wording import accelerator_mb
 
 Cell = Callable[[Row], str]
 
 
 def _value(metric: Metric) -> Cell:
-    """Return a function that formats the value of a metric, with its standard error if available."""
+    """Return a function that formats the value of a metric, with its interval if available."""
 
     def cell(row: Row) -> str:
-        value, error = row.metrics.get(metric.name), row.metrics.get(metric.error_name)
-        told = "" if value is None else metric.shown(value)
-        return f"{told} ±{metric.shown(error)}" if told and error else told
+        value = row.metrics.get(metric.name)
+        return "" if value is None else f"{metric.shown(value)}{_interval(row, metric)}"
 
     return cell
 
 
+def _interval(row: Row, metric: Metric) -> str:
+    estimate = row.estimates.get(metric.name)
+    return "" if estimate is None or estimate.interval is None else f" {interval_text(estimate.interval, metric)}"
+
+
 def _speed(row: Row) -> str:
-    value = row.metrics.get("tokens_per_s")
+    """Return tokens/s with its interval; without one, with the range of the repeats."""
+    value, metric = row.metrics.get("tokens_per_s"), BY_NAME["tokens_per_s"]
     spread = f" ({row.spread[0]:.1f}-{row.spread[1]:.1f})" if row.spread else ""
-    return "" if value is None else f"{value:.1f}{spread}"
+    return "" if value is None else f"{value:.1f}{_interval(row, metric) or spread}"
 
 
 def _accelerator(row: Row) -> str:
@@ -41,7 +48,7 @@ def _ttft(row: Row) -> str:
 
 
 def _checks(row: Row) -> str:
-    return "" if row.checks is None else f"{row.checks[0]}/{row.checks[1]}"
+    return "" if row.checks is None else f"{row.checks[0]}/{row.checks[1]}{_interval(row, BY_NAME['checks'])}"
 
 
 def _failed(row: Row) -> str:
@@ -91,6 +98,20 @@ def tables(comparison: Comparison, notes: bool = True) -> Iterator[tuple[list[st
         if told:
             cells: dict[str, Cell] = {"job": lambda row: row.entry.name, **axes, **told}
             yield list(cells), [[cell(row) for cell in cells.values()] for row in comparison.rows]
+
+
+def intervals_line(comparison: Comparison) -> str:
+    """Return a line that explains the intervals in the tables, and names the shown metrics that have none."""
+    shown = {one.name: one.header for one in COMPARED if one.header in {*COSTS, *SCORED, *OUTPUTS}}
+    found = reasons_without_interval(comparison.rows)
+    by_reason = {why: [shown[name] for name in some if name in shown] for why, some in found.items()}
+    by_reason.pop(OF_BASELINE, None)
+    lacking = "; ".join(f"{', '.join(some)} ({why})" for why, some in by_reason.items() if some)
+    has_any = any(one.interval is not None for row in comparison.rows for one in row.estimates.values())
+    if not has_any and not lacking:
+        return ""
+    explained = f"[low, high]: {comparison.confidence:.0%} interval" if has_any else "no intervals"
+    return f"{explained}. None for: {lacking}" if lacking and has_any else f"{explained}: {lacking}".rstrip(": ")
 
 
 def _axis(axis: str) -> Cell:

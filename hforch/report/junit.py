@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import chain
 from pathlib import PurePath
@@ -13,11 +12,10 @@ from hforch.comparison.entries import Entry, samples_of
 from hforch.comparison.rows import Row
 from hforch.comparison.table import Comparison
 from hforch.records.sample_lines import was_interrupted
-from hforch.report.wording import item_line
+from hforch.report.wording import columns_of, item_line
 from hforch.utils.sanitize import for_xml
 
 LONGEST_NAME = 120  # maximum number of characters of a question in the name of a test
-VARIABLE = re.compile(r"\{(\w+)\}")
 
 
 def to_junit(comparison: Comparison) -> str:
@@ -69,7 +67,7 @@ class Cases:
     """
 
     def __init__(self, entry: Entry) -> None:
-        self._columns = _columns_of(entry.get("prompt"))
+        self._columns = columns_of(entry.get("prompt"))
         self._inputs: dict[str, int] = {}  # the input that has a question as its name
 
     def of(self, sample: Mapping[str, Any]) -> Iterator[ElementTree.Element]:
@@ -93,21 +91,10 @@ class Cases:
     def _name(self, sample: Mapping[str, Any]) -> str:
         """Return the question, with the number of the input if an earlier input has the same, and of a later repeat."""
         item, index = sample["input"], sample["index"]
-        if isinstance(item, Mapping):
-            item = {name: item[name] for name in self._columns if name in item} or item
-        name = item_line(item, LONGEST_NAME) or f"input {index + 1}"
+        name = item_line(item, LONGEST_NAME, self._columns) or f"input {index + 1}"
         if self._inputs.setdefault(name, index) != index:
             name = f"{name} (input {index + 1})"
         return name + (f" (repeat {sample['repeat'] + 1})" if sample["repeat"] else "")
-
-
-def _columns_of(prompt: Any) -> list[str]:
-    """Return the columns of the inputs that a prompt uses."""
-    if not isinstance(prompt, Mapping):
-        return []
-    texts = [prompt.get("template"), *(one.get("content") for one in prompt.get("messages") or ())]
-    used = [name for text in texts if isinstance(text, str) for name in VARIABLE.findall(text)]
-    return list(dict.fromkeys([*([str(prompt["column"])] if prompt.get("column") else []), *used]))
 
 
 def _case_of_job(row: Row) -> Iterator[ElementTree.Element]:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 import shlex
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from datetime import datetime
 from typing import Any
 
 from hforch.comparison.entries import Entry
 from hforch.metrics.registry import ALL
-from hforch.report.wording import answer_lines, failure, item_line, summary_lines
+from hforch.report.wording import answer_lines, columns_of, failure, item_line, summary_lines
 
 LONGEST_VALUE = 80  # maximum length of a configuration value
 INDENT = "  "
@@ -32,7 +32,8 @@ def run_lines(entry: Entry, samples: Iterable[Mapping[str, Any]], only_failed: b
     yield from ((f"{INDENT}{line}", "") for line in configuration_lines(entry.job))
     for warning in record.get("warnings") or ():
         yield f"warning: {warning}", "yellow"
-    yield from _answers(samples, int((record.get("totals") or {}).get("planned") or 0), only_failed)
+    planned = int((record.get("totals") or {}).get("planned") or 0)
+    yield from _answers(samples, planned, only_failed, columns_of(entry.get("prompt")))
     known = [(one.label, one.shown(value)) for one in ALL if (value := one.read(record)) is not None]
     if known:
         yield "", ""
@@ -88,7 +89,9 @@ def has_failed(sample: Mapping[str, Any]) -> bool:
     return sample["error"] is not None or any(not check["passed"] for check in sample.get("checks") or ())
 
 
-def _answers(samples: Iterable[Mapping[str, Any]], planned: int, only_failed: bool) -> Iterator[Line]:
+def _answers(
+    samples: Iterable[Mapping[str, Any]], planned: int, only_failed: bool, columns: Collection[str]
+) -> Iterator[Line]:
     """Yield each input with its answer, and whether it passed each check and why not."""
     omitted = 0
     for number, sample in enumerate(samples, 1):
@@ -96,8 +99,8 @@ def _answers(samples: Iterable[Mapping[str, Any]], planned: int, only_failed: bo
             omitted += 1
             continue
         if sample["error"] is not None:
-            yield f"\n[{number}/{max(planned, number)}] {item_line(sample['input'])}", "cyan"
-        yield from answer_lines(sample, number, max(planned, number), streamed=False)
+            yield f"\n[{number}/{max(planned, number)}] {item_line(sample['input'], columns=columns)}", "cyan"
+        yield from answer_lines(sample, number, max(planned, number), streamed=False, columns=columns)
         for check in sample.get("checks") or ():
             if check["passed"] and sample["error"] is None:
                 yield f"check passed: {check['name']}", "green"

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+import re
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any
 
 from hforch.config.checks import columns_of_options
@@ -12,6 +13,7 @@ from hforch.metrics.registry import ALL, BY_NAME
 from hforch.records.sample_lines import was_interrupted
 from hforch.utils.rounding import percent, percent_apart
 
+VARIABLE = re.compile(r"\{(\w+)\}")
 ENDS = {"stop": "stopped at a stop sequence", "eos": "ended with EOS", "length": "reached max_new_tokens"}
 MOST_NAMES = 12  # maximum number of jobs in a list
 
@@ -24,8 +26,14 @@ def stage_line(name: str, detail: str, seconds: float, finished: bool = True) ->
     return f"{name}: {detail} ({seconds:.1f} s)" if finished else f"{name}: {detail}: stopped after {seconds:.1f} s"
 
 
-def answer_lines(sample: Mapping[str, Any], done: int, total: int, streamed: bool) -> Iterator[tuple[str, str]]:
-    """Yield the lines for a finished sample, each with its style, without text that was already streamed."""
+def answer_lines(
+    sample: Mapping[str, Any], done: int, total: int, streamed: bool, columns: Collection[str] = ()
+) -> Iterator[tuple[str, str]]:
+    """Yield the lines for a finished sample, each with its style, without text that was already streamed.
+
+    Args:
+        columns: the columns that the prompt uses.
+    """
     if sample["error"] is not None:
         error = sample["error"]
         if was_interrupted(sample):
@@ -34,7 +42,7 @@ def answer_lines(sample: Mapping[str, Any], done: int, total: int, streamed: boo
             yield f"failed: input {sample['index'] + 1}: {error.get('traceback') or error['message']}", "red"
         return
     if not streamed:
-        yield f"\n[{done}/{total}] {item_line(sample['input'])}", "cyan"
+        yield f"\n[{done}/{total}] {item_line(sample['input'], columns=columns)}", "cyan"
         if sample["text"]:
             yield sample["text"], ""
     if not sample["text"].strip():
@@ -44,17 +52,29 @@ def answer_lines(sample: Mapping[str, Any], done: int, total: int, streamed: boo
             yield f"check failed: {check['name']}: {check['why']}", "yellow"
 
 
-def item_line(item: Any, longest: int | None = 200) -> str:
+def item_line(item: Any, longest: int | None = 200, columns: Collection[str] = ()) -> str:
     """Return an input as one line: a string or a single value unchanged, several values with their names.
 
-    Columns for checks, such as `expected`, are omitted.
+    Args:
+        columns: the columns that the prompt uses; others are omitted. If the input has none of them, or they are
+            unknown, only columns for the checks that hforch defines, such as `expected`, are omitted.
     """
     if isinstance(item, Mapping):
-        asked = {name: value for name, value in item.items() if name not in columns_of_options()} or item
+        used = {name: item[name] for name in columns if name in item}
+        asked = used or {name: value for name, value in item.items() if name not in columns_of_options()} or item
         values = [str(value) for value in asked.values()]
         item = values[0] if len(values) == 1 else ", ".join(f"{name}: {value}" for name, value in asked.items())
     line = " ".join(str(item).split())
     return line if longest is None or len(line) <= longest else line[: longest - 1] + "…"
+
+
+def columns_of(prompt: Any) -> list[str]:
+    """Return the columns of the inputs that a recorded prompt uses."""
+    if not isinstance(prompt, Mapping):
+        return []
+    texts = [prompt.get("template"), *(one.get("content") for one in prompt.get("messages") or ())]
+    used = [name for text in texts if isinstance(text, str) for name in VARIABLE.findall(text)]
+    return list(dict.fromkeys([*([str(prompt["column"])] if prompt.get("column") else []), *used]))
 
 
 def summary_lines(record: Mapping[str, Any], directory: str) -> tuple[str, str]:

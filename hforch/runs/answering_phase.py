@@ -13,9 +13,10 @@ from hforch.generation.engine import Work
 from hforch.inputs import Input
 from hforch.load_profiles.base import Batch, Samples
 from hforch.load_profiles.registry import profile_of
+from hforch.machine.load_meter import LoadMeter
 from hforch.machine.out_of_memory import SMALLER_BATCH
 from hforch.metrics.metric import is_on_cpu
-from hforch.records.machine import Execution
+from hforch.records.machine import Execution, MachineLoad
 from hforch.records.sample import Sample
 from hforch.runs import memory_check, repeats
 from hforch.runs.energy import EnergyMeter
@@ -45,8 +46,10 @@ def answer_inputs(run: Run, loaded: LoadedModel, inputs: Sequence[Input]) -> Non
         _expect(run, loaded, batches, sampler.longest)
     alone = len(inputs) * runtime.repeat == 1
     meter = EnergyMeter(run.effective.device or (), run.job_context.parallel)
+    load = LoadMeter()
     if left:
         meter.begin()
+        load.begin()
 
     def answer(batch: Batch) -> Samples:
         if not alone:
@@ -64,6 +67,8 @@ def answer_inputs(run: Run, loaded: LoadedModel, inputs: Sequence[Input]) -> Non
         _keep(run, sampler.interrupted)
         raise
     finally:
+        if left:
+            run.record.machine_load = MachineLoad(**load.end())
         run.energy, run.kept = meter.end() if left else None, kept
         if left or run.before is None or "metrics" not in run.before.record:
             run.record.metrics = summarize(run.samples, run.samples[kept + aside :], sampler.busy.seconds)

@@ -71,7 +71,7 @@ NEW_IN_A_RESUMED = (
 )
 
 # Measurements of the generation phase, which a resumed job keeps if it only computes scores.
-MEASURED = ("memory", "timings", "warmup", "shared_load", "accelerators", "shared_accelerator")
+MEASURED = ("memory", "timings", "warmup", "shared_load", "accelerators", "shared_accelerator", "machine_load")
 
 # Fields that map samples to batches when a job is resumed.
 PLANNED = ("plan", "planned")

@@ -42,7 +42,8 @@ def contradiction(answers: int) -> str:
     """Return a warning that a number of answers contradict the scores."""
     return (
         f"{answers} {'answer contradicts' if answers == 1 else 'answers contradict'} the scores: according to the"
-        " logits from which scores are computed, a chosen token is much less likely than another"
+        " logits from which scores are computed, a chosen token is much less likely than another, so the library"
+        " computed other logits when it answered, and its answers may be wrong; try runtime.batch_size=1"
     )
 
 

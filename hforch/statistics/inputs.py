@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from hforch.statistics import students_t
 from hforch.statistics.estimates import Effect, Estimate, Interval
 from hforch.statistics.proportions import bonett_price, mcnemar, wilson
-from hforch.statistics.units import Units, shared
+from hforch.statistics.units import Units, paired
 
 if TYPE_CHECKING:
     from hforch.statistics.units import Array
@@ -39,31 +39,31 @@ def mean_of_job(units: Units, confidence: float) -> Estimate:
     return Estimate(value, *_interval(_influence(sums, weights), value, confidence))
 
 
-def difference_of_jobs(one: Units, other: Units, confidence: float) -> Effect:
-    """Return one - other over the inputs that both have, with its interval and p-value."""
-    ids = shared(one, other)
-    if not ids:
+def difference_of_jobs(one: Units, other: Units, confidence: float, resample: bool = True) -> Effect:
+    """Return one - other over the inputs that both have, with its interval and p-value.
+
+    Args:
+        resample: whether to use the bootstrap and permutations; otherwise t intervals and tests, which are faster.
+    """
+    mine, theirs = paired(one, other)
+    n = len(mine[0])
+    if not n:
         return Effect(math.nan, "difference", why="the jobs have no input in common")
-    mine, theirs = one.arrays(ids), other.arrays(ids)
     if not (mine[1].sum() and theirs[1].sum()):
         return Effect(math.nan, "difference", why="no input has a value in both jobs")
     value = float(mine[0].sum() / mine[1].sum() - theirs[0].sum() / theirs[1].sum())
     apart = _influence(*mine) - _influence(*theirs)
-    spread = float(apart.std(ddof=1)) if len(ids) > 1 else None
+    spread = float(apart.std(ddof=1)) if n > 1 else None
     if _are_binary(*mine) and _are_binary(*theirs):
-        gained, lost = int((apart_of(mine, theirs) > 0).sum()), int((apart_of(mine, theirs) < 0).sum())
-        adjusted = bonett_price(gained, lost, len(ids), confidence)
+        gained, lost = int((mine[0] > theirs[0]).sum()), int((mine[0] < theirs[0]).sum())
+        adjusted = bonett_price(gained, lost, n, confidence)
         return Effect(value, "difference", adjusted, mcnemar(gained, lost), spread=spread)
-    if len(ids) < 2:
+    if n < 2:
         return Effect(value, "difference", why=ONE)
-    interval, why = _interval(apart, value, confidence)
+    interval, why = _interval(apart, value, confidence, resample)
     if interval is None:
         return Effect(value, "difference", why=why, spread=spread)
-    return Effect(value, "difference", interval, _p(apart + value), spread=spread)
-
-
-def apart_of(mine: tuple[Array, Array], theirs: tuple[Array, Array]) -> Array:
-    return mine[0] - theirs[0]
+    return Effect(value, "difference", interval, _p(apart + value, resample), spread=spread)
 
 
 def _are_binary(sums: Array, weights: Array) -> bool:
@@ -76,11 +76,11 @@ def _influence(sums: Array, weights: Array) -> Array:
     return (sums - ratio * weights) / weights.mean()
 
 
-def _interval(influence: Array, value: float, confidence: float) -> tuple[Interval | None, str]:
+def _interval(influence: Array, value: float, confidence: float, resample: bool = True) -> tuple[Interval | None, str]:
     n = len(influence)
     if not influence.any():
         return None, f"all {n} inputs have the same value"
-    if SMALL <= n <= MANY:
+    if SMALL <= n <= MANY and resample:
         return _bootstrapped(influence, value, confidence), ""
     method = "t of inputs"
     if n < SMALL and _is_skewed(influence):
@@ -121,7 +121,7 @@ def _bootstrapped(influence: Array, value: float, confidence: float) -> Interval
     return Interval(value + low, value + high, confidence, "BCa", len(influence))
 
 
-def _p(differences: Array) -> float:
+def _p(differences: Array, resample: bool) -> float:
     """Return the two-sided p-value of a mean of 0: by random exchange of the two jobs for each input, or by t if many.
 
     See Fisher, The Design of Experiments, section 21.
@@ -130,7 +130,7 @@ def _p(differences: Array) -> float:
     mean, deviation = float(differences.mean()), float(differences.std(ddof=1))
     if not deviation:
         return 0.0 if mean else 1.0
-    if n > MANY:
+    if n > MANY or not resample:
         return students_t.two_sided_p(mean / (deviation / math.sqrt(n)), n - 1)
     return _permuted(differences)
 

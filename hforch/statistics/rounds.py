@@ -13,6 +13,7 @@ PRIOR_PRECISION = 1.0
 
 Differences that matter are about as large as the noise of one round: 5 to 20% on a machine that varies by 5 to 10%.
 """
+WIDEST = math.log(10)  # intervals of a single measurement that are wider than a factor of 10 are not stated
 EXACT = 1e-12  # relative spread below which all ratios count as equal: clocks resolve less
 
 
@@ -39,7 +40,8 @@ def ratio_of_jobs(logs: Sequence[float], confidence: float, looked: bool = False
         return Effect(value, "ratio", why="measured in one round")
     spread = _deviation(logs, mean)
     if spread <= EXACT:
-        return Effect(value, "ratio", why="all rounds have the same ratio, so their noise is unknown", spread=0.0)
+        certain = Interval(value, value, confidence, "always valid" if looked else "t of rounds", n)
+        return Effect(value, "ratio", certain, 1.0 if abs(mean) <= EXACT else 0.0, spread=0.0)
     if looked:
         half, method, p = sequence_half_width(spread, n, 1 - confidence), "always valid", always_valid_p(logs)
     else:
@@ -61,6 +63,24 @@ def value_of_job(values: Sequence[float], confidence: float) -> Estimate:
     return Estimate(
         math.exp(mean), Interval(_exp(mean - half), _exp(mean + half), confidence, "t of rounds", len(logs))
     )
+
+
+def value_from_drifts(value: float, drifts: Sequence[float], confidence: float) -> Estimate:
+    """Return a value that was measured once, with noise estimated from batches that were timed twice.
+
+    Args:
+        drifts: as for `ratio_from_drifts`.
+    """
+    if not drifts or value <= 0:
+        return Estimate(value, why="measured once, and no batch was timed again" if not drifts else "not positive")
+    spread = math.sqrt(math.fsum(one * one for one in drifts) / (2 * len(drifts)))
+    if spread <= EXACT:
+        return Estimate(value, why="measured once")
+    half = half_width(spread, 1, confidence, degrees=len(drifts))
+    if half > WIDEST:
+        return Estimate(value, why="measured once, while the machine's speed changed a lot")
+    low, high = _exp(math.log(value) - half), _exp(math.log(value) + half)
+    return Estimate(value, Interval(low, high, confidence, "repeated batch", len(drifts)))
 
 
 def ratio_from_drifts(log_ratio: float, drifts: Sequence[float], confidence: float) -> Effect:

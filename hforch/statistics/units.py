@@ -57,6 +57,9 @@ class Units:
         return sums[at], weights[at]
 
 
-def shared(one: Units, other: Units) -> list[str]:
-    """Return the ids of the units that both have, in the order of the first."""
-    return [unit for unit in one.places if unit in other.places]
+def paired(one: Units, other: Units) -> tuple[tuple[Array, Array], tuple[Array, Array]]:
+    """Return the sums and weights of two jobs for the units that both have, in the order of the first."""
+    if list(one.places) == list(other.places):
+        return one.arrays(), other.arrays()
+    ids = [unit for unit in one.places if unit in other.places]
+    return one.arrays(ids), other.arrays(ids)

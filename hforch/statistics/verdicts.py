@@ -25,7 +25,7 @@ def verdict(effect: Effect, alpha: float, margin: float, floor: float = 0.0) -> 
         both, or the effect is significant but too small. `undecided`: more measurements are needed.
     """
     size = distance(effect)
-    if not size and (effect.interval is None or effect.spread == 0):
+    if not size and not effect.spread:
         return "tie"
     if effect.interval is None or effect.p is None:
         return "undecided"

@@ -8,6 +8,8 @@ from pathlib import Path
 SETS = {"tested": "constraints.txt", "newest": "constraints-newest.txt"}
 """Files by name: all extras, and the newest versions, which leave out OpenVINO (it requires an older transformers)."""
 
+INSTALL = "pip install -c \"$(hforch constraints)\" hforch, or 'hforch[genai]' for OpenVINO"
+
 
 def constraints_file(name: str) -> Path | None:
     """Return the file of a set in SETS; None if it is missing."""
@@ -26,3 +28,11 @@ def versions(name: str) -> dict[str, str]:
         return {}
     lines = [line.partition("==") for line in file.read_text(encoding="utf-8").splitlines() if "==" in line]
     return {canonicalize_name(package.strip()): number.strip() for package, _, number in lines}
+
+
+def missing_package(error: BaseException) -> str | None:
+    """Return the message for a module of another package that cannot be found, or None for other errors."""
+    name = (error.name or "").partition(".")[0] if isinstance(error, ModuleNotFoundError) else ""
+    if name in ("", "hforch"):
+        return None
+    return f"the module {name} is not installed\n    install hforch's dependencies: {INSTALL}"

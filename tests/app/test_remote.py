@@ -14,10 +14,14 @@ import yaml
 from command_line import hforch
 
 from hforch import load_llm
-from hforch.comparison.decision import decide, pareto_set, read_bounds
+from hforch.comparison.bounds import read_bounds
+from hforch.comparison.decision import decide
 from hforch.comparison.entries import read_jobs
+from hforch.comparison.pareto import pareto_set
+from hforch.comparison.rows import Row
 from hforch.comparison.table import compare
 from hforch.errors import GenerationError
+from hforch.metrics.metric import Metric
 from hforch.records.record_files import read_record, read_samples
 
 REMOTE = ("backend=fake", "backend.remote=true", "inputs=numbers_in_french", "runtime.display=none")
@@ -135,7 +139,7 @@ def test_texts_are_compared_without_ids_and_notes_state_why(sweep: Path) -> None
 
 def test_a_requirement_on_a_missing_metric_is_not_met(sweep: Path) -> None:
     comparison = compare(read_jobs([sweep]))
-    decision = decide(comparison, read_bounds(["peak_rss_mb<=100000"]), "tokens_per_s")
+    decision = decide(comparison, read_bounds(["peak_rss_mb<=100000"]), ["peak_rss_mb"])
     refused = {row.entry.get("backend.remote"): why for row, why in decision.refused}
     assert refused == {True: [f"peak_rss_mb is not available: {WHY}"]}
     assert decision.winner is not None and not decision.winner.entry.get("backend.remote")
@@ -145,15 +149,24 @@ def test_unknown_memory_is_incomparable_in_the_pareto_set(sweep: Path) -> None:
     rows = compare(read_jobs([sweep])).rows
     for row in rows:  # equal speed and quality, so only memory differs
         row.metrics |= {"tokens_per_s": 10.0, "exact_match": 1.0}
-    assert pareto_set([row for row in rows if row.entry.get("backend.remote")]) == [
+
+    def pareto(some: list[Row]) -> list[Row]:
+        return pareto_set(
+            some, lambda one, other, metric: "tie" if row_value(one, metric) == row_value(other, metric) else "better"
+        )
+
+    def row_value(row: Row, metric: Metric) -> float | None:
+        return row.metrics[metric.name]
+
+    assert pareto([row for row in rows if row.entry.get("backend.remote")]) == [
         row for row in rows if row.entry.get("backend.remote")
     ]
     one, other = (next(row for row in rows if row.entry.get("backend.remote") is told) for told in (True, False))
-    assert pareto_set([one, other]) == [one, other]
+    assert pareto([one, other]) == [one, other]
     one.metrics["tokens_per_s"] = 5.0
-    assert pareto_set([one, other]) == [one, other]  # it may use less memory
+    assert pareto([one, other]) == [one, other]  # it may use less memory
     two = [row for row in rows if row.entry.get("backend.remote")]
-    assert pareto_set(two) == [two[1]]  # jobs that lack the same metric are compared by the others
+    assert pareto(two) == [two[1]]  # jobs that lack the same metric are compared by the others
 
 
 # ---------------------------------------------------------------- freezing and verifying

@@ -168,3 +168,12 @@ def test_a_directory_named_latest_takes_precedence(ran: Path, tmp_path: Path) ->
 def test_latest_without_runs_is_an_error(tmp_path: Path) -> None:
     done = hforch("compare", "latest", cwd=tmp_path, code=2)
     assert "no runs found in outputs/ and multirun/, so there is no latest one" in done.stderr
+
+
+def test_show_and_compare_omit_columns_that_only_checks_use(tmp_path: Path) -> None:
+    (tmp_path / "q.csv").write_text("question;answer\na;q\nb;r\n")
+    own = ("inputs=file", "inputs.path=q.csv", "checks.items=[{icontains: {column: answer}}]", "prompt=question")
+    done = hforch("-m", *FAKE[:1], *own, "generation.max_new_tokens=2,8", "hydra.sweep.dir=out", cwd=tmp_path)
+    assert "answer: q" not in hforch("compare", "out", cwd=tmp_path).stdout, done.stdout
+    told = hforch("show", "out/0", cwd=tmp_path).stdout
+    assert "[1/2] a\n" in told and "[2/2] b\n" in told

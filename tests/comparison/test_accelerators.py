@@ -8,10 +8,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from written import answers, precision, write_job
+from written import answers, precision, rounds, write_job
 
 from hforch import cli
-from hforch.comparison.decision import Decision, decide, read_bounds
+from hforch.comparison.bounds import read_bounds
+from hforch.comparison.decision import Criteria, Decision, decide
 from hforch.comparison.entries import read_jobs
 from hforch.comparison.table import compare
 from hforch.report.comparison import to_markdown
@@ -26,11 +27,9 @@ SHARED = {"shared_accelerator": REASON}
 
 
 def job(directory: Path, name: str, speed: float, memory: float, joules: float | None = None, **more: Any) -> None:
-    metrics: dict[str, Any] = {"tokens_per_s": speed, "absent": {}}
-    if joules is not None:
-        metrics |= {"energy_j": joules, "joules_per_token": joules / 100, "power_w": 250.0}
-    peak = {"peak_rss_mb": memory, "absent": {}}
-    write_job(directory, answers(("a", [1])), **precision(name), metrics=metrics, memory=peak, **more)
+    energy = {} if joules is None else {"energy_j": joules, "joules_per_token": joules / 100, "power_w": 250.0}
+    fields: dict[str, Any] = {**rounds(speed, **energy), "memory": {"peak_rss_mb": memory, "absent": {}}, **more}
+    write_job(directory, answers(("a", [1])), **precision(name), **fields)
 
 
 @pytest.fixture
@@ -42,8 +41,8 @@ def sweep(tmp_path: Path) -> Path:
     return tmp_path / "s"
 
 
-def decided(directory: Path, *bounds: str, optimize: str | None = "tokens_per_s") -> Decision:
-    return decide(compare(read_jobs([directory])), read_bounds(bounds), optimize)
+def decided(directory: Path, *bounds: str, optimize: str = "tokens_per_s") -> Decision:
+    return decide(compare(read_jobs([directory])), read_bounds(bounds), [optimize])
 
 
 def test_a_job_that_shared_its_gpu_is_not_the_fastest(sweep: Path) -> None:
@@ -151,7 +150,7 @@ def test_a_job_without_energy_meets_no_requirement_on_it(tmp_path: Path) -> None
 
 def test_the_page_data_marks_a_job_that_shared_its_gpu(sweep: Path) -> None:
     entries, seen = first_pass(read_jobs([sweep]))
-    summary = collect(compare(entries), seen, [], None, [], None, None).summary
+    summary = collect(compare(entries), seen, [], None, Criteria(), None).summary
     assert [one["is_shared"] for one in summary["jobs"]] == [False, False, True]
     alone = {one["name"]: one["alone"] for one in summary["metrics"]}
     assert (alone["tokens_per_s"], alone["energy_j"], alone["peak_rss_mb"]) == (True, True, False)

@@ -339,3 +339,12 @@ def test_a_recipe_names_the_options_that_were_chosen(chosen: list[str]) -> None:
     job = compose([*chosen, items]).job.model_dump(mode="json")
     named = {group: option for one in recipe_of(job)["defaults"] for group, option in one.items()}
     assert named.items() >= {tuple(one.split("=")) for one in chosen if "." not in one.partition("=")[0]}
+
+
+def test_options_of_equal_distance_are_replaced_by_the_default(tmp_path: Path) -> None:
+    own = "checks.items=[{icontains: {column: expected}, negate: true}]"
+    directory = run(
+        tmp_path / "run", "backend=fake", "inputs=numbers_in_french", own.replace("{column: expected}", "x")
+    )
+    recipe = yaml.safe_load(frozen(directory, tmp_path / "winner.yaml").read_text())
+    assert {"checks": "none"} in recipe["defaults"]

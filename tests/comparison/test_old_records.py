@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from hforch import cli
+from hforch.comparison.decision import Criteria
 from hforch.comparison.entries import read_jobs
 from hforch.comparison.table import Comparison, compare
 from hforch.metrics.registry import find
@@ -64,9 +65,9 @@ def test_an_old_sweep_is_exported_in_every_format(found: Comparison) -> None:
     header, *_ = csv.reader(io.StringIO(to_csv(found)))
     assert {"exact_match", "first_diff", "kl_mean", "kl_mean_se", "ttft_p95_ms"} <= set(header)
     markdown = to_markdown(found)
-    assert "| tokens/s |" in markdown and "| exact match |" in markdown and "±" in markdown
+    assert "| tokens/s |" in markdown and "| exact match |" in markdown and "95% interval" in markdown
     entries, seen = first_pass(read_jobs([RECORDED]))
-    summary = collect(compare(entries), seen, [], None, [], None, None).summary
+    summary = collect(compare(entries), seen, [], None, Criteria(), None).summary
     titles = {one["title"] for one in summary["charts"]}
     assert {"TTFT", "TPOT", "KL divergence (mean)", "Throughput and KL divergence (mean)"} <= titles
     assert "exact match" in {one["title"] for one in summary["metrics"]}

@@ -146,6 +146,7 @@ def test_an_invalid_override_is_reported_with_its_path_and_a_hint(override: str,
 
 def test_many_errors_are_reported_together() -> None:
     found = mistakes(
+        "oops",
         "model=gpt3",
         "model.id=x",
         "generation.max_new_tokens=lots",
@@ -158,7 +159,6 @@ def test_many_errors_are_reported_together() -> None:
         "inputs=file",
         "runtime.seed=1,2",
         "prompt.template=Q: {x}",
-        "oops",
     )
     assert list(found) == [
         "",

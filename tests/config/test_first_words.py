@@ -213,3 +213,13 @@ def test_the_hint_for_a_cuda_device_on_openvino_depends_on_the_gpus_of_this_mach
 def test_python_callers_get_the_same_translation() -> None:
     with pytest.raises(UnknownArgument, match="did you mean openvino"):
         job_of("org/name", backend="ov")
+
+
+def test_a_check_of_a_missing_column_of_a_file_suggests_an_existing_column(tmp_path: Path) -> None:
+    (tmp_path / "q.csv").write_text("question,answer\nWhat is 2 + 2?,4\n")
+    words = [*FAKE, "inputs=file", "inputs.path=q.csv", "hydra.run.dir=out"]
+    told = hforch(*words, "checks=contains_expected", code=2, cwd=tmp_path).stderr
+    assert "has no column 'expected'; available: question, answer" in told
+    typed = in_bash(told.rpartition("write ")[2])
+    assert typed == ["checks.items=[{icontains: {column: answer}}]"]
+    hforch(*words, *typed, cwd=tmp_path)

@@ -138,3 +138,50 @@ def test_a_model_directory_is_relative_to_the_recipe(tmp_path: Path) -> None:
     file.parent.mkdir()
     file.write_text("defaults: [{model: local}]\nmodel: {path: ../m}\n")
     assert job_from_overrides([], recipe=file).model.path == str(tmp_path / "m")  # type: ignore[union-attr]
+
+
+def test_the_path_of_a_model_in_place_of_an_option_is_relative_to_the_recipe(tmp_path: Path, monkeypatch: Any) -> None:
+    (tmp_path / "project" / "mine").mkdir(parents=True)
+    (tmp_path / "project" / "tiny.gguf").touch()
+    (tmp_path / "elsewhere").mkdir()
+    file = tmp_path / "project" / "recipe.yaml"
+    for place, start in ((tmp_path / "elsewhere", f"{tmp_path}/project"), (tmp_path, "./project")):
+        monkeypatch.chdir(place)
+        for name in ("./mine", "mine", "../project/mine", "tiny.gguf"):
+            file.write_text(f"defaults: [{{model: {name}}}, {{backend: fake}}]\n")
+            path = job_from_overrides([], recipe=file).model.path  # type: ignore[union-attr]
+            assert Path(path) == Path(start, Path(name).name)
+
+
+def test_names_of_models_that_are_not_paths_are_unchanged(tmp_path: Path) -> None:
+    file = tmp_path / "recipe.yaml"
+    (tmp_path / "gpt2").mkdir()  # an option takes precedence
+    for name, source in (("gpt2", "hub"), ("ORG/NAME", "hub"), ("smollm2", "wheel")):
+        file.write_text(f"defaults: [{{model: {name}}}, {{backend: fake}}]\n")
+        assert job_from_overrides([], recipe=file).model.source == source
+
+
+def test_paths_of_models_in_sweeps_jobs_and_exclusions_are_relative_to_the_recipe(tmp_path: Path) -> None:
+    (tmp_path / "project" / "mine").mkdir(parents=True)
+    (tmp_path / "elsewhere").mkdir()
+    file = tmp_path / "project" / "recipe.yaml"
+    file.write_text(
+        "defaults: [{backend: fake}]\nexclude: [{model: ./mine, precision: int8}]\n"
+        "jobs: [{model: ./mine, generation.max_new_tokens: 8}]\n"
+        "hydra: {sweeper: {params: {model: './mine,smollm2', precision: 'fp32,int8'}}}\n"
+    )
+    done = hforch("run", str(file), "hydra.sweep.dir=out", "runtime.warmup=0", cwd=tmp_path / "elsewhere")
+    jobs = [record(folder)["job"] for folder in sorted((tmp_path / "elsewhere" / "out").glob("[0-9]*"))]
+    mine = str(tmp_path / "project" / "mine")
+    assert [(job["model"].get("path"), job["precision"]["name"]) for job in jobs] == [
+        (mine, "fp32"),
+        (None, "fp32"),
+        (None, "int8"),
+        (mine, "auto"),
+    ], done.stdout
+
+
+def test_an_error_about_the_path_of_a_model_shows_the_line_of_the_recipe(tmp_path: Path) -> None:
+    (tmp_path / "recipe.yaml").write_text("defaults:\n- backend: pytorch\n- model: ./none\n")
+    told = hforch("run", "recipe.yaml", "--dry-run", code=2, cwd=tmp_path).stderr
+    assert "model.path: directory not found: ./none\n    set in recipe.yaml:3" in told

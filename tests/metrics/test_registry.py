@@ -31,7 +31,7 @@ catalog.__path__.append({folder!r})
 from written import answers, precision, write_job
 from hforch.cli import main
 from hforch.commands._comparison_flags import metrics_help
-from hforch.comparison.decision import read_bounds
+from hforch.comparison.bounds import read_bounds
 from hforch.comparison.entries import read_jobs
 from hforch.comparison.table import compare
 from hforch.metrics.docs import tables as docs
@@ -112,5 +112,7 @@ def test_one_file_adds_a_metric_everywhere(tmp_path: Path) -> None:
     assert "| tokens per MB 1/MB |" in found["markdown"] and "4.50" in found["markdown"]
     assert found["docs"] == ["jobs", "compared"] and "tokens per MB" in found["page"]
     assert "metrics.tokens_per_mb" in found["flaws"][0]
-    assert found["code"] == 0 and "highest tokens_per_mb of 2" in (tmp_path / "out.txt").read_text(encoding="utf-8")
+    assert found["code"] == 0 and "with the highest tokens_per_mb: 4.50" in (tmp_path / "out.txt").read_text(
+        encoding="utf-8"
+    )
     assert "metric tokens_a_mb was renamed to tokens_per_mb" in done.stderr

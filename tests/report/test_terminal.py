@@ -114,6 +114,8 @@ def test_a_long_item_becomes_one_short_line() -> None:
     assert item_line({"a": 1, "b": "x"}) == "a: 1, b: x"
     assert item_line({"question": "what?", "expected": "that"}) == "what?"  # `expected` is for checks
     assert item_line({"expected": "that"}) == "that"
+    assert item_line({"question": "what?", "answer": "that"}, columns=["question"]) == "what?"
+    assert item_line({"text": "what?", "expected": "that"}, columns=["question"]) == "what?"  # `text` stands in
     assert len(item_line("x" * 500)) == 200
 
 

@@ -122,6 +122,8 @@ class Sources:
                 continue
             if segments and segments[0] in self._config_dirs.has_replaced(name):
                 continue
+            if (place := self._of_shorthand(name, segments[len(package) :])) is not None:
+                return Origin(place, None, len(segments))
             found = yaml_nodes.find(file, segments[len(package) :])
             depth = min(len(package) + found.depth, len(segments))
             chosen = self._chosen(name)
@@ -131,6 +133,12 @@ class Sources:
             if depth > 0 and (best is None or depth > best.depth):
                 best = origin
         return best
+
+    def _of_shorthand(self, name: str, rest: Segments) -> str | None:
+        """Return the place that selected a config, if its name is a shorthand that sets the value at `rest`."""
+        group, _, option = name.partition("/")
+        stands_for = self._config_dirs.stands_for(group, option)
+        return self.where_option(group) if stands_for and rest and rest[0] in stands_for.values else None
 
     def _chosen(self, name: str) -> str:
         """Return `, selected by OVERRIDE` for the override that selected an option of a config's group, or ''."""

@@ -8,7 +8,8 @@ from typing import Any
 
 from hforch.config.credentials import remember_typed
 from hforch.config.diagnose.option_hints import did_you_mean_option, where_it_belongs
-from hforch.config.diagnose.quoting import as_typed
+from hforch.config.diagnose.quoting import how_to_quote
+from hforch.config.diagnose.split_words import Words, grouped, mistake_in
 from hforch.config.diagnose.suggestions import did_you_mean, did_you_mean_key
 from hforch.config.diagnose.validation_errors import kind_of
 from hforch.config.home_paths import with_home
@@ -54,7 +55,10 @@ class ParsedOverride:
 def parse_override(
     texts: Sequence[str], loader: Any, where: dict[str, str] | None = None
 ) -> tuple[list[ParsedOverride], list[Mistake]]:
-    """Parse each override; `where` maps overrides that come from a file to their places.
+    """Parse each override.
+
+    Args:
+        where: the places of overrides that come from a file; without it, they are words of a command line.
 
     Returns:
         The parsed overrides, and an error for each that cannot be parsed.
@@ -63,7 +67,11 @@ def parse_override(
 
     parser = parser_of(loader)
     typed, mistakes = [], []
-    for given in texts:
+    for given in grouped(texts, loader.repository.get_group_options) if where is None else texts:
+        if isinstance(given, Words):
+            remember_typed(given.text)
+            mistakes.append(mistake_in(given, parser))
+            continue
         remember_typed(given)
         written = (where or {}).get(given, given)
         text = with_home(given)  # one that comes from a file
@@ -96,7 +104,7 @@ def _unreadable(text: str, written: str, error: BaseException, parser: Any) -> M
     problem = f"cannot parse the value: {_reason(text, error)}"
     if key in groups() and (hint := where_it_belongs(key, value.strip("'\""))) is not None:
         return Mistake(key, f"'{shown(value, LONGEST_VALUE)}' is not an option of {key}", written, hint)
-    return Mistake(key.lstrip("+~"), problem, written, _how_to_quote(key, value))
+    return Mistake(key.lstrip("+~"), problem, written, how_to_quote(key, value))
 
 
 def _reason(text: str, error: BaseException) -> str:
@@ -111,20 +119,6 @@ def _reason(text: str, error: BaseException) -> str:
             return f"unmatched quote at column {column + 1}"
     plain = explain(error).removeprefix(LEXER).removeprefix(f"Error parsing override '{text}'; ")
     return shown(plain.removesuffix("; ^"), LONGEST_VALUE)
-
-
-def _how_to_quote(key: str, value: str) -> str | None:
-    """Return a hint on how to quote a value that Hydra's grammar cannot parse, or None if the value is too long."""
-    if len(value) > LONGEST_VALUE:
-        return None
-    inner, before, after, what = value, "", "", "the value"
-    if value[:1] in ("[", "{"):
-        inner = value[1:-1] if value[-1:] in ("]", "}") else value[1:]
-        before, after, what = ("[", "]", "each string") if value[0] == "[" else ("{name: ", "}", "each string")
-    if inner[:1] in ("'", '"'):
-        return "close each quote; write \\' or \\\" for a quote inside a string"
-    hint = f"quote {what} for Hydra, and the whole override for the shell"
-    return f"{hint}: {as_typed(key, inner, before, after)}"
 
 
 def without_sweeps(typed: Sequence[ParsedOverride]) -> tuple[list[ParsedOverride], list[Mistake]]:

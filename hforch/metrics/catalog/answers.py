@@ -18,6 +18,7 @@ METRICS = (
         is_main=True,
         column="failed",
         keywords=("failures", "errors", "error"),
+        without_interval="a count of all samples",
     ),
     Metric(
         name="checks",
@@ -70,6 +71,7 @@ METRICS = (
         aliases=("divergence",),
         column="first diff (token)",
         infinite_if_exact=True,
+        without_interval="the median of the answers that differ",
     ),
     Metric(
         name="first_diff_share",
@@ -85,6 +87,7 @@ METRICS = (
         aliases=("divergence_share",),
         has_column=False,
         infinite_if_exact=True,
+        without_interval="the median of the answers that differ",
     ),
     Metric(
         name="chrf",
@@ -99,6 +102,7 @@ METRICS = (
         section=None,
         quality_rank=4,
         value_for_baseline=100.0,
+        ceiling=100.0,
     ),
     Metric(
         name="similarity",
@@ -114,5 +118,6 @@ METRICS = (
         is_share=True,
         chart="Answers",
         value_for_baseline=1.0,
+        ceiling=1.0,
     ),
 )

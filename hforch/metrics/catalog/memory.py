@@ -50,6 +50,7 @@ METRICS = (
         section="",
         is_main=True,
         keywords=("size", "model size", "storage", "weights"),
+        without_interval="exact",
     ),
     Metric(
         name="peak_rss_anon_mb",

@@ -58,6 +58,7 @@ METRICS = (
         section=SECTION,
         column="KL max",
         value_for_baseline=0.0,
+        without_interval="the largest of all positions",
     ),
     Metric(
         name="top1_agreement",

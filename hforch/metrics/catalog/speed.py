@@ -142,6 +142,7 @@ METRICS = (
         kind="speed",
         definition="wall time of the measured phase: the sum over batches, excluding writing records between them",
         is_compared=False,
+        without_interval="depends on the number of inputs, rounds and repeats",
     ),
     Metric(
         name="download_s",

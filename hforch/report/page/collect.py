@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 from zlib import crc32
 
-from hforch.comparison.decision import Bound, Decision
+from hforch.comparison.decision import Criteria, Decision
 from hforch.comparison.divergent_tokens import all_divergent_tokens
 from hforch.comparison.entries import samples_of
 from hforch.comparison.rows import Row
@@ -22,7 +22,7 @@ from hforch.report.page.first_pass import MOST_FAILED, FirstPass
 from hforch.report.page.metrics import described, ordered
 from hforch.report.page.rerun import of_job
 from hforch.report.page.summary import about
-from hforch.report.wording import item_line
+from hforch.report.wording import columns_of, item_line
 from hforch.utils.redaction import without_known
 
 MOST_CELLS = 24_000  # maximum number of answers in a report
@@ -86,8 +86,7 @@ def collect(
     seen: FirstPass,
     missing: Sequence[str],
     decision: Decision | None,
-    bounds: Sequence[Bound],
-    optimize: str | None,
+    criteria: Criteria,
     most: int | None,
 ) -> Page:
     """Return the data of the report.
@@ -105,9 +104,10 @@ def collect(
         apart = {one.input_id: one for one in all_divergent_tokens(row.entry, 1, broken) if one.input_id in shown}
         if broken:
             told.append(f"job {row.entry.name}: invalid lines in scores.jsonl: {len(broken)}")
+        columns = columns_of(row.entry.get("prompt"))
         for sample in samples_of(row.entry):
             if sample["repeat"] == 0 and sample["input_id"] in shown:
-                text = item_line(sample.get("input"), None)[:LONGEST]
+                text = item_line(sample.get("input"), None, columns)[:LONGEST]
                 one = inputs.setdefault(sample["input_id"], Input(sample["index"], text))
                 one.cells[place] = _cell(sample)
                 if token := apart.get(sample["input_id"]):
@@ -115,13 +115,13 @@ def collect(
     in_order = [inputs[name] for name in sorted(inputs, key=lambda name: (inputs[name].index, name))]
     names = {row.entry.name: place for place, row in enumerate(rows)}
     baselines = [names.get(row.baseline) if row.baseline else None for row in rows]
-    asked = [*(bound.metric for bound in bounds), *([optimize] if optimize else [])]
+    asked = criteria.asked
     known = {one: {row.metrics.get(one.name) for row in rows} - {None} for one in ordered(asked)}
     metrics = [described(one) for one, values in known.items() if values and (one.kind != "failure" or values != {0.0})]
     sites = list(dict.fromkeys(row.measured_on for row in rows))
     cells = [cell for one in in_order for cell in one.cells.values()]
     summary = {
-        "about": about(comparison, seen, told, decision, bounds),
+        "about": about(comparison, seen, told, decision, criteria.bounds),
         "rows": {"shown": len(in_order), "of": shown.of, "failed": len(shown.failed)},
         "metrics": metrics,
         "timings": {one.timing: one.title for one in ALL if one.timing == one.name},

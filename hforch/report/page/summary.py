@@ -7,7 +7,8 @@ from pathlib import PurePath
 from typing import Any
 
 import hforch
-from hforch.comparison.decision import Bound, Decision
+from hforch.comparison.bounds import Bound
+from hforch.comparison.decision import Decision
 from hforch.comparison.entries import Entry
 from hforch.comparison.table import Comparison
 from hforch.report.comparison import decision_lines

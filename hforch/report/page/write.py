@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import hforch
-from hforch.comparison.decision import Bound, decide
+from hforch.comparison.decision import Criteria
 from hforch.comparison.entries import Entry
 from hforch.comparison.table import compare
 from hforch.errors import ConfigError, HforchError, Mistake
@@ -57,8 +57,7 @@ def write_page(
     entries: Sequence[Entry],
     unread: Iterable[Mistake] = (),
     baseline: Mapping[str, str] | None = None,
-    bounds: Sequence[Bound] = (),
-    optimize: str | None = None,
+    criteria: Criteria | None = None,
     most: int | None = None,
 ) -> tuple[Page, bool]:
     """Write the report of some jobs.
@@ -77,10 +76,11 @@ def write_page(
     if mistakes := missing_libraries():
         raise ConfigError(mistakes)
     entries, seen = first_pass(entries)
-    comparison = compare(entries, baseline)
-    decision = decide(comparison, bounds, optimize) if bounds or optimize else None
+    criteria = criteria or Criteria()
+    comparison = compare(entries, baseline, confidence=criteria.confidence)
+    decision = criteria.decide(comparison)
     missing = [*("; ".join(filter(None, (one.problem, one.hint))) for one in unread), *seen.missing]
-    page = collect(comparison, seen, missing, decision, bounds, optimize, most)
+    page = collect(comparison, seen, missing, decision, criteria, most)
     pieces = page_of(page)
     try:
         if target.is_dir():

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from hforch.errors import EXIT_INTERRUPTED, HforchError
+from hforch.machine import own_processes
 from hforch.runs.processes.imports import get_ready
 from hforch.runs.processes.messages import (
     CheckJobs,
@@ -52,6 +53,8 @@ def run_worker(pipe: Connection, early_log: int, fork_server: int, process: Mapp
     code = 1
     try:
         exit_with_parent(fork_server)
+        with suppress(OSError, ValueError):
+            own_processes.belong_to(own_processes.parent_of(fork_server))
         WorkerService(pipe, early_log, fork_server, process).serve()
         code = 0
     except BaseException:

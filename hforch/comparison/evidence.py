@@ -1,0 +1,99 @@
+"""Collect what each input and each round contributes to the metrics of a job, so that jobs can be paired by them."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import Any
+
+from hforch.comparison.entries import Entry
+from hforch.metrics.aggregation import Timings
+from hforch.metrics.registry import COMPARED
+from hforch.records.record_files import SCORES
+from hforch.statistics.units import Units
+from hforch.utils.datafiles import lines_of, parse_line
+from hforch.utils.paths import open_file
+
+EARLY = 16  # positions of an answer that flips_early covers; see scoring/divergences.py
+Rounds = list[float | None]
+
+
+@dataclass
+class Evidence:
+    """The contributions to the metrics of one job.
+
+    Attributes:
+        repeats: the number of repeats in each round.
+        units: for each quality metric that is a ratio of sums, the contributions of inputs or windows.
+        rounds: for each speed metric, its value in each round; None where a round has none.
+    """
+
+    repeats: int = 1
+    units: dict[str, Units] = field(default_factory=dict)
+    rounds: dict[str, Rounds] = field(default_factory=dict)
+    _timings: dict[int, Timings] = field(default_factory=dict)
+
+    def add(self, sample: Mapping[str, Any]) -> None:
+        """Add a sample: its checks, and its timings if it succeeded."""
+        if checks := sample.get("checks"):
+            units = self.units.setdefault("checks", Units())
+            units.add(sample["input_id"], sum(one["passed"] for one in checks), len(checks))
+        if sample["error"] is None:
+            self._timings.setdefault(sample["repeat"] // self.repeats, Timings()).add(sample)
+
+    def finish(self, entry: Entry) -> None:
+        """Add what the record and scores.jsonl contain."""
+        self._add_rounds(entry.record)
+        for metric, units in (*_scored(entry), *_windows(entry)):
+            self.units[metric] = units
+
+    def _add_rounds(self, record: Mapping[str, Any]) -> None:
+        count = 1 + max(self._timings, default=0)
+        for metric in COMPARED:
+            if metric.timing:
+                each = (self._timings.get(number) for number in range(count))
+                self.rounds[metric.name] = [one.aggregate(metric) if one else None for one in each]
+        self._timings.clear()
+        measured = record.get("rounds") or []
+        if measured:
+            self.rounds["tokens_per_s"] = [one.get("tokens_per_s") for one in measured]
+
+
+def scores_of(entry: Entry, part: str) -> Mapping[str, Any]:
+    """Return the part `against_baseline` or `on_text` of a job's recorded scores."""
+    return (entry.record.get("scores") or {}).get(part) or {}
+
+
+def _scored(entry: Entry) -> Iterator[tuple[str, Units]]:
+    """Yield the metrics of scores.jsonl, by answer of the baseline; nothing if the file is missing or damaged."""
+    kl, agreement, early = Units(), Units(), Units()
+    with suppress(OSError, ValueError, KeyError, TypeError), open_file(entry.samples / SCORES) as file:
+        for line in lines_of(file):
+            one = parse_line(line)
+            unit, positions, flips = str(one["input_id"]), int(one["positions"]), one["flips"]
+            kl.add(unit, float(one["kl_mean"]) * positions, positions)
+            agreement.add(unit, positions - len(flips), positions)
+            early.add(unit, float(any(at < EARLY for at in flips)))
+        yield from (("kl_mean", kl), ("top1_agreement", agreement), ("flips_early", early)) if len(kl) else ()
+
+
+def _windows(entry: Entry) -> Iterator[tuple[str, Units]]:
+    """Yield the mean negative log-likelihood in nats per token, and bits per byte, by window of the scored text.
+
+    Windows of different texts or tokenizers have different ids, so that they are not paired.
+    """
+    text = scores_of(entry, "on_text")
+    windows: Sequence[Sequence[float]] = text.get("windows") or ()
+    tokens = math.fsum(number for number, _ in windows)
+    if not tokens:
+        return
+    nats, bits = Units(), Units()
+    for at, (number, total) in enumerate(windows):
+        unit = f"{text.get('sha256')} {at} {number:g}"
+        nats.add(unit, total, number)
+        bits.add(unit, total / math.log(2), number * (text.get("bytes") or 0) / tokens)
+    yield "ppl", nats
+    if text.get("bytes"):
+        yield "bits_per_byte", bits
