@@ -144,4 +144,4 @@ def test_escapes_do_not_reach_the_terminal(tmp_path: Path) -> None:
         metrics = {"tokens_per_s": 10.0 + number, "absent": {}}
         write_job(tmp_path / str(number), answers(("x", [1])), **precision(name), metrics=metrics)
     done = hforch("report", str(tmp_path), "--optimize", "tokens_per_s")
-    assert "recommended: job 1" in done.stdout and "\x1b" not in done.stdout and "\u202e" not in done.stdout
+    assert "job 1 has 11.0 tokens/s" in done.stdout and "\x1b" not in done.stdout and "\u202e" not in done.stdout
