@@ -13,6 +13,7 @@ from hforch.comparison.entries import Entry
 from hforch.comparison.intervals import reasons_without_interval
 from hforch.comparison.table import Comparison
 from hforch.metrics.registry import BY_NAME, COMPARED
+from hforch.records.round_count import repeats_of
 from hforch.report.comparison import decision_lines
 from hforch.report.page.first_pass import FirstPass
 from hforch.report.page.rerun import of_sweeps
@@ -36,7 +37,7 @@ def about(
             if value not in values.setdefault(axis, []):
                 values[axis].append(value)
     started = sorted(str(record["started"]) for record in records if record.get("started"))
-    repeats = [one for row in comparison.rows if isinstance(one := row.entry.get("runtime.repeat"), int)]
+    repeats = [one for row in comparison.rows if (one := repeats_of(row.entry.record)) is not None]
     recipes = {str(record.get("recipe") or "") for record in records} - {""}
     machines = dict.fromkeys(row.measured_on[0] for row in comparison.rows if row.entry.record.get("environment"))
     return {
@@ -105,7 +106,7 @@ def _description(entry: Entry) -> Iterator[tuple[str, str]]:
     elif entry.get("inputs.kind") is not None:
         yield "input source", entry.overrides.get("inputs", str(entry.get("inputs.kind")))
     paths |= {"max_new_tokens": "generation.max_new_tokens", "do_sample": "generation.do_sample"}
-    paths |= {"batch size": "runtime.batch_size", "repeats": "runtime.repeat"}
+    paths |= {"batch size": "runtime.batch_size", "repeats": "runtime.repeat", "rounds": "runtime.rounds"}
     for name, path in paths.items():
         value = entry.get(path)
         if value is not None:
