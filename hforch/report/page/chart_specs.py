@@ -25,8 +25,11 @@ STATES = {
 """The color and shape of each kind of point, in the order of the legend; jobs that tie share a color."""
 
 PERCENTS = ("p5", "p25", "p50", "p75", "p95")  # the QUANTILES of the comparison
-APART = {"labelOverlap": True, "labelSeparation": 4}  # of the labels of an axis; 4 px for fonts wider than expected
-RULE = {"color": "currentColor", "strokeWidth": 2, "opacity": 0.6}  # of intervals
+APART: dict[str, Any] = {
+    "labelOverlap": True,
+    "labelSeparation": 4,
+}  # of the labels of an axis; 4 px for fonts wider than expected
+RULE: dict[str, Any] = {"color": "currentColor", "strokeWidth": 2, "opacity": 0.6}  # of intervals
 SMALL = 1e-3  # logarithmic axes are linear below this value, so that they can show 0
 
 
