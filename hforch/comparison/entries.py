@@ -45,11 +45,11 @@ class Entry:
 
     name: str
     directory: Path
-    record: Mapping[str, Any]
-    samples: Path
+    record: Mapping[str, Any] = field(repr=False)
+    samples: Path = field(repr=False)
     noise: float | None = None
     skips_damaged: bool = False
-    job: Mapping[str, Any] = field(init=False)
+    job: Mapping[str, Any] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "job", with_added_keys(self.record.get("job") or {}))

@@ -79,8 +79,7 @@ def _load_of(row: Row) -> Load:
     record = row.entry.record
     if record.get("parallel") or "memory" in (record.get("absent") or {}):
         return {}
-    rounds = [one["machine"] for one in record.get("rounds") or () if one.get("machine")]
-    parts = rounds or [one for one in [record.get("machine_load")] if one]
+    parts = [one["machine"] for one in record.get("rounds") or () if one.get("machine")]
     found: dict[str, float] = {"seconds": sum(part.get("seconds") or 0.0 for part in parts)}
     for name in ("own_cpu", "others_cpu", "steal", "cpu_mhz_mean", "cpus"):
         known = [(part[name], part.get("seconds") or 0.0) for part in parts if part.get(name) is not None]

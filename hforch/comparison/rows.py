@@ -58,6 +58,10 @@ class Row:
     divergent_tokens: list[DivergentToken] = field(default_factory=list)
     incomparable: str | None = None
 
+    def __repr__(self) -> str:
+        values = {name: value for name, value in self.metrics.items() if value is not None}
+        return f"Row({self.title!r}, metrics={values}, directory={str(self.entry.directory)!r})"
+
     @property
     def label(self) -> str:
         return " ".join(f"{name}={value}" for name, value in self.axes.items()) or self.entry.name

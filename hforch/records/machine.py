@@ -96,45 +96,6 @@ class DevicePeak(Part):
     reserved_mb: Finite | None = Field(description="peak memory reserved by torch's allocator, in MB (10^6 bytes)")
 
 
-class MachineLoad(Part):
-    """The load of the machine and the state of its CPU in the measured phase."""
-
-    seconds: Finite | None = Field(default=None, description="duration of the measured phase, in seconds")
-    cpus: Count | None = Field(default=None, description="logical CPUs that the process may use; only they are counted")
-    own_cpu: Finite | None = Field(
-        default=None, description="fraction of the time of these CPUs that this command's processes used"
-    )
-    others_cpu: Finite | None = Field(
-        default=None,
-        description="fraction of the time of these CPUs that other processes and the kernel used; other jobs of the"
-        " command count as other processes if a launcher runs them in parallel",
-    )
-    steal: Finite | None = Field(
-        default=None,
-        description="fraction of the time of these CPUs in which the host did not let the virtual machine run",
-    )
-    swapped_in_mb: Finite | None = Field(
-        default=None, description="data that the machine read from swap, in MB (10^6 bytes)"
-    )
-    swapped_out_mb: Finite | None = Field(
-        default=None, description="data that the machine wrote to swap, in MB (10^6 bytes)"
-    )
-    cpu_mhz_min: Finite | None = Field(
-        default=None, description="minimum of the clock frequency of the fastest CPU, sampled every second, in MHz"
-    )
-    cpu_mhz_mean: Finite | None = Field(default=None, description="mean of these samples, in MHz")
-    thermal_throttles: Count | None = Field(
-        default=None, description="how often heat slowed down a CPU or its package: the largest number of any of them"
-    )
-    quota_throttles: Count | None = Field(
-        default=None, description="how often the CPU quota of a container (cgroup version 2) stopped the processes"
-    )
-    quota_throttled_s: Finite | None = Field(
-        default=None, description="how long it stopped them, in seconds, in total for all CPUs"
-    )
-    absent: Reasons | None = ABSENT
-
-
 class MemoryBase(Part):
     """Peak memory of the job; the metrics of the section `memory` are fields too."""
 

@@ -67,6 +67,14 @@ def test_results_are_tables_in_a_notebook(swept: Any) -> None:
     assert decided.winner is not None and f"job {decided.winner.entry.name} (" in decided._repr_html_()
 
 
+def test_results_have_a_short_repr(swept: Any) -> None:
+    assert repr(swept).startswith("SweepResult(4 jobs; ") and f"results: {swept.directory}" in repr(swept)
+    found = api.compare(swept, optimize="tokens_per_s")
+    assert repr(found).startswith("ComparisonResult(4 jobs; ") and found.decision.reason in repr(found)
+    assert repr(found.rows[0]).startswith(f"Row('{found.rows[0].entry.name} ")
+    assert all(len(repr(result)) < 1000 for result in (swept, found, *found.rows, found.rows[0].entry))
+
+
 def test_only_the_first_rows_are_shown(tmp_path: Path) -> None:
     found = api.run(**FAST, inputs=[f"input {n}" for n in range(60)], directory=tmp_path / "run")
     page = found._repr_html_()

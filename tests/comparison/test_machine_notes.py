@@ -23,8 +23,8 @@ QUIET = {
 def row(name: str, load: dict[str, Any] | None, machine: str = "a cpu", **record: Any) -> Row:
     """Return the row of a job on the CPU, with the differences of its load from that of a quiet machine."""
     whole = {"effective": {"device": ["cpu"]}, **record}
-    if load is not None:
-        whole["machine_load"] = QUIET | load
+    if load is not None and "rounds" not in whole:
+        whole["rounds"] = [{"machine": QUIET | load}]
     return Row(Entry(name, Path(name), whole, Path(name)), {}, {}, (machine, False))
 
 
@@ -88,11 +88,11 @@ def test_all_kinds_together_are_one_sentence_each() -> None:
     [
         {"parallel": True},
         {"absent": {"memory": "the model runs on another machine"}},
-        {"machine_load": QUIET | {"others_cpu": 0.9, "seconds": 0.9}},
+        {"rounds": [{"machine": QUIET | {"others_cpu": 0.9, "seconds": 0.9}}]},
     ],
 )
 def test_jobs_in_parallel_elsewhere_or_too_short_are_not_judged(record: dict[str, Any]) -> None:
-    load = None if "machine_load" in record else {"others_cpu": 0.9}
+    load = None if "rounds" in record else {"others_cpu": 0.9}
     assert machine_notes([row("0", load, **record)]) == []
 
 
@@ -132,7 +132,7 @@ def planned(inputs: int, times: int, rounds: int = 0) -> Row:
     each = [10.0] * times if times > 1 else None
     made = {"rounds": [{"round": number} for number in range(rounds)]} if rounds else {}
     plan = [[f"input-{number}"] for number in range(inputs)]
-    return row("0", {}, plan=plan, metrics={"tokens_per_s_each": each}, **made)
+    return row("0", None, plan=plan, metrics={"tokens_per_s_each": each}, **made)
 
 
 def test_little_data_is_one_sentence_with_what_is_missing() -> None:
@@ -171,8 +171,9 @@ def test_without_jobs_there_is_no_note_about_data() -> None:
 # ---------------------------------------------------------------- in a comparison
 def test_a_comparison_notes_a_busy_machine_once(tmp_path: Path) -> None:
     for name, kind in (("0", "fp32"), ("1", "int8")):
-        load, effective = QUIET | {"others_cpu": 0.3}, {"device": ["cpu"]}
-        write_job(tmp_path / name, answers(("a", [1])), **precision(kind), machine_load=load, effective=effective)
+        rounds = [{"round": 0, "load": 0, "machine": QUIET | {"others_cpu": 0.3}}]
+        effective = {"device": ["cpu"]}
+        write_job(tmp_path / name, answers(("a", [1])), **precision(kind), rounds=rounds, effective=effective)
     notes = compare(read_jobs([tmp_path])).notes
     assert [note for note in notes if "other processes" in note] == [
         "other processes used 30% of the CPU during jobs 0 and 1: stop them and measure again, or increase"

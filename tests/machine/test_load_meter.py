@@ -18,8 +18,8 @@ from hforch.config.compose import job_from_overrides
 from hforch.machine import load_meter, own_processes, throttling
 from hforch.machine.load_meter import LoadMeter
 from hforch.machine.own_processes import cpu_ticks, descendants
-from hforch.records.machine import MachineLoad
 from hforch.records.record_files import read_record
+from hforch.records.rounds import MachineLoad
 from hforch.runs import JobContext, run
 from hforch.runs.watcher import NullWatcher
 
@@ -326,7 +326,7 @@ def test_a_process_that_does_not_exist_is_an_error() -> None:
 def test_the_record_of_a_job_has_the_load_during_its_measured_phase(tmp_path: Path) -> None:
     assert run(job_from_overrides(WORDS), tmp_path, JobContext(WORDS), NullWatcher()) == 0
     first = read_record(tmp_path)
-    load = first["machine_load"]
+    load = first["rounds"][0]["machine"]
     assert load["seconds"] >= first["metrics"]["measured_s"]
     assert ("others_cpu" in load) != ("others_cpu" in load.get("absent", {}))
 
@@ -336,21 +336,21 @@ def test_the_record_of_a_job_has_the_load_during_its_measured_phase(tmp_path: Pa
         (tmp_path / "record.json").read_text().replace('"status": "ok"', '"status": "partial"')
     )
     assert run(job_from_overrides(WORDS), tmp_path, resumed, NullWatcher()) == 0
-    assert read_record(tmp_path)["machine_load"] == load  # nothing was measured again
+    assert read_record(tmp_path)["rounds"][0]["machine"] == load  # nothing was measured again
 
     samples.write_bytes(b"".join(samples.read_bytes().splitlines(keepends=True)[:-1]))
     assert run(job_from_overrides(WORDS), tmp_path, resumed, NullWatcher()) == 0
-    assert read_record(tmp_path)["machine_load"]["seconds"] != load["seconds"]
+    assert read_record(tmp_path)["rounds"][0]["machine"]["seconds"] != load["seconds"]
 
 
 def test_a_failing_meter_of_the_system_does_not_fail_a_job(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(load_meter.LoadMeter.__init__, "__defaults__", (tmp_path / "no-system",))
     assert run(job_from_overrides(WORDS), tmp_path / "run", JobContext(WORDS), NullWatcher()) == 0
-    load = read_record(tmp_path / "run")["machine_load"]
+    load = read_record(tmp_path / "run")["rounds"][0]["machine"]
     assert "cannot read" in load["absent"]["others_cpu"]
 
 
 def test_a_failed_job_keeps_its_load(tmp_path: Path) -> None:
     words = (*WORDS, "backend.failures=[{match: '', error: broken, after: 2}]")
     assert run(job_from_overrides(words), tmp_path, JobContext(words), NullWatcher()) == 1
-    assert read_record(tmp_path)["machine_load"]["seconds"] > 0
+    assert read_record(tmp_path)["rounds"][0]["machine"]["seconds"] > 0

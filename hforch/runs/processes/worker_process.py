@@ -29,6 +29,7 @@ from hforch.runs.processes.messages import (
     Question,
     Ready,
     RepeatFirstBatch,
+    RoundMeasured,
     RunJob,
     SampleCount,
     StageAdvanced,
@@ -195,6 +196,9 @@ class PipeWatcher:
 
     def sample(self, sample: Mapping[str, Any]) -> None:
         self._send(OneSample(dict(sample)))
+
+    def measured(self, round_entry: Mapping[str, Any], rounds: int | None) -> None:
+        self._send(RoundMeasured(dict(round_entry), rounds))
 
     def finished(self, record: Mapping[str, Any], directory: str) -> None:
         import json
