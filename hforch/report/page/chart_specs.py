@@ -75,7 +75,8 @@ def boxes(data: list[dict[str, Any]], metric: Metric) -> dict[str, Any]:
         *_tooltips("x", metric, data)[1:],
     ]
     base = alt.Chart(alt.Data(values=data)).encode(y=_jobs(data), tooltip=tooltip)
-    across = alt.X("p5:Q", title=f"{metric.title}, {metric.unit}", scale=_scale(metric, [one["p95"] for one in data]))
+    scale, axis = _scale(metric, [one["p95"] for one in data]), alt.Axis(**APART)
+    across = alt.X("p5:Q", title=f"{metric.title}, {metric.unit}", scale=scale, axis=axis)
     whole = base.mark_rule(color="currentColor").encode(x=across, x2="p95:Q")
     half = base.mark_bar(size=11).encode(x="p25:Q", x2="p75:Q", color=_marked(data)["color"])
     middle = base.mark_tick(size=17, thickness=3, color="currentColor").encode(x="p50:Q")
