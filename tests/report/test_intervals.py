@@ -86,7 +86,7 @@ def test_jobs_that_tie_are_marked_as_one_group(browser: Any, sweeps: dict[str, P
     assert seen.is_quiet()
 
 
-def test_no_job_is_recommended_if_it_cannot_be_told(browser: Any, sweeps: dict[str, Path]) -> None:
+def test_no_job_is_recommended_if_the_decision_is_open(browser: Any, sweeps: dict[str, Path]) -> None:
     seen = opened(browser, sweeps["undecided"])
     assert "cannot tell which of jobs 1 or 2" in seen.page.inner_text(".decision.undecided > p")
     assert tagged(seen, "undecided") == ["1", "2"] and tagged(seen, "recommended") == tagged(seen, "tie") == []
@@ -107,7 +107,7 @@ def test_requirements_that_are_not_shown_to_be_met_are_listed(browser: Any, swee
     assert seen.texts("table.jobs tbody tr:has-text('not shown: checks>=0.75') th button") == ["2"]
 
 
-def test_a_long_comparison_is_cut_off(tmp_path: Path) -> None:
+def test_a_long_comparison_is_truncated(tmp_path: Path) -> None:
     for number in range(MOST_RIVALS + 3):
         job = {"runtime": {"seed": number}}
         typed = [f"runtime.seed={number}"]

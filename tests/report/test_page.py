@@ -66,7 +66,7 @@ def test_the_best_value_units_and_failures_are_shown(seen: Seen) -> None:
     assert "★41.5" in seen.page.inner_text("table.jobs tbody tr:nth-child(2)").replace("\n", "")
     assert "tokens/s" in seen.page.inner_text("table.jobs thead")
     second = seen.page.inner_text("table.jobs tbody tr:nth-child(2)").replace("\nbest", "")
-    assert re.search(r"★0\.1000\n0\.09\d\d–0\.10\d\d\t", second)
+    assert re.search(r"★0\.1000\n0\.09\d\d–0\.10\d\d\s", second)
     last = seen.page.inner_text("table.jobs tbody tr:nth-child(3)")
     assert "1 sample failed" in last and "not qualified: exact_match=0, required: >=0.5" in last
 

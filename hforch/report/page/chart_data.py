@@ -13,7 +13,7 @@ from hforch.report.page.chart_specs import OTHER
 from hforch.report.page.roles import MARKS, role_of
 
 BEYOND, BEYOND_LOGARITHMIC = 1.5, 10.0
-"""How far an interval may extend an axis, relative to the largest value; it is cut off there."""
+"""How far an interval may extend an axis, relative to the largest value; longer lines are clipped."""
 
 
 def named(row: Row, decision: Decision | None) -> dict[str, Any]:
@@ -31,7 +31,7 @@ def named(row: Row, decision: Decision | None) -> dict[str, Any]:
 
 
 def limit(rows: Sequence[Row], metric: Metric) -> float:
-    """Return where intervals of a metric are cut off."""
+    """Return the largest value up to which a chart shows the intervals of a metric."""
     if metric.is_share:
         return 1.0
     largest = max(row.metrics[metric.name] or 0.0 for row in rows)
@@ -39,7 +39,7 @@ def limit(rows: Sequence[Row], metric: Metric) -> float:
 
 
 def valued(row: Row, metric: Metric, axis: str, most: float) -> dict[str, Any]:
-    """Return a value of a job for an axis, the ends of its interval, cut off at `most`, and the interval as text."""
+    """Return a value of a job for an axis, the ends of its interval up to `most`, and the interval as text."""
     found: dict[str, Any] = {axis: row.metrics[metric.name], **interval_text(row, metric, axis)}
     estimate = row.estimates.get(metric.name)
     if estimate is None or estimate.interval is None:

@@ -25,8 +25,11 @@ STATES = {
 """The color and shape of each kind of point, in the order of the legend; jobs that tie share a color."""
 
 PERCENTS = ("p5", "p25", "p50", "p75", "p95")  # the QUANTILES of the comparison
-APART = {"labelOverlap": True, "labelSeparation": 4}  # of the labels of an axis; 4 px for fonts wider than expected
-RULE = {"color": "currentColor", "strokeWidth": 2, "opacity": 0.6}  # of intervals
+APART: dict[str, Any] = {
+    "labelOverlap": True,
+    "labelSeparation": 4,
+}  # of the labels of an axis; 4 px for fonts wider than expected
+RULE: dict[str, Any] = {"color": "currentColor", "strokeWidth": 2, "opacity": 0.6}  # of intervals
 SMALL = 1e-3  # logarithmic axes are linear below this value, so that they can show 0
 
 
@@ -72,7 +75,8 @@ def boxes(data: list[dict[str, Any]], metric: Metric) -> dict[str, Any]:
         *_tooltips("x", metric, data)[1:],
     ]
     base = alt.Chart(alt.Data(values=data)).encode(y=_jobs(data), tooltip=tooltip)
-    across = alt.X("p5:Q", title=f"{metric.title}, {metric.unit}", scale=_scale(metric, [one["p95"] for one in data]))
+    scale, axis = _scale(metric, [one["p95"] for one in data]), alt.Axis(**APART)
+    across = alt.X("p5:Q", title=f"{metric.title}, {metric.unit}", scale=scale, axis=axis)
     whole = base.mark_rule(color="currentColor").encode(x=across, x2="p95:Q")
     half = base.mark_bar(size=11).encode(x="p25:Q", x2="p75:Q", color=_marked(data)["color"])
     middle = base.mark_tick(size=17, thickness=3, color="currentColor").encode(x="p50:Q")

@@ -249,7 +249,7 @@ def _job(row: Row, decision: Decision | None) -> dict[str, Any]:
 
 
 def _interval(estimate: Estimate) -> list[Any] | str:
-    """Return the ends of an interval (None: infinite) and its method, or the reason why there is none."""
+    """Return the ends of an interval (None: infinite) and its method, or the reason why it is missing."""
     one = estimate.interval
     if one is None:
         return estimate.why

@@ -39,12 +39,12 @@ def is_tied(row: Row, decision: Decision | None) -> bool:
 
 
 def evidence(decision: Decision | None) -> dict[str, Any] | None:
-    """Return the comparison of the best job with the others, as a table; None if there is none."""
+    """Return the comparison of the best job with the others, as a table; None if no jobs were compared."""
     ranking = decision.ranking if decision else None
     if ranking is None or not ranking.rivals:
         return None
     best = ranking.best.entry.name
-    verdicts = {"better": f"job {best} is better", "tie": "tie", "undecided": "cannot tell"}
+    verdicts = {"better": f"job {best} is better", "tie": "tie", "undecided": "undecided"}
 
     def line(one: Rival) -> dict[str, Any]:
         effect = effect_text(one.effect, ranking.metric)

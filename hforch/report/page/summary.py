@@ -13,7 +13,7 @@ from hforch.comparison.entries import Entry
 from hforch.comparison.intervals import reasons_without_interval
 from hforch.comparison.table import Comparison
 from hforch.metrics.registry import BY_NAME, COMPARED
-from hforch.records.round_count import repeats_of
+from hforch.records.round_count import repeats_of, rounds_of
 from hforch.report.comparison import decision_lines
 from hforch.report.page.first_pass import FirstPass
 from hforch.report.page.rerun import of_sweeps
@@ -37,7 +37,7 @@ def about(
             if value not in values.setdefault(axis, []):
                 values[axis].append(value)
     started = sorted(str(record["started"]) for record in records if record.get("started"))
-    repeats = [one for row in comparison.rows if (one := repeats_of(row.entry.record)) is not None]
+    repeats = [repeats_of(record) or 1 for record in records]
     recipes = {str(record.get("recipe") or "") for record in records} - {""}
     machines = dict.fromkeys(row.measured_on[0] for row in comparison.rows if row.entry.record.get("environment"))
     return {
@@ -111,6 +111,7 @@ def _description(entry: Entry) -> Iterator[tuple[str, str]]:
         value = entry.get(path)
         if value is not None:
             yield name, ("true" if value else "false") if isinstance(value, bool) else str(value)
+    yield "rounds", str(rounds_of(entry.record))
     if planned := {one for batch in entry.record.get("plan") or [] for one in batch}:
         yield "inputs", str(len(planned))
 

@@ -193,7 +193,7 @@ function isRanked(job, metric) {
 }
 
 /**
- * Return the jobs with the best value of a metric, as displayed. There are none if all are equal, if speeds come from
+ * Return the jobs with the best value of a metric, as displayed. The list is empty if all are equal, if speeds come from
  * several machines, or if the interval of another job overlaps.
  */
 function best(metric) {

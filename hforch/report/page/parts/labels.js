@@ -65,7 +65,7 @@ function names(group) {
   return shown.join(", ") + (group.length > MOST_NAMES ? ` +${group.length - MOST_NAMES}` : "");
 }
 
-/** Place a label for each group of points, beside the lines in the chart if possible; return how many did not fit. */
+/** Place a label for each group of points, clear of the lines in the chart if possible; return how many did not fit. */
 function placeAll(layer, points, text, distances, marks, drawn, area) {
   layer.replaceChildren();
   const taken = [];
