@@ -39,7 +39,7 @@ def test_jobs_take_turns() -> None:
 
 def test_a_gap_makes_the_first_job_faster() -> None:
     silent = Noise("silent", lambda _, n: numpy.zeros(n))
-    assert in_turns(silent, RANDOM(0), 2, gap=0.2).tolist() == [[math.log(1.2)] * 2, [0, 0]]
+    assert in_turns(silent, RANDOM(0), 2, gap=0.2).tolist() == [[math.log1p(0.2)] * 2, [0, 0]]
 
 
 def test_blocks_keep_the_order_of_the_recording() -> None:
