@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 
 import numpy
@@ -44,9 +45,7 @@ def test_rounds_that_only_one_job_has_measured_do_not_count() -> None:
     ]
 
 
-@pytest.mark.parametrize(
-    ("logs", "why"), [([], "no round in common"), ([0.1], "measured in one round")]
-)
+@pytest.mark.parametrize(("logs", "why"), [([], "no round in common"), ([0.1], "measured in one round")])
 def test_without_an_interval_the_reason_is_given(logs: list[float], why: str) -> None:
     found = ratio_of_jobs(logs, 0.95)
     assert found.interval is None and found.p is None and why in found.why
@@ -108,7 +107,7 @@ def test_the_bayes_factor_is_that_of_the_right_haar_prior() -> None:
 @given(LOGS)
 def test_the_p_value_never_rises_with_another_look(logs: list[float]) -> None:
     each = [always_valid_p(logs[:n]) for n in range(1, len(logs) + 1)]
-    assert all(0 < later <= earlier <= 1 for earlier, later in zip(each, each[1:], strict=False))
+    assert all(0 < later <= earlier <= 1 for earlier, later in itertools.pairwise(each))
 
 
 @given(st.floats(0.001, 10), st.integers(2, 500), ALPHA)
