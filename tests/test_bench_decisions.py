@@ -67,7 +67,7 @@ def test_components_of_variance_are_found() -> None:
     assert (found.within, found.between) == pytest.approx((0.1, 0.2), rel=0.1) and found.p < 1e-6
 
 
-def test_loads_that_differ_are_told_from_loads_that_do_not() -> None:
+def test_loads_that_differ_are_distinguished_from_loads_that_do_not() -> None:
     random = RANDOM(0)
 
     def pairs(apart: float) -> list[Series]:

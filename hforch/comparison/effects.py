@@ -68,9 +68,8 @@ def is_same_run(row: Row, other: Row) -> bool:
 
 def are_interleaved(row: Row, other: Row) -> bool:
     """Return whether two jobs were measured in turns, in several rounds of one sweep."""
-    records = row.entry.record, other.entry.record
     together = row.entry.directory.parent == other.entry.directory.parent
-    return together and all(record.get("interleaved") and len(record.get("rounds") or ()) > 1 for record in records)
+    return together and row.took_turns and other.took_turns
 
 
 def was_looked_at(row: Row) -> bool:

@@ -120,7 +120,7 @@ def _noise_notes(rows: Sequence[Row]) -> Iterator[str]:
     """Yield a warning for each loaded model whose first batch took more or less time at the end than at the start."""
     loads: dict[tuple[Path, Any], list[Row]] = {}
     for row in rows:
-        if row.is_noisy:
+        if row.is_noisy and not row.took_turns:  # a drift of the machine affects all jobs that take turns
             loads.setdefault((row.entry.directory.parent, row.entry.record.get("load_key")), []).append(row)
     for some in loads.values():
         noise = some[0].entry.noise or 0.0

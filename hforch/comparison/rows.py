@@ -95,6 +95,11 @@ class Row:
         return self.entry.noise is not None and abs(self.entry.noise) > NOISE
 
     @property
+    def took_turns(self) -> bool:
+        """Whether the job was measured in several rounds, in turns with the other jobs of its sweep."""
+        return bool(self.entry.record.get("interleaved")) and len(self.entry.record.get("rounds") or ()) > 1
+
+    @property
     def title(self) -> str:
         """The job's name and label."""
         return f"{self.entry.name} ({self.label})" if self.axes else self.entry.name

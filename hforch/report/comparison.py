@@ -212,6 +212,8 @@ def decision_lines(decision: Decision) -> Iterator[str]:
         yield f"Pareto-optimal in speed, memory and quality (not shown to be dominated): {names}"
     if decision.reason:
         yield decision.reason
+    if decision.remark:
+        yield decision.remark
 
 
 def to_markdown(comparison: Comparison, decision: Decision | None = None) -> str:

@@ -88,7 +88,7 @@ def test_jobs_that_tie_are_marked_as_one_group(browser: Any, sweeps: dict[str, P
 
 def test_no_job_is_recommended_if_the_decision_is_open(browser: Any, sweeps: dict[str, Path]) -> None:
     seen = opened(browser, sweeps["undecided"])
-    assert "cannot tell which of jobs 1 or 2" in seen.page.inner_text(".decision.undecided > p")
+    assert "cannot determine which of jobs 1 or 2" in seen.page.inner_text(".decision.undecided > p")
     assert tagged(seen, "undecided") == ["1", "2"] and tagged(seen, "recommended") == tagged(seen, "tie") == []
     assert seen.page.locator(".tag.good:not(.check)").count() == 0
     for title, others in {"Throughput and": ["Pareto set"], "Checks passed Higher": ["other"]}.items():
