@@ -29,7 +29,7 @@ class Decision:
         qualified: rows that meet all requirements.
         refused: the other rows, each with the reasons.
         pareto: the qualified rows that no other row is shown to dominate in speed, memory and quality.
-        winner: the recommended row; None if no row qualifies, no metric is optimized, or the measurements do not show it.
+        winner: the recommended row; None if no row qualifies, no metric is optimized, or the outcome is undecided.
         reason: the recommendation, or why no job is recommended; empty if jobs qualify and no metric is optimized.
         outcome: whether the recommended job is shown to be the best (`winner`) or one of several that are as good
             (`tie`), or more measurements are needed (`undecided`); `none` if nothing is optimized or no job qualifies.
