@@ -34,6 +34,8 @@ def ratio_of_jobs(logs: Sequence[float], confidence: float, looked: bool = False
             are then always valid.
     """
     n = len(logs)
+    if not n:
+        return Effect(math.nan, "ratio", why="the jobs have no round in common")
     mean = math.fsum(logs) / n
     value = math.exp(mean)
     if n < 2:
