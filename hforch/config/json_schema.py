@@ -190,9 +190,8 @@ def _loose(node: Schema, defs: Mapping[str, Schema], in_list: bool = False) -> S
         return _any([_loose(member, defs, in_list) for member in node["anyOf"]])
     if "oneOf" in node:  # a check, which has a long and a short form
         members = [_resolved(member, defs) for member in node["oneOf"]]
-        return _any(
-            [_loose(form, defs, True) for member in members for form in (_long_form(member), *_short_forms(member))]
-        )
+        forms = [form for member in members for form in (_long_form(member), *_short_forms(member))]
+        return _any([_loose(form, defs, True) for form in forms])
     if node.get("type") == "array":
         inner: Schema = {**node, "items": _loose(node["items"], defs, True)}
     elif node.get("type") == "object" and "properties" in node:

@@ -23,7 +23,7 @@ from hforch.runs.schedule import Part, turns
 from hforch.runs.sweep_view import SweepView
 
 FEWEST = 3
-"""The number of rounds after which results are looked at for the first time: fewer do not show their variance."""
+"""The number of rounds after which results are compared for the first time: fewer do not show their variance."""
 
 Decided = Callable[[Path], str | None]
 """Returns why measuring can stop, given the directory of a sweep; None if the jobs cannot be ranked yet."""
@@ -143,7 +143,7 @@ class Turns:
     def _why_decided(self) -> str | None:
         try:
             return self.decided(self.directory) if self.decided is not None else None
-        except (HforchError, OSError) as error:  # the sweep goes on until at_most
+        except (HforchError, OSError) as error:  # the sweep continues until at_most
             self.view.note(f"warning: cannot compare the jobs yet: {error}")
             return None
 
