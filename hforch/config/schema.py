@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field
+from pydantic import AfterValidator, BeforeValidator, Field
 from pydantic_core import PydanticCustomError
 
 from hforch.checks.registry import AnyCheck
@@ -245,8 +245,6 @@ class Measure(ConfigPart):
         margin: the relative difference below which two jobs are tied.
         confidence: the confidence level of the decision.
     """
-
-    model_config = ConfigDict(json_schema_extra=lambda schema: schema.pop("required"))  # files may set some of the keys
 
     until: Literal["decided"] | None
     at_most: Duration

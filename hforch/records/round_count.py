@@ -7,7 +7,7 @@ from typing import Any
 
 
 def rounds_of(record: Mapping[str, Any]) -> int:
-    """Return the number of rounds that a job has measured or is measuring; 1 for records without rounds."""
+    """Return the number of rounds that a job measures or has started to measure; 1 for records without rounds."""
     runtime = (record.get("job") or {}).get("runtime") or {}
     rounds = runtime.get("rounds")
     return max(rounds if type(rounds) is int else 1, len(record.get("rounds") or ()))

@@ -56,7 +56,7 @@ def measured(entry: Round, samples: Sequence[Mapping[str, Any]], walls: Mapping[
     """Return the entry of a round with its measurements.
 
     Args:
-        entry: the entry of the round.
+        entry: the entry of the round before it was measured.
         samples: the samples that were measured, including failed ones.
         walls: their wall time by repeat, in seconds.
         is_whole: whether they are all samples of the round.

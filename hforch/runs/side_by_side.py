@@ -12,7 +12,7 @@ from hforch.runs.memory_check import device_memory
 from hforch.runs.planned_job import PlannedJob
 
 GROWTH = 1.25  # activations and buffers, which the estimates do not include, relative to weights and KV cache
-PROCESS_MB = 400.0  # private memory of a worker, without the model
+PROCESS_MB = 400.0  # private memory of a worker in addition to the model
 SHARE = 0.8  # fraction of the free memory that the models may take
 
 

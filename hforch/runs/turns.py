@@ -23,7 +23,7 @@ from hforch.runs.schedule import Part, turns
 from hforch.runs.sweep_view import SweepView
 
 FEWEST = 3
-"""The number of rounds after which results are checked for the first time: fewer do not show their variance."""
+"""The number of rounds after which results are compared for the first time: fewer do not show their variance."""
 
 Decided = Callable[[Path], str | None]
 """Returns why measuring can stop, given the directory of a sweep; None if the jobs cannot be ranked yet."""
