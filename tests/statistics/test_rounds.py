@@ -44,9 +44,7 @@ def test_rounds_that_only_one_job_has_measured_do_not_count() -> None:
     ]
 
 
-@pytest.mark.parametrize(
-    ("logs", "why"), [([], "no round in common"), ([0.1], "measured in one round")]
-)
+@pytest.mark.parametrize(("logs", "why"), [([], "no round in common"), ([0.1], "measured in one round")])
 def test_without_an_interval_the_reason_is_given(logs: list[float], why: str) -> None:
     found = ratio_of_jobs(logs, 0.95)
     assert found.interval is None and found.p is None and why in found.why
