@@ -99,6 +99,12 @@ def test_no_job_is_recommended_if_the_decision_is_open(browser: Any, sweeps: dic
     assert seen.is_quiet()
 
 
+@pytest.mark.parametrize(("outcome", "scheme"), [("tie", "light"), ("undecided", "light"), ("undecided", "dark")])
+def test_axe_finds_no_serious_violation(browser: Any, sweeps: dict[str, Path], outcome: str, scheme: str) -> None:
+    seen = opened(browser, sweeps[outcome], charts=False, color_scheme=scheme)
+    assert seen.violations() == []
+
+
 def test_requirements_that_are_not_shown_to_be_met_are_listed(browser: Any, sweeps: dict[str, Path]) -> None:
     seen = opened(browser, sweeps["winner"], charts=False)
     assert "Met, but not shown with 95% confidence:" in seen.page.inner_text(".decision .doubts")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 
 import numpy
@@ -106,7 +107,7 @@ def test_the_bayes_factor_is_that_of_the_right_haar_prior() -> None:
 @given(LOGS)
 def test_the_p_value_never_rises_with_another_look(logs: list[float]) -> None:
     each = [always_valid_p(logs[:n]) for n in range(1, len(logs) + 1)]
-    assert all(0 < later <= earlier <= 1 for earlier, later in zip(each, each[1:], strict=False))
+    assert all(0 < later <= earlier <= 1 for earlier, later in itertools.pairwise(each))
 
 
 @given(st.floats(0.001, 10), st.integers(2, 500), ALPHA)
