@@ -56,7 +56,6 @@ BENCHES: dict[str, Bench] = {
     "warmup": Bench(warmup.run, minutes=15),
     "scoring": Bench(scoring.run, minutes=14),
     "noise": Bench(noise.run, minutes=25),
-    "noise-recorded": Bench(noise.recorded, minutes=1),
     "decisions": Bench(decisions.run, minutes=8),
     "decisions-real": Bench(real.run, minutes=30),
     "records": Bench(records.run, minutes=8),

@@ -25,7 +25,7 @@ def run(scale: Scale) -> Iterator[Table | str]:
         comparisons,
         "The same, with loads that differ as recorded, and are kept loaded in all rounds",
     )
-    yield power.table(scale.pick(recorded, recorded[:1]), comparisons)
+    yield power.table(of_all, comparisons)
     yield stopping.until_decided(of_all, comparisons)
     yield stopping.after_rounds(of_all, comparisons)
     yield three_jobs.table(of_all, comparisons)

@@ -32,7 +32,9 @@ def table(comparisons: int) -> Table:
         if not rows and number < FOUND * comparisons:
             missed.add(0)
         rows.append((name, f"{100 * number / comparisons:.1f}%", f"{100 * FOUND:.0f}%" if not rows else "-"))
-    title = f"A gap of 5 points in checks over {INPUTS} inputs, 9% of them answered differently, {comparisons} comparisons"
+    title = (
+        f"A gap of 5 points in checks over {INPUTS} inputs, 9% of them answered differently, {comparisons} comparisons"
+    )
     return Table(title, ("test", "found", "at least"), rows, frozenset(missed))
 
 

@@ -24,6 +24,7 @@ ROUNDS = (5, 10, 50)
 AIM = (0.93, 0.97)
 GAP = 0.05
 
+
 def of_inputs(simulations: int) -> Table:
     rows, missed = [], set()
     for number, (name, draw) in enumerate(METRICS.items()):

@@ -1,4 +1,4 @@
-"""Metrics over inputs as they occur, with known true values: skewed, with many equal inputs, correlated between jobs."""
+"""Simulated metrics over inputs, with known true values: skewed, with many equal inputs, correlated between jobs."""
 
 from __future__ import annotations
 

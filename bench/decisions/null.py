@@ -1,4 +1,4 @@
-"""Two equal jobs, measured in turns: how often a winner is named although there is none."""
+"""Two equal jobs, measured in turns: how often a winner is named, although they are equal."""
 
 from __future__ import annotations
 
@@ -84,8 +84,8 @@ METHODS = {
     f"t, {FEW} rounds": Method(fixed, FEW),
     f"t, {SOME} rounds": Method(fixed, SOME),
     f"t, {MANY} rounds": Method(fixed, MANY),
-    f"always valid, looked at each of {MANY}": Method(looked, MANY),
-    f"t, looked at each of {MANY}": Method(peeking, MANY, ours=False),
+    f"always valid, after each of {MANY} rounds": Method(looked, MANY),
+    f"t, after each of {MANY} rounds": Method(peeking, MANY, ours=False),
     f"Welch, {SOME} rounds": Method(unpaired, SOME, ours=False),
     f"Welch, one job after the other, {SOME} repeats": Method(unpaired, SOME, ours=False, in_turns=False),
 }

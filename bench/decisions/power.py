@@ -58,9 +58,9 @@ def finds_unpaired(logs: Array) -> bool:
     return unpaired(logs) and float(logs[0].mean()) > float(logs[1].mean())
 
 
-METHODS: dict[str, tuple[Callable[["Array"], bool], bool]] = {
+METHODS: dict[str, tuple[Callable[[Array], bool], bool]] = {
     "t": (finds_fixed, True),
-    "always valid, looked at each round": (finds_looked, True),
+    "always valid, after each round": (finds_looked, True),
     "Welch": (finds_unpaired, False),
 }
 """Each method, and whether hforch uses it."""

@@ -32,7 +32,10 @@ def run(scale: Scale) -> Iterator[Table | str]:
     comparisons = scale.pick(scale.asked or COMPARISONS, 1)
     ways = {
         f"{ROUNDS} rounds": [f"runtime.rounds={scale.pick(ROUNDS, 2)}"],
-        "until decided, at most 30 s": ["runtime.measure.until=decided", f"runtime.measure.at_most={scale.pick(30, 3)}s"],
+        "until decided, at most 30 s": [
+            "runtime.measure.until=decided",
+            f"runtime.measure.at_most={scale.pick(30, 3)}s",
+        ],
     }
     rows, missed = [], set()
     with busy():

@@ -127,7 +127,7 @@ def drifting(random: Random, n: int) -> Array:
 
 
 def bursty(random: Random, n: int) -> Array:
-    """Return the speed beside another process that is busy half of the time, for 8 measurements at once on average.
+    """Return the speed while another process is busy half of the time, for 8 measurements in a row on average.
 
     While it is busy, the job runs at 55 to 75% of its speed; a measurement during which it starts or ends is between.
     """

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from bench.decisions.streams import Array
 
 JOBS, FIXED, MANY, GAP = 3, 15, 60, 0.05
-HOW = {f"t, {FIXED} rounds": (FIXED, False), f"always valid, looked at each of {MANY} rounds": (MANY, True)}
+HOW = {f"t, {FIXED} rounds": (FIXED, False), f"always valid, after each of {MANY} rounds": (MANY, True)}
 
 
 def table(noises: Iterable[Noise], comparisons: int) -> Table:
@@ -39,7 +39,9 @@ def table(noises: Iterable[Noise], comparisons: int) -> Table:
                         missed.add(len(rows))
             rows.append((noise.name, name, *cells))
     columns = ("noise", "method", "better than both", "better than one", f"found if {100 * GAP:.0f}% faster than both")
-    return Table("Three equal jobs, with Holm's correction: how often the best is named better", columns, rows, frozenset(missed))
+    return Table(
+        "Three equal jobs, with Holm's correction: how often the best is named better", columns, rows, frozenset(missed)
+    )
 
 
 def better_than(logs: Array, looked: bool) -> tuple[int, int]:

@@ -1,1 +1,1 @@
-"""How the speed of one job varies: recorded series, and what they say about repeats, loads and rounds."""
+"""How the speed of one job varies: recorded series, and the variance of repeats, loads and rounds."""

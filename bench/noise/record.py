@@ -18,7 +18,7 @@ import psutil
 
 from bench.machine import machine
 from bench.noise.report import tables
-from bench.noise.series import RECORDED, Recording, Series, load, save
+from bench.noise.series import Recording, Series, save
 from bench.scale import Scale
 from bench.tables import Table
 from bench.throughput import ask, contestant
@@ -44,13 +44,6 @@ def run(scale: Scale) -> Iterator[Table | str]:
                     save(recording)
                 yield f"{name} {kind} {number}: {' '.join(f'{one:.0f}' for one in made.speeds)}"
     yield from tables(recording)
-
-
-def recorded(_: Scale) -> Iterator[Table | str]:
-    """Print the tables of the stored recording again."""
-    found = load(RECORDED)
-    yield f"recorded on {found.recorded}, on {found.machine}"
-    yield from tables(found)
 
 
 def loads(name: str, scale: Scale) -> Series:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
+from itertools import pairwise
 from statistics import fmean, stdev
 from typing import TYPE_CHECKING
 
@@ -109,7 +110,7 @@ def _autocorrelation(values: Sequence[float]) -> float:
     centre = fmean(values)
     apart = [one - centre for one in values]
     total = math.fsum(one * one for one in apart)
-    return math.fsum(a * b for a, b in zip(apart, apart[1:], strict=False)) / total if total else 0.0
+    return math.fsum(a * b for a, b in pairwise(apart)) / total if total else 0.0
 
 
 def _shown(found: Components) -> tuple[str, str, str]:

@@ -1,4 +1,4 @@
-"""Recorded series of the same job's speed: their file, and what they say about repeats, loads and rounds."""
+"""Recorded series of the same job's speed: their file, and the variance of repeats, loads and rounds."""
 
 from __future__ import annotations
 

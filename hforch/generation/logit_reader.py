@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from hforch.errors import BackendError
+from hforch.generation.infer_request import fit_batch
 
 if TYPE_CHECKING:
     import numpy
@@ -121,9 +122,8 @@ class OpenVINOLogitReader:
     """A LogitReader for a stateful OpenVINO IR.
 
     Args:
-        compiled: the compiled model; the reader creates its own infer requests, because the engine's is bound to its
-            inputs: one for each batch size, because a request whose batches grow returns NaN for the added rows (u8
-            KV cache, OpenVINO 2026.4).
+        compiled: the compiled model; the reader creates its own infer request, because the engine's is bound to its
+            inputs.
         pad: token id for padding.
         owner: the object that owns the engine's infer request, kept as long as the reader: if a request that has run is
             freed, the next inference of another one crashes.
@@ -131,7 +131,7 @@ class OpenVINOLogitReader:
 
     def __init__(self, compiled: Any, pad: int, about: str = "openvino", owner: Any = None) -> None:
         self.pad, self.about = pad, about
-        self._requests: dict[int, Any] = {}
+        self._request: Any = None
         self._owner = owner
         self._compiled = compiled
         self._inputs = {name for port in compiled.inputs for name in port.get_names()}
@@ -140,9 +140,10 @@ class OpenVINOLogitReader:
     def read(self, prompts: Sequence[Ids], texts: Sequence[Ids], chunk: int) -> Iterator[tuple[int, numpy.ndarray]]:
         import numpy
 
-        if len(prompts) not in self._requests:
-            self._requests[len(prompts)] = self._compiled.create_infer_request()
-        self._requests[len(prompts)].reset_state()
+        if self._request is None:
+            self._request = self._compiled.create_infer_request()
+        fit_batch(self._request, len(prompts))
+        self._request.reset_state()
         ids, mask = (numpy.array(rows, dtype=numpy.int64) for rows in left_padded(prompts, self.pad))
         step = max(1, AT_ONCE_BYTES // (4 * self.vocabulary * len(prompts)))
         for at in range(0, ids.shape[1], step):
@@ -152,10 +153,10 @@ class OpenVINOLogitReader:
             piece, there = (numpy.array(rows, dtype=numpy.int64) for rows in right_padded(texts, start, end, self.pad))
             mask = numpy.concatenate([mask, there], axis=1)
             yield start + 1, self._infer(piece, mask)
-        self._requests[len(prompts)].reset_state()
+        self._request.reset_state()
 
     def close(self) -> None:
-        self._requests.clear()
+        self._request = None
         self._owner = None
         self._compiled.release_memory()
 
@@ -169,9 +170,8 @@ class OpenVINOLogitReader:
             "position_ids": positions,
             "beam_idx": numpy.arange(len(ids), dtype=numpy.int32),
         }
-        request = self._requests[len(ids)]
-        request.infer({name: value for name, value in given.items() if name in self._inputs})
-        return request.get_tensor("logits").data
+        self._request.infer({name: value for name, value in given.items() if name in self._inputs})
+        return self._request.get_tensor("logits").data
 
 
 def openvino_logit_reader(folder: Path, device: str, properties: dict[str, Any], pad: int) -> OpenVINOLogitReader:

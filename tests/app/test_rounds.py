@@ -107,7 +107,7 @@ def test_answers_of_all_rounds_are_compared(measured: tuple[Path, str]) -> None:
     assert row["metrics"]["exact_match"] in (1.0, None) and not any("no matching sample" in one for one in row["notes"])
 
 
-def test_a_model_that_does_not_fit_beside_others_is_loaded_in_each_round(tmp_path: Path) -> None:
+def test_a_model_that_does_not_fit_with_others_is_loaded_in_each_round(tmp_path: Path) -> None:
     done = patched_sweep(tmp_path, NOT_KEPT, *FAKE, SHORT, TWO_MODELS, "runtime.rounds=3")
     for record in records(tmp_path).values():
         assert loads(record) == [0, 1, 2]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -25,7 +27,7 @@ def test_the_order_is_kept_and_nothing_gets_smaller(values: list[float]) -> None
     adjusted = holm(values)
     assert all(value <= one <= 1 for value, one in zip(values, adjusted, strict=True))
     pairs = sorted(zip(values, adjusted, strict=True))
-    assert all(one[1] <= other[1] for one, other in zip(pairs, pairs[1:], strict=False))
+    assert all(one[1] <= other[1] for one, other in itertools.pairwise(pairs))
 
 
 @given(P)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import threading
-import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from functools import cached_property, partial
@@ -24,6 +23,7 @@ from hforch.generation.completion import Completion, Vocabulary, eos_ids
 from hforch.generation.detokenizer import Decode
 from hforch.generation.engine import FixedCache, RenderedChat, Request, SerialEngine, Work
 from hforch.generation.grammar import Guide, require_eos, required_schema
+from hforch.generation.infer_request import fit_batch
 from hforch.generation.padding import padding_counts
 from hforch.generation.request_queue import RequestQueue
 from hforch.models.architecture import CONTEXT_NAMES, longrope_switch
@@ -145,6 +145,7 @@ class PipelineEngine(SerialEngine):
         import torch
 
         ids, mask = _left_padded(prompts, self.pad, self.model.device)
+        self._fit_batch(len(prompts))
         with self._neutral(), torch.no_grad():
             found = self.model.generate(
                 input_ids=ids,
@@ -160,13 +161,19 @@ class PipelineEngine(SerialEngine):
         import torch
         from transformers import LogitsProcessorList, StoppingCriteriaList
 
+        from hforch.backends.huggingface.finite_logits import FiniteLogits  # imports transformers
+        from hforch.backends.huggingface.token_tap import token_tap
+
         limit = max(completion.max_tokens for completion in completions)
         config = self._config(request.generation, limit)
         beams = (config.num_beams or 1) > 1
         prompts = [completion.prompt_ids for completion in completions]
         cache, rows = (None, len(prompts)) if beams else self._static_cache(prompts, request.generation, config)
         ids, mask = _left_padded([*prompts, *prompts[:1] * (rows - len(prompts))], self.pad, self.model.device)
-        tap = _tap(completions, request, rows, beams)
+        self._fit_batch(rows)
+        finite = FiniteLogits()
+        tap = token_tap(completions, request, rows, beams, finite, self._finite_remedy)
+        processors = [finite, *self._logits_processors(request.generation, ids.shape[1])]
         seeded = self._seeded(request.seed) if config.do_sample else nullcontext()
         with seeded, self._neutral(), recomputing(self.model, self.longrope_switch), torch.no_grad():
             sequences = self.model.generate(
@@ -174,7 +181,7 @@ class PipelineEngine(SerialEngine):
                 attention_mask=mask,
                 generation_config=config,
                 stopping_criteria=StoppingCriteriaList([tap]),
-                logits_processor=LogitsProcessorList(self._logits_processors(request.generation, ids.shape[1])),
+                logits_processor=LogitsProcessorList(processors),
                 **({} if cache is None else {cache_argument(): cache}),
             )
         if beams:
@@ -193,6 +200,16 @@ class PipelineEngine(SerialEngine):
 
     def recovers(self, error: Exception) -> bool:
         return self.kv_caches is not None and self.kv_caches.disable_compiling_after(error)
+
+    def _fit_batch(self, rows: int) -> None:
+        """Prepare the infer request of an OpenVINO model for a batch of this many rows."""
+        if hasattr(request := getattr(self.model, "request", None), "query_state"):
+            fit_batch(request, rows)
+
+    @property
+    def _finite_remedy(self) -> str:
+        """What to try if the logits are not finite."""
+        return "precision=fp32 ov_config=accuracy" if hasattr(self.model, "ov_config") else "precision=fp32"
 
     def _static_cache(self, prompts: Sequence[Sequence[int]], generation: Generation, config: Any) -> tuple[Any, int]:
         """Return the static KV cache of a batch and its number of rows; for a dynamic one, None and the batch size."""
@@ -242,46 +259,6 @@ class PipelineEngine(SerialEngine):
         with torch.random.fork_rng(devices=[device] if cuda else []):
             torch.manual_seed(seed)
             yield
-
-
-def _tap(completions: Sequence[Completion], request: Request, rows: int, beams: bool) -> Any:
-    """Return a stopping criterion that passes new tokens to the completions and stops finished rows.
-
-    Args:
-        rows: number of rows of the batch; those after the completions are padding and stop immediately.
-        beams: whether beam search is used, which returns its tokens only at the end.
-    """
-    import torch
-    from transformers import StoppingCriteria
-
-    class Tap(StoppingCriteria):
-        def __init__(self) -> None:
-            self.seen = max(len(completion.prompt_ids) for completion in completions)
-            self.done = [False] * len(completions) + [True] * (rows - len(completions))
-            self.done_mask: Any = None  # `done` on the model's device; cached, since copying it makes the host wait
-
-        def __call__(self, input_ids: Any, scores: Any, **kwargs: Any) -> Any:
-            if request.cancelled.is_set():
-                return torch.ones(input_ids.shape[0], dtype=torch.bool, device=input_ids.device)
-            if beams:
-                is_over = request.token_limit is not None and input_ids.shape[1] - self.seen >= request.token_limit
-                return torch.full((input_ids.shape[0],), is_over, dtype=torch.bool, device=input_ids.device)
-            new = input_ids[:, self.seen :].tolist()
-            now = time.perf_counter()  # after reading the tokens, which waits for the GPU
-            self.seen = input_ids.shape[1]
-            done = [_push(completion, tokens, now) for completion, tokens in zip(completions, new, strict=False)]
-            if self.done_mask is None or done != self.done[: len(done)]:
-                self.done[: len(done)] = done
-                self.done_mask = torch.tensor(self.done, dtype=torch.bool, device=input_ids.device)
-            return self.done_mask
-
-    return Tap()
-
-
-def _push(completion: Completion, tokens: Sequence[int], now: float) -> bool:
-    for token in tokens:
-        finished = completion.push(token, now)
-    return finished
 
 
 def _left_padded(prompts: Sequence[Sequence[int]], pad: int, device: Any) -> tuple[Any, Any]:

@@ -106,7 +106,7 @@ def _description(entry: Entry) -> Iterator[tuple[str, str]]:
     elif entry.get("inputs.kind") is not None:
         yield "input source", entry.overrides.get("inputs", str(entry.get("inputs.kind")))
     paths |= {"max_new_tokens": "generation.max_new_tokens", "do_sample": "generation.do_sample"}
-    paths |= {"batch size": "runtime.batch_size", "repeats": "runtime.repeat"}
+    paths |= {"batch size": "runtime.batch_size", "repeats": "runtime.repeat", "rounds": "runtime.rounds"}
     for name, path in paths.items():
         value = entry.get(path)
         if value is not None:
