@@ -63,7 +63,7 @@ def test_a_winner_is_marked_and_the_evidence_is_a_table(browser: Any, sweeps: di
     seen = opened(browser, sweeps["winner"], charts=False)
     assert "recommended: job 1 (precision=int8)" in seen.page.inner_text(".decision.winner > p")
     second, third = ([one.strip() for one in line.split("\t")] for line in seen.texts("table.evidence tbody tr"))
-    assert [second[0], third[0]] == ["job 2\nprecision=int4", "job 0\nprecision=fp32"]
+    assert [second[0], third[0]] == ["job 2 precision=int4", "job 0 precision=fp32"]
     for _, effect, p, conclusion in (second, third):
         assert re.fullmatch(r"\+\d+% \[\+\d+%, \+\d+%\]", effect) and p == "< 0.001" and conclusion == "job 1 is better"
     assert "95% interval" in seen.page.inner_text("table.evidence thead")
@@ -97,6 +97,12 @@ def test_no_job_is_recommended_if_the_decision_is_open(browser: Any, sweeps: dic
         assert GREEN not in {color for color, _ in marks}
     assert not [one for one in shown(seen, "#charts svg text") if "★" in one]
     assert seen.is_quiet()
+
+
+@pytest.mark.parametrize(("outcome", "scheme"), [("tie", "light"), ("undecided", "light"), ("undecided", "dark")])
+def test_axe_finds_no_serious_violation(browser: Any, sweeps: dict[str, Path], outcome: str, scheme: str) -> None:
+    seen = opened(browser, sweeps[outcome], charts=False, color_scheme=scheme)
+    assert seen.violations() == []
 
 
 def test_requirements_that_are_not_shown_to_be_met_are_listed(browser: Any, sweeps: dict[str, Path]) -> None:

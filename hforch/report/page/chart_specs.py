@@ -54,7 +54,7 @@ def scatter(data: list[dict[str, Any]], x: Metric, y: Metric) -> dict[str, Any]:
         **_marked(data), tooltip=["job:N", "label:N", *_tooltips("x", x, data), *_tooltips("y", y, data)]
     )
     rules = [
-        alt.Chart(alt.Data(values=known)).mark_rule(**RULE).encode(**encoding)
+        alt.Chart(alt.Data(values=known)).mark_rule(**(RULE | {"strokeWidth": 1})).encode(**encoding)
         for axis, encoding in {
             "x": {"x": "x_low:Q", "x2": "x_high:Q", "y": up},
             "y": {"y": "y_low:Q", "y2": "y_high:Q", "x": across},

@@ -18,7 +18,7 @@ PARETO = (
     "not shown to be dominated: no other qualified job is shown to be at least as good in speed, memory and quality"
 )
 PARETO += ", and better in one of them"
-MOST_RIVALS = 12  # maximum number of jobs in the table of evidence
+MOST_RIVALS = 8  # maximum number of jobs in the table of evidence
 MOST_DOUBTS = 6  # maximum number of jobs at the top that are not shown to meet the requirements
 
 
