@@ -124,6 +124,16 @@ def test_a_long_comparison_is_truncated(tmp_path: Path) -> None:
     assert [one["job"] for one in found["rivals"]] == [str(number) for number in range(1, MOST_RIVALS + 1)]
 
 
+def test_a_decision_on_little_data_has_a_remark(browser: Any, tmp_path: Path) -> None:
+    for number, name in enumerate(("fp32", "int8")):
+        write_job(tmp_path / str(number), answers(("x", [1])), **precision(name), **rounds(20.0 + number, count=2))
+    hforch("report", str(tmp_path), "--optimize", "tokens_per_s")
+    decision = Criteria(optimize=["tokens_per_s"]).decide(compare(read_jobs([tmp_path])))
+    assert decision is not None and decision.remark
+    seen = open_page(browser, tmp_path / "report.html", charts=False)
+    assert seen.texts(".decision .remark") == [decision.remark]
+
+
 # ---------------------------------------------------------------- the table of jobs
 def test_each_value_has_its_interval_or_the_reason_why_not(browser: Any, sweeps: dict[str, Path]) -> None:
     seen = opened(browser, sweeps["tie"], charts=False)

@@ -58,6 +58,7 @@ def about(
         "repeats": max(repeats, default=1),
         "decision": None if decision is None else list(decision_lines(decision)),
         "reason": None if decision is None else _sentence(decision, bounds, len(comparison.rows)),
+        "remark": None if decision is None else decision.remark,
         "outcome": None if decision is None else decision.outcome,
         "evidence": evidence(decision),
         "doubts": doubts(decision),

@@ -12,7 +12,7 @@ function drawAbout() {
   for (const [id, name] of Object.entries(links))
     $("nav").append(el("button", { type: "button", onclick: () => go(id) }, name));
   const section = $("about");
-  if (about.reason) section.append(el("div", { class: `decision ${about.qualified ? about.outcome : "refused"}` }, el("p", {}, el("strong", {}, "Decision "), about.reason), evidenceTable(about), doubtsList(about)));
+  if (about.reason) section.append(el("div", { class: `decision ${about.qualified ? about.outcome : "refused"}` }, el("p", {}, el("strong", {}, "Decision "), about.reason), about.remark ? el("p", { class: "remark" }, about.remark) : null, evidenceTable(about), doubtsList(about)));
   const failed = about.failures + about.unfinished;
   const interrupted = about.interrupted + about.interrupted_jobs;
   const started = [...new Set(about.started.map(moment))];
