@@ -20,18 +20,7 @@ MESSAGE = "the model returned NaN or infinite logits"
 
 @pytest.fixture(scope="module")
 def damaged(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A Llama whose embedding of `?` is NaN."""
-    import torch
-    from transformers import AutoModelForCausalLM, AutoTokenizer
-
-    folder = tiny_models.save_llama(tmp_path_factory.mktemp("tiny") / "damaged", tie_word_embeddings=False)
-    (token,) = AutoTokenizer.from_pretrained(folder).encode("?")
-    model = AutoModelForCausalLM.from_pretrained(folder)
-    with torch.no_grad():
-        model.get_input_embeddings().weight[token] = float("nan")
-        model.get_output_embeddings().weight[token] = 0.0
-    model.save_pretrained(folder)
-    return folder
+    return tiny_models.save_damaged(tmp_path_factory.mktemp("tiny") / "damaged", "?")
 
 
 @pytest.fixture(params=IN_TRANSFORMERS)
@@ -71,10 +60,26 @@ def test_every_decoding_method_detects_nan(llm: Any, arguments: dict[str, Any]) 
 
 
 @pytest.mark.model
-def test_excluded_tokens_are_no_error(llm: Any) -> None:
+def test_excluded_tokens_cause_no_error(llm: Any) -> None:
     """A JSON Schema sets the logits of all other tokens to minus infinity."""
     schema = {"type": "object", "properties": {"a": {"type": "boolean"}}, "required": ["a"]}
     assert llm.invoke(GOOD, json_schema=schema, max_new_tokens=30).startswith("{")
+
+
+@pytest.mark.model
+@pytest.mark.parametrize("backend", IN_TRANSFORMERS)
+def test_rows_that_are_finished_cause_no_error(load: Callable[..., Any], tmp_path: Path, backend: str) -> None:
+    """A finished row continues with padding, here with NaN, until the others are finished."""
+    folder = tiny_models.save_damaged(tmp_path / "padding", "<|endoftext|>")
+    words = ["model=local", f"model.path={folder}", f"backend={backend}", *EXACT, "generation.max_new_tokens=12"]
+    llm = load(*words, "runtime.batch_size=2")
+    prompts = ["The brain", "The number"]
+    assert len({len(llm.engine.encode(prompt)) for prompt in prompts}) == 1
+    short, long = (llm.invoke(prompt) for prompt in prompts)
+    stop = next(piece for piece in short if piece not in long)
+    answers = llm.generate(prompts, stop=[stop]).generations
+    assert [one.text for (one,) in answers] == [short.partition(stop)[0], long]
+    assert [one.generation_info["finish_reason"] for (one,) in answers] == ["stop", "length"]
 
 
 def rows_found(highest: list[float]) -> list[int]:
