@@ -8,7 +8,7 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constr
 PYTEST := $(BIN)/python -m pytest --numprocesses $(WORKERS) --dist loadfile --no-loadscope-reorder
 PAGE := build/page.js
 
-.PHONY: demo test test-newest release-check check hostile fuzz install install-dev lint schema bench format clean help
+.PHONY: demo test test-newest release-check check hostile fuzz install install-dev lint schema bench bench-decisions format clean help
 
 help:  ## list all targets, with their durations on two cores
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand --tabs=13
@@ -43,6 +43,9 @@ fuzz: install-dev  ## test 5,000 random invalid configurations, different in eac
 
 bench: install-dev  ## run all benchmarks, print their tables, write them into docs/benchmarks.md (2 hours)
 	$(BIN)/python -m bench --write docs/benchmarks.md --write README.md
+
+bench-decisions: install-dev  ## simulate decisions of `hforch compare`: false winners, power, coverage of intervals (8 minutes)
+	$(BIN)/python -m bench decisions
 
 install: $(VENV)/.installed  ## install hforch and all its backends into .venv (3 minutes)
 

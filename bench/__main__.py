@@ -15,6 +15,7 @@ from rich.console import Console
 
 from bench import (
     continuous,
+    decisions,
     extras,
     faults,
     generation,
@@ -28,7 +29,9 @@ from bench import (
     throughput,
     warmup,
 )
+from bench.decisions import real
 from bench.machine import machine
+from bench.noise import record as noise
 from bench.ratios import Ratio
 from bench.registry import Bench
 from bench.scale import Scale
@@ -52,6 +55,9 @@ BENCHES: dict[str, Bench] = {
     "sweep-processes": Bench(sweep.against_processes, minutes=14),
     "warmup": Bench(warmup.run, minutes=15),
     "scoring": Bench(scoring.run, minutes=14),
+    "noise": Bench(noise.run, minutes=25),
+    "decisions": Bench(decisions.run, minutes=8),
+    "decisions-real": Bench(real.run, minutes=30),
     "records": Bench(records.run, minutes=8),
     "faults": Bench(faults.run, minutes=8),
     "report": Bench(report.run, minutes=3),

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from hforch.utils.telemetry import opt_out
 
 if TYPE_CHECKING:
+    from hforch import errors as errors
     from hforch.api.comparing import compare as compare
     from hforch.api.running import run as run
     from hforch.api.running import sweep as sweep
@@ -36,10 +37,13 @@ _HOMES = {
 
 
 def __getattr__(name: str) -> Any:
+    if name == "errors":
+        return import_module("hforch.errors")
     if name not in _HOMES:
         raise AttributeError(f"module 'hforch' has no attribute {name!r}")
     return getattr(import_module(_HOMES[name]), name)
 
 
 def __dir__() -> list[str]:
-    return [*globals(), *__all__]  # interactive completion does not import what it lists
+    """List what users need; interactive completion does not import it."""
+    return [*__all__, "errors", *(name for name in globals() if name.startswith("__"))]

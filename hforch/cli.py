@@ -26,9 +26,7 @@ from hforch.errors import (
 )
 from hforch.runs.processes import prestart
 from hforch.utils import std_streams, telemetry
-from hforch.utils.redaction import redacted_line
-from hforch.utils.system_limits import limit_reached
-from hforch.utils.tested_versions import missing_package
+from hforch.utils.internal_errors import internal_error
 
 MOST_TOLD = 200  # maximum number of errors shown
 RUNNING = ("ask", "run", "resume", "verify")  # commands that run jobs, like the Hydra app
@@ -128,15 +126,7 @@ def reporting(work: Callable[[], int], is_run: bool = True) -> int:
     except Exception as error:
         if full_errors():
             traceback.print_exc()
-        if told := limit_reached(error) or missing_package(error):
-            print(told, file=sys.stderr)
-            return EXIT_FAILED
-        print(
-            redacted_line(
-                f"internal error: {type(error).__name__}: {error}\n    set HYDRA_FULL_ERROR=1 to see the traceback"
-            ),
-            file=sys.stderr,
-        )
+        print(internal_error(error), file=sys.stderr)
         return EXIT_FAILED
 
 

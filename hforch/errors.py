@@ -22,6 +22,7 @@ import os
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from hforch.utils.notebook import full_traceback, short_traceback
 from hforch.utils.redaction import redacted, redacted_line, without_known
 
 EXIT_OK, EXIT_FAILED, EXIT_USAGE, EXIT_UNMET, EXIT_INTERRUPTED = 0, 1, 2, 3, 130
@@ -48,6 +49,13 @@ class HforchError(Exception):
     """The base class. `str(error)` is the message for the user: what is wrong, where, and how to fix it."""
 
     exit_code = EXIT_FAILED
+
+    def _render_traceback_(self) -> list[str]:
+        """Return what IPython and notebooks print: the caller's lines and the message, without hforch's own frames.
+
+        With HYDRA_FULL_ERROR=1, the whole traceback.
+        """
+        return full_traceback(self) if full_errors() else short_traceback(self)
 
 
 @dataclass(frozen=True)

@@ -57,6 +57,14 @@ class Seen:
         assert len({one.partition("#")[0] for one in self.asked}) <= 1
         return True
 
+    def violations(self) -> list[tuple[str, list[Any]]]:
+        """Return the serious violations of accessibility rules that axe finds, with some of their elements."""
+        from axe_playwright_python.sync_playwright import Axe
+
+        found = Axe().run(self.page, options={"resultTypes": ["violations"]}).response["violations"]
+        serious = [one for one in found if one["impact"] in ("serious", "critical")]
+        return [(one["id"], [node["target"] for node in one["nodes"]][:3]) for one in serious]
+
     def texts(self, selector: str) -> list[str]:
         return [str(one) for one in self.page.locator(selector).all_inner_texts()]
 

@@ -36,7 +36,7 @@ LONG_S = {
         "test_secrets": 40,
     },
     **{"test_page_corners": 45, "test_directories": 40, "test_precision": 40, "test_fuzz": 40, "test_cli": 35},
-    **{"test_collect": 35, "test_damaged_runs": 35, "test_compose": 30, "test_worker": 30, "test_reports": 30},
+    **{"test_collect": 35, "test_damaged_runs": 35, "test_compose": 30, "test_reports": 30},
     **{
         "test_hints": 40,
         "test_existing_pipeline": 40,
@@ -46,7 +46,7 @@ LONG_S = {
         "test_shared_gpu": 40,
     },
     **{"test_zoo": 50, "test_batch_rows": 50, "test_guarded_reader": 30},
-    **{"test_anew": 130, "test_death": 40, "test_trackers": 60, "test_contributing": 100, "test_launchers": 15},
+    **{"test_trackers": 60, "test_contributing": 100, "test_kv_cache": 70, "test_launchers": 15},
 }
 """Approximate duration of test files in seconds; all others take less. Long ones start first."""
 CORES = os.sched_getaffinity(0)

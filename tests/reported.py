@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from written import sample, write_job
+from written import rounds, sample, write_job
 
 from hforch.config.compose import job_from_overrides
 
@@ -48,6 +48,16 @@ def scored(number: int) -> dict[str, Any]:
     return {"scores": {"metrics": metrics, "against_baseline": {"baseline": "../0"}}}
 
 
+def score_lines(number: int) -> list[dict[str, Any]]:
+    """Return the lines of scores.jsonl; their means are the metrics that `scored` returns."""
+    lines = []
+    for index in range(INPUTS):
+        kl, flips = 0.01 * 10**number * (0.8 if index % 2 else 1.2), [] if index % 2 else [3, 8]
+        lines.append({**(worst(index) if index == 0 else {}), "input_id": f"input-{index}", "positions": 10})
+        lines[-1] |= {"kl_mean": kl, "kl_max": 1.25, "flips": flips}
+    return [{"worst": [], **line} for line in lines]
+
+
 def worst(index: int) -> dict[str, Any]:
     tokens = [{"id": n, "text": f" word{n}", "log_probability": -0.5 - n} for n in range(5)]
     own = {"kl": 1.25, "position": 3, "before": "The light of", "read": {"id": 1, "text": " a"}}
@@ -70,14 +80,14 @@ def write_reported(directory: Path) -> Path:
             samples,
             overrides=[f"precision={name}"],
             job=job_from_overrides([f"precision={name}"]).model_dump(mode="json"),
-            metrics={"tokens_per_s": speed, "absent": {}},
+            **rounds(speed),
             memory={"peak_rss_mb": memory, "absent": {}},
             totals=totals,
             status="failed" if failed else "ok",
             **more,
         )
         if number:
-            (job / "scores.jsonl").write_text(json.dumps(worst(0)) + "\n")
+            (job / "scores.jsonl").write_text("".join(json.dumps(one) + "\n" for one in score_lines(number)))
     return directory
 
 

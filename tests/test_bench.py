@@ -21,9 +21,9 @@ from bench.workload import WORKLOADS, prompts
 
 ROOT = Path(__file__).parents[1]
 PAGE = ROOT / "docs" / "benchmarks.md"
-LOADS_NO_MODEL = {"help", "records", "faults", "report"}
+LOADS_NO_MODEL = {"help", "decisions", "records", "faults", "report"}
 ON_OPENVINO = {"throughput", "scheduler", "sweep", "sweep-processes", "warmup", "scoring", "extras"}
-"""Those that need OpenVINO, besides those that are named after it."""
+"""Those that need OpenVINO, other than those named after it."""
 
 
 def marked(name: str) -> Any:

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import inspect
+import os
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+from pydantic import BaseModel
 
 from hforch import load_chain, load_llm
 from hforch.config.keys import groups
-from hforch.errors import HforchError, UnknownArgument
+from hforch.errors import ConfigError, HforchError, PromptError, UnknownArgument
 from hforch.generation.llm import HforchLLM
 from hforch.generation.llm_fields import LLMFields
 
@@ -80,3 +84,55 @@ def test_all_unknown_names_are_reported_together() -> None:
         load_llm(bakend="fake", xyzzy=1)  # type: ignore[call-arg]
     with pytest.raises(TypeError, match="bakend"):
         load_llm(bakend="fake")  # type: ignore[call-arg]
+
+
+async def test_a_missing_variable_is_a_prompt_error() -> None:
+    chain = load_chain(backend="fake")
+    with pytest.raises(PromptError, match="missing variable 'question', which the prompt uses; got 'q'"):
+        chain.invoke({"q": "a"})
+    messages = [{"role": "user", "content": "{a} {b}"}]
+    for prompt in ({"messages": messages}, {"kind": "template", "template": "{a} {b}"}):
+        option = "chat" if "messages" in prompt else "step_by_step"
+        values = {key: value for key, value in prompt.items() if key != "kind"}
+        chain = load_chain("backend=fake", f"prompt={option}", prompt=values)
+        with pytest.raises(PromptError, match="missing variable 'b'"):
+            await chain.ainvoke({"a": "x"})
+        with pytest.raises(PromptError, match=r"the prompt has 2 variables .*; pass a dict"):
+            chain.invoke("x")
+
+
+def test_the_repr_of_an_llm_has_its_model_and_what_differs_from_the_defaults() -> None:
+    llm = load_llm(backend="fake", generation={"max_new_tokens": 2}, stop=["x"], seed=7)
+    assert repr(llm) == str(llm) == "EngineLLM(model='fake', max_new_tokens=2, stop=('x',), seed=7)"
+    assert repr(llm) in repr(load_chain(backend="fake", generation={"max_new_tokens": 2}, stop=["x"], seed=7))
+
+
+@pytest.mark.parametrize(
+    ("progress", "notebook", "shown"),
+    [(True, False, True), (None, True, True), (None, False, False), (False, True, False)],
+)
+def test_loading_shows_bars_if_requested_and_in_notebooks(
+    progress: bool | None, notebook: bool, shown: bool, monkeypatch: pytest.MonkeyPatch, capsys: Any
+) -> None:
+    monkeypatch.setattr("hforch.utils.progress_bar.in_notebook", lambda: notebook)
+    load_llm(backend="fake", progress=progress).close()
+    assert ("load: SmolLM2" in capsys.readouterr().err) is shown
+
+
+class City(BaseModel):
+    city: str
+
+
+def test_a_class_as_json_schema_is_an_error_that_names_the_method() -> None:
+    with pytest.raises(UnknownArgument, match=r"json_schema=City: .*write json_schema=City.model_json_schema\(\)"):
+        load_llm(backend="fake").invoke("a", json_schema=City)
+    with pytest.raises(ConfigError, match=r"generation.json_schema.*class City\n.*City.model_json_schema\(\)"):
+        load_llm(backend="fake", generation={"json_schema": City})
+
+
+def test_completion_lists_the_api_alone_and_errors_need_no_import() -> None:
+    program = "import hforch; print([n for n in dir(hforch) if n[0] != '_']); print(hforch.errors.HforchError.__name__)"
+    env = {**os.environ, "PYTHONPATH": str(ROOT)}
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, env=env)
+    names = ["HforchPipeline", "compare", "errors", "load_chain", "load_llm", "run", "sweep"]
+    assert done.stdout == f"{names}\nHforchError\n"

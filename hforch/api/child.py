@@ -16,16 +16,16 @@ from typing import Any, cast
 
 from hforch.api.messages import Began, Ended, Message, Raised, Sampled, Staged
 from hforch.app.hydra_app import run_app
-from hforch.errors import EXIT_INTERRUPTED, ConfigError, HforchError, Mistake
+from hforch.errors import EXIT_INTERRUPTED, ConfigError, HforchError, Mistake, full_errors
 from hforch.runs.mode import RunMode
 from hforch.runs.planned_job import PlannedJob
-from hforch.runs.sweep import SweepView
+from hforch.runs.sweep_view import SweepView
 from hforch.runs.watcher import Watcher
 from hforch.utils import std_streams, telemetry
+from hforch.utils.internal_errors import internal_error
 from hforch.utils.process_lifetime import exit_with_parent
 from hforch.utils.progress import Advance
-from hforch.utils.redaction import redacted_line
-from hforch.utils.system_limits import limit_reached
+from hforch.utils.redaction import redacted
 
 
 def main(words: Sequence[str], recipe: str | None, sweeps: bool, pipe: int, parent: int) -> None:
@@ -52,9 +52,8 @@ def main(words: Sequence[str], recipe: str | None, sweeps: bool, pipe: int, pare
     except HforchError as error:
         outcome = Raised(error)
     except Exception as error:
-        traceback.print_exc()
-        told = limit_reached(error) or redacted_line(f"internal error: {type(error).__name__}: {error}")
-        outcome = Raised(HforchError(told))
+        trace = f"\n\n{redacted(traceback.format_exc())}" if full_errors() else ""
+        outcome = Raised(HforchError(f"{internal_error(error)}{trace}"))
     connection.send(outcome)
 
 

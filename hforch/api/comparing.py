@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar
 
+from hforch.api.as_arguments import as_argument
 from hforch.api.results import ComparisonResult, RunResult, SweepResult
 from hforch.comparison.baselines import read_baseline
 from hforch.comparison.bounds import read_bounds, read_optimize
@@ -100,11 +100,5 @@ def _valid(read: Callable[[], Value], mistakes: list[Mistake]) -> Value | None:
     try:
         return read()
     except ConfigError as error:
-        mistakes += [replace(one, where=_as_argument(one.where)) for one in error.mistakes]
+        mistakes += [as_argument(one) for one in error.mistakes]
         return None
-
-
-def _as_argument(where: str | None) -> str | None:
-    """Return a flag of the command line as a keyword argument."""
-    found = re.fullmatch(r"--(\w+) (.*)", where or "", re.DOTALL)
-    return f"{found[1]}={found[2]!r}" if found else where

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import multiprocessing
 import os
+import shlex
 import signal
 import subprocess
 import sys
@@ -17,9 +18,10 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import IO, Any
 
+from hforch.api.as_arguments import as_argument
 from hforch.api.messages import Began, Ended, Raised
 from hforch.api.progress import open_progress
-from hforch.errors import EXIT_INTERRUPTED, HforchError, first_line
+from hforch.errors import EXIT_INTERRUPTED, ConfigError, HforchError, first_line
 from hforch.runs.processes.spawn import python_command
 from hforch.utils.redaction import redacted_line
 
@@ -70,22 +72,33 @@ def run_command(
             except EOFError:
                 break
             if isinstance(message, Raised):
-                raise message.error
+                raise _as_in_python(message.error)
             if isinstance(message, Began):
                 directory = message.directory
             if isinstance(message, Ended):
                 process.wait()
                 if message.code == EXIT_INTERRUPTED or interrupts:
-                    raise KeyboardInterrupt
+                    raise _interrupt(directory)
                 assert directory is not None
                 return Outcome(directory, message.code)
             bar.show(message)
         code = process.wait()
         if interrupts:
-            raise KeyboardInterrupt
+            raise _interrupt(directory)
         raise HforchError(
             redacted_line(f"the process that runs the jobs exited with code {code}: {_last_line(output)}")
         )
+
+
+def _as_in_python(error: HforchError) -> HforchError:
+    return ConfigError(map(as_argument, error.mistakes)) if isinstance(error, ConfigError) else error
+
+
+def _interrupt(directory: Path | None) -> KeyboardInterrupt:
+    """Return the exception for an interrupted command; its message names the command that continues it."""
+    if directory is None:
+        return KeyboardInterrupt("interrupted before a job started")
+    return KeyboardInterrupt(f"interrupted; to continue: hforch resume {shlex.quote(str(directory))}")
 
 
 @contextmanager

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-import sys
-import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
 from hforch.api.messages import Began, Message, Sampled, Staged
+from hforch.utils.notebook import in_notebook
+from hforch.utils.progress_bar import new_bar
+
+GENERATING = "generate"
 
 
 class NoBar:
@@ -29,14 +31,8 @@ class Bar(NoBar):
         elif isinstance(message, Staged):
             self._bar.set_description(message.text)
         elif isinstance(message, Sampled):
+            self._bar.set_description(GENERATING, refresh=False)  # the stages before it, such as warm-up, have ended
             self._bar.update(1)
-
-
-def in_notebook() -> bool:
-    """Return whether this process is the kernel of a notebook."""
-    shell = sys.modules.get("IPython")
-    found = shell.get_ipython() if shell is not None else None
-    return type(found).__name__ == "ZMQInteractiveShell"
 
 
 @contextmanager
@@ -50,11 +46,6 @@ def open_progress(requested: bool | None, is_shown: bool) -> Iterator[NoBar]:
     if is_shown or not (in_notebook() if requested is None else requested):
         yield NoBar()
         return
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # tqdm recommends ipywidgets, without which it prints a bar of text
-        from tqdm.auto import tqdm
-
-        bar = tqdm(desc="hforch", unit=" samples", leave=False)
-    with bar:
+    with new_bar(desc="hforch", unit=" samples") as bar:
         yield Bar(bar)
         bar.refresh()

@@ -143,6 +143,13 @@ class ComparisonResult:
         """
         return to_dataframe(to_rows(self.table))
 
+    def __repr__(self) -> str:
+        return f"ComparisonResult({'; '.join([_counted(self.rows), *self._summary()])})"
+
+    def _summary(self) -> list[str]:
+        baseline = [f"baseline: {self.baseline}"] if self.baseline is not None else []
+        return [*baseline, *([self.decision.reason] if self.decision and self.decision.reason else [])]
+
     def _repr_html_(self) -> str:
         found = list(tables(self.table))
         reason = [self.decision.reason] if self.decision and self.decision.reason else []
@@ -185,8 +192,17 @@ class SweepResult:
         """
         return self.comparison.to_pandas()
 
+    def __repr__(self) -> str:
+        failed = [f"{len(self.failed)} not ok"] if self.failed else []
+        parts = [_counted(self.jobs), *failed, *self.comparison._summary(), f"results: {self.directory}"]
+        return f"SweepResult({'; '.join(parts)})"
+
     def _repr_html_(self) -> str:
         return self.comparison._repr_html_() + to_html([], [], notes=[f"results: {self.directory}"])
+
+
+def _counted(jobs: Sequence[Any]) -> str:
+    return f"{len(jobs)} job{'s' * (len(jobs) != 1)}"
 
 
 def _flat(sample: Mapping[str, Any]) -> dict[str, Any]:

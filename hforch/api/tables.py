@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 MOST_ROWS = 50  # maximum number of rows in a notebook
 STYLE = "white-space: pre-wrap; text-align: left; vertical-align: top; max-width: 40em"
 
+AS_TEXT = "tex2jax_ignore mathjax_ignore"  # notebooks would typeset $...$ in answers
+
 
 def to_dataframe(rows: Sequence[Mapping[str, Any]]) -> DataFrame:
     """Return rows as a pandas DataFrame.
@@ -33,12 +35,12 @@ def to_dataframe(rows: Sequence[Mapping[str, Any]]) -> DataFrame:
 def to_html(headers: Sequence[str], rows: Sequence[Sequence[str]], title: str = "", notes: Iterable[str] = ()) -> str:
     """Return a table as HTML in which all texts are escaped; with many rows, only the first ones."""
     parts = [f"<p><b>{_shown(title)}</b></p>"] if title else []
-    head = "".join(f"<th>{_shown(name)}</th>" for name in headers)
+    head = "".join(f"<th style={STYLE!r}>{_shown(name)}</th>" for name in headers)
     body = "".join(_row(cells) for cells in rows[:MOST_ROWS])
     parts.append(f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>")
     more = [f"{len(rows) - MOST_ROWS} more rows"] if len(rows) > MOST_ROWS else []
     parts += [f"<p>{_shown(note)}</p>" for note in (*more, *notes)]
-    return "".join(parts)
+    return f'<div class="{AS_TEXT}">{"".join(parts)}</div>'
 
 
 def _row(cells: Sequence[str]) -> str:

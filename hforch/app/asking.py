@@ -27,7 +27,15 @@ if TYPE_CHECKING:
 
 WITHOUT_EFFECT = (
     *("inputs", "checks", "scoring", "tracker", "hydra"),
-    *("runtime.repeat", "runtime.warmup", "runtime.min_pass", "runtime.fail_fast", "runtime.display"),
+    *(
+        "runtime.repeat",
+        "runtime.rounds",
+        "runtime.measure",
+        "runtime.warmup",
+        "runtime.min_pass",
+        "runtime.fail_fast",
+        "runtime.display",
+    ),
 )
 """Groups and keys that do not affect the answer to one question."""
 
@@ -124,7 +132,12 @@ def _with_question(job: Job, question: str) -> Job:
             "inputs": InlineInputs(kind="inline", items=(question,), limit=None),
             "checks": job.checks.model_copy(update={"items": ()}),
             "scoring": job.scoring.model_copy(update={"baseline": None, "text": None}),
-            "runtime": job.runtime.model_copy(update={"repeat": 1, "warmup": 0, "min_pass": None}),
+            "runtime": job.runtime.model_copy(
+                update={
+                    **{"repeat": 1, "rounds": 1, "warmup": 0, "min_pass": None},
+                    "measure": job.runtime.measure.model_copy(update={"until": None}),
+                }
+            ),
         }
     )
 

@@ -18,7 +18,7 @@ from hforch.launchers.base import Launcher
 from hforch.records.record_files import read_record
 from hforch.records.sample_lines import Samples
 from hforch.runs.planned_job import PlannedJob
-from hforch.runs.sweep import SweepView
+from hforch.runs.sweep_view import SweepView
 from hforch.utils.system_limits import limit_reached
 
 LOOK_S = 0.5

@@ -40,7 +40,7 @@ def check_machine(jobs: Sequence[PlannedJob], workers: WorkerPool, watcher: Watc
         ]
         mistakes += one.job_context.locate(named)
     warnings = emulation_warnings(jobs)
-    devices = {} if mistakes else _devices(jobs, workers)
+    devices = {} if mistakes else devices_of(jobs, workers)
     for one in jobs:
         mistakes += one.job_context.locate(list(preflight.mistakes(one.job, one.expected.vocabulary)))
         there = devices.get(one.job.backend.name, [])
@@ -75,7 +75,7 @@ def _checked(
             yield from zip(some, found, strict=True)
 
 
-def _devices(jobs: Sequence[PlannedJob], workers: WorkerPool) -> dict[str, list[Accelerator]]:
+def devices_of(jobs: Sequence[PlannedJob], workers: WorkerPool) -> dict[str, list[Accelerator]]:
     """Return the accelerators of the jobs by backend, with the memory that is free before any job runs."""
     found: dict[str, list[Accelerator]] = {}
     for backend in dict.fromkeys(one.job.backend.name for one in jobs):

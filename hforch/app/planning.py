@@ -13,6 +13,7 @@ from hforch.app.hydra_jobs import HydraJobs
 from hforch.app.hydra_redaction import refuse_credentials_in_path
 from hforch.app.hydra_task import Invocation
 from hforch.app.launcher_parent import with_share_of_threads
+from hforch.app.measuring import measure_mistakes
 from hforch.app.resumed_jobs import begun_before, changed, with_fingerprints
 from hforch.app.standard_input import read_stdin, reads_stdin, resumed, with_stored_inputs
 from hforch.auto_prompt import Settled, is_open, settle, settle_all
@@ -130,7 +131,7 @@ def planned_job(
         key=load_key(job),
         id=seen.job_id,
         label=label,
-        samples=seen.number * job.runtime.repeat,
+        samples=seen.number * job.runtime.repeat * job.runtime.rounds,
         expected=seen.expected,
         same_as=None,
         baseline=None,
@@ -183,6 +184,8 @@ def plan_jobs(plan: Plan, hydra_jobs: HydraJobs, invocation: Invocation, config_
         job_context = replace(job_context, auto_prompt=settled.option, remarks=tuple(settled.remarks))
         made = planned_job(number, directory, inputs.job, job_context, inputs, label, begin)
         jobs.append(replace(made, env_set=composed.env_set))
+    locators = [job_context_of(composed, invocation, config_dirs).locate for composed in plan.jobs]
+    mistakes += measure_mistakes(own, locators, mode, launcher)
     mistakes += shared_directories(jobs, mode.job_directory)
     if mode.has_summary:
         mistakes += outside(jobs, hydra_jobs.directory, mode.job_directory)

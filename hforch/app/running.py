@@ -17,7 +17,9 @@ from hforch.app.hydra_task import Invocation
 from hforch.app.launcher_child import LauncherTask
 from hforch.app.launcher_parent import launch
 from hforch.app.machine_check import check_machine
+from hforch.app.measuring import why_decided
 from hforch.app.planning import earlier_runs, plan_jobs
+from hforch.app.rounds import kept_loaded, round_notes
 from hforch.config.config_dirs import ConfigDirs
 from hforch.config.hydra_adapter.loader import parsing_once
 from hforch.config.sweeps import Plan
@@ -29,7 +31,9 @@ from hforch.runs.mode import RunMode
 from hforch.runs.output_dirs import clear, refuse_links
 from hforch.runs.planned_job import PlannedJob
 from hforch.runs.processes.worker_pool import WorkerPool
-from hforch.runs.sweep import OUTSIDE_A_JOB, Sweep, SweepView
+from hforch.runs.side_by_side import KeptLoaded
+from hforch.runs.sweep import OUTSIDE_A_JOB, Sweep
+from hforch.runs.sweep_view import SweepView
 from hforch.runs.tracking import tracked_view
 from hforch.utils.std_streams import going_on
 
@@ -72,7 +76,9 @@ def run_jobs(
         if invocation.dry_run:
             from hforch.report.dry_run import show_plan
 
-            show_plan(jobs, plan.left_out, invocation.resume, [*emulated, *check_machine(jobs, workers)])
+            warnings = [*emulated, *check_machine(jobs, workers)]
+            notes = round_notes(jobs, kept_loaded(jobs, hydra_jobs.launcher, workers), mode, hydra_jobs.launcher)
+            show_plan(jobs, plan.left_out, invocation.resume, [*warnings, *notes])
             return EXIT_OK
         if mode.has_summary:
             warnings, view = check_machine(jobs, workers), open_view(display, hydra_jobs.directory)
@@ -82,10 +88,13 @@ def run_jobs(
             watcher = open_watcher(display)
             check_machine(jobs, workers, watcher)  # the job prints its warnings again
             view = SingleRunView(watcher)
+        kept = kept_loaded(jobs, hydra_jobs.launcher, workers)
+        for note in round_notes(jobs, kept, mode, hydra_jobs.launcher):
+            view.note(note)
         view = tracked_view(view, hydra_jobs.directory.absolute(), [one.job for one in jobs])
         if listener is not None:
             view = listener(view, mode, hydra_jobs.directory.absolute())
-        codes = _run(jobs, hydra_jobs, workers, view, config_dirs, invocation)
+        codes = _run(jobs, hydra_jobs, workers, view, config_dirs, invocation, kept)
     if mode.has_summary:
         compare_all(hydra_jobs.directory, None if display in QUIET else sys.stdout)
     print_unmet(jobs, codes)
@@ -103,6 +112,7 @@ def _run(
     view: SweepView,
     config_dirs: ConfigDirs,
     invocation: Invocation,
+    kept: KeptLoaded | None,
 ) -> Mapping[int, int]:
     """Run jobs with the directory locked; return their exit codes by number."""
     directory, mode = hydra_jobs.directory, hydra_jobs.mode
@@ -116,7 +126,11 @@ def _run(
             for folder in (directory, *folders):
                 clear(folder)
         about = {**invocation.record(), "launcher": hydra_jobs.launcher_name}
-        sweep = Sweep(directory, jobs, about, mode)
+        measure = jobs[0].job.runtime.measure
+        decided = None if measure.until is None else lambda folder: why_decided(folder, measure)
+        sweep = Sweep(directory, jobs, about, mode, kept_loaded=kept, decided=decided)
+        if invocation.resume:
+            sweep.restore()
         with hydra_jobs.callbacks():
             if hydra_jobs.launcher.run_by_hforch:
                 return sweep.run(workers, view, invocation.resume)

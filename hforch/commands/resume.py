@@ -18,17 +18,20 @@ from hforch.utils.redaction import STRUCK
 
 EXAMPLE = """\
 Completed batches are kept; missing and failed ones are run. Nothing is run if the
-configuration, the inputs or the model has changed.
+configuration, the inputs or the model has changed. runtime.rounds=N, with a larger
+number than before, measures more rounds.
 
 examples:
   hforch resume outputs/2026-11-23/10-15-00-123456
   hforch resume latest --dry-run
+  hforch resume latest runtime.rounds=10
 """
 
 
 GRANTED = """overrides of the earlier command that can run code or change Hydra's settings; repeat them to confirm that
-you trust them"""
+you trust them; or runtime.rounds=N, to measure more rounds"""
 AGAIN = "if you trust it, pass it again"
+ROUNDS = "runtime.rounds"
 
 
 def main(argv: list[str]) -> int:
@@ -98,7 +101,9 @@ def _overrides(
     """
     from hforch.config.untrusted import CHOSEN_ANEW, OPTION, unsafe_overrides
 
+    more, granted = _split(granted)
     found = [str(text) for text in asked["overrides"] if not str(text).startswith(CHOSEN_ANEW)]
+    found = [text for text in found if not (more and _key(text) == ROUNDS)] + more
     whole = {_key(text): text for text in granted}
     given_again = [text for text in missing if _key(text) in whole]
     found = [whole[_key(text)] if text in given_again else text for text in found]
@@ -123,6 +128,12 @@ def _overrides(
         problem = "is not an override of the earlier command; resume cannot change the configuration"
         raise ConfigError([Mistake(_key(text), f"{text} {problem}", None, None) for text in unknown])
     return found
+
+
+def _split(granted: Sequence[str]) -> tuple[list[str], list[str]]:
+    """Return the override that sets the number of rounds, if any, and the others."""
+    more = [text for text in granted if _key(text) == ROUNDS]
+    return more[-1:], [text for text in granted if text not in more]
 
 
 def _redacted(directory: Path, asked: Mapping[str, Any]) -> list[str]:

@@ -8,8 +8,9 @@ from dataclasses import dataclass, field
 from hforch.comparison.bounds import Bound
 from hforch.comparison.choosing import MARGIN, Outcome, Ranking, Rules, break_tie, judged, rank
 from hforch.comparison.decision_text import recommendation
-from hforch.comparison.effects import effect_of
+from hforch.comparison.effects import effect_of, has_effects
 from hforch.comparison.intervals import CONFIDENCE
+from hforch.comparison.machine_notes import little_data_note
 from hforch.comparison.pareto import Judge, pareto_set
 from hforch.comparison.rows import Row
 from hforch.comparison.table import Comparison
@@ -28,12 +29,13 @@ class Decision:
         qualified: rows that meet all requirements.
         refused: the other rows, each with the reasons.
         pareto: the qualified rows that no other row is shown to dominate in speed, memory and quality.
-        winner: the recommended row; None if no row qualifies, no metric is optimized, or it cannot be told.
+        winner: the recommended row; None if no row qualifies, no metric is optimized, or the outcome is undecided.
         reason: the recommendation, or why no job is recommended; empty if jobs qualify and no metric is optimized.
         outcome: whether the recommended job is shown to be the best (`winner`) or one of several that are as good
             (`tie`), or more measurements are needed (`undecided`); `none` if nothing is optimized or no job qualifies.
         ranking: the jobs ranked by the first optimized metric.
         not_shown: qualified rows that meet requirements, but are not shown to, each with the reasons.
+        remark: a warning about few inputs or rounds; None if there are enough, or the outcome is undecided.
     """
 
     qualified: list[Row]
@@ -44,10 +46,11 @@ class Decision:
     outcome: Outcome = "none"
     ranking: Ranking | None = None
     not_shown: Doubts = field(default_factory=list)
+    remark: str | None = None
 
     @property
     def tied(self) -> list[Row]:
-        """The jobs that are as good as the best one, with it; empty if there are none."""
+        """The jobs that are as good as the best one, with it; empty if only one is."""
         return self.ranking.tied if self.ranking and len(self.ranking.tied) > 1 else []
 
 
@@ -118,7 +121,13 @@ def decide(
     winner, tie_break = (ranking.best, None) if ranking.outcome != "tie" else break_tie(ranking.tied, optimize, rules)
     reason = recommendation(ranking, winner, tie_break, len(qualified), rules)
     recommended = None if ranking.outcome == "undecided" else winner
-    return Decision(qualified, refused, pareto, recommended, reason, ranking.outcome, ranking, doubts)
+    remark = None if recommended is None else _remark(qualified, [*(one.metric for one in bounds), *optimize])
+    return Decision(qualified, refused, pareto, recommended, reason, ranking.outcome, ranking, doubts, remark)
+
+
+def _remark(rows: Sequence[Row], asked: Sequence[str]) -> str | None:
+    kinds = {BY_NAME[name].kind for name in asked if has_effects(BY_NAME[name])}
+    return little_data_note(rows, "speed" in kinds, "quality" in kinds)
 
 
 def _judge(rules: Rules) -> Judge:

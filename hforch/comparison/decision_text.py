@@ -74,7 +74,7 @@ def _undecided(ranking: Ranking, winner: Row, tie_break: Ranking | None, rules: 
     metric, open_ones = ranking.metric, ranking.with_verdict("undecided")
     rank = "highest" if metric.is_higher_better else "lowest"
     names = " or ".join(one.entry.name for one in (ranking.best, *(one.row for one in open_ones)))
-    said = f"cannot tell which of jobs {names} has the {rank} {metric.name}: job {ranking.best.entry.name} has "
+    said = f"cannot determine which of jobs {names} has the {rank} {metric.name}: job {ranking.best.entry.name} has "
     said += f"{_value(ranking.best, metric)}, {'; '.join(_against(one, metric) for one in open_ones[:MOST_NAMED])}"
     return f"{said}. {_what_would_show(ranking, open_ones, rules)}"
 
@@ -86,7 +86,7 @@ def _what_would_show(ranking: Ranking, open_ones: Sequence[Rival], rules: Rules)
     together = {one.row.entry.directory.parent for one in open_ones} == {ranking.best.entry.directory.parent}
     needed = [_rounds(ranking, one, rules) for one in open_ones]
     if None in needed:
-        return "They are too similar to tell apart with a reasonable number of rounds; with a larger --margin they tie"
+        return "They are too similar to distinguish with a reasonable number of rounds; with a larger --margin they tie"
     total = max(FEWEST_ROUNDS, *(one or 0 for one in needed))
     measured = min(_number_of_rounds(one) for one in (ranking.best, *(one.row for one in open_ones)))
     if not together:
@@ -118,7 +118,7 @@ def _more_inputs(ranking: Ranking, open_ones: Sequence[Rival], rules: Rules) -> 
         found = inputs_for(size, one.effect.spread or 0.0, rules.confidence)
         needed.append(None if found is None else max(1, found - one.effect.interval.units))
     if None in needed:
-        return "They are too similar to tell apart with a reasonable number of inputs"
+        return "They are too similar to distinguish with a reasonable number of inputs"
     most = max(one or 1 for one in needed)
     return f"About {about(most)} more input{'s' * (most > 1)} would probably show it"
 

@@ -33,7 +33,7 @@ def _of_effect(value: float, effect: Effect, metric: Metric) -> str:
     if effect.scale == "ratio":
         percent = (value - 1) * 100
         return f"{percent:+.{1 if abs(percent) < 9.95 else 0}f}%"
-    if metric.is_share:
+    if metric.unit == "%":
         return f"{value * 100:+.{max(1, metric.digits)}f} points"
     return f"{value:+.{metric.digits}f}{f' {metric.unit}' if metric.unit else ''}"
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 
 from hforch.comparison.intervals import LOGARITHMIC
 from hforch.comparison.rows import Row
@@ -49,7 +50,7 @@ def effect_of(
         why = metric.without_interval or "its values by input are unknown"
         return Effect(mine - theirs, "difference", why=why)
     found = difference_of_jobs(units[0], units[1], confidence, resample)
-    return _exponential(found) if BY_INPUT.get(metric.name) in LOGARITHMIC else found
+    return _exponential(found) if BY_INPUT.get(metric.name) in LOGARITHMIC else _possible(found, metric)
 
 
 def _none(metric: Metric) -> Effect:
@@ -67,9 +68,8 @@ def is_same_run(row: Row, other: Row) -> bool:
 
 def are_interleaved(row: Row, other: Row) -> bool:
     """Return whether two jobs were measured in turns, in several rounds of one sweep."""
-    records = row.entry.record, other.entry.record
     together = row.entry.directory.parent == other.entry.directory.parent
-    return together and all(record.get("interleaved") and len(record.get("rounds") or ()) > 1 for record in records)
+    return together and row.took_turns and other.took_turns
 
 
 def was_looked_at(row: Row) -> bool:
@@ -117,6 +117,15 @@ def _units(row: Row, metric: Metric, like: Row) -> Units | None:
     for unit, weight in zip(others.places, others.weights, strict=True):
         constant.add(unit, metric.value_for_baseline * weight, weight)
     return constant
+
+
+def _possible(effect: Effect, metric: Metric) -> Effect:
+    """Return an effect whose interval contains only possible differences."""
+    widest = metric.within_range(math.inf) - metric.floor
+    if effect.interval is None:
+        return effect
+    low, high = max(effect.interval.low, -widest), min(effect.interval.high, widest)
+    return replace(effect, interval=replace(effect.interval, low=low, high=high))
 
 
 def _exponential(effect: Effect) -> Effect:

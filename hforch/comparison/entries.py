@@ -18,6 +18,7 @@ from hforch.errors import LONGEST, ConfigError, Mistake, first_line
 from hforch.records.record_files import RECORD, known_record
 from hforch.records.sample_lines import Samples
 from hforch.records.sweep_file import SWEEP, read_sweep
+from hforch.runs.repeats import SHORTEST_S
 from hforch.utils.redaction import redacted_tree
 
 Read = TypeVar("Read")
@@ -44,11 +45,11 @@ class Entry:
 
     name: str
     directory: Path
-    record: Mapping[str, Any]
-    samples: Path
+    record: Mapping[str, Any] = field(repr=False)
+    samples: Path = field(repr=False)
     noise: float | None = None
     skips_damaged: bool = False
-    job: Mapping[str, Any] = field(init=False)
+    job: Mapping[str, Any] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "job", with_added_keys(self.record.get("job") or {}))
@@ -192,10 +193,15 @@ def _of_sweep(path: Path, sweep: Mapping[str, Any], prefix: str, mistakes: list[
 
 
 def _noise(told: Any) -> Iterator[tuple[str, float]]:
-    """Yield the load key of each model, and the relative change of its first batch's time while it was loaded."""
+    """Yield the load key of each model, and the relative change of its first batch's time while it was loaded.
+
+    Models whose first batch took less than SHORTEST_S are omitted: the scheduler alone changes such a time by 10%.
+    """
     for one in told if isinstance(told, list) else ():
         if isinstance(one, dict) and isinstance(one.get("load_key"), str) and isinstance(one.get("drift"), int | float):
-            yield one["load_key"], one["drift"]
+            times = (one.get("first_s", SHORTEST_S), one.get("again_s", SHORTEST_S))
+            if all(isinstance(time, int | float) and time >= SHORTEST_S for time in times):
+                yield one["load_key"], one["drift"]
 
 
 def _in_sweep(directory: Path, planned: Mapping[str, Any], prefix: str, noise: Mapping[str, float]) -> Entry:

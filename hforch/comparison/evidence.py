@@ -58,7 +58,10 @@ class Evidence:
         self._timings.clear()
         measured = record.get("rounds") or []
         if measured:
-            self.rounds["tokens_per_s"] = [one.get("tokens_per_s") for one in measured]
+            has_complete = not all(one.get("incomplete") for one in measured)
+            self.rounds["tokens_per_s"] = [
+                None if one.get("incomplete") and has_complete else one.get("tokens_per_s") for one in measured
+            ]
 
 
 def scores_of(entry: Entry, part: str) -> Mapping[str, Any]:

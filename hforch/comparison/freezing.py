@@ -142,6 +142,8 @@ def _portable(entry: Entry) -> tuple[dict[str, Any], list[str]]:
         if NAMES_A_FILE.search(name.upper()) and value != "":
             needs.append(f"ov_config.{name}={json.dumps(value)}")
     job["inputs"] = {"kind": "inline", "items": _items(entry), "limit": None}
+    # Later rounds only measure the same answers again.
+    job["runtime"] |= {"rounds": 1, "measure": option("runtime", "default")["measure"]}
     for path, text in _from_env(entry):
         steps = tuple(int(step) if step.isdigit() else step for step in path.split("."))
         put(job, steps, text)
@@ -179,7 +181,7 @@ def _items(entry: Entry) -> list[Any]:
 
 
 def _answers(entry: Entry) -> Iterator[dict[str, Any]]:
-    """Yield all samples of a run.
+    """Yield the samples of the first round of a run.
 
     Raises:
         ConfigError: samples are missing or damaged; raised after the last sample.
@@ -187,7 +189,8 @@ def _answers(entry: Entry) -> Iterator[dict[str, Any]]:
     seen = 0
     for sample in samples_of(entry):
         seen += 1
-        yield sample
+        if not sample.get("round"):
+            yield sample
     told = (entry.record.get("totals") or {}).get("samples")
     if told != seen:
         problem = f"{entry.samples / SAMPLES} has {seen} samples; the record counts {told}"

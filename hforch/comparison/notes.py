@@ -9,6 +9,7 @@ from typing import Any
 from hforch.comparison.drift import PAIRS, Drift
 from hforch.comparison.entries import Entry
 from hforch.comparison.evidence import scores_of
+from hforch.comparison.machine_notes import machine_notes
 from hforch.comparison.rows import NOISE, Row, number_of_inputs
 from hforch.runs import repeats
 from hforch.scoring.choices import contradiction
@@ -33,7 +34,7 @@ def notes_of_row(entry: Entry, is_base: bool, drift: Drift | None, seen: int) ->
         notes.append(contradiction(contradicted))
     notes += _lacks(record)
     if record.get("resumed"):
-        notes.append("resumed: tokens/s covers only the last part")
+        notes += _incomplete_rounds(record)
     if record.get("shared_accelerator"):
         notes.append(f"not ranked by speed or energy: {record['shared_accelerator']}")
     if drift and drift.missing:
@@ -47,6 +48,16 @@ def notes_of_row(entry: Entry, is_base: bool, drift: Drift | None, seen: int) ->
         verb = "is" if gone == 1 else "are"
         notes.append(f"samples.jsonl is incomplete or was changed: {gone} of its samples {verb} missing")
     return notes
+
+
+def _incomplete_rounds(record: Mapping[str, Any]) -> Iterator[str]:
+    """Yield which part of a resumed job its speed covers, unless it covers all of it."""
+    rounds = record.get("rounds") or ()
+    complete = sum(one.get("seconds") is not None and not one.get("incomplete") for one in rounds)
+    if not complete:
+        yield "resumed: tokens/s covers only the last part"
+    elif complete < len(rounds):
+        yield f"resumed: tokens/s covers {complete} of {len(rounds)} rounds"
 
 
 def _lacks(record: Mapping[str, Any]) -> Iterator[str]:
@@ -95,6 +106,7 @@ def notes_of_rows(rows: Sequence[Row]) -> list[str]:
             "other jobs, which includes the CPU packages"
         )
     notes += _noise_notes(rows)
+    notes += machine_notes(rows)
     notes += _repeat_notes(rows)
     if any(row.unit == "characters" and row.baseline for row in rows):
         notes.append("first_diff is in tokens, or in characters where token ids are not comparable")
@@ -108,7 +120,7 @@ def _noise_notes(rows: Sequence[Row]) -> Iterator[str]:
     """Yield a warning for each loaded model whose first batch took more or less time at the end than at the start."""
     loads: dict[tuple[Path, Any], list[Row]] = {}
     for row in rows:
-        if row.is_noisy:
+        if row.is_noisy and not row.took_turns:  # a drift of the machine affects all jobs that take turns
             loads.setdefault((row.entry.directory.parent, row.entry.record.get("load_key")), []).append(row)
     for some in loads.values():
         noise = some[0].entry.noise or 0.0
@@ -119,11 +131,15 @@ def _noise_notes(rows: Sequence[Row]) -> Iterator[str]:
 
 
 def _repeat_notes(rows: Sequence[Row]) -> Iterator[str]:
-    """Yield a warning for each job, unless resumed, whose first repeat differs significantly from the later ones."""
+    """Yield a warning for each job whose first repeat differs significantly from the later ones.
+
+    Jobs that were resumed, or measured in turns with others, are not checked.
+    """
     for row in rows:
         metrics = row.entry.record.get("metrics") or {}
         each, seconds = metrics.get("tokens_per_s_each") or (), metrics.get("measured_s")
-        if seconds and not row.entry.record.get("resumed"):
+        record = row.entry.record
+        if seconds and not record.get("resumed") and not record.get("interleaved"):
             share = repeats.first_differs(each, seconds)
             if share is not None:
                 yield f"job {row.entry.name}: {repeats.remark(share)}"

@@ -58,6 +58,10 @@ class Row:
     divergent_tokens: list[DivergentToken] = field(default_factory=list)
     incomparable: str | None = None
 
+    def __repr__(self) -> str:
+        values = {name: value for name, value in self.metrics.items() if value is not None}
+        return f"Row({self.title!r}, metrics={values}, directory={str(self.entry.directory)!r})"
+
     @property
     def label(self) -> str:
         return " ".join(f"{name}={value}" for name, value in self.axes.items()) or self.entry.name
@@ -89,6 +93,11 @@ class Row:
     def is_noisy(self) -> bool:
         """Whether the time of its model's first batch changed by more than NOISE while the model was loaded."""
         return self.entry.noise is not None and abs(self.entry.noise) > NOISE
+
+    @property
+    def took_turns(self) -> bool:
+        """Whether the job was measured in several rounds, in turns with the other jobs of its sweep."""
+        return bool(self.entry.record.get("interleaved")) and len(self.entry.record.get("rounds") or ()) > 1
 
     @property
     def title(self) -> str:

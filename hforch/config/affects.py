@@ -8,7 +8,7 @@ outputs: the answers of a loaded model.
 samples: the number of samples, and which of them pass their checks.
 timings: how the answers are measured.
 scores: the scoring after generation.
-nothing: how a run is displayed, and whether it is rejected or stopped early.
+nothing: how a run is displayed, whether it is rejected, and when it stops.
 """
 
 from __future__ import annotations

@@ -56,8 +56,26 @@ def _nearest_option(group: str, wanted: Mapping[str, Any]) -> tuple[str, Mapping
         return sum(option.get(path) != "???" for path in differing(fit[name], wanted))
 
     usual = default_option(group)
-    name = min(fit, key=lambda name: (distance(name), name != usual, name))
+    name = min(fit, key=lambda name: (distance(name), not _share_most_items(fit[name], wanted), name != usual, name))
     return name, fit[name]
+
+
+def _share_most_items(option: Mapping[str, Any], wanted: Mapping[str, Any]) -> bool:
+    """Return whether most values in the lists of an option are also in a job, at the same place."""
+    mine, theirs = set(_items(option)), set(_items(wanted))
+    return 2 * len(mine & theirs) > max(len(mine), len(theirs))
+
+
+def _items(tree: Any, path: str = "", is_listed: bool = False) -> Iterator[tuple[str, str]]:
+    """Yield the path and the representation of each value inside a list."""
+    if isinstance(tree, Mapping):
+        for key, value in tree.items():
+            yield from _items(value, f"{path}.{key}", is_listed)
+    elif isinstance(tree, list | tuple):
+        for place, value in enumerate(tree):
+            yield from _items(value, f"{path}.{place}", True)
+    elif is_listed:
+        yield path, repr(tree)
 
 
 @cache

@@ -178,18 +178,27 @@ def _narrowed(member: Schema) -> Schema:
     return {"if": told, "then": {"propertyNames": {"enum": [*member["properties"], "defaults"]}}}
 
 
-def _loose(node: Schema, defs: Mapping[str, Schema]) -> Schema:
-    """Return the schema of a value in a file: a value of its type, or an interpolation."""
+def _loose(node: Schema, defs: Mapping[str, Schema], in_list: bool = False) -> Schema:
+    """Return the schema of a value in a file: a value of its type, or an interpolation.
+
+    Args:
+        in_list: whether it is an item of a list; mappings elsewhere may have some of their keys, as they are merged
+            with those of the option.
+    """
     node = _resolved(node, defs)
     if "anyOf" in node:
-        return _any([_loose(member, defs) for member in node["anyOf"]])
+        return _any([_loose(member, defs, in_list) for member in node["anyOf"]])
     if "oneOf" in node:  # a check, which has a long and a short form
         members = [_resolved(member, defs) for member in node["oneOf"]]
-        return _any([_loose(form, defs) for member in members for form in (_long_form(member), *_short_forms(member))])
+        forms = [form for member in members for form in (_long_form(member), *_short_forms(member))]
+        return _any([_loose(form, defs, True) for form in forms])
     if node.get("type") == "array":
-        inner: Schema = {**node, "items": _loose(node["items"], defs)}
+        inner: Schema = {**node, "items": _loose(node["items"], defs, True)}
     elif node.get("type") == "object" and "properties" in node:
-        inner = {**node, "properties": {key: _loose(value, defs) for key, value in node["properties"].items()}}
+        properties = {key: _loose(value, defs, in_list) for key, value in node["properties"].items()}
+        inner = {**node, "properties": properties}
+        if not in_list:
+            inner.pop("required", None)
     else:
         inner = {**node, "enum": [node["const"]]} if "const" in node else dict(node)
         inner.pop("const", None)

@@ -8,12 +8,14 @@ from pathlib import Path
 from typing import Any
 
 from hforch.config.as_recipe import escaped
+from hforch.config.diagnose.option_hints import IS_DATA, IS_TEXT
 from hforch.config.diagnose.suggestions import did_you_mean_key, nearest
 from hforch.config.diagnose.validation_errors import kind_of
 from hforch.config.hydra_adapter.parsing import parser_of, quoted
 from hforch.config.keys import OPEN_MAPPINGS, groups, in_open_mapping, known_keys, list_keys
 from hforch.config.schema import ConfigPart
-from hforch.errors import ConfigError, Mistake, UnknownArgument
+from hforch.errors import LONGEST_VALUE, ConfigError, Mistake, UnknownArgument, shown
+from hforch.utils.class_schemas import hint_for_class
 
 Setting = str | int | Mapping[str, Any] | None
 """An option's name (or a GPU index), or a dict of values; None: not set."""
@@ -94,6 +96,8 @@ def _of_group(group: str, value: Any, sweeps: bool) -> Iterator[str]:
         yield from (f"{group}={FILES[group]}", _written(f"{group}.path", value))
         return
     value = _plain(value)
+    if isinstance(value, Mapping) and (hint := _list_hint(group, value)):
+        raise ConfigError([Mistake(group, "must be a list; got a single dict", None, hint)])
     if isinstance(value, Mapping):
         yield from _values(group, value, sweeps)
     elif isinstance(value, list) and group in LISTS:
@@ -103,15 +107,51 @@ def _of_group(group: str, value: Any, sweeps: bool) -> Iterator[str]:
         yield _choices(group, [name.strip() for name in value.split(",")])
     elif isinstance(value, list) and value and sweeps:
         yield _choices(group, value)
-    elif isinstance(value, str) and (group != "stop" or re.fullmatch(r"[\w./-]+", value)):
+    elif isinstance(value, str) and not _is_list_item(group, value):
         yield _written(group, value)
     elif isinstance(value, int) and not isinstance(value, bool):
         yield f"{group}={value}"
     else:
         kinds = f"the name of an option{', a list' if group in LISTS else ''} or a dict of values"
-        hint = f"for stop sequences, pass a list: stop=[{value!r}]" if group == "stop" else f"{group}={{'key': value}}"
-        hint = "only hforch.sweep takes several options" if isinstance(value, list) else hint
-        raise ConfigError([Mistake(group, f"must be {kinds}; got {kind_of(value)}", None, hint)])
+        if isinstance(value, list):
+            hint = "only hforch.sweep takes several options"
+        elif group not in LISTS:
+            hint = f"{group}={{'key': value}}"
+        else:
+            hint = _as_list(group, value)
+        raise ConfigError([Mistake(group, f"must be {kinds}; got {_kind(value)}", None, hint)])
+
+
+def _is_list_item(group: str, text: str) -> bool:
+    """Return whether a string is a stop sequence, an input or the path of an input file, not the name of an option."""
+    if group == "stop":
+        return not re.fullmatch(r"[\w./-]+", text)
+    return group == "inputs" and bool(IS_TEXT.search(text) or IS_DATA.fullmatch(text))
+
+
+def _list_hint(group: str, values: Mapping[Any, Any]) -> str | None:
+    """Return how to write a dict that is an item of a group's list and not a dict of the group's values, or None."""
+    keys = {key.split(".")[1] for key in known_keys() if key.startswith(f"{group}.")}
+    is_item = group in LISTS and group != "stop" and values and not keys & set(map(str, values))
+    return f"write {group}=[{shown(repr(dict(values)), LONGEST_VALUE)}]" if is_item else None
+
+
+def _as_list(group: str, value: Any) -> str:
+    """Return how to write a value that is none of a group's types."""
+    if isinstance(value, str) and group == "inputs" and IS_DATA.fullmatch(value):
+        return f"for a file, write inputs=Path({value!r}), with Path from pathlib"
+    if isinstance(value, str):
+        what = {"stop": "stop sequences", "inputs": "inputs"}.get(group, "items")
+        return f"for {what}, pass a list: {group}=[{shown(repr(value), LONGEST_VALUE)}]"
+    if hasattr(value, "to_dict") and hasattr(value, "columns"):
+        return f"for a DataFrame, write {group}=frame.to_dict('records')"
+    return f"write {group}=list(...)"
+
+
+def _kind(value: Any) -> str:
+    """Return a value with its YAML type, or the name of its class if it has none."""
+    is_plain = value is None or isinstance(value, str | int | float | list | Mapping)
+    return kind_of(value) if is_plain else f"a value of type {type(value).__name__}"
 
 
 def _values(path: str, values: Mapping[Any, Any], sweeps: bool) -> Iterator[str]:
@@ -143,6 +183,9 @@ def _written(key: str, value: Any) -> str:
         ConfigError: Hydra's grammar cannot express the value.
     """
     value = escaped(_plain(value))
+    if isinstance(value, type):
+        hint = f"for a JSON Schema, write {hint_for_class(value)}"
+        raise ConfigError([Mistake(key, f"must be a value; got the class {value.__name__}", None, hint)])
     try:
         override = f"{key}={_grammar(value)}"
     except TypeError as error:

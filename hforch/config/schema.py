@@ -11,12 +11,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import BeforeValidator, Field
+from pydantic import AfterValidator, BeforeValidator, Field
+from pydantic_core import PydanticCustomError
 
 from hforch.checks.registry import AnyCheck
 from hforch.config.affects import LOADING, NOTHING, OUTPUTS, SAMPLES, SCORES, TIMINGS
 from hforch.config.backends.registry import AnyBackend
 from hforch.config.checks import expand_short_form
+from hforch.config.durations import seconds_of
 from hforch.config.models.registry import AnySource
 from hforch.config.template_prompts import with_template
 from hforch.trackers.registry import AnyOptions
@@ -222,20 +224,60 @@ class Scoring(ConfigPart):
 
 
 # ---------------------------------------------------------------- runtime
+def _duration(value: float | str) -> float | str:
+    try:
+        seconds_of(value)
+    except ValueError as error:
+        raise PydanticCustomError("duration", "{problem}", {"problem": str(error)}) from None
+    return value
+
+
+Duration = Annotated[float | str, AfterValidator(_duration)]
+
+
+class Measure(ConfigPart):
+    """When a sweep stops measuring further rounds.
+
+    Attributes:
+        until: null: after `runtime.rounds`; decided: when the jobs can be ranked, or are shown to be tied.
+        at_most: the maximum measured time per job, in seconds or as text such as `2min` (`durations.py`).
+        optimize: the metrics to decide on, as in `hforch compare --optimize`: a list, or text such as `A,B`.
+        margin: the relative difference below which two jobs are tied.
+        confidence: the confidence level of the decision.
+    """
+
+    until: Literal["decided"] | None
+    at_most: Duration
+    optimize: NonEmpty | Annotated[tuple[NonEmpty, ...], Field(strict=False, min_length=1)]
+    margin: Annotated[float, Field(ge=0, lt=1)]
+    confidence: Annotated[float, Field(gt=0, lt=1)]
+
+
+FIXED = {"until": None, "at_most": "120s", "optimize": "tokens_per_s", "margin": 0.02, "confidence": 0.95}
+"""The value of `runtime.measure` that older records imply."""
+
+
 class Runtime(ConfigPart):
-    added: ClassVar[Mapping[str, Any]] = {"emulated": "warn"}
+    added: ClassVar[Mapping[str, Any]] = {"emulated": "warn", "rounds": 1, "measure": FIXED}
 
     batch_size: Annotated[Positive, OUTPUTS]
     seed: Annotated[Annotated[int, Field(ge=0, lt=2**63)] | None, OUTPUTS]
     threads: Annotated[Positive | None, LOADING]
     warmup: Annotated[Count | Literal["auto"], TIMINGS]
     repeat: Annotated[Positive, SAMPLES]
+    rounds: Annotated[Positive, SAMPLES]
+    measure: Annotated[Measure, NOTHING]
     fail_fast: Annotated[bool, NOTHING]
     min_pass: Annotated[Probability | None, NOTHING]
     memory_check: Annotated[Literal["refuse", "warn", "off"], NOTHING]
     emulated: Annotated[Literal["warn", "skip"], NOTHING]
     isolation: Annotated[Literal["process", "inline"], NOTHING]
     display: Annotated[Literal["auto", "rich", "plain", "json", "none"], NOTHING]
+
+    @property
+    def until_decided(self) -> Measure | None:
+        """When to stop measuring, if the number of rounds is not fixed."""
+        return None if self.measure.until is None else self.measure
 
 
 class Job(ConfigPart):

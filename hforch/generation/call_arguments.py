@@ -9,6 +9,7 @@ from pydantic import ValidationError
 
 from hforch.config.schema import Generation
 from hforch.errors import UnknownArgument
+from hforch.utils.class_schemas import hint_for_class
 
 GENERATION = tuple(name for name in Generation.model_fields if name != "from_checkpoint")
 OTHERS = ("stop", "skip_prompt", "seed", "batch_size", "pipeline_kwargs", "chat_template_kwargs")
@@ -38,6 +39,9 @@ def split(arguments: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]
     if (full := flat.pop("return_full_text", None)) is not None:
         flat.setdefault("skip_prompt", not full)
     flat = {name: _plain(value) for name, value in flat.items()}
+    if isinstance(model := flat.get("json_schema"), type):
+        problem = f"json_schema={model.__name__}: must be a JSON Schema as a dict"
+        raise UnknownArgument(f"{problem}; write json_schema={hint_for_class(model)}")
     unknown = [name for name in flat if name not in GENERATION and name not in OTHERS]
     if unknown:
         raise UnknownArgument(" ".join(_unknown(name) for name in unknown))

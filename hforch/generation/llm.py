@@ -120,6 +120,20 @@ class HforchLLM(BaseLLM):
         """Return the objects that belong to the loaded model, which copies share."""
         return [self.engine]
 
+    def __repr_args__(self) -> Iterator[tuple[str, Any]]:
+        """Yield what `repr` shows: the model, and the settings that differ from the defaults of LLMs."""
+        yield "model", self.name_of_model
+        yield from ((name, value) for name, value in self.generation if value not in (None, False))
+        shown = ("stop", "seed", "echo", "batch_size", "chat_template_kwargs", "tags")
+        fields = type(self).model_fields
+        for name in shown:
+            value = getattr(self, name)
+            if value and value != fields[name].get_default(call_default_factory=True):
+                yield name, value
+
+    def __str__(self) -> str:
+        return repr(self)
+
     @property
     def name_of_model(self) -> str:
         """The name of the model in usage callbacks, which ignore the usage of a model without a name."""

@@ -15,7 +15,7 @@ from typing import Any, Generic, Protocol, TypeVar
 from hforch.errors import GenerationError
 
 GRACE_S = 10.0
-CLOSED = "the model is closed"
+CLOSED = "the model is closed; load it again, for example with hforch.load_llm"
 _closed_at_exit: weakref.WeakSet[Closable] = weakref.WeakSet()
 
 Item = TypeVar("Item")

@@ -17,20 +17,22 @@ class Batch:
     """Inputs that are processed together.
 
     Attributes:
-        repeat: the number of the repeat, from 0.
+        repeat: the number of the repeat, from 0, over all rounds.
         index: the position of the batch in the plan, from 0.
+        round: the number of the round, from 0.
     """
 
     repeat: int
     index: int
     inputs: Sequence[Input]
+    round: int = 0
 
 
 class LoadProfile:
     """A schedule by which the inputs of a job are sent to the model in the measured phase."""
 
     def plan(self, job: Job, inputs: Sequence[Input]) -> list[Batch]:
-        """Return the batches of all repeats.
+        """Return the batches of all repeats of one round.
 
         The plan must be deterministic, because outputs depend on the inputs in a batch, and a resumed job runs the
         missing batches of its plan.

@@ -8,6 +8,7 @@ from contextlib import suppress
 from typing import Any
 
 from hforch.machine.nvml import Absent, ask
+from hforch.machine.own_processes import command
 
 HIDDEN = "the GPU's processes are not visible (a container hides them)"
 
@@ -44,11 +45,12 @@ def count_others(seen: Mapping[int, float | None], computing: Set[int], ours: Se
 
 
 def own_processes() -> frozenset[int]:
-    """Return the ids of this process, its ancestors (which only wait for it) and its descendants."""
+    """Return the ids of this command's processes and its ancestors, which only wait for it."""
     import psutil
 
     own = {os.getpid(), os.getppid()}
     with suppress(psutil.Error):
         here = psutil.Process()
         own |= {one.pid for one in (*here.parents(), *here.children(recursive=True))}
+        own |= {one.pid for one in psutil.Process(command()).children(recursive=True)}  # its other workers
     return frozenset(own)

@@ -8,13 +8,14 @@ from hforch.metrics.registry import BY_NAME
 from hforch.records.fields import Count, Error, Finite, OpenPart, Part, Reasons
 from hforch.records.machine import CardUse, Effective, Environment, Memory, Process
 from hforch.records.measured import Metrics, Scores, Totals, WarmedUp
+from hforch.records.rounds import Round
 
 SCHEMA_VERSION = 2
 """Version of record.json and sweep.json; `versions.py` converts older versions."""
 
 Status = Literal["ok", "failed", "interrupted", "partial"]
-"""ok: every sample succeeded. failed: some or all samples failed. interrupted: by Ctrl-C.
-partial: the run has not finished; it is still running, or was killed."""
+"""ok: every sample succeeded. failed: some or all samples failed. interrupted: by Ctrl-C, or between two rounds because
+another job failed (runtime.fail_fast). partial: the run has not finished; it is still running, or was killed."""
 
 
 class Head(Part):
@@ -201,6 +202,24 @@ class Record(Identity, Command, Configuration, Head):
     )
     warmup: list[WarmedUp] | None = Field(
         default=None, description="for each warmed-up batch shape, the number of rounds and why they stopped"
+    )
+    rounds: list[Round] | None = Field(
+        default=None, description="for each round of `runtime.rounds`, when and how fast it was measured"
+    )
+    interleaved: bool | None = Field(
+        default=None,
+        description="whether the job was measured in turns with the other jobs of its sweep, round by round; false if"
+        " its rounds were measured one after another",
+    )
+    extended: bool | None = Field(
+        default=None,
+        description="true if more rounds were measured after results were available (`hforch resume DIR"
+        " runtime.rounds=N`); missing otherwise",
+    )
+    looked_early: bool | None = Field(
+        default=None,
+        description="true if the results decided after which round measuring stopped (`runtime.measure`); missing"
+        " otherwise",
     )
     metrics: Metrics | None = Field(default=None, description="measurements; `absent` has the reasons for missing ones")
     memory: Memory | None = Field(default=None, description="peak memory; `absent` has the reasons for missing values")

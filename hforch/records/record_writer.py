@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack, suppress
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal, Self
 
@@ -139,6 +140,16 @@ def begin_interrupted(directory: Path, begun: Record) -> None:
         begun.error = Error(type="KeyboardInterrupt", message="interrupted before it started")
         with RecordWriter(directory) as writer:
             writer.write(begun)
+
+
+def stop_between_parts(directory: Path) -> None:
+    """Set the status of a job that takes turns with others, if the sweep was stopped before its last part."""
+    with suppress(OSError, ValueError):
+        stored = read_record(directory)
+        if stored.get("status") == "partial" and stored.get("rounds"):
+            finished = datetime.now(UTC).isoformat(timespec="milliseconds")
+            stored.pop("planned", None)
+            write_record(directory, Record(status="interrupted", finished=finished, exit_code=EXIT_INTERRUPTED), stored)
 
 
 def write_failure(directory: Path, error: Error, exit_code: int, begun: Record) -> dict[str, Any]:

@@ -62,7 +62,8 @@ class Sample(Part):
         description="hash of the input's content; for a row with a single column, the hash of its value; duplicates end"
         " in `-2`, `-3`, ..."
     )
-    repeat: Count = Field(description="index of the repeat, from 0")
+    repeat: Count = Field(description="index of the repeat, from 0, over all rounds")
+    round: Count = Field(default=0, description="index of the round, from 0")
     batch: BatchPlace = Field(description="index of the batch in the plan, its size, and the index in the batch")
     input: Any = Field(description="the input: a string, or values by name")
     prompt: str | None = Field(description="the rendered prompt")

@@ -14,6 +14,7 @@ from typing import Any, BinaryIO
 
 from hforch.errors import ConfigError, Mistake
 from hforch.records.damage import sample_flaw
+from hforch.records.round_count import repeats_of
 from hforch.utils.datafiles import LONGEST_LINE, lines_of, parse_line
 from hforch.utils.paths import open_file
 
@@ -72,8 +73,8 @@ def expected(record: Mapping[str, Any]) -> Expected:
     if not record.get("plan"):
         return Expected()
     ids = frozenset(one for batch in record["plan"] for one in batch)
-    repeats = ((record.get("job") or {}).get("runtime") or {}).get("repeat")
-    if type(repeats) is not int:
+    repeats = repeats_of(record)
+    if repeats is None:
         return Expected(ids)
     planned = record.get("planned", (record.get("totals") or {}).get("planned"))
     unasked = max(0, planned - len(ids) * repeats) if type(planned) is int else None

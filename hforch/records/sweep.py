@@ -35,6 +35,15 @@ class NoiseOfModel(Part):
     )
 
 
+class Measured(Part):
+    """When and why a sweep stopped measuring (`runtime.measure`)."""
+
+    until: str = Field(description="value of `runtime.measure.until`")
+    rounds: Count = Field(description="number of measured rounds")
+    stopped_by: str = Field(description="`decided`, `at_most`, or `failed` if no job was left to measure")
+    why: str = Field(description="the reason in words")
+
+
 class SweepRecord(Head):
     """The contents of sweep.json, which describes a sweep."""
 
@@ -45,5 +54,14 @@ class SweepRecord(Head):
     launcher: str | None = Field(default=None, description="option of the group `hydra/launcher`, such as `basic`")
     jobs: list[SweepJob] | None = Field(default=None, description="all jobs, in Hydra's order")
     noise: list[NoiseOfModel] | None = Field(
-        default=None, description="for each loaded model, the change in the machine's speed"
+        default=None,
+        description="for each loaded model, the change in the machine's speed; a model that is loaded in each round has"
+        " an entry for each load",
     )
+    kept_loaded: bool | None = Field(
+        default=None,
+        description="whether the models of a sweep with several rounds stayed loaded side by side; otherwise each was"
+        " loaded in each round",
+    )
+    kept_loaded_because: str | None = Field(default=None, description="the reason for `kept_loaded`")
+    measured: Measured | None = Field(default=None, description="why measuring stopped; only with `runtime.measure`")

@@ -22,6 +22,7 @@ from hforch.comparison.entries import read_jobs
 from hforch.comparison.rows import Row
 from hforch.comparison.table import Comparison, compare
 from hforch.comparison.word_diff import alignment
+from hforch.records.round_count import repeats_of
 from hforch.report.comparison_tables import COSTS, OUTPUTS, SCORED, intervals_line, tables
 from hforch.report.console import console
 from hforch.report.export import to_json_text
@@ -161,7 +162,7 @@ def _title(header: str, rows: Sequence[Sequence[str]], at: int) -> str:
 
 
 def _where(pair: Pair, row: Row) -> str:
-    repeat = f" (repeat {pair.repeat + 1})" if (row.entry.get("runtime.repeat") or 1) > 1 else ""
+    repeat = f" (repeat {pair.repeat + 1})" if (repeats_of(row.entry.record) or 1) > 1 else ""
     where = f"first difference at {row.unit[:-1]} {pair.at} ({pair.share:.0%} into the answer)"
     return f"{where}. Input{repeat}: {item_line(pair.item, columns=columns_of(row.entry.get('prompt')))}"
 
@@ -211,6 +212,8 @@ def decision_lines(decision: Decision) -> Iterator[str]:
         yield f"Pareto-optimal in speed, memory and quality (not shown to be dominated): {names}"
     if decision.reason:
         yield decision.reason
+    if decision.remark:
+        yield decision.remark
 
 
 def to_markdown(comparison: Comparison, decision: Decision | None = None) -> str:

@@ -54,7 +54,7 @@ def show_plan(
             printer.print(text)
     printer.print("Weights and KV cache are the minimum; libraries and activations need additional memory.")
     for one in jobs:
-        mb = stored_mb(one.job, one.samples // one.job.runtime.repeat) if one.baseline == one.number else None
+        mb = stored_mb(one.job, _inputs(one)) if one.baseline == one.number else None
         if mb is not None:
             printer.print(
                 f"Job {one.number}, the baseline, stores up to {mb} MB of log-probabilities for scoring the other jobs."
@@ -65,6 +65,10 @@ def show_plan(
         printer.print(f"excluded by the recipe: {len(left_out)}")
         for label in left_out:
             printer.print(f"  {label}")
+
+
+def _inputs(one: PlannedJob) -> int:
+    return one.samples // (one.job.runtime.repeat * one.job.runtime.rounds)
 
 
 def _prompt(one: PlannedJob) -> str | None:

@@ -93,6 +93,7 @@ def to_data(comparison: Comparison, decision: Decision | None = None) -> dict[st
             "not_shown": {row.entry.name: doubts for row, doubts in decision.not_shown},
             "ranking": decision.ranking and _ranking(decision.ranking),
             "reason": decision.reason,
+            "remark": decision.remark,
         }
     return {
         "schema_version": SCHEMA_VERSION,

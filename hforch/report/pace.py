@@ -1,4 +1,4 @@
-"""Estimate the remaining time of a sweep."""
+"""Estimate the remaining time of a sweep, from the jobs or the rounds that are finished."""
 
 from __future__ import annotations
 
@@ -39,3 +39,29 @@ class Pace:
         answering = sum(one.samples * rates.get(one.key, overall) for one in self._left.values())
         loads = len({one.key for one in self._left.values()} - set(self._samples))
         return answering + loads * (sum(self._loads) / len(self._loads) if self._loads else 0.0)
+
+
+class RoundPace:
+    """An estimate of the remaining time of a sweep whose jobs take turns: each round takes as long as the last one."""
+
+    def __init__(self, left: Sequence[PlannedJob]) -> None:
+        self._rounds = {one.number: one.job.runtime.rounds for one in left}
+        self._took: dict[int, float] = {}
+        self._since = time.monotonic()
+
+    def measured(self, planned: PlannedJob) -> None:
+        """Record the duration of a round, which has just ended."""
+        now = time.monotonic()
+        self._took[planned.number], self._since = now - self._since, now
+        self._rounds[planned.number] = max(0, self._rounds.get(planned.number, 0) - 1)
+
+    def ended(self, planned: PlannedJob) -> None:
+        """Record that no more rounds of a job follow."""
+        self._rounds.pop(planned.number, None)
+
+    def seconds_left(self) -> float | None:
+        """Return the estimate in seconds; None before the first round has ended."""
+        if not self._took:
+            return None
+        mean = sum(self._took.values()) / len(self._took)
+        return sum(rounds * self._took.get(number, mean) for number, rounds in self._rounds.items())

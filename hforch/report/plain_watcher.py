@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from hforch.records.record_files import read_record
-from hforch.report.wording import answer_lines, failure, header_line, item_line, stage_line, summary_lines
+from hforch.report.wording import answer_lines, failure, header_line, item_line, round_line, stage_line, summary_lines
 from hforch.runs.watcher import NullWatcher
 from hforch.utils.json_text import to_json
 from hforch.utils.redaction import Pieces
@@ -85,7 +85,7 @@ class PlainWatcher(QuietWatcher):
         yield advance
 
     @contextmanager
-    def bar(self, name: str, detail: str, total: int) -> Iterator[Callable[[int], None]]:
+    def bar(self, name: str, detail: str, total: int | None) -> Iterator[Callable[[int], None]]:
         """Show a progress bar; this class shows none."""
         yield lambda units: None
 
@@ -121,9 +121,14 @@ class PlainWatcher(QuietWatcher):
         self._done += 1
         if self._streaming:
             self.piece(f"{self._pieces.rest()}\n")
-        for text, style in answer_lines(sample, self._done, self._total, streamed=self._streaming):
-            self.line(text, style)
+        if not sample.get("round") or sample["error"]:  # later rounds give the same answers, as a rule
+            for text, style in answer_lines(sample, self._done, self._total, streamed=self._streaming):
+                self.line(text, style)
         self._streaming = False
+
+    def measured(self, round_entry: Mapping[str, Any], rounds: int | None) -> None:
+        blank = "\n" if round_entry["round"] == 0 else ""
+        self.line(f"{blank}{round_line(round_entry, rounds)}", "dim")
 
     def finished(self, record: Mapping[str, Any], directory: str) -> None:
         if self._streaming:

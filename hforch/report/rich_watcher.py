@@ -50,7 +50,7 @@ class RichWatcher(PlainWatcher):
             self._close_live()
 
     @contextmanager
-    def bar(self, name: str, detail: str, total: int) -> Iterator[Callable[[int], None]]:
+    def bar(self, name: str, detail: str, total: int | None) -> Iterator[Callable[[int], None]]:
         with self.progress(name, detail, total) as advance:
             yield advance
 

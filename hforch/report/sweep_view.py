@@ -11,11 +11,11 @@ from typing import Any, TextIO
 from hforch.errors import EXIT_INTERRUPTED
 from hforch.records.sample_lines import has_failed
 from hforch.report.display import open_watcher
-from hforch.report.pace import Pace
+from hforch.report.pace import Pace, RoundPace
 from hforch.report.plain_watcher import PlainWatcher
-from hforch.report.wording import duration, summary_lines
+from hforch.report.wording import duration, round_line, summary_lines
 from hforch.runs.planned_job import PlannedJob
-from hforch.runs.sweep import SweepView
+from hforch.runs.sweep_view import SweepView
 from hforch.runs.watcher import NullWatcher, Watcher
 from hforch.utils.progress import Advance
 
@@ -63,12 +63,13 @@ class TextSweepView:
         self._jobs: Sequence[PlannedJob] = ()
         self._interrupted: dict[str, None] = {}  # the labels of interrupted jobs
         self._failures: dict[tuple[str, int | None, str], list[int]] = {}  # repeats by label, input index, message
-        self._number = 0
+        self._watchers: dict[int, JobWatcher] = {}
         self._bar = ExitStack()
         self.advance: Advance = lambda units: None
 
     def begin(self, jobs: Sequence[PlannedJob], left: Sequence[PlannedJob]) -> None:
         self._jobs, self._left, self.pace = jobs, len(left), Pace(left)
+        self.round_pace = RoundPace(left)
         loads = len({one.key for one in left})
         done = sum(one.same_as is None for one in jobs) - len(left)
         parts = [f"{_counted(len(left), 'job')} to run, {_counted(loads, 'model')} to load"]
@@ -84,22 +85,30 @@ class TextSweepView:
                 f"job {one.number} ({one.label}) skipped: identical to job {one.same_as} "
                 "except for settings that its backend ignores"
             )
-        samples = sum(one.samples for one in left)
+        is_open = any(one.job.runtime.until_decided for one in left)
+        samples = None if is_open else sum(one.samples for one in left)
         self.advance = self._bar.enter_context(self.base.bar("sweep", f"{len(left)} jobs", samples))
 
     def note(self, text: str) -> None:
         self.base.note(text)
 
     def job(self, planned: PlannedJob) -> Watcher:
-        self._number += 1
-        self.base.line(f"\n[{self._number}/{self._left}] {planned.label}", "bold cyan")
-        return JobWatcher(self, planned)
+        if planned.number in self._watchers:
+            watcher = self._watchers[planned.number]
+            watcher.is_named = False
+            return watcher
+        header = f"[{len(self._watchers) + 1}/{self._left}] {planned.label}"
+        watcher = self._watchers[planned.number] = JobWatcher(self, planned, header)
+        watcher.name()
+        return watcher
 
     def ended(self, planned: PlannedJob, code: int) -> None:
         if code == EXIT_INTERRUPTED:
             self._interrupted[planned.label] = None
+        self.round_pace.ended(planned)
         seconds = self.pace.seconds_left()
-        if seconds is not None and code != EXIT_INTERRUPTED and self._number < self._left:
+        has_rounds = self._watchers[planned.number].has_rounds
+        if seconds is not None and code != EXIT_INTERRUPTED and len(self._watchers) < self._left and not has_rounds:
             self.base.line(f"about {duration(seconds)} left", "dim")
 
     def failed(self, planned: PlannedJob, message: str) -> None:
@@ -143,17 +152,31 @@ def _failure_line(label: str, index: int | None, message: str, repeats: Sequence
 
 
 class JobWatcher(NullWatcher):
-    """A watcher for one job of a sweep, which prints stages, failures and a summary line, but no answers."""
+    """A watcher for one job of a sweep, which prints stages, failures and a summary line, but no answers.
 
-    def __init__(self, view: TextSweepView, planned: PlannedJob) -> None:
-        self._view, self._planned = view, planned
+    Attributes:
+        is_named: whether the job's label was printed since its current part began.
+        has_rounds: whether a round of several was measured.
+    """
+
+    def __init__(self, view: TextSweepView, planned: PlannedJob, header: str) -> None:
+        self._view, self._planned, self._header = view, planned, header
+        self.is_named = self.has_rounds = False
+
+    def name(self) -> None:
+        """Print the job's label before the first line of a part."""
+        if not self.is_named:
+            self._view.base.line(f"\n{self._header}", "bold cyan")
+            self.is_named = True
 
     @contextmanager
     def stage(self, name: str, detail: str, total: int | None = None) -> Iterator[Advance]:
+        self.name()
         with self._view.base.stage(name, detail, total) as advance:
             yield advance
 
     def note(self, text: str) -> None:
+        self.name()
         self._view.base.note(text)
 
     def sample(self, sample: Mapping[str, Any]) -> None:
@@ -163,7 +186,16 @@ class JobWatcher(NullWatcher):
             told = error.get("traceback") or error["message"]
             self._view.failure(self._planned, told, sample["index"], sample["repeat"])
 
+    def measured(self, round_entry: Mapping[str, Any], rounds: int | None) -> None:
+        line = round_line(round_entry, rounds)
+        self._view.round_pace.measured(self._planned)
+        seconds = self._view.round_pace.seconds_left() if rounds is not None else None
+        left = f" · about {duration(seconds)} left" if seconds else ""
+        self._view.base.line(f"{line}{left}" if self.is_named else f"{self._header} · {line}{left}")
+        self.is_named = self.has_rounds = True
+
     def finished(self, record: Mapping[str, Any], directory: str) -> None:
+        self.name()
         self._view.pace.done(self._planned, record)
         if (error := record.get("error")) and record["status"] != "interrupted":
             self._view.failure(self._planned, error.get("traceback") or error["message"])

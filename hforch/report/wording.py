@@ -94,6 +94,19 @@ def summary_lines(record: Mapping[str, Any], directory: str) -> tuple[str, str]:
     return " · ".join(parts) or "no sample succeeded", f"results: {directory}"
 
 
+def round_line(round_entry: Mapping[str, Any], rounds: int | None) -> str:
+    """Return the result of a round, such as `round 2 of 6: 143.2 tokens/s`.
+
+    Args:
+        rounds: the number of rounds; None if the results decide it.
+    """
+    which = f"round {round_entry['round'] + 1}{'' if rounds is None else f' of {rounds}'}"
+    speed, metric = round_entry.get("tokens_per_s"), BY_NAME["tokens_per_s"]
+    if speed is None:
+        return f"{which}: {round_entry.get('seconds') or 0.0:.1f} s"
+    return f"{which}: {metric.summary.format(value=metric.shown(speed))}"
+
+
 def _phrase(metric: Metric, record: Mapping[str, Any], many: bool) -> str:
     """Return a metric for the summary line, such as `TTFT 60 ms (median)`."""
     value = metric.read(record)

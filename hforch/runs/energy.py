@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -58,6 +58,27 @@ class Energy:
         else:
             absent["joules_per_token"] = "no output tokens"
         return found | {"absent": absent}
+
+
+def added_up(earlier: Mapping[str, Any], found: Mapping[str, Any], tokens: int) -> dict[str, Any]:
+    """Return the energy metrics of all parts of a job, given those of the earlier parts and of the current one.
+
+    Args:
+        earlier: metrics of the job so far.
+        found: the result of `Energy.metrics` for the current part.
+        tokens: output tokens of all parts.
+    """
+    energy, power = found.get("energy_j"), found.get("power_w")
+    before, power_before = earlier.get("energy_j"), earlier.get("power_w")
+    if not (energy and power):
+        return dict(found)
+    if not (before and power_before):
+        reason = (earlier.get("absent") or {}).get("energy_j", RESUMED)
+        kept = {name: value for name, value in found.items() if name != "energy_j"}
+        return {**kept, "absent": {**found["absent"], "energy_j": reason}}
+    whole, seconds = before + energy, before / power_before + energy / power
+    joules = {"joules_per_token": round(whole / tokens, 6)} if tokens else {}
+    return {**found, "energy_j": round(whole, 3), "power_w": round(whole / seconds, 3), **joules}
 
 
 class EnergyMeter:

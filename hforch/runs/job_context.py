@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from hforch.config.credentials import FromEnv, recorded
 from hforch.errors import Mistake
+from hforch.runs.schedule import Part
 from hforch.utils.redaction import redacted_override
 
 if TYPE_CHECKING:  # --help imports this module and must be fast
@@ -38,6 +39,7 @@ class JobContext:
         credentials: secrets that must not be written, each with its replacement.
         auto_prompt: the option that prompt=auto stands for; None if it is unknown, or the job has another prompt.
         remarks: warnings about the configuration, found when the job was planned.
+        part: the part of the job to run, if it takes turns with other jobs; None: the whole job.
 
     All attributes can be pickled, since the context is sent to the worker.
     """
@@ -59,6 +61,12 @@ class JobContext:
     auto_prompt: Literal["chat", "question"] | None = None
     remarks: tuple[Mistake, ...] = ()
     given_paths: Mapping[str, str] = field(default_factory=dict)
+    part: Part | None = None
+
+    @property
+    def continues(self) -> bool:
+        """Whether an earlier part of the job was run by the same command."""
+        return self.part is not None and not self.part.is_first
 
     def configuration(self, job: Job) -> Configuration:
         """Return a job's configuration for records; `from_env` and `redacted` list what differs from the actual one."""

@@ -40,7 +40,9 @@ def check_memory(run: Run, inputs: Sequence[Input]) -> bool:
 def prepare_model(run: Run, inputs: Sequence[Input], memory: MemoryMeter) -> PreparedModel:
     """Return the weights on disk; download or convert them first, unless this process already holds the model."""
     slot, size = run.model_slot, run.job.runtime.batch_size
-    run.note(shared_load=slot.key == load_key(run.job) and not slot.has_scored)
+    part = run.job_context.part
+    only_scores = part is not None and not part.measures
+    run.note(shared_load=slot.key == load_key(run.job) and (only_scores or not slot.has_scored))
     if not run.record.shared_load:
         slot.drop()
         memory.begin()  # exclude the memory of the previous model
@@ -72,6 +74,8 @@ def refuse_other_weights(run: Run, prepared: PreparedModel) -> None:
         ConfigError: the fingerprint is different or missing.
     """
     was, now = run.job_context.fingerprint, prepared.record["fingerprint"]
+    if was is None and run.before and run.continues:
+        was = (run.before.record.get("model") or {}).get("fingerprint")
     if was is not None and was != now:
         if now is None:
             why = capabilities(run.job).lacks.get("fingerprint", "the backend provides none")
@@ -80,7 +84,7 @@ def refuse_other_weights(run: Run, prepared: PreparedModel) -> None:
             change = f"has changed: the fingerprint of its weights was {was[:12]}... and is now {now[:12]}..."
         hint = ANEW if run.job_context.resume else "freeze the recipe again, from a run with these weights"
         raise ConfigError([Mistake("model", f"the model {change}", None, hint)])
-    if run.before and run.before.answered and now is None:
+    if run.before and run.before.answered and now is None and not run.continues:
         warn(run, [Mistake("model", "has no fingerprint; cannot verify that earlier answers are from the same model")])
 
 

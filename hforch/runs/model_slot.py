@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hforch.machine import accelerators
@@ -29,6 +30,7 @@ class ModelSlot:
         batch_size: the batch size of the last job, for which accelerator allocators cache memory.
         first: a function that times the first batch again, and the batch's first duration in seconds.
         process: how this process was started, for the record.
+        loads: the index of this load among those of each job, by the job's directory.
     """
 
     key: str = ""
@@ -41,10 +43,20 @@ class ModelSlot:
     batch_size: int = 0
     first: tuple[Callable[[], float], float] | None = None
     process: Mapping[str, Any] = field(default_factory=lambda: {"start": "inline"})
+    loads: dict[Path, int] = field(default_factory=dict)
+
+    def index_of_load(self, directory: Path, earlier: Iterable[int]) -> int:
+        """Return the index of the load of this model among the loads with which a job was measured, from 0.
+
+        Args:
+            directory: the directory of the job.
+            earlier: the indices of the loads with which its earlier rounds were measured.
+        """
+        return self.loads.setdefault(directory, max(earlier, default=-1) + 1)
 
     def drop(self) -> None:
         """Drop the model and free its memory, including that of accelerators."""
-        self.key, self.warm, self.has_scored = "", set(), False
+        self.key, self.warm, self.has_scored, self.loads = "", set(), False, {}
         self.prepared = self.loaded = self.timings = self.memory = self.first = None
         accelerators.release()
 

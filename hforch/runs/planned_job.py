@@ -82,7 +82,8 @@ class PlannedJob:
         """Return whether its record, samples, scores and the distributions for other jobs are complete."""
         with suppress(OSError, ValueError, HforchError):
             record = known_record(self.directory)
-            if record.get("status") == "ok" and record.get("job_id") == self.id:
+            has_rounds = len(record.get("rounds") or [None]) >= self.job.runtime.rounds  # older records have one
+            if record.get("status") == "ok" and record.get("job_id") == self.id and has_rounds:
                 expected = (record.get("totals") or {}).get("samples")
                 scored = is_scored(record, self.job, self.directory, self.job_context.baseline)
                 samples = Samples(self.directory, record)

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from hforch.load_profiles.base import Batch
 
 ANEW = "start a new run in another directory"
+ROUNDS = "runtime.rounds"
+"""The key that may be increased when a run is resumed, to measure more rounds."""
 
 
 @dataclass(frozen=True)
@@ -85,7 +87,9 @@ def previous_run(directory: Path, skip_damaged: bool = False) -> PreviousRun | N
 
 
 def changes(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[Mistake]:
-    """Return an error for each setting that changed since a job was started; a resumed job must be the same.
+    """Return an error for each setting that changed since a job was started.
+
+    A resumed job must be the same, except that it may have more rounds.
 
     Args:
         before: the earlier record, with `job` and `job_id`; without `job` if the job had not started.
@@ -104,8 +108,11 @@ def changes(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[Mistake]:
             path, f"changed from {_describe(old, path)} to {_describe(new, path)} since the run started", None, ANEW
         )
         for path in sorted(old.keys() | new.keys())
-        if old.get(path) != new.get(path) and not affects(path, others(SAME_RUN))
+        if old.get(path) != new.get(path) and not affects(path, others(SAME_RUN)) and path != ROUNDS
     ]
+    if new[ROUNDS] < old[ROUNDS]:
+        problem = f"must be at least {old[ROUNDS]}, the number of rounds of the run so far; got {new[ROUNDS]}"
+        mistakes.append(Mistake(ROUNDS, problem, None, ANEW))
     if not mistakes and before.get("job_id") not in (None, now["job_id"]):
         if now.get("from_env"):
             read = ", ".join(f"{path}={text}" for path, text in now["from_env"].items())

@@ -52,7 +52,9 @@ def note_energy(run: Run) -> None:
     if run.energy is None:
         return
     tokens = count(run.samples[run.kept :]).output_tokens
-    found = run.energy.metrics(tokens, is_whole=not run.kept)
+    found = run.energy.metrics(tokens, is_whole=run.continues or not run.kept)
+    if run.before and run.continues:
+        found = energy.added_up(run.before.record.get("metrics") or {}, found, count(run.samples).output_tokens)
     if reason := capabilities(run.job).lacks.get("memory"):  # the model runs elsewhere, so its energy is unknown
         found = {"absent": dict.fromkeys(energy.NAMES, reason)}
     _add_metrics(run, found)

@@ -6,7 +6,6 @@ import logging
 import signal
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -28,13 +27,12 @@ from hforch.errors import (
     Mistake,
 )
 from hforch.inputs import Input, read_inputs
-from hforch.load_profiles.registry import profile_of
 from hforch.machine.environment import describe_environment
 from hforch.prompts import check_inputs, column_in_use, unused_columns
-from hforch.records.machine import Process
 from hforch.records.record import InputsRead, Record, Status
 from hforch.records.record_writer import RecordWriter
 from hforch.runs.answering_phase import answer_inputs, ran_out_of_memory
+from hforch.runs.continuing import begin, is_whole, keep_measurements, now, pause
 from hforch.runs.emulation import emulated
 from hforch.runs.identity import job_id
 from hforch.runs.job_context import JobContext
@@ -43,10 +41,10 @@ from hforch.runs.loading_phase import load_model, prepare_model, read_back, refu
 from hforch.runs.memory_meter import MemoryMeter
 from hforch.runs.model_slot import ModelSlot
 from hforch.runs.processes.preload import libraries_of
-from hforch.runs.resuming import PreviousRun, previous_run
+from hforch.runs.resuming import previous_run
 from hforch.runs.run_metrics import card_remarks, memory_of, note_computed, note_energy
-from hforch.runs.run_state import KEPT_FIELDS, Run, warn
-from hforch.runs.sample_metrics import count, summarize
+from hforch.runs.run_state import Run, warn
+from hforch.runs.sample_metrics import count
 from hforch.runs.sampling import error_of
 from hforch.runs.scoring_phase import refuse_unscorable, score_answers
 from hforch.runs.watcher import Watcher
@@ -54,27 +52,6 @@ from hforch.scoring import preflight
 from hforch.utils.redaction import STRUCK
 
 log = logging.getLogger("hforch")
-
-
-# Fields that a resumed job writes itself instead of copying them from its earlier record.
-NEW_IN_A_RESUMED = (
-    "status",
-    "finished",
-    "totals",
-    "exit_code",
-    "error",
-    "resumed",
-    "stages",
-    "job",
-    "job_id",
-    "from_env",
-)
-
-# Measurements of the generation phase, which a resumed job keeps if it only computes scores.
-MEASURED = ("memory", "timings", "warmup", "shared_load", "accelerators", "shared_accelerator")
-
-# Fields that map samples to batches when a job is resumed.
-PLANNED = ("plan", "planned")
 
 
 def run_job(
@@ -97,16 +74,12 @@ def run_job(
     Raises:
         ConfigError: this machine cannot run the job; its record is written.
     """
-    before = previous_run(directory, job_context.skip_damaged) if job_context.resume else None
-    own = RecordWriter(directory, anew=before is None, fresh=not job_context.resume, is_locked=job_context.is_locked)
+    keeps = job_context.resume or job_context.continues
+    before = previous_run(directory, job_context.skip_damaged) if keeps else None
+    own = RecordWriter(directory, anew=before is None, fresh=not keeps, is_locked=job_context.is_locked)
     with own as writer, MemoryMeter() as memory:
         run = Run(job, job_context, watcher, writer, model_slot or ModelSlot(), before)
-        started = before.record.get("started") if before else None
-        resumed = before.record.get("resumed", 0) + 1 if before else 0
-        if before:  # keeps finished samples usable if the run stops before it has a new plan
-            run.keep_previous(PLANNED)
-        process = Process(**run.model_slot.process)
-        run.note(status="partial", started=started or _now(), resumed=resumed, process=process)
+        begin(run)
         for notice in before.samples.notices() if before else ():
             watcher.note(notice)
         try:
@@ -116,7 +89,7 @@ def run_job(
             return _end(run, memory, "interrupted", EXIT_INTERRUPTED)
         except ConfigError as error:
             located = ConfigError(job_context.locate(error.mistakes))
-            if before:  # the earlier results are still valid
+            if before and not run.continues:  # the earlier results are still valid
                 writer.write(Record(), before.record)
             else:
                 _end(run, memory, "failed", error.exit_code, located, tell=False)
@@ -126,6 +99,9 @@ def run_job(
         except Exception as error:
             return _end(run, memory, "failed", EXIT_FAILED, error)
         failed = any(sample["error"] is not None for sample in run.samples)
+        if not (failed or run.is_last_part):
+            pause(run)
+            return EXIT_OK
         unmet = judging.missed(judging.totals(run.samples), job.runtime.min_pass)
         code = EXIT_FAILED if failed else EXIT_UNMET if unmet else EXIT_OK
         return _end(run, memory, "failed" if failed else "ok", code)
@@ -145,7 +121,7 @@ def _work(run: Run, memory: MemoryMeter) -> None:
     if mistakes := check(run.job):
         raise ConfigError(mistakes)
     run.watcher.header(header(run.job))
-    if run.before and _is_whole(run, run.before, inputs):
+    if run.before and is_whole(run, run.before, inputs):
         return
     if slow := emulated(run.job):
         warn(run, [slow])
@@ -156,11 +132,11 @@ def _work(run: Run, memory: MemoryMeter) -> None:
     refuse_other_weights(run, prepared)
     loaded = run.model_slot.loaded if run.record.shared_load else load_model(run, prepared, memory)
     assert loaded is not None
-    refuse_unscorable(run, loaded, prepared)
+    if not run.continues:
+        refuse_unscorable(run, loaded, prepared)
     read_back(run, loaded)
     warn(run, loaded.remarks)
     run.note(environment=_environment(run.job))
-    answers = len(run.before.answered) if run.before else 0
     try:
         answer_inputs(run, loaded, inputs)
     finally:
@@ -168,10 +144,9 @@ def _work(run: Run, memory: MemoryMeter) -> None:
         run.record.memory = memory_of(run, memory, loaded)
         note_computed(run, prepared.path)
     warn(run, list(card_remarks(run.energy.gpus)) if run.energy else ())
-    # If all samples were finished before, so were the measurements.
-    if run.before and answers and run.before.has_all(profile_of(run.job).plan(run.job, inputs)):
-        run.keep_previous(MEASURED)
-    score_answers(run, loaded, prepared)
+    keep_measurements(run, inputs)
+    if run.is_last_part:
+        score_answers(run, loaded, prepared)
     if run.samples and all(sample["error"] is not None and not ran_out_of_memory(sample) for sample in run.samples):
         run.model_slot.drop()  # the loaded model may be broken
 
@@ -232,21 +207,6 @@ def not_recorded(redacted: Sequence[str]) -> Iterator[Mistake]:
         yield Mistake(path, problem, None, f"use an environment variable: {path}=${{oc.env:NAME}}")
 
 
-def _is_whole(run: Run, before: PreviousRun, inputs: Sequence[Input]) -> bool:
-    """Return whether a resumed job is already complete; if so, restore its samples and results."""
-    batches = profile_of(run.job).plan(run.job, inputs)
-    if not before.has_all(batches) or "effective" not in before.record:
-        return False
-    if not preflight.is_scored(before.record, run.job, run.writer.directory, run.job_context.baseline):
-        return False
-    run.samples = run.writer.keep(before.samples, lambda sample: True, KEPT_FIELDS)
-    run.keep_previous(name for name in before.record if name not in NEW_IN_A_RESUMED)
-    if "metrics" not in before.record:
-        run.record.metrics = summarize(run.samples, [], {})
-    run.record.planned = len(run.samples)
-    return True
-
-
 def _end(
     run: Run, memory: MemoryMeter, status: Status, code: int, error: BaseException | None = None, tell: bool = True
 ) -> int:
@@ -260,8 +220,9 @@ def _end(
         message = error_of(error)
     run.stored.pop("planned", None)
     run.record.unset("planned")
-    totals = count(run.samples, known.get("planned"))
-    run.note(status=status, finished=_now(), totals=totals, exit_code=code, error=message, **environment)
+    if run.samples or not run.continues:
+        run.record.totals = count(run.samples, known.get("planned"))
+    run.note(status=status, finished=now(), exit_code=code, error=message, **environment)
     if tell:
         run.watcher.finished(run.whole(), str(run.writer.directory))
     return code
@@ -269,7 +230,3 @@ def _end(
 
 def _environment(job: Job) -> dict[str, Any]:
     return describe_environment(libraries_of(job.backend.name, job.precision.name))
-
-
-def _now() -> str:
-    return datetime.now(UTC).isoformat(timespec="milliseconds")

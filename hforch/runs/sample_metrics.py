@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from statistics import median
 from typing import Any
 
@@ -10,33 +10,33 @@ from hforch.checks.judging import totals
 from hforch.metrics.aggregation import Timings
 from hforch.metrics.registry import ALL
 from hforch.records.measured import CheckTotals, Metrics, Totals
+from hforch.records.rounds import Round
 from hforch.records.sample_lines import has_failed, was_interrupted
+from hforch.runs.rounds import counted, has_unknown_tokens, speeds_of
 
 
-def summarize(
-    samples: Sequence[Mapping[str, Any]], measured: Sequence[Mapping[str, Any]], walls: Mapping[int, float]
-) -> Metrics:
+def summarize(samples: Sequence[Mapping[str, Any]], rounds: Sequence[Round]) -> Metrics:
     """Return the metrics of a job, computed from its samples.
 
     Args:
         samples: sample records, including failed ones.
-        measured: the samples that count for speed: in a resumed job only those from after it was resumed.
-        walls: the wall time of `measured` by repeat, in seconds.
+        rounds: its rounds; those that are complete count for speed, or else the measured part of an incomplete one.
 
     Returns:
         `measured_s`, `tokens_per_s` (the median over repeats, with each value in `tokens_per_s_each`), and the metrics
         that aggregate a timing (milliseconds). Metrics that cannot be computed are under `absent` with the reason.
     """
     good = [sample for sample in samples if sample["error"] is None]
-    metrics: dict[str, Any] = {"measured_s": round(sum(walls.values()), 6)}
+    found = counted(rounds)
+    metrics: dict[str, Any] = {"measured_s": round(sum(one.seconds or 0.0 for one in found), 6)}
     absent = {}
-    each = list(_speeds(measured, walls))
+    each = speeds_of(found)
     if each:
         metrics["tokens_per_s"] = round(median(each), 3)
         if len(each) > 1:
-            metrics["tokens_per_s_each"] = [round(speed, 3) for speed in each]
+            metrics["tokens_per_s_each"] = each
     else:
-        absent["tokens_per_s"] = _no_speed(good, walls)
+        absent["tokens_per_s"] = _no_speed(good, is_measured=bool(found))
     timings = Timings()
     for sample in good:
         timings.add(sample)
@@ -50,27 +50,12 @@ def summarize(
     return Metrics(**metrics, absent=absent)
 
 
-def _speeds(measured: Sequence[Mapping[str, Any]], walls: Mapping[int, float]) -> Iterator[float]:
-    for repeat, wall in sorted(walls.items()):
-        here = [sample for sample in measured if sample["repeat"] == repeat and sample["error"] is None]
-        if _uncounted(here):
-            continue
-        tokens = sum(sample["output_tokens"] for sample in here)
-        if tokens and wall > 0:
-            yield tokens / wall
-
-
-def _no_speed(good: Sequence[Mapping[str, Any]], walls: Mapping[int, float]) -> str:
+def _no_speed(good: Sequence[Mapping[str, Any]], is_measured: bool) -> str:
     if not good:
         return "no sample succeeded"
-    if _uncounted(good):
+    if has_unknown_tokens(good):
         return "the number of output tokens is unknown"
-    return "no output tokens" if walls else "no samples were left to measure when the job was resumed"
-
-
-def _uncounted(samples: Sequence[Mapping[str, Any]]) -> bool:
-    """Return whether any of these samples has an unknown number of output tokens."""
-    return any(sample["output_tokens"] is None for sample in samples)
+    return "no output tokens" if is_measured else "no samples were left to measure when the job was resumed"
 
 
 def count(samples: Sequence[Mapping[str, Any]], planned: int | None = None) -> Totals:

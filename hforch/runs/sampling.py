@@ -205,6 +205,7 @@ def _sample(
         index=each.index,
         input_id=each.id,
         repeat=batch.repeat,
+        round=batch.round,
         batch=BatchPlace(index=batch.index, size=len(batch.inputs), place=place),
         input=each.item,
         prompt=seen.prompt,

@@ -4,58 +4,30 @@ from __future__ import annotations
 
 import os
 import time
-import traceback
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 from hforch.auto_prompt import settle
-from hforch.errors import EXIT_INTERRUPTED, EXIT_OK, HforchError, full_errors, message_of
-from hforch.records.directory_lock import is_locked
+from hforch.errors import EXIT_INTERRUPTED, EXIT_OK, HforchError
 from hforch.records.record import SCHEMA_VERSION, Configuration, Status
 from hforch.records.record_files import read_record
-from hforch.records.record_writer import begin_interrupted, write_json, write_record
+from hforch.records.record_writer import begin_interrupted, stop_between_parts, write_json, write_record
 from hforch.records.sweep import NoiseOfModel, SweepRecord
-from hforch.records.sweep_file import SWEEP
-from hforch.runs import run
+from hforch.records.sweep_file import SWEEP, read_sweep
 from hforch.runs.mode import MULTIRUN, RunMode
-from hforch.runs.model_slot import ModelSlot
 from hforch.runs.planned_job import PlannedJob
 from hforch.runs.processes.worker_pool import WorkerPool
-from hforch.runs.watcher import Watcher
+from hforch.runs.side_by_side import KeptLoaded
+from hforch.runs.sweep_view import SweepView
+from hforch.runs.turns import Decided, Turns
 
 OUTSIDE_A_JOB = -1  # job number in the exit codes if the sweep was interrupted outside a job
 WRITING_SHARE = 20  # sweep.json is rewritten at most once per 20 times the duration of its last write
-
-
-class SweepView(Protocol):
-    """A receiver of the events of a sweep."""
-
-    def begin(self, jobs: Sequence[PlannedJob], left: Sequence[PlannedJob]) -> None:
-        """Handle the start of the sweep; `left` are the jobs to run, in that order."""
-        ...
-
-    def note(self, text: str) -> None:
-        """Show a line of text before the sweep starts."""
-        ...
-
-    def job(self, planned: PlannedJob) -> Watcher:
-        """Handle the start of a job and return its watcher."""
-        ...
-
-    def ended(self, planned: PlannedJob, code: int) -> None: ...
-
-    def failed(self, planned: PlannedJob, message: str) -> None:
-        """Report why a job could not be run."""
-        ...
-
-    def end(self, whole: bool) -> None:
-        """Handle the end of the sweep; `whole` is whether all jobs have run without errors."""
-        ...
 
 
 @dataclass
@@ -68,6 +40,8 @@ class Sweep:
         about: fields of sweep.json that describe how the sweep was started.
         mode: single run or sweep; only a sweep has a sweep.json.
         noise: the time of the first batch of each model, at the beginning and at the end.
+        kept_loaded: whether the models of jobs that take turns stay loaded side by side; None if no jobs take turns.
+        decided: decides whether measuring can stop, if the results decide it (runtime.measure).
     """
 
     directory: Path
@@ -75,10 +49,12 @@ class Sweep:
     about: Mapping[str, Any]
     mode: RunMode = MULTIRUN
     noise: list[NoiseOfModel] = field(default_factory=list)
+    kept_loaded: KeptLoaded | None = None
+    decided: Decided | None = None
     _next_note: float = 0.0
 
     def run(self, workers: WorkerPool, view: SweepView, resume: bool = False) -> dict[int, int]:
-        """Run the jobs, grouped by load key.
+        """Run the jobs, grouped by load key, or in turns (`turns.py`).
 
         Returns:
             exit codes by job number; jobs that were not started because the sweep was interrupted are missing.
@@ -86,22 +62,30 @@ class Sweep:
         self._note("partial", started=self.about.get("started") or _now())
         left = self.to_run(resume)
         codes = self._codes_without(left)
-        model_slot = ModelSlot()
+        note_noise = self._note_noise if self.mode.has_summary else None
+        turns = Turns(self.directory, left, workers, view, self._keeps_loaded, note_noise, self.decided)
         view.begin(self.jobs, left)
         try:
-            for at, planned in enumerate(left):
-                code = self._run_one(planned, workers, model_slot, view)
-                codes[planned.number] = code
-                if code == EXIT_INTERRUPTED or (code and planned.job.runtime.fail_fast):
-                    break
-                if self.mode.has_summary and (at + 1 == len(left) or left[at + 1].key != planned.key):
-                    self._measure_noise(planned, left, workers, model_slot)
-            else:
-                codes |= self._equal_ones(codes)
+            turns.run()
+            if not turns.is_stopped:
+                codes |= self._equal_ones(codes | turns.codes)
         except KeyboardInterrupt:
             codes[OUTSIDE_A_JOB] = EXIT_INTERRUPTED
-        view.end(self.end(codes))
+        codes |= turns.codes
+        for one in left:
+            if one.number not in codes:
+                stop_between_parts(one.directory)
+        more = {} if turns.measured is None else {"measured": turns.measured}
+        view.end(self.end(codes, **more))
         return codes
+
+    def restore(self) -> None:
+        """Keep what an earlier command recorded about the sweep as a whole."""
+        if self.mode.has_summary:
+            before = read_sweep(self.directory)
+            kept = {name: before[name] for name in ("started", "measured") if before.get(name) is not None}
+            self.about = {**self.about, **kept}
+            self.noise += [NoiseOfModel(**one) for one in before.get("noise") or ()]
 
     def run_by(
         self, launch: Callable[[Sequence[PlannedJob]], Mapping[int, int]], view: SweepView, resume: bool = False
@@ -125,11 +109,11 @@ class Sweep:
         done = (one.number for one in self.jobs if one.number not in numbers and one.same_as is None)
         return dict.fromkeys(done, EXIT_OK)
 
-    def end(self, codes: Mapping[int, int]) -> bool:
-        """Record the final status; return whether all jobs succeeded."""
+    def end(self, codes: Mapping[int, int], **more: Any) -> bool:
+        """Record the final status, and `more` fields of sweep.json; return whether all jobs succeeded."""
         interrupted = EXIT_INTERRUPTED in codes.values()
         failed = any(codes.values()) or len(codes) < len(self.jobs)
-        self._note("interrupted" if interrupted else "failed" if failed else "ok", finished=_now())
+        self._note("interrupted" if interrupted else "failed" if failed else "ok", finished=_now(), **more)
         if interrupted and not self.mode.has_summary:  # a single run has no sweep.json that shows it
             for one in self.jobs:
                 with suppress(OSError, HforchError):
@@ -157,33 +141,10 @@ class Sweep:
         again = {one.number for one in ordered if not one.is_done()}
         return [one for one in ordered if one.number in again or one.baseline in again]  # its answers may change
 
-    def _run_one(self, planned: PlannedJob, workers: WorkerPool, model_slot: ModelSlot, view: SweepView) -> int:
-        watcher = view.job(planned)
-
-        def work(logging: Mapping[str, Any] | None) -> int:
-            job_context = replace(planned.job_context, logging=logging, is_locked=is_locked(planned.directory))
-            return run(planned.job, planned.directory, job_context, watcher, workers, planned.key, model_slot)
-
-        try:
-            code = planned.begin(work)
-        except HforchError as error:
-            if full_errors():
-                traceback.print_exc()
-            view.failed(planned, message_of(error))
-            code = error.exit_code
-        view.ended(planned, code)
-        return code
-
-    def _measure_noise(
-        self, planned: PlannedJob, left: Sequence[PlannedJob], workers: WorkerPool, model_slot: ModelSlot
-    ) -> None:
-        """Time the first batch of a model again before the model is dropped, to detect a change of machine speed."""
-        seconds = model_slot.again() if planned.job.runtime.isolation == "inline" else workers.again()
-        workers.free()
-        if seconds is None:
-            return
+    def _note_noise(self, planned: PlannedJob, seconds: tuple[float, float]) -> None:
+        """Record the time of the first batch of a model, after loading and before the model is dropped."""
         first, again = seconds
-        job = next(one.number for one in left if one.key == planned.key)
+        job = min(one.number for one in self.jobs if one.key == planned.key)
         drift = round(again / first - 1, 4) if first else None
         self.noise.append(
             NoiseOfModel(load_key=planned.key, job=job, first_s=round(first, 6), again_s=round(again, 6), drift=drift)
@@ -211,13 +172,19 @@ class Sweep:
 
         return planned.begin(work)
 
+    @property
+    def _keeps_loaded(self) -> bool:
+        return self.kept_loaded is not None and self.kept_loaded.value
+
     def _note(self, status: Status, **more: Any) -> None:
         """Write sweep.json; it may be large, since it describes all jobs, so it is not rewritten after each model."""
         if not self.mode.has_summary:
             return
         began = time.monotonic()
         self.about = {**self.about, **more}
-        sweep = SweepRecord(schema_version=SCHEMA_VERSION, status=status, **self.about, noise=self.noise)
+        kept = self.kept_loaded
+        told: dict[str, Any] = {} if kept is None else {"kept_loaded": kept.value, "kept_loaded_because": kept.because}
+        sweep = SweepRecord(schema_version=SCHEMA_VERSION, status=status, **self.about, **told, noise=self.noise)
         write_json(self.directory / SWEEP, {**sweep.dump(), "jobs": self._records})
         ended = time.monotonic()
         self._next_note = ended + WRITING_SHARE * (ended - began)

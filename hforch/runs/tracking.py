@@ -17,7 +17,7 @@ from hforch.records.record_files import read_record
 from hforch.records.sweep_file import SWEEP, read_sweep
 from hforch.runs.job_context import JobContext
 from hforch.runs.planned_job import PlannedJob
-from hforch.runs.sweep import SweepView
+from hforch.runs.sweep_view import SweepView
 from hforch.runs.watcher import Watcher
 from hforch.trackers.base import Tracker, TrackerOptions
 from hforch.trackers.registry import TRACKERS
@@ -119,6 +119,7 @@ class TrackedView:
         self._jobs: dict[int, PlannedJob] = {}
         self._problems: dict[int, str] = {}
         self._codes: list[int] = []
+        self._begun: set[int] = set()
 
     def begin(self, jobs: Sequence[PlannedJob], left: Sequence[PlannedJob]) -> None:
         self._view.begin(jobs, left)
@@ -141,7 +142,9 @@ class TrackedView:
         if planned.number not in self._jobs:
             return watcher
         opened, plain = self._tracker_of(planned), _plain(planned)
-        opened.send(lambda tracker: tracker.begin_job(plain))
+        if planned.number not in self._begun:  # otherwise, a later part of the job begins
+            self._begun.add(planned.number)
+            opened.send(lambda tracker: tracker.begin_job(plain))
         return TrackedWatcher(watcher, opened, plain)
 
     def failed(self, planned: PlannedJob, message: str) -> None:

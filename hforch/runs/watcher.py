@@ -34,6 +34,15 @@ class Watcher(Progress, Protocol):
         """Handle a finished sample."""
         ...
 
+    def measured(self, round_entry: Mapping[str, Any], rounds: int | None) -> None:
+        """Handle the end of a round, if there are several.
+
+        Args:
+            round_entry: its entry in the record.
+            rounds: the number of rounds of the job; None if the results decide it.
+        """
+        ...
+
     def finished(self, record: Mapping[str, Any], directory: str) -> None:
         """Handle the end of the run; the record may lack its plan."""
         ...
@@ -51,6 +60,8 @@ class NullWatcher(Silent):
     def samples(self, total: int) -> None: ...
 
     def sample(self, sample: Mapping[str, Any]) -> None: ...
+
+    def measured(self, round_entry: Mapping[str, Any], rounds: int | None) -> None: ...
 
     def finished(self, record: Mapping[str, Any], directory: str) -> None: ...
 

@@ -82,7 +82,9 @@ METHODS = {
     " end of the range of their influence (after Agresti and Min 2005), because it is skewed",
     "Bonett-Price": "adjusted Wald interval of a difference of paired proportions (Bonett and Price 2012)",
     "Wilson": "score interval of a proportion (Wilson 1927; Brown, Cai and DasGupta 2001)",
-    "BCa": "bias-corrected and accelerated bootstrap over inputs (Efron 1987)",
+    "t of inputs, logarithm": "as for skewed inputs, on the scale of logarithms, because all inputs are positive and"
+    " some are much larger than most (Meeker, Hahn and Escobar 2017)",
+    "bootstrap-t": "studentized bootstrap over inputs (Efron 1981; for differences, symmetric: Hall 1988)",
     "standard error": "normal interval from the standard error in the record",
 }
 """What each method is, with its source."""

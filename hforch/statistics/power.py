@@ -1,4 +1,4 @@
-"""How many more rounds or inputs would probably show an effect, or show that there is none that matters."""
+"""How many more rounds or inputs would probably show an effect, or show that it is too small to matter."""
 
 from __future__ import annotations
 

@@ -30,10 +30,12 @@ def ratio_of_jobs(logs: Sequence[float], confidence: float, looked: bool = False
 
     Args:
         logs: ln(one / other) of each round, in order.
-        looked: whether somebody decided, from earlier results, how many rounds to measure; the interval and the p-value
+        looked: whether earlier results determined how many rounds were measured; the interval and the p-value
             are then always valid.
     """
     n = len(logs)
+    if not n:
+        return Effect(math.nan, "ratio", why="the jobs have no round in common")
     mean = math.fsum(logs) / n
     value = math.exp(mean)
     if n < 2:

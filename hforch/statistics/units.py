@@ -22,7 +22,6 @@ class Units:
 
     Attributes:
         places: the position of each unit in `sums` and `weights`, by its id.
-
     """
 
     places: dict[str, int] = field(default_factory=dict)
@@ -40,11 +39,6 @@ class Units:
 
     def __len__(self) -> int:
         return len(self.sums)
-
-    @property
-    def are_binary(self) -> bool:
-        """Whether each unit is 0 or 1 with weight 1, such as one check without repeats."""
-        return all(one in (0.0, 1.0) for one in self.sums) and all(one == 1.0 for one in self.weights)
 
     def arrays(self, ids: Sequence[str] | None = None) -> tuple[Array, Array]:
         """Return the sums and the weights, of all units or of those with these ids, in their order."""

@@ -33,8 +33,8 @@ def test_a_comparison_has_rows_and_a_baseline(swept: Any) -> None:
 
 
 def test_a_comparison_decides_like_the_command_line(swept: Any) -> None:
-    found = api.compare(swept, require=["failed<=0"], optimize="tokens_per_s")
-    best = max(found.rows, key=lambda row: row.metrics["tokens_per_s"] or 0)
+    found = api.compare(swept, require=["failed<=0"], optimize=["load_s", "disk_mb"], margin=0)
+    best = min(found.rows, key=lambda row: row.metrics["load_s"] or 0)
     assert found.winner is best and found.decision is not None and found.decision.reason
     none = api.compare(swept, require="checks>=0.5")
     assert none.winner is None and none.decision is not None and not none.decision.qualified
@@ -44,9 +44,12 @@ def test_a_comparison_decides_like_the_command_line(swept: Any) -> None:
 
 def test_all_errors_of_a_comparison_are_reported_together(tmp_path: Path) -> None:
     with pytest.raises(ConfigError) as found:
-        api.compare(tmp_path / "none", baseline="x", require="chekcs>=1", optimize="speeed", worst=-1)
+        api.compare(
+            tmp_path / "none", baseline="x", require="chekcs>=1", optimize="speeed", worst=-1, confidence=2, margin=-1
+        )
     text = str(found.value)
     assert "directory not found" in text and "worst must be at least 0" in text
+    assert "confidence must be at least 0.5" in text and "margin must be at least 0" in text
     assert "set in require='chekcs>=1'" in text and "set in optimize='speeed'" in text
     with pytest.raises(ConfigError, match="compare requires a directory"):
         api.compare()
@@ -60,7 +63,16 @@ def test_results_are_tables_in_a_notebook(swept: Any) -> None:
         page = result._repr_html_()
         assert "tokens/s" in page and page.count("<table>") >= 2
         assert all(f">{row.entry.name}</td>" in page for row in swept.comparison.rows)
-    assert "recommended: job" in api.compare(swept, optimize="tokens_per_s")._repr_html_()
+    decided = api.compare(swept, optimize="peak_rss_mb")
+    assert decided.winner is not None and f"job {decided.winner.entry.name} (" in decided._repr_html_()
+
+
+def test_results_have_a_short_repr(swept: Any) -> None:
+    assert repr(swept).startswith("SweepResult(4 jobs; ") and f"results: {swept.directory}" in repr(swept)
+    found = api.compare(swept, optimize="tokens_per_s")
+    assert repr(found).startswith("ComparisonResult(4 jobs; ") and found.decision.reason in repr(found)
+    assert repr(found.rows[0]).startswith(f"Row('{found.rows[0].entry.name} ")
+    assert all(len(repr(result)) < 1000 for result in (swept, found, *found.rows, found.rows[0].entry))
 
 
 def test_only_the_first_rows_are_shown(tmp_path: Path) -> None:

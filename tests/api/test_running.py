@@ -11,12 +11,14 @@ import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from command_line import ROOT, hforch
 
 import hforch as api
+from hforch.api.process import PROGRAM
 from hforch.config.keys import groups
 from hforch.errors import BackendError, ConfigError, HforchError, ModelError, UnknownArgument
 from hforch.records.record_files import read_record, read_samples
@@ -175,7 +177,7 @@ def test_a_sweep_is_not_a_run(tmp_path: Path) -> None:
 
 
 def test_a_directory_with_results_is_not_overwritten(result: Any) -> None:
-    with pytest.raises(ConfigError, match="--force"):
+    with pytest.raises(ConfigError, match=r"^directory: .*\n.*to overwrite it: force=True;"):
         api.run(**FAST, inputs=["a"], directory=result.directory)
 
 
@@ -202,7 +204,7 @@ def test_an_interrupted_run_raises_keyboard_interrupt_and_completes_its_record(t
     time.sleep(1)
     started.send_signal(signal.SIGINT)
     _, told = started.communicate(timeout=60)
-    assert "KeyboardInterrupt" in told
+    assert f"KeyboardInterrupt: interrupted; to continue: hforch resume {tmp_path / 'run'}" in told
     assert read_record(tmp_path / "run")["status"] == "interrupted"
 
 
@@ -219,3 +221,40 @@ def test_an_error_in_the_other_process_is_an_hforch_error(monkeypatch: pytest.Mo
     monkeypatch.setattr("hforch.api.process.PROGRAM", "import sys; sys.exit('it died')")
     with pytest.raises(HforchError, match="exited with code 1: it died"):
         api.run(**FAST)
+
+
+def test_an_internal_error_in_the_other_process_is_worded_as_on_the_command_line(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    failing = "import hforch.api.child as child; child.run_app = lambda *_, **__: 1 / 0; child.main(**given)"
+    program = PROGRAM.replace("from hforch.api.child import main; main(**given)", failing)
+    assert failing in program
+    monkeypatch.setattr("hforch.api.process.PROGRAM", program)
+    with pytest.raises(HforchError) as found:
+        api.run(**FAST)
+    expected = "internal error: ZeroDivisionError: division by zero\n    set HYDRA_FULL_ERROR=1 to see the traceback"
+    assert str(found.value) == expected
+    monkeypatch.setenv("HYDRA_FULL_ERROR", "1")
+    with pytest.raises(HforchError, match=r"division by zero\n(.|\n)*Traceback(.|\n)*in <lambda>"):
+        api.run(**FAST)
+
+
+WRONG_TYPES: list[tuple[dict[str, Any], str]] = [
+    ({"inputs": "What is it?"}, "for inputs, pass a list: inputs=['What is it?']"),
+    ({"inputs": "my facts.csv"}, "for a file, write inputs=Path('my facts.csv')"),
+    ({"inputs": {"question": "a"}}, "write inputs=[{'question': 'a'}]"),
+    ({"checks": {"contains": "a"}}, "write checks=[{'contains': 'a'}]"),
+    ({"inputs": iter("ab")}, "got a value of type str_ascii_iterator\n    write inputs=list(...)"),
+    ({"inputs": SimpleNamespace(to_dict=str, columns=["a"])}, "inputs=frame.to_dict('records')"),
+    ({"stop": "a b"}, "for stop sequences, pass a list: stop=['a b']"),
+]
+
+
+@BOTH
+@pytest.mark.parametrize(("arguments", "hint"), WRONG_TYPES, ids=[hint for _, hint in WRONG_TYPES])
+def test_a_value_of_the_wrong_type_is_an_error_that_shows_the_right_one(
+    function: Callable[..., Any], arguments: dict[str, Any], hint: str
+) -> None:
+    with pytest.raises(ConfigError) as found:
+        function(backend="fake", **arguments)
+    assert hint in str(found.value)

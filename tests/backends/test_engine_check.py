@@ -112,6 +112,7 @@ def test_texts_shorter_than_the_window_are_generated(gpt_neo: Path, tmp_path: Pa
 
 
 @pytest.mark.slow
+@pytest.mark.openvino
 def test_without_inputs_the_engine_is_compared_with_long_prompts(gpt_neo: Path) -> None:
     with pytest.raises(BackendError, match="prompts of up to 144 tokens"):
         load_llm(*short(gpt_neo), BACKEND)

@@ -225,8 +225,10 @@ def test_arguments_of_the_wrapper_without_effect_are_rejected(make: Any, given: 
 
 
 def test_an_unknown_field_of_the_wrapper_is_rejected(make: Any) -> None:
-    with pytest.raises(ValueError, match="max_new_tokens"):
+    with pytest.raises(UnknownArgument, match="'max_new_tokens' of HforchPipeline: pass it in pipeline_kwargs"):
         HforchPipeline(pipeline=make(), max_new_tokens=3)
+    with pytest.raises(UnknownArgument, match="'sed' of HforchPipeline: did you mean seed"):
+        HforchPipeline(pipeline=make(), sed=3)
 
 
 def test_return_full_text_may_be_passed_per_call(make: Any) -> None:

@@ -34,6 +34,12 @@ def nothing_remains() -> Iterator[None]:
     assert set(shared_models._models) <= before
 
 
+@pytest.fixture(scope="module")
+def tiny_gpt2(tiny_gpt2: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A copy, which no LLM of another module shares."""
+    return Path(shutil.copytree(tiny_gpt2, tmp_path_factory.mktemp("own") / "gpt2"))
+
+
 @pytest.fixture(params=["fake", *BACKENDS])
 def words(request: pytest.FixtureRequest, tiny_gpt2: Path) -> tuple[str, ...]:
     if request.param == "fake":

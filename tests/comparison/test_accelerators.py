@@ -161,10 +161,10 @@ def test_the_speed_chart_omits_a_job_that_shared_its_gpu(tmp_path: Path) -> None
     for number, (name, more) in enumerate({"fp32": {}, "int8": {}, "int4": SHARED}.items()):
         scores = {"scores": {"metrics": {"kl_mean": 0.1 * number}, "against_baseline": {"baseline": "../0"}}}
         job(tmp_path / str(number), name, 10.0 + number, 500.0, **more, **(scores if number else {}))
-    rows = compare(read_jobs([tmp_path])).rows
-    for row, kl in zip(rows, (0.0, 0.1, 0.2), strict=True):
+    comparison = compare(read_jobs([tmp_path]))
+    for row, kl in zip(comparison.rows, (0.0, 0.1, 0.2), strict=True):
         row.metrics["kl_mean"] = kl
-    speed, memory = charts(rows)[:2]
+    speed, memory = charts(comparison)[:2]
     assert "int4" not in str(speed["spec"]) and "int8" in str(speed["spec"])
     assert "int4" in str(memory["spec"])
 

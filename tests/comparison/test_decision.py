@@ -123,7 +123,7 @@ def test_repeats_within_one_load_show_no_difference_between_jobs(tmp_path: Path)
     found = decided(tmp_path)
     assert (found.outcome, found.winner) == ("undecided", None)
     assert found.reason == (
-        "cannot tell which of jobs 1 or 0 has the highest tokens_per_s: job 1 has 21.0 tokens/s, +5.0% vs. job 0"
+        "cannot determine which of jobs 1 or 0 has the highest tokens_per_s: job 1 has 21.0 tokens/s, +5.0% vs. job 0"
         " (no interval: measured once, and no batch was timed again). About 2 more rounds would probably show it:"
         f" hforch resume {tmp_path} runtime.rounds=3"
     )
@@ -173,7 +173,7 @@ def test_former_metric_names_work_and_are_reported_once(sweep: Path, capsys: pyt
     ]
     assert cli.main(["compare", str(sweep), "--optimize", "identical"]) == 0
     out, err = capsys.readouterr()
-    assert "cannot tell which of jobs 0 or 2 has the highest exact_match" in out
+    assert "cannot determine which of jobs 0 or 2 has the highest exact_match" in out
     assert err == "metric identical was renamed to exact_match\n"
 
 

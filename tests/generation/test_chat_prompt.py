@@ -10,6 +10,7 @@ from command_line import hforch
 from langchain_core.messages import HumanMessage, SystemMessage
 from langchain_core.prompts import PromptTemplate
 
+import hforch as hforch_api
 from hforch import load_chain, load_llm
 from hforch.errors import PromptError
 from hforch.records.record_files import read_samples
@@ -79,3 +80,42 @@ def test_smollm2_answers_a_chat_recipe_as_in_its_run(tmp_path: Path) -> None:
     (sample,) = read_samples(tmp_path / "run")
     llm = load_llm(recipe=tmp_path / "winner.yaml")
     assert llm.invoke(QUESTION) == llm.invoke([HumanMessage(QUESTION)]) == sample["text"] != ""
+
+
+AUTO = {
+    "a recipe's option": ((), "defaults:\n  - backend: fake\n  - prompt: auto\n", {}),
+    "a recipe's value": ((), f"defaults:\n  - backend: fake\nprompt:\n  system: {SYSTEM}\n", {}),
+    "an override": (("backend=fake", "prompt=auto"), None, {}),
+    "a keyword argument": (("backend=fake",), None, {"prompt": "auto"}),
+    "a keyword argument's value": (("backend=fake",), None, {"prompt": {"system": SYSTEM}}),
+}
+
+
+@pytest.mark.parametrize(("overrides", "recipe", "arguments"), AUTO.values(), ids=AUTO)
+def test_prompt_auto_answers_text_as_a_run_does_if_it_is_set(
+    overrides: tuple[str, ...], recipe: str | None, arguments: dict[str, Any], tmp_path: Path
+) -> None:
+    file = None
+    if recipe is not None:
+        file = tmp_path / "recipe.yaml"
+        file.write_text(recipe)
+    llm = load_llm(*overrides, recipe=file, generation={"max_new_tokens": 8}, **arguments)
+    result = hforch_api.run(
+        *overrides, "runtime.warmup=0", recipe=file, generation={"max_new_tokens": 8}, inputs=[QUESTION],
+        directory=tmp_path / "run", **arguments,
+    )  # fmt: skip
+    assert result.record["auto_prompt"] == "chat"
+    assert llm.prompt_value(QUESTION).to_string() == result.samples[0]["prompt"]
+    assert [llm.invoke(QUESTION)] == result.answers
+
+
+def test_text_is_sent_unchanged_if_nothing_sets_the_prompt(tmp_path: Path) -> None:
+    (tmp_path / "recipe.yaml").write_text("defaults:\n  - backend: fake\n")
+    for llm in (load_llm(recipe=tmp_path / "recipe.yaml"), load_llm("backend=fake")):
+        assert llm.prompt_value(QUESTION).to_string() == QUESTION
+
+
+@pytest.mark.model
+def test_prompt_auto_sends_text_unchanged_to_a_model_without_a_chat_template(tiny_gpt2: Path) -> None:
+    with load_llm(model=tiny_gpt2, prompt="auto") as llm:
+        assert llm.prompt_value(QUESTION).to_string() == QUESTION

@@ -68,6 +68,7 @@ def test_an_export_has_a_tokenizer_and_records_its_inputs(tiny_gpt2: Path, make:
 
 
 @pytest.mark.slow
+@pytest.mark.openvino
 def test_a_group_size_that_does_not_fit_is_refused_or_noted(tiny_gpt2: Path, make: Any, listener: Any) -> None:
     checkpoint = fetch(make.local(tiny_gpt2), listener)
     with pytest.raises(ModelError, match=r"groups of 48 weights[\s\S]*group_size_fallback=adjust") as caught:
@@ -88,6 +89,7 @@ def test_an_architecture_that_the_exporter_does_not_support_is_refused(
     assert cache.entries() == []
 
 
+@pytest.mark.openvino
 def test_an_architecture_that_needs_an_older_transformers_is_refused_before_its_weights_are_loaded(
     tiny_gpt2: Path, tmp_path: Path, make: Any, listener: Any
 ) -> None:
@@ -121,6 +123,7 @@ export(fetch(model, Silent()), Precision(name="fp16", group_size=None, group_siz
 
 @pytest.mark.slow
 @pytest.mark.own_process
+@pytest.mark.openvino
 def test_a_killed_export_leaves_only_an_incomplete_entry(
     tiny_gpt2: Path, make: Any, listener: Any, python_env: dict[str, str]
 ) -> None:
@@ -154,6 +157,7 @@ def test_a_folder_without_a_valid_ir_is_refused(text: str | None, tmp_path: Path
 
 
 @pytest.mark.slow
+@pytest.mark.openvino
 def test_the_default_model_in_int4_has_groups_of_64_and_128(default_model: Any, make: Any, listener: Any) -> None:
     made = export(fetch(default_model, listener), make.precision("int4", 128, "adjust"), False, listener)
     assert made.bits["u4"]["group_sizes"] == {"64": 180, "128": 30}

@@ -10,7 +10,7 @@ import pytest
 from browser import Seen, open_page
 from command_line import hforch
 from reported import write_reported
-from written import answers, precision, write_job
+from written import answers, precision, rounds, write_job
 
 from hforch.comparison.entries import read_jobs
 from hforch.comparison.table import compare
@@ -72,7 +72,7 @@ def resized(seen: Seen, width: int) -> None:
     seen.page.wait_for_timeout(50)
 
 
-@pytest.mark.parametrize(("number", "equal", "labelled"), [(24, 9, 16), (40, 30, 1)])
+@pytest.mark.parametrize(("number", "equal", "labelled"), [(24, 9, 16), (40, 30, 11)])
 def test_labels_never_overlap(browser: Any, tmp_path: Path, number: int, equal: int, labelled: int) -> None:
     hforch("report", str(write_many(tmp_path, number, equal)), "--optimize", "peak_rss_mb")
     seen = open_page(browser, tmp_path / "report.html")
@@ -82,7 +82,7 @@ def test_labels_never_overlap(browser: Any, tmp_path: Path, number: int, equal: 
         texts = seen.page.evaluate(TEXTS)
         assert len(texts) > 3 and [overlaps(one) for one in texts] == [[]] * len(texts), width
         assert seen.page.locator(LABELS).count() == labelled
-        assert f"★ 0, 1, 2, 3 +{equal - 4}" in shown(seen, LABELS)
+        assert f"★ 0, ≈ 1, ≈ 2, ≈ 3 +{equal - 4}" in shown(seen, LABELS)
         assert seen.page.locator("#charts figure:first-of-type .names li").count() == number
         for boxes, marks in zip(texts, seen.page.evaluate(MARKS), strict=False):
             assert marks and overlaps([one for one in boxes if one[0] in shown(seen, LABELS)], marks) == [], width
@@ -112,7 +112,7 @@ def test_few_points_have_labels_with_their_settings(drawn: Seen) -> None:
 
 def test_the_recommended_job_has_its_own_mark_in_charts_and_columns(drawn: Seen) -> None:
     for title, states in {
-        "Peak memory and": ["recommended", "Pareto front"],
+        "Peak memory and": ["recommended", "Pareto set", "other"],
         "TTFT": ["recommended", "other"],
         "Top-1 agreement": ["recommended", "other"],
     }.items():
@@ -131,14 +131,8 @@ def test_the_recommended_job_has_its_own_mark_in_charts_and_columns(drawn: Seen)
 def test_the_recommended_job_is_among_the_columns_of_many(browser: Any, tmp_path: Path) -> None:
     for number in range(20):
         job = {"runtime": {"seed": number}}
-        metrics = {"tokens_per_s": 10.0 + number, "absent": {}}
-        write_job(
-            tmp_path / str(number),
-            answers(("x", [1])),
-            overrides=[f"runtime.seed={number}"],
-            job=job,
-            metrics=metrics,
-        )
+        typed = [f"runtime.seed={number}"]
+        write_job(tmp_path / str(number), answers(("x", [1])), overrides=typed, job=job, **rounds(10.0 + number))
     hforch("report", str(tmp_path), "--optimize", "tokens_per_s")
     seen = open_page(browser, tmp_path / "report.html", charts=False)
     assert seen.texts("table.answers thead th strong") == [*map(str, range(11)), "19"]
@@ -146,7 +140,8 @@ def test_the_recommended_job_is_among_the_columns_of_many(browser: Any, tmp_path
 
 # ---------------------------------------------------------------- the quality axis
 def test_the_quality_axis_is_checks_or_what_the_decision_uses(tmp_path: Path) -> None:
-    rows = compare(read_jobs([write_reported(tmp_path)])).rows
+    comparison = compare(read_jobs([write_reported(tmp_path)]))
+    rows = comparison.rows
 
     def title(*asked: str) -> str | None:
         found = quality_of(rows, asked)
@@ -157,7 +152,7 @@ def test_the_quality_axis_is_checks_or_what_the_decision_uses(tmp_path: Path) ->
         row.metrics["checks"] = 1.0  # equal checks distinguish no jobs
     assert title("tokens_per_s", "similarity") == "edit similarity"
     assert title("peak_rss_mb") == "KL divergence (mean)"
-    assert "All jobs passed the same fraction of checks." in charts(rows)[0]["says"]
+    assert "All jobs passed the same fraction of checks." in charts(comparison)[0]["says"]
     for row in rows:
         row.metrics["kl_mean"] = None
     assert title() == "exact match"
@@ -183,12 +178,13 @@ def scales(spec: Any) -> list[tuple[str, dict[str, Any]]]:
 
 
 def test_axes_do_not_magnify_small_differences(tmp_path: Path) -> None:
-    rows = compare(read_jobs([write_reported(tmp_path)])).rows
+    comparison = compare(read_jobs([write_reported(tmp_path)]))
+    rows = comparison.rows
     for number, row in enumerate(rows):
         row.metrics |= {"tokens_per_s": 40.0 + number, "peak_rss_mb": 1000.0 - 30 * number, "ppl": 15.0 + number / 10}
         row.metrics |= {"checks": 1.0 - 0.02 * number, "similarity": 1 - 0.13 * number, "top1_agreement": 0.93}
     seen = 0
-    for chart in charts(rows):
+    for chart in charts(comparison):
         for field, scale in scales(chart["spec"]):
             if scale.get("type") == "symlog":
                 assert "is logarithmic" in chart["says"]

@@ -17,6 +17,8 @@ from hypothesis import strategies as st
 from reported import INPUTS, write_reported
 from written import answers, precision, sample, write_job
 
+from hforch.comparison.bounds import read_bounds
+from hforch.comparison.decision import Criteria
 from hforch.comparison.entries import read_jobs, readable_jobs
 from hforch.comparison.table import compare
 from hforch.comparison.word_diff import alignment, split_words
@@ -86,7 +88,7 @@ def test_the_size_of_answers_limits_the_number_of_inputs(tmp_path: Path, monkeyp
         write_job(tmp_path / str(number), answers(*[("word " * 200, [1])] * 100), **precision(name))
     monkeypatch.setattr(collecting, "MOST_BYTES", 40_000)
     entries, seen = first_pass(read_jobs([tmp_path]))
-    page = collect(compare(entries), seen, [], None, [], None, None)
+    page = collect(compare(entries), seen, [], None, Criteria(), None)
     assert 0 < page.summary["rows"]["shown"] < 50 and page.summary["rows"]["of"] == 100
 
 
@@ -94,7 +96,7 @@ def test_a_huge_text_is_truncated_and_its_length_recorded(tmp_path: Path, monkey
     write_job(tmp_path / "0", answers(("word " * 100, [1])), **precision("fp32"))
     monkeypatch.setattr(collecting, "LONGEST", 50)
     entries, seen = first_pass(read_jobs([tmp_path]))
-    cell = collect(compare(entries), seen, [], None, [], None, None).inputs[0].cells[0]
+    cell = collect(compare(entries), seen, [], None, Criteria(), None).inputs[0].cells[0]
     assert len(cell["text"]) == 50 and cell["cut"] == 500
 
 
@@ -103,7 +105,7 @@ def test_answers_are_grouped_by_input_without_repeats(tmp_path: Path) -> None:
     write_job(tmp_path / "0", one, **precision("fp32"))
     write_job(tmp_path / "1", [sample(1, "B", [3])], **precision("int8"))
     entries, seen = first_pass(read_jobs([tmp_path]))
-    page = collect(compare(entries), seen, [], None, [], None, None)
+    page = collect(compare(entries), seen, [], None, Criteria(), None)
     assert [sorted(one.cells) for one in page.inputs] == [[0], [0, 1]]
     (part,) = page.parts()
     texts = [[cell and part["strings"][cell["text"]] for cell in cells] for _, _, cells in part["inputs"]]
@@ -225,9 +227,14 @@ def test_the_front_contains_the_points_that_no_other_point_beats() -> None:
     assert front_of([(1, 3), (2, 2), (3, 1), (1, 1), (2, 2)]) == [0, 1, 2, 4]
 
 
-def test_the_caption_names_the_jobs_on_the_front(tmp_path: Path) -> None:
-    rows = compare(read_jobs([write_reported(tmp_path)])).rows
-    assert [chart["says"].partition("): ")[2] for chart in charts(rows)[:2]] == ["jobs 0, 1.", "jobs 0, 1, 2."]
+def test_the_caption_names_the_jobs_that_are_not_shown_to_be_dominated(tmp_path: Path) -> None:
+    comparison = compare(read_jobs([write_reported(tmp_path)]))
+    for chart in charts(comparison)[:2]:
+        assert "(not shown to be dominated in speed, memory and quality): jobs 0, 1, 2." in chart["says"]
+    decision = Criteria(read_bounds(["exact_match>=0.5"])).decide(comparison)
+    assert decision is not None and [row.entry.name for row in decision.pareto] == ["0", "1"]
+    for chart in charts(comparison, decision=decision)[:2]:
+        assert "(not shown to be dominated in speed, memory and quality): jobs 0, 1." in chart["says"]
 
 
 def test_readable_jobs_returns_jobs_and_errors(tmp_path: Path) -> None:
@@ -241,7 +248,7 @@ def test_interrupted_samples_and_jobs_are_not_failures(tmp_path: Path) -> None:
     broken = sample(1, "", None)
     write_job(tmp_path / "0", [sample(0, "a", [1]), broken, sample(2, "", None, **stopped)], status="interrupted")
     entries, seen = first_pass(read_jobs([tmp_path]))
-    page = collect(compare(entries), seen, [], None, [], None, None)
+    page = collect(compare(entries), seen, [], None, Criteria(), None)
     about = page.summary["about"]
     assert (about["failures"], about["interrupted"], about["unfinished"], about["interrupted_jobs"]) == (1, 1, 0, 1)
     assert compare(entries).rows[0].metrics["failed"] == 1

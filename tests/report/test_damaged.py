@@ -12,6 +12,7 @@ import pytest
 from reported import scored, worst
 from written import answers, precision, write_job
 
+from hforch.comparison.decision import Criteria
 from hforch.comparison.entries import readable_jobs
 from hforch.comparison.table import compare
 from hforch.report.export import to_json_text
@@ -61,7 +62,7 @@ def page_of(directory: Path) -> Page:
     entries, seen = first_pass(entries)
     comparison = compare(entries)
     to_json_text(comparison)
-    page = collect(comparison, seen, [*(one.problem for one in unread), *seen.missing], None, [], None, None)
+    page = collect(comparison, seen, [*(one.problem for one in unread), *seen.missing], None, Criteria(), None)
     assert packed(page.summary) and [packed(part) for part in page.parts()]
     return page
 

@@ -65,7 +65,8 @@ def test_jobs_are_sorted_by_a_click_and_by_a_key(seen: Seen) -> None:
 def test_the_best_value_units_and_failures_are_shown(seen: Seen) -> None:
     assert "★41.5" in seen.page.inner_text("table.jobs tbody tr:nth-child(2)").replace("\n", "")
     assert "tokens/s" in seen.page.inner_text("table.jobs thead")
-    assert "0.1000 ±0.0020" in seen.page.inner_text("table.jobs tbody tr:nth-child(2)")
+    second = seen.page.inner_text("table.jobs tbody tr:nth-child(2)").replace("\nbest", "")
+    assert re.search(r"★0\.1000\n0\.09\d\d–0\.10\d\d\s", second)
     last = seen.page.inner_text("table.jobs tbody tr:nth-child(3)")
     assert "1 sample failed" in last and "not qualified: exact_match=0, required: >=0.5" in last
 
@@ -76,16 +77,12 @@ def test_charts_have_tooltips_that_name_the_job(drawn: Seen) -> None:
     assert {"Throughput and checks passed", "Peak memory and checks passed", "TTFT", "TPOT"} <= set(titles)
     assert {"Exact match", kl, "Top-1 agreement"} <= set(titles)
     assert drawn.page.locator("#charts .chart svg").count() == len(titles)
-    assert "Pareto front" in drawn.page.inner_text("#charts figure:first-of-type")
-    assert "better in one): jobs 0, 1." in drawn.page.inner_text("#charts figure:first-of-type")
+    assert "Pareto set" in drawn.page.inner_text("#charts figure:first-of-type")
+    assert "dominated in speed, memory and quality): jobs 0, 1." in drawn.page.inner_text(
+        "#charts figure:first-of-type"
+    )
     drawn.page.locator("#charts figure:has-text('Exact match') svg path[aria-roledescription=point]").first.hover()
     assert "precision=fp32" in drawn.page.inner_text("#tip")
-    lines = drawn.page.locator(f"#charts figure:has-text('{kl} Lower') svg line[aria-roledescription='rule mark']")
-    told = [str(one.get_attribute("aria-label")) for one in lines.all()]
-    bounds = [
-        (float(low), float(high)) for low, high in re.findall(r"low: ([\d.]+);.* high: ([\d.]+);", "\n".join(told))
-    ]
-    assert bounds == [(0.098, 0.102), (0.998, 1.002)]  # one standard error in each direction
 
 
 def test_text_search_filters_and_marks(seen: Seen) -> None:
@@ -308,20 +305,12 @@ def test_printing_shows_full_answers_without_controls(browser: Any, reported: Pa
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_axe_finds_no_serious_violation(browser: Any, reported: Path, scheme: str) -> None:
-    from axe_playwright_python.sync_playwright import Axe
-
     seen = open_page(browser, reported, "check=-mentions light", color_scheme=scheme)
     places = {"the page": lambda: None, "the drawer": lambda: seen.page.click(f"{FIRST_ROW} td[data-job='2'] .text")}
     places |= {"columns": lambda: (seen.page.keyboard.press("Escape"), seen.page.click("#choose"))}
     for place, go in places.items():
         go()
-        found = Axe().run(seen.page, options={"resultTypes": ["violations"]}).response["violations"]
-        bad = [
-            (one["id"], [node["target"] for node in one["nodes"]][:3])
-            for one in found
-            if one["impact"] in ("serious", "critical")
-        ]
-        assert not bad, (place, bad)
+        assert seen.violations() == [], place
 
 
 def test_an_injected_script_does_not_run(browser: Any, reported: Path, tmp_path: Path) -> None:

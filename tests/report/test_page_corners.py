@@ -8,7 +8,7 @@ from typing import Any
 from browser import Seen, open_page
 from command_line import hforch
 from reported import INPUTS
-from written import answers, precision, sample, write_job, write_sweep
+from written import answers, precision, rounds, sample, write_job, write_sweep
 
 from hforch.comparison.entries import read_jobs
 
@@ -141,7 +141,6 @@ def test_jobs_with_the_same_last_path_component_are_distinct(tmp_path: Path) -> 
 
 def test_escapes_do_not_reach_the_terminal(tmp_path: Path) -> None:
     for number, name in enumerate(("fp32", "\x1b[31mred\u202e")):
-        metrics = {"tokens_per_s": 10.0 + number, "absent": {}}
-        write_job(tmp_path / str(number), answers(("x", [1])), **precision(name), metrics=metrics)
+        write_job(tmp_path / str(number), answers(("x", [1])), **precision(name), **rounds(10.0 + number))
     done = hforch("report", str(tmp_path), "--optimize", "tokens_per_s")
     assert "recommended: job 1" in done.stdout and "\x1b" not in done.stdout and "\u202e" not in done.stdout

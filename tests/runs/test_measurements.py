@@ -10,6 +10,8 @@ from typing import Any
 
 import pytest
 
+from hforch.records.rounds import Round
+from hforch.runs.rounds import measured
 from hforch.runs.sample_metrics import count, summarize
 
 LINUX = pytest.mark.skipif(sys.platform != "linux", reason="only Linux can reset the high-water mark")
@@ -68,8 +70,10 @@ def sample(**more: Any) -> dict[str, Any]:
     return plain | more
 
 
-def summarized(*arguments: Any) -> dict[str, Any]:
-    return summarize(*arguments).dump()
+def summarized(samples: list[dict[str, Any]], timed: list[dict[str, Any]], walls: dict[int, float]) -> dict[str, Any]:
+    """Return the metrics of samples, of which the ones in `timed` were measured in one round."""
+    entry = measured(Round(round=0, load=0), timed, walls, is_whole=True)
+    return summarize(samples, [entry] if walls else []).dump()
 
 
 def test_tokens_per_second_is_output_tokens_divided_by_wall_time() -> None:

@@ -7,6 +7,7 @@ import os
 import signal
 from dataclasses import asdict, replace
 from functools import partial
+from importlib.util import find_spec
 from pathlib import Path
 from typing import IO
 
@@ -25,6 +26,7 @@ from .tokenizer_kinds import KINDS
 
 QUICK = ("granite", "llama", "mistral", "phi3")
 """A model without EOS, legacy SentencePiece, and sliding windows."""
+INSTALLED = [name for name in BACKENDS if name == "pytorch" or find_spec("openvino")]
 ENVIRONMENT = dict(os.environ)
 
 REFERENCE = Reference([[1, 2], [3]], [[7, 8, 9], [5, 6]], distinct=30.0, gap=0.1)
@@ -39,6 +41,7 @@ RIGHT = Answers(
 
 
 @pytest.mark.model
+@pytest.mark.openvino
 def test_every_common_architecture_has_a_case() -> None:
     assert {case.model_type for case in CASES} == common_architectures()
 
@@ -123,7 +126,8 @@ def test_backends_do_what_the_table_states(name: str, tmp_path: Path) -> None:
         for cells, one in zip(documented(PAGE.read_text(encoding="utf-8")), CASES, strict=True)
         if one.name == name
     )
-    assert [verdict.partition(":")[0] for verdict in row.verdicts.values()] == [
-        cell.partition(":")[0] for cell in expected[3:6]
-    ]
+    stated = dict(zip(BACKENDS, expected[3:6], strict=True))
+    assert {one: row.verdicts[one].partition(":")[0] for one in INSTALLED} == {
+        one: stated[one].partition(":")[0] for one in INSTALLED
+    }
     assert not row.note

@@ -9,8 +9,12 @@ from typing import Any, cast
 from langchain_huggingface import HuggingFacePipeline
 
 from hforch.backends.huggingface.existing_pipeline import engine_of, refuse_twice, with_pipeline_kwargs, wrapped
+from hforch.config.diagnose.suggestions import did_you_mean
 from hforch.errors import UnknownArgument
+from hforch.generation.call_arguments import GENERATION
 from hforch.generation.llm import HforchLLM
+
+OF_LOADING = {"engine", "lease", "model_id", "model_kwargs"}  # fields that the caller does not pass
 
 
 class LazyPipeline:
@@ -42,6 +46,14 @@ class LazyPipeline:
         return getattr(self._made, name)
 
 
+def _unknown(name: str) -> str:
+    problem = f"unknown argument {name!r} of HforchPipeline"
+    if name in GENERATION:
+        return f"{problem}: pass it in pipeline_kwargs"
+    hint = did_you_mean(name, [*HforchPipeline.model_fields.keys() - OF_LOADING])
+    return f"{problem}{f': {hint}' if hint else ''}"
+
+
 class HforchPipeline(HforchLLM, HuggingFacePipeline):
     """LangChain's HuggingFacePipeline with exact stop sequences, real streaming and no silently ignored arguments.
 
@@ -65,6 +77,8 @@ class HforchPipeline(HforchLLM, HuggingFacePipeline):
     """
 
     def __init__(self, **fields: Any) -> None:
+        if unknown := fields.keys() - type(self).model_fields.keys():
+            raise UnknownArgument("; ".join(_unknown(name) for name in sorted(unknown)))
         engine: Any = fields.get("engine")
         pipeline: Any = fields.get("pipeline")
         if not hasattr(pipeline, "model") or not hasattr(pipeline, "tokenizer"):
@@ -117,12 +131,14 @@ class HforchPipeline(HforchLLM, HuggingFacePipeline):
         from hforch.backends.base import build_llm
         from hforch.backends.huggingface.from_model_id import check_llm_fields, job_of
         from hforch.backends.shared_models import lease_model
-        from hforch.utils.progress import Silent
+        from hforch.utils.progress_bar import progress_of
 
         named = ("backend", "device", "device_map", "model_kwargs", "pipeline_kwargs", "batch_size")
         arguments = dict(kwargs.get("pipeline_kwargs") or {})
         refuse_twice(arguments, kwargs)
         job = job_of(model_id, task, **{name: kwargs.pop(name) for name in named if name in kwargs})
         check_llm_fields(kwargs)
-        loaded, lease = lease_model(job, Silent())
+        progress = progress_of(None)
+        with progress.stage("load", job.model.label):
+            loaded, lease = lease_model(job, progress)
         return cast(HforchPipeline, build_llm(job, loaded, lease=lease, pipeline_kwargs=arguments, **kwargs))

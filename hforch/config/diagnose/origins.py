@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hforch.config import yaml_nodes
-from hforch.config.config_dirs import ConfigDirs
+from hforch.config.config_dirs import ConfigDirs, conf_dir
 from hforch.config.hydra_adapter.session import hydra_settings
 from hforch.config.shorthand import is_path, meaning
 
@@ -82,6 +82,17 @@ class Sources:
             if line := yaml_nodes.line_of_default(file, group):
                 return f"{self._config_dirs.show(file)}:{line}{self._chosen(name)}"
         return None
+
+    def is_set(self, group: str) -> bool:
+        """Return whether the user selected an option of a group, or set a value in it."""
+        if any(one.segments[0] == group for one in self._overrides):
+            return True
+        return any(
+            yaml_nodes.line_of_default(file, group)
+            or (group not in self._config_dirs.has_replaced(name) and yaml_nodes.find(file, (group,)).depth > 0)
+            for file, package, name in self._files
+            if not package and not file.is_relative_to(conf_dir())
+        )
 
     def prepare(self) -> None:
         """Find the files before a temporary directory in the search path is deleted."""

@@ -12,32 +12,56 @@ from typing import Any
 
 from hforch.metrics.metric import Metric
 
-BLUE, ORANGE, GREEN = "#0072B2", "#D55E00", "#009E73"
-RECOMMENDED, FRONT, OTHER = "recommended", "Pareto front", "other"
+BLUE, ORANGE, GREEN, PURPLE = "#0072B2", "#D55E00", "#009E73", "#CC79A7"
+FRONT, OTHER = "Pareto set", "other"
 STAR = "M0.00,-1.55L0.36,-0.50L1.47,-0.48L0.59,0.19L0.91,1.26L0.00,0.62L-0.91,1.26L-0.59,0.19L-1.47,-0.48L-0.36,-0.50Z"
-STATES = {RECOMMENDED: (GREEN, STAR), FRONT: (ORANGE, "diamond"), OTHER: (BLUE, "circle")}
-"""The color and shape of each kind of point, in the order of the legend."""
+STATES = {
+    "recommended": (GREEN, STAR),
+    "tie": (GREEN, "square"),
+    "undecided": (PURPLE, "triangle-up"),
+    FRONT: (ORANGE, "diamond"),
+    OTHER: (BLUE, "circle"),
+}
+"""The color and shape of each kind of point, in the order of the legend; jobs that tie share a color."""
 
 PERCENTS = ("p5", "p25", "p50", "p75", "p95")  # the QUANTILES of the comparison
+APART: dict[str, Any] = {
+    "labelOverlap": True,
+    "labelSeparation": 4,
+}  # of the labels of an axis; 4 px for fonts wider than expected
+RULE: dict[str, Any] = {"color": "currentColor", "strokeWidth": 2, "opacity": 0.6}  # of intervals
 SMALL = 1e-3  # logarithmic axes are linear below this value, so that they can show 0
 
 
 def scatter(data: list[dict[str, Any]], x: Metric, y: Metric) -> dict[str, Any]:
-    """Return a chart of `x` and `y` of each job, with a line through those on the Pareto front (`front`)."""
+    """Return a chart of `x` and `y` of each job, with their intervals, and a line through those at the front (`front`).
+
+    Args:
+        data: for each job, also the ends of its intervals as the chart shows them (`x_low`, `x_high`, `y_low`,
+            `y_high`), if there are any, and their texts (`x_interval`, `y_interval`).
+    """
     import altair as alt
 
     data = sorted(data, key=lambda one: list(STATES).index(one["state"]), reverse=True)  # the last one is drawn on top
-    axis = alt.Axis(tickCount=8)
-    across = alt.X("x:Q", title=_axis_title(x), scale=_scale(x, [one["x"] for one in data], is_free=True), axis=axis)
-    up = alt.Y("y:Q", title=_axis_title(y), scale=_scale(y, [one["y"] for one in data], is_free=True), axis=_axis(y))
+    axis = alt.Axis(tickCount=8, labelFlush=12, **APART)
+    across = alt.X("x:Q", title=_axis_title(x), scale=_scale(x, _ends(data, "x"), is_free=True), axis=axis)
+    up = alt.Y("y:Q", title=_axis_title(y), scale=_scale(y, _ends(data, "y"), is_free=True), axis=_axis(y))
     base = alt.Chart(alt.Data(values=data)).encode(x=across, y=up)
     front = base.transform_filter("datum.front").mark_line(
         strokeDash=[5, 4], color=ORANGE, interpolate="step-after" if x.is_higher_better else "step-before"
     )
     marks = base.mark_point(size=110, filled=True, opacity=1).encode(
-        **_marked(data), tooltip=["job:N", "label:N", _tooltip("x", x), _tooltip("y", y)]
+        **_marked(data), tooltip=["job:N", "label:N", *_tooltips("x", x, data), *_tooltips("y", y, data)]
     )
-    return _spec(alt.layer(front.encode(order="x:Q"), marks), height=300)
+    rules = [
+        alt.Chart(alt.Data(values=known)).mark_rule(**(RULE | {"strokeWidth": 1})).encode(**encoding)
+        for axis, encoding in {
+            "x": {"x": "x_low:Q", "x2": "x_high:Q", "y": up},
+            "y": {"y": "y_low:Q", "y2": "y_high:Q", "x": across},
+        }.items()
+        if (known := [one for one in data if f"{axis}_low" in one])
+    ]
+    return _spec(alt.layer(*rules, front.encode(order="x:Q"), marks), height=300)
 
 
 def boxes(data: list[dict[str, Any]], metric: Metric) -> dict[str, Any]:
@@ -48,9 +72,11 @@ def boxes(data: list[dict[str, Any]], metric: Metric) -> dict[str, Any]:
         "job:N",
         "label:N",
         *(alt.Tooltip(f"{one}:Q", title=f"{one} {metric.unit}", format=",.1f") for one in ("p5", "p50", "p95")),
+        *_tooltips("x", metric, data)[1:],
     ]
-    base = alt.Chart(alt.Data(values=data)).encode(y=_jobs(), tooltip=tooltip)
-    across = alt.X("p5:Q", title=f"{metric.title}, {metric.unit}", scale=_scale(metric, [one["p95"] for one in data]))
+    base = alt.Chart(alt.Data(values=data)).encode(y=_jobs(data), tooltip=tooltip)
+    scale, axis = _scale(metric, [one["p95"] for one in data]), alt.Axis(**APART)
+    across = alt.X("p5:Q", title=f"{metric.title}, {metric.unit}", scale=scale, axis=axis)
     whole = base.mark_rule(color="currentColor").encode(x=across, x2="p95:Q")
     half = base.mark_bar(size=11).encode(x="p25:Q", x2="p75:Q", color=_marked(data)["color"])
     middle = base.mark_tick(size=17, thickness=3, color="currentColor").encode(x="p50:Q")
@@ -58,16 +84,15 @@ def boxes(data: list[dict[str, Any]], metric: Metric) -> dict[str, Any]:
 
 
 def points(data: list[dict[str, Any]], metric: Metric) -> dict[str, Any]:
-    """Return a chart with a point for each job, and its standard error (`low`, `high`) if it has one."""
+    """Return a chart with a point for each job, and its interval (`x_low`, `x_high`) if it has one."""
     import altair as alt
 
-    values = [one.get("high", one["x"]) for one in data]
-    across = alt.X("x:Q", title=_axis_title(metric), scale=_scale(metric, values), axis=_axis(metric))
-    told = {"y": _jobs(), "tooltip": ["job:N", "label:N", _tooltip("x", metric)]}
+    across = alt.X("x:Q", title=_axis_title(metric), scale=_scale(metric, _ends(data, "x")), axis=_axis(metric))
+    told = {"y": _jobs(data), "tooltip": ["job:N", "label:N", *_tooltips("x", metric, data)]}
     layers = [alt.Chart().encode(x=across, **told, **_marked(data)).mark_point(size=90, filled=True, opacity=1)]
-    if known := [one for one in data if "low" in one]:
-        errors = alt.Chart(alt.Data(values=known)).encode(x="low:Q", x2="high:Q", **told)
-        layers.append(errors.mark_rule(color="currentColor", strokeWidth=2))
+    if known := [one for one in data if "x_low" in one]:
+        intervals = alt.Chart(alt.Data(values=known)).encode(x="x_low:Q", x2="x_high:Q", **told)
+        layers.insert(0, intervals.mark_rule(**RULE))
     return _spec(alt.layer(*layers, data=alt.Data(values=data)), jobs=len(data))
 
 
@@ -121,22 +146,31 @@ def _spec(chart: Any, height: int | None = None, jobs: int = 0) -> dict[str, Any
     return spec
 
 
-def _jobs() -> Any:
+def _jobs(data: Sequence[dict[str, Any]]) -> Any:
     import altair as alt
 
     return alt.Y(
-        "short:N", sort=None, title=None, axis=alt.Axis(domain=False, ticks=False, grid=False, labelPadding=10)
+        "short:N",
+        sort=[one["short"] for one in data],
+        title=None,
+        axis=alt.Axis(domain=False, ticks=False, grid=False, labelPadding=10),
     )
+
+
+def _ends(data: Sequence[dict[str, Any]], axis: str) -> list[float]:
+    """Return the values of an axis, with the ends of their intervals."""
+    return [one[name] for one in data for name in (axis, f"{axis}_low", f"{axis}_high") if name in one]
 
 
 def _axis(metric: Metric) -> Any:
     import altair as alt
 
     if metric.is_logarithmic:
-        return alt.Axis(values=[0, 0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1, 3, 10], format="~r", labelOverlap=True)
+        ticks = [0, 0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1, 3, 10]
+        return alt.Axis(values=ticks, format="~r", **APART)
     if metric.unit == "%":
-        return alt.Axis(format="~%")
-    return alt.Axis(format="~s" if metric.unit == "MB" else "~r", tickCount=6)
+        return alt.Axis(format="~%", tickCount=6, **APART)
+    return alt.Axis(format="~s" if metric.unit == "MB" else "~r", tickCount=6, **APART)
 
 
 def _axis_title(metric: Metric) -> str:
@@ -144,9 +178,13 @@ def _axis_title(metric: Metric) -> str:
     return f"{metric.title}{unit} ({'higher' if metric.is_higher_better else 'lower'} is better)"
 
 
-def _tooltip(field: str, metric: Metric) -> Any:
+def _tooltips(field: str, metric: Metric, data: Sequence[dict[str, Any]]) -> list[Any]:
+    """Return the lines of a tooltip for the value and the interval of a metric."""
     import altair as alt
 
     form = f".{metric.digits}%" if metric.unit == "%" else f",.{metric.digits}f"
     unit = f", {metric.unit}" if metric.unit not in ("", "%") else ""
-    return alt.Tooltip(f"{field}:Q", title=f"{metric.title}{unit}", format=form)
+    value = alt.Tooltip(f"{field}:Q", title=f"{metric.title}{unit}", format=form)
+    named = f"interval of {metric.title}"
+    has_any = any(one.get(f"{field}_interval") for one in data)
+    return [value, alt.Tooltip(f"{field}_interval:N", title=named)] if has_any else [value]

@@ -6,33 +6,35 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+from hforch.comparison.decision import Decision, decide
 from hforch.comparison.rows import Row
+from hforch.comparison.table import Comparison
 from hforch.metrics.metric import Chart, Metric
 from hforch.metrics.registry import BY_NAME, COMPARED
-from hforch.report.page.chart_specs import FRONT, OTHER, PERCENTS, RECOMMENDED, boxes, points, scatter
+from hforch.report.page.chart_data import interval_text, limit, named, valued
+from hforch.report.page.chart_specs import FRONT, OTHER, PERCENTS, STATES, boxes, points, scatter
 from hforch.report.wording import job_list
 
 MOST = 60  # maximum number of jobs in a chart with one line per job
-MOST_LABELS = 24  # with more points, only the recommended job and those on the Pareto front have labels
+MOST_LABELS = 24  # with more points, only jobs with a role in the decision and those in the Pareto set have labels
 CHECKS = BY_NAME["checks"]
 QUALITIES = sorted((one for one in COMPARED if one.quality_rank), key=lambda one: one.quality_rank)
 COSTS = [one for one in COMPARED if one.in_pareto and one.kind in ("speed", "memory")]
 
 
-def charts(rows: Sequence[Row], asked: Sequence[str] = (), winner: Row | None = None) -> list[dict[str, Any]]:
+def charts(comparison: Comparison, asked: Sequence[str] = (), decision: Decision | None = None) -> list[dict[str, Any]]:
     """Return `group`, `title`, `says` (the caption) and `spec` of each chart that has data.
 
     Scatter charts also have `points`, whose labels are placed by a script of the report.
 
     Args:
         asked: the names of the metrics that the decision uses.
-        winner: the recommended job.
     """
     return [
-        *_trade_offs(rows, asked, winner),
-        *_times(rows, winner),
-        *_by_job(rows, "Answers", winner),
-        *_by_job(rows, "Scores", winner),
+        *_trade_offs(comparison, asked, decision),
+        *_times(comparison, decision),
+        *_by_job(comparison, "Answers", decision),
+        *_by_job(comparison, "Scores", decision),
     ]
 
 
@@ -51,12 +53,13 @@ def _in_chart(chart: Chart) -> list[Metric]:
 
 
 # ---------------------------------------------------------------- speed and memory against quality
-def _trade_offs(rows: Sequence[Row], asked: Sequence[str], winner: Row | None) -> Iterator[dict[str, Any]]:
+def _trade_offs(comparison: Comparison, asked: Sequence[str], decision: Decision | None) -> Iterator[dict[str, Any]]:
+    rows = comparison.rows
     quality = quality_of(rows, asked)
     if quality is None:
         return
     measured_on = Counter(row.measured_on for row in rows).most_common(1)[0][0]
-    group = "Speed and memory against quality"
+    pareto = (decision or decide(comparison, ())).pareto
     are_equal = quality is not CHECKS and all(_is_known(row, CHECKS) for row in rows)
     notes = " All jobs passed the same fraction of checks." if are_equal else ""
     for metric in COSTS:
@@ -67,28 +70,46 @@ def _trade_offs(rows: Sequence[Row], asked: Sequence[str], winner: Row | None) -
         if len(known) < 2:
             continue
         front = front_of([(_good(row, metric), _good(row, quality)) for row in known])
+        ends = limit(known, metric), limit(known, quality)
         data = [
-            {**_named(row, winner), "x": row.metrics[metric.name], "y": row.metrics[quality.name], "front": at in front}
+            named(row, decision)
+            | valued(row, metric, "x", ends[0])
+            | valued(row, quality, "y", ends[1])
+            | {"front": at in front}
             for at, row in enumerate(known)
         ]
-        for one in data:
-            if one["front"] and one["state"] == OTHER:
+        for one, row in zip(data, known, strict=True):
+            if one["state"] == OTHER and any(row is other for other in pareto):
                 one["state"] = FRONT
-        drawn = [
-            {name: one[name] for name in ("job", "short", "state", "x", "y")}
-            | {"labelled": len(data) <= MOST_LABELS or one["state"] != OTHER}
-            for one in data
-        ]
         yield {
-            "group": group,
+            "group": "Speed and memory against quality",
             "title": f"{_capitalized(metric.title)} and {quality.title}",
-            "says": "Up and to the right is better. On the Pareto front (no other job is at least as good in both and "
-            f"better in one): {job_list([known[at].entry.name for at in front])}."
+            "says": "Up and to the right is better. Dashed line: through the best measured values."
+            f" {_pareto([row.entry.name for row in known if any(row is one for one in pareto)])}"
+            + _intervals(data, comparison)
             + notes
             + _scale_notes(metric, quality),
             "spec": scatter(data, metric, quality),
-            "points": drawn,
+            "points": [_labelled(one, len(data)) for one in data],
+            "front": {
+                "points": sorted([one["x"], one["y"]] for one in data if one["front"]),
+                "isStepAfter": metric.is_higher_better,
+            },
         }
+
+
+def _pareto(names: Sequence[str]) -> str:
+    """Return the sentence about the Pareto set."""
+    told = "Pareto set (not shown to be dominated in speed, memory and quality)"
+    return f"{told}: {job_list(names) if names else 'none of these jobs'}."
+
+
+def _labelled(one: dict[str, Any], number: int) -> dict[str, Any]:
+    """Return the data of a point that the script that places labels uses."""
+    kept = {"job", "name", "short", "x", "y", "x_low", "x_high", "y_low", "y_high"}
+    is_labelled = number <= MOST_LABELS or one["state"] != OTHER
+    rank = list(STATES).index(one["state"])
+    return {key: value for key, value in one.items() if key in kept} | {"rank": rank, "labelled": is_labelled}
 
 
 def front_of(points: Sequence[tuple[float, float]]) -> list[int]:
@@ -99,12 +120,14 @@ def front_of(points: Sequence[tuple[float, float]]) -> list[int]:
 
 
 # ---------------------------------------------------------------- one line per job
-def _times(rows: Sequence[Row], winner: Row | None) -> Iterator[dict[str, Any]]:
+def _times(comparison: Comparison, decision: Decision | None) -> Iterator[dict[str, Any]]:
     for metric in _in_chart("Times"):
-        known = [row for row in rows if metric.timing in row.quantiles]
+        known = [row for row in comparison.rows if metric.timing in row.quantiles]
         data = [
-            _named(row, winner) | dict(zip(PERCENTS, row.quantiles[metric.timing], strict=True))
-            for row in _first(known, winner)
+            named(row, decision)
+            | dict(zip(PERCENTS, row.quantiles[metric.timing], strict=True))
+            | interval_text(row, metric, "x")
+            for row in _first(known, decision)
         ]
         if data:
             yield {
@@ -116,38 +139,38 @@ def _times(rows: Sequence[Row], winner: Row | None) -> Iterator[dict[str, Any]]:
             }
 
 
-def _by_job(rows: Sequence[Row], group: Chart, winner: Row | None) -> Iterator[dict[str, Any]]:
+def _by_job(comparison: Comparison, group: Chart, decision: Decision | None) -> Iterator[dict[str, Any]]:
+    rows = comparison.rows
     for metric in _in_chart(group):
         known = [row for row in rows if _is_known(row, metric)]
         if len(known) < 2 or (group == "Answers" and not _tells_apart(rows, metric)):
             continue
-        data = [
-            {**_named(row, winner), "x": row.metrics[metric.name], **_error(row, metric)}
-            for row in _first(known, winner)
-        ]
+        shown = _first(known, decision)
+        most = limit(shown, metric)
+        data = [named(row, decision) | valued(row, metric, "x", most) for row in shown]
         better = "Higher" if metric.is_higher_better else "Lower"
-        error = " Error bars: one standard error in each direction." if any("low" in one for one in data) else ""
         yield {
             "group": group,
             "title": _capitalized(metric.title),
-            "says": f"{better} is better.{error}{_scale_notes(metric)}{_left(known)}",
+            "says": f"{better} is better.{_intervals(data, comparison)}{_scale_notes(metric)}{_left(known)}",
             "spec": points(data, metric),
         }
 
 
-def _first(known: Sequence[Row], winner: Row | None) -> list[Row]:
+def _first(known: Sequence[Row], decision: Decision | None) -> list[Row]:
     """Return the first MOST rows; if the recommended one is not among them, it replaces the last."""
     shown = list(known[:MOST])
-    later = [row for row in known[MOST:] if row is winner]
+    later = [row for row in known[MOST:] if decision is not None and row is decision.winner]
     return [*shown[: MOST - len(later)], *later]
 
 
-def _error(row: Row, metric: Metric) -> dict[str, float]:
-    value, error = row.metrics[metric.name], row.metrics.get(metric.error_name)
-    return {"low": value - error, "high": value + error} if value is not None and error else {}
+# ---------------------------------------------------------------- captions
+def _intervals(data: Sequence[dict[str, Any]], comparison: Comparison) -> str:
+    """Return a note about the lines that show intervals, if there are any."""
+    has_any = any(name in one for one in data for name in ("x_low", "y_low"))
+    return f" Solid lines: {comparison.confidence:.0%} intervals." if has_any else ""
 
 
-# ---------------------------------------------------------------- captions and labels
 def _scale_notes(*metrics: Metric) -> str:
     """Return notes about axes that do not start at 0 or are not linear."""
     notes = [
@@ -160,18 +183,6 @@ def _scale_notes(*metrics: Metric) -> str:
 
 def _capitalized(title: str) -> str:
     return title.capitalize() if title.islower() else title
-
-
-def _named(row: Row, winner: Row | None) -> dict[str, Any]:
-    values = ", ".join(row.axes.values())
-    short = f"{row.entry.name}: {values}" if values else row.entry.name
-    is_winner = row is winner
-    return {
-        "job": row.entry.name,
-        "label": row.label,
-        "short": f"★ {short}" if is_winner else short,
-        "state": RECOMMENDED if is_winner else OTHER,
-    }
 
 
 def _left(known: Sequence[Row]) -> str:

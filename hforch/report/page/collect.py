@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from array import array
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -21,8 +22,10 @@ from hforch.report.page.charts import charts
 from hforch.report.page.first_pass import MOST_FAILED, FirstPass
 from hforch.report.page.metrics import described, ordered
 from hforch.report.page.rerun import of_job
+from hforch.report.page.roles import PARETO, is_tied, role_of, unshown
 from hforch.report.page.summary import about
 from hforch.report.wording import columns_of, item_line
+from hforch.statistics.estimates import METHODS, Estimate
 from hforch.utils.redaction import without_known
 
 MOST_CELLS = 24_000  # maximum number of answers in a report
@@ -124,6 +127,7 @@ def collect(
         "about": about(comparison, seen, told, decision, criteria.bounds),
         "rows": {"shown": len(in_order), "of": shown.of, "failed": len(shown.failed)},
         "metrics": metrics,
+        "methods": METHODS,
         "timings": {one.timing: one.title for one in ALL if one.timing == one.name},
         "axes": comparison.axes,
         "jobs": [
@@ -133,7 +137,8 @@ def collect(
         ],
         "finishes": sorted({cell["finish"] for cell in cells if cell.get("finish")}),
         "checks": sorted({check[0] for cell in cells for check in cell.get("checks", ())}),
-        "charts": charts(rows, asked, decision.winner if decision else None),
+        "charts": charts(comparison, asked, decision),
+        "pareto": PARETO,
         "typical": round(percentiles([len(cell["text"]) for cell in cells], [90])[0]) if cells else 0,
         "parts": -(-len(in_order) // AT_ONCE),
     }
@@ -222,6 +227,7 @@ def _units(some: Sequence[str]) -> int:
 def _job(row: Row, decision: Decision | None) -> dict[str, Any]:
     entry = row.entry
     refused = {} if decision is None else {one.entry.name: why for one, why in decision.refused}
+    doubted = {} if decision is None else {one.entry.name: unshown(why) for one, why in decision.not_shown}
     return {
         "name": entry.name,
         "label": row.label,
@@ -230,10 +236,22 @@ def _job(row: Row, decision: Decision | None) -> dict[str, Any]:
         "why": entry.unfinished,
         "is_baseline": "baseline" in row.notes,
         "metrics": {name: value for name, value in row.metrics.items() if value is not None},
+        "intervals": {name: _interval(one) for name, one in row.estimates.items()},
         "spread": row.spread,
         "notes": [note for note in row.notes if note not in ("baseline", entry.unfinished)],
-        "pareto": decision is not None and row in decision.pareto,
-        "winner": decision is not None and decision.winner is row,
+        "pareto": decision is not None and any(row is one for one in decision.pareto),
+        "role": role_of(row, decision),
+        "tied": is_tied(row, decision),
         "refused": refused.get(entry.name),
+        "doubts": doubted.get(entry.name),
         "again": of_job(entry),
     }
+
+
+def _interval(estimate: Estimate) -> list[Any] | str:
+    """Return the ends of an interval (None: infinite) and its method, or the reason why it is missing."""
+    one = estimate.interval
+    if one is None:
+        return estimate.why
+    low, high = (end if math.isfinite(end) else None for end in (one.low, one.high))
+    return [low, high, one.method, one.units]

@@ -27,6 +27,9 @@ def of_job(entry: Entry) -> dict[str, str]:
         job["scoring"] = option("scoring", left)
         found["note"] = ALONE
     job["tracker"] = option("tracker", "none")
+    if ((job.get("runtime") or {}).get("measure") or {}).get("until"):  # which needs other jobs
+        words = [word for word in words if not word.startswith("runtime.measure")]
+        job["runtime"] = {**job["runtime"], "measure": option("runtime", "default")["measure"]}
     try:
         found["recipe"] = to_yaml(recipe_of(job))
     except (HforchError, KeyError, TypeError, ValueError, AttributeError) as error:

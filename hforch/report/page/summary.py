@@ -10,10 +10,14 @@ import hforch
 from hforch.comparison.bounds import Bound
 from hforch.comparison.decision import Decision
 from hforch.comparison.entries import Entry
+from hforch.comparison.intervals import reasons_without_interval
 from hforch.comparison.table import Comparison
+from hforch.metrics.registry import BY_NAME, COMPARED
+from hforch.records.round_count import repeats_of, rounds_of
 from hforch.report.comparison import decision_lines
 from hforch.report.page.first_pass import FirstPass
 from hforch.report.page.rerun import of_sweeps
+from hforch.report.page.roles import doubts, evidence
 from hforch.report.wording import job_list
 
 
@@ -33,7 +37,7 @@ def about(
             if value not in values.setdefault(axis, []):
                 values[axis].append(value)
     started = sorted(str(record["started"]) for record in records if record.get("started"))
-    repeats = [one for row in comparison.rows if isinstance(one := row.entry.get("runtime.repeat"), int)]
+    repeats = [repeats_of(record) or 1 for record in records]
     recipes = {str(record.get("recipe") or "") for record in records} - {""}
     machines = dict.fromkeys(row.measured_on[0] for row in comparison.rows if row.entry.record.get("environment"))
     return {
@@ -54,10 +58,23 @@ def about(
         "repeats": max(repeats, default=1),
         "decision": None if decision is None else list(decision_lines(decision)),
         "reason": None if decision is None else _sentence(decision, bounds, len(comparison.rows)),
+        "remark": None if decision is None else decision.remark,
+        "outcome": None if decision is None else decision.outcome,
+        "evidence": evidence(decision),
+        "doubts": doubts(decision),
+        "confidence": comparison.confidence,
+        "without": list(_without_interval(comparison)),
         "notes": [*_input_files([row.entry for row in comparison.rows]), *(note.strip() for note in comparison.notes)],
         "missing": list(missing),
         "sweeps": list(of_sweeps(row.entry for row in comparison.rows)),
     }
+
+
+def _without_interval(comparison: Comparison) -> Iterator[tuple[list[str], str]]:
+    """Yield the titles of metrics without an interval, and the reason."""
+    for why, some in reasons_without_interval(comparison.rows).items():
+        if titles := [BY_NAME[name].title for name in some if BY_NAME[name] in COMPARED and name != "failed"]:
+            yield titles, why
 
 
 def _sentence(decision: Decision, bounds: Sequence[Bound], jobs: int) -> str:
@@ -90,11 +107,12 @@ def _description(entry: Entry) -> Iterator[tuple[str, str]]:
     elif entry.get("inputs.kind") is not None:
         yield "input source", entry.overrides.get("inputs", str(entry.get("inputs.kind")))
     paths |= {"max_new_tokens": "generation.max_new_tokens", "do_sample": "generation.do_sample"}
-    paths |= {"batch size": "runtime.batch_size", "repeats": "runtime.repeat"}
+    paths |= {"batch size": "runtime.batch_size", "repeats": "runtime.repeat", "rounds": "runtime.rounds"}
     for name, path in paths.items():
         value = entry.get(path)
         if value is not None:
             yield name, ("true" if value else "false") if isinstance(value, bool) else str(value)
+    yield "rounds", str(rounds_of(entry.record))
     if planned := {one for batch in entry.record.get("plan") or [] for one in batch}:
         yield "inputs", str(len(planned))
 

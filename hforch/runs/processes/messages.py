@@ -181,6 +181,14 @@ class OneSample(NamedTuple):
         watcher.sample(self.sample)
 
 
+class RoundMeasured(NamedTuple):
+    round_entry: Mapping[str, Any]
+    rounds: int | None
+
+    def show(self, watcher: Watcher) -> None:
+        watcher.measured(self.round_entry, self.rounds)
+
+
 class Finished(NamedTuple):
     record: Mapping[str, Any]
     directory: str
@@ -190,7 +198,7 @@ class Finished(NamedTuple):
 
 
 StageEvent = StageBegan | StageAdvanced | StageEnded
-WatcherEvent = Note | Header | Question | Text | SampleCount | OneSample | Finished
+WatcherEvent = Note | Header | Question | Text | SampleCount | OneSample | RoundMeasured | Finished
 WorkerEvent = Started | Ready | Refused | Outcome | StageEvent | WatcherEvent
 
 

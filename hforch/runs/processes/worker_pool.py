@@ -1,8 +1,9 @@
-"""Manage the processes of one command: a fork server for each backend, and a single worker that holds a model."""
+"""Manage the processes of one command: a fork server for each backend, and the workers that hold models."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
@@ -23,14 +24,34 @@ if TYPE_CHECKING:
     from hforch.runs.watcher import Watcher
 
 
+Held = tuple[str, str]
+"""The backend and the load key of the model that a worker holds."""
+
+
+@dataclass
+class Holder:
+    """A worker that holds a model.
+
+    Attributes:
+        has_scored: whether its last job computed scores; its engine may then hold memory that other jobs do not need.
+    """
+
+    worker: Worker
+    has_scored: bool = False
+
+
 class WorkerPool:
-    """The processes of one command."""
+    """The processes of one command.
+
+    Attributes:
+        keeps_all: whether models stay loaded side by side, each in its own worker; otherwise a worker is stopped before
+            another model is loaded.
+    """
 
     def __init__(self) -> None:
         self._fork_servers: dict[str, ForkServer] = {}
-        self._worker: Worker | None = None
-        self._holds: tuple[str, str] | None = None
-        self._has_scored = False
+        self._holders: dict[Held, Holder] = {}
+        self.keeps_all = False
 
     def __enter__(self) -> Self:
         return self
@@ -57,7 +78,7 @@ class WorkerPool:
             WorkerDied: the check crashed.
         """
         if key:
-            self._take(jobs[0], key)
+            self._take(jobs[0], key, measures=True)
         found: list[list[Mistake]] = self._ask(backend, CheckJobs(jobs), watcher)
         return found
 
@@ -81,49 +102,55 @@ class WorkerPool:
             key: the job's load key, if other jobs may have the same one.
         """
         directory.mkdir(parents=True, exist_ok=True)
-        logged = size_of(directory / LOG)  # the log of an earlier attempt
+        logged = size_of(directory / LOG)  # the log of an earlier attempt or part
+        held, part = (job.backend.name, key), job_context.part
         try:
-            worker = self._take(job, key)
-            request = RunJob(job, directory, job_context, str(Path.cwd()))
+            holder = self._take(job, key, measures=part is None or part.measures)
+            worker, request = holder.worker, RunJob(job, directory, job_context, str(Path.cwd()))
             outcome: JobOutcome = worker.ask(request, watcher=watcher)
         except WorkerDied as death:
-            self._forget()
+            self._forget(held)
             return record_death(death, directory, logged, job_context, watcher)
         except HforchError:
-            self._forget()
+            self._forget(held)
             raise
         except KeyboardInterrupt:
-            self._forget()
+            self._forget(held)
             return EXIT_INTERRUPTED
         finally:
             redact_file(directory / LOG)
         if outcome.result == EXIT_INTERRUPTED and not worker.interrupted:  # its fork server was killed
-            self._forget()
+            self._forget(held)
             orphaned = WorkerDied(None, parent=self._fork_servers[job.backend.name].death())
             return record_death(orphaned, directory, logged, job_context, watcher)
-        self._has_scored = job.scoring.is_requested
+        holder.has_scored = job.scoring.is_requested and (part is None or part.is_last)
         if not outcome.has_model:
-            self.free()
+            self._stop(held)
         if isinstance(outcome.result, HforchError):
             raise outcome.result
         return outcome.result
 
-    def again(self) -> tuple[float, float] | None:
-        """Time the loaded model's first batch again; return its first and its new duration in seconds, or None."""
-        if self._worker is None:
+    def again(self, job: Job, key: str) -> tuple[float, float] | None:
+        """Time the first batch of a loaded model again; return its first and its new duration in seconds, or None.
+
+        Args:
+            job: a job with this model.
+            key: its load key.
+        """
+        holder = self._holders.get((job.backend.name, key))
+        if holder is None:
             return None
         try:
-            seconds: tuple[float, float] | None = self._worker.ask(RepeatFirstBatch())
+            seconds: tuple[float, float] | None = holder.worker.ask(RepeatFirstBatch())
             return seconds
         except WorkerDied:
-            self._forget()
+            self._forget((job.backend.name, key))
             return None
 
-    def free(self) -> None:
-        """Stop the worker and free its model."""
-        if self._worker is not None:
-            self._worker.close()
-        self._forget()
+    def free(self, job: Job | None = None, key: str = "") -> None:
+        """Stop the worker that holds the model of a job, or all workers, and free their memory."""
+        for held in list(self._holders) if job is None else [(job.backend.name, key)]:
+            self._stop(held)
 
     def close(self) -> None:
         self.free()
@@ -136,11 +163,12 @@ class WorkerPool:
 
         A temporary worker exits after its reply, which frees the accelerators that it has initialized.
         """
-        if self._worker is not None and self._holds is not None and self._holds[0] == backend:
+        held = next((one for one in self._holders if one[0] == backend), None)
+        if held is not None:
             try:
-                return self._worker.ask(request, watcher=watcher)
+                return self._holders[held].worker.ask(request, watcher=watcher)
             except BaseException:
-                self._forget()
+                self._forget(held)
                 raise
         worker = self._fork_server(backend).start_worker(any(map(may_use, request.jobs)))
         try:
@@ -148,13 +176,22 @@ class WorkerPool:
         finally:
             worker.close()
 
-    def _take(self, job: Job, key: str) -> Worker:
-        backend = job.backend.name
-        fork_server = self._fork_server(backend)
-        if self._worker is None or self._holds != (backend, key) or self._has_scored:
-            self.free()  # after scoring, the engine may hold memory that the next job does not need
-            self._worker, self._holds = fork_server.start_worker(may_use(job)), (backend, key)
-        return self._worker
+    def _take(self, job: Job, key: str, measures: bool) -> Holder:
+        """Return the worker that holds the model of a job, or a new one.
+
+        Args:
+            measures: whether the memory of the job is measured; a worker whose model has computed scores is then
+                replaced, since its engine may hold memory that the job does not need.
+        """
+        held = (job.backend.name, key)
+        fork_server = self._fork_server(job.backend.name)
+        if held in self._holders and self._holders[held].has_scored and measures:
+            self._stop(held)
+        if held not in self._holders:
+            if not self.keeps_all:
+                self.free()
+            self._holders[held] = Holder(fork_server.start_worker(may_use(job)))
+        return self._holders[held]
 
     def _fork_server(self, backend: str) -> ForkServer:
         fork_server = self._fork_servers.get(backend) or prestart.take(backend)
@@ -165,5 +202,11 @@ class WorkerPool:
         self._fork_servers[backend] = fork_server or ForkServer(backend)
         return self._fork_servers[backend]
 
-    def _forget(self) -> None:
-        self._worker = self._holds = None
+    def _stop(self, held: Held) -> None:
+        """Stop a worker, which frees its model."""
+        if held in self._holders:
+            self._holders[held].worker.close()
+            self._forget(held)
+
+    def _forget(self, held: Held) -> None:
+        self._holders.pop(held, None)

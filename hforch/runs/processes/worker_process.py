@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from hforch.errors import EXIT_INTERRUPTED, HforchError
+from hforch.machine import own_processes
 from hforch.runs.processes.imports import get_ready
 from hforch.runs.processes.messages import (
     CheckJobs,
@@ -28,6 +29,7 @@ from hforch.runs.processes.messages import (
     Question,
     Ready,
     RepeatFirstBatch,
+    RoundMeasured,
     RunJob,
     SampleCount,
     StageAdvanced,
@@ -52,6 +54,8 @@ def run_worker(pipe: Connection, early_log: int, fork_server: int, process: Mapp
     code = 1
     try:
         exit_with_parent(fork_server)
+        with suppress(OSError, ValueError):
+            own_processes.belong_to(own_processes.parent_of(fork_server))
         WorkerService(pipe, early_log, fork_server, process).serve()
         code = 0
     except BaseException:
@@ -192,6 +196,9 @@ class PipeWatcher:
 
     def sample(self, sample: Mapping[str, Any]) -> None:
         self._send(OneSample(dict(sample)))
+
+    def measured(self, round_entry: Mapping[str, Any], rounds: int | None) -> None:
+        self._send(RoundMeasured(dict(round_entry), rounds))
 
     def finished(self, record: Mapping[str, Any], directory: str) -> None:
         import json

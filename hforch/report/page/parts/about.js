@@ -12,7 +12,7 @@ function drawAbout() {
   for (const [id, name] of Object.entries(links))
     $("nav").append(el("button", { type: "button", onclick: () => go(id) }, name));
   const section = $("about");
-  if (about.reason) section.append(el("p", { class: about.qualified ? "decision" : "decision none" }, el("strong", {}, "Decision "), about.reason));
+  if (about.reason) section.append(el("div", { class: `decision ${about.qualified ? about.outcome : "refused"}` }, el("p", {}, el("strong", {}, "Decision "), about.reason), about.remark ? el("p", { class: "remark" }, about.remark) : null, evidenceTable(about), doubtsList(about)));
   const failed = about.failures + about.unfinished;
   const interrupted = about.interrupted + about.interrupted_jobs;
   const started = [...new Set(about.started.map(moment))];
@@ -48,6 +48,46 @@ function drawAbout() {
     section.append(
       el("div", { class: "missing", role: "note" }, el("h3", {}, "Omitted from this report"), el("ul", {}, about.missing.map((line) => el("li", {}, line)))),
     );
+}
+
+/** Return the comparison of the best job with the others, or null. */
+function evidenceTable({ evidence, confidence }) {
+  if (!evidence) return null;
+  const { best, metric, rivals, of, floor } = evidence;
+  const heads = ["compared with", evidence.is_by_value ? "difference" : `difference, ${percent(confidence)} interval`, "p", "conclusion"];
+  const rows = rivals.map((one) =>
+    el(
+      "tr",
+      {},
+      el("th", { scope: "row" }, `job ${one.job}`, one.label === one.job ? null : el("small", {}, ` ${one.label}`)),
+      el("td", {}, one.effect, one.why ? el("small", {}, ` no interval: ${one.why}`) : null),
+      el("td", {}, one.p ?? "-"),
+      el("td", {}, one.says),
+    ),
+  );
+  const notes = [
+    of > rivals.length ? `The table shows ${rivals.length} of ${of} jobs.` : "",
+    floor ? `Two measurements of the same job differ by ${floor}.` : "",
+    rivals.length > 1 && rivals.some((one) => one.p) ? "p-values are adjusted for the number of jobs (Holm)." : "",
+  ];
+  const table = el(
+    "table",
+    { class: "evidence" },
+    el("caption", {}, `${metric} of job ${best}`),
+    el("thead", {}, el("tr", {}, heads.map((head) => el("th", { scope: "col" }, head)))),
+    el("tbody", {}, rows),
+  );
+  const scroller = el("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": "Evidence of the decision" }, table);
+  return [scroller, el("p", { class: "quiet" }, notes.filter(Boolean).join(" "))];
+}
+
+/** Return the requirements that are met, but not shown to be, or null. */
+function doubtsList({ doubts, confidence }) {
+  if (!doubts.of) return null;
+  const items = doubts.jobs.map(([title, ...some]) => el("li", {}, el("strong", {}, `job ${title}`), `: ${some.join("; ")}`));
+  const left = doubts.of - doubts.jobs.length;
+  if (left) items.push(el("li", {}, `${counted(left, "more job")} in the decision details`));
+  return [el("p", { class: "doubts" }, `Met, but not shown with ${percent(confidence)} confidence:`), el("ul", {}, items)];
 }
 
 function both(samples, jobs, noun) {

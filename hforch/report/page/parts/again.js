@@ -34,7 +34,7 @@ function drawAgain() {
   }
   section.append(el("h3", {}, "Individual jobs"));
   summary.jobs.forEach((job, at) => {
-    const one = el("details", { id: `again-${at}` }, el("summary", {}, el("strong", {}, job.name), job.label === job.name ? "" : ` ${job.label}`, winnerMark(job)));
+    const one = el("details", { id: `again-${at}` }, el("summary", {}, el("strong", {}, job.name), job.label === job.name ? "" : ` ${job.label}`, roleMarks(job)));
     one.addEventListener("toggle", () => one.open && fill(one, job));
     const quick = [copyButton("Copy command", () => job.again.command), copyButton("Copy recipe", () => job.again.recipe)];
     for (const button of quick) button.setAttribute("aria-label", `${button.textContent} of job ${plain(job.name)}`);

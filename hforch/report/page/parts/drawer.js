@@ -97,7 +97,7 @@ function openColumns() {
           draw();
           list.children[at].querySelector("input").focus();
         });
-        return el("li", {}, el("label", {}, box, ` ${about.name} ${about.label === about.name ? "" : about.label}`, winnerMark(about)), mover(at, -1, "up", "▲"), mover(at, 1, "down", "▼"));
+        return el("li", {}, el("label", {}, box, ` ${about.name} ${about.label === about.name ? "" : about.label}`, roleMarks(about)), mover(at, -1, "up", "▲"), mover(at, 1, "down", "▼"));
       }),
     );
     if (!again) return;

@@ -57,7 +57,7 @@ function drawHead() {
     const job = summary.jobs[at];
     const base = job.baseline == null ? null : el("small", {}, ` vs. ${summary.jobs[job.baseline].name}`);
     const own = job.is_baseline ? el("small", {}, " baseline") : base;
-    head.append(el("th", { scope: "col" }, el("strong", {}, job.name), own, winnerMark(job), el("span", { class: "label" }, job.label)));
+    head.append(el("th", { scope: "col" }, el("strong", {}, job.name), own, roleMarks(job), el("span", { class: "label" }, job.label)));
   }
   grid.table.tHead.replaceChildren(head);
   grid.table.setAttribute("aria-colcount", String(shown.length + 1));

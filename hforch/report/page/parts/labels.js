@@ -8,7 +8,6 @@ const MARK = 8; // half the size of a point, in pixels
 const GAP = 2; // pixels between labels
 const MOST_NAMES = 4; // maximum number of jobs in the label of equal points
 const MOST_LISTED = 12; // with more points, the list of their names is collapsed
-const RANKS = ["recommended", "Pareto front", "other"]; // who comes first where there is little space
 
 /** Label the points of a chart with names and settings, or only names and a list below if these do not fit. */
 function labelPoints(chart, view) {
@@ -16,17 +15,37 @@ function labelPoints(chart, view) {
   svg.querySelector("g.labels")?.remove();
   const layer = svgElement("g", { class: "labels", transform: svg.querySelector("g").getAttribute("transform") });
   svg.append(layer);
-  const ranked = chart.points.filter((one) => one.labelled).sort((a, b) => RANKS.indexOf(a.state) - RANKS.indexOf(b.state));
+  const ranked = chart.points.filter((one) => one.labelled).sort((a, b) => a.rank - b.rank); // the first get a place if there is little space
   const points = grouped(ranked.map((one) => ({ ...one, left: view.scale("x")(one.x), top: view.scale("y")(one.y) })));
   const marks = chart.points.map((one) => box(view.scale("x")(one.x), view.scale("y")(one.y), 2 * MARK, 2 * MARK));
+  const drawn = [...chart.points.flatMap((one) => intervalLines(one, view)), ...frontLines(chart.front, view)];
   const area = { left: 0, top: 0, right: view.width(), bottom: view.height() };
-  let left = placeAll(layer, points, (group) => group.map((one) => one.short).join("; "), NEAR, marks, area);
+  let left = placeAll(layer, points, (group) => group.map((one) => one.short).join("; "), NEAR, marks, drawn, area);
   const isShort = left > 0;
-  if (isShort) left = placeAll(layer, points, names, FAR, marks, area);
+  if (isShort) left = placeAll(layer, points, names, FAR, marks, drawn, area);
   chart.names.hidden = !isShort;
   chart.names.open = chart.points.length <= MOST_LISTED;
   const omitted = left ? el("li", {}, `${counted(left, "label")} omitted for lack of space; hover over a point to see its job`) : null;
   chart.names.replaceChildren(el("summary", {}, "Jobs in this chart"), el("ul", {}, chart.points.map((one) => el("li", {}, one.short)), omitted));
+}
+
+/** Return the boxes of the lines that show the intervals of a point. */
+function intervalLines(one, view) {
+  const [x, y] = [view.scale("x"), view.scale("y")];
+  return [
+    ...(one.x_low == null ? [] : [spanned(x(one.x_low), x(one.x_high), y(one.y), y(one.y))]),
+    ...(one.y_low == null ? [] : [spanned(x(one.x), x(one.x), y(one.y_low), y(one.y_high))]),
+  ];
+}
+
+/** Return the boxes of the steps through the points at the front. */
+function frontLines({ points, isStepAfter }, view) {
+  const at = points.map(([x, y]) => [view.scale("x")(x), view.scale("y")(y)]);
+  return at.slice(1).flatMap(([right, below], number) => {
+    const [left, above] = at[number];
+    const [corner, level] = isStepAfter ? [right, above] : [left, below];
+    return [spanned(left, right, level, level), spanned(corner, corner, above, below)];
+  });
 }
 
 /** Return groups of points that cover each other and share a label. */
@@ -42,12 +61,12 @@ function grouped(points) {
 
 /** Return the names of a group's jobs, at most MOST_NAMES. */
 function names(group) {
-  const shown = group.slice(0, MOST_NAMES).map((one) => (one.state === RANKS[0] ? `★ ${one.job}` : one.job));
+  const shown = group.slice(0, MOST_NAMES).map((one) => one.name);
   return shown.join(", ") + (group.length > MOST_NAMES ? ` +${group.length - MOST_NAMES}` : "");
 }
 
-/** Place a label for each group of points; return how many did not fit. */
-function placeAll(layer, points, text, distances, marks, area) {
+/** Place a label for each group of points, clear of the lines in the chart if possible; return how many did not fit. */
+function placeAll(layer, points, text, distances, marks, drawn, area) {
   layer.replaceChildren();
   const taken = [];
   const lines = [];
@@ -58,7 +77,8 @@ function placeAll(layer, points, text, distances, marks, area) {
     label.textContent = plain(text(group));
     layer.append(label);
     const { width, height } = label.getBBox();
-    const found = freePlace(point, width + 2 * GAP, height, distances, [...marks, ...taken], lines, area);
+    const place = (others) => freePlace(point, width + 2 * GAP, height, distances, [...marks, ...taken, ...others], lines, area);
+    const found = place(drawn) ?? place([]);
     if (!found) {
       label.remove();
       left += 1;
@@ -97,6 +117,7 @@ function freePlace(point, width, height, distances, taken, lines, area) {
 
 const clamp = (value, low, high) => Math.max(low, Math.min(high, value));
 const box = (x, y, width, height) => ({ left: x - width / 2, right: x + width / 2, top: y - height / 2, bottom: y + height / 2 });
+const spanned = (a, b, c, d) => ({ left: Math.min(a, b) - 1, right: Math.max(a, b) + 1, top: Math.min(c, d) - 1, bottom: Math.max(c, d) + 1 });
 const meets = (one, other) => one.left < other.right && other.left < one.right && one.top < other.bottom && other.top < one.bottom;
 const contains = (one, x, y) => x > one.left && x < one.right && y > one.top && y < one.bottom;
 

@@ -45,7 +45,7 @@ function usualColumns() {
   const all = summary.jobs.map((job, at) => at);
   const answered = all.filter((at) => summary.jobs[at].status !== "not run");
   const shown = answered.length ? answered : all;
-  const late = shown.slice(MOST_COLUMNS).filter((at) => summary.jobs[at].winner);
+  const late = shown.slice(MOST_COLUMNS).filter((at) => summary.jobs[at].role === "recommended");
   return [...shown.slice(0, MOST_COLUMNS - late.length), ...late];
 }
 

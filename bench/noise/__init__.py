@@ -1,0 +1,1 @@
+"""How the speed of one job varies: recorded series, and the variance of repeats, loads and rounds."""
