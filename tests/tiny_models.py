@@ -154,6 +154,24 @@ def save_llama(folder: Path, window: int | None = None, tokenizer: Any = None, *
     return _save(LlamaForCausalLM(LlamaConfig(**shape)), tokenizer, folder, None)
 
 
+def save_damaged(folder: Path, text: str) -> Path:
+    """Save a Llama that returns NaN logits once a sequence contains this text, which is one token; it never writes it.
+
+    The embedding of the token is NaN.
+    """
+    import torch
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    save_llama(folder, tie_word_embeddings=False)
+    (token,) = AutoTokenizer.from_pretrained(folder).encode(text)
+    model = AutoModelForCausalLM.from_pretrained(folder)
+    with torch.no_grad():
+        model.get_input_embeddings().weight[token] = float("nan")
+        model.get_output_embeddings().weight[token] = 0.0
+    model.save_pretrained(folder)
+    return folder
+
+
 def save_gpt_neo(folder: Path, window: int) -> Path:
     """Save a GPT-Neo with a layer of global attention, one with this sliding window, and a context of 512 tokens."""
     import torch

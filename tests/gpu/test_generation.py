@@ -17,6 +17,7 @@ import tiny_models
 from finished import ROOT
 
 from hforch import load_llm
+from hforch.errors import GenerationError
 from hforch.records.record_files import read_record
 
 pytestmark = [pytest.mark.gpu, pytest.mark.model]
@@ -157,6 +158,19 @@ def test_dropping_a_compiled_model_frees_its_memory(model: Path) -> None:
         torch.cuda.empty_cache()
         resting.append(torch.cuda.memory_allocated())
     assert resting[2] <= resting[0] + 10**6, resting
+
+
+# ---------------------------------------------------------------- logits that are not finite
+@pytest.mark.parametrize("arguments", [{}, {"temperature": 1.0}, {"num_beams": 2}])
+def test_nan_logits_are_an_error_after_which_the_gpu_is_usable(
+    load: Callable[..., Any], tmp_path: Path, arguments: dict[str, Any]
+) -> None:
+    damaged = tiny_models.save_damaged(tmp_path / "damaged", "?")
+    llm = load("model=local", f"model.path={damaged}", "device=gpu", "generation.max_new_tokens=6")
+    for prompts, which in (([PROMPTS[2]], ""), ([PROMPTS[0], PROMPTS[2]], "for prompt 2 of 2 in the batch ")):
+        with pytest.raises(GenerationError, match=f"^the model returned NaN or infinite logits {which}at token 1 "):
+            llm.batch(prompts, **arguments)
+    assert llm.invoke(PROMPTS[0], **arguments)
 
 
 # ---------------------------------------------------------------- end to end

@@ -171,7 +171,7 @@ class PipelineEngine(SerialEngine):
         cache, rows = (None, len(prompts)) if beams else self._static_cache(prompts, request.generation, config)
         ids, mask = _left_padded([*prompts, *prompts[:1] * (rows - len(prompts))], self.pad, self.model.device)
         self._fit_batch(rows)
-        finite = FiniteLogits()
+        finite = FiniteLogits(config.num_beams or 1)
         tap = token_tap(completions, request, rows, beams, finite, self._finite_remedy)
         processors = [finite, *self._logits_processors(request.generation, ids.shape[1])]
         seeded = self._seeded(request.seed) if config.do_sample else nullcontext()

@@ -19,9 +19,13 @@ class FiniteLogits(LogitsProcessor):
     """A logits processor that finds rows whose highest logit is NaN or infinite, and replaces their logits with zeros.
 
     Logits of minus infinity are allowed, since other processors exclude tokens with them.
+
+    Args:
+        beams: number of rows per prompt.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, beams: int = 1) -> None:
+        self._beams = beams
         self._broken: Any = None
 
     def __call__(self, input_ids: Any, scores: Any) -> Any:
@@ -34,9 +38,10 @@ class FiniteLogits(LogitsProcessor):
         self._broken = ~scores.amax(dim=-1).isfinite()  # not copied to the host, which would make it wait
         return scores.masked_fill(self._broken[:, None], 0.0)
 
-    def broken(self) -> list[int]:
-        """Return the rows found in the last step."""
-        return [] if self._broken is None else [row for row, found in enumerate(self._broken.tolist()) if found]
+    def broken(self) -> set[int]:
+        """Return the positions of the prompts of the rows found in the last step."""
+        found = () if self._broken is None else self._broken.tolist()
+        return {row // self._beams for row, is_broken in enumerate(found) if is_broken}
 
 
 def refuse(broken: Collection[int], prompts: int, token: int, remedy: str) -> None:

@@ -38,12 +38,12 @@ def token_tap(
             if request.cancelled.is_set():
                 return torch.ones(input_ids.shape[0], dtype=torch.bool, device=input_ids.device)
             if beams:
-                self._refuse(input_ids, {row * len(completions) // input_ids.shape[0] for row in finite.broken()})
+                self._refuse(input_ids, finite.broken())
                 is_over = request.token_limit is not None and input_ids.shape[1] - self.seen >= request.token_limit
                 return torch.full((input_ids.shape[0],), is_over, dtype=torch.bool, device=input_ids.device)
             new = input_ids[:, self.seen :].tolist()
             now = time.perf_counter()  # after reading the tokens, which waits for the GPU
-            self._refuse(input_ids, {row for row in finite.broken() if not self.done[row]})
+            self._refuse(input_ids, {place for place in finite.broken() if not self.done[place]})
             self.seen = input_ids.shape[1]
             done = [_push(completion, tokens, now) for completion, tokens in zip(completions, new, strict=False)]
             if self.done_mask is None or done != self.done[: len(done)]:
