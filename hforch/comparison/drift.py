@@ -149,6 +149,9 @@ class Drift:
             place, length = first_diff(text, base.text or ""), max(len(text), len(base.text or ""), 1)
         self.at.append(place)
         self.shares.append(place / length)
+        key = (sample["input_id"], text)
+        if any((other["input_id"], other["text"]) == key for _, _, other, _ in self._worst):
+            return  # the same answer in another repeat or round
         entry = (-place / length, len(self.at), sample, place)
         if len(self._worst) < self.worst_wanted:
             heapq.heappush(self._worst, entry)
