@@ -14,9 +14,9 @@ from hforch.comparison.bounds import read_bounds, read_optimize
 from hforch.comparison.choosing import MARGIN
 from hforch.comparison.decision import Criteria
 from hforch.comparison.entries import readable_jobs
-from hforch.comparison.intervals import CONFIDENCE
 from hforch.comparison.table import compare as compare_entries
 from hforch.errors import ConfigError, Mistake
+from hforch.records.intervals import CONFIDENCE
 from hforch.utils.paths import expanded
 
 Source = str | Path | RunResult | SweepResult

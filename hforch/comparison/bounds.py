@@ -9,14 +9,14 @@ from dataclasses import dataclass
 
 from hforch.comparison.effect_text import about, interval_text
 from hforch.comparison.effects import BY_INPUT, has_effects
-from hforch.comparison.intervals import OF_BASELINE
 from hforch.comparison.rows import Row
 from hforch.errors import ConfigError, Mistake
 from hforch.metrics.metric import Metric
 from hforch.metrics.registry import BY_NAME, alike, find
+from hforch.records.intervals import OF_BASELINE
 from hforch.statistics.estimates import Estimate
 from hforch.statistics.power import inputs_for
-from hforch.statistics.students_t import quantile
+from hforch.statistics.proportions import normal_quantile
 
 BOUND = re.compile(r"\s*([A-Za-z][^<>=!]*?)\s*(<=|>=|==|<|>)\s*([-+]?\d+(?:\.\d*)?(?:[eE][-+]?\d+)?)\s*(%?)\s*")
 LISTED = "hforch compare --help lists the metrics, such as tokens_per_s, ttft_ms, peak_rss_mb, kl_mean and checks"
@@ -72,7 +72,7 @@ class Bound:
         if interval is None or self.metric not in BY_INPUT or interval.units < 2:
             return ""
         deviation = (
-            (interval.high - interval.low) / 2 / quantile(math.inf, interval.confidence) * math.sqrt(interval.units)
+            (interval.high - interval.low) / 2 / normal_quantile(interval.confidence) * math.sqrt(interval.units)
         )
         needed = inputs_for(value - self.value, deviation, interval.confidence)
         if needed is None:

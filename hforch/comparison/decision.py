@@ -9,13 +9,14 @@ from hforch.comparison.bounds import Bound
 from hforch.comparison.choosing import MARGIN, Outcome, Ranking, Rules, break_tie, judged, rank
 from hforch.comparison.decision_text import recommendation
 from hforch.comparison.effects import effect_of, has_effects
-from hforch.comparison.intervals import CONFIDENCE
 from hforch.comparison.machine_notes import little_data_note
 from hforch.comparison.pareto import Judge, pareto_set
 from hforch.comparison.rows import Row
 from hforch.comparison.table import Comparison
+from hforch.comparison.variation import variation_line
 from hforch.metrics.metric import Metric
 from hforch.metrics.registry import BY_NAME
+from hforch.records.intervals import CONFIDENCE
 from hforch.statistics.verdicts import Verdict
 
 Doubts = list[tuple[Row, list[str]]]
@@ -36,6 +37,7 @@ class Decision:
         ranking: the jobs ranked by the first optimized metric.
         not_shown: qualified rows that meet requirements, but are not shown to, each with the reasons.
         remark: a warning about few inputs or rounds; None if there are enough, or the outcome is undecided.
+        variation: how much the speeds vary, if they are ranked; None if they were measured once.
     """
 
     qualified: list[Row]
@@ -47,6 +49,7 @@ class Decision:
     ranking: Ranking | None = None
     not_shown: Doubts = field(default_factory=list)
     remark: str | None = None
+    variation: str | None = None
 
     @property
     def tied(self) -> list[Row]:
@@ -122,7 +125,10 @@ def decide(
     reason = recommendation(ranking, winner, tie_break, len(qualified), rules)
     recommended = None if ranking.outcome == "undecided" else winner
     remark = None if recommended is None else _remark(qualified, [*(one.metric for one in bounds), *optimize])
-    return Decision(qualified, refused, pareto, recommended, reason, ranking.outcome, ranking, doubts, remark)
+    variation = variation_line(qualified) if ranking.metric.is_throughput else None
+    return Decision(
+        qualified, refused, pareto, recommended, reason, ranking.outcome, ranking, doubts, remark, variation
+    )
 
 
 def _remark(rows: Sequence[Row], asked: Sequence[str]) -> str | None:

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 from hforch.comparison.choosing import Ranking, Rival, Rules
 from hforch.comparison.effect_text import about, effect_text, p_text
-from hforch.comparison.effects import are_interleaved, was_looked_at
+from hforch.comparison.effects import BY_INPUT, are_interleaved, was_looked_at
 from hforch.comparison.rows import Row
 from hforch.metrics.metric import Metric
 from hforch.statistics.power import inputs_for, rounds_for
@@ -40,7 +40,7 @@ def _winner(ranking: Ranking, winner: Row, tie_break: Ranking | None, rules: Rul
     if ranking.is_by_value:
         why = metric.without_interval or "measured once in each load"
         return f"{said} (next: job {second.row.entry.name}, {_value(second.row, metric)}; no interval: {why})"
-    said += f", {_against(second, metric)}"
+    said += f", {_against(second, ranking)}"
     if others:
         said += f"; also better than {_named(others, metric)}"
     return said
@@ -49,7 +49,7 @@ def _winner(ranking: Ranking, winner: Row, tie_break: Ranking | None, rules: Rul
 def _tie(ranking: Ranking, winner: Row, tie_break: Ranking | None, rules: Rules) -> str:
     metric, tied = ranking.metric, ranking.with_verdict("tie")
     names = ", ".join(row.entry.name for row in ranking.tied)
-    said = f"tie in {metric.name}: jobs {names} ({'; '.join(_against(one, metric) for one in tied[:MOST_NAMED])}"
+    said = f"tie in {metric.name}: jobs {names} ({'; '.join(_against(one, ranking) for one in tied[:MOST_NAMED])}"
     said += f"; {_counts_as_tie(ranking, rules)})"
     if tie_break is None:
         return (
@@ -75,7 +75,7 @@ def _undecided(ranking: Ranking, winner: Row, tie_break: Ranking | None, rules: 
     rank = "highest" if metric.is_higher_better else "lowest"
     names = " or ".join(one.entry.name for one in (ranking.best, *(one.row for one in open_ones)))
     said = f"cannot determine which of jobs {names} has the {rank} {metric.name}: job {ranking.best.entry.name} has "
-    said += f"{_value(ranking.best, metric)}, {'; '.join(_against(one, metric) for one in open_ones[:MOST_NAMED])}"
+    said += f"{_value(ranking.best, metric)}, {'; '.join(_against(one, ranking) for one in open_ones[:MOST_NAMED])}"
     return f"{said}. {_what_would_show(ranking, open_ones, rules)}"
 
 
@@ -127,13 +127,23 @@ def _number_of_rounds(row: Row) -> int:
     return max(1, len(row.entry.record.get("rounds") or ()))
 
 
-def _against(one: Rival, metric: Metric) -> str:
+def _against(one: Rival, ranking: Ranking) -> str:
     """Return the effect of the best job against another: `+18% [+15%, +21%] vs. job 2, p < 0.001`."""
-    effect = effect_text(one.effect, metric)
+    effect = effect_text(one.effect, ranking.metric)
     if one.effect.interval is None:
         return f"{effect} vs. job {one.row.entry.name} (no interval: {one.effect.why})"
     p = f", {p_text(one.effect.p)}" if one.effect.p is not None else ""
-    return f"{effect} vs. job {one.row.entry.name}{p}"
+    return f"{effect} vs. job {one.row.entry.name}{p}{_partly_paired(one, ranking)}"
+
+
+def _partly_paired(one: Rival, ranking: Ranking) -> str:
+    """Return how many inputs could be compared, if some were answered by only one of the jobs, or failed in one."""
+    name = BY_INPUT.get(ranking.metric.name, "")
+    units = (one.row.evidence.units.get(name), ranking.best.evidence.units.get(name))
+    most = max((len(some) for some in units if some is not None), default=0)
+    paired = one.effect.interval.units if one.effect.interval else most
+    kind = "windows" if name in ("ppl", "bits_per_byte") else "inputs"
+    return f" ({paired} of {most} {kind}: the others have a value in only one of the jobs)" if paired < most else ""
 
 
 def _named(rivals: Sequence[Rival], metric: Metric) -> str:

@@ -7,9 +7,9 @@ from array import array
 from collections.abc import Sequence
 from dataclasses import replace
 
-from hforch.comparison.intervals import LOGARITHMIC
 from hforch.comparison.rows import Row
 from hforch.metrics.metric import Metric
+from hforch.records.intervals import LOGARITHMIC
 from hforch.statistics.estimates import Effect, Interval, Scale
 from hforch.statistics.inputs import difference_of_jobs
 from hforch.statistics.rounds import distance_of_halves, log_ratios, ratio_from_drifts, ratio_of_jobs

@@ -8,9 +8,9 @@ from typing import Any
 
 from hforch.comparison.drift import PAIRS, Drift
 from hforch.comparison.entries import Entry
-from hforch.comparison.evidence import scores_of
 from hforch.comparison.machine_notes import machine_notes
 from hforch.comparison.rows import NOISE, Row, number_of_inputs
+from hforch.records.evidence import scores_of
 from hforch.runs import repeats
 from hforch.scoring.choices import contradiction
 from hforch.utils.rounding import percent, percent_apart
@@ -30,7 +30,7 @@ def notes_of_row(entry: Entry, is_base: bool, drift: Drift | None, seen: int) ->
     if entry.unfinished:
         notes.append(entry.unfinished)
     notes += _why_not_scored(entry)
-    if contradicted := scores_of(entry, "against_baseline").get("contradicted"):
+    if contradicted := scores_of(entry.record, "against_baseline").get("contradicted"):
         notes.append(contradiction(contradicted))
     notes += _lacks(record)
     if record.get("resumed"):
@@ -73,7 +73,7 @@ def _lacks(record: Mapping[str, Any]) -> Iterator[str]:
 def _why_not_scored(entry: Entry) -> Iterator[str]:
     """Yield why a job lacks scores against its baseline or on a text."""
     for part, title in NOT_SCORED.items():
-        for reason in dict.fromkeys((scores_of(entry, part).get("absent") or {}).values()):
+        for reason in dict.fromkeys((scores_of(entry.record, part).get("absent") or {}).values()):
             yield f"{title}: {reason}"
 
 

@@ -9,8 +9,8 @@ from typing import Any
 from hforch.comparison.divergent_tokens import DivergentToken
 from hforch.comparison.drift import Pair
 from hforch.comparison.entries import Entry
-from hforch.comparison.evidence import Evidence
 from hforch.metrics.registry import BY_NAME, COMPARED
+from hforch.records.evidence import Evidence
 from hforch.statistics.estimates import Estimate
 
 NOISE = 0.10  # largest accepted relative change of the time of a model's first batch while it is loaded

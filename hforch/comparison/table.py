@@ -14,13 +14,14 @@ from hforch.comparison.baselines import baseline_pairs
 from hforch.comparison.divergent_tokens import divergent_tokens
 from hforch.comparison.drift import Baseline, Chosen, Drift
 from hforch.comparison.entries import Entry
-from hforch.comparison.evidence import Evidence, scores_of
-from hforch.comparison.intervals import CONFIDENCE, drifts_of, estimates_of
+from hforch.comparison.intervals import drifts_of
 from hforch.comparison.notes import notes_of_row, notes_of_rows
 from hforch.comparison.rows import WITH_BASELINE, Row, number_of_inputs
 from hforch.errors import ConfigError, Mistake
 from hforch.metrics.aggregation import Timings
 from hforch.metrics.registry import AGAINST_BASELINE, COMPARED
+from hforch.records.evidence import Evidence, scores_of
+from hforch.records.intervals import CONFIDENCE, estimates
 from hforch.records.sample_lines import Samples, has_failed
 from hforch.scoring.uncertainty import ratio_of_sums
 
@@ -88,7 +89,7 @@ def compare(
         _add_ratio(row, rows)
     drifts = drifts_of(entries)
     for row in ordered:
-        row.estimates = estimates_of(row, drifts, confidence)
+        row.estimates = estimates(row.metrics, row.evidence, confidence, drifts, "baseline" in row.notes)
     return Comparison(ordered, notes_of_rows(ordered), confidence, drifts)
 
 
@@ -132,7 +133,7 @@ def _row(entry: Entry, axes: dict[str, str], base: Baseline | None, worst: int, 
     if not entry.skips_damaged:
         samples.refuse()
     metrics = _metrics(record, timings, failed)
-    evidence.finish(entry)
+    evidence.finish(entry.record, entry.samples)
     row = Row(entry, axes, metrics, _site(record), timings.quantiles(QUANTILES), _spread(record), evidence)
     row.unit = drift.unit if drift else "tokens"
     checks = (record.get("totals") or {}).get("checks")
@@ -179,7 +180,7 @@ def _add_ratio(row: Row, rows: Mapping[str, Row]) -> None:
     base = rows.get(row.baseline) if row.baseline else row if "baseline" in row.notes else None
     if base is None:
         return
-    own, theirs = scores_of(row.entry, "on_text"), scores_of(base.entry, "on_text")
+    own, theirs = scores_of(row.entry.record, "on_text"), scores_of(base.entry.record, "on_text")
     if not own.get("windows") or not theirs.get("windows") or own.get("sha256") != theirs.get("sha256"):
         return
     if [tokens for tokens, _ in own["windows"]] != [tokens for tokens, _ in theirs["windows"]]:
@@ -193,7 +194,7 @@ def _add_ratio(row: Row, rows: Mapping[str, Row]) -> None:
 
 def _scored_against(entry: Entry) -> Path | None:
     """Return the directory of the baseline that a job was scored against, or None."""
-    baseline = scores_of(entry, "against_baseline").get("baseline")
+    baseline = scores_of(entry.record, "against_baseline").get("baseline")
     return Path(realpath(entry.samples / baseline)) if baseline else None
 
 

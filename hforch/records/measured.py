@@ -60,6 +60,17 @@ else:
     ScoreMetrics = with_metrics("ScoreMetrics", ScoreMetricsBase, "scores.metrics")
 
 
+class MetricInterval(Part):
+    """The confidence interval of a metric, or the reason why it has none."""
+
+    low: Finite | None = Field(default=None, description="lower end")
+    high: Finite | None = Field(default=None, description="upper end; null if infinite")
+    confidence: Finite | None = Field(default=None, description="confidence level, 0 to 1")
+    method: str | None = Field(default=None, description="how it was computed; docs/comparing.md describes the methods")
+    units: Count | None = Field(default=None, description="number of independent rounds, inputs or windows")
+    absent: str | None = Field(default=None, description="why there is no interval")
+
+
 class AgainstBaseline(Part):
     """Scores against the next-token distributions of a baseline."""
 

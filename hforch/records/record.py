@@ -7,7 +7,7 @@ from pydantic import Field
 from hforch.metrics.registry import BY_NAME
 from hforch.records.fields import Count, Error, Finite, OpenPart, Part, Reasons
 from hforch.records.machine import CardUse, Effective, Environment, Memory, Process
-from hforch.records.measured import Metrics, Scores, Totals, WarmedUp
+from hforch.records.measured import MetricInterval, Metrics, Scores, Totals, WarmedUp
 from hforch.records.rounds import Round
 
 SCHEMA_VERSION = 2
@@ -222,6 +222,9 @@ class Record(Identity, Command, Configuration, Head):
         " otherwise",
     )
     metrics: Metrics | None = Field(default=None, description="measurements; `absent` has the reasons for missing ones")
+    intervals: dict[str, MetricInterval] | None = Field(
+        default=None, description="the 95% confidence interval of each metric, or the reason why it has none"
+    )
     memory: Memory | None = Field(default=None, description="peak memory; `absent` has the reasons for missing values")
     accelerators: list[CardUse] | None = Field(
         default=None,

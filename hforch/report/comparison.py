@@ -214,6 +214,8 @@ def decision_lines(decision: Decision) -> Iterator[str]:
         yield decision.reason
     if decision.remark:
         yield decision.remark
+    if decision.variation:
+        yield decision.variation
 
 
 def to_markdown(comparison: Comparison, decision: Decision | None = None) -> str:

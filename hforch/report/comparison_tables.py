@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 
 from hforch.comparison.effect_text import interval_text
-from hforch.comparison.intervals import OF_BASELINE, reasons_without_interval
+from hforch.comparison.intervals import reasons_without_interval
 from hforch.comparison.rows import Row
 from hforch.comparison.table import Comparison
 from hforch.metrics.metric import Metric
 from hforch.metrics.registry import BY_NAME, COMPARED, SCORES
+from hforch.records.intervals import OF_BASELINE
 from hforch.report.wording import accelerator_mb
 
 Cell = Callable[[Row], str]

@@ -13,6 +13,7 @@ from hforch.comparison.decision import Decision
 from hforch.comparison.intervals import reasons_without_interval
 from hforch.comparison.rows import Row
 from hforch.comparison.table import ERRORS, Comparison
+from hforch.comparison.variation import variation_of
 from hforch.metrics.registry import COMPARED, names
 from hforch.records.record import SCHEMA_VERSION
 from hforch.statistics.estimates import METHODS, Interval
@@ -68,6 +69,7 @@ def to_data(comparison: Comparison, decision: Decision | None = None) -> dict[st
             "axes": row.axes,
             "metrics": row.metrics,
             "intervals": _intervals(row),
+            "variation": asdict(variation_of(row.entry.record)),
             "tokens_per_s_each": (row.entry.record.get("metrics") or {}).get("tokens_per_s_each"),
             "checks": row.checks,
             "baseline": row.baseline,

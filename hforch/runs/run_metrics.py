@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from math import isfinite
 from pathlib import Path
 from typing import Any
 
@@ -11,12 +12,16 @@ from hforch.errors import Mistake
 from hforch.machine.nvidia_meter import CardReadings
 from hforch.metrics.computing import computed
 from hforch.metrics.metric import Measured
+from hforch.metrics.registry import COMPARED
+from hforch.records.evidence import Evidence, scores_of
+from hforch.records.intervals import estimates
 from hforch.records.machine import CardUse, Memory
-from hforch.records.measured import Metrics
+from hforch.records.measured import MetricInterval, Metrics
 from hforch.runs import energy
 from hforch.runs.memory_meter import MemoryMeter, merged_peaks
 from hforch.runs.run_state import Run
 from hforch.runs.sample_metrics import count
+from hforch.statistics.estimates import Estimate
 
 
 def memory_of(run: Run, memory: MemoryMeter, loaded: LoadedModel | None) -> Memory:
@@ -45,6 +50,31 @@ def _add_metrics(run: Run, found: Mapping[str, Any]) -> None:
     """
     known = run.record.metrics.dump() if run.record.metrics else {}
     run.record.metrics = Metrics(**{**known, **found, "absent": {**known.get("absent", {}), **found["absent"]}})
+
+
+def note_intervals(run: Run) -> None:
+    """Add to the record the interval of each metric, as far as the job's own inputs and rounds determine it."""
+    record = run.whole()
+    evidence = Evidence(run.job.runtime.repeat)
+    for sample in run.samples:
+        evidence.add(sample)
+    evidence.finish(record, run.writer.directory)
+    metrics = {metric.name: metric.read(record) for metric in COMPARED}
+    metrics |= {metric.error_name: metric.read_error(record) for metric in COMPARED if metric.has_error}
+    checks = (record.get("totals") or {}).get("checks")
+    if checks and checks["total"]:
+        metrics["checks"] = checks["passed"] / checks["total"]
+    is_baseline = scores_of(record, "against_baseline").get("baseline") == "."
+    found = estimates(metrics, evidence, is_baseline=is_baseline)
+    run.record.intervals = {name: _interval(one) for name, one in found.items()}
+
+
+def _interval(estimate: Estimate) -> MetricInterval:
+    one = estimate.interval
+    if one is None:
+        return MetricInterval(absent=estimate.why)
+    low, high = (round(end, 6) if isfinite(end) else None for end in (one.low, one.high))
+    return MetricInterval(low=low, high=high, confidence=one.confidence, method=one.method, units=one.units)
 
 
 def note_energy(run: Run) -> None:

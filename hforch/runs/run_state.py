@@ -20,7 +20,17 @@ from hforch.runs.resuming import PreviousRun
 from hforch.runs.watcher import StageLog, Watcher
 
 # Fields of a sample that stay in memory, for totals and metrics; all others are only on disk.
-KEPT_FIELDS = ("error", "repeat", "finish_reason", "prompt_tokens", "output_tokens", "timings", "absent", "checks")
+KEPT_FIELDS = (
+    "input_id",
+    "error",
+    "repeat",
+    "finish_reason",
+    "prompt_tokens",
+    "output_tokens",
+    "timings",
+    "absent",
+    "checks",
+)
 
 
 def by_number(entry: Round) -> int:

@@ -42,7 +42,7 @@ from hforch.runs.memory_meter import MemoryMeter
 from hforch.runs.model_slot import ModelSlot
 from hforch.runs.processes.preload import libraries_of
 from hforch.runs.resuming import previous_run
-from hforch.runs.run_metrics import card_remarks, memory_of, note_computed, note_energy
+from hforch.runs.run_metrics import card_remarks, memory_of, note_computed, note_energy, note_intervals
 from hforch.runs.run_state import Run, warn
 from hforch.runs.sample_metrics import count
 from hforch.runs.sampling import error_of
@@ -222,6 +222,8 @@ def _end(
     run.record.unset("planned")
     if run.samples or not run.continues:
         run.record.totals = count(run.samples, known.get("planned"))
+    if run.samples and status in ("ok", "failed"):
+        note_intervals(run)
     run.note(status=status, finished=now(), exit_code=code, error=message, **environment)
     if tell:
         run.watcher.finished(run.whole(), str(run.writer.directory))

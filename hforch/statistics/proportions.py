@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import math
+from statistics import NormalDist
 
 from hforch.statistics.estimates import Interval
 
 
+def normal_quantile(confidence: float) -> float:
+    """Return the two-sided quantile of the normal distribution for a confidence level."""
+    return NormalDist().inv_cdf(0.5 + confidence / 2)
+
+
 def wilson(passed: int, total: int, confidence: float) -> Interval:
     """Return Wilson's score interval of passed / total."""
-    from scipy.special import ndtri
-
-    z = float(ndtri(0.5 + confidence / 2))
+    z = normal_quantile(confidence)
     share, extra = passed / total, z * z / total
     middle = (share + extra / 2) / (1 + extra)
     half = z * math.sqrt(share * (1 - share) / total + extra / (4 * total)) / (1 + extra)
@@ -26,9 +30,7 @@ def bonett_price(gained: int, lost: int, total: int, confidence: float) -> Inter
         lost: inputs that pass only in the second job.
         total: all inputs.
     """
-    from scipy.special import ndtri
-
-    z, more, less = float(ndtri(0.5 + confidence / 2)), (gained + 1) / (total + 2), (lost + 1) / (total + 2)
+    z, more, less = normal_quantile(confidence), (gained + 1) / (total + 2), (lost + 1) / (total + 2)
     half = z * math.sqrt((more + less - (more - less) ** 2) / (total + 2))
     return Interval(max(-1.0, more - less - half), min(1.0, more - less + half), confidence, "Bonett-Price", total)
 

@@ -369,3 +369,123 @@ def test_junit_names_suites_by_configuration_and_tests_by_question(tmp_path: Pat
 
 def test_junit_suites_of_a_sweep_have_the_settings_that_differ(sweep: Path) -> None:
     assert [*junit(sweep)] == ["precision=fp32", "precision=int8", "precision=int4", "precision=fp16"]
+
+
+# ---------------------------------------------------------------- what is shown
+def checked(directory: Path, name: str, passes: list[bool | None], **more: Any) -> None:
+    """Write a job whose inputs pass or fail one check; None stands for a missing input."""
+    samples = [
+        sample(at, f"{name} {at}", [at], checks=[{"name": "a check", "passed": passed, "why": None}])
+        for at, passed in enumerate(passes)
+        if passed is not None
+    ]
+    passed = sum(map(bool, passes))
+    totals = {"samples": len(samples), "checks": {"passed": passed, "total": len(samples), "each": []}}
+    fields: dict[str, Any] = {"totals": totals, **rounds(10.0), **more}
+    write_job(directory, samples, **precision(name), **fields)
+
+
+def test_a_gap_in_checks_is_tested_input_by_input(tmp_path: Path) -> None:
+    checked(tmp_path / "0", "fp32", [True] * 30 + [False] * 10)
+    checked(tmp_path / "1", "int8", [True] * 20 + [False] * 20)
+    found = decided(tmp_path, optimize="checks")
+    assert (found.outcome, found.winner and found.winner.entry.name) == ("winner", "0")
+    assert "+25.0 points [" in found.reason and "p = 0.002" in found.reason  # 10 of 10 inputs gained: 2 / 2^10
+    assert found.remark is not None and found.remark.startswith("based on only 40 inputs")
+
+
+def test_few_discordant_inputs_leave_it_undecided_and_say_how_many_more_are_needed(tmp_path: Path) -> None:
+    checked(tmp_path / "0", "fp32", [True] * 9 + [False])
+    checked(tmp_path / "1", "int8", [True] * 8 + [False] * 2)
+    found = decided(tmp_path, optimize="checks")
+    assert (found.outcome, found.winner) == ("undecided", None)
+    assert "p = 1.00. About" in found.reason and "more inputs would probably show it" in found.reason
+
+
+def test_inputs_that_only_one_job_answered_are_named(tmp_path: Path) -> None:
+    checked(tmp_path / "0", "fp32", [True] * 10)
+    checked(tmp_path / "1", "int8", [True, False, *[True] * 4, *[None] * 4])
+    assert (
+        "(6 of 10 inputs: the others have a value in only one of the jobs)"
+        in decided(tmp_path, optimize="checks").reason
+    )
+
+
+def test_a_requirement_may_be_met_but_not_shown(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    checked(tmp_path / "0", "fp32", [True] * 19 + [False])
+    found = decided(tmp_path, "checks>=0.9", optimize="checks")
+    assert names(found.qualified) == ["0"]
+    ((_, (doubt,)),) = found.not_shown
+    assert doubt.startswith("checks>=0.9: checks is 95%, with a 95% interval of [76%, 99%]; about ")
+    assert doubt.endswith("more inputs would show it, if they give the same value")
+    assert decided(tmp_path, "checks>=0.9", optimize="checks", strict=True).qualified == []
+    assert cli.main(["compare", str(tmp_path), "--require", "checks>=0.9"]) == 0
+    assert "not shown: 0: checks>=0.9" in capsys.readouterr().out
+    assert cli.main(["compare", str(tmp_path), "--require", "checks>=0.9", "--strict"]) == 3
+    assert "no job is shown to qualify" in capsys.readouterr().out
+    assert cli.main(["compare", str(tmp_path), "--require", "checks>=0.7", "--strict"]) == 0
+
+
+def test_a_value_at_the_requirement_cannot_be_shown_with_more_inputs(tmp_path: Path) -> None:
+    checked(tmp_path / "0", "fp32", [True] * 9 + [False])
+    ((_, (doubt,)),) = decided(tmp_path, "checks>=0.9").not_shown
+    assert doubt.endswith("the value is too close to the requirement to show it with more inputs")
+
+
+def test_jobs_that_tie_are_separated_by_memory_or_by_the_next_metric(tmp_path: Path) -> None:
+    job(tmp_path / "0", "fp32", 10.0, 900.0, [1, 2])
+    job(tmp_path / "1", "int8", 10.01, 500.0, [1, 2])
+    found = decided(tmp_path)
+    assert found.outcome == "tie" and found.winner is not None and found.winner.entry.name == "1"
+    assert found.reason.startswith("tie in tokens_per_s: jobs 1, 0 (+") and "lowest peak_rss_mb" in found.reason
+    assert names(found.tied) == ["1", "0"]
+    other = decided(tmp_path, optimize="tokens_per_s,load_s")
+    assert other.winner is not None and "lowest peak_rss_mb" in other.reason  # load_s is equal
+
+
+def test_identical_jobs_tie(tmp_path: Path) -> None:
+    job(tmp_path / "s" / "0", "fp32", 10.0, 900.0, [1, 2])
+    write_job(tmp_path / "s" / "1", **precision("fp32"), **rounds(10.0), same_as="../0")
+    found = decided(tmp_path / "s")
+    assert found.outcome == "tie" and "the jobs are identical and were run once" in found.reason
+
+
+def test_rounds_that_were_added_after_a_look_use_always_valid_intervals(tmp_path: Path) -> None:
+    for name, speed in (("fp32", 10.0), ("int8", 10.6)):
+        job(tmp_path / "once" / name, name, speed, 900.0, [1], **rounds(speed, noise=0.05))
+        job(tmp_path / "again" / name, name, speed, 900.0, [1], extended=True)
+    methods = {}
+    for directory in ("once", "again"):
+        found = decided(tmp_path / directory)
+        assert found.ranking is not None and found.ranking.rivals[0].effect.interval is not None
+        methods[directory] = found.ranking.rivals[0].effect.interval.method
+    assert methods == {"once": "t of rounds", "again": "always valid"}
+
+
+def test_an_undecided_speed_names_the_command_that_measures_more(tmp_path: Path) -> None:
+    for name, speed in (("fp32", 10.0), ("int8", 10.1)):
+        job(tmp_path / name, name, speed, 900.0, [1], **rounds(speed, noise=0.3, count=4))
+    found = decided(tmp_path)
+    assert found.outcome == "undecided" and f"hforch resume {tmp_path} runtime.rounds=" in found.reason
+
+
+def test_speeds_that_were_not_measured_in_turns_are_not_compared_between_sweeps(tmp_path: Path) -> None:
+    job(tmp_path / "a" / "0", "fp32", 10.0, 900.0, [1])
+    job(tmp_path / "b" / "0", "int8", 20.0, 900.0, [1])
+    found = decide(compare(read_jobs([tmp_path / "a", tmp_path / "b"])), [], ["tokens_per_s"])
+    assert found.outcome == "undecided"
+    assert "no interval: measured once, and no batch was timed again" in found.reason or "turns" in found.reason
+    assert "Measure them in turns: in one sweep, with runtime.rounds=3" in found.reason
+
+
+@pytest.mark.parametrize("words", [["--confidence", "95"], ["--margin", "2"], ["--confidence", "much"]])
+def test_invalid_levels_are_errors(sweep: Path, words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert _code(["compare", str(sweep), *words]) == 2
+    assert words[0] in capsys.readouterr().err
+
+
+def _code(words: list[str]) -> int:
+    try:
+        return cli.main(words)
+    except SystemExit as exit_:
+        return int(exit_.code or 0)

@@ -146,7 +146,7 @@ def test_the_distance_of_halves_is_that_of_independent_measurements() -> None:
     assert math.sqrt(numpy.mean(numpy.square(found))) == pytest.approx(float(numpy.std(apart)), rel=0.05)
 
 
-def test_a_drift_that_all_jobs_have_in_common_is_no_distance_between_halves() -> None:
+def test_a_drift_that_all_jobs_have_in_common_does_not_count_as_noise() -> None:
     random = numpy.random.default_rng(0)
     noise = random.normal(0, 0.01, (3, 20))
     drifting = (noise + numpy.cumsum(random.normal(0, 0.1, 20))).tolist()

@@ -6,9 +6,9 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
-from hforch.comparison.entries import Entry
 from hforch.metrics.aggregation import Timings
 from hforch.metrics.registry import COMPARED
 from hforch.records.record_files import SCORES
@@ -45,10 +45,14 @@ class Evidence:
         if sample["error"] is None:
             self._timings.setdefault(sample["repeat"] // self.repeats, Timings()).add(sample)
 
-    def finish(self, entry: Entry) -> None:
-        """Add what the record and scores.jsonl contain."""
-        self._add_rounds(entry.record)
-        for metric, units in (*_scored(entry, self.places), *_windows(entry, self.places)):
+    def finish(self, record: Mapping[str, Any], folder: Path) -> None:
+        """Add what the record of a job and its scores.jsonl contain.
+
+        Args:
+            folder: the directory with its samples and scores.
+        """
+        self._add_rounds(record)
+        for metric, units in (*_scored(folder, self.places), *_windows(record, self.places)):
             self.units[metric] = units
 
     def _add_rounds(self, record: Mapping[str, Any]) -> None:
@@ -66,15 +70,15 @@ class Evidence:
             ]
 
 
-def scores_of(entry: Entry, part: str) -> Mapping[str, Any]:
+def scores_of(record: Mapping[str, Any], part: str) -> Mapping[str, Any]:
     """Return the part `against_baseline` or `on_text` of a job's recorded scores."""
-    return (entry.record.get("scores") or {}).get(part) or {}
+    return (record.get("scores") or {}).get(part) or {}
 
 
-def _scored(entry: Entry, places: dict[str, int]) -> Iterator[tuple[str, Units]]:
+def _scored(folder: Path, places: dict[str, int]) -> Iterator[tuple[str, Units]]:
     """Yield the metrics of scores.jsonl, by answer of the baseline; nothing if the file is missing or damaged."""
     kl, agreement, early = Units(places), Units(places), Units(places)
-    with suppress(OSError, ValueError, KeyError, TypeError), open_file(entry.samples / SCORES) as file:
+    with suppress(OSError, ValueError, KeyError, TypeError), open_file(folder / SCORES) as file:
         for line in lines_of(file):
             one = parse_line(line)
             unit, positions, flips = str(one["input_id"]), int(one["positions"]), one["flips"]
@@ -84,12 +88,12 @@ def _scored(entry: Entry, places: dict[str, int]) -> Iterator[tuple[str, Units]]
         yield from (("kl_mean", kl), ("top1_agreement", agreement), ("flips_early", early)) if len(kl) else ()
 
 
-def _windows(entry: Entry, places: dict[str, int]) -> Iterator[tuple[str, Units]]:
+def _windows(record: Mapping[str, Any], places: dict[str, int]) -> Iterator[tuple[str, Units]]:
     """Yield the mean negative log-likelihood in nats per token, and bits per byte, by window of the scored text.
 
     Windows of different texts or tokenizers have different ids, so that they are not paired.
     """
-    text = scores_of(entry, "on_text")
+    text = scores_of(record, "on_text")
     windows: Sequence[Sequence[float]] = text.get("windows") or ()
     tokens = math.fsum(number for number, _ in windows)
     if not tokens:
