@@ -103,6 +103,7 @@ class Drift:
 
     Attributes:
         unit: the unit of `first_diff`: tokens, or characters if token ids are not comparable.
+        places: the positions of inputs in `units`, shared with other jobs.
         joined: the number of samples that succeeded in both jobs.
         other_prompt_ids: the number of those whose prompt is the same but has different token ids; counted if the
             weights are the same.
@@ -112,6 +113,7 @@ class Drift:
     unit: str
     worst_wanted: int
     chosen: Chosen
+    places: dict[str, int] = field(default_factory=dict)
     joined: int = 0
     exact: int = 0
     missing: int = 0
@@ -120,8 +122,11 @@ class Drift:
     shares: list[float] = field(default_factory=list)
     pairs: list[tuple[str, str]] = field(default_factory=list)
     pair_ids: list[str] = field(default_factory=list)
-    exact_by_input: Units = field(default_factory=Units)
+    exact_by_input: Units = field(init=False)
     _worst: list[tuple[float, int, Mapping[str, Any], int]] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.exact_by_input = Units(self.places)
 
     def add(self, sample: Mapping[str, Any], base: Output) -> None:
         """Compare one sample with the baseline's."""
@@ -144,6 +149,9 @@ class Drift:
             place, length = first_diff(text, base.text or ""), max(len(text), len(base.text or ""), 1)
         self.at.append(place)
         self.shares.append(place / length)
+        key = (sample["input_id"], text)
+        if any((other["input_id"], other["text"]) == key for _, _, other, _ in self._worst):
+            return  # the same answer in another repeat or round
         entry = (-place / length, len(self.at), sample, place)
         if len(self._worst) < self.worst_wanted:
             heapq.heappush(self._worst, entry)
@@ -176,7 +184,7 @@ class Drift:
         """Return the contribution of each input to exact_match, chrf and similarity."""
         if not self.joined:
             return {}
-        return {"exact_match": self.exact_by_input, **self._alike.by_input(self.pair_ids)}
+        return {"exact_match": self.exact_by_input, **self._alike.by_input(self.pair_ids, self.places)}
 
     @cached_property
     def _alike(self) -> TextSimilarity:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from array import array
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -83,7 +84,8 @@ def noise_floor(rows: Sequence[Row], metric: Metric) -> float:
     It is estimated from rounds; jobs that were measured once have the noise of the batches that were timed again in
     their intervals.
     """
-    logs = [[math.log(one) for one in row.evidence.rounds.get(metric.name, ()) if one] for row in rows]
+    together = [row for row in rows if row.took_turns and row.entry.directory.parent == rows[0].entry.directory.parent]
+    logs = [[math.log(one) for one in row.evidence.rounds.get(metric.name, ()) if one] for row in together]
     apart = distance_of_halves([one for one in logs if len(one) > 1])
     return 0.0 if apart is None else math.expm1(apart)
 
@@ -113,10 +115,8 @@ def _units(row: Row, metric: Metric, like: Row) -> Units | None:
     others = like.evidence.units.get(BY_INPUT.get(metric.name, ""))
     if others is None:
         return own
-    constant = Units()
-    for unit, weight in zip(others.places, others.weights, strict=True):
-        constant.add(unit, metric.value_for_baseline * weight, weight)
-    return constant
+    constant = array("d", (metric.value_for_baseline * weight for weight in others.weights))
+    return Units(others.places, constant, others.weights)
 
 
 def _possible(effect: Effect, metric: Metric) -> Effect:

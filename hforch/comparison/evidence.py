@@ -26,11 +26,13 @@ class Evidence:
 
     Attributes:
         repeats: the number of repeats in each round.
+        places: the positions of inputs in `units`, shared with other jobs.
         units: for each quality metric that is a ratio of sums, the contributions of inputs or windows.
         rounds: for each speed metric, its value in each round; None where a round has none.
     """
 
     repeats: int = 1
+    places: dict[str, int] = field(default_factory=dict)
     units: dict[str, Units] = field(default_factory=dict)
     rounds: dict[str, Rounds] = field(default_factory=dict)
     _timings: dict[int, Timings] = field(default_factory=dict)
@@ -38,7 +40,7 @@ class Evidence:
     def add(self, sample: Mapping[str, Any]) -> None:
         """Add a sample: its checks, and its timings if it succeeded."""
         if checks := sample.get("checks"):
-            units = self.units.setdefault("checks", Units())
+            units = self.units.setdefault("checks", Units(self.places))
             units.add(sample["input_id"], sum(one["passed"] for one in checks), len(checks))
         if sample["error"] is None:
             self._timings.setdefault(sample["repeat"] // self.repeats, Timings()).add(sample)
@@ -46,7 +48,7 @@ class Evidence:
     def finish(self, entry: Entry) -> None:
         """Add what the record and scores.jsonl contain."""
         self._add_rounds(entry.record)
-        for metric, units in (*_scored(entry), *_windows(entry)):
+        for metric, units in (*_scored(entry, self.places), *_windows(entry, self.places)):
             self.units[metric] = units
 
     def _add_rounds(self, record: Mapping[str, Any]) -> None:
@@ -69,9 +71,9 @@ def scores_of(entry: Entry, part: str) -> Mapping[str, Any]:
     return (entry.record.get("scores") or {}).get(part) or {}
 
 
-def _scored(entry: Entry) -> Iterator[tuple[str, Units]]:
+def _scored(entry: Entry, places: dict[str, int]) -> Iterator[tuple[str, Units]]:
     """Yield the metrics of scores.jsonl, by answer of the baseline; nothing if the file is missing or damaged."""
-    kl, agreement, early = Units(), Units(), Units()
+    kl, agreement, early = Units(places), Units(places), Units(places)
     with suppress(OSError, ValueError, KeyError, TypeError), open_file(entry.samples / SCORES) as file:
         for line in lines_of(file):
             one = parse_line(line)
@@ -82,7 +84,7 @@ def _scored(entry: Entry) -> Iterator[tuple[str, Units]]:
         yield from (("kl_mean", kl), ("top1_agreement", agreement), ("flips_early", early)) if len(kl) else ()
 
 
-def _windows(entry: Entry) -> Iterator[tuple[str, Units]]:
+def _windows(entry: Entry, places: dict[str, int]) -> Iterator[tuple[str, Units]]:
     """Yield the mean negative log-likelihood in nats per token, and bits per byte, by window of the scored text.
 
     Windows of different texts or tokenizers have different ids, so that they are not paired.
@@ -92,7 +94,7 @@ def _windows(entry: Entry) -> Iterator[tuple[str, Units]]:
     tokens = math.fsum(number for number, _ in windows)
     if not tokens:
         return
-    nats, bits = Units(), Units()
+    nats, bits = Units(places), Units(places)
     for at, (number, total) in enumerate(windows):
         unit = f"{text.get('sha256')} {at} {number:g}"
         nats.add(unit, total, number)

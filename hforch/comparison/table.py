@@ -73,11 +73,12 @@ def compare(
         by_base.setdefault(base.name if base else None, []).append(entry)
     named = {entry.name: entry for entry in entries}
     mistakes: list[Mistake] = []
+    places: dict[str, int] = {}
     for name, group in by_base.items():
         kept = _keep(named[name], group) if name else None
         for entry in group:
             try:
-                rows[entry.name] = _row(entry, axes[entry.name], kept, worst)
+                rows[entry.name] = _row(entry, axes[entry.name], kept, worst, places)
             except ConfigError as error:
                 mistakes += error.mistakes
     if mistakes:
@@ -107,11 +108,11 @@ def _unit(one: Entry, other: Entry) -> str:
     return "tokens" if has_ids and mine is not None and mine == its else "characters"
 
 
-def _row(entry: Entry, axes: dict[str, str], base: Baseline | None, worst: int) -> Row:
+def _row(entry: Entry, axes: dict[str, str], base: Baseline | None, worst: int, places: dict[str, int]) -> Row:
     record = entry.record
-    timings, evidence = Timings(), Evidence(max(1, int(entry.get("runtime.repeat") or 1)))
+    timings, evidence = Timings(), Evidence(max(1, int(entry.get("runtime.repeat") or 1)), places)
     failed = seen = answered = 0
-    drift = Drift(base.entry.name, _unit(base.entry, entry), worst, base.chosen) if base else None
+    drift = Drift(base.entry.name, _unit(base.entry, entry), worst, base.chosen, places) if base else None
     own = base is not None and base.entry.name == entry.name
     samples = Samples(entry.samples, entry.record)
     for sample in samples:

@@ -26,7 +26,7 @@ class TextSimilarity:
         similar = self._similarities
         return {"chrf": round(_chrf(self._chrf_counts), 2), "similarity": round(sum(similar) / len(similar), 4)}
 
-    def by_input(self, ids: Sequence[str]) -> dict[str, Units]:
+    def by_input(self, ids: Sequence[str], places: dict[str, int]) -> dict[str, Units]:
         """Return the contribution of each input to both metrics.
 
         chrF is not a mean of inputs, so its contributions are the pseudo-values of the jackknife, shifted so that their
@@ -34,10 +34,11 @@ class TextSimilarity:
 
         Args:
             ids: the input of each pair.
+            places: the positions of inputs in the result.
         """
         if not self._pairs:
             return {}
-        similarity, chrf = Units(), Units()
+        similarity, chrf = Units(places), Units(places)
         if self._are_equal:
             for one in ids:
                 similarity.add(one, 1.0)

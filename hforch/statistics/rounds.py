@@ -114,14 +114,25 @@ def distance_of_halves(rounds: Sequence[Sequence[float]]) -> float | None:
 
     Returns:
         the root mean square, over the jobs, of the difference of the two halves' mean logarithms, estimated from all
-        pairs of consecutive rounds; None if no job has two pairs.
+        pairs of consecutive rounds; None if no job has two pairs. If several jobs have the same rounds, the mean of
+        each round is subtracted first, since pairing removes what all jobs have in common.
     """
     squares = []
-    for logs in rounds:
+    for logs in _without_common_noise(rounds):
         apart = [after - before for before, after in zip(logs[::2], logs[1::2], strict=False)]
         if len(apart) >= 2:
             squares.append(math.fsum(one * one for one in apart) / len(apart) ** 2)
     return math.sqrt(math.fsum(squares) / len(squares)) if squares else None
+
+
+def _without_common_noise(rounds: Sequence[Sequence[float]]) -> Sequence[Sequence[float]]:
+    """Return the deviations from the mean of each round, scaled to the variance of independent measurements."""
+    jobs, lengths = len(rounds), {len(logs) for logs in rounds}
+    if jobs < 2 or len(lengths) > 1:
+        return rounds
+    means = [math.fsum(column) / jobs for column in zip(*rounds, strict=True)]
+    scale = math.sqrt(jobs / (jobs - 1))
+    return [[scale * (one - mean) for one, mean in zip(logs, means, strict=True)] for logs in rounds]
 
 
 # ---------------------------------------------------------------- always valid

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from array import array
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -21,7 +20,8 @@ class Units:
     and positions.
 
     Attributes:
-        places: the position of each unit in `sums` and `weights`, by its id.
+        places: the position of each unit in `sums` and `weights`, by its id. Jobs and metrics may share it, which saves
+            memory and pairs them without a search; units that one of them lacks then have the weight 0.
     """
 
     places: dict[str, int] = field(default_factory=dict)
@@ -30,30 +30,50 @@ class Units:
 
     def add(self, unit: str, value: float, weight: float = 1.0) -> None:
         """Add a contribution to a unit."""
-        place = self.places.setdefault(unit, len(self.sums))
-        if place == len(self.sums):
-            self.sums.append(0.0)
-            self.weights.append(0.0)
+        place = self.places.setdefault(unit, len(self.places))
+        if place >= len(self.sums):
+            missing = bytes(8 * (place + 1 - len(self.sums)))
+            self.sums.frombytes(missing)
+            self.weights.frombytes(missing)
         self.sums[place] += value
         self.weights[place] += weight
 
     def __len__(self) -> int:
-        return len(self.sums)
+        """Return the number of units that contribute."""
+        return sum(1 for weight in self.weights if weight)
 
-    def arrays(self, ids: Sequence[str] | None = None) -> tuple[Array, Array]:
-        """Return the sums and the weights, of all units or of those with these ids, in their order."""
+    def arrays(self) -> tuple[Array, Array]:
+        """Return the sums and the weights of the units that contribute."""
+        sums, weights = self.padded(0)
+        return sums[weights != 0], weights[weights != 0]
+
+    def padded(self, length: int) -> tuple[Array, Array]:
+        """Return the sums and the weights by position, with zeros up to a length."""
         import numpy
 
-        sums, weights = numpy.array(self.sums), numpy.array(self.weights)
-        if ids is None:
-            return sums, weights
-        at = [self.places[one] for one in ids]
-        return sums[at], weights[at]
+        missing = (0, max(0, length - len(self.sums)))
+        return numpy.pad(numpy.array(self.sums), missing), numpy.pad(numpy.array(self.weights), missing)
+
+    def weight_of(self, unit: str) -> float:
+        """Return the weight of a unit; 0 if it does not contribute."""
+        place = self.places.get(unit, len(self.weights))
+        return self.weights[place] if place < len(self.weights) else 0.0
 
 
 def paired(one: Units, other: Units) -> tuple[tuple[Array, Array], tuple[Array, Array]]:
-    """Return the sums and weights of two jobs for the units that both have, in the order of the first."""
-    if list(one.places) == list(other.places):
-        return one.arrays(), other.arrays()
-    ids = [unit for unit in one.places if unit in other.places]
-    return one.arrays(ids), other.arrays(ids)
+    """Return the sums and weights of two jobs for the units to which both contribute, in the same order."""
+    if one.places is not other.places:
+        other = _with_places_of(one, other)
+    length = max(len(one.sums), len(other.sums))
+    mine, theirs = one.padded(length), other.padded(length)
+    both = (mine[1] != 0) & (theirs[1] != 0)
+    return (mine[0][both], mine[1][both]), (theirs[0][both], theirs[1][both])
+
+
+def _with_places_of(one: Units, other: Units) -> Units:
+    """Return the units of the second job to which both contribute, at the positions of the first job."""
+    found = Units(one.places)
+    for unit, place in other.places.items():
+        if unit in one.places and place < len(other.sums):
+            found.add(unit, other.sums[place], other.weights[place])
+    return found

@@ -418,3 +418,15 @@ def test_numbers_are_never_wrapped(tmp_path: Path, width: int, monkeypatch: pyte
 class Terminal(io.StringIO):
     def isatty(self) -> bool:
         return True
+
+
+def test_an_answer_that_repeats_is_listed_once_among_the_most_different_ones(tmp_path: Path) -> None:
+    again = {"repeat": 1, "batch": {"index": 1, "size": 1, "place": 0}}
+    base = [sample(0, "a b", [1, 2]), sample(0, "a b", [1, 2], **again)]
+    other = [sample(0, "x", [3]), sample(0, "x", [3], **again), sample(1, "y", [4])]
+    write_job(tmp_path / "0", [*base, sample(1, "c", [5])], **precision("fp32"))
+    write_job(tmp_path / "1", other, **precision("int8"))
+    assert [(pair.input_id, pair.text) for pair in comparison(tmp_path).rows[1].worst] == [
+        ("input-0", "x"),
+        ("input-1", "y"),
+    ]

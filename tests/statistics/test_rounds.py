@@ -146,6 +146,14 @@ def test_the_distance_of_halves_is_that_of_independent_measurements() -> None:
     assert math.sqrt(numpy.mean(numpy.square(found))) == pytest.approx(float(numpy.std(apart)), rel=0.05)
 
 
+def test_a_drift_that_all_jobs_have_in_common_is_no_distance_between_halves() -> None:
+    random = numpy.random.default_rng(0)
+    noise = random.normal(0, 0.01, (3, 20))
+    drifting = (noise + numpy.cumsum(random.normal(0, 0.1, 20))).tolist()
+    assert distance_of_halves(drifting) == pytest.approx(distance_of_halves(noise.tolist()))
+    assert (distance_of_halves(drifting[:1]) or 0.0) > 3 * (distance_of_halves(drifting) or 1.0)
+
+
 def _factors(values: numpy.ndarray) -> numpy.ndarray:  # type: ignore[type-arg]
     n = values.shape[1]
     t_squared = n * values.mean(axis=1) ** 2 / values.var(axis=1, ddof=1)
