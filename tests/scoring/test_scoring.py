@@ -359,8 +359,8 @@ def test_a_failed_part_of_scoring_does_not_affect_the_other(tiny_gpt2: Path, tmp
 
 
 def test_nan_logits_are_an_error_and_give_no_metrics(tmp_path: Path) -> None:
-    broken = tiny_models.save_gptj(tmp_path / "model", math.nan, 120)
-    record = do(tmp_path / "job", *local(broken), "scoring=text", "scoring.text.window=64", code=1)
+    damaged = tiny_models.save_damaged(tmp_path / "model", ",")  # no prompt has a comma
+    record = do(tmp_path / "job", *local(damaged), "scoring=text", "scoring.text.window=64", code=1)
     assert "NaN or infinite logits" in record["error"]["message"]
     assert record["scores"]["metrics"] == {} and "NaN" in record["scores"]["on_text"]["absent"]["ppl"]
     assert len(list(read_samples(tmp_path / "job"))) == 4
