@@ -35,8 +35,8 @@ class Configuration(Part):
     )
     from_env: dict[str, str] | None = Field(
         default=None,
-        description="interpolations of environment variables, by path in `job`, which contains them instead of the"
-        " values; missing if empty",
+        description="interpolations of environment variables, by path in `job`; `job` contains them instead of the values;"
+        " missing if empty",
     )
     redacted: list[str] | None = Field(
         default=None,
@@ -112,10 +112,10 @@ class Model(OpenPart):
     )
     likelihood: dict[str, Finite] | None = Field(
         default=None,
-        description="for a converted GGUF file: mean log-probability per token, in nats: of sentences (`plain`), of the"
-        " same tokens in random order (`shuffled`), of a uniform distribution over the vocabulary (`guessing`), and of"
-        " the sentences' tokens given only a few (`near`) or all (`far`) preceding tokens; a conversion that cannot"
-        " predict plain sentences is rejected",
+        description="only for a converted GGUF file: mean log-probabilities per token, in nats, which test the conversion:"
+        " of English sentences (`plain`), of their tokens in random order (`shuffled`), of guessing, i.e. a"
+        " uniform distribution over the vocabulary (`guessing`), and of the sentences with only a few (`near`) or all"
+        " (`far`) preceding tokens as context; a conversion that predicts the sentences poorly is rejected",
     )
 
 
@@ -150,7 +150,7 @@ class Record(Identity, Command, Configuration, Head):
         " `question`; missing for other prompts",
     )
     paths: dict[str, PathUse] | None = Field(
-        default=None, description="the paths in `job`, by config path; missing if empty"
+        default=None, description="file paths in the configuration, as given and resolved, by key; missing if empty"
     )
     parallel: bool | None = Field(default=None, description="whether other jobs ran on the machine at the same time")
     resumed: Count | None = Field(default=None, description="number of times the job was resumed")
@@ -166,7 +166,7 @@ class Record(Identity, Command, Configuration, Head):
     )
     stages: list[Stage] | None = Field(
         default=None,
-        description="the stages download, convert, export, load, warm-up, ...: seconds, and whether each finished",
+        description="duration of each stage (download, convert, export, load, warm-up, ...), and whether it finished",
     )
     warnings: list[str] | None = Field(default=None, description="warnings of the run")
     inputs: InputsRead | None = Field(
@@ -177,8 +177,8 @@ class Record(Identity, Command, Configuration, Head):
     )
     absent: Reasons | None = Field(
         default=None,
-        description="the reason for everything that the backend does not provide: `token_ids`, `tokenizer`, `logits`,"
-        " `fingerprint`, `memory` (if the model runs on another machine; energy is then unknown as well)",
+        description="what the backend does not provide, each with the reason: `token_ids`, `tokenizer`, `logits`,"
+        " `fingerprint`, `memory` (if the model runs on another machine; its energy is then unknown as well)",
     )
     model: Model | None = Field(
         default=None,
@@ -198,18 +198,19 @@ class Record(Identity, Command, Configuration, Head):
     )
     plan: list[list[str]] | None = Field(default=None, description="the inputs of each batch, by `input_id`")
     planned: Count | None = Field(
-        default=None, description="number of planned samples, while the job runs; afterwards, it is in `totals`"
+        default=None, description="number of planned samples, only while the job runs; afterwards, `totals` contains it"
     )
     warmup: list[WarmedUp] | None = Field(
-        default=None, description="for each warmed-up batch shape, the number of rounds and why they stopped"
+        default=None, description="for each batch shape, the number of warm-up rounds, their times, and why they ended"
     )
     rounds: list[Round] | None = Field(
-        default=None, description="for each round of `runtime.rounds`, when and how fast it was measured"
+        default=None,
+        description="for each round of `runtime.rounds`: start time, duration, speed, and possible disturbances",
     )
     interleaved: bool | None = Field(
         default=None,
-        description="whether the job was measured in turns with the other jobs of its sweep, round by round; false if"
-        " its rounds were measured one after another",
+        description="whether the job took turns with the other jobs of its sweep, round by round; false if its rounds"
+        " were measured consecutively",
     )
     extended: bool | None = Field(
         default=None,
@@ -218,19 +219,18 @@ class Record(Identity, Command, Configuration, Head):
     )
     looked_early: bool | None = Field(
         default=None,
-        description="true if the results decided after which round measuring stopped (`runtime.measure`); missing"
-        " otherwise",
+        description="true if the number of rounds depended on the results (`runtime.measure`); missing otherwise",
     )
     metrics: Metrics | None = Field(default=None, description="measurements; `absent` has the reasons for missing ones")
     intervals: dict[str, MetricInterval] | None = Field(
-        default=None, description="the 95% confidence interval of each metric, or the reason why it has none"
+        default=None, description="the 95% confidence interval of each metric, or the reason why it is missing"
     )
     memory: Memory | None = Field(default=None, description="peak memory; `absent` has the reasons for missing values")
     accelerators: list[CardUse] | None = Field(
         default=None,
         description="for each NVIDIA GPU that the job used, in the measured phase: energy; clocks, temperature and"
-        " clock event reasons at its `begin` and `end`; slowdowns at any time (`slowed_by`: heat, power brake,"
-        " hardware); `other_processes` on the GPU, how many of them may have used the GPU, and their memory",
+        " clock event reasons at the beginning (`begin`) and the `end`; causes of slowdowns (`slowed_by`: heat, power brake,"
+        " hardware); `other_processes`: their number, how many of them may have used the GPU, and their memory",
     )
     shared_accelerator: str | None = Field(
         default=None,
@@ -239,8 +239,8 @@ class Record(Identity, Command, Configuration, Head):
     )
     scores: Scores | None = Field(
         default=None,
-        description="metrics of scoring; for each part (`against_baseline`, `on_text`), what was scored, and why"
-        " metrics are `absent`; the library that computed the logits, and the duration",
+        description="metrics of scoring; what each part (`against_baseline`, `on_text`) scored, and why its metrics are"
+        " `absent`; the library that computed the logits; the duration",
     )
     totals: Totals | None = Field(
         default=None,

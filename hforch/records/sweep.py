@@ -55,13 +55,15 @@ class SweepRecord(Head):
     jobs: list[SweepJob] | None = Field(default=None, description="all jobs, in Hydra's order")
     noise: list[NoiseOfModel] | None = Field(
         default=None,
-        description="for each loaded model, the change in the machine's speed; a model that is loaded in each round has"
-        " an entry for each load",
+        description="for each loaded model, the change in the machine's speed; a model that was loaded in each round"
+        " has an entry for each load",
     )
     kept_loaded: bool | None = Field(
         default=None,
-        description="whether the models of a sweep with several rounds stayed loaded side by side; otherwise each was"
-        " loaded in each round",
+        description="whether all models of a sweep with several rounds stayed loaded; if not, each was loaded again in"
+        " each round",
     )
     kept_loaded_because: str | None = Field(default=None, description="the reason for `kept_loaded`")
-    measured: Measured | None = Field(default=None, description="why measuring stopped; only with `runtime.measure`")
+    measured: Measured | None = Field(
+        default=None, description="when and why measuring stopped; only with `runtime.measure`"
+    )

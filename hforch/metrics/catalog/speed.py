@@ -14,7 +14,7 @@ METRICS = (
         level="job",
         kind="speed",
         definition="output tokens of all samples / wall time of the measured phase (`measured_s`); with"
-        " runtime.repeat, the median of tokens_per_s_each",
+        " several repeats or rounds, the median of tokens_per_s_each",
         is_main=True,
         column="tokens/s",
         summary="{value} tokens/s",
