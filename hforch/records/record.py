@@ -35,8 +35,8 @@ class Configuration(Part):
     )
     from_env: dict[str, str] | None = Field(
         default=None,
-        description="interpolations of environment variables, by path in `job`; `job` contains them instead of the values;"
-        " missing if empty",
+        description="interpolations of environment variables, by path in `job`; `job` contains them instead of the"
+        " values; missing if empty",
     )
     redacted: list[str] | None = Field(
         default=None,
@@ -112,10 +112,10 @@ class Model(OpenPart):
     )
     likelihood: dict[str, Finite] | None = Field(
         default=None,
-        description="only for a converted GGUF file: mean log-probabilities per token, in nats, which test the conversion:"
-        " of English sentences (`plain`), of their tokens in random order (`shuffled`), of guessing, i.e. a"
-        " uniform distribution over the vocabulary (`guessing`), and of the sentences with only a few (`near`) or all"
-        " (`far`) preceding tokens as context; a conversion that predicts the sentences poorly is rejected",
+        description="only for a converted GGUF file: mean log-probabilities per token, in nats, which test the"
+        " conversion: of English sentences (`plain`), of their tokens in random order (`shuffled`), of a uniform"
+        " distribution over the vocabulary (`guessing`), and of the sentences with only a few (`near`) or all (`far`)"
+        " preceding tokens as context; a conversion that predicts the sentences poorly is rejected",
     )
 
 
@@ -229,8 +229,8 @@ class Record(Identity, Command, Configuration, Head):
     accelerators: list[CardUse] | None = Field(
         default=None,
         description="for each NVIDIA GPU that the job used, in the measured phase: energy; clocks, temperature and"
-        " clock event reasons at the beginning (`begin`) and the `end`; causes of slowdowns (`slowed_by`: heat, power brake,"
-        " hardware); `other_processes`: their number, how many of them may have used the GPU, and their memory",
+        " clock event reasons at the beginning (`begin`) and the `end`; causes of slowdowns (`slowed_by`: heat, power"
+        " brake, hardware); `other_processes`: their number, how many of them may have used the GPU, and their memory",
     )
     shared_accelerator: str | None = Field(
         default=None,
