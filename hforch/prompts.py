@@ -157,7 +157,7 @@ def _check_header(prompt: Prompt, first: Input, wanted: Sequence[str], column: s
     except PromptError as error:
         hint = "the first row of a CSV file must name its columns, for example: question,expected"
         if len(wanted) == 1 and isinstance(first.item, dict):
-            hint = f"{hint}; if it does, {hint_to_choose(list(first.item))}"
+            hint = f"{hint}; if it does, select the column that contains the prompt: prompt.column=NAME"
         raise ConfigError([Mistake("inputs.path", str(error), f"{path}:1", hint, "at")]) from error
 
 

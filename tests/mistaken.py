@@ -216,12 +216,16 @@ VALUES = [
         files={"mine.yaml": "defaults: [{backend: fake}]\njobs:\n- stop: none2\n- generation.max_new_tokens: many\n"},
         check=nothing_written,
     ),
-    Case("the latest run before the first one", ("show", "latest"), ("no runs found in outputs/ and multirun/",)),
+    Case(
+        "the latest run before the first one",
+        ("show", "latest"),
+        ("'latest': no runs found in outputs/ and multirun/",),
+    ),
     Case("a question without quotes", ("ask", "What", "is", "it?"), ("unexpected words: is it?", "quote the question")),
     Case(
         "a recipe that tries to run code",
         ("run", "mine.yaml"),
-        ("_target_ is a Hydra keyword that can run code: not allowed in a recipe", "mine.yaml:3"),
+        ("not allowed in a recipe: the Hydra keyword _target_ can run code", "mine.yaml:3"),
         files={"mine.yaml": "hydra:\n  launcher:\n    _target_: shutil.copy\n"},
     ),
     Case(
@@ -429,6 +433,7 @@ INPUTS = [
             "missing column 'question', which the prompt uses; available: 'What is a volt?', 'physics'",
             "questions.csv:1",
             "the first row of a CSV file must name",
+            "select the column that contains the prompt: prompt.column=NAME",
         ),
         files={"questions.csv": "What is a volt?,physics\nWhat is a mole?,chemistry\n"},
     ),
@@ -457,7 +462,7 @@ INPUTS = [
         ("model=local", "model.path={gpt2}", "inputs=file", "inputs.path=questions.txt", "generation.max_new_tokens=4"),
         (
             "failed: input 2: the prompt has ",
-            "more than the model's context length (128); shorten it",
+            "more than the model's context length (128); shorten the prompt",
             "3 of 4 samples succeeded",
         ),
         code=1,

@@ -63,9 +63,10 @@ def columns_of(items: Iterable[Any]) -> list[str]:
 def several(likely: Sequence[str]) -> tuple[str, str]:
     """Return the problem and the hint if several columns could supply the prompt."""
     named = ", ".join(map(repr, likely))
-    return f"several input columns could be the prompt: {named}", f"choose one, for example prompt.column={likely[0]}"
+    return f"several input columns could be the prompt: {named}", f"select one, for example prompt.column={likely[0]}"
 
 
 def hint_to_choose(columns: Sequence[str]) -> str:
     """Return a hint for inputs without a column that could supply the prompt."""
-    return f"choose the column with the prompt, for example prompt.column={next(iter(columns), 'NAME')}"
+    name = next((one for one in columns if WORD.fullmatch(str(one))), "NAME")
+    return f"select the column that contains the prompt, for example prompt.column={name}"

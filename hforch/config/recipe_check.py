@@ -106,7 +106,7 @@ class _Walk:
             if not isinstance(name, str) or name == "<<":
                 self.reject(key, path, "a key must be a plain name")
             elif name.startswith("_") and name.endswith("_"):
-                self.reject(key, inner, f"{name} is a Hydra keyword that can run code: not allowed in a recipe")
+                self.reject(key, inner, f"not allowed in a recipe: the Hydra keyword {name} can run code")
             elif name in seen:
                 self.reject(key, inner, "is a duplicate key")
             else:

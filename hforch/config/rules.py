@@ -305,7 +305,7 @@ def _chosen_column(prompt: Mapping[str, Any], variable: str | None, items: Seque
         if wanted is None:
             if len(item) != 1:
                 problem = f"has {len(item)} columns, so prompt={prompt['kind']} needs prompt.column"
-                yield Mistake(path, problem, hint="set prompt.column to the column with the prompt")
+                yield Mistake(path, problem, hint="set prompt.column to the column that contains the prompt")
             else:
                 yield from _not_text(number, item, list(item))
         elif wanted not in item:

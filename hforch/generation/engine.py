@@ -204,8 +204,8 @@ class Engine(ABC):
                 longer = f"more than {name} ({total})"
                 equal = f"as many as {name} allows, which leaves none for the answer"
                 raise PromptError(
-                    f"the prompt has {prompt_tokens} tokens, {longer if prompt_tokens > total else equal}; shorten it"
-                    f"{f' or increase {name}' if name != CONTEXT else ''}"
+                    f"the prompt has {prompt_tokens} tokens, {longer if prompt_tokens > total else equal}; shorten the"
+                    f" prompt{f' or increase {name}' if name != CONTEXT else ''}"
                 )
             limits.append(total - prompt_tokens)
         if not limits and prompt_tokens is None:

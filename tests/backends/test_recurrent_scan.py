@@ -46,7 +46,7 @@ def test_a_prompt_longer_than_a_chunk_is_rejected(load: Callable[..., Any], zamb
     llm = load("model=local", f"model.path={zamba2}", "backend=pytorch", *EXACT, "generation.max_new_tokens=4")
     assert len(llm.engine.encode(SHORT)) <= CHUNK < len(llm.engine.encode(LONG))
     assert llm.generate([SHORT]).generations[0][0].generation_info["output_ids"]
-    with pytest.raises(PromptError, match=r"at most 16 tokens.*shorten it"):
+    with pytest.raises(PromptError, match=r"at most 16 tokens.*shorten the prompt"):
         llm.invoke(LONG)
 
 

@@ -98,9 +98,13 @@ def test_without_the_prompts_length_only_max_new_tokens_applies() -> None:
 @pytest.mark.parametrize(
     ("prompt_tokens", "message"),
     [
-        (9, r"9 tokens, more than the model's context length \(8\); shorten it$"),
-        (8, r"8 tokens, as many as the model's context length allows, which leaves none for the answer; shorten it$"),
-        (6, r"6 tokens, more than generation.max_length \(5\); shorten it or increase generation.max_length$"),
+        (9, r"9 tokens, more than the model's context length \(8\); shorten the prompt$"),
+        (
+            8,
+            r"8 tokens, as many as the model's context length allows, which leaves none for the answer;"
+            r" shorten the prompt$",
+        ),
+        (6, r"6 tokens, more than generation.max_length \(5\); shorten the prompt or increase generation.max_length$"),
     ],
 )
 def test_a_prompt_that_leaves_no_tokens_for_the_answer_is_rejected(prompt_tokens: int, message: str) -> None:

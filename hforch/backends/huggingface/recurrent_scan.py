@@ -30,5 +30,5 @@ def refuse_longer(prompt_tokens: int, longest: int | None) -> None:
         raise PromptError(
             f"the prompt has {prompt_tokens:,} tokens; without the kernels of the package mamba-ssm on a CUDA device,"
             f" transformers reads only prompts of at most {longest:,} tokens correctly for this architecture;"
-            " shorten it"
+            " shorten the prompt"
         )
