@@ -72,7 +72,7 @@ SHORTHANDS = (
 )
 EXAMPLES = {
     "device": "a GPU index, such as cuda:1, xpu:1, gpu:1 or 1",
-    "model": "a directory or GGUF file, such as ./model, or ORG/NAME on the Hugging Face Hub",
+    "model": "a directory or GGUF file (./model), or a model on the Hugging Face Hub (ORG/NAME)",
 }
 
 

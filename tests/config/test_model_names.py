@@ -89,7 +89,7 @@ def test_other_settings_of_the_model_are_kept() -> None:
 
 @pytest.mark.parametrize("name", ["gtp2", "gpt", "smollm"])
 def test_a_typo_is_an_unknown_option(name: str) -> None:
-    with pytest.raises(ConfigError, match=r"unknown option(.|\n)*or ORG/NAME on the Hugging(.|\n)*did you mean model="):
+    with pytest.raises(ConfigError, match=r"unknown option(.|\n)*or a model on the Hugging(.|\n)*did you mean model="):
         compose([f"model={name}"])
 
 
