@@ -26,7 +26,7 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--baseline",
         metavar="JOB|SETTING=VALUE,...",
-        help="compare outputs with those of this job, or of the job with these settings (default: the most precise job)",
+        help="compare outputs with those of this job, or of the job with these settings (default: the most precise)",
     )
     parser.add_argument(
         "--require",

@@ -36,7 +36,10 @@ def main(argv: list[str]) -> int:
     parser.add_argument("--bandwidth", action="store_true", help="measure and store the memory read bandwidth")
     parser.add_argument("--clean", nargs="*", metavar="WHAT", help=WHAT)
     parser.add_argument(
-        "--older-than", type=float, metavar="DAYS", help="with --clean: remove only entries that are at least DAYS days old"
+        "--older-than",
+        type=float,
+        metavar="DAYS",
+        help="with --clean: remove only entries that are at least DAYS days old",
     )
     parser.add_argument(
         "--dry-run", action="store_true", help="with --clean: list what would be removed, without removing it"
