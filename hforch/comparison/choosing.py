@@ -77,11 +77,13 @@ class Rules:
         confidence: the confidence level.
         margin: the largest relative difference that counts as a tie.
         drifts: ln(second / first duration) of the first batch of each loaded model.
+        has_refused: whether jobs are left out because they do not meet the requirements.
     """
 
     confidence: float
     margin: float
     drifts: Sequence[float]
+    has_refused: bool = False
 
 
 def rank(rows: Sequence[Row], metric: Metric, rules: Rules) -> Ranking | str:
@@ -160,8 +162,12 @@ def _is_worse(effect: Effect, metric: Metric) -> bool:
 def _comparable(rows: Sequence[Row], metric: Metric) -> tuple[list[Row], str]:
     """Return the jobs whose values of a metric may be compared, and which are not ranked."""
     left_out, known = "", [row for row in rows if row.can_rank(metric.name)]
+    if metric.needs_baseline and any("baseline" not in row.notes for row in known):
+        jobs = [row for row in known if "baseline" not in row.notes]
+        left_out = "; not ranked: the baseline" if len(jobs) < len(known) else ""
+        rows = known = jobs
     if len(known) < len(rows):
-        left_out = f"; not ranked: {len(rows) - len(known)} measured on a shared GPU"
+        left_out += f"; not ranked: {len(rows) - len(known)} measured on a shared GPU"
     if known and metric.kind == "speed":
         known, others = _largest_group(known, lambda row: row.measured_on)
         if others:

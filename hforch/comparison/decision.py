@@ -114,7 +114,7 @@ def decide(
     doubts = [(row, found) for row, found in doubts if row.entry.name not in out]
     if not qualified:
         return Decision([], refused, [], None, _nearest_miss(comparison.rows, bounds, doubted))
-    rules = Rules(comparison.confidence, margin, comparison.drifts)
+    rules = Rules(comparison.confidence, margin, comparison.drifts, bool(refused))
     pareto = pareto_set(qualified, _judge(rules))
     if not optimize:
         return Decision(qualified, refused, pareto, None, "", not_shown=doubts)

@@ -36,7 +36,8 @@ def recommendation(ranking: Ranking, winner: Row, tie_break: Ranking | None, qua
 def _winner(ranking: Ranking, winner: Row, tie_break: Ranking | None, rules: Rules) -> str:
     metric, (second, *others) = ranking.metric, ranking.rivals
     rank = "highest" if metric.is_higher_better else "lowest"
-    said = f"recommended: job {winner.title}, with the {rank} {metric.name}: {_value(winner, metric)}"
+    among = " of the qualified jobs" if rules.has_refused else ""
+    said = f"recommended: job {winner.title}, with the {rank} {metric.name}{among}: {_value(winner, metric)}"
     if ranking.is_by_value:
         why = metric.without_interval or "measured once in each load"
         return f"{said} (next: job {second.row.entry.name}, {_value(second.row, metric)}; no interval: {why})"
@@ -147,9 +148,10 @@ def _partly_paired(one: Rival, ranking: Ranking) -> str:
 
 
 def _named(rivals: Sequence[Rival], metric: Metric) -> str:
-    listed = ", ".join(f"{one.row.entry.name} ({effect_text(one.effect, metric)})" for one in rivals[:MOST_NAMED])
+    names = [f"{one.row.entry.name} ({effect_text(one.effect, metric)})" for one in rivals[:MOST_NAMED]]
     if len(rivals) > MOST_NAMED:
-        listed += f" and {len(rivals) - MOST_NAMED} others"
+        names.append(f"{len(rivals) - MOST_NAMED} others")
+    listed = " and ".join(filter(None, [", ".join(names[:-1]), names[-1]]))
     worst = max((one.effect.p for one in rivals if one.effect.p is not None), default=None)
     said = f"job{'s' * (len(rivals) > 1)} {listed}"
     return said if worst is None else f"{said}, {p_text(worst)}"

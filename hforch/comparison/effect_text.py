@@ -15,11 +15,11 @@ def interval_text(interval: Interval, metric: Metric) -> str:
 
 def effect_text(effect: Effect, metric: Metric) -> str:
     """Return an effect with its interval: `+18% [+15%, +21%]`, or in the unit of the metric if it is a difference."""
-    value = _of_effect(effect.value, effect, metric)
+    value, unit = _of_effect(effect.value, effect, metric), _unit(effect, metric)
     if effect.interval is None:
-        return value
+        return f"{value}{unit}"
     low, high = (_of_effect(end, effect, metric) for end in (effect.interval.low, effect.interval.high))
-    return f"{value} [{low}, {high}]"
+    return f"{value} [{low}, {high}]{unit}"
 
 
 def p_text(p: float) -> str:
@@ -34,8 +34,15 @@ def _of_effect(value: float, effect: Effect, metric: Metric) -> str:
         percent = (value - 1) * 100
         return f"{percent:+.{1 if abs(percent) < 9.95 else 0}f}%"
     if metric.unit == "%":
-        return f"{value * 100:+.{max(1, metric.digits)}f} points"
-    return f"{value:+.{metric.digits}f}{f' {metric.unit}' if metric.unit else ''}"
+        return f"{value * 100:+.{max(1, metric.digits)}f}"
+    return f"{value:+.{metric.digits}f}"
+
+
+def _unit(effect: Effect, metric: Metric) -> str:
+    """Return the unit of an effect, which follows its interval."""
+    if effect.scale == "ratio" or not metric.unit:
+        return ""
+    return " percentage points" if metric.unit == "%" else f" {metric.unit}"
 
 
 def _value(value: float, metric: Metric) -> str:

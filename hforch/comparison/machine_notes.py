@@ -57,14 +57,13 @@ def little_data_note(rows: Sequence[Row], has_speed: bool, has_quality: bool) ->
     """
     inputs = min((number_of_inputs(row.entry.record) for row in rows), default=FEWEST_INPUTS)
     times = min((_times_measured(row.entry.record) for row in rows), default=FEWEST_ROUNDS)
-    found, remedies = [], []
+    found = []
     if has_quality and inputs < FEWEST_INPUTS:
-        found.append(f"{inputs} input{'s' * (inputs != 1)}")
-        remedies.append(f"use {FEWEST_INPUTS} inputs or more")
+        found.append(f"quality is based on only {inputs} input{'s' * (inputs != 1)} (use {FEWEST_INPUTS} or more)")
     if has_speed and times < FEWEST_ROUNDS:
-        found.append(f"{times} measurement{'s' * (times != 1)} of each job")
-        remedies.append(f"set runtime.rounds={FEWEST_ROUNDS} or more")
-    return f"based on only {' and '.join(found)}: {' and '.join(remedies)}" if found else None
+        measured = f"{times} measurement{'s' * (times != 1)} of each job"
+        found.append(f"speed is based on only {measured} (set runtime.rounds={FEWEST_ROUNDS} or more)")
+    return f"warning: {'; '.join(found)}" if found else None
 
 
 def _times_measured(record: Mapping[str, Any]) -> int:
@@ -133,7 +132,8 @@ KINDS = (
         _others,
         OTHERS,
         "{:.0%}",
-        "other processes used {amount} of the CPU {during}: stop them and measure again, or increase runtime.rounds",
+        "other processes used {amount} of the CPU {during}: stop those processes and measure again, or increase"
+        " runtime.rounds",
     ),
     Kind(
         lambda _, load: load.get("steal", 0.0),

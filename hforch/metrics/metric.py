@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from math import inf
+from decimal import ROUND_HALF_UP, Decimal
+from math import inf, isfinite
 from pathlib import Path
 from typing import Any, Literal
 
@@ -169,8 +170,12 @@ class Metric:
         return value if self.is_higher_better else -value
 
     def shown(self, value: float) -> str:
-        """Return the value as tables show it."""
-        return f"{value:.{self.digits}{'%' if self.unit == '%' else 'f'}}"
+        """Return the value as tables show it; halves are rounded up, as in the report."""
+        if not isfinite(value):
+            return str(value)
+        percent = self.unit == "%"
+        number = Decimal(repr(value)) * (100 if percent else 1)
+        return f"{number.quantize(Decimal(1).scaleb(-self.digits), ROUND_HALF_UP)}{'%' if percent else ''}"
 
     def read(self, record: Mapping[str, Any]) -> float | None:
         """Return the value in a record, under the current or a former name, or None."""

@@ -162,7 +162,8 @@ def _title(header: str, rows: Sequence[Sequence[str]], at: int) -> str:
 
 
 def _where(pair: Pair, row: Row) -> str:
-    repeat = f" (repeat {pair.repeat + 1})" if (repeats_of(row.entry.record) or 1) > 1 else ""
+    name = "repeat" if (row.entry.get("runtime.repeat") or 1) > 1 else "round"
+    repeat = f" ({name} {pair.repeat + 1})" if (repeats_of(row.entry.record) or 1) > 1 else ""
     where = f"first difference at {row.unit[:-1]} {pair.at} ({pair.share:.0%} into the answer)"
     return f"{where}. Input{repeat}: {item_line(pair.item, columns=columns_of(row.entry.get('prompt')))}"
 
@@ -170,7 +171,8 @@ def _where(pair: Pair, row: Row) -> str:
 def divergent_token_lines(token: DivergentToken) -> Iterator[str]:
     """Yield the position of a divergent token, and the most likely tokens of both jobs there."""
     after = f"after {token.before!r}" if token.before else "at the start"
-    yield f"token {token.position} of the baseline's answer, {after}: KL divergence {token.kl:.2f} nats"
+    where = f"token {token.position} of the baseline's answer, {after}"
+    yield f"large KL divergence ({token.kl:.2f} nats) at {where}"
     for name, tokens in (("baseline", token.baseline), ("job", token.job)):
         said = ", ".join(f"{one['text']!r} {math.exp(one['log_probability']):.0%}" for one in tokens)
         yield f"{name + ':':9} {said}"

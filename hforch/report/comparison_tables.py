@@ -45,7 +45,7 @@ def _accelerator(row: Row) -> str:
 
 def _ttft(row: Row) -> str:
     p50, p95 = row.metrics.get("ttft_ms"), row.metrics.get("ttft_p95_ms")
-    return "" if p50 is None or p95 is None else f"{p50:.0f} / {p95:.0f}"
+    return "" if p50 is None or p95 is None else f"{p50:.0f}{_interval(row, BY_NAME['ttft_ms'])} / {p95:.0f}"
 
 
 def _checks(row: Row) -> str:
@@ -103,7 +103,8 @@ def tables(comparison: Comparison, notes: bool = True) -> Iterator[tuple[list[st
 
 def intervals_line(comparison: Comparison) -> str:
     """Return a line that explains the intervals in the tables, and names the shown metrics that have none."""
-    shown = {one.name: one.header for one in COMPARED if one.header in {*COSTS, *SCORED, *OUTPUTS}}
+    headers = {header for columns, _ in tables(comparison) for header in columns}
+    shown = {one.name: one.header for one in COMPARED if one.header in headers}
     found = reasons_without_interval(comparison.rows)
     by_reason = {why: [shown[name] for name in some if name in shown] for why, some in found.items()}
     by_reason.pop(OF_BASELINE, None)

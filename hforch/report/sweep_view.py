@@ -97,7 +97,7 @@ class TextSweepView:
             watcher = self._watchers[planned.number]
             watcher.is_named = False
             return watcher
-        header = f"[{len(self._watchers) + 1}/{self._left}] {planned.label}"
+        header = f"[{len(self._watchers) + 1}/{self._left}] {_named(planned, len(self._watchers))}"
         watcher = self._watchers[planned.number] = JobWatcher(self, planned, header)
         watcher.name()
         return watcher
@@ -201,3 +201,8 @@ class JobWatcher(NullWatcher):
             self._view.failure(self._planned, error.get("traceback") or error["message"])
         numbers, _ = summary_lines(record, directory)
         self._view.base.line(numbers, "" if record["status"] == "ok" else "red")
+
+
+def _named(planned: PlannedJob, place: int) -> str:
+    """Return the label of a job, with its number if it is not its place in the sweep."""
+    return planned.label if planned.number == place else f"job {planned.number}: {planned.label}"

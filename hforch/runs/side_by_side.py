@@ -54,7 +54,9 @@ def side_by_side(jobs: Sequence[PlannedJob], devices: Mapping[str, Sequence[Acce
             free[place] = found.free_mb
         needed[place] = needed.get(place, 0.0) + mb * GROWTH
         needed["CPU"] += PROCESS_MB
-    words = [f"{needed[place] / 1000:.1f} of {free[place] / 1000:.1f} GB of free {place} memory" for place in needed]
+    words = [
+        f"{needed[place] / 1000:.1f} GB of {place} memory ({free[place] / 1000:.1f} GB are free)" for place in needed
+    ]
     fits = all(needed[place] <= SHARE * free[place] for place in needed)
     told = f"{len(models)} models need about {' and '.join(words)}"
     return KeptLoaded(fits, told if fits else f"{told}; at most {SHARE:.0%} may be used")

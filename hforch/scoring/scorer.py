@@ -32,7 +32,7 @@ from hforch.utils.progress import Progress, Silent
 
 Part = TypeVar("Part", AgainstBaseline, OnText)
 
-ANSWERS = "answers against the baseline"
+ANSWERS = "answers of the baseline"
 SILENT = Silent()
 EMPTY = "all answers of the baseline are empty"
 

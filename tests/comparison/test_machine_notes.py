@@ -38,7 +38,8 @@ def test_a_quiet_machine_and_old_records_have_no_notes() -> None:
     [
         (
             {"others_cpu": 0.46},
-            "other processes used 46% of the CPU during job 0: stop them and measure again, or increase runtime.rounds",
+            "other processes used 46% of the CPU during job 0: stop those processes and measure again, or increase"
+            " runtime.rounds",
         ),
         (
             {"steal": 0.12},
@@ -128,6 +129,9 @@ def test_clocks_of_different_machines_are_not_compared() -> None:
 
 
 # ---------------------------------------------------------------- little data
+TWICE = "warning: speed is based on only 2 measurements of each job (set runtime.rounds=3 or more)"
+
+
 def planned(inputs: int, times: int, rounds: int = 0) -> Row:
     each = [10.0] * times if times > 1 else None
     made = {"rounds": [{"round": number} for number in range(rounds)]} if rounds else {}
@@ -137,21 +141,22 @@ def planned(inputs: int, times: int, rounds: int = 0) -> Row:
 
 def test_little_data_is_one_sentence_with_what_is_missing() -> None:
     assert little_data_note([planned(8, 1)], has_speed=True, has_quality=True) == (
-        "based on only 8 inputs and 1 measurement of each job: use 50 inputs or more and set runtime.rounds=3 or more"
+        "warning: quality is based on only 8 inputs (use 50 or more); speed is based on only 1 measurement of each job"
+        " (set runtime.rounds=3 or more)"
     )
 
 
 @pytest.mark.parametrize(
     ("job", "has_speed", "has_quality", "expected"),
     [
-        (planned(8, 1), False, True, "based on only 8 inputs: use 50 inputs or more"),
-        (planned(1, 1), False, True, "based on only 1 input: use 50 inputs or more"),
-        (planned(8, 2), True, False, "based on only 2 measurements of each job: set runtime.rounds=3 or more"),
+        (planned(8, 1), False, True, "warning: quality is based on only 8 inputs (use 50 or more)"),
+        (planned(1, 1), False, True, "warning: quality is based on only 1 input (use 50 or more)"),
+        (planned(8, 2), True, False, TWICE),
         (
             planned(8, 6, rounds=2),
             True,
             False,
-            "based on only 2 measurements of each job: set runtime.rounds=3 or more",
+            TWICE,
         ),
         (planned(50, 3), True, True, None),
         (planned(50, 1, rounds=3), True, True, None),
@@ -176,7 +181,7 @@ def test_a_comparison_notes_a_busy_machine_once(tmp_path: Path) -> None:
         write_job(tmp_path / name, answers(("a", [1])), **precision(kind), rounds=rounds, effective=effective)
     notes = compare(read_jobs([tmp_path])).notes
     assert [note for note in notes if "other processes" in note] == [
-        "other processes used 30% of the CPU during jobs 0 and 1: stop them and measure again, or increase"
+        "other processes used 30% of the CPU during jobs 0 and 1: stop those processes and measure again, or increase"
         " runtime.rounds"
     ]
 

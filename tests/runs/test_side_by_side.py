@@ -50,13 +50,13 @@ def kept(jobs: Sequence[PlannedJob], devices: Sequence[Accelerator] = ()) -> tup
 def test_models_stay_loaded_if_they_fit() -> None:
     assert kept([planned(0, 1000.0), planned(1, 2000.0)]) == (
         True,
-        "2 models need about 4.5 of 10.0 GB of free CPU memory",
+        "2 models need about 4.5 GB of CPU memory (10.0 GB are free)",
     )
 
 
 def test_models_that_leave_no_margin_are_loaded_in_turns() -> None:
     fits, because = kept([planned(0, 3000.0), planned(1, 3000.0)])
-    assert not fits and "8.3 of 10.0 GB of free CPU memory; at most 80% may be used" in because
+    assert not fits and "8.3 GB of CPU memory (10.0 GB are free); at most 80% may be used" in because
 
 
 def test_one_model_always_stays_loaded() -> None:

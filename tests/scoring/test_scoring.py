@@ -92,7 +92,7 @@ def test_progress_counts_the_scored_answers_and_windows(tiny_gpt2: Path, tmp_pat
         watcher = Counting()
         assert run(job, tmp_path / name, JobContext(words, baseline=tmp_path / "base"), watcher) == 0
         (answers, (total, units)), (text, (windows_in_all, done)) = watcher.seen.items()
-        assert (answers, total, units) == ("4 answers against the baseline", 4, [3, 1])
+        assert (answers, total, units) == ("4 answers of the baseline", 4, [3, 1])
         assert text == f"{windows_in_all} windows of a text" and sum(done) == windows_in_all and len(done) > 2
 
 

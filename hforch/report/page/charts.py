@@ -15,6 +15,7 @@ from hforch.report.page.chart_data import interval_text, limit, named, valued
 from hforch.report.page.chart_specs import FRONT, OTHER, PERCENTS, STATES, boxes, points, scatter
 from hforch.report.wording import job_list
 
+LOGARITHMIC = "is logarithmic, with 0 at its start"
 MOST = 60  # maximum number of jobs in a chart with one line per job
 MOST_LABELS = 24  # with more points, only jobs with a role in the decision and those in the Pareto set have labels
 CHECKS = BY_NAME["checks"]
@@ -84,7 +85,8 @@ def _trade_offs(comparison: Comparison, asked: Sequence[str], decision: Decision
         yield {
             "group": "Speed and memory against quality",
             "title": f"{_capitalized(metric.title)} and {quality.title}",
-            "says": "Up and to the right is better. Dashed line: through the best measured values."
+            "says": "Up and to the right is better. Dashed line: the Pareto front of the measured values, without"
+            " intervals."
             f" {_pareto([row.entry.name for row in known if any(row is one for one in pareto)])}"
             + _intervals(data, comparison)
             + notes
@@ -174,7 +176,7 @@ def _intervals(data: Sequence[dict[str, Any]], comparison: Comparison) -> str:
 def _scale_notes(*metrics: Metric) -> str:
     """Return notes about axes that do not start at 0 or are not linear."""
     notes = [
-        f" The axis of {one.title} {'is logarithmic' if one.is_logarithmic else f'starts at {one.floor:g}'}."
+        f" The axis of {one.title} {LOGARITHMIC if one.is_logarithmic else f'starts at {one.floor:g}'}."
         for one in metrics
         if one.is_logarithmic or one.floor
     ]

@@ -67,7 +67,7 @@ function evidenceTable({ evidence, confidence }) {
   );
   const notes = [
     of > rivals.length ? `The table shows ${rivals.length} of ${of} jobs.` : "",
-    floor ? `Two measurements of the same job differ by ${floor}.` : "",
+    floor ? `Noise floor: repeated measurements of a job differ by about ${floor} in this sweep; smaller differences do not count.` : "",
     rivals.length > 1 && rivals.some((one) => one.p) ? "p-values are adjusted for the number of jobs (Holm)." : "",
   ];
   const table = el(

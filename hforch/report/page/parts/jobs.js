@@ -183,7 +183,7 @@ function intervalsLine() {
   const lacking = without.map(([titles, why]) => `${titles.join(", ")} (${why})`).join("; ");
   const hasAny = summary.jobs.some((job) => Object.values(job.intervals).some(Array.isArray));
   const level = percent(confidence);
-  const explained = hasAny ? `Below a value, and as a line on its bar: its ${level} interval. ★: the best value, if its interval does not overlap another. ` : "";
+  const explained = hasAny ? `The ${level} interval of a value is shown below it, and as a line on its bar. ★: the best value, if its interval does not overlap that of another job (differences from the baseline: without the baseline). ` : "";
   return `${explained}${lacking ? `No interval: ${lacking}.` : ""}`.trim();
 }
 
