@@ -396,7 +396,7 @@ def test_a_gap_in_checks_is_tested_input_by_input(tmp_path: Path) -> None:
     assert found.remark is not None and "quality is based on only 40 inputs" in found.remark
 
 
-def test_few_discordant_inputs_leave_it_undecided_and_say_how_many_more_are_needed(tmp_path: Path) -> None:
+def test_few_discordant_inputs_leave_it_undecided_and_it_states_how_many_more_are_needed(tmp_path: Path) -> None:
     checked(tmp_path / "0", "fp32", [True] * 9 + [False])
     checked(tmp_path / "1", "int8", [True] * 8 + [False] * 2)
     found = decided(tmp_path, optimize="checks")
